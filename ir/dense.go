@@ -1,0 +1,77 @@
+package ir
+
+// Dense is a fully connected layer. Operands: x [N,K], w [K,M], or [M,K] when
+// TransW is set (the file's own layout is kept: 400 MB are not turned around
+// for a convention), bias [M].
+type Dense struct {
+	TransW   bool
+	Epilogue Act
+}
+
+func (Dense) Name() string { return "Dense" }
+
+// KM returns the inner and outer extent of the weights.
+func (d Dense) KM(w Shape) (k, m int) {
+	if d.TransW {
+		return w[1], w[0]
+	}
+	return w[0], w[1]
+}
+
+func (d Dense) Infer(in []Type) ([]Type, error) {
+	x, w := in[0], in[1]
+	if x.Rank() != 2 || w.Rank() != 2 || x.DType != w.DType {
+		return typeErr("x %s and weights %s must be matrices of one type", x, w)
+	}
+	k, m := d.KM(w.Shape)
+	if x.Shape[1] != k {
+		return typeErr("x has %d features, weights %s want %d", x.Shape[1], w.Shape, k)
+	}
+	if err := checkChannel("bias", arg(in, 2), m, x.DType); err != nil {
+		return nil, err
+	}
+	return one(T(x.DType, x.Shape[0], m))
+}
+
+func denseFLOPs(op Op, in, out []Type) int64 {
+	return 2 * int64(in[0].Shape.Len()) * int64(out[0].Shape[1])
+}
+
+// MatMul is numpy.matmul of operands that are both computed, or of more than
+// two axes.
+type MatMul struct{}
+
+func (MatMul) Name() string { return "MatMul" }
+
+func (MatMul) Infer(in []Type) ([]Type, error) {
+	a, b := in[0], in[1]
+	if a.Rank() == 0 || b.Rank() == 0 || a.DType != b.DType {
+		return typeErr("operands %s and %s", a, b)
+	}
+	as, bs := a.Shape, b.Shape
+	if len(as) == 1 {
+		as = Shape{1, as[0]}
+	}
+	if len(bs) == 1 {
+		bs = Shape{bs[0], 1}
+	}
+	if as[len(as)-1] != bs[len(bs)-2] {
+		return typeErr("inner extents differ: %s times %s", a, b)
+	}
+	lead, err := BroadcastShapes(as[:len(as)-2], bs[:len(bs)-2])
+	if err != nil {
+		return nil, err
+	}
+	out := append(Shape{}, lead...)
+	if a.Rank() > 1 {
+		out = append(out, as[len(as)-2])
+	}
+	if b.Rank() > 1 {
+		out = append(out, bs[len(bs)-1])
+	}
+	return one(Type{a.DType, out})
+}
+
+func matMulFLOPs(op Op, in, out []Type) int64 {
+	return 2 * outLen(out) * int64(in[0].Shape[in[0].Rank()-1])
+}

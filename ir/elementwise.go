@@ -1,0 +1,137 @@
+package ir
+
+// Unary applies Fn to each element.
+type Unary struct {
+	Fn Act
+}
+
+func (Unary) Name() string { return "Unary" }
+
+func (u Unary) Infer(in []Type) ([]Type, error) {
+	if u.Fn.Fn.ResultBool() {
+		return one(Type{Bool, in[0].Shape})
+	}
+	return one(in[0])
+}
+
+// BinaryFn names a function of two variables.
+type BinaryFn uint8
+
+// The functions of two variables.
+const (
+	Add BinaryFn = iota
+	Sub
+	Mul
+	Div // integers: truncated toward zero
+	Pow
+	Max
+	Min
+	Mod  // the sign of the divisor, as in Python
+	FMod // the sign of the dividend, as in C
+	Equal
+	Less
+	LessOrEqual
+	Greater
+	GreaterOrEqual
+	And // of truth values
+	Or
+	Xor
+	BitAnd
+	BitOr
+	BitXor
+	ShiftLeft
+	ShiftRight
+)
+
+var binaryNames = enumNames{"Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Mod", "FMod", "Equal", "Less", "LessOrEqual",
+	"Greater", "GreaterOrEqual", "And", "Or", "Xor", "BitAnd", "BitOr", "BitXor", "ShiftLeft", "ShiftRight"}
+
+func (f BinaryFn) String() string                { return binaryNames.name(uint8(f)) }
+func (f BinaryFn) MarshalText() ([]byte, error)  { return []byte(f.String()), nil }
+func (f *BinaryFn) UnmarshalText(b []byte) error { return binaryNames.parse(b, (*uint8)(f)) }
+
+// ResultBool reports whether the function yields truth values.
+func (f BinaryFn) ResultBool() bool { return f >= Equal && f <= Xor }
+
+// Commutative reports whether the operands may be swapped.
+func (f BinaryFn) Commutative() bool {
+	switch f {
+	case Add, Mul, Max, Min, Equal, And, Or, Xor, BitAnd, BitOr, BitXor:
+		return true
+	}
+	return false
+}
+
+// Binary applies Fn to each pair of elements of its operands, which broadcast,
+// then the epilogue.
+type Binary struct {
+	Fn       BinaryFn
+	Epilogue Act
+}
+
+func (Binary) Name() string { return "Binary" }
+
+func (b Binary) Infer(in []Type) ([]Type, error) {
+	s, err := BroadcastShapes(in[0].Shape, in[1].Shape)
+	if err != nil {
+		return nil, err
+	}
+	// A power may have an exponent of another type.
+	if in[0].DType != in[1].DType && b.Fn != Pow {
+		return typeErr("operands %s and %s differ in type", in[0], in[1])
+	}
+	if b.Fn.ResultBool() {
+		return one(Type{Bool, s})
+	}
+	return one(Type{in[0].DType, s})
+}
+
+// PRelu is a leaky ReLU with a learnt slope that broadcasts to x.
+type PRelu struct{}
+
+func (PRelu) Name() string { return "PRelu" }
+
+func (PRelu) Infer(in []Type) ([]Type, error) {
+	s, err := BroadcastShapes(in[0].Shape, in[1].Shape)
+	if err != nil {
+		return nil, err
+	}
+	if !s.Equal(in[0].Shape) || in[0].DType != in[1].DType {
+		return typeErr("slope %s does not broadcast to x %s", in[1], in[0])
+	}
+	return one(in[0])
+}
+
+// Where selects between a and b by cond.
+type Where struct{}
+
+func (Where) Name() string { return "Where" }
+
+func (Where) Infer(in []Type) ([]Type, error) {
+	if in[0].DType != Bool || in[1].DType != in[2].DType {
+		return typeErr("condition %s, operands %s and %s", in[0], in[1], in[2])
+	}
+	s, err := BroadcastShapes(in[1].Shape, in[2].Shape)
+	if err == nil {
+		s, err = BroadcastShapes(s, in[0].Shape)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return one(Type{in[1].DType, s})
+}
+
+// Cast converts to another element type: floats to integers toward zero,
+// anything to Bool as x ≠ 0.
+type Cast struct {
+	To DType
+}
+
+func (Cast) Name() string { return "Cast" }
+
+func (c Cast) Infer(in []Type) ([]Type, error) {
+	if c.To == Invalid {
+		return typeErr("no target type")
+	}
+	return one(Type{c.To, in[0].Shape})
+}

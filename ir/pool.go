@@ -1,0 +1,61 @@
+package ir
+
+// PoolKind is what a pool computes over its window.
+type PoolKind uint8
+
+// The kinds of pooling.
+const (
+	MaxPool PoolKind = iota
+	AvgPool
+	LpPool // (Σ|x|^P)^(1/P)
+)
+
+var poolKindNames = enumNames{"max", "avg", "lp"}
+
+func (k PoolKind) String() string                { return poolKindNames.name(uint8(k)) }
+func (k PoolKind) MarshalText() ([]byte, error)  { return []byte(k.String()), nil }
+func (k *PoolKind) UnmarshalText(b []byte) error { return poolKindNames.parse(b, (*uint8)(k)) }
+
+// Pool reduces windows of x [N,C,D…] (operands: x, scale [C], shift [C]; the
+// last two belong to the prologue as in [Conv]). Elements outside x never win
+// a maximum. An average divides by the elements inside x, or, with
+// CountPad, by those inside x and Pads; Extra never counts.
+type Pool struct {
+	Kind      PoolKind
+	Kernel    []int
+	Strides   []int
+	Pads      []int // begins, then ends
+	Extra     []int // more room at the ends, per axis: what ceil_mode adds; nil for none
+	Dilations []int
+	CountPad  bool
+	P         int  // for LpPool
+	Indices   bool // a second result: the flat index of each maximum in x, i64
+	ColMajor  bool // the index counts the last two spatial axes column first (storage_order 1)
+	Prologue  Act
+	Padding   Padding
+}
+
+func (Pool) Name() string { return "Pool" }
+
+func (p Pool) Infer(in []Type) ([]Type, error) {
+	x := in[0]
+	if x.Rank() < 3 {
+		return typeErr("x is %s, want [N,C,D…]", x)
+	}
+	sp, err := windowShape(x.Shape[2:], p.Kernel, p.Strides, p.Pads, p.Dilations, p.Extra)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkAffine(in, 1, x); err != nil {
+		return nil, err
+	}
+	t := Type{x.DType, append(Shape{x.Shape[0], x.Shape[1]}, sp...)}
+	if p.Indices {
+		return []Type{t, {Int64, t.Shape}}, nil
+	}
+	return one(t)
+}
+
+func poolFLOPs(op Op, in, out []Type) int64 {
+	return outLen(out) * int64(Shape(op.(Pool).Kernel).Len())
+}

@@ -1,0 +1,74 @@
+package ir
+
+import "slices"
+
+// ReduceFn names a reduction.
+type ReduceFn uint8
+
+// The reductions.
+const (
+	ReduceMean ReduceFn = iota
+	ReduceSum
+	ReduceMax
+	ReduceMin
+	ReduceProd
+	ReduceL1
+	ReduceL2
+	ReduceSumSquare
+	ReduceLogSum
+	ReduceLogSumExp
+)
+
+var reduceNames = enumNames{"mean", "sum", "max", "min", "prod", "l1", "l2", "sumsquare", "logsum", "logsumexp"}
+
+func (f ReduceFn) String() string                { return reduceNames.name(uint8(f)) }
+func (f ReduceFn) MarshalText() ([]byte, error)  { return []byte(f.String()), nil }
+func (f *ReduceFn) UnmarshalText(b []byte) error { return reduceNames.parse(b, (*uint8)(f)) }
+
+// Reduce folds Axes (sorted, non-negative) with Fn; the axes stay with extent
+// 1 when KeepDims is set.
+type Reduce struct {
+	Fn       ReduceFn
+	Axes     []int
+	KeepDims bool
+}
+
+func (Reduce) Name() string { return "Reduce" }
+
+func (r Reduce) Infer(in []Type) ([]Type, error) {
+	if err := checkAxes(r.Axes, in[0].Rank()); err != nil {
+		return nil, err
+	}
+	return one(Type{in[0].DType, reducedShape(in[0].Shape, r.Axes, r.KeepDims)})
+}
+
+func reducedShape(s Shape, axes []int, keep bool) Shape {
+	out := Shape{}
+	for i, d := range s {
+		switch {
+		case !slices.Contains(axes, i):
+			out = append(out, d)
+		case keep:
+			out = append(out, 1)
+		}
+	}
+	return out
+}
+
+// ArgReduce finds the index of the largest (or, with Min, smallest) element
+// along Axis; of equal ones the first, or the last with Last.
+type ArgReduce struct {
+	Axis     int
+	Min      bool
+	Last     bool
+	KeepDims bool
+}
+
+func (ArgReduce) Name() string { return "ArgReduce" }
+
+func (a ArgReduce) Infer(in []Type) ([]Type, error) {
+	if err := checkAxes([]int{a.Axis}, in[0].Rank()); err != nil {
+		return nil, err
+	}
+	return one(Type{Int64, reducedShape(in[0].Shape, []int{a.Axis}, a.KeepDims)})
+}

@@ -1,0 +1,188 @@
+package ir
+
+import "slices"
+
+// Reshape keeps the elements in row-major order under another shape. Flatten,
+// Squeeze and Unsqueeze are spelled so too.
+type Reshape struct {
+	Shape Shape
+}
+
+func (Reshape) Name() string { return "Reshape" }
+
+func (r Reshape) Infer(in []Type) ([]Type, error) {
+	for _, d := range r.Shape {
+		if d < 0 {
+			return typeErr("target %s has a negative extent", r.Shape)
+		}
+	}
+	if in[0].Shape.Len() != r.Shape.Len() {
+		return typeErr("x %s has %d elements, target %s has %d", in[0], in[0].Shape.Len(), r.Shape, r.Shape.Len())
+	}
+	return one(Type{in[0].DType, r.Shape})
+}
+
+// Transpose permutes axes: axis i of the result is axis Perm[i] of x.
+type Transpose struct {
+	Perm []int
+}
+
+func (Transpose) Name() string { return "Transpose" }
+
+func (t Transpose) Infer(in []Type) ([]Type, error) {
+	if !isPermutation(t.Perm, in[0].Rank()) {
+		return typeErr("%v is not a permutation of the axes of %s", t.Perm, in[0])
+	}
+	out := make(Shape, len(t.Perm))
+	for i, p := range t.Perm {
+		out[i] = in[0].Shape[p]
+	}
+	return one(Type{in[0].DType, out})
+}
+
+func isPermutation(p []int, n int) bool {
+	if len(p) != n {
+		return false
+	}
+	s := slices.Sorted(slices.Values(p))
+	for i, v := range s {
+		if i != v {
+			return false
+		}
+	}
+	return true
+}
+
+// Concat joins its operands along Axis.
+type Concat struct {
+	Axis int
+}
+
+func (Concat) Name() string { return "Concat" }
+
+func (c Concat) Infer(in []Type) ([]Type, error) {
+	first := in[0]
+	if c.Axis < 0 || c.Axis >= first.Rank() {
+		return typeErr("axis %d does not exist in %s", c.Axis, first)
+	}
+	out := slices.Clone(first.Shape)
+	for i, t := range in[1:] {
+		if t.DType != first.DType || t.Rank() != first.Rank() {
+			return typeErr("operand %d is %s, operand 0 is %s", i+1, t, first)
+		}
+		for a := range out {
+			if a != c.Axis && t.Shape[a] != first.Shape[a] {
+				return typeErr("operand %d is %s, operand 0 is %s: they differ beside axis %d", i+1, t, first, c.Axis)
+			}
+		}
+		out[c.Axis] += t.Shape[c.Axis]
+	}
+	return one(Type{first.DType, out})
+}
+
+// Slice takes Count[i] elements from Start[i] in steps of Step[i] (which may
+// be negative) along each axis. Split is spelled as several slices.
+type Slice struct {
+	Start, Count, Step []int
+}
+
+func (Slice) Name() string { return "Slice" }
+
+func (s Slice) Infer(in []Type) ([]Type, error) {
+	r := in[0].Rank()
+	if len(s.Start) != r || len(s.Count) != r || len(s.Step) != r {
+		return typeErr("x is %s, but start %v, count %v, step %v", in[0], s.Start, s.Count, s.Step)
+	}
+	for i, n := range s.Count {
+		last := s.Start[i] + (n-1)*s.Step[i]
+		if n < 0 || s.Step[i] == 0 || n > 0 && (s.Start[i] < 0 || last < 0 || s.Start[i] >= in[0].Shape[i] || last >= in[0].Shape[i]) {
+			return typeErr("axis %d of %s: start %d, count %d, step %d leave it", i, in[0], s.Start[i], n, s.Step[i])
+		}
+	}
+	return one(Type{in[0].DType, Shape(slices.Clone(s.Count))})
+}
+
+// PadMode is where the elements of a border come from.
+type PadMode uint8
+
+// The modes, with the border of …, for the row "a b c d".
+const (
+	PadConstant  PadMode = iota // v v | a b c d
+	PadEdge                     // a a | a b c d   (repeat)
+	PadReflect                  // c b | a b c d   (mirror, edge not repeated)
+	PadSymmetric                // b a | a b c d   (mirror, edge repeated)
+	PadWrap                     // c d | a b c d
+)
+
+var padModeNames = enumNames{"constant", "edge", "reflect", "symmetric", "wrap"}
+
+func (m PadMode) String() string                { return padModeNames.name(uint8(m)) }
+func (m PadMode) MarshalText() ([]byte, error)  { return []byte(m.String()), nil }
+func (m *PadMode) UnmarshalText(b []byte) error { return padModeNames.parse(b, (*uint8)(m)) }
+
+// Pad adds a border of Pads (begins of all axes, then ends; negative ones
+// crop, before the border is made).
+type Pad struct {
+	Mode  PadMode
+	Pads  []int
+	Value float64
+}
+
+func (Pad) Name() string { return "Pad" }
+
+func (p Pad) Infer(in []Type) ([]Type, error) {
+	r := in[0].Rank()
+	if len(p.Pads) != 2*r {
+		return typeErr("x is %s, but pads %v", in[0], p.Pads)
+	}
+	out := slices.Clone(in[0].Shape)
+	for i := range out {
+		inner := out[i] + min(p.Pads[i], 0) + min(p.Pads[r+i], 0)
+		if inner < 0 {
+			return typeErr("pads %v crop more than %s has", p.Pads, in[0])
+		}
+		if grows := p.Pads[i] > 0 || p.Pads[r+i] > 0; grows && inner == 0 && p.Mode != PadConstant {
+			return typeErr("pads %v in mode %s need elements along axis %d of %s", p.Pads, p.Mode, i, in[0])
+		}
+		out[i] += p.Pads[i] + p.Pads[r+i]
+	}
+	return one(Type{in[0].DType, out})
+}
+
+// Expand broadcasts x to Shape.
+type Expand struct {
+	Shape Shape
+}
+
+func (Expand) Name() string { return "Expand" }
+
+func (e Expand) Infer(in []Type) ([]Type, error) {
+	s, err := BroadcastShapes(e.Shape, in[0].Shape)
+	if err != nil {
+		return nil, err
+	}
+	if !s.Equal(e.Shape) {
+		return typeErr("%s does not broadcast to %s", in[0], e.Shape)
+	}
+	return one(Type{in[0].DType, e.Shape})
+}
+
+// Gather takes slices of x along Axis at the positions in the operand indices
+// (i32 or i64). The result's axes are x's with Axis replaced by the axes of
+// indices.
+type Gather struct {
+	Axis int
+}
+
+func (Gather) Name() string { return "Gather" }
+
+func (g Gather) Infer(in []Type) ([]Type, error) {
+	x, idx := in[0], in[1]
+	if g.Axis < 0 || g.Axis >= x.Rank() {
+		return typeErr("axis %d does not exist in %s", g.Axis, x)
+	}
+	if idx.DType != Int64 && idx.DType != Int32 {
+		return typeErr("indices are %s, want i32 or i64", idx)
+	}
+	return one(Type{x.DType, slices.Concat(x.Shape[:g.Axis], idx.Shape, x.Shape[g.Axis+1:])})
+}

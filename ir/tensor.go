@@ -1,0 +1,334 @@
+package ir
+
+import (
+	"fmt"
+	"math"
+	"unsafe"
+)
+
+// Element is a Go type that a tensor's elements can be viewed as.
+// Float16 and BFloat16 tensors are viewed as their uint16 bits.
+type Element interface {
+	~float32 | ~float64 | ~int8 | ~int16 | ~int32 | ~int64 | ~uint8 | ~uint16 | ~uint32 | ~uint64 | ~bool
+}
+
+// Tensor is a constant: a type and its elements, dense, row-major,
+// little-endian. The bytes may be a slice of a mapped model file, so a Tensor
+// is never written after it was made.
+type Tensor struct {
+	Type
+	data []byte
+	// origin is how the text form spelled a constant too large to print
+	// ("seed=3", "sha256=…"); kept so that text survives a round trip.
+	origin string
+}
+
+// NewTensor returns a zeroed tensor whose elements the caller fills through
+// [Elements] before it becomes part of a graph.
+func NewTensor(t Type) *Tensor {
+	// Eight-byte alignment for any element type.
+	words := make([]uint64, (t.Bytes()+7)/8)
+	if len(words) == 0 {
+		return &Tensor{Type: t}
+	}
+	return &Tensor{Type: t, data: unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), t.Bytes())}
+}
+
+// FromBytes returns a tensor over data, which is shared, not copied.
+func FromBytes(t Type, data []byte) (*Tensor, error) {
+	if len(data) != t.Bytes() {
+		return nil, fmt.Errorf("%s needs %d bytes, got %d", t, t.Bytes(), len(data))
+	}
+	return &Tensor{Type: t, data: data}, nil
+}
+
+// TensorOf returns a tensor with a copy of the given elements. It panics when
+// their number does not match the shape: the caller states both.
+func TensorOf[E Element](shape Shape, v ...E) *Tensor {
+	t := NewTensor(Type{DTypeOf[E](), shape})
+	if shape.Len() != len(v) {
+		panic(fmt.Sprintf("ir.TensorOf: shape %s with %d elements", shape, len(v)))
+	}
+	copy(Elements[E](t), v)
+	return t
+}
+
+// Scalar returns a tensor without axes.
+func Scalar[E Element](v E) *Tensor { return TensorOf(Shape{}, v) }
+
+// DTypeOf returns the element type that E stores. uint16 gives Uint16.
+func DTypeOf[E Element]() DType {
+	var z E
+	switch any(z).(type) {
+	case float32:
+		return Float32
+	case float64:
+		return Float64
+	case int8:
+		return Int8
+	case int16:
+		return Int16
+	case int32:
+		return Int32
+	case int64:
+		return Int64
+	case uint8:
+		return Uint8
+	case uint16:
+		return Uint16
+	case uint32:
+		return Uint32
+	case uint64:
+		return Uint64
+	case bool:
+		return Bool
+	}
+	panic(fmt.Sprintf("ir.DTypeOf: %T", z))
+}
+
+// Bytes returns the elements as stored.
+func (t *Tensor) Bytes() []byte { return t.data }
+
+// Elements returns the elements of t as a []E: a view where the bytes are
+// aligned for E, a copy where they are not (weights inside a file may start
+// anywhere). E must have the size of the element type.
+func Elements[E Element](t *Tensor) []E {
+	var z E
+	size := int(unsafe.Sizeof(z))
+	if size != t.DType.Size() {
+		panic(fmt.Sprintf("ir.Elements: %s viewed as %T", t.Type, z))
+	}
+	n := t.Shape.Len()
+	if n == 0 {
+		return nil
+	}
+	p := unsafe.Pointer(&t.data[0])
+	if uintptr(p)%uintptr(size) == 0 {
+		return unsafe.Slice((*E)(p), n)
+	}
+	out := make([]E, n)
+	copy(unsafe.Slice((*byte)(unsafe.Pointer(&out[0])), len(t.data)), t.data)
+	return out
+}
+
+// Float32s returns the elements of a Float32 tensor; see [Elements].
+func (t *Tensor) Float32s() []float32 { return Elements[float32](t) }
+
+// Float64s returns the elements of a tensor of any type converted to float64.
+func (t *Tensor) Float64s() []float64 {
+	switch t.DType {
+	case Float32:
+		return convert[float32, float64](t)
+	case Float64:
+		return convert[float64, float64](t)
+	case Float16:
+		return half(t, Float16ToFloat32)
+	case BFloat16:
+		return half(t, BFloat16ToFloat32)
+	case Int8:
+		return convert[int8, float64](t)
+	case Int16:
+		return convert[int16, float64](t)
+	case Int32:
+		return convert[int32, float64](t)
+	case Int64:
+		return convert[int64, float64](t)
+	case Uint8:
+		return convert[uint8, float64](t)
+	case Uint16:
+		return convert[uint16, float64](t)
+	case Uint32:
+		return convert[uint32, float64](t)
+	case Uint64:
+		return convert[uint64, float64](t)
+	case Bool:
+		return convert[uint8, float64](t)
+	}
+	panic("ir: Float64s of " + t.DType.String())
+}
+
+// Int64s returns the elements of an integer or Bool tensor converted to
+// int64; floats are truncated toward zero.
+func (t *Tensor) Int64s() []int64 {
+	switch t.DType {
+	case Int8:
+		return convert[int8, int64](t)
+	case Int16:
+		return convert[int16, int64](t)
+	case Int32:
+		return convert[int32, int64](t)
+	case Int64:
+		return convert[int64, int64](t)
+	case Uint8, Bool:
+		return convert[uint8, int64](t)
+	case Uint16:
+		return convert[uint16, int64](t)
+	case Uint32:
+		return convert[uint32, int64](t)
+	case Uint64:
+		return convert[uint64, int64](t)
+	}
+	f := t.Float64s()
+	out := make([]int64, len(f))
+	for i, v := range f {
+		out[i] = int64(v)
+	}
+	return out
+}
+
+// Ints is Int64s as []int, for shapes, axes and the like.
+func (t *Tensor) Ints() []int {
+	v := t.Int64s()
+	out := make([]int, len(v))
+	for i, x := range v {
+		out[i] = int(x)
+	}
+	return out
+}
+
+// FromFloat64s returns a tensor of any type with the given values: rounded to
+// nearest even for floats, truncated toward zero for integers (saturating is
+// the caller's business), v != 0 for Bool.
+func FromFloat64s(t Type, v []float64) *Tensor {
+	if t.Shape.Len() != len(v) {
+		panic(fmt.Sprintf("ir.FromFloat64s: %s with %d elements", t, len(v)))
+	}
+	out := NewTensor(t)
+	switch t.DType {
+	case Float32:
+		fill[float32](out, v)
+	case Float64:
+		fill[float64](out, v)
+	case Float16:
+		e := Elements[uint16](out)
+		for i, x := range v {
+			e[i] = Float32ToFloat16(float32(x))
+		}
+	case BFloat16:
+		e := Elements[uint16](out)
+		for i, x := range v {
+			e[i] = Float32ToBFloat16(float32(x))
+		}
+	case Int8:
+		fill[int8](out, v)
+	case Int16:
+		fill[int16](out, v)
+	case Int32:
+		fill[int32](out, v)
+	case Int64:
+		fill[int64](out, v)
+	case Uint8:
+		fill[uint8](out, v)
+	case Uint16:
+		fill[uint16](out, v)
+	case Uint32:
+		fill[uint32](out, v)
+	case Uint64:
+		fill[uint64](out, v)
+	case Bool:
+		e := Elements[bool](out)
+		for i, x := range v {
+			e[i] = x != 0
+		}
+	default:
+		panic("ir: FromFloat64s to " + t.DType.String())
+	}
+	return out
+}
+
+// FromInt64s returns a tensor of any type with the given values.
+func FromInt64s(t Type, v []int64) *Tensor {
+	if t.DType == Int64 {
+		return TensorOf(t.Shape, v...)
+	}
+	f := make([]float64, len(v))
+	for i, x := range v {
+		f[i] = float64(x)
+	}
+	return FromFloat64s(t, f)
+}
+
+// Reshaped returns a tensor with the same elements and another shape of equal
+// length.
+func (t *Tensor) Reshaped(s Shape) *Tensor {
+	if s.Len() != t.Shape.Len() {
+		panic(fmt.Sprintf("ir: reshape %s to %s", t.Type, s))
+	}
+	return &Tensor{Type: Type{t.DType, s}, data: t.data}
+}
+
+type number interface {
+	~float32 | ~float64 | ~int8 | ~int16 | ~int32 | ~int64 | ~uint8 | ~uint16 | ~uint32 | ~uint64
+}
+
+func convert[From, To number](t *Tensor) []To {
+	in := Elements[From](t)
+	out := make([]To, len(in))
+	for i, v := range in {
+		out[i] = To(v)
+	}
+	return out
+}
+
+func fill[E number](t *Tensor, v []float64) {
+	e := Elements[E](t)
+	for i, x := range v {
+		e[i] = E(x)
+	}
+}
+
+func half(t *Tensor, f func(uint16) float32) []float64 {
+	in := Elements[uint16](t)
+	out := make([]float64, len(in))
+	for i, v := range in {
+		out[i] = float64(f(v))
+	}
+	return out
+}
+
+// Float16ToFloat32 widens an IEEE 754 binary16 value, exactly.
+func Float16ToFloat32(h uint16) float32 {
+	sign := uint32(h>>15) << 31
+	exp := uint32(h>>10) & 0x1f
+	frac := uint32(h) & 0x3ff
+	switch {
+	case exp == 0x1f:
+		return math.Float32frombits(sign | 0x7f800000 | frac<<13)
+	case exp == 0:
+		// Zero or subnormal: frac · 2^-24.
+		f := float32(frac) * (1.0 / (1 << 24))
+		return math.Float32frombits(math.Float32bits(f) | sign)
+	}
+	return math.Float32frombits(sign | (exp+112)<<23 | frac<<13)
+}
+
+// Float32ToFloat16 rounds to the nearest binary16, ties to even.
+func Float32ToFloat16(f float32) uint16 {
+	b := math.Float32bits(f)
+	sign := uint16(b >> 16 & 0x8000)
+	b &= 0x7fffffff
+	switch {
+	case b > 0x7f800000:
+		return sign | 0x7e00
+	case b >= 0x477ff000: // rounds to 65520 or more: infinity
+		return sign | 0x7c00
+	case b < 0x38800000: // below the smallest normal, 2^-14
+		// Adding 0.5 lines the result's last bit up with the float's.
+		r := math.Float32frombits(b) + 0.5
+		return sign | uint16(math.Float32bits(r)-0x3f000000)
+	}
+	b += 0xc8000fff + (b >> 13 & 1) // rebias the exponent and round
+	return sign | uint16(b>>13)
+}
+
+// BFloat16ToFloat32 widens a bfloat16 value, exactly.
+func BFloat16ToFloat32(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) }
+
+// Float32ToBFloat16 rounds to the nearest bfloat16, ties to even.
+func Float32ToBFloat16(f float32) uint16 {
+	b := math.Float32bits(f)
+	if b&0x7fffffff > 0x7f800000 {
+		return uint16(b>>16) | 0x40
+	}
+	return uint16((b + 0x7fff + b>>16&1) >> 16)
+}
