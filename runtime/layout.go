@@ -17,7 +17,9 @@ type Unpack struct {
 
 // Copy copies an image to another of the same extents: into another border,
 // or a slice of a concatenation's buffer. SrcChannel is the first channel
-// taken, DstChannel where it lands; neither need be a multiple of 16.
+// taken, DstChannel where it lands; neither need be a multiple of 16. Other
+// channels of Dst keep their values, except that those beyond C in the last
+// block become zero when the range ends at C.
 type Copy struct {
 	Src, Dst               Image
 	SrcChannel, DstChannel int

@@ -1,0 +1,47 @@
+package schedule
+
+import (
+	"fmt"
+
+	"modelc/ir"
+)
+
+// chooseAlgorithm picks the kernel of a convolution over all its channels and
+// says why.
+func chooseAlgorithm(o convOperands, cfg Config) (ir.Algorithm, string) {
+	g := o.geo
+	switch {
+	case g.kh == 1 && g.kw == 1:
+		return ir.AlgPointwise, ""
+	case g.kh != 3 || g.kw != 3 || g.sh != 1 || g.sw != 1 || g.dh != 1 || g.dw != 1:
+		return ir.AlgDirect, ""
+	case g.padTop < 0 || g.padLeft < 0:
+		return ir.AlgDirect, ", crops"
+	case cfg.Exact:
+		return ir.AlgDirect, ", exact"
+	}
+	direct := directCost(o)
+	best, cost := ir.AlgDirect, direct
+	for _, a := range []ir.Algorithm{ir.AlgWinograd2, ir.AlgWinograd4, ir.AlgWinograd6} {
+		if c := winogradCost(o, winogradTile(a)); c < cost {
+			best, cost = a, c
+		}
+	}
+	if best == ir.AlgDirect {
+		return best, ", small"
+	}
+	return best, fmt.Sprintf(", %.2g× the direct cost", cost/direct)
+}
+
+// winogradTile returns M of F(M×M,3×3), 0 for other algorithms.
+func winogradTile(a ir.Algorithm) int {
+	switch a {
+	case ir.AlgWinograd2:
+		return 2
+	case ir.AlgWinograd4:
+		return 4
+	case ir.AlgWinograd6:
+		return 6
+	}
+	return 0
+}

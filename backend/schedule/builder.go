@@ -1,0 +1,336 @@
+package schedule
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"modelc/ir"
+	"modelc/runtime"
+)
+
+// builder collects steps while nodes are lowered.
+type builder struct {
+	g      *ir.Graph
+	cfg    Config
+	layout *layout
+
+	buffers  []*buffer
+	dense    map[*ir.Value]*place // where a value lies dense, if it does
+	images   map[*ir.Value]*place // where it lies as an image, if it does
+	steps    []step
+	loads    []step
+	sections []section
+	byKey    map[string]runtime.Ref // sections already made
+	weights  int                    // bytes so far
+	prepared int
+	errs     []error
+
+	node *ir.Node // being lowered, for names
+}
+
+// step is a kernel to be: made once offsets are known.
+type step struct {
+	layer Layer
+	value *place // where Layer.Value lies
+	make  func() runtime.Kernel
+}
+
+// Build schedules g, which must have passed ir.Verify. All nodes without a
+// kernel are reported at once.
+func Build(g *ir.Graph, cfg Config) (*Program, error) {
+	b := &builder{g: g, cfg: cfg,
+		dense: map[*ir.Value]*place{}, images: map[*ir.Value]*place{}, byKey: map[string]runtime.Ref{}}
+	for i, v := range g.Inputs {
+		buf := b.external(v.Name, runtime.IO+runtime.Space(i), v.Type.Bytes())
+		b.dense[v] = &place{buf: buf, dtype: v.Type.DType, shape: v.Type.Shape}
+	}
+	b.layout = planLayout(g)
+	for _, n := range g.Nodes {
+		b.node = n
+		if err := b.lower(n); err != nil {
+			b.errs = append(b.errs, fmt.Errorf("%s: %w", n, err))
+			// Give the results a place, so that their readers are checked too.
+			for _, v := range n.Out {
+				b.newDense(v)
+			}
+		}
+	}
+	if len(b.errs) > 0 {
+		return nil, errors.Join(b.errs...)
+	}
+	b.node = nil
+	b.finishOutputs()
+	return b.program()
+}
+
+func (b *builder) program() (*Program, error) {
+	p := &Program{Graph: b.g, sections: b.sections}
+	arena, bound := plan(b.buffers, len(b.steps))
+	p.LowerBound = bound
+	p.Plan = &runtime.Plan{ArenaBytes: arena, WeightsBytes: alignUp(b.weights), PreparedBytes: alignUp(b.prepared)}
+	for _, v := range b.g.Inputs {
+		p.Plan.Inputs = append(p.Plan.Inputs, port(v.Name, v.Type))
+	}
+	for _, o := range b.g.Outputs {
+		p.Plan.Outputs = append(p.Plan.Outputs, port(o.Name, o.Value.Type))
+	}
+	finish := func(steps []step) (layers []Layer, out []runtime.Step) {
+		for _, s := range steps {
+			if v := s.value; v != nil {
+				s.layer.Where = Location{Rank: len(v.shape)}
+				if v.image {
+					s.layer.Where.Image = v.img()
+				} else {
+					s.layer.Where.Dense = v.ref()
+				}
+			}
+			layers = append(layers, s.layer)
+			out = append(out, runtime.Step{Name: s.layer.Name, Kernel: s.make()})
+		}
+		return layers, out
+	}
+	p.Layers, p.Plan.Steps = finish(b.steps)
+	p.Loads, p.Plan.Load = finish(b.loads)
+	for _, buf := range b.buffers {
+		if !buf.fixed && buf.first >= 0 {
+			p.Buffers = append(p.Buffers, Buffer{Name: buf.name, Off: buf.off, Bytes: buf.bytes, First: buf.first, Last: buf.last})
+		}
+	}
+	slices.SortFunc(p.Buffers, func(a, c Buffer) int { return a.Off - c.Off })
+	return p, nil
+}
+
+func port(name string, t ir.Type) runtime.Port {
+	return runtime.Port{Name: name, Type: t.DType.String(), Shape: t.Shape, Bytes: t.Bytes()}
+}
+
+// external describes memory outside the arena.
+func (b *builder) external(name string, s runtime.Space, bytes int) *buffer {
+	return &buffer{name: name, bytes: bytes, fixed: true, space: s}
+}
+
+func (b *builder) newBuffer(name string, bytes int) *buffer {
+	buf := &buffer{name: name, bytes: bytes, first: -1}
+	b.buffers = append(b.buffers, buf)
+	return buf
+}
+
+// emit appends a step that reads and writes the given places. Its kernel is
+// made when their offsets are final.
+func (b *builder) emit(doc string, reads, writes []*place, make func() runtime.Kernel) {
+	i := len(b.steps)
+	s := step{make: make, layer: Layer{Doc: doc}}
+	for _, p := range slices.Concat(reads, writes) {
+		if p == nil {
+			continue
+		}
+		p.buf.touch(i)
+		s.layer.Bytes += int64(p.shape.Len() * p.dtype.Size())
+	}
+	if len(writes) > 0 {
+		s.layer.Out = writes[0].shape
+	}
+	if n := b.node; n != nil {
+		s.layer.Name = n.Name
+		if s.layer.Name == "" && len(n.Out) > 0 {
+			s.layer.Name = n.Out[0].Name
+		}
+		s.layer.Nodes = []string{s.layer.Name}
+		for k, v := range n.Out {
+			for _, w := range writes {
+				if w == b.dense[v] || w == b.images[v] {
+					s.value = w
+					s.layer.Value = n.Out[k]
+					s.layer.FLOPs = ir.FLOPs(n)
+				}
+			}
+		}
+	} else if len(writes) > 0 {
+		s.layer.Name = writes[0].buf.name
+	}
+	b.steps = append(b.steps, s)
+}
+
+// newDense gives v a dense place: the model output's own memory where v ends
+// there, else a new buffer.
+func (b *builder) newDense(v *ir.Value) *place {
+	p := &place{dtype: v.Type.DType, shape: v.Type.Shape}
+	if i := outputOf(v); i >= 0 {
+		p.buf = b.external(v.Name, b.outputSpace(i), v.Type.Bytes())
+	} else {
+		p.buf = b.newBuffer(v.Name, v.Type.Bytes())
+	}
+	b.dense[v] = p
+	return p
+}
+
+// temp returns a dense place for a step's intermediate result.
+func (b *builder) temp(name string, t ir.Type) *place {
+	return &place{buf: b.newBuffer(name, t.Bytes()), dtype: t.DType, shape: t.Shape}
+}
+
+func (b *builder) outputSpace(i int) runtime.Space {
+	return runtime.IO + runtime.Space(len(b.g.Inputs)+i)
+}
+
+// outputOf returns the graph output that v becomes, itself or through
+// reshapes that nothing else reads; −1 if it becomes none.
+func outputOf(v *ir.Value) int {
+	for {
+		for _, u := range v.Uses() {
+			if u.Node == nil {
+				return u.Index
+			}
+		}
+		n := v.OnlyUse()
+		if n == nil {
+			return -1
+		}
+		if _, ok := n.Op.(ir.Reshape); !ok {
+			return -1
+		}
+		v = n.Out[0]
+	}
+}
+
+// finishOutputs brings every output into the caller's memory that no step
+// has written there.
+func (b *builder) finishOutputs() {
+	for i, o := range b.g.Outputs {
+		v := o.Value
+		d := b.dense[v]
+		if d != nil && d.buf.fixed && d.buf.space == b.outputSpace(i) {
+			continue
+		}
+		dst := &place{buf: b.external(o.Name, b.outputSpace(i), v.Type.Bytes()), dtype: v.Type.DType, shape: v.Type.Shape}
+		if d == nil && b.images[v] != nil {
+			b.unpack(b.images[v], dst)
+			b.dense[v] = dst
+			continue
+		}
+		b.copyDense("Copy to the output", b.plain(v), dst)
+	}
+}
+
+// plain returns v dense and row-major, converting it if it is not.
+func (b *builder) plain(v *ir.Value) *place {
+	if v == nil {
+		return nil
+	}
+	if v.Const != nil {
+		return b.constPlace(v)
+	}
+	if p := b.dense[v]; p != nil {
+		if !p.nhwc {
+			return p
+		}
+		// Only now does a deferred transposition cost something.
+		q := b.temp(v.Name, v.Type)
+		b.permute("Transpose", p.asNHWC(), q, channelsFirst(len(p.shape)))
+		b.dense[v] = q
+		return q
+	}
+	img := b.images[v]
+	// Pixels without extent: the channels are the row.
+	if img.dims.h*img.dims.w == 1 && img.contiguous() && (img.dims.n == 1 || img.dims.c%16 == 0) {
+		q := &place{buf: img.buf, off: img.off, dtype: img.dtype, shape: v.Type.Shape}
+		b.dense[v] = q
+		return q
+	}
+	q := b.newDense(v)
+	b.unpack(img, q)
+	return q
+}
+
+// asNHWC returns the place of the tensor as it lies in memory: [N,H,W,C].
+func (p *place) asNHWC() *place {
+	q := *p
+	q.nhwc = false
+	r := len(p.shape)
+	q.shape = append(append(ir.Shape{p.shape[0]}, p.shape[2:r]...), p.shape[1])
+	return &q
+}
+
+// channelsFirst is the permutation that turns [N,…,C] into [N,C,…].
+func channelsFirst(rank int) []int {
+	perm := []int{0, rank - 1}
+	for i := 1; i < rank-1; i++ {
+		perm = append(perm, i)
+	}
+	return perm
+}
+
+// channelsLast is the inverse of channelsFirst.
+func channelsLast(rank int) []int {
+	perm := []int{0}
+	for i := 2; i < rank; i++ {
+		perm = append(perm, i)
+	}
+	return append(perm, 1)
+}
+
+func (b *builder) unpack(img, dst *place) {
+	b.emit("Unpack from NC16", []*place{img}, []*place{dst}, b.unpackKernel(img, dst))
+}
+
+func (b *builder) unpackKernel(img, dst *place) func() runtime.Kernel {
+	return func() runtime.Kernel {
+		return &runtime.Unpack{Src: img.img(), Dst: dst.ref(), NHWC: dst.nhwc}
+	}
+}
+
+// asImage returns v as an image, packing it if it is dense.
+func (b *builder) asImage(v *ir.Value) *place {
+	if p := b.images[v]; p != nil {
+		return p
+	}
+	var src *place
+	if v.Const != nil {
+		src = b.constPlace(v)
+	} else {
+		src = b.dense[v]
+	}
+	dst := b.newImage(v)
+	b.emit("Pack to NC16", []*place{src}, []*place{dst}, func() runtime.Kernel {
+		return &runtime.Pack{Src: src.ref(), NHWC: src.nhwc, Dst: dst.img()}
+	})
+	return dst
+}
+
+// newImage gives v a place as an image: a slice of a concatenation's buffer
+// where the layout says so, else a buffer of its own, with the border that its
+// readers need.
+func (b *builder) newImage(v *ir.Value) *place {
+	p := b.layout.place(b, v)
+	b.images[v] = p
+	return p
+}
+
+// tempImage returns an image for a step's intermediate result.
+func (b *builder) tempImage(name string, shape ir.Shape, bd border) *place {
+	d, _ := imageDims(shape)
+	size := d.blocks() * d.plane(bd)
+	return &place{buf: b.newBuffer(name, d.n*size*4), dtype: ir.Float32, shape: shape, image: true, dims: d, border: bd, batchStride: size}
+}
+
+// shapeDoc writes extents as 56×56.
+func shapeDoc(s ...int) string {
+	parts := make([]string, len(s))
+	for i, d := range s {
+		parts[i] = fmt.Sprint(d)
+	}
+	return strings.Join(parts, "×")
+}
+
+func actDoc(a ir.Act) string {
+	if a.IsIdentity() {
+		return ""
+	}
+	return ", " + a.String()
+}
+
+func act(a ir.Act) runtime.Act {
+	return runtime.Act{Fn: runtime.Fn(a.Fn), Alpha: float32(a.Alpha), Beta: float32(a.Beta)}
+}

@@ -1,0 +1,65 @@
+package schedule
+
+// The cost of a convolution in nanoseconds on the target, one core:
+//
+//	direct    = MACs/peak
+//	winograd  = products/peak + transforms/bandwidth + weights/stream
+//
+// The constants were measured on a 2.6 GHz AVX-512 core; only their ratios
+// matter to a choice. They are wrong where a cache is much smaller than 1 MB
+// of L2 per core.
+const (
+	macsPerNs      = 56.0 // multiply-adds: 112 GFLOP/s
+	transformPerNs = 11.0 // floats moved through a transform, input or output
+	streamPerNs    = 5.0  // floats of weights read from memory once
+	// A register tile holds 14 pixels; a product of fewer, or a remainder,
+	// costs as much as a full one costs per weight vector loaded.
+	tilePixels = 14
+)
+
+// tileEfficiency is the share of a product's time spent on pixels that exist,
+// for n pixels in a row of tiles.
+func tileEfficiency(n int) float64 {
+	tiles := (n + tilePixels - 1) / tilePixels
+	// A tile of p pixels takes about as long as max(p, 5).
+	return float64(n) / float64(max(n, 5*tiles))
+}
+
+func directCost(o convOperands) float64 {
+	d, s := o.dst.dims, o.src.dims
+	macs := float64(d.n) * float64(d.h) * float64(d.w) * float64(alignTo(d.c, 16)) * float64(alignTo(s.c, 16)) * float64(o.geo.kh*o.geo.kw)
+	return macs/macsPerNs/tileEfficiency(d.h*d.w) + float64(d.c*s.c*o.geo.kh*o.geo.kw)/streamPerNs*streamShare(d.h*d.w)
+}
+
+// streamShare is the part of the weights' read from memory that arithmetic
+// does not hide: with few pixels per weight all of it.
+func streamShare(pixels int) float64 { return 1 / (1 + float64(pixels)/32) }
+
+func winogradCost(o convOperands, m int) float64 {
+	d, s := o.dst.dims, o.src.dims
+	ty, tx := (d.h+m-1)/m, (d.w+m-1)/m
+	tiles := ty * tx
+	al := (m + 2) * (m + 2)
+	ic, oc := alignTo(s.c, 16), alignTo(d.c, 32)
+	macs := float64(d.n*tiles*al) * float64(ic) * float64(oc)
+	moved := float64(d.n*tiles*al) * float64(ic+oc) * 2
+	return macs/macsPerNs/tileEfficiency(tiles*d.n) + moved/transformPerNs + float64(al*ic*oc)/streamPerNs*streamShare(tiles*d.n)
+}
+
+// winogradBlocking returns how many tiles are transformed together, so that
+// the transformed input stays in half of L2, and how many blocks of 32 output
+// channels are multiplied before their output transform.
+func winogradBlocking(m int, o convOperands) (tiles, outBlocks int) {
+	const l2Floats = 1 << 17
+	d := o.dst.dims
+	all := ((d.h + m - 1) / m) * ((d.w + m - 1) / m)
+	per := (m + 2) * (m + 2) * alignTo(o.src.dims.c, 16)
+	tiles = max(tilePixels, l2Floats/per/tilePixels*tilePixels)
+	blocks := (all + tiles - 1) / tiles
+	tiles = (all + blocks - 1) / blocks
+	outBlocks = 1
+	for outBlocks < 4 && outBlocks*2 <= alignTo(d.c, 32)/32 && (m+2)*(m+2)*tiles*outBlocks*64 < l2Floats/2 {
+		outBlocks *= 2
+	}
+	return tiles, outBlocks
+}

@@ -1,0 +1,280 @@
+package schedule
+
+import (
+	"slices"
+
+	"modelc/ir"
+)
+
+// layout is what is decided of values before any node is lowered: which
+// nodes run on images, the border each image carries, and which images are
+// slices of a concatenation's buffer.
+type layout struct {
+	node   map[*ir.Node]bool // runs on images
+	image  map[*ir.Value]bool
+	border map[*ir.Value]border
+	slots  map[*ir.Value]slot
+	groups map[*ir.Value]*group // by root
+}
+
+// slot is the position of an image inside the image of root.
+type slot struct {
+	root    *ir.Value
+	channel int // a multiple of 16
+}
+
+// group is an image buffer that several values share: the result of a
+// concatenation and the operands that are written straight into it.
+type group struct {
+	border border
+	place  *place // made when first needed
+}
+
+func planLayout(g *ir.Graph) *layout {
+	l := &layout{node: map[*ir.Node]bool{}, image: map[*ir.Value]bool{}, border: map[*ir.Value]border{},
+		slots: map[*ir.Value]slot{}, groups: map[*ir.Value]*group{}}
+	for _, n := range g.Nodes {
+		if l.runsOnImages(n) {
+			l.node[n] = true
+			l.image[n.Out[0]] = true
+		}
+	}
+	for _, n := range g.Nodes {
+		if l.node[n] {
+			l.needBorder(n)
+		}
+	}
+	for _, n := range slices.Backward(g.Nodes) {
+		if c, ok := n.Op.(ir.Concat); ok && l.node[n] {
+			l.shareConcat(n, c)
+		}
+	}
+	for v := range g.Values() {
+		s, ok := l.slots[v]
+		if !ok {
+			continue
+		}
+		gr := l.groups[s.root]
+		if gr == nil {
+			gr = &group{border: l.border[s.root]}
+			l.groups[s.root] = gr
+		}
+		gr.border = gr.border.union(l.border[v])
+	}
+	return l
+}
+
+// runsOnImages reports whether n is lowered to a kernel on NC16 images.
+// Convolutions and pools always are, whatever their operand is; cheaper ops
+// follow their operand, since a change of layout costs as much as they do.
+func (l *layout) runsOnImages(n *ir.Node) bool {
+	if len(n.Out) == 0 || n.In[0] == nil {
+		return false
+	}
+	x := n.In[0]
+	if x.Type.DType != ir.Float32 || n.Out[0].Type.DType != ir.Float32 {
+		return false
+	}
+	if _, ok := imageDims(x.Type.Shape); !ok || x.Type.Shape.Len() == 0 || n.Out[0].Type.Shape.Len() == 0 {
+		return false
+	}
+	switch op := n.Op.(type) {
+	case ir.Conv:
+		return n.Const(1) != nil && (n.Input(2) == nil || n.Const(2) != nil) && constOrAbsent(n, 4) && constOrAbsent(n, 5)
+	case ir.Pool:
+		return op.Kind != ir.LpPool && !op.Indices && constOrAbsent(n, 1) && constOrAbsent(n, 2)
+	case ir.Reduce:
+		return (op.Fn == ir.ReduceMean || op.Fn == ir.ReduceMax) && slices.Equal(op.Axes, spatialAxes(x.Type.Rank())) && l.image[x]
+	case ir.Affine:
+		return l.image[x] && n.Const(1) != nil && n.Const(2) != nil
+	case ir.BatchNorm:
+		return l.image[x] && n.Const(1) != nil && n.Const(2) != nil && n.Const(3) != nil && n.Const(4) != nil
+	case ir.Unary, ir.LRN:
+		return l.image[x]
+	case ir.PRelu:
+		return l.image[x] && n.Const(1) != nil && perChannel(n.In[1].Type.Shape, x.Type.Shape)
+	case ir.Binary:
+		return op.Fn <= ir.Min && l.binaryOnImages(n)
+	case ir.Concat:
+		if op.Axis != 1 {
+			return false
+		}
+		for _, v := range n.In {
+			if !l.image[v] {
+				return false
+			}
+		}
+		return true
+	case ir.Pad:
+		r := x.Type.Rank()
+		return l.image[x] && op.Pads[0] == 0 && op.Pads[1] == 0 && op.Pads[r] == 0 && op.Pads[r+1] == 0
+	case ir.Slice:
+		s := x.Type.Shape
+		return l.image[x] && op.Start[0] == 0 && op.Count[0] == s[0] && op.Step[1] == 1
+	case ir.Resize:
+		return l.image[x] && op.Shape[0] == x.Type.Shape[0] && op.Shape[1] == x.Type.Shape[1] &&
+			op.Scales[0] == 1 && op.Scales[1] == 1
+	}
+	return false
+}
+
+func constOrAbsent(n *ir.Node, i int) bool { return n.Input(i) == nil || n.Const(i) != nil }
+
+func spatialAxes(rank int) []int {
+	var a []int
+	for i := 2; i < rank; i++ {
+		a = append(a, i)
+	}
+	return a
+}
+
+// perChannel reports whether a tensor of shape s broadcasts to x [N,C,…] as
+// one value per channel, or one in all.
+func perChannel(s, x ir.Shape) bool {
+	if len(s) > len(x) {
+		return false
+	}
+	for i, d := range s {
+		if k := len(x) - len(s) + i; d != 1 && !(k == 1 && d == x[1]) {
+			return false
+		}
+	}
+	return true
+}
+
+// overPixels reports whether a tensor of shape s broadcasts to x [N,C,…] with
+// one value per channel, of every image or of all.
+func overPixels(s, x ir.Shape) bool {
+	if len(s) != len(x) || s[1] != x[1] || s[0] != x[0] && s[0] != 1 {
+		return false
+	}
+	for _, d := range s[2:] {
+		if d != 1 {
+			return false
+		}
+	}
+	return true
+}
+
+// binaryOnImages: both operands are images of the result's extents, or one is
+// and the other is broadcast over its pixels.
+func (l *layout) binaryOnImages(n *ir.Node) bool {
+	a, bb := n.In[0], n.In[1]
+	out := n.Out[0].Type.Shape
+	full := func(v *ir.Value) bool { return l.image[v] && v.Type.Shape.Equal(out) }
+	small := func(v *ir.Value) bool {
+		return v.Const != nil && perChannel(v.Type.Shape, out) || v.Const == nil && overPixels(v.Type.Shape, out)
+	}
+	switch {
+	case full(a) && bb.Type.Shape.Equal(out) && bb.Const == nil, full(bb) && a.Type.Shape.Equal(out) && a.Const == nil:
+		return true
+	case full(a) && small(bb):
+		return true
+	case full(bb) && small(a):
+		return n.Op.(ir.Binary).Fn.Commutative()
+	}
+	return false
+}
+
+// needBorder records the border that n wants around its operand.
+func (l *layout) needBorder(n *ir.Node) {
+	c, ok := n.Op.(ir.Conv)
+	if !ok || c.Padding == ir.PadCopy || readsUserLayout(n) {
+		return
+	}
+	x := n.In[0]
+	l.border[x] = l.border[x].union(convBorder(c, n.In[1].Type.Shape, x.Type.Shape, n.Out[0].Type.Shape))
+}
+
+// convBorder returns the part of the padding that windows of a convolution
+// touch. The bottom and right ends follow from the last window: a stride may
+// leave some of the padding unread.
+func convBorder(c ir.Conv, w, x, out ir.Shape) border {
+	g := convGeometry(c, w)
+	d, _ := imageDims(x)
+	o, _ := imageDims(out)
+	return border{
+		top:    max(0, g.padTop),
+		left:   max(0, g.padLeft),
+		bottom: max(0, (o.h-1)*g.sh+(g.kh-1)*g.dh+1-g.padTop-d.h),
+		right:  max(0, (o.w-1)*g.sw+(g.kw-1)*g.dw+1-g.padLeft-d.w),
+	}
+}
+
+// shareConcat lets the operands of a concatenation be written straight into
+// its result, and a concatenation whose operands lie side by side already
+// (DenseNet's blocks, flattened) be a view of them. Channels of an operand
+// must start on a block of 16; an operand that stands in two different
+// buffers, or twice in one, is copied.
+func (l *layout) shareConcat(n *ir.Node, c ir.Concat) {
+	r := n.Out[0]
+	if _, ok := l.slots[r]; !ok {
+		if s, ok := l.sideBySide(n.In); ok {
+			l.slots[r] = s
+			return
+		}
+	}
+	base := slot{root: r}
+	if s, ok := l.slots[r]; ok {
+		base = s
+	}
+	placed := false
+	at := base.channel
+	for _, v := range n.In {
+		if _, taken := l.slots[v]; !taken && at%16 == 0 && ownsImage(v) {
+			l.slots[v] = slot{base.root, at}
+			placed = true
+		}
+		at += v.Type.Shape[1]
+	}
+	if placed && base.root == r {
+		l.slots[r] = base
+	}
+}
+
+// sideBySide returns where the operands start if they lie behind one another
+// in one buffer.
+func (l *layout) sideBySide(in []*ir.Value) (slot, bool) {
+	first, ok := l.slots[in[0]]
+	at := first.channel
+	for _, v := range in {
+		s, has := l.slots[v]
+		if !ok || !has || s.root != first.root || s.channel != at {
+			return slot{}, false
+		}
+		at += v.Type.Shape[1]
+	}
+	return first, true
+}
+
+// ownsImage reports whether the step that makes v writes an image of its own:
+// a slice of channels may be a view of its operand instead.
+func ownsImage(v *ir.Value) bool {
+	if v.Def() == nil {
+		return true
+	}
+	_, isSlice := v.Def().Op.(ir.Slice)
+	return !isSlice
+}
+
+// place makes the place of v as an image.
+func (l *layout) place(b *builder, v *ir.Value) *place {
+	s, ok := l.slots[v]
+	if !ok {
+		return b.tempImage(v.Name, v.Type.Shape, l.border[v])
+	}
+	gr := l.groups[s.root]
+	if gr.place == nil {
+		gr.place = b.tempImage(s.root.Name, s.root.Type.Shape, gr.border)
+	}
+	p := gr.place.window(s.channel, v.Type.Shape[1])
+	p.shape = v.Type.Shape
+	return p
+}
+
+// inSlot reports whether v lies at channel c of the image of root.
+func (l *layout) inSlot(v, root *ir.Value, c int) bool {
+	sv, ok := l.slots[v]
+	sr, ok2 := l.slots[root]
+	return ok && ok2 && sv.root == sr.root && sv.channel == sr.channel+c
+}

@@ -1,0 +1,320 @@
+package schedule
+
+import (
+	"fmt"
+
+	"modelc/ir"
+	"modelc/runtime"
+)
+
+// geometry is a convolution's window on two axes; one axis counts as height 1.
+type geometry struct {
+	kh, kw, sh, sw, dh, dw, padTop, padLeft int
+}
+
+func convGeometry(c ir.Conv, w ir.Shape) geometry {
+	if len(w) == 3 {
+		return geometry{1, w[2], 1, c.Strides[0], 1, c.Dilations[0], 0, c.Pads[0]}
+	}
+	return geometry{w[2], w[3], c.Strides[0], c.Strides[1], c.Dilations[0], c.Dilations[1], c.Pads[0], c.Pads[1]}
+}
+
+func (g geometry) String() string {
+	s := shapeDoc(g.kh, g.kw)
+	if g.sh != 1 || g.sw != 1 {
+		s += fmt.Sprintf("/%d", g.sh)
+		if g.sh != g.sw {
+			s += fmt.Sprintf("×%d", g.sw)
+		}
+	}
+	if g.dh != 1 || g.dw != 1 {
+		s += fmt.Sprintf(" dilated %s", shapeDoc(g.dh, g.dw))
+	}
+	return s
+}
+
+// firstChannels is the most input channels that the first-layer kernel takes:
+// pictures. Beyond it a block of 16 wastes too little to matter.
+const firstChannels = 4
+
+// readsUserLayout reports whether the convolution reads the dense tensor
+// itself: the first layer of a network.
+func readsUserLayout(n *ir.Node) bool {
+	c := n.Op.(ir.Conv)
+	x := n.In[0]
+	if x.Type.Shape[1] > firstChannels || c.Groups != 1 || n.Input(3) != nil || c.HasPrologue(n) || c.Padding == ir.PadCopy {
+		return false
+	}
+	for _, p := range c.Pads {
+		if p < 0 {
+			return false
+		}
+	}
+	return x.Def() == nil || isChannelsFirst(x.Def())
+}
+
+// isChannelsFirst reports whether n moves the channels of a model input or
+// constant from the last axis to axis 1.
+func isChannelsFirst(n *ir.Node) bool {
+	t, ok := n.Op.(ir.Transpose)
+	return ok && n.In[0].Def() == nil && len(t.Perm) >= 3 && len(t.Perm) <= 4 && equalInts(t.Perm, channelsFirst(len(t.Perm)))
+}
+
+func equalInts(a, b []int) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func (b *builder) lowerConv(n *ir.Node, c ir.Conv) error {
+	if !b.layout.node[n] {
+		return b.convPlain(n, c)
+	}
+	w := n.Const(1)
+	geo := convGeometry(c, w.Shape)
+	x := n.In[0]
+	m := w.Shape[0]
+	doc := fmt.Sprintf("Conv %s %d→%d at %s", geo, x.Type.Shape[1], m, shapeDoc(n.Out[0].Type.Shape[2:]...))
+	if c.Groups > 1 {
+		doc += fmt.Sprintf(", %d groups", c.Groups)
+	}
+	doc += operandsDoc(n, c)
+	if readsUserLayout(n) {
+		return b.convFirst(n, c, geo, doc)
+	}
+	src := b.asImage(x)
+	if c.Padding == ir.PadCopy {
+		bd := convBorder(c, w.Shape, x.Type.Shape, n.Out[0].Type.Shape)
+		src = b.bordered(src, bd)
+		doc += ", padded copy"
+	} else if bd := convBorder(c, w.Shape, x.Type.Shape, n.Out[0].Type.Shape); bd != (border{}) {
+		doc += ", halo"
+	}
+	var residual *place
+	if r := n.Input(3); r != nil {
+		residual = b.asImage(r)
+	}
+	dst := b.newImage(n.Out[0])
+	o := convOperands{
+		src: src, dst: dst, residual: residual,
+		bias: b.channels(n.Const(2), m), scale: b.channels(n.Const(4), x.Type.Shape[1]), shift: b.channels(n.Const(5), x.Type.Shape[1]),
+		pre: act(c.Prologue), act: act(c.Epilogue), geo: geo,
+	}
+	switch {
+	case c.Groups == x.Type.Shape[1] && m == c.Groups && c.Groups > 1:
+		b.depthwise(o, w, doc+": depthwise")
+	case c.Groups == 1:
+		b.convDense(o, w, doc)
+	default:
+		b.convGrouped(o, w, c.Groups, doc)
+	}
+	return nil
+}
+
+// operandsDoc names what is fused into the convolution.
+func operandsDoc(n *ir.Node, c ir.Conv) string {
+	s := ""
+	if n.Input(4) != nil || n.Input(5) != nil {
+		s += ", affine before"
+	}
+	if !c.Prologue.IsIdentity() {
+		s += ", " + c.Prologue.String() + " before"
+	}
+	if n.Input(2) != nil {
+		s += ", bias"
+	}
+	if n.Input(3) != nil {
+		s += ", residual"
+	}
+	return s + actDoc(c.Epilogue)
+}
+
+// convOperands is what the convolution kernels on images share.
+type convOperands struct {
+	src, dst, residual *place
+	bias, scale, shift runtime.Ref
+	pre, act           runtime.Act
+	geo                geometry
+}
+
+func (o *convOperands) reads() []*place { return []*place{o.src, o.residual} }
+
+func (b *builder) convFirst(n *ir.Node, c ir.Conv, geo geometry, doc string) error {
+	w := n.Const(1)
+	src := b.dense[n.In[0]]
+	if n.In[0].Const != nil {
+		src = b.constPlace(n.In[0])
+	}
+	dst := b.newImage(n.Out[0])
+	d, _ := imageDims(n.In[0].Type.Shape)
+	wref := b.packFirst(w)
+	bias := b.channels(n.Const(2), w.Shape[0])
+	a := act(c.Epilogue)
+	b.emit(doc+": first layer", []*place{src}, []*place{dst}, func() runtime.Kernel {
+		return &runtime.ConvFirst{Src: src.ref(), NHWC: src.nhwc, N: d.n, C: d.c, H: d.h, W: d.w, Dst: dst.img(),
+			Wt: wref, Bias: bias, Act: a,
+			KH: geo.kh, KW: geo.kw, SH: geo.sh, SW: geo.sw, DH: geo.dh, DW: geo.dw, PadTop: geo.padTop, PadLeft: geo.padLeft}
+	})
+	return nil
+}
+
+// convDense lowers a convolution in which every output channel reads every
+// input channel.
+func (b *builder) convDense(o convOperands, w *ir.Tensor, doc string) {
+	alg, why := chooseAlgorithm(o, b.cfg)
+	wref := b.packConv(w)
+	doc += ": " + alg.String() + why
+	if m := winogradTile(alg); m > 0 {
+		b.winograd(o, w.Shape, wref, m, doc)
+		return
+	}
+	b.emit(doc, o.reads(), []*place{o.dst}, func() runtime.Kernel { return o.conv(wref) })
+}
+
+func (o *convOperands) conv(w runtime.Ref) runtime.Kernel {
+	g := o.geo
+	return &runtime.Conv{Src: o.src.img(), Dst: o.dst.img(), W: w, Bias: o.bias, Residual: o.residual.img(),
+		Scale: o.scale, Shift: o.shift, Pre: o.pre, Act: o.act,
+		KH: g.kh, KW: g.kw, SH: g.sh, SW: g.sw, DH: g.dh, DW: g.dw, PadTop: g.padTop, PadLeft: g.padLeft}
+}
+
+func (b *builder) winograd(o convOperands, w ir.Shape, wref runtime.Ref, m int, doc string) {
+	oc, ic := w[0], w[1]
+	dst := b.prepare((m+2)*(m+2)*alignTo(oc, 32)*alignTo(ic, 16), fmt.Sprintf("Winograd F(%d×%d) weights", m, m), wref, func(dst runtime.Ref) runtime.Kernel {
+		return &runtime.WinogradWeights{M: m, IC: ic, OC: oc, W: wref, Dst: dst}
+	})
+	tiles, blocks := winogradBlocking(m, o)
+	b.emit(doc, o.reads(), []*place{o.dst}, func() runtime.Kernel {
+		return &runtime.Winograd{M: m, Src: o.src.img(), Dst: o.dst.img(), W: dst, Bias: o.bias, Residual: o.residual.img(),
+			Scale: o.scale, Shift: o.shift, Pre: o.pre, Act: o.act, PadTop: o.geo.padTop, PadLeft: o.geo.padLeft,
+			Tiles: tiles, OutBlocks: blocks}
+	})
+}
+
+func (b *builder) depthwise(o convOperands, w *ir.Tensor, doc string) {
+	wref := b.packDepthwise(w)
+	g := o.geo
+	b.emit(doc, o.reads(), []*place{o.dst}, func() runtime.Kernel {
+		return &runtime.Depthwise{Src: o.src.img(), Dst: o.dst.img(), W: wref, Bias: o.bias, Residual: o.residual.img(),
+			Scale: o.scale, Shift: o.shift, Pre: o.pre, Act: o.act,
+			KH: g.kh, KW: g.kw, SH: g.sh, SW: g.sw, DH: g.dh, DW: g.dw, PadTop: g.padTop, PadLeft: g.padLeft}
+	})
+}
+
+// convGrouped splits a grouped convolution into ordinary ones on slices of
+// the channels. Slices start on blocks of 16, so neighbouring groups are
+// merged, with zero weights between them, until both sides do; at worst one
+// convolution computes all groups.
+func (b *builder) convGrouped(o convOperands, w *ir.Tensor, groups int, doc string) {
+	cg, mg := w.Shape[1], w.Shape[0]/groups
+	merge := 1
+	for merge < groups && (groups%merge != 0 || merge*cg%16 != 0 || merge*mg%16 != 0) {
+		merge++
+	}
+	for i := range groups / merge {
+		part := o
+		ci, mi := i*merge*cg, i*merge*mg
+		part.src = o.src.window(ci, merge*cg)
+		part.dst = o.dst.window(mi, merge*mg)
+		if o.residual != nil {
+			part.residual = o.residual.window(mi, merge*mg)
+		}
+		part.bias = subChannels(o.bias, mi, merge*mg)
+		part.scale = subChannels(o.scale, ci, merge*cg)
+		part.shift = subChannels(o.shift, ci, merge*cg)
+		wref := b.packGrouped(w, groups, i*merge, merge)
+		d := doc + ": direct"
+		if groups > merge {
+			d += fmt.Sprintf(", groups %d–%d", i*merge, (i+1)*merge-1)
+		}
+		writes := []*place{part.dst}
+		if i == groups/merge-1 {
+			writes = []*place{o.dst} // the step that completes the value
+		}
+		b.emit(d, part.reads(), writes, func() runtime.Kernel { return part.conv(wref) })
+	}
+}
+
+// subChannels narrows a per-channel operand to [c0,c0+c), padded to 16.
+func subChannels(r runtime.Ref, c0, c int) runtime.Ref {
+	if !r.Present() {
+		return r
+	}
+	return runtime.Ref{Space: r.Space, Off: r.Off + c0*4, Len: alignTo(c, 16)}
+}
+
+// bordered copies an image into one with a border.
+func (b *builder) bordered(src *place, bd border) *place {
+	dst := b.tempImage(src.buf.name+".padded", src.shape, bd)
+	b.emit("Copy with border", []*place{src}, []*place{dst}, func() runtime.Kernel {
+		return &runtime.Copy{Src: src.img(), Dst: dst.img(), Channels: src.dims.c}
+	})
+	return dst
+}
+
+func (b *builder) lowerDense(n *ir.Node, d ir.Dense) error {
+	w := n.Const(1)
+	if w == nil || !constOrAbsent(n, 2) || n.In[0].Type.DType != ir.Float32 || n.Out[0].Type.Shape.Len() == 0 {
+		return b.densePlain(n, d)
+	}
+	k, m := d.KM(w.Shape)
+	doc := fmt.Sprintf("Dense %d→%d", k, m)
+	if n.Input(2) != nil {
+		doc += ", bias"
+	}
+	doc += actDoc(d.Epilogue)
+	src, rows := b.flattened(n.In[0])
+	if src == nil {
+		src = b.plain(n.In[0])
+	} else {
+		k = len(rows)
+	}
+	dst := b.newDense(n.Out[0])
+	wref := b.packDense(w, d.TransW, rows)
+	bias := b.channels(n.Const(2), m)
+	a := act(d.Epilogue)
+	batch := n.Out[0].Type.Shape[0]
+	b.emit(doc, []*place{src}, []*place{dst}, func() runtime.Kernel {
+		x := src.ref()
+		x.Len = batch * k
+		return &runtime.Dense{X: x, Y: dst.ref(), W: wref, Bias: bias, N: batch, K: k, M: m, Act: a}
+	})
+	return nil
+}
+
+// flattened returns the image that x is a flattening of, when its memory can
+// be read as the matrix itself, and for each of the matrix's columns the row
+// of the weights that belongs to it, −1 for a padding channel.
+func (b *builder) flattened(x *ir.Value) (*place, []int) {
+	if x.Def() == nil {
+		return nil, nil
+	}
+	if _, ok := x.Def().Op.(ir.Reshape); !ok {
+		return nil, nil
+	}
+	v := x.Def().In[0]
+	img := b.images[v]
+	if img == nil || !img.contiguous() || img.dims.n != x.Type.Shape[0] {
+		return nil, nil
+	}
+	d := img.dims
+	rows := make([]int, 0, d.blocks()*16*d.h*d.w)
+	for cb := range d.blocks() {
+		for px := range d.h * d.w {
+			for c := cb * 16; c < cb*16+16; c++ {
+				if c < d.c {
+					rows = append(rows, c*d.h*d.w+px)
+				} else {
+					rows = append(rows, -1)
+				}
+			}
+		}
+	}
+	return img, rows
+}

@@ -1,0 +1,152 @@
+package schedule
+
+import (
+	"fmt"
+	"unsafe"
+
+	"modelc/ir"
+	"modelc/runtime"
+	"modelc/runtime/pack"
+)
+
+func alignTo(n, k int) int { return (n + k - 1) / k * k }
+
+// section reserves room for n elements of the given size in the weights file.
+// Equal keys share one section: a constant that several steps read in the
+// same form is stored once.
+func (b *builder) section(key string, n, size int, make func() []byte) runtime.Ref {
+	if r, ok := b.byKey[key]; ok {
+		return r
+	}
+	r := runtime.Ref{Space: runtime.Weights, Off: alignUp(b.weights), Len: n}
+	b.weights = r.Off + n*size
+	b.sections = append(b.sections, section{name: key, off: r.Off, bytes: n * size, pack: make})
+	b.byKey[key] = r
+	return r
+}
+
+func (b *builder) floats(key string, n int, make func() []float32) runtime.Ref {
+	return b.section(key, n, 4, func() []byte { return runtime.BytesOf(make()) })
+}
+
+// prepare reserves room for n floats that a load step computes from the
+// section w.
+func (b *builder) prepare(n int, doc string, w runtime.Ref, kernel func(dst runtime.Ref) runtime.Kernel) runtime.Ref {
+	key := fmt.Sprint(doc, w)
+	if r, ok := b.byKey[key]; ok {
+		return r
+	}
+	r := runtime.Ref{Space: runtime.Prepared, Off: alignUp(b.prepared), Len: n}
+	b.prepared = r.Off + n*4
+	b.byKey[key] = r
+	b.loads = append(b.loads, step{layer: Layer{Name: b.node.Name, Doc: doc}, make: func() runtime.Kernel { return kernel(r) }})
+	return r
+}
+
+// key identifies the form of a constant.
+func key(form string, t *ir.Tensor) string {
+	return fmt.Sprintf("%s %s %p", form, t.Type, unsafe.SliceData(t.Bytes()))
+}
+
+// channels stores a per-channel constant padded with zeros to 16. A constant
+// with one element is repeated. nil gives an absent operand.
+func (b *builder) channels(t *ir.Tensor, c int) runtime.Ref {
+	if t == nil {
+		return runtime.Ref{}
+	}
+	n := alignTo(c, 16)
+	return b.floats(key("channels", t)+fmt.Sprint(c), n, func() []float32 {
+		out := make([]float32, n)
+		v := t.Float32s()
+		for i := range c {
+			out[i] = v[i%len(v)]
+		}
+		return out
+	})
+}
+
+// shape4 views weights of one spatial axis as of height 1.
+func shape4(w ir.Shape) (oc, ic, kh, kw int) {
+	if len(w) == 3 {
+		return w[0], w[1], 1, w[2]
+	}
+	return w[0], w[1], w[2], w[3]
+}
+
+func (b *builder) packConv(t *ir.Tensor) runtime.Ref {
+	oc, ic, kh, kw := shape4(t.Shape)
+	return b.floats(key("conv", t), pack.ConvLen(oc, ic, kh, kw), func() []float32 {
+		return pack.Conv(t.Float32s(), oc, ic, kh, kw)
+	})
+}
+
+func (b *builder) packFirst(t *ir.Tensor) runtime.Ref {
+	oc, ic, kh, kw := shape4(t.Shape)
+	return b.floats(key("first", t), pack.FirstLen(oc, ic, kh, kw), func() []float32 {
+		return pack.First(t.Float32s(), oc, ic, kh, kw)
+	})
+}
+
+func (b *builder) packDepthwise(t *ir.Tensor) runtime.Ref {
+	c, _, kh, kw := shape4(t.Shape)
+	return b.floats(key("depthwise", t), pack.DepthwiseLen(c, kh, kw), func() []float32 {
+		return pack.Depthwise(t.Float32s(), c, kh, kw)
+	})
+}
+
+// packGrouped packs merge groups, from the given one, as one convolution with
+// zeros between the groups.
+func (b *builder) packGrouped(t *ir.Tensor, groups, first, merge int) runtime.Ref {
+	m, cg, kh, kw := shape4(t.Shape)
+	mg := m / groups
+	oc, ic := merge*mg, merge*cg
+	return b.floats(key(fmt.Sprintf("groups %d+%d of %d", first, merge, groups), t), pack.ConvLen(oc, ic, kh, kw), func() []float32 {
+		src := t.Float32s()
+		k := kh * kw
+		w := make([]float32, oc*ic*k)
+		for o := range oc {
+			g := o / mg
+			from := ((first+g)*mg + o%mg) * cg * k
+			copy(w[(o*ic+g*cg)*k:], src[from:from+cg*k])
+		}
+		return pack.Conv(w, oc, ic, kh, kw)
+	})
+}
+
+// packDense packs a weight matrix. rows, if given, says which row of it each
+// element of the operand meets, −1 for none.
+func (b *builder) packDense(t *ir.Tensor, trans bool, rows []int) runtime.Ref {
+	k, m := t.Shape[0], t.Shape[1]
+	if trans {
+		k, m = m, k
+	}
+	form := fmt.Sprintf("dense %v %d", trans, len(rows))
+	if rows != nil {
+		form += fmt.Sprint(" ", rows[:min(len(rows), 33)])
+		k = len(rows)
+	}
+	return b.floats(key(form, t), pack.DenseLen(k, m), func() []float32 {
+		return pack.Dense(t.Float32s(), k, m, trans, rows)
+	})
+}
+
+// constPlace stores a constant as it is.
+func (b *builder) constPlace(v *ir.Value) *place {
+	if p := b.dense[v]; p != nil {
+		return p
+	}
+	t := v.Const
+	size := t.DType.Size()
+	r := b.section(key("plain", t), t.Shape.Len(), size, t.Bytes)
+	p := &place{buf: &buffer{name: v.Name, bytes: t.Type.Bytes(), fixed: true, space: runtime.Weights, off: r.Off}, dtype: t.DType, shape: t.Shape}
+	b.dense[v] = p
+	return p
+}
+
+// constChannels stores a constant that holds one value per channel, or one in
+// all, as an image of 1×1 pixels.
+func (b *builder) constChannels(t *ir.Tensor, c int) *place {
+	r := b.channels(t, c)
+	return &place{buf: &buffer{name: "constant", bytes: r.Len * 4, fixed: true, space: r.Space, off: r.Off},
+		dtype: ir.Float32, shape: ir.Shape{1, c, 1, 1}, image: true, dims: dims{1, c, 1, 1}, batchStride: r.Len}
+}

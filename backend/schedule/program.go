@@ -1,0 +1,106 @@
+// Package schedule turns an optimised graph into a program: a straight list
+// of runtime kernels over buffers with fixed offsets, and the weights packed
+// the way those kernels read them. After it there are no choices left.
+//
+// The steps, one file each:
+//
+//	layout.go     which values live as NC16 images, which dense; their borders
+//	algorithm.go  which kernel computes a convolution, and why
+//	cost.go       the cost model behind that choice
+//	lower*.go     one function per op: node in, kernels out
+//	pack.go       constants to weight sections
+//	memory.go     lifetimes to offsets in one arena
+package schedule
+
+import (
+	"fmt"
+	"io"
+
+	"modelc/ir"
+	"modelc/runtime"
+)
+
+// Program is a scheduled network: what the back ends print or run.
+type Program struct {
+	// Graph is the graph that was scheduled.
+	Graph *ir.Graph
+	// Plan is the program as the runtime executes it.
+	Plan *runtime.Plan
+	// Layers describe Plan.Steps, one each, Loads Plan.Load.
+	Layers, Loads []Layer
+	// Buffers is the memory plan, by offset.
+	Buffers []Buffer
+	// LowerBound is the largest sum of simultaneously live bytes: no plan can
+	// need a smaller arena.
+	LowerBound int
+
+	sections []section
+}
+
+// Layer tells people what a step is.
+type Layer struct {
+	Name  string   // of the node that it ends with, from the model
+	Nodes []string // every node of the graph it computes
+	Doc   string   // "Conv 3×3 64→128 at 56×56, bias, Relu: direct, halo"
+	FLOPs int64
+	Bytes int64 // activations read and written, and weights read
+	// Value is the graph value that the step completes, nil for a helper
+	// step; Where tells where it lies once the step has run.
+	Value *ir.Value
+	Where Location
+	Out   ir.Shape // of Value, or of what the helper writes
+}
+
+// Location is where a value lies in a session's memory: as an image, or
+// dense row-major when Image.N is 0.
+type Location struct {
+	Image runtime.Image
+	Dense runtime.Ref
+	// Rank tells how an image folds back: [N,C], [N,C,W] or [N,C,H,W].
+	Rank int
+}
+
+// Buffer is a piece of the arena and the steps during which it is alive.
+type Buffer struct {
+	Name        string
+	Off, Bytes  int
+	First, Last int // steps, inclusive
+}
+
+// section is a run of weights in the file. pack makes its bytes; it is called
+// once per write so that only one section is in memory at a time.
+type section struct {
+	name  string
+	off   int
+	bytes int
+	pack  func() []byte
+}
+
+// WriteWeights writes the packed weights, Plan.WeightsBytes in all. Sections
+// start on multiples of 64 bytes.
+func (p *Program) WriteWeights(w io.Writer) error {
+	var zero [64]byte
+	off := 0
+	for _, s := range p.sections {
+		if _, err := w.Write(zero[:s.off-off]); err != nil {
+			return err
+		}
+		b := s.pack()
+		if len(b) != s.bytes {
+			return fmt.Errorf("weights of %s: packed %d bytes, planned %d", s.name, len(b), s.bytes)
+		}
+		if _, err := w.Write(b); err != nil {
+			return err
+		}
+		off = s.off + s.bytes
+	}
+	_, err := w.Write(zero[:p.Plan.WeightsBytes-off])
+	return err
+}
+
+// Config chooses among correct programs.
+type Config struct {
+	// Exact forbids algorithms that change the order of rounding much
+	// (Winograd).
+	Exact bool
+}
