@@ -199,7 +199,7 @@ def main():
 
     # A held-out image of each digit that people can read too, and a second one of two, as 8-bit
     # PNGs; the tensors for `modelc verify` are made from those files, in the order of their names.
-    for label, n, index in [(d, 0, 14) for d in range(10)] + [(3, 1, 12), (8, 1, 12)]:
+    for label, n, index in [(d, 0, 17) for d in range(10)] + [(3, 1, 12), (8, 1, 12)]:
         image = held_out[np.flatnonzero(answers == label)[index], 0]
         Image.fromarray(np.round(image * 255).astype(np.uint8)).save(HERE / f"{label}_{n}.png")
     images = [np.asarray(Image.open(f), np.float32) / 255 for f in sorted(HERE.glob("*.png"))]
