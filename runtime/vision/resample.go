@@ -1,0 +1,169 @@
+package vision
+
+import "math"
+
+// axis is one dimension of a resize: in pixels become out, of which the n
+// from first on are wanted.
+type axis struct{ in, out, first, n int }
+
+func (a axis) scale() float64 { return float64(a.in) / float64(a.out) }
+
+// position is a place between two pixels: part of the way from low to high.
+type position struct {
+	low, high int
+	part      float32
+}
+
+// between returns, for each wanted pixel, the place of its centre among the
+// centres of the source (TensorFlow's half_pixel_centers).
+func (a axis) between() []position {
+	positions := make([]position, a.n)
+	scale := float32(a.in) / float32(a.out)
+	for i := range positions {
+		at := float32((float32(a.first+i)+0.5)*scale) - 0.5
+		floor := float32(math.Floor(float64(at)))
+		positions[i] = position{
+			low:  max(int(floor), 0),
+			high: min(int(math.Ceil(float64(at))), a.in-1),
+			part: at - floor,
+		}
+	}
+	return positions
+}
+
+// weightBits is the precision of the weights below, as in Pillow: the sum of
+// weighted levels just fits into 32 bits.
+const weightBits = 22
+
+// taps lists the source pixels that one pixel averages: those from first on,
+// with weights in units of 2^-weightBits.
+type taps struct {
+	first   int
+	weights []int32
+}
+
+// bilinear returns the taps of Pillow's BILINEAR filter: a triangle as wide
+// as two pixels of the larger of source and result. See precompute_coeffs and
+// normalize_coeffs_8bpc in Pillow's src/libImaging/Resample.c.
+func (a axis) bilinear() []taps {
+	scale := a.scale()
+	support := max(scale, 1)
+	width := int(math.Ceil(support))*2 + 1
+	store := make([]int32, a.n*width)
+	triangle := make([]float64, width)
+	all := make([]taps, a.n)
+	for i := range all {
+		centre := (float64(a.first+i) + 0.5) * scale
+		first := max(int(centre-support+0.5), 0)
+		n := min(int(centre+support+0.5), a.in) - first
+		sum := 0.0
+		for k := range n {
+			triangle[k] = max(0, 1-math.Abs((float64(first+k)-centre+0.5)/support))
+			sum += triangle[k]
+		}
+		weights := store[i*width : i*width+n]
+		for k := range weights {
+			weights[k] = int32(triangle[k]/sum*(1<<weightBits) + 0.5)
+		}
+		all[i] = taps{first, weights}
+	}
+	return all
+}
+
+// nearest returns the taps of Pillow's NEAREST filter.
+func (a axis) nearest() []taps {
+	whole := []int32{1 << weightBits}
+	all := make([]taps, a.n)
+	for i := range all {
+		all[i] = taps{min(int((float64(a.first+i)+0.5)*a.scale()), a.in-1), whole}
+	}
+	return all
+}
+
+// pixels is a picture of 8-bit levels with interleaved channels.
+type pixels struct {
+	pix           []uint8
+	width, height int
+	channels      int
+}
+
+func newPixels(width, height, channels int) pixels {
+	return pixels{make([]uint8, width*height*channels), width, height, channels}
+}
+
+func (p pixels) row(y int) []uint8 {
+	length := p.width * p.channels
+	return p.pix[y*length : (y+1)*length]
+}
+
+// resample resizes rows first and columns then, with rounding in between, as
+// Pillow does; only what the wanted part depends on.
+func (p pixels) resample(across, down axis, filter Filter) pixels {
+	tapsOf := axis.bilinear
+	if filter == Nearest {
+		tapsOf = axis.nearest
+	}
+	columns, rows := tapsOf(across), tapsOf(down)
+	last := rows[len(rows)-1]
+	top, bottom := rows[0].first, last.first+len(last.weights)
+
+	narrow := newPixels(across.n, bottom-top, p.channels)
+	for y := top; y < bottom; y++ {
+		if p.channels == 3 {
+			sumColours(narrow.row(y-top), p.row(y), columns)
+		} else {
+			sumGreys(narrow.row(y-top), p.row(y), columns)
+		}
+	}
+
+	result := newPixels(across.n, down.n, p.channels)
+	sums := make([]int32, across.n*p.channels)
+	for y, t := range rows {
+		for i := range sums {
+			sums[i] = half
+		}
+		for k, w := range t.weights {
+			for i, v := range narrow.row(t.first - top + k) {
+				sums[i] += w * int32(v)
+			}
+		}
+		to := result.row(y)
+		for i, sum := range sums {
+			to[i] = level(sum)
+		}
+	}
+	return result
+}
+
+// half rounds a sum of weighted levels.
+const half = 1 << (weightBits - 1)
+
+// sumColours narrows a row of three channels.
+func sumColours(to, from []uint8, columns []taps) {
+	for x, t := range columns {
+		var r, g, b int32 = half, half, half
+		at := from[3*t.first:][:3*len(t.weights)]
+		for _, w := range t.weights {
+			r += w * int32(at[0])
+			g += w * int32(at[1])
+			b += w * int32(at[2])
+			at = at[3:]
+		}
+		to[3*x], to[3*x+1], to[3*x+2] = level(r), level(g), level(b)
+	}
+}
+
+// sumGreys narrows a row of one channel.
+func sumGreys(to, from []uint8, columns []taps) {
+	for x, t := range columns {
+		var sum int32 = half
+		for k, v := range from[t.first:][:len(t.weights)] {
+			sum += t.weights[k] * int32(v)
+		}
+		to[x] = level(sum)
+	}
+}
+
+// level drops the fraction of a weighted sum. Rounded weights may sum to
+// slightly more than one.
+func level(sum int32) uint8 { return uint8(min(sum>>weightBits, 255)) }

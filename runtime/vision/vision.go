@@ -1,0 +1,227 @@
+// Package vision turns pictures into the inputs of networks and scores into
+// answers: decode, resize, crop, normalise; the best classes and their names.
+//
+//	p, err := vision.Preset("caffe", 224, 224)
+//	img, err := vision.Open("cat.jpg")
+//	err = p.Apply(in.Data, img)
+//	…
+//	for _, c := range vision.Top(out.Data, 5, names) { fmt.Println(c) }
+//
+// Results are those of the Python libraries that networks are trained with,
+// so that an answer does not change with the language: resizing repeats
+// Pillow's arithmetic to the bit, or TensorFlow's.
+package vision
+
+import (
+	"errors"
+	"fmt"
+	"image"
+	"math"
+)
+
+// Layout is the order of a tensor's elements.
+type Layout uint8
+
+const (
+	NCHW Layout = iota // channel by channel: ONNX, PyTorch
+	NHWC               // pixel by pixel: Keras, TensorFlow
+)
+
+// Fit is how a picture of any shape becomes one of the network's shape.
+type Fit uint8
+
+const (
+	// Stretch scales width and height separately, as Keras' load_img does.
+	Stretch Fit = iota
+	// Crop scales until the short side is Preprocess.ShortSide and cuts the
+	// centre out, as torchvision's Resize and CenterCrop do.
+	Crop
+)
+
+// Filter is how pixels are interpolated when a picture is resized.
+type Filter uint8
+
+const (
+	// Bilinear is Pillow's BILINEAR: averages over all covered pixels when it
+	// shrinks, rounds to 8 bits. torchvision's default for pictures.
+	Bilinear Filter = iota
+	// Sampled interpolates between the four nearest pixels, also when it
+	// shrinks, and does not round: tf.image.resize and Keras' Resizing layer
+	// with their default, bilinear without antialiasing.
+	Sampled
+	// Nearest is Pillow's NEAREST: the default of Keras' load_img.
+	Nearest
+)
+
+// Preprocess says how a picture becomes a tensor.
+//
+// Levels go from 0 to 255 in a picture. A tensor's element is
+//
+//	(level·Scale − Mean[c]) / Std[c]
+//
+// where c counts the tensor's channels, after BGR has exchanged them.
+type Preprocess struct {
+	Width, Height int // of the tensor
+	Channels      int // 3, or 1 for grey; 0 means 3
+	Layout        Layout
+	Fit           Fit
+	ShortSide     int // for Crop, in pixels; 0 means the longer of Width and Height
+	Filter        Filter
+	BGR           bool    // blue first
+	Scale         float64 // 0 means 1
+	Mean          [3]float64
+	Std           [3]float64 // each 0 means 1
+}
+
+// Len is the number of elements that Apply writes: channels × Height × Width.
+func (p Preprocess) Len() int { return p.channels() * p.Height * p.Width }
+
+func (p Preprocess) channels() int {
+	if p.Channels == 0 {
+		return 3
+	}
+	return p.Channels
+}
+
+// Apply writes img into dst, whose length must be p.Len(). For a batch, pass
+// the part of the tensor that belongs to one image.
+//
+// Transparency is ignored: the colour below counts, as in Pillow's
+// convert("RGB"). Grey is Pillow's convert("L"). Apply allocates a few
+// buffers, however large img is.
+func (p Preprocess) Apply(dst []float32, img image.Image) error {
+	if err := p.check(); err != nil {
+		return err
+	}
+	if len(dst) != p.Len() {
+		return fmt.Errorf("vision: the tensor has %d elements, an image fills %d×%d×%d = %d", len(dst), p.channels(), p.Height, p.Width, p.Len())
+	}
+	size := img.Bounds().Size()
+	if size.X <= 0 || size.Y <= 0 {
+		return errors.New("vision: the image is empty")
+	}
+	across, down, err := p.axes(size)
+	if err != nil {
+		return err
+	}
+	src := readPixels(img, p.channels())
+	if p.Filter == Sampled {
+		p.sample(dst, src, across, down)
+	} else {
+		p.normalise(dst, src.resample(across, down, p.Filter))
+	}
+	return nil
+}
+
+func (p Preprocess) check() error {
+	switch {
+	case p.Width <= 0 || p.Height <= 0:
+		return fmt.Errorf("vision: Preprocess wants %d×%d pixels; set Width and Height", p.Width, p.Height)
+	case p.channels() != 1 && p.channels() != 3:
+		return fmt.Errorf("vision: Preprocess wants %d channels; pictures have 3, or 1 for grey", p.Channels)
+	case p.BGR && p.channels() == 1:
+		return errors.New("vision: BGR needs 3 channels, Preprocess has 1")
+	case p.ShortSide < 0:
+		return fmt.Errorf("vision: Preprocess.ShortSide is %d", p.ShortSide)
+	}
+	return nil
+}
+
+// axes returns which part of which scale of a picture the tensor shows.
+func (p Preprocess) axes(size image.Point) (across, down axis, err error) {
+	if p.Fit == Stretch {
+		return axis{size.X, p.Width, 0, p.Width}, axis{size.Y, p.Height, 0, p.Height}, nil
+	}
+	short := p.ShortSide
+	if short == 0 {
+		short = max(p.Width, p.Height)
+	}
+	w, h := short, short
+	if size.X > size.Y {
+		w = int(int64(short) * int64(size.X) / int64(size.Y))
+	} else {
+		h = int(int64(short) * int64(size.Y) / int64(size.X))
+	}
+	if w < p.Width || h < p.Height {
+		return axis{}, axis{}, fmt.Errorf("vision: a picture of %d×%d with short side %d has %d×%d pixels, fewer than the %d×%d to cut out; set a larger ShortSide",
+			size.X, size.Y, short, w, h, p.Width, p.Height)
+	}
+	centre := func(room int) int { return int(math.RoundToEven(float64(room) / 2)) }
+	return axis{size.X, w, centre(w - p.Width), p.Width}, axis{size.Y, h, centre(h - p.Height), p.Height}, nil
+}
+
+// channel is where the elements of one channel go and how they are computed.
+type channel struct {
+	source      int // channel of the picture
+	offset      int // of its first element in the tensor
+	scale, mean float64
+	std         float64
+}
+
+// plan returns the tensor's channels and the distance between neighbours.
+func (p Preprocess) plan() (channels []channel, step int) {
+	n := p.channels()
+	channels = make([]channel, n)
+	for c := range channels {
+		ch := channel{source: c, offset: c * p.Height * p.Width, scale: p.Scale, mean: p.Mean[c], std: p.Std[c]}
+		if p.BGR {
+			ch.source = n - 1 - c
+		}
+		if p.Layout == NHWC {
+			ch.offset = c
+		}
+		if ch.scale == 0 {
+			ch.scale = 1
+		}
+		if ch.std == 0 {
+			ch.std = 1
+		}
+		channels[c] = ch
+	}
+	if p.Layout == NHWC {
+		return channels, n
+	}
+	return channels, 1
+}
+
+func (c channel) value(level float64) float32 {
+	return float32((level*c.scale - c.mean) / c.std)
+}
+
+// normalise writes a picture of the tensor's size.
+func (p Preprocess) normalise(dst []float32, src pixels) {
+	channels, step := p.plan()
+	for _, c := range channels {
+		var values [256]float32
+		for level := range values {
+			values[level] = c.value(float64(level))
+		}
+		to := c.offset
+		for from := c.source; from < len(src.pix); from += src.channels {
+			dst[to] = values[src.pix[from]]
+			to += step
+		}
+	}
+}
+
+// sample interpolates between the four nearest pixels as TensorFlow does,
+// in float32 and in its order of operations.
+func (p Preprocess) sample(dst []float32, src pixels, across, down axis) {
+	channels, step := p.plan()
+	columns := across.between()
+	for y, row := range down.between() {
+		above, below := src.row(row.low), src.row(row.high)
+		for _, c := range channels {
+			to := c.offset + y*p.Width*step
+			for _, col := range columns {
+				l, r := col.low*src.channels+c.source, col.high*src.channels+c.source
+				top := lerp(float32(above[l]), float32(above[r]), col.part)
+				bottom := lerp(float32(below[l]), float32(below[r]), col.part)
+				dst[to] = c.value(float64(lerp(top, bottom, row.part)))
+				to += step
+			}
+		}
+	}
+}
+
+func lerp(a, b, part float32) float32 { return a + float32((b-a)*part) }

@@ -1,0 +1,269 @@
+package vision
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"image"
+	"image/color"
+	"image/draw"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// open reads a picture of testdata.
+func open(t *testing.T, name string) image.Image {
+	t.Helper()
+	img, err := Open(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
+}
+
+func apply(t *testing.T, p Preprocess, img image.Image) []float32 {
+	t.Helper()
+	dst := make([]float32, p.Len())
+	if err := p.Apply(dst, img); err != nil {
+		t.Fatal(err)
+	}
+	return dst
+}
+
+// The pictures and arrays of testdata are made by make.py.
+
+func TestResizeIsPillows(t *testing.T) {
+	for _, name := range []string{
+		"bilinear_shrink", "bilinear_enlarge", "bilinear_mixed", "bilinear_same", "bilinear_dot",
+		"nearest_shrink", "nearest_enlarge", "nearest_mixed", "nearest_same", "nearest_dot",
+		"crop_wide", "crop_tall", "grey",
+	} {
+		t.Run(name, func(t *testing.T) {
+			img, want := open(t, "source.png"), open(t, name+".png")
+			size := want.Bounds().Size()
+			p := Preprocess{Width: size.X, Height: size.Y, Layout: NHWC}
+			switch {
+			case strings.HasPrefix(name, "nearest"):
+				p.Filter = Nearest
+			case strings.HasPrefix(name, "crop"):
+				p.Fit, p.ShortSide = Crop, 32
+			case name == "grey":
+				p.Channels = 1
+			}
+			if name == "crop_tall" {
+				img = transposed{img.(image.RGBA64Image)}
+			}
+			levels := readPixels(want, p.channels()).pix
+			for i, got := range apply(t, p, img) {
+				if got != float32(levels[i]) {
+					t.Fatalf("element %d is %v, Pillow has %d", i, got, levels[i])
+				}
+			}
+		})
+	}
+}
+
+// transposed exchanges rows and columns.
+type transposed struct{ image.RGBA64Image }
+
+func (m transposed) Bounds() image.Rectangle {
+	b := m.RGBA64Image.Bounds()
+	return image.Rect(b.Min.Y, b.Min.X, b.Max.Y, b.Max.X)
+}
+func (m transposed) RGBA64At(x, y int) color.RGBA64 { return m.RGBA64Image.RGBA64At(y, x) }
+
+func TestSampledIsTensorFlows(t *testing.T) {
+	img := open(t, "source.png")
+	for name, size := range map[string]image.Point{"shrink": {24, 20}, "enlarge": {66, 50}} {
+		want := readNPY(t, filepath.Join("testdata", "sampled_"+name+".npy"))
+		got := apply(t, Preprocess{Width: size.X, Height: size.Y, Layout: NHWC, Filter: Sampled}, img)
+		if len(got) != len(want) {
+			t.Fatalf("%s: %d elements, TensorFlow has %d", name, len(got), len(want))
+		}
+		for i := range want {
+			if math.Abs(float64(got[i]-want[i])) > 1e-4 {
+				t.Fatalf("%s: element %d is %v, TensorFlow has %v", name, i, got[i], want[i])
+			}
+		}
+	}
+}
+
+// readNPY reads the float32 elements of a version 1 .npy file.
+func readNPY(t *testing.T, path string) []float32 {
+	t.Helper()
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	header := 10 + int(binary.LittleEndian.Uint16(file[8:]))
+	if !strings.Contains(string(file[:header]), "'<f4'") {
+		t.Fatalf("%s does not hold float32", path)
+	}
+	values := make([]float32, (len(file)-header)/4)
+	for i := range values {
+		values[i] = math.Float32frombits(binary.LittleEndian.Uint32(file[header+4*i:]))
+	}
+	return values
+}
+
+func TestPresetsAreKeras(t *testing.T) {
+	text, err := os.ReadFile("testdata/presets.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var modes map[string][][3]float32
+	if err := json.Unmarshal(text, &modes); err != nil {
+		t.Fatal(err)
+	}
+	levels := modes["levels"]
+	delete(modes, "levels")
+	modes["none"] = levels
+	modes["unit"] = make([][3]float32, len(levels))
+	img := image.NewNRGBA(image.Rect(0, 0, len(levels), 1))
+	for x, l := range levels {
+		img.SetNRGBA(x, 0, color.NRGBA{uint8(l[0]), uint8(l[1]), uint8(l[2]), 255})
+		for c := range l {
+			modes["unit"][x][c] = l[c] / 255
+		}
+	}
+	for mode, want := range modes {
+		p, err := Preset(mode, len(levels), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		planar := apply(t, p, img)
+		p.Layout = NHWC
+		interleaved := apply(t, p, img)
+		for x := range want {
+			for c, w := range want[x] {
+				got := interleaved[3*x+c]
+				if math.Abs(float64(got-w)) > 1e-5*max(1, math.Abs(float64(w))) {
+					t.Errorf("%s: pixel %d channel %d is %v, Keras has %v", mode, x, c, got, w)
+				}
+				if planar[c*len(want)+x] != got {
+					t.Errorf("%s: pixel %d channel %d differs between the layouts", mode, x, c)
+				}
+			}
+		}
+	}
+	if _, err := Preset("vgg", 1, 1); err == nil || !strings.Contains(err.Error(), "caffe, tf, torch") {
+		t.Errorf("unknown preset: %v", err)
+	}
+}
+
+// TestImageTypes reads the same picture from every type of the standard
+// library that can hold it, with an origin that is not zero.
+func TestImageTypes(t *testing.T) {
+	src := open(t, "source.png")
+	p := Preprocess{Width: 24, Height: 20}
+	want := apply(t, p, src)
+	b := image.Rect(-5, 3, 61-5, 47+3)
+	for _, dst := range []draw.Image{image.NewRGBA(b), image.NewNRGBA(b), image.NewRGBA64(b), image.NewNRGBA64(b), plain{image.NewRGBA(b)}} {
+		draw.Draw(dst, b, src, image.Point{}, draw.Src)
+		for i, got := range apply(t, p, dst) {
+			if got != want[i] {
+				t.Fatalf("%T: element %d is %v, want %v", dst, i, got, want[i])
+			}
+		}
+	}
+
+	grey := image.NewGray(b)
+	draw.Draw(grey, b, src, image.Point{}, draw.Src)
+	one := apply(t, Preprocess{Width: 24, Height: 20, Channels: 1}, grey)
+	three := apply(t, p, grey)
+	for i := range three {
+		if three[i] != one[i%len(one)] {
+			t.Fatalf("grey picture: element %d is %v in colour and %v in grey", i, three[i], one[i%len(one)])
+		}
+	}
+
+	ycc := image.NewYCbCr(b, image.YCbCrSubsampleRatio420)
+	for i := range ycc.Y {
+		ycc.Y[i] = uint8(i * 7)
+	}
+	for i := range ycc.Cb {
+		ycc.Cb[i], ycc.Cr[i] = uint8(i*13), uint8(i*29)
+	}
+	rgba := image.NewRGBA(b)
+	draw.Draw(rgba, b, ycc, b.Min, draw.Src)
+	want = apply(t, p, rgba)
+	for i, got := range apply(t, p, ycc) {
+		if math.Abs(float64(got-want[i])) > 1 {
+			t.Fatalf("YCbCr: element %d is %v, converted first it is %v", i, got, want[i])
+		}
+	}
+}
+
+// plain hides everything of an image but At and Set.
+type plain struct{ draw.Image }
+
+func TestTransparencyIsIgnored(t *testing.T) {
+	p := Preprocess{Width: 24, Height: 20}
+	want := apply(t, p, open(t, "source.png"))
+	for i, got := range apply(t, p, open(t, "alpha.png")) {
+		if got != want[i] {
+			t.Fatalf("element %d is %v with transparency and %v without", i, got, want[i])
+		}
+	}
+	half := image.NewRGBA(image.Rect(0, 0, 1, 1))
+	half.SetRGBA(0, 0, color.RGBA{100, 50, 0, 128}) // the colour is 199, 99, 0
+	got := apply(t, Preprocess{Width: 1, Height: 1}, half)
+	if got[0] != 199 || got[1] != 99 || got[2] != 0 {
+		t.Errorf("half transparent colour is %v, want 199 99 0", got)
+	}
+}
+
+func TestAllocationsDoNotGrow(t *testing.T) {
+	p, err := Preset("caffe", 32, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dst := make([]float32, p.Len())
+	b := image.Rect(0, 0, 200, 150)
+	for _, img := range []image.Image{image.NewGray(b), image.NewNRGBA(b), image.NewRGBA(b), image.NewYCbCr(b, image.YCbCrSubsampleRatio420), image.NewPaletted(b, color.Palette{color.Black})} {
+		for _, p.Filter = range []Filter{Bilinear, Sampled, Nearest} {
+			if n := testing.AllocsPerRun(3, func() { p.Apply(dst, img) }); n > 16 {
+				t.Errorf("%T with filter %d: %v allocations", img, p.Filter, n)
+			}
+		}
+	}
+}
+
+func TestApplyErrors(t *testing.T) {
+	img := image.NewGray(image.Rect(0, 0, 30, 20))
+	for want, p := range map[string]Preprocess{
+		"set Width and Height": {Width: 8},
+		"wants 4 channels":     {Width: 8, Height: 8, Channels: 4},
+		"BGR needs 3":          {Width: 8, Height: 8, Channels: 1, BGR: true},
+		"ShortSide is -1":      {Width: 8, Height: 8, ShortSide: -1},
+		"set a larger":         {Width: 8, Height: 8, Fit: Crop, ShortSide: 7},
+	} {
+		if err := p.Apply(make([]float32, max(0, p.Len())), img); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: error %v, want one with %q", p, err, want)
+		}
+	}
+	p := Preprocess{Width: 8, Height: 8}
+	if err := p.Apply(make([]float32, 191), img); err == nil || !strings.Contains(err.Error(), "191 elements, an image fills 3×8×8 = 192") {
+		t.Errorf("short tensor: %v", err)
+	}
+	if err := p.Apply(make([]float32, 192), image.NewGray(image.Rectangle{})); err == nil {
+		t.Error("an empty image is no error")
+	}
+}
+
+func BenchmarkApply(b *testing.B) {
+	p, err := Preset("torch", 224, 224)
+	if err != nil {
+		b.Fatal(err)
+	}
+	img := image.NewYCbCr(image.Rect(0, 0, 1024, 768), image.YCbCrSubsampleRatio420)
+	dst := make([]float32, p.Len())
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := p.Apply(dst, img); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
