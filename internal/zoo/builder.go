@@ -36,6 +36,7 @@ type builder struct {
 	output  value
 	nodes   []node
 	tensors []tensor
+	macs    int64 // of one image
 	err     error
 }
 
@@ -99,7 +100,8 @@ func (b *builder) conv(name string, x value, p convolution) value {
 // scaledConv is a convolution whose results have second moment sq.
 func (b *builder) scaledConv(name string, x value, p convolution, sq float64) value {
 	groups := max(1, p.groups)
-	params := []string{b.tensor(name+".weight", true, b.weights(x, x.c/groups*p.kernel*p.kernel, sq), p.out, x.c/groups, p.kernel, p.kernel)}
+	fanIn := x.c / groups * p.kernel * p.kernel
+	params := []string{b.tensor(name+".weight", true, b.weights(x, fanIn, sq), p.out, x.c/groups, p.kernel, p.kernel)}
 	if p.bias {
 		params = append(params, b.tensor(name+".bias", true, uniform(-0.1, 0.1), p.out))
 	}
@@ -108,6 +110,7 @@ func (b *builder) scaledConv(name string, x value, p convolution, sq float64) va
 		intsAttr("pads", p.pad, p.pad, p.pad, p.pad), intsAttr("strides", p.stride, p.stride))
 	y.c, y.h, y.w = p.out, b.extent(name, x.h, p.kernel, p.stride, p.pad, false), b.extent(name, x.w, p.kernel, p.stride, p.pad, false)
 	y.mean, y.sq = 0, sq
+	b.macs += int64(y.c*y.h*y.w) * int64(fanIn)
 	return y
 }
 
@@ -287,6 +290,7 @@ func (b *builder) gemm(name string, x value, units int, d distribution) value {
 		b.tensor(name+".weight", true, d, units, x.c),
 		b.tensor(name+".bias", true, uniform(-0.1, 0.1), units),
 	}, floatAttr("alpha", 1), floatAttr("beta", 1), intAttr("transB", 1))
+	b.macs += int64(x.c) * int64(units)
 	y.c = units
 	return y
 }

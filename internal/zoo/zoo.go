@@ -35,6 +35,7 @@ type Info struct {
 	Size       int    // height and width of the input
 	Classes    int
 	Parameters int64 // trained ones: running statistics of batch normalisation are not counted
+	MACs       int64 // multiply-accumulates of convolutions and dense layers for one image
 }
 
 // network is a row of the table of networks.
@@ -80,7 +81,7 @@ func Lookup(name string) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	return Info{n.name, n.title, n.channels, n.size, n.classes, b.parameters()}, nil
+	return Info{n.name, n.title, n.channels, n.size, n.classes, b.parameters(), b.macs}, nil
 }
 
 // Write writes the network called name to w as an ONNX model (IR version 8, opset 13).

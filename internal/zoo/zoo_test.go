@@ -14,25 +14,51 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-func TestPublishedParameterCounts(t *testing.T) {
-	for name, want := range map[string]int64{
-		"lenet5":        61_706,
-		"lenet5-relu":   61_706,
-		"vgg16":         138_357_544,
-		"vgg19":         143_667_240,
-		"resnet18":      11_689_512,
-		"resnet50":      25_557_032,
-		"resnet50v2":    25_568_360,
-		"densenet121":   7_978_856,
-		"squeezenet1.1": 1_235_496,
-		"mobilenetv2":   3_504_872,
+// TestPublishedSizes compares parameters and millions of multiply-accumulates with those of the
+// networks in torchvision, and of ResNet-50 v2 in Keras; the latter hold every stride and pad.
+func TestPublishedSizes(t *testing.T) {
+	for _, want := range []struct {
+		name       string
+		parameters int64
+		mmacs      int64
+	}{
+		{"lenet5", 61_706, 0},
+		{"lenet5-relu", 61_706, 0},
+		{"vgg16", 138_357_544, 15_470},
+		{"vgg19", 143_667_240, 19_632},
+		{"resnet18", 11_689_512, 1_814},
+		{"resnet50", 25_557_032, 4_089},
+		{"resnet50v2", 25_568_360, 3_482},
+		{"densenet121", 7_978_856, 2_834},
+		{"squeezenet1.1", 1_235_496, 349},
+		{"mobilenetv2", 3_504_872, 300},
 	} {
-		info, err := Lookup(name)
+		info, err := Lookup(want.name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if info.Parameters != want {
-			t.Errorf("%s has %d parameters, published are %d", name, info.Parameters, want)
+		if info.Parameters != want.parameters || info.MACs/1e6 != want.mmacs {
+			t.Errorf("%s has %d parameters and %d MMAC, published are %d and %d", want.name, info.Parameters, info.MACs/1e6, want.parameters, want.mmacs)
+		}
+	}
+}
+
+func TestExtent(t *testing.T) {
+	for _, c := range []struct {
+		in, kernel, stride, pad int
+		ceil                    bool
+		want                    int
+	}{
+		{224, 7, 2, 3, false, 112},
+		{112, 3, 2, 1, false, 56},
+		{111, 3, 2, 0, true, 55},
+		{32, 3, 2, 0, false, 15},
+		{32, 3, 2, 0, true, 16},
+		{5, 5, 1, 0, false, 1},
+	} {
+		var b builder
+		if got := b.extent("x", c.in, c.kernel, c.stride, c.pad, c.ceil); got != c.want || b.err != nil {
+			t.Errorf("%+v: got %d, error %v", c, got, b.err)
 		}
 	}
 }
@@ -153,6 +179,21 @@ func TestWeightsAreNormal(t *testing.T) {
 		// Sums of independent values have variance length·std²; sums of centred ones none.
 		if got, want := spread/rows/(length*std*std), 1-centre; math.Abs(got-want) > 0.4 || centre == 1 && got > 1e-6 {
 			t.Errorf("centre %g: variance of row sums is %g of that of independent values", centre, got)
+		}
+	}
+}
+
+// TestRowsDiffer draws a tensor of more than one chunk.
+func TestRowsDiffer(t *testing.T) {
+	w := tensor{"w", []int{3, chunk / 2}, true, normal(1, 0)}
+	var buf bytes.Buffer
+	if _, err := w.writeData(&buf, 1, nil); err != nil {
+		t.Fatal(err)
+	}
+	row := buf.Len() / 3
+	for r := range 2 {
+		if bytes.Equal(buf.Bytes()[2*row:], buf.Bytes()[r*row:(r+1)*row]) {
+			t.Errorf("rows %d and 2 are equal", r)
 		}
 	}
 }
