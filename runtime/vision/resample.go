@@ -53,7 +53,7 @@ func (a axis) bilinear() []taps {
 	triangle := make([]float64, width)
 	all := make([]taps, a.n)
 	for i := range all {
-		centre := (float64(a.first+i) + 0.5) * scale
+		centre := float64((float64(a.first+i) + 0.5) * scale) // rounded: not fused with what follows
 		first := max(int(centre-support+0.5), 0)
 		n := min(int(centre+support+0.5), a.in) - first
 		sum := 0.0

@@ -185,7 +185,7 @@ func (p Preprocess) plan() (channels []channel, step int) {
 }
 
 func (c channel) value(level float64) float32 {
-	return float32((level*c.scale - c.mean) / c.std)
+	return float32((float64(level*c.scale) - c.mean) / c.std)
 }
 
 // normalise writes a picture of the tensor's size.
