@@ -1,5 +1,7 @@
 package runtime
 
+import "unsafe"
+
 // Conv is a convolution (a correlation: the kernel is not flipped) from NC16
 // to NC16, any kernel, stride and dilation, one group:
 //
@@ -23,70 +25,256 @@ type Conv struct {
 	PadTop, PadLeft int
 }
 
-// ConvFirst is a convolution that reads the user's layout, for the few
-// channels of a picture, and writes NC16. Padding is zero and explicit.
-type ConvFirst struct {
-	Src        Ref // [N,C,H,W], or [N,H,W,C] when NHWC is set
-	NHWC       bool
-	N, C, H, W int
-	Dst        Image
-	Wt         Ref // [ceil(OC/32)][KH][KW][C][32], last block 16 wide where OC leaves one
-	Bias       Ref
-	Act        Act
-	KH, KW     int
-	SH, SW     int
-	DH, DW     int
-	PadTop     int
-	PadLeft    int
+// scratchTarget is how much transformed input a part keeps in scratch: less
+// than half of a typical L2.
+const scratchTarget = 256 << 10
+
+// grid is how a convolution's output is walked: rows of width pixels. A 1×1
+// convolution on images without borders is one long row.
+type grid struct {
+	rows, width int
+	flat        bool
 }
 
-// Winograd is a 3×3 convolution with stride 1 computed as F(M×M,3×3)
-// (Lavin & Gray 2015): fewer multiplications, slightly more rounding.
-// Operands as in Conv; the transformed weights are made by WinogradWeights.
-type Winograd struct {
-	M               int // 2, 4 or 6
-	Src, Dst        Image
-	W               Ref // in Prepared: [(M+2)²][ceil(OC/32)][IC padded to 16][32]
-	Bias            Ref
-	Residual        Image
-	Scale, Shift    Ref
-	Pre, Act        Act
-	PadTop, PadLeft int
-	// Tiles is how many tiles are transformed together, OutBlocks how many
-	// blocks of 32 output channels are multiplied before their output
-	// transform.
-	Tiles, OutBlocks int
+func (k *Conv) prologue() bool {
+	return k.Scale.Present() || k.Shift.Present() || k.Pre.Fn != ActIdentity
 }
 
-// WinogradWeights transforms the weights of a Winograd step at load.
-type WinogradWeights struct {
-	M      int
-	IC, OC int
-	W      Ref // as Conv.W with KH = KW = 3
-	Dst    Ref // in Prepared
+func (k *Conv) grid() grid {
+	if k.KH == 1 && k.KW == 1 && k.SH == 1 && k.SW == 1 && k.PadTop == 0 && k.PadLeft == 0 &&
+		k.Src.tight() && k.Dst.tight() && (k.Residual.N == 0 || k.Residual.tight()) && k.Src.H == k.Dst.H && k.Src.W == k.Dst.W {
+		return grid{1, k.Dst.H * k.Dst.W, true}
+	}
+	return grid{k.Dst.H, k.Dst.W, false}
 }
 
-// Depthwise is a convolution with one filter per channel, NC16 to NC16.
-// Operands as in Conv.
-type Depthwise struct {
-	Src, Dst        Image
-	W               Ref // [ceil(C/16)][KH][KW][16]
-	Bias            Ref
-	Residual        Image
-	Scale, Shift    Ref
-	Pre, Act        Act
-	KH, KW          int
-	SH, SW          int
-	DH, DW          int
-	PadTop, PadLeft int
+// tight reports whether rows of pixels follow one another without a border.
+func (m *Image) tight() bool { return m.Top+m.Left+m.Bottom+m.Right == 0 }
+
+// ScratchBytes is the transformed input of a part when there is a prologue.
+func (k *Conv) ScratchBytes() int {
+	if !k.prologue() {
+		return 0
+	}
+	rows, cols := k.region()
+	return k.regionFloats(rows, cols) * 4
 }
 
-// Dense is a fully connected layer: Y[n,m] = Act(Σ X[n,k]·W[k,m] + Bias[m]).
-type Dense struct {
-	X       Ref // [N,K]
-	Y       Ref // [N,M]
-	W       Ref // [ceil(M/32)][K padded to 16][32], last block 16 wide where M leaves one
-	Bias    Ref // [M padded to 16]
-	N, K, M int
-	Act     Act
+// region returns the extents, in output pixels, of what one part computes
+// when there is a prologue.
+func (k *Conv) region() (rows, cols int) {
+	g := k.grid()
+	if g.flat {
+		cols = tilePixels
+		for cols < g.width && k.regionFloats(1, cols+tilePixels)*4 <= scratchTarget {
+			cols += tilePixels
+		}
+		return 1, min(cols, g.width)
+	}
+	rows = 1
+	for rows < g.rows && k.regionFloats(rows+1, g.width)*4 <= scratchTarget {
+		rows++
+	}
+	return rows, g.width
+}
+
+func (k *Conv) regionFloats(rows, cols int) int {
+	return k.Src.Blocks() * k.inRows(rows) * k.inCols(cols) * 16
+}
+
+// inRows and inCols return how much input a window over so many outputs
+// covers.
+func (k *Conv) inRows(rows int) int { return (rows-1)*k.SH + (k.KH-1)*k.DH + 1 }
+func (k *Conv) inCols(cols int) int { return (cols-1)*k.SW + (k.KW-1)*k.DW + 1 }
+
+// Run computes the convolution.
+func (k *Conv) Run(c *Context) {
+	k.Dst.clearBorder(c)
+	if k.prologue() {
+		rows, cols := k.region()
+		g := k.grid()
+		c.team.do(k.Dst.N*split(g.rows, rows)*split(g.width, cols), c, (*convTransformed)(k))
+		return
+	}
+	c.team.do(k.Dst.N*outBlocks(k.Dst.C)*k.chunks(c), c, (*convDirect)(k))
+}
+
+// outBlocks returns the number of register tiles' worth of output channels.
+func outBlocks(channels int) int { return (channels + 31) / 32 }
+
+// blockWidth returns the width of output block ob: 32, or 16 for a last one
+// that needs no more.
+func blockWidth(channels, ob int) int {
+	if channels-ob*32 <= 16 {
+		return 16
+	}
+	return 32
+}
+
+// chunks is into how many pieces the tiles of one output block are cut so
+// that every worker finds work.
+func (k *Conv) chunks(c *Context) int {
+	if c.team.threads == 1 {
+		return 1
+	}
+	g := k.grid()
+	units := k.Dst.N * outBlocks(k.Dst.C)
+	return min(g.rows*split(g.width, tilePixels), (4*c.team.threads+units-1)/units)
+}
+
+// convDirect computes tiles straight from the input image.
+type convDirect Conv
+
+func (k *convDirect) part(c *Context, i, worker int) {
+	cv := (*Conv)(k)
+	g := cv.grid()
+	chunks := cv.chunks(c)
+	chunk := i % chunks
+	i /= chunks
+	ob := i % outBlocks(k.Dst.C)
+	n := i / outBlocks(k.Dst.C)
+
+	src, dst := c.f32(k.Src.Ref), c.f32(k.Dst.Ref)
+	var a tileArgs
+	cv.weights(c, &a, ob)
+	more := !a.setAct(k.Act)
+	a.pix = k.SW * 64
+	a.blocks, a.blockStride = k.Src.Blocks(), k.Src.Plane()*4
+	a.rowStride, a.colStride = k.DH*k.Src.Row()*4, k.DW*64
+	in0 := n*k.Src.BatchStride + k.Src.Origin() - k.PadTop*k.Src.Row() - k.PadLeft*16
+
+	perRow := split(g.width, tilePixels)
+	tiles := g.rows * perRow
+	for t := cut(tiles, chunks, chunk); t < cut(tiles, chunks, chunk+1); t++ {
+		y, xi := t/perRow, t%perRow
+		x := cut(g.width, perRow, xi)
+		a.pixels = cut(g.width, perRow, xi+1) - x
+		a.in = unsafe.Pointer(&src[in0+y*k.SH*k.Src.Row()+x*k.SW*16])
+		cv.output(c, &a, dst, n, ob, y, x, more)
+	}
+}
+
+// weights sets the operands of a that belong to output block ob.
+func (k *Conv) weights(c *Context, a *tileArgs, ob int) {
+	a.rows, a.cols = k.KH, k.KW
+	w := c.f32(k.W)
+	a.w = unsafe.Pointer(&w[ob*32*k.Src.Blocks()*16*k.KH*k.KW])
+	a.bias = biasOf(c, k.Bias, ob)
+	a.outPix, a.outBlock = 64, k.Dst.Plane()*4
+	a.resPix, a.resBlock = 64, k.Residual.Plane()*4
+}
+
+var zeroBias [32]float32
+
+// biasOf returns the bias of output block ob, zeros for an absent one.
+func biasOf(c *Context, bias Ref, ob int) unsafe.Pointer {
+	if !bias.Present() {
+		return unsafe.Pointer(&zeroBias[0])
+	}
+	return unsafe.Pointer(&c.f32(bias)[ob*32])
+}
+
+// output computes the tile of a at output row y, column x, and the part of
+// the activation that the micro-kernel does not know.
+func (k *Conv) output(c *Context, a *tileArgs, dst []float32, n, ob, y, x int, more bool) {
+	o := n*k.Dst.BatchStride + 2*ob*k.Dst.Plane() + k.Dst.Origin() + y*k.Dst.Row() + x*16
+	a.out = unsafe.Pointer(&dst[o])
+	a.res = nil
+	if k.Residual.N > 0 {
+		r := n*k.Residual.BatchStride + 2*ob*k.Residual.Plane() + k.Residual.Origin() + y*k.Residual.Row() + x*16
+		a.res = unsafe.Pointer(&c.f32(k.Residual.Ref)[r])
+	}
+	width := blockWidth(k.Dst.C, ob)
+	a.tile(width)
+	if more {
+		for b := range width / 16 {
+			applyAct(dst[o+b*k.Dst.Plane():][:a.pixels*16], k.Act)
+		}
+	}
+}
+
+// convTransformed applies the prologue to the input of a region once, into
+// scratch, and computes all output channels from there.
+type convTransformed Conv
+
+func (k *convTransformed) part(c *Context, i, worker int) {
+	cv := (*Conv)(k)
+	g := cv.grid()
+	rows, cols := cv.region()
+	rp, cp := split(g.rows, rows), split(g.width, cols)
+	ri, ci := i/cp%rp, i%cp
+	n := i / cp / rp
+	y0, y1 := cut(g.rows, rp, ri), cut(g.rows, rp, ri+1)
+	x0, x1 := cut(g.width, cp, ci), cut(g.width, cp, ci+1)
+
+	scratch := floats(c.scratch[worker])
+	ih, iw := cv.inRows(y1-y0), cv.inCols(x1-x0)
+	pr := prologue{src: c.f32(k.Src.Ref)[n*k.Src.BatchStride:], img: &k.Src, scale: c.f32(k.Scale), shift: c.f32(k.Shift), act: k.Pre, flat: g.flat}
+	pr.window(scratch, y0*k.SH-k.PadTop, x0*k.SW-k.PadLeft, ih, iw)
+
+	dst := c.f32(k.Dst.Ref)
+	var a tileArgs
+	more := !a.setAct(k.Act)
+	a.pix = k.SW * 64
+	a.blocks, a.blockStride = k.Src.Blocks(), ih*iw*64
+	a.rowStride, a.colStride = k.DH*iw*64, k.DW*64
+	perRow := split(x1-x0, tilePixels)
+	for ob := range outBlocks(k.Dst.C) {
+		cv.weights(c, &a, ob)
+		for y := y0; y < y1; y++ {
+			for t := range perRow {
+				x := cut(x1-x0, perRow, t)
+				a.pixels = cut(x1-x0, perRow, t+1) - x
+				a.in = unsafe.Pointer(&scratch[((y-y0)*k.SH*iw+x*k.SW)*16])
+				cv.output(c, &a, dst, n, ob, y, x0+x, more)
+			}
+		}
+	}
+}
+
+// floats views bytes as float32.
+func floats(b []byte) []float32 {
+	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/4)
+}
+
+// prologue reads an image through x·scale+shift and an activation.
+type prologue struct {
+	src          []float32 // of one image
+	img          *Image
+	scale, shift []float32 // nil for 1 and 0
+	act          Act
+	flat         bool // the pixels are one row
+}
+
+// window writes all blocks of the window of h×w pixels at row y, column x to
+// dst [blocks][h][w][16]. Pixels outside the image become zero.
+func (p *prologue) window(dst []float32, y, x, h, w int) {
+	m := p.img
+	rows, cols := m.H, m.W
+	if p.flat {
+		rows, cols = 1, m.H*m.W
+	}
+	// The columns inside the image.
+	lo, hi := min(max(0, -x), w), min(w, cols-x)
+	hi = max(hi, lo)
+	for b := range m.Blocks() {
+		var scale, shift []float32
+		if p.scale != nil {
+			scale = p.scale[b*16 : b*16+16]
+		}
+		if p.shift != nil {
+			shift = p.shift[b*16 : b*16+16]
+		}
+		for r := range h {
+			row := dst[(b*h+r)*w*16 : (b*h+r+1)*w*16]
+			if y+r < 0 || y+r >= rows {
+				clear(row)
+				continue
+			}
+			clear(row[:lo*16])
+			clear(row[hi*16:])
+			from := b*m.Plane() + m.Origin() + (y+r)*m.Row() + (x+lo)*16
+			affineRow(row[lo*16:hi*16], p.src[from:from+(hi-lo)*16], scale, shift, p.act)
+		}
+	}
 }

@@ -59,3 +59,137 @@ type LRN struct {
 	Size              int
 	Alpha, Beta, Bias float32
 }
+
+// ScratchBytes is zero.
+func (k *Affine) ScratchBytes() int { return 0 }
+
+// Run computes the step.
+func (k *Affine) Run(c *Context) {
+	k.Dst.clearBorder(c)
+	c.do(k.Dst.N*k.Dst.Blocks(), k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W, k)
+}
+
+func (k *Affine) part(c *Context, i, worker int) {
+	n, b := i/k.Dst.Blocks(), i%k.Dst.Blocks()
+	src, dst := c.f32(k.Src.Ref), c.f32(k.Dst.Ref)
+	scale, shift := blockOf(c.f32(k.Scale), b), blockOf(c.f32(k.Shift), b)
+	for y := range k.Dst.H {
+		affineRow(k.Dst.row(dst, n, b, y), k.Src.row(src, n, b, y), scale, shift, k.Act)
+	}
+}
+
+// ScratchBytes is zero.
+func (k *Binary) ScratchBytes() int { return 0 }
+
+// Run computes the step.
+func (k *Binary) Run(c *Context) {
+	k.Dst.clearBorder(c)
+	c.do(k.Dst.N*k.Dst.Blocks(), k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W, k)
+}
+
+func (k *Binary) part(c *Context, i, worker int) {
+	n, b := i/k.Dst.Blocks(), i%k.Dst.Blocks()
+	x, y, dst := c.f32(k.A.Ref), c.f32(k.B.Ref), c.f32(k.Dst.Ref)
+	nb := n
+	if k.B.N == 1 {
+		nb = 0
+	}
+	pixel := k.B.H*k.B.W == 1 && k.A.H*k.A.W > 1
+	for r := range k.Dst.H {
+		out := k.Dst.row(dst, n, b, r)
+		if pixel {
+			binaryRow(out, k.A.row(x, n, b, r), k.B.row(y, nb, b, 0), 15, k.Fn, k.Act)
+		} else {
+			binaryRow(out, k.A.row(x, n, b, r), k.B.row(y, nb, b, r), -1, k.Fn, k.Act)
+		}
+	}
+}
+
+// binaryRow computes dst = act(fn(a, b)), element i of a with element i&mask
+// of b.
+func binaryRow(dst, a, b []float32, mask int, fn BinaryFn, act Act) {
+	if useAVX512 && binaryRowAVX512(dst, a, b, mask, fn, act) {
+		return
+	}
+	binaryRowGo(dst, a, b, mask, fn, act)
+}
+
+func binaryRowGo(dst, a, b []float32, mask int, fn BinaryFn, act Act) {
+	switch fn {
+	case BinAdd:
+		for i, v := range a {
+			dst[i] = v + b[i&mask]
+		}
+	case BinSub:
+		for i, v := range a {
+			dst[i] = v - b[i&mask]
+		}
+	case BinMul:
+		for i, v := range a {
+			dst[i] = v * b[i&mask]
+		}
+	default:
+		for i, v := range a {
+			dst[i] = binary(fn, v, b[i&mask])
+		}
+	}
+	applyAct(dst[:len(a)], act)
+}
+
+// ScratchBytes is zero.
+func (k *PRelu) ScratchBytes() int { return 0 }
+
+// Run computes the step.
+func (k *PRelu) Run(c *Context) {
+	k.Dst.clearBorder(c)
+	c.do(k.Dst.N*k.Dst.Blocks(), k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W, k)
+}
+
+func (k *PRelu) part(c *Context, i, worker int) {
+	n, b := i/k.Dst.Blocks(), i%k.Dst.Blocks()
+	src, dst := c.f32(k.Src.Ref), c.f32(k.Dst.Ref)
+	slope := blockOf(c.f32(k.Slope), b)
+	for y := range k.Dst.H {
+		out := k.Dst.row(dst, n, b, y)
+		for j, v := range k.Src.row(src, n, b, y) {
+			if v < 0 {
+				v *= slope[j&15]
+			}
+			out[j] = v
+		}
+	}
+}
+
+// ScratchBytes is zero.
+func (k *LRN) ScratchBytes() int { return 0 }
+
+// Run computes the step.
+func (k *LRN) Run(c *Context) {
+	k.Dst.clearBorder(c)
+	c.do(k.Dst.N*k.Dst.H, k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W*8, k)
+}
+
+// part computes one row of pixels through all channels.
+func (k *LRN) part(c *Context, i, worker int) {
+	n, y := i/k.Dst.H, i%k.Dst.H
+	src, dst := c.f32(k.Src.Ref), c.f32(k.Dst.Ref)
+	plane := k.Src.Plane()
+	at := n*k.Src.BatchStride + k.Src.Origin() + y*k.Src.Row()
+	below, above := (k.Size-1)/2, k.Size-1-(k.Size-1)/2
+	for b := range k.Dst.Blocks() {
+		out := k.Dst.row(dst, n, b, y)
+		clear(out)
+		for ch := b * 16; ch < min(b*16+16, k.Src.C); ch++ {
+			lo, hi := max(0, ch-below), min(k.Src.C-1, ch+above)
+			for x := range k.Dst.W {
+				sum := 0.0
+				for j := lo; j <= hi; j++ {
+					v := float64(src[at+j/16*plane+x*16+j%16])
+					sum += v * v
+				}
+				v := float64(src[at+ch/16*plane+x*16+ch%16])
+				out[x*16+ch%16] = float32(v / pow(float64(k.Bias)+float64(k.Alpha)/float64(k.Size)*sum, float64(k.Beta)))
+			}
+		}
+	}
+}

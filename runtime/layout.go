@@ -44,3 +44,189 @@ type PadImage struct {
 	Rows, Cols []int32
 	Value      float32
 }
+
+// ScratchBytes is zero.
+func (k *Pack) ScratchBytes() int { return 0 }
+
+// Run computes the step.
+func (k *Pack) Run(c *Context) {
+	k.Dst.clearBorder(c)
+	c.do(k.Dst.N*k.Dst.Blocks(), k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W, k)
+}
+
+func (k *Pack) part(c *Context, i, worker int) {
+	m := &k.Dst
+	n, b := i/m.Blocks(), i%m.Blocks()
+	src, dst := c.f32(k.Src)[n*m.C*m.H*m.W:], c.f32(m.Ref)
+	channels := min(16, m.C-b*16)
+	for y := range m.H {
+		out := m.row(dst, n, b, y)
+		if channels < 16 {
+			clear(out)
+		}
+		if k.NHWC {
+			for x := range m.W {
+				copy(out[x*16:x*16+channels], src[(y*m.W+x)*m.C+b*16:])
+			}
+			continue
+		}
+		for ch := range channels {
+			row := src[((b*16+ch)*m.H+y)*m.W:][:m.W]
+			for x, v := range row {
+				out[x*16+ch] = v
+			}
+		}
+	}
+}
+
+// ScratchBytes is zero.
+func (k *Unpack) ScratchBytes() int { return 0 }
+
+// Run computes the step.
+func (k *Unpack) Run(c *Context) {
+	c.do(k.Src.N*k.Src.Blocks(), k.Src.N*k.Src.C*k.Src.H*k.Src.W, k)
+}
+
+func (k *Unpack) part(c *Context, i, worker int) {
+	m := &k.Src
+	n, b := i/m.Blocks(), i%m.Blocks()
+	src, dst := c.f32(m.Ref), c.f32(k.Dst)[n*m.C*m.H*m.W:]
+	channels := min(16, m.C-b*16)
+	for y := range m.H {
+		in := m.row(src, n, b, y)
+		if k.NHWC {
+			for x := range m.W {
+				copy(dst[(y*m.W+x)*m.C+b*16:][:channels], in[x*16:])
+			}
+			continue
+		}
+		for ch := range channels {
+			row := dst[((b*16+ch)*m.H+y)*m.W:][:m.W]
+			for x := range row {
+				row[x] = in[x*16+ch]
+			}
+		}
+	}
+}
+
+// ScratchBytes is zero.
+func (k *Copy) ScratchBytes() int { return 0 }
+
+// Run computes the step.
+func (k *Copy) Run(c *Context) {
+	k.Dst.clearBorder(c)
+	first, last := k.DstChannel/16, (k.DstChannel+k.Channels-1)/16
+	c.do(k.Dst.N*(last-first+1), k.Dst.N*k.Channels*k.Dst.H*k.Dst.W, k)
+}
+
+// part fills what the range has of one block of Dst.
+func (k *Copy) part(c *Context, i, worker int) {
+	src, dst := c.f32(k.Src.Ref), c.f32(k.Dst.Ref)
+	end := k.DstChannel + k.Channels
+	first := k.DstChannel / 16
+	blocks := (end-1)/16 - first + 1
+	n, b := i/blocks, first+i%blocks
+	lo, hi := max(k.DstChannel, b*16), min(end, b*16+16)
+	from := k.SrcChannel + lo - k.DstChannel
+	// Channels beyond the image's last are zero.
+	tail := hi == end && end == k.Dst.C
+	if from%16 == 0 && lo == b*16 && (hi == b*16+16) {
+		for y := range k.Dst.H {
+			copy(k.Dst.row(dst, n, b, y), k.Src.row(src, n, from/16, y))
+		}
+		return
+	}
+	for y := range k.Dst.H {
+		out := k.Dst.row(dst, n, b, y)
+		for ch := lo; ch < hi; ch++ {
+			s := from + ch - lo
+			in := k.Src.row(src, n, s/16, y)
+			for x := range k.Dst.W {
+				out[x*16+ch-b*16] = in[x*16+s%16]
+			}
+		}
+		if tail {
+			for x := range k.Dst.W {
+				clear(out[x*16+hi-b*16 : x*16+16])
+			}
+		}
+	}
+}
+
+// ScratchBytes is one source row.
+func (k *ResizeImage) ScratchBytes() int { return k.Src.W * 64 }
+
+// Run computes the step.
+func (k *ResizeImage) Run(c *Context) {
+	k.Dst.clearBorder(c)
+	c.do(k.Dst.N*k.Dst.Blocks()*k.Dst.H, k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W*(1+k.ColTaps), k)
+}
+
+// part computes one row: the source rows are combined in scratch, then its
+// columns.
+func (k *ResizeImage) part(c *Context, i, worker int) {
+	y := i % k.Dst.H
+	i /= k.Dst.H
+	n, b := i/k.Dst.Blocks(), i%k.Dst.Blocks()
+	src := c.f32(k.Src.Ref)
+	out := k.Dst.row(c.f32(k.Dst.Ref), n, b, y)
+	row := floats(c.scratch[worker])[:k.Src.W*16]
+	if k.RowTaps == 1 && k.RowWeight[y] == 1 {
+		row = k.Src.row(src, n, b, int(k.RowIndex[y]))
+	} else {
+		clear(row)
+		for t := range k.RowTaps {
+			w := k.RowWeight[y*k.RowTaps+t]
+			for j, v := range k.Src.row(src, n, b, int(k.RowIndex[y*k.RowTaps+t])) {
+				row[j] += w * v
+			}
+		}
+	}
+	for x := range k.Dst.W {
+		o := out[x*16 : x*16+16]
+		if k.ColTaps == 1 && k.ColWeight[x] == 1 {
+			copy(o, row[k.ColIndex[x]*16:])
+			continue
+		}
+		clear(o)
+		for t := range k.ColTaps {
+			w := k.ColWeight[x*k.ColTaps+t]
+			for ch, v := range row[k.ColIndex[x*k.ColTaps+t]*16:][:16] {
+				o[ch] += w * v
+			}
+		}
+	}
+}
+
+// ScratchBytes is zero.
+func (k *PadImage) ScratchBytes() int { return 0 }
+
+// Run computes the step.
+func (k *PadImage) Run(c *Context) {
+	k.Dst.clearBorder(c)
+	c.do(k.Dst.N*k.Dst.Blocks()*k.Dst.H, k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W, k)
+}
+
+func (k *PadImage) part(c *Context, i, worker int) {
+	y := i % k.Dst.H
+	i /= k.Dst.H
+	n, b := i/k.Dst.Blocks(), i%k.Dst.Blocks()
+	out := k.Dst.row(c.f32(k.Dst.Ref), n, b, y)
+	if k.Rows[y] < 0 {
+		for j := range out {
+			out[j] = k.Value
+		}
+		return
+	}
+	in := k.Src.row(c.f32(k.Src.Ref), n, b, int(k.Rows[y]))
+	for x, from := range k.Cols {
+		o := out[x*16 : x*16+16]
+		if from >= 0 {
+			copy(o, in[from*16:])
+			continue
+		}
+		for ch := range o {
+			o[ch] = k.Value
+		}
+	}
+}

@@ -1,203 +1,63 @@
 package runtime
 
-// Kernels on dense row-major tensors of any type: correct first. T is the
-// element type; Bool is held as uint8.
+// The kernels named …Plain run on dense row-major tensors of any type: correct
+// first, and out of the way of the fast road. T is the element type; Bool is
+// held as uint8.
 
-// StridedCopy copies between two strided views of the same extents: Slice,
-// Transpose, Expand (stride 0), Concat and constant Pad are made of it.
-type StridedCopy[T Number] struct {
-	Src, Dst             Ref
-	Shape                []int // up to 8 axes
-	SrcStart, DstStart   int   // elements
-	SrcStride, DstStride []int // elements, may be 0 or negative in Src
+// walk is the position in a nest of loops over up to maxAxes axes, with the
+// offset it stands for in each of up to four operands.
+const maxAxes = 8
+
+type walk struct {
+	shape []int
+	at    [maxAxes]int
+	off   [4]int
 }
 
-// Fill sets every element.
-type Fill[T Number] struct {
-	Dst   Ref
-	Value T
+// next moves to the next position in row-major order; strides gives the
+// distance of each operand along each axis. It returns false behind the last.
+func (w *walk) next(strides *[4][]int) bool {
+	for i := len(w.shape) - 1; i >= 0; i-- {
+		w.at[i]++
+		for k, s := range strides {
+			if s != nil {
+				w.off[k] += s[i]
+			}
+		}
+		if w.at[i] < w.shape[i] {
+			return true
+		}
+		for k, s := range strides {
+			if s != nil {
+				w.off[k] -= s[i] * w.shape[i]
+			}
+		}
+		w.at[i] = 0
+	}
+	return false
 }
 
-// UnaryPlain applies Fn to each element, in float64 for float64 tensors.
-// Integer tensors take Abs, Neg, Sign, Relu, Clip and Not.
-type UnaryPlain[T Number] struct {
-	Src, Dst    Ref
-	Fn          Fn
-	Alpha, Beta float64
+// inner splits the last axis off a nest of loops: kernels run it tightly.
+// A nest without axes is one of a single element.
+func inner(shape []int) (outer []int, n int) {
+	if len(shape) == 0 {
+		return nil, 1
+	}
+	return shape[:len(shape)-1], shape[len(shape)-1]
 }
 
-// TestPlain applies a function that yields truth values (IsNaN, IsInf, Not).
-type TestPlain[T Number] struct {
-	Src, Dst    Ref // Dst uint8
-	Fn          Fn
-	Alpha, Beta float64
+// last returns the stride along the last axis, 0 when there is none.
+func last(strides []int) int {
+	if len(strides) == 0 {
+		return 0
+	}
+	return strides[len(strides)-1]
 }
 
-// BinaryPlain is Dst = Act(Fn(A, B)) with broadcasting by strides. Act is
-// applied to float types only.
-type BinaryPlain[T Number] struct {
-	Fn               BinaryFn
-	A, B, Dst        Ref
-	Shape            []int
-	AStride, BStride []int // elements, 0 along broadcast axes
-	Act              Act
-}
-
-// ComparePlain is BinaryPlain for functions that yield truth values.
-type ComparePlain[T Number] struct {
-	Fn               BinaryFn
-	A, B, Dst        Ref // Dst uint8
-	Shape            []int
-	AStride, BStride []int
-}
-
-// PowPlain raises A to B, whose type may differ.
-type PowPlain[T, E Number] struct {
-	A, B, Dst        Ref
-	Shape            []int
-	AStride, BStride []int
-}
-
-// WherePlain selects A where Cond is not 0, B elsewhere.
-type WherePlain[T Number] struct {
-	Cond, A, B, Dst              Ref
-	Shape                        []int
-	CondStride, AStride, BStride []int
-}
-
-// CastPlain converts element types: floats to integers toward zero, and to
-// truth values as x ≠ 0 when ToBool is set.
-type CastPlain[From, To Number] struct {
-	Src, Dst Ref
-	ToBool   bool
-}
-
-// GatherPlain takes slices along one axis: Src [Outer,Axis,Inner] at Indices
-// gives Dst [Outer,len(Indices),Inner]. Negative indices count from the end;
-// indices outside are clamped, so that no input reads foreign memory.
-type GatherPlain[T, I Number] struct {
-	Src, Indices, Dst  Ref
-	Outer, Axis, Inner int
-}
-
-// ReduceFn names a reduction, with the values of ir.ReduceFn.
-type ReduceFn uint8
-
-// The reductions.
-const (
-	RedMean ReduceFn = iota
-	RedSum
-	RedMax
-	RedMin
-	RedProd
-	RedL1
-	RedL2
-	RedSumSquare
-	RedLogSum
-	RedLogSumExp
-)
-
-// ReducePlain folds axes: for every element of Dst (extents Shape, strides
-// SrcStride in Src) the elements at RedShape × RedStride from there, summed
-// in float64.
-type ReducePlain[T Number] struct {
-	Fn                  ReduceFn
-	Src, Dst            Ref
-	Shape, SrcStride    []int
-	RedShape, RedStride []int
-}
-
-// ArgReducePlain finds the index of the extreme element of Src
-// [Outer,Axis,Inner] along Axis. Dst is int64 [Outer,Inner].
-type ArgReducePlain[T Number] struct {
-	Src, Dst           Ref
-	Outer, Axis, Inner int
-	Min, Last          bool
-}
-
-// SoftmaxPlain normalises Src [Outer,Axis,Inner] along Axis; its logarithm
-// when Log is set. T is float32 or float64.
-type SoftmaxPlain[T Number] struct {
-	Src, Dst           Ref
-	Outer, Axis, Inner int
-	Log                bool
-}
-
-// NormalizePlain is (x−mean)/√(variance+ε)·scale+bias with moments over the
-// RedShape × RedStride elements of each group (Shape × SrcStride); scale and
-// bias are absent or read with strides of their own over Shape, then RedShape.
-type NormalizePlain[T Number] struct {
-	Src, Dst, Scale, Bias   Ref
-	Shape, SrcStride        []int
-	RedShape, RedStride     []int
-	ScaleStride, BiasStride []int // len(Shape)+len(RedShape)
-	Epsilon                 float64
-}
-
-// MatMulPlain multiplies matrices [M,K]·[K,N] for every element of Lead, by
-// strides. Float types sum in float64 chunks of their own order.
-type MatMulPlain[T Number] struct {
-	A, B, Dst    Ref
-	Lead         []int
-	ALead, BLead []int // strides along Lead, elements
-	M, K, N      int
-	ARow, BRow   int // distance between rows, elements
-}
-
-// ConvPlain is a convolution of any rank, groups and dilation on dense
-// tensors, with the operands of Conv; T is float32 or float64.
-type ConvPlain[T Number] struct {
-	Src, Dst, W, Bias, Residual, Scale, Shift Ref // W [M,C/Groups,K…]
-	N, C, M, Groups                           int
-	In, Out, Kernel                           []int
-	Strides, Pads, Dilations                  []int // Pads: begins
-	Pre, Act                                  Act
-}
-
-// ConvTransposePlain is the gradient of a convolution; W [C,M/Groups,K…].
-type ConvTransposePlain[T Number] struct {
-	Src, Dst, W, Bias        Ref
-	N, C, M, Groups          int
-	In, Out, Kernel          []int
-	Strides, Pads, Dilations []int // Pads: begins
-	Act                      Act
-}
-
-// PoolPlain is pooling of any rank on dense tensors; Indices receives the
-// flat position of each maximum as int64 when present.
-type PoolPlain[T Number] struct {
-	Kind                              uint8 // 0 max, 1 average, 2 Lp
-	Src, Dst, Indices, Scale, Shift   Ref
-	N, C                              int
-	In, Out, Kernel                   []int
-	Strides, Pads, EndPads, Dilations []int // begins; ends that CountPad counts
-	CountPad                          bool
-	P                                 int
-	ColMajor                          bool
-	Pre                               Act
-}
-
-// LRNPlain is LRN on dense [N,C,Inner].
-type LRNPlain[T Number] struct {
-	Src, Dst          Ref
-	N, C, Inner, Size int
-	Alpha, Beta, Bias float64
-}
-
-// ResizePlain interpolates one axis after the other with tables as in
-// ResizeImage: Src [Outer,In,Inner] to Dst [Outer,Out,Inner].
-type ResizePlain[T Number] struct {
-	Src, Dst              Ref
-	Outer, In, Out, Inner int
-	Taps                  int
-	Index                 []int32
-	Weight                []float32
-}
-
-// PadPlain makes a border by index tables per axis: −1 stands for Value.
-type PadPlain[T Number] struct {
-	Src, Dst Ref
-	InShape  []int
-	Index    [][]int32 // per axis, one source position per result position
-	Value    T
+// outer returns the strides without the last axis.
+func outerOf(strides []int) []int {
+	if len(strides) == 0 {
+		return nil
+	}
+	return strides[:len(strides)-1]
 }

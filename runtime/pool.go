@@ -33,3 +33,156 @@ type GlobalPool struct {
 	Scale, Shift Ref
 	Pre          Act
 }
+
+// ScratchBytes is one transformed block of an image when there is a prologue.
+func (k *Pool) ScratchBytes() int {
+	if !k.prologue() {
+		return 0
+	}
+	return k.Src.H * k.Src.W * 64
+}
+
+func (k *Pool) prologue() bool {
+	return k.Scale.Present() || k.Shift.Present() || k.Pre.Fn != ActIdentity
+}
+
+// Run computes the pool.
+func (k *Pool) Run(c *Context) {
+	k.Dst.clearBorder(c)
+	c.do(k.Dst.N*k.Dst.Blocks(), k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W*k.KH*k.KW, k)
+}
+
+// part computes one block of 16 channels of one image.
+func (k *Pool) part(c *Context, i, worker int) {
+	n, b := i/k.Dst.Blocks(), i%k.Dst.Blocks()
+	src := c.f32(k.Src.Ref)[n*k.Src.BatchStride+b*k.Src.Plane():]
+	row, in := k.Src.Row(), k.Src.Origin()
+	if k.prologue() {
+		one := k.Src
+		one.C = 16
+		pr := prologue{src: src, img: &one, scale: blockOf(c.f32(k.Scale), b), shift: blockOf(c.f32(k.Shift), b), act: k.Pre}
+		scratch := floats(c.scratch[worker])
+		pr.window(scratch, 0, 0, k.Src.H, k.Src.W)
+		src, row, in = scratch, k.Src.W*16, 0
+	}
+	dst := c.f32(k.Dst.Ref)
+	for y := range k.Dst.H {
+		out := k.Dst.row(dst, n, b, y)
+		y0, y1 := clip(y*k.SH-k.PadTop, k.KH, k.DH, k.Src.H)
+		for x := range k.Dst.W {
+			x0, x1 := clip(x*k.SW-k.PadLeft, k.KW, k.DW, k.Src.W)
+			o := out[x*16 : x*16+16]
+			if k.Kind == PoolMax {
+				poolMax(o, src[in+y0*row+x0*16:], k.DH*row, k.DW*16, (y1-y0)/k.DH, (x1-x0)/k.DW)
+				continue
+			}
+			ny, nx := (y1-y0)/k.DH, (x1-x0)/k.DW
+			count := ny * nx
+			if k.CountPad {
+				count = counted(y*k.SH-k.PadTop, k.KH, k.DH, k.Src.H+k.PadBottom) * counted(x*k.SW-k.PadLeft, k.KW, k.DW, k.Src.W+k.PadRight)
+			}
+			poolAvg(o, src[in+y0*row+x0*16:], k.DH*row, k.DW*16, ny, nx, float32(count))
+		}
+	}
+}
+
+// clip returns the part of a window of size taps, dil apart, from start that
+// lies in [0,n): its first position, and the first position after it in steps
+// of dil.
+func clip(start, size, dil, n int) (lo, hi int) {
+	lo, hi = start, start+size*dil
+	for lo < 0 {
+		lo += dil
+	}
+	for hi-dil >= n {
+		hi -= dil
+	}
+	return lo, max(lo, hi)
+}
+
+// counted returns how many taps of a window lie below end.
+func counted(start, size, dil, end int) int {
+	for size > 0 && start+(size-1)*dil >= end {
+		size--
+	}
+	return size
+}
+
+// poolMax writes the maximum of ny×nx pixels to o. NaN wins.
+func poolMax(o, src []float32, dy, dx, ny, nx int) {
+	for c := range o {
+		o[c] = -inf32
+	}
+	for y := range ny {
+		for x := range nx {
+			for c, v := range src[y*dy+x*dx:][:16] {
+				if v > o[c] || v != v {
+					o[c] = v
+				}
+			}
+		}
+	}
+}
+
+func poolAvg(o, src []float32, dy, dx, ny, nx int, count float32) {
+	clear(o)
+	for y := range ny {
+		for x := range nx {
+			for c, v := range src[y*dy+x*dx:][:16] {
+				o[c] += v
+			}
+		}
+	}
+	for c := range o {
+		o[c] /= count
+	}
+}
+
+// ScratchBytes is one transformed row.
+func (k *GlobalPool) ScratchBytes() int { return k.Src.W * 64 }
+
+// Run computes the pool.
+func (k *GlobalPool) Run(c *Context) {
+	k.Dst.clearBorder(c)
+	c.do(k.Dst.N*k.Dst.Blocks(), k.Src.N*k.Src.C*k.Src.H*k.Src.W, k)
+}
+
+func (k *GlobalPool) part(c *Context, i, worker int) {
+	n, b := i/k.Dst.Blocks(), i%k.Dst.Blocks()
+	src := c.f32(k.Src.Ref)
+	scale, shift := blockOf(c.f32(k.Scale), b), blockOf(c.f32(k.Shift), b)
+	scratch := floats(c.scratch[worker])[:k.Src.W*16]
+	var acc [16]float64
+	top := [16]float32{}
+	for ch := range top {
+		top[ch] = -inf32
+	}
+	for y := range k.Src.H {
+		row := k.Src.row(src, n, b, y)
+		if scale != nil || shift != nil || k.Pre.Fn != ActIdentity {
+			affineRow(scratch, row, scale, shift, k.Pre)
+			row = scratch
+		}
+		for x := 0; x < len(row); x += 16 {
+			px := row[x : x+16]
+			if k.Kind == PoolMax {
+				for ch, v := range px {
+					if v > top[ch] || v != v {
+						top[ch] = v
+					}
+				}
+				continue
+			}
+			for ch, v := range px {
+				acc[ch] += float64(v)
+			}
+		}
+	}
+	out := k.Dst.row(c.f32(k.Dst.Ref), n, b, 0)
+	for ch := range out {
+		out[ch] = top[ch]
+		if k.Kind == PoolAvg {
+			out[ch] = float32(acc[ch] / float64(k.Src.H*k.Src.W))
+		}
+	}
+}

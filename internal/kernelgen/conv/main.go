@@ -1,0 +1,239 @@
+// Command conv writes the AVX-512 micro-kernels of convolution:
+//
+//	go run modelc/internal/kernelgen/conv -out zconv_amd64.s -stubs zconv_amd64.go -pkg runtime
+//
+// A micro-kernel computes a tile of P ≤ 14 pixels by 32 (or 16) output
+// channels: 28 accumulators, two weight vectors and one broadcast operand per
+// pixel fill the 32 registers. Weights are read strictly forwards.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// maxPixels is the tile's width: 2·14 accumulators leave four registers.
+const maxPixels = 14
+
+var zmm = [32]VecPhysical{Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15,
+	Z16, Z17, Z18, Z19, Z20, Z21, Z22, Z23, Z24, Z25, Z26, Z27, Z28, Z29, Z30, Z31}
+
+// Offsets into tileArgs, see runtime/tile.go.
+const (
+	offIn          = 8 * iota
+	offW
+	offOut
+	offBias
+	offRes
+	offPix
+	offOutPix
+	offOutBlock
+	offResPix
+	offResBlock
+	offBlocks
+	offBlockStride
+	offRows
+	offRowStride
+	offCols
+	offColStride
+	offRun
+	offPixels
+	offClamp
+	offLoHi
+	offNext
+)
+
+func main() {
+	// Types are read without the files that this program writes.
+	os.Setenv("GOFLAGS", "-tags=purego")
+	Package("modelc/runtime")
+	ConstraintExpr("!purego")
+	kernel("tile32AVX512", 2, 16, "tile32AVX512 computes a.pixels ≤ 14 pixels by 32 output channels, 16 input channels a step.")
+	kernel("tile16AVX512", 1, 16, "tile16AVX512 computes a.pixels ≤ 14 pixels by 16 output channels, 16 input channels a step.")
+	kernel("run32AVX512", 2, 1, "run32AVX512 computes a.pixels ≤ 14 pixels by 32 output channels, a.run input values a step.")
+	kernel("run16AVX512", 1, 1, "run16AVX512 computes a.pixels ≤ 14 pixels by 16 output channels, a.run input values a step.")
+	peak()
+	Generate()
+}
+
+// kernel writes one function for all tile widths: b blocks of 16 output
+// channels, unroll input values per innermost step.
+func kernel(name string, b, unroll int, doc string) {
+	TEXT(name, NOSPLIT, "func(a *tileArgs)")
+	Doc(doc)
+	Pragma("noescape")
+	Load(Param("a"), RDI)
+	MOVQ(Mem{Base: RDI, Disp: offPixels}, RAX)
+	for p := maxPixels; p > 1; p-- {
+		CMPQ(RAX, Imm(uint64(p)))
+		JEQ(LabelRef(fmt.Sprintf("p%d", p)))
+	}
+	for p := 1; p <= maxPixels; p++ {
+		tile(p, b, unroll)
+	}
+}
+
+// tile writes the code for p pixels by b blocks. Register use:
+//
+//	DI args, SI input block, DX weights, R9 input row, R11 input column and
+//	AX, CX, R15 the same 4, 8, 12 pixels on; R14 and R13 one and three pixels;
+//	R8, R10, R12, BX counters.
+func tile(p, b, unroll int) {
+	l := func(s string) string { return fmt.Sprintf("p%d_%s", p, s) }
+	arg := func(off int) Mem { return Mem{Base: RDI, Disp: off} }
+	acc := func(blk, i int) VecPhysical { return zmm[blk*p+i] }
+	if p > 1 {
+		Label(fmt.Sprintf("p%d", p))
+	}
+	MOVQ(arg(offIn), RSI)
+	MOVQ(arg(offW), RDX)
+	MOVQ(arg(offBias), R15)
+	for blk := range b {
+		VMOVUPS(Mem{Base: R15, Disp: 64 * blk}, acc(blk, 0))
+	}
+	for blk := range b {
+		for i := 1; i < p; i++ {
+			VMOVAPS(acc(blk, 0), acc(blk, i))
+		}
+	}
+	MOVQ(arg(offPix), R14)
+	LEAQ(Mem{Base: R14, Index: R14, Scale: 2}, R13)
+	MOVQ(arg(offBlocks), R8)
+
+	Label(l("block"))
+	MOVQ(RSI, R9)
+	MOVQ(arg(offRows), R10)
+	Label(l("row"))
+	MOVQ(R9, R11)
+	MOVQ(arg(offCols), R12)
+	Label(l("col"))
+	bases := []GPPhysical{R11, RAX, RCX, R15}
+	for i := 1; i*4 < p; i++ {
+		LEAQ(Mem{Base: bases[i-1], Index: R14, Scale: 4}, bases[i])
+	}
+	pixel := func(i, c int) Mem {
+		m := Mem{Base: bases[i/4], Disp: 4 * c}
+		switch i % 4 {
+		case 1:
+			m.Index, m.Scale = R14, 1
+		case 2:
+			m.Index, m.Scale = R14, 2
+		case 3:
+			m.Index, m.Scale = R13, 1
+		}
+		return m
+	}
+	if unroll == 1 {
+		MOVQ(arg(offRun), RBX)
+		Label(l("run"))
+	}
+	for c := range unroll {
+		for blk := range b {
+			VMOVUPS(Mem{Base: RDX, Disp: (c*b + blk) * 64}, zmm[28+blk])
+		}
+		for i := range p {
+			if b == 1 {
+				VFMADD231PS_BCST(pixel(i, c), zmm[28], acc(0, i))
+				continue
+			}
+			x := zmm[30+i%2]
+			VBROADCASTSS(pixel(i, c), x)
+			for blk := range b {
+				VFMADD231PS(x, zmm[28+blk], acc(blk, i))
+			}
+		}
+	}
+	ADDQ(U32(uint32(unroll*b*64)), RDX)
+	if unroll == 1 {
+		for i := 0; i*4 < p; i++ {
+			ADDQ(Imm(4), bases[i])
+		}
+		DECQ(RBX)
+		JNZ(LabelRef(l("run")))
+		// R11 moved along the run; back to where it started.
+		MOVQ(arg(offRun), RBX)
+		SHLQ(Imm(2), RBX)
+		SUBQ(RBX, R11)
+	}
+	ADDQ(arg(offColStride), R11)
+	DECQ(R12)
+	JNZ(LabelRef(l("col")))
+	ADDQ(arg(offRowStride), R9)
+	DECQ(R10)
+	JNZ(LabelRef(l("row")))
+	ADDQ(arg(offBlockStride), RSI)
+	DECQ(R8)
+	JNZ(LabelRef(l("block")))
+
+	epilogue(p, b, acc, arg, l)
+}
+
+func epilogue(p, b int, acc func(blk, i int) VecPhysical, arg func(int) Mem, l func(string) string) {
+	// Residual.
+	MOVQ(arg(offRes), RSI)
+	TESTQ(RSI, RSI)
+	JZ(LabelRef(l("clamp")))
+	MOVQ(arg(offResPix), R9)
+	for blk := range b {
+		MOVQ(RSI, R11)
+		for i := range p {
+			VADDPS(Mem{Base: R11}, acc(blk, i), acc(blk, i))
+			if i < p-1 {
+				ADDQ(R9, R11)
+			}
+		}
+		if blk < b-1 {
+			ADDQ(arg(offResBlock), RSI)
+		}
+	}
+	Label(l("clamp"))
+	CMPQ(arg(offClamp), Imm(0))
+	JEQ(LabelRef(l("store")))
+	VBROADCASTSS(arg(offLoHi), zmm[30])
+	VBROADCASTSS(Mem{Base: RDI, Disp: offLoHi + 4}, zmm[31])
+	for i := range b * p {
+		// The first operand is what comes out of a comparison with NaN.
+		VMAXPS(zmm[i], zmm[30], zmm[i])
+		VMINPS(zmm[i], zmm[31], zmm[i])
+	}
+	Label(l("store"))
+	MOVQ(arg(offOut), RBX)
+	MOVQ(arg(offOutPix), R9)
+	for blk := range b {
+		MOVQ(RBX, R11)
+		for i := range p {
+			VMOVUPS(acc(blk, i), Mem{Base: R11})
+			if i < p-1 {
+				ADDQ(R9, R11)
+			}
+		}
+		if blk < b-1 {
+			ADDQ(arg(offOutBlock), RBX)
+		}
+	}
+	VZEROUPPER()
+	RET()
+}
+
+// peak writes a loop of independent multiply-adds on registers: the most the
+// core can do.
+func peak() {
+	TEXT("peakAVX512", NOSPLIT, "func(n int)")
+	Doc("peakAVX512 runs n rounds of 24 independent multiply-adds on 16 floats.")
+	Load(Param("n"), RCX)
+	for i := range zmm {
+		VPXORQ(zmm[i], zmm[i], zmm[i])
+	}
+	Label("loop")
+	for i := range 24 {
+		VFMADD231PS(zmm[30], zmm[31], zmm[i])
+	}
+	DECQ(RCX)
+	JNZ(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}

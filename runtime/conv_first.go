@@ -1,0 +1,114 @@
+package runtime
+
+import "unsafe"
+
+// ConvFirst is a convolution that reads the user's layout, for the few
+// channels of a picture, and writes NC16. Padding is zero and explicit.
+type ConvFirst struct {
+	Src        Ref // [N,C,H,W], or [N,H,W,C] when NHWC is set
+	NHWC       bool
+	N, C, H, W int
+	Dst        Image
+	Wt         Ref // [ceil(OC/32)][KH][KW][C][32], last block 16 wide where OC leaves one
+	Bias       Ref
+	Act        Act
+	KH, KW     int
+	SH, SW     int
+	DH, DW     int
+	PadTop     int
+	PadLeft    int
+}
+
+// ScratchBytes is the padded input rows of a part.
+func (k *ConvFirst) ScratchBytes() int { return k.inRows(k.region()) * k.rowFloats() * 4 }
+
+// rowFloats is a padded input row: all channels of each pixel.
+func (k *ConvFirst) rowFloats() int { return ((k.Dst.W-1)*k.SW + (k.KW-1)*k.DW + 1) * k.C }
+
+func (k *ConvFirst) inRows(rows int) int { return (rows-1)*k.SH + (k.KH-1)*k.DH + 1 }
+
+// region returns how many output rows a part computes.
+func (k *ConvFirst) region() int {
+	rows := 1
+	for rows < k.Dst.H && k.inRows(rows+1)*k.rowFloats()*4 <= scratchTarget/8 {
+		rows++
+	}
+	return rows
+}
+
+// Run computes the convolution.
+func (k *ConvFirst) Run(c *Context) {
+	k.Dst.clearBorder(c)
+	c.team.do(k.N*split(k.Dst.H, k.region()), c, k)
+}
+
+// part copies the input rows of a few output rows into scratch as
+// [row][column][channel] with their padding. There the values of one filter
+// row are consecutive, so a row of the filter is one step of the micro-kernel.
+func (k *ConvFirst) part(c *Context, i, worker int) {
+	parts := split(k.Dst.H, k.region())
+	n, chunk := i/parts, i%parts
+	y0, y1 := cut(k.Dst.H, parts, chunk), cut(k.Dst.H, parts, chunk+1)
+	scratch := floats(c.scratch[worker])
+	rowFloats := k.rowFloats()
+	src := c.f32(k.Src)[n*k.C*k.H*k.W:]
+	for r := range k.inRows(y1 - y0) {
+		k.padRow(scratch[r*rowFloats:(r+1)*rowFloats], src, y0*k.SH-k.PadTop+r)
+	}
+
+	var a tileArgs
+	more := !a.setAct(k.Act)
+	a.pix = k.SW * k.C * 4
+	a.blocks, a.rows, a.rowStride = 1, k.KH, k.DH*rowFloats*4
+	a.cols, a.run = 1, k.KW*k.C
+	if k.DW != 1 {
+		a.cols, a.colStride, a.run = k.KW, k.DW*k.C*4, k.C
+	}
+	a.outPix, a.outBlock = 64, k.Dst.Plane()*4
+	w, dst := c.f32(k.Wt), c.f32(k.Dst.Ref)
+	perRow := split(k.Dst.W, tilePixels)
+	for ob := range outBlocks(k.Dst.C) {
+		width := blockWidth(k.Dst.C, ob)
+		a.w = unsafe.Pointer(&w[ob*32*k.KH*k.KW*k.C])
+		a.bias = biasOf(c, k.Bias, ob)
+		for y := y0; y < y1; y++ {
+			for t := range perRow {
+				x := cut(k.Dst.W, perRow, t)
+				a.pixels = cut(k.Dst.W, perRow, t+1) - x
+				a.in = unsafe.Pointer(&scratch[(y-y0)*k.SH*rowFloats+x*k.SW*k.C])
+				o := n*k.Dst.BatchStride + 2*ob*k.Dst.Plane() + k.Dst.Origin() + y*k.Dst.Row() + x*16
+				a.out = unsafe.Pointer(&dst[o])
+				a.tileRun(width)
+				if more {
+					for b := range width / 16 {
+						applyAct(dst[o+b*k.Dst.Plane():][:a.pixels*16], k.Act)
+					}
+				}
+			}
+		}
+	}
+}
+
+// padRow writes input row y, which may lie outside the image, to dst
+// [column][channel], starting PadLeft columns to the left of the image.
+func (k *ConvFirst) padRow(dst, src []float32, y int) {
+	if y < 0 || y >= k.H {
+		clear(dst)
+		return
+	}
+	cols := len(dst) / k.C
+	lo := min(k.PadLeft, cols)
+	hi := max(lo, min(cols, k.PadLeft+k.W))
+	clear(dst[:lo*k.C])
+	clear(dst[hi*k.C:])
+	if k.NHWC {
+		copy(dst[lo*k.C:hi*k.C], src[y*k.W*k.C:])
+		return
+	}
+	for ch := range k.C {
+		row := src[(ch*k.H+y)*k.W:][:hi-lo]
+		for x, v := range row {
+			dst[(lo+x)*k.C+ch] = v
+		}
+	}
+}

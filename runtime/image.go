@@ -1,0 +1,71 @@
+package runtime
+
+// clearBorder zeroes the border of m if the plan asks for it.
+func (m *Image) clearBorder(c *Context) {
+	if !m.Clear {
+		return
+	}
+	data := c.f32(m.Ref)
+	row := m.Row()
+	for n := range m.N {
+		for b := range m.Blocks() {
+			p := data[n*m.BatchStride+b*m.Plane():][:m.Plane()]
+			clear(p[:m.Top*row])
+			clear(p[(m.Top+m.H)*row:])
+			for y := m.Top; y < m.Top+m.H; y++ {
+				clear(p[y*row : y*row+m.Left*16])
+				clear(p[y*row+(m.Left+m.W)*16 : (y+1)*row])
+			}
+		}
+	}
+}
+
+// row returns row y of block b of image n, without the border.
+func (m *Image) row(data []float32, n, b, y int) []float32 {
+	o := n*m.BatchStride + b*m.Plane() + m.Origin() + y*m.Row()
+	return data[o : o+m.W*16]
+}
+
+// small is how many floats of work are not worth waking a worker for.
+const small = 1 << 14
+
+// do runs n parts of j on the team, or all on the caller when the work in all
+// is small.
+func (c *Context) do(n, work int, j job) {
+	if work < small {
+		for i := range n {
+			j.part(c, i, 0)
+		}
+		return
+	}
+	c.team.do(n, c, j)
+}
+
+// affineRow computes dst = act(src·scale+shift) over pixels of 16 channels.
+// scale and shift may be nil. dst may be src.
+func affineRow(dst, src, scale, shift []float32, act Act) {
+	if useAVX512 && affineRowAVX512(dst, src, scale, shift, act) {
+		return
+	}
+	affineRowGo(dst, src, scale, shift, act)
+}
+
+func affineRowGo(dst, src, scale, shift []float32, act Act) {
+	switch {
+	case scale == nil && shift == nil:
+		copy(dst, src)
+	case shift == nil:
+		for i, v := range src {
+			dst[i] = v * scale[i&15]
+		}
+	case scale == nil:
+		for i, v := range src {
+			dst[i] = v + shift[i&15]
+		}
+	default:
+		for i, v := range src {
+			dst[i] = v*scale[i&15] + shift[i&15]
+		}
+	}
+	applyAct(dst[:len(src)], act)
+}

@@ -1,0 +1,126 @@
+package runtime
+
+import "unsafe"
+
+// tileArgs is what a micro-kernel computes: for each pixel p < pixels and
+// each output channel o of the tile
+//
+//	out[p,o] = clamp(bias[o] + Σ in[…]·w[…,o] + res[p,o])
+//
+// the sum over blocks × rows × cols steps of 16 input channels (or, for the
+// run kernels, of run consecutive values). Strides are in bytes. Weights are
+// read in that order, 32 or 16 output channels per input value.
+//
+// The assembly reads the fields by offset: keep the order.
+type tileArgs struct {
+	in, w, out, bias, res unsafe.Pointer // bias is never nil, res may be
+	pix                   int            // from one pixel's input to the next
+	outPix, outBlock      int            // from pixel to pixel, from 16 channels to the next 16
+	resPix, resBlock      int
+	blocks, blockStride   int
+	rows, rowStride       int
+	cols, colStride       int
+	run                   int // values a step, run kernels only
+	pixels                int // 1 … tilePixels
+	clamp                 int // 0: lo and hi are ignored
+	lo, hi                float32
+	next                  unsafe.Pointer // weights to prefetch
+}
+
+// tilePixels is the most pixels a micro-kernel takes.
+const tilePixels = 14
+
+// tile computes a tile of 16 input channels a step; width is 32 or 16 output
+// channels.
+func (a *tileArgs) tile(width int) {
+	switch {
+	case !useAVX512:
+		a.generic(width, 16)
+	case width == 32:
+		tile32AVX512(a)
+	default:
+		tile16AVX512(a)
+	}
+}
+
+// tileRun computes a tile of a.run input values a step.
+func (a *tileArgs) tileRun(width int) {
+	switch {
+	case !useAVX512:
+		a.generic(width, a.run)
+	case width == 32:
+		run32AVX512(a)
+	default:
+		run16AVX512(a)
+	}
+}
+
+// generic is the micro-kernel in Go, the specification of the others. Its sums
+// run in the same order; where they fuse multiply and add, it rounds twice.
+func (a *tileArgs) generic(width, step int) {
+	w0 := a.w
+	for p := 0; p < a.pixels; p++ {
+		var acc [32]float32
+		bias := unsafe.Slice((*float32)(a.bias), width)
+		copy(acc[:], bias)
+		w := w0
+		for b := 0; b < a.blocks; b++ {
+			for y := 0; y < a.rows; y++ {
+				for x := 0; x < a.cols; x++ {
+					in := unsafe.Slice((*float32)(unsafe.Add(a.in, p*a.pix+b*a.blockStride+y*a.rowStride+x*a.colStride)), step)
+					ws := unsafe.Slice((*float32)(w), step*width)
+					for c, v := range in {
+						row := ws[c*width : c*width+width]
+						for o, k := range row {
+							acc[o&31] += v * k
+						}
+					}
+					w = unsafe.Add(w, step*width*4)
+				}
+			}
+		}
+		for blk := 0; blk < width/16; blk++ {
+			out := unsafe.Slice((*float32)(unsafe.Add(a.out, p*a.outPix+blk*a.outBlock)), 16)
+			v := acc[blk*16 : blk*16+16]
+			if a.res != nil {
+				for o, r := range unsafe.Slice((*float32)(unsafe.Add(a.res, p*a.resPix+blk*a.resBlock)), 16) {
+					v[o] += r
+				}
+			}
+			if a.clamp != 0 {
+				for o, x := range v {
+					if x < a.lo {
+						v[o] = a.lo
+					}
+					if x > a.hi {
+						v[o] = a.hi
+					}
+				}
+			}
+			copy(out, v)
+		}
+	}
+}
+
+// setAct makes the micro-kernel apply act if it can and reports whether it
+// does; other activations follow on the stored tile.
+func (a *tileArgs) setAct(act Act) bool {
+	a.clamp = 0
+	switch act.Fn {
+	case ActIdentity:
+	case ActRelu:
+		a.clamp, a.lo, a.hi = 1, 0, inf32
+	case ActClip:
+		a.clamp, a.lo, a.hi = 1, act.Alpha, act.Beta
+	default:
+		return false
+	}
+	return true
+}
+
+// split divides n into the fewest near-equal pieces of at most most and
+// returns the size of piece i and the number of pieces.
+func split(n, most int) (pieces int) { return (n + most - 1) / most }
+
+// cut returns where piece i of n things in pieces near-equal pieces starts.
+func cut(n, pieces, i int) int { return n * i / pieces }
