@@ -1,0 +1,94 @@
+package eval
+
+import "modelc/ir"
+
+// dense keeps the weights in their type: a layer of VGG-16 has 400 MB of them.
+func dense(d ir.Dense, t ir.Type, arg func(int) *ir.Tensor) *ir.Tensor {
+	x, w := arg(0), arg(1)
+	k, m := d.KM(w.Shape)
+	v := x.Float64s()
+	var bias []float64
+	if arg(2) != nil {
+		bias = arg(2).Float64s()
+	}
+	at := reader(w)
+	y := make([]float64, t.Shape.Len())
+	const columns = 64
+	parallel((m+columns-1)/columns, func(i int) {
+		m0, m1 := i*columns, min(m, (i+1)*columns)
+		for n := range x.Shape[0] {
+			row := v[n*k : (n+1)*k]
+			sums := make([]float64, m1-m0)
+			if d.TransW {
+				for o := range sums {
+					for f, s := range row {
+						sums[o] += s * at((m0+o)*k+f)
+					}
+				}
+			} else {
+				for f, s := range row {
+					for o := range sums {
+						sums[o] += s * at(f*m+m0+o)
+					}
+				}
+			}
+			for o, s := range sums {
+				if bias != nil {
+					s += bias[m0+o]
+				}
+				y[n*m+m0+o] = d.Epilogue.Eval(s)
+			}
+		}
+	})
+	return ir.FromFloat64s(t, y)
+}
+
+// reader returns the elements of t as float64 without converting all of them.
+func reader(t *ir.Tensor) func(i int) float64 {
+	if t.DType == ir.Float32 {
+		f := t.Float32s()
+		return func(i int) float64 { return float64(f[i]) }
+	}
+	f := t.Float64s()
+	return func(i int) float64 { return f[i] }
+}
+
+func matMul(t ir.Type, a, b *ir.Tensor) *ir.Tensor {
+	as, bs := a.Shape, b.Shape
+	if len(as) == 1 {
+		as = ir.Shape{1, as[0]}
+	}
+	if len(bs) == 1 {
+		bs = ir.Shape{bs[0], 1}
+	}
+	m, k, n := as[len(as)-2], as[len(as)-1], bs[len(bs)-1]
+	al, bl := as[:len(as)-2], bs[:len(bs)-2]
+	lead, _ := ir.BroadcastShapes(al, bl) // Infer has checked it
+	if t.DType.IsInt() {
+		x, y := a.Int64s(), b.Int64s()
+		out := make([]int64, t.Shape.Len())
+		products(lead, al, bl, m, k, n, func(o, p, q int) { out[o] += x[p] * y[q] })
+		return fromInts(t, out)
+	}
+	x, y := a.Float64s(), b.Float64s()
+	out := make([]float64, t.Shape.Len())
+	products(lead, al, bl, m, k, n, func(o, p, q int) { out[o] += x[p] * y[q] })
+	return ir.FromFloat64s(t, out)
+}
+
+// products visits every multiplication of a batched matrix product: result o,
+// operands p and q.
+func products(lead, al, bl ir.Shape, m, k, n int, f func(o, p, q int)) {
+	batch := lead.Len()
+	parallel(batch*m, func(r int) {
+		l, i := r/m, r%m
+		at := make([]int, len(lead))
+		coordinates(l, lead, at)
+		pa, pb := broadcastIndex(al, at)*m*k, broadcastIndex(bl, at)*k*n
+		for e := range k {
+			for j := range n {
+				f((l*m+i)*n+j, pa+i*k+e, pb+e*n+j)
+			}
+		}
+	})
+}

@@ -1,0 +1,240 @@
+package eval
+
+import (
+	"math"
+
+	"modelc/ir"
+)
+
+func unary(op ir.Unary, t ir.Type, x *ir.Tensor) *ir.Tensor {
+	// Functions that integers have exactly.
+	if x.DType.IsInt() && (op.Fn.Fn == ir.Abs || op.Fn.Fn == ir.Neg || op.Fn.Fn == ir.Identity) {
+		v := x.Int64s()
+		for i, k := range v {
+			if op.Fn.Fn == ir.Neg || op.Fn.Fn == ir.Abs && k < 0 && x.DType != ir.Uint64 {
+				v[i] = -k
+			}
+		}
+		return fromInts(t, v)
+	}
+	v := x.Float64s()
+	for i, k := range v {
+		v[i] = op.Fn.Eval(k)
+	}
+	return ir.FromFloat64s(t, v)
+}
+
+// fromInts stores integers exactly, wrapping to the type's width.
+func fromInts(t ir.Type, v []int64) *ir.Tensor {
+	out := ir.NewTensor(t)
+	switch t.DType {
+	case ir.Int64, ir.Uint64:
+		e := ir.Elements[int64](out)
+		copy(e, v)
+	case ir.Int32, ir.Uint32:
+		e := ir.Elements[int32](out)
+		for i, x := range v {
+			e[i] = int32(x)
+		}
+	case ir.Int16, ir.Uint16:
+		e := ir.Elements[int16](out)
+		for i, x := range v {
+			e[i] = int16(x)
+		}
+	case ir.Int8, ir.Uint8:
+		e := ir.Elements[int8](out)
+		for i, x := range v {
+			e[i] = int8(x)
+		}
+	case ir.Bool:
+		e := ir.Elements[bool](out)
+		for i, x := range v {
+			e[i] = x != 0
+		}
+	default:
+		f := make([]float64, len(v))
+		for i, x := range v {
+			f[i] = float64(x)
+		}
+		return ir.FromFloat64s(t, f)
+	}
+	return out
+}
+
+func binary(op ir.Binary, t ir.Type, a, b *ir.Tensor) *ir.Tensor {
+	if (a.DType.IsInt() || a.DType == ir.Bool) && (b.DType.IsInt() || b.DType == ir.Bool) {
+		return binaryInts(op.Fn, t, a, b)
+	}
+	return ir.FromFloat64s(t, broadcast2(t.Shape, a, b, func(x, y float64) float64 { return op.Epilogue.Eval(floatFn(op.Fn, x, y)) }))
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func floatFn(f ir.BinaryFn, x, y float64) float64 {
+	switch f {
+	case ir.Add:
+		return x + y
+	case ir.Sub:
+		return x - y
+	case ir.Mul:
+		return x * y
+	case ir.Div:
+		return x / y
+	case ir.Pow:
+		return math.Pow(x, y)
+	case ir.Max:
+		return math.Max(x, y)
+	case ir.Min:
+		return math.Min(x, y)
+	case ir.FMod:
+		return math.Mod(x, y)
+	case ir.Mod:
+		r := math.Mod(x, y)
+		if r != 0 && (r < 0) != (y < 0) {
+			r += y
+		}
+		return r
+	case ir.Equal:
+		return truth(x == y)
+	case ir.Less:
+		return truth(x < y)
+	case ir.LessOrEqual:
+		return truth(x <= y)
+	case ir.Greater:
+		return truth(x > y)
+	case ir.GreaterOrEqual:
+		return truth(x >= y)
+	case ir.And:
+		return truth(x != 0 && y != 0)
+	case ir.Or:
+		return truth(x != 0 || y != 0)
+	case ir.Xor:
+		return truth((x != 0) != (y != 0))
+	}
+	return math.NaN() // bit operations have no meaning on floats
+}
+
+func binaryInts(f ir.BinaryFn, t ir.Type, a, b *ir.Tensor) *ir.Tensor {
+	x, y := a.Int64s(), b.Int64s()
+	out := make([]int64, t.Shape.Len())
+	at := make([]int, len(t.Shape))
+	unsigned := a.DType == ir.Uint64
+	for i := range out {
+		coordinates(i, t.Shape, at)
+		out[i] = intFn(f, x[broadcastIndex(a.Shape, at)], y[broadcastIndex(b.Shape, at)], unsigned)
+	}
+	return fromInts(t, out)
+}
+
+func intFn(f ir.BinaryFn, x, y int64, unsigned bool) int64 {
+	less := x < y
+	if unsigned {
+		less = uint64(x) < uint64(y)
+	}
+	switch f {
+	case ir.Add:
+		return x + y
+	case ir.Sub:
+		return x - y
+	case ir.Mul:
+		return x * y
+	case ir.Div:
+		if y == 0 {
+			return 0
+		}
+		if unsigned {
+			return int64(uint64(x) / uint64(y))
+		}
+		return x / y
+	case ir.Pow:
+		if y < 0 {
+			return int64(math.Pow(float64(x), float64(y)))
+		}
+		r := int64(1)
+		for ; y > 0; y >>= 1 {
+			if y&1 == 1 {
+				r *= x
+			}
+			x *= x
+		}
+		return r
+	case ir.Max:
+		if less {
+			return y
+		}
+		return x
+	case ir.Min:
+		if less {
+			return x
+		}
+		return y
+	case ir.Mod, ir.FMod:
+		if y == 0 {
+			return 0
+		}
+		if unsigned {
+			return int64(uint64(x) % uint64(y))
+		}
+		r := x % y
+		if f == ir.Mod && r != 0 && (r < 0) != (y < 0) {
+			r += y
+		}
+		return r
+	case ir.BitAnd:
+		return x & y
+	case ir.BitOr:
+		return x | y
+	case ir.BitXor:
+		return x ^ y
+	case ir.ShiftLeft:
+		return int64(uint64(x) << min(uint64(y), 64))
+	case ir.ShiftRight:
+		return int64(uint64(x) >> min(uint64(y), 64))
+	case ir.Equal:
+		return int64(truth(x == y))
+	case ir.Less:
+		return int64(truth(less))
+	case ir.LessOrEqual:
+		return int64(truth(less || x == y))
+	case ir.Greater:
+		return int64(truth(!less && x != y))
+	case ir.GreaterOrEqual:
+		return int64(truth(!less))
+	}
+	return int64(floatFn(f, float64(x), float64(y)))
+}
+
+func where(t ir.Type, in []*ir.Tensor) *ir.Tensor {
+	cond := in[0].Int64s()
+	size := t.DType.Size()
+	out := ir.NewTensor(t)
+	at := make([]int, len(t.Shape))
+	for i := range t.Shape.Len() {
+		coordinates(i, t.Shape, at)
+		src := in[2]
+		if cond[broadcastIndex(in[0].Shape, at)] != 0 {
+			src = in[1]
+		}
+		from := broadcastIndex(src.Shape, at)
+		copy(out.Bytes()[i*size:(i+1)*size], src.Bytes()[from*size:])
+	}
+	return out
+}
+
+func cast(t ir.Type, x *ir.Tensor) *ir.Tensor {
+	if t.DType == x.DType {
+		return x
+	}
+	if x.DType.IsFloat() {
+		if t.DType.IsFloat() || t.DType == ir.Bool {
+			return ir.FromFloat64s(t, x.Float64s())
+		}
+		return fromInts(t, x.Int64s())
+	}
+	return fromInts(t, x.Int64s())
+}
