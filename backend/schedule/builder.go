@@ -141,9 +141,7 @@ func (b *builder) emit(doc string, reads, writes []*place, make func() runtime.K
 		for k, v := range n.Out {
 			for _, w := range writes {
 				if w == b.dense[v] || w == b.images[v] {
-					s.value = w
-					s.layer.Value = n.Out[k]
-					s.layer.FLOPs = ir.FLOPs(n)
+					b.completes(&s, n.Out[k], w)
 				}
 			}
 		}
@@ -151,6 +149,17 @@ func (b *builder) emit(doc string, reads, writes []*place, make func() runtime.K
 		s.layer.Name = writes[0].buf.name
 	}
 	b.steps = append(b.steps, s)
+}
+
+// completes marks s as the step after which v is whole. Of several steps that
+// write parts of v the last one is.
+func (b *builder) completes(s *step, v *ir.Value, at *place) {
+	for i := range b.steps {
+		if b.steps[i].layer.Value == v {
+			b.steps[i].layer.Value, b.steps[i].value, b.steps[i].layer.FLOPs = nil, nil, 0
+		}
+	}
+	s.value, s.layer.Value, s.layer.FLOPs = at, v, ir.FLOPs(v.Def())
 }
 
 // newDense gives v a dense place: the model output's own memory where v ends

@@ -1,0 +1,134 @@
+// Package inproc runs a scheduled program in this process, with the kernels
+// that the generated package would use. Tests, `verify` and adapters build on
+// it.
+package inproc
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	"modelc/backend/schedule"
+	"modelc/ir"
+	"modelc/runtime"
+)
+
+// Engine is a program with its weights and one session. It is not safe for
+// concurrent use.
+type Engine struct {
+	program *schedule.Program
+	session *runtime.Session
+	inputs  []ir.Type
+	outputs []*ir.Tensor // bound to the session
+}
+
+// New packs the weights of p and prepares a session with the given number of
+// threads, 0 for GOMAXPROCS.
+func New(p *schedule.Program, threads int) (*Engine, error) {
+	var w bytes.Buffer
+	w.Grow(p.Plan.WeightsBytes)
+	if err := p.WriteWeights(&w); err != nil {
+		return nil, err
+	}
+	m, err := runtime.NewModel(p.Plan, w.Bytes())
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{program: p, session: m.NewSession(runtime.Options{Threads: threads})}
+	for _, v := range p.Graph.Inputs {
+		e.inputs = append(e.inputs, v.Type)
+	}
+	for i, o := range p.Graph.Outputs {
+		t := ir.NewTensor(o.Value.Type)
+		e.outputs = append(e.outputs, t)
+		if err := e.session.Bind(len(e.inputs)+i, t.Bytes()); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+// Close ends the session's workers.
+func (e *Engine) Close() { e.session.Close() }
+
+// Run computes the outputs for inputs in the order of the graph's.
+func (e *Engine) Run(in []*ir.Tensor) ([]*ir.Tensor, error) {
+	if err := e.Bind(in); err != nil {
+		return nil, err
+	}
+	if err := e.session.Run(); err != nil {
+		return nil, err
+	}
+	return e.results(), nil
+}
+
+// Bind sets the inputs of the runs to come. Their elements are read in place.
+func (e *Engine) Bind(in []*ir.Tensor) error {
+	if len(in) != len(e.inputs) {
+		return fmt.Errorf("the model takes %d inputs, got %d", len(e.inputs), len(in))
+	}
+	for i, t := range in {
+		if !t.Type.Equal(e.inputs[i]) {
+			return fmt.Errorf("input %q is %s, want %s", e.program.Graph.Inputs[i].Name, t.Type, e.inputs[i])
+		}
+		if err := e.session.Bind(i, t.Bytes()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Step runs on the bound inputs once more, for benchmarks.
+func (e *Engine) Step() error { return e.session.Run() }
+
+// Program returns what the engine runs.
+func (e *Engine) Program() *schedule.Program { return e.program }
+
+func (e *Engine) results() []*ir.Tensor {
+	out := make([]*ir.Tensor, len(e.outputs))
+	for i, t := range e.outputs {
+		c, _ := ir.FromBytes(t.Type, slices.Clone(t.Bytes())) // the sizes agree
+		out[i] = c
+	}
+	return out
+}
+
+// Trace is Run that shows the value of every layer that completes one, as a
+// logical tensor.
+func (e *Engine) Trace(in []*ir.Tensor, visit func(l schedule.Layer, got *ir.Tensor)) ([]*ir.Tensor, error) {
+	if err := e.Bind(in); err != nil {
+		return nil, err
+	}
+	e.session.RunSteps(func(i int, _ runtime.Step) {
+		if l := e.program.Layers[i]; l.Value != nil {
+			visit(l, e.read(l))
+		}
+	})
+	return e.results(), nil
+}
+
+// read copies a layer's value out of the session.
+func (e *Engine) read(l schedule.Layer) *ir.Tensor {
+	t := l.Value.Type
+	if l.Where.Image.N == 0 {
+		c, _ := ir.FromBytes(t, slices.Clone(e.session.Memory(l.Where.Dense, t.DType.Size())))
+		return c
+	}
+	m := l.Where.Image
+	src := e.session.Memory(m.Ref, 4)
+	out := ir.NewTensor(t)
+	dst := out.Bytes()
+	i := 0
+	for n := range m.N {
+		for c := range m.C {
+			for y := range m.H {
+				for x := range m.W {
+					at := n*m.BatchStride + c/16*m.Plane() + m.Origin() + y*m.Row() + x*16 + c%16
+					copy(dst[i:i+4], src[at*4:])
+					i += 4
+				}
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,79 @@
+package inproc
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+
+	"modelc/backend/schedule"
+	"modelc/ir"
+	"modelc/ir/eval"
+)
+
+// check runs g here and in the reference interpreter, value by value.
+func check(t *testing.T, g *ir.Graph, cfg schedule.Config, tol float64) {
+	t.Helper()
+	if err := ir.Verify(g); err != nil {
+		t.Fatal(err)
+	}
+	p, err := schedule.Build(g, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := eval.Inputs(g, 7)
+	want := map[*ir.Value]*ir.Tensor{}
+	wantOut, err := eval.Trace(g, in, func(v *ir.Value, x *ir.Tensor) error { want[v] = x; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, threads := range []int{1, 3} {
+		e, err := New(p, threads)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		// Twice: the second run meets a used arena.
+		for range 2 {
+			got, err := e.Trace(in, func(l schedule.Layer, x *ir.Tensor) {
+				if d, err := eval.Compare(x, want[l.Value]); err != nil || !d.Within(tol) {
+					t.Errorf("%d threads, %s (%s): %v %v", threads, l.Name, l.Doc, d, err)
+				}
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range got {
+				if d, err := eval.Compare(got[i], wantOut[i]); err != nil || !d.Within(tol) {
+					t.Errorf("%d threads, output %d: %v %v", threads, i, d, err)
+				}
+			}
+		}
+		if a := testing.AllocsPerRun(3, func() { e.Step() }); a > 0 {
+			t.Errorf("%d threads: %g allocations a run", threads, a)
+		}
+	}
+}
+
+// The graphs of the schedule's golden tests, by value.
+func TestScheduleCases(t *testing.T) {
+	files, _ := filepath.Glob("../schedule/testdata/*.txtar")
+	for _, f := range files {
+		name := strings.TrimSuffix(filepath.Base(f), ".txtar")
+		if name == "no_kernel" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			ar, err := txtar.ParseFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			g, err := ir.Parse(string(ar.Files[0].Data))
+			if err != nil {
+				t.Fatal(err)
+			}
+			check(t, g, schedule.Config{Exact: true}, 2e-6)
+		})
+	}
+}
