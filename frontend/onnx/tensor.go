@@ -1,0 +1,194 @@
+package onnx
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"modelc/ir"
+)
+
+// elementTypes maps TensorProto.DataType. Half-precision tensors are computed
+// in float32: they are widened where they are read.
+var elementTypes = map[int64]ir.DType{
+	1: ir.Float32, 2: ir.Uint8, 3: ir.Int8, 4: ir.Uint16, 5: ir.Int16, 6: ir.Int32, 7: ir.Int64, 9: ir.Bool,
+	10: ir.Float16, 11: ir.Float64, 12: ir.Uint32, 13: ir.Uint64, 16: ir.BFloat16,
+}
+
+func typeName(t int64) string {
+	if d, ok := elementTypes[t]; ok {
+		return d.String()
+	}
+	names := map[int64]string{0: "undefined", 8: "string", 14: "complex64", 15: "complex128", 17: "float8e4m3fn", 18: "float8e4m3fnuz",
+		19: "float8e5m2", 20: "float8e5m2fnuz", 21: "uint4", 22: "int4", 23: "float4e2m1"}
+	if n, ok := names[t]; ok {
+		return n
+	}
+	return fmt.Sprintf("element type %d", t)
+}
+
+// elementType returns the type that a tensor of the file has in the IR.
+func elementType(t int64) (ir.DType, error) {
+	d, ok := elementTypes[t]
+	if !ok {
+		return ir.Invalid, fmt.Errorf("elements of type %s", typeName(t))
+	}
+	if d == ir.Float16 || d == ir.BFloat16 {
+		return ir.Float32, nil
+	}
+	return d, nil
+}
+
+// files gives access to external data beside the model.
+type files struct {
+	dir  string
+	open map[string][]byte
+	undo []func() error
+	hash func([]byte) // sees each external file once
+}
+
+// tensor converts t. Raw little-endian data is shared, not copied.
+func (f *files) tensor(t *tensorProto) (*ir.Tensor, error) {
+	d, ok := elementTypes[t.dataType]
+	if !ok {
+		return nil, fmt.Errorf("tensor %q has elements of type %s", t.name, typeName(t.dataType))
+	}
+	shape := make(ir.Shape, len(t.dims))
+	n := int64(1)
+	for i, x := range t.dims {
+		if x < 0 || x > math.MaxInt32 || n > 0 && x > 0 && n > math.MaxInt64/16/x {
+			return nil, fmt.Errorf("tensor %q has dimensions %v", t.name, t.dims)
+		}
+		shape[i] = int(x)
+		n *= x
+	}
+	typ := ir.Type{DType: d, Shape: shape}
+	raw := t.raw
+	if t.location == 1 || len(t.external) > 0 {
+		var err error
+		if raw, err = f.external(t, typ.Bytes()); err != nil {
+			return nil, fmt.Errorf("tensor %q: %w", t.name, err)
+		}
+	} else if !t.hasRaw {
+		return typedData(t, typ)
+	}
+	c, err := ir.FromBytes(typ, raw)
+	if err != nil {
+		return nil, fmt.Errorf("tensor %q: %w", t.name, err)
+	}
+	return widen(c), nil
+}
+
+// widen turns half-precision tensors into float32.
+func widen(t *ir.Tensor) *ir.Tensor {
+	if t.DType != ir.Float16 && t.DType != ir.BFloat16 {
+		return t
+	}
+	return ir.FromFloat64s(ir.Type{DType: ir.Float32, Shape: t.Shape}, t.Float64s())
+}
+
+// typedData reads elements from float_data, int32_data and the like. Halves
+// are stored as their bits.
+func typedData(t *tensorProto, typ ir.Type) (*ir.Tensor, error) {
+	n := typ.Shape.Len()
+	got := len(t.floats) + len(t.doubles) + len(t.ints)
+	if got != n {
+		return nil, fmt.Errorf("tensor %q is %s with %d elements", t.name, typ, got)
+	}
+	switch {
+	case typ.DType == ir.Float32 && len(t.floats) == n:
+		return ir.TensorOf(typ.Shape, t.floats...), nil
+	case typ.DType == ir.Float64 && len(t.doubles) == n:
+		return ir.TensorOf(typ.Shape, t.doubles...), nil
+	case len(t.ints) != n:
+		return nil, fmt.Errorf("tensor %q of type %s stores its elements in a field of another type", t.name, typ)
+	case typ.DType == ir.Float16 || typ.DType == ir.BFloat16:
+		bits := ir.NewTensor(typ)
+		e := ir.Elements[uint16](bits)
+		for i, x := range t.ints {
+			e[i] = uint16(x)
+		}
+		return widen(bits), nil
+	case typ.DType == ir.Uint64:
+		u := ir.NewTensor(typ)
+		copy(ir.Elements[int64](u), t.ints)
+		return u, nil
+	case typ.DType.IsFloat():
+		return nil, fmt.Errorf("tensor %q of type %s stores its elements as integers", t.name, typ)
+	}
+	return ir.FromInt64s(typ, t.ints), nil
+}
+
+// external returns the bytes of a tensor that lies in a file of its own,
+// inside the model's folder.
+func (f *files) external(t *tensorProto, want int) ([]byte, error) {
+	location := t.external["location"]
+	if location == "" {
+		return nil, fmt.Errorf("external data without a location")
+	}
+	if !filepath.IsLocal(filepath.FromSlash(location)) {
+		return nil, fmt.Errorf("external data at %q lies outside the model's folder", location)
+	}
+	number := func(key string, def int64) (int64, error) {
+		s, ok := t.external[key]
+		if !ok {
+			return def, nil
+		}
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil || n < 0 {
+			return 0, fmt.Errorf("external data with %s %q", key, s)
+		}
+		return n, nil
+	}
+	data, ok := f.open[location]
+	if !ok {
+		if f.dir == "" {
+			return nil, fmt.Errorf("external data %q, but the model was not read from a folder", location)
+		}
+		var release func() error
+		var err error
+		path := filepath.Join(f.dir, filepath.FromSlash(location))
+		if data, release, err = mapFile(path); err != nil {
+			return nil, fmt.Errorf("external data: %w", err)
+		}
+		f.open[location] = data
+		f.undo = append(f.undo, release)
+		f.hash(data)
+	}
+	off, err := number("offset", 0)
+	if err != nil {
+		return nil, err
+	}
+	n, err := number("length", int64(want))
+	if err != nil {
+		return nil, err
+	}
+	if n != int64(want) {
+		return nil, fmt.Errorf("external data of %d bytes for %d", n, want)
+	}
+	if off > int64(len(data)) || n > int64(len(data))-off {
+		return nil, fmt.Errorf("external data %q has %d bytes, the tensor lies at %d+%d", location, len(data), off, n)
+	}
+	return data[off : off+n], nil
+}
+
+// ReadTensor reads a serialized TensorProto, the form of ONNX test data, and
+// returns its name too.
+func ReadTensor(path string) (*ir.Tensor, string, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, "", err
+	}
+	t, err := decodeTensor(decoder{}, b)
+	if err != nil {
+		return nil, "", fmt.Errorf("%s: not a tensor: %w", path, err)
+	}
+	f := &files{}
+	c, err := f.tensor(t)
+	if err != nil {
+		return nil, "", fmt.Errorf("%s: %w", path, err)
+	}
+	return c, t.name, nil
+}

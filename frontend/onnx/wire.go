@@ -1,0 +1,477 @@
+package onnx
+
+import (
+	"fmt"
+	"math"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// The messages of onnx.proto that a compiler reads. Weights stay slices of
+// the file: rawData is never copied.
+
+type modelProto struct {
+	irVersion       int64
+	producer        string
+	producerVersion string
+	graph           *graphProto
+	opsets          map[string]int
+	functions       []*functionProto
+	metadata        map[string]string
+}
+
+type graphProto struct {
+	name         string
+	nodes        []*nodeProto
+	initializers []*tensorProto
+	sparse       int
+	inputs       []*valueInfo
+	outputs      []*valueInfo
+}
+
+type functionProto struct {
+	name, domain    string
+	inputs, outputs []string
+	nodes           []*nodeProto
+	opsets          map[string]int
+	defaults        []*attribute // attributes with default values
+}
+
+type nodeProto struct {
+	name, opType, domain string
+	inputs, outputs      []string
+	attrs                []*attribute
+}
+
+type attribute struct {
+	name    string
+	ref     string // of a function's attribute that stands for this one
+	f       float32
+	i       int64
+	s       string
+	t       *tensorProto
+	g       *graphProto
+	floats  []float32
+	ints    []int64
+	strings []string
+}
+
+type tensorProto struct {
+	name     string
+	dims     []int64
+	dataType int64
+	raw      []byte
+	hasRaw   bool
+	floats   []float32
+	ints     []int64 // int32_data, int64_data and uint64_data alike
+	doubles  []float64
+	strings  int
+	external map[string]string
+	location int64
+}
+
+type valueInfo struct {
+	name     string
+	dataType int64
+	kind     string // what it is if not a tensor
+	hasShape bool
+	dims     []dimension
+}
+
+// dimension is fixed, or named, or unknown when both are zero.
+type dimension struct {
+	value int64
+	param string
+	known bool
+}
+
+// maxDepth bounds the nesting of graphs inside attributes.
+const maxDepth = 16
+
+// decoder walks one message. base is its position in the file, for messages.
+type decoder struct {
+	base  int
+	depth int
+}
+
+// field is one field of a message: x for numbers, b for everything with a
+// length.
+type field struct {
+	num  protowire.Number
+	typ  protowire.Type
+	x    uint64
+	b    []byte
+	base int // position of b in the file
+}
+
+func (d decoder) each(b []byte, f func(fl field) error) error {
+	at := 0
+	for at < len(b) {
+		num, typ, n := protowire.ConsumeTag(b[at:])
+		if n < 0 {
+			return fmt.Errorf("byte %d: %w", d.base+at, protowire.ParseError(n))
+		}
+		at += n
+		fl := field{num: num, typ: typ}
+		switch typ {
+		case protowire.VarintType:
+			fl.x, n = protowire.ConsumeVarint(b[at:])
+		case protowire.Fixed32Type:
+			var x uint32
+			x, n = protowire.ConsumeFixed32(b[at:])
+			fl.x = uint64(x)
+		case protowire.Fixed64Type:
+			fl.x, n = protowire.ConsumeFixed64(b[at:])
+		case protowire.BytesType:
+			fl.b, n = protowire.ConsumeBytes(b[at:])
+			fl.base = d.base + at + n - len(fl.b)
+		default:
+			n = protowire.ConsumeFieldValue(num, typ, b[at:])
+		}
+		if n < 0 {
+			return fmt.Errorf("byte %d: %w", d.base+at, protowire.ParseError(n))
+		}
+		if err := f(fl); err != nil {
+			return err
+		}
+		at += n
+	}
+	return nil
+}
+
+// in returns the decoder of a nested message.
+func (d decoder) in(fl field) (decoder, error) {
+	if d.depth >= maxDepth {
+		return d, fmt.Errorf("byte %d: messages nested more than %d deep", fl.base, maxDepth)
+	}
+	return decoder{fl.base, d.depth + 1}, nil
+}
+
+// nested decodes a nested message with f.
+func nested[T any](d decoder, fl field, f func(decoder, []byte) (T, error)) (T, error) {
+	var zero T
+	if fl.typ != protowire.BytesType {
+		return zero, fmt.Errorf("byte %d: field %d has wire type %d, want a message", d.base, fl.num, fl.typ)
+	}
+	in, err := d.in(fl)
+	if err != nil {
+		return zero, err
+	}
+	return f(in, fl.b)
+}
+
+func decodeModel(b []byte) (*modelProto, error) {
+	m := &modelProto{opsets: map[string]int{}, metadata: map[string]string{}}
+	d := decoder{}
+	err := d.each(b, func(fl field) (err error) {
+		switch fl.num {
+		case 1:
+			m.irVersion = int64(fl.x)
+		case 2:
+			m.producer = string(fl.b)
+		case 3:
+			m.producerVersion = string(fl.b)
+		case 7:
+			m.graph, err = nested(d, fl, decodeGraph)
+		case 8:
+			err = decodeOpset(d, fl, m.opsets)
+		case 14:
+			err = decodeEntry(d, fl, m.metadata)
+		case 25:
+			var f *functionProto
+			if f, err = nested(d, fl, decodeFunction); err == nil {
+				m.functions = append(m.functions, f)
+			}
+		}
+		return err
+	})
+	return m, err
+}
+
+func decodeOpset(d decoder, fl field, into map[string]int) error {
+	domain, version := "", 0
+	err := d.each(fl.b, func(fl field) error {
+		switch fl.num {
+		case 1:
+			domain = string(fl.b)
+		case 2:
+			version = int(fl.x)
+		}
+		return nil
+	})
+	if domain == "ai.onnx" {
+		domain = ""
+	}
+	into[domain] = version
+	return err
+}
+
+func decodeEntry(d decoder, fl field, into map[string]string) error {
+	key, value := "", ""
+	err := d.each(fl.b, func(fl field) error {
+		switch fl.num {
+		case 1:
+			key = string(fl.b)
+		case 2:
+			value = string(fl.b)
+		}
+		return nil
+	})
+	into[key] = value
+	return err
+}
+
+func decodeGraph(d decoder, b []byte) (*graphProto, error) {
+	g := &graphProto{}
+	err := d.each(b, func(fl field) (err error) {
+		switch fl.num {
+		case 1:
+			var n *nodeProto
+			if n, err = nested(d, fl, decodeNode); err == nil {
+				g.nodes = append(g.nodes, n)
+			}
+		case 2:
+			g.name = string(fl.b)
+		case 5:
+			var t *tensorProto
+			if t, err = nested(d, fl, decodeTensor); err == nil {
+				g.initializers = append(g.initializers, t)
+			}
+		case 11, 12:
+			var v *valueInfo
+			if v, err = nested(d, fl, decodeValueInfo); err != nil {
+				return err
+			}
+			if fl.num == 11 {
+				g.inputs = append(g.inputs, v)
+			} else {
+				g.outputs = append(g.outputs, v)
+			}
+		case 15:
+			g.sparse++
+		}
+		return err
+	})
+	return g, err
+}
+
+func decodeFunction(d decoder, b []byte) (*functionProto, error) {
+	f := &functionProto{opsets: map[string]int{}}
+	err := d.each(b, func(fl field) (err error) {
+		switch fl.num {
+		case 1:
+			f.name = string(fl.b)
+		case 4:
+			f.inputs = append(f.inputs, string(fl.b))
+		case 5:
+			f.outputs = append(f.outputs, string(fl.b))
+		case 7:
+			var n *nodeProto
+			if n, err = nested(d, fl, decodeNode); err == nil {
+				f.nodes = append(f.nodes, n)
+			}
+		case 9:
+			err = decodeOpset(d, fl, f.opsets)
+		case 10:
+			f.domain = string(fl.b)
+		case 11:
+			var a *attribute
+			if a, err = nested(d, fl, decodeAttribute); err == nil {
+				f.defaults = append(f.defaults, a)
+			}
+		}
+		return err
+	})
+	return f, err
+}
+
+func decodeNode(d decoder, b []byte) (*nodeProto, error) {
+	n := &nodeProto{}
+	err := d.each(b, func(fl field) (err error) {
+		switch fl.num {
+		case 1:
+			n.inputs = append(n.inputs, string(fl.b))
+		case 2:
+			n.outputs = append(n.outputs, string(fl.b))
+		case 3:
+			n.name = string(fl.b)
+		case 4:
+			n.opType = string(fl.b)
+		case 5:
+			var a *attribute
+			if a, err = nested(d, fl, decodeAttribute); err == nil {
+				n.attrs = append(n.attrs, a)
+			}
+		case 7:
+			n.domain = string(fl.b)
+		}
+		return err
+	})
+	if n.domain == "ai.onnx" {
+		n.domain = ""
+	}
+	return n, err
+}
+
+func decodeAttribute(d decoder, b []byte) (*attribute, error) {
+	a := &attribute{}
+	err := d.each(b, func(fl field) (err error) {
+		switch fl.num {
+		case 1:
+			a.name = string(fl.b)
+		case 2:
+			a.f = math.Float32frombits(uint32(fl.x))
+		case 3:
+			a.i = int64(fl.x)
+		case 4:
+			a.s = string(fl.b)
+		case 5:
+			a.t, err = nested(d, fl, decodeTensor)
+		case 6:
+			a.g, err = nested(d, fl, decodeGraph)
+		case 7:
+			a.floats, err = appendFloats(a.floats, fl)
+		case 8:
+			a.ints, err = appendInts(a.ints, fl)
+		case 9:
+			a.strings = append(a.strings, string(fl.b))
+		case 21:
+			a.ref = string(fl.b)
+		}
+		return err
+	})
+	return a, err
+}
+
+func decodeTensor(d decoder, b []byte) (*tensorProto, error) {
+	t := &tensorProto{}
+	err := d.each(b, func(fl field) (err error) {
+		switch fl.num {
+		case 1:
+			t.dims, err = appendInts(t.dims, fl)
+		case 2:
+			t.dataType = int64(fl.x)
+		case 4:
+			t.floats, err = appendFloats(t.floats, fl)
+		case 5, 7, 11:
+			t.ints, err = appendInts(t.ints, fl)
+		case 6:
+			t.strings++
+		case 8:
+			t.name = string(fl.b)
+		case 9:
+			t.raw, t.hasRaw = fl.b, true
+		case 10:
+			t.doubles, err = appendDoubles(t.doubles, fl)
+		case 13:
+			if t.external == nil {
+				t.external = map[string]string{}
+			}
+			err = decodeEntry(d, fl, t.external)
+		case 14:
+			t.location = int64(fl.x)
+		}
+		return err
+	})
+	return t, err
+}
+
+func decodeValueInfo(d decoder, b []byte) (*valueInfo, error) {
+	v := &valueInfo{}
+	err := d.each(b, func(fl field) error {
+		switch fl.num {
+		case 1:
+			v.name = string(fl.b)
+		case 2:
+			return d.each(fl.b, func(fl field) error { return decodeType(d, fl, v) })
+		}
+		return nil
+	})
+	return v, err
+}
+
+func decodeType(d decoder, fl field, v *valueInfo) error {
+	switch fl.num {
+	case 1:
+		return d.each(fl.b, func(fl field) error {
+			switch fl.num {
+			case 1:
+				v.dataType = int64(fl.x)
+			case 2:
+				v.hasShape = true
+				return d.each(fl.b, func(fl field) error {
+					if fl.num != 1 {
+						return nil
+					}
+					dim := dimension{}
+					err := d.each(fl.b, func(fl field) error {
+						switch fl.num {
+						case 1:
+							dim.value, dim.known = int64(fl.x), true
+						case 2:
+							dim.param = string(fl.b)
+						}
+						return nil
+					})
+					v.dims = append(v.dims, dim)
+					return err
+				})
+			}
+			return nil
+		})
+	case 4:
+		v.kind = "sequence"
+	case 5:
+		v.kind = "map"
+	case 8:
+		v.kind = "sparse tensor"
+	case 9:
+		v.kind = "optional"
+	}
+	return nil
+}
+
+// Numbers come one by one or packed.
+
+func appendInts(to []int64, fl field) ([]int64, error) {
+	if fl.typ != protowire.BytesType {
+		return append(to, int64(fl.x)), nil
+	}
+	for b := fl.b; len(b) > 0; {
+		x, n := protowire.ConsumeVarint(b)
+		if n < 0 {
+			return nil, fmt.Errorf("byte %d: %w", fl.base+len(fl.b)-len(b), protowire.ParseError(n))
+		}
+		to = append(to, int64(x))
+		b = b[n:]
+	}
+	return to, nil
+}
+
+func appendFloats(to []float32, fl field) ([]float32, error) {
+	if fl.typ != protowire.BytesType {
+		return append(to, math.Float32frombits(uint32(fl.x))), nil
+	}
+	if len(fl.b)%4 != 0 {
+		return nil, fmt.Errorf("byte %d: %d bytes of packed floats", fl.base, len(fl.b))
+	}
+	for b := fl.b; len(b) > 0; b = b[4:] {
+		x, _ := protowire.ConsumeFixed32(b)
+		to = append(to, math.Float32frombits(x))
+	}
+	return to, nil
+}
+
+func appendDoubles(to []float64, fl field) ([]float64, error) {
+	if fl.typ != protowire.BytesType {
+		return append(to, math.Float64frombits(fl.x)), nil
+	}
+	if len(fl.b)%8 != 0 {
+		return nil, fmt.Errorf("byte %d: %d bytes of packed doubles", fl.base, len(fl.b))
+	}
+	for b := fl.b; len(b) > 0; b = b[8:] {
+		x, _ := protowire.ConsumeFixed64(b)
+		to = append(to, math.Float64frombits(x))
+	}
+	return to, nil
+}
