@@ -1,0 +1,55 @@
+package passes
+
+import "modelc/ir"
+
+// denseBias makes a constant that is added to a dense layer its bias: the
+// form in which MatMul+Add arrives from most exporters.
+//
+// Legal when the layer has no bias or epilogue yet, nothing else reads it,
+// and the constant broadcasts as one value per output.
+func denseBias(g *ir.Graph, _ *Config) (int, error) {
+	changed := 0
+	for _, n := range nodes(g) {
+		b, ok := n.Op.(ir.Binary)
+		if !ok || b.Fn != ir.Add {
+			continue
+		}
+		x, c := n.In[0], n.In[1]
+		if x.Const != nil {
+			x, c = c, x
+		}
+		d := x.Def()
+		if c.Const == nil || d == nil || x.OnlyUse() != n {
+			continue
+		}
+		dense, ok := d.Op.(ir.Dense)
+		if !ok || d.Input(2) != nil || !dense.Epilogue.IsIdentity() {
+			continue
+		}
+		m := x.Type.Shape[1]
+		v, ok := perLast(c.Const, m)
+		if !ok || !n.Out[0].Type.Equal(x.Type) {
+			continue
+		}
+		g.SetInput(d, 2, g.AddConst(c.Name+".bias", v))
+		dense.Epilogue = b.Epilogue
+		d.Op = dense
+		replace(g, n, x)
+		changed++
+	}
+	return changed, nil
+}
+
+// perLast returns a constant of shape […,1,m] or with one element as [m].
+func perLast(t *ir.Tensor, m int) (*ir.Tensor, bool) {
+	n := t.Shape.Len()
+	if n != 1 && (n != m || t.Shape[len(t.Shape)-1] != m) {
+		return nil, false
+	}
+	v := t.Float64s()
+	out := make([]float64, m)
+	for i := range out {
+		out[i] = v[i%n]
+	}
+	return ir.FromFloat64s(ir.T(t.DType, m), out), true
+}

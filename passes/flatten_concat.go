@@ -1,0 +1,36 @@
+package passes
+
+import (
+	"slices"
+
+	"modelc/ir"
+)
+
+// flattenConcat replaces a concatenation among the operands of another along
+// the same axis by its own operands. Always legal; the inner one stays where
+// others read it, as a view of the same memory once the schedule has placed
+// both.
+func flattenConcat(g *ir.Graph, _ *Config) (int, error) {
+	changed := 0
+	for _, n := range nodes(g) {
+		c, ok := n.Op.(ir.Concat)
+		if !ok {
+			continue
+		}
+		var in []*ir.Value
+		for _, v := range n.In {
+			if d := v.Def(); d != nil {
+				if inner, ok := d.Op.(ir.Concat); ok && inner.Axis == c.Axis {
+					in = append(in, d.In...)
+					continue
+				}
+			}
+			in = append(in, v)
+		}
+		if !slices.Equal(in, n.In) {
+			g.SetInputs(n, in...)
+			changed++
+		}
+	}
+	return changed, nil
+}

@@ -1,0 +1,306 @@
+package passes
+
+import (
+	"math"
+
+	"modelc/ir"
+)
+
+// foldBatchNorm makes per-channel arithmetic with constants disappear: batch
+// normalisation, affine steps, additions, subtractions, multiplications and
+// divisions by one value per channel or one in all (the scales and biases of
+// Caffe, Keras' Rescaling and Normalization).
+//
+// A chain of them, x·s+t in all, folds
+//
+//   - into the Conv, ConvTranspose or Dense in front of it: w·s, b·s+t. Legal
+//     when nothing else reads that layer's result or a link of the chain, and
+//     the layer has constant weights and no epilogue or residual. Any groups.
+//   - into the Conv behind it: w·s for the channels read, b+Σw·t. The shift
+//     only folds where no zero padding takes part, since padding comes after
+//     it; a chain with a shift in front of a padded convolution stays.
+//   - else into one Affine, which fuse_prologue and fuse_activation attach to
+//     its neighbours.
+//
+// Everything is computed in float64 and rounded once. It leaves chains whose
+// factors are not finite (a variance of −ε), and values that are graph
+// outputs or read twice: those stay what they are.
+func foldBatchNorm(g *ir.Graph, _ *Config) (int, error) {
+	changed := 0
+	for _, n := range nodes(g) {
+		c, ok := chainFrom(n)
+		if !ok {
+			continue
+		}
+		switch {
+		case c.foldBack(g):
+		case c.foldForward(g):
+		case c.worthAffine():
+			if err := c.makeAffine(g); err != nil {
+				return changed, err
+			}
+		default:
+			continue
+		}
+		changed += len(c.nodes)
+	}
+	return changed, nil
+}
+
+// chain is per-channel arithmetic in a row: result = x·scale+shift.
+type chain struct {
+	nodes        []*ir.Node
+	x            *ir.Value
+	scale, shift []float64
+}
+
+// chainFrom returns the longest chain that starts at n, unless n continues
+// one.
+func chainFrom(n *ir.Node) (*chain, bool) {
+	x, scale, shift, ok := affineOf(n)
+	if !ok {
+		return nil, false
+	}
+	if d := x.Def(); d != nil && x.OnlyUse() == n {
+		if _, _, _, before := affineOf(d); before {
+			return nil, false
+		}
+	}
+	c := &chain{nodes: []*ir.Node{n}, x: x, scale: scale, shift: shift}
+	for {
+		last := c.nodes[len(c.nodes)-1]
+		next := last.Out[0].OnlyUse()
+		if next == nil {
+			break
+		}
+		in, s, t, ok := affineOf(next)
+		if !ok || in != last.Out[0] {
+			break
+		}
+		for i := range c.scale {
+			c.scale[i], c.shift[i] = c.scale[i]*s[i], c.shift[i]*s[i]+t[i]
+		}
+		c.nodes = append(c.nodes, next)
+	}
+	for i := range c.scale {
+		if !finite(c.scale[i]) || !finite(c.shift[i]) {
+			return nil, false
+		}
+	}
+	return c, true
+}
+
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+
+// affineOf returns what n computes as x·scale+shift per channel.
+func affineOf(n *ir.Node) (x *ir.Value, scale, shift []float64, ok bool) {
+	if len(n.In) == 0 || n.In[0] == nil || len(n.Out) != 1 || !n.Out[0].Type.DType.IsFloat() || n.Out[0].Type.Rank() < 2 {
+		return nil, nil, nil, false
+	}
+	channels := n.Out[0].Type.Shape[1]
+	switch op := n.Op.(type) {
+	case ir.BatchNorm:
+		for i := 1; i < 5; i++ {
+			if n.Const(i) == nil {
+				return nil, nil, nil, false
+			}
+		}
+		gamma, beta, mean, variance := n.Const(1).Float64s(), n.Const(2).Float64s(), n.Const(3).Float64s(), n.Const(4).Float64s()
+		scale, shift = gamma, beta
+		for i := range gamma {
+			scale[i] = gamma[i] / math.Sqrt(variance[i]+op.Epsilon)
+			shift[i] -= mean[i] * scale[i]
+		}
+		return n.In[0], scale, shift, true
+	case ir.Affine:
+		if !op.Epilogue.IsIdentity() || n.Const(1) == nil || n.Const(2) == nil {
+			return nil, nil, nil, false
+		}
+		return n.In[0], n.Const(1).Float64s(), n.Const(2).Float64s(), true
+	case ir.Binary:
+		return affineBinary(n, op, channels)
+	}
+	return nil, nil, nil, false
+}
+
+func affineBinary(n *ir.Node, op ir.Binary, channels int) (x *ir.Value, scale, shift []float64, ok bool) {
+	if !op.Epilogue.IsIdentity() || op.Fn > ir.Div {
+		return nil, nil, nil, false
+	}
+	x, c := n.In[0], n.In[1]
+	swapped := false
+	if x.Const != nil {
+		x, c, swapped = c, x, true
+	}
+	if x.Const != nil || c.Const == nil || !x.Type.Equal(n.Out[0].Type) || swapped && op.Fn == ir.Div {
+		return nil, nil, nil, false
+	}
+	v, ok := perChannel(c.Const, x.Type.Shape)
+	if !ok {
+		return nil, nil, nil, false
+	}
+	scale, shift = make([]float64, channels), make([]float64, channels)
+	for i := range scale {
+		switch op.Fn {
+		case ir.Add:
+			scale[i], shift[i] = 1, v[i]
+		case ir.Sub:
+			scale[i], shift[i] = 1, -v[i]
+			if swapped {
+				scale[i], shift[i] = -1, v[i]
+			}
+		case ir.Mul:
+			scale[i] = v[i]
+		case ir.Div:
+			scale[i] = 1 / v[i]
+		}
+	}
+	return x, scale, shift, true
+}
+
+// perChannel returns a constant that broadcasts to x [N,C,…] as one value per
+// channel, or one in all.
+func perChannel(t *ir.Tensor, x ir.Shape) ([]float64, bool) {
+	if len(t.Shape) > len(x) {
+		return nil, false
+	}
+	for i, d := range t.Shape {
+		if k := len(x) - len(t.Shape) + i; d != 1 && !(k == 1 && d == x[1]) {
+			return nil, false
+		}
+	}
+	v := t.Float64s()
+	out := make([]float64, x[1])
+	for i := range out {
+		out[i] = v[i%len(v)]
+	}
+	return out, true
+}
+
+// end is the value that the chain computes.
+func (c *chain) end() *ir.Value { return c.nodes[len(c.nodes)-1].Out[0] }
+
+// remove makes the readers of the chain read v instead.
+func (c *chain) remove(g *ir.Graph, v *ir.Value) {
+	g.ReplaceUses(c.end(), v)
+	for i := len(c.nodes) - 1; i >= 0; i-- {
+		g.Remove(c.nodes[i])
+	}
+}
+
+// foldBack folds the chain into the layer in front of it.
+func (c *chain) foldBack(g *ir.Graph) bool {
+	d := c.x.Def()
+	if d == nil || c.x.OnlyUse() != c.nodes[0] || d.Const(1) == nil || d.Input(2) != nil && d.Const(2) == nil {
+		return false
+	}
+	if e, ok := epilogue(d.Op); !ok || !e.IsIdentity() {
+		return false
+	}
+	w := d.Const(1)
+	v := w.Float64s()
+	switch op := d.Op.(type) {
+	case ir.Conv:
+		if d.Input(3) != nil {
+			return false
+		}
+		per := w.Shape[1:].Len()
+		for i := range v {
+			v[i] *= c.scale[i/per]
+		}
+	case ir.ConvTranspose:
+		// w is [C,M/groups,K…]: the group of an input channel tells which
+		// output channels its filters make.
+		mg, ks := w.Shape[1], w.Shape[2:].Len()
+		cg := w.Shape[0] / op.Groups
+		for i := range v {
+			ch, m := i/(mg*ks), i/ks%mg
+			v[i] *= c.scale[ch/cg*mg+m]
+		}
+	case ir.Dense:
+		k, m := op.KM(w.Shape)
+		for i := range v {
+			if op.TransW {
+				v[i] *= c.scale[i/k]
+			} else {
+				v[i] *= c.scale[i%m]
+			}
+		}
+	default:
+		return false
+	}
+	bias := make([]float64, len(c.scale))
+	copy(bias, c.shift)
+	if b := d.Const(2); b != nil {
+		for i, x := range b.Float64s() {
+			bias[i] += x * c.scale[i]
+		}
+	}
+	g.SetInput(d, 1, g.AddConst(d.In[1].Name+".folded", ir.FromFloat64s(w.Type, v)))
+	g.SetInput(d, 2, g.AddConst(c.x.Name+".bias", ir.FromFloat64s(ir.T(w.DType, len(bias)), bias)))
+	c.remove(g, d.Out[0])
+	return true
+}
+
+// foldForward folds the chain into the convolution behind it.
+func (c *chain) foldForward(g *ir.Graph) bool {
+	next := c.end().OnlyUse()
+	if next == nil || next.In[0] != c.end() {
+		return false
+	}
+	op, ok := next.Op.(ir.Conv)
+	if !ok || op.HasPrologue(next) || next.Const(1) == nil || next.Input(2) != nil && next.Const(2) == nil {
+		return false
+	}
+	if padded(op.Pads) {
+		for _, t := range c.shift {
+			if t != 0 {
+				return false
+			}
+		}
+	}
+	w := next.Const(1)
+	v := w.Float64s()
+	cg, ks := w.Shape[1], w.Shape[2:].Len()
+	mg := w.Shape[0] / op.Groups
+	bias := make([]float64, w.Shape[0])
+	if b := next.Const(2); b != nil {
+		copy(bias, b.Float64s())
+	}
+	for i := range v {
+		m, ch := i/(cg*ks), i/ks%cg
+		in := m/mg*cg + ch
+		bias[m] += v[i] * c.shift[in]
+		v[i] *= c.scale[in]
+	}
+	g.SetInput(next, 1, g.AddConst(next.In[1].Name+".folded", ir.FromFloat64s(w.Type, v)))
+	g.SetInput(next, 2, g.AddConst(next.Out[0].Name+".bias", ir.FromFloat64s(ir.T(w.DType, len(bias)), bias)))
+	c.remove(g, c.x)
+	return true
+}
+
+// worthAffine reports whether one Affine is better than the chain: batch
+// normalisation always, else chains of several links and single ones on
+// images, whose readers may absorb it.
+func (c *chain) worthAffine() bool {
+	if _, ok := c.nodes[0].Op.(ir.Affine); ok && len(c.nodes) == 1 {
+		return false
+	}
+	if _, ok := c.nodes[0].Op.(ir.BatchNorm); ok || len(c.nodes) > 1 {
+		return true
+	}
+	r := c.x.Type.Rank()
+	return (r == 3 || r == 4) && c.x.Type.DType == ir.Float32
+}
+
+func (c *chain) makeAffine(g *ir.Graph) error {
+	t := ir.T(c.x.Type.DType, len(c.scale))
+	s := g.AddConst(c.end().Name+".scale", ir.FromFloat64s(t, c.scale))
+	h := g.AddConst(c.end().Name+".shift", ir.FromFloat64s(t, c.shift))
+	n, err := g.InsertAfter(c.nodes[len(c.nodes)-1], c.nodes[0].Name, ir.Affine{}, c.x, s, h)
+	if err != nil {
+		return err
+	}
+	c.remove(g, n.Out[0])
+	return nil
+}

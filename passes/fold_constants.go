@@ -1,0 +1,55 @@
+package passes
+
+import (
+	"modelc/ir"
+	"modelc/ir/eval"
+)
+
+// maxGrowth is how many elements a folded constant may have beyond those of
+// its operands: an Expand of one value to a picture is better done at run
+// time than stored.
+const maxGrowth = 1 << 16
+
+// foldConstants computes nodes whose operands are all constants.
+//
+// It leaves nodes whose result is much larger than their operands.
+func foldConstants(g *ir.Graph, _ *Config) (int, error) {
+	changed := 0
+	for _, n := range nodes(g) {
+		in := make([]*ir.Tensor, len(n.In))
+		size, all := 0, true
+		for i, v := range n.In {
+			if v == nil {
+				continue
+			}
+			if v.Const == nil {
+				all = false
+				break
+			}
+			in[i] = v.Const
+			size += v.Const.Shape.Len()
+		}
+		if !all {
+			continue
+		}
+		result := 0
+		for _, v := range n.Out {
+			result += v.Type.Shape.Len()
+		}
+		if result > size+maxGrowth {
+			continue
+		}
+		out, err := eval.Node(n, in)
+		if err != nil {
+			return changed, err
+		}
+		for i, v := range n.Out {
+			if len(v.Uses()) > 0 {
+				g.ReplaceUses(v, g.AddConst(v.Name+".folded", out[i]))
+			}
+		}
+		g.Remove(n)
+		changed++
+	}
+	return changed, nil
+}

@@ -1,0 +1,75 @@
+package passes
+
+import (
+	"slices"
+
+	"modelc/ir"
+)
+
+// foldPad makes a Pad part of the convolution or pool that reads it: the
+// convolution's own padding grows, or shrinks for crops.
+//
+// Legal for constant zeros in front of a convolution without prologue, for
+// zeros in front of an average that counts its padding or has none of its
+// own (it then counts all), and for crops of windows without padding of
+// their own; the pads must be along spatial axes alone. Behind a Pad a
+// maximum sees zeros as values, so max pools are left alone, as are the
+// edge, reflect and wrap modes.
+func foldPad(g *ir.Graph, _ *Config) (int, error) {
+	changed := 0
+	for _, n := range nodes(g) {
+		if len(n.In) == 0 || n.In[0] == nil || n.In[0].Def() == nil {
+			continue
+		}
+		d := n.In[0].Def()
+		p, ok := d.Op.(ir.Pad)
+		if !ok || p.Mode != ir.PadConstant || p.Value != 0 {
+			continue
+		}
+		r := len(p.Pads) / 2
+		if r < 3 || p.Pads[0] != 0 || p.Pads[1] != 0 || p.Pads[r] != 0 || p.Pads[r+1] != 0 {
+			continue
+		}
+		pads := slices.Concat(p.Pads[2:r], p.Pads[r+2:])
+		switch op := n.Op.(type) {
+		case ir.Conv:
+			if op.HasPrologue(n) || !addable(pads, op.Pads) {
+				continue
+			}
+			op.Pads = sum(pads, op.Pads)
+			n.Op = op
+		case ir.Pool:
+			own := padded(op.Pads) || op.Extra != nil
+			if op.Kind != ir.AvgPool || op.Prologue != (ir.Act{}) || n.Input(1) != nil || slices.Min(pads) < 0 || own && !op.CountPad || op.Extra != nil {
+				continue
+			}
+			op.Pads, op.CountPad = sum(pads, op.Pads), true
+			n.Op = op
+		default:
+			continue
+		}
+		g.SetInput(n, 0, d.In[0])
+		changed++
+	}
+	return changed, nil
+}
+
+// addable reports whether padding after padding is padding by the sum: on
+// each side both grow, or one is zero. A crop of padding, or padding of what
+// was cropped, is not.
+func addable(a, b []int) bool {
+	for i := range a {
+		if a[i]*b[i] < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func sum(a, b []int) []int {
+	out := make([]int, len(a))
+	for i := range a {
+		out[i] = a[i] + b[i]
+	}
+	return out
+}

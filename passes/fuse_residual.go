@@ -1,0 +1,61 @@
+package passes
+
+import (
+	"slices"
+
+	"modelc/ir"
+)
+
+// fuseResidual adds the other branch of a residual block inside the
+// convolution that comes last of the two, together with the activation that
+// the sum carries: y = act(conv(x) + b + r).
+//
+// Legal when the convolution's result is read by the sum alone, it has no
+// epilogue or residual yet, both operands have the sum's shape, and the other
+// branch is computed before the convolution. Where both branches end in such
+// a convolution the later one takes the sum, so that its operand exists.
+// It leaves sums with constants and of float64.
+func fuseResidual(g *ir.Graph, _ *Config) (int, error) {
+	changed := 0
+	for _, n := range nodes(g) {
+		b, ok := n.Op.(ir.Binary)
+		if !ok || b.Fn != ir.Add || n.In[0] == n.In[1] {
+			continue
+		}
+		conv, other := lastConv(g, n)
+		if conv == nil {
+			continue
+		}
+		op := conv.Op.(ir.Conv)
+		op.Epilogue = b.Epilogue
+		g.SetInput(conv, 3, other)
+		conv.Op = op
+		replace(g, n, conv.Out[0])
+		changed++
+	}
+	return changed, nil
+}
+
+// lastConv returns the operand of the sum that can take the other one in.
+func lastConv(g *ir.Graph, sum *ir.Node) (conv *ir.Node, other *ir.Value) {
+	at := -1
+	for i, v := range sum.In {
+		o := sum.In[1-i]
+		d := v.Def()
+		if d == nil || v.OnlyUse() != sum || !v.Type.Equal(sum.Out[0].Type) || !o.Type.Equal(v.Type) || o.Const != nil || v.Type.DType != ir.Float32 {
+			continue
+		}
+		c, ok := d.Op.(ir.Conv)
+		if !ok || d.Input(3) != nil || !c.Epilogue.IsIdentity() {
+			continue
+		}
+		p := slices.Index(g.Nodes, d)
+		if o.Def() != nil && slices.Index(g.Nodes, o.Def()) > p {
+			continue
+		}
+		if p > at {
+			conv, other, at = d, o, p
+		}
+	}
+	return conv, other
+}

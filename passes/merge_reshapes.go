@@ -1,0 +1,29 @@
+package passes
+
+import "modelc/ir"
+
+// mergeReshapes lets a reshape of a reshape read the first one's operand.
+// Always legal: both keep the row-major order.
+func mergeReshapes(g *ir.Graph, _ *Config) (int, error) {
+	changed := 0
+	for _, n := range nodes(g) {
+		if _, ok := n.Op.(ir.Reshape); !ok {
+			continue
+		}
+		for {
+			d := n.In[0].Def()
+			if d == nil {
+				break
+			}
+			if _, ok := d.Op.(ir.Reshape); !ok {
+				break
+			}
+			g.SetInput(n, 0, d.In[0])
+			changed++
+		}
+		if n.In[0].Type.Equal(n.Out[0].Type) {
+			replace(g, n, n.In[0])
+		}
+	}
+	return changed, nil
+}

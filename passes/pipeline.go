@@ -1,0 +1,221 @@
+// Package passes rewrites graphs so that fewer, better steps compute the same
+// result. [Pipeline] is the table of passes in order; [constraints] says which
+// must come before which, and why.
+//
+// A pass is a free function in a file of its own, whose comment states the
+// pattern, when the rewrite is legal, and what it leaves alone.
+package passes
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"modelc/ir"
+	"modelc/ir/eval"
+)
+
+// Pass is a row of the pipeline.
+type Pass struct {
+	Name string
+	// Doc says in one sentence what the pass does.
+	Doc string
+	// Fn rewrites g and returns how many places it changed.
+	Fn func(g *ir.Graph, cfg *Config) (changed int, err error)
+	// Exact passes keep every rounding of the model as written.
+	Exact bool
+}
+
+// Pipeline lists the passes in the order they run.
+var Pipeline = []Pass{
+	{"fold_constants", "Computes nodes whose operands are all constants.", foldConstants, true},                                                       // first: others look for constants
+	{"remove_noops", "Drops nodes that return their operand.", removeNoops, true},                                                                     // fewer nodes between the patterns below
+	{"merge_reshapes", "Makes chains of reshapes one.", mergeReshapes, true},                                                                          //
+	{"sink_transpose", "Moves transpositions down until they cancel or meet a layer that absorbs them.", sinkTranspose, true},                         // brings channels to axis 1, where the patterns below expect them
+	{"fold_pad", "Makes constant zero padding part of the convolution or pool behind it.", foldPad, true},                                             // before padding matters to fold_batchnorm
+	{"fold_batchnorm", "Folds batch normalisation and other per-channel arithmetic into weights, or makes it one Affine step.", foldBatchNorm, false}, // before activations are fused: a fused one hides the affine behind it
+	{"dense_bias", "Makes a constant added to a dense layer its bias.", denseBias, true},                                                              //
+	{"fuse_activation", "Makes an activation the epilogue of the layer that it follows.", fuseActivation, true},                                       //
+	{"fuse_residual", "Adds the other branch of a residual block inside the convolution that comes last.", fuseResidual, true},                        // after fuse_activation: what is left is behind the sum
+	{"fuse_prologue", "Lets convolutions and pools read their operand through the affine step and activation in front of them.", fusePrologue, true},  // last of the fusions: it duplicates what no epilogue took
+	{"flatten_concat", "Replaces a concatenation among a concatenation's operands by its own.", flattenConcat, true},                                  //
+	{"common_subexpressions", "Computes equal nodes once.", commonSubexpressions, true},                                                               // after the rewrites have made equal nodes equal
+	{"dead_code", "Removes what no output depends on.", deadCode, true},                                                                               // last: sweeps up
+	{"choose_padding", "Decides how the padding of each convolution and pool is realised.", choosePadding, true},                                      // on the final graph
+}
+
+// constraints lists pairs of passes whose order matters.
+var constraints = []struct{ before, after, reason string }{
+	{"fold_constants", "fold_batchnorm", "statistics may be computed by constant nodes"},
+	{"remove_noops", "fold_batchnorm", "an identity between convolution and normalisation hides the pair"},
+	{"sink_transpose", "fold_batchnorm", "per-channel constants must lie along axis 1"},
+	{"sink_transpose", "fold_pad", "pads must be along the spatial axes of the layer behind"},
+	{"fold_pad", "fold_batchnorm", "a shift before a convolution may only fold where no zero padding takes part"},
+	{"fold_batchnorm", "fuse_activation", "an activation that became an epilogue stands between weights and normalisation"},
+	{"fuse_activation", "fuse_residual", "the activation of a branch must be inside its convolution before the sum is"},
+	{"fuse_activation", "fuse_prologue", "an activation behind a convolution belongs to its epilogue, which is free"},
+	{"fuse_residual", "fuse_prologue", "the sum's activation belongs to the convolution before it"},
+	{"dead_code", "choose_padding", "only what runs needs a strategy"},
+}
+
+func init() {
+	at := map[string]int{}
+	for i, p := range Pipeline {
+		at[p.Name] = i
+	}
+	for _, c := range constraints {
+		b, ok1 := at[c.before]
+		a, ok2 := at[c.after]
+		if !ok1 || !ok2 || b >= a {
+			panic(fmt.Sprintf("passes: %s must come before %s: %s", c.before, c.after, c.reason))
+		}
+	}
+}
+
+// Config selects passes and what is checked between them.
+type Config struct {
+	Exact   bool     // only passes that keep every rounding
+	Only    []string // if not empty, no other passes
+	Disable []string
+	// PrintAfter names passes after which the graph's text goes to Log; "all"
+	// means each.
+	PrintAfter []string
+	Log        io.Writer
+	// Verify checks the graph's invariants after each pass, Check its values
+	// on seeded inputs too.
+	Verify, Check bool
+
+	report *Report
+}
+
+// Report tells what the passes did.
+type Report struct {
+	Passes []Stat
+	// Padding gives, per node, how padding is realised and why.
+	Padding map[string]string
+}
+
+// Stat is what one pass did.
+type Stat struct {
+	Name                    string
+	Changed                 int
+	NodesBefore, NodesAfter int
+	FLOPsBefore, FLOPsAfter int64
+	Time                    time.Duration
+}
+
+// Changed returns how many places the named pass changed.
+func (r *Report) Changed(name string) int {
+	for _, s := range r.Passes {
+		if s.Name == name {
+			return s.Changed
+		}
+	}
+	return 0
+}
+
+// checkTolerance is how far a pass may move a result, relative to its largest
+// magnitude: float32 rounding of folded weights, not more.
+const checkTolerance = 2e-5
+
+// Run applies the pipeline to g.
+func Run(g *ir.Graph, cfg *Config) (*Report, error) {
+	for _, name := range slices.Concat(cfg.Only, cfg.Disable, cfg.PrintAfter) {
+		if name != "all" && !slices.ContainsFunc(Pipeline, func(p Pass) bool { return p.Name == name }) {
+			return nil, fmt.Errorf("no pass is called %q%s; `modelc passes` lists them", name, near(name))
+		}
+	}
+	r := &Report{Padding: map[string]string{}}
+	c := *cfg
+	c.report = r
+	var in, want []*ir.Tensor
+	if c.Check {
+		var err error
+		in = eval.Inputs(g, 1)
+		if want, err = eval.Run(g, in); err != nil {
+			return nil, err
+		}
+	}
+	for _, p := range Pipeline {
+		if len(c.Only) > 0 && !slices.Contains(c.Only, p.Name) || slices.Contains(c.Disable, p.Name) || c.Exact && !p.Exact {
+			continue
+		}
+		s := Stat{Name: p.Name, NodesBefore: len(g.Nodes), FLOPsBefore: flops(g)}
+		start := time.Now()
+		var err error
+		if s.Changed, err = p.Fn(g, &c); err != nil {
+			return r, fmt.Errorf("pass %s: %w", p.Name, err)
+		}
+		g.Prune()
+		s.Time = time.Since(start)
+		s.NodesAfter, s.FLOPsAfter = len(g.Nodes), flops(g)
+		r.Passes = append(r.Passes, s)
+		if c.Log != nil && (slices.Contains(c.PrintAfter, p.Name) || slices.Contains(c.PrintAfter, "all")) {
+			fmt.Fprintf(c.Log, "# after %s\n%s\n", p.Name, ir.Format(g))
+		}
+		if c.Verify || c.Check {
+			if err := ir.Verify(g); err != nil {
+				return r, fmt.Errorf("pass %s left an invalid graph: %w", p.Name, err)
+			}
+		}
+		if c.Check && s.Changed > 0 {
+			got, err := eval.Run(g, in)
+			if err != nil {
+				return r, fmt.Errorf("after pass %s: %w", p.Name, err)
+			}
+			for i := range got {
+				if d, err := eval.Compare(got[i], want[i]); err != nil || !d.Within(checkTolerance) {
+					return r, fmt.Errorf("pass %s changed output %q: %v %w", p.Name, g.Outputs[i].Name, d, errOr(err))
+				}
+			}
+		}
+	}
+	return r, nil
+}
+
+func errOr(err error) error {
+	if err == nil {
+		return fmt.Errorf("beyond %g", checkTolerance)
+	}
+	return err
+}
+
+func flops(g *ir.Graph) int64 {
+	var n int64
+	for _, node := range g.Nodes {
+		n += ir.FLOPs(node)
+	}
+	return n
+}
+
+// near suggests the pass that shares the most words with name.
+func near(name string) string {
+	best, score := "", 0
+	for _, p := range Pipeline {
+		n := 0
+		for _, w := range strings.FieldsFunc(name, func(r rune) bool { return r == '_' || r == '-' }) {
+			if strings.Contains(p.Name, w) {
+				n += len(w)
+			}
+		}
+		if n > score {
+			best, score = p.Name, n
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf(", did you mean %q", best)
+}
+
+// replace makes every reader of n's only result read v and removes n.
+func replace(g *ir.Graph, n *ir.Node, v *ir.Value) {
+	g.ReplaceUses(n.Out[0], v)
+	g.Remove(n)
+}
+
+// nodes returns a copy of the node list, so that a pass may edit while it
+// walks.
+func nodes(g *ir.Graph) []*ir.Node { return slices.Clone(g.Nodes) }

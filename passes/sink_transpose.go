@@ -1,0 +1,401 @@
+package passes
+
+import (
+	"slices"
+
+	"modelc/ir"
+	"modelc/ir/eval"
+)
+
+// sinkTranspose moves transpositions towards the outputs: a node that reads a
+// transposed value computes on the value itself, and its result is transposed
+// instead. Two that meet become one, or none; one in front of a flattening
+// that a Dense layer reads permutes the layer's weights. Networks written
+// with channels last, with a transposition around every convolution, end
+// with none inside.
+//
+// It moves past element-wise nodes whose other operands are constants or
+// transposed alike, and past Concat, Pad, Slice, Reduce, Softmax, Normalize
+// without parameters and Resize. Those of a model input stay where they are
+// (packing absorbs them), and nodes between them and a transposition further
+// down are moved behind that instead.
+//
+// It leaves transpositions in front of general reshapes and matrix products.
+func sinkTranspose(g *ir.Graph, _ *Config) (int, error) {
+	s := sinker{g: g}
+	for again := true; again; {
+		again = false
+		for _, n := range nodes(g) {
+			if !slices.Contains(g.Nodes, n) {
+				continue
+			}
+			moved, err := s.visit(n)
+			if err != nil {
+				return s.changed, err
+			}
+			if moved {
+				s.changed++
+				again = true
+			}
+		}
+		if err := g.Sort(); err != nil {
+			return s.changed, err
+		}
+	}
+	return s.changed, nil
+}
+
+type sinker struct {
+	g       *ir.Graph
+	changed int
+}
+
+func permOf(v *ir.Value) ([]int, bool) {
+	if v == nil || v.Def() == nil {
+		return nil, false
+	}
+	t, ok := v.Def().Op.(ir.Transpose)
+	return t.Perm, ok
+}
+
+// sinkable returns the permutation of a transposed value, unless it is a
+// transposed model input.
+func sinkable(v *ir.Value) ([]int, bool) {
+	p, ok := permOf(v)
+	if !ok || v.Def().In[0].Def() == nil {
+		return nil, false
+	}
+	return p, true
+}
+
+func inverse(perm []int) []int {
+	inv := make([]int, len(perm))
+	for i, p := range perm {
+		inv[p] = i
+	}
+	return inv
+}
+
+func (s *sinker) visit(n *ir.Node) (bool, error) {
+	if t, ok := n.Op.(ir.Transpose); ok {
+		return s.transposition(n, t)
+	}
+	if len(n.Out) != 1 || len(n.In) == 0 {
+		return false, nil
+	}
+	if _, ok := n.Op.(ir.Dense); ok {
+		return s.dense(n)
+	}
+	var perm []int
+	for _, v := range n.In {
+		if p, ok := sinkable(v); ok {
+			perm = p
+			break
+		}
+	}
+	if perm == nil {
+		return false, nil
+	}
+	op, outPerm, ok := below(n, perm)
+	if !ok {
+		return false, nil
+	}
+	in := make([]*ir.Value, len(n.In))
+	for i, v := range n.In {
+		if in[i], ok = s.before(v, perm, n); !ok {
+			return false, nil
+		}
+	}
+	m, err := s.g.InsertBefore(n, n.Name, op, in...)
+	if err != nil {
+		return false, err
+	}
+	v := m.Out[0]
+	if !isIdentity(outPerm) {
+		t, err := s.g.InsertBefore(n, n.Name, ir.Transpose{Perm: outPerm}, v)
+		if err != nil {
+			return false, err
+		}
+		v = t.Out[0]
+	}
+	replace(s.g, n, v)
+	return true, nil
+}
+
+func isIdentity(perm []int) bool {
+	for i, p := range perm {
+		if i != p {
+			return false
+		}
+	}
+	return true
+}
+
+// before returns the operand as it is before the permutation: what a
+// transposition reads, or a constant permuted back.
+func (s *sinker) before(v *ir.Value, perm []int, n *ir.Node) (*ir.Value, bool) {
+	if v == nil {
+		return nil, true
+	}
+	if p, ok := permOf(v); ok && slices.Equal(p, perm) {
+		return v.Def().In[0], true
+	}
+	if v.Const == nil || v.Type.Rank() > len(perm) {
+		return nil, false
+	}
+	if v.Const.Shape.Len() == 1 {
+		return v, true
+	}
+	wide := slices.Concat(slices.Repeat(ir.Shape{1}, len(perm)-v.Type.Rank()), v.Type.Shape)
+	c, ok := transposed(v.Const.Reshaped(wide), inverse(perm))
+	if !ok {
+		return nil, false
+	}
+	return s.g.AddConst(v.Name+".transposed", c), true
+}
+
+func transposed(t *ir.Tensor, perm []int) (*ir.Tensor, bool) {
+	g := ir.NewGraph("")
+	v, err := g.Emit("t", ir.Transpose{Perm: perm}, g.AddConst("c", t))
+	if err != nil {
+		return nil, false
+	}
+	return eval.Const(v)
+}
+
+// below returns the op that does on the untransposed operands what n does on
+// the transposed ones, and the permutation of its result.
+func below(n *ir.Node, perm []int) (ir.Op, []int, bool) {
+	axes := func(list []int) []int {
+		out := make([]int, len(list))
+		for i, a := range list {
+			out[i] = perm[a]
+		}
+		slices.Sort(out)
+		return out
+	}
+	// spread undoes the permutation of per-axis attributes.
+	spread := func(list []int) []int {
+		out := make([]int, len(list))
+		for i, x := range list {
+			out[perm[i]] = x
+		}
+		return out
+	}
+	if n.Out[0].Type.Rank() != len(perm) {
+		if r, ok := n.Op.(ir.Reduce); !ok || r.KeepDims {
+			return nil, nil, false
+		}
+	}
+	switch op := n.Op.(type) {
+	case ir.Unary, ir.Cast, ir.Binary, ir.Where, ir.PRelu:
+		return n.Op, perm, true
+	case ir.Concat:
+		op.Axis = perm[op.Axis]
+		return op, perm, true
+	case ir.Pad:
+		r := len(perm)
+		op.Pads = append(spread(op.Pads[:r]), spread(op.Pads[r:])...)
+		return op, perm, true
+	case ir.Slice:
+		op.Start, op.Count, op.Step = spread(op.Start), spread(op.Count), spread(op.Step)
+		return op, perm, true
+	case ir.Softmax:
+		op.Axes = axes(op.Axes)
+		return op, perm, true
+	case ir.Normalize:
+		if n.Input(1) != nil || n.Input(2) != nil {
+			return nil, nil, false
+		}
+		op.Axes = axes(op.Axes)
+		return op, perm, true
+	case ir.Resize:
+		op.Shape = spread(op.Shape)
+		scales := make([]float64, len(perm))
+		for i, x := range op.Scales {
+			scales[perm[i]] = x
+		}
+		op.Scales = scales
+		return op, perm, true
+	case ir.Reduce:
+		reduced := op.Axes
+		op.Axes = axes(op.Axes)
+		if op.KeepDims {
+			return op, perm, true
+		}
+		return op, squeezed(perm, reduced), true
+	}
+	return nil, nil, false
+}
+
+// squeezed is the permutation that is left of perm when the result's axes in
+// reduced are gone.
+func squeezed(perm, reduced []int) []int {
+	var left []int
+	for i, p := range perm {
+		if !slices.Contains(reduced, i) {
+			left = append(left, p)
+		}
+	}
+	order := slices.Sorted(slices.Values(left))
+	for i, p := range left {
+		left[i] = slices.Index(order, p)
+	}
+	return left
+}
+
+// transposition simplifies a transposition: of a transposition, of axes of
+// extent one, or of a node that computes on a model input.
+func (s *sinker) transposition(n *ir.Node, t ir.Transpose) (bool, error) {
+	x := n.In[0]
+	if p, ok := permOf(x); ok {
+		perm := make([]int, len(p))
+		for i, a := range t.Perm {
+			perm[i] = p[a]
+		}
+		src := x.Def().In[0]
+		if isIdentity(perm) {
+			replace(s.g, n, src)
+			return true, nil
+		}
+		n.Op = ir.Transpose{Perm: perm}
+		s.g.SetInput(n, 0, src)
+		return true, nil
+	}
+	if isIdentity(t.Perm) {
+		replace(s.g, n, x)
+		return true, nil
+	}
+	if movesOnlyOnes(x.Type.Shape, t.Perm) {
+		n.Op = ir.Reshape{Shape: n.Out[0].Type.Shape}
+		return true, nil
+	}
+	return s.hoist(n, t)
+}
+
+// movesOnlyOnes reports whether the axes of more than one element keep their
+// order, so that the elements do too.
+func movesOnlyOnes(shape ir.Shape, perm []int) bool {
+	last := -1
+	for _, p := range perm {
+		if shape[p] == 1 {
+			continue
+		}
+		if p < last {
+			return false
+		}
+		last = p
+	}
+	return true
+}
+
+// hoist moves a transposition in front of a node that computes on a model
+// input and constants: T(f(x)) = f'(T(x)).
+func (s *sinker) hoist(n *ir.Node, t ir.Transpose) (bool, error) {
+	d := n.In[0].Def()
+	if d == nil || n.In[0].OnlyUse() != n || len(d.Out) != 1 {
+		return false, nil
+	}
+	switch d.Op.(type) {
+	case ir.Unary, ir.Cast, ir.Binary, ir.Pad, ir.Slice, ir.Resize:
+	default:
+		return false, nil
+	}
+	fromInput := false
+	for _, v := range d.In {
+		if v.Const == nil {
+			_, isT := permOf(v)
+			fromInput = v.Def() == nil || isT && v.Def().In[0].Def() == nil
+			if !fromInput || v.Type.Rank() != len(t.Perm) {
+				return false, nil
+			}
+		}
+	}
+	inv := inverse(t.Perm)
+	op, _, ok := below(d, inv)
+	if !fromInput || !ok {
+		return false, nil
+	}
+	in := make([]*ir.Value, len(d.In))
+	for i, v := range d.In {
+		if v.Const != nil {
+			if in[i], ok = s.before(v, inv, d); !ok {
+				return false, nil
+			}
+			continue
+		}
+		m, err := s.g.InsertBefore(d, n.Name, ir.Transpose{Perm: t.Perm}, v)
+		if err != nil {
+			return false, err
+		}
+		in[i] = m.Out[0]
+	}
+	m, err := s.g.InsertBefore(n, d.Name, op, in...)
+	if err != nil {
+		return false, err
+	}
+	replace(s.g, n, m.Out[0])
+	s.g.Remove(d)
+	return true, nil
+}
+
+// dense permutes the weights of a dense layer that reads a flattened
+// transposition, so that it reads the flattened value itself.
+func (s *sinker) dense(n *ir.Node) (bool, error) {
+	op := n.Op.(ir.Dense)
+	flat := n.In[0].Def()
+	w := n.Const(1)
+	if flat == nil || w == nil {
+		return false, nil
+	}
+	if _, ok := flat.Op.(ir.Reshape); !ok {
+		return false, nil
+	}
+	perm, ok := permOf(flat.In[0])
+	if !ok || perm[0] != 0 || flat.In[0].Type.Shape[0] != n.In[0].Type.Shape[0] {
+		return false, nil
+	}
+	src := flat.In[0].Def().In[0]
+	// order[j] is where feature j of the untransposed value stood.
+	inner := src.Type.Shape[1:]
+	order := make([]int, inner.Len())
+	st := flat.In[0].Type.Shape.Strides()
+	at := make([]int, len(inner))
+	for j := range order {
+		p := j
+		for i := len(inner) - 1; i >= 0; i-- {
+			at[i] = p % inner[i]
+			p /= inner[i]
+		}
+		for i := 1; i < len(perm); i++ {
+			order[j] += at[perm[i]-1] * st[i]
+		}
+	}
+	f, err := s.g.InsertBefore(n, flat.Name, ir.Reshape{Shape: n.In[0].Type.Shape}, src)
+	if err != nil {
+		return false, err
+	}
+	s.g.SetInput(n, 0, f.Out[0])
+	s.g.SetInput(n, 1, s.g.AddConst(n.In[1].Name+".permuted", permuteRows(w, op.TransW, order)))
+	return true, nil
+}
+
+// permuteRows returns weights whose row j is row order[j] of w; rows are
+// columns when trans is set.
+func permuteRows(w *ir.Tensor, trans bool, order []int) *ir.Tensor {
+	out := ir.NewTensor(w.Type)
+	size := w.DType.Size()
+	src, dst := w.Bytes(), out.Bytes()
+	k := len(order)
+	m := w.Shape.Len() / k
+	for j, from := range order {
+		if !trans {
+			copy(dst[j*m*size:(j+1)*m*size], src[from*m*size:])
+			continue
+		}
+		for o := range m {
+			copy(dst[(o*k+j)*size:(o*k+j+1)*size], src[(o*k+from)*size:])
+		}
+	}
+	return out
+}
