@@ -1,12 +1,6 @@
 package runtime
 
-import (
-	"math"
-	"os"
-)
-
-// inf32 is the upper bound of a clamp without one.
-var inf32 = float32(math.Inf(1))
+import "os"
 
 // The tier in use, decided once: the best that the CPU offers, or, where
 // MODELC_CPU names one, the best at or below it.

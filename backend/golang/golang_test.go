@@ -1,0 +1,73 @@
+package golang
+
+import (
+	"go/format"
+	"go/token"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+
+	"modelc/ir"
+	"modelc/runtime"
+)
+
+// What a model may call things to break out of a string, a comment or an
+// identifier.
+var hostile = []string{
+	"", "x", "\"; panic(1); \"", "*/ panic(1) /*", "`+panic(1)+`", "a\nb", "a\r\nimport \"os\"", "func", "日本語", "1st",
+	"\x00\xff\xfe", "/etc/passwd", "a//b", strings.Repeat("long ", 1000), "\u2028func init() {}", "import _ \"os\"",
+}
+
+func TestHostileNames(t *testing.T) {
+	for _, s := range hostile {
+		id := identifier(s, "Input")
+		if !token.IsIdentifier(id) || !token.IsExported(id) {
+			t.Errorf("%q: identifier %q", s, id)
+		}
+		if p := PackageName(s); CheckPackageName(p) != nil {
+			t.Errorf("%q: package %q", s, p)
+		}
+		src := "package p\n\n// " + comment(s) + "\nvar " + id + " = " + quote(s) + "\n"
+		if _, err := format.Source([]byte(src)); err != nil {
+			t.Errorf("%q: %v\n%s", s, err, src)
+		}
+		if strings.Count(src, "\n") != 4 {
+			t.Errorf("%q made lines of its own:\n%s", s, src)
+		}
+	}
+	if identifier("input_ids:0", "X") != "InputIds0" {
+		t.Error(identifier("input_ids:0", "X"))
+	}
+}
+
+// The printer relies on equal values of functions in both packages.
+func TestFunctionsCoincide(t *testing.T) {
+	for _, c := range []struct {
+		a ir.Fn
+		b runtime.Fn
+	}{{ir.Identity, runtime.ActIdentity}, {ir.Relu, runtime.ActRelu}, {ir.Clip, runtime.ActClip}, {ir.Mish, runtime.ActMish}, {ir.Erf, runtime.ActErf}, {ir.IsInf, runtime.ActIsInf}} {
+		if uint8(c.a) != uint8(c.b) {
+			t.Errorf("%s is %d and %d", c.a, c.a, c.b)
+		}
+	}
+	if uint8(ir.ShiftRight) != uint8(runtime.BinShiftRight) || uint8(ir.Min) != uint8(runtime.BinMin) || uint8(ir.ReduceLogSumExp) != uint8(runtime.RedLogSumExp) {
+		t.Error("functions of two variables or reductions differ")
+	}
+}
+
+func TestLiteral(t *testing.T) {
+	for _, c := range []struct {
+		v    any
+		want string
+	}{
+		{runtime.Ref{Space: runtime.IO + 2, Off: 64, Len: 3}, "runtime.Ref{Space: runtime.IO + 2, Off: 64, Len: 3}"},
+		{runtime.Act{Fn: runtime.ActClip, Alpha: float32(math.Inf(-1)), Beta: 6}, "runtime.Act{Fn: runtime.ActClip, Alpha: -runtime.Inf32, Beta: 6}"},
+		{runtime.StridedCopy[uint32]{Shape: []int{2, 3}}, "runtime.StridedCopy[uint32]{Shape: []int{2, 3}}"},
+		{runtime.PadPlain[float32]{Index: [][]int32{{-1, 0}, {0}}}, "runtime.PadPlain[float32]{Index: [][]int32{[]int32{-1, 0}, []int32{0}}}"},
+	} {
+		if got := literal(reflect.ValueOf(c.v)); got != c.want {
+			t.Errorf("got  %s\nwant %s", got, c.want)
+		}
+	}
+}

@@ -1,0 +1,337 @@
+package golang
+
+import "text/template"
+
+var modelTemplate = template.Must(template.New("model").Parse(`{{.Header}}
+
+// Package {{.Package}} computes the network {{printf "%q" .Title}}, compiled from {{.Format}}.
+//
+{{range .Inputs}}// Input {{.Text}}: {{.Go}} {{.Shape}}.
+{{end}}{{range .Outputs}}// Output {{.Text}}: {{.Go}} {{.Shape}}.
+{{end}}//
+// Tensors are dense and row-major. The network has {{.Parameters}} parameters and takes
+// {{.FLOPs}} FLOP a run; a session needs {{.Memory}} of memory, the weights {{.Weights}}.
+//
+// A Model is immutable and shared by any number of goroutines; each of them
+// needs a Session of its own. Run allocates nothing.
+package {{.Package}}
+
+import (
+{{if not .Sidecar}}	_ "embed"
+{{end}}	"fmt"
+
+	"{{.Runtime}}"
+)
+
+const (
+{{range .Inputs}}	// {{.Name}}Len is the number of elements of {{if eq .Field "Data"}}the input{{else}}Input.{{.Field}}{{end}}.
+	{{.Name}}Len = {{.Len}}
+{{end}}{{range .Outputs}}	// {{.Name}}Len is the number of elements of {{if eq .Field "Data"}}the output{{else}}Output.{{.Field}}{{end}}.
+	{{.Name}}Len = {{.Len}}
+{{end}}	// MemoryBytes is what one session allocates for activations.
+	MemoryBytes = {{.Plan.ArenaBytes}}
+)
+
+// The shapes of the tensors.
+var (
+{{range .Inputs}}	{{.Name}}Shape = [...]int{{.Dims}}
+{{end}}{{range .Outputs}}	{{.Name}}Shape = [...]int{{.Dims}}
+{{end}})
+
+// Input holds the input tensors of a run. Run reads them in place.
+type Input struct {
+{{range .Inputs}}	{{.Field}} []{{.Go}} // {{.Text}}: {{.Shape}}
+{{end}}}
+
+// NewInput returns an input with its tensors allocated.
+func NewInput() *Input {
+	return &Input{
+{{range .Inputs}}		{{.Field}}: make([]{{.Go}}, {{.Name}}Len),
+{{end}}	}
+}
+
+// Output holds the output tensors of a run, which writes them.
+type Output struct {
+{{range .Outputs}}	{{.Field}} []{{.Go}} // {{.Text}}: {{.Shape}}
+{{end}}}
+
+// NewOutput returns an output with its tensors allocated.
+func NewOutput() *Output {
+	return &Output{
+{{range .Outputs}}		{{.Field}}: make([]{{.Go}}, {{.Name}}Len),
+{{end}}	}
+}
+
+// Model is the network with its weights.
+type Model struct{ model *runtime.Model }
+
+// weightsSHA256 is the digest of the weights that this code was generated
+// with.
+var weightsSHA256 = {{.Digest}}
+{{if not .Sidecar}}
+//go:embed weights.bin
+var weights string
+
+// New returns the network with the embedded weights.
+func New() (*Model, error) { return load(runtime.BytesOfString(weights), false) }
+{{end}}
+// Open returns the network with the weights of the file at path, which stays
+// mapped into memory. The file must hold the weights that the package was
+// generated with.
+func Open(path string) (*Model, error) {
+	file, err := runtime.MapFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return load(file, true)
+}
+
+func load(file []byte, check bool) (*Model, error) {
+	w, err := runtime.Payload(file, weightsSHA256, check)
+	if err != nil {
+		return nil, err
+	}
+	m, err := runtime.NewModel(&plan, w)
+	if err != nil {
+		return nil, err
+	}
+	return &Model{m}, nil
+}
+
+// Option configures a session.
+type Option func(*runtime.Options)
+
+// Threads makes Run use n goroutines. The default is GOMAXPROCS; results are
+// the same for any number, bit for bit.
+func Threads(n int) Option { return func(o *runtime.Options) { o.Threads = n } }
+
+// Session owns the memory of one run at a time.
+type Session struct{ session *runtime.Session }
+
+// NewSession returns a session. Close releases its goroutines at once; the
+// garbage collector does so when the session is no longer used.
+func (m *Model) NewSession(options ...Option) *Session {
+	var o runtime.Options
+	for _, set := range options {
+		set(&o)
+	}
+	return &Session{m.model.NewSession(o)}
+}
+
+// Close releases the session's goroutines. The session must not run.
+func (s *Session) Close() { s.session.Close() }
+
+// Run computes out from in. It allocates nothing.
+func (s *Session) Run(in *Input, out *Output) error {
+	if in == nil || out == nil {
+		return fmt.Errorf("{{.Package}}: Run needs an input and an output")
+	}
+{{range $i, $p := .Inputs}}	if len(in.{{$p.Field}}) != {{$p.Name}}Len {
+		return fmt.Errorf("{{$.Package}}: in.{{$p.Field}} has %d elements, want %d: %v", len(in.{{$p.Field}}), {{$p.Name}}Len, {{$p.Name}}Shape)
+	}
+	if err := s.session.Bind({{$i}}, runtime.BytesOf(in.{{$p.Field}})); err != nil {
+		return err
+	}
+{{end}}{{range $i, $p := .Outputs}}	if len(out.{{$p.Field}}) != {{$p.Name}}Len {
+		return fmt.Errorf("{{$.Package}}: out.{{$p.Field}} has %d elements, want %d: %v", len(out.{{$p.Field}}), {{$p.Name}}Len, {{$p.Name}}Shape)
+	}
+	if err := s.session.Bind(len(plan.Inputs)+{{$i}}, runtime.BytesOf(out.{{$p.Field}})); err != nil {
+		return err
+	}
+{{end}}	return s.session.Run()
+}
+`))
+
+var layersTemplate = template.Must(template.New("layers").Parse(`{{.Header}}
+
+package {{.Package}}
+
+import "{{.Runtime}}"
+
+// plan is the network as the runtime executes it: every step a kernel whose
+// extents, offsets and choices are constants.
+var plan = runtime.Plan{
+	ArenaBytes: {{.Plan.ArenaBytes}},
+	WeightsBytes: {{.Plan.WeightsBytes}},
+	PreparedBytes: {{.Plan.PreparedBytes}},
+	Inputs: []runtime.Port{
+{{range .Inputs}}		{Name: {{.Quoted}}, Type: "{{.Type}}", Shape: []int{{.Dims}}, Bytes: {{.Bytes}}},
+{{end}}	},
+	Outputs: []runtime.Port{
+{{range .Outputs}}		{Name: {{.Quoted}}, Type: "{{.Type}}", Shape: []int{{.Dims}}, Bytes: {{.Bytes}}},
+{{end}}	},
+{{if .Loads}}	Load: []runtime.Step{
+{{range .Loads}}		{Name: {{.Name}}, Kernel: &{{.Var}}},
+{{end}}	},
+{{end}}	Steps: []runtime.Step{
+{{range .Layers}}		{Name: {{.Name}}, Kernel: &{{.Var}}},
+{{end}}	},
+}
+{{range .Loads}}
+// {{.Comment}}
+var {{.Var}} = {{.Literal}}
+{{end}}{{range .Layers}}
+// {{.Comment}}
+var {{.Var}} = {{.Literal}}
+{{end}}`))
+
+var testTemplate = template.Must(template.New("test").Parse(`{{.Header}}
+
+package {{.Package}}
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"os"
+	"sync"
+	"testing"
+)
+
+// tolerance bounds the difference to the reference interpreter, relative to
+// the largest magnitude of an output.
+const tolerance = {{.Tolerance}}
+
+func open(t testing.TB) *Model {
+{{if .Sidecar}}	m, err := Open("weights.bin")
+{{else}}	m, err := New()
+{{end}}	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// goldenInput returns the input whose outputs the reference interpreter
+// stored in testdata/golden.bin.
+func goldenInput() *Input {
+	in := NewInput()
+{{range $i, $p := .Inputs}}	for k := range in.{{$p.Field}} {
+{{if eq $p.Go "bool"}}		in.{{$p.Field}}[k] = mix({{$i}}<<32+uint64(k))&1 == 1
+{{else if $p.Float}}		in.{{$p.Field}}[k] = {{$p.Go}}(float32(float64(mix({{$i}}<<32+uint64(k))>>11)/(1<<53)*2*math.Sqrt(3) - math.Sqrt(3)))
+{{else}}		in.{{$p.Field}}[k] = {{$p.Go}}(mix({{$i}}<<32+uint64(k)) & 3)
+{{end}}	}
+{{end}}	return in
+}
+
+func mix(z uint64) uint64 {
+	z += 0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+func TestGolden(t *testing.T) {
+	file, err := os.ReadFile("testdata/golden.bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := bytes.NewReader(file)
+	s := open(t).NewSession()
+	defer s.Close()
+	out := NewOutput()
+	if err := s.Run(goldenInput(), out); err != nil {
+		t.Fatal(err)
+	}
+{{range .Outputs}}	{
+		const stride = {{.Stride}} // every how many elements are stored
+		want := make([]{{.Go}}, ({{.Len}}+stride-1)/stride)
+		if err := binary.Read(r, binary.LittleEndian, want); err != nil {
+			t.Fatal(err)
+		}
+{{if .Float}}		top, worst, at := 0.0, 0.0, 0
+		for i, w := range want {
+			top = math.Max(top, math.Abs(float64(w)))
+			got := out.{{.Field}}[i*stride]
+			if d := math.Abs(float64(got) - float64(w)); d > worst || math.IsNaN(d) && !math.IsNaN(float64(w)) {
+				worst, at = d, i
+			}
+		}
+		if worst > tolerance*top || math.IsNaN(worst) {
+			t.Errorf("{{.Name}}: element %d is %g, want %g: off by %.2g of the largest", at*stride, out.{{.Field}}[at*stride], want[at], worst/top)
+		}
+{{if and .Rank2 (eq .Stride 1)}}		for row := 0; row < len(want); row += {{.Width}} {
+			if got, w := top1(out.{{.Field}}[row:row+{{.Width}}]), top1(want[row:row+{{.Width}}]); want[row+w] != want[row+got] {
+				t.Errorf("{{.Name}}: the largest of row %d is element %d, want %d", row/{{.Width}}, got, w)
+			}
+		}
+{{end}}{{else}}		for i, w := range want {
+			if got := out.{{.Field}}[i*stride]; got != w {
+				t.Errorf("{{.Name}}: element %d is %v, want %v", i*stride, got, w)
+			}
+		}
+{{end}}	}
+{{end}}}
+{{if .NeedTop1}}
+func top1[T float32 | float64](x []T) int {
+	best := 0
+	for i, v := range x {
+		if v > x[best] {
+			best = i
+		}
+	}
+	return best
+}
+{{end}}
+func TestNoAllocations(t *testing.T) {
+	s := open(t).NewSession()
+	defer s.Close()
+	in, out := goldenInput(), NewOutput()
+	if n := testing.AllocsPerRun(2, func() {
+		if err := s.Run(in, out); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("%g allocations a run", n)
+	}
+}
+
+// Eight goroutines share one model; all get the same bits.
+func TestConcurrent(t *testing.T) {
+	m := open(t)
+	var wg sync.WaitGroup
+	outs := make([]*Output, 8)
+	for i := range outs {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			s := m.NewSession(Threads(1 + i%2))
+			defer s.Close()
+			outs[i] = NewOutput()
+			if err := s.Run(goldenInput(), outs[i]); err != nil {
+				t.Error(err)
+			}
+		}()
+	}
+	wg.Wait()
+	for i := range outs {
+{{range .Outputs}}		for k, v := range outs[0].{{.Field}} {
+			if w := outs[i].{{.Field}}[k]; v != w && (v == v || w == w) {
+				t.Fatalf("goroutine %d: {{.Name}}[%d] is %v, goroutine 0 has %v", i, k, w, v)
+			}
+		}
+{{end}}	}
+}
+
+func TestWrongLength(t *testing.T) {
+	s := open(t).NewSession()
+	defer s.Close()
+	if err := s.Run(&Input{}, NewOutput()); err == nil {
+		t.Error("an empty input was accepted")
+	}
+	if err := s.Run(nil, nil); err == nil {
+		t.Error("a missing input was accepted")
+	}
+}
+
+func BenchmarkRun(b *testing.B) {
+	s := open(b).NewSession()
+	defer s.Close()
+	in, out := goldenInput(), NewOutput()
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := s.Run(in, out); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+`))

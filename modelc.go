@@ -1,0 +1,303 @@
+// Package modelc compiles trained convolutional networks ahead of time: it
+// reads an ONNX or Keras model and writes a Go package that computes it,
+// without cgo and without allocation.
+//
+//	c, err := modelc.Compile("resnet50.onnx", modelc.Options{})
+//	if err != nil { … }
+//	defer c.Close()
+//	summary, err := c.WritePackage("resnet50", modelc.PackageOptions{})
+//
+// The command modelc (cmd/modelc) is this package with flags.
+package modelc
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/mod/modfile"
+
+	"modelc/backend/golang"
+	"modelc/backend/schedule"
+	"modelc/frontend"
+	"modelc/frontend/source"
+	"modelc/ir"
+	"modelc/ir/eval"
+	"modelc/passes"
+)
+
+// Version of the compiler, written into generated code.
+const Version = "v0.1.0"
+
+// runtimeSource is package runtime, for packages that cannot import it from
+// this module.
+//
+//go:embed runtime/*.go runtime/*.s
+var runtimeSource embed.FS
+
+// Options says how a model is compiled. The zero value is the default.
+type Options struct {
+	Source source.Options // open dimensions, bound inputs
+	Passes passes.Config
+	// Exact keeps every rounding of the model as written: no folding of batch
+	// normalisation, no Winograd.
+	Exact bool
+	// Flags are recorded in generated headers.
+	Flags []string
+}
+
+// Compiled is a model on its way to a package.
+type Compiled struct {
+	Model   *source.Model
+	Before  *ir.Graph // as the front end made it
+	Graph   *ir.Graph // optimised
+	Report  *passes.Report
+	Program *schedule.Program
+	Options Options
+}
+
+// Compile loads, optimises and schedules the model at path. Close releases
+// the file, which the graph's constants may be slices of.
+func Compile(path string, o Options) (*Compiled, error) {
+	m, err := frontend.Load(path, o.Source)
+	if err != nil {
+		return nil, err
+	}
+	c, err := CompileModel(m, o)
+	if err != nil {
+		m.Release()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
+}
+
+// CompileModel is Compile for a model that is loaded already.
+func CompileModel(m *source.Model, o Options) (*Compiled, error) {
+	c := &Compiled{Model: m, Before: m.Graph, Graph: m.Graph.Clone(), Options: o}
+	cfg := o.Passes
+	cfg.Exact = o.Exact
+	var err error
+	if c.Report, err = passes.Run(c.Graph, &cfg); err != nil {
+		return nil, err
+	}
+	if c.Program, err = schedule.Build(c.Graph, schedule.Config{Exact: o.Exact}); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Close releases the model file.
+func (c *Compiled) Close() error { return c.Model.Release() }
+
+// PackageOptions says how the generated package looks.
+type PackageOptions struct {
+	Package string // its name; default: from the folder's
+	Sidecar bool   // keep the weights in a file instead of embedding them
+	// Standalone copies the runtime beside the package, so that it needs no
+	// other module. It is implied where the target module cannot import
+	// modelc.
+	Standalone bool
+}
+
+// Summary is what a package costs and what the compiler did.
+type Summary struct {
+	golang.Summary
+	Dir         string         `json:"dir"`
+	Package     string         `json:"package"`
+	Runtime     string         `json:"runtime"` // import path
+	Model       string         `json:"model"`
+	Format      string         `json:"format"`
+	Notes       []string       `json:"notes,omitempty"`
+	ModelFLOPs  int64          `json:"model_flops"` // of the model as written
+	ModelNodes  int            `json:"model_nodes"`
+	BatchNorms  int            `json:"batch_norms"`        // in the model
+	Folded      int            `json:"batch_norms_folded"` // of these, into weights
+	Passes      map[string]int `json:"passes"`             // places changed
+	FileBytes   map[string]int `json:"files"`
+	ParametersN int64          `json:"model_parameters"`
+}
+
+// tolerance is the accuracy that generated tests demand, relative to the
+// largest output.
+const (
+	tolerance      = 1e-4
+	exactTolerance = 2e-6
+)
+
+// WritePackage writes the package to dir, which is complete or untouched.
+func (c *Compiled) WritePackage(dir string, o PackageOptions) (*Summary, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	if o.Package == "" {
+		o.Package = golang.PackageName(filepath.Base(dir))
+	}
+	if err := golang.CheckPackageName(o.Package); err != nil {
+		return nil, err
+	}
+	importPath, copyRuntime, err := runtimeFor(dir, o.Standalone)
+	if err != nil {
+		return nil, err
+	}
+	golden, err := eval.Run(c.Before, golang.GoldenInputs(c.Before))
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return nil, err
+	}
+	tmp, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".tmp")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(tmp)
+	if err := os.Chmod(tmp, 0o755); err != nil {
+		return nil, err
+	}
+	s := c.summary()
+	s.Dir, s.Package, s.Runtime = dir, o.Package, importPath
+	sum, err := c.writeWeights(filepath.Join(tmp, golang.WeightsFile))
+	if err != nil {
+		return nil, err
+	}
+	s.FileBytes[golang.WeightsFile] = c.Program.Plan.WeightsBytes
+	tol := tolerance
+	if c.Options.Exact {
+		tol = exactTolerance
+	}
+	files, err := golang.Print(c.Program, sum, golang.Options{
+		Package: o.Package, Runtime: importPath, Version: Version, Flags: c.Options.Flags, Model: c.Graph.Name,
+		Format: c.Model.Format, SHA256: c.Model.SHA256, Sidecar: o.Sidecar, Tolerance: tol, Golden: golden,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if copyRuntime {
+		if err := addRuntime(files); err != nil {
+			return nil, err
+		}
+	}
+	for name, b := range files {
+		p := filepath.Join(tmp, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(p, b, 0o644); err != nil {
+			return nil, err
+		}
+		if !strings.HasPrefix(name, "internal/") {
+			s.FileBytes[name] = len(b)
+		}
+	}
+	return s, golang.Install(tmp, dir)
+}
+
+func (c *Compiled) writeWeights(name string) (sum [32]byte, err error) {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR|os.O_TRUNC, 0o644)
+	if err != nil {
+		return sum, err
+	}
+	if sum, err = golang.WriteWeights(f, c.Program); err != nil {
+		f.Close()
+		return sum, err
+	}
+	return sum, f.Close()
+}
+
+func (c *Compiled) summary() *Summary {
+	s := &Summary{Summary: golang.Summarize(c.Program), Model: c.Graph.Name, Format: c.Model.Format, Notes: c.Model.Notes,
+		ModelNodes: len(c.Before.Nodes), Passes: map[string]int{}, FileBytes: map[string]int{}}
+	for _, n := range c.Before.Nodes {
+		s.ModelFLOPs += ir.FLOPs(n)
+		if _, ok := n.Op.(ir.BatchNorm); ok {
+			s.BatchNorms++
+		}
+	}
+	left := 0
+	for _, n := range c.Graph.Nodes {
+		switch op := n.Op.(type) {
+		case ir.BatchNorm, ir.Affine:
+			left++
+		case ir.Conv:
+			if n.Input(4) != nil {
+				left++
+			}
+		case ir.Pool:
+			_ = op
+			if n.Input(1) != nil {
+				left++
+			}
+		}
+	}
+	s.Folded = max(0, s.BatchNorms-left)
+	for _, v := range c.Before.Constants {
+		if v.Type.DType.IsFloat() {
+			s.ParametersN += int64(v.Type.Shape.Len())
+		}
+	}
+	for _, p := range c.Report.Passes {
+		if p.Changed > 0 {
+			s.Passes[p.Name] = p.Changed
+		}
+	}
+	return s
+}
+
+// runtimeFor returns the import path of the runtime for a package in dir, and
+// whether it must be copied there.
+func runtimeFor(dir string, standalone bool) (importPath string, copied bool, err error) {
+	for root := dir; ; root = filepath.Dir(root) {
+		b, err := os.ReadFile(filepath.Join(root, "go.mod"))
+		if errors.Is(err, fs.ErrNotExist) {
+			if root == filepath.Dir(root) {
+				return "", false, fmt.Errorf("%s lies in no Go module: run `go mod init` in its parent first", dir)
+			}
+			continue
+		}
+		if err != nil {
+			return "", false, err
+		}
+		mod, err := modfile.ParseLax(filepath.Join(root, "go.mod"), b, nil)
+		if err != nil {
+			return "", false, err
+		}
+		if mod.Module == nil {
+			return "", false, fmt.Errorf("%s names no module", filepath.Join(root, "go.mod"))
+		}
+		self := mod.Module.Mod.Path
+		needs := self == "modelc"
+		for _, r := range mod.Require {
+			needs = needs || r.Mod.Path == "modelc"
+		}
+		if needs && !standalone {
+			return "modelc/runtime", false, nil
+		}
+		rel, err := filepath.Rel(root, dir)
+		if err != nil {
+			return "", false, err
+		}
+		return path.Join(self, filepath.ToSlash(rel), "internal/runtime"), true, nil
+	}
+}
+
+// addRuntime adds the sources of package runtime to the files of a package.
+func addRuntime(files golang.Files) error {
+	return fs.WalkDir(runtimeSource, "runtime", func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasSuffix(p, "_test.go") || strings.HasSuffix(p, "/generate.go") {
+			return err
+		}
+		b, err := runtimeSource.ReadFile(p)
+		if err != nil {
+			return err
+		}
+		head := fmt.Sprintf("// Code generated by modelc %s; DO NOT EDIT.\n// A copy of package modelc/runtime, Apache License 2.0.\n\n", Version)
+		files["internal/"+p] = append([]byte(head), b...)
+		return nil
+	})
+}
