@@ -179,6 +179,24 @@ func newView(p *schedule.Program, sum [32]byte, o Options) (*view, error) {
 	return v, nil
 }
 
+// Fields returns the names of the fields of Input and Output in a package
+// printed from g.
+func Fields(g *ir.Graph) (in, out []string) {
+	names := func(n int, name func(i int) string, kind string) []string {
+		if n == 1 {
+			return []string{"Data"}
+		}
+		var list []string
+		seen := map[string]bool{}
+		for i := range n {
+			list = append(list, unique(identifier(name(i), kind), seen))
+		}
+		return list
+	}
+	return names(len(g.Inputs), func(i int) string { return g.Inputs[i].Name }, "Input"),
+		names(len(g.Outputs), func(i int) string { return g.Outputs[i].Name }, "Output")
+}
+
 type namedType struct {
 	name string
 	t    ir.Type

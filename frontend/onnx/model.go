@@ -175,6 +175,9 @@ func (im *importer) input(v *valueInfo, s *scope) error {
 // inputShape binds the open dimensions of an input.
 func (im *importer) inputShape(v *valueInfo) (ir.Shape, error) {
 	want, given := im.opts.Shapes[v.name]
+	if i := len(im.g.Inputs); !given && i < len(im.opts.InputShapes) {
+		want, given = im.opts.InputShapes[i], true
+	}
 	if !v.hasShape {
 		if !given {
 			return nil, fmt.Errorf("input %q has no shape: give one with --shape %s=…", v.name, v.name)

@@ -20,6 +20,8 @@ type Options struct {
 	// Shapes gives whole input shapes by input name; they win over Dims and
 	// over open extents of the file, never over fixed ones.
 	Shapes map[string]ir.Shape
+	// InputShapes gives them by position, for inputs that Shapes does not name.
+	InputShapes []ir.Shape
 }
 
 // Model is a loaded network.

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"modelc"
+	"modelc/frontend/source"
+	"modelc/ir"
+)
+
+// modelFlags are the flags of every command that compiles.
+type modelFlags struct {
+	dims, bind, shapes        []string
+	exact, check              bool
+	only, disable, printAfter []string
+}
+
+func (f *modelFlags) add(c *cobra.Command) {
+	fl := c.Flags()
+	fl.StringArrayVar(&f.dims, "dim", nil, "bind an open dimension: `NAME=N` (repeatable)")
+	fl.StringArrayVar(&f.shapes, "shape", nil, "give an input's shape: `NAME=1,3,224,224` (repeatable)")
+	fl.StringArrayVar(&f.bind, "bind", nil, "make an input a constant: `NAME=FILE` (.npy or .pb, repeatable)")
+	fl.BoolVar(&f.exact, "exact", false, "keep every rounding of the model: no batch-norm folding, no Winograd")
+	fl.BoolVar(&f.check, "check", false, "compare values with the reference after every pass")
+	fl.StringSliceVar(&f.only, "passes", nil, "run these passes `LIST` alone")
+	fl.StringSliceVar(&f.disable, "disable-pass", nil, "do not run this pass `NAME`")
+	fl.StringSliceVar(&f.printAfter, "print-after", nil, "print the graph after this pass `NAME`, or \"all\"")
+}
+
+// options turns the flags into those of the compiler.
+func (f *modelFlags) options(c *cobra.Command) (modelc.Options, error) {
+	o := modelc.Options{Exact: f.exact, Source: source.Options{Dims: map[string]int{}, Bind: map[string]*ir.Tensor{}, Shapes: map[string]ir.Shape{}}}
+	for _, d := range f.dims {
+		name, value, ok := cut(d)
+		n, err := strconv.Atoi(value)
+		if !ok || err != nil || n < 1 {
+			return o, usageError{fmt.Errorf("--dim %q: want NAME=N with N ≥ 1", d)}
+		}
+		o.Source.Dims[name] = n
+	}
+	for _, s := range f.shapes {
+		name, value, ok := cut(s)
+		var shape ir.Shape
+		for _, x := range strings.Split(value, ",") {
+			n, err := strconv.Atoi(strings.TrimSpace(x))
+			if !ok || err != nil || n < 0 {
+				return o, usageError{fmt.Errorf("--shape %q: want NAME=1,3,224,224", s)}
+			}
+			shape = append(shape, n)
+		}
+		o.Source.Shapes[name] = shape
+	}
+	for _, b := range f.bind {
+		name, path, ok := cut(b)
+		if !ok {
+			return o, usageError{fmt.Errorf("--bind %q: want NAME=FILE", b)}
+		}
+		t, err := readTensor(path)
+		if err != nil {
+			return o, err
+		}
+		o.Source.Bind[name] = t
+	}
+	o.Passes.Only, o.Passes.Disable, o.Passes.PrintAfter, o.Passes.Check = f.only, f.disable, f.printAfter, f.check
+	o.Passes.Log = c.ErrOrStderr()
+	o.Flags = f.recorded()
+	return o, nil
+}
+
+// cut splits NAME=VALUE at the last equals sign: names of dimensions may hold
+// some.
+func cut(s string) (name, value string, ok bool) {
+	i := strings.LastIndex(s, "=")
+	if i < 1 {
+		return s, "", false
+	}
+	return s[:i], s[i+1:], true
+}
+
+// recorded returns the flags that shape generated code, for its header. Paths
+// are left out.
+func (f *modelFlags) recorded() []string {
+	var out []string
+	for _, d := range slices.Sorted(slices.Values(f.dims)) {
+		out = append(out, "--dim", d)
+	}
+	for _, s := range slices.Sorted(slices.Values(f.shapes)) {
+		out = append(out, "--shape", s)
+	}
+	for _, b := range slices.Sorted(slices.Values(f.bind)) {
+		name, _, _ := cut(b)
+		out = append(out, "--bind", name)
+	}
+	if f.exact {
+		out = append(out, "--exact")
+	}
+	if len(f.only) > 0 {
+		out = append(out, "--passes", strings.Join(f.only, ","))
+	}
+	for _, d := range f.disable {
+		out = append(out, "--disable-pass", d)
+	}
+	return out
+}

@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"modelc"
+	"modelc/backend/inproc"
+	"modelc/backend/schedule"
+	"modelc/ir"
+	"modelc/ir/eval"
+)
+
+func verifyCommand() *cobra.Command {
+	var f modelFlags
+	var data, engineName string
+	var tol float64
+	var layers bool
+	c := &cobra.Command{
+		Use:   "verify MODEL [--data DIR]",
+		Short: "Compare a compiled model with stored outputs, or with the reference interpreter",
+		Long: `Compare a compiled model with the outputs in DIR (input_0.npy or .pb …,
+output_0.npy or .pb …, or folders test_data_set_* of them), or, without
+--data, with the reference interpreter on seeded inputs. Exit status 1 if an
+output is further off than the tolerance.`,
+		Args: exactly(1, "one model"),
+		RunE: func(c *cobra.Command, args []string) error {
+			o, err := f.options(c)
+			if err != nil {
+				return err
+			}
+			if !c.Flags().Changed("tol") && f.exact {
+				tol = 2e-6
+			}
+			sets := []string{""}
+			if data != "" {
+				if sets, err = dataSets(data); err != nil {
+					return err
+				}
+			}
+			v := verifier{engine: engineName, tol: tol, layers: layers, out: c.OutOrStdout()}
+			for _, set := range sets {
+				if err := v.verify(c.Context(), args[0], set, o); err != nil {
+					return err
+				}
+			}
+			if v.failed {
+				return errReported
+			}
+			return nil
+		},
+	}
+	f.add(c)
+	fl := c.Flags()
+	fl.StringVar(&data, "data", "", "folder `DIR` of inputs and expected outputs")
+	fl.StringVar(&engineName, "engine", "go", "go (the generated package), inproc or eval")
+	fl.Float64Var(&tol, "tol", 1e-4, "largest difference, relative to the largest output")
+	fl.BoolVar(&layers, "layers", false, "compare every intermediate value and name the first that differs")
+	return c
+}
+
+// dataSets returns the folders that hold an input_0 at or one level below
+// dir.
+func dataSets(dir string) ([]string, error) {
+	if _, ok := dataFile(dir, "input", 0); ok {
+		return []string{dir}, nil
+	}
+	if _, ok := dataFile(dir, "output", 0); ok {
+		return []string{dir}, nil
+	}
+	below, err := filepath.Glob(filepath.Join(dir, "test_data*"))
+	if err != nil {
+		return nil, err
+	}
+	var sets []string
+	for _, d := range below {
+		deeper, err := dataSets(d)
+		if err == nil {
+			sets = append(sets, deeper...)
+		}
+	}
+	if len(sets) == 0 {
+		return nil, fmt.Errorf("%s holds no input_0.npy, input_0.pb or test_data_set_* with one", dir)
+	}
+	return sets, nil
+}
+
+func dataFile(dir, kind string, i int) (string, bool) {
+	for _, ext := range []string{"npy", "pb"} {
+		p := filepath.Join(dir, fmt.Sprintf("%s_%d.%s", kind, i, ext))
+		if _, err := os.Stat(p); err == nil {
+			return p, true
+		}
+	}
+	return "", false
+}
+
+func readAll(dir, kind string) ([]*ir.Tensor, error) {
+	var list []*ir.Tensor
+	for i := 0; ; i++ {
+		p, ok := dataFile(dir, kind, i)
+		if !ok {
+			return list, nil
+		}
+		t, err := readTensor(p)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, t)
+	}
+}
+
+type verifier struct {
+	engine string
+	tol    float64
+	layers bool
+	out    io.Writer
+	failed bool
+}
+
+// verify compares one model on one set of data; without a set, on seeded
+// inputs with the reference interpreter.
+func (v *verifier) verify(ctx context.Context, path, set string, o modelc.Options) error {
+	var in, want []*ir.Tensor
+	var err error
+	if set != "" {
+		if in, err = readAll(set, "input"); err != nil {
+			return err
+		}
+		if want, err = readAll(set, "output"); err != nil {
+			return err
+		}
+		for _, t := range in {
+			o.Source.InputShapes = append(o.Source.InputShapes, t.Shape)
+		}
+	}
+	c, err := modelc.Compile(path, o)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	g := c.Before
+	if set == "" {
+		in = eval.Inputs(g, 1)
+		if want, err = eval.Run(g, in); err != nil {
+			return err
+		}
+	}
+	if len(in) != len(g.Inputs) || len(want) != len(g.Outputs) {
+		return fmt.Errorf("%s: %d inputs and %d outputs for a model with %d and %d", set, len(in), len(want), len(g.Inputs), len(g.Outputs))
+	}
+	for i := range in {
+		if in[i], err = fit(in[i], g.Inputs[i].Type); err != nil {
+			return fmt.Errorf("%s: input %q: %w", set, g.Inputs[i].Name, err)
+		}
+	}
+	if v.layers {
+		if err := v.compareLayers(c, in); err != nil {
+			return err
+		}
+	}
+	e, err := newEngine(ctx, v.engine, c)
+	if err != nil {
+		return err
+	}
+	got, err := e.run(ctx, in)
+	if err != nil {
+		return err
+	}
+	against := "the reference interpreter"
+	if set != "" {
+		against = set
+	}
+	fmt.Fprintf(v.out, "%s against %s, engine %s\n", path, against, v.engine)
+	for i, o := range g.Outputs {
+		w, err := fit(want[i], o.Value.Type)
+		if err != nil {
+			return fmt.Errorf("%s: output %q: %w", set, o.Name, err)
+		}
+		d, err := eval.Compare(got[i], w)
+		if err != nil {
+			return err
+		}
+		tol := v.tol
+		if !o.Value.Type.DType.IsFloat() {
+			tol = 0
+		}
+		verdict := "ok"
+		if !d.Within(tol) {
+			verdict = fmt.Sprintf("FAILED: beyond %g", tol)
+			v.failed = true
+		}
+		fmt.Fprintf(v.out, "  %s %s: %s: %s\n", o.Name, o.Value.Type, d, verdict)
+	}
+	return nil
+}
+
+// compareLayers runs the program and the reference on the optimised graph and
+// names the first value that differs.
+func (v *verifier) compareLayers(c *modelc.Compiled, in []*ir.Tensor) error {
+	want := map[*ir.Value]*ir.Tensor{}
+	if _, err := eval.Trace(c.Graph, in, func(x *ir.Value, t *ir.Tensor) error { want[x] = t; return nil }); err != nil {
+		return err
+	}
+	e, err := inproc.New(c.Program, 0)
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	n, worst := 0, eval.Diff{}
+	first := ""
+	if _, err := e.Trace(in, func(l schedule.Layer, got *ir.Tensor) {
+		d, err := eval.Compare(got, want[l.Value])
+		n++
+		if err != nil || !d.Within(v.tol) && first == "" {
+			first = fmt.Sprintf("%s (%s): %v", l.Name, l.Doc, d)
+		}
+		if d.Rel > worst.Rel {
+			worst = d
+		}
+	}); err != nil {
+		return err
+	}
+	if first != "" {
+		v.failed = true
+		fmt.Fprintf(v.out, "  first layer that differs: %s\n", first)
+		return nil
+	}
+	fmt.Fprintf(v.out, "  %d layers agree, the worst: %s\n", n, worst)
+	return nil
+}
