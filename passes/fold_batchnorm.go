@@ -2,6 +2,7 @@ package passes
 
 import (
 	"math"
+	"slices"
 
 	"modelc/ir"
 )
@@ -28,6 +29,9 @@ import (
 func foldBatchNorm(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
+		if !slices.Contains(g.Nodes, n) {
+			continue // went with the chain that it was part of
+		}
 		c, ok := chainFrom(n)
 		if !ok {
 			continue

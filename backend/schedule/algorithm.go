@@ -22,7 +22,7 @@ func chooseAlgorithm(o convOperands, cfg Config) (ir.Algorithm, string) {
 	}
 	direct := directCost(o)
 	best, cost := ir.AlgDirect, direct
-	for _, a := range []ir.Algorithm{ir.AlgWinograd2, ir.AlgWinograd4, ir.AlgWinograd6} {
+	for _, a := range candidates {
 		if c := winogradCost(o, winogradTile(a)); c < cost {
 			best, cost = a, c
 		}
@@ -32,6 +32,9 @@ func chooseAlgorithm(o convOperands, cfg Config) (ir.Algorithm, string) {
 	}
 	return best, fmt.Sprintf(", %.2g× the direct cost", cost/direct)
 }
+
+// candidates are the algorithms that compete with direct convolution.
+var candidates = []ir.Algorithm{}
 
 // winogradTile returns M of F(M×M,3×3), 0 for other algorithms.
 func winogradTile(a ir.Algorithm) int {

@@ -64,8 +64,8 @@ output is further off than the tolerance.`,
 	return c
 }
 
-// dataSets returns the folders that hold an input_0 at or one level below
-// dir.
+// dataSets returns dir if it holds an input_0 or output_0, else the folders
+// below it that do, in order.
 func dataSets(dir string) ([]string, error) {
 	if _, ok := dataFile(dir, "input", 0); ok {
 		return []string{dir}, nil
@@ -73,19 +73,21 @@ func dataSets(dir string) ([]string, error) {
 	if _, ok := dataFile(dir, "output", 0); ok {
 		return []string{dir}, nil
 	}
-	below, err := filepath.Glob(filepath.Join(dir, "test_data*"))
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	var sets []string
-	for _, d := range below {
-		deeper, err := dataSets(d)
-		if err == nil {
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		if deeper, err := dataSets(filepath.Join(dir, e.Name())); err == nil {
 			sets = append(sets, deeper...)
 		}
 	}
 	if len(sets) == 0 {
-		return nil, fmt.Errorf("%s holds no input_0.npy, input_0.pb or test_data_set_* with one", dir)
+		return nil, fmt.Errorf("%s holds no input_0.npy or input_0.pb, nor folders that do", dir)
 	}
 	return sets, nil
 }
