@@ -24,7 +24,6 @@ type tileArgs struct {
 	pixels                int // 1 … tilePixels
 	clamp                 int // 0: lo and hi are ignored
 	lo, hi                float32
-	next                  unsafe.Pointer // weights to prefetch
 }
 
 // tilePixels is the most pixels a micro-kernel takes.
@@ -118,8 +117,7 @@ func (a *tileArgs) setAct(act Act) bool {
 	return true
 }
 
-// split divides n into the fewest near-equal pieces of at most most and
-// returns the size of piece i and the number of pieces.
+// split returns the fewest pieces of at most most that n things fall into.
 func split(n, most int) (pieces int) { return (n + most - 1) / most }
 
 // cut returns where piece i of n things in pieces near-equal pieces starts.

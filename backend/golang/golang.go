@@ -174,7 +174,7 @@ func newView(p *schedule.Program, sum [32]byte, o Options) (*view, error) {
 	v.Layers = layers("layer", p.Layers, p.Plan.Steps)
 	v.Loads = layers("load", p.Loads, p.Plan.Load)
 	s := Summarize(p)
-	v.Parameters, v.FLOPs = count(float64(s.Parameters)), count(float64(s.FLOPs))
+	v.Parameters, v.FLOPs = Count(float64(s.Parameters)), Count(float64(s.FLOPs))
 	v.Memory, v.Weights = Size(s.Arena), Size(s.Weights)
 	return v, nil
 }
@@ -277,8 +277,8 @@ func Size(n int) string {
 	return fmt.Sprintf("%d bytes", n)
 }
 
-// count writes a large number for people.
-func count(n float64) string {
+// Count writes a large number for people.
+func Count(n float64) string {
 	switch {
 	case n >= 1e9:
 		return fmt.Sprintf("%.1f G", n/1e9)

@@ -72,7 +72,7 @@ func printJSON(w io.Writer, v any) error {
 
 func printSummary(w io.Writer, dir string, s *modelc.Summary) {
 	fmt.Fprintf(w, "%s: package %s, from %s (%s)\n", dir, s.Package, s.Model, s.Format)
-	fmt.Fprintf(w, "  %d nodes became %d steps; %.2f M parameters, %.3f GFLOP a run\n", s.ModelNodes, s.Layers, float64(s.ParametersN)/1e6, float64(s.ModelFLOPs)/1e9)
+	fmt.Fprintf(w, "  %d nodes became %d steps; %s parameters, %s FLOP a run\n", s.ModelNodes, s.Layers, golang.Count(float64(s.ParametersN)), golang.Count(float64(s.ModelFLOPs)))
 	if s.BatchNorms > 0 {
 		fmt.Fprintf(w, "  %d of %d batch normalisations folded into weights\n", s.Folded, s.BatchNorms)
 	}

@@ -62,7 +62,7 @@ func Parse(b []byte) (*ir.Tensor, error) {
 		return nil, fmt.Errorf("elements of type %q are not supported", descr[1]+descr[2])
 	}
 	if order[1] == "True" {
-		return nil, fmt.Errorf("Fortran order is not supported; save with numpy.ascontiguousarray")
+		return nil, fmt.Errorf("the elements are in Fortran order; save with numpy.ascontiguousarray")
 	}
 	t := ir.Type{DType: d, Shape: ir.Shape{}}
 	total := 1

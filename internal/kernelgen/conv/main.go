@@ -44,7 +44,6 @@ const (
 	offPixels
 	offClamp
 	offLoHi
-	offNext
 )
 
 func main() {

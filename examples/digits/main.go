@@ -1,0 +1,56 @@
+// Command digits reads a handwritten digit.
+//
+//	go run modelc/examples/digits testdata/digits/3_0.png
+package main
+
+import (
+	"fmt"
+	"log"
+	"os"
+
+	"modelc/examples/digits/lenet5"
+	"modelc/runtime/vision"
+)
+
+//go:generate go run modelc/cmd/modelc compile ../../testdata/digits/lenet5.onnx -o lenet5
+
+func main() {
+	log.SetFlags(0)
+	if len(os.Args) != 2 {
+		log.Fatal("usage: digits IMAGE.png")
+	}
+	digit, p, err := read(os.Args[1])
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%d (%.1f %%)\n", digit, 100*p)
+}
+
+// read returns the digit on a picture, white on black, and how sure the
+// network is.
+func read(path string) (digit int, probability float32, err error) {
+	img, err := vision.Open(path)
+	if err != nil {
+		return 0, 0, err
+	}
+	pre, err := vision.Preset("unit", lenet5.InputShape[3], lenet5.InputShape[2])
+	if err != nil {
+		return 0, 0, err
+	}
+	pre.Channels = 1
+	m, err := lenet5.New()
+	if err != nil {
+		return 0, 0, err
+	}
+	s := m.NewSession(lenet5.Threads(1))
+	defer s.Close()
+	in, out := lenet5.NewInput(), lenet5.NewOutput()
+	if err := pre.Apply(in.Data, img); err != nil {
+		return 0, 0, err
+	}
+	if err := s.Run(in, out); err != nil {
+		return 0, 0, err
+	}
+	best := vision.Top(out.Data, 1, nil)[0]
+	return best.Index, best.Score, nil
+}

@@ -1,0 +1,59 @@
+// Package internal_test holds tests of the module as a whole.
+package internal_test
+
+import (
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/go/packages"
+)
+
+// layers lists what each part of the module may import of it. Data flows one
+// way: see docs/architecture.md.
+var layers = []struct {
+	prefix string
+	may    []string
+}{
+	{"modelc/runtime", []string{"modelc/runtime"}},
+	{"modelc/ir/eval", []string{"modelc/ir"}},
+	{"modelc/ir", nil},
+	{"modelc/frontend", []string{"modelc/ir", "modelc/frontend"}},
+	{"modelc/passes", []string{"modelc/ir"}},
+	{"modelc/backend/schedule", []string{"modelc/ir", "modelc/runtime"}},
+	{"modelc/backend", []string{"modelc/ir", "modelc/runtime", "modelc/backend/schedule"}},
+	{"modelc/internal/kernelgen", nil},
+	{"modelc/internal", []string{"modelc/ir", "modelc/internal"}},
+}
+
+func TestImportArrows(t *testing.T) {
+	pkgs, err := packages.Load(&packages.Config{Mode: packages.NeedName | packages.NeedImports}, "modelc/...")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(pkgs) < 10 {
+		t.Fatalf("%d packages found", len(pkgs))
+	}
+	for _, p := range pkgs {
+		for _, l := range layers {
+			if p.PkgPath != l.prefix && !strings.HasPrefix(p.PkgPath, l.prefix+"/") {
+				continue
+			}
+			for imp := range p.Imports {
+				if !strings.HasPrefix(imp, "modelc/") && imp != "modelc" {
+					if l.prefix == "modelc/runtime" && strings.Contains(imp, ".") {
+						t.Errorf("%s imports %s: the runtime stays on the standard library", p.PkgPath, imp)
+					}
+					continue
+				}
+				ok := false
+				for _, m := range l.may {
+					ok = ok || imp == m || strings.HasPrefix(imp, m+"/")
+				}
+				if !ok {
+					t.Errorf("%s imports %s", p.PkgPath, imp)
+				}
+			}
+			break
+		}
+	}
+}

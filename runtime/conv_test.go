@@ -1,0 +1,451 @@
+package runtime
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"unsafe"
+
+	"modelc/runtime/pack"
+)
+
+// tiers runs f on every tier that this machine has.
+func tiers(t *testing.T, f func(t *testing.T)) {
+	best := useAVX512
+	defer func() { useAVX512 = best }()
+	for _, on := range []bool{false, true} {
+		if on && !best {
+			continue
+		}
+		useAVX512 = on
+		t.Run(Tier(), f)
+	}
+}
+
+const canary = float32(-12345.5)
+
+// memory lays operands out in spaces with canaries between them.
+type memory struct {
+	data  []float32
+	guard []int // positions that must keep the canary
+}
+
+func (m *memory) alloc(n int) Ref {
+	for range 16 {
+		m.guard = append(m.guard, len(m.data))
+		m.data = append(m.data, canary)
+	}
+	r := Ref{Space: Arena, Off: len(m.data) * 4, Len: n}
+	m.data = append(m.data, make([]float32, n)...)
+	// Keep cache-line alignment, with canaries in the gap.
+	for len(m.data)%16 != 0 {
+		m.guard = append(m.guard, len(m.data))
+		m.data = append(m.data, canary)
+	}
+	return r
+}
+
+func (m *memory) put(v []float32) Ref {
+	r := m.alloc(len(v))
+	copy(m.data[r.Off/4:], v)
+	return r
+}
+
+func (m *memory) slice(r Ref) []float32 { return m.data[r.Off/4 : r.Off/4+r.Len] }
+
+// image allocates an image of random pixels in a concatenation of extra
+// blocks; the border is zero, or a canary where the kernel is to clear it.
+func (m *memory) image(r *rand.Rand, n, c, h, w int, top, left, bottom, right, extra int, fill bool) Image {
+	img := Image{N: n, C: c, H: h, W: w, Top: top, Left: left, Bottom: bottom, Right: right}
+	img.BatchStride = (img.Blocks() + extra) * img.Plane()
+	img.Ref = m.alloc(img.Size())
+	if fill {
+		data := m.slice(img.Ref)
+		for i := range n {
+			for b := range img.Blocks() {
+				for y := range h {
+					row := img.row(data, i, b, y)
+					for j := range row {
+						if b*16+j%16 < c {
+							row[j] = float32(r.NormFloat64())
+						}
+					}
+				}
+			}
+		}
+	}
+	return img
+}
+
+// at returns one pixel's channel, zero outside the image.
+func (m *memory) at(img *Image, n, c, y, x int) float64 {
+	if y < 0 || y >= img.H || x < 0 || x >= img.W {
+		return 0
+	}
+	return float64(img.row(m.slice(img.Ref), n, c/16, y)[x*16+c%16])
+}
+
+// run executes k with several numbers of threads, checks that each gives the
+// same bits, keeps the canaries and allocates nothing.
+func (m *memory) run(t *testing.T, k Kernel) {
+	t.Helper()
+	before := append([]float32(nil), m.data...)
+	var first []float32
+	for _, threads := range []int{1, 2, 3} {
+		copy(m.data, before)
+		c := &Context{team: newTeam(threads)}
+		bytes := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(m.data))), len(m.data)*4)
+		c.spaces = [][]byte{bytes}
+		for range threads {
+			c.scratch = append(c.scratch, alignedBytes(k.ScratchBytes()))
+		}
+		k.Run(c)
+		for _, g := range m.guard {
+			if m.data[g] != canary {
+				t.Fatalf("%d threads: wrote outside an operand, float %d", threads, g)
+			}
+		}
+		if first == nil {
+			first = append([]float32(nil), m.data...)
+		} else {
+			for i, v := range first {
+				if math.Float32bits(v) != math.Float32bits(m.data[i]) {
+					t.Fatalf("%d threads: float %d is %g, with one thread %g", threads, i, m.data[i], v)
+				}
+			}
+		}
+		if a := testing.AllocsPerRun(5, func() { copy(m.data, before); k.Run(c) }); a > 0 {
+			t.Errorf("%d threads: %g allocations", threads, a)
+		}
+		c.team.close()
+	}
+}
+
+func random(r *rand.Rand, n int) []float32 {
+	v := make([]float32, n)
+	for i := range v {
+		v[i] = float32(r.NormFloat64())
+	}
+	return v
+}
+
+// padded16 pads a per-channel operand with zeros.
+func padded16(v []float32) []float32 {
+	return append(append([]float32(nil), v...), make([]float32, (16-len(v)%16)%16)...)
+}
+
+var someActs = []Act{{}, {Fn: ActRelu}, {Fn: ActClip, Alpha: -0.5, Beta: 1}, {Fn: ActTanh}, {Fn: ActLeakyRelu, Alpha: 0.1}}
+
+func pick[T any](r *rand.Rand, list ...T) T { return list[r.IntN(len(list))] }
+
+// TestConv compares the convolution with loops in float64 on random shapes,
+// borders, prologues, residuals and places in shared buffers.
+func TestConv(t *testing.T) {
+	tiers(t, func(t *testing.T) {
+		for seed := range uint64(150) {
+			r := rand.New(rand.NewPCG(seed, 1))
+			k := Conv{KH: pick(r, 1, 1, 2, 3, 5), KW: pick(r, 1, 1, 3, 4), SH: pick(r, 1, 1, 2, 3), SW: pick(r, 1, 1, 2), DH: pick(r, 1, 1, 2), DW: pick(r, 1, 1, 2)}
+			n, ic, oc := pick(r, 1, 1, 2), pick(r, 1, 3, 16, 17, 40), pick(r, 1, 5, 16, 20, 32, 33, 49, 70)
+			h, w := 1+r.IntN(12), 1+r.IntN(33)
+			if r.IntN(4) == 0 {
+				k.KH, k.KW, k.SH, k.SW = 1, 1, 1, 1
+			}
+			k.PadTop, k.PadLeft = r.IntN(k.KH), r.IntN(k.KW)
+			oh := (h+k.PadTop+r.IntN(k.KH)-(k.KH-1)*k.DH-1)/k.SH + 1
+			ow := (w+k.PadLeft+r.IntN(k.KW)-(k.KW-1)*k.DW-1)/k.SW + 1
+			if h+k.PadTop < (k.KH-1)*k.DH+1 || w+k.PadLeft < (k.KW-1)*k.DW+1 || oh < 1 || ow < 1 {
+				continue
+			}
+			m := &memory{}
+			needB := max(0, (oh-1)*k.SH+(k.KH-1)*k.DH+1-k.PadTop-h)
+			needR := max(0, (ow-1)*k.SW+(k.KW-1)*k.DW+1-k.PadLeft-w)
+			spare := r.IntN(2)
+			k.Src = m.image(r, n, ic, h, w, k.PadTop+spare, k.PadLeft+spare, needB+spare, needR, r.IntN(2), true)
+			k.Dst = m.image(r, n, oc, oh, ow, r.IntN(2), r.IntN(2), r.IntN(2), r.IntN(2), r.IntN(2), false)
+			k.Dst.Clear = r.IntN(2) == 0
+			weights := random(r, oc*ic*k.KH*k.KW)
+			k.W = m.put(pack.Conv(weights, oc, ic, k.KH, k.KW))
+			var bias, scale, shift []float32
+			if r.IntN(2) == 0 {
+				bias = random(r, oc)
+				k.Bias = m.put(padded16(bias))
+			}
+			k.Act = pick(r, someActs...)
+			if r.IntN(3) == 0 {
+				scale, shift = random(r, ic), random(r, ic)
+				k.Scale, k.Shift = m.put(padded16(scale)), m.put(padded16(shift))
+				k.Pre = pick(r, someActs...)
+			}
+			residual := r.IntN(3) == 0
+			if residual {
+				k.Residual = m.image(r, n, oc, oh, ow, r.IntN(2), 0, 0, r.IntN(2), 0, true)
+			}
+			m.run(t, &k)
+			for i := range n {
+				for o := range oc {
+					for y := range oh {
+						for x := range ow {
+							sum, size := 0.0, 1.0
+							for c := range ic {
+								for ky := range k.KH {
+									for kx := range k.KW {
+										sy, sx := y*k.SH-k.PadTop+ky*k.DH, x*k.SW-k.PadLeft+kx*k.DW
+										if sy < 0 || sy >= h || sx < 0 || sx >= w {
+											continue
+										}
+										v := m.at(&k.Src, i, c, sy, sx)
+										if scale != nil {
+											v = evalFn(k.Pre.Fn, v*float64(scale[c])+float64(shift[c]), float64(k.Pre.Alpha), float64(k.Pre.Beta))
+										}
+										p := v * float64(weights[((o*ic+c)*k.KH+ky)*k.KW+kx])
+										sum += p
+										size += math.Abs(p)
+									}
+								}
+							}
+							if bias != nil {
+								sum += float64(bias[o])
+							}
+							if residual {
+								sum += m.at(&k.Residual, i, o, y, x)
+							}
+							want := evalFn(k.Act.Fn, sum, float64(k.Act.Alpha), float64(k.Act.Beta))
+							if got := m.at(&k.Dst, i, o, y, x); math.Abs(got-want) > 1e-6*size || math.IsNaN(got) {
+								t.Fatalf("seed %d: [%d,%d,%d,%d] is %g, want %g\n%+v", seed, i, o, y, x, got, want, k)
+							}
+						}
+					}
+				}
+			}
+			checkBorder(t, m, &k.Dst)
+		}
+	})
+}
+
+// checkBorder makes sure that an image's border is zero: it was, or the
+// kernel cleared it.
+func checkBorder(t *testing.T, m *memory, img *Image) {
+	t.Helper()
+	data := m.slice(img.Ref)
+	for n := range img.N {
+		for b := range img.Blocks() {
+			plane := data[n*img.BatchStride+b*img.Plane():][:img.Plane()]
+			sum := float32(0)
+			for _, v := range plane {
+				sum += v * v
+			}
+			inside := float32(0)
+			for y := range img.H {
+				for _, v := range img.row(data, n, b, y) {
+					inside += v * v
+				}
+			}
+			if d := float64(sum - inside); math.Abs(d) > 1e-3*float64(sum) {
+				t.Fatalf("the border of %+v holds %g", img, d)
+			}
+		}
+	}
+}
+
+// TestClear dirties the border and expects the kernel to zero it.
+func TestClear(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	m := &memory{}
+	k := Affine{Src: m.image(r, 1, 20, 3, 5, 0, 0, 0, 0, 0, true), Dst: m.image(r, 1, 20, 3, 5, 1, 2, 1, 1, 0, false)}
+	for i := range m.slice(k.Dst.Ref) {
+		m.slice(k.Dst.Ref)[i] = 7
+	}
+	k.Dst.Clear = true
+	m.run(t, &k)
+	checkBorder(t, m, &k.Dst)
+}
+
+func TestConvFirst(t *testing.T) {
+	tiers(t, func(t *testing.T) {
+		for seed := range uint64(80) {
+			r := rand.New(rand.NewPCG(seed, 2))
+			k := ConvFirst{N: pick(r, 1, 2), C: 1 + r.IntN(4), H: 3 + r.IntN(20), W: 3 + r.IntN(40), NHWC: r.IntN(2) == 0,
+				KH: pick(r, 1, 3, 5, 7), KW: pick(r, 1, 3, 5, 7), SH: pick(r, 1, 2), SW: pick(r, 1, 2), DH: 1, DW: pick(r, 1, 1, 2), Act: pick(r, someActs...)}
+			k.PadTop, k.PadLeft = r.IntN(k.KH), r.IntN(k.KW)
+			oh := (k.H+k.PadTop+r.IntN(k.KH)-(k.KH-1)*k.DH-1)/k.SH + 1
+			ow := (k.W+k.PadLeft+r.IntN(k.KW)-(k.KW-1)*k.DW-1)/k.SW + 1
+			if oh < 1 || ow < 1 || k.H+k.PadTop < k.KH || k.W+k.PadLeft < (k.KW-1)*k.DW+1 {
+				continue
+			}
+			oc := pick(r, 6, 16, 32, 40, 64)
+			m := &memory{}
+			src := random(r, k.N*k.C*k.H*k.W)
+			k.Src = m.put(src)
+			k.Dst = m.image(r, k.N, oc, oh, ow, r.IntN(2), r.IntN(2), 0, r.IntN(2), 0, false)
+			weights := random(r, oc*k.C*k.KH*k.KW)
+			k.Wt = m.put(pack.First(weights, oc, k.C, k.KH, k.KW))
+			bias := random(r, oc)
+			k.Bias = m.put(padded16(bias))
+			m.run(t, &k)
+			for n := range k.N {
+				for o := range oc {
+					for y := range oh {
+						for x := range ow {
+							sum, size := float64(bias[o]), 1.0
+							for c := range k.C {
+								for ky := range k.KH {
+									for kx := range k.KW {
+										sy, sx := y*k.SH-k.PadTop+ky*k.DH, x*k.SW-k.PadLeft+kx*k.DW
+										if sy < 0 || sy >= k.H || sx < 0 || sx >= k.W {
+											continue
+										}
+										at := ((n*k.C+c)*k.H+sy)*k.W + sx
+										if k.NHWC {
+											at = ((n*k.H+sy)*k.W+sx)*k.C + c
+										}
+										p := float64(src[at]) * float64(weights[((o*k.C+c)*k.KH+ky)*k.KW+kx])
+										sum += p
+										size += math.Abs(p)
+									}
+								}
+							}
+							want := evalFn(k.Act.Fn, sum, float64(k.Act.Alpha), float64(k.Act.Beta))
+							if got := m.at(&k.Dst, n, o, y, x); math.Abs(got-want) > 1e-6*size {
+								t.Fatalf("seed %d: [%d,%d,%d,%d] is %g, want %g\n%+v", seed, n, o, y, x, got, want, k)
+							}
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestDense(t *testing.T) {
+	tiers(t, func(t *testing.T) {
+		for _, c := range []struct{ n, k, m int }{{1, 16, 32}, {1, 400, 120}, {1, 84, 10}, {3, 17, 33}, {15, 33, 48}, {29, 64, 100}, {1, 1, 1}, {2, 100, 47}} {
+			for i, act := range someActs {
+				r := rand.New(rand.NewPCG(uint64(c.k), uint64(i)))
+				m := &memory{}
+				x, w, bias := random(r, c.n*c.k), random(r, c.k*c.m), random(r, c.m)
+				k := Dense{X: m.put(x), Y: m.alloc(c.n * c.m), W: m.put(pack.Dense(w, c.k, c.m, false, nil)), Bias: m.put(padded16(bias)), N: c.n, K: c.k, M: c.m, Act: act}
+				m.run(t, &k)
+				y := m.slice(k.Y)
+				for n := range c.n {
+					for o := range c.m {
+						sum, size := float64(bias[o]), 1.0
+						for f := range c.k {
+							p := float64(x[n*c.k+f]) * float64(w[f*c.m+o])
+							sum += p
+							size += math.Abs(p)
+						}
+						want := evalFn(act.Fn, sum, float64(act.Alpha), float64(act.Beta))
+						if got := float64(y[n*c.m+o]); math.Abs(got-want) > 1e-6*size {
+							t.Fatalf("%+v %+v: [%d,%d] is %g, want %g", c, act, n, o, got, want)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestDepthwise(t *testing.T) {
+	tiers(t, func(t *testing.T) {
+		for seed := range uint64(60) {
+			r := rand.New(rand.NewPCG(seed, 3))
+			k := Depthwise{KH: pick(r, 3, 5, 1), KW: pick(r, 3, 5, 2), SH: pick(r, 1, 2), SW: pick(r, 1, 2), DH: 1, DW: pick(r, 1, 2), Act: pick(r, someActs...)}
+			n, c, h, w := pick(r, 1, 2), pick(r, 3, 16, 40), 5+r.IntN(10), 9+r.IntN(20)
+			k.PadTop, k.PadLeft = k.KH/2, k.KW/2
+			oh := (h+2*k.PadTop-(k.KH-1)-1)/k.SH + 1
+			ow := (w+2*k.PadLeft-(k.KW-1)*k.DW-1)/k.SW + 1
+			m := &memory{}
+			k.Src = m.image(r, n, c, h, w, k.PadTop, k.PadLeft, k.PadTop, k.PadLeft, 0, true)
+			k.Dst = m.image(r, n, c, oh, ow, 1, 0, 0, 1, r.IntN(2), false)
+			weights, bias := random(r, c*k.KH*k.KW), random(r, c)
+			k.W, k.Bias = m.put(pack.Depthwise(weights, c, k.KH, k.KW)), m.put(padded16(bias))
+			var scale, shift []float32
+			if r.IntN(3) == 0 {
+				scale, shift = random(r, c), random(r, c)
+				k.Scale, k.Shift, k.Pre = m.put(padded16(scale)), m.put(padded16(shift)), Act{Fn: ActRelu}
+			}
+			residual := r.IntN(3) == 0
+			if residual {
+				k.Residual = m.image(r, n, c, oh, ow, 0, 1, 0, 0, 0, true)
+			}
+			m.run(t, &k)
+			for i := range n {
+				for ch := range c {
+					for y := range oh {
+						for x := range ow {
+							sum := float64(bias[ch])
+							for ky := range k.KH {
+								for kx := range k.KW {
+									sy, sx := y*k.SH-k.PadTop+ky, x*k.SW-k.PadLeft+kx*k.DW
+									if sy < 0 || sy >= h || sx < 0 || sx >= w {
+										continue
+									}
+									v := m.at(&k.Src, i, ch, sy, sx)
+									if scale != nil {
+										v = max(0, v*float64(scale[ch])+float64(shift[ch]))
+									}
+									sum += v * float64(weights[(ch*k.KH+ky)*k.KW+kx])
+								}
+							}
+							if residual {
+								sum += m.at(&k.Residual, i, ch, y, x)
+							}
+							want := evalFn(k.Act.Fn, sum, float64(k.Act.Alpha), float64(k.Act.Beta))
+							if got := m.at(&k.Dst, i, ch, y, x); math.Abs(got-want) > 1e-5*(1+math.Abs(want)) {
+								t.Fatalf("seed %d: [%d,%d,%d,%d] is %g, want %g\n%+v", seed, i, ch, y, x, got, want, k)
+							}
+						}
+					}
+				}
+			}
+			checkBorder(t, m, &k.Dst)
+		}
+	})
+}
+
+// NaN and infinity must come through the clamps of the micro-kernels.
+func TestClampKeepsNaN(t *testing.T) {
+	tiers(t, func(t *testing.T) {
+		m := &memory{}
+		x := []float32{float32(math.NaN())}
+		k := Dense{X: m.put(x), Y: m.alloc(1), W: m.put(pack.Dense([]float32{1}, 1, 1, false, nil)), N: 1, K: 1, M: 1, Act: Act{Fn: ActRelu}}
+		m.run(t, &k)
+		if y := m.slice(k.Y)[0]; y == y {
+			t.Errorf("relu(NaN) is %g", y)
+		}
+	})
+}
+
+// BenchmarkConv measures direct convolution on the layers of VGG and ResNet;
+// the metric to look at is the share of the peak measured beside it.
+func BenchmarkConv(b *testing.B) {
+	for _, s := range []struct{ ic, oc, hw, k, stride int }{
+		{64, 64, 224, 3, 1}, {128, 128, 112, 3, 1}, {256, 256, 56, 3, 1}, {512, 512, 28, 3, 1}, {512, 512, 14, 3, 1},
+		{64, 256, 56, 1, 1}, {512, 128, 28, 1, 1}, {1024, 256, 14, 1, 1}, {2048, 512, 7, 1, 1}, {512, 512, 7, 3, 1}, {128, 128, 56, 3, 2}, {128, 32, 28, 3, 1},
+	} {
+		b.Run(fmt.Sprintf("%dx%d_%d-%d_at%d_s%d", s.k, s.k, s.ic, s.oc, s.hw, s.stride), func(b *testing.B) {
+			r := rand.New(rand.NewPCG(1, 1))
+			m := &memory{}
+			p := s.k / 2
+			k := Conv{KH: s.k, KW: s.k, SH: s.stride, SW: s.stride, DH: 1, DW: 1, PadTop: p, PadLeft: p, Act: Act{Fn: ActRelu}}
+			k.Src = m.image(r, 1, s.ic, s.hw, s.hw, p, p, p, p, 0, true)
+			o := (s.hw + 2*p - s.k)/s.stride + 1
+			k.Dst = m.image(r, 1, s.oc, o, o, 0, 0, 0, 0, 0, false)
+			k.W = m.put(random(r, pack.ConvLen(s.oc, s.ic, s.k, s.k)))
+			c := &Context{team: newTeam(1), scratch: [][]byte{nil}}
+			data := alignedBytes(len(m.data) * 4)
+			copy(floats(data), m.data)
+			c.spaces = [][]byte{data}
+			flops := 2 * float64(s.oc*s.ic*s.k*s.k) * float64(o*o)
+			peak := PeakGFLOPS()
+			b.ResetTimer()
+			for b.Loop() {
+				k.Run(c)
+			}
+			g := flops / float64(b.Elapsed().Nanoseconds()) * float64(b.N)
+			b.ReportMetric(g, "GFLOP/s")
+			b.ReportMetric(100*g/peak, "%peak")
+		})
+	}
+}
