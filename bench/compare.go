@@ -1,0 +1,144 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	ort "github.com/yalue/onnxruntime_go"
+
+	"modelc/backend/inproc"
+	"modelc/backend/schedule"
+	"modelc/frontend"
+	"modelc/frontend/source"
+	"modelc/ir"
+	"modelc/ir/eval"
+	"modelc/passes"
+)
+
+// result is one row of the table. Times are medians of single runs.
+type result struct {
+	Model               string
+	Threads             int
+	Ms, OrtMs           float64
+	Ratio               float64 // median of OrtMs/Ms pair by pair
+	RatioLow, RatioHigh float64 // its quartiles
+	LoadMs, OrtLoadMs   float64
+	GFLOP               float64 // of the model as written, per run
+	Error               float64 // max |modelc − ORT| / max |ORT|
+}
+
+// compare runs both engines on one model until the time is spent.
+func compare(path string, threads int, budget time.Duration) (result, error) {
+	r := result{Threads: threads}
+	m, err := frontend.Load(path, source.Options{})
+	if err != nil {
+		return r, err
+	}
+	defer m.Release()
+	g := m.Graph
+	if len(g.Inputs) != 1 || len(g.Outputs) != 1 || g.Inputs[0].Type.DType != ir.Float32 {
+		return r, fmt.Errorf("want a model with one float32 input and one output")
+	}
+	for _, n := range g.Nodes {
+		r.GFLOP += float64(ir.FLOPs(n)) / 1e9
+	}
+	in := eval.Inputs(g, 1)[0]
+	inName, outName := g.Inputs[0].Name, g.Outputs[0].Name
+	outShape := g.Outputs[0].Value.Type.Shape
+	if _, err := passes.Run(g, &passes.Config{}); err != nil {
+		return r, err
+	}
+	p, err := schedule.Build(g, schedule.Config{})
+	if err != nil {
+		return r, err
+	}
+	start := time.Now()
+	e, err := inproc.New(p, threads)
+	if err != nil {
+		return r, err
+	}
+	defer e.Close()
+	r.LoadMs = ms(time.Since(start))
+
+	theirs := make([]float32, outShape.Len())
+	start = time.Now()
+	s, err := ortSession(path, threads, inName, outName, in, outShape, theirs)
+	if err != nil {
+		return r, err
+	}
+	defer s.Destroy()
+	r.OrtLoadMs = ms(time.Since(start))
+
+	out, err := e.Run([]*ir.Tensor{in})
+	if err != nil {
+		return r, err
+	}
+	if err := s.Run(); err != nil {
+		return r, err
+	}
+	r.Error = relError(out[0].Float32s(), theirs)
+
+	var ours, others, ratios []float64
+	for end := time.Now().Add(budget); len(ratios) < 7 || time.Now().Before(end); {
+		a := timed(func() { e.Step() })
+		b := timed(func() { s.Run() })
+		ours, others, ratios = append(ours, a), append(others, b), append(ratios, b/a)
+	}
+	// The first pairs warm caches and clocks.
+	warm := min(3, len(ratios)/4)
+	ours, others, ratios = ours[warm:], others[warm:], ratios[warm:]
+	slices.Sort(ours)
+	slices.Sort(others)
+	slices.Sort(ratios)
+	n := len(ratios)
+	r.Ms, r.OrtMs = ours[n/2], others[n/2]
+	r.Ratio, r.RatioLow, r.RatioHigh = ratios[n/2], ratios[n/4], ratios[3*n/4]
+	return r, nil
+}
+
+func ortSession(path string, threads int, inName, outName string, in *ir.Tensor, outShape ir.Shape, out []float32) (*ort.AdvancedSession, error) {
+	o, err := ort.NewSessionOptions()
+	if err != nil {
+		return nil, err
+	}
+	defer o.Destroy()
+	o.SetIntraOpNumThreads(threads)
+	o.SetInterOpNumThreads(1)
+	o.SetGraphOptimizationLevel(ort.GraphOptimizationLevelEnableAll)
+	x, err := ort.NewTensor(ortShape(in.Shape), in.Float32s())
+	if err != nil {
+		return nil, err
+	}
+	y, err := ort.NewTensor(ortShape(outShape), out)
+	if err != nil {
+		return nil, err
+	}
+	return ort.NewAdvancedSession(path, []string{inName}, []string{outName}, []ort.Value{x}, []ort.Value{y}, o)
+}
+
+func ortShape(s ir.Shape) ort.Shape {
+	out := make(ort.Shape, len(s))
+	for i, d := range s {
+		out[i] = int64(d)
+	}
+	return out
+}
+
+func timed(f func()) float64 {
+	start := time.Now()
+	f()
+	return ms(time.Since(start))
+}
+
+func ms(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e6 }
+
+func relError(got, want []float32) float64 {
+	diff, top := 0.0, 0.0
+	for i, w := range want {
+		diff = max(diff, math.Abs(float64(got[i])-float64(w)))
+		top = max(top, math.Abs(float64(w)))
+	}
+	return diff / top
+}
