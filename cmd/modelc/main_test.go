@@ -1,0 +1,225 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"modelc/internal/zoo"
+)
+
+var long = flag.Bool("long", false, "test the networks of the zoo at full size too")
+
+// invoke runs the command in this process.
+func invoke(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(context.Background(), args, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+const digits = "../../testdata/digits/"
+
+func TestMain(m *testing.M) {
+	// Builds of other versions must not be taken for this one's.
+	dir, err := os.MkdirTemp("", "modelc-cache")
+	if err != nil {
+		panic(err)
+	}
+	gocache, _ := exec.Command("go", "env", "GOCACHE").Output()
+	os.Setenv("GOCACHE", strings.TrimSpace(string(gocache)))
+	os.Setenv("XDG_CACHE_HOME", dir)
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+func TestRunDigits(t *testing.T) {
+	for _, engine := range []string{"go", "inproc", "eval"} {
+		code, out, errs := invoke(t, "run", "--engine", engine, "--top", "1", digits+"lenet5.onnx", digits+"3_0.png", digits+"7_0.png")
+		if code != 0 || !strings.Contains(out, "3_0.png\n  class 3 ") || !strings.Contains(out, "7_0.png\n  class 7 ") {
+			t.Errorf("%s: exit %d\n%s%s", engine, code, out, errs)
+		}
+	}
+}
+
+func TestVerifyDigits(t *testing.T) {
+	code, out, errs := invoke(t, "verify", digits+"lenet5.onnx", "--data", digits+"data", "--layers", "--check")
+	if code != 0 || !strings.Contains(out, "layers agree") || !strings.Contains(out, ": ok") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+	// A tolerance that nothing meets fails.
+	if code, _, _ := invoke(t, "verify", digits+"lenet5.onnx", "--data", digits+"data", "--engine", "inproc", "--tol", "1e-12"); code != 1 {
+		t.Errorf("exit %d", code)
+	}
+}
+
+func zooFile(t *testing.T, name string, o zoo.Options) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name+".onnx")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := zoo.Write(f, name, o); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Every network of the zoo, small unless -long is given, layer by layer.
+func TestZoo(t *testing.T) {
+	for _, name := range zoo.Names() {
+		t.Run(name, func(t *testing.T) {
+			o := zoo.Options{Width: 0.25, Size: 64}
+			if strings.HasPrefix(name, "lenet") || *long {
+				o = zoo.Options{}
+			}
+			path := zooFile(t, name, o)
+			code, out, errs := invoke(t, "verify", path, "--engine", "inproc", "--layers")
+			if code != 0 {
+				t.Errorf("exit %d\n%s%s", code, out, errs)
+			}
+			t.Log(out)
+		})
+	}
+}
+
+// A generated package builds, passes its own test, also under the race
+// detector where there is one, and is the same bytes each time.
+func TestGeneratedPackage(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/generated\n\ngo 1.24\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	path := zooFile(t, "resnet18", zoo.Options{Width: 0.25, Size: 64})
+	for _, weights := range []string{"embed", "file"} {
+		pkg := filepath.Join(dir, weights)
+		code, out, errs := invoke(t, "compile", path, "-o", pkg, "--package", "net", "--weights", weights)
+		if code != 0 {
+			t.Fatalf("exit %d\n%s%s", code, out, errs)
+		}
+		again := filepath.Join(dir, "again", weights)
+		if code, _, errs := invoke(t, "compile", path, "-o", again, "--package", "net", "--weights", weights); code != 0 {
+			t.Fatal(errs)
+		}
+		for _, f := range []string{"weights.bin", "model_test.go", "testdata/golden.bin"} {
+			a, err := os.ReadFile(filepath.Join(pkg, f))
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, _ := os.ReadFile(filepath.Join(again, f))
+			if !bytes.Equal(a, b) {
+				t.Errorf("%s differs the second time", f)
+			}
+			if bytes.Contains(a, []byte(dir)) {
+				t.Errorf("%s holds a path", f)
+			}
+		}
+		os.RemoveAll(filepath.Join(dir, "again"))
+	}
+	goTool(t, dir, nil, "vet", "./...")
+	goTool(t, dir, nil, "test", "./...")
+	goTool(t, dir, []string{"MODELC_CPU=generic"}, "test", "-count=1", "./embed")
+	goTool(t, dir, []string{"GOARCH=arm64"}, "build", "./...")
+	goTool(t, dir, []string{"GOOS=js", "GOARCH=wasm"}, "build", "./...")
+	if _, err := exec.LookPath("gcc"); err == nil {
+		goTool(t, dir, []string{"CGO_ENABLED=1"}, "test", "-race", "./embed")
+	}
+	if unformatted, _ := exec.Command("gofmt", "-l", filepath.Join(dir, "embed")).Output(); len(unformatted) > 0 {
+		t.Errorf("gofmt would change %s", unformatted)
+	}
+}
+
+func goTool(t *testing.T, dir string, env []string, args ...string) {
+	t.Helper()
+	cmd := exec.Command("go", args...)
+	cmd.Dir = dir
+	cmd.Env = append(append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off"), env...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("go %s %v: %v\n%s", strings.Join(args, " "), env, err, out)
+	}
+}
+
+// What a user gets wrong: one clear error, the right exit status, nothing
+// written.
+func TestBadInput(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, b []byte) string {
+		p := filepath.Join(dir, name)
+		if err := os.WriteFile(p, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	model, err := os.ReadFile(digits + "lenet5.onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(dir, "pkg")
+	write("go.mod", []byte("module example.com/bad\n"))
+	cut := write("cut.onnx", model[:len(model)/2])
+	text := write("text.onnx", []byte("this is not a model\n"))
+	empty := write("empty.onnx", nil)
+	mine := filepath.Join(dir, "mine")
+	os.MkdirAll(mine, 0o755)
+	os.WriteFile(filepath.Join(mine, "model.go"), []byte("package mine\n"), 0o644)
+	for _, c := range []struct {
+		name string
+		args []string
+		code int
+		want string
+	}{
+		{"absent", []string{"compile", filepath.Join(dir, "nowhere.onnx"), "-o", out}, 1, "nowhere.onnx: no such file"},
+		{"empty", []string{"compile", empty, "-o", out}, 1, "is empty"},
+		{"folder", []string{"compile", dir, "-o", out}, 1, "is a folder"},
+		{"text", []string{"compile", text, "-o", out}, 1, "not an ONNX model"},
+		{"truncated", []string{"compile", cut, "-o", out}, 1, "not an ONNX model, or damaged: byte"},
+		{"picture as model", []string{"compile", digits + "3_0.png", "-o", out}, 1, "not an ONNX model"},
+		{"no output", []string{"compile", digits + "lenet5.onnx"}, 2, "-o DIR is missing"},
+		{"unknown flag", []string{"compile", "--fast", digits + "lenet5.onnx", "-o", out}, 2, "--fast"},
+		{"bad dim", []string{"compile", digits + "lenet5.onnx", "-o", out, "--dim", "N"}, 2, "--dim"},
+		{"bad package", []string{"compile", digits + "lenet5.onnx", "-o", out, "--package", "a-b"}, 1, `"a-b" cannot name a Go package`},
+		{"unknown pass", []string{"compile", digits + "lenet5.onnx", "-o", out, "--disable-pass", "fold_batchnrom"}, 1, "no pass is called"},
+		{"foreign file", []string{"compile", digits + "lenet5.onnx", "-o", mine}, 1, "modelc did not write this file"},
+		{"wrong picture", []string{"run", "--engine", "inproc", digits + "lenet5.onnx", text}, 1, "text.onnx"},
+		{"wrong shape", []string{"run", "--engine", "inproc", digits + "lenet5.onnx", digits + "data/output_0.npy"}, 1, "has 4 axes"},
+		{"no data", []string{"verify", digits + "lenet5.onnx", "--data", mine}, 1, "no input_0.npy"},
+		{"engine", []string{"run", "--engine", "gpu", digits + "lenet5.onnx", digits + "3_0.png"}, 2, "want go, inproc or eval"},
+		{"zoo", []string{"zoo", "vgg17", "-o", filepath.Join(dir, "x.onnx")}, 1, "vgg17"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			code, stdout, stderr := invoke(t, c.args...)
+			if code != c.code || !strings.Contains(stderr, c.want) {
+				t.Errorf("exit %d, want %d with %q\n%s%s", code, c.code, c.want, stdout, stderr)
+			}
+			if _, err := os.Stat(out); err == nil {
+				t.Error("a package was written")
+			}
+			left, _ := filepath.Glob(filepath.Join(dir, ".*tmp*"))
+			if len(left) > 0 {
+				t.Errorf("left behind: %v", left)
+			}
+			if b, _ := os.ReadFile(filepath.Join(mine, "model.go")); string(b) != "package mine\n" {
+				t.Error("a foreign file was changed")
+			}
+		})
+	}
+}
+
+func TestInspect(t *testing.T) {
+	for _, args := range [][]string{{"inspect", digits + "lenet5.onnx"}, {"inspect", digits + "lenet5.onnx", "--json"}, {"inspect", digits + "lenet5.onnx", "--ir"},
+		{"inspect", digits + "lenet5.onnx", "--steps"}, {"passes"}, {"ops"}, {"zoo"}, {"version"}} {
+		if code, out, errs := invoke(t, args...); code != 0 || len(out) < 10 {
+			t.Errorf("%v: exit %d\n%s%s", args, code, out, errs)
+		}
+	}
+}
