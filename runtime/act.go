@@ -208,6 +208,9 @@ func truth(b bool) float64 {
 
 // applyAct replaces each element by the activation's value.
 func applyAct(x []float32, a Act) {
+	if useAVX512 && applyActAVX512(x, a) {
+		return
+	}
 	switch a.Fn {
 	case ActIdentity:
 	case ActRelu:

@@ -430,7 +430,7 @@ func BenchmarkConv(b *testing.B) {
 			p := s.k / 2
 			k := Conv{KH: s.k, KW: s.k, SH: s.stride, SW: s.stride, DH: 1, DW: 1, PadTop: p, PadLeft: p, Act: Act{Fn: ActRelu}}
 			k.Src = m.image(r, 1, s.ic, s.hw, s.hw, p, p, p, p, 0, true)
-			o := (s.hw + 2*p - s.k)/s.stride + 1
+			o := (s.hw+2*p-s.k)/s.stride + 1
 			k.Dst = m.image(r, 1, s.oc, o, o, 0, 0, 0, 0, 0, false)
 			k.W = m.put(random(r, pack.ConvLen(s.oc, s.ic, s.k, s.k)))
 			c := &Context{team: newTeam(1), scratch: [][]byte{nil}}

@@ -80,7 +80,7 @@ func blockOf(v []float32, b int) []float32 {
 // row computes one output row, without the activation.
 func (k *Depthwise) row(out, in, w []float32, bias *[16]float32, res []float32, inRow int) {
 	if useAVX512 {
-		depthwiseRow(k, out, in, w, bias, res, inRow)
+		k.rowAVX512(out, in, w, bias, res, inRow)
 		return
 	}
 	k.rowGo(out, in, w, bias, res, inRow)

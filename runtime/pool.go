@@ -69,7 +69,15 @@ func (k *Pool) part(c *Context, i, worker int) {
 	for y := range k.Dst.H {
 		out := k.Dst.row(dst, n, b, y)
 		y0, y1 := clip(y*k.SH-k.PadTop, k.KH, k.DH, k.Src.H)
+		lo, hi := 0, 0 // the pixels done at once
+		if useAVX512 && y1 > y0 {
+			lo, hi = k.inside()
+			k.rowAVX512(out, src, in, row, y, y0, y1, lo, hi)
+		}
 		for x := range k.Dst.W {
+			if x >= lo && x < hi {
+				continue
+			}
 			x0, x1 := clip(x*k.SW-k.PadLeft, k.KW, k.DW, k.Src.W)
 			o := out[x*16 : x*16+16]
 			if k.Kind == PoolMax {
@@ -84,6 +92,39 @@ func (k *Pool) part(c *Context, i, worker int) {
 			poolAvg(o, src[in+y0*row+x0*16:], k.DH*row, k.DW*16, ny, nx, float32(count))
 		}
 	}
+}
+
+// inside returns the output columns whose windows lie inside the image.
+func (k *Pool) inside() (lo, hi int) {
+	lo = (k.PadLeft + k.SW - 1) / k.SW
+	last := k.Src.W - (k.KW-1)*k.DW - 1 + k.PadLeft
+	if last < 0 {
+		return 0, 0
+	}
+	return min(lo, k.Dst.W), max(min(lo, k.Dst.W), min(k.Dst.W, last/k.SW+1))
+}
+
+// rowAVX512 computes columns lo … hi−1 of output row y.
+func (k *Pool) rowAVX512(out, src []float32, in, row, y, y0, y1, lo, hi int) {
+	if lo == hi {
+		return
+	}
+	ny := (y1 - y0) / k.DH
+	at := in + y0*row + (lo*k.SW-k.PadLeft)*16
+	out = out[lo*16 : hi*16]
+	poolRowAVX512(k.Kind, out, src[at:], hi-lo, k.SW*16, ny, k.DH*row, k.KW, k.DW*16)
+	if k.Kind == PoolMax {
+		return
+	}
+	rows := ny
+	if k.CountPad {
+		rows = counted(y*k.SH-k.PadTop, k.KH, k.DH, k.Src.H+k.PadBottom)
+	}
+	scale := [16]float32{}
+	for c := range scale {
+		scale[c] = 1 / float32(rows*k.KW)
+	}
+	affineRow(out, out, scale[:], nil, Act{})
 }
 
 // clip returns the part of a window of size taps, dil apart, from start that
@@ -157,11 +198,24 @@ func (k *GlobalPool) part(c *Context, i, worker int) {
 	for ch := range top {
 		top[ch] = -inf32
 	}
+	var sum [16]float32
 	for y := range k.Src.H {
 		row := k.Src.row(src, n, b, y)
 		if scale != nil || shift != nil || k.Pre.Fn != ActIdentity {
 			affineRow(scratch, row, scale, shift, k.Pre)
 			row = scratch
+		}
+		if useAVX512 {
+			if k.Kind == PoolMax {
+				accumulateAVX512(k.Kind, &top, row)
+				continue
+			}
+			sum = [16]float32{}
+			accumulateAVX512(k.Kind, &sum, row)
+			for ch, v := range sum {
+				acc[ch] += float64(v)
+			}
+			continue
 		}
 		for x := 0; x < len(row); x += 16 {
 			px := row[x : x+16]

@@ -24,5 +24,20 @@ func run32AVX512(a *tileArgs)
 //go:noescape
 func run16AVX512(a *tileArgs)
 
+// depthwiseAVX512 computes a.pixels ≤ 14 pixels of one block of 16 channels, one filter per channel.
+//
+//go:noescape
+func depthwiseAVX512(a *tileArgs)
+
+// poolMaxAVX512 takes the maximum over the windows of a.pixels ≤ 14 pixels of one block; a.bias is the start.
+//
+//go:noescape
+func poolMaxAVX512(a *tileArgs)
+
+// poolSumAVX512 sums the windows of a.pixels ≤ 14 pixels of one block onto a.bias.
+//
+//go:noescape
+func poolSumAVX512(a *tileArgs)
+
 // peakAVX512 runs n rounds of 24 independent multiply-adds on 16 floats.
 func peakAVX512(n int)

@@ -15268,6 +15268,4182 @@ p14_store:
 	VZEROUPPER
 	RET
 
+// func depthwiseAVX512(a *tileArgs)
+// Requires: AVX, AVX512F
+TEXT ·depthwiseAVX512(SB), NOSPLIT, $0-8
+	MOVQ    a+0(FP), DI
+	MOVQ    136(DI), AX
+	CMPQ    AX, $0x0e
+	JEQ     p14
+	CMPQ    AX, $0x0d
+	JEQ     p13
+	CMPQ    AX, $0x0c
+	JEQ     p12
+	CMPQ    AX, $0x0b
+	JEQ     p11
+	CMPQ    AX, $0x0a
+	JEQ     p10
+	CMPQ    AX, $0x09
+	JEQ     p9
+	CMPQ    AX, $0x08
+	JEQ     p8
+	CMPQ    AX, $0x07
+	JEQ     p7
+	CMPQ    AX, $0x06
+	JEQ     p6
+	CMPQ    AX, $0x05
+	JEQ     p5
+	CMPQ    AX, $0x04
+	JEQ     p4
+	CMPQ    AX, $0x03
+	JEQ     p3
+	CMPQ    AX, $0x02
+	JEQ     p2
+	MOVQ    (DI), R9
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p1_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p1_col:
+	VMOVUPS     (DX), Z28
+	ADDQ        $0x40, DX
+	VFMADD231PS (R11), Z28, Z0
+	ADDQ        120(DI), R11
+	DECQ        R12
+	JNZ         p1_col
+	ADDQ        104(DI), R9
+	DECQ        R10
+	JNZ         p1_row
+	MOVQ        32(DI), SI
+	TESTQ       SI, SI
+	JZ          p1_clamp
+	MOVQ        64(DI), R9
+	MOVQ        SI, R11
+	VADDPS      (R11), Z0, Z0
+
+p1_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p1_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+
+p1_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	VZEROUPPER
+	RET
+
+p2:
+	MOVQ    (DI), R9
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p2_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p2_col:
+	VMOVUPS     (DX), Z28
+	ADDQ        $0x40, DX
+	VFMADD231PS (R11), Z28, Z0
+	VFMADD231PS (R11)(R14*1), Z28, Z1
+	ADDQ        120(DI), R11
+	DECQ        R12
+	JNZ         p2_col
+	ADDQ        104(DI), R9
+	DECQ        R10
+	JNZ         p2_row
+	MOVQ        32(DI), SI
+	TESTQ       SI, SI
+	JZ          p2_clamp
+	MOVQ        64(DI), R9
+	MOVQ        SI, R11
+	VADDPS      (R11), Z0, Z0
+	ADDQ        R9, R11
+	VADDPS      (R11), Z1, Z1
+
+p2_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p2_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+
+p2_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	VZEROUPPER
+	RET
+
+p3:
+	MOVQ    (DI), R9
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p3_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p3_col:
+	VMOVUPS     (DX), Z28
+	ADDQ        $0x40, DX
+	VFMADD231PS (R11), Z28, Z0
+	VFMADD231PS (R11)(R14*1), Z28, Z1
+	VFMADD231PS (R11)(R14*2), Z28, Z2
+	ADDQ        120(DI), R11
+	DECQ        R12
+	JNZ         p3_col
+	ADDQ        104(DI), R9
+	DECQ        R10
+	JNZ         p3_row
+	MOVQ        32(DI), SI
+	TESTQ       SI, SI
+	JZ          p3_clamp
+	MOVQ        64(DI), R9
+	MOVQ        SI, R11
+	VADDPS      (R11), Z0, Z0
+	ADDQ        R9, R11
+	VADDPS      (R11), Z1, Z1
+	ADDQ        R9, R11
+	VADDPS      (R11), Z2, Z2
+
+p3_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p3_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+
+p3_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	VZEROUPPER
+	RET
+
+p4:
+	MOVQ    (DI), R9
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p4_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p4_col:
+	VMOVUPS     (DX), Z28
+	ADDQ        $0x40, DX
+	VFMADD231PS (R11), Z28, Z0
+	VFMADD231PS (R11)(R14*1), Z28, Z1
+	VFMADD231PS (R11)(R14*2), Z28, Z2
+	VFMADD231PS (R11)(R13*1), Z28, Z3
+	ADDQ        120(DI), R11
+	DECQ        R12
+	JNZ         p4_col
+	ADDQ        104(DI), R9
+	DECQ        R10
+	JNZ         p4_row
+	MOVQ        32(DI), SI
+	TESTQ       SI, SI
+	JZ          p4_clamp
+	MOVQ        64(DI), R9
+	MOVQ        SI, R11
+	VADDPS      (R11), Z0, Z0
+	ADDQ        R9, R11
+	VADDPS      (R11), Z1, Z1
+	ADDQ        R9, R11
+	VADDPS      (R11), Z2, Z2
+	ADDQ        R9, R11
+	VADDPS      (R11), Z3, Z3
+
+p4_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p4_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+
+p4_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	VZEROUPPER
+	RET
+
+p5:
+	MOVQ    (DI), R9
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	VMOVUPS (R15), Z4
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p5_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p5_col:
+	LEAQ        (R11)(R14*4), AX
+	VMOVUPS     (DX), Z28
+	ADDQ        $0x40, DX
+	VFMADD231PS (R11), Z28, Z0
+	VFMADD231PS (R11)(R14*1), Z28, Z1
+	VFMADD231PS (R11)(R14*2), Z28, Z2
+	VFMADD231PS (R11)(R13*1), Z28, Z3
+	VFMADD231PS (AX), Z28, Z4
+	ADDQ        120(DI), R11
+	DECQ        R12
+	JNZ         p5_col
+	ADDQ        104(DI), R9
+	DECQ        R10
+	JNZ         p5_row
+	MOVQ        32(DI), SI
+	TESTQ       SI, SI
+	JZ          p5_clamp
+	MOVQ        64(DI), R9
+	MOVQ        SI, R11
+	VADDPS      (R11), Z0, Z0
+	ADDQ        R9, R11
+	VADDPS      (R11), Z1, Z1
+	ADDQ        R9, R11
+	VADDPS      (R11), Z2, Z2
+	ADDQ        R9, R11
+	VADDPS      (R11), Z3, Z3
+	ADDQ        R9, R11
+	VADDPS      (R11), Z4, Z4
+
+p5_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p5_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMINPS       Z4, Z31, Z4
+
+p5_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	VZEROUPPER
+	RET
+
+p6:
+	MOVQ    (DI), R9
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	VMOVUPS (R15), Z4
+	VMOVUPS (R15), Z5
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p6_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p6_col:
+	LEAQ        (R11)(R14*4), AX
+	VMOVUPS     (DX), Z28
+	ADDQ        $0x40, DX
+	VFMADD231PS (R11), Z28, Z0
+	VFMADD231PS (R11)(R14*1), Z28, Z1
+	VFMADD231PS (R11)(R14*2), Z28, Z2
+	VFMADD231PS (R11)(R13*1), Z28, Z3
+	VFMADD231PS (AX), Z28, Z4
+	VFMADD231PS (AX)(R14*1), Z28, Z5
+	ADDQ        120(DI), R11
+	DECQ        R12
+	JNZ         p6_col
+	ADDQ        104(DI), R9
+	DECQ        R10
+	JNZ         p6_row
+	MOVQ        32(DI), SI
+	TESTQ       SI, SI
+	JZ          p6_clamp
+	MOVQ        64(DI), R9
+	MOVQ        SI, R11
+	VADDPS      (R11), Z0, Z0
+	ADDQ        R9, R11
+	VADDPS      (R11), Z1, Z1
+	ADDQ        R9, R11
+	VADDPS      (R11), Z2, Z2
+	ADDQ        R9, R11
+	VADDPS      (R11), Z3, Z3
+	ADDQ        R9, R11
+	VADDPS      (R11), Z4, Z4
+	ADDQ        R9, R11
+	VADDPS      (R11), Z5, Z5
+
+p6_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p6_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMINPS       Z4, Z31, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMINPS       Z5, Z31, Z5
+
+p6_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	VZEROUPPER
+	RET
+
+p7:
+	MOVQ    (DI), R9
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	VMOVUPS (R15), Z4
+	VMOVUPS (R15), Z5
+	VMOVUPS (R15), Z6
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p7_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p7_col:
+	LEAQ        (R11)(R14*4), AX
+	VMOVUPS     (DX), Z28
+	ADDQ        $0x40, DX
+	VFMADD231PS (R11), Z28, Z0
+	VFMADD231PS (R11)(R14*1), Z28, Z1
+	VFMADD231PS (R11)(R14*2), Z28, Z2
+	VFMADD231PS (R11)(R13*1), Z28, Z3
+	VFMADD231PS (AX), Z28, Z4
+	VFMADD231PS (AX)(R14*1), Z28, Z5
+	VFMADD231PS (AX)(R14*2), Z28, Z6
+	ADDQ        120(DI), R11
+	DECQ        R12
+	JNZ         p7_col
+	ADDQ        104(DI), R9
+	DECQ        R10
+	JNZ         p7_row
+	MOVQ        32(DI), SI
+	TESTQ       SI, SI
+	JZ          p7_clamp
+	MOVQ        64(DI), R9
+	MOVQ        SI, R11
+	VADDPS      (R11), Z0, Z0
+	ADDQ        R9, R11
+	VADDPS      (R11), Z1, Z1
+	ADDQ        R9, R11
+	VADDPS      (R11), Z2, Z2
+	ADDQ        R9, R11
+	VADDPS      (R11), Z3, Z3
+	ADDQ        R9, R11
+	VADDPS      (R11), Z4, Z4
+	ADDQ        R9, R11
+	VADDPS      (R11), Z5, Z5
+	ADDQ        R9, R11
+	VADDPS      (R11), Z6, Z6
+
+p7_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p7_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMINPS       Z4, Z31, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMINPS       Z5, Z31, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMINPS       Z6, Z31, Z6
+
+p7_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	VZEROUPPER
+	RET
+
+p8:
+	MOVQ    (DI), R9
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	VMOVUPS (R15), Z4
+	VMOVUPS (R15), Z5
+	VMOVUPS (R15), Z6
+	VMOVUPS (R15), Z7
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p8_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p8_col:
+	LEAQ        (R11)(R14*4), AX
+	VMOVUPS     (DX), Z28
+	ADDQ        $0x40, DX
+	VFMADD231PS (R11), Z28, Z0
+	VFMADD231PS (R11)(R14*1), Z28, Z1
+	VFMADD231PS (R11)(R14*2), Z28, Z2
+	VFMADD231PS (R11)(R13*1), Z28, Z3
+	VFMADD231PS (AX), Z28, Z4
+	VFMADD231PS (AX)(R14*1), Z28, Z5
+	VFMADD231PS (AX)(R14*2), Z28, Z6
+	VFMADD231PS (AX)(R13*1), Z28, Z7
+	ADDQ        120(DI), R11
+	DECQ        R12
+	JNZ         p8_col
+	ADDQ        104(DI), R9
+	DECQ        R10
+	JNZ         p8_row
+	MOVQ        32(DI), SI
+	TESTQ       SI, SI
+	JZ          p8_clamp
+	MOVQ        64(DI), R9
+	MOVQ        SI, R11
+	VADDPS      (R11), Z0, Z0
+	ADDQ        R9, R11
+	VADDPS      (R11), Z1, Z1
+	ADDQ        R9, R11
+	VADDPS      (R11), Z2, Z2
+	ADDQ        R9, R11
+	VADDPS      (R11), Z3, Z3
+	ADDQ        R9, R11
+	VADDPS      (R11), Z4, Z4
+	ADDQ        R9, R11
+	VADDPS      (R11), Z5, Z5
+	ADDQ        R9, R11
+	VADDPS      (R11), Z6, Z6
+	ADDQ        R9, R11
+	VADDPS      (R11), Z7, Z7
+
+p8_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p8_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMINPS       Z4, Z31, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMINPS       Z5, Z31, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMINPS       Z6, Z31, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMINPS       Z7, Z31, Z7
+
+p8_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	VZEROUPPER
+	RET
+
+p9:
+	MOVQ    (DI), R9
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	VMOVUPS (R15), Z4
+	VMOVUPS (R15), Z5
+	VMOVUPS (R15), Z6
+	VMOVUPS (R15), Z7
+	VMOVUPS (R15), Z8
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p9_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p9_col:
+	LEAQ        (R11)(R14*4), AX
+	LEAQ        (AX)(R14*4), CX
+	VMOVUPS     (DX), Z28
+	ADDQ        $0x40, DX
+	VFMADD231PS (R11), Z28, Z0
+	VFMADD231PS (R11)(R14*1), Z28, Z1
+	VFMADD231PS (R11)(R14*2), Z28, Z2
+	VFMADD231PS (R11)(R13*1), Z28, Z3
+	VFMADD231PS (AX), Z28, Z4
+	VFMADD231PS (AX)(R14*1), Z28, Z5
+	VFMADD231PS (AX)(R14*2), Z28, Z6
+	VFMADD231PS (AX)(R13*1), Z28, Z7
+	VFMADD231PS (CX), Z28, Z8
+	ADDQ        120(DI), R11
+	DECQ        R12
+	JNZ         p9_col
+	ADDQ        104(DI), R9
+	DECQ        R10
+	JNZ         p9_row
+	MOVQ        32(DI), SI
+	TESTQ       SI, SI
+	JZ          p9_clamp
+	MOVQ        64(DI), R9
+	MOVQ        SI, R11
+	VADDPS      (R11), Z0, Z0
+	ADDQ        R9, R11
+	VADDPS      (R11), Z1, Z1
+	ADDQ        R9, R11
+	VADDPS      (R11), Z2, Z2
+	ADDQ        R9, R11
+	VADDPS      (R11), Z3, Z3
+	ADDQ        R9, R11
+	VADDPS      (R11), Z4, Z4
+	ADDQ        R9, R11
+	VADDPS      (R11), Z5, Z5
+	ADDQ        R9, R11
+	VADDPS      (R11), Z6, Z6
+	ADDQ        R9, R11
+	VADDPS      (R11), Z7, Z7
+	ADDQ        R9, R11
+	VADDPS      (R11), Z8, Z8
+
+p9_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p9_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMINPS       Z4, Z31, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMINPS       Z5, Z31, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMINPS       Z6, Z31, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMINPS       Z7, Z31, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMINPS       Z8, Z31, Z8
+
+p9_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	VZEROUPPER
+	RET
+
+p10:
+	MOVQ    (DI), R9
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	VMOVUPS (R15), Z4
+	VMOVUPS (R15), Z5
+	VMOVUPS (R15), Z6
+	VMOVUPS (R15), Z7
+	VMOVUPS (R15), Z8
+	VMOVUPS (R15), Z9
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p10_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p10_col:
+	LEAQ        (R11)(R14*4), AX
+	LEAQ        (AX)(R14*4), CX
+	VMOVUPS     (DX), Z28
+	ADDQ        $0x40, DX
+	VFMADD231PS (R11), Z28, Z0
+	VFMADD231PS (R11)(R14*1), Z28, Z1
+	VFMADD231PS (R11)(R14*2), Z28, Z2
+	VFMADD231PS (R11)(R13*1), Z28, Z3
+	VFMADD231PS (AX), Z28, Z4
+	VFMADD231PS (AX)(R14*1), Z28, Z5
+	VFMADD231PS (AX)(R14*2), Z28, Z6
+	VFMADD231PS (AX)(R13*1), Z28, Z7
+	VFMADD231PS (CX), Z28, Z8
+	VFMADD231PS (CX)(R14*1), Z28, Z9
+	ADDQ        120(DI), R11
+	DECQ        R12
+	JNZ         p10_col
+	ADDQ        104(DI), R9
+	DECQ        R10
+	JNZ         p10_row
+	MOVQ        32(DI), SI
+	TESTQ       SI, SI
+	JZ          p10_clamp
+	MOVQ        64(DI), R9
+	MOVQ        SI, R11
+	VADDPS      (R11), Z0, Z0
+	ADDQ        R9, R11
+	VADDPS      (R11), Z1, Z1
+	ADDQ        R9, R11
+	VADDPS      (R11), Z2, Z2
+	ADDQ        R9, R11
+	VADDPS      (R11), Z3, Z3
+	ADDQ        R9, R11
+	VADDPS      (R11), Z4, Z4
+	ADDQ        R9, R11
+	VADDPS      (R11), Z5, Z5
+	ADDQ        R9, R11
+	VADDPS      (R11), Z6, Z6
+	ADDQ        R9, R11
+	VADDPS      (R11), Z7, Z7
+	ADDQ        R9, R11
+	VADDPS      (R11), Z8, Z8
+	ADDQ        R9, R11
+	VADDPS      (R11), Z9, Z9
+
+p10_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p10_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMINPS       Z4, Z31, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMINPS       Z5, Z31, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMINPS       Z6, Z31, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMINPS       Z7, Z31, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMINPS       Z8, Z31, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMINPS       Z9, Z31, Z9
+
+p10_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	VZEROUPPER
+	RET
+
+p11:
+	MOVQ    (DI), R9
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	VMOVUPS (R15), Z4
+	VMOVUPS (R15), Z5
+	VMOVUPS (R15), Z6
+	VMOVUPS (R15), Z7
+	VMOVUPS (R15), Z8
+	VMOVUPS (R15), Z9
+	VMOVUPS (R15), Z10
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p11_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p11_col:
+	LEAQ        (R11)(R14*4), AX
+	LEAQ        (AX)(R14*4), CX
+	VMOVUPS     (DX), Z28
+	ADDQ        $0x40, DX
+	VFMADD231PS (R11), Z28, Z0
+	VFMADD231PS (R11)(R14*1), Z28, Z1
+	VFMADD231PS (R11)(R14*2), Z28, Z2
+	VFMADD231PS (R11)(R13*1), Z28, Z3
+	VFMADD231PS (AX), Z28, Z4
+	VFMADD231PS (AX)(R14*1), Z28, Z5
+	VFMADD231PS (AX)(R14*2), Z28, Z6
+	VFMADD231PS (AX)(R13*1), Z28, Z7
+	VFMADD231PS (CX), Z28, Z8
+	VFMADD231PS (CX)(R14*1), Z28, Z9
+	VFMADD231PS (CX)(R14*2), Z28, Z10
+	ADDQ        120(DI), R11
+	DECQ        R12
+	JNZ         p11_col
+	ADDQ        104(DI), R9
+	DECQ        R10
+	JNZ         p11_row
+	MOVQ        32(DI), SI
+	TESTQ       SI, SI
+	JZ          p11_clamp
+	MOVQ        64(DI), R9
+	MOVQ        SI, R11
+	VADDPS      (R11), Z0, Z0
+	ADDQ        R9, R11
+	VADDPS      (R11), Z1, Z1
+	ADDQ        R9, R11
+	VADDPS      (R11), Z2, Z2
+	ADDQ        R9, R11
+	VADDPS      (R11), Z3, Z3
+	ADDQ        R9, R11
+	VADDPS      (R11), Z4, Z4
+	ADDQ        R9, R11
+	VADDPS      (R11), Z5, Z5
+	ADDQ        R9, R11
+	VADDPS      (R11), Z6, Z6
+	ADDQ        R9, R11
+	VADDPS      (R11), Z7, Z7
+	ADDQ        R9, R11
+	VADDPS      (R11), Z8, Z8
+	ADDQ        R9, R11
+	VADDPS      (R11), Z9, Z9
+	ADDQ        R9, R11
+	VADDPS      (R11), Z10, Z10
+
+p11_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p11_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMINPS       Z4, Z31, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMINPS       Z5, Z31, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMINPS       Z6, Z31, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMINPS       Z7, Z31, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMINPS       Z8, Z31, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMINPS       Z9, Z31, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMINPS       Z10, Z31, Z10
+
+p11_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	VZEROUPPER
+	RET
+
+p12:
+	MOVQ    (DI), R9
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	VMOVUPS (R15), Z4
+	VMOVUPS (R15), Z5
+	VMOVUPS (R15), Z6
+	VMOVUPS (R15), Z7
+	VMOVUPS (R15), Z8
+	VMOVUPS (R15), Z9
+	VMOVUPS (R15), Z10
+	VMOVUPS (R15), Z11
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p12_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p12_col:
+	LEAQ        (R11)(R14*4), AX
+	LEAQ        (AX)(R14*4), CX
+	VMOVUPS     (DX), Z28
+	ADDQ        $0x40, DX
+	VFMADD231PS (R11), Z28, Z0
+	VFMADD231PS (R11)(R14*1), Z28, Z1
+	VFMADD231PS (R11)(R14*2), Z28, Z2
+	VFMADD231PS (R11)(R13*1), Z28, Z3
+	VFMADD231PS (AX), Z28, Z4
+	VFMADD231PS (AX)(R14*1), Z28, Z5
+	VFMADD231PS (AX)(R14*2), Z28, Z6
+	VFMADD231PS (AX)(R13*1), Z28, Z7
+	VFMADD231PS (CX), Z28, Z8
+	VFMADD231PS (CX)(R14*1), Z28, Z9
+	VFMADD231PS (CX)(R14*2), Z28, Z10
+	VFMADD231PS (CX)(R13*1), Z28, Z11
+	ADDQ        120(DI), R11
+	DECQ        R12
+	JNZ         p12_col
+	ADDQ        104(DI), R9
+	DECQ        R10
+	JNZ         p12_row
+	MOVQ        32(DI), SI
+	TESTQ       SI, SI
+	JZ          p12_clamp
+	MOVQ        64(DI), R9
+	MOVQ        SI, R11
+	VADDPS      (R11), Z0, Z0
+	ADDQ        R9, R11
+	VADDPS      (R11), Z1, Z1
+	ADDQ        R9, R11
+	VADDPS      (R11), Z2, Z2
+	ADDQ        R9, R11
+	VADDPS      (R11), Z3, Z3
+	ADDQ        R9, R11
+	VADDPS      (R11), Z4, Z4
+	ADDQ        R9, R11
+	VADDPS      (R11), Z5, Z5
+	ADDQ        R9, R11
+	VADDPS      (R11), Z6, Z6
+	ADDQ        R9, R11
+	VADDPS      (R11), Z7, Z7
+	ADDQ        R9, R11
+	VADDPS      (R11), Z8, Z8
+	ADDQ        R9, R11
+	VADDPS      (R11), Z9, Z9
+	ADDQ        R9, R11
+	VADDPS      (R11), Z10, Z10
+	ADDQ        R9, R11
+	VADDPS      (R11), Z11, Z11
+
+p12_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p12_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMINPS       Z4, Z31, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMINPS       Z5, Z31, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMINPS       Z6, Z31, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMINPS       Z7, Z31, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMINPS       Z8, Z31, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMINPS       Z9, Z31, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMINPS       Z10, Z31, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMINPS       Z11, Z31, Z11
+
+p12_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z11, (R11)
+	VZEROUPPER
+	RET
+
+p13:
+	MOVQ    (DI), R9
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	VMOVUPS (R15), Z4
+	VMOVUPS (R15), Z5
+	VMOVUPS (R15), Z6
+	VMOVUPS (R15), Z7
+	VMOVUPS (R15), Z8
+	VMOVUPS (R15), Z9
+	VMOVUPS (R15), Z10
+	VMOVUPS (R15), Z11
+	VMOVUPS (R15), Z12
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p13_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p13_col:
+	LEAQ        (R11)(R14*4), AX
+	LEAQ        (AX)(R14*4), CX
+	LEAQ        (CX)(R14*4), R15
+	VMOVUPS     (DX), Z28
+	ADDQ        $0x40, DX
+	VFMADD231PS (R11), Z28, Z0
+	VFMADD231PS (R11)(R14*1), Z28, Z1
+	VFMADD231PS (R11)(R14*2), Z28, Z2
+	VFMADD231PS (R11)(R13*1), Z28, Z3
+	VFMADD231PS (AX), Z28, Z4
+	VFMADD231PS (AX)(R14*1), Z28, Z5
+	VFMADD231PS (AX)(R14*2), Z28, Z6
+	VFMADD231PS (AX)(R13*1), Z28, Z7
+	VFMADD231PS (CX), Z28, Z8
+	VFMADD231PS (CX)(R14*1), Z28, Z9
+	VFMADD231PS (CX)(R14*2), Z28, Z10
+	VFMADD231PS (CX)(R13*1), Z28, Z11
+	VFMADD231PS (R15), Z28, Z12
+	ADDQ        120(DI), R11
+	DECQ        R12
+	JNZ         p13_col
+	ADDQ        104(DI), R9
+	DECQ        R10
+	JNZ         p13_row
+	MOVQ        32(DI), SI
+	TESTQ       SI, SI
+	JZ          p13_clamp
+	MOVQ        64(DI), R9
+	MOVQ        SI, R11
+	VADDPS      (R11), Z0, Z0
+	ADDQ        R9, R11
+	VADDPS      (R11), Z1, Z1
+	ADDQ        R9, R11
+	VADDPS      (R11), Z2, Z2
+	ADDQ        R9, R11
+	VADDPS      (R11), Z3, Z3
+	ADDQ        R9, R11
+	VADDPS      (R11), Z4, Z4
+	ADDQ        R9, R11
+	VADDPS      (R11), Z5, Z5
+	ADDQ        R9, R11
+	VADDPS      (R11), Z6, Z6
+	ADDQ        R9, R11
+	VADDPS      (R11), Z7, Z7
+	ADDQ        R9, R11
+	VADDPS      (R11), Z8, Z8
+	ADDQ        R9, R11
+	VADDPS      (R11), Z9, Z9
+	ADDQ        R9, R11
+	VADDPS      (R11), Z10, Z10
+	ADDQ        R9, R11
+	VADDPS      (R11), Z11, Z11
+	ADDQ        R9, R11
+	VADDPS      (R11), Z12, Z12
+
+p13_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p13_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMINPS       Z4, Z31, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMINPS       Z5, Z31, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMINPS       Z6, Z31, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMINPS       Z7, Z31, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMINPS       Z8, Z31, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMINPS       Z9, Z31, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMINPS       Z10, Z31, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMINPS       Z11, Z31, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMINPS       Z12, Z31, Z12
+
+p13_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z11, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z12, (R11)
+	VZEROUPPER
+	RET
+
+p14:
+	MOVQ    (DI), R9
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	VMOVUPS (R15), Z4
+	VMOVUPS (R15), Z5
+	VMOVUPS (R15), Z6
+	VMOVUPS (R15), Z7
+	VMOVUPS (R15), Z8
+	VMOVUPS (R15), Z9
+	VMOVUPS (R15), Z10
+	VMOVUPS (R15), Z11
+	VMOVUPS (R15), Z12
+	VMOVUPS (R15), Z13
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p14_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p14_col:
+	LEAQ        (R11)(R14*4), AX
+	LEAQ        (AX)(R14*4), CX
+	LEAQ        (CX)(R14*4), R15
+	VMOVUPS     (DX), Z28
+	ADDQ        $0x40, DX
+	VFMADD231PS (R11), Z28, Z0
+	VFMADD231PS (R11)(R14*1), Z28, Z1
+	VFMADD231PS (R11)(R14*2), Z28, Z2
+	VFMADD231PS (R11)(R13*1), Z28, Z3
+	VFMADD231PS (AX), Z28, Z4
+	VFMADD231PS (AX)(R14*1), Z28, Z5
+	VFMADD231PS (AX)(R14*2), Z28, Z6
+	VFMADD231PS (AX)(R13*1), Z28, Z7
+	VFMADD231PS (CX), Z28, Z8
+	VFMADD231PS (CX)(R14*1), Z28, Z9
+	VFMADD231PS (CX)(R14*2), Z28, Z10
+	VFMADD231PS (CX)(R13*1), Z28, Z11
+	VFMADD231PS (R15), Z28, Z12
+	VFMADD231PS (R15)(R14*1), Z28, Z13
+	ADDQ        120(DI), R11
+	DECQ        R12
+	JNZ         p14_col
+	ADDQ        104(DI), R9
+	DECQ        R10
+	JNZ         p14_row
+	MOVQ        32(DI), SI
+	TESTQ       SI, SI
+	JZ          p14_clamp
+	MOVQ        64(DI), R9
+	MOVQ        SI, R11
+	VADDPS      (R11), Z0, Z0
+	ADDQ        R9, R11
+	VADDPS      (R11), Z1, Z1
+	ADDQ        R9, R11
+	VADDPS      (R11), Z2, Z2
+	ADDQ        R9, R11
+	VADDPS      (R11), Z3, Z3
+	ADDQ        R9, R11
+	VADDPS      (R11), Z4, Z4
+	ADDQ        R9, R11
+	VADDPS      (R11), Z5, Z5
+	ADDQ        R9, R11
+	VADDPS      (R11), Z6, Z6
+	ADDQ        R9, R11
+	VADDPS      (R11), Z7, Z7
+	ADDQ        R9, R11
+	VADDPS      (R11), Z8, Z8
+	ADDQ        R9, R11
+	VADDPS      (R11), Z9, Z9
+	ADDQ        R9, R11
+	VADDPS      (R11), Z10, Z10
+	ADDQ        R9, R11
+	VADDPS      (R11), Z11, Z11
+	ADDQ        R9, R11
+	VADDPS      (R11), Z12, Z12
+	ADDQ        R9, R11
+	VADDPS      (R11), Z13, Z13
+
+p14_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p14_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMINPS       Z4, Z31, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMINPS       Z5, Z31, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMINPS       Z6, Z31, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMINPS       Z7, Z31, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMINPS       Z8, Z31, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMINPS       Z9, Z31, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMINPS       Z10, Z31, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMINPS       Z11, Z31, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMINPS       Z12, Z31, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMINPS       Z13, Z31, Z13
+
+p14_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z11, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z12, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z13, (R11)
+	VZEROUPPER
+	RET
+
+// func poolMaxAVX512(a *tileArgs)
+// Requires: AVX, AVX512F
+TEXT ·poolMaxAVX512(SB), NOSPLIT, $0-8
+	MOVQ    a+0(FP), DI
+	MOVQ    136(DI), AX
+	CMPQ    AX, $0x0e
+	JEQ     p14
+	CMPQ    AX, $0x0d
+	JEQ     p13
+	CMPQ    AX, $0x0c
+	JEQ     p12
+	CMPQ    AX, $0x0b
+	JEQ     p11
+	CMPQ    AX, $0x0a
+	JEQ     p10
+	CMPQ    AX, $0x09
+	JEQ     p9
+	CMPQ    AX, $0x08
+	JEQ     p8
+	CMPQ    AX, $0x07
+	JEQ     p7
+	CMPQ    AX, $0x06
+	JEQ     p6
+	CMPQ    AX, $0x05
+	JEQ     p5
+	CMPQ    AX, $0x04
+	JEQ     p4
+	CMPQ    AX, $0x03
+	JEQ     p3
+	CMPQ    AX, $0x02
+	JEQ     p2
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p1_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p1_col:
+	VMAXPS (R11), Z0, Z0
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p1_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p1_row
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p1_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+
+p1_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p1_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+
+p1_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	VZEROUPPER
+	RET
+
+p2:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p2_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p2_col:
+	VMAXPS (R11), Z0, Z0
+	VMAXPS (R11)(R14*1), Z1, Z1
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p2_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p2_row
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p2_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+
+p2_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p2_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+
+p2_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	VZEROUPPER
+	RET
+
+p3:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p3_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p3_col:
+	VMAXPS (R11), Z0, Z0
+	VMAXPS (R11)(R14*1), Z1, Z1
+	VMAXPS (R11)(R14*2), Z2, Z2
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p3_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p3_row
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p3_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+
+p3_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p3_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+
+p3_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	VZEROUPPER
+	RET
+
+p4:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p4_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p4_col:
+	VMAXPS (R11), Z0, Z0
+	VMAXPS (R11)(R14*1), Z1, Z1
+	VMAXPS (R11)(R14*2), Z2, Z2
+	VMAXPS (R11)(R13*1), Z3, Z3
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p4_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p4_row
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p4_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+
+p4_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p4_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+
+p4_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	VZEROUPPER
+	RET
+
+p5:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	VMOVUPS (R15), Z4
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p5_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p5_col:
+	LEAQ   (R11)(R14*4), AX
+	VMAXPS (R11), Z0, Z0
+	VMAXPS (R11)(R14*1), Z1, Z1
+	VMAXPS (R11)(R14*2), Z2, Z2
+	VMAXPS (R11)(R13*1), Z3, Z3
+	VMAXPS (AX), Z4, Z4
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p5_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p5_row
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p5_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+
+p5_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p5_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMINPS       Z4, Z31, Z4
+
+p5_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	VZEROUPPER
+	RET
+
+p6:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	VMOVUPS (R15), Z4
+	VMOVUPS (R15), Z5
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p6_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p6_col:
+	LEAQ   (R11)(R14*4), AX
+	VMAXPS (R11), Z0, Z0
+	VMAXPS (R11)(R14*1), Z1, Z1
+	VMAXPS (R11)(R14*2), Z2, Z2
+	VMAXPS (R11)(R13*1), Z3, Z3
+	VMAXPS (AX), Z4, Z4
+	VMAXPS (AX)(R14*1), Z5, Z5
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p6_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p6_row
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p6_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+
+p6_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p6_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMINPS       Z4, Z31, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMINPS       Z5, Z31, Z5
+
+p6_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	VZEROUPPER
+	RET
+
+p7:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	VMOVUPS (R15), Z4
+	VMOVUPS (R15), Z5
+	VMOVUPS (R15), Z6
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p7_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p7_col:
+	LEAQ   (R11)(R14*4), AX
+	VMAXPS (R11), Z0, Z0
+	VMAXPS (R11)(R14*1), Z1, Z1
+	VMAXPS (R11)(R14*2), Z2, Z2
+	VMAXPS (R11)(R13*1), Z3, Z3
+	VMAXPS (AX), Z4, Z4
+	VMAXPS (AX)(R14*1), Z5, Z5
+	VMAXPS (AX)(R14*2), Z6, Z6
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p7_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p7_row
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p7_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+
+p7_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p7_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMINPS       Z4, Z31, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMINPS       Z5, Z31, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMINPS       Z6, Z31, Z6
+
+p7_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	VZEROUPPER
+	RET
+
+p8:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	VMOVUPS (R15), Z4
+	VMOVUPS (R15), Z5
+	VMOVUPS (R15), Z6
+	VMOVUPS (R15), Z7
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p8_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p8_col:
+	LEAQ   (R11)(R14*4), AX
+	VMAXPS (R11), Z0, Z0
+	VMAXPS (R11)(R14*1), Z1, Z1
+	VMAXPS (R11)(R14*2), Z2, Z2
+	VMAXPS (R11)(R13*1), Z3, Z3
+	VMAXPS (AX), Z4, Z4
+	VMAXPS (AX)(R14*1), Z5, Z5
+	VMAXPS (AX)(R14*2), Z6, Z6
+	VMAXPS (AX)(R13*1), Z7, Z7
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p8_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p8_row
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p8_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+
+p8_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p8_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMINPS       Z4, Z31, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMINPS       Z5, Z31, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMINPS       Z6, Z31, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMINPS       Z7, Z31, Z7
+
+p8_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	VZEROUPPER
+	RET
+
+p9:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	VMOVUPS (R15), Z4
+	VMOVUPS (R15), Z5
+	VMOVUPS (R15), Z6
+	VMOVUPS (R15), Z7
+	VMOVUPS (R15), Z8
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p9_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p9_col:
+	LEAQ   (R11)(R14*4), AX
+	LEAQ   (AX)(R14*4), CX
+	VMAXPS (R11), Z0, Z0
+	VMAXPS (R11)(R14*1), Z1, Z1
+	VMAXPS (R11)(R14*2), Z2, Z2
+	VMAXPS (R11)(R13*1), Z3, Z3
+	VMAXPS (AX), Z4, Z4
+	VMAXPS (AX)(R14*1), Z5, Z5
+	VMAXPS (AX)(R14*2), Z6, Z6
+	VMAXPS (AX)(R13*1), Z7, Z7
+	VMAXPS (CX), Z8, Z8
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p9_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p9_row
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p9_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+
+p9_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p9_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMINPS       Z4, Z31, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMINPS       Z5, Z31, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMINPS       Z6, Z31, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMINPS       Z7, Z31, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMINPS       Z8, Z31, Z8
+
+p9_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	VZEROUPPER
+	RET
+
+p10:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	VMOVUPS (R15), Z4
+	VMOVUPS (R15), Z5
+	VMOVUPS (R15), Z6
+	VMOVUPS (R15), Z7
+	VMOVUPS (R15), Z8
+	VMOVUPS (R15), Z9
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p10_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p10_col:
+	LEAQ   (R11)(R14*4), AX
+	LEAQ   (AX)(R14*4), CX
+	VMAXPS (R11), Z0, Z0
+	VMAXPS (R11)(R14*1), Z1, Z1
+	VMAXPS (R11)(R14*2), Z2, Z2
+	VMAXPS (R11)(R13*1), Z3, Z3
+	VMAXPS (AX), Z4, Z4
+	VMAXPS (AX)(R14*1), Z5, Z5
+	VMAXPS (AX)(R14*2), Z6, Z6
+	VMAXPS (AX)(R13*1), Z7, Z7
+	VMAXPS (CX), Z8, Z8
+	VMAXPS (CX)(R14*1), Z9, Z9
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p10_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p10_row
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p10_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+
+p10_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p10_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMINPS       Z4, Z31, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMINPS       Z5, Z31, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMINPS       Z6, Z31, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMINPS       Z7, Z31, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMINPS       Z8, Z31, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMINPS       Z9, Z31, Z9
+
+p10_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	VZEROUPPER
+	RET
+
+p11:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	VMOVUPS (R15), Z4
+	VMOVUPS (R15), Z5
+	VMOVUPS (R15), Z6
+	VMOVUPS (R15), Z7
+	VMOVUPS (R15), Z8
+	VMOVUPS (R15), Z9
+	VMOVUPS (R15), Z10
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p11_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p11_col:
+	LEAQ   (R11)(R14*4), AX
+	LEAQ   (AX)(R14*4), CX
+	VMAXPS (R11), Z0, Z0
+	VMAXPS (R11)(R14*1), Z1, Z1
+	VMAXPS (R11)(R14*2), Z2, Z2
+	VMAXPS (R11)(R13*1), Z3, Z3
+	VMAXPS (AX), Z4, Z4
+	VMAXPS (AX)(R14*1), Z5, Z5
+	VMAXPS (AX)(R14*2), Z6, Z6
+	VMAXPS (AX)(R13*1), Z7, Z7
+	VMAXPS (CX), Z8, Z8
+	VMAXPS (CX)(R14*1), Z9, Z9
+	VMAXPS (CX)(R14*2), Z10, Z10
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p11_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p11_row
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p11_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
+
+p11_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p11_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMINPS       Z4, Z31, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMINPS       Z5, Z31, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMINPS       Z6, Z31, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMINPS       Z7, Z31, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMINPS       Z8, Z31, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMINPS       Z9, Z31, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMINPS       Z10, Z31, Z10
+
+p11_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	VZEROUPPER
+	RET
+
+p12:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	VMOVUPS (R15), Z4
+	VMOVUPS (R15), Z5
+	VMOVUPS (R15), Z6
+	VMOVUPS (R15), Z7
+	VMOVUPS (R15), Z8
+	VMOVUPS (R15), Z9
+	VMOVUPS (R15), Z10
+	VMOVUPS (R15), Z11
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p12_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p12_col:
+	LEAQ   (R11)(R14*4), AX
+	LEAQ   (AX)(R14*4), CX
+	VMAXPS (R11), Z0, Z0
+	VMAXPS (R11)(R14*1), Z1, Z1
+	VMAXPS (R11)(R14*2), Z2, Z2
+	VMAXPS (R11)(R13*1), Z3, Z3
+	VMAXPS (AX), Z4, Z4
+	VMAXPS (AX)(R14*1), Z5, Z5
+	VMAXPS (AX)(R14*2), Z6, Z6
+	VMAXPS (AX)(R13*1), Z7, Z7
+	VMAXPS (CX), Z8, Z8
+	VMAXPS (CX)(R14*1), Z9, Z9
+	VMAXPS (CX)(R14*2), Z10, Z10
+	VMAXPS (CX)(R13*1), Z11, Z11
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p12_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p12_row
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p12_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
+	ADDQ   R9, R11
+	VADDPS (R11), Z11, Z11
+
+p12_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p12_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMINPS       Z4, Z31, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMINPS       Z5, Z31, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMINPS       Z6, Z31, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMINPS       Z7, Z31, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMINPS       Z8, Z31, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMINPS       Z9, Z31, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMINPS       Z10, Z31, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMINPS       Z11, Z31, Z11
+
+p12_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z11, (R11)
+	VZEROUPPER
+	RET
+
+p13:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	VMOVUPS (R15), Z4
+	VMOVUPS (R15), Z5
+	VMOVUPS (R15), Z6
+	VMOVUPS (R15), Z7
+	VMOVUPS (R15), Z8
+	VMOVUPS (R15), Z9
+	VMOVUPS (R15), Z10
+	VMOVUPS (R15), Z11
+	VMOVUPS (R15), Z12
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p13_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p13_col:
+	LEAQ   (R11)(R14*4), AX
+	LEAQ   (AX)(R14*4), CX
+	LEAQ   (CX)(R14*4), R15
+	VMAXPS (R11), Z0, Z0
+	VMAXPS (R11)(R14*1), Z1, Z1
+	VMAXPS (R11)(R14*2), Z2, Z2
+	VMAXPS (R11)(R13*1), Z3, Z3
+	VMAXPS (AX), Z4, Z4
+	VMAXPS (AX)(R14*1), Z5, Z5
+	VMAXPS (AX)(R14*2), Z6, Z6
+	VMAXPS (AX)(R13*1), Z7, Z7
+	VMAXPS (CX), Z8, Z8
+	VMAXPS (CX)(R14*1), Z9, Z9
+	VMAXPS (CX)(R14*2), Z10, Z10
+	VMAXPS (CX)(R13*1), Z11, Z11
+	VMAXPS (R15), Z12, Z12
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p13_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p13_row
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p13_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
+	ADDQ   R9, R11
+	VADDPS (R11), Z11, Z11
+	ADDQ   R9, R11
+	VADDPS (R11), Z12, Z12
+
+p13_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p13_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMINPS       Z4, Z31, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMINPS       Z5, Z31, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMINPS       Z6, Z31, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMINPS       Z7, Z31, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMINPS       Z8, Z31, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMINPS       Z9, Z31, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMINPS       Z10, Z31, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMINPS       Z11, Z31, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMINPS       Z12, Z31, Z12
+
+p13_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z11, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z12, (R11)
+	VZEROUPPER
+	RET
+
+p14:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	VMOVUPS (R15), Z4
+	VMOVUPS (R15), Z5
+	VMOVUPS (R15), Z6
+	VMOVUPS (R15), Z7
+	VMOVUPS (R15), Z8
+	VMOVUPS (R15), Z9
+	VMOVUPS (R15), Z10
+	VMOVUPS (R15), Z11
+	VMOVUPS (R15), Z12
+	VMOVUPS (R15), Z13
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p14_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p14_col:
+	LEAQ   (R11)(R14*4), AX
+	LEAQ   (AX)(R14*4), CX
+	LEAQ   (CX)(R14*4), R15
+	VMAXPS (R11), Z0, Z0
+	VMAXPS (R11)(R14*1), Z1, Z1
+	VMAXPS (R11)(R14*2), Z2, Z2
+	VMAXPS (R11)(R13*1), Z3, Z3
+	VMAXPS (AX), Z4, Z4
+	VMAXPS (AX)(R14*1), Z5, Z5
+	VMAXPS (AX)(R14*2), Z6, Z6
+	VMAXPS (AX)(R13*1), Z7, Z7
+	VMAXPS (CX), Z8, Z8
+	VMAXPS (CX)(R14*1), Z9, Z9
+	VMAXPS (CX)(R14*2), Z10, Z10
+	VMAXPS (CX)(R13*1), Z11, Z11
+	VMAXPS (R15), Z12, Z12
+	VMAXPS (R15)(R14*1), Z13, Z13
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p14_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p14_row
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p14_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
+	ADDQ   R9, R11
+	VADDPS (R11), Z11, Z11
+	ADDQ   R9, R11
+	VADDPS (R11), Z12, Z12
+	ADDQ   R9, R11
+	VADDPS (R11), Z13, Z13
+
+p14_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p14_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMINPS       Z4, Z31, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMINPS       Z5, Z31, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMINPS       Z6, Z31, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMINPS       Z7, Z31, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMINPS       Z8, Z31, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMINPS       Z9, Z31, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMINPS       Z10, Z31, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMINPS       Z11, Z31, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMINPS       Z12, Z31, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMINPS       Z13, Z31, Z13
+
+p14_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z11, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z12, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z13, (R11)
+	VZEROUPPER
+	RET
+
+// func poolSumAVX512(a *tileArgs)
+// Requires: AVX, AVX512F
+TEXT ·poolSumAVX512(SB), NOSPLIT, $0-8
+	MOVQ    a+0(FP), DI
+	MOVQ    136(DI), AX
+	CMPQ    AX, $0x0e
+	JEQ     p14
+	CMPQ    AX, $0x0d
+	JEQ     p13
+	CMPQ    AX, $0x0c
+	JEQ     p12
+	CMPQ    AX, $0x0b
+	JEQ     p11
+	CMPQ    AX, $0x0a
+	JEQ     p10
+	CMPQ    AX, $0x09
+	JEQ     p9
+	CMPQ    AX, $0x08
+	JEQ     p8
+	CMPQ    AX, $0x07
+	JEQ     p7
+	CMPQ    AX, $0x06
+	JEQ     p6
+	CMPQ    AX, $0x05
+	JEQ     p5
+	CMPQ    AX, $0x04
+	JEQ     p4
+	CMPQ    AX, $0x03
+	JEQ     p3
+	CMPQ    AX, $0x02
+	JEQ     p2
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p1_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p1_col:
+	VADDPS (R11), Z0, Z0
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p1_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p1_row
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p1_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+
+p1_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p1_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+
+p1_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	VZEROUPPER
+	RET
+
+p2:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p2_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p2_col:
+	VADDPS (R11), Z0, Z0
+	VADDPS (R11)(R14*1), Z1, Z1
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p2_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p2_row
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p2_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+
+p2_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p2_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+
+p2_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	VZEROUPPER
+	RET
+
+p3:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p3_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p3_col:
+	VADDPS (R11), Z0, Z0
+	VADDPS (R11)(R14*1), Z1, Z1
+	VADDPS (R11)(R14*2), Z2, Z2
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p3_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p3_row
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p3_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+
+p3_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p3_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+
+p3_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	VZEROUPPER
+	RET
+
+p4:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p4_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p4_col:
+	VADDPS (R11), Z0, Z0
+	VADDPS (R11)(R14*1), Z1, Z1
+	VADDPS (R11)(R14*2), Z2, Z2
+	VADDPS (R11)(R13*1), Z3, Z3
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p4_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p4_row
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p4_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+
+p4_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p4_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+
+p4_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	VZEROUPPER
+	RET
+
+p5:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	VMOVUPS (R15), Z4
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p5_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p5_col:
+	LEAQ   (R11)(R14*4), AX
+	VADDPS (R11), Z0, Z0
+	VADDPS (R11)(R14*1), Z1, Z1
+	VADDPS (R11)(R14*2), Z2, Z2
+	VADDPS (R11)(R13*1), Z3, Z3
+	VADDPS (AX), Z4, Z4
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p5_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p5_row
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p5_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+
+p5_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p5_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMINPS       Z4, Z31, Z4
+
+p5_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	VZEROUPPER
+	RET
+
+p6:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	VMOVUPS (R15), Z4
+	VMOVUPS (R15), Z5
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p6_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p6_col:
+	LEAQ   (R11)(R14*4), AX
+	VADDPS (R11), Z0, Z0
+	VADDPS (R11)(R14*1), Z1, Z1
+	VADDPS (R11)(R14*2), Z2, Z2
+	VADDPS (R11)(R13*1), Z3, Z3
+	VADDPS (AX), Z4, Z4
+	VADDPS (AX)(R14*1), Z5, Z5
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p6_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p6_row
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p6_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+
+p6_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p6_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMINPS       Z4, Z31, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMINPS       Z5, Z31, Z5
+
+p6_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	VZEROUPPER
+	RET
+
+p7:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	VMOVUPS (R15), Z4
+	VMOVUPS (R15), Z5
+	VMOVUPS (R15), Z6
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p7_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p7_col:
+	LEAQ   (R11)(R14*4), AX
+	VADDPS (R11), Z0, Z0
+	VADDPS (R11)(R14*1), Z1, Z1
+	VADDPS (R11)(R14*2), Z2, Z2
+	VADDPS (R11)(R13*1), Z3, Z3
+	VADDPS (AX), Z4, Z4
+	VADDPS (AX)(R14*1), Z5, Z5
+	VADDPS (AX)(R14*2), Z6, Z6
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p7_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p7_row
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p7_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+
+p7_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p7_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMINPS       Z4, Z31, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMINPS       Z5, Z31, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMINPS       Z6, Z31, Z6
+
+p7_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	VZEROUPPER
+	RET
+
+p8:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	VMOVUPS (R15), Z4
+	VMOVUPS (R15), Z5
+	VMOVUPS (R15), Z6
+	VMOVUPS (R15), Z7
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p8_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p8_col:
+	LEAQ   (R11)(R14*4), AX
+	VADDPS (R11), Z0, Z0
+	VADDPS (R11)(R14*1), Z1, Z1
+	VADDPS (R11)(R14*2), Z2, Z2
+	VADDPS (R11)(R13*1), Z3, Z3
+	VADDPS (AX), Z4, Z4
+	VADDPS (AX)(R14*1), Z5, Z5
+	VADDPS (AX)(R14*2), Z6, Z6
+	VADDPS (AX)(R13*1), Z7, Z7
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p8_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p8_row
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p8_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+
+p8_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p8_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMINPS       Z4, Z31, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMINPS       Z5, Z31, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMINPS       Z6, Z31, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMINPS       Z7, Z31, Z7
+
+p8_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	VZEROUPPER
+	RET
+
+p9:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	VMOVUPS (R15), Z4
+	VMOVUPS (R15), Z5
+	VMOVUPS (R15), Z6
+	VMOVUPS (R15), Z7
+	VMOVUPS (R15), Z8
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p9_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p9_col:
+	LEAQ   (R11)(R14*4), AX
+	LEAQ   (AX)(R14*4), CX
+	VADDPS (R11), Z0, Z0
+	VADDPS (R11)(R14*1), Z1, Z1
+	VADDPS (R11)(R14*2), Z2, Z2
+	VADDPS (R11)(R13*1), Z3, Z3
+	VADDPS (AX), Z4, Z4
+	VADDPS (AX)(R14*1), Z5, Z5
+	VADDPS (AX)(R14*2), Z6, Z6
+	VADDPS (AX)(R13*1), Z7, Z7
+	VADDPS (CX), Z8, Z8
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p9_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p9_row
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p9_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+
+p9_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p9_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMINPS       Z4, Z31, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMINPS       Z5, Z31, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMINPS       Z6, Z31, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMINPS       Z7, Z31, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMINPS       Z8, Z31, Z8
+
+p9_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	VZEROUPPER
+	RET
+
+p10:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	VMOVUPS (R15), Z4
+	VMOVUPS (R15), Z5
+	VMOVUPS (R15), Z6
+	VMOVUPS (R15), Z7
+	VMOVUPS (R15), Z8
+	VMOVUPS (R15), Z9
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p10_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p10_col:
+	LEAQ   (R11)(R14*4), AX
+	LEAQ   (AX)(R14*4), CX
+	VADDPS (R11), Z0, Z0
+	VADDPS (R11)(R14*1), Z1, Z1
+	VADDPS (R11)(R14*2), Z2, Z2
+	VADDPS (R11)(R13*1), Z3, Z3
+	VADDPS (AX), Z4, Z4
+	VADDPS (AX)(R14*1), Z5, Z5
+	VADDPS (AX)(R14*2), Z6, Z6
+	VADDPS (AX)(R13*1), Z7, Z7
+	VADDPS (CX), Z8, Z8
+	VADDPS (CX)(R14*1), Z9, Z9
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p10_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p10_row
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p10_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+
+p10_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p10_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMINPS       Z4, Z31, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMINPS       Z5, Z31, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMINPS       Z6, Z31, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMINPS       Z7, Z31, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMINPS       Z8, Z31, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMINPS       Z9, Z31, Z9
+
+p10_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	VZEROUPPER
+	RET
+
+p11:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	VMOVUPS (R15), Z4
+	VMOVUPS (R15), Z5
+	VMOVUPS (R15), Z6
+	VMOVUPS (R15), Z7
+	VMOVUPS (R15), Z8
+	VMOVUPS (R15), Z9
+	VMOVUPS (R15), Z10
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p11_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p11_col:
+	LEAQ   (R11)(R14*4), AX
+	LEAQ   (AX)(R14*4), CX
+	VADDPS (R11), Z0, Z0
+	VADDPS (R11)(R14*1), Z1, Z1
+	VADDPS (R11)(R14*2), Z2, Z2
+	VADDPS (R11)(R13*1), Z3, Z3
+	VADDPS (AX), Z4, Z4
+	VADDPS (AX)(R14*1), Z5, Z5
+	VADDPS (AX)(R14*2), Z6, Z6
+	VADDPS (AX)(R13*1), Z7, Z7
+	VADDPS (CX), Z8, Z8
+	VADDPS (CX)(R14*1), Z9, Z9
+	VADDPS (CX)(R14*2), Z10, Z10
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p11_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p11_row
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p11_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
+
+p11_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p11_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMINPS       Z4, Z31, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMINPS       Z5, Z31, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMINPS       Z6, Z31, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMINPS       Z7, Z31, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMINPS       Z8, Z31, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMINPS       Z9, Z31, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMINPS       Z10, Z31, Z10
+
+p11_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	VZEROUPPER
+	RET
+
+p12:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	VMOVUPS (R15), Z4
+	VMOVUPS (R15), Z5
+	VMOVUPS (R15), Z6
+	VMOVUPS (R15), Z7
+	VMOVUPS (R15), Z8
+	VMOVUPS (R15), Z9
+	VMOVUPS (R15), Z10
+	VMOVUPS (R15), Z11
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p12_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p12_col:
+	LEAQ   (R11)(R14*4), AX
+	LEAQ   (AX)(R14*4), CX
+	VADDPS (R11), Z0, Z0
+	VADDPS (R11)(R14*1), Z1, Z1
+	VADDPS (R11)(R14*2), Z2, Z2
+	VADDPS (R11)(R13*1), Z3, Z3
+	VADDPS (AX), Z4, Z4
+	VADDPS (AX)(R14*1), Z5, Z5
+	VADDPS (AX)(R14*2), Z6, Z6
+	VADDPS (AX)(R13*1), Z7, Z7
+	VADDPS (CX), Z8, Z8
+	VADDPS (CX)(R14*1), Z9, Z9
+	VADDPS (CX)(R14*2), Z10, Z10
+	VADDPS (CX)(R13*1), Z11, Z11
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p12_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p12_row
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p12_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
+	ADDQ   R9, R11
+	VADDPS (R11), Z11, Z11
+
+p12_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p12_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMINPS       Z4, Z31, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMINPS       Z5, Z31, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMINPS       Z6, Z31, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMINPS       Z7, Z31, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMINPS       Z8, Z31, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMINPS       Z9, Z31, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMINPS       Z10, Z31, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMINPS       Z11, Z31, Z11
+
+p12_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z11, (R11)
+	VZEROUPPER
+	RET
+
+p13:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	VMOVUPS (R15), Z4
+	VMOVUPS (R15), Z5
+	VMOVUPS (R15), Z6
+	VMOVUPS (R15), Z7
+	VMOVUPS (R15), Z8
+	VMOVUPS (R15), Z9
+	VMOVUPS (R15), Z10
+	VMOVUPS (R15), Z11
+	VMOVUPS (R15), Z12
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p13_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p13_col:
+	LEAQ   (R11)(R14*4), AX
+	LEAQ   (AX)(R14*4), CX
+	LEAQ   (CX)(R14*4), R15
+	VADDPS (R11), Z0, Z0
+	VADDPS (R11)(R14*1), Z1, Z1
+	VADDPS (R11)(R14*2), Z2, Z2
+	VADDPS (R11)(R13*1), Z3, Z3
+	VADDPS (AX), Z4, Z4
+	VADDPS (AX)(R14*1), Z5, Z5
+	VADDPS (AX)(R14*2), Z6, Z6
+	VADDPS (AX)(R13*1), Z7, Z7
+	VADDPS (CX), Z8, Z8
+	VADDPS (CX)(R14*1), Z9, Z9
+	VADDPS (CX)(R14*2), Z10, Z10
+	VADDPS (CX)(R13*1), Z11, Z11
+	VADDPS (R15), Z12, Z12
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p13_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p13_row
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p13_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
+	ADDQ   R9, R11
+	VADDPS (R11), Z11, Z11
+	ADDQ   R9, R11
+	VADDPS (R11), Z12, Z12
+
+p13_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p13_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMINPS       Z4, Z31, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMINPS       Z5, Z31, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMINPS       Z6, Z31, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMINPS       Z7, Z31, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMINPS       Z8, Z31, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMINPS       Z9, Z31, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMINPS       Z10, Z31, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMINPS       Z11, Z31, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMINPS       Z12, Z31, Z12
+
+p13_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z11, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z12, (R11)
+	VZEROUPPER
+	RET
+
+p14:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R15), Z2
+	VMOVUPS (R15), Z3
+	VMOVUPS (R15), Z4
+	VMOVUPS (R15), Z5
+	VMOVUPS (R15), Z6
+	VMOVUPS (R15), Z7
+	VMOVUPS (R15), Z8
+	VMOVUPS (R15), Z9
+	VMOVUPS (R15), Z10
+	VMOVUPS (R15), Z11
+	VMOVUPS (R15), Z12
+	VMOVUPS (R15), Z13
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p14_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p14_col:
+	LEAQ   (R11)(R14*4), AX
+	LEAQ   (AX)(R14*4), CX
+	LEAQ   (CX)(R14*4), R15
+	VADDPS (R11), Z0, Z0
+	VADDPS (R11)(R14*1), Z1, Z1
+	VADDPS (R11)(R14*2), Z2, Z2
+	VADDPS (R11)(R13*1), Z3, Z3
+	VADDPS (AX), Z4, Z4
+	VADDPS (AX)(R14*1), Z5, Z5
+	VADDPS (AX)(R14*2), Z6, Z6
+	VADDPS (AX)(R13*1), Z7, Z7
+	VADDPS (CX), Z8, Z8
+	VADDPS (CX)(R14*1), Z9, Z9
+	VADDPS (CX)(R14*2), Z10, Z10
+	VADDPS (CX)(R13*1), Z11, Z11
+	VADDPS (R15), Z12, Z12
+	VADDPS (R15)(R14*1), Z13, Z13
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p14_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p14_row
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p14_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
+	ADDQ   R9, R11
+	VADDPS (R11), Z11, Z11
+	ADDQ   R9, R11
+	VADDPS (R11), Z12, Z12
+	ADDQ   R9, R11
+	VADDPS (R11), Z13, Z13
+
+p14_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p14_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z31, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMINPS       Z1, Z31, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMINPS       Z2, Z31, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMINPS       Z3, Z31, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMINPS       Z4, Z31, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMINPS       Z5, Z31, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMINPS       Z6, Z31, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMINPS       Z7, Z31, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMINPS       Z8, Z31, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMINPS       Z9, Z31, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMINPS       Z10, Z31, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMINPS       Z11, Z31, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMINPS       Z12, Z31, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMINPS       Z13, Z31, Z13
+
+p14_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z11, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z12, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z13, (R11)
+	VZEROUPPER
+	RET
+
 // func peakAVX512(n int)
 // Requires: AVX, AVX512F
 TEXT ·peakAVX512(SB), NOSPLIT, $0-8

@@ -55,6 +55,12 @@ func main() {
 	kernel("tile16AVX512", 1, 16, "tile16AVX512 computes a.pixels ≤ 14 pixels by 16 output channels, 16 input channels a step.")
 	kernel("run32AVX512", 2, 1, "run32AVX512 computes a.pixels ≤ 14 pixels by 32 output channels, a.run input values a step.")
 	kernel("run16AVX512", 1, 1, "run16AVX512 computes a.pixels ≤ 14 pixels by 16 output channels, a.run input values a step.")
+	channelKernel("depthwiseAVX512", "depthwiseAVX512 computes a.pixels ≤ 14 pixels of one block of 16 channels, one filter per channel.",
+		true, func(x Mem, w, acc VecPhysical) { VFMADD231PS(x, w, acc) })
+	channelKernel("poolMaxAVX512", "poolMaxAVX512 takes the maximum over the windows of a.pixels ≤ 14 pixels of one block; a.bias is the start.",
+		false, func(x Mem, _, acc VecPhysical) { VMAXPS(x, acc, acc) })
+	channelKernel("poolSumAVX512", "poolSumAVX512 sums the windows of a.pixels ≤ 14 pixels of one block onto a.bias.",
+		false, func(x Mem, _, acc VecPhysical) { VADDPS(x, acc, acc) })
 	peak()
 	Generate()
 }
@@ -66,11 +72,7 @@ func kernel(name string, b, unroll int, doc string) {
 	Doc(doc)
 	Pragma("noescape")
 	Load(Param("a"), RDI)
-	MOVQ(Mem{Base: RDI, Disp: offPixels}, RAX)
-	for p := maxPixels; p > 1; p-- {
-		CMPQ(RAX, Imm(uint64(p)))
-		JEQ(LabelRef(fmt.Sprintf("p%d", p)))
-	}
+	dispatch()
 	for p := 1; p <= maxPixels; p++ {
 		tile(p, b, unroll)
 	}
@@ -110,22 +112,7 @@ func tile(p, b, unroll int) {
 	MOVQ(R9, R11)
 	MOVQ(arg(offCols), R12)
 	Label(l("col"))
-	bases := []GPPhysical{R11, RAX, RCX, R15}
-	for i := 1; i*4 < p; i++ {
-		LEAQ(Mem{Base: bases[i-1], Index: R14, Scale: 4}, bases[i])
-	}
-	pixel := func(i, c int) Mem {
-		m := Mem{Base: bases[i/4], Disp: 4 * c}
-		switch i % 4 {
-		case 1:
-			m.Index, m.Scale = R14, 1
-		case 2:
-			m.Index, m.Scale = R14, 2
-		case 3:
-			m.Index, m.Scale = R13, 1
-		}
-		return m
-	}
+	pixel := pixels(p)
 	if unroll == 1 {
 		MOVQ(arg(offRun), RBX)
 		Label(l("run"))
@@ -149,7 +136,7 @@ func tile(p, b, unroll int) {
 	ADDQ(U32(uint32(unroll*b*64)), RDX)
 	if unroll == 1 {
 		for i := 0; i*4 < p; i++ {
-			ADDQ(Imm(4), bases[i])
+			ADDQ(Imm(4), pixelBases[i])
 		}
 		DECQ(RBX)
 		JNZ(LabelRef(l("run")))
@@ -169,6 +156,87 @@ func tile(p, b, unroll int) {
 	JNZ(LabelRef(l("block")))
 
 	epilogue(p, b, acc, arg, l)
+}
+
+// channelKernel writes a kernel that works on each channel alone: for every tap
+// of the window one vector per pixel. weights tells whether a vector of them
+// is read for each tap.
+func channelKernel(name, doc string, weights bool, step func(x Mem, w, acc VecPhysical)) {
+	TEXT(name, NOSPLIT, "func(a *tileArgs)")
+	Doc(doc)
+	Pragma("noescape")
+	Load(Param("a"), RDI)
+	dispatch()
+	for p := 1; p <= maxPixels; p++ {
+		l := func(s string) string { return fmt.Sprintf("p%d_%s", p, s) }
+		arg := func(off int) Mem { return Mem{Base: RDI, Disp: off} }
+		acc := func(_, i int) VecPhysical { return zmm[i] }
+		if p > 1 {
+			Label(fmt.Sprintf("p%d", p))
+		}
+		MOVQ(arg(offIn), R9)
+		if weights {
+			MOVQ(arg(offW), RDX)
+		}
+		MOVQ(arg(offBias), R15)
+		for i := range p {
+			VMOVUPS(Mem{Base: R15}, zmm[i])
+		}
+		MOVQ(arg(offPix), R14)
+		LEAQ(Mem{Base: R14, Index: R14, Scale: 2}, R13)
+		MOVQ(arg(offRows), R10)
+		Label(l("row"))
+		MOVQ(R9, R11)
+		MOVQ(arg(offCols), R12)
+		Label(l("col"))
+		pixel := pixels(p)
+		if weights {
+			VMOVUPS(Mem{Base: RDX}, zmm[28])
+			ADDQ(Imm(64), RDX)
+		}
+		for i := range p {
+			step(pixel(i, 0), zmm[28], zmm[i])
+		}
+		ADDQ(arg(offColStride), R11)
+		DECQ(R12)
+		JNZ(LabelRef(l("col")))
+		ADDQ(arg(offRowStride), R9)
+		DECQ(R10)
+		JNZ(LabelRef(l("row")))
+		epilogue(p, 1, acc, arg, l)
+	}
+}
+
+// dispatch jumps to the code for a.pixels; 1 falls through.
+func dispatch() {
+	MOVQ(Mem{Base: RDI, Disp: offPixels}, RAX)
+	for p := maxPixels; p > 1; p-- {
+		CMPQ(RAX, Imm(uint64(p)))
+		JEQ(LabelRef(fmt.Sprintf("p%d", p)))
+	}
+}
+
+// pixelBases hold the input column of pixels 0, 4, 8 and 12.
+var pixelBases = []GPPhysical{R11, RAX, RCX, R15}
+
+// pixels sets the bases up from R11 and returns the address of value c of
+// pixel i.
+func pixels(p int) func(i, c int) Mem {
+	for i := 1; i*4 < p; i++ {
+		LEAQ(Mem{Base: pixelBases[i-1], Index: R14, Scale: 4}, pixelBases[i])
+	}
+	return func(i, c int) Mem {
+		m := Mem{Base: pixelBases[i/4], Disp: 4 * c}
+		switch i % 4 {
+		case 1:
+			m.Index, m.Scale = R14, 1
+		case 2:
+			m.Index, m.Scale = R14, 2
+		case 3:
+			m.Index, m.Scale = R13, 1
+		}
+		return m
+	}
 }
 
 func epilogue(p, b int, acc func(blk, i int) VecPhysical, arg func(int) Mem, l func(string) string) {

@@ -1,0 +1,170 @@
+package runtime
+
+import "unsafe"
+
+// How the assembly kernels are called. Each function here is tried where
+// useAVX512 is set and reports whether it did the work.
+
+// clampOf returns the bounds of activations that are a clamp.
+func clampOf(act Act) (lo, hi float32, ok bool) {
+	switch act.Fn {
+	case ActIdentity:
+		return -Inf32, Inf32, true
+	case ActRelu:
+		return 0, Inf32, true
+	case ActClip:
+		return act.Alpha, act.Beta, true
+	}
+	return 0, 0, false
+}
+
+var (
+	ones  = [16]float32{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}
+	zeros [16]float32
+)
+
+func affineRowAVX512(dst, src, scale, shift []float32, act Act) bool {
+	if len(src) == 0 {
+		return true
+	}
+	s, t := &ones[0], &zeros[0]
+	if scale != nil {
+		s = &scale[0]
+	}
+	if shift != nil {
+		t = &shift[0]
+	}
+	lo, hi, clamp := clampOf(act)
+	if !clamp {
+		lo, hi = -Inf32, Inf32
+	}
+	affineAVX512(&dst[0], &src[0], len(src)/16, s, t, lo, hi)
+	if !clamp {
+		applyAct(dst[:len(src)], act)
+	}
+	return true
+}
+
+func binaryRowAVX512(dst, a, b []float32, mask int, fn BinaryFn, act Act) bool {
+	if len(a) == 0 {
+		return true
+	}
+	step := 64
+	if mask == 15 {
+		step = 0
+	}
+	lo, hi, clamp := clampOf(act)
+	if !clamp {
+		lo, hi = -Inf32, Inf32
+	}
+	switch fn {
+	case BinAdd:
+		addRowAVX512(&dst[0], &a[0], &b[0], len(a)/16, step, lo, hi)
+	case BinMul:
+		mulRowAVX512(&dst[0], &a[0], &b[0], len(a)/16, step, lo, hi)
+	default:
+		return false
+	}
+	if !clamp {
+		applyAct(dst[:len(a)], act)
+	}
+	return true
+}
+
+// applyActAVX512 knows the activations worth a vector kernel that Go's math
+// would dominate.
+func applyActAVX512(x []float32, a Act) bool {
+	switch a.Fn {
+	case ActRelu, ActClip:
+		if len(x)%16 != 0 {
+			return false
+		}
+		return affineRowAVX512(x, x, nil, nil, a)
+	case ActTanh, ActSigmoid:
+	default:
+		return false
+	}
+	n := len(x) / 16
+	if n > 0 {
+		vectorAct(a.Fn, &x[0], n)
+	}
+	if rest := x[n*16:]; len(rest) > 0 {
+		// Lanes compute alone, so a padded vector gives the same values.
+		buf := zeros
+		copy(buf[:], rest)
+		vectorAct(a.Fn, &buf[0], 1)
+		copy(rest, buf[:])
+	}
+	return true
+}
+
+// vectorAct calls the kernel directly: through a variable its argument would
+// move to the heap.
+func vectorAct(f Fn, x *float32, n int) {
+	if f == ActTanh {
+		tanhAVX512(x, n)
+	} else {
+		sigmoidAVX512(x, n)
+	}
+}
+
+// rowAVX512 computes an output row of a depthwise convolution, without the
+// activation.
+func (k *Depthwise) rowAVX512(out, in, w []float32, bias *[16]float32, res []float32, inRow int) {
+	a := tileArgs{w: unsafe.Pointer(&w[0]), bias: unsafe.Pointer(bias), pix: k.SW * 64, outPix: 64, resPix: 64,
+		rows: k.KH, rowStride: k.DH * inRow * 4, cols: k.KW, colStride: k.DW * 64}
+	width := len(out) / 16
+	pieces := split(width, tilePixels)
+	for p := range pieces {
+		x := cut(width, pieces, p)
+		a.pixels = cut(width, pieces, p+1) - x
+		a.in, a.out = unsafe.Pointer(&in[x*k.SW*16]), unsafe.Pointer(&out[x*16])
+		if res != nil {
+			a.res = unsafe.Pointer(&res[x*16])
+		}
+		depthwiseAVX512(&a)
+	}
+}
+
+var lowest = func() (v [16]float32) {
+	for i := range v {
+		v[i] = -Inf32
+	}
+	return v
+}()
+
+// poolRowAVX512 reduces the windows of n pixels that lie inside the image
+// whole: rows × cols taps, pixels pix floats apart. A sum is left undivided.
+func poolRowAVX512(kind PoolKind, out, in []float32, n, pix, rows, rowStride, cols, colStride int) {
+	a := tileArgs{pix: pix * 4, outPix: 64, rows: rows, rowStride: rowStride * 4, cols: cols, colStride: colStride * 4, bias: unsafe.Pointer(&zeros[0])}
+	if kind == PoolMax {
+		a.bias = unsafe.Pointer(&lowest[0])
+	}
+	pieces := split(n, tilePixels)
+	for p := range pieces {
+		x := cut(n, pieces, p)
+		a.pixels = cut(n, pieces, p+1) - x
+		a.in, a.out = unsafe.Pointer(&in[x*pix]), unsafe.Pointer(&out[x*16])
+		if kind == PoolMax {
+			poolMaxAVX512(&a)
+		} else {
+			poolSumAVX512(&a)
+		}
+	}
+}
+
+// accumulateAVX512 adds n pixels onto the 16 sums of acc, or takes their
+// maximum.
+func accumulateAVX512(kind PoolKind, acc *[16]float32, in []float32) {
+	a := tileArgs{in: unsafe.Pointer(&in[0]), out: unsafe.Pointer(acc), bias: unsafe.Pointer(acc), outPix: 64, rows: 1, cols: len(in) / 16, colStride: 64, pixels: 1}
+	if kind == PoolMax {
+		poolMaxAVX512(&a)
+	} else {
+		poolSumAVX512(&a)
+	}
+}
+
+func (k *Winograd) Run(c *Context)           {}
+func (k *Winograd) ScratchBytes() int        { return 0 }
+func (k *WinogradWeights) Run(c *Context)    {}
+func (k *WinogradWeights) ScratchBytes() int { return 0 }
