@@ -107,19 +107,21 @@ type PackageOptions struct {
 // Summary is what a package costs and what the compiler did.
 type Summary struct {
 	golang.Summary
-	Dir         string         `json:"dir"`
-	Package     string         `json:"package"`
-	Runtime     string         `json:"runtime"` // import path
-	Model       string         `json:"model"`
-	Format      string         `json:"format"`
-	Notes       []string       `json:"notes,omitempty"`
-	ModelFLOPs  int64          `json:"model_flops"` // of the model as written
-	ModelNodes  int            `json:"model_nodes"`
-	BatchNorms  int            `json:"batch_norms"`        // in the model
-	Folded      int            `json:"batch_norms_folded"` // of these, into weights
-	Passes      map[string]int `json:"passes"`             // places changed
-	FileBytes   map[string]int `json:"files"`
-	ParametersN int64          `json:"model_parameters"`
+	Dir     string   `json:"dir"`
+	Package string   `json:"package"`
+	Runtime string   `json:"runtime"` // import path
+	Model   string   `json:"model"`
+	Format  string   `json:"format"`
+	Notes   []string `json:"notes,omitempty"`
+	// Of the model as it was written:
+	ModelParameters int64 `json:"model_parameters"`
+	ModelFLOPs      int64 `json:"model_flops"`
+	ModelNodes      int   `json:"model_nodes"`
+	BatchNorms      int   `json:"batch_norms"`
+
+	Folded    int            `json:"batch_norms_folded"` // of these, into weights
+	Passes    map[string]int `json:"passes"`             // places changed
+	FileBytes map[string]int `json:"files"`
 }
 
 // tolerance is the accuracy that generated tests demand, relative to the
@@ -138,81 +140,34 @@ func (c *Compiled) WritePackage(dir string, o PackageOptions) (*Summary, error) 
 	if o.Package == "" {
 		o.Package = golang.PackageName(filepath.Base(dir))
 	}
-	if err := golang.CheckPackageName(o.Package); err != nil {
+	g := golang.Options{
+		Package: o.Package, Version: Version, Flags: c.Options.Flags, Model: c.Graph.Name, Format: c.Model.Format,
+		SHA256: c.Model.SHA256, Sidecar: o.Sidecar, Tolerance: tolerance,
+	}
+	if c.Options.Exact {
+		g.Tolerance = exactTolerance
+	}
+	var copied bool
+	if g.Runtime, copied, err = runtimeFor(dir, o.Standalone); err != nil {
 		return nil, err
 	}
-	importPath, copyRuntime, err := runtimeFor(dir, o.Standalone)
-	if err != nil {
-		return nil, err
+	if copied {
+		if g.RuntimeSource, err = runtimeFiles(); err != nil {
+			return nil, err
+		}
 	}
-	golden, err := eval.Run(c.Before, golang.GoldenInputs(c.Before))
-	if err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return nil, err
-	}
-	tmp, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".tmp")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(tmp)
-	if err := os.Chmod(tmp, 0o755); err != nil {
+	if g.Golden, err = eval.Run(c.Before, golang.GoldenInputs(c.Before)); err != nil {
 		return nil, err
 	}
 	s := c.summary()
-	s.Dir, s.Package, s.Runtime = dir, o.Package, importPath
-	sum, err := c.writeWeights(filepath.Join(tmp, golang.WeightsFile))
-	if err != nil {
-		return nil, err
-	}
-	s.FileBytes[golang.WeightsFile] = c.Program.Plan.WeightsBytes
-	tol := tolerance
-	if c.Options.Exact {
-		tol = exactTolerance
-	}
-	files, err := golang.Print(c.Program, sum, golang.Options{
-		Package: o.Package, Runtime: importPath, Version: Version, Flags: c.Options.Flags, Model: c.Graph.Name,
-		Format: c.Model.Format, SHA256: c.Model.SHA256, Sidecar: o.Sidecar, Tolerance: tol, Golden: golden,
-	})
-	if err != nil {
-		return nil, err
-	}
-	if copyRuntime {
-		if err := addRuntime(files); err != nil {
-			return nil, err
-		}
-	}
-	for name, b := range files {
-		p := filepath.Join(tmp, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
-			return nil, err
-		}
-		if err := os.WriteFile(p, b, 0o644); err != nil {
-			return nil, err
-		}
-		if !strings.HasPrefix(name, "internal/") {
-			s.FileBytes[name] = len(b)
-		}
-	}
-	return s, golang.Install(tmp, dir)
-}
-
-func (c *Compiled) writeWeights(name string) (sum [32]byte, err error) {
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR|os.O_TRUNC, 0o644)
-	if err != nil {
-		return sum, err
-	}
-	if sum, err = golang.WriteWeights(f, c.Program); err != nil {
-		f.Close()
-		return sum, err
-	}
-	return sum, f.Close()
+	s.Dir, s.Package, s.Runtime = dir, o.Package, g.Runtime
+	s.FileBytes, err = golang.Write(dir, c.Program, g)
+	return s, err
 }
 
 func (c *Compiled) summary() *Summary {
 	s := &Summary{Summary: golang.Summarize(c.Program), Model: c.Graph.Name, Format: c.Model.Format, Notes: c.Model.Notes,
-		ModelNodes: len(c.Before.Nodes), Passes: map[string]int{}, FileBytes: map[string]int{}}
+		ModelNodes: len(c.Before.Nodes), Passes: map[string]int{}}
 	for _, n := range c.Before.Nodes {
 		s.ModelFLOPs += ir.FLOPs(n)
 		if _, ok := n.Op.(ir.BatchNorm); ok {
@@ -221,24 +176,18 @@ func (c *Compiled) summary() *Summary {
 	}
 	left := 0
 	for _, n := range c.Graph.Nodes {
-		switch op := n.Op.(type) {
-		case ir.BatchNorm, ir.Affine:
-			left++
-		case ir.Conv:
-			if n.Input(4) != nil {
-				left++
-			}
-		case ir.Pool:
-			_ = op
-			if n.Input(1) != nil {
-				left++
-			}
+		_, norm := n.Op.(ir.BatchNorm)
+		_, affine := n.Op.(ir.Affine)
+		_, conv := n.Op.(ir.Conv)
+		_, pool := n.Op.(ir.Pool)
+		if norm || affine || conv && n.Input(4) != nil || pool && n.Input(1) != nil {
+			left++ // a step of its own, or in front of a convolution or pool
 		}
 	}
 	s.Folded = max(0, s.BatchNorms-left)
 	for _, v := range c.Before.Constants {
 		if v.Type.DType.IsFloat() {
-			s.ParametersN += int64(v.Type.Shape.Len())
+			s.ModelParameters += int64(v.Type.Shape.Len())
 		}
 	}
 	for _, p := range c.Report.Passes {
@@ -282,22 +231,24 @@ func runtimeFor(dir string, standalone bool) (importPath string, copied bool, er
 		if err != nil {
 			return "", false, err
 		}
-		return path.Join(self, filepath.ToSlash(rel), "internal/runtime"), true, nil
+		return path.Join(self, filepath.ToSlash(rel), golang.RuntimeDir), true, nil
 	}
 }
 
-// addRuntime adds the sources of package runtime to the files of a package.
-func addRuntime(files golang.Files) error {
-	return fs.WalkDir(runtimeSource, "runtime", func(p string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || strings.HasSuffix(p, "_test.go") || strings.HasSuffix(p, "/generate.go") {
-			return err
+// runtimeFiles returns the sources of package runtime, without its tests.
+func runtimeFiles() (golang.Files, error) {
+	entries, err := runtimeSource.ReadDir("runtime")
+	if err != nil {
+		return nil, err
+	}
+	files := golang.Files{}
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), "_test.go") || e.Name() == "generate.go" {
+			continue
 		}
-		b, err := runtimeSource.ReadFile(p)
-		if err != nil {
-			return err
+		if files[e.Name()], err = runtimeSource.ReadFile("runtime/" + e.Name()); err != nil {
+			return nil, err
 		}
-		head := fmt.Sprintf("// Code generated by modelc %s; DO NOT EDIT.\n// A copy of package modelc/runtime, Apache License 2.0.\n\n", Version)
-		files["internal/"+p] = append([]byte(head), b...)
-		return nil
-	})
+	}
+	return files, nil
 }

@@ -13,12 +13,13 @@ import (
 // alignment of the file.
 const WeightsHeader = 64
 
-var weightsMagic = [8]byte{'M', 'O', 'D', 'E', 'L', 'C', 'W', 1}
+// WeightsMagic starts a weights file; its last byte is the format's version.
+const WeightsMagic = "MODELCW\x01"
 
 // HeaderOf returns the header for a payload of the given size and digest.
 func HeaderOf(size int, sum [32]byte) [WeightsHeader]byte {
 	var h [WeightsHeader]byte
-	copy(h[:], weightsMagic[:])
+	copy(h[:], WeightsMagic)
 	bin.LittleEndian.PutUint64(h[8:], uint64(size))
 	copy(h[16:], sum[:])
 	return h
@@ -28,7 +29,7 @@ func HeaderOf(size int, sum [32]byte) [WeightsHeader]byte {
 // package was generated with; check makes sure that the payload has it, which
 // reads all of it.
 func Payload(file []byte, want [32]byte, check bool) ([]byte, error) {
-	if len(file) < WeightsHeader || !bytes.Equal(file[:8], weightsMagic[:]) {
+	if len(file) < WeightsHeader || string(file[:8]) != WeightsMagic {
 		return nil, fmt.Errorf("modelc: not a weights file of this version of modelc")
 	}
 	payload := file[WeightsHeader:]

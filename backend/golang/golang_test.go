@@ -25,7 +25,7 @@ func TestHostileNames(t *testing.T) {
 		if !token.IsIdentifier(id) || !token.IsExported(id) {
 			t.Errorf("%q: identifier %q", s, id)
 		}
-		if p := PackageName(s); CheckPackageName(p) != nil {
+		if p := PackageName(s); checkPackageName(p) != nil {
 			t.Errorf("%q: package %q", s, p)
 		}
 		src := "package p\n\n// " + comment(s) + "\nvar " + id + " = " + quote(s) + "\n"

@@ -53,7 +53,10 @@ func GoldenInputs(g *ir.Graph) []*ir.Tensor {
 // fill writes numbers of mean zero and variance one.
 func fill[T float32 | float64](x []T, seed uint64) {
 	for k := range x {
-		x[k] = T(float32(float64(mix(seed<<32+uint64(k))>>11)/(1<<53)*2*math.Sqrt(3) - math.Sqrt(3)))
+		u := float64(mix(seed<<32+uint64(k))>>11) / (1 << 53)
+		// The conversion keeps the compiler from fusing: the same bits on
+		// every machine.
+		x[k] = T(float32(float64(u*(2*math.Sqrt(3))) - math.Sqrt(3)))
 	}
 }
 

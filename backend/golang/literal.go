@@ -10,6 +10,29 @@ import (
 	"modelc/runtime"
 )
 
+// declaration prints a kernel as literal does, with a line for each operand
+// and one for all the extents.
+func declaration(v reflect.Value) string {
+	var operands, extents []string
+	for i := range v.NumField() {
+		f := v.Field(i)
+		if f.IsZero() {
+			continue
+		}
+		part := v.Type().Field(i).Name + ": " + literal(f) + ","
+		switch f.Kind() {
+		case reflect.Struct, reflect.Slice:
+			operands = append(operands, part)
+		default:
+			extents = append(extents, part)
+		}
+	}
+	if len(extents) > 0 {
+		operands = append(operands, strings.Join(extents, " "))
+	}
+	return typeName(v.Type()) + "{\n" + strings.Join(operands, "\n") + "\n}"
+}
+
 // literal prints a value of a runtime type as a Go composite literal: fields
 // by name, zero fields left out, nested values in place. A new kernel needs
 // nothing here.

@@ -89,10 +89,10 @@ func PackageName(s string) string {
 	return name
 }
 
-// CheckPackageName says why s cannot name a package.
-func CheckPackageName(s string) error {
+// checkPackageName says why s cannot name a package.
+func checkPackageName(s string) error {
 	if !token.IsIdentifier(s) || s == "_" || s == "main" {
-		return fmt.Errorf("%q cannot name a Go package that is imported", s)
+		return fmt.Errorf("%q cannot name a Go package that others import", s)
 	}
 	return nil
 }

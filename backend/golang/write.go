@@ -1,20 +1,90 @@
 package golang
 
 import (
+	"crypto/sha256"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"modelc/backend/schedule"
+	"modelc/runtime"
 )
 
-// Install moves what was written to the folder tmp into dir, so that dir is
-// never half-written: a new dir is tmp renamed; in an existing one files are
+// Write writes the package of p to dir and returns the size of each file.
+//
+// Everything is made in a folder beside dir first, so an error leaves dir as
+// it was. A new dir is that folder renamed; in an existing one files are
 // replaced one by one, and files of an earlier generation that are no longer
 // made are removed. A file that modelc did not write is never touched; one
-// that stands in the way is an error before anything changed.
-func Install(tmp, dir string) error {
+// that stands in the way is an error before anything has changed.
+func Write(dir string, p *schedule.Program, o Options) (map[string]int, error) {
+	if err := checkPackageName(o.Package); err != nil {
+		return nil, err
+	}
+	if st, err := os.Stat(dir); err == nil && !st.IsDir() {
+		return nil, &fs.PathError{Op: "write package", Path: dir, Err: errors.New("it is a file, not a folder")}
+	}
+	parent := filepath.Dir(dir)
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return nil, err
+	}
+	tmp, err := os.MkdirTemp(parent, "."+filepath.Base(dir)+".tmp")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(tmp)
+	if err := os.Chmod(tmp, 0o755); err != nil { // MkdirTemp's 0700 is for secrets
+		return nil, err
+	}
+	sum, err := createWeights(filepath.Join(tmp, WeightsFile), p)
+	if err != nil {
+		return nil, err
+	}
+	files, err := source(p, sum, o)
+	if err != nil {
+		return nil, err
+	}
+	sizes := map[string]int{WeightsFile: runtime.WeightsHeader + p.Plan.WeightsBytes}
+	for name, b := range files {
+		sizes[name] = len(b)
+		path := filepath.Join(tmp, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(path, b, 0o644); err != nil {
+			return nil, err
+		}
+	}
+	return sizes, install(tmp, dir)
+}
+
+// createWeights writes the weights file of p and returns the digest of its
+// payload. The header, which holds the digest, is written last.
+func createWeights(path string, p *schedule.Program) (sum [32]byte, err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return sum, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if _, err := f.Seek(runtime.WeightsHeader, io.SeekStart); err != nil {
+		return sum, err
+	}
+	h := sha256.New()
+	if err := p.WriteWeights(io.MultiWriter(f, h)); err != nil {
+		return sum, err
+	}
+	h.Sum(sum[:0])
+	head := runtime.HeaderOf(p.Plan.WeightsBytes, sum)
+	_, err = f.WriteAt(head[:], 0)
+	return sum, err
+}
+
+// install moves what was written to the folder tmp into dir.
+func install(tmp, dir string) error {
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return os.Rename(tmp, dir)
 	}
@@ -26,9 +96,13 @@ func Install(tmp, dir string) error {
 	if err != nil {
 		return err
 	}
+	ours := map[string]bool{}
+	for _, f := range old {
+		ours[f] = generated(dir, f)
+	}
 	for _, f := range made {
-		if slices.Contains(old, f) && !generated(dir, f) {
-			return &fs.PathError{Op: "replace", Path: filepath.Join(dir, f), Err: errors.New("modelc did not write this file; choose another folder, or remove it")}
+		if mine, exists := ours[f]; exists && !mine {
+			return &fs.PathError{Op: "replace", Path: filepath.Join(dir, f), Err: errors.New("modelc did not write this file: remove it, or choose another folder")}
 		}
 	}
 	for _, f := range made {
@@ -41,13 +115,19 @@ func Install(tmp, dir string) error {
 		}
 	}
 	for _, f := range old {
-		if !slices.Contains(made, f) && generated(dir, f) {
-			if err := os.Remove(filepath.Join(dir, f)); err != nil {
-				return err
+		if !ours[f] || slices.Contains(made, f) {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, f)); err != nil {
+			return err
+		}
+		for d := filepath.Dir(f); d != "."; d = filepath.Dir(d) {
+			if os.Remove(filepath.Join(dir, d)) != nil {
+				break // not empty
 			}
 		}
 	}
-	return os.RemoveAll(tmp)
+	return nil
 }
 
 // list returns the files below dir that a package may consist of.
@@ -61,15 +141,39 @@ func list(dir string) ([]string, error) {
 		if err != nil {
 			return err
 		}
-		if d.IsDir() {
-			// Other packages below are not this one's business.
-			if rel != "." && rel != "testdata" && rel != "internal" && !strings.HasPrefix(filepath.ToSlash(rel), "internal/runtime") {
-				return fs.SkipDir
-			}
+		rel = filepath.ToSlash(rel)
+		if !d.IsDir() {
+			files = append(files, rel)
 			return nil
 		}
-		files = append(files, filepath.ToSlash(rel))
-		return nil
+		switch rel {
+		case ".", "testdata", "internal", RuntimeDir:
+			return nil
+		}
+		return fs.SkipDir // other packages below are not this one's business
 	})
 	return files, err
+}
+
+// generated reports whether modelc wrote the file and may replace or remove
+// it.
+func generated(dir, name string) bool {
+	switch name {
+	case WeightsFile:
+		return startsWith(filepath.Join(dir, name), runtime.WeightsMagic)
+	case goldenFile:
+		return generated(dir, testFile) // it has no header of its own
+	}
+	return startsWith(filepath.Join(dir, name), marker)
+}
+
+func startsWith(path, prefix string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head := make([]byte, len(prefix))
+	n, _ := io.ReadFull(f, head)
+	return strings.HasPrefix(string(head[:n]), prefix)
 }

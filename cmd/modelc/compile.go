@@ -72,7 +72,7 @@ func printJSON(w io.Writer, v any) error {
 
 func printSummary(w io.Writer, dir string, s *modelc.Summary) {
 	fmt.Fprintf(w, "%s: package %s, from %s (%s)\n", dir, s.Package, s.Model, s.Format)
-	fmt.Fprintf(w, "  %d nodes became %d steps; %s parameters, %s FLOP a run\n", s.ModelNodes, s.Layers, golang.Count(float64(s.ParametersN)), golang.Count(float64(s.ModelFLOPs)))
+	fmt.Fprintf(w, "  %d nodes became %d steps; %s parameters, %s FLOP a run\n", s.ModelNodes, s.Layers, golang.Count(float64(s.ModelParameters)), golang.Count(float64(s.ModelFLOPs)))
 	if s.BatchNorms > 0 {
 		fmt.Fprintf(w, "  %d of %d batch normalisations folded into weights\n", s.Folded, s.BatchNorms)
 	}
@@ -93,6 +93,9 @@ func printSummary(w io.Writer, dir string, s *modelc.Summary) {
 	fmt.Fprintln(w)
 	var files []string
 	for name, n := range s.FileBytes {
+		if strings.HasPrefix(name, golang.RuntimeDir) {
+			continue
+		}
 		files = append(files, fmt.Sprintf("%s %s", name, golang.Size(n)))
 	}
 	slices.Sort(files)

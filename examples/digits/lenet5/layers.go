@@ -31,25 +31,71 @@ var plan = runtime.Plan{
 }
 
 // conv1: Conv 5×5 1→6 at 28×28, bias, Tanh: first layer
-var layer0 = runtime.ConvFirst{Src: runtime.Ref{Space: runtime.IO, Len: 784}, N: 1, C: 1, H: 28, W: 28, Dst: runtime.Image{Ref: runtime.Ref{Len: 12544}, N: 1, C: 6, H: 28, W: 28, BatchStride: 12544}, Wt: runtime.Ref{Space: runtime.Weights, Len: 400}, Bias: runtime.Ref{Space: runtime.Weights, Off: 1600, Len: 16}, Act: runtime.Act{Fn: runtime.ActTanh}, KH: 5, KW: 5, SH: 1, SW: 1, DH: 1, DW: 1, PadTop: 2, PadLeft: 2}
+var layer0 = runtime.ConvFirst{
+	Src:  runtime.Ref{Space: runtime.IO, Len: 784},
+	Dst:  runtime.Image{Ref: runtime.Ref{Len: 12544}, N: 1, C: 6, H: 28, W: 28, BatchStride: 12544},
+	Wt:   runtime.Ref{Space: runtime.Weights, Len: 400},
+	Bias: runtime.Ref{Space: runtime.Weights, Off: 1600, Len: 16},
+	Act:  runtime.Act{Fn: runtime.ActTanh},
+	N:    1, C: 1, H: 28, W: 28, KH: 5, KW: 5, SH: 1, SW: 1, DH: 1, DW: 1, PadTop: 2, PadLeft: 2,
+}
 
 // pool1: Pool avg 2×2/2×2 at 14×14
-var layer1 = runtime.Pool{Kind: runtime.PoolAvg, Src: runtime.Image{Ref: runtime.Ref{Len: 12544}, N: 1, C: 6, H: 28, W: 28, BatchStride: 12544}, Dst: runtime.Image{Ref: runtime.Ref{Off: 50176, Len: 3136}, N: 1, C: 6, H: 14, W: 14, BatchStride: 3136}, KH: 2, KW: 2, SH: 2, SW: 2, DH: 1, DW: 1}
+var layer1 = runtime.Pool{
+	Src:  runtime.Image{Ref: runtime.Ref{Len: 12544}, N: 1, C: 6, H: 28, W: 28, BatchStride: 12544},
+	Dst:  runtime.Image{Ref: runtime.Ref{Off: 50176, Len: 3136}, N: 1, C: 6, H: 14, W: 14, BatchStride: 3136},
+	Kind: runtime.PoolAvg, KH: 2, KW: 2, SH: 2, SW: 2, DH: 1, DW: 1,
+}
 
 // conv2: Conv 5×5 6→16 at 10×10, bias, Tanh: direct
-var layer2 = runtime.Conv{Src: runtime.Image{Ref: runtime.Ref{Off: 50176, Len: 3136}, N: 1, C: 6, H: 14, W: 14, BatchStride: 3136}, Dst: runtime.Image{Ref: runtime.Ref{Len: 1600}, N: 1, C: 16, H: 10, W: 10, BatchStride: 1600}, W: runtime.Ref{Space: runtime.Weights, Off: 1728, Len: 6400}, Bias: runtime.Ref{Space: runtime.Weights, Off: 1664, Len: 16}, Act: runtime.Act{Fn: runtime.ActTanh}, KH: 5, KW: 5, SH: 1, SW: 1, DH: 1, DW: 1}
+var layer2 = runtime.Conv{
+	Src:  runtime.Image{Ref: runtime.Ref{Off: 50176, Len: 3136}, N: 1, C: 6, H: 14, W: 14, BatchStride: 3136},
+	Dst:  runtime.Image{Ref: runtime.Ref{Len: 1600}, N: 1, C: 16, H: 10, W: 10, BatchStride: 1600},
+	W:    runtime.Ref{Space: runtime.Weights, Off: 1728, Len: 6400},
+	Bias: runtime.Ref{Space: runtime.Weights, Off: 1664, Len: 16},
+	Act:  runtime.Act{Fn: runtime.ActTanh},
+	KH:   5, KW: 5, SH: 1, SW: 1, DH: 1, DW: 1,
+}
 
 // pool2: Pool avg 2×2/2×2 at 5×5
-var layer3 = runtime.Pool{Kind: runtime.PoolAvg, Src: runtime.Image{Ref: runtime.Ref{Len: 1600}, N: 1, C: 16, H: 10, W: 10, BatchStride: 1600}, Dst: runtime.Image{Ref: runtime.Ref{Off: 6400, Len: 400}, N: 1, C: 16, H: 5, W: 5, BatchStride: 400}, KH: 2, KW: 2, SH: 2, SW: 2, DH: 1, DW: 1}
+var layer3 = runtime.Pool{
+	Src:  runtime.Image{Ref: runtime.Ref{Len: 1600}, N: 1, C: 16, H: 10, W: 10, BatchStride: 1600},
+	Dst:  runtime.Image{Ref: runtime.Ref{Off: 6400, Len: 400}, N: 1, C: 16, H: 5, W: 5, BatchStride: 400},
+	Kind: runtime.PoolAvg, KH: 2, KW: 2, SH: 2, SW: 2, DH: 1, DW: 1,
+}
 
 // fc1: Dense 400→120, bias, Tanh
-var layer4 = runtime.Dense{X: runtime.Ref{Off: 6400, Len: 400}, Y: runtime.Ref{Len: 120}, W: runtime.Ref{Space: runtime.Weights, Off: 27328, Len: 51200}, Bias: runtime.Ref{Space: runtime.Weights, Off: 232128, Len: 128}, N: 1, K: 400, M: 120, Act: runtime.Act{Fn: runtime.ActTanh}}
+var layer4 = runtime.Dense{
+	X:    runtime.Ref{Off: 6400, Len: 400},
+	Y:    runtime.Ref{Len: 120},
+	W:    runtime.Ref{Space: runtime.Weights, Off: 27328, Len: 51200},
+	Bias: runtime.Ref{Space: runtime.Weights, Off: 232128, Len: 128},
+	Act:  runtime.Act{Fn: runtime.ActTanh},
+	N:    1, K: 400, M: 120,
+}
 
 // fc2: Dense 120→84, bias, Tanh
-var layer5 = runtime.Dense{X: runtime.Ref{Len: 120}, Y: runtime.Ref{Off: 512, Len: 84}, W: runtime.Ref{Space: runtime.Weights, Off: 232640, Len: 12288}, Bias: runtime.Ref{Space: runtime.Weights, Off: 281792, Len: 96}, N: 1, K: 120, M: 84, Act: runtime.Act{Fn: runtime.ActTanh}}
+var layer5 = runtime.Dense{
+	X:    runtime.Ref{Len: 120},
+	Y:    runtime.Ref{Off: 512, Len: 84},
+	W:    runtime.Ref{Space: runtime.Weights, Off: 232640, Len: 12288},
+	Bias: runtime.Ref{Space: runtime.Weights, Off: 281792, Len: 96},
+	Act:  runtime.Act{Fn: runtime.ActTanh},
+	N:    1, K: 120, M: 84,
+}
 
 // fc3: Dense 84→10, bias
-var layer6 = runtime.Dense{X: runtime.Ref{Off: 512, Len: 84}, Y: runtime.Ref{Len: 10}, W: runtime.Ref{Space: runtime.Weights, Off: 282176, Len: 1536}, Bias: runtime.Ref{Space: runtime.Weights, Off: 288320, Len: 16}, N: 1, K: 84, M: 10}
+var layer6 = runtime.Dense{
+	X:    runtime.Ref{Off: 512, Len: 84},
+	Y:    runtime.Ref{Len: 10},
+	W:    runtime.Ref{Space: runtime.Weights, Off: 282176, Len: 1536},
+	Bias: runtime.Ref{Space: runtime.Weights, Off: 288320, Len: 16},
+	N:    1, K: 84, M: 10,
+}
 
 // softmax: Softmax
-var layer7 = runtime.SoftmaxPlain[float32]{Src: runtime.Ref{Len: 10}, Dst: runtime.Ref{Space: runtime.IO + 1, Len: 10}, Outer: 1, Axis: 10, Inner: 1}
+var layer7 = runtime.SoftmaxPlain[float32]{
+	Src:   runtime.Ref{Len: 10},
+	Dst:   runtime.Ref{Space: runtime.IO + 1, Len: 10},
+	Outer: 1, Axis: 10, Inner: 1,
+}

@@ -16,9 +16,16 @@ package lenet5
 
 import (
 	_ "embed"
+	"errors"
 	"fmt"
 
 	"modelc/runtime"
+)
+
+// The names of the tensors in the model.
+const (
+	InputName  = "image"
+	OutputName = "probabilities"
 )
 
 const (
@@ -116,13 +123,22 @@ func (m *Model) NewSession(options ...Option) *Session {
 	return &Session{m.model.NewSession(o)}
 }
 
-// Close releases the session's goroutines. The session must not run.
-func (s *Session) Close() { s.session.Close() }
+// Close releases the session's goroutines. The session must not run, and
+// cannot run again.
+func (s *Session) Close() {
+	if s.session != nil {
+		s.session.Close()
+		s.session = nil
+	}
+}
 
 // Run computes out from in. It allocates nothing.
 func (s *Session) Run(in *Input, out *Output) error {
+	if s.session == nil {
+		return errors.New("lenet5: the session is closed")
+	}
 	if in == nil || out == nil {
-		return fmt.Errorf("lenet5: Run needs an input and an output")
+		return errors.New("lenet5: Run needs an input and an output")
 	}
 	if len(in.Data) != InputLen {
 		return fmt.Errorf("lenet5: in.Data has %d elements, want %d: %v", len(in.Data), InputLen, InputShape)
