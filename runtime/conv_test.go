@@ -417,6 +417,73 @@ func TestClampKeepsNaN(t *testing.T) {
 	})
 }
 
+// TestWinograd compares F(2×2), F(4×4) and F(6×6) with loops in float64, on
+// extents that are and are not multiples of the tile.
+func TestWinograd(t *testing.T) {
+	tiers(t, func(t *testing.T) {
+		for seed := range uint64(60) {
+			r := rand.New(rand.NewPCG(seed, 4))
+			k := Winograd{M: pick(r, 2, 4, 6), PadTop: r.IntN(2), PadLeft: r.IntN(2), Tiles: pick(r, 3, 14, 20), OutBlocks: 1 + r.IntN(2), Act: pick(r, someActs...)}
+			n, ic, oc := pick(r, 1, 2), pick(r, 3, 16, 40), pick(r, 5, 16, 33, 64, 80)
+			h, w := 3+r.IntN(16), 3+r.IntN(26)
+			oh, ow := h+k.PadTop+r.IntN(2)-2, w+k.PadLeft+r.IntN(2)-2
+			m := &memory{}
+			spare := r.IntN(4)
+			k.Src = m.image(r, n, ic, h, w, 1, 1, 1+spare, 1+spare, 1, true)
+			k.Dst = m.image(r, n, oc, oh, ow, r.IntN(2), 1, 0, r.IntN(2), 1, false)
+			weights, bias := random(r, oc*ic*9), random(r, oc)
+			packed := pack.Conv(weights, oc, ic, 3, 3)
+			lw := WinogradWeights{M: k.M, IC: ic, OC: oc, W: m.put(packed), Dst: m.alloc((k.M + 2) * (k.M + 2) * outBlocks(oc) * 32 * ((ic + 15) &^ 15))}
+			m.run(t, &lw)
+			k.W, k.Bias = lw.Dst, m.put(padded16(bias))
+			var scale, shift []float32
+			if r.IntN(3) == 0 {
+				scale, shift = random(r, ic), random(r, ic)
+				k.Scale, k.Shift, k.Pre = m.put(padded16(scale)), m.put(padded16(shift)), Act{Fn: ActRelu}
+			}
+			residual := r.IntN(3) == 0
+			if residual {
+				k.Residual = m.image(r, n, oc, oh, ow, 0, 1, 0, 0, 0, true)
+			}
+			m.run(t, &k)
+			for i := range n {
+				for o := range oc {
+					for y := range oh {
+						for x := range ow {
+							sum, size := float64(bias[o]), 1.0
+							for c := range ic {
+								for ky := range 3 {
+									for kx := range 3 {
+										sy, sx := y-k.PadTop+ky, x-k.PadLeft+kx
+										if sy < 0 || sy >= h || sx < 0 || sx >= w {
+											continue
+										}
+										v := m.at(&k.Src, i, c, sy, sx)
+										if scale != nil {
+											v = max(0, v*float64(scale[c])+float64(shift[c]))
+										}
+										p := v * float64(weights[(o*ic+c)*9+ky*3+kx])
+										sum += p
+										size += math.Abs(p)
+									}
+								}
+							}
+							if residual {
+								sum += m.at(&k.Residual, i, o, y, x)
+							}
+							want := evalFn(k.Act.Fn, sum, float64(k.Act.Alpha), float64(k.Act.Beta))
+							if got := m.at(&k.Dst, i, o, y, x); math.Abs(got-want) > 2e-5*size || math.IsNaN(got) {
+								t.Fatalf("seed %d: [%d,%d,%d,%d] is %g, want %g\n%+v", seed, i, o, y, x, got, want, k)
+							}
+						}
+					}
+				}
+			}
+			checkBorder(t, m, &k.Dst)
+		}
+	})
+}
+
 // BenchmarkConv measures direct convolution on the layers of VGG and ResNet;
 // the metric to look at is the share of the peak measured beside it.
 func BenchmarkConv(b *testing.B) {

@@ -19,3 +19,9 @@ func addRowAVX512(dst, a, b *float32, n, bStep int, lo, hi float32)             
 func mulRowAVX512(dst, a, b *float32, n, bStep int, lo, hi float32)                {}
 func tanhAVX512(x *float32, n int)                                                 {}
 func sigmoidAVX512(x *float32, n int)                                              {}
+func winogradIn2AVX512(in, out *float32, rowStride, posStride, n int)              {}
+func winogradOut2AVX512(in, out *float32, posStride, rowStride, n int)             {}
+func winogradIn4AVX512(in, out *float32, rowStride, posStride, n int)              {}
+func winogradOut4AVX512(in, out *float32, posStride, rowStride, n int)             {}
+func winogradIn6AVX512(in, out *float32, rowStride, posStride, n int)              {}
+func winogradOut6AVX512(in, out *float32, posStride, rowStride, n int)             {}

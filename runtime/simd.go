@@ -163,8 +163,3 @@ func accumulateAVX512(kind PoolKind, acc *[16]float32, in []float32) {
 		poolSumAVX512(&a)
 	}
 }
-
-func (k *Winograd) Run(c *Context)           {}
-func (k *Winograd) ScratchBytes() int        { return 0 }
-func (k *WinogradWeights) Run(c *Context)    {}
-func (k *WinogradWeights) ScratchBytes() int { return 0 }

@@ -1,5 +1,7 @@
 package runtime
 
+import "unsafe"
+
 // Winograd is a 3×3 convolution with stride 1 computed as F(M×M,3×3)
 // (Lavin & Gray 2015): fewer multiplications, slightly more rounding.
 // Operands as in Conv; the transformed weights are made by WinogradWeights.
@@ -24,4 +26,313 @@ type WinogradWeights struct {
 	IC, OC int
 	W      Ref // as Conv.W with KH = KW = 3
 	Dst    Ref // in Prepared
+}
+
+// The matrices of F(m×m,3×3): Bᵀ transforms inputs, G weights, Aᵀ outputs.
+// The points are 0, ±1 (m = 2), also ±2 (4), also ±1/2 (6), and ∞.
+type winogradMatrices struct{ bt, g, at [][]float64 }
+
+var winograds = map[int]winogradMatrices{
+	2: {
+		bt: [][]float64{{1, 0, -1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, -1, 0, 1}},
+		g:  [][]float64{{1, 0, 0}, {.5, .5, .5}, {.5, -.5, .5}, {0, 0, 1}},
+		at: [][]float64{{1, 1, 1, 0}, {0, 1, -1, 1}},
+	},
+	4: {
+		bt: [][]float64{{4, 0, -5, 0, 1, 0}, {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0}, {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}},
+		g:  [][]float64{{1. / 4, 0, 0}, {-1. / 6, -1. / 6, -1. / 6}, {-1. / 6, 1. / 6, -1. / 6}, {1. / 24, 1. / 12, 1. / 6}, {1. / 24, -1. / 12, 1. / 6}, {0, 0, 1}},
+		at: [][]float64{{1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 1}},
+	},
+	6: {
+		bt: [][]float64{{1, 0, -5.25, 0, 5.25, 0, -1, 0}, {0, 1, 1, -4.25, -4.25, 1, 1, 0}, {0, -1, 1, 4.25, -4.25, -1, 1, 0},
+			{0, .5, .25, -2.5, -1.25, 2, 1, 0}, {0, -.5, .25, 2.5, -1.25, -2, 1, 0}, {0, 2, 4, -2.5, -5, .5, 1, 0}, {0, -2, 4, 2.5, -5, -.5, 1, 0}, {0, -1, 0, 5.25, 0, -5.25, 0, 1}},
+		g: [][]float64{{1, 0, 0}, {-2. / 9, -2. / 9, -2. / 9}, {-2. / 9, 2. / 9, -2. / 9}, {1. / 90, 1. / 45, 2. / 45}, {1. / 90, -1. / 45, 2. / 45},
+			{1. / 45, 1. / 90, 1. / 180}, {1. / 45, -1. / 90, 1. / 180}, {0, 0, 1}},
+		at: [][]float64{{1, 1, 1, 1, 1, 32, 32, 0}, {0, 1, -1, 2, -2, 16, -16, 0}, {0, 1, 1, 4, 4, 8, 8, 0}, {0, 1, -1, 8, -8, 4, -4, 0}, {0, 1, 1, 16, 16, 2, 2, 0}, {0, 1, -1, 32, -32, 1, -1, 1}},
+	},
+}
+
+// ScratchBytes is zero.
+func (k *WinogradWeights) ScratchBytes() int { return 0 }
+
+// Run computes G·g·Gᵀ for every pair of channels.
+func (k *WinogradWeights) Run(c *Context) { c.team.do(outBlocks(k.OC), c, k) }
+
+// part transforms one block of output channels.
+func (k *WinogradWeights) part(c *Context, ob, worker int) {
+	w, dst := c.f32(k.W), c.f32(k.Dst)
+	icp := (k.IC + 15) &^ 15
+	width := blockWidth(k.OC, ob)
+	w = w[ob*32*icp*9:]
+	al := k.M + 2
+	var g [8][3]float32
+	for i, row := range winograds[k.M].g {
+		for j, v := range row {
+			g[i][j] = float32(v)
+		}
+	}
+	obs := outBlocks(k.OC)
+	var t [8][3][32]float32
+	for ic := range icp {
+		// Tap (y,x) of this input channel for all output channels.
+		tap := func(y, x int) []float32 {
+			return w[((ic/16*9+y*3+x)*16+ic%16)*width:][:width]
+		}
+		for x := range 3 {
+			a, b, d := tap(0, x), tap(1, x), tap(2, x)
+			for i := range al {
+				row := &t[i][x]
+				for o := range a {
+					row[o&31] = g[i][0]*a[o] + g[i][1]*b[o] + g[i][2]*d[o]
+				}
+			}
+		}
+		for i := range al {
+			for j := range al {
+				out := dst[((i*al+j)*obs+ob)*icp*32+ic*32:][:32]
+				for o := range width {
+					out[o] = g[j][0]*t[i][0][o&31] + g[j][1]*t[i][1][o&31] + g[j][2]*t[i][2][o&31]
+				}
+			}
+		}
+	}
+}
+
+// The scratch of a part: transformed inputs [ic/16][position][tiles][16],
+// products [2·OutBlocks][position][tiles][16], a window of the input, a row of
+// output tiles. Positions are an odd number of cache lines apart: powers of
+// two would map all of them onto the same sets.
+func (k *Winograd) positions() int { return (k.M + 2) * (k.M + 2) }
+func (k *Winograd) pitch() int     { return (k.Tiles | 1) * 16 }
+func (k *Winograd) inputs() int    { return k.Src.Blocks() * k.positions() * k.pitch() }
+func (k *Winograd) products() int  { return 2 * k.OutBlocks * k.positions() * k.pitch() }
+func (k *Winograd) windowLen() int { return k.Src.Blocks() * (k.M + 2) * (k.runTiles()*k.M + 2) * 16 }
+func (k *Winograd) outputLen() int { return k.M * k.runTiles() * k.M * 16 }
+func (k *Winograd) across() int    { return split(k.Dst.W, k.M) }
+func (k *Winograd) down() int      { return split(k.Dst.H, k.M) }
+func (k *Winograd) runTiles() int  { return min(k.Tiles, k.across()) }
+func (k *Winograd) perImage() int  { return split(k.across()*k.down(), k.Tiles) }
+
+// ScratchBytes is the memory described above.
+func (k *Winograd) ScratchBytes() int {
+	return (k.inputs() + k.products() + k.windowLen() + k.outputLen()) * 4
+}
+
+// Run computes the convolution.
+func (k *Winograd) Run(c *Context) {
+	k.Dst.clearBorder(c)
+	c.team.do(k.Dst.N*k.perImage()*k.slices(c), c, k)
+}
+
+// slices is into how many ranges of output channels a block of tiles is cut
+// so that every worker finds work; each repeats the input transform.
+func (k *Winograd) slices(c *Context) int {
+	blocks := k.Dst.N * k.perImage()
+	if blocks >= 2*c.team.threads || c.team.threads == 1 {
+		return 1
+	}
+	return min(split(outBlocks(k.Dst.C), k.OutBlocks), split(2*c.team.threads, blocks))
+}
+
+// part computes a range of output channels of one block of tiles.
+func (k *Winograd) part(c *Context, i, worker int) {
+	slices := k.slices(c)
+	slice := i % slices
+	i /= slices
+	n, blk := i/k.perImage(), i%k.perImage()
+	tiles := k.across() * k.down()
+	t0, t1 := cut(tiles, k.perImage(), blk), cut(tiles, k.perImage(), blk+1)
+
+	scratch := floats(c.scratch[worker])
+	v := scratch[:k.inputs()]
+	m := scratch[k.inputs():][:k.products()]
+	window := scratch[k.inputs()+k.products():][:k.windowLen()]
+	out := scratch[k.inputs()+k.products()+k.windowLen():][:k.outputLen()]
+
+	for t := t0; t < t1; {
+		y, x := t/k.across(), t%k.across()
+		run := min(t1-t, k.across()-x)
+		k.transformInput(c, n, y, x, run, v[(t-t0)*16:], window)
+		t += run
+	}
+	groups := split(outBlocks(k.Dst.C), k.OutBlocks)
+	for g := cut(groups, slices, slice); g < cut(groups, slices, slice+1); g++ {
+		first := g * k.OutBlocks
+		last := min(first+k.OutBlocks, outBlocks(k.Dst.C))
+		k.multiply(c, v, m, out[:32], t1-t0, first, last)
+		for t := t0; t < t1; {
+			y, x := t/k.across(), t%k.across()
+			run := min(t1-t, k.across()-x)
+			for b := first * 2; b < min(last*2, k.Dst.Blocks()); b++ {
+				k.transformOutput(c, n, b, y, x, run, m[(b-first*2)*k.positions()*k.pitch()+(t-t0)*16:], out)
+			}
+			t += run
+		}
+	}
+}
+
+// transformInput writes Bᵀ·d·B of a run of tiles in one row of tiles. Tiles
+// that lie inside the image with its border are read in place, others from a
+// copy with zeros around.
+func (k *Winograd) transformInput(c *Context, n, ty, tx, run int, v, window []float32) {
+	s := &k.Src
+	src := c.f32(s.Ref)[n*s.BatchStride:]
+	y, x := ty*k.M-k.PadTop, tx*k.M-k.PadLeft
+	plain := !k.Scale.Present() && !k.Shift.Present() && k.Pre.Fn == ActIdentity
+	direct := 0
+	if plain && y >= -s.Top && y+k.M+2 <= s.H+s.Bottom && x >= -s.Left {
+		for direct < run && x+(direct+1)*k.M+2 <= s.W+s.Right {
+			direct++
+		}
+	}
+	stride := k.positions() * k.pitch()
+	if direct > 0 {
+		for b := range s.Blocks() {
+			k.tilesIn(src[b*s.Plane()+s.Origin()+y*s.Row()+x*16:], v[b*stride:], s.Row(), direct)
+		}
+	}
+	if run == direct {
+		return
+	}
+	rows, cols := k.M+2, (run-direct)*k.M+2
+	p := prologue{src: src, img: s, scale: c.f32(k.Scale), shift: c.f32(k.Shift), act: k.Pre}
+	p.window(window[:s.Blocks()*rows*cols*16], y, x+direct*k.M, rows, cols)
+	for b := range s.Blocks() {
+		k.tilesIn(window[b*rows*cols*16:], v[b*stride+direct*16:], cols*16, run-direct)
+	}
+}
+
+// tilesIn transforms n tiles next to one another; row is the distance between
+// rows in floats.
+func (k *Winograd) tilesIn(in, v []float32, row, n int) {
+	if useAVX512 {
+		switch k.M {
+		case 2:
+			winogradIn2AVX512(&in[0], &v[0], row*4, k.pitch()*4, n)
+		case 4:
+			winogradIn4AVX512(&in[0], &v[0], row*4, k.pitch()*4, n)
+		case 6:
+			winogradIn6AVX512(&in[0], &v[0], row*4, k.pitch()*4, n)
+		}
+		return
+	}
+	al := k.M + 2
+	bt := winograds[k.M].bt
+	var rows [8][8]float64
+	for t := range n {
+		for ch := range 16 {
+			at := t*k.M*16 + ch
+			for i := range al {
+				for x := range al {
+					sum := 0.0
+					for y := range al {
+						sum += bt[i][y] * float64(in[at+y*row+x*16])
+					}
+					rows[i][x] = sum
+				}
+			}
+			for i := range al {
+				for j := range al {
+					sum := 0.0
+					for x := range al {
+						sum += bt[j][x] * rows[i][x]
+					}
+					v[(i*al+j)*k.pitch()+t*16+ch] = float32(sum)
+				}
+			}
+		}
+	}
+}
+
+// multiply computes the products of all positions for output blocks first …
+// last−1 of 32 channels. The bias enters at position (1,1), the point 1, which
+// reaches every output once; bias is room for a block's, padded.
+func (k *Winograd) multiply(c *Context, v, m, bias []float32, tiles, first, last int) {
+	u := c.f32(k.W)
+	icp := k.Src.Blocks() * 16
+	obs := outBlocks(k.Dst.C)
+	var a tileArgs
+	a.pix, a.outPix = 64, 64
+	a.blocks, a.blockStride = k.Src.Blocks(), k.positions()*k.pitch()*4
+	a.rows, a.cols = 1, 1
+	a.outBlock = k.positions() * k.pitch() * 4
+	pieces := split(tiles, tilePixels)
+	for pos := range k.positions() {
+		for ob := first; ob < last; ob++ {
+			a.w = unsafe.Pointer(&u[(pos*obs+ob)*icp*32])
+			a.bias = unsafe.Pointer(&zeroBias[0])
+			if pos == k.M+3 && k.Bias.Present() {
+				clear(bias)
+				copy(bias, c.f32(k.Bias)[ob*32:])
+				a.bias = unsafe.Pointer(&bias[0])
+			}
+			for p := range pieces {
+				t := cut(tiles, pieces, p)
+				a.pixels = cut(tiles, pieces, p+1) - t
+				a.in = unsafe.Pointer(&v[pos*k.pitch()+t*16])
+				a.out = unsafe.Pointer(&m[((ob-first)*2*k.positions()+pos)*k.pitch()+t*16])
+				a.tile(32)
+			}
+		}
+	}
+}
+
+// transformOutput writes Aᵀ·m·A of a run of tiles of one block of 16 channels
+// to the image, with residual and activation, and without what lies outside.
+func (k *Winograd) transformOutput(c *Context, n, b, ty, tx, run int, m, out []float32) {
+	row := run * k.M * 16
+	k.tilesOut(m, out, row, run)
+	d := &k.Dst
+	dst := c.f32(d.Ref)
+	width := min(run*k.M, d.W-tx*k.M) * 16
+	for r := range min(k.M, d.H-ty*k.M) {
+		y := ty*k.M + r
+		to := d.row(dst, n, b, y)[tx*k.M*16:][:width]
+		from := out[r*row:][:width]
+		if k.Residual.N > 0 {
+			res := k.Residual.row(c.f32(k.Residual.Ref), n, b, y)[tx*k.M*16:][:width]
+			binaryRow(to, from, res, -1, BinAdd, k.Act)
+		} else {
+			affineRow(to, from, nil, nil, k.Act)
+		}
+	}
+}
+
+func (k *Winograd) tilesOut(m, out []float32, row, n int) {
+	if useAVX512 {
+		switch k.M {
+		case 2:
+			winogradOut2AVX512(&m[0], &out[0], k.pitch()*4, row*4, n)
+		case 4:
+			winogradOut4AVX512(&m[0], &out[0], k.pitch()*4, row*4, n)
+		case 6:
+			winogradOut6AVX512(&m[0], &out[0], k.pitch()*4, row*4, n)
+		}
+		return
+	}
+	al := k.M + 2
+	at := winograds[k.M].at
+	var rows [8][8]float64
+	for t := range n {
+		for ch := range 16 {
+			for i := range k.M {
+				for x := range al {
+					sum := 0.0
+					for y := range al {
+						sum += at[i][y] * float64(m[(y*al+x)*k.pitch()+t*16+ch])
+					}
+					rows[i][x] = sum
+				}
+			}
+			for i := range k.M {
+				for j := range k.M {
+					sum := 0.0
+					for x := range al {
+						sum += at[j][x] * rows[i][x]
+					}
+					out[i*row+(t*k.M+j)*16+ch] = float32(sum)
+				}
+			}
+		}
+	}
 }

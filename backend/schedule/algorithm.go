@@ -34,7 +34,7 @@ func chooseAlgorithm(o convOperands, cfg Config) (ir.Algorithm, string) {
 }
 
 // candidates are the algorithms that compete with direct convolution.
-var candidates = []ir.Algorithm{}
+var candidates = []ir.Algorithm{ir.AlgWinograd2, ir.AlgWinograd4, ir.AlgWinograd6}
 
 // winogradTile returns M of F(M×M,3×3), 0 for other algorithms.
 func winogradTile(a ir.Algorithm) int {
