@@ -1,0 +1,173 @@
+package golang
+
+import (
+	"flag"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"modelc/backend/schedule"
+	"modelc/ir"
+	"modelc/ir/eval"
+)
+
+var update = flag.Bool("update", false, "write the generated packages below testdata anew")
+
+// program returns the program of a graph in text form and the options of a
+// package of it.
+func program(t *testing.T, file string) (*schedule.Program, Options) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := ir.Parse(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := schedule.Build(g, schedule.Config{Exact: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden, err := eval.Run(g, GoldenInputs(g))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, Options{Package: "net", Runtime: "modelc/runtime", Version: "v0", Model: g.Name, Format: "text", SHA256: "0123", Tolerance: 2e-6, Golden: golden}
+}
+
+// tree reads the files below dir.
+func tree(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		rel, _ := filepath.Rel(dir, path)
+		files[filepath.ToSlash(rel)] = string(b)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// The packages below testdata are what modelc writes, byte for byte, and they
+// build, vet and pass their own tests. hostile has ports of many types, and
+// names that try to break out of strings, comments and identifiers.
+func TestGoldenPackages(t *testing.T) {
+	var dirs []string
+	for _, name := range []string{"hostile", "hostile_file"} {
+		p, o := program(t, "testdata/hostile.ir")
+		if name == "hostile_file" {
+			o.Sidecar = true
+			o.Flags = []string{"--weights", "file", "--dim", "N\n=1"}
+		}
+		dir := filepath.Join("testdata", name)
+		dirs = append(dirs, "./"+filepath.ToSlash(dir))
+		to := dir
+		if !*update {
+			to = filepath.Join(t.TempDir(), name)
+		}
+		if _, err := Write(to, p, o); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(tree(t, dir), tree(t, to)); d != "" {
+			t.Errorf("%s differs from what modelc writes (-update accepts it):\n%s", dir, d)
+		}
+	}
+	for _, args := range [][]string{{"vet"}, {"test", "-count=1"}} {
+		if out, err := exec.Command("go", append(args, dirs...)...).CombinedOutput(); err != nil {
+			t.Errorf("go %v: %v\n%s", args, err, out)
+		}
+	}
+}
+
+func TestWriteLeavesOthersAlone(t *testing.T) {
+	p, o := program(t, "testdata/hostile.ir")
+	o.RuntimeSource = Files{"doc.go": []byte("package runtime\n")}
+	dir := filepath.Join(t.TempDir(), "net")
+	write := func(want string) {
+		t.Helper()
+		before := map[string]string{}
+		if _, err := os.Stat(dir); err == nil {
+			before = tree(t, dir)
+		}
+		_, err := Write(dir, p, o)
+		switch {
+		case want == "" && err != nil:
+			t.Fatal(err)
+		case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+			t.Fatalf("got error %v, want %q", err, want)
+		case want != "":
+			if d := cmp.Diff(before, tree(t, dir)); d != "" {
+				t.Errorf("the folder changed in spite of an error:\n%s", d)
+			}
+		}
+		if left, _ := filepath.Glob(filepath.Join(filepath.Dir(dir), ".*")); len(left) > 0 {
+			t.Errorf("left behind: %v", left)
+		}
+	}
+	put := func(name, text string) {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	has := func(name string, want bool) {
+		t.Helper()
+		if _, err := os.Stat(filepath.Join(dir, name)); (err == nil) != want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+
+	write("")
+	put("labels.go", "package net\n")
+	put("internal/mine/mine.go", "package mine\n")
+	put("layers_old.go", marker+"v0; DO NOT EDIT.\n\npackage net\n")
+	put("testdata/x.txt", "mine")
+	write("")
+	has("labels.go", true)
+	has("internal/mine/mine.go", true)
+	has("testdata/x.txt", true)
+	has("layers_old.go", false)
+	has("internal/runtime/doc.go", true)
+
+	o.RuntimeSource = nil
+	write("")
+	has("internal/runtime", false)
+	has("internal/mine/mine.go", true)
+
+	put("model.go", "package net\n")
+	write("model.go: modelc did not write this file")
+	os.Remove(filepath.Join(dir, "model.go"))
+	put("weights.bin", "mine")
+	write("weights.bin: modelc did not write this file")
+	os.Remove(filepath.Join(dir, "weights.bin"))
+	put("model_test.go", "package net\n")
+	os.Remove(filepath.Join(dir, "layers.go"))
+	write("did not write this file")
+
+	o.Package = "func"
+	write("cannot name a Go package")
+	dir = filepath.Join(t.TempDir(), "file")
+	o.Package = "net"
+	if err := os.WriteFile(dir, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Write(dir, p, o); err == nil || !strings.Contains(err.Error(), "not a folder") {
+		t.Error(err)
+	}
+}
