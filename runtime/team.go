@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	goruntime "runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -14,27 +15,43 @@ type job interface {
 	part(c *Context, i, worker int)
 }
 
+// spins is how often a worker looks for the next job before it parks: about
+// 50 µs, longer than the gaps between the steps of a network, short enough
+// that an idle session burns nothing.
+const spins = 30_000
+
 // team is the workers of one session: the calling goroutine, worker 0, and
-// threads−1 others that wait between jobs.
+// threads−1 others that spin briefly between jobs, then park.
 type team struct {
 	threads int
-	wake    []chan struct{}
-	done    sync.WaitGroup
+	workers []*worker
 	closed  sync.Once
+	spin    bool
 
-	// The job in progress. Written before the workers are woken.
-	job   job
-	ctx   *Context
-	parts int32
-	next  atomic.Int32
+	// The job in progress. Written before the workers are started.
+	job     job
+	ctx     *Context
+	parts   int32
+	next    atomic.Int32
+	running atomic.Int32 // workers that have not finished it
+}
+
+// worker is one of the other goroutines. seq counts the jobs given to it.
+type worker struct {
+	seq    atomic.Uint32
+	parked atomic.Bool
+	wake   chan struct{}
+	_      [64]byte // seq is polled: neighbours stay off its cache line
 }
 
 func newTeam(threads int) *team {
 	t := &team{threads: max(1, threads)}
+	// More workers than processors would spin in each other's way.
+	t.spin = t.threads <= goruntime.GOMAXPROCS(0)
 	for w := 1; w < t.threads; w++ {
-		ch := make(chan struct{}, 1)
-		t.wake = append(t.wake, ch)
-		go t.loop(ch, w)
+		k := &worker{wake: make(chan struct{}, 1)}
+		t.workers = append(t.workers, k)
+		go t.loop(k, w)
 	}
 	return t
 }
@@ -42,23 +59,57 @@ func newTeam(threads int) *team {
 // close ends the workers. The team must be idle.
 func (t *team) close() {
 	t.closed.Do(func() {
-		for _, ch := range t.wake {
-			close(ch)
+		t.job = nil
+		for _, k := range t.workers {
+			k.start()
 		}
 	})
 }
 
-func (t *team) loop(wake chan struct{}, worker int) {
-	for range wake {
-		t.work(worker)
-		t.done.Done()
+// start gives the worker its next job.
+func (k *worker) start() {
+	k.seq.Add(1)
+	if k.parked.CompareAndSwap(true, false) {
+		k.wake <- struct{}{}
 	}
 }
 
-func (t *team) work(worker int) {
+// await returns when the worker's count differs from seen, and the count.
+func (k *worker) await(seen uint32, spin bool) uint32 {
+	if spin {
+		for i := range spins {
+			if s := k.seq.Load(); s != seen {
+				return s
+			}
+			if i%1024 == 1023 {
+				goruntime.Gosched()
+			}
+		}
+	}
+	k.parked.Store(true)
+	if s := k.seq.Load(); s != seen && k.parked.CompareAndSwap(true, false) {
+		return s // it came in between, and nobody will send
+	}
+	<-k.wake
+	return k.seq.Load()
+}
+
+func (t *team) loop(k *worker, id int) {
+	seen := uint32(0)
+	for {
+		seen = k.await(seen, t.spin)
+		if t.job == nil {
+			return
+		}
+		t.work(id)
+		t.running.Add(-1)
+	}
+}
+
+func (t *team) work(id int) {
 	j, c, n := t.job, t.ctx, t.parts
 	for i := t.next.Add(1) - 1; i < n; i = t.next.Add(1) - 1 {
-		j.part(c, int(i), worker)
+		j.part(c, int(i), id)
 	}
 }
 
@@ -73,12 +124,16 @@ func (t *team) do(n int, c *Context, j job) {
 	t.job, t.ctx, t.parts = j, c, int32(n)
 	t.next.Store(0)
 	helpers := min(t.threads, n) - 1
-	t.done.Add(helpers)
-	for _, ch := range t.wake[:helpers] {
-		ch <- struct{}{}
+	t.running.Store(int32(helpers))
+	for _, k := range t.workers[:helpers] {
+		k.start()
 	}
 	t.work(0)
-	t.done.Wait()
+	for i := 0; t.running.Load() > 0; i++ {
+		if i%64 == 63 || !t.spin {
+			goruntime.Gosched()
+		}
+	}
 	// Nothing may keep the session's memory alive through an idle team.
-	t.job, t.ctx = nil, nil
+	t.ctx = nil
 }

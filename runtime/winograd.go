@@ -65,14 +65,12 @@ func (k *WinogradWeights) part(c *Context, ob, worker int) {
 	width := blockWidth(k.OC, ob)
 	w = w[ob*32*icp*9:]
 	al := k.M + 2
-	var g [8][3]float32
+	var g [8][3]float64 // in float64: what is lost here, every tile would show
 	for i, row := range winograds[k.M].g {
-		for j, v := range row {
-			g[i][j] = float32(v)
-		}
+		copy(g[i][:], row)
 	}
 	obs := outBlocks(k.OC)
-	var t [8][3][32]float32
+	var t [8][3][32]float64
 	for ic := range icp {
 		// Tap (y,x) of this input channel for all output channels.
 		tap := func(y, x int) []float32 {
@@ -83,7 +81,7 @@ func (k *WinogradWeights) part(c *Context, ob, worker int) {
 			for i := range al {
 				row := &t[i][x]
 				for o := range a {
-					row[o&31] = g[i][0]*a[o] + g[i][1]*b[o] + g[i][2]*d[o]
+					row[o&31] = g[i][0]*float64(a[o]) + g[i][1]*float64(b[o]) + g[i][2]*float64(d[o])
 				}
 			}
 		}
@@ -91,7 +89,7 @@ func (k *WinogradWeights) part(c *Context, ob, worker int) {
 			for j := range al {
 				out := dst[((i*al+j)*obs+ob)*icp*32+ic*32:][:32]
 				for o := range width {
-					out[o] = g[j][0]*t[i][0][o&31] + g[j][1]*t[i][1][o&31] + g[j][2]*t[i][2][o&31]
+					out[o] = float32(g[j][0]*t[i][0][o&31] + g[j][1]*t[i][1][o&31] + g[j][2]*t[i][2][o&31])
 				}
 			}
 		}
