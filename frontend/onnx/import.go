@@ -282,9 +282,10 @@ func (n *node) shapes() string {
 	return "; operands " + strings.Join(s, ", ")
 }
 
-// arg returns operand i, nil when absent.
+// arg returns operand i, nil when absent. Versions of an operator that lack
+// an operand count it as −1.
 func (n *node) arg(i int) *ir.Value {
-	if i < len(n.in) {
+	if i >= 0 && i < len(n.in) {
 		return n.in[i]
 	}
 	return nil
