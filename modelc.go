@@ -203,7 +203,7 @@ func (c *Compiled) summary() *Summary {
 func runtimeFor(dir string, standalone bool) (importPath string, copied bool, err error) {
 	for root := dir; ; root = filepath.Dir(root) {
 		b, err := os.ReadFile(filepath.Join(root, "go.mod"))
-		if errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, fs.ErrNotExist) || isFile(root) {
 			if root == filepath.Dir(root) {
 				return "", false, fmt.Errorf("%s lies in no Go module: run `go mod init` in its parent first", dir)
 			}
@@ -233,6 +233,11 @@ func runtimeFor(dir string, standalone bool) (importPath string, copied bool, er
 		}
 		return path.Join(self, filepath.ToSlash(rel), golang.RuntimeDir), true, nil
 	}
+}
+
+func isFile(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && !st.IsDir()
 }
 
 // runtimeFiles returns the sources of package runtime, without its tests.

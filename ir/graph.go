@@ -221,6 +221,11 @@ func inferNode(n *Node) ([]Type, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", n, err)
 	}
+	for _, t := range types {
+		if err := t.Shape.check(); err != nil {
+			return nil, fmt.Errorf("%s: result %w", n, err)
+		}
+	}
 	return types, nil
 }
 

@@ -11,6 +11,7 @@ package ir
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -103,6 +104,22 @@ func (s Shape) Len() int {
 		n *= d
 	}
 	return n
+}
+
+// check says why no tensor of this shape can be made. The limit keeps products
+// of extents, and byte counts, far from overflow.
+func (s Shape) check() error {
+	n := 1
+	for _, d := range s {
+		if d < 0 {
+			return fmt.Errorf("negative extent in %s", s)
+		}
+		if d > math.MaxInt32 || n*d > math.MaxInt32 {
+			return fmt.Errorf("%s has more than 2^31 elements, which is not supported", s)
+		}
+		n *= max(d, 1) // an empty tensor may not hide an absurd extent
+	}
+	return nil
 }
 
 // Equal reports whether both shapes have the same axes.

@@ -35,10 +35,8 @@ func Verify(g *Graph) error {
 		if v.def != def {
 			bad("value %s: its producer is recorded wrongly", v)
 		}
-		for _, d := range v.Type.Shape {
-			if d < 0 {
-				bad("value %s: negative extent in %s", v, v.Type)
-			}
+		if err := v.Type.Shape.check(); err != nil {
+			bad("value %s: %w", v, err)
 		}
 	}
 	for _, v := range g.Inputs {

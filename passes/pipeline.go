@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"modelc/ir"
@@ -190,15 +189,16 @@ func flops(g *ir.Graph) int64 {
 	return n
 }
 
-// near suggests the pass that shares the most words with name.
+// near suggests the pass whose name starts and ends most like name.
 func near(name string) string {
-	best, score := "", 0
+	best, score := "", 3 // fewer letters are chance
 	for _, p := range Pipeline {
-		n := 0
-		for _, w := range strings.FieldsFunc(name, func(r rune) bool { return r == '_' || r == '-' }) {
-			if strings.Contains(p.Name, w) {
-				n += len(w)
-			}
+		n, m := 0, min(len(name), len(p.Name))
+		for n < m && name[n] == p.Name[n] {
+			n++
+		}
+		for k := 1; n < m && name[len(name)-k] == p.Name[len(p.Name)-k]; k++ {
+			n++
 		}
 		if n > score {
 			best, score = p.Name, n

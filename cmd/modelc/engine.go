@@ -7,10 +7,15 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
 
 	"modelc"
 	"modelc/backend/golang"
@@ -24,9 +29,18 @@ type engine interface {
 	run(ctx context.Context, in []*ir.Tensor) ([]*ir.Tensor, error)
 }
 
-// newEngine returns the engine of that name: "go" builds and runs the
-// generated package, "inproc" runs the program in this process, "eval" the
-// reference interpreter.
+// engineFlag adds --engine, which names what newEngine returns.
+func engineFlag(c *cobra.Command, name *string) {
+	c.Flags().StringVar(name, "engine", "go", "go (build and run the generated package), inproc (its kernels in this process) or eval (the reference interpreter)")
+	c.PreRunE = func(*cobra.Command, []string) error {
+		if !slices.Contains([]string{"go", "inproc", "eval"}, *name) {
+			return usageError{fmt.Errorf("--engine %q: want go, inproc or eval", *name)}
+		}
+		return nil
+	}
+}
+
+// newEngine returns the engine of that name, which engineFlag has checked.
 func newEngine(ctx context.Context, name string, c *modelc.Compiled) (engine, error) {
 	switch name {
 	case "eval":
@@ -34,10 +48,8 @@ func newEngine(ctx context.Context, name string, c *modelc.Compiled) (engine, er
 	case "inproc":
 		e, err := inproc.New(c.Program, 0)
 		return inProcess{e}, err
-	case "go":
-		return buildPackage(ctx, c)
 	}
-	return nil, usageError{fmt.Errorf("--engine %q: want go, inproc or eval", name)}
+	return buildPackage(ctx, c)
 }
 
 type reference struct{ g *ir.Graph }
@@ -106,11 +118,13 @@ func buildPackage(ctx context.Context, c *modelc.Compiled) (engine, error) {
 	dir := filepath.Join(root, key)
 	e := generatedPackage{dir, c.Graph}
 	if _, err := os.Stat(filepath.Join(dir, program)); err == nil {
-		return e, nil
+		now := time.Now()
+		return e, os.Chtimes(dir, now, now)
 	}
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return nil, err
 	}
+	trim(root)
 	tmp, err := os.MkdirTemp(root, "build")
 	if err != nil {
 		return nil, err
@@ -139,11 +153,31 @@ func buildPackage(ctx context.Context, c *modelc.Compiled) (engine, error) {
 	return e, nil
 }
 
+// unused is how long a build stays in the cache after its last use. A large
+// network takes half a gigabyte.
+const unused = 5 * 24 * time.Hour
+
+// trim removes builds from the cache that nobody has used for long, and what
+// interrupted builds left. Failures do not matter: the next build tries again.
+func trim(root string) {
+	entries, _ := os.ReadDir(root)
+	for _, e := range entries {
+		if i, err := e.Info(); err == nil && time.Since(i.ModTime()) > unused {
+			os.RemoveAll(filepath.Join(root, e.Name()))
+		}
+	}
+}
+
 func cacheKey(c *modelc.Compiled) (string, error) {
 	h := sha256.New()
-	fmt.Fprintln(h, modelc.Version, c.Model.SHA256, c.Options.Flags)
+	fmt.Fprintf(h, "%s %s %q\n", modelc.Version, c.Model.SHA256, c.Options.Flags)
 	for _, v := range c.Graph.Inputs {
-		fmt.Fprintln(h, v.Name, v.Type)
+		fmt.Fprintf(h, "%q %s\n", v.Name, v.Type)
+	}
+	bound := c.Options.Source.Bind
+	for _, name := range slices.Sorted(maps.Keys(bound)) {
+		fmt.Fprintf(h, "%q %s\n", name, bound[name].Type)
+		h.Write(bound[name].Bytes())
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -156,11 +190,6 @@ func cacheKey(c *modelc.Compiled) (string, error) {
 	defer f.Close()
 	if _, err := io.Copy(h, f); err != nil {
 		return "", err
-	}
-	for _, v := range c.Before.Constants {
-		if v.Const.Type.Bytes() < 1<<12 {
-			h.Write(v.Const.Bytes()) // bound inputs are not in the model's digest
-		}
 	}
 	return hex.EncodeToString(h.Sum(nil)[:12]), nil
 }

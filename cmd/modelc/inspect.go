@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -10,12 +9,7 @@ import (
 	"modelc"
 	"modelc/backend/golang"
 	"modelc/backend/schedule"
-	"modelc/frontend/onnx"
-	"modelc/internal/zoo"
 	"modelc/ir"
-	"modelc/passes"
-
-	"os"
 )
 
 // layerRow is a layer of the model as it was written.
@@ -149,115 +143,4 @@ func opLabel(op ir.Op) string {
 		return op.Kind.String() + " pool"
 	}
 	return op.Name()
-}
-
-func zooCommand() *cobra.Command {
-	var out string
-	var o zoo.Options
-	c := &cobra.Command{
-		Use:   "zoo [NAME -o FILE]",
-		Short: "List the classic networks, or write one as ONNX with seeded weights",
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				t := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
-				for _, n := range zoo.Names() {
-					i, err := zoo.Lookup(n)
-					if err != nil {
-						return err
-					}
-					fmt.Fprintf(t, "%s\t%.2f M parameters\t%s\n", n, float64(i.Parameters)/1e6, i.Title)
-				}
-				return t.Flush()
-			}
-			if len(args) != 1 || out == "" {
-				return usageError{fmt.Errorf("want NAME -o FILE")}
-			}
-			return writeFile(out, func(f *os.File) error { return zoo.Write(f, args[0], o) })
-		},
-	}
-	fl := c.Flags()
-	fl.StringVarP(&out, "output", "o", "", "`FILE` to write")
-	fl.Float64Var(&o.Width, "width", 1, "multiply channel counts")
-	fl.IntVar(&o.Size, "size", 0, "height and width of the input; 0 means the published one")
-	fl.IntVar(&o.Classes, "classes", 0, "outputs of the classifier; 0 means the published number")
-	fl.IntVar(&o.Batch, "batch", 1, "images per run")
-	fl.Uint64Var(&o.Seed, "seed", 0, "selects the weights")
-	fl.BoolVar(&o.Logits, "logits", false, "leave out the final softmax")
-	return c
-}
-
-// writeFile writes through a temporary file, so that path is whole or absent.
-func writeFile(path string, write func(f *os.File) error) error {
-	tmp := path + ".tmp"
-	f, err := os.Create(tmp)
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp)
-	if err := write(f); err != nil {
-		f.Close()
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(tmp, path)
-}
-
-func passesCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "passes",
-		Short: "List the passes in the order they run",
-		Args:  exactly(0, "no arguments"),
-		RunE: func(c *cobra.Command, _ []string) error {
-			t := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
-			for _, p := range passes.Pipeline {
-				exact := ""
-				if p.Exact {
-					exact = "exact"
-				}
-				fmt.Fprintf(t, "%s\t%s\t%s\n", p.Name, exact, p.Doc)
-			}
-			return t.Flush()
-		},
-	}
-}
-
-func opsCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "ops",
-		Short: "List the supported ONNX operators and the ops of the IR",
-		Args:  exactly(0, "no arguments"),
-		RunE: func(c *cobra.Command, _ []string) error {
-			w := c.OutOrStdout()
-			family := ""
-			for _, o := range onnx.Table() {
-				if o.Family != family {
-					family = o.Family
-					fmt.Fprintf(w, "\n%s:", family)
-				}
-				fmt.Fprintf(w, " %s", o.Name)
-				if o.Since > 1 {
-					fmt.Fprintf(w, "(%d+)", o.Since)
-				}
-			}
-			fmt.Fprintln(w, "\n\nThe IR:")
-			for _, o := range ir.Ops() {
-				fmt.Fprintf(w, "  %s(%s): %s\n", o.Op.Name(), strings.Join(o.Args, ", "), o.Doc)
-			}
-			return nil
-		},
-	}
-}
-
-func versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
-		Args:  exactly(0, "no arguments"),
-		RunE: func(c *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(c.OutOrStdout(), "modelc", modelc.Version)
-			return err
-		},
-	}
 }

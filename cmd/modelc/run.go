@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -87,7 +88,7 @@ cached. Of an output with one score per class the best are printed.`,
 	}
 	f.add(c)
 	fl := c.Flags()
-	fl.StringVar(&r.engine, "engine", "go", "go (the generated package), inproc or eval")
+	engineFlag(c, &r.engine)
 	fl.IntVar(&r.top, "top", 5, "how many classes to print")
 	fl.StringVar(&r.labels, "labels", "", "names of the classes: `FILE` with one a line, or JSON")
 	fl.StringVar(&r.preset, "preprocess", "unit", "values of pixels: unit (0 to 1), none (0 to 255), caffe, tf or torch")
@@ -207,6 +208,9 @@ func triple(s, flag string, to *[3]float64) error {
 // print shows the best classes of a file, or writes its outputs.
 func (r *runFlags) print(w io.Writer, file string, g *ir.Graph, out []*ir.Tensor, names []string) error {
 	if r.output != "" {
+		if err := os.MkdirAll(r.output, 0o755); err != nil {
+			return err
+		}
 		base := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
 		for i, t := range out {
 			path := filepath.Join(r.output, fmt.Sprintf("%s.output_%d.npy", base, i))

@@ -75,7 +75,8 @@ func (im *importer) problem(n *nodeProto, s *scope, reason, remedy string) {
 const maxNodes = 1 << 20
 
 // nodes imports nodes in order. What fails is recorded and poisons its
-// results: nodes that read them are passed over in silence.
+// results: of nodes that read them only what can be told without their
+// operands is recorded too.
 func (im *importer) nodes(list []*nodeProto, s *scope, depth int) {
 	for _, n := range list {
 		if len(im.g.Nodes) > maxNodes || depth > maxDepth {
@@ -95,29 +96,34 @@ func (im *importer) node(p *nodeProto, s *scope, depth int) {
 			}
 		}
 	}
+	poisoned := false
 	for _, name := range p.inputs {
 		if name == "" {
 			n.in = append(n.in, nil)
 			continue
 		}
 		v, known, err := im.value(s, name)
-		switch {
-		case err != nil:
-			im.problem(p, s, err.Error(), "")
-			poison()
-			return
-		case !known:
-			im.problem(p, s, fmt.Sprintf("input %q is not defined", name), "the graph must be sorted topologically")
-			poison()
-			return
-		case v == nil:
+		if err == nil && !known {
+			err = refusal{fmt.Sprintf("input %q is not defined", name), "the graph must be sorted topologically"}
+		}
+		if err != nil {
+			n.in = nil // their types do not matter
+			im.refuse(n, err)
 			poison()
 			return
 		}
+		poisoned = poisoned || v == nil
 		n.in = append(n.in, v)
 	}
 	before := len(im.g.Nodes)
-	out, err := im.apply(n)
+	var out []*ir.Value
+	build, err := im.builder(n)
+	if err == nil && poisoned {
+		err = errPoisoned
+	}
+	if err == nil {
+		out, err = build(n)
+	}
 	if err == nil && len(out) < len(p.outputs) {
 		for _, o := range p.outputs[len(out):] {
 			if o != "" {
@@ -126,12 +132,7 @@ func (im *importer) node(p *nodeProto, s *scope, depth int) {
 		}
 	}
 	if err != nil {
-		var r refusal
-		if errors.As(err, &r) {
-			im.problem(p, s, r.reason+n.shapes(), r.remedy)
-		} else if !errors.Is(err, errPoisoned) {
-			im.problem(p, s, err.Error()+n.shapes(), "")
-		}
+		im.refuse(n, err)
 		poison()
 		return
 	}
@@ -161,9 +162,20 @@ func (r refusal) Error() string { return r.reason }
 
 var errPoisoned = errors.New("depends on a value that could not be made")
 
-func (im *importer) apply(n *node) ([]*ir.Value, error) {
+// refuse records why a node cannot be imported.
+func (im *importer) refuse(n *node, err error) {
+	var r refusal
+	if errors.As(err, &r) {
+		im.problem(n.p, n.scope, r.reason+n.shapes(), r.remedy)
+	} else if !errors.Is(err, errPoisoned) {
+		im.problem(n.p, n.scope, err.Error()+n.shapes(), "")
+	}
+}
+
+// builder returns what imports nodes of n's operator.
+func (im *importer) builder(n *node) (func(*node) ([]*ir.Value, error), error) {
 	if f, ok := im.functions[n.p.domain+"::"+n.p.opType]; ok {
-		return im.call(f, n)
+		return func(n *node) ([]*ir.Value, error) { return im.call(f, n) }, nil
 	}
 	if n.p.domain != "" {
 		return nil, refusal{fmt.Sprintf("ops of domain %q are not supported", n.p.domain), "only the default ONNX domain and functions stored in the model"}
@@ -175,7 +187,7 @@ func (im *importer) apply(n *node) ([]*ir.Value, error) {
 	if n.version < op.since {
 		return nil, refusal{fmt.Sprintf("opset %d is older than the first supported one, %d", n.version, op.since), "convert the model to a newer opset"}
 	}
-	return op.build(n)
+	return op.build, nil
 }
 
 // nearest suggests supported ops with a similar name.
@@ -282,9 +294,10 @@ func (n *node) shapes() string {
 	return "; operands " + strings.Join(s, ", ")
 }
 
-// arg returns operand i, nil when absent.
+// arg returns operand i, nil when absent. Versions of an operator that lack
+// an operand count it as −1.
 func (n *node) arg(i int) *ir.Value {
-	if i < len(n.in) {
+	if i >= 0 && i < len(n.in) {
 		return n.in[i]
 	}
 	return nil

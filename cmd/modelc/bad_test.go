@@ -1,0 +1,224 @@
+package main
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"modelc/internal/npy"
+	"modelc/ir"
+)
+
+var update = flag.Bool("update", false, "write testdata/bad.txtar anew")
+
+// What a user gets wrong: one clear error, the right exit status, nothing
+// written. testdata/bad.txtar holds the messages.
+func TestBadInput(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, b []byte) {
+		t.Helper()
+		p := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lenet, err := os.ReadFile(digits + "lenet5.onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("go.mod", []byte("module example.com/bad\n"))
+	write("lenet5.onnx", lenet)
+	write("cut.onnx", lenet[:len(lenet)/2])
+	write("text.onnx", []byte("this is not a model\n"))
+	write("empty.onnx", nil)
+	write("keras.h5", []byte("\x89HDF\r\n\x1a\n and so on"))
+	write("mine/model.go", []byte("package mine\n"))
+	write("data/input_0.npy", nil)
+	picture, err := os.ReadFile(digits + "3_0.png")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("3.png", picture)
+	write("cut.png", picture[:len(picture)/2])
+	if err := npy.Write(filepath.Join(dir, "ints.npy"), ir.NewTensor(ir.T(ir.Int64, 1, 1, 28, 28))); err != nil {
+		t.Fatal(err)
+	}
+	if err := npy.Write(filepath.Join(dir, "wide.npy"), ir.NewTensor(ir.T(ir.Float32, 1, 1, 28, 29))); err != nil {
+		t.Fatal(err)
+	}
+
+	weights := func(n int) []byte { return make([]byte, 4*n) }
+	conv := node("Conv", "conv1", "image", "w", "y")
+	write("unknown_ops.onnx", model(node("Rulu", "first", "image", "a"), node("Loop", "second", "a", "y"), tensor("w", weights(9), 1, 1, 3, 3)))
+	write("channels.onnx", model(conv, tensor("w", weights(2*3*9), 2, 3, 3, 3)))
+	write("short_weights.onnx", model(conv, tensor("w", weights(8), 1, 1, 3, 3)))
+	write("huge_weights.onnx", model(conv, tensor("w", weights(9), 1<<20, 1<<20, 3, 3)))
+	write("external.onnx", model(conv, external("w", "weights.data", 1, 1, 3, 3)))
+	write("outside.onnx", model(conv, external("w", "../../secret", 1, 1, 3, 3)))
+	write("no_producer.onnx", model(node("Relu", "r", "nobody", "y")))
+	write("no_output.onnx", model(node("Relu", "r", "image", "z")))
+
+	var golden txtar.Archive
+	for _, c := range []struct {
+		code int
+		line string // DIR stands for the folder of the files above
+	}{
+		{1, "compile DIR/nowhere.onnx -o DIR/out"},
+		{1, "compile DIR -o DIR/out"},
+		{1, "compile DIR/empty.onnx -o DIR/out"},
+		{1, "compile DIR/text.onnx -o DIR/out"},
+		{1, "compile DIR/cut.onnx -o DIR/out"},
+		{1, "compile DIR/3.png -o DIR/out"},
+		{1, "compile DIR/keras.h5 -o DIR/out"},
+		{1, "compile DIR/unknown_ops.onnx -o DIR/out"},
+		{1, "compile DIR/channels.onnx -o DIR/out"},
+		{1, "compile DIR/short_weights.onnx -o DIR/out"},
+		{1, "compile DIR/huge_weights.onnx -o DIR/out"},
+		{1, "compile DIR/external.onnx -o DIR/out"},
+		{1, "compile DIR/outside.onnx -o DIR/out"},
+		{1, "compile DIR/no_producer.onnx -o DIR/out"},
+		{1, "compile DIR/no_output.onnx -o DIR/out"},
+		{1, "compile DIR/lenet5.onnx -o DIR/mine"},
+		{1, "compile DIR/lenet5.onnx -o DIR/3.png"},
+		{1, "compile DIR/lenet5.onnx -o DIR/out --package a-b"},
+		{1, "compile DIR/lenet5.onnx -o DIR/out --disable-pass fold_batchnrom"},
+		{1, "compile DIR/lenet5.onnx -o DIR/out --shape image=1,3,28,28"},
+		{2, "compile DIR/lenet5.onnx"},
+		{2, "compile DIR/lenet5.onnx -o DIR/out --fast"},
+		{2, "compile DIR/lenet5.onnx -o DIR/out --dim N"},
+		{2, "compile DIR/lenet5.onnx -o DIR/out --dim N=0"},
+		{2, "compile DIR/lenet5.onnx -o DIR/out --weights f4"},
+		{1, "run DIR/lenet5.onnx DIR/nowhere.png --engine inproc"},
+		{1, "run DIR/lenet5.onnx DIR/text.onnx --engine inproc"},
+		{1, "run DIR/lenet5.onnx DIR/cut.png --engine inproc"},
+		{1, "run DIR/lenet5.onnx DIR/wide.npy --engine inproc"},
+		{1, "run DIR/lenet5.onnx DIR/ints.npy --engine inproc"},
+		{1, "run DIR/lenet5.onnx DIR/3.png --engine inproc --labels DIR/nowhere.txt"},
+		{2, "run DIR/lenet5.onnx DIR/3.png --engine inproc --mean 1,2"},
+		{2, "run DIR/lenet5.onnx DIR/3.png --engine gpu"},
+		{2, "run DIR/lenet5.onnx"},
+		{1, "verify DIR/lenet5.onnx --data DIR/mine"},
+		{1, "verify DIR/lenet5.onnx --data DIR/data"},
+		{1, "zoo vgg17 -o DIR/out"},
+		{2, "zoo vgg16"},
+		{2, "frobnicate"},
+	} {
+		var args []string
+		for _, a := range strings.Fields(c.line) {
+			args = append(args, strings.Replace(a, "DIR", dir, 1))
+		}
+		before := files(t, dir)
+		code, stdout, stderr := invoke(t, args...)
+		if code != c.code || stdout != "" {
+			t.Errorf("%s: exit %d, want %d\n%s%s", c.line, code, c.code, stdout, stderr)
+		}
+		if d := cmp.Diff(before, files(t, dir)); d != "" {
+			t.Errorf("%s wrote files:\n%s", c.line, d)
+		}
+		stderr = strings.ReplaceAll(filepath.ToSlash(stderr), filepath.ToSlash(dir), "DIR")
+		stderr = strings.ReplaceAll(stderr, "\u00a0", " ") // protobuf varies its messages from build to build
+		golden.Files = append(golden.Files, txtar.File{Name: c.line, Data: []byte(stderr)})
+	}
+	const path = "testdata/bad.txtar"
+	got := txtar.Format(&golden)
+	if *update {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), string(got)); d != "" {
+		t.Errorf("messages differ from %s (-update accepts them):\n%s", path, d)
+	}
+}
+
+// files returns what lies below dir.
+func files(t *testing.T, dir string) []string {
+	t.Helper()
+	var list []string
+	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		list = append(list, path)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// model is an ONNX model of parts of a graph: image float32 [1,1,28,28] in, y
+// out.
+func model(parts ...[]byte) []byte {
+	g := field(nil, 2, []byte("test"))
+	for _, p := range parts {
+		g = append(g, p...)
+	}
+	g = field(g, 11, port("image", 1, 1, 28, 28))
+	g = field(g, 12, field(nil, 1, []byte("y")))
+	m := number(nil, 1, 8)              // IR version
+	m = field(m, 8, number(nil, 2, 13)) // opset
+	return field(m, 7, g)
+}
+
+// node is a node with the given operands and, last, its result.
+func node(op, name string, values ...string) []byte {
+	var n []byte
+	for _, v := range values[:len(values)-1] {
+		n = field(n, 1, []byte(v))
+	}
+	n = field(n, 2, []byte(values[len(values)-1]))
+	n = field(n, 3, []byte(name))
+	return field(nil, 1, field(n, 4, []byte(op)))
+}
+
+// tensor is a float32 initializer.
+func tensor(name string, raw []byte, dims ...uint64) []byte {
+	return field(nil, 5, field(head(name, dims), 9, raw))
+}
+
+// external is an initializer whose elements lie in another file.
+func external(name, location string, dims ...uint64) []byte {
+	entry := field(field(nil, 1, []byte("location")), 2, []byte(location))
+	return field(nil, 5, number(field(head(name, dims), 13, entry), 14, 1))
+}
+
+func head(name string, dims []uint64) []byte {
+	var t []byte
+	for _, d := range dims {
+		t = number(t, 1, d)
+	}
+	return field(number(t, 2, 1), 8, []byte(name))
+}
+
+func port(name string, dims ...uint64) []byte {
+	var shape []byte
+	for _, d := range dims {
+		shape = field(shape, 1, number(nil, 1, d))
+	}
+	typ := field(nil, 1, field(number(nil, 1, 1), 2, shape))
+	return field(field(nil, 1, []byte(name)), 2, typ)
+}
+
+// field and number append fields of a protobuf message.
+func field(m []byte, n protowire.Number, b []byte) []byte {
+	return protowire.AppendBytes(protowire.AppendTag(m, n, protowire.BytesType), b)
+}
+
+func number(m []byte, n protowire.Number, v uint64) []byte {
+	return protowire.AppendVarint(protowire.AppendTag(m, n, protowire.VarintType), v)
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"modelc/internal/zoo"
+)
+
+func zooCommand() *cobra.Command {
+	var out string
+	var o zoo.Options
+	c := &cobra.Command{
+		Use:   "zoo [NAME -o FILE]",
+		Short: "List the classic networks, or write one as ONNX with seeded weights",
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				t := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
+				for _, n := range zoo.Names() {
+					i, err := zoo.Lookup(n)
+					if err != nil {
+						return err
+					}
+					fmt.Fprintf(t, "%s\t%.2f M parameters\t%s\n", n, float64(i.Parameters)/1e6, i.Title)
+				}
+				return t.Flush()
+			}
+			if len(args) != 1 || out == "" {
+				return usageError{fmt.Errorf("want NAME -o FILE")}
+			}
+			return writeFile(out, func(f *os.File) error { return zoo.Write(f, args[0], o) })
+		},
+	}
+	fl := c.Flags()
+	fl.StringVarP(&out, "output", "o", "", "`FILE` to write")
+	fl.Float64Var(&o.Width, "width", 1, "multiply channel counts")
+	fl.IntVar(&o.Size, "size", 0, "height and width of the input; 0 means the published one")
+	fl.IntVar(&o.Classes, "classes", 0, "outputs of the classifier; 0 means the published number")
+	fl.IntVar(&o.Batch, "batch", 1, "images per run")
+	fl.Uint64Var(&o.Seed, "seed", 0, "selects the weights")
+	fl.BoolVar(&o.Logits, "logits", false, "leave out the final softmax")
+	return c
+}
+
+// writeFile writes through a temporary file, so that path is whole or absent.
+func writeFile(path string, write func(f *os.File) error) error {
+	tmp := path + ".tmp"
+	f, err := os.Create(tmp)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp)
+	if err := write(f); err != nil {
+		f.Close()
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}

@@ -1,0 +1,208 @@
+package modelc
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"modelc/backend/inproc"
+	"modelc/frontend/onnx"
+	"modelc/frontend/source"
+	"modelc/internal/zoo"
+	"modelc/ir/eval"
+)
+
+func Example() {
+	c, err := Compile("testdata/digits/lenet5.onnx", Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	for _, v := range c.Graph.Inputs {
+		fmt.Println("input", v.Name, v.Type)
+	}
+	for _, o := range c.Graph.Outputs {
+		fmt.Println("output", o.Name, o.Value.Type)
+	}
+	fmt.Println(len(c.Before.Nodes), "nodes became", len(c.Program.Layers), "steps")
+	// Output:
+	// input image f32[1,1,28,28]
+	// output probabilities f32[1,10]
+	// 13 nodes became 8 steps
+}
+
+func TestRuntimeFor(t *testing.T) {
+	root := t.TempDir()
+	module := func(dir, text string) {
+		t.Helper()
+		dir = filepath.Join(root, dir)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	module("user", "module example.com/user\n\nrequire modelc v0.1.0\n")
+	module("user/nested", "module example.com/nested // has no requirements\n")
+	module("self", "module modelc\n")
+	module("broken", "modul example.com/x\n")
+	module("unnamed", "go 1.24\n")
+	for _, c := range []struct {
+		dir        string
+		standalone bool
+		path       string
+		copied     bool
+		err        string
+	}{
+		{"user/pkg", false, "modelc/runtime", false, ""},
+		{"user/pkg", true, "example.com/user/pkg/internal/runtime", true, ""},
+		{"user/nested/a/b", false, "example.com/nested/a/b/internal/runtime", true, ""},
+		{"user/nested", false, "example.com/nested/internal/runtime", true, ""},
+		{"self/examples/x", false, "modelc/runtime", false, ""},
+		{"broken/x", false, "", false, "go.mod"},
+		{"unnamed/x", false, "", false, "names no module"},
+		{"nowhere/x", false, "", false, "lies in no Go module"},
+	} {
+		path, copied, err := runtimeFor(filepath.Join(root, filepath.FromSlash(c.dir)), c.standalone)
+		switch {
+		case c.err != "":
+			if err == nil || !strings.Contains(err.Error(), c.err) {
+				t.Errorf("%s: error %v, want %q", c.dir, err, c.err)
+			}
+		case err != nil || path != c.path || copied != c.copied:
+			t.Errorf("%s: %q, copied %v, %v; want %q, %v", c.dir, path, copied, err, c.path, c.copied)
+		}
+	}
+}
+
+// The copy of the runtime needs nothing outside the standard library and
+// holds no tests.
+func TestRuntimeFiles(t *testing.T) {
+	files, err := runtimeFiles()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, b := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			t.Errorf("%s is a test", name)
+		}
+		for line := range strings.Lines(string(b)) {
+			if strings.HasPrefix(line, "//go:generate") || strings.HasPrefix(strings.TrimSpace(line), `"golang.org/`) || strings.HasPrefix(strings.TrimSpace(line), `"modelc/`) {
+				t.Errorf("%s: %s", name, line)
+			}
+		}
+	}
+}
+
+// The same model, flags and version give the same bytes.
+func TestDeterministic(t *testing.T) {
+	root := t.TempDir()
+	if err := os.WriteFile(filepath.Join(root, "go.mod"), []byte("module example.com/m\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(root, "net")
+	digests := func() map[string]string {
+		c, err := Compile("testdata/digits/lenet5.onnx", Options{Flags: []string{"--exact"}, Exact: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		s, err := c.WritePackage(dir, PackageOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sums := map[string]string{}
+		for name, size := range s.FileBytes {
+			b, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))
+			if err != nil || len(b) != size {
+				t.Fatalf("%s: %d bytes, reported %d: %v", name, len(b), size, err)
+			}
+			if strings.Contains(string(b), root) {
+				t.Errorf("%s holds a path", name)
+			}
+			sums[name] = fmt.Sprintf("%x", sha256.Sum256(b))
+		}
+		return sums
+	}
+	a, b := digests(), digests()
+	for name := range a {
+		if a[name] != b[name] {
+			t.Errorf("%s differs the second time", name)
+		}
+	}
+	if len(a) < 10 {
+		t.Errorf("%d files in a standalone package", len(a))
+	}
+}
+
+// Damaged files are refused or run; nothing panics.
+func TestDamagedModels(t *testing.T) {
+	var squeezenet strings.Builder
+	if err := zoo.Write(&squeezenet, "squeezenet1.1", zoo.Options{Width: 0.25, Size: 32}); err != nil {
+		t.Fatal(err)
+	}
+	lenet, err := os.ReadFile("testdata/digits/lenet5.onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const most = 1 << 26 // bytes of a tensor worth running
+	run := func(b []byte) (ok bool, err error) {
+		m, err := onnx.Parse("damaged", b, "", source.Options{})
+		if err != nil {
+			return false, nil
+		}
+		for v := range m.Graph.Values() {
+			if v.Type.Bytes() > most {
+				return false, nil
+			}
+		}
+		c, err := CompileModel(m, Options{})
+		if err != nil {
+			return false, nil
+		}
+		e, err := inproc.New(c.Program, 1)
+		if err != nil {
+			return false, err
+		}
+		defer e.Close()
+		_, err = e.Run(eval.Inputs(c.Graph, 1))
+		return true, err
+	}
+	for _, model := range [][]byte{lenet, []byte(squeezenet.String())} {
+		r := rand.New(rand.NewPCG(1, 2))
+		ran := 0
+		const tries = 400
+		for range tries {
+			b := append([]byte(nil), model...)
+			// The structure lies at the ends of the file; in between are weights.
+			for range 1 + r.IntN(3) {
+				at := r.IntN(min(len(b), 4000))
+				if r.IntN(2) == 0 {
+					at = len(b) - 1 - at
+				}
+				if b[at] ^= 1 << r.IntN(8); r.IntN(2) == 0 {
+					b[at] = byte(r.IntN(20))
+				}
+			}
+			if r.IntN(8) == 0 {
+				b = b[:r.IntN(len(b))]
+			}
+			ok, err := run(b)
+			if err != nil {
+				t.Error(err)
+			}
+			if ok {
+				ran++
+			}
+		}
+		if ran == 0 || ran == tries {
+			t.Errorf("%d of %d damaged models ran: the damage is not what this test wants", ran, tries)
+		}
+	}
+}
