@@ -78,6 +78,23 @@ func (k *Conv) region() (rows, cols int) {
 	return rows, g.width
 }
 
+// regions returns into how many regions the output falls.
+func (k *Conv) regions() int {
+	rows, cols := k.region()
+	g := k.grid()
+	return k.Dst.N * split(g.rows, rows) * split(g.width, cols)
+}
+
+// slices is into how many ranges of output channels a region is cut, so that
+// few regions occupy every worker. Each slice repeats the prologue.
+func (k *Conv) slices(c *Context) int {
+	n, s := k.regions(), 1
+	for s < outBlocks(k.Dst.C) && n*s < 4*c.team.threads && n*s%c.team.threads != 0 {
+		s++
+	}
+	return s
+}
+
 func (k *Conv) regionFloats(rows, cols int) int {
 	return k.Src.Blocks() * k.inRows(rows) * k.inCols(cols) * 16
 }
@@ -91,9 +108,7 @@ func (k *Conv) inCols(cols int) int { return (cols-1)*k.SW + (k.KW-1)*k.DW + 1 }
 func (k *Conv) Run(c *Context) {
 	k.Dst.clearBorder(c)
 	if k.prologue() {
-		rows, cols := k.region()
-		g := k.grid()
-		c.team.do(k.Dst.N*split(g.rows, rows)*split(g.width, cols), c, (*convTransformed)(k))
+		c.team.do(k.regions()*k.slices(c), c, (*convTransformed)(k))
 		return
 	}
 	c.team.do(k.Dst.N*outBlocks(k.Dst.C)*k.chunks(c), c, (*convDirect)(k))
@@ -194,12 +209,15 @@ func (k *Conv) output(c *Context, a *tileArgs, dst []float32, n, ob, y, x int, m
 }
 
 // convTransformed applies the prologue to the input of a region once, into
-// scratch, and computes all output channels from there.
+// scratch, and computes a range of output channels from there.
 type convTransformed Conv
 
 func (k *convTransformed) part(c *Context, i, worker int) {
 	cv := (*Conv)(k)
 	g := cv.grid()
+	slices := cv.slices(c)
+	slice := i % slices
+	i /= slices
 	rows, cols := cv.region()
 	rp, cp := split(g.rows, rows), split(g.width, cols)
 	ri, ci := i/cp%rp, i%cp
@@ -219,7 +237,8 @@ func (k *convTransformed) part(c *Context, i, worker int) {
 	a.blocks, a.blockStride = k.Src.Blocks(), ih*iw*64
 	a.rowStride, a.colStride = k.DH*iw*64, k.DW*64
 	perRow := split(x1-x0, tilePixels)
-	for ob := range outBlocks(k.Dst.C) {
+	obs := outBlocks(k.Dst.C)
+	for ob := cut(obs, slices, slice); ob < cut(obs, slices, slice+1); ob++ {
 		cv.weights(c, &a, ob)
 		for y := y0; y < y1; y++ {
 			for t := range perRow {

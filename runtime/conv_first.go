@@ -105,10 +105,14 @@ func (k *ConvFirst) padRow(dst, src []float32, y int) {
 		copy(dst[lo*k.C:hi*k.C], src[y*k.W*k.C:])
 		return
 	}
+	done := 0
+	if k.C == 3 && useAVX512 {
+		done = interleave3(dst[lo*3:hi*3], src[y*k.W:], k.H*k.W)
+	}
 	for ch := range k.C {
 		row := src[(ch*k.H+y)*k.W:][:hi-lo]
-		for x, v := range row {
-			dst[(lo+x)*k.C+ch] = v
+		for x := done; x < len(row); x++ {
+			dst[(lo+x)*k.C+ch] = row[x]
 		}
 	}
 }

@@ -318,7 +318,7 @@ func TestConvFirst(t *testing.T) {
 
 func TestDense(t *testing.T) {
 	tiers(t, func(t *testing.T) {
-		for _, c := range []struct{ n, k, m int }{{1, 16, 32}, {1, 400, 120}, {1, 84, 10}, {3, 17, 33}, {15, 33, 48}, {29, 64, 100}, {1, 1, 1}, {2, 100, 47}} {
+		for _, c := range []struct{ n, k, m int }{{1, 16, 32}, {1, 400, 120}, {1, 84, 10}, {3, 17, 33}, {15, 33, 48}, {29, 64, 100}, {1, 1, 1}, {2, 100, 47}, {60, 33, 50}} {
 			for i, act := range someActs {
 				r := rand.New(rand.NewPCG(uint64(c.k), uint64(i)))
 				m := &memory{}

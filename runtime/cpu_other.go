@@ -17,6 +17,7 @@ func poolSumAVX512(a *tileArgs)                                                 
 func affineAVX512(dst, src *float32, n int, scale, shift *float32, lo, hi float32) {}
 func addRowAVX512(dst, a, b *float32, n, bStep int, lo, hi float32)                {}
 func mulRowAVX512(dst, a, b *float32, n, bStep int, lo, hi float32)                {}
+func interleave3AVX512(dst, a, b, c *float32, n int)                               {}
 func tanhAVX512(x *float32, n int)                                                 {}
 func sigmoidAVX512(x *float32, n int)                                              {}
 func winogradIn2AVX512(in, out *float32, rowStride, posStride, n int)              {}

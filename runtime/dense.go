@@ -12,67 +12,96 @@ type Dense struct {
 	Act     Act
 }
 
-// ScratchBytes holds the rows padded to a multiple of 16 features, and a tile
-// that sticks out of the result.
-func (k *Dense) ScratchBytes() int { return (k.paddedRows()*k.kPad() + tilePixels*32) * 4 }
+// denseRows is how many rows share one reading of the weights: four tiles.
+const denseRows = 4 * tilePixels
 
-func (k *Dense) kPad() int { return (k.K + 15) &^ 15 }
+// ScratchBytes holds the rows of a pass as the micro-kernel's pixels,
+// [K/16][rows][16], and a tile that sticks out of the result.
+func (k *Dense) ScratchBytes() int { return (k.packedFloats() + tilePixels*32) * 4 }
 
-// paddedRows is how many rows are copied to scratch: none when their length
-// is a multiple of 16 already.
-func (k *Dense) paddedRows() int {
-	if k.K == k.kPad() {
+func (k *Dense) packedFloats() int {
+	if k.inPlace() {
 		return 0
 	}
-	return min(k.N, tilePixels)
+	return k.blocks() * min(k.N, denseRows) * 16
 }
+
+func (k *Dense) blocks() int { return (k.K + 15) / 16 }
+
+// inPlace reports whether the input can be read where it is: a single row
+// without a rest. Several rows, often a multiple of 4 KiB apart, would share
+// their cache sets.
+func (k *Dense) inPlace() bool { return k.N == 1 && k.K%16 == 0 }
 
 // Run computes the layer.
-func (k *Dense) Run(c *Context) {
-	c.team.do(outBlocks(k.M), c, k)
+func (k *Dense) Run(c *Context) { c.team.do(k.pieces(c), c, k) }
+
+// pieces is into how many ranges the output blocks are cut. Each packs the
+// input for itself.
+func (k *Dense) pieces(c *Context) int {
+	if c.team.threads == 1 || k.N*k.K*k.M < small {
+		return 1
+	}
+	return min(outBlocks(k.M), 4*c.team.threads)
 }
 
-// part computes one block of 32 outputs of all rows: the rows are the
-// micro-kernel's pixels, so that weights are read once per 14 of them.
-func (k *Dense) part(c *Context, ob, worker int) {
-	x, y, w := c.f32(k.X), c.f32(k.Y), c.f32(k.W)
-	scratch := floats(c.scratch[worker])
-	tile := scratch[len(scratch)-tilePixels*32:]
-	if need := k.ScratchBytes() / 4; need < len(scratch) {
-		tile = scratch[need-tilePixels*32 : need]
+// part computes a range of output blocks of all rows.
+func (k *Dense) part(c *Context, i, worker int) {
+	first, last := cut(outBlocks(k.M), k.pieces(c), i), cut(outBlocks(k.M), k.pieces(c), i+1)
+	packed := floats(c.scratch[worker])
+	tile := packed[k.packedFloats():][:tilePixels*32]
+	passes := split(k.N, denseRows)
+	for p := range passes {
+		n0, n1 := cut(k.N, passes, p), cut(k.N, passes, p+1)
+		in := c.f32(k.X)
+		if !k.inPlace() {
+			k.pack(packed, in[n0*k.K:n1*k.K])
+			in = packed
+		}
+		for ob := first; ob < last; ob++ {
+			k.block(c, ob, in, n0, n1, tile)
+		}
 	}
+}
+
+// pack writes rows of K features to dst [K/16][rows][16].
+func (k *Dense) pack(dst, rows []float32) {
+	n := len(rows) / k.K
+	for r := range n {
+		row := rows[r*k.K : (r+1)*k.K]
+		for b := range k.blocks() {
+			to := dst[(b*n+r)*16:][:16]
+			clear(to[copy(to, row[b*16:]):])
+		}
+	}
+}
+
+// block computes output block ob of rows n0 … n1−1, packed in in.
+func (k *Dense) block(c *Context, ob int, in []float32, n0, n1 int, tile []float32) {
+	y := c.f32(k.Y)
 	width := blockWidth(k.M, ob)
 	var a tileArgs
 	more := !a.setAct(k.Act)
-	kp := k.kPad()
-	a.blocks, a.blockStride, a.rows, a.cols = kp/16, 64, 1, 1
-	a.w = unsafe.Pointer(&w[ob*32*kp])
+	a.pix, a.blocks, a.blockStride, a.rows, a.cols = 64, k.blocks(), (n1-n0)*64, 1, 1
+	a.w = unsafe.Pointer(&c.f32(k.W)[ob*32*k.blocks()*16])
 	a.bias = biasOf(c, k.Bias, ob)
 	// The last block may be wider than what is left of the result.
 	cols := min(width, k.M-ob*32)
-	pieces := split(k.N, tilePixels)
+	pieces := split(n1-n0, tilePixels)
 	for p := range pieces {
-		n0, n1 := cut(k.N, pieces, p), cut(k.N, pieces, p+1)
-		a.pixels = n1 - n0
-		a.in, a.pix = unsafe.Pointer(&x[n0*k.K]), k.K*4
-		if k.paddedRows() > 0 {
-			for n := n0; n < n1; n++ {
-				row := scratch[(n-n0)*kp : (n-n0+1)*kp]
-				copy(row, x[n*k.K:(n+1)*k.K])
-				clear(row[k.K:])
-			}
-			a.in, a.pix = unsafe.Pointer(&scratch[0]), kp*4
-		}
+		r0, r1 := cut(n1-n0, pieces, p), cut(n1-n0, pieces, p+1)
+		a.pixels = r1 - r0
+		a.in = unsafe.Pointer(&in[r0*16])
 		if cols == width {
-			a.out, a.outPix, a.outBlock = unsafe.Pointer(&y[n0*k.M+ob*32]), k.M*4, 64
+			a.out, a.outPix, a.outBlock = unsafe.Pointer(&y[(n0+r0)*k.M+ob*32]), k.M*4, 64
 		} else {
 			a.out, a.outPix, a.outBlock = unsafe.Pointer(&tile[0]), 128, 64
 		}
 		a.tile(width)
-		for n := n0; n < n1; n++ {
-			out := y[n*k.M+ob*32:][:cols]
+		for r := r0; r < r1; r++ {
+			out := y[(n0+r)*k.M+ob*32:][:cols]
 			if cols < width {
-				copy(out, tile[(n-n0)*32:])
+				copy(out, tile[(r-r0)*32:])
 			}
 			if more {
 				applyAct(out, k.Act)

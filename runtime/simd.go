@@ -108,6 +108,16 @@ func vectorAct(f Fn, x *float32, n int) {
 	}
 }
 
+// interleave3 writes pixels of three channels from planes that lie plane
+// floats apart, 16 at a time, and returns how many.
+func interleave3(dst, src []float32, plane int) int {
+	n := len(dst) / 48
+	if n > 0 {
+		interleave3AVX512(&dst[0], &src[0], &src[plane], &src[2*plane], n)
+	}
+	return n * 16
+}
+
 // rowAVX512 computes an output row of a depthwise convolution, without the
 // activation.
 func (k *Depthwise) rowAVX512(out, in, w []float32, bias *[16]float32, res []float32, inRow int) {

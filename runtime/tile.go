@@ -54,8 +54,9 @@ func (a *tileArgs) tileRun(width int) {
 	}
 }
 
-// generic is the micro-kernel in Go, the specification of the others. Its sums
-// run in the same order; where they fuse multiply and add, it rounds twice.
+// generic is the micro-kernel in Go, the specification of the others. Those
+// fuse multiply and add and, for few pixels, sum every fourth input channel
+// apart.
 func (a *tileArgs) generic(width, step int) {
 	w0 := a.w
 	for p := 0; p < a.pixels; p++ {

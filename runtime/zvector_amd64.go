@@ -19,6 +19,11 @@ func addRowAVX512(dst *float32, a *float32, b *float32, n int, bStep int, lo flo
 //go:noescape
 func mulRowAVX512(dst *float32, a *float32, b *float32, n int, bStep int, lo float32, hi float32)
 
+// interleave3AVX512 writes a[0], b[0], c[0], a[1], … for n vectors of 16 floats of each.
+//
+//go:noescape
+func interleave3AVX512(dst *float32, a *float32, b *float32, c *float32, n int)
+
 // tanhAVX512 replaces n vectors of 16 floats by their hyperbolic tangents.
 //
 //go:noescape

@@ -193,6 +193,154 @@ done:
 	VZEROUPPER
 	RET
 
+// func interleave3AVX512(dst *float32, a *float32, b *float32, c *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·interleave3AVX512(SB), NOSPLIT, $0-40
+	MOVQ    dst+0(FP), DI
+	MOVQ    a+8(FP), SI
+	MOVQ    b+16(FP), DX
+	MOVQ    c+24(FP), BX
+	MOVQ    n+32(FP), CX
+	VMOVUPS interleave00<>+0(SB), Z16
+	VMOVUPS interleave01<>+0(SB), Z17
+	VMOVUPS interleave10<>+0(SB), Z18
+	VMOVUPS interleave11<>+0(SB), Z19
+	VMOVUPS interleave20<>+0(SB), Z20
+	VMOVUPS interleave21<>+0(SB), Z21
+
+loop:
+	VMOVUPS   (SI), Z0
+	VMOVUPS   (DX), Z1
+	VMOVUPS   (BX), Z2
+	VMOVAPS   Z0, Z4
+	VPERMT2PS Z1, Z16, Z4
+	VPERMT2PS Z2, Z17, Z4
+	VMOVUPS   Z4, (DI)
+	VMOVAPS   Z0, Z5
+	VPERMT2PS Z1, Z18, Z5
+	VPERMT2PS Z2, Z19, Z5
+	VMOVUPS   Z5, 64(DI)
+	VMOVAPS   Z0, Z6
+	VPERMT2PS Z1, Z20, Z6
+	VPERMT2PS Z2, Z21, Z6
+	VMOVUPS   Z6, 128(DI)
+	ADDQ      $0x40, SI
+	ADDQ      $0x40, DX
+	ADDQ      $0x40, BX
+	ADDQ      $0x000000c0, DI
+	DECQ      CX
+	JNZ       loop
+	VZEROUPPER
+	RET
+
+DATA interleave00<>+0(SB)/4, $0x00000000
+DATA interleave00<>+4(SB)/4, $0x00000010
+DATA interleave00<>+8(SB)/4, $0x00000000
+DATA interleave00<>+12(SB)/4, $0x00000001
+DATA interleave00<>+16(SB)/4, $0x00000011
+DATA interleave00<>+20(SB)/4, $0x00000000
+DATA interleave00<>+24(SB)/4, $0x00000002
+DATA interleave00<>+28(SB)/4, $0x00000012
+DATA interleave00<>+32(SB)/4, $0x00000000
+DATA interleave00<>+36(SB)/4, $0x00000003
+DATA interleave00<>+40(SB)/4, $0x00000013
+DATA interleave00<>+44(SB)/4, $0x00000000
+DATA interleave00<>+48(SB)/4, $0x00000004
+DATA interleave00<>+52(SB)/4, $0x00000014
+DATA interleave00<>+56(SB)/4, $0x00000000
+DATA interleave00<>+60(SB)/4, $0x00000005
+GLOBL interleave00<>(SB), RODATA|NOPTR, $64
+
+DATA interleave01<>+0(SB)/4, $0x00000000
+DATA interleave01<>+4(SB)/4, $0x00000001
+DATA interleave01<>+8(SB)/4, $0x00000010
+DATA interleave01<>+12(SB)/4, $0x00000003
+DATA interleave01<>+16(SB)/4, $0x00000004
+DATA interleave01<>+20(SB)/4, $0x00000011
+DATA interleave01<>+24(SB)/4, $0x00000006
+DATA interleave01<>+28(SB)/4, $0x00000007
+DATA interleave01<>+32(SB)/4, $0x00000012
+DATA interleave01<>+36(SB)/4, $0x00000009
+DATA interleave01<>+40(SB)/4, $0x0000000a
+DATA interleave01<>+44(SB)/4, $0x00000013
+DATA interleave01<>+48(SB)/4, $0x0000000c
+DATA interleave01<>+52(SB)/4, $0x0000000d
+DATA interleave01<>+56(SB)/4, $0x00000014
+DATA interleave01<>+60(SB)/4, $0x0000000f
+GLOBL interleave01<>(SB), RODATA|NOPTR, $64
+
+DATA interleave10<>+0(SB)/4, $0x00000015
+DATA interleave10<>+4(SB)/4, $0x00000000
+DATA interleave10<>+8(SB)/4, $0x00000006
+DATA interleave10<>+12(SB)/4, $0x00000016
+DATA interleave10<>+16(SB)/4, $0x00000000
+DATA interleave10<>+20(SB)/4, $0x00000007
+DATA interleave10<>+24(SB)/4, $0x00000017
+DATA interleave10<>+28(SB)/4, $0x00000000
+DATA interleave10<>+32(SB)/4, $0x00000008
+DATA interleave10<>+36(SB)/4, $0x00000018
+DATA interleave10<>+40(SB)/4, $0x00000000
+DATA interleave10<>+44(SB)/4, $0x00000009
+DATA interleave10<>+48(SB)/4, $0x00000019
+DATA interleave10<>+52(SB)/4, $0x00000000
+DATA interleave10<>+56(SB)/4, $0x0000000a
+DATA interleave10<>+60(SB)/4, $0x0000001a
+GLOBL interleave10<>(SB), RODATA|NOPTR, $64
+
+DATA interleave11<>+0(SB)/4, $0x00000000
+DATA interleave11<>+4(SB)/4, $0x00000015
+DATA interleave11<>+8(SB)/4, $0x00000002
+DATA interleave11<>+12(SB)/4, $0x00000003
+DATA interleave11<>+16(SB)/4, $0x00000016
+DATA interleave11<>+20(SB)/4, $0x00000005
+DATA interleave11<>+24(SB)/4, $0x00000006
+DATA interleave11<>+28(SB)/4, $0x00000017
+DATA interleave11<>+32(SB)/4, $0x00000008
+DATA interleave11<>+36(SB)/4, $0x00000009
+DATA interleave11<>+40(SB)/4, $0x00000018
+DATA interleave11<>+44(SB)/4, $0x0000000b
+DATA interleave11<>+48(SB)/4, $0x0000000c
+DATA interleave11<>+52(SB)/4, $0x00000019
+DATA interleave11<>+56(SB)/4, $0x0000000e
+DATA interleave11<>+60(SB)/4, $0x0000000f
+GLOBL interleave11<>(SB), RODATA|NOPTR, $64
+
+DATA interleave20<>+0(SB)/4, $0x00000000
+DATA interleave20<>+4(SB)/4, $0x0000000b
+DATA interleave20<>+8(SB)/4, $0x0000001b
+DATA interleave20<>+12(SB)/4, $0x00000000
+DATA interleave20<>+16(SB)/4, $0x0000000c
+DATA interleave20<>+20(SB)/4, $0x0000001c
+DATA interleave20<>+24(SB)/4, $0x00000000
+DATA interleave20<>+28(SB)/4, $0x0000000d
+DATA interleave20<>+32(SB)/4, $0x0000001d
+DATA interleave20<>+36(SB)/4, $0x00000000
+DATA interleave20<>+40(SB)/4, $0x0000000e
+DATA interleave20<>+44(SB)/4, $0x0000001e
+DATA interleave20<>+48(SB)/4, $0x00000000
+DATA interleave20<>+52(SB)/4, $0x0000000f
+DATA interleave20<>+56(SB)/4, $0x0000001f
+DATA interleave20<>+60(SB)/4, $0x00000000
+GLOBL interleave20<>(SB), RODATA|NOPTR, $64
+
+DATA interleave21<>+0(SB)/4, $0x0000001a
+DATA interleave21<>+4(SB)/4, $0x00000001
+DATA interleave21<>+8(SB)/4, $0x00000002
+DATA interleave21<>+12(SB)/4, $0x0000001b
+DATA interleave21<>+16(SB)/4, $0x00000004
+DATA interleave21<>+20(SB)/4, $0x00000005
+DATA interleave21<>+24(SB)/4, $0x0000001c
+DATA interleave21<>+28(SB)/4, $0x00000007
+DATA interleave21<>+32(SB)/4, $0x00000008
+DATA interleave21<>+36(SB)/4, $0x0000001d
+DATA interleave21<>+40(SB)/4, $0x0000000a
+DATA interleave21<>+44(SB)/4, $0x0000000b
+DATA interleave21<>+48(SB)/4, $0x0000001e
+DATA interleave21<>+52(SB)/4, $0x0000000d
+DATA interleave21<>+56(SB)/4, $0x0000000e
+DATA interleave21<>+60(SB)/4, $0x0000001f
+GLOBL interleave21<>(SB), RODATA|NOPTR, $64
+
 // func tanhAVX512(x *float32, n int)
 // Requires: AVX, AVX512F
 TEXT ·tanhAVX512(SB), NOSPLIT, $0-16

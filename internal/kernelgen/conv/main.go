@@ -24,7 +24,7 @@ var zmm = [32]VecPhysical{Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12,
 
 // Offsets into tileArgs, see runtime/tile.go.
 const (
-	offIn          = 8 * iota
+	offIn = 8 * iota
 	offW
 	offOut
 	offBias
@@ -87,6 +87,12 @@ func tile(p, b, unroll int) {
 	l := func(s string) string { return fmt.Sprintf("p%d_%s", p, s) }
 	arg := func(off int) Mem { return Mem{Base: RDI, Disp: off} }
 	acc := func(blk, i int) VecPhysical { return zmm[blk*p+i] }
+	// Few accumulators would wait for one another: a multiply-add takes four
+	// cycles. Several sets of them share the input values.
+	sets := 1
+	if unroll > 1 {
+		sets = max(1, min(4, 8/(p*b)))
+	}
 	if p > 1 {
 		Label(fmt.Sprintf("p%d", p))
 	}
@@ -100,6 +106,9 @@ func tile(p, b, unroll int) {
 		for i := 1; i < p; i++ {
 			VMOVAPS(acc(blk, 0), acc(blk, i))
 		}
+	}
+	for i := b * p; i < sets*b*p; i++ {
+		VPXORQ(zmm[i], zmm[i], zmm[i])
 	}
 	MOVQ(arg(offPix), R14)
 	LEAQ(Mem{Base: R14, Index: R14, Scale: 2}, R13)
@@ -121,15 +130,16 @@ func tile(p, b, unroll int) {
 		for blk := range b {
 			VMOVUPS(Mem{Base: RDX, Disp: (c*b + blk) * 64}, zmm[28+blk])
 		}
+		set := c % sets * b * p
 		for i := range p {
 			if b == 1 {
-				VFMADD231PS_BCST(pixel(i, c), zmm[28], acc(0, i))
+				VFMADD231PS_BCST(pixel(i, c), zmm[28], zmm[set+i])
 				continue
 			}
 			x := zmm[30+i%2]
 			VBROADCASTSS(pixel(i, c), x)
 			for blk := range b {
-				VFMADD231PS(x, zmm[28+blk], acc(blk, i))
+				VFMADD231PS(x, zmm[28+blk], zmm[set+blk*p+i])
 			}
 		}
 	}
@@ -154,6 +164,11 @@ func tile(p, b, unroll int) {
 	ADDQ(arg(offBlockStride), RSI)
 	DECQ(R8)
 	JNZ(LabelRef(l("block")))
+	for n := sets; n > 1; n = (n + 1) / 2 {
+		for i := (n + 1) / 2 * b * p; i < n*b*p; i++ {
+			VADDPS(zmm[i], zmm[i-(n+1)/2*b*p], zmm[i-(n+1)/2*b*p])
+		}
+	}
 
 	epilogue(p, b, acc, arg, l)
 }
@@ -262,9 +277,13 @@ func epilogue(p, b int, acc func(blk, i int) VecPhysical, arg func(int) Mem, l f
 	JEQ(LabelRef(l("store")))
 	VBROADCASTSS(arg(offLoHi), zmm[30])
 	VBROADCASTSS(Mem{Base: RDI, Disp: offLoHi + 4}, zmm[31])
+	// The first operand is what comes out of a comparison with NaN.
 	for i := range b * p {
-		// The first operand is what comes out of a comparison with NaN.
 		VMAXPS(zmm[i], zmm[30], zmm[i])
+	}
+	CMPL(Mem{Base: RDI, Disp: offLoHi + 4}, Imm(0x7f800000)) // infinity: ReLU
+	JEQ(LabelRef(l("store")))
+	for i := range b * p {
 		VMINPS(zmm[i], zmm[31], zmm[i])
 	}
 	Label(l("store"))

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"fmt"
 	"math"
 	"os"
 
@@ -19,6 +20,7 @@ func main() {
 	affine()
 	binary("addRowAVX512", "addRowAVX512 computes dst = clamp(a + b) over n pixels; b moves by bStep bytes.", func(b Mem, a VecPhysical) { VADDPS(b, a, a) })
 	binary("mulRowAVX512", "mulRowAVX512 computes dst = clamp(a · b) over n pixels; b moves by bStep bytes.", func(b Mem, a VecPhysical) { VMULPS(b, a, a) })
+	interleave()
 	activation("tanhAVX512", "tanhAVX512 replaces n vectors of 16 floats by their hyperbolic tangents.", tanh)
 	activation("sigmoidAVX512", "sigmoidAVX512 replaces n vectors of 16 floats by 1/(1+exp(−x)).", sigmoid)
 	Generate()
@@ -97,6 +99,60 @@ func binary(name, doc string, op func(b Mem, a VecPhysical)) {
 		VMINPS(z[i], Z19, z[i])
 		VMOVUPS(z[i], Mem{Base: RDI, Disp: 64 * i})
 	})
+}
+
+// interleave writes the transposition of three planes of a picture to pixels.
+// Each of three output vectors takes lanes from all planes, in two steps.
+func interleave() {
+	TEXT("interleave3AVX512", NOSPLIT, "func(dst, a, b, c *float32, n int)")
+	Doc("interleave3AVX512 writes a[0], b[0], c[0], a[1], … for n vectors of 16 floats of each.")
+	Pragma("noescape")
+	Load(Param("dst"), RDI)
+	Load(Param("a"), RSI)
+	Load(Param("b"), RDX)
+	Load(Param("c"), RBX)
+	Load(Param("n"), RCX)
+	index := []VecPhysical{Z16, Z17, Z18, Z19, Z20, Z21}
+	for v := range 3 {
+		var ab, abc [16]uint32
+		for lane := range uint32(16) {
+			e := uint32(v)*16 + lane // element e of the result is lane e/3 of plane e%3
+			switch e % 3 {
+			case 0:
+				ab[lane], abc[lane] = e/3, lane
+			case 1:
+				ab[lane], abc[lane] = 16+e/3, lane
+			case 2:
+				abc[lane] = 16 + e/3
+			}
+		}
+		for step, table := range [][16]uint32{ab, abc} {
+			m := GLOBL(fmt.Sprintf("interleave%d%d", v, step), 8|16)
+			for i, x := range table {
+				DATA(4*i, U32(x))
+			}
+			VMOVUPS(m, index[2*v+step])
+		}
+	}
+	out := []VecPhysical{Z4, Z5, Z6}
+	Label("loop")
+	VMOVUPS(Mem{Base: RSI}, Z0)
+	VMOVUPS(Mem{Base: RDX}, Z1)
+	VMOVUPS(Mem{Base: RBX}, Z2)
+	for v, z := range out {
+		VMOVAPS(Z0, z)
+		VPERMT2PS(Z1, index[2*v], z)
+		VPERMT2PS(Z2, index[2*v+1], z)
+		VMOVUPS(z, Mem{Base: RDI, Disp: 64 * v})
+	}
+	for _, p := range []GPPhysical{RSI, RDX, RBX} {
+		ADDQ(Imm(64), p)
+	}
+	ADDQ(U32(192), RDI)
+	DECQ(RCX)
+	JNZ(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
 }
 
 // constant broadcasts a number from read-only memory.
