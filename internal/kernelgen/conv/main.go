@@ -24,7 +24,7 @@ var zmm = [32]VecPhysical{Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12,
 
 // Offsets into tileArgs, see runtime/tile.go.
 const (
-	offIn          = 8 * iota
+	offIn = 8 * iota
 	offW
 	offOut
 	offBias
