@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -482,37 +481,4 @@ func TestWinograd(t *testing.T) {
 			checkBorder(t, m, &k.Dst)
 		}
 	})
-}
-
-// BenchmarkConv measures direct convolution on the layers of VGG and ResNet;
-// the metric to look at is the share of the peak measured beside it.
-func BenchmarkConv(b *testing.B) {
-	for _, s := range []struct{ ic, oc, hw, k, stride int }{
-		{64, 64, 224, 3, 1}, {128, 128, 112, 3, 1}, {256, 256, 56, 3, 1}, {512, 512, 28, 3, 1}, {512, 512, 14, 3, 1},
-		{64, 256, 56, 1, 1}, {512, 128, 28, 1, 1}, {1024, 256, 14, 1, 1}, {2048, 512, 7, 1, 1}, {512, 512, 7, 3, 1}, {128, 128, 56, 3, 2}, {128, 32, 28, 3, 1},
-	} {
-		b.Run(fmt.Sprintf("%dx%d_%d-%d_at%d_s%d", s.k, s.k, s.ic, s.oc, s.hw, s.stride), func(b *testing.B) {
-			r := rand.New(rand.NewPCG(1, 1))
-			m := &memory{}
-			p := s.k / 2
-			k := Conv{KH: s.k, KW: s.k, SH: s.stride, SW: s.stride, DH: 1, DW: 1, PadTop: p, PadLeft: p, Act: Act{Fn: ActRelu}}
-			k.Src = m.image(r, 1, s.ic, s.hw, s.hw, p, p, p, p, 0, true)
-			o := (s.hw+2*p-s.k)/s.stride + 1
-			k.Dst = m.image(r, 1, s.oc, o, o, 0, 0, 0, 0, 0, false)
-			k.W = m.put(random(r, pack.ConvLen(s.oc, s.ic, s.k, s.k)))
-			c := &Context{team: newTeam(1), scratch: [][]byte{nil}}
-			data := alignedBytes(len(m.data) * 4)
-			copy(floats(data), m.data)
-			c.spaces = [][]byte{data}
-			flops := 2 * float64(s.oc*s.ic*s.k*s.k) * float64(o*o)
-			peak := PeakGFLOPS()
-			b.ResetTimer()
-			for b.Loop() {
-				k.Run(c)
-			}
-			g := flops / float64(b.Elapsed().Nanoseconds()) * float64(b.N)
-			b.ReportMetric(g, "GFLOP/s")
-			b.ReportMetric(100*g/peak, "%peak")
-		})
-	}
 }
