@@ -17,14 +17,15 @@ import (
 // It moves past element-wise nodes whose other operands are constants or
 // transposed alike, and past Concat, Pad, Slice, Reduce, Softmax, Normalize
 // without parameters and Resize. Those of a model input stay where they are
-// (packing absorbs them), and nodes between them and a transposition further
-// down are moved behind that instead.
+// (packing absorbs them); a transposition between a model input and a layer
+// moves up over the nodes between them.
 //
 // It leaves transpositions in front of general reshapes and matrix products.
 func sinkTranspose(g *ir.Graph, _ *Config) (int, error) {
 	s := sinker{g: g}
 	for again := true; again; {
 		again = false
+		g.Prune() // what was moved past still reads its operands
 		for _, n := range nodes(g) {
 			if !slices.Contains(g.Nodes, n) {
 				continue
@@ -289,54 +290,103 @@ func movesOnlyOnes(shape ir.Shape, perm []int) bool {
 	return true
 }
 
-// hoist moves a transposition in front of a node that computes on a model
-// input and constants: T(f(x)) = f'(T(x)).
+// meetsLayer reports whether v is read by convolutions and pools alone, past
+// which nothing moves.
+func meetsLayer(v *ir.Value) bool {
+	for _, u := range v.Uses() {
+		if u.Node == nil {
+			return false
+		}
+		switch u.Node.Op.(type) {
+		case ir.Conv, ir.ConvTranspose, ir.Pool:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// hoist moves a transposition that cannot move further down up over the nodes
+// between it and a model input, all at once: T(f(x)) = f'(T(x)).
 func (s *sinker) hoist(n *ir.Node, t ir.Transpose) (bool, error) {
-	d := n.In[0].Def()
-	if d == nil || n.In[0].OnlyUse() != n || len(d.Out) != 1 {
+	x := n.In[0]
+	if !meetsLayer(n.Out[0]) || isInput(x) || x.OnlyUse() != n || !liftable(x, t.Perm) {
 		return false, nil
 	}
-	switch d.Op.(type) {
-	case ir.Unary, ir.Cast, ir.Binary, ir.Pad, ir.Slice, ir.Resize:
-	default:
-		return false, nil
-	}
-	fromInput := false
-	for _, v := range d.In {
-		if v.Const == nil {
-			_, isT := permOf(v)
-			fromInput = v.Def() == nil || isT && v.Def().In[0].Def() == nil
-			if !fromInput || v.Type.Rank() != len(t.Perm) {
-				return false, nil
-			}
-		}
-	}
-	inv := inverse(t.Perm)
-	op, _, ok := below(d, inv)
-	if !fromInput || !ok {
-		return false, nil
-	}
-	in := make([]*ir.Value, len(d.In))
-	for i, v := range d.In {
-		if v.Const != nil {
-			if in[i], ok = s.before(v, inv, d); !ok {
-				return false, nil
-			}
-			continue
-		}
-		m, err := s.g.InsertBefore(d, n.Name, ir.Transpose{Perm: t.Perm}, v)
-		if err != nil {
-			return false, err
-		}
-		in[i] = m.Out[0]
-	}
-	m, err := s.g.InsertBefore(n, d.Name, op, in...)
+	v, err := s.lift(x, t.Perm, n)
 	if err != nil {
 		return false, err
 	}
-	replace(s.g, n, m.Out[0])
-	s.g.Remove(d)
+	replace(s.g, n, v)
 	return true, nil
+}
+
+// isInput reports whether v is a model input, itself or transposed.
+func isInput(v *ir.Value) bool {
+	if v.Const != nil {
+		return false
+	}
+	_, isT := permOf(v)
+	return v.Def() == nil || isT && v.Def().In[0].Def() == nil
+}
+
+// liftable reports whether v is computed from model inputs and constants by
+// nodes that a transposition can move over, each read by the next alone.
+func liftable(v *ir.Value, perm []int) bool {
+	if v.Const != nil {
+		return v.Type.Rank() <= len(perm)
+	}
+	if v.Type.Rank() != len(perm) {
+		return false
+	}
+	if isInput(v) {
+		return true
+	}
+	d := v.Def()
+	switch d.Op.(type) {
+	case ir.Unary, ir.Cast, ir.Binary, ir.Pad, ir.Slice, ir.Resize:
+	default:
+		return false
+	}
+	if v.OnlyUse() == nil {
+		return false
+	}
+	for _, in := range d.In {
+		if !liftable(in, perm) {
+			return false
+		}
+	}
+	return true
+}
+
+// lift returns v transposed, computed in front of node at.
+func (s *sinker) lift(v *ir.Value, perm []int, at *ir.Node) (*ir.Value, error) {
+	inv := inverse(perm)
+	if v.Const != nil {
+		c, _ := s.before(v, inv, at) // liftable has checked the rank
+		return c, nil
+	}
+	if isInput(v) {
+		m, err := s.g.InsertBefore(at, at.Name, ir.Transpose{Perm: perm}, v)
+		if err != nil {
+			return nil, err
+		}
+		return m.Out[0], nil
+	}
+	d := v.Def()
+	op, _, _ := below(d, inv) // known for the ops that are liftable
+	in := make([]*ir.Value, len(d.In))
+	for i, x := range d.In {
+		var err error
+		if in[i], err = s.lift(x, perm, at); err != nil {
+			return nil, err
+		}
+	}
+	m, err := s.g.InsertBefore(at, d.Name, op, in...)
+	if err != nil {
+		return nil, err
+	}
+	return m.Out[0], nil
 }
 
 // dense permutes the weights of a dense layer that reads a flattened

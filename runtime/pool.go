@@ -138,7 +138,10 @@ func clip(start, size, dil, n int) (lo, hi int) {
 	for hi-dil >= n {
 		hi -= dil
 	}
-	return lo, max(lo, hi)
+	if hi <= lo {
+		return 0, 0
+	}
+	return lo, hi
 }
 
 // counted returns how many taps of a window lie below end.

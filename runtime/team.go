@@ -86,12 +86,18 @@ func (k *worker) await(seen uint32, spin bool) uint32 {
 			}
 		}
 	}
-	k.parked.Store(true)
-	if s := k.seq.Load(); s != seen && k.parked.CompareAndSwap(true, false) {
-		return s // it came in between, and nobody will send
+	for {
+		k.parked.Store(true)
+		if s := k.seq.Load(); s != seen && k.parked.CompareAndSwap(true, false) {
+			return s // it came in between, and nobody will send
+		}
+		<-k.wake
+		// A worker that was quick may be woken by the start of the job that it
+		// has just finished: start counts first and looks for sleepers then.
+		if s := k.seq.Load(); s != seen {
+			return s
+		}
 	}
-	<-k.wake
-	return k.seq.Load()
 }
 
 func (t *team) loop(k *worker, id int) {

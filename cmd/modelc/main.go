@@ -33,8 +33,8 @@ var errReported = errors.New("reported")
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := &cobra.Command{
-		Use:           "modelc",
-		Short:         "Compile trained convolutional networks into Go packages",
+		Use:   "modelc",
+		Short: "Compile trained convolutional networks into Go packages",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usageError{fmt.Errorf("unknown command %q; see --help", args[0])}

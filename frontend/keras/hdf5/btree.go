@@ -22,7 +22,7 @@ func (f *File) walk(at uint64, kind, keySize int, leaf func(key []byte, child ui
 		seen[at] = true
 		head, err := f.read(at, 24)
 		if err != nil {
-			return fmt.Errorf("B-tree: %w", err)
+			return fmt.Errorf("in a B-tree: %w", err)
 		}
 		c := cursor{b: head}
 		if string(c.bytes(4)) != "TREE" || c.u8() != kind {
@@ -35,7 +35,7 @@ func (f *File) walk(at uint64, kind, keySize int, leaf func(key []byte, child ui
 		n := c.u16()
 		body, err := f.read(at+24, uint64(n*(keySize+8)))
 		if err != nil {
-			return fmt.Errorf("B-tree: %w", err)
+			return fmt.Errorf("in a B-tree: %w", err)
 		}
 		for b := (cursor{b: body}); len(b.b) > 0; {
 			key, child := b.bytes(keySize), b.u64()

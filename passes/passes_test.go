@@ -1,0 +1,113 @@
+package passes
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+
+	"modelc/ir"
+	"modelc/ir/eval"
+)
+
+var update = flag.Bool("update", false, "rewrite testdata from what the passes do")
+
+// Each testdata/PASS.txtar holds pairs of files NAME.before and NAME.after, or
+// NAME.unchanged for a condition under which the pass must not fire. Every
+// case is checked by value too.
+func TestPasses(t *testing.T) {
+	for _, p := range Pipeline {
+		t.Run(p.Name, func(t *testing.T) {
+			path := filepath.Join("testdata", p.Name+".txtar")
+			ar, err := txtar.ParseFile(path)
+			if err != nil {
+				t.Fatalf("a pass needs cases: %v", err)
+			}
+			var out []txtar.File
+			for _, f := range ar.Files {
+				name, kind, _ := strings.Cut(f.Name, ".")
+				if kind == "after" {
+					continue
+				}
+				g, err := ir.Parse(string(f.Data))
+				if err != nil {
+					t.Fatalf("%s: %v", f.Name, err)
+				}
+				before := g.Clone()
+				changed, err := p.Fn(g, &Config{report: &Report{Padding: map[string]string{}}})
+				if err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				g.Prune()
+				if err := ir.Verify(g); err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				sameValues(t, name, before, g)
+				got := ir.Format(g)
+				out = append(out, f)
+				if kind == "unchanged" {
+					if want := ir.Format(before); got != want {
+						t.Errorf("%s must not change:\n%s", name, cmp.Diff(want, got))
+					}
+					continue
+				}
+				if changed == 0 && got == ir.Format(before) {
+					t.Errorf("%s: the pass did nothing", name)
+				}
+				out = append(out, txtar.File{Name: name + ".after", Data: []byte(got)})
+				if want := find(ar, name+".after"); want != got && !*update {
+					t.Errorf("%s:\n%s", name, cmp.Diff(want, got))
+				}
+			}
+			if *update {
+				ar.Files = out
+				if err := os.WriteFile(path, txtar.Format(ar), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func find(ar *txtar.Archive, name string) string {
+	for _, f := range ar.Files {
+		if f.Name == name {
+			return string(f.Data)
+		}
+	}
+	return ""
+}
+
+// sameValues compares two graphs in the reference interpreter.
+func sameValues(t *testing.T, name string, a, b *ir.Graph) {
+	t.Helper()
+	in := eval.Inputs(a, 3)
+	want, err := eval.Run(a, in)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	got, err := eval.Run(b, in)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	for i := range want {
+		if d, err := eval.Compare(got[i], want[i]); err != nil || !d.Within(2e-6) {
+			t.Errorf("%s: output %d: %v %v", name, i, d, err)
+		}
+	}
+}
+
+func TestUnknownPass(t *testing.T) {
+	g, err := ir.Parse("input %x : f32[1]\noutput \"x\" %x\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Run(g, &Config{Disable: []string{"fold_batch"}})
+	if err == nil || !strings.Contains(err.Error(), `did you mean "fold_batchnorm"`) {
+		t.Error(err)
+	}
+}
