@@ -21,8 +21,8 @@ func interleave3AVX512(dst, a, b, c *float32, n int)                            
 func tanhAVX512(x *float32, n int)                                                 {}
 func sigmoidAVX512(x *float32, n int)                                              {}
 func winogradIn2AVX512(in, out *float32, rowStride, posStride, n int)              {}
-func winogradOut2AVX512(in, out *float32, posStride, rowStride, n int)             {}
+func winogradOut2AVX512(a *winogradOut)                                            {}
 func winogradIn4AVX512(in, out *float32, rowStride, posStride, n int)              {}
-func winogradOut4AVX512(in, out *float32, posStride, rowStride, n int)             {}
+func winogradOut4AVX512(a *winogradOut)                                            {}
 func winogradIn6AVX512(in, out *float32, rowStride, posStride, n int)              {}
-func winogradOut6AVX512(in, out *float32, posStride, rowStride, n int)             {}
+func winogradOut6AVX512(a *winogradOut)                                            {}

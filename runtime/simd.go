@@ -5,7 +5,8 @@ import "unsafe"
 // How the assembly kernels are called. Each function here is tried where
 // useAVX512 is set and reports whether it did the work.
 
-// clampOf returns the bounds of activations that are a clamp.
+// clampOf returns the bounds of activations that are a clamp, for others
+// infinite ones and false.
 func clampOf(act Act) (lo, hi float32, ok bool) {
 	switch act.Fn {
 	case ActIdentity:
@@ -15,7 +16,7 @@ func clampOf(act Act) (lo, hi float32, ok bool) {
 	case ActClip:
 		return act.Alpha, act.Beta, true
 	}
-	return 0, 0, false
+	return -Inf32, Inf32, false
 }
 
 var (
@@ -35,9 +36,6 @@ func affineRowAVX512(dst, src, scale, shift []float32, act Act) bool {
 		t = &shift[0]
 	}
 	lo, hi, clamp := clampOf(act)
-	if !clamp {
-		lo, hi = -Inf32, Inf32
-	}
 	affineAVX512(&dst[0], &src[0], len(src)/16, s, t, lo, hi)
 	if !clamp {
 		applyAct(dst[:len(src)], act)
@@ -54,9 +52,6 @@ func binaryRowAVX512(dst, a, b []float32, mask int, fn BinaryFn, act Act) bool {
 		step = 0
 	}
 	lo, hi, clamp := clampOf(act)
-	if !clamp {
-		lo, hi = -Inf32, Inf32
-	}
 	switch fn {
 	case BinAdd:
 		addRowAVX512(&dst[0], &a[0], &b[0], len(a)/16, step, lo, hi)

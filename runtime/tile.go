@@ -24,6 +24,11 @@ type tileArgs struct {
 	pixels                int // 1 … tilePixels
 	clamp                 int // 0: lo and hi are ignored
 	lo, hi                float32
+	// The weights that the next tiles want are brought into L2 meanwhile (32
+	// output channels, 16 input channels a step only): a step's from next, then
+	// nextStep bytes on. Without next they are those at hand.
+	next     unsafe.Pointer
+	nextStep int
 }
 
 // tilePixels is the most pixels a micro-kernel takes.
@@ -36,6 +41,9 @@ func (a *tileArgs) tile(width int) {
 	case !useAVX512:
 		a.generic(width, 16)
 	case width == 32:
+		if a.next == nil {
+			a.next = a.w
+		}
 		tile32AVX512(a)
 	default:
 		tile16AVX512(a)

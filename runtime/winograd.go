@@ -258,6 +258,16 @@ func (k *Winograd) multiply(c *Context, v, m, bias []float32, tiles, first, last
 	for pos := range k.positions() {
 		for ob := first; ob < last; ob++ {
 			a.w = unsafe.Pointer(&u[(pos*obs+ob)*icp*32])
+			// Each block of weights is read once per group: too short a run
+			// for the hardware to look ahead.
+			next := pos*obs + ob + 1
+			if ob == last-1 {
+				next = (pos+1)*obs + first
+				if pos == k.positions()-1 {
+					next = last % obs
+				}
+			}
+			a.next, a.nextStep = unsafe.Pointer(&u[next*icp*32]), 16*32*4
 			a.bias = unsafe.Pointer(&zeroBias[0])
 			if pos == k.M+3 && k.Bias.Present() {
 				clear(bias)
@@ -270,41 +280,77 @@ func (k *Winograd) multiply(c *Context, v, m, bias []float32, tiles, first, last
 				a.in = unsafe.Pointer(&v[pos*k.pitch()+t*16])
 				a.out = unsafe.Pointer(&m[((ob-first)*2*k.positions()+pos)*k.pitch()+t*16])
 				a.tile(32)
+				a.next, a.nextStep = a.w, 0
 			}
 		}
 	}
 }
 
+// winogradOut is an output transform. Strides are in bytes.
+//
+// The assembly reads the fields by offset: keep the order.
+type winogradOut struct {
+	in, out, res         unsafe.Pointer // res may be nil
+	posStride            int            // from one position of a tile to the next
+	rowStride, resStride int
+	tiles                int
+	lo, hi               float32
+}
+
 // transformOutput writes Aᵀ·m·A of a run of tiles of one block of 16 channels
-// to the image, with residual and activation, and without what lies outside.
+// to the image, with residual and activation. Tiles that stick out of the
+// image go through out.
 func (k *Winograd) transformOutput(c *Context, n, b, ty, tx, run int, m, out []float32) {
-	row := run * k.M * 16
-	k.tilesOut(m, out, row, run)
 	d := &k.Dst
-	dst := c.f32(d.Ref)
-	width := min(run*k.M, d.W-tx*k.M) * 16
-	for r := range min(k.M, d.H-ty*k.M) {
-		y := ty*k.M + r
-		to := d.row(dst, n, b, y)[tx*k.M*16:][:width]
-		from := out[r*row:][:width]
-		if k.Residual.N > 0 {
-			res := k.Residual.row(c.f32(k.Residual.Ref), n, b, y)[tx*k.M*16:][:width]
-			binaryRow(to, from, res, -1, BinAdd, k.Act)
+	y, x := ty*k.M, tx*k.M
+	to := n*d.BatchStride + b*d.Plane() + d.Origin() + y*d.Row() + x*16
+	dst := c.f32(d.Ref)[to:]
+	var res []float32
+	if r := &k.Residual; r.N > 0 {
+		res = c.f32(r.Ref)[n*r.BatchStride+b*r.Plane()+r.Origin()+y*r.Row()+x*16:]
+	}
+	rows := min(k.M, d.H-y)
+	inside := 0
+	if rows == k.M {
+		inside = min(run, (d.W-x)/k.M)
+	}
+	if inside > 0 {
+		lo, hi, clamp := clampOf(k.Act)
+		k.tilesOut(m, dst, res, d.Row(), k.Residual.Row(), inside, lo, hi)
+		for r := 0; r < k.M && !clamp; r++ {
+			applyAct(dst[r*d.Row():][:inside*k.M*16], k.Act)
+		}
+	}
+	if inside == run {
+		return
+	}
+	row := (run - inside) * k.M * 16
+	k.tilesOut(m[inside*16:], out, nil, row, 0, run-inside, -inf32, inf32)
+	at := inside * k.M * 16
+	width := min(row, (d.W-x)*16-at)
+	for r := range rows {
+		to, from := dst[r*d.Row()+at:][:width], out[r*row:][:width]
+		if res != nil {
+			binaryRow(to, from, res[r*k.Residual.Row()+at:][:width], -1, BinAdd, k.Act)
 		} else {
 			affineRow(to, from, nil, nil, k.Act)
 		}
 	}
 }
 
-func (k *Winograd) tilesOut(m, out []float32, row, n int) {
+// tilesOut transforms n tiles to rows of pixels row floats apart, adds res,
+// whose rows are resRow apart, unless it is nil, and clamps.
+func (k *Winograd) tilesOut(m, out, res []float32, row, resRow, n int, lo, hi float32) {
 	if useAVX512 {
+		a := winogradOut{in: unsafe.Pointer(&m[0]), out: unsafe.Pointer(&out[0]), res: unsafe.Pointer(unsafe.SliceData(res)),
+			posStride: k.pitch() * 4, rowStride: row * 4, resStride: resRow * 4, tiles: n, lo: lo, hi: hi}
 		switch k.M {
 		case 2:
-			winogradOut2AVX512(&m[0], &out[0], k.pitch()*4, row*4, n)
+			winogradOut2AVX512(&a)
 		case 4:
-			winogradOut4AVX512(&m[0], &out[0], k.pitch()*4, row*4, n)
+			winogradOut4AVX512(&a)
 		case 6:
-			winogradOut6AVX512(&m[0], &out[0], k.pitch()*4, row*4, n)
+			winogradOut6AVX512(&a)
 		}
 		return
 	}
@@ -328,7 +374,18 @@ func (k *Winograd) tilesOut(m, out []float32, row, n int) {
 					for x := range al {
 						sum += at[j][x] * rows[i][x]
 					}
-					out[i*row+(t*k.M+j)*16+ch] = float32(sum)
+					px := (t*k.M+j)*16 + ch
+					v := float32(sum)
+					if res != nil {
+						v += res[i*resRow+px]
+					}
+					if v < lo {
+						v = lo
+					}
+					if v > hi {
+						v = hi
+					}
+					out[i*row+px] = v
 				}
 			}
 		}

@@ -9,27 +9,27 @@ package runtime
 //go:noescape
 func winogradIn2AVX512(in *float32, out *float32, rowStride int, posStride int, n int)
 
-// winogradOut2AVX512 transforms n tiles of 4×4 positions, posStride bytes apart, to 2×2 pixels.
+// winogradOut2AVX512 transforms a.tiles tiles of 4×4 positions to 2×2 pixels.
 //
 //go:noescape
-func winogradOut2AVX512(in *float32, out *float32, posStride int, rowStride int, n int)
+func winogradOut2AVX512(a *winogradOut)
 
 // winogradIn4AVX512 transforms n tiles of 6×6 pixels, 4 pixels apart, to positions posStride bytes apart.
 //
 //go:noescape
 func winogradIn4AVX512(in *float32, out *float32, rowStride int, posStride int, n int)
 
-// winogradOut4AVX512 transforms n tiles of 6×6 positions, posStride bytes apart, to 4×4 pixels.
+// winogradOut4AVX512 transforms a.tiles tiles of 6×6 positions to 4×4 pixels.
 //
 //go:noescape
-func winogradOut4AVX512(in *float32, out *float32, posStride int, rowStride int, n int)
+func winogradOut4AVX512(a *winogradOut)
 
 // winogradIn6AVX512 transforms n tiles of 8×8 pixels, 6 pixels apart, to positions posStride bytes apart.
 //
 //go:noescape
 func winogradIn6AVX512(in *float32, out *float32, rowStride int, posStride int, n int)
 
-// winogradOut6AVX512 transforms n tiles of 8×8 positions, posStride bytes apart, to 6×6 pixels.
+// winogradOut6AVX512 transforms a.tiles tiles of 8×8 positions to 6×6 pixels.
 //
 //go:noescape
-func winogradOut6AVX512(in *float32, out *float32, posStride int, rowStride int, n int)
+func winogradOut6AVX512(a *winogradOut)

@@ -44,6 +44,8 @@ const (
 	offPixels
 	offClamp
 	offLoHi
+	offNext
+	offNextStep
 )
 
 func main() {
@@ -82,7 +84,7 @@ func kernel(name string, b, unroll int, doc string) {
 //
 //	DI args, SI input block, DX weights, R9 input row, R11 input column and
 //	AX, CX, R15 the same 4, 8, 12 pixels on; R14 and R13 one and three pixels;
-//	R8, R10, R12, BX counters.
+//	R8, R10, R12 counters; BX the counter of a run, or the weights to prefetch.
 func tile(p, b, unroll int) {
 	l := func(s string) string { return fmt.Sprintf("p%d_%s", p, s) }
 	arg := func(off int) Mem { return Mem{Base: RDI, Disp: off} }
@@ -113,6 +115,10 @@ func tile(p, b, unroll int) {
 	MOVQ(arg(offPix), R14)
 	LEAQ(Mem{Base: R14, Index: R14, Scale: 2}, R13)
 	MOVQ(arg(offBlocks), R8)
+	prefetch := unroll > 1 && b == 2
+	if prefetch {
+		MOVQ(arg(offNext), RBX)
+	}
 
 	Label(l("block"))
 	MOVQ(RSI, R9)
@@ -128,6 +134,9 @@ func tile(p, b, unroll int) {
 	}
 	for c := range unroll {
 		for blk := range b {
+			if prefetch {
+				PREFETCHT1(Mem{Base: RBX, Disp: (c*b + blk) * 64})
+			}
 			VMOVUPS(Mem{Base: RDX, Disp: (c*b + blk) * 64}, zmm[28+blk])
 		}
 		set := c % sets * b * p
@@ -144,6 +153,9 @@ func tile(p, b, unroll int) {
 		}
 	}
 	ADDQ(U32(uint32(unroll*b*64)), RDX)
+	if prefetch {
+		ADDQ(arg(offNextStep), RBX)
+	}
 	if unroll == 1 {
 		for i := 0; i*4 < p; i++ {
 			ADDQ(Imm(4), pixelBases[i])

@@ -227,16 +227,35 @@ func input(m int) {
 	b.finish()
 }
 
+// Offsets into winogradOut, see runtime/winograd.go.
+const (
+	offIn = 8 * iota
+	offOut
+	offRes
+	offPosStride
+	offRowStride
+	offResStride
+	offTiles
+	offLoHi
+)
+
+// output writes the output transform. Register use: SI and DI the tile's first
+// position and pixel, DX the residual's pixel, R14 its row stride, AX the
+// position stride, R8–R11 and R12, R13, R15 multiples of strides, BX scratch.
 func output(m int) {
 	al, np := m+2, m/2
-	TEXT(fmt.Sprintf("winogradOut%dAVX512", m), NOSPLIT, "func(in, out *float32, posStride, rowStride, n int)")
-	Doc(fmt.Sprintf("winogradOut%dAVX512 transforms n tiles of %d×%d positions, posStride bytes apart, to %d×%d pixels.", m, al, al, m, m))
+	TEXT(fmt.Sprintf("winogradOut%dAVX512", m), NOSPLIT, "func(a *winogradOut)")
+	Doc(fmt.Sprintf("winogradOut%dAVX512 transforms a.tiles tiles of %d×%d positions to %d×%d pixels.", m, al, al, m, m))
 	Pragma("noescape")
-	Load(Param("in"), RSI)
-	Load(Param("out"), RDI)
-	Load(Param("posStride"), RAX)
-	Load(Param("rowStride"), R12)
-	Load(Param("n"), RCX)
+	Load(Param("a"), RBX)
+	arg := func(off int) Mem { return Mem{Base: RBX, Disp: off} }
+	MOVQ(arg(offIn), RSI)
+	MOVQ(arg(offOut), RDI)
+	MOVQ(arg(offRes), RDX)
+	MOVQ(arg(offPosStride), RAX)
+	MOVQ(arg(offRowStride), R12)
+	MOVQ(arg(offResStride), R14)
+	MOVQ(arg(offTiles), RCX)
 	IMUL3Q(U32(uint32(al)), RAX, R8)
 	ms, rs := []GPPhysical{R8, R9, R10, R11}, []GPPhysical{R12, R13, R15}
 	multiples(ms)
@@ -297,6 +316,7 @@ func output(m int) {
 		}
 		for n, r := range rows {
 			a := zmm[n*al : n*al+al]
+			pixels := make([]VecPhysical, m)
 			var free []VecPhysical
 			for k := range np {
 				b.add(func() { VADDPS(a[2*k+2], a[2*k+1], t[k]); VSUBPS(a[2*k+2], a[2*k+1], a[2*k+2]) })
@@ -327,13 +347,39 @@ func output(m int) {
 						terms = append(terms, factor{f, src[k]})
 					}
 					b.linear(d, terms)
-					b.add(func() { VMOVUPS(d, at(RDI, r, rs, x*64)) })
+					pixels[x] = d
 				}
 			}
+			// The differences are used up.
+			lo, hi := a[2], free[0]
+			b.add(func() { finishRow(r, m, pixels, lo, hi, at(RDI, r, rs, 0)) })
 		}
 	}
-	b.add(func() { ADDQ(U32(uint32(m*64)), RDI); ADDQ(Imm(64), RSI) })
+	b.add(func() { ADDQ(U32(uint32(m*64)), RDI); ADDQ(U32(uint32(m*64)), RDX); ADDQ(Imm(64), RSI) })
 	b.finish()
+}
+
+// finishRow adds the residual to row r of a tile, clamps it and stores it.
+func finishRow(r, m int, pixels []VecPhysical, lo, hi VecPhysical, to Mem) {
+	clamp := fmt.Sprintf("clamp%d", r)
+	Load(Param("a"), RBX)
+	VBROADCASTSS(Mem{Base: RBX, Disp: offLoHi}, lo)
+	VBROADCASTSS(Mem{Base: RBX, Disp: offLoHi + 4}, hi)
+	CMPQ(Mem{Base: RBX, Disp: offRes}, Imm(0))
+	JEQ(LabelRef(clamp))
+	IMUL3Q(U32(uint32(r)), R14, RBX)
+	ADDQ(RDX, RBX)
+	for x, p := range pixels {
+		VADDPS(Mem{Base: RBX, Disp: 64 * x}, p, p)
+	}
+	Label(clamp)
+	for x, p := range pixels {
+		// The first operand is what comes out of a comparison with NaN.
+		VMAXPS(p, lo, p)
+		VMINPS(p, hi, p)
+		to.Disp = 64 * x
+		VMOVUPS(p, to)
+	}
 }
 
 func main() {
