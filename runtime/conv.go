@@ -107,11 +107,12 @@ func (k *Conv) inCols(cols int) int { return (cols-1)*k.SW + (k.KW-1)*k.DW + 1 }
 // Run computes the convolution.
 func (k *Conv) Run(c *Context) {
 	k.Dst.clearBorder(c)
+	work := tileWork(k.Dst.N * k.Dst.H * k.Dst.W * k.Dst.C * k.Src.C * k.KH * k.KW)
 	if k.prologue() {
-		c.team.do(k.regions()*k.slices(c), c, (*convTransformed)(k))
+		c.do(k.regions()*k.slices(c), work, (*convTransformed)(k))
 		return
 	}
-	c.team.do(k.Dst.N*outBlocks(k.Dst.C)*k.chunks(c), c, (*convDirect)(k))
+	c.do(k.Dst.N*outBlocks(k.Dst.C)*k.chunks(c), work, (*convDirect)(k))
 }
 
 // outBlocks returns the number of register tiles' worth of output channels.

@@ -39,7 +39,7 @@ func (k *ConvFirst) region() int {
 // Run computes the convolution.
 func (k *ConvFirst) Run(c *Context) {
 	k.Dst.clearBorder(c)
-	c.team.do(k.N*split(k.Dst.H, k.region()), c, k)
+	c.do(k.N*split(k.Dst.H, k.region()), tileWork(k.N*k.Dst.H*k.Dst.W*k.Dst.C*k.C*k.KH*k.KW), k)
 }
 
 // part copies the input rows of a few output rows into scratch as

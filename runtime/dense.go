@@ -34,12 +34,12 @@ func (k *Dense) blocks() int { return (k.K + 15) / 16 }
 func (k *Dense) inPlace() bool { return k.N == 1 && k.K%16 == 0 }
 
 // Run computes the layer.
-func (k *Dense) Run(c *Context) { c.team.do(k.pieces(c), c, k) }
+func (k *Dense) Run(c *Context) { c.do(k.pieces(c), tileWork(k.N*k.K*k.M), k) }
 
 // pieces is into how many ranges the output blocks are cut. Each packs the
 // input for itself.
 func (k *Dense) pieces(c *Context) int {
-	if c.team.threads == 1 || k.N*k.K*k.M < small {
+	if c.team.threads == 1 {
 		return 1
 	}
 	return min(outBlocks(k.M), 4*c.team.threads)

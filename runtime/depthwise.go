@@ -1,5 +1,7 @@
 package runtime
 
+import "unsafe"
+
 // Depthwise is a convolution with one filter per channel, NC16 to NC16.
 // Operands as in Conv.
 type Depthwise struct {
@@ -20,52 +22,81 @@ func (k *Depthwise) ScratchBytes() int {
 	if !k.prologue() {
 		return 0
 	}
-	return k.inRows() * k.inCols() * 64
+	return k.inRows(k.Dst.H) * k.inCols() * 64
 }
 
 func (k *Depthwise) prologue() bool {
 	return k.Scale.Present() || k.Shift.Present() || k.Pre.Fn != ActIdentity
 }
 
-func (k *Depthwise) inRows() int { return (k.Dst.H-1)*k.SH + (k.KH-1)*k.DH + 1 }
-func (k *Depthwise) inCols() int { return (k.Dst.W-1)*k.SW + (k.KW-1)*k.DW + 1 }
+func (k *Depthwise) inRows(rows int) int { return (rows-1)*k.SH + (k.KH-1)*k.DH + 1 }
+func (k *Depthwise) inCols() int         { return (k.Dst.W-1)*k.SW + (k.KW-1)*k.DW + 1 }
 
 // Run computes the convolution.
 func (k *Depthwise) Run(c *Context) {
 	k.Dst.clearBorder(c)
-	c.team.do(k.Dst.N*k.Dst.Blocks(), c, k)
+	blocks := k.Dst.N * k.Dst.Blocks()
+	c.do(blocks*k.chunks(c), tileWork(blocks*16*k.Dst.H*k.Dst.W*k.KH*k.KW), k)
 }
 
-// part computes one block of 16 channels of one image.
+// chunks is into how many ranges of rows a block is cut so that every worker
+// finds work.
+func (k *Depthwise) chunks(c *Context) int {
+	blocks := k.Dst.N * k.Dst.Blocks()
+	if c.team.threads == 1 || blocks >= 4*c.team.threads {
+		return 1
+	}
+	return min(k.Dst.H, split(4*c.team.threads, blocks))
+}
+
+// part computes rows of one block of 16 channels of one image.
 func (k *Depthwise) part(c *Context, i, worker int) {
-	n, b := i/k.Dst.Blocks(), i%k.Dst.Blocks()
+	chunks := k.chunks(c)
+	chunk := i % chunks
+	n, b := i/chunks/k.Dst.Blocks(), i/chunks%k.Dst.Blocks()
+	y0, y1 := cut(k.Dst.H, chunks, chunk), cut(k.Dst.H, chunks, chunk+1)
+
 	src := c.f32(k.Src.Ref)[n*k.Src.BatchStride+b*k.Src.Plane():]
 	row := k.Src.Row()
-	in := k.Src.Origin() - k.PadTop*row - k.PadLeft*16
+	in := k.Src.Origin() + (y0*k.SH-k.PadTop)*row - k.PadLeft*16
 	if k.prologue() {
 		one := k.Src
 		one.C = 16
 		pr := prologue{src: src, img: &one, scale: blockOf(c.f32(k.Scale), b), shift: blockOf(c.f32(k.Shift), b), act: k.Pre}
 		scratch := floats(c.scratch[worker])
-		pr.window(scratch, -k.PadTop, -k.PadLeft, k.inRows(), k.inCols())
+		pr.window(scratch, y0*k.SH-k.PadTop, -k.PadLeft, k.inRows(y1-y0), k.inCols())
 		src, row, in = scratch, k.inCols()*16, 0
 	}
-	dst := c.f32(k.Dst.Ref)[n*k.Dst.BatchStride+b*k.Dst.Plane():]
-	var res []float32
-	if k.Residual.N > 0 {
-		res = c.f32(k.Residual.Ref)[n*k.Residual.BatchStride+b*k.Residual.Plane():]
-	}
-	w := c.f32(k.W)[b*k.KH*k.KW*16:][:k.KH*k.KW*16]
+	dst := c.f32(k.Dst.Ref)
 	var bias [16]float32
 	copy(bias[:], blockOf(c.f32(k.Bias), b))
-	for y := range k.Dst.H {
-		out := dst[k.Dst.Origin()+y*k.Dst.Row():][:k.Dst.W*16]
-		var r []float32
-		if res != nil {
-			r = res[k.Residual.Origin()+y*k.Residual.Row():][:k.Dst.W*16]
+
+	var a tileArgs
+	more := !a.setAct(k.Act)
+	a.w, a.bias = unsafe.Pointer(&c.f32(k.W)[b*k.KH*k.KW*16]), unsafe.Pointer(&bias)
+	a.pix, a.outPix, a.resPix = k.SW*64, 64, 64
+	a.rows, a.rowStride = k.KH, k.DH*row*4
+	a.cols, a.colStride = k.KW, k.DW*64
+	pieces := split(k.Dst.W, tilePixels)
+	for y := y0; y < y1; y++ {
+		out := k.Dst.row(dst, n, b, y)
+		var res []float32
+		if k.Residual.N > 0 {
+			res = k.Residual.row(c.f32(k.Residual.Ref), n, b, y)
 		}
-		k.row(out, src[in+y*k.SH*row:], w, &bias, r, row)
-		applyAct(out, k.Act)
+		for p := range pieces {
+			x := cut(k.Dst.W, pieces, p)
+			a.pixels = cut(k.Dst.W, pieces, p+1) - x
+			a.in = unsafe.Pointer(&src[in+(y-y0)*k.SH*row+x*k.SW*16])
+			a.out = unsafe.Pointer(&out[x*16])
+			if res != nil {
+				a.res = unsafe.Pointer(&res[x*16])
+			}
+			a.depthwise()
+		}
+		if more {
+			applyAct(out, k.Act)
+		}
 	}
 }
 
@@ -77,32 +108,24 @@ func blockOf(v []float32, b int) []float32 {
 	return v[b*16 : b*16+16]
 }
 
-// row computes one output row, without the activation.
-func (k *Depthwise) row(out, in, w []float32, bias *[16]float32, res []float32, inRow int) {
+// depthwise computes a tile of one block of 16 channels, one filter each.
+func (a *tileArgs) depthwise() {
 	if useAVX512 {
-		k.rowAVX512(out, in, w, bias, res, inRow)
+		depthwiseAVX512(a)
 		return
 	}
-	k.rowGo(out, in, w, bias, res, inRow)
-}
-
-func (k *Depthwise) rowGo(out, in, w []float32, bias *[16]float32, res []float32, inRow int) {
-	for x := 0; x*16 < len(out); x++ {
-		acc := *bias
-		for y := range k.KH {
-			for t := range k.KW {
-				v := in[y*k.DH*inRow+(x*k.SW+t*k.DW)*16:][:16]
-				f := w[(y*k.KW+t)*16:][:16]
-				for o := range acc {
-					acc[o] += v[o] * f[o]
+	for p := range a.pixels {
+		acc := *(*[16]float32)(a.bias)
+		w := a.w
+		for y := range a.rows {
+			for x := range a.cols {
+				in := (*[16]float32)(unsafe.Add(a.in, p*a.pix+y*a.rowStride+x*a.colStride))
+				for o, f := range (*[16]float32)(w) {
+					acc[o] += in[o] * f
 				}
+				w = unsafe.Add(w, 64)
 			}
 		}
-		if res != nil {
-			for o, r := range res[x*16 : x*16+16] {
-				acc[o] += r
-			}
-		}
-		copy(out[x*16:x*16+16], acc[:])
+		a.finish(p, acc[:])
 	}
 }

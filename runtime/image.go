@@ -26,8 +26,9 @@ func (m *Image) row(data []float32, n, b, y int) []float32 {
 	return data[o : o+m.W*16]
 }
 
-// small is how many floats of work are not worth waking a worker for.
-const small = 1 << 14
+// small is how many floats of work are not worth waking a worker for. It is
+// zero in tests.
+var small = 1 << 14
 
 // do runs n parts of j on the team, or all on the caller when the work in all
 // is small.

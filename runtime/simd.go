@@ -113,24 +113,6 @@ func interleave3(dst, src []float32, plane int) int {
 	return n * 16
 }
 
-// rowAVX512 computes an output row of a depthwise convolution, without the
-// activation.
-func (k *Depthwise) rowAVX512(out, in, w []float32, bias *[16]float32, res []float32, inRow int) {
-	a := tileArgs{w: unsafe.Pointer(&w[0]), bias: unsafe.Pointer(bias), pix: k.SW * 64, outPix: 64, resPix: 64,
-		rows: k.KH, rowStride: k.DH * inRow * 4, cols: k.KW, colStride: k.DW * 64}
-	width := len(out) / 16
-	pieces := split(width, tilePixels)
-	for p := range pieces {
-		x := cut(width, pieces, p)
-		a.pixels = cut(width, pieces, p+1) - x
-		a.in, a.out = unsafe.Pointer(&in[x*k.SW*16]), unsafe.Pointer(&out[x*16])
-		if res != nil {
-			a.res = unsafe.Pointer(&res[x*16])
-		}
-		depthwiseAVX512(&a)
-	}
-}
-
 var lowest = func() (v [16]float32) {
 	for i := range v {
 		v[i] = -Inf32

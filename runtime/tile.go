@@ -27,12 +27,15 @@ type tileArgs struct {
 	// The weights that the next tiles want are brought into L2 meanwhile (32
 	// output channels, 16 input channels a step only): a step's from next, then
 	// nextStep bytes on. Without next they are those at hand.
-	next     unsafe.Pointer
+	next     uintptr // never read from, so it may lie beyond the weights
 	nextStep int
 }
 
 // tilePixels is the most pixels a micro-kernel takes.
 const tilePixels = 14
+
+// weightStep is the bytes of weights of 16 input by 32 output channels.
+const weightStep = 16 * 32 * 4
 
 // tile computes a tile of 16 input channels a step; width is 32 or 16 output
 // channels.
@@ -41,8 +44,8 @@ func (a *tileArgs) tile(width int) {
 	case !useAVX512:
 		a.generic(width, 16)
 	case width == 32:
-		if a.next == nil {
-			a.next = a.w
+		if a.nextStep == 0 {
+			a.next = uintptr(a.w)
 		}
 		tile32AVX512(a)
 	default:
@@ -87,26 +90,30 @@ func (a *tileArgs) generic(width, step int) {
 				}
 			}
 		}
-		for blk := 0; blk < width/16; blk++ {
-			out := unsafe.Slice((*float32)(unsafe.Add(a.out, p*a.outPix+blk*a.outBlock)), 16)
-			v := acc[blk*16 : blk*16+16]
-			if a.res != nil {
-				for o, r := range unsafe.Slice((*float32)(unsafe.Add(a.res, p*a.resPix+blk*a.resBlock)), 16) {
-					v[o] += r
-				}
+		a.finish(p, acc[:width])
+	}
+}
+
+// finish adds the residual to pixel p, clamps and stores it: the epilogue.
+func (a *tileArgs) finish(p int, acc []float32) {
+	for blk := range len(acc) / 16 {
+		v := acc[blk*16 : blk*16+16]
+		if a.res != nil {
+			for o, r := range unsafe.Slice((*float32)(unsafe.Add(a.res, p*a.resPix+blk*a.resBlock)), 16) {
+				v[o] += r
 			}
-			if a.clamp != 0 {
-				for o, x := range v {
-					if x < a.lo {
-						v[o] = a.lo
-					}
-					if x > a.hi {
-						v[o] = a.hi
-					}
-				}
-			}
-			copy(out, v)
 		}
+		if a.clamp != 0 {
+			for o, x := range v {
+				if x < a.lo {
+					v[o] = a.lo
+				}
+				if x > a.hi {
+					v[o] = a.hi
+				}
+			}
+		}
+		copy(unsafe.Slice((*float32)(unsafe.Add(a.out, p*a.outPix+blk*a.outBlock)), 16), v)
 	}
 }
 
@@ -124,6 +131,15 @@ func (a *tileArgs) setAct(act Act) bool {
 		return false
 	}
 	return true
+}
+
+// tileWork is what so many multiply-adds weigh against floats of other work,
+// for [Context.do].
+func tileWork(macs int) int {
+	if useAVX512 {
+		return macs / 16
+	}
+	return macs
 }
 
 // split returns the fewest pieces of at most most that n things fall into.

@@ -267,7 +267,7 @@ func (k *Winograd) multiply(c *Context, v, m, bias []float32, tiles, first, last
 					next = last % obs
 				}
 			}
-			a.next, a.nextStep = unsafe.Pointer(&u[next*icp*32]), 16*32*4
+			a.next, a.nextStep = uintptr(unsafe.Pointer(&u[next*icp*32])), weightStep
 			a.bias = unsafe.Pointer(&zeroBias[0])
 			if pos == k.M+3 && k.Bias.Present() {
 				clear(bias)
@@ -280,7 +280,7 @@ func (k *Winograd) multiply(c *Context, v, m, bias []float32, tiles, first, last
 				a.in = unsafe.Pointer(&v[pos*k.pitch()+t*16])
 				a.out = unsafe.Pointer(&m[((ob-first)*2*k.positions()+pos)*k.pitch()+t*16])
 				a.tile(32)
-				a.next, a.nextStep = a.w, 0
+				a.nextStep = 0
 			}
 		}
 	}

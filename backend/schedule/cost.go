@@ -54,7 +54,9 @@ func winogradBlocking(m int, o convOperands) (tiles, outBlocks int) {
 	d := o.dst.dims
 	all := ((d.h + m - 1) / m) * ((d.w + m - 1) / m)
 	per := (m + 2) * (m + 2) * alignTo(o.src.dims.c, 16)
-	tiles = max(tilePixels, l2Floats/per/tilePixels*tilePixels)
+	// With fewer than two register tiles the weights, read once per block of
+	// tiles, take longer than the products.
+	tiles = max(2*tilePixels, l2Floats/per/tilePixels*tilePixels)
 	blocks := (all + tiles - 1) / tiles
 	tiles = (all + blocks - 1) / blocks
 	outBlocks = 1
