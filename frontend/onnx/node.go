@@ -111,15 +111,6 @@ func (n *node) number(d ir.DType, x float64) *ir.Value {
 	return n.constValue(ir.FromFloat64s(ir.T(d), []float64{x}))
 }
 
-// filled adds a constant of equal elements.
-func (n *node) filled(d ir.DType, s ir.Shape, x float64) *ir.Value {
-	v := make([]float64, n.budget(s))
-	for i := range v {
-		v[i] = x
-	}
-	return n.constValue(ir.FromFloat64s(ir.Type{DType: d, Shape: s}, v))
-}
-
 // budget returns the elements of a tensor that is about to be made.
 func (n *node) budget(s ir.Shape) int {
 	elements := 1
