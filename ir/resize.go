@@ -1,5 +1,7 @@
 package ir
 
+import "math"
+
 // ResizeMode is the interpolation of [Resize].
 type ResizeMode uint8
 
@@ -22,6 +24,7 @@ const (
 	AlignCorners
 	Asymmetric
 	TfHalfPixelForNN
+	TfCropAndResize // of the part that Region names
 )
 
 // NearestMode rounds a coordinate to an element.
@@ -37,7 +40,7 @@ const (
 
 var (
 	resizeModeNames  = enumNames{"nearest", "linear", "cubic"}
-	coordModeNames   = enumNames{"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_half_pixel_for_nn"}
+	coordModeNames   = enumNames{"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_half_pixel_for_nn", "tf_crop_and_resize"}
 	nearestModeNames = enumNames{"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"}
 )
 
@@ -60,9 +63,10 @@ type Resize struct {
 	Nearest        NearestMode
 	Shape          Shape
 	Scales         []float64
-	CubicA         float64 // cubic coefficient, usually −0.75
-	ExcludeOutside bool    // cubic weights outside x count as zero
-	Antialias      bool    // widen linear and cubic filters when shrinking
+	Region         []float64 // of TfCropAndResize: starts, then ends, per axis, of 1; zeros lie outside x
+	CubicA         float64   // cubic coefficient, usually −0.75
+	ExcludeOutside bool      // cubic weights outside x count as zero
+	Antialias      bool      // widen linear and cubic filters when shrinking
 }
 
 func (Resize) Name() string { return "Resize" }
@@ -71,5 +75,55 @@ func (r Resize) Infer(in []Type) ([]Type, error) {
 	if len(r.Shape) != in[0].Rank() || len(r.Scales) != in[0].Rank() {
 		return typeErr("x is %s, but shape %s and scales %v", in[0], r.Shape, r.Scales)
 	}
+	if crops := r.Coord == TfCropAndResize; crops != (r.Region != nil) || crops && len(r.Region) != 2*in[0].Rank() {
+		return typeErr("x is %s, %s with region %v", in[0], r.Coord, r.Region)
+	}
 	return one(Type{in[0].DType, r.Shape})
+}
+
+// Keeps reports whether an axis of n elements stays as it is.
+func (r Resize) Keeps(axis, n int) bool {
+	if r.Region != nil && (r.Region[axis] != 0 || r.Region[len(r.Shape)+axis] != 1) {
+		return false
+	}
+	return r.Shape[axis] == n && r.Scales[axis] == 1
+}
+
+// Source maps position p along an axis of the result to a coordinate of x,
+// which has n elements there. inside is false where a region reaches out of x.
+func (r Resize) Source(axis, p, n int) (at float64, inside bool) {
+	out, scale := r.Shape[axis], r.Scales[axis]
+	f, last := float64(p), float64(n-1)
+	// The extent that the scale asks for; Shape has it rounded down. Scales
+	// are float32 in models: what they miss of a whole number is noise.
+	extent := scale * float64(n)
+	if math.Abs(extent-float64(out)) < 1e-6*extent {
+		extent = float64(out)
+	}
+	switch r.Coord {
+	case HalfPixelSymmetric:
+		// What is lost to rounding is shared by both ends.
+		return float64(n)/2*(1-float64(out)/extent) + (f+0.5)/scale - 0.5, true
+	case PytorchHalfPixel:
+		if out == 1 {
+			return 0, true
+		}
+	case AlignCorners:
+		if out == 1 {
+			return 0, true
+		}
+		return f * last / (extent - 1), true
+	case Asymmetric:
+		return f / scale, true
+	case TfHalfPixelForNN:
+		return (f + 0.5) / scale, true
+	case TfCropAndResize:
+		start, end := r.Region[axis], r.Region[len(r.Shape)+axis]
+		at = (start + end) / 2 * last
+		if out > 1 {
+			at = (start + f*(end-start)/float64(out-1)) * last
+		}
+		return at, at >= 0 && at <= last
+	}
+	return (f+0.5)/scale - 0.5, true
 }

@@ -82,7 +82,7 @@ func chainFrom(n *ir.Node) (*chain, bool) {
 			break
 		}
 		for i := range c.scale {
-			c.scale[i], c.shift[i] = c.scale[i]*s[i], c.shift[i]*s[i]+t[i]
+			c.scale[i], c.shift[i] = c.scale[i]*s[i], product(c.shift[i], s[i])+t[i]
 		}
 		c.nodes = append(c.nodes, next)
 	}
@@ -93,6 +93,11 @@ func chainFrom(n *ir.Node) (*chain, bool) {
 	}
 	return c, true
 }
+
+// product returns x·y rounded: the conversion keeps compilers for some
+// processors from fusing it with a sum, so that weights are the same bits on
+// every machine.
+func product(x, y float64) float64 { return float64(x * y) }
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
@@ -113,7 +118,7 @@ func affineOf(n *ir.Node) (x *ir.Value, scale, shift []float64, ok bool) {
 		scale, shift = gamma, beta
 		for i := range gamma {
 			scale[i] = gamma[i] / math.Sqrt(variance[i]+op.Epsilon)
-			shift[i] -= mean[i] * scale[i]
+			shift[i] -= product(mean[i], scale[i])
 		}
 		return n.In[0], scale, shift, true
 	case ir.Affine:
@@ -237,7 +242,7 @@ func (c *chain) foldBack(g *ir.Graph) bool {
 	copy(bias, c.shift)
 	if b := d.Const(2); b != nil {
 		for i, x := range b.Float64s() {
-			bias[i] += x * c.scale[i]
+			bias[i] += product(x, c.scale[i])
 		}
 	}
 	g.SetInput(d, 1, g.AddConst(d.In[1].Name+".folded", ir.FromFloat64s(w.Type, v)))
@@ -274,7 +279,7 @@ func (c *chain) foldForward(g *ir.Graph) bool {
 	for i := range v {
 		m, ch := i/(cg*ks), i/ks%cg
 		in := m/mg*cg + ch
-		bias[m] += v[i] * c.shift[in]
+		bias[m] += product(v[i], c.shift[in])
 		v[i] *= c.scale[in]
 	}
 	g.SetInput(next, 1, g.AddConst(next.In[1].Name+".folded", ir.FromFloat64s(w.Type, v)))

@@ -111,3 +111,16 @@ func TestUnknownPass(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestDocs(t *testing.T) {
+	const path = "../docs/passes.md"
+	if *update {
+		if err := os.WriteFile(path, []byte(Docs()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil || string(got) != Docs() {
+		t.Errorf("%s is not current: run go test ./passes -update (%v)", path, err)
+	}
+}

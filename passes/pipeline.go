@@ -32,6 +32,7 @@ var Pipeline = []Pass{
 	{"fold_constants", "Computes nodes whose operands are all constants.", foldConstants, true},                                                       // first: others look for constants
 	{"remove_noops", "Drops nodes that return their operand.", removeNoops, true},                                                                     // fewer nodes between the patterns below
 	{"merge_reshapes", "Makes chains of reshapes one.", mergeReshapes, true},                                                                          //
+	{"recognise_activations", "Replaces activations written as several nodes by the function itself.", recogniseActivations, false},                   // while their parts are still plain nodes
 	{"sink_transpose", "Moves transpositions down until they cancel or meet a layer that absorbs them.", sinkTranspose, true},                         // brings channels to axis 1, where the patterns below expect them
 	{"fold_pad", "Makes constant zero padding part of the convolution or pool behind it.", foldPad, true},                                             // before padding matters to fold_batchnorm
 	{"fold_batchnorm", "Folds batch normalisation and other per-channel arithmetic into weights, or makes it one Affine step.", foldBatchNorm, false}, // before activations are fused: a fused one hides the affine behind it
@@ -49,6 +50,8 @@ var Pipeline = []Pass{
 var constraints = []struct{ before, after, reason string }{
 	{"fold_constants", "fold_batchnorm", "statistics may be computed by constant nodes"},
 	{"remove_noops", "fold_batchnorm", "an identity between convolution and normalisation hides the pair"},
+	{"recognise_activations", "fold_batchnorm", "the constants inside an activation look like per-channel arithmetic"},
+	{"recognise_activations", "fuse_activation", "the parts of an activation must not become epilogues of their own"},
 	{"sink_transpose", "fold_batchnorm", "per-channel constants must lie along axis 1"},
 	{"sink_transpose", "fold_pad", "pads must be along the spatial axes of the layer behind"},
 	{"fold_pad", "fold_batchnorm", "a shift before a convolution may only fold where no zero padding takes part"},

@@ -1,7 +1,6 @@
 // Package runtime executes compiled networks. It is what ships inside a
 // user's binary: kernels, the worker team, the arena. It knows nothing of
-// graphs or files and imports only the standard library and
-// golang.org/x/sys/cpu.
+// graphs or files and imports the standard library alone.
 //
 // # Programs
 //

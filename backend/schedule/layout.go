@@ -112,8 +112,7 @@ func (l *layout) runsOnImages(n *ir.Node) bool {
 		s := x.Type.Shape
 		return l.image[x] && op.Start[0] == 0 && op.Count[0] == s[0] && op.Step[1] == 1
 	case ir.Resize:
-		return l.image[x] && op.Shape[0] == x.Type.Shape[0] && op.Shape[1] == x.Type.Shape[1] &&
-			op.Scales[0] == 1 && op.Scales[1] == 1
+		return l.image[x] && op.Keeps(0, x.Type.Shape[0]) && op.Keeps(1, x.Type.Shape[1])
 	}
 	return false
 }

@@ -119,7 +119,7 @@ func (b *builder) batchNorm(n *ir.Node, bn ir.BatchNorm, onImages bool) error {
 	scale, shift := make([]float64, len(gamma)), make([]float64, len(gamma))
 	for i := range gamma {
 		scale[i] = gamma[i] / math.Sqrt(variance[i]+bn.Epsilon)
-		shift[i] = beta[i] - mean[i]*scale[i]
+		shift[i] = beta[i] - float64(mean[i]*scale[i]) // never fused: the same bits everywhere
 	}
 	t := ir.T(n.In[0].Type.DType, len(gamma))
 	s, h := ir.FromFloat64s(t, scale), ir.FromFloat64s(t, shift)

@@ -224,7 +224,7 @@ func (b *builder) resizePlain(n *ir.Node, r ir.Resize) error {
 	shape := slices.Clone(src.shape)
 	var axes []int
 	for i := range shape {
-		if shape[i] != r.Shape[i] || r.Scales[i] != 1 {
+		if !r.Keeps(i, shape[i]) {
 			axes = append(axes, i)
 		}
 	}

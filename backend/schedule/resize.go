@@ -13,7 +13,7 @@ func resizeTable(r ir.Resize, axis, in int) (taps int, index []int32, weight []f
 	out := r.Shape[axis]
 	scale := r.Scales[axis]
 	for x := range out {
-		at := sourceCoordinate(r.Coord, x, in, out, scale)
+		at, inside := r.Source(axis, x, in)
 		var first int
 		var w []float64
 		switch r.Mode {
@@ -27,6 +27,9 @@ func resizeTable(r ir.Resize, axis, in int) (taps int, index []int32, weight []f
 		if r.ExcludeOutside {
 			excludeOutside(w, first, in)
 		}
+		if !inside {
+			clear(w)
+		}
 		taps = len(w)
 		for k, v := range w {
 			index = append(index, int32(min(max(first+k, 0), in-1)))
@@ -34,33 +37,6 @@ func resizeTable(r ir.Resize, axis, in int) (taps int, index []int32, weight []f
 		}
 	}
 	return taps, index, weight
-}
-
-// sourceCoordinate maps position x of the result to a coordinate of the
-// source.
-func sourceCoordinate(m ir.CoordMode, x, in, out int, scale float64) float64 {
-	f := float64(x)
-	switch m {
-	case ir.HalfPixelSymmetric:
-		// The extent that the scale asks for may be fractional; what is lost
-		// to rounding is shared by both ends.
-		adjust := float64(out) / (scale * float64(in))
-		return float64(in)/2*(1-adjust) + (f+0.5)/scale - 0.5
-	case ir.PytorchHalfPixel:
-		if out == 1 {
-			return 0
-		}
-	case ir.AlignCorners:
-		if out == 1 {
-			return 0
-		}
-		return f * float64(in-1) / float64(out-1)
-	case ir.Asymmetric:
-		return f / scale
-	case ir.TfHalfPixelForNN:
-		return (f + 0.5) / scale
-	}
-	return (f+0.5)/scale - 0.5
 }
 
 func nearest(m ir.NearestMode, at float64) int {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"flag"
 	"os"
 	"os/exec"
@@ -10,7 +11,10 @@ import (
 	"strings"
 	"testing"
 
+	"modelc"
+	"modelc/internal/npy"
 	"modelc/internal/zoo"
+	"modelc/ir/eval"
 )
 
 var long = flag.Bool("long", false, "test the networks of the zoo at full size too")
@@ -154,6 +158,67 @@ func TestInspect(t *testing.T) {
 		{"inspect", digits + "lenet5.onnx", "--steps"}, {"passes"}, {"ops"}, {"zoo"}, {"version"}} {
 		if code, out, errs := invoke(t, args...); code != 0 || len(out) < 10 {
 			t.Errorf("%v: exit %d\n%s%s", args, code, out, errs)
+		}
+	}
+}
+
+func TestCompileJSON(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/x\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	path := zooFile(t, "resnet18", zoo.Options{Width: 0.25, Size: 32})
+	code, out, errs := invoke(t, "compile", path, "-o", filepath.Join(dir, "resnet-18"), "--json")
+	if code != 0 {
+		t.Fatalf("exit %d\n%s", code, errs)
+	}
+	var s modelc.Summary
+	if err := json.Unmarshal([]byte(out), &s); err != nil {
+		t.Fatal(err)
+	}
+	if s.Package != "resnet18" || s.Runtime != "example.com/x/resnet-18/internal/runtime" || s.BatchNorms != 20 || s.Folded != 20 ||
+		s.ModelFLOPs == 0 || s.Layers == 0 || s.Arena < s.LowerBound || s.FileBytes["weights.bin"] <= s.Weights {
+		t.Errorf("%+v", s)
+	}
+}
+
+// Outputs written as .npy are what verify reads; labels and the printing of
+// graphs between passes go where they should.
+func TestRunOutputs(t *testing.T) {
+	dir := t.TempDir()
+	code, out, errs := invoke(t, "run", "--engine", "inproc", "--output", filepath.Join(dir, "out"), digits+"lenet5.onnx", digits+"data/input_0.npy")
+	if code != 0 || !strings.Contains(out, "input_0.output_0.npy: probabilities f32[12,10]") {
+		t.Fatalf("exit %d\n%s%s", code, out, errs)
+	}
+	got, err := npy.Read(filepath.Join(dir, "out", "input_0.output_0.npy"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := npy.Read(digits + "data/output_0.npy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d, err := eval.Compare(got, want); err != nil || !d.Within(1e-5) {
+		t.Error(d, err)
+	}
+
+	labels := filepath.Join(dir, "labels.txt")
+	if err := os.WriteFile(labels, []byte("zero\none\ntwo\nthree\nfour\nfive\nsix\nseven\neight\nnine\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs = invoke(t, "run", "--engine", "inproc", "--top", "1", "--labels", labels, "--print-after", "fuse_activation", digits+"lenet5.onnx", digits+"3_0.png")
+	if code != 0 || !strings.Contains(out, "\n  three 0.9") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	if !strings.HasPrefix(errs, "# after fuse_activation\ngraph ") || !strings.Contains(errs, "epilogue=Tanh") {
+		t.Errorf("--print-after printed\n%s", errs)
+	}
+
+	// However it is compiled, it agrees with the reference.
+	for _, flags := range [][]string{nil, {"--exact"}, {"--disable-pass", "fuse_activation"}, {"--passes", "choose_padding"}} {
+		args := append([]string{"verify", digits + "lenet5.onnx", "--engine", "inproc", "--dim", "N=3"}, flags...)
+		if code, out, errs := invoke(t, args...); code != 0 || !strings.Contains(out, "f32[3,10]") {
+			t.Errorf("%v: exit %d\n%s%s", flags, code, out, errs)
 		}
 	}
 }

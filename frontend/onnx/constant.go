@@ -1,38 +1,38 @@
 package onnx
 
 import (
-	"fmt"
+	"math"
 
 	"modelc/ir"
 )
 
-var _ = register("constants and control", map[string]operator{
-	"Constant":        {build: constant},
-	"ConstantOfShape": {since: 9, build: constantOfShape},
-	"Shape":           {build: shape},
-	"Size":            {build: size},
-	"Range":           {since: 11, build: rangeOp},
-	"EyeLike":         {since: 9, build: eyeLike},
-	"Identity":        {build: identity},
-	"Dropout":         {build: dropout},
-	"If":              {build: ifOp},
-})
+var constantOps = []operator{
+	{name: "Constant", becomes: "a constant", limits: "dense numbers", build: constant},
+	{name: "ConstantOfShape", since: 9, operands: 1, becomes: "a constant", limits: "the shape is constant", build: constantOfShape},
+	{name: "Shape", operands: 1, becomes: "a constant", build: shape},
+	{name: "Size", operands: 1, becomes: "a constant", build: size},
+	{name: "Range", since: 11, operands: 3, becomes: "a constant", limits: "the operands are constant", build: rangeOp},
+	{name: "EyeLike", since: 9, operands: 1, becomes: "a constant", build: eyeLike},
+	{name: "Identity", operands: 1, becomes: "nothing", build: identity, sequences: true},
+	{name: "Dropout", operands: 1, becomes: "nothing; its mask is an Expand", limits: "inference only", build: dropout},
+	{name: "If", operands: 1, becomes: "the branch taken", limits: "the condition is constant", build: ifOp},
+}
 
-func constant(n *node) ([]*ir.Value, error) {
+func constant(n *node) []*ir.Value {
 	for _, a := range n.p.attrs {
-		a = n.resolve(a)
-		if a == nil {
-			continue
+		name := a.name
+		if a = n.resolve(a); a == nil {
+			continue // an attribute of a function that the call leaves out
 		}
 		var t *ir.Tensor
-		switch a.name {
+		switch name {
 		case "value":
 			if a.t == nil {
-				return nil, fmt.Errorf("value is not a tensor")
+				n.failf("value is not a tensor")
 			}
 			var err error
-			if t, err = n.im.files.tensor(a.t); err != nil {
-				return nil, err
+			if t, err = n.im.tensor(a.t); err != nil {
+				n.fail(err)
 			}
 		case "value_float":
 			t = ir.Scalar(a.f)
@@ -42,62 +42,38 @@ func constant(n *node) ([]*ir.Value, error) {
 			t = ir.Scalar(a.i)
 		case "value_ints":
 			t = ir.TensorOf(ir.Shape{len(a.ints)}, a.ints...)
-		case "value_string", "value_strings", "sparse_value":
-			return nil, refusal{"constant given by " + a.name, "only numeric dense tensors are supported"}
 		default:
-			continue
+			n.refuse("constant given by "+name, "only numeric dense tensors are supported")
 		}
-		return []*ir.Value{n.constValue(t)}, nil
+		return []*ir.Value{n.constValue(t)}
 	}
-	return nil, fmt.Errorf("no value")
+	n.failf("no value")
+	return nil
 }
 
-// maxFill bounds what ConstantOfShape makes, in elements.
-const maxFill = 1 << 30
-
-func constantOfShape(n *node) ([]*ir.Value, error) {
-	dims, err := n.argInts(0, "the shape")
-	if err != nil {
-		return nil, err
-	}
+func constantOfShape(n *node) []*ir.Value {
+	dims, _ := n.list(0, "the shape")
 	v := ir.Scalar(float32(0))
 	if a := n.attr("value"); a != nil && a.t != nil {
-		if v, err = n.im.files.tensor(a.t); err != nil {
-			return nil, err
+		var err error
+		if v, err = n.im.tensor(a.t); err != nil {
+			n.fail(err)
+		}
+		if v.Shape.Len() != 1 {
+			n.failf("the value is %s, want one element", v.Type)
 		}
 	}
-	total := 1
-	for _, d := range dims {
-		if d < 0 || total > maxFill {
-			return nil, fmt.Errorf("shape %v", dims)
-		}
-		total *= d
-	}
-	if total > maxFill {
-		return nil, fmt.Errorf("shape %v", dims)
-	}
-	if v.Shape.Len() != 1 {
-		return nil, fmt.Errorf("value has %d elements, want 1", v.Shape.Len())
-	}
+	n.budget(dims)
 	t := ir.NewTensor(ir.Type{DType: v.DType, Shape: dims})
-	size := v.DType.Size()
-	b := t.Bytes()
-	if len(b) > 0 {
-		// Doubling copies fill large tensors at memory speed.
+	for b := t.Bytes(); len(b) > 0; b = b[len(v.Bytes()):] {
 		copy(b, v.Bytes())
-		for done := size; done < len(b); done *= 2 {
-			copy(b[done:], b[:done])
-		}
 	}
-	return []*ir.Value{n.constValue(t)}, nil
+	return []*ir.Value{n.constValue(t)}
 }
 
-func shape(n *node) ([]*ir.Value, error) {
-	x, err := n.need(0)
-	if err != nil {
-		return nil, err
-	}
-	s := x.Type.Shape
+// shape has start and end since opset 15; both clamp.
+func shape(n *node) []*ir.Value {
+	s := n.in[0].Type.Shape
 	clamp := func(i int) int {
 		if i < 0 {
 			i += len(s)
@@ -105,131 +81,83 @@ func shape(n *node) ([]*ir.Value, error) {
 		return min(max(i, 0), len(s))
 	}
 	from, to := clamp(n.int("start", 0)), clamp(n.int("end", len(s)))
-	var dims []int64
-	for i := from; i < to; i++ {
-		dims = append(dims, int64(s[i]))
-	}
-	return []*ir.Value{n.constValue(ir.TensorOf(ir.Shape{len(dims)}, dims...))}, nil
+	return []*ir.Value{n.int64s(s[from:max(from, to)])}
 }
 
-func size(n *node) ([]*ir.Value, error) {
-	x, err := n.need(0)
-	if err != nil {
-		return nil, err
-	}
-	return []*ir.Value{n.constValue(ir.Scalar(int64(x.Type.Shape.Len())))}, nil
+func size(n *node) []*ir.Value {
+	return []*ir.Value{n.constValue(ir.Scalar(int64(n.in[0].Type.Shape.Len())))}
 }
 
-func rangeOp(n *node) ([]*ir.Value, error) {
-	var p [3]float64
-	var d ir.DType
-	for i, name := range []string{"start", "limit", "delta"} {
-		t, err := n.constant(i, name)
-		if err != nil {
-			return nil, err
-		}
-		if t == nil || t.Shape.Len() != 1 {
-			return nil, fmt.Errorf("%s must be a scalar", name)
-		}
-		p[i], d = t.Float64s()[0], t.DType
+func rangeOp(n *node) []*ir.Value {
+	start, limit, delta := n.scalar(0, "start", 0), n.scalar(1, "limit", 0), n.scalar(2, "delta", 1)
+	count := math.Ceil((limit - start) / delta)
+	if math.IsNaN(count) || count > maxFill {
+		n.failf("from %g to %g in steps of %g", start, limit, delta)
 	}
-	var v []float64
-	for i := 0; ; i++ {
-		x := p[0] + float64(i)*p[2]
-		if p[2] == 0 || len(v) > maxNodes || p[2] > 0 && x >= p[1] || p[2] < 0 && x <= p[1] {
-			break
-		}
-		v = append(v, x)
+	v := make([]float64, n.budget(ir.Shape{max(0, int(count))}))
+	for i := range v {
+		v[i] = start + float64(i)*delta
 	}
-	return []*ir.Value{n.constValue(ir.FromFloat64s(ir.T(d, len(v)), v))}, nil
+	return []*ir.Value{n.constValue(ir.FromFloat64s(ir.T(n.in[0].Type.DType, len(v)), v))}
 }
 
-func eyeLike(n *node) ([]*ir.Value, error) {
-	x, err := n.need(0)
-	if err != nil {
-		return nil, err
-	}
-	d := x.Type.DType
+func eyeLike(n *node) []*ir.Value {
+	x := n.in[0]
+	s, d := x.Type.Shape, x.Type.DType
 	if to := n.int("dtype", 0); to != 0 {
+		var err error
 		if d, err = elementType(int64(to)); err != nil {
-			return nil, err
+			n.fail(err)
 		}
 	}
-	s := x.Type.Shape
 	if len(s) != 2 {
-		return nil, fmt.Errorf("x is %s, want a matrix", x.Type)
+		n.failf("x is %s, want a matrix", x.Type)
 	}
-	v := make([]float64, s.Len())
+	v := make([]float64, n.budget(s))
 	k := n.int("k", 0)
 	for i := range s[0] {
 		if j := i + k; j >= 0 && j < s[1] {
 			v[i*s[1]+j] = 1
 		}
 	}
-	return []*ir.Value{n.constValue(ir.FromFloat64s(ir.Type{DType: d, Shape: s}, v))}, nil
+	return []*ir.Value{n.constValue(ir.FromFloat64s(ir.Type{DType: d, Shape: s}, v))}
 }
 
-func identity(n *node) ([]*ir.Value, error) {
-	x, err := n.need(0)
-	return []*ir.Value{x}, err
+func identity(n *node) []*ir.Value {
+	if list, ok := n.sequenceArg(0); ok {
+		return n.yieldSequence(list)
+	}
+	return n.in[:1]
 }
 
 // dropout does nothing at inference; its mask is all true.
-func dropout(n *node) ([]*ir.Value, error) {
-	x, err := n.need(0)
-	if err != nil {
-		return nil, err
+func dropout(n *node) []*ir.Value {
+	x := n.in[0]
+	if n.version < 7 && !n.flag("is_test", false) {
+		n.refuse("dropout in training mode", "export the model for inference (is_test = 1)")
 	}
-	if n.version >= 12 && n.arg(2) != nil {
-		t, err := n.constant(2, "training_mode")
-		if err != nil {
-			return nil, err
-		}
-		ratio, err := n.constant(1, "ratio")
-		if err != nil {
-			return nil, err
-		}
-		if t.Int64s()[0] != 0 && (ratio == nil || ratio.Float64s()[0] != 0) {
-			return nil, refusal{"dropout in training mode", "export the model for inference"}
-		}
+	if n.version >= 12 && n.scalar(2, "training_mode", 0) != 0 && n.scalar(1, "ratio", 0.5) != 0 {
+		n.refuse("dropout in training mode", "export the model for inference")
 	}
-	if n.version < 7 && n.int("is_test", 0) == 0 {
-		return nil, refusal{"dropout in training mode", "export the model for inference (is_test = 1)"}
+	if !n.wants(1) {
+		return []*ir.Value{x}
 	}
-	out := []*ir.Value{x}
-	if len(n.p.outputs) > 1 {
-		d := ir.Bool
-		if n.version < 12 {
-			d = x.Type.DType
-		}
-		if n.version >= 10 && n.version < 12 {
-			d = ir.Bool
-		}
-		v := make([]float64, x.Type.Shape.Len())
-		for i := range v {
-			v[i] = 1
-		}
-		out = append(out, n.constValue(ir.FromFloat64s(ir.Type{DType: d, Shape: x.Type.Shape}, v)))
+	d := ir.Bool
+	if n.version < 10 {
+		d = x.Type.DType
 	}
-	return out, nil
+	return []*ir.Value{x, n.emit(ir.Expand{Shape: x.Type.Shape}, n.number(d, 1))}
 }
 
 // ifOp takes the branch that a constant condition selects.
-func ifOp(n *node) ([]*ir.Value, error) {
-	cond, err := n.constant(0, "the condition")
-	if err != nil {
-		return nil, err
-	}
-	if cond == nil || cond.Shape.Len() != 1 {
-		return nil, fmt.Errorf("the condition must be a single truth value")
-	}
+func ifOp(n *node) []*ir.Value {
 	name := "else_branch"
-	if cond.Int64s()[0] != 0 {
+	if n.scalar(0, "the condition", 0) != 0 {
 		name = "then_branch"
 	}
 	a := n.attr(name)
 	if a == nil || a.g == nil {
-		return nil, fmt.Errorf("%s is missing", name)
+		n.failf("%s is missing", name)
 	}
 	return n.im.branch(a.g, n)
 }

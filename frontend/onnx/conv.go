@@ -1,15 +1,15 @@
 package onnx
 
 import (
-	"fmt"
+	"slices"
 
 	"modelc/ir"
 )
 
-var _ = register("convolution", map[string]operator{
-	"Conv":          {build: conv},
-	"ConvTranspose": {build: convTranspose},
-})
+var convolutionOps = []operator{
+	{name: "Conv", operands: 2, becomes: "Conv", build: conv},
+	{name: "ConvTranspose", operands: 2, becomes: "ConvTranspose", build: convTranspose},
+}
 
 // window is the geometry that convolutions and pools share.
 type window struct {
@@ -17,28 +17,23 @@ type window struct {
 	pads                       []int
 }
 
-func repeat(x, n int) []int {
-	s := make([]int, n)
-	for i := range s {
-		s[i] = x
-	}
-	return s
-}
-
 // window reads kernel_shape (unless given), strides, dilations and pads for
 // the spatial extents of x, and resolves auto_pad.
-func (n *node) window(x ir.Shape, kernel []int) (window, error) {
+func (n *node) window(x ir.Shape, kernel []int) window {
 	if len(x) < 3 {
-		return window{}, fmt.Errorf("x has %d axes, want [N,C,D…]", len(x))
+		n.failf("x has %d axes, want [N,C,D…]", len(x))
 	}
 	sp := x[2:]
 	r := len(sp)
 	w := window{kernel: kernel, strides: n.ints("strides"), dilations: n.ints("dilations"), pads: n.ints("pads")}
 	if k := n.ints("kernel_shape"); k != nil {
-		if kernel != nil && !ir.Shape(k).Equal(kernel) {
-			return w, fmt.Errorf("kernel_shape %v, but the weights' is %v", k, kernel)
+		if kernel != nil && !slices.Equal(k, kernel) {
+			n.failf("kernel_shape %v, but the weights' is %v", k, kernel)
 		}
 		w.kernel = k
+	}
+	if w.kernel == nil {
+		n.failf("kernel_shape is missing")
 	}
 	if w.strides == nil {
 		w.strides = repeat(1, r)
@@ -47,11 +42,11 @@ func (n *node) window(x ir.Shape, kernel []int) (window, error) {
 		w.dilations = repeat(1, r)
 	}
 	if len(w.kernel) != r || len(w.strides) != r || len(w.dilations) != r || w.pads != nil && len(w.pads) != 2*r {
-		return w, fmt.Errorf("%d spatial axes, but kernel %v, strides %v, dilations %v, pads %v", r, w.kernel, w.strides, w.dilations, w.pads)
+		n.failf("%d spatial axes, but kernel %v, strides %v, dilations %v, pads %v", r, w.kernel, w.strides, w.dilations, w.pads)
 	}
 	for i := range r {
 		if w.kernel[i] < 1 || w.strides[i] < 1 || w.dilations[i] < 1 {
-			return w, fmt.Errorf("kernel %v, strides %v and dilations %v must be positive", w.kernel, w.strides, w.dilations)
+			n.failf("kernel %v, strides %v and dilations %v must be positive", w.kernel, w.strides, w.dilations)
 		}
 	}
 	switch auto := n.str("auto_pad", "NOTSET"); auto {
@@ -66,46 +61,37 @@ func (n *node) window(x ir.Shape, kernel []int) (window, error) {
 		for i := range r {
 			out := (sp[i] + w.strides[i] - 1) / w.strides[i]
 			total := max(0, (out-1)*w.strides[i]+(w.kernel[i]-1)*w.dilations[i]+1-sp[i])
+			// The odd element goes to the end, or to the beginning.
 			w.pads[i], w.pads[r+i] = total/2, total-total/2
 			if auto == "SAME_LOWER" {
 				w.pads[i], w.pads[r+i] = w.pads[r+i], w.pads[i]
 			}
 		}
 	default:
-		return w, fmt.Errorf("auto_pad %q", auto)
+		n.failf("auto_pad %q", auto)
 	}
-	return w, nil
+	return w
 }
 
-func (n *node) xw() (x, w *ir.Value, err error) {
-	if x, err = n.need(0); err != nil {
-		return
+// weights returns the operands of a convolution.
+func (n *node) weights() (x, w *ir.Value) {
+	x, w = n.in[0], n.in[1]
+	if w.Type.Rank() != x.Type.Rank() || x.Type.Rank() < 3 {
+		n.failf("weights %s do not fit x %s", w.Type, x.Type)
 	}
-	if w, err = n.need(1); err == nil && (w.Type.Rank() != x.Type.Rank() || x.Type.Rank() < 3) {
-		err = fmt.Errorf("weights %s do not fit x %s", w.Type, x.Type)
-	}
-	return
+	return x, w
 }
 
-func conv(n *node) ([]*ir.Value, error) {
-	x, w, err := n.xw()
-	if err != nil {
-		return nil, err
-	}
-	g, err := n.window(x.Type.Shape, w.Type.Shape[2:])
-	if err != nil {
-		return nil, err
-	}
+func conv(n *node) []*ir.Value {
+	x, w := n.weights()
+	g := n.window(x.Type.Shape, w.Type.Shape[2:])
 	return n.one(ir.Conv{Strides: g.strides, Pads: g.pads, Dilations: g.dilations, Groups: n.int("group", 1)}, x, w, n.arg(2))
 }
 
-func convTranspose(n *node) ([]*ir.Value, error) {
-	x, w, err := n.xw()
-	if err != nil {
-		return nil, err
-	}
-	r := x.Type.Rank() - 2
-	kernel := w.Type.Shape[2:]
+func convTranspose(n *node) []*ir.Value {
+	x, w := n.weights()
+	in, kernel := x.Type.Shape[2:], w.Type.Shape[2:]
+	r := len(in)
 	c := ir.ConvTranspose{Strides: n.ints("strides"), Dilations: n.ints("dilations"), Pads: n.ints("pads"), OutputPads: n.ints("output_padding"), Groups: n.int("group", 1)}
 	if c.Strides == nil {
 		c.Strides = repeat(1, r)
@@ -117,37 +103,34 @@ func convTranspose(n *node) ([]*ir.Value, error) {
 		c.OutputPads = repeat(0, r)
 	}
 	if len(c.Strides) != r || len(c.Dilations) != r || len(c.OutputPads) != r || c.Pads != nil && len(c.Pads) != 2*r {
-		return nil, fmt.Errorf("%d spatial axes, but strides %v, dilations %v, output_padding %v, pads %v", r, c.Strides, c.Dilations, c.OutputPads, c.Pads)
+		n.failf("%d spatial axes, but strides %v, dilations %v, output_padding %v, pads %v", r, c.Strides, c.Dilations, c.OutputPads, c.Pads)
 	}
-	// full is the result before anything is cropped.
-	full := func(i int) int {
-		return (x.Type.Shape[2+i]-1)*c.Strides[i] + (kernel[i]-1)*c.Dilations[i] + 1 + c.OutputPads[i]
-	}
+	auto := n.str("auto_pad", "NOTSET")
 	want := n.ints("output_shape")
 	if len(want) == r+2 {
 		want = want[2:]
 	}
-	auto := n.str("auto_pad", "NOTSET")
 	if want == nil && (auto == "SAME_UPPER" || auto == "SAME_LOWER") {
 		for i := range r {
-			want = append(want, x.Type.Shape[2+i]*c.Strides[i])
+			want = append(want, in[i]*c.Strides[i])
 		}
 	}
 	switch {
 	case want != nil && len(want) != r:
-		return nil, fmt.Errorf("output_shape %v for %d spatial axes", want, r)
+		n.failf("output_shape %v for %d spatial axes", want, r)
 	case want != nil:
 		c.Pads = make([]int, 2*r)
 		for i := range r {
-			total := full(i) - want[i]
+			full := (in[i]-1)*c.Strides[i] + (kernel[i]-1)*c.Dilations[i] + 1 + c.OutputPads[i]
+			total := full - want[i]
 			if total < 0 {
 				// More is asked for than the product has: zeros at the end.
 				c.OutputPads[i] -= total
 				total = 0
 			}
-			c.Pads[i], c.Pads[r+i] = total/2, total-total/2
-			if auto != "SAME_UPPER" {
-				c.Pads[i], c.Pads[r+i] = total-total/2, total/2
+			c.Pads[i], c.Pads[r+i] = total-total/2, total/2
+			if auto == "SAME_UPPER" {
+				c.Pads[i], c.Pads[r+i] = total/2, total-total/2
 			}
 		}
 	case c.Pads == nil || auto == "VALID":

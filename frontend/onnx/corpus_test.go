@@ -1,12 +1,16 @@
 package onnx
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"modelc/frontend/source"
+	"modelc/internal/npy"
 	"modelc/ir"
 	"modelc/ir/eval"
 )
@@ -60,46 +64,94 @@ func TestLightModels(t *testing.T) {
 
 func TestModelsWithData(t *testing.T) {
 	dir := corpus(t)
-	sets, _ := filepath.Glob(filepath.Join(dir, "models", "onnx", "*", "test_data_set*"))
-	nested, _ := filepath.Glob(filepath.Join(dir, "models", "onnx", "*", "test_data_set*", "test_data_set*"))
-	for _, set := range append(sets, nested...) {
-		if _, err := os.Stat(filepath.Join(set, "input_0.pb")); err != nil {
-			continue
-		}
-		path := filepath.Join(filepath.Dir(set), "model.onnx")
-		if _, err := os.Stat(path); err != nil {
-			path = filepath.Join(filepath.Dir(filepath.Dir(set)), "model.onnx")
-		}
-		rel, _ := filepath.Rel(dir, set)
-		t.Run(rel, func(t *testing.T) { checkSet(t, path, set, source.Options{}, 1e-4) })
+	models := filepath.Join(dir, "models", "onnx")
+	pb, _ := filepath.Glob(filepath.Join(models, "*", "test_data_set_*", "input_0.pb"))
+	npy, _ := filepath.Glob(filepath.Join(models, "*", "test_data_set", "*", "input_0.npy"))
+	if len(pb) == 0 || len(npy) == 0 {
+		t.Fatalf("data sets: %d .pb, %d .npy", len(pb), len(npy))
+	}
+	for _, f := range append(pb, npy...) {
+		set := filepath.Dir(f)
+		rel, _ := filepath.Rel(models, set)
+		name, _, _ := strings.Cut(filepath.ToSlash(rel), "/")
+		t.Run(rel, func(t *testing.T) { checkSet(t, filepath.Join(models, name, "model.onnx"), set, 1e-4) })
 	}
 }
 
-// checkSet evaluates a model on one folder of input_N.pb and output_N.pb.
-func checkSet(t *testing.T, path, set string, opts source.Options, tol float64) {
+// Exports of PyTorch and graphs made by hand, with their inputs and outputs.
+func TestSmallModels(t *testing.T) {
+	models, _ := filepath.Glob(filepath.Join(corpus(t), "torch-small", "*", "model.onnx"))
+	if len(models) < 200 {
+		t.Fatalf("%d models", len(models))
+	}
+	for _, path := range models {
+		set := filepath.Dir(path)
+		name := filepath.Base(set)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tol := 1e-4
+			switch {
+			case strings.Contains(name, "_qdq-") || strings.Contains(name, "_qoperator-"):
+				// Quantised networks are refused, op by op.
+				var u *source.Unsupported
+				if _, err := Load(path, source.Options{}); !errors.As(err, &u) || len(u.Problems) < 2 {
+					t.Errorf("error %v", err)
+				}
+				return
+			case strings.Contains(name, "float16"):
+				tol = 1e-2
+			}
+			checkSet(t, path, set, tol)
+		})
+	}
+}
+
+// checkSet evaluates a model on one folder of input_N.npy or .pb and
+// output_N.npy or .pb.
+func checkSet(t *testing.T, path, set string, tol float64) {
 	t.Helper()
+	in := readSet(t, set, "input")
+	var opts source.Options
+	for _, x := range in {
+		opts.InputShapes = append(opts.InputShapes, x.Shape)
+	}
 	m, err := Load(path, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer m.Release()
-	in := make([]*ir.Tensor, len(m.Graph.Inputs))
-	for i := range in {
-		if in[i], _, err = ReadTensor(filepath.Join(set, fmt.Sprintf("input_%d.pb", i))); err != nil {
-			t.Fatal(err)
-		}
-	}
 	got, err := eval.Run(m.Graph, in)
 	if err != nil {
 		t.Fatal(err)
 	}
+	want := readSet(t, set, "output")
+	if len(want) != len(got) {
+		t.Fatalf("%d outputs, want %d", len(got), len(want))
+	}
 	for i := range got {
-		want, _, err := ReadTensor(filepath.Join(set, fmt.Sprintf("output_%d.pb", i)))
+		if d, err := eval.Compare(got[i], want[i]); err != nil || !d.Within(tol) {
+			t.Errorf("output %d: %v %v", i, d, err)
+		}
+	}
+}
+
+// readSet reads stem_0, stem_1, … Half-precision data is widened, as models
+// are.
+func readSet(t *testing.T, dir, stem string) []*ir.Tensor {
+	t.Helper()
+	var list []*ir.Tensor
+	for {
+		base := filepath.Join(dir, fmt.Sprintf("%s_%d", stem, len(list)))
+		x, err := npy.Read(base + ".npy")
+		if errors.Is(err, fs.ErrNotExist) {
+			x, _, err = ReadTensor(base + ".pb")
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return list
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d, err := eval.Compare(got[i], want); err != nil || !d.Within(tol) {
-			t.Errorf("output %d: %v %v", i, d, err)
-		}
+		list = append(list, widen(x))
 	}
 }

@@ -1,89 +1,87 @@
 package onnx
 
 import (
-	"fmt"
-
 	"modelc/ir"
+	"modelc/ir/eval"
 )
 
-var _ = register("linear algebra", map[string]operator{
-	"Gemm":   {build: gemm},
-	"MatMul": {build: matMul},
-})
+var linearOps = []operator{
+	{name: "Gemm", operands: 2, becomes: "Dense with constant weights, else Transpose, MatMul, Binary", build: gemm},
+	{name: "MatMul", operands: 2, becomes: "Dense with a constant matrix, else MatMul", build: matMul},
+}
 
-// gemm is alpha·A'·B' + beta·C. With constant weights and a bias per column it
-// is a Dense layer.
-func gemm(n *node) ([]*ir.Value, error) {
-	a, err := n.need(0)
-	if err != nil {
-		return nil, err
-	}
-	b, err := n.need(1)
-	if err != nil {
-		return nil, err
-	}
-	c := n.arg(2)
+// gemm is alpha·A'·B' + beta·C.
+func gemm(n *node) []*ir.Value {
+	a, b, c := n.in[0], n.in[1], n.arg(2)
 	if a.Type.Rank() != 2 || b.Type.Rank() != 2 {
-		return nil, fmt.Errorf("operands %s and %s must be matrices", a.Type, b.Type)
+		n.failf("operands %s and %s must be matrices", a.Type, b.Type)
 	}
 	alpha, beta := n.float("alpha", 1), n.float("beta", 1)
-	if n.int("transA", 0) != 0 {
-		if a, err = n.emit(ir.Transpose{Perm: []int{1, 0}}, a); err != nil {
-			return nil, err
-		}
+	if n.flag("transA", false) {
+		a = n.transpose(a, 1, 0)
 	}
-	transB := n.int("transB", 0) != 0
-	m := b.Type.Shape[1]
+	if beta == 0 {
+		c = nil
+	}
+	y, bias := n.product(a, b, n.flag("transB", false), alpha, beta, c)
+	if bias == nil {
+		return []*ir.Value{y}
+	}
+	return n.one(ir.Binary{Fn: ir.Add}, y, n.scaled(bias, beta))
+}
+
+func matMul(n *node) []*ir.Value {
+	a, b := n.in[0], n.in[1]
+	if a.Type.Rank() == 2 && b.Type.Rank() == 2 {
+		y, _ := n.product(a, b, false, 1, 1, nil)
+		return []*ir.Value{y}
+	}
+	return n.one(ir.MatMul{}, a, b)
+}
+
+// product multiplies matrices: by a Dense layer when b is constant, which
+// takes a constant bias per column along. What of the bias is left to add is
+// returned.
+func (n *node) product(a, b *ir.Value, transB bool, alpha, beta float64, bias *ir.Value) (y, left *ir.Value) {
+	if w, trans := n.matrix(b); w != nil && alpha == 1 && w.Type.DType.IsFloat() {
+		transB = transB != trans
+		_, m := ir.Dense{TransW: transB}.KM(w.Type.Shape)
+		var own *ir.Value
+		if bias != nil && beta == 1 && bias.Const != nil && bias.Type.Shape.Len() == m && (bias.Type.Rank() == 1 || bias.Type.Shape[0] == 1) {
+			own, bias = bias, nil
+			if own.Type.Rank() == 2 {
+				own = n.constValue(own.Const.Reshaped(ir.Shape{m}))
+			}
+		}
+		return n.emit(ir.Dense{TransW: transB}, a, w, own), bias
+	}
 	if transB {
-		m = b.Type.Shape[0]
+		b = n.transpose(b, 1, 0)
 	}
-	perColumn := c == nil || c.Const != nil && beta == 1 && (c.Type.Shape.Equal(ir.Shape{m}) || c.Type.Shape.Equal(ir.Shape{1, m}))
-	if b.Const != nil && alpha == 1 && perColumn {
-		if c != nil && c.Type.Rank() == 2 {
-			c = n.constValue(c.Const.Reshaped(ir.Shape{m}))
+	return n.scaled(n.emit(ir.MatMul{}, a, b), alpha), bias
+}
+
+// matrix returns v as a constant, perhaps the transpose of one, or nil. Large
+// weights are not turned around.
+func (n *node) matrix(v *ir.Value) (w *ir.Value, transposed bool) {
+	if v.Const != nil {
+		return v, false
+	}
+	if d := v.Def(); d != nil {
+		if t, ok := d.Op.(ir.Transpose); ok && len(t.Perm) == 2 && t.Perm[0] == 1 && d.In[0].Const != nil {
+			return d.In[0], true
 		}
-		return n.one(ir.Dense{TransW: transB}, a, b, c)
 	}
-	if transB {
-		if b, err = n.emit(ir.Transpose{Perm: []int{1, 0}}, b); err != nil {
-			return nil, err
-		}
+	if t, ok := eval.Const(v); ok {
+		return n.constValue(t), false
 	}
-	y, err := n.emit(ir.MatMul{}, a, b)
-	if err != nil {
-		return nil, unwrapNode(err)
-	}
-	if y, err = n.scaled(y, alpha); err != nil {
-		return nil, err
-	}
-	if c == nil {
-		return []*ir.Value{y}, nil
-	}
-	if c, err = n.scaled(c, beta); err != nil {
-		return nil, err
-	}
-	return n.one(ir.Binary{Fn: ir.Add}, y, c)
+	return nil, false
 }
 
 // scaled multiplies by a number.
-func (n *node) scaled(v *ir.Value, by float64) (*ir.Value, error) {
+func (n *node) scaled(v *ir.Value, by float64) *ir.Value {
 	if by == 1 {
-		return v, nil
+		return v
 	}
-	return n.emit(ir.Binary{Fn: ir.Mul}, v, n.constValue(ir.FromFloat64s(ir.T(v.Type.DType), []float64{by})))
-}
-
-func matMul(n *node) ([]*ir.Value, error) {
-	a, err := n.need(0)
-	if err != nil {
-		return nil, err
-	}
-	b, err := n.need(1)
-	if err != nil {
-		return nil, err
-	}
-	if a.Type.Rank() == 2 && b.Type.Rank() == 2 && b.Const != nil && b.Type.DType.IsFloat() {
-		return n.one(ir.Dense{}, a, b)
-	}
-	return n.one(ir.MatMul{}, a, b)
+	return n.binary(ir.Mul, v, n.number(v.Type.DType, by))
 }

@@ -23,7 +23,7 @@ import (
 // The versions of the format that are understood.
 const (
 	minIR, maxIR = 3, 14
-	maxOpset     = 26
+	maxOpset     = 28
 )
 
 // Load reads the model at path. Its weights may stay slices of the mapped
@@ -67,7 +67,7 @@ func Parse(name string, data []byte, dir string, opts source.Options) (*source.M
 	digest := sha256.New()
 	digest.Write(data)
 	im := &importer{
-		g: ir.NewGraph(p.graph.name), opts: opts,
+		g: ir.NewGraph(p.graph.name), opts: opts, opsets: p.opsets,
 		files:     &files{dir: dir, open: map[string][]byte{}, hash: func(b []byte) { digest.Write(b) }},
 		functions: map[string]*functionProto{},
 	}
@@ -111,9 +111,9 @@ func (im *importer) run(p *modelProto) error {
 		return fmt.Errorf("%d sparse initializers: not supported; store them dense", g.sparse)
 	}
 	for _, f := range p.functions {
-		im.functions[f.domain+"::"+f.name] = f
+		im.functions[functionKey(f.domain, f.name, f.overload)] = f
 	}
-	s := &scope{values: map[string]*ir.Value{}, opsets: p.opsets, pending: map[string]*tensorProto{}}
+	s := newScope(p.opsets)
 	for _, t := range g.initializers {
 		s.pending[t.name] = t
 	}
@@ -161,9 +161,7 @@ func (im *importer) input(v *valueInfo, s *scope) error {
 	if err != nil {
 		return fmt.Errorf("input %q has %w, which are not supported", v.name, err)
 	}
-	if v.dataType == 10 || v.dataType == 16 {
-		im.widened = true
-	}
+	im.widened = im.widened || isHalf(v.dataType)
 	shape, err := im.inputShape(v)
 	if err != nil {
 		return err

@@ -6,43 +6,29 @@ import (
 	"modelc/ir"
 )
 
-var _ = register("pooling", map[string]operator{
-	"MaxPool":           {build: pool(ir.MaxPool)},
-	"AveragePool":       {build: pool(ir.AvgPool)},
-	"LpPool":            {since: 2, build: pool(ir.LpPool)},
-	"GlobalAveragePool": {build: globalPool(ir.ReduceMean)},
-	"GlobalMaxPool":     {build: globalPool(ir.ReduceMax)},
-	"GlobalLpPool":      {since: 2, build: globalLpPool},
-})
+var poolingOps = []operator{
+	{name: "MaxPool", operands: 1, becomes: "Pool", build: pool(ir.MaxPool)},
+	{name: "AveragePool", operands: 1, becomes: "Pool", build: pool(ir.AvgPool)},
+	{name: "LpPool", since: 2, operands: 1, becomes: "Pool", build: pool(ir.LpPool)},
+	{name: "GlobalAveragePool", operands: 1, becomes: "Reduce", build: globalPool(ir.ReduceMean)},
+	{name: "GlobalMaxPool", operands: 1, becomes: "Reduce", build: globalPool(ir.ReduceMax)},
+	{name: "GlobalLpPool", since: 2, operands: 1, becomes: "Reduce", limits: "p is 1 or 2", build: globalLpPool},
+}
 
-func pool(kind ir.PoolKind) func(n *node) ([]*ir.Value, error) {
-	return func(n *node) ([]*ir.Value, error) {
-		x, err := n.need(0)
-		if err != nil {
-			return nil, err
+func pool(kind ir.PoolKind) func(n *node) []*ir.Value {
+	return func(n *node) []*ir.Value {
+		x := n.in[0]
+		w := n.window(x.Type.Shape, nil)
+		p := ir.Pool{Kind: kind, Kernel: w.kernel, Strides: w.strides, Pads: w.pads, Dilations: w.dilations, CountPad: n.flag("count_include_pad", false)}
+		if kind == ir.LpPool {
+			p.P = n.int("p", 2)
 		}
-		if n.ints("kernel_shape") == nil {
-			return nil, fmt.Errorf("kernel_shape is missing")
-		}
-		w, err := n.window(x.Type.Shape, nil)
-		if err != nil {
-			return nil, err
-		}
-		p := ir.Pool{Kind: kind, Kernel: w.kernel, Strides: w.strides, Pads: w.pads, Dilations: w.dilations,
-			CountPad: n.int("count_include_pad", 0) == 1, P: n.int("p", 2)}
-		if kind != ir.LpPool {
-			p.P = 0
-		}
-		p.Indices = kind == ir.MaxPool && len(n.p.outputs) > 1 && n.p.outputs[1] != ""
-		p.ColMajor = p.Indices && n.int("storage_order", 0) == 1
-		if n.int("ceil_mode", 0) == 1 {
+		p.Indices = kind == ir.MaxPool && n.wants(1)
+		p.ColMajor = p.Indices && n.flag("storage_order", false)
+		if n.flag("ceil_mode", false) {
 			p.Extra = extra(x.Type.Shape[2:], w)
 		}
-		node, err := n.im.g.Append(n.name, p, x)
-		if err != nil {
-			return nil, unwrapNode(err)
-		}
-		return node.Out, nil
+		return n.one(p, x)
 	}
 }
 
@@ -71,36 +57,23 @@ func extra(in []int, w window) []int {
 	return out
 }
 
-func spatial(rank int) []int {
-	var a []int
-	for i := 2; i < rank; i++ {
-		a = append(a, i)
-	}
-	return a
-}
+// spatial lists the axes behind [N,C].
+func spatial(v *ir.Value) []int { return upTo(2, v.Type.Rank()) }
 
-func globalPool(fn ir.ReduceFn) func(n *node) ([]*ir.Value, error) {
-	return func(n *node) ([]*ir.Value, error) {
-		x, err := n.need(0)
-		if err != nil {
-			return nil, err
-		}
-		return n.one(ir.Reduce{Fn: fn, Axes: spatial(x.Type.Rank()), KeepDims: true}, x)
+func globalPool(fn ir.ReduceFn) func(n *node) []*ir.Value {
+	return func(n *node) []*ir.Value {
+		return n.one(ir.Reduce{Fn: fn, Axes: spatial(n.in[0]), KeepDims: true}, n.in[0])
 	}
 }
 
-func globalLpPool(n *node) ([]*ir.Value, error) {
-	x, err := n.need(0)
-	if err != nil {
-		return nil, err
-	}
-	axes := spatial(x.Type.Rank())
+func globalLpPool(n *node) []*ir.Value {
 	switch p := n.int("p", 2); p {
 	case 1:
-		return n.one(ir.Reduce{Fn: ir.ReduceL1, Axes: axes, KeepDims: true}, x)
+		return globalPool(ir.ReduceL1)(n)
 	case 2:
-		return n.one(ir.Reduce{Fn: ir.ReduceL2, Axes: axes, KeepDims: true}, x)
+		return globalPool(ir.ReduceL2)(n)
 	default:
-		return nil, refusal{fmt.Sprintf("p = %d", p), "1 and 2 are supported"}
+		n.refuse(fmt.Sprintf("p = %d", p), "1 and 2 are supported")
+		return nil
 	}
 }

@@ -1,170 +1,89 @@
 package onnx
 
-import (
-	"fmt"
-	"math"
+import "modelc/ir"
 
-	"modelc/ir"
-)
+var reductionOps = []operator{
+	{name: "ReduceMean", operands: 1, becomes: "Reduce mean", build: reduce(ir.ReduceMean)},
+	{name: "ReduceSum", operands: 1, becomes: "Reduce sum", build: reduce(ir.ReduceSum)},
+	{name: "ReduceMax", operands: 1, becomes: "Reduce max", build: reduce(ir.ReduceMax)},
+	{name: "ReduceMin", operands: 1, becomes: "Reduce min", build: reduce(ir.ReduceMin)},
+	{name: "ReduceProd", operands: 1, becomes: "Reduce prod", build: reduce(ir.ReduceProd)},
+	{name: "ReduceL1", operands: 1, becomes: "Reduce l1", build: reduce(ir.ReduceL1)},
+	{name: "ReduceL2", operands: 1, becomes: "Reduce l2", build: reduce(ir.ReduceL2)},
+	{name: "ReduceSumSquare", operands: 1, becomes: "Reduce sumsquare", build: reduce(ir.ReduceSumSquare)},
+	{name: "ReduceLogSum", operands: 1, becomes: "Reduce logsum", build: reduce(ir.ReduceLogSum)},
+	{name: "ReduceLogSumExp", operands: 1, becomes: "Reduce logsumexp", build: reduce(ir.ReduceLogSumExp)},
+	{name: "ArgMax", operands: 1, becomes: "ArgReduce", build: arg(false)},
+	{name: "ArgMin", operands: 1, becomes: "ArgReduce", build: arg(true)},
+	{name: "Hardmax", operands: 1, becomes: "ArgReduce, Binary Equal, Cast", build: hardmax},
+	{name: "CumSum", since: 11, operands: 2, becomes: "MatMul with a triangle of ones", build: cumSum},
+}
 
-var _ = register("reduction", map[string]operator{
-	"ReduceMean": {build: reduce(ir.ReduceMean)}, "ReduceSum": {build: reduce(ir.ReduceSum)}, "ReduceMax": {build: reduce(ir.ReduceMax)},
-	"ReduceMin": {build: reduce(ir.ReduceMin)}, "ReduceProd": {build: reduce(ir.ReduceProd)}, "ReduceL1": {build: reduce(ir.ReduceL1)},
-	"ReduceL2": {build: reduce(ir.ReduceL2)}, "ReduceSumSquare": {build: reduce(ir.ReduceSumSquare)},
-	"ReduceLogSum": {build: reduce(ir.ReduceLogSum)}, "ReduceLogSumExp": {build: reduce(ir.ReduceLogSumExp)},
-	"ArgMax": {build: arg(false)}, "ArgMin": {build: arg(true)},
-})
-
-func reduce(fn ir.ReduceFn) func(n *node) ([]*ir.Value, error) {
-	return func(n *node) ([]*ir.Value, error) {
-		x, err := n.need(0)
-		if err != nil {
-			return nil, err
-		}
-		list, ok, err := n.listArg("axes", 1)
-		if err != nil {
-			return nil, err
-		}
-		if !ok || len(list) == 0 {
-			if n.int("noop_with_empty_axes", 0) == 1 {
-				return []*ir.Value{x}, nil
+// reduce has its axes as an attribute first, as an operand since opset 13
+// (sum) or 18; without any it folds all axes, or none.
+func reduce(fn ir.ReduceFn) func(n *node) []*ir.Value {
+	return func(n *node) []*ir.Value {
+		x := n.in[0]
+		r := x.Type.Rank()
+		axes, _ := n.attrOrList("axes", 1)
+		if len(axes) == 0 {
+			if n.flag("noop_with_empty_axes", false) {
+				return n.one(ir.Reduce{Fn: fn, Axes: []int{}}, x)
 			}
-			list = nil
-			for i := range x.Type.Rank() {
-				list = append(list, i)
-			}
+			axes = upTo(0, r)
 		}
-		if list, err = axes(list, x.Type.Rank()); err != nil {
-			return nil, err
-		}
-		return n.one(ir.Reduce{Fn: fn, Axes: list, KeepDims: n.int("keepdims", 1) == 1}, x)
+		return n.one(ir.Reduce{Fn: fn, Axes: n.axes(axes, r), KeepDims: n.flag("keepdims", true)}, x)
 	}
 }
 
-func arg(min bool) func(n *node) ([]*ir.Value, error) {
-	return func(n *node) ([]*ir.Value, error) {
-		x, err := n.need(0)
-		if err != nil {
-			return nil, err
-		}
-		a, err := axis(n.int("axis", 0), x.Type.Rank())
-		if err != nil {
-			return nil, err
-		}
-		return n.one(ir.ArgReduce{Axis: a, Min: min, Last: n.int("select_last_index", 0) == 1, KeepDims: n.int("keepdims", 1) == 1}, x)
+func arg(min bool) func(n *node) []*ir.Value {
+	return func(n *node) []*ir.Value {
+		x := n.in[0]
+		a := n.axis(n.int("axis", 0), x.Type.Rank())
+		return n.one(ir.ArgReduce{Axis: a, Min: min, Last: n.flag("select_last_index", false), KeepDims: n.flag("keepdims", true)}, x)
 	}
 }
 
-var _ = register("resampling", map[string]operator{
-	"Resize":   {since: 10, build: resize},
-	"Upsample": {since: 7, build: upsample},
-})
-
-var (
-	resizeModes  = map[string]ir.ResizeMode{"nearest": ir.ResizeNearest, "linear": ir.ResizeLinear, "bilinear": ir.ResizeLinear, "cubic": ir.ResizeCubic}
-	coordModes   = map[string]ir.CoordMode{"half_pixel": ir.HalfPixel, "half_pixel_symmetric": ir.HalfPixelSymmetric, "pytorch_half_pixel": ir.PytorchHalfPixel, "align_corners": ir.AlignCorners, "asymmetric": ir.Asymmetric, "tf_half_pixel_for_nn": ir.TfHalfPixelForNN}
-	nearestModes = map[string]ir.NearestMode{"round_prefer_floor": ir.RoundPreferFloor, "round_prefer_ceil": ir.RoundPreferCeil, "floor": ir.RoundFloor, "ceil": ir.RoundCeil}
-)
-
-// upsample scales with the corners of pixels aligned at 0.
-func upsample(n *node) ([]*ir.Value, error) {
-	return n.resize(1, -1, ir.Asymmetric, ir.RoundFloor)
-}
-
-func resize(n *node) ([]*ir.Value, error) {
-	if n.version < 11 {
-		return n.resize(1, -1, ir.Asymmetric, ir.RoundFloor)
-	}
-	coord, ok := coordModes[n.str("coordinate_transformation_mode", "half_pixel")]
-	if !ok {
-		return nil, refusal{"coordinate_transformation_mode " + n.str("coordinate_transformation_mode", ""), "crops are not supported; use Slice before Resize"}
-	}
-	near, ok := nearestModes[n.str("nearest_mode", "round_prefer_floor")]
-	if !ok {
-		return nil, fmt.Errorf("nearest_mode %q", n.str("nearest_mode", ""))
-	}
-	return n.resize(2, 3, coord, near)
-}
-
-// resize reads the scales or the sizes from the operands at those positions.
-func (n *node) resize(scalesAt, sizesAt int, coord ir.CoordMode, near ir.NearestMode) ([]*ir.Value, error) {
-	x, err := n.need(0)
-	if err != nil {
-		return nil, err
-	}
-	r := x.Type.Rank()
-	mode, ok := resizeModes[n.str("mode", "nearest")]
-	if !ok {
-		return nil, fmt.Errorf("mode %q", n.str("mode", ""))
-	}
-	op := ir.Resize{Mode: mode, Coord: coord, Nearest: near, CubicA: n.float("cubic_coeff_a", -0.75),
-		ExcludeOutside: n.int("exclude_outside", 0) == 1, Antialias: n.int("antialias", 0) == 1, Shape: append(ir.Shape{}, x.Type.Shape...)}
-	for range r {
-		op.Scales = append(op.Scales, 1)
-	}
-	which := make([]int, r)
-	for i := range which {
-		which[i] = i
-	}
-	if a := n.ints("axes"); a != nil {
-		which = nil
-		for _, i := range a {
-			if i, err = axis(i, r); err != nil {
-				return nil, err
-			}
-			which = append(which, i)
-		}
-	}
-	var scales []float64
-	if a := n.attr("scales"); a != nil {
-		for _, f := range a.floats {
-			scales = append(scales, float64(f))
-		}
+// hardmax is 1 at the first largest element along an axis, 0 elsewhere.
+func hardmax(n *node) []*ir.Value {
+	x := n.in[0]
+	s := x.Type.Shape
+	axes := n.normalised()
+	// Axes taken together become one, the last.
+	flat, at := s, 0
+	if len(axes) == 1 {
+		at = axes[0]
 	} else {
-		t, err := n.constant(scalesAt, "scales")
-		if err != nil {
-			return nil, err
-		}
-		if t != nil {
-			scales = t.Float64s()
-		}
+		outer := s[:len(s)-len(axes)]
+		flat, at = ir.Shape{outer.Len(), s[len(outer):].Len()}, 1
 	}
-	if len(scales) > 0 {
-		if len(scales) != len(which) {
-			return nil, fmt.Errorf("scales %v for axes %v", scales, which)
-		}
-		for k, i := range which {
-			op.Scales[i] = scales[k]
-			op.Shape[i] = int(math.Floor(float64(x.Type.Shape[i]) * scales[k]))
-		}
-		return n.one(op, x)
-	}
-	sizes, err := n.argInts(sizesAt, "sizes")
-	if err != nil {
-		return nil, err
-	}
-	if len(sizes) != len(which) {
-		return nil, fmt.Errorf("neither scales nor sizes for axes %v", which)
-	}
-	n.fit(&op, x.Type.Shape, which, sizes)
-	return n.one(op, x)
+	y := n.reshape(x, flat)
+	first := n.emit(ir.ArgReduce{Axis: at, KeepDims: true}, y)
+	hit := n.binary(ir.Equal, n.steps(flat[at], 1, len(flat)-1-at), first)
+	return []*ir.Value{n.reshape(n.cast(hit, x.Type.DType), s)}
 }
 
-// fit sets the result's extents from sizes under keep_aspect_ratio_policy.
-func (n *node) fit(op *ir.Resize, in ir.Shape, which, sizes []int) {
-	policy := n.str("keep_aspect_ratio_policy", "stretch")
-	common := 0.0
-	for k, i := range which {
-		s := float64(sizes[k]) / float64(in[i])
-		if k == 0 || policy == "not_larger" && s < common || policy == "not_smaller" && s > common {
-			common = s
+// cumSum multiplies the axis, brought last, by a triangle of ones.
+func cumSum(n *node) []*ir.Value {
+	x := n.in[0]
+	r := x.Type.Rank()
+	a := n.axis(int(n.scalar(1, "the axis", 0)), r)
+	k := x.Type.Shape[a]
+	exclusive, reverse := n.flag("exclusive", false), n.flag("reverse", false)
+	t := make([]float64, n.budget(ir.Shape{k, k}))
+	for i := range k {
+		for j := range k {
+			if i == j && !exclusive || i < j && !reverse || i > j && reverse {
+				t[i*k+j] = 1
+			}
 		}
 	}
-	for k, i := range which {
-		op.Shape[i], op.Scales[i] = sizes[k], float64(sizes[k])/float64(in[i])
-		if policy != "stretch" {
-			op.Shape[i] = int(math.Floor(common*float64(in[i]) + 0.5))
-			op.Scales[i] = common
-		}
+	ones := n.constValue(ir.FromFloat64s(ir.T(x.Type.DType, k, k), t))
+	if a == r-1 {
+		return n.one(ir.MatMul{}, x, ones)
 	}
+	perm := upTo(0, r)
+	perm[a], perm[r-1] = r-1, a
+	y := n.emit(ir.MatMul{}, n.transpose(x, perm...), ones)
+	return []*ir.Value{n.transpose(y, perm...)}
 }

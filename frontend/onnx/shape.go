@@ -1,73 +1,47 @@
 package onnx
 
 import (
-	"fmt"
 	"slices"
 
 	"modelc/ir"
 )
 
-var _ = register("shape", map[string]operator{
-	"Reshape":      {build: reshape},
-	"Flatten":      {build: flatten},
-	"Squeeze":      {build: squeeze},
-	"Unsqueeze":    {build: unsqueeze},
-	"Transpose":    {build: transpose},
-	"Concat":       {build: concat},
-	"Split":        {build: split},
-	"Slice":        {build: slice},
-	"Pad":          {build: pad},
-	"Expand":       {since: 8, build: expand},
-	"Tile":         {build: tile},
-	"Gather":       {build: gather},
-	"DepthToSpace": {build: depthToSpace},
-	"SpaceToDepth": {build: spaceToDepth},
-})
-
-// listArg reads integers from an attribute, or from operand i in opsets where
-// they moved there.
-func (n *node) listArg(name string, i int) ([]int, bool, error) {
-	if a := n.attr(name); a != nil {
-		return n.ints(name), true, nil
-	}
-	if n.arg(i) == nil {
-		return nil, false, nil
-	}
-	v, err := n.argInts(i, name)
-	return v, true, err
+var shapeOps = []operator{
+	{name: "Reshape", operands: 1, becomes: "Reshape", build: reshape},
+	{name: "Flatten", operands: 1, becomes: "Reshape", build: flatten},
+	{name: "Squeeze", operands: 1, becomes: "Reshape", build: squeeze},
+	{name: "Unsqueeze", operands: 1, becomes: "Reshape", build: unsqueeze},
+	{name: "Transpose", operands: 1, becomes: "Transpose", build: transpose},
+	{name: "Concat", operands: 1, becomes: "Concat", build: concat},
+	{name: "Split", operands: 1, becomes: "Slice", build: split},
+	{name: "Slice", operands: 1, becomes: "Slice", limits: "starts, ends, axes and steps are constant", build: slice},
+	{name: "Pad", operands: 1, becomes: "Pad", limits: "pads and value are constant", build: pad},
+	{name: "Expand", since: 8, operands: 2, becomes: "Expand", limits: "the shape is constant", build: expand},
+	{name: "Tile", since: 6, operands: 2, becomes: "Reshape, Expand", limits: "repeats are constant", build: tile},
+	{name: "DepthToSpace", operands: 1, becomes: "Reshape, Transpose", build: depthToSpace},
+	{name: "SpaceToDepth", operands: 1, becomes: "Reshape, Transpose", build: spaceToDepth},
 }
 
-func (n *node) reshapeTo(x *ir.Value, s ir.Shape) ([]*ir.Value, error) {
-	return n.one(ir.Reshape{Shape: s}, x)
-}
-
-func reshape(n *node) ([]*ir.Value, error) {
-	x, err := n.need(0)
-	if err != nil {
-		return nil, err
-	}
-	dims, ok, err := n.listArg("shape", 1)
-	if err != nil {
-		return nil, err
-	}
+func reshape(n *node) []*ir.Value {
+	x := n.in[0]
+	target, ok := n.attrOrList("shape", 1)
 	if !ok {
-		return nil, fmt.Errorf("no target shape")
+		n.failf("no target shape")
 	}
-	s := slices.Clone(dims)
-	open := -1
-	rest := 1
+	s := slices.Clone(target)
+	open, rest := -1, 1
 	for i, d := range s {
 		switch {
-		case d == 0 && n.int("allowzero", 0) == 0:
+		case d == 0 && !n.flag("allowzero", false):
 			if i >= x.Type.Rank() {
-				return nil, fmt.Errorf("target %v copies axis %d, which x does not have", dims, i)
+				n.failf("target %v copies axis %d, which x does not have", target, i)
 			}
 			s[i] = x.Type.Shape[i]
 		case d == -1 && open < 0:
 			open = i
 			continue
 		case d < 0:
-			return nil, fmt.Errorf("target %v", dims)
+			n.failf("target %v has a negative extent", target)
 		}
 		rest *= s[i]
 	}
@@ -77,197 +51,128 @@ func reshape(n *node) ([]*ir.Value, error) {
 			s[open] = x.Type.Shape.Len() / rest
 		}
 	}
-	return n.reshapeTo(x, s)
+	return n.one(ir.Reshape{Shape: s}, x)
 }
 
-func flatten(n *node) ([]*ir.Value, error) {
-	x, err := n.need(0)
-	if err != nil {
-		return nil, err
-	}
-	s := x.Type.Shape
+func flatten(n *node) []*ir.Value {
+	s := n.in[0].Type.Shape
 	a := n.int("axis", 1)
 	if a < 0 {
 		a += len(s)
 	}
 	if a < 0 || a > len(s) {
-		return nil, fmt.Errorf("axis %d", a)
+		n.failf("axis %d of a tensor of %d axes", n.int("axis", 1), len(s))
 	}
-	return n.reshapeTo(x, ir.Shape{s[:a].Len(), s[a:].Len()})
+	return n.one(ir.Reshape{Shape: ir.Shape{s[:a].Len(), s[a:].Len()}}, n.in[0])
 }
 
-func squeeze(n *node) ([]*ir.Value, error) {
-	x, err := n.need(0)
-	if err != nil {
-		return nil, err
-	}
-	list, given, err := n.listArg("axes", 1)
-	if err != nil {
-		return nil, err
-	}
-	if list, err = axes(list, x.Type.Rank()); err != nil {
-		return nil, err
-	}
+func squeeze(n *node) []*ir.Value {
+	x := n.in[0]
+	list, given := n.attrOrList("axes", 1)
+	list = n.axes(list, x.Type.Rank())
 	s := ir.Shape{}
 	for i, d := range x.Type.Shape {
-		if given && slices.Contains(list, i) && d != 1 {
-			return nil, fmt.Errorf("axis %d has extent %d", i, d)
+		named := slices.Contains(list, i)
+		if named && d != 1 {
+			n.failf("axis %d has extent %d", i, d)
 		}
-		if given && slices.Contains(list, i) || !given && d == 1 {
-			continue
+		if !named && (given || d != 1) {
+			s = append(s, d)
 		}
-		s = append(s, d)
 	}
-	return n.reshapeTo(x, s)
+	return n.one(ir.Reshape{Shape: s}, x)
 }
 
-func unsqueeze(n *node) ([]*ir.Value, error) {
-	x, err := n.need(0)
-	if err != nil {
-		return nil, err
-	}
-	list, _, err := n.listArg("axes", 1)
-	if err != nil {
-		return nil, err
-	}
+func unsqueeze(n *node) []*ir.Value {
+	x := n.in[0]
+	list, _ := n.attrOrList("axes", 1)
 	r := x.Type.Rank() + len(list)
-	if list, err = axes(list, r); err != nil {
-		return nil, err
+	if list = n.axes(list, r); x.Type.Rank()+len(list) != r {
+		n.failf("an axis is listed twice")
 	}
-	s := make(ir.Shape, 0, r)
-	k := 0
-	for i := range r {
-		if slices.Contains(list, i) {
-			s = append(s, 1)
-		} else if k < x.Type.Rank() {
-			s = append(s, x.Type.Shape[k])
-			k++
-		}
+	s := slices.Clone(x.Type.Shape)
+	for _, a := range list {
+		s = slices.Insert(s, a, 1)
 	}
-	return n.reshapeTo(x, s)
+	return n.one(ir.Reshape{Shape: s}, x)
 }
 
-func transpose(n *node) ([]*ir.Value, error) {
-	x, err := n.need(0)
-	if err != nil {
-		return nil, err
-	}
+func transpose(n *node) []*ir.Value {
 	perm := n.ints("perm")
 	if perm == nil {
-		for i := range x.Type.Rank() {
-			perm = append(perm, x.Type.Rank()-1-i)
+		perm = upTo(0, n.in[0].Type.Rank())
+		slices.Reverse(perm)
+	}
+	return n.one(ir.Transpose{Perm: perm}, n.in[0])
+}
+
+func concat(n *node) []*ir.Value {
+	for i, v := range n.in {
+		if v == nil {
+			n.failf("operand %d is missing", i)
 		}
 	}
-	return n.one(ir.Transpose{Perm: perm}, x)
+	const axisBefore4 = 1 // the default; the attribute is required since
+	return n.one(ir.Concat{Axis: n.axis(n.int("axis", axisBefore4), n.in[0].Type.Rank())}, n.in...)
 }
 
-func concat(n *node) ([]*ir.Value, error) {
-	x, err := n.need(0)
-	if err != nil {
-		return nil, err
-	}
-	def := 1 // the default before opset 4
-	a, err := axis(n.int("axis", def), x.Type.Rank())
-	if err != nil {
-		return nil, err
-	}
-	return n.one(ir.Concat{Axis: a}, n.in...)
-}
-
-func split(n *node) ([]*ir.Value, error) {
-	x, err := n.need(0)
-	if err != nil {
-		return nil, err
-	}
-	a, err := axis(n.int("axis", 0), x.Type.Rank())
-	if err != nil {
-		return nil, err
-	}
-	sizes, ok, err := n.listArg("split", 1)
-	if err != nil {
-		return nil, err
-	}
-	total := x.Type.Shape[a]
+func split(n *node) []*ir.Value {
+	x := n.in[0]
+	a := n.axis(n.int("axis", 0), x.Type.Rank())
+	sizes, ok := n.attrOrList("split", 1)
 	if !ok {
-		num := n.int("num_outputs", len(n.p.outputs))
-		if num < 1 {
-			return nil, fmt.Errorf("%d parts", num)
-		}
+		// Equal parts, the last one smaller.
+		total, num := x.Type.Shape[a], len(n.p.outputs)
 		each := (total + num - 1) / num
-		for left := total; len(sizes) < num; left -= each {
-			sizes = append(sizes, max(0, min(each, left)))
+		for i := range num {
+			sizes = append(sizes, max(0, min(each, total-i*each)))
 		}
 	}
+	return n.parts(x, a, sizes)
+}
+
+// parts cuts x along an axis.
+func (n *node) parts(x *ir.Value, axis int, sizes []int) []*ir.Value {
 	var out []*ir.Value
 	at := 0
 	for _, k := range sizes {
-		v, err := n.emit(part(x.Type.Shape, a, at, k), x)
-		if err != nil {
-			return nil, unwrapNode(err)
-		}
-		out = append(out, v)
+		s := whole(x.Type.Shape)
+		s.Start[axis], s.Count[axis] = at, k
+		out = append(out, n.emit(s, x))
 		at += k
 	}
-	if at != total {
-		return nil, fmt.Errorf("parts %v of an axis of %d", sizes, total)
+	if at != x.Type.Shape[axis] {
+		n.failf("parts %v of an axis of %d", sizes, x.Type.Shape[axis])
 	}
-	return out, nil
+	return out
 }
 
-// part is the slice of k elements from at along one axis.
-func part(s ir.Shape, axis, at, k int) ir.Slice {
-	sl := ir.Slice{Start: repeat(0, len(s)), Count: slices.Clone(s), Step: repeat(1, len(s))}
-	sl.Start[axis], sl.Count[axis] = at, k
-	return sl
+// whole is the slice that takes everything.
+func whole(s ir.Shape) ir.Slice {
+	return ir.Slice{Start: repeat(0, len(s)), Count: slices.Clone(s), Step: repeat(1, len(s))}
 }
 
 // slice has its arguments as attributes before opset 10.
-func slice(n *node) ([]*ir.Value, error) {
-	x, err := n.need(0)
-	if err != nil {
-		return nil, err
-	}
+func slice(n *node) []*ir.Value {
+	x := n.in[0]
 	r := x.Type.Rank()
-	starts, _, err := n.listArg("starts", 1)
-	if err != nil {
-		return nil, err
-	}
-	ends, _, err := n.listArg("ends", 2)
-	if err != nil {
-		return nil, err
-	}
-	list, ok, err := n.listArg("axes", 3)
-	if err != nil {
-		return nil, err
-	}
+	starts, _ := n.attrOrList("starts", 1)
+	ends, _ := n.attrOrList("ends", 2)
+	axes, ok := n.attrOrList("axes", 3)
 	if !ok {
-		for i := range starts {
-			list = append(list, i)
-		}
+		axes = upTo(0, len(starts))
 	}
-	steps, ok, err := n.listArg("steps", 4)
-	if err != nil {
-		return nil, err
-	}
+	steps, ok := n.attrOrList("steps", 4)
 	if !ok {
 		steps = repeat(1, len(starts))
 	}
-	if len(ends) != len(starts) || len(list) != len(starts) || len(steps) != len(starts) {
-		return nil, fmt.Errorf("starts %v, ends %v, axes %v, steps %v", starts, ends, list, steps)
+	if len(ends) != len(starts) || len(axes) != len(starts) || len(steps) != len(starts) {
+		n.failf("starts %v, ends %v, axes %v, steps %v", starts, ends, axes, steps)
 	}
-	sl := part(x.Type.Shape, 0, 0, 0)
-	if r > 0 {
-		sl.Count[0] = x.Type.Shape[0]
-	}
+	s := whole(x.Type.Shape)
 	for i := range starts {
-		a, err := axis(list[i], r)
-		if err != nil {
-			return nil, err
-		}
-		d, step := x.Type.Shape[a], steps[i]
-		if step == 0 {
-			return nil, fmt.Errorf("step 0")
-		}
+		a := n.axis(axes[i], r)
+		d := x.Type.Shape[a]
 		from, to := starts[i], ends[i]
 		if from < 0 {
 			from += d
@@ -275,169 +180,108 @@ func slice(n *node) ([]*ir.Value, error) {
 		if to < 0 {
 			to += d
 		}
-		if step > 0 {
+		// Steps beyond the axis are all alike, and cannot overflow so.
+		step := min(max(steps[i], -d-1), d+1)
+		switch {
+		case step > 0:
 			from, to = min(max(from, 0), d), min(max(to, 0), d)
-			sl.Count[a] = max(0, (to-from+step-1)/step)
-		} else {
-			from, to = min(max(from, 0), d-1), min(max(to, -1), d-1)
-			sl.Count[a] = max(0, (from-to-step-1)/-step)
+			s.Count[a] = max(0, (to-from+step-1)/step)
+		case step < 0:
+			from, to = min(max(from, -1), d-1), min(max(to, -1), d-1)
+			s.Count[a] = max(0, (from-to-step-1)/-step)
+		default:
+			n.failf("step 0")
 		}
-		sl.Start[a], sl.Step[a] = from, step
+		s.Start[a], s.Step[a] = from, step
 	}
-	return n.one(sl, x)
+	return n.one(s, x)
 }
 
 var padModes = map[string]ir.PadMode{"constant": ir.PadConstant, "reflect": ir.PadReflect, "edge": ir.PadEdge, "wrap": ir.PadWrap}
 
 // pad has pads and value as attributes before opset 11, axes since 18.
-func pad(n *node) ([]*ir.Value, error) {
-	x, err := n.need(0)
-	if err != nil {
-		return nil, err
-	}
+func pad(n *node) []*ir.Value {
+	x := n.in[0]
 	r := x.Type.Rank()
 	name := "pads"
 	if n.version < 2 {
 		name = "paddings"
 	}
-	pads, _, err := n.listArg(name, 1)
-	if err != nil {
-		return nil, err
-	}
+	pads, _ := n.attrOrList(name, 1)
 	value := n.float("value", 0)
 	if n.version >= 11 {
-		v, err := n.constant(2, "the value")
-		if err != nil {
-			return nil, err
+		if t := n.constant(2, "the value"); t != nil && t.Shape.Len() == 1 {
+			value = t.Float64s()[0]
 		}
-		if v != nil && v.Shape.Len() == 1 {
-			value = v.Float64s()[0]
-		}
-		if n.arg(3) != nil {
-			list, err := n.argInts(3, "axes")
-			if err != nil {
-				return nil, err
-			}
-			if len(pads) != 2*len(list) {
-				return nil, fmt.Errorf("pads %v for axes %v", pads, list)
+		if axes, ok := n.list(3, "axes"); ok {
+			if len(pads) != 2*len(axes) {
+				n.failf("pads %v for axes %v", pads, axes)
 			}
 			all := repeat(0, 2*r)
-			for i, a := range list {
-				if a, err = axis(a, r); err != nil {
-					return nil, err
-				}
-				all[a], all[r+a] = pads[i], pads[len(list)+i]
+			for i, a := range axes {
+				a = n.axis(a, r)
+				all[a], all[r+a] = pads[i], pads[len(axes)+i]
 			}
 			pads = all
 		}
 	}
 	mode, ok := padModes[n.str("mode", "constant")]
 	if !ok {
-		return nil, fmt.Errorf("mode %q", n.str("mode", ""))
+		n.failf("mode %q", n.str("mode", ""))
 	}
 	return n.one(ir.Pad{Mode: mode, Pads: pads, Value: value}, x)
 }
 
-func expand(n *node) ([]*ir.Value, error) {
-	x, err := n.need(0)
+func expand(n *node) []*ir.Value {
+	dims, _ := n.list(1, "the shape")
+	s, err := ir.BroadcastShapes(n.in[0].Type.Shape, dims)
 	if err != nil {
-		return nil, err
+		n.fail(err)
 	}
-	dims, err := n.argInts(1, "the shape")
-	if err != nil {
-		return nil, err
-	}
-	s, err := ir.BroadcastShapes(x.Type.Shape, dims)
-	if err != nil {
-		return nil, err
-	}
-	return n.one(ir.Expand{Shape: s}, x)
+	return n.one(ir.Expand{Shape: s}, n.in[0])
 }
 
 // tile repeats by expanding a new axis in front of each repeated one.
-func tile(n *node) ([]*ir.Value, error) {
-	x, err := n.need(0)
-	if err != nil {
-		return nil, err
-	}
-	reps, err := n.argInts(1, "repeats")
-	if err != nil {
-		return nil, err
-	}
+func tile(n *node) []*ir.Value {
+	x := n.in[0]
+	reps, _ := n.list(1, "repeats")
 	if len(reps) != x.Type.Rank() {
-		return nil, fmt.Errorf("repeats %v for x %s", reps, x.Type)
+		n.failf("repeats %v for x %s", reps, x.Type)
 	}
 	var apart, wide, out ir.Shape
 	for i, d := range x.Type.Shape {
-		apart = append(apart, 1, d)
-		wide = append(wide, reps[i], d)
-		out = append(out, reps[i]*d)
+		if reps[i] != 1 {
+			apart, wide = append(apart, 1), append(wide, reps[i])
+		}
+		apart, wide, out = append(apart, d), append(wide, d), append(out, reps[i]*d)
 	}
-	v, err := n.emit(ir.Reshape{Shape: apart}, x)
-	if err != nil {
-		return nil, unwrapNode(err)
-	}
-	if v, err = n.emit(ir.Expand{Shape: wide}, v); err != nil {
-		return nil, unwrapNode(err)
-	}
-	return n.reshapeTo(v, out)
+	return []*ir.Value{n.reshape(n.emit(ir.Expand{Shape: wide}, n.reshape(x, apart)), out)}
 }
 
-func gather(n *node) ([]*ir.Value, error) {
-	x, err := n.need(0)
-	if err != nil {
-		return nil, err
-	}
-	idx, err := n.need(1)
-	if err != nil {
-		return nil, err
-	}
-	a, err := axis(n.int("axis", 0), x.Type.Rank())
-	if err != nil {
-		return nil, err
-	}
-	return n.one(ir.Gather{Axis: a}, x, idx)
-}
-
-func depthToSpace(n *node) ([]*ir.Value, error) {
-	x, err := n.need(0)
-	if err != nil {
-		return nil, err
-	}
+func depthToSpace(n *node) []*ir.Value {
+	s := n.in[0].Type.Shape
 	b := n.int("blocksize", 0)
-	s := x.Type.Shape
-	if len(s) != 4 || b < 1 || s[1]%(b*b) != 0 {
-		return nil, fmt.Errorf("blocks of %d", b)
+	if len(s) != 4 || b < 1 || b > s[1] || s[1]%(b*b) != 0 {
+		n.failf("blocks of %d", b)
 	}
 	c := s[1] / (b * b)
-	split, perm := ir.Shape{s[0], b, b, c, s[2], s[3]}, []int{0, 3, 4, 1, 5, 2}
+	out := ir.Shape{s[0], c, s[2] * b, s[3] * b}
 	if n.str("mode", "DCR") == "CRD" {
-		split, perm = ir.Shape{s[0], c, b, b, s[2], s[3]}, []int{0, 1, 4, 2, 5, 3}
+		return n.shuffle(ir.Shape{s[0], c, b, b, s[2], s[3]}, []int{0, 1, 4, 2, 5, 3}, out)
 	}
-	return n.shuffle(x, split, perm, ir.Shape{s[0], c, s[2] * b, s[3] * b})
+	return n.shuffle(ir.Shape{s[0], b, b, c, s[2], s[3]}, []int{0, 3, 4, 1, 5, 2}, out)
 }
 
-func spaceToDepth(n *node) ([]*ir.Value, error) {
-	x, err := n.need(0)
-	if err != nil {
-		return nil, err
-	}
+func spaceToDepth(n *node) []*ir.Value {
+	s := n.in[0].Type.Shape
 	b := n.int("blocksize", 0)
-	s := x.Type.Shape
 	if len(s) != 4 || b < 1 || s[2]%b != 0 || s[3]%b != 0 {
-		return nil, fmt.Errorf("blocks of %d", b)
+		n.failf("blocks of %d", b)
 	}
-	return n.shuffle(x, ir.Shape{s[0], s[1], s[2] / b, b, s[3] / b, b}, []int{0, 3, 5, 1, 2, 4}, ir.Shape{s[0], s[1] * b * b, s[2] / b, s[3] / b})
+	return n.shuffle(ir.Shape{s[0], s[1], s[2] / b, b, s[3] / b, b}, []int{0, 3, 5, 1, 2, 4}, ir.Shape{s[0], s[1] * b * b, s[2] / b, s[3] / b})
 }
 
-// shuffle splits axes, permutes them and joins them again.
-func (n *node) shuffle(x *ir.Value, split ir.Shape, perm []int, out ir.Shape) ([]*ir.Value, error) {
-	v, err := n.emit(ir.Reshape{Shape: split}, x)
-	if err != nil {
-		return nil, unwrapNode(err)
-	}
-	if v, err = n.emit(ir.Transpose{Perm: perm}, v); err != nil {
-		return nil, unwrapNode(err)
-	}
-	return n.reshapeTo(v, out)
+// shuffle splits the axes of operand 0, permutes them and joins them again.
+func (n *node) shuffle(split ir.Shape, perm []int, out ir.Shape) []*ir.Value {
+	return n.one(ir.Reshape{Shape: out}, n.transpose(n.reshape(n.in[0], split), perm...))
 }

@@ -35,11 +35,14 @@ func elementType(t int64) (ir.DType, error) {
 	if !ok {
 		return ir.Invalid, fmt.Errorf("elements of type %s", typeName(t))
 	}
-	if d == ir.Float16 || d == ir.BFloat16 {
+	if isHalf(t) {
 		return ir.Float32, nil
 	}
 	return d, nil
 }
+
+// isHalf reports whether tensors of that type are widened to float32.
+func isHalf(t int64) bool { return t == 10 || t == 16 }
 
 // files gives access to external data beside the model.
 type files struct {
@@ -174,21 +177,26 @@ func (f *files) external(t *tensorProto, want int) ([]byte, error) {
 	return data[off : off+n], nil
 }
 
-// ReadTensor reads a serialized TensorProto, the form of ONNX test data, and
-// returns its name too.
+// ReadTensor reads a file with a serialized TensorProto, the form of ONNX test
+// data, and returns its name too. Half-precision elements are widened.
 func ReadTensor(path string) (*ir.Tensor, string, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, "", err
 	}
-	t, err := decodeTensor(decoder{}, b)
-	if err != nil {
-		return nil, "", fmt.Errorf("%s: not a tensor: %w", path, err)
-	}
-	f := &files{}
-	c, err := f.tensor(t)
+	t, name, err := ParseTensor(b)
 	if err != nil {
 		return nil, "", fmt.Errorf("%s: %w", path, err)
 	}
-	return c, t.name, nil
+	return t, name, nil
+}
+
+// ParseTensor is ReadTensor from memory. The tensor shares b.
+func ParseTensor(b []byte) (*ir.Tensor, string, error) {
+	t, err := decodeTensor(decoder{}, b)
+	if err != nil {
+		return nil, "", fmt.Errorf("not a tensor: %w", err)
+	}
+	c, err := (&files{}).tensor(t)
+	return c, t.name, err
 }

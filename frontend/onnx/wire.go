@@ -31,6 +31,7 @@ type graphProto struct {
 
 type functionProto struct {
 	name, domain    string
+	overload        string
 	inputs, outputs []string
 	nodes           []*nodeProto
 	opsets          map[string]int
@@ -39,6 +40,7 @@ type functionProto struct {
 
 type nodeProto struct {
 	name, opType, domain string
+	overload             string
 	inputs, outputs      []string
 	attrs                []*attribute
 }
@@ -279,6 +281,8 @@ func decodeFunction(d decoder, b []byte) (*functionProto, error) {
 			if a, err = nested(d, fl, decodeAttribute); err == nil {
 				f.defaults = append(f.defaults, a)
 			}
+		case 13:
+			f.overload = string(fl.b)
 		}
 		return err
 	})
@@ -304,6 +308,8 @@ func decodeNode(d decoder, b []byte) (*nodeProto, error) {
 			}
 		case 7:
 			n.domain = string(fl.b)
+		case 8:
+			n.overload = string(fl.b)
 		}
 		return err
 	})

@@ -11,7 +11,7 @@ func resize(r ir.Resize, t *ir.Tensor) []float64 {
 	x := t.Float64s()
 	shape := append(ir.Shape{}, t.Shape...)
 	for a := range shape {
-		if shape[a] == r.Shape[a] && r.Scales[a] == 1 {
+		if r.Keeps(a, shape[a]) {
 			continue
 		}
 		next := append(ir.Shape{}, shape...)
@@ -34,25 +34,9 @@ func resize(r ir.Resize, t *ir.Tensor) []float64 {
 // interpolate returns element p of a resized line of n elements. line repeats
 // its ends outside.
 func interpolate(r ir.Resize, axis, n, p int, line func(int) float64) float64 {
-	out, scale := r.Shape[axis], r.Scales[axis]
-	at := (float64(p)+0.5)/scale - 0.5
-	switch r.Coord {
-	case ir.HalfPixelSymmetric:
-		adjust := float64(out) / (scale * float64(n))
-		at += float64(n) / 2 * (1 - adjust)
-	case ir.PytorchHalfPixel:
-		if out == 1 {
-			at = 0
-		}
-	case ir.AlignCorners:
-		at = 0
-		if out > 1 {
-			at = float64(p) * float64(n-1) / float64(out-1)
-		}
-	case ir.Asymmetric:
-		at = float64(p) / scale
-	case ir.TfHalfPixelForNN:
-		at = (float64(p) + 0.5) / scale
+	at, inside := r.Source(axis, p, n)
+	if !inside {
+		return 0
 	}
 	radius, f := 1, func(d float64) float64 { return max(0, 1-math.Abs(d)) }
 	switch r.Mode {
@@ -63,7 +47,7 @@ func interpolate(r ir.Resize, axis, n, p int, line func(int) float64) float64 {
 	}
 	s := 1.0
 	if r.Antialias {
-		s = min(scale, 1)
+		s = min(r.Scales[axis], 1)
 	}
 	// All elements whose distance to the coordinate, scaled, is within the
 	// radius take part.

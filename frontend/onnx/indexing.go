@@ -1,0 +1,109 @@
+package onnx
+
+import (
+	"slices"
+
+	"modelc/ir"
+)
+
+// All gathering is spelled as the IR's Gather, over a flattened x with
+// positions computed from the indices.
+var indexingOps = []operator{
+	{name: "Gather", operands: 2, becomes: "Gather", build: gather},
+	{name: "GatherElements", since: 11, operands: 2, becomes: "Reshape, Binary, Where, Gather", build: gatherElements},
+	{name: "GatherND", since: 11, operands: 2, becomes: "Reshape, Binary, Where, Reduce, Gather", build: gatherND},
+	{name: "OneHot", since: 9, operands: 3, becomes: "Binary Equal, Where", limits: "the depth is constant", build: oneHot},
+}
+
+func gather(n *node) []*ir.Value {
+	x := n.in[0]
+	return n.one(ir.Gather{Axis: n.axis(n.int("axis", 0), x.Type.Rank())}, x, n.in[1])
+}
+
+// counted returns indices as i64 with the negative ones counted from the end
+// of their axes. Its extents are [1] or one per index of the last axis.
+func (n *node) counted(idx *ir.Value, extents ...int) *ir.Value {
+	idx = n.cast(idx, ir.Int64)
+	e := n.int64s(extents)
+	return n.emit(ir.Where{}, n.binary(ir.Less, idx, n.number(ir.Int64, 0)), n.binary(ir.Add, idx, e), idx)
+}
+
+// int64s adds a constant vector.
+func (n *node) int64s(v []int) *ir.Value {
+	t := make([]int64, len(v))
+	for i, x := range v {
+		t[i] = int64(x)
+	}
+	return n.constValue(ir.TensorOf(ir.Shape{len(t)}, t...))
+}
+
+// gatherElements picks, at each position of the indices, the element of x at
+// the same position but for one axis, where the index tells.
+func gatherElements(n *node) []*ir.Value {
+	x, idx := n.in[0], n.in[1]
+	s, is := x.Type.Shape, idx.Type.Shape
+	r := len(s)
+	if r == 0 || len(is) != r {
+		n.failf("indices %s for x %s", idx.Type, x.Type)
+	}
+	a := n.axis(n.int("axis", 0), r)
+	st := s.Strides()
+	at := n.counted(idx, s[a])
+	if st[a] != 1 {
+		at = n.binary(ir.Mul, at, n.number(ir.Int64, float64(st[a])))
+	}
+	for i := range r {
+		if i == a || is[i] == 1 {
+			continue
+		}
+		if is[i] > s[i] {
+			n.failf("indices %s reach beyond x %s", idx.Type, x.Type)
+		}
+		at = n.binary(ir.Add, at, n.steps(is[i], st[i], r-1-i))
+	}
+	return n.one(ir.Gather{}, n.reshape(x, ir.Shape{s.Len()}), at)
+}
+
+// steps is 0, step, 2·step, … along an axis with that many axes behind it.
+func (n *node) steps(k, step, behind int) *ir.Value {
+	v := make([]int64, n.budget(ir.Shape{k}))
+	for i := range v {
+		v[i] = int64(i * step)
+	}
+	return n.constValue(ir.TensorOf(append(ir.Shape{k}, repeat(1, behind)...), v...))
+}
+
+// gatherND reads along the last axis of the indices the leading coordinates,
+// behind the batch axes, of a slice of x.
+func gatherND(n *node) []*ir.Value {
+	x, idx := n.in[0], n.in[1]
+	s, is := x.Type.Shape, idx.Type.Shape
+	b := n.int("batch_dims", 0)
+	if len(is) == 0 || b < 0 || b >= len(is) || b+is[len(is)-1] > len(s) || is[len(is)-1] < 1 || !slices.Equal(is[:b], s[:b]) {
+		n.failf("indices %s with %d batch axes for x %s", idx.Type, b, x.Type)
+	}
+	k := is[len(is)-1]
+	batch, picked, rest := s[:b].Len(), s[b:b+k], s[b+k:]
+	at := n.counted(n.reshape(idx, ir.Shape{batch, is[b : len(is)-1].Len(), k}), picked...)
+	at = n.emit(ir.Reduce{Fn: ir.ReduceSum, Axes: []int{2}}, n.binary(ir.Mul, at, n.int64s(picked.Strides())))
+	if batch > 1 {
+		at = n.binary(ir.Add, at, n.steps(batch, picked.Len(), 1))
+	}
+	y := n.emit(ir.Gather{}, n.reshape(x, append(ir.Shape{batch * picked.Len()}, rest...)), at)
+	return []*ir.Value{n.reshape(y, slices.Concat(is[:len(is)-1], rest))}
+}
+
+// oneHot compares 0 … depth−1 along a new axis with the indices.
+func oneHot(n *node) []*ir.Value {
+	idx, values := n.in[0], n.in[2]
+	depth := int(n.scalar(1, "the depth", 0))
+	r := idx.Type.Rank()
+	a := n.axis(n.int("axis", -1), r+1)
+	if values.Type.Shape.Len() != 2 {
+		n.failf("values are %s, want two", values.Type)
+	}
+	value := n.parts(n.reshape(values, ir.Shape{2}), 0, []int{1, 1})
+	at := n.reshape(n.counted(idx, depth), slices.Insert(slices.Clone(idx.Type.Shape), a, 1))
+	hit := n.binary(ir.Equal, n.steps(depth, 1, r-a), at)
+	return n.one(ir.Where{}, hit, value[1], value[0])
+}

@@ -1,0 +1,288 @@
+package onnx
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"modelc/ir"
+	"modelc/ir/eval"
+)
+
+// node is one node being imported, with what its builder asks for.
+//
+// A builder is a straight expression of what the operator becomes. Its
+// methods end it by a panic with a bailout when the node does not fit; run
+// turns that into the error.
+type node struct {
+	im      *importer
+	p       *nodeProto
+	scope   *scope
+	version int // of the default domain's opset
+	name    string
+	in      []*ir.Value // nil where absent; those that the operator requires are present
+	depth   int
+}
+
+type bailout struct{ err error }
+
+// run calls a builder.
+func (n *node) run(build func(*node) []*ir.Value) (out []*ir.Value, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			b, ok := r.(bailout)
+			if !ok {
+				panic(r)
+			}
+			err = b.err
+		}
+	}()
+	return build(n), nil
+}
+
+// fail ends the builder.
+func (n *node) fail(err error) { panic(bailout{err}) }
+
+func (n *node) failf(format string, args ...any) { n.fail(fmt.Errorf(format, args...)) }
+
+func (n *node) refuse(reason, remedy string) { n.fail(refusal{reason, remedy}) }
+
+// operands lists the operand types, for messages.
+func (n *node) operands() string {
+	var s []string
+	for _, v := range n.in {
+		if v != nil {
+			s = append(s, v.Type.String())
+		}
+	}
+	if s == nil {
+		return ""
+	}
+	return "; operands " + strings.Join(s, ", ")
+}
+
+// emit appends a node with one result.
+func (n *node) emit(op ir.Op, in ...*ir.Value) *ir.Value { return n.append(op, in...).Out[0] }
+
+// one emits a node whose result is the whole operator's.
+func (n *node) one(op ir.Op, in ...*ir.Value) []*ir.Value { return n.append(op, in...).Out }
+
+func (n *node) append(op ir.Op, in ...*ir.Value) *ir.Node {
+	m, err := n.im.g.Append(n.name, op, in...)
+	if err != nil {
+		if inner := errors.Unwrap(err); inner != nil {
+			err = inner // without the node's name: the report has it
+		}
+		n.fail(err)
+	}
+	return m
+}
+
+// The spellings that builders use most.
+
+func (n *node) binary(f ir.BinaryFn, a, b *ir.Value) *ir.Value { return n.emit(ir.Binary{Fn: f}, a, b) }
+
+func (n *node) unary(f ir.Fn, x *ir.Value) *ir.Value { return n.emit(ir.Unary{Fn: ir.Act{Fn: f}}, x) }
+
+func (n *node) reshape(x *ir.Value, s ir.Shape) *ir.Value {
+	if x.Type.Shape.Equal(s) {
+		return x
+	}
+	return n.emit(ir.Reshape{Shape: s}, x)
+}
+
+func (n *node) transpose(x *ir.Value, perm ...int) *ir.Value {
+	return n.emit(ir.Transpose{Perm: perm}, x)
+}
+
+func (n *node) cast(x *ir.Value, to ir.DType) *ir.Value {
+	if x.Type.DType == to {
+		return x
+	}
+	return n.emit(ir.Cast{To: to}, x)
+}
+
+// constValue adds a constant.
+func (n *node) constValue(t *ir.Tensor) *ir.Value { return n.im.g.AddConst(n.p.outputs[0]+".const", t) }
+
+// number adds a scalar constant of the given type.
+func (n *node) number(d ir.DType, x float64) *ir.Value {
+	return n.constValue(ir.FromFloat64s(ir.T(d), []float64{x}))
+}
+
+// budget returns the elements of a tensor that is about to be made.
+func (n *node) budget(s ir.Shape) int {
+	elements := 1
+	for _, d := range s {
+		if d < 0 {
+			n.failf("shape %s", s)
+		}
+		if d > maxFill || elements > maxFill {
+			elements = maxFill
+			break
+		}
+		elements *= d
+	}
+	if n.im.filled += elements; n.im.filled > maxFill {
+		n.failf("shape %s: constants made by the graph exceed %d elements", s, maxFill)
+	}
+	return elements
+}
+
+// arg returns operand i, nil when absent.
+func (n *node) arg(i int) *ir.Value {
+	if i < len(n.in) {
+		return n.in[i]
+	}
+	return nil
+}
+
+// sequenceArg returns operand i if it is a sequence.
+func (n *node) sequenceArg(i int) ([]*ir.Value, bool) {
+	if i >= len(n.p.inputs) {
+		return nil, false
+	}
+	return n.scope.sequence(n.p.inputs[i])
+}
+
+// wants reports whether the node's output i is used by name.
+func (n *node) wants(i int) bool { return i < len(n.p.outputs) && n.p.outputs[i] != "" }
+
+// constant returns the value of operand i, nil when it is absent.
+func (n *node) constant(i int, what string) *ir.Tensor {
+	v := n.arg(i)
+	if v == nil {
+		return nil
+	}
+	t, ok := eval.Const(v)
+	if !ok {
+		n.refuse(fmt.Sprintf("%s (%q) is computed at run time", what, v.Name), "it must be a constant; --bind NAME=FILE makes a graph input one")
+	}
+	return t
+}
+
+// scalar returns the only element of the constant operand i, def when absent.
+func (n *node) scalar(i int, what string, def float64) float64 {
+	t := n.constant(i, what)
+	if t == nil {
+		return def
+	}
+	if t.Shape.Len() != 1 {
+		n.failf("%s is %s, want one element", what, t.Type)
+	}
+	return t.Float64s()[0]
+}
+
+// list returns the integers of the constant operand i; nil, false when absent.
+func (n *node) list(i int, what string) ([]int, bool) {
+	t := n.constant(i, what)
+	if t == nil {
+		return nil, false
+	}
+	return t.Ints(), true
+}
+
+// attrOrList reads integers that were an attribute in older opsets and are
+// operand i since.
+func (n *node) attrOrList(name string, i int) ([]int, bool) {
+	if n.attr(name) != nil {
+		return n.ints(name), true
+	}
+	return n.list(i, name)
+}
+
+// resolve follows a reference to an attribute of the enclosing function.
+func (n *node) resolve(a *attribute) *attribute {
+	if a.ref == "" {
+		return a
+	}
+	return n.scope.attrs[a.ref]
+}
+
+func (n *node) attr(name string) *attribute {
+	for _, a := range n.p.attrs {
+		if a.name == name {
+			return n.resolve(a)
+		}
+	}
+	return nil
+}
+
+func (n *node) int(name string, def int) int {
+	if a := n.attr(name); a != nil {
+		return int(a.i)
+	}
+	return def
+}
+
+func (n *node) flag(name string, def bool) bool {
+	if a := n.attr(name); a != nil {
+		return a.i != 0
+	}
+	return def
+}
+
+func (n *node) float(name string, def float64) float64 {
+	if a := n.attr(name); a != nil {
+		return float64(a.f)
+	}
+	return def
+}
+
+func (n *node) str(name, def string) string {
+	if a := n.attr(name); a != nil {
+		return a.s
+	}
+	return def
+}
+
+func (n *node) ints(name string) []int {
+	a := n.attr(name)
+	if a == nil {
+		return nil
+	}
+	out := make([]int, len(a.ints))
+	for i, x := range a.ints {
+		out[i] = int(x)
+	}
+	return out
+}
+
+// axis makes an axis of a tensor of that rank non-negative.
+func (n *node) axis(a, rank int) int {
+	if a < -rank || a >= rank {
+		n.failf("axis %d does not exist in a tensor of %d axes", a, rank)
+	}
+	if a < 0 {
+		a += rank
+	}
+	return a
+}
+
+// axes makes axes non-negative and sorts them.
+func (n *node) axes(list []int, rank int) []int {
+	out := make([]int, len(list))
+	for i, a := range list {
+		out[i] = n.axis(a, rank)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func repeat(x, n int) []int {
+	s := make([]int, n)
+	for i := range s {
+		s[i] = x
+	}
+	return s
+}
+
+// upTo lists the integers from first below end.
+func upTo(first, end int) []int {
+	var s []int
+	for i := first; i < end; i++ {
+		s = append(s, i)
+	}
+	return s
+}

@@ -1,0 +1,191 @@
+package onnx
+
+import (
+	"math"
+	"slices"
+
+	"modelc/ir"
+)
+
+var resamplingOps = []operator{
+	{name: "Resize", since: 10, operands: 1, becomes: "Resize", limits: "scales, sizes and region are constant", build: resize},
+	{name: "Upsample", since: 7, operands: 1, becomes: "Resize", limits: "scales are constant", build: upsample},
+}
+
+var (
+	resizeModes  = map[string]ir.ResizeMode{"nearest": ir.ResizeNearest, "linear": ir.ResizeLinear, "bilinear": ir.ResizeLinear, "cubic": ir.ResizeCubic}
+	coordModes   = map[string]ir.CoordMode{"half_pixel": ir.HalfPixel, "half_pixel_symmetric": ir.HalfPixelSymmetric, "pytorch_half_pixel": ir.PytorchHalfPixel, "align_corners": ir.AlignCorners, "asymmetric": ir.Asymmetric, "tf_half_pixel_for_nn": ir.TfHalfPixelForNN, "tf_crop_and_resize": ir.TfCropAndResize}
+	nearestModes = map[string]ir.NearestMode{"round_prefer_floor": ir.RoundPreferFloor, "round_prefer_ceil": ir.RoundPreferCeil, "floor": ir.RoundFloor, "ceil": ir.RoundCeil}
+)
+
+// upsample scales with the corners of pixels aligned at 0.
+func upsample(n *node) []*ir.Value {
+	op := n.resizeOp(ir.Asymmetric, ir.RoundFloor)
+	n.scale(&op, 1)
+	return n.one(op, n.in[0])
+}
+
+func resize(n *node) []*ir.Value {
+	if n.version == 10 {
+		return resize10(n)
+	}
+	coordName, nearestName := n.str("coordinate_transformation_mode", "half_pixel"), n.str("nearest_mode", "round_prefer_floor")
+	coord, ok := coordModes[coordName]
+	if !ok {
+		n.failf("coordinate_transformation_mode %q", coordName)
+	}
+	near, ok := nearestModes[nearestName]
+	if !ok {
+		n.failf("nearest_mode %q", nearestName)
+	}
+	op := n.resizeOp(coord, near)
+	x := n.in[0]
+	if coord == ir.TfCropAndResize {
+		n.region(&op)
+	}
+	if !n.scale(&op, 2) && !n.size(&op, 3) {
+		n.failf("neither scales nor sizes are given")
+	}
+	// The IR knows zeros outside the region; other values are made so.
+	if e := n.float("extrapolation_value", 0); coord == ir.TfCropAndResize && e != 0 {
+		by := n.number(x.Type.DType, e)
+		return n.one(ir.Binary{Fn: ir.Add}, n.emit(op, n.binary(ir.Sub, x, by)), by)
+	}
+	return n.one(op, x)
+}
+
+// resize10 rounds nearest coordinates down along axes that grow and up along
+// axes that shrink, as runtimes of that opset do.
+func resize10(n *node) []*ir.Value {
+	op := n.resizeOp(ir.Asymmetric, ir.RoundFloor)
+	n.scale(&op, 1)
+	x := n.in[0]
+	if op.Mode != ir.ResizeNearest || slices.Min(op.Scales) >= 1 {
+		return n.one(op, x)
+	}
+	shrink := op
+	shrink.Nearest, shrink.Shape, shrink.Scales = ir.RoundCeil, slices.Clone(x.Type.Shape), repeatFloat(1, len(op.Scales))
+	op.Scales = slices.Clone(op.Scales)
+	for i, s := range op.Scales {
+		if s < 1 {
+			shrink.Shape[i], shrink.Scales[i], op.Scales[i] = op.Shape[i], s, 1
+		}
+	}
+	y := n.emit(shrink, x)
+	if y.Type.Shape.Equal(op.Shape) {
+		return []*ir.Value{y}
+	}
+	return n.one(op, y)
+}
+
+// resizeOp reads what all forms share; the op keeps x's shape.
+func (n *node) resizeOp(coord ir.CoordMode, near ir.NearestMode) ir.Resize {
+	x := n.in[0]
+	mode, ok := resizeModes[n.str("mode", "nearest")]
+	if !ok {
+		n.failf("mode %q", n.str("mode", ""))
+	}
+	if x.Type.Rank() == 0 {
+		n.failf("x is a scalar")
+	}
+	return ir.Resize{Mode: mode, Coord: coord, Nearest: near, CubicA: n.float("cubic_coeff_a", -0.75),
+		ExcludeOutside: n.flag("exclude_outside", false), Antialias: n.flag("antialias", false),
+		Shape: slices.Clone(x.Type.Shape), Scales: repeatFloat(1, x.Type.Rank())}
+}
+
+func repeatFloat(x float64, n int) []float64 {
+	s := make([]float64, n)
+	for i := range s {
+		s[i] = x
+	}
+	return s
+}
+
+// resized lists the axes that scales, sizes and region speak of.
+func (n *node) resized() []int {
+	r := n.in[0].Type.Rank()
+	list := n.ints("axes")
+	if list == nil {
+		return upTo(0, r)
+	}
+	for i, a := range list {
+		list[i] = n.axis(a, r)
+	}
+	return list
+}
+
+// region reads the part of x that is cropped: starts, then ends.
+func (n *node) region(op *ir.Resize) {
+	axes, r := n.resized(), len(op.Shape)
+	t := n.constant(1, "roi")
+	if t == nil || t.Shape.Len() != 2*len(axes) {
+		n.failf("roi must have start and end for each of the axes %v", axes)
+	}
+	op.Region = append(repeatFloat(0, r), repeatFloat(1, r)...)
+	for k, v := range t.Float64s() {
+		op.Region[k/len(axes)*r+axes[k%len(axes)]] = v
+	}
+}
+
+// scale sets the result's extents from scales, the attribute or operand i.
+func (n *node) scale(op *ir.Resize, i int) bool {
+	var scales []float64
+	if a := n.attr("scales"); a != nil {
+		for _, f := range a.floats {
+			scales = append(scales, float64(f))
+		}
+	} else if t := n.constant(i, "scales"); t != nil {
+		scales = t.Float64s()
+	}
+	if len(scales) == 0 {
+		return false
+	}
+	axes := n.resized()
+	if len(scales) != len(axes) {
+		n.failf("scales %v for axes %v", scales, axes)
+	}
+	for k, a := range axes {
+		if !(scales[k] > 0) || scales[k] > math.MaxInt32 {
+			n.failf("scales %v", scales)
+		}
+		span := float32(op.Shape[a])
+		if op.Region != nil {
+			span *= float32(op.Region[len(op.Shape)+a] - op.Region[a])
+		}
+		// In float32, as exporters computed them: 10·0.7 is 7.
+		op.Shape[a], op.Scales[a] = int(math.Floor(float64(span*float32(scales[k])))), scales[k]
+	}
+	return true
+}
+
+// size sets them from the sizes in operand i, under
+// keep_aspect_ratio_policy.
+func (n *node) size(op *ir.Resize, i int) bool {
+	sizes, ok := n.list(i, "sizes")
+	if !ok || len(sizes) == 0 {
+		return false
+	}
+	axes := n.resized()
+	if len(sizes) != len(axes) {
+		n.failf("sizes %v for axes %v", sizes, axes)
+	}
+	policy := n.str("keep_aspect_ratio_policy", "stretch")
+	if policy != "stretch" && policy != "not_larger" && policy != "not_smaller" {
+		n.failf("keep_aspect_ratio_policy %q", policy)
+	}
+	common := 0.0
+	for k, a := range axes {
+		s := float64(sizes[k]) / float64(op.Shape[a])
+		if k == 0 || policy == "not_larger" && s < common || policy == "not_smaller" && s > common {
+			common = s
+		}
+	}
+	for k, a := range axes {
+		in := float64(op.Shape[a])
+		op.Shape[a], op.Scales[a] = sizes[k], float64(sizes[k])/in
+		if policy != "stretch" {
+			op.Shape[a], op.Scales[a] = int(math.Floor(common*in+0.5)), common
+		}
+	}
+	return true
+}

@@ -1,0 +1,95 @@
+package onnx
+
+import (
+	"slices"
+
+	"modelc/ir"
+)
+
+// Sequences exist at compile time only: lists of values whose length and
+// positions are known. Exporters split a tensor into one and take it apart
+// again.
+var sequenceOps = []operator{
+	{name: "SplitToSequence", since: 11, operands: 1, becomes: "Slice, Reshape", build: splitToSequence},
+	{name: "SequenceConstruct", since: 11, operands: 1, becomes: "nothing", build: sequenceConstruct},
+	{name: "SequenceAt", since: 11, operands: 2, becomes: "nothing", limits: "the position is constant", build: sequenceAt, sequences: true},
+	{name: "SequenceLength", since: 11, operands: 1, becomes: "a constant", build: sequenceLength, sequences: true},
+	{name: "ConcatFromSequence", since: 11, operands: 1, becomes: "Concat, Reshape", build: concatFromSequence, sequences: true},
+}
+
+// yieldSequence makes list the node's only result.
+func (n *node) yieldSequence(list []*ir.Value) []*ir.Value {
+	n.scope.sequences[n.p.outputs[0]] = list
+	return nil
+}
+
+func (n *node) needSequence(i int) []*ir.Value {
+	list, ok := n.sequenceArg(i)
+	if !ok {
+		n.failf("operand %d is not a sequence", i)
+	}
+	return list
+}
+
+func sequenceConstruct(n *node) []*ir.Value { return n.yieldSequence(n.in) }
+
+func splitToSequence(n *node) []*ir.Value {
+	x := n.in[0]
+	s := x.Type.Shape
+	a := n.axis(n.int("axis", 0), len(s))
+	sizes, squeeze := repeat(1, s[a]), !n.flag("keepdims", true)
+	if t := n.constant(1, "split"); t != nil {
+		squeeze = false
+		sizes = t.Ints()
+		if t.Shape.Equal(ir.Shape{}) {
+			if sizes[0] < 1 {
+				n.failf("parts of %d", sizes[0])
+			}
+			each := sizes[0]
+			sizes = nil
+			for at := 0; at < s[a]; at += each {
+				sizes = append(sizes, min(each, s[a]-at))
+			}
+		}
+	}
+	parts := n.parts(x, a, sizes)
+	for i, p := range parts {
+		if squeeze {
+			parts[i] = n.reshape(p, append(append(ir.Shape{}, s[:a]...), s[a+1:]...))
+		}
+	}
+	return n.yieldSequence(parts)
+}
+
+func sequenceAt(n *node) []*ir.Value {
+	list := n.needSequence(0)
+	i := int(n.scalar(1, "the position", 0))
+	if i < 0 {
+		i += len(list)
+	}
+	if i < 0 || i >= len(list) {
+		n.failf("position %d of a sequence of %d", i, len(list))
+	}
+	return list[i : i+1]
+}
+
+func sequenceLength(n *node) []*ir.Value {
+	return []*ir.Value{n.constValue(ir.Scalar(int64(len(n.needSequence(0)))))}
+}
+
+func concatFromSequence(n *node) []*ir.Value {
+	list := n.needSequence(0)
+	if len(list) == 0 {
+		n.failf("the sequence is empty")
+	}
+	s := list[0].Type.Shape
+	if !n.flag("new_axis", false) {
+		return n.one(ir.Concat{Axis: n.axis(n.int("axis", 0), len(s))}, list...)
+	}
+	a := n.axis(n.int("axis", 0), len(s)+1)
+	apart := make([]*ir.Value, len(list))
+	for i, v := range list {
+		apart[i] = n.reshape(v, slices.Insert(slices.Clone(v.Type.Shape), min(a, v.Type.Rank()), 1))
+	}
+	return n.one(ir.Concat{Axis: a}, apart...)
+}
