@@ -10,6 +10,7 @@ import (
 // nodes run on images, the border each image carries, and which images are
 // slices of a concatenation's buffer.
 type layout struct {
+	at     map[*ir.Node]int  // position in the graph
 	node   map[*ir.Node]bool // runs on images
 	image  map[*ir.Value]bool
 	border map[*ir.Value]border
@@ -31,9 +32,10 @@ type group struct {
 }
 
 func planLayout(g *ir.Graph) *layout {
-	l := &layout{node: map[*ir.Node]bool{}, image: map[*ir.Value]bool{}, border: map[*ir.Value]border{},
+	l := &layout{at: map[*ir.Node]int{}, node: map[*ir.Node]bool{}, image: map[*ir.Value]bool{}, border: map[*ir.Value]border{},
 		slots: map[*ir.Value]slot{}, groups: map[*ir.Value]*group{}}
-	for _, n := range g.Nodes {
+	for i, n := range g.Nodes {
+		l.at[n] = i
 		if l.runsOnImages(n) {
 			l.node[n] = true
 			l.image[n.Out[0]] = true

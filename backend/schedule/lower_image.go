@@ -9,6 +9,9 @@ import (
 )
 
 func (b *builder) poolImage(n *ir.Node, p ir.Pool) error {
+	if b.pooled[n] {
+		return nil // by the convolution before it
+	}
 	src := b.asImage(n.In[0])
 	dst := b.newImage(n.Out[0])
 	c := src.dims.c
@@ -24,6 +27,9 @@ func (b *builder) poolImage(n *ir.Node, p ir.Pool) error {
 	}
 	k.KW, k.SW, k.DW, k.PadLeft, k.PadRight = p.Kernel[i], p.Strides[i], p.Dilations[i], p.Pads[i], p.Pads[2*i+1]
 	doc := fmt.Sprintf("Pool %s %s/%s at %s", p.Kind, shapeDoc(p.Kernel...), shapeDoc(p.Strides...), shapeDoc(n.Out[0].Type.Shape[2:]...))
+	if why := b.poolAlone(n); why != "" {
+		doc += ", own step: " + why
+	}
 	b.emit(doc, []*place{src}, []*place{dst}, func() runtime.Kernel {
 		k := k
 		k.Src, k.Dst = src.img(), dst.img()
@@ -56,9 +62,13 @@ func (b *builder) globalPool(n *ir.Node, r ir.Reduce) error {
 
 // elementwise gives the result of an elementwise step its place: the memory of
 // the operand where the operand ends here and both have the same form.
-func (b *builder) elementwise(n *ir.Node, src *place) *place {
-	v, x := n.Out[0], n.In[0]
-	if b.layout.canOverwrite(x, v) && b.dense[x] == nil {
+func (b *builder) elementwise(n *ir.Node, src *place) *place { return b.overwrite(n, n.In[0], src) }
+
+// overwrite gives the result of n the memory src of its operand x where x ends
+// here and both have the same form, else memory of its own.
+func (b *builder) overwrite(n *ir.Node, x *ir.Value, src *place) *place {
+	v := n.Out[0]
+	if b.layout.canOverwrite(n, x) && b.images[x] == src && b.dense[x] == nil {
 		p := *src
 		p.shape = v.Type.Shape
 		b.images[v] = &p
@@ -67,13 +77,26 @@ func (b *builder) elementwise(n *ir.Node, src *place) *place {
 	return b.newImage(v)
 }
 
-// canOverwrite reports whether v may take the memory of the image x: x is
-// read nowhere else, neither is part of a shared buffer, and the borders
-// agree.
-func (l *layout) canOverwrite(x, v *ir.Value) bool {
+// canOverwrite reports whether the result of n may take the memory of its
+// operand x: n is the last to read the image and reads it once, no view of it is left, neither
+// is part of a shared buffer, and extents and borders agree.
+func (l *layout) canOverwrite(n *ir.Node, x *ir.Value) bool {
+	v := n.Out[0]
 	_, xs := l.slots[x]
 	_, vs := l.slots[v]
-	return l.image[x] && !xs && !vs && x.OnlyUse() != nil && l.border[x] == l.border[v] && ownsImage(x) && !l.isView(x)
+	if !l.image[x] || xs || vs || l.border[x] != l.border[v] || !x.Type.Shape.Equal(v.Type.Shape) || l.isView(x) || !ownsImage(x) {
+		return false
+	}
+	reads := 0
+	for _, u := range x.Uses() {
+		switch {
+		case u.Node == n:
+			reads++
+		case u.Node == nil || l.at[u.Node] > l.at[n] || l.isView(u.Node.Out[0]):
+			return false
+		}
+	}
+	return reads == 1
 }
 
 // isView reports whether x lives in memory that another value may still read:
