@@ -34,6 +34,7 @@ var Pipeline = []Pass{
 	{"merge_reshapes", "Makes chains of reshapes one.", mergeReshapes, true},                                                                          //
 	{"recognise_activations", "Replaces activations written as several nodes by the function itself.", recogniseActivations, false},                   // while their parts are still plain nodes
 	{"sink_transpose", "Moves transpositions down until they cancel or meet a layer that absorbs them.", sinkTranspose, true},                         // brings channels to axis 1, where the patterns below expect them
+	{"recognise_normalisation", "Replaces normalisations over axes written as several nodes by Normalize.", recogniseNormalisation, false},            // mean and operand agree on the layout now
 	{"fold_pad", "Makes constant zero padding part of the convolution or pool behind it.", foldPad, true},                                             // before padding matters to fold_batchnorm
 	{"fold_batchnorm", "Folds batch normalisation and other per-channel arithmetic into weights, or makes it one Affine step.", foldBatchNorm, false}, // before activations are fused: a fused one hides the affine behind it
 	{"dense_bias", "Makes a constant added to a dense layer its bias.", denseBias, true},                                                              //
@@ -52,6 +53,8 @@ var constraints = []struct{ before, after, reason string }{
 	{"remove_noops", "fold_batchnorm", "an identity between convolution and normalisation hides the pair"},
 	{"recognise_activations", "fold_batchnorm", "the constants inside an activation look like per-channel arithmetic"},
 	{"recognise_activations", "fuse_activation", "the parts of an activation must not become epilogues of their own"},
+	{"recognise_normalisation", "fold_batchnorm", "the scale inside a normalisation looks like per-channel arithmetic"},
+	{"sink_transpose", "recognise_normalisation", "exporters transpose an operand and its mean apart"},
 	{"sink_transpose", "fold_batchnorm", "per-channel constants must lie along axis 1"},
 	{"sink_transpose", "fold_pad", "pads must be along the spatial axes of the layer behind"},
 	{"fold_pad", "fold_batchnorm", "a shift before a convolution may only fold where no zero padding takes part"},
