@@ -16,17 +16,19 @@ type builder struct {
 	cfg    Config
 	layout *layout
 
-	buffers  []*buffer
-	dense    map[*ir.Value]*place // where a value lies dense, if it does
-	images   map[*ir.Value]*place // where it lies as an image, if it does
-	pooled   map[*ir.Node]bool    // pools that a convolution computes
-	steps    []step
-	loads    []step
-	sections []section
-	byKey    map[string]runtime.Ref // sections already made
-	weights  int                    // bytes so far
-	prepared int
-	errs     []error
+	buffers []*buffer
+	dense   map[*ir.Value]*place // where a value lies dense, if it does
+	images  map[*ir.Value]*place // where it lies as an image, if it does
+	pooled  map[*ir.Node]bool    // pools that a convolution computes
+	// prologues are steps that the global pool reading their result computes.
+	prologues map[*ir.Value]prologue
+	steps     []step
+	loads     []step
+	sections  []section
+	byKey     map[string]runtime.Ref // sections already made
+	weights   int                    // bytes so far
+	prepared  int
+	errs      []error
 
 	node *ir.Node // being lowered, for names
 }
@@ -42,7 +44,7 @@ type step struct {
 // kernel are reported at once.
 func Build(g *ir.Graph, cfg Config) (*Program, error) {
 	b := &builder{g: g, cfg: cfg,
-		dense: map[*ir.Value]*place{}, images: map[*ir.Value]*place{}, pooled: map[*ir.Node]bool{}, byKey: map[string]runtime.Ref{}}
+		dense: map[*ir.Value]*place{}, images: map[*ir.Value]*place{}, pooled: map[*ir.Node]bool{}, prologues: map[*ir.Value]prologue{}, byKey: map[string]runtime.Ref{}}
 	for i, v := range g.Inputs {
 		buf := b.external(v.Name, runtime.IO+runtime.Space(i), v.Type.Bytes())
 		b.dense[v] = &place{buf: buf, dtype: v.Type.DType, shape: v.Type.Shape}
@@ -161,6 +163,13 @@ func (b *builder) completes(s *step, v *ir.Value, at *place) {
 		}
 	}
 	s.value, s.layer.Value, s.layer.FLOPs = at, v, ir.FLOPs(v.Def())
+}
+
+// include says that the last step computes node too.
+func (b *builder) include(node *ir.Node) {
+	l := &b.steps[len(b.steps)-1].layer
+	l.Nodes = append([]string{node.Name}, l.Nodes...)
+	l.FLOPs += ir.FLOPs(node)
 }
 
 // newDense gives v a dense place: the model output's own memory where v ends

@@ -8,6 +8,8 @@ import (
 	"modelc/runtime"
 )
 
+// Pools and what stands before them.
+//
 // Winograd's output transform makes M×M pixels of a channel at a time, in
 // registers. A maximum over windows that lie inside such a tile is taken
 // there, and the convolution's own result, four times larger, is never
@@ -35,8 +37,10 @@ func sideBySide(n *ir.Node, p ir.Pool) string {
 	switch {
 	case p.Kind != ir.MaxPool:
 		return "not a maximum"
-	case len(p.Kernel) != 2 || p.Kernel[0] != p.Kernel[1] || p.Kernel[0] < 2:
+	case len(p.Kernel) != 2 || p.Kernel[0] != p.Kernel[1]:
 		return "windows are not square"
+	case p.Kernel[0] == 1:
+		return "windows are single pixels"
 	case !slices.Equal(p.Kernel, p.Strides):
 		return "windows overlap"
 	case p.Dilations[0] != 1 || p.Dilations[1] != 1:
@@ -80,7 +84,50 @@ func (b *builder) winogradPool(o convOperands, u runtime.Ref, m int, pool *ir.No
 		return k
 	})
 	b.node = o.node
-	l := &b.steps[len(b.steps)-1].layer
-	l.Nodes = append([]string{o.node.Name}, l.Nodes...)
-	l.FLOPs += ir.FLOPs(o.node)
+	b.include(o.node)
+}
+
+// prologue is arithmetic per channel and a function that a pool applies to
+// what it reads.
+type prologue struct {
+	node         *ir.Node
+	scale, shift runtime.Ref
+	act          runtime.Act
+}
+
+func (p prologue) doc() string {
+	switch op := p.node.Op.(type) {
+	case ir.Affine:
+		return "affine" + actDoc(op.Epilogue)
+	case ir.Unary:
+		return op.Fn.String()
+	}
+	return p.node.Op.Name()
+}
+
+// leaveToGlobalPool lets the global pool that alone reads the result of n
+// compute it as it reads.
+func (b *builder) leaveToGlobalPool(n *ir.Node, src *place, p prologue) bool {
+	if !b.layout.leftToGlobalPool(n) {
+		return false
+	}
+	b.prologues[n.Out[0]], b.images[n.Out[0]] = p, src
+	return true
+}
+
+// leftToGlobalPool reports whether a global pool alone reads the result of n,
+// a step of arithmetic per channel.
+func (l *layout) leftToGlobalPool(n *ir.Node) bool {
+	switch n.Op.(type) {
+	case ir.Affine, ir.BatchNorm, ir.Unary:
+		v := n.Out[0]
+		r := v.OnlyUse()
+		if r == nil || !l.node[r] {
+			return false
+		}
+		_, isGlobal := r.Op.(ir.Reduce)
+		_, inSlot := l.slots[v]
+		return isGlobal && !inSlot
+	}
+	return false
 }

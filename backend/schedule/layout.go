@@ -41,7 +41,7 @@ func planLayout(g *ir.Graph) *layout {
 			l.image[n.Out[0]] = true
 		}
 	}
-	for _, n := range g.Nodes {
+	for _, n := range slices.Backward(g.Nodes) { // readers first: a Pad hands on what they need
 		if l.node[n] {
 			l.needBorder(n)
 		}
@@ -179,12 +179,33 @@ func (l *layout) binaryOnImages(n *ir.Node) bool {
 
 // needBorder records the border that n wants around its operand.
 func (l *layout) needBorder(n *ir.Node) {
+	if p, ok := n.Op.(ir.Pad); ok && padsWithBorder(p) {
+		x := n.In[0]
+		l.border[x] = l.border[x].union(padBorder(p).plus(l.border[n.Out[0]]))
+		return
+	}
 	c, ok := n.Op.(ir.Conv)
 	if !ok || c.Padding == ir.PadCopy || readsUserLayout(n) {
 		return
 	}
 	x := n.In[0]
 	l.border[x] = l.border[x].union(convBorder(c, n.In[1].Type.Shape, x.Type.Shape, n.Out[0].Type.Shape))
+}
+
+// padsWithBorder reports whether the border of the operand can be the padding:
+// zeros around the pixels.
+func padsWithBorder(p ir.Pad) bool {
+	return p.Mode == ir.PadConstant && p.Value == 0 && slices.Min(p.Pads) >= 0
+}
+
+// padBorder returns the pads of the pixels.
+func padBorder(p ir.Pad) border {
+	r := len(p.Pads) / 2
+	b := border{left: p.Pads[r-1], right: p.Pads[2*r-1]}
+	if r == 4 {
+		b.top, b.bottom = p.Pads[2], p.Pads[6]
+	}
+	return b
 }
 
 // convBorder returns the part of the padding that windows of a convolution

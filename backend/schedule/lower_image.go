@@ -54,9 +54,17 @@ func (b *builder) globalPool(n *ir.Node, r ir.Reduce) error {
 		b.images[v] = dst
 		dst.shape = v.Type.Shape
 	}
-	b.emit(fmt.Sprintf("Global %s pool over %s", r.Fn, shapeDoc(d.h, d.w)), []*place{src}, []*place{dst}, func() runtime.Kernel {
-		return &runtime.GlobalPool{Kind: kind, Src: src.img(), Dst: dst.img()}
+	doc := fmt.Sprintf("Global %s pool over %s", r.Fn, shapeDoc(d.h, d.w))
+	pr, has := b.prologues[n.In[0]]
+	if has {
+		doc += ", " + pr.doc() + " before"
+	}
+	b.emit(doc, []*place{src}, []*place{dst}, func() runtime.Kernel {
+		return &runtime.GlobalPool{Kind: kind, Src: src.img(), Dst: dst.img(), Scale: pr.scale, Shift: pr.shift, Pre: pr.act}
 	})
+	if has {
+		b.include(pr.node)
+	}
 	return nil
 }
 
@@ -106,7 +114,9 @@ func (l *layout) isView(x *ir.Value) bool {
 		return false
 	}
 	switch x.Def().Op.(type) {
-	case ir.Conv, ir.Pool, ir.Affine, ir.BatchNorm, ir.Unary, ir.Binary, ir.LRN, ir.PRelu, ir.Resize, ir.Pad, ir.Concat:
+	case ir.Affine, ir.BatchNorm, ir.Unary:
+		return l.leftToGlobalPool(x.Def())
+	case ir.Conv, ir.Pool, ir.Binary, ir.LRN, ir.PRelu, ir.Resize, ir.Concat:
 		return false
 	}
 	return true
@@ -116,6 +126,9 @@ func (b *builder) affineImage(n *ir.Node, scale, shift *ir.Tensor, a ir.Act, doc
 	src := b.asImage(n.In[0])
 	c := src.dims.c
 	s, t := b.channels(scale, c), b.channels(shift, c)
+	if b.leaveToGlobalPool(n, src, prologue{n, s, t, act(a)}) {
+		return nil
+	}
 	dst := b.elementwise(n, src)
 	b.emit(doc, []*place{src}, []*place{dst}, func() runtime.Kernel {
 		return &runtime.Affine{Src: src.img(), Dst: dst.img(), Scale: s, Shift: t, Act: act(a)}
@@ -277,9 +290,21 @@ func (b *builder) inSlotAtAll(v *ir.Value) bool {
 	return ok
 }
 
+// padImage is a view where the padding is zeros: the operand with part of its
+// border.
 func (b *builder) padImage(n *ir.Node, p ir.Pad) error {
 	x := n.In[0]
 	src := b.asImage(x)
+	if v := n.Out[0]; padsWithBorder(p) && !b.inSlotAtAll(v) {
+		pads := padBorder(p)
+		q := *src
+		q.shape = v.Type.Shape
+		q.dims.h += pads.top + pads.bottom
+		q.dims.w += pads.left + pads.right
+		q.border = src.border.minus(pads)
+		b.images[v] = &q
+		return nil
+	}
 	dst := b.newImage(n.Out[0])
 	r := x.Type.Rank()
 	table := func(i int) []int32 {
