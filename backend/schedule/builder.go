@@ -20,6 +20,7 @@ type builder struct {
 	dense   map[*ir.Value]*place // where a value lies dense, if it does
 	images  map[*ir.Value]*place // where it lies as an image, if it does
 	pooled  map[*ir.Node]bool    // pools that a convolution computes
+	copied  map[*ir.Value]bool   // operands whose first copy into a concatenation is made
 	// prologues are steps that the global pool reading their result computes.
 	prologues map[*ir.Value]prologue
 	steps     []step
@@ -44,7 +45,7 @@ type step struct {
 // kernel are reported at once.
 func Build(g *ir.Graph, cfg Config) (*Program, error) {
 	b := &builder{g: g, cfg: cfg,
-		dense: map[*ir.Value]*place{}, images: map[*ir.Value]*place{}, pooled: map[*ir.Node]bool{}, prologues: map[*ir.Value]prologue{}, byKey: map[string]runtime.Ref{}}
+		dense: map[*ir.Value]*place{}, images: map[*ir.Value]*place{}, pooled: map[*ir.Node]bool{}, copied: map[*ir.Value]bool{}, prologues: map[*ir.Value]prologue{}, byKey: map[string]runtime.Ref{}}
 	for i, v := range g.Inputs {
 		buf := b.external(v.Name, runtime.IO+runtime.Space(i), v.Type.Bytes())
 		b.dense[v] = &place{buf: buf, dtype: v.Type.DType, shape: v.Type.Shape}

@@ -15,6 +15,7 @@ type layout struct {
 	image  map[*ir.Value]bool
 	border map[*ir.Value]border
 	slots  map[*ir.Value]slot
+	copies map[*ir.Value]slot   // where the first copy of an operand goes that is not written in place
 	groups map[*ir.Value]*group // by root
 }
 
@@ -33,7 +34,7 @@ type group struct {
 
 func planLayout(g *ir.Graph) *layout {
 	l := &layout{at: map[*ir.Node]int{}, node: map[*ir.Node]bool{}, image: map[*ir.Value]bool{}, border: map[*ir.Value]border{},
-		slots: map[*ir.Value]slot{}, groups: map[*ir.Value]*group{}}
+		slots: map[*ir.Value]slot{}, copies: map[*ir.Value]slot{}, groups: map[*ir.Value]*group{}}
 	for i, n := range g.Nodes {
 		l.at[n] = i
 		if l.runsOnImages(n) {
@@ -227,7 +228,7 @@ func convBorder(c ir.Conv, w, x, out ir.Shape) border {
 // its result, and a concatenation whose operands lie side by side already
 // (DenseNet's blocks, flattened) be a view of them. Channels of an operand
 // must start on a block of 16; an operand that stands in two different
-// buffers, or twice in one, is copied.
+// buffers, or twice in one, is copied, and views share the first copy too.
 func (l *layout) shareConcat(n *ir.Node, c ir.Concat) {
 	r := n.Out[0]
 	if _, ok := l.slots[r]; !ok {
@@ -240,33 +241,39 @@ func (l *layout) shareConcat(n *ir.Node, c ir.Concat) {
 	if s, ok := l.slots[r]; ok {
 		base = s
 	}
-	placed := false
 	at := base.channel
 	for _, v := range n.In {
+		here := slot{base.root, at}
 		if _, taken := l.slots[v]; !taken && at%16 == 0 && ownsImage(v) {
-			l.slots[v] = slot{base.root, at}
-			placed = true
+			l.slots[v] = here
+		} else if _, copied := l.copies[v]; !copied && l.slots[v] != here {
+			l.copies[v] = here
 		}
 		at += v.Type.Shape[1]
 	}
-	if placed && base.root == r {
+	if base.root == r {
 		l.slots[r] = base
 	}
 }
 
-// sideBySide returns where the operands start if they lie behind one another
-// in one buffer.
+// sideBySide returns where the operands start if they, or their copies, lie
+// behind one another in one buffer, from the start of a block.
 func (l *layout) sideBySide(in []*ir.Value) (slot, bool) {
-	first, ok := l.slots[in[0]]
-	at := first.channel
-	for _, v := range in {
-		s, has := l.slots[v]
-		if !ok || !has || s.root != first.root || s.channel != at {
-			return slot{}, false
+	for _, where := range []map[*ir.Value]slot{l.slots, l.copies} {
+		first, ok := where[in[0]]
+		if !ok || first.channel%16 != 0 {
+			continue
 		}
-		at += v.Type.Shape[1]
+		next := first
+		for _, v := range in {
+			ok = ok && (l.slots[v] == next || l.copies[v] == next)
+			next.channel += v.Type.Shape[1]
+		}
+		if ok {
+			return first, true
+		}
 	}
-	return first, true
+	return slot{}, false
 }
 
 // ownsImage reports whether the step that makes v writes an image of its own:
@@ -295,8 +302,10 @@ func (l *layout) place(b *builder, v *ir.Value) *place {
 }
 
 // inSlot reports whether v lies at channel c of the image of root.
-func (l *layout) inSlot(v, root *ir.Value, c int) bool {
-	sv, ok := l.slots[v]
-	sr, ok2 := l.slots[root]
-	return ok && ok2 && sv.root == sr.root && sv.channel == sr.channel+c
+func (l *layout) inSlot(v, root *ir.Value, c int) bool { return l.slots[v] == l.slotAt(root, c) }
+
+// slotAt returns the position of channel c of the image of v.
+func (l *layout) slotAt(v *ir.Value, c int) slot {
+	s := l.slots[v]
+	return slot{s.root, s.channel + c}
 }

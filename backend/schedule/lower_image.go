@@ -220,7 +220,10 @@ func (b *builder) concatImage(n *ir.Node) error {
 	at := 0
 	for i, x := range n.In {
 		src := b.asImage(x)
-		if !b.layout.inSlot(x, v, at) {
+		here := b.layout.slotAt(v, at)
+		first := b.layout.copies[x] == here
+		if !b.layout.inSlot(x, v, at) && !(first && b.copied[x]) {
+			b.copied[x] = b.copied[x] || first
 			at := at
 			c := src.dims.c
 			// The step of the last copy completes the value.
