@@ -104,11 +104,19 @@ type Report struct {
 
 // Stat is what one pass did.
 type Stat struct {
-	Name                    string
-	Changed                 int
-	NodesBefore, NodesAfter int
-	FLOPsBefore, FLOPsAfter int64
-	Time                    time.Duration
+	Name    string        `json:"name"`
+	Changed int           `json:"changed"` // places
+	Before  Size          `json:"before"`
+	After   Size          `json:"after"`
+	Time    time.Duration `json:"ns"`
+}
+
+// Size is what a graph costs.
+type Size struct {
+	Nodes int   `json:"nodes"`
+	FLOPs int64 `json:"flops"`
+	// Bytes is the sum of all nodes' operands and results, weights included.
+	Bytes int64 `json:"bytes"`
 }
 
 // Changed returns how many places the named pass changed.
@@ -147,7 +155,7 @@ func Run(g *ir.Graph, cfg *Config) (*Report, error) {
 		if len(c.Only) > 0 && !slices.Contains(c.Only, p.Name) || slices.Contains(c.Disable, p.Name) || c.Exact && !p.Exact {
 			continue
 		}
-		s := Stat{Name: p.Name, NodesBefore: len(g.Nodes), FLOPsBefore: flops(g)}
+		s := Stat{Name: p.Name, Before: sizeOf(g)}
 		start := time.Now()
 		var err error
 		if s.Changed, err = p.Fn(g, &c); err != nil {
@@ -155,7 +163,7 @@ func Run(g *ir.Graph, cfg *Config) (*Report, error) {
 		}
 		g.Prune()
 		s.Time = time.Since(start)
-		s.NodesAfter, s.FLOPsAfter = len(g.Nodes), flops(g)
+		s.After = sizeOf(g)
 		r.Passes = append(r.Passes, s)
 		if c.Log != nil && (slices.Contains(c.PrintAfter, p.Name) || slices.Contains(c.PrintAfter, "all")) {
 			fmt.Fprintf(c.Log, "# after %s\n%s\n", p.Name, ir.Format(g))
@@ -187,12 +195,13 @@ func errOr(err error) error {
 	return err
 }
 
-func flops(g *ir.Graph) int64 {
-	var n int64
-	for _, node := range g.Nodes {
-		n += ir.FLOPs(node)
+func sizeOf(g *ir.Graph) Size {
+	s := Size{Nodes: len(g.Nodes)}
+	for _, n := range g.Nodes {
+		s.FLOPs += ir.FLOPs(n)
+		s.Bytes += ir.Traffic(n)
 	}
-	return n
+	return s
 }
 
 // near suggests the pass whose name starts and ends most like name.

@@ -137,7 +137,7 @@ func (b *builder) emit(doc string, reads, writes []*place, make func() runtime.K
 		s.layer.Out = writes[0].shape
 	}
 	if n := b.node; n != nil {
-		s.layer.Name = n.Name
+		s.layer.Name, s.layer.Node = n.Name, n
 		if s.layer.Name == "" && len(n.Out) > 0 {
 			s.layer.Name = n.Out[0].Name
 		}
@@ -166,9 +166,12 @@ func (b *builder) completes(s *step, v *ir.Value, at *place) {
 	s.value, s.layer.Value, s.layer.FLOPs = at, v, ir.FLOPs(v.Def())
 }
 
+// last returns the description of the step emitted last.
+func (b *builder) last() *Layer { return &b.steps[len(b.steps)-1].layer }
+
 // include says that the last step computes node too.
 func (b *builder) include(node *ir.Node) {
-	l := &b.steps[len(b.steps)-1].layer
+	l := b.last()
 	l.Nodes = append([]string{node.Name}, l.Nodes...)
 	l.FLOPs += ir.FLOPs(node)
 }
@@ -248,7 +251,10 @@ func (b *builder) plain(v *ir.Value) *place {
 		}
 		// Only now does a deferred transposition cost something.
 		q := b.temp(v.Name, v.Type)
+		reader := b.node
+		b.node = v.Def()
 		b.permute("Transpose", p.asNHWC(), q, channelsFirst(len(p.shape)))
+		b.node = reader
 		b.dense[v] = q
 		return q
 	}
@@ -293,6 +299,7 @@ func channelsLast(rank int) []int {
 
 func (b *builder) unpack(img, dst *place) {
 	b.emit("Unpack from NC16", []*place{img}, []*place{dst}, b.unpackKernel(img, dst))
+	b.last().Node = nil
 }
 
 func (b *builder) unpackKernel(img, dst *place) func() runtime.Kernel {
@@ -316,6 +323,7 @@ func (b *builder) asImage(v *ir.Value) *place {
 	b.emit("Pack to NC16", []*place{src}, []*place{dst}, func() runtime.Kernel {
 		return &runtime.Pack{Src: src.ref(), NHWC: src.nhwc, Dst: dst.img()}
 	})
+	b.last().Node = nil
 	return dst
 }
 

@@ -85,6 +85,7 @@ func (b *builder) winogradPool(o convOperands, u runtime.Ref, m int, pool *ir.No
 	})
 	b.node = o.node
 	b.include(o.node)
+	b.last().Node = o.node
 }
 
 // prologue is arithmetic per channel and a function that a pool applies to

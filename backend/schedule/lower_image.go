@@ -28,7 +28,7 @@ func (b *builder) poolImage(n *ir.Node, p ir.Pool) error {
 	k.KW, k.SW, k.DW, k.PadLeft, k.PadRight = p.Kernel[i], p.Strides[i], p.Dilations[i], p.Pads[i], p.Pads[2*i+1]
 	doc := fmt.Sprintf("Pool %s %s/%s at %s", p.Kind, shapeDoc(p.Kernel...), shapeDoc(p.Strides...), shapeDoc(n.Out[0].Type.Shape[2:]...))
 	if why := b.poolAlone(n); why != "" {
-		doc += ", own step: " + why
+		doc += " (" + why + ")"
 	}
 	b.emit(doc, []*place{src}, []*place{dst}, func() runtime.Kernel {
 		k := k

@@ -176,7 +176,7 @@ func TestCompileJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &s); err != nil {
 		t.Fatal(err)
 	}
-	if s.Package != "resnet18" || s.Runtime != "example.com/x/resnet-18/internal/runtime" || s.BatchNorms != 20 || s.Folded != 20 ||
+	if s.Package != "resnet18" || s.Runtime != "example.com/x/resnet-18/internal/runtime" || s.Fused.BatchNorms != (modelc.Count{Of: 20}) || s.Fused.Folded != 20 ||
 		s.ModelFLOPs == 0 || s.Layers == 0 || s.Arena < s.LowerBound || s.FileBytes["weights.bin"] <= s.Weights {
 		t.Errorf("%+v", s)
 	}
