@@ -28,7 +28,7 @@ type importer struct {
 // size. These bounds lie far above what networks need.
 const (
 	maxNodes = 1 << 20 // nodes, functions and branches expanded
-	maxFill  = 1 << 29 // elements that ConstantOfShape and the like make
+	maxFill  = 1 << 28 // elements that ConstantOfShape and the like make
 )
 
 // scope is the names that nodes see: of the graph, of a function's body, or
@@ -105,6 +105,9 @@ func (im *importer) nodes(list []*nodeProto, s *scope, depth int) {
 
 func (im *importer) node(n *node) error {
 	s := n.scope
+	if len(n.p.outputs) == 0 {
+		return errors.New("a node without outputs")
+	}
 	poisoned := false
 	for _, name := range n.p.inputs {
 		var v *ir.Value
@@ -180,7 +183,7 @@ func (im *importer) report(n *node, err error) {
 	if v, ok := n.scope.opsets[n.p.domain]; ok {
 		p.Op = fmt.Sprintf("%s-%d", p.Op, v)
 	}
-	if n.p.name == "" && len(n.p.outputs) > 0 {
+	if n.p.name == "" && len(n.p.outputs) > 0 { // name the node after its result
 		p.Node = n.scope.prefix + n.p.outputs[0]
 	}
 	im.problems = append(im.problems, p)
@@ -212,6 +215,9 @@ func (im *importer) builder(n *node) (func(*node) []*ir.Value, error) {
 	}
 	var known bool
 	if n.version, known = n.scope.opsets[""]; !known {
+		n.version, known = n.im.opsets[""] // functions may leave it out
+	}
+	if !known {
 		return nil, errors.New("the model does not say which opset it uses")
 	}
 	if n.version < o.since {

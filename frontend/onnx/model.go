@@ -1,9 +1,9 @@
-// Package onnx reads ONNX models (IR version 3 to 13, opsets 7 to 24) into
+// Package onnx reads ONNX models (IR version 3 to 14, opsets up to 28) into
 // the IR.
 //
-// wire.go decodes the protobuf, tensor.go the weights, import.go walks the
-// graph; the operators stand in one file per family and are listed in
-// operators.go. What a file leaves implicit is resolved here: defaults,
+// wire.go decodes the protobuf, tensor.go the weights; model.go reads the
+// model's frame and import.go walks its graph. The operators stand in one file
+// per family, as builders on node.go, and are listed in operators.go. What a file leaves implicit is resolved here: defaults,
 // auto_pad, ceil_mode, opset variants, shape arithmetic, functions, constant
 // branches.
 package onnx
@@ -11,10 +11,13 @@ package onnx
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"modelc/frontend/source"
 	"modelc/ir"
@@ -107,8 +110,8 @@ func Parse(name string, data []byte, dir string, opts source.Options) (*source.M
 
 func (im *importer) run(p *modelProto) error {
 	g := p.graph
-	if g.sparse > 0 {
-		return fmt.Errorf("%d sparse initializers: not supported; store them dense", g.sparse)
+	if len(g.sparse) > 0 {
+		return fmt.Errorf("sparse initializers %q are not supported: store them dense", g.sparse)
 	}
 	for _, f := range p.functions {
 		im.functions[functionKey(f.domain, f.name, f.overload)] = f
@@ -117,19 +120,17 @@ func (im *importer) run(p *modelProto) error {
 	for _, t := range g.initializers {
 		s.pending[t.name] = t
 	}
-	for _, v := range g.inputs {
-		if _, weight := s.pending[v.name]; weight {
-			continue // IR version 3 lists weights as inputs too
-		}
-		if err := im.input(v, s); err != nil {
-			return err
-		}
+	if err := im.inputs(g.inputs, s); err != nil {
+		return err
 	}
 	im.nodes(g.nodes, s, 0)
 	if len(g.outputs) == 0 {
-		return fmt.Errorf("the graph has no outputs")
+		return errors.New("the graph has no outputs")
 	}
 	for _, o := range g.outputs {
+		if _, ok := s.sequence(o.name); ok {
+			return fmt.Errorf("output %q is a sequence: only tensors are supported", o.name)
+		}
 		v, known, err := im.value(s, o.name)
 		if err != nil {
 			return err
@@ -137,76 +138,123 @@ func (im *importer) run(p *modelProto) error {
 		if !known {
 			return fmt.Errorf("output %q is not computed by any node", o.name)
 		}
-		if v == nil {
-			continue // its node was reported
+		if v != nil { // otherwise its node was reported
+			im.g.AddOutput(o.name, v)
 		}
-		if v.Const != nil && v.Const.Shape.Len() == 0 && o.dataType == 0 {
-			return fmt.Errorf("output %q has no type", o.name)
-		}
-		im.g.AddOutput(o.name, v)
 	}
 	return nil
 }
 
-// input declares a graph input, or a constant where it is bound.
-func (im *importer) input(v *valueInfo, s *scope) error {
-	if t := im.opts.Bind[v.name]; t != nil {
-		s.values[v.name] = im.g.AddConst(v.name, t)
-		return nil
+// inputs declares the graph's inputs, or constants where they are bound.
+func (im *importer) inputs(list []*valueInfo, s *scope) error {
+	named := map[string]bool{}
+	dims := map[string]bool{}
+	var open []string // flags that bind what must be bound
+	for _, v := range list {
+		named[v.name] = true
+		if t := im.opts.Bind[v.name]; t != nil {
+			if err := bindable(v, t); err != nil {
+				return err
+			}
+			s.values[v.name] = im.g.AddConst(v.name, widen(t))
+			delete(s.pending, v.name)
+			continue
+		}
+		if s.pending[v.name] != nil {
+			continue // IR version 3 lists weights as inputs too
+		}
+		d, err := elementType(v.dataType)
+		if v.kind != "" {
+			err = fmt.Errorf("a %s", v.kind)
+		}
+		if err != nil {
+			im.problems = append(im.problems, source.Problem{Node: v.name, Op: "input", Reason: err.Error() + " cannot be an input",
+				Remedy: "tensors of floats, integers and truth values can"})
+			s.values[v.name] = nil
+			continue
+		}
+		im.widened = im.widened || isHalf(v.dataType)
+		shape, flags, err := im.inputShape(v, dims)
+		if err != nil {
+			return fmt.Errorf("input %q %w", v.name, err)
+		}
+		open = append(open, flags...)
+		s.values[v.name] = im.g.AddInput(v.name, ir.Type{DType: d, Shape: shape})
 	}
-	if v.kind != "" {
-		return fmt.Errorf("input %q is a %s: only tensors are supported", v.name, v.kind)
+	slices.Sort(open)
+	if open = slices.Compact(open); len(open) > 0 {
+		return fmt.Errorf("the model leaves dimensions open: bind them with %s", strings.Join(open, " "))
 	}
+	for name := range im.opts.Bind {
+		if !named[name] {
+			return fmt.Errorf("the model has no input %q to bind", name)
+		}
+	}
+	for name := range im.opts.Dims {
+		if !dims[name] {
+			return fmt.Errorf("the model has no open dimension %q; it has %q", name, slices.Sorted(maps.Keys(dims)))
+		}
+	}
+	return nil
+}
+
+// bindable reports whether t can be the value of v.
+func bindable(v *valueInfo, t *ir.Tensor) error {
 	d, err := elementType(v.dataType)
 	if err != nil {
-		return fmt.Errorf("input %q has %w, which are not supported", v.name, err)
+		return fmt.Errorf("input %q cannot be bound: %w", v.name, err)
 	}
-	im.widened = im.widened || isHalf(v.dataType)
-	shape, err := im.inputShape(v)
-	if err != nil {
-		return err
+	fits := widen(t).DType == d && (!v.hasShape || len(v.dims) == len(t.Shape))
+	for i := 0; fits && v.hasShape && i < len(t.Shape); i++ {
+		fits = !v.dims[i].known || v.dims[i].value <= 0 || v.dims[i].value == int64(t.Shape[i])
 	}
-	s.values[v.name] = im.g.AddInput(v.name, ir.Type{DType: d, Shape: shape})
+	if !fits {
+		return fmt.Errorf("input %q cannot be bound to %s: its type is another", v.name, t.Type)
+	}
 	return nil
 }
 
-// inputShape binds the open dimensions of an input.
-func (im *importer) inputShape(v *valueInfo) (ir.Shape, error) {
+// inputShape binds the open dimensions of an input and adds their names to
+// dims. It returns flags for those that the caller must bind first.
+func (im *importer) inputShape(v *valueInfo, dims map[string]bool) (shape ir.Shape, open []string, err error) {
 	want, given := im.opts.Shapes[v.name]
 	if i := len(im.g.Inputs); !given && i < len(im.opts.InputShapes) {
 		want, given = im.opts.InputShapes[i], true
 	}
 	if !v.hasShape {
 		if !given {
-			return nil, fmt.Errorf("input %q has no shape: give one with --shape %s=…", v.name, v.name)
+			return nil, []string{"--shape " + v.name + "=…"}, nil
 		}
-		return want, nil
+		return want, nil, nil
 	}
 	if given && len(want) != len(v.dims) {
-		return nil, fmt.Errorf("input %q has %d axes, the shape %s given for it has %d", v.name, len(v.dims), want, len(want))
+		return nil, nil, fmt.Errorf("has %d axes, the shape %s given for it has %d", len(v.dims), want, len(want))
 	}
-	shape := make(ir.Shape, len(v.dims))
+	shape = make(ir.Shape, len(v.dims))
 	for i, d := range v.dims {
+		// Zero and less is how some exporters spell an open dimension; a
+		// zero without a name may be an empty tensor.
+		if d.known && (d.value > 0 || d.value == 0 && d.param == "" && !given) {
+			if d.value > math.MaxInt32 {
+				return nil, nil, fmt.Errorf("has extent %d along axis %d", d.value, i)
+			}
+			if given && want[i] != int(d.value) {
+				return nil, nil, fmt.Errorf("has extent %d along axis %d, the data has %d", d.value, i, want[i])
+			}
+			shape[i] = int(d.value)
+			continue
+		}
 		name := d.param
 		if name == "" {
 			name = fmt.Sprintf("%s.%d", v.name, i)
 		}
+		dims[name] = true
 		n, bound := im.opts.Dims[name]
 		switch {
-		case d.known && d.value > 0:
-			if given && want[i] != int(d.value) {
-				return nil, fmt.Errorf("input %q has extent %d along axis %d, the data has %d", v.name, d.value, i, want[i])
-			}
-			if d.value > math.MaxInt32 {
-				return nil, fmt.Errorf("input %q has extent %d", v.name, d.value)
-			}
-			shape[i] = int(d.value)
 		case given:
 			shape[i] = want[i]
 		case bound:
 			shape[i] = n
-		case d.known && d.value == 0 && d.param == "":
-			shape[i] = 0
 		case i == 0:
 			shape[i] = 1
 			note := fmt.Sprintf("dimension %s is open: compiled for 1 (--dim %s=N for another)", name, name)
@@ -214,11 +262,11 @@ func (im *importer) inputShape(v *valueInfo) (ir.Shape, error) {
 				im.notes = append(im.notes, note)
 			}
 		default:
-			return nil, fmt.Errorf("input %q: dimension %q is open: bind it with --dim %s=N", v.name, name, name)
+			open = append(open, "--dim "+name+"=N")
 		}
 		if shape[i] < 0 {
-			return nil, fmt.Errorf("input %q: extent %d", v.name, shape[i])
+			return nil, nil, fmt.Errorf("has extent %d along axis %d", shape[i], i)
 		}
 	}
-	return shape, nil
+	return shape, open, nil
 }

@@ -118,11 +118,9 @@ func (n *node) budget(s ir.Shape) int {
 		if d < 0 {
 			n.failf("shape %s", s)
 		}
-		if d > maxFill || elements > maxFill {
-			elements = maxFill
+		if elements *= min(d, maxFill+1); elements > maxFill {
 			break
 		}
-		elements *= d
 	}
 	if n.im.filled += elements; n.im.filled > maxFill {
 		n.failf("shape %s: constants made by the graph exceed %d elements", s, maxFill)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"modelc/ir"
@@ -77,11 +78,27 @@ func (f *files) tensor(t *tensorProto) (*ir.Tensor, error) {
 	} else if !t.hasRaw {
 		return typedData(t, typ)
 	}
+	if d == ir.Bool {
+		raw = truths(raw)
+	}
 	c, err := ir.FromBytes(typ, raw)
 	if err != nil {
 		return nil, fmt.Errorf("tensor %q: %w", t.name, err)
 	}
 	return widen(c), nil
+}
+
+// truths returns b with 1 for every byte that is neither 0 nor 1, which Go's
+// bool cannot hold.
+func truths(b []byte) []byte {
+	if !slices.ContainsFunc(b, func(x byte) bool { return x > 1 }) {
+		return b
+	}
+	b = slices.Clone(b)
+	for i, x := range b {
+		b[i] = min(x, 1)
+	}
+	return b
 }
 
 // widen turns half-precision tensors into float32.

@@ -24,7 +24,7 @@ type graphProto struct {
 	name         string
 	nodes        []*nodeProto
 	initializers []*tensorProto
-	sparse       int
+	sparse       []string // names of sparse initializers, which are refused
 	inputs       []*valueInfo
 	outputs      []*valueInfo
 }
@@ -80,11 +80,11 @@ type valueInfo struct {
 	dims     []dimension
 }
 
-// dimension is fixed, or named, or unknown when both are zero.
+// dimension is fixed when known, else open, perhaps with a name.
 type dimension struct {
 	value int64
-	param string
 	known bool
+	param string
 }
 
 // maxDepth bounds the nesting of graphs inside attributes.
@@ -103,7 +103,7 @@ type field struct {
 	typ  protowire.Type
 	x    uint64
 	b    []byte
-	base int // position of b in the file
+	base int // position of the value in the file
 }
 
 func (d decoder) each(b []byte, f func(fl field) error) error {
@@ -114,7 +114,7 @@ func (d decoder) each(b []byte, f func(fl field) error) error {
 			return fmt.Errorf("byte %d: %w", d.base+at, protowire.ParseError(n))
 		}
 		at += n
-		fl := field{num: num, typ: typ}
+		fl := field{num: num, typ: typ, base: d.base + at}
 		switch typ {
 		case protowire.VarintType:
 			fl.x, n = protowire.ConsumeVarint(b[at:])
@@ -142,24 +142,18 @@ func (d decoder) each(b []byte, f func(fl field) error) error {
 }
 
 // in returns the decoder of a nested message.
-func (d decoder) in(fl field) (decoder, error) {
-	if d.depth >= maxDepth {
-		return d, fmt.Errorf("byte %d: messages nested more than %d deep", fl.base, maxDepth)
-	}
-	return decoder{fl.base, d.depth + 1}, nil
-}
+func (d decoder) in(fl field) decoder { return decoder{fl.base, d.depth + 1} }
 
 // nested decodes a nested message with f.
 func nested[T any](d decoder, fl field, f func(decoder, []byte) (T, error)) (T, error) {
 	var zero T
 	if fl.typ != protowire.BytesType {
-		return zero, fmt.Errorf("byte %d: field %d has wire type %d, want a message", d.base, fl.num, fl.typ)
+		return zero, fmt.Errorf("byte %d: field %d has wire type %d, want a message", fl.base, fl.num, fl.typ)
 	}
-	in, err := d.in(fl)
-	if err != nil {
-		return zero, err
+	if d.depth >= maxDepth {
+		return zero, fmt.Errorf("byte %d: messages nested more than %d deep", fl.base, maxDepth)
 	}
-	return f(in, fl.b)
+	return f(d.in(fl), fl.b)
 }
 
 func decodeModel(b []byte) (*modelProto, error) {
@@ -191,26 +185,31 @@ func decodeModel(b []byte) (*modelProto, error) {
 }
 
 func decodeOpset(d decoder, fl field, into map[string]int) error {
-	domain, version := "", 0
-	err := d.each(fl.b, func(fl field) error {
+	name, version := "", 0
+	err := d.in(fl).each(fl.b, func(fl field) error {
 		switch fl.num {
 		case 1:
-			domain = string(fl.b)
+			name = domain(fl)
 		case 2:
 			version = int(fl.x)
 		}
 		return nil
 	})
-	if domain == "ai.onnx" {
-		domain = ""
-	}
-	into[domain] = version
+	into[name] = version
 	return err
+}
+
+// domain reads the name of an operator domain: the default one has two.
+func domain(fl field) string {
+	if string(fl.b) == "ai.onnx" {
+		return ""
+	}
+	return string(fl.b)
 }
 
 func decodeEntry(d decoder, fl field, into map[string]string) error {
 	key, value := "", ""
-	err := d.each(fl.b, func(fl field) error {
+	err := d.in(fl).each(fl.b, func(fl field) error {
 		switch fl.num {
 		case 1:
 			key = string(fl.b)
@@ -250,7 +249,10 @@ func decodeGraph(d decoder, b []byte) (*graphProto, error) {
 				g.outputs = append(g.outputs, v)
 			}
 		case 15:
-			g.sparse++
+			var t *tensorProto
+			if t, err = nested(d, fl, decodeSparse); err == nil {
+				g.sparse = append(g.sparse, t.name)
+			}
 		}
 		return err
 	})
@@ -275,7 +277,7 @@ func decodeFunction(d decoder, b []byte) (*functionProto, error) {
 		case 9:
 			err = decodeOpset(d, fl, f.opsets)
 		case 10:
-			f.domain = string(fl.b)
+			f.domain = domain(fl)
 		case 11:
 			var a *attribute
 			if a, err = nested(d, fl, decodeAttribute); err == nil {
@@ -307,15 +309,12 @@ func decodeNode(d decoder, b []byte) (*nodeProto, error) {
 				n.attrs = append(n.attrs, a)
 			}
 		case 7:
-			n.domain = string(fl.b)
+			n.domain = domain(fl)
 		case 8:
 			n.overload = string(fl.b)
 		}
 		return err
 	})
-	if n.domain == "ai.onnx" {
-		n.domain = ""
-	}
 	return n, err
 }
 
@@ -382,6 +381,18 @@ func decodeTensor(d decoder, b []byte) (*tensorProto, error) {
 	return t, err
 }
 
+// decodeSparse returns the values of a SparseTensorProto, which bear its name.
+func decodeSparse(d decoder, b []byte) (*tensorProto, error) {
+	t := &tensorProto{}
+	err := d.each(b, func(fl field) (err error) {
+		if fl.num == 1 {
+			t, err = nested(d, fl, decodeTensor)
+		}
+		return err
+	})
+	return t, err
+}
+
 func decodeValueInfo(d decoder, b []byte) (*valueInfo, error) {
 	v := &valueInfo{}
 	err := d.each(b, func(fl field) error {
@@ -389,52 +400,64 @@ func decodeValueInfo(d decoder, b []byte) (*valueInfo, error) {
 		case 1:
 			v.name = string(fl.b)
 		case 2:
-			return d.each(fl.b, func(fl field) error { return decodeType(d, fl, v) })
+			return d.in(fl).each(fl.b, v.decodeType(d.in(fl)))
 		}
 		return nil
 	})
 	return v, err
 }
 
-func decodeType(d decoder, fl field, v *valueInfo) error {
-	switch fl.num {
-	case 1:
-		return d.each(fl.b, func(fl field) error {
+// The functions below read the fields of a TypeProto and what lies in it.
+
+func (v *valueInfo) decodeType(d decoder) func(field) error {
+	return func(fl field) error {
+		switch fl.num {
+		case 1:
+			return d.in(fl).each(fl.b, v.decodeTensorType(d.in(fl)))
+		case 4:
+			v.kind = "sequence"
+		case 5:
+			v.kind = "map"
+		case 8:
+			v.kind = "sparse tensor"
+		case 9:
+			v.kind = "optional"
+		}
+		return nil
+	}
+}
+
+func (v *valueInfo) decodeTensorType(d decoder) func(field) error {
+	return func(fl field) error {
+		switch fl.num {
+		case 1:
+			v.dataType = int64(fl.x)
+		case 2:
+			v.hasShape = true
+			return d.in(fl).each(fl.b, v.decodeShape(d.in(fl)))
+		}
+		return nil
+	}
+}
+
+func (v *valueInfo) decodeShape(d decoder) func(field) error {
+	return func(fl field) error {
+		if fl.num != 1 {
+			return nil
+		}
+		dim := dimension{}
+		err := d.in(fl).each(fl.b, func(fl field) error {
 			switch fl.num {
 			case 1:
-				v.dataType = int64(fl.x)
+				dim.value, dim.known = int64(fl.x), true
 			case 2:
-				v.hasShape = true
-				return d.each(fl.b, func(fl field) error {
-					if fl.num != 1 {
-						return nil
-					}
-					dim := dimension{}
-					err := d.each(fl.b, func(fl field) error {
-						switch fl.num {
-						case 1:
-							dim.value, dim.known = int64(fl.x), true
-						case 2:
-							dim.param = string(fl.b)
-						}
-						return nil
-					})
-					v.dims = append(v.dims, dim)
-					return err
-				})
+				dim.param = string(fl.b)
 			}
 			return nil
 		})
-	case 4:
-		v.kind = "sequence"
-	case 5:
-		v.kind = "map"
-	case 8:
-		v.kind = "sparse tensor"
-	case 9:
-		v.kind = "optional"
+		v.dims = append(v.dims, dim)
+		return err
 	}
-	return nil
 }
 
 // Numbers come one by one or packed.
