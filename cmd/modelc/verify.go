@@ -63,7 +63,7 @@ output is further off than the tolerance.`,
 	fl := c.Flags()
 	fl.StringVar(&data, "data", "", "folder `DIR` of inputs and expected outputs")
 	engineFlag(c, &engineName)
-	fl.Float64Var(&tol, "tol", 1e-4, "largest difference, relative to the largest output; by default 2e-6 with --exact, 5e-3 for expected outputs in half precision")
+	fl.Float64Var(&tol, "tol", 1e-4, "largest difference, relative to the largest output; by default 2e-6 with --exact, 5e-3 for expected outputs of models in half precision")
 	fl.BoolVar(&layers, "layers", false, "compare every intermediate value and name the first that differs")
 	return c
 }
@@ -121,7 +121,7 @@ func readAll(dir, kind string) ([]*ir.Tensor, error) {
 	}
 }
 
-// halfTolerance is the default for outputs stored in half precision: what
+// halfTolerance is the default for outputs of models in half precision: what
 // rounding every layer to 11 bits, as whoever computed them did, moves the
 // result of a network of some depth. modelc computes in float32.
 const halfTolerance = 5e-3
@@ -129,7 +129,7 @@ const halfTolerance = 5e-3
 type verifier struct {
 	engine  string
 	tol     float64 // allowed difference, relative to the largest output
-	halfTol float64 // the same where the expected output is in half precision
+	halfTol float64 // the same where the expected output comes of half precision
 	layers  bool
 	out     io.Writer
 	failed  bool
@@ -200,7 +200,7 @@ func (v *verifier) verify(ctx context.Context, path, set string, o modelc.Option
 		}
 		tol := v.tol
 		switch d := want[i].DType; {
-		case d == ir.Float16 || d == ir.BFloat16:
+		case set != "" && (c.Model.Half || d == ir.Float16 || d == ir.BFloat16):
 			tol = v.halfTol
 		case !d.IsFloat():
 			tol = 0

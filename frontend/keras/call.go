@@ -80,9 +80,7 @@ func (c *call) policy() {
 	if err != nil {
 		c.failf("%v", err)
 	}
-	if half {
-		c.im.noteHalf()
-	}
+	c.im.half = c.im.half || half
 	if !d.IsFloat() {
 		d = ir.Float32
 	}

@@ -83,7 +83,7 @@ func (c *call) conv(n int) *ir.Value {
 	})
 	bias := c.bias(filters)
 	y := c.planar(x, func(x *ir.Value) *ir.Value {
-		return c.emit(ir.Conv{Strides: w.strides, Pads: w.pads(c, x.Type.Shape[2:]), Dilations: w.dilations, Groups: groups}, x, kernel, bias)
+		return c.convolve(ir.Conv{Strides: w.strides, Pads: w.pads(c, x.Type.Shape[2:]), Dilations: w.dilations, Groups: groups}, x, kernel, bias)
 	})
 	return c.activation(y)
 }
@@ -94,6 +94,22 @@ func (c *call) bias(n int) *ir.Value {
 		return nil
 	}
 	return c.param("bias", ir.Shape{n}, nil)
+}
+
+// convolve applies a convolution to an image with channels first.
+//
+// Keras 3 on TensorFlow adds a bias of n elements along the last axis of its
+// layer's result if that has n elements, also where the data format puts the
+// channels first (keras.ops.add takes it for channels). A model was trained
+// with what Keras computes, so such a bias goes along the width here too.
+func (c *call) convolve(op ir.Op, x, kernel, bias *ir.Value) *ir.Value {
+	y := c.emit(op, x, kernel, bias)
+	width := y.Type.Shape[y.Type.Rank()-1]
+	if bias == nil || !c.firstFormat() || c.im.major < 3 || width != bias.Type.Shape[0] {
+		return y
+	}
+	c.im.note("layer %q has channels first and as many as its result is wide (%d): its bias is added along the width, as Keras does", c.name, width)
+	return c.binary(ir.Add, c.emit(op, x, kernel), bias)
 }
 
 // depthwiseKernel returns a kernel [D…, C, multiplier] as [C·multiplier, 1, D…]:
@@ -117,7 +133,7 @@ func (c *call) depthwise(n int) *ir.Value {
 	kernel, filters := c.depthwiseKernel("depthwise_kernel", w, channels)
 	bias := c.bias(filters)
 	y := c.planar(x, func(x *ir.Value) *ir.Value {
-		return c.emit(ir.Conv{Strides: w.strides, Pads: w.pads(c, x.Type.Shape[2:]), Dilations: w.dilations, Groups: channels}, x, kernel, bias)
+		return c.convolve(ir.Conv{Strides: w.strides, Pads: w.pads(c, x.Type.Shape[2:]), Dilations: w.dilations, Groups: channels}, x, kernel, bias)
 	})
 	return c.activation(y)
 }
@@ -135,7 +151,7 @@ func (c *call) separable(n int) *ir.Value {
 	bias := c.bias(filters)
 	y := c.planar(x, func(x *ir.Value) *ir.Value {
 		y := c.emit(ir.Conv{Strides: w.strides, Pads: w.pads(c, x.Type.Shape[2:]), Dilations: w.dilations, Groups: channels}, x, depthwise)
-		return c.emit(ir.Conv{Strides: ones, Pads: make([]int, 2*n), Dilations: ones, Groups: 1}, y, pointwise, bias)
+		return c.convolve(ir.Conv{Strides: ones, Pads: make([]int, 2*n), Dilations: ones, Groups: 1}, y, pointwise, bias)
 	})
 	return c.activation(y)
 }
@@ -179,7 +195,7 @@ func (c *call) convTranspose(n int) *ir.Value {
 			op.OutputPads[i] = -crop
 		}
 	}
-	y := c.planar(x, func(x *ir.Value) *ir.Value { return c.emit(op, x, kernel, bias) })
+	y := c.planar(x, func(x *ir.Value) *ir.Value { return c.convolve(op, x, kernel, bias) })
 	return c.activation(y)
 }
 

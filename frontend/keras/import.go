@@ -17,7 +17,8 @@ type importer struct {
 	problems []source.Problem
 	reported map[*layer]bool // layers of an unknown class in problems
 	notes    []string
-	calls    int // of layers so far
+	half     bool // a layer or input in half precision was seen
+	calls    int  // of layers so far
 }
 
 // maxCalls bounds the calls of layers that nested models expand to.
@@ -331,9 +332,7 @@ func (im *importer) input(name string, shape []int, dtype any) (*ir.Value, error
 	if err != nil {
 		return nil, fmt.Errorf("input %q: %w", name, err)
 	}
-	if half {
-		im.noteHalf()
-	}
+	im.half = im.half || half
 	s, err := im.bind(name, shape)
 	if err != nil {
 		return nil, err
@@ -343,8 +342,6 @@ func (im *importer) input(name string, shape []int, dtype any) (*ir.Value, error
 	}
 	return im.g.AddInput(name, ir.Type{DType: d, Shape: s}), nil
 }
-
-func (im *importer) noteHalf() { im.note("half-precision layers are computed in float32") }
 
 // bind gives the open extents of an input (−1) their values.
 func (im *importer) bind(input string, dims []int) (ir.Shape, error) {

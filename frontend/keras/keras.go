@@ -38,6 +38,22 @@ type file struct {
 	metadata map[string]string
 }
 
+func isZip(b []byte) bool {
+	return bytes.HasPrefix(b, []byte("PK\x03\x04")) || bytes.HasPrefix(b, []byte("PK\x05\x06"))
+}
+func isHDF5(b []byte) bool { return bytes.HasPrefix(b, []byte("\x89HDF\r\n\x1a\n")) }
+
+// isJSON wants a quote behind the brace: a byte of ONNX may be a brace too.
+func isJSON(b []byte) bool {
+	const blank = " \t\r\n"
+	b, brace := bytes.CutPrefix(bytes.TrimLeft(b, blank), []byte("{"))
+	return brace && bytes.HasPrefix(bytes.TrimLeft(b, blank), []byte(`"`))
+}
+
+// Sniff reports whether a file that begins with these bytes is one that Load
+// reads.
+func Sniff(head []byte) bool { return isZip(head) || isHDF5(head) || isJSON(head) }
+
 // Load reads the model at path: a .keras archive, a whole-model .h5 file, or
 // the JSON of model.to_json() with the weights beside it (STEM.weights.h5,
 // STEM.h5, or the folder's only *.weights.h5). The format is told from the
@@ -80,11 +96,11 @@ func load(path string, open func(string) ([]byte, error), opts source.Options) (
 	}
 	var f *file
 	switch {
-	case bytes.HasPrefix(data, []byte("PK")):
+	case isZip(data):
 		f, err = readArchive(data)
-	case bytes.HasPrefix(data, []byte("\x89HDF")):
+	case isHDF5(data):
 		f, err = readHDF5(data)
-	case bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{")):
+	case isJSON(data):
 		f, err = readJSON(path, data, open)
 	default:
 		err = errors.New("not a Keras model: neither a .keras archive, nor HDF5, nor JSON")
@@ -119,12 +135,15 @@ func convert(path string, f *file, opts source.Options) (*source.Model, error) {
 	if err := ir.Verify(im.g); err != nil {
 		return nil, err
 	}
+	if im.half {
+		im.note("half-precision layers are computed in float32")
+	}
 	format := "Keras, " + f.format
 	if f.version != "" {
 		format = "Keras " + f.version + ", " + f.format
 		f.metadata["producer"] = "Keras " + f.version
 	}
-	return &source.Model{Graph: im.g, Format: format, Notes: im.notes, Metadata: f.metadata}, nil
+	return &source.Model{Graph: im.g, Format: format, Notes: im.notes, Half: im.half, Metadata: f.metadata}, nil
 }
 
 // major returns the major version of Keras: 2 for files that do not tell, as

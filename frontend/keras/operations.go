@@ -247,10 +247,11 @@ var _ = both("elementwise function", map[string]operation{
 		return c.softmax(c.floats(), c.arg(1, "axis"), true)
 	}},
 	"Cast": {[]string{"cast"}, func(c *call) *ir.Value {
-		d, _, err := parseDType(c.arg(1, "dtype"))
+		d, half, err := parseDType(c.arg(1, "dtype"))
 		if err != nil {
 			c.failf("%v", err)
 		}
+		c.im.half = c.im.half || half
 		return c.cast(c.tensor0(), d)
 	}},
 	"Identity": {[]string{"identity", "stop_gradient"}, (*call).tensor0},
