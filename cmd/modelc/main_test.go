@@ -232,7 +232,7 @@ func TestBench(t *testing.T) {
 	if len(p.Layers) < 5 || p.Median <= 0 || p.Best > p.Median || p.Median > p.P90 || p.GFLOPS <= 0 || p.Layers[0].FLOPs == 0 || p.Layers[0].Best <= 0 {
 		t.Errorf("%+v", p)
 	}
-	if code, out, _ = invoke(t, "bench", digits+"lenet5.onnx", "--runs", "2", "--top", "2"); code != 0 || strings.Count(out, "Conv ") != 2 {
+	if code, out, _ = invoke(t, "bench", digits+"lenet5.onnx", "--runs", "2", "--top", "2"); code != 0 || strings.Count(out, "\n") != 6 {
 		t.Errorf("exit %d\n%s", code, out)
 	}
 	if code, _, _ := invoke(t, "bench", digits+"lenet5.onnx", "--runs", "0"); code != 2 {
