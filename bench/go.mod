@@ -4,6 +4,8 @@ go 1.26.0
 
 require modelc v0.0.0
 
+require golang.org/x/mod v0.42.0 // indirect
+
 require (
 	github.com/yalue/onnxruntime_go v1.27.0
 	google.golang.org/protobuf v1.36.12 // indirect

@@ -19,25 +19,40 @@ import (
 )
 
 func main() {
-	threads := flag.String("threads", "1", "comma-separated numbers of threads")
-	seconds := flag.Float64("seconds", 4, "time to spend on each pair")
-	asJSON := flag.Bool("json", false, "one JSON object a line")
+	o := options{}
+	flag.StringVar(&o.threads, "threads", "1", "comma-separated numbers of threads")
+	flag.Float64Var(&o.seconds, "seconds", 4, "time to spend on each pair")
+	flag.BoolVar(&o.json, "json", false, "one JSON object a line")
+	flag.BoolVar(&o.memory, "memory", false, "start processes and compare their memory instead")
+	flag.BoolVar(&o.start, "start", false, "start processes and compare the time to their first result instead")
+	isChild := flag.Bool("child", false, "")
 	flag.Parse()
-	if err := run(flag.Args(), *threads, *seconds, *asJSON); err != nil {
+	err := initialise()
+	if err == nil && *isChild {
+		err = child(flag.Args())
+	} else if err == nil {
+		err = run(flag.Args(), o)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(models []string, threads string, seconds float64, asJSON bool) error {
-	lib := os.Getenv("ORT_LIB")
-	if lib == "" {
-		return fmt.Errorf("ORT_LIB must name ONNX Runtime's shared library; README.md tells how to get it")
-	}
-	ort.SetSharedLibraryPath(lib)
-	if err := ort.InitializeEnvironment(); err != nil {
-		return err
-	}
+type options struct {
+	threads             string
+	seconds             float64
+	json, memory, start bool
+}
+
+const timesHead = "| model | threads | modelc ms | ORT ms | × faster | spread of the ratio | load ms | ORT load ms | max error / max |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+
+func (r *result) row() string {
+	return fmt.Sprintf("| %s | %d | %.3f | %.3f | **%.2f** | %.2f–%.2f | %.0f | %.0f | %.1e |",
+		r.Model, r.Threads, r.Ms, r.OrtMs, r.Ratio, r.RatioLow, r.RatioHigh, r.LoadMs, r.OrtLoadMs, r.Error)
+}
+
+func run(models []string, o options) error {
 	defer ort.DestroyEnvironment()
 	if len(models) == 0 {
 		models = zoo.Names()
@@ -47,10 +62,14 @@ func run(models []string, threads string, seconds float64, asJSON bool) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if !asJSON {
-		fmt.Printf("%s, %d CPUs, ONNX Runtime %s\n\n", cpuName(), goruntime.NumCPU(), ort.GetVersion())
-		fmt.Println("| model | threads | modelc ms | ORT ms | × faster | spread of the ratio | load ms | ORT load ms | max error / max |")
-		fmt.Println("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+	if !o.json {
+		head := timesHead
+		if o.memory {
+			head = memoryHead
+		} else if o.start {
+			head = processHead
+		}
+		fmt.Printf("%s, %d CPUs, ONNX Runtime %s\n\n%s\n", cpuName(), goruntime.NumCPU(), ort.GetVersion(), head)
 	}
 	for _, m := range models {
 		path := m
@@ -60,24 +79,38 @@ func run(models []string, threads string, seconds float64, asJSON bool) error {
 				return err
 			}
 		}
-		for _, t := range strings.Split(threads, ",") {
+		for _, t := range strings.Split(o.threads, ",") {
 			n, err := strconv.Atoi(t)
 			if err != nil {
 				return err
 			}
-			r, err := compare(path, n, time.Duration(seconds*float64(time.Second)))
-			if err != nil {
-				return fmt.Errorf("%s: %w", m, err)
+			var row string
+			var value any
+			if o.memory || o.start {
+				f, err := measure(path, n)
+				if err != nil {
+					return fmt.Errorf("%s: %w", m, err)
+				}
+				f.Model = m
+				value, row = f, f.processRow()
+				if o.memory {
+					row = f.memoryRow()
+				}
+			} else {
+				r, err := compare(path, n, time.Duration(o.seconds*float64(time.Second)))
+				if err != nil {
+					return fmt.Errorf("%s: %w", m, err)
+				}
+				r.Model = m
+				value, row = r, r.row()
 			}
-			r.Model = m
-			if asJSON {
-				if err := json.NewEncoder(os.Stdout).Encode(r); err != nil {
+			if o.json {
+				if err := json.NewEncoder(os.Stdout).Encode(value); err != nil {
 					return err
 				}
 				continue
 			}
-			fmt.Printf("| %s | %d | %.3f | %.3f | **%.2f** | %.2f–%.2f | %.0f | %.0f | %.1e |\n",
-				r.Model, r.Threads, r.Ms, r.OrtMs, r.Ratio, r.RatioLow, r.RatioHigh, r.LoadMs, r.OrtLoadMs, r.Error)
+			fmt.Println(row)
 		}
 		if path != m {
 			os.Remove(path)

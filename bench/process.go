@@ -1,0 +1,254 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	ort "github.com/yalue/onnxruntime_go"
+
+	"modelc"
+	"modelc/backend/golang"
+	"modelc/ir"
+)
+
+// footprint is what one process per engine costs: times in milliseconds, sizes
+// in bytes.
+type footprint struct {
+	Model   string
+	Threads int
+	// Of the program: one session's memory, the least it could be, and what
+	// all activations take side by side; weights as shipped and as transformed
+	// at load.
+	Arena, LowerBound, Activations, Weights, Prepared int64
+	// Moved is what all nodes read and write, before and after the passes.
+	MovedBefore, MovedAfter int64
+	// From the start of the process to its first result, page cache warm, and
+	// what is resident then.
+	Start, OrtStart       float64
+	Resident, OrtResident int64
+	// Shipped is the program with the package in it; for ONNX Runtime its
+	// library and the model.
+	Shipped, OrtShipped int64
+}
+
+// processes is how often each engine's process starts; medians are reported.
+const processes = 5
+
+// measure builds a program around the generated package of a model and starts
+// it and one with ONNX Runtime in turn.
+func measure(path string, threads int) (*footprint, error) {
+	f := &footprint{Threads: threads}
+	c, err := modelc.Compile(path, modelc.Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	p := c.Program
+	f.Arena, f.LowerBound = int64(p.Plan.ArenaBytes), int64(p.LowerBound)
+	f.Weights, f.Prepared = int64(p.Plan.WeightsBytes), int64(p.Plan.PreparedBytes)
+	for _, b := range p.Buffers {
+		f.Activations += int64(b.Bytes)
+	}
+	f.MovedBefore, f.MovedAfter = c.Report.Passes[0].Before.Bytes, c.Report.Passes[len(c.Report.Passes)-1].After.Bytes
+
+	dir, err := os.MkdirTemp("", "modelc-process")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	program, err := build(dir, c, threads)
+	if err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	in, out := c.Before.Inputs[0], c.Before.Outputs[0]
+	theirs := []string{"-child", path, strconv.Itoa(threads), in.Name, extents(in.Type.Shape), out.Name, extents(out.Value.Type.Shape)}
+	if f.Shipped, err = size(program); err != nil {
+		return nil, err
+	}
+	for _, file := range []string{os.Getenv("ORT_LIB"), path} {
+		n, err := size(file)
+		if err != nil {
+			return nil, err
+		}
+		f.OrtShipped += n
+	}
+	var start, ortStart []float64
+	for range processes {
+		t, r, err := first(exec.Command(program))
+		if err != nil {
+			return nil, err
+		}
+		start, f.Resident = append(start, t), r
+		if t, r, err = first(exec.Command(self, theirs...)); err != nil {
+			return nil, err
+		}
+		ortStart, f.OrtResident = append(ortStart, t), r
+	}
+	slices.Sort(start)
+	slices.Sort(ortStart)
+	f.Start, f.OrtStart = start[processes/2], ortStart[processes/2]
+	return f, nil
+}
+
+// build writes and builds the program of the generated package, weights
+// embedded.
+func build(dir string, c *modelc.Compiled, threads int) (string, error) {
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module process\n\ngo 1.24\n"), 0o644); err != nil {
+		return "", err
+	}
+	if _, err := c.WritePackage(filepath.Join(dir, "model"), modelc.PackageOptions{Package: "model", Standalone: true}); err != nil {
+		return "", err
+	}
+	main := fmt.Sprintf(`package main
+
+import (
+	"fmt"
+	"log"
+	"os"
+
+	"process/model"
+)
+
+func main() {
+	m, err := model.New()
+	if err != nil {
+		log.Fatal(err)
+	}
+	s := m.NewSession(model.Threads(%d))
+	in, out := model.NewInput(), model.NewOutput()
+	if err := s.Run(in, out); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("first")
+	b, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		log.Fatal(err)
+	}
+	os.Stdout.Write(b)
+}
+`, threads)
+	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(main), 0o644); err != nil {
+		return "", err
+	}
+	cmd := exec.Command("go", "build", "-o", "program", ".")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=mod", "GOWORK=off")
+	if msg, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, msg)
+	}
+	return filepath.Join(dir, "program"), nil
+}
+
+// first starts a process and returns the time to the line "first" and the
+// resident memory that its status, which follows, tells.
+func first(cmd *exec.Cmd) (start float64, resident int64, err error) {
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return 0, 0, err
+	}
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		return 0, 0, err
+	}
+	r := bufio.NewReader(out)
+	line, _ := r.ReadString('\n')
+	start = ms(time.Since(began))
+	rest, _ := io.ReadAll(r)
+	if err := cmd.Wait(); err != nil || line != "first\n" {
+		return 0, 0, fmt.Errorf("%s: %v\n%s", cmd.Path, err, errs.Bytes())
+	}
+	for _, l := range strings.Split(string(rest), "\n") {
+		if kb, ok := strings.CutPrefix(l, "VmRSS:"); ok {
+			n, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(kb, "kB")), 10, 64)
+			return start, n << 10, err
+		}
+	}
+	return 0, 0, fmt.Errorf("no VmRSS in /proc/self/status")
+}
+
+// child is the process with ONNX Runtime: one session, one run.
+func child(args []string) error {
+	path, in, out := args[0], args[2], args[4]
+	threads, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	x := ir.NewTensor(ir.Type{DType: ir.Float32, Shape: shape(args[3])})
+	y := make([]float32, shape(args[5]).Len())
+	s, err := ortSession(path, threads, in, out, x, shape(args[5]), y)
+	if err != nil {
+		return err
+	}
+	if err := s.Run(); err != nil {
+		return err
+	}
+	fmt.Println("first")
+	b, err := os.ReadFile("/proc/self/status")
+	os.Stdout.Write(b)
+	return err
+}
+
+func initialise() error {
+	lib := os.Getenv("ORT_LIB")
+	if lib == "" {
+		return fmt.Errorf("ORT_LIB must name ONNX Runtime's shared library; README.md tells how to get it")
+	}
+	ort.SetSharedLibraryPath(lib)
+	return ort.InitializeEnvironment()
+}
+
+func extents(s ir.Shape) string {
+	var parts []string
+	for _, d := range s {
+		parts = append(parts, strconv.Itoa(d))
+	}
+	return strings.Join(parts, ",")
+}
+
+func shape(text string) ir.Shape {
+	var s ir.Shape
+	for _, d := range strings.Split(text, ",") {
+		n, _ := strconv.Atoi(d) // written by extents
+		s = append(s, n)
+	}
+	return s
+}
+
+func size(path string) (int64, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return 0, err
+	}
+	return st.Size(), nil
+}
+
+const (
+	memoryHead  = "| model | session | lower bound | activations side by side | weights | transformed at load | moved per run, as written | after the passes | resident | ONNX Runtime | ratio |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+	processHead = "| model | threads | first result ms | ORT ms | × faster | shipped MB | ORT MB |\n| --- | --- | --- | --- | --- | --- | --- |"
+)
+
+func (f *footprint) memoryRow() string {
+	b := func(n int64) string { return golang.Size(int(n)) }
+	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %.2f |", f.Model, b(f.Arena), b(f.LowerBound), b(f.Activations), b(f.Weights), b(f.Prepared),
+		b(f.MovedBefore), b(f.MovedAfter), b(f.Resident), b(f.OrtResident), float64(f.Resident)/float64(f.OrtResident))
+}
+
+func (f *footprint) processRow() string {
+	return fmt.Sprintf("| %s | %d | %.1f | %.1f | **%.1f** | %.1f | %.1f |", f.Model, f.Threads, f.Start, f.OrtStart, f.OrtStart/f.Start,
+		float64(f.Shipped)/(1<<20), float64(f.OrtShipped)/(1<<20))
+}
