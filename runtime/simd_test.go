@@ -8,36 +8,32 @@ import (
 
 // The vector activations against float64, over magnitudes and at the edges.
 func TestVectorActivations(t *testing.T) {
-	if !useAVX512 {
-		t.Skip("no AVX-512")
-	}
 	r := rand.New(rand.NewPCG(1, 5))
 	x := []float32{0, float32(math.Copysign(0, -1)), Inf32, -Inf32, NaN32, 0.625, -0.625, 88, -88, 104, -104, 1e30, -1e30, 1e-30, 1e-8}
 	for range 20000 {
 		x = append(x, float32(r.NormFloat64()*math.Exp(r.NormFloat64()*3)))
 	}
-	for _, fn := range []Fn{ActTanh, ActSigmoid, ActRelu} {
-		y := append([]float32(nil), x...)
-		applyAct(y, Act{Fn: fn})
-		for i, v := range x {
-			want := evalFn(fn, float64(v), 0, 0)
-			got := float64(y[i])
-			if math.IsNaN(want) != math.IsNaN(got) {
-				t.Fatalf("%d(%g) is %g, want %g", fn, v, got, want)
-			}
-			if math.Abs(got-want) > 4e-7*math.Abs(want)+1e-38 {
-				t.Fatalf("%d(%g) is %g, want %g", fn, v, got, want)
+	tiers(t, func(t *testing.T) {
+		for _, fn := range []Fn{ActTanh, ActSigmoid, ActRelu} {
+			y := append([]float32(nil), x...)
+			applyAct(y, Act{Fn: fn})
+			for i, v := range x {
+				want := evalFn(fn, float64(v), 0, 0)
+				got := float64(y[i])
+				if math.IsNaN(want) != math.IsNaN(got) {
+					t.Fatalf("%d(%g) is %g, want %g", fn, v, got, want)
+				}
+				if math.Abs(got-want) > 4e-7*math.Abs(want)+1e-38 {
+					t.Fatalf("%d(%g) is %g, want %g", fn, v, got, want)
+				}
 			}
 		}
-	}
+	})
 }
 
 // Pools and row kernels give the same on every tier.
 func TestPoolTiers(t *testing.T) {
-	if !useAVX512 {
-		t.Skip("no AVX-512")
-	}
-	defer func() { useAVX512 = true }()
+	defer func(best tier) { active = best }(active)
 	for seed := range uint64(120) {
 		r := rand.New(rand.NewPCG(seed, 9))
 		k := Pool{Kind: pick(r, PoolMax, PoolAvg), KH: 1 + r.IntN(4), KW: 1 + r.IntN(4), SH: 1 + r.IntN(3), SW: 1 + r.IntN(3), DH: pick(r, 1, 1, 2), DW: pick(r, 1, 1, 2), CountPad: r.IntN(2) == 0}
@@ -54,15 +50,17 @@ func TestPoolTiers(t *testing.T) {
 		if r.IntN(3) == 0 {
 			k.Scale, k.Shift, k.Pre = m.put(padded16(random(r, 19))), m.put(padded16(random(r, 19))), Act{Fn: ActRelu}
 		}
-		var got [2][]float32
-		for i, on := range []bool{false, true} {
-			useAVX512 = on
+		var want []float32
+		for _, active = range available() {
 			m.run(t, &k)
-			got[i] = append([]float32(nil), m.slice(k.Dst.Ref)...)
-		}
-		for i, v := range got[0] {
-			if math.Abs(float64(v-got[1][i])) > 1e-6*(1+math.Abs(float64(v))) {
-				t.Fatalf("seed %d: float %d is %g and %g\n%+v", seed, i, v, got[1][i], k)
+			got := m.slice(k.Dst.Ref)
+			if active == generic {
+				want = append(want, got...)
+			}
+			for i, v := range want {
+				if math.Abs(float64(v-got[i])) > 1e-6*(1+math.Abs(float64(v))) {
+					t.Fatalf("seed %d: float %d is %g, on %s %g\n%+v", seed, i, v, active, got[i], k)
+				}
 			}
 		}
 	}
