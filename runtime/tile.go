@@ -26,7 +26,7 @@ type tileArgs struct {
 	lo, hi                float32
 	// The weights that the next tiles want are brought into L2 meanwhile (32
 	// output channels, 16 input channels a step only): a step's from next, then
-	// nextStep bytes on. Without next they are those at hand.
+	// nextStep bytes on. Without nextStep they are those of the tile itself.
 	next     uintptr // never read from, so it may lie beyond the weights
 	nextStep int
 }
@@ -53,10 +53,17 @@ func (a *tileArgs) tile(width int) {
 	case active == generic:
 		a.generic(width, 16)
 	case width == 32:
-		if a.nextStep == 0 {
+		own := a.nextStep == 0
+		if own {
 			a.next = uintptr(a.w)
+			if active == avx2 && a.pixels > 3 { // every other cache line, which hardware looks less far ahead in
+				a.next, a.nextStep = a.next+4*weightStep, weightStep
+			}
 		}
 		tile32(a)
+		if own {
+			a.nextStep = 0
+		}
 	default:
 		tile16(a)
 	}
