@@ -1,9 +1,6 @@
 package runtime
 
-import (
-	"slices"
-	"testing"
-)
+import "testing"
 
 func TestChoose(t *testing.T) {
 	old, amd, arm := []tier{generic}, []tier{generic, avx2, avx512}, []tier{generic, neon}
@@ -22,19 +19,4 @@ func TestChoose(t *testing.T) {
 			t.Errorf("%q of %v chooses %v, want %v", c.wanted, c.tiers, got, c.want)
 		}
 	}
-}
-
-// Each tier of the machine can be in use and is named as MODELC_CPU names it.
-func TestAvailable(t *testing.T) {
-	if available()[0] != generic {
-		t.Fatalf("%v does not start with generic", available())
-	}
-	tiers(t, func(t *testing.T) {
-		if !slices.Contains([]string{"generic", "neon", "avx2", "avx512"}, Tier()) {
-			t.Errorf("tier %q", Tier())
-		}
-		if peak := PeakGFLOPS(); (peak > 0) == (active == generic) {
-			t.Errorf("a peak of %g GFLOP/s", peak)
-		}
-	})
 }
