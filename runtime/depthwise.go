@@ -77,7 +77,7 @@ func (k *Depthwise) part(c *Context, i, worker int) {
 	a.pix, a.outPix, a.resPix = k.SW*64, 64, 64
 	a.rows, a.rowStride = k.KH, k.DH*row*4
 	a.cols, a.colStride = k.KW, k.DW*64
-	pieces := split(k.Dst.W, tilePixels())
+	pieces := split(k.Dst.W, channelPixels())
 	for y := y0; y < y1; y++ {
 		out := k.Dst.row(dst, n, b, y)
 		var res []float32

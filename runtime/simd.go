@@ -127,7 +127,7 @@ func poolRowVector(kind PoolKind, out, in []float32, n, pix, rows, rowStride, co
 	if kind == PoolMax {
 		a.bias = unsafe.Pointer(&lowest[0])
 	}
-	pieces := split(n, tilePixels())
+	pieces := split(n, channelPixels())
 	for p := range pieces {
 		x := cut(n, pieces, p)
 		a.pixels = cut(n, pieces, p+1) - x

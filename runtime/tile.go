@@ -40,6 +40,14 @@ func tilePixels() int {
 	return maxTilePixels
 }
 
+// channelPixels is the same of kernels that work on each channel alone.
+func channelPixels() int {
+	if active == avx2 {
+		return 7
+	}
+	return tilePixels()
+}
+
 // maxTilePixels is the most of any tier.
 const maxTilePixels = 14
 

@@ -62,17 +62,17 @@ func run32AVX2(a *tileArgs)
 //go:noescape
 func run16AVX2(a *tileArgs)
 
-// depthwiseAVX2 computes a.pixels ≤ 6 pixels of one block of 16 channels, one filter per channel.
+// depthwiseAVX2 computes a.pixels ≤ 7 pixels of one block of 16 channels, one filter per channel.
 //
 //go:noescape
 func depthwiseAVX2(a *tileArgs)
 
-// poolMaxAVX2 takes the maximum over the windows of a.pixels ≤ 6 pixels of one block; a.bias is the start.
+// poolMaxAVX2 takes the maximum over the windows of a.pixels ≤ 7 pixels of one block; a.bias is the start.
 //
 //go:noescape
 func poolMaxAVX2(a *tileArgs)
 
-// poolSumAVX2 sums the windows of a.pixels ≤ 6 pixels of one block onto a.bias.
+// poolSumAVX2 sums the windows of a.pixels ≤ 7 pixels of one block onto a.bias.
 //
 //go:noescape
 func poolSumAVX2(a *tileArgs)

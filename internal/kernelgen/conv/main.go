@@ -54,7 +54,7 @@ func main() {
 	os.Setenv("GOFLAGS", "-tags=purego")
 	Package("modelc/runtime")
 	ConstraintExpr("!purego")
-	for _, g := range []generator{{x86.AVX512, 14}, {x86.AVX2, 6}} {
+	for _, g := range []generator{{x86.AVX512, 14, 14}, {x86.AVX2, 6, 7}} {
 		g.kernel("tile32", 32, 16, "computes a.pixels ≤ %d pixels by 32 output channels, 16 input channels a step.")
 		g.kernel("tile16", 16, 16, "computes a.pixels ≤ %d pixels by 16 output channels, 16 input channels a step.")
 		g.kernel("run32", 32, 1, "computes a.pixels ≤ %d pixels by 32 output channels, a.run input values a step.")
@@ -70,22 +70,24 @@ func main() {
 	Generate()
 }
 
-// generator writes the kernels of one instruction set for tiles of up to
-// pixels pixels.
+// generator writes the kernels of one instruction set, for tiles of so many
+// pixels at most.
 type generator struct {
 	x86.ISA
-	pixels int
+	pixels        int
+	channelPixels int // of kernels that work on each channel alone
 }
 
-// function starts a kernel, which the code for each tile width follows.
-func (g generator) function(name, doc string) {
+// function starts a kernel for up to pixels pixels, which the code for each
+// number of them follows.
+func (g generator) function(name, doc string, pixels int) {
 	name += g.Name
 	TEXT(name, NOSPLIT, "func(a *tileArgs)")
-	Doc(name + " " + fmt.Sprintf(doc, g.pixels))
+	Doc(name + " " + fmt.Sprintf(doc, pixels))
 	Pragma("noescape")
 	Load(Param("a"), RDI)
 	MOVQ(arg(offPixels), RAX)
-	for p := g.pixels; p > 1; p-- { // 1 falls through
+	for p := pixels; p > 1; p-- { // 1 falls through
 		CMPQ(RAX, Imm(uint64(p)))
 		JEQ(LabelRef(fmt.Sprintf("p%d", p)))
 	}
@@ -94,7 +96,7 @@ func (g generator) function(name, doc string) {
 // kernel writes one function for all tile widths: width output channels,
 // unroll input values per innermost step.
 func (g generator) kernel(name string, width, unroll int, doc string) {
-	g.function(name, doc)
+	g.function(name, doc, g.pixels)
 	for p := 1; p <= g.pixels; p++ {
 		t := tile{generator: g, p: p, b: width * 4 / g.Bytes, row: width * 4}
 		if t.p*t.b > g.pixels*2 { // more accumulators than there is room for
@@ -269,8 +271,8 @@ func (t tile) multiply(weights []Mem, set int, pixel func(i int) Mem) {
 // of the window the vectors of each pixel. weights tells whether a pixel's worth
 // of them is read for each tap.
 func (g generator) channelKernel(name, doc string, weights bool, step func(x Mem, w, acc VecPhysical)) {
-	g.function(name, doc)
-	for p := 1; p <= g.pixels; p++ {
+	g.function(name, doc, g.channelPixels)
+	for p := 1; p <= g.channelPixels; p++ {
 		t := tile{generator: g, p: p, b: g.PerPixel()}
 		if p > 1 {
 			Label(fmt.Sprintf("p%d", p))
@@ -295,13 +297,13 @@ func (g generator) channelKernel(name, doc string, weights bool, step func(x Mem
 		pixel := pixels(p)
 		if weights {
 			for blk := range t.b {
-				VMOVUPS(Mem{Base: RDX, Disp: blk * t.Bytes}, t.Last(3-blk))
+				VMOVUPS(Mem{Base: RDX, Disp: blk * t.Bytes}, t.Last(blk))
 			}
 			ADDQ(Imm(64), RDX)
 		}
 		for i := range p {
 			for blk := range t.b {
-				step(pixel(i, blk*t.Bytes/4), t.Last(3-blk), t.acc(blk, i))
+				step(pixel(i, blk*t.Bytes/4), t.Last(blk), t.acc(blk, i))
 			}
 		}
 		ADDQ(arg(offColStride), R11)
