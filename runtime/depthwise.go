@@ -114,6 +114,11 @@ func (a *tileArgs) depthwise() {
 		depthwiseTile(a)
 		return
 	}
+	a.depthwiseGo()
+}
+
+// depthwiseGo is the micro-kernel in Go.
+func (a *tileArgs) depthwiseGo() {
 	for p := range a.pixels {
 		acc := *(*[16]float32)(a.bias)
 		w := a.w
