@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
+	"modelc/frontend/keras"
 	"modelc/frontend/onnx"
 	"modelc/ir"
 	"modelc/passes"
@@ -35,7 +36,7 @@ func passesCommand() *cobra.Command {
 func opsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "ops",
-		Short: "List the supported ONNX operators and the ops of the IR",
+		Short: "List the supported ONNX operators, Keras layers and operations, and the ops of the IR",
 		Args:  exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			w := c.OutOrStdout()
@@ -49,6 +50,15 @@ func opsCommand() *cobra.Command {
 				if o.Since > 1 {
 					fmt.Fprintf(w, "(%d+)", o.Since)
 				}
+			}
+			fmt.Fprintln(w)
+			family = ""
+			for _, l := range keras.Table() {
+				if f := l.Namespace + ", " + l.Family; f != family {
+					family = f
+					fmt.Fprintf(w, "\n%s:", family)
+				}
+				fmt.Fprintf(w, " %s", l.Name)
 			}
 			fmt.Fprintln(w, "\n\nThe IR:")
 			for _, o := range ir.Ops() {
