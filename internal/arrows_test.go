@@ -21,7 +21,7 @@ var layers = []struct {
 	{"modelc/passes", []string{"modelc/ir"}},
 	{"modelc/backend/schedule", []string{"modelc/ir", "modelc/runtime"}},
 	{"modelc/backend", []string{"modelc/ir", "modelc/runtime", "modelc/backend/schedule"}},
-	{"modelc/internal/kernelgen", nil},
+	{"modelc/internal/kernelgen", []string{"modelc/internal/kernelgen"}},
 	{"modelc/internal", []string{"modelc/ir", "modelc/internal"}},
 }
 

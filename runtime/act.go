@@ -208,7 +208,7 @@ func truth(b bool) float64 {
 
 // applyAct replaces each element by the activation's value.
 func applyAct(x []float32, a Act) {
-	if useAVX512 && applyActAVX512(x, a) {
+	if active != generic && applyActVector(x, a) {
 		return
 	}
 	switch a.Fn {

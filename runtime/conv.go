@@ -65,9 +65,9 @@ func (k *Conv) ScratchBytes() int {
 func (k *Conv) region() (rows, cols int) {
 	g := k.grid()
 	if g.flat {
-		cols = tilePixels
-		for cols < g.width && k.regionFloats(1, cols+tilePixels)*4 <= scratchTarget {
-			cols += tilePixels
+		cols = tilePixels()
+		for cols < g.width && k.regionFloats(1, cols+tilePixels())*4 <= scratchTarget {
+			cols += tilePixels()
 		}
 		return 1, min(cols, g.width)
 	}
@@ -135,7 +135,7 @@ func (k *Conv) chunks(c *Context) int {
 	}
 	g := k.grid()
 	units := k.Dst.N * outBlocks(k.Dst.C)
-	return min(g.rows*split(g.width, tilePixels), (4*c.team.threads+units-1)/units)
+	return min(g.rows*split(g.width, tilePixels()), (4*c.team.threads+units-1)/units)
 }
 
 // convDirect computes tiles straight from the input image.
@@ -159,7 +159,7 @@ func (k *convDirect) part(c *Context, i, worker int) {
 	a.rowStride, a.colStride = k.DH*k.Src.Row()*4, k.DW*64
 	in0 := n*k.Src.BatchStride + k.Src.Origin() - k.PadTop*k.Src.Row() - k.PadLeft*16
 
-	perRow := split(g.width, tilePixels)
+	perRow := split(g.width, tilePixels())
 	tiles := g.rows * perRow
 	for t := cut(tiles, chunks, chunk); t < cut(tiles, chunks, chunk+1); t++ {
 		y, xi := t/perRow, t%perRow
@@ -237,7 +237,7 @@ func (k *convTransformed) part(c *Context, i, worker int) {
 	a.pix = k.SW * 64
 	a.blocks, a.blockStride = k.Src.Blocks(), ih*iw*64
 	a.rowStride, a.colStride = k.DH*iw*64, k.DW*64
-	perRow := split(x1-x0, tilePixels)
+	perRow := split(x1-x0, tilePixels())
 	obs := outBlocks(k.Dst.C)
 	for ob := cut(obs, slices, slice); ob < cut(obs, slices, slice+1); ob++ {
 		cv.weights(c, &a, ob)

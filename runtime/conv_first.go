@@ -66,7 +66,7 @@ func (k *ConvFirst) part(c *Context, i, worker int) {
 	}
 	a.outPix, a.outBlock = 64, k.Dst.Plane()*4
 	w, dst := c.f32(k.Wt), c.f32(k.Dst.Ref)
-	perRow := split(k.Dst.W, tilePixels)
+	perRow := split(k.Dst.W, tilePixels())
 	for ob := range outBlocks(k.Dst.C) {
 		width := blockWidth(k.Dst.C, ob)
 		a.w = unsafe.Pointer(&w[ob*32*k.KH*k.KW*k.C])
@@ -106,7 +106,7 @@ func (k *ConvFirst) padRow(dst, src []float32, y int) {
 		return
 	}
 	done := 0
-	if k.C == 3 && useAVX512 {
+	if k.C == 3 && active != generic {
 		done = interleave3(dst[lo*3:hi*3], src[y*k.W:], k.H*k.W)
 	}
 	for ch := range k.C {

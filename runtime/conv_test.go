@@ -12,13 +12,8 @@ import (
 
 // tiers runs f on every tier that this machine has.
 func tiers(t *testing.T, f func(t *testing.T)) {
-	best := useAVX512
-	defer func() { useAVX512 = best }()
-	for _, on := range []bool{false, true} {
-		if on && !best {
-			continue
-		}
-		useAVX512 = on
+	defer func(best tier) { active = best }(active)
+	for _, active = range available() {
 		t.Run(Tier(), f)
 	}
 }

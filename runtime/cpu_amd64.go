@@ -6,27 +6,33 @@ package runtime
 func cpuid(leaf, sub uint32) (eax, ebx, ecx, edx uint32)
 func xgetbv() (eax, edx uint32)
 
-// hasAVX512 reports whether the CPU and the operating system support the
-// AVX-512 subsets that the kernels use: F, DQ, BW, VL, with FMA.
-func hasAVX512() bool {
+// available returns the tiers that the CPU has and whose registers the
+// operating system saves.
+func available() []tier {
 	const (
-		osxsave = 1 << 27
-		fma     = 1 << 12
-		f, dq   = 1 << 16, 1 << 17
-		bw, vl  = 1 << 30, 1 << 31
-		state   = 0xe6 // XMM, YMM, opmask, ZMM
+		osxsave, avx, fma = 1 << 27, 1 << 28, 1 << 12
+		bit2              = 1 << 5 // AVX2
+		f, dq             = 1 << 16, 1 << 17
+		bw, vl            = 1 << 30, 1 << 31
+
+		ymmState = 0x06 // XMM, YMM
+		zmmState = 0xe6 // also the opmasks and both halves of ZMM
 	)
-	if max, _, _, _ := cpuid(0, 0); max < 7 {
-		return false
+	tiers := []tier{generic}
+	if leaves, _, _, _ := cpuid(0, 0); leaves < 7 {
+		return tiers
 	}
-	_, _, c1, _ := cpuid(1, 0)
-	if c1&osxsave == 0 || c1&fma == 0 {
-		return false
+	has := func(set, bits uint32) bool { return set&bits == bits }
+	if _, _, c1, _ := cpuid(1, 0); !has(c1, osxsave|avx|fma) {
+		return tiers
 	}
-	if lo, _ := xgetbv(); lo&state != state {
-		return false
-	}
+	state, _ := xgetbv()
 	_, b7, _, _ := cpuid(7, 0)
-	const all = f | dq | bw | vl
-	return b7&all == all
+	if has(b7, bit2) && has(state, ymmState) {
+		tiers = append(tiers, avx2)
+		if has(b7, f|dq|bw|vl) && has(state, zmmState) {
+			tiers = append(tiers, avx512)
+		}
+	}
+	return tiers
 }

@@ -13,11 +13,11 @@ type Dense struct {
 }
 
 // denseRows is how many rows share one reading of the weights: four tiles.
-const denseRows = 4 * tilePixels
+const denseRows = 4 * maxTilePixels
 
 // ScratchBytes holds the rows of a pass as the micro-kernel's pixels,
 // [K/16][rows][16], and a tile that sticks out of the result.
-func (k *Dense) ScratchBytes() int { return (k.packedFloats() + tilePixels*32) * 4 }
+func (k *Dense) ScratchBytes() int { return (k.packedFloats() + maxTilePixels*32) * 4 }
 
 func (k *Dense) packedFloats() int {
 	if k.inPlace() {
@@ -49,7 +49,7 @@ func (k *Dense) pieces(c *Context) int {
 func (k *Dense) part(c *Context, i, worker int) {
 	first, last := cut(outBlocks(k.M), k.pieces(c), i), cut(outBlocks(k.M), k.pieces(c), i+1)
 	packed := floats(c.scratch[worker])
-	tile := packed[k.packedFloats():][:tilePixels*32]
+	tile := packed[k.packedFloats():][:maxTilePixels*32]
 	passes := split(k.N, denseRows)
 	for p := range passes {
 		n0, n1 := cut(k.N, passes, p), cut(k.N, passes, p+1)
@@ -87,7 +87,7 @@ func (k *Dense) block(c *Context, ob int, in []float32, n0, n1 int, tile []float
 	a.bias = biasOf(c, k.Bias, ob)
 	// The last block may be wider than what is left of the result.
 	cols := min(width, k.M-ob*32)
-	pieces := split(n1-n0, tilePixels)
+	pieces := split(n1-n0, tilePixels())
 	for p := range pieces {
 		r0, r1 := cut(n1-n0, pieces, p), cut(n1-n0, pieces, p+1)
 		a.pixels = r1 - r0

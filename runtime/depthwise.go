@@ -77,7 +77,7 @@ func (k *Depthwise) part(c *Context, i, worker int) {
 	a.pix, a.outPix, a.resPix = k.SW*64, 64, 64
 	a.rows, a.rowStride = k.KH, k.DH*row*4
 	a.cols, a.colStride = k.KW, k.DW*64
-	pieces := split(k.Dst.W, tilePixels)
+	pieces := split(k.Dst.W, channelPixels())
 	for y := y0; y < y1; y++ {
 		out := k.Dst.row(dst, n, b, y)
 		var res []float32
@@ -110,10 +110,15 @@ func blockOf(v []float32, b int) []float32 {
 
 // depthwise computes a tile of one block of 16 channels, one filter each.
 func (a *tileArgs) depthwise() {
-	if useAVX512 {
-		depthwiseAVX512(a)
+	if active != generic {
+		depthwiseTile(a)
 		return
 	}
+	a.depthwiseGo()
+}
+
+// depthwiseGo is the micro-kernel in Go.
+func (a *tileArgs) depthwiseGo() {
 	for p := range a.pixels {
 		acc := *(*[16]float32)(a.bias)
 		w := a.w

@@ -19,7 +19,22 @@
 //
 // # Tiers
 //
-// Kernels exist in pure Go and, for hot loops, in assembly. The best tier the
-// CPU offers is chosen at start; MODELC_CPU=avx512|avx2|neon|generic forces
-// one.
+// Kernels exist in pure Go and, for hot loops, in assembly. All tiers read the
+// same layout and the same weights:
+//
+//	avx512   amd64 with AVX-512 F, DQ, BW and VL
+//	avx2     amd64 with AVX2 and FMA
+//	neon     arm64
+//	generic  everywhere: pure Go
+//
+// The best that the CPU has, and whose registers the operating system saves, is
+// chosen at start. The environment variable MODELC_CPU names another; one that
+// the machine lacks, or an unknown name, leaves the choice as it is. [Tier]
+// tells which is in use.
+//
+// Results of one tier are the same bits for any number of threads. Between
+// tiers they differ by rounding: vector kernels fuse multiplication and addition
+// and may sum in another order.
+//
+// The build tag purego leaves the assembly out.
 package runtime

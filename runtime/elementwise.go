@@ -108,7 +108,7 @@ func (k *Binary) part(c *Context, i, worker int) {
 // binaryRow computes dst = act(fn(a, b)), element i of a with element i&mask
 // of b.
 func binaryRow(dst, a, b []float32, mask int, fn BinaryFn, act Act) {
-	if useAVX512 && binaryRowAVX512(dst, a, b, mask, fn, act) {
+	if active != generic && binaryRowVector(dst, a, b, mask, fn, act) {
 		return
 	}
 	binaryRowGo(dst, a, b, mask, fn, act)

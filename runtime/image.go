@@ -45,7 +45,7 @@ func (c *Context) do(n, work int, j job) {
 // affineRow computes dst = act(src·scale+shift) over pixels of 16 channels.
 // scale and shift may be nil. dst may be src.
 func affineRow(dst, src, scale, shift []float32, act Act) {
-	if useAVX512 && affineRowAVX512(dst, src, scale, shift, act) {
+	if active != generic && affineRowVector(dst, src, scale, shift, act) {
 		return
 	}
 	affineRowGo(dst, src, scale, shift, act)

@@ -70,9 +70,9 @@ func (k *Pool) part(c *Context, i, worker int) {
 		out := k.Dst.row(dst, n, b, y)
 		y0, y1 := clip(y*k.SH-k.PadTop, k.KH, k.DH, k.Src.H)
 		lo, hi := 0, 0 // the pixels done at once
-		if useAVX512 && y1 > y0 {
+		if active != generic && y1 > y0 {
 			lo, hi = k.inside()
-			k.rowAVX512(out, src, in, row, y, y0, y1, lo, hi)
+			k.rowVector(out, src, in, row, y, y0, y1, lo, hi)
 		}
 		for x := range k.Dst.W {
 			if x >= lo && x < hi {
@@ -104,15 +104,15 @@ func (k *Pool) inside() (lo, hi int) {
 	return min(lo, k.Dst.W), max(min(lo, k.Dst.W), min(k.Dst.W, last/k.SW+1))
 }
 
-// rowAVX512 computes columns lo … hi−1 of output row y.
-func (k *Pool) rowAVX512(out, src []float32, in, row, y, y0, y1, lo, hi int) {
+// rowVector computes columns lo … hi−1 of output row y.
+func (k *Pool) rowVector(out, src []float32, in, row, y, y0, y1, lo, hi int) {
 	if lo == hi {
 		return
 	}
 	ny := (y1 - y0) / k.DH
 	at := in + y0*row + (lo*k.SW-k.PadLeft)*16
 	out = out[lo*16 : hi*16]
-	poolRowAVX512(k.Kind, out, src[at:], hi-lo, k.SW*16, ny, k.DH*row, k.KW, k.DW*16)
+	poolRowVector(k.Kind, out, src[at:], hi-lo, k.SW*16, ny, k.DH*row, k.KW, k.DW*16)
 	if k.Kind == PoolMax {
 		return
 	}
@@ -171,8 +171,8 @@ func poolMax(o, src []float32, dy, dx, ny, nx int) {
 // maxOfWindows writes the maxima of size×size windows side by side to the
 // pixels of out; row is the distance between rows of src.
 func maxOfWindows(out, src []float32, row, size int) {
-	if useAVX512 {
-		poolRowAVX512(PoolMax, out, src, len(out)/16, size*16, size, row, size, 16)
+	if active != generic {
+		poolRowVector(PoolMax, out, src, len(out)/16, size*16, size, row, size, 16)
 		return
 	}
 	for x := 0; x < len(out); x += 16 {
@@ -220,13 +220,13 @@ func (k *GlobalPool) part(c *Context, i, worker int) {
 			affineRow(scratch, row, scale, shift, k.Pre)
 			row = scratch
 		}
-		if useAVX512 {
+		if active != generic {
 			if k.Kind == PoolMax {
-				accumulateAVX512(k.Kind, &top, row)
+				accumulateVector(k.Kind, &top, row)
 				continue
 			}
 			sum = [16]float32{}
-			accumulateAVX512(k.Kind, &sum, row)
+			accumulateVector(k.Kind, &sum, row)
 			for ch, v := range sum {
 				acc[ch] += float64(v)
 			}

@@ -3,7 +3,7 @@ package runtime
 import "unsafe"
 
 // How the assembly kernels are called. Each function here is tried where
-// useAVX512 is set and reports whether it did the work.
+// the active tier is not generic and reports whether it did the work.
 
 // clampOf returns the bounds of activations that are a clamp, for others
 // infinite ones and false.
@@ -24,7 +24,7 @@ var (
 	zeros [16]float32
 )
 
-func affineRowAVX512(dst, src, scale, shift []float32, act Act) bool {
+func affineRowVector(dst, src, scale, shift []float32, act Act) bool {
 	if len(src) == 0 {
 		return true
 	}
@@ -36,14 +36,14 @@ func affineRowAVX512(dst, src, scale, shift []float32, act Act) bool {
 		t = &shift[0]
 	}
 	lo, hi, clamp := clampOf(act)
-	affineAVX512(&dst[0], &src[0], len(src)/16, s, t, lo, hi)
+	affineRows(&dst[0], &src[0], len(src)/16, s, t, lo, hi)
 	if !clamp {
 		applyAct(dst[:len(src)], act)
 	}
 	return true
 }
 
-func binaryRowAVX512(dst, a, b []float32, mask int, fn BinaryFn, act Act) bool {
+func binaryRowVector(dst, a, b []float32, mask int, fn BinaryFn, act Act) bool {
 	if len(a) == 0 {
 		return true
 	}
@@ -54,9 +54,9 @@ func binaryRowAVX512(dst, a, b []float32, mask int, fn BinaryFn, act Act) bool {
 	lo, hi, clamp := clampOf(act)
 	switch fn {
 	case BinAdd:
-		addRowAVX512(&dst[0], &a[0], &b[0], len(a)/16, step, lo, hi)
+		addRows(&dst[0], &a[0], &b[0], len(a)/16, step, lo, hi)
 	case BinMul:
-		mulRowAVX512(&dst[0], &a[0], &b[0], len(a)/16, step, lo, hi)
+		mulRows(&dst[0], &a[0], &b[0], len(a)/16, step, lo, hi)
 	default:
 		return false
 	}
@@ -66,15 +66,15 @@ func binaryRowAVX512(dst, a, b []float32, mask int, fn BinaryFn, act Act) bool {
 	return true
 }
 
-// applyActAVX512 knows the activations worth a vector kernel that Go's math
+// applyActVector knows the activations worth a vector kernel that Go's math
 // would dominate.
-func applyActAVX512(x []float32, a Act) bool {
+func applyActVector(x []float32, a Act) bool {
 	switch a.Fn {
 	case ActRelu, ActClip:
 		if len(x)%16 != 0 {
 			return false
 		}
-		return affineRowAVX512(x, x, nil, nil, a)
+		return affineRowVector(x, x, nil, nil, a)
 	case ActTanh, ActSigmoid:
 	default:
 		return false
@@ -97,9 +97,9 @@ func applyActAVX512(x []float32, a Act) bool {
 // move to the heap.
 func vectorAct(f Fn, x *float32, n int) {
 	if f == ActTanh {
-		tanhAVX512(x, n)
+		tanhRow(x, n)
 	} else {
-		sigmoidAVX512(x, n)
+		sigmoidRow(x, n)
 	}
 }
 
@@ -108,7 +108,7 @@ func vectorAct(f Fn, x *float32, n int) {
 func interleave3(dst, src []float32, plane int) int {
 	n := len(dst) / 48
 	if n > 0 {
-		interleave3AVX512(&dst[0], &src[0], &src[plane], &src[2*plane], n)
+		interleaveRows(&dst[0], &src[0], &src[plane], &src[2*plane], n)
 	}
 	return n * 16
 }
@@ -120,33 +120,33 @@ var lowest = func() (v [16]float32) {
 	return v
 }()
 
-// poolRowAVX512 reduces the windows of n pixels that lie inside the image
+// poolRowVector reduces the windows of n pixels that lie inside the image
 // whole: rows × cols taps, pixels pix floats apart. A sum is left undivided.
-func poolRowAVX512(kind PoolKind, out, in []float32, n, pix, rows, rowStride, cols, colStride int) {
+func poolRowVector(kind PoolKind, out, in []float32, n, pix, rows, rowStride, cols, colStride int) {
 	a := tileArgs{pix: pix * 4, outPix: 64, rows: rows, rowStride: rowStride * 4, cols: cols, colStride: colStride * 4, bias: unsafe.Pointer(&zeros[0])}
 	if kind == PoolMax {
 		a.bias = unsafe.Pointer(&lowest[0])
 	}
-	pieces := split(n, tilePixels)
+	pieces := split(n, channelPixels())
 	for p := range pieces {
 		x := cut(n, pieces, p)
 		a.pixels = cut(n, pieces, p+1) - x
 		a.in, a.out = unsafe.Pointer(&in[x*pix]), unsafe.Pointer(&out[x*16])
 		if kind == PoolMax {
-			poolMaxAVX512(&a)
+			poolMaxTile(&a)
 		} else {
-			poolSumAVX512(&a)
+			poolSumTile(&a)
 		}
 	}
 }
 
-// accumulateAVX512 adds n pixels onto the 16 sums of acc, or takes their
+// accumulateVector adds n pixels onto the 16 sums of acc, or takes their
 // maximum.
-func accumulateAVX512(kind PoolKind, acc *[16]float32, in []float32) {
+func accumulateVector(kind PoolKind, acc *[16]float32, in []float32) {
 	a := tileArgs{in: unsafe.Pointer(&in[0]), out: unsafe.Pointer(acc), bias: unsafe.Pointer(acc), outPix: 64, rows: 1, cols: len(in) / 16, colStride: 64, pixels: 1}
 	if kind == PoolMax {
-		poolMaxAVX512(&a)
+		poolMaxTile(&a)
 	} else {
-		poolSumAVX512(&a)
+		poolSumTile(&a)
 	}
 }

@@ -21,18 +21,35 @@ type tileArgs struct {
 	rows, rowStride       int
 	cols, colStride       int
 	run                   int // values a step, run kernels only
-	pixels                int // 1 … tilePixels
+	pixels                int // 1 … tilePixels()
 	clamp                 int // 0: lo and hi are ignored
 	lo, hi                float32
 	// The weights that the next tiles want are brought into L2 meanwhile (32
 	// output channels, 16 input channels a step only): a step's from next, then
-	// nextStep bytes on. Without next they are those at hand.
+	// nextStep bytes on. Without nextStep they are those of the tile itself.
 	next     uintptr // never read from, so it may lie beyond the weights
 	nextStep int
 }
 
-// tilePixels is the most pixels a micro-kernel takes.
-const tilePixels = 14
+// tilePixels returns the most pixels that a micro-kernel takes: what its
+// registers accumulate.
+func tilePixels() int {
+	if active == avx2 || active == neon {
+		return 6
+	}
+	return maxTilePixels
+}
+
+// channelPixels is the same of kernels that work on each channel alone.
+func channelPixels() int {
+	if active == avx2 {
+		return 7
+	}
+	return tilePixels()
+}
+
+// maxTilePixels is the most of any tier.
+const maxTilePixels = 14
 
 // weightStep is the bytes of weights of 16 input by 32 output channels.
 const weightStep = 16 * 32 * 4
@@ -41,27 +58,34 @@ const weightStep = 16 * 32 * 4
 // channels.
 func (a *tileArgs) tile(width int) {
 	switch {
-	case !useAVX512:
+	case active == generic:
 		a.generic(width, 16)
 	case width == 32:
-		if a.nextStep == 0 {
+		own := a.nextStep == 0
+		if own {
 			a.next = uintptr(a.w)
+			if active == avx2 && a.pixels > 3 { // every other cache line, which hardware looks less far ahead in
+				a.next, a.nextStep = a.next+4*weightStep, weightStep
+			}
 		}
-		tile32AVX512(a)
+		tile32(a)
+		if own {
+			a.nextStep = 0
+		}
 	default:
-		tile16AVX512(a)
+		tile16(a)
 	}
 }
 
 // tileRun computes a tile of a.run input values a step.
 func (a *tileArgs) tileRun(width int) {
 	switch {
-	case !useAVX512:
+	case active == generic:
 		a.generic(width, a.run)
 	case width == 32:
-		run32AVX512(a)
+		run32(a)
 	default:
-		run16AVX512(a)
+		run16(a)
 	}
 }
 
@@ -136,10 +160,15 @@ func (a *tileArgs) setAct(act Act) bool {
 // tileWork is what so many multiply-adds weigh against floats of other work,
 // for [Context.do].
 func tileWork(macs int) int {
-	if useAVX512 {
-		return macs / 16
+	switch active {
+	case generic:
+		return macs
+	case neon:
+		return macs / 4
+	case avx2:
+		return macs / 8
 	}
-	return macs
+	return macs / 16
 }
 
 // split returns the fewest pieces of at most most that n things fall into.

@@ -212,14 +212,14 @@ func (k *Winograd) transformInput(c *Context, n, ty, tx, run int, v, window []fl
 // tilesIn transforms n tiles next to one another; row is the distance between
 // rows in floats.
 func (k *Winograd) tilesIn(in, v []float32, row, n int) {
-	if useAVX512 {
+	if active != generic {
 		switch k.M {
 		case 2:
-			winogradIn2AVX512(&in[0], &v[0], row*4, k.pitch()*4, n)
+			winogradIn2(&in[0], &v[0], row*4, k.pitch()*4, n)
 		case 4:
-			winogradIn4AVX512(&in[0], &v[0], row*4, k.pitch()*4, n)
+			winogradIn4(&in[0], &v[0], row*4, k.pitch()*4, n)
 		case 6:
-			winogradIn6AVX512(&in[0], &v[0], row*4, k.pitch()*4, n)
+			winogradIn6(&in[0], &v[0], row*4, k.pitch()*4, n)
 		}
 		return
 	}
@@ -263,7 +263,7 @@ func (k *Winograd) multiply(c *Context, v, m, bias []float32, tiles, first, last
 	a.blocks, a.blockStride = k.Src.Blocks(), k.positions()*k.pitch()*4
 	a.rows, a.cols = 1, 1
 	a.outBlock = k.positions() * k.pitch() * 4
-	pieces := split(tiles, tilePixels)
+	pieces := split(tiles, tilePixels())
 	for pos := range k.positions() {
 		for ob := first; ob < last; ob++ {
 			a.w = unsafe.Pointer(&u[(pos*obs+ob)*icp*32])
@@ -369,16 +369,16 @@ func (k *Winograd) poolOutput(c *Context, n, b, ty, tx, run int, m, out []float3
 // tilesOut transforms n tiles to rows of pixels row floats apart, adds res,
 // whose rows are resRow apart, unless it is nil, and clamps.
 func (k *Winograd) tilesOut(m, out, res []float32, row, resRow, n int, lo, hi float32) {
-	if useAVX512 {
+	if active != generic {
 		a := winogradOut{in: unsafe.Pointer(&m[0]), out: unsafe.Pointer(&out[0]), res: unsafe.Pointer(unsafe.SliceData(res)),
 			posStride: k.pitch() * 4, rowStride: row * 4, resStride: resRow * 4, tiles: n, lo: lo, hi: hi}
 		switch k.M {
 		case 2:
-			winogradOut2AVX512(&a)
+			winogradOut2(&a)
 		case 4:
-			winogradOut4AVX512(&a)
+			winogradOut4(&a)
 		case 6:
-			winogradOut6AVX512(&a)
+			winogradOut6(&a)
 		}
 		return
 	}

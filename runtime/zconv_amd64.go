@@ -41,3 +41,41 @@ func poolSumAVX512(a *tileArgs)
 
 // peakAVX512 runs n rounds of 24 independent multiply-adds on 16 floats.
 func peakAVX512(n int)
+
+// tile32AVX2 computes a.pixels ≤ 6 pixels by 32 output channels, 16 input channels a step.
+//
+//go:noescape
+func tile32AVX2(a *tileArgs)
+
+// tile16AVX2 computes a.pixels ≤ 6 pixels by 16 output channels, 16 input channels a step.
+//
+//go:noescape
+func tile16AVX2(a *tileArgs)
+
+// run32AVX2 computes a.pixels ≤ 6 pixels by 32 output channels, a.run input values a step.
+//
+//go:noescape
+func run32AVX2(a *tileArgs)
+
+// run16AVX2 computes a.pixels ≤ 6 pixels by 16 output channels, a.run input values a step.
+//
+//go:noescape
+func run16AVX2(a *tileArgs)
+
+// depthwiseAVX2 computes a.pixels ≤ 7 pixels of one block of 16 channels, one filter per channel.
+//
+//go:noescape
+func depthwiseAVX2(a *tileArgs)
+
+// poolMaxAVX2 takes the maximum over the windows of a.pixels ≤ 7 pixels of one block; a.bias is the start.
+//
+//go:noescape
+func poolMaxAVX2(a *tileArgs)
+
+// poolSumAVX2 sums the windows of a.pixels ≤ 7 pixels of one block onto a.bias.
+//
+//go:noescape
+func poolSumAVX2(a *tileArgs)
+
+// peakAVX2 runs n rounds of 12 independent multiply-adds on 8 floats.
+func peakAVX2(n int)

@@ -19,11 +19,6 @@ func addRowAVX512(dst *float32, a *float32, b *float32, n int, bStep int, lo flo
 //go:noescape
 func mulRowAVX512(dst *float32, a *float32, b *float32, n int, bStep int, lo float32, hi float32)
 
-// interleave3AVX512 writes a[0], b[0], c[0], a[1], … for n vectors of 16 floats of each.
-//
-//go:noescape
-func interleave3AVX512(dst *float32, a *float32, b *float32, c *float32, n int)
-
 // tanhAVX512 replaces n vectors of 16 floats by their hyperbolic tangents.
 //
 //go:noescape
@@ -33,3 +28,38 @@ func tanhAVX512(x *float32, n int)
 //
 //go:noescape
 func sigmoidAVX512(x *float32, n int)
+
+// affineAVX2 computes dst = min(max(src·scale+shift, lo), hi) over n pixels of 16 channels.
+//
+//go:noescape
+func affineAVX2(dst *float32, src *float32, n int, scale *float32, shift *float32, lo float32, hi float32)
+
+// addRowAVX2 computes dst = clamp(a + b) over n pixels; b moves by bStep bytes.
+//
+//go:noescape
+func addRowAVX2(dst *float32, a *float32, b *float32, n int, bStep int, lo float32, hi float32)
+
+// mulRowAVX2 computes dst = clamp(a · b) over n pixels; b moves by bStep bytes.
+//
+//go:noescape
+func mulRowAVX2(dst *float32, a *float32, b *float32, n int, bStep int, lo float32, hi float32)
+
+// tanhAVX2 replaces n vectors of 16 floats by their hyperbolic tangents.
+//
+//go:noescape
+func tanhAVX2(x *float32, n int)
+
+// sigmoidAVX2 replaces n vectors of 16 floats by 1/(1+exp(−x)).
+//
+//go:noescape
+func sigmoidAVX2(x *float32, n int)
+
+// interleave3AVX512 writes a[0], b[0], c[0], a[1], … for n vectors of 16 floats of each.
+//
+//go:noescape
+func interleave3AVX512(dst *float32, a *float32, b *float32, c *float32, n int)
+
+// interleave3AVX2 writes a[0], b[0], c[0], a[1], … for n vectors of 16 floats of each.
+//
+//go:noescape
+func interleave3AVX2(dst *float32, a *float32, b *float32, c *float32, n int)

@@ -14,6 +14,16 @@ func winogradIn2AVX512(in *float32, out *float32, rowStride int, posStride int, 
 //go:noescape
 func winogradOut2AVX512(a *winogradOut)
 
+// winogradIn2AVX2 transforms n tiles of 4×4 pixels, 2 pixels apart, to positions posStride bytes apart.
+//
+//go:noescape
+func winogradIn2AVX2(in *float32, out *float32, rowStride int, posStride int, n int)
+
+// winogradOut2AVX2 transforms a.tiles tiles of 4×4 positions to 2×2 pixels.
+//
+//go:noescape
+func winogradOut2AVX2(a *winogradOut)
+
 // winogradIn4AVX512 transforms n tiles of 6×6 pixels, 4 pixels apart, to positions posStride bytes apart.
 //
 //go:noescape
@@ -24,6 +34,16 @@ func winogradIn4AVX512(in *float32, out *float32, rowStride int, posStride int, 
 //go:noescape
 func winogradOut4AVX512(a *winogradOut)
 
+// winogradIn4AVX2 transforms n tiles of 6×6 pixels, 4 pixels apart, to positions posStride bytes apart.
+//
+//go:noescape
+func winogradIn4AVX2(in *float32, out *float32, rowStride int, posStride int, n int)
+
+// winogradOut4AVX2 transforms a.tiles tiles of 6×6 positions to 4×4 pixels.
+//
+//go:noescape
+func winogradOut4AVX2(a *winogradOut)
+
 // winogradIn6AVX512 transforms n tiles of 8×8 pixels, 6 pixels apart, to positions posStride bytes apart.
 //
 //go:noescape
@@ -33,3 +53,13 @@ func winogradIn6AVX512(in *float32, out *float32, rowStride int, posStride int, 
 //
 //go:noescape
 func winogradOut6AVX512(a *winogradOut)
+
+// winogradIn6AVX2 transforms n tiles of 8×8 pixels, 6 pixels apart, to positions posStride bytes apart.
+//
+//go:noescape
+func winogradIn6AVX2(in *float32, out *float32, rowStride int, posStride int, n int)
+
+// winogradOut6AVX2 transforms a.tiles tiles of 8×8 positions to 6×6 pixels.
+//
+//go:noescape
+func winogradOut6AVX2(a *winogradOut)

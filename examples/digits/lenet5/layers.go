@@ -40,7 +40,7 @@ var layer0 = runtime.ConvFirst{
 	N:    1, C: 1, H: 28, W: 28, KH: 5, KW: 5, SH: 1, SW: 1, DH: 1, DW: 1, PadTop: 2, PadLeft: 2,
 }
 
-// pool1: Pool avg 2×2/2×2 at 14×14
+// pool1: Pool avg 2×2/2×2 at 14×14 (not a maximum)
 var layer1 = runtime.Pool{
 	Src:  runtime.Image{Ref: runtime.Ref{Len: 12544}, N: 1, C: 6, H: 28, W: 28, BatchStride: 12544},
 	Dst:  runtime.Image{Ref: runtime.Ref{Off: 50176, Len: 3136}, N: 1, C: 6, H: 14, W: 14, BatchStride: 3136},
@@ -57,7 +57,7 @@ var layer2 = runtime.Conv{
 	KH:   5, KW: 5, SH: 1, SW: 1, DH: 1, DW: 1,
 }
 
-// pool2: Pool avg 2×2/2×2 at 5×5
+// pool2: Pool avg 2×2/2×2 at 5×5 (not a maximum)
 var layer3 = runtime.Pool{
 	Src:  runtime.Image{Ref: runtime.Ref{Len: 1600}, N: 1, C: 16, H: 10, W: 10, BatchStride: 1600},
 	Dst:  runtime.Image{Ref: runtime.Ref{Off: 6400, Len: 400}, N: 1, C: 16, H: 5, W: 5, BatchStride: 400},

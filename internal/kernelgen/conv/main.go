@@ -1,10 +1,15 @@
-// Command conv writes the AVX-512 micro-kernels of convolution:
+// Command conv writes the AVX-512 and AVX2 micro-kernels of convolution:
 //
 //	go run modelc/internal/kernelgen/conv -out zconv_amd64.s -stubs zconv_amd64.go -pkg runtime
 //
-// A micro-kernel computes a tile of P ≤ 14 pixels by 32 (or 16) output
-// channels: 28 accumulators, two weight vectors and one broadcast operand per
-// pixel fill the 32 registers. Weights are read strictly forwards.
+// A micro-kernel computes a tile of some pixels by 32 (or 16) output channels
+// in registers; weights are read strictly forwards.
+//
+// AVX-512 takes 14 pixels: 28 accumulators, two weight vectors and a broadcast
+// operand per pixel fill the 32 registers. AVX2 takes six pixels by 16
+// channels: 12 accumulators, two weight vectors and two broadcasts fill 16. A
+// tile 32 channels wide is then computed in two halves, whose weights are every
+// other cache line, but for up to three pixels, which have room for all 32.
 package main
 
 import (
@@ -14,13 +19,9 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"modelc/internal/kernelgen/x86"
 )
-
-// maxPixels is the tile's width: 2·14 accumulators leave four registers.
-const maxPixels = 14
-
-var zmm = [32]VecPhysical{Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15,
-	Z16, Z17, Z18, Z19, Z20, Z21, Z22, Z23, Z24, Z25, Z26, Z27, Z28, Z29, Z30, Z31}
 
 // Offsets into tileArgs, see runtime/tile.go.
 const (
@@ -53,106 +54,152 @@ func main() {
 	os.Setenv("GOFLAGS", "-tags=purego")
 	Package("modelc/runtime")
 	ConstraintExpr("!purego")
-	kernel("tile32AVX512", 2, 16, "tile32AVX512 computes a.pixels ≤ 14 pixels by 32 output channels, 16 input channels a step.")
-	kernel("tile16AVX512", 1, 16, "tile16AVX512 computes a.pixels ≤ 14 pixels by 16 output channels, 16 input channels a step.")
-	kernel("run32AVX512", 2, 1, "run32AVX512 computes a.pixels ≤ 14 pixels by 32 output channels, a.run input values a step.")
-	kernel("run16AVX512", 1, 1, "run16AVX512 computes a.pixels ≤ 14 pixels by 16 output channels, a.run input values a step.")
-	channelKernel("depthwiseAVX512", "depthwiseAVX512 computes a.pixels ≤ 14 pixels of one block of 16 channels, one filter per channel.",
-		true, func(x Mem, w, acc VecPhysical) { VFMADD231PS(x, w, acc) })
-	channelKernel("poolMaxAVX512", "poolMaxAVX512 takes the maximum over the windows of a.pixels ≤ 14 pixels of one block; a.bias is the start.",
-		false, func(x Mem, _, acc VecPhysical) { VMAXPS(x, acc, acc) })
-	channelKernel("poolSumAVX512", "poolSumAVX512 sums the windows of a.pixels ≤ 14 pixels of one block onto a.bias.",
-		false, func(x Mem, _, acc VecPhysical) { VADDPS(x, acc, acc) })
-	peak()
+	for _, g := range []generator{{x86.AVX512, 14, 14}, {x86.AVX2, 6, 7}} {
+		g.kernel("tile32", 32, 16, "computes a.pixels ≤ %d pixels by 32 output channels, 16 input channels a step.")
+		g.kernel("tile16", 16, 16, "computes a.pixels ≤ %d pixels by 16 output channels, 16 input channels a step.")
+		g.kernel("run32", 32, 1, "computes a.pixels ≤ %d pixels by 32 output channels, a.run input values a step.")
+		g.kernel("run16", 16, 1, "computes a.pixels ≤ %d pixels by 16 output channels, a.run input values a step.")
+		g.channelKernel("depthwise", "computes a.pixels ≤ %d pixels of one block of 16 channels, one filter per channel.",
+			true, func(x Mem, w, acc VecPhysical) { VFMADD231PS(x, w, acc) })
+		g.channelKernel("poolMax", "takes the maximum over the windows of a.pixels ≤ %d pixels of one block; a.bias is the start.",
+			false, func(x Mem, _, acc VecPhysical) { VMAXPS(x, acc, acc) })
+		g.channelKernel("poolSum", "sums the windows of a.pixels ≤ %d pixels of one block onto a.bias.",
+			false, func(x Mem, _, acc VecPhysical) { VADDPS(x, acc, acc) })
+		g.peak()
+	}
 	Generate()
 }
 
-// kernel writes one function for all tile widths: b blocks of 16 output
-// channels, unroll input values per innermost step.
-func kernel(name string, b, unroll int, doc string) {
+// generator writes the kernels of one instruction set, for tiles of so many
+// pixels at most.
+type generator struct {
+	x86.ISA
+	pixels        int
+	channelPixels int // of kernels that work on each channel alone
+}
+
+// function starts a kernel for up to pixels pixels, which the code for each
+// number of them follows.
+func (g generator) function(name, doc string, pixels int) {
+	name += g.Name
 	TEXT(name, NOSPLIT, "func(a *tileArgs)")
-	Doc(doc)
+	Doc(name + " " + fmt.Sprintf(doc, pixels))
 	Pragma("noescape")
 	Load(Param("a"), RDI)
-	dispatch()
-	for p := 1; p <= maxPixels; p++ {
-		tile(p, b, unroll)
+	MOVQ(arg(offPixels), RAX)
+	for p := pixels; p > 1; p-- { // 1 falls through
+		CMPQ(RAX, Imm(uint64(p)))
+		JEQ(LabelRef(fmt.Sprintf("p%d", p)))
 	}
 }
 
-// tile writes the code for p pixels by b blocks. Register use:
+// kernel writes one function for all tile widths: width output channels,
+// unroll input values per innermost step.
+func (g generator) kernel(name string, width, unroll int, doc string) {
+	g.function(name, doc, g.pixels)
+	for p := 1; p <= g.pixels; p++ {
+		t := tile{generator: g, p: p, b: width * 4 / g.Bytes, row: width * 4}
+		if t.p*t.b > g.pixels*2 { // more accumulators than there is room for
+			t.b /= 2
+			t.halves = true
+		}
+		t.convolution(unroll)
+	}
+}
+
+// tile is the code for p pixels by b vectors of output channels. Its labels
+// are its own.
 //
-//	DI args, SI input block, DX weights, R9 input row, R11 input column and
-//	AX, CX, R15 the same 4, 8, 12 pixels on; R14 and R13 one and three pixels;
-//	R8, R10, R12 counters; BX the counter of a run, or the weights to prefetch.
-func tile(p, b, unroll int) {
-	l := func(s string) string { return fmt.Sprintf("p%d_%s", p, s) }
-	arg := func(off int) Mem { return Mem{Base: RDI, Disp: off} }
-	acc := func(blk, i int) VecPhysical { return zmm[blk*p+i] }
+// Register use: DI args, SI input block, DX weights, R9 input row, R11 input
+// column and AX, CX, R15 the same 4, 8, 12 pixels on; R14 and R13 one and three
+// pixels; R8, R10, R12 counters; BX the counter of a run, or the weights to
+// prefetch. With halves CX is the offset of a half's weights in a row of them.
+type tile struct {
+	generator
+	p, b   int
+	row    int  // bytes of the weights of an input value
+	halves bool // the tile is computed twice, for 16 channels each time
+}
+
+func arg(off int) Mem { return Mem{Base: RDI, Disp: off} }
+
+func (t tile) label(s string) string { return fmt.Sprintf("p%d_%s", t.p, s) }
+
+func (t tile) acc(blk, i int) VecPhysical { return t.Regs[blk*t.p+i] }
+
+func (t tile) convolution(unroll int) {
+	p, b := t.p, t.b
 	// Few accumulators would wait for one another: a multiply-add takes four
 	// cycles. Several sets of them share the input values.
 	sets := 1
 	if unroll > 1 {
-		sets = max(1, min(4, 8/(p*b)))
+		room := 8
+		if t.Bytes < 64 {
+			room = 12
+		}
+		sets = max(1, min(4, room/(p*b)))
 	}
 	if p > 1 {
 		Label(fmt.Sprintf("p%d", p))
 	}
+	if t.halves {
+		XORL(ECX, ECX)
+		Label(t.label("half"))
+	}
 	MOVQ(arg(offIn), RSI)
 	MOVQ(arg(offW), RDX)
 	MOVQ(arg(offBias), R15)
+	if t.halves {
+		ADDQ(RCX, RDX)
+		ADDQ(RCX, R15)
+	}
 	for blk := range b {
-		VMOVUPS(Mem{Base: R15, Disp: 64 * blk}, acc(blk, 0))
+		VMOVUPS(Mem{Base: R15, Disp: t.Bytes * blk}, t.acc(blk, 0))
 	}
 	for blk := range b {
 		for i := 1; i < p; i++ {
-			VMOVAPS(acc(blk, 0), acc(blk, i))
+			VMOVAPS(t.acc(blk, 0), t.acc(blk, i))
 		}
 	}
 	for i := b * p; i < sets*b*p; i++ {
-		VPXORQ(zmm[i], zmm[i], zmm[i])
+		VXORPS(t.Regs[i], t.Regs[i], t.Regs[i])
 	}
 	MOVQ(arg(offPix), R14)
 	LEAQ(Mem{Base: R14, Index: R14, Scale: 2}, R13)
 	MOVQ(arg(offBlocks), R8)
-	prefetch := unroll > 1 && b == 2
+	prefetch := unroll > 1 && t.row == 128
 	if prefetch {
 		MOVQ(arg(offNext), RBX)
+		if t.halves {
+			ADDQ(RCX, RBX)
+		}
 	}
 
-	Label(l("block"))
+	Label(t.label("block"))
 	MOVQ(RSI, R9)
 	MOVQ(arg(offRows), R10)
-	Label(l("row"))
+	Label(t.label("row"))
 	MOVQ(R9, R11)
 	MOVQ(arg(offCols), R12)
-	Label(l("col"))
+	Label(t.label("col"))
 	pixel := pixels(p)
 	if unroll == 1 {
 		MOVQ(arg(offRun), RBX)
-		Label(l("run"))
+		Label(t.label("run"))
 	}
 	for c := range unroll {
+		weights := make([]Mem, b)
 		for blk := range b {
-			if prefetch {
-				PREFETCHT1(Mem{Base: RBX, Disp: (c*b + blk) * 64})
-			}
-			VMOVUPS(Mem{Base: RDX, Disp: (c*b + blk) * 64}, zmm[28+blk])
+			weights[blk] = Mem{Base: RDX, Disp: c*t.row + blk*t.Bytes}
 		}
-		set := c % sets * b * p
-		for i := range p {
-			if b == 1 {
-				VFMADD231PS_BCST(pixel(i, c), zmm[28], zmm[set+i])
-				continue
-			}
-			x := zmm[30+i%2]
-			VBROADCASTSS(pixel(i, c), x)
-			for blk := range b {
-				VFMADD231PS(x, zmm[28+blk], zmm[set+blk*p+i])
+		if prefetch {
+			for off := 0; off < b*t.Bytes; off += 64 {
+				PREFETCHT1(Mem{Base: RBX, Disp: c*t.row + off})
 			}
 		}
+		t.multiply(weights, c%sets*b*p, func(i int) Mem { return pixel(i, c) })
 	}
-	ADDQ(U32(uint32(unroll*b*64)), RDX)
+	ADDQ(U32(uint32(unroll*t.row)), RDX)
 	if prefetch {
 		ADDQ(arg(offNextStep), RBX)
 	}
@@ -161,7 +208,7 @@ func tile(p, b, unroll int) {
 			ADDQ(Imm(4), pixelBases[i])
 		}
 		DECQ(RBX)
-		JNZ(LabelRef(l("run")))
+		JNZ(LabelRef(t.label("run")))
 		// R11 moved along the run; back to where it started.
 		MOVQ(arg(offRun), RBX)
 		SHLQ(Imm(2), RBX)
@@ -169,35 +216,64 @@ func tile(p, b, unroll int) {
 	}
 	ADDQ(arg(offColStride), R11)
 	DECQ(R12)
-	JNZ(LabelRef(l("col")))
+	JNZ(LabelRef(t.label("col")))
 	ADDQ(arg(offRowStride), R9)
 	DECQ(R10)
-	JNZ(LabelRef(l("row")))
+	JNZ(LabelRef(t.label("row")))
 	ADDQ(arg(offBlockStride), RSI)
 	DECQ(R8)
-	JNZ(LabelRef(l("block")))
+	JNZ(LabelRef(t.label("block")))
 	for n := sets; n > 1; n = (n + 1) / 2 {
 		for i := (n + 1) / 2 * b * p; i < n*b*p; i++ {
-			VADDPS(zmm[i], zmm[i-(n+1)/2*b*p], zmm[i-(n+1)/2*b*p])
+			VADDPS(t.Regs[i], t.Regs[i-(n+1)/2*b*p], t.Regs[i-(n+1)/2*b*p])
 		}
 	}
+	t.epilogue()
+}
 
-	epilogue(p, b, acc, arg, l)
+// multiply adds the products of one input value of each pixel and its weights
+// to the accumulators from set on.
+func (t tile) multiply(weights []Mem, set int, pixel func(i int) Mem) {
+	b, p := t.b, t.p
+	switch {
+	case b == 1: // AVX-512 alone
+		w := t.Last(3)
+		VMOVUPS(weights[0], w)
+		for i := range p {
+			VFMADD231PS_BCST(pixel(i), w, t.Regs[set+i])
+		}
+	case b == 4: // no room for all weights, but for the input
+		for i := range p {
+			VBROADCASTSS(pixel(i), t.Last(i))
+		}
+		for blk, m := range weights {
+			w := t.Last(3)
+			VMOVUPS(m, w)
+			for i := range p {
+				VFMADD231PS(w, t.Last(i), t.Regs[set+blk*p+i])
+			}
+		}
+	default:
+		for blk, w := range weights {
+			VMOVUPS(w, t.Last(3-blk))
+		}
+		for i := range p {
+			x := t.Last(1 - i%2)
+			VBROADCASTSS(pixel(i), x)
+			for blk := range b {
+				VFMADD231PS(x, t.Last(3-blk), t.Regs[set+blk*p+i])
+			}
+		}
+	}
 }
 
 // channelKernel writes a kernel that works on each channel alone: for every tap
-// of the window one vector per pixel. weights tells whether a vector of them
-// is read for each tap.
-func channelKernel(name, doc string, weights bool, step func(x Mem, w, acc VecPhysical)) {
-	TEXT(name, NOSPLIT, "func(a *tileArgs)")
-	Doc(doc)
-	Pragma("noescape")
-	Load(Param("a"), RDI)
-	dispatch()
-	for p := 1; p <= maxPixels; p++ {
-		l := func(s string) string { return fmt.Sprintf("p%d_%s", p, s) }
-		arg := func(off int) Mem { return Mem{Base: RDI, Disp: off} }
-		acc := func(_, i int) VecPhysical { return zmm[i] }
+// of the window the vectors of each pixel. weights tells whether a pixel's worth
+// of them is read for each tap.
+func (g generator) channelKernel(name, doc string, weights bool, step func(x Mem, w, acc VecPhysical)) {
+	g.function(name, doc, g.channelPixels)
+	for p := 1; p <= g.channelPixels; p++ {
+		t := tile{generator: g, p: p, b: g.PerPixel()}
 		if p > 1 {
 			Label(fmt.Sprintf("p%d", p))
 		}
@@ -206,40 +282,37 @@ func channelKernel(name, doc string, weights bool, step func(x Mem, w, acc VecPh
 			MOVQ(arg(offW), RDX)
 		}
 		MOVQ(arg(offBias), R15)
-		for i := range p {
-			VMOVUPS(Mem{Base: R15}, zmm[i])
+		for blk := range t.b {
+			for i := range p {
+				VMOVUPS(Mem{Base: R15, Disp: blk * t.Bytes}, t.acc(blk, i))
+			}
 		}
 		MOVQ(arg(offPix), R14)
 		LEAQ(Mem{Base: R14, Index: R14, Scale: 2}, R13)
 		MOVQ(arg(offRows), R10)
-		Label(l("row"))
+		Label(t.label("row"))
 		MOVQ(R9, R11)
 		MOVQ(arg(offCols), R12)
-		Label(l("col"))
+		Label(t.label("col"))
 		pixel := pixels(p)
 		if weights {
-			VMOVUPS(Mem{Base: RDX}, zmm[28])
+			for blk := range t.b {
+				VMOVUPS(Mem{Base: RDX, Disp: blk * t.Bytes}, t.Last(blk))
+			}
 			ADDQ(Imm(64), RDX)
 		}
 		for i := range p {
-			step(pixel(i, 0), zmm[28], zmm[i])
+			for blk := range t.b {
+				step(pixel(i, blk*t.Bytes/4), t.Last(blk), t.acc(blk, i))
+			}
 		}
 		ADDQ(arg(offColStride), R11)
 		DECQ(R12)
-		JNZ(LabelRef(l("col")))
+		JNZ(LabelRef(t.label("col")))
 		ADDQ(arg(offRowStride), R9)
 		DECQ(R10)
-		JNZ(LabelRef(l("row")))
-		epilogue(p, 1, acc, arg, l)
-	}
-}
-
-// dispatch jumps to the code for a.pixels; 1 falls through.
-func dispatch() {
-	MOVQ(Mem{Base: RDI, Disp: offPixels}, RAX)
-	for p := maxPixels; p > 1; p-- {
-		CMPQ(RAX, Imm(uint64(p)))
-		JEQ(LabelRef(fmt.Sprintf("p%d", p)))
+		JNZ(LabelRef(t.label("row")))
+		t.epilogue()
 	}
 }
 
@@ -266,69 +339,80 @@ func pixels(p int) func(i, c int) Mem {
 	}
 }
 
-func epilogue(p, b int, acc func(blk, i int) VecPhysical, arg func(int) Mem, l func(string) string) {
-	// Residual.
+// epilogue adds the residual, clamps and stores.
+func (t tile) epilogue() {
 	MOVQ(arg(offRes), RSI)
 	TESTQ(RSI, RSI)
-	JZ(LabelRef(l("clamp")))
-	MOVQ(arg(offResPix), R9)
-	for blk := range b {
-		MOVQ(RSI, R11)
-		for i := range p {
-			VADDPS(Mem{Base: R11}, acc(blk, i), acc(blk, i))
-			if i < p-1 {
-				ADDQ(R9, R11)
-			}
-		}
-		if blk < b-1 {
-			ADDQ(arg(offResBlock), RSI)
-		}
-	}
-	Label(l("clamp"))
+	JZ(LabelRef(t.label("clamp")))
+	t.forPixels("res", RSI, offResPix, offResBlock, func(m Mem, acc VecPhysical) { VADDPS(m, acc, acc) })
+	Label(t.label("clamp"))
 	CMPQ(arg(offClamp), Imm(0))
-	JEQ(LabelRef(l("store")))
-	VBROADCASTSS(arg(offLoHi), zmm[30])
-	VBROADCASTSS(Mem{Base: RDI, Disp: offLoHi + 4}, zmm[31])
+	JEQ(LabelRef(t.label("store")))
+	lo, hi := t.Last(1), t.Last(0)
+	VBROADCASTSS(arg(offLoHi), lo)
+	VBROADCASTSS(arg(offLoHi+4), hi)
 	// The first operand is what comes out of a comparison with NaN.
-	for i := range b * p {
-		VMAXPS(zmm[i], zmm[30], zmm[i])
+	for i := range t.b * t.p {
+		VMAXPS(t.Regs[i], lo, t.Regs[i])
 	}
-	CMPL(Mem{Base: RDI, Disp: offLoHi + 4}, Imm(0x7f800000)) // infinity: ReLU
-	JEQ(LabelRef(l("store")))
-	for i := range b * p {
-		VMINPS(zmm[i], zmm[31], zmm[i])
+	CMPL(arg(offLoHi+4), Imm(0x7f800000)) // infinity: ReLU
+	JEQ(LabelRef(t.label("store")))
+	for i := range t.b * t.p {
+		VMINPS(t.Regs[i], hi, t.Regs[i])
 	}
-	Label(l("store"))
+	Label(t.label("store"))
 	MOVQ(arg(offOut), RBX)
-	MOVQ(arg(offOutPix), R9)
-	for blk := range b {
-		MOVQ(RBX, R11)
-		for i := range p {
-			VMOVUPS(acc(blk, i), Mem{Base: R11})
-			if i < p-1 {
-				ADDQ(R9, R11)
-			}
-		}
-		if blk < b-1 {
-			ADDQ(arg(offOutBlock), RBX)
-		}
+	t.forPixels("out", RBX, offOutPix, offOutBlock, func(m Mem, acc VecPhysical) { VMOVUPS(acc, m) })
+	if t.halves {
+		ADDQ(Imm(64), RCX)
+		CMPQ(RCX, Imm(128))
+		JNE(LabelRef(t.label("half")))
 	}
 	VZEROUPPER()
 	RET()
 }
 
+// forPixels calls f with the place of each accumulator in an image: pixels and
+// blocks of 16 channels are as far apart as the arguments at offPix and
+// offBlock tell.
+func (t tile) forPixels(name string, base GPPhysical, offPix, offBlock int, f func(m Mem, acc VecPhysical)) {
+	if t.halves {
+		TESTQ(RCX, RCX)
+		JZ(LabelRef(t.label(name)))
+		ADDQ(arg(offBlock), base)
+		Label(t.label(name))
+	}
+	MOVQ(arg(offPix), R9)
+	for blk := 0; blk < t.b; blk += t.PerPixel() {
+		MOVQ(base, R11)
+		for i := range t.p {
+			for v := range t.PerPixel() {
+				f(Mem{Base: R11, Disp: v * t.Bytes}, t.acc(blk+v, i))
+			}
+			if i < t.p-1 {
+				ADDQ(R9, R11)
+			}
+		}
+		if blk+t.PerPixel() < t.b {
+			ADDQ(arg(offBlock), base)
+		}
+	}
+}
+
 // peak writes a loop of independent multiply-adds on registers: the most the
 // core can do.
-func peak() {
-	TEXT("peakAVX512", NOSPLIT, "func(n int)")
-	Doc("peakAVX512 runs n rounds of 24 independent multiply-adds on 16 floats.")
+func (g generator) peak() {
+	accumulators := min(2*g.pixels, 24)
+	name := "peak" + g.Name
+	TEXT(name, NOSPLIT, "func(n int)")
+	Doc(fmt.Sprintf("%s runs n rounds of %d independent multiply-adds on %d floats.", name, accumulators, g.Bytes/4))
 	Load(Param("n"), RCX)
-	for i := range zmm {
-		VPXORQ(zmm[i], zmm[i], zmm[i])
+	for _, r := range g.Regs {
+		VXORPS(r, r, r)
 	}
 	Label("loop")
-	for i := range 24 {
-		VFMADD231PS(zmm[30], zmm[31], zmm[i])
+	for i := range accumulators {
+		VFMADD231PS(g.Last(1), g.Last(0), g.Regs[i])
 	}
 	DECQ(RCX)
 	JNZ(LabelRef("loop"))

@@ -1,4 +1,4 @@
-// Command vector writes the AVX-512 kernels that walk rows of NC16 pixels:
+// Command vector writes the AVX-512 and AVX2 kernels that walk rows of NC16 pixels:
 //
 //	go run modelc/internal/kernelgen/vector -out zvector_amd64.s -stubs zvector_amd64.go -pkg runtime
 package main
@@ -11,19 +11,35 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"modelc/internal/kernelgen/x86"
 )
 
 func main() {
 	os.Setenv("GOFLAGS", "-tags=purego")
 	Package("modelc/runtime")
 	ConstraintExpr("!purego")
-	affine()
-	binary("addRowAVX512", "addRowAVX512 computes dst = clamp(a + b) over n pixels; b moves by bStep bytes.", func(b Mem, a VecPhysical) { VADDPS(b, a, a) })
-	binary("mulRowAVX512", "mulRowAVX512 computes dst = clamp(a · b) over n pixels; b moves by bStep bytes.", func(b Mem, a VecPhysical) { VMULPS(b, a, a) })
-	interleave()
-	activation("tanhAVX512", "tanhAVX512 replaces n vectors of 16 floats by their hyperbolic tangents.", tanh)
-	activation("sigmoidAVX512", "sigmoidAVX512 replaces n vectors of 16 floats by 1/(1+exp(−x)).", sigmoid)
+	for _, g := range []generator{{x86.AVX512}, {x86.AVX2}} {
+		g.affine()
+		g.binary("addRow", "computes dst = clamp(a + b) over n pixels; b moves by bStep bytes.", func(b Mem, a VecPhysical) { VADDPS(b, a, a) })
+		g.binary("mulRow", "computes dst = clamp(a · b) over n pixels; b moves by bStep bytes.", func(b Mem, a VecPhysical) { VMULPS(b, a, a) })
+		g.activation("tanh", "replaces n vectors of 16 floats by their hyperbolic tangents.", g.tanh)
+		g.activation("sigmoid", "replaces n vectors of 16 floats by 1/(1+exp(−x)).", g.sigmoid)
+	}
+	interleaveAVX512()
+	interleaveAVX2()
 	Generate()
+}
+
+// generator writes the kernels of one instruction set.
+type generator struct{ x86.ISA }
+
+// function starts a kernel.
+func (g generator) function(name, signature, doc string) {
+	name += g.Name
+	TEXT(name, NOSPLIT, signature)
+	Doc(name + " " + doc)
+	Pragma("noescape")
 }
 
 // unrolled writes a loop over pixels, four at a time, then one at a time.
@@ -55,63 +71,73 @@ func unrolled(n GPPhysical, ptrs []GPPhysical, body func(i int)) {
 	RET()
 }
 
-func affine() {
-	TEXT("affineAVX512", NOSPLIT, "func(dst, src *float32, n int, scale, shift *float32, lo, hi float32)")
-	Doc("affineAVX512 computes dst = min(max(src·scale+shift, lo), hi) over n pixels of 16 channels.")
-	Pragma("noescape")
+func (g generator) affine() {
+	g.function("affine", "func(dst, src *float32, n int, scale, shift *float32, lo, hi float32)",
+		"computes dst = min(max(src·scale+shift, lo), hi) over n pixels of 16 channels.")
 	Load(Param("dst"), RDI)
 	Load(Param("src"), RSI)
 	Load(Param("n"), RCX)
 	Load(Param("scale"), RAX)
 	Load(Param("shift"), RBX)
-	VMOVUPS(Mem{Base: RAX}, Z16)
-	VMOVUPS(Mem{Base: RBX}, Z17)
-	VBROADCASTSS(NewParamAddr("lo", 40), Z18)
-	VBROADCASTSS(NewParamAddr("hi", 44), Z19)
-	z := []VecPhysical{Z0, Z1, Z2, Z3}
+	lo, hi := g.Last(0), g.Last(1)
+	scale, shift := make([]VecPhysical, g.PerPixel()), make([]VecPhysical, g.PerPixel())
+	for v := range g.PerPixel() {
+		scale[v], shift[v] = g.Last(2+2*v), g.Last(3+2*v)
+		VMOVUPS(Mem{Base: RAX, Disp: v * g.Bytes}, scale[v])
+		VMOVUPS(Mem{Base: RBX, Disp: v * g.Bytes}, shift[v])
+	}
+	VBROADCASTSS(NewParamAddr("lo", 40), lo)
+	VBROADCASTSS(NewParamAddr("hi", 44), hi)
 	unrolled(RCX, []GPPhysical{RDI, RSI}, func(i int) {
-		VMOVUPS(Mem{Base: RSI, Disp: 64 * i}, z[i])
-		VFMADD132PS(Z16, Z17, z[i])
-		// The last operand is what comes out of a comparison with NaN.
-		VMAXPS(z[i], Z18, z[i])
-		VMINPS(z[i], Z19, z[i])
-		VMOVUPS(z[i], Mem{Base: RDI, Disp: 64 * i})
+		for v := range g.PerPixel() {
+			off, x := 64*i+v*g.Bytes, g.Regs[i*g.PerPixel()+v]
+			VMOVUPS(Mem{Base: RSI, Disp: off}, x)
+			VFMADD132PS(scale[v], shift[v], x)
+			// The last operand is what comes out of a comparison with NaN.
+			VMAXPS(x, lo, x)
+			VMINPS(x, hi, x)
+			VMOVUPS(x, Mem{Base: RDI, Disp: off})
+		}
 	})
 }
 
-func binary(name, doc string, op func(b Mem, a VecPhysical)) {
-	TEXT(name, NOSPLIT, "func(dst, a, b *float32, n, bStep int, lo, hi float32)")
-	Doc(doc)
-	Pragma("noescape")
+func (g generator) binary(name, doc string, op func(b Mem, a VecPhysical)) {
+	g.function(name, "func(dst, a, b *float32, n, bStep int, lo, hi float32)", doc)
 	Load(Param("dst"), RDI)
 	Load(Param("a"), RSI)
 	Load(Param("b"), RDX)
 	Load(Param("n"), RCX)
 	Load(Param("bStep"), RAX)
-	VBROADCASTSS(NewParamAddr("lo", 40), Z18)
-	VBROADCASTSS(NewParamAddr("hi", 44), Z19)
-	z := []VecPhysical{Z0, Z1, Z2, Z3}
+	lo, hi := g.Last(0), g.Last(1)
+	VBROADCASTSS(NewParamAddr("lo", 40), lo)
+	VBROADCASTSS(NewParamAddr("hi", 44), hi)
 	unrolled(RCX, []GPPhysical{RDI, RSI}, func(i int) {
-		VMOVUPS(Mem{Base: RSI, Disp: 64 * i}, z[i])
-		op(Mem{Base: RDX}, z[i])
+		for v := range g.PerPixel() {
+			off, x := 64*i+v*g.Bytes, g.Regs[i*g.PerPixel()+v]
+			VMOVUPS(Mem{Base: RSI, Disp: off}, x)
+			op(Mem{Base: RDX, Disp: v * g.Bytes}, x)
+			VMAXPS(x, lo, x)
+			VMINPS(x, hi, x)
+			VMOVUPS(x, Mem{Base: RDI, Disp: off})
+		}
 		ADDQ(RAX, RDX)
-		VMAXPS(z[i], Z18, z[i])
-		VMINPS(z[i], Z19, z[i])
-		VMOVUPS(z[i], Mem{Base: RDI, Disp: 64 * i})
 	})
 }
 
-// interleave writes the transposition of three planes of a picture to pixels.
-// Each of three output vectors takes lanes from all planes, in two steps.
-func interleave() {
-	TEXT("interleave3AVX512", NOSPLIT, "func(dst, a, b, c *float32, n int)")
-	Doc("interleave3AVX512 writes a[0], b[0], c[0], a[1], … for n vectors of 16 floats of each.")
-	Pragma("noescape")
+// interleave starts the transposition of three planes of a picture to pixels.
+func (g generator) interleave() {
+	g.function("interleave3", "func(dst, a, b, c *float32, n int)", "writes a[0], b[0], c[0], a[1], … for n vectors of 16 floats of each.")
 	Load(Param("dst"), RDI)
 	Load(Param("a"), RSI)
 	Load(Param("b"), RDX)
 	Load(Param("c"), RBX)
 	Load(Param("n"), RCX)
+}
+
+// interleaveAVX512: each of three output vectors takes lanes from all planes,
+// in two steps.
+func interleaveAVX512() {
+	generator{x86.AVX512}.interleave()
 	index := []VecPhysical{Z16, Z17, Z18, Z19, Z20, Z21}
 	for v := range 3 {
 		var ab, abc [16]uint32
@@ -155,40 +181,74 @@ func interleave() {
 	RET()
 }
 
-// constant broadcasts a number from read-only memory.
-var constants = map[float64]Mem{}
+// interleaveAVX2: element e of the result is lane e/3 of plane e%3, so the
+// same permutation of all three planes brings lanes where they belong.
+func interleaveAVX2() {
+	generator{x86.AVX2}.interleave()
+	planes := []GPPhysical{RSI, RDX, RBX}
+	index := []VecPhysical{Y13, Y14, Y15}
+	for v, y := range index {
+		m := GLOBL(fmt.Sprintf("interleave%d", v), 8|16)
+		for lane := range 8 {
+			DATA(4*lane, U32(uint32(8*v+lane)/3))
+		}
+		VMOVUPS(m, y)
+	}
+	SHLQ(Imm(1), RCX)
+	Label("loop")
+	for v := range 3 {
+		for p, base := range planes {
+			VPERMPS(Mem{Base: base}, index[v], []VecPhysical{Y0, Y1, Y2}[p])
+		}
+		var mask [3]uint64
+		for lane := range 8 {
+			mask[(8*v+lane)%3] |= 1 << lane
+		}
+		VBLENDPS(Imm(mask[1]), Y1, Y0, Y0)
+		VBLENDPS(Imm(mask[2]), Y2, Y0, Y0)
+		VMOVUPS(Y0, Mem{Base: RDI, Disp: 32 * v})
+	}
+	for _, p := range planes {
+		ADDQ(Imm(32), p)
+	}
+	ADDQ(Imm(96), RDI)
+	DECQ(RCX)
+	JNZ(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
 
-func constant(x float64) Mem {
-	m, ok := constants[x]
+// constants are whole vectors in read-only memory.
+var constants = map[uint32]Mem{}
+
+// constant returns a vector of x.
+func constant(x float64) Mem { return bits(math.Float32bits(float32(x))) }
+
+func bits(b uint32) Mem {
+	m, ok := constants[b]
 	if !ok {
-		m = GLOBL("f"+name(x), 8|16)
-		DATA(0, U32(math.Float32bits(float32(x))))
-		constants[x] = m
+		m = GLOBL(fmt.Sprintf("f%08x", b), 8|16)
+		for i := range 16 {
+			DATA(4*i, U32(b))
+		}
+		constants[b] = m
 	}
 	return m
 }
 
-func name(x float64) string {
-	const hex = "0123456789abcdef"
-	b := math.Float32bits(float32(x))
-	s := ""
-	for i := 28; i >= 0; i -= 4 {
-		s += string(hex[b>>i&15])
-	}
-	return s
-}
-
-func activation(name, doc string, f func(x VecPhysical)) {
-	TEXT(name, NOSPLIT, "func(x *float32, n int)")
-	Doc(doc)
-	Pragma("noescape")
+func (g generator) activation(name, doc string, f func(x VecPhysical)) {
+	g.function(name, "func(x *float32, n int)", doc)
 	Load(Param("x"), RSI)
 	Load(Param("n"), RCX)
+	if g.PerPixel() == 2 {
+		SHLQ(Imm(1), RCX)
+	}
 	Label("loop")
-	VMOVUPS(Mem{Base: RSI}, Z0)
-	f(Z0)
-	VMOVUPS(Z0, Mem{Base: RSI})
-	ADDQ(Imm(64), RSI)
+	x := g.Regs[0]
+	VMOVUPS(Mem{Base: RSI}, x)
+	f(x)
+	VMOVUPS(x, Mem{Base: RSI})
+	ADDQ(Imm(uint64(g.Bytes)), RSI)
 	DECQ(RCX)
 	JNZ(LabelRef("loop"))
 	VZEROUPPER()
@@ -196,58 +256,82 @@ func activation(name, doc string, f func(x VecPhysical)) {
 }
 
 // exp replaces x by eˣ: 2ⁿ·eʳ with |r| ≤ ln2/2, r by Cody and Waite's split of
-// ln2, eʳ by the polynomial of Cephes' expf. It uses Z20–Z23.
-func exp(x VecPhysical) {
-	n, p, t := Z20, Z21, Z22
+// ln2, eʳ by the polynomial of Cephes' expf. It uses registers 1 to 3.
+func (g generator) exp(x VecPhysical) {
+	n, p, t := g.Regs[1], g.Regs[2], g.Regs[3]
 	// x stands where NaN comes through.
-	VBROADCASTSS(constant(88.7), t)
+	VMOVUPS(constant(88.7), t)
 	VMINPS(x, t, x)
-	VBROADCASTSS(constant(-104), t)
+	VMOVUPS(constant(-104), t)
 	VMAXPS(x, t, x)
-	VMULPS_BCST(constant(1.4426950408889634), x, n)
-	VRNDSCALEPS(Imm(0), n, n)
-	VFNMADD231PS_BCST(constant(0.693359375), n, x)
-	VFNMADD231PS_BCST(constant(-2.12194440e-4), n, x)
-	VBROADCASTSS(constant(1.9875691500e-4), p)
+	VMULPS(constant(1.4426950408889634), x, n)
+	if g.Name == "AVX512" {
+		VRNDSCALEPS(Imm(0), n, n)
+	} else {
+		VROUNDPS(Imm(0), n, n)
+	}
+	VFNMADD231PS(constant(0.693359375), n, x)
+	VFNMADD231PS(constant(-2.12194440e-4), n, x)
+	VMOVUPS(constant(1.9875691500e-4), p)
 	for _, c := range []float64{1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1} {
-		VFMADD213PS_BCST(constant(c), x, p)
+		VFMADD213PS(constant(c), x, p)
 	}
 	VMULPS(x, x, t)
 	VFMADD213PS(x, t, p)
-	VADDPS_BCST(constant(1), p, p)
-	VSCALEFPS(n, p, x)
+	VADDPS(constant(1), p, p)
+	if g.Name == "AVX512" {
+		VSCALEFPS(n, p, x)
+		return
+	}
+	// 2ⁿ may lie beyond the normal numbers, its two halves do not.
+	VCVTPS2DQ(n, n)
+	VPSRAD(Imm(1), n, t)
+	VPSUBD(t, n, n)
+	for _, half := range []VecPhysical{t, n} {
+		VPADDD(bits(127), half, half)
+		VPSLLD(Imm(23), half, half)
+		VMULPS(half, p, p)
+	}
+	VMOVAPS(p, x)
 }
 
-func sigmoid(x VecPhysical) {
+func (g generator) sigmoid(x VecPhysical) {
 	// 1/(1+e^−x)
-	VPXORQ(Z24, Z24, Z24)
-	VSUBPS(x, Z24, x)
-	exp(x)
-	VADDPS_BCST(constant(1), x, x)
-	VBROADCASTSS(constant(1), Z24)
-	VDIVPS(x, Z24, x)
+	t := g.Regs[4]
+	VXORPS(t, t, t)
+	VSUBPS(x, t, x)
+	g.exp(x)
+	VADDPS(constant(1), x, x)
+	VMOVUPS(constant(1), t)
+	VDIVPS(x, t, x)
 }
 
 // tanh follows Cephes: a polynomial below 0.625, 1−2/(1+e^2x) above.
-func tanh(x VecPhysical) {
-	small, sq, p := Z24, Z25, Z26
+func (g generator) tanh(x VecPhysical) {
+	small, sq, p, t := g.Regs[4], g.Regs[5], g.Regs[6], g.Regs[7]
 	VMOVAPS(x, small)
 	VMULPS(x, x, sq)
-	VBROADCASTSS(constant(-5.70498872745e-3), p)
+	VMOVUPS(constant(-5.70498872745e-3), p)
 	for _, c := range []float64{2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1} {
-		VFMADD213PS_BCST(constant(c), sq, p)
+		VFMADD213PS(constant(c), sq, p)
 	}
 	VMULPS(sq, p, p)
 	VFMADD213PS(small, small, p) // p·x+x
 	VADDPS(x, x, x)
-	exp(x)
-	VADDPS_BCST(constant(1), x, x)
-	VBROADCASTSS(constant(2), Z27)
-	VDIVPS(x, Z27, x)
-	VBROADCASTSS(constant(1), Z27)
-	VSUBPS(x, Z27, x)
+	g.exp(x)
+	VADDPS(constant(1), x, x)
+	VMOVUPS(constant(2), t)
+	VDIVPS(x, t, x)
+	VMOVUPS(constant(1), t)
+	VSUBPS(x, t, x)
 	// Where x² is below 0.625², or x is NaN, the polynomial holds.
-	VCMPPS_BCST(Imm(5), constant(0.625*0.625), sq, K1) // not less than
-	VMOVAPS(x, K1, p)
-	VMOVAPS(p, x)
+	const notLess = 5
+	if g.Name == "AVX512" {
+		VCMPPS(Imm(notLess), constant(0.625*0.625), sq, K1)
+		VMOVAPS(x, K1, p)
+		VMOVAPS(p, x)
+		return
+	}
+	VCMPPS(Imm(notLess), constant(0.625*0.625), sq, t)
+	VBLENDVPS(t, x, p, x)
 }

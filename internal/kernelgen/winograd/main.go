@@ -1,141 +1,41 @@
-// Command winograd writes the AVX-512 transforms of F(m×m,3×3), m = 2, 4, 6:
+// Command winograd writes the AVX-512 and AVX2 transforms of F(m×m,3×3),
+// m = 2, 4, 6:
 //
 //	go run modelc/internal/kernelgen/winograd -out zwinograd_amd64.s -stubs zwinograd_amd64.go -pkg runtime
-//
-// Everything stays in registers. The input transform makes two rows at a time,
-// a pair that shares its even and odd part; the output transform all rows
-// (m = 2, 4), or the even, then the odd ones (m = 6).
 package main
 
 import (
-	"fmt"
-	"math"
 	"os"
-	"sort"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// term is coefficient·source k.
-type term struct {
-	k int
-	f float64
-}
-
-// pair is two rows of Bᵀ. Shared rows are first+second and first−second,
-// others first and second.
-type pair struct {
-	a, b          int
-	first, second []term
-	share         bool
-}
-
-// The rows of Bᵀ, in pairs (Lavin & Gray 2015; points 0, ±1, ±2, ±1/2, ∞).
-var inputRows = map[int][]pair{
-	2: {{0, 3, []term{{0, 1}, {2, -1}}, []term{{3, 1}, {1, -1}}, false}, {1, 2, []term{{2, 1}}, []term{{1, 1}}, true}},
-	4: {{0, 5, []term{{4, 1}, {0, 4}, {2, -5}}, []term{{5, 1}, {1, 4}, {3, -5}}, false},
-		{1, 2, []term{{4, 1}, {2, -4}}, []term{{3, 1}, {1, -4}}, true},
-		{3, 4, []term{{4, 1}, {2, -1}}, []term{{3, 2}, {1, -2}}, true}},
-	6: {{0, 7, []term{{0, 1}, {6, -1}, {4, 5.25}, {2, -5.25}}, []term{{7, 1}, {1, -1}, {3, 5.25}, {5, -5.25}}, false},
-		{1, 2, []term{{2, 1}, {6, 1}, {4, -4.25}}, []term{{1, 1}, {5, 1}, {3, -4.25}}, true},
-		{3, 4, []term{{6, 1}, {2, .25}, {4, -1.25}}, []term{{1, .5}, {3, -2.5}, {5, 2}}, true},
-		{5, 6, []term{{6, 1}, {2, 4}, {4, -5}}, []term{{1, 2}, {3, -2.5}, {5, .5}}, true}},
-}
-
-// The factors of the pairs (1,2), (3,4), (5,6) in each row of Aᵀ: of their
-// sums in even rows, of their differences in odd ones. Row 0 adds source 0,
-// the last row the last source.
-var outputRows = map[int][][]float64{
-	2: {{1}, {1}},
-	4: {{1, 1}, {1, 2}, {1, 4}, {1, 8}},
-	6: {{1, 1, 32}, {1, 2, 16}, {1, 4, 8}, {1, 8, 4}, {1, 16, 2}, {1, 32, 1}},
-}
-
-var zmm = [32]VecPhysical{Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15,
-	Z16, Z17, Z18, Z19, Z20, Z21, Z22, Z23, Z24, Z25, Z26, Z27, Z28, Z29, Z30, Z31}
-
-// body collects instructions, so that the constants they turn out to need can
-// be loaded in front of the loop.
-type body struct {
-	emit   []func()
-	consts []float64
-	first  int // register of the first constant
-}
-
-func (b *body) add(f func()) { b.emit = append(b.emit, f) }
-
-func (b *body) constant(v float64) VecPhysical {
-	for i, c := range b.consts {
-		if c == v {
-			return zmm[b.first+i]
-		}
+func main() {
+	os.Setenv("GOFLAGS", "-tags=purego")
+	Package("modelc/runtime")
+	ConstraintExpr("!purego")
+	for _, m := range []int{2, 4, 6} {
+		inputAVX512(m)
+		outputAVX512(m)
+		inputAVX2(m)
+		outputAVX2(m)
 	}
-	b.consts = append(b.consts, v)
-	return zmm[b.first+len(b.consts)-1]
+	Generate()
 }
 
-// operand of a linear combination.
-type factor struct {
-	f float64
-	x Op
-}
-
-// linear emits dst = Σ f·x. A first term that is dst itself adds nothing.
-func (b *body) linear(dst VecPhysical, terms []factor) {
-	for i, t := range terms {
-		switch {
-		case i == 0 && t.x == Op(dst):
-		case i == 0 && t.f == 1:
-			b.add(func() { VMOVUPS(t.x, dst) })
-		case i == 0:
-			k := b.constant(t.f)
-			b.add(func() { VMULPS(t.x, k, dst) })
-		case t.f == 1:
-			b.add(func() { VADDPS(t.x, dst, dst) })
-		case t.f == -1:
-			b.add(func() { VSUBPS(t.x, dst, dst) })
-		case t.f > 0:
-			k := b.constant(t.f)
-			b.add(func() { VFMADD231PS(t.x, k, dst) })
-		default:
-			k := b.constant(-t.f)
-			b.add(func() { VFNMADD231PS(t.x, k, dst) })
-		}
-	}
-}
-
-func (b *body) pair(p pair, src []Op, x, y, t, u VecPhysical) {
-	terms := func(list []term) []factor {
-		var out []factor
-		for _, e := range list {
-			out = append(out, factor{e.f, src[e.k]})
-		}
-		// A coefficient of one first needs no multiplication.
-		sort.SliceStable(out, func(i, j int) bool {
-			rank := func(f float64) int {
-				switch {
-				case f == 1:
-					return 0
-				case f > 0:
-					return 1
-				}
-				return 2
-			}
-			return rank(out[i].f) < rank(out[j].f)
-		})
-		return out
-	}
-	if !p.share {
-		b.linear(x, terms(p.first))
-		b.linear(y, terms(p.second))
-		return
-	}
-	b.linear(t, terms(p.first))
-	b.linear(u, terms(p.second))
-	b.add(func() { VADDPS(u, t, x); VSUBPS(u, t, y) })
-}
+// Offsets into winogradOut, see runtime/winograd.go.
+const (
+	offIn = 8 * iota
+	offOut
+	offRes
+	offPosStride
+	offRowStride
+	offResStride
+	offTiles
+	offLoHi
+)
 
 // at is base + k·stride + disp; r holds the stride times 1, 3, 5 and 7.
 func at(base GPPhysical, k int, r []GPPhysical, disp int) Mem {
@@ -160,235 +60,4 @@ func multiples(r []GPPhysical) {
 	if len(r) > 3 {
 		LEAQ(Mem{Base: r[1], Index: r[0], Scale: 4}, r[3])
 	}
-}
-
-var globals = map[float64]Mem{}
-
-func (b *body) finish() {
-	for i, c := range b.consts {
-		m, ok := globals[c]
-		if !ok {
-			m = GLOBL(fmt.Sprintf("w%08x", math.Float32bits(float32(c))), 8|16)
-			DATA(0, U32(math.Float32bits(float32(c))))
-			globals[c] = m
-		}
-		VBROADCASTSS(m, zmm[b.first+i])
-	}
-	Label("loop")
-	for _, f := range b.emit {
-		f()
-	}
-	DECQ(RCX)
-	JNZ(LabelRef("loop"))
-	VZEROUPPER()
-	RET()
-}
-
-func input(m int) {
-	al := m + 2
-	TEXT(fmt.Sprintf("winogradIn%dAVX512", m), NOSPLIT, "func(in, out *float32, rowStride, posStride, n int)")
-	Doc(fmt.Sprintf("winogradIn%dAVX512 transforms n tiles of %d×%d pixels, %d pixels apart, to positions posStride bytes apart.", m, al, al, m))
-	Pragma("noescape")
-	Load(Param("in"), RSI)
-	Load(Param("out"), RDI)
-	Load(Param("rowStride"), R8)
-	Load(Param("posStride"), R12)
-	Load(Param("n"), RCX)
-	rs, ps := []GPPhysical{R8, R9, R10, R11}, []GPPhysical{R12, R13, R15, RAX}
-	multiples(rs)
-	multiples(ps)
-	b := &body{first: 2*al + 4}
-	t, u, v, w := zmm[2*al], zmm[2*al+1], zmm[2*al+2], zmm[2*al+3]
-	for _, p := range inputRows[m] {
-		for j := range al {
-			var src []Op
-			for i := range al {
-				src = append(src, at(RSI, i, rs, j*64))
-			}
-			b.pair(p, src, zmm[j], zmm[al+j], t, u)
-		}
-		for half, row := range []int{p.a, p.b} {
-			b.add(func() { IMUL3Q(U32(uint32(row*al)), R12, RBX); ADDQ(RDI, RBX) })
-			var src []Op
-			for k := range al {
-				src = append(src, zmm[half*al+k])
-			}
-			for _, q := range inputRows[m] {
-				x, y := t, u
-				if q.share {
-					x, y = v, w
-				}
-				b.pair(q, src, x, y, t, u)
-				b.add(func() { VMOVUPS(x, at(RBX, q.a, ps, 0)); VMOVUPS(y, at(RBX, q.b, ps, 0)) })
-			}
-		}
-	}
-	b.add(func() { ADDQ(U32(uint32(m*64)), RSI); ADDQ(Imm(64), RDI) })
-	b.finish()
-}
-
-// Offsets into winogradOut, see runtime/winograd.go.
-const (
-	offIn = 8 * iota
-	offOut
-	offRes
-	offPosStride
-	offRowStride
-	offResStride
-	offTiles
-	offLoHi
-)
-
-// output writes the output transform. Register use: SI and DI the tile's first
-// position and pixel, DX the residual's pixel, R14 its row stride, AX the
-// position stride, R8–R11 and R12, R13, R15 multiples of strides, BX scratch.
-func output(m int) {
-	al, np := m+2, m/2
-	TEXT(fmt.Sprintf("winogradOut%dAVX512", m), NOSPLIT, "func(a *winogradOut)")
-	Doc(fmt.Sprintf("winogradOut%dAVX512 transforms a.tiles tiles of %d×%d positions to %d×%d pixels.", m, al, al, m, m))
-	Pragma("noescape")
-	Load(Param("a"), RBX)
-	arg := func(off int) Mem { return Mem{Base: RBX, Disp: off} }
-	MOVQ(arg(offIn), RSI)
-	MOVQ(arg(offOut), RDI)
-	MOVQ(arg(offRes), RDX)
-	MOVQ(arg(offPosStride), RAX)
-	MOVQ(arg(offRowStride), R12)
-	MOVQ(arg(offResStride), R14)
-	MOVQ(arg(offTiles), RCX)
-	IMUL3Q(U32(uint32(al)), RAX, R8)
-	ms, rs := []GPPhysical{R8, R9, R10, R11}, []GPPhysical{R12, R13, R15}
-	multiples(ms)
-	multiples(rs)
-	groups := [][]int{{0, 2, 4}, {1, 3, 5}}
-	first := 27
-	if m < 6 {
-		groups, first = [][]int{nil}, 28
-		for r := range m {
-			groups[0] = append(groups[0], r)
-		}
-	}
-	g := len(groups[0])
-	b := &body{first: first}
-	t := zmm[g*al : g*al+np]
-	for _, rows := range groups {
-		b.add(func() { MOVQ(RSI, RBX) })
-		for j := range al {
-			src := make([]Mem, al)
-			for i := range src {
-				src[i] = at(RBX, i, ms, 0)
-			}
-			for parity := range 2 {
-				var sel []int
-				for n, r := range rows {
-					if r%2 == parity {
-						sel = append(sel, n)
-					}
-				}
-				if sel == nil {
-					continue
-				}
-				for k := range np {
-					b.add(func() {
-						VMOVUPS(src[2*k+1], t[k])
-						if parity == 1 {
-							VSUBPS(src[2*k+2], t[k], t[k])
-						} else {
-							VADDPS(src[2*k+2], t[k], t[k])
-						}
-					})
-				}
-				for _, n := range sel {
-					var terms []factor
-					switch rows[n] {
-					case 0:
-						terms = append(terms, factor{1, src[0]})
-					case m - 1:
-						terms = append(terms, factor{1, src[al-1]})
-					}
-					for k, f := range outputRows[m][rows[n]] {
-						terms = append(terms, factor{f, t[k]})
-					}
-					b.linear(zmm[n*al+j], terms)
-				}
-			}
-			b.add(func() { ADDQ(RAX, RBX) })
-		}
-		for n, r := range rows {
-			a := zmm[n*al : n*al+al]
-			pixels := make([]VecPhysical, m)
-			var free []VecPhysical
-			for k := range np {
-				b.add(func() { VADDPS(a[2*k+2], a[2*k+1], t[k]); VSUBPS(a[2*k+2], a[2*k+1], a[2*k+2]) })
-				free = append(free, a[2*k+1])
-			}
-			for parity := range 2 {
-				src := append([]VecPhysical(nil), t...)
-				if parity == 1 {
-					free = append(free, t...)
-					for k := range np {
-						src[k] = a[2*k+2]
-					}
-				}
-				for x := parity; x < m; x += 2 {
-					var d VecPhysical
-					var terms []factor
-					switch x {
-					case 0:
-						d = a[0]
-						terms = append(terms, factor{1, d})
-					case m - 1:
-						d = a[al-1]
-						terms = append(terms, factor{1, d})
-					default:
-						d, free = free[0], free[1:]
-					}
-					for k, f := range outputRows[m][x] {
-						terms = append(terms, factor{f, src[k]})
-					}
-					b.linear(d, terms)
-					pixels[x] = d
-				}
-			}
-			// The differences are used up.
-			lo, hi := a[2], free[0]
-			b.add(func() { finishRow(r, m, pixels, lo, hi, at(RDI, r, rs, 0)) })
-		}
-	}
-	b.add(func() { ADDQ(U32(uint32(m*64)), RDI); ADDQ(U32(uint32(m*64)), RDX); ADDQ(Imm(64), RSI) })
-	b.finish()
-}
-
-// finishRow adds the residual to row r of a tile, clamps it and stores it.
-func finishRow(r, m int, pixels []VecPhysical, lo, hi VecPhysical, to Mem) {
-	clamp := fmt.Sprintf("clamp%d", r)
-	Load(Param("a"), RBX)
-	VBROADCASTSS(Mem{Base: RBX, Disp: offLoHi}, lo)
-	VBROADCASTSS(Mem{Base: RBX, Disp: offLoHi + 4}, hi)
-	CMPQ(Mem{Base: RBX, Disp: offRes}, Imm(0))
-	JEQ(LabelRef(clamp))
-	IMUL3Q(U32(uint32(r)), R14, RBX)
-	ADDQ(RDX, RBX)
-	for x, p := range pixels {
-		VADDPS(Mem{Base: RBX, Disp: 64 * x}, p, p)
-	}
-	Label(clamp)
-	for x, p := range pixels {
-		// The first operand is what comes out of a comparison with NaN.
-		VMAXPS(p, lo, p)
-		VMINPS(p, hi, p)
-		to.Disp = 64 * x
-		VMOVUPS(p, to)
-	}
-}
-
-func main() {
-	os.Setenv("GOFLAGS", "-tags=purego")
-	Package("modelc/runtime")
-	ConstraintExpr("!purego")
-	for _, m := range []int{2, 4, 6} {
-		input(m)
-		output(m)
-	}
-	Generate()
 }

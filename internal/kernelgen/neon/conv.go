@@ -1,0 +1,323 @@
+package main
+
+import "fmt"
+
+// Offsets into tileArgs, see runtime/tile.go.
+const (
+	offIn = 8 * iota
+	offW
+	offOut
+	offBias
+	offRes
+	offPix
+	offOutPix
+	offOutBlock
+	offResPix
+	offResBlock
+	offBlocks
+	offBlockStride
+	offRows
+	offRowStride
+	offCols
+	offColStride
+	offRun
+	offPixels
+	offClamp
+	offLoHi
+	offNext
+	offNextStep
+)
+
+// maxPixels by 16 channels are 24 accumulators; six vectors of input and two of
+// weights fill the 32 registers. A tile 32 channels wide is computed in two
+// halves, whose weights are every other 64 bytes, but for up to three pixels,
+// which have room for all 32.
+const (
+	maxPixels    = 6
+	accumulators = 24
+
+	inputs  vec = 24 // of a pixel each
+	weights vec = 30 // and 31, in turn
+)
+
+func convolution(a *asm) {
+	convKernel(a, "tile32", 32, 16, "computes a.pixels ≤ 6 pixels by 32 output channels, 16 input channels a step.")
+	convKernel(a, "tile16", 16, 16, "computes a.pixels ≤ 6 pixels by 16 output channels, 16 input channels a step.")
+	convKernel(a, "run32", 32, 1, "computes a.pixels ≤ 6 pixels by 32 output channels, a.run input values a step.")
+	convKernel(a, "run16", 16, 1, "computes a.pixels ≤ 6 pixels by 16 output channels, a.run input values a step.")
+	channelKernel(a, "depthwiseTile", "computes a.pixels ≤ 6 pixels of one block of 16 channels, one filter per channel.",
+		true, func(acc, x, w vec) { a.fma(acc, x, w) })
+	channelKernel(a, "poolMaxTile", "takes the maximum over the windows of a.pixels ≤ 6 pixels of one block; a.bias is the start.",
+		false, func(acc, x, _ vec) { a.max(acc, acc, x) })
+	channelKernel(a, "poolSumTile", "sums the windows of a.pixels ≤ 6 pixels of one block onto a.bias.",
+		false, func(acc, x, _ vec) { a.add(acc, acc, x) })
+
+	a.text("peakRounds", "n int", 8, 0, fmt.Sprintf("runs n rounds of %d independent multiply-adds on 4 floats.", accumulators))
+	a.do("MOVD n+0(FP), R0")
+	for v := range vec(32) {
+		a.zero(v)
+	}
+	a.label("loop")
+	for v := range vec(accumulators) {
+		a.fma(v, weights, weights+1)
+	}
+	a.down("R0", "loop")
+	a.do("RET")
+}
+
+// function starts a kernel, which the code for each tile width follows.
+func function(a *asm, name, doc string) {
+	a.text(name, "a *tileArgs", 8, 0, doc)
+	a.do("MOVD a+0(FP), R0")
+	a.do("MOVD %d(R0), R16", offPixels)
+	for p := maxPixels; p > 1; p-- { // 1 falls through
+		a.do("CMP $%d, R16", p)
+		a.do("BEQ p%d", p)
+	}
+}
+
+// tile is the code for p pixels by b vectors of output channels, those of a
+// pixel in consecutive registers.
+//
+// Register use: R0 args, R1 input block, R2 weights, R3 input row, R4 input
+// column, R5–R7 the counters of these, R8–R13 the pixels, R14 the offset of a
+// half's weights in a row of them, R15 the weights to prefetch, R16 and R17
+// scratch, R19–R23 strides, R24 the counter of a run.
+type tile struct {
+	*asm
+	p, b   int
+	row    int // bytes of the weights of an input value
+	halves bool
+}
+
+func (t tile) name(s string) string { return fmt.Sprintf("p%d_%s", t.p, s) }
+
+func (t tile) acc(i, blk int) vec { return vec(i*t.b + blk) }
+
+func (t tile) arg(off int, r string) { t.do("MOVD %d(R0), %s", off, r) }
+
+func pointer(i int) string { return fmt.Sprintf("R%d", 8+i) }
+
+func convKernel(a *asm, name string, width, unroll int, doc string) {
+	function(a, name, doc)
+	for p := 1; p <= maxPixels; p++ {
+		t := tile{asm: a, p: p, b: width / 4, row: width * 4}
+		if t.p*t.b > accumulators {
+			t.b /= 2
+			t.halves = true
+		}
+		t.convolution(unroll)
+	}
+}
+
+func (t tile) convolution(unroll int) {
+	p, b := t.p, t.b
+	// Few accumulators would wait for one another; several sets of them share
+	// the input values.
+	sets := 1
+	if unroll > 1 {
+		sets = max(1, min(4, 16/(p*b)))
+	}
+	if p > 1 {
+		t.label(fmt.Sprintf("p%d", p))
+	}
+	if t.halves {
+		t.do("MOVD $0, R14")
+		t.label(t.name("half"))
+	}
+	t.arg(offIn, "R1")
+	t.arg(offW, "R2")
+	t.arg(offBias, "R16")
+	prefetch := unroll > 1 && t.row == 128
+	if prefetch {
+		t.arg(offNext, "R15")
+		t.arg(offNextStep, "R23")
+	}
+	if t.halves {
+		t.do("ADD R14, R2")
+		t.do("ADD R14, R16")
+		if prefetch {
+			t.do("ADD R14, R15")
+		}
+	}
+	for blk := 0; blk < b; blk += 4 {
+		t.do("VLD1.P 64(R16), %s", t.acc(0, blk).list(4))
+	}
+	for i := 1; i < p; i++ {
+		for blk := range b {
+			t.move(t.acc(i, blk), t.acc(0, blk))
+		}
+	}
+	for i := b * p; i < sets*b*p; i++ {
+		t.zero(vec(i))
+	}
+	t.window(true, func() {
+		if unroll == 1 {
+			t.arg(offRun, "R24")
+			t.label(t.name("run"))
+			for i := range p {
+				t.do("VLD1R.P 4(%s), [%v]", pointer(i), inputs+vec(i))
+			}
+			for blk := range b {
+				w := weights + vec(blk%2)
+				t.load(w, blk*16, "R2")
+				for i := range p {
+					t.fma(t.acc(i, blk), w, inputs+vec(i))
+				}
+			}
+			t.do("ADD $%d, R2", t.row)
+			t.down("R24", t.name("run"))
+			return
+		}
+		for c := range unroll {
+			if c%4 == 0 { // a vector has four input channels
+				for i := range p {
+					t.load(inputs+vec(i), c*4, pointer(i))
+				}
+			}
+			if prefetch {
+				for off := 0; off < b*16; off += 64 {
+					t.do("PRFM %d(R15), PLDL2KEEP", c*t.row+off)
+				}
+			}
+			set := vec(c % sets * b * p)
+			for blk := range b {
+				w := weights + vec(blk%2)
+				t.load(w, c*t.row+blk*16, "R2")
+				for i := range p {
+					t.fmaLane(set+t.acc(i, blk), w, inputs+vec(i), c%4)
+				}
+			}
+		}
+		t.do("ADD $%d, R2", unroll*t.row)
+		if prefetch {
+			t.do("ADD R23, R15")
+		}
+	})
+	for n := sets; n > 1; n = (n + 1) / 2 {
+		half := (n + 1) / 2 * b * p
+		for i := half; i < n*b*p; i++ {
+			t.add(vec(i-half), vec(i-half), vec(i))
+		}
+	}
+	t.epilogue()
+}
+
+// window emits f for every tap of the window, with pointers to the pixels set
+// up, and for every block of input channels if blocks is set.
+func (t tile) window(blocks bool, f func()) {
+	t.arg(offPix, "R22")
+	t.arg(offRowStride, "R20")
+	t.arg(offColStride, "R21")
+	if blocks {
+		t.arg(offBlockStride, "R19")
+		t.arg(offBlocks, "R5")
+		t.label(t.name("block"))
+	}
+	t.do("MOVD R1, R3")
+	t.arg(offRows, "R6")
+	t.label(t.name("row"))
+	t.do("MOVD R3, R4")
+	t.arg(offCols, "R7")
+	t.label(t.name("col"))
+	t.do("MOVD R4, %s", pointer(0))
+	for i := 1; i < t.p; i++ {
+		t.do("ADD R22, %s, %s", pointer(i-1), pointer(i))
+	}
+	f()
+	t.do("ADD R21, R4")
+	t.down("R7", t.name("col"))
+	t.do("ADD R20, R3")
+	t.down("R6", t.name("row"))
+	if blocks {
+		t.do("ADD R19, R1")
+		t.down("R5", t.name("block"))
+	}
+}
+
+// channelKernel writes a kernel that works on each channel alone: for every tap
+// of the window the four vectors of each pixel. filter tells whether four
+// vectors of weights are read for each tap.
+func channelKernel(a *asm, name, doc string, filter bool, step func(acc, x, w vec)) {
+	const x, w vec = 24, 28
+	function(a, name, doc)
+	for p := 1; p <= maxPixels; p++ {
+		t := tile{asm: a, p: p, b: 4}
+		if p > 1 {
+			t.label(fmt.Sprintf("p%d", p))
+		}
+		t.arg(offIn, "R1")
+		if filter {
+			t.arg(offW, "R2")
+		}
+		t.arg(offBias, "R16")
+		for i := range p {
+			t.do("VLD1 (R16), %s", t.acc(i, 0).list(4))
+		}
+		t.window(false, func() {
+			if filter {
+				t.do("VLD1.P 64(R2), %s", w.list(4))
+			}
+			for i := range p {
+				t.do("VLD1 (%s), %s", pointer(i), x.list(4))
+				for v := range 4 {
+					step(t.acc(i, v), x+vec(v), w+vec(v))
+				}
+			}
+		})
+		t.epilogue()
+	}
+}
+
+// epilogue adds the residual, clamps and stores.
+func (t tile) epilogue() {
+	const x vec = 24
+	t.arg(offRes, "R16")
+	t.do("CBZ R16, %s", t.name("clamp"))
+	t.forPixels("res", offResPix, offResBlock, func(acc vec) {
+		t.do("VLD1 (R17), %s", x.list(4))
+		for v := range vec(4) {
+			t.add(acc+v, acc+v, x+v)
+		}
+	})
+	t.label(t.name("clamp"))
+	t.arg(offClamp, "R16")
+	t.do("CBZ R16, %s", t.name("store"))
+	lo, hi := x, x+1
+	t.do("ADD $%d, R0, R16", offLoHi)
+	t.broadcast(lo, "R16")
+	t.do("ADD $4, R16")
+	t.broadcast(hi, "R16")
+	for i := range vec(t.p * t.b) {
+		t.clamp(i, lo, hi)
+	}
+	t.label(t.name("store"))
+	t.arg(offOut, "R16")
+	t.forPixels("out", offOutPix, offOutBlock, func(acc vec) { t.do("VST1 %s, (R17)", acc.list(4)) })
+	if t.halves {
+		t.do("ADD $64, R14")
+		t.do("CMP $128, R14")
+		t.do("BNE %s", t.name("half"))
+	}
+	t.do("RET")
+}
+
+// forPixels emits f for the first of the four vectors of each pixel and block of
+// 16 channels, with R17 at their place in the image that starts at R16.
+func (t tile) forPixels(name string, offPix, offBlock int, f func(acc vec)) {
+	t.arg(offPix, "R20")
+	t.arg(offBlock, "R21")
+	if t.halves {
+		t.do("CBZ R14, %s", t.name(name))
+		t.do("ADD R21, R16")
+		t.label(t.name(name))
+	}
+	for blk := 0; blk < t.b; blk += 4 {
+		t.do("MOVD R16, R17")
+		for i := range t.p {
+			f(t.acc(i, blk))
+			t.do("ADD R20, R17")
+		}
+		t.do("ADD R21, R16")
+	}
+}

@@ -1,0 +1,188 @@
+package main
+
+import "math"
+
+func bits(x float64) uint32 { return math.Float32bits(float32(x)) }
+
+// vectors writes the kernels that walk rows of NC16 pixels.
+func vectors(a *asm) {
+	affine(a)
+	binary(a, "addRows", "computes dst = clamp(a + b) over n pixels; b moves by bStep bytes.", a.add)
+	binary(a, "mulRows", "computes dst = clamp(a · b) over n pixels; b moves by bStep bytes.", a.mul)
+	interleave(a)
+	activation(a, "tanhRow", "replaces n vectors of 16 floats by their hyperbolic tangents.", tanh)
+	activation(a, "sigmoidRow", "replaces n vectors of 16 floats by 1/(1+exp(−x)).", sigmoid)
+}
+
+const lo, hi vec = 30, 31
+
+// bounds loads the arguments lo and hi at offset 40.
+func bounds(a *asm) {
+	a.do("FMOVS lo+40(FP), F%d", int(lo))
+	a.do("VDUP V%d.S[0], %v", int(lo), lo)
+	a.do("FMOVS hi+44(FP), F%d", int(hi))
+	a.do("VDUP V%d.S[0], %v", int(hi), hi)
+}
+
+func affine(a *asm) {
+	a.text("affineRows", "dst, src *float32, n int, scale, shift *float32, lo, hi float32", 48, 0,
+		"computes dst = min(max(src·scale+shift, lo), hi) over n pixels of 16 channels.")
+	a.do("MOVD dst+0(FP), R0")
+	a.do("MOVD src+8(FP), R1")
+	a.do("MOVD n+16(FP), R2")
+	a.do("MOVD scale+24(FP), R3")
+	a.do("MOVD shift+32(FP), R4")
+	bounds(a)
+	const x, y, scale, shift vec = 0, 4, 16, 20
+	a.do("VLD1 (R3), %s", scale.list(4))
+	a.do("VLD1 (R4), %s", shift.list(4))
+	a.label("loop")
+	a.do("VLD1.P 64(R1), %s", x.list(4))
+	for v := range vec(4) {
+		a.move(y+v, shift+v)
+		a.fma(y+v, x+v, scale+v)
+		a.clamp(y+v, lo, hi)
+	}
+	a.do("VST1.P %s, 64(R0)", y.list(4))
+	a.down("R2", "loop")
+	a.do("RET")
+}
+
+func binary(a *asm, name, doc string, op func(dst, x, y vec)) {
+	a.text(name, "dst, a, b *float32, n, bStep int, lo, hi float32", 48, 0, doc)
+	a.do("MOVD dst+0(FP), R0")
+	a.do("MOVD a+8(FP), R1")
+	a.do("MOVD b+16(FP), R2")
+	a.do("MOVD n+24(FP), R3")
+	a.do("MOVD bStep+32(FP), R4")
+	bounds(a)
+	const x, y vec = 0, 4
+	a.label("loop")
+	a.do("VLD1.P 64(R1), %s", x.list(4))
+	a.do("VLD1 (R2), %s", y.list(4))
+	a.do("ADD R4, R2")
+	for v := range vec(4) {
+		op(x+v, x+v, y+v)
+		a.clamp(x+v, lo, hi)
+	}
+	a.do("VST1.P %s, 64(R0)", x.list(4))
+	a.down("R3", "loop")
+	a.do("RET")
+}
+
+// interleave writes the transposition of three planes of a picture to pixels,
+// which is what VST3 does.
+func interleave(a *asm) {
+	a.text("interleaveRows", "dst, a, b, c *float32, n int", 40, 0, "writes a[0], b[0], c[0], a[1], … for n vectors of 16 floats of each.")
+	a.do("MOVD dst+0(FP), R0")
+	a.do("MOVD a+8(FP), R1")
+	a.do("MOVD b+16(FP), R2")
+	a.do("MOVD c+24(FP), R3")
+	a.do("MOVD n+32(FP), R4")
+	a.do("LSL $2, R4")
+	a.label("loop")
+	for p := range vec(3) {
+		a.do("VLD1.P 16(R%d), %s", int(p)+1, p.list(1))
+	}
+	a.do("VST3.P %s, 48(R0)", vec(0).list(3))
+	a.down("R4", "loop")
+	a.do("RET")
+}
+
+// activation writes a function of one variable; f emits it on register 0.
+func activation(a *asm, name, doc string, f func(a *asm, k func(x float64) vec)) {
+	a.text(name, "x *float32, n int", 16, 0, doc)
+	a.do("MOVD x+0(FP), R0")
+	a.do("MOVD n+8(FP), R1")
+	a.do("LSL $2, R1")
+	// The constants are known once the code has been written.
+	const first vec = 8
+	var consts []uint32
+	body := &asm{}
+	f(body, func(x float64) vec {
+		b := bits(x)
+		if x == exponentBias {
+			b = exponentBias // an integer
+		}
+		for i, c := range consts {
+			if c == b {
+				return first + vec(i)
+			}
+		}
+		consts = append(consts, b)
+		return first + vec(len(consts)-1)
+	})
+	a.constants(first, consts...)
+	a.label("loop")
+	a.load(0, 0, "R0")
+	a.code.Write(body.code.Bytes())
+	a.do("FMOVQ.P F0, 16(R0)")
+	a.down("R1", "loop")
+	a.do("RET")
+}
+
+const exponentBias = 127
+
+// exp replaces register 0, x, by eˣ: 2ⁿ·eʳ with |r| ≤ ln2/2, r by Cody and
+// Waite's split of ln2, eʳ by the polynomial of Cephes' expf. It uses registers
+// 1 to 3.
+func exp(a *asm, k func(x float64) vec) {
+	const x, n, p, t vec = 0, 1, 2, 3
+	a.min(x, x, k(88.7))
+	a.max(x, x, k(-104))
+	a.mul(n, x, k(1.4426950408889634))
+	a.nearest(n, n)
+	a.fms(x, n, k(0.693359375))
+	a.fms(x, n, k(-2.12194440e-4))
+	polynomial(a, p, x, t, k, 1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
+	a.mul(t, x, x)
+	a.fma(x, t, p)
+	a.add(p, x, k(1))
+	// 2ⁿ may lie beyond the normal numbers, its two halves do not.
+	a.toInt(n, n)
+	a.shiftRight1(t, n)
+	a.do("VSUB %v, %v, %v", t, n, n)
+	for _, half := range []vec{t, n} {
+		a.do("VADD %v, %v, %[2]v", k(exponentBias), half)
+		a.do("VSHL $23, %v, %[1]v", half)
+		a.mul(p, p, half)
+	}
+	a.move(x, p)
+}
+
+// polynomial sets p to the polynomial in x, the highest power's coefficient
+// first, by Horner's rule.
+func polynomial(a *asm, p, x, t vec, k func(x float64) vec, coefficients ...float64) {
+	a.move(p, k(coefficients[0]))
+	for _, c := range coefficients[1:] {
+		a.move(t, k(c))
+		a.fma(t, p, x)
+		a.move(p, t)
+	}
+}
+
+// sigmoid is 1/(1+e^−x).
+func sigmoid(a *asm, k func(x float64) vec) {
+	a.negate(0, 0)
+	exp(a, k)
+	a.add(0, 0, k(1))
+	a.div(0, k(1), 0)
+}
+
+// tanh follows Cephes: a polynomial below 0.625, 1−2/(1+e^2x) above.
+func tanh(a *asm, k func(x float64) vec) {
+	const x, t, small, sq, p vec = 0, 3, 4, 5, 6
+	a.move(small, x)
+	a.mul(sq, x, x)
+	polynomial(a, p, sq, t, k, -5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1)
+	a.mul(p, p, sq)
+	a.fma(small, small, p) // x+x·p
+	a.add(x, x, x)
+	exp(a, k)
+	a.add(x, x, k(1))
+	a.div(x, k(2), x)
+	a.sub(x, k(1), x)
+	// Where x² is below 0.625² the polynomial holds.
+	a.greater(t, k(0.625*0.625), sq)
+	a.do("VBIT V%d.B16, V%d.B16, V%d.B16", int(t), int(small), int(x))
+}

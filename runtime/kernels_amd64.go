@@ -1,0 +1,165 @@
+//go:build !purego
+
+package runtime
+
+// The vector kernels of the active tier.
+
+func tile32(a *tileArgs) {
+	if active == avx512 {
+		tile32AVX512(a)
+	} else {
+		tile32AVX2(a)
+	}
+}
+
+func tile16(a *tileArgs) {
+	if active == avx512 {
+		tile16AVX512(a)
+	} else {
+		tile16AVX2(a)
+	}
+}
+
+func run32(a *tileArgs) {
+	if active == avx512 {
+		run32AVX512(a)
+	} else {
+		run32AVX2(a)
+	}
+}
+
+func run16(a *tileArgs) {
+	if active == avx512 {
+		run16AVX512(a)
+	} else {
+		run16AVX2(a)
+	}
+}
+
+func depthwiseTile(a *tileArgs) {
+	if active == avx512 {
+		depthwiseAVX512(a)
+	} else {
+		depthwiseAVX2(a)
+	}
+}
+
+func poolMaxTile(a *tileArgs) {
+	if active == avx512 {
+		poolMaxAVX512(a)
+	} else {
+		poolMaxAVX2(a)
+	}
+}
+
+func poolSumTile(a *tileArgs) {
+	if active == avx512 {
+		poolSumAVX512(a)
+	} else {
+		poolSumAVX2(a)
+	}
+}
+
+func affineRows(dst, src *float32, n int, scale, shift *float32, lo, hi float32) {
+	if active == avx512 {
+		affineAVX512(dst, src, n, scale, shift, lo, hi)
+	} else {
+		affineAVX2(dst, src, n, scale, shift, lo, hi)
+	}
+}
+
+func addRows(dst, a, b *float32, n, bStep int, lo, hi float32) {
+	if active == avx512 {
+		addRowAVX512(dst, a, b, n, bStep, lo, hi)
+	} else {
+		addRowAVX2(dst, a, b, n, bStep, lo, hi)
+	}
+}
+
+func mulRows(dst, a, b *float32, n, bStep int, lo, hi float32) {
+	if active == avx512 {
+		mulRowAVX512(dst, a, b, n, bStep, lo, hi)
+	} else {
+		mulRowAVX2(dst, a, b, n, bStep, lo, hi)
+	}
+}
+
+func interleaveRows(dst, a, b, c *float32, n int) {
+	if active == avx512 {
+		interleave3AVX512(dst, a, b, c, n)
+	} else {
+		interleave3AVX2(dst, a, b, c, n)
+	}
+}
+
+func tanhRow(x *float32, n int) {
+	if active == avx512 {
+		tanhAVX512(x, n)
+	} else {
+		tanhAVX2(x, n)
+	}
+}
+
+func sigmoidRow(x *float32, n int) {
+	if active == avx512 {
+		sigmoidAVX512(x, n)
+	} else {
+		sigmoidAVX2(x, n)
+	}
+}
+
+func winogradIn2(in, out *float32, rowStride, posStride, n int) {
+	if active == avx512 {
+		winogradIn2AVX512(in, out, rowStride, posStride, n)
+	} else {
+		winogradIn2AVX2(in, out, rowStride, posStride, n)
+	}
+}
+
+func winogradOut2(a *winogradOut) {
+	if active == avx512 {
+		winogradOut2AVX512(a)
+	} else {
+		winogradOut2AVX2(a)
+	}
+}
+
+func winogradIn4(in, out *float32, rowStride, posStride, n int) {
+	if active == avx512 {
+		winogradIn4AVX512(in, out, rowStride, posStride, n)
+	} else {
+		winogradIn4AVX2(in, out, rowStride, posStride, n)
+	}
+}
+
+func winogradOut4(a *winogradOut) {
+	if active == avx512 {
+		winogradOut4AVX512(a)
+	} else {
+		winogradOut4AVX2(a)
+	}
+}
+
+func winogradIn6(in, out *float32, rowStride, posStride, n int) {
+	if active == avx512 {
+		winogradIn6AVX512(in, out, rowStride, posStride, n)
+	} else {
+		winogradIn6AVX2(in, out, rowStride, posStride, n)
+	}
+}
+
+func winogradOut6(a *winogradOut) {
+	if active == avx512 {
+		winogradOut6AVX512(a)
+	} else {
+		winogradOut6AVX2(a)
+	}
+}
+
+func peakRounds(n int) {
+	if active == avx512 {
+		peakAVX512(n)
+	} else {
+		peakAVX2(n)
+	}
+}

@@ -1,0 +1,27 @@
+//go:build (!amd64 && !arm64) || purego
+
+package runtime
+
+func available() []tier { return []tier{generic} }
+
+// Never called: the generic tier is the active one.
+func tile32(a *tileArgs)                                                         {}
+func tile16(a *tileArgs)                                                         {}
+func run32(a *tileArgs)                                                          {}
+func run16(a *tileArgs)                                                          {}
+func depthwiseTile(a *tileArgs)                                                  {}
+func poolMaxTile(a *tileArgs)                                                    {}
+func poolSumTile(a *tileArgs)                                                    {}
+func affineRows(dst, src *float32, n int, scale, shift *float32, lo, hi float32) {}
+func addRows(dst, a, b *float32, n, bStep int, lo, hi float32)                   {}
+func mulRows(dst, a, b *float32, n, bStep int, lo, hi float32)                   {}
+func interleaveRows(dst, a, b, c *float32, n int)                                {}
+func tanhRow(x *float32, n int)                                                  {}
+func sigmoidRow(x *float32, n int)                                               {}
+func winogradIn2(in, out *float32, rowStride, posStride, n int)                  {}
+func winogradOut2(a *winogradOut)                                                {}
+func winogradIn4(in, out *float32, rowStride, posStride, n int)                  {}
+func winogradOut4(a *winogradOut)                                                {}
+func winogradIn6(in, out *float32, rowStride, posStride, n int)                  {}
+func winogradOut6(a *winogradOut)                                                {}
+func peakRounds(n int)                                                           {}
