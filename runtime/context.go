@@ -68,6 +68,7 @@ func (m *Image) Size() int { return (m.N-1)*m.BatchStride + m.Blocks()*m.Plane()
 type Context struct {
 	spaces  [][]byte
 	scratch [][]byte // one per worker, 64-byte aligned
+	double  bool     // Plan.Double
 	team    *team
 }
 

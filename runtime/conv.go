@@ -151,7 +151,7 @@ func (k *convDirect) part(c *Context, i, worker int) {
 	n := i / outBlocks(k.Dst.C)
 
 	src, dst := c.f32(k.Src.Ref), c.f32(k.Dst.Ref)
-	var a tileArgs
+	a := tileArgs{double: c.double}
 	cv.weights(c, &a, ob)
 	more := !a.setAct(k.Act)
 	a.pix = k.SW * 64
@@ -232,7 +232,7 @@ func (k *convTransformed) part(c *Context, i, worker int) {
 	pr.window(scratch, y0*k.SH-k.PadTop, x0*k.SW-k.PadLeft, ih, iw)
 
 	dst := c.f32(k.Dst.Ref)
-	var a tileArgs
+	a := tileArgs{double: c.double}
 	more := !a.setAct(k.Act)
 	a.pix = k.SW * 64
 	a.blocks, a.blockStride = k.Src.Blocks(), ih*iw*64

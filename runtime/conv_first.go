@@ -56,7 +56,7 @@ func (k *ConvFirst) part(c *Context, i, worker int) {
 		k.padRow(scratch[r*rowFloats:(r+1)*rowFloats], src, y0*k.SH-k.PadTop+r)
 	}
 
-	var a tileArgs
+	a := tileArgs{double: c.double}
 	more := !a.setAct(k.Act)
 	a.pix = k.SW * k.C * 4
 	a.blocks, a.rows, a.rowStride = 1, k.KH, k.DH*rowFloats*4

@@ -24,6 +24,8 @@ const canary = float32(-12345.5)
 type memory struct {
 	data  []float32
 	guard []int // positions that must keep the canary
+	// double makes run accumulate in float64.
+	double bool
 }
 
 func (m *memory) alloc(n int) Ref {
@@ -114,7 +116,7 @@ func (m *memory) run(t *testing.T, k Kernel) {
 	var first []float32
 	for _, threads := range []int{1, 2, 3} {
 		copy(m.data, before)
-		c := &Context{team: newTeam(threads)}
+		c := &Context{team: newTeam(threads), double: m.double}
 		bytes := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(m.data))), len(m.data)*4)
 		c.spaces = [][]byte{bytes}
 		for range threads {
@@ -157,6 +159,15 @@ func padded16(v []float32) []float32 {
 
 var someActs = []Act{{}, {Fn: ActRelu}, {Fn: ActClip, Alpha: -0.5, Beta: 1}, {Fn: ActTanh}, {Fn: ActLeakyRelu, Alpha: 0.1}}
 
+// tolerance of a sum, relative to the sum of its terms' magnitudes: in
+// float64 the rounding of the result alone.
+func (m *memory) tolerance() float64 {
+	if m.double {
+		return 2e-7
+	}
+	return 1e-6
+}
+
 func pick[T any](r *rand.Rand, list ...T) T { return list[r.IntN(len(list))] }
 
 // TestConv compares the convolution with loops in float64 on random shapes,
@@ -177,7 +188,7 @@ func TestConv(t *testing.T) {
 			if h+k.PadTop < (k.KH-1)*k.DH+1 || w+k.PadLeft < (k.KW-1)*k.DW+1 || oh < 1 || ow < 1 {
 				continue
 			}
-			m := &memory{}
+			m := &memory{double: r.IntN(3) == 0}
 			needB := max(0, (oh-1)*k.SH+(k.KH-1)*k.DH+1-k.PadTop-h)
 			needR := max(0, (ow-1)*k.SW+(k.KW-1)*k.DW+1-k.PadLeft-w)
 			spare := r.IntN(2)
@@ -232,7 +243,7 @@ func TestConv(t *testing.T) {
 								sum += before.at(&k.Residual, i, o, y, x)
 							}
 							want := evalFn(k.Act.Fn, sum, float64(k.Act.Alpha), float64(k.Act.Beta))
-							if got := m.at(&k.Dst, i, o, y, x); math.Abs(got-want) > 1e-6*size || math.IsNaN(got) {
+							if got := m.at(&k.Dst, i, o, y, x); math.Abs(got-want) > m.tolerance()*size || math.IsNaN(got) {
 								t.Fatalf("seed %d: [%d,%d,%d,%d] is %g, want %g\n%+v", seed, i, o, y, x, got, want, k)
 							}
 						}
@@ -295,7 +306,7 @@ func TestConvFirst(t *testing.T) {
 				continue
 			}
 			oc := pick(r, 6, 16, 32, 40, 64)
-			m := &memory{}
+			m := &memory{double: r.IntN(3) == 0}
 			src := random(r, k.N*k.C*k.H*k.W)
 			k.Src = m.put(src)
 			k.Dst = m.image(r, k.N, oc, oh, ow, r.IntN(2), r.IntN(2), 0, r.IntN(2), 0, false)
@@ -327,7 +338,7 @@ func TestConvFirst(t *testing.T) {
 								}
 							}
 							want := evalFn(k.Act.Fn, sum, float64(k.Act.Alpha), float64(k.Act.Beta))
-							if got := m.at(&k.Dst, n, o, y, x); math.Abs(got-want) > 1e-6*size {
+							if got := m.at(&k.Dst, n, o, y, x); math.Abs(got-want) > m.tolerance()*size {
 								t.Fatalf("seed %d: [%d,%d,%d,%d] is %g, want %g\n%+v", seed, n, o, y, x, got, want, k)
 							}
 						}
@@ -343,7 +354,7 @@ func TestDense(t *testing.T) {
 		for _, c := range []struct{ n, k, m int }{{1, 16, 32}, {1, 400, 120}, {1, 84, 10}, {3, 17, 33}, {15, 33, 48}, {29, 64, 100}, {1, 1, 1}, {2, 100, 47}, {60, 33, 50}} {
 			for i, act := range someActs {
 				r := rand.New(rand.NewPCG(uint64(c.k), uint64(i)))
-				m := &memory{}
+				m := &memory{double: i%2 == 1}
 				x, w, bias := random(r, c.n*c.k), random(r, c.k*c.m), random(r, c.m)
 				k := Dense{X: m.put(x), Y: m.alloc(c.n * c.m), W: m.put(pack.Dense(w, c.k, c.m, false, nil)), Bias: m.put(padded16(bias)), N: c.n, K: c.k, M: c.m, Act: act}
 				m.run(t, &k)
@@ -357,7 +368,7 @@ func TestDense(t *testing.T) {
 							size += math.Abs(p)
 						}
 						want := evalFn(act.Fn, sum, float64(act.Alpha), float64(act.Beta))
-						if got := float64(y[n*c.m+o]); math.Abs(got-want) > 1e-6*size {
+						if got := float64(y[n*c.m+o]); math.Abs(got-want) > m.tolerance()*size {
 							t.Fatalf("%+v %+v: [%d,%d] is %g, want %g", c, act, n, o, got, want)
 						}
 					}
@@ -376,7 +387,7 @@ func TestDepthwise(t *testing.T) {
 			k.PadTop, k.PadLeft = k.KH/2, k.KW/2
 			oh := (h+2*k.PadTop-(k.KH-1)-1)/k.SH + 1
 			ow := (w+2*k.PadLeft-(k.KW-1)*k.DW-1)/k.SW + 1
-			m := &memory{}
+			m := &memory{double: r.IntN(3) == 0}
 			k.Src = m.image(r, n, c, h, w, k.PadTop, k.PadLeft, k.PadTop, k.PadLeft, 0, true)
 			k.Dst = m.image(r, n, c, oh, ow, 1, 0, 0, 1, r.IntN(2), false)
 			weights, bias := random(r, c*k.KH*k.KW), random(r, c)

@@ -71,7 +71,7 @@ func (k *Depthwise) part(c *Context, i, worker int) {
 	var bias [16]float32
 	copy(bias[:], blockOf(c.f32(k.Bias), b))
 
-	var a tileArgs
+	a := tileArgs{double: c.double}
 	more := !a.setAct(k.Act)
 	a.w, a.bias = unsafe.Pointer(&c.f32(k.W)[b*k.KH*k.KW*16]), unsafe.Pointer(&bias)
 	a.pix, a.outPix, a.resPix = k.SW*64, 64, 64
@@ -110,6 +110,10 @@ func blockOf(v []float32, b int) []float32 {
 
 // depthwise computes a tile of one block of 16 channels, one filter each.
 func (a *tileArgs) depthwise() {
+	if a.double {
+		a.depthwiseDouble()
+		return
+	}
 	if active != generic {
 		depthwiseTile(a)
 		return

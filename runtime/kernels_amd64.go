@@ -163,3 +163,11 @@ func peakRounds(n int) {
 		peakAVX2(n)
 	}
 }
+
+func doubleTile(a *tileArgs, out *float32, width, step int) {
+	if width == 32 {
+		double32AVX512(a, out, step)
+	} else {
+		double16AVX512(a, out, step)
+	}
+}

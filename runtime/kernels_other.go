@@ -25,3 +25,6 @@ func winogradOut4(a *winogradOut)                                               
 func winogradIn6(in, out *float32, rowStride, posStride, n int)                  {}
 func winogradOut6(a *winogradOut)                                                {}
 func peakRounds(n int)                                                           {}
+
+// Never called: AVX-512 alone has the kernel.
+func doubleTile(a *tileArgs, out *float32, width, step int) {}

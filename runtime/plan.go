@@ -35,8 +35,11 @@ type Plan struct {
 	ArenaBytes    int
 	WeightsBytes  int
 	PreparedBytes int
-	Inputs        []Port
-	Outputs       []Port
+	// Double makes convolutions and dense layers accumulate in float64 and
+	// round each sum once, at a fraction of the speed.
+	Double  bool
+	Inputs  []Port
+	Outputs []Port
 	// Load runs once per model: it fills Prepared from Weights.
 	Load []Step
 	// Steps compute the outputs from the inputs.
@@ -79,7 +82,7 @@ func (m *Model) newContext(threads int, steps []Step, arena int) *Context {
 	for _, s := range steps {
 		scratch = max(scratch, s.Kernel.ScratchBytes())
 	}
-	c := &Context{team: newTeam(threads)}
+	c := &Context{team: newTeam(threads), double: m.plan.Double}
 	c.spaces = make([][]byte, int(IO)+len(m.plan.Inputs)+len(m.plan.Outputs))
 	c.spaces[Arena] = alignedBytes(arena)
 	c.spaces[Weights] = m.weights

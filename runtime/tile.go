@@ -29,6 +29,8 @@ type tileArgs struct {
 	// nextStep bytes on. Without nextStep they are those of the tile itself.
 	next     uintptr // never read from, so it may lie beyond the weights
 	nextStep int
+	// double accumulates in float64, see Plan.Double.
+	double bool
 }
 
 // tilePixels returns the most pixels that a micro-kernel takes: what its
@@ -58,6 +60,8 @@ const weightStep = 16 * 32 * 4
 // channels.
 func (a *tileArgs) tile(width int) {
 	switch {
+	case a.double:
+		a.tileDouble(width, 16)
 	case active == generic:
 		a.generic(width, 16)
 	case width == 32:
@@ -80,6 +84,8 @@ func (a *tileArgs) tile(width int) {
 // tileRun computes a tile of a.run input values a step.
 func (a *tileArgs) tileRun(width int) {
 	switch {
+	case a.double:
+		a.tileDouble(width, a.run)
 	case active == generic:
 		a.generic(width, a.run)
 	case width == 32:

@@ -79,3 +79,13 @@ func poolSumAVX2(a *tileArgs)
 
 // peakAVX2 runs n rounds of 12 independent multiply-adds on 8 floats.
 func peakAVX2(n int)
+
+// double32AVX512 writes the sums of a.pixels ≤ 6 pixels by 32 output channels to out, step input values a step.
+//
+//go:noescape
+func double32AVX512(a *tileArgs, out *float32, step int)
+
+// double16AVX512 writes the sums of a.pixels ≤ 6 pixels by 16 output channels to out, step input values a step.
+//
+//go:noescape
+func double16AVX512(a *tileArgs, out *float32, step int)

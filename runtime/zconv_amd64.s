@@ -27934,3 +27934,1091 @@ loop:
 	JNZ         loop
 	VZEROUPPER
 	RET
+
+// func double32AVX512(a *tileArgs, out *float32, step int)
+// Requires: AVX, AVX512F
+TEXT ·double32AVX512(SB), NOSPLIT, $0-24
+	MOVQ      a+0(FP), DI
+	MOVQ      out+8(FP), R15
+	MOVQ      136(DI), AX
+	CMPQ      AX, $0x06
+	JEQ       p6
+	CMPQ      AX, $0x05
+	JEQ       p5
+	CMPQ      AX, $0x04
+	JEQ       p4
+	CMPQ      AX, $0x03
+	JEQ       p3
+	CMPQ      AX, $0x02
+	JEQ       p2
+	MOVQ      (DI), SI
+	MOVQ      8(DI), DX
+	MOVQ      24(DI), AX
+	VCVTPS2PD (AX), Z0
+	VCVTPS2PD 32(AX), Z1
+	VCVTPS2PD 64(AX), Z2
+	VCVTPS2PD 96(AX), Z3
+	MOVQ      40(DI), R14
+	LEAQ      (R14)(R14*2), R13
+	MOVQ      80(DI), R8
+
+p1_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p1_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p1_col:
+	MOVQ step+16(FP), BX
+
+p1_step:
+	VCVTPS2PD      (DX), Z31
+	VCVTPS2PD      32(DX), Z30
+	VCVTPS2PD      64(DX), Z29
+	VCVTPS2PD      96(DX), Z28
+	VCVTPS2PD.BCST (R11), Z27
+	VFMADD231PD    Z27, Z31, Z0
+	VFMADD231PD    Z27, Z30, Z1
+	VFMADD231PD    Z27, Z29, Z2
+	VFMADD231PD    Z27, Z28, Z3
+	ADDQ           $0x80, DX
+	ADDQ           $0x04, R11
+	DECQ           BX
+	JNZ            p1_step
+	MOVQ           step+16(FP), BX
+	SHLQ           $0x02, BX
+	SUBQ           BX, R11
+	ADDQ           120(DI), R11
+	DECQ           R12
+	JNZ            p1_col
+	ADDQ           104(DI), R9
+	DECQ           R10
+	JNZ            p1_row
+	ADDQ           88(DI), SI
+	DECQ           R8
+	JNZ            p1_block
+	VCVTPD2PS      Z0, Y31
+	VMOVUPS        Y31, (R15)
+	VCVTPD2PS      Z1, Y31
+	VMOVUPS        Y31, 32(R15)
+	VCVTPD2PS      Z2, Y31
+	VMOVUPS        Y31, 64(R15)
+	VCVTPD2PS      Z3, Y31
+	VMOVUPS        Y31, 96(R15)
+	VZEROUPPER
+	RET
+
+p2:
+	MOVQ      (DI), SI
+	MOVQ      8(DI), DX
+	MOVQ      24(DI), AX
+	VCVTPS2PD (AX), Z0
+	VMOVAPD   Z0, Z1
+	VCVTPS2PD 32(AX), Z2
+	VMOVAPD   Z2, Z3
+	VCVTPS2PD 64(AX), Z4
+	VMOVAPD   Z4, Z5
+	VCVTPS2PD 96(AX), Z6
+	VMOVAPD   Z6, Z7
+	MOVQ      40(DI), R14
+	LEAQ      (R14)(R14*2), R13
+	MOVQ      80(DI), R8
+
+p2_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p2_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p2_col:
+	MOVQ step+16(FP), BX
+
+p2_step:
+	VCVTPS2PD      (DX), Z31
+	VCVTPS2PD      32(DX), Z30
+	VCVTPS2PD      64(DX), Z29
+	VCVTPS2PD      96(DX), Z28
+	VCVTPS2PD.BCST (R11), Z27
+	VFMADD231PD    Z27, Z31, Z0
+	VFMADD231PD    Z27, Z30, Z2
+	VFMADD231PD    Z27, Z29, Z4
+	VFMADD231PD    Z27, Z28, Z6
+	VCVTPS2PD.BCST (R11)(R14*1), Z26
+	VFMADD231PD    Z26, Z31, Z1
+	VFMADD231PD    Z26, Z30, Z3
+	VFMADD231PD    Z26, Z29, Z5
+	VFMADD231PD    Z26, Z28, Z7
+	ADDQ           $0x80, DX
+	ADDQ           $0x04, R11
+	DECQ           BX
+	JNZ            p2_step
+	MOVQ           step+16(FP), BX
+	SHLQ           $0x02, BX
+	SUBQ           BX, R11
+	ADDQ           120(DI), R11
+	DECQ           R12
+	JNZ            p2_col
+	ADDQ           104(DI), R9
+	DECQ           R10
+	JNZ            p2_row
+	ADDQ           88(DI), SI
+	DECQ           R8
+	JNZ            p2_block
+	VCVTPD2PS      Z0, Y31
+	VMOVUPS        Y31, (R15)
+	VCVTPD2PS      Z2, Y31
+	VMOVUPS        Y31, 32(R15)
+	VCVTPD2PS      Z4, Y31
+	VMOVUPS        Y31, 64(R15)
+	VCVTPD2PS      Z6, Y31
+	VMOVUPS        Y31, 96(R15)
+	VCVTPD2PS      Z1, Y31
+	VMOVUPS        Y31, 128(R15)
+	VCVTPD2PS      Z3, Y31
+	VMOVUPS        Y31, 160(R15)
+	VCVTPD2PS      Z5, Y31
+	VMOVUPS        Y31, 192(R15)
+	VCVTPD2PS      Z7, Y31
+	VMOVUPS        Y31, 224(R15)
+	VZEROUPPER
+	RET
+
+p3:
+	MOVQ      (DI), SI
+	MOVQ      8(DI), DX
+	MOVQ      24(DI), AX
+	VCVTPS2PD (AX), Z0
+	VMOVAPD   Z0, Z1
+	VMOVAPD   Z0, Z2
+	VCVTPS2PD 32(AX), Z3
+	VMOVAPD   Z3, Z4
+	VMOVAPD   Z3, Z5
+	VCVTPS2PD 64(AX), Z6
+	VMOVAPD   Z6, Z7
+	VMOVAPD   Z6, Z8
+	VCVTPS2PD 96(AX), Z9
+	VMOVAPD   Z9, Z10
+	VMOVAPD   Z9, Z11
+	MOVQ      40(DI), R14
+	LEAQ      (R14)(R14*2), R13
+	MOVQ      80(DI), R8
+
+p3_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p3_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p3_col:
+	MOVQ step+16(FP), BX
+
+p3_step:
+	VCVTPS2PD      (DX), Z31
+	VCVTPS2PD      32(DX), Z30
+	VCVTPS2PD      64(DX), Z29
+	VCVTPS2PD      96(DX), Z28
+	VCVTPS2PD.BCST (R11), Z27
+	VFMADD231PD    Z27, Z31, Z0
+	VFMADD231PD    Z27, Z30, Z3
+	VFMADD231PD    Z27, Z29, Z6
+	VFMADD231PD    Z27, Z28, Z9
+	VCVTPS2PD.BCST (R11)(R14*1), Z26
+	VFMADD231PD    Z26, Z31, Z1
+	VFMADD231PD    Z26, Z30, Z4
+	VFMADD231PD    Z26, Z29, Z7
+	VFMADD231PD    Z26, Z28, Z10
+	VCVTPS2PD.BCST (R11)(R14*2), Z27
+	VFMADD231PD    Z27, Z31, Z2
+	VFMADD231PD    Z27, Z30, Z5
+	VFMADD231PD    Z27, Z29, Z8
+	VFMADD231PD    Z27, Z28, Z11
+	ADDQ           $0x80, DX
+	ADDQ           $0x04, R11
+	DECQ           BX
+	JNZ            p3_step
+	MOVQ           step+16(FP), BX
+	SHLQ           $0x02, BX
+	SUBQ           BX, R11
+	ADDQ           120(DI), R11
+	DECQ           R12
+	JNZ            p3_col
+	ADDQ           104(DI), R9
+	DECQ           R10
+	JNZ            p3_row
+	ADDQ           88(DI), SI
+	DECQ           R8
+	JNZ            p3_block
+	VCVTPD2PS      Z0, Y31
+	VMOVUPS        Y31, (R15)
+	VCVTPD2PS      Z3, Y31
+	VMOVUPS        Y31, 32(R15)
+	VCVTPD2PS      Z6, Y31
+	VMOVUPS        Y31, 64(R15)
+	VCVTPD2PS      Z9, Y31
+	VMOVUPS        Y31, 96(R15)
+	VCVTPD2PS      Z1, Y31
+	VMOVUPS        Y31, 128(R15)
+	VCVTPD2PS      Z4, Y31
+	VMOVUPS        Y31, 160(R15)
+	VCVTPD2PS      Z7, Y31
+	VMOVUPS        Y31, 192(R15)
+	VCVTPD2PS      Z10, Y31
+	VMOVUPS        Y31, 224(R15)
+	VCVTPD2PS      Z2, Y31
+	VMOVUPS        Y31, 256(R15)
+	VCVTPD2PS      Z5, Y31
+	VMOVUPS        Y31, 288(R15)
+	VCVTPD2PS      Z8, Y31
+	VMOVUPS        Y31, 320(R15)
+	VCVTPD2PS      Z11, Y31
+	VMOVUPS        Y31, 352(R15)
+	VZEROUPPER
+	RET
+
+p4:
+	MOVQ      (DI), SI
+	MOVQ      8(DI), DX
+	MOVQ      24(DI), AX
+	VCVTPS2PD (AX), Z0
+	VMOVAPD   Z0, Z1
+	VMOVAPD   Z0, Z2
+	VMOVAPD   Z0, Z3
+	VCVTPS2PD 32(AX), Z4
+	VMOVAPD   Z4, Z5
+	VMOVAPD   Z4, Z6
+	VMOVAPD   Z4, Z7
+	VCVTPS2PD 64(AX), Z8
+	VMOVAPD   Z8, Z9
+	VMOVAPD   Z8, Z10
+	VMOVAPD   Z8, Z11
+	VCVTPS2PD 96(AX), Z12
+	VMOVAPD   Z12, Z13
+	VMOVAPD   Z12, Z14
+	VMOVAPD   Z12, Z15
+	MOVQ      40(DI), R14
+	LEAQ      (R14)(R14*2), R13
+	MOVQ      80(DI), R8
+
+p4_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p4_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p4_col:
+	MOVQ step+16(FP), BX
+
+p4_step:
+	VCVTPS2PD      (DX), Z31
+	VCVTPS2PD      32(DX), Z30
+	VCVTPS2PD      64(DX), Z29
+	VCVTPS2PD      96(DX), Z28
+	VCVTPS2PD.BCST (R11), Z27
+	VFMADD231PD    Z27, Z31, Z0
+	VFMADD231PD    Z27, Z30, Z4
+	VFMADD231PD    Z27, Z29, Z8
+	VFMADD231PD    Z27, Z28, Z12
+	VCVTPS2PD.BCST (R11)(R14*1), Z26
+	VFMADD231PD    Z26, Z31, Z1
+	VFMADD231PD    Z26, Z30, Z5
+	VFMADD231PD    Z26, Z29, Z9
+	VFMADD231PD    Z26, Z28, Z13
+	VCVTPS2PD.BCST (R11)(R14*2), Z27
+	VFMADD231PD    Z27, Z31, Z2
+	VFMADD231PD    Z27, Z30, Z6
+	VFMADD231PD    Z27, Z29, Z10
+	VFMADD231PD    Z27, Z28, Z14
+	VCVTPS2PD.BCST (R11)(R13*1), Z26
+	VFMADD231PD    Z26, Z31, Z3
+	VFMADD231PD    Z26, Z30, Z7
+	VFMADD231PD    Z26, Z29, Z11
+	VFMADD231PD    Z26, Z28, Z15
+	ADDQ           $0x80, DX
+	ADDQ           $0x04, R11
+	DECQ           BX
+	JNZ            p4_step
+	MOVQ           step+16(FP), BX
+	SHLQ           $0x02, BX
+	SUBQ           BX, R11
+	ADDQ           120(DI), R11
+	DECQ           R12
+	JNZ            p4_col
+	ADDQ           104(DI), R9
+	DECQ           R10
+	JNZ            p4_row
+	ADDQ           88(DI), SI
+	DECQ           R8
+	JNZ            p4_block
+	VCVTPD2PS      Z0, Y31
+	VMOVUPS        Y31, (R15)
+	VCVTPD2PS      Z4, Y31
+	VMOVUPS        Y31, 32(R15)
+	VCVTPD2PS      Z8, Y31
+	VMOVUPS        Y31, 64(R15)
+	VCVTPD2PS      Z12, Y31
+	VMOVUPS        Y31, 96(R15)
+	VCVTPD2PS      Z1, Y31
+	VMOVUPS        Y31, 128(R15)
+	VCVTPD2PS      Z5, Y31
+	VMOVUPS        Y31, 160(R15)
+	VCVTPD2PS      Z9, Y31
+	VMOVUPS        Y31, 192(R15)
+	VCVTPD2PS      Z13, Y31
+	VMOVUPS        Y31, 224(R15)
+	VCVTPD2PS      Z2, Y31
+	VMOVUPS        Y31, 256(R15)
+	VCVTPD2PS      Z6, Y31
+	VMOVUPS        Y31, 288(R15)
+	VCVTPD2PS      Z10, Y31
+	VMOVUPS        Y31, 320(R15)
+	VCVTPD2PS      Z14, Y31
+	VMOVUPS        Y31, 352(R15)
+	VCVTPD2PS      Z3, Y31
+	VMOVUPS        Y31, 384(R15)
+	VCVTPD2PS      Z7, Y31
+	VMOVUPS        Y31, 416(R15)
+	VCVTPD2PS      Z11, Y31
+	VMOVUPS        Y31, 448(R15)
+	VCVTPD2PS      Z15, Y31
+	VMOVUPS        Y31, 480(R15)
+	VZEROUPPER
+	RET
+
+p5:
+	MOVQ      (DI), SI
+	MOVQ      8(DI), DX
+	MOVQ      24(DI), AX
+	VCVTPS2PD (AX), Z0
+	VMOVAPD   Z0, Z1
+	VMOVAPD   Z0, Z2
+	VMOVAPD   Z0, Z3
+	VMOVAPD   Z0, Z4
+	VCVTPS2PD 32(AX), Z5
+	VMOVAPD   Z5, Z6
+	VMOVAPD   Z5, Z7
+	VMOVAPD   Z5, Z8
+	VMOVAPD   Z5, Z9
+	VCVTPS2PD 64(AX), Z10
+	VMOVAPD   Z10, Z11
+	VMOVAPD   Z10, Z12
+	VMOVAPD   Z10, Z13
+	VMOVAPD   Z10, Z14
+	VCVTPS2PD 96(AX), Z15
+	VMOVAPD   Z15, Z16
+	VMOVAPD   Z15, Z17
+	VMOVAPD   Z15, Z18
+	VMOVAPD   Z15, Z19
+	MOVQ      40(DI), R14
+	LEAQ      (R14)(R14*2), R13
+	MOVQ      80(DI), R8
+
+p5_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p5_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p5_col:
+	LEAQ (R11)(R14*4), AX
+	MOVQ step+16(FP), BX
+
+p5_step:
+	VCVTPS2PD      (DX), Z31
+	VCVTPS2PD      32(DX), Z30
+	VCVTPS2PD      64(DX), Z29
+	VCVTPS2PD      96(DX), Z28
+	VCVTPS2PD.BCST (R11), Z27
+	VFMADD231PD    Z27, Z31, Z0
+	VFMADD231PD    Z27, Z30, Z5
+	VFMADD231PD    Z27, Z29, Z10
+	VFMADD231PD    Z27, Z28, Z15
+	VCVTPS2PD.BCST (R11)(R14*1), Z26
+	VFMADD231PD    Z26, Z31, Z1
+	VFMADD231PD    Z26, Z30, Z6
+	VFMADD231PD    Z26, Z29, Z11
+	VFMADD231PD    Z26, Z28, Z16
+	VCVTPS2PD.BCST (R11)(R14*2), Z27
+	VFMADD231PD    Z27, Z31, Z2
+	VFMADD231PD    Z27, Z30, Z7
+	VFMADD231PD    Z27, Z29, Z12
+	VFMADD231PD    Z27, Z28, Z17
+	VCVTPS2PD.BCST (R11)(R13*1), Z26
+	VFMADD231PD    Z26, Z31, Z3
+	VFMADD231PD    Z26, Z30, Z8
+	VFMADD231PD    Z26, Z29, Z13
+	VFMADD231PD    Z26, Z28, Z18
+	VCVTPS2PD.BCST (AX), Z27
+	VFMADD231PD    Z27, Z31, Z4
+	VFMADD231PD    Z27, Z30, Z9
+	VFMADD231PD    Z27, Z29, Z14
+	VFMADD231PD    Z27, Z28, Z19
+	ADDQ           $0x80, DX
+	ADDQ           $0x04, R11
+	ADDQ           $0x04, AX
+	DECQ           BX
+	JNZ            p5_step
+	MOVQ           step+16(FP), BX
+	SHLQ           $0x02, BX
+	SUBQ           BX, R11
+	ADDQ           120(DI), R11
+	DECQ           R12
+	JNZ            p5_col
+	ADDQ           104(DI), R9
+	DECQ           R10
+	JNZ            p5_row
+	ADDQ           88(DI), SI
+	DECQ           R8
+	JNZ            p5_block
+	VCVTPD2PS      Z0, Y31
+	VMOVUPS        Y31, (R15)
+	VCVTPD2PS      Z5, Y31
+	VMOVUPS        Y31, 32(R15)
+	VCVTPD2PS      Z10, Y31
+	VMOVUPS        Y31, 64(R15)
+	VCVTPD2PS      Z15, Y31
+	VMOVUPS        Y31, 96(R15)
+	VCVTPD2PS      Z1, Y31
+	VMOVUPS        Y31, 128(R15)
+	VCVTPD2PS      Z6, Y31
+	VMOVUPS        Y31, 160(R15)
+	VCVTPD2PS      Z11, Y31
+	VMOVUPS        Y31, 192(R15)
+	VCVTPD2PS      Z16, Y31
+	VMOVUPS        Y31, 224(R15)
+	VCVTPD2PS      Z2, Y31
+	VMOVUPS        Y31, 256(R15)
+	VCVTPD2PS      Z7, Y31
+	VMOVUPS        Y31, 288(R15)
+	VCVTPD2PS      Z12, Y31
+	VMOVUPS        Y31, 320(R15)
+	VCVTPD2PS      Z17, Y31
+	VMOVUPS        Y31, 352(R15)
+	VCVTPD2PS      Z3, Y31
+	VMOVUPS        Y31, 384(R15)
+	VCVTPD2PS      Z8, Y31
+	VMOVUPS        Y31, 416(R15)
+	VCVTPD2PS      Z13, Y31
+	VMOVUPS        Y31, 448(R15)
+	VCVTPD2PS      Z18, Y31
+	VMOVUPS        Y31, 480(R15)
+	VCVTPD2PS      Z4, Y31
+	VMOVUPS        Y31, 512(R15)
+	VCVTPD2PS      Z9, Y31
+	VMOVUPS        Y31, 544(R15)
+	VCVTPD2PS      Z14, Y31
+	VMOVUPS        Y31, 576(R15)
+	VCVTPD2PS      Z19, Y31
+	VMOVUPS        Y31, 608(R15)
+	VZEROUPPER
+	RET
+
+p6:
+	MOVQ      (DI), SI
+	MOVQ      8(DI), DX
+	MOVQ      24(DI), AX
+	VCVTPS2PD (AX), Z0
+	VMOVAPD   Z0, Z1
+	VMOVAPD   Z0, Z2
+	VMOVAPD   Z0, Z3
+	VMOVAPD   Z0, Z4
+	VMOVAPD   Z0, Z5
+	VCVTPS2PD 32(AX), Z6
+	VMOVAPD   Z6, Z7
+	VMOVAPD   Z6, Z8
+	VMOVAPD   Z6, Z9
+	VMOVAPD   Z6, Z10
+	VMOVAPD   Z6, Z11
+	VCVTPS2PD 64(AX), Z12
+	VMOVAPD   Z12, Z13
+	VMOVAPD   Z12, Z14
+	VMOVAPD   Z12, Z15
+	VMOVAPD   Z12, Z16
+	VMOVAPD   Z12, Z17
+	VCVTPS2PD 96(AX), Z18
+	VMOVAPD   Z18, Z19
+	VMOVAPD   Z18, Z20
+	VMOVAPD   Z18, Z21
+	VMOVAPD   Z18, Z22
+	VMOVAPD   Z18, Z23
+	MOVQ      40(DI), R14
+	LEAQ      (R14)(R14*2), R13
+	MOVQ      80(DI), R8
+
+p6_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p6_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p6_col:
+	LEAQ (R11)(R14*4), AX
+	MOVQ step+16(FP), BX
+
+p6_step:
+	VCVTPS2PD      (DX), Z31
+	VCVTPS2PD      32(DX), Z30
+	VCVTPS2PD      64(DX), Z29
+	VCVTPS2PD      96(DX), Z28
+	VCVTPS2PD.BCST (R11), Z27
+	VFMADD231PD    Z27, Z31, Z0
+	VFMADD231PD    Z27, Z30, Z6
+	VFMADD231PD    Z27, Z29, Z12
+	VFMADD231PD    Z27, Z28, Z18
+	VCVTPS2PD.BCST (R11)(R14*1), Z26
+	VFMADD231PD    Z26, Z31, Z1
+	VFMADD231PD    Z26, Z30, Z7
+	VFMADD231PD    Z26, Z29, Z13
+	VFMADD231PD    Z26, Z28, Z19
+	VCVTPS2PD.BCST (R11)(R14*2), Z27
+	VFMADD231PD    Z27, Z31, Z2
+	VFMADD231PD    Z27, Z30, Z8
+	VFMADD231PD    Z27, Z29, Z14
+	VFMADD231PD    Z27, Z28, Z20
+	VCVTPS2PD.BCST (R11)(R13*1), Z26
+	VFMADD231PD    Z26, Z31, Z3
+	VFMADD231PD    Z26, Z30, Z9
+	VFMADD231PD    Z26, Z29, Z15
+	VFMADD231PD    Z26, Z28, Z21
+	VCVTPS2PD.BCST (AX), Z27
+	VFMADD231PD    Z27, Z31, Z4
+	VFMADD231PD    Z27, Z30, Z10
+	VFMADD231PD    Z27, Z29, Z16
+	VFMADD231PD    Z27, Z28, Z22
+	VCVTPS2PD.BCST (AX)(R14*1), Z26
+	VFMADD231PD    Z26, Z31, Z5
+	VFMADD231PD    Z26, Z30, Z11
+	VFMADD231PD    Z26, Z29, Z17
+	VFMADD231PD    Z26, Z28, Z23
+	ADDQ           $0x80, DX
+	ADDQ           $0x04, R11
+	ADDQ           $0x04, AX
+	DECQ           BX
+	JNZ            p6_step
+	MOVQ           step+16(FP), BX
+	SHLQ           $0x02, BX
+	SUBQ           BX, R11
+	ADDQ           120(DI), R11
+	DECQ           R12
+	JNZ            p6_col
+	ADDQ           104(DI), R9
+	DECQ           R10
+	JNZ            p6_row
+	ADDQ           88(DI), SI
+	DECQ           R8
+	JNZ            p6_block
+	VCVTPD2PS      Z0, Y31
+	VMOVUPS        Y31, (R15)
+	VCVTPD2PS      Z6, Y31
+	VMOVUPS        Y31, 32(R15)
+	VCVTPD2PS      Z12, Y31
+	VMOVUPS        Y31, 64(R15)
+	VCVTPD2PS      Z18, Y31
+	VMOVUPS        Y31, 96(R15)
+	VCVTPD2PS      Z1, Y31
+	VMOVUPS        Y31, 128(R15)
+	VCVTPD2PS      Z7, Y31
+	VMOVUPS        Y31, 160(R15)
+	VCVTPD2PS      Z13, Y31
+	VMOVUPS        Y31, 192(R15)
+	VCVTPD2PS      Z19, Y31
+	VMOVUPS        Y31, 224(R15)
+	VCVTPD2PS      Z2, Y31
+	VMOVUPS        Y31, 256(R15)
+	VCVTPD2PS      Z8, Y31
+	VMOVUPS        Y31, 288(R15)
+	VCVTPD2PS      Z14, Y31
+	VMOVUPS        Y31, 320(R15)
+	VCVTPD2PS      Z20, Y31
+	VMOVUPS        Y31, 352(R15)
+	VCVTPD2PS      Z3, Y31
+	VMOVUPS        Y31, 384(R15)
+	VCVTPD2PS      Z9, Y31
+	VMOVUPS        Y31, 416(R15)
+	VCVTPD2PS      Z15, Y31
+	VMOVUPS        Y31, 448(R15)
+	VCVTPD2PS      Z21, Y31
+	VMOVUPS        Y31, 480(R15)
+	VCVTPD2PS      Z4, Y31
+	VMOVUPS        Y31, 512(R15)
+	VCVTPD2PS      Z10, Y31
+	VMOVUPS        Y31, 544(R15)
+	VCVTPD2PS      Z16, Y31
+	VMOVUPS        Y31, 576(R15)
+	VCVTPD2PS      Z22, Y31
+	VMOVUPS        Y31, 608(R15)
+	VCVTPD2PS      Z5, Y31
+	VMOVUPS        Y31, 640(R15)
+	VCVTPD2PS      Z11, Y31
+	VMOVUPS        Y31, 672(R15)
+	VCVTPD2PS      Z17, Y31
+	VMOVUPS        Y31, 704(R15)
+	VCVTPD2PS      Z23, Y31
+	VMOVUPS        Y31, 736(R15)
+	VZEROUPPER
+	RET
+
+// func double16AVX512(a *tileArgs, out *float32, step int)
+// Requires: AVX, AVX512F
+TEXT ·double16AVX512(SB), NOSPLIT, $0-24
+	MOVQ      a+0(FP), DI
+	MOVQ      out+8(FP), R15
+	MOVQ      136(DI), AX
+	CMPQ      AX, $0x06
+	JEQ       p6
+	CMPQ      AX, $0x05
+	JEQ       p5
+	CMPQ      AX, $0x04
+	JEQ       p4
+	CMPQ      AX, $0x03
+	JEQ       p3
+	CMPQ      AX, $0x02
+	JEQ       p2
+	MOVQ      (DI), SI
+	MOVQ      8(DI), DX
+	MOVQ      24(DI), AX
+	VCVTPS2PD (AX), Z0
+	VCVTPS2PD 32(AX), Z1
+	MOVQ      40(DI), R14
+	LEAQ      (R14)(R14*2), R13
+	MOVQ      80(DI), R8
+
+p1_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p1_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p1_col:
+	MOVQ step+16(FP), BX
+
+p1_step:
+	VCVTPS2PD      (DX), Z31
+	VCVTPS2PD      32(DX), Z30
+	VCVTPS2PD.BCST (R11), Z29
+	VFMADD231PD    Z29, Z31, Z0
+	VFMADD231PD    Z29, Z30, Z1
+	ADDQ           $0x40, DX
+	ADDQ           $0x04, R11
+	DECQ           BX
+	JNZ            p1_step
+	MOVQ           step+16(FP), BX
+	SHLQ           $0x02, BX
+	SUBQ           BX, R11
+	ADDQ           120(DI), R11
+	DECQ           R12
+	JNZ            p1_col
+	ADDQ           104(DI), R9
+	DECQ           R10
+	JNZ            p1_row
+	ADDQ           88(DI), SI
+	DECQ           R8
+	JNZ            p1_block
+	VCVTPD2PS      Z0, Y31
+	VMOVUPS        Y31, (R15)
+	VCVTPD2PS      Z1, Y31
+	VMOVUPS        Y31, 32(R15)
+	VZEROUPPER
+	RET
+
+p2:
+	MOVQ      (DI), SI
+	MOVQ      8(DI), DX
+	MOVQ      24(DI), AX
+	VCVTPS2PD (AX), Z0
+	VMOVAPD   Z0, Z1
+	VCVTPS2PD 32(AX), Z2
+	VMOVAPD   Z2, Z3
+	MOVQ      40(DI), R14
+	LEAQ      (R14)(R14*2), R13
+	MOVQ      80(DI), R8
+
+p2_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p2_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p2_col:
+	MOVQ step+16(FP), BX
+
+p2_step:
+	VCVTPS2PD      (DX), Z31
+	VCVTPS2PD      32(DX), Z30
+	VCVTPS2PD.BCST (R11), Z29
+	VFMADD231PD    Z29, Z31, Z0
+	VFMADD231PD    Z29, Z30, Z2
+	VCVTPS2PD.BCST (R11)(R14*1), Z28
+	VFMADD231PD    Z28, Z31, Z1
+	VFMADD231PD    Z28, Z30, Z3
+	ADDQ           $0x40, DX
+	ADDQ           $0x04, R11
+	DECQ           BX
+	JNZ            p2_step
+	MOVQ           step+16(FP), BX
+	SHLQ           $0x02, BX
+	SUBQ           BX, R11
+	ADDQ           120(DI), R11
+	DECQ           R12
+	JNZ            p2_col
+	ADDQ           104(DI), R9
+	DECQ           R10
+	JNZ            p2_row
+	ADDQ           88(DI), SI
+	DECQ           R8
+	JNZ            p2_block
+	VCVTPD2PS      Z0, Y31
+	VMOVUPS        Y31, (R15)
+	VCVTPD2PS      Z2, Y31
+	VMOVUPS        Y31, 32(R15)
+	VCVTPD2PS      Z1, Y31
+	VMOVUPS        Y31, 64(R15)
+	VCVTPD2PS      Z3, Y31
+	VMOVUPS        Y31, 96(R15)
+	VZEROUPPER
+	RET
+
+p3:
+	MOVQ      (DI), SI
+	MOVQ      8(DI), DX
+	MOVQ      24(DI), AX
+	VCVTPS2PD (AX), Z0
+	VMOVAPD   Z0, Z1
+	VMOVAPD   Z0, Z2
+	VCVTPS2PD 32(AX), Z3
+	VMOVAPD   Z3, Z4
+	VMOVAPD   Z3, Z5
+	MOVQ      40(DI), R14
+	LEAQ      (R14)(R14*2), R13
+	MOVQ      80(DI), R8
+
+p3_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p3_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p3_col:
+	MOVQ step+16(FP), BX
+
+p3_step:
+	VCVTPS2PD      (DX), Z31
+	VCVTPS2PD      32(DX), Z30
+	VCVTPS2PD.BCST (R11), Z29
+	VFMADD231PD    Z29, Z31, Z0
+	VFMADD231PD    Z29, Z30, Z3
+	VCVTPS2PD.BCST (R11)(R14*1), Z28
+	VFMADD231PD    Z28, Z31, Z1
+	VFMADD231PD    Z28, Z30, Z4
+	VCVTPS2PD.BCST (R11)(R14*2), Z29
+	VFMADD231PD    Z29, Z31, Z2
+	VFMADD231PD    Z29, Z30, Z5
+	ADDQ           $0x40, DX
+	ADDQ           $0x04, R11
+	DECQ           BX
+	JNZ            p3_step
+	MOVQ           step+16(FP), BX
+	SHLQ           $0x02, BX
+	SUBQ           BX, R11
+	ADDQ           120(DI), R11
+	DECQ           R12
+	JNZ            p3_col
+	ADDQ           104(DI), R9
+	DECQ           R10
+	JNZ            p3_row
+	ADDQ           88(DI), SI
+	DECQ           R8
+	JNZ            p3_block
+	VCVTPD2PS      Z0, Y31
+	VMOVUPS        Y31, (R15)
+	VCVTPD2PS      Z3, Y31
+	VMOVUPS        Y31, 32(R15)
+	VCVTPD2PS      Z1, Y31
+	VMOVUPS        Y31, 64(R15)
+	VCVTPD2PS      Z4, Y31
+	VMOVUPS        Y31, 96(R15)
+	VCVTPD2PS      Z2, Y31
+	VMOVUPS        Y31, 128(R15)
+	VCVTPD2PS      Z5, Y31
+	VMOVUPS        Y31, 160(R15)
+	VZEROUPPER
+	RET
+
+p4:
+	MOVQ      (DI), SI
+	MOVQ      8(DI), DX
+	MOVQ      24(DI), AX
+	VCVTPS2PD (AX), Z0
+	VMOVAPD   Z0, Z1
+	VMOVAPD   Z0, Z2
+	VMOVAPD   Z0, Z3
+	VCVTPS2PD 32(AX), Z4
+	VMOVAPD   Z4, Z5
+	VMOVAPD   Z4, Z6
+	VMOVAPD   Z4, Z7
+	MOVQ      40(DI), R14
+	LEAQ      (R14)(R14*2), R13
+	MOVQ      80(DI), R8
+
+p4_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p4_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p4_col:
+	MOVQ step+16(FP), BX
+
+p4_step:
+	VCVTPS2PD      (DX), Z31
+	VCVTPS2PD      32(DX), Z30
+	VCVTPS2PD.BCST (R11), Z29
+	VFMADD231PD    Z29, Z31, Z0
+	VFMADD231PD    Z29, Z30, Z4
+	VCVTPS2PD.BCST (R11)(R14*1), Z28
+	VFMADD231PD    Z28, Z31, Z1
+	VFMADD231PD    Z28, Z30, Z5
+	VCVTPS2PD.BCST (R11)(R14*2), Z29
+	VFMADD231PD    Z29, Z31, Z2
+	VFMADD231PD    Z29, Z30, Z6
+	VCVTPS2PD.BCST (R11)(R13*1), Z28
+	VFMADD231PD    Z28, Z31, Z3
+	VFMADD231PD    Z28, Z30, Z7
+	ADDQ           $0x40, DX
+	ADDQ           $0x04, R11
+	DECQ           BX
+	JNZ            p4_step
+	MOVQ           step+16(FP), BX
+	SHLQ           $0x02, BX
+	SUBQ           BX, R11
+	ADDQ           120(DI), R11
+	DECQ           R12
+	JNZ            p4_col
+	ADDQ           104(DI), R9
+	DECQ           R10
+	JNZ            p4_row
+	ADDQ           88(DI), SI
+	DECQ           R8
+	JNZ            p4_block
+	VCVTPD2PS      Z0, Y31
+	VMOVUPS        Y31, (R15)
+	VCVTPD2PS      Z4, Y31
+	VMOVUPS        Y31, 32(R15)
+	VCVTPD2PS      Z1, Y31
+	VMOVUPS        Y31, 64(R15)
+	VCVTPD2PS      Z5, Y31
+	VMOVUPS        Y31, 96(R15)
+	VCVTPD2PS      Z2, Y31
+	VMOVUPS        Y31, 128(R15)
+	VCVTPD2PS      Z6, Y31
+	VMOVUPS        Y31, 160(R15)
+	VCVTPD2PS      Z3, Y31
+	VMOVUPS        Y31, 192(R15)
+	VCVTPD2PS      Z7, Y31
+	VMOVUPS        Y31, 224(R15)
+	VZEROUPPER
+	RET
+
+p5:
+	MOVQ      (DI), SI
+	MOVQ      8(DI), DX
+	MOVQ      24(DI), AX
+	VCVTPS2PD (AX), Z0
+	VMOVAPD   Z0, Z1
+	VMOVAPD   Z0, Z2
+	VMOVAPD   Z0, Z3
+	VMOVAPD   Z0, Z4
+	VCVTPS2PD 32(AX), Z5
+	VMOVAPD   Z5, Z6
+	VMOVAPD   Z5, Z7
+	VMOVAPD   Z5, Z8
+	VMOVAPD   Z5, Z9
+	MOVQ      40(DI), R14
+	LEAQ      (R14)(R14*2), R13
+	MOVQ      80(DI), R8
+
+p5_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p5_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p5_col:
+	LEAQ (R11)(R14*4), AX
+	MOVQ step+16(FP), BX
+
+p5_step:
+	VCVTPS2PD      (DX), Z31
+	VCVTPS2PD      32(DX), Z30
+	VCVTPS2PD.BCST (R11), Z29
+	VFMADD231PD    Z29, Z31, Z0
+	VFMADD231PD    Z29, Z30, Z5
+	VCVTPS2PD.BCST (R11)(R14*1), Z28
+	VFMADD231PD    Z28, Z31, Z1
+	VFMADD231PD    Z28, Z30, Z6
+	VCVTPS2PD.BCST (R11)(R14*2), Z29
+	VFMADD231PD    Z29, Z31, Z2
+	VFMADD231PD    Z29, Z30, Z7
+	VCVTPS2PD.BCST (R11)(R13*1), Z28
+	VFMADD231PD    Z28, Z31, Z3
+	VFMADD231PD    Z28, Z30, Z8
+	VCVTPS2PD.BCST (AX), Z29
+	VFMADD231PD    Z29, Z31, Z4
+	VFMADD231PD    Z29, Z30, Z9
+	ADDQ           $0x40, DX
+	ADDQ           $0x04, R11
+	ADDQ           $0x04, AX
+	DECQ           BX
+	JNZ            p5_step
+	MOVQ           step+16(FP), BX
+	SHLQ           $0x02, BX
+	SUBQ           BX, R11
+	ADDQ           120(DI), R11
+	DECQ           R12
+	JNZ            p5_col
+	ADDQ           104(DI), R9
+	DECQ           R10
+	JNZ            p5_row
+	ADDQ           88(DI), SI
+	DECQ           R8
+	JNZ            p5_block
+	VCVTPD2PS      Z0, Y31
+	VMOVUPS        Y31, (R15)
+	VCVTPD2PS      Z5, Y31
+	VMOVUPS        Y31, 32(R15)
+	VCVTPD2PS      Z1, Y31
+	VMOVUPS        Y31, 64(R15)
+	VCVTPD2PS      Z6, Y31
+	VMOVUPS        Y31, 96(R15)
+	VCVTPD2PS      Z2, Y31
+	VMOVUPS        Y31, 128(R15)
+	VCVTPD2PS      Z7, Y31
+	VMOVUPS        Y31, 160(R15)
+	VCVTPD2PS      Z3, Y31
+	VMOVUPS        Y31, 192(R15)
+	VCVTPD2PS      Z8, Y31
+	VMOVUPS        Y31, 224(R15)
+	VCVTPD2PS      Z4, Y31
+	VMOVUPS        Y31, 256(R15)
+	VCVTPD2PS      Z9, Y31
+	VMOVUPS        Y31, 288(R15)
+	VZEROUPPER
+	RET
+
+p6:
+	MOVQ      (DI), SI
+	MOVQ      8(DI), DX
+	MOVQ      24(DI), AX
+	VCVTPS2PD (AX), Z0
+	VMOVAPD   Z0, Z1
+	VMOVAPD   Z0, Z2
+	VMOVAPD   Z0, Z3
+	VMOVAPD   Z0, Z4
+	VMOVAPD   Z0, Z5
+	VCVTPS2PD 32(AX), Z6
+	VMOVAPD   Z6, Z7
+	VMOVAPD   Z6, Z8
+	VMOVAPD   Z6, Z9
+	VMOVAPD   Z6, Z10
+	VMOVAPD   Z6, Z11
+	MOVQ      40(DI), R14
+	LEAQ      (R14)(R14*2), R13
+	MOVQ      80(DI), R8
+
+p6_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p6_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p6_col:
+	LEAQ (R11)(R14*4), AX
+	MOVQ step+16(FP), BX
+
+p6_step:
+	VCVTPS2PD      (DX), Z31
+	VCVTPS2PD      32(DX), Z30
+	VCVTPS2PD.BCST (R11), Z29
+	VFMADD231PD    Z29, Z31, Z0
+	VFMADD231PD    Z29, Z30, Z6
+	VCVTPS2PD.BCST (R11)(R14*1), Z28
+	VFMADD231PD    Z28, Z31, Z1
+	VFMADD231PD    Z28, Z30, Z7
+	VCVTPS2PD.BCST (R11)(R14*2), Z29
+	VFMADD231PD    Z29, Z31, Z2
+	VFMADD231PD    Z29, Z30, Z8
+	VCVTPS2PD.BCST (R11)(R13*1), Z28
+	VFMADD231PD    Z28, Z31, Z3
+	VFMADD231PD    Z28, Z30, Z9
+	VCVTPS2PD.BCST (AX), Z29
+	VFMADD231PD    Z29, Z31, Z4
+	VFMADD231PD    Z29, Z30, Z10
+	VCVTPS2PD.BCST (AX)(R14*1), Z28
+	VFMADD231PD    Z28, Z31, Z5
+	VFMADD231PD    Z28, Z30, Z11
+	ADDQ           $0x40, DX
+	ADDQ           $0x04, R11
+	ADDQ           $0x04, AX
+	DECQ           BX
+	JNZ            p6_step
+	MOVQ           step+16(FP), BX
+	SHLQ           $0x02, BX
+	SUBQ           BX, R11
+	ADDQ           120(DI), R11
+	DECQ           R12
+	JNZ            p6_col
+	ADDQ           104(DI), R9
+	DECQ           R10
+	JNZ            p6_row
+	ADDQ           88(DI), SI
+	DECQ           R8
+	JNZ            p6_block
+	VCVTPD2PS      Z0, Y31
+	VMOVUPS        Y31, (R15)
+	VCVTPD2PS      Z6, Y31
+	VMOVUPS        Y31, 32(R15)
+	VCVTPD2PS      Z1, Y31
+	VMOVUPS        Y31, 64(R15)
+	VCVTPD2PS      Z7, Y31
+	VMOVUPS        Y31, 96(R15)
+	VCVTPD2PS      Z2, Y31
+	VMOVUPS        Y31, 128(R15)
+	VCVTPD2PS      Z8, Y31
+	VMOVUPS        Y31, 160(R15)
+	VCVTPD2PS      Z3, Y31
+	VMOVUPS        Y31, 192(R15)
+	VCVTPD2PS      Z9, Y31
+	VMOVUPS        Y31, 224(R15)
+	VCVTPD2PS      Z4, Y31
+	VMOVUPS        Y31, 256(R15)
+	VCVTPD2PS      Z10, Y31
+	VMOVUPS        Y31, 288(R15)
+	VCVTPD2PS      Z5, Y31
+	VMOVUPS        Y31, 320(R15)
+	VCVTPD2PS      Z11, Y31
+	VMOVUPS        Y31, 352(R15)
+	VZEROUPPER
+	RET

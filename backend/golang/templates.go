@@ -169,7 +169,8 @@ import "{{.Runtime}}"
 var plan = runtime.Plan{
 	ArenaBytes: {{.Plan.ArenaBytes}},
 	WeightsBytes: {{.Plan.WeightsBytes}},
-	PreparedBytes: {{.Plan.PreparedBytes}},
+	PreparedBytes: {{.Plan.PreparedBytes}},{{if .Plan.Double}}
+	Double:        true,{{end}}
 	Inputs: []runtime.Port{
 {{range .Inputs}}		{Name: {{.Quoted}}, Type: "{{.Type}}", Shape: []int{{.Dims}}, Bytes: {{.Bytes}}},
 {{end}}	},

@@ -73,7 +73,7 @@ func (b *builder) program() (*Program, error) {
 	p := &Program{Graph: b.g, sections: b.sections}
 	arena, bound := plan(b.buffers, len(b.steps))
 	p.LowerBound = bound
-	p.Plan = &runtime.Plan{ArenaBytes: arena, WeightsBytes: alignUp(b.weights), PreparedBytes: alignUp(b.prepared)}
+	p.Plan = &runtime.Plan{ArenaBytes: arena, WeightsBytes: alignUp(b.weights), PreparedBytes: alignUp(b.prepared), Double: b.cfg.Exact}
 	for _, v := range b.g.Inputs {
 		p.Plan.Inputs = append(p.Plan.Inputs, port(v.Name, v.Type))
 	}

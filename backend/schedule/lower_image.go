@@ -157,12 +157,29 @@ func (b *builder) batchNorm(n *ir.Node, bn ir.BatchNorm, onImages bool) error {
 		scale[i] = gamma[i] / math.Sqrt(variance[i]+bn.Epsilon)
 		shift[i] = beta[i] - float64(mean[i]*scale[i]) // never fused: the same bits everywhere
 	}
+	if onImages && b.cfg.Exact {
+		b.affineDouble(n, scale, shift)
+		return nil
+	}
 	t := ir.T(n.In[0].Type.DType, len(gamma))
 	s, h := ir.FromFloat64s(t, scale), ir.FromFloat64s(t, shift)
 	if onImages {
 		return b.affineImage(n, s, h, ir.Act{}, "BatchNorm")
 	}
 	return b.affinePlain(n, b.constTensor(s), b.constTensor(h), ir.Act{})
+}
+
+func (b *builder) affineDouble(n *ir.Node, scale, shift []float64) {
+	src := b.asImage(n.In[0])
+	padded := func(v []float64) runtime.Ref {
+		n := alignTo(len(v), 16)
+		return b.constTensor(ir.FromFloat64s(ir.T(ir.Float64, n), append(v, make([]float64, n-len(v))...))).ref()
+	}
+	s, h := padded(scale), padded(shift)
+	dst := b.elementwise(n, src)
+	b.emit("BatchNorm, in float64", []*place{src}, []*place{dst}, func() runtime.Kernel {
+		return &runtime.AffineDouble{Src: src.img(), Dst: dst.img(), Scale: s, Shift: h}
+	})
 }
 
 func (b *builder) unaryImage(n *ir.Node, u ir.Unary) error {

@@ -101,7 +101,6 @@ func (p *Program) WriteWeights(w io.Writer) error {
 
 // Config chooses among correct programs.
 type Config struct {
-	// Exact forbids algorithms that change the order of rounding much
-	// (Winograd).
+	// Exact asks for sums in float64, rounded once, and forbids Winograd.
 	Exact bool
 }

@@ -67,6 +67,9 @@ func main() {
 			false, func(x Mem, _, acc VecPhysical) { VADDPS(x, acc, acc) })
 		g.peak()
 	}
+	for _, width := range []int{32, 16} {
+		double(width)
+	}
 	Generate()
 }
 
@@ -264,6 +267,93 @@ func (t tile) multiply(weights []Mem, set int, pixel func(i int) Mem) {
 				VFMADD231PS(x, t.Last(3-blk), t.Regs[set+blk*p+i])
 			}
 		}
+	}
+}
+
+// doublePixels is how many pixels the kernels in float64 take: 24 accumulators
+// for 32 output channels.
+const doublePixels = 6
+
+// double writes a tile kernel that accumulates in float64 and leaves the
+// epilogue to its caller.
+func double(width int) {
+	name := fmt.Sprintf("double%dAVX512", width)
+	TEXT(name, NOSPLIT, "func(a *tileArgs, out *float32, step int)")
+	Doc(fmt.Sprintf("%s writes the sums of a.pixels ≤ %d pixels by %d output channels to out, step input values a step.", name, doublePixels, width))
+	Pragma("noescape")
+	Load(Param("a"), RDI)
+	Load(Param("out"), R15)
+	MOVQ(arg(offPixels), RAX)
+	for p := doublePixels; p > 1; p-- {
+		CMPQ(RAX, Imm(uint64(p)))
+		JEQ(LabelRef(fmt.Sprintf("p%d", p)))
+	}
+	b := width / 8
+	for p := 1; p <= doublePixels; p++ {
+		label := func(s string) string { return fmt.Sprintf("p%d_%s", p, s) }
+		acc := func(blk, i int) VecPhysical { return x86.AVX512.Regs[blk*p+i] }
+		if p > 1 {
+			Label(fmt.Sprintf("p%d", p))
+		}
+		MOVQ(arg(offIn), RSI)
+		MOVQ(arg(offW), RDX)
+		MOVQ(arg(offBias), RAX)
+		for blk := range b {
+			VCVTPS2PD(Mem{Base: RAX, Disp: 32 * blk}, acc(blk, 0))
+			for i := 1; i < p; i++ {
+				VMOVAPD(acc(blk, 0), acc(blk, i))
+			}
+		}
+		MOVQ(arg(offPix), R14)
+		LEAQ(Mem{Base: R14, Index: R14, Scale: 2}, R13)
+		MOVQ(arg(offBlocks), R8)
+		Label(label("block"))
+		MOVQ(RSI, R9)
+		MOVQ(arg(offRows), R10)
+		Label(label("row"))
+		MOVQ(R9, R11)
+		MOVQ(arg(offCols), R12)
+		Label(label("col"))
+		pixel := pixels(p)
+		Load(Param("step"), RBX)
+		Label(label("step"))
+		for blk := range b {
+			VCVTPS2PD(Mem{Base: RDX, Disp: 32 * blk}, x86.AVX512.Last(blk))
+		}
+		for i := range p {
+			x := x86.AVX512.Last(b + i%2)
+			VCVTPS2PD_BCST(pixel(i, 0), x)
+			for blk := range b {
+				VFMADD231PD(x, x86.AVX512.Last(blk), acc(blk, i))
+			}
+		}
+		ADDQ(Imm(uint64(4*width)), RDX)
+		for i := 0; i*4 < p; i++ {
+			ADDQ(Imm(4), pixelBases[i])
+		}
+		DECQ(RBX)
+		JNZ(LabelRef(label("step")))
+		Load(Param("step"), RBX)
+		SHLQ(Imm(2), RBX)
+		SUBQ(RBX, R11)
+		ADDQ(arg(offColStride), R11)
+		DECQ(R12)
+		JNZ(LabelRef(label("col")))
+		ADDQ(arg(offRowStride), R9)
+		DECQ(R10)
+		JNZ(LabelRef(label("row")))
+		ADDQ(arg(offBlockStride), RSI)
+		DECQ(R8)
+		JNZ(LabelRef(label("block")))
+		for i := range p {
+			for blk := range b {
+				y := Y31
+				VCVTPD2PS(acc(blk, i), y)
+				VMOVUPS(y, Mem{Base: R15, Disp: (i*width + blk*8) * 4})
+			}
+		}
+		VZEROUPPER()
+		RET()
 	}
 }
 

@@ -13,6 +13,7 @@ var plan = runtime.Plan{
 	ArenaBytes:    2112,
 	WeightsBytes:  18112,
 	PreparedBytes: 0,
+	Double:        true,
 	Inputs: []runtime.Port{
 		{Name: "x\"; panic(1); \"", Type: "f32", Shape: []int{2, 3, 4, 4}, Bytes: 384},
 		{Name: "type", Type: "f32", Shape: []int{2, 3}, Bytes: 24},
