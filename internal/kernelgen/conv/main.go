@@ -20,33 +20,8 @@ import (
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
 
+	"modelc/internal/kernelgen/args"
 	"modelc/internal/kernelgen/x86"
-)
-
-// Offsets into tileArgs, see runtime/tile.go.
-const (
-	offIn = 8 * iota
-	offW
-	offOut
-	offBias
-	offRes
-	offPix
-	offOutPix
-	offOutBlock
-	offResPix
-	offResBlock
-	offBlocks
-	offBlockStride
-	offRows
-	offRowStride
-	offCols
-	offColStride
-	offRun
-	offPixels
-	offClamp
-	offLoHi
-	offNext
-	offNextStep
 )
 
 func main() {
@@ -89,7 +64,7 @@ func (g generator) function(name, doc string, pixels int) {
 	Doc(name + " " + fmt.Sprintf(doc, pixels))
 	Pragma("noescape")
 	Load(Param("a"), RDI)
-	MOVQ(arg(offPixels), RAX)
+	MOVQ(arg(args.Pixels), RAX)
 	for p := pixels; p > 1; p-- { // 1 falls through
 		CMPQ(RAX, Imm(uint64(p)))
 		JEQ(LabelRef(fmt.Sprintf("p%d", p)))
@@ -149,9 +124,9 @@ func (t tile) convolution(unroll int) {
 		XORL(ECX, ECX)
 		Label(t.label("half"))
 	}
-	MOVQ(arg(offIn), RSI)
-	MOVQ(arg(offW), RDX)
-	MOVQ(arg(offBias), R15)
+	MOVQ(arg(args.In), RSI)
+	MOVQ(arg(args.W), RDX)
+	MOVQ(arg(args.Bias), R15)
 	if t.halves {
 		ADDQ(RCX, RDX)
 		ADDQ(RCX, R15)
@@ -167,12 +142,12 @@ func (t tile) convolution(unroll int) {
 	for i := b * p; i < sets*b*p; i++ {
 		VXORPS(t.Regs[i], t.Regs[i], t.Regs[i])
 	}
-	MOVQ(arg(offPix), R14)
+	MOVQ(arg(args.Pix), R14)
 	LEAQ(Mem{Base: R14, Index: R14, Scale: 2}, R13)
-	MOVQ(arg(offBlocks), R8)
+	MOVQ(arg(args.Blocks), R8)
 	prefetch := unroll > 1 && t.row == 128
 	if prefetch {
-		MOVQ(arg(offNext), RBX)
+		MOVQ(arg(args.Next), RBX)
 		if t.halves {
 			ADDQ(RCX, RBX)
 		}
@@ -180,14 +155,14 @@ func (t tile) convolution(unroll int) {
 
 	Label(t.label("block"))
 	MOVQ(RSI, R9)
-	MOVQ(arg(offRows), R10)
+	MOVQ(arg(args.Rows), R10)
 	Label(t.label("row"))
 	MOVQ(R9, R11)
-	MOVQ(arg(offCols), R12)
+	MOVQ(arg(args.Cols), R12)
 	Label(t.label("col"))
 	pixel := pixels(p)
 	if unroll == 1 {
-		MOVQ(arg(offRun), RBX)
+		MOVQ(arg(args.Run), RBX)
 		Label(t.label("run"))
 	}
 	for c := range unroll {
@@ -204,7 +179,7 @@ func (t tile) convolution(unroll int) {
 	}
 	ADDQ(U32(uint32(unroll*t.row)), RDX)
 	if prefetch {
-		ADDQ(arg(offNextStep), RBX)
+		ADDQ(arg(args.NextStep), RBX)
 	}
 	if unroll == 1 {
 		for i := 0; i*4 < p; i++ {
@@ -213,17 +188,17 @@ func (t tile) convolution(unroll int) {
 		DECQ(RBX)
 		JNZ(LabelRef(t.label("run")))
 		// R11 moved along the run; back to where it started.
-		MOVQ(arg(offRun), RBX)
+		MOVQ(arg(args.Run), RBX)
 		SHLQ(Imm(2), RBX)
 		SUBQ(RBX, R11)
 	}
-	ADDQ(arg(offColStride), R11)
+	ADDQ(arg(args.ColStride), R11)
 	DECQ(R12)
 	JNZ(LabelRef(t.label("col")))
-	ADDQ(arg(offRowStride), R9)
+	ADDQ(arg(args.RowStride), R9)
 	DECQ(R10)
 	JNZ(LabelRef(t.label("row")))
-	ADDQ(arg(offBlockStride), RSI)
+	ADDQ(arg(args.BlockStride), RSI)
 	DECQ(R8)
 	JNZ(LabelRef(t.label("block")))
 	for n := sets; n > 1; n = (n + 1) / 2 {
@@ -367,22 +342,22 @@ func (g generator) channelKernel(name, doc string, weights bool, step func(x Mem
 		if p > 1 {
 			Label(fmt.Sprintf("p%d", p))
 		}
-		MOVQ(arg(offIn), R9)
+		MOVQ(arg(args.In), R9)
 		if weights {
-			MOVQ(arg(offW), RDX)
+			MOVQ(arg(args.W), RDX)
 		}
-		MOVQ(arg(offBias), R15)
+		MOVQ(arg(args.Bias), R15)
 		for blk := range t.b {
 			for i := range p {
 				VMOVUPS(Mem{Base: R15, Disp: blk * t.Bytes}, t.acc(blk, i))
 			}
 		}
-		MOVQ(arg(offPix), R14)
+		MOVQ(arg(args.Pix), R14)
 		LEAQ(Mem{Base: R14, Index: R14, Scale: 2}, R13)
-		MOVQ(arg(offRows), R10)
+		MOVQ(arg(args.Rows), R10)
 		Label(t.label("row"))
 		MOVQ(R9, R11)
-		MOVQ(arg(offCols), R12)
+		MOVQ(arg(args.Cols), R12)
 		Label(t.label("col"))
 		pixel := pixels(p)
 		if weights {
@@ -396,10 +371,10 @@ func (g generator) channelKernel(name, doc string, weights bool, step func(x Mem
 				step(pixel(i, blk*t.Bytes/4), t.Last(blk), t.acc(blk, i))
 			}
 		}
-		ADDQ(arg(offColStride), R11)
+		ADDQ(arg(args.ColStride), R11)
 		DECQ(R12)
 		JNZ(LabelRef(t.label("col")))
-		ADDQ(arg(offRowStride), R9)
+		ADDQ(arg(args.RowStride), R9)
 		DECQ(R10)
 		JNZ(LabelRef(t.label("row")))
 		t.epilogue()
@@ -431,28 +406,28 @@ func pixels(p int) func(i, c int) Mem {
 
 // epilogue adds the residual, clamps and stores.
 func (t tile) epilogue() {
-	MOVQ(arg(offRes), RSI)
+	MOVQ(arg(args.Res), RSI)
 	TESTQ(RSI, RSI)
 	JZ(LabelRef(t.label("clamp")))
-	t.forPixels("res", RSI, offResPix, offResBlock, func(m Mem, acc VecPhysical) { VADDPS(m, acc, acc) })
+	t.forPixels("res", RSI, args.ResPix, args.ResBlock, func(m Mem, acc VecPhysical) { VADDPS(m, acc, acc) })
 	Label(t.label("clamp"))
-	CMPQ(arg(offClamp), Imm(0))
+	CMPQ(arg(args.Clamp), Imm(0))
 	JEQ(LabelRef(t.label("store")))
 	lo, hi := t.Last(1), t.Last(0)
-	VBROADCASTSS(arg(offLoHi), lo)
-	VBROADCASTSS(arg(offLoHi+4), hi)
+	VBROADCASTSS(arg(args.LoHi), lo)
+	VBROADCASTSS(arg(args.LoHi+4), hi)
 	// The first operand is what comes out of a comparison with NaN.
 	for i := range t.b * t.p {
 		VMAXPS(t.Regs[i], lo, t.Regs[i])
 	}
-	CMPL(arg(offLoHi+4), Imm(0x7f800000)) // infinity: ReLU
+	CMPL(arg(args.LoHi+4), Imm(0x7f800000)) // infinity: ReLU
 	JEQ(LabelRef(t.label("store")))
 	for i := range t.b * t.p {
 		VMINPS(t.Regs[i], hi, t.Regs[i])
 	}
 	Label(t.label("store"))
-	MOVQ(arg(offOut), RBX)
-	t.forPixels("out", RBX, offOutPix, offOutBlock, func(m Mem, acc VecPhysical) { VMOVUPS(acc, m) })
+	MOVQ(arg(args.Out), RBX)
+	t.forPixels("out", RBX, args.OutPix, args.OutBlock, func(m Mem, acc VecPhysical) { VMOVUPS(acc, m) })
 	if t.halves {
 		ADDQ(Imm(64), RCX)
 		CMPQ(RCX, Imm(128))
@@ -463,16 +438,15 @@ func (t tile) epilogue() {
 }
 
 // forPixels calls f with the place of each accumulator in an image: pixels and
-// blocks of 16 channels are as far apart as the arguments at offPix and
-// offBlock tell.
-func (t tile) forPixels(name string, base GPPhysical, offPix, offBlock int, f func(m Mem, acc VecPhysical)) {
+// blocks of 16 channels are as far apart as the arguments pix and block tell.
+func (t tile) forPixels(name string, base GPPhysical, pix, block int, f func(m Mem, acc VecPhysical)) {
 	if t.halves {
 		TESTQ(RCX, RCX)
 		JZ(LabelRef(t.label(name)))
-		ADDQ(arg(offBlock), base)
+		ADDQ(arg(block), base)
 		Label(t.label(name))
 	}
-	MOVQ(arg(offPix), R9)
+	MOVQ(arg(pix), R9)
 	for blk := 0; blk < t.b; blk += t.PerPixel() {
 		MOVQ(base, R11)
 		for i := range t.p {
@@ -484,7 +458,7 @@ func (t tile) forPixels(name string, base GPPhysical, offPix, offBlock int, f fu
 			}
 		}
 		if blk+t.PerPixel() < t.b {
-			ADDQ(arg(offBlock), base)
+			ADDQ(arg(block), base)
 		}
 	}
 }

@@ -1,31 +1,9 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
 
-// Offsets into tileArgs, see runtime/tile.go.
-const (
-	offIn = 8 * iota
-	offW
-	offOut
-	offBias
-	offRes
-	offPix
-	offOutPix
-	offOutBlock
-	offResPix
-	offResBlock
-	offBlocks
-	offBlockStride
-	offRows
-	offRowStride
-	offCols
-	offColStride
-	offRun
-	offPixels
-	offClamp
-	offLoHi
-	offNext
-	offNextStep
+	"modelc/internal/kernelgen/args"
 )
 
 // maxPixels by 16 channels are 24 accumulators; six vectors of input and two of
@@ -69,7 +47,7 @@ func convolution(a *asm) {
 func function(a *asm, name, doc string) {
 	a.text(name, "a *tileArgs", 8, 0, doc)
 	a.do("MOVD a+0(FP), R0")
-	a.do("MOVD %d(R0), R16", offPixels)
+	a.do("MOVD %d(R0), R16", args.Pixels)
 	for p := maxPixels; p > 1; p-- { // 1 falls through
 		a.do("CMP $%d, R16", p)
 		a.do("BEQ p%d", p)
@@ -125,13 +103,13 @@ func (t tile) convolution(unroll int) {
 		t.do("MOVD $0, R14")
 		t.label(t.name("half"))
 	}
-	t.arg(offIn, "R1")
-	t.arg(offW, "R2")
-	t.arg(offBias, "R16")
+	t.arg(args.In, "R1")
+	t.arg(args.W, "R2")
+	t.arg(args.Bias, "R16")
 	prefetch := unroll > 1 && t.row == 128
 	if prefetch {
-		t.arg(offNext, "R15")
-		t.arg(offNextStep, "R23")
+		t.arg(args.Next, "R15")
+		t.arg(args.NextStep, "R23")
 	}
 	if t.halves {
 		t.do("ADD R14, R2")
@@ -153,7 +131,7 @@ func (t tile) convolution(unroll int) {
 	}
 	t.window(true, func() {
 		if unroll == 1 {
-			t.arg(offRun, "R24")
+			t.arg(args.Run, "R24")
 			t.label(t.name("run"))
 			for i := range p {
 				t.do("VLD1R.P 4(%s), [%v]", pointer(i), inputs+vec(i))
@@ -206,19 +184,19 @@ func (t tile) convolution(unroll int) {
 // window emits f for every tap of the window, with pointers to the pixels set
 // up, and for every block of input channels if blocks is set.
 func (t tile) window(blocks bool, f func()) {
-	t.arg(offPix, "R22")
-	t.arg(offRowStride, "R20")
-	t.arg(offColStride, "R21")
+	t.arg(args.Pix, "R22")
+	t.arg(args.RowStride, "R20")
+	t.arg(args.ColStride, "R21")
 	if blocks {
-		t.arg(offBlockStride, "R19")
-		t.arg(offBlocks, "R5")
+		t.arg(args.BlockStride, "R19")
+		t.arg(args.Blocks, "R5")
 		t.label(t.name("block"))
 	}
 	t.do("MOVD R1, R3")
-	t.arg(offRows, "R6")
+	t.arg(args.Rows, "R6")
 	t.label(t.name("row"))
 	t.do("MOVD R3, R4")
-	t.arg(offCols, "R7")
+	t.arg(args.Cols, "R7")
 	t.label(t.name("col"))
 	t.do("MOVD R4, %s", pointer(0))
 	for i := 1; i < t.p; i++ {
@@ -246,11 +224,11 @@ func channelKernel(a *asm, name, doc string, filter bool, step func(acc, x, w ve
 		if p > 1 {
 			t.label(fmt.Sprintf("p%d", p))
 		}
-		t.arg(offIn, "R1")
+		t.arg(args.In, "R1")
 		if filter {
-			t.arg(offW, "R2")
+			t.arg(args.W, "R2")
 		}
-		t.arg(offBias, "R16")
+		t.arg(args.Bias, "R16")
 		for i := range p {
 			t.do("VLD1 (R16), %s", t.acc(i, 0).list(4))
 		}
@@ -272,19 +250,19 @@ func channelKernel(a *asm, name, doc string, filter bool, step func(acc, x, w ve
 // epilogue adds the residual, clamps and stores.
 func (t tile) epilogue() {
 	const x vec = 24
-	t.arg(offRes, "R16")
+	t.arg(args.Res, "R16")
 	t.do("CBZ R16, %s", t.name("clamp"))
-	t.forPixels("res", offResPix, offResBlock, func(acc vec) {
+	t.forPixels("res", args.ResPix, args.ResBlock, func(acc vec) {
 		t.do("VLD1 (R17), %s", x.list(4))
 		for v := range vec(4) {
 			t.add(acc+v, acc+v, x+v)
 		}
 	})
 	t.label(t.name("clamp"))
-	t.arg(offClamp, "R16")
+	t.arg(args.Clamp, "R16")
 	t.do("CBZ R16, %s", t.name("store"))
 	lo, hi := x, x+1
-	t.do("ADD $%d, R0, R16", offLoHi)
+	t.do("ADD $%d, R0, R16", args.LoHi)
 	t.broadcast(lo, "R16")
 	t.do("ADD $4, R16")
 	t.broadcast(hi, "R16")
@@ -292,8 +270,8 @@ func (t tile) epilogue() {
 		t.clamp(i, lo, hi)
 	}
 	t.label(t.name("store"))
-	t.arg(offOut, "R16")
-	t.forPixels("out", offOutPix, offOutBlock, func(acc vec) { t.do("VST1 %s, (R17)", acc.list(4)) })
+	t.arg(args.Out, "R16")
+	t.forPixels("out", args.OutPix, args.OutBlock, func(acc vec) { t.do("VST1 %s, (R17)", acc.list(4)) })
 	if t.halves {
 		t.do("ADD $64, R14")
 		t.do("CMP $128, R14")
@@ -304,9 +282,9 @@ func (t tile) epilogue() {
 
 // forPixels emits f for the first of the four vectors of each pixel and block of
 // 16 channels, with R17 at their place in the image that starts at R16.
-func (t tile) forPixels(name string, offPix, offBlock int, f func(acc vec)) {
-	t.arg(offPix, "R20")
-	t.arg(offBlock, "R21")
+func (t tile) forPixels(name string, pix, block int, f func(acc vec)) {
+	t.arg(pix, "R20")
+	t.arg(block, "R21")
 	if t.halves {
 		t.do("CBZ R14, %s", t.name(name))
 		t.do("ADD R21, R16")

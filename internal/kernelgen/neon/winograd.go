@@ -4,23 +4,12 @@ import (
 	"fmt"
 	"slices"
 
+	"modelc/internal/kernelgen/args"
 	"modelc/internal/kernelgen/transform"
 )
 
 // The transforms take four channels at a time. The transformed columns go
 // through memory on the stack, [row][column] of vectors; rows follow from there.
-
-// Offsets into winogradOut, see runtime/winograd.go.
-const (
-	outIn = 8 * iota
-	outOut
-	outRes
-	outPosStride
-	outRowStride
-	outResStride
-	outTiles
-	outLoHi
-)
 
 func winograd(a *asm) {
 	for _, m := range []int{2, 4, 6} {
@@ -162,7 +151,7 @@ func transformOutput(a *asm, m int) {
 	for i, r := range []string{"R0", "R1", "R2", "R9", "R10", "R11", "R3"} { // in the order of the fields
 		a.do("MOVD %d(R16), %s", 8*i, r)
 	}
-	a.do("ADD $%d, R16", outLoHi)
+	a.do("ADD $%d, R16", args.WinogradLoHi)
 	a.broadcast(lo, "R16")
 	a.do("ADD $4, R16")
 	a.broadcast(hi, "R16")

@@ -8,6 +8,7 @@ import (
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
 
+	"modelc/internal/kernelgen/args"
 	"modelc/internal/kernelgen/transform"
 	"modelc/internal/kernelgen/x86"
 )
@@ -131,16 +132,16 @@ func outputAVX2(m int) {
 	Pragma("noescape")
 	Load(Param("a"), RBX)
 	arg := func(off int) Mem { return Mem{Base: RBX, Disp: off} }
-	MOVQ(arg(offIn), RSI)
-	MOVQ(arg(offOut), RDI)
-	MOVQ(arg(offRes), RDX)
-	MOVQ(arg(offPosStride), RAX)
-	MOVQ(arg(offRowStride), R12)
-	MOVQ(arg(offResStride), R14)
-	MOVQ(arg(offTiles), RCX)
+	MOVQ(arg(args.WinogradIn), RSI)
+	MOVQ(arg(args.WinogradOut), RDI)
+	MOVQ(arg(args.WinogradRes), RDX)
+	MOVQ(arg(args.WinogradPosStride), RAX)
+	MOVQ(arg(args.WinogradRowStride), R12)
+	MOVQ(arg(args.WinogradResStride), R14)
+	MOVQ(arg(args.WinogradTiles), RCX)
 	lo, hi := x86.AVX2.Last(1), x86.AVX2.Last(0)
-	VBROADCASTSS(arg(offLoHi), lo)
-	VBROADCASTSS(arg(offLoHi+4), hi)
+	VBROADCASTSS(arg(args.WinogradLoHi), lo)
+	VBROADCASTSS(arg(args.WinogradLoHi+4), hi)
 	columns := square(m * al)
 	ops := transform.OutputOps(m)
 	ms := []GPPhysical{R8, R9, R10, R11}

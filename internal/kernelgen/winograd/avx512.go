@@ -8,6 +8,7 @@ import (
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
 
+	"modelc/internal/kernelgen/args"
 	"modelc/internal/kernelgen/transform"
 	"modelc/internal/kernelgen/x86"
 )
@@ -159,13 +160,13 @@ func outputAVX512(m int) {
 	Pragma("noescape")
 	Load(Param("a"), RBX)
 	arg := func(off int) Mem { return Mem{Base: RBX, Disp: off} }
-	MOVQ(arg(offIn), RSI)
-	MOVQ(arg(offOut), RDI)
-	MOVQ(arg(offRes), RDX)
-	MOVQ(arg(offPosStride), RAX)
-	MOVQ(arg(offRowStride), R12)
-	MOVQ(arg(offResStride), R14)
-	MOVQ(arg(offTiles), RCX)
+	MOVQ(arg(args.WinogradIn), RSI)
+	MOVQ(arg(args.WinogradOut), RDI)
+	MOVQ(arg(args.WinogradRes), RDX)
+	MOVQ(arg(args.WinogradPosStride), RAX)
+	MOVQ(arg(args.WinogradRowStride), R12)
+	MOVQ(arg(args.WinogradResStride), R14)
+	MOVQ(arg(args.WinogradTiles), RCX)
 	IMUL3Q(U32(uint32(al)), RAX, R8)
 	ms, rs := []GPPhysical{R8, R9, R10, R11}, []GPPhysical{R12, R13, R15}
 	multiples(ms)
@@ -273,9 +274,9 @@ func outputAVX512(m int) {
 func finishRow(r, m int, pixels []VecPhysical, lo, hi VecPhysical, to Mem) {
 	clamp := fmt.Sprintf("clamp%d", r)
 	Load(Param("a"), RBX)
-	VBROADCASTSS(Mem{Base: RBX, Disp: offLoHi}, lo)
-	VBROADCASTSS(Mem{Base: RBX, Disp: offLoHi + 4}, hi)
-	CMPQ(Mem{Base: RBX, Disp: offRes}, Imm(0))
+	VBROADCASTSS(Mem{Base: RBX, Disp: args.WinogradLoHi}, lo)
+	VBROADCASTSS(Mem{Base: RBX, Disp: args.WinogradLoHi + 4}, hi)
+	CMPQ(Mem{Base: RBX, Disp: args.WinogradRes}, Imm(0))
 	JEQ(LabelRef(clamp))
 	IMUL3Q(U32(uint32(r)), R14, RBX)
 	ADDQ(RDX, RBX)

@@ -25,18 +25,6 @@ func main() {
 	Generate()
 }
 
-// Offsets into winogradOut, see runtime/winograd.go.
-const (
-	offIn = 8 * iota
-	offOut
-	offRes
-	offPosStride
-	offRowStride
-	offResStride
-	offTiles
-	offLoHi
-)
-
 // at is base + k·stride + disp; r holds the stride times 1, 3, 5 and 7.
 func at(base GPPhysical, k int, r []GPPhysical, disp int) Mem {
 	m := Mem{Base: base, Disp: disp}
