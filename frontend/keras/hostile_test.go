@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/flate"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"runtime"
 	"strings"
@@ -12,21 +13,46 @@ import (
 	"time"
 
 	"modelc/frontend/keras/hdf5/h5test"
+	"modelc/frontend/keras/kerastest"
 	"modelc/frontend/source"
 )
 
+// The words of package kerastest, in short.
+type (
+	dict    = kerastest.Dict
+	weights = kerastest.Weights
+)
+
+var (
+	entryOf    = kerastest.Layer
+	on         = kerastest.On
+	sequential = kerastest.Sequential
+	functional = kerastest.Functional
+	seeded     = kerastest.Seeded
+)
+
+// loadBytes loads a file that lies in memory.
+func loadBytes(data []byte, opts source.Options) (*source.Model, error) {
+	return load("model", func(path string) ([]byte, error) {
+		if path != "model" {
+			return nil, errors.New("no such file")
+		}
+		return data, nil
+	}, opts)
+}
+
 // small is a model that loads, which the cases below spoil.
 func small() (dict, weights) {
-	conv := one("Conv2D", "conv", dict{"filters": 2, "kernel_size": []int{3, 3}})
-	return sequential([]any{nil, 8, 8, 3}, conv, one("Flatten", "flat", nil), one("Dense", "scores", dict{"units": 4})),
+	conv := entryOf("Conv2D", "conv", dict{"filters": 2, "kernel_size": []int{3, 3}})
+	return sequential([]any{nil, 8, 8, 3}, conv, entryOf("Flatten", "flat", nil), entryOf("Dense", "scores", dict{"units": 4})),
 		weights{"conv2d": {seeded(3, 3, 3, 2), seeded(2)}, "dense": {seeded(72, 4), seeded(4)}}
 }
 
 // legacyOf is the .h5 file of small with the names of layers and weights that
 // rename leaves.
-func legacyOf(t testing.TB, rename func(root *h5test.Node)) []byte {
+func legacyOf(rename func(root *h5test.Node)) []byte {
 	config, w := small()
-	root := h5test.Group(nil).With("model_config", encoded(t, config)).With("keras_version", "3.15.1")
+	root := h5test.Group(nil).With("model_config", kerastest.JSON(config)).With("keras_version", "3.15.1")
 	model := root.At("model_weights").With("layer_names", "conv", "flat", "scores")
 	for name, key := range map[string]string{"conv": "conv2d", "scores": "dense"} {
 		g := model.At(name).With("weight_names", "conv/kernel", "conv/bias")
@@ -54,7 +80,7 @@ func deflated(t testing.TB, name string, n, says uint64) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Fprint(w, encoded(t, config))
+	fmt.Fprint(w, kerastest.JSON(config))
 	raw, err := z.CreateRaw(&zip.FileHeader{Name: name, Method: zip.Deflate, CompressedSize64: uint64(packed.Len()), UncompressedSize64: says})
 	if err != nil {
 		t.Fatal(err)
@@ -74,55 +100,47 @@ func flip(b []byte, at int) []byte {
 // doubled is a model that calls its inner model twice, which does the same, to
 // that depth.
 func doubled(depth int) dict {
-	m := functional([]any{nil, 4}, "act", layerJSON(one("ReLU", "act", nil)).on("input"))
+	m := functional([]any{nil, 4}, "act", on(entryOf("ReLU", "act", nil), "input"))
 	for range depth {
-		inner := layerJSON(m).on()
-		inner["name"] = "inner"
-		inner["inbound_nodes"] = []any{
-			dict{"args": []any{tensorOf("input", 0)}, "kwargs": dict{}},
-			dict{"args": []any{tensorOf("inner", 0)}, "kwargs": dict{}},
-		}
-		m = functional([]any{nil, 4}, "last", inner, dict{"module": "keras.layers", "class_name": "ReLU", "name": "last",
-			"config": dict{"name": "last"}, "inbound_nodes": []any{dict{"args": []any{tensorOf("inner", 1)}, "kwargs": dict{}}}})
+		m["name"] = "inner"
+		kerastest.Call(kerastest.Call(m, kerastest.Tensor(kerastest.Input, 0)), kerastest.Tensor("inner", 0))
+		last := kerastest.Call(entryOf("ReLU", "last", nil), kerastest.Tensor("inner", 1))
+		m = functional([]any{nil, 4}, "last", m, last)
 	}
 	return m
-}
-
-func tensorOf(layer string, node int) dict {
-	return dict{"class_name": "__keras_tensor__", "config": dict{"keras_history": []any{layer, node, 0}}}
 }
 
 // A file that is damaged, hostile or beyond what is supported ends in an error
 // that says what and where, within a second and without much memory.
 func TestHostile(t *testing.T) {
 	config, w := small()
-	good := archiveOf(t, config, w)
+	good := kerastest.Archive(config, w)
 	if _, err := loadBytes(good, source.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	legacy := legacyOf(t, func(*h5test.Node) {})
+	legacy := legacyOf(func(*h5test.Node) {})
 	if _, err := loadBytes(legacy, source.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	text := encoded(t, config)
+	text := kerastest.JSON(config)
 	hdf5 := h5test.Write(h5test.Group(nil))
-	broken := func(layers ...dict) []byte { return archiveOf(t, sequential([]any{nil, 8, 8, 3}, layers...), nil) }
+	broken := func(layers ...dict) []byte { return kerastest.Archive(sequential([]any{nil, 8, 8, 3}, layers...), nil) }
 	lambda := func(name string) dict {
-		return one("Lambda", name, dict{"function": dict{"class_name": "__lambda__", "config": dict{"code": "4wAAAAAA"}}})
+		return entryOf("Lambda", name, dict{"function": dict{"class_name": "__lambda__", "config": dict{"code": "4wAAAAAA"}}})
 	}
-	custom := one("MyAttention", "look", nil)
+	custom := entryOf("MyAttention", "look", nil)
 	custom["module"], custom["registered_name"] = "research.layers", "research>MyAttention"
 
 	var chain []dict
 	for i := range 20000 {
-		chain = append(chain, layerJSON(one("ReLU", fmt.Sprint("a", i), nil)).on(fmt.Sprint("a", i+1)))
+		chain = append(chain, on(entryOf("ReLU", fmt.Sprint("a", i), nil), fmt.Sprint("a", i+1)))
 	}
-	chain = append(chain, layerJSON(one("ReLU", "a20000", nil)).on("input"))
+	chain = append(chain, on(entryOf("ReLU", "a20000", nil), "input"))
 	var many []any
 	for range 1 << 16 {
 		many = append(many, []any{"act", 0, 0})
 	}
-	outputs := functional([]any{nil, 4}, "act", layerJSON(one("ReLU", "act", nil)).on("input"))
+	outputs := functional([]any{nil, 4}, "act", on(entryOf("ReLU", "act", nil), "input"))
 	outputs["config"].(dict)["output_layers"] = many
 	var operands []string
 	for range 1 << 16 {
@@ -145,48 +163,48 @@ func TestHostile(t *testing.T) {
 		{"an .h5 with a damaged root", flip(legacy, 65), "object header"},
 		{"a bomb", deflated(t, "model.weights.h5", 80<<20, 80<<20), "it looks like a decompression bomb"},
 		{"a bomb that lies", deflated(t, "model.weights.h5", 80<<20, 4096), "model.weights.h5: zip: not a valid zip file"},
-		{"an entry outside", zipOf(t, member{"config.json", text}, member{"../../.ssh/authorized_keys", "x"}), `entry "../../.ssh/authorized_keys", which leaves it`},
-		{"an absolute entry", zipOf(t, member{"/etc/passwd", "x"}), `entry "/etc/passwd", which leaves it`},
-		{"an entry twice", zipOf(t, member{"config.json", text}, member{"config.json", "{}"}), `two entries "config.json"`},
-		{"no configuration", zipOf(t, member{"model.weights.h5", string(hdf5)}), "has no config.json"},
-		{"no weights", zipOf(t, member{"config.json", text}), "has no model.weights.h5"},
-		{"weights that are none", zipOf(t, member{"config.json", text}, member{"model.weights.h5", strings.Repeat("x", 200)}), "not an HDF5 file"},
-		{"a group that contains itself", zipOf(t, member{"config.json", text}, member{"model.weights.h5", string(circle)}), "the group contains itself"},
-		{"not JSON", archiveOf(t, `{"class_name": Sequential}`, nil), "config.json is not valid JSON"},
-		{"deep JSON", archiveOf(t, strings.Repeat(`{"a":[`, 1000)+strings.Repeat("]}", 1000), nil), "nested more than 400 levels deep"},
-		{"long JSON", archiveOf(t, `{"a":[`+strings.Repeat("1,", 1<<20)+"1]}", nil), "more than 524288 values"},
-		{"JSON of another kind", archiveOf(t, `{"labels": []}`, nil), `the model is a ""`},
-		{"a subclass", archiveOf(t, `{"class_name": "MyModel", "config": {}}`, nil), `the model is a "MyModel": only Sequential and Functional`},
-		{"layers of one name", broken(one("ReLU", "a", nil), one("ReLU", "a", nil)), `two layers named "a"`},
-		{"weights missing", archiveOf(t, config, weights{"conv2d": w["conv2d"]}), `keras.layers.Dense "scores": its weight "kernel" (number 0) is not in the file`},
-		{"weights of another shape", archiveOf(t, config, weights{"conv2d": w["conv2d"], "dense": {seeded(71, 4), seeded(4)}}), `"scores": its weight "kernel" has shape [71,4] in the file, the configuration wants [72,4]`},
-		{"too many weights", archiveOf(t, config, weights{"conv2d": append([]*h5test.Node{}, seeded(3, 3, 3, 2), seeded(2), seeded(2)), "dense": w["dense"]}), `"conv": it has 3 weights in the file, 2 are expected`},
-		{"weights alone", legacyOf(t, func(r *h5test.Node) { delete(r.Attrs, "model_config") }), "the file has weights alone"},
-		{"a group of weights missing", legacyOf(t, func(r *h5test.Node) { delete(r.At("model_weights").Children, "conv") }), `it has no "conv"`},
-		{"a weight missing", legacyOf(t, func(r *h5test.Node) { delete(r.At("model_weights/conv/conv").Children, "bias") }), `/model_weights/conv/conv: it has no "bias"`},
-		{"a layer without a list of weights", legacyOf(t, func(r *h5test.Node) { delete(r.At("model_weights/conv").Attrs, "weight_names") }), `no attribute "weight_names"`},
-		{"layers in a circle", archiveOf(t, functional([]any{nil, 4}, "b", layerJSON(one("Add", "a", nil)).on("input", "b"), layerJSON(one("ReLU", "b", nil)).on("a")), nil), "the layers form a cycle"},
-		{"a layer that does not exist", archiveOf(t, functional([]any{nil, 4}, "b", layerJSON(one("ReLU", "b", nil)).on("a")), nil), `layer "a", which does not exist`},
-		{"an output that does not exist", archiveOf(t, functional([]any{nil, 4}, "z", layerJSON(one("ReLU", "b", nil)).on("input")), nil), `layer "z", which does not exist`},
-		{"models inside models", archiveOf(t, doubled(30), nil), "expand to more than"},
-		{"a long chain backwards", archiveOf(t, functional([]any{nil, 4}, "a0", chain...), nil), "stand in front of those that they read"},
-		{"many outputs", archiveOf(t, outputs, nil), "inputs or outputs"},
-		{"many operands", archiveOf(t, functional([]any{nil, 4}, "sum", layerJSON(one("Add", "sum", nil)).on(operands...)), nil), "it reads 65536 tensors"},
-		{"a huge border", broken(one("ZeroPadding2D", "pad", dict{"padding": []int{16000000, 16000000}})), `"pad": [1,32000008,32000008,3] has more than 2^31 elements`},
-		{"an endless border", broken(one("ZeroPadding2D", "pad", dict{"padding": []int{1 << 40, 1}})), `"pad": padding`},
-		{"a huge kernel", broken(one("Conv2D", "c", dict{"filters": 2, "kernel_size": []int{1 << 30, 3}})), `"c": kernel_size is [1073741824 3]: out of bounds`},
-		{"huge statistics", broken(one("ZeroPadding2D", "pad", dict{"padding": []int{8000, 8000}}), one("Normalization", "n", dict{"axis": []int{1, 2}, "mean": 0, "variance": 1})), `"n": statistics`},
-		{"no channels", archiveOf(t, sequential([]any{nil, 8, 8, 0}, one("Conv2D", "c", dict{"filters": 2, "kernel_size": []int{3, 3}})), nil), `"c"`},
-		{"a negative stride", broken(one("Conv2D", "c", dict{"filters": 2, "kernel_size": 3, "strides": -1})), `"c": strides is [-1 -1]: out of bounds`},
-		{"text for a number", broken(one("Dense", "d", dict{"units": "many"})), `"d": units is many, not a whole number`},
-		{"an unknown activation", broken(one("Activation", "a", dict{"activation": "zap"})), `zap`},
-		{"code and classes of others", broken(lambda("swap"), one("ReLU", "fine", nil), custom, lambda("norm")),
+		{"an entry outside", kerastest.Zip("config.json", text, "../../.ssh/authorized_keys", "x"), `entry "../../.ssh/authorized_keys", which leaves it`},
+		{"an absolute entry", kerastest.Zip("/etc/passwd", "x"), `entry "/etc/passwd", which leaves it`},
+		{"an entry twice", kerastest.Zip("config.json", text, "config.json", "{}"), `two entries "config.json"`},
+		{"no configuration", kerastest.Zip("model.weights.h5", string(hdf5)), "has no config.json"},
+		{"no weights", kerastest.Zip("config.json", text), "has no model.weights.h5"},
+		{"weights that are none", kerastest.Zip("config.json", text, "model.weights.h5", strings.Repeat("x", 200)), "not an HDF5 file"},
+		{"a group that contains itself", kerastest.Zip("config.json", text, "model.weights.h5", string(circle)), "the group contains itself"},
+		{"not JSON", kerastest.Archive(`{"class_name": Sequential}`, nil), "config.json is not valid JSON"},
+		{"deep JSON", kerastest.Archive(strings.Repeat(`{"a":[`, 1000)+strings.Repeat("]}", 1000), nil), "nested more than 400 levels deep"},
+		{"long JSON", kerastest.Archive(`{"a":[`+strings.Repeat("1,", 1<<20)+"1]}", nil), "more than 524288 values"},
+		{"JSON of another kind", kerastest.Archive(`{"labels": []}`, nil), `the model is a ""`},
+		{"a subclass", kerastest.Archive(`{"class_name": "MyModel", "config": {}}`, nil), `the model is a "MyModel": only Sequential and Functional`},
+		{"layers of one name", broken(entryOf("ReLU", "a", nil), entryOf("ReLU", "a", nil)), `two layers named "a"`},
+		{"weights missing", kerastest.Archive(config, weights{"conv2d": w["conv2d"]}), `keras.layers.Dense "scores": its weight "kernel" (number 0) is not in the file`},
+		{"weights of another shape", kerastest.Archive(config, weights{"conv2d": w["conv2d"], "dense": {seeded(71, 4), seeded(4)}}), `"scores": its weight "kernel" has shape [71,4] in the file, the configuration wants [72,4]`},
+		{"too many weights", kerastest.Archive(config, weights{"conv2d": append([]*h5test.Node{}, seeded(3, 3, 3, 2), seeded(2), seeded(2)), "dense": w["dense"]}), `"conv": it has 3 weights in the file, 2 are expected`},
+		{"weights alone", legacyOf(func(r *h5test.Node) { delete(r.Attrs, "model_config") }), "the file has weights alone"},
+		{"a group of weights missing", legacyOf(func(r *h5test.Node) { delete(r.At("model_weights").Children, "conv") }), `it has no "conv"`},
+		{"a weight missing", legacyOf(func(r *h5test.Node) { delete(r.At("model_weights/conv/conv").Children, "bias") }), `/model_weights/conv/conv: it has no "bias"`},
+		{"a layer without a list of weights", legacyOf(func(r *h5test.Node) { delete(r.At("model_weights/conv").Attrs, "weight_names") }), `no attribute "weight_names"`},
+		{"layers in a circle", kerastest.Archive(functional([]any{nil, 4}, "b", on(entryOf("Add", "a", nil), "input", "b"), on(entryOf("ReLU", "b", nil), "a")), nil), "the layers form a cycle"},
+		{"a layer that does not exist", kerastest.Archive(functional([]any{nil, 4}, "b", on(entryOf("ReLU", "b", nil), "a")), nil), `layer "a", which does not exist`},
+		{"an output that does not exist", kerastest.Archive(functional([]any{nil, 4}, "z", on(entryOf("ReLU", "b", nil), "input")), nil), `layer "z", which does not exist`},
+		{"models inside models", kerastest.Archive(doubled(30), nil), "expand to more than"},
+		{"a long chain backwards", kerastest.Archive(functional([]any{nil, 4}, "a0", chain...), nil), "stand in front of those that they read"},
+		{"many outputs", kerastest.Archive(outputs, nil), "inputs or outputs"},
+		{"many operands", kerastest.Archive(functional([]any{nil, 4}, "sum", on(entryOf("Add", "sum", nil), operands...)), nil), "it reads 65536 tensors"},
+		{"a huge border", broken(entryOf("ZeroPadding2D", "pad", dict{"padding": []int{16000000, 16000000}})), `"pad": [1,32000008,32000008,3] has more than 2^31 elements`},
+		{"an endless border", broken(entryOf("ZeroPadding2D", "pad", dict{"padding": []int{1 << 40, 1}})), `"pad": padding`},
+		{"a huge kernel", broken(entryOf("Conv2D", "c", dict{"filters": 2, "kernel_size": []int{1 << 30, 3}})), `"c": kernel_size is [1073741824 3]: out of bounds`},
+		{"huge statistics", broken(entryOf("ZeroPadding2D", "pad", dict{"padding": []int{8000, 8000}}), entryOf("Normalization", "n", dict{"axis": []int{1, 2}, "mean": 0, "variance": 1})), `"n": statistics`},
+		{"no channels", kerastest.Archive(sequential([]any{nil, 8, 8, 0}, entryOf("Conv2D", "c", dict{"filters": 2, "kernel_size": []int{3, 3}})), nil), `"c"`},
+		{"a negative stride", broken(entryOf("Conv2D", "c", dict{"filters": 2, "kernel_size": 3, "strides": -1})), `"c": strides is [-1 -1]: out of bounds`},
+		{"text for a number", broken(entryOf("Dense", "d", dict{"units": "many"})), `"d": units is many, not a whole number`},
+		{"an unknown activation", broken(entryOf("Activation", "a", dict{"activation": "zap"})), `zap`},
+		{"code and classes of others", broken(lambda("swap"), entryOf("ReLU", "fine", nil), custom, lambda("norm")),
 			"3 things in this model cannot be compiled:\n" +
 				`  keras.layers.Lambda "swap": it holds Python code, which is never run (replace it by built-in layers or keras.ops, and save the model again)` + "\n" +
 				`  research.layers.MyAttention "look": it is of a custom class: its Python code is not run (build it from the layers of Keras, and save the model again)` + "\n" +
 				`  keras.layers.Lambda "norm"`},
-		{"where a custom layer stands", archiveOf(t, functional([]any{nil, 4}, "b", layerJSON(one("ReLU", "first", nil)).on("input"), layerJSON(lambda("b")).on("first")), nil), `it reads ["first"]`},
-		{"random at inference", archiveOf(t, functional([]any{nil, 4}, "b", training(layerJSON(one("Dropout", "b", nil)).on("input"))), nil), "training=True"},
+		{"where a custom layer stands", kerastest.Archive(functional([]any{nil, 4}, "b", on(entryOf("ReLU", "first", nil), "input"), on(lambda("b"), "first")), nil), `it reads ["first"]`},
+		{"random at inference", kerastest.Archive(functional([]any{nil, 4}, "b", training(on(entryOf("Dropout", "b", nil), "input"))), nil), "training=True"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var before, after runtime.MemStats
@@ -216,7 +234,7 @@ func training(l dict) dict {
 // Cut at any length, a file gives an error.
 func TestTruncated(t *testing.T) {
 	config, w := small()
-	for name, data := range map[string][]byte{"model.keras": archiveOf(t, config, w), "model.h5": legacyOf(t, func(*h5test.Node) {})} {
+	for name, data := range map[string][]byte{"model.keras": kerastest.Archive(config, w), "model.h5": legacyOf(func(*h5test.Node) {})} {
 		for n := 0; n < len(data); n += 13 {
 			if _, err := loadBytes(data[:n], source.Options{}); err == nil {
 				t.Errorf("%s: %d of %d bytes load", name, n, len(data))
@@ -229,18 +247,14 @@ func TestTruncated(t *testing.T) {
 // more than a second.
 func FuzzConfig(f *testing.F) {
 	config, w := small()
-	f.Add([]byte(encoded(f, config)))
-	f.Add([]byte(encoded(f, doubled(2))))
-	f.Add([]byte(encoded(f, functional([]any{nil, 4}, "b", layerJSON(one("Add", "a", nil)).on("input", "input"), layerJSON(one("ReLU", "b", nil)).on("a")))))
+	f.Add([]byte(kerastest.JSON(config)))
+	f.Add([]byte(kerastest.JSON(doubled(2))))
+	f.Add([]byte(kerastest.JSON(functional([]any{nil, 4}, "b", on(entryOf("Add", "a", nil), "input", "input"), on(entryOf("ReLU", "b", nil), "a")))))
 	f.Add([]byte(keras2))
 	for _, class := range []string{"Resizing", "Reshape", "Permute", "UpSampling2D", "Cropping2D", "LayerNormalization", "GroupNormalization", "Softmax", "GlobalAveragePooling2D", "CenterCrop", "Normalization", "Rescaling", "TimeDistributed", "DepthwiseConv2D", "Conv2DTranspose", "AveragePooling2D"} {
-		f.Add([]byte(encoded(f, sequential([]any{nil, 8, 8, 3}, one(class, "l", dict{"height": 4, "width": 5, "target_shape": []int{-1, 3}, "dims": []int{2, 1, 3}, "size": 2, "cropping": 1, "groups": 3, "scale": 0.5, "mean": 1, "variance": 2, "axis": -1, "layer": one("ReLU", "r", nil)})))))
+		f.Add([]byte(kerastest.JSON(sequential([]any{nil, 8, 8, 3}, entryOf(class, "l", dict{"height": 4, "width": 5, "target_shape": []int{-1, 3}, "dims": []int{2, 1, 3}, "size": 2, "cropping": 1, "groups": 3, "scale": 0.5, "mean": 1, "variance": 2, "axis": -1, "layer": entryOf("ReLU", "r", nil)})))))
 	}
-	root := h5test.Group(nil)
-	for key, list := range w {
-		root.At("layers/" + key + "/vars").Children = map[string]*h5test.Node{"0": list[0], "1": list[1]}
-	}
-	store, err := openRoot(h5test.Write(root))
+	store, err := openRoot(h5test.Write(w.Root()))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -269,9 +283,9 @@ const keras2 = `{"class_name":"Functional","config":{"name":"m","layers":[
 
 func FuzzFile(f *testing.F) {
 	config, w := small()
-	f.Add(archiveOf(f, config, w))
-	f.Add(legacyOf(f, func(*h5test.Node) {}))
-	f.Add([]byte(encoded(f, config)))
+	f.Add(kerastest.Archive(config, w))
+	f.Add(legacyOf(func(*h5test.Node) {}))
+	f.Add([]byte(kerastest.JSON(config)))
 	f.Add(binary.LittleEndian.AppendUint64(nil, 0x04034b50))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		begin := time.Now()
