@@ -3,7 +3,6 @@ package keras
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -146,8 +145,12 @@ func (c *call) image(n int) *ir.Value {
 	return x
 }
 
-// maxElements bounds the elements of a tensor.
-const maxElements = 1 << 32
+// Bounds on tensors and on the numbers that shape them: no network for
+// pictures comes near, and products of a few do not overflow.
+const (
+	maxElements = 1 << 30
+	maxExtent   = 1 << 24 // of a kernel, a stride, a size
+)
 
 // elements returns the number of elements of a shape, at most maxElements+1.
 func elements(s ir.Shape) int {
@@ -338,7 +341,7 @@ func (c *call) tuple(key string, n, def int) []int {
 		out = list
 	}
 	for _, x := range out {
-		if x < 1 || x > math.MaxInt32 {
+		if x < 1 || x > maxExtent {
 			c.failf("%s is %v: out of bounds", key, out)
 		}
 	}

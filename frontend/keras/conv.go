@@ -206,7 +206,7 @@ func (c *call) nonNegative(key string, n int) []int {
 	if x, single := integer(c.config.get(key)); single {
 		list, ok = slices.Repeat([]int{x}, n), true
 	}
-	if !ok || len(list) != n || slices.Min(list) < 0 || slices.Max(list) > 1<<31 {
+	if !ok || len(list) != n || slices.Min(list) < 0 || slices.Max(list) > maxExtent {
 		c.failf("%s is %.60v, not %d whole numbers", key, c.config.get(key), n)
 	}
 	return list

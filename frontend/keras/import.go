@@ -18,11 +18,19 @@ type importer struct {
 	reported map[*layer]bool // layers of an unknown class in problems
 	notes    []string
 	half     bool // a layer or input in half precision was seen
-	calls    int  // of layers so far
+	calls    int  // of layers so far, each counted by its tensors
+	waiting  int  // layers whose inputs are being looked for
 }
 
-// maxCalls bounds the calls of layers that nested models expand to.
-const maxCalls = 1 << 16
+// Bounds on what models inside models expand to, on the tensors that one layer
+// reads, on layers that stand in front of those they read, and on the inputs
+// and outputs of a model. Networks of two thousand layers stay far below.
+const (
+	maxCalls     = 1 << 15
+	maxOperands  = 1 << 9
+	maxWaiting   = 1 << 12
+	maxTerminals = 1 << 12
+)
 
 func (im *importer) note(format string, args ...any) {
 	if n := fmt.Sprintf(format, args...); !slices.Contains(im.notes, n) {
@@ -98,16 +106,19 @@ func (im *importer) run(n *network, st store) error {
 	if len(im.problems) > 0 {
 		return nil
 	}
+	taken := map[string]bool{}
 	for i, v := range out {
-		name := ""
-		if n.sequential {
-			name = n.layers[len(n.layers)-1].name
-		} else {
-			name = n.outputs[i].name
+		base := n.name
+		if n.sequential && len(n.layers) > 0 {
+			base = n.layers[len(n.layers)-1].name
+		} else if !n.sequential {
+			base = n.outputs[i].name
 		}
-		for k := 1; slices.ContainsFunc(im.g.Outputs, func(o ir.Output) bool { return o.Name == name }); k++ {
-			name = fmt.Sprintf("%s_%d", n.outputs[i].name, k)
+		name := base
+		for k := 1; taken[name]; k++ {
+			name = fmt.Sprintf("%s_%d", base, k)
 		}
+		taken[name] = true
 		im.g.AddOutput(name, v)
 	}
 	return nil
@@ -117,19 +128,26 @@ func (im *importer) run(n *network, st store) error {
 func (s *scope) run() []*ir.Value {
 	s.done = map[place]*result{}
 	if s.n.sequential {
-		var x []*ir.Value
-		if len(s.given) == 1 {
-			x = s.given
-		}
+		x := s.given
+		poisoned := false
 		for _, l := range s.n.layers {
 			if l.class == "InputLayer" {
 				continue
 			}
-			if len(x) != 1 {
-				s.im.problem(l, s.prefix+l.name, fmt.Sprintf("it stands in a Sequential and gets %d inputs", len(x)), "")
+			if !poisoned && len(x) != 1 {
+				s.im.problem(l, s.prefix+l.name, fmt.Sprintf("it stands in a Sequential and gets %d tensors", len(x)), "")
 				return nil
 			}
-			x = s.call(l, 0, inbound{args: []any{x[0]}, kwargs: newRecord()}, x[0] == nil)
+			poisoned = poisoned || x[0] == nil
+			in := inbound{args: []any{(*ir.Value)(nil)}, kwargs: newRecord()}
+			if !poisoned {
+				in.args[0] = x[0]
+			}
+			x = s.call(l, 0, in, poisoned)
+			poisoned = poisoned || x == nil
+		}
+		if poisoned {
+			return nil
 		}
 		return x
 	}
@@ -172,6 +190,12 @@ func (s *scope) eval(l *layer, k int) *result {
 		s.im.problem(l, name, "nothing is connected to its input", "")
 		return r
 	}
+	if s.im.waiting >= maxWaiting {
+		s.im.problem(l, name, fmt.Sprintf("more than %d layers stand in front of those that they read", maxWaiting), "")
+		return r
+	}
+	s.im.waiting++
+	defer func() { s.im.waiting-- }()
 	c := l.calls[k]
 	poisoned := false
 	resolve := func(f ref) any {
@@ -217,10 +241,18 @@ func (s *scope) call(l *layer, k int, in inbound, poisoned bool) []*ir.Value {
 	if k > 0 {
 		name = fmt.Sprintf("%s.%d", name, k)
 	}
-	if im.calls++; im.calls > maxCalls {
-		if im.calls == maxCalls+1 {
-			im.problem(l, name, fmt.Sprintf("nested models expand to more than %d layers", maxCalls), "")
-		}
+	if im.calls > maxCalls {
+		return nil
+	}
+	operands := 0
+	mapValues(in.args, func(*ir.Value) { operands++ })
+	if operands > maxOperands {
+		im.problem(l, name, fmt.Sprintf("it reads %d tensors, more than %d", operands, maxOperands), "")
+		return nil
+	}
+	im.calls += 1 + operands
+	if im.calls > maxCalls {
+		im.problem(l, name, fmt.Sprintf("the models inside this one expand to more than %d layers and inputs of layers", maxCalls), "")
 		return nil
 	}
 	st, err := s.store.layer(l)

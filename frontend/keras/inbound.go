@@ -178,6 +178,9 @@ func terminals(v any) ([]terminal, error) {
 		if name == "" {
 			name = r.layer
 		}
+		if len(out) == maxTerminals {
+			return fmt.Errorf("it has more than %d inputs or outputs", maxTerminals)
+		}
 		out = append(out, terminal{name, r})
 		return err
 	}

@@ -31,10 +31,12 @@ func (r *record) set(key string, v any) {
 func newRecord() *record { return &record{values: map[string]any{}} }
 
 // Bounds on the JSON of a model. That of DenseNet-121 has a third of a
-// million bytes; a model inside a model takes four levels.
+// million bytes and thirty thousand values; a model inside a model takes four
+// levels.
 const (
-	maxJSON      = 16 << 20
-	maxJSONDepth = 400
+	maxJSON       = 16 << 20
+	maxJSONDepth  = 400
+	maxJSONValues = 1 << 19
 )
 
 // decodeJSON decodes an object into records, []any, string, float64, bool and
@@ -43,8 +45,8 @@ func decodeJSON(b []byte, what string) (*record, error) {
 	if len(b) > maxJSON {
 		return nil, fmt.Errorf("%s has %d bytes, more than the %d that are read", what, len(b), maxJSON)
 	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	v, err := decodeValue(d, 0)
+	d := decoder{Decoder: json.NewDecoder(bytes.NewReader(b))}
+	v, err := d.value(0)
 	if err != nil {
 		return nil, fmt.Errorf("%s is not valid JSON: %w", what, err)
 	}
@@ -55,9 +57,17 @@ func decodeJSON(b []byte, what string) (*record, error) {
 	return r, nil
 }
 
-func decodeValue(d *json.Decoder, depth int) (any, error) {
+type decoder struct {
+	*json.Decoder
+	values int // so far
+}
+
+func (d *decoder) value(depth int) (any, error) {
 	if depth > maxJSONDepth {
 		return nil, fmt.Errorf("nested more than %d levels deep", maxJSONDepth)
+	}
+	if d.values++; d.values > maxJSONValues {
+		return nil, fmt.Errorf("more than %d values", maxJSONValues)
 	}
 	t, err := d.Token()
 	if err != nil {
@@ -71,7 +81,7 @@ func decodeValue(d *json.Decoder, depth int) (any, error) {
 			if err != nil {
 				return nil, err
 			}
-			v, err := decodeValue(d, depth+1)
+			v, err := d.value(depth + 1)
 			if err != nil {
 				return nil, err
 			}
@@ -82,7 +92,7 @@ func decodeValue(d *json.Decoder, depth int) (any, error) {
 	case json.Delim('['):
 		list := []any{}
 		for d.More() {
-			v, err := decodeValue(d, depth+1)
+			v, err := d.value(depth + 1)
 			if err != nil {
 				return nil, err
 			}

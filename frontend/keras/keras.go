@@ -189,7 +189,7 @@ func readArchive(data []byte) (*file, error) {
 	if err != nil {
 		return nil, fmt.Errorf("model.weights.h5: %w", err)
 	}
-	f.store = archiveStore{root}
+	f.store = &archiveStore{group: root}
 	return f, nil
 }
 
@@ -225,7 +225,9 @@ func readHDF5(data []byte) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.store = legacyStore{weights}
+	if f.store, err = newLegacyStore(weights); err != nil {
+		return nil, err
+	}
 	for _, g := range []*hdf5.Group{root, weights} {
 		if a, err := g.Attr("keras_version"); err != nil {
 			return nil, err
@@ -259,20 +261,18 @@ func readJSON(path string, data []byte, open func(string) ([]byte, error)) (*fil
 	}
 	switch {
 	case root.Has("model_weights"):
-		g, err := root.Group("model_weights")
-		if err != nil {
-			return nil, err
+		if root, err = root.Group("model_weights"); err == nil {
+			f.store, err = newLegacyStore(root)
 		}
-		f.store = legacyStore{g}
 	case root.Has("layers"):
-		f.store = archiveStore{root}
+		f.store = &archiveStore{group: root}
+		if f.version == "" {
+			f.version = "3"
+		}
 	default:
-		f.store = legacyStore{root}
+		f.store, err = newLegacyStore(root)
 	}
-	if f.version == "" && root.Has("layers") {
-		f.version = "3"
-	}
-	return f, nil
+	return f, err
 }
 
 // weightsBeside finds the weights that belong to a JSON file.

@@ -379,7 +379,7 @@ var _ = both("shape", map[string]operation{
 	}},
 	"Resize": {[]string{"image.resize"}, func(c *call) *ir.Value {
 		size := c.list(1, "size")
-		if len(size) != 2 || slices.Min(size) < 1 {
+		if len(size) != 2 || slices.Min(size) < 1 || slices.Max(size) > maxExtent {
 			c.failf("size is %v", size)
 		}
 		x := c.floats()
@@ -428,7 +428,7 @@ func pad(c *call) *ir.Value {
 	op := ir.Pad{Pads: make([]int, 2*r), Value: c.optional(0, 3, "constant_values")}
 	for i, e := range list {
 		p, ok := integers(e)
-		if !ok || len(p) != 2 || slices.Min(p) < 0 || slices.Max(p) > maxElements {
+		if !ok || len(p) != 2 || slices.Min(p) < 0 || slices.Max(p) > maxExtent {
 			c.failf("pad_width is %.60v", list)
 		}
 		op.Pads[i], op.Pads[r+i] = p[0], p[1]

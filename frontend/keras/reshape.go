@@ -88,7 +88,7 @@ func (c *call) border(key string, n, sign int) *ir.Value {
 	x := c.image(n)
 	pads := make([]int, 2*x.Type.Rank())
 	set := func(i, begin, end int) {
-		if begin < 0 || end < 0 || begin > maxElements || end > maxElements {
+		if begin < 0 || end < 0 || begin > maxExtent || end > maxExtent {
 			c.failf("%s %d and %d", key, begin, end)
 		}
 		at := c.spatial() + i

@@ -87,6 +87,9 @@ func normalization(c *call) *ir.Value {
 		wide[a] = x.Type.Shape[a]
 		own = append(own, x.Type.Shape[a])
 	}
+	if elements(own) > maxExtent {
+		c.failf("statistics for axes %v of %s are too many", axes, x.Type.Shape)
+	}
 	mean, variance := c.numbers("mean"), c.numbers("variance")
 	if mean == nil || variance == nil {
 		mean, variance = c.weight("mean", own), c.weight("variance", own)

@@ -24,9 +24,12 @@ type store interface {
 
 // archiveStore is a group of the model.weights.h5 in a .keras archive:
 // layers/KEY/vars/0, 1, …, where KEY is layer.key. A nil group has no weights.
-type archiveStore struct{ group *hdf5.Group }
+type archiveStore struct {
+	group  *hdf5.Group
+	byName map[string]*hdf5.Group // the groups of its layers, once one was asked for by name
+}
 
-func (s archiveStore) variables() ([]*hdf5.Dataset, error) {
+func (s *archiveStore) variables() ([]*hdf5.Dataset, error) {
 	if s.group == nil || !s.group.Has("vars") {
 		return nil, nil
 	}
@@ -45,9 +48,9 @@ func (s archiveStore) variables() ([]*hdf5.Dataset, error) {
 	return list, nil
 }
 
-func (s archiveStore) layer(l *layer) (store, error) {
+func (s *archiveStore) layer(l *layer) (store, error) {
 	if s.group == nil || !s.group.Has("layers") {
-		return archiveStore{}, nil
+		return &archiveStore{}, nil
 	}
 	layers, err := s.group.Group("layers")
 	if err != nil {
@@ -63,24 +66,25 @@ func (s archiveStore) layer(l *layer) (store, error) {
 			return nil, err
 		}
 		if name == "" || name == l.name {
-			return archiveStore{g}, nil
+			return &archiveStore{group: g}, nil
 		}
 	}
 	// The counting of keys is Keras's own affair; the name decides.
-	for _, key := range layers.Names() {
-		g, err := layers.Group(key)
-		if err != nil {
-			return nil, err
-		}
-		name, err := nameOf(g)
-		if err != nil {
-			return nil, err
-		}
-		if name == l.name {
-			return archiveStore{g}, nil
+	if s.byName == nil {
+		s.byName = map[string]*hdf5.Group{}
+		for _, key := range layers.Names() {
+			g, err := layers.Group(key)
+			if err != nil {
+				return nil, err
+			}
+			name, err := nameOf(g)
+			if err != nil {
+				return nil, err
+			}
+			s.byName[name] = g
 		}
 	}
-	return archiveStore{}, nil
+	return &archiveStore{group: s.byName[l.name]}, nil
 }
 
 // nameOf returns the layer's name that Keras 3 notes with its variables, ""
@@ -100,32 +104,41 @@ func nameOf(g *hdf5.Group) (string, error) {
 	return a.Str()
 }
 
-func (s archiveStore) wrapped(*layer) (store, error) {
+func (s *archiveStore) wrapped(*layer) (store, error) {
 	if s.group == nil || !s.group.Has("layer") {
-		return archiveStore{}, nil
+		return &archiveStore{}, nil
 	}
 	g, err := s.group.Group("layer")
-	return archiveStore{g}, err
+	return &archiveStore{group: g}, err
 }
 
 // legacyStore is the weights of a whole-model .h5 file: one group per layer of
 // the outermost model, with a list of the names of all weights in it, those of
 // inner models included.
-type legacyStore struct{ root *hdf5.Group }
+type legacyStore struct {
+	root   *hdf5.Group
+	layers map[string]bool // that have a group
+}
+
+func newLegacyStore(root *hdf5.Group) (legacyStore, error) {
+	s := legacyStore{root, map[string]bool{}}
+	names, err := strs(root, "layer_names")
+	for _, n := range names {
+		s.layers[n] = true
+	}
+	return s, err
+}
 
 func (s legacyStore) variables() ([]*hdf5.Dataset, error) { return nil, nil }
 
 func (s legacyStore) wrapped(*layer) (store, error) { return s, nil }
 
 func (s legacyStore) layer(l *layer) (store, error) {
-	e := legacyLayer{top: true, paths: [][]string{{l.name}}}
-	names, err := strs(s.root, "layer_names")
-	if err != nil {
-		return nil, err
-	}
-	if !slices.Contains(names, l.name) {
+	e := legacyLayer{legacyGroup: &legacyGroup{}, top: true, paths: [][]string{{l.name}}}
+	if !s.layers[l.name] {
 		return e, nil
 	}
+	var err error
 	if e.group, err = s.root.Group(l.name); err != nil {
 		return nil, err
 	}
@@ -164,29 +177,45 @@ func strs(g *hdf5.Group, name string) ([]string, error) {
 	return list, nil
 }
 
+// legacyGroup is the group of a layer of the outermost model.
+type legacyGroup struct {
+	group *hdf5.Group
+	names []string // of all weights in it
+	// folders maps the ends of paths, "block/conv" and "conv", to the folders of
+	// weights whose paths end so.
+	folders map[string][]string
+	inside  map[string][]string // the names in a folder
+}
+
 // legacyLayer is the weights of a layer of a legacy file.
 type legacyLayer struct {
-	group *hdf5.Group
-	names []string // of all weights in the group
-	top   bool     // the layer is one of the outermost model: all are its own
+	*legacyGroup
+	top bool // the layer is one of the outermost model: all are its own
 	// paths are where the layer may stand: the names of the models and
 	// wrappers around it, then its own. The likeliest comes first.
 	paths [][]string
 }
 
-func (s legacyLayer) layer(l *layer) (store, error) { return s.inside(l, false), nil }
+func (s legacyLayer) layer(l *layer) (store, error) {
+	return legacyLayer{legacyGroup: s.legacyGroup, paths: s.below(l)}, nil
+}
 
-func (s legacyLayer) wrapped(l *layer) (store, error) { return s.inside(l, s.top), nil }
+// wrapped finds the weights of the layer in a wrapper, which may carry the
+// wrapper's name alone.
+func (s legacyLayer) wrapped(l *layer) (store, error) {
+	return legacyLayer{legacyGroup: s.legacyGroup, top: s.top && l.network == nil, paths: append(s.below(l), s.paths...)}, nil
+}
 
-func (s legacyLayer) inside(l *layer, top bool) store {
-	in := legacyLayer{group: s.group, names: s.names, top: top}
-	for _, p := range s.paths {
-		in.paths = append(in.paths, append(slices.Clip(p), l.name))
+// maxPaths bounds the places where the weights of a layer in many wrappers are
+// looked for.
+const maxPaths = 64
+
+func (s legacyLayer) below(l *layer) [][]string {
+	var paths [][]string
+	for _, p := range s.paths[:min(len(s.paths), maxPaths)] {
+		paths = append(paths, append(slices.Clip(p), l.name))
 	}
-	if !s.top || l.network == nil {
-		in.paths = append(in.paths, s.paths...) // a wrapper's weights may carry its name alone
-	}
-	return in
+	return paths
 }
 
 // variables finds the layer's weights by their names, PATH/VARIABLE, where
@@ -212,33 +241,44 @@ func (s legacyLayer) variables() ([]*hdf5.Dataset, error) {
 }
 
 func (s legacyLayer) own() ([]string, error) {
-	folders := map[string][]string{}
-	for _, n := range s.names {
-		at := max(strings.LastIndexByte(n, '/'), 0)
-		folders[n[:at]] = append(folders[n[:at]], n)
-	}
+	s.index()
 	for _, p := range s.paths {
 		for k := range p {
-			suffix := strings.Join(p[k:], "/")
-			if names := folders[suffix]; names != nil {
-				return names, nil
-			}
-			var found []string
-			for f := range folders {
-				if strings.HasSuffix(f, "/"+suffix) {
-					found = append(found, f)
-				}
-			}
-			if len(found) > 1 {
-				slices.Sort(found)
+			end := strings.Join(p[k:], "/")
+			switch found := s.folders[end]; {
+			case s.inside[end] != nil:
+				return s.inside[end], nil
+			case len(found) > 1:
 				return nil, fmt.Errorf("the weights file has several layers that could be this one: %s", strings.Join(found, ", "))
-			}
-			if len(found) == 1 {
-				return folders[found[0]], nil
+			case len(found) == 1:
+				return s.inside[found[0]], nil
 			}
 		}
 	}
 	return nil, nil
+}
+
+// maxDepth bounds the models and wrappers around a layer.
+const maxDepth = 32
+
+func (g *legacyGroup) index() {
+	if g.folders != nil {
+		return
+	}
+	g.folders, g.inside = map[string][]string{}, map[string][]string{}
+	for _, n := range g.names {
+		folder := n[:max(strings.LastIndexByte(n, '/'), 0)]
+		if g.inside[folder] == nil {
+			end, more := folder, true
+			for range maxDepth {
+				if _, end, more = strings.Cut(end, "/"); !more {
+					break
+				}
+				g.folders[end] = append(g.folders[end], folder)
+			}
+		}
+		g.inside[folder] = append(g.inside[folder], n)
+	}
 }
 
 var dtypes = map[hdf5.Type]ir.DType{
