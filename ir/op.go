@@ -48,6 +48,8 @@ var table = []Info{
 		Doc: "Matrix product over the last two axes, leading axes broadcast (numpy.matmul)."},
 	{Op: Pool{}, Args: []string{"x", "scale?", "shift?"}, FLOPs: poolFLOPs,
 		Doc: "Maximum or average over windows of x [N,C,D…]. With scale and shift [C], or a prologue, x is replaced by prologue(x·scale+shift) first."},
+	{Op: MaxUnpool{}, Args: []string{"x", "indices"},
+		Doc: "Zeros with the elements of x [N,C,D…] at the flat positions that a max pool recorded in indices."},
 	{Op: BatchNorm{}, Args: []string{"x", "scale", "bias", "mean", "var"}, FLOPs: perOutput(2),
 		Doc: "Batch normalisation at test time: scale·(x−mean)/√(var+ε)+bias per channel (axis 1)."},
 	{Op: Affine{}, Args: []string{"x", "scale", "shift"}, FLOPs: perOutput(2),
@@ -72,6 +74,10 @@ var table = []Info{
 		Doc: "Reduction over axes. Global pooling is Reduce over the spatial axes with kept axes."},
 	{Op: ArgReduce{}, Args: []string{"x"},
 		Doc: "Index of the largest or smallest element along one axis, as i64."},
+	{Op: TopK{}, Args: []string{"x"},
+		Doc: "The k largest or smallest elements along one axis, in order, and their positions as i64."},
+	{Op: NonMaxSuppression{}, Args: []string{"boxes", "scores"},
+		Doc: "Best boxes that do not overlap: rows of image, class, box as i64, padded with −1, and how many there are."},
 	{Op: Reshape{}, Args: []string{"x"},
 		Doc: "The same elements in row-major order under another shape."},
 	{Op: Transpose{}, Args: []string{"x"},
@@ -88,6 +94,8 @@ var table = []Info{
 		Doc: "Slices of x along one axis at the given indices; negative indices count from the end."},
 	{Op: Resize{}, Args: []string{"x"}, FLOPs: perOutput(7),
 		Doc: "Interpolation along each axis with the scale, coordinate mapping and rounding of ONNX Resize."},
+	{Op: GridSample{}, Args: []string{"x", "grid"}, FLOPs: perOutput(8),
+		Doc: "Interpolation of x [N,C,D…] at the coordinates in grid [N,E…,r], −1 and 1 at the ends of x."},
 }
 
 var byName = func() map[string]*Info {

@@ -19,9 +19,10 @@ type importer struct {
 	functions map[string]*functionProto // by functionKey
 	problems  []source.Problem
 	notes     []string
-	widened   bool // a half-precision type was seen
-	visited   int  // nodes imported, those of functions at each call
-	filled    int  // elements of tensors that nodes made of a few bytes
+	widened   bool       // a half-precision type was seen
+	visited   int        // nodes imported, those of functions at each call
+	filled    int        // elements of tensors that nodes made of a few bytes
+	padded    []*ir.Node // NonMaxSuppression: their counts become outputs
 }
 
 // A file of a few bytes can describe a graph without end and tensors of any

@@ -30,6 +30,7 @@ var families = []family{
 	{"shape", shapeOps},
 	{"indexing", indexingOps},
 	{"resampling", resamplingOps},
+	{"selection", selectionOps},
 	{"constants and control", constantOps},
 	{"sequences", sequenceOps},
 }

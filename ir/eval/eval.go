@@ -169,6 +169,8 @@ func dispatch(n *ir.Node, in []*ir.Tensor) ([]*ir.Tensor, error) {
 		return keep(matMul(types[0], in[0], in[1]))
 	case ir.Pool:
 		return pool(op, types, arg)
+	case ir.MaxUnpool:
+		return keep2(maxUnpool(types[0], in[0], in[1]))
 	case ir.BatchNorm:
 		return one(batchNorm(op, in))
 	case ir.Affine:
@@ -198,6 +200,10 @@ func dispatch(n *ir.Node, in []*ir.Tensor) ([]*ir.Tensor, error) {
 		return keep(reduce(op, types[0], in[0]))
 	case ir.ArgReduce:
 		return keep(argReduce(op, types[0], in[0]))
+	case ir.TopK:
+		return topK(op, types, in[0]), nil
+	case ir.NonMaxSuppression:
+		return nonMaxSuppression(op, types, in[0], in[1]), nil
 	case ir.Reshape:
 		return keep(in[0].Reshaped(op.Shape))
 	case ir.Transpose:
@@ -214,6 +220,8 @@ func dispatch(n *ir.Node, in []*ir.Tensor) ([]*ir.Tensor, error) {
 		return keep2(gather(op, types[0], in[0], in[1]))
 	case ir.Resize:
 		return one(resize(op, in[0]))
+	case ir.GridSample:
+		return one(gridSample(op, types[0], in[0], in[1]))
 	}
 	return nil, fmt.Errorf("the reference interpreter does not know this op")
 }
