@@ -77,3 +77,23 @@ func TestScheduleCases(t *testing.T) {
 		})
 	}
 }
+
+// Each file of testdata/*.txtar is a graph of ops that run in plain kernels.
+func TestPlainKernels(t *testing.T) {
+	files, _ := filepath.Glob("testdata/*.txtar")
+	for _, f := range files {
+		ar, err := txtar.ParseFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range ar.Files {
+			t.Run(c.Name, func(t *testing.T) {
+				g, err := ir.Parse(string(c.Data))
+				if err != nil {
+					t.Fatal(err)
+				}
+				check(t, g, schedule.Config{Exact: true}, 2e-6)
+			})
+		}
+	}
+}
