@@ -31,6 +31,7 @@ type Pass struct {
 var Pipeline = []Pass{
 	{"fold_constants", "Computes nodes whose operands are all constants.", foldConstants, true},                                                       // first: others look for constants
 	{"remove_noops", "Drops nodes that return their operand.", removeNoops, true},                                                                     // fewer nodes between the patterns below
+	{"cancel_casts", "Drops the casts of rounded and clipped floats to integers and back.", cancelCasts, true},                                        // while rounding and clipping are still nodes
 	{"merge_reshapes", "Makes chains of reshapes one.", mergeReshapes, true},                                                                          //
 	{"recognise_activations", "Replaces activations written as several nodes by the function itself.", recogniseActivations, false},                   // while their parts are still plain nodes
 	{"sink_transpose", "Moves transpositions down until they cancel or meet a layer that absorbs them.", sinkTranspose, true},                         // brings channels to axis 1, where the patterns below expect them
@@ -49,6 +50,7 @@ var Pipeline = []Pass{
 // constraints lists pairs of passes whose order matters.
 var constraints = []struct{ before, after, reason string }{
 	{"fold_constants", "fold_batchnorm", "statistics may be computed by constant nodes"},
+	{"cancel_casts", "fuse_activation", "rounding and clipping that became epilogues are not recognised"},
 	{"remove_noops", "fold_batchnorm", "an identity between convolution and normalisation hides the pair"},
 	{"recognise_activations", "fold_batchnorm", "the constants inside an activation look like per-channel arithmetic"},
 	{"recognise_activations", "fuse_activation", "the parts of an activation must not become epilogues of their own"},

@@ -208,9 +208,12 @@ func (im *importer) builder(n *node) (func(*node) []*ir.Value, error) {
 		return func(n *node) []*ir.Value { return im.call(f, n) }, nil
 	}
 	if domain != "" {
-		return nil, refusal{fmt.Sprintf("ops of domain %q are not supported", domain), "only the default ONNX domain and functions stored in the model"}
+		op = domain + "." + op
 	}
 	o := operators[op]
+	if o == nil && domain != "" {
+		return nil, refusal{fmt.Sprintf("this op of domain %q is not supported", domain), "`modelc ops` lists those that are" + nearest(n.p.opType)}
+	}
 	if o == nil {
 		return nil, refusal{"this op is not supported", "`modelc ops` lists those that are" + nearest(op)}
 	}

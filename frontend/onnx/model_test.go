@@ -139,7 +139,7 @@ func TestReport(t *testing.T) {
 		`Rulu-13 "first": this op is not supported; operands f32[2,3]`,
 		`Loop-13 "c": this op is not supported`,
 		`Conv-13 "third": weights f32[1,3,1,1] do not fit x f32[2,3]; operands f32[2,3], f32[1,3,1,1]`,
-		`com.example.FusedConv-2 "fourth": ops of domain "com.example" are not supported`,
+		`com.example.FusedConv-2 "fourth": this op of domain "com.example" is not supported`,
 		`Add-13 "fifth": 2 operands are required, number 1 is missing`,
 		`Relu-13 "sixth": output "h" is not supported`,
 	}

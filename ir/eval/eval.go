@@ -78,7 +78,12 @@ const maxConst = 1 << 22
 
 // Const returns the value of v if it depends on constants alone and no
 // intermediate result is large: what a front end needs of shape arithmetic.
-func Const(v *ir.Value) (*ir.Tensor, bool) {
+func Const(v *ir.Value) (*ir.Tensor, bool) { return constant(v, maxConst) }
+
+// Fold is Const for weights: of any size.
+func Fold(v *ir.Value) (*ir.Tensor, bool) { return constant(v, math.MaxInt) }
+
+func constant(v *ir.Value, limit int) (*ir.Tensor, bool) {
 	memo := map[*ir.Value]*ir.Tensor{}
 	var get func(v *ir.Value) *ir.Tensor
 	get = func(v *ir.Value) *ir.Tensor {
@@ -90,7 +95,7 @@ func Const(v *ir.Value) (*ir.Tensor, bool) {
 		}
 		memo[v] = nil
 		n := v.Def()
-		if n == nil || v.Type.Shape.Len() > maxConst {
+		if n == nil || v.Type.Shape.Len() > limit {
 			return nil
 		}
 		args := make([]*ir.Tensor, len(n.In))
