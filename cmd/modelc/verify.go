@@ -135,6 +135,7 @@ type verifier struct {
 	layers  bool
 	out     io.Writer
 	failed  bool
+	worst   float64 // largest relative difference of an output so far
 }
 
 // verify compares one model on one set of data; without a set, on seeded
@@ -210,6 +211,7 @@ func (v *verifier) verify(ctx context.Context, path, set string, o modelc.Option
 		case !d.IsFloat():
 			tol = 0
 		}
+		v.worst = max(v.worst, d.Rel)
 		verdict := "ok"
 		if !d.Agrees(tol, eval.Step(o.Value)) {
 			verdict = fmt.Sprintf("FAILED: beyond %g", tol)
