@@ -39,8 +39,8 @@ func (Pool) Name() string { return "Pool" }
 
 func (p Pool) Infer(in []Type) ([]Type, error) {
 	x := in[0]
-	if x.Rank() < 3 {
-		return typeErr("x is %s, want [N,C,D…]", x)
+	if x.Rank() < 3 || x.DType == Bool {
+		return typeErr("x is %s, want numbers [N,C,D…]", x)
 	}
 	sp, err := windowShape(x.Shape[2:], p.Kernel, p.Strides, p.Pads, p.Dilations, p.Extra)
 	if err != nil {

@@ -97,3 +97,26 @@ func TestPlainKernels(t *testing.T) {
 		}
 	}
 }
+
+// Every kernel on every element type that it is said to take.
+func TestExamples(t *testing.T) {
+	list, err := schedule.Examples()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range list {
+		if _, err := schedule.Build(e.Graph, schedule.Config{}); err == nil {
+			t.Run(e.Name+" "+e.DType.String(), func(t *testing.T) { check(t, e.Graph, schedule.Config{}, 1e-5) })
+		}
+	}
+	kernels, err := schedule.Support()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range kernels {
+		if len(k.Types) == 0 || len(k.Names) == 0 && k.Op != "Reshape" {
+			t.Errorf("%s: types %v, kernels %v: no example of it in schedule/examples.txtar", k.Op, k.Types, k.Names)
+		}
+		t.Log(k)
+	}
+}
