@@ -212,10 +212,10 @@ func (im *importer) builder(n *node) (func(*node) []*ir.Value, error) {
 	}
 	o := operators[op]
 	if o == nil && domain != "" {
-		return nil, refusal{fmt.Sprintf("this op of domain %q is not supported", domain), "`modelc ops` lists those that are" + nearest(n.p.opType)}
+		return nil, refusal{fmt.Sprintf("this op of domain %q is not supported", domain), nearest(n.p.opType)}
 	}
 	if o == nil {
-		return nil, refusal{"this op is not supported", "`modelc ops` lists those that are" + nearest(op)}
+		return nil, refusal{"this op is not supported", nearest(op)}
 	}
 	var known bool
 	if n.version, known = n.scope.opsets[""]; !known {
@@ -236,21 +236,6 @@ func (im *importer) builder(n *node) (func(*node) []*ir.Value, error) {
 		}
 	}
 	return o.build, nil
-}
-
-// nearest suggests supported ops with a similar name.
-func nearest(name string) string {
-	var list []string
-	for o := range operators {
-		if len(o) > 3 && (strings.Contains(name, o) || strings.Contains(o, name)) {
-			list = append(list, o)
-		}
-	}
-	if len(list) == 0 {
-		return ""
-	}
-	slices.Sort(list)
-	return "; near this name: " + strings.Join(list, ", ")
 }
 
 // call inlines a model-local function.

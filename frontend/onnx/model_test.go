@@ -375,3 +375,16 @@ func TestHalfPrecision(t *testing.T) {
 		t.Errorf("notes %q", m.Notes)
 	}
 }
+
+// Advice is given for what is not supported, and only for that.
+func TestNearest(t *testing.T) {
+	for name, advice := range instead {
+		if operators[name] != nil {
+			t.Errorf("%s is supported", name)
+		}
+		if got := nearest(name); !strings.Contains(got, advice) {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	wantText(t, nearest("QLinearConvTranspose"), "ConvTranspose", "QLinearConv")
+}
