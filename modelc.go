@@ -117,10 +117,9 @@ type Summary struct {
 	ModelParameters int64 `json:"model_parameters"`
 	ModelFLOPs      int64 `json:"model_flops"`
 	ModelNodes      int   `json:"model_nodes"`
-	BatchNorms      int   `json:"batch_norms"`
 
-	Folded    int            `json:"batch_norms_folded"` // of these, into weights
-	Passes    map[string]int `json:"passes"`             // places changed
+	Passes    []passes.Stat  `json:"passes"` // of those that changed something
+	Fused     Fused          `json:"fused"`
 	FileBytes map[string]int `json:"files"`
 }
 
@@ -167,32 +166,18 @@ func (c *Compiled) WritePackage(dir string, o PackageOptions) (*Summary, error) 
 
 func (c *Compiled) summary() *Summary {
 	s := &Summary{Summary: golang.Summarize(c.Program), Model: c.Graph.Name, Format: c.Model.Format, Notes: c.Model.Notes,
-		ModelNodes: len(c.Before.Nodes), Passes: map[string]int{}}
+		ModelNodes: len(c.Before.Nodes), Fused: c.fused()}
 	for _, n := range c.Before.Nodes {
 		s.ModelFLOPs += ir.FLOPs(n)
-		if _, ok := n.Op.(ir.BatchNorm); ok {
-			s.BatchNorms++
-		}
 	}
-	left := 0
-	for _, n := range c.Graph.Nodes {
-		_, norm := n.Op.(ir.BatchNorm)
-		_, affine := n.Op.(ir.Affine)
-		_, conv := n.Op.(ir.Conv)
-		_, pool := n.Op.(ir.Pool)
-		if norm || affine || conv && n.Input(4) != nil || pool && n.Input(1) != nil {
-			left++ // a step of its own, or in front of a convolution or pool
-		}
-	}
-	s.Folded = max(0, s.BatchNorms-left)
 	for _, v := range c.Before.Constants {
 		if v.Type.DType.IsFloat() {
 			s.ModelParameters += int64(v.Type.Shape.Len())
 		}
 	}
 	for _, p := range c.Report.Passes {
-		if p.Changed > 0 {
-			s.Passes[p.Name] = p.Changed
+		if p.Changed > 0 && p.Name != "choose_padding" {
+			s.Passes = append(s.Passes, p)
 		}
 	}
 	return s

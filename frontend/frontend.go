@@ -3,11 +3,11 @@
 package frontend
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"os"
 
+	"modelc/frontend/keras"
 	"modelc/frontend/onnx"
 	"modelc/frontend/source"
 )
@@ -26,7 +26,7 @@ func Load(path string, opts source.Options) (*source.Model, error) {
 	if st.IsDir() {
 		return nil, fmt.Errorf("%s is a folder, not a model", path)
 	}
-	head := make([]byte, 8)
+	head := make([]byte, 64)
 	n, err := io.ReadFull(f, head)
 	if err != nil && err != io.ErrUnexpectedEOF && err != io.EOF {
 		return nil, err
@@ -35,10 +35,8 @@ func Load(path string, opts source.Options) (*source.Model, error) {
 	switch {
 	case n == 0:
 		return nil, fmt.Errorf("%s is empty", path)
-	case bytes.HasPrefix(head, []byte("PK\x03\x04")):
-		return nil, fmt.Errorf("%s is a zip archive; Keras archives are not supported yet: export the model to ONNX", path)
-	case bytes.HasPrefix(head, []byte("\x89HDF\r\n\x1a\n")):
-		return nil, fmt.Errorf("%s is an HDF5 file; Keras models are not supported yet: export the model to ONNX", path)
+	case keras.Sniff(head):
+		return keras.Load(path, opts)
 	}
 	return onnx.Load(path, opts)
 }

@@ -130,6 +130,18 @@ func FLOPs(n *Node) int64 {
 	return 0
 }
 
+// Traffic returns the bytes of n's operands and results: what it moves if each
+// is read or written once.
+func Traffic(n *Node) int64 {
+	b := int64(0)
+	for _, t := range append(n.InTypes(), n.OutTypes()...) {
+		if t.Present() {
+			b += int64(t.Bytes())
+		}
+	}
+	return b
+}
+
 func outLen(out []Type) int64 { return int64(out[0].Shape.Len()) }
 
 func perOutput(k int64) func(Op, []Type, []Type) int64 {

@@ -17,6 +17,8 @@ import (
 //   - into the Conv, ConvTranspose or Dense in front of it: w·s, b·s+t. Legal
 //     when nothing else reads that layer's result or a link of the chain, and
 //     the layer has constant weights and no epilogue or residual. Any groups.
+//     Pools, means and concatenations in between are passed where they give
+//     the same (absorb.go).
 //   - into the Conv behind it: w·s for the channels read, b+Σw·t. The shift
 //     only folds where no zero padding takes part, since padding comes after
 //     it; a chain with a shift in front of a padded convolution stays.
@@ -197,57 +199,13 @@ func (c *chain) remove(g *ir.Graph, v *ir.Value) {
 	}
 }
 
-// foldBack folds the chain into the layer in front of it.
+// foldBack folds the chain into the layers in front of it.
 func (c *chain) foldBack(g *ir.Graph) bool {
-	d := c.x.Def()
-	if d == nil || c.x.OnlyUse() != c.nodes[0] || d.Const(1) == nil || d.Input(2) != nil && d.Const(2) == nil {
+	if c.x.OnlyUse() != c.nodes[0] || !absorbs(c.x, c.scale, c.shift) {
 		return false
 	}
-	if e, ok := epilogue(d.Op); !ok || !e.IsIdentity() {
-		return false
-	}
-	w := d.Const(1)
-	v := w.Float64s()
-	switch op := d.Op.(type) {
-	case ir.Conv:
-		if d.Input(3) != nil {
-			return false
-		}
-		per := w.Shape[1:].Len()
-		for i := range v {
-			v[i] *= c.scale[i/per]
-		}
-	case ir.ConvTranspose:
-		// w is [C,M/groups,K…]: the group of an input channel tells which
-		// output channels its filters make.
-		mg, ks := w.Shape[1], w.Shape[2:].Len()
-		cg := w.Shape[0] / op.Groups
-		for i := range v {
-			ch, m := i/(mg*ks), i/ks%mg
-			v[i] *= c.scale[ch/cg*mg+m]
-		}
-	case ir.Dense:
-		k, m := op.KM(w.Shape)
-		for i := range v {
-			if op.TransW {
-				v[i] *= c.scale[i/k]
-			} else {
-				v[i] *= c.scale[i%m]
-			}
-		}
-	default:
-		return false
-	}
-	bias := make([]float64, len(c.scale))
-	copy(bias, c.shift)
-	if b := d.Const(2); b != nil {
-		for i, x := range b.Float64s() {
-			bias[i] += product(x, c.scale[i])
-		}
-	}
-	g.SetInput(d, 1, g.AddConst(d.In[1].Name+".folded", ir.FromFloat64s(w.Type, v)))
-	g.SetInput(d, 2, g.AddConst(c.x.Name+".bias", ir.FromFloat64s(ir.T(w.DType, len(bias)), bias)))
-	c.remove(g, d.Out[0])
+	absorb(g, c.x, c.scale, c.shift)
+	c.remove(g, c.x)
 	return true
 }
 

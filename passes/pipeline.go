@@ -35,6 +35,7 @@ var Pipeline = []Pass{
 	{"merge_reshapes", "Makes chains of reshapes one.", mergeReshapes, true},                                                                          //
 	{"recognise_activations", "Replaces activations written as several nodes by the function itself.", recogniseActivations, false},                   // while their parts are still plain nodes
 	{"sink_transpose", "Moves transpositions down until they cancel or meet a layer that absorbs them.", sinkTranspose, true},                         // brings channels to axis 1, where the patterns below expect them
+	{"recognise_normalisation", "Replaces normalisations over axes written as several nodes by Normalize.", recogniseNormalisation, false},            // mean and operand agree on the layout now
 	{"fold_pad", "Makes constant zero padding part of the convolution or pool behind it.", foldPad, true},                                             // before padding matters to fold_batchnorm
 	{"fold_batchnorm", "Folds batch normalisation and other per-channel arithmetic into weights, or makes it one Affine step.", foldBatchNorm, false}, // before activations are fused: a fused one hides the affine behind it
 	{"dense_bias", "Makes a constant added to a dense layer its bias.", denseBias, true},                                                              //
@@ -54,6 +55,8 @@ var constraints = []struct{ before, after, reason string }{
 	{"remove_noops", "fold_batchnorm", "an identity between convolution and normalisation hides the pair"},
 	{"recognise_activations", "fold_batchnorm", "the constants inside an activation look like per-channel arithmetic"},
 	{"recognise_activations", "fuse_activation", "the parts of an activation must not become epilogues of their own"},
+	{"recognise_normalisation", "fold_batchnorm", "the scale inside a normalisation looks like per-channel arithmetic"},
+	{"sink_transpose", "recognise_normalisation", "exporters transpose an operand and its mean apart"},
 	{"sink_transpose", "fold_batchnorm", "per-channel constants must lie along axis 1"},
 	{"sink_transpose", "fold_pad", "pads must be along the spatial axes of the layer behind"},
 	{"fold_pad", "fold_batchnorm", "a shift before a convolution may only fold where no zero padding takes part"},
@@ -103,11 +106,19 @@ type Report struct {
 
 // Stat is what one pass did.
 type Stat struct {
-	Name                    string
-	Changed                 int
-	NodesBefore, NodesAfter int
-	FLOPsBefore, FLOPsAfter int64
-	Time                    time.Duration
+	Name    string        `json:"name"`
+	Changed int           `json:"changed"` // places
+	Before  Size          `json:"before"`
+	After   Size          `json:"after"`
+	Time    time.Duration `json:"ns"`
+}
+
+// Size is what a graph costs.
+type Size struct {
+	Nodes int   `json:"nodes"`
+	FLOPs int64 `json:"flops"`
+	// Bytes is the sum of all nodes' operands and results, weights included.
+	Bytes int64 `json:"bytes"`
 }
 
 // Changed returns how many places the named pass changed.
@@ -146,7 +157,7 @@ func Run(g *ir.Graph, cfg *Config) (*Report, error) {
 		if len(c.Only) > 0 && !slices.Contains(c.Only, p.Name) || slices.Contains(c.Disable, p.Name) || c.Exact && !p.Exact {
 			continue
 		}
-		s := Stat{Name: p.Name, NodesBefore: len(g.Nodes), FLOPsBefore: flops(g)}
+		s := Stat{Name: p.Name, Before: sizeOf(g)}
 		start := time.Now()
 		var err error
 		if s.Changed, err = p.Fn(g, &c); err != nil {
@@ -154,7 +165,7 @@ func Run(g *ir.Graph, cfg *Config) (*Report, error) {
 		}
 		g.Prune()
 		s.Time = time.Since(start)
-		s.NodesAfter, s.FLOPsAfter = len(g.Nodes), flops(g)
+		s.After = sizeOf(g)
 		r.Passes = append(r.Passes, s)
 		if c.Log != nil && (slices.Contains(c.PrintAfter, p.Name) || slices.Contains(c.PrintAfter, "all")) {
 			fmt.Fprintf(c.Log, "# after %s\n%s\n", p.Name, ir.Format(g))
@@ -186,12 +197,13 @@ func errOr(err error) error {
 	return err
 }
 
-func flops(g *ir.Graph) int64 {
-	var n int64
-	for _, node := range g.Nodes {
-		n += ir.FLOPs(node)
+func sizeOf(g *ir.Graph) Size {
+	s := Size{Nodes: len(g.Nodes)}
+	for _, n := range g.Nodes {
+		s.FLOPs += ir.FLOPs(n)
+		s.Bytes += ir.Traffic(n)
 	}
-	return n
+	return s
 }
 
 // near suggests the pass whose name starts and ends most like name.

@@ -135,13 +135,10 @@ func gate(v, x *ir.Value, k float64) (ir.Act, bool) {
 
 // inner returns the operand of fn where v is its result and has one reader.
 func inner(v *ir.Value, fn ir.Fn) *ir.Value {
-	if v == nil || v.Def() == nil || v.OnlyUse() == nil {
+	if v == nil || v.OnlyUse() == nil {
 		return nil
 	}
-	if u, ok := v.Def().Op.(ir.Unary); ok && u.Fn.Fn == fn {
-		return v.Def().In[0]
-	}
-	return nil
+	return operand(v, fn)
 }
 
 // plus returns x and c where v is x + c.

@@ -1,6 +1,7 @@
 package passes
 
 import (
+	"cmp"
 	"slices"
 
 	"modelc/ir"
@@ -10,17 +11,20 @@ import (
 // sinkTranspose moves transpositions towards the outputs: a node that reads a
 // transposed value computes on the value itself, and its result is transposed
 // instead. Two that meet become one, or none; one in front of a flattening
-// that a Dense layer reads permutes the layer's weights. Networks written
+// that a Dense layer reads permutes the layer's weights, and a Dense layer over
+// the channels of every pixel becomes a convolution of one pixel. Networks written
 // with channels last, with a transposition around every convolution, end
 // with none inside.
 //
-// It moves past element-wise nodes whose other operands are constants or
-// transposed alike, and past Concat, Pad, Slice, Reduce, Softmax, Normalize
-// without parameters and Resize. Those of a model input stay where they are
-// (packing absorbs them); a transposition between a model input and a layer
-// moves up over the nodes between them.
+// It moves past element-wise nodes whose other operands are constants,
+// transposed alike, or have their elements in the same order either way (a
+// factor per channel, [N,1,1,C]); past Concat, Pad, Slice, Expand, Reduce, Softmax,
+// Normalize, Resize, and reshapes that split axes or join those that stay side
+// by side. Those of a model input stay where they are (packing absorbs them); a
+// transposition between a model input and a layer moves up over the nodes
+// between them.
 //
-// It leaves transpositions in front of general reshapes and matrix products.
+// It leaves transpositions in front of other reshapes and matrix products.
 func sinkTranspose(g *ir.Graph, _ *Config) (int, error) {
 	s := sinker{g: g}
 	for again := true; again; {
@@ -133,7 +137,8 @@ func isIdentity(perm []int) bool {
 }
 
 // before returns the operand as it is before the permutation: what a
-// transposition reads, or a constant permuted back.
+// transposition reads, a constant permuted back, or, where that leaves the
+// elements in order, the operand reshaped.
 func (s *sinker) before(v *ir.Value, perm []int, n *ir.Node) (*ir.Value, bool) {
 	if v == nil {
 		return nil, true
@@ -141,18 +146,52 @@ func (s *sinker) before(v *ir.Value, perm []int, n *ir.Node) (*ir.Value, bool) {
 	if p, ok := permOf(v); ok && slices.Equal(p, perm) {
 		return v.Def().In[0], true
 	}
-	if v.Const == nil || v.Type.Rank() > len(perm) {
+	if v.Type.Rank() > len(perm) {
 		return nil, false
 	}
-	if v.Const.Shape.Len() == 1 {
+	if v.Type.Shape.Len() == 1 && (v.Const != nil || v.Type.Rank() == 0) {
 		return v, true
 	}
 	wide := slices.Concat(slices.Repeat(ir.Shape{1}, len(perm)-v.Type.Rank()), v.Type.Shape)
+	if inv := inverse(perm); v.Const == nil && movesOnlyOnes(wide, inv) {
+		return s.reshaped(v, permuted(wide, inv), n), true
+	}
+	if v.Const == nil {
+		return nil, false
+	}
 	c, ok := transposed(v.Const.Reshaped(wide), inverse(perm))
 	if !ok {
 		return nil, false
 	}
 	return s.g.AddConst(v.Name+".transposed", c), true
+}
+
+// reshaped returns v with another shape, in front of node at; a reshape that v
+// comes from is passed over.
+func (s *sinker) reshaped(v *ir.Value, shape ir.Shape, at *ir.Node) *ir.Value {
+	for v.Def() != nil {
+		if _, ok := v.Def().Op.(ir.Reshape); !ok {
+			break
+		}
+		v = v.Def().In[0]
+	}
+	if v.Type.Shape.Equal(shape) {
+		return v
+	}
+	m, err := s.g.InsertBefore(at, at.Name, ir.Reshape{Shape: shape}, v)
+	if err != nil {
+		panic(err) // as many elements as before
+	}
+	return m.Out[0]
+}
+
+// permuted returns the shape of a transposition's result.
+func permuted(shape ir.Shape, perm []int) ir.Shape {
+	out := make(ir.Shape, len(perm))
+	for i, p := range perm {
+		out[i] = shape[p]
+	}
+	return out
 }
 
 func transposed(t *ir.Tensor, perm []int) (*ir.Tensor, bool) {
@@ -183,6 +222,9 @@ func below(n *ir.Node, perm []int) (ir.Op, []int, bool) {
 		}
 		return out
 	}
+	if _, ok := n.Op.(ir.Reshape); ok {
+		return reshapeBelow(n.In[0].Type.Shape, n.Out[0].Type.Shape, perm)
+	}
 	if n.Out[0].Type.Rank() != len(perm) {
 		if r, ok := n.Op.(ir.Reduce); !ok || r.KeepDims {
 			return nil, nil, false
@@ -201,13 +243,16 @@ func below(n *ir.Node, perm []int) (ir.Op, []int, bool) {
 	case ir.Slice:
 		op.Start, op.Count, op.Step = spread(op.Start), spread(op.Count), spread(op.Step)
 		return op, perm, true
+	case ir.Expand:
+		if n.In[0].Type.Rank() != len(perm) {
+			return nil, nil, false
+		}
+		op.Shape = spread(op.Shape)
+		return op, perm, true
 	case ir.Softmax:
 		op.Axes = axes(op.Axes)
 		return op, perm, true
 	case ir.Normalize:
-		if n.Input(1) != nil || n.Input(2) != nil {
-			return nil, nil, false
-		}
 		op.Axes = axes(op.Axes)
 		return op, perm, true
 	case ir.Resize:
@@ -227,6 +272,93 @@ func below(n *ir.Node, perm []int) (ir.Op, []int, bool) {
 		return op, squeezed(perm, reduced), true
 	}
 	return nil, nil, false
+}
+
+// reshapeBelow moves a transposition by perm, whose result has shape x, past a
+// reshape to shape y: possible where what the reshape splits and joins are
+// axes that lie side by side on both sides of the transposition. The batch
+// stays the first axis.
+func reshapeBelow(x, y ir.Shape, perm []int) (ir.Op, []int, bool) {
+	parts, ok := splitReshape(x, y)
+	if !ok {
+		return nil, nil, false
+	}
+	// rank[a] counts the axes of more than one element in front of axis a of
+	// the untransposed value.
+	rank := make([]int, len(perm))
+	wide := 0
+	for a, i := range inverse(perm) {
+		rank[a] = wide
+		if x[i] != 1 {
+			wide++
+		}
+	}
+	for k := range parts {
+		p := &parts[k]
+		p.at = perm[p.x[0]]
+		last := -1
+		for _, i := range p.x {
+			if x[i] == 1 {
+				continue
+			}
+			if last < 0 {
+				p.at = perm[i]
+			} else if rank[perm[i]] != last+1 {
+				return nil, nil, false
+			}
+			last = rank[perm[i]]
+		}
+	}
+	slices.SortStableFunc(parts, func(a, b part) int { return cmp.Compare(a.at, b.at) })
+	var order []int // the axes of y, as they stand untransposed
+	for _, p := range parts {
+		order = append(order, p.y...)
+	}
+	if len(order) == 0 || order[0] != 0 {
+		return nil, nil, false
+	}
+	return ir.Reshape{Shape: permuted(y, order)}, inverse(order), true
+}
+
+// part is a piece of a reshape: consecutive axes x become the axes y, of as
+// many elements.
+type part struct {
+	x, y []int
+	at   int
+}
+
+// splitReshape cuts a reshape into the smallest parts.
+func splitReshape(x, y ir.Shape) ([]part, bool) {
+	if x.Len() == 0 || len(x) == 0 || len(y) == 0 {
+		return nil, false
+	}
+	var parts []part
+	i, j := 0, 0
+	for i < len(x) && j < len(y) {
+		p := part{x: []int{i}, y: []int{j}}
+		nx, ny := x[i], y[j]
+		i, j = i+1, j+1
+		for nx != ny {
+			if nx < ny {
+				p.x = append(p.x, i)
+				nx *= x[i]
+				i++
+			} else {
+				p.y = append(p.y, j)
+				ny *= y[j]
+				j++
+			}
+		}
+		parts = append(parts, p)
+	}
+	last := &parts[len(parts)-1] // what is left has extent one
+	for ; i < len(x); i++ {
+		last.x = append(last.x, i)
+	}
+	for ; j < len(y); j++ {
+		last.y = append(last.y, j)
+	}
+	return parts, true
 }
 
 // squeezed is the permutation that is left of perm when the result's axes in
@@ -268,7 +400,7 @@ func (s *sinker) transposition(n *ir.Node, t ir.Transpose) (bool, error) {
 		return true, nil
 	}
 	if movesOnlyOnes(x.Type.Shape, t.Perm) {
-		n.Op = ir.Reshape{Shape: n.Out[0].Type.Shape}
+		replace(s.g, n, s.reshaped(x, n.Out[0].Type.Shape, n))
 		return true, nil
 	}
 	return s.hoist(n, t)
@@ -401,6 +533,9 @@ func (s *sinker) dense(n *ir.Node) (bool, error) {
 	if _, ok := flat.Op.(ir.Reshape); !ok {
 		return false, nil
 	}
+	if moved, err := s.pointwise(n, op, flat.In[0]); moved || err != nil {
+		return moved, err
+	}
 	perm, ok := permOf(flat.In[0])
 	if !ok || perm[0] != 0 || flat.In[0].Type.Shape[0] != n.In[0].Type.Shape[0] {
 		return false, nil
@@ -427,6 +562,45 @@ func (s *sinker) dense(n *ir.Node) (bool, error) {
 	}
 	s.g.SetInput(n, 0, f.Out[0])
 	s.g.SetInput(n, 1, s.g.AddConst(n.In[1].Name+".permuted", permuteRows(w, op.TransW, order)))
+	return true, nil
+}
+
+// pointwise replaces a dense layer over the channels of each pixel of x, a
+// transposed image, by the convolution that it is: Reshape to [pixels, C],
+// Dense, Reshape to the image.
+func (s *sinker) pointwise(n *ir.Node, op ir.Dense, x *ir.Value) (bool, error) {
+	perm, ok := sinkable(x)
+	last := x.Type.Rank() - 1
+	back := n.Out[0].OnlyUse()
+	if !ok || last < 2 || perm[0] != 0 || perm[last] != 1 || back == nil || x.Type.Shape[last] != n.In[0].Type.Shape[1] {
+		return false, nil
+	}
+	r, ok := back.Op.(ir.Reshape)
+	k, m := op.KM(n.In[1].Type.Shape)
+	if !ok || !r.Shape.Equal(append(slices.Clone(x.Type.Shape[:last]), m)) {
+		return false, nil
+	}
+	w := n.Const(1)
+	if !op.TransW {
+		if w, ok = transposed(w, []int{1, 0}); !ok {
+			return false, nil
+		}
+	}
+	ones := slices.Repeat([]int{1}, last-1)
+	in := []*ir.Value{x.Def().In[0], s.g.AddConst(n.In[1].Name+".pointwise", w.Reshaped(append(ir.Shape{m, k}, ones...)))}
+	if b := n.Input(2); b != nil {
+		in = append(in, b)
+	}
+	conv := ir.Conv{Strides: ones, Pads: make([]int, 2*(last-1)), Dilations: ones, Groups: 1, Epilogue: op.Epilogue}
+	c, err := s.g.InsertBefore(n, n.Name, conv, in...)
+	if err != nil {
+		return false, err
+	}
+	t, err := s.g.InsertBefore(n, n.Name, ir.Transpose{Perm: perm}, c.Out[0])
+	if err != nil {
+		return false, err
+	}
+	replace(s.g, back, t.Out[0])
 	return true, nil
 }
 

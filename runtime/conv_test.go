@@ -3,6 +3,7 @@ package runtime
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"unsafe"
 
@@ -76,6 +77,29 @@ func (m *memory) image(r *rand.Rand, n, c, h, w int, top, left, bottom, right, e
 	}
 	return img
 }
+
+// residual returns an operand for the kernel that writes dst: an image of its
+// own or dst itself.
+func (m *memory) residual(r *rand.Rand, dst *Image) Image {
+	if r.IntN(2) == 0 {
+		return m.image(r, dst.N, dst.C, dst.H, dst.W, r.IntN(2), r.IntN(2), 0, r.IntN(2), 0, true)
+	}
+	data := m.slice(dst.Ref)
+	for n := range dst.N {
+		for c := range dst.C {
+			for y := range dst.H {
+				row := dst.row(data, n, c/16, y)
+				for x := range dst.W {
+					row[x*16+c%16] = float32(r.NormFloat64())
+				}
+			}
+		}
+	}
+	return *dst
+}
+
+// clone returns the memory as it is now.
+func (m *memory) clone() *memory { return &memory{data: slices.Clone(m.data)} }
 
 // at returns one pixel's channel, zero outside the image.
 func (m *memory) at(img *Image, n, c, y, x int) float64 {
@@ -180,8 +204,9 @@ func TestConv(t *testing.T) {
 			}
 			residual := r.IntN(3) == 0
 			if residual {
-				k.Residual = m.image(r, n, oc, oh, ow, r.IntN(2), 0, 0, r.IntN(2), 0, true)
+				k.Residual = m.residual(r, &k.Dst)
 			}
+			before := m.clone()
 			m.run(t, &k)
 			for i := range n {
 				for o := range oc {
@@ -209,7 +234,7 @@ func TestConv(t *testing.T) {
 								sum += float64(bias[o])
 							}
 							if residual {
-								sum += m.at(&k.Residual, i, o, y, x)
+								sum += before.at(&k.Residual, i, o, y, x)
 							}
 							want := evalFn(k.Act.Fn, sum, float64(k.Act.Alpha), float64(k.Act.Beta))
 							if got := m.at(&k.Dst, i, o, y, x); math.Abs(got-want) > 1e-6*size || math.IsNaN(got) {
@@ -368,8 +393,9 @@ func TestDepthwise(t *testing.T) {
 			}
 			residual := r.IntN(3) == 0
 			if residual {
-				k.Residual = m.image(r, n, c, oh, ow, 0, 1, 0, 0, 0, true)
+				k.Residual = m.residual(r, &k.Dst)
 			}
+			before := m.clone()
 			m.run(t, &k)
 			for i := range n {
 				for ch := range c {
@@ -390,7 +416,7 @@ func TestDepthwise(t *testing.T) {
 								}
 							}
 							if residual {
-								sum += m.at(&k.Residual, i, ch, y, x)
+								sum += before.at(&k.Residual, i, ch, y, x)
 							}
 							want := evalFn(k.Act.Fn, sum, float64(k.Act.Alpha), float64(k.Act.Beta))
 							if got := m.at(&k.Dst, i, ch, y, x); math.Abs(got-want) > 1e-5*(1+math.Abs(want)) {
@@ -419,7 +445,7 @@ func TestClampKeepsNaN(t *testing.T) {
 }
 
 // TestWinograd compares F(2×2), F(4×4) and F(6×6) with loops in float64, on
-// extents that are and are not multiples of the tile.
+// extents that are and are not multiples of the tile, with and without a pool.
 func TestWinograd(t *testing.T) {
 	tiers(t, func(t *testing.T) {
 		for seed := range uint64(60) {
@@ -431,6 +457,10 @@ func TestWinograd(t *testing.T) {
 			m := &memory{}
 			spare := r.IntN(4)
 			k.Src = m.image(r, n, ic, h, w, 1, 1, 1+spare, 1+spare, 1, true)
+			if oh > 1 && ow > 1 && r.IntN(3) == 0 {
+				k.Pool = 2
+				oh, ow = oh/2, ow/2
+			}
 			k.Dst = m.image(r, n, oc, oh, ow, r.IntN(2), 1, 0, r.IntN(2), 1, false)
 			weights, bias := random(r, oc*ic*9), random(r, oc)
 			packed := pack.Conv(weights, oc, ic, 3, 3)
@@ -442,37 +472,46 @@ func TestWinograd(t *testing.T) {
 				scale, shift = random(r, ic), random(r, ic)
 				k.Scale, k.Shift, k.Pre = m.put(padded16(scale)), m.put(padded16(shift)), Act{Fn: ActRelu}
 			}
-			residual := r.IntN(3) == 0
+			residual := k.Pool == 0 && r.IntN(3) == 0
 			if residual {
-				k.Residual = m.image(r, n, oc, oh, ow, 0, 1, 0, 0, 0, true)
+				k.Residual = m.residual(r, &k.Dst)
 			}
+			before := m.clone()
 			m.run(t, &k)
+			conv := func(i, o, y, x int) (v, size float64) {
+				sum, size := float64(bias[o]), 1.0
+				for c := range ic {
+					for ky := range 3 {
+						for kx := range 3 {
+							sy, sx := y-k.PadTop+ky, x-k.PadLeft+kx
+							if sy < 0 || sy >= h || sx < 0 || sx >= w {
+								continue
+							}
+							v := m.at(&k.Src, i, c, sy, sx)
+							if scale != nil {
+								v = max(0, v*float64(scale[c])+float64(shift[c]))
+							}
+							p := v * float64(weights[(o*ic+c)*9+ky*3+kx])
+							sum += p
+							size += math.Abs(p)
+						}
+					}
+				}
+				if residual {
+					sum += before.at(&k.Residual, i, o, y, x)
+				}
+				return evalFn(k.Act.Fn, sum, float64(k.Act.Alpha), float64(k.Act.Beta)), size
+			}
+			p := max(1, k.Pool)
 			for i := range n {
 				for o := range oc {
 					for y := range oh {
 						for x := range ow {
-							sum, size := float64(bias[o]), 1.0
-							for c := range ic {
-								for ky := range 3 {
-									for kx := range 3 {
-										sy, sx := y-k.PadTop+ky, x-k.PadLeft+kx
-										if sy < 0 || sy >= h || sx < 0 || sx >= w {
-											continue
-										}
-										v := m.at(&k.Src, i, c, sy, sx)
-										if scale != nil {
-											v = max(0, v*float64(scale[c])+float64(shift[c]))
-										}
-										p := v * float64(weights[(o*ic+c)*9+ky*3+kx])
-										sum += p
-										size += math.Abs(p)
-									}
-								}
+							want, size := math.Inf(-1), 0.0
+							for j := range p * p {
+								v, s := conv(i, o, y*p+j/p, x*p+j%p)
+								want, size = max(want, v), max(size, s)
 							}
-							if residual {
-								sum += m.at(&k.Residual, i, o, y, x)
-							}
-							want := evalFn(k.Act.Fn, sum, float64(k.Act.Alpha), float64(k.Act.Beta))
 							if got := m.at(&k.Dst, i, o, y, x); math.Abs(got-want) > 2e-5*size || math.IsNaN(got) {
 								t.Fatalf("seed %d: [%d,%d,%d,%d] is %g, want %g\n%+v", seed, i, o, y, x, got, want, k)
 							}

@@ -168,6 +168,18 @@ func poolMax(o, src []float32, dy, dx, ny, nx int) {
 	}
 }
 
+// maxOfWindows writes the maxima of size×size windows side by side to the
+// pixels of out; row is the distance between rows of src.
+func maxOfWindows(out, src []float32, row, size int) {
+	if useAVX512 {
+		poolRowAVX512(PoolMax, out, src, len(out)/16, size*16, size, row, size, 16)
+		return
+	}
+	for x := 0; x < len(out); x += 16 {
+		poolMax(out[x:x+16], src[x*size:], row, 16, size, size)
+	}
+}
+
 func poolAvg(o, src []float32, dy, dx, ny, nx int, count float32) {
 	clear(o)
 	for y := range ny {

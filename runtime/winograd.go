@@ -14,6 +14,10 @@ type Winograd struct {
 	Scale, Shift    Ref
 	Pre, Act        Act
 	PadTop, PadLeft int
+	// Pool, unless 0, is the side of the square windows side by side of whose
+	// results only the maximum is stored: Dst has the extents of the pool. It
+	// divides M, and there is no Residual then.
+	Pool int
 	// Tiles is how many tiles are transformed together, OutBlocks how many
 	// blocks of 32 output channels are multiplied before their output
 	// transform.
@@ -106,8 +110,8 @@ func (k *Winograd) inputs() int    { return k.Src.Blocks() * k.positions() * k.p
 func (k *Winograd) products() int  { return 2 * k.OutBlocks * k.positions() * k.pitch() }
 func (k *Winograd) windowLen() int { return k.Src.Blocks() * (k.M + 2) * (k.runTiles()*k.M + 2) * 16 }
 func (k *Winograd) outputLen() int { return k.M * k.runTiles() * k.M * 16 }
-func (k *Winograd) across() int    { return split(k.Dst.W, k.M) }
-func (k *Winograd) down() int      { return split(k.Dst.H, k.M) }
+func (k *Winograd) across() int    { return split(k.Dst.W*max(1, k.Pool), k.M) }
+func (k *Winograd) down() int      { return split(k.Dst.H*max(1, k.Pool), k.M) }
 func (k *Winograd) runTiles() int  { return min(k.Tiles, k.across()) }
 func (k *Winograd) perImage() int  { return split(k.across()*k.down(), k.Tiles) }
 
@@ -162,7 +166,12 @@ func (k *Winograd) part(c *Context, i, worker int) {
 			y, x := t/k.across(), t%k.across()
 			run := min(t1-t, k.across()-x)
 			for b := first * 2; b < min(last*2, k.Dst.Blocks()); b++ {
-				k.transformOutput(c, n, b, y, x, run, m[(b-first*2)*k.positions()*k.pitch()+(t-t0)*16:], out)
+				m := m[(b-first*2)*k.positions()*k.pitch()+(t-t0)*16:]
+				if k.Pool > 0 {
+					k.poolOutput(c, n, b, y, x, run, m, out)
+				} else {
+					k.transformOutput(c, n, b, y, x, run, m, out)
+				}
 			}
 			t += run
 		}
@@ -335,6 +344,25 @@ func (k *Winograd) transformOutput(c *Context, n, b, ty, tx, run int, m, out []f
 		} else {
 			affineRow(to, from, nil, nil, k.Act)
 		}
+	}
+}
+
+// poolOutput is transformOutput through out, of which the maximum over each
+// window of the pool goes to the image.
+func (k *Winograd) poolOutput(c *Context, n, b, ty, tx, run int, m, out []float32) {
+	d := &k.Dst
+	row := run * k.M * 16
+	lo, hi, clamp := clampOf(k.Act)
+	k.tilesOut(m, out, nil, row, 0, run, lo, hi)
+	per := k.M / k.Pool // rows and columns of windows in a tile
+	y, x := ty*per, tx*per
+	dst := c.f32(d.Ref)[n*d.BatchStride+b*d.Plane()+d.Origin()+y*d.Row()+x*16:]
+	for r := range min(per, d.H-y) {
+		rows := out[r*k.Pool*row:][:k.Pool*row]
+		if !clamp {
+			applyAct(rows, k.Act)
+		}
+		maxOfWindows(dst[r*d.Row():][:min(run*per, d.W-x)*16], rows, row, k.Pool)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"time"
 
 	"modelc/backend/schedule"
 	"modelc/ir"
@@ -105,6 +106,26 @@ func (e *Engine) Trace(in []*ir.Tensor, visit func(l schedule.Layer, got *ir.Ten
 		}
 	})
 	return e.results(), nil
+}
+
+// Profile runs the program on inputs a number of times and returns, for each
+// layer, the shortest time that one run of it took.
+func (e *Engine) Profile(in []*ir.Tensor, runs int) ([]time.Duration, error) {
+	if err := e.Bind(in); err != nil {
+		return nil, err
+	}
+	best := make([]time.Duration, len(e.program.Layers))
+	for run := range runs {
+		last := time.Now()
+		e.session.RunSteps(func(i int, _ runtime.Step) {
+			now := time.Now()
+			if d := now.Sub(last); run == 0 || d < best[i] {
+				best[i] = d
+			}
+			last = now
+		})
+	}
+	return best, nil
 }
 
 // read copies a layer's value out of the session.

@@ -74,6 +74,7 @@ func TestScheduleCases(t *testing.T) {
 				t.Fatal(err)
 			}
 			check(t, g, schedule.Config{Exact: true}, 2e-6)
+			check(t, g, schedule.Config{}, 1e-5)
 		})
 	}
 }

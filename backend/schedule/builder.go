@@ -16,16 +16,20 @@ type builder struct {
 	cfg    Config
 	layout *layout
 
-	buffers  []*buffer
-	dense    map[*ir.Value]*place // where a value lies dense, if it does
-	images   map[*ir.Value]*place // where it lies as an image, if it does
-	steps    []step
-	loads    []step
-	sections []section
-	byKey    map[string]runtime.Ref // sections already made
-	weights  int                    // bytes so far
-	prepared int
-	errs     []error
+	buffers []*buffer
+	dense   map[*ir.Value]*place // where a value lies dense, if it does
+	images  map[*ir.Value]*place // where it lies as an image, if it does
+	pooled  map[*ir.Node]bool    // pools that a convolution computes
+	copied  map[*ir.Value]bool   // operands whose first copy into a concatenation is made
+	// prologues are steps that the global pool reading their result computes.
+	prologues map[*ir.Value]prologue
+	steps     []step
+	loads     []step
+	sections  []section
+	byKey     map[string]runtime.Ref // sections already made
+	weights   int                    // bytes so far
+	prepared  int
+	errs      []error
 
 	node *ir.Node // being lowered, for names
 }
@@ -41,7 +45,7 @@ type step struct {
 // kernel are reported at once.
 func Build(g *ir.Graph, cfg Config) (*Program, error) {
 	b := &builder{g: g, cfg: cfg,
-		dense: map[*ir.Value]*place{}, images: map[*ir.Value]*place{}, byKey: map[string]runtime.Ref{}}
+		dense: map[*ir.Value]*place{}, images: map[*ir.Value]*place{}, pooled: map[*ir.Node]bool{}, copied: map[*ir.Value]bool{}, prologues: map[*ir.Value]prologue{}, byKey: map[string]runtime.Ref{}}
 	for i, v := range g.Inputs {
 		buf := b.external(v.Name, runtime.IO+runtime.Space(i), v.Type.Bytes())
 		b.dense[v] = &place{buf: buf, dtype: v.Type.DType, shape: v.Type.Shape}
@@ -133,7 +137,7 @@ func (b *builder) emit(doc string, reads, writes []*place, make func() runtime.K
 		s.layer.Out = writes[0].shape
 	}
 	if n := b.node; n != nil {
-		s.layer.Name = n.Name
+		s.layer.Name, s.layer.Node = n.Name, n
 		if s.layer.Name == "" && len(n.Out) > 0 {
 			s.layer.Name = n.Out[0].Name
 		}
@@ -160,6 +164,16 @@ func (b *builder) completes(s *step, v *ir.Value, at *place) {
 		}
 	}
 	s.value, s.layer.Value, s.layer.FLOPs = at, v, ir.FLOPs(v.Def())
+}
+
+// last returns the description of the step emitted last.
+func (b *builder) last() *Layer { return &b.steps[len(b.steps)-1].layer }
+
+// include says that the last step computes node too.
+func (b *builder) include(node *ir.Node) {
+	l := b.last()
+	l.Nodes = append([]string{node.Name}, l.Nodes...)
+	l.FLOPs += ir.FLOPs(node)
 }
 
 // newDense gives v a dense place: the model output's own memory where v ends
@@ -237,7 +251,10 @@ func (b *builder) plain(v *ir.Value) *place {
 		}
 		// Only now does a deferred transposition cost something.
 		q := b.temp(v.Name, v.Type)
+		reader := b.node
+		b.node = v.Def()
 		b.permute("Transpose", p.asNHWC(), q, channelsFirst(len(p.shape)))
+		b.node = reader
 		b.dense[v] = q
 		return q
 	}
@@ -282,6 +299,7 @@ func channelsLast(rank int) []int {
 
 func (b *builder) unpack(img, dst *place) {
 	b.emit("Unpack from NC16", []*place{img}, []*place{dst}, b.unpackKernel(img, dst))
+	b.last().Node = nil
 }
 
 func (b *builder) unpackKernel(img, dst *place) func() runtime.Kernel {
@@ -305,6 +323,7 @@ func (b *builder) asImage(v *ir.Value) *place {
 	b.emit("Pack to NC16", []*place{src}, []*place{dst}, func() runtime.Kernel {
 		return &runtime.Pack{Src: src.ref(), NHWC: src.nhwc, Dst: dst.img()}
 	})
+	b.last().Node = nil
 	return dst
 }
 

@@ -10,10 +10,12 @@ import (
 // nodes run on images, the border each image carries, and which images are
 // slices of a concatenation's buffer.
 type layout struct {
+	at     map[*ir.Node]int  // position in the graph
 	node   map[*ir.Node]bool // runs on images
 	image  map[*ir.Value]bool
 	border map[*ir.Value]border
 	slots  map[*ir.Value]slot
+	copies map[*ir.Value]slot   // where the first copy of an operand goes that is not written in place
 	groups map[*ir.Value]*group // by root
 }
 
@@ -31,15 +33,16 @@ type group struct {
 }
 
 func planLayout(g *ir.Graph) *layout {
-	l := &layout{node: map[*ir.Node]bool{}, image: map[*ir.Value]bool{}, border: map[*ir.Value]border{},
-		slots: map[*ir.Value]slot{}, groups: map[*ir.Value]*group{}}
-	for _, n := range g.Nodes {
+	l := &layout{at: map[*ir.Node]int{}, node: map[*ir.Node]bool{}, image: map[*ir.Value]bool{}, border: map[*ir.Value]border{},
+		slots: map[*ir.Value]slot{}, copies: map[*ir.Value]slot{}, groups: map[*ir.Value]*group{}}
+	for i, n := range g.Nodes {
+		l.at[n] = i
 		if l.runsOnImages(n) {
 			l.node[n] = true
 			l.image[n.Out[0]] = true
 		}
 	}
-	for _, n := range g.Nodes {
+	for _, n := range slices.Backward(g.Nodes) { // readers first: a Pad hands on what they need
 		if l.node[n] {
 			l.needBorder(n)
 		}
@@ -177,12 +180,33 @@ func (l *layout) binaryOnImages(n *ir.Node) bool {
 
 // needBorder records the border that n wants around its operand.
 func (l *layout) needBorder(n *ir.Node) {
+	if p, ok := n.Op.(ir.Pad); ok && padsWithBorder(p) {
+		x := n.In[0]
+		l.border[x] = l.border[x].union(padBorder(p).plus(l.border[n.Out[0]]))
+		return
+	}
 	c, ok := n.Op.(ir.Conv)
 	if !ok || c.Padding == ir.PadCopy || readsUserLayout(n) {
 		return
 	}
 	x := n.In[0]
 	l.border[x] = l.border[x].union(convBorder(c, n.In[1].Type.Shape, x.Type.Shape, n.Out[0].Type.Shape))
+}
+
+// padsWithBorder reports whether the border of the operand can be the padding:
+// zeros around the pixels.
+func padsWithBorder(p ir.Pad) bool {
+	return p.Mode == ir.PadConstant && p.Value == 0 && slices.Min(p.Pads) >= 0
+}
+
+// padBorder returns the pads of the pixels.
+func padBorder(p ir.Pad) border {
+	r := len(p.Pads) / 2
+	b := border{left: p.Pads[r-1], right: p.Pads[2*r-1]}
+	if r == 4 {
+		b.top, b.bottom = p.Pads[2], p.Pads[6]
+	}
+	return b
 }
 
 // convBorder returns the part of the padding that windows of a convolution
@@ -204,7 +228,7 @@ func convBorder(c ir.Conv, w, x, out ir.Shape) border {
 // its result, and a concatenation whose operands lie side by side already
 // (DenseNet's blocks, flattened) be a view of them. Channels of an operand
 // must start on a block of 16; an operand that stands in two different
-// buffers, or twice in one, is copied.
+// buffers, or twice in one, is copied, and views share the first copy too.
 func (l *layout) shareConcat(n *ir.Node, c ir.Concat) {
 	r := n.Out[0]
 	if _, ok := l.slots[r]; !ok {
@@ -217,33 +241,39 @@ func (l *layout) shareConcat(n *ir.Node, c ir.Concat) {
 	if s, ok := l.slots[r]; ok {
 		base = s
 	}
-	placed := false
 	at := base.channel
 	for _, v := range n.In {
+		here := slot{base.root, at}
 		if _, taken := l.slots[v]; !taken && at%16 == 0 && ownsImage(v) {
-			l.slots[v] = slot{base.root, at}
-			placed = true
+			l.slots[v] = here
+		} else if _, copied := l.copies[v]; !copied && l.slots[v] != here {
+			l.copies[v] = here
 		}
 		at += v.Type.Shape[1]
 	}
-	if placed && base.root == r {
+	if base.root == r {
 		l.slots[r] = base
 	}
 }
 
-// sideBySide returns where the operands start if they lie behind one another
-// in one buffer.
+// sideBySide returns where the operands start if they, or their copies, lie
+// behind one another in one buffer, from the start of a block.
 func (l *layout) sideBySide(in []*ir.Value) (slot, bool) {
-	first, ok := l.slots[in[0]]
-	at := first.channel
-	for _, v := range in {
-		s, has := l.slots[v]
-		if !ok || !has || s.root != first.root || s.channel != at {
-			return slot{}, false
+	for _, where := range []map[*ir.Value]slot{l.slots, l.copies} {
+		first, ok := where[in[0]]
+		if !ok || first.channel%16 != 0 {
+			continue
 		}
-		at += v.Type.Shape[1]
+		next := first
+		for _, v := range in {
+			ok = ok && (l.slots[v] == next || l.copies[v] == next)
+			next.channel += v.Type.Shape[1]
+		}
+		if ok {
+			return first, true
+		}
 	}
-	return first, true
+	return slot{}, false
 }
 
 // ownsImage reports whether the step that makes v writes an image of its own:
@@ -272,8 +302,10 @@ func (l *layout) place(b *builder, v *ir.Value) *place {
 }
 
 // inSlot reports whether v lies at channel c of the image of root.
-func (l *layout) inSlot(v, root *ir.Value, c int) bool {
-	sv, ok := l.slots[v]
-	sr, ok2 := l.slots[root]
-	return ok && ok2 && sv.root == sr.root && sv.channel == sr.channel+c
+func (l *layout) inSlot(v, root *ir.Value, c int) bool { return l.slots[v] == l.slotAt(root, c) }
+
+// slotAt returns the position of channel c of the image of v.
+func (l *layout) slotAt(v *ir.Value, c int) slot {
+	s := l.slots[v]
+	return slot{s.root, s.channel + c}
 }

@@ -100,9 +100,9 @@ func (b *builder) lowerConv(n *ir.Node, c ir.Conv) error {
 	if r := n.Input(3); r != nil {
 		residual = b.asImage(r)
 	}
-	dst := b.newImage(n.Out[0])
+	dst := b.convResult(n, residual)
 	o := convOperands{
-		src: src, dst: dst, residual: residual,
+		node: n, src: src, dst: dst, residual: residual,
 		bias: b.channels(n.Const(2), m), scale: b.channels(n.Const(4), x.Type.Shape[1]), shift: b.channels(n.Const(5), x.Type.Shape[1]),
 		pre: act(c.Prologue), act: act(c.Epilogue), geo: geo,
 	}
@@ -135,8 +135,19 @@ func operandsDoc(n *ir.Node, c ir.Conv) string {
 	return s + actDoc(c.Epilogue)
 }
 
+// convResult gives a convolution's result its place: the memory of the
+// residual where that ends here, each of whose pixels is read just before its
+// own is written.
+func (b *builder) convResult(n *ir.Node, residual *place) *place {
+	if residual != nil {
+		return b.overwrite(n, n.In[3], residual)
+	}
+	return b.newImage(n.Out[0])
+}
+
 // convOperands is what the convolution kernels on images share.
 type convOperands struct {
+	node               *ir.Node
 	src, dst, residual *place
 	bias, scale, shift runtime.Ref
 	pre, act           runtime.Act
@@ -171,7 +182,12 @@ func (b *builder) convDense(o convOperands, w *ir.Tensor, doc string) {
 	wref := b.packConv(w)
 	doc += ": " + alg.String() + why
 	if m := winogradTile(alg); m > 0 {
-		b.winograd(o, w.Shape, wref, m, doc)
+		u := b.winogradWeights(w.Shape, wref, m)
+		if pool := b.poolBehind(o.node, m); pool != nil {
+			b.winogradPool(o, u, m, pool, doc)
+			return
+		}
+		b.emit(doc, o.reads(), []*place{o.dst}, func() runtime.Kernel { return o.winograd(u, m) })
 		return
 	}
 	b.emit(doc, o.reads(), []*place{o.dst}, func() runtime.Kernel { return o.conv(wref) })
@@ -184,17 +200,19 @@ func (o *convOperands) conv(w runtime.Ref) runtime.Kernel {
 		KH: g.kh, KW: g.kw, SH: g.sh, SW: g.sw, DH: g.dh, DW: g.dw, PadTop: g.padTop, PadLeft: g.padLeft}
 }
 
-func (b *builder) winograd(o convOperands, w ir.Shape, wref runtime.Ref, m int, doc string) {
+// winogradWeights has the weights transformed at load.
+func (b *builder) winogradWeights(w ir.Shape, wref runtime.Ref, m int) runtime.Ref {
 	oc, ic := w[0], w[1]
-	dst := b.prepare((m+2)*(m+2)*alignTo(oc, 32)*alignTo(ic, 16), fmt.Sprintf("Winograd F(%d×%d) weights", m, m), wref, func(dst runtime.Ref) runtime.Kernel {
+	return b.prepare((m+2)*(m+2)*alignTo(oc, 32)*alignTo(ic, 16), fmt.Sprintf("Winograd F(%d×%d) weights", m, m), wref, func(dst runtime.Ref) runtime.Kernel {
 		return &runtime.WinogradWeights{M: m, IC: ic, OC: oc, W: wref, Dst: dst}
 	})
-	tiles, blocks := winogradBlocking(m, o)
-	b.emit(doc, o.reads(), []*place{o.dst}, func() runtime.Kernel {
-		return &runtime.Winograd{M: m, Src: o.src.img(), Dst: o.dst.img(), W: dst, Bias: o.bias, Residual: o.residual.img(),
-			Scale: o.scale, Shift: o.shift, Pre: o.pre, Act: o.act, PadTop: o.geo.padTop, PadLeft: o.geo.padLeft,
-			Tiles: tiles, OutBlocks: blocks}
-	})
+}
+
+func (o *convOperands) winograd(u runtime.Ref, m int) *runtime.Winograd {
+	tiles, blocks := winogradBlocking(m, *o)
+	return &runtime.Winograd{M: m, Src: o.src.img(), Dst: o.dst.img(), W: u, Bias: o.bias, Residual: o.residual.img(),
+		Scale: o.scale, Shift: o.shift, Pre: o.pre, Act: o.act, PadTop: o.geo.padTop, PadLeft: o.geo.padLeft,
+		Tiles: tiles, OutBlocks: blocks}
 }
 
 func (b *builder) depthwise(o convOperands, w *ir.Tensor, doc string) {

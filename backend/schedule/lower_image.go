@@ -9,6 +9,9 @@ import (
 )
 
 func (b *builder) poolImage(n *ir.Node, p ir.Pool) error {
+	if b.pooled[n] {
+		return nil // by the convolution before it
+	}
 	src := b.asImage(n.In[0])
 	dst := b.newImage(n.Out[0])
 	c := src.dims.c
@@ -24,6 +27,9 @@ func (b *builder) poolImage(n *ir.Node, p ir.Pool) error {
 	}
 	k.KW, k.SW, k.DW, k.PadLeft, k.PadRight = p.Kernel[i], p.Strides[i], p.Dilations[i], p.Pads[i], p.Pads[2*i+1]
 	doc := fmt.Sprintf("Pool %s %s/%s at %s", p.Kind, shapeDoc(p.Kernel...), shapeDoc(p.Strides...), shapeDoc(n.Out[0].Type.Shape[2:]...))
+	if why := b.poolAlone(n); why != "" {
+		doc += " (" + why + ")"
+	}
 	b.emit(doc, []*place{src}, []*place{dst}, func() runtime.Kernel {
 		k := k
 		k.Src, k.Dst = src.img(), dst.img()
@@ -48,17 +54,29 @@ func (b *builder) globalPool(n *ir.Node, r ir.Reduce) error {
 		b.images[v] = dst
 		dst.shape = v.Type.Shape
 	}
-	b.emit(fmt.Sprintf("Global %s pool over %s", r.Fn, shapeDoc(d.h, d.w)), []*place{src}, []*place{dst}, func() runtime.Kernel {
-		return &runtime.GlobalPool{Kind: kind, Src: src.img(), Dst: dst.img()}
+	doc := fmt.Sprintf("Global %s pool over %s", r.Fn, shapeDoc(d.h, d.w))
+	pr, has := b.prologues[n.In[0]]
+	if has {
+		doc += ", " + pr.doc() + " before"
+	}
+	b.emit(doc, []*place{src}, []*place{dst}, func() runtime.Kernel {
+		return &runtime.GlobalPool{Kind: kind, Src: src.img(), Dst: dst.img(), Scale: pr.scale, Shift: pr.shift, Pre: pr.act}
 	})
+	if has {
+		b.include(pr.node)
+	}
 	return nil
 }
 
 // elementwise gives the result of an elementwise step its place: the memory of
 // the operand where the operand ends here and both have the same form.
-func (b *builder) elementwise(n *ir.Node, src *place) *place {
-	v, x := n.Out[0], n.In[0]
-	if b.layout.canOverwrite(x, v) && b.dense[x] == nil {
+func (b *builder) elementwise(n *ir.Node, src *place) *place { return b.overwrite(n, n.In[0], src) }
+
+// overwrite gives the result of n the memory src of its operand x where x ends
+// here and both have the same form, else memory of its own.
+func (b *builder) overwrite(n *ir.Node, x *ir.Value, src *place) *place {
+	v := n.Out[0]
+	if b.layout.canOverwrite(n, x) && b.images[x] == src && b.dense[x] == nil {
 		p := *src
 		p.shape = v.Type.Shape
 		b.images[v] = &p
@@ -67,13 +85,26 @@ func (b *builder) elementwise(n *ir.Node, src *place) *place {
 	return b.newImage(v)
 }
 
-// canOverwrite reports whether v may take the memory of the image x: x is
-// read nowhere else, neither is part of a shared buffer, and the borders
-// agree.
-func (l *layout) canOverwrite(x, v *ir.Value) bool {
+// canOverwrite reports whether the result of n may take the memory of its
+// operand x: n is the last to read the image and reads it once, no view of it is left, neither
+// is part of a shared buffer, and extents and borders agree.
+func (l *layout) canOverwrite(n *ir.Node, x *ir.Value) bool {
+	v := n.Out[0]
 	_, xs := l.slots[x]
 	_, vs := l.slots[v]
-	return l.image[x] && !xs && !vs && x.OnlyUse() != nil && l.border[x] == l.border[v] && ownsImage(x) && !l.isView(x)
+	if !l.image[x] || xs || vs || l.border[x] != l.border[v] || !x.Type.Shape.Equal(v.Type.Shape) || l.isView(x) || !ownsImage(x) {
+		return false
+	}
+	reads := 0
+	for _, u := range x.Uses() {
+		switch {
+		case u.Node == n:
+			reads++
+		case u.Node == nil || l.at[u.Node] > l.at[n] || l.isView(u.Node.Out[0]):
+			return false
+		}
+	}
+	return reads == 1
 }
 
 // isView reports whether x lives in memory that another value may still read:
@@ -83,7 +114,9 @@ func (l *layout) isView(x *ir.Value) bool {
 		return false
 	}
 	switch x.Def().Op.(type) {
-	case ir.Conv, ir.Pool, ir.Affine, ir.BatchNorm, ir.Unary, ir.Binary, ir.LRN, ir.PRelu, ir.Resize, ir.Pad, ir.Concat:
+	case ir.Affine, ir.BatchNorm, ir.Unary:
+		return l.leftToGlobalPool(x.Def())
+	case ir.Conv, ir.Pool, ir.Binary, ir.LRN, ir.PRelu, ir.Resize, ir.Concat:
 		return false
 	}
 	return true
@@ -93,6 +126,9 @@ func (b *builder) affineImage(n *ir.Node, scale, shift *ir.Tensor, a ir.Act, doc
 	src := b.asImage(n.In[0])
 	c := src.dims.c
 	s, t := b.channels(scale, c), b.channels(shift, c)
+	if b.leaveToGlobalPool(n, src, prologue{n, s, t, act(a)}) {
+		return nil
+	}
 	dst := b.elementwise(n, src)
 	b.emit(doc, []*place{src}, []*place{dst}, func() runtime.Kernel {
 		return &runtime.Affine{Src: src.img(), Dst: dst.img(), Scale: s, Shift: t, Act: act(a)}
@@ -184,7 +220,10 @@ func (b *builder) concatImage(n *ir.Node) error {
 	at := 0
 	for i, x := range n.In {
 		src := b.asImage(x)
-		if !b.layout.inSlot(x, v, at) {
+		here := b.layout.slotAt(v, at)
+		first := b.layout.copies[x] == here
+		if !b.layout.inSlot(x, v, at) && !(first && b.copied[x]) {
+			b.copied[x] = b.copied[x] || first
 			at := at
 			c := src.dims.c
 			// The step of the last copy completes the value.
@@ -254,9 +293,21 @@ func (b *builder) inSlotAtAll(v *ir.Value) bool {
 	return ok
 }
 
+// padImage is a view where the padding is zeros: the operand with part of its
+// border.
 func (b *builder) padImage(n *ir.Node, p ir.Pad) error {
 	x := n.In[0]
 	src := b.asImage(x)
+	if v := n.Out[0]; padsWithBorder(p) && !b.inSlotAtAll(v) {
+		pads := padBorder(p)
+		q := *src
+		q.shape = v.Type.Shape
+		q.dims.h += pads.top + pads.bottom
+		q.dims.w += pads.left + pads.right
+		q.border = src.border.minus(pads)
+		b.images[v] = &q
+		return nil
+	}
 	dst := b.newImage(n.Out[0])
 	r := x.Type.Rank()
 	table := func(i int) []int32 {

@@ -52,6 +52,14 @@ func (b border) union(o border) border {
 	return border{max(b.top, o.top), max(b.left, o.left), max(b.bottom, o.bottom), max(b.right, o.right)}
 }
 
+func (b border) plus(o border) border {
+	return border{b.top + o.top, b.left + o.left, b.bottom + o.bottom, b.right + o.right}
+}
+
+func (b border) minus(o border) border {
+	return border{b.top - o.top, b.left - o.left, b.bottom - o.bottom, b.right - o.right}
+}
+
 // imageDims views a shape [N,C,H,W] or [N,C,W] as images.
 func imageDims(s ir.Shape) (dims, bool) {
 	switch len(s) {

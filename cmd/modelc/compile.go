@@ -4,13 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"modelc"
-	"modelc/backend/golang"
 )
 
 func compileCommand() *cobra.Command {
@@ -68,42 +65,4 @@ func printJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	return e.Encode(v)
-}
-
-func printSummary(w io.Writer, dir string, s *modelc.Summary) {
-	fmt.Fprintf(w, "%s: package %s, from %s (%s)\n", dir, s.Package, s.Model, s.Format)
-	fmt.Fprintf(w, "  %d nodes became %d steps; %s parameters, %s FLOP a run\n", s.ModelNodes, s.Layers, golang.Count(float64(s.ModelParameters)), golang.Count(float64(s.ModelFLOPs)))
-	if s.BatchNorms > 0 {
-		fmt.Fprintf(w, "  %d of %d batch normalisations folded into weights\n", s.Folded, s.BatchNorms)
-	}
-	var done []string
-	for name, n := range s.Passes {
-		if name != "choose_padding" {
-			done = append(done, fmt.Sprintf("%s %d", name, n))
-		}
-	}
-	slices.Sort(done)
-	if len(done) > 0 {
-		fmt.Fprintf(w, "  passes: %s\n", strings.Join(done, ", "))
-	}
-	fmt.Fprintf(w, "  memory: %s a session (lower bound %s), weights %s", golang.Size(s.Arena), golang.Size(s.LowerBound), golang.Size(s.Weights))
-	if s.Prepared > 0 {
-		fmt.Fprintf(w, ", transformed at load %s", golang.Size(s.Prepared))
-	}
-	fmt.Fprintln(w)
-	var files []string
-	for name, n := range s.FileBytes {
-		if strings.HasPrefix(name, golang.RuntimeDir) {
-			continue
-		}
-		files = append(files, fmt.Sprintf("%s %s", name, golang.Size(n)))
-	}
-	slices.Sort(files)
-	fmt.Fprintf(w, "  files: %s\n", strings.Join(files, ", "))
-	if s.Runtime != "modelc/runtime" {
-		fmt.Fprintf(w, "  the runtime was copied beside it: %s\n", s.Runtime)
-	}
-	for _, n := range s.Notes {
-		fmt.Fprintf(w, "  note: %s\n", n)
-	}
 }

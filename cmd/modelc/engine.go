@@ -84,9 +84,13 @@ func (p generatedPackage) run(ctx context.Context, in []*ir.Tensor) ([]*ir.Tenso
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("the generated program failed: %w\n%s", err, msg.Bytes())
 	}
+	return outputs(p.g, out.Bytes())
+}
+
+// outputs cuts what a driver wrote into the outputs of g.
+func outputs(g *ir.Graph, b []byte) ([]*ir.Tensor, error) {
 	var res []*ir.Tensor
-	b := out.Bytes()
-	for _, o := range p.g.Outputs {
+	for _, o := range g.Outputs {
 		n := o.Value.Type.Bytes()
 		if len(b) < n {
 			return nil, fmt.Errorf("the generated program wrote %d bytes too few", n-len(b))
@@ -196,9 +200,7 @@ func cacheKey(c *modelc.Compiled) (string, error) {
 
 // driver is the program around the package.
 func driver(g *ir.Graph) string {
-	in, out := golang.Fields(g)
-	var b strings.Builder
-	b.WriteString(`package main
+	return `package main
 
 import (
 	"bufio"
@@ -218,11 +220,19 @@ func main() {
 	}
 	m, err := model.Open(os.Args[1])
 	check(err)
-	s := m.NewSession()
-	in, out := model.NewInput(), model.NewOutput()
 	r := bufio.NewReaderSize(os.Stdin, 1<<20)
 	w := bufio.NewWriterSize(os.Stdout, 1<<20)
-`)
+` + driverRun("model", g) + `	check(w.Flush())
+}
+`
+}
+
+// driverRun is the part of a driver that runs m, a Model of the package, once:
+// inputs from r, outputs to w, errors to check.
+func driverRun(pkg string, g *ir.Graph) string {
+	in, out := golang.Fields(g)
+	var b strings.Builder
+	fmt.Fprintf(&b, "\ts := m.NewSession()\n\tin, out := %s.NewInput(), %[1]s.NewOutput()\n", pkg)
 	for _, f := range in {
 		fmt.Fprintf(&b, "\tcheck(binary.Read(r, binary.LittleEndian, in.%s))\n", f)
 	}
@@ -230,6 +240,5 @@ func main() {
 	for _, f := range out {
 		fmt.Fprintf(&b, "\tcheck(binary.Write(w, binary.LittleEndian, out.%s))\n", f)
 	}
-	b.WriteString("\tcheck(w.Flush())\n}\n")
 	return b.String()
 }

@@ -109,18 +109,11 @@ func inspect(m *modelc.Compiled, g *ir.Graph) inspection {
 	}
 	in.Total = layerRow{Op: "total"}
 	for _, n := range g.Nodes {
-		r := layerRow{Name: n.Name, Op: opLabel(n.Op), Shape: n.Out[0].Type.Shape.String(), FLOPs: ir.FLOPs(n)}
+		r := layerRow{Name: n.Name, Op: opLabel(n.Op), Shape: n.Out[0].Type.Shape.String(), FLOPs: ir.FLOPs(n), Bytes: ir.Traffic(n)}
 		for _, v := range n.In {
-			if v == nil {
-				continue
-			}
-			r.Bytes += int64(v.Type.Bytes())
-			if v.Const != nil {
+			if v != nil && v.Const != nil {
 				r.Parameters += int64(v.Type.Shape.Len())
 			}
-		}
-		for _, v := range n.Out {
-			r.Bytes += int64(v.Type.Bytes())
 		}
 		in.Layers = append(in.Layers, r)
 		in.Total.Parameters += r.Parameters

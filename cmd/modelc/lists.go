@@ -9,6 +9,7 @@ import (
 
 	"modelc"
 	"modelc/backend/schedule"
+	"modelc/frontend/keras"
 	"modelc/frontend/onnx"
 	"modelc/ir"
 	"modelc/passes"
@@ -36,14 +37,14 @@ func passesCommand() *cobra.Command {
 func opsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "ops",
-		Short: "List the supported ONNX operators, the ops of the IR and their kernels",
+		Short: "List the supported ONNX operators, Keras layers and operations, the ops of the IR and their kernels",
 		Args:  exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			operators, ops, err := opTables()
+			tables, err := opTables()
 			if err != nil {
 				return err
 			}
-			for _, rows := range [][][]string{operators, ops} {
+			for _, rows := range tables {
 				t := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
 				for _, r := range rows {
 					fmt.Fprintln(t, strings.Join(r, "\t"))
@@ -58,10 +59,10 @@ func opsCommand() *cobra.Command {
 	}
 }
 
-// opTables returns the table of ONNX operators and that of the IR's ops with
-// what runs them, headings first.
-func opTables() (operators, ops [][]string, err error) {
-	operators = [][]string{{"operator", "opsets", "becomes", "limits"}}
+// opTables returns the tables of ONNX operators, of Keras layers and
+// operations, and of the IR's ops with what runs them, headings first.
+func opTables() (tables [3][][]string, err error) {
+	operators := [][]string{{"operator", "opsets", "becomes", "limits"}}
 	for _, o := range onnx.Table() {
 		opsets := fmt.Sprintf("%d–%d", o.Since, onnx.Newest)
 		if strings.Contains(o.Name, ".") {
@@ -69,10 +70,19 @@ func opTables() (operators, ops [][]string, err error) {
 		}
 		operators = append(operators, []string{o.Name, opsets, o.IR, o.Limits})
 	}
-	ops = [][]string{{"op", "element types", "kernels", "meaning"}}
+	layers := [][]string{{"family", "Keras layers and operations"}}
+	for _, l := range keras.Table() {
+		f := l.Namespace + ", " + l.Family
+		if last := layers[len(layers)-1]; last[0] == f {
+			last[1] += ", " + l.Name
+		} else {
+			layers = append(layers, []string{f, l.Name})
+		}
+	}
+	ops := [][]string{{"op", "element types", "kernels", "meaning"}}
 	kernels, err := schedule.Support()
 	if err != nil {
-		return nil, nil, err
+		return tables, err
 	}
 	for i, o := range ir.Ops() {
 		var types []string
@@ -82,12 +92,12 @@ func opTables() (operators, ops [][]string, err error) {
 		ops = append(ops, []string{fmt.Sprintf("%s(%s)", o.Op.Name(), strings.Join(o.Args, ", ")),
 			strings.Join(types, " "), strings.Join(kernels[i].Names, ", "), o.Doc})
 	}
-	return operators, ops, nil
+	return [3][][]string{operators, layers, ops}, nil
 }
 
 // opsDoc is docs/ops.md.
 func opsDoc() (string, error) {
-	operators, ops, err := opTables()
+	tables, err := opTables()
 	if err != nil {
 		return "", err
 	}
@@ -101,9 +111,11 @@ func opsDoc() (string, error) {
 		}
 	}
 	b.WriteString("# Operators\n\nMade by `go test ./cmd/modelc -run TestOpsDoc -update` from the tables of the front end and of the IR and by scheduling an example of each op; `modelc ops` prints it.\n\n## ONNX\n\nEach operator, in all forms that it had in the opsets named, becomes ops of the IR.\n\n")
-	table(operators)
+	table(tables[0])
+	b.WriteString("\n## Keras\n\n")
+	table(tables[1])
 	b.WriteString("\n## The IR\n\nThe reference interpreter (`--engine eval`) computes every op on every element type that it is defined for. The kernels run in generated packages (`go`) and in this process (`inproc`) alike; those named Plain are loops over dense tensors of any rank, the others run on images in NC16. Half precision is widened to f32 when a model is read.\n\n")
-	table(ops)
+	table(tables[2])
 	return strings.ReplaceAll(b.String(), "\x00", " | "), nil
 }
 

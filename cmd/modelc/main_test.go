@@ -176,7 +176,7 @@ func TestCompileJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &s); err != nil {
 		t.Fatal(err)
 	}
-	if s.Package != "resnet18" || s.Runtime != "example.com/x/resnet-18/internal/runtime" || s.BatchNorms != 20 || s.Folded != 20 ||
+	if s.Package != "resnet18" || s.Runtime != "example.com/x/resnet-18/internal/runtime" || s.Fused.BatchNorms != (modelc.Count{Of: 20}) || s.Fused.Folded != 20 ||
 		s.ModelFLOPs == 0 || s.Layers == 0 || s.Arena < s.LowerBound || s.FileBytes["weights.bin"] <= s.Weights {
 		t.Errorf("%+v", s)
 	}
@@ -220,5 +220,22 @@ func TestRunOutputs(t *testing.T) {
 		if code, out, errs := invoke(t, args...); code != 0 || !strings.Contains(out, "f32[3,10]") {
 			t.Errorf("%v: exit %d\n%s%s", flags, code, out, errs)
 		}
+	}
+}
+
+func TestBench(t *testing.T) {
+	code, out, errs := invoke(t, "bench", digits+"lenet5.onnx", "--runs", "3", "--json")
+	var p profile
+	if code != 0 || json.Unmarshal([]byte(out), &p) != nil {
+		t.Fatalf("exit %d\n%s%s", code, out, errs)
+	}
+	if len(p.Layers) < 5 || p.Median <= 0 || p.Best > p.Median || p.Median > p.P90 || p.GFLOPS <= 0 || p.Layers[0].FLOPs == 0 || p.Layers[0].Best <= 0 {
+		t.Errorf("%+v", p)
+	}
+	if code, out, _ = invoke(t, "bench", digits+"lenet5.onnx", "--runs", "2", "--top", "2"); code != 0 || strings.Count(out, "\n") != 6 {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	if code, _, _ := invoke(t, "bench", digits+"lenet5.onnx", "--runs", "0"); code != 2 {
+		t.Errorf("exit %d", code)
 	}
 }

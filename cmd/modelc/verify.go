@@ -65,7 +65,7 @@ NonMaxSuppression are compared as far as there are boxes.`,
 	fl := c.Flags()
 	fl.StringVar(&data, "data", "", "folder `DIR` of inputs and expected outputs")
 	engineFlag(c, &engineName)
-	fl.Float64Var(&tol, "tol", 1e-4, "largest difference, relative to the largest output; by default 2e-6 with --exact, 5e-3 for expected outputs in half precision")
+	fl.Float64Var(&tol, "tol", 1e-4, "largest difference, relative to the largest output; by default 2e-6 with --exact, 5e-3 for expected outputs of models in half precision")
 	fl.BoolVar(&layers, "layers", false, "compare every intermediate value and name the first that differs")
 	return c
 }
@@ -123,7 +123,7 @@ func readAll(dir, kind string) ([]*ir.Tensor, error) {
 	}
 }
 
-// halfTolerance is the default for outputs stored in half precision: what
+// halfTolerance is the default for outputs of models in half precision: what
 // rounding every layer to 11 bits, as whoever computed them did, moves the
 // result of a network of some depth. modelc computes in float32.
 const halfTolerance = 5e-3
@@ -131,82 +131,109 @@ const halfTolerance = 5e-3
 type verifier struct {
 	engine  string
 	tol     float64 // allowed difference, relative to the largest output
-	halfTol float64 // the same where the expected output is in half precision
+	halfTol float64 // the same where the expected output comes of half precision
 	layers  bool
 	out     io.Writer
 	failed  bool
 	worst   float64 // largest relative difference of an output so far
 }
 
+// comparison is a compiled model with inputs and the outputs to expect.
+type comparison struct {
+	*modelc.Compiled
+	path, set string
+	in, want  []*ir.Tensor
+}
+
 // verify compares one model on one set of data; without a set, on seeded
 // inputs with the reference interpreter.
 func (v *verifier) verify(ctx context.Context, path, set string, o modelc.Options) error {
-	var in, want []*ir.Tensor
-	var err error
-	if set != "" {
-		if in, err = readAll(set, "input"); err != nil {
-			return err
-		}
-		if want, err = readAll(set, "output"); err != nil {
-			return err
-		}
-		for _, t := range in {
-			o.Source.InputShapes = append(o.Source.InputShapes, t.Shape)
-		}
-	}
-	c, err := modelc.Compile(path, o)
+	c, err := load(path, set, o)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	g := c.Before
-	if set == "" {
-		in = eval.Inputs(g, 1)
-		if want, err = eval.Run(g, in); err != nil {
-			return err
-		}
-	}
-	if len(in) != len(g.Inputs) {
-		return fmt.Errorf("%s: %d inputs for a model with %d", set, len(in), len(g.Inputs))
-	}
-	for i := range in {
-		if in[i], err = fit(in[i], g.Inputs[i].Type); err != nil {
-			return fmt.Errorf("%s: input %q: %w", set, g.Inputs[i].Name, err)
-		}
-	}
 	if v.layers {
-		if err := v.compareLayers(c, in); err != nil {
+		if err := v.compareLayers(c.Compiled, c.in); err != nil {
 			return err
 		}
 	}
-	e, err := newEngine(ctx, v.engine, c)
+	e, err := newEngine(ctx, v.engine, c.Compiled)
 	if err != nil {
 		return err
 	}
-	got, err := e.run(ctx, in)
+	got, err := e.run(ctx, c.in)
 	if err != nil {
 		return err
 	}
-	against := "the reference interpreter"
+	return v.report(c, got)
+}
+
+// load compiles the model at path for the inputs of a set of data.
+func load(path, set string, o modelc.Options) (_ *comparison, err error) {
+	c := &comparison{path: path, set: set}
 	if set != "" {
-		against = set
+		if c.in, err = readAll(set, "input"); err != nil {
+			return nil, err
+		}
+		if c.want, err = readAll(set, "output"); err != nil {
+			return nil, err
+		}
+		for _, t := range c.in {
+			o.Source.InputShapes = append(o.Source.InputShapes, t.Shape)
+		}
 	}
-	fmt.Fprintf(v.out, "%s against %s, engine %s\n", path, against, v.engine)
-	if got = eval.Cut(g, got, want); len(got) != len(want) {
-		return fmt.Errorf("%s: %d outputs for a model with %d", set, len(want), len(got))
+	if c.Compiled, err = modelc.Compile(path, o); err != nil {
+		return nil, err
 	}
-	for i, o := range g.Outputs[:len(got)] {
-		w, err := fit(want[i], got[i].Type)
+	if err := c.prepare(); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// prepare makes inputs and outputs fit the model, or makes them up.
+func (c *comparison) prepare() (err error) {
+	g := c.Before
+	if c.set == "" {
+		c.in = eval.Inputs(g, 1)
+		c.want, err = eval.Run(g, c.in)
+		return err
+	}
+	if len(c.in) != len(g.Inputs) {
+		return fmt.Errorf("%s: %d inputs for a model with %d", c.set, len(c.in), len(g.Inputs))
+	}
+	for i := range c.in {
+		if c.in[i], err = fit(c.in[i], g.Inputs[i].Type); err != nil {
+			return fmt.Errorf("%s: input %q: %w", c.set, g.Inputs[i].Name, err)
+		}
+	}
+	return nil
+}
+
+// report compares what an engine computed with what was expected.
+func (v *verifier) report(c *comparison, got []*ir.Tensor) error {
+	against := "the reference interpreter"
+	if c.set != "" {
+		against = c.set
+	}
+	fmt.Fprintf(v.out, "%s against %s, engine %s\n", c.path, against, v.engine)
+	if got = eval.Cut(c.Before, got, c.want); len(got) != len(c.want) {
+		return fmt.Errorf("%s: %d outputs for a model with %d", c.set, len(c.want), len(got))
+	}
+	for i, o := range c.Before.Outputs[:len(got)] {
+		w, err := fit(c.want[i], got[i].Type)
 		if err != nil {
-			return fmt.Errorf("%s: output %q: %w", set, o.Name, err)
+			return fmt.Errorf("%s: output %q: %w", c.set, o.Name, err)
 		}
 		d, err := eval.Compare(got[i], w)
 		if err != nil {
 			return err
 		}
 		tol := v.tol
-		switch d := want[i].DType; {
-		case d == ir.Float16 || d == ir.BFloat16:
+		switch d := c.want[i].DType; {
+		case c.set != "" && (c.Model.Half || d == ir.Float16 || d == ir.BFloat16):
 			tol = v.halfTol
 		case !d.IsFloat():
 			tol = 0

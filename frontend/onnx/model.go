@@ -32,7 +32,7 @@ const (
 // Load reads the model at path. Its weights may stay slices of the mapped
 // file until Release.
 func Load(path string, opts source.Options) (*source.Model, error) {
-	data, release, err := mapFile(path)
+	data, release, err := source.MapFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +104,7 @@ func Parse(name string, data []byte, dir string, opts source.Options) (*source.M
 	}
 	return &source.Model{
 		Graph: im.g, Path: name, Format: fmt.Sprintf("ONNX, IR version %d, opset %d", p.irVersion, p.opsets[""]),
-		SHA256: hex.EncodeToString(digest.Sum(nil)), Notes: im.notes, Metadata: meta, Release: release,
+		SHA256: hex.EncodeToString(digest.Sum(nil)), Notes: im.notes, Half: im.widened, Metadata: meta, Release: release,
 	}, nil
 }
 

@@ -1,9 +1,12 @@
 package onnx
 
-import "modelc/ir"
+import (
+	"modelc/ir"
+	"modelc/ir/eval"
+)
 
 var normalisationOps = []operator{
-	{name: "BatchNormalization", operands: 5, becomes: "BatchNorm", limits: "inference only, statistics per channel", build: batchNorm},
+	{name: "BatchNormalization", operands: 5, becomes: "BatchNorm, or Binary and Unary", limits: "inference only, statistics per channel", build: batchNorm},
 	{name: "InstanceNormalization", operands: 3, becomes: "Normalize", build: instanceNorm},
 	{name: "LayerNormalization", operands: 2, becomes: "Normalize", build: layerNorm},
 	{name: "GroupNormalization", since: 18, operands: 3, becomes: "Reshape, Normalize, Binary", build: groupNorm},
@@ -24,7 +27,24 @@ func batchNorm(n *node) []*ir.Value {
 	case n.version < 9 && !n.flag("spatial", true):
 		n.refuse("batch normalisation per activation (spatial = 0)", "only statistics per channel are supported")
 	}
-	return n.one(ir.BatchNorm{Epsilon: n.float("epsilon", 1e-5)}, n.in[:5]...)
+	eps := n.float("epsilon", 1e-5)
+	for _, v := range n.in[1:5] {
+		if _, fixed := eval.Const(v); !fixed {
+			return n.computedNorm(eps)
+		}
+	}
+	return n.one(ir.BatchNorm{Epsilon: eps}, n.in[:5]...)
+}
+
+// computedNorm is batch normalisation with statistics or parameters that the
+// graph computes, as exporters write layer normalisation.
+func (n *node) computedNorm(eps float64) []*ir.Value {
+	x := n.in[0]
+	operand := func(i int) *ir.Value { return n.alongChannels(n.in[i], x.Type.Rank()) }
+	scale, bias, mean, variance := operand(1), operand(2), operand(3), operand(4)
+	deviation := n.unary(ir.Sqrt, n.binary(ir.Add, variance, n.number(x.Type.DType, eps)))
+	y := n.binary(ir.Div, n.binary(ir.Sub, x, mean), deviation)
+	return n.one(ir.Binary{Fn: ir.Add}, n.binary(ir.Mul, y, scale), bias)
 }
 
 func lrn(n *node) []*ir.Value {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 
+	"modelc/frontend/source"
 	"modelc/ir"
 )
 
@@ -170,7 +171,7 @@ func (f *files) external(t *tensorProto, want int) ([]byte, error) {
 		var release func() error
 		var err error
 		path := filepath.Join(f.dir, filepath.FromSlash(location))
-		if data, release, err = mapFile(path); err != nil {
+		if data, release, err = source.MapFile(path); err != nil {
 			return nil, fmt.Errorf("external data: %w", err)
 		}
 		f.open[location] = data

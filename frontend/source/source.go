@@ -31,6 +31,9 @@ type Model struct {
 	Format string   // what the file is, for people: "ONNX, IR version 8, opset 13"
 	SHA256 string   // hex digest of the file and, in order, its external data
 	Notes  []string // decisions the user should know: "dimension N is open: 1"
+	// Half tells that parts of the model are written for half precision. They
+	// are computed in float32, so results of whoever keeps to it differ.
+	Half bool
 	// Metadata is what the file says of itself (producer, metadata_props).
 	Metadata map[string]string
 	// Release unmaps the file. The graph's constants may be slices of it, so

@@ -1,6 +1,6 @@
 //go:build unix
 
-package onnx
+package source
 
 import (
 	"fmt"
@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// mapFile maps a file read-only. release unmaps it.
-func mapFile(path string) (data []byte, release func() error, err error) {
+// MapFile maps a file read-only. release unmaps it.
+func MapFile(path string) (data []byte, release func() error, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, nil, err

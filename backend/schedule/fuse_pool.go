@@ -1,0 +1,134 @@
+package schedule
+
+import (
+	"fmt"
+	"slices"
+
+	"modelc/ir"
+	"modelc/runtime"
+)
+
+// Pools and what stands before them.
+//
+// Winograd's output transform makes M×M pixels of a channel at a time, in
+// registers. A maximum over windows that lie inside such a tile is taken
+// there, and the convolution's own result, four times larger, is never
+// written (VGG). Other kernels write row by row: their pools are steps of
+// their own.
+
+// poolBehind returns the pool that a Winograd convolution with M×M tiles can
+// compute, nil if there is none.
+func (b *builder) poolBehind(conv *ir.Node, m int) *ir.Node {
+	pool := conv.Out[0].OnlyUse()
+	if pool == nil || !b.layout.node[pool] {
+		return nil
+	}
+	p, ok := pool.Op.(ir.Pool)
+	if !ok || conv.Input(3) != nil || sideBySide(pool, p) != "" || m%p.Kernel[0] != 0 {
+		return nil
+	}
+	return pool
+}
+
+// sideBySide returns what keeps the pool's windows from being squares side by
+// side inside its operand whose maximum is wanted, "" if nothing does.
+func sideBySide(n *ir.Node, p ir.Pool) string {
+	x, y := n.In[0].Type.Shape, n.Out[0].Type.Shape
+	switch {
+	case p.Kind != ir.MaxPool:
+		return "not a maximum"
+	case len(p.Kernel) != 2 || p.Kernel[0] != p.Kernel[1]:
+		return "windows are not square"
+	case p.Kernel[0] == 1:
+		return "windows are single pixels"
+	case !slices.Equal(p.Kernel, p.Strides):
+		return "windows overlap"
+	case p.Dilations[0] != 1 || p.Dilations[1] != 1:
+		return "dilated"
+	case !p.Prologue.IsIdentity() || n.Input(1) != nil || n.Input(2) != nil:
+		return "transforms its operand"
+	case y[2]*p.Kernel[0] > x[2] || y[3]*p.Kernel[1] > x[3] || slices.ContainsFunc(p.Pads, func(p int) bool { return p != 0 }):
+		return "windows leave the operand"
+	}
+	return ""
+}
+
+// poolAlone says why the pool of a convolution's result is a step of its own.
+func (b *builder) poolAlone(n *ir.Node) string {
+	conv := n.In[0].Def()
+	if conv == nil {
+		return ""
+	}
+	if _, ok := conv.Op.(ir.Conv); !ok {
+		return ""
+	}
+	if why := sideBySide(n, n.Op.(ir.Pool)); why != "" {
+		return why
+	}
+	if n.In[0].OnlyUse() == nil {
+		return "its operand is read elsewhere"
+	}
+	return "the convolution is not in tiles"
+}
+
+// winogradPool emits the convolution with the pool behind it. o.dst, the
+// convolution's own result, is never written.
+func (b *builder) winogradPool(o convOperands, u runtime.Ref, m int, pool *ir.Node, doc string) {
+	size := pool.Op.(ir.Pool).Kernel[0]
+	dst := b.newImage(pool.Out[0])
+	b.pooled[pool] = true
+	b.node = pool // whose value the step completes
+	b.emit(doc+fmt.Sprintf(", max pool %d×%d to %s", size, size, shapeDoc(pool.Out[0].Type.Shape[2:]...)), o.reads(), []*place{dst}, func() runtime.Kernel {
+		k := o.winograd(u, m)
+		k.Dst, k.Pool = dst.img(), size
+		return k
+	})
+	b.node = o.node
+	b.include(o.node)
+	b.last().Node = o.node
+}
+
+// prologue is arithmetic per channel and a function that a pool applies to
+// what it reads.
+type prologue struct {
+	node         *ir.Node
+	scale, shift runtime.Ref
+	act          runtime.Act
+}
+
+func (p prologue) doc() string {
+	switch op := p.node.Op.(type) {
+	case ir.Affine:
+		return "affine" + actDoc(op.Epilogue)
+	case ir.Unary:
+		return op.Fn.String()
+	}
+	return p.node.Op.Name()
+}
+
+// leaveToGlobalPool lets the global pool that alone reads the result of n
+// compute it as it reads.
+func (b *builder) leaveToGlobalPool(n *ir.Node, src *place, p prologue) bool {
+	if !b.layout.leftToGlobalPool(n) {
+		return false
+	}
+	b.prologues[n.Out[0]], b.images[n.Out[0]] = p, src
+	return true
+}
+
+// leftToGlobalPool reports whether a global pool alone reads the result of n,
+// a step of arithmetic per channel.
+func (l *layout) leftToGlobalPool(n *ir.Node) bool {
+	switch n.Op.(type) {
+	case ir.Affine, ir.BatchNorm, ir.Unary:
+		v := n.Out[0]
+		r := v.OnlyUse()
+		if r == nil || !l.node[r] {
+			return false
+		}
+		_, isGlobal := r.Op.(ir.Reduce)
+		_, inSlot := l.slots[v]
+		return isGlobal && !inSlot
+	}
+	return false
+}

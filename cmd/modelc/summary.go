@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"modelc"
+	"modelc/backend/golang"
+	"modelc/passes"
+)
+
+func printSummary(w io.Writer, dir string, s *modelc.Summary) {
+	fmt.Fprintf(w, "%s: package %s, from %s (%s)\n", dir, s.Package, s.Model, s.Format)
+	fmt.Fprintf(w, "  %d nodes became %d steps; %s parameters, %s FLOP a run\n", s.ModelNodes, s.Layers, golang.Count(float64(s.ModelParameters)), golang.Count(float64(s.ModelFLOPs)))
+	printFused(w, s.Fused)
+	printPasses(w, s.Passes)
+	fmt.Fprintf(w, "  memory: %s a session (lower bound %s), weights %s", golang.Size(s.Arena), golang.Size(s.LowerBound), golang.Size(s.Weights))
+	if s.Prepared > 0 {
+		fmt.Fprintf(w, ", transformed at load %s", golang.Size(s.Prepared))
+	}
+	fmt.Fprintln(w)
+	var files []string
+	for name, n := range s.FileBytes {
+		if strings.HasPrefix(name, golang.RuntimeDir) {
+			continue
+		}
+		files = append(files, fmt.Sprintf("%s %s", name, golang.Size(n)))
+	}
+	slices.Sort(files)
+	fmt.Fprintf(w, "  files: %s\n", strings.Join(files, ", "))
+	if s.Runtime != "modelc/runtime" {
+		fmt.Fprintf(w, "  the runtime was copied beside it: %s\n", s.Runtime)
+	}
+	for _, n := range s.Notes {
+		fmt.Fprintf(w, "  note: %s\n", n)
+	}
+}
+
+// printFused tells how much of what is cheap became part of something else,
+// and what did not.
+func printFused(w io.Writer, f modelc.Fused) {
+	var parts []string
+	for _, k := range []struct {
+		name string
+		modelc.Count
+	}{{"batch normalisations", f.BatchNorms}, {"activations", f.Activations}, {"sums", f.Sums}, {"pools", f.Pools}, {"transpositions", f.Transposes}} {
+		if k.Of == 0 {
+			continue
+		}
+		part := fmt.Sprintf("%d of %d %s", max(0, k.Of-k.Left), k.Of, k.name)
+		if read := k.Of - k.Left - f.Folded; k.name == "batch normalisations" && read > 0 {
+			part += fmt.Sprintf(" (%d into weights, %d read through)", f.Folded, read)
+		}
+		parts = append(parts, part)
+	}
+	if len(parts) > 0 {
+		fmt.Fprintf(w, "  fused: %s\n", strings.Join(parts, ", "))
+	}
+	if f.Concats.Of > 0 {
+		fmt.Fprintf(w, "  %d concatenations in place, %d operands copied\n", f.Concats.Of, f.Concats.Left)
+	}
+	const most = 8
+	for i, s := range f.Steps {
+		if i == most && len(f.Steps) > most+1 {
+			fmt.Fprintf(w, "    and %d more: modelc inspect --steps\n", len(f.Steps)-most)
+			break
+		}
+		fmt.Fprintf(w, "    its own step: %s\n", s)
+	}
+}
+
+func printPasses(out io.Writer, list []passes.Stat) {
+	if len(list) == 0 {
+		return
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprint(w, "pass\tchanged\tnodes\tMFLOP\tMB moved\tms\t\n")
+	for _, p := range list {
+		fmt.Fprintf(w, "%s\t%d\t%d → %d\t%.1f → %.1f\t%.2f → %.2f\t%.1f\t\n", p.Name, p.Changed, p.Before.Nodes, p.After.Nodes,
+			float64(p.Before.FLOPs)/1e6, float64(p.After.FLOPs)/1e6, float64(p.Before.Bytes)/(1<<20), float64(p.After.Bytes)/(1<<20), float64(p.Time.Nanoseconds())/1e6)
+	}
+	w.Flush()
+}

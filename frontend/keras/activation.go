@@ -1,0 +1,196 @@
+package keras
+
+import "modelc/ir"
+
+var _ = register(nsLayer, "activation", map[string]func(*call) *ir.Value{
+	"Activation": func(c *call) *ir.Value { return c.activation(c.x()) },
+	"ReLU": func(c *call) *ir.Value {
+		limit, limited := 0.0, c.config.get("max_value") != nil
+		if limited {
+			limit = c.float("max_value", 0)
+		}
+		return c.relu(c.x(), limited, limit, c.float("negative_slope", 0), c.float("threshold", 0))
+	},
+	"LeakyReLU": func(c *call) *ir.Value {
+		return c.unary(ir.Act{Fn: ir.LeakyRelu, Alpha: c.float("negative_slope", c.float("alpha", 0.3))}, c.x())
+	},
+	"PReLU": prelu,
+	"ELU":   func(c *call) *ir.Value { return c.unary(ir.Act{Fn: ir.Elu, Alpha: c.float("alpha", 1)}, c.x()) },
+	"ThresholdedReLU": func(c *call) *ir.Value {
+		return c.unary(ir.Act{Fn: ir.ThresholdedRelu, Alpha: c.float("theta", 1)}, c.x())
+	},
+	"Softmax": func(c *call) *ir.Value { return c.softmax(c.x(), c.config.get("axis"), false) },
+})
+
+// selu holds the constants of Klambauer et al. (2017).
+var selu = ir.Act{Fn: ir.Selu, Alpha: 1.6732632423543772, Beta: 1.0507009873554805}
+
+// elementwise are the activations that are one function of one variable.
+// hard_sigmoid is not among them: it depends on the version.
+var elementwise = map[string]ir.Act{
+	"linear":         {},
+	"relu":           {Fn: ir.Relu},
+	"relu6":          {Fn: ir.Clip, Alpha: 0, Beta: 6},
+	"leaky_relu":     {Fn: ir.LeakyRelu, Alpha: 0.2},
+	"elu":            {Fn: ir.Elu, Alpha: 1},
+	"celu":           {Fn: ir.Celu, Alpha: 1},
+	"selu":           selu,
+	"gelu":           {Fn: ir.Gelu},
+	"silu":           {Fn: ir.SiLU, Alpha: 1},
+	"swish":          {Fn: ir.SiLU, Alpha: 1},
+	"mish":           {Fn: ir.Mish},
+	"softplus":       {Fn: ir.Softplus},
+	"softsign":       {Fn: ir.Softsign},
+	"tanh":           {Fn: ir.Tanh},
+	"sigmoid":        {Fn: ir.Sigmoid},
+	"sparse_sigmoid": {Fn: ir.HardSigmoid, Alpha: 0.5, Beta: 0.5},
+	"exponential":    {Fn: ir.Exp},
+	"hard_silu":      {Fn: ir.HardSwish},
+	"hard_swish":     {Fn: ir.HardSwish},
+	"hard_tanh":      {Fn: ir.Clip, Alpha: -1, Beta: 1},
+	"hard_shrink":    {Fn: ir.Shrink, Alpha: 0.5, Beta: 0},
+	"soft_shrink":    {Fn: ir.Shrink, Alpha: 0.5, Beta: 0.5},
+}
+
+// composed are the activations that are more than one function.
+var composed = map[string]func(c *call, x *ir.Value) *ir.Value{
+	"softmax":     func(c *call, x *ir.Value) *ir.Value { return c.softmax(x, nil, false) },
+	"log_softmax": func(c *call, x *ir.Value) *ir.Value { return c.softmax(x, nil, true) },
+	"log_sigmoid": func(c *call, x *ir.Value) *ir.Value {
+		neg := ir.Act{Fn: ir.Neg}
+		return c.unary(neg, c.unary(ir.Act{Fn: ir.Softplus}, c.unary(neg, x)))
+	},
+	"tanh_shrink": func(c *call, x *ir.Value) *ir.Value {
+		return c.binary(ir.Sub, x, c.unary(ir.Act{Fn: ir.Tanh}, x))
+	},
+	"squareplus": func(c *call, x *ir.Value) *ir.Value { // (x+√(x²+4))/2
+		d := x.Type.DType
+		root := c.unary(ir.Act{Fn: ir.Sqrt}, c.binary(ir.Add, c.binary(ir.Mul, x, x), c.scalar(4, d)))
+		return c.binary(ir.Mul, c.binary(ir.Add, x, root), c.scalar(0.5, d))
+	},
+	"sparse_plus": func(c *call, x *ir.Value) *ir.Value { // (x+1)²/4 between −1 and 1, beyond: 0 and x
+		d := x.Type.DType
+		one := c.scalar(1, d)
+		inner := c.binary(ir.Add, c.unary(ir.Act{Fn: ir.Clip, Alpha: -1, Beta: 1}, x), one)
+		square := c.binary(ir.Mul, c.binary(ir.Mul, inner, inner), c.scalar(0.25, d))
+		return c.binary(ir.Add, square, c.unary(ir.Act{Fn: ir.Relu}, c.binary(ir.Sub, x, one)))
+	},
+	"glu": func(c *call, x *ir.Value) *ir.Value {
+		axis := x.Type.Rank() - 1
+		n := x.Type.Shape[axis] / 2
+		if x.Type.Shape[axis] != 2*n {
+			c.failf("activation glu halves %d channels", x.Type.Shape[axis])
+		}
+		gate := c.unary(ir.Act{Fn: ir.Sigmoid}, c.slice(x, axis, n, n))
+		return c.binary(ir.Mul, c.slice(x, axis, 0, n), gate)
+	},
+}
+
+// activation applies the function that the layer's activation field names: a
+// string, a serialised function, or a layer.
+func (c *call) activation(x *ir.Value) *ir.Value {
+	v := c.config.get("activation")
+	if r := object(v); r != nil {
+		class, config := text(r.get("class_name")), r.get("config")
+		switch {
+		case class == "function":
+			v = config
+			if m := text(r.get("module")); m != "" && m != "builtins" && m != "keras.activations" {
+				c.refuse("activation "+text(config)+" is a function of "+m+": its Python code is not run", "use a built-in activation")
+			}
+		case registry[nsLayer][class] != nil && registry[nsLayer][class].family == "activation" && class != "PReLU":
+			inner := *c
+			inner.config = object(config)
+			inner.in = inbound{args: []any{x}, kwargs: newRecord()}
+			return registry[nsLayer][class].build(&inner)[0]
+		default:
+			c.failf("activation %s is not supported", class)
+		}
+	}
+	name := text(v)
+	if v == nil {
+		name = "linear"
+	}
+	return c.activate(name, x)
+}
+
+// activate applies an activation by name.
+func (c *call) activate(name string, x *ir.Value) *ir.Value {
+	if name == "hard_sigmoid" {
+		return c.unary(c.im.hardSigmoid(), x)
+	}
+	if act, ok := elementwise[name]; ok {
+		if act.IsIdentity() {
+			return x
+		}
+		return c.unary(act, x)
+	}
+	f := composed[name]
+	if f == nil {
+		c.failf("activation %q is not supported", name)
+	}
+	return f(c, x)
+}
+
+// hardSigmoid is 0.2·x+0.5 in Keras 2 and x/6+0.5 in Keras 3, both clipped to
+// 0…1.
+func (im *importer) hardSigmoid() ir.Act {
+	if im.major < 3 {
+		return ir.Act{Fn: ir.HardSigmoid, Alpha: 0.2, Beta: 0.5}
+	}
+	return ir.Act{Fn: ir.HardSigmoid, Alpha: 1.0 / 6, Beta: 0.5}
+}
+
+// relu is x between threshold and limit, limit above, and slope·(x−threshold)
+// below.
+func (c *call) relu(x *ir.Value, limited bool, limit, slope, threshold float64) *ir.Value {
+	if slope != 0 && !limited && threshold == 0 {
+		return c.unary(ir.Act{Fn: ir.LeakyRelu, Alpha: slope}, x)
+	}
+	y := x
+	if threshold != 0 {
+		y = c.unary(ir.Act{Fn: ir.ThresholdedRelu, Alpha: threshold}, y)
+	}
+	switch {
+	case limited:
+		y = c.unary(ir.Act{Fn: ir.Clip, Alpha: 0, Beta: limit}, y)
+	case threshold == 0:
+		y = c.unary(ir.Act{Fn: ir.Relu}, y)
+	}
+	if slope == 0 {
+		return y
+	}
+	d := x.Type.DType
+	below := c.unary(ir.Act{Fn: ir.Relu}, c.binary(ir.Sub, c.scalar(threshold, d), x))
+	return c.binary(ir.Sub, y, c.binary(ir.Mul, below, c.scalar(slope, d)))
+}
+
+// prelu has a slope per element behind the batch, or one along shared axes.
+func prelu(c *call) *ir.Value {
+	x := c.x()
+	if x.Type.Rank() < 2 {
+		c.failf("its input has %d axes", x.Type.Rank())
+	}
+	shape := append(ir.Shape{}, x.Type.Shape[1:]...)
+	if v := c.config.get("shared_axes"); v != nil {
+		for _, a := range c.axes(v, x.Type.Rank()) {
+			if a == 0 {
+				c.failf("it shares slopes along the batch")
+			}
+			shape[a-1] = 1
+		}
+	}
+	return c.emit(ir.PRelu{}, x, c.param("alpha", shape, nil))
+}
+
+// softmax normalises along an axis or several, the last one by default.
+func (c *call) softmax(x *ir.Value, axis any, log bool) *ir.Value {
+	if x.Type.Rank() == 0 {
+		c.failf("softmax of a scalar")
+	}
+	axes := []int{x.Type.Rank() - 1}
+	if axis != nil {
+		axes = c.axes(axis, x.Type.Rank())
+	}
+	return c.emit(ir.Softmax{Axes: axes, Log: log}, x)
+}

@@ -1,0 +1,480 @@
+package keras
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"modelc/frontend/keras/hdf5"
+	"modelc/ir"
+)
+
+// call is one call of a layer being imported, with what its builder asks for.
+//
+// A builder is a straight expression of what the layer becomes. The methods
+// of call end it by a panic with a bailout when the layer does not fit;
+// importer.build turns that into a problem of the report.
+type call struct {
+	im     *importer
+	l      *layer
+	store  store
+	config *record
+	name   string // of the layer, with the submodels around it
+	in     inbound
+	dtype  ir.DType // that the layer computes in
+	vars   []*hdf5.Dataset
+	loaded bool // vars is valid
+	taken  int  // variables used so far
+}
+
+type bailout struct{ reason, remedy string }
+
+// build runs the builder of a layer and returns its results, nil after
+// reporting why there are none.
+func (im *importer) build(l *layer, st store, name string, in inbound) []*ir.Value {
+	e, _, _ := lookup(l, in)
+	c := &call{im: im, l: l, store: st, config: l.config, name: name, in: in}
+	before := len(im.g.Nodes)
+	out, bad := c.run(e.build)
+	if bad != nil {
+		im.problem(l, name, bad.reason+c.operands(), bad.remedy)
+		return nil
+	}
+	if len(out) == 1 && im.madeSince(before, out[0]) {
+		im.g.Rename(out[0], name)
+	}
+	return out
+}
+
+func (c *call) run(build func(*call) []*ir.Value) (out []*ir.Value, bad *bailout) {
+	defer func() {
+		if r := recover(); r != nil {
+			b, ok := r.(bailout)
+			if !ok {
+				panic(r)
+			}
+			bad = &b
+		}
+	}()
+	c.policy()
+	out = build(c)
+	if c.taken > 0 && c.taken < len(c.vars) {
+		c.failf("it has %d weights in the file, %d are expected", len(c.vars), c.taken)
+	}
+	return out, nil
+}
+
+// failf ends the builder.
+func (c *call) failf(format string, args ...any) {
+	panic(bailout{reason: fmt.Sprintf(format, args...)})
+}
+
+// refuse ends the builder with advice.
+func (c *call) refuse(reason, remedy string) { panic(bailout{reason, remedy}) }
+
+// policy sets the type the layer computes in.
+func (c *call) policy() {
+	d, half, err := parseDType(c.config.get("dtype"))
+	if err != nil {
+		c.failf("%v", err)
+	}
+	c.im.half = c.im.half || half
+	if !d.IsFloat() {
+		d = ir.Float32
+	}
+	c.dtype = d
+}
+
+// operands lists the types of the tensors the layer is called with.
+func (c *call) operands() string {
+	var s []string
+	mapValues(c.in.args, func(v *ir.Value) { s = append(s, v.Type.String()) })
+	if s == nil {
+		return ""
+	}
+	return "; called with " + strings.Join(s, ", ")
+}
+
+// mapValues visits the tensors inside an argument.
+func mapValues(a any, visit func(*ir.Value)) {
+	switch a := a.(type) {
+	case *ir.Value:
+		if a != nil {
+			visit(a)
+		}
+	case []any:
+		for _, e := range a {
+			mapValues(e, visit)
+		}
+	}
+}
+
+// xs returns the tensors of the layer's first argument, in the type the layer
+// computes in: Keras casts them.
+func (c *call) xs() []*ir.Value {
+	for k, a := range c.in.args {
+		if _, tensor := a.(*ir.Value); tensor && k > 0 {
+			c.failf("it is called with a second tensor (a mask?)")
+		}
+	}
+	for _, k := range []string{"mask", "attention_mask"} {
+		mapValues(c.in.kwargs.get(k), func(*ir.Value) { c.failf("it is called with a mask") })
+	}
+	var list []*ir.Value
+	mapValues(first(c.in, "inputs"), func(v *ir.Value) { list = append(list, c.cast(v, c.dtype)) })
+	return list
+}
+
+// x returns the layer's only input.
+func (c *call) x() *ir.Value {
+	list := c.xs()
+	if len(list) != 1 {
+		c.failf("it is called with %d tensors, not with one", len(list))
+	}
+	return list[0]
+}
+
+// image returns the layer's only input, which must have a batch, a channel
+// and n spatial axes.
+func (c *call) image(n int) *ir.Value {
+	x := c.x()
+	if x.Type.Rank() != n+2 {
+		c.failf("its input has %d axes, not %d", x.Type.Rank(), n+2)
+	}
+	return x
+}
+
+// maxElements bounds the elements of a tensor.
+const maxElements = 1 << 32
+
+// elements returns the number of elements of a shape, at most maxElements+1.
+func elements(s ir.Shape) int {
+	n := 1
+	for _, d := range s {
+		if d == 0 {
+			return 0
+		}
+		if n > maxElements/d {
+			n = maxElements + 1
+			break
+		}
+		n *= d
+	}
+	return n
+}
+
+// emit appends a node with one result, which carries the layer's name and the
+// op's until it turns out to be the layer's own.
+func (c *call) emit(op ir.Op, in ...*ir.Value) *ir.Value {
+	v, err := c.im.g.Emit(c.name, op, in...)
+	if err != nil {
+		if inner := errors.Unwrap(err); inner != nil {
+			err = inner // without the node's name: the report has it
+		}
+		c.failf("%v", err)
+	}
+	if elements(v.Type.Shape) > maxElements {
+		c.failf("its result has shape %s, which is too large", v.Type.Shape)
+	}
+	c.im.g.Rename(v, c.name+"."+op.Name())
+	return v
+}
+
+// The spellings that builders use most.
+
+func (c *call) unary(f ir.Act, x *ir.Value) *ir.Value { return c.emit(ir.Unary{Fn: f}, x) }
+
+func (c *call) binary(f ir.BinaryFn, a, b *ir.Value) *ir.Value {
+	return c.emit(ir.Binary{Fn: f}, a, b)
+}
+
+func (c *call) reshape(x *ir.Value, s ir.Shape) *ir.Value {
+	if x.Type.Shape.Equal(s) {
+		return x
+	}
+	if elements(x.Type.Shape) != elements(s) {
+		c.failf("shape %s does not fit %s", s, x.Type.Shape)
+	}
+	return c.emit(ir.Reshape{Shape: s}, x)
+}
+
+func (c *call) transpose(x *ir.Value, perm []int) *ir.Value {
+	if slices.IsSorted(perm) {
+		return x
+	}
+	return c.emit(ir.Transpose{Perm: perm}, x)
+}
+
+func (c *call) cast(x *ir.Value, to ir.DType) *ir.Value {
+	if x.Type.DType == to {
+		return x
+	}
+	return c.emit(ir.Cast{To: to}, x)
+}
+
+// channelsFirst returns a permutation that makes channels axis 1, and its
+// inverse.
+func channelsFirst(rank int) (to, from []int) {
+	to, from = []int{0, rank - 1}, []int{0}
+	for i := 1; i < rank-1; i++ {
+		to = append(to, i)
+	}
+	for i := 2; i < rank; i++ {
+		from = append(from, i)
+	}
+	return to, append(from, 1)
+}
+
+// planar applies an op that wants [N,C,D…] to an image in the layer's data
+// format.
+func (c *call) planar(x *ir.Value, op func(x *ir.Value) *ir.Value) *ir.Value {
+	if c.firstFormat() {
+		return op(x)
+	}
+	to, from := channelsFirst(x.Type.Rank())
+	return c.transpose(op(c.transpose(x, to)), from)
+}
+
+// firstFormat reports whether the layer's images have channels first.
+func (c *call) firstFormat() bool {
+	switch f := c.str("data_format", "channels_last"); f {
+	case "channels_last":
+		return false
+	case "channels_first":
+		return true
+	default:
+		c.failf("data_format %q", f)
+		return false
+	}
+}
+
+// channelAxis returns the axis of an image's channels.
+func (c *call) channelAxis(x *ir.Value) int {
+	if c.firstFormat() {
+		return 1
+	}
+	return x.Type.Rank() - 1
+}
+
+// spatial returns the first spatial axis of an image.
+func (c *call) spatial() int {
+	if c.firstFormat() {
+		return 2
+	}
+	return 1
+}
+
+// Fields of the configuration. A field that is null has its default.
+
+func (c *call) str(key, def string) string {
+	v := c.config.get(key)
+	if v == nil {
+		return def
+	}
+	s, ok := v.(string)
+	if !ok {
+		c.failf("%s is %.60v, not a string", key, v)
+	}
+	return s
+}
+
+func (c *call) flag(key string, def bool) bool {
+	v := c.config.get(key)
+	if v == nil {
+		return def
+	}
+	b, ok := v.(bool)
+	if !ok {
+		c.failf("%s is %.60v, not true or false", key, v)
+	}
+	return b
+}
+
+func (c *call) float(key string, def float64) float64 {
+	v := c.config.get(key)
+	if v == nil {
+		return def
+	}
+	return c.number(key, v)
+}
+
+func (c *call) number(what string, v any) float64 {
+	f, ok := v.(float64)
+	if r := object(v); !ok && r != nil {
+		f, ok = r.get("value").(float64) // {"class_name": "__numpy__", …} of a scalar
+	}
+	if !ok {
+		c.failf("%s is %.60v, not a number", what, v)
+	}
+	return f
+}
+
+func (c *call) int(key string, def int) int {
+	v := c.config.get(key)
+	if v == nil {
+		return def
+	}
+	n, ok := integer(v)
+	if !ok {
+		c.failf("%s is %.60v, not a whole number", key, v)
+	}
+	return n
+}
+
+// tuple returns n positive integers: a list of n, or one number for all.
+func (c *call) tuple(key string, n, def int) []int {
+	out := slices.Repeat([]int{def}, n)
+	switch v := c.config.get(key).(type) {
+	case nil:
+	case float64:
+		out = slices.Repeat([]int{c.int(key, def)}, n)
+	default:
+		list, ok := integers(v)
+		if !ok || len(list) != n {
+			c.failf("%s is %.60v, not %d whole numbers", key, v, n)
+		}
+		out = list
+	}
+	for _, x := range out {
+		if x < 1 || x > math.MaxInt32 {
+			c.failf("%s is %v: out of bounds", key, out)
+		}
+	}
+	return out
+}
+
+// axis makes an axis of x non-negative.
+func (c *call) axis(a, rank int) int {
+	if a < -rank || a >= rank {
+		c.failf("axis %d does not exist in a tensor of %d axes", a, rank)
+	}
+	if a < 0 {
+		a += rank
+	}
+	return a
+}
+
+// axes reads an axis or a list of axes, made non-negative and sorted.
+func (c *call) axes(v any, rank int) []int {
+	list, ok := integers(v)
+	if a, single := integer(v); single {
+		list, ok = []int{a}, true
+	}
+	if !ok {
+		c.failf("axis is %.60v, not a list of whole numbers", v)
+	}
+	for i := range list {
+		list[i] = c.axis(list[i], rank)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// Weights.
+
+// weight returns the layer's next variable, which must have the given shape.
+func (c *call) weight(name string, shape ir.Shape) *ir.Tensor {
+	d := c.variable(name)
+	if !slices.Equal(d.Shape, shape) {
+		c.failf("its weight %q has shape %s in the file, the configuration wants %s", name, ir.Shape(d.Shape), shape)
+	}
+	t, err := tensor(d, c.dtype)
+	if err != nil {
+		c.failf("%v", err)
+	}
+	return t
+}
+
+// variable takes the layer's next variable.
+func (c *call) variable(name string) *hdf5.Dataset {
+	if !c.loaded {
+		var err error
+		if c.vars, err = c.store.variables(); err != nil {
+			c.failf("%v", err)
+		}
+		c.loaded = true
+	}
+	if c.taken >= len(c.vars) {
+		c.refuse(fmt.Sprintf("its weight %q (number %d) is not in the file, which has %d for it", name, c.taken, len(c.vars)),
+			"save the model again after it was built")
+	}
+	c.taken++
+	return c.vars[c.taken-1]
+}
+
+// param is weight as a constant of the graph, rearranged by layout. A layer
+// that is called again uses the same constant.
+func (c *call) param(name string, shape ir.Shape, layout func(*ir.Tensor) *ir.Tensor) *ir.Value {
+	if v := c.l.params[name]; v != nil {
+		c.variable(name)
+		if want := ir.Shape(c.vars[c.taken-1].Shape); !want.Equal(shape) {
+			c.failf("it is shared, but its weight %q of shape %s would need shape %s here", name, want, shape)
+		}
+		return v
+	}
+	t := c.weight(name, shape)
+	if layout != nil {
+		t = layout(t)
+	}
+	return c.keep(name, t)
+}
+
+// keep adds a constant of the layer to the graph, once for all of its calls.
+func (c *call) keep(name string, t *ir.Tensor) *ir.Value {
+	v := c.l.params[name]
+	if v == nil {
+		v = c.im.g.AddConst(c.name+"/"+name, t)
+		c.l.params[name] = v
+	}
+	return v
+}
+
+// scalar adds a number as a constant.
+func (c *call) scalar(x float64, d ir.DType) *ir.Value {
+	return c.im.g.AddConst(c.name+"/const", ir.FromFloat64s(ir.T(d), []float64{x}))
+}
+
+// filled returns n equal elements.
+func (c *call) filled(n int, x float64) *ir.Tensor {
+	v := make([]float64, n)
+	for i := range v {
+		v[i] = x
+	}
+	return ir.FromFloat64s(ir.T(c.dtype, n), v)
+}
+
+// permuted returns a tensor with its axes in another order: axis i of the
+// result is axis perm[i] of t.
+func permuted(t *ir.Tensor, perm ...int) *ir.Tensor {
+	shape := make(ir.Shape, len(perm))
+	strides := make([]int, len(perm))
+	from := t.Shape.Strides()
+	for i, p := range perm {
+		shape[i], strides[i] = t.Shape[p], from[p]
+	}
+	out := ir.NewTensor(ir.Type{DType: t.DType, Shape: shape})
+	size := t.DType.Size()
+	src, dst := t.Bytes(), out.Bytes()
+	var visit func(axis, at int)
+	visit = func(axis, at int) {
+		if axis == len(shape)-1 {
+			n, step := shape[axis], strides[axis]*size
+			for range n {
+				copy(dst[:size], src[at:])
+				dst = dst[size:]
+				at += step
+			}
+			return
+		}
+		for range shape[axis] {
+			visit(axis+1, at)
+			at += strides[axis] * size
+		}
+	}
+	if len(dst) > 0 {
+		visit(0, 0)
+	}
+	return out
+}

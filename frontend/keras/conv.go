@@ -1,0 +1,213 @@
+package keras
+
+import (
+	"slices"
+
+	"modelc/ir"
+)
+
+var _ = register(nsLayer, "convolution", map[string]func(*call) *ir.Value{
+	"Conv1D":                 func(c *call) *ir.Value { return c.conv(1) },
+	"Conv2D":                 func(c *call) *ir.Value { return c.conv(2) },
+	"Convolution1D":          func(c *call) *ir.Value { return c.conv(1) },
+	"Convolution2D":          func(c *call) *ir.Value { return c.conv(2) },
+	"DepthwiseConv1D":        func(c *call) *ir.Value { return c.depthwise(1) },
+	"DepthwiseConv2D":        func(c *call) *ir.Value { return c.depthwise(2) },
+	"SeparableConv1D":        func(c *call) *ir.Value { return c.separable(1) },
+	"SeparableConv2D":        func(c *call) *ir.Value { return c.separable(2) },
+	"Conv1DTranspose":        func(c *call) *ir.Value { return c.convTranspose(1) },
+	"Conv2DTranspose":        func(c *call) *ir.Value { return c.convTranspose(2) },
+	"Deconvolution2D":        func(c *call) *ir.Value { return c.convTranspose(2) },
+	"SeparableConvolution2D": func(c *call) *ir.Value { return c.separable(2) },
+})
+
+// window is what convolutions share: the kernel's extents and its steps.
+type window struct {
+	kernel, strides, dilations []int
+	padding                    string
+}
+
+func (c *call) window(n int) window {
+	w := window{kernel: c.tuple("kernel_size", n, 1), strides: c.tuple("strides", n, 1), dilations: c.tuple("dilation_rate", n, 1), padding: c.str("padding", "valid")}
+	if w.padding == "causal" && n != 1 {
+		c.failf("padding causal in %d dimensions", n)
+	}
+	return w
+}
+
+// pads returns the explicit padding for input extents in.
+func (w window) pads(c *call, in ir.Shape) []int {
+	n := len(in)
+	pads := make([]int, 2*n)
+	for i, d := range in {
+		span := (w.kernel[i]-1)*w.dilations[i] + 1
+		switch w.padding {
+		case "valid":
+		case "causal":
+			pads[i] = span - 1
+		case "same":
+			pads[i], pads[n+i] = samePadding(d, span, w.strides[i])
+		default:
+			c.failf("padding %q", w.padding)
+		}
+	}
+	return pads
+}
+
+// samePadding returns the zeros around n elements that make a window of span
+// give ⌈n/stride⌉ results: an odd one goes to the end, as TensorFlow has it.
+func samePadding(n, span, stride int) (begin, end int) {
+	total := max(((n+stride-1)/stride-1)*stride+span-n, 0)
+	return total / 2, total - total/2
+}
+
+// kernelLayout returns the permutation of a kernel [D…,a,b] to [b,a,D…].
+func kernelLayout(n int) []int {
+	perm := []int{n + 1, n}
+	for i := range n {
+		perm = append(perm, i)
+	}
+	return perm
+}
+
+// conv is Conv1D and Conv2D: kernel [D…, C/groups, M].
+func (c *call) conv(n int) *ir.Value {
+	x, w := c.image(n), c.window(n)
+	filters, groups := c.int("filters", 0), c.int("groups", 1)
+	channels := x.Type.Shape[c.channelAxis(x)]
+	if filters < 1 || groups < 1 || channels%groups != 0 {
+		c.failf("%d filters in %d groups over %d channels", filters, groups, channels)
+	}
+	kernel := c.param("kernel", append(slices.Clone(w.kernel), channels/groups, filters), func(t *ir.Tensor) *ir.Tensor {
+		return permuted(t, kernelLayout(n)...)
+	})
+	bias := c.bias(filters)
+	y := c.planar(x, func(x *ir.Value) *ir.Value {
+		return c.convolve(ir.Conv{Strides: w.strides, Pads: w.pads(c, x.Type.Shape[2:]), Dilations: w.dilations, Groups: groups}, x, kernel, bias)
+	})
+	return c.activation(y)
+}
+
+// bias returns the layer's bias, nil when it has none.
+func (c *call) bias(n int) *ir.Value {
+	if !c.flag("use_bias", true) {
+		return nil
+	}
+	return c.param("bias", ir.Shape{n}, nil)
+}
+
+// convolve applies a convolution to an image with channels first.
+//
+// Keras 3 on TensorFlow adds a bias of n elements along the last axis of its
+// layer's result if that has n elements, also where the data format puts the
+// channels first (keras.ops.add takes it for channels). A model was trained
+// with what Keras computes, so such a bias goes along the width here too.
+func (c *call) convolve(op ir.Op, x, kernel, bias *ir.Value) *ir.Value {
+	y := c.emit(op, x, kernel, bias)
+	width := y.Type.Shape[y.Type.Rank()-1]
+	if bias == nil || !c.firstFormat() || c.im.major < 3 || width != bias.Type.Shape[0] {
+		return y
+	}
+	c.im.note("layer %q has channels first and as many as its result is wide (%d): its bias is added along the width, as Keras does", c.name, width)
+	return c.binary(ir.Add, c.emit(op, x, kernel), bias)
+}
+
+// depthwiseKernel returns a kernel [D…, C, multiplier] as [C·multiplier, 1, D…]:
+// the filters of a channel stand together.
+func (c *call) depthwiseKernel(name string, w window, channels int) (kernel *ir.Value, filters int) {
+	n, multiplier := len(w.kernel), c.int("depth_multiplier", 1)
+	if multiplier < 1 {
+		c.failf("depth_multiplier %d", multiplier)
+	}
+	kernel = c.param(name, append(slices.Clone(w.kernel), channels, multiplier), func(t *ir.Tensor) *ir.Tensor {
+		perm := append([]int{n, n + 1}, kernelLayout(n)[2:]...)
+		shape := append(ir.Shape{channels * multiplier, 1}, w.kernel...)
+		return permuted(t, perm...).Reshaped(shape)
+	})
+	return kernel, channels * multiplier
+}
+
+func (c *call) depthwise(n int) *ir.Value {
+	x, w := c.image(n), c.window(n)
+	channels := x.Type.Shape[c.channelAxis(x)]
+	kernel, filters := c.depthwiseKernel("depthwise_kernel", w, channels)
+	bias := c.bias(filters)
+	y := c.planar(x, func(x *ir.Value) *ir.Value {
+		return c.convolve(ir.Conv{Strides: w.strides, Pads: w.pads(c, x.Type.Shape[2:]), Dilations: w.dilations, Groups: channels}, x, kernel, bias)
+	})
+	return c.activation(y)
+}
+
+// separable is a depthwise convolution followed by a pointwise one.
+func (c *call) separable(n int) *ir.Value {
+	x, w := c.image(n), c.window(n)
+	channels := x.Type.Shape[c.channelAxis(x)]
+	depthwise, inner := c.depthwiseKernel("depthwise_kernel", w, channels)
+	filters := c.int("filters", 0)
+	ones := slices.Repeat([]int{1}, n)
+	pointwise := c.param("pointwise_kernel", append(slices.Clone(ones), inner, filters), func(t *ir.Tensor) *ir.Tensor {
+		return permuted(t, kernelLayout(n)...)
+	})
+	bias := c.bias(filters)
+	y := c.planar(x, func(x *ir.Value) *ir.Value {
+		y := c.emit(ir.Conv{Strides: w.strides, Pads: w.pads(c, x.Type.Shape[2:]), Dilations: w.dilations, Groups: channels}, x, depthwise)
+		return c.convolve(ir.Conv{Strides: ones, Pads: make([]int, 2*n), Dilations: ones, Groups: 1}, y, pointwise, bias)
+	})
+	return c.activation(y)
+}
+
+// convTranspose is Conv1DTranspose and Conv2DTranspose: kernel [D…, M, C].
+func (c *call) convTranspose(n int) *ir.Value {
+	x, w := c.image(n), c.window(n)
+	filters := c.int("filters", 0)
+	channels := x.Type.Shape[c.channelAxis(x)]
+	kernel := c.param("kernel", append(slices.Clone(w.kernel), filters, channels), func(t *ir.Tensor) *ir.Tensor {
+		return permuted(t, kernelLayout(n)...)
+	})
+	bias := c.bias(filters)
+	op := ir.ConvTranspose{Strides: w.strides, Pads: make([]int, 2*n), Dilations: w.dilations, OutputPads: make([]int, n), Groups: 1}
+	extra := []int(nil)
+	if c.config.get("output_padding") != nil {
+		extra = c.nonNegative("output_padding", n)
+	}
+	for i := range n {
+		in := x.Type.Shape[c.spatial()+i]
+		span := (w.kernel[i]-1)*w.dilations[i] + 1
+		full := (in-1)*w.strides[i] + span
+		length := 0
+		switch {
+		case w.padding == "valid" && extra == nil:
+			length = (in-1)*w.strides[i] + max(span, w.strides[i])
+		case w.padding == "valid":
+			length = full + extra[i]
+		case w.padding == "same" && extra == nil:
+			length = in * w.strides[i]
+		case w.padding == "same":
+			length = (in-1)*w.strides[i] + span%2 + extra[i]
+		default:
+			c.failf("padding %q", w.padding)
+		}
+		// The result is the gradient of the convolution that makes this layer's
+		// input out of its output: that one's padding is cropped.
+		if crop := full - length; crop >= 0 && w.padding == "same" {
+			op.Pads[i], op.Pads[n+i] = crop/2, crop-crop/2
+		} else {
+			op.OutputPads[i] = -crop
+		}
+	}
+	y := c.planar(x, func(x *ir.Value) *ir.Value { return c.convolve(op, x, kernel, bias) })
+	return c.activation(y)
+}
+
+// nonNegative returns n whole numbers of at least 0: a list of n, or one for
+// all.
+func (c *call) nonNegative(key string, n int) []int {
+	list, ok := integers(c.config.get(key))
+	if x, single := integer(c.config.get(key)); single {
+		list, ok = slices.Repeat([]int{x}, n), true
+	}
+	if !ok || len(list) != n || slices.Min(list) < 0 || slices.Max(list) > 1<<31 {
+		c.failf("%s is %.60v, not %d whole numbers", key, c.config.get(key), n)
+	}
+	return list
+}

@@ -1,0 +1,437 @@
+package keras
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"modelc/frontend/source"
+	"modelc/ir"
+)
+
+// importer turns a model into IR.
+type importer struct {
+	g        *ir.Graph
+	opts     source.Options
+	major    int // version of Keras that wrote the file: 2 or 3
+	problems []source.Problem
+	reported map[*layer]bool // layers of an unknown class in problems
+	notes    []string
+	half     bool // a layer or input in half precision was seen
+	calls    int  // of layers so far
+}
+
+// maxCalls bounds the calls of layers that nested models expand to.
+const maxCalls = 1 << 16
+
+func (im *importer) note(format string, args ...any) {
+	if n := fmt.Sprintf(format, args...); !slices.Contains(im.notes, n) {
+		im.notes = append(im.notes, n)
+	}
+}
+
+// problem records what is wrong with a layer, at the place of its use.
+func (im *importer) problem(l *layer, name, reason, remedy string) {
+	op := l.class
+	switch {
+	case l.module != "":
+		op = l.module + "." + op
+	case l.isOperation():
+	default:
+		op = "keras.layers." + op
+	}
+	im.problems = append(im.problems, source.Problem{Node: name, Op: op, Reason: reason, Remedy: remedy})
+}
+
+// scope is one use of a network: of the whole model, or of a submodel by one
+// call. Values are nil where a reported layer failed to make them; layers that
+// read them are passed over in silence.
+type scope struct {
+	im     *importer
+	n      *network
+	store  store
+	prefix string      // of the names of its layers
+	given  []*ir.Value // the inputs of a submodel
+	inputs map[string]int
+	done   map[place]*result
+}
+
+// place is a call of a layer in a scope.
+type place struct {
+	l    *layer
+	call int
+}
+
+type result struct {
+	out    []*ir.Value // nil while the call is being imported
+	active bool
+}
+
+// run imports the whole model.
+func (im *importer) run(n *network, st store) error {
+	s := &scope{im: im, n: n, store: st}
+	if n.sequential {
+		shape, name, dtype := n.inputShape, "input", any("float32")
+		if len(n.layers) > 0 && n.layers[0].class == "InputLayer" {
+			first := n.layers[0]
+			shape, name, dtype = first.batchShape(), first.name, first.config.get("dtype")
+		}
+		v, err := im.input(name, shape, dtype)
+		if err != nil {
+			return err
+		}
+		s.given = []*ir.Value{v}
+	} else {
+		for _, t := range n.inputs {
+			l := n.byName[t.ref.layer]
+			if l == nil || l.class != "InputLayer" {
+				return fmt.Errorf("model %q has input %q, which is not an InputLayer", n.name, t.ref.layer)
+			}
+			v, err := im.input(l.name, l.batchShape(), l.config.get("dtype"))
+			if err != nil {
+				return err
+			}
+			s.given = append(s.given, v)
+		}
+	}
+	out := s.run()
+	if len(im.problems) > 0 {
+		return nil
+	}
+	for i, v := range out {
+		name := ""
+		if n.sequential {
+			name = n.layers[len(n.layers)-1].name
+		} else {
+			name = n.outputs[i].name
+		}
+		for k := 1; slices.ContainsFunc(im.g.Outputs, func(o ir.Output) bool { return o.Name == name }); k++ {
+			name = fmt.Sprintf("%s_%d", n.outputs[i].name, k)
+		}
+		im.g.AddOutput(name, v)
+	}
+	return nil
+}
+
+// run imports the layers of the network and returns its outputs.
+func (s *scope) run() []*ir.Value {
+	s.done = map[place]*result{}
+	if s.n.sequential {
+		var x []*ir.Value
+		if len(s.given) == 1 {
+			x = s.given
+		}
+		for _, l := range s.n.layers {
+			if l.class == "InputLayer" {
+				continue
+			}
+			if len(x) != 1 {
+				s.im.problem(l, s.prefix+l.name, fmt.Sprintf("it stands in a Sequential and gets %d inputs", len(x)), "")
+				return nil
+			}
+			x = s.call(l, 0, inbound{args: []any{x[0]}, kwargs: newRecord()}, x[0] == nil)
+		}
+		return x
+	}
+	s.inputs = map[string]int{}
+	for i, t := range s.n.inputs {
+		s.inputs[t.ref.layer] = i
+	}
+	for _, l := range s.n.layers {
+		for k := range max(len(l.calls), 1) {
+			s.eval(l, k)
+		}
+	}
+	var out []*ir.Value
+	for _, t := range s.n.outputs {
+		v, err := s.value(t.ref)
+		if err != nil {
+			s.im.problem(&layer{class: "Functional"}, s.prefix+s.n.name, "output "+err.Error(), "")
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// eval returns the results of call k of a layer, importing it when it is
+// first asked for.
+func (s *scope) eval(l *layer, k int) *result {
+	at := place{l, k}
+	if r := s.done[at]; r != nil {
+		return r
+	}
+	r := &result{active: true}
+	s.done[at] = r
+	defer func() { r.active = false }()
+	name := s.prefix + l.name
+	if i, ok := s.inputs[l.name]; ok && i < len(s.given) {
+		r.out = []*ir.Value{s.given[i]}
+		return r
+	}
+	if len(l.calls) == 0 {
+		s.im.problem(l, name, "nothing is connected to its input", "")
+		return r
+	}
+	c := l.calls[k]
+	poisoned := false
+	resolve := func(f ref) any {
+		v, err := s.value(f)
+		if err != nil {
+			s.im.problem(l, name, "its input "+err.Error(), "")
+		}
+		poisoned = poisoned || v == nil
+		return v
+	}
+	call := inbound{args: mapRefs(c.args, resolve).([]any), kwargs: mapRefs(c.kwargs, resolve).(*record)}
+	r.out = s.call(l, k, call, poisoned)
+	return r
+}
+
+// value returns the tensor a reference names, nil if its layer failed.
+func (s *scope) value(f ref) (*ir.Value, error) {
+	l := s.n.byName[f.layer]
+	if l == nil {
+		return nil, fmt.Errorf("comes from layer %q, which does not exist", f.layer)
+	}
+	if f.node >= max(len(l.calls), 1) {
+		return nil, fmt.Errorf("comes from call %d of layer %q, which is called %d times", f.node, f.layer, len(l.calls))
+	}
+	r := s.eval(l, f.node)
+	switch {
+	case r.active:
+		return nil, fmt.Errorf("comes from layer %q, which depends on it: the layers form a cycle", f.layer)
+	case r.out == nil:
+		return nil, nil
+	case f.tensor >= len(r.out):
+		return nil, fmt.Errorf("is output %d of layer %q, which has %d", f.tensor, f.layer, len(r.out))
+	}
+	return r.out[f.tensor], nil
+}
+
+// call imports one call of a layer. It returns nil when that fails, and when
+// an input is missing because another layer failed; what is wrong with the
+// layer itself is reported all the same.
+func (s *scope) call(l *layer, k int, in inbound, poisoned bool) []*ir.Value {
+	im := s.im
+	name := s.prefix + l.name
+	if k > 0 {
+		name = fmt.Sprintf("%s.%d", name, k)
+	}
+	if im.calls++; im.calls > maxCalls {
+		if im.calls == maxCalls+1 {
+			im.problem(l, name, fmt.Sprintf("nested models expand to more than %d layers", maxCalls), "")
+		}
+		return nil
+	}
+	st, err := s.store.layer(l)
+	if err != nil {
+		im.problem(l, name, err.Error(), "")
+		return nil
+	}
+	if l.network != nil {
+		return im.submodel(l, st, name, in)
+	}
+	if !im.known(l, name, in) || poisoned {
+		return nil
+	}
+	return im.build(l, st, name, in)
+}
+
+// submodel imports a call of a model that is a layer.
+func (im *importer) submodel(l *layer, st store, name string, in inbound) []*ir.Value {
+	n := l.network
+	inner := &scope{im: im, n: n, store: st, prefix: name + "/"}
+	want := len(n.inputs)
+	if n.sequential {
+		want = 1
+	}
+	switch a := first(in, "inputs").(type) {
+	case *ir.Value:
+		inner.given = []*ir.Value{a}
+	case []any:
+		for _, e := range a {
+			v, _ := e.(*ir.Value)
+			inner.given = append(inner.given, v)
+		}
+	case *record:
+		for _, t := range n.inputs {
+			v, _ := a.get(t.name).(*ir.Value)
+			inner.given = append(inner.given, v)
+		}
+	}
+	if len(inner.given) != want {
+		im.problem(l, name, fmt.Sprintf("it is called with %d inputs and has %d", len(inner.given), want), "")
+		return nil
+	}
+	before := len(im.g.Nodes)
+	out := inner.run()
+	// The result carries the submodel's name, as Keras's summary shows it.
+	if len(out) == 1 && out[0] != nil && im.madeSince(before, out[0]) {
+		im.g.Rename(out[0], name)
+	}
+	return out
+}
+
+// first returns the first argument of a call.
+func first(in inbound, name string) any {
+	if len(in.args) > 0 {
+		return in.args[0]
+	}
+	return in.kwargs.get(name)
+}
+
+// madeSince reports whether v is the result of a node behind the first ones.
+func (im *importer) madeSince(nodes int, v *ir.Value) bool {
+	return slices.ContainsFunc(im.g.Nodes[nodes:], func(n *ir.Node) bool { return n == v.Def() })
+}
+
+// known reports whether the layer's class is supported, and records a problem
+// the first time it is not.
+func (im *importer) known(l *layer, name string, in inbound) bool {
+	if l.class == "InputLayer" {
+		im.problem(l, name, "it is not among the inputs of its model", "")
+		return false
+	}
+	e, reason, remedy := lookup(l, in)
+	if e != nil && l.wrapped != nil && l.wrapped.network == nil {
+		if e, reason, remedy = lookup(l.wrapped, in); e == nil {
+			reason = fmt.Sprintf("it wraps %s %q: %s", l.wrapped.class, l.wrapped.name, reason)
+		}
+	}
+	if e == nil && !im.reported[l] {
+		im.reported[l] = true
+		im.problem(l, name, reason+standing(l), remedy)
+	}
+	return e != nil
+}
+
+// standing says which layers an unsupported one reads, so that its place can
+// be found.
+func standing(l *layer) string {
+	var from []string
+	for _, c := range l.calls {
+		mapRefs(c.args, func(r ref) any {
+			if !slices.Contains(from, r.layer) && len(from) < 4 {
+				from = append(from, r.layer)
+			}
+			return r
+		})
+	}
+	if from == nil {
+		return ""
+	}
+	return fmt.Sprintf("; it reads %q", from)
+}
+
+// input declares a graph input, or a constant where it is bound.
+func (im *importer) input(name string, shape []int, dtype any) (*ir.Value, error) {
+	if t := im.opts.Bind[name]; t != nil {
+		return im.g.AddConst(name, t), nil
+	}
+	d, half, err := parseDType(dtype)
+	if err != nil {
+		return nil, fmt.Errorf("input %q: %w", name, err)
+	}
+	im.half = im.half || half
+	s, err := im.bind(name, shape)
+	if err != nil {
+		return nil, err
+	}
+	if elements(s) > maxElements {
+		return nil, fmt.Errorf("input %q of shape %s is too large", name, s)
+	}
+	return im.g.AddInput(name, ir.Type{DType: d, Shape: s}), nil
+}
+
+// bind gives the open extents of an input (−1) their values.
+func (im *importer) bind(input string, dims []int) (ir.Shape, error) {
+	want, given := im.opts.Shapes[input]
+	if i := len(im.g.Inputs); !given && i < len(im.opts.InputShapes) {
+		want, given = im.opts.InputShapes[i], true
+	}
+	if dims == nil {
+		if !given {
+			return nil, fmt.Errorf("input %q: the file does not tell its shape: give it with --shape %s=…", input, input)
+		}
+		return want, nil
+	}
+	if given && len(want) != len(dims) {
+		return nil, fmt.Errorf("input %q has %d axes, the shape %s given for it has %d", input, len(dims), want, len(want))
+	}
+	shape := make(ir.Shape, len(dims))
+	for i, d := range dims {
+		name := dimName(dims, i)
+		n, bound := im.opts.Dims[name]
+		if !bound {
+			n, bound = im.opts.Dims[fmt.Sprintf("%s.%d", input, i)]
+		}
+		switch {
+		case d >= 0:
+			if given && want[i] != d {
+				return nil, fmt.Errorf("input %q has extent %d along axis %d, the shape %s given for it has %d", input, d, i, want, want[i])
+			}
+			shape[i] = d
+		case given:
+			shape[i] = want[i]
+		case bound:
+			shape[i] = n
+		case i == 0:
+			shape[i] = 1
+			im.note("dimension %s is open: compiled for 1 (--dim %s=N for another)", name, name)
+		default:
+			return nil, fmt.Errorf("input %q: its %s (axis %d) is open: bind it with --dim %s=N", input, name, i, name)
+		}
+		if shape[i] < 0 {
+			return nil, fmt.Errorf("input %q: extent %d along axis %d", input, shape[i], i)
+		}
+	}
+	return shape, nil
+}
+
+// dimName names an open extent of an input: batch, height, width, …
+func dimName(dims []int, i int) string {
+	last := len(dims) - 1
+	switch {
+	case i == 0:
+		return "batch"
+	case len(dims) == 4:
+		names := [4]string{"batch", "height", "width", "channels"}
+		if dims[1] >= 0 && dims[2] < 0 && dims[3] < 0 { // channels first
+			names = [4]string{"batch", "channels", "height", "width"}
+		}
+		return names[i]
+	case len(dims) == 3 && i == 1:
+		return "steps"
+	case i == last:
+		return "channels"
+	}
+	return fmt.Sprintf("axis%d", i)
+}
+
+// parseDType reads a dtype or a dtype policy: the type that layers compute in.
+// half tells that it stands for a half-precision one.
+func parseDType(v any) (d ir.DType, half bool, err error) {
+	name := text(v)
+	if r := object(v); r != nil {
+		name = text(object(r.get("config")).get("name"))
+		if c := text(r.get("class_name")); c != "DTypePolicy" && c != "Policy" {
+			return 0, false, fmt.Errorf("dtype policy %s %q is not supported", c, name)
+		}
+	}
+	switch name {
+	case "", "float32", "infer", "_infer":
+		return ir.Float32, false, nil
+	case "float64", "mixed_float64":
+		return ir.Float64, false, nil
+	case "float16", "bfloat16", "mixed_float16", "mixed_bfloat16":
+		return ir.Float32, true, nil
+	case "bool":
+		return ir.Bool, false, nil
+	}
+	for _, t := range []ir.DType{ir.Int8, ir.Int16, ir.Int32, ir.Int64, ir.Uint8, ir.Uint16, ir.Uint32, ir.Uint64} {
+		if long := strings.NewReplacer("i", "int", "u", "uint").Replace(t.String()); name == long {
+			return t, false, nil
+		}
+	}
+	return 0, false, fmt.Errorf("dtype %q is not supported", name)
+}

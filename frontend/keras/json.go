@@ -1,0 +1,149 @@
+package keras
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+)
+
+// record is a JSON object that remembers the order of its fields: models with
+// a dictionary of outputs yield them in that order. A nil record is empty.
+type record struct {
+	keys   []string
+	values map[string]any
+}
+
+func (r *record) get(key string) any {
+	if r == nil {
+		return nil
+	}
+	return r.values[key]
+}
+
+func (r *record) set(key string, v any) {
+	if _, ok := r.values[key]; !ok {
+		r.keys = append(r.keys, key)
+	}
+	r.values[key] = v
+}
+
+func newRecord() *record { return &record{values: map[string]any{}} }
+
+// Bounds on the JSON of a model. That of DenseNet-121 has a third of a
+// million bytes; a model inside a model takes four levels.
+const (
+	maxJSON      = 16 << 20
+	maxJSONDepth = 400
+)
+
+// decodeJSON decodes an object into records, []any, string, float64, bool and
+// nil.
+func decodeJSON(b []byte, what string) (*record, error) {
+	if len(b) > maxJSON {
+		return nil, fmt.Errorf("%s has %d bytes, more than the %d that are read", what, len(b), maxJSON)
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	v, err := decodeValue(d, 0)
+	if err != nil {
+		return nil, fmt.Errorf("%s is not valid JSON: %w", what, err)
+	}
+	r, ok := v.(*record)
+	if !ok {
+		return nil, fmt.Errorf("%s is not a JSON object", what)
+	}
+	return r, nil
+}
+
+func decodeValue(d *json.Decoder, depth int) (any, error) {
+	if depth > maxJSONDepth {
+		return nil, fmt.Errorf("nested more than %d levels deep", maxJSONDepth)
+	}
+	t, err := d.Token()
+	if err != nil {
+		return nil, err
+	}
+	switch t {
+	case json.Delim('{'):
+		r := newRecord()
+		for d.More() {
+			k, err := d.Token()
+			if err != nil {
+				return nil, err
+			}
+			v, err := decodeValue(d, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			r.set(k.(string), v)
+		}
+		_, err := d.Token()
+		return r, err
+	case json.Delim('['):
+		list := []any{}
+		for d.More() {
+			v, err := decodeValue(d, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, v)
+		}
+		_, err := d.Token()
+		return list, err
+	}
+	return t, nil
+}
+
+// object returns a JSON value that is an object, nil otherwise.
+func object(v any) *record {
+	r, _ := v.(*record)
+	return r
+}
+
+// text returns a JSON value that is a string, "" otherwise.
+func text(v any) string {
+	s, _ := v.(string)
+	return s
+}
+
+// integer returns a JSON number without fraction.
+func integer(v any) (int, bool) {
+	f, ok := v.(float64)
+	if !ok || f != math.Trunc(f) || math.Abs(f) > 1<<53 {
+		return 0, false
+	}
+	return int(f), true
+}
+
+// integers returns a JSON list of whole numbers.
+func integers(v any) ([]int, bool) {
+	list, ok := v.([]any)
+	if !ok {
+		return nil, false
+	}
+	out := make([]int, len(list))
+	for i, e := range list {
+		if out[i], ok = integer(e); !ok {
+			return nil, false
+		}
+	}
+	return out, true
+}
+
+// shapeOf returns a JSON list of extents, −1 for null; nil if v is none.
+func shapeOf(v any) []int {
+	list, ok := v.([]any)
+	if !ok || len(list) == 0 {
+		return nil
+	}
+	out := make([]int, len(list))
+	for i, e := range list {
+		if out[i], ok = integer(e); !ok {
+			if e != nil {
+				return nil
+			}
+			out[i] = -1
+		}
+	}
+	return out
+}

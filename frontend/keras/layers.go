@@ -1,0 +1,116 @@
+package keras
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"modelc/ir"
+)
+
+// The namespaces of what a model's list of layers may hold. Class names
+// collide between them: Add is a layer and an operation.
+const (
+	nsLayer = "keras.layers"
+	nsOp    = "keras.ops"
+	nsTF    = "tf" // operators of TensorFlow in Keras 2: TFOpLambda, SlicingOpLambda
+)
+
+// entry says how a layer becomes IR.
+type entry struct {
+	family string
+	build  func(*call) []*ir.Value
+}
+
+var registry = map[string]map[string]*entry{nsLayer: {}, nsOp: {}, nsTF: {}}
+
+// register adds a family of layers with one result. Each file of layers does
+// so once or more.
+func register(namespace, family string, builders map[string]func(*call) *ir.Value) struct{} {
+	many := map[string]func(*call) []*ir.Value{}
+	for name, f := range builders {
+		many[name] = func(c *call) []*ir.Value { return []*ir.Value{f(c)} }
+	}
+	return registerMany(namespace, family, many)
+}
+
+// registerMany adds a family of layers with any number of results.
+func registerMany(namespace, family string, builders map[string]func(*call) []*ir.Value) struct{} {
+	for name, f := range builders {
+		if registry[namespace][name] != nil {
+			panic("keras: registered twice: " + namespace + "." + name)
+		}
+		registry[namespace][name] = &entry{family, f}
+	}
+	return struct{}{}
+}
+
+// Supported is a row of the table of layers.
+type Supported struct {
+	Namespace string // "keras.layers", "keras.ops" or, in models of Keras 2, "tf"
+	Name      string // "Conv2D"
+	Family    string
+}
+
+// Table lists what is supported, by namespace, family and name.
+func Table() []Supported {
+	var t []Supported
+	for ns, entries := range registry {
+		for name, e := range entries {
+			t = append(t, Supported{ns, name, e.family})
+		}
+	}
+	slices.SortFunc(t, func(a, b Supported) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Family, b.Family), cmp.Compare(a.Name, b.Name))
+	})
+	return t
+}
+
+// lookup returns how a layer is imported. When it cannot be, it returns the
+// reason and advice.
+func lookup(l *layer, in inbound) (e *entry, reason, remedy string) {
+	switch {
+	case l.class == "Lambda":
+		return nil, "it holds Python code, which is never run", "replace it by built-in layers or keras.ops, and save the model again"
+	case l.class == "TFOpLambda" || l.class == "SlicingOpLambda":
+		name := text(l.config.get("function"))
+		if e = registry[nsTF][name]; e == nil {
+			return nil, "the TensorFlow operator " + name + " is not supported" + near(nsTF, name), "replace it by a layer"
+		}
+		return e, "", ""
+	case l.isOperation():
+		if e = registry[nsOp][l.class]; e == nil {
+			return nil, "this operation is not supported" + near(nsOp, l.class), ""
+		}
+		return e, "", ""
+	case l.module == "" && len(in.args) > 1 && registry[nsOp][l.class] != nil:
+		// Legacy files do not note the module; layers take one argument.
+		return registry[nsOp][l.class], "", ""
+	case l.module == "" || l.module == "keras" || strings.HasPrefix(l.module, "keras.") || strings.HasPrefix(l.module, "tf_keras."):
+		if e = registry[nsLayer][l.class]; e != nil {
+			return e, "", ""
+		}
+		if e = registry[nsOp][l.class]; e != nil && l.module == "" {
+			return e, "", ""
+		}
+		if l.module != "" {
+			return nil, "this layer is not supported" + near(nsLayer, l.class), ""
+		}
+	}
+	return nil, "it is of a custom class: its Python code is not run" + near(nsLayer, l.class), "build it from the layers of Keras, and save the model again"
+}
+
+// near suggests supported classes with a similar name.
+func near(namespace, name string) string {
+	var list []string
+	for n := range registry[namespace] {
+		if len(n) > 3 && len(name) > 3 && (strings.Contains(name, n) || strings.Contains(n, name)) {
+			list = append(list, n)
+		}
+	}
+	if list == nil {
+		return ""
+	}
+	slices.Sort(list)
+	return " (near this name: " + strings.Join(list, ", ") + ")"
+}

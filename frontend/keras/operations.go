@@ -1,0 +1,595 @@
+package keras
+
+import (
+	"fmt"
+	"slices"
+
+	"modelc/ir"
+)
+
+// Operations of keras.ops (Keras 3) and their TensorFlow namesakes (Keras 2)
+// differ in the names of their parameters alone, so they share builders. A
+// parameter stands in the call, by position or by name, or in the
+// configuration.
+
+// arg returns the parameter at a position, or under one of its names.
+func (c *call) arg(at int, names ...string) any {
+	if at >= 0 && at < len(c.in.args) {
+		return c.in.args[at]
+	}
+	for _, n := range names {
+		if v := c.in.kwargs.get(n); v != nil {
+			return v
+		}
+		if v := c.config.get(n); v != nil {
+			return v
+		}
+	}
+	return nil
+}
+
+// operand returns a parameter that is a tensor: computed, or a number or list
+// of numbers, which becomes a constant of type d.
+func (c *call) operand(d ir.DType, at int, names ...string) *ir.Value {
+	switch v := c.arg(at, names...).(type) {
+	case *ir.Value:
+		return v
+	case float64:
+		return c.scalar(v, d)
+	case []any:
+		inner := *c
+		inner.dtype = d
+		inner.config = newRecord()
+		inner.config.set("value", v)
+		return c.im.g.AddConst(c.name+"/const", inner.numbers("value"))
+	default:
+		c.failf("its argument %d is %.60v, not a tensor", at, v)
+		return nil
+	}
+}
+
+// tensor0 returns the first argument.
+func (c *call) tensor0() *ir.Value {
+	return c.operand(ir.Float32, 0, "x", "inputs", "input", "a", "x1", "tensor", "input_tensor", "features", "images", "condition")
+}
+
+// floats returns the first argument as floating point.
+func (c *call) floats() *ir.Value {
+	x := c.tensor0()
+	if x.Type.DType.IsFloat() {
+		return x
+	}
+	return c.cast(x, ir.Float32)
+}
+
+// tensors returns the list of tensors that is the first argument.
+func (c *call) tensors() []*ir.Value {
+	var list []*ir.Value
+	mapValues(c.arg(0, "xs", "x", "values", "arrays"), func(v *ir.Value) { list = append(list, v) })
+	if len(list) == 0 {
+		c.failf("it is called without tensors")
+	}
+	return list
+}
+
+// pair returns the operands of a function of two variables in one type.
+func (c *call) pair() (a, b *ir.Value) {
+	typeOf := func(v any) (ir.DType, bool) {
+		if t, ok := v.(*ir.Value); ok {
+			return t.Type.DType, true
+		}
+		return 0, false
+	}
+	x, y := c.arg(0, "x", "x1", "a"), c.arg(1, "y", "x2", "b")
+	d, isX := typeOf(x)
+	if e, isY := typeOf(y); !isX || isY && e.IsFloat() && !d.IsFloat() || isY && e == ir.Float64 {
+		d = e
+	}
+	for _, v := range []any{x, y} {
+		if f, ok := v.(float64); ok && f != float64(int64(f)) && !d.IsFloat() {
+			d = ir.Float32
+		}
+	}
+	if d == ir.Invalid {
+		d = ir.Float32
+	}
+	return c.cast(c.operand(d, 0, "x", "x1", "a"), d), c.cast(c.operand(d, 1, "y", "x2", "b"), d)
+}
+
+type builders = map[string]func(*call) *ir.Value
+
+// both registers builders for operations of Keras, and under other names for
+// operators of TensorFlow.
+func both(family string, list map[string]struct {
+	tf    []string
+	build func(*call) *ir.Value
+}) struct{} {
+	ops, tf := builders{}, builders{}
+	for name, e := range list {
+		ops[name] = e.build
+		for _, n := range e.tf {
+			tf[n] = e.build
+		}
+	}
+	register(nsOp, family, ops)
+	return register(nsTF, family, tf)
+}
+
+type operation = struct {
+	tf    []string
+	build func(*call) *ir.Value
+}
+
+func function(a ir.Act, tf ...string) operation {
+	return operation{tf, func(c *call) *ir.Value { return c.unary(a, c.floats()) }}
+}
+
+func arithmetic(f ir.BinaryFn, tf ...string) operation {
+	return operation{tf, func(c *call) *ir.Value { a, b := c.pair(); return c.binary(f, a, b) }}
+}
+
+func reduction(f ir.ReduceFn, tf ...string) operation {
+	return operation{tf, func(c *call) *ir.Value {
+		x := c.floats()
+		axes := make([]int, x.Type.Rank())
+		for i := range axes {
+			axes[i] = i
+		}
+		if v := c.arg(1, "axis"); v != nil {
+			axes = c.axes(v, x.Type.Rank())
+		}
+		keep, _ := c.arg(2, "keepdims").(bool)
+		return c.emit(ir.Reduce{Fn: f, Axes: axes, KeepDims: keep}, x)
+	}}
+}
+
+var _ = both("arithmetic", map[string]operation{
+	"Add":          arithmetic(ir.Add, "math.add", "__operators__.add", "add"),
+	"Subtract":     arithmetic(ir.Sub, "math.subtract", "subtract"),
+	"Multiply":     arithmetic(ir.Mul, "math.multiply", "multiply"),
+	"Maximum":      arithmetic(ir.Max, "math.maximum", "maximum"),
+	"Minimum":      arithmetic(ir.Min, "math.minimum", "minimum"),
+	"Power":        arithmetic(ir.Pow, "math.pow", "pow"),
+	"Mod":          arithmetic(ir.Mod, "math.mod", "math.floormod"),
+	"Greater":      arithmetic(ir.Greater, "math.greater"),
+	"GreaterEqual": arithmetic(ir.GreaterOrEqual, "math.greater_equal"),
+	"Less":         arithmetic(ir.Less, "math.less"),
+	"LessEqual":    arithmetic(ir.LessOrEqual, "math.less_equal"),
+	"Equal":        arithmetic(ir.Equal, "math.equal", "__operators__.eq"),
+	"TrueDivide":   {[]string{"math.truediv", "math.divide", "realdiv"}, divide},
+	"Divide":       {nil, divide},
+	"Where":        {[]string{"where"}, where},
+	"Matmul":       {[]string{"linalg.matmul", "matmul"}, matmul},
+	"Clip": {[]string{"clip_by_value"}, func(c *call) *ir.Value {
+		return c.unary(ir.Act{Fn: ir.Clip, Alpha: c.number("x_min", c.arg(1, "x_min", "clip_value_min")), Beta: c.number("x_max", c.arg(2, "x_max", "clip_value_max"))}, c.floats())
+	}},
+})
+
+func divide(c *call) *ir.Value {
+	a, b := c.pair()
+	if !a.Type.DType.IsFloat() {
+		a, b = c.cast(a, ir.Float32), c.cast(b, ir.Float32)
+	}
+	return c.binary(ir.Div, a, b)
+}
+
+func where(c *call) *ir.Value {
+	cond := c.tensor0()
+	x, y := c.operand(ir.Float32, 1, "x1", "x"), c.operand(ir.Float32, 2, "x2", "y")
+	return c.emit(ir.Where{}, c.cast(cond, ir.Bool), x, c.cast(y, x.Type.DType))
+}
+
+func matmul(c *call) *ir.Value {
+	for _, flag := range []string{"transpose_a", "transpose_b", "adjoint_a", "adjoint_b"} {
+		if c.in.kwargs.get(flag) == true {
+			c.failf("%s is not supported", flag)
+		}
+	}
+	a, b := c.pair()
+	return c.emit(ir.MatMul{}, a, b)
+}
+
+var _ = both("elementwise function", map[string]operation{
+	"Relu":        function(elementwise["relu"], "nn.relu"),
+	"Relu6":       function(elementwise["relu6"], "nn.relu6"),
+	"Sigmoid":     function(elementwise["sigmoid"], "math.sigmoid", "nn.sigmoid"),
+	"Tanh":        function(elementwise["tanh"], "math.tanh", "nn.tanh"),
+	"Silu":        function(elementwise["silu"], "nn.silu", "nn.swish"),
+	"Selu":        function(selu, "nn.selu"),
+	"Softplus":    function(elementwise["softplus"], "math.softplus", "nn.softplus"),
+	"Softsign":    function(elementwise["softsign"], "nn.softsign"),
+	"HardSilu":    function(elementwise["hard_silu"]),
+	"HardTanh":    function(elementwise["hard_tanh"]),
+	"Mish":        function(elementwise["mish"]),
+	"HardSigmoid": {nil, func(c *call) *ir.Value { return c.unary(c.im.hardSigmoid(), c.floats()) }},
+	"LogSigmoid":  {[]string{"math.log_sigmoid"}, func(c *call) *ir.Value { return c.activate("log_sigmoid", c.floats()) }},
+	"LeakyRelu": {[]string{"nn.leaky_relu"}, func(c *call) *ir.Value {
+		return c.unary(ir.Act{Fn: ir.LeakyRelu, Alpha: c.optional(0.2, 1, "negative_slope", "alpha")}, c.floats())
+	}},
+	"Elu": {[]string{"nn.elu"}, func(c *call) *ir.Value {
+		return c.unary(ir.Act{Fn: ir.Elu, Alpha: c.optional(1, 1, "alpha")}, c.floats())
+	}},
+	"Celu": {nil, func(c *call) *ir.Value {
+		return c.unary(ir.Act{Fn: ir.Celu, Alpha: c.optional(1, 1, "alpha")}, c.floats())
+	}},
+	"Gelu": {[]string{"nn.gelu"}, func(c *call) *ir.Value {
+		approximate, given := c.arg(1, "approximate").(bool)
+		if approximate || !given && c.im.major >= 3 {
+			return c.unary(ir.Act{Fn: ir.GeluTanh}, c.floats())
+		}
+		return c.unary(ir.Act{Fn: ir.Gelu}, c.floats())
+	}},
+	"ReLU": {nil, func(c *call) *ir.Value { // keras.activations.relu with arguments
+		limit, limited := c.config.get("max_value").(float64)
+		return c.relu(c.floats(), limited, limit, c.float("negative_slope", 0), c.float("threshold", 0))
+	}},
+	"Absolute":   function(ir.Act{Fn: ir.Abs}, "math.abs", "abs"),
+	"Abs":        function(ir.Act{Fn: ir.Abs}),
+	"Negative":   function(ir.Act{Fn: ir.Neg}, "math.negative", "negative"),
+	"Exp":        function(ir.Act{Fn: ir.Exp}, "math.exp", "exp"),
+	"Log":        function(ir.Act{Fn: ir.Log}, "math.log"),
+	"Sqrt":       function(ir.Act{Fn: ir.Sqrt}, "math.sqrt", "sqrt"),
+	"Reciprocal": function(ir.Act{Fn: ir.Reciprocal}, "math.reciprocal"),
+	"Erf":        function(ir.Act{Fn: ir.Erf}, "math.erf"),
+	"Floor":      function(ir.Act{Fn: ir.Floor}, "math.floor"),
+	"Ceil":       function(ir.Act{Fn: ir.Ceil}, "math.ceil"),
+	"Sign":       function(ir.Act{Fn: ir.Sign}, "math.sign"),
+	"Sin":        function(ir.Act{Fn: ir.Sin}, "math.sin"),
+	"Cos":        function(ir.Act{Fn: ir.Cos}, "math.cos"),
+	"Rsqrt": {[]string{"math.rsqrt"}, func(c *call) *ir.Value {
+		return c.unary(ir.Act{Fn: ir.Reciprocal}, c.unary(ir.Act{Fn: ir.Sqrt}, c.floats()))
+	}},
+	"Square": {[]string{"math.square", "square"}, func(c *call) *ir.Value { x := c.tensor0(); return c.binary(ir.Mul, x, x) }},
+	"Softmax": {[]string{"nn.softmax"}, func(c *call) *ir.Value {
+		return c.softmax(c.floats(), c.arg(1, "axis"), false)
+	}},
+	"LogSoftmax": {[]string{"nn.log_softmax"}, func(c *call) *ir.Value {
+		return c.softmax(c.floats(), c.arg(1, "axis"), true)
+	}},
+	"Cast": {[]string{"cast"}, func(c *call) *ir.Value {
+		d, half, err := parseDType(c.arg(1, "dtype"))
+		if err != nil {
+			c.failf("%v", err)
+		}
+		c.im.half = c.im.half || half
+		return c.cast(c.tensor0(), d)
+	}},
+	"Identity": {[]string{"identity", "stop_gradient"}, (*call).tensor0},
+	"Copy":     {nil, (*call).tensor0},
+})
+
+// optional returns a parameter that is a number, def when it is absent.
+func (c *call) optional(def float64, at int, names ...string) float64 {
+	if v := c.arg(at, names...); v != nil {
+		return c.number(names[0], v)
+	}
+	return def
+}
+
+var _ = both("reduction", map[string]operation{
+	"Mean": reduction(ir.ReduceMean, "math.reduce_mean", "reduce_mean"),
+	"Sum":  reduction(ir.ReduceSum, "math.reduce_sum", "reduce_sum"),
+	"Max":  reduction(ir.ReduceMax, "math.reduce_max", "reduce_max"),
+	"Min":  reduction(ir.ReduceMin, "math.reduce_min", "reduce_min"),
+	"Amax": reduction(ir.ReduceMax),
+	"Amin": reduction(ir.ReduceMin),
+	"Prod": reduction(ir.ReduceProd, "math.reduce_prod"),
+	"Argmax": {[]string{"math.argmax"}, func(c *call) *ir.Value {
+		x := c.tensor0()
+		axis, ok := integer(c.arg(1, "axis"))
+		if !ok {
+			c.failf("its axis is %.60v", c.arg(1, "axis"))
+		}
+		keep, _ := c.arg(2, "keepdims").(bool)
+		return c.cast(c.emit(ir.ArgReduce{Axis: c.axis(axis, x.Type.Rank()), KeepDims: keep}, x), ir.Int32)
+	}},
+	"Normalize": {[]string{"math.l2_normalize"}, func(c *call) *ir.Value {
+		if order := c.optional(2, 2, "order"); order != 2 {
+			c.failf("the norm of order %v is not supported", order)
+		}
+		return c.unit(c.floats(), c.arg(1, "axis"))
+	}},
+})
+
+// whole returns a parameter that is a whole number, def when it is absent.
+func (c *call) whole(def, at int, names ...string) int {
+	v := c.arg(at, names...)
+	if v == nil {
+		return def
+	}
+	n, ok := integer(v)
+	if !ok {
+		c.failf("%s is %.60v, not a whole number", names[0], v)
+	}
+	return n
+}
+
+// list returns a parameter that is a list of whole numbers.
+func (c *call) list(at int, names ...string) []int {
+	v := c.arg(at, names...)
+	out, ok := integers(v)
+	if !ok {
+		c.failf("%s is %.60v, not a list of whole numbers", names[0], v)
+	}
+	return out
+}
+
+var _ = both("shape", map[string]operation{
+	"Reshape": {[]string{"reshape"}, func(c *call) *ir.Value {
+		x := c.tensor0()
+		return c.reshape(x, c.solve(c.list(1, "newshape", "shape"), x.Type.Shape))
+	}},
+	"Transpose": {[]string{"transpose", "compat.v1.transpose"}, func(c *call) *ir.Value {
+		x := c.tensor0()
+		perm := make([]int, x.Type.Rank())
+		for i := range perm {
+			perm[i] = len(perm) - 1 - i
+		}
+		if c.arg(1, "axes", "perm") != nil {
+			perm = c.list(1, "axes", "perm")
+		}
+		return c.emit(ir.Transpose{Perm: perm}, x)
+	}},
+	"ExpandDims": {[]string{"expand_dims"}, func(c *call) *ir.Value {
+		x := c.tensor0()
+		at := c.axis(c.whole(0, 1, "axis"), x.Type.Rank()+1)
+		return c.reshape(x, slices.Insert(slices.Clone(x.Type.Shape), at, 1))
+	}},
+	"Squeeze": {[]string{"squeeze"}, squeeze},
+	"Concatenate": {[]string{"concat"}, func(c *call) *ir.Value {
+		return c.concat(c.tensors(), c.whole(0, 1, "axis"))
+	}},
+	"Stack": {[]string{"stack"}, func(c *call) *ir.Value {
+		list := c.tensors()
+		at := c.axis(c.whole(0, 1, "axis"), list[0].Type.Rank()+1)
+		for i, v := range list {
+			if !v.Type.Equal(list[0].Type) && i > 0 {
+				c.failf("it stacks different shapes")
+			}
+		}
+		wide := slices.Clone(list)
+		for i, v := range list {
+			wide[i] = c.reshape(v, slices.Insert(slices.Clone(v.Type.Shape), at, 1))
+		}
+		return c.concat(wide, at)
+	}},
+	"GetItem": {nil, func(c *call) *ir.Value { return c.index(c.tensor0(), c.arg(1, "key")) }},
+	"Pad":     {[]string{"pad", "compat.v1.pad"}, pad},
+	"BroadcastTo": {[]string{"broadcast_to"}, func(c *call) *ir.Value {
+		return c.emit(ir.Expand{Shape: c.list(1, "shape")}, c.tensor0())
+	}},
+	"Swapaxes": {nil, func(c *call) *ir.Value {
+		x := c.tensor0()
+		perm := make([]int, x.Type.Rank())
+		for i := range perm {
+			perm[i] = i
+		}
+		a, b := c.axis(c.whole(0, 1, "axis1"), len(perm)), c.axis(c.whole(1, 2, "axis2"), len(perm))
+		perm[a], perm[b] = b, a
+		return c.transpose(x, perm)
+	}},
+	"Flip": {[]string{"reverse"}, func(c *call) *ir.Value {
+		x := c.tensor0()
+		r := x.Type.Rank()
+		s := ir.Slice{Start: make([]int, r), Count: slices.Clone(x.Type.Shape), Step: slices.Repeat([]int{1}, r)}
+		for _, a := range c.axes(c.arg(1, "axis"), r) {
+			s.Start[a], s.Step[a] = max(s.Count[a]-1, 0), -1
+		}
+		return c.emit(s, x)
+	}},
+	"Resize": {[]string{"image.resize"}, func(c *call) *ir.Value {
+		size := c.list(1, "size")
+		if len(size) != 2 || slices.Min(size) < 1 {
+			c.failf("size is %v", size)
+		}
+		x := c.floats()
+		if x.Type.Rank() != 4 {
+			c.failf("its input has %d axes, not 4", x.Type.Rank())
+		}
+		mode := text(c.arg(-1, "interpolation", "method"))
+		if mode == "" {
+			mode = "bilinear"
+		}
+		antialias, _ := c.arg(-1, "antialias").(bool)
+		return c.resize(x, mode, antialias, size[0], size[1])
+	}},
+})
+
+var _ = register(nsTF, "shape", builders{
+	"__operators__.getitem": func(c *call) *ir.Value { return c.index(c.tensor0(), c.arg(1, "slice_spec")) },
+})
+
+func squeeze(c *call) *ir.Value {
+	x := c.tensor0()
+	var axes []int
+	if v := c.arg(1, "axis"); v != nil {
+		axes = c.axes(v, x.Type.Rank())
+	}
+	var shape ir.Shape
+	for i, d := range x.Type.Shape {
+		drop := axes == nil && d == 1 || slices.Contains(axes, i)
+		if drop && d != 1 {
+			c.failf("it removes axis %d of extent %d", i, d)
+		}
+		if !drop {
+			shape = append(shape, d)
+		}
+	}
+	return c.reshape(x, shape)
+}
+
+func pad(c *call) *ir.Value {
+	x := c.tensor0()
+	r := x.Type.Rank()
+	list, _ := c.arg(1, "pad_width", "paddings").([]any)
+	if len(list) != r {
+		c.failf("pad_width is %.60v for %d axes", c.arg(1, "pad_width", "paddings"), r)
+	}
+	op := ir.Pad{Pads: make([]int, 2*r), Value: c.optional(0, 3, "constant_values")}
+	for i, e := range list {
+		p, ok := integers(e)
+		if !ok || len(p) != 2 || slices.Min(p) < 0 || slices.Max(p) > maxElements {
+			c.failf("pad_width is %.60v", list)
+		}
+		op.Pads[i], op.Pads[r+i] = p[0], p[1]
+	}
+	switch mode := text(c.arg(2, "mode")); mode {
+	case "constant", "CONSTANT", "":
+	case "reflect", "REFLECT":
+		op.Mode = ir.PadReflect
+	case "symmetric", "SYMMETRIC":
+		op.Mode = ir.PadSymmetric
+	case "edge":
+		op.Mode = ir.PadEdge
+	case "wrap":
+		op.Mode = ir.PadWrap
+	default:
+		c.failf("mode %q", mode)
+	}
+	return c.emit(op, x)
+}
+
+// index is x[key], with numbers, slices, … and new axes.
+func (c *call) index(x *ir.Value, key any) *ir.Value {
+	keys, ok := key.([]any)
+	if !ok {
+		keys = []any{key}
+	}
+	ellipsis := func(k any) bool { return text(object(k).get("class_name")) == "__ellipsis__" }
+	taken, r := 0, x.Type.Rank() // axes that keys name
+	for _, k := range keys {
+		if k != nil && !ellipsis(k) {
+			taken++
+		}
+	}
+	if taken > r {
+		c.failf("%d indices into %d axes", taken, r)
+	}
+	if !slices.ContainsFunc(keys, ellipsis) {
+		keys = append(slices.Clip(keys), &record{values: map[string]any{"class_name": "__ellipsis__"}})
+	}
+	s := ir.Slice{Start: make([]int, r), Count: slices.Clone(x.Type.Shape), Step: slices.Repeat([]int{1}, r)}
+	shape := ir.Shape{}
+	axis := 0
+	for _, k := range keys {
+		switch {
+		case k == nil:
+			shape = append(shape, 1)
+		case ellipsis(k):
+			for range r - taken {
+				shape = append(shape, x.Type.Shape[axis])
+				axis++
+			}
+			taken = r // only the first one stands for axes
+		default:
+			n := x.Type.Shape[axis]
+			if i, isNumber := integer(k); isNumber {
+				if i < -n || i >= n {
+					c.failf("index %d into %d elements", i, n)
+				}
+				s.Start[axis], s.Count[axis] = (i+n)%n, 1
+				axis++
+				break
+			}
+			rec := object(k)
+			if inner := object(rec.get("config")); inner != nil {
+				rec = inner
+			}
+			if rec == nil {
+				c.failf("index %.60v", k)
+			}
+			var err error
+			if s.Start[axis], s.Count[axis], s.Step[axis], err = slice(rec, n); err != nil {
+				c.failf("%v", err)
+			}
+			shape = append(shape, s.Count[axis])
+			axis++
+		}
+	}
+	return c.reshape(c.emit(s, x), shape)
+}
+
+// slice resolves Python's start:stop:step over n elements.
+func slice(r *record, n int) (start, count, step int, err error) {
+	field := func(name string, def int) int {
+		v := r.get(name)
+		if v == nil {
+			return def
+		}
+		i, ok := integer(v)
+		if !ok {
+			err = fmt.Errorf("slice with %s %.60v", name, v)
+		}
+		return i
+	}
+	step = field("step", 1)
+	if step == 0 || err != nil {
+		return 0, 0, 1, fmt.Errorf("slice with step %.60v", r.get("step"))
+	}
+	// clamp counts from the end and stays within what the step can reach.
+	clamp := func(i, low, high int) int {
+		if i < 0 {
+			i += n
+		}
+		return min(max(i, low), high)
+	}
+	var stop int
+	if step > 0 {
+		start, stop = clamp(field("start", 0), 0, n), clamp(field("stop", n), 0, n)
+		count = max((stop-start+step-1)/step, 0)
+	} else {
+		start, stop = n-1, -1
+		if r.get("start") != nil {
+			start = clamp(field("start", 0), -1, n-1)
+		}
+		if r.get("stop") != nil {
+			stop = clamp(field("stop", 0), -1, n-1)
+		}
+		count = max((start-stop-step-1)/-step, 0)
+	}
+	if count == 0 {
+		start, step = 0, 1
+	}
+	return start, count, step, err
+}
+
+var _ = registerMany(nsOp, "shape", map[string]func(*call) []*ir.Value{"Split": split})
+var _ = registerMany(nsTF, "shape", map[string]func(*call) []*ir.Value{"split": split})
+
+// split cuts along an axis: into equal parts, at positions (Keras), or into
+// parts of given sizes (TensorFlow).
+func split(c *call) []*ir.Value {
+	x := c.tensor0()
+	axis := c.axis(c.whole(0, 2, "axis"), x.Type.Rank())
+	n := x.Type.Shape[axis]
+	v := c.arg(1, "indices_or_sections", "num_or_size_splits")
+	ends, ok := integers(v)
+	if k, single := integer(v); single {
+		if k < 1 || n%k != 0 || k > 1<<16 {
+			c.failf("%d elements in %d parts", n, k)
+		}
+		ends, ok = nil, true
+		for i := range k {
+			ends = append(ends, (i+1)*(n/k))
+		}
+	} else if c.l.class == "TFOpLambda" {
+		for i := 1; i < len(ends); i++ {
+			ends[i] += ends[i-1]
+		}
+	} else {
+		ends = append(ends, n)
+	}
+	if !ok {
+		c.failf("it splits by %.60v", v)
+	}
+	var out []*ir.Value
+	start := 0
+	for _, end := range ends {
+		if end < start || end > n {
+			c.failf("it splits %d elements by %.60v", n, v)
+		}
+		out = append(out, c.slice(x, axis, start, end-start))
+		start = end
+	}
+	return out
+}

@@ -1,0 +1,117 @@
+package passes
+
+import (
+	"slices"
+
+	"modelc/ir"
+)
+
+// absorbs reports whether the layers that make v can make v·scale+shift
+// instead: constants with a channel's value for each of v's. It looks through
+// pools and concatenations whose operands nothing else reads.
+func absorbs(v *ir.Value, scale, shift []float64) bool {
+	d := v.Def()
+	if d == nil {
+		return false
+	}
+	switch op := d.Op.(type) {
+	case ir.Conv, ir.ConvTranspose, ir.Dense:
+		e, _ := epilogue(op)
+		_, isConv := op.(ir.Conv)
+		return e.IsIdentity() && d.Const(1) != nil && (d.Input(2) == nil || d.Const(2) != nil) && !(isConv && d.Input(3) != nil)
+	case ir.Pool, ir.Reduce:
+		return commutes(d, scale, shift) && d.In[0].OnlyUse() == d && absorbs(d.In[0], scale, shift)
+	case ir.Concat:
+		if op.Axis != 1 {
+			return false
+		}
+		at := 0
+		for _, x := range d.In {
+			n := x.Type.Shape[1]
+			if x.OnlyUse() != d || !absorbs(x, scale[at:at+n], shift[at:at+n]) {
+				return false
+			}
+			at += n
+		}
+		return true
+	}
+	return false
+}
+
+// commutes reports whether pooling x·scale+shift gives the pooled x times
+// scale plus shift: an average does unless zeros outside count, a maximum does
+// unless a negative scale makes it a minimum.
+func commutes(n *ir.Node, scale, shift []float64) bool {
+	negative := func(x float64) bool { return x < 0 }
+	nonzero := func(x float64) bool { return x != 0 }
+	switch op := n.Op.(type) {
+	case ir.Pool:
+		if op.Indices || !op.Prologue.IsIdentity() || n.Input(1) != nil || n.Input(2) != nil {
+			return false
+		}
+		switch op.Kind {
+		case ir.MaxPool:
+			return !slices.ContainsFunc(scale, negative)
+		case ir.AvgPool:
+			return !op.CountPad || !padded(op.Pads) || !slices.ContainsFunc(shift, nonzero)
+		}
+	case ir.Reduce:
+		if slices.Contains(op.Axes, 0) || slices.Contains(op.Axes, 1) {
+			return false
+		}
+		return op.Fn == ir.ReduceMean || op.Fn == ir.ReduceMax && !slices.ContainsFunc(scale, negative)
+	}
+	return false
+}
+
+// absorb makes the layers that make v make v·scale+shift. absorbs has said
+// that they can.
+func absorb(g *ir.Graph, v *ir.Value, scale, shift []float64) {
+	d := v.Def()
+	switch op := d.Op.(type) {
+	case ir.Conv:
+		per := d.Const(1).Shape[1:].Len()
+		absorbInto(g, d, scale, shift, func(i int) int { return i / per })
+	case ir.ConvTranspose:
+		// The weights are [C,M/groups,K…]: the group of an input channel tells
+		// which output channels its filters make.
+		w := d.Const(1).Shape
+		mg, ks, cg := w[1], w[2:].Len(), w[0]/op.Groups
+		absorbInto(g, d, scale, shift, func(i int) int { return i/(mg*ks)/cg*mg + i/ks%mg })
+	case ir.Dense:
+		k, m := op.KM(d.Const(1).Shape)
+		absorbInto(g, d, scale, shift, func(i int) int {
+			if op.TransW {
+				return i / k
+			}
+			return i % m
+		})
+	case ir.Pool, ir.Reduce:
+		absorb(g, d.In[0], scale, shift)
+	case ir.Concat:
+		at := 0
+		for _, x := range d.In {
+			n := x.Type.Shape[1]
+			absorb(g, x, scale[at:at+n], shift[at:at+n])
+			at += n
+		}
+	}
+}
+
+// absorbInto folds into a layer's weights, of which element i makes output
+// channel channel(i), and its bias.
+func absorbInto(g *ir.Graph, n *ir.Node, scale, shift []float64, channel func(i int) int) {
+	w := n.Const(1)
+	v := w.Float64s()
+	for i := range v {
+		v[i] *= scale[channel(i)]
+	}
+	bias := slices.Clone(shift)
+	if b := n.Const(2); b != nil {
+		for i, x := range b.Float64s() {
+			bias[i] += product(x, scale[i])
+		}
+	}
+	g.SetInput(n, 1, g.AddConst(n.In[1].Name+".folded", ir.FromFloat64s(w.Type, v)))
+	g.SetInput(n, 2, g.AddConst(n.Out[0].Name+".bias", ir.FromFloat64s(ir.T(w.DType, len(bias)), bias)))
+}
