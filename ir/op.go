@@ -84,6 +84,8 @@ var table = []Info{
 		Doc: "Axes permuted: axis i of the result is axis perm[i] of x."},
 	{Op: Concat{}, Args: []string{"x…"},
 		Doc: "Operands joined along one axis."},
+	{Op: Interleave{}, Args: []string{"x…"},
+		Doc: "Images woven together: the result at spatial coordinates q·strides+p is operand p at q."},
 	{Op: Slice{}, Args: []string{"x"},
 		Doc: "Elements start, start+step, … along each axis; count gives how many."},
 	{Op: Pad{}, Args: []string{"x"},

@@ -42,6 +42,7 @@ var Pipeline = []Pass{
 	{"fuse_activation", "Makes an activation the epilogue of the layer that it follows.", fuseActivation, true},                                       //
 	{"fuse_residual", "Adds the other branch of a residual block inside the convolution that comes last.", fuseResidual, true},                        // after fuse_activation: what is left is behind the sum
 	{"fuse_prologue", "Lets convolutions and pools read their operand through the affine step and activation in front of them.", fusePrologue, true},  // last of the fusions: it duplicates what no epilogue took
+	{"split_transposed", "Makes a transposed convolution several ordinary ones, whose results are woven together.", splitTransposed, true},            // when its weights are final
 	{"flatten_concat", "Replaces a concatenation among a concatenation's operands by its own.", flattenConcat, true},                                  //
 	{"common_subexpressions", "Computes equal nodes once.", commonSubexpressions, true},                                                               // after the rewrites have made equal nodes equal
 	{"dead_code", "Removes what no output depends on.", deadCode, true},                                                                               // last: sweeps up
@@ -64,6 +65,9 @@ var constraints = []struct{ before, after, reason string }{
 	{"fuse_activation", "fuse_residual", "the activation of a branch must be inside its convolution before the sum is"},
 	{"fuse_activation", "fuse_prologue", "an activation behind a convolution belongs to its epilogue, which is free"},
 	{"fuse_residual", "fuse_prologue", "the sum's activation belongs to the convolution before it"},
+	{"fold_batchnorm", "split_transposed", "a normalisation behind a transposed convolution folds into its weights"},
+	{"fuse_activation", "split_transposed", "an activation behind it becomes the epilogue of its parts"},
+	{"split_transposed", "choose_padding", "the parts have padding of their own"},
 	{"dead_code", "choose_padding", "only what runs needs a strategy"},
 }
 

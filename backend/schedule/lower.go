@@ -84,6 +84,8 @@ func (b *builder) lower(n *ir.Node) error {
 			return b.concatImage(n)
 		}
 		return b.concatPlain(n, op)
+	case ir.Interleave:
+		return b.interleave(n, op, onImages)
 	case ir.Slice:
 		if onImages {
 			return b.sliceImage(n, op)

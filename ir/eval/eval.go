@@ -215,6 +215,8 @@ func dispatch(n *ir.Node, in []*ir.Tensor) ([]*ir.Tensor, error) {
 		return keep(transpose(op.Perm, types[0], in[0]))
 	case ir.Concat:
 		return keep(concat(op, types[0], in))
+	case ir.Interleave:
+		return keep(interleave(op, types[0], in))
 	case ir.Slice:
 		return keep(slice(op, types[0], in[0]))
 	case ir.Pad:
