@@ -39,8 +39,8 @@ func (Pool) Name() string { return "Pool" }
 
 func (p Pool) Infer(in []Type) ([]Type, error) {
 	x := in[0]
-	if x.Rank() < 3 {
-		return typeErr("x is %s, want [N,C,D…]", x)
+	if x.Rank() < 3 || x.DType == Bool {
+		return typeErr("x is %s, want numbers [N,C,D…]", x)
 	}
 	sp, err := windowShape(x.Shape[2:], p.Kernel, p.Strides, p.Pads, p.Dilations, p.Extra)
 	if err != nil {
@@ -54,6 +54,24 @@ func (p Pool) Infer(in []Type) ([]Type, error) {
 		return []Type{t, {Int64, t.Shape}}, nil
 	}
 	return one(t)
+}
+
+// MaxUnpool puts the elements of x [N,C,D…] back where a max pool took them
+// from: element i of x stands at the flat position given by element i of the
+// operand indices (i64, of x's shape) in the result [N,C,Spatial…], which is
+// zero elsewhere.
+type MaxUnpool struct {
+	Spatial []int
+}
+
+func (MaxUnpool) Name() string { return "MaxUnpool" }
+
+func (u MaxUnpool) Infer(in []Type) ([]Type, error) {
+	x, idx := in[0], in[1]
+	if x.Rank() != 2+len(u.Spatial) || x.Rank() < 3 || idx.DType != Int64 || !idx.Shape.Equal(x.Shape) {
+		return typeErr("x %s and indices %s for spatial extents %v, want [N,C,D…] twice, the indices i64", x, idx, u.Spatial)
+	}
+	return one(Type{x.DType, append(Shape{x.Shape[0], x.Shape[1]}, u.Spatial...)})
 }
 
 func poolFLOPs(op Op, in, out []Type) int64 {

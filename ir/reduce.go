@@ -39,6 +39,9 @@ func (r Reduce) Infer(in []Type) ([]Type, error) {
 	if err := checkAxes(r.Axes, in[0].Rank()); err != nil {
 		return nil, err
 	}
+	if in[0].DType == Bool && r.Fn != ReduceMax && r.Fn != ReduceMin {
+		return typeErr("%s of truth values %s", r.Fn, in[0])
+	}
 	return one(Type{in[0].DType, reducedShape(in[0].Shape, r.Axes, r.KeepDims)})
 }
 

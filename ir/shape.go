@@ -186,3 +186,50 @@ func (g Gather) Infer(in []Type) ([]Type, error) {
 	}
 	return one(Type{x.DType, slices.Concat(x.Shape[:g.Axis], idx.Shape, x.Shape[g.Axis+1:])})
 }
+
+// Interleave weaves images together, one for each position of a grid of
+// Strides spatial extents: the element of the result [N,C,D…] at spatial
+// coordinates q·Strides+p is that of operand p (row-major in Strides) at q.
+// A transposed convolution is that of ordinary ones.
+type Interleave struct {
+	Strides []int
+}
+
+func (Interleave) Name() string { return "Interleave" }
+
+func (v Interleave) Infer(in []Type) ([]Type, error) {
+	first := in[0]
+	r := len(v.Strides)
+	if r == 0 || first.Rank() != 2+r {
+		return typeErr("x is %s, strides %v", first, v.Strides)
+	}
+	for _, s := range v.Strides {
+		if s < 1 {
+			return typeErr("strides %v must be positive", v.Strides)
+		}
+	}
+	grid := Shape(v.Strides)
+	if len(in) != grid.Len() {
+		return typeErr("%d operands for a grid of %s", len(in), grid)
+	}
+	out := slices.Clone(first.Shape)
+	st := grid.Strides()
+	for a, s := range v.Strides {
+		out[2+a] = 0
+		for p := range s {
+			if t := in[p*st[a]]; t.Rank() == first.Rank() {
+				out[2+a] += t.Shape[2+a]
+			}
+		}
+	}
+	for i, t := range in {
+		want := slices.Clone(out)
+		for a, s := range v.Strides {
+			want[2+a] = (out[2+a] - i/st[a]%s + s - 1) / s
+		}
+		if t.DType != first.DType || !t.Shape.Equal(want) {
+			return typeErr("operand %d is %s, want %s", i, t, Type{first.DType, want})
+		}
+	}
+	return one(Type{first.DType, out})
+}

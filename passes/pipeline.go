@@ -31,6 +31,7 @@ type Pass struct {
 var Pipeline = []Pass{
 	{"fold_constants", "Computes nodes whose operands are all constants.", foldConstants, true},                                                       // first: others look for constants
 	{"remove_noops", "Drops nodes that return their operand.", removeNoops, true},                                                                     // fewer nodes between the patterns below
+	{"cancel_casts", "Drops the casts of rounded and clipped floats to integers and back.", cancelCasts, true},                                        // while rounding and clipping are still nodes
 	{"merge_reshapes", "Makes chains of reshapes one.", mergeReshapes, true},                                                                          //
 	{"recognise_activations", "Replaces activations written as several nodes by the function itself.", recogniseActivations, false},                   // while their parts are still plain nodes
 	{"sink_transpose", "Moves transpositions down until they cancel or meet a layer that absorbs them.", sinkTranspose, true},                         // brings channels to axis 1, where the patterns below expect them
@@ -41,6 +42,7 @@ var Pipeline = []Pass{
 	{"fuse_activation", "Makes an activation the epilogue of the layer that it follows.", fuseActivation, true},                                       //
 	{"fuse_residual", "Adds the other branch of a residual block inside the convolution that comes last.", fuseResidual, true},                        // after fuse_activation: what is left is behind the sum
 	{"fuse_prologue", "Lets convolutions and pools read their operand through the affine step and activation in front of them.", fusePrologue, true},  // last of the fusions: it duplicates what no epilogue took
+	{"split_transposed", "Makes a transposed convolution several ordinary ones, whose results are woven together.", splitTransposed, true},            // when its weights are final
 	{"flatten_concat", "Replaces a concatenation among a concatenation's operands by its own.", flattenConcat, true},                                  //
 	{"common_subexpressions", "Computes equal nodes once.", commonSubexpressions, true},                                                               // after the rewrites have made equal nodes equal
 	{"dead_code", "Removes what no output depends on.", deadCode, true},                                                                               // last: sweeps up
@@ -50,6 +52,7 @@ var Pipeline = []Pass{
 // constraints lists pairs of passes whose order matters.
 var constraints = []struct{ before, after, reason string }{
 	{"fold_constants", "fold_batchnorm", "statistics may be computed by constant nodes"},
+	{"cancel_casts", "fuse_activation", "rounding and clipping that became epilogues are not recognised"},
 	{"remove_noops", "fold_batchnorm", "an identity between convolution and normalisation hides the pair"},
 	{"recognise_activations", "fold_batchnorm", "the constants inside an activation look like per-channel arithmetic"},
 	{"recognise_activations", "fuse_activation", "the parts of an activation must not become epilogues of their own"},
@@ -62,6 +65,9 @@ var constraints = []struct{ before, after, reason string }{
 	{"fuse_activation", "fuse_residual", "the activation of a branch must be inside its convolution before the sum is"},
 	{"fuse_activation", "fuse_prologue", "an activation behind a convolution belongs to its epilogue, which is free"},
 	{"fuse_residual", "fuse_prologue", "the sum's activation belongs to the convolution before it"},
+	{"fold_batchnorm", "split_transposed", "a normalisation behind a transposed convolution folds into its weights"},
+	{"fuse_activation", "split_transposed", "an activation behind it becomes the epilogue of its parts"},
+	{"split_transposed", "choose_padding", "the parts have padding of their own"},
 	{"dead_code", "choose_padding", "only what runs needs a strategy"},
 }
 

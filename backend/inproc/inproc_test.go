@@ -78,3 +78,46 @@ func TestScheduleCases(t *testing.T) {
 		})
 	}
 }
+
+// Each file of testdata/*.txtar is a graph of ops that run in plain kernels.
+func TestPlainKernels(t *testing.T) {
+	files, _ := filepath.Glob("testdata/*.txtar")
+	for _, f := range files {
+		ar, err := txtar.ParseFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range ar.Files {
+			t.Run(c.Name, func(t *testing.T) {
+				g, err := ir.Parse(string(c.Data))
+				if err != nil {
+					t.Fatal(err)
+				}
+				check(t, g, schedule.Config{Exact: true}, 2e-6)
+			})
+		}
+	}
+}
+
+// Every kernel on every element type that it is said to take.
+func TestExamples(t *testing.T) {
+	list, err := schedule.Examples()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range list {
+		if _, err := schedule.Build(e.Graph, schedule.Config{}); err == nil {
+			t.Run(e.Name+" "+e.DType.String(), func(t *testing.T) { check(t, e.Graph, schedule.Config{}, 1e-5) })
+		}
+	}
+	kernels, err := schedule.Support()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range kernels {
+		if len(k.Types) == 0 || len(k.Names) == 0 && k.Op != "Reshape" {
+			t.Errorf("%s: types %v, kernels %v: no example of it in schedule/examples.txtar", k.Op, k.Types, k.Names)
+		}
+		t.Log(k)
+	}
+}

@@ -108,6 +108,13 @@ func (l *layout) runsOnImages(n *ir.Node) bool {
 			}
 		}
 		return true
+	case ir.Interleave:
+		for _, v := range n.In {
+			if !l.image[v] {
+				return false
+			}
+		}
+		return true
 	case ir.Pad:
 		r := x.Type.Rank()
 		return l.image[x] && op.Pads[0] == 0 && op.Pads[1] == 0 && op.Pads[r] == 0 && op.Pads[r+1] == 0

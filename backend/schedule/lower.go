@@ -2,13 +2,14 @@ package schedule
 
 import (
 	"fmt"
+	"slices"
 
 	"modelc/ir"
 )
 
 // lower emits the steps of one node and gives its results places.
 func (b *builder) lower(n *ir.Node) error {
-	if n.Out[0].Type.Shape.Len() == 0 {
+	if !slices.ContainsFunc(n.Out, func(v *ir.Value) bool { return v.Type.Shape.Len() > 0 }) {
 		for _, v := range n.Out {
 			b.newDense(v) // nothing to compute
 		}
@@ -29,6 +30,8 @@ func (b *builder) lower(n *ir.Node) error {
 			return b.poolImage(n, op)
 		}
 		return b.poolPlain(n, op)
+	case ir.MaxUnpool:
+		return b.maxUnpoolPlain(n)
 	case ir.Reduce:
 		if onImages {
 			return b.globalPool(n, op)
@@ -68,6 +71,10 @@ func (b *builder) lower(n *ir.Node) error {
 		return b.softmaxPlain(n, op)
 	case ir.ArgReduce:
 		return b.argReducePlain(n, op)
+	case ir.TopK:
+		return b.topKPlain(n, op)
+	case ir.NonMaxSuppression:
+		return b.nonMaxSuppression(n, op)
 	case ir.Reshape:
 		return b.reshape(n)
 	case ir.Transpose:
@@ -77,6 +84,8 @@ func (b *builder) lower(n *ir.Node) error {
 			return b.concatImage(n)
 		}
 		return b.concatPlain(n, op)
+	case ir.Interleave:
+		return b.interleave(n, op, onImages)
 	case ir.Slice:
 		if onImages {
 			return b.sliceImage(n, op)
@@ -96,6 +105,8 @@ func (b *builder) lower(n *ir.Node) error {
 			return b.resizeImage(n, op)
 		}
 		return b.resizePlain(n, op)
+	case ir.GridSample:
+		return b.gridSamplePlain(n, op)
 	}
 	return fmt.Errorf("no kernel for this op")
 }

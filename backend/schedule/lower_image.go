@@ -116,7 +116,7 @@ func (l *layout) isView(x *ir.Value) bool {
 	switch x.Def().Op.(type) {
 	case ir.Affine, ir.BatchNorm, ir.Unary:
 		return l.leftToGlobalPool(x.Def())
-	case ir.Conv, ir.Pool, ir.Binary, ir.LRN, ir.PRelu, ir.Resize, ir.Concat:
+	case ir.Conv, ir.Pool, ir.Binary, ir.LRN, ir.PRelu, ir.Resize, ir.Concat, ir.Interleave:
 		return false
 	}
 	return true

@@ -142,24 +142,19 @@ func (b *builder) padPlain(n *ir.Node, p ir.Pad) error {
 	for i := range index {
 		index[i] = padTable(p.Mode, src.shape[i], p.Pads[i], p.Pads[r+i])
 	}
-	d := src.dtype
-	if d != ir.Float32 && d != ir.Float64 && d != ir.Int32 && d != ir.Int64 && d.Size() != 1 {
-		return unsupportedType(d)
+	v, whole := p.Value, int64(p.Value)
+	return b.emitTyped(src.dtype, fmt.Sprintf("Pad %s", p.Mode), []*place{src}, []*place{dst}, makers{
+		f32: padKernel(src, dst, index, float32(v)), f64: padKernel(src, dst, index, v),
+		i8: padKernel(src, dst, index, int8(whole)), i16: padKernel(src, dst, index, int16(whole)),
+		i32: padKernel(src, dst, index, int32(whole)), i64: padKernel(src, dst, index, whole),
+		u8: padKernel(src, dst, index, uint8(whole)), u16: padKernel(src, dst, index, uint16(whole)),
+		u32: padKernel(src, dst, index, uint32(whole)), u64: padKernel(src, dst, index, uint64(v))})
+}
+
+func padKernel[T runtime.Number](src, dst *place, index [][]int32, value T) func() runtime.Kernel {
+	return func() runtime.Kernel {
+		return &runtime.PadPlain[T]{Src: src.ref(), Dst: dst.ref(), InShape: src.shape, Index: index, Value: value}
 	}
-	b.emit(fmt.Sprintf("Pad %s", p.Mode), []*place{src}, []*place{dst}, func() runtime.Kernel {
-		switch d {
-		case ir.Float32:
-			return &runtime.PadPlain[float32]{Src: src.ref(), Dst: dst.ref(), InShape: src.shape, Index: index, Value: float32(p.Value)}
-		case ir.Float64:
-			return &runtime.PadPlain[float64]{Src: src.ref(), Dst: dst.ref(), InShape: src.shape, Index: index, Value: p.Value}
-		case ir.Int32:
-			return &runtime.PadPlain[int32]{Src: src.ref(), Dst: dst.ref(), InShape: src.shape, Index: index, Value: int32(p.Value)}
-		case ir.Int64:
-			return &runtime.PadPlain[int64]{Src: src.ref(), Dst: dst.ref(), InShape: src.shape, Index: index, Value: int64(p.Value)}
-		}
-		return &runtime.PadPlain[uint8]{Src: src.ref(), Dst: dst.ref(), InShape: src.shape, Index: index, Value: uint8(int(p.Value))}
-	})
-	return nil
 }
 
 func (b *builder) gatherPlain(n *ir.Node, g ir.Gather) error {
@@ -246,34 +241,31 @@ func (b *builder) resizePlain(n *ir.Node, r ir.Resize) error {
 		taps, index, weight := resizeTable(r, i, in)
 		outer, inner := shape[:i].Len(), shape[i+1:].Len()
 		out := shape[i]
-		d := v.Type.DType
-		if err := checkResizeType(d); err != nil {
+		t := resizeAxis{from, dst, outer, in, out, inner, taps, index, weight}
+		if err := b.emitTyped(v.Type.DType, fmt.Sprintf("Resize %s, axis %d", r.Mode, i), []*place{from}, []*place{dst}, makers{
+			f32: resizeKernel[float32](t), f64: resizeKernel[float64](t),
+			i8: resizeKernel[int8](t), i16: resizeKernel[int16](t), i32: resizeKernel[int32](t), i64: resizeKernel[int64](t),
+			u8: resizeKernel[uint8](t), u16: resizeKernel[uint16](t), u32: resizeKernel[uint32](t), u64: resizeKernel[uint64](t)}); err != nil {
 			return err
 		}
-		b.emit(fmt.Sprintf("Resize %s, axis %d", r.Mode, i), []*place{from}, []*place{dst}, func() runtime.Kernel {
-			switch {
-			case d == ir.Float32:
-				return &runtime.ResizePlain[float32]{Src: from.ref(), Dst: dst.ref(), Outer: outer, In: in, Out: out, Inner: inner, Taps: taps, Index: index, Weight: weight}
-			case d == ir.Float64:
-				return &runtime.ResizePlain[float64]{Src: from.ref(), Dst: dst.ref(), Outer: outer, In: in, Out: out, Inner: inner, Taps: taps, Index: index, Weight: weight}
-			case d == ir.Int32:
-				return &runtime.ResizePlain[int32]{Src: from.ref(), Dst: dst.ref(), Outer: outer, In: in, Out: out, Inner: inner, Taps: taps, Index: index, Weight: weight}
-			case d == ir.Int64:
-				return &runtime.ResizePlain[int64]{Src: from.ref(), Dst: dst.ref(), Outer: outer, In: in, Out: out, Inner: inner, Taps: taps, Index: index, Weight: weight}
-			}
-			return &runtime.ResizePlain[uint8]{Src: from.ref(), Dst: dst.ref(), Outer: outer, In: in, Out: out, Inner: inner, Taps: taps, Index: index, Weight: weight}
-		})
 		src = dst
 	}
 	return nil
 }
 
-func checkResizeType(d ir.DType) error {
-	switch d {
-	case ir.Float32, ir.Float64, ir.Int32, ir.Int64, ir.Uint8:
-		return nil
+// resizeAxis is the interpolation along one axis.
+type resizeAxis struct {
+	from, dst             *place
+	outer, in, out, inner int
+	taps                  int
+	index                 []int32
+	weight                []float32
+}
+
+func resizeKernel[T runtime.Number](r resizeAxis) func() runtime.Kernel {
+	return func() runtime.Kernel {
+		return &runtime.ResizePlain[T]{Src: r.from.ref(), Dst: r.dst.ref(), Outer: r.outer, In: r.in, Out: r.out, Inner: r.inner, Taps: r.taps, Index: r.index, Weight: r.weight}
 	}
-	return unsupportedType(d)
 }
 
 func (b *builder) resizeImage(n *ir.Node, r ir.Resize) error {

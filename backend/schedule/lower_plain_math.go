@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"modelc/ir"
+	"modelc/ir/eval"
 	"modelc/runtime"
 )
 
@@ -123,7 +124,9 @@ func powKernel[T, E runtime.Number](o operands) func() runtime.Kernel {
 }
 
 func powMakers[T runtime.Number](o operands) makers {
-	return makers{f32: powKernel[T, float32](o), f64: powKernel[T, float64](o), i32: powKernel[T, int32](o), i64: powKernel[T, int64](o)}
+	return makers{f32: powKernel[T, float32](o), f64: powKernel[T, float64](o),
+		i8: powKernel[T, int8](o), i16: powKernel[T, int16](o), i32: powKernel[T, int32](o), i64: powKernel[T, int64](o),
+		u8: powKernel[T, uint8](o), u16: powKernel[T, uint16](o), u32: powKernel[T, uint32](o), u64: powKernel[T, uint64](o)}
 }
 
 // powPlain is a power whose exponent has another type than its base.
@@ -260,12 +263,19 @@ func (b *builder) reducePlain(n *ir.Node, r ir.Reduce) error {
 	src := b.plain(n.In[0])
 	dst := b.newDense(n.Out[0])
 	if src.shape.Len() == 0 {
-		return fmt.Errorf("reduction of a tensor without elements")
+		// What nothing folds to depends on the function alone.
+		of, err := eval.Node(n, []*ir.Tensor{ir.NewTensor(n.In[0].Type)})
+		if err != nil {
+			return err
+		}
+		b.copyDense("Reduce "+r.Fn.String()+" of no elements", b.constTensor(of[0]), dst)
+		return nil
 	}
 	return b.emitTyped(src.dtype, "Reduce "+r.Fn.String(), []*place{src}, []*place{dst}, makers{
 		f32: reduceKernel[float32](r.Fn, src, dst, r.Axes), f64: reduceKernel[float64](r.Fn, src, dst, r.Axes),
-		i8: reduceKernel[int8](r.Fn, src, dst, r.Axes), i32: reduceKernel[int32](r.Fn, src, dst, r.Axes),
-		i64: reduceKernel[int64](r.Fn, src, dst, r.Axes), u8: reduceKernel[uint8](r.Fn, src, dst, r.Axes),
+		i8: reduceKernel[int8](r.Fn, src, dst, r.Axes), i16: reduceKernel[int16](r.Fn, src, dst, r.Axes),
+		i32: reduceKernel[int32](r.Fn, src, dst, r.Axes), i64: reduceKernel[int64](r.Fn, src, dst, r.Axes),
+		u8: reduceKernel[uint8](r.Fn, src, dst, r.Axes), u16: reduceKernel[uint16](r.Fn, src, dst, r.Axes),
 		u32: reduceKernel[uint32](r.Fn, src, dst, r.Axes), u64: reduceKernel[uint64](r.Fn, src, dst, r.Axes)})
 }
 
@@ -286,7 +296,8 @@ func (b *builder) argReducePlain(n *ir.Node, a ir.ArgReduce) error {
 	dst := b.newDense(n.Out[0])
 	return b.emitTyped(src.dtype, "ArgReduce", []*place{src}, []*place{dst}, makers{
 		f32: argKernel[float32](a, src, dst), f64: argKernel[float64](a, src, dst), i8: argKernel[int8](a, src, dst),
-		i32: argKernel[int32](a, src, dst), i64: argKernel[int64](a, src, dst), u8: argKernel[uint8](a, src, dst)})
+		i16: argKernel[int16](a, src, dst), i32: argKernel[int32](a, src, dst), i64: argKernel[int64](a, src, dst),
+		u8: argKernel[uint8](a, src, dst), u16: argKernel[uint16](a, src, dst), u32: argKernel[uint32](a, src, dst), u64: argKernel[uint64](a, src, dst)})
 }
 
 func (b *builder) softmaxPlain(n *ir.Node, s ir.Softmax) error {

@@ -1,11 +1,17 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"modelc"
 	"modelc/internal/npy"
 	"modelc/ir"
 )
@@ -19,50 +25,168 @@ func corpus(t *testing.T) string {
 	return dir
 }
 
-// Trained models and their stored outputs, through the generated package.
-func TestCorpusModels(t *testing.T) {
-	dir := filepath.Join(corpus(t), "models", "onnx")
-	for _, m := range []string{"mnist-8", "squeezenet1.1", "lenet5-mnist", "resnet20-cifar10", "densenet40-cifar10", "mnist-keras2onnx", "super-resolution"} {
-		t.Run(m, func(t *testing.T) {
-			args := []string{"verify", filepath.Join(dir, m, "model.onnx"), "--engine", "go", "--check", "--layers"}
-			if _, err := dataSets(filepath.Join(dir, m)); err == nil {
-				args = append(args, "--data", filepath.Join(dir, m))
-			}
-			code, out, errs := invoke(t, args...)
-			if code != 0 {
-				t.Errorf("exit %d\n%s%s", code, out, errs)
-			}
-			t.Log(out)
-		})
+// corpusModel is a model of the corpus with a folder of inputs and outputs, ""
+// for the reference interpreter's.
+type corpusModel struct{ group, variant, path, set string }
+
+func corpusModels(t *testing.T) []corpusModel {
+	dir := corpus(t)
+	var list []corpusModel
+	trained, _ := filepath.Glob(filepath.Join(dir, "models", "onnx", "*", "model.onnx"))
+	for _, f := range trained {
+		m := corpusModel{group: "trained: " + filepath.Base(filepath.Dir(f)), path: f}
+		if _, err := dataSets(filepath.Dir(f)); err == nil {
+			m.set = filepath.Dir(f)
+		}
+		list = append(list, m)
 	}
+	light, _ := filepath.Glob(filepath.Join(dir, "onnx-light", "*.onnx"))
+	for _, f := range light {
+		name := strings.TrimSuffix(filepath.Base(f), ".onnx")
+		list = append(list, corpusModel{group: "ImageNet topology: " + strings.TrimPrefix(name, "light_"), path: f, set: lightSet(t, f)})
+	}
+	small, _ := filepath.Glob(filepath.Join(dir, "torch-small", "*", "model.onnx"))
+	for _, f := range small {
+		network, variant, _ := strings.Cut(filepath.Base(filepath.Dir(f)), "_")
+		switch {
+		case network == "hand":
+			network = "graphs of a few operators"
+		case strings.Contains(variant, "float16"):
+			network += ", half precision"
+		case strings.HasPrefix(variant, "q"):
+			network += ", quantised"
+		}
+		list = append(list, corpusModel{network, variant, f, filepath.Dir(f)})
+	}
+	if len(trained) != 7 || len(light) != 9 || len(small) != 248 {
+		t.Fatalf("%d trained models, %d topologies and %d small ones", len(trained), len(light), len(small))
+	}
+	return list
 }
 
-// The nine ImageNet topologies: their input is i/n over the flat index.
-func TestCorpusLight(t *testing.T) {
-	dir := filepath.Join(corpus(t), "onnx-light")
+// lightSet writes the input and output of an ImageNet topology: the input is
+// i/n over the flat index.
+func lightSet(t *testing.T, model string) string {
+	set := t.TempDir()
 	in := ir.NewTensor(ir.T(ir.Float32, 1, 3, 224, 224))
 	x := in.Float32s()
 	for i := range x {
 		x[i] = float32(i) / float32(len(x))
 	}
-	files, _ := filepath.Glob(filepath.Join(dir, "*.onnx"))
-	if len(files) != 9 {
-		t.Fatalf("%d models", len(files))
+	if err := npy.Write(filepath.Join(set, "input_0.npy"), in); err != nil {
+		t.Fatal(err)
 	}
-	for _, f := range files {
-		t.Run(filepath.Base(f), func(t *testing.T) {
-			set := t.TempDir()
-			if err := npy.Write(filepath.Join(set, "input_0.npy"), in); err != nil {
-				t.Fatal(err)
+	want, err := os.ReadFile(strings.TrimSuffix(model, ".onnx") + "_output_0.pb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(set, "output_0.pb"), want, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+// Every model of the corpus through the kernels, and with -long through the
+// generated package too, against whoever computed its outputs. docs/models.md
+// is the table of it; what it says of errors may differ between processors.
+func TestCorpusModels(t *testing.T) {
+	engines := []string{"inproc"}
+	if *long {
+		engines = append(engines, "go")
+	}
+	type row struct {
+		variants []string
+		models   int
+		worst    float64
+	}
+	rows := map[string]*row{}
+	var order []string
+	for _, m := range corpusModels(t) {
+		t.Run(m.group+"_"+m.variant, func(t *testing.T) {
+			r := rows[m.group]
+			if r == nil {
+				r = &row{}
+				rows[m.group] = r
+				order = append(order, m.group)
 			}
-			want, err := os.ReadFile(strings.TrimSuffix(f, ".onnx") + "_output_0.pb")
-			if err != nil {
-				t.Fatal(err)
+			r.models++
+			if m.variant != "" {
+				r.variants = append(r.variants, m.variant)
 			}
-			if err := os.WriteFile(filepath.Join(set, "output_0.pb"), want, 0o644); err != nil {
-				t.Fatal(err)
+			sets := []string{""}
+			if m.set != "" {
+				var err error
+				if sets, err = dataSets(m.set); err != nil {
+					t.Fatal(err)
+				}
 			}
-			code, out, errs := invoke(t, "verify", f, "--data", set, "--engine", "go")
+			for _, engine := range engines {
+				var out bytes.Buffer
+				v := verifier{engine: engine, tol: 1e-4, halfTol: halfTolerance, out: &out}
+				for _, set := range sets {
+					if err := v.verify(t.Context(), m.path, set, modelc.Options{}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if v.failed {
+					t.Errorf("%s", out.Bytes())
+				}
+				r.worst = max(r.worst, v.worst)
+			}
+		})
+	}
+	var b strings.Builder
+	b.WriteString(modelsHead)
+	for _, name := range order {
+		r := rows[name]
+		variants := strings.Join(r.variants, ", ")
+		if r.models > 20 {
+			variants = fmt.Sprintf("%d graphs", r.models)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %.0e |\n", name, variants, r.worst)
+	}
+	t.Log(b.String())
+	if t.Failed() {
+		return
+	}
+	const path = "../../docs/models.md"
+	if *update {
+		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	doc, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	errors := regexp.MustCompile(`[0-9]e[-+][0-9]+`)
+	if diff := cmp.Diff(errors.ReplaceAllString(string(doc), "E"), errors.ReplaceAllString(b.String(), "E")); diff != "" {
+		t.Errorf("docs/models.md is not current: run go test ./cmd/modelc -run TestCorpusModels -update\n%s", diff)
+	}
+}
+
+const modelsHead = `# Models
+
+Made by ` + "`MODELC_CORPUS=… go test ./cmd/modelc -run TestCorpusModels -update`" + `, which runs every model of a corpus of exports in this process and, with ` + "`-long`" + `, as a generated package, and fails where an output is further off than 1e-4 of the largest.
+
+The error is the largest difference from the stored output, of PyTorch or ONNX Runtime, or from the reference interpreter, relative to the largest output. Half precision is computed in float32: the stored outputs are off by rounding every layer to 11 bits. Quantised networks may lie one step of the output's scale off. The ImageNet topologies have weights that make all their outputs equal: they test that everything is understood, not how exactly it is computed.
+
+| model | exports (exporter and opset) | error |
+| --- | --- | --- |
+`
+
+// Trained models, value by value, with every pass checked.
+func TestCorpusLayers(t *testing.T) {
+	for _, m := range corpusModels(t) {
+		if !strings.HasPrefix(m.group, "trained") {
+			continue
+		}
+		t.Run(m.group, func(t *testing.T) {
+			args := []string{"verify", m.path, "--engine", "go", "--check", "--layers"}
+			if m.set != "" {
+				args = append(args, "--data", m.set)
+			}
+			code, out, errs := invoke(t, args...)
 			if code != 0 {
 				t.Errorf("exit %d\n%s%s", code, out, errs)
 			}

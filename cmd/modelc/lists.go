@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
+	"modelc/backend/schedule"
 	"modelc/frontend/keras"
 	"modelc/frontend/onnx"
 	"modelc/ir"
@@ -36,37 +37,86 @@ func passesCommand() *cobra.Command {
 func opsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "ops",
-		Short: "List the supported ONNX operators, Keras layers and operations, and the ops of the IR",
+		Short: "List the supported ONNX operators, Keras layers and operations, the ops of the IR and their kernels",
 		Args:  exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			w := c.OutOrStdout()
-			family := ""
-			for _, o := range onnx.Table() {
-				if o.Family != family {
-					family = o.Family
-					fmt.Fprintf(w, "\n%s:", family)
-				}
-				fmt.Fprintf(w, " %s", o.Name)
-				if o.Since > 1 {
-					fmt.Fprintf(w, "(%d+)", o.Since)
-				}
+			tables, err := opTables()
+			if err != nil {
+				return err
 			}
-			fmt.Fprintln(w)
-			family = ""
-			for _, l := range keras.Table() {
-				if f := l.Namespace + ", " + l.Family; f != family {
-					family = f
-					fmt.Fprintf(w, "\n%s:", family)
+			for _, rows := range tables {
+				t := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
+				for _, r := range rows {
+					fmt.Fprintln(t, strings.Join(r, "\t"))
 				}
-				fmt.Fprintf(w, " %s", l.Name)
-			}
-			fmt.Fprintln(w, "\n\nThe IR:")
-			for _, o := range ir.Ops() {
-				fmt.Fprintf(w, "  %s(%s): %s\n", o.Op.Name(), strings.Join(o.Args, ", "), o.Doc)
+				fmt.Fprintln(t)
+				if err := t.Flush(); err != nil {
+					return err
+				}
 			}
 			return nil
 		},
 	}
+}
+
+// opTables returns the tables of ONNX operators, of Keras layers and
+// operations, and of the IR's ops with what runs them, headings first.
+func opTables() (tables [3][][]string, err error) {
+	operators := [][]string{{"operator", "opsets", "becomes", "limits"}}
+	for _, o := range onnx.Table() {
+		opsets := fmt.Sprintf("%d–%d", o.Since, onnx.Newest)
+		if strings.Contains(o.Name, ".") {
+			opsets = "any" // of a domain with versions of its own
+		}
+		operators = append(operators, []string{o.Name, opsets, o.IR, o.Limits})
+	}
+	layers := [][]string{{"family", "Keras layers and operations"}}
+	for _, l := range keras.Table() {
+		f := l.Namespace + ", " + l.Family
+		if last := layers[len(layers)-1]; last[0] == f {
+			last[1] += ", " + l.Name
+		} else {
+			layers = append(layers, []string{f, l.Name})
+		}
+	}
+	ops := [][]string{{"op", "element types", "kernels", "meaning"}}
+	kernels, err := schedule.Support()
+	if err != nil {
+		return tables, err
+	}
+	for i, o := range ir.Ops() {
+		var types []string
+		for _, d := range kernels[i].Types {
+			types = append(types, d.String())
+		}
+		ops = append(ops, []string{fmt.Sprintf("%s(%s)", o.Op.Name(), strings.Join(o.Args, ", ")),
+			strings.Join(types, " "), strings.Join(kernels[i].Names, ", "), o.Doc})
+	}
+	return [3][][]string{operators, layers, ops}, nil
+}
+
+// opsDoc is docs/ops.md.
+func opsDoc() (string, error) {
+	tables, err := opTables()
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	table := func(rows [][]string) {
+		for i, r := range rows {
+			if i == 1 {
+				b.WriteString(strings.Repeat("| --- ", len(r)) + "|\n")
+			}
+			b.WriteString("| " + strings.ReplaceAll(strings.Join(r, "\x00"), "|", "\\|") + " |\n")
+		}
+	}
+	b.WriteString("# Operators\n\nMade by `go test ./cmd/modelc -run TestOpsDoc -update` from the tables of the front end and of the IR and by scheduling an example of each op; `modelc ops` prints it.\n\n## ONNX\n\nEach operator, in all forms that it had in the opsets named, becomes ops of the IR.\n\n")
+	table(tables[0])
+	b.WriteString("\n## Keras\n\n")
+	table(tables[1])
+	b.WriteString("\n## The IR\n\nThe reference interpreter (`--engine eval`) computes every op on every element type that it is defined for. The kernels run in generated packages (`go`) and in this process (`inproc`) alike; those named Plain are loops over dense tensors of any rank, the others run on images in NC16. Half precision is widened to f32 when a model is read.\n\n")
+	table(tables[2])
+	return strings.ReplaceAll(b.String(), "\x00", " | "), nil
 }
 
 func versionCommand() *cobra.Command {

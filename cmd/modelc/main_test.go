@@ -17,7 +17,7 @@ import (
 	"modelc/ir/eval"
 )
 
-var long = flag.Bool("long", false, "test the networks of the zoo at full size too")
+var long = flag.Bool("long", false, "test the networks of the zoo at full size, and the packages of all models of the corpus, too")
 
 // invoke runs the command in this process.
 func invoke(t *testing.T, args ...string) (code int, stdout, stderr string) {

@@ -73,23 +73,26 @@ func (n *node) window(x ir.Shape, kernel []int) window {
 	return w
 }
 
-// weights returns the operands of a convolution.
-func (n *node) weights() (x, w *ir.Value) {
-	x, w = n.in[0], n.in[1]
+func (n *node) checkWeights(x, w *ir.Value) {
 	if w.Type.Rank() != x.Type.Rank() || x.Type.Rank() < 3 {
 		n.failf("weights %s do not fit x %s", w.Type, x.Type)
 	}
-	return x, w
 }
 
 func conv(n *node) []*ir.Value {
-	x, w := n.weights()
+	return []*ir.Value{n.convolve(n.in[0], n.in[1], n.arg(2))}
+}
+
+// convolve is the convolution that the attributes describe.
+func (n *node) convolve(x, w, bias *ir.Value) *ir.Value {
+	n.checkWeights(x, w)
 	g := n.window(x.Type.Shape, w.Type.Shape[2:])
-	return n.one(ir.Conv{Strides: g.strides, Pads: g.pads, Dilations: g.dilations, Groups: n.int("group", 1)}, x, w, n.arg(2))
+	return n.emit(ir.Conv{Strides: g.strides, Pads: g.pads, Dilations: g.dilations, Groups: n.int("group", 1)}, x, w, bias)
 }
 
 func convTranspose(n *node) []*ir.Value {
-	x, w := n.weights()
+	x, w := n.in[0], n.in[1]
+	n.checkWeights(x, w)
 	in, kernel := x.Type.Shape[2:], w.Type.Shape[2:]
 	r := len(in)
 	c := ir.ConvTranspose{Strides: n.ints("strides"), Dilations: n.ints("dilations"), Pads: n.ints("pads"), OutputPads: n.ints("output_padding"), Groups: n.int("group", 1)}

@@ -19,9 +19,10 @@ type importer struct {
 	functions map[string]*functionProto // by functionKey
 	problems  []source.Problem
 	notes     []string
-	widened   bool // a half-precision type was seen
-	visited   int  // nodes imported, those of functions at each call
-	filled    int  // elements of tensors that nodes made of a few bytes
+	widened   bool       // a half-precision type was seen
+	visited   int        // nodes imported, those of functions at each call
+	filled    int        // elements of tensors that nodes made of a few bytes
+	padded    []*ir.Node // NonMaxSuppression: their counts become outputs
 }
 
 // A file of a few bytes can describe a graph without end and tensors of any
@@ -207,11 +208,14 @@ func (im *importer) builder(n *node) (func(*node) []*ir.Value, error) {
 		return func(n *node) []*ir.Value { return im.call(f, n) }, nil
 	}
 	if domain != "" {
-		return nil, refusal{fmt.Sprintf("ops of domain %q are not supported", domain), "only the default ONNX domain and functions stored in the model"}
+		op = domain + "." + op
 	}
 	o := operators[op]
+	if o == nil && domain != "" {
+		return nil, refusal{fmt.Sprintf("this op of domain %q is not supported", domain), nearest(n.p.opType)}
+	}
 	if o == nil {
-		return nil, refusal{"this op is not supported", "`modelc ops` lists those that are" + nearest(op)}
+		return nil, refusal{"this op is not supported", nearest(op)}
 	}
 	var known bool
 	if n.version, known = n.scope.opsets[""]; !known {
@@ -232,21 +236,6 @@ func (im *importer) builder(n *node) (func(*node) []*ir.Value, error) {
 		}
 	}
 	return o.build, nil
-}
-
-// nearest suggests supported ops with a similar name.
-func nearest(name string) string {
-	var list []string
-	for o := range operators {
-		if len(o) > 3 && (strings.Contains(name, o) || strings.Contains(o, name)) {
-			list = append(list, o)
-		}
-	}
-	if len(list) == 0 {
-		return ""
-	}
-	slices.Sort(list)
-	return "; near this name: " + strings.Join(list, ", ")
 }
 
 // call inlines a model-local function.

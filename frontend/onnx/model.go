@@ -142,6 +142,13 @@ func (im *importer) run(p *modelProto) error {
 			im.g.AddOutput(o.name, v)
 		}
 	}
+	for _, m := range im.padded {
+		if rows := m.Out[0]; len(rows.Uses()) > 0 {
+			count := rows.Name + ".count"
+			im.g.AddOutput(count, m.Out[1])
+			im.notes = append(im.notes, fmt.Sprintf("%q has a fixed %d rows; the output %q tells how many of them are real", rows.Name, rows.Type.Shape[0], count))
+		}
+	}
 	return nil
 }
 

@@ -139,7 +139,7 @@ func TestReport(t *testing.T) {
 		`Rulu-13 "first": this op is not supported; operands f32[2,3]`,
 		`Loop-13 "c": this op is not supported`,
 		`Conv-13 "third": weights f32[1,3,1,1] do not fit x f32[2,3]; operands f32[2,3], f32[1,3,1,1]`,
-		`com.example.FusedConv-2 "fourth": ops of domain "com.example" are not supported`,
+		`com.example.FusedConv-2 "fourth": this op of domain "com.example" is not supported`,
 		`Add-13 "fifth": 2 operands are required, number 1 is missing`,
 		`Relu-13 "sixth": output "h" is not supported`,
 	}
@@ -374,4 +374,17 @@ func TestHalfPrecision(t *testing.T) {
 	if len(m.Notes) != 1 || !strings.Contains(m.Notes[0], "computed in float32") {
 		t.Errorf("notes %q", m.Notes)
 	}
+}
+
+// Advice is given for what is not supported, and only for that.
+func TestNearest(t *testing.T) {
+	for name, advice := range instead {
+		if operators[name] != nil {
+			t.Errorf("%s is supported", name)
+		}
+		if got := nearest(name); !strings.Contains(got, advice) {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	wantText(t, nearest("QLinearConvTranspose"), "ConvTranspose", "QLinearConv")
 }

@@ -2,9 +2,9 @@ package onnx
 
 import "modelc/ir"
 
-// operator says how an op of the default domain becomes IR.
+// operator says how an op becomes IR.
 type operator struct {
-	name      string
+	name      string // with the domain in front unless it is the default
 	since     int    // the first opset whose form is understood
 	operands  int    // how many are required
 	becomes   string // what it is spelled as in the IR
@@ -30,6 +30,8 @@ var families = []family{
 	{"shape", shapeOps},
 	{"indexing", indexingOps},
 	{"resampling", resamplingOps},
+	{"selection", selectionOps},
+	{"quantisation", quantisedOps},
 	{"constants and control", constantOps},
 	{"sequences", sequenceOps},
 }
@@ -64,7 +66,8 @@ type Supported struct {
 // Newest is the newest opset of the default domain that is understood.
 const Newest = maxOpset
 
-// Table lists the supported operators of the default domain by family.
+// Table lists the supported operators by family. Those outside the default
+// domain have its name in front.
 func Table() []Supported {
 	var t []Supported
 	for _, f := range families {

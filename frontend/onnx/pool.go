@@ -13,6 +13,7 @@ var poolingOps = []operator{
 	{name: "GlobalAveragePool", operands: 1, becomes: "Reduce", build: globalPool(ir.ReduceMean)},
 	{name: "GlobalMaxPool", operands: 1, becomes: "Reduce", build: globalPool(ir.ReduceMax)},
 	{name: "GlobalLpPool", since: 2, operands: 1, becomes: "Reduce", limits: "p is 1 or 2", build: globalLpPool},
+	{name: "MaxUnpool", since: 9, operands: 2, becomes: "MaxUnpool, Pad", limits: "output_shape is constant", build: maxUnpool},
 }
 
 func pool(kind ir.PoolKind) func(n *node) []*ir.Value {
@@ -76,4 +77,30 @@ func globalLpPool(n *node) []*ir.Value {
 		n.refuse(fmt.Sprintf("p = %d", p), "1 and 2 are supported")
 		return nil
 	}
+}
+
+// maxUnpool inverts the extents of a max pool. An output_shape that differs
+// from them adds or crops at the ends.
+func maxUnpool(n *node) []*ir.Value {
+	x := n.in[0]
+	w := n.window(x.Type.Shape, nil)
+	sp := x.Type.Shape[2:]
+	r := len(sp)
+	op := ir.MaxUnpool{Spatial: make([]int, r)}
+	for i := range r {
+		op.Spatial[i] = (sp[i]-1)*w.strides[i] + w.kernel[i] - w.pads[i] - w.pads[r+i]
+	}
+	y := n.emit(op, x, n.in[1])
+	shape, ok := n.list(2, "output_shape")
+	if !ok {
+		return []*ir.Value{y}
+	}
+	if len(shape) != r+2 {
+		n.failf("output_shape %v for x %s", shape, x.Type)
+	}
+	pads := make([]int, 2*len(shape))
+	for i, d := range shape {
+		pads[len(shape)+i] = d - y.Type.Shape[i]
+	}
+	return n.one(ir.Pad{Pads: pads}, y)
 }

@@ -10,11 +10,13 @@ import (
 var resamplingOps = []operator{
 	{name: "Resize", since: 10, operands: 1, becomes: "Resize", limits: "scales, sizes and region are constant", build: resize},
 	{name: "Upsample", since: 7, operands: 1, becomes: "Resize", limits: "scales are constant", build: upsample},
+	{name: "GridSample", since: 16, operands: 2, becomes: "GridSample", limits: "x and grid are floats", build: gridSample},
 }
 
 var (
-	resizeModes  = map[string]ir.ResizeMode{"nearest": ir.ResizeNearest, "linear": ir.ResizeLinear, "bilinear": ir.ResizeLinear, "cubic": ir.ResizeCubic}
+	resizeModes  = map[string]ir.ResizeMode{"nearest": ir.ResizeNearest, "linear": ir.ResizeLinear, "bilinear": ir.ResizeLinear, "cubic": ir.ResizeCubic, "bicubic": ir.ResizeCubic}
 	coordModes   = map[string]ir.CoordMode{"half_pixel": ir.HalfPixel, "half_pixel_symmetric": ir.HalfPixelSymmetric, "pytorch_half_pixel": ir.PytorchHalfPixel, "align_corners": ir.AlignCorners, "asymmetric": ir.Asymmetric, "tf_half_pixel_for_nn": ir.TfHalfPixelForNN, "tf_crop_and_resize": ir.TfCropAndResize}
+	gridBorders  = map[string]ir.SampleBorder{"zeros": ir.SampleZeros, "border": ir.SampleEdge, "reflection": ir.SampleReflection}
 	nearestModes = map[string]ir.NearestMode{"round_prefer_floor": ir.RoundPreferFloor, "round_prefer_ceil": ir.RoundPreferCeil, "floor": ir.RoundFloor, "ceil": ir.RoundCeil}
 )
 
@@ -188,4 +190,20 @@ func (n *node) size(op *ir.Resize, i int) bool {
 		}
 	}
 	return true
+}
+
+func gridSample(n *node) []*ir.Value {
+	x := n.in[0]
+	mode, ok := resizeModes[n.str("mode", "bilinear")]
+	if !ok {
+		n.failf("mode %q", n.str("mode", ""))
+	}
+	border, ok := gridBorders[n.str("padding_mode", "zeros")]
+	if !ok {
+		n.failf("padding_mode %q", n.str("padding_mode", ""))
+	}
+	if !x.Type.DType.IsFloat() {
+		n.refuse("x is "+x.Type.String(), "floats are supported")
+	}
+	return n.one(ir.GridSample{Mode: mode, Border: border, AlignCorners: n.flag("align_corners", false)}, x, n.cast(n.in[1], x.Type.DType))
 }

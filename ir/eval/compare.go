@@ -3,6 +3,7 @@ package eval
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"modelc/ir"
 )
@@ -51,6 +52,91 @@ func Compare(got, want *ir.Tensor) (Diff, error) {
 // Within reports whether the difference is at most tol of the reference's
 // largest magnitude.
 func (d Diff) Within(tol float64) bool { return d.Rel <= tol }
+
+// Step returns the distance between the values that v can take where a model
+// quantises it, 0 where it does not. Engines that sum in another order may be
+// one step apart: a sum that lies between two integers goes either way.
+func Step(v *ir.Value) float64 {
+	n := v.Def()
+	if n == nil {
+		return 0
+	}
+	switch op := n.Op.(type) {
+	case ir.Reshape, ir.Transpose, ir.Slice:
+		return Step(n.In[0])
+	case ir.Cast:
+		if n.In[0].Type.DType.IsInt() {
+			return Step(n.In[0])
+		}
+		if d := n.In[0].Def(); d != nil && op.To.IsInt() {
+			if u, ok := d.Op.(ir.Unary); ok && u.Fn.Fn == ir.Clip {
+				return 1
+			}
+		}
+	case ir.Binary:
+		by, ok := Const(n.In[1])
+		switch {
+		case !ok || by.Shape.Len() != 1:
+		case op.Fn == ir.Sub:
+			return Step(n.In[0])
+		case op.Fn == ir.Mul:
+			return Step(n.In[0]) * math.Abs(by.Float64s()[0])
+		}
+	}
+	return 0
+}
+
+// Agrees reports whether the difference is within tol, or within a rounding
+// step of a quantised value (see [Step]).
+func (d Diff) Agrees(tol, step float64) bool { return d.Within(tol) || d.MaxAbs <= step*(1+1e-5) }
+
+// Cut makes outputs of g comparable with those of an engine whose shapes are
+// dynamic. Where g has ir.NonMaxSuppression, whatever stands for boxes has the
+// most rows there can be and outputs of its own count the real ones: an axis
+// that is longer than want's is cut to want's if a count says so, and counts
+// that want lacks are left out.
+func Cut(g *ir.Graph, got, want []*ir.Tensor) []*ir.Tensor {
+	counts := map[int]bool{}
+	given := len(got)
+	for i, o := range g.Outputs {
+		if isCount(o.Value) {
+			counts[got[i].Ints()[0]] = true
+			given = min(given, max(i, len(want)))
+		}
+	}
+	out := slices.Clone(got[:given])
+	for i := range min(given, len(want)) {
+		w := want[i].Shape
+		t := out[i].Type
+		if len(counts) == 0 || len(w) != len(t.Shape) {
+			continue
+		}
+		t.Shape = slices.Clone(t.Shape)
+		for a, d := range w {
+			if d < t.Shape[a] && counts[d] {
+				t.Shape[a] = d
+			}
+		}
+		from := got[i].Shape.Strides()
+		out[i] = pick(t, got[i], func(at []int) int {
+			p := 0
+			for a, x := range at {
+				p += x * from[a]
+			}
+			return p
+		})
+	}
+	return out
+}
+
+// isCount reports whether v counts the boxes of a NonMaxSuppression.
+func isCount(v *ir.Value) bool {
+	if v.Def() == nil || v != v.Def().Out[len(v.Def().Out)-1] {
+		return false
+	}
+	_, ok := v.Def().Op.(ir.NonMaxSuppression)
+	return ok
+}
 
 func (d Diff) String() string {
 	if d.MaxAbs == 0 {

@@ -78,7 +78,12 @@ const maxConst = 1 << 22
 
 // Const returns the value of v if it depends on constants alone and no
 // intermediate result is large: what a front end needs of shape arithmetic.
-func Const(v *ir.Value) (*ir.Tensor, bool) {
+func Const(v *ir.Value) (*ir.Tensor, bool) { return constant(v, maxConst) }
+
+// Fold is Const for weights: of any size.
+func Fold(v *ir.Value) (*ir.Tensor, bool) { return constant(v, math.MaxInt) }
+
+func constant(v *ir.Value, limit int) (*ir.Tensor, bool) {
 	memo := map[*ir.Value]*ir.Tensor{}
 	var get func(v *ir.Value) *ir.Tensor
 	get = func(v *ir.Value) *ir.Tensor {
@@ -90,7 +95,7 @@ func Const(v *ir.Value) (*ir.Tensor, bool) {
 		}
 		memo[v] = nil
 		n := v.Def()
-		if n == nil || v.Type.Shape.Len() > maxConst {
+		if n == nil || v.Type.Shape.Len() > limit {
 			return nil
 		}
 		args := make([]*ir.Tensor, len(n.In))
@@ -169,6 +174,8 @@ func dispatch(n *ir.Node, in []*ir.Tensor) ([]*ir.Tensor, error) {
 		return keep(matMul(types[0], in[0], in[1]))
 	case ir.Pool:
 		return pool(op, types, arg)
+	case ir.MaxUnpool:
+		return keep2(maxUnpool(types[0], in[0], in[1]))
 	case ir.BatchNorm:
 		return one(batchNorm(op, in))
 	case ir.Affine:
@@ -198,12 +205,18 @@ func dispatch(n *ir.Node, in []*ir.Tensor) ([]*ir.Tensor, error) {
 		return keep(reduce(op, types[0], in[0]))
 	case ir.ArgReduce:
 		return keep(argReduce(op, types[0], in[0]))
+	case ir.TopK:
+		return topK(op, types, in[0]), nil
+	case ir.NonMaxSuppression:
+		return nonMaxSuppression(op, types, in[0], in[1]), nil
 	case ir.Reshape:
 		return keep(in[0].Reshaped(op.Shape))
 	case ir.Transpose:
 		return keep(transpose(op.Perm, types[0], in[0]))
 	case ir.Concat:
 		return keep(concat(op, types[0], in))
+	case ir.Interleave:
+		return keep(interleave(op, types[0], in))
 	case ir.Slice:
 		return keep(slice(op, types[0], in[0]))
 	case ir.Pad:
@@ -214,6 +227,8 @@ func dispatch(n *ir.Node, in []*ir.Tensor) ([]*ir.Tensor, error) {
 		return keep2(gather(op, types[0], in[0], in[1]))
 	case ir.Resize:
 		return one(resize(op, in[0]))
+	case ir.GridSample:
+		return one(gridSample(op, types[0], in[0], in[1]))
 	}
 	return nil, fmt.Errorf("the reference interpreter does not know this op")
 }

@@ -147,6 +147,9 @@ func reduce(r ir.Reduce, t ir.Type, x *ir.Tensor) *ir.Tensor {
 func reduceInts(f ir.ReduceFn, v []int64, gs [][]int) ([]int64, bool) {
 	out := make([]int64, len(gs))
 	for k, g := range gs {
+		if f == ir.ReduceProd {
+			out[k] = 1
+		}
 		for i, p := range g {
 			x := v[p]
 			switch f {
@@ -161,9 +164,6 @@ func reduceInts(f ir.ReduceFn, v []int64, gs [][]int) ([]int64, bool) {
 					out[k] = x
 				}
 			case ir.ReduceProd:
-				if i == 0 {
-					out[k] = 1
-				}
 				out[k] *= x
 			case ir.ReduceL1:
 				out[k] += max(x, -x)
@@ -173,7 +173,7 @@ func reduceInts(f ir.ReduceFn, v []int64, gs [][]int) ([]int64, bool) {
 				return nil, false
 			}
 		}
-		if f == ir.ReduceMean {
+		if f == ir.ReduceMean && len(g) > 0 {
 			out[k] /= int64(len(g))
 		}
 	}

@@ -48,6 +48,29 @@ func concat(c ir.Concat, t ir.Type, in []*ir.Tensor) *ir.Tensor {
 	return out
 }
 
+func interleave(v ir.Interleave, t ir.Type, in []*ir.Tensor) *ir.Tensor {
+	out := ir.NewTensor(t)
+	size := t.DType.Size()
+	at := make([]int, len(t.Shape))
+	for i := range t.Shape.Len() {
+		coordinates(i, t.Shape, at)
+		p := 0
+		for a, s := range v.Strides {
+			p = p*s + at[2+a]%s
+		}
+		from := 0
+		for a, d := range in[p].Shape {
+			x := at[a]
+			if a >= 2 {
+				x /= v.Strides[a-2]
+			}
+			from = from*d + x
+		}
+		copy(out.Bytes()[i*size:][:size], in[p].Bytes()[from*size:])
+	}
+	return out
+}
+
 func slice(s ir.Slice, t ir.Type, x *ir.Tensor) *ir.Tensor {
 	st := x.Shape.Strides()
 	return pick(t, x, func(at []int) int {

@@ -1,0 +1,36 @@
+package onnx
+
+import (
+	"math"
+
+	"modelc/ir"
+)
+
+var selectionOps = []operator{
+	{name: "TopK", operands: 1, becomes: "TopK", limits: "k is constant", build: topK},
+	{name: "NonMaxSuppression", since: 10, operands: 2, becomes: "NonMaxSuppression", limits: "bounds are constant; the result has the most rows there can be and an output NAME.count", build: nonMaxSuppression},
+}
+
+// topK has k as an attribute until opset 10.
+func topK(n *node) []*ir.Value {
+	x := n.in[0]
+	k := n.int("k", -1)
+	if n.attr("k") == nil {
+		k = int(n.scalar(1, "k", -1))
+	}
+	return n.one(ir.TopK{Axis: n.axis(n.int("axis", -1), x.Type.Rank()), K: k, Smallest: !n.flag("largest", true)}, x)
+}
+
+// nonMaxSuppression selects nothing when no number of boxes is given.
+func nonMaxSuppression(n *node) []*ir.Value {
+	op := ir.NonMaxSuppression{
+		Overlap: n.scalar(3, "iou_threshold", 0),
+		Score:   n.scalar(4, "score_threshold", math.Inf(-1)),
+		Center:  n.flag("center_point_box", false),
+	}
+	// Exporters write the largest integer for "all".
+	op.PerClass = int(min(n.scalar(2, "max_output_boxes_per_class", 0), math.MaxInt32))
+	m := n.append(op, n.in[0], n.in[1])
+	n.im.padded = append(n.im.padded, m)
+	return m.Out[:1]
+}

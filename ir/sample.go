@@ -1,0 +1,43 @@
+package ir
+
+import "slices"
+
+// SampleBorder is what [GridSample] reads outside x.
+type SampleBorder uint8
+
+// The borders.
+const (
+	SampleZeros      SampleBorder = iota
+	SampleEdge                    // the nearest element
+	SampleReflection              // mirrored at the outer pixels' centers with AlignCorners, else at their outer edges
+)
+
+var sampleBorderNames = enumNames{"zeros", "border", "reflection"}
+
+func (b SampleBorder) String() string                { return sampleBorderNames.name(uint8(b)) }
+func (b SampleBorder) MarshalText() ([]byte, error)  { return []byte(b.String()), nil }
+func (b *SampleBorder) UnmarshalText(t []byte) error { return sampleBorderNames.parse(t, (*uint8)(b)) }
+
+// GridSample interpolates x [N,C,D…] at the coordinates in grid [N,E…,r]: r
+// spatial axes, the last coordinate first (x, y, z), −1 and 1 at the ends of
+// x. The ends are the centers of the outer pixels with AlignCorners, else
+// their outer edges. The result is [N,C,E…].
+type GridSample struct {
+	Mode         ResizeMode
+	Border       SampleBorder
+	AlignCorners bool
+}
+
+func (GridSample) Name() string { return "GridSample" }
+
+func (g GridSample) Infer(in []Type) ([]Type, error) {
+	x, grid := in[0], in[1]
+	r := x.Rank() - 2
+	if r < 1 || grid.Rank() != r+2 || grid.Shape[0] != x.Shape[0] || grid.Shape[r+1] != r || grid.DType != x.DType || !x.DType.IsFloat() {
+		return typeErr("x %s and grid %s, want floats [N,C,D…] and [N,E…,r] for r spatial axes", x, grid)
+	}
+	if x.Shape[2:].Len() == 0 && grid.Shape.Len() > 0 {
+		return typeErr("x %s has no elements to sample", x)
+	}
+	return one(Type{x.DType, slices.Concat(x.Shape[:2], grid.Shape[1:r+1])})
+}

@@ -1,0 +1,68 @@
+package passes
+
+import (
+	"math"
+
+	"modelc/ir"
+)
+
+// cancelCasts lets readers of float(int(x)) read x where x holds nothing but
+// integers that the integer type has: what is left between quantisation and
+// dequantisation is rounding, and the activations stay where floats are.
+//
+// It leaves x that is not both rounded and clipped within sight: a cast would
+// truncate or wrap there.
+func cancelCasts(g *ir.Graph, _ *Config) (int, error) {
+	changed := 0
+	for _, n := range nodes(g) {
+		if _, ok := n.Op.(ir.Cast); !ok || !n.Out[0].Type.DType.IsFloat() {
+			continue
+		}
+		inner := n.In[0].Def()
+		if inner == nil {
+			continue
+		}
+		if _, ok := inner.Op.(ir.Cast); !ok || !inner.In[0].Type.Equal(n.Out[0].Type) || !fits(inner.In[0], inner.Out[0].Type.DType) {
+			continue
+		}
+		replace(g, n, inner.In[0])
+		changed++
+	}
+	return changed, nil
+}
+
+// fits reports whether v holds only integers of type d, of at most 16 bits.
+func fits(v *ir.Value, d ir.DType) bool {
+	if !d.IsInt() || d.Size() > 2 || v.Def() == nil {
+		return false
+	}
+	lo, hi := 0.0, math.Ldexp(1, 8*d.Size())-1
+	if d == ir.Int8 || d == ir.Int16 {
+		lo, hi = -math.Ldexp(1, 8*d.Size()-1), math.Ldexp(1, 8*d.Size()-1)-1
+	}
+	u, ok := v.Def().Op.(ir.Unary)
+	return ok && u.Fn.Fn == ir.Clip && u.Fn.Alpha >= lo && u.Fn.Beta <= hi &&
+		u.Fn.Alpha == math.Trunc(u.Fn.Alpha) && u.Fn.Beta == math.Trunc(u.Fn.Beta) && integral(v.Def().In[0])
+}
+
+// integral reports whether v holds only whole numbers.
+func integral(v *ir.Value) bool {
+	if v.Const != nil {
+		for _, x := range v.Const.Float64s() {
+			if x != math.Trunc(x) {
+				return false
+			}
+		}
+		return true
+	}
+	if v.Def() == nil {
+		return false
+	}
+	switch op := v.Def().Op.(type) {
+	case ir.Unary:
+		return op.Fn.Fn == ir.Round
+	case ir.Binary:
+		return op.Fn == ir.Add && op.Epilogue.IsIdentity() && integral(v.Def().In[0]) && integral(v.Def().In[1])
+	}
+	return false
+}
