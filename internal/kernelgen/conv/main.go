@@ -258,7 +258,7 @@ func double(width int) {
 	Pragma("noescape")
 	Load(Param("a"), RDI)
 	Load(Param("out"), R15)
-	MOVQ(arg(offPixels), RAX)
+	MOVQ(arg(args.Pixels), RAX)
 	for p := doublePixels; p > 1; p-- {
 		CMPQ(RAX, Imm(uint64(p)))
 		JEQ(LabelRef(fmt.Sprintf("p%d", p)))
@@ -270,24 +270,24 @@ func double(width int) {
 		if p > 1 {
 			Label(fmt.Sprintf("p%d", p))
 		}
-		MOVQ(arg(offIn), RSI)
-		MOVQ(arg(offW), RDX)
-		MOVQ(arg(offBias), RAX)
+		MOVQ(arg(args.In), RSI)
+		MOVQ(arg(args.W), RDX)
+		MOVQ(arg(args.Bias), RAX)
 		for blk := range b {
 			VCVTPS2PD(Mem{Base: RAX, Disp: 32 * blk}, acc(blk, 0))
 			for i := 1; i < p; i++ {
 				VMOVAPD(acc(blk, 0), acc(blk, i))
 			}
 		}
-		MOVQ(arg(offPix), R14)
+		MOVQ(arg(args.Pix), R14)
 		LEAQ(Mem{Base: R14, Index: R14, Scale: 2}, R13)
-		MOVQ(arg(offBlocks), R8)
+		MOVQ(arg(args.Blocks), R8)
 		Label(label("block"))
 		MOVQ(RSI, R9)
-		MOVQ(arg(offRows), R10)
+		MOVQ(arg(args.Rows), R10)
 		Label(label("row"))
 		MOVQ(R9, R11)
-		MOVQ(arg(offCols), R12)
+		MOVQ(arg(args.Cols), R12)
 		Label(label("col"))
 		pixel := pixels(p)
 		Load(Param("step"), RBX)
@@ -311,13 +311,13 @@ func double(width int) {
 		Load(Param("step"), RBX)
 		SHLQ(Imm(2), RBX)
 		SUBQ(RBX, R11)
-		ADDQ(arg(offColStride), R11)
+		ADDQ(arg(args.ColStride), R11)
 		DECQ(R12)
 		JNZ(LabelRef(label("col")))
-		ADDQ(arg(offRowStride), R9)
+		ADDQ(arg(args.RowStride), R9)
 		DECQ(R10)
 		JNZ(LabelRef(label("row")))
-		ADDQ(arg(offBlockStride), RSI)
+		ADDQ(arg(args.BlockStride), RSI)
 		DECQ(R8)
 		JNZ(LabelRef(label("block")))
 		for i := range p {
