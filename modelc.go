@@ -47,6 +47,8 @@ type Options struct {
 	// Exact keeps every rounding of the model as written: no folding of batch
 	// normalisation, no Winograd.
 	Exact bool
+	// Tuning replaces the cost model's choice of algorithms; nil for none.
+	Tuning *Tuning
 	// Flags are recorded in generated headers.
 	Flags []string
 }
@@ -85,7 +87,13 @@ func CompileModel(m *source.Model, o Options) (*Compiled, error) {
 	if c.Report, err = passes.Run(c.Graph, &cfg); err != nil {
 		return nil, err
 	}
-	if c.Program, err = schedule.Build(c.Graph, schedule.Config{Exact: o.Exact}); err != nil {
+	s := schedule.Config{Exact: o.Exact}
+	if o.Tuning != nil {
+		if s.Algorithms, err = o.Tuning.algorithms(m.SHA256); err != nil {
+			return nil, err
+		}
+	}
+	if c.Program, err = schedule.Build(c.Graph, s); err != nil {
 		return nil, err
 	}
 	return c, nil

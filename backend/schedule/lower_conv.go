@@ -178,19 +178,23 @@ func (b *builder) convFirst(n *ir.Node, c ir.Conv, geo geometry, doc string) err
 // convDense lowers a convolution in which every output channel reads every
 // input channel.
 func (b *builder) convDense(o convOperands, w *ir.Tensor, doc string) {
-	alg, why := chooseAlgorithm(o, b.cfg)
+	choice, why := chooseAlgorithm(o, b.cfg)
+	alg := choice.Algorithm
 	wref := b.packConv(w)
 	doc += ": " + alg.String() + why
 	if m := winogradTile(alg); m > 0 {
 		u := b.winogradWeights(w.Shape, wref, m)
 		if pool := b.poolBehind(o.node, m); pool != nil {
 			b.winogradPool(o, u, m, pool, doc)
+			b.last().Choice = choice
 			return
 		}
 		b.emit(doc, o.reads(), []*place{o.dst}, func() runtime.Kernel { return o.winograd(u, m) })
+		b.last().Choice = choice
 		return
 	}
 	b.emit(doc, o.reads(), []*place{o.dst}, func() runtime.Kernel { return o.conv(wref) })
+	b.last().Choice = choice
 }
 
 func (o *convOperands) conv(w runtime.Ref) runtime.Kernel {

@@ -14,6 +14,7 @@ import (
 	"modelc"
 	"modelc/internal/npy"
 	"modelc/internal/zoo"
+	"modelc/ir"
 	"modelc/ir/eval"
 )
 
@@ -237,5 +238,44 @@ func TestBench(t *testing.T) {
 	}
 	if code, _, _ := invoke(t, "bench", digits+"lenet5.onnx", "--runs", "0"); code != 2 {
 		t.Errorf("exit %d", code)
+	}
+}
+
+// What tune measures, compile uses: here the opposite of the cost model's
+// choice.
+func TestTune(t *testing.T) {
+	dir := t.TempDir()
+	path, file := zooFile(t, "resnet18", zoo.Options{Width: 0.5, Size: 64}), filepath.Join(dir, "tune.json")
+	code, out, errs := invoke(t, "tune", path, "--runs", "2", "-o", file)
+	if code != 0 || !strings.Contains(out, "layer1.0.conv1") || !strings.Contains(out, "% more\n") {
+		t.Fatalf("exit %d\n%s%s", code, out, errs)
+	}
+	tuning, err := readTuning(file)
+	if err != nil || len(tuning.Layers) == 0 {
+		t.Fatal(tuning, err)
+	}
+	for i := range tuning.Layers {
+		l := &tuning.Layers[i]
+		if l.Ms[l.Algorithm] <= 0 || l.Ms[l.Algorithm] > l.Ms[l.Model] {
+			t.Errorf("%+v", l)
+		}
+		l.Algorithm = ir.AlgDirect
+	}
+	b, err := json.Marshal(tuning)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, _ := invoke(t, "inspect", path, "--steps", "--tune", file); code != 0 || strings.Contains(out, "winograd") || !strings.Contains(out, "direct, as measured") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	// Another model's tuning, and no tuning at all, are refused.
+	if code, _, errs := invoke(t, "inspect", digits+"lenet5.onnx", "--tune", file); code != 1 || !strings.Contains(errs, "another model") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	if code, _, errs := invoke(t, "inspect", path, "--tune", path); code != 1 || !strings.Contains(errs, "not what modelc tune writes") {
+		t.Errorf("exit %d: %s", code, errs)
 	}
 }
