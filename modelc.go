@@ -163,7 +163,12 @@ func (c *Compiled) WritePackage(dir string, o PackageOptions) (*Summary, error) 
 			return nil, err
 		}
 	}
-	if g.Golden, err = eval.Run(c.Before, golang.GoldenInputs(c.Before)); err != nil {
+	for _, g.GoldenMask = range golang.GoldenMasks {
+		if g.Golden, err = eval.Run(c.Before, golang.GoldenInputs(c.Before, g.GoldenMask)); err == nil {
+			break
+		}
+	}
+	if err != nil {
 		return nil, err
 	}
 	s := c.summary()
@@ -231,6 +236,24 @@ func runtimeFor(dir string, standalone bool) (importPath string, copied bool, er
 func isFile(path string) bool {
 	st, err := os.Stat(path)
 	return err == nil && !st.IsDir()
+}
+
+// WriteRuntime writes the sources of package runtime to dir, for a module
+// named modelc that holds nothing else but generated packages.
+func WriteRuntime(dir string) error {
+	files, err := runtimeFiles()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for name, b := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // runtimeFiles returns the sources of package runtime, without its tests.

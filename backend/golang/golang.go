@@ -31,8 +31,9 @@ type Options struct {
 	// copy of its own, in RuntimeDir.
 	RuntimeSource Files
 	// Golden are the self-test's expected outputs for the inputs of
-	// GoldenInputs, in the order of the graph's outputs.
-	Golden []*ir.Tensor
+	// GoldenInputs with GoldenMask, in the order of the graph's outputs.
+	Golden     []*ir.Tensor
+	GoldenMask uint64
 }
 
 // Files are the contents of files by their slashed path in a package.

@@ -226,7 +226,7 @@ func goldenInput() *Input {
 {{range $i, $p := .Inputs}}	for k := range in.{{$p.Field}} {
 {{if eq $p.Go "bool"}}		in.{{$p.Field}}[k] = mix({{$i}}<<32+uint64(k))&1 == 1
 {{else if $p.Float}}		in.{{$p.Field}}[k] = {{$p.Go}}(noise({{$i}}<<32 + uint64(k)))
-{{else}}		in.{{$p.Field}}[k] = {{$p.Go}}(mix({{$i}}<<32+uint64(k)) & 3)
+{{else}}		in.{{$p.Field}}[k] = {{$p.Go}}(mix({{$i}}<<32+uint64(k)) & {{$.GoldenMask}})
 {{end}}	}
 {{end}}	return in
 }

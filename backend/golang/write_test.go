@@ -34,11 +34,11 @@ func program(t *testing.T, file string) (*schedule.Program, Options) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden, err := eval.Run(g, GoldenInputs(g))
+	golden, err := eval.Run(g, GoldenInputs(g, 3))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p, Options{Package: "net", Runtime: "modelc/runtime", Version: "v0", Model: g.Name, Format: "text", SHA256: "0123", Tolerance: 2e-6, Golden: golden}
+	return p, Options{Package: "net", Runtime: "modelc/runtime", Version: "v0", Model: g.Name, Format: "text", SHA256: "0123", Tolerance: 2e-6, Golden: golden, GoldenMask: 3}
 }
 
 // tree reads the files below dir.

@@ -3,15 +3,14 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"modelc"
 	"modelc/backend/inproc"
+	"modelc/internal/gorun"
 	"modelc/ir"
 	"modelc/ir/eval"
 )
@@ -32,13 +31,28 @@ var kerasTolerances = map[string]struct {
 // missing where the corpus has not got them.
 func TestCorpusKeras(t *testing.T) {
 	dir := corpus(t)
-	b := newBatch(t)
-	defer b.close()
+	b, err := gorun.NewBuilder(t.TempDir(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []*comparison
+	add := func(path, set string) {
+		c, err := load(path, set, modelc.Options{})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		t.Cleanup(func() { c.Close() })
+		if _, err := b.Add(c.Compiled); err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		list = append(list, c)
+	}
 	for _, set := range folders(t, filepath.Join(dir, "keras-small")) {
 		for _, file := range []string{"model.keras", "model.h5", "model.onnx"} {
 			path := filepath.Join(set, file)
 			if _, err := os.Stat(path); err == nil {
-				b.add(path, set)
+				add(path, set)
 			} else if why := leftOut(t, set, file); why != "" {
 				t.Logf("not in the corpus: %s of %s: %s", file, filepath.Base(set), why)
 			} else {
@@ -49,18 +63,22 @@ func TestCorpusKeras(t *testing.T) {
 	for _, folder := range folders(t, filepath.Join(dir, "models", "keras")) {
 		files, _ := filepath.Glob(filepath.Join(folder, "model.*"))
 		for _, path := range files {
-			b.add(path, "")
+			add(path, "")
 		}
 	}
-	b.build()
-	for i, c := range b.list {
+	built, err := b.Build(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	generated := func(i int, c *comparison) ([]*ir.Tensor, error) { return built.Run(t.Context(), i, c.in) }
+	for i, c := range list {
 		var out bytes.Buffer
 		v := verifier{tol: 1e-4, halfTol: halfTolerance, out: &out}
 		if loose, ok := kerasTolerances[filepath.Base(filepath.Dir(c.path))]; ok {
 			v.tol = loose.tol
 			fmt.Fprintf(&out, "  %s\n", loose.reason)
 		}
-		for name, run := range map[string]func(int, *comparison) ([]*ir.Tensor, error){"inproc": inProcessOnce, "go": b.run} {
+		for name, run := range map[string]func(int, *comparison) ([]*ir.Tensor, error){"inproc": inProcessOnce, "go": generated} {
 			v.engine = name
 			got, err := run(i, c)
 			if err == nil {
@@ -76,9 +94,9 @@ func TestCorpusKeras(t *testing.T) {
 			t.Logf("%s", out.Bytes())
 		}
 	}
-	t.Logf("%d models", len(b.list))
-	if len(b.list) < 240 {
-		t.Errorf("only %d models", len(b.list))
+	t.Logf("%d models", len(list))
+	if len(list) < 240 {
+		t.Errorf("only %d models", len(list))
 	}
 }
 
@@ -121,121 +139,6 @@ func inProcessOnce(_ int, c *comparison) ([]*ir.Tensor, error) {
 	}
 	defer e.Close()
 	return e.Run(c.in)
-}
-
-// batch builds the generated packages of many models into one program, which
-// takes a second for each and not two for each.
-type batch struct {
-	t    *testing.T
-	dir  string
-	list []*comparison
-	main bytes.Buffer // functions of the program, one per model
-}
-
-func newBatch(t *testing.T) *batch {
-	b := &batch{t: t, dir: t.TempDir()}
-	// A module of this name with the runtime alone: the packages import it, and
-	// building them needs no other module.
-	b.write("go.mod", "module modelc\n\ngo 1.24\n")
-	for _, pattern := range []string{"*.go", "*.s"} {
-		files, err := filepath.Glob(filepath.Join("..", "..", "runtime", pattern))
-		if err != nil || len(files) == 0 {
-			t.Fatal(files, err)
-		}
-		for _, f := range files {
-			if strings.HasSuffix(f, "_test.go") {
-				continue
-			}
-			src, err := os.ReadFile(f)
-			if err != nil {
-				t.Fatal(err)
-			}
-			b.write(filepath.Join("runtime", filepath.Base(f)), string(src))
-		}
-	}
-	return b
-}
-
-func (b *batch) write(name, text string) {
-	path := filepath.Join(b.dir, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		b.t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		b.t.Fatal(err)
-	}
-}
-
-// add compiles a model and generates its package; the reason why that fails is
-// an error of the test.
-func (b *batch) add(path, set string) {
-	c, err := load(path, set, modelc.Options{})
-	if err != nil {
-		b.t.Error(err)
-		return
-	}
-	name := fmt.Sprintf("m%d", len(b.list))
-	if _, err := c.WritePackage(filepath.Join(b.dir, name), modelc.PackageOptions{Package: name}); err != nil {
-		b.t.Errorf("%s: %v", path, err)
-		c.Close()
-		return
-	}
-	b.list = append(b.list, c)
-	fmt.Fprintf(&b.main, "\nfunc run%s(r io.Reader, w io.Writer) {\n\tm, err := %[1]s.New()\n\tcheck(err)\n%s}\n", name, driverRun(name, c.Graph))
-}
-
-func (b *batch) build() {
-	var head strings.Builder
-	head.WriteString("package main\n\nimport (\n\t\"encoding/binary\"\n\t\"io\"\n\t\"log\"\n\t\"os\"\n\n")
-	for i := range b.list {
-		fmt.Fprintf(&head, "\t\"modelc/m%d\"\n", i)
-	}
-	head.WriteString(`)
-
-func check(err error) {
-	if err != nil {
-		log.Fatal(err)
-	}
-}
-
-func main() { run[os.Args[1]](os.Stdin, os.Stdout) }
-
-var run = map[string]func(r io.Reader, w io.Writer){
-`)
-	for i := range b.list {
-		fmt.Fprintf(&head, "\t\"m%d\": runm%[1]d,\n", i)
-	}
-	head.WriteString("}\n")
-	b.write("main.go", head.String()+b.main.String())
-	cmd := exec.Command("go", "build", "-o", program, ".")
-	cmd.Dir = b.dir
-	cmd.Env = append(os.Environ(), "GOPROXY=off", "GOWORK=off", "CGO_ENABLED=0")
-	if msg, err := cmd.CombinedOutput(); err != nil {
-		b.t.Fatalf("go build: %v\n%.2000s", err, msg)
-	}
-}
-
-// run runs the program for one model.
-func (b *batch) run(i int, c *comparison) ([]*ir.Tensor, error) {
-	cmd := exec.Command(filepath.Join(b.dir, program), fmt.Sprintf("m%d", i))
-	var in []io.Reader
-	for _, t := range c.in {
-		in = append(in, bytes.NewReader(t.Bytes()))
-	}
-	cmd.Stdin = io.MultiReader(in...)
-	var msg bytes.Buffer
-	cmd.Stderr = &msg
-	out, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("%w\n%.2000s", err, msg.Bytes())
-	}
-	return outputs(c.Graph, out)
-}
-
-func (b *batch) close() {
-	for _, c := range b.list {
-		c.Close()
-	}
 }
 
 // What Keras exports to ONNX computes what its own file does, and no

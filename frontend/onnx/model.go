@@ -108,6 +108,26 @@ func Parse(name string, data []byte, dir string, opts source.Options) (*source.M
 	}, nil
 }
 
+// InputNames returns the names of a model's inputs, in order, without the
+// weights that old files list among them: the names that Options.Bind and
+// Options.Shapes go by.
+func InputNames(data []byte) ([]string, error) {
+	p, err := decodeModel(data)
+	if err != nil {
+		return nil, fmt.Errorf("not an ONNX model, or damaged: %w", err)
+	}
+	if p.graph == nil {
+		return nil, errors.New("not an ONNX model: it has no graph")
+	}
+	var names []string
+	for _, v := range p.graph.inputs {
+		if !slices.ContainsFunc(p.graph.initializers, func(t *tensorProto) bool { return t.name == v.name }) {
+			names = append(names, v.name)
+		}
+	}
+	return names, nil
+}
+
 func (im *importer) run(p *modelProto) error {
 	g := p.graph
 	if len(g.sparse) > 0 {
@@ -172,7 +192,7 @@ func (im *importer) inputs(list []*valueInfo, s *scope) error {
 		}
 		d, err := elementType(v.dataType)
 		if v.kind != "" {
-			err = fmt.Errorf("a %s", v.kind)
+			err = errors.New(v.kind)
 		}
 		if err != nil {
 			im.problems = append(im.problems, source.Problem{Node: v.name, Op: "input", Reason: err.Error() + " cannot be an input",

@@ -75,7 +75,7 @@ type tensorProto struct {
 type valueInfo struct {
 	name     string
 	dataType int64
-	kind     string // what it is if not a tensor
+	kind     string // what it is if not a tensor, with its article
 	hasShape bool
 	dims     []dimension
 }
@@ -415,13 +415,13 @@ func (v *valueInfo) decodeType(d decoder) func(field) error {
 		case 1:
 			return d.in(fl).each(fl.b, v.decodeTensorType(d.in(fl)))
 		case 4:
-			v.kind = "sequence"
+			v.kind = "a sequence"
 		case 5:
-			v.kind = "map"
+			v.kind = "a map"
 		case 8:
-			v.kind = "sparse tensor"
+			v.kind = "a sparse tensor"
 		case 9:
-			v.kind = "optional"
+			v.kind = "an optional value"
 		}
 		return nil
 	}

@@ -1,0 +1,245 @@
+// Package gorun builds generated packages into programs and runs them: what
+// the command and the tests do to execute a compiled model as a user would.
+//
+// It stands above package modelc and below the command. The packages of many
+// models go into one program, because a second program costs more than a
+// second package.
+package gorun
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"modelc"
+	"modelc/backend/golang"
+	"modelc/ir"
+)
+
+// The files of a program's folder.
+const (
+	program     = "run.exe"
+	packageName = "model" // of every package; their folders differ
+)
+
+// Builder collects compiled models for one program.
+type Builder struct {
+	p       Program
+	o       modelc.PackageOptions
+	folders map[string]bool // of packages
+}
+
+// NewBuilder starts a program in the folder dir, which becomes a module that
+// needs no other. The packages' weights are embedded or sidecar files.
+func NewBuilder(dir string, sidecar bool) (*Builder, error) {
+	// A module of this name with the runtime alone: the packages import it.
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module modelc\n\ngo 1.24\n"), 0o644); err != nil {
+		return nil, err
+	}
+	if err := modelc.WriteRuntime(filepath.Join(dir, "runtime")); err != nil {
+		return nil, err
+	}
+	return &Builder{Program{dir: dir}, modelc.PackageOptions{Package: packageName, Sidecar: sidecar}, map[string]bool{}}, nil
+}
+
+// Add generates the package of c and returns its number in the program.
+// Models whose packages differ in nothing but comments and self-tests share
+// one.
+func (b *Builder) Add(c *modelc.Compiled) (int, error) {
+	tmp := filepath.Join(b.p.dir, "new")
+	if _, err := c.WritePackage(tmp, b.o); err != nil {
+		return 0, err
+	}
+	// The name is a digest of what is in the folder: equal packages meet, and
+	// the toolchain's build cache knows them again.
+	name, err := digest(tmp)
+	if err != nil {
+		return 0, err
+	}
+	b.p.models = append(b.p.models, model{name, c.Graph})
+	if b.folders[name] {
+		return len(b.p.models) - 1, os.RemoveAll(tmp)
+	}
+	b.folders[name] = true
+	return len(b.p.models) - 1, os.Rename(tmp, filepath.Join(b.p.dir, name))
+}
+
+// digest identifies what a package computes: its code without comments, and
+// its weights.
+func digest(dir string) (string, error) {
+	h := sha256.New()
+	for _, name := range []string{"model.go", "layers.go"} {
+		src, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			return "", err
+		}
+		for line := range bytes.Lines(src) {
+			if !bytes.HasPrefix(bytes.TrimSpace(line), []byte("//")) {
+				h.Write(line)
+			}
+		}
+	}
+	f, err := os.Open(filepath.Join(dir, golang.WeightsFile))
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("m%x", h.Sum(nil)[:12]), nil
+}
+
+// Packages returns how many different packages there are.
+func (b *Builder) Packages() int { return len(b.folders) }
+
+// Build compiles the program.
+func (b *Builder) Build(ctx context.Context) (*Program, error) {
+	if err := os.WriteFile(filepath.Join(b.p.dir, "main.go"), []byte(b.main()), 0o644); err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", program, ".")
+	cmd.Dir = b.p.dir
+	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GOWORK=off", "CGO_ENABLED=0")
+	if msg, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("go build of generated packages: %w\n%.2000s", err, msg)
+	}
+	return &b.p, nil
+}
+
+// main is the source of the program: a table from the packages' folders to
+// functions that run them.
+func (b *Builder) main() string {
+	var imports, table, funcs strings.Builder
+	done := map[string]bool{}
+	for _, m := range b.p.models {
+		if done[m.folder] {
+			continue
+		}
+		done[m.folder] = true
+		fmt.Fprintf(&imports, "\t%s \"modelc/%[1]s\"\n", m.folder)
+		fmt.Fprintf(&table, "\t%q: run_%[1]s,\n", m.folder)
+		open := m.folder + ".New()"
+		if b.o.Sidecar {
+			open = fmt.Sprintf("%s.Open(%q)", m.folder, m.folder+"/"+golang.WeightsFile)
+		}
+		fmt.Fprintf(&funcs, "\nfunc run_%s(r io.Reader, w io.Writer) {\n\tm, err := %s\n\tcheck(err)\n", m.folder, open)
+		fmt.Fprintf(&funcs, "\ts := m.NewSession()\n\tin, out := %s.NewInput(), %[1]s.NewOutput()\n", m.folder)
+		in, out := golang.Fields(m.graph)
+		for _, f := range in {
+			fmt.Fprintf(&funcs, "\tcheck(binary.Read(r, binary.LittleEndian, in.%s))\n", f)
+		}
+		funcs.WriteString("\tcheck(s.Run(in, out))\n")
+		for _, f := range out {
+			fmt.Fprintf(&funcs, "\tcheck(binary.Write(w, binary.LittleEndian, out.%s))\n", f)
+		}
+		funcs.WriteString("}\n")
+	}
+	return fmt.Sprintf(mainSource, imports.String(), table.String(), funcs.String())
+}
+
+const mainSource = `package main
+
+import (
+	"bufio"
+	"encoding/binary"
+	"io"
+	"log"
+	"os"
+
+%s)
+
+func main() {
+	log.SetFlags(0)
+	w := bufio.NewWriterSize(os.Stdout, 1<<20)
+	run[os.Args[1]](bufio.NewReaderSize(os.Stdin, 1<<20), w)
+	check(w.Flush())
+}
+
+func check(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+var run = map[string]func(r io.Reader, w io.Writer){
+%s}
+%s`
+
+// Program is a built program.
+type Program struct {
+	dir    string
+	models []model
+}
+
+// model is a compiled model as a program has it.
+type model struct {
+	folder string // of its package
+	graph  *ir.Graph
+}
+
+// Open returns the program that an earlier build for the model of g alone left
+// in dir.
+func Open(dir string, g *ir.Graph) (*Program, error) {
+	if _, err := os.Stat(filepath.Join(dir, program)); err != nil {
+		return nil, err
+	}
+	packages, err := filepath.Glob(filepath.Join(dir, "m*", golang.WeightsFile))
+	if err != nil || len(packages) != 1 {
+		return nil, fmt.Errorf("%s holds %d packages, want one", dir, len(packages))
+	}
+	return &Program{dir, []model{{filepath.Base(filepath.Dir(packages[0])), g}}}, nil
+}
+
+// Run computes the outputs of model i for inputs in the order of its graph's,
+// in a process of its own.
+func (p *Program) Run(ctx context.Context, i int, in []*ir.Tensor) ([]*ir.Tensor, error) {
+	m := p.models[i]
+	if len(in) != len(m.graph.Inputs) {
+		return nil, fmt.Errorf("the model takes %d inputs, got %d", len(m.graph.Inputs), len(in))
+	}
+	var raw []io.Reader
+	for k, t := range in {
+		if v := m.graph.Inputs[k]; !t.Type.Equal(v.Type) {
+			return nil, fmt.Errorf("input %q is %s, want %s", v.Name, t.Type, v.Type)
+		}
+		raw = append(raw, bytes.NewReader(t.Bytes()))
+	}
+	path, err := filepath.Abs(filepath.Join(p.dir, program))
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, path, m.folder)
+	cmd.Dir = p.dir
+	cmd.Stdin = io.MultiReader(raw...)
+	var out, msg bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &msg
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("the generated program failed: %w\n%.2000s", err, msg.Bytes())
+	}
+	return outputs(m.graph, out.Bytes())
+}
+
+// outputs cuts what a program wrote into the outputs of g.
+func outputs(g *ir.Graph, b []byte) ([]*ir.Tensor, error) {
+	var res []*ir.Tensor
+	for _, o := range g.Outputs {
+		n := o.Value.Type.Bytes()
+		if len(b) < n {
+			return nil, fmt.Errorf("the generated program wrote %d bytes too few", n-len(b))
+		}
+		t, err := ir.FromBytes(o.Value.Type, b[:n])
+		if err != nil {
+			return nil, err
+		}
+		res = append(res, t)
+		b = b[n:]
+	}
+	return res, nil
+}

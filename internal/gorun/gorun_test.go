@@ -1,0 +1,88 @@
+package gorun
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"modelc"
+	"modelc/frontend/source"
+	"modelc/ir"
+	"modelc/ir/eval"
+)
+
+func compiled(t *testing.T, text string) *modelc.Compiled {
+	t.Helper()
+	g, err := ir.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := modelc.CompileModel(&source.Model{Graph: g, Release: func() error { return nil }}, modelc.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Packages of one program give what the reference does, equal ones are one,
+// and a program that was built before opens again.
+func TestProgram(t *testing.T) {
+	const relu = "input %x : f32[4]\n%y : f32[4] = Unary(%x) fn=Relu\noutput \"y\" %y\n"
+	// The indices of the self-test's inputs may not be larger than 1.
+	const gather = "input %x : f32[2,3]\ninput %i : i64[4]\n%y : f32[4,3] = Gather(%x, %i) axis=0\noutput \"y\" %y\n"
+	dir := t.TempDir()
+	b, err := NewBuilder(dir, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []*modelc.Compiled
+	for i, text := range []string{"graph \"one\"\n" + relu, "graph \"two\"\n" + relu, "graph \"three\"\n" + gather} {
+		c := compiled(t, text)
+		n, err := b.Add(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n != i {
+			t.Errorf("model %d has number %d", i, n)
+		}
+		list = append(list, c)
+	}
+	if b.Packages() != 2 {
+		t.Errorf("%d packages, want 2", b.Packages())
+	}
+	p, err := b.Build(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := ir.FromFloat64s(ir.T(ir.Float32, 4), []float64{-1, 0, 1, 2})
+	index := [][]*ir.Tensor{{in}, {in}, {ir.FromFloat64s(ir.T(ir.Float32, 2, 3), []float64{1, 2, 3, 4, 5, 6}), ir.FromInt64s(ir.T(ir.Int64, 4), []int64{1, 0, 1, 1})}}
+	for i, c := range list {
+		want, err := eval.Run(c.Before, index[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := p.Run(t.Context(), i, index[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d, err := eval.Compare(got[0], want[0]); err != nil || d.MaxAbs != 0 {
+			t.Errorf("model %d: %v %v", i, d, err)
+		}
+	}
+	if _, err := p.Run(t.Context(), 0, index[2]); err == nil {
+		t.Error("inputs of another model are accepted")
+	}
+	if _, err := Open(dir, list[0].Graph); err == nil {
+		t.Error("a program of two packages is opened as one of one")
+	}
+	if err := os.RemoveAll(filepath.Join(dir, p.models[2].folder)); err != nil {
+		t.Fatal(err)
+	}
+	p, err = Open(dir, list[0].Graph)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Run(t.Context(), 0, index[0]); err != nil {
+		t.Error(err)
+	}
+}
