@@ -279,3 +279,50 @@ func TestTune(t *testing.T) {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 }
+
+// A package with Predict, with the runtime beside it, passes its own tests;
+// what cannot answer for pictures is refused.
+func TestPredict(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/p\n\ngo 1.24\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	labels := filepath.Join(dir, "digits.txt")
+	if err := os.WriteFile(labels, []byte("zero\none\ntwo\nthree\nfour\nfive\nsix\nseven\neight\nnine `\"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	net := filepath.Join(dir, "net")
+	if code, _, errs := invoke(t, "compile", digits+"lenet5.onnx", "-o", net, "--preprocess", "unit", "--labels", labels); code != 0 {
+		t.Fatalf("exit %d: %s", code, errs)
+	}
+	cmd := exec.Command("go", "test", "./...")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	// Without it the files go away.
+	if code, _, errs := invoke(t, "compile", digits+"lenet5.onnx", "-o", net); code != 0 {
+		t.Fatalf("exit %d: %s", code, errs)
+	}
+	for _, f := range []string{"predict.go", "predict_test.go", "internal/runtime/vision"} {
+		if _, err := os.Stat(filepath.Join(net, f)); err == nil {
+			t.Errorf("%s is still there", f)
+		}
+	}
+	for _, c := range []struct {
+		args []string
+		want string
+		code int
+	}{
+		{[]string{"--preprocess", "unit", "--labels", "imagenet"}, "1000 labels for 10 classes", 1},
+		{[]string{"--labels", "imagenet"}, "--labels needs --preprocess", 2},
+		{[]string{"--preprocess", "sepia"}, `no preprocessing "sepia"`, 2},
+		{[]string{"--preprocess", "unit", "--dim", "N=2"}, "pictures fit float32", 1},
+		{[]string{"--preprocess", "unit", "--filter", "lanczos"}, "--filter", 2},
+	} {
+		if code, _, errs := invoke(t, append([]string{"compile", digits + "lenet5.onnx", "-o", net}, c.args...)...); code != c.code || !strings.Contains(errs, c.want) {
+			t.Errorf("%v: exit %d: %s", c.args, code, errs)
+		}
+	}
+}
