@@ -10,7 +10,7 @@ import "modelc/runtime"
 // extents, offsets and choices are constants.
 var plan = runtime.Plan{
 	ArenaBytes:    62720,
-	WeightsBytes:  288384,
+	WeightsBytes:  272384,
 	PreparedBytes: 0,
 	Inputs: []runtime.Port{
 		{Name: "image", Type: "f32", Shape: []int{1, 1, 28, 28}, Bytes: 3136},
@@ -34,8 +34,8 @@ var plan = runtime.Plan{
 var layer0 = runtime.ConvFirst{
 	Src:  runtime.Ref{Space: runtime.IO, Len: 784},
 	Dst:  runtime.Image{Ref: runtime.Ref{Len: 12544}, N: 1, C: 6, H: 28, W: 28, BatchStride: 12544},
-	Wt:   runtime.Ref{Space: runtime.Weights, Len: 400},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 1600, Len: 16},
+	Wt:   runtime.Ref{Space: runtime.Weights, Off: 64, Len: 400},
+	Bias: runtime.Ref{Space: runtime.Weights, Len: 16},
 	Act:  runtime.Act{Fn: runtime.ActTanh},
 	N:    1, C: 1, H: 28, W: 28, KH: 5, KW: 5, SH: 1, SW: 1, DH: 1, DW: 1, PadTop: 2, PadLeft: 2,
 }
@@ -47,14 +47,14 @@ var layer1 = runtime.Pool{
 	Kind: runtime.PoolAvg, KH: 2, KW: 2, SH: 2, SW: 2, DH: 1, DW: 1,
 }
 
-// conv2: Conv 5×5 6→16 at 10×10, bias, Tanh: direct
-var layer2 = runtime.Conv{
-	Src:  runtime.Image{Ref: runtime.Ref{Off: 50176, Len: 3136}, N: 1, C: 6, H: 14, W: 14, BatchStride: 3136},
-	Dst:  runtime.Image{Ref: runtime.Ref{Len: 1600}, N: 1, C: 16, H: 10, W: 10, BatchStride: 1600},
-	W:    runtime.Ref{Space: runtime.Weights, Off: 1728, Len: 6400},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 1664, Len: 16},
-	Act:  runtime.Act{Fn: runtime.ActTanh},
-	KH:   5, KW: 5, SH: 1, SW: 1, DH: 1, DW: 1,
+// conv2: Conv 5×5 6→16 at 10×10, bias, Tanh: channels gathered
+var layer2 = runtime.ConvFirst{
+	Image: runtime.Image{Ref: runtime.Ref{Off: 50176, Len: 3136}, N: 1, C: 6, H: 14, W: 14, BatchStride: 3136},
+	Dst:   runtime.Image{Ref: runtime.Ref{Len: 1600}, N: 1, C: 16, H: 10, W: 10, BatchStride: 1600},
+	Wt:    runtime.Ref{Space: runtime.Weights, Off: 1728, Len: 2400},
+	Bias:  runtime.Ref{Space: runtime.Weights, Off: 1664, Len: 16},
+	Act:   runtime.Act{Fn: runtime.ActTanh},
+	N:     1, C: 6, H: 14, W: 14, KH: 5, KW: 5, SH: 1, SW: 1, DH: 1, DW: 1,
 }
 
 // pool2: Pool avg 2×2/2×2 at 5×5 (not a maximum)
@@ -68,8 +68,8 @@ var layer3 = runtime.Pool{
 var layer4 = runtime.Dense{
 	X:    runtime.Ref{Off: 6400, Len: 400},
 	Y:    runtime.Ref{Len: 120},
-	W:    runtime.Ref{Space: runtime.Weights, Off: 27328, Len: 51200},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 232128, Len: 128},
+	W:    runtime.Ref{Space: runtime.Weights, Off: 11328, Len: 51200},
+	Bias: runtime.Ref{Space: runtime.Weights, Off: 216128, Len: 128},
 	Act:  runtime.Act{Fn: runtime.ActTanh},
 	N:    1, K: 400, M: 120,
 }
@@ -78,8 +78,8 @@ var layer4 = runtime.Dense{
 var layer5 = runtime.Dense{
 	X:    runtime.Ref{Len: 120},
 	Y:    runtime.Ref{Off: 512, Len: 84},
-	W:    runtime.Ref{Space: runtime.Weights, Off: 232640, Len: 12288},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 281792, Len: 96},
+	W:    runtime.Ref{Space: runtime.Weights, Off: 216640, Len: 12288},
+	Bias: runtime.Ref{Space: runtime.Weights, Off: 265792, Len: 96},
 	Act:  runtime.Act{Fn: runtime.ActTanh},
 	N:    1, K: 120, M: 84,
 }
@@ -88,8 +88,8 @@ var layer5 = runtime.Dense{
 var layer6 = runtime.Dense{
 	X:    runtime.Ref{Off: 512, Len: 84},
 	Y:    runtime.Ref{Len: 10},
-	W:    runtime.Ref{Space: runtime.Weights, Off: 282176, Len: 1536},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 288320, Len: 16},
+	W:    runtime.Ref{Space: runtime.Weights, Off: 266176, Len: 1536},
+	Bias: runtime.Ref{Space: runtime.Weights, Off: 272320, Len: 16},
 	N:    1, K: 84, M: 10,
 }
 
