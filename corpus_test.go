@@ -22,7 +22,7 @@ import (
 	"modelc/passes"
 )
 
-var long = flag.Bool("long", false, "check networks of full size too, which takes hours of the reference interpreter")
+var long = flag.Bool("long", false, "check networks of full size too, which takes minutes of the reference interpreter")
 
 // Every model of the corpus that a front end accepts keeps its values after
 // each pass, and in the in-process engine: within the default tolerance, and

@@ -37,7 +37,7 @@ const Version = "v0.1.0"
 // runtimeSource is package runtime, for packages that cannot import it from
 // this module.
 //
-//go:embed runtime/*.go runtime/*.s
+//go:embed runtime/*.go runtime/*.s runtime/vision/*.go
 var runtimeSource embed.FS
 
 // Options says how a model is compiled. The zero value is the default.
@@ -47,6 +47,8 @@ type Options struct {
 	// Exact keeps every rounding of the model as written: no folding of batch
 	// normalisation, no Winograd.
 	Exact bool
+	// Tuning replaces the cost model's choice of algorithms; nil for none.
+	Tuning *Tuning
 	// Flags are recorded in generated headers.
 	Flags []string
 }
@@ -85,7 +87,13 @@ func CompileModel(m *source.Model, o Options) (*Compiled, error) {
 	if c.Report, err = passes.Run(c.Graph, &cfg); err != nil {
 		return nil, err
 	}
-	if c.Program, err = schedule.Build(c.Graph, schedule.Config{Exact: o.Exact}); err != nil {
+	s := schedule.Config{Exact: o.Exact}
+	if o.Tuning != nil {
+		if s.Algorithms, err = o.Tuning.algorithms(m.SHA256); err != nil {
+			return nil, err
+		}
+	}
+	if c.Program, err = schedule.Build(c.Graph, s); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -102,6 +110,8 @@ type PackageOptions struct {
 	// other module. It is implied where the target module cannot import
 	// modelc.
 	Standalone bool
+	// Picture gives the package a method Predict; nil for none.
+	Picture *golang.Picture
 }
 
 // Summary is what a package costs and what the compiler did.
@@ -141,7 +151,12 @@ func (c *Compiled) WritePackage(dir string, o PackageOptions) (*Summary, error) 
 	}
 	g := golang.Options{
 		Package: o.Package, Version: Version, Flags: c.Options.Flags, Model: c.Graph.Name, Format: c.Model.Format,
-		SHA256: c.Model.SHA256, Sidecar: o.Sidecar, Tolerance: tolerance,
+		SHA256: c.Model.SHA256, Sidecar: o.Sidecar, Tolerance: tolerance, Picture: o.Picture,
+	}
+	if o.Picture != nil {
+		if err := o.Picture.Check(c.Graph); err != nil {
+			return nil, err
+		}
 	}
 	if c.Options.Exact {
 		g.Tolerance = exactTolerance
@@ -151,7 +166,7 @@ func (c *Compiled) WritePackage(dir string, o PackageOptions) (*Summary, error) 
 		return nil, err
 	}
 	if copied {
-		if g.RuntimeSource, err = runtimeFiles(); err != nil {
+		if g.RuntimeSource, err = runtimeFiles(o.Picture != nil); err != nil {
 			return nil, err
 		}
 	}
@@ -233,7 +248,7 @@ func isFile(path string) bool {
 // WriteRuntime writes the sources of package runtime to dir, for a module
 // named modelc that holds nothing else but generated packages.
 func WriteRuntime(dir string) error {
-	files, err := runtimeFiles()
+	files, err := runtimeFiles(false)
 	if err != nil {
 		return err
 	}
@@ -248,19 +263,26 @@ func WriteRuntime(dir string) error {
 	return nil
 }
 
-// runtimeFiles returns the sources of package runtime, without its tests.
-func runtimeFiles() (golang.Files, error) {
-	entries, err := runtimeSource.ReadDir("runtime")
-	if err != nil {
-		return nil, err
-	}
+// runtimeFiles returns the sources of package runtime, and of package vision
+// if it is wanted, without their tests.
+func runtimeFiles(vision bool) (golang.Files, error) {
 	files := golang.Files{}
-	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), "_test.go") || e.Name() == "generate.go" {
-			continue
-		}
-		if files[e.Name()], err = runtimeSource.ReadFile("runtime/" + e.Name()); err != nil {
+	dirs := []string{""}
+	if vision {
+		dirs = append(dirs, "vision/")
+	}
+	for _, dir := range dirs {
+		entries, err := runtimeSource.ReadDir(path.Join("runtime", dir))
+		if err != nil {
 			return nil, err
+		}
+		for _, e := range entries {
+			if e.IsDir() || strings.HasSuffix(e.Name(), "_test.go") || e.Name() == "generate.go" {
+				continue
+			}
+			if files[dir+e.Name()], err = runtimeSource.ReadFile(path.Join("runtime", dir, e.Name())); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return files, nil

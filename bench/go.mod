@@ -4,7 +4,10 @@ go 1.26.0
 
 require modelc v0.0.0
 
-require golang.org/x/mod v0.42.0 // indirect
+require (
+	golang.org/x/mod v0.42.0 // indirect
+	golang.org/x/tools v0.52.0 // indirect
+)
 
 require (
 	github.com/yalue/onnxruntime_go v1.27.0

@@ -30,7 +30,7 @@ func fusePrologue(g *ir.Graph, _ *Config) (int, error) {
 			continue
 		}
 		x, v := n.In[0], n.Out[0]
-		if v.Type.DType != ir.Float32 || x.Def() == nil || v.IsOutput() || len(v.Uses()) == 0 {
+		if v.Type.DType != ir.Float32 || x.Def() == nil || len(v.Uses()) == 0 {
 			continue
 		}
 		ok := true

@@ -2,10 +2,12 @@ package runtime
 
 import "unsafe"
 
-// ConvFirst is a convolution that reads the user's layout, for the few
-// channels of a picture, and writes NC16. Padding is zero and explicit.
+// ConvFirst is a convolution of few input channels, those of a picture: it
+// gathers them without padding to 16, from the user's layout or from NC16, and
+// writes NC16. Padding is zero and explicit.
 type ConvFirst struct {
-	Src        Ref // [N,C,H,W], or [N,H,W,C] when NHWC is set
+	Image      Image // the operand as NC16; N = 0 where it is dense, Src
+	Src        Ref   // [N,C,H,W], or [N,H,W,C] when NHWC is set
 	NHWC       bool
 	N, C, H, W int
 	Dst        Image
@@ -19,8 +21,9 @@ type ConvFirst struct {
 	PadLeft    int
 }
 
-// ScratchBytes is the padded input rows of a part.
-func (k *ConvFirst) ScratchBytes() int { return k.inRows(k.region()) * k.rowFloats() * 4 }
+// ScratchBytes is the padded input rows of a part, and room behind the last
+// one for the unused channels of its last pixel.
+func (k *ConvFirst) ScratchBytes() int { return (k.inRows(k.region())*k.rowFloats() + 16) * 4 }
 
 // rowFloats is a padded input row: all channels of each pixel.
 func (k *ConvFirst) rowFloats() int { return ((k.Dst.W-1)*k.SW + (k.KW-1)*k.DW + 1) * k.C }
@@ -51,9 +54,8 @@ func (k *ConvFirst) part(c *Context, i, worker int) {
 	y0, y1 := cut(k.Dst.H, parts, chunk), cut(k.Dst.H, parts, chunk+1)
 	scratch := floats(c.scratch[worker])
 	rowFloats := k.rowFloats()
-	src := c.f32(k.Src)[n*k.C*k.H*k.W:]
 	for r := range k.inRows(y1 - y0) {
-		k.padRow(scratch[r*rowFloats:(r+1)*rowFloats], src, y0*k.SH-k.PadTop+r)
+		k.padRow(c, scratch[r*rowFloats:], n, y0*k.SH-k.PadTop+r)
 	}
 
 	a := tileArgs{double: c.double}
@@ -89,30 +91,46 @@ func (k *ConvFirst) part(c *Context, i, worker int) {
 	}
 }
 
-// padRow writes input row y, which may lie outside the image, to dst
-// [column][channel], starting PadLeft columns to the left of the image.
-func (k *ConvFirst) padRow(dst, src []float32, y int) {
+// padRow writes row y of image n, which may lie outside, to the start of dst
+// [column][channel], from PadLeft columns to the left of the image on. What
+// follows may be overwritten.
+func (k *ConvFirst) padRow(c *Context, dst []float32, n, y int) {
+	width := k.rowFloats()
 	if y < 0 || y >= k.H {
-		clear(dst)
+		clear(dst[:width])
 		return
 	}
-	cols := len(dst) / k.C
+	cols := width / k.C
 	lo := min(k.PadLeft, cols)
 	hi := max(lo, min(cols, k.PadLeft+k.W))
 	clear(dst[:lo*k.C])
-	clear(dst[hi*k.C:])
+	k.gatherRow(c, dst[lo*k.C:], n, y, hi-lo)
+	clear(dst[hi*k.C : width])
+}
+
+// gatherRow writes the first cols pixels of row y to dst.
+func (k *ConvFirst) gatherRow(c *Context, dst []float32, n, y, cols int) {
+	if k.Image.N > 0 {
+		row := k.Image.row(c.f32(k.Image.Ref), n, 0, y)
+		// Whole pixels, each over the unused channels of the one before.
+		for x := range cols {
+			*(*[16]float32)(dst[x*k.C:]) = *(*[16]float32)(row[x*16:])
+		}
+		return
+	}
+	src := c.f32(k.Src)[n*k.C*k.H*k.W:]
 	if k.NHWC {
-		copy(dst[lo*k.C:hi*k.C], src[y*k.W*k.C:])
+		copy(dst[:cols*k.C], src[y*k.W*k.C:])
 		return
 	}
 	done := 0
 	if k.C == 3 && active != generic {
-		done = interleave3(dst[lo*3:hi*3], src[y*k.W:], k.H*k.W)
+		done = interleave3(dst[:cols*3], src[y*k.W:], k.H*k.W)
 	}
 	for ch := range k.C {
-		row := src[(ch*k.H+y)*k.W:][:hi-lo]
+		row := src[(ch*k.H+y)*k.W:][:cols]
 		for x := done; x < len(row); x++ {
-			dst[(lo+x)*k.C+ch] = row[x]
+			dst[x*k.C+ch] = row[x]
 		}
 	}
 }

@@ -307,8 +307,15 @@ func TestConvFirst(t *testing.T) {
 			}
 			oc := pick(r, 6, 16, 32, 40, 64)
 			m := &memory{double: r.IntN(3) == 0}
+			image := r.IntN(3) == 0
+			if image {
+				k.C = 1 + r.IntN(12)
+				k.Image = m.image(r, k.N, k.C, k.H, k.W, r.IntN(2), r.IntN(2), 0, r.IntN(2), r.IntN(2), true)
+			}
 			src := random(r, k.N*k.C*k.H*k.W)
-			k.Src = m.put(src)
+			if !image {
+				k.Src = m.put(src)
+			}
 			k.Dst = m.image(r, k.N, oc, oh, ow, r.IntN(2), r.IntN(2), 0, r.IntN(2), 0, false)
 			weights := random(r, oc*k.C*k.KH*k.KW)
 			k.Wt = m.put(pack.First(weights, oc, k.C, k.KH, k.KW))
@@ -331,7 +338,11 @@ func TestConvFirst(t *testing.T) {
 										if k.NHWC {
 											at = ((n*k.H+sy)*k.W+sx)*k.C + c
 										}
-										p := float64(src[at]) * float64(weights[((o*k.C+c)*k.KH+ky)*k.KW+kx])
+										v := float64(src[at])
+										if image {
+											v = m.at(&k.Image, n, c, sy, sx)
+										}
+										p := v * float64(weights[((o*k.C+c)*k.KH+ky)*k.KW+kx])
 										sum += p
 										size += math.Abs(p)
 									}

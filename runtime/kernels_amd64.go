@@ -171,3 +171,14 @@ func doubleTile(a *tileArgs, out *float32, width, step int) {
 		double16AVX512(a, out, step)
 	}
 }
+
+func winogradWeights(m int, w, dst *float32, g *float64, n, row, posStride int) {
+	switch m {
+	case 2:
+		winogradWeights2AVX512(w, dst, g, n, row, posStride)
+	case 4:
+		winogradWeights4AVX512(w, dst, g, n, row, posStride)
+	case 6:
+		winogradWeights6AVX512(w, dst, g, n, row, posStride)
+	}
+}

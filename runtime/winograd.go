@@ -74,6 +74,12 @@ func (k *WinogradWeights) part(c *Context, ob, worker int) {
 		copy(g[i][:], row)
 	}
 	obs := outBlocks(k.OC)
+	if active == avx512 {
+		for b := range icp / 16 {
+			winogradWeights(k.M, &w[b*9*16*width], &dst[(ob*icp+b*16)*32], &g[0][0], 16, width*4, obs*icp*128)
+		}
+		return
+	}
 	var t [8][3][32]float64
 	for ic := range icp {
 		// Tap (y,x) of this input channel for all output channels.

@@ -14,6 +14,12 @@ func winogradIn2AVX512(in *float32, out *float32, rowStride int, posStride int, 
 //go:noescape
 func winogradOut2AVX512(a *winogradOut)
 
+// winogradWeights2AVX512 transforms the filters of n input channels, row/4 output channels each, from w, whose taps are 16 rows apart,
+// to dst, whose positions are posStride and channels 128 bytes apart. matrix is G.
+//
+//go:noescape
+func winogradWeights2AVX512(w *float32, dst *float32, matrix *float64, n int, row int, posStride int)
+
 // winogradIn2AVX2 transforms n tiles of 4×4 pixels, 2 pixels apart, to positions posStride bytes apart.
 //
 //go:noescape
@@ -34,6 +40,12 @@ func winogradIn4AVX512(in *float32, out *float32, rowStride int, posStride int, 
 //go:noescape
 func winogradOut4AVX512(a *winogradOut)
 
+// winogradWeights4AVX512 transforms the filters of n input channels, row/4 output channels each, from w, whose taps are 16 rows apart,
+// to dst, whose positions are posStride and channels 128 bytes apart. matrix is G.
+//
+//go:noescape
+func winogradWeights4AVX512(w *float32, dst *float32, matrix *float64, n int, row int, posStride int)
+
 // winogradIn4AVX2 transforms n tiles of 6×6 pixels, 4 pixels apart, to positions posStride bytes apart.
 //
 //go:noescape
@@ -53,6 +65,12 @@ func winogradIn6AVX512(in *float32, out *float32, rowStride int, posStride int, 
 //
 //go:noescape
 func winogradOut6AVX512(a *winogradOut)
+
+// winogradWeights6AVX512 transforms the filters of n input channels, row/4 output channels each, from w, whose taps are 16 rows apart,
+// to dst, whose positions are posStride and channels 128 bytes apart. matrix is G.
+//
+//go:noescape
+func winogradWeights6AVX512(w *float32, dst *float32, matrix *float64, n int, row int, posStride int)
 
 // winogradIn6AVX2 transforms n tiles of 8×8 pixels, 6 pixels apart, to positions posStride bytes apart.
 //

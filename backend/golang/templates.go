@@ -113,7 +113,11 @@ type Option func(*runtime.Options)
 func Threads(n int) Option { return func(o *runtime.Options) { o.Threads = n } }
 
 // Session owns the memory of one run at a time.
-type Session struct{ session *runtime.Session }
+type Session struct{{if .Picture}} {
+	session *runtime.Session
+	in      *Input // of Predict
+	out     *Output
+}{{else}}{ session *runtime.Session }{{end}}
 
 // NewSession returns a session. Close releases its goroutines at once; the
 // garbage collector does so when the session is no longer used.
@@ -122,7 +126,7 @@ func (m *Model) NewSession(options ...Option) *Session {
 	for _, set := range options {
 		set(&o)
 	}
-	return &Session{m.model.NewSession(o)}
+	return &Session{ {{- if .Picture}}session: {{end}}m.model.NewSession(o)}
 }
 
 // Close releases the session's goroutines. The session must not run, and

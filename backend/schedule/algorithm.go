@@ -6,31 +6,44 @@ import (
 	"modelc/ir"
 )
 
+// Choice is what a convolution's kernel was chosen from.
+type Choice struct {
+	Algorithm ir.Algorithm
+	// Estimates of the cost model in nanoseconds, one core, for each algorithm
+	// that is possible; nil where there is only one.
+	Estimates map[ir.Algorithm]float64
+}
+
 // chooseAlgorithm picks the kernel of a convolution over all its channels and
 // says why.
-func chooseAlgorithm(o convOperands, cfg Config) (ir.Algorithm, string) {
+func chooseAlgorithm(o convOperands, cfg Config) (Choice, string) {
 	g := o.geo
 	switch {
 	case g.kh == 1 && g.kw == 1:
-		return ir.AlgPointwise, ""
+		return Choice{Algorithm: ir.AlgPointwise}, ""
 	case g.kh != 3 || g.kw != 3 || g.sh != 1 || g.sw != 1 || g.dh != 1 || g.dw != 1:
-		return ir.AlgDirect, ""
+		return Choice{Algorithm: ir.AlgDirect}, ""
 	case g.padTop < 0 || g.padLeft < 0:
-		return ir.AlgDirect, ", crops"
+		return Choice{Algorithm: ir.AlgDirect}, ", crops"
 	case cfg.Exact:
-		return ir.AlgDirect, ", exact"
+		return Choice{Algorithm: ir.AlgDirect}, ", exact"
 	}
 	direct := directCost(o)
-	best, cost := ir.AlgDirect, direct
+	c := Choice{ir.AlgDirect, map[ir.Algorithm]float64{ir.AlgDirect: direct}}
 	for _, a := range candidates {
-		if c := winogradCost(o, winogradTile(a)); c < cost {
-			best, cost = a, c
+		c.Estimates[a] = winogradCost(o, winogradTile(a))
+		if c.Estimates[a] < c.Estimates[c.Algorithm] {
+			c.Algorithm = a
 		}
 	}
-	if best == ir.AlgDirect {
-		return best, ", small"
+	if a, ok := cfg.Algorithms[NodeName(o.node)]; ok && c.Estimates[a] > 0 {
+		c.Algorithm = a
+		return c, ", as measured"
 	}
-	return best, fmt.Sprintf(", %.2g× the direct cost", cost/direct)
+	if c.Algorithm == ir.AlgDirect {
+		return c, ", small"
+	}
+	return c, fmt.Sprintf(", %.2g× the direct cost", c.Estimates[c.Algorithm]/direct)
 }
 
 // candidates are the algorithms that compete with direct convolution.

@@ -137,10 +137,7 @@ func (b *builder) emit(doc string, reads, writes []*place, make func() runtime.K
 		s.layer.Out = writes[0].shape
 	}
 	if n := b.node; n != nil {
-		s.layer.Name, s.layer.Node = n.Name, n
-		if s.layer.Name == "" && len(n.Out) > 0 {
-			s.layer.Name = n.Out[0].Name
-		}
+		s.layer.Name, s.layer.Node = NodeName(n), n
 		s.layer.Nodes = []string{s.layer.Name}
 		for k, v := range n.Out {
 			for _, w := range writes {
@@ -153,6 +150,15 @@ func (b *builder) emit(doc string, reads, writes []*place, make func() runtime.K
 		s.layer.Name = writes[0].buf.name
 	}
 	b.steps = append(b.steps, s)
+}
+
+// NodeName is what steps and messages call a node: its name or, where a model
+// gives none, that of its first result.
+func NodeName(n *ir.Node) string {
+	if n.Name == "" && len(n.Out) > 0 {
+		return n.Out[0].Name
+	}
+	return n.Name
 }
 
 // completes marks s as the step after which v is whole. Of several steps that
@@ -172,7 +178,7 @@ func (b *builder) last() *Layer { return &b.steps[len(b.steps)-1].layer }
 // include says that the last step computes node too.
 func (b *builder) include(node *ir.Node) {
 	l := b.last()
-	l.Nodes = append([]string{node.Name}, l.Nodes...)
+	l.Nodes = append([]string{NodeName(node)}, l.Nodes...)
 	l.FLOPs += ir.FLOPs(node)
 }
 

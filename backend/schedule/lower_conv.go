@@ -157,40 +157,65 @@ type convOperands struct {
 func (o *convOperands) reads() []*place { return []*place{o.src, o.residual} }
 
 func (b *builder) convFirst(n *ir.Node, c ir.Conv, geo geometry, doc string) error {
-	w := n.Const(1)
 	src := b.dense[n.In[0]]
 	if n.In[0].Const != nil {
 		src = b.constPlace(n.In[0])
 	}
-	dst := b.newImage(n.Out[0])
 	d, _ := imageDims(n.In[0].Type.Shape)
-	wref := b.packFirst(w)
-	bias := b.channels(n.Const(2), w.Shape[0])
-	a := act(c.Epilogue)
-	b.emit(doc+": first layer", []*place{src}, []*place{dst}, func() runtime.Kernel {
-		return &runtime.ConvFirst{Src: src.ref(), NHWC: src.nhwc, N: d.n, C: d.c, H: d.h, W: d.w, Dst: dst.img(),
-			Wt: wref, Bias: bias, Act: a,
-			KH: geo.kh, KW: geo.kw, SH: geo.sh, SW: geo.sw, DH: geo.dh, DW: geo.dw, PadTop: geo.padTop, PadLeft: geo.padLeft}
-	})
+	b.emitConvFirst(src, b.newImage(n.Out[0]), d, n.Const(1), b.channels(n.Const(2), n.Const(1).Shape[0]), act(c.Epilogue), geo, doc+": first layer")
 	return nil
+}
+
+// fewChannels is up to how many input channels a convolution gathers them
+// rather than multiply the zeros of a block.
+const fewChannels = 12
+
+// gathers reports whether a convolution on images is computed by the kernel
+// of first layers.
+func (o *convOperands) gathers() bool {
+	g := o.geo
+	return o.src.dims.c <= fewChannels && g.kh*g.kw > 1 && g.padTop >= 0 && g.padLeft >= 0 && o.residual == nil &&
+		!o.scale.Present() && !o.shift.Present() && o.pre == (runtime.Act{})
+}
+
+func (b *builder) emitConvFirst(src, dst *place, d dims, w *ir.Tensor, bias runtime.Ref, a runtime.Act, geo geometry, doc string) {
+	wref := b.packFirst(w)
+	b.emit(doc, []*place{src}, []*place{dst}, func() runtime.Kernel {
+		k := &runtime.ConvFirst{N: d.n, C: d.c, H: d.h, W: d.w, Dst: dst.img(), Wt: wref, Bias: bias, Act: a,
+			KH: geo.kh, KW: geo.kw, SH: geo.sh, SW: geo.sw, DH: geo.dh, DW: geo.dw, PadTop: geo.padTop, PadLeft: geo.padLeft}
+		if src.image {
+			k.Image = src.img()
+		} else {
+			k.Src, k.NHWC = src.ref(), src.nhwc
+		}
+		return k
+	})
 }
 
 // convDense lowers a convolution in which every output channel reads every
 // input channel.
 func (b *builder) convDense(o convOperands, w *ir.Tensor, doc string) {
-	alg, why := chooseAlgorithm(o, b.cfg)
+	choice, why := chooseAlgorithm(o, b.cfg)
+	alg := choice.Algorithm
+	if alg == ir.AlgDirect && o.gathers() {
+		b.emitConvFirst(o.src, o.dst, o.src.dims, w, o.bias, o.act, o.geo, doc+": channels gathered")
+		return
+	}
 	wref := b.packConv(w)
 	doc += ": " + alg.String() + why
 	if m := winogradTile(alg); m > 0 {
 		u := b.winogradWeights(w.Shape, wref, m)
 		if pool := b.poolBehind(o.node, m); pool != nil {
 			b.winogradPool(o, u, m, pool, doc)
+			b.last().Choice = choice
 			return
 		}
 		b.emit(doc, o.reads(), []*place{o.dst}, func() runtime.Kernel { return o.winograd(u, m) })
+		b.last().Choice = choice
 		return
 	}
 	b.emit(doc, o.reads(), []*place{o.dst}, func() runtime.Kernel { return o.conv(wref) })
+	b.last().Choice = choice
 }
 
 func (o *convOperands) conv(w runtime.Ref) runtime.Kernel {

@@ -43,8 +43,10 @@ type Layer struct {
 	Node  *ir.Node // whose kernel it is; nil for changes of layout and copies to the outputs
 	Nodes []string // every node of the graph it computes
 	Doc   string   // "Conv 3×3 64→128 at 56×56, bias, Relu: direct, halo"
-	FLOPs int64
-	Bytes int64 // activations read and written, and weights read
+	// Choice is the algorithm of a convolution over all channels.
+	Choice Choice
+	FLOPs  int64
+	Bytes  int64 // activations read and written, and weights read
 	// Value is the graph value that the step completes, nil for a helper
 	// step; Where tells where it lies once the step has run.
 	Value *ir.Value
@@ -103,4 +105,7 @@ func (p *Program) WriteWeights(w io.Writer) error {
 type Config struct {
 	// Exact asks for sums in float64, rounded once, and forbids Winograd.
 	Exact bool
+	// Algorithms overrides the cost model for convolutions of these names,
+	// where the algorithm is possible.
+	Algorithms map[string]ir.Algorithm
 }

@@ -12,6 +12,7 @@ import (
 
 func compileCommand() *cobra.Command {
 	var f modelFlags
+	var pic pictureFlags
 	var dir, name, weights string
 	var asJSON, standalone bool
 	c := &cobra.Command{
@@ -35,12 +36,23 @@ func compileCommand() *cobra.Command {
 			if standalone {
 				o.Flags = append(o.Flags, "--standalone")
 			}
+			if pic.preset != "" {
+				o.Flags = append(o.Flags, pic.recorded()...)
+			} else if pic.labels != "" {
+				return usageError{fmt.Errorf("--labels needs --preprocess: how a picture becomes the input")}
+			}
 			m, err := modelc.Compile(args[0], o)
 			if err != nil {
 				return err
 			}
 			defer m.Close()
-			s, err := m.WritePackage(dir, modelc.PackageOptions{Package: name, Sidecar: weights == "file", Standalone: standalone})
+			p := modelc.PackageOptions{Package: name, Sidecar: weights == "file", Standalone: standalone}
+			if pic.preset != "" {
+				if p.Picture, err = pic.picture(m.Graph.Inputs); err != nil {
+					return fmt.Errorf("%s: --preprocess %s: %w", args[0], pic.preset, err)
+				}
+			}
+			s, err := m.WritePackage(dir, p)
 			if err != nil {
 				return err
 			}
@@ -56,6 +68,7 @@ func compileCommand() *cobra.Command {
 	fl.StringVarP(&dir, "output", "o", "", "folder of the package `DIR`")
 	fl.StringVar(&name, "package", "", "name of the package; default: from the folder's")
 	fl.StringVar(&weights, "weights", "embed", "embed the weights, or keep them in a `file` beside the package")
+	pic.add(fl, "")
 	fl.BoolVar(&standalone, "standalone", false, "copy the runtime beside the package, so that it needs no other module")
 	fl.BoolVar(&asJSON, "json", false, "print the summary as JSON")
 	return c

@@ -229,3 +229,35 @@ func TestCorpusPhotos(t *testing.T) {
 	}
 	t.Logf("top-1 equals the reference's on %d photos; it is the photo's label on %d", len(photos), right)
 }
+
+// What Keras 3.15 answers for the photos: load_img(target_size=(224, 224),
+// interpolation), preprocess_input in mode tf, the class of the highest score.
+// The answers are the same for both interpolations.
+func TestCorpusKerasAnswers(t *testing.T) {
+	want := map[string]string{
+		"cat_285.png": "tabby", "dog_207.png": "golden retriever", "imagenet_00_243.jpg": "boxer", "imagenet_02_438.jpg": "beaker",
+		"imagenet_04_949.jpg": "tennis ball", "imagenet_06_609.jpg": "jeep", "imagenet_08_915.jpg": "yurt", "imagenet_10_541.jpg": "drum",
+		"imagenet_12_741.jpg": "prayer rug", "imagenet_14_129.jpg": "spoonbill", "imagenet_16_251.jpg": "dalmatian",
+		"imagenet_18_317.jpg": "leafhopper", "zebra_340.png": "zebra",
+	}
+	dir := corpus(t)
+	photos, _ := filepath.Glob(filepath.Join(dir, "images", "imagenet", "*"))
+	if len(photos) != len(want) {
+		t.Fatalf("%d photos", len(photos))
+	}
+	for _, filter := range []string{"bilinear", "nearest"} {
+		args := append([]string{"run", "--preprocess", "tf", "--labels", "imagenet", "--filter", filter, "--top", "1",
+			filepath.Join(dir, "models", "keras", "mobilenet_v1_0.25_224", "model.h5")}, photos...)
+		code, out, errs := invoke(t, args...)
+		if code != 0 {
+			t.Fatal(errs)
+		}
+		lines := strings.Split(strings.TrimSpace(out), "\n")
+		for i := 0; i+1 < len(lines); i += 2 {
+			name := want[filepath.Base(lines[i])]
+			if name == "" || !strings.HasPrefix(lines[i+1], "  "+name+" ") {
+				t.Errorf("%s, %s: got %q, Keras says %q", filter, lines[i], lines[i+1], name)
+			}
+		}
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"modelc"
 	"modelc/internal/npy"
 	"modelc/internal/zoo"
+	"modelc/ir"
 	"modelc/ir/eval"
 )
 
@@ -237,5 +238,91 @@ func TestBench(t *testing.T) {
 	}
 	if code, _, _ := invoke(t, "bench", digits+"lenet5.onnx", "--runs", "0"); code != 2 {
 		t.Errorf("exit %d", code)
+	}
+}
+
+// What tune measures, compile uses: here the opposite of the cost model's
+// choice.
+func TestTune(t *testing.T) {
+	dir := t.TempDir()
+	path, file := zooFile(t, "resnet18", zoo.Options{Width: 0.5, Size: 64}), filepath.Join(dir, "tune.json")
+	code, out, errs := invoke(t, "tune", path, "--runs", "2", "-o", file)
+	if code != 0 || !strings.Contains(out, "layer1.0.conv1") || !strings.Contains(out, "% more\n") {
+		t.Fatalf("exit %d\n%s%s", code, out, errs)
+	}
+	tuning, err := readTuning(file)
+	if err != nil || len(tuning.Layers) == 0 {
+		t.Fatal(tuning, err)
+	}
+	for i := range tuning.Layers {
+		l := &tuning.Layers[i]
+		if l.Ms[l.Algorithm] <= 0 || l.Ms[l.Algorithm] > l.Ms[l.Model] {
+			t.Errorf("%+v", l)
+		}
+		l.Algorithm = ir.AlgDirect
+	}
+	b, err := json.Marshal(tuning)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, _ := invoke(t, "inspect", path, "--steps", "--tune", file); code != 0 || strings.Contains(out, "winograd") || !strings.Contains(out, "direct, as measured") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	// Another model's tuning, and no tuning at all, are refused.
+	if code, _, errs := invoke(t, "inspect", digits+"lenet5.onnx", "--tune", file); code != 1 || !strings.Contains(errs, "another model") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	if code, _, errs := invoke(t, "inspect", path, "--tune", path); code != 1 || !strings.Contains(errs, "not what modelc tune writes") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+}
+
+// A package with Predict, with the runtime beside it, passes its own tests;
+// what cannot answer for pictures is refused.
+func TestPredict(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/p\n\ngo 1.24\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	labels := filepath.Join(dir, "digits.txt")
+	if err := os.WriteFile(labels, []byte("zero\none\ntwo\nthree\nfour\nfive\nsix\nseven\neight\nnine `\"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	net := filepath.Join(dir, "net")
+	if code, _, errs := invoke(t, "compile", digits+"lenet5.onnx", "-o", net, "--preprocess", "unit", "--labels", labels); code != 0 {
+		t.Fatalf("exit %d: %s", code, errs)
+	}
+	cmd := exec.Command("go", "test", "./...")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	// Without it the files go away.
+	if code, _, errs := invoke(t, "compile", digits+"lenet5.onnx", "-o", net); code != 0 {
+		t.Fatalf("exit %d: %s", code, errs)
+	}
+	for _, f := range []string{"predict.go", "predict_test.go", "internal/runtime/vision"} {
+		if _, err := os.Stat(filepath.Join(net, f)); err == nil {
+			t.Errorf("%s is still there", f)
+		}
+	}
+	for _, c := range []struct {
+		args []string
+		want string
+		code int
+	}{
+		{[]string{"--preprocess", "unit", "--labels", "imagenet"}, "1000 labels for 10 classes", 1},
+		{[]string{"--labels", "imagenet"}, "--labels needs --preprocess", 2},
+		{[]string{"--preprocess", "sepia"}, `no preprocessing "sepia"`, 2},
+		{[]string{"--preprocess", "unit", "--dim", "N=2"}, "pictures fit float32", 1},
+		{[]string{"--preprocess", "unit", "--filter", "lanczos"}, "--filter", 2},
+	} {
+		if code, _, errs := invoke(t, append([]string{"compile", digits + "lenet5.onnx", "-o", net}, c.args...)...); code != c.code || !strings.Contains(errs, c.want) {
+			t.Errorf("%v: exit %d: %s", c.args, code, errs)
+		}
 	}
 }

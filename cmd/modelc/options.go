@@ -17,6 +17,7 @@ import (
 type modelFlags struct {
 	dims, bind, shapes        []string
 	exact, check              bool
+	tune                      string
 	only, disable, printAfter []string
 }
 
@@ -26,6 +27,7 @@ func (f *modelFlags) add(c *cobra.Command) {
 	fl.StringArrayVar(&f.shapes, "shape", nil, "give an input's shape: `NAME=1,3,224,224` (repeatable)")
 	fl.StringArrayVar(&f.bind, "bind", nil, "make an input a constant: `NAME=FILE` (.npy or .pb, repeatable)")
 	fl.BoolVar(&f.exact, "exact", false, "keep every rounding of the model: no batch-norm folding, no Winograd, sums in float64")
+	fl.StringVar(&f.tune, "tune", "", "use the algorithms in this `FILE` of modelc tune")
 	fl.BoolVar(&f.check, "check", false, "compare values with the reference after every pass")
 	fl.StringSliceVar(&f.only, "passes", nil, "run these passes `LIST` alone")
 	fl.StringSliceVar(&f.disable, "disable-pass", nil, "do not run this pass `NAME`")
@@ -66,6 +68,13 @@ func (f *modelFlags) options(c *cobra.Command) (modelc.Options, error) {
 		}
 		o.Source.Bind[name] = t
 	}
+	if f.tune != "" {
+		t, err := readTuning(f.tune)
+		if err != nil {
+			return o, err
+		}
+		o.Tuning = t
+	}
 	o.Passes.Only, o.Passes.Disable, o.Passes.PrintAfter, o.Passes.Check = f.only, f.disable, f.printAfter, f.check
 	o.Passes.Log = c.ErrOrStderr()
 	o.Flags = f.recorded()
@@ -98,6 +107,9 @@ func (f *modelFlags) recorded() []string {
 	}
 	if f.exact {
 		out = append(out, "--exact")
+	}
+	if f.tune != "" {
+		out = append(out, "--tune")
 	}
 	if len(f.only) > 0 {
 		out = append(out, "--passes", strings.Join(f.only, ","))

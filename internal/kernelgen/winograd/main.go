@@ -19,6 +19,7 @@ func main() {
 	for _, m := range []int{2, 4, 6} {
 		inputAVX512(m)
 		outputAVX512(m)
+		weightsAVX512(m)
 		inputAVX2(m)
 		outputAVX2(m)
 	}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// weightsAVX512 writes the transform of weights, G·w·Gᵀ: in float64, eight
+// output channels at a time, since what is lost here every tile would show.
+func weightsAVX512(m int) {
+	al := m + 2
+	name := fmt.Sprintf("winogradWeights%dAVX512", m)
+	TEXT(name, NOSPLIT, "func(w, dst *float32, matrix *float64, n, row, posStride int)")
+	Doc(fmt.Sprintf("%s transforms the filters of n input channels, row/4 output channels each, from w, whose taps are 16 rows apart,", name),
+		"to dst, whose positions are posStride and channels 128 bytes apart. matrix is G.")
+	Pragma("noescape")
+	Load(Param("w"), RSI)
+	Load(Param("dst"), RDI)
+	Load(Param("matrix"), RBX)
+	Load(Param("n"), RCX)
+	Load(Param("row"), R8)
+	Load(Param("posStride"), R9)
+	MOVQ(R8, R10)
+	SHLQ(Imm(4), R10) // from tap to tap
+
+	coefficient := func(i, k int) Mem { return Mem{Base: RBX, Disp: (i*3 + k) * 8} }
+	// combine emits dst = Σ G[i][k]·x[k]. The outermost rows have one term.
+	combine := func(i int, x []VecPhysical, dst VecPhysical) {
+		switch i {
+		case 0:
+			VMULPD_BCST(coefficient(i, 0), x[0], dst)
+		case al - 1:
+			VMULPD_BCST(coefficient(i, 2), x[2], dst)
+		default:
+			VMULPD_BCST(coefficient(i, 0), x[0], dst)
+			VFMADD231PD_BCST(coefficient(i, 1), x[1], dst)
+			VFMADD231PD_BCST(coefficient(i, 2), x[2], dst)
+		}
+	}
+	taps := []VecPhysical{Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8}
+	r := []VecPhysical{Z9, Z10, Z11}
+
+	Label("channel")
+	XORQ(R12, R12) // byte of the row
+	Label("lanes")
+	LEAQ(Mem{Base: RSI, Index: R12, Scale: 1}, R11)
+	for i, t := range taps {
+		VCVTPS2PD(Mem{Base: R11}, t)
+		if i < len(taps)-1 {
+			ADDQ(R10, R11)
+		}
+	}
+	LEAQ(Mem{Base: RDI, Index: R12, Scale: 1}, R13)
+	for i := range al {
+		for x := range r {
+			combine(i, []VecPhysical{taps[x], taps[3+x], taps[6+x]}, r[x])
+		}
+		for j := range al {
+			sum, out := []VecPhysical{Z12, Z13, Z14, Z15}[j%4], []VecPhysical{Y12, Y13, Y14, Y15}[j%4]
+			combine(j, r, sum)
+			VCVTPD2PS(sum, out)
+			VMOVUPS(out, Mem{Base: R13})
+			if i*al+j < al*al-1 {
+				ADDQ(R9, R13)
+			}
+		}
+	}
+	ADDQ(Imm(32), R12)
+	CMPQ(R12, R8)
+	JLT(LabelRef("lanes"))
+	ADDQ(R8, RSI)
+	ADDQ(U32(128), RDI)
+	DECQ(RCX)
+	JNZ(LabelRef("channel"))
+	VZEROUPPER()
+	RET()
+}

@@ -1,0 +1,131 @@
+package modelc
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"modelc/backend/inproc"
+	"modelc/backend/schedule"
+	"modelc/ir"
+	"modelc/ir/eval"
+	"modelc/runtime"
+)
+
+// Tuning is what the algorithms of a model's convolutions cost on one machine.
+type Tuning struct {
+	SHA256  string      `json:"sha256"` // of the model
+	Tier    string      `json:"tier"`
+	Threads int         `json:"threads"`
+	Layers  []TunedConv `json:"layers"`
+	// TunedMs and ModelMs are the sums of these layers' times with the fastest
+	// algorithm and with the cost model's choice; RestMs is the time of all
+	// other layers.
+	TunedMs float64 `json:"tuned_ms"`
+	ModelMs float64 `json:"model_ms"`
+	RestMs  float64 `json:"rest_ms"`
+}
+
+// TunedConv is one convolution that several algorithms compute.
+type TunedConv struct {
+	Name      string       `json:"name"`
+	Algorithm ir.Algorithm `json:"algorithm"` // the fastest
+	Model     ir.Algorithm `json:"model"`     // the cost model's choice
+	// Ms is the shortest time of each algorithm, with the pool behind the
+	// convolution; Estimates is what the cost model expected.
+	Ms        map[ir.Algorithm]float64 `json:"ms"`
+	Estimates map[ir.Algorithm]float64 `json:"estimated_ms"`
+}
+
+// Tune measures every algorithm of every convolution of the compiled model
+// that has a choice: a program per algorithm runs so often, and the shortest
+// time of each layer counts.
+func Tune(c *Compiled, threads, runs int) (*Tuning, error) {
+	t := &Tuning{SHA256: c.Model.SHA256, Tier: runtime.Tier(), Threads: threads}
+	in := eval.Inputs(c.Before, 1)
+	var algorithms []ir.Algorithm
+	steps := map[string][]string{} // by convolution: the nodes that its step computes, under any algorithm
+	for _, l := range c.Program.Layers {
+		if l.Choice.Estimates == nil {
+			continue
+		}
+		k := TunedConv{Name: schedule.NodeName(l.Node), Model: l.Choice.Algorithm, Ms: map[ir.Algorithm]float64{}, Estimates: map[ir.Algorithm]float64{}}
+		for a, ns := range l.Choice.Estimates {
+			k.Estimates[a] = ns / 1e6
+			if !slices.Contains(algorithms, a) {
+				algorithms = append(algorithms, a)
+			}
+		}
+		t.Layers = append(t.Layers, k)
+	}
+	slices.Sort(algorithms)
+	times := map[ir.Algorithm]map[string]float64{} // by node
+	for _, a := range algorithms {
+		force := map[string]ir.Algorithm{}
+		for _, l := range t.Layers {
+			force[l.Name] = a
+		}
+		p, err := schedule.Build(c.Graph, schedule.Config{Exact: c.Options.Exact, Algorithms: force})
+		if err != nil {
+			return nil, err
+		}
+		took, err := profile(p, in, threads, runs)
+		if err != nil {
+			return nil, err
+		}
+		times[a] = map[string]float64{}
+		for i, l := range p.Layers {
+			if l.Node == nil {
+				continue
+			}
+			name := schedule.NodeName(l.Node)
+			times[a][name] += ms(took[i])
+			if l.Choice.Estimates != nil && len(l.Nodes) > len(steps[name]) {
+				steps[name] = l.Nodes
+			}
+		}
+		t.RestMs = 0
+		for i := range took {
+			t.RestMs += ms(took[i])
+		}
+	}
+	for i := range t.Layers {
+		l := &t.Layers[i]
+		for _, a := range algorithms {
+			for _, n := range steps[l.Name] {
+				l.Ms[a] += times[a][n]
+			}
+			if l.Algorithm == ir.AlgUnset || l.Ms[a] < l.Ms[l.Algorithm] {
+				l.Algorithm = a
+			}
+		}
+		t.TunedMs += l.Ms[l.Algorithm]
+		t.ModelMs += l.Ms[l.Model]
+		t.RestMs -= l.Ms[algorithms[len(algorithms)-1]]
+	}
+	return t, nil
+}
+
+func profile(p *schedule.Program, in []*ir.Tensor, threads, runs int) ([]time.Duration, error) {
+	e, err := inproc.New(p, threads)
+	if err != nil {
+		return nil, err
+	}
+	defer e.Close()
+	return e.Profile(in, runs)
+}
+
+func ms(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e6 }
+
+// algorithms returns the fastest algorithm of each layer, if this is the
+// tuning of the model with that digest.
+func (t *Tuning) algorithms(sha256 string) (map[string]ir.Algorithm, error) {
+	if t.SHA256 != sha256 {
+		return nil, fmt.Errorf("the tuning is of another model (SHA-256 %.12s…, this one %.12s…): run modelc tune again", t.SHA256, sha256)
+	}
+	m := map[string]ir.Algorithm{}
+	for _, l := range t.Layers {
+		m[l.Name] = l.Algorithm
+	}
+	return m, nil
+}
