@@ -22,7 +22,8 @@ type compiled struct {
 	*inproc.Engine
 	types []ir.Type
 	bound []*ir.Tensor // values of inputs that are compiled in; nil for those that are read
-	names []string     // of the outputs
+	names []string     // of the outputs, those that the model has first
+	given int          // number of outputs that the model has
 }
 
 // fits reports whether in can be run.
@@ -54,12 +55,12 @@ func (e *compiled) run(in []*ir.Tensor) ([]*ir.Tensor, error) {
 
 // cut leaves of the boxes of a NonMaxSuppression those that there are. modelc
 // gives them the most rows there can be and tells their number in an output of
-// its own.
+// its own, NAME.count.
 func (e *compiled) cut(out []*ir.Tensor) (err error) {
-	for i, name := range e.names {
-		k := slices.Index(e.names, name+".count")
-		if k < 0 {
-			continue
+	for k := e.given; k < len(out); k++ {
+		i := slices.IndexFunc(e.names[:e.given], func(name string) bool { return name+".count" == e.names[k] })
+		if i < 0 {
+			continue // the boxes are read inside alone
 		}
 		t := ir.Type{DType: out[i].DType, Shape: slices.Clone(out[i].Shape)}
 		t.Shape[0] = out[k].Ints()[0]
@@ -96,7 +97,7 @@ func (g *Graph) compile(in []*ir.Tensor) (*compiled, error) {
 
 // build compiles model with all inputs but the first free ones bound.
 func (g *Graph) build(model []byte, in []*ir.Tensor, free int) (*compiled, error) {
-	e := &compiled{bound: make([]*ir.Tensor, len(in))}
+	e := &compiled{bound: make([]*ir.Tensor, len(in)), given: len(g.outputs())}
 	inputs, _ := g.inputs()
 	o := source.Options{Bind: map[string]*ir.Tensor{}}
 	for i, t := range in {

@@ -3,6 +3,7 @@ package onnxgo
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"gorgonia.org/tensor"
@@ -23,7 +24,11 @@ func fromDense(t tensor.Tensor) (*ir.Tensor, error) {
 		return nil, errors.New("it is a view or in column-major order: clone it into a tensor of its own")
 	}
 	shape := ir.Shape(slices.Clone(d.Shape()))
-	switch x := d.Data().(type) {
+	data := d.Data()
+	if v := reflect.ValueOf(data); v.Kind() != reflect.Slice { // Gorgonia unwraps scalars
+		data = reflect.Append(reflect.MakeSlice(reflect.SliceOf(v.Type()), 0, 1), v).Interface()
+	}
+	switch x := data.(type) {
 	case []float32:
 		return dense(shape, x)
 	case []float64:
@@ -46,17 +51,6 @@ func fromDense(t tensor.Tensor) (*ir.Tensor, error) {
 		return dense(shape, x)
 	case []bool:
 		return dense(shape, x)
-	// Gorgonia unwraps scalars.
-	case float32:
-		return dense(shape, []float32{x})
-	case float64:
-		return dense(shape, []float64{x})
-	case int32:
-		return dense(shape, []int32{x})
-	case int64:
-		return dense(shape, []int64{x})
-	case bool:
-		return dense(shape, []bool{x})
 	}
 	return nil, fmt.Errorf("elements of type %s are not supported", d.Dtype())
 }
