@@ -38,21 +38,6 @@ const (
 	Crop
 )
 
-// Filter is how pixels are interpolated when a picture is resized.
-type Filter uint8
-
-const (
-	// Bilinear is Pillow's BILINEAR: averages over all covered pixels when it
-	// shrinks, rounds to 8 bits. torchvision's default for pictures.
-	Bilinear Filter = iota
-	// Sampled interpolates between the four nearest pixels, also when it
-	// shrinks, and does not round: tf.image.resize and Keras' Resizing layer
-	// with their default, bilinear without antialiasing.
-	Sampled
-	// Nearest is Pillow's NEAREST: the default of Keras' load_img.
-	Nearest
-)
-
 // Preprocess says how a picture becomes a tensor.
 //
 // Levels go from 0 to 255 in a picture. A tensor's element is
@@ -90,8 +75,11 @@ func (p Preprocess) channels() int {
 // convert("RGB"). Grey is Pillow's convert("L"). Apply allocates a few
 // buffers, however large img is.
 func (p Preprocess) Apply(dst []float32, img image.Image) error {
-	if err := p.check(); err != nil {
+	if err := p.Check(); err != nil {
 		return err
+	}
+	if img == nil {
+		return errors.New("vision: no image")
 	}
 	if len(dst) != p.Len() {
 		return fmt.Errorf("vision: the tensor has %d elements, an image fills %d×%d×%d = %d", len(dst), p.channels(), p.Height, p.Width, p.Len())
@@ -113,7 +101,8 @@ func (p Preprocess) Apply(dst []float32, img image.Image) error {
 	return nil
 }
 
-func (p Preprocess) check() error {
+// Check says why p cannot make a tensor of any picture.
+func (p Preprocess) Check() error {
 	switch {
 	case p.Width <= 0 || p.Height <= 0:
 		return fmt.Errorf("vision: Preprocess wants %d×%d pixels; set Width and Height", p.Width, p.Height)
@@ -123,6 +112,8 @@ func (p Preprocess) check() error {
 		return errors.New("vision: BGR needs 3 channels, Preprocess has 1")
 	case p.ShortSide < 0:
 		return fmt.Errorf("vision: Preprocess.ShortSide is %d", p.ShortSide)
+	case int(p.Filter) >= len(filters):
+		return fmt.Errorf("vision: Preprocess.Filter is %d; there are %s", uint8(p.Filter), FilterNames())
 	}
 	return nil
 }
