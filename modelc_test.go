@@ -84,7 +84,7 @@ func TestRuntimeFor(t *testing.T) {
 // The copy of the runtime needs nothing outside the standard library and
 // holds no tests.
 func TestRuntimeFiles(t *testing.T) {
-	files, err := runtimeFiles()
+	files, err := runtimeFiles(true)
 	if err != nil {
 		t.Fatal(err)
 	}

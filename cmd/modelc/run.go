@@ -5,8 +5,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,13 +15,11 @@ import (
 	"modelc/runtime/vision"
 )
 
-// runFlags say how pictures become tensors and scores become answers.
+// runFlags say what runs and what is shown of it.
 type runFlags struct {
-	engine, preset, layout, labels, output string
-	mean, std                              string
-	scale                                  float64
-	bgr                                    bool
-	crop, top                              int
+	pictures       pictureFlags
+	engine, output string
+	top            int
 }
 
 func runCommand() *cobra.Command {
@@ -46,12 +42,6 @@ cached. Of an output with one score per class the best are printed.`,
 			if err != nil {
 				return err
 			}
-			var names []string
-			if r.labels != "" {
-				if names, err = vision.OpenNames(r.labels); err != nil {
-					return err
-				}
-			}
 			files := args[1:]
 			if t, err := firstTensor(files); err != nil {
 				return err
@@ -66,12 +56,16 @@ cached. Of an output with one score per class the best are printed.`,
 			if n := len(m.Before.Inputs); n != 1 {
 				return fmt.Errorf("%s has %d inputs; `modelc verify --data` runs models with several", args[0], n)
 			}
+			names, err := r.pictures.names(m)
+			if err != nil {
+				return err
+			}
 			e, err := newEngine(c.Context(), r.engine, m)
 			if err != nil {
 				return err
 			}
 			for _, file := range files {
-				in, err := r.input(c, file, m.Before.Inputs[0])
+				in, err := r.input(c, file, m)
 				if err != nil {
 					return err
 				}
@@ -87,17 +81,10 @@ cached. Of an output with one score per class the best are printed.`,
 		},
 	}
 	f.add(c)
+	r.pictures.add(c, "unit")
 	fl := c.Flags()
 	engineFlag(c, &r.engine)
 	fl.IntVar(&r.top, "top", 5, "how many classes to print")
-	fl.StringVar(&r.labels, "labels", "", "names of the classes: `FILE` with one a line, or JSON")
-	fl.StringVar(&r.preset, "preprocess", "unit", "values of pixels: unit (0 to 1), none (0 to 255), caffe, tf or torch")
-	fl.Float64Var(&r.scale, "scale", 0, "multiply pixel levels by this instead")
-	fl.StringVar(&r.mean, "mean", "", "then subtract these `R,G,B`, in the order of the tensor")
-	fl.StringVar(&r.std, "std", "", "then divide by these `R,G,B`")
-	fl.BoolVar(&r.bgr, "bgr", false, "blue first")
-	fl.IntVar(&r.crop, "crop", 0, "resize the short side to `N` pixels and crop the centre, instead of stretching")
-	fl.StringVar(&r.layout, "layout", "auto", "of the input: nchw, nhwc, or auto from its shape")
 	fl.StringVar(&r.output, "output", "", "write the outputs as .npy files to this folder `DIR` instead")
 	return c
 }
@@ -113,7 +100,8 @@ func firstTensor(files []string) (*ir.Tensor, error) {
 }
 
 // input makes the model's input of a file.
-func (r *runFlags) input(c *cobra.Command, file string, v *ir.Value) (*ir.Tensor, error) {
+func (r *runFlags) input(c *cobra.Command, file string, m *modelc.Compiled) (*ir.Tensor, error) {
+	v := m.Before.Inputs[0]
 	switch strings.ToLower(filepath.Ext(file)) {
 	case ".npy", ".pb":
 		t, err := readTensor(file)
@@ -125,9 +113,9 @@ func (r *runFlags) input(c *cobra.Command, file string, v *ir.Value) (*ir.Tensor
 		}
 		return t, nil
 	}
-	p, err := r.preprocess(c, v.Type)
+	p, err := r.pictures.preprocess(c, m)
 	if err != nil {
-		return nil, fmt.Errorf("input %q: %w", v.Name, err)
+		return nil, err
 	}
 	img, err := vision.Open(file)
 	if err != nil {
@@ -135,74 +123,6 @@ func (r *runFlags) input(c *cobra.Command, file string, v *ir.Value) (*ir.Tensor
 	}
 	t := ir.NewTensor(v.Type)
 	return t, p.Apply(t.Float32s(), img)
-}
-
-// preprocess returns how a picture becomes a tensor of type t.
-func (r *runFlags) preprocess(c *cobra.Command, t ir.Type) (vision.Preprocess, error) {
-	var p vision.Preprocess
-	s := t.Shape
-	if t.DType != ir.Float32 || len(s) != 4 || s[0] != 1 {
-		return p, fmt.Errorf("it is %s; pictures fit float32 [1,C,H,W] or [1,H,W,C]", t)
-	}
-	picture := func(n int) bool { return n == 1 || n == 3 }
-	nhwc := r.layout == "nhwc"
-	switch r.layout {
-	case "auto":
-		if !picture(s[1]) && !picture(s[3]) {
-			return p, fmt.Errorf("it is %s, which has neither 1 nor 3 channels", t)
-		}
-		nhwc = !picture(s[1])
-	case "nchw", "nhwc":
-	default:
-		return p, usageError{fmt.Errorf("--layout %q: want nchw, nhwc or auto", r.layout)}
-	}
-	h, w, ch := s[2], s[3], s[1]
-	if nhwc {
-		h, w, ch = s[1], s[2], s[3]
-	}
-	p, err := vision.Preset(r.preset, w, h)
-	if err != nil {
-		return p, usageError{err}
-	}
-	p.Channels = ch
-	if nhwc {
-		p.Layout = vision.NHWC
-	}
-	if c.Flags().Changed("scale") {
-		p.Scale = r.scale
-	}
-	if r.bgr {
-		p.BGR = true
-	}
-	if err := triple(r.mean, "mean", &p.Mean); err != nil {
-		return p, err
-	}
-	if err := triple(r.std, "std", &p.Std); err != nil {
-		return p, err
-	}
-	if r.crop > 0 {
-		p.Fit, p.ShortSide = vision.Crop, r.crop
-	}
-	return p, nil
-}
-
-// triple reads one number for all channels, or three.
-func triple(s, flag string, to *[3]float64) error {
-	if s == "" {
-		return nil
-	}
-	f := strings.Split(s, ",")
-	if len(f) != 1 && len(f) != 3 {
-		return usageError{fmt.Errorf("--%s %q: want one number or three", flag, s)}
-	}
-	for i := range to {
-		x, err := strconv.ParseFloat(strings.TrimSpace(f[i%len(f)]), 64)
-		if err != nil {
-			return usageError{fmt.Errorf("--%s %q: want one number or three", flag, s)}
-		}
-		to[i] = x
-	}
-	return nil
 }
 
 // print shows the best classes of a file, or writes its outputs.
@@ -223,7 +143,7 @@ func (r *runFlags) print(w io.Writer, file string, g *ir.Graph, out []*ir.Tensor
 	}
 	fmt.Fprintln(w, file)
 	for i, t := range out {
-		if !classes(t.Type) {
+		if !modelc.IsScores(t.Type) {
 			fmt.Fprintf(w, "  %s: %s (write it with --output DIR)\n", g.Outputs[i].Name, t.Type)
 			continue
 		}
@@ -232,9 +152,4 @@ func (r *runFlags) print(w io.Writer, file string, g *ir.Graph, out []*ir.Tensor
 		}
 	}
 	return nil
-}
-
-// classes reports whether a tensor holds one score per class of one picture.
-func classes(t ir.Type) bool {
-	return t.DType == ir.Float32 && len(t.Shape) > 0 && t.Shape.Len() > 1 && slices.Max(t.Shape) == t.Shape.Len()
 }

@@ -27,6 +27,9 @@ const (
 	NHWC               // pixel by pixel: Keras, TensorFlow
 )
 
+// String is the name of the constant.
+func (l Layout) String() string { return [...]string{"NCHW", "NHWC"}[min(l, NHWC)] }
+
 // Fit is how a picture of any shape becomes one of the network's shape.
 type Fit uint8
 
@@ -37,6 +40,9 @@ const (
 	// centre out, as torchvision's Resize and CenterCrop do.
 	Crop
 )
+
+// String is the name of the constant.
+func (f Fit) String() string { return [...]string{"Stretch", "Crop"}[min(f, Crop)] }
 
 // Preprocess says how a picture becomes a tensor.
 //
@@ -109,7 +115,7 @@ func (p Preprocess) Check() error {
 	case p.channels() != 1 && p.channels() != 3:
 		return fmt.Errorf("vision: Preprocess wants %d channels; pictures have 3, or 1 for grey", p.Channels)
 	case p.BGR && p.channels() == 1:
-		return errors.New("vision: BGR needs 3 channels, Preprocess has 1")
+		return errors.New("vision: the tensor is grey, with 1 channel; BGR (mode caffe) needs 3")
 	case p.ShortSide < 0:
 		return fmt.Errorf("vision: Preprocess.ShortSide is %d", p.ShortSide)
 	case int(p.Filter) >= len(filters):
@@ -141,12 +147,23 @@ func (p Preprocess) axes(size image.Point) (across, down axis, err error) {
 	return axis{size.X, w, centre(w - p.Width), p.Width}, axis{size.Y, h, centre(h - p.Height), p.Height}, nil
 }
 
-// channel is where the elements of one channel go and how they are computed.
+// Value returns what a level becomes in the tensor's channel c.
+func (p Preprocess) Value(c int, level float64) float32 {
+	scale, std := p.Scale, p.Std[c]
+	if scale == 0 {
+		scale = 1
+	}
+	if std == 0 {
+		std = 1
+	}
+	return float32((float64(level*scale) - p.Mean[c]) / std)
+}
+
+// channel is where the elements of one channel of the tensor go.
 type channel struct {
-	source      int // channel of the picture
-	offset      int // of its first element in the tensor
-	scale, mean float64
-	std         float64
+	index  int // in the tensor
+	source int // in the picture
+	offset int // of its first element in the tensor
 }
 
 // plan returns the tensor's channels and the distance between neighbours.
@@ -154,18 +171,12 @@ func (p Preprocess) plan() (channels []channel, step int) {
 	n := p.channels()
 	channels = make([]channel, n)
 	for c := range channels {
-		ch := channel{source: c, offset: c * p.Height * p.Width, scale: p.Scale, mean: p.Mean[c], std: p.Std[c]}
+		ch := channel{index: c, source: c, offset: c * p.Height * p.Width}
 		if p.BGR {
 			ch.source = n - 1 - c
 		}
 		if p.Layout == NHWC {
 			ch.offset = c
-		}
-		if ch.scale == 0 {
-			ch.scale = 1
-		}
-		if ch.std == 0 {
-			ch.std = 1
 		}
 		channels[c] = ch
 	}
@@ -175,17 +186,13 @@ func (p Preprocess) plan() (channels []channel, step int) {
 	return channels, 1
 }
 
-func (c channel) value(level float64) float32 {
-	return float32((float64(level*c.scale) - c.mean) / c.std)
-}
-
 // normalise writes a picture of the tensor's size.
 func (p Preprocess) normalise(dst []float32, src pixels) {
 	channels, step := p.plan()
 	for _, c := range channels {
 		var values [256]float32
 		for level := range values {
-			values[level] = c.value(float64(level))
+			values[level] = p.Value(c.index, float64(level))
 		}
 		to := c.offset
 		for from := c.source; from < len(src.pix); from += src.channels {
@@ -208,7 +215,7 @@ func (p Preprocess) sample(dst []float32, src pixels, across, down axis) {
 				l, r := col.low*src.channels+c.source, col.high*src.channels+c.source
 				top := lerp(float32(above[l]), float32(above[r]), col.part)
 				bottom := lerp(float32(below[l]), float32(below[r]), col.part)
-				dst[to] = c.value(float64(lerp(top, bottom, row.part)))
+				dst[to] = p.Value(c.index, float64(lerp(top, bottom, row.part)))
 				to += step
 			}
 		}

@@ -241,7 +241,7 @@ func TestApplyErrors(t *testing.T) {
 	for want, p := range map[string]Preprocess{
 		"set Width and Height": {Width: 8},
 		"wants 4 channels":     {Width: 8, Height: 8, Channels: 4},
-		"BGR needs 3":          {Width: 8, Height: 8, Channels: 1, BGR: true},
+		"needs 3":              {Width: 8, Height: 8, Channels: 1, BGR: true},
 		"ShortSide is -1":      {Width: 8, Height: 8, ShortSide: -1},
 		"set a larger":         {Width: 8, Height: 8, Fit: Crop, ShortSide: 7},
 		"there are bilinear":   {Width: 8, Height: 8, Filter: Sampled + 1},
