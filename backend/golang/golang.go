@@ -31,8 +31,11 @@ type Options struct {
 	// RuntimeSource are the files of package runtime where the package gets a
 	// copy of its own, in RuntimeDir.
 	RuntimeSource Files
+	// Pictures, unless nil, makes the package take pictures.
+	Pictures *Pictures
 	// Golden are the self-test's expected outputs for the inputs of
-	// GoldenInputs with GoldenMask, in the order of the graph's outputs.
+	// GoldenInputs with GoldenMask, or of GoldenPicture with Pictures, in the
+	// order of the graph's outputs.
 	Golden     []*ir.Tensor
 	GoldenMask uint64
 }
@@ -66,7 +69,14 @@ func source(p *schedule.Program, sum [32]byte, o Options) (Files, error) {
 		return nil, err
 	}
 	files := Files{goldenFile: v.golden}
-	for name, t := range map[string]*template.Template{modelFile: modelTemplate, layersFile: layersTemplate, testFile: testTemplate} {
+	templates := map[string]*template.Template{modelFile: modelTemplate, layersFile: layersTemplate, testFile: testTemplate}
+	if v.Predict != nil {
+		templates[predictFile], templates[predictTestFile] = predictTemplate, predictTestTemplate
+		if len(v.Predict.Labels) > 0 {
+			templates[classesFile] = classesTemplate
+		}
+	}
+	for name, t := range templates {
 		var b bytes.Buffer
 		if err := t.Execute(&b, v); err != nil {
 			return nil, err
@@ -100,6 +110,8 @@ type view struct {
 	Layers  []layer
 	Loads   []layer
 	Plan    *runtime.Plan
+
+	Predict *predictView // nil where the package takes no pictures
 
 	Parameters string
 	FLOPs      string
@@ -175,6 +187,9 @@ func newView(p *schedule.Program, sum [32]byte, o Options) (*view, error) {
 		v.FloatOutput = v.FloatOutput || p.Float
 		v.ExactOutput = v.ExactOutput || !p.Float
 		v.GivesData = v.GivesData || p.Len > 0
+	}
+	if o.Pictures != nil {
+		v.Predict = newPredictView(o.Pictures, o.Golden[0].Float32s(), o.Tolerance)
 	}
 	v.Layers = layers("layer", p.Layers, p.Plan.Steps)
 	v.Loads = layers("load", p.Loads, p.Plan.Load)
