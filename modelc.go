@@ -38,7 +38,7 @@ const Version = "v0.1.0"
 // runtimeSource is package runtime, for packages that cannot import it from
 // this module.
 //
-//go:embed runtime/*.go runtime/*.s runtime/vision/*.go
+//go:embed runtime/*.go runtime/*.s
 var runtimeSource embed.FS
 
 // visionSource is what Predict needs of package runtime/vision: not its
@@ -162,12 +162,7 @@ func (c *Compiled) WritePackage(dir string, o PackageOptions) (*Summary, error) 
 	}
 	g := golang.Options{
 		Package: o.Package, Version: Version, Flags: c.Options.Flags, Model: c.Graph.Name, Format: c.Model.Format,
-		SHA256: c.Model.SHA256, Sidecar: o.Sidecar, Tolerance: tolerance, Picture: o.Picture,
-	}
-	if o.Picture != nil {
-		if err := o.Picture.Check(c.Graph); err != nil {
-			return nil, err
-		}
+		SHA256: c.Model.SHA256, Sidecar: o.Sidecar, Tolerance: tolerance,
 	}
 	if c.Options.Exact {
 		g.Tolerance = exactTolerance

@@ -27,7 +27,6 @@ type Options struct {
 	SHA256    string   // of the model file
 	Sidecar   bool     // weights.bin is opened at run time instead of embedded
 	Tolerance float64  // of the self-test, relative to the largest output
-	Picture   *Picture // nil for a package without Predict
 	// RuntimeSource are the files of package runtime where the package gets a
 	// copy of its own, in RuntimeDir.
 	RuntimeSource Files
@@ -45,17 +44,14 @@ type Files map[string][]byte
 
 // The files of a package.
 const (
-	modelFile                    = "model.go"
-	layersFile                   = "layers.go"
-	testFile                     = "model_test.go"
-	goldenFile                   = "testdata/golden.bin" // the self-test's expected outputs
-	predictFile, predictTestFile = "predict.go", "predict_test.go"
+	modelFile  = "model.go"
+	layersFile = "layers.go"
+	testFile   = "model_test.go"
+	goldenFile = "testdata/golden.bin" // the self-test's expected outputs
 	// WeightsFile holds the packed weights, embedded or not.
 	WeightsFile = "weights.bin"
 	// RuntimeDir is where a standalone package has its copy of the runtime.
 	RuntimeDir = "internal/runtime"
-	// VisionDir is the same of package vision, where there is a Predict.
-	VisionDir = RuntimeDir + "/vision"
 )
 
 // marker starts every generated source file.
@@ -86,11 +82,6 @@ func source(p *schedule.Program, sum [32]byte, o Options) (Files, error) {
 			return nil, fmt.Errorf("the generated %s is not Go: %w\n%s", name, err, b.Bytes())
 		}
 		files[name] = src
-	}
-	if o.Picture != nil {
-		if err := predictFiles(files, v); err != nil {
-			return nil, err
-		}
 	}
 	head := fmt.Sprintf("%s%s; DO NOT EDIT.\n// A copy of package modelc/runtime, Apache License 2.0.\n\n", marker, o.Version)
 	for name, b := range o.RuntimeSource {

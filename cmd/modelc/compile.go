@@ -77,7 +77,6 @@ names that --labels gives.`,
 	fl.StringVarP(&dir, "output", "o", "", "folder of the package `DIR`")
 	fl.StringVar(&name, "package", "", "name of the package; default: from the folder's")
 	fl.StringVar(&weights, "weights", "embed", "embed the weights, or keep them in a `file` beside the package")
-	pic.add(fl, "")
 	fl.BoolVar(&standalone, "standalone", false, "copy the runtime beside the package, so that it needs no other module")
 	fl.BoolVar(&asJSON, "json", false, "print the summary as JSON")
 	return c

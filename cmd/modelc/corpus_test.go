@@ -246,7 +246,7 @@ func TestCorpusKerasAnswers(t *testing.T) {
 		t.Fatalf("%d photos", len(photos))
 	}
 	for _, filter := range []string{"bilinear", "nearest"} {
-		args := append([]string{"run", "--preprocess", "tf", "--labels", "imagenet", "--filter", filter, "--top", "1",
+		args := append([]string{"run", "--preprocess", "tf", "--labels", "imagenet", "--interpolation", filter, "--top", "1",
 			filepath.Join(dir, "models", "keras", "mobilenet_v1_0.25_224", "model.h5")}, photos...)
 		code, out, errs := invoke(t, args...)
 		if code != 0 {

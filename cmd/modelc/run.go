@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
-	"modelc/backend/golang"
 	"modelc/internal/npy"
 	"modelc/ir"
 	"modelc/runtime/vision"
