@@ -138,6 +138,9 @@ func parseLayer(m *record) (*layer, error) {
 	if l.class == "" {
 		return nil, fmt.Errorf("it has no class_name")
 	}
+	if l.config == nil {
+		l.config = newRecord()
+	}
 	if l.name == "" {
 		l.name = text(l.config.get("name"))
 	}

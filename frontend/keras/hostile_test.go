@@ -194,6 +194,7 @@ func TestHostile(t *testing.T) {
 		{"an endless border", broken(entryOf("ZeroPadding2D", "pad", dict{"padding": []int{1 << 40, 1}})), `"pad": padding`},
 		{"a huge kernel", broken(entryOf("Conv2D", "c", dict{"filters": 2, "kernel_size": []int{1 << 30, 3}})), `"c": kernel_size is [1073741824 3]: out of bounds`},
 		{"huge statistics", broken(entryOf("ZeroPadding2D", "pad", dict{"padding": []int{8000, 8000}}), entryOf("Normalization", "n", dict{"axis": []int{1, 2}, "mean": 0, "variance": 1})), `"n": statistics`},
+		{"a layer without a configuration", broken(dict{"module": "keras.layers", "class_name": "Normalization", "name": "n"}), `"n": its weight "mean"`},
 		{"no channels", kerastest.Archive(sequential([]any{nil, 8, 8, 0}, entryOf("Conv2D", "c", dict{"filters": 2, "kernel_size": []int{3, 3}})), nil), `"c"`},
 		{"a negative stride", broken(entryOf("Conv2D", "c", dict{"filters": 2, "kernel_size": 3, "strides": -1})), `"c": strides is [-1 -1]: out of bounds`},
 		{"text for a number", broken(entryOf("Dense", "d", dict{"units": "many"})), `"d": units is many, not a whole number`},

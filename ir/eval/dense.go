@@ -16,20 +16,24 @@ func dense(d ir.Dense, t ir.Type, arg func(int) *ir.Tensor) *ir.Tensor {
 	const columns = 64
 	parallel((m+columns-1)/columns, func(i int) {
 		m0, m1 := i*columns, min(m, (i+1)*columns)
-		for n := range x.Shape[0] {
-			row := v[n*k : (n+1)*k]
-			sums := make([]float64, m1-m0)
-			if d.TransW {
-				for o := range sums {
-					for f, s := range row {
-						sums[o] += s * at((m0+o)*k+f)
-					}
+		// These columns of the weights as rows of one block, for all of x.
+		width := m1 - m0
+		block := make([]float64, k*width)
+		for f := range k {
+			for o := range width {
+				if d.TransW {
+					block[f*width+o] = at((m0+o)*k + f)
+				} else {
+					block[f*width+o] = at(f*m + m0 + o)
 				}
-			} else {
-				for f, s := range row {
-					for o := range sums {
-						sums[o] += s * at(f*m+m0+o)
-					}
+			}
+		}
+		sums := make([]float64, width)
+		for n := range x.Shape[0] {
+			clear(sums)
+			for f, s := range v[n*k : (n+1)*k] {
+				for o, w := range block[f*width:][:width] {
+					sums[o] += s * w
 				}
 			}
 			for o, s := range sums {

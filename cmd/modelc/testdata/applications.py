@@ -3,15 +3,17 @@
 
     python applications.py DIR [NAME ...]
 
-Each NAME (default: all) gets a folder DIR/NAME with model.keras, input_0.npy
-and output_0.npy, as `MODELC_ORACLE=DIR go test ./frontend/keras/applications`
-reads them. Needs tensorflow-cpu and keras.
+Each NAME (default: all) gets a folder DIR/NAME with model.keras, input_0.npy,
+output_0.npy and about.json, as `MODELC_ORACLE=DIR go test ./cmd/modelc -run
+TestApplications` reads them: 3 GB and three minutes in all. Needs
+tensorflow-cpu and keras.
 
 The weights are seeded, not trained: the kernels as Keras initialises them,
 every vector different from channel to channel, and the statistics of batch
 normalisations measured on the inputs, so that values keep their scale through
 the depth.
 """
+import json
 import os
 import pathlib
 import sys
@@ -85,6 +87,8 @@ def make(name, folder):
     np.save(folder / "input_0.npy", x)
     np.save(folder / "output_0.npy", y)
     model.save(folder / "model.keras")
+    about = {"parameters": model.count_params(), "keras": keras.__version__}
+    (folder / "about.json").write_text(json.dumps(about) + "\n")
     print(f"{name}: {model.count_params():,} parameters, output {y.shape} in {y.min():.3g} .. {y.max():.3g}", flush=True)
 
 
