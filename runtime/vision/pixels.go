@@ -27,14 +27,7 @@ func readPixels(img image.Image, channels int) pixels {
 			}
 		}
 	case *image.YCbCr:
-		for y := range p.height {
-			luma := img.YOffset(b.Min.X, b.Min.Y+y)
-			for x := range p.width {
-				chroma := img.COffset(b.Min.X+x, b.Min.Y+y)
-				red, green, blue := color.YCbCrToRGB(img.Y[luma+x], img.Cb[chroma], img.Cr[chroma])
-				p.set(x, y, red, green, blue)
-			}
-		}
+		readYCbCr(p, img)
 	case image.RGBA64Image:
 		for y := range p.height {
 			for x := range p.width {

@@ -79,12 +79,20 @@ func (a axis) average(f Filter) []taps {
 	return all
 }
 
-// nearest returns the taps of Pillow's NEAREST filter.
+// nearest returns the taps of Pillow's NEAREST filter. Pillow adds the scale
+// up (ImagingScaleAffine in its src/libImaging/Geometry.c), and where a centre
+// lies between two pixels the rounding of those sums decides.
 func (a axis) nearest() []taps {
 	whole := []int32{1 << weightBits}
 	all := make([]taps, a.n)
+	scale := a.scale()
+	at := scale / 2
+	for range a.first {
+		at += scale
+	}
 	for i := range all {
-		all[i] = taps{min(int((float64(a.first+i)+0.5)*a.scale()), a.in-1), whole}
+		all[i] = taps{min(int(at), a.in-1), whole}
+		at += scale
 	}
 	return all
 }

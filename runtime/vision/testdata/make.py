@@ -1,4 +1,4 @@
-"""Writes what Pillow, TensorFlow and Keras make of two synthetic pictures, for the tests beside it.
+"""Writes what Pillow, TensorFlow and Keras make of synthetic pictures, for the tests beside it.
 
     python -m venv venv && venv/bin/pip install -r requirements.txt && venv/bin/python make.py
 
@@ -45,9 +45,16 @@ alpha.save(HERE / "alpha.png")
 for name, size in {"shrink": (24, 20), "enlarge": (100, 90), "mixed": (30, 80), "same": (61, 47), "dot": (1, 1)}.items():
     for filter in ("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"):
         img.resize(size, Image.Resampling[filter.upper()]).save(HERE / f"{filter}_{name}.png")
+# 16 pixels to 7: every seventh centre lies between two pixels.
+img.crop((0, 0, 48, 32)).resize((21, 14), Image.NEAREST).save(HERE / "nearest_ties.png")
 short_side(img, 32, (28, 28)).save(HERE / "crop_wide.png")
 short_side(img.transpose(Image.Transpose.TRANSPOSE), 32, (28, 25)).save(HERE / "crop_tall.png")
 img.convert("L").resize((24, 20), Image.BILINEAR).save(HERE / "grey.png")
+
+# Colours at full, half and quarter resolution, as cameras store them.
+for name in ("444", "422", "420"):
+    img.save(HERE / f"jpeg_{name}.jpg", quality=95, subsampling=":".join(name))
+    Image.open(HERE / f"jpeg_{name}.jpg").save(HERE / f"jpeg_{name}.png")
 
 for name, (w, h) in {"shrink": (24, 20), "enlarge": (66, 50)}.items():
     resized = keras.layers.Resizing(h, w)(np.asarray(img, np.float32)[None])
