@@ -216,7 +216,9 @@ func TestHostile(t *testing.T) {
 			if m != nil || err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got  %.400v\nwant %s", err, c.want)
 			}
-			if took > time.Second {
+			// A busy machine takes several times as long as a free one, work that
+			// grows faster than the file thousands of times.
+			if took > 10*time.Second {
 				t.Errorf("it took %v", took)
 			}
 			if n := after.TotalAlloc - before.TotalAlloc; n > 128<<20+32*uint64(len(c.data)) {

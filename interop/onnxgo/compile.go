@@ -1,0 +1,125 @@
+package onnxgo
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/owulveryck/onnx-go"
+
+	"modelc"
+	"modelc/backend/inproc"
+	frontend "modelc/frontend/onnx"
+	"modelc/frontend/source"
+	"modelc/ir"
+)
+
+// compiled is a model compiled for the types of its inputs and, where its
+// shapes or weights are inputs, for their values.
+type compiled struct {
+	*inproc.Engine
+	types []ir.Type
+	bound []*ir.Tensor // values of inputs that are compiled in; nil for those that are read
+	names []string     // of the outputs, those that the model has first
+	given int          // number of outputs that the model has
+}
+
+// fits reports whether in can be run.
+func (e *compiled) fits(in []*ir.Tensor) bool {
+	if e == nil || len(in) != len(e.types) {
+		return false
+	}
+	for i, t := range in {
+		if !t.Type.Equal(e.types[i]) || e.bound[i] != nil && !bytes.Equal(t.Bytes(), e.bound[i].Bytes()) {
+			return false
+		}
+	}
+	return true
+}
+
+func (e *compiled) run(in []*ir.Tensor) ([]*ir.Tensor, error) {
+	var data []*ir.Tensor
+	for i, t := range in {
+		if e.bound[i] == nil {
+			data = append(data, t)
+		}
+	}
+	out, err := e.Run(data)
+	if err != nil {
+		return nil, err
+	}
+	return out, e.cut(out)
+}
+
+// cut leaves of the boxes of a NonMaxSuppression those that there are. modelc
+// gives them the most rows there can be and tells their number in an output of
+// its own, NAME.count.
+func (e *compiled) cut(out []*ir.Tensor) (err error) {
+	for k := e.given; k < len(out); k++ {
+		i := slices.IndexFunc(e.names[:e.given], func(name string) bool { return name+".count" == e.names[k] })
+		if i < 0 {
+			continue // the boxes are read inside alone
+		}
+		t := ir.Type{DType: out[i].DType, Shape: slices.Clone(out[i].Shape)}
+		t.Shape[0] = out[k].Ints()[0]
+		if out[i], err = ir.FromBytes(t, out[i].Bytes()[:t.Bytes()]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compile makes the model an ONNX file again, for modelc's own front end.
+func (g *Graph) compile(in []*ir.Tensor) (*compiled, error) {
+	var first error
+	for _, opset := range g.opsets {
+		model, err := g.encode(opset, in)
+		if err != nil {
+			return nil, err
+		}
+		// As few inputs as possible are compiled in: none, all but the first,
+		// all.
+		for _, free := range []int{len(in), 1, 0} {
+			e, err := g.build(model, in, min(free, len(in)))
+			if err == nil {
+				return e, nil
+			}
+			first = cmp.Or(first, err)
+		}
+	}
+	if u := new(source.Unsupported); errors.As(first, &u) {
+		return nil, &onnx.ErrNotImplemented{Operator: u.Problems[0].Op, Message: first.Error()}
+	}
+	return nil, fmt.Errorf("onnxgo: %w", first)
+}
+
+// build compiles model with all inputs but the first free ones bound.
+func (g *Graph) build(model []byte, in []*ir.Tensor, free int) (*compiled, error) {
+	e := &compiled{bound: make([]*ir.Tensor, len(in)), given: len(g.outputs())}
+	inputs, _ := g.inputs()
+	o := source.Options{Bind: map[string]*ir.Tensor{}}
+	for i, t := range in {
+		e.types = append(e.types, t.Type)
+		if i >= free {
+			e.bound[i] = t
+			o.Bind[inputs[i].name] = t
+		}
+	}
+	m, err := frontend.Parse("the model", model, "", o)
+	if err != nil {
+		return nil, err
+	}
+	c, err := modelc.CompileModel(m, modelc.Options{})
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range c.Graph.Outputs {
+		e.names = append(e.names, o.Name)
+	}
+	if e.Engine, err = inproc.New(c.Program, g.threads); err != nil {
+		return nil, err
+	}
+	return e, nil
+}

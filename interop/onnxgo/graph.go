@@ -1,0 +1,232 @@
+// Package onnxgo runs models of github.com/owulveryck/onnx-go on modelc's
+// kernels. One line changes:
+//
+//	backend := onnxgo.New() // was gorgonnx.NewGraph()
+//	model := onnx.NewModel(backend)
+//	err := model.UnmarshalBinary(b)
+//	err = model.SetInput(0, input)
+//	err = backend.Run()
+//	output, err := model.GetOutputTensors()
+//
+// The first Run compiles the model for the shapes of its inputs, and so does
+// one after a shape has changed; the others run the kernels in this process.
+// docs/onnx-go.md tells what differs from Gorgonia's backend.
+package onnxgo
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/owulveryck/onnx-go"
+	"github.com/owulveryck/onnx-go/backend"
+	"gonum.org/v1/gonum/graph"
+	"gonum.org/v1/gonum/graph/simple"
+	"gorgonia.org/tensor"
+
+	"modelc/ir"
+)
+
+// Graph is a backend of onnx-go for one model. It is not safe for concurrent
+// use.
+type Graph struct {
+	// Edges lead from a result to its operands.
+	*simple.WeightedDirectedGraph
+	opsets    []int // the first that fits counts
+	threads   int
+	nodes     []*Node
+	operands  map[*Node][]*Node // of the operation that is applied next
+	decoded   bool              // the model's tensors are known: operations follow
+	malformed error
+	ops       []operation
+	engine    *compiled // of the last Run, nil before
+}
+
+var _ backend.ComputationBackend = (*Graph)(nil)
+
+// operation is a node of the model.
+type operation struct {
+	onnx.Operation
+	in, out []*Node
+}
+
+// Option configures a backend.
+type Option func(*Graph)
+
+// Opset tells which version of ONNX's operators the model is written in, which
+// onnx-go does not hand on. The default is 10 and, where a node has a form
+// that 10 does not know, 9.
+func Opset(n int) Option { return func(g *Graph) { g.opsets = []int{n} } }
+
+// Threads makes Run use n goroutines instead of GOMAXPROCS.
+func Threads(n int) Option { return func(g *Graph) { g.threads = n } }
+
+// New returns a backend for one model.
+func New(options ...Option) *Graph {
+	g := &Graph{WeightedDirectedGraph: simple.NewWeightedDirectedGraph(math.MaxFloat64, -1), opsets: []int{10, 9}, operands: map[*Node][]*Node{}}
+	for _, set := range options {
+		set(g)
+	}
+	return g
+}
+
+// Node is a tensor of the model.
+type Node struct {
+	graph.Node
+	g        *Graph
+	name     string
+	t        tensor.Tensor
+	given    int  // tensors that the decoder set: a graph input's declaration, a weight's value
+	declared bool // by the model's inputs, outputs, weights or value infos
+	produced bool // by an operation
+	read     bool // by an operation
+	asked    bool // it is read and an output all the same
+}
+
+// NewNode implements graph.NodeAdder.
+func (g *Graph) NewNode() graph.Node {
+	n := &Node{Node: g.WeightedDirectedGraph.NewNode(), g: g, declared: !g.decoded}
+	g.nodes = append(g.nodes, n)
+	return n
+}
+
+// SetWeightedEdge implements graph.WeightedEdgeAdder: the weight is the
+// operand's position.
+func (g *Graph) SetWeightedEdge(e graph.WeightedEdge) {
+	g.decoded = true
+	from, to := e.From().(*Node), e.To().(*Node)
+	i := int(e.Weight())
+	in := g.operands[from]
+	for len(in) <= i {
+		in = append(in, nil)
+	}
+	in[i] = to
+	g.operands[from] = in
+	to.read = true
+	if from == to { // gonum would panic
+		if from.name != "" {
+			g.malformed = fmt.Errorf("onnxgo: %q is computed from itself", from.name)
+		}
+		return
+	}
+	g.WeightedDirectedGraph.SetWeightedEdge(e)
+}
+
+// ApplyOperation implements onnx.OperationCarrier: the nodes are the results,
+// whose operands SetWeightedEdge has told.
+func (g *Graph) ApplyOperation(o onnx.Operation, results ...graph.Node) error {
+	op := operation{Operation: o}
+	for _, r := range results {
+		n := r.(*Node)
+		op.out = append(op.out, n)
+		op.in = g.operands[n]
+		n.produced = true
+	}
+	clear(g.operands)
+	g.ops = append(g.ops, op)
+	return g.malformed
+}
+
+// absent tells that n stands for no tensor: an operand that is left out, or
+// one that onnx-go makes up for an operation without any.
+func (n *Node) absent() bool { return n.name == "" || !n.produced && n.given == 0 && n.t == nil }
+
+// SetName implements onnx.Namer.
+func (n *Node) SetName(name string) { n.name = name }
+
+// GetName implements onnx.Namer.
+func (n *Node) GetName() string { return n.name }
+
+// SetTensor implements onnx.DataCarrier. Run reads t when it is called.
+func (n *Node) SetTensor(t tensor.Tensor) error {
+	if !n.g.decoded {
+		n.given++
+	}
+	n.t = t
+	return nil
+}
+
+// GetTensor implements onnx.DataCarrier. After Run it returns an output of the
+// model: a tensor of its own, which no later Run changes.
+//
+// An output that operations read too cannot be told from what lies inside
+// until it is asked for: the model is then compiled and run once more. It is
+// nil if that fails.
+func (n *Node) GetTensor() tensor.Tensor {
+	if n.g.engine != nil && n.declared && n.produced && n.read && !n.asked {
+		n.asked = true
+		n.g.engine = nil
+		if err := n.g.Run(); err != nil {
+			return nil
+		}
+	}
+	return n.t
+}
+
+// inputs returns the graph's inputs, weights those whose values the model
+// holds. onnx-go does not tell them apart, but declares inputs first, then
+// results, then weights, and gives a weight that is listed as an input a
+// second tensor.
+func (g *Graph) inputs() (inputs, weights []*Node) {
+	first := slices.IndexFunc(g.nodes, func(n *Node) bool { return n.produced })
+	for i, n := range g.nodes {
+		switch {
+		case n.produced || n.absent():
+		case i < first && n.given < 2:
+			inputs = append(inputs, n)
+		default:
+			weights = append(weights, n)
+		}
+	}
+	return inputs, weights
+}
+
+// outputs returns the graph's outputs.
+func (g *Graph) outputs() []*Node {
+	var list []*Node
+	for _, n := range g.nodes {
+		if n.declared && n.produced && n.name != "" && (!n.read || n.asked) {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
+// Run computes the outputs from the tensors that the inputs hold. A model that
+// modelc cannot compile gives an *onnx.ErrNotImplemented.
+func (g *Graph) Run() error {
+	inputs, _ := g.inputs()
+	var in []*ir.Tensor
+	for _, n := range inputs {
+		t, err := fromDense(n.t)
+		if err != nil {
+			return fmt.Errorf("onnxgo: input %q: %w", n.name, err)
+		}
+		in = append(in, t)
+	}
+	if !g.engine.fits(in) {
+		g.Close()
+		e, err := g.compile(in)
+		if err != nil {
+			return err
+		}
+		g.engine = e
+	}
+	out, err := g.engine.run(in)
+	if err != nil {
+		return fmt.Errorf("onnxgo: %w", err)
+	}
+	for i, n := range g.outputs() {
+		n.t = toDense(out[i])
+	}
+	return nil
+}
+
+// Close ends the goroutines of the last Run. The garbage collector does so
+// when the backend is no longer used; the next Run starts them again.
+func (g *Graph) Close() {
+	if g.engine != nil {
+		g.engine.Close()
+		g.engine = nil
+	}
+}

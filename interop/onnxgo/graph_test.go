@@ -1,0 +1,153 @@
+package onnxgo
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/owulveryck/onnx-go"
+	"google.golang.org/protobuf/encoding/protowire"
+	"gorgonia.org/tensor"
+
+	"modelc/ir"
+)
+
+// file is an ONNX model: its inputs, of one open axis, and outputs by name,
+// nodes as "op operand… = result…".
+func file(weights map[string][]float32, inputs, outputs string, nodes ...string) []byte {
+	var g []byte
+	for _, n := range nodes {
+		left, right, _ := strings.Cut(n, " = ")
+		operands := strings.Fields(left)
+		var b []byte
+		for _, o := range operands[1:] {
+			b = appendString(b, 1, o)
+		}
+		for _, r := range strings.Fields(right) {
+			b = appendString(b, 2, r)
+		}
+		g = appendMessage(g, 1, appendString(b, 4, operands[0]))
+	}
+	for name, w := range weights {
+		g = appendMessage(g, 5, encodeTensor(name, ir.TensorOf(ir.Shape{len(w)}, w...)))
+	}
+	open := appendMessage(nil, 1, appendString(nil, 2, "n"))
+	typ := appendMessage(nil, 1, appendMessage(appendVarint(nil, 1, 1), 2, open))
+	for i, names := range []string{inputs, outputs} {
+		for _, name := range strings.Fields(names) {
+			g = appendMessage(g, []protowire.Number{11, 12}[i], appendMessage(appendString(nil, 1, name), 2, typ))
+		}
+	}
+	m := appendVarint(nil, 1, 4)
+	m = appendMessage(m, 8, appendVarint(nil, 2, 9))
+	return appendMessage(m, 7, g)
+}
+
+func vector(x ...float32) tensor.Tensor {
+	return tensor.New(tensor.WithShape(len(x)), tensor.WithBacking(x))
+}
+
+func run(t *testing.T, u user, in ...tensor.Tensor) [][]float32 {
+	t.Helper()
+	for i, x := range in {
+		if err := u.model.SetInput(i, x); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := u.backend.Run(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := u.model.GetOutputTensors()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list [][]float32
+	for _, o := range out {
+		list = append(list, o.Data().([]float32))
+	}
+	return list
+}
+
+// expect checks the outputs of a run.
+func expect(t *testing.T, got [][]float32, want ...[]float32) {
+	t.Helper()
+	if !slices.EqualFunc(got, want, slices.Equal) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// Weights may stand among the inputs, as old files have them, or not; an
+// input may be read twice by one node.
+func TestRun(t *testing.T) {
+	for _, inputs := range []string{"x", "x w"} {
+		u := newUser(t, New(), file(map[string][]float32{"w": {1, 2}}, inputs, "y", "Mul x x = s", "Add s w = y"))
+		first := run(t, u, vector(3, -1))
+		expect(t, first, []float32{10, 3})
+		expect(t, run(t, u, vector(0, 1)), []float32{1, 3})
+		expect(t, first, []float32{10, 3}) // it is the caller's
+	}
+}
+
+// An input of another shape compiles the model again.
+func TestShapes(t *testing.T) {
+	u := newUser(t, New(), file(nil, "x", "y", "Relu x = y"))
+	expect(t, run(t, u, vector(-1, 2)), []float32{0, 2})
+	expect(t, run(t, u, vector(-1, 2, 3)), []float32{0, 2, 3})
+	u.backend.(*Graph).Close()
+	expect(t, run(t, u, vector(-1, 4)), []float32{0, 4})
+}
+
+// An output may be read by another node, which onnx-go does not tell.
+func TestInnerOutput(t *testing.T) {
+	u := newUser(t, New(), file(nil, "x", "s y", "Relu x = s", "Neg s = y"))
+	expect(t, run(t, u, vector(-1, 2)), []float32{0, 2}, []float32{0, -2})
+	expect(t, run(t, u, vector(1, -2)), []float32{1, 0}, []float32{-1, 0})
+}
+
+// An input that must be constant is compiled in, and again when it changes.
+func TestBoundInput(t *testing.T) {
+	u := newUser(t, New(), file(nil, "x scales", "y", "Upsample x scales = y"))
+	expect(t, run(t, u, vector(1, 2), vector(2)), []float32{1, 1, 2, 2})
+	engine := u.backend.(*Graph).engine
+	expect(t, run(t, u, vector(3, 4), vector(2)), []float32{3, 3, 4, 4})
+	if u.backend.(*Graph).engine != engine {
+		t.Error("compiled again for the same scales")
+	}
+	expect(t, run(t, u, vector(1, 2), vector(3)), []float32{1, 1, 1, 2, 2, 2})
+}
+
+func TestErrors(t *testing.T) {
+	u := newUser(t, New(), file(nil, "x", "y", "NoSuchOp x = y"))
+	if err := u.model.SetInput(0, vector(1)); err != nil {
+		t.Fatal(err)
+	}
+	var n *onnx.ErrNotImplemented
+	if err := u.backend.Run(); !errors.As(err, &n) || !strings.Contains(err.Error(), "NoSuchOp") {
+		t.Errorf("an unknown operator gives %v", err)
+	}
+	view, err := tensor.New(tensor.WithShape(2, 2), tensor.WithBacking([]float32{1, 2, 3, 4})).Slice(nil, column{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, x := range map[string]tensor.Tensor{"nothing": nil, "a view": view, "strings": tensor.New(tensor.WithBacking([]string{"a"}))} {
+		u := newUser(t, New(), file(nil, "x", "y", "Relu x = y"))
+		if err := u.model.SetInput(0, x); err != nil {
+			t.Fatal(err)
+		}
+		if err := u.backend.Run(); err == nil || !strings.Contains(err.Error(), `"x"`) {
+			t.Errorf("%s as an input gives %v", name, err)
+		}
+	}
+	b := New()
+	if err := onnx.NewModel(b).UnmarshalBinary(file(nil, "x", "y", "Add x y = y")); err == nil {
+		t.Error("a cycle is accepted")
+	}
+}
+
+// column is the slice [1:2].
+type column struct{}
+
+func (column) Start() int { return 1 }
+func (column) End() int   { return 2 }
+func (column) Step() int  { return 1 }
