@@ -12,7 +12,8 @@ import (
 	"{{.Runtime}}/vision"
 )
 
-// Class is an answer of Predict.
+// Class is an answer of Predict: the Index of a score in the network's output,
+// the Name of the class{{if not .Predict.Labels}}, which is empty,{{end}} and the Score, a float32.
 type Class = vision.Class
 
 // preprocess says how a picture becomes the input.

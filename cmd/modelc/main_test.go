@@ -203,7 +203,7 @@ func main() {
 `)
 	goTool(t, dir, nil, "vet", "./...")
 	goTool(t, dir, nil, "test", "./...")
-	goTool(t, dir, []string{"GOOS=js", "GOARCH=wasm"}, "build", "./...")
+	goTool(t, dir, []string{"GOOS=js", "GOARCH=wasm"}, "build", "./plain")
 	for name, text := range map[string]string{"named/predict_test.go": "\n\t// Output: class ", "named/model.go": "--labels labels.txt", "plain/predict.go": "filter bicubic"} {
 		if b, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !strings.Contains(string(b), text) {
 			t.Errorf("%s lacks %q: %v", name, text, err)

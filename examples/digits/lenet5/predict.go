@@ -11,7 +11,8 @@ import (
 	"modelc/runtime/vision"
 )
 
-// Class is an answer of Predict.
+// Class is an answer of Predict: the Index of a score in the network's output,
+// the Name of the class, which is empty, and the Score, a float32.
 type Class = vision.Class
 
 // preprocess says how a picture becomes the input.
