@@ -56,7 +56,7 @@ func (a axis) average(f Filter) []taps {
 	filter := filters[f]
 	scale := a.scale()
 	unit := max(scale, 1)
-	support := filter.support * unit
+	support := float64(filter.support * unit) // as centre below
 	width := int(math.Ceil(support))*2 + 1
 	store := make([]int32, a.n*width)
 	values := make([]float64, width)

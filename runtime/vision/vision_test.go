@@ -54,7 +54,10 @@ func TestResizeIsPillows(t *testing.T) {
 			check(f.String()+"_"+size, Preprocess{Filter: f}, source)
 		}
 	}
-	check("nearest_ties", Preprocess{Filter: Nearest}, source.(*image.RGBA).SubImage(image.Rect(0, 0, 48, 32)))
+	part := source.(*image.RGBA).SubImage(image.Rect(0, 0, 48, 32))
+	for f := range Sampled {
+		check(f.String()+"_ties", Preprocess{Filter: f}, part)
+	}
 	check("crop_wide", Preprocess{Fit: Crop, ShortSide: 32}, source)
 	check("crop_tall", Preprocess{Fit: Crop, ShortSide: 32}, transposed{source.(image.RGBA64Image)})
 	check("grey", Preprocess{Channels: 1}, source)

@@ -16,6 +16,7 @@ from PIL import Image
 
 HERE = Path(__file__).parent
 WIDTH, HEIGHT = 61, 47
+FILTERS = ("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming")
 
 
 def source():
@@ -43,10 +44,11 @@ alpha.putalpha(Image.fromarray(np.tile(np.arange(WIDTH, dtype=np.uint8) * 4 + 1,
 alpha.save(HERE / "alpha.png")
 
 for name, size in {"shrink": (24, 20), "enlarge": (100, 90), "mixed": (30, 80), "same": (61, 47), "dot": (1, 1)}.items():
-    for filter in ("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"):
+    for filter in FILTERS:
         img.resize(size, Image.Resampling[filter.upper()]).save(HERE / f"{filter}_{name}.png")
-# 16 pixels to 7: every seventh centre lies between two pixels.
-img.crop((0, 0, 48, 32)).resize((21, 14), Image.NEAREST).save(HERE / "nearest_ties.png")
+# Three pixels to two, where pixels end on the box's edge, and 16 to 7, where every seventh centre lies between two.
+for filter in FILTERS:
+    img.crop((0, 0, 48, 32)).resize((32, 14), Image.Resampling[filter.upper()]).save(HERE / f"{filter}_ties.png")
 short_side(img, 32, (28, 28)).save(HERE / "crop_wide.png")
 short_side(img.transpose(Image.Transpose.TRANSPOSE), 32, (28, 25)).save(HERE / "crop_tall.png")
 img.convert("L").resize((24, 20), Image.BILINEAR).save(HERE / "grey.png")
