@@ -25,7 +25,7 @@ var preprocess = {{.Predict.Literal}}
 //   - {{.Predict.Fit}};
 //   - {{.Predict.Levels}}.
 //
-// Predict allocates the answer and, while it runs, copies of the picture.
+// Predict allocates its answer and, while it runs, a few buffers of pixels.
 func (s *Session) Predict(img image.Image) ([]Class, error) {
 	if s.in == nil {
 		s.in, s.out = NewInput(), NewOutput()

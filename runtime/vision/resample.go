@@ -115,23 +115,25 @@ func (p pixels) row(y int) []uint8 {
 
 // resample resizes rows first and columns then, with rounding in between, as
 // Pillow does; only what the wanted part depends on.
-func (p pixels) resample(across, down axis, filter Filter) pixels {
-	columns, rows := across.taps(filter), down.taps(filter)
-	last := rows[len(rows)-1]
-	top, bottom := rows[0].first, last.first+len(last.weights)
+func (r *rows) resample(across, down axis, filter Filter) pixels {
+	columns, lines := across.taps(filter), down.taps(filter)
+	last := lines[len(lines)-1]
+	top, bottom := lines[0].first, last.first+len(last.weights)
 
-	narrow := newPixels(across.n, bottom-top, p.channels)
+	row := make([]uint8, r.width*r.channels)
+	narrow := newPixels(across.n, bottom-top, r.channels)
 	for y := top; y < bottom; y++ {
-		if p.channels == 3 {
-			sumColours(narrow.row(y-top), p.row(y), columns)
+		r.read(row, y)
+		if r.channels == 3 {
+			sumColours(narrow.row(y-top), row, columns)
 		} else {
-			sumGreys(narrow.row(y-top), p.row(y), columns)
+			sumGreys(narrow.row(y-top), row, columns)
 		}
 	}
 
-	result := newPixels(across.n, down.n, p.channels)
-	sums := make([]int32, across.n*p.channels)
-	for y, t := range rows {
+	result := newPixels(across.n, down.n, r.channels)
+	sums := make([]int32, across.n*r.channels)
+	for y, t := range lines {
 		for i := range sums {
 			sums[i] = half
 		}

@@ -32,6 +32,16 @@ func apply(t *testing.T, p Preprocess, img image.Image) []float32 {
 	return dst
 }
 
+// readPixels reads a picture whole.
+func readPixels(img image.Image, channels int) pixels {
+	r := newRows(img, channels)
+	p := newPixels(r.width, r.height, channels)
+	for y := range r.height {
+		r.read(p.row(y), y)
+	}
+	return p
+}
+
 // The pictures and arrays of testdata are made by make.py.
 
 func TestResizeIsPillows(t *testing.T) {

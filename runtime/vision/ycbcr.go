@@ -7,21 +7,18 @@ import "image"
 // blends it with the next one ("fancy upsampling"). What follows repeats
 // libjpeg: jdsample.c and jdcolor.c there.
 
-// readYCbCr copies img to p.
-func readYCbCr(p pixels, img *image.YCbCr) {
-	b := img.Rect
-	blue, red := make([]uint8, p.width), make([]uint8, p.width)
-	for y := b.Min.Y; y < b.Max.Y; y++ {
-		// The row whose sample of colour is the next nearest.
-		next := min(max(y-1+2*(y&1), b.Min.Y), b.Max.Y-1)
-		here, there := img.COffset(b.Min.X, y), img.COffset(b.Min.X, next)
-		colours(blue, img.Cb[here:], img.Cb[there:], b.Min.X, y, img.SubsampleRatio)
-		colours(red, img.Cr[here:], img.Cr[there:], b.Min.X, y, img.SubsampleRatio)
-		luma := img.Y[img.YOffset(b.Min.X, y):]
-		for x := range blue {
-			r, g, bl := rgb(luma[x], blue[x], red[x])
-			p.set(x, y-b.Min.Y, r, g, bl)
-		}
+// readYCbCr copies row y of img to dst.
+func (r *rows) readYCbCr(dst []uint8, img *image.YCbCr, y int) {
+	b := r.bounds
+	// The row whose sample of colour is the next nearest.
+	next := min(max(y-1+2*(y&1), b.Min.Y), b.Max.Y-1)
+	here, there := img.COffset(b.Min.X, y), img.COffset(b.Min.X, next)
+	colours(r.blue, img.Cb[here:], img.Cb[there:], b.Min.X, y, img.SubsampleRatio)
+	colours(r.red, img.Cr[here:], img.Cr[there:], b.Min.X, y, img.SubsampleRatio)
+	luma := img.Y[img.YOffset(b.Min.X, y):]
+	for x := range r.blue {
+		red, green, blue := rgb(luma[x], r.blue[x], r.red[x])
+		r.set(dst, x, red, green, blue)
 	}
 }
 

@@ -24,7 +24,7 @@ var preprocess = vision.Preprocess{Width: 28, Height: 28, Channels: 1, Scale: 0.
 //   - stretched to 28×28 pixels, filter bilinear;
 //   - made grey, with levels from 0 to 1.
 //
-// Predict allocates the answer and, while it runs, copies of the picture.
+// Predict allocates its answer and, while it runs, a few buffers of pixels.
 func (s *Session) Predict(img image.Image) ([]Class, error) {
 	if s.in == nil {
 		s.in, s.out = NewInput(), NewOutput()

@@ -23,7 +23,7 @@ var preprocess = vision.Preprocess{Width: 8, Height: 6, Layout: vision.NHWC, Fit
 //   - resized to a short side of 8 pixels and cropped to 8×6 pixels, filter lanczos;
 //   - ordered BGR, with levels from -103.9 to 151.1, -116.8 to 138.2, -123.7 to 131.3.
 //
-// Predict allocates the answer and, while it runs, copies of the picture.
+// Predict allocates its answer and, while it runs, a few buffers of pixels.
 func (s *Session) Predict(img image.Image) ([]Class, error) {
 	if s.in == nil {
 		s.in, s.out = NewInput(), NewOutput()
