@@ -131,6 +131,7 @@ type Summary struct {
 	Runtime string   `json:"runtime"` // import path
 	Model   string   `json:"model"`
 	Format  string   `json:"format"`
+	Predict string   `json:"predict,omitempty"` // what becomes of a picture, where the package takes some
 	Notes   []string `json:"notes,omitempty"`
 	// Of the model as it was written:
 	ModelParameters int64 `json:"model_parameters"`
@@ -186,6 +187,10 @@ func (c *Compiled) WritePackage(dir string, o PackageOptions) (*Summary, error) 
 	}
 	s := c.summary()
 	s.Dir, s.Package, s.Runtime = dir, o.Package, g.Runtime
+	if g.Pictures != nil {
+		fit, levels := golang.Describe(g.Pictures.Preprocess)
+		s.Predict = fit + "; " + levels
+	}
 	s.FileBytes, err = golang.Write(dir, c.Program, g)
 	return s, err
 }
