@@ -2,9 +2,11 @@ package modelc_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"image"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"modelc"
@@ -15,6 +17,33 @@ import (
 	"modelc/ir/eval"
 	"modelc/runtime/vision"
 )
+
+func ExampleCompiled_Preprocess() {
+	c, err := modelc.Compile("testdata/keras/vgg/model.keras", modelc.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	pre, err := c.Preprocess("unit")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	img, err := vision.Open("testdata/digits/3_0.png")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	x := make([]float32, pre.Len())
+	if err := pre.Apply(x, img); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(pre.Width, pre.Height, pre.Channels, pre.Layout, slices.Min(x), slices.Max(x))
+	// c.WritePackage(dir, modelc.PackageOptions{Preprocess: &pre}) gives its sessions Predict.
+	// Output: 28 28 1 NHWC 0 1
+}
 
 // The networks of testdata/keras, trained by Keras: every format gives what
 // Keras computes, in the interpreter and on the kernels, and the formats agree
