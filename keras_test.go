@@ -6,7 +6,6 @@ import (
 	"image"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 
 	"modelc"
@@ -40,9 +39,11 @@ func ExampleCompiled_Preprocess() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(pre.Width, pre.Height, pre.Channels, pre.Layout, slices.Min(x), slices.Max(x))
-	// c.WritePackage(dir, modelc.PackageOptions{Preprocess: &pre}) gives its sessions Predict.
-	// Output: 28 28 1 NHWC 0 1
+	fmt.Println(pre.Width, pre.Height, pre.Channels, pre.Layout, len(x))
+
+	// A package written with modelc.PackageOptions{Preprocess: &pre} has Predict.
+
+	// Output: 28 28 1 NHWC 784
 }
 
 // The networks of testdata/keras, trained by Keras: every format gives what
