@@ -229,6 +229,40 @@ func TestJPEGIsPillows(t *testing.T) {
 	}
 }
 
+// Colours too coarse or pictures too narrow for libjpeg to blend are those of
+// image.YCbCr, but for the rounding; an origin that is no multiple of a
+// sample's size moves nothing.
+func TestColoursNotBlended(t *testing.T) {
+	for _, test := range []struct {
+		ratio image.YCbCrSubsampleRatio
+		rect  image.Rectangle
+	}{
+		{image.YCbCrSubsampleRatio411, image.Rect(3, 1, 24, 9)},
+		{image.YCbCrSubsampleRatio410, image.Rect(6, 3, 25, 10)},
+		{image.YCbCrSubsampleRatio420, image.Rect(1, 1, 4, 8)},
+		{image.YCbCrSubsampleRatio422, image.Rect(0, 0, 4, 8)},
+	} {
+		img := image.NewYCbCr(test.rect, test.ratio)
+		for i := range img.Y {
+			img.Y[i] = uint8(100 + i%50)
+		}
+		for i := range img.Cb {
+			img.Cb[i], img.Cr[i] = uint8(110+i*13%40), uint8(110+i*29%40)
+		}
+		got := readPixels(img, 3)
+		for y := range got.height {
+			for x := range got.width {
+				r, g, b, _ := img.At(test.rect.Min.X+x, test.rect.Min.Y+y).RGBA()
+				for c, want := range []uint32{r >> 8, g >> 8, b >> 8} {
+					if v := got.row(y)[3*x+c]; max(int(v)-int(want), int(want)-int(v)) > 1 {
+						t.Fatalf("%v: channel %d at %d,%d is %d, want %d", test.ratio, c, x, y, v, want)
+					}
+				}
+			}
+		}
+	}
+}
+
 // plain hides everything of an image but At and Set.
 type plain struct{ draw.Image }
 
