@@ -35,17 +35,15 @@ import (
 // Version of the compiler, written into generated code.
 const Version = "v0.1.0"
 
-// runtimeSource is package runtime, for packages that cannot import it from
-// this module.
+// runtimeSource is package runtime and its package vision, for packages that
+// cannot import them from this module.
 //
-//go:embed runtime/*.go runtime/*.s
+//go:embed runtime/*.go runtime/*.s runtime/vision/*.go
 var runtimeSource embed.FS
 
-// visionSource is what Predict needs of package runtime/vision: not its
-// decoders, whose formats only a program can choose.
-//
-//go:embed runtime/vision/classes.go runtime/vision/filter.go runtime/vision/pixels.go runtime/vision/resample.go runtime/vision/vision.go
-var visionSource embed.FS
+// notCopied are files of runtimeSource that no generated package needs: of
+// vision what reads files and flags, since formats are for programs to choose.
+var notCopied = map[string]bool{"runtime/generate.go": true, "runtime/vision/decode.go": true, "runtime/vision/names.go": true, "runtime/vision/preset.go": true}
 
 // Options says how a model is compiled. The zero value is the default.
 type Options struct {
@@ -133,6 +131,7 @@ type Summary struct {
 	Runtime string   `json:"runtime"` // import path
 	Model   string   `json:"model"`
 	Format  string   `json:"format"`
+	Predict string   `json:"predict,omitempty"` // what becomes of a picture, where the package takes some
 	Notes   []string `json:"notes,omitempty"`
 	// Of the model as it was written:
 	ModelParameters int64 `json:"model_parameters"`
@@ -188,6 +187,10 @@ func (c *Compiled) WritePackage(dir string, o PackageOptions) (*Summary, error) 
 	}
 	s := c.summary()
 	s.Dir, s.Package, s.Runtime = dir, o.Package, g.Runtime
+	if g.Pictures != nil {
+		fit, levels := golang.Describe(g.Pictures.Preprocess)
+		s.Predict = fit + "; " + levels
+	}
 	s.FileBytes, err = golang.Write(dir, c.Program, g)
 	return s, err
 }
@@ -294,26 +297,17 @@ func WriteRuntime(dir string) error {
 // for packages that take pictures those of its package vision.
 func runtimeFiles(pictures bool) (golang.Files, error) {
 	files := golang.Files{}
-	read := func(source embed.FS, dir, prefix string) error {
-		entries, err := source.ReadDir(dir)
-		if err != nil {
+	err := fs.WalkDir(runtimeSource, "runtime", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
 			return err
+		case d.IsDir() && name == "runtime/vision" && !pictures:
+			return fs.SkipDir
+		case d.IsDir() || strings.HasSuffix(name, "_test.go") || notCopied[name]:
+			return nil
 		}
-		for _, e := range entries {
-			if e.IsDir() || strings.HasSuffix(e.Name(), "_test.go") || e.Name() == "generate.go" {
-				continue
-			}
-			if files[prefix+e.Name()], err = source.ReadFile(dir + "/" + e.Name()); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if err := read(runtimeSource, "runtime", ""); err != nil {
-		return nil, err
-	}
-	if pictures {
-		return files, read(visionSource, "runtime/vision", "vision/")
-	}
-	return files, nil
+		files[strings.TrimPrefix(name, "runtime/")], err = runtimeSource.ReadFile(name)
+		return err
+	})
+	return files, err
 }

@@ -69,7 +69,7 @@ type predictView struct {
 
 func newPredictView(p *Pictures, scores []float32, tolerance float64) *predictView {
 	v := &predictView{Literal: literal(reflect.ValueOf(p.Preprocess)), Answers: min(answers, len(scores)), Classes: len(scores), Size: pictureSize}
-	v.Fit, v.Levels = describe(p.Preprocess)
+	v.Fit, v.Levels = Describe(p.Preprocess)
 	for _, l := range p.Labels {
 		v.Labels = append(v.Labels, quote(l))
 	}
@@ -89,8 +89,8 @@ func newPredictView(p *Pictures, scores []float32, tolerance float64) *predictVi
 	return v
 }
 
-// describe says for people what becomes of a picture, and of its levels.
-func describe(p vision.Preprocess) (fit, levels string) {
+// Describe says for people what becomes of a picture, and of its levels.
+func Describe(p vision.Preprocess) (fit, levels string) {
 	fit = "stretched"
 	if p.Fit == vision.Crop {
 		short := p.ShortSide

@@ -12,7 +12,8 @@ import (
 	"{{.Runtime}}/vision"
 )
 
-// Class is an answer of Predict.
+// Class is an answer of Predict: the Index of a score in the network's output,
+// the Name of the class{{if not .Predict.Labels}}, which is empty,{{end}} and the Score, a float32.
 type Class = vision.Class
 
 // preprocess says how a picture becomes the input.
@@ -24,7 +25,7 @@ var preprocess = {{.Predict.Literal}}
 //   - {{.Predict.Fit}};
 //   - {{.Predict.Levels}}.
 //
-// Predict allocates the answer and, while it runs, copies of the picture.
+// Predict allocates its answer and, while it runs, a few buffers of pixels.
 func (s *Session) Predict(img image.Image) ([]Class, error) {
 	if s.in == nil {
 		s.in, s.out = NewInput(), NewOutput()

@@ -145,7 +145,8 @@ func TestGeneratedPackage(t *testing.T) {
 }
 
 // A package that takes pictures passes its own test, Example included, alone
-// in its module, with and without names; its Predict says what run says.
+// in its module: with names, without, with ImageNet's. Its Predict says what
+// run says.
 func TestPredict(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) {
@@ -163,6 +164,11 @@ func TestPredict(t *testing.T) {
 		if code, out, errs := invoke(t, args...); code != 0 {
 			t.Fatalf("exit %d\n%s%s", code, out, errs)
 		}
+	}
+	code, out, errs := invoke(t, "compile", zooFile(t, "squeezenet1.1", zoo.Options{Width: 0.25, Size: 64}), "-o", filepath.Join(dir, "imagenet"),
+		"--preprocess", "torch", "--crop", "72", "--labels", "imagenet")
+	if code != 0 || !strings.Contains(out, "pictures: resized to a short side of 72 pixels and cropped to 64×64 pixels, filter bilinear; ordered RGB, with levels from -2.118 to 2.249,") {
+		t.Fatalf("exit %d\n%s%s", code, out, errs)
 	}
 	write("main.go", `package main
 
@@ -203,8 +209,8 @@ func main() {
 `)
 	goTool(t, dir, nil, "vet", "./...")
 	goTool(t, dir, nil, "test", "./...")
-	goTool(t, dir, []string{"GOOS=js", "GOARCH=wasm"}, "build", "./...")
-	for name, text := range map[string]string{"named/predict_test.go": "\n\t// Output: class ", "named/model.go": "--labels labels.txt", "plain/predict.go": "filter bicubic"} {
+	goTool(t, dir, []string{"GOOS=js", "GOARCH=wasm"}, "build", "./plain")
+	for name, text := range map[string]string{"named/predict_test.go": "\n\t// Output: class ", "named/model.go": "--labels labels.txt", "plain/predict.go": "filter bicubic", "imagenet/classes.go": "\n\t\"Egyptian_cat\","} {
 		if b, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !strings.Contains(string(b), text) {
 			t.Errorf("%s lacks %q: %v", name, text, err)
 		}

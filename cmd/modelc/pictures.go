@@ -23,14 +23,14 @@ type pictureFlags struct {
 
 func (f *pictureFlags) add(c *cobra.Command, mode string) {
 	fl := c.Flags()
-	fl.StringVar(&f.mode, "preprocess", mode, "values of pixels: `MODE` unit (0 to 1), none (0 to 255), caffe, tf or torch")
-	fl.StringVar(&f.labels, "labels", "", "names of the classes: imagenet, or a `FILE` with one a line, or JSON")
-	fl.StringVar(&f.interpolation, "interpolation", vision.Bilinear.String(), "how pictures are resized: `FILTER` "+vision.FilterNames())
-	fl.Float64Var(&f.scale, "scale", 0, "multiply pixel levels by this `NUMBER` instead")
-	fl.StringVar(&f.mean, "mean", "", "then subtract these `R,G,B`, in the order of the tensor")
-	fl.StringVar(&f.std, "std", "", "then divide by these `R,G,B`")
-	fl.BoolVar(&f.bgr, "bgr", false, "blue first")
-	fl.IntVar(&f.crop, "crop", 0, "resize the short side to `N` pixels and crop the centre, instead of stretching")
+	fl.StringVar(&f.mode, "preprocess", mode, "`MODE` of pictures' levels: unit (0 to 1), none (0 to 255), caffe, tf or torch, as in keras.applications")
+	fl.StringVar(&f.labels, "labels", "", "names of the classes: imagenet, or those in `FILE`, one a line or JSON")
+	fl.StringVar(&f.interpolation, "interpolation", vision.Bilinear.String(), "`FILTER` that resizes pictures: "+vision.FilterNames())
+	fl.Float64Var(&f.scale, "scale", 0, "multiply levels by `NUMBER`, whatever the mode says")
+	fl.StringVar(&f.mean, "mean", "", "subtract `R,G,B` from the scaled levels, in the order of the tensor's channels")
+	fl.StringVar(&f.std, "std", "", "divide the scaled levels, less --mean, by `R,G,B`")
+	fl.BoolVar(&f.bgr, "bgr", false, "put blue first")
+	fl.IntVar(&f.crop, "crop", 0, "resize a picture's short side to `N` pixels and crop the centre, instead of stretching")
 }
 
 // recorded returns those of the flags that are set, for the header of

@@ -31,6 +31,9 @@ func printSummary(w io.Writer, dir string, s *modelc.Summary) {
 	}
 	slices.Sort(files)
 	fmt.Fprintf(w, "  files: %s\n", strings.Join(files, ", "))
+	if s.Predict != "" {
+		fmt.Fprintf(w, "  Predict takes pictures: %s\n", s.Predict)
+	}
 	if s.Runtime != "modelc/runtime" {
 		fmt.Fprintf(w, "  the runtime was copied beside it: %s\n", s.Runtime)
 	}

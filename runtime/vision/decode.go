@@ -34,8 +34,8 @@ func Open(path string) (image.Image, error) {
 // Decode reads a PNG or JPEG picture. It refuses files above 256 MB and
 // pictures above 128 Mpixel before it allocates their pixels. The orientation
 // that cameras store in EXIF is ignored, as Pillow does unless told otherwise.
-// PNG levels are Pillow's; those of a JPEG with subsampled colour differ by a
-// few, because libjpeg smooths colour between pixels and Go does not.
+// PNG levels are Pillow's; those of a JPEG differ by one here and there, where
+// Go and libjpeg round the cosine transform differently.
 func Decode(r io.Reader) (image.Image, error) {
 	file, err := io.ReadAll(io.LimitReader(r, maxBytes+1))
 	if err != nil {

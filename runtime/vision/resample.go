@@ -56,7 +56,7 @@ func (a axis) average(f Filter) []taps {
 	filter := filters[f]
 	scale := a.scale()
 	unit := max(scale, 1)
-	support := filter.support * unit
+	support := float64(filter.support * unit) // as centre below
 	width := int(math.Ceil(support))*2 + 1
 	store := make([]int32, a.n*width)
 	values := make([]float64, width)
@@ -79,12 +79,20 @@ func (a axis) average(f Filter) []taps {
 	return all
 }
 
-// nearest returns the taps of Pillow's NEAREST filter.
+// nearest returns the taps of Pillow's NEAREST filter. Pillow adds the scale
+// up (ImagingScaleAffine in its src/libImaging/Geometry.c), and where a centre
+// lies between two pixels the rounding of those sums decides.
 func (a axis) nearest() []taps {
 	whole := []int32{1 << weightBits}
 	all := make([]taps, a.n)
+	scale := a.scale()
+	at := scale / 2
+	for range a.first {
+		at += scale
+	}
 	for i := range all {
-		all[i] = taps{min(int((float64(a.first+i)+0.5)*a.scale()), a.in-1), whole}
+		all[i] = taps{min(int(at), a.in-1), whole}
+		at += scale
 	}
 	return all
 }
@@ -107,23 +115,25 @@ func (p pixels) row(y int) []uint8 {
 
 // resample resizes rows first and columns then, with rounding in between, as
 // Pillow does; only what the wanted part depends on.
-func (p pixels) resample(across, down axis, filter Filter) pixels {
-	columns, rows := across.taps(filter), down.taps(filter)
-	last := rows[len(rows)-1]
-	top, bottom := rows[0].first, last.first+len(last.weights)
+func (r *rows) resample(across, down axis, filter Filter) pixels {
+	columns, lines := across.taps(filter), down.taps(filter)
+	last := lines[len(lines)-1]
+	top, bottom := lines[0].first, last.first+len(last.weights)
 
-	narrow := newPixels(across.n, bottom-top, p.channels)
+	row := make([]uint8, r.width*r.channels)
+	narrow := newPixels(across.n, bottom-top, r.channels)
 	for y := top; y < bottom; y++ {
-		if p.channels == 3 {
-			sumColours(narrow.row(y-top), p.row(y), columns)
+		r.read(row, y)
+		if r.channels == 3 {
+			sumColours(narrow.row(y-top), row, columns)
 		} else {
-			sumGreys(narrow.row(y-top), p.row(y), columns)
+			sumGreys(narrow.row(y-top), row, columns)
 		}
 	}
 
-	result := newPixels(across.n, down.n, p.channels)
-	sums := make([]int32, across.n*p.channels)
-	for y, t := range rows {
+	result := newPixels(across.n, down.n, r.channels)
+	sums := make([]int32, across.n*r.channels)
+	for y, t := range lines {
 		for i := range sums {
 			sums[i] = half
 		}

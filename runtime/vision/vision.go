@@ -79,7 +79,7 @@ func (p Preprocess) channels() int {
 //
 // Transparency is ignored: the colour below counts, as in Pillow's
 // convert("RGB"). Grey is Pillow's convert("L"). Apply allocates a few
-// buffers, however large img is.
+// buffers, in size about the tensor's width times the picture's height.
 func (p Preprocess) Apply(dst []float32, img image.Image) error {
 	if err := p.Check(); err != nil {
 		return err
@@ -98,7 +98,7 @@ func (p Preprocess) Apply(dst []float32, img image.Image) error {
 	if err != nil {
 		return err
 	}
-	src := readPixels(img, p.channels())
+	src := newRows(img, p.channels())
 	if p.Filter == Sampled {
 		p.sample(dst, src, across, down)
 	} else {
@@ -204,11 +204,13 @@ func (p Preprocess) normalise(dst []float32, src pixels) {
 
 // sample interpolates between the four nearest pixels as TensorFlow does,
 // in float32 and in its order of operations.
-func (p Preprocess) sample(dst []float32, src pixels, across, down axis) {
+func (p Preprocess) sample(dst []float32, src *rows, across, down axis) {
 	channels, step := p.plan()
 	columns := across.between()
+	above, below := make([]uint8, src.width*src.channels), make([]uint8, src.width*src.channels)
 	for y, row := range down.between() {
-		above, below := src.row(row.low), src.row(row.high)
+		src.read(above, row.low)
+		src.read(below, row.high)
 		for _, c := range channels {
 			to := c.offset + y*p.Width*step
 			for _, col := range columns {

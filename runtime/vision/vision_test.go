@@ -32,6 +32,16 @@ func apply(t *testing.T, p Preprocess, img image.Image) []float32 {
 	return dst
 }
 
+// readPixels reads a picture whole.
+func readPixels(img image.Image, channels int) pixels {
+	r := newRows(img, channels)
+	p := newPixels(r.width, r.height, channels)
+	for y := range r.height {
+		r.read(p.row(y), y)
+	}
+	return p
+}
+
 // The pictures and arrays of testdata are made by make.py.
 
 func TestResizeIsPillows(t *testing.T) {
@@ -53,6 +63,10 @@ func TestResizeIsPillows(t *testing.T) {
 		for f := range Sampled {
 			check(f.String()+"_"+size, Preprocess{Filter: f}, source)
 		}
+	}
+	part := source.(*image.RGBA).SubImage(image.Rect(0, 0, 48, 32))
+	for f := range Sampled {
+		check(f.String()+"_ties", Preprocess{Filter: f}, part)
 	}
 	check("crop_wide", Preprocess{Fit: Crop, ShortSide: 32}, source)
 	check("crop_tall", Preprocess{Fit: Crop, ShortSide: 32}, transposed{source.(image.RGBA64Image)})
@@ -183,20 +197,68 @@ func TestImageTypes(t *testing.T) {
 			t.Fatalf("grey picture: element %d is %v in colour and %v in grey", i, three[i], one[i%len(one)])
 		}
 	}
+}
 
-	ycc := image.NewYCbCr(b, image.YCbCrSubsampleRatio420)
-	for i := range ycc.Y {
-		ycc.Y[i] = uint8(i * 7)
+// Go and libjpeg round the cosine transform differently, by one level at
+// most; red and blue take up to 1.8 times that from the colour planes.
+func TestJPEGIsPillows(t *testing.T) {
+	for _, name := range []string{"444", "422", "420"} {
+		img := open(t, "jpeg_"+name+".jpg").(*image.YCbCr)
+		got, want := readPixels(img, 3), readPixels(open(t, "jpeg_"+name+".png"), 3)
+		worst, off := 0, 0
+		for i, v := range got.pix {
+			if d := max(int(v)-int(want.pix[i]), int(want.pix[i])-int(v)); d > 0 {
+				worst, off = max(worst, d), off+1
+			}
+		}
+		if worst > 3 || 20*off > len(got.pix) {
+			t.Errorf("%s: %d of %d levels differ from Pillow's, by up to %d", name, off, len(got.pix), worst)
+		}
+
+		// A part is the same, but along its edges, where it has no neighbours.
+		const left, top = 5, 3
+		part := readPixels(img.SubImage(image.Rect(left, top, 50, 40)), 3)
+		for y := 2; y < part.height-2; y++ {
+			row, whole := part.row(y), got.row(top + y)[3*left:]
+			for i := 6; i < len(row)-6; i++ {
+				if row[i] != whole[i] {
+					t.Fatalf("%s: a part has %d where the whole has %d, at %d,%d", name, row[i], whole[i], i/3, y)
+				}
+			}
+		}
 	}
-	for i := range ycc.Cb {
-		ycc.Cb[i], ycc.Cr[i] = uint8(i*13), uint8(i*29)
-	}
-	rgba := image.NewRGBA(b)
-	draw.Draw(rgba, b, ycc, b.Min, draw.Src)
-	want = apply(t, p, rgba)
-	for i, got := range apply(t, p, ycc) {
-		if math.Abs(float64(got-want[i])) > 1 {
-			t.Fatalf("YCbCr: element %d is %v, converted first it is %v", i, got, want[i])
+}
+
+// Colours too coarse or pictures too narrow for libjpeg to blend are those of
+// image.YCbCr, but for the rounding; an origin that is no multiple of a
+// sample's size moves nothing.
+func TestColoursNotBlended(t *testing.T) {
+	for _, test := range []struct {
+		ratio image.YCbCrSubsampleRatio
+		rect  image.Rectangle
+	}{
+		{image.YCbCrSubsampleRatio411, image.Rect(3, 1, 24, 9)},
+		{image.YCbCrSubsampleRatio410, image.Rect(6, 3, 25, 10)},
+		{image.YCbCrSubsampleRatio420, image.Rect(1, 1, 4, 8)},
+		{image.YCbCrSubsampleRatio422, image.Rect(0, 0, 4, 8)},
+	} {
+		img := image.NewYCbCr(test.rect, test.ratio)
+		for i := range img.Y {
+			img.Y[i] = uint8(100 + i%50)
+		}
+		for i := range img.Cb {
+			img.Cb[i], img.Cr[i] = uint8(110+i*13%40), uint8(110+i*29%40)
+		}
+		got := readPixels(img, 3)
+		for y := range got.height {
+			for x := range got.width {
+				r, g, b, _ := img.At(test.rect.Min.X+x, test.rect.Min.Y+y).RGBA()
+				for c, want := range []uint32{r >> 8, g >> 8, b >> 8} {
+					if v := got.row(y)[3*x+c]; max(int(v)-int(want), int(want)-int(v)) > 1 {
+						t.Fatalf("%v: channel %d at %d,%d is %d, want %d", test.ratio, c, x, y, v, want)
+					}
+				}
+			}
 		}
 	}
 }

@@ -11,7 +11,8 @@ import (
 	"modelc/runtime/vision"
 )
 
-// Class is an answer of Predict.
+// Class is an answer of Predict: the Index of a score in the network's output,
+// the Name of the class, which is empty, and the Score, a float32.
 type Class = vision.Class
 
 // preprocess says how a picture becomes the input.
@@ -23,7 +24,7 @@ var preprocess = vision.Preprocess{Width: 28, Height: 28, Channels: 1, Scale: 0.
 //   - stretched to 28×28 pixels, filter bilinear;
 //   - made grey, with levels from 0 to 1.
 //
-// Predict allocates the answer and, while it runs, copies of the picture.
+// Predict allocates its answer and, while it runs, a few buffers of pixels.
 func (s *Session) Predict(img image.Image) ([]Class, error) {
 	if s.in == nil {
 		s.in, s.out = NewInput(), NewOutput()

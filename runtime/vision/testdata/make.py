@@ -1,4 +1,4 @@
-"""Writes what Pillow, TensorFlow and Keras make of two synthetic pictures, for the tests beside it.
+"""Writes what Pillow, TensorFlow and Keras make of synthetic pictures, for the tests beside it.
 
     python -m venv venv && venv/bin/pip install -r requirements.txt && venv/bin/python make.py
 
@@ -16,6 +16,7 @@ from PIL import Image
 
 HERE = Path(__file__).parent
 WIDTH, HEIGHT = 61, 47
+FILTERS = ("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming")
 
 
 def source():
@@ -43,11 +44,19 @@ alpha.putalpha(Image.fromarray(np.tile(np.arange(WIDTH, dtype=np.uint8) * 4 + 1,
 alpha.save(HERE / "alpha.png")
 
 for name, size in {"shrink": (24, 20), "enlarge": (100, 90), "mixed": (30, 80), "same": (61, 47), "dot": (1, 1)}.items():
-    for filter in ("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"):
+    for filter in FILTERS:
         img.resize(size, Image.Resampling[filter.upper()]).save(HERE / f"{filter}_{name}.png")
+# Three pixels to two, where pixels end on the box's edge, and 16 to 7, where every seventh centre lies between two.
+for filter in FILTERS:
+    img.crop((0, 0, 48, 32)).resize((32, 14), Image.Resampling[filter.upper()]).save(HERE / f"{filter}_ties.png")
 short_side(img, 32, (28, 28)).save(HERE / "crop_wide.png")
 short_side(img.transpose(Image.Transpose.TRANSPOSE), 32, (28, 25)).save(HERE / "crop_tall.png")
 img.convert("L").resize((24, 20), Image.BILINEAR).save(HERE / "grey.png")
+
+# Colours at full, half and quarter resolution, as cameras store them.
+for name in ("444", "422", "420"):
+    img.save(HERE / f"jpeg_{name}.jpg", quality=95, subsampling=":".join(name))
+    Image.open(HERE / f"jpeg_{name}.jpg").save(HERE / f"jpeg_{name}.png")
 
 for name, (w, h) in {"shrink": (24, 20), "enlarge": (66, 50)}.items():
     resized = keras.layers.Resizing(h, w)(np.asarray(img, np.float32)[None])

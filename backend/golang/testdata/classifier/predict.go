@@ -10,7 +10,8 @@ import (
 	"modelc/runtime/vision"
 )
 
-// Class is an answer of Predict.
+// Class is an answer of Predict: the Index of a score in the network's output,
+// the Name of the class and the Score, a float32.
 type Class = vision.Class
 
 // preprocess says how a picture becomes the input.
@@ -22,7 +23,7 @@ var preprocess = vision.Preprocess{Width: 8, Height: 6, Layout: vision.NHWC, Fit
 //   - resized to a short side of 8 pixels and cropped to 8×6 pixels, filter lanczos;
 //   - ordered BGR, with levels from -103.9 to 151.1, -116.8 to 138.2, -123.7 to 131.3.
 //
-// Predict allocates the answer and, while it runs, copies of the picture.
+// Predict allocates its answer and, while it runs, a few buffers of pixels.
 func (s *Session) Predict(img image.Image) ([]Class, error) {
 	if s.in == nil {
 		s.in, s.out = NewInput(), NewOutput()

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"modelc/internal/zoo"
+)
+
+const testdata = "../../testdata/"
+
+// A small VGG that Keras trained reads digits, whose pictures are named after
+// what they show.
+func TestPredict(t *testing.T) {
+	pictures, err := filepath.Glob(testdata + "digits/*.png")
+	if err != nil || len(pictures) < 10 {
+		t.Fatalf("%d pictures: %v", len(pictures), err)
+	}
+	for _, format := range []string{"keras", "h5", "onnx"} {
+		var out strings.Builder
+		if err := predict(&out, testdata+"keras/vgg/model."+format, "unit", "", pictures); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range pictures {
+			if want := fmt.Sprintf("%s\n  class %c ", p, filepath.Base(p)[0]); !strings.Contains(out.String(), want) {
+				t.Errorf("%s: no %q in\n%s", format, want, &out)
+			}
+		}
+	}
+}
+
+// A network with the shape of VGG16 takes pictures in mode caffe, and names
+// ImageNet's classes.
+func TestVGG16(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "vgg16.onnx")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := zoo.Write(f, "vgg16", zoo.Options{Width: 0.125, Size: 64}); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	picture := "../../runtime/vision/testdata/jpeg_420.jpg"
+	var out strings.Builder
+	if err := predict(&out, path, "caffe", "imagenet", []string{picture}); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+	if len(lines) != 6 || lines[0] != picture || strings.Contains(out.String(), "class ") {
+		t.Errorf("got\n%s", &out)
+	}
+	t.Log(out.String())
+}
+
+func TestErrors(t *testing.T) {
+	digit := []string{testdata + "digits/3_0.png"}
+	for _, test := range []struct{ model, mode, labels, want string }{
+		{"nowhere.h5", "unit", "", "nowhere.h5"},
+		{testdata + "keras/vgg/model.h5", "vgg", "", `no preprocessing "vgg"`},
+		{testdata + "keras/vgg/model.h5", "caffe", "", "needs 3"},
+		{testdata + "keras/vgg/model.h5", "unit", "imagenet", "scores 10 classes, imagenet names 1000"},
+	} {
+		if err := predict(io.Discard, test.model, test.mode, test.labels, digit); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%+v: error %v", test, err)
+		}
+	}
+}
