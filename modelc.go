@@ -29,6 +29,7 @@ import (
 	"modelc/ir"
 	"modelc/ir/eval"
 	"modelc/passes"
+	"modelc/runtime/vision"
 )
 
 // Version of the compiler, written into generated code.
@@ -37,8 +38,14 @@ const Version = "v0.1.0"
 // runtimeSource is package runtime, for packages that cannot import it from
 // this module.
 //
-//go:embed runtime/*.go runtime/*.s runtime/vision/*.go
+//go:embed runtime/*.go runtime/*.s
 var runtimeSource embed.FS
+
+// visionSource is what Predict needs of package runtime/vision: not its
+// decoders, whose formats only a program can choose.
+//
+//go:embed runtime/vision/classes.go runtime/vision/filter.go runtime/vision/pixels.go runtime/vision/resample.go runtime/vision/vision.go
+var visionSource embed.FS
 
 // Options says how a model is compiled. The zero value is the default.
 type Options struct {
@@ -110,8 +117,12 @@ type PackageOptions struct {
 	// other module. It is implied where the target module cannot import
 	// modelc.
 	Standalone bool
-	// Picture gives the package a method Predict; nil for none.
-	Picture *golang.Picture
+	// Preprocess, unless nil, makes the package take pictures: its sessions
+	// have Predict(image.Image) ([]Class, error). See [Compiled.Preprocess].
+	Preprocess *vision.Preprocess
+	// Labels names the classes that Predict answers with; nil for none. See
+	// [Compiled.Labels].
+	Labels []string
 }
 
 // Summary is what a package costs and what the compiler did.
@@ -151,12 +162,7 @@ func (c *Compiled) WritePackage(dir string, o PackageOptions) (*Summary, error) 
 	}
 	g := golang.Options{
 		Package: o.Package, Version: Version, Flags: c.Options.Flags, Model: c.Graph.Name, Format: c.Model.Format,
-		SHA256: c.Model.SHA256, Sidecar: o.Sidecar, Tolerance: tolerance, Picture: o.Picture,
-	}
-	if o.Picture != nil {
-		if err := o.Picture.Check(c.Graph); err != nil {
-			return nil, err
-		}
+		SHA256: c.Model.SHA256, Sidecar: o.Sidecar, Tolerance: tolerance,
 	}
 	if c.Options.Exact {
 		g.Tolerance = exactTolerance
@@ -166,22 +172,43 @@ func (c *Compiled) WritePackage(dir string, o PackageOptions) (*Summary, error) 
 		return nil, err
 	}
 	if copied {
-		if g.RuntimeSource, err = runtimeFiles(o.Picture != nil); err != nil {
+		if g.RuntimeSource, err = runtimeFiles(o.Preprocess != nil); err != nil {
 			return nil, err
 		}
 	}
-	for _, g.GoldenMask = range golang.GoldenMasks {
-		if g.Golden, err = eval.Run(c.Before, golang.GoldenInputs(c.Before, g.GoldenMask)); err == nil {
-			break
+	if o.Preprocess != nil {
+		if g.Pictures, err = c.pictures(o); err != nil {
+			return nil, err
 		}
+	} else if o.Labels != nil {
+		return nil, errors.New("PackageOptions.Labels without Preprocess: Predict names classes of pictures")
 	}
-	if err != nil {
+	if err := c.golden(&g); err != nil {
 		return nil, err
 	}
 	s := c.summary()
 	s.Dir, s.Package, s.Runtime = dir, o.Package, g.Runtime
 	s.FileBytes, err = golang.Write(dir, c.Program, g)
 	return s, err
+}
+
+// golden sets the self-test's expected outputs and what its input is.
+func (c *Compiled) golden(g *golang.Options) error {
+	if g.Pictures != nil {
+		in, err := golang.GoldenPicture(c.Before, g.Pictures.Preprocess)
+		if err != nil {
+			return err
+		}
+		g.Golden, err = eval.Run(c.Before, in)
+		return err
+	}
+	var err error
+	for _, g.GoldenMask = range golang.GoldenMasks {
+		if g.Golden, err = eval.Run(c.Before, golang.GoldenInputs(c.Before, g.GoldenMask)); err == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 func (c *Compiled) summary() *Summary {
@@ -263,27 +290,30 @@ func WriteRuntime(dir string) error {
 	return nil
 }
 
-// runtimeFiles returns the sources of package runtime, and of package vision
-// if it is wanted, without their tests.
-func runtimeFiles(vision bool) (golang.Files, error) {
+// runtimeFiles returns the sources of package runtime, without its tests, and
+// for packages that take pictures those of its package vision.
+func runtimeFiles(pictures bool) (golang.Files, error) {
 	files := golang.Files{}
-	dirs := []string{""}
-	if vision {
-		dirs = append(dirs, "vision/")
-	}
-	for _, dir := range dirs {
-		entries, err := runtimeSource.ReadDir(path.Join("runtime", dir))
+	read := func(source embed.FS, dir, prefix string) error {
+		entries, err := source.ReadDir(dir)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, e := range entries {
 			if e.IsDir() || strings.HasSuffix(e.Name(), "_test.go") || e.Name() == "generate.go" {
 				continue
 			}
-			if files[dir+e.Name()], err = runtimeSource.ReadFile(path.Join("runtime", dir, e.Name())); err != nil {
-				return nil, err
+			if files[prefix+e.Name()], err = source.ReadFile(dir + "/" + e.Name()); err != nil {
+				return err
 			}
 		}
+		return nil
+	}
+	if err := read(runtimeSource, "runtime", ""); err != nil {
+		return nil, err
+	}
+	if pictures {
+		return files, read(visionSource, "runtime/vision", "vision/")
 	}
 	return files, nil
 }

@@ -209,6 +209,13 @@ type Act struct {
 // Eval returns the function's value at x.
 func (a Act) Eval(x float64) float64 { return fns[a.Fn].f(x, a.Alpha, a.Beta) }
 
+// FiniteAtZero reports whether the function has a finite value at zero, as
+// what pads data with zeros needs: log and 1/x do not.
+func (a Act) FiniteAtZero() bool {
+	v := a.Eval(0)
+	return !math.IsNaN(v) && !math.IsInf(v, 0)
+}
+
 // IsIdentity reports whether the activation does nothing.
 func (a Act) IsIdentity() bool { return a.Fn == Identity }
 

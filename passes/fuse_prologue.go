@@ -12,7 +12,7 @@ import "modelc/ir"
 // constants. A step with several readers is computed by each of them.
 // It leaves operands that a reader would have to transform more often than it
 // saves: first layers, grouped convolutions other than depthwise ones, and
-// float64.
+// float64; and functions without a value at zero.
 func fusePrologue(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
@@ -30,7 +30,7 @@ func fusePrologue(g *ir.Graph, _ *Config) (int, error) {
 			continue
 		}
 		x, v := n.In[0], n.Out[0]
-		if v.Type.DType != ir.Float32 || x.Def() == nil || len(v.Uses()) == 0 {
+		if !fn.FiniteAtZero() || v.Type.DType != ir.Float32 || x.Def() == nil || len(v.Uses()) == 0 {
 			continue
 		}
 		ok := true

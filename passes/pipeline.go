@@ -34,6 +34,7 @@ var Pipeline = []Pass{
 	{"cancel_casts", "Drops the casts of rounded and clipped floats to integers and back.", cancelCasts, true},                                        // while rounding and clipping are still nodes
 	{"merge_reshapes", "Makes chains of reshapes one.", mergeReshapes, true},                                                                          //
 	{"recognise_activations", "Replaces activations written as several nodes by the function itself.", recogniseActivations, false},                   // while their parts are still plain nodes
+	{"recognise_upsampling", "Replaces nearest upsampling written as Tile and reshapes by Resize.", recogniseUpsampling, true},                        // before transpositions get between its parts
 	{"sink_transpose", "Moves transpositions down until they cancel or meet a layer that absorbs them.", sinkTranspose, true},                         // brings channels to axis 1, where the patterns below expect them
 	{"recognise_normalisation", "Replaces normalisations over axes written as several nodes by Normalize.", recogniseNormalisation, false},            // mean and operand agree on the layout now
 	{"fold_pad", "Makes constant zero padding part of the convolution or pool behind it.", foldPad, true},                                             // before padding matters to fold_batchnorm
@@ -57,6 +58,7 @@ var constraints = []struct{ before, after, reason string }{
 	{"recognise_activations", "fold_batchnorm", "the constants inside an activation look like per-channel arithmetic"},
 	{"recognise_activations", "fuse_activation", "the parts of an activation must not become epilogues of their own"},
 	{"recognise_normalisation", "fold_batchnorm", "the scale inside a normalisation looks like per-channel arithmetic"},
+	{"recognise_upsampling", "sink_transpose", "a Resize lets transpositions pass, the axes that a Tile joins do not"},
 	{"sink_transpose", "recognise_normalisation", "exporters transpose an operand and its mean apart"},
 	{"sink_transpose", "fold_batchnorm", "per-channel constants must lie along axis 1"},
 	{"sink_transpose", "fold_pad", "pads must be along the spatial axes of the layer behind"},

@@ -157,13 +157,38 @@ func (s *sinker) before(v *ir.Value, perm []int, n *ir.Node) (*ir.Value, bool) {
 		return s.reshaped(v, permuted(wide, inv), n), true
 	}
 	if v.Const == nil {
-		return nil, false
+		return s.small(v, perm, n)
 	}
 	c, ok := transposed(v.Const.Reshaped(wide), inverse(perm))
 	if !ok {
 		return nil, false
 	}
 	return s.g.AddConst(v.Name+".transposed", c), true
+}
+
+// small is before for what little arithmetic makes of constants and of values
+// that a permutation leaves in order: it is done again on the constants
+// permuted back.
+func (s *sinker) small(v *ir.Value, perm []int, n *ir.Node) (*ir.Value, bool) {
+	d := v.Def()
+	if d == nil || v.Type.Rank() != len(perm) {
+		return nil, false
+	}
+	if b, ok := d.Op.(ir.Binary); !ok || b.Fn.ResultBool() {
+		return nil, false
+	}
+	in := make([]*ir.Value, len(d.In))
+	for i, x := range d.In {
+		ok := false
+		if in[i], ok = s.before(x, perm, d); !ok {
+			return nil, false
+		}
+	}
+	m, err := s.g.InsertBefore(n, d.Name, d.Op, in...)
+	if err != nil {
+		return nil, false
+	}
+	return m.Out[0], true
 }
 
 // reshaped returns v with another shape, in front of node at; a reshape that v

@@ -27,12 +27,14 @@ type Options struct {
 	SHA256    string   // of the model file
 	Sidecar   bool     // weights.bin is opened at run time instead of embedded
 	Tolerance float64  // of the self-test, relative to the largest output
-	Picture   *Picture // nil for a package without Predict
 	// RuntimeSource are the files of package runtime where the package gets a
 	// copy of its own, in RuntimeDir.
 	RuntimeSource Files
+	// Pictures, unless nil, makes the package take pictures.
+	Pictures *Pictures
 	// Golden are the self-test's expected outputs for the inputs of
-	// GoldenInputs with GoldenMask, in the order of the graph's outputs.
+	// GoldenInputs with GoldenMask, or of GoldenPicture with Pictures, in the
+	// order of the graph's outputs.
 	Golden     []*ir.Tensor
 	GoldenMask uint64
 }
@@ -42,17 +44,14 @@ type Files map[string][]byte
 
 // The files of a package.
 const (
-	modelFile                    = "model.go"
-	layersFile                   = "layers.go"
-	testFile                     = "model_test.go"
-	goldenFile                   = "testdata/golden.bin" // the self-test's expected outputs
-	predictFile, predictTestFile = "predict.go", "predict_test.go"
+	modelFile  = "model.go"
+	layersFile = "layers.go"
+	testFile   = "model_test.go"
+	goldenFile = "testdata/golden.bin" // the self-test's expected outputs
 	// WeightsFile holds the packed weights, embedded or not.
 	WeightsFile = "weights.bin"
 	// RuntimeDir is where a standalone package has its copy of the runtime.
 	RuntimeDir = "internal/runtime"
-	// VisionDir is the same of package vision, where there is a Predict.
-	VisionDir = RuntimeDir + "/vision"
 )
 
 // marker starts every generated source file.
@@ -66,7 +65,14 @@ func source(p *schedule.Program, sum [32]byte, o Options) (Files, error) {
 		return nil, err
 	}
 	files := Files{goldenFile: v.golden}
-	for name, t := range map[string]*template.Template{modelFile: modelTemplate, layersFile: layersTemplate, testFile: testTemplate} {
+	templates := map[string]*template.Template{modelFile: modelTemplate, layersFile: layersTemplate, testFile: testTemplate}
+	if v.Predict != nil {
+		templates[predictFile], templates[predictTestFile] = predictTemplate, predictTestTemplate
+		if len(v.Predict.Labels) > 0 {
+			templates[classesFile] = classesTemplate
+		}
+	}
+	for name, t := range templates {
 		var b bytes.Buffer
 		if err := t.Execute(&b, v); err != nil {
 			return nil, err
@@ -76,11 +82,6 @@ func source(p *schedule.Program, sum [32]byte, o Options) (Files, error) {
 			return nil, fmt.Errorf("the generated %s is not Go: %w\n%s", name, err, b.Bytes())
 		}
 		files[name] = src
-	}
-	if o.Picture != nil {
-		if err := predictFiles(files, v); err != nil {
-			return nil, err
-		}
 	}
 	head := fmt.Sprintf("%s%s; DO NOT EDIT.\n// A copy of package modelc/runtime, Apache License 2.0.\n\n", marker, o.Version)
 	for name, b := range o.RuntimeSource {
@@ -100,6 +101,8 @@ type view struct {
 	Layers  []layer
 	Loads   []layer
 	Plan    *runtime.Plan
+
+	Predict *predictView // nil where the package takes no pictures
 
 	Parameters string
 	FLOPs      string
@@ -175,6 +178,9 @@ func newView(p *schedule.Program, sum [32]byte, o Options) (*view, error) {
 		v.FloatOutput = v.FloatOutput || p.Float
 		v.ExactOutput = v.ExactOutput || !p.Float
 		v.GivesData = v.GivesData || p.Len > 0
+	}
+	if o.Pictures != nil {
+		v.Predict = newPredictView(o.Pictures, o.Golden[0].Float32s(), o.Tolerance)
 	}
 	v.Layers = layers("layer", p.Layers, p.Plan.Steps)
 	v.Loads = layers("load", p.Loads, p.Plan.Load)

@@ -2,12 +2,14 @@ package golang
 
 import (
 	"fmt"
+	"path"
 	"reflect"
 	"strconv"
 	"strings"
 
 	"modelc/ir"
 	"modelc/runtime"
+	"modelc/runtime/vision"
 )
 
 // declaration prints a kernel as literal does, with a line for each operand
@@ -42,8 +44,8 @@ func literal(v reflect.Value) string {
 		return "&" + literal(v.Elem())
 	case reflect.Struct:
 		return typeName(v.Type()) + fields(v)
-	case reflect.Slice:
-		if v.IsNil() {
+	case reflect.Slice, reflect.Array:
+		if v.Kind() == reflect.Slice && v.IsNil() {
 			return "nil"
 		}
 		parts := make([]string, v.Len())
@@ -70,6 +72,8 @@ func literal(v reflect.Value) string {
 			return "runtime.PoolMax"
 		}
 		return "runtime.PoolAvg"
+	case vision.Layout, vision.Fit, vision.Filter: // named as their constants
+		return "vision." + identifier(fmt.Sprint(x), "")
 	}
 	if v.CanInt() {
 		return strconv.FormatInt(v.Int(), 10)
@@ -132,9 +136,11 @@ func typeName(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Slice:
 		return "[]" + typeName(t.Elem())
+	case reflect.Array:
+		return fmt.Sprintf("[%d]%s", t.Len(), typeName(t.Elem()))
 	case reflect.Struct:
 		// A generic type's name carries its arguments: StridedCopy[uint32].
-		return "runtime." + t.Name()
+		return path.Base(t.PkgPath()) + "." + t.Name()
 	}
 	return t.String()
 }

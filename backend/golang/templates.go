@@ -13,7 +13,8 @@ var modelTemplate = template.Must(template.New("model").Parse(`{{.Header}}
 // {{.FLOPs}} FLOP a run; a session needs {{.Memory}} of memory, the weights {{.Weights}}.
 //
 // A Model is immutable and shared by any number of goroutines; each of them
-// needs a Session of its own. Run allocates nothing.
+// needs a Session of its own. Run allocates nothing.{{with .Predict}} Predict takes a
+// picture and answers with the best of {{.Classes}} classes.{{end}}
 package {{.Package}}
 
 import (
@@ -113,11 +114,11 @@ type Option func(*runtime.Options)
 func Threads(n int) Option { return func(o *runtime.Options) { o.Threads = n } }
 
 // Session owns the memory of one run at a time.
-type Session struct{{if .Picture}} {
-	session *runtime.Session
-	in      *Input // of Predict
-	out     *Output
-}{{else}}{ session *runtime.Session }{{end}}
+type Session struct{ session *runtime.Session{{if .Predict}}
+	// of Predict, made when it is first called
+	in  *Input
+	out *Output
+{{end}}}
 
 // NewSession returns a session. Close releases its goroutines at once; the
 // garbage collector does so when the session is no longer used.
@@ -126,7 +127,7 @@ func (m *Model) NewSession(options ...Option) *Session {
 	for _, set := range options {
 		set(&o)
 	}
-	return &Session{ {{- if .Picture}}session: {{end}}m.model.NewSession(o)}
+	return &Session{session: m.model.NewSession(o)}
 }
 
 // Close releases the session's goroutines. The session must not run, and
@@ -227,14 +228,17 @@ func open(t testing.TB) *Model {
 // stored in testdata/golden.bin.
 func goldenInput() *Input {
 	in := NewInput()
-{{range $i, $p := .Inputs}}	for k := range in.{{$p.Field}} {
+{{if .Predict}}	if err := preprocess.Apply(in.Data, picture()); err != nil {
+		panic(err) // Apply takes any picture of this size, or the package would not be
+	}
+{{else}}{{range $i, $p := .Inputs}}	for k := range in.{{$p.Field}} {
 {{if eq $p.Go "bool"}}		in.{{$p.Field}}[k] = mix({{$i}}<<32+uint64(k))&1 == 1
 {{else if $p.Float}}		in.{{$p.Field}}[k] = {{$p.Go}}(noise({{$i}}<<32 + uint64(k)))
 {{else}}		in.{{$p.Field}}[k] = {{$p.Go}}(mix({{$i}}<<32+uint64(k)) & {{$.GoldenMask}})
 {{end}}	}
-{{end}}	return in
+{{end}}{{end}}	return in
 }
-{{if .FloatInput}}
+{{if not .Predict}}{{if .FloatInput}}
 // noise has mean zero and variance one.
 func noise(k uint64) float32 {
 	u := float64(mix(k)>>11) / (1 << 53)
@@ -247,7 +251,7 @@ func mix(z uint64) uint64 {
 	z = (z ^ z>>27) * 0x94d049bb133111eb
 	return z ^ z>>31
 }
-
+{{end}}
 func TestGolden(t *testing.T) {
 	file, err := os.ReadFile("testdata/golden.bin")
 	if err != nil {

@@ -147,7 +147,7 @@ func list(dir string) ([]string, error) {
 			return nil
 		}
 		switch rel {
-		case ".", "testdata", "internal", RuntimeDir, VisionDir:
+		case ".", "testdata", "internal", RuntimeDir, RuntimeDir + "/vision":
 			return nil
 		}
 		return fs.SkipDir // other packages below are not this one's business

@@ -14,6 +14,7 @@ import (
 	"modelc/backend/schedule"
 	"modelc/ir"
 	"modelc/ir/eval"
+	"modelc/runtime/vision"
 )
 
 var update = flag.Bool("update", false, "write the generated packages below testdata anew")
@@ -41,6 +42,25 @@ func program(t *testing.T, file string) (*schedule.Program, Options) {
 	return p, Options{Package: "net", Runtime: "modelc/runtime", Version: "v0", Model: g.Name, Format: "text", SHA256: "0123", Tolerance: 2e-6, Golden: golden, GoldenMask: 3}
 }
 
+// takePictures makes o those of a package that takes pictures, under labels
+// that try to break out.
+func takePictures(t *testing.T, p *schedule.Program, o *Options) {
+	t.Helper()
+	pre, err := vision.Preset("caffe", 8, 6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pre.Layout, pre.Filter, pre.Fit = vision.NHWC, vision.Lanczos, vision.Crop
+	o.Pictures = &Pictures{pre, []string{"\"}\npanic(1)", "// Output: 1\n", "`+panic(1)+`", "zebra"}}
+	in, err := GoldenPicture(p.Graph, pre)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Golden, err = eval.Run(p.Graph, in); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // tree reads the files below dir.
 func tree(t *testing.T, dir string) map[string]string {
 	t.Helper()
@@ -62,14 +82,18 @@ func tree(t *testing.T, dir string) map[string]string {
 
 // The packages below testdata are what modelc writes, byte for byte, and they
 // build, vet and pass their own tests. hostile has ports of many types, and
-// names that try to break out of strings, comments and identifiers.
+// names that try to break out of strings, comments and identifiers; classifier
+// takes pictures, and its labels try so too.
 func TestGoldenPackages(t *testing.T) {
 	var dirs []string
-	for _, name := range []string{"hostile", "hostile_file"} {
-		p, o := program(t, "testdata/hostile.ir")
-		if name == "hostile_file" {
+	for name, file := range map[string]string{"hostile": "hostile.ir", "hostile_file": "hostile.ir", "classifier": "classifier.ir"} {
+		p, o := program(t, "testdata/"+file)
+		switch name {
+		case "hostile_file":
 			o.Sidecar = true
 			o.Flags = []string{"--weights", "file", "--dim", "N\n=1"}
+		case "classifier":
+			takePictures(t, p, &o)
 		}
 		dir := filepath.Join("testdata", name)
 		dirs = append(dirs, "./"+filepath.ToSlash(dir))

@@ -89,15 +89,18 @@ func (l *layout) runsOnImages(n *ir.Node) bool {
 	case ir.Reduce:
 		return (op.Fn == ir.ReduceMean || op.Fn == ir.ReduceMax) && slices.Equal(op.Axes, spatialAxes(x.Type.Rank())) && l.image[x]
 	case ir.Affine:
-		return l.image[x] && n.Const(1) != nil && n.Const(2) != nil
+		return l.image[x] && padsSafely(x, op.Epilogue) && n.Const(1) != nil && n.Const(2) != nil
 	case ir.BatchNorm:
 		return l.image[x] && n.Const(1) != nil && n.Const(2) != nil && n.Const(3) != nil && n.Const(4) != nil
-	case ir.Unary, ir.LRN:
+	case ir.Unary:
+		return l.image[x] && padsSafely(x, op.Fn)
+	case ir.LRN:
 		return l.image[x]
 	case ir.PRelu:
 		return l.image[x] && n.Const(1) != nil && perChannel(n.In[1].Type.Shape, x.Type.Shape)
 	case ir.Binary:
-		return op.Fn <= ir.Min && l.binaryOnImages(n)
+		quotient := op.Fn == ir.Div && n.In[1].Const == nil && x.Type.Shape[1]%16 != 0 // 0/0 in unused channels
+		return op.Fn <= ir.Min && !quotient && padsSafely(x, op.Epilogue) && l.binaryOnImages(n)
 	case ir.Concat:
 		if op.Axis != 1 {
 			return false
@@ -125,6 +128,12 @@ func (l *layout) runsOnImages(n *ir.Node) bool {
 		return l.image[x] && op.Keeps(0, x.Type.Shape[0]) && op.Keeps(1, x.Type.Shape[1])
 	}
 	return false
+}
+
+// padsSafely reports whether fn leaves the unused channels of an image finite,
+// which hold what earlier steps made of zeros.
+func padsSafely(x *ir.Value, fn ir.Act) bool {
+	return x.Type.Shape[1]%16 == 0 || fn.FiniteAtZero()
 }
 
 func constOrAbsent(n *ir.Node, i int) bool { return n.Input(i) == nil || n.Const(i) != nil }

@@ -214,7 +214,11 @@ func (b *builder) binaryImage(n *ir.Node, op ir.Binary) error {
 	src := b.asImage(x)
 	var second *place
 	if y.Const != nil && perChannel(y.Type.Shape, out) {
-		second = b.constChannels(y.Const, src.dims.c)
+		pad := float32(0)
+		if op.Fn == ir.Div {
+			pad = 1 // not 0/0
+		}
+		second = b.constChannels(y.Const, src.dims.c, pad)
 	} else {
 		second = b.asImage(y)
 	}

@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"fmt"
+	"slices"
 	"unsafe"
 
 	"modelc/ir"
@@ -50,13 +51,16 @@ func key(form string, t *ir.Tensor) string {
 
 // channels stores a per-channel constant padded with zeros to 16. A constant
 // with one element is repeated. nil gives an absent operand.
-func (b *builder) channels(t *ir.Tensor, c int) runtime.Ref {
+func (b *builder) channels(t *ir.Tensor, c int) runtime.Ref { return b.channelsPadded(t, c, 0) }
+
+// channelsPadded is channels with another value for the unused ones.
+func (b *builder) channelsPadded(t *ir.Tensor, c int, pad float32) runtime.Ref {
 	if t == nil {
 		return runtime.Ref{}
 	}
 	n := alignTo(c, 16)
-	return b.floats(key("channels", t)+fmt.Sprint(c), n, func() []float32 {
-		out := make([]float32, n)
+	return b.floats(key("channels", t)+fmt.Sprint(c, pad), n, func() []float32 {
+		out := slices.Repeat([]float32{pad}, n)
 		v := t.Float32s()
 		for i := range c {
 			out[i] = v[i%len(v)]
@@ -145,8 +149,8 @@ func (b *builder) constPlace(v *ir.Value) *place {
 
 // constChannels stores a constant that holds one value per channel, or one in
 // all, as an image of 1×1 pixels.
-func (b *builder) constChannels(t *ir.Tensor, c int) *place {
-	r := b.channels(t, c)
+func (b *builder) constChannels(t *ir.Tensor, c int, pad float32) *place {
+	r := b.channelsPadded(t, c, pad)
 	return &place{buf: &buffer{name: "constant", bytes: r.Len * 4, fixed: true, space: r.Space, off: r.Off},
 		dtype: ir.Float32, shape: ir.Shape{1, c, 1, 1}, image: true, dims: dims{1, c, 1, 1}, batchStride: r.Len}
 }

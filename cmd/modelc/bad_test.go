@@ -65,6 +65,7 @@ func TestBadInput(t *testing.T) {
 	write("external.onnx", model(conv, external("w", "weights.data", 1, 1, 3, 3)))
 	write("outside.onnx", model(conv, external("w", "../../secret", 1, 1, 3, 3)))
 	write("no_producer.onnx", model(node("Relu", "r", "nobody", "y")))
+	write("filter.onnx", model(node("Relu", "r", "image", "y")))
 	write("no_output.onnx", model(node("Relu", "r", "image", "z")))
 
 	var golden txtar.Archive
@@ -104,6 +105,15 @@ func TestBadInput(t *testing.T) {
 		{1, "run DIR/lenet5.onnx DIR/ints.npy --engine inproc"},
 		{1, "run DIR/lenet5.onnx DIR/3.png --engine inproc --labels DIR/nowhere.txt"},
 		{2, "run DIR/lenet5.onnx DIR/3.png --engine inproc --mean 1,2"},
+		{1, "run DIR/lenet5.onnx DIR/3.png --engine inproc --labels imagenet"},
+		{1, "run DIR/lenet5.onnx DIR/3.png --engine inproc --preprocess caffe"},
+		{2, "run DIR/lenet5.onnx DIR/3.png --engine inproc --preprocess vgg"},
+		{2, "run DIR/lenet5.onnx DIR/3.png --engine inproc --interpolation area"},
+		{1, "compile DIR/lenet5.onnx -o DIR/out --preprocess unit --labels imagenet"},
+		{1, "compile DIR/lenet5.onnx -o DIR/out --preprocess caffe"},
+		{1, "compile DIR/lenet5.onnx -o DIR/out --preprocess unit --dim N=2"},
+		{1, "compile DIR/filter.onnx -o DIR/out --preprocess unit"},
+		{2, "compile DIR/lenet5.onnx -o DIR/out --labels imagenet"},
 		{2, "run DIR/lenet5.onnx DIR/3.png --engine gpu"},
 		{2, "run DIR/lenet5.onnx"},
 		{1, "verify DIR/lenet5.onnx --data DIR/mine"},

@@ -12,13 +12,16 @@ import (
 
 func compileCommand() *cobra.Command {
 	var f modelFlags
-	var pic pictureFlags
+	var pictures pictureFlags
 	var dir, name, weights string
 	var asJSON, standalone bool
 	c := &cobra.Command{
 		Use:   "compile MODEL -o DIR",
 		Short: "Write the Go package of a model",
-		Args:  exactly(1, "one model"),
+		Long: `Write the Go package of a model. With --preprocess its sessions take
+pictures too, Predict(image.Image) ([]Class, error), whose classes have the
+names that --labels gives.`,
+		Args: exactly(1, "one model"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if dir == "" {
 				return usageError{fmt.Errorf("-o DIR is missing: the folder of the package")}
@@ -36,20 +39,25 @@ func compileCommand() *cobra.Command {
 			if standalone {
 				o.Flags = append(o.Flags, "--standalone")
 			}
-			if pic.preset != "" {
-				o.Flags = append(o.Flags, pic.recorded()...)
-			} else if pic.labels != "" {
-				return usageError{fmt.Errorf("--labels needs --preprocess: how a picture becomes the input")}
+			recorded := pictures.recorded(c)
+			if len(recorded) > 0 && pictures.mode == "" {
+				return usageError{fmt.Errorf("%s is for pictures: add --preprocess MODE", recorded[0])}
 			}
+			o.Flags = append(o.Flags, recorded...)
 			m, err := modelc.Compile(args[0], o)
 			if err != nil {
 				return err
 			}
 			defer m.Close()
 			p := modelc.PackageOptions{Package: name, Sidecar: weights == "file", Standalone: standalone}
-			if pic.preset != "" {
-				if p.Picture, err = pic.picture(m.Graph.Inputs); err != nil {
-					return fmt.Errorf("%s: --preprocess %s: %w", args[0], pic.preset, err)
+			if pictures.mode != "" {
+				pre, err := pictures.preprocess(c, m)
+				if err != nil {
+					return err
+				}
+				p.Preprocess = &pre
+				if p.Labels, err = pictures.names(m); err != nil {
+					return err
 				}
 			}
 			s, err := m.WritePackage(dir, p)
@@ -64,11 +72,11 @@ func compileCommand() *cobra.Command {
 		},
 	}
 	f.add(c)
+	pictures.add(c, "")
 	fl := c.Flags()
 	fl.StringVarP(&dir, "output", "o", "", "folder of the package `DIR`")
 	fl.StringVar(&name, "package", "", "name of the package; default: from the folder's")
 	fl.StringVar(&weights, "weights", "embed", "embed the weights, or keep them in a `file` beside the package")
-	pic.add(fl, "")
 	fl.BoolVar(&standalone, "standalone", false, "copy the runtime beside the package, so that it needs no other module")
 	fl.BoolVar(&asJSON, "json", false, "print the summary as JSON")
 	return c

@@ -235,9 +235,9 @@ func TestCorpusPhotos(t *testing.T) {
 // The answers are the same for both interpolations.
 func TestCorpusKerasAnswers(t *testing.T) {
 	want := map[string]string{
-		"cat_285.png": "tabby", "dog_207.png": "golden retriever", "imagenet_00_243.jpg": "boxer", "imagenet_02_438.jpg": "beaker",
-		"imagenet_04_949.jpg": "tennis ball", "imagenet_06_609.jpg": "jeep", "imagenet_08_915.jpg": "yurt", "imagenet_10_541.jpg": "drum",
-		"imagenet_12_741.jpg": "prayer rug", "imagenet_14_129.jpg": "spoonbill", "imagenet_16_251.jpg": "dalmatian",
+		"cat_285.png": "tabby", "dog_207.png": "golden_retriever", "imagenet_00_243.jpg": "boxer", "imagenet_02_438.jpg": "beaker",
+		"imagenet_04_949.jpg": "tennis_ball", "imagenet_06_609.jpg": "jeep", "imagenet_08_915.jpg": "yurt", "imagenet_10_541.jpg": "drum",
+		"imagenet_12_741.jpg": "prayer_rug", "imagenet_14_129.jpg": "spoonbill", "imagenet_16_251.jpg": "dalmatian",
 		"imagenet_18_317.jpg": "leafhopper", "zebra_340.png": "zebra",
 	}
 	dir := corpus(t)
@@ -246,7 +246,7 @@ func TestCorpusKerasAnswers(t *testing.T) {
 		t.Fatalf("%d photos", len(photos))
 	}
 	for _, filter := range []string{"bilinear", "nearest"} {
-		args := append([]string{"run", "--preprocess", "tf", "--labels", "imagenet", "--filter", filter, "--top", "1",
+		args := append([]string{"run", "--preprocess", "tf", "--labels", "imagenet", "--interpolation", filter, "--top", "1",
 			filepath.Join(dir, "models", "keras", "mobilenet_v1_0.25_224", "model.h5")}, photos...)
 		code, out, errs := invoke(t, args...)
 		if code != 0 {

@@ -144,6 +144,92 @@ func TestGeneratedPackage(t *testing.T) {
 	}
 }
 
+// A package that takes pictures passes its own test, Example included, alone
+// in its module, with and without names; its Predict says what run says.
+func TestPredict(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("go.mod", "module example.com/pictures\n\ngo 1.24\n")
+	write("labels.txt", "zero\none\ntwo\nthree\nfour\nfive\nsix\nseven\neight\nnine\n")
+	labels := filepath.Join(dir, "labels.txt")
+	flags := []string{"--preprocess", "unit", "--interpolation", "bicubic"}
+	for name, more := range map[string][]string{"named": {"--labels", labels}, "plain": {"--weights", "file"}} {
+		args := append(append([]string{"compile", digits + "lenet5.onnx", "-o", filepath.Join(dir, name)}, flags...), more...)
+		if code, out, errs := invoke(t, args...); code != 0 {
+			t.Fatalf("exit %d\n%s%s", code, out, errs)
+		}
+	}
+	write("main.go", `package main
+
+import (
+	"fmt"
+	"image"
+	_ "image/png"
+	"os"
+
+	"example.com/pictures/named"
+)
+
+func main() {
+	m, err := named.New()
+	if err != nil {
+		panic(err)
+	}
+	s := m.NewSession()
+	for _, path := range os.Args[1:] {
+		f, err := os.Open(path)
+		if err != nil {
+			panic(err)
+		}
+		img, _, err := image.Decode(f)
+		if err != nil {
+			panic(err)
+		}
+		classes, err := s.Predict(img)
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(path)
+		for _, c := range classes {
+			fmt.Println(" ", c)
+		}
+	}
+}
+`)
+	goTool(t, dir, nil, "vet", "./...")
+	goTool(t, dir, nil, "test", "./...")
+	goTool(t, dir, []string{"GOOS=js", "GOARCH=wasm"}, "build", "./...")
+	for name, text := range map[string]string{"named/predict_test.go": "\n\t// Output: class ", "named/model.go": "--labels labels.txt", "plain/predict.go": "filter bicubic"} {
+		if b, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !strings.Contains(string(b), text) {
+			t.Errorf("%s lacks %q: %v", name, text, err)
+		}
+	}
+
+	var photos []string
+	for _, p := range []string{"3_0.png", "7_0.png"} {
+		path, err := filepath.Abs(digits + p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		photos = append(photos, path)
+	}
+	cmd := exec.Command("go", append([]string{"run", "."}, photos...)...)
+	cmd.Dir = dir
+	got, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, got)
+	}
+	code, want, errs := invoke(t, append(append([]string{"run", digits + "lenet5.onnx", "--engine", "inproc", "--labels", labels}, flags...), photos...)...)
+	if code != 0 || string(got) != want {
+		t.Errorf("the program says\n%srun says\n%s%s", got, want, errs)
+	}
+}
+
 func goTool(t *testing.T, dir string, env []string, args ...string) {
 	t.Helper()
 	cmd := exec.Command("go", args...)
@@ -277,52 +363,5 @@ func TestTune(t *testing.T) {
 	}
 	if code, _, errs := invoke(t, "inspect", path, "--tune", path); code != 1 || !strings.Contains(errs, "not what modelc tune writes") {
 		t.Errorf("exit %d: %s", code, errs)
-	}
-}
-
-// A package with Predict, with the runtime beside it, passes its own tests;
-// what cannot answer for pictures is refused.
-func TestPredict(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/p\n\ngo 1.24\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	labels := filepath.Join(dir, "digits.txt")
-	if err := os.WriteFile(labels, []byte("zero\none\ntwo\nthree\nfour\nfive\nsix\nseven\neight\nnine `\"\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	net := filepath.Join(dir, "net")
-	if code, _, errs := invoke(t, "compile", digits+"lenet5.onnx", "-o", net, "--preprocess", "unit", "--labels", labels); code != 0 {
-		t.Fatalf("exit %d: %s", code, errs)
-	}
-	cmd := exec.Command("go", "test", "./...")
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
-	}
-	// Without it the files go away.
-	if code, _, errs := invoke(t, "compile", digits+"lenet5.onnx", "-o", net); code != 0 {
-		t.Fatalf("exit %d: %s", code, errs)
-	}
-	for _, f := range []string{"predict.go", "predict_test.go", "internal/runtime/vision"} {
-		if _, err := os.Stat(filepath.Join(net, f)); err == nil {
-			t.Errorf("%s is still there", f)
-		}
-	}
-	for _, c := range []struct {
-		args []string
-		want string
-		code int
-	}{
-		{[]string{"--preprocess", "unit", "--labels", "imagenet"}, "1000 labels for 10 classes", 1},
-		{[]string{"--labels", "imagenet"}, "--labels needs --preprocess", 2},
-		{[]string{"--preprocess", "sepia"}, `no preprocessing "sepia"`, 2},
-		{[]string{"--preprocess", "unit", "--dim", "N=2"}, "pictures fit float32", 1},
-		{[]string{"--preprocess", "unit", "--filter", "lanczos"}, "--filter", 2},
-	} {
-		if code, _, errs := invoke(t, append([]string{"compile", digits + "lenet5.onnx", "-o", net}, c.args...)...); code != c.code || !strings.Contains(errs, c.want) {
-			t.Errorf("%v: exit %d: %s", c.args, code, errs)
-		}
 	}
 }

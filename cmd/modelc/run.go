@@ -10,14 +10,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
-	"modelc/backend/golang"
 	"modelc/internal/npy"
 	"modelc/ir"
 	"modelc/runtime/vision"
 )
 
+// runFlags say what runs and what is shown of it.
 type runFlags struct {
-	pictureFlags
+	pictures       pictureFlags
 	engine, output string
 	top            int
 }
@@ -42,10 +42,6 @@ cached. Of an output with one score per class the best are printed.`,
 			if err != nil {
 				return err
 			}
-			names, err := r.names()
-			if err != nil {
-				return err
-			}
 			files := args[1:]
 			if t, err := firstTensor(files); err != nil {
 				return err
@@ -60,12 +56,16 @@ cached. Of an output with one score per class the best are printed.`,
 			if n := len(m.Before.Inputs); n != 1 {
 				return fmt.Errorf("%s has %d inputs; `modelc verify --data` runs models with several", args[0], n)
 			}
+			names, err := r.pictures.names(m)
+			if err != nil {
+				return err
+			}
 			e, err := newEngine(c.Context(), r.engine, m)
 			if err != nil {
 				return err
 			}
 			for _, file := range files {
-				in, err := r.input(file, m.Before.Inputs[0])
+				in, err := r.input(c, file, m)
 				if err != nil {
 					return err
 				}
@@ -81,10 +81,10 @@ cached. Of an output with one score per class the best are printed.`,
 		},
 	}
 	f.add(c)
+	r.pictures.add(c, "unit")
 	fl := c.Flags()
 	engineFlag(c, &r.engine)
 	fl.IntVar(&r.top, "top", 5, "how many classes to print")
-	r.pictureFlags.add(fl, "unit")
 	fl.StringVar(&r.output, "output", "", "write the outputs as .npy files to this folder `DIR` instead")
 	return c
 }
@@ -100,7 +100,8 @@ func firstTensor(files []string) (*ir.Tensor, error) {
 }
 
 // input makes the model's input of a file.
-func (r *runFlags) input(file string, v *ir.Value) (*ir.Tensor, error) {
+func (r *runFlags) input(c *cobra.Command, file string, m *modelc.Compiled) (*ir.Tensor, error) {
+	v := m.Before.Inputs[0]
 	switch strings.ToLower(filepath.Ext(file)) {
 	case ".npy", ".pb":
 		t, err := readTensor(file)
@@ -112,9 +113,9 @@ func (r *runFlags) input(file string, v *ir.Value) (*ir.Tensor, error) {
 		}
 		return t, nil
 	}
-	p, err := r.preprocess(v.Type)
+	p, err := r.pictures.preprocess(c, m)
 	if err != nil {
-		return nil, fmt.Errorf("input %q: %w", v.Name, err)
+		return nil, err
 	}
 	img, err := vision.Open(file)
 	if err != nil {
@@ -142,7 +143,7 @@ func (r *runFlags) print(w io.Writer, file string, g *ir.Graph, out []*ir.Tensor
 	}
 	fmt.Fprintln(w, file)
 	for i, t := range out {
-		if !golang.IsScores(t.Type) {
+		if !modelc.IsScores(t.Type) {
 			fmt.Fprintf(w, "  %s: %s (write it with --output DIR)\n", g.Outputs[i].Name, t.Type)
 			continue
 		}

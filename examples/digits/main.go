@@ -12,7 +12,7 @@ import (
 	"modelc/runtime/vision"
 )
 
-//go:generate go run modelc/cmd/modelc compile ../../testdata/digits/lenet5.onnx -o lenet5
+//go:generate go run modelc/cmd/modelc compile ../../testdata/digits/lenet5.onnx -o lenet5 --preprocess unit
 
 func main() {
 	log.SetFlags(0)
@@ -33,24 +33,15 @@ func read(path string) (digit int, probability float32, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	pre, err := vision.Preset("unit", lenet5.InputShape[3], lenet5.InputShape[2])
-	if err != nil {
-		return 0, 0, err
-	}
-	pre.Channels = 1
 	m, err := lenet5.New()
 	if err != nil {
 		return 0, 0, err
 	}
 	s := m.NewSession(lenet5.Threads(1))
 	defer s.Close()
-	in, out := lenet5.NewInput(), lenet5.NewOutput()
-	if err := pre.Apply(in.Data, img); err != nil {
+	classes, err := s.Predict(img)
+	if err != nil {
 		return 0, 0, err
 	}
-	if err := s.Run(in, out); err != nil {
-		return 0, 0, err
-	}
-	best := vision.Top(out.Data, 1, nil)[0]
-	return best.Index, best.Score, nil
+	return classes[0].Index, classes[0].Score, nil
 }

@@ -42,15 +42,24 @@ type taps struct {
 	weights []int32
 }
 
-// bilinear returns the taps of Pillow's BILINEAR filter: a triangle as wide
-// as two pixels of the larger of source and result. See precompute_coeffs and
-// normalize_coeffs_8bpc in Pillow's src/libImaging/Resample.c.
-func (a axis) bilinear() []taps {
+// taps returns the taps of one of Pillow's filters, none of them Sampled.
+func (a axis) taps(f Filter) []taps {
+	if f == Nearest {
+		return a.nearest()
+	}
+	return a.average(f)
+}
+
+// average returns the taps of one of Pillow's filters. See precompute_coeffs
+// and normalize_coeffs_8bpc in its src/libImaging/Resample.c.
+func (a axis) average(f Filter) []taps {
+	filter := filters[f]
 	scale := a.scale()
-	support := max(scale, 1)
+	unit := max(scale, 1)
+	support := filter.support * unit
 	width := int(math.Ceil(support))*2 + 1
 	store := make([]int32, a.n*width)
-	triangle := make([]float64, width)
+	values := make([]float64, width)
 	all := make([]taps, a.n)
 	for i := range all {
 		centre := float64((float64(a.first+i) + 0.5) * scale) // rounded: not fused with what follows
@@ -58,12 +67,12 @@ func (a axis) bilinear() []taps {
 		n := min(int(centre+support+0.5), a.in) - first
 		sum := 0.0
 		for k := range n {
-			triangle[k] = max(0, 1-math.Abs((float64(first+k)-centre+0.5)/support))
-			sum += triangle[k]
+			values[k] = filter.weight((float64(first+k) - centre + 0.5) * (1 / unit))
+			sum += values[k]
 		}
 		weights := store[i*width : i*width+n]
 		for k := range weights {
-			weights[k] = int32(triangle[k]/sum*(1<<weightBits) + 0.5)
+			weights[k] = int32(math.Round(values[k] / sum * (1 << weightBits)))
 		}
 		all[i] = taps{first, weights}
 	}
@@ -99,11 +108,7 @@ func (p pixels) row(y int) []uint8 {
 // resample resizes rows first and columns then, with rounding in between, as
 // Pillow does; only what the wanted part depends on.
 func (p pixels) resample(across, down axis, filter Filter) pixels {
-	tapsOf := axis.bilinear
-	if filter == Nearest {
-		tapsOf = axis.nearest
-	}
-	columns, rows := tapsOf(across), tapsOf(down)
+	columns, rows := across.taps(filter), down.taps(filter)
 	last := rows[len(rows)-1]
 	top, bottom := rows[0].first, last.first+len(last.weights)
 
@@ -164,6 +169,6 @@ func sumGreys(to, from []uint8, columns []taps) {
 	}
 }
 
-// level drops the fraction of a weighted sum. Rounded weights may sum to
-// slightly more than one.
-func level(sum int32) uint8 { return uint8(min(sum>>weightBits, 255)) }
+// level drops the fraction of a weighted sum, which may lie outside: rounded
+// weights may sum to slightly more than one, and some filters overshoot.
+func level(sum int32) uint8 { return uint8(min(max(sum>>weightBits, 0), 255)) }

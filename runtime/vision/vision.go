@@ -27,6 +27,9 @@ const (
 	NHWC               // pixel by pixel: Keras, TensorFlow
 )
 
+// String is the name of the constant.
+func (l Layout) String() string { return [...]string{"NCHW", "NHWC"}[min(l, NHWC)] }
+
 // Fit is how a picture of any shape becomes one of the network's shape.
 type Fit uint8
 
@@ -38,20 +41,8 @@ const (
 	Crop
 )
 
-// Filter is how pixels are interpolated when a picture is resized.
-type Filter uint8
-
-const (
-	// Bilinear is Pillow's BILINEAR: averages over all covered pixels when it
-	// shrinks, rounds to 8 bits. torchvision's default for pictures.
-	Bilinear Filter = iota
-	// Sampled interpolates between the four nearest pixels, also when it
-	// shrinks, and does not round: tf.image.resize and Keras' Resizing layer
-	// with their default, bilinear without antialiasing.
-	Sampled
-	// Nearest is Pillow's NEAREST: the default of Keras' load_img.
-	Nearest
-)
+// String is the name of the constant.
+func (f Fit) String() string { return [...]string{"Stretch", "Crop"}[min(f, Crop)] }
 
 // Preprocess says how a picture becomes a tensor.
 //
@@ -90,8 +81,11 @@ func (p Preprocess) channels() int {
 // convert("RGB"). Grey is Pillow's convert("L"). Apply allocates a few
 // buffers, however large img is.
 func (p Preprocess) Apply(dst []float32, img image.Image) error {
-	if err := p.check(); err != nil {
+	if err := p.Check(); err != nil {
 		return err
+	}
+	if img == nil {
+		return errors.New("vision: no image")
 	}
 	if len(dst) != p.Len() {
 		return fmt.Errorf("vision: the tensor has %d elements, an image fills %d×%d×%d = %d", len(dst), p.channels(), p.Height, p.Width, p.Len())
@@ -113,16 +107,19 @@ func (p Preprocess) Apply(dst []float32, img image.Image) error {
 	return nil
 }
 
-func (p Preprocess) check() error {
+// Check says why p cannot make a tensor of any picture.
+func (p Preprocess) Check() error {
 	switch {
 	case p.Width <= 0 || p.Height <= 0:
 		return fmt.Errorf("vision: Preprocess wants %d×%d pixels; set Width and Height", p.Width, p.Height)
 	case p.channels() != 1 && p.channels() != 3:
 		return fmt.Errorf("vision: Preprocess wants %d channels; pictures have 3, or 1 for grey", p.Channels)
 	case p.BGR && p.channels() == 1:
-		return errors.New("vision: BGR needs 3 channels, Preprocess has 1")
+		return errors.New("vision: the tensor is grey, with 1 channel; BGR (mode caffe) needs 3")
 	case p.ShortSide < 0:
 		return fmt.Errorf("vision: Preprocess.ShortSide is %d", p.ShortSide)
+	case int(p.Filter) >= len(filters):
+		return fmt.Errorf("vision: Preprocess.Filter is %d; there are %s", uint8(p.Filter), FilterNames())
 	}
 	return nil
 }
@@ -150,12 +147,23 @@ func (p Preprocess) axes(size image.Point) (across, down axis, err error) {
 	return axis{size.X, w, centre(w - p.Width), p.Width}, axis{size.Y, h, centre(h - p.Height), p.Height}, nil
 }
 
-// channel is where the elements of one channel go and how they are computed.
+// Value returns what a level becomes in the tensor's channel c.
+func (p Preprocess) Value(c int, level float64) float32 {
+	scale, std := p.Scale, p.Std[c]
+	if scale == 0 {
+		scale = 1
+	}
+	if std == 0 {
+		std = 1
+	}
+	return float32((float64(level*scale) - p.Mean[c]) / std)
+}
+
+// channel is where the elements of one channel of the tensor go.
 type channel struct {
-	source      int // channel of the picture
-	offset      int // of its first element in the tensor
-	scale, mean float64
-	std         float64
+	index  int // in the tensor
+	source int // in the picture
+	offset int // of its first element in the tensor
 }
 
 // plan returns the tensor's channels and the distance between neighbours.
@@ -163,18 +171,12 @@ func (p Preprocess) plan() (channels []channel, step int) {
 	n := p.channels()
 	channels = make([]channel, n)
 	for c := range channels {
-		ch := channel{source: c, offset: c * p.Height * p.Width, scale: p.Scale, mean: p.Mean[c], std: p.Std[c]}
+		ch := channel{index: c, source: c, offset: c * p.Height * p.Width}
 		if p.BGR {
 			ch.source = n - 1 - c
 		}
 		if p.Layout == NHWC {
 			ch.offset = c
-		}
-		if ch.scale == 0 {
-			ch.scale = 1
-		}
-		if ch.std == 0 {
-			ch.std = 1
 		}
 		channels[c] = ch
 	}
@@ -184,17 +186,13 @@ func (p Preprocess) plan() (channels []channel, step int) {
 	return channels, 1
 }
 
-func (c channel) value(level float64) float32 {
-	return float32((float64(level*c.scale) - c.mean) / c.std)
-}
-
 // normalise writes a picture of the tensor's size.
 func (p Preprocess) normalise(dst []float32, src pixels) {
 	channels, step := p.plan()
 	for _, c := range channels {
 		var values [256]float32
 		for level := range values {
-			values[level] = c.value(float64(level))
+			values[level] = p.Value(c.index, float64(level))
 		}
 		to := c.offset
 		for from := c.source; from < len(src.pix); from += src.channels {
@@ -217,7 +215,7 @@ func (p Preprocess) sample(dst []float32, src pixels, across, down axis) {
 				l, r := col.low*src.channels+c.source, col.high*src.channels+c.source
 				top := lerp(float32(above[l]), float32(above[r]), col.part)
 				bottom := lerp(float32(below[l]), float32(below[r]), col.part)
-				dst[to] = c.value(float64(lerp(top, bottom, row.part)))
+				dst[to] = p.Value(c.index, float64(lerp(top, bottom, row.part)))
 				to += step
 			}
 		}

@@ -35,26 +35,12 @@ func apply(t *testing.T, p Preprocess, img image.Image) []float32 {
 // The pictures and arrays of testdata are made by make.py.
 
 func TestResizeIsPillows(t *testing.T) {
-	for _, name := range []string{
-		"bilinear_shrink", "bilinear_enlarge", "bilinear_mixed", "bilinear_same", "bilinear_dot",
-		"nearest_shrink", "nearest_enlarge", "nearest_mixed", "nearest_same", "nearest_dot",
-		"crop_wide", "crop_tall", "grey",
-	} {
+	source := open(t, "source.png")
+	check := func(name string, p Preprocess, img image.Image) {
 		t.Run(name, func(t *testing.T) {
-			img, want := open(t, "source.png"), open(t, name+".png")
+			want := open(t, name+".png")
 			size := want.Bounds().Size()
-			p := Preprocess{Width: size.X, Height: size.Y, Layout: NHWC}
-			switch {
-			case strings.HasPrefix(name, "nearest"):
-				p.Filter = Nearest
-			case strings.HasPrefix(name, "crop"):
-				p.Fit, p.ShortSide = Crop, 32
-			case name == "grey":
-				p.Channels = 1
-			}
-			if name == "crop_tall" {
-				img = transposed{img.(image.RGBA64Image)}
-			}
+			p.Width, p.Height, p.Layout = size.X, size.Y, NHWC
 			levels := readPixels(want, p.channels()).pix
 			for i, got := range apply(t, p, img) {
 				if got != float32(levels[i]) {
@@ -62,6 +48,25 @@ func TestResizeIsPillows(t *testing.T) {
 				}
 			}
 		})
+	}
+	for _, size := range []string{"shrink", "enlarge", "mixed", "same", "dot"} {
+		for f := range Sampled {
+			check(f.String()+"_"+size, Preprocess{Filter: f}, source)
+		}
+	}
+	check("crop_wide", Preprocess{Fit: Crop, ShortSide: 32}, source)
+	check("crop_tall", Preprocess{Fit: Crop, ShortSide: 32}, transposed{source.(image.RGBA64Image)})
+	check("grey", Preprocess{Channels: 1}, source)
+}
+
+func TestFilterNames(t *testing.T) {
+	for f := range Filter(len(filters)) {
+		if got, err := ParseFilter(f.String()); got != f || err != nil {
+			t.Errorf("%s is %s: %v", f, got, err)
+		}
+	}
+	if _, err := ParseFilter("area"); err == nil || !strings.Contains(err.Error(), "bilinear, nearest, bicubic, lanczos") {
+		t.Errorf("unknown filter: %v", err)
 	}
 }
 
@@ -223,7 +228,7 @@ func TestAllocationsDoNotGrow(t *testing.T) {
 	dst := make([]float32, p.Len())
 	b := image.Rect(0, 0, 200, 150)
 	for _, img := range []image.Image{image.NewGray(b), image.NewNRGBA(b), image.NewRGBA(b), image.NewYCbCr(b, image.YCbCrSubsampleRatio420), image.NewPaletted(b, color.Palette{color.Black})} {
-		for _, p.Filter = range []Filter{Bilinear, Sampled, Nearest} {
+		for p.Filter = range Filter(len(filters)) {
 			if n := testing.AllocsPerRun(3, func() { p.Apply(dst, img) }); n > 16 {
 				t.Errorf("%T with filter %d: %v allocations", img, p.Filter, n)
 			}
@@ -236,9 +241,10 @@ func TestApplyErrors(t *testing.T) {
 	for want, p := range map[string]Preprocess{
 		"set Width and Height": {Width: 8},
 		"wants 4 channels":     {Width: 8, Height: 8, Channels: 4},
-		"BGR needs 3":          {Width: 8, Height: 8, Channels: 1, BGR: true},
+		"needs 3":              {Width: 8, Height: 8, Channels: 1, BGR: true},
 		"ShortSide is -1":      {Width: 8, Height: 8, ShortSide: -1},
 		"set a larger":         {Width: 8, Height: 8, Fit: Crop, ShortSide: 7},
+		"there are bilinear":   {Width: 8, Height: 8, Filter: Sampled + 1},
 	} {
 		if err := p.Apply(make([]float32, max(0, p.Len())), img); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: error %v, want one with %q", p, err, want)
@@ -250,6 +256,9 @@ func TestApplyErrors(t *testing.T) {
 	}
 	if err := p.Apply(make([]float32, 192), image.NewGray(image.Rectangle{})); err == nil {
 		t.Error("an empty image is no error")
+	}
+	if err := p.Apply(make([]float32, 192), nil); err == nil {
+		t.Error("no image is no error")
 	}
 }
 

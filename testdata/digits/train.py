@@ -213,4 +213,5 @@ def main():
         print(f"{f.name}: {scores.argmax()} with {scores.max():.4f}")
 
 
-main()
+if __name__ == "__main__":
+    main()

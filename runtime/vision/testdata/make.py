@@ -43,8 +43,8 @@ alpha.putalpha(Image.fromarray(np.tile(np.arange(WIDTH, dtype=np.uint8) * 4 + 1,
 alpha.save(HERE / "alpha.png")
 
 for name, size in {"shrink": (24, 20), "enlarge": (100, 90), "mixed": (30, 80), "same": (61, 47), "dot": (1, 1)}.items():
-    img.resize(size, Image.BILINEAR).save(HERE / f"bilinear_{name}.png")
-    img.resize(size, Image.NEAREST).save(HERE / f"nearest_{name}.png")
+    for filter in ("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"):
+        img.resize(size, Image.Resampling[filter.upper()]).save(HERE / f"{filter}_{name}.png")
 short_side(img, 32, (28, 28)).save(HERE / "crop_wide.png")
 short_side(img.transpose(Image.Transpose.TRANSPOSE), 32, (28, 25)).save(HERE / "crop_tall.png")
 img.convert("L").resize((24, 20), Image.BILINEAR).save(HERE / "grey.png")

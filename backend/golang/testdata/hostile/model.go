@@ -183,7 +183,7 @@ func (m *Model) NewSession(options ...Option) *Session {
 	for _, set := range options {
 		set(&o)
 	}
-	return &Session{m.model.NewSession(o)}
+	return &Session{session: m.model.NewSession(o)}
 }
 
 // Close releases the session's goroutines. The session must not run, and

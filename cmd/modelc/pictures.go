@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"modelc"
+	"modelc/runtime/vision"
+)
+
+// pictureFlags say how pictures become the input and what the scores are
+// called.
+type pictureFlags struct {
+	mode, labels, interpolation, mean, std string
+	scale                                  float64
+	bgr                                    bool
+	crop                                   int
+}
+
+func (f *pictureFlags) add(c *cobra.Command, mode string) {
+	fl := c.Flags()
+	fl.StringVar(&f.mode, "preprocess", mode, "values of pixels: `MODE` unit (0 to 1), none (0 to 255), caffe, tf or torch")
+	fl.StringVar(&f.labels, "labels", "", "names of the classes: imagenet, or a `FILE` with one a line, or JSON")
+	fl.StringVar(&f.interpolation, "interpolation", vision.Bilinear.String(), "how pictures are resized: `FILTER` "+vision.FilterNames())
+	fl.Float64Var(&f.scale, "scale", 0, "multiply pixel levels by this `NUMBER` instead")
+	fl.StringVar(&f.mean, "mean", "", "then subtract these `R,G,B`, in the order of the tensor")
+	fl.StringVar(&f.std, "std", "", "then divide by these `R,G,B`")
+	fl.BoolVar(&f.bgr, "bgr", false, "blue first")
+	fl.IntVar(&f.crop, "crop", 0, "resize the short side to `N` pixels and crop the centre, instead of stretching")
+}
+
+// recorded returns those of the flags that are set, for the header of
+// generated code. Of a path it keeps the file's name.
+func (f *pictureFlags) recorded(c *cobra.Command) []string {
+	var list []string
+	for _, name := range []string{"preprocess", "labels", "interpolation", "scale", "mean", "std", "bgr", "crop"} {
+		fl := c.Flags().Lookup(name)
+		switch {
+		case !fl.Changed:
+		case name == "bgr":
+			list = append(list, "--bgr="+fl.Value.String())
+		default:
+			list = append(list, "--"+name, filepath.Base(fl.Value.String()))
+		}
+	}
+	return list
+}
+
+// preprocess returns how a picture becomes the input of m.
+func (f *pictureFlags) preprocess(c *cobra.Command, m *modelc.Compiled) (vision.Preprocess, error) {
+	if _, err := vision.Preset(f.mode, 1, 1); err != nil {
+		return vision.Preprocess{}, usageError{err}
+	}
+	p, err := m.Preprocess(f.mode)
+	if err != nil {
+		return p, err
+	}
+	if p.Filter, err = vision.ParseFilter(f.interpolation); err != nil {
+		return p, usageError{err}
+	}
+	if c.Flags().Changed("scale") {
+		p.Scale = f.scale
+	}
+	if c.Flags().Changed("bgr") {
+		p.BGR = f.bgr
+	}
+	if err := triple(f.mean, "mean", &p.Mean); err != nil {
+		return p, err
+	}
+	if err := triple(f.std, "std", &p.Std); err != nil {
+		return p, err
+	}
+	if f.crop > 0 {
+		p.Fit, p.ShortSide = vision.Crop, f.crop
+	}
+	if err := p.Check(); err != nil {
+		return p, fmt.Errorf("%s: %w", m.Model.Path, err)
+	}
+	return p, nil
+}
+
+// names returns the names of the classes of m; nil without --labels.
+func (f *pictureFlags) names(m *modelc.Compiled) ([]string, error) {
+	if f.labels == "" {
+		return nil, nil
+	}
+	return m.Labels(f.labels)
+}
+
+// triple reads one number for all channels, or three.
+func triple(s, flag string, to *[3]float64) error {
+	if s == "" {
+		return nil
+	}
+	f := strings.Split(s, ",")
+	if len(f) != 1 && len(f) != 3 {
+		return usageError{fmt.Errorf("--%s %q: want one number or three", flag, s)}
+	}
+	for i := range to {
+		x, err := strconv.ParseFloat(strings.TrimSpace(f[i%len(f)]), 64)
+		if err != nil {
+			return usageError{fmt.Errorf("--%s %q: want one number or three", flag, s)}
+		}
+		to[i] = x
+	}
+	return nil
+}

@@ -1,0 +1,116 @@
+package modelc
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"modelc/backend/golang"
+	"modelc/internal/imagenet"
+	"modelc/ir"
+	"modelc/runtime/vision"
+)
+
+// Preprocess returns how pictures become the model's input in a mode of
+// [vision.Preset]: stretched to the input's size, in its layout, grey where it
+// has one channel. Change fields for anything else.
+//
+// The model must have one input, float32 [1,C,H,W] or [1,H,W,C] with 1 or 3
+// channels. Where both readings fit, Keras models have channels last.
+func (c *Compiled) Preprocess(mode string) (vision.Preprocess, error) {
+	v, err := c.picture()
+	if err != nil {
+		return vision.Preprocess{}, err
+	}
+	colours := func(n int) bool { return n == 1 || n == 3 }
+	s := v.Type.Shape
+	first, last := colours(s[1]), colours(s[3])
+	if last && (!first || strings.HasPrefix(c.Model.Format, "Keras")) {
+		p, err := vision.Preset(mode, s[2], s[1])
+		p.Layout, p.Channels = vision.NHWC, s[3]
+		return p, err
+	}
+	p, err := vision.Preset(mode, s[3], s[2])
+	p.Channels = s[1]
+	return p, err
+}
+
+// picture returns the model's input if it can hold one picture.
+func (c *Compiled) picture() (*ir.Value, error) {
+	g := c.Before
+	if len(g.Inputs) != 1 {
+		return nil, fmt.Errorf("%s has %d inputs; pictures fit models with one", c.Model.Path, len(g.Inputs))
+	}
+	v := g.Inputs[0]
+	s := v.Type.Shape
+	switch {
+	case v.Type.DType != ir.Float32 || len(s) != 4 || s[1] != 1 && s[1] != 3 && s[3] != 1 && s[3] != 3:
+		return nil, fmt.Errorf("%s: input %q is %s; pictures fit f32[1,C,H,W] or f32[1,H,W,C] with 1 or 3 channels", c.Model.Path, v.Name, v.Type)
+	case s[0] != 1:
+		return nil, fmt.Errorf("%s: input %q is %s, a batch of %d; pictures go one at a time, give the first dimension 1", c.Model.Path, v.Name, v.Type, s[0])
+	}
+	return v, nil
+}
+
+// Labels returns the names of the model's classes: "imagenet", or those in the
+// file of that name, see [vision.ReadNames]. Their number must be that of the
+// scores, the elements of the model's only output.
+func (c *Compiled) Labels(name string) ([]string, error) {
+	labels := imagenet.Names()
+	if name != "imagenet" {
+		var err error
+		if labels, err = vision.OpenNames(name); err != nil {
+			return nil, err
+		}
+	}
+	return labels, c.checkLabels(name, labels)
+}
+
+func (c *Compiled) checkLabels(name string, labels []string) error {
+	n, err := c.classes()
+	if err == nil && len(labels) != n {
+		err = fmt.Errorf("%s: the model scores %d classes, %s names %d", c.Model.Path, n, name, len(labels))
+	}
+	return err
+}
+
+// classes returns how many classes the model scores.
+func (c *Compiled) classes() (int, error) {
+	g := c.Before
+	if len(g.Outputs) != 1 {
+		return 0, fmt.Errorf("%s has %d outputs; a classifier has one", c.Model.Path, len(g.Outputs))
+	}
+	if o := g.Outputs[0]; !IsScores(o.Value.Type) {
+		return 0, fmt.Errorf("%s: output %q is %s; a classifier has one score per class, f32[1,N]", c.Model.Path, o.Name, o.Value.Type)
+	}
+	return g.Outputs[0].Value.Type.Shape.Len(), nil
+}
+
+// IsScores reports whether a tensor can hold one score per class of one
+// picture.
+func IsScores(t ir.Type) bool {
+	return t.DType == ir.Float32 && len(t.Shape) > 0 && t.Shape.Len() > 1 && slices.Max(t.Shape) == t.Shape.Len()
+}
+
+// pictures returns what Predict of a package needs.
+func (c *Compiled) pictures(o PackageOptions) (*golang.Pictures, error) {
+	v, err := c.picture()
+	if err != nil {
+		return nil, err
+	}
+	if err := o.Preprocess.Check(); err != nil {
+		return nil, err
+	}
+	if n := v.Type.Shape.Len(); o.Preprocess.Len() != n {
+		return nil, fmt.Errorf("%s: input %q is %s; the preprocessing makes %d elements", c.Model.Path, v.Name, v.Type, o.Preprocess.Len())
+	}
+	if _, err := c.classes(); err != nil {
+		return nil, err
+	}
+	if o.Labels != nil {
+		if err := c.checkLabels("Labels", o.Labels); err != nil {
+			return nil, err
+		}
+	}
+	return &golang.Pictures{Preprocess: *o.Preprocess, Labels: o.Labels}, nil
+}
