@@ -388,3 +388,32 @@ func TestNearest(t *testing.T) {
 	}
 	wantText(t, nearest("QLinearConvTranspose"), "ConvTranspose", "QLinearConv")
 }
+
+// An operand that the opset does not know is refused, not passed over: the
+// bounds of a Clip, the sizes of a Resize, the ratio of a Dropout.
+func TestOperandsOfAnotherOpset(t *testing.T) {
+	for _, c := range []struct {
+		node  message
+		since int64
+	}{
+		{simple("Clip", "y", "x", "k"), 11},
+		{simple("Resize", "y", "x", "", "k"), 11},
+		{simple("Dropout", "y", "x", "k"), 12},
+		{simple("ReduceSum", "y", "x", "k"), 13},
+		{simple("ReduceMax", "y", "x", "k"), 18},
+		{simple("Relu", "y", "x", "k"), maxOpset + 1},
+	} {
+		g := graphParts{nodes: []message{c.node}, weights: []message{floatWeights("k", nil, 1)}, inputs: oneInput, outputs: oneOutput}
+		const text = "has no meaning in opset"
+		wantText(t, failure(t, modelMessage(8, c.since-1, g.encode()), source.Options{}), text, "correct its opset_import")
+		if c.since > maxOpset {
+			continue
+		}
+		if _, err := Parse("m", modelMessage(8, c.since, g.encode()), "", source.Options{}); err != nil && strings.Contains(err.Error(), text) {
+			t.Errorf("opset %d: %v", c.since, err)
+		}
+	}
+	// One that is left out is not there.
+	g := graphParts{nodes: []message{simple("Clip", "y", "x", "", "")}, inputs: oneInput, outputs: oneOutput}
+	parse(t, modelMessage(8, 10, g.encode()), source.Options{})
+}

@@ -24,6 +24,7 @@ import (
 	"gonum.org/v1/gonum/graph/simple"
 	"gorgonia.org/tensor"
 
+	frontend "modelc/frontend/onnx"
 	"modelc/ir"
 )
 
@@ -54,8 +55,8 @@ type operation struct {
 type Option func(*Graph)
 
 // Opset tells which version of ONNX's operators the model is written in, which
-// onnx-go does not hand on. The default is 10 and, where a node has a form
-// that 10 does not know, 9.
+// onnx-go does not hand on. The default is the first of 10, 9, 11, 13, 18 and
+// the newest that knows the forms of all nodes.
 func Opset(n int) Option { return func(g *Graph) { g.opsets = []int{n} } }
 
 // Threads makes Run use n goroutines instead of GOMAXPROCS.
@@ -63,7 +64,7 @@ func Threads(n int) Option { return func(g *Graph) { g.threads = n } }
 
 // New returns a backend for one model.
 func New(options ...Option) *Graph {
-	g := &Graph{WeightedDirectedGraph: simple.NewWeightedDirectedGraph(math.MaxFloat64, -1), opsets: []int{10, 9}, operands: map[*Node][]*Node{}}
+	g := &Graph{WeightedDirectedGraph: simple.NewWeightedDirectedGraph(math.MaxFloat64, -1), opsets: []int{10, 9, 11, 13, 18, frontend.Newest}, operands: map[*Node][]*Node{}}
 	for _, set := range options {
 		set(g)
 	}

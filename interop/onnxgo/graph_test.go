@@ -117,6 +117,22 @@ func TestBoundInput(t *testing.T) {
 	expect(t, run(t, u, vector(1, 2), vector(3)), []float32{1, 1, 1, 2, 2, 2})
 }
 
+// Forms that opset 10 does not know are read as a later one means them.
+func TestLaterOpsets(t *testing.T) {
+	w := map[string][]float32{"lo": {-1}, "hi": {6}}
+	u := newUser(t, New(), file(w, "x", "y", "Clip x lo hi = y"))
+	expect(t, run(t, u, vector(-3, 2, 9)), []float32{-1, 2, 6})
+	u = newUser(t, New(), file(nil, "x", "y", "HardSwish x = y"))
+	expect(t, run(t, u, vector(-4, 3, 6)), []float32{0, 3, 6})
+	u = newUser(t, New(Opset(10)), file(w, "x", "y", "Clip x lo hi = y"))
+	if err := u.model.SetInput(0, vector(1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := u.backend.Run(); err == nil || !strings.Contains(err.Error(), "has no meaning in opset 10") {
+		t.Errorf("a Clip of opset 11 said to be of 10 gives %v", err)
+	}
+}
+
 func TestErrors(t *testing.T) {
 	u := newUser(t, New(), file(nil, "x", "y", "NoSuchOp x = y"))
 	if err := u.model.SetInput(0, vector(1)); err != nil {
