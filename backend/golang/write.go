@@ -40,7 +40,7 @@ func Write(dir string, p *schedule.Program, o Options) (map[string]int, error) {
 	if err := os.Chmod(tmp, 0o755); err != nil { // MkdirTemp's 0700 is for secrets
 		return nil, err
 	}
-	sum, err := createWeights(filepath.Join(tmp, WeightsFile), p)
+	sum, err := createWeights(filepath.Join(tmp, WeightsFile), p, o.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func Write(dir string, p *schedule.Program, o Options) (map[string]int, error) {
 
 // createWeights writes the weights file of p and returns the digest of its
 // payload. The header, which holds the digest, is written last.
-func createWeights(path string, p *schedule.Program) (sum [32]byte, err error) {
+func createWeights(path string, p *schedule.Program, progress func(done, total int) error) (sum [32]byte, err error) {
 	f, err := os.Create(path)
 	if err != nil {
 		return sum, err
@@ -74,13 +74,27 @@ func createWeights(path string, p *schedule.Program) (sum [32]byte, err error) {
 		return sum, err
 	}
 	h := sha256.New()
-	if err := p.WriteWeights(io.MultiWriter(f, h)); err != nil {
+	if err := p.WriteWeights(io.MultiWriter(f, h, &counter{0, p.Plan.WeightsBytes, progress})); err != nil {
 		return sum, err
 	}
 	h.Sum(sum[:0])
 	head := runtime.HeaderOf(p.Plan.WeightsBytes, sum)
 	_, err = f.WriteAt(head[:], 0)
 	return sum, err
+}
+
+// counter is a writer that tells how many of total bytes it was given.
+type counter struct {
+	done, total int
+	tell        func(done, total int) error // nil for nobody
+}
+
+func (c *counter) Write(b []byte) (int, error) {
+	c.done += len(b)
+	if c.tell == nil {
+		return len(b), nil
+	}
+	return len(b), c.tell(c.done, c.total)
 }
 
 // install moves what was written to the folder tmp into dir.

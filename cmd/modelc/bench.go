@@ -82,7 +82,7 @@ needs fewer multiplications shows a rate above the peak.`,
 	fl.IntVar(&threads, "threads", 1, "goroutines per run")
 	fl.IntVar(&runs, "runs", 20, "how often the model runs")
 	fl.IntVar(&top, "top", 0, "print the `N` slowest layers alone, slowest first")
-	fl.BoolVar(&asJSON, "json", false, "print the profile as JSON")
+	jsonFlag(c, &asJSON)
 	return c
 }
 
@@ -94,6 +94,9 @@ func measure(m *modelc.Compiled, threads, runs int) (*profile, error) {
 		return nil, err
 	}
 	defer e.Close()
+	if err := m.Options.Report("measuring layers", 0, 1); err != nil {
+		return nil, err
+	}
 	p := &profile{Model: m.Graph.Name, Threads: threads, Tier: runtime.Tier(), Load: ms(time.Since(start)), Peak: runtime.PeakGFLOPS()}
 	in := eval.Inputs(m.Before, 1)
 	times, err := e.Profile(in, max(2, runs/4)) // warms up, too
@@ -113,7 +116,10 @@ func measure(m *modelc.Compiled, threads, runs int) (*profile, error) {
 		p.Layers = append(p.Layers, x)
 	}
 	var all []float64
-	for range runs {
+	for i := range runs {
+		if err := m.Options.Report("measuring runs", i, runs); err != nil {
+			return nil, err
+		}
 		start := time.Now()
 		if err := e.Step(); err != nil {
 			return nil, err

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
@@ -67,7 +65,9 @@ names that --labels gives.`,
 			if asJSON {
 				return printJSON(c.OutOrStdout(), s)
 			}
-			printSummary(c.OutOrStdout(), dir, s)
+			if !isQuiet(c) {
+				printSummary(c.OutOrStdout(), dir, s)
+			}
 			return nil
 		},
 	}
@@ -78,12 +78,6 @@ names that --labels gives.`,
 	fl.StringVar(&name, "package", "", "name of the package; default: from the folder's")
 	fl.StringVar(&weights, "weights", "embed", "embed the weights, or keep them in a `file` beside the package")
 	fl.BoolVar(&standalone, "standalone", false, "copy the runtime beside the package, so that it needs no other module")
-	fl.BoolVar(&asJSON, "json", false, "print the summary as JSON")
+	jsonFlag(c, &asJSON)
 	return c
-}
-
-func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
 }
