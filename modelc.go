@@ -11,16 +11,9 @@
 package modelc
 
 import (
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path"
 	"path/filepath"
-	"strings"
-
-	"golang.org/x/mod/modfile"
 
 	"modelc/backend/golang"
 	"modelc/backend/schedule"
@@ -34,16 +27,6 @@ import (
 
 // Version of the compiler, written into generated code.
 const Version = "v0.1.0"
-
-// runtimeSource is package runtime and its package vision, for packages that
-// cannot import them from this module.
-//
-//go:embed runtime/*.go runtime/*.s runtime/vision/*.go
-var runtimeSource embed.FS
-
-// notCopied are files of runtimeSource that no generated package needs: of
-// vision what reads files and flags, since formats are for programs to choose.
-var notCopied = map[string]bool{"runtime/generate.go": true, "runtime/vision/decode.go": true, "runtime/vision/names.go": true, "runtime/vision/preset.go": true}
 
 // Options says how a model is compiled. The zero value is the default.
 type Options struct {
@@ -231,83 +214,4 @@ func (c *Compiled) summary() *Summary {
 		}
 	}
 	return s
-}
-
-// runtimeFor returns the import path of the runtime for a package in dir, and
-// whether it must be copied there.
-func runtimeFor(dir string, standalone bool) (importPath string, copied bool, err error) {
-	for root := dir; ; root = filepath.Dir(root) {
-		b, err := os.ReadFile(filepath.Join(root, "go.mod"))
-		if errors.Is(err, fs.ErrNotExist) || isFile(root) {
-			if root == filepath.Dir(root) {
-				return "", false, fmt.Errorf("%s lies in no Go module: run `go mod init` in its parent first", dir)
-			}
-			continue
-		}
-		if err != nil {
-			return "", false, err
-		}
-		mod, err := modfile.ParseLax(filepath.Join(root, "go.mod"), b, nil)
-		if err != nil {
-			return "", false, err
-		}
-		if mod.Module == nil {
-			return "", false, fmt.Errorf("%s names no module", filepath.Join(root, "go.mod"))
-		}
-		self := mod.Module.Mod.Path
-		needs := self == "modelc"
-		for _, r := range mod.Require {
-			needs = needs || r.Mod.Path == "modelc"
-		}
-		if needs && !standalone {
-			return "modelc/runtime", false, nil
-		}
-		rel, err := filepath.Rel(root, dir)
-		if err != nil {
-			return "", false, err
-		}
-		return path.Join(self, filepath.ToSlash(rel), golang.RuntimeDir), true, nil
-	}
-}
-
-func isFile(path string) bool {
-	st, err := os.Stat(path)
-	return err == nil && !st.IsDir()
-}
-
-// WriteRuntime writes the sources of package runtime to dir, for a module
-// named modelc that holds nothing else but generated packages.
-func WriteRuntime(dir string) error {
-	files, err := runtimeFiles(false)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	for name, b := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// runtimeFiles returns the sources of package runtime, without its tests, and
-// for packages that take pictures those of its package vision.
-func runtimeFiles(pictures bool) (golang.Files, error) {
-	files := golang.Files{}
-	err := fs.WalkDir(runtimeSource, "runtime", func(name string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && name == "runtime/vision" && !pictures:
-			return fs.SkipDir
-		case d.IsDir() || strings.HasSuffix(name, "_test.go") || notCopied[name]:
-			return nil
-		}
-		files[strings.TrimPrefix(name, "runtime/")], err = runtimeSource.ReadFile(name)
-		return err
-	})
-	return files, err
 }
