@@ -19,6 +19,7 @@ func mergeReshapes(g *ir.Graph, _ *Config) (int, error) {
 				break
 			}
 			g.SetInput(n, 0, d.In[0])
+			n.Absorb(d)
 			changed++
 		}
 		if n.In[0].Type.Equal(n.Out[0].Type) {
