@@ -42,6 +42,14 @@ func modelAndData(c *cobra.Command, args []string, typed string) ([]cobra.Comple
 	return filesOf(dataExts...)(c, args, typed)
 }
 
+// modelAndFolder completes those of diff.
+func modelAndFolder(c *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) == 1 {
+		return directories(c, args, typed)
+	}
+	return oneModel(c, args, typed)
+}
+
 func directories(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	return nil, cobra.ShellCompDirectiveFilterDirs
 }
@@ -105,9 +113,12 @@ func completions() map[string]completion {
 		"interpolation": anyOf(strings.Split(vision.FilterNames(), ", ")...),
 		"labels":        orFile("imagenet"),
 		"weights":       anyOf("embed", "file"),
+		"runtime":       directories,
+		"file":          filesOf("json"),
 		"passes":        listOf(passNames()...),
 		"disable-pass":  listOf(passNames()...),
 		"print-after":   listOf(passNames("all")...),
+		"after":         anyOf(passNames()...),
 		"tune":          filesOf("json"),
 		"data":          directories,
 		"bind":          orFile(),
@@ -118,7 +129,7 @@ func completions() map[string]completion {
 // root.
 func addCompletions(root *cobra.Command) {
 	flags := completions()
-	arguments := map[string]completion{"run": modelAndData, "zoo": zooNames}
+	arguments := map[string]completion{"run": modelAndData, "diff": modelAndFolder, "zoo": zooNames}
 	for _, c := range root.Commands() {
 		for name, complete := range flags {
 			if c.Flags().Lookup(name) != nil {
@@ -131,7 +142,7 @@ func addCompletions(root *cobra.Command) {
 		switch complete, ok := arguments[c.Name()]; {
 		case ok:
 			c.ValidArgsFunction = complete
-		case strings.Contains(c.Use, " MODEL"):
+		case strings.Contains(c.Use, "MODEL"):
 			c.ValidArgsFunction = oneModel
 		default:
 			c.ValidArgsFunction = cobra.NoFileCompletions

@@ -18,6 +18,7 @@ type terminal struct {
 	out, err   stream
 	progress   *progress
 	colourless bool // whoever uses it wants none
+	quiet      bool // --quiet
 }
 
 // stream is one of the two, and whether a person looks at it.
@@ -88,25 +89,19 @@ func withTerminal(ctx context.Context, t *terminal) context.Context {
 // terminalOf returns the terminal that c runs on.
 func terminalOf(c *cobra.Command) *terminal { return c.Context().Value(terminalKey{}).(*terminal) }
 
-// isQuiet reports whether c was told --quiet.
-func isQuiet(c *cobra.Command) bool {
-	quiet, _ := c.Flags().GetBool("quiet") // every command has it from the root
-	return quiet
-}
-
 // errInterrupted ends work that the user does not want any more.
 var errInterrupted = errors.New("interrupted")
 
 // progressOf returns where c's work tells how far it is, and learns that the
 // user does not want it any more.
 func progressOf(c *cobra.Command) func(stage string, done, total int) error {
-	ctx, p, quiet := c.Context(), terminalOf(c).progress, isQuiet(c)
+	ctx, t := c.Context(), terminalOf(c)
 	return func(stage string, done, total int) error {
 		if ctx.Err() != nil {
 			return errInterrupted
 		}
-		if !quiet {
-			p.report(stage, done, total)
+		if !t.quiet {
+			t.progress.report(stage, done, total)
 		}
 		return nil
 	}
