@@ -2,6 +2,9 @@
 //
 // Model SHA-256: d2ed54eaae6fbdda41ceff4b87346c32288c8cd0cba8cfa8edb7574f9c19a5af
 // Flags: --preprocess unit --labels labels.txt
+//
+// To renew the package, after a change of the model or of modelc, compile it
+// again with the same flags; "modelc diff MODEL DIR" tells when that is due.
 
 // Package digits computes the network "lenet5", compiled from ONNX, IR version 8, opset 13.
 //

@@ -2,6 +2,9 @@
 //
 // Model SHA-256: 841687db8121231ef481e7c25757ae3d2ccb9dc3adc9a265ce4382a6f6b581e9
 // Flags: --preprocess unit --labels labels.txt
+//
+// To renew the package, after a change of the model or of modelc, compile it
+// again with the same flags; "modelc diff MODEL DIR" tells when that is due.
 
 // Package network computes the network "sequential", compiled from Keras 3.15.1, .keras archive.
 //
