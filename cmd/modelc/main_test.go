@@ -318,7 +318,7 @@ func TestRunOutputs(t *testing.T) {
 
 func TestBench(t *testing.T) {
 	code, out, errs := invoke(t, "bench", digits+"lenet5.onnx", "--runs", "3", "--json")
-	var p profile
+	var p modelc.Profile
 	if code != 0 || json.Unmarshal([]byte(out), &p) != nil {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
 	}
