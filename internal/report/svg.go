@@ -121,7 +121,7 @@ func (p *Picture) box(b *strings.Builder, i int, prefix string) {
 			class, s.family.class, num(s.x), num(s.y), num(s.w), pillHeight, text(s.text))
 	}
 	if prefix != "" {
-		fmt.Fprintf(b, `<text class="f" x="%s" y="%s">%s</text>`, num(n.w/2+3), num(n.h/2+9), text(n.short))
+		fmt.Fprintf(b, `<text class="f" x="%s" y="%s">%s</text>`, num(n.w/2), num(n.h/2+7), text(n.short))
 	}
 	b.WriteString("</g>\n")
 }
