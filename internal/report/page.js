@@ -22,7 +22,7 @@ function apply(v) {
 	v.x = Math.min(Math.max(v.x, 60 / v.k - W / v.k), v.w - 60 / v.k);
 	v.y = Math.min(Math.max(v.y, 60 / v.k - H / v.k), v.h - 60 / v.k);
 	v.svg.setAttribute('viewBox', `${v.x} ${v.y} ${W / v.k} ${H / v.k}`);
-	v.svg.classList.toggle('far', v.k < .55);
+	v.svg.classList.toggle('far', v.k < .5);
 	v.svg.classList.toggle('farther', v.k < .22);
 }
 function fit(v) {
@@ -39,7 +39,9 @@ function open(v) {
 	fit(v);
 	if (canvas.clientWidth > 600) return;
 	v.k = Math.max(v.k, .62);
-	v.x = v.y = 0;
+	const [x, y] = $('.n', v.svg).getAttribute('transform').match(/-?[\d.]+/g).map(Number);
+	v.x = x - 10;
+	v.y = y - 10;
 	apply(v);
 }
 function zoom(v, by, px = canvas.clientWidth / 2, py = canvas.clientHeight / 2) {

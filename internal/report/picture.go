@@ -54,6 +54,8 @@ const (
 	titleLetter = 7.8
 	pillLetter  = 6.2
 	nameLetter  = 6.1
+	farSize     = 21   // of the letters of a drawing seen from afar
+	farLetter   = 0.72 // their width, relative to their size
 	minWidth    = 116
 	maxWidth    = 216
 	pillHeight  = 15

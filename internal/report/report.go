@@ -132,8 +132,23 @@ type layerRow struct {
 
 type passRow struct {
 	passes.Stat
-	Doc string
-	Ms  string
+	Doc, Ms            string
+	Nodes, Work, Moved string // before and after, once where they look alike
+}
+
+func passRowOf(s passes.Stat, doc string) passRow {
+	r := passRow{Stat: s, Doc: doc, Ms: decimals(float64(s.Time.Nanoseconds()) / 1e6)}
+	change := func(a, b string) string {
+		if a == b {
+			return a
+		}
+		return a + " → " + b
+	}
+	flops := func(x passes.Size) string { return golang.Count(float64(x.FLOPs)) }
+	bytes := func(x passes.Size) string { return golang.Size(int(x.Bytes)) }
+	r.Nodes = change(fmt.Sprint(s.Before.Nodes), fmt.Sprint(s.After.Nodes))
+	r.Work, r.Moved = change(flops(s.Before), flops(s.After)), change(bytes(s.Before), bytes(s.After))
+	return r
 }
 
 // ErrProfile says that a profile is not of the program it is shown with.
@@ -141,6 +156,14 @@ var ErrProfile = errors.New("the profile is of another program: measure it again
 
 // Write writes the page of c.
 func Write(w io.Writer, c *modelc.Compiled, o Options) error {
+	if t := o.Profile; t != nil {
+		same := t.SHA256 == c.Model.SHA256 && slices.EqualFunc(t.Layers, c.Program.Layers, func(a modelc.LayerTime, b schedule.Layer) bool {
+			return a.Name == b.Name && a.Doc == b.Doc
+		})
+		if !same {
+			return ErrProfile
+		}
+	}
 	before, after := Draw(c.Before), Draw(c.Graph)
 	p := &page{
 		CSS: template.CSS(graphCSS + pageCSS), JS: template.JS(pageJS),
@@ -172,10 +195,15 @@ func Write(w io.Writer, c *modelc.Compiled, o Options) error {
 		docs[q.Name] = q.Doc
 	}
 	for _, s := range c.Report.Passes {
-		p.Passes = append(p.Passes, passRow{s, docs[s.Name], decimals(float64(s.Time.Nanoseconds()) / 1e6)})
+		p.Passes = append(p.Passes, passRowOf(s, docs[s.Name]))
 	}
 	p.facts(c)
-	return pageTemplate.Execute(w, p)
+	var b strings.Builder
+	if err := pageTemplate.Execute(&b, p); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, strings.ToValidUTF8(b.String(), "\uFFFD")) // names are any bytes
+	return err
 }
 
 // facts are the figures at the head of the page.
@@ -218,14 +246,6 @@ func (p *page) layers(c *modelc.Compiled, after *Picture, o Options) error {
 		}
 		if broken != nil {
 			return broken
-		}
-	}
-	if t := o.Profile; t != nil {
-		same := t.SHA256 == c.Model.SHA256 && slices.EqualFunc(t.Layers, c.Program.Layers, func(a modelc.LayerTime, b schedule.Layer) bool {
-			return a.Name == b.Name && a.Doc == b.Doc
-		})
-		if !same {
-			return ErrProfile
 		}
 	}
 	slowest := 0.0
