@@ -16,7 +16,7 @@ type Choice struct {
 
 // chooseAlgorithm picks the kernel of a convolution over all its channels and
 // says why.
-func chooseAlgorithm(o convOperands, cfg Config) (Choice, string) {
+func (b *builder) chooseAlgorithm(o convOperands) (Choice, string) {
 	g := o.geo
 	switch {
 	case g.kh == 1 && g.kw == 1:
@@ -25,7 +25,7 @@ func chooseAlgorithm(o convOperands, cfg Config) (Choice, string) {
 		return Choice{Algorithm: ir.AlgDirect}, ""
 	case g.padTop < 0 || g.padLeft < 0:
 		return Choice{Algorithm: ir.AlgDirect}, ", crops"
-	case cfg.Exact:
+	case b.cfg.Exact:
 		return Choice{Algorithm: ir.AlgDirect}, ", exact"
 	}
 	direct := directCost(o)
@@ -36,9 +36,13 @@ func chooseAlgorithm(o convOperands, cfg Config) (Choice, string) {
 			c.Algorithm = a
 		}
 	}
-	if a, ok := cfg.Algorithms[NodeName(o.node)]; ok && c.Estimates[a] > 0 {
+	if a, ok := b.cfg.Algorithms[NodeName(o.node)]; ok && c.Estimates[a] > 0 {
 		c.Algorithm = a
 		return c, ", as measured"
+	}
+	if b.light[NodeName(o.node)] {
+		c.Algorithm = ir.AlgWinograd2
+		return c, fmt.Sprintf(", %.2g× the direct cost, less memory than F(4×4)", c.Estimates[c.Algorithm]/direct)
 	}
 	if c.Algorithm == ir.AlgDirect {
 		return c, ", small"
