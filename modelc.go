@@ -111,11 +111,18 @@ func CompileModel(m *source.Model, o Options) (*Compiled, error) {
 // Reference computes the model as it was written with the reference
 // interpreter. It may take seconds per GFLOP.
 func (c *Compiled) Reference(in []*ir.Tensor) ([]*ir.Tensor, error) {
+	return c.trace(c.Before, in, func(*ir.Value, *ir.Tensor) {})
+}
+
+// trace runs the reference interpreter on g, shows what it computes to visit
+// and tells how far it is.
+func (c *Compiled) trace(g *ir.Graph, in []*ir.Tensor, visit func(v *ir.Value, t *ir.Tensor)) ([]*ir.Tensor, error) {
 	done, total := 0, 0
-	for _, n := range c.Before.Nodes {
+	for _, n := range g.Nodes {
 		total += len(n.Out)
 	}
-	return eval.Trace(c.Before, in, func(*ir.Value, *ir.Tensor) error {
+	return eval.Trace(g, in, func(v *ir.Value, t *ir.Tensor) error {
+		visit(v, t)
 		done++
 		return c.Options.Report("reference outputs", done, total)
 	})

@@ -115,6 +115,7 @@ func completions() map[string]completion {
 		"weights":       anyOf("embed", "file"),
 		"runtime":       directories,
 		"file":          filesOf("json"),
+		"profile":       filesOf("json"),
 		"passes":        listOf(passNames()...),
 		"disable-pass":  listOf(passNames()...),
 		"print-after":   listOf(passNames("all")...),

@@ -60,7 +60,7 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	root.SetUsageTemplate(root.UsageTemplate() + exitCodes)
 	root.PersistentFlags().BoolVarP(&t.quiet, "quiet", "q", false, "print results and errors alone: no progress, no summary of a package")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(compileCommand(), diffCommand(), runCommand(), verifyCommand(), benchCommand(), tuneCommand(), inspectCommand(), graphCommand(), zooCommand(), passesCommand(), opsCommand(), doctorCommand(), versionCommand())
+	root.AddCommand(compileCommand(), diffCommand(), runCommand(), verifyCommand(), benchCommand(), tuneCommand(), inspectCommand(), graphCommand(), reportCommand(), zooCommand(), passesCommand(), opsCommand(), doctorCommand(), versionCommand())
 	addCompletions(root)
 	err := root.ExecuteContext(withTerminal(ctx, t))
 	t.progress.clear()

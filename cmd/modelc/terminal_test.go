@@ -174,6 +174,8 @@ func TestJSON(t *testing.T) {
 		want string // somewhere in what is printed
 	}{
 		{0, "compile " + model + " -o " + filepath.Join(dir, "net"), `"package": "net"`},
+		{0, "diff " + model + " " + filepath.Join(dir, "net"), `"current": true`},
+		{1, "diff " + digits + "../keras/lenet5/model.onnx " + filepath.Join(dir, "net"), `net/weights.bin"`},
 		{0, "run " + model + " " + digits + "3_0.png " + digits + "7_0.png --engine inproc --top 1", `"index": 7`},
 		{0, "run " + model + " " + digits + "3_0.png --engine inproc --output " + dir, `3_0.output_0.npy"`},
 		{0, "verify " + model + " --data " + digits + "data --engine inproc --layers", `"ok": true`},
@@ -228,6 +230,9 @@ func TestCompletion(t *testing.T) {
 		{"zoo ", []string{"vgg16\tVGG-16", "resnet50\t"}, nil, "4"},
 		{"zoo vgg16 ", nil, []string{"vgg16"}, "4"},
 		{"ops ", nil, nil, "4"},
+		{"diff ", []string{"onnx"}, nil, "8"},
+		{"diff a.onnx ", nil, nil, "16"},
+		{"report --profile ", []string{"json"}, nil, "8"},
 	} {
 		args := append([]string{"__complete"}, strings.Split(c.typed, " ")...)
 		code, out, _ := invoke(t, args...)
