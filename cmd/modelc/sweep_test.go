@@ -49,7 +49,8 @@ func TestKerasSweep(t *testing.T) {
 			var u *source.Unsupported
 			if errors.As(err, &u) {
 				for _, p := range u.Problems {
-					refused = append(refused, fmt.Sprintf("%s/%s: %s: %s", filepath.Base(set), file, p.Op, p.Reason))
+					reason, _, _ := strings.Cut(p.Reason, "; ") // without names that Keras counts
+					refused = append(refused, fmt.Sprintf("%s/%s: %s: %s", filepath.Base(set), file, p.Op, reason))
 				}
 				continue
 			}
@@ -75,8 +76,8 @@ func TestKerasSweep(t *testing.T) {
 				d, err := eval.Compare(got[i], want)
 				tol := 1e-5
 				switch {
-				case c.Model.Half:
-					tol = halfTolerance
+				case c.Model.Half: // bfloat16 keeps 8 bits
+					tol = 1e-2
 				case !got[i].DType.IsFloat():
 					tol = 0
 				default:
