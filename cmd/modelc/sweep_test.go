@@ -52,6 +52,9 @@ func TestKerasSweep(t *testing.T) {
 					reason, _, _ := strings.Cut(p.Reason, "; ") // without names that Keras counts
 					refused = append(refused, fmt.Sprintf("%s/%s: %s: %s", filepath.Base(set), file, p.Op, reason))
 				}
+				if filepath.Base(set) == "refused" {
+					break // the .h5 file repeats it
+				}
 				continue
 			}
 			if err != nil {

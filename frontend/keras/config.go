@@ -153,8 +153,8 @@ func parseLayer(m *record) (*layer, error) {
 	if l.calls, l.keras3, err = parseCalls(m.get("inbound_nodes")); err != nil {
 		return nil, fmt.Errorf("%q: inbound_nodes: %w", l.name, err)
 	}
-	if l.module == "" && l.keras3 && registry[nsOp][l.class] != nil && l.config.get("trainable") == nil && l.config.get("dtype") == nil {
-		l.module = "keras.ops" // legacy files do not note it; every layer has these fields
+	if l.module == "" && l.keras3 && registry[nsOp][l.class] != nil && l.config.get("trainable") == nil {
+		l.module = "keras.ops" // legacy files do not note it; every layer has that field
 	}
 	if isNetwork(l.class, m.get("config")) {
 		if l.network, err = parseNetwork(m); err != nil {
