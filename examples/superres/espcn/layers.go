@@ -12,7 +12,7 @@ import "modelc/runtime"
 var plan = runtime.Plan{
 	ArenaBytes:    1672704,
 	WeightsBytes:  99008,
-	PreparedBytes: 442368,
+	PreparedBytes: 446976,
 	Inputs: []runtime.Port{
 		{Name: "luma", Type: "f32", Shape: []int{1, 1, 64, 64}, Bytes: 16384},
 	},
@@ -36,14 +36,14 @@ var plan = runtime.Plan{
 // node_conv2d_1: Winograd F(4×4) weights
 var load0 = runtime.WinogradWeights{
 	W:   runtime.Ref{Space: runtime.Weights, Off: 6784, Len: 18432},
-	Dst: runtime.Ref{Space: runtime.Prepared, Len: 73728},
+	Dst: runtime.Ref{Space: runtime.Prepared, Len: 74304},
 	M:   4, IC: 64, OC: 32,
 }
 
 // node_conv2d_2: Winograd F(4×4) weights
 var load1 = runtime.WinogradWeights{
 	W:   runtime.Ref{Space: runtime.Weights, Off: 80576, Len: 4608},
-	Dst: runtime.Ref{Space: runtime.Prepared, Off: 294912, Len: 36864},
+	Dst: runtime.Ref{Space: runtime.Prepared, Off: 297216, Len: 37440},
 	M:   4, IC: 32, OC: 9,
 }
 
@@ -61,7 +61,7 @@ var layer0 = runtime.ConvFirst{
 var layer1 = runtime.Winograd{
 	Src:  runtime.Image{Ref: runtime.Ref{Len: 278784}, N: 1, C: 64, H: 64, W: 64, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 278784, Clear: true},
 	Dst:  runtime.Image{Ref: runtime.Ref{Off: 1115136, Len: 139392}, N: 1, C: 32, H: 64, W: 64, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 139392},
-	W:    runtime.Ref{Space: runtime.Prepared, Len: 73728},
+	W:    runtime.Ref{Space: runtime.Prepared, Len: 74304},
 	Bias: runtime.Ref{Space: runtime.Weights, Off: 6656, Len: 32},
 	Act:  runtime.Act{Fn: runtime.ActRelu},
 	M:    4, PadTop: 1, PadLeft: 1, Tiles: 52, OutBlocks: 1,
@@ -71,7 +71,7 @@ var layer1 = runtime.Winograd{
 var layer2 = runtime.Winograd{
 	Src:  runtime.Image{Ref: runtime.Ref{Off: 1115136, Len: 139392}, N: 1, C: 32, H: 64, W: 64, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 139392},
 	Dst:  runtime.Image{Ref: runtime.Ref{Len: 65536}, N: 1, C: 9, H: 64, W: 64, BatchStride: 65536},
-	W:    runtime.Ref{Space: runtime.Prepared, Off: 294912, Len: 36864},
+	W:    runtime.Ref{Space: runtime.Prepared, Off: 297216, Len: 37440},
 	Bias: runtime.Ref{Space: runtime.Weights, Off: 80512, Len: 16},
 	M:    4, PadTop: 1, PadLeft: 1, Tiles: 86, OutBlocks: 1,
 }
