@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -41,7 +43,12 @@ func Load(path string, opts source.Options) (*source.Model, error) {
 	case keras.Sniff(head):
 		return keras.Load(path, opts)
 	}
-	m, err := onnx.Load(path, opts)
+	load := onnx.Load
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".keras", ".h5", ".hdf5": // damaged: Keras' front end says so
+		load = keras.Load
+	}
+	m, err := load(path, opts)
 	if other := foreign(head); err != nil && other != "" {
 		return nil, fmt.Errorf("%s is %s", path, other)
 	}
