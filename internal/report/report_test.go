@@ -207,10 +207,12 @@ seen.push($('.detail h3').textContent);
 $('.layers th').click();
 $('.layers th').click();
 seen.push($('.layers tbody tr').id);
+seen.push(document.documentElement.scrollWidth - document.documentElement.clientWidth);
 document.title = seen.join(' ');
 </script></body>`
 
-// The script runs: links, search, zoom, keys and sorting do what they should.
+// The script runs, in a wide window and a narrow one: links, search, zoom,
+// keys and sorting do what they should.
 func TestScript(t *testing.T) {
 	browser, err := exec.LookPath("chromium")
 	if err != nil {
@@ -223,14 +225,17 @@ func TestScript(t *testing.T) {
 	if err := os.WriteFile(path, []byte(strings.Replace(page, "</body>", exercise, 1)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(browser, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=2000", "--user-data-dir="+t.TempDir(), "--dump-dom", "file://"+path+"#b2").Output()
-	if err != nil {
-		t.Skipf("chromium does not start here: %v", err)
-	}
-	_, title, _ := strings.Cut(string(out), "<title>")
-	title, _, _ = strings.Cut(title, "</title>")
-	// Box 2 of the graph as written is b1; the program has five steps.
-	if want := "b b1 2 r1 a true true true c1 l4"; title != want {
-		t.Errorf("got %q, want %q", title, want)
+	for _, size := range []string{"1280,900", "480,900"} {
+		out, err := exec.Command(browser, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=2000", "--user-data-dir="+t.TempDir(), "--window-size="+size, "--dump-dom", "file://"+path+"#b2").Output()
+		if err != nil {
+			t.Skipf("chromium does not start here: %v", err)
+		}
+		_, title, _ := strings.Cut(string(out), "<title>")
+		title, _, _ = strings.Cut(title, "</title>")
+		// Box 2 of the graph as written is b1; the program has five steps; the
+		// page is not wider than the window.
+		if want := "b b1 2 r1 a true true true c1 l4 0"; title != want {
+			t.Errorf("%s: got %q, want %q", size, title, want)
+		}
 	}
 }
