@@ -139,6 +139,8 @@ type Copied struct {
 	Files int `json:"files"`
 	Lines int `json:"lines"`
 	Bytes int `json:"bytes"`
+	// Shared is set where it is a whole copy, in a folder of its own.
+	Shared bool `json:"shared,omitempty"`
 }
 
 // tolerance is the accuracy that generated tests demand, relative to the
@@ -171,7 +173,7 @@ func (c *Compiled) WritePackage(dir string, o PackageOptions) (*Summary, error) 
 	if err != nil {
 		return nil, err
 	}
-	copied := Copied{}
+	copied := Copied{Shared: t.shared != nil}
 	for name, size := range files {
 		s.FileBytes[name] = size.Bytes
 		if strings.HasPrefix(name, golang.RuntimeDir+"/") {

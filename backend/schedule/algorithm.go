@@ -21,9 +21,9 @@ func (b *builder) chooseAlgorithm(o convOperands) (Choice, string) {
 	g := o.geo
 	switch {
 	case g.kh == 1 && g.kw == 1:
-		return Choice{Algorithm: ir.AlgPointwise, Why: "one pixel is a matrix product over all pixels"}, ""
+		return Choice{Algorithm: ir.AlgPointwise, Why: "a 1×1 kernel is a matrix product over the pixels"}, ""
 	case g.kh != 3 || g.kw != 3 || g.sh != 1 || g.sw != 1 || g.dh != 1 || g.dw != 1:
-		return Choice{Algorithm: ir.AlgDirect, Why: "Winograd needs windows of 3×3 side by side"}, ""
+		return Choice{Algorithm: ir.AlgDirect, Why: "Winograd needs a 3×3 kernel of stride 1"}, ""
 	case g.padTop < 0 || g.padLeft < 0:
 		return Choice{Algorithm: ir.AlgDirect, Why: "it crops its operand"}, ", crops"
 	case b.cfg.Exact:

@@ -35,7 +35,11 @@ func printSummary(w io.Writer, dir string, s *modelc.Summary) {
 		fmt.Fprintf(w, "  Predict takes pictures: %s\n", s.Predict)
 	}
 	if c := s.Copied; c != nil {
-		fmt.Fprintf(w, "  what it uses of the runtime was copied beside it: %s, %d files, %d lines, %s\n", s.Runtime, c.Files, c.Lines, golang.Size(c.Bytes))
+		what := "what it uses of the runtime"
+		if c.Shared {
+			what = "the runtime, to be shared,"
+		}
+		fmt.Fprintf(w, "  %s was copied: %s, %d files, %d lines, %s\n", what, s.Runtime, c.Files, c.Lines, golang.Size(c.Bytes))
 	}
 	for _, n := range s.Notes {
 		fmt.Fprintf(w, "  note: %s\n", n)
