@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -166,6 +167,17 @@ func TestHostilePage(t *testing.T) {
 	}
 }
 
+// A model that computes nothing has a page, too, and so has one whose output is
+// a constant.
+func TestNothing(t *testing.T) {
+	for _, text := range []string{
+		"graph \"\"\ninput %x : f32[1,3]\noutput \"y\" %x\n",
+		"graph \"\"\ninput %x : f32[1,3]\nconst %c : f32[2] = {1,2}\noutput \"y\" %c\n",
+	} {
+		checkPage(t, pageOf(t, compiled(t, parse(t, text), modelc.Options{}), Options{Errors: true}))
+	}
+}
+
 // The largest network of the zoo: the page stays small, and all on it holds
 // together.
 func TestDenseNet(t *testing.T) {
@@ -215,8 +227,8 @@ document.title = seen.join(' ');
 // keys and sorting do what they should.
 func TestScript(t *testing.T) {
 	browser, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("no chromium")
+	if !*long || err != nil {
+		t.Skip("wants -long and chromium")
 	}
 	g := residual(t)
 	g.Nodes[0].Name = "c1"
@@ -226,9 +238,11 @@ func TestScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, size := range []string{"1280,900", "480,900"} {
-		out, err := exec.Command(browser, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=2000", "--user-data-dir="+t.TempDir(), "--window-size="+size, "--dump-dom", "file://"+path+"#b2").Output()
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		out, err := exec.CommandContext(ctx, browser, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=2000", "--user-data-dir="+t.TempDir(), "--window-size="+size, "--dump-dom", "file://"+path+"#b2").Output()
+		cancel()
 		if err != nil {
-			t.Skipf("chromium does not start here: %v", err)
+			t.Fatal(err)
 		}
 		_, title, _ := strings.Cut(string(out), "<title>")
 		title, _, _ = strings.Cut(title, "</title>")
