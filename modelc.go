@@ -29,6 +29,7 @@ import (
 	"modelc/ir"
 	"modelc/ir/eval"
 	"modelc/passes"
+	"modelc/runtime"
 	"modelc/runtime/vision"
 )
 
@@ -54,6 +55,9 @@ type Options struct {
 	Exact bool
 	// Tuning replaces the cost model's choice of algorithms; nil for none.
 	Tuning *Tuning
+	// Weights is how the weights of layers are stored. In half precision they
+	// are rounded, and the graph that is compiled has the rounded ones.
+	Weights runtime.Format
 	// Flags are recorded in generated headers.
 	Flags []string
 }
@@ -92,7 +96,10 @@ func CompileModel(m *source.Model, o Options) (*Compiled, error) {
 	if c.Report, err = passes.Run(c.Graph, &cfg); err != nil {
 		return nil, err
 	}
-	s := schedule.Config{Exact: o.Exact}
+	if err := schedule.RoundWeights(c.Graph, o.Weights); err != nil {
+		return nil, err
+	}
+	s := schedule.Config{Exact: o.Exact, Weights: o.Weights}
 	if o.Tuning != nil {
 		if s.Algorithms, err = o.Tuning.algorithms(m.SHA256); err != nil {
 			return nil, err
@@ -126,13 +133,15 @@ type PackageOptions struct {
 // Summary is what a package costs and what the compiler did.
 type Summary struct {
 	golang.Summary
-	Dir     string   `json:"dir"`
-	Package string   `json:"package"`
-	Runtime string   `json:"runtime"` // import path
-	Model   string   `json:"model"`
-	Format  string   `json:"format"`
-	Predict string   `json:"predict,omitempty"` // what becomes of a picture, where the package takes some
-	Notes   []string `json:"notes,omitempty"`
+	Dir     string `json:"dir"`
+	Package string `json:"package"`
+	Runtime string `json:"runtime"` // import path
+	Model   string `json:"model"`
+	Format  string `json:"format"`
+	Predict string `json:"predict,omitempty"` // what becomes of a picture, where the package takes some
+	// Rounding tells what weights in half precision do to the outputs.
+	Rounding *golang.Rounding `json:"rounding,omitempty"`
+	Notes    []string         `json:"notes,omitempty"`
 	// Of the model as it was written:
 	ModelParameters int64 `json:"model_parameters"`
 	ModelFLOPs      int64 `json:"model_flops"`
@@ -186,32 +195,80 @@ func (c *Compiled) WritePackage(dir string, o PackageOptions) (*Summary, error) 
 		return nil, err
 	}
 	s := c.summary()
-	s.Dir, s.Package, s.Runtime = dir, o.Package, g.Runtime
+	s.Dir, s.Package, s.Runtime, s.Rounding = dir, o.Package, g.Runtime, g.Rounding
 	if g.Pictures != nil {
 		fit, levels := golang.Describe(g.Pictures.Preprocess)
 		s.Predict = fit + "; " + levels
 	}
-	s.FileBytes, err = golang.Write(dir, c.Program, g)
+	s.FileBytes, err = golang.Write(dir, []*schedule.Program{c.Program}, g)
 	return s, err
 }
 
-// golden sets the self-test's expected outputs and what its input is.
+// golden sets the self-test's expected outputs, what its input is, and what
+// rounded weights do to the outputs.
+//
+// With weights in half precision the self-test expects what the reference
+// interpreter computes with the rounded ones: it tests the package at the usual
+// tolerance, and what rounding costs is said apart.
 func (c *Compiled) golden(g *golang.Options) error {
-	if g.Pictures != nil {
-		in, err := golang.GoldenPicture(c.Before, g.Pictures.Preprocess)
-		if err != nil {
-			return err
-		}
-		g.Golden, err = eval.Run(c.Before, in)
+	in, want, err := c.reference(g)
+	if err != nil || c.Options.Weights == runtime.F32 {
+		g.Golden = want
 		return err
 	}
-	var err error
+	if g.Golden, err = eval.Run(c.Graph, in); err != nil {
+		return err
+	}
+	g.Rounding, err = rounding(c.Options.Weights, g.Golden, want)
+	return err
+}
+
+// reference returns the input of the self-test and what the model as it was
+// written makes of it.
+func (c *Compiled) reference(g *golang.Options) (in, out []*ir.Tensor, err error) {
+	if g.Pictures != nil {
+		if in, err = golang.GoldenPicture(c.Before, g.Pictures.Preprocess); err != nil {
+			return nil, nil, err
+		}
+		out, err = eval.Run(c.Before, in)
+		return in, out, err
+	}
 	for _, g.GoldenMask = range golang.GoldenMasks {
-		if g.Golden, err = eval.Run(c.Before, golang.GoldenInputs(c.Before, g.GoldenMask)); err == nil {
-			return nil
+		in = golang.GoldenInputs(c.Before, g.GoldenMask)
+		if out, err = eval.Run(c.Before, in); err == nil {
+			return in, out, nil
 		}
 	}
-	return err
+	return nil, nil, err
+}
+
+// rounding compares the outputs that rounded weights give with those wanted.
+func rounding(f runtime.Format, got, want []*ir.Tensor) (*golang.Rounding, error) {
+	r := &golang.Rounding{Name: f.String()}
+	for i := range want {
+		d, err := eval.Compare(got[i], want[i])
+		if err != nil {
+			return nil, err
+		}
+		r.Error = max(r.Error, d.Rel)
+		if s := want[i].Shape; len(s) == 2 && s[1] > 1 && want[i].DType == ir.Float32 {
+			a, b := got[i].Float32s(), want[i].Float32s()
+			for row := 0; row < len(a); row += s[1] {
+				r.Rows++
+				if vision.Top(a[row:row+s[1]], 1, nil)[0].Index != vision.Top(b[row:row+s[1]], 1, nil)[0].Index {
+					r.Changed++
+				}
+			}
+		}
+	}
+	return r, nil
+}
+
+// WriteWeights writes the weights alone to the file at path: those of a
+// retrained model, for the package in dir. It fails if the package computes
+// another graph; the model must be compiled with the flags of the package.
+func (c *Compiled) WriteWeights(path, dir string) error {
+	return golang.WriteWeights(path, dir, c.Program)
 }
 
 func (c *Compiled) summary() *Summary {

@@ -3,6 +3,7 @@ package golang
 import (
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -14,14 +15,16 @@ import (
 	"modelc/runtime"
 )
 
-// Write writes the package of p to dir and returns the size of each file.
+// Write writes the package to dir and returns the size of each file. programs
+// are those of the model for one or more batch sizes, smallest first, on the
+// same weights (see schedule.BuildAll).
 //
 // Everything is made in a folder beside dir first, so an error leaves dir as
 // it was. A new dir is that folder renamed; in an existing one files are
 // replaced one by one, and files of an earlier generation that are no longer
 // made are removed. A file that modelc did not write is never touched; one
 // that stands in the way is an error before anything has changed.
-func Write(dir string, p *schedule.Program, o Options) (map[string]int, error) {
+func Write(dir string, programs []*schedule.Program, o Options) (map[string]int, error) {
 	if err := checkPackageName(o.Package); err != nil {
 		return nil, err
 	}
@@ -40,11 +43,12 @@ func Write(dir string, p *schedule.Program, o Options) (map[string]int, error) {
 	if err := os.Chmod(tmp, 0o755); err != nil { // MkdirTemp's 0700 is for secrets
 		return nil, err
 	}
+	p := programs[0]
 	sum, err := createWeights(filepath.Join(tmp, WeightsFile), p)
 	if err != nil {
 		return nil, err
 	}
-	files, err := source(p, sum, o)
+	files, err := source(programs, sum, o)
 	if err != nil {
 		return nil, err
 	}
@@ -78,9 +82,61 @@ func createWeights(path string, p *schedule.Program) (sum [32]byte, err error) {
 		return sum, err
 	}
 	h.Sum(sum[:0])
-	head := runtime.HeaderOf(p.Plan.WeightsBytes, sum)
+	head := runtime.HeaderOf(p.Plan.WeightsBytes, sum, p.Plan.Graph)
 	_, err = f.WriteAt(head[:], 0)
 	return sum, err
+}
+
+// WriteWeights writes the weights of p, or of all programs that share them, to
+// a file for the package in dir, whose graph must be theirs. The file is complete or not there; one at
+// path is replaced, not written into, since a program may have it mapped.
+func WriteWeights(path, dir string, p *schedule.Program) error {
+	want, flags, err := identity(dir)
+	if err != nil {
+		return err
+	}
+	if want != fmt.Sprintf("%x", p.Plan.Graph) {
+		with := "none"
+		if flags != "" {
+			with = flags
+		}
+		return fmt.Errorf("the weights do not fit the package in %s: the model differs in more than weights, or was compiled with other flags than the package's (%s); compile it to a package of its own", dir, with)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	tmp := path + ".tmp"
+	defer os.Remove(tmp)
+	if _, err := createWeights(tmp, p); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
+
+// identity returns the digest of the graph that the package in dir computes,
+// in hexadecimal, and the flags that it was made with.
+func identity(dir string) (graph, flags string, err error) {
+	path := filepath.Join(dir, modelFile)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", "", err
+	}
+	for line := range strings.Lines(string(b)) {
+		line = strings.TrimSpace(line)
+		if !strings.HasPrefix(line, "//") {
+			break
+		}
+		if g, ok := strings.CutPrefix(line, graphLine); ok {
+			graph = g
+		}
+		if f, ok := strings.CutPrefix(line, flagsLine); ok {
+			flags = f
+		}
+	}
+	if graph == "" {
+		return "", "", &fs.PathError{Op: "read", Path: path, Err: errors.New("it is not of a package that this version of modelc wrote")}
+	}
+	return graph, flags, nil
 }
 
 // install moves what was written to the folder tmp into dir.

@@ -101,7 +101,7 @@ func TestGoldenPackages(t *testing.T) {
 		if !*update {
 			to = filepath.Join(t.TempDir(), name)
 		}
-		if _, err := Write(to, p, o); err != nil {
+		if _, err := Write(to, []*schedule.Program{p}, o); err != nil {
 			t.Fatal(err)
 		}
 		if d := cmp.Diff(tree(t, dir), tree(t, to)); d != "" {
@@ -125,7 +125,7 @@ func TestWriteLeavesOthersAlone(t *testing.T) {
 		if _, err := os.Stat(dir); err == nil {
 			before = tree(t, dir)
 		}
-		_, err := Write(dir, p, o)
+		_, err := Write(dir, []*schedule.Program{p}, o)
 		switch {
 		case want == "" && err != nil:
 			t.Fatal(err)
@@ -191,7 +191,7 @@ func TestWriteLeavesOthersAlone(t *testing.T) {
 	if err := os.WriteFile(dir, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Write(dir, p, o); err == nil || !strings.Contains(err.Error(), "not a folder") {
+	if _, err := Write(dir, []*schedule.Program{p}, o); err == nil || !strings.Contains(err.Error(), "not a folder") {
 		t.Error(err)
 	}
 }

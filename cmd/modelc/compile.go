@@ -13,7 +13,8 @@ import (
 func compileCommand() *cobra.Command {
 	var f modelFlags
 	var pictures pictureFlags
-	var dir, name, weights string
+	var dir, name string
+	var weights weightsFlag
 	var asJSON, standalone bool
 	c := &cobra.Command{
 		Use:   "compile MODEL -o DIR",
@@ -26,16 +27,15 @@ names that --labels gives.`,
 			if dir == "" {
 				return usageError{fmt.Errorf("-o DIR is missing: the folder of the package")}
 			}
-			if weights != "embed" && weights != "file" {
-				return usageError{fmt.Errorf("--weights %q: want embed or file", weights)}
-			}
 			o, err := f.options(c)
 			if err != nil {
 				return err
 			}
-			if weights != "embed" {
-				o.Flags = append(o.Flags, "--weights", weights)
+			if err := weights.parse(); err != nil {
+				return err
 			}
+			o.Weights = weights.format
+			o.Flags = append(o.Flags, weights.recorded()...)
 			if standalone {
 				o.Flags = append(o.Flags, "--standalone")
 			}
@@ -49,7 +49,7 @@ names that --labels gives.`,
 				return err
 			}
 			defer m.Close()
-			p := modelc.PackageOptions{Package: name, Sidecar: weights == "file", Standalone: standalone}
+			p := modelc.PackageOptions{Package: name, Sidecar: weights.sidecar, Standalone: standalone}
 			if pictures.mode != "" {
 				pre, err := pictures.preprocess(c, m)
 				if err != nil {
@@ -76,7 +76,7 @@ names that --labels gives.`,
 	fl := c.Flags()
 	fl.StringVarP(&dir, "output", "o", "", "folder of the package `DIR`")
 	fl.StringVar(&name, "package", "", "name of the package; default: from the folder's")
-	fl.StringVar(&weights, "weights", "embed", "embed the weights, or keep them in a `file` beside the package")
+	weights.add(c)
 	fl.BoolVar(&standalone, "standalone", false, "copy the runtime beside the package, so that it needs no other module")
 	fl.BoolVar(&asJSON, "json", false, "print the summary as JSON")
 	return c

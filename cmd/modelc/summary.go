@@ -31,6 +31,9 @@ func printSummary(w io.Writer, dir string, s *modelc.Summary) {
 	}
 	slices.Sort(files)
 	fmt.Fprintf(w, "  files: %s\n", strings.Join(files, ", "))
+	if s.Rounding != nil {
+		fmt.Fprintf(w, "  %s\n", s.Rounding)
+	}
 	if s.Predict != "" {
 		fmt.Fprintf(w, "  Predict takes pictures: %s\n", s.Predict)
 	}
