@@ -304,7 +304,7 @@ func (b *builder) bordered(src *place, bd border) *place {
 
 func (b *builder) lowerDense(n *ir.Node, d ir.Dense) error {
 	w := n.Const(1)
-	if w == nil || !constOrAbsent(n, 2) || n.In[0].Type.DType != ir.Float32 || n.Out[0].Type.Shape.Len() == 0 {
+	if w == nil || !constOrAbsent(n, 2) || n.In[0].Type.DType != ir.Float32 || n.In[0].Type.Shape.Len() == 0 || n.Out[0].Type.Shape.Len() == 0 {
 		return b.densePlain(n, d)
 	}
 	k, m := d.KM(w.Shape)
