@@ -18,6 +18,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/mod/modfile"
@@ -58,6 +59,9 @@ type Options struct {
 	// Weights is how the weights of layers are stored. In half precision they
 	// are rounded, and the graph that is compiled has the rounded ones.
 	Weights runtime.Format
+	// Batches are the batch sizes to compile for; none leaves the model as it
+	// is, with open batches of 1.
+	Batches []int
 	// Flags are recorded in generated headers.
 	Flags []string
 }
@@ -70,49 +74,91 @@ type Compiled struct {
 	Report  *passes.Report
 	Program *schedule.Program
 	Options Options
+	// Batch is how many examples a run computes, where Options.Batches says
+	// so, else 0. More is the model compiled for the larger sizes of
+	// Options.Batches; all programs share one file of weights.
+	Batch int
+	More  []*Compiled
 }
 
 // Compile loads, optimises and schedules the model at path. Close releases
 // the file, which the graph's constants may be slices of.
 func Compile(path string, o Options) (*Compiled, error) {
-	m, err := frontend.Load(path, o.Source)
-	if err != nil {
-		return nil, err
+	var models []*source.Model
+	o.Batches = slices.Compact(slices.Sorted(slices.Values(o.Batches)))
+	if len(o.Batches) > 0 {
+		var err error
+		if models, err = loadBatches(path, o.Source, o.Batches); err != nil {
+			return nil, err
+		}
+	} else {
+		m, err := frontend.Load(path, o.Source)
+		if err != nil {
+			return nil, err
+		}
+		models = []*source.Model{m}
 	}
-	c, err := CompileModel(m, o)
+	c, err := compile(models, o)
 	if err != nil {
-		m.Release()
+		_ = release(models) // what went wrong before matters
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return c, nil
 }
 
-// CompileModel is Compile for a model that is loaded already.
+// CompileModel is Compile for a model that is loaded already, whose batch is
+// what it is.
 func CompileModel(m *source.Model, o Options) (*Compiled, error) {
-	c := &Compiled{Model: m, Before: m.Graph, Graph: m.Graph.Clone(), Options: o}
-	cfg := o.Passes
-	cfg.Exact = o.Exact
-	var err error
-	if c.Report, err = passes.Run(c.Graph, &cfg); err != nil {
-		return nil, err
-	}
-	if err := schedule.RoundWeights(c.Graph, o.Weights); err != nil {
-		return nil, err
-	}
+	o.Batches = nil
+	return compile([]*source.Model{m}, o)
+}
+
+// compile optimises the same model for several batch sizes, and schedules all
+// of them on the same weights.
+func compile(models []*source.Model, o Options) (*Compiled, error) {
 	s := schedule.Config{Exact: o.Exact, Weights: o.Weights}
+	var err error
 	if o.Tuning != nil {
-		if s.Algorithms, err = o.Tuning.algorithms(m.SHA256); err != nil {
+		if s.Algorithms, err = o.Tuning.algorithms(models[0].SHA256); err != nil {
 			return nil, err
 		}
 	}
-	if c.Program, err = schedule.Build(c.Graph, s); err != nil {
+	list := make([]*Compiled, len(models))
+	graphs := make([]*ir.Graph, len(models))
+	for i, m := range models {
+		c := &Compiled{Model: m, Before: m.Graph, Graph: m.Graph.Clone(), Options: o}
+		if len(o.Batches) > 0 {
+			c.Batch = o.Batches[i]
+		}
+		cfg := o.Passes
+		cfg.Exact = o.Exact
+		if c.Report, err = passes.Run(c.Graph, &cfg); err != nil {
+			return nil, err
+		}
+		if err := schedule.RoundWeights(c.Graph, o.Weights); err != nil {
+			return nil, err
+		}
+		list[i], graphs[i] = c, c.Graph
+	}
+	programs, err := schedule.BuildAll(graphs, s)
+	if err != nil {
 		return nil, err
 	}
-	return c, nil
+	for i, p := range programs {
+		list[i].Program = p
+	}
+	list[0].More = list[1:]
+	return list[0], nil
 }
 
 // Close releases the model file.
-func (c *Compiled) Close() error { return c.Model.Release() }
+func (c *Compiled) Close() error {
+	err := c.Model.Release()
+	for _, m := range c.More {
+		err = errors.Join(err, m.Close())
+	}
+	return err
+}
 
 // PackageOptions says how the generated package looks.
 type PackageOptions struct {
@@ -142,6 +188,8 @@ type Summary struct {
 	// Rounding tells what weights in half precision do to the outputs.
 	Rounding *golang.Rounding `json:"rounding,omitempty"`
 	Notes    []string         `json:"notes,omitempty"`
+	// Sessions are those for larger batches.
+	Sessions []Session `json:"sessions,omitempty"`
 	// Of the model as it was written:
 	ModelParameters int64 `json:"model_parameters"`
 	ModelFLOPs      int64 `json:"model_flops"`
@@ -150,6 +198,12 @@ type Summary struct {
 	Passes    []passes.Stat  `json:"passes"` // of those that changed something
 	Fused     Fused          `json:"fused"`
 	FileBytes map[string]int `json:"files"`
+}
+
+// Session is what a session for a batch size costs.
+type Session struct {
+	Batch int `json:"batch"`
+	Arena int `json:"arena_bytes"`
 }
 
 // tolerance is the accuracy that generated tests demand, relative to the
@@ -200,7 +254,13 @@ func (c *Compiled) WritePackage(dir string, o PackageOptions) (*Summary, error) 
 		fit, levels := golang.Describe(g.Pictures.Preprocess)
 		s.Predict = fit + "; " + levels
 	}
-	s.FileBytes, err = golang.Write(dir, []*schedule.Program{c.Program}, g)
+	programs := []*schedule.Program{c.Program}
+	for _, m := range c.More {
+		programs = append(programs, m.Program)
+		s.Sessions = append(s.Sessions, Session{m.Batch, m.Program.Plan.ArenaBytes})
+	}
+	g.Batches = c.Options.Batches
+	s.FileBytes, err = golang.Write(dir, programs, g)
 	return s, err
 }
 

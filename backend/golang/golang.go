@@ -28,6 +28,9 @@ type Options struct {
 	SHA256    string   // of the model file
 	Sidecar   bool     // weights.bin is opened at run time instead of embedded
 	Tolerance float64  // of the self-test, relative to the largest output
+	// Batches are how many examples a run of each program computes; none where
+	// that is the model's affair.
+	Batches []int
 	// RuntimeSource are the files of package runtime where the package gets a
 	// copy of its own, in RuntimeDir.
 	RuntimeSource Files
@@ -193,9 +196,6 @@ type port struct {
 	Stride int // of the golden samples
 	Float  bool
 	Top1   int // classes in a row of scores, 0 where rows are no scores
-	// Example is the number of elements of one example, 0 where the tensor is
-	// not a batch of any.
-	Example int
 }
 
 type layer struct {
@@ -215,7 +215,7 @@ func newView(programs []*schedule.Program, sum [32]byte, o Options) (*view, erro
 	}
 	v.Header = fmt.Sprintf("%s%s; DO NOT EDIT.\n//\n// Model SHA-256: %s\n%s%x%s", marker, o.Version, o.SHA256, graphLine, graph, flags)
 	for i, p := range programs {
-		b, err := newBatch(p, i > 0)
+		b, err := newBatch(p, o.Batches, i)
 		if err != nil {
 			return nil, err
 		}
@@ -268,7 +268,8 @@ func clearBest(scores []float32, tolerance float64) bool {
 	return len(best) < 2 || float64(best[0].Score-best[1].Score) > 4*tolerance*float64(top)
 }
 
-func newBatch(p *schedule.Program, more bool) (*batch, error) {
+// newBatch returns what is printed of program i.
+func newBatch(p *schedule.Program, sizes []int, i int) (*batch, error) {
 	seen := map[string]bool{}
 	in := make([]namedType, len(p.Graph.Inputs))
 	for i, x := range p.Graph.Inputs {
@@ -278,8 +279,11 @@ func newBatch(p *schedule.Program, more bool) (*batch, error) {
 	for i, x := range p.Graph.Outputs {
 		out[i] = namedType{x.Name, x.Value.Type, outputAxes(x.Value)}
 	}
-	b := &batch{N: Examples(p.Graph), Plan: p.Plan}
-	if more {
+	b := &batch{N: 1, Plan: p.Plan}
+	if len(sizes) > 0 {
+		b.N = sizes[i]
+	}
+	if i > 0 {
 		b.Suffix = fmt.Sprint(b.N)
 	}
 	var err error
@@ -292,39 +296,12 @@ func newBatch(p *schedule.Program, more bool) (*batch, error) {
 	for i := range b.Outputs {
 		b.Outputs[i].Index = len(in) + i
 	}
-	for _, list := range [][]port{b.Inputs, b.Outputs} {
-		for i := range list {
-			if q := &list[i]; q.Example == b.N {
-				q.Example = q.Len / b.N
-			} else {
-				q.Example = 0
-			}
-		}
+	prefix := "layer"
+	if i > 0 {
+		prefix = fmt.Sprintf("batch%dLayer", b.N)
 	}
-	b.Layers = layers("layer"+b.infix(), p.Layers, p.Plan.Steps)
+	b.Layers = layers(prefix, p.Layers, p.Plan.Steps)
 	return b, nil
-}
-
-// infix keeps the names of layers of several batch sizes apart.
-func (b *batch) infix() string {
-	if b.Suffix == "" {
-		return ""
-	}
-	return b.Suffix + "x"
-}
-
-// Examples returns how many examples a run of g computes: the first extent of
-// its outputs where they agree, 1 where they do not.
-func Examples(g *ir.Graph) int {
-	n := 0
-	for _, o := range g.Outputs {
-		s := o.Value.Type.Shape
-		if len(s) == 0 || s[0] == 0 || n > 0 && s[0] != n {
-			return 1
-		}
-		n = s[0]
-	}
-	return max(n, 1)
 }
 
 func bytesLiteral(sum [32]byte) string {
@@ -376,9 +353,6 @@ func ports(list []namedType, kind string, seen map[string]bool) ([]port, error) 
 		}
 		if len(x.t.Shape) == 2 && p.Stride == 1 {
 			p.Top1 = x.t.Shape[1]
-		}
-		if len(x.t.Shape) > 0 {
-			p.Example = x.t.Shape[0]
 		}
 		p.Name = unique(kind+p.Name, seen)
 		out = append(out, p)

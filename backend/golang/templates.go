@@ -417,12 +417,12 @@ func TestBatch{{.Suffix}}(t *testing.T) {
 	for at := 0; at < {{.N}}; at += {{$.N}} {
 		at := min(at, {{.N}}-{{$.N}})
 		one := &Input{
-{{range .Inputs}}			{{.Field}}: {{if .Example}}in.{{.Field}}[at*{{.Example}}:][:{{.Name}}Len]{{else}}in.{{.Field}}{{end}},
+{{range .Inputs}}			{{.Field}}: in.{{.Field}}[at*len(in.{{.Field}})/{{$b.N}}:][:{{.Name}}Len],
 {{end}}		}
 		if err := s.Run(one, want); err != nil {
 			t.Fatal(err)
 		}
-{{range .Outputs}}		{{if .Float}}within{{else}}same{{end}}(t, {{.Name}}Name, out.{{.Field}}[at*{{.Example}}:][:{{.Name}}Len], want.{{.Field}})
+{{range .Outputs}}		{{if .Float}}within{{else}}same{{end}}(t, {{.Name}}Name, out.{{.Field}}[at*len(out.{{.Field}})/{{$b.N}}:][:{{.Name}}Len], want.{{.Field}})
 {{end}}	}
 }
 {{end}}{{if and .More .FloatOutput}}

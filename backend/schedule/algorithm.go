@@ -28,6 +28,11 @@ func chooseAlgorithm(o convOperands, cfg Config) (Choice, string) {
 	case cfg.Exact:
 		return Choice{Algorithm: ir.AlgDirect}, ", exact"
 	}
+	if o.gathers() {
+		// Direct, it reads weights packed in another way. One choice for every
+		// batch size keeps one packing in the file.
+		o = o.single()
+	}
 	direct := directCost(o)
 	c := Choice{ir.AlgDirect, map[ir.Algorithm]float64{ir.AlgDirect: direct}}
 	for _, a := range candidates {
@@ -44,6 +49,14 @@ func chooseAlgorithm(o convOperands, cfg Config) (Choice, string) {
 		return c, ", small"
 	}
 	return c, fmt.Sprintf(", %.2g× the direct cost", c.Estimates[c.Algorithm]/direct)
+}
+
+// single returns the operands of one example.
+func (o convOperands) single() convOperands {
+	src, dst := *o.src, *o.dst
+	src.dims.n, dst.dims.n = 1, 1
+	o.src, o.dst = &src, &dst
+	return o
 }
 
 // candidates are the algorithms that compete with direct convolution.

@@ -11,7 +11,7 @@ import (
 )
 
 func compileCommand() *cobra.Command {
-	var f modelFlags
+	f := modelFlags{several: true}
 	var pictures pictureFlags
 	var dir, name string
 	var weights weightsFlag

@@ -64,7 +64,7 @@ func (f *weightsFlag) recorded() []string {
 }
 
 func weightsCommand() *cobra.Command {
-	var f modelFlags
+	f := modelFlags{several: true}
 	var weights weightsFlag
 	var out, dir string
 	c := &cobra.Command{
