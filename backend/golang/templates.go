@@ -15,7 +15,10 @@ func axes(a string) string {
 
 var functions = template.FuncMap{"axes": axes}
 
-var modelTemplate = template.Must(template.New("model").Funcs(functions).Parse(`{{.Header}}
+var modelTemplate = template.Must(template.New("model").Funcs(functions).Parse(`{{.Head}}
+//
+// To renew the package, after a change of the model or of modelc, compile it
+// again with the same flags; "modelc diff MODEL DIR" tells when that is due.
 
 // Package {{.Package}} computes the network {{printf "%q" .Title}}, compiled from {{.Format}}.
 //
@@ -218,7 +221,7 @@ func (m *Model) RunBatch(inputs []*Input, options ...Option) ([]*Output, error) 
 `))
 
 // layersTemplate prints a batch.
-var layersTemplate = template.Must(template.New("layers").Parse(`{{.View.Header}}
+var layersTemplate = template.Must(template.New("layers").Parse(`{{.View.Head}}
 
 package {{.View.Package}}
 
@@ -253,7 +256,7 @@ var {{.Var}} = {{.Literal}}
 var {{.Var}} = {{.Literal}}
 {{end}}`))
 
-var testTemplate = template.Must(template.New("test").Parse(`{{.Header}}
+var testTemplate = template.Must(template.New("test").Parse(`{{.Head}}
 
 package {{.Package}}
 

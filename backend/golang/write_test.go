@@ -39,7 +39,7 @@ func program(t *testing.T, file string) (*schedule.Program, Options) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p, Options{Package: "net", Runtime: "modelc/runtime", Version: "v0", Model: g.Name, Format: "text", SHA256: "0123", Tolerance: 2e-6, Golden: golden, GoldenMask: 3}
+	return p, Options{Package: "net", Runtime: "modelc/runtime", Header: Header{Version: "v0", SHA256: "0123"}, Model: g.Name, Format: "text", Tolerance: 2e-6, Golden: golden, GoldenMask: 3}
 }
 
 // takePictures makes o those of a package that takes pictures, under labels
@@ -101,7 +101,7 @@ func TestGoldenPackages(t *testing.T) {
 		if !*update {
 			to = filepath.Join(t.TempDir(), name)
 		}
-		if _, err := Write(to, []*schedule.Program{p}, o); err != nil {
+		if _, err := Write(to, p, o); err != nil {
 			t.Fatal(err)
 		}
 		if d := cmp.Diff(tree(t, dir), tree(t, to)); d != "" {
@@ -117,7 +117,7 @@ func TestGoldenPackages(t *testing.T) {
 
 func TestWriteLeavesOthersAlone(t *testing.T) {
 	p, o := program(t, "testdata/hostile.ir")
-	o.RuntimeSource = Files{"doc.go": []byte("package runtime\n")}
+	o.RuntimeSource = Files{"doc.go": []byte("// Package runtime.\npackage runtime\n")}
 	dir := filepath.Join(t.TempDir(), "net")
 	write := func(want string) {
 		t.Helper()
@@ -125,7 +125,7 @@ func TestWriteLeavesOthersAlone(t *testing.T) {
 		if _, err := os.Stat(dir); err == nil {
 			before = tree(t, dir)
 		}
-		_, err := Write(dir, []*schedule.Program{p}, o)
+		_, err := Write(dir, p, o)
 		switch {
 		case want == "" && err != nil:
 			t.Fatal(err)
@@ -191,7 +191,7 @@ func TestWriteLeavesOthersAlone(t *testing.T) {
 	if err := os.WriteFile(dir, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Write(dir, []*schedule.Program{p}, o); err == nil || !strings.Contains(err.Error(), "not a folder") {
+	if _, err := Write(dir, p, o); err == nil || !strings.Contains(err.Error(), "not a folder") {
 		t.Error(err)
 	}
 }

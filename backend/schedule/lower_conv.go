@@ -163,6 +163,7 @@ func (b *builder) convFirst(n *ir.Node, c ir.Conv, geo geometry, doc string) err
 	}
 	d, _ := imageDims(n.In[0].Type.Shape)
 	b.emitConvFirst(src, b.newImage(n.Out[0]), d, n.Const(1), b.channels(n.Const(2), n.Const(1).Shape[0]), act(c.Epilogue), geo, doc+": first layer")
+	b.last().Choice = Choice{Algorithm: ir.AlgFirst, Why: "it reads the model's input as it is"}
 	return nil
 }
 
@@ -199,6 +200,7 @@ func (b *builder) convDense(o convOperands, w *ir.Tensor, doc string) {
 	alg := choice.Algorithm
 	if alg == ir.AlgDirect && o.gathers() {
 		b.emitConvFirst(o.src, o.dst, o.src.dims, w, o.bias, o.act, o.geo, doc+": channels gathered")
+		b.last().Choice = Choice{Algorithm: ir.AlgFirst, Why: "a block of 16 channels would be mostly zeros"}
 		return
 	}
 	wref := b.packConv(w)
@@ -249,6 +251,7 @@ func (b *builder) depthwise(o convOperands, w *ir.Tensor, doc string) {
 			Scale: o.scale, Shift: o.shift, Pre: o.pre, Act: o.act,
 			KH: g.kh, KW: g.kw, SH: g.sh, SW: g.sw, DH: g.dh, DW: g.dw, PadTop: g.padTop, PadLeft: g.padLeft}
 	})
+	b.last().Choice = Choice{Algorithm: ir.AlgDepthwise, Why: "one filter per channel"}
 }
 
 // convGrouped splits a grouped convolution into ordinary ones on slices of
@@ -282,6 +285,7 @@ func (b *builder) convGrouped(o convOperands, w *ir.Tensor, groups int, doc stri
 			writes = []*place{o.dst} // the step that completes the value
 		}
 		b.emit(d, part.reads(), writes, func() runtime.Kernel { return part.conv(wref) })
+		b.last().Choice = Choice{Algorithm: ir.AlgDirect, Why: "groups of channels, in blocks of 16"}
 	}
 }
 

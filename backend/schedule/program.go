@@ -40,11 +40,11 @@ type Program struct {
 
 // Layer tells people what a step is.
 type Layer struct {
-	Name  string   // of the node that it ends with, from the model
-	Node  *ir.Node // whose kernel it is; nil for changes of layout and copies to the outputs
-	Nodes []string // every node of the graph it computes
-	Doc   string   // "Conv 3×3 64→128 at 56×56, bias, Relu: direct, halo"
-	// Choice is the algorithm of a convolution over all channels.
+	Name  string     // of the node that it ends with, from the model
+	Node  *ir.Node   // whose kernel it is; nil for changes of layout and copies to the outputs
+	Nodes []*ir.Node // every node of the graph it computes
+	Doc   string     // "Conv 3×3 64→128 at 56×56, bias, Relu: direct, halo"
+	// Choice is the algorithm of a convolution on images.
 	Choice Choice
 	FLOPs  int64
 	Bytes  int64 // activations read and written, and weights read

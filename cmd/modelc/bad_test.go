@@ -105,7 +105,7 @@ func TestBadInput(t *testing.T) {
 		{1, "compile DIR/lenet5.onnx -o DIR/out --batch 8 --preprocess unit"},
 		{2, "bench DIR/lenet5.onnx --batch 1,8"},
 		{2, "weights DIR/lenet5.onnx -o DIR/w.bin"},
-		{1, "weights DIR/lenet5.onnx -o DIR/w.bin --like DIR/mine"},
+		{1, "weights DIR/lenet5.onnx -o DIR/w.bin DIR/mine"},
 		{1, "run DIR/lenet5.onnx DIR/nowhere.png --engine inproc"},
 		{1, "run DIR/lenet5.onnx DIR/text.onnx --engine inproc"},
 		{1, "run DIR/lenet5.onnx DIR/cut.png --engine inproc"},

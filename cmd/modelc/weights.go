@@ -66,18 +66,27 @@ func (f *weightsFlag) recorded() []string {
 func weightsCommand() *cobra.Command {
 	f := modelFlags{several: true}
 	var weights weightsFlag
-	var out, dir string
+	var out string
 	c := &cobra.Command{
-		Use:   "weights MODEL --like DIR -o FILE",
+		Use:   "weights MODEL DIR -o FILE",
 		Short: "Write the weights of a retrained model for a package that exists",
 		Long: `Write the weights of a retrained model for the package in DIR, which opens
-them with WithWeights(FILE). The model must be compiled with the flags of the
-package, which its header lists; a model that differs in more than weights is
-refused.`,
-		Args: exactly(1, "one model"),
+them with WithWeights(FILE). A model that differs in more than weights is
+refused. The flags are those in the header of DIR/model.go; --bind and --tune
+must be given again, since headers hold no paths.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 2 || out == "" {
+				return usageError{fmt.Errorf("want a model, the folder of a package, and -o FILE; see --help")}
+			}
+			return nil
+		},
 		RunE: func(c *cobra.Command, args []string) error {
-			if out == "" || dir == "" {
-				return usageError{fmt.Errorf("--like DIR, the package, or -o FILE is missing")}
+			h, err := golang.ReadHeader(args[1])
+			if err != nil {
+				return err
+			}
+			if err := takeFlags(c, args[1], h); err != nil {
+				return err
 			}
 			o, err := f.options(c)
 			if err != nil {
@@ -92,16 +101,15 @@ refused.`,
 				return err
 			}
 			defer m.Close()
-			if err := m.WriteWeights(out, dir); err != nil {
+			if err := m.WriteWeights(out, args[1]); err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
-			fmt.Fprintf(c.OutOrStdout(), "%s: %s of weights, for %s\n", out, golang.Size(m.Program.Plan.WeightsBytes), dir)
+			fmt.Fprintf(c.OutOrStdout(), "%s: %s of weights, for %s\n", out, golang.Size(m.Program.Plan.WeightsBytes), args[1])
 			return nil
 		},
 	}
 	f.add(c)
 	weights.add(c)
-	c.Flags().StringVar(&dir, "like", "", "folder of the package `DIR`")
 	c.Flags().StringVarP(&out, "output", "o", "", "`FILE` of weights")
 	return c
 }

@@ -78,7 +78,7 @@ func TestRetrained(t *testing.T) {
 		t.Fatal(errs)
 	}
 	file := filepath.Join(dir, "new", "weights.bin")
-	if code, _, errs := invoke(t, "weights", second, "--weights", "f16", "--like", pkg, "-o", file); code != 0 {
+	if code, _, errs := invoke(t, "weights", second, pkg, "-o", file); code != 0 {
 		t.Fatal(errs)
 	}
 	stored, err := os.ReadFile(file)
@@ -125,11 +125,12 @@ func TestRetrained(t *testing.T) {
 		args []string
 		err  string
 	}{
-		{[]string{zooFile(t, "densenet121", zoo.Options{Width: 0.25, Size: 32}), "--weights", "f16", "--like", pkg}, "do not fit the package"},
-		{[]string{second, "--like", pkg}, "other flags than the package's (--weights f16)"},
-		{[]string{second, "--like", filepath.Join(dir, "nothing")}, "no such file"},
-		{[]string{second}, "--like DIR"},
-		{[]string{second, "--weights", "f16,bf16", "--like", pkg}, "f16 or bf16?"},
+		{[]string{zooFile(t, "densenet121", zoo.Options{Width: 0.25, Size: 32}), pkg}, "do not fit the package"},
+		{[]string{second, pkg, "--weights", "bf16"}, "do not fit the package"},
+		{[]string{second, pkg, "--exact"}, "do not fit the package"},
+		{[]string{second, filepath.Join(dir, "nothing")}, "no such file"},
+		{[]string{second}, "want a model, the folder"},
+		{[]string{second, pkg, "--weights", "f16,bf16"}, "f16 or bf16?"},
 	} {
 		code, _, errs := invoke(t, append([]string{"weights", "-o", file}, c.args...)...)
 		if code == 0 || !strings.Contains(errs, c.err) {

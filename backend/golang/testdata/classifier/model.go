@@ -2,6 +2,9 @@
 //
 // Model SHA-256: 0123
 // Graph SHA-256: 9cca980e408c4164d2ad44ab18977da395b22f0e0c885278c939f5d22a765147
+//
+// To renew the package, after a change of the model or of modelc, compile it
+// again with the same flags; "modelc diff MODEL DIR" tells when that is due.
 
 // Package net computes the network "classifier", compiled from text.
 //

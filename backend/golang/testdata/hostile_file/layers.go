@@ -2,7 +2,7 @@
 //
 // Model SHA-256: 0123
 // Graph SHA-256: 34d4ffbd50360e8fbc7a12f8b18bd6684d89d770ab71bcd972dbe1724e4aef1e
-// Flags: --weights file --dim N�=1
+// Flags: --weights file --dim "N\n=1"
 
 package net
 

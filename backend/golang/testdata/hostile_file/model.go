@@ -2,7 +2,10 @@
 //
 // Model SHA-256: 0123
 // Graph SHA-256: 34d4ffbd50360e8fbc7a12f8b18bd6684d89d770ab71bcd972dbe1724e4aef1e
-// Flags: --weights file --dim N�=1
+// Flags: --weights file --dim "N\n=1"
+//
+// To renew the package, after a change of the model or of modelc, compile it
+// again with the same flags; "modelc diff MODEL DIR" tells when that is due.
 
 // Package net computes the network "*/ func init() { panic(1) } /*", compiled from text.
 //
