@@ -24,7 +24,7 @@ var layers = []struct {
 	{"modelc/internal/kernelgen", []string{"modelc/internal/kernelgen"}},
 	{"modelc/internal/gorun", []string{"modelc", "modelc/backend/golang", "modelc/ir"}}, // above the library, below the command
 	{"modelc/internal/report/layout", nil},
-	{"modelc/internal/report", []string{"modelc", "modelc/backend/schedule", "modelc/internal/report/layout", "modelc/ir", "modelc/passes"}}, // above the library, below the command
+	{"modelc/internal/report", []string{"modelc", "modelc/backend/golang", "modelc/backend/schedule", "modelc/internal/report/layout", "modelc/ir", "modelc/passes"}}, // above the library, below the command
 	{"modelc/internal", []string{"modelc/ir", "modelc/internal"}},
 }
 

@@ -27,6 +27,14 @@ func (f Format) String() string {
 	return fmt.Sprintf("Format(%d)", uint8(f))
 }
 
+// size returns the bytes of an element.
+func (f Format) size() int {
+	if f == F32 {
+		return 4
+	}
+	return 2
+}
+
 // Widen turns weights stored in half precision into float32 at load, which
 // loses nothing.
 type Widen struct {
@@ -43,6 +51,8 @@ func (k *Widen) ScratchBytes() int { return 0 }
 
 // Run computes the step.
 func (k *Widen) Run(c *Context) { c.team.do(split(k.Src.Len, widenChunk), c, k) }
+
+func (k *Widen) source() (Ref, Format) { return k.Src, k.Format }
 
 func (k *Widen) part(c *Context, i, worker int) {
 	from, to := i*widenChunk, min((i+1)*widenChunk, k.Src.Len)

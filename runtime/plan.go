@@ -75,6 +75,10 @@ func NewModel(p *Plan, weights []byte) (*Model, error) {
 		defer c.team.close()
 		for _, s := range p.Load {
 			s.Kernel.Run(c)
+			if k, ok := s.Kernel.(interface{ source() (Ref, Format) }); ok { // of no more use
+				ref, format := k.source()
+				release(c.bytes(ref, format.size()))
+			}
 		}
 	}
 	return m, nil

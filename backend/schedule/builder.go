@@ -15,6 +15,7 @@ import (
 type builder struct {
 	g      *ir.Graph
 	cfg    Config
+	light  map[string]bool // see withinBudget
 	layout *layout
 
 	buffers []*buffer
@@ -53,10 +54,26 @@ func Build(g *ir.Graph, cfg Config) (*Program, error) {
 // programs share one file of weights and what is prepared from it. Constants
 // that are equal are stored once.
 func BuildAll(graphs []*ir.Graph, cfg Config) ([]*Program, error) {
+	light := make([]map[string]bool, len(graphs))
+	for i, g := range graphs {
+		p, err := build([]*ir.Graph{g}, cfg, light[i:i+1])
+		if err != nil {
+			return nil, err
+		}
+		if light[i] = withinBudget(p[0], cfg); len(graphs) == 1 && len(light[i]) == 0 {
+			return p, nil
+		}
+	}
+	return build(graphs, cfg, light)
+}
+
+// build is BuildAll with, for each graph, the names of the convolutions whose
+// memory counts.
+func build(graphs []*ir.Graph, cfg Config, light []map[string]bool) ([]*Program, error) {
 	st := &store{byKey: map[string]runtime.Ref{}}
 	builders := make([]*builder, len(graphs))
 	for i, g := range graphs {
-		b, err := lowerAll(g, cfg, st)
+		b, err := lowerAll(g, cfg, light[i], st)
 		if err != nil {
 			return nil, err
 		}
@@ -90,8 +107,8 @@ func digest(programs []*Program) (sum [32]byte) {
 }
 
 // lowerAll collects the steps of g and adds its weights to st.
-func lowerAll(g *ir.Graph, cfg Config, st *store) (*builder, error) {
-	b := &builder{g: g, cfg: cfg, store: st,
+func lowerAll(g *ir.Graph, cfg Config, light map[string]bool, st *store) (*builder, error) {
+	b := &builder{g: g, cfg: cfg, light: light, store: st,
 		dense: map[*ir.Value]*place{}, images: map[*ir.Value]*place{}, pooled: map[*ir.Node]bool{}, copied: map[*ir.Value]bool{}, prologues: map[*ir.Value]prologue{}}
 	if cfg.Weights != runtime.F32 {
 		b.halves = halves(g)

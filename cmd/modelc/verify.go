@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
-	"modelc/backend/inproc"
 	"modelc/backend/schedule"
 	"modelc/ir"
 	"modelc/ir/eval"
@@ -252,19 +251,9 @@ func (v *verifier) report(c *comparison, got []*ir.Tensor) error {
 // compareLayers runs the program and the reference on the optimised graph and
 // names the first value that differs.
 func (v *verifier) compareLayers(c *modelc.Compiled, in []*ir.Tensor) error {
-	want := map[*ir.Value]*ir.Tensor{}
-	if _, err := eval.Trace(c.Graph, in, func(x *ir.Value, t *ir.Tensor) error { want[x] = t; return nil }); err != nil {
-		return err
-	}
-	e, err := inproc.New(c.Program, 0)
-	if err != nil {
-		return err
-	}
-	defer e.Close()
 	n, worst := 0, eval.Diff{}
 	first := ""
-	if _, err := e.Trace(in, func(l schedule.Layer, got *ir.Tensor) {
-		d, err := eval.Compare(got, want[l.Value])
+	if err := c.CompareLayers(in, func(l schedule.Layer, d eval.Diff, err error) {
 		n++
 		if err != nil || !d.Within(v.tol) && first == "" {
 			first = fmt.Sprintf("%s (%s): %v", l.Name, l.Doc, d)
