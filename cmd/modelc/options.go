@@ -45,8 +45,11 @@ func (f *modelFlags) add(c *cobra.Command) {
 // options turns the flags into those of the compiler.
 func (f *modelFlags) options(c *cobra.Command) (modelc.Options, error) {
 	o := modelc.Options{Exact: f.exact, Source: source.Options{Dims: map[string]int{}, Bind: map[string]*ir.Tensor{}, Shapes: map[string]ir.Shape{}}}
+	if len(f.batches) > 1 && !f.several {
+		return o, usageError{fmt.Errorf("--batch %s: want one size here", join(f.batches))}
+	}
 	for _, n := range f.batches {
-		if n < 1 || len(f.batches) > 1 && !f.several {
+		if n < 1 {
 			return o, usageError{fmt.Errorf("--batch %s: want N ≥ 1", join(f.batches))}
 		}
 	}
