@@ -48,6 +48,19 @@ type Options struct {
 	Batches []int
 	// Flags are recorded in generated headers.
 	Flags []string
+	// Progress, unless nil, is told how far long work is: a stage, for people,
+	// and how much of its total is done. Calls come one after the other, from
+	// whatever computes with these options. An error ends the work, which
+	// returns it.
+	Progress func(stage string, done, total int) error
+}
+
+// Report calls Progress, if there is one.
+func (o *Options) Report(stage string, done, total int) error {
+	if o.Progress == nil {
+		return nil
+	}
+	return o.Progress(stage, done, total)
 }
 
 // Compiled is a model on its way to a package.
@@ -68,6 +81,9 @@ type Compiled struct {
 // Compile loads, optimises and schedules the model at path. Close releases
 // the file, which the graph's constants may be slices of.
 func Compile(path string, o Options) (*Compiled, error) {
+	if err := o.Report("model file", 0, 1); err != nil {
+		return nil, err
+	}
 	var models []*source.Model
 	o.Batches = slices.Compact(slices.Sorted(slices.Values(o.Batches)))
 	if len(o.Batches) > 0 {
@@ -116,6 +132,7 @@ func compile(models []*source.Model, o Options) (*Compiled, error) {
 		}
 		cfg := o.Passes
 		cfg.Exact = o.Exact
+		cfg.Progress = func(done, total int) error { return o.Report("passes", done, total) }
 		if c.Report, err = passes.Run(c.Graph, &cfg); err != nil {
 			return nil, err
 		}
@@ -123,6 +140,9 @@ func compile(models []*source.Model, o Options) (*Compiled, error) {
 			return nil, err
 		}
 		list[i], graphs[i] = c, c.Graph
+	}
+	if err := o.Report("schedule", 0, 1); err != nil {
+		return nil, err
 	}
 	programs, err := schedule.BuildAll(graphs, s)
 	if err != nil {
@@ -133,6 +153,26 @@ func compile(models []*source.Model, o Options) (*Compiled, error) {
 	}
 	list[0].More = list[1:]
 	return list[0], nil
+}
+
+// Reference computes the model as it was written with the reference
+// interpreter. It may take seconds per GFLOP.
+func (c *Compiled) Reference(in []*ir.Tensor) ([]*ir.Tensor, error) {
+	return c.trace(c.Before, in, func(*ir.Value, *ir.Tensor) {})
+}
+
+// trace runs the reference interpreter on g, shows what it computes to visit
+// and tells how far it is.
+func (c *Compiled) trace(g *ir.Graph, in []*ir.Tensor, visit func(v *ir.Value, t *ir.Tensor)) ([]*ir.Tensor, error) {
+	done, total := 0, 0
+	for _, n := range g.Nodes {
+		total += len(n.Out)
+	}
+	return eval.Trace(g, in, func(v *ir.Value, t *ir.Tensor) error {
+		visit(v, t)
+		done++
+		return c.Options.Report("reference outputs", done, total)
+	})
 }
 
 // Close releases the model file.
@@ -300,6 +340,7 @@ func (c *Compiled) target(dir string, o PackageOptions) (*target, error) {
 	t := &target{options: golang.Options{
 		Header: golang.Header{Version: Version, SHA256: c.Model.SHA256, Flags: c.Options.Flags},
 		Model:  c.Graph.Name, Format: c.Model.Format, Sidecar: o.Sidecar, Tolerance: tolerance, Examples: c.Batch,
+		Progress: c.weightsProgress,
 	}}
 	for _, m := range c.More {
 		t.options.More = append(t.options.More, golang.Batch{Examples: m.Batch, Program: m.Program})
@@ -322,73 +363,6 @@ func (c *Compiled) target(dir string, o PackageOptions) (*target, error) {
 		return nil, errors.New("PackageOptions.Labels without Preprocess: Predict names classes of pictures")
 	}
 	return t, c.golden(&t.options)
-}
-
-// golden sets the self-test's expected outputs, what its input is, and what
-// rounded weights do to the outputs.
-//
-// With weights in half precision the self-test expects what the reference
-// interpreter computes with the rounded ones: it tests the package at the usual
-// tolerance, and what rounding costs is said apart.
-func (c *Compiled) golden(g *golang.Options) error {
-	in, want, err := c.reference(g)
-	if err != nil || c.Options.Weights == runtime.F32 {
-		g.Golden = want
-		return err
-	}
-	if g.Golden, err = eval.Run(c.Graph, in); err != nil {
-		return err
-	}
-	g.Rounding, err = rounding(c.Options.Weights, g.Golden, want)
-	return err
-}
-
-// reference returns the input of the self-test and what the model as it was
-// written makes of it.
-func (c *Compiled) reference(g *golang.Options) (in, out []*ir.Tensor, err error) {
-	if g.Pictures != nil {
-		if in, err = golang.GoldenPicture(c.Before, g.Pictures.Preprocess); err != nil {
-			return nil, nil, err
-		}
-		out, err = eval.Run(c.Before, in)
-		return in, out, err
-	}
-	for _, g.GoldenMask = range golang.GoldenMasks {
-		in = golang.GoldenInputs(c.Before, g.GoldenMask)
-		if out, err = eval.Run(c.Before, in); err == nil {
-			return in, out, nil
-		}
-	}
-	return nil, nil, err
-}
-
-// rounding compares the outputs that rounded weights give with those wanted.
-func rounding(f runtime.Format, got, want []*ir.Tensor) (*golang.Rounding, error) {
-	r := &golang.Rounding{Name: f.String()}
-	for i := range want {
-		d, err := eval.Compare(got[i], want[i])
-		if err != nil {
-			return nil, err
-		}
-		r.Error = max(r.Error, d.Rel)
-		if s := want[i].Shape; len(s) == 2 && s[1] > 1 && want[i].DType == ir.Float32 {
-			a, b := got[i].Float32s(), want[i].Float32s()
-			for row := 0; row < len(a); row += s[1] {
-				r.Rows++
-				if vision.Top(a[row:row+s[1]], 1, nil)[0].Index != vision.Top(b[row:row+s[1]], 1, nil)[0].Index {
-					r.Changed++
-				}
-			}
-		}
-	}
-	return r, nil
-}
-
-// WriteWeights writes the weights alone to the file at path: those of a
-// retrained model, for the package in dir. It fails if the package computes
-// another graph; the model must be compiled with the flags of the package.
-func (c *Compiled) WriteWeights(path, dir string) error {
-	return golang.WriteWeights(path, dir, c.Program)
 }
 
 func (c *Compiled) summary() *Summary {

@@ -44,6 +44,9 @@ type Options struct {
 	// order of the graph's outputs.
 	Golden     []*ir.Tensor
 	GoldenMask uint64
+	// Progress, unless nil, is told how many bytes of the weights are written.
+	// An error ends the work.
+	Progress func(done, total int) error
 }
 
 // Batch is a model compiled for a batch size.

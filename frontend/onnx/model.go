@@ -162,14 +162,26 @@ func (im *importer) run(p *modelProto) error {
 			im.g.AddOutput(o.name, v)
 		}
 	}
+	given := im.g.Outputs
 	for _, m := range im.padded {
 		if rows := m.Out[0]; len(rows.Uses()) > 0 {
-			count := rows.Name + ".count"
+			count := counted(rows, given, len(im.padded)) + ".count"
 			im.g.AddOutput(count, m.Out[1])
 			im.notes = append(im.notes, fmt.Sprintf("%q has a fixed %d rows; the output %q tells how many of them are real", rows.Name, rows.Type.Shape[0], count))
 		}
 	}
 	return nil
+}
+
+// counted returns what a count of rows is named after: the rows, or the
+// model's output that has one row for each, where there is no other.
+func counted(rows *ir.Value, outputs []ir.Output, counts int) string {
+	if len(outputs) == 1 && counts == 1 {
+		if s := outputs[0].Value.Type.Shape; len(s) > 0 && s[0] == rows.Type.Shape[0] {
+			return outputs[0].Name
+		}
+	}
+	return rows.Name
 }
 
 // inputs declares the graph's inputs, or constants where they are bound.
