@@ -34,18 +34,22 @@ func TestBatches(t *testing.T) {
 			if err := errors.Join(zoo.Write(f, name, o), f.Close()); err != nil {
 				t.Fatal(err)
 			}
-			for _, format := range []runtime.Format{runtime.F32, runtime.BF16} {
+			formats := []runtime.Format{runtime.F32}
+			if name == "resnet18" {
+				formats = append(formats, runtime.BF16)
+			}
+			for _, format := range formats {
 				alone, err := Compile(path, Options{Weights: format})
 				if err != nil {
 					t.Fatal(err)
 				}
 				defer alone.Close()
-				c, err := Compile(path, Options{Batches: []int{8, 1, 3, 3}, Weights: format})
+				c, err := Compile(path, Options{Batches: []int{3, 1, 3}, Weights: format})
 				if err != nil {
 					t.Fatal(err)
 				}
 				defer c.Close()
-				if len(c.More) != 2 || c.Batch != 1 || c.More[0].Batch != 3 || c.More[1].Batch != 8 {
+				if len(c.More) != 1 || c.Batch != 1 || c.More[0].Batch != 3 {
 					t.Fatalf("batches of %d and %d others", c.Batch, len(c.More))
 				}
 				if got, want := c.Program.Plan.WeightsBytes, alone.Program.Plan.WeightsBytes; got != want {
