@@ -34,6 +34,7 @@ type WinogradWeights struct {
 	M      int
 	IC, OC int
 	W      Ref // as Conv.W with KH = KW = 3
+	Format Format
 	Dst    Ref // in Prepared
 }
 
@@ -83,20 +84,26 @@ var winograds = map[int]winogradMatrices{
 	},
 }
 
-// ScratchBytes is zero.
-func (k *WinogradWeights) ScratchBytes() int { return 0 }
+// ScratchBytes holds a block of weights, widened where it is stored in half
+// precision.
+func (k *WinogradWeights) ScratchBytes() int {
+	if k.Format == F32 {
+		return 0
+	}
+	return (k.IC + 15) &^ 15 * 9 * 32 * 4
+}
 
 // Run computes G·g·Gᵀ for every pair of channels.
 func (k *WinogradWeights) Run(c *Context) { c.team.do(outBlocks(k.OC), c, k) }
 
-func (k *WinogradWeights) source() Ref { return k.W }
+func (k *WinogradWeights) source() (Ref, Format) { return k.W, k.Format }
 
 // part transforms one block of output channels.
 func (k *WinogradWeights) part(c *Context, ob, worker int) {
-	w, dst := c.f32(k.W), c.f32(k.Dst)
+	dst := c.f32(k.Dst)
 	icp := (k.IC + 15) &^ 15
 	width := blockWidth(k.OC, ob)
-	w = w[ob*32*icp*9:]
+	w := c.floatsOf(k.W, k.Format, ob*32*icp*9, width*icp*9, c.scratch[worker])
 	al := k.M + 2
 	var g [8][3]float64 // in float64: what is lost here, every tile would show
 	for i, row := range winograds[k.M].g {

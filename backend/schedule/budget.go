@@ -26,8 +26,11 @@ const (
 func withinBudget(p *Program, cfg Config) map[string]bool {
 	extra := p.Plan.PreparedBytes
 	for _, s := range p.Plan.Load {
-		if k, ok := s.Kernel.(*runtime.WinogradWeights); ok {
+		switch k := s.Kernel.(type) {
+		case *runtime.WinogradWeights:
 			extra -= k.W.Len * 4 // which leave the memory once they are transformed
+		case *runtime.Widen:
+			extra -= k.Dst.Len * 4
 		}
 	}
 	extra -= max(budgetBytes, int(budgetShare*float64(p.Plan.WeightsBytes)))

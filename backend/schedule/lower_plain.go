@@ -183,12 +183,6 @@ func gatherKernel[I runtime.Number](size int, s, i, d runtime.Ref, outer, axis, 
 	return &runtime.GatherPlain[uint64, I]{Src: s, Indices: i, Dst: d, Outer: outer, Axis: axis, Inner: inner}
 }
 
-// constTensor stores a tensor that is not a value of the graph.
-func (b *builder) constTensor(t *ir.Tensor) *place {
-	r := b.section(key("plain", t), t.Shape.Len(), t.DType.Size(), t.Bytes)
-	return &place{buf: &buffer{name: "constant", bytes: t.Type.Bytes(), fixed: true, space: runtime.Weights, off: r.Off}, dtype: t.DType, shape: t.Shape}
-}
-
 // alongChannels views a per-channel operand so that it broadcasts to rank
 // axes.
 func (p *place) alongChannels(rank int) *place {
