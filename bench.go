@@ -41,6 +41,9 @@ type LayerTime struct {
 // Bench times the compiled model on seeded random inputs: each layer by the
 // shortest of its runs, the whole by its median, best and 90th percentile.
 func Bench(c *Compiled, threads, runs int) (*Profile, error) {
+	if err := c.Options.Report("measuring layers", 0, 1); err != nil {
+		return nil, err
+	}
 	start := time.Now()
 	e, err := inproc.New(c.Program, threads)
 	if err != nil {
@@ -66,7 +69,10 @@ func Bench(c *Compiled, threads, runs int) (*Profile, error) {
 		p.Layers = append(p.Layers, x)
 	}
 	var all []float64
-	for range runs {
+	for i := range runs {
+		if err := c.Options.Report("measuring runs", i, runs); err != nil {
+			return nil, err
+		}
 		start := time.Now()
 		if err := e.Step(); err != nil {
 			return nil, err

@@ -12,7 +12,7 @@ import (
 // how far the two are apart, or why they cannot be compared.
 func (c *Compiled) CompareLayers(in []*ir.Tensor, visit func(l schedule.Layer, d eval.Diff, err error)) error {
 	want := map[*ir.Value]*ir.Tensor{}
-	if _, err := eval.Trace(c.Graph, in, func(x *ir.Value, t *ir.Tensor) error { want[x] = t; return nil }); err != nil {
+	if _, err := c.trace(c.Graph, in, func(x *ir.Value, t *ir.Tensor) { want[x] = t }); err != nil {
 		return err
 	}
 	e, err := inproc.New(c.Program, 0)

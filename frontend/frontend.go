@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"modelc/frontend/keras"
 	"modelc/frontend/onnx"
@@ -36,6 +38,10 @@ func Load(path string, opts source.Options) (*source.Model, error) {
 	case n == 0:
 		return nil, fmt.Errorf("%s is empty", path)
 	case keras.Sniff(head):
+		return keras.Load(path, opts)
+	}
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".keras", ".h5", ".hdf5": // damaged: Keras' front end says so
 		return keras.Load(path, opts)
 	}
 	return onnx.Load(path, opts)

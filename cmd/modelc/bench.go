@@ -51,7 +51,7 @@ needs fewer multiplications shows a rate above the peak.`,
 	fl.IntVar(&threads, "threads", 1, "goroutines per run")
 	fl.IntVar(&runs, "runs", 20, "how often the model runs")
 	fl.IntVar(&top, "top", 0, "print the `N` slowest layers alone, slowest first")
-	fl.BoolVar(&asJSON, "json", false, "print the profile as JSON")
+	jsonFlag(c, &asJSON)
 	return c
 }
 

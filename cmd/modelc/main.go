@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 
@@ -13,9 +12,11 @@ import (
 )
 
 func main() {
+	// A first interrupt ends the work in order, a second one at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], newTerminal(os.Stdout, os.Stderr)))
 }
 
 // The exit codes: a model, its data or its result is wrong; the command line
@@ -31,7 +32,15 @@ type usageError struct{ error }
 // errReported is a failure that the command has printed already.
 var errReported = errors.New("reported")
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+// exitCodes ends the help of every command.
+const exitCodes = `
+Exit status:
+  0  done
+  1  the model, its data or the result is wrong
+  2  the command line is wrong
+`
+
+func run(ctx context.Context, args []string, t *terminal) int {
 	root := &cobra.Command{
 		Use:   "modelc",
 		Short: "Compile trained convolutional networks into Go packages",
@@ -46,11 +55,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		SilenceErrors: true,
 	}
 	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetOut(t.behind(t.out))
+	root.SetErr(t.behind(t.err))
+	root.SetUsageTemplate(root.UsageTemplate() + exitCodes)
+	root.PersistentFlags().BoolVarP(&t.quiet, "quiet", "q", false, "print results and errors alone: no progress, no summary of a package")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(compileCommand(), diffCommand(), runCommand(), verifyCommand(), benchCommand(), tuneCommand(), inspectCommand(), graphCommand(), reportCommand(), zooCommand(), passesCommand(), opsCommand(), versionCommand())
-	err := root.ExecuteContext(ctx)
+	root.AddCommand(compileCommand(), diffCommand(), runCommand(), verifyCommand(), benchCommand(), tuneCommand(), inspectCommand(), graphCommand(), reportCommand(), zooCommand(), passesCommand(), opsCommand(), doctorCommand(), versionCommand())
+	addCompletions(root)
+	err := root.ExecuteContext(withTerminal(ctx, t))
+	t.progress.clear()
+	if err != nil && ctx.Err() != nil {
+		err = errInterrupted // whatever it stopped says
+	}
 	var usage usageError
 	switch {
 	case err == nil:
@@ -58,10 +74,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, errReported):
 		return exitFailed
 	case errors.As(err, &usage):
-		fmt.Fprintln(stderr, "modelc:", err)
+		t.fail(err)
 		return exitUsage
 	}
-	fmt.Fprintln(stderr, "modelc:", err)
+	t.fail(err)
 	return exitFailed
 }
 

@@ -24,7 +24,7 @@ var long = flag.Bool("long", false, "test the networks of the zoo at full size, 
 func invoke(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code = run(context.Background(), args, &out, &errs)
+	code = run(context.Background(), args, newTerminal(&out, &errs))
 	return code, out.String(), errs.String()
 }
 

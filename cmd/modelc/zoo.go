@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"text/tabwriter"
 
@@ -13,11 +14,15 @@ import (
 func zooCommand() *cobra.Command {
 	var out string
 	var o zoo.Options
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "zoo [NAME -o FILE]",
 		Short: "List the classic networks, or write one as ONNX with seeded weights",
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
+				if asJSON {
+					return printZoo(c.OutOrStdout())
+				}
 				t := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
 				for _, n := range zoo.Names() {
 					i, err := zoo.Lookup(n)
@@ -42,7 +47,30 @@ func zooCommand() *cobra.Command {
 	fl.IntVar(&o.Batch, "batch", 1, "images per run")
 	fl.Uint64Var(&o.Seed, "seed", 0, "selects the weights")
 	fl.BoolVar(&o.Logits, "logits", false, "leave out the final softmax")
+	fl.BoolVar(&asJSON, "json", false, "print the list as JSON")
 	return c
+}
+
+// printZoo prints the list as JSON.
+func printZoo(w io.Writer) error {
+	type network struct {
+		Name       string `json:"name"`
+		Title      string `json:"title"`
+		Channels   int    `json:"channels"`
+		Size       int    `json:"size"`
+		Classes    int    `json:"classes"`
+		Parameters int64  `json:"parameters"`
+		MACs       int64  `json:"macs"`
+	}
+	var list []network
+	for _, name := range zoo.Names() {
+		i, err := zoo.Lookup(name)
+		if err != nil {
+			return err
+		}
+		list = append(list, network(i))
+	}
+	return printJSON(w, list)
 }
 
 // writeFile writes through a temporary file, so that path is whole or absent.
