@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -44,22 +45,26 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	root := &cobra.Command{
 		Use:   "modelc",
 		Short: "Compile trained convolutional networks into Go packages",
-		Args: func(_ *cobra.Command, args []string) error {
+		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageError{fmt.Errorf("unknown command %q; see --help", args[0])}
+				return usageError{fmt.Errorf("unknown command %q%s; see modelc --help", args[0], suggest(c.SuggestionsFor(args[0])))}
 			}
 			return nil
 		},
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 		SilenceUsage:  true,
 		SilenceErrors: true,
+
+		SuggestionsMinimumDistance: 2,
 	}
 	root.SetArgs(args)
 	root.SetOut(t.behind(t.out))
 	root.SetErr(t.behind(t.err))
 	root.SetUsageTemplate(root.UsageTemplate() + exitCodes)
 	root.PersistentFlags().BoolVarP(&t.quiet, "quiet", "q", false, "print results and errors alone: no progress, no summary of a package")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
+	})
 	root.AddCommand(compileCommand(), diffCommand(), runCommand(), verifyCommand(), benchCommand(), tuneCommand(), inspectCommand(), graphCommand(), reportCommand(), zooCommand(), passesCommand(), opsCommand(), doctorCommand(), versionCommand())
 	addCompletions(root)
 	err := root.ExecuteContext(withTerminal(ctx, t))
@@ -81,11 +86,23 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	return exitFailed
 }
 
+// suggest names what somebody may have meant.
+func suggest(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return ", did you mean " + strings.Join(names, " or ") + "?"
+}
+
 // exactly demands n positional arguments, described by what.
 func exactly(n int, what string) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
+	return func(c *cobra.Command, args []string) error {
 		if len(args) != n {
-			return usageError{fmt.Errorf("want %s, got %d arguments; see --help", what, len(args))}
+			got := ""
+			if len(args) > 0 {
+				got = fmt.Sprintf(", got %q", args)
+			}
+			return usageError{fmt.Errorf("want %s%s; see %s --help", what, got, c.CommandPath())}
 		}
 		return nil
 	}

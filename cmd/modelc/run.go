@@ -60,6 +60,9 @@ cached. Of an output with one score per class the best are printed.`,
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
+			if r.top < 1 {
+				return usageError{fmt.Errorf("--top must be at least 1")}
+			}
 			o, err := f.options(c)
 			if err != nil {
 				return err

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"text/tabwriter"
 
@@ -33,8 +35,11 @@ func zooCommand() *cobra.Command {
 				}
 				return t.Flush()
 			}
-			if len(args) != 1 || out == "" {
-				return usageError{fmt.Errorf("want NAME -o FILE")}
+			if len(args) != 1 {
+				return usageError{fmt.Errorf("want one network, got %q; see modelc zoo --help", args)}
+			}
+			if out == "" {
+				return usageError{fmt.Errorf("-o FILE is missing: the ONNX file to write")}
 			}
 			return writeFile(out, func(f *os.File) error { return zoo.Write(f, args[0], o) })
 		},
@@ -77,6 +82,10 @@ func printZoo(w io.Writer) error {
 func writeFile(path string, write func(f *os.File) error) error {
 	tmp := path + ".tmp"
 	f, err := os.Create(tmp)
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		p.Path = path // which the user knows
+	}
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math"
 	"path/filepath"
@@ -56,6 +57,9 @@ func Load(path string, opts source.Options) (*source.Model, error) {
 func Parse(name string, data []byte, dir string, opts source.Options) (*source.Model, error) {
 	p, err := decodeModel(data)
 	if err != nil {
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil, fmt.Errorf("%s: the file ends in the middle of the model: it is cut off, or not ONNX", name)
+		}
 		return nil, fmt.Errorf("%s: not an ONNX model, or damaged: %w", name, err)
 	}
 	if p.graph == nil || p.irVersion == 0 {
