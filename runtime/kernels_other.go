@@ -26,6 +26,6 @@ func winogradIn6(in, out *float32, rowStride, posStride, n int)                 
 func winogradOut6(a *winogradOut)                                                {}
 func peakRounds(n int)                                                           {}
 
-// Never called: AVX-512 alone has these kernels.
+// Never called: AVX-512 alone has this kernel, amd64 alone the next.
 func doubleTile(a *tileArgs, out *float32, width, step int)                     {}
 func winogradWeights(m int, w, dst *float32, g *float64, n, row, posStride int) {}

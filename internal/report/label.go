@@ -23,6 +23,7 @@ var (
 	arithFamily  = family{"arith", "#b8730a", "arithmetic"}
 	shapeFamily  = family{"shape", "#6b7280", "shape, data movement"}
 	portFamily   = family{"port", "#374151", "input, output"}
+	legend       = []family{convFamily, denseFamily, normFamily, actFamily, poolFamily, arithFamily, shapeFamily, portFamily}
 	familyOfName = map[string]family{
 		"Conv": convFamily, "ConvTranspose": convFamily,
 		"Dense": denseFamily, "MatMul": denseFamily,
@@ -70,6 +71,20 @@ func title(n *ir.Node) string {
 		s += fmt.Sprintf(" of %d", len(n.In))
 	}
 	return s
+}
+
+// shortTitle is label with the window of layers that have one.
+func shortTitle(n *ir.Node) string {
+	switch op := n.Op.(type) {
+	case ir.Conv:
+		return "Conv " + window(n.In[1].Type.Shape[2:], op.Strides)
+	case ir.Concat:
+		return title(n)
+	case ir.Reduce:
+		s := op.Fn.String()
+		return strings.ToUpper(s[:1]) + s[1:]
+	}
+	return label(n.Op)
 }
 
 // window writes 3×3, or 3×3/2 for a stride.
