@@ -34,6 +34,7 @@ type WinogradWeights struct {
 	M      int
 	IC, OC int
 	W      Ref // as Conv.W with KH = KW = 3
+	Format Format
 	Dst    Ref // in Prepared
 }
 
@@ -83,20 +84,26 @@ var winograds = map[int]winogradMatrices{
 	},
 }
 
-// ScratchBytes is zero.
-func (k *WinogradWeights) ScratchBytes() int { return 0 }
+// ScratchBytes holds a block of weights, widened where it is stored in half
+// precision.
+func (k *WinogradWeights) ScratchBytes() int {
+	if k.Format == F32 {
+		return 0
+	}
+	return (k.IC + 15) &^ 15 * 9 * 32 * 4
+}
 
 // Run computes G·g·Gᵀ for every pair of channels.
 func (k *WinogradWeights) Run(c *Context) { c.team.do(outBlocks(k.OC), c, k) }
 
-func (k *WinogradWeights) source() Ref { return k.W }
+func (k *WinogradWeights) source() (Ref, Format) { return k.W, k.Format }
 
 // part transforms one block of output channels.
 func (k *WinogradWeights) part(c *Context, ob, worker int) {
-	w, dst := c.f32(k.W), c.f32(k.Dst)
+	dst := c.f32(k.Dst)
 	icp := (k.IC + 15) &^ 15
 	width := blockWidth(k.OC, ob)
-	w = w[ob*32*icp*9:]
+	w := c.floatsOf(k.W, k.Format, ob*32*icp*9, width*icp*9, c.scratch[worker])
 	al := k.M + 2
 	var g [8][3]float64 // in float64: what is lost here, every tile would show
 	for i, row := range winograds[k.M].g {
@@ -313,7 +320,8 @@ func (k *Winograd) multiply(c *Context, v, m, bias []float32, tiles, first, last
 					next = last % obs * icp * 32
 				}
 			}
-			a.next, a.nextStep = uintptr(unsafe.Pointer(&u[next])), weightStep
+			ahead := uintptr(unsafe.Pointer(&u[next]))
+			a.next, a.nextStep = ahead, weightStep
 			a.bias = unsafe.Pointer(&zeroBias[0])
 			if f := ones[pos/al] * ones[pos%al]; f != 0 && k.Bias.Present() {
 				clear(bias)
@@ -324,6 +332,9 @@ func (k *Winograd) multiply(c *Context, v, m, bias []float32, tiles, first, last
 			}
 			for p := range pieces {
 				t := cut(tiles, pieces, p)
+				if active == avx2 { // of its many pieces each asks for a part, not the first for all
+					a.next, a.nextStep = ahead+uintptr(cut(icp*32*4, pieces, p)), weightStep/pieces
+				}
 				a.pixels = cut(tiles, pieces, p+1) - t
 				a.in = unsafe.Pointer(&v[pos*k.pitch()+t*16])
 				a.out = unsafe.Pointer(&m[((ob-first)*2*k.positions()+pos)*k.pitch()+t*16])

@@ -191,9 +191,9 @@ func TestList(t *testing.T) {
 		text string
 		want []string
 	}{
-		{"[\n  {\"model\": \"digits.onnx\", \"outputs\": \"x\", \"dim\": [{}]},\n  {\"model\": \"m\", \"output\": \"x\", \"exact\": \"perhaps\", \"output\": \"y\"},\n  {\"model\": \"n\", \"output\": \"./x\", \"weights\": [\"file\"]}] x",
+		{"[\n  {\"model\": \"digits.onnx\", \"outputs\": \"x\", \"dim\": [{}]},\n  {\"model\": \"m\", \"output\": \"x\", \"exact\": \"perhaps\", \"output\": \"y\"},\n  {\"model\": \"n\", \"output\": \"./x\", \"package\": [\"file\"]}] x",
 			[]string{`modelc.json:2:28: unknown key "outputs"`, `modelc.json:2:51: "dim": want a text`, `modelc.json:2:3: the model has no "output"`, `modelc.json:3:42: "exact": invalid`, `modelc.json:3:53: "output" is there twice`,
-				`modelc.json:4:46: "weights" takes one value`, "modelc.json:4:3: two models have the output", "modelc.json:4:57: text behind the list"}},
+				`modelc.json:4:46: "package" takes one value`, "modelc.json:4:3: two models have the output", "modelc.json:4:57: text behind the list"}},
 		{`[{"model": "a",}]`, []string{"modelc.json:1:"}},
 		{`[{"model": "a"`, []string{"modelc.json:1:15: the list ends here"}},
 		{`{"model": "a"}`, []string{"modelc.json:1:1: want a list"}},
