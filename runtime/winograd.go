@@ -84,26 +84,37 @@ var winograds = map[int]winogradMatrices{
 	},
 }
 
-// ScratchBytes holds a block of weights, widened where it is stored in half
-// precision.
+// ScratchBytes holds the weights of a part, widened where they are stored in
+// half precision.
 func (k *WinogradWeights) ScratchBytes() int {
 	if k.Format == F32 {
 		return 0
 	}
-	return (k.IC + 15) &^ 15 * 9 * 32 * 4
+	return min((k.IC+15)/16, weightBlocks) * 9 * 16 * 32 * 4
 }
 
 // Run computes G·g·Gᵀ for every pair of channels.
-func (k *WinogradWeights) Run(c *Context) { c.team.do(outBlocks(k.OC), c, k) }
+func (k *WinogradWeights) Run(c *Context) { c.team.do(outBlocks(k.OC)*k.slices(), c, k) }
+
+// slices is into how many ranges of input channels a block of output channels
+// is cut, so that there is work for every worker: whole pages each, since most
+// of the time goes into their first touch.
+func (k *WinogradWeights) slices() int { return split((k.IC+15)/16, weightBlocks) }
+
+// weightBlocks is the most blocks of 16 input channels that a part transforms.
+const weightBlocks = 4
 
 func (k *WinogradWeights) source() (Ref, Format) { return k.W, k.Format }
 
-// part transforms one block of output channels.
-func (k *WinogradWeights) part(c *Context, ob, worker int) {
+// part transforms a range of input channels of one block of output channels.
+func (k *WinogradWeights) part(c *Context, i, worker int) {
+	ob, slice := i/k.slices(), i%k.slices()
+	first, last := cut((k.IC+15)/16, k.slices(), slice), cut((k.IC+15)/16, k.slices(), slice+1)
 	dst := c.f32(k.Dst)
 	icp := (k.IC + 15) &^ 15
 	width := blockWidth(k.OC, ob)
-	w := c.floatsOf(k.W, k.Format, ob*32*icp*9, width*icp*9, c.scratch[worker])
+	step := 9 * 16 * width // the weights of 16 input channels
+	w := c.floatsOf(k.W, k.Format, ob*32*icp*9+first*step, (last-first)*step, c.scratch[worker])
 	al := k.M + 2
 	var g [8][3]float64 // in float64: what is lost here, every tile would show
 	for i, row := range winograds[k.M].g {
@@ -111,16 +122,16 @@ func (k *WinogradWeights) part(c *Context, ob, worker int) {
 	}
 	pitch := winogradPitch(k.OC, k.IC)
 	if active == avx512 || active == avx2 {
-		for b := range icp / 16 {
-			winogradWeights(k.M, &w[b*9*16*width], &dst[(ob*icp+b*16)*32], &g[0][0], 16, width*4, pitch*4)
+		for b := first; b < last; b++ {
+			winogradWeights(k.M, &w[(b-first)*step], &dst[(ob*icp+b*16)*32], &g[0][0], 16, width*4, pitch*4)
 		}
 		return
 	}
 	var t [8][3][32]float64
-	for ic := range icp {
+	for ic := first * 16; ic < last*16; ic++ {
 		// Tap (y,x) of this input channel for all output channels.
 		tap := func(y, x int) []float32 {
-			return w[((ic/16*9+y*3+x)*16+ic%16)*width:][:width]
+			return w[(((ic/16-first)*9+y*3+x)*16+ic%16)*width:][:width]
 		}
 		for x := range 3 {
 			a, b, d := tap(0, x), tap(1, x), tap(2, x)

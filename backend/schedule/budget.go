@@ -28,7 +28,11 @@ func withinBudget(p *Program, cfg Config) map[string]bool {
 	for _, s := range p.Plan.Load {
 		switch k := s.Kernel.(type) {
 		case *runtime.WinogradWeights:
-			extra -= k.W.Len * 4 // which leave the memory once they are transformed
+			size := 4
+			if k.Format != runtime.F32 {
+				size = 2
+			}
+			extra -= k.W.Len * size // which leave the memory once they are transformed
 		case *runtime.Widen:
 			extra -= k.Dst.Len * 4
 		}
