@@ -65,7 +65,13 @@ func TestDiff(t *testing.T) {
 			put(t, path, strings.Replace(string(b), old, new, 1))
 		}
 	}
-	flags := []string{"--dim", "N=2", "--exact", "--package", "net", "--weights", "file"}
+	if code, _, errs := invoke(t, "compile", "digits.onnx", "-o", "d", "--dim", "N=2", "--exact", "--package", "net", "--weights", "file"); code != 0 {
+		t.Fatal(errs)
+	}
+	copyFile(t, "digits.onnx", "kept.onnx", nil)
+	if err := os.CopyFS("kept", os.DirFS("d")); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		what   string
 		change func()
@@ -93,9 +99,8 @@ func TestDiff(t *testing.T) {
 		{"the package", func() { os.RemoveAll("d") }, nil, 1, []string{"d holds no package of modelc"}},
 	} {
 		os.RemoveAll("d")
-		copyFile(t, "digits.onnx", "kept.onnx", nil)
-		if code, _, errs := invoke(t, append([]string{"compile", "digits.onnx", "-o", "d"}, flags...)...); code != 0 {
-			t.Fatal(errs)
+		if err := os.CopyFS("d", os.DirFS("kept")); err != nil {
+			t.Fatal(err)
 		}
 		c.change()
 		before := treeOf(t, "d")
