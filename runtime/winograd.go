@@ -320,7 +320,8 @@ func (k *Winograd) multiply(c *Context, v, m, bias []float32, tiles, first, last
 					next = last % obs * icp * 32
 				}
 			}
-			a.next, a.nextStep = uintptr(unsafe.Pointer(&u[next])), weightStep
+			ahead := uintptr(unsafe.Pointer(&u[next]))
+			a.next, a.nextStep = ahead, weightStep
 			a.bias = unsafe.Pointer(&zeroBias[0])
 			if f := ones[pos/al] * ones[pos%al]; f != 0 && k.Bias.Present() {
 				clear(bias)
@@ -331,6 +332,9 @@ func (k *Winograd) multiply(c *Context, v, m, bias []float32, tiles, first, last
 			}
 			for p := range pieces {
 				t := cut(tiles, pieces, p)
+				if active == avx2 { // of its many pieces each asks for a part, not the first for all
+					a.next, a.nextStep = ahead+uintptr(cut(icp*32*4, pieces, p)), weightStep/pieces
+				}
 				a.pixels = cut(tiles, pieces, p+1) - t
 				a.in = unsafe.Pointer(&v[pos*k.pitch()+t*16])
 				a.out = unsafe.Pointer(&m[((ob-first)*2*k.positions()+pos)*k.pitch()+t*16])

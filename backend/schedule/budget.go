@@ -14,8 +14,8 @@ import (
 // twice, and where a layer has many channels and few pixels both take about the
 // same time, since the time goes by what is read.
 const (
-	budgetBytes = 128 << 20
-	budgetShare = 0.25
+	budgetBytes = 96 << 20
+	budgetShare = 0.2
 	// A layer that F(2×2) would slow down by more than this keeps its choice.
 	budgetLoss = 0.1
 )

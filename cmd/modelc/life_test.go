@@ -220,3 +220,37 @@ func TestList(t *testing.T) {
 		}
 	}
 }
+
+// Standalone packages of the zoo's networks, narrow ones, build with what they
+// carry of the runtime and pass their own tests. Without -long one of them.
+func TestStandaloneZoo(t *testing.T) {
+	dir := userModule(t)
+	names := []string{"densenet121"}
+	if *long {
+		names = zoo.Names()
+	}
+	for _, name := range names {
+		path := filepath.Join(t.TempDir(), "net.onnx")
+		if code, _, errs := invoke(t, "zoo", name, "--width", "0.25", "--size", "64", "-o", path); code != 0 {
+			t.Fatal(errs)
+		}
+		code, out, errs := invoke(t, "compile", path, "--standalone", "--package", "net", "-o", name)
+		if code != 0 {
+			t.Fatal(errs)
+		}
+		for line := range strings.Lines(out) {
+			if strings.Contains(line, "was copied") {
+				t.Log(name, strings.TrimSpace(line))
+			}
+		}
+		// What one of them does not use, it does not carry.
+		files := treeOf(t, name)
+		for kernel, users := range map[string]string{"TEXT ·depthwise": "mobilenetv2", "TEXT ·winograd": "vgg16 vgg19 resnet18 resnet50 resnet50v2 densenet121 squeezenet1.1"} {
+			if strings.Contains(files, kernel) && !strings.Contains(users, name) {
+				t.Errorf("%s carries %s", name, kernel)
+			}
+		}
+	}
+	goTool(t, dir, nil, "vet", "./...")
+	goTool(t, dir, nil, "test", "./...")
+}

@@ -98,7 +98,7 @@ var layer4 = runtime.BinaryPlain[float32]{
 var layer5 = runtime.StridedCopy[uint32]{
 	Src:       runtime.Ref{Len: 36864},
 	Dst:       runtime.Ref{Space: runtime.IO + 1, Len: 36864},
-	Shape:     []int{64, 3, 64, 3},
-	SrcStride: []int{64, 12288, 1, 4096},
-	DstStride: []int{576, 192, 3, 1},
+	Shape:     []int{64, 3, 3, 64},
+	SrcStride: []int{64, 12288, 4096, 1},
+	DstStride: []int{576, 192, 1, 3},
 }
