@@ -1,10 +1,14 @@
 package main
 
 import (
+	"encoding/csv"
 	"encoding/json"
+	"image"
+	"image/color"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -14,6 +18,7 @@ import (
 	"modelc/ir"
 	"modelc/ir/eval"
 	"modelc/runtime"
+	"modelc/runtime/vision"
 )
 
 // Packages of half the size pass their own test and say what rounding costs.
@@ -143,4 +148,145 @@ func TestRetrained(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(dir, "new", "*")); len(left) != 1 {
 		t.Errorf("left behind: %v", left)
 	}
+}
+
+// Trained networks name pictures with weights as f16 as they do in full: the
+// photos, and 100 pictures each of the test sets of MNIST and CIFAR-10. bf16
+// has three bits less, and may turn one picture that the network is not sure
+// of.
+func TestCorpusHalf(t *testing.T) {
+	dir := corpus(t)
+	for _, c := range []struct{ model, pictures, mode string }{
+		{"onnx/squeezenet1.1/model.onnx", "imagenet", "torch"},
+		{"keras/mobilenet_v1_0.25_224/model.h5", "imagenet", "tf"},
+		{"onnx/resnet20-cifar10/model.onnx", "cifar10", "torch"},
+		{"onnx/densenet40-cifar10/model.onnx", "cifar10", "none"},
+		{"keras/resnet20-cifar10/model.h5", "cifar10", "unit"},
+		{"keras/resnet8-cifar10/model.h5", "cifar10", "none"},
+		{"keras/cifar10-cnn/model.h5", "cifar10", "unit"},
+		{"onnx/mnist-8/model.onnx", "mnist", "none"},
+		{"onnx/mnist-keras2onnx/model.onnx", "mnist", "unit"},
+		{"keras/mnist-keras2onnx/model.h5", "mnist", "unit"},
+		{"onnx/lenet5-mnist/model.onnx", "mnist", "unit"},
+		{"keras/lenet5/model.keras", "mnist", "unit"},
+	} {
+		t.Run(c.model, func(t *testing.T) {
+			pictures, labels := corpusPictures(t, dir, c.pictures)
+			var full [][]float32
+			bytes := 0
+			for _, f := range []runtime.Format{runtime.F32, runtime.F16, runtime.BF16} {
+				m, err := modelc.Compile(filepath.Join(dir, "models", c.model), modelc.Options{Weights: f})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer m.Close()
+				pre, err := m.Preprocess(c.mode)
+				if err != nil {
+					t.Fatal(err)
+				}
+				e, err := inproc.New(m.Program, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer e.Close()
+				right, changed, worst := 0, 0, 0.0
+				for i, p := range pictures {
+					in := ir.NewTensor(m.Before.Inputs[0].Type)
+					if err := pre.Apply(in.Float32s(), p); err != nil {
+						t.Fatal(err)
+					}
+					out, err := e.Run([]*ir.Tensor{in})
+					if err != nil {
+						t.Fatal(err)
+					}
+					scores := out[0].Float32s()
+					best := vision.Top(scores, 1, nil)[0].Index
+					if best == labels[i] {
+						right++
+					}
+					if f == runtime.F32 {
+						full = append(full, scores)
+						continue
+					}
+					want := ir.TensorOf(out[0].Shape, full[i]...)
+					d, err := eval.Compare(out[0], want)
+					if err != nil {
+						t.Fatal(err)
+					}
+					worst = max(worst, d.Rel)
+					if first := vision.Top(full[i], 1, nil)[0]; best != first.Index {
+						changed++
+						t.Logf("%s: picture %d is class %d, not %d, whose score is %.3f", f, i, best, first.Index, first.Score)
+					}
+				}
+				if f == runtime.F32 {
+					bytes = m.Program.Plan.WeightsBytes
+				}
+				t.Logf("%s: %d bytes, %.2f of full; %d of %d pictures named right, %d otherwise than in full precision; error %.1e",
+					f, m.Program.Plan.WeightsBytes, float64(m.Program.Plan.WeightsBytes)/float64(bytes), right, len(pictures), changed, worst)
+				if f == runtime.F16 && changed > 0 || changed > 1 {
+					t.Errorf("%s: %d pictures change their class", f, changed)
+				}
+				if 2*right < len(pictures) {
+					t.Errorf("%s: %d of %d pictures named right", f, right, len(pictures))
+				}
+			}
+		})
+	}
+}
+
+// corpusPictures returns the pictures of a set of the corpus and their classes.
+func corpusPictures(t *testing.T, dir, set string) (pictures []image.Image, labels []int) {
+	t.Helper()
+	dir = filepath.Join(dir, "images")
+	if set == "imagenet" {
+		photos, err := filepath.Glob(filepath.Join(dir, set, "*_*"))
+		if err != nil || len(photos) < 10 {
+			t.Fatalf("%d photos, %v", len(photos), err)
+		}
+		for _, p := range photos {
+			img, err := vision.Open(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			name := strings.TrimSuffix(filepath.Base(p), filepath.Ext(p))
+			class, err := strconv.Atoi(name[strings.LastIndexByte(name, '_')+1:])
+			if err != nil {
+				t.Fatal(err)
+			}
+			pictures, labels = append(pictures, img), append(labels, class)
+		}
+		return pictures, labels
+	}
+	f, err := os.Open(filepath.Join(dir, set+"_test.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rows {
+		v := make([]uint8, len(r))
+		for i, x := range r {
+			n, err := strconv.ParseUint(x, 10, 8)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v[i] = uint8(n)
+		}
+		label, v := int(v[0]), v[1:]
+		if len(v) == 28*28 {
+			pictures = append(pictures, &image.Gray{Pix: v, Stride: 28, Rect: image.Rect(0, 0, 28, 28)})
+		} else { // 32×32 pixels of red, green and blue
+			img := image.NewNRGBA(image.Rect(0, 0, 32, 32))
+			for i := range 32 * 32 {
+				img.SetNRGBA(i%32, i/32, color.NRGBA{v[3*i], v[3*i+1], v[3*i+2], 255})
+			}
+			pictures = append(pictures, img)
+		}
+		labels = append(labels, label)
+	}
+	return pictures, labels
 }
