@@ -108,6 +108,38 @@ func sigmoidRow(x *float32, n int) {
 	}
 }
 
+func hardSwishRow(x *float32, n int) {
+	if active == avx512 {
+		hardSwishAVX512(x, n)
+	} else {
+		hardSwishAVX2(x, n)
+	}
+}
+
+func geluRow(x *float32, n int) {
+	if active == avx512 {
+		geluAVX512(x, n)
+	} else {
+		geluAVX2(x, n)
+	}
+}
+
+func leakyReluRow(x *float32, n int, alpha float32) {
+	if active == avx512 {
+		leakyReluAVX512(x, n, alpha)
+	} else {
+		leakyReluAVX2(x, n, alpha)
+	}
+}
+
+func siluRow(x *float32, n int, alpha float32) {
+	if active == avx512 {
+		siluAVX512(x, n, alpha)
+	} else {
+		siluAVX2(x, n, alpha)
+	}
+}
+
 func winogradIn2(in, out *float32, rowStride, posStride, n int) {
 	if active == avx512 {
 		winogradIn2AVX512(in, out, rowStride, posStride, n)

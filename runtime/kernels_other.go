@@ -18,6 +18,10 @@ func mulRows(dst, a, b *float32, n, bStep int, lo, hi float32)                  
 func interleaveRows(dst, a, b, c *float32, n int)                                {}
 func tanhRow(x *float32, n int)                                                  {}
 func sigmoidRow(x *float32, n int)                                               {}
+func hardSwishRow(x *float32, n int)                                             {}
+func geluRow(x *float32, n int)                                                  {}
+func leakyReluRow(x *float32, n int, alpha float32)                              {}
+func siluRow(x *float32, n int, alpha float32)                                   {}
 func winogradIn2(in, out *float32, rowStride, posStride, n int)                  {}
 func winogradOut2(a *winogradOut)                                                {}
 func winogradIn4(in, out *float32, rowStride, posStride, n int)                  {}

@@ -29,6 +29,26 @@ func tanhAVX512(x *float32, n int)
 //go:noescape
 func sigmoidAVX512(x *float32, n int)
 
+// hardSwishAVX512 replaces n vectors of 16 floats by x·min(max(x/6+1/2, 0), 1).
+//
+//go:noescape
+func hardSwishAVX512(x *float32, n int)
+
+// geluAVX512 replaces n vectors of 16 floats by x/2·(1+erf(x/√2)).
+//
+//go:noescape
+func geluAVX512(x *float32, n int)
+
+// leakyReluAVX512 replaces n vectors of 16 floats by max(x, 0)+alpha·min(x, 0).
+//
+//go:noescape
+func leakyReluAVX512(x *float32, n int, alpha float32)
+
+// siluAVX512 replaces n vectors of 16 floats by x/(1+exp(−alpha·x)).
+//
+//go:noescape
+func siluAVX512(x *float32, n int, alpha float32)
+
 // affineAVX2 computes dst = min(max(src·scale+shift, lo), hi) over n pixels of 16 channels.
 //
 //go:noescape
@@ -53,6 +73,26 @@ func tanhAVX2(x *float32, n int)
 //
 //go:noescape
 func sigmoidAVX2(x *float32, n int)
+
+// hardSwishAVX2 replaces n vectors of 16 floats by x·min(max(x/6+1/2, 0), 1).
+//
+//go:noescape
+func hardSwishAVX2(x *float32, n int)
+
+// geluAVX2 replaces n vectors of 16 floats by x/2·(1+erf(x/√2)).
+//
+//go:noescape
+func geluAVX2(x *float32, n int)
+
+// leakyReluAVX2 replaces n vectors of 16 floats by max(x, 0)+alpha·min(x, 0).
+//
+//go:noescape
+func leakyReluAVX2(x *float32, n int, alpha float32)
+
+// siluAVX2 replaces n vectors of 16 floats by x/(1+exp(−alpha·x)).
+//
+//go:noescape
+func siluAVX2(x *float32, n int, alpha float32)
 
 // interleave3AVX512 writes a[0], b[0], c[0], a[1], … for n vectors of 16 floats of each.
 //

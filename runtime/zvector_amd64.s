@@ -624,6 +624,415 @@ loop:
 	VZEROUPPER
 	RET
 
+// func hardSwishAVX512(x *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·hardSwishAVX512(SB), NOSPLIT, $0-16
+	MOVQ x+0(FP), SI
+	MOVQ n+8(FP), CX
+
+loop:
+	VMOVUPS     (SI), Z0
+	VMOVUPS     f3e2aaaab<>+0(SB), Z1
+	VFMADD213PS f3f000000<>+0(SB), Z0, Z1
+	VXORPS      Z2, Z2, Z2
+	VMAXPS      Z1, Z2, Z1
+	VMINPS      f3f800000<>+0(SB), Z1, Z1
+	VMULPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (SI)
+	ADDQ        $0x40, SI
+	DECQ        CX
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+DATA f3e2aaaab<>+0(SB)/4, $0x3e2aaaab
+DATA f3e2aaaab<>+4(SB)/4, $0x3e2aaaab
+DATA f3e2aaaab<>+8(SB)/4, $0x3e2aaaab
+DATA f3e2aaaab<>+12(SB)/4, $0x3e2aaaab
+DATA f3e2aaaab<>+16(SB)/4, $0x3e2aaaab
+DATA f3e2aaaab<>+20(SB)/4, $0x3e2aaaab
+DATA f3e2aaaab<>+24(SB)/4, $0x3e2aaaab
+DATA f3e2aaaab<>+28(SB)/4, $0x3e2aaaab
+DATA f3e2aaaab<>+32(SB)/4, $0x3e2aaaab
+DATA f3e2aaaab<>+36(SB)/4, $0x3e2aaaab
+DATA f3e2aaaab<>+40(SB)/4, $0x3e2aaaab
+DATA f3e2aaaab<>+44(SB)/4, $0x3e2aaaab
+DATA f3e2aaaab<>+48(SB)/4, $0x3e2aaaab
+DATA f3e2aaaab<>+52(SB)/4, $0x3e2aaaab
+DATA f3e2aaaab<>+56(SB)/4, $0x3e2aaaab
+DATA f3e2aaaab<>+60(SB)/4, $0x3e2aaaab
+GLOBL f3e2aaaab<>(SB), RODATA|NOPTR, $64
+
+// func geluAVX512(x *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·geluAVX512(SB), NOSPLIT, $0-16
+	MOVQ x+0(FP), SI
+	MOVQ n+8(FP), CX
+
+loop:
+	VMOVUPS     (SI), Z0
+	VMULPS      f3f3504f3<>+0(SB), Z0, Z1
+	VMOVUPS     f40800000<>+0(SB), Z3
+	VMINPS      Z1, Z3, Z1
+	VMOVUPS     fc0800000<>+0(SB), Z3
+	VMAXPS      Z1, Z3, Z1
+	VMULPS      Z1, Z1, Z2
+	VMOVUPS     faf95df0b<>+0(SB), Z3
+	VFMADD213PS f32edffee<>+0(SB), Z2, Z3
+	VFMADD213PS fb60cff51<>+0(SB), Z2, Z3
+	VFMADD213PS fb86ec2d2<>+0(SB), Z2, Z3
+	VFMADD213PS fba40ac63<>+0(SB), Z2, Z3
+	VFMADD213PS fbb41a1f6<>+0(SB), Z2, Z3
+	VFMADD213PS fbc83dbd4<>+0(SB), Z2, Z3
+	VMOVUPS     fb77460cd<>+0(SB), Z4
+	VFMADD213PS fb95fbd29<>+0(SB), Z2, Z4
+	VFMADD213PS fbadc924e<>+0(SB), Z2, Z4
+	VFMADD213PS fbbf19bf8<>+0(SB), Z2, Z4
+	VFMADD213PS fbc69b6a7<>+0(SB), Z2, Z4
+	VMULPS      Z1, Z3, Z3
+	VDIVPS      Z4, Z3, Z3
+	VMULPS      f3f000000<>+0(SB), Z0, Z0
+	VFMADD213PS Z0, Z0, Z3
+	VMOVAPS     Z3, Z0
+	VMOVUPS     Z0, (SI)
+	ADDQ        $0x40, SI
+	DECQ        CX
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+DATA f3f3504f3<>+0(SB)/4, $0x3f3504f3
+DATA f3f3504f3<>+4(SB)/4, $0x3f3504f3
+DATA f3f3504f3<>+8(SB)/4, $0x3f3504f3
+DATA f3f3504f3<>+12(SB)/4, $0x3f3504f3
+DATA f3f3504f3<>+16(SB)/4, $0x3f3504f3
+DATA f3f3504f3<>+20(SB)/4, $0x3f3504f3
+DATA f3f3504f3<>+24(SB)/4, $0x3f3504f3
+DATA f3f3504f3<>+28(SB)/4, $0x3f3504f3
+DATA f3f3504f3<>+32(SB)/4, $0x3f3504f3
+DATA f3f3504f3<>+36(SB)/4, $0x3f3504f3
+DATA f3f3504f3<>+40(SB)/4, $0x3f3504f3
+DATA f3f3504f3<>+44(SB)/4, $0x3f3504f3
+DATA f3f3504f3<>+48(SB)/4, $0x3f3504f3
+DATA f3f3504f3<>+52(SB)/4, $0x3f3504f3
+DATA f3f3504f3<>+56(SB)/4, $0x3f3504f3
+DATA f3f3504f3<>+60(SB)/4, $0x3f3504f3
+GLOBL f3f3504f3<>(SB), RODATA|NOPTR, $64
+
+DATA f40800000<>+0(SB)/4, $0x40800000
+DATA f40800000<>+4(SB)/4, $0x40800000
+DATA f40800000<>+8(SB)/4, $0x40800000
+DATA f40800000<>+12(SB)/4, $0x40800000
+DATA f40800000<>+16(SB)/4, $0x40800000
+DATA f40800000<>+20(SB)/4, $0x40800000
+DATA f40800000<>+24(SB)/4, $0x40800000
+DATA f40800000<>+28(SB)/4, $0x40800000
+DATA f40800000<>+32(SB)/4, $0x40800000
+DATA f40800000<>+36(SB)/4, $0x40800000
+DATA f40800000<>+40(SB)/4, $0x40800000
+DATA f40800000<>+44(SB)/4, $0x40800000
+DATA f40800000<>+48(SB)/4, $0x40800000
+DATA f40800000<>+52(SB)/4, $0x40800000
+DATA f40800000<>+56(SB)/4, $0x40800000
+DATA f40800000<>+60(SB)/4, $0x40800000
+GLOBL f40800000<>(SB), RODATA|NOPTR, $64
+
+DATA fc0800000<>+0(SB)/4, $0xc0800000
+DATA fc0800000<>+4(SB)/4, $0xc0800000
+DATA fc0800000<>+8(SB)/4, $0xc0800000
+DATA fc0800000<>+12(SB)/4, $0xc0800000
+DATA fc0800000<>+16(SB)/4, $0xc0800000
+DATA fc0800000<>+20(SB)/4, $0xc0800000
+DATA fc0800000<>+24(SB)/4, $0xc0800000
+DATA fc0800000<>+28(SB)/4, $0xc0800000
+DATA fc0800000<>+32(SB)/4, $0xc0800000
+DATA fc0800000<>+36(SB)/4, $0xc0800000
+DATA fc0800000<>+40(SB)/4, $0xc0800000
+DATA fc0800000<>+44(SB)/4, $0xc0800000
+DATA fc0800000<>+48(SB)/4, $0xc0800000
+DATA fc0800000<>+52(SB)/4, $0xc0800000
+DATA fc0800000<>+56(SB)/4, $0xc0800000
+DATA fc0800000<>+60(SB)/4, $0xc0800000
+GLOBL fc0800000<>(SB), RODATA|NOPTR, $64
+
+DATA faf95df0b<>+0(SB)/4, $0xaf95df0b
+DATA faf95df0b<>+4(SB)/4, $0xaf95df0b
+DATA faf95df0b<>+8(SB)/4, $0xaf95df0b
+DATA faf95df0b<>+12(SB)/4, $0xaf95df0b
+DATA faf95df0b<>+16(SB)/4, $0xaf95df0b
+DATA faf95df0b<>+20(SB)/4, $0xaf95df0b
+DATA faf95df0b<>+24(SB)/4, $0xaf95df0b
+DATA faf95df0b<>+28(SB)/4, $0xaf95df0b
+DATA faf95df0b<>+32(SB)/4, $0xaf95df0b
+DATA faf95df0b<>+36(SB)/4, $0xaf95df0b
+DATA faf95df0b<>+40(SB)/4, $0xaf95df0b
+DATA faf95df0b<>+44(SB)/4, $0xaf95df0b
+DATA faf95df0b<>+48(SB)/4, $0xaf95df0b
+DATA faf95df0b<>+52(SB)/4, $0xaf95df0b
+DATA faf95df0b<>+56(SB)/4, $0xaf95df0b
+DATA faf95df0b<>+60(SB)/4, $0xaf95df0b
+GLOBL faf95df0b<>(SB), RODATA|NOPTR, $64
+
+DATA f32edffee<>+0(SB)/4, $0x32edffee
+DATA f32edffee<>+4(SB)/4, $0x32edffee
+DATA f32edffee<>+8(SB)/4, $0x32edffee
+DATA f32edffee<>+12(SB)/4, $0x32edffee
+DATA f32edffee<>+16(SB)/4, $0x32edffee
+DATA f32edffee<>+20(SB)/4, $0x32edffee
+DATA f32edffee<>+24(SB)/4, $0x32edffee
+DATA f32edffee<>+28(SB)/4, $0x32edffee
+DATA f32edffee<>+32(SB)/4, $0x32edffee
+DATA f32edffee<>+36(SB)/4, $0x32edffee
+DATA f32edffee<>+40(SB)/4, $0x32edffee
+DATA f32edffee<>+44(SB)/4, $0x32edffee
+DATA f32edffee<>+48(SB)/4, $0x32edffee
+DATA f32edffee<>+52(SB)/4, $0x32edffee
+DATA f32edffee<>+56(SB)/4, $0x32edffee
+DATA f32edffee<>+60(SB)/4, $0x32edffee
+GLOBL f32edffee<>(SB), RODATA|NOPTR, $64
+
+DATA fb60cff51<>+0(SB)/4, $0xb60cff51
+DATA fb60cff51<>+4(SB)/4, $0xb60cff51
+DATA fb60cff51<>+8(SB)/4, $0xb60cff51
+DATA fb60cff51<>+12(SB)/4, $0xb60cff51
+DATA fb60cff51<>+16(SB)/4, $0xb60cff51
+DATA fb60cff51<>+20(SB)/4, $0xb60cff51
+DATA fb60cff51<>+24(SB)/4, $0xb60cff51
+DATA fb60cff51<>+28(SB)/4, $0xb60cff51
+DATA fb60cff51<>+32(SB)/4, $0xb60cff51
+DATA fb60cff51<>+36(SB)/4, $0xb60cff51
+DATA fb60cff51<>+40(SB)/4, $0xb60cff51
+DATA fb60cff51<>+44(SB)/4, $0xb60cff51
+DATA fb60cff51<>+48(SB)/4, $0xb60cff51
+DATA fb60cff51<>+52(SB)/4, $0xb60cff51
+DATA fb60cff51<>+56(SB)/4, $0xb60cff51
+DATA fb60cff51<>+60(SB)/4, $0xb60cff51
+GLOBL fb60cff51<>(SB), RODATA|NOPTR, $64
+
+DATA fb86ec2d2<>+0(SB)/4, $0xb86ec2d2
+DATA fb86ec2d2<>+4(SB)/4, $0xb86ec2d2
+DATA fb86ec2d2<>+8(SB)/4, $0xb86ec2d2
+DATA fb86ec2d2<>+12(SB)/4, $0xb86ec2d2
+DATA fb86ec2d2<>+16(SB)/4, $0xb86ec2d2
+DATA fb86ec2d2<>+20(SB)/4, $0xb86ec2d2
+DATA fb86ec2d2<>+24(SB)/4, $0xb86ec2d2
+DATA fb86ec2d2<>+28(SB)/4, $0xb86ec2d2
+DATA fb86ec2d2<>+32(SB)/4, $0xb86ec2d2
+DATA fb86ec2d2<>+36(SB)/4, $0xb86ec2d2
+DATA fb86ec2d2<>+40(SB)/4, $0xb86ec2d2
+DATA fb86ec2d2<>+44(SB)/4, $0xb86ec2d2
+DATA fb86ec2d2<>+48(SB)/4, $0xb86ec2d2
+DATA fb86ec2d2<>+52(SB)/4, $0xb86ec2d2
+DATA fb86ec2d2<>+56(SB)/4, $0xb86ec2d2
+DATA fb86ec2d2<>+60(SB)/4, $0xb86ec2d2
+GLOBL fb86ec2d2<>(SB), RODATA|NOPTR, $64
+
+DATA fba40ac63<>+0(SB)/4, $0xba40ac63
+DATA fba40ac63<>+4(SB)/4, $0xba40ac63
+DATA fba40ac63<>+8(SB)/4, $0xba40ac63
+DATA fba40ac63<>+12(SB)/4, $0xba40ac63
+DATA fba40ac63<>+16(SB)/4, $0xba40ac63
+DATA fba40ac63<>+20(SB)/4, $0xba40ac63
+DATA fba40ac63<>+24(SB)/4, $0xba40ac63
+DATA fba40ac63<>+28(SB)/4, $0xba40ac63
+DATA fba40ac63<>+32(SB)/4, $0xba40ac63
+DATA fba40ac63<>+36(SB)/4, $0xba40ac63
+DATA fba40ac63<>+40(SB)/4, $0xba40ac63
+DATA fba40ac63<>+44(SB)/4, $0xba40ac63
+DATA fba40ac63<>+48(SB)/4, $0xba40ac63
+DATA fba40ac63<>+52(SB)/4, $0xba40ac63
+DATA fba40ac63<>+56(SB)/4, $0xba40ac63
+DATA fba40ac63<>+60(SB)/4, $0xba40ac63
+GLOBL fba40ac63<>(SB), RODATA|NOPTR, $64
+
+DATA fbb41a1f6<>+0(SB)/4, $0xbb41a1f6
+DATA fbb41a1f6<>+4(SB)/4, $0xbb41a1f6
+DATA fbb41a1f6<>+8(SB)/4, $0xbb41a1f6
+DATA fbb41a1f6<>+12(SB)/4, $0xbb41a1f6
+DATA fbb41a1f6<>+16(SB)/4, $0xbb41a1f6
+DATA fbb41a1f6<>+20(SB)/4, $0xbb41a1f6
+DATA fbb41a1f6<>+24(SB)/4, $0xbb41a1f6
+DATA fbb41a1f6<>+28(SB)/4, $0xbb41a1f6
+DATA fbb41a1f6<>+32(SB)/4, $0xbb41a1f6
+DATA fbb41a1f6<>+36(SB)/4, $0xbb41a1f6
+DATA fbb41a1f6<>+40(SB)/4, $0xbb41a1f6
+DATA fbb41a1f6<>+44(SB)/4, $0xbb41a1f6
+DATA fbb41a1f6<>+48(SB)/4, $0xbb41a1f6
+DATA fbb41a1f6<>+52(SB)/4, $0xbb41a1f6
+DATA fbb41a1f6<>+56(SB)/4, $0xbb41a1f6
+DATA fbb41a1f6<>+60(SB)/4, $0xbb41a1f6
+GLOBL fbb41a1f6<>(SB), RODATA|NOPTR, $64
+
+DATA fbc83dbd4<>+0(SB)/4, $0xbc83dbd4
+DATA fbc83dbd4<>+4(SB)/4, $0xbc83dbd4
+DATA fbc83dbd4<>+8(SB)/4, $0xbc83dbd4
+DATA fbc83dbd4<>+12(SB)/4, $0xbc83dbd4
+DATA fbc83dbd4<>+16(SB)/4, $0xbc83dbd4
+DATA fbc83dbd4<>+20(SB)/4, $0xbc83dbd4
+DATA fbc83dbd4<>+24(SB)/4, $0xbc83dbd4
+DATA fbc83dbd4<>+28(SB)/4, $0xbc83dbd4
+DATA fbc83dbd4<>+32(SB)/4, $0xbc83dbd4
+DATA fbc83dbd4<>+36(SB)/4, $0xbc83dbd4
+DATA fbc83dbd4<>+40(SB)/4, $0xbc83dbd4
+DATA fbc83dbd4<>+44(SB)/4, $0xbc83dbd4
+DATA fbc83dbd4<>+48(SB)/4, $0xbc83dbd4
+DATA fbc83dbd4<>+52(SB)/4, $0xbc83dbd4
+DATA fbc83dbd4<>+56(SB)/4, $0xbc83dbd4
+DATA fbc83dbd4<>+60(SB)/4, $0xbc83dbd4
+GLOBL fbc83dbd4<>(SB), RODATA|NOPTR, $64
+
+DATA fb77460cd<>+0(SB)/4, $0xb77460cd
+DATA fb77460cd<>+4(SB)/4, $0xb77460cd
+DATA fb77460cd<>+8(SB)/4, $0xb77460cd
+DATA fb77460cd<>+12(SB)/4, $0xb77460cd
+DATA fb77460cd<>+16(SB)/4, $0xb77460cd
+DATA fb77460cd<>+20(SB)/4, $0xb77460cd
+DATA fb77460cd<>+24(SB)/4, $0xb77460cd
+DATA fb77460cd<>+28(SB)/4, $0xb77460cd
+DATA fb77460cd<>+32(SB)/4, $0xb77460cd
+DATA fb77460cd<>+36(SB)/4, $0xb77460cd
+DATA fb77460cd<>+40(SB)/4, $0xb77460cd
+DATA fb77460cd<>+44(SB)/4, $0xb77460cd
+DATA fb77460cd<>+48(SB)/4, $0xb77460cd
+DATA fb77460cd<>+52(SB)/4, $0xb77460cd
+DATA fb77460cd<>+56(SB)/4, $0xb77460cd
+DATA fb77460cd<>+60(SB)/4, $0xb77460cd
+GLOBL fb77460cd<>(SB), RODATA|NOPTR, $64
+
+DATA fb95fbd29<>+0(SB)/4, $0xb95fbd29
+DATA fb95fbd29<>+4(SB)/4, $0xb95fbd29
+DATA fb95fbd29<>+8(SB)/4, $0xb95fbd29
+DATA fb95fbd29<>+12(SB)/4, $0xb95fbd29
+DATA fb95fbd29<>+16(SB)/4, $0xb95fbd29
+DATA fb95fbd29<>+20(SB)/4, $0xb95fbd29
+DATA fb95fbd29<>+24(SB)/4, $0xb95fbd29
+DATA fb95fbd29<>+28(SB)/4, $0xb95fbd29
+DATA fb95fbd29<>+32(SB)/4, $0xb95fbd29
+DATA fb95fbd29<>+36(SB)/4, $0xb95fbd29
+DATA fb95fbd29<>+40(SB)/4, $0xb95fbd29
+DATA fb95fbd29<>+44(SB)/4, $0xb95fbd29
+DATA fb95fbd29<>+48(SB)/4, $0xb95fbd29
+DATA fb95fbd29<>+52(SB)/4, $0xb95fbd29
+DATA fb95fbd29<>+56(SB)/4, $0xb95fbd29
+DATA fb95fbd29<>+60(SB)/4, $0xb95fbd29
+GLOBL fb95fbd29<>(SB), RODATA|NOPTR, $64
+
+DATA fbadc924e<>+0(SB)/4, $0xbadc924e
+DATA fbadc924e<>+4(SB)/4, $0xbadc924e
+DATA fbadc924e<>+8(SB)/4, $0xbadc924e
+DATA fbadc924e<>+12(SB)/4, $0xbadc924e
+DATA fbadc924e<>+16(SB)/4, $0xbadc924e
+DATA fbadc924e<>+20(SB)/4, $0xbadc924e
+DATA fbadc924e<>+24(SB)/4, $0xbadc924e
+DATA fbadc924e<>+28(SB)/4, $0xbadc924e
+DATA fbadc924e<>+32(SB)/4, $0xbadc924e
+DATA fbadc924e<>+36(SB)/4, $0xbadc924e
+DATA fbadc924e<>+40(SB)/4, $0xbadc924e
+DATA fbadc924e<>+44(SB)/4, $0xbadc924e
+DATA fbadc924e<>+48(SB)/4, $0xbadc924e
+DATA fbadc924e<>+52(SB)/4, $0xbadc924e
+DATA fbadc924e<>+56(SB)/4, $0xbadc924e
+DATA fbadc924e<>+60(SB)/4, $0xbadc924e
+GLOBL fbadc924e<>(SB), RODATA|NOPTR, $64
+
+DATA fbbf19bf8<>+0(SB)/4, $0xbbf19bf8
+DATA fbbf19bf8<>+4(SB)/4, $0xbbf19bf8
+DATA fbbf19bf8<>+8(SB)/4, $0xbbf19bf8
+DATA fbbf19bf8<>+12(SB)/4, $0xbbf19bf8
+DATA fbbf19bf8<>+16(SB)/4, $0xbbf19bf8
+DATA fbbf19bf8<>+20(SB)/4, $0xbbf19bf8
+DATA fbbf19bf8<>+24(SB)/4, $0xbbf19bf8
+DATA fbbf19bf8<>+28(SB)/4, $0xbbf19bf8
+DATA fbbf19bf8<>+32(SB)/4, $0xbbf19bf8
+DATA fbbf19bf8<>+36(SB)/4, $0xbbf19bf8
+DATA fbbf19bf8<>+40(SB)/4, $0xbbf19bf8
+DATA fbbf19bf8<>+44(SB)/4, $0xbbf19bf8
+DATA fbbf19bf8<>+48(SB)/4, $0xbbf19bf8
+DATA fbbf19bf8<>+52(SB)/4, $0xbbf19bf8
+DATA fbbf19bf8<>+56(SB)/4, $0xbbf19bf8
+DATA fbbf19bf8<>+60(SB)/4, $0xbbf19bf8
+GLOBL fbbf19bf8<>(SB), RODATA|NOPTR, $64
+
+DATA fbc69b6a7<>+0(SB)/4, $0xbc69b6a7
+DATA fbc69b6a7<>+4(SB)/4, $0xbc69b6a7
+DATA fbc69b6a7<>+8(SB)/4, $0xbc69b6a7
+DATA fbc69b6a7<>+12(SB)/4, $0xbc69b6a7
+DATA fbc69b6a7<>+16(SB)/4, $0xbc69b6a7
+DATA fbc69b6a7<>+20(SB)/4, $0xbc69b6a7
+DATA fbc69b6a7<>+24(SB)/4, $0xbc69b6a7
+DATA fbc69b6a7<>+28(SB)/4, $0xbc69b6a7
+DATA fbc69b6a7<>+32(SB)/4, $0xbc69b6a7
+DATA fbc69b6a7<>+36(SB)/4, $0xbc69b6a7
+DATA fbc69b6a7<>+40(SB)/4, $0xbc69b6a7
+DATA fbc69b6a7<>+44(SB)/4, $0xbc69b6a7
+DATA fbc69b6a7<>+48(SB)/4, $0xbc69b6a7
+DATA fbc69b6a7<>+52(SB)/4, $0xbc69b6a7
+DATA fbc69b6a7<>+56(SB)/4, $0xbc69b6a7
+DATA fbc69b6a7<>+60(SB)/4, $0xbc69b6a7
+GLOBL fbc69b6a7<>(SB), RODATA|NOPTR, $64
+
+// func leakyReluAVX512(x *float32, n int, alpha float32)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·leakyReluAVX512(SB), NOSPLIT, $0-20
+	VBROADCASTSS alpha+16(FP), Z31
+	MOVQ         x+0(FP), SI
+	MOVQ         n+8(FP), CX
+
+loop:
+	VMOVUPS     (SI), Z0
+	VXORPS      Z2, Z2, Z2
+	VMINPS      Z0, Z2, Z1
+	VMAXPS      Z0, Z2, Z0
+	VFMADD231PS Z31, Z1, Z0
+	VMOVUPS     Z0, (SI)
+	ADDQ        $0x40, SI
+	DECQ        CX
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func siluAVX512(x *float32, n int, alpha float32)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·siluAVX512(SB), NOSPLIT, $0-20
+	VBROADCASTSS alpha+16(FP), Z31
+	MOVQ         x+0(FP), SI
+	MOVQ         n+8(FP), CX
+
+loop:
+	VMOVUPS      (SI), Z0
+	VMOVAPS      Z0, Z5
+	VMULPS       Z31, Z0, Z0
+	VXORPS       Z4, Z4, Z4
+	VSUBPS       Z0, Z4, Z0
+	VMOVUPS      f42b16666<>+0(SB), Z3
+	VMINPS       Z0, Z3, Z0
+	VMOVUPS      fc2d00000<>+0(SB), Z3
+	VMAXPS       Z0, Z3, Z0
+	VMULPS       f3fb8aa3b<>+0(SB), Z0, Z1
+	VRNDSCALEPS  $0x00, Z1, Z1
+	VFNMADD231PS f3f318000<>+0(SB), Z1, Z0
+	VFNMADD231PS fb95e8083<>+0(SB), Z1, Z0
+	VMOVUPS      f39506967<>+0(SB), Z2
+	VFMADD213PS  f3ab743ce<>+0(SB), Z0, Z2
+	VFMADD213PS  f3c088908<>+0(SB), Z0, Z2
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Z0, Z2
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Z0, Z2
+	VFMADD213PS  f3f000000<>+0(SB), Z0, Z2
+	VMULPS       Z0, Z0, Z3
+	VFMADD213PS  Z0, Z3, Z2
+	VADDPS       f3f800000<>+0(SB), Z2, Z2
+	VSCALEFPS    Z1, Z2, Z0
+	VADDPS       f3f800000<>+0(SB), Z0, Z0
+	VMOVUPS      f3f800000<>+0(SB), Z4
+	VDIVPS       Z0, Z4, Z0
+	VMULPS       Z5, Z0, Z0
+	VMOVUPS      Z0, (SI)
+	ADDQ         $0x40, SI
+	DECQ         CX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
 // func affineAVX2(dst *float32, src *float32, n int, scale *float32, shift *float32, lo float32, hi float32)
 // Requires: AVX, FMA3
 TEXT ·affineAVX2(SB), NOSPLIT, $0-48
@@ -1009,6 +1418,140 @@ loop:
 	VADDPS       f3f800000<>+0(SB), Y0, Y0
 	VMOVUPS      f3f800000<>+0(SB), Y4
 	VDIVPS       Y0, Y4, Y0
+	VMOVUPS      Y0, (SI)
+	ADDQ         $0x20, SI
+	DECQ         CX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func hardSwishAVX2(x *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·hardSwishAVX2(SB), NOSPLIT, $0-16
+	MOVQ x+0(FP), SI
+	MOVQ n+8(FP), CX
+	SHLQ $0x01, CX
+
+loop:
+	VMOVUPS     (SI), Y0
+	VMOVUPS     f3e2aaaab<>+0(SB), Y1
+	VFMADD213PS f3f000000<>+0(SB), Y0, Y1
+	VXORPS      Y2, Y2, Y2
+	VMAXPS      Y1, Y2, Y1
+	VMINPS      f3f800000<>+0(SB), Y1, Y1
+	VMULPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (SI)
+	ADDQ        $0x20, SI
+	DECQ        CX
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func geluAVX2(x *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·geluAVX2(SB), NOSPLIT, $0-16
+	MOVQ x+0(FP), SI
+	MOVQ n+8(FP), CX
+	SHLQ $0x01, CX
+
+loop:
+	VMOVUPS     (SI), Y0
+	VMULPS      f3f3504f3<>+0(SB), Y0, Y1
+	VMOVUPS     f40800000<>+0(SB), Y3
+	VMINPS      Y1, Y3, Y1
+	VMOVUPS     fc0800000<>+0(SB), Y3
+	VMAXPS      Y1, Y3, Y1
+	VMULPS      Y1, Y1, Y2
+	VMOVUPS     faf95df0b<>+0(SB), Y3
+	VFMADD213PS f32edffee<>+0(SB), Y2, Y3
+	VFMADD213PS fb60cff51<>+0(SB), Y2, Y3
+	VFMADD213PS fb86ec2d2<>+0(SB), Y2, Y3
+	VFMADD213PS fba40ac63<>+0(SB), Y2, Y3
+	VFMADD213PS fbb41a1f6<>+0(SB), Y2, Y3
+	VFMADD213PS fbc83dbd4<>+0(SB), Y2, Y3
+	VMOVUPS     fb77460cd<>+0(SB), Y4
+	VFMADD213PS fb95fbd29<>+0(SB), Y2, Y4
+	VFMADD213PS fbadc924e<>+0(SB), Y2, Y4
+	VFMADD213PS fbbf19bf8<>+0(SB), Y2, Y4
+	VFMADD213PS fbc69b6a7<>+0(SB), Y2, Y4
+	VMULPS      Y1, Y3, Y3
+	VDIVPS      Y4, Y3, Y3
+	VMULPS      f3f000000<>+0(SB), Y0, Y0
+	VFMADD213PS Y0, Y0, Y3
+	VMOVAPS     Y3, Y0
+	VMOVUPS     Y0, (SI)
+	ADDQ        $0x20, SI
+	DECQ        CX
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func leakyReluAVX2(x *float32, n int, alpha float32)
+// Requires: AVX, FMA3
+TEXT ·leakyReluAVX2(SB), NOSPLIT, $0-20
+	VBROADCASTSS alpha+16(FP), Y15
+	MOVQ         x+0(FP), SI
+	MOVQ         n+8(FP), CX
+	SHLQ         $0x01, CX
+
+loop:
+	VMOVUPS     (SI), Y0
+	VXORPS      Y2, Y2, Y2
+	VMINPS      Y0, Y2, Y1
+	VMAXPS      Y0, Y2, Y0
+	VFMADD231PS Y15, Y1, Y0
+	VMOVUPS     Y0, (SI)
+	ADDQ        $0x20, SI
+	DECQ        CX
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func siluAVX2(x *float32, n int, alpha float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·siluAVX2(SB), NOSPLIT, $0-20
+	VBROADCASTSS alpha+16(FP), Y15
+	MOVQ         x+0(FP), SI
+	MOVQ         n+8(FP), CX
+	SHLQ         $0x01, CX
+
+loop:
+	VMOVUPS      (SI), Y0
+	VMOVAPS      Y0, Y5
+	VMULPS       Y15, Y0, Y0
+	VXORPS       Y4, Y4, Y4
+	VSUBPS       Y0, Y4, Y0
+	VMOVUPS      f42b16666<>+0(SB), Y3
+	VMINPS       Y0, Y3, Y0
+	VMOVUPS      fc2d00000<>+0(SB), Y3
+	VMAXPS       Y0, Y3, Y0
+	VMULPS       f3fb8aa3b<>+0(SB), Y0, Y1
+	VROUNDPS     $0x00, Y1, Y1
+	VFNMADD231PS f3f318000<>+0(SB), Y1, Y0
+	VFNMADD231PS fb95e8083<>+0(SB), Y1, Y0
+	VMOVUPS      f39506967<>+0(SB), Y2
+	VFMADD213PS  f3ab743ce<>+0(SB), Y0, Y2
+	VFMADD213PS  f3c088908<>+0(SB), Y0, Y2
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Y0, Y2
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Y0, Y2
+	VFMADD213PS  f3f000000<>+0(SB), Y0, Y2
+	VMULPS       Y0, Y0, Y3
+	VFMADD213PS  Y0, Y3, Y2
+	VADDPS       f3f800000<>+0(SB), Y2, Y2
+	VCVTPS2DQ    Y1, Y1
+	VPSRAD       $0x01, Y1, Y3
+	VPSUBD       Y3, Y1, Y1
+	VPADDD       f0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y2, Y2
+	VPADDD       f0000007f<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y2, Y2
+	VMOVAPS      Y2, Y0
+	VADDPS       f3f800000<>+0(SB), Y0, Y0
+	VMOVUPS      f3f800000<>+0(SB), Y4
+	VDIVPS       Y0, Y4, Y0
+	VMULPS       Y5, Y0, Y0
 	VMOVUPS      Y0, (SI)
 	ADDQ         $0x20, SI
 	DECQ         CX

@@ -25,6 +25,10 @@ func main() {
 		g.binary("mulRow", "computes dst = clamp(a · b) over n pixels; b moves by bStep bytes.", func(b Mem, a VecPhysical) { VMULPS(b, a, a) })
 		g.activation("tanh", "replaces n vectors of 16 floats by their hyperbolic tangents.", g.tanh)
 		g.activation("sigmoid", "replaces n vectors of 16 floats by 1/(1+exp(−x)).", g.sigmoid)
+		g.activation("hardSwish", "replaces n vectors of 16 floats by x·min(max(x/6+1/2, 0), 1).", g.hardSwish)
+		g.activation("gelu", "replaces n vectors of 16 floats by x/2·(1+erf(x/√2)).", g.gelu)
+		g.parametric("leakyRelu", "replaces n vectors of 16 floats by max(x, 0)+alpha·min(x, 0).", g.leakyRelu)
+		g.parametric("silu", "replaces n vectors of 16 floats by x/(1+exp(−alpha·x)).", g.silu)
 	}
 	interleaveAVX512()
 	interleaveAVX2()
@@ -236,8 +240,22 @@ func bits(b uint32) Mem {
 	return m
 }
 
+// activation writes a function of one variable.
 func (g generator) activation(name, doc string, f func(x VecPhysical)) {
 	g.function(name, "func(x *float32, n int)", doc)
+	g.loop(f)
+}
+
+// parametric writes a function of one variable with a parameter.
+func (g generator) parametric(name, doc string, f func(x, alpha VecPhysical)) {
+	g.function(name, "func(x *float32, n int, alpha float32)", doc)
+	alpha := g.Last(0)
+	VBROADCASTSS(NewParamAddr("alpha", 16), alpha)
+	g.loop(func(x VecPhysical) { f(x, alpha) })
+}
+
+// loop applies f, which may use all registers but the last, to each vector.
+func (g generator) loop(f func(x VecPhysical)) {
 	Load(Param("x"), RSI)
 	Load(Param("n"), RCX)
 	if g.PerPixel() == 2 {
@@ -335,3 +353,64 @@ func (g generator) tanh(x VecPhysical) {
 	VCMPPS(Imm(notLess), constant(0.625*0.625), sq, t)
 	VBLENDVPS(t, x, p, x)
 }
+
+// hardSwish is x·min(max(x/6+1/2, 0), 1).
+func (g generator) hardSwish(x VecPhysical) {
+	t, zero := g.Regs[1], g.Regs[2]
+	VMOVUPS(constant(1.0/6), t)
+	VFMADD213PS(constant(0.5), x, t)
+	VXORPS(zero, zero, zero)
+	VMAXPS(t, zero, t)
+	VMINPS(constant(1), t, t)
+	VMULPS(t, x, x)
+}
+
+// leakyRelu is max(x, 0)+alpha·min(x, 0): the sums are exact.
+func (g generator) leakyRelu(x, alpha VecPhysical) {
+	t, zero := g.Regs[1], g.Regs[2]
+	VXORPS(zero, zero, zero)
+	VMINPS(x, zero, t)
+	VMAXPS(x, zero, x)
+	VFMADD231PS(alpha, t, x)
+}
+
+func (g generator) silu(x, alpha VecPhysical) {
+	t := g.Regs[5]
+	VMOVAPS(x, t)
+	VMULPS(alpha, x, x)
+	g.sigmoid(x)
+	VMULPS(t, x, x)
+}
+
+// gelu is x/2·(1+erf(x/√2)), erf a quotient of polynomials of degree 13 and 8
+// between −4 and 4, where it is 1 but for 2e-8.
+func (g generator) gelu(x VecPhysical) {
+	z, s, p, q := g.Regs[1], g.Regs[2], g.Regs[3], g.Regs[4]
+	VMULPS(constant(math.Sqrt2/2), x, z)
+	// z stands where NaN comes through.
+	VMOVUPS(constant(4), p)
+	VMINPS(z, p, z)
+	VMOVUPS(constant(-4), p)
+	VMAXPS(z, p, z)
+	VMULPS(z, z, s)
+	horner := func(p VecPhysical, coefficients ...float64) {
+		VMOVUPS(constant(coefficients[0]), p)
+		for _, c := range coefficients[1:] {
+			VFMADD213PS(constant(c), s, p)
+		}
+	}
+	horner(p, erfAbove...)
+	horner(q, erfBelow...)
+	VMULPS(z, p, p)
+	VDIVPS(q, p, p)
+	VMULPS(constant(0.5), x, x)
+	VFMADD213PS(x, x, p)
+	VMOVAPS(p, x)
+}
+
+// The coefficients of erf(z)/z in z², the highest power's first: those of the
+// numerator and of the denominator.
+var (
+	erfAbove = []float64{-2.72614225801306e-10, 2.77068142495902e-08, -2.10102402082508e-06, -5.69250639462346e-05, -7.34990630326855e-04, -2.95459980854025e-03, -1.60960333262415e-02}
+	erfBelow = []float64{-1.45660718464996e-05, -2.13374055278905e-04, -1.68282697438203e-03, -7.37332916720468e-03, -1.42647390514189e-02}
+)
