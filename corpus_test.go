@@ -27,7 +27,7 @@ var long = flag.Bool("long", false, "check networks of full size too, which take
 // Every model of the corpus that a front end accepts keeps its values after
 // each pass, and in the in-process engine: within the default tolerance, and
 // within the exact one under Exact. With -v the errors are printed.
-func TestCheckCorpus(t *testing.T) {
+func TestCorpusCheck(t *testing.T) {
 	root := os.Getenv("MODELC_CORPUS")
 	if root == "" {
 		t.Skip("MODELC_CORPUS is not set: models from outside are not tested")
@@ -157,4 +157,31 @@ func check(t *testing.T, m *source.Model) string {
 		row = append(row, fmt.Sprintf("%.1e", worst))
 	}
 	return strings.Join(row, " ")
+}
+
+// Keras exports graphs with channels last and a transposition around each
+// convolution: none is a step of its own in the program.
+func TestCorpusTransposes(t *testing.T) {
+	root := os.Getenv("MODELC_CORPUS")
+	if root == "" {
+		t.Skip("MODELC_CORPUS is not set: models from outside are not tested")
+	}
+	files, err := filepath.Glob(filepath.Join(root, "keras-small", "*", "model.onnx"))
+	if err != nil || len(files) < 77 {
+		t.Fatalf("%d models, %v", len(files), err)
+	}
+	of := 0
+	for _, f := range append(files, filepath.Join(root, "models", "onnx", "mnist-keras2onnx", "model.onnx")) {
+		c, err := Compile(f, Options{Source: source.Options{InputShapes: storedShapes(filepath.Dir(f))}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := c.fused().Transposes
+		of += n.Of
+		if n.Left > 0 {
+			t.Errorf("%s: %d of %d transpositions are steps: %s", f, n.Left, n.Of, c.fused().Steps)
+		}
+		c.Close()
+	}
+	t.Logf("%d transpositions in %d models", of, len(files)+1)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"modelc/ir"
+	"modelc/runtime"
 )
 
 // Fused counts the cheap nodes of a model and those among them that are still
@@ -13,7 +14,10 @@ type Fused struct {
 	Activations Count `json:"activations"`
 	Sums        Count `json:"sums"` // of two computed tensors
 	Pools       Count `json:"pools"`
-	Transposes  Count `json:"transposes"`
+	// Transposes that bring an input or output of the model into its layout,
+	// or happen as an image is unpacked, are not left: something has to write
+	// those elements anyway.
+	Transposes Count `json:"transposes"`
 	Concats     Count `json:"concats"` // Left counts copies of operands
 	// Folded is how many of BatchNorms went into weights; the others are read
 	// through by convolutions and pools.
@@ -69,14 +73,25 @@ func (c *Compiled) fused() Fused {
 	}
 	delete(through, nil)
 	f.Folded = max(0, f.BatchNorms.Of-len(through))
-	for _, l := range c.Program.Layers {
+	for i, l := range c.Program.Layers {
 		if l.Node == nil {
 			continue
 		}
-		if k := count(l.Node); k != nil {
+		if k := count(l.Node); k != nil && !c.movesAnyway(i) {
 			k.Left++
 			f.Steps = append(f.Steps, fmt.Sprintf("%s: %s", l.Name, l.Doc))
 		}
 	}
 	return f
+}
+
+// movesAnyway reports whether step i is a transposition that costs nothing of
+// its own: of what the model is given or returns, or of an image unpacked.
+func (c *Compiled) movesAnyway(i int) bool {
+	n := c.Program.Layers[i].Node
+	if _, ok := n.Op.(ir.Transpose); !ok {
+		return false
+	}
+	_, unpacks := c.Program.Plan.Steps[i].Kernel.(*runtime.Unpack)
+	return unpacks || n.In[0].Def() == nil || n.Out[0].IsOutput()
 }

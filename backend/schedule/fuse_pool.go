@@ -53,14 +53,14 @@ func sideBySide(n *ir.Node, p ir.Pool) string {
 	return ""
 }
 
-// poolAlone says why the pool of a convolution's result is a step of its own.
+// poolAlone says why the pool is a step of its own.
 func (b *builder) poolAlone(n *ir.Node) string {
 	conv := n.In[0].Def()
 	if conv == nil {
-		return ""
+		return "reads the model's input"
 	}
 	if _, ok := conv.Op.(ir.Conv); !ok {
-		return ""
+		return "no convolution is before it"
 	}
 	if why := sideBySide(n, n.Op.(ir.Pool)); why != "" {
 		return why
