@@ -140,6 +140,14 @@ func siluRow(x *float32, n int, alpha float32) {
 	}
 }
 
+func normalizePixels(dst, src *float32, pixels, blocks, dstBlock, srcBlock int, scale, shift *float32, inverse, epsilon float32) {
+	normalizeAVX2(dst, src, pixels, blocks, dstBlock, srcBlock, scale, shift, inverse, epsilon)
+}
+
+func gatherLanes(dst *float32, pixels int, groups *laneGroup, n int, keep bool) {
+	gatherLanesAVX2(dst, pixels, groups, n, keep)
+}
+
 func winogradIn2(in, out *float32, rowStride, posStride, n int) {
 	if active == avx512 {
 		winogradIn2AVX512(in, out, rowStride, posStride, n)

@@ -136,16 +136,14 @@ func (k *Copy) part(c *Context, i, worker int) {
 		}
 		return
 	}
-	for y := range k.Dst.H {
-		out := k.Dst.row(dst, n, b, y)
-		for ch := lo; ch < hi; ch++ {
-			s := from + ch - lo
-			in := k.Src.row(src, n, s/16, y)
-			for x := range k.Dst.W {
-				out[x*16+ch-b*16] = in[x*16+s%16]
-			}
-		}
-		if tail {
+	var s laneSources
+	for ch := lo; ch < hi; ch++ {
+		s.add(c, ch-b*16, &k.Src, n, from+ch-lo)
+	}
+	s.gather(c, &k.Dst, n, b, lo > b*16 || !tail)
+	if tail && lo > b*16 {
+		for y := range k.Dst.H {
+			out := k.Dst.row(dst, n, b, y)
 			for x := range k.Dst.W {
 				clear(out[x*16+hi-b*16 : x*16+16])
 			}

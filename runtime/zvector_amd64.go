@@ -103,3 +103,13 @@ func interleave3AVX512(dst *float32, a *float32, b *float32, c *float32, n int)
 //
 //go:noescape
 func interleave3AVX2(dst *float32, a *float32, b *float32, c *float32, n int)
+
+// normalizeAVX2 computes dst = (src−mean)/√(variance+epsilon)·scale+shift over the channels of each pixel, in blocks of 16 that lie dstBlock and srcBlock bytes apart. inverse is one by their number.
+//
+//go:noescape
+func normalizeAVX2(dst *float32, src *float32, pixels int, blocks int, dstBlock int, srcBlock int, scale *float32, shift *float32, inverse float32, epsilon float32)
+
+// gatherLanesAVX2 writes eight lanes of pixels, taken from n groups of eight lanes. Lanes that none gives become zero, or keep their values.
+//
+//go:noescape
+func gatherLanesAVX2(dst *float32, pixels int, groups *laneGroup, n int, keep bool)

@@ -1777,3 +1777,185 @@ DATA interleave2<>+20(SB)/4, $0x00000007
 DATA interleave2<>+24(SB)/4, $0x00000007
 DATA interleave2<>+28(SB)/4, $0x00000007
 GLOBL interleave2<>(SB), RODATA|NOPTR, $32
+
+// func normalizeAVX2(dst *float32, src *float32, pixels int, blocks int, dstBlock int, srcBlock int, scale *float32, shift *float32, inverse float32, epsilon float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·normalizeAVX2(SB), NOSPLIT, $0-72
+	MOVQ         dst+0(FP), DI
+	MOVQ         src+8(FP), SI
+	MOVQ         pixels+16(FP), CX
+	MOVQ         dstBlock+32(FP), AX
+	MOVQ         srcBlock+40(FP), BX
+	MOVQ         scale+48(FP), R8
+	MOVQ         shift+56(FP), R9
+	VBROADCASTSS inverse+64(FP), Y13
+	VBROADCASTSS epsilon+68(FP), Y14
+	VMOVUPS      f3f800000<>+0(SB), Y15
+
+pixel:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ   SI, R10
+	MOVQ   blocks+24(FP), DX
+
+sum:
+	VADDPS       (R10), Y0, Y0
+	VADDPS       32(R10), Y1, Y1
+	ADDQ         BX, R10
+	DECQ         DX
+	JNZ          sum
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VHADDPS      X0, X0, X0
+	VHADDPS      X0, X0, X0
+	VBROADCASTSS X0, Y0
+	VMULPS       Y13, Y0, Y0
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	MOVQ         SI, R10
+	MOVQ         blocks+24(FP), DX
+
+squares:
+	VMOVUPS      (R10), Y4
+	VSUBPS       Y0, Y4, Y4
+	VFMADD231PS  Y4, Y4, Y2
+	VMOVUPS      32(R10), Y5
+	VSUBPS       Y0, Y5, Y5
+	VFMADD231PS  Y5, Y5, Y3
+	ADDQ         BX, R10
+	DECQ         DX
+	JNZ          squares
+	VADDPS       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VADDPS       X3, X2, X2
+	VHADDPS      X2, X2, X2
+	VHADDPS      X2, X2, X2
+	VBROADCASTSS X2, Y2
+	VMULPS       Y13, Y2, Y2
+	VADDPS       Y14, Y2, Y2
+	VSQRTPS      Y2, Y2
+	VDIVPS       Y2, Y15, Y2
+	MOVQ         R8, R11
+	MOVQ         R9, R12
+	MOVQ         DI, R13
+	MOVQ         SI, R10
+	MOVQ         blocks+24(FP), DX
+
+write:
+	VMOVUPS     (R10), Y4
+	VSUBPS      Y0, Y4, Y4
+	VMULPS      Y2, Y4, Y4
+	VMOVUPS     (R11), Y6
+	VFMADD213PS (R12), Y6, Y4
+	VMOVUPS     Y4, (R13)
+	VMOVUPS     32(R10), Y5
+	VSUBPS      Y0, Y5, Y5
+	VMULPS      Y2, Y5, Y5
+	VMOVUPS     32(R11), Y6
+	VFMADD213PS 32(R12), Y6, Y5
+	VMOVUPS     Y5, 32(R13)
+	ADDQ        $0x40, R11
+	ADDQ        $0x40, R12
+	ADDQ        AX, R13
+	ADDQ        BX, R10
+	DECQ        DX
+	JNZ         write
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, DI
+	DECQ        CX
+	JNZ         pixel
+	VZEROUPPER
+	RET
+
+// func gatherLanesAVX2(dst *float32, pixels int, groups *laneGroup, n int, keep bool)
+// Requires: AVX, AVX2
+TEXT ·gatherLanesAVX2(SB), NOSPLIT, $0-33
+	MOVQ    dst+0(FP), DI
+	MOVQ    pixels+8(FP), CX
+	MOVQ    groups+16(FP), SI
+	MOVQ    n+24(FP), DX
+	MOVBWZX keep+32(FP), AX
+	XORQ    R8, R8
+	CMPQ    CX, $0x04
+	JLT     tail
+
+four:
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	TESTB   AL, AL
+	JZ      groups4
+	VMOVUPS (DI)(R8*1), Y0
+	VMOVUPS 64(DI)(R8*1), Y1
+	VMOVUPS 128(DI)(R8*1), Y2
+	VMOVUPS 192(DI)(R8*1), Y3
+
+groups4:
+	MOVQ  SI, R9
+	MOVQ  DX, R10
+	TESTQ R10, R10
+	JZ    store4
+
+group4:
+	MOVQ      (R9), R11
+	VMOVUPS   8(R9), Y14
+	VMOVUPS   40(R9), Y15
+	VPERMPS   (R11)(R8*1), Y14, Y4
+	VBLENDVPS Y15, Y4, Y0, Y0
+	VPERMPS   64(R11)(R8*1), Y14, Y5
+	VBLENDVPS Y15, Y5, Y1, Y1
+	VPERMPS   128(R11)(R8*1), Y14, Y6
+	VBLENDVPS Y15, Y6, Y2, Y2
+	VPERMPS   192(R11)(R8*1), Y14, Y7
+	VBLENDVPS Y15, Y7, Y3, Y3
+	ADDQ      $0x50, R9
+	DECQ      R10
+	JNZ       group4
+
+store4:
+	VMOVUPS Y0, (DI)(R8*1)
+	VMOVUPS Y1, 64(DI)(R8*1)
+	VMOVUPS Y2, 128(DI)(R8*1)
+	VMOVUPS Y3, 192(DI)(R8*1)
+	ADDQ    $0x00000100, R8
+	SUBQ    $0x04, CX
+	CMPQ    CX, $0x04
+	JGE     four
+
+tail:
+	TESTQ CX, CX
+	JZ    done
+
+one:
+	VXORPS  Y0, Y0, Y0
+	TESTB   AL, AL
+	JZ      groups1
+	VMOVUPS (DI)(R8*1), Y0
+
+groups1:
+	MOVQ  SI, R9
+	MOVQ  DX, R10
+	TESTQ R10, R10
+	JZ    store1
+
+group1:
+	MOVQ      (R9), R11
+	VMOVUPS   8(R9), Y14
+	VMOVUPS   40(R9), Y15
+	VPERMPS   (R11)(R8*1), Y14, Y4
+	VBLENDVPS Y15, Y4, Y0, Y0
+	ADDQ      $0x50, R9
+	DECQ      R10
+	JNZ       group1
+
+store1:
+	VMOVUPS Y0, (DI)(R8*1)
+	ADDQ    $0x00000040, R8
+	SUBQ    $0x01, CX
+	JNZ     one
+
+done:
+	VZEROUPPER
+	RET

@@ -33,6 +33,7 @@ type profile struct {
 type layer struct {
 	Name   string  `json:"name"`
 	Doc    string  `json:"doc"`
+	Kernel string  `json:"kernel"`
 	Best   float64 `json:"best_ms"`
 	FLOPs  int64   `json:"flops"`
 	Bytes  int64   `json:"bytes"`
@@ -102,7 +103,7 @@ func measure(m *modelc.Compiled, threads, runs int) (*profile, error) {
 	}
 	total := int64(0)
 	for i, l := range m.Program.Layers {
-		x := layer{Name: l.Name, Doc: l.Doc, Best: ms(times[i]), FLOPs: l.FLOPs, Bytes: l.Bytes}
+		x := layer{Name: l.Name, Doc: l.Doc, Kernel: l.Kernel, Best: ms(times[i]), FLOPs: l.FLOPs, Bytes: l.Bytes}
 		if times[i] > 0 {
 			x.GFLOPS = float64(l.FLOPs) / float64(times[i].Nanoseconds())
 		}

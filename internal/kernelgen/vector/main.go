@@ -32,6 +32,8 @@ func main() {
 	}
 	interleaveAVX512()
 	interleaveAVX2()
+	normalize()
+	gatherLanes()
 	Generate()
 }
 
@@ -218,6 +220,153 @@ func interleaveAVX2() {
 	ADDQ(Imm(96), RDI)
 	DECQ(RCX)
 	JNZ(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
+// normalize writes layer normalisation over the channels of each pixel. It
+// waits for sums across a register most of the time, so that wider registers
+// would gain little: AVX-512 machines run it too.
+func normalize() {
+	generator{x86.AVX2}.function("normalize", "func(dst, src *float32, pixels, blocks, dstBlock, srcBlock int, scale, shift *float32, inverse, epsilon float32)",
+		"computes dst = (src−mean)/√(variance+epsilon)·scale+shift over the channels of each pixel, in blocks of 16 that lie dstBlock and srcBlock bytes apart. inverse is one by their number.")
+	Load(Param("dst"), RDI)
+	Load(Param("src"), RSI)
+	Load(Param("pixels"), RCX)
+	Load(Param("dstBlock"), RAX)
+	Load(Param("srcBlock"), RBX)
+	Load(Param("scale"), R8)
+	Load(Param("shift"), R9)
+	inverse, epsilon, one := Y13, Y14, Y15
+	VBROADCASTSS(NewParamAddr("inverse", 64), inverse)
+	VBROADCASTSS(NewParamAddr("epsilon", 68), epsilon)
+	VMOVUPS(constant(1), one)
+	mean, r, x := Y0, Y2, []VecPhysical{Y4, Y5}
+	// overBlocks runs body with R10 at each block of the pixel.
+	overBlocks := func(label string, body func(at []Mem)) {
+		MOVQ(RSI, R10)
+		Load(Param("blocks"), RDX)
+		Label(label)
+		body([]Mem{{Base: R10}, {Base: R10, Disp: 32}})
+		ADDQ(RBX, R10)
+		DECQ(RDX)
+		JNZ(LabelRef(label))
+	}
+	// average replaces a by the sum of the lanes of a and b, times inverse.
+	average := func(a, b VecPhysical) {
+		VADDPS(b, a, a)
+		VEXTRACTF128(Imm(1), a, b.AsX())
+		VADDPS(b.AsX(), a.AsX(), a.AsX())
+		VHADDPS(a.AsX(), a.AsX(), a.AsX())
+		VHADDPS(a.AsX(), a.AsX(), a.AsX())
+		VBROADCASTSS(a.AsX(), a)
+		VMULPS(inverse, a, a)
+	}
+	Label("pixel")
+	VXORPS(Y0, Y0, Y0)
+	VXORPS(Y1, Y1, Y1)
+	overBlocks("sum", func(at []Mem) {
+		VADDPS(at[0], Y0, Y0)
+		VADDPS(at[1], Y1, Y1)
+	})
+	average(mean, Y1)
+	VXORPS(Y2, Y2, Y2)
+	VXORPS(Y3, Y3, Y3)
+	overBlocks("squares", func(at []Mem) {
+		for i, sum := range []VecPhysical{Y2, Y3} {
+			VMOVUPS(at[i], x[i])
+			VSUBPS(mean, x[i], x[i])
+			VFMADD231PS(x[i], x[i], sum)
+		}
+	})
+	average(r, Y3)
+	VADDPS(epsilon, r, r)
+	VSQRTPS(r, r)
+	VDIVPS(r, one, r)
+	MOVQ(R8, R11)
+	MOVQ(R9, R12)
+	MOVQ(RDI, R13)
+	overBlocks("write", func(at []Mem) {
+		for i, x := range x {
+			VMOVUPS(at[i], x)
+			VSUBPS(mean, x, x)
+			VMULPS(r, x, x)
+			VMOVUPS(Mem{Base: R11, Disp: 32 * i}, Y6)
+			VFMADD213PS(Mem{Base: R12, Disp: 32 * i}, Y6, x)
+			VMOVUPS(x, Mem{Base: R13, Disp: 32 * i})
+		}
+		ADDQ(Imm(64), R11)
+		ADDQ(Imm(64), R12)
+		ADDQ(RAX, R13)
+	})
+	ADDQ(Imm(64), RSI)
+	ADDQ(Imm(64), RDI)
+	DECQ(RCX)
+	JNZ(LabelRef("pixel"))
+	VZEROUPPER()
+	RET()
+}
+
+// gatherLanes writes the permutation of channels between blocks of pixels,
+// eight lanes at a time on every machine.
+func gatherLanes() {
+	generator{x86.AVX2}.function("gatherLanes", "func(dst *float32, pixels int, groups *laneGroup, n int, keep bool)",
+		"writes eight lanes of pixels, taken from n groups of eight lanes. Lanes that none gives become zero, or keep their values.")
+	Load(Param("dst"), RDI)
+	Load(Param("pixels"), RCX)
+	Load(Param("groups"), RSI)
+	Load(Param("n"), RDX)
+	Load(Param("keep"), AX)
+	const in, perm, mask, size = 0, 8, 40, 80 // of laneGroup
+	XORQ(R8, R8)                              // bytes from the first pixel
+	pixels := func(count int) {
+		label := func(name string) string { return fmt.Sprintf("%s%d", name, count) }
+		acc := []VecPhysical{Y0, Y1, Y2, Y3}[:count]
+		for _, a := range acc {
+			VXORPS(a, a, a)
+		}
+		TESTB(AL, AL)
+		JZ(LabelRef(label("groups")))
+		for i, a := range acc {
+			VMOVUPS(Mem{Base: RDI, Index: R8, Scale: 1, Disp: 64 * i}, a)
+		}
+		Label(label("groups"))
+		MOVQ(RSI, R9)
+		MOVQ(RDX, R10)
+		TESTQ(R10, R10)
+		JZ(LabelRef(label("store")))
+		Label(label("group"))
+		MOVQ(Mem{Base: R9, Disp: in}, R11)
+		VMOVUPS(Mem{Base: R9, Disp: perm}, Y14)
+		VMOVUPS(Mem{Base: R9, Disp: mask}, Y15)
+		for i, a := range acc {
+			t := []VecPhysical{Y4, Y5, Y6, Y7}[i]
+			VPERMPS(Mem{Base: R11, Index: R8, Scale: 1, Disp: 64 * i}, Y14, t)
+			VBLENDVPS(Y15, t, a, a)
+		}
+		ADDQ(Imm(size), R9)
+		DECQ(R10)
+		JNZ(LabelRef(label("group")))
+		Label(label("store"))
+		for i, a := range acc {
+			VMOVUPS(a, Mem{Base: RDI, Index: R8, Scale: 1, Disp: 64 * i})
+		}
+		ADDQ(U32(uint32(64*count)), R8)
+		SUBQ(Imm(uint64(count)), RCX)
+	}
+	CMPQ(RCX, Imm(4))
+	JLT(LabelRef("tail"))
+	Label("four")
+	pixels(4)
+	CMPQ(RCX, Imm(4))
+	JGE(LabelRef("four"))
+	Label("tail")
+	TESTQ(RCX, RCX)
+	JZ(LabelRef("done"))
+	Label("one")
+	pixels(1)
+	JNZ(LabelRef("one"))
+	Label("done")
 	VZEROUPPER()
 	RET()
 }
