@@ -108,6 +108,14 @@ func sigmoidRow(x *float32, n int) {
 	}
 }
 
+func expRow(x *float32, n int) {
+	if active == avx512 {
+		expAVX512(x, n)
+	} else {
+		expAVX2(x, n)
+	}
+}
+
 func hardSwishRow(x *float32, n int) {
 	if active == avx512 {
 		hardSwishAVX512(x, n)

@@ -18,6 +18,7 @@ func mulRows(dst, a, b *float32, n, bStep int, lo, hi float32)                  
 func interleaveRows(dst, a, b, c *float32, n int)                                {}
 func tanhRow(x *float32, n int)                                                  {}
 func sigmoidRow(x *float32, n int)                                               {}
+func expRow(x *float32, n int)                                                   {}
 func hardSwishRow(x *float32, n int)                                             {}
 func geluRow(x *float32, n int)                                                  {}
 func leakyReluRow(x *float32, n int, alpha float32)                              {}

@@ -70,7 +70,7 @@ func binaryRowVector(dst, a, b []float32, mask int, fn BinaryFn, act Act) bool {
 // those that Go's math would dominate.
 func applyActVector(x []float32, a Act) bool {
 	switch a.Fn {
-	case ActRelu, ActClip, ActHardSigmoid, ActHardSwish, ActLeakyRelu, ActTanh, ActSigmoid, ActSiLU, ActGelu:
+	case ActRelu, ActClip, ActHardSigmoid, ActHardSwish, ActLeakyRelu, ActTanh, ActSigmoid, ActSiLU, ActGelu, ActExp:
 	default:
 		return false
 	}
@@ -110,6 +110,8 @@ func vectorAct(a Act, x *float32, n int) {
 		siluRow(x, n, a.Alpha)
 	case ActGelu:
 		geluRow(x, n)
+	case ActExp:
+		expRow(x, n)
 	}
 }
 

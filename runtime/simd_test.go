@@ -87,6 +87,7 @@ func TestVectorActivations(t *testing.T) {
 		}{
 			{Act{Fn: ActTanh}, 4e-7, 0},
 			{Act{Fn: ActSigmoid}, 4e-7, 0},
+			{Act{Fn: ActExp}, 4e-7, 0},
 			{Act{Fn: ActRelu}, 0, 0},
 			{Act{Fn: ActClip, Alpha: -0.5, Beta: 6}, 0, 0},
 			{Act{Fn: ActLeakyRelu, Alpha: 0.1}, 0, 0},

@@ -74,6 +74,11 @@ func tanhRow(x *float32, n int)
 //go:noescape
 func sigmoidRow(x *float32, n int)
 
+// expRow replaces n vectors of 16 floats by their exponentials.
+//
+//go:noescape
+func expRow(x *float32, n int)
+
 // hardSwishRow replaces n vectors of 16 floats by x·min(max(x/6+1/2, 0), 1).
 //
 //go:noescape

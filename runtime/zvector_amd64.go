@@ -29,6 +29,11 @@ func tanhAVX512(x *float32, n int)
 //go:noescape
 func sigmoidAVX512(x *float32, n int)
 
+// expAVX512 replaces n vectors of 16 floats by their exponentials.
+//
+//go:noescape
+func expAVX512(x *float32, n int)
+
 // hardSwishAVX512 replaces n vectors of 16 floats by x·min(max(x/6+1/2, 0), 1).
 //
 //go:noescape
@@ -73,6 +78,11 @@ func tanhAVX2(x *float32, n int)
 //
 //go:noescape
 func sigmoidAVX2(x *float32, n int)
+
+// expAVX2 replaces n vectors of 16 floats by their exponentials.
+//
+//go:noescape
+func expAVX2(x *float32, n int)
 
 // hardSwishAVX2 replaces n vectors of 16 floats by x·min(max(x/6+1/2, 0), 1).
 //

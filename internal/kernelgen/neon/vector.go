@@ -12,6 +12,7 @@ func vectors(a *asm) {
 	interleave(a)
 	activation(a, "tanhRow", "replaces n vectors of 16 floats by their hyperbolic tangents.", tanh)
 	activation(a, "sigmoidRow", "replaces n vectors of 16 floats by 1/(1+exp(−x)).", sigmoid)
+	activation(a, "expRow", "replaces n vectors of 16 floats by their exponentials.", exp)
 	activation(a, "hardSwishRow", "replaces n vectors of 16 floats by x·min(max(x/6+1/2, 0), 1).", hardSwish)
 	activation(a, "geluRow", "replaces n vectors of 16 floats by x/2·(1+erf(x/√2)).", gelu)
 	parametric(a, "leakyReluRow", "replaces n vectors of 16 floats by max(x, 0)+alpha·min(x, 0).", leakyRelu)
@@ -143,12 +144,12 @@ func (a *asm) loop(f func(a *asm, k func(x float64) vec)) {
 
 const exponentBias = 127
 
-// exp replaces register 0, x, by eˣ: 2ⁿ·eʳ with |r| ≤ ln2/2, r by Cody and
+// exp replaces register 0, x, by eˣ, from 88.73 on by infinity: 2ⁿ·eʳ with |r| ≤ ln2/2, r by Cody and
 // Waite's split of ln2, eʳ by the polynomial of Cephes' expf. It uses registers
 // 1 to 3.
 func exp(a *asm, k func(x float64) vec) {
 	const x, n, p, t vec = 0, 1, 2, 3
-	a.min(x, x, k(88.7))
+	a.min(x, x, k(89))
 	a.max(x, x, k(-104))
 	a.mul(n, x, k(1.4426950408889634))
 	a.nearest(n, n)

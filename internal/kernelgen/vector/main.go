@@ -25,6 +25,7 @@ func main() {
 		g.binary("mulRow", "computes dst = clamp(a · b) over n pixels; b moves by bStep bytes.", func(b Mem, a VecPhysical) { VMULPS(b, a, a) })
 		g.activation("tanh", "replaces n vectors of 16 floats by their hyperbolic tangents.", g.tanh)
 		g.activation("sigmoid", "replaces n vectors of 16 floats by 1/(1+exp(−x)).", g.sigmoid)
+		g.activation("exp", "replaces n vectors of 16 floats by their exponentials.", g.exp)
 		g.activation("hardSwish", "replaces n vectors of 16 floats by x·min(max(x/6+1/2, 0), 1).", g.hardSwish)
 		g.activation("gelu", "replaces n vectors of 16 floats by x/2·(1+erf(x/√2)).", g.gelu)
 		g.parametric("leakyRelu", "replaces n vectors of 16 floats by max(x, 0)+alpha·min(x, 0).", g.leakyRelu)
@@ -422,12 +423,12 @@ func (g generator) loop(f func(x VecPhysical)) {
 	RET()
 }
 
-// exp replaces x by eˣ: 2ⁿ·eʳ with |r| ≤ ln2/2, r by Cody and Waite's split of
+// exp replaces x by eˣ, from 88.73 on by infinity: 2ⁿ·eʳ with |r| ≤ ln2/2, r by Cody and Waite's split of
 // ln2, eʳ by the polynomial of Cephes' expf. It uses registers 1 to 3.
 func (g generator) exp(x VecPhysical) {
 	n, p, t := g.Regs[1], g.Regs[2], g.Regs[3]
 	// x stands where NaN comes through.
-	VMOVUPS(constant(88.7), t)
+	VMOVUPS(constant(89), t)
 	VMINPS(x, t, x)
 	VMOVUPS(constant(-104), t)
 	VMAXPS(x, t, x)
