@@ -129,3 +129,51 @@ func TestNormalizeChannels(t *testing.T) {
 		})
 	}
 }
+
+// Changes of layout there and back, with channels first and last.
+func TestPackUnpack(t *testing.T) {
+	tiers(t, func(t *testing.T) {
+		for seed := range uint64(100) {
+			r := rand.New(rand.NewPCG(seed, 24))
+			m := &memory{}
+			n, c, h, w := 1+r.IntN(2), 1+r.IntN(40), 1+r.IntN(5), 1+r.IntN(20)
+			nhwc := r.IntN(2) == 0
+			src := m.put(random(r, n*c*h*w))
+			img := m.image(r, n, c, h, w, r.IntN(2), r.IntN(2), r.IntN(2), r.IntN(2), r.IntN(2), false)
+			dst := m.alloc(n * c * h * w)
+			m.run(t, &Pack{Src: src, NHWC: nhwc, Dst: img})
+			m.run(t, &Unpack{Src: img, NHWC: nhwc, Dst: dst})
+			for i := range n {
+				for ch := range c {
+					for y := range h {
+						for x := range w {
+							at := ((i*c+ch)*h+y)*w + x
+							if nhwc {
+								at = ((i*h+y)*w+x)*c + ch
+							}
+							want := m.slice(src)[at]
+							if got := float32(m.at(&img, i, ch, y, x)); got != want {
+								t.Fatalf("seed %d: packed channel %d of pixel %d,%d is %g, want %g", seed, ch, y, x, got, want)
+							}
+							if got := m.slice(dst)[at]; got != want {
+								t.Fatalf("seed %d: unpacked channel %d of pixel %d,%d is %g, want %g", seed, ch, y, x, got, want)
+							}
+						}
+					}
+				}
+			}
+			for i := range n { // channels that do not exist
+				for y := range h {
+					for x := range w {
+						for lane := c; lane < img.Blocks()*16; lane++ {
+							if v := m.at(&img, i, lane, y, x); v != 0 {
+								t.Fatalf("seed %d: unused channel %d is %g", seed, lane, v)
+							}
+						}
+					}
+				}
+			}
+			checkBorder(t, m, &img)
+		}
+	})
+}

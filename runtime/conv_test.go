@@ -265,6 +265,61 @@ func TestConv(t *testing.T) {
 	})
 }
 
+func TestConvLast(t *testing.T) {
+	tiers(t, func(t *testing.T) {
+		for seed := range uint64(80) {
+			r := rand.New(rand.NewPCG(seed, 31))
+			k := ConvLast{KH: 1 + r.IntN(4), KW: 1 + r.IntN(4), SH: pick(r, 1, 1, 2), SW: pick(r, 1, 1, 2), DH: pick(r, 1, 1, 2), DW: pick(r, 1, 1, 2), Act: pick(r, someActs...)}
+			n, ic, oc, oh, ow := 1+r.IntN(2), 1+r.IntN(40), 1+r.IntN(4), 1+r.IntN(6), 1+r.IntN(20)
+			k.PadTop, k.PadLeft = r.IntN(k.KH), r.IntN(k.KW)
+			h, w := (oh-1)*k.SH+(k.KH-1)*k.DH+1-k.PadTop, (ow-1)*k.SW+(k.KW-1)*k.DW+1-k.PadLeft
+			if h < 1 || w < 1 {
+				continue
+			}
+			m := &memory{}
+			k.Src = m.image(r, n, ic, h, w, k.PadTop, k.PadLeft, r.IntN(2), 1, r.IntN(2), true)
+			k.Dst = m.image(r, n, oc, oh, ow, r.IntN(2), 0, 1, r.IntN(2), 0, false)
+			k.Dst.Clear = true
+			weights, bias := random(r, oc*ic*k.KH*k.KW), make([]float32, oc)
+			k.W = m.put(pack.Last(weights, oc, ic, k.KH, k.KW))
+			if r.IntN(2) == 0 {
+				bias = random(r, oc)
+				k.Bias = m.put(padded16(bias))
+			}
+			residual := r.IntN(2) == 0
+			if residual {
+				k.Residual = m.residual(r, &k.Dst)
+			}
+			before := m.clone()
+			m.run(t, &k)
+			for i := range n {
+				for o := range oc {
+					for y := range oh {
+						for x := range ow {
+							sum := float64(bias[o])
+							for c := range ic {
+								for ky := range k.KH {
+									for kx := range k.KW {
+										sum += float64(weights[((o*ic+c)*k.KH+ky)*k.KW+kx]) * m.at(&k.Src, i, c, y*k.SH-k.PadTop+ky*k.DH, x*k.SW-k.PadLeft+kx*k.DW)
+									}
+								}
+							}
+							if residual {
+								sum += before.at(&k.Residual, i, o, y, x)
+							}
+							want := evalFn(k.Act.Fn, sum, float64(k.Act.Alpha), float64(k.Act.Beta))
+							if got := m.at(&k.Dst, i, o, y, x); math.Abs(got-want) > 1e-4 {
+								t.Fatalf("seed %d: [%d,%d,%d,%d] is %g, want %g\n%+v", seed, i, o, y, x, got, want, k)
+							}
+						}
+					}
+				}
+			}
+			checkBorder(t, m, &k.Dst)
+		}
+	})
+}
+
 // checkBorder makes sure that an image's border is zero: it was, or the
 // kernel cleared it.
 func checkBorder(t *testing.T, m *memory, img *Image) {

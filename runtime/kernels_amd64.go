@@ -156,6 +156,10 @@ func gatherLanes(dst *float32, pixels int, groups *laneGroup, n int, keep bool) 
 	gatherLanesAVX2(dst, pixels, groups, n, keep)
 }
 
+func transposeSquares(dst, src *float32, dstRow, srcRow, dstStep, srcStep, n int) {
+	transposeAVX2(dst, src, dstRow, srcRow, dstStep, srcStep, n)
+}
+
 func winogradIn2(in, out *float32, rowStride, posStride, n int) {
 	if active == avx512 {
 		winogradIn2AVX512(in, out, rowStride, posStride, n)

@@ -123,3 +123,8 @@ func normalizeAVX2(dst *float32, src *float32, pixels int, blocks int, dstBlock 
 //
 //go:noescape
 func gatherLanesAVX2(dst *float32, pixels int, groups *laneGroup, n int, keep bool)
+
+// transposeAVX2 transposes n squares of 8×8 floats, whose rows and which themselves lie so many bytes apart.
+//
+//go:noescape
+func transposeAVX2(dst *float32, src *float32, dstRow int, srcRow int, dstStep int, srcStep int, n int)

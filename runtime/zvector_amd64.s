@@ -2035,3 +2035,78 @@ store1:
 done:
 	VZEROUPPER
 	RET
+
+// func transposeAVX2(dst *float32, src *float32, dstRow int, srcRow int, dstStep int, srcStep int, n int)
+// Requires: AVX
+TEXT ·transposeAVX2(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ dstRow+16(FP), AX
+	MOVQ srcRow+24(FP), BX
+	MOVQ dstStep+32(FP), R8
+	MOVQ srcStep+40(FP), R9
+	MOVQ n+48(FP), CX
+
+square:
+	MOVQ       SI, R10
+	VMOVUPS    (R10), Y0
+	ADDQ       BX, R10
+	VMOVUPS    (R10), Y1
+	ADDQ       BX, R10
+	VMOVUPS    (R10), Y2
+	ADDQ       BX, R10
+	VMOVUPS    (R10), Y3
+	ADDQ       BX, R10
+	VMOVUPS    (R10), Y4
+	ADDQ       BX, R10
+	VMOVUPS    (R10), Y5
+	ADDQ       BX, R10
+	VMOVUPS    (R10), Y6
+	ADDQ       BX, R10
+	VMOVUPS    (R10), Y7
+	VUNPCKLPS  Y1, Y0, Y8
+	VUNPCKHPS  Y1, Y0, Y9
+	VUNPCKLPS  Y3, Y2, Y10
+	VUNPCKHPS  Y3, Y2, Y11
+	VUNPCKLPS  Y5, Y4, Y12
+	VUNPCKHPS  Y5, Y4, Y13
+	VUNPCKLPS  Y7, Y6, Y14
+	VUNPCKHPS  Y7, Y6, Y15
+	VSHUFPS    $0x44, Y10, Y8, Y0
+	VSHUFPS    $0xee, Y10, Y8, Y1
+	VSHUFPS    $0x44, Y11, Y9, Y2
+	VSHUFPS    $0xee, Y11, Y9, Y3
+	VSHUFPS    $0x44, Y14, Y12, Y4
+	VSHUFPS    $0xee, Y14, Y12, Y5
+	VSHUFPS    $0x44, Y15, Y13, Y6
+	VSHUFPS    $0xee, Y15, Y13, Y7
+	VPERM2F128 $0x20, Y4, Y0, Y8
+	VPERM2F128 $0x31, Y4, Y0, Y12
+	VPERM2F128 $0x20, Y5, Y1, Y9
+	VPERM2F128 $0x31, Y5, Y1, Y13
+	VPERM2F128 $0x20, Y6, Y2, Y10
+	VPERM2F128 $0x31, Y6, Y2, Y14
+	VPERM2F128 $0x20, Y7, Y3, Y11
+	VPERM2F128 $0x31, Y7, Y3, Y15
+	MOVQ       DI, R10
+	VMOVUPS    Y8, (R10)
+	ADDQ       AX, R10
+	VMOVUPS    Y9, (R10)
+	ADDQ       AX, R10
+	VMOVUPS    Y10, (R10)
+	ADDQ       AX, R10
+	VMOVUPS    Y11, (R10)
+	ADDQ       AX, R10
+	VMOVUPS    Y12, (R10)
+	ADDQ       AX, R10
+	VMOVUPS    Y13, (R10)
+	ADDQ       AX, R10
+	VMOVUPS    Y14, (R10)
+	ADDQ       AX, R10
+	VMOVUPS    Y15, (R10)
+	ADDQ       R9, SI
+	ADDQ       R8, DI
+	DECQ       CX
+	JNZ        square
+	VZEROUPPER
+	RET

@@ -193,9 +193,33 @@ func (b *builder) emitConvFirst(src, dst *place, d dims, w *ir.Tensor, bias runt
 	})
 }
 
+// lastChannels is up to how many output channels a convolution's vectors hold
+// input channels instead, and lastVectors from how many of them on that pays for
+// adding up their lanes.
+const (
+	lastChannels = 4
+	lastVectors  = 8
+)
+
+// narrow reports whether the kernel for few output channels is the fastest.
+func (o *convOperands) narrow(cfg Config) bool {
+	g := o.geo
+	return o.dst.dims.c <= lastChannels && o.src.dims.blocks()*g.kh*g.kw >= lastVectors && !cfg.Exact &&
+		!o.gathers() && !o.scale.Present() && !o.shift.Present() && o.pre == (runtime.Act{})
+}
+
 // convDense lowers a convolution in which every output channel reads every
 // input channel.
 func (b *builder) convDense(o convOperands, w *ir.Tensor, doc string) {
+	if o.narrow(b.cfg) {
+		wref := b.packLast(w)
+		g := o.geo
+		b.emit(doc+": few output channels", o.reads(), []*place{o.dst}, func() runtime.Kernel {
+			return &runtime.ConvLast{Src: o.src.img(), Dst: o.dst.img(), W: wref, Bias: o.bias, Residual: o.residual.img(), Act: o.act,
+				KH: g.kh, KW: g.kw, SH: g.sh, SW: g.sw, DH: g.dh, DW: g.dw, PadTop: g.padTop, PadLeft: g.padLeft}
+		})
+		return
+	}
 	choice, why := chooseAlgorithm(o, b.cfg)
 	alg := choice.Algorithm
 	if alg == ir.AlgDirect && o.gathers() {

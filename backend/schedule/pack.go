@@ -91,6 +91,13 @@ func (b *builder) packFirst(t *ir.Tensor) runtime.Ref {
 	})
 }
 
+func (b *builder) packLast(t *ir.Tensor) runtime.Ref {
+	oc, ic, kh, kw := shape4(t.Shape)
+	return b.floats(key("last", t), pack.LastLen(oc, ic, kh, kw), func() []float32 {
+		return pack.Last(t.Float32s(), oc, ic, kh, kw)
+	})
+}
+
 func (b *builder) packDepthwise(t *ir.Tensor) runtime.Ref {
 	c, _, kh, kw := shape4(t.Shape)
 	return b.floats(key("depthwise", t), pack.DepthwiseLen(c, kh, kw), func() []float32 {

@@ -35,6 +35,7 @@ func main() {
 	interleaveAVX2()
 	normalize()
 	gatherLanes()
+	transpose()
 	Generate()
 }
 
@@ -368,6 +369,53 @@ func gatherLanes() {
 	pixels(1)
 	JNZ(LabelRef("one"))
 	Label("done")
+	VZEROUPPER()
+	RET()
+}
+
+// transpose writes the transposition of squares of eight by eight, between
+// planes and pixels.
+func transpose() {
+	generator{x86.AVX2}.function("transpose", "func(dst, src *float32, dstRow, srcRow, dstStep, srcStep, n int)",
+		"transposes n squares of 8×8 floats, whose rows and which themselves lie so many bytes apart.")
+	Load(Param("dst"), RDI)
+	Load(Param("src"), RSI)
+	Load(Param("dstRow"), RAX)
+	Load(Param("srcRow"), RBX)
+	Load(Param("dstStep"), R8)
+	Load(Param("srcStep"), R9)
+	Load(Param("n"), RCX)
+	rows := func(base, stride, at GPPhysical, f func(i int, m Mem)) {
+		MOVQ(base, at)
+		for i := range 8 {
+			f(i, Mem{Base: at})
+			if i < 7 {
+				ADDQ(stride, at)
+			}
+		}
+	}
+	r, t := x86.AVX2.Regs[:8], x86.AVX2.Regs[8:]
+	Label("square")
+	rows(RSI, RBX, R10, func(i int, m Mem) { VMOVUPS(m, r[i]) })
+	for i := 0; i < 8; i += 2 { // columns 0, 1, 4, 5 and 2, 3, 6, 7 of two rows
+		VUNPCKLPS(r[i+1], r[i], t[i])
+		VUNPCKHPS(r[i+1], r[i], t[i+1])
+	}
+	for i := 0; i < 8; i += 4 { // two columns of four rows
+		for k := range 2 {
+			VSHUFPS(Imm(0x44), t[i+2+k], t[i+k], r[i+2*k])
+			VSHUFPS(Imm(0xEE), t[i+2+k], t[i+k], r[i+2*k+1])
+		}
+	}
+	for k := range 4 {
+		VPERM2F128(Imm(0x20), r[4+k], r[k], t[k])
+		VPERM2F128(Imm(0x31), r[4+k], r[k], t[4+k])
+	}
+	rows(RDI, RAX, R10, func(i int, m Mem) { VMOVUPS(t[i], m) })
+	ADDQ(R9, RSI)
+	ADDQ(R8, RDI)
+	DECQ(RCX)
+	JNZ(LabelRef("square"))
 	VZEROUPPER()
 	RET()
 }
