@@ -6,120 +6,181 @@ import (
 	"modelc/ir"
 )
 
-// recogniseShuffle replaces the permutation of channels that ShuffleNet writes
-// as Reshape to groups, Transpose and Reshape back by Gather along the channels,
-// and slices of gathered channels by a Gather of those alone.
+// recogniseShuffle replaces what is written as Reshape, Transpose and Reshape
+// but moves whole channels: the permutation of channels of ShuffleNet by Gather
+// along them, the pixel shuffle of super-resolution (DepthToSpace) by Interleave
+// of such Gathers. Slices of gathered channels become a Gather of those alone.
 //
-// Whatever the nodes between two values of one shape [N,C,D…] are, as long as
-// they only move elements: they are evaluated on the positions of the elements.
-// Legal when nothing else reads what lies between. It leaves chains that move
-// anything but whole channels.
+// Whatever the nodes between two values [N,C,D…] are, as long as they only move
+// elements: they are evaluated on the positions of the elements. Legal when
+// nothing else reads what lies between.
 func recogniseShuffle(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
 		if !slices.Contains(g.Nodes, n) {
 			continue
 		}
-		var x *ir.Value
-		var channels []int
+		var m shuffle
 		switch op := n.Op.(type) {
 		case ir.Transpose:
-			x, n, channels = shuffled(n)
+			m = shuffled(n)
 		case ir.Slice:
-			x, channels = slicedGather(n, op)
+			m = slicedGather(n, op)
 		}
-		if channels == nil {
+		if m.channels == nil {
 			continue
 		}
-		index := make([]float64, len(channels))
-		for i, c := range channels {
-			index[i] = float64(c)
-		}
-		m, err := g.InsertBefore(n, n.Name, ir.Gather{Axis: 1}, x,
-			g.AddConst(n.Out[0].Name+".channels", ir.FromFloat64s(ir.T(ir.Int64, len(index)), index)))
+		v, err := m.emit(g)
 		if err != nil {
 			return changed, err
 		}
-		replace(g, n, m.Out[0])
+		replace(g, m.end, v)
 		g.Prune()
 		changed++
 	}
 	return changed, nil
 }
 
-// shuffled returns the operand and the last node of the chain around the
-// transposition n that permutes channels, and for each channel of the result
-// the one it is.
-func shuffled(n *ir.Node) (x *ir.Value, end *ir.Node, channels []int) {
+// shuffle is a movement of channels of x that end completes: strides are those
+// of an Interleave, nil for a single operand; channels are those that each
+// operand takes.
+type shuffle struct {
+	x        *ir.Value
+	end      *ir.Node
+	strides  []int
+	channels [][]int
+}
+
+func (m shuffle) emit(g *ir.Graph) (*ir.Value, error) {
+	var parts []*ir.Value
+	for _, channels := range m.channels {
+		index := make([]float64, len(channels))
+		for i, c := range channels {
+			index[i] = float64(c)
+		}
+		p, err := g.InsertBefore(m.end, m.end.Name, ir.Gather{Axis: 1}, m.x,
+			g.AddConst(m.end.Out[0].Name+".channels", ir.FromFloat64s(ir.T(ir.Int64, len(index)), index)))
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, p.Out[0])
+	}
+	if m.strides == nil {
+		return parts[0], nil
+	}
+	n, err := g.InsertBefore(m.end, m.end.Name, ir.Interleave{Strides: m.strides}, parts...)
+	if err != nil {
+		return nil, err
+	}
+	return n.Out[0], nil
+}
+
+// shuffled matches the chain of moves around the transposition n.
+func shuffled(n *ir.Node) shuffle {
 	reordersOnly := func(n *ir.Node) bool {
 		_, isExpand := n.Op.(ir.Expand)
 		return moves(n) && !isExpand
 	}
-	x = n.In[0]
+	x := n.In[0]
 	if d := x.Def(); d == nil || !reordersOnly(d) || x.OnlyUse() == nil {
-		return nil, nil, nil
+		return shuffle{}
 	}
 	x = x.Def().In[0]
 	s := x.Type.Shape
 	if len(s) < 3 || s.Len() == 0 || !x.Type.DType.IsFloat() {
-		return nil, nil, nil
+		return shuffle{}
 	}
-	for end = n; end != nil && reordersOnly(end); end = end.Out[0].OnlyUse() {
-		if !end.Out[0].Type.Shape.Equal(s) {
+	for end := n; end != nil && reordersOnly(end); end = end.Out[0].OnlyUse() {
+		strides, ok := enlarged(s, end.Out[0].Type.Shape)
+		if !ok {
 			continue
 		}
-		if channels = channelsMoved(x, end.Out[0]); channels != nil {
-			return x, end, channels
+		if channels := channelsMoved(x, end.Out[0], strides); channels != nil {
+			if ir.Shape(strides).Len() == 1 {
+				strides = nil
+			}
+			return shuffle{x, end, strides, channels}
 		}
 	}
-	return nil, nil, nil
+	return shuffle{}
 }
 
-// channelsMoved returns for each channel of y, which a chain of moves makes of
-// x, the one of x that it is; nil if it is none, or none has moved.
-func channelsMoved(x, y *ir.Value) []int {
+// enlarged returns by what factors the spatial extents of x [N,C,D…] grow at
+// the cost of its channels.
+func enlarged(x, y ir.Shape) (strides []int, ok bool) {
+	if len(x) != len(y) || x[0] != y[0] {
+		return nil, false
+	}
+	for i := 2; i < len(x); i++ {
+		if y[i]%x[i] != 0 {
+			return nil, false
+		}
+		strides = append(strides, y[i]/x[i])
+	}
+	return strides, y[1]*ir.Shape(strides).Len() == x[1]
+}
+
+// channelsMoved returns for each position of the grid of strides the channels
+// of x that y, which a chain of moves makes of x, has there; nil if elements
+// move otherwise, or none does.
+func channelsMoved(x, y *ir.Value, strides []int) [][]int {
 	got, ok := positions(x, y)
 	if !ok {
 		return nil
 	}
-	s := x.Type.Shape
-	size := s[2:].Len()
-	channels := make([]int, s[1])
-	for i, p := range got {
-		c, at := i/size%s[1], int(p)
-		if i < s[1]*size && i%size == 0 {
-			channels[c] = at / size
+	s, t, grid := x.Type.Shape, y.Type.Shape, ir.Shape(strides)
+	channels := make([][]int, grid.Len())
+	for p := range channels {
+		channels[p] = slices.Repeat([]int{-1}, t[1])
+	}
+	pixels := s[2:].Len()
+	identity := grid.Len() == 1
+	at := make([]int, len(t)) // coordinates of the element of y
+	for _, from := range got {
+		p, pixel := 0, 0
+		for a, stride := range strides {
+			p = p*stride + at[2+a]%stride
+			pixel = pixel*s[2+a] + at[2+a]/stride
 		}
-		if at != i+(channels[c]-c)*size {
+		c := &channels[p][at[1]]
+		if *c < 0 {
+			*c = int(from) / pixels % s[1]
+			identity = identity && *c == at[1]
+		}
+		if int(from) != (at[0]*s[1]+*c)*pixels+pixel {
 			return nil
 		}
-	}
-	for c, from := range channels {
-		if from != c {
-			return channels
+		for a := len(at) - 1; a >= 0; a-- {
+			if at[a]++; at[a] < t[a] {
+				break
+			}
+			at[a] = 0
 		}
 	}
-	return nil
+	if identity {
+		return nil
+	}
+	return channels
 }
 
-// slicedGather returns what a slice along the channels of a Gather of channels
-// takes of the Gather's operand.
-func slicedGather(n *ir.Node, op ir.Slice) (x *ir.Value, channels []int) {
+// slicedGather matches a slice along the channels of a Gather of channels.
+func slicedGather(n *ir.Node, op ir.Slice) shuffle {
 	d := n.In[0].Def()
 	if d == nil {
-		return nil, nil
+		return shuffle{}
 	}
 	if g, ok := d.Op.(ir.Gather); !ok || g.Axis != 1 || d.Const(1) == nil || d.In[1].Type.Rank() != 1 {
-		return nil, nil
+		return shuffle{}
 	}
 	for i, c := range op.Count {
 		if i != 1 && (op.Start[i] != 0 || op.Step[i] != 1 || c != n.In[0].Type.Shape[i]) {
-			return nil, nil
+			return shuffle{}
 		}
 	}
 	index := d.Const(1).Float64s()
+	var channels []int
 	for i := range op.Count[1] {
 		channels = append(channels, int(index[op.Start[1]+i*op.Step[1]]))
 	}
-	return d.In[0], channels
+	return shuffle{d.In[0], n, nil, [][]int{channels}}
 }

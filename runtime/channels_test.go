@@ -177,3 +177,32 @@ func TestPackUnpack(t *testing.T) {
 		}
 	})
 }
+
+func TestUnpackWoven(t *testing.T) {
+	for seed := range uint64(50) {
+		r := rand.New(rand.NewPCG(seed, 25))
+		m := &memory{}
+		k := UnpackWoven{SY: 1 + r.IntN(3), SX: 1 + r.IntN(3)}
+		n, c, h, w, channels := 1+r.IntN(2), 1+r.IntN(40), 1+r.IntN(4), 1+r.IntN(9), 1+r.IntN(3)
+		k.Src = m.image(r, n, c, h, w, r.IntN(2), r.IntN(2), r.IntN(2), r.IntN(2), r.IntN(2), true)
+		for range k.SY * k.SX * channels {
+			k.From = append(k.From, int32(r.IntN(c)))
+		}
+		k.Dst = m.alloc(n * k.SY * k.SX * channels * h * w)
+		m.run(t, &k)
+		at := 0
+		for i := range n {
+			for ch := range channels {
+				for y := range h * k.SY {
+					for x := range w * k.SX {
+						from := k.From[(y%k.SY*k.SX+x%k.SX)*channels+ch]
+						if got, want := m.slice(k.Dst)[at], float32(m.at(&k.Src, i, int(from), y/k.SY, x/k.SX)); got != want {
+							t.Fatalf("seed %d: element %d is %g, want %g", seed, at, got, want)
+						}
+						at++
+					}
+				}
+			}
+		}
+	}
+}

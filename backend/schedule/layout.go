@@ -15,8 +15,9 @@ type layout struct {
 	image  map[*ir.Value]bool
 	border map[*ir.Value]border
 	slots  map[*ir.Value]slot
-	// scattered are concatenations that are never made: their readers take
-	// channels from the operands.
+	// scattered are nodes that are never lowered: concatenations whose readers
+	// take channels from the operands, and selections of channels that are woven
+	// into a dense result.
 	scattered map[*ir.Node]bool
 	copies    map[*ir.Value]slot   // where the first copy of an operand goes that is not written in place
 	groups    map[*ir.Value]*group // by root
@@ -122,6 +123,9 @@ func (l *layout) runsOnImages(n *ir.Node) bool {
 	case ir.Gather:
 		return l.image[x] && op.Axis == 1 && n.Const(1) != nil && n.In[1].Type.Rank() == 1 && selects(n)
 	case ir.Interleave:
+		if l.weaves(n) {
+			return false
+		}
 		for _, v := range n.In {
 			if !l.image[v] {
 				return false
@@ -155,6 +159,32 @@ func selects(n *ir.Node) bool {
 		if i < -c || i >= c {
 			return false
 		}
+	}
+	return true
+}
+
+// wovenChannels is from how many channels on a pixel shuffle is an image: fewer
+// would be padded to a multiple of their memory.
+const wovenChannels = 8
+
+// weaves reports whether n weaves few channels selected from one image, which
+// one kernel does at once, and marks the selections.
+func (l *layout) weaves(n *ir.Node) bool {
+	first := n.In[0].Def()
+	if n.In[0].Type.Shape[1] >= wovenChannels || first == nil {
+		return false
+	}
+	for _, v := range n.In {
+		d := v.Def()
+		if d == nil || !l.node[d] || v.OnlyUse() != n || d.In[0] != first.In[0] {
+			return false
+		}
+		if _, ok := d.Op.(ir.Gather); !ok {
+			return false
+		}
+	}
+	for _, v := range n.In {
+		l.scattered[v.Def()] = true
 	}
 	return true
 }

@@ -325,6 +325,9 @@ func (b *builder) sliceImage(n *ir.Node, s ir.Slice) error {
 // selectImage lowers a Gather of channels, of a concatenation straight from
 // its operands.
 func (b *builder) selectImage(n *ir.Node) error {
+	if b.layout.scattered[n] {
+		return nil
+	}
 	x := n.In[0]
 	of := []*ir.Value{x}
 	if d := x.Def(); d != nil && b.layout.scattered[d] {
@@ -334,13 +337,7 @@ func (b *builder) selectImage(n *ir.Node) error {
 	for _, v := range of {
 		src = append(src, b.asImage(v))
 	}
-	var from []int32
-	for _, i := range n.Const(1).Float64s() {
-		if i < 0 {
-			i += float64(x.Type.Shape[1])
-		}
-		from = append(from, int32(i))
-	}
+	from := channelIndices(n)
 	dst := b.newImage(n.Out[0])
 	b.emit(fmt.Sprintf("Select %d of %d channels", len(from), x.Type.Shape[1]), src, []*place{dst}, func() runtime.Kernel {
 		k := &runtime.SelectChannels{Dst: dst.img(), From: from}
@@ -350,6 +347,18 @@ func (b *builder) selectImage(n *ir.Node) error {
 		return k
 	})
 	return nil
+}
+
+// channelIndices returns the indices of a Gather of channels, none negative.
+func channelIndices(n *ir.Node) []int32 {
+	var list []int32
+	for _, i := range n.Const(1).Float64s() {
+		if i < 0 {
+			i += float64(n.In[0].Type.Shape[1])
+		}
+		list = append(list, int32(i))
+	}
+	return list
 }
 
 func (b *builder) inSlotAtAll(v *ir.Value) bool {
