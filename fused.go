@@ -18,7 +18,7 @@ type Fused struct {
 	// or happen as an image is unpacked, are not left: something has to write
 	// those elements anyway.
 	Transposes Count `json:"transposes"`
-	Concats     Count `json:"concats"` // Left counts copies of operands
+	Concats    Count `json:"concats"` // Left counts copies of operands
 	// Folded is how many of BatchNorms went into weights; the others are read
 	// through by convolutions and pools.
 	Folded int `json:"batch_norms_folded"`

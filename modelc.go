@@ -11,16 +11,10 @@
 package modelc
 
 import (
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path"
 	"path/filepath"
 	"strings"
-
-	"golang.org/x/mod/modfile"
 
 	"modelc/backend/golang"
 	"modelc/backend/schedule"
@@ -34,16 +28,6 @@ import (
 
 // Version of the compiler, written into generated code.
 const Version = "v0.1.0"
-
-// runtimeSource is package runtime and its package vision, for packages that
-// cannot import them from this module.
-//
-//go:embed runtime/*.go runtime/*.s runtime/vision/*.go
-var runtimeSource embed.FS
-
-// notCopied are files of runtimeSource that no generated package needs: of
-// vision what reads files and flags, since formats are for programs to choose.
-var notCopied = map[string]bool{"runtime/generate.go": true, "runtime/vision/decode.go": true, "runtime/vision/names.go": true, "runtime/vision/preset.go": true}
 
 // Options says how a model is compiled. The zero value is the default.
 type Options struct {
@@ -111,10 +95,16 @@ func (c *Compiled) Close() error { return c.Model.Release() }
 type PackageOptions struct {
 	Package string // its name; default: from the folder's
 	Sidecar bool   // keep the weights in a file instead of embedding them
-	// Standalone copies the runtime beside the package, so that it needs no
-	// other module. It is implied where the target module cannot import
-	// modelc.
+	// Standalone copies what the package uses of the runtime beside it, so that
+	// it needs no other module. It is implied where the package cannot import
+	// modelc/runtime.
 	Standalone bool
+	// SharedRuntime, unless empty, is a folder of the package's module for a
+	// whole copy of the runtime, which several packages share.
+	SharedRuntime string
+	// Runtime is the import path of the runtime where the caller knows it. By
+	// default the go command is asked what the package can import.
+	Runtime string
 	// Preprocess, unless nil, makes the package take pictures: its sessions
 	// have Predict(image.Image) ([]Class, error). See [Compiled.Preprocess].
 	Preprocess *vision.Preprocess
@@ -128,7 +118,8 @@ type Summary struct {
 	golang.Summary
 	Dir     string   `json:"dir"`
 	Package string   `json:"package"`
-	Runtime string   `json:"runtime"` // import path
+	Runtime string   `json:"runtime"`          // import path
+	Copied  *Copied  `json:"copied,omitempty"` // of the runtime, where it was copied
 	Model   string   `json:"model"`
 	Format  string   `json:"format"`
 	Predict string   `json:"predict,omitempty"` // what becomes of a picture, where the package takes some
@@ -143,6 +134,15 @@ type Summary struct {
 	FileBytes map[string]int `json:"files"`
 }
 
+// Copied is how much of the runtime was copied.
+type Copied struct {
+	Files int `json:"files"`
+	Lines int `json:"lines"`
+	Bytes int `json:"bytes"`
+	// Shared is set where it is a whole copy, in a folder of its own.
+	Shared bool `json:"shared,omitempty"`
+}
+
 // tolerance is the accuracy that generated tests demand, relative to the
 // largest output.
 const (
@@ -152,47 +152,107 @@ const (
 
 // WritePackage writes the package to dir, which is complete or untouched.
 func (c *Compiled) WritePackage(dir string, o PackageOptions) (*Summary, error) {
-	dir, err := filepath.Abs(dir)
+	t, err := c.target(dir, o)
 	if err != nil {
 		return nil, err
 	}
-	if o.Package == "" {
-		o.Package = golang.PackageName(filepath.Base(dir))
+	s := c.summary()
+	s.Dir, s.Package, s.Runtime, s.FileBytes = t.dir, t.options.Package, t.options.Runtime, map[string]int{}
+	s.Notes = append(s.Notes, t.notes...)
+	if p := t.options.Pictures; p != nil {
+		fit, levels := golang.Describe(p.Preprocess)
+		s.Predict = fit + "; " + levels
 	}
-	g := golang.Options{
-		Package: o.Package, Version: Version, Flags: c.Options.Flags, Model: c.Graph.Name, Format: c.Model.Format,
-		SHA256: c.Model.SHA256, Sidecar: o.Sidecar, Tolerance: tolerance,
-	}
-	if c.Options.Exact {
-		g.Tolerance = exactTolerance
-	}
-	var copied bool
-	if g.Runtime, copied, err = runtimeFor(dir, o.Standalone); err != nil {
-		return nil, err
-	}
-	if copied {
-		if g.RuntimeSource, err = runtimeFiles(o.Preprocess != nil); err != nil {
+	shared := map[string]golang.FileSize{}
+	if t.shared != nil {
+		if shared, err = golang.WriteRuntime(t.sharedDir, t.shared, Version); err != nil {
 			return nil, err
 		}
 	}
+	files, err := golang.Write(t.dir, c.Program, t.options)
+	if err != nil {
+		return nil, err
+	}
+	copied := Copied{Shared: t.shared != nil}
+	for name, size := range files {
+		s.FileBytes[name] = size.Bytes
+		if strings.HasPrefix(name, golang.RuntimeDir+"/") {
+			shared[name] = size
+		}
+	}
+	for _, size := range shared {
+		copied.Files++
+		copied.Lines += size.Lines
+		copied.Bytes += size.Bytes
+	}
+	if copied.Files > 0 {
+		s.Copied = &copied
+	}
+	return s, nil
+}
+
+// DiffPackage returns how the package in dir, and the runtime that it shares
+// with others, differ from what WritePackage would make of them; nil for not
+// at all. It writes nothing there.
+func (c *Compiled) DiffPackage(dir string, o PackageOptions) (Differences, error) {
+	t, err := c.target(dir, o)
+	if err != nil {
+		return nil, err
+	}
+	d, err := golang.Compare(t.dir, c.Program, t.options)
+	if err != nil {
+		return nil, err
+	}
+	var out Differences
+	add := func(dir string, list []golang.Difference) {
+		for _, d := range list {
+			d.File = filepath.Join(dir, filepath.FromSlash(d.File))
+			out = append(out, d)
+		}
+	}
+	add(dir, d)
+	if t.shared != nil {
+		if d, err = golang.CompareRuntime(t.sharedDir, t.shared, Version); err != nil {
+			return nil, err
+		}
+		add(o.SharedRuntime, d)
+	}
+	return out, nil
+}
+
+// target is what is to be printed, and where.
+type target struct {
+	dir       string // absolute
+	options   golang.Options
+	sharedDir string       // of the shared runtime
+	shared    golang.Files // its source, nil for none
+	notes     []string
+}
+
+// target decides how the package in dir looks.
+func (c *Compiled) target(dir string, o PackageOptions) (*target, error) {
+	t := &target{options: golang.Options{
+		Header: golang.Header{Version: Version, SHA256: c.Model.SHA256, Flags: c.Options.Flags},
+		Model:  c.Graph.Name, Format: c.Model.Format, Sidecar: o.Sidecar, Tolerance: tolerance,
+	}}
+	if c.Options.Exact {
+		t.options.Tolerance = exactTolerance
+	}
+	var err error
+	if t.dir, err = filepath.Abs(dir); err != nil {
+		return nil, err
+	}
+	if err := t.setRuntime(o); err != nil {
+		return nil, err
+	}
 	if o.Preprocess != nil {
-		if g.Pictures, err = c.pictures(o); err != nil {
+		if t.options.Pictures, err = c.pictures(o); err != nil {
 			return nil, err
 		}
 	} else if o.Labels != nil {
 		return nil, errors.New("PackageOptions.Labels without Preprocess: Predict names classes of pictures")
 	}
-	if err := c.golden(&g); err != nil {
-		return nil, err
-	}
-	s := c.summary()
-	s.Dir, s.Package, s.Runtime = dir, o.Package, g.Runtime
-	if g.Pictures != nil {
-		fit, levels := golang.Describe(g.Pictures.Preprocess)
-		s.Predict = fit + "; " + levels
-	}
-	s.FileBytes, err = golang.Write(dir, c.Program, g)
-	return s, err
+	return t, c.golden(&t.options)
 }
 
 // golden sets the self-test's expected outputs and what its input is.
@@ -231,83 +291,4 @@ func (c *Compiled) summary() *Summary {
 		}
 	}
 	return s
-}
-
-// runtimeFor returns the import path of the runtime for a package in dir, and
-// whether it must be copied there.
-func runtimeFor(dir string, standalone bool) (importPath string, copied bool, err error) {
-	for root := dir; ; root = filepath.Dir(root) {
-		b, err := os.ReadFile(filepath.Join(root, "go.mod"))
-		if errors.Is(err, fs.ErrNotExist) || isFile(root) {
-			if root == filepath.Dir(root) {
-				return "", false, fmt.Errorf("%s lies in no Go module: run `go mod init` in its parent first", dir)
-			}
-			continue
-		}
-		if err != nil {
-			return "", false, err
-		}
-		mod, err := modfile.ParseLax(filepath.Join(root, "go.mod"), b, nil)
-		if err != nil {
-			return "", false, err
-		}
-		if mod.Module == nil {
-			return "", false, fmt.Errorf("%s names no module", filepath.Join(root, "go.mod"))
-		}
-		self := mod.Module.Mod.Path
-		needs := self == "modelc"
-		for _, r := range mod.Require {
-			needs = needs || r.Mod.Path == "modelc"
-		}
-		if needs && !standalone {
-			return "modelc/runtime", false, nil
-		}
-		rel, err := filepath.Rel(root, dir)
-		if err != nil {
-			return "", false, err
-		}
-		return path.Join(self, filepath.ToSlash(rel), golang.RuntimeDir), true, nil
-	}
-}
-
-func isFile(path string) bool {
-	st, err := os.Stat(path)
-	return err == nil && !st.IsDir()
-}
-
-// WriteRuntime writes the sources of package runtime to dir, for a module
-// named modelc that holds nothing else but generated packages.
-func WriteRuntime(dir string) error {
-	files, err := runtimeFiles(false)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	for name, b := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// runtimeFiles returns the sources of package runtime, without its tests, and
-// for packages that take pictures those of its package vision.
-func runtimeFiles(pictures bool) (golang.Files, error) {
-	files := golang.Files{}
-	err := fs.WalkDir(runtimeSource, "runtime", func(name string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && name == "runtime/vision" && !pictures:
-			return fs.SkipDir
-		case d.IsDir() || strings.HasSuffix(name, "_test.go") || notCopied[name]:
-			return nil
-		}
-		files[strings.TrimPrefix(name, "runtime/")], err = runtimeSource.ReadFile(name)
-		return err
-	})
-	return files, err
 }

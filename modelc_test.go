@@ -36,55 +36,10 @@ func Example() {
 	// 13 nodes became 8 steps
 }
 
-func TestRuntimeFor(t *testing.T) {
-	root := t.TempDir()
-	module := func(dir, text string) {
-		t.Helper()
-		dir = filepath.Join(root, dir)
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	module("user", "module example.com/user\n\nrequire modelc v0.1.0\n")
-	module("user/nested", "module example.com/nested // has no requirements\n")
-	module("self", "module modelc\n")
-	module("broken", "modul example.com/x\n")
-	module("unnamed", "go 1.24\n")
-	for _, c := range []struct {
-		dir        string
-		standalone bool
-		path       string
-		copied     bool
-		err        string
-	}{
-		{"user/pkg", false, "modelc/runtime", false, ""},
-		{"user/pkg", true, "example.com/user/pkg/internal/runtime", true, ""},
-		{"user/nested/a/b", false, "example.com/nested/a/b/internal/runtime", true, ""},
-		{"user/nested", false, "example.com/nested/internal/runtime", true, ""},
-		{"self/examples/x", false, "modelc/runtime", false, ""},
-		{"broken/x", false, "", false, "go.mod"},
-		{"unnamed/x", false, "", false, "names no module"},
-		{"nowhere/x", false, "", false, "lies in no Go module"},
-	} {
-		path, copied, err := runtimeFor(filepath.Join(root, filepath.FromSlash(c.dir)), c.standalone)
-		switch {
-		case c.err != "":
-			if err == nil || !strings.Contains(err.Error(), c.err) {
-				t.Errorf("%s: error %v, want %q", c.dir, err, c.err)
-			}
-		case err != nil || path != c.path || copied != c.copied:
-			t.Errorf("%s: %q, copied %v, %v; want %q, %v", c.dir, path, copied, err, c.path, c.copied)
-		}
-	}
-}
-
-// The copy of the runtime needs nothing outside the standard library and
-// holds no tests.
+// The runtime that is copied beside packages needs nothing outside the
+// standard library, and its licence comes with it.
 func TestRuntimeFiles(t *testing.T) {
-	files, err := runtimeFiles(true)
+	files, err := runtimeFiles()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,10 +48,13 @@ func TestRuntimeFiles(t *testing.T) {
 			t.Errorf("%s is a test", name)
 		}
 		for line := range strings.Lines(string(b)) {
-			if strings.HasPrefix(line, "//go:generate") || strings.HasPrefix(strings.TrimSpace(line), `"golang.org/`) || strings.HasPrefix(strings.TrimSpace(line), `"modelc/`) {
+			if strings.HasPrefix(strings.TrimSpace(line), `"golang.org/`) || strings.HasPrefix(strings.TrimSpace(line), `"modelc/`) {
 				t.Errorf("%s: %s", name, line)
 			}
 		}
+	}
+	if !strings.Contains(string(files["LICENSE"]), "Apache License") {
+		t.Error("no licence")
 	}
 }
 

@@ -44,7 +44,7 @@ func Tune(c *Compiled, threads, runs int) (*Tuning, error) {
 	t := &Tuning{SHA256: c.Model.SHA256, Tier: runtime.Tier(), Threads: threads}
 	in := eval.Inputs(c.Before, 1)
 	var algorithms []ir.Algorithm
-	steps := map[string][]string{} // by convolution: the nodes that its step computes, under any algorithm
+	steps := map[string][]*ir.Node{} // by convolution: the nodes that its step computes, under any algorithm
 	for _, l := range c.Program.Layers {
 		if l.Choice.Estimates == nil {
 			continue
@@ -93,7 +93,7 @@ func Tune(c *Compiled, threads, runs int) (*Tuning, error) {
 		l := &t.Layers[i]
 		for _, a := range algorithms {
 			for _, n := range steps[l.Name] {
-				l.Ms[a] += times[a][n]
+				l.Ms[a] += times[a][schedule.NodeName(n)]
 			}
 			if l.Algorithm == ir.AlgUnset || l.Ms[a] < l.Ms[l.Algorithm] {
 				l.Algorithm = a

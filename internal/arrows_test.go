@@ -23,6 +23,8 @@ var layers = []struct {
 	{"modelc/backend", []string{"modelc/ir", "modelc/runtime", "modelc/backend/schedule"}},
 	{"modelc/internal/kernelgen", []string{"modelc/internal/kernelgen"}},
 	{"modelc/internal/gorun", []string{"modelc", "modelc/backend/golang", "modelc/ir"}}, // above the library, below the command
+	{"modelc/internal/report/layout", nil},
+	{"modelc/internal/report", []string{"modelc", "modelc/backend/schedule", "modelc/internal/report/layout", "modelc/ir", "modelc/passes"}}, // above the library, below the command
 	{"modelc/internal", []string{"modelc/ir", "modelc/internal"}},
 }
 

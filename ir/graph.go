@@ -50,6 +50,10 @@ type Node struct {
 	Op   Op
 	In   []*Value // nil for an absent optional operand; edit by Graph.SetInput
 	Out  []*Value
+	// Origins are the nodes whose work n does, of the graph that this one was
+	// cloned from: itself at first, and what passes let it [Node.Absorb].
+	// Empty for a node that only a pass needs.
+	Origins []*Node
 }
 
 // NewGraph returns an empty graph.
@@ -114,6 +118,21 @@ func (n *Node) OutTypes() []Type {
 		t[i] = v.Type
 	}
 	return t
+}
+
+// Absorb records that n does the work of others, too. n may be nil: an input or
+// a constant takes their place.
+func (n *Node) Absorb(others ...*Node) {
+	if n == nil {
+		return
+	}
+	for _, o := range others {
+		for _, from := range o.Origins {
+			if !slices.Contains(n.Origins, from) {
+				n.Origins = append(n.Origins, from)
+			}
+		}
+	}
 }
 
 // String describes the node for messages: its name and op.
@@ -334,8 +353,8 @@ func (g *Graph) Remove(n *Node) {
 }
 
 // Prune removes every node and constant that no graph output depends on and
-// returns how many nodes went. Inputs stay: they are the model's interface.
-func (g *Graph) Prune() int {
+// returns the nodes that went. Inputs stay: they are the model's interface.
+func (g *Graph) Prune() []*Node {
 	live := map[*Node]bool{}
 	var visit func(v *Value)
 	visit = func(v *Value) {
@@ -350,7 +369,7 @@ func (g *Graph) Prune() int {
 	for _, o := range g.Outputs {
 		visit(o.Value)
 	}
-	before := len(g.Nodes)
+	var gone []*Node
 	g.Nodes = slices.DeleteFunc(g.Nodes, func(n *Node) bool {
 		if live[n] {
 			return false
@@ -361,6 +380,7 @@ func (g *Graph) Prune() int {
 		for _, v := range n.Out {
 			delete(g.names, v.Name)
 		}
+		gone = append(gone, n)
 		return true
 	})
 	g.Constants = slices.DeleteFunc(g.Constants, func(v *Value) bool {
@@ -370,7 +390,7 @@ func (g *Graph) Prune() int {
 		delete(g.names, v.Name)
 		return true
 	})
-	return before - len(g.Nodes)
+	return gone
 }
 
 // Sort restores topological order after edits that read later values. The
@@ -449,7 +469,8 @@ func (g *Graph) Values() func(yield func(*Value) bool) {
 }
 
 // Clone returns a copy that shares only the constants' elements and the ops,
-// both of which are immutable.
+// both of which are immutable. The nodes of g are the [Node.Origins] of their
+// copies.
 func (g *Graph) Clone() *Graph {
 	c := NewGraph(g.Name)
 	to := map[*Value]*Value{nil: nil}
@@ -466,7 +487,7 @@ func (g *Graph) Clone() *Graph {
 		c.Constants = append(c.Constants, copyValue(v, nil))
 	}
 	for _, n := range g.Nodes {
-		m := &Node{Name: n.Name, Op: n.Op}
+		m := &Node{Name: n.Name, Op: n.Op, Origins: []*Node{n}}
 		for i, v := range n.In {
 			m.In = append(m.In, to[v])
 			to[v].addUse(Use{m, i})

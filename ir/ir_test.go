@@ -89,7 +89,7 @@ func TestEdits(t *testing.T) {
 	}
 	// Redirecting the output orphans the chain behind it.
 	g.ReplaceUses(g.Lookup("r"), g.Inputs[0])
-	if n := g.Prune(); n != 5 {
+	if n := len(g.Prune()); n != 5 {
 		t.Errorf("pruned %d nodes, want 5", n)
 	}
 	if len(g.Constants) != 0 {

@@ -144,6 +144,21 @@ func Traffic(n *Node) int64 {
 	return b
 }
 
+// Label names op for people: of ops that are families, the function.
+func Label(op Op) string {
+	switch op := op.(type) {
+	case Unary:
+		return op.Fn.String()
+	case Binary:
+		return op.Fn.String()
+	case Reduce:
+		return "Reduce " + op.Fn.String()
+	case Pool:
+		return op.Kind.String() + " pool"
+	}
+	return op.Name()
+}
+
 func outLen(out []Type) int64 { return int64(out[0].Shape.Len()) }
 
 func perOutput(k int64) func(Op, []Type, []Type) int64 {

@@ -65,34 +65,34 @@ func commutes(n *ir.Node, scale, shift []float64) bool {
 }
 
 // absorb makes the layers that make v make v·scale+shift. absorbs has said
-// that they can.
-func absorb(g *ir.Graph, v *ir.Value, scale, shift []float64) {
+// that they can. The nodes of the chain are part of those layers then.
+func absorb(g *ir.Graph, v *ir.Value, scale, shift []float64, chain []*ir.Node) {
 	d := v.Def()
 	switch op := d.Op.(type) {
 	case ir.Conv:
 		per := d.Const(1).Shape[1:].Len()
-		absorbInto(g, d, scale, shift, func(i int) int { return i / per })
+		absorbInto(g, d, scale, shift, chain, func(i int) int { return i / per })
 	case ir.ConvTranspose:
 		// The weights are [C,M/groups,K…]: the group of an input channel tells
 		// which output channels its filters make.
 		w := d.Const(1).Shape
 		mg, ks, cg := w[1], w[2:].Len(), w[0]/op.Groups
-		absorbInto(g, d, scale, shift, func(i int) int { return i/(mg*ks)/cg*mg + i/ks%mg })
+		absorbInto(g, d, scale, shift, chain, func(i int) int { return i/(mg*ks)/cg*mg + i/ks%mg })
 	case ir.Dense:
 		k, m := op.KM(d.Const(1).Shape)
-		absorbInto(g, d, scale, shift, func(i int) int {
+		absorbInto(g, d, scale, shift, chain, func(i int) int {
 			if op.TransW {
 				return i / k
 			}
 			return i % m
 		})
 	case ir.Pool, ir.Reduce:
-		absorb(g, d.In[0], scale, shift)
+		absorb(g, d.In[0], scale, shift, chain)
 	case ir.Concat:
 		at := 0
 		for _, x := range d.In {
 			n := x.Type.Shape[1]
-			absorb(g, x, scale[at:at+n], shift[at:at+n])
+			absorb(g, x, scale[at:at+n], shift[at:at+n], chain)
 			at += n
 		}
 	}
@@ -100,7 +100,7 @@ func absorb(g *ir.Graph, v *ir.Value, scale, shift []float64) {
 
 // absorbInto folds into a layer's weights, of which element i makes output
 // channel channel(i), and its bias.
-func absorbInto(g *ir.Graph, n *ir.Node, scale, shift []float64, channel func(i int) int) {
+func absorbInto(g *ir.Graph, n *ir.Node, scale, shift []float64, chain []*ir.Node, channel func(i int) int) {
 	w := n.Const(1)
 	v := w.Float64s()
 	for i := range v {
@@ -114,4 +114,5 @@ func absorbInto(g *ir.Graph, n *ir.Node, scale, shift []float64, channel func(i 
 	}
 	g.SetInput(n, 1, g.AddConst(n.In[1].Name+".folded", ir.FromFloat64s(w.Type, v)))
 	g.SetInput(n, 2, g.AddConst(n.Out[0].Name+".bias", ir.FromFloat64s(ir.T(w.DType, len(bias)), bias)))
+	n.Absorb(chain...)
 }

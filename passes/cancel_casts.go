@@ -15,7 +15,7 @@ import (
 func cancelCasts(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
-		if _, ok := n.Op.(ir.Cast); !ok || !n.Out[0].Type.DType.IsFloat() {
+		if _, ok := n.Op.(ir.Cast); !ok || len(n.Out[0].Uses()) == 0 || !n.Out[0].Type.DType.IsFloat() {
 			continue
 		}
 		inner := n.In[0].Def()
@@ -25,7 +25,7 @@ func cancelCasts(g *ir.Graph, _ *Config) (int, error) {
 		if _, ok := inner.Op.(ir.Cast); !ok || !inner.In[0].Type.Equal(n.Out[0].Type) || !fits(inner.In[0], inner.Out[0].Type.DType) {
 			continue
 		}
-		replace(g, n, inner.In[0])
+		replaceAll(g, n, inner.In[0], inner.In[0].Def())
 		changed++
 	}
 	return changed, nil

@@ -9,7 +9,7 @@ import (
 
 // deadCode removes what no output depends on. Inputs stay: they are the
 // model's interface.
-func deadCode(g *ir.Graph, _ *Config) (int, error) { return g.Prune(), nil }
+func deadCode(g *ir.Graph, _ *Config) (int, error) { return len(g.Prune()), nil }
 
 // commonSubexpressions computes nodes with equal ops and operands once.
 // Always legal: ops have no effects. It does not compare the elements of
@@ -31,6 +31,7 @@ func commonSubexpressions(g *ir.Graph, _ *Config) (int, error) {
 		for i, v := range n.Out {
 			g.ReplaceUses(v, first.Out[i])
 		}
+		first.Absorb(n)
 		g.Remove(n)
 		changed++
 	}

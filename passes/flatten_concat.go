@@ -22,6 +22,9 @@ func flattenConcat(g *ir.Graph, _ *Config) (int, error) {
 			if d := v.Def(); d != nil {
 				if inner, ok := d.Op.(ir.Concat); ok && inner.Axis == c.Axis {
 					in = append(in, d.In...)
+					if v.OnlyUse() == n {
+						n.Absorb(d)
+					}
 					continue
 				}
 			}

@@ -204,7 +204,7 @@ func (c *chain) foldBack(g *ir.Graph) bool {
 	if c.x.OnlyUse() != c.nodes[0] || !absorbs(c.x, c.scale, c.shift) {
 		return false
 	}
-	absorb(g, c.x, c.scale, c.shift)
+	absorb(g, c.x, c.scale, c.shift, c.nodes)
 	c.remove(g, c.x)
 	return true
 }
@@ -242,6 +242,7 @@ func (c *chain) foldForward(g *ir.Graph) bool {
 	}
 	g.SetInput(next, 1, g.AddConst(next.In[1].Name+".folded", ir.FromFloat64s(w.Type, v)))
 	g.SetInput(next, 2, g.AddConst(next.Out[0].Name+".bias", ir.FromFloat64s(ir.T(w.DType, len(bias)), bias)))
+	next.Absorb(c.nodes...)
 	c.remove(g, c.x)
 	return true
 }
@@ -268,6 +269,7 @@ func (c *chain) makeAffine(g *ir.Graph) error {
 	if err != nil {
 		return err
 	}
+	n.Absorb(c.nodes...)
 	c.remove(g, n.Out[0])
 	return nil
 }

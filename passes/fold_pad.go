@@ -49,6 +49,7 @@ func foldPad(g *ir.Graph, _ *Config) (int, error) {
 			continue
 		}
 		g.SetInput(n, 0, d.In[0])
+		n.Absorb(d)
 		changed++
 	}
 	return changed, nil

@@ -44,6 +44,7 @@ func fusePrologue(g *ir.Graph, _ *Config) (int, error) {
 			u := v.Uses()[0]
 			r := u.Node
 			g.SetInput(r, 0, x)
+			r.Absorb(n)
 			switch op := r.Op.(type) {
 			case ir.Conv:
 				op.Prologue = fn

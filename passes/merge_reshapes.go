@@ -18,6 +18,9 @@ func mergeReshapes(g *ir.Graph, _ *Config) (int, error) {
 			if _, ok := d.Op.(ir.Reshape); !ok {
 				break
 			}
+			if n.In[0].OnlyUse() == n {
+				n.Absorb(d)
+			}
 			g.SetInput(n, 0, d.In[0])
 			changed++
 		}

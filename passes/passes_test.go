@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,7 +38,8 @@ func TestPasses(t *testing.T) {
 				if err != nil {
 					t.Fatalf("%s: %v", f.Name, err)
 				}
-				before := g.Clone()
+				before := g
+				g = before.Clone()
 				changed, err := p.Fn(g, &Config{report: &Report{Padding: map[string]string{}}})
 				if err != nil {
 					t.Fatalf("%s: %v", name, err)
@@ -47,6 +49,9 @@ func TestPasses(t *testing.T) {
 					t.Fatalf("%s: %v", name, err)
 				}
 				sameValues(t, name, before, g)
+				if lost := lost(before, g); len(lost) > 0 {
+					t.Errorf("%s: no node does the work of %v", name, lost)
+				}
 				got := ir.Format(g)
 				out = append(out, f)
 				if kind == "unchanged" {
@@ -123,4 +128,38 @@ func TestDocs(t *testing.T) {
 	if err != nil || string(got) != Docs() {
 		t.Errorf("%s is not current: run go test ./passes -update (%v)", path, err)
 	}
+}
+
+// lost returns the nodes of before that are no origin of a node of after,
+// though outputs depend on them: passes must say who does their work. The
+// work of nodes next to inputs and constants is done by none.
+func lost(before, after *ir.Graph) []*ir.Node {
+	done := map[*ir.Node]bool{}
+	for _, n := range after.Nodes {
+		for _, o := range n.Origins {
+			done[o] = true
+		}
+	}
+	// At compile time, or not at all.
+	given := map[*ir.Value]bool{nil: true}
+	for _, v := range slices.Concat(before.Inputs, before.Constants) {
+		given[v] = true
+	}
+	needed := before.Clone()
+	needed.Prune()
+	var list []*ir.Node
+	for _, n := range needed.Nodes {
+		o := n.Origins[0]
+		if done[o] {
+			continue
+		}
+		if !slices.ContainsFunc(o.In, func(v *ir.Value) bool { return !given[v] }) {
+			for _, v := range o.Out {
+				given[v] = true
+			}
+			continue
+		}
+		list = append(list, o)
+	}
+	return list
 }

@@ -244,10 +244,25 @@ func near(name string) string {
 	return fmt.Sprintf(", did you mean %q", best)
 }
 
-// replace makes every reader of n's only result read v and removes n.
+// replace makes every reader of n's only result read v and removes n, whose
+// work the node that computes v does.
 func replace(g *ir.Graph, n *ir.Node, v *ir.Value) {
+	v.Def().Absorb(n)
+	redirect(g, n, v)
+}
+
+// redirect is replace where it is said elsewhere who does the work of n.
+func redirect(g *ir.Graph, n *ir.Node, v *ir.Value) {
 	g.ReplaceUses(n.Out[0], v)
 	g.Remove(n)
+}
+
+// replaceAll is replace for n and what only n needed: by does the work of
+// them all.
+func replaceAll(g *ir.Graph, n *ir.Node, v *ir.Value, by *ir.Node) {
+	by.Absorb(n)
+	redirect(g, n, v)
+	by.Absorb(g.Prune()...)
 }
 
 // nodes returns a copy of the node list, so that a pass may edit while it

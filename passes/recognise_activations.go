@@ -33,8 +33,7 @@ func recogniseActivations(g *ir.Graph, _ *Config) (int, error) {
 		if err != nil {
 			return changed, err
 		}
-		replace(g, n, m.Out[0])
-		g.Prune() // the pattern's inside has no readers now
+		replaceAll(g, n, m.Out[0], m)
 		changed++
 	}
 	return changed, nil

@@ -49,8 +49,7 @@ func recogniseNormalisation(g *ir.Graph, _ *Config) (int, error) {
 		if err != nil {
 			return changed, err
 		}
-		replace(g, n, v.Out[0])
-		g.Prune()
+		replaceAll(g, n, v.Out[0], v)
 		changed++
 	}
 	return changed, nil

@@ -34,8 +34,7 @@ func recogniseShuffle(g *ir.Graph, _ *Config) (int, error) {
 		if err != nil {
 			return changed, err
 		}
-		replace(g, m.end, v)
-		g.Prune()
+		replaceAll(g, m.end, v, v.Def())
 		changed++
 	}
 	return changed, nil

@@ -35,14 +35,14 @@ func recogniseUpsampling(g *ir.Graph, _ *Config) (int, error) {
 				continue
 			}
 			m, err := g.InsertBefore(end, end.Name, op, x)
+			resize := m
 			if err == nil && !m.Out[0].Type.Equal(end.Out[0].Type) {
 				m, err = g.InsertBefore(end, end.Name, ir.Reshape{Shape: end.Out[0].Type.Shape}, m.Out[0])
 			}
 			if err != nil {
 				return changed, err
 			}
-			replace(g, end, m.Out[0])
-			g.Prune()
+			replaceAll(g, end, m.Out[0], resize)
 			changed++
 			break
 		}

@@ -115,15 +115,22 @@ func (s *sinker) visit(n *ir.Node) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	m.Absorb(n)
 	v := m.Out[0]
+	moved := m // does the work of the transpositions above
 	if !isIdentity(outPerm) {
 		t, err := s.g.InsertBefore(n, n.Name, ir.Transpose{Perm: outPerm}, v)
 		if err != nil {
 			return false, err
 		}
-		v = t.Out[0]
+		v, moved = t.Out[0], t
 	}
-	replace(s.g, n, v)
+	for _, x := range n.In {
+		if _, ok := sinkable(x); ok {
+			moved.Absorb(x.Def())
+		}
+	}
+	redirect(s.g, n, v)
 	return true, nil
 }
 
@@ -188,25 +195,32 @@ func (s *sinker) small(v *ir.Value, perm []int, n *ir.Node) (*ir.Value, bool) {
 	if err != nil {
 		return nil, false
 	}
+	m.Absorb(d)
 	return m.Out[0], true
 }
 
 // reshaped returns v with another shape, in front of node at; a reshape that v
-// comes from is passed over.
+// comes from is passed over, and its work done, where nothing else reads it.
 func (s *sinker) reshaped(v *ir.Value, shape ir.Shape, at *ir.Node) *ir.Value {
+	var passed []*ir.Node
 	for v.Def() != nil {
 		if _, ok := v.Def().Op.(ir.Reshape); !ok {
 			break
 		}
+		if v.OnlyUse() != nil {
+			passed = append(passed, v.Def())
+		}
 		v = v.Def().In[0]
 	}
 	if v.Type.Shape.Equal(shape) {
+		v.Def().Absorb(passed...)
 		return v
 	}
 	m, err := s.g.InsertBefore(at, at.Name, ir.Reshape{Shape: shape}, v)
 	if err != nil {
 		panic(err) // as many elements as before
 	}
+	m.Absorb(passed...)
 	return m.Out[0]
 }
 
@@ -412,6 +426,7 @@ func (s *sinker) transposition(n *ir.Node, t ir.Transpose) (bool, error) {
 			perm[i] = p[a]
 		}
 		src := x.Def().In[0]
+		n.Absorb(x.Def())
 		if isIdentity(perm) {
 			replace(s.g, n, src)
 			return true, nil
@@ -474,7 +489,7 @@ func (s *sinker) hoist(n *ir.Node, t ir.Transpose) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	replace(s.g, n, v)
+	redirect(s.g, n, v)
 	return true, nil
 }
 
@@ -528,6 +543,7 @@ func (s *sinker) lift(v *ir.Value, perm []int, at *ir.Node) (*ir.Value, error) {
 		if err != nil {
 			return nil, err
 		}
+		m.Absorb(at)
 		return m.Out[0], nil
 	}
 	d := v.Def()
@@ -543,6 +559,7 @@ func (s *sinker) lift(v *ir.Value, perm []int, at *ir.Node) (*ir.Value, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.Absorb(d)
 	return m.Out[0], nil
 }
 
@@ -585,6 +602,8 @@ func (s *sinker) dense(n *ir.Node) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	f.Absorb(flat)
+	n.Absorb(flat.In[0].Def())
 	s.g.SetInput(n, 0, f.Out[0])
 	s.g.SetInput(n, 1, s.g.AddConst(n.In[1].Name+".permuted", permuteRows(w, op.TransW, order)))
 	return true, nil
@@ -625,7 +644,9 @@ func (s *sinker) pointwise(n *ir.Node, op ir.Dense, x *ir.Value) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	replace(s.g, back, t.Out[0])
+	c.Absorb(n.In[0].Def(), n, back)
+	t.Absorb(x.Def())
+	redirect(s.g, back, t.Out[0])
 	return true, nil
 }
 

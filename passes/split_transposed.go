@@ -36,6 +36,7 @@ func splitTransposed(g *ir.Graph, _ *Config) (int, error) {
 			if err != nil {
 				return changed, err
 			}
+			part.Absorb(n)
 			parts[i] = part.Out[0]
 		}
 		v := parts[0]

@@ -2,7 +2,10 @@ package golang
 
 import "text/template"
 
-var modelTemplate = template.Must(template.New("model").Parse(`{{.Header}}
+var modelTemplate = template.Must(template.New("model").Parse(`{{.Head}}
+//
+// To renew the package, after a change of the model or of modelc, compile it
+// again with the same flags; "modelc diff MODEL DIR" tells when that is due.
 
 // Package {{.Package}} computes the network {{printf "%q" .Title}}, compiled from {{.Format}}.
 //
@@ -163,7 +166,7 @@ func (s *Session) Run(in *Input, out *Output) error {
 }
 `))
 
-var layersTemplate = template.Must(template.New("layers").Parse(`{{.Header}}
+var layersTemplate = template.Must(template.New("layers").Parse(`{{.Head}}
 
 package {{.Package}}
 
@@ -197,7 +200,7 @@ var {{.Var}} = {{.Literal}}
 var {{.Var}} = {{.Literal}}
 {{end}}`))
 
-var testTemplate = template.Must(template.New("test").Parse(`{{.Header}}
+var testTemplate = template.Must(template.New("test").Parse(`{{.Head}}
 
 package {{.Package}}
 

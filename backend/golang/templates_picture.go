@@ -2,7 +2,7 @@ package golang
 
 import "text/template"
 
-var predictTemplate = template.Must(template.New("predict").Parse(`{{.Header}}
+var predictTemplate = template.Must(template.New("predict").Parse(`{{.Head}}
 
 package {{.Package}}
 
@@ -40,7 +40,7 @@ func (s *Session) Predict(img image.Image) ([]Class, error) {
 }
 `))
 
-var classesTemplate = template.Must(template.New("classes").Parse(`{{.Header}}
+var classesTemplate = template.Must(template.New("classes").Parse(`{{.Head}}
 
 package {{.Package}}
 
@@ -50,7 +50,7 @@ var ClassNames = [...]string{
 {{end}}}
 `))
 
-var predictTestTemplate = template.Must(template.New("predict test").Parse(`{{.Header}}
+var predictTestTemplate = template.Must(template.New("predict test").Parse(`{{.Head}}
 
 package {{.Package}}
 

@@ -1,18 +1,26 @@
 package golang
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/gofrs/flock"
+
 	"modelc/backend/schedule"
 	"modelc/runtime"
 )
+
+// FileSize is that of a file of a package; Lines is 0 where it is not text.
+type FileSize struct{ Bytes, Lines int }
 
 // Write writes the package of p to dir and returns the size of each file.
 //
@@ -21,18 +29,52 @@ import (
 // replaced one by one, and files of an earlier generation that are no longer
 // made are removed. A file that modelc did not write is never touched; one
 // that stands in the way is an error before anything has changed.
-func Write(dir string, p *schedule.Program, o Options) (map[string]int, error) {
-	if err := checkPackageName(o.Package); err != nil {
-		return nil, err
-	}
+//
+// A process that dies while files are replaced leaves a package without its
+// main file, which does not build; the next Write completes it, and removes
+// the folder beside dir.
+func Write(dir string, p *schedule.Program, o Options) (map[string]FileSize, error) {
+	return write(dir, packageLayout, func(tmp string) (map[string]FileSize, error) { return render(tmp, p, o) })
+}
+
+// WriteRuntime writes to dir, as Write does, a copy of the runtime that
+// several packages share. It is whole: any package may use it. source are the
+// files of package runtime by their path below its folder.
+func WriteRuntime(dir string, source Files, version string) (map[string]FileSize, error) {
+	return write(dir, runtimeLayout, func(tmp string) (map[string]FileSize, error) {
+		return writeFiles(tmp, sharedRuntime(source, version))
+	})
+}
+
+// write calls render with an empty folder beside dir and moves what that makes
+// into dir.
+func write(dir string, l layout, render func(tmp string) (map[string]FileSize, error)) (map[string]FileSize, error) {
 	if st, err := os.Stat(dir); err == nil && !st.IsDir() {
 		return nil, &fs.PathError{Op: "write package", Path: dir, Err: errors.New("it is a file, not a folder")}
 	}
+	unlock, err := lock(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	parent := filepath.Dir(dir)
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return nil, err
 	}
-	tmp, err := os.MkdirTemp(parent, "."+filepath.Base(dir)+".tmp")
+	pattern := "." + filepath.Base(dir) + ".tmp"
+	// The lock is ours, so what is there was left by a process that died.
+	entries, err := os.ReadDir(parent)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if number, ok := strings.CutPrefix(e.Name(), pattern); ok && e.IsDir() && number != "" && strings.Trim(number, "0123456789") == "" {
+			if err := os.RemoveAll(filepath.Join(parent, e.Name())); err != nil {
+				return nil, err
+			}
+		}
+	}
+	tmp, err := os.MkdirTemp(parent, pattern)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +82,38 @@ func Write(dir string, p *schedule.Program, o Options) (map[string]int, error) {
 	if err := os.Chmod(tmp, 0o755); err != nil { // MkdirTemp's 0700 is for secrets
 		return nil, err
 	}
-	sum, err := createWeights(filepath.Join(tmp, WeightsFile), p)
+	sizes, err := render(tmp)
+	if err != nil {
+		return nil, err
+	}
+	return sizes, install(tmp, dir, l)
+}
+
+// lock keeps other processes of this user from writing to dir. The system
+// releases it when the process dies.
+func lock(dir string) (unlock func() error, err error) {
+	dir, err = filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = os.TempDir()
+	}
+	locks := filepath.Join(cache, "modelc", "locks")
+	if err := os.MkdirAll(locks, 0o755); err != nil {
+		return nil, err
+	}
+	l := flock.New(filepath.Join(locks, fmt.Sprintf("%x", sha256.Sum256([]byte(dir)))[:32]))
+	return l.Unlock, l.Lock()
+}
+
+// render makes the package of p in the empty folder dir.
+func render(dir string, p *schedule.Program, o Options) (map[string]FileSize, error) {
+	if err := checkPackageName(o.Package); err != nil {
+		return nil, err
+	}
+	sum, err := createWeights(filepath.Join(dir, WeightsFile), p)
 	if err != nil {
 		return nil, err
 	}
@@ -48,18 +121,31 @@ func Write(dir string, p *schedule.Program, o Options) (map[string]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	sizes := map[string]int{WeightsFile: runtime.WeightsHeader + p.Plan.WeightsBytes}
+	sizes, err := writeFiles(dir, files)
+	if err != nil {
+		return nil, err
+	}
+	sizes[WeightsFile] = FileSize{Bytes: runtime.WeightsHeader + p.Plan.WeightsBytes}
+	return sizes, nil
+}
+
+// writeFiles writes files below dir.
+func writeFiles(dir string, files Files) (map[string]FileSize, error) {
+	sizes := map[string]FileSize{}
 	for name, b := range files {
-		sizes[name] = len(b)
-		path := filepath.Join(tmp, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		sizes[name] = FileSize{Bytes: len(b)}
+		if path.Ext(name) != ".bin" {
+			sizes[name] = FileSize{len(b), bytes.Count(b, []byte("\n"))}
+		}
+		to := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 			return nil, err
 		}
-		if err := os.WriteFile(path, b, 0o644); err != nil {
+		if err := os.WriteFile(to, b, 0o644); err != nil {
 			return nil, err
 		}
 	}
-	return sizes, install(tmp, dir)
+	return sizes, nil
 }
 
 // createWeights writes the weights file of p and returns the digest of its
@@ -83,39 +169,65 @@ func createWeights(path string, p *schedule.Program) (sum [32]byte, err error) {
 	return sum, err
 }
 
+// layout says what a folder that modelc writes consists of.
+type layout struct {
+	folders []string // that may hold files of it, "." among them
+	// entry is the file without which nothing of the folder can be used. While
+	// the others are replaced it is not there.
+	entry string
+	// owners of files without a header of their own: other files, whose headers
+	// tell.
+	owners map[string]string
+}
+
+var (
+	packageLayout = layout{
+		folders: []string{".", "testdata", "internal", RuntimeDir, RuntimeDir + "/vision"},
+		entry:   modelFile,
+		owners:  map[string]string{goldenFile: testFile, RuntimeDir + "/" + licenseFile: RuntimeDir + "/" + runtimeDoc},
+	}
+	runtimeLayout = layout{
+		folders: []string{".", "vision"},
+		entry:   runtimeEntry,
+		owners:  map[string]string{licenseFile: runtimeDoc},
+	}
+)
+
 // install moves what was written to the folder tmp into dir.
-func install(tmp, dir string) error {
+func install(tmp, dir string, l layout) error {
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return os.Rename(tmp, dir)
 	}
-	made, err := list(tmp)
+	made, err := l.list(tmp)
 	if err != nil {
 		return err
 	}
-	old, err := list(dir)
+	old, err := l.list(dir)
 	if err != nil {
 		return err
 	}
 	ours := map[string]bool{}
 	for _, f := range old {
-		ours[f] = generated(dir, f)
+		ours[f] = l.generated(dir, f)
 	}
 	for _, f := range made {
-		if mine, exists := ours[f]; exists && !mine {
+		mine, exists := ours[f]
+		if !exists || mine {
+			continue
+		}
+		if same, err := equalFiles(filepath.Join(tmp, f), filepath.Join(dir, f)); err != nil {
+			return err
+		} else if !same {
 			return &fs.PathError{Op: "replace", Path: filepath.Join(dir, f), Err: errors.New("modelc did not write this file: remove it, or choose another folder")}
 		}
 	}
-	for _, f := range made {
-		to := filepath.Join(dir, f)
-		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-			return err
-		}
-		if err := os.Rename(filepath.Join(tmp, f), to); err != nil {
+	if ours[l.entry] {
+		if err := os.Remove(filepath.Join(dir, l.entry)); err != nil {
 			return err
 		}
 	}
 	for _, f := range old {
-		if !ours[f] || slices.Contains(made, f) {
+		if !ours[f] || slices.Contains(made, f) || f == l.entry {
 			continue
 		}
 		if err := os.Remove(filepath.Join(dir, f)); err != nil {
@@ -127,11 +239,20 @@ func install(tmp, dir string) error {
 			}
 		}
 	}
+	for _, f := range append(slices.DeleteFunc(made, func(f string) bool { return f == l.entry }), l.entry) {
+		to := filepath.Join(dir, f)
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return err
+		}
+		if err := os.Rename(filepath.Join(tmp, f), to); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// list returns the files below dir that a package may consist of.
-func list(dir string) ([]string, error) {
+// list returns the files below dir that the folder may consist of.
+func (l layout) list(dir string) ([]string, error) {
 	var files []string
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -142,27 +263,25 @@ func list(dir string) ([]string, error) {
 			return err
 		}
 		rel = filepath.ToSlash(rel)
-		if !d.IsDir() {
+		switch {
+		case !d.IsDir():
 			files = append(files, rel)
-			return nil
+		case !slices.Contains(l.folders, rel):
+			return fs.SkipDir // other packages below are not this one's business
 		}
-		switch rel {
-		case ".", "testdata", "internal", RuntimeDir, RuntimeDir + "/vision":
-			return nil
-		}
-		return fs.SkipDir // other packages below are not this one's business
+		return nil
 	})
 	return files, err
 }
 
 // generated reports whether modelc wrote the file and may replace or remove
 // it.
-func generated(dir, name string) bool {
-	switch name {
-	case WeightsFile:
+func (l layout) generated(dir, name string) bool {
+	if owner, ok := l.owners[name]; ok {
+		return l.generated(dir, owner)
+	}
+	if name == WeightsFile {
 		return startsWith(filepath.Join(dir, name), runtime.WeightsMagic)
-	case goldenFile:
-		return generated(dir, testFile) // it has no header of its own
 	}
 	return startsWith(filepath.Join(dir, name), marker)
 }

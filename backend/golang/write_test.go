@@ -39,7 +39,7 @@ func program(t *testing.T, file string) (*schedule.Program, Options) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p, Options{Package: "net", Runtime: "modelc/runtime", Version: "v0", Model: g.Name, Format: "text", SHA256: "0123", Tolerance: 2e-6, Golden: golden, GoldenMask: 3}
+	return p, Options{Package: "net", Runtime: "modelc/runtime", Header: Header{Version: "v0", SHA256: "0123"}, Model: g.Name, Format: "text", Tolerance: 2e-6, Golden: golden, GoldenMask: 3}
 }
 
 // takePictures makes o those of a package that takes pictures, under labels
@@ -117,7 +117,7 @@ func TestGoldenPackages(t *testing.T) {
 
 func TestWriteLeavesOthersAlone(t *testing.T) {
 	p, o := program(t, "testdata/hostile.ir")
-	o.RuntimeSource = Files{"doc.go": []byte("package runtime\n")}
+	o.RuntimeSource = Files{"doc.go": []byte("// Package runtime.\npackage runtime\n")}
 	dir := filepath.Join(t.TempDir(), "net")
 	write := func(want string) {
 		t.Helper()

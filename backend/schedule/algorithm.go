@@ -9,6 +9,7 @@ import (
 // Choice is what a convolution's kernel was chosen from.
 type Choice struct {
 	Algorithm ir.Algorithm
+	Why       string // a reason for people
 	// Estimates of the cost model in nanoseconds, one core, for each algorithm
 	// that is possible; nil where there is only one.
 	Estimates map[ir.Algorithm]float64
@@ -20,16 +21,16 @@ func chooseAlgorithm(o convOperands, cfg Config) (Choice, string) {
 	g := o.geo
 	switch {
 	case g.kh == 1 && g.kw == 1:
-		return Choice{Algorithm: ir.AlgPointwise}, ""
+		return Choice{Algorithm: ir.AlgPointwise, Why: "one pixel is a matrix product over all pixels"}, ""
 	case g.kh != 3 || g.kw != 3 || g.sh != 1 || g.sw != 1 || g.dh != 1 || g.dw != 1:
-		return Choice{Algorithm: ir.AlgDirect}, ""
+		return Choice{Algorithm: ir.AlgDirect, Why: "Winograd needs windows of 3×3 side by side"}, ""
 	case g.padTop < 0 || g.padLeft < 0:
-		return Choice{Algorithm: ir.AlgDirect}, ", crops"
+		return Choice{Algorithm: ir.AlgDirect, Why: "it crops its operand"}, ", crops"
 	case cfg.Exact:
-		return Choice{Algorithm: ir.AlgDirect}, ", exact"
+		return Choice{Algorithm: ir.AlgDirect, Why: "exact"}, ", exact"
 	}
 	direct := directCost(o)
-	c := Choice{ir.AlgDirect, map[ir.Algorithm]float64{ir.AlgDirect: direct}}
+	c := Choice{Algorithm: ir.AlgDirect, Why: "cheapest by the cost model", Estimates: map[ir.Algorithm]float64{ir.AlgDirect: direct}}
 	for _, a := range candidates {
 		c.Estimates[a] = winogradCost(o, winogradTile(a))
 		if c.Estimates[a] < c.Estimates[c.Algorithm] {
@@ -37,7 +38,7 @@ func chooseAlgorithm(o convOperands, cfg Config) (Choice, string) {
 		}
 	}
 	if a, ok := cfg.Algorithms[NodeName(o.node)]; ok && c.Estimates[a] > 0 {
-		c.Algorithm = a
+		c.Algorithm, c.Why = a, "as measured"
 		return c, ", as measured"
 	}
 	if c.Algorithm == ir.AlgDirect {

@@ -140,7 +140,7 @@ func (b *builder) emit(doc string, reads, writes []*place, make func() runtime.K
 	}
 	if n := b.node; n != nil {
 		s.layer.Name, s.layer.Node = NodeName(n), n
-		s.layer.Nodes = []string{s.layer.Name}
+		s.layer.Nodes = []*ir.Node{n}
 		for k, v := range n.Out {
 			for _, w := range writes {
 				if w == b.dense[v] || w == b.images[v] {
@@ -180,7 +180,7 @@ func (b *builder) last() *Layer { return &b.steps[len(b.steps)-1].layer }
 // include says that the last step computes node too.
 func (b *builder) include(node *ir.Node) {
 	l := b.last()
-	l.Nodes = append([]string{NodeName(node)}, l.Nodes...)
+	l.Nodes = append([]*ir.Node{node}, l.Nodes...)
 	l.FLOPs += ir.FLOPs(node)
 }
 

@@ -164,6 +164,7 @@ func (b *builder) convFirst(n *ir.Node, c ir.Conv, geo geometry, doc string) err
 	}
 	d, _ := imageDims(n.In[0].Type.Shape)
 	b.emitConvFirst(src, b.newImage(n.Out[0]), d, n.Const(1), b.channels(n.Const(2), n.Const(1).Shape[0]), act(c.Epilogue), geo, doc+": first layer")
+	b.last().Choice = Choice{Algorithm: ir.AlgFirst, Why: "it reads the model's input as it is"}
 	return nil
 }
 
@@ -218,12 +219,14 @@ func (b *builder) convDense(o convOperands, w *ir.Tensor, doc string) {
 			return &runtime.ConvLast{Src: o.src.img(), Dst: o.dst.img(), W: wref, Bias: o.bias, Residual: o.residual.img(), Act: o.act,
 				KH: g.kh, KW: g.kw, SH: g.sh, SW: g.sw, DH: g.dh, DW: g.dw, PadTop: g.padTop, PadLeft: g.padLeft}
 		})
+		b.last().Choice = Choice{Algorithm: ir.AlgLast, Why: "a block of 16 output channels would be mostly unused"}
 		return
 	}
 	choice, why := chooseAlgorithm(o, b.cfg)
 	alg := choice.Algorithm
 	if alg == ir.AlgDirect && o.gathers() {
 		b.emitConvFirst(o.src, o.dst, o.src.dims, w, o.bias, o.act, o.geo, doc+": channels gathered")
+		b.last().Choice = Choice{Algorithm: ir.AlgFirst, Why: "a block of 16 channels would be mostly zeros"}
 		return
 	}
 	wref := b.packConv(w)
@@ -273,6 +276,7 @@ func (b *builder) depthwise(o convOperands, w *ir.Tensor, doc string) {
 			Scale: o.scale, Shift: o.shift, Pre: o.pre, Act: o.act,
 			KH: g.kh, KW: g.kw, SH: g.sh, SW: g.sw, DH: g.dh, DW: g.dw, PadTop: g.padTop, PadLeft: g.padLeft}
 	})
+	b.last().Choice = Choice{Algorithm: ir.AlgDepthwise, Why: "one filter per channel"}
 }
 
 // convGrouped lowers a grouped convolution. The kernel takes groups of whole
@@ -312,6 +316,7 @@ func (b *builder) convGrouped(o convOperands, w *ir.Tensor, groups int, doc stri
 			writes = []*place{o.dst} // the step that completes the value
 		}
 		b.emit(d, part.reads(), writes, func() runtime.Kernel { return part.conv(wref) })
+		b.last().Choice = Choice{Algorithm: ir.AlgDirect, Why: "groups of channels, in blocks of 16"}
 	}
 }
 
@@ -334,7 +339,7 @@ func (b *builder) bordered(src *place, bd border) *place {
 
 func (b *builder) lowerDense(n *ir.Node, d ir.Dense) error {
 	w := n.Const(1)
-	if w == nil || !constOrAbsent(n, 2) || n.In[0].Type.DType != ir.Float32 || n.Out[0].Type.Shape.Len() == 0 {
+	if w == nil || !constOrAbsent(n, 2) || n.In[0].Type.DType != ir.Float32 || n.In[0].Type.Shape.Len() == 0 || n.Out[0].Type.Shape.Len() == 0 {
 		return b.densePlain(n, d)
 	}
 	k, m := d.KM(w.Shape)

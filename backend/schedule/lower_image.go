@@ -346,6 +346,9 @@ func (b *builder) selectImage(n *ir.Node) error {
 		}
 		return k
 	})
+	if d := x.Def(); d != nil && b.layout.scattered[d] {
+		b.include(d)
+	}
 	return nil
 }
 

@@ -61,5 +61,8 @@ func (b *builder) weave(n *ir.Node, grid ir.Shape) error {
 	b.emit(fmt.Sprintf("Unpack from NC16, %s pixels each", shapeDoc(grid...)), []*place{src}, []*place{dst}, func() runtime.Kernel {
 		return &runtime.UnpackWoven{Src: src.img(), Dst: dst.ref(), SY: grid.Len() / width, SX: width, From: from}
 	})
+	for _, v := range n.In {
+		b.include(v.Def())
+	}
 	return nil
 }

@@ -41,13 +41,13 @@ type Program struct {
 
 // Layer tells people what a step is.
 type Layer struct {
-	Name  string   // of the node that it ends with, from the model
-	Node  *ir.Node // whose kernel it is; nil for changes of layout and copies to the outputs
-	Nodes []string // every node of the graph it computes
-	Doc   string   // "Conv 3×3 64→128 at 56×56, bias, Relu: direct, halo"
+	Name  string     // of the node that it ends with, from the model
+	Node  *ir.Node   // whose kernel it is; nil for changes of layout and copies to the outputs
+	Nodes []*ir.Node // every node of the graph it computes
+	Doc   string     // "Conv 3×3 64→128 at 56×56, bias, Relu: direct, halo"
 	// Kernel is the runtime type that computes it, without type parameters.
 	Kernel string
-	// Choice is the algorithm of a convolution over all channels.
+	// Choice is the algorithm of a convolution on images.
 	Choice Choice
 	FLOPs  int64
 	Bytes  int64 // activations read and written, and weights read

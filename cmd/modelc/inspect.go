@@ -109,7 +109,7 @@ func inspect(m *modelc.Compiled, g *ir.Graph) inspection {
 	}
 	in.Total = layerRow{Op: "total"}
 	for _, n := range g.Nodes {
-		r := layerRow{Name: n.Name, Op: opLabel(n.Op), Shape: n.Out[0].Type.Shape.String(), FLOPs: ir.FLOPs(n), Bytes: ir.Traffic(n)}
+		r := layerRow{Name: n.Name, Op: ir.Label(n.Op), Shape: n.Out[0].Type.Shape.String(), FLOPs: ir.FLOPs(n), Bytes: ir.Traffic(n)}
 		for _, v := range n.In {
 			if v != nil && v.Const != nil {
 				r.Parameters += int64(v.Type.Shape.Len())
@@ -121,19 +121,4 @@ func inspect(m *modelc.Compiled, g *ir.Graph) inspection {
 		in.Total.Bytes += r.Bytes
 	}
 	return in
-}
-
-// opLabel names the function of ops that are families.
-func opLabel(op ir.Op) string {
-	switch op := op.(type) {
-	case ir.Unary:
-		return op.Fn.String()
-	case ir.Binary:
-		return op.Fn.String()
-	case ir.Reduce:
-		return "Reduce " + op.Fn.String()
-	case ir.Pool:
-		return op.Kind.String() + " pool"
-	}
-	return op.Name()
 }

@@ -49,7 +49,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(compileCommand(), runCommand(), verifyCommand(), benchCommand(), tuneCommand(), inspectCommand(), zooCommand(), passesCommand(), opsCommand(), versionCommand())
+	root.AddCommand(compileCommand(), diffCommand(), runCommand(), verifyCommand(), benchCommand(), tuneCommand(), inspectCommand(), graphCommand(), zooCommand(), passesCommand(), opsCommand(), versionCommand())
 	err := root.ExecuteContext(ctx)
 	var usage usageError
 	switch {

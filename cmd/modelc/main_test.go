@@ -371,3 +371,28 @@ func TestTune(t *testing.T) {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 }
+
+func TestGraph(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct {
+		file string
+		args []string
+		want string
+	}{
+		{"a.svg", nil, ">Tanh</text>"},
+		{"b.svg", []string{"--optimised"}, `class="p act"`},
+		{"c.dot", []string{"--after", "fuse_activation"}, `\n+ Tanh"`},
+		{"d.dot", []string{"--after", "fold_pad"}, `[label="Tanh`},
+	} {
+		path := filepath.Join(dir, c.file)
+		code, out, errs := invoke(t, append([]string{"graph", digits + "lenet5.onnx", "-o", path}, c.args...)...)
+		if b, err := os.ReadFile(path); code != 0 || err != nil || !strings.Contains(string(b), c.want) {
+			t.Errorf("%s lacks %q: exit %d, %v\n%s%s", c.file, c.want, code, err, out, errs)
+		}
+	}
+	for _, args := range [][]string{{"-o", "x.png"}, {}, {"-o", filepath.Join(dir, "e.svg"), "--after", "fuse"}} {
+		if code, _, errs := invoke(t, append([]string{"graph", digits + "lenet5.onnx"}, args...)...); code != 2 || errs == "" {
+			t.Errorf("%v: exit %d: %s", args, code, errs)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -91,8 +92,7 @@ func cut(s string) (name, value string, ok bool) {
 	return s[:i], s[i+1:], true
 }
 
-// recorded returns the flags that shape generated code, for its header. Paths
-// are left out.
+// recorded returns the flags that shape generated code, for its header.
 func (f *modelFlags) recorded() []string {
 	var out []string
 	for _, d := range slices.Sorted(slices.Values(f.dims)) {
@@ -102,14 +102,13 @@ func (f *modelFlags) recorded() []string {
 		out = append(out, "--shape", s)
 	}
 	for _, b := range slices.Sorted(slices.Values(f.bind)) {
-		name, _, _ := cut(b)
-		out = append(out, "--bind", name)
+		out = append(out, "--bind", withoutFolder("bind", b))
 	}
 	if f.exact {
 		out = append(out, "--exact")
 	}
 	if f.tune != "" {
-		out = append(out, "--tune")
+		out = append(out, "--tune", withoutFolder("tune", f.tune))
 	}
 	if len(f.only) > 0 {
 		out = append(out, "--passes", strings.Join(f.only, ","))
@@ -118,4 +117,31 @@ func (f *modelFlags) recorded() []string {
 		out = append(out, "--disable-pass", d)
 	}
 	return out
+}
+
+// pathIn returns the path in the value of a flag and what stands in front of
+// it; path is "" where the flag has none.
+func pathIn(flag, value string) (prefix, path string) {
+	switch flag {
+	case "output", "runtime", "tune":
+		return "", value
+	case "labels":
+		if value != "imagenet" {
+			return "", value
+		}
+	case "bind":
+		if name, path, ok := cut(value); ok {
+			return name + "=", path
+		}
+	}
+	return "", ""
+}
+
+// withoutFolder is the value of a flag as a header has it: the same on every
+// machine, so of a path the last element alone.
+func withoutFolder(flag, value string) string {
+	if prefix, path := pathIn(flag, value); path != "" {
+		return prefix + filepath.Base(path)
+	}
+	return value
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -34,7 +33,7 @@ func (f *pictureFlags) add(c *cobra.Command, mode string) {
 }
 
 // recorded returns those of the flags that are set, for the header of
-// generated code. Of a path it keeps the file's name.
+// generated code.
 func (f *pictureFlags) recorded(c *cobra.Command) []string {
 	var list []string
 	for _, name := range []string{"preprocess", "labels", "interpolation", "scale", "mean", "std", "bgr", "crop"} {
@@ -44,7 +43,7 @@ func (f *pictureFlags) recorded(c *cobra.Command) []string {
 		case name == "bgr":
 			list = append(list, "--bgr="+fl.Value.String())
 		default:
-			list = append(list, "--"+name, filepath.Base(fl.Value.String()))
+			list = append(list, "--"+name, withoutFolder(name, fl.Value.String()))
 		}
 	}
 	return list

@@ -34,8 +34,12 @@ func printSummary(w io.Writer, dir string, s *modelc.Summary) {
 	if s.Predict != "" {
 		fmt.Fprintf(w, "  Predict takes pictures: %s\n", s.Predict)
 	}
-	if s.Runtime != "modelc/runtime" {
-		fmt.Fprintf(w, "  the runtime was copied beside it: %s\n", s.Runtime)
+	if c := s.Copied; c != nil {
+		what := "what it uses of the runtime"
+		if c.Shared {
+			what = "the runtime, to be shared,"
+		}
+		fmt.Fprintf(w, "  %s was copied: %s, %d files, %d lines, %s\n", what, s.Runtime, c.Files, c.Lines, golang.Size(c.Bytes))
 	}
 	for _, n := range s.Notes {
 		fmt.Fprintf(w, "  note: %s\n", n)

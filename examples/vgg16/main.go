@@ -2,7 +2,7 @@
 // that courses show with VGG16, from the file to the names, in Go. Keras' word
 // for each step stands beside it.
 //
-//	go run modelc/examples/vgg16 vgg16.h5 photo.jpg
+//	go run . vgg16.h5 photo.jpg
 //
 // writes the five best of ImageNet's classes. Save the model once with
 //
@@ -12,7 +12,8 @@
 // networks of testdata/keras -preprocess unit -labels "".
 //
 // The model is compiled in memory, which takes seconds for VGG16. A program
-// that ships has `modelc compile` write a package instead: see examples/digits.
+// that ships has `modelc compile` write a package instead: see
+// examples/classify.
 package main
 
 import (

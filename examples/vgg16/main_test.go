@@ -3,12 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"modelc/internal/zoo"
 )
 
 const testdata = "../../testdata/"
@@ -37,15 +35,8 @@ func TestPredict(t *testing.T) {
 // ImageNet's classes.
 func TestVGG16(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "vgg16.onnx")
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := zoo.Write(f, "vgg16", zoo.Options{Width: 0.125, Size: 64}); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
+	if msg, err := exec.Command("go", "tool", "modelc", "zoo", "vgg16", "--width", "0.125", "--size", "64", "-o", path).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, msg)
 	}
 	picture := "../../runtime/vision/testdata/jpeg_420.jpg"
 	var out strings.Builder

@@ -45,7 +45,7 @@ func NewBuilder(dir string, sidecar bool) (*Builder, error) {
 	if err := modelc.WriteRuntime(filepath.Join(dir, "runtime")); err != nil {
 		return nil, err
 	}
-	return &Builder{Program{dir: dir}, modelc.PackageOptions{Package: packageName, Sidecar: sidecar}, map[string]bool{}}, nil
+	return &Builder{Program{dir: dir}, modelc.PackageOptions{Package: packageName, Sidecar: sidecar, Runtime: "modelc/runtime"}, map[string]bool{}}, nil
 }
 
 // Add generates the package of c and returns its number in the program.

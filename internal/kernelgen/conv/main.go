@@ -76,13 +76,28 @@ func (g generator) function(name, doc string, pixels int) {
 func (g generator) kernel(name string, width, unroll int, doc string) {
 	g.function(name, doc, g.pixels)
 	for p := 1; p <= g.pixels; p++ {
-		t := tile{generator: g, p: p, b: width * 4 / g.Bytes, row: width * 4}
+		t := tile{generator: g, p: p, b: width * 4 / g.Bytes, row: width * 4, sets: 1}
 		if t.p*t.b > g.pixels*2 { // more accumulators than there is room for
 			t.b /= 2
 			t.halves = true
 		}
+		if unroll > 1 {
+			t.sets = g.sets(p)
+		}
 		t.convolution(unroll)
 	}
+}
+
+// sets returns how many sets of accumulators p pixels have: a few alone would
+// wait for one another, since a multiply-add takes four cycles. Both widths
+// have as many as the wider one has room for, and so sum in the same order:
+// filters with equal weights give equal results, whichever block they are in.
+func (g generator) sets(p int) int {
+	room := 8
+	if g.Bytes < 64 {
+		room = 12
+	}
+	return max(1, min(4, room/(p*32*4/g.Bytes)))
 }
 
 // tile is the code for p pixels by b vectors of output channels. Its labels
@@ -95,6 +110,7 @@ func (g generator) kernel(name string, width, unroll int, doc string) {
 type tile struct {
 	generator
 	p, b   int
+	sets   int  // of accumulators, which share the input values
 	row    int  // bytes of the weights of an input value
 	halves bool // the tile is computed twice, for 16 channels each time
 }
@@ -106,17 +122,7 @@ func (t tile) label(s string) string { return fmt.Sprintf("p%d_%s", t.p, s) }
 func (t tile) acc(blk, i int) VecPhysical { return t.Regs[blk*t.p+i] }
 
 func (t tile) convolution(unroll int) {
-	p, b := t.p, t.b
-	// Few accumulators would wait for one another: a multiply-add takes four
-	// cycles. Several sets of them share the input values.
-	sets := 1
-	if unroll > 1 {
-		room := 8
-		if t.Bytes < 64 {
-			room = 12
-		}
-		sets = max(1, min(4, room/(p*b)))
-	}
+	p, b, sets := t.p, t.b, t.sets
 	if p > 1 {
 		Label(fmt.Sprintf("p%d", p))
 	}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"modelc/frontend"
+	"modelc/internal/report"
+	"modelc/passes"
+)
+
+func graphCommand() *cobra.Command {
+	var f modelFlags
+	var out, after string
+	var optimised bool
+	c := &cobra.Command{
+		Use:   "graph MODEL -o FILE.svg|FILE.dot",
+		Short: "Draw a model's graph",
+		Long: `Draw a model's graph as a picture (.svg) or as a description for Graphviz
+(.dot). Without --optimised or --after it is the graph as the model has it.
+Nodes of an optimised graph show those of the model that became part of them.`,
+		Args: exactly(1, "one model"),
+		RunE: func(c *cobra.Command, args []string) error {
+			var write func(p *report.Picture, w io.Writer) error
+			switch filepath.Ext(out) {
+			case ".svg":
+				write = (*report.Picture).WriteSVG
+			case ".dot":
+				write = (*report.Picture).WriteDOT
+			default:
+				return usageError{fmt.Errorf("-o %q: want a FILE.svg or FILE.dot", out)}
+			}
+			o, err := f.options(c)
+			if err != nil {
+				return err
+			}
+			m, err := frontend.Load(args[0], o.Source)
+			if err != nil {
+				return err
+			}
+			defer m.Release()
+			g := m.Graph
+			if optimised || after != "" {
+				cfg := o.Passes
+				cfg.Exact = o.Exact
+				if after != "" {
+					if cfg.Only, err = upTo(after, cfg.Only); err != nil {
+						return err
+					}
+				}
+				g = g.Clone()
+				if _, err := passes.Run(g, &cfg); err != nil {
+					return err
+				}
+			}
+			return writeFile(out, func(f *os.File) error { return write(report.Draw(g), f) })
+		},
+	}
+	f.add(c)
+	fl := c.Flags()
+	fl.StringVarP(&out, "output", "o", "", "`FILE` to write, .svg or .dot")
+	fl.BoolVar(&optimised, "optimised", false, "after all passes")
+	fl.StringVar(&after, "after", "", "after this pass `NAME` and those before it")
+	return c
+}
+
+// upTo returns the passes that run up to the named one, of those in only
+// where that is not empty.
+func upTo(name string, only []string) ([]string, error) {
+	var list []string
+	for _, p := range passes.Pipeline {
+		if len(only) == 0 || slices.Contains(only, p.Name) || p.Name == name {
+			list = append(list, p.Name)
+		}
+		if p.Name == name {
+			return list, nil
+		}
+	}
+	return nil, usageError{fmt.Errorf("--after %q: no such pass; `modelc passes` lists them", name)}
+}

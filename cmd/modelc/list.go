@@ -1,0 +1,219 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// listFile lists the models of a module; see modelc compile --help.
+const listFile = "modelc.json"
+
+// flagsOfList are flags of the command line alone: they are about a call of
+// the command, not about a model.
+var flagsOfList = []string{"file", "json", "help"}
+
+// firstChanged returns a flag that is set and belongs to a model, "" for none.
+func firstChanged(c *cobra.Command) (name string) {
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if name == "" && !slices.Contains(flagsOfList, f.Name) {
+			name = f.Name
+		}
+	})
+	return name
+}
+
+// readList reads a list of models. All that is wrong with it is reported at
+// once, with its place.
+func readList(c *cobra.Command, path string) ([]job, error) {
+	text, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && path == listFile:
+		return nil, usageError{fmt.Errorf("name a model, or list models in %s; see --help", listFile)}
+	case err != nil:
+		return nil, err
+	}
+	l := list{path: path, text: text}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	l.delim(d, '[', "a list of models")
+	for l.fatal == nil && d.More() {
+		l.model(c, d)
+	}
+	if l.fatal == nil {
+		l.delim(d, ']', "")
+	}
+	if l.fatal == nil {
+		if at := int64(len(text)) - int64(len(bytes.TrimLeft(text[d.InputOffset():], " \t\r\n"))); at < int64(len(text)) {
+			l.report(at, errors.New("text behind the list"))
+		}
+	}
+	if l.fatal != nil {
+		l.failed = append(l.failed, l.fatal)
+	}
+	if len(l.failed) == 0 && len(l.jobs) == 0 {
+		l.report(0, errors.New("no model in the list"))
+	}
+	return l.jobs, errors.Join(l.failed...)
+}
+
+// list is a list of models that is being read.
+type list struct {
+	path   string
+	text   []byte
+	jobs   []job
+	failed []error
+	fatal  error // it is not JSON, or not a list of objects
+}
+
+// place is an offset as people read it: file:line:column.
+func (l *list) place(offset int64) string {
+	before := l.text[:min(int(offset), len(l.text))]
+	line := bytes.Count(before, []byte("\n")) + 1
+	column := len([]rune(string(before[bytes.LastIndexByte(before, '\n')+1:]))) + 1
+	return fmt.Sprintf("%s:%d:%d", l.path, line, column)
+}
+
+func (l *list) at(offset int64, err error) error { return fmt.Errorf("%s: %w", l.place(offset), err) }
+
+func (l *list) report(offset int64, err error) { l.failed = append(l.failed, l.at(offset, err)) }
+
+// next returns the offset of the token that d reads next.
+func (l *list) next(d *json.Decoder) int64 {
+	rest := l.text[d.InputOffset():]
+	return d.InputOffset() + int64(len(rest)-len(bytes.TrimLeft(rest, " \t\r\n,:")))
+}
+
+// token reads a token; an error is fatal.
+func (l *list) token(d *json.Decoder) json.Token {
+	at := l.next(d)
+	t, err := d.Token()
+	if errors.Is(err, io.EOF) {
+		err = errors.New("the list ends here, unfinished")
+	}
+	if err != nil {
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) {
+			at = max(0, syntax.Offset-1)
+		}
+		l.fatal = l.at(at, err)
+	}
+	return t
+}
+
+// delim reads a delimiter; anything else is fatal.
+func (l *list) delim(d *json.Decoder, want json.Delim, what string) {
+	at := l.next(d)
+	if t := l.token(d); l.fatal == nil && t != want {
+		l.fatal = l.at(at, fmt.Errorf("want %s, got %v", what, t))
+	}
+}
+
+// model reads an object: a model and its flags.
+func (l *list) model(parent *cobra.Command, d *json.Decoder) {
+	start := l.next(d)
+	if l.delim(d, '{', "a model: {\"model\": FILE, \"output\": DIR, …}"); l.fatal != nil {
+		return
+	}
+	c := &cobra.Command{}
+	c.SetOut(parent.OutOrStdout())
+	c.SetErr(parent.ErrOrStderr())
+	j := job{c: c, flags: &packageFlags{}, entry: l.place(start)}
+	j.flags.add(c)
+	for d.More() {
+		at := l.next(d)
+		key, ok := l.token(d).(string)
+		if !ok {
+			return
+		}
+		var value any
+		where := l.next(d)
+		if err := d.Decode(&value); err != nil {
+			l.fatal = l.at(where, err)
+			return
+		}
+		var err error
+		switch flag := c.Flags().Lookup(key); {
+		case key == "model":
+			j.model, err = text(value)
+			j.model = l.below(j.model)
+		case flag == nil:
+			err = fmt.Errorf("unknown key %q; there are model and the flags of modelc compile", key)
+			where = at
+		case flag.Changed:
+			err = fmt.Errorf("%q is there twice", key)
+			where = at
+		default:
+			err = l.set(c, flag, value)
+		}
+		if err != nil {
+			l.report(where, err)
+		}
+	}
+	if l.token(d); l.fatal != nil { // the closing brace
+		return
+	}
+	for _, k := range []struct{ key, value string }{{"model", j.model}, {"output", j.flags.output}} {
+		if k.value == "" {
+			l.report(start, fmt.Errorf("the model has no %q", k.key))
+		}
+	}
+	for _, other := range l.jobs {
+		if filepath.Clean(other.flags.output) == filepath.Clean(j.flags.output) && j.flags.output != "" {
+			l.report(start, fmt.Errorf("two models have the output %s", j.flags.output))
+		}
+	}
+	l.jobs = append(l.jobs, j)
+}
+
+// set gives a flag the value of its key: a list repeats it.
+func (l *list) set(c *cobra.Command, flag *pflag.Flag, value any) error {
+	values, ok := value.([]any)
+	if _, repeated := flag.Value.(pflag.SliceValue); ok && !repeated {
+		return fmt.Errorf("%q takes one value, not a list", flag.Name)
+	} else if !ok {
+		values = []any{value}
+	}
+	for _, v := range values {
+		s, err := text(v)
+		if err != nil {
+			return fmt.Errorf("%q: %w", flag.Name, err)
+		}
+		if prefix, path := pathIn(flag.Name, s); path != "" {
+			s = prefix + l.below(path)
+		}
+		if err := c.Flags().Set(flag.Name, s); err != nil {
+			return fmt.Errorf("%q: %w", flag.Name, err)
+		}
+	}
+	return nil
+}
+
+// below returns where a path in the list leads.
+func (l *list) below(path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(filepath.Dir(l.path), filepath.FromSlash(path))
+}
+
+// text returns a value as a flag takes it.
+func text(v any) (string, error) {
+	switch v := v.(type) {
+	case string:
+		return v, nil
+	case bool, json.Number:
+		return fmt.Sprint(v), nil
+	}
+	return "", fmt.Errorf("want a text, a number, or true or false, got %s", strings.TrimSpace(fmt.Sprint(v)))
+}

@@ -1,0 +1,425 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"image"
+	"image/jpeg"
+	"image/png"
+	"io"
+	"log/slog"
+	"mime/multipart"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"example.com/httpd/network"
+)
+
+// names are the classes, by the digit.
+var names = strings.Fields("zero one two three four five six seven eight nine")
+
+// picture is a file, and the answer that it has.
+type picture struct {
+	name string
+	file []byte
+	want answer
+}
+
+// pictures returns the digits, named after what is on them, as PNG and as
+// JPEG, with what one session answers to one after the other.
+func pictures(t *testing.T) []picture {
+	t.Helper()
+	paths, err := filepath.Glob("../../testdata/digits/*.png")
+	if err != nil || len(paths) < 10 {
+		t.Fatalf("%d pictures: %v", len(paths), err)
+	}
+	session := model(t).NewSession(network.Threads(1))
+	defer session.Close()
+	var list []picture
+	for _, path := range paths {
+		file, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		img, err := png.Decode(bytes.NewReader(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		if err := jpeg.Encode(&b, img, nil); err != nil {
+			t.Fatal(err)
+		}
+		name := filepath.Base(path)
+		list = append(list, picture{name: name, file: file}, picture{name: name + ".jpg", file: b.Bytes()})
+	}
+	for i := range list {
+		p := &list[i]
+		img, _, err := image.Decode(bytes.NewReader(p.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		classes, err := session.Predict(img)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range classes {
+			p.want.Classes = append(p.want.Classes, class{c.Index, c.Name, c.Score})
+		}
+		if best, digit := p.want.Classes[0], int(p.name[0]-'0'); best.Index != digit || best.Name != names[digit] {
+			t.Errorf("%s is %+v", p.name, best)
+		}
+	}
+	return list
+}
+
+func model(t *testing.T) *network.Model {
+	t.Helper()
+	m, err := network.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func testService(t *testing.T, sessions, queue int, l limits) *service {
+	t.Helper()
+	p := newPool(model(t), sessions, queue)
+	t.Cleanup(p.close) // waits for every session: none is lost
+	return newService(p, l, slog.New(slog.DiscardHandler))
+}
+
+// start serves until stop is called, which returns the error of serve.
+func start(t *testing.T, s *service, ln net.Listener, drain time.Duration) (stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- serve(ctx, ln, s, drain, 10*time.Second) }()
+	stop = sync.OnceValue(func() error { cancel(); return <-done })
+	t.Cleanup(func() { stop() })
+	return stop
+}
+
+// listener counts connections.
+type listener struct {
+	net.Listener
+	accepted atomic.Int64
+}
+
+func (l *listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err == nil {
+		l.accepted.Add(1)
+	}
+	return c, err
+}
+
+func listenLocal(t *testing.T) (ln *listener, url string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &listener{Listener: l}, "http://" + l.Addr().String()
+}
+
+func ask(c *http.Client, url string, file []byte) (status int, a answer, err error) {
+	resp, err := c.Post(url+"/classify", http.DetectContentType(file), bytes.NewReader(file))
+	if err != nil {
+		return 0, a, err
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode, a, json.NewDecoder(resp.Body).Decode(&a)
+}
+
+// A thousand requests over 16 connections share three sessions. Each has an
+// answer, to the bit what a session alone says.
+func TestThousandRequests(t *testing.T) {
+	const requests, connections = 1000, 16
+	list := pictures(t)
+	s := testService(t, 3, connections, defaults)
+	ln, url := listenLocal(t)
+	stop := start(t, s, ln, 0)
+	client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: connections, MaxIdleConnsPerHost: connections}}
+	var wg sync.WaitGroup
+	var next, answered atomic.Int64
+	for range connections {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < requests; i = next.Add(1) - 1 {
+				p := list[i%int64(len(list))]
+				status, a, err := ask(client, url, p.file)
+				if err != nil || status != http.StatusOK {
+					t.Errorf("request %d: status %d, %s %v", i, status, a.Error, err)
+					continue
+				}
+				answered.Add(1)
+				if !reflect.DeepEqual(a, p.want) {
+					t.Errorf("%s: answer %+v, want %+v", p.name, a, p.want)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := answered.Load(); n != requests {
+		t.Errorf("%d answers", n)
+	}
+	if n := ln.accepted.Load(); n != connections {
+		t.Errorf("%d connections, want %d", n, connections)
+	}
+	metrics := get(t, url+"/metrics")
+	for _, line := range []string{
+		`httpd_requests_total{code="200"} 1000`, "httpd_request_seconds_count 1000", "httpd_wait_seconds_count 1000",
+		`httpd_work_seconds_bucket{le="+Inf"} 1000`, "httpd_sessions 3", "httpd_sessions_busy 0", "httpd_requests_inside 0",
+	} {
+		if !strings.Contains(metrics, "\n"+line+"\n") {
+			t.Errorf("no %q in\n%s", line, metrics)
+		}
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	t.Logf("%d answers over %d connections", answered.Load(), ln.accepted.Load())
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s %v", url, resp.Status, err)
+	}
+	return string(b)
+}
+
+// What comes in is bounded, and told what was wrong with it.
+func TestBadRequests(t *testing.T) {
+	good := pictures(t)[0].file
+	s := testService(t, 1, 1, limits{bytes: 64 << 10, pixels: 1 << 20, read: time.Minute, wait: time.Minute})
+	form := func(field, file string, b []byte) (body []byte, contentType string) {
+		var buf bytes.Buffer
+		w := multipart.NewWriter(&buf)
+		w.WriteField("title", "a digit")
+		if file != "" {
+			part, _ := w.CreateFormFile(field, file)
+			part.Write(b)
+		}
+		w.Close()
+		return buf.Bytes(), w.FormDataContentType()
+	}
+	for _, c := range []struct {
+		name, method, path string
+		body               func() ([]byte, string)
+		status             int
+		want               string
+	}{
+		{"a form", "POST", "/classify", func() ([]byte, string) { return form("image", "0.png", good) }, 200, `"name":"zero"`},
+		{"a wrong type of a good picture", "POST", "/classify", func() ([]byte, string) { return good, "text/plain" }, 200, `"name":"zero"`},
+		{"a form without file", "POST", "/classify", func() ([]byte, string) { return form("", "", nil) }, 400, "no file"},
+		{"a broken form", "POST", "/classify", func() ([]byte, string) { return good, "multipart/form-data; boundary=x" }, 400, "damaged"},
+		{"nothing", "POST", "/classify", func() ([]byte, string) { return nil, "image/png" }, 415, "JPEG or PNG"},
+		{"text", "POST", "/classify", func() ([]byte, string) { return []byte("hello"), "image/png" }, 415, "JPEG or PNG"},
+		{"half a picture", "POST", "/classify", func() ([]byte, string) { return good[:len(good)/2], "image/png" }, 400, "damaged"},
+		{"half a header", "POST", "/classify", func() ([]byte, string) { return good[:12], "image/png" }, 400, "damaged"},
+		{"too many bytes", "POST", "/classify", func() ([]byte, string) { return make([]byte, 64<<10+1), "image/png" }, 413, "more than 65536 bytes"},
+		{"too many bytes in a form", "POST", "/classify", func() ([]byte, string) { return form("image", "0.png", make([]byte, 64<<10)) }, 413, "more than 65536 bytes"},
+		{"too many pixels", "POST", "/classify", func() ([]byte, string) { return header(60000, 60000), "image/png" }, 413, "60000×60000 pixels"},
+		{"one pixel too many", "POST", "/classify", func() ([]byte, string) { return header(1<<20+1, 1), "image/png" }, 413, "1048577×1 pixels"},
+		{"another method", "GET", "/classify", nil, 405, ""},
+		{"another path", "POST", "/", nil, 404, ""},
+		{"health", "GET", "/healthz", nil, 200, "ok"},
+	} {
+		var body []byte
+		var contentType string
+		if c.body != nil {
+			body, contentType = c.body()
+		}
+		r := httptest.NewRequest(c.method, c.path, bytes.NewReader(body))
+		r.Header.Set("Content-Type", contentType)
+		w := httptest.NewRecorder()
+		s.handler().ServeHTTP(w, r)
+		if w.Code != c.status || !strings.Contains(w.Body.String(), c.want) {
+			t.Errorf("%s: status %d, want %d\n%s", c.name, w.Code, c.status, w.Body)
+		}
+	}
+}
+
+// header is the beginning of a PNG file of that size, whose pixels would need
+// gigabytes.
+func header(width, height uint32) []byte {
+	chunk := []byte("IHDR")
+	chunk = binary.BigEndian.AppendUint32(chunk, width)
+	chunk = binary.BigEndian.AppendUint32(chunk, height)
+	chunk = append(chunk, 8, 2, 0, 0, 0) // bits, colours
+	b := append([]byte("\x89PNG\r\n\x1a\n"), 0, 0, 0, 13)
+	b = append(b, chunk...)
+	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(chunk))
+}
+
+// With its sessions at work and its queue full the service refuses at once;
+// whoever waits too long is refused, too. Both are told to come again.
+func TestOverload(t *testing.T) {
+	p := pictures(t)[0]
+	s := testService(t, 1, 1, limits{bytes: 1 << 20, pixels: 1 << 20, read: time.Minute, wait: 50 * time.Millisecond})
+	busy, err := s.pool.get(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	post := func(ctx context.Context) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		s.handler().ServeHTTP(w, httptest.NewRequestWithContext(ctx, "POST", "/classify", bytes.NewReader(p.file)))
+		return w
+	}
+	refused := func(w *httptest.ResponseRecorder, why string) {
+		t.Helper()
+		if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "1" || !strings.Contains(w.Body.String(), why) {
+			t.Errorf("status %d, header %v\n%s", w.Code, w.Header(), w.Body)
+		}
+	}
+	refused(post(t.Context()), "no session was free for 50ms")
+	s.pool.enter()
+	s.pool.enter()
+	refused(post(t.Context()), "too many requests")
+	s.pool.leave()
+	s.pool.leave()
+
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if w := post(gone); w.Code != statusGone {
+		t.Errorf("status %d", w.Code)
+	}
+	s.pool.put(busy)
+	if w := post(gone); w.Code != statusGone {
+		t.Errorf("status %d", w.Code)
+	}
+	if w := post(t.Context()); w.Code != http.StatusOK {
+		t.Errorf("status %d\n%s", w.Code, w.Body)
+	}
+	var m strings.Builder
+	s.metrics.write(&m, s.pool)
+	for _, line := range []string{`code="200"} 1`, `code="499"} 2`, `code="503"} 2`} {
+		if !strings.Contains(m.String(), line) {
+			t.Errorf("no %q in\n%s", line, &m)
+		}
+	}
+}
+
+// A client that stops half way holds no session, and is told so when its time
+// is up.
+func TestSlowClient(t *testing.T) {
+	p := pictures(t)[0]
+	s := testService(t, 1, 1, limits{bytes: 1 << 20, pixels: 1 << 20, read: 300 * time.Millisecond, wait: time.Minute})
+	ln, url := listenLocal(t)
+	start(t, s, ln, 0)
+	conn, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "POST /classify HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n%s", len(p.file), p.file[:100])
+	if status, a, err := ask(http.DefaultClient, url, p.file); status != http.StatusOK || err != nil {
+		t.Errorf("beside it: status %d, %+v, %v", status, a, err)
+	}
+	answer, err := io.ReadAll(conn)
+	if err != nil || !bytes.HasPrefix(answer, []byte("HTTP/1.1 408 ")) {
+		t.Errorf("%q, %v", answer, err)
+	}
+}
+
+// When it is told to stop, the service says so to load balancers, answers
+// those who have come, and takes nobody else.
+func TestShutdown(t *testing.T) {
+	p := pictures(t)[0]
+	s := testService(t, 1, 1, defaults)
+	s.limits.wait = time.Minute
+	ln, url := listenLocal(t)
+	stop := start(t, s, ln, 500*time.Millisecond)
+	if got := get(t, url+"/healthz"); got != "ok\n" {
+		t.Errorf("healthz says %q", got)
+	}
+	busy, err := s.pool.get(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	type reply struct {
+		status int
+		a      answer
+		err    error
+	}
+	waiting, stopped := make(chan reply, 1), make(chan error, 1)
+	go func() {
+		status, a, err := ask(http.DefaultClient, url, p.file)
+		waiting <- reply{status, a, err}
+	}()
+	eventually(t, "a request waits", func() bool { return len(s.pool.inside) == 1 })
+	go func() { stopped <- stop() }()
+	eventually(t, "healthz says that it is shutting down", func() bool {
+		resp, err := http.Get(url + "/healthz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode == http.StatusServiceUnavailable
+	})
+	eventually(t, "nobody is let in", func() bool {
+		c, err := net.Dial("tcp", ln.Addr().String())
+		if err == nil {
+			c.Close()
+		}
+		return err != nil
+	})
+	select {
+	case err := <-stopped:
+		t.Errorf("stopped with a request inside: %v", err)
+	default:
+	}
+	s.pool.put(busy)
+	if r := <-waiting; r.err != nil || r.status != http.StatusOK || !reflect.DeepEqual(r.a, p.want) {
+		t.Errorf("%+v", r)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+}
+
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for range 2000 {
+		if done() {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Fatal("in vain: ", what)
+}
+
+// Buckets are cumulative, and a duration is counted below its upper end.
+func TestHistogram(t *testing.T) {
+	var h histogram
+	for _, d := range []time.Duration{0, 100 * time.Microsecond, 101 * time.Microsecond, time.Second, time.Hour} {
+		h.observe(d)
+	}
+	var b strings.Builder
+	h.write(&b, "x_seconds", "Help.")
+	for _, line := range []string{"# TYPE x_seconds histogram", `x_seconds_bucket{le="0.0001"} 2`, `x_seconds_bucket{le="0.00025"} 3`, `x_seconds_bucket{le="0.5"} 3`,
+		`x_seconds_bucket{le="1"} 4`, `x_seconds_bucket{le="10"} 4`, `x_seconds_bucket{le="+Inf"} 5`, "x_seconds_sum 3601.000201", "x_seconds_count 5"} {
+		if !strings.Contains(b.String(), line+"\n") {
+			t.Errorf("no %q in\n%s", line, &b)
+		}
+	}
+}

@@ -1,0 +1,124 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	"modelc/ir"
+)
+
+// family groups ops for their colour; it is the CSS class of what shows them.
+type family struct {
+	class string
+	light string // the colour in DOT, the one of graph.css
+	doc   string
+}
+
+var (
+	convFamily   = family{"conv", "#2f6fd0", "convolution"}
+	denseFamily  = family{"dense", "#7a4fd0", "dense, product"}
+	normFamily   = family{"norm", "#0f8f86", "normalisation"}
+	actFamily    = family{"act", "#d0453f", "activation"}
+	poolFamily   = family{"pool", "#2f8f3f", "pool, reduction"}
+	arithFamily  = family{"arith", "#b8730a", "arithmetic"}
+	shapeFamily  = family{"shape", "#6b7280", "shape, data movement"}
+	portFamily   = family{"port", "#374151", "input, output"}
+	familyOfName = map[string]family{
+		"Conv": convFamily, "ConvTranspose": convFamily,
+		"Dense": denseFamily, "MatMul": denseFamily,
+		"BatchNorm": normFamily, "Affine": normFamily, "LRN": normFamily, "Normalize": normFamily,
+		"Unary": actFamily, "PRelu": actFamily, "Softmax": actFamily,
+		"Pool": poolFamily, "MaxUnpool": poolFamily, "Reduce": poolFamily, "ArgReduce": poolFamily, "TopK": poolFamily, "NonMaxSuppression": poolFamily,
+		"Binary": arithFamily, "Where": arithFamily, "Cast": arithFamily,
+	}
+)
+
+// familyOf returns the family of an op; what only moves data is shape.
+func familyOf(op ir.Op) family {
+	if f, ok := familyOfName[op.Name()]; ok {
+		return f
+	}
+	return shapeFamily
+}
+
+// label is what a node is called in a few letters.
+func label(op ir.Op) string {
+	s := ir.Label(op)
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+// title is label with the extents that tell layers apart.
+func title(n *ir.Node) string {
+	s := label(n.Op)
+	switch op := n.Op.(type) {
+	case ir.Conv:
+		w := n.In[1].Type.Shape
+		s = "Conv "
+		if op.Groups > 1 && op.Groups == n.In[0].Type.Shape[1] {
+			s = "Depthwise "
+		}
+		s += window(w[2:], op.Strides) + fmt.Sprintf(" %d→%d", n.In[0].Type.Shape[1], w[0])
+	case ir.ConvTranspose:
+		w := n.In[1].Type.Shape
+		s = "Transposed conv " + window(w[2:], op.Strides) + fmt.Sprintf(" %d→%d", w[0], w[1]*op.Groups)
+	case ir.Dense:
+		k, m := op.KM(n.In[1].Type.Shape)
+		s += fmt.Sprintf(" %d→%d", k, m)
+	case ir.Pool:
+		s += " " + window(op.Kernel, op.Strides)
+	case ir.Concat:
+		s += fmt.Sprintf(" of %d", len(n.In))
+	}
+	return s
+}
+
+// window writes 3×3, or 3×3/2 for a stride.
+func window(kernel, strides []int) string {
+	s := dims(kernel)
+	for i, d := range strides {
+		if d != strides[0] {
+			return s + "/" + dims(strides)
+		}
+		if i == len(strides)-1 && d != 1 {
+			s += fmt.Sprintf("/%d", d)
+		}
+	}
+	return s
+}
+
+func dims(list []int) string {
+	parts := make([]string, len(list))
+	for i, d := range list {
+		parts[i] = fmt.Sprint(d)
+	}
+	return strings.Join(parts, "×")
+}
+
+// typeLabel writes a type as 1×64×56×56, with the element type where that is
+// not f32.
+func typeLabel(t ir.Type) string {
+	s := dims(t.Shape)
+	if s == "" {
+		s = "scalar"
+	}
+	if t.DType != ir.Float32 {
+		s = t.DType.String() + " " + s
+	}
+	return s
+}
+
+// clip shortens s to n letters, leaving out the middle: names of layers differ
+// at both ends. Control characters become spaces.
+func clip(s string, n int) string {
+	r := []rune(strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s))
+	if len(r) <= n {
+		return string(r)
+	}
+	head := (n - 1) / 2
+	return string(r[:head]) + "…" + string(r[len(r)-(n-1-head):])
+}

@@ -1,0 +1,219 @@
+package layout
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// row is the extent of a layer; gap is the room below it.
+type row struct{ y, h, gap float64 }
+
+// column is a run of layers that stand below each other.
+type column struct {
+	from, to    int // layers, to exclusive
+	head, right float64
+	carriers    []carrier // nets that lead on to the next column, from left to right
+}
+
+// carrier leads a net from the foot of a column to the head of the next.
+type carrier struct {
+	item, net  int // the item at the foot
+	foot, head float64
+}
+
+// stack gives the layers their heights, and gaps that leave wires which lead
+// far aside room to do so.
+func (s *sheet) stack() {
+	s.rows = make([]row, len(s.layers))
+	for l, layer := range s.layers {
+		r := &s.rows[l]
+		aside := 0.0
+		for _, i := range layer {
+			if v := s.items[i].node; v >= 0 {
+				r.h = max(r.h, s.Nodes[v].H)
+			}
+			for _, j := range s.items[i].down {
+				aside = max(aside, math.Abs(s.items[i].x-s.items[j].x))
+			}
+		}
+		r.gap = s.o.GapY + min(1.5*s.o.GapY, aside/12)
+	}
+}
+
+// fold cuts the layers into columns such that the drawing comes near its
+// proportions, where few nets pass, and gives rows and items their final
+// coordinates.
+func (s *sheet) fold() {
+	total := 0.0
+	for _, r := range s.rows {
+		total += r.h + r.gap
+	}
+	best := math.Inf(1)
+	most := 1
+	if s.o.Aspect > 0 && total > s.o.Tall {
+		most = 24
+	}
+	for n := 1; n <= most && n <= len(s.layers); n++ {
+		cols := s.cut(n, total)
+		w, h := 0.0, 0.0
+		for k, c := range cols {
+			lo, hi := s.extent(c)
+			w += hi - lo
+			height := 0.0
+			for _, r := range s.rows[c.from:c.to] {
+				height += r.h + r.gap
+			}
+			nets := float64(len(c.carriers)) * s.o.Track
+			if k < len(cols)-1 {
+				w += nets + 2*s.o.GapX
+			}
+			h = max(h, height+2*nets)
+		}
+		if off := math.Abs(math.Log(w / h / max(s.o.Aspect, 1e-9))); off < best || most == 1 {
+			best, s.cols = off, cols
+		}
+	}
+	s.settle()
+}
+
+// cut cuts the layers into n columns of about the same height.
+func (s *sheet) cut(n int, total float64) []column {
+	ends := make([]float64, len(s.layers)) // the height down to the end of each layer
+	sum := 0.0
+	for l, r := range s.rows {
+		sum += r.h + r.gap
+		ends[l] = sum
+	}
+	// A cut may be so far from where it would make equal columns.
+	slack := total / float64(n) / 6
+	cols := []column{{}}
+	for k := 1; k < n; k++ {
+		want := total * float64(k) / float64(n)
+		at, cost := -1, math.Inf(1)
+		for l := cols[len(cols)-1].from; l < len(s.layers)-1; l++ {
+			away := math.Abs(ends[l] - want)
+			if away > slack && at >= 0 {
+				continue
+			}
+			c := float64(len(s.carriers(l))) + 2*away/slack
+			if away > slack {
+				c += 1e6 * away
+			}
+			if c < cost {
+				at, cost = l, c
+			}
+		}
+		if at < 0 {
+			break
+		}
+		c := &cols[len(cols)-1]
+		c.to, c.carriers = at+1, s.carriers(at)
+		cols = append(cols, column{from: at + 1})
+	}
+	cols[len(cols)-1].to = len(s.layers)
+	return cols
+}
+
+// carriers returns the nets that lead from layer l to the next, from left to
+// right.
+func (s *sheet) carriers(l int) []carrier {
+	var list []carrier
+	for _, i := range s.layers[l] {
+		nets := []int{s.items[i].net}
+		if v := s.items[i].node; v >= 0 {
+			nets = s.out[v]
+		}
+		for _, k := range nets {
+			sum, n := 0.0, 0
+			for _, j := range s.below(k, i) {
+				sum += s.items[j].x
+				n++
+			}
+			if n > 0 {
+				list = append(list, carrier{item: i, net: k, foot: s.port(i, k), head: sum / float64(n)})
+			}
+		}
+	}
+	slices.SortStableFunc(list, func(a, b carrier) int { return cmp.Compare(a.foot, b.foot) })
+	for k := 1; k < len(list); k++ {
+		list[k].head = max(list[k].head, list[k-1].head+s.o.Track)
+	}
+	return list
+}
+
+// below returns the items of the next layer that net k leads to from item i.
+func (s *sheet) below(k, i int) []int {
+	var list []int
+	for _, j := range s.items[i].down {
+		if s.items[j].net == k || s.items[j].node >= 0 && slices.Contains(s.Nets[k].To, s.items[j].node) {
+			list = append(list, j)
+		}
+	}
+	return list
+}
+
+// port is where net k leaves item i: a node with several results has them side
+// by side.
+func (s *sheet) port(i, k int) float64 {
+	it := s.items[i]
+	if it.node < 0 {
+		return it.x
+	}
+	nets := s.out[it.node]
+	step := min(4*s.o.Track, it.w/float64(len(nets)+1))
+	return it.x + (float64(slices.Index(nets, k))-float64(len(nets)-1)/2)*step
+}
+
+func (s *sheet) extent(c column) (lo, hi float64) {
+	lo, hi = math.Inf(1), math.Inf(-1)
+	for _, layer := range s.layers[c.from:c.to] {
+		for _, i := range layer {
+			lo, hi = min(lo, s.items[i].x-s.items[i].w/2), max(hi, s.items[i].x+s.items[i].w/2)
+		}
+	}
+	return lo, hi
+}
+
+// settle moves the columns side by side, their heads at one height.
+func (s *sheet) settle() {
+	head := 0.0
+	for _, c := range s.cols {
+		head = max(head, float64(len(c.carriers))*s.o.Track)
+	}
+	right := 0.0
+	for k := range s.cols {
+		c := &s.cols[k]
+		lo, hi := s.extent(*c)
+		if k > 0 {
+			for _, r := range s.cols[k-1].carriers {
+				lo, hi = min(lo, r.head), max(hi, r.head)
+			}
+			right += 2*s.o.GapX + float64(len(s.cols[k-1].carriers))*s.o.Track
+		}
+		by := right - lo
+		for _, layer := range s.layers[c.from:c.to] {
+			for _, i := range layer {
+				s.items[i].x += by
+			}
+		}
+		for j := range c.carriers {
+			c.carriers[j].foot += by
+		}
+		if k > 0 {
+			for j := range s.cols[k-1].carriers {
+				s.cols[k-1].carriers[j].head += by
+			}
+		}
+		right += hi - lo
+		c.head, c.right = head, right
+		y := head
+		if k > 0 {
+			y += s.rows[c.from-1].gap
+		}
+		for l := c.from; l < c.to; l++ {
+			s.rows[l].y = y
+			y += s.rows[l].h + s.rows[l].gap
+		}
+	}
+}

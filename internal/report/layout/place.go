@@ -1,0 +1,224 @@
+package layout
+
+import (
+	"math"
+	"slices"
+)
+
+// place gives the items horizontal coordinates by the method of Brandes and
+// Köpf: items are aligned with their median neighbour above or below, blocks
+// of aligned items are pushed together from the left or from the right, and
+// the four results are averaged. A net on its way is one block, so that trunks
+// are straight, and nodes align with nodes before they align with trunks, so
+// that the main road of a network is straight.
+func (s *sheet) place() {
+	var xs [4][]float64
+	for k := range xs {
+		down, left := k < 2, k%2 == 0
+		xs[k] = s.compact(s.align(down, left), left)
+	}
+	// Align the four with the narrowest, at its left or right edge.
+	var lo, hi [4]float64
+	narrow := 0
+	for k := range xs {
+		lo[k], hi[k] = math.Inf(1), math.Inf(-1)
+		for i, x := range xs[k] {
+			lo[k], hi[k] = min(lo[k], x-s.items[i].w/2), max(hi[k], x+s.items[i].w/2)
+		}
+		if hi[k]-lo[k] < hi[narrow]-lo[narrow] {
+			narrow = k
+		}
+	}
+	for i := range s.items {
+		var at [4]float64
+		for k := range xs {
+			d := lo[narrow] - lo[k]
+			if k%2 == 1 {
+				d = hi[narrow] - hi[k]
+			}
+			at[k] = xs[k][i] + d
+		}
+		slices.Sort(at[:])
+		s.items[i].x = math.Round((at[1]+at[2])*4) / 8
+	}
+}
+
+// preferred returns the neighbours that an item aligns with, from left to
+// right. A net on its way aligns with itself, and with the node at its end
+// where no other node does; a node with nodes, if there are any, else with nets
+// that end or begin there.
+func (s *sheet) preferred(i int, up bool) []int {
+	it, list := s.items[i], s.neighbours(i, up)
+	isNet := func(j int) bool { return s.items[j].node < 0 }
+	var choice []int
+	if it.node < 0 {
+		for _, j := range list {
+			if isNet(j) {
+				return []int{j}
+			}
+		}
+		for _, j := range list {
+			if !slices.ContainsFunc(s.neighbours(j, !up), func(k int) bool { return !isNet(k) }) {
+				choice = append(choice, j)
+			}
+		}
+	} else {
+		for _, j := range list {
+			if !isNet(j) {
+				choice = append(choice, j)
+			}
+		}
+		if choice == nil {
+			for _, j := range list {
+				if !up || s.items[j].next < 0 {
+					choice = append(choice, j)
+				}
+			}
+		}
+	}
+	slices.SortFunc(choice, func(a, b int) int { return s.pos[a] - s.pos[b] })
+	return choice
+}
+
+func (s *sheet) neighbours(i int, up bool) []int {
+	if up {
+		return s.items[i].up
+	}
+	return s.items[i].down
+}
+
+// align returns the block of each item, named by one of its items. It walks
+// the layers downwards or upwards, and each from the left or from the right.
+func (s *sheet) align(down, left bool) []int {
+	block := make([]int, len(s.items))
+	for i := range block {
+		block[i] = i
+	}
+	for k := range s.layers {
+		l := k
+		if !down {
+			l = len(s.layers) - 1 - k
+		}
+		layer := s.layers[l]
+		barred := s.barred(l, down)
+		last := -1 // position of the neighbour aligned with so far, from the side we come from
+		for p := range layer {
+			i := layer[p]
+			if !left {
+				i = layer[len(layer)-1-p]
+			}
+			list := s.preferred(i, down)
+			if len(list) == 0 {
+				continue
+			}
+			m := []int{(len(list) - 1) / 2, len(list) / 2}
+			if !left {
+				m[0], m[1] = m[1], m[0]
+			}
+			for _, c := range m {
+				j := list[c]
+				at := s.pos[j]
+				if !left {
+					at = len(s.layers[s.items[j].layer]) - 1 - at
+				}
+				if at <= last || barred(i, j) {
+					continue
+				}
+				block[i], last = block[j], at
+				break
+			}
+		}
+	}
+	return block
+}
+
+// barred tells which alignments between layer l and the one above, or below,
+// would bend a net on its way: those that cross one.
+func (s *sheet) barred(l int, down bool) func(i, j int) bool {
+	var through [][2]int // positions in both layers of the nets that pass
+	for p, i := range s.layers[l] {
+		if s.items[i].node >= 0 {
+			continue
+		}
+		if n := s.preferred(i, down); len(n) == 1 && s.items[n[0]].node < 0 {
+			through = append(through, [2]int{p, s.pos[n[0]]})
+		}
+	}
+	return func(i, j int) bool {
+		if s.items[i].node < 0 && s.items[j].node < 0 {
+			return false
+		}
+		for _, t := range through {
+			if (s.pos[i]-t[0])*(s.pos[j]-t[1]) < 0 {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// compact returns coordinates that keep blocks straight and neighbours apart,
+// each as far to the left as it can be and then as far to the right as its
+// right neighbours let it; mirrored where left is false.
+func (s *sheet) compact(block []int, left bool) []float64 {
+	type sep struct {
+		to int
+		by float64
+	}
+	right := make([][]sep, len(s.items)) // by block
+	degree := make([]int, len(s.items))
+	for _, layer := range s.layers {
+		for p := range len(layer) - 1 {
+			a, b := layer[p], layer[p+1]
+			by := (s.items[a].w+s.items[b].w)/2 + s.apart(a, b)
+			if !left {
+				a, b = b, a
+			}
+			right[block[a]] = append(right[block[a]], sep{block[b], by})
+			degree[block[b]]++
+		}
+	}
+	var order []int
+	for i, b := range block {
+		if i == b && degree[i] == 0 {
+			order = append(order, i)
+		}
+	}
+	x := make([]float64, len(s.items))
+	for k := 0; k < len(order); k++ {
+		for _, e := range right[order[k]] {
+			x[e.to] = max(x[e.to], x[order[k]]+e.by)
+			if degree[e.to]--; degree[e.to] == 0 {
+				order = append(order, e.to)
+			}
+		}
+	}
+	for _, b := range slices.Backward(order) {
+		limit := math.Inf(1)
+		for _, e := range right[b] {
+			limit = min(limit, x[e.to]-e.by)
+		}
+		if !math.IsInf(limit, 1) {
+			x[b] = max(x[b], limit)
+		}
+	}
+	at := make([]float64, len(s.items))
+	for i, b := range block {
+		at[i] = x[b]
+		if !left {
+			at[i] = -x[b]
+		}
+	}
+	return at
+}
+
+// apart is the room between two neighbours.
+func (s *sheet) apart(a, b int) float64 {
+	switch nets := s.items[a].node < 0; {
+	case nets && s.items[b].node < 0:
+		return s.o.Track
+	case nets != (s.items[b].node < 0):
+		return max(s.o.Track, s.o.GapX/2)
+	}
+	return s.o.GapX
+}

@@ -1,0 +1,375 @@
+package passes_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"modelc/ir"
+)
+
+// sketch is a random graph that grows: a small network of the ops that passes
+// rewrite, with shared weights, several readers, outputs in the middle, odd
+// extents, every padding, both layouts.
+type sketch struct {
+	*rand.Rand
+	g      *ir.Graph
+	live   []*ir.Value // float32 [N,C,H,W]
+	shared map[string]*ir.Value
+}
+
+// layer appends nodes that read x and returns what they make; nil where x does
+// not fit.
+type layer func(s *sketch, x *ir.Value) (*ir.Value, error)
+
+// layers are those that randomGraph draws from, the first ones more often.
+var layers = []struct {
+	often int
+	layer layer
+}{
+	{3, convolution}, {2, batchNorm}, {2, activation}, {2, residual}, {2, arithmetic},
+	{1, groupedConvolution}, {1, transposedConvolution}, {1, sum}, {1, product}, {1, concat}, {1, pool}, {1, pad}, {1, padded},
+	{1, channelsLast}, {1, squeezeExcite}, {1, shuffle}, {1, resize}, {1, slice}, {1, clipped}, {1, prelu}, {1, normalisation},
+}
+
+func randomGraph(seed uint64) (*ir.Graph, error) {
+	s := &sketch{rand.New(rand.NewPCG(seed, 11)), ir.NewGraph(fmt.Sprint("random ", seed)), nil, map[string]*ir.Value{}}
+	n, h, w := 1+s.IntN(2), 3+s.IntN(8), 3+s.IntN(8)
+	if s.IntN(3) == 0 {
+		x := s.g.AddInput("x", ir.T(ir.Float32, n, h, w, 1+s.IntN(5)))
+		v, err := s.g.Emit("first", ir.Transpose{Perm: []int{0, 3, 1, 2}}, x)
+		if err != nil {
+			return nil, err
+		}
+		s.live = append(s.live, v)
+	} else {
+		s.live = append(s.live, s.g.AddInput("x", ir.T(ir.Float32, n, 1+s.IntN(20), h, w)))
+	}
+	var drawn []layer
+	for _, l := range layers {
+		for range l.often {
+			drawn = append(drawn, l.layer)
+		}
+	}
+	for range 4 + s.IntN(10) {
+		x := s.pick()
+		if s.IntN(2) == 0 {
+			x = s.live[len(s.live)-1] // chains matter more than stars
+		}
+		v, err := drawn[s.IntN(len(drawn))](s, x)
+		if err != nil {
+			return nil, err
+		}
+		if v == nil {
+			continue
+		}
+		s.live = append(s.live, v)
+		if s.IntN(8) == 0 {
+			s.g.AddOutput(fmt.Sprint("middle", len(s.g.Outputs)), v)
+		}
+	}
+	v, err := s.head(s.live[len(s.live)-1])
+	if err != nil {
+		return nil, err
+	}
+	s.g.AddOutput("y", v)
+	s.g.Prune()
+	return s.g, ir.Verify(s.g)
+}
+
+// head ends half of the graphs as classifiers do.
+func (s *sketch) head(v *ir.Value) (*ir.Value, error) {
+	if s.IntN(2) == 0 {
+		return v, nil
+	}
+	n, k := v.Type.Shape[0], v.Type.Shape[1:].Len()
+	v, err := s.g.Emit("flat", ir.Reshape{Shape: ir.Shape{n, k}}, v)
+	if err != nil {
+		return nil, err
+	}
+	if v, err = s.g.Emit("dense", ir.Dense{}, v, s.weights(1/float64(k), k, 7)); err != nil {
+		return nil, err
+	}
+	switch s.IntN(3) {
+	case 0:
+		return s.normalised(v)
+	case 1:
+		return s.g.Emit("softmax", ir.Softmax{Axes: []int{1}}, v)
+	}
+	return v, nil
+}
+
+func (s *sketch) pick() *ir.Value { return s.live[s.IntN(len(s.live))] }
+
+// weights returns a constant, which may be that of another layer.
+func (s *sketch) weights(scale float64, shape ...int) *ir.Value {
+	key := fmt.Sprint(shape)
+	if v := s.shared[key]; v != nil && s.IntN(2) == 0 {
+		return v
+	}
+	t := ir.Seeded(ir.T(ir.Float32, shape...), s.Uint64())
+	v := t.Float64s()
+	for i := range v {
+		v[i] *= scale
+	}
+	s.shared[key] = s.g.AddConst("w", ir.FromFloat64s(t.Type, v))
+	return s.shared[key]
+}
+
+func (s *sketch) positive(n int) *ir.Value {
+	v := make([]float64, n)
+	for i := range v {
+		v[i] = 0.3 + s.Float64()
+	}
+	return s.g.AddConst("p", ir.FromFloat64s(ir.T(ir.Float32, n), v))
+}
+
+func (s *sketch) act() ir.Act {
+	acts := []ir.Act{{Fn: ir.Relu}, {Fn: ir.Tanh}, {Fn: ir.LeakyRelu, Alpha: 0.1}, {Fn: ir.Clip, Alpha: -1, Beta: 1}, {Fn: ir.Sigmoid},
+		{Fn: ir.HardSwish}, {Fn: ir.SiLU, Alpha: 1}, {Fn: ir.Gelu}, {Fn: ir.Elu, Alpha: 1}}
+	return acts[s.IntN(len(acts))]
+}
+
+// pads returns paddings of 0 or 1 that leave room for a kernel of k×k.
+func (s *sketch) pads(x ir.Shape, k int) []int {
+	if x[2] < k || x[3] < k {
+		return []int{1, 1, 1, 1}
+	}
+	return []int{s.IntN(2), s.IntN(2), s.IntN(2), s.IntN(2)}
+}
+
+func convolution(s *sketch, x *ir.Value) (*ir.Value, error) {
+	in := x.Type.Shape
+	c, k := in[1], 1+2*s.IntN(2)
+	m, groups := 1+s.IntN(20), 1
+	if s.IntN(4) == 0 {
+		m, groups = c, c
+	}
+	if in[2]+2 < k || in[3]+2 < k {
+		return nil, nil
+	}
+	op := ir.Conv{Strides: []int{1 + s.IntN(2), 1 + s.IntN(2)}, Pads: s.pads(in, k), Dilations: []int{1, 1}, Groups: groups}
+	operands := []*ir.Value{x, s.weights(1/float64(c*k), m, c/groups, k, k)}
+	if s.IntN(2) == 0 {
+		operands = append(operands, s.weights(1, m))
+	}
+	return s.g.Emit("conv", op, operands...)
+}
+
+// groupedConvolution has two groups or a dilation.
+func groupedConvolution(s *sketch, x *ir.Value) (*ir.Value, error) {
+	in := x.Type.Shape
+	c, groups, d := in[1], 1, 1+s.IntN(2)
+	if c%2 == 0 {
+		groups = 2
+	}
+	if in[2] < 2*d+1 || in[3] < 2*d+1 {
+		return nil, nil
+	}
+	op := ir.Conv{Strides: []int{1, 1}, Pads: []int{d, d, s.IntN(d + 1), d}, Dilations: []int{d, d}, Groups: groups}
+	m := groups * (1 + s.IntN(20))
+	return s.g.Emit("conv", op, x, s.weights(1/float64(3*c), m, c/groups, 3, 3), s.weights(1, m))
+}
+
+func transposedConvolution(s *sketch, x *ir.Value) (*ir.Value, error) {
+	in := x.Type.Shape
+	c, m, k, st := in[1], 1+s.IntN(8), 2+s.IntN(3), 1+s.IntN(2)
+	if in[2] > 24 || in[3] > 24 {
+		return nil, nil
+	}
+	op := ir.ConvTranspose{Strides: []int{st, st}, Pads: []int{s.IntN(2), s.IntN(2), s.IntN(2), s.IntN(2)}, Dilations: []int{1, 1}, OutputPads: []int{s.IntN(st), 0}, Groups: 1}
+	return s.g.Emit("deconv", op, x, s.weights(1/float64(c*k), c, m, k, k), s.weights(1, m))
+}
+
+func (s *sketch) normalised(x *ir.Value) (*ir.Value, error) {
+	c := x.Type.Shape[1]
+	return s.g.Emit("bn", ir.BatchNorm{Epsilon: 1e-5}, x, s.weights(1, c), s.weights(1, c), s.weights(1, c), s.positive(c))
+}
+
+func batchNorm(s *sketch, x *ir.Value) (*ir.Value, error) { return s.normalised(x) }
+
+func activation(s *sketch, x *ir.Value) (*ir.Value, error) {
+	return s.g.Emit("act", ir.Unary{Fn: s.act()}, x)
+}
+
+// clipped writes ReLU6 and SiLU as two nodes.
+func clipped(s *sketch, x *ir.Value) (*ir.Value, error) {
+	if s.IntN(2) == 0 {
+		v, err := s.g.Emit("gate", ir.Unary{Fn: ir.Act{Fn: ir.Sigmoid}}, x)
+		if err != nil {
+			return nil, err
+		}
+		return s.g.Emit("silu", ir.Binary{Fn: ir.Mul}, x, v)
+	}
+	v, err := s.g.Emit("max", ir.Unary{Fn: ir.Act{Fn: ir.Relu}}, x)
+	if err != nil {
+		return nil, err
+	}
+	return s.g.Emit("min", ir.Binary{Fn: ir.Min}, v, s.positive(1))
+}
+
+func prelu(s *sketch, x *ir.Value) (*ir.Value, error) {
+	return s.g.Emit("prelu", ir.PRelu{}, x, s.weights(1, x.Type.Shape[1], 1, 1))
+}
+
+// arithmetic is with one constant per channel.
+func arithmetic(s *sketch, x *ir.Value) (*ir.Value, error) {
+	fn, k := ir.BinaryFn(s.IntN(3)), s.weights(1, x.Type.Shape[1], 1, 1)
+	if s.IntN(2) == 0 {
+		x, k = k, x
+	}
+	return s.g.Emit("scale", ir.Binary{Fn: fn}, x, k)
+}
+
+func sum(s *sketch, x *ir.Value) (*ir.Value, error) { return s.combine(ir.Add, x) }
+
+func product(s *sketch, x *ir.Value) (*ir.Value, error) {
+	return s.combine([]ir.BinaryFn{ir.Mul, ir.Max, ir.Sub}[s.IntN(3)], x)
+}
+
+func (s *sketch) combine(fn ir.BinaryFn, x *ir.Value) (*ir.Value, error) {
+	y := s.pick()
+	if !y.Type.Equal(x.Type) {
+		return nil, nil
+	}
+	return s.g.Emit("combine", ir.Binary{Fn: fn}, x, y)
+}
+
+func concat(s *sketch, x *ir.Value) (*ir.Value, error) {
+	y := s.pick()
+	if in, other := x.Type.Shape, y.Type.Shape; other[2] != in[2] || other[3] != in[3] {
+		return nil, nil
+	}
+	return s.g.Emit("concat", ir.Concat{Axis: 1}, x, y)
+}
+
+func pool(s *sketch, x *ir.Value) (*ir.Value, error) {
+	in := x.Type.Shape
+	if in[2] < 2 || in[3] < 2 {
+		return nil, nil
+	}
+	return s.g.Emit("pool", ir.Pool{Kind: ir.PoolKind(s.IntN(2)), Kernel: []int{2, 2}, Strides: []int{1 + s.IntN(2), 1 + s.IntN(2)},
+		Pads: []int{s.IntN(2), s.IntN(2), s.IntN(2), s.IntN(2)}, Dilations: []int{1, 1}, CountPad: s.IntN(2) == 0}, x)
+}
+
+func pad(s *sketch, x *ir.Value) (*ir.Value, error) {
+	in := x.Type.Shape
+	if in[2] < 3 || in[3] < 3 {
+		return nil, nil
+	}
+	return s.g.Emit("pad", ir.Pad{Mode: ir.PadMode(s.IntN(5)), Pads: []int{0, 0, s.IntN(3) - 1, s.IntN(2), 0, 0, s.IntN(2), s.IntN(3) - 1}}, x)
+}
+
+// padded is a pool or convolution behind its padding, as exporters write it.
+func padded(s *sketch, x *ir.Value) (*ir.Value, error) {
+	in := x.Type.Shape
+	if in[2]+2 < 3 || in[3]+1 < 3 {
+		return nil, nil
+	}
+	v, err := s.g.Emit("pad", ir.Pad{Pads: []int{0, 0, 1, 0, 0, 0, 1, 1}}, x)
+	if err != nil {
+		return nil, err
+	}
+	if s.IntN(2) == 0 {
+		return s.g.Emit("pool", ir.Pool{Kind: ir.PoolKind(s.IntN(2)), Kernel: []int{3, 3}, Strides: []int{1, 2}, Pads: []int{0, 0, 0, 0}, Dilations: []int{1, 1}}, v)
+	}
+	return s.g.Emit("conv", ir.Conv{Strides: []int{2, 1}, Pads: []int{0, 0, 0, 0}, Dilations: []int{1, 1}, Groups: 1}, v, s.weights(0.3/float64(in[1]), 6, in[1], 3, 3))
+}
+
+// channelsLast is something element-wise between transpositions.
+func channelsLast(s *sketch, x *ir.Value) (*ir.Value, error) {
+	v, err := s.g.Emit("t", ir.Transpose{Perm: []int{0, 2, 3, 1}}, x)
+	if err != nil {
+		return nil, err
+	}
+	if v, err = s.g.Emit("act", ir.Unary{Fn: s.act()}, v); err != nil {
+		return nil, err
+	}
+	if s.IntN(3) == 0 {
+		if v, err = s.g.Emit("concat", ir.Concat{Axis: 3}, v, v); err != nil {
+			return nil, err
+		}
+	}
+	return s.g.Emit("t", ir.Transpose{Perm: []int{0, 3, 1, 2}}, v)
+}
+
+// residual is a block whose convolution others may read too.
+func residual(s *sketch, x *ir.Value) (*ir.Value, error) {
+	c := x.Type.Shape[1]
+	v, err := s.g.Emit("conv", ir.Conv{Strides: []int{1, 1}, Pads: []int{1, 1, 1, 1}, Dilations: []int{1, 1}, Groups: 1}, x, s.weights(0.3/float64(c), c, c, 3, 3))
+	if err != nil {
+		return nil, err
+	}
+	if s.IntN(3) == 0 {
+		s.live = append(s.live, v)
+	}
+	if s.IntN(2) == 0 {
+		x, v = v, x
+	}
+	return s.g.Emit("sum", ir.Binary{Fn: ir.Add}, x, v)
+}
+
+// squeezeExcite scales channels by a function of their means.
+func squeezeExcite(s *sketch, x *ir.Value) (*ir.Value, error) {
+	c := x.Type.Shape[1]
+	v, err := s.g.Emit("mean", ir.Reduce{Fn: ir.ReduceMean, Axes: []int{2, 3}, KeepDims: true}, x)
+	if err != nil {
+		return nil, err
+	}
+	if v, err = s.g.Emit("squeeze", ir.Conv{Strides: []int{1, 1}, Pads: []int{0, 0, 0, 0}, Dilations: []int{1, 1}, Groups: 1}, v, s.weights(1/float64(c), c, c, 1, 1)); err != nil {
+		return nil, err
+	}
+	if v, err = s.g.Emit("gate", ir.Unary{Fn: s.act()}, v); err != nil {
+		return nil, err
+	}
+	return s.g.Emit("excite", ir.Binary{Fn: ir.Mul}, x, v)
+}
+
+// shuffle interleaves two groups of channels.
+func shuffle(s *sketch, x *ir.Value) (*ir.Value, error) {
+	in := x.Type.Shape
+	if in[1]%2 != 0 {
+		return nil, nil
+	}
+	v, err := s.g.Emit("groups", ir.Reshape{Shape: ir.Shape{in[0], 2, in[1] / 2, in[2], in[3]}}, x)
+	if err != nil {
+		return nil, err
+	}
+	if v, err = s.g.Emit("t", ir.Transpose{Perm: []int{0, 2, 1, 3, 4}}, v); err != nil {
+		return nil, err
+	}
+	return s.g.Emit("shuffle", ir.Reshape{Shape: in}, v)
+}
+
+func resize(s *sketch, x *ir.Value) (*ir.Value, error) {
+	in := x.Type.Shape
+	if in[2] > 12 || in[3] > 12 {
+		return nil, nil
+	}
+	coord := []ir.CoordMode{ir.HalfPixel, ir.Asymmetric, ir.AlignCorners}[s.IntN(3)]
+	return s.g.Emit("resize", ir.Resize{Mode: ir.ResizeMode(s.IntN(2)), Coord: coord, Nearest: ir.RoundFloor,
+		Shape: ir.Shape{in[0], in[1], 2 * in[2], 2 * in[3]}, Scales: []float64{1, 1, 2, 2}}, x)
+}
+
+// slice takes channels, rows or columns away.
+func slice(s *sketch, x *ir.Value) (*ir.Value, error) {
+	in := x.Type.Shape
+	axis := 1 + s.IntN(3)
+	if in[axis] < 3 {
+		return nil, nil
+	}
+	op := ir.Slice{Start: []int{0, 0, 0, 0}, Count: append([]int(nil), in...), Step: []int{1, 1, 1, 1}}
+	op.Start[axis] = s.IntN(2)
+	op.Count[axis] -= op.Start[axis] + s.IntN(2)
+	return s.g.Emit("slice", op, x)
+}
+
+func normalisation(s *sketch, x *ir.Value) (*ir.Value, error) {
+	c := x.Type.Shape[1]
+	switch s.IntN(3) {
+	case 0:
+		return s.g.Emit("lrn", ir.LRN{Size: 3, Alpha: 0.1, Beta: 0.75, Bias: 1}, x)
+	case 1:
+		return s.g.Emit("softmax", ir.Softmax{Axes: []int{1}}, x)
+	}
+	return s.g.Emit("norm", ir.Normalize{Axes: []int{2, 3}, Epsilon: 1e-3}, x, s.weights(1, c, 1, 1), s.weights(1, c, 1, 1))
+}
