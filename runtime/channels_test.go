@@ -206,3 +206,38 @@ func TestUnpackWoven(t *testing.T) {
 		}
 	}
 }
+
+func TestSoftmaxRows(t *testing.T) {
+	tiers(t, func(t *testing.T) {
+		for seed := range uint64(80) {
+			r := rand.New(rand.NewPCG(seed, 26))
+			m := &memory{}
+			k := SoftmaxRows{Rows: 1 + r.IntN(300), N: 1 + r.IntN(40)}
+			x := random(r, k.Rows*k.N)
+			for i := range x {
+				x[i] *= 20
+			}
+			if r.IntN(4) == 0 {
+				x[r.IntN(len(x))] = pick(r, NaN32, -Inf32)
+			}
+			k.Src, k.Dst = m.put(x), m.alloc(len(x))
+			m.run(t, &k)
+			got := m.slice(k.Dst)
+			for row := range k.Rows {
+				top, sum := math.Inf(-1), 0.0
+				for _, v := range x[row*k.N:][:k.N] {
+					top = max(top, float64(v))
+				}
+				for _, v := range x[row*k.N:][:k.N] {
+					sum += math.Exp(float64(v) - top)
+				}
+				for i := range k.N {
+					want, g := math.Exp(float64(x[row*k.N+i])-top)/sum, float64(got[row*k.N+i])
+					if math.IsNaN(want) != math.IsNaN(g) || math.Abs(g-want) > 1e-6 {
+						t.Fatalf("seed %d: row %d of %d: element %d is %g, want %g", seed, row, k.N, i, g, want)
+					}
+				}
+			}
+		}
+	})
+}

@@ -160,6 +160,8 @@ func transposeSquares(dst, src *float32, dstRow, srcRow, dstStep, srcStep, n int
 	transposeAVX2(dst, src, dstRow, srcRow, dstStep, srcStep, n)
 }
 
+func softmaxRows(dst, src *float32, n, rows int) { softmaxAVX2(dst, src, n, rows) }
+
 func winogradIn2(in, out *float32, rowStride, posStride, n int) {
 	if active == avx512 {
 		winogradIn2AVX512(in, out, rowStride, posStride, n)

@@ -7,6 +7,7 @@ func available() []tier { return []tier{generic, neon} }
 
 // Never called: amd64 alone has these kernels.
 func transposeSquares(dst, src *float32, dstRow, srcRow, dstStep, srcStep, n int) {}
+func softmaxRows(dst, src *float32, n, rows int)                                  {}
 func gatherLanes(dst *float32, pixels int, groups *laneGroup, n int, keep bool)   {}
 func normalizePixels(dst, src *float32, pixels, blocks, dstBlock, srcBlock int, scale, shift *float32, inverse, epsilon float32) {
 }

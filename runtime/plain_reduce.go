@@ -188,10 +188,6 @@ func (k *SoftmaxPlain[T]) Run(c *Context) {
 
 func (k *SoftmaxPlain[T]) part(c *Context, o, worker int) {
 	src, dst := view[T](c, k.Src), view[T](c, k.Dst)
-	if row, ok := any(dst[o*k.Axis*k.Inner:][:k.Axis]).([]float32); ok && k.Inner == 1 && !k.Log && !c.double {
-		softmaxRow(row, view[float32](c, k.Src)[o*k.Axis:][:k.Axis])
-		return
-	}
 	for i := range k.Inner {
 		at := o*k.Axis*k.Inner + i
 		top := math.Inf(-1)
@@ -216,25 +212,6 @@ func (k *SoftmaxPlain[T]) part(c *Context, o, worker int) {
 		for x := range k.Axis {
 			dst[at+x*k.Inner] = T(float64(dst[at+x*k.Inner]) / sum)
 		}
-	}
-}
-
-func softmaxRow(dst, src []float32) {
-	top := src[0]
-	for _, v := range src {
-		top = max(top, v)
-	}
-	for i, v := range src {
-		dst[i] = v - top
-	}
-	applyAct(dst, Act{Fn: ActExp})
-	sum := 0.0
-	for _, v := range dst {
-		sum += float64(v)
-	}
-	scale := float32(1 / sum)
-	for i := range dst {
-		dst[i] *= scale
 	}
 }
 

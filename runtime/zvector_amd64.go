@@ -128,3 +128,8 @@ func gatherLanesAVX2(dst *float32, pixels int, groups *laneGroup, n int, keep bo
 //
 //go:noescape
 func transposeAVX2(dst *float32, src *float32, dstRow int, srcRow int, dstStep int, srcStep int, n int)
+
+// softmaxAVX2 computes exp(x−max)/Σ exp(x−max) of rows of n floats.
+//
+//go:noescape
+func softmaxAVX2(dst *float32, src *float32, n int, rows int)

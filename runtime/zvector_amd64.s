@@ -2110,3 +2110,197 @@ square:
 	JNZ        square
 	VZEROUPPER
 	RET
+
+// func softmaxAVX2(dst *float32, src *float32, n int, rows int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softmaxAVX2(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), DI
+	MOVQ    src+8(FP), SI
+	MOVQ    n+16(FP), AX
+	MOVQ    rows+24(FP), CX
+	LEAQ    rest<>+32(SB), R8
+	MOVQ    AX, R9
+	ANDQ    $0x07, R9
+	SHLQ    $0x02, R9
+	SUBQ    R9, R8
+	VMOVUPS (R8), Y15
+	SHRQ    $0x03, AX
+
+row:
+	VMOVUPS fff800000<>+0(SB), Y14
+	MOVQ    AX, DX
+	XORQ    R10, R10
+	TESTQ   DX, DX
+	JZ      maxrest
+
+max:
+	VMAXPS (SI)(R10*1), Y14, Y14
+	ADDQ   $0x20, R10
+	DECQ   DX
+	JNZ    max
+
+maxrest:
+	TESTQ      R9, R9
+	JZ         maxdone
+	VMASKMOVPS (SI)(R10*1), Y15, Y0
+	VMOVUPS    fff800000<>+0(SB), Y1
+	VBLENDVPS  Y15, Y0, Y1, Y0
+	VMAXPS     Y0, Y14, Y14
+
+maxdone:
+	VPERM2F128 $0x01, Y14, Y14, Y4
+	VMAXPS     Y4, Y14, Y14
+	VPERMILPS  $0x4e, Y14, Y4
+	VMAXPS     Y4, Y14, Y14
+	VPERMILPS  $0xb1, Y14, Y4
+	VMAXPS     Y4, Y14, Y14
+	VXORPS     Y13, Y13, Y13
+	MOVQ       AX, DX
+	XORQ       R10, R10
+	TESTQ      DX, DX
+	JZ         exprest
+
+exp:
+	VMOVUPS      (SI)(R10*1), Y0
+	VSUBPS       Y14, Y0, Y0
+	VMOVUPS      f42b20000<>+0(SB), Y3
+	VMINPS       Y0, Y3, Y0
+	VMOVUPS      fc2d00000<>+0(SB), Y3
+	VMAXPS       Y0, Y3, Y0
+	VMULPS       f3fb8aa3b<>+0(SB), Y0, Y1
+	VROUNDPS     $0x00, Y1, Y1
+	VFNMADD231PS f3f318000<>+0(SB), Y1, Y0
+	VFNMADD231PS fb95e8083<>+0(SB), Y1, Y0
+	VMOVUPS      f39506967<>+0(SB), Y2
+	VFMADD213PS  f3ab743ce<>+0(SB), Y0, Y2
+	VFMADD213PS  f3c088908<>+0(SB), Y0, Y2
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Y0, Y2
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Y0, Y2
+	VFMADD213PS  f3f000000<>+0(SB), Y0, Y2
+	VMULPS       Y0, Y0, Y3
+	VFMADD213PS  Y0, Y3, Y2
+	VADDPS       f3f800000<>+0(SB), Y2, Y2
+	VCVTPS2DQ    Y1, Y1
+	VPSRAD       $0x01, Y1, Y3
+	VPSUBD       Y3, Y1, Y1
+	VPADDD       f0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y2, Y2
+	VPADDD       f0000007f<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y2, Y2
+	VMOVAPS      Y2, Y0
+	VMOVUPS      Y0, (DI)(R10*1)
+	VADDPS       Y0, Y13, Y13
+	ADDQ         $0x20, R10
+	DECQ         DX
+	JNZ          exp
+
+exprest:
+	TESTQ        R9, R9
+	JZ           expdone
+	VMASKMOVPS   (SI)(R10*1), Y15, Y0
+	VSUBPS       Y14, Y0, Y0
+	VMOVUPS      f42b20000<>+0(SB), Y3
+	VMINPS       Y0, Y3, Y0
+	VMOVUPS      fc2d00000<>+0(SB), Y3
+	VMAXPS       Y0, Y3, Y0
+	VMULPS       f3fb8aa3b<>+0(SB), Y0, Y1
+	VROUNDPS     $0x00, Y1, Y1
+	VFNMADD231PS f3f318000<>+0(SB), Y1, Y0
+	VFNMADD231PS fb95e8083<>+0(SB), Y1, Y0
+	VMOVUPS      f39506967<>+0(SB), Y2
+	VFMADD213PS  f3ab743ce<>+0(SB), Y0, Y2
+	VFMADD213PS  f3c088908<>+0(SB), Y0, Y2
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Y0, Y2
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Y0, Y2
+	VFMADD213PS  f3f000000<>+0(SB), Y0, Y2
+	VMULPS       Y0, Y0, Y3
+	VFMADD213PS  Y0, Y3, Y2
+	VADDPS       f3f800000<>+0(SB), Y2, Y2
+	VCVTPS2DQ    Y1, Y1
+	VPSRAD       $0x01, Y1, Y3
+	VPSUBD       Y3, Y1, Y1
+	VPADDD       f0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y2, Y2
+	VPADDD       f0000007f<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y2, Y2
+	VMOVAPS      Y2, Y0
+	VMASKMOVPS   Y0, Y15, (DI)(R10*1)
+	VANDPS       Y15, Y0, Y0
+	VADDPS       Y0, Y13, Y13
+
+expdone:
+	VPERM2F128 $0x01, Y13, Y13, Y4
+	VADDPS     Y4, Y13, Y13
+	VPERMILPS  $0x4e, Y13, Y4
+	VADDPS     Y4, Y13, Y13
+	VPERMILPS  $0xb1, Y13, Y4
+	VADDPS     Y4, Y13, Y13
+	VMOVUPS    f3f800000<>+0(SB), Y0
+	VDIVPS     Y13, Y0, Y13
+	MOVQ       AX, DX
+	XORQ       R10, R10
+	TESTQ      DX, DX
+	JZ         scalerest
+
+scale:
+	VMULPS  (DI)(R10*1), Y13, Y0
+	VMOVUPS Y0, (DI)(R10*1)
+	ADDQ    $0x20, R10
+	DECQ    DX
+	JNZ     scale
+
+scalerest:
+	TESTQ      R9, R9
+	JZ         scaledone
+	VMASKMOVPS (DI)(R10*1), Y15, Y0
+	VMULPS     Y13, Y0, Y0
+	VMASKMOVPS Y0, Y15, (DI)(R10*1)
+
+scaledone:
+	LEAQ (R10)(R9*1), R10
+	ADDQ R10, SI
+	ADDQ R10, DI
+	DECQ CX
+	JNZ  row
+	VZEROUPPER
+	RET
+
+DATA rest<>+0(SB)/4, $0xffffffff
+DATA rest<>+4(SB)/4, $0xffffffff
+DATA rest<>+8(SB)/4, $0xffffffff
+DATA rest<>+12(SB)/4, $0xffffffff
+DATA rest<>+16(SB)/4, $0xffffffff
+DATA rest<>+20(SB)/4, $0xffffffff
+DATA rest<>+24(SB)/4, $0xffffffff
+DATA rest<>+28(SB)/4, $0xffffffff
+DATA rest<>+32(SB)/4, $0x00000000
+DATA rest<>+36(SB)/4, $0x00000000
+DATA rest<>+40(SB)/4, $0x00000000
+DATA rest<>+44(SB)/4, $0x00000000
+DATA rest<>+48(SB)/4, $0x00000000
+DATA rest<>+52(SB)/4, $0x00000000
+DATA rest<>+56(SB)/4, $0x00000000
+DATA rest<>+60(SB)/4, $0x00000000
+GLOBL rest<>(SB), RODATA|NOPTR, $64
+
+DATA fff800000<>+0(SB)/4, $0xff800000
+DATA fff800000<>+4(SB)/4, $0xff800000
+DATA fff800000<>+8(SB)/4, $0xff800000
+DATA fff800000<>+12(SB)/4, $0xff800000
+DATA fff800000<>+16(SB)/4, $0xff800000
+DATA fff800000<>+20(SB)/4, $0xff800000
+DATA fff800000<>+24(SB)/4, $0xff800000
+DATA fff800000<>+28(SB)/4, $0xff800000
+DATA fff800000<>+32(SB)/4, $0xff800000
+DATA fff800000<>+36(SB)/4, $0xff800000
+DATA fff800000<>+40(SB)/4, $0xff800000
+DATA fff800000<>+44(SB)/4, $0xff800000
+DATA fff800000<>+48(SB)/4, $0xff800000
+DATA fff800000<>+52(SB)/4, $0xff800000
+DATA fff800000<>+56(SB)/4, $0xff800000
+DATA fff800000<>+60(SB)/4, $0xff800000
+GLOBL fff800000<>(SB), RODATA|NOPTR, $64

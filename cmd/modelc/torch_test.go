@@ -1,12 +1,18 @@
+//go:build unix
+
 package main
 
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -29,7 +35,7 @@ func TestTorch(t *testing.T) {
 	var rows []string
 	for _, set := range folders(t, dir) {
 		t.Run(filepath.Base(set), func(t *testing.T) {
-			begin := time.Now()
+			begin := processorTime(t)
 			c, err := load(filepath.Join(set, "model.onnx"), set, modelc.Options{})
 			if err != nil {
 				t.Fatal(err)
@@ -48,7 +54,7 @@ func TestTorch(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			took := time.Since(begin)
+			took := processorTime(t) - begin
 			got, err := p.Run(t.Context(), 0, c.in)
 			if err != nil {
 				t.Fatal(err)
@@ -62,8 +68,8 @@ func TestTorch(t *testing.T) {
 				t.Errorf("%s", out.Bytes())
 			}
 			share, steps := generic(c.Program)
-			if share > mostGeneric {
-				t.Errorf("%.1f %% of the memory traffic goes through generic kernels:\n%s", 100*share, strings.Join(steps, "\n"))
+			if len(steps) > 0 {
+				t.Errorf("more than %g of the memory traffic each:\n%s", mostGeneric, strings.Join(steps, "\n"))
 			}
 			parameters, flops := size(c.Before)
 			at := strings.LastIndex(filepath.Base(set), "-")
@@ -73,33 +79,67 @@ func TestTorch(t *testing.T) {
 			rows = append(rows, row)
 		})
 	}
-	text := "| network | exporter | parameters | FLOP | nodes → steps | generic | error | compile, s |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n" + strings.Join(rows, "\n") + "\n\n" +
-		fmt.Sprintf("Compiled on %s, %d processors, %s.\n", processor(), runtime.NumCPU(), runtime.Version())
-	t.Log("\n" + text)
+	t.Log("\n" + strings.Join(rows, "\n"))
 	if *update && !t.Failed() {
 		page, err := os.ReadFile(modelsDoc)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(modelsDoc, replaceSection(t, page, "torch", text), 0o644); err != nil {
+		if err := os.WriteFile(modelsDoc, replaceSection(t, page, "torch", torchTable(string(page), rows)), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-// mostGeneric is the largest share of generic kernels in what the steps read
-// and write: beyond it a layer of these networks has lost its fast kernel.
+// torchTable returns the table with new rows in place of the old ones of the
+// same networks and exporters, so that it can be made in parts.
+func torchTable(page string, rows []string) string {
+	row := regexp.MustCompile(`(?m)^(\| \S+ \| (?:torchscript|dynamo) \|).*$`)
+	all := map[string]string{}
+	for _, m := range row.FindAllStringSubmatch(page+"\n"+strings.Join(rows, "\n"), -1) {
+		all[m[1]] = m[0]
+	}
+	var b strings.Builder
+	b.WriteString("| network | exporter | parameters | FLOP | nodes → steps | generic | error | compile, CPU s |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n")
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		b.WriteString(all[key] + "\n")
+	}
+	fmt.Fprintf(&b, "\nCompiled on %s, %d processors, %s.\n", processor(), runtime.NumCPU(), runtime.Version())
+	return b.String()
+}
+
+// processorTime returns what this process and its children have used.
+func processorTime(t *testing.T) time.Duration {
+	t.Helper()
+	var sum time.Duration
+	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
+		var u syscall.Rusage
+		if err := syscall.Getrusage(who, &u); err != nil {
+			t.Fatal(err)
+		}
+		sum += time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	return sum
+}
+
+// mostGeneric is the largest share of a step with a generic kernel in what all
+// steps read and write: beyond it a layer of these networks has lost its fast
+// kernel.
 const mostGeneric = 0.05
 
 // generic returns the share of the bytes that generic kernels read and write,
-// and what they compute.
+// and the steps beyond mostGeneric.
 func generic(p *schedule.Program) (share float64, steps []string) {
 	var slow, all int64
 	for _, l := range p.Layers {
 		all += l.Bytes
 		if l.Generic() {
 			slow += l.Bytes
-			steps = append(steps, fmt.Sprintf("%s: %s, %d bytes", l.Name, l.Doc, l.Bytes))
+		}
+	}
+	for _, l := range p.Layers {
+		if l.Generic() && float64(l.Bytes) > mostGeneric*float64(all) {
+			steps = append(steps, fmt.Sprintf("%s: %s, %d of %d bytes", l.Name, l.Doc, l.Bytes, all))
 		}
 	}
 	return float64(slow) / float64(all), steps

@@ -36,6 +36,7 @@ func main() {
 	normalize()
 	gatherLanes()
 	transpose()
+	softmax()
 	Generate()
 }
 
@@ -416,6 +417,108 @@ func transpose() {
 	ADDQ(R8, RDI)
 	DECQ(RCX)
 	JNZ(LabelRef("square"))
+	VZEROUPPER()
+	RET()
+}
+
+// softmax writes the softmax of short rows, such as a detector has thousands
+// of, on every machine in vectors of eight.
+func softmax() {
+	g := generator{x86.AVX2}
+	g.function("softmax", "func(dst, src *float32, n, rows int)", "computes exp(x−max)/Σ exp(x−max) of rows of n floats.")
+	// Loaded from here, minus the size of a rest, is a mask of the rest.
+	mask := GLOBL("rest", 8|16)
+	for lane := range 16 {
+		DATA(4*lane, U32(uint32(int64(lane-8)>>63)))
+	}
+	Load(Param("dst"), RDI)
+	Load(Param("src"), RSI)
+	Load(Param("n"), RAX)
+	Load(Param("rows"), RCX)
+	rest, top, sum, x := Y15, Y14, Y13, Y0
+	LEAQ(mask.Offset(32), R8)
+	MOVQ(RAX, R9)
+	ANDQ(Imm(7), R9)
+	SHLQ(Imm(2), R9) // bytes of the rest
+	SUBQ(R9, R8)
+	VMOVUPS(Mem{Base: R8}, rest)
+	SHRQ(Imm(3), RAX) // whole vectors
+	// over runs body at each vector of the row, then at its rest.
+	over := func(name string, body func(off Register, whole bool)) {
+		MOVQ(RAX, RDX)
+		XORQ(R10, R10)
+		TESTQ(RDX, RDX)
+		JZ(LabelRef(name + "rest"))
+		Label(name)
+		body(R10, true)
+		ADDQ(Imm(32), R10)
+		DECQ(RDX)
+		JNZ(LabelRef(name))
+		Label(name + "rest")
+		TESTQ(R9, R9)
+		JZ(LabelRef(name + "done"))
+		body(R10, false)
+		Label(name + "done")
+	}
+	at := func(base, off Register) Mem { return Mem{Base: base, Index: off, Scale: 1} }
+	// across replaces a by the result over its lanes in all of them.
+	across := func(a VecPhysical, op func(x, y, z VecPhysical)) {
+		VPERM2F128(Imm(1), a, a, Y4)
+		op(Y4, a, a)
+		VPERMILPS(Imm(0x4E), a, Y4)
+		op(Y4, a, a)
+		VPERMILPS(Imm(0xB1), a, Y4)
+		op(Y4, a, a)
+	}
+	Label("row")
+	VMOVUPS(constant(math.Inf(-1)), top)
+	over("max", func(off Register, whole bool) {
+		if whole {
+			VMAXPS(at(RSI, off), top, top)
+			return
+		}
+		VMASKMOVPS(at(RSI, off), rest, x)
+		VMOVUPS(constant(math.Inf(-1)), Y1)
+		VBLENDVPS(rest, x, Y1, x)
+		VMAXPS(x, top, top)
+	})
+	across(top, func(x, y, z VecPhysical) { VMAXPS(x, y, z) })
+	VXORPS(sum, sum, sum)
+	over("exp", func(off Register, whole bool) {
+		if whole {
+			VMOVUPS(at(RSI, off), x)
+		} else {
+			VMASKMOVPS(at(RSI, off), rest, x)
+		}
+		VSUBPS(top, x, x)
+		g.exp(x)
+		if whole {
+			VMOVUPS(x, at(RDI, off))
+		} else {
+			VMASKMOVPS(x, rest, at(RDI, off))
+			VANDPS(rest, x, x)
+		}
+		VADDPS(x, sum, sum)
+	})
+	across(sum, func(x, y, z VecPhysical) { VADDPS(x, y, z) })
+	VMOVUPS(constant(1), x)
+	VDIVPS(sum, x, sum)
+	over("scale", func(off Register, whole bool) {
+		if whole {
+			VMULPS(at(RDI, off), sum, x)
+			VMOVUPS(x, at(RDI, off))
+			return
+		}
+		VMASKMOVPS(at(RDI, off), rest, x)
+		VMULPS(sum, x, x)
+		VMASKMOVPS(x, rest, at(RDI, off))
+	})
+	// The rest belongs to the row.
+	LEAQ(Mem{Base: R10, Index: R9, Scale: 1}, R10)
+	ADDQ(R10, RSI)
+	ADDQ(R10, RDI)
+	DECQ(RCX)
+	JNZ(LabelRef("row"))
 	VZEROUPPER()
 	RET()
 }
