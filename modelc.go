@@ -40,6 +40,19 @@ type Options struct {
 	Tuning *Tuning
 	// Flags are recorded in generated headers.
 	Flags []string
+	// Progress, unless nil, is told how far long work is: a stage, for people,
+	// and how much of its total is done. Calls come one after the other, from
+	// whatever computes with these options. An error ends the work, which
+	// returns it.
+	Progress func(stage string, done, total int) error
+}
+
+// Report calls Progress, if there is one.
+func (o *Options) Report(stage string, done, total int) error {
+	if o.Progress == nil {
+		return nil
+	}
+	return o.Progress(stage, done, total)
 }
 
 // Compiled is a model on its way to a package.
@@ -55,6 +68,9 @@ type Compiled struct {
 // Compile loads, optimises and schedules the model at path. Close releases
 // the file, which the graph's constants may be slices of.
 func Compile(path string, o Options) (*Compiled, error) {
+	if err := o.Report("model file", 0, 1); err != nil {
+		return nil, err
+	}
 	m, err := frontend.Load(path, o.Source)
 	if err != nil {
 		return nil, err
@@ -72,8 +88,12 @@ func CompileModel(m *source.Model, o Options) (*Compiled, error) {
 	c := &Compiled{Model: m, Before: m.Graph, Graph: m.Graph.Clone(), Options: o}
 	cfg := o.Passes
 	cfg.Exact = o.Exact
+	cfg.Progress = func(done, total int) error { return o.Report("passes", done, total) }
 	var err error
 	if c.Report, err = passes.Run(c.Graph, &cfg); err != nil {
+		return nil, err
+	}
+	if err := o.Report("schedule", 0, 1); err != nil {
 		return nil, err
 	}
 	s := schedule.Config{Exact: o.Exact}
@@ -86,6 +106,26 @@ func CompileModel(m *source.Model, o Options) (*Compiled, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// Reference computes the model as it was written with the reference
+// interpreter. It may take seconds per GFLOP.
+func (c *Compiled) Reference(in []*ir.Tensor) ([]*ir.Tensor, error) {
+	return c.trace(c.Before, in, func(*ir.Value, *ir.Tensor) {})
+}
+
+// trace runs the reference interpreter on g, shows what it computes to visit
+// and tells how far it is.
+func (c *Compiled) trace(g *ir.Graph, in []*ir.Tensor, visit func(v *ir.Value, t *ir.Tensor)) ([]*ir.Tensor, error) {
+	done, total := 0, 0
+	for _, n := range g.Nodes {
+		total += len(n.Out)
+	}
+	return eval.Trace(g, in, func(v *ir.Value, t *ir.Tensor) error {
+		visit(v, t)
+		done++
+		return c.Options.Report("reference outputs", done, total)
+	})
 }
 
 // Close releases the model file.
@@ -234,6 +274,7 @@ func (c *Compiled) target(dir string, o PackageOptions) (*target, error) {
 	t := &target{options: golang.Options{
 		Header: golang.Header{Version: Version, SHA256: c.Model.SHA256, Flags: c.Options.Flags},
 		Model:  c.Graph.Name, Format: c.Model.Format, Sidecar: o.Sidecar, Tolerance: tolerance,
+		Progress: func(done, total int) error { return c.Options.Report("weights", done, total) },
 	}}
 	if c.Options.Exact {
 		t.options.Tolerance = exactTolerance
@@ -262,12 +303,12 @@ func (c *Compiled) golden(g *golang.Options) error {
 		if err != nil {
 			return err
 		}
-		g.Golden, err = eval.Run(c.Before, in)
+		g.Golden, err = c.Reference(in)
 		return err
 	}
 	var err error
 	for _, g.GoldenMask = range golang.GoldenMasks {
-		if g.Golden, err = eval.Run(c.Before, golang.GoldenInputs(c.Before, g.GoldenMask)); err == nil {
+		if g.Golden, err = c.Reference(golang.GoldenInputs(c.Before, g.GoldenMask)); err == nil {
 			return nil
 		}
 	}

@@ -36,6 +36,40 @@ func Example() {
 	// 13 nodes became 8 steps
 }
 
+// A program writes a package into a module, and can tell later whether it is
+// still what the model gives.
+func ExampleCompiled_WritePackage() {
+	module, err := os.MkdirTemp("", "")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(module)
+	if err := os.WriteFile(filepath.Join(module, "go.mod"), []byte("module example.com/digits\n"), 0o644); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	c, err := Compile("testdata/digits/lenet5.onnx", Options{Source: source.Options{Dims: map[string]int{"N": 1}}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	o := PackageOptions{Standalone: true}
+	s, err := c.WritePackage(filepath.Join(module, "lenet"), o)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("package", s.Package, "with", s.Layers, "steps and runtime", s.Runtime)
+	differences, err := c.DiffPackage(s.Dir, o)
+	fmt.Println(len(differences), "differences", err)
+	// Output:
+	// package lenet with 8 steps and runtime example.com/digits/lenet/internal/runtime
+	// 0 differences <nil>
+}
+
 // The runtime that is copied beside packages needs nothing outside the
 // standard library, and its licence comes with it.
 func TestRuntimeFiles(t *testing.T) {

@@ -23,6 +23,7 @@ type place struct {
 	name    string // of the package that is there already, "" for none
 	imports bool   // that package can import runtimePath
 	why     string // it cannot though its module asks for it, "" otherwise
+	runtime string // folder of the package that runtimePath is there
 }
 
 // locate asks the go command about dir, which need not exist: modules,
@@ -47,7 +48,7 @@ func locate(dir string) (*place, error) {
 	}
 	p.module = m.dir
 	// Of a folder without Go files go/packages knows nothing, hence mainModule.
-	list, err := packages.Load(&packages.Config{Dir: exists, Env: env, Mode: packages.NeedName}, ".", runtimePath)
+	list, err := packages.Load(&packages.Config{Dir: exists, Env: env, Mode: packages.NeedName | packages.NeedFiles}, ".", runtimePath)
 	if err != nil {
 		return nil, fmt.Errorf("where %s lies the go command fails: %w", dir, err)
 	}
@@ -55,6 +56,9 @@ func locate(dir string) (*place, error) {
 		switch {
 		case l.PkgPath == runtimePath:
 			p.imports = l.Name != "" && len(l.Errors) == 0
+			if len(l.GoFiles) > 0 {
+				p.runtime = filepath.Dir(l.GoFiles[0])
+			}
 			for _, e := range l.Errors {
 				if !strings.Contains(e.Msg, "is not in std") { // what is said of an unknown module without a dot
 					p.why = e.Msg

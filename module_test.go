@@ -103,8 +103,24 @@ func TestRuntimeOf(t *testing.T) {
 		case err != nil || o.Package != c.name || o.Runtime != c.path || (o.RuntimeSource != nil) != c.copied || (got.shared != nil) != (c.o.SharedRuntime != ""):
 			t.Errorf("%s %s: package %s, runtime %q, copied %v, shared %v, %v; want %s, %q, %v", c.dir, c.flags, o.Package, o.Runtime, o.RuntimeSource != nil, got.shared != nil, err, c.name, c.path, c.copied)
 		}
-		if note := strings.Join(got.notes, ""); (note != "") != (c.dir == "required/x") {
-			t.Errorf("%s: note %q", c.dir, note)
+		want := ""
+		switch {
+		case c.dir == "required/x":
+			want = "cannot import it"
+		case c.path == imported: // the stand-in's runtime is another
+			want = "not of this version"
 		}
+		if note := strings.Join(got.notes, ""); (note != "") != (want != "") || !strings.Contains(note, want) {
+			t.Errorf("%s: note %q, want %q", c.dir, note, want)
+		}
+	}
+}
+
+func TestIsRuntime(t *testing.T) {
+	if same, err := isRuntime("runtime"); err != nil || !same {
+		t.Error(same, err)
+	}
+	if same, err := isRuntime("ir"); err != nil || same {
+		t.Error(same, err)
 	}
 }

@@ -1,6 +1,7 @@
 package modelc
 
 import (
+	"bytes"
 	"embed"
 	"fmt"
 	"io/fs"
@@ -58,13 +59,35 @@ func (t *target) setRuntime(o PackageOptions) error {
 		return err
 	case at.imports && !o.Standalone:
 		t.options.Runtime = runtimePath
-		return nil
+		same, err := isRuntime(at.runtime)
+		if err == nil && !same {
+			t.notes = append(t.notes, "the modelc/runtime that the module imports is not of this version of modelc: call the one that the module names, go tool modelc or go run modelc/cmd/modelc")
+		}
+		return err
 	case at.why != "" && !o.Standalone:
 		t.notes = append(t.notes, "the module names modelc and cannot import it, so the runtime was copied: "+at.why)
 	}
 	t.options.Runtime = path.Join(at.path, golang.RuntimeDir)
 	t.options.RuntimeSource, err = runtimeFiles()
 	return err
+}
+
+// isRuntime reports whether the package in dir is the runtime that this
+// version of the compiler writes plans for.
+func isRuntime(dir string) (bool, error) {
+	files, err := runtimeFiles()
+	if err != nil {
+		return false, err
+	}
+	for name, want := range files {
+		if path.Ext(name) != ".go" || strings.Contains(name, "/") {
+			continue
+		}
+		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !bytes.Equal(got, want) {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // runtimeFiles returns the sources of package runtime and its package vision,

@@ -60,7 +60,10 @@ func Tune(c *Compiled, threads, runs int) (*Tuning, error) {
 	}
 	slices.Sort(algorithms)
 	times := map[ir.Algorithm]map[string]float64{} // by node
-	for _, a := range algorithms {
+	for i, a := range algorithms {
+		if err := c.Options.Report("measuring "+a.String(), i, len(algorithms)); err != nil {
+			return nil, err
+		}
 		force := map[string]ir.Algorithm{}
 		for _, l := range t.Layers {
 			force[l.Name] = a

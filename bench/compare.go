@@ -29,61 +29,78 @@ type result struct {
 	Error               float64 // max |modelc − ORT| / max |ORT|
 }
 
-// compare runs both engines on one model until the time is spent.
-func compare(path string, threads int, budget time.Duration) (result, error) {
-	r := result{Threads: threads}
+// engines is a model loaded by both.
+type engines struct {
+	ours              *inproc.Engine
+	theirs            *ort.AdvancedSession
+	in                *ir.Tensor
+	out, theirOut     []float32 // of the first run
+	loadMs, ortLoadMs float64
+	gflop             float64 // of the model as written, per run
+}
+
+func open(path string, threads int) (*engines, error) {
 	m, err := frontend.Load(path, source.Options{})
 	if err != nil {
-		return r, err
+		return nil, err
 	}
 	defer m.Release()
 	g := m.Graph
 	if len(g.Inputs) != 1 || len(g.Outputs) != 1 || g.Inputs[0].Type.DType != ir.Float32 {
-		return r, fmt.Errorf("want a model with one float32 input and one output")
+		return nil, fmt.Errorf("want a model with one float32 input and one output")
 	}
+	b := &engines{in: eval.Inputs(g, 1)[0]}
 	for _, n := range g.Nodes {
-		r.GFLOP += float64(ir.FLOPs(n)) / 1e9
+		b.gflop += float64(ir.FLOPs(n)) / 1e9
 	}
-	in := eval.Inputs(g, 1)[0]
 	inName, outName := g.Inputs[0].Name, g.Outputs[0].Name
 	outShape := g.Outputs[0].Value.Type.Shape
 	if _, err := passes.Run(g, &passes.Config{}); err != nil {
-		return r, err
+		return nil, err
 	}
 	p, err := schedule.Build(g, schedule.Config{})
 	if err != nil {
-		return r, err
+		return nil, err
 	}
 	start := time.Now()
-	e, err := inproc.New(p, threads)
-	if err != nil {
-		return r, err
+	if b.ours, err = inproc.New(p, threads); err != nil {
+		return nil, err
 	}
-	defer e.Close()
-	r.LoadMs = ms(time.Since(start))
-
-	theirs := make([]float32, outShape.Len())
+	b.loadMs = ms(time.Since(start))
+	b.theirOut = make([]float32, outShape.Len())
 	start = time.Now()
-	s, err := ortSession(path, threads, inName, outName, in, outShape, theirs)
-	if err != nil {
-		return r, err
+	if b.theirs, err = ortSession(path, threads, inName, outName, b.in, outShape, b.theirOut); err != nil {
+		return nil, err
 	}
-	defer s.Destroy()
-	r.OrtLoadMs = ms(time.Since(start))
+	b.ortLoadMs = ms(time.Since(start))
+	out, err := b.ours.Run([]*ir.Tensor{b.in})
+	if err != nil {
+		return nil, err
+	}
+	b.out = out[0].Float32s()
+	return b, b.theirs.Run()
+}
 
-	out, err := e.Run([]*ir.Tensor{in})
+func (b *engines) close() {
+	b.ours.Close()
+	b.theirs.Destroy()
+}
+
+// compare runs both engines on one model until the time is spent.
+func compare(path string, threads int, budget time.Duration) (result, error) {
+	r := result{Threads: threads}
+	b, err := open(path, threads)
 	if err != nil {
 		return r, err
 	}
-	if err := s.Run(); err != nil {
-		return r, err
-	}
-	r.Error = relError(out[0].Float32s(), theirs)
+	defer b.close()
+	r.LoadMs, r.OrtLoadMs, r.GFLOP = b.loadMs, b.ortLoadMs, b.gflop
+	r.Error = relError(b.out, b.theirOut)
 
 	var ours, others, ratios []float64
 	for end := time.Now().Add(budget); len(ratios) < 7 || time.Now().Before(end); {
-		a := turn(threads, func() { e.Step() })
-		b := turn(threads, func() { s.Run() })
+		a := turn(threads, func() { b.ours.Step() })
+		b := turn(threads, func() { b.theirs.Run() })
 		ours, others, ratios = append(ours, a), append(others, b), append(ratios, b/a)
 	}
 	// The first pairs warm caches and clocks.

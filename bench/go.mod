@@ -5,7 +5,10 @@ go 1.26.0
 require modelc v0.0.0
 
 require (
+	github.com/gofrs/flock v0.13.2 // indirect
 	golang.org/x/mod v0.42.0 // indirect
+	golang.org/x/sync v0.24.0 // indirect
+	golang.org/x/sys v0.50.0 // indirect
 	golang.org/x/tools v0.52.0 // indirect
 )
 

@@ -3,12 +3,14 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	goruntime "runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +18,7 @@ import (
 	ort "github.com/yalue/onnxruntime_go"
 
 	"modelc/internal/zoo"
+	"modelc/runtime"
 )
 
 func main() {
@@ -25,6 +28,8 @@ func main() {
 	flag.BoolVar(&o.json, "json", false, "one JSON object a line")
 	flag.BoolVar(&o.memory, "memory", false, "start processes and compare their memory instead")
 	flag.BoolVar(&o.start, "start", false, "start processes and compare the time to their first result instead")
+	flag.StringVar(&o.report, "report", "", "measure everything, and other engines too, and write bench.md, bench.svg and bench.json to this `folder`")
+	flag.StringVar(&o.python, "python", "", "the Python interpreter that has the other engines, for -report")
 	isChild := flag.Bool("child", false, "")
 	flag.Parse()
 	err := initialise()
@@ -43,6 +48,7 @@ type options struct {
 	threads             string
 	seconds             float64
 	json, memory, start bool
+	report, python      string
 }
 
 const timesHead = "| model | threads | modelc ms | ORT ms | × faster | spread of the ratio | load ms | ORT load ms | max error / max |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
@@ -54,14 +60,9 @@ func (r *result) row() string {
 
 func run(models []string, o options) error {
 	defer ort.DestroyEnvironment()
-	if len(models) == 0 {
-		models = zoo.Names()
+	if o.report != "" {
+		return report(models, o)
 	}
-	dir, err := os.MkdirTemp("", "modelc-bench")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
 	if !o.json {
 		head := timesHead
 		if o.memory {
@@ -69,54 +70,91 @@ func run(models []string, o options) error {
 		} else if o.start {
 			head = processHead
 		}
-		fmt.Printf("%s, %d CPUs, ONNX Runtime %s\n\n%s\n", cpuName(), goruntime.NumCPU(), ort.GetVersion(), head)
+		fmt.Printf("%s, %d CPUs, ONNX Runtime %s\n\n%s\n", cpuName(), goruntime.NumCPU(), ortVersion(), head)
 	}
-	for _, m := range models {
+	return each(models, o.threads, func(name, path, _ string, threads int) error {
+		var row string
+		var value any
+		if o.memory || o.start {
+			f, err := measure(path, threads)
+			if err != nil {
+				return err
+			}
+			f.Model = name
+			value, row = f, f.processRow()
+			if o.memory {
+				row = f.memoryRow()
+			}
+		} else {
+			r, err := compare(path, threads, time.Duration(o.seconds*float64(time.Second)))
+			if err != nil {
+				return err
+			}
+			r.Model = name
+			value, row = r, r.row()
+		}
+		if o.json {
+			return json.NewEncoder(os.Stdout).Encode(value)
+		}
+		fmt.Println(row)
+		return nil
+	})
+}
+
+// each calls f for every model, all of the zoo if none is named, and number of
+// threads, with the path of the model and a folder that is kept for it.
+func each(models []string, threads string, f func(name, path, dir string, threads int) error) error {
+	var counts []int
+	for _, t := range strings.Split(threads, ",") {
+		n, err := strconv.Atoi(t)
+		if err != nil {
+			return err
+		}
+		counts = append(counts, n)
+	}
+	if len(models) == 0 {
+		models = zoo.Names()
+	}
+	one := func(m string) error {
+		dir, err := os.MkdirTemp("", "modelc-bench")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
 		path := m
 		if !strings.HasSuffix(m, ".onnx") {
-			path = filepath.Join(dir, m+".onnx")
+			path = filepath.Join(dir, "model.onnx")
 			if err := writeZoo(path, m); err != nil {
 				return err
 			}
 		}
-		for _, t := range strings.Split(o.threads, ",") {
-			n, err := strconv.Atoi(t)
-			if err != nil {
-				return err
+		for _, n := range counts {
+			if err := f(m, path, dir, n); err != nil {
+				return fmt.Errorf("%s: %w", m, err)
 			}
-			var row string
-			var value any
-			if o.memory || o.start {
-				f, err := measure(path, n)
-				if err != nil {
-					return fmt.Errorf("%s: %w", m, err)
-				}
-				f.Model = m
-				value, row = f, f.processRow()
-				if o.memory {
-					row = f.memoryRow()
-				}
-			} else {
-				r, err := compare(path, n, time.Duration(o.seconds*float64(time.Second)))
-				if err != nil {
-					return fmt.Errorf("%s: %w", m, err)
-				}
-				r.Model = m
-				value, row = r, r.row()
-			}
-			if o.json {
-				if err := json.NewEncoder(os.Stdout).Encode(value); err != nil {
-					return err
-				}
-				continue
-			}
-			fmt.Println(row)
 		}
-		if path != m {
-			os.Remove(path)
+		return nil
+	}
+	for _, m := range models {
+		if err := one(m); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func ortVersion() string { return ort.GetVersion() }
+
+func tierName() string {
+	return fmt.Sprintf("%s, %d CPUs", runtime.Tier(), goruntime.NumCPU())
+}
+
+// sortRows orders rows as the zoo does, then by threads.
+func sortRows(rows []*row) {
+	names := zoo.Names()
+	slices.SortStableFunc(rows, func(a, b *row) int {
+		return cmp.Or(slices.Index(names, a.Model)-slices.Index(names, b.Model), a.Threads-b.Threads)
+	})
 }
 
 func writeZoo(path, name string) error {

@@ -31,8 +31,10 @@ type footprint struct {
 	Arena, LowerBound, Activations, Weights, Prepared int64
 	// Moved is what all nodes read and write, before and after the passes.
 	MovedBefore, MovedAfter int64
-	// From the start of the process to its first result, page cache warm, and
-	// what is resident then.
+	// Load is New: weights checked and transformed. Start is from the start of
+	// the process to its first result, page cache warm, and Resident what is in
+	// memory then.
+	Load                  float64
 	Start, OrtStart       float64
 	Resident, OrtResident int64
 	// Shipped is the program with the package in it; for ONNX Runtime its
@@ -85,22 +87,41 @@ func measure(path string, threads int) (*footprint, error) {
 		}
 		f.OrtShipped += n
 	}
-	var start, ortStart []float64
+	var ours, others []process
 	for range processes {
-		t, r, err := first(exec.Command(program))
+		p, err := first(exec.Command(program))
 		if err != nil {
 			return nil, err
 		}
-		start, f.Resident = append(start, t), r
-		if t, r, err = first(exec.Command(self, theirs...)); err != nil {
+		q, err := first(exec.Command(self, theirs...))
+		if err != nil {
 			return nil, err
 		}
-		ortStart, f.OrtResident = append(ortStart, t), r
+		ours, others = append(ours, p), append(others, q)
 	}
-	slices.Sort(start)
-	slices.Sort(ortStart)
-	f.Start, f.OrtStart = start[processes/2], ortStart[processes/2]
+	f.Load = median(ours, func(p process) float64 { return p.load })
+	f.Start, f.OrtStart = median(ours, process.startMs), median(others, process.startMs)
+	f.Resident, f.OrtResident = int64(median(ours, process.residentBytes)), int64(median(others, process.residentBytes))
 	return f, nil
+}
+
+// process is what one process took.
+type process struct {
+	start    float64 // to its first result
+	load     float64 // what it says New took, 0 if it does not say
+	resident int64
+}
+
+func (p process) startMs() float64       { return p.start }
+func (p process) residentBytes() float64 { return float64(p.resident) }
+
+func median(all []process, of func(process) float64) float64 {
+	var x []float64
+	for _, p := range all {
+		x = append(x, of(p))
+	}
+	slices.Sort(x)
+	return x[len(x)/2]
 }
 
 // build writes and builds the program of the generated package, weights
@@ -118,15 +139,18 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"time"
 
 	"process/model"
 )
 
 func main() {
+	start := time.Now()
 	m, err := model.New()
 	if err != nil {
 		log.Fatal(err)
 	}
+	load := time.Since(start)
 	s := m.NewSession(model.Threads(%d))
 	in, out := model.NewInput(), model.NewOutput()
 	if err := s.Run(in, out); err != nil {
@@ -138,6 +162,7 @@ func main() {
 		log.Fatal(err)
 	}
 	os.Stdout.Write(b)
+	fmt.Println("load:", load.Nanoseconds())
 }
 `, threads)
 	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(main), 0o644); err != nil {
@@ -152,33 +177,44 @@ func main() {
 	return filepath.Join(dir, "program"), nil
 }
 
-// first starts a process and returns the time to the line "first" and the
-// resident memory that its status, which follows, tells.
-func first(cmd *exec.Cmd) (start float64, resident int64, err error) {
+// first starts a process, which prints the line "first", then its status.
+func first(cmd *exec.Cmd) (p process, err error) {
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return 0, 0, err
+		return p, err
 	}
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
-		return 0, 0, err
+		return p, err
 	}
 	r := bufio.NewReader(out)
 	line, _ := r.ReadString('\n')
-	start = ms(time.Since(began))
+	p.start = ms(time.Since(began))
 	rest, _ := io.ReadAll(r)
 	if err := cmd.Wait(); err != nil || line != "first\n" {
-		return 0, 0, fmt.Errorf("%s: %v\n%s", cmd.Path, err, errs.Bytes())
+		return p, fmt.Errorf("%s: %v\n%s", cmd.Path, err, errs.Bytes())
 	}
 	for _, l := range strings.Split(string(rest), "\n") {
-		if kb, ok := strings.CutPrefix(l, "VmRSS:"); ok {
-			n, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(kb, "kB")), 10, 64)
-			return start, n << 10, err
+		key, value, _ := strings.Cut(l, ":")
+		n, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(value, "kB")), 10, 64)
+		switch key {
+		case "VmRSS":
+			p.resident = n << 10
+		case "load":
+			p.load = float64(n) / 1e6
+		default:
+			continue
+		}
+		if err != nil {
+			return p, err
 		}
 	}
-	return 0, 0, fmt.Errorf("no VmRSS in /proc/self/status")
+	if p.resident == 0 {
+		return p, fmt.Errorf("no VmRSS in /proc/self/status")
+	}
+	return p, nil
 }
 
 // child is the process with ONNX Runtime: one session, one run.
@@ -239,7 +275,7 @@ func size(path string) (int64, error) {
 
 const (
 	memoryHead  = "| model | session | lower bound | activations side by side | weights | transformed at load | moved per run, as written | after the passes | resident | ONNX Runtime | ratio |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
-	processHead = "| model | threads | first result ms | ORT ms | × faster | shipped MB | ORT MB |\n| --- | --- | --- | --- | --- | --- | --- |"
+	processHead = "| model | threads | load ms | first result ms | ORT ms | × faster | shipped MB | ORT MB |\n| --- | --- | --- | --- | --- | --- | --- | --- |"
 )
 
 func (f *footprint) memoryRow() string {
@@ -249,6 +285,6 @@ func (f *footprint) memoryRow() string {
 }
 
 func (f *footprint) processRow() string {
-	return fmt.Sprintf("| %s | %d | %.1f | %.1f | **%.1f** | %.1f | %.1f |", f.Model, f.Threads, f.Start, f.OrtStart, f.OrtStart/f.Start,
+	return fmt.Sprintf("| %s | %d | %.1f | %.1f | %.1f | **%.1f** | %.1f | %.1f |", f.Model, f.Threads, f.Load, f.Start, f.OrtStart, f.OrtStart/f.Start,
 		float64(f.Shipped)/(1<<20), float64(f.OrtShipped)/(1<<20))
 }

@@ -3,9 +3,14 @@
 package frontend
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"modelc/frontend/keras"
 	"modelc/frontend/onnx"
@@ -38,5 +43,39 @@ func Load(path string, opts source.Options) (*source.Model, error) {
 	case keras.Sniff(head):
 		return keras.Load(path, opts)
 	}
-	return onnx.Load(path, opts)
+	load := onnx.Load
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".keras", ".h5", ".hdf5": // damaged: Keras' front end says so
+		load = keras.Load
+	}
+	m, err := load(path, opts)
+	if other := foreign(head); err != nil && other != "" {
+		return nil, fmt.Errorf("%s is %s", path, other)
+	}
+	return m, err
+}
+
+// foreign says what a file is that begins like this, where that is known to be
+// no model that can be read, and what to do about it; "" where it is not known.
+func foreign(head []byte) string {
+	begins := func(s string) bool { return bytes.HasPrefix(head, []byte(s)) }
+	switch {
+	case begins("version https://git-lfs.github.com/"):
+		return "a pointer of Git LFS, not the model: fetch that with `git lfs pull`"
+	case begins("\x89PNG"), begins("\xff\xd8\xff"):
+		return "a picture, not a model"
+	case begins("\x1f\x8b"):
+		return "compressed: unpack it with gunzip first"
+	case len(head) >= 8 && string(head[4:8]) == "TFL3":
+		return "a TensorFlow Lite model: want ONNX or Keras; export the model that it was made of"
+	case begins("<"):
+		return "a web page or XML, not a model: look at what was downloaded"
+	}
+	for i, r := range string(head) {
+		cut := r == utf8.RuneError && i > len(head)-utf8.UTFMax
+		if !cut && (r == utf8.RuneError || unicode.IsControl(r) && !unicode.IsSpace(r)) {
+			return ""
+		}
+	}
+	return "text, not a model: want ONNX or Keras (.keras, .h5, or model.json beside its weights)"
 }

@@ -2,9 +2,11 @@
 package internal_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 
+	"golang.org/x/mod/modfile"
 	"golang.org/x/tools/go/packages"
 )
 
@@ -24,7 +26,7 @@ var layers = []struct {
 	{"modelc/internal/kernelgen", []string{"modelc/internal/kernelgen"}},
 	{"modelc/internal/gorun", []string{"modelc", "modelc/backend/golang", "modelc/ir"}}, // above the library, below the command
 	{"modelc/internal/report/layout", nil},
-	{"modelc/internal/report", []string{"modelc", "modelc/backend/schedule", "modelc/internal/report/layout", "modelc/ir", "modelc/passes"}}, // above the library, below the command
+	{"modelc/internal/report", []string{"modelc", "modelc/backend/golang", "modelc/backend/schedule", "modelc/internal/report/layout", "modelc/ir", "modelc/passes"}}, // above the library, below the command
 	{"modelc/internal", []string{"modelc/ir", "modelc/internal"}},
 }
 
@@ -58,5 +60,21 @@ func TestImportArrows(t *testing.T) {
 			}
 			break
 		}
+	}
+}
+
+// A module with a replace directive cannot be installed by `go install
+// modelc/cmd/modelc@VERSION`, nor required without repeating the directive.
+func TestNoReplace(t *testing.T) {
+	b, err := os.ReadFile("../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mod, err := modfile.Parse("go.mod", b, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(mod.Replace)+len(mod.Exclude) > 0 {
+		t.Errorf("go.mod has %d replace and %d exclude directives", len(mod.Replace), len(mod.Exclude))
 	}
 }

@@ -102,6 +102,9 @@ type Config struct {
 	// Verify checks the graph's invariants after each pass, Check its values
 	// on seeded inputs too.
 	Verify, Check bool
+	// Progress, unless nil, is told how many of the passes are done. An error
+	// ends the work.
+	Progress func(done, total int) error
 
 	report *Report
 }
@@ -167,7 +170,12 @@ func Run(g *ir.Graph, cfg *Config) (*Report, error) {
 			return nil, err
 		}
 	}
-	for _, p := range Pipeline {
+	for i, p := range Pipeline {
+		if c.Progress != nil {
+			if err := c.Progress(i, len(Pipeline)); err != nil {
+				return r, err
+			}
+		}
 		if len(c.Only) > 0 && !slices.Contains(c.Only, p.Name) || slices.Contains(c.Disable, p.Name) || c.Exact && !p.Exact {
 			continue
 		}

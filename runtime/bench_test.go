@@ -166,7 +166,7 @@ func (l layer) winograd(tb *testing.B, m, tiles, outBlocks int) {
 	k := Winograd{M: m, PadTop: 1, PadLeft: 1, Act: Act{Fn: ActRelu}, Tiles: tiles, OutBlocks: outBlocks}
 	k.Src = b.m.image(r, 1, l.ic, l.hw, l.hw, 1, 1, 1, 1, 0, true)
 	k.Dst = b.m.image(r, 1, l.oc, l.hw, l.hw, 0, 0, 0, 0, 0, false)
-	k.W = b.weights((m + 2) * (m + 2) * l.oc * l.ic)
+	k.W = b.weights(WinogradLen(m, l.oc, l.ic))
 	b.run(&k)
 }
 

@@ -546,7 +546,7 @@ func TestWinograd(t *testing.T) {
 			k.Dst = m.image(r, n, oc, oh, ow, r.IntN(2), 1, 0, r.IntN(2), 1, false)
 			weights, bias := random(r, oc*ic*9), random(r, oc)
 			packed := pack.Conv(weights, oc, ic, 3, 3)
-			lw := WinogradWeights{M: k.M, IC: ic, OC: oc, W: m.put(packed), Dst: m.alloc((k.M + 2) * (k.M + 2) * outBlocks(oc) * 32 * ((ic + 15) &^ 15))}
+			lw := WinogradWeights{M: k.M, IC: ic, OC: oc, W: m.put(packed), Dst: m.alloc(WinogradLen(k.M, oc, ic))}
 			m.run(t, &lw)
 			k.W, k.Bias = lw.Dst, m.put(padded16(bias))
 			var scale, shift []float32

@@ -34,3 +34,13 @@ func choose(wanted string, tiers []tier) tier {
 // Tier names the instruction set that the kernels use: "generic", "neon",
 // "avx2" or "avx512".
 func Tier() string { return active.String() }
+
+// Tiers names the instruction sets that this machine has kernels for, the best
+// last.
+func Tiers() []string {
+	var names []string
+	for _, t := range available() {
+		names = append(names, t.String())
+	}
+	return names
+}

@@ -227,12 +227,18 @@ func doubleTile(a *tileArgs, out *float32, width, step int) {
 }
 
 func winogradWeights(m int, w, dst *float32, g *float64, n, row, posStride int) {
-	switch m {
-	case 2:
+	switch {
+	case m == 2 && active == avx512:
 		winogradWeights2AVX512(w, dst, g, n, row, posStride)
-	case 4:
+	case m == 4 && active == avx512:
 		winogradWeights4AVX512(w, dst, g, n, row, posStride)
-	case 6:
+	case m == 6 && active == avx512:
 		winogradWeights6AVX512(w, dst, g, n, row, posStride)
+	case m == 2:
+		winogradWeights2AVX2(w, dst, g, n, row, posStride)
+	case m == 4:
+		winogradWeights4AVX2(w, dst, g, n, row, posStride)
+	case m == 6:
+		winogradWeights6AVX2(w, dst, g, n, row, posStride)
 	}
 }

@@ -31,13 +31,11 @@ func winogradIn6(in, out *float32, rowStride, posStride, n int)                 
 func winogradOut6(a *winogradOut)                                                {}
 func peakRounds(n int)                                                           {}
 
-// Never called: amd64 alone has these kernels.
+// Never called: amd64 alone has these kernels, or AVX-512 alone.
 func transposeSquares(dst, src *float32, dstRow, srcRow, dstStep, srcStep, n int) {}
 func softmaxRows(dst, src *float32, n, rows int)                                  {}
 func gatherLanes(dst *float32, pixels int, groups *laneGroup, n int, keep bool)   {}
 func normalizePixels(dst, src *float32, pixels, blocks, dstBlock, srcBlock int, scale, shift *float32, inverse, epsilon float32) {
 }
-
-// Never called: AVX-512 alone has these kernels.
 func doubleTile(a *tileArgs, out *float32, width, step int)                     {}
 func winogradWeights(m int, w, dst *float32, g *float64, n, row, posStride int) {}

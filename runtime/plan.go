@@ -72,6 +72,9 @@ func NewModel(p *Plan, weights []byte) (*Model, error) {
 		defer c.team.close()
 		for _, s := range p.Load {
 			s.Kernel.Run(c)
+			if k, ok := s.Kernel.(interface{ source() Ref }); ok { // of no more use
+				release(c.bytes(k.source(), 4))
+			}
 		}
 	}
 	return m, nil

@@ -13,7 +13,7 @@ const sqrt2 = math.Sqrt2
 type Winograd struct {
 	M               int // 2, 4 or 6
 	Src, Dst        Image
-	W               Ref // in Prepared: [(M+2)²][ceil(OC/32)][IC padded to 16][32]
+	W               Ref // in Prepared, see WinogradLen
 	Bias            Ref
 	Residual        Image
 	Scale, Shift    Ref
@@ -36,6 +36,15 @@ type WinogradWeights struct {
 	W      Ref // as Conv.W with KH = KW = 3
 	Dst    Ref // in Prepared
 }
+
+// WinogradLen returns the number of floats of transformed weights:
+// [(m+2)²][ceil(oc/32)][ic padded to 16][32], a cache line more from one
+// position to the next.
+func WinogradLen(m, oc, ic int) int { return (m + 2) * (m + 2) * winogradPitch(oc, ic) }
+
+// winogradPitch is an odd number of cache lines: a filter's positions are
+// written together, and powers of two would map all of them onto the same sets.
+func winogradPitch(oc, ic int) int { return outBlocks(oc)*((ic+15)&^15)*32 + 16 }
 
 // The matrices of F(m×m,3×3): Bᵀ transforms inputs, G weights, Aᵀ outputs.
 // The points are 0, ±1, ∞ (m = 2), 0, ±√½, ±√2, ∞ (4), and 0, ±1, ±2, ±1/2, ∞ (6).
@@ -80,6 +89,8 @@ func (k *WinogradWeights) ScratchBytes() int { return 0 }
 // Run computes G·g·Gᵀ for every pair of channels.
 func (k *WinogradWeights) Run(c *Context) { c.team.do(outBlocks(k.OC), c, k) }
 
+func (k *WinogradWeights) source() Ref { return k.W }
+
 // part transforms one block of output channels.
 func (k *WinogradWeights) part(c *Context, ob, worker int) {
 	w, dst := c.f32(k.W), c.f32(k.Dst)
@@ -91,10 +102,10 @@ func (k *WinogradWeights) part(c *Context, ob, worker int) {
 	for i, row := range winograds[k.M].g {
 		copy(g[i][:], row)
 	}
-	obs := outBlocks(k.OC)
-	if active == avx512 {
+	pitch := winogradPitch(k.OC, k.IC)
+	if active == avx512 || active == avx2 {
 		for b := range icp / 16 {
-			winogradWeights(k.M, &w[b*9*16*width], &dst[(ob*icp+b*16)*32], &g[0][0], 16, width*4, obs*icp*128)
+			winogradWeights(k.M, &w[b*9*16*width], &dst[(ob*icp+b*16)*32], &g[0][0], 16, width*4, pitch*4)
 		}
 		return
 	}
@@ -115,7 +126,7 @@ func (k *WinogradWeights) part(c *Context, ob, worker int) {
 		}
 		for i := range al {
 			for j := range al {
-				out := dst[((i*al+j)*obs+ob)*icp*32+ic*32:][:32]
+				out := dst[(i*al+j)*pitch+(ob*icp+ic)*32:][:32]
 				for o := range width {
 					out[o] = float32(g[j][0]*t[i][0][o&31] + g[j][1]*t[i][1][o&31] + g[j][2]*t[i][2][o&31])
 				}
@@ -282,6 +293,7 @@ func (k *Winograd) multiply(c *Context, v, m, bias []float32, tiles, first, last
 	u := c.f32(k.W)
 	icp := k.Src.Blocks() * 16
 	obs := outBlocks(k.Dst.C)
+	pitch := winogradPitch(k.Dst.C, icp)
 	var a tileArgs
 	a.pix, a.outPix = 64, 64
 	a.blocks, a.blockStride = k.Src.Blocks(), k.positions()*k.pitch()*4
@@ -291,17 +303,17 @@ func (k *Winograd) multiply(c *Context, v, m, bias []float32, tiles, first, last
 	ones, al := winograds[k.M].ones, k.M+2
 	for pos := range k.positions() {
 		for ob := first; ob < last; ob++ {
-			a.w = unsafe.Pointer(&u[(pos*obs+ob)*icp*32])
+			a.w = unsafe.Pointer(&u[pos*pitch+ob*icp*32])
 			// Each block of weights is read once per group: too short a run
 			// for the hardware to look ahead.
-			next := pos*obs + ob + 1
+			next := pos*pitch + (ob+1)*icp*32
 			if ob == last-1 {
-				next = (pos+1)*obs + first
+				next = (pos+1)*pitch + first*icp*32
 				if pos == k.positions()-1 {
-					next = last % obs
+					next = last % obs * icp * 32
 				}
 			}
-			a.next, a.nextStep = uintptr(unsafe.Pointer(&u[next*icp*32])), weightStep
+			a.next, a.nextStep = uintptr(unsafe.Pointer(&u[next])), weightStep
 			a.bias = unsafe.Pointer(&zeroBias[0])
 			if f := ones[pos/al] * ones[pos%al]; f != 0 && k.Bias.Present() {
 				clear(bias)

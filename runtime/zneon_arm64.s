@@ -10680,7 +10680,7 @@ loop:
 	RET
 
 // func leakyReluRow(x *float32, n int, alpha float32)
-TEXT ·leakyReluRow(SB), NOSPLIT, $0-24
+TEXT ·leakyReluRow(SB), NOSPLIT, $0-20
 	FMOVS alpha+16(FP), F31
 	VDUP V31.S[0], V31.S4
 	MOVD x+0(FP), R0
@@ -10699,7 +10699,7 @@ loop:
 	RET
 
 // func siluRow(x *float32, n int, alpha float32)
-TEXT ·siluRow(SB), NOSPLIT, $0-24
+TEXT ·siluRow(SB), NOSPLIT, $0-20
 	FMOVS alpha+16(FP), F31
 	VDUP V31.S[0], V31.S4
 	MOVD x+0(FP), R0

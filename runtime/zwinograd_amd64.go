@@ -30,6 +30,12 @@ func winogradIn2AVX2(in *float32, out *float32, rowStride int, posStride int, n 
 //go:noescape
 func winogradOut2AVX2(a *winogradOut)
 
+// winogradWeights2AVX2 transforms the filters of n input channels, row/4 output channels each, from w, whose taps are 16 rows apart,
+// to dst, whose positions are posStride and channels 128 bytes apart. matrix is G.
+//
+//go:noescape
+func winogradWeights2AVX2(w *float32, dst *float32, matrix *float64, n int, row int, posStride int)
+
 // winogradIn4AVX512 transforms n tiles of 6×6 pixels, 4 pixels apart, to positions posStride bytes apart.
 //
 //go:noescape
@@ -56,6 +62,12 @@ func winogradIn4AVX2(in *float32, out *float32, rowStride int, posStride int, n 
 //go:noescape
 func winogradOut4AVX2(a *winogradOut)
 
+// winogradWeights4AVX2 transforms the filters of n input channels, row/4 output channels each, from w, whose taps are 16 rows apart,
+// to dst, whose positions are posStride and channels 128 bytes apart. matrix is G.
+//
+//go:noescape
+func winogradWeights4AVX2(w *float32, dst *float32, matrix *float64, n int, row int, posStride int)
+
 // winogradIn6AVX512 transforms n tiles of 8×8 pixels, 6 pixels apart, to positions posStride bytes apart.
 //
 //go:noescape
@@ -81,3 +93,9 @@ func winogradIn6AVX2(in *float32, out *float32, rowStride int, posStride int, n 
 //
 //go:noescape
 func winogradOut6AVX2(a *winogradOut)
+
+// winogradWeights6AVX2 transforms the filters of n input channels, row/4 output channels each, from w, whose taps are 16 rows apart,
+// to dst, whose positions are posStride and channels 128 bytes apart. matrix is G.
+//
+//go:noescape
+func winogradWeights6AVX2(w *float32, dst *float32, matrix *float64, n int, row int, posStride int)

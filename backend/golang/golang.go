@@ -36,6 +36,9 @@ type Options struct {
 	// order of the graph's outputs.
 	Golden     []*ir.Tensor
 	GoldenMask uint64
+	// Progress, unless nil, is told how many bytes of the weights are written.
+	// An error ends the work.
+	Progress func(done, total int) error
 }
 
 // Files are the contents of files by their slashed path in a package.

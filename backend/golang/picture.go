@@ -92,12 +92,15 @@ func newPredictView(p *Pictures, scores []float32, tolerance float64) *predictVi
 // Describe says for people what becomes of a picture, and of its levels.
 func Describe(p vision.Preprocess) (fit, levels string) {
 	fit = "stretched"
-	if p.Fit == vision.Crop {
+	switch p.Fit {
+	case vision.Crop:
 		short := p.ShortSide
 		if short == 0 {
 			short = max(p.Width, p.Height)
 		}
 		fit = fmt.Sprintf("resized to a short side of %d pixels and cropped", short)
+	case vision.Letterbox:
+		fit = fmt.Sprintf("letterboxed with bars of level %d", p.Bars)
 	}
 	fit += fmt.Sprintf(" to %d×%d pixels, filter %s", p.Width, p.Height, p.Filter)
 	order := "RGB"

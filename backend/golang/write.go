@@ -113,7 +113,7 @@ func render(dir string, p *schedule.Program, o Options) (map[string]FileSize, er
 	if err := checkPackageName(o.Package); err != nil {
 		return nil, err
 	}
-	sum, err := createWeights(filepath.Join(dir, WeightsFile), p)
+	sum, err := createWeights(filepath.Join(dir, WeightsFile), p, o.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +150,7 @@ func writeFiles(dir string, files Files) (map[string]FileSize, error) {
 
 // createWeights writes the weights file of p and returns the digest of its
 // payload. The header, which holds the digest, is written last.
-func createWeights(path string, p *schedule.Program) (sum [32]byte, err error) {
+func createWeights(path string, p *schedule.Program, progress func(done, total int) error) (sum [32]byte, err error) {
 	f, err := os.Create(path)
 	if err != nil {
 		return sum, err
@@ -160,13 +160,27 @@ func createWeights(path string, p *schedule.Program) (sum [32]byte, err error) {
 		return sum, err
 	}
 	h := sha256.New()
-	if err := p.WriteWeights(io.MultiWriter(f, h)); err != nil {
+	if err := p.WriteWeights(io.MultiWriter(f, h, &counter{0, p.Plan.WeightsBytes, progress})); err != nil {
 		return sum, err
 	}
 	h.Sum(sum[:0])
 	head := runtime.HeaderOf(p.Plan.WeightsBytes, sum)
 	_, err = f.WriteAt(head[:], 0)
 	return sum, err
+}
+
+// counter is a writer that tells how many of total bytes it was given.
+type counter struct {
+	done, total int
+	tell        func(done, total int) error // nil for nobody
+}
+
+func (c *counter) Write(b []byte) (int, error) {
+	c.done += len(b)
+	if c.tell == nil {
+		return len(b), nil
+	}
+	return len(b), c.tell(c.done, c.total)
 }
 
 // layout says what a folder that modelc writes consists of.

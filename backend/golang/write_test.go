@@ -3,11 +3,14 @@ package golang
 import (
 	"flag"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -194,4 +197,74 @@ func TestWriteLeavesOthersAlone(t *testing.T) {
 	if _, err := Write(dir, p, o); err == nil || !strings.Contains(err.Error(), "not a folder") {
 		t.Error(err)
 	}
+}
+
+// A process that is killed while it installs a package leaves the old one, the
+// new one, or one that does not build, and the next Write completes it.
+func TestWriteKilled(t *testing.T) {
+	const steps = "MODELC_TEST_KILL"
+	old, o := program(t, "testdata/hostile.ir")
+	o.RuntimeSource = Files{"doc.go": []byte("// Package runtime.\npackage runtime\n"), licenseFile: []byte("text\n")}
+	changed := o
+	changed.Sidecar, changed.Flags, changed.RuntimeSource = true, []string{"--weights", "file"}, nil
+	if dir := os.Getenv(steps); dir != "" { // the process to be killed
+		for {
+			for _, o := range []Options{o, changed} {
+				if _, err := Write(dir, old, o); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	root := t.TempDir()
+	dir := filepath.Join(root, "a", "net")
+	want := map[string]bool{}
+	sums := func() string {
+		var all strings.Builder
+		files := tree(t, dir)
+		for _, name := range slices.Sorted(maps.Keys(files)) {
+			all.WriteString(name + files[name])
+		}
+		return all.String()
+	}
+	for _, o := range []Options{o, changed} {
+		if _, err := Write(dir, old, o); err != nil {
+			t.Fatal(err)
+		}
+		want[sums()] = true
+	}
+	broken, left := 0, 0
+	for i := range 20 {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestWriteKilled$")
+		cmd.Env = append(os.Environ(), steps+"="+dir)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(50+i*7) * time.Millisecond)
+		cmd.Process.Kill()
+		cmd.Wait()
+		if tmp, _ := filepath.Glob(filepath.Join(root, "a", ".net.tmp*")); len(tmp) > 0 {
+			left++
+		}
+		if !want[sums()] {
+			broken++
+			if _, err := os.Stat(filepath.Join(dir, modelFile)); err == nil {
+				t.Error("a package that is neither the old one nor the new one has its main file")
+			}
+		}
+		again := o
+		if i%2 == 1 {
+			again = changed
+		}
+		if _, err := Write(dir, old, again); err != nil {
+			t.Fatal(err)
+		}
+		if !want[sums()] {
+			t.Error("the next Write does not complete the package")
+		}
+		if tmp, _ := filepath.Glob(filepath.Join(root, "a", ".*")); len(tmp) > 0 {
+			t.Errorf("left behind: %v", tmp)
+		}
+	}
+	t.Logf("20 kills: %d left a folder beside the package, %d an incomplete package", left, broken)
 }

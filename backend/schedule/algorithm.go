@@ -17,16 +17,16 @@ type Choice struct {
 
 // chooseAlgorithm picks the kernel of a convolution over all its channels and
 // says why.
-func chooseAlgorithm(o convOperands, cfg Config) (Choice, string) {
+func (b *builder) chooseAlgorithm(o convOperands) (Choice, string) {
 	g := o.geo
 	switch {
 	case g.kh == 1 && g.kw == 1:
-		return Choice{Algorithm: ir.AlgPointwise, Why: "one pixel is a matrix product over all pixels"}, ""
+		return Choice{Algorithm: ir.AlgPointwise, Why: "a 1×1 kernel is a matrix product over the pixels"}, ""
 	case g.kh != 3 || g.kw != 3 || g.sh != 1 || g.sw != 1 || g.dh != 1 || g.dw != 1:
-		return Choice{Algorithm: ir.AlgDirect, Why: "Winograd needs windows of 3×3 side by side"}, ""
+		return Choice{Algorithm: ir.AlgDirect, Why: "Winograd needs a 3×3 kernel of stride 1"}, ""
 	case g.padTop < 0 || g.padLeft < 0:
 		return Choice{Algorithm: ir.AlgDirect, Why: "it crops its operand"}, ", crops"
-	case cfg.Exact:
+	case b.cfg.Exact:
 		return Choice{Algorithm: ir.AlgDirect, Why: "exact"}, ", exact"
 	}
 	direct := directCost(o)
@@ -37,9 +37,13 @@ func chooseAlgorithm(o convOperands, cfg Config) (Choice, string) {
 			c.Algorithm = a
 		}
 	}
-	if a, ok := cfg.Algorithms[NodeName(o.node)]; ok && c.Estimates[a] > 0 {
+	if a, ok := b.cfg.Algorithms[NodeName(o.node)]; ok && c.Estimates[a] > 0 {
 		c.Algorithm, c.Why = a, "as measured"
 		return c, ", as measured"
+	}
+	if b.light[NodeName(o.node)] {
+		c.Algorithm, c.Why = ir.AlgWinograd2, "F(4×4) would take more memory for little"
+		return c, fmt.Sprintf(", %.2g× the direct cost, less memory than F(4×4)", c.Estimates[c.Algorithm]/direct)
 	}
 	if c.Algorithm == ir.AlgDirect {
 		return c, ", small"

@@ -14,6 +14,7 @@ import (
 type builder struct {
 	g      *ir.Graph
 	cfg    Config
+	light  map[string]bool // see withinBudget
 	layout *layout
 
 	buffers []*buffer
@@ -44,7 +45,19 @@ type step struct {
 // Build schedules g, which must have passed ir.Verify. All nodes without a
 // kernel are reported at once.
 func Build(g *ir.Graph, cfg Config) (*Program, error) {
-	b := &builder{g: g, cfg: cfg,
+	p, err := build(g, cfg, nil)
+	if err != nil {
+		return nil, err
+	}
+	if light := withinBudget(p, cfg); len(light) > 0 {
+		return build(g, cfg, light)
+	}
+	return p, nil
+}
+
+// build is Build with the names of the convolutions whose memory counts.
+func build(g *ir.Graph, cfg Config, light map[string]bool) (*Program, error) {
+	b := &builder{g: g, cfg: cfg, light: light,
 		dense: map[*ir.Value]*place{}, images: map[*ir.Value]*place{}, pooled: map[*ir.Node]bool{}, copied: map[*ir.Value]bool{}, prologues: map[*ir.Value]prologue{}, byKey: map[string]runtime.Ref{}}
 	for i, v := range g.Inputs {
 		buf := b.external(v.Name, runtime.IO+runtime.Space(i), v.Type.Bytes())

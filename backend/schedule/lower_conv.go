@@ -222,7 +222,7 @@ func (b *builder) convDense(o convOperands, w *ir.Tensor, doc string) {
 		b.last().Choice = Choice{Algorithm: ir.AlgLast, Why: "a block of 16 output channels would be mostly unused"}
 		return
 	}
-	choice, why := chooseAlgorithm(o, b.cfg)
+	choice, why := b.chooseAlgorithm(o)
 	alg := choice.Algorithm
 	if alg == ir.AlgDirect && o.gathers() {
 		b.emitConvFirst(o.src, o.dst, o.src.dims, w, o.bias, o.act, o.geo, doc+": channels gathered")
@@ -256,7 +256,7 @@ func (o *convOperands) conv(w runtime.Ref) runtime.Kernel {
 // winogradWeights has the weights transformed at load.
 func (b *builder) winogradWeights(w ir.Shape, wref runtime.Ref, m int) runtime.Ref {
 	oc, ic := w[0], w[1]
-	return b.prepare((m+2)*(m+2)*alignTo(oc, 32)*alignTo(ic, 16), fmt.Sprintf("Winograd F(%d×%d) weights", m, m), wref, func(dst runtime.Ref) runtime.Kernel {
+	return b.prepare(runtime.WinogradLen(m, oc, ic), fmt.Sprintf("Winograd F(%d×%d) weights", m, m), wref, func(dst runtime.Ref) runtime.Kernel {
 		return &runtime.WinogradWeights{M: m, IC: ic, OC: oc, W: wref, Dst: dst}
 	})
 }

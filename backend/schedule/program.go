@@ -7,6 +7,7 @@
 //	layout.go     which values live as NC16 images, which dense; their borders
 //	algorithm.go  which kernel computes a convolution, and why
 //	cost.go       the cost model behind that choice
+//	budget.go     what transformed weights may take, and who gives way
 //	lower*.go     one function per op: node in, kernels out
 //	pack.go       constants to weight sections
 //	memory.go     lifetimes to offsets in one arena

@@ -39,8 +39,13 @@ func TestBadInput(t *testing.T) {
 	write("lenet5.onnx", lenet)
 	write("cut.onnx", lenet[:len(lenet)/2])
 	write("text.onnx", []byte("this is not a model\n"))
+	write("pointer.onnx", []byte("version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 1\n"))
+	write("page.onnx", []byte("<!DOCTYPE html>\n<html><body>Sign in</body></html>\n"))
+	write("packed.onnx", []byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03 and so on"))
+	write("model.tflite", []byte("\x1c\x00\x00\x00TFL3\x14\x00\x20\x00"))
 	write("empty.onnx", nil)
 	write("keras.h5", []byte("\x89HDF\r\n\x1a\n and so on"))
+	write("page.keras", []byte("<!DOCTYPE html>"))
 	write("mine/model.go", []byte("package mine\n"))
 	write("data/input_0.npy", nil)
 	picture, err := os.ReadFile(digits + "3_0.png")
@@ -77,9 +82,14 @@ func TestBadInput(t *testing.T) {
 		{1, "compile DIR -o DIR/out"},
 		{1, "compile DIR/empty.onnx -o DIR/out"},
 		{1, "compile DIR/text.onnx -o DIR/out"},
+		{1, "compile DIR/pointer.onnx -o DIR/out"},
+		{1, "compile DIR/page.onnx -o DIR/out"},
+		{1, "compile DIR/packed.onnx -o DIR/out"},
+		{1, "compile DIR/model.tflite -o DIR/out"},
 		{1, "compile DIR/cut.onnx -o DIR/out"},
 		{1, "compile DIR/3.png -o DIR/out"},
 		{1, "compile DIR/keras.h5 -o DIR/out"},
+		{1, "compile DIR/page.keras -o DIR/out"},
 		{1, "compile DIR/unknown_ops.onnx -o DIR/out"},
 		{1, "compile DIR/channels.onnx -o DIR/out"},
 		{1, "compile DIR/short_weights.onnx -o DIR/out"},
@@ -119,8 +129,15 @@ func TestBadInput(t *testing.T) {
 		{1, "verify DIR/lenet5.onnx --data DIR/mine"},
 		{1, "verify DIR/lenet5.onnx --data DIR/data"},
 		{1, "zoo vgg17 -o DIR/out"},
+		{1, "zoo lenet5 -o DIR/nowhere/out"},
 		{2, "zoo vgg16"},
+		{2, "zoo vgg16 vgg19"},
+		{2, "run DIR/lenet5.onnx DIR/3.png --top 0"},
+		{2, "bench DIR/lenet5.onnx --threads many"},
+		{2, "inspect DIR/lenet5.onnx DIR/cut.onnx"},
+		{2, "inspect"},
 		{2, "frobnicate"},
+		{2, "inspct DIR/lenet5.onnx"},
 	} {
 		var args []string
 		for _, a := range strings.Fields(c.line) {

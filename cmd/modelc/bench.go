@@ -5,43 +5,11 @@ import (
 	"io"
 	"slices"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"modelc"
-	"modelc/backend/inproc"
-	"modelc/ir/eval"
-	"modelc/runtime"
 )
-
-// profile is what bench measures: times in milliseconds, rates in GFLOP/s.
-type profile struct {
-	Model   string  `json:"model"`
-	Threads int     `json:"threads"`
-	Tier    string  `json:"tier"`
-	Peak    float64 `json:"peak_gflops"` // of one core, 0 where it is not measured
-	Load    float64 `json:"load_ms"`     // weights packed and transformed
-	Median  float64 `json:"median_ms"`
-	Best    float64 `json:"best_ms"`
-	P90     float64 `json:"p90_ms"`
-	GFLOPS  float64 `json:"gflops"` // of the model's operations in the median time
-	Layers  []layer `json:"layers"`
-}
-
-// layer is one step of the program.
-type layer struct {
-	Name   string  `json:"name"`
-	Doc    string  `json:"doc"`
-	Kernel string  `json:"kernel"`
-	Best   float64 `json:"best_ms"`
-	FLOPs  int64   `json:"flops"`
-	Bytes  int64   `json:"bytes"`
-	GFLOPS float64 `json:"gflops"`
-	// OfPeak is GFLOPS as a part of the multiply-add peak of the threads in
-	// use. Winograd counts the operations it saves, so it may exceed 1.
-	OfPeak float64 `json:"of_peak"`
-}
 
 func benchCommand() *cobra.Command {
 	var f modelFlags
@@ -68,14 +36,14 @@ needs fewer multiplications shows a rate above the peak.`,
 				return err
 			}
 			defer m.Close()
-			p, err := measure(m, threads, runs)
+			p, err := modelc.Bench(m, threads, runs)
 			if err != nil {
 				return err
 			}
 			if asJSON {
 				return printJSON(c.OutOrStdout(), p)
 			}
-			return p.print(c.OutOrStdout(), top)
+			return printProfile(c.OutOrStdout(), p, top)
 		},
 	}
 	f.add(c)
@@ -83,51 +51,11 @@ needs fewer multiplications shows a rate above the peak.`,
 	fl.IntVar(&threads, "threads", 1, "goroutines per run")
 	fl.IntVar(&runs, "runs", 20, "how often the model runs")
 	fl.IntVar(&top, "top", 0, "print the `N` slowest layers alone, slowest first")
-	fl.BoolVar(&asJSON, "json", false, "print the profile as JSON")
+	jsonFlag(c, &asJSON)
 	return c
 }
 
-func measure(m *modelc.Compiled, threads, runs int) (*profile, error) {
-	ms := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e6 }
-	start := time.Now()
-	e, err := inproc.New(m.Program, threads)
-	if err != nil {
-		return nil, err
-	}
-	defer e.Close()
-	p := &profile{Model: m.Graph.Name, Threads: threads, Tier: runtime.Tier(), Load: ms(time.Since(start)), Peak: runtime.PeakGFLOPS()}
-	in := eval.Inputs(m.Before, 1)
-	times, err := e.Profile(in, max(2, runs/4)) // warms up, too
-	if err != nil {
-		return nil, err
-	}
-	total := int64(0)
-	for i, l := range m.Program.Layers {
-		x := layer{Name: l.Name, Doc: l.Doc, Kernel: l.Kernel, Best: ms(times[i]), FLOPs: l.FLOPs, Bytes: l.Bytes}
-		if times[i] > 0 {
-			x.GFLOPS = float64(l.FLOPs) / float64(times[i].Nanoseconds())
-		}
-		if p.Peak > 0 {
-			x.OfPeak = x.GFLOPS / p.Peak / float64(threads)
-		}
-		total += l.FLOPs
-		p.Layers = append(p.Layers, x)
-	}
-	var all []float64
-	for range runs {
-		start := time.Now()
-		if err := e.Step(); err != nil {
-			return nil, err
-		}
-		all = append(all, ms(time.Since(start)))
-	}
-	slices.Sort(all)
-	p.Best, p.Median, p.P90 = all[0], all[len(all)/2], all[len(all)*9/10]
-	p.GFLOPS = float64(total) / 1e6 / p.Median
-	return p, nil
-}
-
-func (p *profile) print(out io.Writer, top int) error {
+func printProfile(out io.Writer, p *modelc.Profile, top int) error {
 	sum := 0.0
 	for _, l := range p.Layers {
 		sum += l.Best
@@ -135,7 +63,7 @@ func (p *profile) print(out io.Writer, top int) error {
 	layers := p.Layers
 	if top > 0 {
 		layers = slices.Clone(layers)
-		slices.SortStableFunc(layers, func(a, b layer) int {
+		slices.SortStableFunc(layers, func(a, b modelc.LayerTime) int {
 			if a.Best > b.Best {
 				return -1
 			}

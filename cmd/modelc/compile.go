@@ -1,10 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
@@ -120,7 +118,7 @@ Paths in it count from its folder.`,
 					continue
 				}
 				all = append(all, s)
-				if !asJSON {
+				if !asJSON && !terminalOf(c).quiet {
 					printSummary(c.OutOrStdout(), j.flags.output, s)
 				}
 			}
@@ -137,7 +135,7 @@ Paths in it count from its folder.`,
 	f.add(c)
 	fl := c.Flags()
 	fl.StringVarP(&file, "file", "f", "", "compile the models of the list in this `FILE`")
-	fl.BoolVar(&asJSON, "json", false, "print the summary as JSON")
+	jsonFlag(c, &asJSON)
 	return c
 }
 
@@ -182,10 +180,4 @@ func jobsOf(c *cobra.Command, args []string, f *packageFlags, file string) ([]jo
 		file = listFile
 	}
 	return readList(c, file)
-}
-
-func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
 }

@@ -18,6 +18,7 @@ import (
 func diffCommand() *cobra.Command {
 	var f packageFlags
 	var file string
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "diff [MODEL DIR]",
 		Short: "Tell whether a package is what its model gives",
@@ -52,11 +53,20 @@ Exit status 0: all packages are current. 1: one is not, or could not be made.`,
 				return err
 			}
 			var failed []error
+			var states []state
+			w := c.OutOrStdout()
+			if asJSON {
+				w = io.Discard
+			}
 			current := true
 			for _, j := range jobs {
-				ok, err := j.diff(c.OutOrStdout(), len(args) > 0)
-				current = current && ok
+				s, err := j.diff(w, len(args) > 0)
+				current = current && s.Current
+				states = append(states, s)
 				failed = append(failed, j.named(err))
+			}
+			if asJSON {
+				failed = append(failed, printJSON(c.OutOrStdout(), states))
 			}
 			if err := errors.Join(failed...); err != nil || current {
 				return err
@@ -66,52 +76,63 @@ Exit status 0: all packages are current. 1: one is not, or could not be made.`,
 	}
 	f.add(c)
 	c.Flags().StringVarP(&file, "file", "f", "", "compare the packages of the list in this `FILE`")
+	jsonFlag(c, &asJSON)
 	return c
 }
 
-// diff prints how a package differs from what it would be and reports whether
-// it does not. The flags may be taken from the package's header.
-func (j job) diff(w io.Writer, fromHeader bool) (current bool, err error) {
+// state says whether a package is what its model gives.
+type state struct {
+	Dir     string   `json:"dir"`
+	Current bool     `json:"current"`
+	Files   []string `json:"files"` // that differ, are missing or are no longer made
+}
+
+// diff prints how a package differs from what it would be. The flags may be
+// taken from the package's header.
+func (j job) diff(w io.Writer, fromHeader bool) (s state, err error) {
 	dir := j.flags.output
+	s = state{Dir: dir, Files: []string{}}
 	h, err := golang.ReadHeader(dir)
 	missing := errors.Is(err, fs.ErrNotExist)
 	switch {
 	case missing && fromHeader:
-		return false, fmt.Errorf("%s holds no package of modelc", dir)
+		return s, fmt.Errorf("%s holds no package of modelc", dir)
 	case missing:
 		fmt.Fprintf(w, "%s: there is no package yet: modelc compile makes it\n", dir)
-		return false, nil
+		return s, nil
 	case err != nil:
-		return false, err
+		return s, err
 	}
 	if h.Version != modelc.Version {
 		fmt.Fprintf(w, "%s: made by modelc %s, this is %s: compile it again, look at what changes, run its test\n", dir, h.Version, modelc.Version)
 	}
 	if fromHeader {
 		if err := takeFlags(j.c, dir, h); err != nil {
-			return false, err
+			return s, err
 		}
 	}
 	m, o, err := j.flags.compile(j.c, j.model)
 	if err != nil {
-		return false, err
+		return s, err
 	}
 	defer m.Close()
 	list, err := m.DiffPackage(dir, o)
 	if err != nil {
-		return false, err
+		return s, err
 	}
 	if len(list) == 0 {
 		fmt.Fprintf(w, "%s: current\n", dir)
-		return true, nil
+		s.Current = true
+		return s, nil
 	}
 	if h.SHA256 != m.Model.SHA256 {
 		fmt.Fprintf(w, "%s: made from another model, SHA-256 %.12s…, this one has %.12s…\n", dir, h.SHA256, m.Model.SHA256)
 	}
 	for _, d := range list {
+		s.Files = append(s.Files, d.File)
 		printDifference(w, d)
 	}
-	return false, nil
+	return s, nil
 }
 
 // takeFlags sets the flags of a header that the command line leaves out.

@@ -19,7 +19,6 @@ import (
 	"modelc/backend/inproc"
 	"modelc/internal/gorun"
 	"modelc/ir"
-	"modelc/ir/eval"
 )
 
 // engine runs a compiled model.
@@ -42,7 +41,7 @@ func engineFlag(c *cobra.Command, name *string) {
 func newEngine(ctx context.Context, name string, c *modelc.Compiled) (engine, error) {
 	switch name {
 	case "eval":
-		return reference{c.Before}, nil
+		return reference{c}, nil
 	case "inproc":
 		e, err := inproc.New(c.Program, 0)
 		return inProcess{e}, err
@@ -50,10 +49,10 @@ func newEngine(ctx context.Context, name string, c *modelc.Compiled) (engine, er
 	return buildPackage(ctx, c)
 }
 
-type reference struct{ g *ir.Graph }
+type reference struct{ c *modelc.Compiled }
 
 func (r reference) run(_ context.Context, in []*ir.Tensor) ([]*ir.Tensor, error) {
-	return eval.Run(r.g, in)
+	return r.c.Reference(in)
 }
 
 type inProcess struct{ e *inproc.Engine }
@@ -70,7 +69,7 @@ func (g generated) run(ctx context.Context, in []*ir.Tensor) ([]*ir.Tensor, erro
 // buildPackage generates and builds in a cache folder keyed by everything
 // that shapes the result: the model, the flags and this command itself.
 func buildPackage(ctx context.Context, c *modelc.Compiled) (engine, error) {
-	cache, err := os.UserCacheDir()
+	root, err := cacheDir()
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +77,6 @@ func buildPackage(ctx context.Context, c *modelc.Compiled) (engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	root := filepath.Join(cache, "modelc")
 	dir := filepath.Join(root, key)
 	if p, err := gorun.Open(dir, c.Graph); err == nil {
 		now := time.Now()
@@ -100,6 +98,9 @@ func buildPackage(ctx context.Context, c *modelc.Compiled) (engine, error) {
 	if _, err := b.Add(c); err != nil {
 		return nil, err
 	}
+	if err := c.Options.Report("go build", 0, 1); err != nil {
+		return nil, err
+	}
 	if _, err := b.Build(ctx); err != nil {
 		return nil, err
 	}
@@ -109,6 +110,12 @@ func buildPackage(ctx context.Context, c *modelc.Compiled) (engine, error) {
 		return nil, errors.Join(renamed, err) // and not another process that was faster
 	}
 	return generated{p}, nil
+}
+
+// cacheDir is where builds are kept, each in a folder.
+func cacheDir() (string, error) {
+	dir, err := os.UserCacheDir()
+	return filepath.Join(dir, "modelc"), err
 }
 
 // unused is how long a build stays in the cache after its last use. A large

@@ -92,7 +92,7 @@ func inspectCommand() *cobra.Command {
 		},
 	}
 	f.add(c)
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	jsonFlag(c, &asJSON)
 	c.Flags().BoolVar(&text, "ir", false, "print the graph's text form")
 	c.Flags().BoolVar(&optimised, "optimised", false, "after the passes instead of as written")
 	c.Flags().BoolVar(&steps, "steps", false, "print the steps of the program and its memory plan")

@@ -21,7 +21,7 @@ const listFile = "modelc.json"
 
 // flagsOfList are flags of the command line alone: they are about a call of
 // the command, not about a model.
-var flagsOfList = []string{"file", "json", "help"}
+var flagsOfList = []string{"file", "json", "quiet", "help"}
 
 // firstChanged returns a flag that is set and belongs to a model, "" for none.
 func firstChanged(c *cobra.Command) (name string) {
@@ -128,6 +128,7 @@ func (l *list) model(parent *cobra.Command, d *json.Decoder) {
 	c := &cobra.Command{}
 	c.SetOut(parent.OutOrStdout())
 	c.SetErr(parent.ErrOrStderr())
+	c.SetContext(parent.Context())
 	j := job{c: c, flags: &packageFlags{}, entry: l.place(start)}
 	j.flags.add(c)
 	for d.More() {

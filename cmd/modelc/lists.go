@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"text/tabwriter"
 
@@ -16,11 +17,24 @@ import (
 )
 
 func passesCommand() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	c := &cobra.Command{
 		Use:   "passes",
 		Short: "List the passes in the order they run",
 		Args:  exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
+			if asJSON {
+				type pass struct {
+					Name  string `json:"name"`
+					Exact bool   `json:"exact"`
+					Doc   string `json:"doc"`
+				}
+				var list []pass
+				for _, p := range passes.Pipeline {
+					list = append(list, pass{p.Name, p.Exact, p.Doc})
+				}
+				return printJSON(c.OutOrStdout(), list)
+			}
 			t := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
 			for _, p := range passes.Pipeline {
 				exact := ""
@@ -32,10 +46,13 @@ func passesCommand() *cobra.Command {
 			return t.Flush()
 		},
 	}
+	jsonFlag(c, &asJSON)
+	return c
 }
 
 func opsCommand() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	c := &cobra.Command{
 		Use:   "ops",
 		Short: "List the supported ONNX operators, Keras layers and operations, the ops of the IR and their kernels",
 		Args:  exactly(0, "no arguments"),
@@ -43,6 +60,9 @@ func opsCommand() *cobra.Command {
 			tables, err := opTables()
 			if err != nil {
 				return err
+			}
+			if asJSON {
+				return printJSON(c.OutOrStdout(), map[string][]map[string]string{"onnx": records(tables[0]), "keras": records(tables[1]), "ir": records(tables[2])})
 			}
 			for _, rows := range tables {
 				t := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
@@ -57,6 +77,21 @@ func opsCommand() *cobra.Command {
 			return nil
 		},
 	}
+	jsonFlag(c, &asJSON)
+	return c
+}
+
+// records returns the rows of a table by the names in its heading.
+func records(table [][]string) []map[string]string {
+	var list []map[string]string
+	for _, row := range table[1:] {
+		m := map[string]string{}
+		for i, name := range table[0] {
+			m[name] = row[i]
+		}
+		list = append(list, m)
+	}
+	return list
 }
 
 // opTables returns the tables of ONNX operators, of Keras layers and
@@ -120,13 +155,19 @@ func opsDoc() (string, error) {
 }
 
 func versionCommand() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	c := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
 		Args:  exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
+			if asJSON {
+				return printJSON(c.OutOrStdout(), map[string]string{"version": modelc.Version, "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH})
+			}
 			_, err := fmt.Fprintln(c.OutOrStdout(), "modelc", modelc.Version)
 			return err
 		},
 	}
+	jsonFlag(c, &asJSON)
+	return c
 }

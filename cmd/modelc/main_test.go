@@ -24,7 +24,7 @@ var long = flag.Bool("long", false, "test the networks of the zoo at full size, 
 func invoke(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code = run(context.Background(), args, &out, &errs)
+	code = run(context.Background(), args, newTerminal(&out, &errs))
 	return code, out.String(), errs.String()
 }
 
@@ -318,7 +318,7 @@ func TestRunOutputs(t *testing.T) {
 
 func TestBench(t *testing.T) {
 	code, out, errs := invoke(t, "bench", digits+"lenet5.onnx", "--runs", "3", "--json")
-	var p profile
+	var p modelc.Profile
 	if code != 0 || json.Unmarshal([]byte(out), &p) != nil {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
 	}
@@ -392,6 +392,40 @@ func TestGraph(t *testing.T) {
 	}
 	for _, args := range [][]string{{"-o", "x.png"}, {}, {"-o", filepath.Join(dir, "e.svg"), "--after", "fuse"}} {
 		if code, _, errs := invoke(t, append([]string{"graph", digits + "lenet5.onnx"}, args...)...); code != 2 || errs == "" {
+			t.Errorf("%v: exit %d: %s", args, code, errs)
+		}
+	}
+}
+
+// A report shows the times that bench has measured of the same program.
+func TestReport(t *testing.T) {
+	dir := t.TempDir()
+	page, profile := filepath.Join(dir, "report.html"), filepath.Join(dir, "profile.json")
+	code, out, errs := invoke(t, "bench", digits+"lenet5.onnx", "--runs", "2", "--json")
+	if code != 0 {
+		t.Fatalf("exit %d\n%s", code, errs)
+	}
+	if err := os.WriteFile(profile, []byte(out), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"--profile", profile}, {"--bench", "--runs", "2", "--verify=false"}} {
+		code, out, errs := invoke(t, append([]string{"report", digits + "lenet5.onnx", "-o", page}, args...)...)
+		b, err := os.ReadFile(page)
+		if code != 0 || err != nil || !strings.Contains(out, "layers") || !strings.Contains(string(b), `id="times"`) {
+			t.Errorf("%v: exit %d, %v\n%s%s", args, code, err, out, errs)
+		}
+		if shown := strings.Contains(string(b), `data-l="error"`); shown != (args[0] == "--profile") {
+			t.Errorf("%v: errors shown: %v", args, shown)
+		}
+	}
+	if code, _, errs := invoke(t, "report", digits+"lenet5.onnx", "-o", page, "--profile", profile, "--disable-pass", "fuse_activation"); code != 1 || !strings.Contains(errs, "another program") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	if code, _, errs := invoke(t, "report", digits+"lenet5.onnx", "-o", page, "--profile", page); code != 1 || !strings.Contains(errs, "bench --json") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	for _, args := range [][]string{{}, {"-o", page, "--bench", "--profile", profile}, {"-o", page, "--bench", "--runs", "0"}} {
+		if code, _, errs := invoke(t, append([]string{"report", digits + "lenet5.onnx"}, args...)...); code != 2 || errs == "" {
 			t.Errorf("%v: exit %d: %s", args, code, errs)
 		}
 	}

@@ -78,6 +78,7 @@ func (f *modelFlags) options(c *cobra.Command) (modelc.Options, error) {
 	}
 	o.Passes.Only, o.Passes.Disable, o.Passes.PrintAfter, o.Passes.Check = f.only, f.disable, f.printAfter, f.check
 	o.Passes.Log = c.ErrOrStderr()
+	o.Progress = progressOf(c)
 	o.Flags = f.recorded()
 	return o, nil
 }

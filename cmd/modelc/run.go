@@ -20,6 +20,28 @@ type runFlags struct {
 	pictures       pictureFlags
 	engine, output string
 	top            int
+	asJSON         bool
+}
+
+// answer is what the model says of one file.
+type answer struct {
+	File    string   `json:"file"`
+	Outputs []output `json:"outputs"`
+}
+
+// output is one output of the model: the best classes, if it holds a score per
+// class, or the file that it was written to.
+type output struct {
+	Name    string  `json:"name"`
+	Type    string  `json:"type"`
+	Classes []class `json:"classes,omitempty"`
+	File    string  `json:"file,omitempty"`
+}
+
+type class struct {
+	Index int    `json:"index"`
+	Name  string `json:"name,omitempty"`
+	Score finite `json:"score"`
 }
 
 func runCommand() *cobra.Command {
@@ -38,6 +60,9 @@ cached. Of an output with one score per class the best are printed.`,
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
+			if r.top < 1 {
+				return usageError{fmt.Errorf("--top must be at least 1")}
+			}
 			o, err := f.options(c)
 			if err != nil {
 				return err
@@ -64,6 +89,7 @@ cached. Of an output with one score per class the best are printed.`,
 			if err != nil {
 				return err
 			}
+			var answers []answer
 			for _, file := range files {
 				in, err := r.input(c, file, m)
 				if err != nil {
@@ -73,9 +99,18 @@ cached. Of an output with one score per class the best are printed.`,
 				if err != nil {
 					return err
 				}
-				if err := r.print(c.OutOrStdout(), file, m.Before, out, names); err != nil {
+				a, err := r.answer(file, m.Before, out, names)
+				if err != nil {
 					return err
 				}
+				if r.asJSON {
+					answers = append(answers, a)
+				} else {
+					a.print(c.OutOrStdout())
+				}
+			}
+			if r.asJSON {
+				return printJSON(c.OutOrStdout(), answers)
 			}
 			return nil
 		},
@@ -86,6 +121,7 @@ cached. Of an output with one score per class the best are printed.`,
 	engineFlag(c, &r.engine)
 	fl.IntVar(&r.top, "top", 5, "how many classes to print")
 	fl.StringVar(&r.output, "output", "", "write the outputs as .npy files to this folder `DIR` instead")
+	jsonFlag(c, &r.asJSON)
 	return c
 }
 
@@ -125,31 +161,49 @@ func (r *runFlags) input(c *cobra.Command, file string, m *modelc.Compiled) (*ir
 	return t, p.Apply(t.Float32s(), img)
 }
 
-// print shows the best classes of a file, or writes its outputs.
-func (r *runFlags) print(w io.Writer, file string, g *ir.Graph, out []*ir.Tensor, names []string) error {
+// answer picks the best classes of a file, or writes its outputs.
+func (r *runFlags) answer(file string, g *ir.Graph, out []*ir.Tensor, names []string) (answer, error) {
+	a := answer{File: file}
 	if r.output != "" {
 		if err := os.MkdirAll(r.output, 0o755); err != nil {
-			return err
+			return a, err
 		}
-		base := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
-		for i, t := range out {
-			path := filepath.Join(r.output, fmt.Sprintf("%s.output_%d.npy", base, i))
-			if err := npy.Write(path, t); err != nil {
-				return err
-			}
-			fmt.Fprintf(w, "%s: %s %s\n", path, g.Outputs[i].Name, t.Type)
-		}
-		return nil
 	}
-	fmt.Fprintln(w, file)
+	base := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
 	for i, t := range out {
-		if !modelc.IsScores(t.Type) {
-			fmt.Fprintf(w, "  %s: %s (write it with --output DIR)\n", g.Outputs[i].Name, t.Type)
+		o := output{Name: g.Outputs[i].Name, Type: t.Type.String()}
+		switch {
+		case r.output != "":
+			o.File = filepath.Join(r.output, fmt.Sprintf("%s.output_%d.npy", base, i))
+			if err := npy.Write(o.File, t); err != nil {
+				return a, err
+			}
+		case modelc.IsScores(t.Type):
+			for _, c := range vision.Top(t.Float32s(), r.top, names) {
+				o.Classes = append(o.Classes, class{c.Index, c.Name, finite(c.Score)})
+			}
+		}
+		a.Outputs = append(a.Outputs, o)
+	}
+	return a, nil
+}
+
+func (a answer) print(w io.Writer) {
+	heading := false
+	for _, o := range a.Outputs {
+		if o.File != "" {
+			fmt.Fprintf(w, "%s: %s %s\n", o.File, o.Name, o.Type)
 			continue
 		}
-		for _, c := range vision.Top(t.Float32s(), r.top, names) {
-			fmt.Fprintf(w, "  %s\n", c)
+		if !heading {
+			fmt.Fprintln(w, a.File)
+			heading = true
+		}
+		if o.Classes == nil {
+			fmt.Fprintf(w, "  %s: %s (write it with --output DIR)\n", o.Name, o.Type)
+		}
+		for _, c := range o.Classes {
+			fmt.Fprintf(w, "  %s\n", vision.Class{Index: c.Index, Name: c.Name, Score: float32(c.Score)})
 		}
 	}
-	return nil
 }

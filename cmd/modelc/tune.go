@@ -17,6 +17,7 @@ func tuneCommand() *cobra.Command {
 	var f modelFlags
 	var threads, runs int
 	var output string
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "tune MODEL [-o FILE]",
 		Short: "Measure the algorithms that each convolution could use",
@@ -42,14 +43,15 @@ this one.`,
 			if err != nil {
 				return err
 			}
-			if err := printTuning(c.OutOrStdout(), t); err != nil || output == "" {
+			if asJSON {
+				err = printJSON(c.OutOrStdout(), t)
+			} else {
+				err = printTuning(c.OutOrStdout(), t)
+			}
+			if err != nil || output == "" {
 				return err
 			}
-			b, err := json.MarshalIndent(t, "", "  ")
-			if err != nil {
-				return err
-			}
-			return os.WriteFile(output, append(b, '\n'), 0o666)
+			return writeFile(output, func(f *os.File) error { return printJSON(f, t) })
 		},
 	}
 	f.add(c)
@@ -57,6 +59,7 @@ this one.`,
 	fl.IntVar(&threads, "threads", 1, "goroutines per run")
 	fl.IntVar(&runs, "runs", 10, "how often each program runs; the shortest time counts")
 	fl.StringVarP(&output, "output", "o", "", "write the choices to this `FILE`")
+	jsonFlag(c, &asJSON)
 	return c
 }
 

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
-	"modelc/backend/inproc"
 	"modelc/backend/schedule"
 	"modelc/ir"
 	"modelc/ir/eval"
@@ -20,7 +19,7 @@ func verifyCommand() *cobra.Command {
 	var f modelFlags
 	var data, engineName string
 	var tol float64
-	var layers bool
+	var layers, asJSON bool
 	c := &cobra.Command{
 		Use:   "verify MODEL [--data DIR]",
 		Short: "Compare a compiled model with stored outputs, or with the reference interpreter",
@@ -46,12 +45,22 @@ NonMaxSuppression are compared as far as there are boxes.`,
 					return err
 				}
 			}
-			v := verifier{engine: engineName, tol: tol, halfTol: halfTolerance, layers: layers, out: c.OutOrStdout()}
+			t := terminalOf(c)
+			v := verifier{engine: engineName, tol: tol, halfTol: halfTolerance, layers: layers, out: c.OutOrStdout(),
+				paint: func(col colour, text string) string { return t.paint(t.out, col, text) }}
+			if asJSON {
+				v.out = io.Discard
+			}
 			if chosen {
 				v.halfTol = tol
 			}
 			for _, set := range sets {
 				if err := v.verify(c.Context(), args[0], set, o); err != nil {
+					return err
+				}
+			}
+			if asJSON {
+				if err := printJSON(c.OutOrStdout(), v.verdicts); err != nil {
 					return err
 				}
 			}
@@ -67,6 +76,7 @@ NonMaxSuppression are compared as far as there are boxes.`,
 	engineFlag(c, &engineName)
 	fl.Float64Var(&tol, "tol", 1e-4, "largest difference, relative to the largest output; by default 2e-6 with --exact, 5e-3 for expected outputs of models in half precision")
 	fl.BoolVar(&layers, "layers", false, "compare every intermediate value and name the first that differs")
+	jsonFlag(c, &asJSON)
 	return c
 }
 
@@ -134,8 +144,38 @@ type verifier struct {
 	halfTol float64 // the same where the expected output comes of half precision
 	layers  bool
 	out     io.Writer
-	failed  bool
-	worst   float64 // largest relative difference of an output so far
+	paint   func(c colour, text string) string // nil for plain text
+
+	verdicts []*verdict
+	failed   bool    // of any
+	worst    float64 // largest relative difference of an output so far
+}
+
+// verdict is what came of one comparison.
+type verdict struct {
+	Model   string         `json:"model"`
+	Against string         `json:"against"`
+	Engine  string         `json:"engine"`
+	OK      bool           `json:"ok"`
+	Layers  *layersVerdict `json:"layers,omitempty"`
+	Outputs []difference   `json:"outputs"`
+}
+
+// difference is how far an output is off.
+type difference struct {
+	Name      string `json:"name"`
+	Type      string `json:"type"`
+	MaxAbs    finite `json:"max_abs"` // null for infinite
+	Relative  finite `json:"relative"`
+	Tolerance finite `json:"tolerance"`
+	OK        bool   `json:"ok"`
+}
+
+// layersVerdict is how far the values between are off.
+type layersVerdict struct {
+	Compared int    `json:"compared"`
+	Worst    finite `json:"worst"`           // relative difference
+	First    string `json:"first,omitempty"` // that differs by more than the tolerance
 }
 
 // comparison is a compiled model with inputs and the outputs to expect.
@@ -153,8 +193,9 @@ func (v *verifier) verify(ctx context.Context, path, set string, o modelc.Option
 		return err
 	}
 	defer c.Close()
+	var layers *layersVerdict
 	if v.layers {
-		if err := v.compareLayers(c.Compiled, c.in); err != nil {
+		if layers, err = v.compareLayers(c.Compiled, c.in); err != nil {
 			return err
 		}
 	}
@@ -166,7 +207,15 @@ func (v *verifier) verify(ctx context.Context, path, set string, o modelc.Option
 	if err != nil {
 		return err
 	}
-	return v.report(c, got)
+	if err := v.report(c, got); err != nil {
+		return err
+	}
+	if layers != nil {
+		last := v.verdicts[len(v.verdicts)-1]
+		last.Layers = layers
+		last.OK = last.OK && layers.First == ""
+	}
+	return nil
 }
 
 // load compiles the model at path for the inputs of a set of data.
@@ -198,7 +247,7 @@ func (c *comparison) prepare() (err error) {
 	g := c.Before
 	if c.set == "" {
 		c.in = eval.Inputs(g, 1)
-		c.want, err = eval.Run(g, c.in)
+		c.want, err = c.Reference(c.in)
 		return err
 	}
 	if len(c.in) != len(g.Inputs) {
@@ -219,6 +268,8 @@ func (v *verifier) report(c *comparison, got []*ir.Tensor) error {
 		against = c.set
 	}
 	fmt.Fprintf(v.out, "%s against %s, engine %s\n", c.path, against, v.engine)
+	r := &verdict{Model: c.path, Against: against, Engine: v.engine, OK: true}
+	v.verdicts = append(v.verdicts, r)
 	if got = eval.Cut(c.Before, got, c.want); len(got) != len(c.want) {
 		return fmt.Errorf("%s: %d outputs for a model with %d", c.set, len(c.want), len(got))
 	}
@@ -239,32 +290,30 @@ func (v *verifier) report(c *comparison, got []*ir.Tensor) error {
 			tol = 0
 		}
 		v.worst = max(v.worst, d.Rel)
-		verdict := "ok"
-		if !d.Agrees(tol, eval.Step(o.Value)) {
-			verdict = fmt.Sprintf("FAILED: beyond %g", tol)
-			v.failed = true
+		ok, word := d.Agrees(tol, eval.Step(o.Value)), v.colour(good, "ok")
+		if !ok {
+			word = v.colour(bad, fmt.Sprintf("FAILED: beyond %g", tol))
+			r.OK, v.failed = false, true
 		}
-		fmt.Fprintf(v.out, "  %s %s: %s: %s\n", o.Name, w.Type, d, verdict)
+		r.Outputs = append(r.Outputs, difference{o.Name, w.Type.String(), finite(d.MaxAbs), finite(d.Rel), finite(tol), ok})
+		fmt.Fprintf(v.out, "  %s %s: %s: %s\n", o.Name, w.Type, d, word)
 	}
 	return nil
 }
 
+func (v *verifier) colour(c colour, text string) string {
+	if v.paint == nil {
+		return text
+	}
+	return v.paint(c, text)
+}
+
 // compareLayers runs the program and the reference on the optimised graph and
 // names the first value that differs.
-func (v *verifier) compareLayers(c *modelc.Compiled, in []*ir.Tensor) error {
-	want := map[*ir.Value]*ir.Tensor{}
-	if _, err := eval.Trace(c.Graph, in, func(x *ir.Value, t *ir.Tensor) error { want[x] = t; return nil }); err != nil {
-		return err
-	}
-	e, err := inproc.New(c.Program, 0)
-	if err != nil {
-		return err
-	}
-	defer e.Close()
+func (v *verifier) compareLayers(c *modelc.Compiled, in []*ir.Tensor) (*layersVerdict, error) {
 	n, worst := 0, eval.Diff{}
 	first := ""
-	if _, err := e.Trace(in, func(l schedule.Layer, got *ir.Tensor) {
-		d, err := eval.Compare(got, want[l.Value])
+	if err := c.CompareLayers(in, func(l schedule.Layer, d eval.Diff, err error) {
 		n++
 		if err != nil || !d.Within(v.tol) && first == "" {
 			first = fmt.Sprintf("%s (%s): %v", l.Name, l.Doc, d)
@@ -273,13 +322,13 @@ func (v *verifier) compareLayers(c *modelc.Compiled, in []*ir.Tensor) error {
 			worst = d
 		}
 	}); err != nil {
-		return err
+		return nil, err
 	}
 	if first != "" {
 		v.failed = true
-		fmt.Fprintf(v.out, "  first layer that differs: %s\n", first)
-		return nil
+		fmt.Fprintf(v.out, "  first layer that differs: %s\n", v.colour(bad, first))
+	} else {
+		fmt.Fprintf(v.out, "  %d layers agree, the worst: %s\n", n, worst)
 	}
-	fmt.Fprintf(v.out, "  %d layers agree, the worst: %s\n", n, worst)
-	return nil
+	return &layersVerdict{n, finite(worst.Rel), first}, nil
 }

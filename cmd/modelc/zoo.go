@@ -1,7 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"text/tabwriter"
 
@@ -13,11 +16,15 @@ import (
 func zooCommand() *cobra.Command {
 	var out string
 	var o zoo.Options
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "zoo [NAME -o FILE]",
 		Short: "List the classic networks, or write one as ONNX with seeded weights",
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
+				if asJSON {
+					return printZoo(c.OutOrStdout())
+				}
 				t := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
 				for _, n := range zoo.Names() {
 					i, err := zoo.Lookup(n)
@@ -28,8 +35,11 @@ func zooCommand() *cobra.Command {
 				}
 				return t.Flush()
 			}
-			if len(args) != 1 || out == "" {
-				return usageError{fmt.Errorf("want NAME -o FILE")}
+			if len(args) != 1 {
+				return usageError{fmt.Errorf("want one network, got %q; see modelc zoo --help", args)}
+			}
+			if out == "" {
+				return usageError{fmt.Errorf("-o FILE is missing: the ONNX file to write")}
 			}
 			return writeFile(out, func(f *os.File) error { return zoo.Write(f, args[0], o) })
 		},
@@ -42,13 +52,40 @@ func zooCommand() *cobra.Command {
 	fl.IntVar(&o.Batch, "batch", 1, "images per run")
 	fl.Uint64Var(&o.Seed, "seed", 0, "selects the weights")
 	fl.BoolVar(&o.Logits, "logits", false, "leave out the final softmax")
+	fl.BoolVar(&asJSON, "json", false, "print the list as JSON")
 	return c
+}
+
+// printZoo prints the list as JSON.
+func printZoo(w io.Writer) error {
+	type network struct {
+		Name       string `json:"name"`
+		Title      string `json:"title"`
+		Channels   int    `json:"channels"`
+		Size       int    `json:"size"`
+		Classes    int    `json:"classes"`
+		Parameters int64  `json:"parameters"`
+		MACs       int64  `json:"macs"`
+	}
+	var list []network
+	for _, name := range zoo.Names() {
+		i, err := zoo.Lookup(name)
+		if err != nil {
+			return err
+		}
+		list = append(list, network(i))
+	}
+	return printJSON(w, list)
 }
 
 // writeFile writes through a temporary file, so that path is whole or absent.
 func writeFile(path string, write func(f *os.File) error) error {
 	tmp := path + ".tmp"
 	f, err := os.Create(tmp)
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		p.Path = path // which the user knows
+	}
 	if err != nil {
 		return err
 	}

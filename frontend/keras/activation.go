@@ -60,30 +60,85 @@ var composed = map[string]func(c *call, x *ir.Value) *ir.Value{
 		neg := ir.Act{Fn: ir.Neg}
 		return c.unary(neg, c.unary(ir.Act{Fn: ir.Softplus}, c.unary(neg, x)))
 	},
-	"tanh_shrink": func(c *call, x *ir.Value) *ir.Value {
-		return c.binary(ir.Sub, x, c.unary(ir.Act{Fn: ir.Tanh}, x))
-	},
-	"squareplus": func(c *call, x *ir.Value) *ir.Value { // (x+√(x²+4))/2
-		d := x.Type.DType
-		root := c.unary(ir.Act{Fn: ir.Sqrt}, c.binary(ir.Add, c.binary(ir.Mul, x, x), c.scalar(4, d)))
-		return c.binary(ir.Mul, c.binary(ir.Add, x, root), c.scalar(0.5, d))
-	},
-	"sparse_plus": func(c *call, x *ir.Value) *ir.Value { // (x+1)²/4 between −1 and 1, beyond: 0 and x
-		d := x.Type.DType
-		one := c.scalar(1, d)
-		inner := c.binary(ir.Add, c.unary(ir.Act{Fn: ir.Clip, Alpha: -1, Beta: 1}, x), one)
-		square := c.binary(ir.Mul, c.binary(ir.Mul, inner, inner), c.scalar(0.25, d))
-		return c.binary(ir.Add, square, c.unary(ir.Act{Fn: ir.Relu}, c.binary(ir.Sub, x, one)))
-	},
-	"glu": func(c *call, x *ir.Value) *ir.Value {
-		axis := x.Type.Rank() - 1
-		n := x.Type.Shape[axis] / 2
-		if x.Type.Shape[axis] != 2*n {
-			c.failf("activation glu halves %d channels", x.Type.Shape[axis])
+	"tanh_shrink": (*call).tanhShrink,
+	"squareplus":  func(c *call, x *ir.Value) *ir.Value { return c.squareplus(x, 4) },
+	"sparse_plus": (*call).sparsePlus,
+	"sparsemax":   func(c *call, x *ir.Value) *ir.Value { return c.sparsemax(x, -1) },
+	"glu":         func(c *call, x *ir.Value) *ir.Value { return c.glu(x, -1) },
+}
+
+func (c *call) tanhShrink(x *ir.Value) *ir.Value {
+	return c.binary(ir.Sub, x, c.unary(ir.Act{Fn: ir.Tanh}, x))
+}
+
+// squareplus is (x+√(x²+b))/2.
+func (c *call) squareplus(x *ir.Value, b float64) *ir.Value {
+	d := x.Type.DType
+	root := c.unary(ir.Act{Fn: ir.Sqrt}, c.binary(ir.Add, c.binary(ir.Mul, x, x), c.scalar(b, d)))
+	return c.binary(ir.Mul, c.binary(ir.Add, x, root), c.scalar(0.5, d))
+}
+
+// sparsePlus is (x+1)²/4 between −1 and 1; beyond, 0 and x.
+func (c *call) sparsePlus(x *ir.Value) *ir.Value {
+	d := x.Type.DType
+	one := c.scalar(1, d)
+	inner := c.binary(ir.Add, c.unary(ir.Act{Fn: ir.Clip, Alpha: -1, Beta: 1}, x), one)
+	square := c.binary(ir.Mul, c.binary(ir.Mul, inner, inner), c.scalar(0.25, d))
+	return c.binary(ir.Add, square, c.unary(ir.Act{Fn: ir.Relu}, c.binary(ir.Sub, x, one)))
+}
+
+// glu is the first half along an axis times the sigmoid of the second.
+func (c *call) glu(x *ir.Value, axis int) *ir.Value {
+	axis = c.axis(axis, x.Type.Rank())
+	n := x.Type.Shape[axis] / 2
+	if x.Type.Shape[axis] != 2*n {
+		c.failf("glu halves axis %d, of %d elements", axis, x.Type.Shape[axis])
+	}
+	gate := c.unary(ir.Act{Fn: ir.Sigmoid}, c.slice(x, axis, n, n))
+	return c.binary(ir.Mul, c.slice(x, axis, 0, n), gate)
+}
+
+// maxSorted bounds the elements that sparsemax sorts: its sums over the first
+// so many are a product with a square matrix.
+const maxSorted = 1 << 11
+
+// sparsemax is Keras's, which subtracts from x, before it cuts at 0, the sum
+// of all partial sums of the largest elements where Martins and Astudillo
+// (2016) have the last of them.
+func (c *call) sparsemax(x *ir.Value, axis int) *ir.Value {
+	axis = c.axis(axis, x.Type.Rank())
+	n, d := x.Type.Shape[axis], x.Type.DType
+	if n > maxSorted {
+		c.failf("sparsemax of %d elements, at most %d are supported", n, maxSorted)
+	}
+	last := x.Type.Rank() - 1
+	swap := identity(last + 1)
+	swap[axis], swap[last] = last, axis
+	x = c.transpose(x, swap)
+	top, err := c.im.g.Append(c.name, ir.TopK{Axis: last, K: n}, x)
+	if err != nil {
+		c.failf("%v", err)
+	}
+	sorted := top.Out[0]
+	upto, count := make([]float64, n*n), make([]float64, n) // count[k] elements lie up to k
+	for k := range n {
+		count[k] = float64(k + 1)
+		for i := range k + 1 {
+			upto[i*n+k] = 1
 		}
-		gate := c.unary(ir.Act{Fn: ir.Sigmoid}, c.slice(x, axis, n, n))
-		return c.binary(ir.Mul, c.slice(x, axis, 0, n), gate)
-	},
+	}
+	constant := func(v []float64, s ...int) *ir.Value {
+		return c.im.g.AddConst(c.name+"/const", ir.FromFloat64s(ir.T(d, s...), v))
+	}
+	one := c.scalar(1, d)
+	sums := c.binary(ir.Sub, c.emit(ir.MatMul{}, sorted, constant(upto, n, n)), one) // less 1
+	support := c.cast(c.binary(ir.Greater, sorted, c.binary(ir.Div, sums, constant(count, n))), d)
+	total := func(v *ir.Value) *ir.Value {
+		return c.emit(ir.Reduce{Fn: ir.ReduceSum, Axes: []int{last}, KeepDims: true}, v)
+	}
+	of := c.binary(ir.Sub, total(c.binary(ir.Mul, support, c.binary(ir.Add, sums, one))), one)
+	y := c.unary(ir.Act{Fn: ir.Relu}, c.binary(ir.Sub, x, c.binary(ir.Div, of, total(support))))
+	return c.transpose(y, swap)
 }
 
 // activation applies the function that the layer's activation field names: a

@@ -33,7 +33,7 @@ type bailout struct{ reason, remedy string }
 // build runs the builder of a layer and returns its results, nil after
 // reporting why there are none.
 func (im *importer) build(l *layer, st store, name string, in inbound) []*ir.Value {
-	e, _, _ := lookup(l, in)
+	e, _, _ := lookup(l)
 	c := &call{im: im, l: l, store: st, config: l.config, name: name, in: in}
 	before := len(im.g.Nodes)
 	out, bad := c.run(e.build)

@@ -2,6 +2,7 @@ package keras
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"strings"
 
@@ -37,6 +38,7 @@ type layer struct {
 	module  string // "keras.layers"; empty in .h5 files
 	config  *record
 	calls   []inbound // each use of the layer; none in a Sequential
+	keras3  bool      // the calls are written as Keras 3 does
 	network *network  // when the layer is a model
 	wrapped *layer    // of TimeDistributed
 	key     string    // its name in the weights of a .keras archive
@@ -148,8 +150,11 @@ func parseLayer(m *record) (*layer, error) {
 		return nil, fmt.Errorf("a %s has no name", l.class)
 	}
 	var err error
-	if l.calls, err = parseCalls(m.get("inbound_nodes")); err != nil {
+	if l.calls, l.keras3, err = parseCalls(m.get("inbound_nodes")); err != nil {
 		return nil, fmt.Errorf("%q: inbound_nodes: %w", l.name, err)
+	}
+	if l.module == "" && l.keras3 && registry[nsOp][l.class] != nil && l.config.get("trainable") == nil {
+		l.module = "keras.ops" // legacy files do not note it; every layer has that field
 	}
 	if isNetwork(l.class, m.get("config")) {
 		if l.network, err = parseNetwork(m); err != nil {
@@ -218,31 +223,50 @@ func (n *network) assignKeys() {
 	}
 }
 
-// renumber makes the references to calls of submodels count from 0. Keras 2
-// counts from 1: call 0 is the submodel's own creation.
+// hasInput reports whether the network begins with an InputLayer.
+func (n *network) hasInput() bool { return len(n.layers) > 0 && n.layers[0].class == "InputLayer" }
+
+// renumber makes the references to calls of submodels count from 0. In Keras 2
+// they count from 1, as call 0 is the submodel's own creation, unless that is a
+// Sequential that was created without an input. In Keras 3 only the model's
+// outputs count so, and only where a Functional submodel makes them.
 func (n *network) renumber() {
-	lowest := map[string]int{}
-	highest := map[string]int{}
-	n.eachRef(func(r ref) ref {
+	lowest, highest := map[string]int{}, map[string]int{}
+	count := func(r ref) ref {
 		if at, ok := lowest[r.layer]; !ok || r.node < at {
 			lowest[r.layer] = r.node
 		}
 		highest[r.layer] = max(highest[r.layer], r.node)
 		return r
-	})
-	n.eachRef(func(r ref) ref {
-		if l := n.byName[r.layer]; l != nil && l.network != nil && lowest[r.layer] > 0 && highest[r.layer] >= len(l.calls) {
+	}
+	n.outputRefs(count)
+	first := maps.Clone(lowest)
+	n.inboundRefs(count)
+	n.outputRefs(func(r ref) ref {
+		if l := n.byName[r.layer]; l != nil && l.network != nil && l.keras3 && !l.network.sequential && first[r.layer] > 0 {
 			r.node--
 		}
 		return r
 	})
+	keras2 := func(r ref) ref {
+		if l := n.byName[r.layer]; l != nil && l.network != nil && !l.keras3 && lowest[r.layer] > 0 && (l.network.hasInput() || highest[r.layer] >= len(l.calls)) {
+			r.node--
+		}
+		return r
+	}
+	n.outputRefs(keras2)
+	n.inboundRefs(keras2)
 }
 
-// eachRef replaces every reference of the network.
-func (n *network) eachRef(f func(ref) ref) {
+// outputRefs replaces the references that are the network's outputs.
+func (n *network) outputRefs(f func(ref) ref) {
 	for i := range n.outputs {
 		n.outputs[i].ref = f(n.outputs[i].ref)
 	}
+}
+
+// inboundRefs replaces the references that are arguments of layers.
+func (n *network) inboundRefs(f func(ref) ref) {
 	for _, l := range n.layers {
 		for i := range l.calls {
 			c := &l.calls[i]

@@ -324,9 +324,9 @@ func (im *importer) known(l *layer, name string, in inbound) bool {
 		im.problem(l, name, "it is not among the inputs of its model", "")
 		return false
 	}
-	e, reason, remedy := lookup(l, in)
+	e, reason, remedy := lookup(l)
 	if e != nil && l.wrapped != nil && l.wrapped.network == nil {
-		if e, reason, remedy = lookup(l.wrapped, in); e == nil {
+		if e, reason, remedy = lookup(l.wrapped); e == nil {
 			reason = fmt.Sprintf("it wraps %s %q: %s", l.wrapped.class, l.wrapped.name, reason)
 		}
 	}

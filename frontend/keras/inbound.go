@@ -3,8 +3,8 @@ package keras
 import "fmt"
 
 // parseCalls reads the inbound_nodes of a layer, in the form of Keras 3
-// (objects with args and kwargs) or of Keras 2 (nested lists).
-func parseCalls(v any) ([]inbound, error) {
+// (objects with args and kwargs) or of Keras 2 (nested lists), and tells which.
+func parseCalls(v any) (calls []inbound, keras3 bool, err error) {
 	list, _ := v.([]any)
 	// An operator of TensorFlow with one tensor has one level less.
 	if len(list) > 0 {
@@ -12,12 +12,11 @@ func parseCalls(v any) ([]inbound, error) {
 			list = []any{list}
 		}
 	}
-	var calls []inbound
 	for i, e := range list {
 		var c inbound
-		var err error
 		switch e := e.(type) {
 		case *record:
+			keras3 = true
 			c, err = parseCall3(e)
 		case []any:
 			c, err = parseCall2(e)
@@ -25,11 +24,11 @@ func parseCalls(v any) ([]inbound, error) {
 			err = fmt.Errorf("a %T", e)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("call %d: %w", i, err)
+			return nil, false, fmt.Errorf("call %d: %w", i, err)
 		}
 		calls = append(calls, c)
 	}
-	return calls, nil
+	return calls, keras3, nil
 }
 
 // parseCall3 reads {"args": […], "kwargs": {…}}.

@@ -11,10 +11,11 @@ var _ = register(nsLayer, "identity at inference", func() map[string]func(*call)
 		"RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation", "RandomContrast", "RandomBrightness", "RandomShear",
 		"RandomHue", "RandomSaturation", "RandomSharpness", "RandomColorJitter", "RandomColorDegeneration", "RandomGrayscale",
 		"RandomGaussianBlur", "RandomInvert", "RandomPosterization", "RandomPerspective", "RandomElasticTransform", "RandomErasing",
+		"Solarization",
 		"AugMix", "RandAugment", "CutMix", "MixUp",
 	} {
 		m[name] = func(c *call) *ir.Value {
-			if c.in.kwargs.get("training") == true {
+			if c.training() {
 				c.refuse("it is called with training=True, which makes it random", "call it without")
 			}
 			return c.x()
@@ -22,3 +23,8 @@ var _ = register(nsLayer, "identity at inference", func() map[string]func(*call)
 	}
 	return m
 }())
+
+// training reports whether the call makes the layer act as in training. Keras
+// 3 notes training=True with the layers that are active by default, and
+// predict overrides it.
+func (c *call) training() bool { return c.im.major < 3 && c.in.kwargs.get("training") == true }

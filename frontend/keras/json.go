@@ -31,12 +31,12 @@ func (r *record) set(key string, v any) {
 func newRecord() *record { return &record{values: map[string]any{}} }
 
 // Bounds on the JSON of a model. That of DenseNet-121 has a third of a
-// million bytes and thirty thousand values; a model inside a model takes four
-// levels.
+// million bytes and thirty thousand values, that of NASNet twice as much; a
+// model inside a model takes four levels.
 const (
 	maxJSON       = 16 << 20
 	maxJSONDepth  = 400
-	maxJSONValues = 1 << 19
+	maxJSONValues = 1 << 18
 )
 
 // decodeJSON decodes an object into records, []any, string, float64, bool and

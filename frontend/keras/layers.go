@@ -68,7 +68,7 @@ func Table() []Supported {
 
 // lookup returns how a layer is imported. When it cannot be, it returns the
 // reason and advice.
-func lookup(l *layer, in inbound) (e *entry, reason, remedy string) {
+func lookup(l *layer) (e *entry, reason, remedy string) {
 	switch {
 	case l.class == "Lambda":
 		return nil, "it holds Python code, which is never run", "replace it by built-in layers or keras.ops, and save the model again"
@@ -83,19 +83,14 @@ func lookup(l *layer, in inbound) (e *entry, reason, remedy string) {
 			return nil, "this operation is not supported" + near(nsOp, l.class), ""
 		}
 		return e, "", ""
-	case l.module == "" && len(in.args) > 1 && registry[nsOp][l.class] != nil:
-		// Legacy files do not note the module; layers take one argument.
-		return registry[nsOp][l.class], "", ""
 	case l.module == "" || l.module == "keras" || strings.HasPrefix(l.module, "keras.") || strings.HasPrefix(l.module, "tf_keras."):
 		if e = registry[nsLayer][l.class]; e != nil {
 			return e, "", ""
 		}
-		if e = registry[nsOp][l.class]; e != nil && l.module == "" {
-			return e, "", ""
+		if l.module == "" {
+			return nil, "this layer is not supported, or of a custom class, whose Python code is not run" + near(nsLayer, l.class), "build it from the layers of Keras, and save the model again"
 		}
-		if l.module != "" {
-			return nil, "this layer is not supported" + near(nsLayer, l.class), ""
-		}
+		return nil, "this layer is not supported" + near(nsLayer, l.class), ""
 	}
 	return nil, "it is of a custom class: its Python code is not run" + near(nsLayer, l.class), "build it from the layers of Keras, and save the model again"
 }

@@ -16,7 +16,7 @@ var _ = register(nsLayer, "normalization", map[string]func(*call) *ir.Value{
 
 // batchNormalization uses the moving averages: test time.
 func batchNormalization(c *call) *ir.Value {
-	if c.in.kwargs.get("training") == true {
+	if c.training() {
 		c.refuse("it is called with training=True, which normalises by the batch", "call it without")
 	}
 	x := c.x()

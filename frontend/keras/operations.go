@@ -2,6 +2,7 @@ package keras
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"modelc/ir"
@@ -37,15 +38,23 @@ func (c *call) operand(d ir.DType, at int, names ...string) *ir.Value {
 	case float64:
 		return c.scalar(v, d)
 	case []any:
-		inner := *c
-		inner.dtype = d
-		inner.config = newRecord()
-		inner.config.set("value", v)
-		return c.im.g.AddConst(c.name+"/const", inner.numbers("value"))
-	default:
-		c.failf("its argument %d is %.60v, not a tensor", at, v)
-		return nil
+		return c.constant(d, v)
+	case *record: // a NumPy array
+		if array := object(v.get("config")).get("value"); array != nil {
+			return c.constant(d, array)
+		}
 	}
+	c.failf("its argument %d is %.60v, not a tensor", at, c.arg(at, names...))
+	return nil
+}
+
+// constant adds a list of numbers as a constant.
+func (c *call) constant(d ir.DType, v any) *ir.Value {
+	inner := *c
+	inner.dtype = d
+	inner.config = newRecord()
+	inner.config.set("value", v)
+	return c.im.g.AddConst(c.name+"/const", inner.numbers("value"))
 }
 
 // tensor0 returns the first argument.
@@ -128,19 +137,34 @@ func arithmetic(f ir.BinaryFn, tf ...string) operation {
 	return operation{tf, func(c *call) *ir.Value { a, b := c.pair(); return c.binary(f, a, b) }}
 }
 
-func reduction(f ir.ReduceFn, tf ...string) operation {
+func logic(f ir.BinaryFn, tf ...string) operation {
 	return operation{tf, func(c *call) *ir.Value {
-		x := c.floats()
-		axes := make([]int, x.Type.Rank())
-		for i := range axes {
-			axes[i] = i
-		}
-		if v := c.arg(1, "axis"); v != nil {
-			axes = c.axes(v, x.Type.Rank())
-		}
-		keep, _ := c.arg(2, "keepdims").(bool)
-		return c.emit(ir.Reduce{Fn: f, Axes: axes, KeepDims: keep}, x)
+		a, b := c.pair()
+		return c.binary(f, c.cast(a, ir.Bool), c.cast(b, ir.Bool))
 	}}
+}
+
+func reduction(f ir.ReduceFn, tf ...string) operation {
+	return operation{tf, func(c *call) *ir.Value { return c.reduce(f, c.floats()) }}
+}
+
+// reduce folds the axes that the call names, or all.
+func (c *call) reduce(f ir.ReduceFn, x *ir.Value) *ir.Value {
+	axes := identity(x.Type.Rank())
+	if v := c.arg(1, "axis"); v != nil {
+		axes = c.axes(v, len(axes))
+	}
+	keep, _ := c.arg(2, "keepdims").(bool)
+	return c.emit(ir.Reduce{Fn: f, Axes: axes, KeepDims: keep}, x)
+}
+
+// identity returns 0, 1, … n−1.
+func identity(n int) []int {
+	list := make([]int, n)
+	for i := range list {
+		list[i] = i
+	}
+	return list
 }
 
 var _ = both("arithmetic", map[string]operation{
@@ -156,10 +180,25 @@ var _ = both("arithmetic", map[string]operation{
 	"Less":         arithmetic(ir.Less, "math.less"),
 	"LessEqual":    arithmetic(ir.LessOrEqual, "math.less_equal"),
 	"Equal":        arithmetic(ir.Equal, "math.equal", "__operators__.eq"),
-	"TrueDivide":   {[]string{"math.truediv", "math.divide", "realdiv"}, divide},
-	"Divide":       {nil, divide},
-	"Where":        {[]string{"where"}, where},
-	"Matmul":       {[]string{"linalg.matmul", "matmul"}, matmul},
+	"LogicalAnd":   logic(ir.And, "math.logical_and"),
+	"LogicalOr":    logic(ir.Or, "math.logical_or"),
+	"LogicalXor":   logic(ir.Xor, "math.logical_xor"),
+	"NotEqual": {[]string{"math.not_equal", "__operators__.ne"}, func(c *call) *ir.Value {
+		a, b := c.pair()
+		return c.unary(ir.Act{Fn: ir.Not}, c.binary(ir.Equal, a, b))
+	}},
+	"FloorDivide": {[]string{"math.floordiv", "__operators__.floordiv"}, func(c *call) *ir.Value {
+		a, b := c.pair()
+		if a.Type.DType.IsFloat() {
+			return c.unary(ir.Act{Fn: ir.Floor}, c.binary(ir.Div, a, b))
+		}
+		// Integers divide without remainder once it is gone.
+		return c.binary(ir.Div, c.binary(ir.Sub, a, c.binary(ir.Mod, a, b)), b)
+	}},
+	"TrueDivide": {[]string{"math.truediv", "math.divide", "realdiv"}, divide},
+	"Divide":     {nil, divide},
+	"Where":      {[]string{"where"}, where},
+	"Matmul":     {[]string{"linalg.matmul", "matmul"}, matmul},
 	"Clip": {[]string{"clip_by_value"}, func(c *call) *ir.Value {
 		return c.unary(ir.Act{Fn: ir.Clip, Alpha: c.number("x_min", c.arg(1, "x_min", "clip_value_min")), Beta: c.number("x_max", c.arg(2, "x_max", "clip_value_max"))}, c.floats())
 	}},
@@ -223,19 +262,67 @@ var _ = both("elementwise function", map[string]operation{
 		limit, limited := c.config.get("max_value").(float64)
 		return c.relu(c.floats(), limited, limit, c.float("negative_slope", 0), c.float("threshold", 0))
 	}},
-	"Absolute":   function(ir.Act{Fn: ir.Abs}, "math.abs", "abs"),
-	"Abs":        function(ir.Act{Fn: ir.Abs}),
-	"Negative":   function(ir.Act{Fn: ir.Neg}, "math.negative", "negative"),
-	"Exp":        function(ir.Act{Fn: ir.Exp}, "math.exp", "exp"),
-	"Log":        function(ir.Act{Fn: ir.Log}, "math.log"),
-	"Sqrt":       function(ir.Act{Fn: ir.Sqrt}, "math.sqrt", "sqrt"),
-	"Reciprocal": function(ir.Act{Fn: ir.Reciprocal}, "math.reciprocal"),
-	"Erf":        function(ir.Act{Fn: ir.Erf}, "math.erf"),
-	"Floor":      function(ir.Act{Fn: ir.Floor}, "math.floor"),
-	"Ceil":       function(ir.Act{Fn: ir.Ceil}, "math.ceil"),
-	"Sign":       function(ir.Act{Fn: ir.Sign}, "math.sign"),
-	"Sin":        function(ir.Act{Fn: ir.Sin}, "math.sin"),
-	"Cos":        function(ir.Act{Fn: ir.Cos}, "math.cos"),
+	"HardShrink": {nil, func(c *call) *ir.Value {
+		return c.unary(ir.Act{Fn: ir.Shrink, Alpha: c.float("threshold", 0.5)}, c.floats())
+	}},
+	"SoftShrink": {nil, func(c *call) *ir.Value {
+		t := c.float("threshold", 0.5)
+		return c.unary(ir.Act{Fn: ir.Shrink, Alpha: t, Beta: t}, c.floats())
+	}},
+	"Threshold": {nil, func(c *call) *ir.Value {
+		x := c.floats()
+		d := x.Type.DType
+		above := c.binary(ir.Greater, x, c.scalar(c.float("threshold", 0), d))
+		return c.emit(ir.Where{}, above, x, c.scalar(c.float("default_value", 0), d))
+	}},
+	"Glu":           {nil, func(c *call) *ir.Value { return c.glu(c.floats(), c.int("axis", -1)) }},
+	"Sparsemax":     {nil, func(c *call) *ir.Value { return c.sparsemax(c.floats(), c.int("axis", -1)) }},
+	"Squareplus":    {nil, func(c *call) *ir.Value { return c.squareplus(c.floats(), c.float("b", 4)) }},
+	"SparsePlus":    {nil, func(c *call) *ir.Value { return c.sparsePlus(c.floats()) }},
+	"SparseSigmoid": function(elementwise["sparse_sigmoid"]),
+	"TanhShrink":    {nil, func(c *call) *ir.Value { return c.tanhShrink(c.floats()) }},
+	"Absolute":      function(ir.Act{Fn: ir.Abs}, "math.abs", "abs"),
+	"Abs":           function(ir.Act{Fn: ir.Abs}),
+	"Negative":      function(ir.Act{Fn: ir.Neg}, "math.negative", "negative"),
+	"Exp":           function(ir.Act{Fn: ir.Exp}, "math.exp", "exp"),
+	"Log":           function(ir.Act{Fn: ir.Log}, "math.log"),
+	"Sqrt":          function(ir.Act{Fn: ir.Sqrt}, "math.sqrt", "sqrt"),
+	"Reciprocal":    function(ir.Act{Fn: ir.Reciprocal}, "math.reciprocal"),
+	"Erf":           function(ir.Act{Fn: ir.Erf}, "math.erf"),
+	"Floor":         function(ir.Act{Fn: ir.Floor}, "math.floor"),
+	"Ceil":          function(ir.Act{Fn: ir.Ceil}, "math.ceil"),
+	"Sign":          function(ir.Act{Fn: ir.Sign}, "math.sign"),
+	"Round": {[]string{"math.round", "round"}, func(c *call) *ir.Value {
+		if n := c.int("decimals", 0); n != 0 {
+			c.failf("it rounds to %d decimals, 0 is supported", n)
+		}
+		return c.unary(ir.Act{Fn: ir.Round}, c.floats())
+	}},
+	"LogicalNot": {[]string{"math.logical_not"}, func(c *call) *ir.Value {
+		return c.unary(ir.Act{Fn: ir.Not}, c.cast(c.tensor0(), ir.Bool))
+	}},
+	"Isnan":   function(ir.Act{Fn: ir.IsNaN}, "math.is_nan"),
+	"Tan":     function(ir.Act{Fn: ir.Tan}, "math.tan"),
+	"Arcsin":  function(ir.Act{Fn: ir.Asin}, "math.asin"),
+	"Arccos":  function(ir.Act{Fn: ir.Acos}, "math.acos"),
+	"Arctan":  function(ir.Act{Fn: ir.Atan}, "math.atan"),
+	"Sinh":    function(ir.Act{Fn: ir.Sinh}, "math.sinh"),
+	"Cosh":    function(ir.Act{Fn: ir.Cosh}, "math.cosh"),
+	"Arcsinh": function(ir.Act{Fn: ir.Asinh}, "math.asinh"),
+	"Arccosh": function(ir.Act{Fn: ir.Acosh}, "math.acosh"),
+	"Arctanh": function(ir.Act{Fn: ir.Atanh}, "math.atanh"),
+	"Log2":    logarithm(math.Ln2),
+	"Log10":   logarithm(math.Ln10),
+	"Log1p": {[]string{"math.log1p"}, func(c *call) *ir.Value {
+		x := c.floats()
+		return c.unary(ir.Act{Fn: ir.Log}, c.binary(ir.Add, x, c.scalar(1, x.Type.DType)))
+	}},
+	"Expm1": {[]string{"math.expm1"}, func(c *call) *ir.Value {
+		x := c.floats()
+		return c.binary(ir.Sub, c.unary(ir.Act{Fn: ir.Exp}, x), c.scalar(1, x.Type.DType))
+	}},
+	"Sin": function(ir.Act{Fn: ir.Sin}, "math.sin"),
+	"Cos": function(ir.Act{Fn: ir.Cos}, "math.cos"),
 	"Rsqrt": {[]string{"math.rsqrt"}, func(c *call) *ir.Value {
 		return c.unary(ir.Act{Fn: ir.Reciprocal}, c.unary(ir.Act{Fn: ir.Sqrt}, c.floats()))
 	}},
@@ -254,9 +341,18 @@ var _ = both("elementwise function", map[string]operation{
 		c.im.half = c.im.half || half
 		return c.cast(c.tensor0(), d)
 	}},
-	"Identity": {[]string{"identity", "stop_gradient"}, (*call).tensor0},
-	"Copy":     {nil, (*call).tensor0},
+	"Identity":     {[]string{"identity", "stop_gradient"}, (*call).tensor0},
+	"Copy":         {nil, (*call).tensor0},
+	"StopGradient": {nil, (*call).tensor0},
 })
+
+// logarithm is ln x over that of a base.
+func logarithm(ln float64) operation {
+	return operation{nil, func(c *call) *ir.Value {
+		x := c.floats()
+		return c.binary(ir.Mul, c.unary(ir.Act{Fn: ir.Log}, x), c.scalar(1/ln, x.Type.DType))
+	}}
+}
 
 // optional returns a parameter that is a number, def when it is absent.
 func (c *call) optional(def float64, at int, names ...string) float64 {
@@ -267,22 +363,32 @@ func (c *call) optional(def float64, at int, names ...string) float64 {
 }
 
 var _ = both("reduction", map[string]operation{
-	"Mean": reduction(ir.ReduceMean, "math.reduce_mean", "reduce_mean"),
-	"Sum":  reduction(ir.ReduceSum, "math.reduce_sum", "reduce_sum"),
-	"Max":  reduction(ir.ReduceMax, "math.reduce_max", "reduce_max"),
-	"Min":  reduction(ir.ReduceMin, "math.reduce_min", "reduce_min"),
-	"Amax": reduction(ir.ReduceMax),
-	"Amin": reduction(ir.ReduceMin),
-	"Prod": reduction(ir.ReduceProd, "math.reduce_prod"),
-	"Argmax": {[]string{"math.argmax"}, func(c *call) *ir.Value {
-		x := c.tensor0()
-		axis, ok := integer(c.arg(1, "axis"))
-		if !ok {
-			c.failf("its axis is %.60v", c.arg(1, "axis"))
-		}
-		keep, _ := c.arg(2, "keepdims").(bool)
-		return c.cast(c.emit(ir.ArgReduce{Axis: c.axis(axis, x.Type.Rank()), KeepDims: keep}, x), ir.Int32)
+	"Mean":      reduction(ir.ReduceMean, "math.reduce_mean", "reduce_mean"),
+	"Sum":       reduction(ir.ReduceSum, "math.reduce_sum", "reduce_sum"),
+	"Max":       reduction(ir.ReduceMax, "math.reduce_max", "reduce_max"),
+	"Min":       reduction(ir.ReduceMin, "math.reduce_min", "reduce_min"),
+	"Amax":      reduction(ir.ReduceMax),
+	"Amin":      reduction(ir.ReduceMin),
+	"Prod":      reduction(ir.ReduceProd, "math.reduce_prod"),
+	"Logsumexp": reduction(ir.ReduceLogSumExp, "math.reduce_logsumexp", "reduce_logsumexp"),
+	"Var":       {[]string{"math.reduce_variance"}, (*call).variance},
+	"Std": {[]string{"math.reduce_std"}, func(c *call) *ir.Value {
+		return c.unary(ir.Act{Fn: ir.Sqrt}, c.variance())
 	}},
+	"Any": {[]string{"math.reduce_any", "reduce_any"}, func(c *call) *ir.Value {
+		return c.reduce(ir.ReduceMax, c.cast(c.tensor0(), ir.Bool))
+	}},
+	"All": {[]string{"math.reduce_all", "reduce_all"}, func(c *call) *ir.Value {
+		return c.reduce(ir.ReduceMin, c.cast(c.tensor0(), ir.Bool))
+	}},
+	"Norm": {nil, func(c *call) *ir.Value {
+		if order := c.config.get("ord"); order != nil {
+			c.failf("the norm of order %.60v is not supported, the Euclidean one is", order)
+		}
+		return c.reduce(ir.ReduceL2, c.floats())
+	}},
+	"Argmax": {[]string{"math.argmax"}, func(c *call) *ir.Value { return c.argReduce(false) }},
+	"Argmin": {[]string{"math.argmin"}, func(c *call) *ir.Value { return c.argReduce(true) }},
 	"Normalize": {[]string{"math.l2_normalize"}, func(c *call) *ir.Value {
 		if order := c.optional(2, 2, "order"); order != 2 {
 			c.failf("the norm of order %v is not supported", order)
@@ -290,6 +396,38 @@ var _ = both("reduction", map[string]operation{
 		return c.unit(c.floats(), c.arg(1, "axis"))
 	}},
 })
+
+// variance is the mean square distance from the mean.
+func (c *call) variance() *ir.Value {
+	x := c.floats()
+	axes := identity(x.Type.Rank())
+	if v := c.arg(1, "axis"); v != nil {
+		axes = c.axes(v, len(axes))
+	}
+	d := c.binary(ir.Sub, x, c.emit(ir.Reduce{Fn: ir.ReduceMean, Axes: axes, KeepDims: true}, x))
+	return c.reduce(ir.ReduceMean, c.binary(ir.Mul, d, d))
+}
+
+// argReduce is the position of the largest or smallest element along an axis,
+// or of all.
+func (c *call) argReduce(smallest bool) *ir.Value {
+	x := c.tensor0()
+	shape := x.Type.Shape
+	op := ir.ArgReduce{Min: smallest}
+	op.KeepDims, _ = c.arg(2, "keepdims").(bool)
+	if v := c.arg(1, "axis"); v == nil {
+		x = c.reshape(x, ir.Shape{elements(shape)})
+	} else if axis, ok := integer(v); ok {
+		op.Axis = c.axis(axis, len(shape))
+	} else {
+		c.failf("its axis is %.60v", v)
+	}
+	y := c.cast(c.emit(op, x), ir.Int32)
+	if op.KeepDims && y.Type.Rank() < len(shape) {
+		y = c.reshape(y, slices.Repeat(ir.Shape{1}, len(shape)))
+	}
+	return y
+}
 
 // whole returns a parameter that is a whole number, def when it is absent.
 func (c *call) whole(def, at int, names ...string) int {
@@ -321,10 +459,8 @@ var _ = both("shape", map[string]operation{
 	}},
 	"Transpose": {[]string{"transpose", "compat.v1.transpose"}, func(c *call) *ir.Value {
 		x := c.tensor0()
-		perm := make([]int, x.Type.Rank())
-		for i := range perm {
-			perm[i] = len(perm) - 1 - i
-		}
+		perm := identity(x.Type.Rank())
+		slices.Reverse(perm)
 		if c.arg(1, "axes", "perm") != nil {
 			perm = c.list(1, "axes", "perm")
 		}
@@ -332,8 +468,40 @@ var _ = both("shape", map[string]operation{
 	}},
 	"ExpandDims": {[]string{"expand_dims"}, func(c *call) *ir.Value {
 		x := c.tensor0()
-		at := c.axis(c.whole(0, 1, "axis"), x.Type.Rank()+1)
-		return c.reshape(x, slices.Insert(slices.Clone(x.Type.Shape), at, 1))
+		v := c.arg(1, "axis")
+		list, ok := v.([]any)
+		if !ok {
+			list = []any{v}
+		}
+		shape := slices.Clone(x.Type.Shape)
+		for _, at := range c.axes(v, x.Type.Rank()+len(list)) {
+			shape = slices.Insert(shape, at, 1)
+		}
+		return c.reshape(x, shape)
+	}},
+	"Tile":   {[]string{"tile"}, tile},
+	"Repeat": {[]string{"repeat"}, repeat},
+	"Roll":   {[]string{"roll"}, roll},
+	"Moveaxis": {nil, func(c *call) *ir.Value {
+		x := c.tensor0()
+		from, to := c.axis(c.whole(0, 1, "source"), x.Type.Rank()), c.axis(c.whole(0, 2, "destination"), x.Type.Rank())
+		perm := slices.Delete(identity(x.Type.Rank()), from, from+1)
+		return c.transpose(x, slices.Insert(perm, to, from))
+	}},
+	"Take": {nil, func(c *call) *ir.Value {
+		x := c.tensor0()
+		axis := c.axis(c.whole(0, 2, "axis"), x.Type.Rank())
+		at := c.operand(ir.Int32, 1, "indices")
+		if at.Const == nil {
+			c.failf("it takes elements at computed positions")
+		}
+		n := float64(x.Type.Shape[axis])
+		for _, i := range at.Const.Float64s() {
+			if i < 0 || i >= n {
+				c.failf("it takes element %v of %v", i, n)
+			}
+		}
+		return c.emit(ir.Gather{Axis: axis}, x, at)
 	}},
 	"Squeeze": {[]string{"squeeze"}, squeeze},
 	"Concatenate": {[]string{"concat"}, func(c *call) *ir.Value {
@@ -360,10 +528,7 @@ var _ = both("shape", map[string]operation{
 	}},
 	"Swapaxes": {nil, func(c *call) *ir.Value {
 		x := c.tensor0()
-		perm := make([]int, x.Type.Rank())
-		for i := range perm {
-			perm[i] = i
-		}
+		perm := identity(x.Type.Rank())
 		a, b := c.axis(c.whole(0, 1, "axis1"), len(perm)), c.axis(c.whole(1, 2, "axis2"), len(perm))
 		perm[a], perm[b] = b, a
 		return c.transpose(x, perm)
@@ -398,6 +563,67 @@ var _ = both("shape", map[string]operation{
 var _ = register(nsTF, "shape", builders{
 	"__operators__.getitem": func(c *call) *ir.Value { return c.index(c.tensor0(), c.arg(1, "slice_spec")) },
 })
+
+// tile repeats a tensor as a whole along its axes.
+func tile(c *call) *ir.Value {
+	x := c.tensor0()
+	times := c.list(1, "repeats", "multiples")
+	if len(times) != x.Type.Rank() {
+		c.failf("it repeats %d axes of %s", len(times), x.Type.Shape)
+	}
+	for axis, n := range times {
+		if n < 1 || n > maxExtent {
+			c.failf("repeats is %v", times)
+		}
+		x = c.repeated(x, axis, n, true)
+	}
+	return x
+}
+
+// repeat repeats each element along an axis.
+func repeat(c *call) *ir.Value {
+	x := c.tensor0()
+	n := c.whole(0, 1, "repeats")
+	if n < 1 || n > maxExtent || c.arg(2, "axis") == nil {
+		c.failf("it repeats elements %d times along axis %.60v", n, c.arg(2, "axis"))
+	}
+	return c.repeated(x, c.axis(c.whole(0, 2, "axis"), x.Type.Rank()), n, false)
+}
+
+// repeated makes n of every element along an axis: side by side, or as copies
+// of the whole.
+func (c *call) repeated(x *ir.Value, axis, n int, whole bool) *ir.Value {
+	at := axis + 1
+	if whole {
+		at = axis
+	}
+	shape := slices.Clone(x.Type.Shape)
+	shape[axis] *= n
+	wide := slices.Insert(slices.Clone(x.Type.Shape), at, 1)
+	x = c.reshape(x, wide)
+	wide = slices.Clone(wide)
+	wide[at] = n
+	return c.reshape(c.emit(ir.Expand{Shape: wide}, x), shape)
+}
+
+// roll moves elements along an axis; those that leave come in at the other
+// end.
+func roll(c *call) *ir.Value {
+	x := c.tensor0()
+	if c.arg(2, "axis") == nil {
+		c.failf("it rolls all axes together")
+	}
+	axis := c.axis(c.whole(0, 2, "axis"), x.Type.Rank())
+	n := x.Type.Shape[axis]
+	shift := c.whole(0, 1, "shift")
+	if n > 0 {
+		shift = (shift%n + n) % n
+	}
+	if n == 0 || shift == 0 {
+		return x
+	}
+	return c.concat([]*ir.Value{c.slice(x, axis, n-shift, shift), c.slice(x, axis, 0, n-shift)}, axis)
+}
 
 func squeeze(c *call) *ir.Value {
 	x := c.tensor0()

@@ -30,12 +30,18 @@ var _ = register(nsLayer, "pooling", map[string]func(*call) *ir.Value{
 func (c *call) pool(kind ir.PoolKind, n int) *ir.Value {
 	x := c.image(n)
 	w := window{kernel: c.tuple("pool_size", n, 2), dilations: slices.Repeat([]int{1}, n), padding: c.str("padding", "valid")}
-	w.strides = w.kernel
+	w.strides = slices.Clone(w.kernel)
 	if c.config.get("strides") != nil {
 		w.strides = c.tuple("strides", n, 1)
 	}
 	if w.padding == "causal" {
 		c.failf("padding %q", w.padding)
+	}
+	for i, n := range x.Type.Shape[c.spatial():][:n] {
+		// A window twice as wide as a padded image always sees all of it.
+		if w.padding == "same" {
+			w.kernel[i] = min(w.kernel[i], max(2*n, 1))
+		}
 	}
 	return c.planar(x, func(x *ir.Value) *ir.Value {
 		return c.emit(ir.Pool{Kind: kind, Kernel: w.kernel, Strides: w.strides, Pads: w.pads(c, x.Type.Shape[2:]), Dilations: w.dilations}, x)

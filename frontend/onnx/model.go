@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math"
 	"path/filepath"
@@ -56,6 +57,9 @@ func Load(path string, opts source.Options) (*source.Model, error) {
 func Parse(name string, data []byte, dir string, opts source.Options) (*source.Model, error) {
 	p, err := decodeModel(data)
 	if err != nil {
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil, fmt.Errorf("%s: the file ends in the middle of the model: it is cut off, or not ONNX", name)
+		}
 		return nil, fmt.Errorf("%s: not an ONNX model, or damaged: %w", name, err)
 	}
 	if p.graph == nil || p.irVersion == 0 {
@@ -162,14 +166,26 @@ func (im *importer) run(p *modelProto) error {
 			im.g.AddOutput(o.name, v)
 		}
 	}
+	given := im.g.Outputs
 	for _, m := range im.padded {
 		if rows := m.Out[0]; len(rows.Uses()) > 0 {
-			count := rows.Name + ".count"
+			count := counted(rows, given, len(im.padded)) + ".count"
 			im.g.AddOutput(count, m.Out[1])
 			im.notes = append(im.notes, fmt.Sprintf("%q has a fixed %d rows; the output %q tells how many of them are real", rows.Name, rows.Type.Shape[0], count))
 		}
 	}
 	return nil
+}
+
+// counted returns what a count of rows is named after: the rows, or the
+// model's output that has one row for each, where there is no other.
+func counted(rows *ir.Value, outputs []ir.Output, counts int) string {
+	if len(outputs) == 1 && counts == 1 {
+		if s := outputs[0].Value.Type.Shape; len(s) > 0 && s[0] == rows.Type.Shape[0] {
+			return outputs[0].Name
+		}
+	}
+	return rows.Name
 }
 
 // inputs declares the graph's inputs, or constants where they are bound.

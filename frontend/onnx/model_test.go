@@ -417,3 +417,31 @@ func TestOperandsOfAnotherOpset(t *testing.T) {
 	g := graphParts{nodes: []message{simple("Clip", "y", "x", "", "")}, inputs: oneInput, outputs: oneOutput}
 	parse(t, modelMessage(8, 10, g.encode()), source.Options{})
 }
+
+// The count of the boxes that NonMaxSuppression leaves is named after the only
+// output that has a row per box, or else after the rows it counts.
+func TestCountOfBoxes(t *testing.T) {
+	boxes, rows, which := tensorInput("boxes", 1, 1, 8, 4), tensorInput("rows", 7, "n", 3), tensorInput("which", 7, "n", 1)
+	nodes := []message{
+		simple("NonMaxSuppression", "rows", "boxes", "scores", "most"),
+		simple("Slice", "which", "rows", "two", "three", "one"),
+		simple("Transpose", "across", "which"),
+	}
+	weights := []message{intWeights("one", 1), intWeights("two", 2), intWeights("three", 3), message{}.int(2, 7).packed(7, 5).str(8, "most")}
+	for _, test := range []struct {
+		outputs []message
+		want    string
+	}{
+		{[]message{rows}, "rows.count"},
+		{[]message{which}, "which.count"},
+		{[]message{tensorInput("across", 7, 1, "n")}, "rows.count"},
+		{[]message{which, rows}, "rows.count"},
+	} {
+		m := parse(t, modelMessage(8, 13, graphParts{nodes: nodes, weights: weights,
+			inputs: []message{boxes, tensorInput("scores", 1, 1, 2, 8)}, outputs: test.outputs}.encode()), source.Options{})
+		last := m.Graph.Outputs[len(m.Graph.Outputs)-1]
+		if last.Name != test.want || !last.Value.Type.Shape.Equal(ir.Shape{1}) {
+			t.Errorf("%s %s, want %s", last.Name, last.Value.Type, test.want)
+		}
+	}
+}

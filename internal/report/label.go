@@ -23,6 +23,7 @@ var (
 	arithFamily  = family{"arith", "#b8730a", "arithmetic"}
 	shapeFamily  = family{"shape", "#6b7280", "shape, data movement"}
 	portFamily   = family{"port", "#374151", "input, output"}
+	legend       = []family{convFamily, denseFamily, normFamily, actFamily, poolFamily, arithFamily, shapeFamily, portFamily}
 	familyOfName = map[string]family{
 		"Conv": convFamily, "ConvTranspose": convFamily,
 		"Dense": denseFamily, "MatMul": denseFamily,

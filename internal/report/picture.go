@@ -54,6 +54,8 @@ const (
 	titleLetter = 7.8
 	pillLetter  = 6.2
 	nameLetter  = 6.1
+	farSize     = 21   // of the letters of a drawing seen from afar
+	farLetter   = 0.72 // their width, relative to their size
 	minWidth    = 116
 	maxWidth    = 216
 	pillHeight  = 15
@@ -160,7 +162,12 @@ func parts(n *ir.Node, order map[*ir.Node]int) []pill {
 func (p *Picture) add(b box) int {
 	letters := func(s string) float64 { return float64(len([]rune(s))) }
 	w := max(letters(b.title)*titleLetter, letters(b.name)*nameLetter) + 24
-	b.w = min(max(w, minWidth), maxWidth)
+	pills := 20.0
+	for i := range b.parts {
+		b.parts[i].w = letters(b.parts[i].text)*pillLetter + 12
+		pills += b.parts[i].w + pillGap
+	}
+	b.w = min(max(w, pills, minWidth), maxWidth)
 	b.full = b.name
 	b.name = clip(b.name, int((b.w-22)/nameLetter))
 	b.title = clip(b.title, int((b.w-18)/titleLetter))
@@ -169,7 +176,6 @@ func (p *Picture) add(b box) int {
 		x, y := 12.0, 40.0
 		for i := range b.parts {
 			s := &b.parts[i]
-			s.w = letters(s.text)*pillLetter + 12
 			if x > 12 && x+s.w > b.w-8 {
 				x, y = 12, y+pillHeight+pillGap
 			}

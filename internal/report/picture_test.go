@@ -38,12 +38,12 @@ func parse(t *testing.T, text string) *ir.Graph {
 // nothing.
 func residual(t *testing.T) *ir.Graph {
 	g := parse(t, `graph "block"
-input %x : f32[1,4,8,8]
-const %w1 : f32[8,4,3,3] = seed=1
-const %w2 : f32[8,8,3,3] = seed=2
-const %w3 : f32[8,4,1,1] = seed=3
-const %s : f32[8] = seed=4
-const %v : f32[8] = {1,1,1,1,1,1,1,1}
+input %x : f32[1,16,8,8]
+const %w1 : f32[16,16,3,3] = seed=1
+const %w2 : f32[16,16,3,3] = seed=2
+const %w3 : f32[16,16,1,1] = seed=3
+const %s : f32[16] = seed=4
+const %v : f32[16] = {1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1}
 %c1 = Conv(%x, %w1) strides=[1,1] pads=[1,1,1,1] dilations=[1,1] groups=1
 %b1 = BatchNorm(%c1, %s, %s, %s, %v)
 %r1 = Unary(%b1) fn=Relu

@@ -121,7 +121,11 @@ func (p *Picture) box(b *strings.Builder, i int, prefix string) {
 			class, s.family.class, num(s.x), num(s.y), num(s.w), pillHeight, text(s.text))
 	}
 	if prefix != "" {
-		fmt.Fprintf(b, `<text class="f" x="%s" y="%s">%s</text>`, num(n.w/2+3), num(n.h/2+9), text(n.short))
+		style := ""
+		if size := (n.w - 8) / (farLetter * float64(len(n.short))); size < farSize {
+			style = fmt.Sprintf(` style="font-size:%spx"`, num(size))
+		}
+		fmt.Fprintf(b, `<text class="f" x="%s" y="%s"%s>%s</text>`, num(n.w/2), num(n.h/2+7), style, text(n.short))
 	}
 	b.WriteString("</g>\n")
 }

@@ -3,8 +3,8 @@ package vision
 import "math"
 
 // axis is one dimension of a resize: in pixels become out, of which the n
-// from first on are wanted.
-type axis struct{ in, out, first, n int }
+// from first on are wanted; they go to the tensor's pixels from at on.
+type axis struct{ in, out, first, n, at int }
 
 func (a axis) scale() float64 { return float64(a.in) / float64(a.out) }
 

@@ -39,10 +39,13 @@ const (
 	// Crop scales until the short side is Preprocess.ShortSide and cuts the
 	// centre out, as torchvision's Resize and CenterCrop do.
 	Crop
+	// Letterbox scales until the picture just fits in and leaves bars of
+	// Preprocess.Bars on two sides, as detectors of the YOLO family want.
+	Letterbox
 )
 
 // String is the name of the constant.
-func (f Fit) String() string { return [...]string{"Stretch", "Crop"}[min(f, Crop)] }
+func (f Fit) String() string { return [...]string{"Stretch", "Crop", "Letterbox"}[min(f, Letterbox)] }
 
 // Preprocess says how a picture becomes a tensor.
 //
@@ -56,7 +59,8 @@ type Preprocess struct {
 	Channels      int // 3, or 1 for grey; 0 means 3
 	Layout        Layout
 	Fit           Fit
-	ShortSide     int // for Crop, in pixels; 0 means the longer of Width and Height
+	ShortSide     int   // for Crop, in pixels; 0 means the longer of Width and Height
+	Bars          uint8 // for Letterbox, the level of the bars; YOLO's is 114
 	Filter        Filter
 	BGR           bool    // blue first
 	Scale         float64 // 0 means 1
@@ -98,11 +102,14 @@ func (p Preprocess) Apply(dst []float32, img image.Image) error {
 	if err != nil {
 		return err
 	}
+	if across.n < p.Width || down.n < p.Height {
+		p.fill(dst)
+	}
 	src := newRows(img, p.channels())
 	if p.Filter == Sampled {
 		p.sample(dst, src, across, down)
 	} else {
-		p.normalise(dst, src.resample(across, down, p.Filter))
+		p.normalise(dst, src.resample(across, down, p.Filter), across.at, down.at)
 	}
 	return nil
 }
@@ -124,10 +131,20 @@ func (p Preprocess) Check() error {
 	return nil
 }
 
-// axes returns which part of which scale of a picture the tensor shows.
+// axes returns which part of which scale of a picture the tensor shows, and
+// where in it.
 func (p Preprocess) axes(size image.Point) (across, down axis, err error) {
-	if p.Fit == Stretch {
-		return axis{size.X, p.Width, 0, p.Width}, axis{size.Y, p.Height, 0, p.Height}, nil
+	centre := func(room int) int { return int(math.RoundToEven(float64(room) / 2)) }
+	switch p.Fit {
+	case Stretch:
+		return axis{in: size.X, out: p.Width, n: p.Width}, axis{in: size.Y, out: p.Height, n: p.Height}, nil
+	case Letterbox:
+		scale := min(float64(p.Width)/float64(size.X), float64(p.Height)/float64(size.Y))
+		side := func(in, most int) axis {
+			n := min(max(int(math.RoundToEven(float64(in)*scale)), 1), most)
+			return axis{in: in, out: n, n: n, at: (most - n) / 2}
+		}
+		return side(size.X, p.Width), side(size.Y, p.Height), nil
 	}
 	short := p.ShortSide
 	if short == 0 {
@@ -143,20 +160,25 @@ func (p Preprocess) axes(size image.Point) (across, down axis, err error) {
 		return axis{}, axis{}, fmt.Errorf("vision: a picture of %d×%d with short side %d has %d×%d pixels, fewer than the %d×%d to cut out; set a larger ShortSide",
 			size.X, size.Y, short, w, h, p.Width, p.Height)
 	}
-	centre := func(room int) int { return int(math.RoundToEven(float64(room) / 2)) }
-	return axis{size.X, w, centre(w - p.Width), p.Width}, axis{size.Y, h, centre(h - p.Height), p.Height}, nil
+	return axis{in: size.X, out: w, first: centre(w - p.Width), n: p.Width}, axis{in: size.Y, out: h, first: centre(h - p.Height), n: p.Height}, nil
 }
 
 // Value returns what a level becomes in the tensor's channel c.
 func (p Preprocess) Value(c int, level float64) float32 {
-	scale, std := p.Scale, p.Std[c]
+	scale, std := p.factors(c)
+	return float32((float64(level*scale) - p.Mean[c]) / std)
+}
+
+// factors returns Scale and Std[c] with their defaults.
+func (p Preprocess) factors(c int) (scale, std float64) {
+	scale, std = p.Scale, p.Std[c]
 	if scale == 0 {
 		scale = 1
 	}
 	if std == 0 {
 		std = 1
 	}
-	return float32((float64(level*scale) - p.Mean[c]) / std)
+	return scale, std
 }
 
 // channel is where the elements of one channel of the tensor go.
@@ -186,18 +208,33 @@ func (p Preprocess) plan() (channels []channel, step int) {
 	return channels, 1
 }
 
-// normalise writes a picture of the tensor's size.
-func (p Preprocess) normalise(dst []float32, src pixels) {
+// fill makes the whole tensor a picture of level Bars.
+func (p Preprocess) fill(dst []float32) {
+	channels, step := p.plan()
+	for _, c := range channels {
+		v := p.Value(c.index, float64(p.Bars))
+		for i := range p.Width * p.Height {
+			dst[c.offset+i*step] = v
+		}
+	}
+}
+
+// normalise writes a picture to the part of the tensor that begins at column
+// x and row y.
+func (p Preprocess) normalise(dst []float32, src pixels, x, y int) {
 	channels, step := p.plan()
 	for _, c := range channels {
 		var values [256]float32
 		for level := range values {
 			values[level] = p.Value(c.index, float64(level))
 		}
-		to := c.offset
-		for from := c.source; from < len(src.pix); from += src.channels {
-			dst[to] = values[src.pix[from]]
-			to += step
+		for r := range src.height {
+			to := c.offset + ((y+r)*p.Width+x)*step
+			row := src.row(r)
+			for from := c.source; from < len(row); from += src.channels {
+				dst[to] = values[row[from]]
+				to += step
+			}
 		}
 	}
 }
@@ -212,7 +249,7 @@ func (p Preprocess) sample(dst []float32, src *rows, across, down axis) {
 		src.read(above, row.low)
 		src.read(below, row.high)
 		for _, c := range channels {
-			to := c.offset + y*p.Width*step
+			to := c.offset + ((down.at+y)*p.Width+across.at)*step
 			for _, col := range columns {
 				l, r := col.low*src.channels+c.source, col.high*src.channels+c.source
 				top := lerp(float32(above[l]), float32(above[r]), col.part)

@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -55,6 +56,12 @@ func TestResizeIsPillows(t *testing.T) {
 			for i, got := range apply(t, p, img) {
 				if got != float32(levels[i]) {
 					t.Fatalf("element %d is %v, Pillow has %d", i, got, levels[i])
+				}
+			}
+			if p.Fit == Stretch && p.channels() == 3 {
+				got, err := Resize(img, size.X, size.Y, p.Filter)
+				if err != nil || !slices.Equal(readPixels(got, 3).pix, levels) {
+					t.Fatalf("Resize makes another picture: %v", err)
 				}
 			}
 		})

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Saves networks of keras.applications at full size, with what Keras computes.
 
-    python applications.py DIR [NAME ...]
+    python applications.py DIR NAME ...
 
-Each NAME (default: all) gets a folder DIR/NAME with model.keras, input_0.npy,
-output_0.npy and about.json, as `MODELC_ORACLE=DIR go test ./cmd/modelc -run
-TestApplications` reads them: 3 GB and three minutes in all. Needs
+Each NAME (VGG16, ResNet50, ...) gets a folder DIR/NAME with model.keras,
+model.h5, input_0.npy, output_0.npy and about.json. TestApplications runs it
+for each network; VGG19, the largest, takes 1.2 GB of disk. Needs
 tensorflow-cpu and keras.
 
 The weights are seeded, not trained: the kernels as Keras initialises them,
@@ -23,11 +23,6 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import keras
 import numpy as np
-
-NAMES = """VGG16 VGG19 ResNet50 ResNet101 ResNet152 ResNet50V2 ResNet101V2
-ResNet152V2 DenseNet121 DenseNet169 DenseNet201 MobileNet MobileNetV2
-MobileNetV3Small MobileNetV3Large InceptionV3 Xception EfficientNetB0
-EfficientNetV2B0 NASNetMobile ConvNeXtTiny""".split()
 
 
 def fill(model, rng):
@@ -73,7 +68,7 @@ def make(name, folder):
     keras.backend.clear_session()
     keras.utils.set_random_seed(1)
     rng = np.random.default_rng(1)
-    h = w = 299 if name in ("InceptionV3", "Xception") else 224
+    h = w = 299 if name in ("InceptionV3", "InceptionResNetV2", "Xception") else 224
     c = 3
     model = getattr(keras.applications, name)(weights=None, input_shape=(h, w, c))
     # Smooth pictures: noise of 1/16 the size, enlarged. Networks without
@@ -91,15 +86,16 @@ def make(name, folder):
     np.save(folder / "input_0.npy", x)
     np.save(folder / "output_0.npy", y)
     model.save(folder / "model.keras")
+    model.save(folder / "model.h5")
     about = {"parameters": model.count_params(), "keras": keras.__version__}
     (folder / "about.json").write_text(json.dumps(about) + "\n")
     print(f"{name}: {model.count_params():,} parameters, output {y.shape} in {y.min():.3g} .. {y.max():.3g}", flush=True)
 
 
 def main():
-    if len(sys.argv) < 2:
+    if len(sys.argv) < 3:
         sys.exit(__doc__)
-    for name in sys.argv[2:] or NAMES:
+    for name in sys.argv[2:]:
         make(name, pathlib.Path(sys.argv[1]) / name)
 
 

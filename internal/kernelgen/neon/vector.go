@@ -105,7 +105,7 @@ const alpha vec = 31
 
 // parametric is activation for functions that read alpha.
 func parametric(a *asm, name, doc string, f func(a *asm, k func(x float64) vec)) {
-	a.text(name, "x *float32, n int, alpha float32", 24, 0, doc)
+	a.text(name, "x *float32, n int, alpha float32", 20, 0, doc)
 	a.do("FMOVS alpha+16(FP), F%d", int(alpha))
 	a.do("VDUP V%d.S[0], %v", int(alpha), alpha)
 	a.loop(f)

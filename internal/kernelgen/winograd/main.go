@@ -10,6 +10,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"modelc/internal/kernelgen/x86"
 )
 
 func main() {
@@ -19,9 +21,10 @@ func main() {
 	for _, m := range []int{2, 4, 6} {
 		inputAVX512(m)
 		outputAVX512(m)
-		weightsAVX512(m)
+		weights(x86.AVX512, m)
 		inputAVX2(m)
 		outputAVX2(m)
+		weights(x86.AVX2, m)
 	}
 	Generate()
 }

@@ -6,13 +6,15 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"modelc/internal/kernelgen/x86"
 )
 
-// weightsAVX512 writes the transform of weights, G·w·Gᵀ: in float64, eight
+// weights writes the transform of weights, G·w·Gᵀ: in float64, half a vector of
 // output channels at a time, since what is lost here every tile would show.
-func weightsAVX512(m int) {
+func weights(isa x86.ISA, m int) {
 	al := m + 2
-	name := fmt.Sprintf("winogradWeights%dAVX512", m)
+	name := fmt.Sprintf("winogradWeights%d%s", m, isa.Name)
 	TEXT(name, NOSPLIT, "func(w, dst *float32, matrix *float64, n, row, posStride int)")
 	Doc(fmt.Sprintf("%s transforms the filters of n input channels, row/4 output channels each, from w, whose taps are 16 rows apart,", name),
 		"to dst, whose positions are posStride and channels 128 bytes apart. matrix is G.")
@@ -27,21 +29,36 @@ func weightsAVX512(m int) {
 	SHLQ(Imm(4), R10) // from tap to tap
 
 	coefficient := func(i, k int) Mem { return Mem{Base: RBX, Disp: (i*3 + k) * 8} }
+	taps, r, sums := isa.Regs[:9], isa.Regs[9:12], isa.Regs[12:16]
+	narrow := []VecPhysical{Y12, Y13, Y14, Y15}
+	mul := func(c Mem, x, dst VecPhysical) { VMULPD_BCST(c, x, dst) }
+	fma := func(c Mem, x, dst VecPhysical) { VFMADD231PD_BCST(c, x, dst) }
+	round := func(x, dst VecPhysical) { VCVTPD2PS(x, dst) }
+	if isa.Name == x86.AVX2.Name { // no operand is broadcast from memory: two registers take turns
+		sums, narrow = sums[:2], []VecPhysical{X12, X13}
+		free, other := Y14, Y15
+		broadcast := func(c Mem) VecPhysical {
+			free, other = other, free
+			VBROADCASTSD(c, free)
+			return free
+		}
+		mul = func(c Mem, x, dst VecPhysical) { VMULPD(broadcast(c), x, dst) }
+		fma = func(c Mem, x, dst VecPhysical) { VFMADD231PD(broadcast(c), x, dst) }
+		round = func(x, dst VecPhysical) { VCVTPD2PSY(x, dst) }
+	}
 	// combine emits dst = Σ G[i][k]·x[k]. The outermost rows have one term.
 	combine := func(i int, x []VecPhysical, dst VecPhysical) {
 		switch i {
 		case 0:
-			VMULPD_BCST(coefficient(i, 0), x[0], dst)
+			mul(coefficient(i, 0), x[0], dst)
 		case al - 1:
-			VMULPD_BCST(coefficient(i, 2), x[2], dst)
+			mul(coefficient(i, 2), x[2], dst)
 		default:
-			VMULPD_BCST(coefficient(i, 0), x[0], dst)
-			VFMADD231PD_BCST(coefficient(i, 1), x[1], dst)
-			VFMADD231PD_BCST(coefficient(i, 2), x[2], dst)
+			mul(coefficient(i, 0), x[0], dst)
+			fma(coefficient(i, 1), x[1], dst)
+			fma(coefficient(i, 2), x[2], dst)
 		}
 	}
-	taps := []VecPhysical{Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8}
-	r := []VecPhysical{Z9, Z10, Z11}
 
 	Label("channel")
 	XORQ(R12, R12) // byte of the row
@@ -59,16 +76,16 @@ func weightsAVX512(m int) {
 			combine(i, []VecPhysical{taps[x], taps[3+x], taps[6+x]}, r[x])
 		}
 		for j := range al {
-			sum, out := []VecPhysical{Z12, Z13, Z14, Z15}[j%4], []VecPhysical{Y12, Y13, Y14, Y15}[j%4]
+			sum, out := sums[j%len(sums)], narrow[j%len(sums)]
 			combine(j, r, sum)
-			VCVTPD2PS(sum, out)
+			round(sum, out)
 			VMOVUPS(out, Mem{Base: R13})
 			if i*al+j < al*al-1 {
 				ADDQ(R9, R13)
 			}
 		}
 	}
-	ADDQ(Imm(32), R12)
+	ADDQ(Imm(uint64(isa.Bytes/2)), R12)
 	CMPQ(R12, R8)
 	JLT(LabelRef("lanes"))
 	ADDQ(R8, RSI)

@@ -87,6 +87,9 @@ type sheet struct {
 	rows   []row    // of each layer
 	cols   []column // from left to right
 	out    [][]int  // the nets that each node starts
+	// The longest way to each node from where the graph starts, and from each
+	// node to where it ends, in nodes.
+	above, beneath []int
 }
 
 // Layered lays out g.

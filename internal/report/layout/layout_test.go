@@ -89,6 +89,23 @@ func TestStraight(t *testing.T) {
 	}
 }
 
+// What is added at every step of a long road does not draw it aside.
+func TestRoad(t *testing.T) {
+	const n = 40
+	g := Graph{Nodes: []Size{{100, 40}}}
+	for v := 1; v < 2*n; v += 2 { // v is the next on the road, v+1 what it reads beside it
+		g.Nodes = append(g.Nodes, Size{100, 40}, Size{100, 40})
+		g.Nets = append(g.Nets, Net{max(0, v-2), []int{v}}, Net{v + 1, []int{v}})
+	}
+	d := Layered(g, Options{GapX: 24, GapY: 30, Track: 8})
+	if err := Check(g, d); err != nil {
+		t.Fatal(err)
+	}
+	if d.W > 3*100+2*24 {
+		t.Errorf("%g wide", d.W)
+	}
+}
+
 // Crossings that need not be are not drawn.
 func TestCrossings(t *testing.T) {
 	g := Graph{Nodes: make([]Size, 8)}

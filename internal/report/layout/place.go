@@ -10,7 +10,7 @@ import (
 // of aligned items are pushed together from the left or from the right, and
 // the four results are averaged. A net on its way is one block, so that trunks
 // are straight, and nodes align with nodes before they align with trunks, so
-// that the main road of a network is straight.
+// that the main road of a network, the longest way through it, is straight.
 func (s *sheet) place() {
 	var xs [4][]float64
 	for k := range xs {
@@ -46,7 +46,9 @@ func (s *sheet) place() {
 // preferred returns the neighbours that an item aligns with, from left to
 // right. A net on its way aligns with itself, and with the node at its end
 // where no other node does; a node with nodes, if there are any, else with nets
-// that end or begin there.
+// that end or begin there. Of several nodes on one side only those on the
+// longest way through the graph count, seen from either end: others would draw
+// the road aside a little at each of them.
 func (s *sheet) preferred(i int, up bool) []int {
 	it, list := s.items[i], s.neighbours(i, up)
 	isNet := func(j int) bool { return s.items[j].node < 0 }
@@ -63,12 +65,17 @@ func (s *sheet) preferred(i int, up bool) []int {
 			}
 		}
 	} else {
+		nodes := false
 		for _, j := range list {
-			if !isNet(j) {
+			if isNet(j) {
+				continue
+			}
+			nodes = true
+			if up && s.onRoad(j, i) || !up && s.onRoad(i, j) {
 				choice = append(choice, j)
 			}
 		}
-		if choice == nil {
+		if !nodes {
 			for _, j := range list {
 				if !up || s.items[j].next < 0 {
 					choice = append(choice, j)
@@ -78,6 +85,22 @@ func (s *sheet) preferred(i int, up bool) []int {
 	}
 	slices.SortFunc(choice, func(a, b int) int { return s.pos[a] - s.pos[b] })
 	return choice
+}
+
+// onRoad reports whether no other node below from continues its longest way
+// better than to, and none above to leads there from farther than from.
+func (s *sheet) onRoad(from, to int) bool {
+	for _, j := range s.items[from].down {
+		if s.items[j].node >= 0 && s.beneath[j] > s.beneath[to] {
+			return false
+		}
+	}
+	for _, j := range s.items[to].up {
+		if s.items[j].node >= 0 && s.above[j] > s.above[from] {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *sheet) neighbours(i int, up bool) []int {

@@ -23,10 +23,12 @@ func (s *sheet) rank() {
 			at[v] = max(at[v], at[s.Nets[k].From]+1)
 		}
 	}
+	s.above, s.beneath = slices.Clone(at), make([]int, len(s.Nodes))
 	for _, v := range slices.Backward(order) {
 		lowest := -1
 		for _, k := range s.out[v] {
 			for _, t := range s.Nets[k].To {
+				s.beneath[v] = max(s.beneath[v], s.beneath[t]+1)
 				if lowest < 0 || at[t]-1 < lowest {
 					lowest = at[t] - 1
 				}

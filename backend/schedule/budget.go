@@ -1,0 +1,60 @@
+package schedule
+
+import (
+	"cmp"
+	"slices"
+
+	"modelc/ir"
+	"modelc/runtime"
+)
+
+// What a model may need beyond its weights as they are shipped because some
+// are transformed: so many bytes, or this part of all weights if that is more.
+// The weights of F(4×4) are four times the original, those of F(2×2) less than
+// twice, and where a layer has many channels and few pixels both take about the
+// same time, since the time goes by what is read.
+const (
+	budgetBytes = 128 << 20
+	budgetShare = 0.25
+	// A layer that F(2×2) would slow down by more than this keeps its choice.
+	budgetLoss = 0.1
+)
+
+// withinBudget returns the names of the convolutions that must use F(2×2)
+// instead of F(4×4) for the transformed weights of p to fit the budget: those
+// first that lose the least time for the memory.
+func withinBudget(p *Program, cfg Config) map[string]bool {
+	extra := p.Plan.PreparedBytes
+	for _, s := range p.Plan.Load {
+		if k, ok := s.Kernel.(*runtime.WinogradWeights); ok {
+			extra -= k.W.Len * 4 // which leave the memory once they are transformed
+		}
+	}
+	extra -= max(budgetBytes, int(budgetShare*float64(p.Plan.WeightsBytes)))
+	type swap struct {
+		name  string
+		loss  float64 // nanoseconds
+		saved int
+	}
+	var swaps []swap
+	for _, l := range p.Layers {
+		four, two := l.Choice.Estimates[ir.AlgWinograd4], l.Choice.Estimates[ir.AlgWinograd2]
+		if l.Choice.Algorithm != ir.AlgWinograd4 || cfg.Algorithms[NodeName(l.Node)] != ir.AlgUnset || two > (1+budgetLoss)*four {
+			continue
+		}
+		w := l.Node.Const(1).Shape
+		swaps = append(swaps, swap{NodeName(l.Node), two - four, 4 * (runtime.WinogradLen(4, w[0], w[1]) - runtime.WinogradLen(2, w[0], w[1]))})
+	}
+	slices.SortStableFunc(swaps, func(a, b swap) int {
+		return cmp.Compare(a.loss*float64(b.saved), b.loss*float64(a.saved))
+	})
+	light := map[string]bool{}
+	for _, s := range swaps {
+		if extra <= 0 {
+			break
+		}
+		light[s.name] = true
+		extra -= s.saved
+	}
+	return light
+}

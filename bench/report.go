@@ -1,0 +1,223 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"modelc/bench/peers"
+	"modelc/runtime"
+)
+
+// row is all that is measured of one model with one number of threads.
+type row struct {
+	Model   string
+	Threads int
+	// Ms are medians by engine, in the order of the columns.
+	Ms map[string]float64
+	// Versions of the engines that ran.
+	Versions map[string]string
+	// Errors are max |other − modelc| / max |other|.
+	Errors    map[string]float64
+	GFLOPS    float64 // of modelc: the model's operations in its time
+	OfPeak    float64 // as a part of the measured multiply-add peak
+	Footprint *footprint
+}
+
+// columns are the engines of a report. modelc and ONNX Runtime run in this
+// process, the others in their own.
+var columns = append([]string{"modelc", "onnxruntime"}, peers.Names...)
+
+// slice is how long an engine runs at a time.
+const slice = 60 * time.Millisecond
+
+// versus times all engines on one model in turn, until the time is spent.
+func versus(name, path, dir, python string, threads int, budget time.Duration) (*row, error) {
+	b, err := open(path, threads)
+	if err != nil {
+		return nil, err
+	}
+	defer b.close()
+	r := &row{Model: name, Threads: threads, Ms: map[string]float64{}, Versions: map[string]string{"onnxruntime": ortVersion()}, Errors: map[string]float64{"onnxruntime": relError(b.out, b.theirOut)}}
+	run := map[string]func(n int) ([]float64, error){
+		"modelc":      loop(func() error { return b.ours.Step() }),
+		"onnxruntime": loop(func() error { return b.theirs.Run() }),
+	}
+	if python != "" {
+		m := peers.Model{Network: name, Path: path, Shape: b.in.Shape, Input: b.in.Float32s(), Dir: dir}
+		for _, p := range peers.Names {
+			e, err := peers.Start(python, p, m, threads)
+			if errors.Is(err, peers.ErrNone) {
+				continue
+			}
+			if err != nil {
+				fmt.Fprintf(os.Stderr, "bench: %s: left out: %v\n", name, err)
+				continue
+			}
+			defer e.Close()
+			r.Versions[p], run[p] = e.Version, e.Run
+			if e.SameWeights {
+				r.Errors[p] = relError(e.Output, b.out)
+			}
+		}
+	}
+	peak := runtime.PeakGFLOPS()
+	times, runs := map[string][]float64{}, map[string]int{}
+	for end, round := time.Now().Add(budget), 0; round < 4 || time.Now().Before(end); round++ {
+		for _, c := range columns {
+			f := run[c]
+			if f == nil {
+				continue
+			}
+			if threads > 1 { // the last engine's workers go to sleep first
+				time.Sleep(20 * time.Millisecond)
+			}
+			t, err := f(1 + max(1, runs[c]))
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", c, err)
+			}
+			t = t[1:] // the first warms the caches
+			runs[c] = min(1000, int(ms(slice)/slices.Min(t)))
+			if round > 0 {
+				times[c] = append(times[c], t...)
+			}
+		}
+	}
+	peak = max(peak, runtime.PeakGFLOPS())
+	for c, t := range times {
+		slices.Sort(t)
+		r.Ms[c] = t[len(t)/2]
+	}
+	r.GFLOPS = b.gflop / r.Ms["modelc"] * 1e3
+	r.OfPeak = r.GFLOPS / peak / float64(threads)
+	return r, nil
+}
+
+func loop(f func() error) func(n int) ([]float64, error) {
+	return func(n int) ([]float64, error) {
+		var times []float64
+		for range n {
+			start := time.Now()
+			if err := f(); err != nil {
+				return nil, err
+			}
+			times = append(times, ms(time.Since(start)))
+		}
+		return times, nil
+	}
+}
+
+// report measures the models and writes a table and a picture to dir. What is
+// measured already, by an earlier call for other models, is kept.
+func report(models []string, o options) error {
+	data := filepath.Join(o.report, "bench.json")
+	var rows []*row
+	if b, err := os.ReadFile(data); err == nil {
+		if err := json.Unmarshal(b, &rows); err != nil {
+			return fmt.Errorf("%s: %w", data, err)
+		}
+	}
+	if err := os.MkdirAll(o.report, 0o777); err != nil {
+		return err
+	}
+	err := each(models, o.threads, func(name, path, dir string, threads int) error {
+		r, err := versus(name, path, dir, o.python, threads, time.Duration(o.seconds*float64(time.Second)))
+		if err != nil {
+			return err
+		}
+		if threads == 1 {
+			if r.Footprint, err = measure(path, threads); err != nil {
+				return err
+			}
+		}
+		at := slices.IndexFunc(rows, func(old *row) bool { return old.Model == name && old.Threads == threads })
+		if at < 0 {
+			rows = append(rows, r)
+		} else {
+			rows[at] = r
+		}
+		b, err := json.MarshalIndent(rows, "", "\t")
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(os.Stderr, "%s, %d thread(s): %v\n", name, threads, r.Ms)
+		return os.WriteFile(data, b, 0o666)
+	})
+	if err != nil {
+		return err
+	}
+	sortRows(rows)
+	table, err := os.Create(filepath.Join(o.report, "bench.md"))
+	if err != nil {
+		return err
+	}
+	defer table.Close()
+	if err := writeTables(table, rows); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(o.report, "bench.svg"), []byte(chart(rows)), 0o666)
+}
+
+// writeTables writes a table of times and one of what a process costs.
+func writeTables(w io.Writer, rows []*row) error {
+	versions := map[string]string{}
+	for _, r := range rows {
+		for k, v := range r.Versions {
+			versions[k] = v
+		}
+	}
+	var cols, head []string
+	for _, c := range columns {
+		if c == "modelc" || versions[c] != "" {
+			cols = append(cols, c)
+			head = append(head, strings.TrimSpace(titles[c]+" "+versions[c]))
+		}
+	}
+	fmt.Fprintf(w, "%s, %s. Medians in ms, batch 1, float32.\n\n", cpuName(), tierName())
+	fmt.Fprintf(w, "| model | threads | %s | × ONNX Runtime | × the fastest other | GFLOP/s | of the peak |\n|%s\n", strings.Join(head, " | "), strings.Repeat(" --- |", len(cols)+6))
+	for _, r := range rows {
+		fmt.Fprintf(w, "| %s | %d |", r.Model, r.Threads)
+		best := 0.0
+		for _, c := range cols {
+			t := r.Ms[c]
+			fmt.Fprintf(w, " %s |", number(t))
+			if c != "modelc" && t > 0 && (best == 0 || t < best) {
+				best = t
+			}
+		}
+		fmt.Fprintf(w, " **%.2f** | **%.2f** | %.0f | %.0f %% |\n", r.Ms["onnxruntime"]/r.Ms["modelc"], best/r.Ms["modelc"], r.GFLOPS, 100*r.OfPeak)
+	}
+	fmt.Fprintf(w, "\n| model | load ms | cold start ms | ONNX Runtime | × | resident MB | ONNX Runtime | × | shipped MB | ONNX Runtime |\n|%s\n", strings.Repeat(" --- |", 10))
+	mb := func(n int64) float64 { return float64(n) / (1 << 20) }
+	for _, r := range rows {
+		if f := r.Footprint; f != nil {
+			fmt.Fprintf(w, "| %s | %.1f | %.1f | %.1f | **%.2f** | %.0f | %.0f | **%.2f** | %.1f | %.1f |\n", r.Model, f.Load, f.Start, f.OrtStart, f.Start/f.OrtStart,
+				mb(f.Resident), mb(f.OrtResident), float64(f.Resident)/float64(f.OrtResident), mb(f.Shipped), mb(f.OrtShipped))
+		}
+	}
+	_, err := fmt.Fprintln(w)
+	return err
+}
+
+var titles = map[string]string{"modelc": "modelc", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO", "ncnn": "ncnn", "mnn": "MNN", "tflite": "TFLite"}
+
+// number prints a time with three digits; an engine that has none shows a dash.
+func number(t float64) string {
+	switch {
+	case t == 0:
+		return "–"
+	case t < 1:
+		return fmt.Sprintf("%.4f", t)
+	case t < 10:
+		return fmt.Sprintf("%.2f", t)
+	case t < 100:
+		return fmt.Sprintf("%.1f", t)
+	}
+	return fmt.Sprintf("%.0f", t)
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"modelc/internal/zoo"
+	"modelc/passes"
+	"modelc/runtime/vision"
+)
+
+// completion is what a shell is told: words, and how it goes on from there.
+type completion = func(c *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective)
+
+// The files of models, of what they run on, and of folders.
+var (
+	modelExts = []string{"onnx", "keras", "h5", "hdf5", "json"}
+	dataExts  = []string{"png", "jpg", "jpeg", "npy", "pb"}
+)
+
+func filesOf(exts ...string) completion {
+	return func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return exts, cobra.ShellCompDirectiveFilterFileExt
+	}
+}
+
+// oneModel completes the argument of commands that take one.
+func oneModel(c *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return filesOf(modelExts...)(c, args, typed)
+}
+
+// modelAndData completes those of run.
+func modelAndData(c *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		return oneModel(c, args, typed)
+	}
+	return filesOf(dataExts...)(c, args, typed)
+}
+
+// modelAndFolder completes those of diff.
+func modelAndFolder(c *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) == 1 {
+		return directories(c, args, typed)
+	}
+	return oneModel(c, args, typed)
+}
+
+func directories(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveFilterDirs
+}
+
+// anyOf completes one of a few words, each with a description after a tab.
+func anyOf(words ...cobra.Completion) completion {
+	return cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)
+}
+
+// listOf completes the last word of a list with commas.
+func listOf(words ...cobra.Completion) completion {
+	return func(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		before := typed[:strings.LastIndex(typed, ",")+1]
+		given := strings.Split(before, ",")
+		var list []cobra.Completion
+		for _, w := range words {
+			if name, _, _ := strings.Cut(w, "\t"); !slices.Contains(given, name) {
+				list = append(list, before+w)
+			}
+		}
+		return list, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	}
+}
+
+// orFile completes a word or the name of a file.
+func orFile(words ...cobra.Completion) completion {
+	return cobra.FixedCompletions(words, cobra.ShellCompDirectiveDefault)
+}
+
+// zooNames completes the argument of zoo.
+func zooNames(c *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var words []cobra.Completion
+	for _, name := range zoo.Names() {
+		title := ""
+		if i, err := zoo.Lookup(name); err == nil {
+			title = i.Title
+		}
+		words = append(words, cobra.CompletionWithDesc(name, title))
+	}
+	return words, cobra.ShellCompDirectiveNoFileComp
+}
+
+// passNames are the words of flags that name passes.
+func passNames(more ...cobra.Completion) []cobra.Completion {
+	for _, p := range passes.Pipeline {
+		more = append(more, cobra.CompletionWithDesc(p.Name, p.Doc))
+	}
+	return more
+}
+
+// completions are what the values of flags are completed with, in whichever
+// command has them. Flags that are not here want numbers or names that only
+// the model knows.
+func completions() map[string]completion {
+	return map[string]completion{
+		"engine":        anyOf("go\tbuild and run the generated package", "inproc\tits kernels in this process", "eval\tthe reference interpreter"),
+		"preprocess":    anyOf("unit\t0 to 1", "none\t0 to 255", "caffe", "tf", "torch"),
+		"interpolation": anyOf(strings.Split(vision.FilterNames(), ", ")...),
+		"labels":        orFile("imagenet"),
+		"weights":       anyOf("embed", "file"),
+		"runtime":       directories,
+		"file":          filesOf("json"),
+		"profile":       filesOf("json"),
+		"passes":        listOf(passNames()...),
+		"disable-pass":  listOf(passNames()...),
+		"print-after":   listOf(passNames("all")...),
+		"after":         anyOf(passNames()...),
+		"tune":          filesOf("json"),
+		"data":          directories,
+		"bind":          orFile(),
+	}
+}
+
+// addCompletions makes what a shell completes known for all commands below
+// root.
+func addCompletions(root *cobra.Command) {
+	flags := completions()
+	arguments := map[string]completion{"run": modelAndData, "diff": modelAndFolder, "zoo": zooNames}
+	for _, c := range root.Commands() {
+		for name, complete := range flags {
+			if c.Flags().Lookup(name) != nil {
+				c.RegisterFlagCompletionFunc(name, complete)
+			}
+		}
+		if output := c.Flags().Lookup("output"); output != nil && strings.Contains(output.Usage, "`DIR`") {
+			c.RegisterFlagCompletionFunc("output", directories)
+		}
+		switch complete, ok := arguments[c.Name()]; {
+		case ok:
+			c.ValidArgsFunction = complete
+		case strings.Contains(c.Use, "MODEL"):
+			c.ValidArgsFunction = oneModel
+		default:
+			c.ValidArgsFunction = cobra.NoFileCompletions
+		}
+	}
+}

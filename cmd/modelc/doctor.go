@@ -1,0 +1,368 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	goruntime "runtime"
+	"slices"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/klauspost/cpuid/v2"
+	"github.com/spf13/cobra"
+
+	"modelc"
+	"modelc/backend/golang"
+	"modelc/internal/machine"
+	"modelc/runtime"
+)
+
+// diagnosis is what the doctor finds.
+type diagnosis struct {
+	Modelc   string   `json:"modelc"`
+	System   string   `json:"system"` // linux/amd64
+	CPU      cpuState `json:"cpu"`
+	Measured measured `json:"measured"`
+	Go       goState  `json:"go"`
+	Cache    cache    `json:"cache"`
+	Advice   []advice `json:"advice"`
+}
+
+type cpuState struct {
+	Name       string   `json:"name"`
+	Features   []string `json:"features"` // that kernels for networks may use
+	L2         int      `json:"l2_bytes"` // 0 where it is unknown
+	L3         int      `json:"l3_bytes"`
+	Tier       string   `json:"tier"`  // in use
+	Tiers      []string `json:"tiers"` // of this machine, the best last
+	Forced     string   `json:"modelc_cpu,omitempty"`
+	CPUs       int      `json:"cpus"` // that the process may run on
+	GOMAXPROCS int      `json:"gomaxprocs"`
+	Quota      float64  `json:"quota"` // CPUs that the container allows; 0 for no limit
+}
+
+// measured are the limits of any program here: of one core, and of GOMAXPROCS
+// goroutines together.
+type measured struct {
+	Peak         float64 `json:"peak_gflops"` // 0 where the tier has no measurement
+	PeakAll      float64 `json:"peak_gflops_all"`
+	Bandwidth    float64 `json:"read_gb_per_s"`
+	BandwidthAll float64 `json:"read_gb_per_s_all"`
+}
+
+type goState struct {
+	Path    string  `json:"path"`
+	Version string  `json:"version"`
+	Build   float64 `json:"build_ms"` // of a program that does nothing
+	Error   string  `json:"error,omitempty"`
+}
+
+// cache is the folder of the programs that run and verify build.
+type cache struct {
+	Dir      string `json:"dir"`
+	Builds   int    `json:"builds"`
+	Bytes    int64  `json:"bytes"`
+	Writable bool   `json:"writable"`
+	Error    string `json:"error,omitempty"`
+}
+
+// advice is something to change.
+type advice struct {
+	Problem bool   `json:"problem"` // commands fail; otherwise they are slow
+	Text    string `json:"text"`
+}
+
+func doctorCommand() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "doctor",
+		Short: "Look at this machine: CPU, Go toolchain, cache, measured limits",
+		Long: `Look at this machine: what the CPU has and which kernels are used for it, how
+many CPUs the process may use, whether the Go toolchain builds packages,
+whether the cache of builds can be written, and what a core and the memory
+reach at most, measured. Exit status 1 if something is wrong that commands
+need; what makes them slow is told, too.`,
+		Args: exactly(0, "no arguments"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			report := progressOf(c)
+			d := &diagnosis{Modelc: modelc.Version, System: goruntime.GOOS + "/" + goruntime.GOARCH, CPU: lookAtCPU()}
+			for i, step := range []struct {
+				name string
+				do   func()
+			}{
+				{"arithmetic", func() { d.Measured.arithmetic(d.CPU.GOMAXPROCS) }},
+				{"memory", func() { d.Measured.memory(d.CPU) }},
+				{"go build", func() { d.Go = lookAtGo(c.Context()) }},
+				{"cache", func() { d.Cache = lookAtCache() }},
+			} {
+				if err := report(step.name, i, 4); err != nil {
+					return err
+				}
+				step.do()
+			}
+			d.Advice = d.advise()
+			if asJSON {
+				if err := printJSON(c.OutOrStdout(), d); err != nil {
+					return err
+				}
+			} else if err := d.print(c); err != nil {
+				return err
+			}
+			if slices.ContainsFunc(d.Advice, func(a advice) bool { return a.Problem }) {
+				return errReported
+			}
+			return nil
+		},
+	}
+	jsonFlag(c, &asJSON)
+	return c
+}
+
+// shown are the CPU's features that matter to networks.
+var shown = []cpuid.FeatureID{
+	cpuid.AVX, cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.AVXVNNI, cpuid.AVX512F, cpuid.AVX512DQ, cpuid.AVX512BW, cpuid.AVX512VL, cpuid.AVX512VNNI, cpuid.AVX512BF16, cpuid.AMXTILE,
+	cpuid.ASIMD, cpuid.ASIMDHP, cpuid.ASIMDDP, cpuid.SVE,
+}
+
+func lookAtCPU() cpuState {
+	s := cpuState{
+		Name: cpuid.CPU.BrandName, L2: max(0, cpuid.CPU.Cache.L2), L3: max(0, cpuid.CPU.Cache.L3), Tier: runtime.Tier(), Tiers: runtime.Tiers(), Forced: os.Getenv("MODELC_CPU"),
+		CPUs: goruntime.NumCPU(), GOMAXPROCS: goruntime.GOMAXPROCS(0), Quota: machine.Quota(os.DirFS("/")),
+	}
+	for _, f := range shown {
+		if cpuid.CPU.Supports(f) {
+			s.Features = append(s.Features, f.String())
+		}
+	}
+	return s
+}
+
+// wants says what the CPU of a tier must have.
+var wants = map[string]string{"avx512": "AVX-512 F, DQ, BW and VL", "avx2": "AVX2 and FMA", "neon": "arm64"}
+
+// why says why the tier is used.
+func (s *cpuState) why() string {
+	best := s.Tiers[len(s.Tiers)-1]
+	switch {
+	case s.Tier != best:
+		return fmt.Sprintf("MODELC_CPU asks for it; this machine has %s", best)
+	case best == "avx2":
+		return "the best that this machine has; avx512 wants " + wants["avx512"]
+	case best == "generic":
+		return "no kernels for this machine but those in Go: " + wants["avx2"] + ", or arm64, have faster ones"
+	}
+	return "the best there is"
+}
+
+// arithmetic measures multiply-adds.
+func (m *measured) arithmetic(threads int) {
+	m.Peak = runtime.PeakGFLOPS()
+	all := make([]float64, threads)
+	var wg sync.WaitGroup
+	for i := range all {
+		wg.Go(func() { all[i] = runtime.PeakGFLOPS() })
+	}
+	wg.Wait()
+	for _, x := range all {
+		m.PeakAll += x
+	}
+}
+
+// memory measures reading.
+func (m *measured) memory(s cpuState) {
+	bytes := min(max(4*s.L3, 64<<20), 512<<20)
+	m.Bandwidth = machine.ReadBandwidth(1, bytes)
+	m.BandwidthAll = machine.ReadBandwidth(s.GOMAXPROCS, bytes)
+}
+
+// lookAtGo builds a program as run and verify do.
+func lookAtGo(ctx context.Context) (s goState) {
+	fail := func(err error, output []byte) goState {
+		s.Error = strings.TrimSpace(fmt.Sprintf("%v: %.1000s", err, output))
+		return s
+	}
+	var err error
+	if s.Path, err = exec.LookPath("go"); err != nil {
+		s.Error = err.Error()
+		return s
+	}
+	dir, err := os.MkdirTemp("", "modelc-doctor")
+	if err != nil {
+		return fail(err, nil)
+	}
+	defer os.RemoveAll(dir)
+	for name, text := range map[string]string{"go.mod": "module doctor\n\ngo 1.24\n", "main.go": "package main\n\nfunc main() {}\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			return fail(err, nil)
+		}
+	}
+	tool := func(args ...string) ([]byte, error) {
+		cmd := exec.CommandContext(ctx, s.Path, args...)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GOWORK=off", "CGO_ENABLED=0")
+		return cmd.CombinedOutput()
+	}
+	out, err := tool("env", "-json", "GOVERSION")
+	if err != nil {
+		return fail(err, out)
+	}
+	var env struct{ GOVERSION string }
+	if err := json.Unmarshal(out, &env); err != nil {
+		return fail(err, out)
+	}
+	s.Version = env.GOVERSION
+	start := time.Now()
+	if out, err := tool("build", "-o", "doctor.exe", "."); err != nil {
+		return fail(err, out)
+	}
+	s.Build = float64(time.Since(start).Microseconds()) / 1e3
+	return s
+}
+
+// lookAtCache counts what is in the cache and tries to write there.
+func lookAtCache() (s cache) {
+	var err error
+	if s.Dir, err = cacheDir(); err != nil {
+		s.Error = err.Error()
+		return s
+	}
+	builds, _ := filepath.Glob(filepath.Join(s.Dir, "*", "*.exe"))
+	s.Builds = len(builds)
+	filepath.WalkDir(s.Dir, func(_ string, e fs.DirEntry, err error) error {
+		if err == nil && e.Type().IsRegular() {
+			if i, err := e.Info(); err == nil {
+				s.Bytes += i.Size()
+			}
+		}
+		return nil
+	})
+	err = os.MkdirAll(s.Dir, 0o755)
+	if err == nil {
+		var tmp string
+		if tmp, err = os.MkdirTemp(s.Dir, "doctor"); err == nil {
+			err = os.Remove(tmp)
+		}
+	}
+	if err != nil {
+		s.Error = err.Error()
+	}
+	s.Writable = err == nil
+	return s
+}
+
+// advise says what to change.
+func (d *diagnosis) advise() []advice {
+	list := []advice{} // JSON's [] is easier to read than its null
+	add := func(problem bool, format string, args ...any) {
+		list = append(list, advice{problem, fmt.Sprintf(format, args...)})
+	}
+	c := d.CPU
+	if best := c.Tiers[len(c.Tiers)-1]; c.Tier != best {
+		add(false, "MODELC_CPU=%s keeps the faster %s kernels from being used: unset it", c.Forced, best)
+	} else if c.Forced != "" && c.Forced != c.Tier {
+		add(false, "MODELC_CPU=%s is ignored: this machine has %s", c.Forced, strings.Join(c.Tiers, ", "))
+	}
+	if c.Tiers[len(c.Tiers)-1] == "generic" {
+		add(false, "the kernels in Go are correct and slow: compile here, run on a CPU with %s, or on arm64", wants["avx2"])
+	}
+	if c.Quota > 0 && float64(c.GOMAXPROCS) > math.Ceil(c.Quota) {
+		add(false, "GOMAXPROCS is %d, but the container may use %.3g CPUs: it is stopped for a part of every period; set GOMAXPROCS=%.0f", c.GOMAXPROCS, c.Quota, math.Ceil(c.Quota))
+	}
+	useful := c.CPUs
+	if c.Quota > 0 {
+		useful = min(useful, int(math.Ceil(c.Quota)))
+	}
+	if c.GOMAXPROCS < useful {
+		add(false, "GOMAXPROCS is %d of %d CPUs: unset it to use all", c.GOMAXPROCS, useful)
+	}
+	if m := d.Measured; c.GOMAXPROCS > 1 && m.PeakAll < 0.6*m.Peak*float64(c.GOMAXPROCS) {
+		add(false, "%d goroutines reach %.1f times the arithmetic of one: other programs are running, or CPUs share cores; try fewer threads", c.GOMAXPROCS, m.PeakAll/m.Peak)
+	}
+	switch {
+	case d.Go.Path == "":
+		add(true, "no Go toolchain in PATH: install Go 1.24 or later from https://go.dev/dl; without it compile works, run and verify need --engine inproc")
+	case d.Go.Error != "":
+		add(true, "%s does not build a program: %s", d.Go.Path, d.Go.Error)
+	}
+	if !d.Cache.Writable {
+		add(true, "the cache cannot be written (%s): set XDG_CACHE_HOME to a folder of yours, or give run and verify --engine inproc", d.Cache.Error)
+	}
+	return list
+}
+
+func (d *diagnosis) print(c *cobra.Command) error {
+	t := terminalOf(c)
+	w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) { fmt.Fprintf(w, name+"\t"+format+"\n", args...) }
+	row("modelc", "%s, %s", d.Modelc, d.System)
+	row("CPU", "%s%s", orUnknown(d.CPU.Name), caches(d.CPU))
+	row("features", "%s", orUnknown(strings.Join(d.CPU.Features, " ")))
+	row("kernels", "%s: %s", d.CPU.Tier, d.CPU.why())
+	limit := "no limit by a container"
+	if d.CPU.Quota > 0 {
+		limit = fmt.Sprintf("%.3g allowed by the container", d.CPU.Quota)
+	}
+	row("CPUs", "%d, GOMAXPROCS %d, %s", d.CPU.CPUs, d.CPU.GOMAXPROCS, limit)
+	m := d.Measured
+	if m.Peak > 0 {
+		row("arithmetic", "%.1f GFLOP/s a core, %.1f together", m.Peak, m.PeakAll)
+	}
+	row("memory", "%.1f GB/s read by a core, %.1f together", m.Bandwidth, m.BandwidthAll)
+	switch g := d.Go; {
+	case g.Path == "":
+		row("Go", "not found")
+	case g.Error != "":
+		row("Go", "%s %s, does not build", g.Version, g.Path)
+	default:
+		row("Go", "%s %s, builds a program in %.1f s", g.Version, g.Path, g.Build/1e3)
+	}
+	state := "can be written"
+	if !d.Cache.Writable {
+		state = "cannot be written"
+	}
+	row("cache", "%s: %d builds, %s, %s", orUnknown(d.Cache.Dir), d.Cache.Builds, golang.Size(int(d.Cache.Bytes)), state)
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	out := c.OutOrStdout()
+	if len(d.Advice) == 0 {
+		_, err := fmt.Fprintln(out, t.paint(t.out, good, "nothing is wrong"))
+		return err
+	}
+	for _, a := range d.Advice {
+		word := t.paint(t.out, warn, "slow:")
+		if a.Problem {
+			word = t.paint(t.out, bad, "wrong:")
+		}
+		if _, err := fmt.Fprintln(out, word, a.Text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "unknown"
+	}
+	return s
+}
+
+func caches(s cpuState) string {
+	text := ""
+	if s.L2 > 0 {
+		text += ", L2 " + golang.Size(s.L2)
+	}
+	if s.L3 > 0 {
+		text += ", L3 " + golang.Size(s.L3)
+	}
+	return text
+}

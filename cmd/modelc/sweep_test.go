@@ -1,0 +1,112 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"modelc"
+	"modelc/frontend/source"
+	"modelc/ir/eval"
+)
+
+// Every layer, activation and operation of Keras in the combinations of its
+// options, as branches of models that testdata/sweep.py makes: each gives what
+// Keras computes, from .keras and .h5. What is refused, and why, is
+// testdata/sweep.txt; -update writes it anew.
+func TestKerasSweep(t *testing.T) {
+	dir := t.TempDir()
+	if out, err := exec.CommandContext(t.Context(), kerasPython(t), "testdata/sweep.py", dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	} else {
+		t.Logf("%s", out)
+	}
+	var refused []string
+	count, worst := 0, 0.0
+	for _, set := range folders(t, dir) {
+		var cases []string
+		text, err := os.ReadFile(filepath.Join(set, "cases.json"))
+		if err == nil {
+			err = json.Unmarshal(text, &cases)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range []string{"model.keras", "model.h5"} {
+			path := filepath.Join(set, file)
+			if _, err := os.Stat(path); err != nil {
+				continue // sweep.py says why
+			}
+			c, err := load(path, set, modelc.Options{})
+			var u *source.Unsupported
+			if errors.As(err, &u) {
+				for _, p := range u.Problems {
+					reason, _, _ := strings.Cut(p.Reason, "; ") // without names that Keras counts
+					refused = append(refused, fmt.Sprintf("%s/%s: %s: %s", filepath.Base(set), file, p.Op, reason))
+				}
+				if filepath.Base(set) == "refused" {
+					break // the .h5 file repeats it
+				}
+				continue
+			}
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			defer c.Close()
+			got, err := inProcessOnce(0, c)
+			if err != nil {
+				t.Fatalf("%s: %v", path, err)
+			}
+			if len(got) != len(c.want) || len(got) != len(cases) {
+				t.Fatalf("%s: %d outputs, %d expected for %d cases", path, len(got), len(c.want), len(cases))
+			}
+			for i, name := range cases {
+				count++
+				want, err := fit(c.want[i], got[i].Type)
+				if err != nil {
+					t.Errorf("%s: %s: %v", path, name, err)
+					continue
+				}
+				d, err := eval.Compare(got[i], want)
+				tol := 1e-5
+				switch {
+				case c.Model.Half: // bfloat16 keeps 8 bits
+					tol = 1e-2
+				case !got[i].DType.IsFloat():
+					tol = 0
+				default:
+					worst = max(worst, d.Rel)
+				}
+				if err != nil || !d.Within(tol) {
+					t.Errorf("%s: %s: %v %v", path, name, d, err)
+				}
+			}
+		}
+	}
+	t.Logf("%d results agree, the worst error is %.2g", count, worst)
+	slices.Sort(refused)
+	const list = "testdata/sweep.txt"
+	text := strings.Join(slices.Compact(refused), "\n") + "\n"
+	if *update {
+		if err := os.WriteFile(list, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(text, "\n")); diff != "" {
+		t.Errorf("what is refused differs from %s (-update accepts it):\n%s", list, diff)
+	}
+}

@@ -1,0 +1,280 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"modelc/internal/zoo"
+)
+
+// A bar appears when work is long, changes a few times a second, and is gone
+// before anything else is written.
+func TestBar(t *testing.T) {
+	var screen bytes.Buffer
+	now := time.Now()
+	p := &progress{w: &screen, bar: true, now: func() time.Time { return now }}
+	term := &terminal{out: stream{&screen, true}, err: stream{&screen, true}, progress: p}
+	step := func(after time.Duration, stage string, done, total int, want string) {
+		t.Helper()
+		now = now.Add(after)
+		screen.Reset()
+		p.report(stage, done, total)
+		if got := screen.String(); got != want {
+			t.Errorf("%s %d/%d after %v: %q, want %q", stage, done, total, after, got, want)
+		}
+	}
+	line := func(stage, bar, percent string) string {
+		return "\r\x1b[2K" + stage + strings.Repeat(" ", 20-len(stage)) + " │" + bar + "│ " + percent
+	}
+	step(0, "passes", 0, 4, "")
+	step(300*time.Millisecond, "passes", 1, 4, "")
+	step(200*time.Millisecond, "passes", 2, 4, line("passes", "████████████············", " 50 %"))
+	step(50*time.Millisecond, "passes", 3, 4, "")
+	step(0, "weights", 0, 0, line("weights", "························", "  0 %"))
+	step(100*time.Millisecond, "weights", 1000, 1000, line("weights", "████████████████████████", "100 %"))
+
+	screen.Reset()
+	term.behind(term.out).Write([]byte("done\n"))
+	term.behind(term.err).Write([]byte("really\n"))
+	if got := screen.String(); got != "\r\x1b[2Kdone\nreally\n" {
+		t.Errorf("%q", got)
+	}
+}
+
+// Where nobody looks, lines tell now and then what takes long.
+func TestProgressLines(t *testing.T) {
+	var log bytes.Buffer
+	now := time.Now()
+	p := &progress{w: &log, now: func() time.Time { return now }}
+	for i := range 12 {
+		p.report("reference outputs", i, 12)
+		now = now.Add(time.Second)
+	}
+	p.clear()
+	if got, want := log.String(), "modelc: reference outputs, 42 %\nmodelc: reference outputs, 83 %\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// The stages of long work are reported, none with --quiet, and an interrupt
+// ends it with nothing written.
+func TestProgress(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/progress\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	path := zooFile(t, "resnet18", zoo.Options{Width: 0.25, Size: 64})
+	// A clock that jumps makes every report one to show.
+	slow := func(args ...string) (code int, out, errs string) {
+		var stdout, stderr bytes.Buffer
+		term := newTerminal(&stdout, &stderr)
+		now := time.Now()
+		term.progress.now = func() time.Time { now = now.Add(lineEvery); return now }
+		code = run(t.Context(), args, term)
+		return code, stdout.String(), stderr.String()
+	}
+	pkg := filepath.Join(dir, "net")
+	for _, c := range []struct {
+		args   []string
+		stages []string
+	}{
+		{[]string{"compile", path, "-o", pkg}, []string{"passes", "schedule", "reference outputs", "weights"}},
+		{[]string{"verify", path, "--engine", "inproc"}, []string{"passes", "schedule", "reference outputs"}},
+		{[]string{"bench", path, "--runs", "2"}, []string{"passes", "measuring layers", "measuring runs"}},
+		{[]string{"tune", path, "--runs", "1"}, []string{"measuring direct", "measuring winograd"}},
+		{[]string{"run", path, "../../runtime/vision/testdata/jpeg_420.jpg"}, []string{"go build"}},
+		{[]string{"doctor"}, []string{"memory", "go build"}},
+	} {
+		code, out, errs := slow(c.args...)
+		for _, stage := range c.stages {
+			if !strings.Contains(errs, "modelc: "+stage) {
+				t.Errorf("%s reports no %s:\n%s", c.args[0], stage, errs)
+			}
+		}
+		if code != 0 || !regexp.MustCompile(`^(modelc: [^\n]*, \d+ %\n)*$`).MatchString(errs) || regexp.MustCompile(`(?m)^modelc: `).MatchString(out) {
+			t.Errorf("%s: exit %d\n%s%s", c.args[0], code, out, errs)
+		}
+		if code, _, errs := slow(append(c.args, "--quiet")...); code != 0 || errs != "" {
+			t.Errorf("%s --quiet: exit %d\n%s", c.args[0], code, errs)
+		}
+	}
+	if _, out, _ := slow("compile", path, "-o", pkg, "-q"); out != "" {
+		t.Errorf("compile -q prints\n%s", out)
+	}
+
+	// Interrupted when so many reports have come.
+	for _, after := range []int{0, 3, 60} {
+		ctx, cancel := context.WithCancel(t.Context())
+		var stdout, stderr bytes.Buffer
+		term := newTerminal(&stdout, &stderr)
+		reports := 0
+		term.progress.now = func() time.Time {
+			if reports++; reports > after {
+				cancel()
+			}
+			return time.Now()
+		}
+		code := run(ctx, []string{"compile", path, "-o", filepath.Join(dir, "interrupted")}, term)
+		if code != exitFailed || stderr.String() != "modelc: interrupted\n" || stdout.Len() > 0 {
+			t.Errorf("after %d reports: exit %d\n%s%s", after, code, &stdout, &stderr)
+		}
+		cancel()
+	}
+	if list, _ := os.ReadDir(dir); len(list) != 2 {
+		t.Errorf("left behind: %v", list)
+	}
+}
+
+// Colours are for a terminal whose user wants them.
+func TestColours(t *testing.T) {
+	for _, c := range []struct {
+		tty, colourless bool
+		want            string
+	}{{true, false, "\x1b[31mmodelc:\x1b[0m"}, {true, true, "modelc:"}, {false, false, "modelc:"}} {
+		var out, errs bytes.Buffer
+		term := newTerminal(&out, &errs)
+		term.out.tty, term.err.tty, term.colourless = c.tty, c.tty, c.colourless
+		if code := run(t.Context(), []string{"frobnicate"}, term); code != exitUsage || !strings.HasPrefix(errs.String(), c.want+" unknown") {
+			t.Errorf("%+v: exit %d, %q", c, code, errs.String())
+		}
+		run(t.Context(), []string{"verify", digits + "lenet5.onnx", "--engine", "inproc"}, term)
+		if got, want := strings.HasSuffix(out.String(), ": \x1b[32mok\x1b[0m\n"), strings.HasPrefix(c.want, "\x1b"); got != want {
+			t.Errorf("%+v: %q", c, out.String())
+		}
+	}
+	t.Setenv("NO_COLOR", "1")
+	if !newTerminal(os.Stdout, os.Stderr).colourless {
+		t.Error("NO_COLOR is not honoured")
+	}
+	t.Setenv("NO_COLOR", "")
+	t.Setenv("TERM", "xterm")
+	if newTerminal(os.Stdout, os.Stderr).colourless {
+		t.Error("an empty NO_COLOR counts")
+	}
+}
+
+// --json prints one JSON value and nothing else.
+func TestJSON(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/json\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	model := digits + "lenet5.onnx"
+	for _, c := range []struct {
+		code int
+		args string
+		want string // somewhere in what is printed
+	}{
+		{0, "compile " + model + " -o " + filepath.Join(dir, "net"), `"package": "net"`},
+		{0, "diff " + model + " " + filepath.Join(dir, "net"), `"current": true`},
+		{1, "diff " + digits + "../keras/lenet5/model.onnx " + filepath.Join(dir, "net"), `net/weights.bin"`},
+		{0, "run " + model + " " + digits + "3_0.png " + digits + "7_0.png --engine inproc --top 1", `"index": 7`},
+		{0, "run " + model + " " + digits + "3_0.png --engine inproc --output " + dir, `3_0.output_0.npy"`},
+		{0, "verify " + model + " --data " + digits + "data --engine inproc --layers", `"ok": true`},
+		{1, "verify " + model + " --data " + digits + "data --engine inproc --tol 1e-12", `"ok": false`},
+		{0, "bench " + model + " --runs 1", `"median_ms"`},
+		{0, "tune " + model + " --runs 1", `"sha256"`},
+		{0, "inspect " + model, `"op": "Conv"`},
+		{0, "zoo", `"name": "vgg16"`},
+		{0, "passes", `"name": "fold_batchnorm"`},
+		{0, "ops", `"operator": "Conv"`},
+		{0, "version", `"version"`},
+		{0, "doctor", `"gomaxprocs"`},
+	} {
+		code, out, errs := invoke(t, append(strings.Fields(c.args), "--json")...)
+		var v any
+		if err := json.Unmarshal([]byte(out), &v); err != nil || code != c.code || errs != "" || !strings.Contains(out, c.want) {
+			t.Errorf("%s: exit %d, %v, no %s in\n%s%s", c.args, code, err, c.want, out, errs)
+		}
+	}
+	if b, err := json.Marshal([]finite{1.5, finite(inf()), finite(-inf()), finite(inf() - inf())}); err != nil || string(b) != "[1.5,null,null,null]" {
+		t.Errorf("%s, %v", b, err)
+	}
+}
+
+func inf() float64 { zero := 0.0; return 1 / zero }
+
+// What a shell offers for what was typed.
+func TestCompletion(t *testing.T) {
+	for _, c := range []struct {
+		typed string // words; the last, after a space, may be empty
+		want  []string
+		not   []string
+		how   string // the directive
+	}{
+		{"", []string{"compile\t", "doctor\t", "completion\t"}, nil, "4"},
+		{"compile ", []string{"onnx", "keras", "h5"}, nil, "8"},
+		{"compile a.onnx ", nil, []string{"onnx"}, "4"},
+		{"verify ", []string{"onnx"}, nil, "8"},
+		{"run ", []string{"onnx", "keras", "h5"}, []string{"png"}, "8"},
+		{"run a.onnx ", []string{"png", "jpg", "npy"}, []string{"keras"}, "8"},
+		{"run a.onnx b.png ", []string{"png"}, nil, "8"},
+		{"run --engine ", []string{"go\t", "inproc\t", "eval\t"}, nil, "4"},
+		{"compile --preprocess ", []string{"unit\t", "none\t", "caffe", "tf", "torch"}, nil, "4"},
+		{"run --interpolation ", []string{"bilinear", "lanczos"}, nil, "4"},
+		{"run --labels ", []string{"imagenet"}, nil, "0"},
+		{"bench --disable-pass ", []string{"fold_batchnorm\t", "fuse_activation\t"}, []string{"all"}, "6"},
+		{"bench --passes fold_batchnorm,", []string{"fold_batchnorm,fuse_activation\t"}, []string{"fold_batchnorm,fold_batchnorm"}, "6"},
+		{"bench --print-after ", []string{"all", "dead_code\t"}, nil, "6"},
+		{"compile -o ", nil, nil, "16"},
+		{"verify --data ", nil, nil, "16"},
+		{"compile --tune ", []string{"json"}, nil, "8"},
+		{"zoo ", []string{"vgg16\tVGG-16", "resnet50\t"}, nil, "4"},
+		{"zoo vgg16 ", nil, []string{"vgg16"}, "4"},
+		{"ops ", nil, nil, "4"},
+		{"diff ", []string{"onnx"}, nil, "8"},
+		{"diff a.onnx ", nil, nil, "16"},
+		{"report --profile ", []string{"json"}, nil, "8"},
+	} {
+		args := append([]string{"__complete"}, strings.Split(c.typed, " ")...)
+		code, out, _ := invoke(t, args...)
+		lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
+		if code != 0 || lines[len(lines)-1] != ":"+c.how {
+			t.Errorf("%q: exit %d, want :%s\n%s", c.typed, code, c.how, out)
+		}
+		offers := func(word string) bool {
+			return strings.Contains("\n"+out, "\n"+word+"\n") || strings.HasSuffix(word, "\t") && strings.Contains("\n"+out, "\n"+word) || strings.Contains("\n"+out, "\n"+word+" ")
+		}
+		for _, w := range c.want {
+			if !offers(w) {
+				t.Errorf("%q: no %q in\n%s", c.typed, w, out)
+			}
+		}
+		for _, w := range c.not {
+			if offers(w) {
+				t.Errorf("%q: %q in\n%s", c.typed, w, out)
+			}
+		}
+	}
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		code, script, errs := invoke(t, "completion", shell)
+		if code != 0 || !strings.Contains(script, "modelc") {
+			t.Errorf("%s: exit %d\n%s", shell, code, errs)
+		}
+		if _, err := exec.LookPath(shell); err != nil || shell == "powershell" {
+			continue
+		}
+		cmd := exec.Command(shell, "-n") // parses, and runs nothing
+		cmd.Stdin = strings.NewReader(script)
+		if msg, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s does not read its script: %v\n%s", shell, err, msg)
+		}
+	}
+}
+
+// Every command's help says what its exit status means.
+func TestHelp(t *testing.T) {
+	for _, args := range [][]string{{"--help"}, {"compile", "--help"}, {"doctor", "-h"}, {}} {
+		if code, out, errs := invoke(t, args...); code != 0 || !strings.Contains(out, "Exit status:\n  0  done\n") || !strings.Contains(out, "--quiet") {
+			t.Errorf("%q: exit %d\n%s%s", args, code, out, errs)
+		}
+	}
+}

@@ -1,0 +1,272 @@
+(() => {
+'use strict';
+const $ = (s, r = document) => r.querySelector(s);
+const all = (s, r = document) => [...r.querySelectorAll(s)];
+const data = JSON.parse($('#data').textContent);
+const canvas = $('.canvas'), detail = $('.detail'), hint = $('.hint'), find = $('.find input'), count = $('.find output');
+document.documentElement.classList.add('js');
+
+// A view shows a part of a graph's drawing: from (x, y), k pixels a unit.
+const views = {};
+for (const f of all('figure', canvas)) {
+	const svg = $('svg', f), [, , w, h] = svg.getAttribute('viewBox').split(' ').map(Number);
+	svg.removeAttribute('width');
+	svg.removeAttribute('height');
+	views[f.dataset.graph] = { f, svg, w, h, x: 0, y: 0, k: 0 };
+}
+let shown = 'a', selected = null;
+
+function apply(v) {
+	const W = canvas.clientWidth || 1, H = canvas.clientHeight || 1;
+	// Some of the drawing stays in sight.
+	v.x = Math.min(Math.max(v.x, 60 / v.k - W / v.k), v.w - 60 / v.k);
+	v.y = Math.min(Math.max(v.y, 60 / v.k - H / v.k), v.h - 60 / v.k);
+	v.svg.setAttribute('viewBox', `${v.x} ${v.y} ${W / v.k} ${H / v.k}`);
+	v.svg.classList.toggle('far', v.k < .5);
+	v.svg.classList.toggle('farther', v.k < .22);
+}
+function fit(v) {
+	const W = canvas.clientWidth, H = canvas.clientHeight;
+	v.k = Math.min(W / v.w, H / v.h, 1.25);
+	// A long strip is better seen from its top than from afar.
+	if (v.w * v.k < W / 4) v.k = Math.min(W / v.w / 2, .8);
+	v.x = (v.w - W / v.k) / 2;
+	v.y = v.h * v.k > H ? 0 : (v.h - H / v.k) / 2;
+	apply(v);
+}
+// A narrow window starts at the top, where it can be read.
+function open(v) {
+	fit(v);
+	if (canvas.clientWidth > 600) return;
+	v.k = Math.max(v.k, .62);
+	const [x, y] = $('.n', v.svg).getAttribute('transform').match(/-?[\d.]+/g).map(Number);
+	v.x = x - 10;
+	v.y = y - 10;
+	apply(v);
+}
+function zoom(v, by, px = canvas.clientWidth / 2, py = canvas.clientHeight / 2) {
+	const k = Math.min(Math.max(v.k * by, .03), 5);
+	v.x += px / v.k - px / k;
+	v.y += py / v.k - py / k;
+	v.k = k;
+	apply(v);
+}
+function show(g) {
+	shown = g;
+	for (const [id, v] of Object.entries(views)) {
+		v.f.classList.toggle('shown', id === g);
+		$(`[data-graph="${id}"]`, $('.tabs')).setAttribute('aria-pressed', id === g);
+	}
+	if (!views[g].k) open(views[g]);
+	search();
+}
+
+// Nodes: a click selects one, lights its wires and tells what it is.
+function box(g, i) { return document.getElementById(g + i); }
+function select(g, i, centre) {
+	if (!data[g] || !data[g].nodes[i]) return;
+	if (shown !== g) show(g);
+	clear();
+	selected = [g, i];
+	box(g, i).classList.add('on');
+	data[g].wires.forEach((w, k) => {
+		if (w.a === i || (w.b || []).includes(i)) $(`.w[data-k="${k}"]`, views[g].svg)?.classList.add('on');
+	});
+	describe(g, i);
+	if (centre) {
+		const v = views[g], r = $('.b', box(g, i)), [x, y] = box(g, i).getAttribute('transform').match(/-?[\d.]+/g).map(Number);
+		v.k = Math.max(v.k, .9);
+		v.x = x + 14 + r.width.baseVal.value / 2 - canvas.clientWidth / v.k / 2;
+		v.y = y + 14 + r.height.baseVal.value / 2 - canvas.clientHeight / v.k / 2;
+		apply(v);
+	}
+}
+function clear() {
+	all('.on', canvas).forEach(e => e.classList.remove('on'));
+	selected = null;
+	detail.hidden = true;
+}
+// element(name, text, ...children): what a model says is text, never markup.
+function element(name, text, ...children) {
+	const e = document.createElement(name);
+	if (text) e.textContent = text;
+	e.append(...children);
+	return e;
+}
+function link(g, i) {
+	const n = data[g].nodes[i], a = element('a', n.n || n.t);
+	a.href = `#${g}${i}`;
+	return element('li', '', a, ' ', element('small', n.t));
+}
+function section(title, items) {
+	if (items.length) detail.append(element('h4', title), element('ul', '', ...items));
+}
+function figure(n) {
+	if (n >= 1e9) return (n / 1e9).toFixed(1) + ' G';
+	if (n >= 1e6) return (n / 1e6).toFixed(1) + ' M';
+	return n.toLocaleString('en');
+}
+function describe(g, i) {
+	const n = data[g].nodes[i], wires = data[g].wires;
+	const close = element('button', '×');
+	close.className = 'close';
+	close.title = 'Close';
+	close.onclick = clear;
+	detail.replaceChildren(close, element('h3', n.n || n.t), element('p', n.t));
+	if (n.p) detail.append(element('p', figure(n.p) + ' parameters'));
+	if (n.f) detail.append(element('p', figure(n.f) + 'FLOP'));
+	section(g === 'a' ? 'Fused from' : '', g === 'a' && n.s && n.s.length > 1 ? n.s.map(k => link('b', k)) : []);
+	if (g === 'b' && n.x) section('Became part of', (n.i || []).map(k => link('a', k)));
+	if (g === 'b' && n.x && !n.i) detail.append(element('h4', 'Gone: computed at compile time, or not needed'));
+	section('Steps', (n.l || []).map(k => {
+		const a = element('a', $(`#l${k} .name`).firstElementChild.textContent);
+		a.href = '#l' + k;
+		return element('li', '', a, ' ', element('small', 'step ' + k));
+	}));
+	const typed = (k, w) => { const e = link(g, k); e.lastChild.textContent = w.y; return e; };
+	section('Reads', wires.filter(w => (w.b || []).includes(i)).map(w => typed(w.a, w)));
+	section('Read by', wires.filter(w => w.a === i).flatMap(w => (w.b || []).map(k => typed(k, w))));
+	if (n.x) detail.append(element('h4', 'Text'), element('code', n.x));
+	detail.hidden = false;
+	detail.scrollTop = 0;
+}
+function go(hash, smooth) {
+	const m = /^#([ab])(\d+)$/.exec(hash);
+	if (!m) return false;
+	select(m[1], +m[2], true);
+	$('#graph').scrollIntoView({ behavior: smooth ? 'smooth' : 'auto' });
+	return true;
+}
+document.addEventListener('click', e => {
+	const a = e.target.closest('a[href^="#"]');
+	if (a && go(a.getAttribute('href'), true)) {
+		e.preventDefault();
+		history.replaceState(null, '', a.getAttribute('href'));
+	}
+});
+
+// The pointer: one drags, two pinch, a click selects.
+const held = new Map();
+let moved = 0, down = null;
+canvas.addEventListener('pointerdown', e => {
+	if (e.button) return;
+	canvas.focus({ preventScroll: true });
+	canvas.setPointerCapture(e.pointerId);
+	held.set(e.pointerId, [e.clientX, e.clientY]);
+	canvas.classList.add('held');
+	if (held.size === 1) { moved = 0; down = e.target; }
+});
+canvas.addEventListener('pointermove', e => {
+	const p = held.get(e.pointerId), v = views[shown];
+	if (!p) return;
+	const q = [e.clientX, e.clientY], others = [...held.entries()].filter(([id]) => id !== e.pointerId);
+	moved += Math.hypot(q[0] - p[0], q[1] - p[1]);
+	if (others.length) {
+		const o = others[0][1], r = canvas.getBoundingClientRect();
+		const before = Math.hypot(p[0] - o[0], p[1] - o[1]), after = Math.hypot(q[0] - o[0], q[1] - o[1]);
+		if (before > 0) zoom(v, after / before, (q[0] + o[0]) / 2 - r.left, (q[1] + o[1]) / 2 - r.top);
+	} else if (moved > 4) {
+		v.x -= (q[0] - p[0]) / v.k;
+		v.y -= (q[1] - p[1]) / v.k;
+		apply(v);
+	}
+	held.set(e.pointerId, q);
+});
+for (const type of ['pointerup', 'pointercancel']) canvas.addEventListener(type, e => {
+	if (!held.delete(e.pointerId) || held.size) return;
+	canvas.classList.remove('held');
+	if (type === 'pointerup' && moved <= 4) {
+		const n = down && down.closest('.n');
+		if (n) select(n.id[0], +n.id.slice(1)); else clear();
+	}
+});
+let waiting;
+canvas.addEventListener('wheel', e => {
+	if (!e.ctrlKey && !e.metaKey && document.activeElement !== canvas) {
+		hint.classList.add('shown');
+		clearTimeout(waiting);
+		waiting = setTimeout(() => hint.classList.remove('shown'), 1400);
+		return;
+	}
+	e.preventDefault();
+	const r = canvas.getBoundingClientRect(), lines = e.deltaMode ? 24 : 1;
+	zoom(views[shown], Math.exp(-e.deltaY * lines * (e.ctrlKey ? .008 : .0022)), e.clientX - r.left, e.clientY - r.top);
+}, { passive: false });
+
+// Keys and buttons.
+const commands = { in: v => zoom(v, 1.3), out: v => zoom(v, 1 / 1.3), fit, one: v => zoom(v, 1 / v.k) };
+canvas.addEventListener('keydown', e => {
+	const v = views[shown], by = 80 / v.k;
+	const key = {
+		'+': () => commands.in(v), '=': () => commands.in(v), '-': () => commands.out(v), '0': () => fit(v), '1': () => commands.one(v),
+		ArrowLeft: () => { v.x -= by; apply(v); }, ArrowRight: () => { v.x += by; apply(v); },
+		ArrowUp: () => { v.y -= by; apply(v); }, ArrowDown: () => { v.y += by; apply(v); },
+		Escape: clear, '/': () => find.focus(),
+	}[e.key];
+	if (!key || e.ctrlKey || e.metaKey || e.altKey) return;
+	e.preventDefault();
+	key();
+});
+for (const b of all('[data-zoom]')) b.onclick = () => commands[b.dataset.zoom](views[shown]);
+for (const b of all('.tabs button')) b.onclick = () => { clear(); show(b.dataset.graph); };
+
+// Search: hits are marked, Enter goes from one to the next.
+let hits = [], at = -1;
+function search() {
+	for (const e of all('.hit', canvas)) e.classList.remove('hit');
+	const q = find.value.trim().toLowerCase();
+	at = -1;
+	hits = !q ? [] : data[shown].nodes.flatMap((n, i) => (n.n + ' ' + n.t).toLowerCase().includes(q) ? [i] : []);
+	for (const i of hits) box(shown, i).classList.add('hit');
+	count.textContent = !q ? '' : hits.length ? `${hits.length} found, Enter shows them` : 'nothing found';
+}
+find.addEventListener('input', search);
+find.addEventListener('keydown', e => {
+	if (e.key === 'Escape') { find.value = ''; search(); }
+	if (e.key !== 'Enter' || !hits.length) return;
+	e.preventDefault();
+	const n = hits.length, next = (at + (e.shiftKey ? n - 1 : 1) + n) % n;
+	select(shown, hits[next], true);
+	at = next;
+	count.textContent = `${next + 1} of ${n}`;
+});
+
+// Tables: a click on a heading sorts, the next turns the order around.
+for (const th of all('th[data-sort]')) {
+	th.tabIndex = 0;
+	const sort = () => {
+		const up = th.getAttribute('aria-sort') !== 'ascending', col = th.cellIndex, body = th.closest('table').tBodies[0];
+		for (const o of th.parentNode.cells) o.removeAttribute('aria-sort');
+		th.setAttribute('aria-sort', up ? 'ascending' : 'descending');
+		const value = r => th.dataset.sort === 'number' ? +r.cells[col].dataset.v : r.cells[col].dataset.v;
+		const rows = [...body.rows].sort((a, b) => {
+			const x = value(a), y = value(b);
+			return (x < y ? -1 : x > y ? 1 : 0) * (up ? 1 : -1);
+		});
+		body.append(...rows);
+	};
+	th.onclick = sort;
+	th.onkeydown = e => { if (e.key === 'Enter' || e.key === ' ') { e.preventDefault(); sort(); } };
+}
+
+// Charts: what the pointer is on is told beside it; a click leads to the layer.
+const tip = $('.tip');
+document.addEventListener('pointermove', e => {
+	const t = e.target.closest && e.target.closest('[data-tip]');
+	tip.hidden = !t;
+	if (!t) return;
+	tip.textContent = t.dataset.tip;
+	const r = tip.getBoundingClientRect();
+	tip.style.left = Math.max(4, Math.min(e.clientX + 14, innerWidth - r.width - 4)) + 'px';
+	tip.style.top = (e.clientY + 18 + r.height > innerHeight ? e.clientY - r.height - 10 : e.clientY + 18) + 'px';
+});
+document.addEventListener('click', e => {
+	const t = e.target.closest('[data-layer]');
+	if (t) location.hash = '#l' + t.dataset.layer;
+});
+
+addEventListener('resize', () => { for (const v of Object.values(views)) if (v.k) apply(v); });
+addEventListener('hashchange', () => go(location.hash));
+show('a');
+go(location.hash);
+})();

@@ -1,0 +1,411 @@
+// Package report shows a compiled model to people: its graphs as pictures
+// ([Draw]), and all that the compiler did as one HTML page ([Write]).
+//
+//	picture.go  a graph as boxes and wires; layout/ gives them coordinates
+//	svg.go, dot.go  pictures as files
+//	report.go   what the page says, in the order in which it says it
+//	charts.go   memory and time over the steps
+//	page.*      the page itself: template, style, script
+//
+// The page needs nothing but itself: no network, no fonts. Names in a model are
+// hostile text; they pass through html/template or [text] alone.
+package report
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+	"reflect"
+	"slices"
+	"strings"
+
+	"modelc"
+	"modelc/backend/golang"
+	"modelc/backend/schedule"
+	"modelc/ir"
+	"modelc/ir/eval"
+	"modelc/passes"
+)
+
+// Options are what a page shows beside what the compiler knows.
+type Options struct {
+	// Errors compares each layer with the reference interpreter. That takes
+	// as long as the interpreter needs for one run.
+	Errors bool
+	// Profile is what [modelc.Bench] measured of this model; nil for none.
+	Profile *modelc.Profile
+}
+
+//go:embed page.html
+var pageHTML string
+
+//go:embed page.css
+var pageCSS string
+
+//go:embed page.js
+var pageJS string
+
+var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
+	"count": func(n int64) string { return golang.Count(float64(n)) },
+	"size":  func(n int64) string { return golang.Size(int(n)) },
+}).Parse(pageHTML))
+
+// page is what the template is filled with.
+type page struct {
+	CSS template.CSS
+	JS  template.JS
+
+	Name, Format, SHA256, Version string
+	Flags                         string
+	Notes                         []string
+	Inputs, Outputs               []port
+	Facts                         []fact
+	Graphs                        []graphView
+	Legend                        []legendEntry
+	Layers                        []layerRow
+	Total                         layerRow
+	HasErrors                     bool
+	Worst                         string
+	Profile                       *modelc.Profile
+	Times                         *timeChart
+	Memory                        memoryChart
+	Passes                        []passRow
+	Data                          map[string]graphData
+}
+
+type port struct{ Name, Type string }
+
+// fact is a figure of the summary.
+type fact struct{ Label, Value, More string }
+
+type legendEntry struct{ Class, Doc string }
+
+// graphView is one of the two graphs: as the model has it, and optimised.
+type graphView struct {
+	ID, Title string
+	Nodes     int
+	SVG       template.HTML
+}
+
+// graphData is what the script knows of a graph.
+type graphData struct {
+	Nodes []nodeData `json:"nodes"`
+	Wires []wireData `json:"wires"`
+}
+
+type nodeData struct {
+	Title string `json:"t"`
+	Name  string `json:"n"`
+	Text  string `json:"x,omitempty"` // in the IR's text form
+	FLOPs int64  `json:"f,omitempty"`
+	Parms int64  `json:"p,omitempty"`
+	// Parts are the nodes of the model that this one was fused from, Into the
+	// optimised nodes that one of the model is part of, Layers the steps that
+	// compute it.
+	Parts  []int `json:"s,omitempty"`
+	Into   []int `json:"i,omitempty"`
+	Layers []int `json:"l,omitempty"`
+}
+
+type wireData struct {
+	Type string `json:"y"`
+	From int    `json:"a"`
+	To   []int  `json:"b"`
+}
+
+// layerRow is a step of the program.
+type layerRow struct {
+	Index                     int
+	Node                      int // its box among the optimised ones, −1 for none
+	Class                     string
+	Name, Doc, Shape          string
+	Parameters, FLOPs, Bytes  int64
+	Algorithm, AlgorithmWhy   string
+	Padding, PaddingWhy       string
+	Error                     string
+	ErrorValue                float64
+	Ms, Share, GFLOPS, OfPeak float64
+	Time                      string
+}
+
+type passRow struct {
+	passes.Stat
+	Doc, Ms            string
+	Nodes, Work, Moved string // before and after, once where they look alike
+}
+
+func passRowOf(s passes.Stat, doc string) passRow {
+	r := passRow{Stat: s, Doc: doc, Ms: decimals(float64(s.Time.Nanoseconds()) / 1e6)}
+	change := func(a, b string) string {
+		if a == b {
+			return a
+		}
+		return a + " → " + b
+	}
+	flops := func(x passes.Size) string { return golang.Count(float64(x.FLOPs)) }
+	bytes := func(x passes.Size) string { return golang.Size(int(x.Bytes)) }
+	r.Nodes = change(fmt.Sprint(s.Before.Nodes), fmt.Sprint(s.After.Nodes))
+	r.Work, r.Moved = change(flops(s.Before), flops(s.After)), change(bytes(s.Before), bytes(s.After))
+	return r
+}
+
+// ErrProfile says that a profile is not of the program it is shown with.
+var ErrProfile = errors.New("the profile is of another program: measure it again with `modelc bench --json` and the same flags")
+
+// Write writes the page of c.
+func Write(w io.Writer, c *modelc.Compiled, o Options) error {
+	if t := o.Profile; t != nil {
+		same := t.SHA256 == c.Model.SHA256 && slices.EqualFunc(t.Layers, c.Program.Layers, func(a modelc.LayerTime, b schedule.Layer) bool {
+			return a.Name == b.Name && a.Doc == b.Doc
+		})
+		if !same {
+			return ErrProfile
+		}
+	}
+	before, after := Draw(c.Before), Draw(c.Graph)
+	p := &page{
+		CSS: template.CSS(graphCSS + pageCSS), JS: template.JS(pageJS),
+		Name: c.Graph.Name, Format: c.Model.Format, SHA256: c.Model.SHA256, Version: modelc.Version, Flags: strings.Join(c.Options.Flags, " "), Notes: c.Model.Notes,
+		HasErrors: o.Errors, Profile: o.Profile,
+	}
+	if p.Name == "" {
+		p.Name = "A model without a name"
+	}
+	for _, v := range c.Before.Inputs {
+		p.Inputs = append(p.Inputs, port{v.Name, typeLabel(v.Type)})
+	}
+	for _, v := range c.Before.Outputs {
+		p.Outputs = append(p.Outputs, port{v.Name, typeLabel(v.Value.Type)})
+	}
+	for _, f := range legend {
+		p.Legend = append(p.Legend, legendEntry{f.class, f.doc})
+	}
+	if err := p.layers(c, after, o); err != nil {
+		return err
+	}
+	p.graphs(c, before, after)
+	p.Memory = memoryOf(c.Program)
+	if o.Profile != nil {
+		p.Times = timesOf(p.Layers)
+	}
+	docs := map[string]string{}
+	for _, q := range passes.Pipeline {
+		docs[q.Name] = q.Doc
+	}
+	for _, s := range c.Report.Passes {
+		p.Passes = append(p.Passes, passRowOf(s, docs[s.Name]))
+	}
+	p.facts(c)
+	var b strings.Builder
+	if err := pageTemplate.Execute(&b, p); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, strings.ToValidUTF8(b.String(), "\uFFFD")) // names are any bytes
+	return err
+}
+
+// facts are the figures at the head of the page.
+func (p *page) facts(c *modelc.Compiled) {
+	s := golang.Summarize(c.Program)
+	p.Facts = []fact{
+		{"Parameters", golang.Count(float64(s.Parameters)), golang.Size(s.Weights) + " of packed weights"},
+		{"Work", golang.Count(float64(s.FLOPs)) + "FLOP", "a run, a multiply-add counted as two"},
+		{"Steps", fmt.Sprint(s.Layers), fmt.Sprintf("from %d nodes of the model", len(c.Before.Nodes))},
+		{"Memory", golang.Size(s.Arena), "a session; no plan needs less than " + golang.Size(s.LowerBound)},
+	}
+	if s.Prepared > 0 {
+		p.Facts[0].More += ", " + golang.Size(s.Prepared) + " transformed at load"
+	}
+	if p.HasErrors {
+		p.Facts = append(p.Facts, fact{"Largest error", p.Worst, "of a layer, relative to its largest value"})
+	}
+	if t := p.Profile; t != nil {
+		more := fmt.Sprintf("median on %d threads, %s: %s GFLOP/s", t.Threads, t.Tier, decimals(t.GFLOPS))
+		if t.Threads == 1 {
+			more = fmt.Sprintf("median on 1 thread, %s: %s GFLOP/s", t.Tier, decimals(t.GFLOPS))
+		}
+		p.Facts = append(p.Facts, fact{"Time", decimals(t.Median) + " ms", more})
+	}
+}
+
+// layers fills the table of layers.
+func (p *page) layers(c *modelc.Compiled, after *Picture, o Options) error {
+	boxes := after.boxOf()
+	diffs := map[*ir.Value]eval.Diff{}
+	if o.Errors {
+		var broken error
+		if err := c.CompareLayers(eval.Inputs(c.Before, 1), func(l schedule.Layer, d eval.Diff, err error) {
+			if err != nil {
+				broken = errors.Join(broken, fmt.Errorf("%s: %w", l.Name, err))
+			}
+			diffs[l.Value] = d
+		}); err != nil {
+			return err
+		}
+		if broken != nil {
+			return broken
+		}
+	}
+	slowest := 0.0
+	worst := 0.0
+	for i, l := range c.Program.Layers {
+		r := layerRow{Index: i, Node: -1, Class: shapeFamily.class, Name: l.Name, Doc: l.Doc, Shape: dims(l.Out), FLOPs: l.FLOPs, Bytes: l.Bytes}
+		if l.Node != nil {
+			r.Class = familyOf(l.Node.Op).class
+		}
+		for _, n := range l.Nodes {
+			if b, ok := boxes[n]; ok {
+				r.Node = b
+			}
+			if l.Value != nil {
+				r.Parameters += parameters(n)
+			}
+		}
+		r.Algorithm, r.AlgorithmWhy = algorithmOf(l, c.Program.Plan.Steps[i].Kernel)
+		if l.Node != nil {
+			r.Padding, r.PaddingWhy, _ = strings.Cut(c.Report.Padding[l.Node.Out[0].Name], ": ")
+		}
+		if d, ok := diffs[l.Value]; ok {
+			r.Error, r.ErrorValue = errorText(d.Rel), d.Rel
+			worst = max(worst, d.Rel)
+		}
+		if o.Profile != nil {
+			t := o.Profile.Layers[i]
+			r.Ms, r.GFLOPS, r.OfPeak, r.Time = t.Best, t.GFLOPS, t.OfPeak, decimals(t.Best)
+			slowest = max(slowest, t.Best)
+		}
+		p.Total.Parameters += r.Parameters
+		p.Total.FLOPs += r.FLOPs
+		p.Total.Bytes += r.Bytes
+		p.Total.Ms += r.Ms
+		p.Layers = append(p.Layers, r)
+	}
+	for i := range p.Layers {
+		if slowest > 0 {
+			p.Layers[i].Share = 100 * p.Layers[i].Ms / slowest
+		}
+	}
+	p.Total.Time = decimals(p.Total.Ms)
+	p.Worst = errorText(worst)
+	return nil
+}
+
+// algorithmOf says how a step is computed, and why so where there is a choice.
+func algorithmOf(l schedule.Layer, kernel any) (name, why string) {
+	if l.Choice.Algorithm == ir.AlgUnset {
+		t := reflect.TypeOf(kernel).Elem().Name()
+		t, _, _ = strings.Cut(t, "[")
+		return t, ""
+	}
+	why = l.Choice.Why
+	if e := l.Choice.Estimates; e != nil {
+		var parts []string
+		for a := range e {
+			parts = append(parts, fmt.Sprintf("%s %s ms", a, decimals(e[a]/1e6)))
+		}
+		slices.Sort(parts)
+		why += ": " + strings.Join(parts, ", ")
+	}
+	return l.Choice.Algorithm.String(), why
+}
+
+// parameters counts the elements of a node's constants.
+func parameters(n *ir.Node) int64 {
+	var sum int64
+	for i, v := range n.In {
+		if v != nil && v.Const != nil && !slices.Contains(n.In[:i], v) {
+			sum += int64(v.Type.Shape.Len())
+		}
+	}
+	return sum
+}
+
+// graphs draws both graphs and connects their nodes with each other and with
+// the layers.
+func (p *page) graphs(c *modelc.Compiled, before, after *Picture) {
+	p.Data = map[string]graphData{}
+	for _, g := range []struct {
+		id, title string
+		*Picture
+		nodes int
+	}{{"b", "As written", before, len(c.Before.Nodes)}, {"a", "Optimised", after, len(c.Graph.Nodes)}} {
+		var svg strings.Builder
+		g.svg(&svg, g.id, "")
+		p.Graphs = append(p.Graphs, graphView{g.id, g.title, g.nodes, template.HTML(svg.String())})
+		p.Data[g.id] = g.data()
+	}
+	from := before.boxOf()
+	for i, b := range after.boxes {
+		if b.node == nil {
+			continue
+		}
+		for _, o := range b.node.Origins {
+			k := from[o]
+			p.Data["a"].Nodes[i].Parts = append(p.Data["a"].Nodes[i].Parts, k)
+			p.Data["b"].Nodes[k].Into = append(p.Data["b"].Nodes[k].Into, i)
+		}
+		slices.Sort(p.Data["a"].Nodes[i].Parts)
+	}
+	to := after.boxOf()
+	for i, l := range c.Program.Layers {
+		for _, n := range l.Nodes {
+			b := to[n]
+			p.Data["a"].Nodes[b].Layers = append(p.Data["a"].Nodes[b].Layers, i)
+		}
+	}
+}
+
+// boxOf returns the number of each node's box.
+func (p *Picture) boxOf() map[*ir.Node]int {
+	m := map[*ir.Node]int{}
+	for i, b := range p.boxes {
+		if b.node != nil {
+			m[b.node] = i
+		}
+	}
+	return m
+}
+
+func (p *Picture) data() graphData {
+	var d graphData
+	for _, b := range p.boxes {
+		n := nodeData{Title: b.title, Name: b.full}
+		if b.node != nil {
+			n.Title = title(b.node)
+			n.Text = ir.FormatNode(b.node)
+			n.FLOPs = ir.FLOPs(b.node)
+			n.Parms = parameters(b.node)
+		}
+		d.Nodes = append(d.Nodes, n)
+	}
+	for _, w := range p.wires {
+		d.Wires = append(d.Wires, wireData{typeLabel(w.value.Type), w.from, w.to})
+	}
+	return d
+}
+
+// decimals writes a figure with three digits that count.
+func decimals(x float64) string {
+	switch {
+	case x == 0:
+		return "0"
+	case x < 0.001:
+		return fmt.Sprintf("%.1g", x)
+	case x < 1:
+		return fmt.Sprintf("%.3f", x)
+	case x < 10:
+		return fmt.Sprintf("%.2f", x)
+	case x < 100:
+		return fmt.Sprintf("%.1f", x)
+	}
+	return fmt.Sprintf("%.0f", x)
+}
+
+func errorText(x float64) string {
+	if x == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%.1e", x)
+}
