@@ -1,10 +1,13 @@
 package modelc
 
 import (
+	"bytes"
 	"slices"
+	"sync"
 	"time"
 
 	"modelc/backend/inproc"
+	"modelc/backend/schedule"
 	"modelc/ir/eval"
 	"modelc/runtime"
 )
@@ -17,6 +20,7 @@ type Profile struct {
 	Threads int         `json:"threads"`
 	Tier    string      `json:"tier"`
 	Peak    float64     `json:"peak_gflops"` // of one core, 0 where it is not measured
+	Stream  float64     `json:"stream_gbs"`  // GB/s that the threads read from memory
 	Load    float64     `json:"load_ms"`     // weights packed and transformed
 	Median  float64     `json:"median_ms"`
 	Best    float64     `json:"best_ms"`
@@ -37,6 +41,12 @@ type LayerTime struct {
 	// OfPeak is GFLOPS as a part of the multiply-add peak of the threads in
 	// use. Winograd counts the operations it saves, so it may exceed 1.
 	OfPeak float64 `json:"of_peak"`
+	// Arithmetic and Memory are the milliseconds that the multiplications of the
+	// layer's algorithm take at the peak and its weights, as they are read, from
+	// memory. A layer takes at least the longer of them, unless a cache holds
+	// the weights.
+	Arithmetic float64 `json:"arithmetic_ms"`
+	Memory     float64 `json:"memory_ms"`
 }
 
 // Bench times the compiled model on seeded random inputs: each layer by the
@@ -52,6 +62,7 @@ func Bench(c *Compiled, threads, runs int) (*Profile, error) {
 	}
 	defer e.Close()
 	p := &Profile{SHA256: c.Model.SHA256, Model: c.Graph.Name, Threads: threads, Tier: runtime.Tier(), Load: ms(time.Since(start)), Peak: runtime.PeakGFLOPS()}
+	p.Stream = stream(threads)
 	in := eval.Inputs(c.Before, 1)
 	times, err := e.Profile(in, max(2, runs/4)) // warms up, too
 	if err != nil {
@@ -66,6 +77,11 @@ func Bench(c *Compiled, threads, runs int) (*Profile, error) {
 		if p.Peak > 0 {
 			x.OfPeak = x.GFLOPS / p.Peak / float64(threads)
 		}
+		flops, weights := needs(&l, c.Program.Plan.Steps[i].Kernel)
+		if p.Peak > 0 {
+			x.Arithmetic = flops / p.Peak / float64(threads) / 1e6
+		}
+		x.Memory = weights / p.Stream / 1e6
 		total += l.FLOPs
 		p.Layers = append(p.Layers, x)
 	}
@@ -84,4 +100,48 @@ func Bench(c *Compiled, threads, runs int) (*Profile, error) {
 	p.Best, p.Median, p.P90 = all[0], all[len(all)/2], all[len(all)*9/10]
 	p.GFLOPS = float64(total) / 1e6 / p.Median
 	return p, nil
+}
+
+// needs returns the operations that a step performs and the bytes of weights
+// that it reads. Winograd's F(m×m,3×3) multiplies (m+2)² instead of 9m² times a
+// tile, whole tiles at the edges too, and reads weights of that size.
+func needs(l *schedule.Layer, k runtime.Kernel) (flops, weights float64) {
+	flops = float64(l.FLOPs)
+	if l.Node == nil {
+		return flops, 0
+	}
+	for _, v := range l.Node.In {
+		if v != nil && v.Const != nil {
+			weights += float64(v.Type.Bytes())
+		}
+	}
+	if w, ok := k.(*runtime.Winograd); ok {
+		pool := max(1, w.Pool)
+		tiles := func(n int) int { return (n*pool + w.M - 1) / w.M }
+		d := &w.Dst
+		flops = 2 * float64(d.N*tiles(d.H)*tiles(d.W)*(w.M+2)*(w.M+2)) * float64(w.Src.C*d.C)
+		weights = float64(w.W.Len * 4)
+	}
+	return flops, weights
+}
+
+// stream returns the GB/s at which so many threads together read memory that
+// no cache holds: the best of a few walks.
+func stream(threads int) float64 {
+	const size = 64 << 20
+	b := make([]byte, size*threads)
+	for i := 0; i < len(b); i += 4096 {
+		b[i] = 2 // pages that were never written are all the same one
+	}
+	best := time.Duration(1 << 62)
+	for range 5 {
+		start := time.Now()
+		var wg sync.WaitGroup
+		for t := range threads {
+			wg.Go(func() { bytes.IndexByte(b[t*size:(t+1)*size], 1) })
+		}
+		wg.Wait()
+		best = min(best, time.Since(start))
+	}
+	return float64(len(b)) / float64(best.Nanoseconds())
 }

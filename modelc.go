@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"modelc/backend/golang"
@@ -23,6 +24,7 @@ import (
 	"modelc/ir"
 	"modelc/ir/eval"
 	"modelc/passes"
+	"modelc/runtime"
 	"modelc/runtime/vision"
 )
 
@@ -38,6 +40,12 @@ type Options struct {
 	Exact bool
 	// Tuning replaces the cost model's choice of algorithms; nil for none.
 	Tuning *Tuning
+	// Weights is how the weights of layers are stored. In half precision they
+	// are rounded, and the graph that is compiled has the rounded ones.
+	Weights runtime.Format
+	// Batches are the batch sizes to compile for; none leaves the model as it
+	// is, with open batches of 1.
+	Batches []int
 	// Flags are recorded in generated headers.
 	Flags []string
 	// Progress, unless nil, is told how far long work is: a stage, for people,
@@ -63,6 +71,11 @@ type Compiled struct {
 	Report  *passes.Report
 	Program *schedule.Program
 	Options Options
+	// Batch is how many examples a run computes, where Options.Batches says
+	// so, else 0. More is the model compiled for the larger sizes of
+	// Options.Batches; all programs share one file of weights.
+	Batch int
+	More  []*Compiled
 }
 
 // Compile loads, optimises and schedules the model at path. Close releases
@@ -71,41 +84,75 @@ func Compile(path string, o Options) (*Compiled, error) {
 	if err := o.Report("model file", 0, 1); err != nil {
 		return nil, err
 	}
-	m, err := frontend.Load(path, o.Source)
-	if err != nil {
-		return nil, err
+	var models []*source.Model
+	o.Batches = slices.Compact(slices.Sorted(slices.Values(o.Batches)))
+	if len(o.Batches) > 0 {
+		var err error
+		if models, err = loadBatches(path, o.Source, o.Batches); err != nil {
+			return nil, err
+		}
+	} else {
+		m, err := frontend.Load(path, o.Source)
+		if err != nil {
+			return nil, err
+		}
+		models = []*source.Model{m}
 	}
-	c, err := CompileModel(m, o)
+	c, err := compile(models, o)
 	if err != nil {
-		m.Release()
+		_ = release(models) // what went wrong before matters
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return c, nil
 }
 
-// CompileModel is Compile for a model that is loaded already.
+// CompileModel is Compile for a model that is loaded already, whose batch is
+// what it is.
 func CompileModel(m *source.Model, o Options) (*Compiled, error) {
-	c := &Compiled{Model: m, Before: m.Graph, Graph: m.Graph.Clone(), Options: o}
-	cfg := o.Passes
-	cfg.Exact = o.Exact
-	cfg.Progress = func(done, total int) error { return o.Report("passes", done, total) }
+	o.Batches = nil
+	return compile([]*source.Model{m}, o)
+}
+
+// compile optimises the same model for several batch sizes, and schedules all
+// of them on the same weights.
+func compile(models []*source.Model, o Options) (*Compiled, error) {
+	s := schedule.Config{Exact: o.Exact, Weights: o.Weights}
 	var err error
-	if c.Report, err = passes.Run(c.Graph, &cfg); err != nil {
-		return nil, err
+	if o.Tuning != nil {
+		if s.Algorithms, err = o.Tuning.algorithms(models[0].SHA256); err != nil {
+			return nil, err
+		}
+	}
+	list := make([]*Compiled, len(models))
+	graphs := make([]*ir.Graph, len(models))
+	for i, m := range models {
+		c := &Compiled{Model: m, Before: m.Graph, Graph: m.Graph.Clone(), Options: o}
+		if len(o.Batches) > 0 {
+			c.Batch = o.Batches[i]
+		}
+		cfg := o.Passes
+		cfg.Exact = o.Exact
+		cfg.Progress = func(done, total int) error { return o.Report("passes", done, total) }
+		if c.Report, err = passes.Run(c.Graph, &cfg); err != nil {
+			return nil, err
+		}
+		if err := schedule.RoundWeights(c.Graph, o.Weights); err != nil {
+			return nil, err
+		}
+		list[i], graphs[i] = c, c.Graph
 	}
 	if err := o.Report("schedule", 0, 1); err != nil {
 		return nil, err
 	}
-	s := schedule.Config{Exact: o.Exact}
-	if o.Tuning != nil {
-		if s.Algorithms, err = o.Tuning.algorithms(m.SHA256); err != nil {
-			return nil, err
-		}
-	}
-	if c.Program, err = schedule.Build(c.Graph, s); err != nil {
+	programs, err := schedule.BuildAll(graphs, s)
+	if err != nil {
 		return nil, err
 	}
-	return c, nil
+	for i, p := range programs {
+		list[i].Program = p
+	}
+	list[0].More = list[1:]
+	return list[0], nil
 }
 
 // Reference computes the model as it was written with the reference
@@ -129,7 +176,13 @@ func (c *Compiled) trace(g *ir.Graph, in []*ir.Tensor, visit func(v *ir.Value, t
 }
 
 // Close releases the model file.
-func (c *Compiled) Close() error { return c.Model.Release() }
+func (c *Compiled) Close() error {
+	err := c.Model.Release()
+	for _, m := range c.More {
+		err = errors.Join(err, m.Close())
+	}
+	return err
+}
 
 // PackageOptions says how the generated package looks.
 type PackageOptions struct {
@@ -156,14 +209,18 @@ type PackageOptions struct {
 // Summary is what a package costs and what the compiler did.
 type Summary struct {
 	golang.Summary
-	Dir     string   `json:"dir"`
-	Package string   `json:"package"`
-	Runtime string   `json:"runtime"`          // import path
-	Copied  *Copied  `json:"copied,omitempty"` // of the runtime, where it was copied
-	Model   string   `json:"model"`
-	Format  string   `json:"format"`
-	Predict string   `json:"predict,omitempty"` // what becomes of a picture, where the package takes some
-	Notes   []string `json:"notes,omitempty"`
+	Dir     string  `json:"dir"`
+	Package string  `json:"package"`
+	Runtime string  `json:"runtime"`          // import path
+	Copied  *Copied `json:"copied,omitempty"` // of the runtime, where it was copied
+	Model   string  `json:"model"`
+	Format  string  `json:"format"`
+	Predict string  `json:"predict,omitempty"` // what becomes of a picture, where the package takes some
+	// Rounding tells what weights in half precision do to the outputs.
+	Rounding *golang.Rounding `json:"rounding,omitempty"`
+	Notes    []string         `json:"notes,omitempty"`
+	// Sessions are those for larger batches.
+	Sessions []Session `json:"sessions,omitempty"`
 	// Of the model as it was written:
 	ModelParameters int64 `json:"model_parameters"`
 	ModelFLOPs      int64 `json:"model_flops"`
@@ -172,6 +229,12 @@ type Summary struct {
 	Passes    []passes.Stat  `json:"passes"` // of those that changed something
 	Fused     Fused          `json:"fused"`
 	FileBytes map[string]int `json:"files"`
+}
+
+// Session is what a session for a batch size costs.
+type Session struct {
+	Batch int `json:"batch"`
+	Arena int `json:"arena_bytes"`
 }
 
 // Copied is how much of the runtime was copied.
@@ -198,7 +261,10 @@ func (c *Compiled) WritePackage(dir string, o PackageOptions) (*Summary, error) 
 	}
 	s := c.summary()
 	s.Dir, s.Package, s.Runtime, s.FileBytes = t.dir, t.options.Package, t.options.Runtime, map[string]int{}
-	s.Notes = append(s.Notes, t.notes...)
+	s.Notes, s.Rounding = append(s.Notes, t.notes...), t.options.Rounding
+	for _, m := range c.More {
+		s.Sessions = append(s.Sessions, Session{m.Batch, m.Program.Plan.ArenaBytes})
+	}
 	if p := t.options.Pictures; p != nil {
 		fit, levels := golang.Describe(p.Preprocess)
 		s.Predict = fit + "; " + levels
@@ -273,9 +339,12 @@ type target struct {
 func (c *Compiled) target(dir string, o PackageOptions) (*target, error) {
 	t := &target{options: golang.Options{
 		Header: golang.Header{Version: Version, SHA256: c.Model.SHA256, Flags: c.Options.Flags},
-		Model:  c.Graph.Name, Format: c.Model.Format, Sidecar: o.Sidecar, Tolerance: tolerance,
-		Progress: func(done, total int) error { return c.Options.Report("weights", done, total) },
+		Model:  c.Graph.Name, Format: c.Model.Format, Sidecar: o.Sidecar, Tolerance: tolerance, Examples: c.Batch,
+		Progress: c.weightsProgress,
 	}}
+	for _, m := range c.More {
+		t.options.More = append(t.options.More, golang.Batch{Examples: m.Batch, Program: m.Program})
+	}
 	if c.Options.Exact {
 		t.options.Tolerance = exactTolerance
 	}
@@ -294,25 +363,6 @@ func (c *Compiled) target(dir string, o PackageOptions) (*target, error) {
 		return nil, errors.New("PackageOptions.Labels without Preprocess: Predict names classes of pictures")
 	}
 	return t, c.golden(&t.options)
-}
-
-// golden sets the self-test's expected outputs and what its input is.
-func (c *Compiled) golden(g *golang.Options) error {
-	if g.Pictures != nil {
-		in, err := golang.GoldenPicture(c.Before, g.Pictures.Preprocess)
-		if err != nil {
-			return err
-		}
-		g.Golden, err = c.Reference(in)
-		return err
-	}
-	var err error
-	for _, g.GoldenMask = range golang.GoldenMasks {
-		if g.Golden, err = c.Reference(golang.GoldenInputs(c.Before, g.GoldenMask)); err == nil {
-			return nil
-		}
-	}
-	return err
 }
 
 func (c *Compiled) summary() *Summary {

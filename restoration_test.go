@@ -23,7 +23,7 @@ func TestPictures(t *testing.T) {
 		name, picture string
 		channels      int
 	}{
-		{"espcn", "small.png", 1},
+		{"unet", "noisy.png", 3}, {"espcn", "small.png", 1}, {"yolo", "signs.png", 3},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -146,7 +146,7 @@ func each(models []string, threads string, f func(name, path, dir string, thread
 func ortVersion() string { return ort.GetVersion() }
 
 func tierName() string {
-	return fmt.Sprintf("%s, %d CPUs", runtime.Tier(), goruntime.NumCPU())
+	return fmt.Sprintf("%s, %d CPU(s)", runtime.Tier(), goruntime.NumCPU())
 }
 
 // sortRows orders rows as the zoo does, then by threads.

@@ -67,6 +67,7 @@ func versus(name, path, dir, python string, threads int, budget time.Duration) (
 			}
 		}
 	}
+	fmt.Fprintf(os.Stderr, "%s, %d thread(s): timing %d engines\n", name, threads, len(run))
 	peak := runtime.PeakGFLOPS()
 	times, runs := map[string][]float64{}, map[string]int{}
 	for end, round := time.Now().Add(budget), 0; round < 4 || time.Now().Before(end); round++ {

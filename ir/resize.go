@@ -25,6 +25,7 @@ const (
 	Asymmetric
 	TfHalfPixelForNN
 	TfCropAndResize // of the part that Region names
+	TfBicubic       // HalfPixel rounded to 1/1024: TensorFlow looks cubic weights up in a table
 )
 
 // NearestMode rounds a coordinate to an element.
@@ -40,7 +41,7 @@ const (
 
 var (
 	resizeModeNames  = enumNames{"nearest", "linear", "cubic"}
-	coordModeNames   = enumNames{"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_half_pixel_for_nn", "tf_crop_and_resize"}
+	coordModeNames   = enumNames{"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_half_pixel_for_nn", "tf_crop_and_resize", "tf_bicubic"}
 	nearestModeNames = enumNames{"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"}
 )
 
@@ -117,6 +118,8 @@ func (r Resize) Source(axis, p, n int) (at float64, inside bool) {
 		return f / scale, true
 	case TfHalfPixelForNN:
 		return (f + 0.5) / scale, true
+	case TfBicubic:
+		return math.RoundToEven(((f+0.5)/scale-0.5)*1024) / 1024, true
 	case TfCropAndResize:
 		start, end := r.Region[axis], r.Region[len(r.Shape)+axis]
 		at = (start + end) / 2 * last

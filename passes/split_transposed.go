@@ -13,8 +13,8 @@ import (
 // multiplied.
 //
 // Legal for constant weights. It leaves dilated kernels, results smaller than
-// a stride, and more than two spatial axes, which have no fast convolution
-// either.
+// a stride, strides of more positions than maxPhases, and more than two
+// spatial axes, which have no fast convolution either.
 func splitTransposed(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
@@ -55,8 +55,13 @@ func splitTransposed(g *ir.Graph, _ *Config) (int, error) {
 	return changed, nil
 }
 
+// maxPhases bounds the convolutions that one becomes: strides of 8×8 are the
+// largest that segmentation networks have between layers, and what a file asks
+// for must not grow the graph without end.
+const maxPhases = 64
+
 func splits(n *ir.Node, op ir.ConvTranspose) bool {
-	if len(op.Strides) > 2 || n.Out[0].Type.Shape.Len() == 0 {
+	if len(op.Strides) > 2 || ir.Shape(op.Strides).Len() > maxPhases || n.Out[0].Type.Shape.Len() == 0 {
 		return false
 	}
 	for a, s := range op.Strides {

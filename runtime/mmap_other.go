@@ -4,5 +4,15 @@ package runtime
 
 import "os"
 
-// MapFile reads a file whole where the system has no mapping.
-func MapFile(path string) ([]byte, error) { return os.ReadFile(path) }
+// mapping is a file in memory.
+type mapping struct{ data []byte }
+
+// mapFile reads a file whole where the system has no mapping.
+func mapFile(path string) (mapping, error) {
+	b, err := os.ReadFile(path)
+	return mapping{b}, err
+}
+
+func (f mapping) unmap() {}
+
+func (f mapping) unmapAfter(*Model) {}

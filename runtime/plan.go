@@ -32,6 +32,9 @@ type Port struct {
 
 // Plan is a compiled network without its weights.
 type Plan struct {
+	// Graph is the SHA-256 of everything but the values of the weights. A file
+	// of weights carries that of the plan it was packed for.
+	Graph         [32]byte
 	ArenaBytes    int
 	WeightsBytes  int
 	PreparedBytes int
@@ -68,25 +71,27 @@ func NewModel(p *Plan, weights []byte) (*Model, error) {
 	}
 	m := &Model{plan: p, weights: weights, prepared: alignedBytes(p.PreparedBytes)}
 	if len(p.Load) > 0 {
-		c := m.newContext(goruntime.GOMAXPROCS(0), p.Load, 0)
+		c := m.newContext(goruntime.GOMAXPROCS(0), p, p.Load, 0)
 		defer c.team.close()
 		for _, s := range p.Load {
 			s.Kernel.Run(c)
-			if k, ok := s.Kernel.(interface{ source() Ref }); ok { // of no more use
-				release(c.bytes(k.source(), 4))
+			if k, ok := s.Kernel.(interface{ source() (Ref, Format) }); ok { // of no more use
+				ref, format := k.source()
+				release(c.bytes(ref, format.size()))
 			}
 		}
 	}
 	return m, nil
 }
 
-func (m *Model) newContext(threads int, steps []Step, arena int) *Context {
+// newContext returns what the steps of p need to run.
+func (m *Model) newContext(threads int, p *Plan, steps []Step, arena int) *Context {
 	scratch := 0
 	for _, s := range steps {
 		scratch = max(scratch, s.Kernel.ScratchBytes())
 	}
-	c := &Context{team: newTeam(threads), double: m.plan.Double}
-	c.spaces = make([][]byte, int(IO)+len(m.plan.Inputs)+len(m.plan.Outputs))
+	c := &Context{team: newTeam(threads), double: p.Double}
+	c.spaces = make([][]byte, int(IO)+len(p.Inputs)+len(p.Outputs))
 	c.spaces[Arena] = alignedBytes(arena)
 	c.spaces[Weights] = m.weights
 	c.spaces[Prepared] = m.prepared
@@ -100,6 +105,9 @@ func (m *Model) newContext(threads int, steps []Step, arena int) *Context {
 
 // Options configures a session.
 type Options struct {
+	// Plan, unless nil, is another plan on the model's weights: that of another
+	// batch size.
+	Plan *Plan
 	// Threads is how many goroutines one Run uses; 0 means GOMAXPROCS.
 	Threads int
 }
@@ -107,6 +115,7 @@ type Options struct {
 // Session owns the memory one inference needs. Use one per goroutine.
 type Session struct {
 	model *Model
+	plan  *Plan
 	ctx   *Context
 }
 
@@ -116,23 +125,33 @@ func (m *Model) NewSession(o Options) *Session {
 	if o.Threads <= 0 {
 		o.Threads = goruntime.GOMAXPROCS(0)
 	}
-	s := &Session{model: m, ctx: m.newContext(o.Threads, m.plan.Steps, m.plan.ArenaBytes)}
+	if o.Plan == nil {
+		o.Plan = m.plan
+	}
+	s := &Session{model: m, plan: o.Plan, ctx: m.newContext(o.Threads, o.Plan, o.Plan.Steps, o.Plan.ArenaBytes)}
 	goruntime.AddCleanup(s, func(t *team) { t.close() }, s.ctx.team)
 	return s
 }
 
-// Bind sets the memory of port i, counted through inputs, then outputs.
+// Bind sets the memory of port i, counted through inputs, then outputs. The
+// error of a wrong size says how many elements there are and should be.
 func (s *Session) Bind(i int, mem []byte) error {
-	p := s.model.plan
-	port := Port{}
-	kind := "input"
-	if i < len(p.Inputs) {
-		port = p.Inputs[i]
+	var p Port
+	if n := len(s.plan.Inputs); i < n {
+		p = s.plan.Inputs[i]
 	} else {
-		port, kind = p.Outputs[i-len(p.Inputs)], "output"
+		p = s.plan.Outputs[i-n]
 	}
-	if len(mem) != port.Bytes {
-		return fmt.Errorf("modelc: %s %q holds %d bytes, want %d: %s%v", kind, port.Name, len(mem), port.Bytes, port.Type, port.Shape)
+	if len(mem) != p.Bytes {
+		n := 1
+		for _, d := range p.Shape {
+			n *= d
+		}
+		got := len(mem)
+		if n > 0 {
+			got /= p.Bytes / n
+		}
+		return fmt.Errorf("%d elements, want %d: %s%v", got, n, p.Type, p.Shape)
 	}
 	s.ctx.spaces[int(IO)+i] = mem
 	return nil
@@ -140,24 +159,26 @@ func (s *Session) Bind(i int, mem []byte) error {
 
 // Run computes the outputs from the bound inputs. It allocates nothing.
 func (s *Session) Run() error {
-	for i := range s.model.plan.Inputs {
-		if s.ctx.spaces[int(IO)+i] == nil && s.model.plan.Inputs[i].Bytes > 0 {
-			return fmt.Errorf("modelc: input %q is not bound", s.model.plan.Inputs[i].Name)
+	for i := range s.plan.Inputs {
+		if s.ctx.spaces[int(IO)+i] == nil && s.plan.Inputs[i].Bytes > 0 {
+			return fmt.Errorf("modelc: input %q is not bound", s.plan.Inputs[i].Name)
 		}
 	}
-	for i := range s.model.plan.Steps {
-		s.model.plan.Steps[i].Kernel.Run(s.ctx)
+	for i := range s.plan.Steps {
+		s.plan.Steps[i].Kernel.Run(s.ctx)
 	}
+	goruntime.KeepAlive(s) // or its cleanup and the model's may run with the last step
 	return nil
 }
 
 // RunSteps is Run with a function called after each step, for profiles and
 // for comparing intermediate values.
 func (s *Session) RunSteps(after func(i int, step Step)) {
-	for i, st := range s.model.plan.Steps {
+	for i, st := range s.plan.Steps {
 		st.Kernel.Run(s.ctx)
 		after(i, st)
 	}
+	goruntime.KeepAlive(s)
 }
 
 // Memory returns the bytes of r as the last run left them. elem is the size

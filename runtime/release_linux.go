@@ -10,7 +10,7 @@ import (
 // release tells the system that b, which must not be written, will hardly be
 // read again: its pages stop counting as the process's memory. Whoever reads
 // them all the same finds them as they were, since that is done only where
-// they are pages of a file: the one of [MapFile], or the program itself, in
+// they are pages of a file: the one of mapFile, or the program itself, in
 // which an embedded file lies. On the heap, or where a program was unpacked to
 // memory, release does nothing.
 func release(b []byte) {

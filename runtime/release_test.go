@@ -40,11 +40,12 @@ func TestReleaseOfFile(t *testing.T) {
 	if err := os.WriteFile(path, content, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	b, err := MapFile(path)
+	m, err := mapFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer syscall.Munmap(b)
+	defer m.unmap()
+	b := m.data
 	if !bytes.Equal(b, content) || resident(t, b) != 64 {
 		t.Fatalf("%d pages of 64 in memory", resident(t, b))
 	}

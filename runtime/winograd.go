@@ -34,6 +34,7 @@ type WinogradWeights struct {
 	M      int
 	IC, OC int
 	W      Ref // as Conv.W with KH = KW = 3
+	Format Format
 	Dst    Ref // in Prepared
 }
 
@@ -83,20 +84,37 @@ var winograds = map[int]winogradMatrices{
 	},
 }
 
-// ScratchBytes is zero.
-func (k *WinogradWeights) ScratchBytes() int { return 0 }
+// ScratchBytes holds the weights of a part, widened where they are stored in
+// half precision.
+func (k *WinogradWeights) ScratchBytes() int {
+	if k.Format == F32 {
+		return 0
+	}
+	return min((k.IC+15)/16, weightBlocks) * 9 * 16 * 32 * 4
+}
 
 // Run computes G·g·Gᵀ for every pair of channels.
-func (k *WinogradWeights) Run(c *Context) { c.team.do(outBlocks(k.OC), c, k) }
+func (k *WinogradWeights) Run(c *Context) { c.team.do(outBlocks(k.OC)*k.slices(), c, k) }
 
-func (k *WinogradWeights) source() Ref { return k.W }
+// slices is into how many ranges of input channels a block of output channels
+// is cut, so that there is work for every worker: whole pages each, since most
+// of the time goes into their first touch.
+func (k *WinogradWeights) slices() int { return split((k.IC+15)/16, weightBlocks) }
 
-// part transforms one block of output channels.
-func (k *WinogradWeights) part(c *Context, ob, worker int) {
-	w, dst := c.f32(k.W), c.f32(k.Dst)
+// weightBlocks is the most blocks of 16 input channels that a part transforms.
+const weightBlocks = 4
+
+func (k *WinogradWeights) source() (Ref, Format) { return k.W, k.Format }
+
+// part transforms a range of input channels of one block of output channels.
+func (k *WinogradWeights) part(c *Context, i, worker int) {
+	ob, slice := i/k.slices(), i%k.slices()
+	first, last := cut((k.IC+15)/16, k.slices(), slice), cut((k.IC+15)/16, k.slices(), slice+1)
+	dst := c.f32(k.Dst)
 	icp := (k.IC + 15) &^ 15
 	width := blockWidth(k.OC, ob)
-	w = w[ob*32*icp*9:]
+	step := 9 * 16 * width // the weights of 16 input channels
+	w := c.floatsOf(k.W, k.Format, ob*32*icp*9+first*step, (last-first)*step, c.scratch[worker])
 	al := k.M + 2
 	var g [8][3]float64 // in float64: what is lost here, every tile would show
 	for i, row := range winograds[k.M].g {
@@ -104,16 +122,16 @@ func (k *WinogradWeights) part(c *Context, ob, worker int) {
 	}
 	pitch := winogradPitch(k.OC, k.IC)
 	if active == avx512 || active == avx2 {
-		for b := range icp / 16 {
-			winogradWeights(k.M, &w[b*9*16*width], &dst[(ob*icp+b*16)*32], &g[0][0], 16, width*4, pitch*4)
+		for b := first; b < last; b++ {
+			winogradWeights(k.M, &w[(b-first)*step], &dst[(ob*icp+b*16)*32], &g[0][0], 16, width*4, pitch*4)
 		}
 		return
 	}
 	var t [8][3][32]float64
-	for ic := range icp {
+	for ic := first * 16; ic < last*16; ic++ {
 		// Tap (y,x) of this input channel for all output channels.
 		tap := func(y, x int) []float32 {
-			return w[((ic/16*9+y*3+x)*16+ic%16)*width:][:width]
+			return w[(((ic/16-first)*9+y*3+x)*16+ic%16)*width:][:width]
 		}
 		for x := range 3 {
 			a, b, d := tap(0, x), tap(1, x), tap(2, x)
@@ -313,7 +331,8 @@ func (k *Winograd) multiply(c *Context, v, m, bias []float32, tiles, first, last
 					next = last % obs * icp * 32
 				}
 			}
-			a.next, a.nextStep = uintptr(unsafe.Pointer(&u[next])), weightStep
+			ahead := uintptr(unsafe.Pointer(&u[next]))
+			a.next, a.nextStep = ahead, weightStep
 			a.bias = unsafe.Pointer(&zeroBias[0])
 			if f := ones[pos/al] * ones[pos%al]; f != 0 && k.Bias.Present() {
 				clear(bias)
@@ -324,6 +343,9 @@ func (k *Winograd) multiply(c *Context, v, m, bias []float32, tiles, first, last
 			}
 			for p := range pieces {
 				t := cut(tiles, pieces, p)
+				if active == avx2 { // of its many pieces each asks for a part, not the first for all
+					a.next, a.nextStep = ahead+uintptr(cut(icp*32*4, pieces, p)), weightStep/pieces
+				}
 				a.pixels = cut(tiles, pieces, p+1) - t
 				a.in = unsafe.Pointer(&v[pos*k.pitch()+t*16])
 				a.out = unsafe.Pointer(&m[((ob-first)*2*k.positions()+pos)*k.pitch()+t*16])

@@ -14,6 +14,7 @@ import (
 	"modelc/backend/schedule"
 	"modelc/ir"
 	"modelc/runtime"
+	"modelc/runtime/vision"
 )
 
 // Options says how the package is to look.
@@ -25,12 +26,19 @@ type Options struct {
 	Format    string  // "ONNX, IR version 8, opset 13"
 	Sidecar   bool    // weights.bin is opened at run time instead of embedded
 	Tolerance float64 // of the self-test, relative to the largest output
+	// Examples is how many a run computes, 0 where that is the model's affair.
+	// More is the model compiled for larger batches, on the same weights (see
+	// schedule.BuildAll).
+	Examples int
+	More     []Batch
 	// RuntimeSource are the files of package runtime, by their path below its
 	// folder, where the package gets a copy of its own in RuntimeDir: of what it
 	// uses.
 	RuntimeSource Files
 	// Pictures, unless nil, makes the package take pictures.
 	Pictures *Pictures
+	// Rounding, unless nil, tells of weights in half precision.
+	Rounding *Rounding
 	// Golden are the self-test's expected outputs for the inputs of
 	// GoldenInputs with GoldenMask, or of GoldenPicture with Pictures, in the
 	// order of the graph's outputs.
@@ -39,6 +47,35 @@ type Options struct {
 	// Progress, unless nil, is told how many bytes of the weights are written.
 	// An error ends the work.
 	Progress func(done, total int) error
+}
+
+// Batch is a model compiled for a batch size.
+type Batch struct {
+	Examples int // a run computes
+	Program  *schedule.Program
+}
+
+// Rounding is what storing weights in half precision does to a network.
+type Rounding struct {
+	Name string `json:"format"`
+	// Error is the largest change of an output on the self-test's input,
+	// relative to the largest magnitude of that output.
+	Error float64 `json:"error"`
+	// Rows is how many rows of scores there are, Changed in how many of them
+	// another class is the best.
+	Rows    int `json:"rows"`
+	Changed int `json:"best_changed"`
+}
+
+func (r *Rounding) String() string {
+	s := fmt.Sprintf("Weights are stored as %s and widened to float32 at load. Rounding them moves outputs by up to %.1e of the largest (on the input of the self-test)", r.Name, r.Error)
+	switch {
+	case r.Rows == 0:
+		return s + "."
+	case r.Changed == 0:
+		return s + ", and leaves the best class the same."
+	}
+	return s + fmt.Sprintf(", and changes the best class of %d rows of %d.", r.Changed, r.Rows)
 }
 
 // Files are the contents of files by their slashed path in a package.
@@ -64,7 +101,19 @@ func source(p *schedule.Program, sum [32]byte, o Options) (Files, error) {
 		return nil, err
 	}
 	files := Files{goldenFile: v.golden}
-	templates := map[string]*template.Template{modelFile: modelTemplate, layersFile: layersTemplate, testFile: testTemplate}
+	print := func(name string, t *template.Template, v any) error {
+		var b bytes.Buffer
+		if err := t.Execute(&b, v); err != nil {
+			return err
+		}
+		src, err := format.Source(b.Bytes())
+		if err != nil {
+			return fmt.Errorf("the generated %s is not Go: %w\n%s", name, err, b.Bytes())
+		}
+		files[name] = src
+		return nil
+	}
+	templates := map[string]*template.Template{modelFile: modelTemplate, testFile: testTemplate}
 	if v.Predict != nil {
 		templates[predictFile], templates[predictTestFile] = predictTemplate, predictTestTemplate
 		if len(v.Predict.Labels) > 0 {
@@ -72,15 +121,14 @@ func source(p *schedule.Program, sum [32]byte, o Options) (Files, error) {
 		}
 	}
 	for name, t := range templates {
-		var b bytes.Buffer
-		if err := t.Execute(&b, v); err != nil {
+		if err := print(name, t, v); err != nil {
 			return nil, err
 		}
-		src, err := format.Source(b.Bytes())
-		if err != nil {
-			return nil, fmt.Errorf("the generated %s is not Go: %w\n%s", name, err, b.Bytes())
+	}
+	for _, b := range v.Batches {
+		if err := print("layers"+b.Suffix+".go", layersTemplate, b); err != nil {
+			return nil, err
 		}
-		files[name] = src
 	}
 	if o.RuntimeSource != nil {
 		copied, err := copyRuntime(o.RuntimeSource, files, o.Version)
@@ -97,14 +145,12 @@ func source(p *schedule.Program, sum [32]byte, o Options) (Files, error) {
 // view is what the templates print.
 type view struct {
 	Options
+	*batch  // the first
 	Head    string
 	Title   string
-	Digest  string // of the weights, as a Go array literal
-	Inputs  []port
-	Outputs []port
-	Layers  []layer
-	Loads   []layer
-	Plan    *runtime.Plan
+	Digest  string   // of the weights, as a Go array literal
+	Batches []*batch // smallest first
+	More    []*batch // all but the first
 
 	Predict *predictView // nil where the package takes no pictures
 
@@ -112,11 +158,34 @@ type view struct {
 	FLOPs      string
 	Memory     string
 	Weights    string
+	Prepared   string // empty where nothing is made at load
+	Rounding   string // sentence about weights in half precision
 	// What the self-test needs.
 	FloatInput, FloatOutput, ExactOutput, TakesData, GivesData bool
+	// What the Example prints, empty where rounding may decide it.
+	Class string
 
 	golden []byte
 }
+
+// Fills reports whether the self-test makes inputs of noise.
+func (v *view) Fills() bool { return v.Predict == nil || len(v.More) > 0 }
+
+// batch is the network compiled for a batch size.
+type batch struct {
+	view    *view
+	N       int
+	Suffix  string // of its names: empty for the first, else the size
+	Inputs  []port
+	Outputs []port
+	Layers  []layer
+	Loads   []layer // of the first
+	Graph   string  // digest of the graph, of the first
+	Plan    *runtime.Plan
+}
+
+// View returns what the package is, for the templates of parts of it.
+func (b *batch) View() *view { return b.view }
 
 // port is an input or output as the API shows it.
 type port struct {
@@ -127,7 +196,9 @@ type port struct {
 	Go     string // element type
 	Type   string // as in the IR
 	Shape  string
+	Axes   string // what the axes of an image are
 	Dims   string // Go literal
+	Index  int    // among the plan's inputs and outputs
 	Len    int
 	Bytes  int
 	Stride int // of the golden samples
@@ -143,31 +214,21 @@ type layer struct {
 }
 
 func newView(p *schedule.Program, sum [32]byte, o Options) (*view, error) {
-	v := &view{Options: o, Plan: p.Plan, Title: comment(o.Model)}
+	v := &view{Options: o, Title: comment(o.Model), Digest: bytesLiteral(sum)}
+	o.Header.Graph = fmt.Sprintf("%x", p.Plan.Graph)
 	v.Head = o.Header.text()
-	var d []string
-	for _, b := range sum {
-		d = append(d, fmt.Sprintf("%#02x", b))
+	for i, b := range append([]Batch{{max(1, o.Examples), p}}, o.More...) {
+		b, err := newBatch(b, i > 0)
+		if err != nil {
+			return nil, err
+		}
+		b.view = v
+		v.Batches = append(v.Batches, b)
 	}
-	v.Digest = "[32]byte{" + strings.Join(d, ", ") + "}"
-	seen := map[string]bool{}
-	in := make([]namedType, len(p.Graph.Inputs))
-	for i, x := range p.Graph.Inputs {
-		in[i] = namedType{x.Name, x.Type}
-	}
-	out := make([]namedType, len(p.Graph.Outputs))
-	for i, x := range p.Graph.Outputs {
-		out[i] = namedType{x.Name, x.Value.Type}
-	}
-	var err error
-	if v.Inputs, err = ports(in, "Input", seen); err != nil {
-		return nil, err
-	}
-	if v.Outputs, err = ports(out, "Output", seen); err != nil {
-		return nil, err
-	}
-	if len(o.Golden) != len(out) {
-		return nil, fmt.Errorf("%d golden outputs for %d outputs", len(o.Golden), len(out))
+	v.batch, v.More = v.Batches[0], v.Batches[1:]
+	v.Graph, v.Loads = bytesLiteral(p.Plan.Graph), layers("load", p.Loads, p.Plan.Load)
+	if len(o.Golden) != len(v.Outputs) {
+		return nil, fmt.Errorf("%d golden outputs for %d outputs", len(o.Golden), len(v.Outputs))
 	}
 	for _, p := range v.Inputs {
 		v.FloatInput = v.FloatInput || p.Float
@@ -179,15 +240,75 @@ func newView(p *schedule.Program, sum [32]byte, o Options) (*view, error) {
 		v.ExactOutput = v.ExactOutput || !p.Float
 		v.GivesData = v.GivesData || p.Len > 0
 	}
+	if n := v.Outputs[0].Top1; n > 0 && v.Outputs[0].Type == "f32" {
+		if best, clear := vision.Top(o.Golden[0].Float32s()[:n], 1, nil), clearBest(o.Golden[0].Float32s()[:n], o.Tolerance); clear {
+			v.Class = fmt.Sprint(best[0].Index)
+		}
+	}
 	if o.Pictures != nil {
 		v.Predict = newPredictView(o.Pictures, o.Golden[0].Float32s(), o.Tolerance)
 	}
-	v.Layers = layers("layer", p.Layers, p.Plan.Steps)
-	v.Loads = layers("load", p.Loads, p.Plan.Load)
 	s := Summarize(p)
 	v.Parameters, v.FLOPs = Count(float64(s.Parameters)), Count(float64(s.FLOPs))
 	v.Memory, v.Weights = Size(s.Arena), Size(s.Weights)
+	if s.Prepared > 0 {
+		v.Prepared = Size(s.Prepared)
+	}
+	if r := o.Rounding; r != nil {
+		v.Rounding = r.String()
+	}
 	return v, nil
+}
+
+// clearBest reports whether no error within the tolerance makes another score
+// the largest.
+func clearBest(scores []float32, tolerance float64) bool {
+	top := float32(0)
+	for _, s := range scores {
+		top = max(top, s, -s)
+	}
+	best := vision.Top(scores, 2, nil)
+	return len(best) < 2 || float64(best[0].Score-best[1].Score) > 4*tolerance*float64(top)
+}
+
+// newBatch returns what is printed of the first program, or of one more.
+func newBatch(of Batch, more bool) (*batch, error) {
+	p := of.Program
+	seen := map[string]bool{}
+	in := make([]namedType, len(p.Graph.Inputs))
+	for i, x := range p.Graph.Inputs {
+		in[i] = namedType{x.Name, x.Type, inputAxes(x)}
+	}
+	out := make([]namedType, len(p.Graph.Outputs))
+	for i, x := range p.Graph.Outputs {
+		out[i] = namedType{x.Name, x.Value.Type, outputAxes(x.Value)}
+	}
+	b := &batch{N: of.Examples, Plan: p.Plan}
+	prefix := "layer"
+	if more {
+		b.Suffix = fmt.Sprint(b.N)
+		prefix = fmt.Sprintf("batch%dLayer", b.N)
+	}
+	var err error
+	if b.Inputs, err = ports(in, "Input", seen); err != nil {
+		return nil, err
+	}
+	if b.Outputs, err = ports(out, "Output", seen); err != nil {
+		return nil, err
+	}
+	for i := range b.Outputs {
+		b.Outputs[i].Index = len(in) + i
+	}
+	b.Layers = layers(prefix, p.Layers, p.Plan.Steps)
+	return b, nil
+}
+
+func bytesLiteral(sum [32]byte) string {
+	var d []string
+	for _, b := range sum {
+		d = append(d, fmt.Sprintf("%#02x", b))
+	}
+	return "[32]byte{" + strings.Join(d, ", ") + "}"
 }
 
 // Fields returns the names of the fields of Input and Output in a package
@@ -211,17 +332,18 @@ func Fields(g *ir.Graph) (in, out []string) {
 type namedType struct {
 	name string
 	t    ir.Type
+	axes string
 }
 
 func ports(list []namedType, kind string, seen map[string]bool) ([]port, error) {
 	var out []port
 	fields := map[string]bool{}
-	for _, x := range list {
+	for i, x := range list {
 		g, ok := goTypes[x.t.DType]
 		if !ok {
 			return nil, fmt.Errorf("%s %q has elements of type %s, which the generated API does not have", strings.ToLower(kind), x.name, x.t.DType)
 		}
-		p := port{Quoted: quote(x.name), Text: comment(x.name), Go: g, Type: x.t.DType.String(), Shape: x.t.Shape.String(),
+		p := port{Quoted: quote(x.name), Text: comment(x.name), Go: g, Index: i, Axes: x.axes, Type: x.t.DType.String(), Shape: x.t.Shape.String(),
 			Dims: strings.NewReplacer("[", "{", "]", "}", ",", ", ").Replace(x.t.Shape.String()),
 			Len:  x.t.Shape.Len(), Bytes: x.t.Bytes(), Stride: stride(x.t.Shape.Len()), Float: x.t.DType.IsFloat(), Field: "Data"}
 		if len(list) > 1 {

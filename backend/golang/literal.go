@@ -67,6 +67,8 @@ func literal(v reflect.Value) string {
 		return "runtime.Act" + ir.Fn(x).String() // the values coincide
 	case runtime.BinaryFn:
 		return "runtime.Bin" + ir.BinaryFn(x).String()
+	case runtime.Format:
+		return "runtime." + strings.ToUpper(x.String())
 	case runtime.PoolKind:
 		if x == runtime.PoolMax {
 			return "runtime.PoolMax"

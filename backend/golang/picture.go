@@ -73,11 +73,7 @@ func newPredictView(p *Pictures, scores []float32, tolerance float64) *predictVi
 	for _, l := range p.Labels {
 		v.Labels = append(v.Labels, quote(l))
 	}
-	top := float32(0)
-	for _, s := range scores {
-		top = max(top, s, -s)
-	}
-	if best := vision.Top(scores, 2, p.Labels); float64(best[0].Score-best[1].Score) > 4*tolerance*float64(top) {
+	if best := vision.Top(scores, 1, p.Labels); clearBest(scores, tolerance) {
 		v.Best = fmt.Sprintf("class %d", best[0].Index)
 		if name := best[0].Name; len(p.Labels) > 0 {
 			v.Best += ": " + comment(name)

@@ -94,7 +94,7 @@ func ExampleSession_Predict() {
 // Predict answers with the best scores of Run, whose accuracy TestGolden
 // tests.
 func TestPredict(t *testing.T) {
-	s := open(t).NewSession()
+	s := testModel(t).NewSession()
 	defer s.Close()
 	classes, err := s.Predict(picture())
 	if err != nil {

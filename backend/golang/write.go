@@ -164,9 +164,32 @@ func createWeights(path string, p *schedule.Program, progress func(done, total i
 		return sum, err
 	}
 	h.Sum(sum[:0])
-	head := runtime.HeaderOf(p.Plan.WeightsBytes, sum)
+	head := runtime.HeaderOf(p.Plan.WeightsBytes, sum, p.Plan.Graph)
 	_, err = f.WriteAt(head[:], 0)
 	return sum, err
+}
+
+// WriteWeights writes the weights of p, or of all programs that share them, to
+// a file for the package in dir, whose graph must be theirs. The file is
+// complete or not there; one at path is replaced, not written into, since a
+// program may have it mapped.
+func WriteWeights(path, dir string, p *schedule.Program, progress func(done, total int) error) error {
+	h, err := ReadHeader(dir)
+	if err != nil {
+		return err
+	}
+	if h.Graph != fmt.Sprintf("%x", p.Plan.Graph) {
+		return fmt.Errorf("the weights do not fit the package in %s: the model differs in more than weights, or the package was made by another version of modelc; compile the model to a package", dir)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	tmp := path + ".tmp"
+	defer os.Remove(tmp)
+	if _, err := createWeights(tmp, p, progress); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
 }
 
 // counter is a writer that tells how many of total bytes it was given.

@@ -118,6 +118,40 @@ func TestGoldenPackages(t *testing.T) {
 	}
 }
 
+// Packages with ports of every type, and with pictures, build on what is
+// copied of the runtime alone.
+func TestCopiedRuntime(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/m\n\ngo 1.24\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"hostile", "classifier"} {
+		p, o := program(t, "testdata/"+name+".ir")
+		if name == "classifier" {
+			takePictures(t, p, &o)
+		}
+		o.Runtime, o.RuntimeSource = "example.com/m/"+name+"/"+RuntimeDir, runtimeSource(t)
+		if _, err := Write(filepath.Join(dir, name), p, o); err != nil {
+			t.Fatal(err)
+		}
+		_, err := os.Stat(filepath.Join(dir, name, RuntimeDir, "vision"))
+		if (err == nil) != (name == "classifier") {
+			t.Errorf("%s: package vision: %v", name, err)
+		}
+	}
+	for _, args := range [][]string{{"vet", "./..."}, {"vet", "-tags", "purego", "./..."}, {"test", "./..."}} {
+		cmd := exec.Command("go", args...)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "GOPROXY=off", "GOFLAGS=", "GOWORK=off")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("go %v: %v\n%s", args, err, out)
+		}
+	}
+	if out, err := exec.Command("gofmt", "-l", dir).CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("gofmt -l: %v\n%s", err, out)
+	}
+}
+
 func TestWriteLeavesOthersAlone(t *testing.T) {
 	p, o := program(t, "testdata/hostile.ir")
 	o.RuntimeSource = Files{"doc.go": []byte("// Package runtime.\npackage runtime\n")}

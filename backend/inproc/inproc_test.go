@@ -10,6 +10,7 @@ import (
 	"modelc/backend/schedule"
 	"modelc/ir"
 	"modelc/ir/eval"
+	"modelc/runtime"
 )
 
 // check runs g here and in the reference interpreter, value by value.
@@ -75,7 +76,20 @@ func TestScheduleCases(t *testing.T) {
 			}
 			check(t, g, schedule.Config{Exact: true}, 2e-6)
 			check(t, g, schedule.Config{}, 1e-5)
+			checkHalf(t, g, schedule.Config{}, 1e-5)
 		})
+	}
+}
+
+// checkHalf is check with weights in half precision, whose values g gets.
+func checkHalf(t *testing.T, g *ir.Graph, cfg schedule.Config, tol float64) {
+	t.Helper()
+	for _, cfg.Weights = range []runtime.Format{runtime.F16, runtime.BF16} {
+		g := g.Clone()
+		if err := schedule.RoundWeights(g, cfg.Weights); err != nil {
+			t.Fatal(err)
+		}
+		check(t, g, cfg, tol)
 	}
 }
 
@@ -94,6 +108,7 @@ func TestPlainKernels(t *testing.T) {
 					t.Fatal(err)
 				}
 				check(t, g, schedule.Config{Exact: true}, 2e-6)
+				checkHalf(t, g, schedule.Config{Exact: true}, 2e-6)
 			})
 		}
 	}
@@ -107,7 +122,12 @@ func TestExamples(t *testing.T) {
 	}
 	for _, e := range list {
 		if _, err := schedule.Build(e.Graph, schedule.Config{}); err == nil {
-			t.Run(e.Name+" "+e.DType.String(), func(t *testing.T) { check(t, e.Graph, schedule.Config{}, 1e-5) })
+			t.Run(e.Name+" "+e.DType.String(), func(t *testing.T) {
+				check(t, e.Graph, schedule.Config{}, 1e-5)
+				if e.DType == ir.Float32 {
+					checkHalf(t, e.Graph, schedule.Config{}, 1e-5)
+				}
+			})
 		}
 	}
 	kernels, err := schedule.Support()
@@ -119,5 +139,60 @@ func TestExamples(t *testing.T) {
 			t.Errorf("%s: types %v, kernels %v: no example of it in schedule/examples.txtar", k.Op, k.Types, k.Names)
 		}
 		t.Log(k)
+	}
+}
+
+// Half precision halves what weights take, whatever kernel reads them, and
+// leaves other constants alone.
+func TestHalfSize(t *testing.T) {
+	g, err := ir.Parse(`graph "halves"
+input %x : f32[1,64,12,12]
+const %w : f32[64,64,3,3] = seed=1
+const %p : f32[64,64,1,1] = seed=2
+const %dw : f32[64,1,3,3] = seed=3
+const %t : f32[64,64,2,2] = seed=4
+const %b : f32[64] = seed=5
+const %d : f32[36864,8] = seed=6
+const %k : f32[64] = seed=7
+%a = Conv(%x, %w, %b) strides=[1,1] pads=[1,1,1,1] dilations=[1,1] groups=1
+%c = Conv(%a, %p) strides=[1,1] pads=[0,0,0,0] dilations=[1,1] groups=1
+%e = Conv(%c, %dw) strides=[1,1] pads=[1,1,1,1] dilations=[1,1] groups=64
+%s = Affine(%e, %k, %b)
+%u = ConvTranspose(%s, %t) strides=[2,2] pads=[0,0,0,0] dilations=[1,1] outputPads=[0,0] groups=1
+%f = Reshape(%u) shape=[1,36864]
+%y = Dense(%f, %d)
+output "y" %y
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := func(f runtime.Format) *runtime.Plan {
+		p, err := schedule.Build(g, schedule.Config{Weights: f})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Plan
+	}
+	full := plan(runtime.F32)
+	weights := 0 // those of layers, packed in blocks of 16 channels
+	for _, n := range []int{64 * 64 * 9, 64 * 64, 64 * 9, 64 * 64 * 4, 36864 * 16} {
+		weights += n * 4
+	}
+	for _, f := range []runtime.Format{runtime.F16, runtime.BF16} {
+		if half := plan(f); half.WeightsBytes != full.WeightsBytes-weights/2 || half.Graph == full.Graph {
+			t.Errorf("%s: %d bytes of %d, want %d less", f, half.WeightsBytes, full.WeightsBytes, weights/2)
+		}
+	}
+	checkHalf(t, g, schedule.Config{}, 1e-5)
+
+	large := ir.NewTensor(ir.T(ir.Float32, 64, 64, 1, 1))
+	ir.Elements[float32](large)[7] = -70000
+	g.Lookup("p").Const = large
+	err = schedule.RoundWeights(g, runtime.F16)
+	if err == nil || !strings.Contains(err.Error(), "-70000 is too large for f16: store the weights as bf16") {
+		t.Errorf("a weight of -70000 as f16: %v", err)
+	}
+	if err := schedule.RoundWeights(g, runtime.BF16); err != nil {
+		t.Error(err)
 	}
 }

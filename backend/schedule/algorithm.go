@@ -29,6 +29,11 @@ func (b *builder) chooseAlgorithm(o convOperands) (Choice, string) {
 	case b.cfg.Exact:
 		return Choice{Algorithm: ir.AlgDirect, Why: "exact"}, ", exact"
 	}
+	if o.gathers() {
+		// Direct, it reads weights packed in another way. One choice for every
+		// batch size keeps one packing in the file.
+		o = o.single()
+	}
 	direct := directCost(o)
 	c := Choice{Algorithm: ir.AlgDirect, Why: "cheapest by the cost model", Estimates: map[ir.Algorithm]float64{ir.AlgDirect: direct}}
 	for _, a := range candidates {
@@ -49,6 +54,14 @@ func (b *builder) chooseAlgorithm(o convOperands) (Choice, string) {
 		return c, ", small"
 	}
 	return c, fmt.Sprintf(", %.2g× the direct cost", c.Estimates[c.Algorithm]/direct)
+}
+
+// single returns the operands of one example.
+func (o convOperands) single() convOperands {
+	src, dst := *o.src, *o.dst
+	src.dims.n, dst.dims.n = 1, 1
+	o.src, o.dst = &src, &dst
+	return o
 }
 
 // candidates are the algorithms that compete with direct convolution.

@@ -14,8 +14,8 @@ import (
 // twice, and where a layer has many channels and few pixels both take about the
 // same time, since the time goes by what is read.
 const (
-	budgetBytes = 128 << 20
-	budgetShare = 0.25
+	budgetBytes = 96 << 20
+	budgetShare = 0.2
 	// A layer that F(2×2) would slow down by more than this keeps its choice.
 	budgetLoss = 0.1
 )
@@ -26,8 +26,15 @@ const (
 func withinBudget(p *Program, cfg Config) map[string]bool {
 	extra := p.Plan.PreparedBytes
 	for _, s := range p.Plan.Load {
-		if k, ok := s.Kernel.(*runtime.WinogradWeights); ok {
-			extra -= k.W.Len * 4 // which leave the memory once they are transformed
+		switch k := s.Kernel.(type) {
+		case *runtime.WinogradWeights:
+			size := 4
+			if k.Format != runtime.F32 {
+				size = 2
+			}
+			extra -= k.W.Len * size // which leave the memory once they are transformed
+		case *runtime.Widen:
+			extra -= k.Dst.Len * 4
 		}
 	}
 	extra -= max(budgetBytes, int(budgetShare*float64(p.Plan.WeightsBytes)))

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -25,12 +26,9 @@ type builder struct {
 	// prologues are steps that the global pool reading their result computes.
 	prologues map[*ir.Value]prologue
 	steps     []step
-	loads     []step
-	sections  []section
-	byKey     map[string]runtime.Ref // sections already made
-	weights   int                    // bytes so far
-	prepared  int
 	errs      []error
+	*store
+	halves map[*ir.Tensor]bool // weights stored in half precision
 
 	node *ir.Node // being lowered, for names
 }
@@ -45,20 +43,76 @@ type step struct {
 // Build schedules g, which must have passed ir.Verify. All nodes without a
 // kernel are reported at once.
 func Build(g *ir.Graph, cfg Config) (*Program, error) {
-	p, err := build(g, cfg, nil)
+	p, err := BuildAll([]*ir.Graph{g}, cfg)
 	if err != nil {
 		return nil, err
 	}
-	if light := withinBudget(p, cfg); len(light) > 0 {
-		return build(g, cfg, light)
-	}
-	return p, nil
+	return p[0], nil
 }
 
-// build is Build with the names of the convolutions whose memory counts.
-func build(g *ir.Graph, cfg Config, light map[string]bool) (*Program, error) {
-	b := &builder{g: g, cfg: cfg, light: light,
-		dense: map[*ir.Value]*place{}, images: map[*ir.Value]*place{}, pooled: map[*ir.Node]bool{}, copied: map[*ir.Value]bool{}, prologues: map[*ir.Value]prologue{}, byKey: map[string]runtime.Ref{}}
+// BuildAll schedules graphs of the same model for several batch sizes, whose
+// programs share one file of weights and what is prepared from it. Constants
+// that are equal are stored once.
+func BuildAll(graphs []*ir.Graph, cfg Config) ([]*Program, error) {
+	light := make([]map[string]bool, len(graphs))
+	for i, g := range graphs {
+		p, err := build([]*ir.Graph{g}, cfg, light[i:i+1])
+		if err != nil {
+			return nil, err
+		}
+		if light[i] = withinBudget(p[0], cfg); len(graphs) == 1 && len(light[i]) == 0 {
+			return p, nil
+		}
+	}
+	return build(graphs, cfg, light)
+}
+
+// build is BuildAll with, for each graph, the names of the convolutions whose
+// memory counts.
+func build(graphs []*ir.Graph, cfg Config, light []map[string]bool) ([]*Program, error) {
+	st := &store{byKey: map[string]runtime.Ref{}}
+	builders := make([]*builder, len(graphs))
+	for i, g := range graphs {
+		b, err := lowerAll(g, cfg, light[i], st)
+		if err != nil {
+			return nil, err
+		}
+		builders[i] = b
+		st.programs++
+	}
+	programs := make([]*Program, len(graphs))
+	for i, b := range builders {
+		programs[i] = b.program()
+	}
+	graph := digest(programs)
+	for _, p := range programs {
+		p.Plan.Graph = graph
+	}
+	return programs, nil
+}
+
+// digest identifies what programs compute but for the values of their
+// weights: everything in the plans except the names of steps.
+func digest(programs []*Program) (sum [32]byte) {
+	h := sha256.New()
+	for _, p := range programs {
+		fmt.Fprintln(h, p.Plan.ArenaBytes, p.Plan.WeightsBytes, p.Plan.PreparedBytes, p.Plan.Double)
+		fmt.Fprintf(h, "%#v %#v\n", p.Plan.Inputs, p.Plan.Outputs)
+		for _, s := range slices.Concat(p.Plan.Load, p.Plan.Steps) {
+			fmt.Fprintf(h, "%#v\n", s.Kernel) // a struct of constants, whose fields' names and types count too
+		}
+	}
+	h.Sum(sum[:0])
+	return sum
+}
+
+// lowerAll collects the steps of g and adds its weights to st.
+func lowerAll(g *ir.Graph, cfg Config, light map[string]bool, st *store) (*builder, error) {
+	b := &builder{g: g, cfg: cfg, light: light, store: st,
+		dense: map[*ir.Value]*place{}, images: map[*ir.Value]*place{}, pooled: map[*ir.Node]bool{}, copied: map[*ir.Value]bool{}, prologues: map[*ir.Value]prologue{}}
+	if cfg.Weights != runtime.F32 {
+		b.halves = halves(g)
+	}
 	for i, v := range g.Inputs {
 		buf := b.external(v.Name, runtime.IO+runtime.Space(i), v.Type.Bytes())
 		b.dense[v] = &place{buf: buf, dtype: v.Type.DType, shape: v.Type.Shape}
@@ -79,10 +133,12 @@ func build(g *ir.Graph, cfg Config, light map[string]bool) (*Program, error) {
 	}
 	b.node = nil
 	b.finishOutputs()
-	return b.program()
+	return b, nil
 }
 
-func (b *builder) program() (*Program, error) {
+// program gives the steps their final places. All programs on the same store
+// have been lowered.
+func (b *builder) program() *Program {
 	p := &Program{Graph: b.g, sections: b.sections}
 	arena, bound := plan(b.buffers, len(b.steps))
 	p.LowerBound = bound
@@ -118,7 +174,7 @@ func (b *builder) program() (*Program, error) {
 		}
 	}
 	slices.SortFunc(p.Buffers, func(a, c Buffer) int { return a.Off - c.Off })
-	return p, nil
+	return p
 }
 
 func port(name string, t ir.Type) runtime.Port {
@@ -168,8 +224,11 @@ func (b *builder) emit(doc string, reads, writes []*place, make func() runtime.K
 }
 
 // NodeName is what steps and messages call a node: its name or, where a model
-// gives none, that of its first result.
+// gives none, that of its first result. No node has no name.
 func NodeName(n *ir.Node) string {
+	if n == nil {
+		return ""
+	}
 	if n.Name == "" && len(n.Out) > 0 {
 		return n.Out[0].Name
 	}

@@ -181,7 +181,7 @@ func (o *convOperands) gathers() bool {
 }
 
 func (b *builder) emitConvFirst(src, dst *place, d dims, w *ir.Tensor, bias runtime.Ref, a runtime.Act, geo geometry, doc string) {
-	wref := b.packFirst(w)
+	wref := b.floats32(w, b.packFirst(w))
 	b.emit(doc, []*place{src}, []*place{dst}, func() runtime.Kernel {
 		k := &runtime.ConvFirst{N: d.n, C: d.c, H: d.h, W: d.w, Dst: dst.img(), Wt: wref, Bias: bias, Act: a,
 			KH: geo.kh, KW: geo.kw, SH: geo.sh, SW: geo.sw, DH: geo.dh, DW: geo.dw, PadTop: geo.padTop, PadLeft: geo.padLeft}
@@ -213,7 +213,7 @@ func (o *convOperands) narrow(cfg Config) bool {
 // input channel.
 func (b *builder) convDense(o convOperands, w *ir.Tensor, doc string) {
 	if o.narrow(b.cfg) {
-		wref := b.packLast(w)
+		wref := b.floats32(w, b.packLast(w))
 		g := o.geo
 		b.emit(doc+": few output channels", o.reads(), []*place{o.dst}, func() runtime.Kernel {
 			return &runtime.ConvLast{Src: o.src.img(), Dst: o.dst.img(), W: wref, Bias: o.bias, Residual: o.residual.img(), Act: o.act,
@@ -232,7 +232,7 @@ func (b *builder) convDense(o convOperands, w *ir.Tensor, doc string) {
 	wref := b.packConv(w)
 	doc += ": " + alg.String() + why
 	if m := winogradTile(alg); m > 0 {
-		u := b.winogradWeights(w.Shape, wref, m)
+		u := b.winogradWeights(w, wref, m)
 		if pool := b.poolBehind(o.node, m); pool != nil {
 			b.winogradPool(o, u, m, pool, doc)
 			b.last().Choice = choice
@@ -242,6 +242,7 @@ func (b *builder) convDense(o convOperands, w *ir.Tensor, doc string) {
 		b.last().Choice = choice
 		return
 	}
+	wref = b.floats32(w, wref)
 	b.emit(doc, o.reads(), []*place{o.dst}, func() runtime.Kernel { return o.conv(wref) })
 	b.last().Choice = choice
 }
@@ -253,11 +254,11 @@ func (o *convOperands) conv(w runtime.Ref) runtime.Kernel {
 		KH: g.kh, KW: g.kw, SH: g.sh, SW: g.sw, DH: g.dh, DW: g.dw, PadTop: g.padTop, PadLeft: g.padLeft, Groups: o.groups}
 }
 
-// winogradWeights has the weights transformed at load.
-func (b *builder) winogradWeights(w ir.Shape, wref runtime.Ref, m int) runtime.Ref {
-	oc, ic := w[0], w[1]
+// winogradWeights has the weights w, stored as wref, transformed at load.
+func (b *builder) winogradWeights(w *ir.Tensor, wref runtime.Ref, m int) runtime.Ref {
+	oc, ic := w.Shape[0], w.Shape[1]
 	return b.prepare(runtime.WinogradLen(m, oc, ic), fmt.Sprintf("Winograd F(%d×%d) weights", m, m), wref, func(dst runtime.Ref) runtime.Kernel {
-		return &runtime.WinogradWeights{M: m, IC: ic, OC: oc, W: wref, Dst: dst}
+		return &runtime.WinogradWeights{M: m, IC: ic, OC: oc, W: wref, Format: b.format(w), Dst: dst}
 	})
 }
 
@@ -269,7 +270,7 @@ func (o *convOperands) winograd(u runtime.Ref, m int) *runtime.Winograd {
 }
 
 func (b *builder) depthwise(o convOperands, w *ir.Tensor, doc string) {
-	wref := b.packDepthwise(w)
+	wref := b.floats32(w, b.packDepthwise(w))
 	g := o.geo
 	b.emit(doc, o.reads(), []*place{o.dst}, func() runtime.Kernel {
 		return &runtime.Depthwise{Src: o.src.img(), Dst: o.dst.img(), W: wref, Bias: o.bias, Residual: o.residual.img(),
@@ -306,7 +307,7 @@ func (b *builder) convGrouped(o convOperands, w *ir.Tensor, groups int, doc stri
 		part.bias = subChannels(o.bias, mi, n*mg)
 		part.scale = subChannels(o.scale, ci, n*cg)
 		part.shift = subChannels(o.shift, ci, n*cg)
-		wref := b.packGrouped(w, groups, first, n, parts)
+		wref := b.floats32(w, b.packGrouped(w, groups, first, n, parts))
 		d := doc
 		if n < groups {
 			d += fmt.Sprintf(", groups %d–%d", first, first+n-1)
@@ -355,7 +356,7 @@ func (b *builder) lowerDense(n *ir.Node, d ir.Dense) error {
 		k = len(rows)
 	}
 	dst := b.newDense(n.Out[0])
-	wref := b.packDense(w, d.TransW, rows)
+	wref := b.floats32(w, b.packDense(w, d.TransW, rows))
 	bias := b.channels(n.Const(2), m)
 	a := act(d.Epilogue)
 	batch := n.Out[0].Type.Shape[0]

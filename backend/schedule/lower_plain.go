@@ -68,6 +68,7 @@ func collapse(shape []int, strides ...[]int) ([]int, [][]int) {
 // of the elements matters.
 func (b *builder) copyStrided(doc string, src, dst *place, shape []int, srcStart int, srcStride []int, dstStart int, dstStride []int) {
 	dims, st := collapse(shape, srcStride, dstStride)
+	longestLast(dims, st)
 	b.emit(doc, []*place{src}, []*place{dst}, func() runtime.Kernel {
 		switch src.dtype.Size() {
 		case 1:
@@ -79,6 +80,30 @@ func (b *builder) copyStrided(doc string, src, dst *place, shape []int, srcStart
 		}
 		return &runtime.StridedCopy[uint64]{Src: src.ref(), Dst: dst.ref(), Shape: dims, SrcStart: srcStart, DstStart: dstStart, SrcStride: st[0], DstStride: st[1]}
 	})
+}
+
+// shortLoop is the number of elements of an inner loop below which the loops
+// around it cost more than it does.
+const shortLoop = 8
+
+// longestLast makes the inner loop of a copy worth its while: where it is short,
+// as when channels become pixels, it changes places with the longest. Memory
+// that lies together in both views is copied together.
+func longestLast(dims []int, strides [][]int) {
+	last := len(dims) - 1
+	if last < 1 || dims[last] >= shortLoop || strides[0][last] == 1 && strides[1][last] == 1 {
+		return
+	}
+	longest := last
+	for i, d := range dims[:last] {
+		if d > dims[longest] || longest < last && d == dims[longest] { // of equals the inner one, whose steps are shorter
+			longest = i
+		}
+	}
+	dims[last], dims[longest] = dims[longest], dims[last]
+	for _, s := range strides {
+		s[last], s[longest] = s[longest], s[last]
+	}
 }
 
 func (b *builder) copyDense(doc string, src, dst *place) {
@@ -181,12 +206,6 @@ func gatherKernel[I runtime.Number](size int, s, i, d runtime.Ref, outer, axis, 
 		return &runtime.GatherPlain[uint32, I]{Src: s, Indices: i, Dst: d, Outer: outer, Axis: axis, Inner: inner}
 	}
 	return &runtime.GatherPlain[uint64, I]{Src: s, Indices: i, Dst: d, Outer: outer, Axis: axis, Inner: inner}
-}
-
-// constTensor stores a tensor that is not a value of the graph.
-func (b *builder) constTensor(t *ir.Tensor) *place {
-	r := b.section(key("plain", t), t.Shape.Len(), t.DType.Size(), t.Bytes)
-	return &place{buf: &buffer{name: "constant", bytes: t.Type.Bytes(), fixed: true, space: runtime.Weights, off: r.Off}, dtype: t.DType, shape: t.Shape}
 }
 
 // alongChannels views a per-channel operand so that it broadcasts to rank

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"unsafe"
@@ -12,22 +13,95 @@ import (
 
 func alignTo(n, k int) int { return (n + k - 1) / k * k }
 
-// section reserves room for n elements of the given size in the weights file.
-// Equal keys share one section: a constant that several steps read in the
-// same form is stored once.
-func (b *builder) section(key string, n, size int, make func() []byte) runtime.Ref {
-	if r, ok := b.byKey[key]; ok {
-		return r
+// store is the weights file in the making, and what is prepared from it at
+// load. The programs of several batch sizes share one.
+type store struct {
+	sections []section
+	byKey    map[string]runtime.Ref // sections and prepared memory, by key
+	weights  int                    // bytes so far
+	prepared int
+	loads    []step
+	programs int // built so far
+}
+
+// section is a run of weights in the file: a constant in a form. pack makes
+// its bytes; it is called once per write so that only one section is in memory
+// at a time.
+type section struct {
+	form    string
+	t       *ir.Tensor
+	node    string // that first read it
+	program int    // that first read it
+	off     int
+	bytes   int
+	pack    func() []byte
+}
+
+// section reserves room for n elements of the given size in the weights file,
+// which hold the constant t in a form. One that several steps read in the same
+// form is stored once.
+func (b *builder) section(form string, t *ir.Tensor, n, size int, pack func() []byte) runtime.Ref {
+	key := key(form, t)
+	r, ok := b.byKey[key]
+	if !ok {
+		if r, ok = b.earlier(form, t, n); !ok {
+			r = runtime.Ref{Space: runtime.Weights, Off: alignUp(b.weights), Len: n}
+			b.weights = r.Off + n*size
+			b.sections = append(b.sections, section{form, t, NodeName(b.node), b.programs, r.Off, n * size, pack})
+		}
+		b.byKey[key] = r
 	}
-	r := runtime.Ref{Space: runtime.Weights, Off: alignUp(b.weights), Len: n}
-	b.weights = r.Off + n*size
-	b.sections = append(b.sections, section{name: key, off: r.Off, bytes: n * size, pack: make})
-	b.byKey[key] = r
 	return r
 }
 
-func (b *builder) floats(key string, n int, make func() []float32) runtime.Ref {
-	return b.section(key, n, 4, func() []byte { return runtime.BytesOf(make()) })
+// earlier returns the section of an earlier program with the same content, if
+// there is one. Of several that are equal it prefers the one that the node of
+// this name reads: which of them are equal is up to the values, and the
+// program must not depend on those.
+func (b *builder) earlier(form string, t *ir.Tensor, n int) (r runtime.Ref, found bool) {
+	for _, s := range b.sections {
+		same := s.node == NodeName(b.node)
+		if s.program == b.programs || s.form != form || !s.t.Type.Equal(t.Type) || found && !same || !bytes.Equal(s.t.Bytes(), t.Bytes()) {
+			continue
+		}
+		r, found = runtime.Ref{Space: runtime.Weights, Off: s.off, Len: n}, true
+		if same {
+			break
+		}
+	}
+	return r, found
+}
+
+func (b *builder) floats(form string, t *ir.Tensor, n int, pack func() []float32) runtime.Ref {
+	return b.section(form, t, n, 4, func() []byte { return runtime.BytesOf(pack()) })
+}
+
+// weightSection stores the weights of a layer in the format of the file.
+func (b *builder) weightSection(form string, t *ir.Tensor, n int, pack func() []float32) runtime.Ref {
+	if b.format(t) == runtime.F32 {
+		return b.floats(form, t, n, pack)
+	}
+	return b.section(form, t, n, 2, func() []byte { return narrow(b.cfg.Weights, pack()) })
+}
+
+// format returns the format in which t is stored.
+func (b *builder) format(t *ir.Tensor) runtime.Format {
+	if b.halves[t] {
+		return b.cfg.Weights
+	}
+	return runtime.F32
+}
+
+// floats32 returns the float32 form of the section w of weights t, which is
+// made at load where they are stored in half precision.
+func (b *builder) floats32(t *ir.Tensor, w runtime.Ref) runtime.Ref {
+	f := b.format(t)
+	if f == runtime.F32 {
+		return w
+	}
+	return b.prepare(w.Len, fmt.Sprintf("Widen %s weights", f), w, func(dst runtime.Ref) runtime.Kernel {
+		return &runtime.Widen{Format: f, Src: w, Dst: dst}
+	})
 }
 
 // prepare reserves room for n floats that a load step computes from the
@@ -44,7 +118,7 @@ func (b *builder) prepare(n int, doc string, w runtime.Ref, kernel func(dst runt
 	return r
 }
 
-// key identifies the form of a constant.
+// key identifies a form of a constant.
 func key(form string, t *ir.Tensor) string {
 	return fmt.Sprintf("%s %s %p", form, t.Type, unsafe.SliceData(t.Bytes()))
 }
@@ -59,7 +133,7 @@ func (b *builder) channelsPadded(t *ir.Tensor, c int, pad float32) runtime.Ref {
 		return runtime.Ref{}
 	}
 	n := alignTo(c, 16)
-	return b.floats(key("channels", t)+fmt.Sprint(c, pad), n, func() []float32 {
+	return b.floats(fmt.Sprint("channels ", c, pad), t, n, func() []float32 {
 		out := slices.Repeat([]float32{pad}, n)
 		v := t.Float32s()
 		for i := range c {
@@ -79,28 +153,28 @@ func shape4(w ir.Shape) (oc, ic, kh, kw int) {
 
 func (b *builder) packConv(t *ir.Tensor) runtime.Ref {
 	oc, ic, kh, kw := shape4(t.Shape)
-	return b.floats(key("conv", t), pack.ConvLen(oc, ic, kh, kw), func() []float32 {
+	return b.weightSection("conv", t, pack.ConvLen(oc, ic, kh, kw), func() []float32 {
 		return pack.Conv(t.Float32s(), oc, ic, kh, kw)
 	})
 }
 
 func (b *builder) packFirst(t *ir.Tensor) runtime.Ref {
 	oc, ic, kh, kw := shape4(t.Shape)
-	return b.floats(key("first", t), pack.FirstLen(oc, ic, kh, kw), func() []float32 {
+	return b.weightSection("first", t, pack.FirstLen(oc, ic, kh, kw), func() []float32 {
 		return pack.First(t.Float32s(), oc, ic, kh, kw)
 	})
 }
 
 func (b *builder) packLast(t *ir.Tensor) runtime.Ref {
 	oc, ic, kh, kw := shape4(t.Shape)
-	return b.floats(key("last", t), pack.LastLen(oc, ic, kh, kw), func() []float32 {
+	return b.weightSection("last", t, pack.LastLen(oc, ic, kh, kw), func() []float32 {
 		return pack.Last(t.Float32s(), oc, ic, kh, kw)
 	})
 }
 
 func (b *builder) packDepthwise(t *ir.Tensor) runtime.Ref {
 	c, _, kh, kw := shape4(t.Shape)
-	return b.floats(key("depthwise", t), pack.DepthwiseLen(c, kh, kw), func() []float32 {
+	return b.weightSection("depthwise", t, pack.DepthwiseLen(c, kh, kw), func() []float32 {
 		return pack.Depthwise(t.Float32s(), c, kh, kw)
 	})
 }
@@ -111,7 +185,7 @@ func (b *builder) packGrouped(t *ir.Tensor, groups, first, n, parts int) runtime
 	m, cg, kh, kw := shape4(t.Shape)
 	mg := m / groups
 	oc, ic := n/parts*mg, n/parts*cg
-	return b.floats(key(fmt.Sprintf("groups %d+%d of %d, %d parts", first, n, groups, parts), t), parts*pack.ConvLen(oc, ic, kh, kw), func() []float32 {
+	return b.weightSection(fmt.Sprintf("groups %d+%d of %d, %d parts", first, n, groups, parts), t, parts*pack.ConvLen(oc, ic, kh, kw), func() []float32 {
 		src := t.Float32s()[first*mg*cg*kh*kw:]
 		k := kh * kw
 		var packed []float32
@@ -139,7 +213,7 @@ func (b *builder) packDense(t *ir.Tensor, trans bool, rows []int) runtime.Ref {
 		form += fmt.Sprint(" ", rows[:min(len(rows), 33)])
 		k = len(rows)
 	}
-	return b.floats(key(form, t), pack.DenseLen(k, m), func() []float32 {
+	return b.weightSection(form, t, pack.DenseLen(k, m), func() []float32 {
 		return pack.Dense(t.Float32s(), k, m, trans, rows)
 	})
 }
@@ -149,12 +223,21 @@ func (b *builder) constPlace(v *ir.Value) *place {
 	if p := b.dense[v]; p != nil {
 		return p
 	}
-	t := v.Const
-	size := t.DType.Size()
-	r := b.section(key("plain", t), t.Shape.Len(), size, t.Bytes)
-	p := &place{buf: &buffer{name: v.Name, bytes: t.Type.Bytes(), fixed: true, space: runtime.Weights, off: r.Off}, dtype: t.DType, shape: t.Shape}
+	p := b.constTensor(v.Const)
+	p.buf.name = v.Name
 	b.dense[v] = p
 	return p
+}
+
+// constTensor stores a tensor as it is.
+func (b *builder) constTensor(t *ir.Tensor) *place {
+	var r runtime.Ref
+	if b.halves[t] {
+		r = b.floats32(t, b.weightSection("plain", t, t.Shape.Len(), t.Float32s))
+	} else {
+		r = b.section("plain", t, t.Shape.Len(), t.DType.Size(), t.Bytes)
+	}
+	return &place{buf: &buffer{name: "constant", bytes: t.Type.Bytes(), fixed: true, space: r.Space, off: r.Off}, dtype: t.DType, shape: t.Shape}
 }
 
 // constChannels stores a constant that holds one value per channel, or one in

@@ -27,7 +27,8 @@ import (
 type Program struct {
 	// Graph is the graph that was scheduled.
 	Graph *ir.Graph
-	// Plan is the program as the runtime executes it.
+	// Plan is the program as the runtime executes it. Of programs that share
+	// weights each has the whole of them, and all load steps.
 	Plan *runtime.Plan
 	// Layers describe Plan.Steps, one each, Loads Plan.Load.
 	Layers, Loads []Layer
@@ -86,15 +87,6 @@ type Buffer struct {
 	First, Last int // steps, inclusive
 }
 
-// section is a run of weights in the file. pack makes its bytes; it is called
-// once per write so that only one section is in memory at a time.
-type section struct {
-	name  string
-	off   int
-	bytes int
-	pack  func() []byte
-}
-
 // WriteWeights writes the packed weights, Plan.WeightsBytes in all. Sections
 // start on multiples of 64 bytes.
 func (p *Program) WriteWeights(w io.Writer) error {
@@ -106,7 +98,7 @@ func (p *Program) WriteWeights(w io.Writer) error {
 		}
 		b := s.pack()
 		if len(b) != s.bytes {
-			return fmt.Errorf("weights of %s: packed %d bytes, planned %d", s.name, len(b), s.bytes)
+			return fmt.Errorf("weights of %s: packed %d bytes, planned %d", s.form, len(b), s.bytes)
 		}
 		if _, err := w.Write(b); err != nil {
 			return err
@@ -124,4 +116,7 @@ type Config struct {
 	// Algorithms overrides the cost model for convolutions of these names,
 	// where the algorithm is possible.
 	Algorithms map[string]ir.Algorithm
+	// Weights is how the weights of layers are stored. In half precision they
+	// must have values of that precision: see [RoundWeights].
+	Weights runtime.Format
 }

@@ -21,7 +21,11 @@ func benchCommand() *cobra.Command {
 		Long: `Time a model on seeded random inputs with the kernels that its generated
 package would use. Each layer's time is the shortest of all runs, the model's
 is their median. FLOPs are those of the model as written: an algorithm that
-needs fewer multiplications shows a rate above the peak.`,
+needs fewer multiplications shows a rate above the peak. The roofline is the
+longer of two times, and what it comes from: the multiplications that the
+layer's algorithm does, at the measured peak, and its weights, as it reads
+them, at the rate at which memory was read. Weights that stay in a cache come
+faster.`,
 		Args: exactly(1, "one model"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if runs < 1 || threads < 1 {
@@ -72,7 +76,7 @@ func printProfile(out io.Writer, p *modelc.Profile, top int) error {
 		layers = layers[:min(top, len(layers))]
 	}
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(w, "ms\tof time\tGFLOP/s\tof peak\t  \n")
+	fmt.Fprint(w, "ms\tof time\tGFLOP/s\tof peak\troofline\t\t  \n")
 	for _, l := range layers {
 		fmt.Fprintf(w, "%.4f\t%.1f %%\t", l.Best, 100*l.Best/sum)
 		switch {
@@ -83,6 +87,13 @@ func printProfile(out io.Writer, p *modelc.Profile, top int) error {
 		default:
 			fmt.Fprintf(w, "%.1f\t%.0f %%\t", l.GFLOPS, 100*l.OfPeak)
 		}
+		if least := max(l.Arithmetic, l.Memory); least == 0 || p.Peak == 0 {
+			fmt.Fprint(w, "\t\t")
+		} else if least == l.Arithmetic {
+			fmt.Fprintf(w, "%.4f\tarithmetic\t", least)
+		} else {
+			fmt.Fprintf(w, "%.4f\tmemory\t", least)
+		}
 		fmt.Fprintf(w, "  %s: %s\n", l.Name, l.Doc)
 	}
 	if err := w.Flush(); err != nil {
@@ -92,6 +103,6 @@ func printProfile(out io.Writer, p *modelc.Profile, top int) error {
 	if p.Peak > 0 {
 		fmt.Fprintf(out, ", %.0f %% of the measured peak of %.0f", 100*p.GFLOPS/p.Peak/float64(p.Threads), p.Peak*float64(p.Threads))
 	}
-	_, err := fmt.Fprintf(out, "\nload %.1f ms\n", p.Load)
+	_, err := fmt.Fprintf(out, "\nmemory read at %.1f GB/s; load %.1f ms\n", p.Stream, p.Load)
 	return err
 }

@@ -12,20 +12,22 @@ import (
 // packageFlags are the flags that shape a package. modelc.json has keys of
 // their names, and the headers of packages record them.
 type packageFlags struct {
-	model            modelFlags
-	pictures         pictureFlags
-	output, name     string
-	weights, runtime string
-	standalone       bool
+	model        modelFlags
+	pictures     pictureFlags
+	weights      weightsFlag
+	output, name string
+	runtime      string
+	standalone   bool
 }
 
 func (f *packageFlags) add(c *cobra.Command) {
+	f.model.several = true
 	f.model.add(c)
 	f.pictures.add(c, "")
+	f.weights.add(c)
 	fl := c.Flags()
 	fl.StringVarP(&f.output, "output", "o", "", "folder of the package `DIR`")
 	fl.StringVar(&f.name, "package", "", "`NAME` of the package; default: that of the package in the folder, or from the folder's name")
-	fl.StringVar(&f.weights, "weights", "embed", "embed the weights, or keep them in a `file` beside the package")
 	fl.BoolVar(&f.standalone, "standalone", false, "copy what the package uses of the runtime beside it, so that it needs no other module")
 	fl.StringVar(&f.runtime, "runtime", "", "copy the runtime to the folder `DIR`, which several packages may share")
 }
@@ -33,10 +35,11 @@ func (f *packageFlags) add(c *cobra.Command) {
 // compile compiles a model as the flags say and returns what its package is to
 // look like. The caller closes the model.
 func (f *packageFlags) compile(c *cobra.Command, model string) (*modelc.Compiled, modelc.PackageOptions, error) {
-	p := modelc.PackageOptions{Package: f.name, Sidecar: f.weights == "file", Standalone: f.standalone, SharedRuntime: f.runtime}
-	if f.weights != "embed" && f.weights != "file" {
-		return nil, p, usageError{fmt.Errorf("--weights %q: want embed or file", f.weights)}
+	p := modelc.PackageOptions{Package: f.name, Standalone: f.standalone, SharedRuntime: f.runtime}
+	if err := f.weights.parse(); err != nil {
+		return nil, p, err
 	}
+	p.Sidecar = f.weights.sidecar
 	if f.standalone && f.runtime != "" {
 		return nil, p, usageError{errors.New("--standalone is for a runtime of the package's own, --runtime for a shared one: choose one of them")}
 	}
@@ -44,9 +47,8 @@ func (f *packageFlags) compile(c *cobra.Command, model string) (*modelc.Compiled
 	if err != nil {
 		return nil, p, err
 	}
-	if f.weights != "embed" {
-		o.Flags = append(o.Flags, "--weights", f.weights)
-	}
+	o.Weights = f.weights.format
+	o.Flags = append(o.Flags, f.weights.recorded()...)
 	if f.standalone {
 		o.Flags = append(o.Flags, "--standalone")
 	}

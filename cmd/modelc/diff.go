@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/aymanbagabas/go-udiff"
@@ -135,7 +136,8 @@ func (j job) diff(w io.Writer, fromHeader bool) (s state, err error) {
 	return s, nil
 }
 
-// takeFlags sets the flags of a header that the command line leaves out.
+// takeFlags sets those flags of a header that the command has and its line
+// leaves out.
 func takeFlags(c *cobra.Command, dir string, h golang.Header) error {
 	var given []string
 	c.Flags().Visit(func(f *pflag.Flag) { given = append(given, f.Name) })
@@ -143,10 +145,8 @@ func takeFlags(c *cobra.Command, dir string, h golang.Header) error {
 	new(packageFlags).add(read)
 	var unknown []string
 	err := read.Flags().ParseAll(h.Flags, func(f *pflag.Flag, value string) error {
-		for _, g := range given {
-			if g == f.Name {
-				return nil
-			}
+		if slices.Contains(given, f.Name) || c.Flags().Lookup(f.Name) == nil {
+			return nil
 		}
 		if _, path := pathIn(f.Name, value); path != "" {
 			unknown = append(unknown, "--"+f.Name+" "+value)

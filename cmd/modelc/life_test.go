@@ -65,7 +65,13 @@ func TestDiff(t *testing.T) {
 			put(t, path, strings.Replace(string(b), old, new, 1))
 		}
 	}
-	flags := []string{"--dim", "N=2", "--exact", "--package", "net", "--weights", "file"}
+	if code, _, errs := invoke(t, "compile", "digits.onnx", "-o", "d", "--dim", "N=2", "--exact", "--package", "net", "--weights", "file"); code != 0 {
+		t.Fatal(errs)
+	}
+	copyFile(t, "digits.onnx", "kept.onnx", nil)
+	if err := os.CopyFS("kept", os.DirFS("d")); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		what   string
 		change func()
@@ -93,9 +99,8 @@ func TestDiff(t *testing.T) {
 		{"the package", func() { os.RemoveAll("d") }, nil, 1, []string{"d holds no package of modelc"}},
 	} {
 		os.RemoveAll("d")
-		copyFile(t, "digits.onnx", "kept.onnx", nil)
-		if code, _, errs := invoke(t, append([]string{"compile", "digits.onnx", "-o", "d"}, flags...)...); code != 0 {
-			t.Fatal(errs)
+		if err := os.CopyFS("d", os.DirFS("kept")); err != nil {
+			t.Fatal(err)
 		}
 		c.change()
 		before := treeOf(t, "d")
@@ -186,9 +191,9 @@ func TestList(t *testing.T) {
 		text string
 		want []string
 	}{
-		{"[\n  {\"model\": \"digits.onnx\", \"outputs\": \"x\", \"dim\": [{}]},\n  {\"model\": \"m\", \"output\": \"x\", \"exact\": \"perhaps\", \"output\": \"y\"},\n  {\"model\": \"n\", \"output\": \"./x\", \"weights\": [\"file\"]}] x",
+		{"[\n  {\"model\": \"digits.onnx\", \"outputs\": \"x\", \"dim\": [{}]},\n  {\"model\": \"m\", \"output\": \"x\", \"exact\": \"perhaps\", \"output\": \"y\"},\n  {\"model\": \"n\", \"output\": \"./x\", \"package\": [\"file\"]}] x",
 			[]string{`modelc.json:2:28: unknown key "outputs"`, `modelc.json:2:51: "dim": want a text`, `modelc.json:2:3: the model has no "output"`, `modelc.json:3:42: "exact": invalid`, `modelc.json:3:53: "output" is there twice`,
-				`modelc.json:4:46: "weights" takes one value`, "modelc.json:4:3: two models have the output", "modelc.json:4:57: text behind the list"}},
+				`modelc.json:4:46: "package" takes one value`, "modelc.json:4:3: two models have the output", "modelc.json:4:57: text behind the list"}},
 		{`[{"model": "a",}]`, []string{"modelc.json:1:"}},
 		{`[{"model": "a"`, []string{"modelc.json:1:15: the list ends here"}},
 		{`{"model": "a"}`, []string{"modelc.json:1:1: want a list"}},
@@ -219,4 +224,38 @@ func TestList(t *testing.T) {
 			t.Errorf("%v: exit %d", args, code)
 		}
 	}
+}
+
+// Standalone packages of the zoo's networks, narrow ones, build with what they
+// carry of the runtime and pass their own tests. Without -long one of them.
+func TestStandaloneZoo(t *testing.T) {
+	dir := userModule(t)
+	names := []string{"densenet121"}
+	if *long {
+		names = zoo.Names()
+	}
+	for _, name := range names {
+		path := filepath.Join(t.TempDir(), "net.onnx")
+		if code, _, errs := invoke(t, "zoo", name, "--width", "0.25", "--size", "64", "-o", path); code != 0 {
+			t.Fatal(errs)
+		}
+		code, out, errs := invoke(t, "compile", path, "--standalone", "--package", "net", "-o", name)
+		if code != 0 {
+			t.Fatal(errs)
+		}
+		for line := range strings.Lines(out) {
+			if strings.Contains(line, "was copied") {
+				t.Log(name, strings.TrimSpace(line))
+			}
+		}
+		// What one of them does not use, it does not carry.
+		files := treeOf(t, name)
+		for kernel, users := range map[string]string{"TEXT ·depthwise": "mobilenetv2", "TEXT ·winograd": "vgg16 vgg19 resnet18 resnet50 resnet50v2 densenet121 squeezenet1.1"} {
+			if strings.Contains(files, kernel) && !strings.Contains(users, name) {
+				t.Errorf("%s carries %s", name, kernel)
+			}
+		}
+	}
+	goTool(t, dir, nil, "vet", "./...")
+	goTool(t, dir, nil, "test", "./...")
 }

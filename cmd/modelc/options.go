@@ -16,6 +16,8 @@ import (
 
 // modelFlags are the flags of every command that compiles.
 type modelFlags struct {
+	batches                   []int
+	several                   bool // batch sizes make sense
 	dims, bind, shapes        []string
 	exact, check              bool
 	tune                      string
@@ -24,6 +26,11 @@ type modelFlags struct {
 
 func (f *modelFlags) add(c *cobra.Command) {
 	fl := c.Flags()
+	if f.several {
+		fl.IntSliceVar(&f.batches, "batch", nil, "examples a run computes, `N` or several sizes: 1,8")
+	} else {
+		fl.IntSliceVar(&f.batches, "batch", nil, "examples a run computes: `N`")
+	}
 	fl.StringArrayVar(&f.dims, "dim", nil, "bind an open dimension: `NAME=N` (repeatable)")
 	fl.StringArrayVar(&f.shapes, "shape", nil, "give an input's shape: `NAME=1,3,224,224` (repeatable)")
 	fl.StringArrayVar(&f.bind, "bind", nil, "make an input a constant: `NAME=FILE` (.npy or .pb, repeatable)")
@@ -38,6 +45,15 @@ func (f *modelFlags) add(c *cobra.Command) {
 // options turns the flags into those of the compiler.
 func (f *modelFlags) options(c *cobra.Command) (modelc.Options, error) {
 	o := modelc.Options{Exact: f.exact, Source: source.Options{Dims: map[string]int{}, Bind: map[string]*ir.Tensor{}, Shapes: map[string]ir.Shape{}}}
+	if len(f.batches) > 1 && !f.several {
+		return o, usageError{fmt.Errorf("--batch %s: want one size here", join(f.batches))}
+	}
+	for _, n := range f.batches {
+		if n < 1 {
+			return o, usageError{fmt.Errorf("--batch %s: want N ≥ 1", join(f.batches))}
+		}
+	}
+	o.Batches = f.batches
 	for _, d := range f.dims {
 		name, value, ok := cut(d)
 		n, err := strconv.Atoi(value)
@@ -83,6 +99,11 @@ func (f *modelFlags) options(c *cobra.Command) (modelc.Options, error) {
 	return o, nil
 }
 
+// join writes sizes as the flag takes them.
+func join(sizes []int) string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(sizes), " ", ","), "[]")
+}
+
 // cut splits NAME=VALUE at the last equals sign: names of dimensions may hold
 // some.
 func cut(s string) (name, value string, ok bool) {
@@ -96,6 +117,9 @@ func cut(s string) (name, value string, ok bool) {
 // recorded returns the flags that shape generated code, for its header.
 func (f *modelFlags) recorded() []string {
 	var out []string
+	if len(f.batches) > 0 {
+		out = append(out, "--batch", join(slices.Compact(slices.Sorted(slices.Values(f.batches)))))
+	}
 	for _, d := range slices.Sorted(slices.Values(f.dims)) {
 		out = append(out, "--dim", d)
 	}

@@ -59,8 +59,14 @@ what modelc bench --json has written.`,
 					return err
 				}
 			}
-			if err := writeFile(out, func(f *os.File) error { return report.Write(f, m, r) }); err != nil {
-				return fmt.Errorf("%s: %w", args[0], err)
+			err = writeFile(out, func(f *os.File) error {
+				if err := report.Write(f, m, r); err != nil {
+					return fmt.Errorf("%s: %w", args[0], err)
+				}
+				return nil
+			})
+			if err != nil {
+				return err
 			}
 			st, err := os.Stat(out)
 			if err != nil {

@@ -17,7 +17,11 @@ func printSummary(w io.Writer, dir string, s *modelc.Summary) {
 	fmt.Fprintf(w, "  %d nodes became %d steps; %s parameters, %s FLOP a run\n", s.ModelNodes, s.Layers, golang.Count(float64(s.ModelParameters)), golang.Count(float64(s.ModelFLOPs)))
 	printFused(w, s.Fused)
 	printPasses(w, s.Passes)
-	fmt.Fprintf(w, "  memory: %s a session (lower bound %s), weights %s", golang.Size(s.Arena), golang.Size(s.LowerBound), golang.Size(s.Weights))
+	fmt.Fprintf(w, "  memory: %s a session (lower bound %s)", golang.Size(s.Arena), golang.Size(s.LowerBound))
+	for _, b := range s.Sessions {
+		fmt.Fprintf(w, ", %s for batches of %d", golang.Size(b.Arena), b.Batch)
+	}
+	fmt.Fprintf(w, ", weights %s", golang.Size(s.Weights))
 	if s.Prepared > 0 {
 		fmt.Fprintf(w, ", transformed at load %s", golang.Size(s.Prepared))
 	}
@@ -31,6 +35,9 @@ func printSummary(w io.Writer, dir string, s *modelc.Summary) {
 	}
 	slices.Sort(files)
 	fmt.Fprintf(w, "  files: %s\n", strings.Join(files, ", "))
+	if s.Rounding != nil {
+		fmt.Fprintf(w, "  %s\n", s.Rounding)
+	}
 	if s.Predict != "" {
 		fmt.Fprintf(w, "  Predict takes pictures: %s\n", s.Predict)
 	}

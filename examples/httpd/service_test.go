@@ -141,7 +141,11 @@ func ask(c *http.Client, url string, file []byte) (status int, a answer, err err
 		return 0, a, err
 	}
 	defer resp.Body.Close()
-	return resp.StatusCode, a, json.NewDecoder(resp.Body).Decode(&a)
+	b, err := io.ReadAll(resp.Body) // to its end, or the connection is not used again
+	if err != nil {
+		return 0, a, err
+	}
+	return resp.StatusCode, a, json.Unmarshal(b, &a)
 }
 
 // A thousand requests over 16 connections share three sessions. Each has an
@@ -150,8 +154,13 @@ func TestThousandRequests(t *testing.T) {
 	const requests, connections = 1000, 16
 	list := pictures(t)
 	s := testService(t, 3, connections, defaults)
+	s.limits.wait = time.Minute
 	ln, url := listenLocal(t)
 	stop := start(t, s, ln, 0)
+	var held []*network.Session // until every connection has a request waiting
+	for range cap(s.pool.free) {
+		held = append(held, <-s.pool.free)
+	}
 	client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: connections, MaxIdleConnsPerHost: connections}}
 	var wg sync.WaitGroup
 	var next, answered atomic.Int64
@@ -171,12 +180,17 @@ func TestThousandRequests(t *testing.T) {
 			}
 		})
 	}
-	wg.Wait()
-	if n := answered.Load(); n != requests {
-		t.Errorf("%d answers", n)
+	eventually(t, "sixteen requests wait", func() bool { return len(s.pool.inside) == connections })
+	for _, session := range held {
+		s.pool.put(session)
 	}
-	if n := ln.accepted.Load(); n != connections {
-		t.Errorf("%d connections, want %d", n, connections)
+	wg.Wait()
+	// A client on a busy machine may replace a connection, so there may be more
+	// in all, though never at a time.
+	if a, c := answered.Load(), ln.accepted.Load(); a != requests || c < connections {
+		t.Errorf("%d answers over %d connections", a, c)
+	} else {
+		t.Logf("%d answers over %d connections", a, c)
 	}
 	metrics := get(t, url+"/metrics")
 	for _, line := range []string{
@@ -190,7 +204,6 @@ func TestThousandRequests(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
-	t.Logf("%d answers over %d connections", answered.Load(), ln.accepted.Load())
 }
 
 func get(t *testing.T, url string) string {

@@ -403,13 +403,18 @@ func (im *importer) bind(input string, dims []int) (ir.Shape, error) {
 				return nil, fmt.Errorf("input %q has extent %d along axis %d, the shape %s given for it has %d", input, d, i, want, want[i])
 			}
 			shape[i] = d
+			if i == 0 && !given {
+				shape[i] = im.opts.Rebatch(d, len(dims))
+			}
 		case given:
 			shape[i] = want[i]
 		case bound:
 			shape[i] = n
+		case i == 0 && im.opts.Batch > 0:
+			shape[i] = im.opts.Batch
 		case i == 0:
 			shape[i] = 1
-			im.note("dimension %s is open: compiled for 1 (--dim %s=N for another)", name, name)
+			im.note("dimension %s is open: compiled for 1 (--batch N for more)", name)
 		default:
 			return nil, fmt.Errorf("input %q: its %s (axis %d) is open: bind it with --dim %s=N", input, name, i, name)
 		}

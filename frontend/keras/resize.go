@@ -51,6 +51,9 @@ func (c *call) resize(x *ir.Value, mode string, antialias bool, height, width in
 	case "bicubic":
 		// TensorFlow's kernel, whose weights outside the image go to the rest.
 		op.Mode, op.CubicA, op.ExcludeOutside = ir.ResizeCubic, -0.5, true
+		if !antialias {
+			op.Coord = ir.TfBicubic
+		}
 	default:
 		c.refuse("interpolation "+mode+" is not supported", "nearest, bilinear and bicubic are")
 	}

@@ -22,6 +22,7 @@ type importer struct {
 	widened   bool       // a half-precision type was seen
 	visited   int        // nodes imported, those of functions at each call
 	filled    int        // elements of tensors that nodes made of a few bytes
+	batch     int        // that the file fixes, where Options.Batch replaces it
 	padded    []*ir.Node // NonMaxSuppression: their counts become outputs
 }
 
@@ -166,6 +167,15 @@ func (im *importer) name(n *node, out []*ir.Value, made []*ir.Node) {
 			fresh[out[i]] = false // a second name is an alias
 		}
 	}
+}
+
+// rebatch returns the first extent of a result of x into whose shape the file
+// writes d. Exporters that fix the batch write it into such shapes too.
+func (im *importer) rebatch(x *ir.Value, d int) int {
+	if im.batch > 0 && d == im.batch && x.Const == nil && x.Type.Rank() > 0 && x.Type.Shape[0] == im.opts.Batch {
+		return im.opts.Batch
+	}
+	return d
 }
 
 // report records why a node cannot be imported.

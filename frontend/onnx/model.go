@@ -285,6 +285,9 @@ func (im *importer) inputShape(v *valueInfo, dims map[string]bool) (shape ir.Sha
 				return nil, nil, fmt.Errorf("has extent %d along axis %d, the data has %d", d.value, i, want[i])
 			}
 			shape[i] = int(d.value)
+			if n := im.opts.Rebatch(shape[i], len(shape)); i == 0 && !given && n != shape[i] {
+				im.batch, shape[i] = shape[i], n
+			}
 			continue
 		}
 		name := d.param
@@ -298,9 +301,11 @@ func (im *importer) inputShape(v *valueInfo, dims map[string]bool) (shape ir.Sha
 			shape[i] = want[i]
 		case bound:
 			shape[i] = n
+		case i == 0 && im.opts.Batch > 0:
+			shape[i] = im.opts.Batch
 		case i == 0:
 			shape[i] = 1
-			note := fmt.Sprintf("dimension %s is open: compiled for 1 (--dim %s=N for another)", name, name)
+			note := fmt.Sprintf("dimension %s is open: compiled for 1 (--batch N for more)", name)
 			if !slices.Contains(im.notes, note) {
 				im.notes = append(im.notes, note)
 			}

@@ -171,6 +171,11 @@ func (n *node) size(op *ir.Resize, i int) bool {
 	if len(sizes) != len(axes) {
 		n.failf("sizes %v for axes %v", sizes, axes)
 	}
+	for k, a := range axes {
+		if a == 0 {
+			sizes[k] = n.im.rebatch(n.in[0], sizes[k])
+		}
+	}
 	policy := n.str("keep_aspect_ratio_policy", "stretch")
 	if policy != "stretch" && policy != "not_larger" && policy != "not_smaller" {
 		n.failf("keep_aspect_ratio_policy %q", policy)

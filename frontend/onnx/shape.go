@@ -29,6 +29,9 @@ func reshape(n *node) []*ir.Value {
 		n.failf("no target shape")
 	}
 	s := slices.Clone(target)
+	if len(s) > 0 {
+		s[0] = n.im.rebatch(x, s[0])
+	}
 	open, rest := -1, 1
 	for i, d := range s {
 		switch {

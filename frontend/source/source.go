@@ -15,6 +15,10 @@ type Options struct {
 	// Dims binds symbolic dimensions by name. An unbound batch dimension
 	// becomes 1 and a note says so; any other unbound one is an error.
 	Dims map[string]int
+	// Batch, unless 0, is the first extent of every input that Shapes and
+	// InputShapes say nothing of: open ones, and fixed ones of inputs with two
+	// axes or more, whose batch the file happens to fix.
+	Batch int
 	// Bind makes graph inputs constants, by name.
 	Bind map[string]*ir.Tensor
 	// Shapes gives whole input shapes by input name; they win over Dims and
@@ -22,6 +26,15 @@ type Options struct {
 	Shapes map[string]ir.Shape
 	// InputShapes gives them by position, for inputs that Shapes does not name.
 	InputShapes []ir.Shape
+}
+
+// Rebatch returns the first extent of an input whose file fixes it at n: Batch
+// where that is given and the input has more axes than this one.
+func (o *Options) Rebatch(n, rank int) int {
+	if o.Batch > 0 && rank > 1 {
+		return o.Batch
+	}
+	return n
 }
 
 // Model is a loaded network.

@@ -18,8 +18,12 @@ func (p *Picture) WriteDOT(w io.Writer) error {
 		fmt.Fprintf(&b, "\tn%d [label=%s color=%q]\n", i, quote(lines...), n.family.light)
 	}
 	for _, w := range p.wires {
-		for _, t := range w.to {
-			fmt.Fprintf(&b, "\tn%d -> n%d [label=%s]\n", w.from, t, quote(typeLabel(w.value.Type)))
+		for i, t := range w.to {
+			fmt.Fprintf(&b, "\tn%d -> n%d", w.from, t)
+			if i == 0 { // once a value: each label costs Graphviz a node to place
+				fmt.Fprintf(&b, " [label=%s]", quote(typeLabel(w.value.Type)))
+			}
+			b.WriteByte('\n')
 		}
 	}
 	b.WriteString("}\n")

@@ -73,6 +73,20 @@ func title(n *ir.Node) string {
 	return s
 }
 
+// shortTitle is label with the window of layers that have one.
+func shortTitle(n *ir.Node) string {
+	switch op := n.Op.(type) {
+	case ir.Conv:
+		return "Conv " + window(n.In[1].Type.Shape[2:], op.Strides)
+	case ir.Concat:
+		return title(n)
+	case ir.Reduce:
+		s := op.Fn.String()
+		return strings.ToUpper(s[:1]) + s[1:]
+	}
+	return label(n.Op)
+}
+
 // window writes 3×3, or 3×3/2 for a stride.
 func window(kernel, strides []int) string {
 	s := dims(kernel)

@@ -12,9 +12,9 @@ for (const f of all('figure', canvas)) {
 	const svg = $('svg', f), [, , w, h] = svg.getAttribute('viewBox').split(' ').map(Number);
 	svg.removeAttribute('width');
 	svg.removeAttribute('height');
-	views[f.dataset.graph] = { f, svg, w, h, x: 0, y: 0, k: 0 };
+	views[f.dataset.graph] = { f, svg, w, h, x: 0, y: 0, k: 0, boxes: all('.n', svg) };
 }
-let shown = 'a', selected = null;
+let shown = 'a';
 
 function apply(v) {
 	const W = canvas.clientWidth || 1, H = canvas.clientHeight || 1;
@@ -22,14 +22,14 @@ function apply(v) {
 	v.x = Math.min(Math.max(v.x, 60 / v.k - W / v.k), v.w - 60 / v.k);
 	v.y = Math.min(Math.max(v.y, 60 / v.k - H / v.k), v.h - 60 / v.k);
 	v.svg.setAttribute('viewBox', `${v.x} ${v.y} ${W / v.k} ${H / v.k}`);
-	v.svg.classList.toggle('far', v.k < .5);
+	v.svg.classList.toggle('far', v.k < .7);
 	v.svg.classList.toggle('farther', v.k < .22);
 }
 function fit(v) {
 	const W = canvas.clientWidth, H = canvas.clientHeight;
 	v.k = Math.min(W / v.w, H / v.h, 1.25);
 	// A long strip is better seen from its top than from afar.
-	if (v.w * v.k < W / 4) v.k = Math.min(W / v.w / 2, .8);
+	if (v.w * v.k < W / 4) v.k = Math.max(v.k, Math.min(W / v.w / 2, .8));
 	v.x = (v.w - W / v.k) / 2;
 	v.y = v.h * v.k > H ? 0 : (v.h - H / v.k) / 2;
 	apply(v);
@@ -39,9 +39,8 @@ function open(v) {
 	fit(v);
 	if (canvas.clientWidth > 600) return;
 	v.k = Math.max(v.k, .62);
-	const [x, y] = $('.n', v.svg).getAttribute('transform').match(/-?[\d.]+/g).map(Number);
-	v.x = x - 10;
-	v.y = y - 10;
+	v.x = 0;
+	v.y = place(v.boxes[0])[1];
 	apply(v);
 }
 function zoom(v, by, px = canvas.clientWidth / 2, py = canvas.clientHeight / 2) {
@@ -62,29 +61,31 @@ function show(g) {
 }
 
 // Nodes: a click selects one, lights its wires and tells what it is.
-function box(g, i) { return document.getElementById(g + i); }
+function box(g, i) { return views[g].boxes[i]; }
+function place(b) { return b.getAttribute('transform').match(/-?[\d.]+/g).map(Number); }
 function select(g, i, centre) {
 	if (!data[g] || !data[g].nodes[i]) return;
 	if (shown !== g) show(g);
 	clear();
-	selected = [g, i];
 	box(g, i).classList.add('on');
 	data[g].wires.forEach((w, k) => {
 		if (w.a === i || (w.b || []).includes(i)) $(`.w[data-k="${k}"]`, views[g].svg)?.classList.add('on');
 	});
 	describe(g, i);
 	if (centre) {
-		const v = views[g], r = $('.b', box(g, i)), [x, y] = box(g, i).getAttribute('transform').match(/-?[\d.]+/g).map(Number);
+		const v = views[g], r = $('.b', box(g, i)), [x, y] = place(box(g, i));
 		v.k = Math.max(v.k, .9);
 		v.x = x + 14 + r.width.baseVal.value / 2 - canvas.clientWidth / v.k / 2;
-		v.y = y + 14 + r.height.baseVal.value / 2 - canvas.clientHeight / v.k / 2;
-		apply(v);
+		// On a narrow window the details cover the lower part.
+		const free = canvas.clientHeight - (getComputedStyle(detail).position === 'absolute' ? detail.offsetHeight : 0);
+		v.y = y + 14 + r.height.baseVal.value / 2 - free / v.k / 2;
 	}
+	apply(views[g]);
 }
 function clear() {
 	all('.on', canvas).forEach(e => e.classList.remove('on'));
-	selected = null;
 	detail.hidden = true;
+	apply(views[shown]);
 }
 // element(name, text, ...children): what a model says is text, never markup.
 function element(name, text, ...children) {
@@ -134,7 +135,8 @@ function go(hash, smooth) {
 	const m = /^#([ab])(\d+)$/.exec(hash);
 	if (!m) return false;
 	select(m[1], +m[2], true);
-	$('#graph').scrollIntoView({ behavior: smooth ? 'smooth' : 'auto' });
+	const r = canvas.getBoundingClientRect();
+	if (r.top < 0 || r.bottom > innerHeight) $('#graph').scrollIntoView({ behavior: smooth ? 'smooth' : 'auto' });
 	return true;
 }
 document.addEventListener('click', e => {
@@ -177,7 +179,7 @@ for (const type of ['pointerup', 'pointercancel']) canvas.addEventListener(type,
 	canvas.classList.remove('held');
 	if (type === 'pointerup' && moved <= 4) {
 		const n = down && down.closest('.n');
-		if (n) select(n.id[0], +n.id.slice(1)); else clear();
+		if (n) select(shown, views[shown].boxes.indexOf(n)); else clear();
 	}
 });
 let waiting;

@@ -79,7 +79,7 @@ func Draw(g *ir.Graph) *Picture {
 	}
 	order := originOrder(g)
 	for _, n := range g.Nodes {
-		b := box{node: n, family: familyOf(n.Op), title: title(n), short: label(n.Op), name: schedule.NodeName(n)}
+		b := box{node: n, family: familyOf(n.Op), title: title(n), short: shortTitle(n), name: schedule.NodeName(n)}
 		b.parts = parts(n, order)
 		at[n] = p.add(b)
 		for i, v := range n.Out {

@@ -20,7 +20,10 @@ import (
 	"modelc/passes"
 )
 
-var update = flag.Bool("update", false, "rewrite testdata from what is drawn")
+var (
+	update = flag.Bool("update", false, "rewrite testdata from what is drawn")
+	long   = flag.Bool("long", false, "run the page's script, too, in chromium")
+)
 
 // hostile is what a name may hold: it breaks out of no format.
 const hostile = `</script></style></svg><img src=x onerror=alert(1)>" onload="alert(2)" \N \" ]]> --> {{.}} &lt;` + "\x00\n\xff"

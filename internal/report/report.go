@@ -332,7 +332,7 @@ func (p *page) graphs(c *modelc.Compiled, before, after *Picture) {
 		nodes int
 	}{{"b", "As written", before, len(c.Before.Nodes)}, {"a", "Optimised", after, len(c.Graph.Nodes)}} {
 		var svg strings.Builder
-		g.svg(&svg, g.id, "")
+		g.svg(&svg, "")
 		p.Graphs = append(p.Graphs, graphView{g.id, g.title, g.nodes, template.HTML(svg.String())})
 		p.Data[g.id] = g.data()
 	}

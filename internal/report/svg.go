@@ -23,13 +23,15 @@ const margin = 14
 func (p *Picture) WriteSVG(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString(`<?xml version="1.0" encoding="UTF-8"?>` + "\n")
-	p.svg(&b, "", graphCSS)
+	p.svg(&b, graphCSS)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// svg writes the drawing. The elements of nodes have the ids prefix+number.
-func (p *Picture) svg(b *strings.Builder, prefix, style string) {
+// svg writes the drawing: with a style of its own, or for the page, which has
+// one and shows other labels when seen from afar. The elements of nodes stand
+// in the order of the boxes.
+func (p *Picture) svg(b *strings.Builder, style string) {
 	w, h := p.drawing.W+2*margin, p.drawing.H+2*margin
 	fmt.Fprintf(b, `<svg xmlns="http://www.w3.org/2000/svg" class="graph" viewBox="0 0 %s %s" width="%s" height="%s" role="img" aria-label="%s">`,
 		num(w), num(h), num(w), num(h), text("The graph "+p.name))
@@ -41,7 +43,7 @@ func (p *Picture) svg(b *strings.Builder, prefix, style string) {
 		p.wire(b, k, wire)
 	}
 	for i := range p.boxes {
-		p.box(b, i, prefix)
+		p.box(b, i, style == "")
 	}
 	b.WriteString("</g>\n</svg>\n")
 }
@@ -101,14 +103,10 @@ func towards(p, q layout.Point, r float64) layout.Point {
 	return layout.Point{X: p.X + (q.X-p.X)*r/d, Y: p.Y + (q.Y-p.Y)*r/d}
 }
 
-func (p *Picture) box(b *strings.Builder, i int, prefix string) {
+func (p *Picture) box(b *strings.Builder, i int, afar bool) {
 	n := &p.boxes[i]
 	at := p.drawing.Boxes[i]
-	id := ""
-	if prefix != "" {
-		id = fmt.Sprintf(` id="%s%d"`, prefix, i)
-	}
-	fmt.Fprintf(b, `<g class="n %s"%s transform="translate(%s %s)">`, n.family.class, id, num(at.X), num(at.Y))
+	fmt.Fprintf(b, `<g class="n %s" transform="translate(%s %s)">`, n.family.class, num(at.X), num(at.Y))
 	fmt.Fprintf(b, "<title>%s</title>", text(p.tip(i)))
 	fmt.Fprintf(b, `<rect class="b" width="%s" height="%s" rx="6"/><rect class="c" x="4" y="5" width="4" height="%s" rx="2"/>`, num(n.w), num(n.h), num(n.h-10))
 	fmt.Fprintf(b, `<text class="t" x="14" y="18">%s</text><text class="m" x="14" y="32">%s</text>`, text(n.title), text(n.name))
@@ -120,12 +118,12 @@ func (p *Picture) box(b *strings.Builder, i int, prefix string) {
 		fmt.Fprintf(b, `<g class="%s %s" transform="translate(%s %s)"><rect width="%s" height="%d" rx="7"/><text x="6" y="11">%s</text></g>`,
 			class, s.family.class, num(s.x), num(s.y), num(s.w), pillHeight, text(s.text))
 	}
-	if prefix != "" {
+	if afar {
 		style := ""
-		if size := (n.w - 8) / (farLetter * float64(len(n.short))); size < farSize {
+		if size := (n.w - 8) / (farLetter * float64(len([]rune(n.short)))); size < farSize {
 			style = fmt.Sprintf(` style="font-size:%spx"`, num(size))
 		}
-		fmt.Fprintf(b, `<text class="f" x="%s" y="%s"%s>%s</text>`, num(n.w/2), num(n.h/2+7), style, text(n.short))
+		fmt.Fprintf(b, `<text class="f" x="%s" y="27"%s>%s</text>`, num(n.w/2), style, text(n.short))
 	}
 	b.WriteString("</g>\n")
 }

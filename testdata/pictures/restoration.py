@@ -3,8 +3,8 @@
     python -m venv venv && venv/bin/pip install -r requirements.txt && venv/bin/python restoration.py [unet] [espcn]
 
 Both learn from pictures that draw.py makes. Each folder gets model.onnx, a held-out picture before
-and after as PNG, and what ONNX Runtime makes of it. It takes some minutes. Results repeat on one
-machine; another may round otherwise and end at other weights.
+and after as PNG, and what ONNX Runtime makes of it. A network takes some ten minutes. Results
+repeat on one machine; another may round otherwise and end at other weights.
 """
 
 import sys
@@ -164,7 +164,9 @@ def report(name, gains):
 
 
 def unet(pictures, held_out):
-    net = train(UNet(), denoising(np.random.default_rng(SEED), pictures), 4, 1600, 2e-3)
+    net, batch = UNet(), denoising(np.random.default_rng(SEED), pictures)
+    for steps in (1600, 2400):  # the rate rises and falls twice
+        train(net, batch, 4, steps, 2e-3)
     folder = HERE / "unet"
     clean = to_8bit(held_out[:, :TILE, :TILE]).astype(np.float32) / 255
     before = noisy(np.random.default_rng(SEED), clean, 25)

@@ -118,6 +118,17 @@ func TestCrossings(t *testing.T) {
 	if c := s.crossings(); c != 0 {
 		t.Errorf("%d crossings", c)
 	}
+	// What sweeps leave, exchanges of neighbours take a part of.
+	r, n := rand.New(rand.NewPCG(1, 2)), 0
+	for range 60 {
+		s := &sheet{Graph: random(r, 1+r.IntN(40)), o: options}
+		s.rank()
+		s.order()
+		n += s.crossings()
+	}
+	if n > 350 {
+		t.Errorf("%d crossings in random graphs", n)
+	}
 	// K(2,2) has one.
 	s = &sheet{Graph: Graph{Nodes: make([]Size, 4), Nets: []Net{{0, []int{2, 3}}, {1, []int{2, 3}}}}, o: options}
 	s.rank()

@@ -1,0 +1,84 @@
+package keras
+
+import (
+	"testing"
+
+	"modelc/frontend/keras/kerastest"
+	"modelc/frontend/source"
+	"modelc/ir"
+	"modelc/ir/eval"
+)
+
+// Operations on a row of four numbers, and layers that resize it, with what
+// Keras computes.
+func TestOperations(t *testing.T) {
+	array := func(v ...any) dict {
+		return dict{"class_name": "__numpy__", "config": dict{"value": v, "dtype": "float32"}}
+	}
+	x := kerastest.Tensor("input", 0)
+	for _, c := range []struct {
+		class  string
+		config dict
+		args   []any
+		want   []float32 // for 1, −2, 4, 0.25
+	}{
+		{"NotEqual", nil, []any{x, 4.0}, []float32{1, 1, 0, 1}},
+		{"LogicalNot", nil, []any{x}, []float32{0, 0, 0, 0}},
+		{"FloorDivide", nil, []any{x, 1.5}, []float32{0, -2, 2, 0}},
+		{"Multiply", nil, []any{x, array(1.0, 2.0, 3.0, 4.0)}, []float32{1, -4, 12, 1}},
+		{"Round", nil, []any{x}, []float32{1, -2, 4, 0}},
+		{"Expm1", nil, []any{x}, []float32{1.7182819, -0.8646647, 53.598152, 0.28402543}},
+		{"Var", dict{"axis": []int{1}, "keepdims": true}, []any{x}, []float32{4.6054688}},
+		{"Std", dict{"axis": 1}, []any{x}, []float32{2.1460357}},
+		{"Logsumexp", dict{"axis": 1}, []any{x}, []float32{4.073049}},
+		{"Norm", dict{"axis": 1}, []any{x}, []float32{4.5893898}},
+		{"Argmin", dict{"axis": 1}, []any{x}, []float32{1}},
+		{"Argmax", nil, []any{x}, []float32{2}},
+		{"Any", dict{"axis": 1}, []any{x}, []float32{1}},
+		{"ExpandDims", dict{"axis": []int{0, 3}}, []any{x}, []float32{1, -2, 4, 0.25}},
+		{"Tile", dict{"repeats": []int{1, 2}}, []any{x}, []float32{1, -2, 4, 0.25, 1, -2, 4, 0.25}},
+		{"Repeat", dict{"repeats": 2, "axis": 1}, []any{x}, []float32{1, 1, -2, -2, 4, 4, 0.25, 0.25}},
+		{"Roll", dict{"shift": 1, "axis": 1}, []any{x}, []float32{0.25, 1, -2, 4}},
+		{"Take", dict{"axis": -1}, []any{x, []any{2.0, 0.0}}, []float32{4, 1}},
+		{"Moveaxis", dict{"source": 1, "destination": 0}, []any{x}, []float32{1, -2, 4, 0.25}},
+		{"Glu", dict{"axis": -1}, []any{x}, []float32{0.98201376, -1.1243538}},
+		{"Threshold", dict{"threshold": 0.5, "default_value": -1}, []any{x}, []float32{1, -1, 4, -1}},
+		{"HardShrink", dict{"threshold": 0.5}, []any{x}, []float32{1, -2, 4, 0}},
+		{"SoftShrink", dict{"threshold": 0.5}, []any{x}, []float32{0.5, -1.5, 3.5, 0}},
+		{"Squareplus", dict{"b": 4}, []any{x}, []float32{1.618034, 0.41421354, 4.236068, 1.1327822}},
+		{"SparsePlus", nil, []any{x}, []float32{1, 0, 4, 0.390625}},
+		{"Sparsemax", nil, []any{x}, []float32{0, 0, 1, 0}},
+	} {
+		op := entryOf(c.class, "op", c.config)
+		op["module"] = "keras.src.ops.numpy"
+		check(t, c.class, functional([]any{nil, 4}, "op", kerastest.Call(op, c.args...)), []float32{1, -2, 4, 0.25}, c.want)
+	}
+	// TensorFlow rounds the coordinates: exact ones are 4e-4 off.
+	bicubic := entryOf("Resizing", "resize", dict{"height": 1, "width": 5, "interpolation": "bicubic"})
+	check(t, "bicubic", sequential([]any{nil, 1, 3, 1}, bicubic), []float32{1, -2, 4},
+		[]float32{1.2265766859054565, -0.32260799407958984, -2, 1.7583024501800537, 4.453153133392334})
+	// A window far beyond the image averages all of it.
+	pool := entryOf("AveragePooling2D", "pool", dict{"pool_size": 1 << 20, "strides": 2, "padding": "same"})
+	check(t, "a huge window", sequential([]any{nil, 1, 3, 1}, pool), []float32{1, -2, 4}, []float32{1, 1})
+}
+
+func check(t *testing.T, name string, model dict, in, want []float32) {
+	t.Helper()
+	m, err := loadBytes(kerastest.Archive(model, nil), source.Options{})
+	if err != nil {
+		t.Errorf("%s: %v", name, err)
+		return
+	}
+	x := ir.NewTensor(m.Graph.Inputs[0].Type)
+	copy(x.Float32s(), in)
+	y, err := eval.Run(m.Graph, []*ir.Tensor{x})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := ir.NewTensor(ir.T(ir.Float32, len(want)))
+	copy(w.Float32s(), want)
+	got := ir.FromFloat64s(w.Type, y[0].Float64s())
+	if d, err := eval.Compare(got, w); err != nil || !d.Within(1e-6) {
+		t.Errorf("%s: %v, want %v: %v", name, got.Float32s(), want, err)
+	}
+}

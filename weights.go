@@ -1,0 +1,81 @@
+package modelc
+
+import (
+	"modelc/backend/golang"
+	"modelc/ir"
+	"modelc/ir/eval"
+	"modelc/runtime"
+	"modelc/runtime/vision"
+)
+
+// golden sets the self-test's expected outputs, what its input is, and what
+// rounded weights do to the outputs.
+//
+// With weights in half precision the self-test expects what the reference
+// interpreter computes with the rounded ones: it tests the package at the usual
+// tolerance, and what rounding costs is said apart.
+func (c *Compiled) golden(g *golang.Options) error {
+	in, want, err := c.reference(g)
+	if err != nil || c.Options.Weights == runtime.F32 {
+		g.Golden = want
+		return err
+	}
+	if g.Golden, err = c.trace(c.Graph, in, func(*ir.Value, *ir.Tensor) {}); err != nil {
+		return err
+	}
+	g.Rounding, err = rounding(c.Options.Weights, g.Golden, want)
+	return err
+}
+
+// reference returns the input of the self-test and what the model as it was
+// written makes of it.
+func (c *Compiled) reference(g *golang.Options) (in, out []*ir.Tensor, err error) {
+	if g.Pictures != nil {
+		if in, err = golang.GoldenPicture(c.Before, g.Pictures.Preprocess); err != nil {
+			return nil, nil, err
+		}
+		out, err = c.Reference(in)
+		return in, out, err
+	}
+	for _, g.GoldenMask = range golang.GoldenMasks {
+		in = golang.GoldenInputs(c.Before, g.GoldenMask)
+		if out, err = c.Reference(in); err == nil {
+			return in, out, nil
+		}
+	}
+	return nil, nil, err
+}
+
+// rounding compares the outputs that rounded weights give with those wanted.
+func rounding(f runtime.Format, got, want []*ir.Tensor) (*golang.Rounding, error) {
+	r := &golang.Rounding{Name: f.String()}
+	for i := range want {
+		d, err := eval.Compare(got[i], want[i])
+		if err != nil {
+			return nil, err
+		}
+		r.Error = max(r.Error, d.Rel)
+		if s := want[i].Shape; len(s) == 2 && s[1] > 1 && want[i].DType == ir.Float32 {
+			a, b := got[i].Float32s(), want[i].Float32s()
+			for row := 0; row < len(a); row += s[1] {
+				r.Rows++
+				if vision.Top(a[row:row+s[1]], 1, nil)[0].Index != vision.Top(b[row:row+s[1]], 1, nil)[0].Index {
+					r.Changed++
+				}
+			}
+		}
+	}
+	return r, nil
+}
+
+// WriteWeights writes the weights alone to the file at path: those of a
+// retrained model, for the package in dir. It fails if the package computes
+// another graph; the model must be compiled with the flags of the package.
+func (c *Compiled) WriteWeights(path, dir string) error {
+	return golang.WriteWeights(path, dir, c.Program, c.weightsProgress)
+}
+
+// weightsProgress tells how much of the file of weights is written.
+func (c *Compiled) weightsProgress(done, total int) error {
+	return c.Options.Report("weights", done, total)
+}
