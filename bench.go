@@ -33,6 +33,7 @@ type Profile struct {
 type LayerTime struct {
 	Name   string  `json:"name"`
 	Doc    string  `json:"doc"`
+	Kernel string  `json:"kernel"`
 	Best   float64 `json:"best_ms"`
 	FLOPs  int64   `json:"flops"`
 	Bytes  int64   `json:"bytes"`
@@ -69,7 +70,7 @@ func Bench(c *Compiled, threads, runs int) (*Profile, error) {
 	}
 	total := int64(0)
 	for i, l := range c.Program.Layers {
-		x := LayerTime{Name: l.Name, Doc: l.Doc, Best: ms(times[i]), FLOPs: l.FLOPs, Bytes: l.Bytes}
+		x := LayerTime{Name: l.Name, Doc: l.Doc, Kernel: l.Kernel, Best: ms(times[i]), FLOPs: l.FLOPs, Bytes: l.Bytes}
 		if times[i] > 0 {
 			x.GFLOPS = float64(l.FLOPs) / float64(times[i].Nanoseconds())
 		}

@@ -24,6 +24,7 @@ const (
 	AlgDirect              // register-tiled direct convolution on NC16
 	AlgPointwise           // 1×1: a matrix product over pixels
 	AlgFirst               // few input channels, read in the user's layout
+	AlgLast                // few output channels: vectors hold input channels
 	AlgDepthwise           // one filter per channel
 	AlgWinograd2           // F(2×2,3×3)
 	AlgWinograd4           // F(4×4,3×3)
@@ -33,7 +34,7 @@ const (
 
 var (
 	paddingNames   = enumNames{"unset", "none", "halo", "peel", "copy"}
-	algorithmNames = enumNames{"unset", "direct", "pointwise", "first", "depthwise", "winograd2", "winograd4", "winograd6", "generic"}
+	algorithmNames = enumNames{"unset", "direct", "pointwise", "first", "last", "depthwise", "winograd2", "winograd4", "winograd6", "generic"}
 )
 
 func (p Padding) String() string                  { return paddingNames.name(uint8(p)) }

@@ -6,7 +6,8 @@ import "modelc/ir"
 // form in which MatMul+Add arrives from most exporters.
 //
 // Legal when the layer has no bias or epilogue yet, nothing else reads it,
-// and the constant broadcasts as one value per output.
+// and the constant broadcasts as one value per output. A reshape of the
+// layer's rows may stand between.
 func denseBias(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
@@ -22,11 +23,15 @@ func denseBias(g *ir.Graph, _ *Config) (int, error) {
 		if c.Const == nil || d == nil || x.OnlyUse() != n {
 			continue
 		}
+		last := x.Type.Rank() - 1
+		if r, ok := d.Op.(ir.Reshape); ok && d.In[0].Def() != nil && d.In[0].OnlyUse() == d && last > 0 && d.In[0].Type.Rank() == 2 && d.In[0].Type.Shape[1] == r.Shape[last] {
+			d = d.In[0].Def()
+		}
 		dense, ok := d.Op.(ir.Dense)
 		if !ok || d.Input(2) != nil || !dense.Epilogue.IsIdentity() {
 			continue
 		}
-		m := x.Type.Shape[1]
+		m := x.Type.Shape[last]
 		v, ok := perLast(c.Const, m)
 		if !ok || !n.Out[0].Type.Equal(x.Type) {
 			continue

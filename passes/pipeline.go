@@ -29,25 +29,26 @@ type Pass struct {
 
 // Pipeline lists the passes in the order they run.
 var Pipeline = []Pass{
-	{"fold_constants", "Computes nodes whose operands are all constants.", foldConstants, true},                                                       // first: others look for constants
-	{"remove_noops", "Drops nodes that return their operand.", removeNoops, true},                                                                     // fewer nodes between the patterns below
-	{"cancel_casts", "Drops the casts of rounded and clipped floats to integers and back.", cancelCasts, true},                                        // while rounding and clipping are still nodes
-	{"merge_reshapes", "Makes chains of reshapes one.", mergeReshapes, true},                                                                          //
-	{"recognise_activations", "Replaces activations written as several nodes by the function itself.", recogniseActivations, false},                   // while their parts are still plain nodes
-	{"recognise_upsampling", "Replaces nearest upsampling written as Tile and reshapes by Resize.", recogniseUpsampling, true},                        // before transpositions get between its parts
-	{"sink_transpose", "Moves transpositions down until they cancel or meet a layer that absorbs them.", sinkTranspose, true},                         // brings channels to axis 1, where the patterns below expect them
-	{"recognise_normalisation", "Replaces normalisations over axes written as several nodes by Normalize.", recogniseNormalisation, false},            // mean and operand agree on the layout now
-	{"fold_pad", "Makes constant zero padding part of the convolution or pool behind it.", foldPad, true},                                             // before padding matters to fold_batchnorm
-	{"fold_batchnorm", "Folds batch normalisation and other per-channel arithmetic into weights, or makes it one Affine step.", foldBatchNorm, false}, // before activations are fused: a fused one hides the affine behind it
-	{"dense_bias", "Makes a constant added to a dense layer its bias.", denseBias, true},                                                              //
-	{"fuse_activation", "Makes an activation the epilogue of the layer that it follows.", fuseActivation, true},                                       //
-	{"fuse_residual", "Adds the other branch of a residual block inside the convolution that comes last.", fuseResidual, true},                        // after fuse_activation: what is left is behind the sum
-	{"fuse_prologue", "Lets convolutions and pools read their operand through the affine step and activation in front of them.", fusePrologue, true},  // last of the fusions: it duplicates what no epilogue took
-	{"split_transposed", "Makes a transposed convolution several ordinary ones, whose results are woven together.", splitTransposed, true},            // when its weights are final
-	{"flatten_concat", "Replaces a concatenation among a concatenation's operands by its own.", flattenConcat, true},                                  //
-	{"common_subexpressions", "Computes equal nodes once.", commonSubexpressions, true},                                                               // after the rewrites have made equal nodes equal
-	{"dead_code", "Removes what no output depends on.", deadCode, true},                                                                               // last: sweeps up
-	{"choose_padding", "Decides how the padding of each convolution and pool is realised.", choosePadding, true},                                      // on the final graph
+	{"fold_constants", "Computes nodes whose operands are all constants.", foldConstants, true},                                                                // first: others look for constants
+	{"remove_noops", "Drops nodes that return their operand.", removeNoops, true},                                                                              // fewer nodes between the patterns below
+	{"cancel_casts", "Drops the casts of rounded and clipped floats to integers and back.", cancelCasts, true},                                                 // while rounding and clipping are still nodes
+	{"merge_reshapes", "Makes chains of reshapes one.", mergeReshapes, true},                                                                                   //
+	{"recognise_activations", "Replaces activations written as several nodes by the function itself.", recogniseActivations, false},                            // while their parts are still plain nodes
+	{"recognise_upsampling", "Replaces nearest upsampling written as Tile and reshapes by Resize.", recogniseUpsampling, true},                                 // before transpositions get between its parts
+	{"recognise_shuffle", "Replaces movements of whole channels written as reshapes around a transposition by Gather and Interleave.", recogniseShuffle, true}, // likewise
+	{"sink_transpose", "Moves transpositions down until they cancel or meet a layer that absorbs them.", sinkTranspose, true},                                  // brings channels to axis 1, where the patterns below expect them
+	{"recognise_normalisation", "Replaces normalisations over axes written as several nodes by Normalize.", recogniseNormalisation, false},                     // mean and operand agree on the layout now
+	{"fold_pad", "Makes constant zero padding part of the convolution or pool behind it.", foldPad, true},                                                      // before padding matters to fold_batchnorm
+	{"fold_batchnorm", "Folds batch normalisation and other per-channel arithmetic into weights, or makes it one Affine step.", foldBatchNorm, false},          // before activations are fused: a fused one hides the affine behind it
+	{"dense_bias", "Makes a constant added to a dense layer its bias.", denseBias, true},                                                                       //
+	{"fuse_activation", "Makes an activation the epilogue of the layer that it follows.", fuseActivation, true},                                                //
+	{"fuse_residual", "Adds the other branch of a residual block inside the convolution that comes last.", fuseResidual, true},                                 // after fuse_activation: what is left is behind the sum
+	{"fuse_prologue", "Lets convolutions and pools read their operand through the affine step and activation in front of them.", fusePrologue, true},           // last of the fusions: it duplicates what no epilogue took
+	{"split_transposed", "Makes a transposed convolution several ordinary ones, whose results are woven together.", splitTransposed, true},                     // when its weights are final
+	{"flatten_concat", "Replaces a concatenation among a concatenation's operands by its own.", flattenConcat, true},                                           //
+	{"common_subexpressions", "Computes equal nodes once.", commonSubexpressions, true},                                                                        // after the rewrites have made equal nodes equal
+	{"dead_code", "Removes what no output depends on.", deadCode, true},                                                                                        // last: sweeps up
+	{"choose_padding", "Decides how the padding of each convolution and pool is realised.", choosePadding, true},                                               // on the final graph
 }
 
 // constraints lists pairs of passes whose order matters.
@@ -59,6 +60,8 @@ var constraints = []struct{ before, after, reason string }{
 	{"recognise_activations", "fuse_activation", "the parts of an activation must not become epilogues of their own"},
 	{"recognise_normalisation", "fold_batchnorm", "the scale inside a normalisation looks like per-channel arithmetic"},
 	{"recognise_upsampling", "sink_transpose", "a Resize lets transpositions pass, the axes that a Tile joins do not"},
+	{"recognise_shuffle", "sink_transpose", "a transposition that moved apart from its reshapes is no shuffle any more"},
+	{"merge_reshapes", "recognise_shuffle", "the chain is evaluated from its first reshape on"},
 	{"sink_transpose", "recognise_normalisation", "exporters transpose an operand and its mean apart"},
 	{"sink_transpose", "fold_batchnorm", "per-channel constants must lie along axis 1"},
 	{"sink_transpose", "fold_pad", "pads must be along the spatial axes of the layer behind"},

@@ -66,18 +66,7 @@ func upsampling(x, y *ir.Value) (op ir.Resize, ok bool) {
 	if len(s) < 3 || len(s) > 5 || s.Len() == 0 || s.Len() == y.Type.Shape.Len() || !x.Type.DType.IsFloat() {
 		return op, false
 	}
-	// The chain on positions, which float64 holds exactly.
-	var chain []ir.Op
-	for v := y; v != x; v = v.Def().In[0] {
-		chain = append(chain, v.Def().Op)
-	}
-	slices.Reverse(chain)
-	position := make([]float64, s.Len())
-	for i := range position {
-		position[i] = float64(i)
-	}
-	start := ir.FromFloat64s(ir.Type{DType: ir.Float64, Shape: s}, position)
-	got, ok := compute(start, chain)
+	got, ok := positions(x, y)
 	if !ok {
 		return op, false
 	}
@@ -95,11 +84,32 @@ func upsampling(x, y *ir.Value) (op ir.Resize, ok bool) {
 		if len(op.Scales) < len(s) || op.Scales[0] != 1 { // the batch is not an image's axis
 			continue
 		}
-		if want, ok := compute(start, []ir.Op{op}); ok && slices.Equal(got, want) {
+		if want, ok := compute(numbered(s), []ir.Op{op}); ok && slices.Equal(got, want) {
 			return op, true
 		}
 	}
 	return op, false
+}
+
+// positions returns for each element of y, which a chain of nodes that move
+// elements makes of x, its position in x.
+func positions(x, y *ir.Value) ([]float64, bool) {
+	var chain []ir.Op
+	for v := y; v != x; v = v.Def().In[0] {
+		chain = append(chain, v.Def().Op)
+	}
+	slices.Reverse(chain)
+	return compute(numbered(x.Type.Shape), chain)
+}
+
+// numbered returns a tensor of the positions of its elements, which float64
+// holds exactly.
+func numbered(s ir.Shape) *ir.Tensor {
+	position := make([]float64, s.Len())
+	for i := range position {
+		position[i] = float64(i)
+	}
+	return ir.FromFloat64s(ir.Type{DType: ir.Float64, Shape: s}, position)
 }
 
 // compute applies ops of one operand in a row.

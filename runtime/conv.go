@@ -3,7 +3,7 @@ package runtime
 import "unsafe"
 
 // Conv is a convolution (a correlation: the kernel is not flipped) from NC16
-// to NC16, any kernel, stride and dilation, one group:
+// to NC16, any kernel, stride and dilation:
 //
 //	Dst = Act(conv(Pre(Src·Scale+Shift), W) + Bias + Residual)
 //
@@ -11,7 +11,7 @@ import "unsafe"
 // the border still counts as zero after it.
 type Conv struct {
 	Src, Dst     Image
-	W            Ref   // [ceil(OC/32)][ceil(IC/16)][KH][KW][16][32], see package pack
+	W            Ref   // [Groups][ceil(OC/32)][ceil(IC/16)][KH][KW][16][32], see package pack
 	Bias         Ref   // [OC padded to 16], absent for none
 	Residual     Image // extents of Dst, own border and strides; N = 0 for none. May be Dst itself.
 	Scale, Shift Ref   // [IC padded to 16], absent for none
@@ -19,6 +19,9 @@ type Conv struct {
 	KH, KW       int
 	SH, SW       int
 	DH, DW       int
+	// Groups is into how many equal runs of whole blocks both images fall, each
+	// a convolution of its own with OC and IC channels; 0 means 1.
+	Groups int
 	// PadTop and PadLeft are how much of Src's border above and to the left of
 	// pixel (0,0) the first window covers; at most Src.Top and Src.Left.
 	// Negative ones crop.
@@ -89,7 +92,7 @@ func (k *Conv) regions() int {
 // few regions occupy every worker. Each slice repeats the prologue.
 func (k *Conv) slices(c *Context) int {
 	n, s := k.regions(), 1
-	for s < outBlocks(k.Dst.C) && n*s < 4*c.team.threads && n*s%c.team.threads != 0 {
+	for s < k.units() && n*s < 4*c.team.threads && n*s%c.team.threads != 0 {
 		s++
 	}
 	return s
@@ -107,12 +110,45 @@ func (k *Conv) inCols(cols int) int { return (cols-1)*k.SW + (k.KW-1)*k.DW + 1 }
 // Run computes the convolution.
 func (k *Conv) Run(c *Context) {
 	k.Dst.clearBorder(c)
-	work := tileWork(k.Dst.N * k.Dst.H * k.Dst.W * k.Dst.C * k.Src.C * k.KH * k.KW)
+	work := tileWork(k.Dst.N * k.Dst.H * k.Dst.W * k.Dst.C * k.Src.C * k.KH * k.KW / max(1, k.Groups))
 	if k.prologue() {
 		c.do(k.regions()*k.slices(c), work, (*convTransformed)(k))
 		return
 	}
-	c.do(k.Dst.N*outBlocks(k.Dst.C)*k.chunks(c), work, (*convDirect)(k))
+	c.do(k.Dst.N*k.units()*k.chunks(c), work, (*convDirect)(k))
+}
+
+// units returns how many register tiles' worth of output channels there are.
+func (k *Conv) units() int {
+	g := max(1, k.Groups)
+	return g * outBlocks(k.groupChannels(g))
+}
+
+// groupChannels returns the output channels of one of g groups, whole blocks
+// where there are several.
+func (k *Conv) groupChannels(g int) int {
+	if g == 1 {
+		return k.Dst.C
+	}
+	return k.Dst.Blocks() / g * 16
+}
+
+// unit is what one register tile's worth of output channels is made of.
+type unit struct {
+	in, blocks int // the blocks of the input, from the first one on
+	out, width int // the first block of the output, 32 or 16 channels
+	weights    int // floats from the start of the weights
+}
+
+// unit returns unit i, group by group.
+func (k *Conv) unit(i int) unit {
+	g := max(1, k.Groups)
+	oc := k.groupChannels(g)
+	group, ob := i/outBlocks(oc), i%outBlocks(oc)
+	u := unit{blocks: k.Src.Blocks() / g, width: blockWidth(oc, ob)}
+	u.in, u.out = group*u.blocks, group*(k.Dst.Blocks()/g)+2*ob
+	u.weights = (group*oc + ob*32) * u.blocks * 16 * k.KH * k.KW
+	return u
 }
 
 // outBlocks returns the number of register tiles' worth of output channels.
@@ -134,7 +170,7 @@ func (k *Conv) chunks(c *Context) int {
 		return 1
 	}
 	g := k.grid()
-	units := k.Dst.N * outBlocks(k.Dst.C)
+	units := k.Dst.N * k.units()
 	return min(g.rows*split(g.width, tilePixels()), (4*c.team.threads+units-1)/units)
 }
 
@@ -147,17 +183,17 @@ func (k *convDirect) part(c *Context, i, worker int) {
 	chunks := cv.chunks(c)
 	chunk := i % chunks
 	i /= chunks
-	ob := i % outBlocks(k.Dst.C)
-	n := i / outBlocks(k.Dst.C)
+	u := cv.unit(i % cv.units())
+	n := i / cv.units()
 
 	src, dst := c.f32(k.Src.Ref), c.f32(k.Dst.Ref)
 	a := tileArgs{double: c.double}
-	cv.weights(c, &a, ob)
+	cv.weights(c, &a, u)
 	more := !a.setAct(k.Act)
 	a.pix = k.SW * 64
-	a.blocks, a.blockStride = k.Src.Blocks(), k.Src.Plane()*4
+	a.blockStride = k.Src.Plane() * 4
 	a.rowStride, a.colStride = k.DH*k.Src.Row()*4, k.DW*64
-	in0 := n*k.Src.BatchStride + k.Src.Origin() - k.PadTop*k.Src.Row() - k.PadLeft*16
+	in0 := n*k.Src.BatchStride + u.in*k.Src.Plane() + k.Src.Origin() - k.PadTop*k.Src.Row() - k.PadLeft*16
 
 	perRow := split(g.width, tilePixels())
 	tiles := g.rows * perRow
@@ -166,44 +202,43 @@ func (k *convDirect) part(c *Context, i, worker int) {
 		x := cut(g.width, perRow, xi)
 		a.pixels = cut(g.width, perRow, xi+1) - x
 		a.in = unsafe.Pointer(&src[in0+y*k.SH*k.Src.Row()+x*k.SW*16])
-		cv.output(c, &a, dst, n, ob, y, x, more)
+		cv.output(c, &a, dst, n, u, y, x, more)
 	}
 }
 
-// weights sets the operands of a that belong to output block ob.
-func (k *Conv) weights(c *Context, a *tileArgs, ob int) {
-	a.rows, a.cols = k.KH, k.KW
-	w := c.f32(k.W)
-	a.w = unsafe.Pointer(&w[ob*32*k.Src.Blocks()*16*k.KH*k.KW])
-	a.bias = biasOf(c, k.Bias, ob)
+// weights sets the operands of a that belong to unit u.
+func (k *Conv) weights(c *Context, a *tileArgs, u unit) {
+	a.rows, a.cols, a.blocks = k.KH, k.KW, u.blocks
+	a.w = unsafe.Pointer(&c.f32(k.W)[u.weights])
+	a.bias = biasOf(c, k.Bias, u.out)
 	a.outPix, a.outBlock = 64, k.Dst.Plane()*4
 	a.resPix, a.resBlock = 64, k.Residual.Plane()*4
 }
 
 var zeroBias [32]float32
 
-// biasOf returns the bias of output block ob, zeros for an absent one.
-func biasOf(c *Context, bias Ref, ob int) unsafe.Pointer {
+// biasOf returns the bias from a block of 16 channels on, zeros for an absent
+// one.
+func biasOf(c *Context, bias Ref, block int) unsafe.Pointer {
 	if !bias.Present() {
 		return unsafe.Pointer(&zeroBias[0])
 	}
-	return unsafe.Pointer(&c.f32(bias)[ob*32])
+	return unsafe.Pointer(&c.f32(bias)[block*16])
 }
 
 // output computes the tile of a at output row y, column x, and the part of
 // the activation that the micro-kernel does not know.
-func (k *Conv) output(c *Context, a *tileArgs, dst []float32, n, ob, y, x int, more bool) {
-	o := n*k.Dst.BatchStride + 2*ob*k.Dst.Plane() + k.Dst.Origin() + y*k.Dst.Row() + x*16
+func (k *Conv) output(c *Context, a *tileArgs, dst []float32, n int, u unit, y, x int, more bool) {
+	o := n*k.Dst.BatchStride + u.out*k.Dst.Plane() + k.Dst.Origin() + y*k.Dst.Row() + x*16
 	a.out = unsafe.Pointer(&dst[o])
 	a.res = nil
 	if k.Residual.N > 0 {
-		r := n*k.Residual.BatchStride + 2*ob*k.Residual.Plane() + k.Residual.Origin() + y*k.Residual.Row() + x*16
+		r := n*k.Residual.BatchStride + u.out*k.Residual.Plane() + k.Residual.Origin() + y*k.Residual.Row() + x*16
 		a.res = unsafe.Pointer(&c.f32(k.Residual.Ref)[r])
 	}
-	width := blockWidth(k.Dst.C, ob)
-	a.tile(width)
+	a.tile(u.width)
 	if more {
-		for b := range width / 16 {
+		for b := range u.width / 16 {
 			applyAct(dst[o+b*k.Dst.Plane():][:a.pixels*16], k.Act)
 		}
 	}
@@ -235,18 +270,19 @@ func (k *convTransformed) part(c *Context, i, worker int) {
 	a := tileArgs{double: c.double}
 	more := !a.setAct(k.Act)
 	a.pix = k.SW * 64
-	a.blocks, a.blockStride = k.Src.Blocks(), ih*iw*64
+	a.blockStride = ih * iw * 64
 	a.rowStride, a.colStride = k.DH*iw*64, k.DW*64
 	perRow := split(x1-x0, tilePixels())
-	obs := outBlocks(k.Dst.C)
-	for ob := cut(obs, slices, slice); ob < cut(obs, slices, slice+1); ob++ {
-		cv.weights(c, &a, ob)
+	units := cv.units()
+	for i := cut(units, slices, slice); i < cut(units, slices, slice+1); i++ {
+		u := cv.unit(i)
+		cv.weights(c, &a, u)
 		for y := y0; y < y1; y++ {
 			for t := range perRow {
 				x := cut(x1-x0, perRow, t)
 				a.pixels = cut(x1-x0, perRow, t+1) - x
-				a.in = unsafe.Pointer(&scratch[((y-y0)*k.SH*iw+x*k.SW)*16])
-				cv.output(c, &a, dst, n, ob, y, x0+x, more)
+				a.in = unsafe.Pointer(&scratch[(u.in*ih*iw+(y-y0)*k.SH*iw+x*k.SW)*16])
+				cv.output(c, &a, dst, n, u, y, x0+x, more)
 			}
 		}
 	}

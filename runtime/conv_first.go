@@ -72,7 +72,7 @@ func (k *ConvFirst) part(c *Context, i, worker int) {
 	for ob := range outBlocks(k.Dst.C) {
 		width := blockWidth(k.Dst.C, ob)
 		a.w = unsafe.Pointer(&w[ob*32*k.KH*k.KW*k.C])
-		a.bias = biasOf(c, k.Bias, ob)
+		a.bias = biasOf(c, k.Bias, 2*ob)
 		for y := y0; y < y1; y++ {
 			for t := range perRow {
 				x := cut(k.Dst.W, perRow, t)

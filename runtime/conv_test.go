@@ -178,6 +178,11 @@ func TestConv(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 1))
 			k := Conv{KH: pick(r, 1, 1, 2, 3, 5), KW: pick(r, 1, 1, 3, 4), SH: pick(r, 1, 1, 2, 3), SW: pick(r, 1, 1, 2), DH: pick(r, 1, 1, 2), DW: pick(r, 1, 1, 2)}
 			n, ic, oc := pick(r, 1, 1, 2), pick(r, 1, 3, 16, 17, 40), pick(r, 1, 5, 16, 20, 32, 33, 49, 70)
+			groups := pick(r, 1, 1, 2, 3)
+			if k.Groups = groups; groups > 1 {
+				ic, oc = groups*pick(r, 16, 32), groups*pick(r, 16, 32, 48, 64)
+			}
+			ic /= groups // of each
 			h, w := 1+r.IntN(12), 1+r.IntN(33)
 			if r.IntN(4) == 0 {
 				k.KH, k.KW, k.SH, k.SW = 1, 1, 1, 1
@@ -192,11 +197,15 @@ func TestConv(t *testing.T) {
 			needB := max(0, (oh-1)*k.SH+(k.KH-1)*k.DH+1-k.PadTop-h)
 			needR := max(0, (ow-1)*k.SW+(k.KW-1)*k.DW+1-k.PadLeft-w)
 			spare := r.IntN(2)
-			k.Src = m.image(r, n, ic, h, w, k.PadTop+spare, k.PadLeft+spare, needB+spare, needR, r.IntN(2), true)
+			k.Src = m.image(r, n, groups*ic, h, w, k.PadTop+spare, k.PadLeft+spare, needB+spare, needR, r.IntN(2), true)
 			k.Dst = m.image(r, n, oc, oh, ow, r.IntN(2), r.IntN(2), r.IntN(2), r.IntN(2), r.IntN(2), false)
 			k.Dst.Clear = r.IntN(2) == 0
 			weights := random(r, oc*ic*k.KH*k.KW)
-			k.W = m.put(pack.Conv(weights, oc, ic, k.KH, k.KW))
+			var packed []float32
+			for g := range groups {
+				packed = append(packed, pack.Conv(weights[g*oc/groups*ic*k.KH*k.KW:], oc/groups, ic, k.KH, k.KW)...)
+			}
+			k.W = m.put(packed)
 			var bias, scale, shift []float32
 			if r.IntN(2) == 0 {
 				bias = random(r, oc)
@@ -204,7 +213,7 @@ func TestConv(t *testing.T) {
 			}
 			k.Act = pick(r, someActs...)
 			if r.IntN(3) == 0 {
-				scale, shift = random(r, ic), random(r, ic)
+				scale, shift = random(r, groups*ic), random(r, groups*ic)
 				k.Scale, k.Shift = m.put(padded16(scale)), m.put(padded16(shift))
 				k.Pre = pick(r, someActs...)
 			}
@@ -226,9 +235,10 @@ func TestConv(t *testing.T) {
 										if sy < 0 || sy >= h || sx < 0 || sx >= w {
 											continue
 										}
-										v := m.at(&k.Src, i, c, sy, sx)
+										from := o/(oc/groups)*ic + c
+										v := m.at(&k.Src, i, from, sy, sx)
 										if scale != nil {
-											v = evalFn(k.Pre.Fn, v*float64(scale[c])+float64(shift[c]), float64(k.Pre.Alpha), float64(k.Pre.Beta))
+											v = evalFn(k.Pre.Fn, v*float64(scale[from])+float64(shift[from]), float64(k.Pre.Alpha), float64(k.Pre.Beta))
 										}
 										p := v * float64(weights[((o*ic+c)*k.KH+ky)*k.KW+kx])
 										sum += p
@@ -244,6 +254,61 @@ func TestConv(t *testing.T) {
 							}
 							want := evalFn(k.Act.Fn, sum, float64(k.Act.Alpha), float64(k.Act.Beta))
 							if got := m.at(&k.Dst, i, o, y, x); math.Abs(got-want) > m.tolerance()*size || math.IsNaN(got) {
+								t.Fatalf("seed %d: [%d,%d,%d,%d] is %g, want %g\n%+v", seed, i, o, y, x, got, want, k)
+							}
+						}
+					}
+				}
+			}
+			checkBorder(t, m, &k.Dst)
+		}
+	})
+}
+
+func TestConvLast(t *testing.T) {
+	tiers(t, func(t *testing.T) {
+		for seed := range uint64(80) {
+			r := rand.New(rand.NewPCG(seed, 31))
+			k := ConvLast{KH: 1 + r.IntN(4), KW: 1 + r.IntN(4), SH: pick(r, 1, 1, 2), SW: pick(r, 1, 1, 2), DH: pick(r, 1, 1, 2), DW: pick(r, 1, 1, 2), Act: pick(r, someActs...)}
+			n, ic, oc, oh, ow := 1+r.IntN(2), 1+r.IntN(40), 1+r.IntN(4), 1+r.IntN(6), 1+r.IntN(20)
+			k.PadTop, k.PadLeft = r.IntN(k.KH), r.IntN(k.KW)
+			h, w := (oh-1)*k.SH+(k.KH-1)*k.DH+1-k.PadTop, (ow-1)*k.SW+(k.KW-1)*k.DW+1-k.PadLeft
+			if h < 1 || w < 1 {
+				continue
+			}
+			m := &memory{}
+			k.Src = m.image(r, n, ic, h, w, k.PadTop, k.PadLeft, r.IntN(2), 1, r.IntN(2), true)
+			k.Dst = m.image(r, n, oc, oh, ow, r.IntN(2), 0, 1, r.IntN(2), 0, false)
+			k.Dst.Clear = true
+			weights, bias := random(r, oc*ic*k.KH*k.KW), make([]float32, oc)
+			k.W = m.put(pack.Last(weights, oc, ic, k.KH, k.KW))
+			if r.IntN(2) == 0 {
+				bias = random(r, oc)
+				k.Bias = m.put(padded16(bias))
+			}
+			residual := r.IntN(2) == 0
+			if residual {
+				k.Residual = m.residual(r, &k.Dst)
+			}
+			before := m.clone()
+			m.run(t, &k)
+			for i := range n {
+				for o := range oc {
+					for y := range oh {
+						for x := range ow {
+							sum := float64(bias[o])
+							for c := range ic {
+								for ky := range k.KH {
+									for kx := range k.KW {
+										sum += float64(weights[((o*ic+c)*k.KH+ky)*k.KW+kx]) * m.at(&k.Src, i, c, y*k.SH-k.PadTop+ky*k.DH, x*k.SW-k.PadLeft+kx*k.DW)
+									}
+								}
+							}
+							if residual {
+								sum += before.at(&k.Residual, i, o, y, x)
+							}
+							want := evalFn(k.Act.Fn, sum, float64(k.Act.Alpha), float64(k.Act.Beta))
+							if got := m.at(&k.Dst, i, o, y, x); math.Abs(got-want) > 1e-4 {
 								t.Fatalf("seed %d: [%d,%d,%d,%d] is %g, want %g\n%+v", seed, i, o, y, x, got, want, k)
 							}
 						}

@@ -84,7 +84,7 @@ func (k *Dense) block(c *Context, ob int, in []float32, n0, n1 int, tile []float
 	more := !a.setAct(k.Act)
 	a.pix, a.blocks, a.blockStride, a.rows, a.cols = 64, k.blocks(), (n1-n0)*64, 1, 1
 	a.w = unsafe.Pointer(&c.f32(k.W)[ob*32*k.blocks()*16])
-	a.bias = biasOf(c, k.Bias, ob)
+	a.bias = biasOf(c, k.Bias, 2*ob)
 	// The last block may be wider than what is left of the result.
 	cols := min(width, k.M-ob*32)
 	pieces := split(n1-n0, tilePixels())

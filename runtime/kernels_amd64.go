@@ -108,6 +108,60 @@ func sigmoidRow(x *float32, n int) {
 	}
 }
 
+func expRow(x *float32, n int) {
+	if active == avx512 {
+		expAVX512(x, n)
+	} else {
+		expAVX2(x, n)
+	}
+}
+
+func hardSwishRow(x *float32, n int) {
+	if active == avx512 {
+		hardSwishAVX512(x, n)
+	} else {
+		hardSwishAVX2(x, n)
+	}
+}
+
+func geluRow(x *float32, n int) {
+	if active == avx512 {
+		geluAVX512(x, n)
+	} else {
+		geluAVX2(x, n)
+	}
+}
+
+func leakyReluRow(x *float32, n int, alpha float32) {
+	if active == avx512 {
+		leakyReluAVX512(x, n, alpha)
+	} else {
+		leakyReluAVX2(x, n, alpha)
+	}
+}
+
+func siluRow(x *float32, n int, alpha float32) {
+	if active == avx512 {
+		siluAVX512(x, n, alpha)
+	} else {
+		siluAVX2(x, n, alpha)
+	}
+}
+
+func normalizePixels(dst, src *float32, pixels, blocks, dstBlock, srcBlock int, scale, shift *float32, inverse, epsilon float32) {
+	normalizeAVX2(dst, src, pixels, blocks, dstBlock, srcBlock, scale, shift, inverse, epsilon)
+}
+
+func gatherLanes(dst *float32, pixels int, groups *laneGroup, n int, keep bool) {
+	gatherLanesAVX2(dst, pixels, groups, n, keep)
+}
+
+func transposeSquares(dst, src *float32, dstRow, srcRow, dstStep, srcStep, n int) {
+	transposeAVX2(dst, src, dstRow, srcRow, dstStep, srcStep, n)
+}
+
+func softmaxRows(dst, src *float32, n, rows int) { softmaxAVX2(dst, src, n, rows) }
+
 func winogradIn2(in, out *float32, rowStride, posStride, n int) {
 	if active == avx512 {
 		winogradIn2AVX512(in, out, rowStride, posStride, n)

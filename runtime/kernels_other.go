@@ -18,6 +18,11 @@ func mulRows(dst, a, b *float32, n, bStep int, lo, hi float32)                  
 func interleaveRows(dst, a, b, c *float32, n int)                                {}
 func tanhRow(x *float32, n int)                                                  {}
 func sigmoidRow(x *float32, n int)                                               {}
+func expRow(x *float32, n int)                                                   {}
+func hardSwishRow(x *float32, n int)                                             {}
+func geluRow(x *float32, n int)                                                  {}
+func leakyReluRow(x *float32, n int, alpha float32)                              {}
+func siluRow(x *float32, n int, alpha float32)                                   {}
 func winogradIn2(in, out *float32, rowStride, posStride, n int)                  {}
 func winogradOut2(a *winogradOut)                                                {}
 func winogradIn4(in, out *float32, rowStride, posStride, n int)                  {}
@@ -26,6 +31,11 @@ func winogradIn6(in, out *float32, rowStride, posStride, n int)                 
 func winogradOut6(a *winogradOut)                                                {}
 func peakRounds(n int)                                                           {}
 
-// Never called: AVX-512 alone has this kernel, amd64 alone the next.
+// Never called: amd64 alone has these kernels, or AVX-512 alone.
+func transposeSquares(dst, src *float32, dstRow, srcRow, dstStep, srcStep, n int) {}
+func softmaxRows(dst, src *float32, n, rows int)                                  {}
+func gatherLanes(dst *float32, pixels int, groups *laneGroup, n int, keep bool)   {}
+func normalizePixels(dst, src *float32, pixels, blocks, dstBlock, srcBlock int, scale, shift *float32, inverse, epsilon float32) {
+}
 func doubleTile(a *tileArgs, out *float32, width, step int)                     {}
 func winogradWeights(m int, w, dst *float32, g *float64, n, row, posStride int) {}

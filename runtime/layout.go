@@ -70,11 +70,22 @@ func (k *Pack) part(c *Context, i, worker int) {
 			}
 			continue
 		}
-		for ch := range channels {
-			row := src[((b*16+ch)*m.H+y)*m.W:][:m.W]
-			for x, v := range row {
+		plane := src[(b*16*m.H+y)*m.W:]
+		for ch := 0; ch < channels; {
+			if x := m.W &^ 7; ch%8 == 0 && ch+8 <= channels && x > 0 && active >= avx2 {
+				transposeSquares(&out[ch], &plane[ch*m.H*m.W], 64, m.H*m.W*4, 8*64, 8*4, x/8)
+				for ; x < m.W; x++ {
+					for i := ch; i < ch+8; i++ {
+						out[x*16+i] = plane[i*m.H*m.W+x]
+					}
+				}
+				ch += 8
+				continue
+			}
+			for x, v := range plane[ch*m.H*m.W:][:m.W] {
 				out[x*16+ch] = v
 			}
+			ch++
 		}
 	}
 }
@@ -100,11 +111,23 @@ func (k *Unpack) part(c *Context, i, worker int) {
 			}
 			continue
 		}
-		for ch := range channels {
-			row := dst[((b*16+ch)*m.H+y)*m.W:][:m.W]
+		plane := dst[(b*16*m.H+y)*m.W:]
+		for ch := 0; ch < channels; {
+			if x := m.W &^ 7; ch%8 == 0 && ch+8 <= channels && x > 0 && active >= avx2 {
+				transposeSquares(&plane[ch*m.H*m.W], &in[ch], m.H*m.W*4, 64, 8*4, 8*64, x/8)
+				for ; x < m.W; x++ {
+					for i := ch; i < ch+8; i++ {
+						plane[i*m.H*m.W+x] = in[x*16+i]
+					}
+				}
+				ch += 8
+				continue
+			}
+			row := plane[ch*m.H*m.W:][:m.W]
 			for x := range row {
 				row[x] = in[x*16+ch]
 			}
+			ch++
 		}
 	}
 }
@@ -136,16 +159,14 @@ func (k *Copy) part(c *Context, i, worker int) {
 		}
 		return
 	}
-	for y := range k.Dst.H {
-		out := k.Dst.row(dst, n, b, y)
-		for ch := lo; ch < hi; ch++ {
-			s := from + ch - lo
-			in := k.Src.row(src, n, s/16, y)
-			for x := range k.Dst.W {
-				out[x*16+ch-b*16] = in[x*16+s%16]
-			}
-		}
-		if tail {
+	var s laneSources
+	for ch := lo; ch < hi; ch++ {
+		s.add(c, ch-b*16, &k.Src, n, from+ch-lo)
+	}
+	s.gather(c, &k.Dst, n, b, lo > b*16 || !tail)
+	if tail && lo > b*16 {
+		for y := range k.Dst.H {
+			out := k.Dst.row(dst, n, b, y)
 			for x := range k.Dst.W {
 				clear(out[x*16+hi-b*16 : x*16+16])
 			}

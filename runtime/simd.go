@@ -20,7 +20,7 @@ func clampOf(act Act) (lo, hi float32, ok bool) {
 }
 
 var (
-	ones  = [16]float32{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}
+	ones  = splat(1)
 	zeros [16]float32
 )
 
@@ -66,28 +66,23 @@ func binaryRowVector(dst, a, b []float32, mask int, fn BinaryFn, act Act) bool {
 	return true
 }
 
-// applyActVector knows the activations worth a vector kernel that Go's math
-// would dominate.
+// applyActVector knows the activations worth a vector kernel: clamps, and
+// those that Go's math would dominate.
 func applyActVector(x []float32, a Act) bool {
 	switch a.Fn {
-	case ActRelu, ActClip:
-		if len(x)%16 != 0 {
-			return false
-		}
-		return affineRowVector(x, x, nil, nil, a)
-	case ActTanh, ActSigmoid:
+	case ActRelu, ActClip, ActHardSigmoid, ActHardSwish, ActLeakyRelu, ActTanh, ActSigmoid, ActSiLU, ActGelu, ActExp:
 	default:
 		return false
 	}
 	n := len(x) / 16
 	if n > 0 {
-		vectorAct(a.Fn, &x[0], n)
+		vectorAct(a, &x[0], n)
 	}
 	if rest := x[n*16:]; len(rest) > 0 {
 		// Lanes compute alone, so a padded vector gives the same values.
 		buf := zeros
 		copy(buf[:], rest)
-		vectorAct(a.Fn, &buf[0], 1)
+		vectorAct(a, &buf[0], 1)
 		copy(rest, buf[:])
 	}
 	return true
@@ -95,12 +90,36 @@ func applyActVector(x []float32, a Act) bool {
 
 // vectorAct calls the kernel directly: through a variable its argument would
 // move to the heap.
-func vectorAct(f Fn, x *float32, n int) {
-	if f == ActTanh {
+func vectorAct(a Act, x *float32, n int) {
+	switch a.Fn {
+	case ActRelu, ActClip:
+		lo, hi, _ := clampOf(a)
+		affineRows(x, x, n, &ones[0], &zeros[0], lo, hi)
+	case ActHardSigmoid:
+		scale, shift := splat(a.Alpha), splat(a.Beta)
+		affineRows(x, x, n, &scale[0], &shift[0], 0, 1)
+	case ActHardSwish:
+		hardSwishRow(x, n)
+	case ActLeakyRelu:
+		leakyReluRow(x, n, a.Alpha)
+	case ActTanh:
 		tanhRow(x, n)
-	} else {
+	case ActSigmoid:
 		sigmoidRow(x, n)
+	case ActSiLU:
+		siluRow(x, n, a.Alpha)
+	case ActGelu:
+		geluRow(x, n)
+	case ActExp:
+		expRow(x, n)
 	}
+}
+
+func splat(x float32) (v [16]float32) {
+	for i := range v {
+		v[i] = x
+	}
+	return v
 }
 
 // interleave3 writes pixels of three channels from planes that lie plane
@@ -113,12 +132,7 @@ func interleave3(dst, src []float32, plane int) int {
 	return n * 16
 }
 
-var lowest = func() (v [16]float32) {
-	for i := range v {
-		v[i] = -Inf32
-	}
-	return v
-}()
+var lowest = splat(-Inf32)
 
 // poolRowVector reduces the windows of n pixels that lie inside the image
 // whole: rows × cols taps, pixels pix floats apart. A sum is left undivided.

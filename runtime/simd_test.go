@@ -81,17 +81,37 @@ func TestVectorActivations(t *testing.T) {
 		x = append(x, float32(r.NormFloat64()*math.Exp(r.NormFloat64()*3)))
 	}
 	tiers(t, func(t *testing.T) {
-		for _, fn := range []Fn{ActTanh, ActSigmoid, ActRelu} {
+		for _, c := range []struct {
+			Act
+			rel, abs float64 // bounds, relative to the value and to x
+		}{
+			{Act{Fn: ActTanh}, 4e-7, 0},
+			{Act{Fn: ActSigmoid}, 4e-7, 0},
+			{Act{Fn: ActExp}, 4e-7, 0},
+			{Act{Fn: ActRelu}, 0, 0},
+			{Act{Fn: ActClip, Alpha: -0.5, Beta: 6}, 0, 0},
+			{Act{Fn: ActLeakyRelu, Alpha: 0.1}, 0, 0},
+			{Act{Fn: ActHardSigmoid, Alpha: 0.2, Beta: 0.5}, 2e-7, 1e-8},
+			{Act{Fn: ActHardSwish}, 2e-7, 1e-7}, // what 1/6 rounds to
+			{Act{Fn: ActSiLU, Alpha: 1}, 5e-7, 1e-38},
+			{Act{Fn: ActSiLU, Alpha: 1.702}, 6e-6, 1e-38}, // the product is rounded before its exponential is taken
+			{Act{Fn: ActGelu}, 0, 3e-7},                   // 1+erf loses digits below zero
+		} {
 			y := append([]float32(nil), x...)
-			applyAct(y, Act{Fn: fn})
+			applyAct(y, c.Act)
 			for i, v := range x {
-				want := evalFn(fn, float64(v), 0, 0)
+				if c.Fn == ActSiLU || c.Fn == ActHardSwish || c.Fn == ActGelu {
+					if math.IsInf(float64(v), -1) {
+						continue // −∞·0, or a denormal's worth off it
+					}
+				}
+				want := float64(float32(evalFn(c.Fn, float64(v), float64(c.Alpha), float64(c.Beta))))
 				got := float64(y[i])
 				if math.IsNaN(want) != math.IsNaN(got) {
-					t.Fatalf("%d(%g) is %g, want %g", fn, v, got, want)
+					t.Fatalf("%v(%g) is %g, want %g", c.Act, v, got, want)
 				}
-				if math.Abs(got-want) > 4e-7*math.Abs(want)+1e-38 {
-					t.Fatalf("%d(%g) is %g, want %g", fn, v, got, want)
+				if got != want && math.Abs(got-want) > c.rel*math.Abs(want)+c.abs*math.Abs(float64(v))+1e-38 {
+					t.Fatalf("%v(%g) is %g, want %g", c.Act, v, got, want)
 				}
 			}
 		}

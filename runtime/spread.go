@@ -28,3 +28,40 @@ func (k *Spread) part(c *Context, i, worker int) {
 		}
 	}
 }
+
+// UnpackWoven turns an image into a dense tensor with fewer channels of more
+// pixels: channel c of Dst [N,C,SY·H,SX·W] at row y·SY+i, column x·SX+j is channel
+// From[(i·SX+j)·C+c] of pixel (y,x).
+type UnpackWoven struct {
+	Src    Image
+	Dst    Ref
+	SY, SX int
+	From   []int32
+}
+
+// ScratchBytes is zero.
+func (k *UnpackWoven) ScratchBytes() int { return 0 }
+
+func (k *UnpackWoven) channels() int { return len(k.From) / (k.SY * k.SX) }
+
+// Run computes the step.
+func (k *UnpackWoven) Run(c *Context) {
+	c.do(k.Src.N*k.channels()*k.Src.H, k.Dst.Len, k)
+}
+
+// part writes the rows of one channel that come from one row of pixels.
+func (k *UnpackWoven) part(c *Context, i, worker int) {
+	src, channels := c.f32(k.Src.Ref), k.channels()
+	n, ch := i/k.Src.H/channels, i/k.Src.H%channels
+	rows := c.f32(k.Dst)[i*k.SY*k.SX*k.Src.W:]
+	for r := range k.SY {
+		row := rows[r*k.SX*k.Src.W:][:k.SX*k.Src.W]
+		for j := range k.SX {
+			from := int(k.From[(r*k.SX+j)*channels+ch])
+			in := k.Src.row(src, n, from/16, i%k.Src.H)[from%16:]
+			for x := range k.Src.W {
+				row[x*k.SX+j] = in[x*16]
+			}
+		}
+	}
+}

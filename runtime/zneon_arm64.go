@@ -74,6 +74,31 @@ func tanhRow(x *float32, n int)
 //go:noescape
 func sigmoidRow(x *float32, n int)
 
+// expRow replaces n vectors of 16 floats by their exponentials.
+//
+//go:noescape
+func expRow(x *float32, n int)
+
+// hardSwishRow replaces n vectors of 16 floats by x·min(max(x/6+1/2, 0), 1).
+//
+//go:noescape
+func hardSwishRow(x *float32, n int)
+
+// geluRow replaces n vectors of 16 floats by x/2·(1+erf(x/√2)).
+//
+//go:noescape
+func geluRow(x *float32, n int)
+
+// leakyReluRow replaces n vectors of 16 floats by max(x, 0)+alpha·min(x, 0).
+//
+//go:noescape
+func leakyReluRow(x *float32, n int, alpha float32)
+
+// siluRow replaces n vectors of 16 floats by x/(1+exp(−alpha·x)).
+//
+//go:noescape
+func siluRow(x *float32, n int, alpha float32)
+
 // winogradIn2 transforms n tiles of 4×4 pixels, 2 pixels apart, to positions posStride bytes apart.
 //
 //go:noescape

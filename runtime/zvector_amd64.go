@@ -29,6 +29,31 @@ func tanhAVX512(x *float32, n int)
 //go:noescape
 func sigmoidAVX512(x *float32, n int)
 
+// expAVX512 replaces n vectors of 16 floats by their exponentials.
+//
+//go:noescape
+func expAVX512(x *float32, n int)
+
+// hardSwishAVX512 replaces n vectors of 16 floats by x·min(max(x/6+1/2, 0), 1).
+//
+//go:noescape
+func hardSwishAVX512(x *float32, n int)
+
+// geluAVX512 replaces n vectors of 16 floats by x/2·(1+erf(x/√2)).
+//
+//go:noescape
+func geluAVX512(x *float32, n int)
+
+// leakyReluAVX512 replaces n vectors of 16 floats by max(x, 0)+alpha·min(x, 0).
+//
+//go:noescape
+func leakyReluAVX512(x *float32, n int, alpha float32)
+
+// siluAVX512 replaces n vectors of 16 floats by x/(1+exp(−alpha·x)).
+//
+//go:noescape
+func siluAVX512(x *float32, n int, alpha float32)
+
 // affineAVX2 computes dst = min(max(src·scale+shift, lo), hi) over n pixels of 16 channels.
 //
 //go:noescape
@@ -54,6 +79,31 @@ func tanhAVX2(x *float32, n int)
 //go:noescape
 func sigmoidAVX2(x *float32, n int)
 
+// expAVX2 replaces n vectors of 16 floats by their exponentials.
+//
+//go:noescape
+func expAVX2(x *float32, n int)
+
+// hardSwishAVX2 replaces n vectors of 16 floats by x·min(max(x/6+1/2, 0), 1).
+//
+//go:noescape
+func hardSwishAVX2(x *float32, n int)
+
+// geluAVX2 replaces n vectors of 16 floats by x/2·(1+erf(x/√2)).
+//
+//go:noescape
+func geluAVX2(x *float32, n int)
+
+// leakyReluAVX2 replaces n vectors of 16 floats by max(x, 0)+alpha·min(x, 0).
+//
+//go:noescape
+func leakyReluAVX2(x *float32, n int, alpha float32)
+
+// siluAVX2 replaces n vectors of 16 floats by x/(1+exp(−alpha·x)).
+//
+//go:noescape
+func siluAVX2(x *float32, n int, alpha float32)
+
 // interleave3AVX512 writes a[0], b[0], c[0], a[1], … for n vectors of 16 floats of each.
 //
 //go:noescape
@@ -63,3 +113,23 @@ func interleave3AVX512(dst *float32, a *float32, b *float32, c *float32, n int)
 //
 //go:noescape
 func interleave3AVX2(dst *float32, a *float32, b *float32, c *float32, n int)
+
+// normalizeAVX2 computes dst = (src−mean)/√(variance+epsilon)·scale+shift over the channels of each pixel, in blocks of 16 that lie dstBlock and srcBlock bytes apart. inverse is one by their number.
+//
+//go:noescape
+func normalizeAVX2(dst *float32, src *float32, pixels int, blocks int, dstBlock int, srcBlock int, scale *float32, shift *float32, inverse float32, epsilon float32)
+
+// gatherLanesAVX2 writes eight lanes of pixels, taken from n groups of eight lanes. Lanes that none gives become zero, or keep their values.
+//
+//go:noescape
+func gatherLanesAVX2(dst *float32, pixels int, groups *laneGroup, n int, keep bool)
+
+// transposeAVX2 transposes n squares of 8×8 floats, whose rows and which themselves lie so many bytes apart.
+//
+//go:noescape
+func transposeAVX2(dst *float32, src *float32, dstRow int, srcRow int, dstStep int, srcStep int, n int)
+
+// softmaxAVX2 computes exp(x−max)/Σ exp(x−max) of rows of n floats.
+//
+//go:noescape
+func softmaxAVX2(dst *float32, src *float32, n int, rows int)

@@ -211,7 +211,7 @@ loop:
 	VMULPS       Z5, Z6, Z6
 	VFMADD213PS  Z4, Z4, Z6
 	VADDPS       Z0, Z0, Z0
-	VMOVUPS      f42b16666<>+0(SB), Z3
+	VMOVUPS      f42b20000<>+0(SB), Z3
 	VMINPS       Z0, Z3, Z0
 	VMOVUPS      fc2d00000<>+0(SB), Z3
 	VMAXPS       Z0, Z3, Z0
@@ -334,23 +334,23 @@ DATA fbeaaaa99<>+56(SB)/4, $0xbeaaaa99
 DATA fbeaaaa99<>+60(SB)/4, $0xbeaaaa99
 GLOBL fbeaaaa99<>(SB), RODATA|NOPTR, $64
 
-DATA f42b16666<>+0(SB)/4, $0x42b16666
-DATA f42b16666<>+4(SB)/4, $0x42b16666
-DATA f42b16666<>+8(SB)/4, $0x42b16666
-DATA f42b16666<>+12(SB)/4, $0x42b16666
-DATA f42b16666<>+16(SB)/4, $0x42b16666
-DATA f42b16666<>+20(SB)/4, $0x42b16666
-DATA f42b16666<>+24(SB)/4, $0x42b16666
-DATA f42b16666<>+28(SB)/4, $0x42b16666
-DATA f42b16666<>+32(SB)/4, $0x42b16666
-DATA f42b16666<>+36(SB)/4, $0x42b16666
-DATA f42b16666<>+40(SB)/4, $0x42b16666
-DATA f42b16666<>+44(SB)/4, $0x42b16666
-DATA f42b16666<>+48(SB)/4, $0x42b16666
-DATA f42b16666<>+52(SB)/4, $0x42b16666
-DATA f42b16666<>+56(SB)/4, $0x42b16666
-DATA f42b16666<>+60(SB)/4, $0x42b16666
-GLOBL f42b16666<>(SB), RODATA|NOPTR, $64
+DATA f42b20000<>+0(SB)/4, $0x42b20000
+DATA f42b20000<>+4(SB)/4, $0x42b20000
+DATA f42b20000<>+8(SB)/4, $0x42b20000
+DATA f42b20000<>+12(SB)/4, $0x42b20000
+DATA f42b20000<>+16(SB)/4, $0x42b20000
+DATA f42b20000<>+20(SB)/4, $0x42b20000
+DATA f42b20000<>+24(SB)/4, $0x42b20000
+DATA f42b20000<>+28(SB)/4, $0x42b20000
+DATA f42b20000<>+32(SB)/4, $0x42b20000
+DATA f42b20000<>+36(SB)/4, $0x42b20000
+DATA f42b20000<>+40(SB)/4, $0x42b20000
+DATA f42b20000<>+44(SB)/4, $0x42b20000
+DATA f42b20000<>+48(SB)/4, $0x42b20000
+DATA f42b20000<>+52(SB)/4, $0x42b20000
+DATA f42b20000<>+56(SB)/4, $0x42b20000
+DATA f42b20000<>+60(SB)/4, $0x42b20000
+GLOBL f42b20000<>(SB), RODATA|NOPTR, $64
 
 DATA fc2d00000<>+0(SB)/4, $0xc2d00000
 DATA fc2d00000<>+4(SB)/4, $0xc2d00000
@@ -596,7 +596,7 @@ loop:
 	VMOVUPS      (SI), Z0
 	VXORPS       Z4, Z4, Z4
 	VSUBPS       Z0, Z4, Z0
-	VMOVUPS      f42b16666<>+0(SB), Z3
+	VMOVUPS      f42b20000<>+0(SB), Z3
 	VMINPS       Z0, Z3, Z0
 	VMOVUPS      fc2d00000<>+0(SB), Z3
 	VMAXPS       Z0, Z3, Z0
@@ -617,6 +617,448 @@ loop:
 	VADDPS       f3f800000<>+0(SB), Z0, Z0
 	VMOVUPS      f3f800000<>+0(SB), Z4
 	VDIVPS       Z0, Z4, Z0
+	VMOVUPS      Z0, (SI)
+	ADDQ         $0x40, SI
+	DECQ         CX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func expAVX512(x *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·expAVX512(SB), NOSPLIT, $0-16
+	MOVQ x+0(FP), SI
+	MOVQ n+8(FP), CX
+
+loop:
+	VMOVUPS      (SI), Z0
+	VMOVUPS      f42b20000<>+0(SB), Z3
+	VMINPS       Z0, Z3, Z0
+	VMOVUPS      fc2d00000<>+0(SB), Z3
+	VMAXPS       Z0, Z3, Z0
+	VMULPS       f3fb8aa3b<>+0(SB), Z0, Z1
+	VRNDSCALEPS  $0x00, Z1, Z1
+	VFNMADD231PS f3f318000<>+0(SB), Z1, Z0
+	VFNMADD231PS fb95e8083<>+0(SB), Z1, Z0
+	VMOVUPS      f39506967<>+0(SB), Z2
+	VFMADD213PS  f3ab743ce<>+0(SB), Z0, Z2
+	VFMADD213PS  f3c088908<>+0(SB), Z0, Z2
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Z0, Z2
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Z0, Z2
+	VFMADD213PS  f3f000000<>+0(SB), Z0, Z2
+	VMULPS       Z0, Z0, Z3
+	VFMADD213PS  Z0, Z3, Z2
+	VADDPS       f3f800000<>+0(SB), Z2, Z2
+	VSCALEFPS    Z1, Z2, Z0
+	VMOVUPS      Z0, (SI)
+	ADDQ         $0x40, SI
+	DECQ         CX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func hardSwishAVX512(x *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·hardSwishAVX512(SB), NOSPLIT, $0-16
+	MOVQ x+0(FP), SI
+	MOVQ n+8(FP), CX
+
+loop:
+	VMOVUPS     (SI), Z0
+	VMOVUPS     f3e2aaaab<>+0(SB), Z1
+	VFMADD213PS f3f000000<>+0(SB), Z0, Z1
+	VXORPS      Z2, Z2, Z2
+	VMAXPS      Z1, Z2, Z1
+	VMINPS      f3f800000<>+0(SB), Z1, Z1
+	VMULPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (SI)
+	ADDQ        $0x40, SI
+	DECQ        CX
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+DATA f3e2aaaab<>+0(SB)/4, $0x3e2aaaab
+DATA f3e2aaaab<>+4(SB)/4, $0x3e2aaaab
+DATA f3e2aaaab<>+8(SB)/4, $0x3e2aaaab
+DATA f3e2aaaab<>+12(SB)/4, $0x3e2aaaab
+DATA f3e2aaaab<>+16(SB)/4, $0x3e2aaaab
+DATA f3e2aaaab<>+20(SB)/4, $0x3e2aaaab
+DATA f3e2aaaab<>+24(SB)/4, $0x3e2aaaab
+DATA f3e2aaaab<>+28(SB)/4, $0x3e2aaaab
+DATA f3e2aaaab<>+32(SB)/4, $0x3e2aaaab
+DATA f3e2aaaab<>+36(SB)/4, $0x3e2aaaab
+DATA f3e2aaaab<>+40(SB)/4, $0x3e2aaaab
+DATA f3e2aaaab<>+44(SB)/4, $0x3e2aaaab
+DATA f3e2aaaab<>+48(SB)/4, $0x3e2aaaab
+DATA f3e2aaaab<>+52(SB)/4, $0x3e2aaaab
+DATA f3e2aaaab<>+56(SB)/4, $0x3e2aaaab
+DATA f3e2aaaab<>+60(SB)/4, $0x3e2aaaab
+GLOBL f3e2aaaab<>(SB), RODATA|NOPTR, $64
+
+// func geluAVX512(x *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·geluAVX512(SB), NOSPLIT, $0-16
+	MOVQ x+0(FP), SI
+	MOVQ n+8(FP), CX
+
+loop:
+	VMOVUPS     (SI), Z0
+	VMULPS      f3f3504f3<>+0(SB), Z0, Z1
+	VMOVUPS     f40800000<>+0(SB), Z3
+	VMINPS      Z1, Z3, Z1
+	VMOVUPS     fc0800000<>+0(SB), Z3
+	VMAXPS      Z1, Z3, Z1
+	VMULPS      Z1, Z1, Z2
+	VMOVUPS     faf95df0b<>+0(SB), Z3
+	VFMADD213PS f32edffee<>+0(SB), Z2, Z3
+	VFMADD213PS fb60cff51<>+0(SB), Z2, Z3
+	VFMADD213PS fb86ec2d2<>+0(SB), Z2, Z3
+	VFMADD213PS fba40ac63<>+0(SB), Z2, Z3
+	VFMADD213PS fbb41a1f6<>+0(SB), Z2, Z3
+	VFMADD213PS fbc83dbd4<>+0(SB), Z2, Z3
+	VMOVUPS     fb77460cd<>+0(SB), Z4
+	VFMADD213PS fb95fbd29<>+0(SB), Z2, Z4
+	VFMADD213PS fbadc924e<>+0(SB), Z2, Z4
+	VFMADD213PS fbbf19bf8<>+0(SB), Z2, Z4
+	VFMADD213PS fbc69b6a7<>+0(SB), Z2, Z4
+	VMULPS      Z1, Z3, Z3
+	VDIVPS      Z4, Z3, Z3
+	VMULPS      f3f000000<>+0(SB), Z0, Z0
+	VFMADD213PS Z0, Z0, Z3
+	VMOVAPS     Z3, Z0
+	VMOVUPS     Z0, (SI)
+	ADDQ        $0x40, SI
+	DECQ        CX
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+DATA f3f3504f3<>+0(SB)/4, $0x3f3504f3
+DATA f3f3504f3<>+4(SB)/4, $0x3f3504f3
+DATA f3f3504f3<>+8(SB)/4, $0x3f3504f3
+DATA f3f3504f3<>+12(SB)/4, $0x3f3504f3
+DATA f3f3504f3<>+16(SB)/4, $0x3f3504f3
+DATA f3f3504f3<>+20(SB)/4, $0x3f3504f3
+DATA f3f3504f3<>+24(SB)/4, $0x3f3504f3
+DATA f3f3504f3<>+28(SB)/4, $0x3f3504f3
+DATA f3f3504f3<>+32(SB)/4, $0x3f3504f3
+DATA f3f3504f3<>+36(SB)/4, $0x3f3504f3
+DATA f3f3504f3<>+40(SB)/4, $0x3f3504f3
+DATA f3f3504f3<>+44(SB)/4, $0x3f3504f3
+DATA f3f3504f3<>+48(SB)/4, $0x3f3504f3
+DATA f3f3504f3<>+52(SB)/4, $0x3f3504f3
+DATA f3f3504f3<>+56(SB)/4, $0x3f3504f3
+DATA f3f3504f3<>+60(SB)/4, $0x3f3504f3
+GLOBL f3f3504f3<>(SB), RODATA|NOPTR, $64
+
+DATA f40800000<>+0(SB)/4, $0x40800000
+DATA f40800000<>+4(SB)/4, $0x40800000
+DATA f40800000<>+8(SB)/4, $0x40800000
+DATA f40800000<>+12(SB)/4, $0x40800000
+DATA f40800000<>+16(SB)/4, $0x40800000
+DATA f40800000<>+20(SB)/4, $0x40800000
+DATA f40800000<>+24(SB)/4, $0x40800000
+DATA f40800000<>+28(SB)/4, $0x40800000
+DATA f40800000<>+32(SB)/4, $0x40800000
+DATA f40800000<>+36(SB)/4, $0x40800000
+DATA f40800000<>+40(SB)/4, $0x40800000
+DATA f40800000<>+44(SB)/4, $0x40800000
+DATA f40800000<>+48(SB)/4, $0x40800000
+DATA f40800000<>+52(SB)/4, $0x40800000
+DATA f40800000<>+56(SB)/4, $0x40800000
+DATA f40800000<>+60(SB)/4, $0x40800000
+GLOBL f40800000<>(SB), RODATA|NOPTR, $64
+
+DATA fc0800000<>+0(SB)/4, $0xc0800000
+DATA fc0800000<>+4(SB)/4, $0xc0800000
+DATA fc0800000<>+8(SB)/4, $0xc0800000
+DATA fc0800000<>+12(SB)/4, $0xc0800000
+DATA fc0800000<>+16(SB)/4, $0xc0800000
+DATA fc0800000<>+20(SB)/4, $0xc0800000
+DATA fc0800000<>+24(SB)/4, $0xc0800000
+DATA fc0800000<>+28(SB)/4, $0xc0800000
+DATA fc0800000<>+32(SB)/4, $0xc0800000
+DATA fc0800000<>+36(SB)/4, $0xc0800000
+DATA fc0800000<>+40(SB)/4, $0xc0800000
+DATA fc0800000<>+44(SB)/4, $0xc0800000
+DATA fc0800000<>+48(SB)/4, $0xc0800000
+DATA fc0800000<>+52(SB)/4, $0xc0800000
+DATA fc0800000<>+56(SB)/4, $0xc0800000
+DATA fc0800000<>+60(SB)/4, $0xc0800000
+GLOBL fc0800000<>(SB), RODATA|NOPTR, $64
+
+DATA faf95df0b<>+0(SB)/4, $0xaf95df0b
+DATA faf95df0b<>+4(SB)/4, $0xaf95df0b
+DATA faf95df0b<>+8(SB)/4, $0xaf95df0b
+DATA faf95df0b<>+12(SB)/4, $0xaf95df0b
+DATA faf95df0b<>+16(SB)/4, $0xaf95df0b
+DATA faf95df0b<>+20(SB)/4, $0xaf95df0b
+DATA faf95df0b<>+24(SB)/4, $0xaf95df0b
+DATA faf95df0b<>+28(SB)/4, $0xaf95df0b
+DATA faf95df0b<>+32(SB)/4, $0xaf95df0b
+DATA faf95df0b<>+36(SB)/4, $0xaf95df0b
+DATA faf95df0b<>+40(SB)/4, $0xaf95df0b
+DATA faf95df0b<>+44(SB)/4, $0xaf95df0b
+DATA faf95df0b<>+48(SB)/4, $0xaf95df0b
+DATA faf95df0b<>+52(SB)/4, $0xaf95df0b
+DATA faf95df0b<>+56(SB)/4, $0xaf95df0b
+DATA faf95df0b<>+60(SB)/4, $0xaf95df0b
+GLOBL faf95df0b<>(SB), RODATA|NOPTR, $64
+
+DATA f32edffee<>+0(SB)/4, $0x32edffee
+DATA f32edffee<>+4(SB)/4, $0x32edffee
+DATA f32edffee<>+8(SB)/4, $0x32edffee
+DATA f32edffee<>+12(SB)/4, $0x32edffee
+DATA f32edffee<>+16(SB)/4, $0x32edffee
+DATA f32edffee<>+20(SB)/4, $0x32edffee
+DATA f32edffee<>+24(SB)/4, $0x32edffee
+DATA f32edffee<>+28(SB)/4, $0x32edffee
+DATA f32edffee<>+32(SB)/4, $0x32edffee
+DATA f32edffee<>+36(SB)/4, $0x32edffee
+DATA f32edffee<>+40(SB)/4, $0x32edffee
+DATA f32edffee<>+44(SB)/4, $0x32edffee
+DATA f32edffee<>+48(SB)/4, $0x32edffee
+DATA f32edffee<>+52(SB)/4, $0x32edffee
+DATA f32edffee<>+56(SB)/4, $0x32edffee
+DATA f32edffee<>+60(SB)/4, $0x32edffee
+GLOBL f32edffee<>(SB), RODATA|NOPTR, $64
+
+DATA fb60cff51<>+0(SB)/4, $0xb60cff51
+DATA fb60cff51<>+4(SB)/4, $0xb60cff51
+DATA fb60cff51<>+8(SB)/4, $0xb60cff51
+DATA fb60cff51<>+12(SB)/4, $0xb60cff51
+DATA fb60cff51<>+16(SB)/4, $0xb60cff51
+DATA fb60cff51<>+20(SB)/4, $0xb60cff51
+DATA fb60cff51<>+24(SB)/4, $0xb60cff51
+DATA fb60cff51<>+28(SB)/4, $0xb60cff51
+DATA fb60cff51<>+32(SB)/4, $0xb60cff51
+DATA fb60cff51<>+36(SB)/4, $0xb60cff51
+DATA fb60cff51<>+40(SB)/4, $0xb60cff51
+DATA fb60cff51<>+44(SB)/4, $0xb60cff51
+DATA fb60cff51<>+48(SB)/4, $0xb60cff51
+DATA fb60cff51<>+52(SB)/4, $0xb60cff51
+DATA fb60cff51<>+56(SB)/4, $0xb60cff51
+DATA fb60cff51<>+60(SB)/4, $0xb60cff51
+GLOBL fb60cff51<>(SB), RODATA|NOPTR, $64
+
+DATA fb86ec2d2<>+0(SB)/4, $0xb86ec2d2
+DATA fb86ec2d2<>+4(SB)/4, $0xb86ec2d2
+DATA fb86ec2d2<>+8(SB)/4, $0xb86ec2d2
+DATA fb86ec2d2<>+12(SB)/4, $0xb86ec2d2
+DATA fb86ec2d2<>+16(SB)/4, $0xb86ec2d2
+DATA fb86ec2d2<>+20(SB)/4, $0xb86ec2d2
+DATA fb86ec2d2<>+24(SB)/4, $0xb86ec2d2
+DATA fb86ec2d2<>+28(SB)/4, $0xb86ec2d2
+DATA fb86ec2d2<>+32(SB)/4, $0xb86ec2d2
+DATA fb86ec2d2<>+36(SB)/4, $0xb86ec2d2
+DATA fb86ec2d2<>+40(SB)/4, $0xb86ec2d2
+DATA fb86ec2d2<>+44(SB)/4, $0xb86ec2d2
+DATA fb86ec2d2<>+48(SB)/4, $0xb86ec2d2
+DATA fb86ec2d2<>+52(SB)/4, $0xb86ec2d2
+DATA fb86ec2d2<>+56(SB)/4, $0xb86ec2d2
+DATA fb86ec2d2<>+60(SB)/4, $0xb86ec2d2
+GLOBL fb86ec2d2<>(SB), RODATA|NOPTR, $64
+
+DATA fba40ac63<>+0(SB)/4, $0xba40ac63
+DATA fba40ac63<>+4(SB)/4, $0xba40ac63
+DATA fba40ac63<>+8(SB)/4, $0xba40ac63
+DATA fba40ac63<>+12(SB)/4, $0xba40ac63
+DATA fba40ac63<>+16(SB)/4, $0xba40ac63
+DATA fba40ac63<>+20(SB)/4, $0xba40ac63
+DATA fba40ac63<>+24(SB)/4, $0xba40ac63
+DATA fba40ac63<>+28(SB)/4, $0xba40ac63
+DATA fba40ac63<>+32(SB)/4, $0xba40ac63
+DATA fba40ac63<>+36(SB)/4, $0xba40ac63
+DATA fba40ac63<>+40(SB)/4, $0xba40ac63
+DATA fba40ac63<>+44(SB)/4, $0xba40ac63
+DATA fba40ac63<>+48(SB)/4, $0xba40ac63
+DATA fba40ac63<>+52(SB)/4, $0xba40ac63
+DATA fba40ac63<>+56(SB)/4, $0xba40ac63
+DATA fba40ac63<>+60(SB)/4, $0xba40ac63
+GLOBL fba40ac63<>(SB), RODATA|NOPTR, $64
+
+DATA fbb41a1f6<>+0(SB)/4, $0xbb41a1f6
+DATA fbb41a1f6<>+4(SB)/4, $0xbb41a1f6
+DATA fbb41a1f6<>+8(SB)/4, $0xbb41a1f6
+DATA fbb41a1f6<>+12(SB)/4, $0xbb41a1f6
+DATA fbb41a1f6<>+16(SB)/4, $0xbb41a1f6
+DATA fbb41a1f6<>+20(SB)/4, $0xbb41a1f6
+DATA fbb41a1f6<>+24(SB)/4, $0xbb41a1f6
+DATA fbb41a1f6<>+28(SB)/4, $0xbb41a1f6
+DATA fbb41a1f6<>+32(SB)/4, $0xbb41a1f6
+DATA fbb41a1f6<>+36(SB)/4, $0xbb41a1f6
+DATA fbb41a1f6<>+40(SB)/4, $0xbb41a1f6
+DATA fbb41a1f6<>+44(SB)/4, $0xbb41a1f6
+DATA fbb41a1f6<>+48(SB)/4, $0xbb41a1f6
+DATA fbb41a1f6<>+52(SB)/4, $0xbb41a1f6
+DATA fbb41a1f6<>+56(SB)/4, $0xbb41a1f6
+DATA fbb41a1f6<>+60(SB)/4, $0xbb41a1f6
+GLOBL fbb41a1f6<>(SB), RODATA|NOPTR, $64
+
+DATA fbc83dbd4<>+0(SB)/4, $0xbc83dbd4
+DATA fbc83dbd4<>+4(SB)/4, $0xbc83dbd4
+DATA fbc83dbd4<>+8(SB)/4, $0xbc83dbd4
+DATA fbc83dbd4<>+12(SB)/4, $0xbc83dbd4
+DATA fbc83dbd4<>+16(SB)/4, $0xbc83dbd4
+DATA fbc83dbd4<>+20(SB)/4, $0xbc83dbd4
+DATA fbc83dbd4<>+24(SB)/4, $0xbc83dbd4
+DATA fbc83dbd4<>+28(SB)/4, $0xbc83dbd4
+DATA fbc83dbd4<>+32(SB)/4, $0xbc83dbd4
+DATA fbc83dbd4<>+36(SB)/4, $0xbc83dbd4
+DATA fbc83dbd4<>+40(SB)/4, $0xbc83dbd4
+DATA fbc83dbd4<>+44(SB)/4, $0xbc83dbd4
+DATA fbc83dbd4<>+48(SB)/4, $0xbc83dbd4
+DATA fbc83dbd4<>+52(SB)/4, $0xbc83dbd4
+DATA fbc83dbd4<>+56(SB)/4, $0xbc83dbd4
+DATA fbc83dbd4<>+60(SB)/4, $0xbc83dbd4
+GLOBL fbc83dbd4<>(SB), RODATA|NOPTR, $64
+
+DATA fb77460cd<>+0(SB)/4, $0xb77460cd
+DATA fb77460cd<>+4(SB)/4, $0xb77460cd
+DATA fb77460cd<>+8(SB)/4, $0xb77460cd
+DATA fb77460cd<>+12(SB)/4, $0xb77460cd
+DATA fb77460cd<>+16(SB)/4, $0xb77460cd
+DATA fb77460cd<>+20(SB)/4, $0xb77460cd
+DATA fb77460cd<>+24(SB)/4, $0xb77460cd
+DATA fb77460cd<>+28(SB)/4, $0xb77460cd
+DATA fb77460cd<>+32(SB)/4, $0xb77460cd
+DATA fb77460cd<>+36(SB)/4, $0xb77460cd
+DATA fb77460cd<>+40(SB)/4, $0xb77460cd
+DATA fb77460cd<>+44(SB)/4, $0xb77460cd
+DATA fb77460cd<>+48(SB)/4, $0xb77460cd
+DATA fb77460cd<>+52(SB)/4, $0xb77460cd
+DATA fb77460cd<>+56(SB)/4, $0xb77460cd
+DATA fb77460cd<>+60(SB)/4, $0xb77460cd
+GLOBL fb77460cd<>(SB), RODATA|NOPTR, $64
+
+DATA fb95fbd29<>+0(SB)/4, $0xb95fbd29
+DATA fb95fbd29<>+4(SB)/4, $0xb95fbd29
+DATA fb95fbd29<>+8(SB)/4, $0xb95fbd29
+DATA fb95fbd29<>+12(SB)/4, $0xb95fbd29
+DATA fb95fbd29<>+16(SB)/4, $0xb95fbd29
+DATA fb95fbd29<>+20(SB)/4, $0xb95fbd29
+DATA fb95fbd29<>+24(SB)/4, $0xb95fbd29
+DATA fb95fbd29<>+28(SB)/4, $0xb95fbd29
+DATA fb95fbd29<>+32(SB)/4, $0xb95fbd29
+DATA fb95fbd29<>+36(SB)/4, $0xb95fbd29
+DATA fb95fbd29<>+40(SB)/4, $0xb95fbd29
+DATA fb95fbd29<>+44(SB)/4, $0xb95fbd29
+DATA fb95fbd29<>+48(SB)/4, $0xb95fbd29
+DATA fb95fbd29<>+52(SB)/4, $0xb95fbd29
+DATA fb95fbd29<>+56(SB)/4, $0xb95fbd29
+DATA fb95fbd29<>+60(SB)/4, $0xb95fbd29
+GLOBL fb95fbd29<>(SB), RODATA|NOPTR, $64
+
+DATA fbadc924e<>+0(SB)/4, $0xbadc924e
+DATA fbadc924e<>+4(SB)/4, $0xbadc924e
+DATA fbadc924e<>+8(SB)/4, $0xbadc924e
+DATA fbadc924e<>+12(SB)/4, $0xbadc924e
+DATA fbadc924e<>+16(SB)/4, $0xbadc924e
+DATA fbadc924e<>+20(SB)/4, $0xbadc924e
+DATA fbadc924e<>+24(SB)/4, $0xbadc924e
+DATA fbadc924e<>+28(SB)/4, $0xbadc924e
+DATA fbadc924e<>+32(SB)/4, $0xbadc924e
+DATA fbadc924e<>+36(SB)/4, $0xbadc924e
+DATA fbadc924e<>+40(SB)/4, $0xbadc924e
+DATA fbadc924e<>+44(SB)/4, $0xbadc924e
+DATA fbadc924e<>+48(SB)/4, $0xbadc924e
+DATA fbadc924e<>+52(SB)/4, $0xbadc924e
+DATA fbadc924e<>+56(SB)/4, $0xbadc924e
+DATA fbadc924e<>+60(SB)/4, $0xbadc924e
+GLOBL fbadc924e<>(SB), RODATA|NOPTR, $64
+
+DATA fbbf19bf8<>+0(SB)/4, $0xbbf19bf8
+DATA fbbf19bf8<>+4(SB)/4, $0xbbf19bf8
+DATA fbbf19bf8<>+8(SB)/4, $0xbbf19bf8
+DATA fbbf19bf8<>+12(SB)/4, $0xbbf19bf8
+DATA fbbf19bf8<>+16(SB)/4, $0xbbf19bf8
+DATA fbbf19bf8<>+20(SB)/4, $0xbbf19bf8
+DATA fbbf19bf8<>+24(SB)/4, $0xbbf19bf8
+DATA fbbf19bf8<>+28(SB)/4, $0xbbf19bf8
+DATA fbbf19bf8<>+32(SB)/4, $0xbbf19bf8
+DATA fbbf19bf8<>+36(SB)/4, $0xbbf19bf8
+DATA fbbf19bf8<>+40(SB)/4, $0xbbf19bf8
+DATA fbbf19bf8<>+44(SB)/4, $0xbbf19bf8
+DATA fbbf19bf8<>+48(SB)/4, $0xbbf19bf8
+DATA fbbf19bf8<>+52(SB)/4, $0xbbf19bf8
+DATA fbbf19bf8<>+56(SB)/4, $0xbbf19bf8
+DATA fbbf19bf8<>+60(SB)/4, $0xbbf19bf8
+GLOBL fbbf19bf8<>(SB), RODATA|NOPTR, $64
+
+DATA fbc69b6a7<>+0(SB)/4, $0xbc69b6a7
+DATA fbc69b6a7<>+4(SB)/4, $0xbc69b6a7
+DATA fbc69b6a7<>+8(SB)/4, $0xbc69b6a7
+DATA fbc69b6a7<>+12(SB)/4, $0xbc69b6a7
+DATA fbc69b6a7<>+16(SB)/4, $0xbc69b6a7
+DATA fbc69b6a7<>+20(SB)/4, $0xbc69b6a7
+DATA fbc69b6a7<>+24(SB)/4, $0xbc69b6a7
+DATA fbc69b6a7<>+28(SB)/4, $0xbc69b6a7
+DATA fbc69b6a7<>+32(SB)/4, $0xbc69b6a7
+DATA fbc69b6a7<>+36(SB)/4, $0xbc69b6a7
+DATA fbc69b6a7<>+40(SB)/4, $0xbc69b6a7
+DATA fbc69b6a7<>+44(SB)/4, $0xbc69b6a7
+DATA fbc69b6a7<>+48(SB)/4, $0xbc69b6a7
+DATA fbc69b6a7<>+52(SB)/4, $0xbc69b6a7
+DATA fbc69b6a7<>+56(SB)/4, $0xbc69b6a7
+DATA fbc69b6a7<>+60(SB)/4, $0xbc69b6a7
+GLOBL fbc69b6a7<>(SB), RODATA|NOPTR, $64
+
+// func leakyReluAVX512(x *float32, n int, alpha float32)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·leakyReluAVX512(SB), NOSPLIT, $0-20
+	VBROADCASTSS alpha+16(FP), Z31
+	MOVQ         x+0(FP), SI
+	MOVQ         n+8(FP), CX
+
+loop:
+	VMOVUPS     (SI), Z0
+	VXORPS      Z2, Z2, Z2
+	VMINPS      Z0, Z2, Z1
+	VMAXPS      Z0, Z2, Z0
+	VFMADD231PS Z31, Z1, Z0
+	VMOVUPS     Z0, (SI)
+	ADDQ        $0x40, SI
+	DECQ        CX
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func siluAVX512(x *float32, n int, alpha float32)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·siluAVX512(SB), NOSPLIT, $0-20
+	VBROADCASTSS alpha+16(FP), Z31
+	MOVQ         x+0(FP), SI
+	MOVQ         n+8(FP), CX
+
+loop:
+	VMOVUPS      (SI), Z0
+	VMOVAPS      Z0, Z5
+	VMULPS       Z31, Z0, Z0
+	VXORPS       Z4, Z4, Z4
+	VSUBPS       Z0, Z4, Z0
+	VMOVUPS      f42b20000<>+0(SB), Z3
+	VMINPS       Z0, Z3, Z0
+	VMOVUPS      fc2d00000<>+0(SB), Z3
+	VMAXPS       Z0, Z3, Z0
+	VMULPS       f3fb8aa3b<>+0(SB), Z0, Z1
+	VRNDSCALEPS  $0x00, Z1, Z1
+	VFNMADD231PS f3f318000<>+0(SB), Z1, Z0
+	VFNMADD231PS fb95e8083<>+0(SB), Z1, Z0
+	VMOVUPS      f39506967<>+0(SB), Z2
+	VFMADD213PS  f3ab743ce<>+0(SB), Z0, Z2
+	VFMADD213PS  f3c088908<>+0(SB), Z0, Z2
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Z0, Z2
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Z0, Z2
+	VFMADD213PS  f3f000000<>+0(SB), Z0, Z2
+	VMULPS       Z0, Z0, Z3
+	VFMADD213PS  Z0, Z3, Z2
+	VADDPS       f3f800000<>+0(SB), Z2, Z2
+	VSCALEFPS    Z1, Z2, Z0
+	VADDPS       f3f800000<>+0(SB), Z0, Z0
+	VMOVUPS      f3f800000<>+0(SB), Z4
+	VDIVPS       Z0, Z4, Z0
+	VMULPS       Z5, Z0, Z0
 	VMOVUPS      Z0, (SI)
 	ADDQ         $0x40, SI
 	DECQ         CX
@@ -909,7 +1351,7 @@ loop:
 	VMULPS       Y5, Y6, Y6
 	VFMADD213PS  Y4, Y4, Y6
 	VADDPS       Y0, Y0, Y0
-	VMOVUPS      f42b16666<>+0(SB), Y3
+	VMOVUPS      f42b20000<>+0(SB), Y3
 	VMINPS       Y0, Y3, Y0
 	VMOVUPS      fc2d00000<>+0(SB), Y3
 	VMAXPS       Y0, Y3, Y0
@@ -979,7 +1421,7 @@ loop:
 	VMOVUPS      (SI), Y0
 	VXORPS       Y4, Y4, Y4
 	VSUBPS       Y0, Y4, Y0
-	VMOVUPS      f42b16666<>+0(SB), Y3
+	VMOVUPS      f42b20000<>+0(SB), Y3
 	VMINPS       Y0, Y3, Y0
 	VMOVUPS      fc2d00000<>+0(SB), Y3
 	VMAXPS       Y0, Y3, Y0
@@ -1009,6 +1451,183 @@ loop:
 	VADDPS       f3f800000<>+0(SB), Y0, Y0
 	VMOVUPS      f3f800000<>+0(SB), Y4
 	VDIVPS       Y0, Y4, Y0
+	VMOVUPS      Y0, (SI)
+	ADDQ         $0x20, SI
+	DECQ         CX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func expAVX2(x *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·expAVX2(SB), NOSPLIT, $0-16
+	MOVQ x+0(FP), SI
+	MOVQ n+8(FP), CX
+	SHLQ $0x01, CX
+
+loop:
+	VMOVUPS      (SI), Y0
+	VMOVUPS      f42b20000<>+0(SB), Y3
+	VMINPS       Y0, Y3, Y0
+	VMOVUPS      fc2d00000<>+0(SB), Y3
+	VMAXPS       Y0, Y3, Y0
+	VMULPS       f3fb8aa3b<>+0(SB), Y0, Y1
+	VROUNDPS     $0x00, Y1, Y1
+	VFNMADD231PS f3f318000<>+0(SB), Y1, Y0
+	VFNMADD231PS fb95e8083<>+0(SB), Y1, Y0
+	VMOVUPS      f39506967<>+0(SB), Y2
+	VFMADD213PS  f3ab743ce<>+0(SB), Y0, Y2
+	VFMADD213PS  f3c088908<>+0(SB), Y0, Y2
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Y0, Y2
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Y0, Y2
+	VFMADD213PS  f3f000000<>+0(SB), Y0, Y2
+	VMULPS       Y0, Y0, Y3
+	VFMADD213PS  Y0, Y3, Y2
+	VADDPS       f3f800000<>+0(SB), Y2, Y2
+	VCVTPS2DQ    Y1, Y1
+	VPSRAD       $0x01, Y1, Y3
+	VPSUBD       Y3, Y1, Y1
+	VPADDD       f0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y2, Y2
+	VPADDD       f0000007f<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y2, Y2
+	VMOVAPS      Y2, Y0
+	VMOVUPS      Y0, (SI)
+	ADDQ         $0x20, SI
+	DECQ         CX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func hardSwishAVX2(x *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·hardSwishAVX2(SB), NOSPLIT, $0-16
+	MOVQ x+0(FP), SI
+	MOVQ n+8(FP), CX
+	SHLQ $0x01, CX
+
+loop:
+	VMOVUPS     (SI), Y0
+	VMOVUPS     f3e2aaaab<>+0(SB), Y1
+	VFMADD213PS f3f000000<>+0(SB), Y0, Y1
+	VXORPS      Y2, Y2, Y2
+	VMAXPS      Y1, Y2, Y1
+	VMINPS      f3f800000<>+0(SB), Y1, Y1
+	VMULPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (SI)
+	ADDQ        $0x20, SI
+	DECQ        CX
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func geluAVX2(x *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·geluAVX2(SB), NOSPLIT, $0-16
+	MOVQ x+0(FP), SI
+	MOVQ n+8(FP), CX
+	SHLQ $0x01, CX
+
+loop:
+	VMOVUPS     (SI), Y0
+	VMULPS      f3f3504f3<>+0(SB), Y0, Y1
+	VMOVUPS     f40800000<>+0(SB), Y3
+	VMINPS      Y1, Y3, Y1
+	VMOVUPS     fc0800000<>+0(SB), Y3
+	VMAXPS      Y1, Y3, Y1
+	VMULPS      Y1, Y1, Y2
+	VMOVUPS     faf95df0b<>+0(SB), Y3
+	VFMADD213PS f32edffee<>+0(SB), Y2, Y3
+	VFMADD213PS fb60cff51<>+0(SB), Y2, Y3
+	VFMADD213PS fb86ec2d2<>+0(SB), Y2, Y3
+	VFMADD213PS fba40ac63<>+0(SB), Y2, Y3
+	VFMADD213PS fbb41a1f6<>+0(SB), Y2, Y3
+	VFMADD213PS fbc83dbd4<>+0(SB), Y2, Y3
+	VMOVUPS     fb77460cd<>+0(SB), Y4
+	VFMADD213PS fb95fbd29<>+0(SB), Y2, Y4
+	VFMADD213PS fbadc924e<>+0(SB), Y2, Y4
+	VFMADD213PS fbbf19bf8<>+0(SB), Y2, Y4
+	VFMADD213PS fbc69b6a7<>+0(SB), Y2, Y4
+	VMULPS      Y1, Y3, Y3
+	VDIVPS      Y4, Y3, Y3
+	VMULPS      f3f000000<>+0(SB), Y0, Y0
+	VFMADD213PS Y0, Y0, Y3
+	VMOVAPS     Y3, Y0
+	VMOVUPS     Y0, (SI)
+	ADDQ        $0x20, SI
+	DECQ        CX
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func leakyReluAVX2(x *float32, n int, alpha float32)
+// Requires: AVX, FMA3
+TEXT ·leakyReluAVX2(SB), NOSPLIT, $0-20
+	VBROADCASTSS alpha+16(FP), Y15
+	MOVQ         x+0(FP), SI
+	MOVQ         n+8(FP), CX
+	SHLQ         $0x01, CX
+
+loop:
+	VMOVUPS     (SI), Y0
+	VXORPS      Y2, Y2, Y2
+	VMINPS      Y0, Y2, Y1
+	VMAXPS      Y0, Y2, Y0
+	VFMADD231PS Y15, Y1, Y0
+	VMOVUPS     Y0, (SI)
+	ADDQ        $0x20, SI
+	DECQ        CX
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func siluAVX2(x *float32, n int, alpha float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·siluAVX2(SB), NOSPLIT, $0-20
+	VBROADCASTSS alpha+16(FP), Y15
+	MOVQ         x+0(FP), SI
+	MOVQ         n+8(FP), CX
+	SHLQ         $0x01, CX
+
+loop:
+	VMOVUPS      (SI), Y0
+	VMOVAPS      Y0, Y5
+	VMULPS       Y15, Y0, Y0
+	VXORPS       Y4, Y4, Y4
+	VSUBPS       Y0, Y4, Y0
+	VMOVUPS      f42b20000<>+0(SB), Y3
+	VMINPS       Y0, Y3, Y0
+	VMOVUPS      fc2d00000<>+0(SB), Y3
+	VMAXPS       Y0, Y3, Y0
+	VMULPS       f3fb8aa3b<>+0(SB), Y0, Y1
+	VROUNDPS     $0x00, Y1, Y1
+	VFNMADD231PS f3f318000<>+0(SB), Y1, Y0
+	VFNMADD231PS fb95e8083<>+0(SB), Y1, Y0
+	VMOVUPS      f39506967<>+0(SB), Y2
+	VFMADD213PS  f3ab743ce<>+0(SB), Y0, Y2
+	VFMADD213PS  f3c088908<>+0(SB), Y0, Y2
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Y0, Y2
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Y0, Y2
+	VFMADD213PS  f3f000000<>+0(SB), Y0, Y2
+	VMULPS       Y0, Y0, Y3
+	VFMADD213PS  Y0, Y3, Y2
+	VADDPS       f3f800000<>+0(SB), Y2, Y2
+	VCVTPS2DQ    Y1, Y1
+	VPSRAD       $0x01, Y1, Y3
+	VPSUBD       Y3, Y1, Y1
+	VPADDD       f0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y2, Y2
+	VPADDD       f0000007f<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y2, Y2
+	VMOVAPS      Y2, Y0
+	VADDPS       f3f800000<>+0(SB), Y0, Y0
+	VMOVUPS      f3f800000<>+0(SB), Y4
+	VDIVPS       Y0, Y4, Y0
+	VMULPS       Y5, Y0, Y0
 	VMOVUPS      Y0, (SI)
 	ADDQ         $0x20, SI
 	DECQ         CX
@@ -1234,3 +1853,454 @@ DATA interleave2<>+20(SB)/4, $0x00000007
 DATA interleave2<>+24(SB)/4, $0x00000007
 DATA interleave2<>+28(SB)/4, $0x00000007
 GLOBL interleave2<>(SB), RODATA|NOPTR, $32
+
+// func normalizeAVX2(dst *float32, src *float32, pixels int, blocks int, dstBlock int, srcBlock int, scale *float32, shift *float32, inverse float32, epsilon float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·normalizeAVX2(SB), NOSPLIT, $0-72
+	MOVQ         dst+0(FP), DI
+	MOVQ         src+8(FP), SI
+	MOVQ         pixels+16(FP), CX
+	MOVQ         dstBlock+32(FP), AX
+	MOVQ         srcBlock+40(FP), BX
+	MOVQ         scale+48(FP), R8
+	MOVQ         shift+56(FP), R9
+	VBROADCASTSS inverse+64(FP), Y13
+	VBROADCASTSS epsilon+68(FP), Y14
+	VMOVUPS      f3f800000<>+0(SB), Y15
+
+pixel:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ   SI, R10
+	MOVQ   blocks+24(FP), DX
+
+sum:
+	VADDPS       (R10), Y0, Y0
+	VADDPS       32(R10), Y1, Y1
+	ADDQ         BX, R10
+	DECQ         DX
+	JNZ          sum
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VHADDPS      X0, X0, X0
+	VHADDPS      X0, X0, X0
+	VBROADCASTSS X0, Y0
+	VMULPS       Y13, Y0, Y0
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	MOVQ         SI, R10
+	MOVQ         blocks+24(FP), DX
+
+squares:
+	VMOVUPS      (R10), Y4
+	VSUBPS       Y0, Y4, Y4
+	VFMADD231PS  Y4, Y4, Y2
+	VMOVUPS      32(R10), Y5
+	VSUBPS       Y0, Y5, Y5
+	VFMADD231PS  Y5, Y5, Y3
+	ADDQ         BX, R10
+	DECQ         DX
+	JNZ          squares
+	VADDPS       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VADDPS       X3, X2, X2
+	VHADDPS      X2, X2, X2
+	VHADDPS      X2, X2, X2
+	VBROADCASTSS X2, Y2
+	VMULPS       Y13, Y2, Y2
+	VADDPS       Y14, Y2, Y2
+	VSQRTPS      Y2, Y2
+	VDIVPS       Y2, Y15, Y2
+	MOVQ         R8, R11
+	MOVQ         R9, R12
+	MOVQ         DI, R13
+	MOVQ         SI, R10
+	MOVQ         blocks+24(FP), DX
+
+write:
+	VMOVUPS     (R10), Y4
+	VSUBPS      Y0, Y4, Y4
+	VMULPS      Y2, Y4, Y4
+	VMOVUPS     (R11), Y6
+	VFMADD213PS (R12), Y6, Y4
+	VMOVUPS     Y4, (R13)
+	VMOVUPS     32(R10), Y5
+	VSUBPS      Y0, Y5, Y5
+	VMULPS      Y2, Y5, Y5
+	VMOVUPS     32(R11), Y6
+	VFMADD213PS 32(R12), Y6, Y5
+	VMOVUPS     Y5, 32(R13)
+	ADDQ        $0x40, R11
+	ADDQ        $0x40, R12
+	ADDQ        AX, R13
+	ADDQ        BX, R10
+	DECQ        DX
+	JNZ         write
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, DI
+	DECQ        CX
+	JNZ         pixel
+	VZEROUPPER
+	RET
+
+// func gatherLanesAVX2(dst *float32, pixels int, groups *laneGroup, n int, keep bool)
+// Requires: AVX, AVX2
+TEXT ·gatherLanesAVX2(SB), NOSPLIT, $0-33
+	MOVQ    dst+0(FP), DI
+	MOVQ    pixels+8(FP), CX
+	MOVQ    groups+16(FP), SI
+	MOVQ    n+24(FP), DX
+	MOVBWZX keep+32(FP), AX
+	XORQ    R8, R8
+	CMPQ    CX, $0x04
+	JLT     tail
+
+four:
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	TESTB   AL, AL
+	JZ      groups4
+	VMOVUPS (DI)(R8*1), Y0
+	VMOVUPS 64(DI)(R8*1), Y1
+	VMOVUPS 128(DI)(R8*1), Y2
+	VMOVUPS 192(DI)(R8*1), Y3
+
+groups4:
+	MOVQ  SI, R9
+	MOVQ  DX, R10
+	TESTQ R10, R10
+	JZ    store4
+
+group4:
+	MOVQ      (R9), R11
+	VMOVUPS   8(R9), Y14
+	VMOVUPS   40(R9), Y15
+	VPERMPS   (R11)(R8*1), Y14, Y4
+	VBLENDVPS Y15, Y4, Y0, Y0
+	VPERMPS   64(R11)(R8*1), Y14, Y5
+	VBLENDVPS Y15, Y5, Y1, Y1
+	VPERMPS   128(R11)(R8*1), Y14, Y6
+	VBLENDVPS Y15, Y6, Y2, Y2
+	VPERMPS   192(R11)(R8*1), Y14, Y7
+	VBLENDVPS Y15, Y7, Y3, Y3
+	ADDQ      $0x50, R9
+	DECQ      R10
+	JNZ       group4
+
+store4:
+	VMOVUPS Y0, (DI)(R8*1)
+	VMOVUPS Y1, 64(DI)(R8*1)
+	VMOVUPS Y2, 128(DI)(R8*1)
+	VMOVUPS Y3, 192(DI)(R8*1)
+	ADDQ    $0x00000100, R8
+	SUBQ    $0x04, CX
+	CMPQ    CX, $0x04
+	JGE     four
+
+tail:
+	TESTQ CX, CX
+	JZ    done
+
+one:
+	VXORPS  Y0, Y0, Y0
+	TESTB   AL, AL
+	JZ      groups1
+	VMOVUPS (DI)(R8*1), Y0
+
+groups1:
+	MOVQ  SI, R9
+	MOVQ  DX, R10
+	TESTQ R10, R10
+	JZ    store1
+
+group1:
+	MOVQ      (R9), R11
+	VMOVUPS   8(R9), Y14
+	VMOVUPS   40(R9), Y15
+	VPERMPS   (R11)(R8*1), Y14, Y4
+	VBLENDVPS Y15, Y4, Y0, Y0
+	ADDQ      $0x50, R9
+	DECQ      R10
+	JNZ       group1
+
+store1:
+	VMOVUPS Y0, (DI)(R8*1)
+	ADDQ    $0x00000040, R8
+	SUBQ    $0x01, CX
+	JNZ     one
+
+done:
+	VZEROUPPER
+	RET
+
+// func transposeAVX2(dst *float32, src *float32, dstRow int, srcRow int, dstStep int, srcStep int, n int)
+// Requires: AVX
+TEXT ·transposeAVX2(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ dstRow+16(FP), AX
+	MOVQ srcRow+24(FP), BX
+	MOVQ dstStep+32(FP), R8
+	MOVQ srcStep+40(FP), R9
+	MOVQ n+48(FP), CX
+
+square:
+	MOVQ       SI, R10
+	VMOVUPS    (R10), Y0
+	ADDQ       BX, R10
+	VMOVUPS    (R10), Y1
+	ADDQ       BX, R10
+	VMOVUPS    (R10), Y2
+	ADDQ       BX, R10
+	VMOVUPS    (R10), Y3
+	ADDQ       BX, R10
+	VMOVUPS    (R10), Y4
+	ADDQ       BX, R10
+	VMOVUPS    (R10), Y5
+	ADDQ       BX, R10
+	VMOVUPS    (R10), Y6
+	ADDQ       BX, R10
+	VMOVUPS    (R10), Y7
+	VUNPCKLPS  Y1, Y0, Y8
+	VUNPCKHPS  Y1, Y0, Y9
+	VUNPCKLPS  Y3, Y2, Y10
+	VUNPCKHPS  Y3, Y2, Y11
+	VUNPCKLPS  Y5, Y4, Y12
+	VUNPCKHPS  Y5, Y4, Y13
+	VUNPCKLPS  Y7, Y6, Y14
+	VUNPCKHPS  Y7, Y6, Y15
+	VSHUFPS    $0x44, Y10, Y8, Y0
+	VSHUFPS    $0xee, Y10, Y8, Y1
+	VSHUFPS    $0x44, Y11, Y9, Y2
+	VSHUFPS    $0xee, Y11, Y9, Y3
+	VSHUFPS    $0x44, Y14, Y12, Y4
+	VSHUFPS    $0xee, Y14, Y12, Y5
+	VSHUFPS    $0x44, Y15, Y13, Y6
+	VSHUFPS    $0xee, Y15, Y13, Y7
+	VPERM2F128 $0x20, Y4, Y0, Y8
+	VPERM2F128 $0x31, Y4, Y0, Y12
+	VPERM2F128 $0x20, Y5, Y1, Y9
+	VPERM2F128 $0x31, Y5, Y1, Y13
+	VPERM2F128 $0x20, Y6, Y2, Y10
+	VPERM2F128 $0x31, Y6, Y2, Y14
+	VPERM2F128 $0x20, Y7, Y3, Y11
+	VPERM2F128 $0x31, Y7, Y3, Y15
+	MOVQ       DI, R10
+	VMOVUPS    Y8, (R10)
+	ADDQ       AX, R10
+	VMOVUPS    Y9, (R10)
+	ADDQ       AX, R10
+	VMOVUPS    Y10, (R10)
+	ADDQ       AX, R10
+	VMOVUPS    Y11, (R10)
+	ADDQ       AX, R10
+	VMOVUPS    Y12, (R10)
+	ADDQ       AX, R10
+	VMOVUPS    Y13, (R10)
+	ADDQ       AX, R10
+	VMOVUPS    Y14, (R10)
+	ADDQ       AX, R10
+	VMOVUPS    Y15, (R10)
+	ADDQ       R9, SI
+	ADDQ       R8, DI
+	DECQ       CX
+	JNZ        square
+	VZEROUPPER
+	RET
+
+// func softmaxAVX2(dst *float32, src *float32, n int, rows int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softmaxAVX2(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), DI
+	MOVQ    src+8(FP), SI
+	MOVQ    n+16(FP), AX
+	MOVQ    rows+24(FP), CX
+	LEAQ    rest<>+32(SB), R8
+	MOVQ    AX, R9
+	ANDQ    $0x07, R9
+	SHLQ    $0x02, R9
+	SUBQ    R9, R8
+	VMOVUPS (R8), Y15
+	SHRQ    $0x03, AX
+
+row:
+	VMOVUPS fff800000<>+0(SB), Y14
+	MOVQ    AX, DX
+	XORQ    R10, R10
+	TESTQ   DX, DX
+	JZ      maxrest
+
+max:
+	VMAXPS (SI)(R10*1), Y14, Y14
+	ADDQ   $0x20, R10
+	DECQ   DX
+	JNZ    max
+
+maxrest:
+	TESTQ      R9, R9
+	JZ         maxdone
+	VMASKMOVPS (SI)(R10*1), Y15, Y0
+	VMOVUPS    fff800000<>+0(SB), Y1
+	VBLENDVPS  Y15, Y0, Y1, Y0
+	VMAXPS     Y0, Y14, Y14
+
+maxdone:
+	VPERM2F128 $0x01, Y14, Y14, Y4
+	VMAXPS     Y4, Y14, Y14
+	VPERMILPS  $0x4e, Y14, Y4
+	VMAXPS     Y4, Y14, Y14
+	VPERMILPS  $0xb1, Y14, Y4
+	VMAXPS     Y4, Y14, Y14
+	VXORPS     Y13, Y13, Y13
+	MOVQ       AX, DX
+	XORQ       R10, R10
+	TESTQ      DX, DX
+	JZ         exprest
+
+exp:
+	VMOVUPS      (SI)(R10*1), Y0
+	VSUBPS       Y14, Y0, Y0
+	VMOVUPS      f42b20000<>+0(SB), Y3
+	VMINPS       Y0, Y3, Y0
+	VMOVUPS      fc2d00000<>+0(SB), Y3
+	VMAXPS       Y0, Y3, Y0
+	VMULPS       f3fb8aa3b<>+0(SB), Y0, Y1
+	VROUNDPS     $0x00, Y1, Y1
+	VFNMADD231PS f3f318000<>+0(SB), Y1, Y0
+	VFNMADD231PS fb95e8083<>+0(SB), Y1, Y0
+	VMOVUPS      f39506967<>+0(SB), Y2
+	VFMADD213PS  f3ab743ce<>+0(SB), Y0, Y2
+	VFMADD213PS  f3c088908<>+0(SB), Y0, Y2
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Y0, Y2
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Y0, Y2
+	VFMADD213PS  f3f000000<>+0(SB), Y0, Y2
+	VMULPS       Y0, Y0, Y3
+	VFMADD213PS  Y0, Y3, Y2
+	VADDPS       f3f800000<>+0(SB), Y2, Y2
+	VCVTPS2DQ    Y1, Y1
+	VPSRAD       $0x01, Y1, Y3
+	VPSUBD       Y3, Y1, Y1
+	VPADDD       f0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y2, Y2
+	VPADDD       f0000007f<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y2, Y2
+	VMOVAPS      Y2, Y0
+	VMOVUPS      Y0, (DI)(R10*1)
+	VADDPS       Y0, Y13, Y13
+	ADDQ         $0x20, R10
+	DECQ         DX
+	JNZ          exp
+
+exprest:
+	TESTQ        R9, R9
+	JZ           expdone
+	VMASKMOVPS   (SI)(R10*1), Y15, Y0
+	VSUBPS       Y14, Y0, Y0
+	VMOVUPS      f42b20000<>+0(SB), Y3
+	VMINPS       Y0, Y3, Y0
+	VMOVUPS      fc2d00000<>+0(SB), Y3
+	VMAXPS       Y0, Y3, Y0
+	VMULPS       f3fb8aa3b<>+0(SB), Y0, Y1
+	VROUNDPS     $0x00, Y1, Y1
+	VFNMADD231PS f3f318000<>+0(SB), Y1, Y0
+	VFNMADD231PS fb95e8083<>+0(SB), Y1, Y0
+	VMOVUPS      f39506967<>+0(SB), Y2
+	VFMADD213PS  f3ab743ce<>+0(SB), Y0, Y2
+	VFMADD213PS  f3c088908<>+0(SB), Y0, Y2
+	VFMADD213PS  f3d2aa9c1<>+0(SB), Y0, Y2
+	VFMADD213PS  f3e2aaaaa<>+0(SB), Y0, Y2
+	VFMADD213PS  f3f000000<>+0(SB), Y0, Y2
+	VMULPS       Y0, Y0, Y3
+	VFMADD213PS  Y0, Y3, Y2
+	VADDPS       f3f800000<>+0(SB), Y2, Y2
+	VCVTPS2DQ    Y1, Y1
+	VPSRAD       $0x01, Y1, Y3
+	VPSUBD       Y3, Y1, Y1
+	VPADDD       f0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y2, Y2
+	VPADDD       f0000007f<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y2, Y2
+	VMOVAPS      Y2, Y0
+	VMASKMOVPS   Y0, Y15, (DI)(R10*1)
+	VANDPS       Y15, Y0, Y0
+	VADDPS       Y0, Y13, Y13
+
+expdone:
+	VPERM2F128 $0x01, Y13, Y13, Y4
+	VADDPS     Y4, Y13, Y13
+	VPERMILPS  $0x4e, Y13, Y4
+	VADDPS     Y4, Y13, Y13
+	VPERMILPS  $0xb1, Y13, Y4
+	VADDPS     Y4, Y13, Y13
+	VMOVUPS    f3f800000<>+0(SB), Y0
+	VDIVPS     Y13, Y0, Y13
+	MOVQ       AX, DX
+	XORQ       R10, R10
+	TESTQ      DX, DX
+	JZ         scalerest
+
+scale:
+	VMULPS  (DI)(R10*1), Y13, Y0
+	VMOVUPS Y0, (DI)(R10*1)
+	ADDQ    $0x20, R10
+	DECQ    DX
+	JNZ     scale
+
+scalerest:
+	TESTQ      R9, R9
+	JZ         scaledone
+	VMASKMOVPS (DI)(R10*1), Y15, Y0
+	VMULPS     Y13, Y0, Y0
+	VMASKMOVPS Y0, Y15, (DI)(R10*1)
+
+scaledone:
+	LEAQ (R10)(R9*1), R10
+	ADDQ R10, SI
+	ADDQ R10, DI
+	DECQ CX
+	JNZ  row
+	VZEROUPPER
+	RET
+
+DATA rest<>+0(SB)/4, $0xffffffff
+DATA rest<>+4(SB)/4, $0xffffffff
+DATA rest<>+8(SB)/4, $0xffffffff
+DATA rest<>+12(SB)/4, $0xffffffff
+DATA rest<>+16(SB)/4, $0xffffffff
+DATA rest<>+20(SB)/4, $0xffffffff
+DATA rest<>+24(SB)/4, $0xffffffff
+DATA rest<>+28(SB)/4, $0xffffffff
+DATA rest<>+32(SB)/4, $0x00000000
+DATA rest<>+36(SB)/4, $0x00000000
+DATA rest<>+40(SB)/4, $0x00000000
+DATA rest<>+44(SB)/4, $0x00000000
+DATA rest<>+48(SB)/4, $0x00000000
+DATA rest<>+52(SB)/4, $0x00000000
+DATA rest<>+56(SB)/4, $0x00000000
+DATA rest<>+60(SB)/4, $0x00000000
+GLOBL rest<>(SB), RODATA|NOPTR, $64
+
+DATA fff800000<>+0(SB)/4, $0xff800000
+DATA fff800000<>+4(SB)/4, $0xff800000
+DATA fff800000<>+8(SB)/4, $0xff800000
+DATA fff800000<>+12(SB)/4, $0xff800000
+DATA fff800000<>+16(SB)/4, $0xff800000
+DATA fff800000<>+20(SB)/4, $0xff800000
+DATA fff800000<>+24(SB)/4, $0xff800000
+DATA fff800000<>+28(SB)/4, $0xff800000
+DATA fff800000<>+32(SB)/4, $0xff800000
+DATA fff800000<>+36(SB)/4, $0xff800000
+DATA fff800000<>+40(SB)/4, $0xff800000
+DATA fff800000<>+44(SB)/4, $0xff800000
+DATA fff800000<>+48(SB)/4, $0xff800000
+DATA fff800000<>+52(SB)/4, $0xff800000
+DATA fff800000<>+56(SB)/4, $0xff800000
+DATA fff800000<>+60(SB)/4, $0xff800000
+GLOBL fff800000<>(SB), RODATA|NOPTR, $64

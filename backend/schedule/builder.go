@@ -159,8 +159,10 @@ func (b *builder) program() *Program {
 					s.layer.Where.Dense = v.ref()
 				}
 			}
+			k := s.make()
+			s.layer.Kernel = kernelName(k)
 			layers = append(layers, s.layer)
-			out = append(out, runtime.Step{Name: s.layer.Name, Kernel: s.make()})
+			out = append(out, runtime.Step{Name: s.layer.Name, Kernel: k})
 		}
 		return layers, out
 	}

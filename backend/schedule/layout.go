@@ -15,8 +15,12 @@ type layout struct {
 	image  map[*ir.Value]bool
 	border map[*ir.Value]border
 	slots  map[*ir.Value]slot
-	copies map[*ir.Value]slot   // where the first copy of an operand goes that is not written in place
-	groups map[*ir.Value]*group // by root
+	// scattered are nodes that are never lowered: concatenations whose readers
+	// take channels from the operands, and selections of channels that are woven
+	// into a dense result.
+	scattered map[*ir.Node]bool
+	copies    map[*ir.Value]slot   // where the first copy of an operand goes that is not written in place
+	groups    map[*ir.Value]*group // by root
 }
 
 // slot is the position of an image inside the image of root.
@@ -34,7 +38,7 @@ type group struct {
 
 func planLayout(g *ir.Graph) *layout {
 	l := &layout{at: map[*ir.Node]int{}, node: map[*ir.Node]bool{}, image: map[*ir.Value]bool{}, border: map[*ir.Value]border{},
-		slots: map[*ir.Value]slot{}, copies: map[*ir.Value]slot{}, groups: map[*ir.Value]*group{}}
+		slots: map[*ir.Value]slot{}, copies: map[*ir.Value]slot{}, groups: map[*ir.Value]*group{}, scattered: map[*ir.Node]bool{}}
 	for i, n := range g.Nodes {
 		l.at[n] = i
 		if l.runsOnImages(n) {
@@ -49,7 +53,9 @@ func planLayout(g *ir.Graph) *layout {
 	}
 	for _, n := range slices.Backward(g.Nodes) {
 		if c, ok := n.Op.(ir.Concat); ok && l.node[n] {
-			l.shareConcat(n, c)
+			if l.scattered[n] = l.selectedOnly(n.Out[0]); !l.scattered[n] {
+				l.shareConcat(n, c)
+			}
 		}
 	}
 	for v := range g.Values() {
@@ -98,6 +104,9 @@ func (l *layout) runsOnImages(n *ir.Node) bool {
 		return l.image[x]
 	case ir.PRelu:
 		return l.image[x] && n.Const(1) != nil && perChannel(n.In[1].Type.Shape, x.Type.Shape)
+	case ir.Normalize:
+		s := x.Type.Shape
+		return l.image[x] && slices.Equal(op.Axes, []int{1}) && s[1]%16 == 0 && channelsOrAbsent(n, 1, s) && channelsOrAbsent(n, 2, s)
 	case ir.Binary:
 		quotient := op.Fn == ir.Div && n.In[1].Const == nil && x.Type.Shape[1]%16 != 0 // 0/0 in unused channels
 		return op.Fn <= ir.Min && !quotient && padsSafely(x, op.Epilogue) && l.binaryOnImages(n)
@@ -111,7 +120,12 @@ func (l *layout) runsOnImages(n *ir.Node) bool {
 			}
 		}
 		return true
+	case ir.Gather:
+		return l.image[x] && op.Axis == 1 && n.Const(1) != nil && n.In[1].Type.Rank() == 1 && selects(n)
 	case ir.Interleave:
+		if l.weaves(n) {
+			return false
+		}
 		for _, v := range n.In {
 			if !l.image[v] {
 				return false
@@ -137,6 +151,62 @@ func padsSafely(x *ir.Value, fn ir.Act) bool {
 }
 
 func constOrAbsent(n *ir.Node, i int) bool { return n.Input(i) == nil || n.Const(i) != nil }
+
+// selects reports whether the indices of a Gather of channels exist.
+func selects(n *ir.Node) bool {
+	c := float64(n.In[0].Type.Shape[1])
+	for _, i := range n.Const(1).Float64s() {
+		if i < -c || i >= c {
+			return false
+		}
+	}
+	return true
+}
+
+// wovenChannels is from how many channels on a pixel shuffle is an image: fewer
+// would be padded to a multiple of their memory.
+const wovenChannels = 8
+
+// weaves reports whether n weaves few channels selected from one image, which
+// one kernel does at once, and marks the selections.
+func (l *layout) weaves(n *ir.Node) bool {
+	first := n.In[0].Def()
+	if n.In[0].Type.Shape[1] >= wovenChannels || first == nil {
+		return false
+	}
+	for _, v := range n.In {
+		d := v.Def()
+		if d == nil || !l.node[d] || v.OnlyUse() != n || d.In[0] != first.In[0] {
+			return false
+		}
+		if _, ok := d.Op.(ir.Gather); !ok {
+			return false
+		}
+	}
+	for _, v := range n.In {
+		l.scattered[v.Def()] = true
+	}
+	return true
+}
+
+// selectedOnly reports whether all readers of v take channels of it.
+func (l *layout) selectedOnly(v *ir.Value) bool {
+	for _, u := range v.Uses() {
+		if u.Node == nil || !l.node[u.Node] {
+			return false
+		}
+		if _, ok := u.Node.Op.(ir.Gather); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// channelsOrAbsent reports whether operand i is a constant with one value per
+// channel of x, or one in all, or absent.
+func channelsOrAbsent(n *ir.Node, i int, x ir.Shape) bool {
+	return n.Input(i) == nil || n.Const(i) != nil && perChannel(n.In[i].Type.Shape, x)
+}
 
 func spatialAxes(rank int) []int {
 	var a []int

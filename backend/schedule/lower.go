@@ -47,6 +47,9 @@ func (b *builder) lower(n *ir.Node) error {
 		}
 		return b.lrnPlain(n, op)
 	case ir.Normalize:
+		if onImages {
+			return b.normalizeImage(n, op)
+		}
 		return b.normalizePlain(n, op)
 	case ir.Unary:
 		if onImages {
@@ -99,6 +102,9 @@ func (b *builder) lower(n *ir.Node) error {
 	case ir.Expand:
 		return b.expandPlain(n)
 	case ir.Gather:
+		if onImages {
+			return b.selectImage(n)
+		}
 		return b.gatherPlain(n, op)
 	case ir.Resize:
 		if onImages {

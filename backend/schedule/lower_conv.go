@@ -152,6 +152,7 @@ type convOperands struct {
 	bias, scale, shift runtime.Ref
 	pre, act           runtime.Act
 	geo                geometry
+	groups             int // as in runtime.Conv
 }
 
 func (o *convOperands) reads() []*place { return []*place{o.src, o.residual} }
@@ -193,9 +194,34 @@ func (b *builder) emitConvFirst(src, dst *place, d dims, w *ir.Tensor, bias runt
 	})
 }
 
+// lastChannels is up to how many output channels a convolution's vectors hold
+// input channels instead, and lastVectors from how many of them on that pays for
+// adding up their lanes.
+const (
+	lastChannels = 4
+	lastVectors  = 8
+)
+
+// narrow reports whether the kernel for few output channels is the fastest.
+func (o *convOperands) narrow(cfg Config) bool {
+	g := o.geo
+	return o.dst.dims.c <= lastChannels && o.src.dims.blocks()*g.kh*g.kw >= lastVectors && !cfg.Exact &&
+		!o.gathers() && !o.scale.Present() && !o.shift.Present() && o.pre == (runtime.Act{})
+}
+
 // convDense lowers a convolution in which every output channel reads every
 // input channel.
 func (b *builder) convDense(o convOperands, w *ir.Tensor, doc string) {
+	if o.narrow(b.cfg) {
+		wref := b.floats32(w, b.packLast(w))
+		g := o.geo
+		b.emit(doc+": few output channels", o.reads(), []*place{o.dst}, func() runtime.Kernel {
+			return &runtime.ConvLast{Src: o.src.img(), Dst: o.dst.img(), W: wref, Bias: o.bias, Residual: o.residual.img(), Act: o.act,
+				KH: g.kh, KW: g.kw, SH: g.sh, SW: g.sw, DH: g.dh, DW: g.dw, PadTop: g.padTop, PadLeft: g.padLeft}
+		})
+		b.last().Choice = Choice{Algorithm: ir.AlgLast, Why: "a block of 16 output channels would be mostly unused"}
+		return
+	}
 	choice, why := b.chooseAlgorithm(o)
 	alg := choice.Algorithm
 	if alg == ir.AlgDirect && o.gathers() {
@@ -225,7 +251,7 @@ func (o *convOperands) conv(w runtime.Ref) runtime.Kernel {
 	g := o.geo
 	return &runtime.Conv{Src: o.src.img(), Dst: o.dst.img(), W: w, Bias: o.bias, Residual: o.residual.img(),
 		Scale: o.scale, Shift: o.shift, Pre: o.pre, Act: o.act,
-		KH: g.kh, KW: g.kw, SH: g.sh, SW: g.sw, DH: g.dh, DW: g.dw, PadTop: g.padTop, PadLeft: g.padLeft}
+		KH: g.kh, KW: g.kw, SH: g.sh, SW: g.sw, DH: g.dh, DW: g.dw, PadTop: g.padTop, PadLeft: g.padLeft, Groups: o.groups}
 }
 
 // winogradWeights has the weights w, stored as wref, transformed at load.
@@ -254,34 +280,40 @@ func (b *builder) depthwise(o convOperands, w *ir.Tensor, doc string) {
 	b.last().Choice = Choice{Algorithm: ir.AlgDepthwise, Why: "one filter per channel"}
 }
 
-// convGrouped splits a grouped convolution into ordinary ones on slices of
-// the channels. Slices start on blocks of 16, so neighbouring groups are
-// merged, with zero weights between them, until both sides do; at worst one
-// convolution computes all groups.
+// convGrouped lowers a grouped convolution. The kernel takes groups of whole
+// blocks of 16 channels, so neighbouring groups are merged, with zero weights
+// between them, until both sides fill blocks; what is left over is a convolution
+// of its own.
 func (b *builder) convGrouped(o convOperands, w *ir.Tensor, groups int, doc string) {
 	cg, mg := w.Shape[1], w.Shape[0]/groups
 	merge := 1
-	for merge < groups && (groups%merge != 0 || merge*cg%16 != 0 || merge*mg%16 != 0) {
+	for merge < groups && (merge*cg%16 != 0 || merge*mg%16 != 0) {
 		merge++
 	}
-	for i := range groups / merge {
+	doc += ": direct"
+	for first := 0; first < groups; {
+		n := groups - first // groups of this step
+		parts := max(1, n/merge)
+		n = min(n, parts*merge)
 		part := o
-		ci, mi := i*merge*cg, i*merge*mg
-		part.src = o.src.window(ci, merge*cg)
-		part.dst = o.dst.window(mi, merge*mg)
-		if o.residual != nil {
-			part.residual = o.residual.window(mi, merge*mg)
+		ci, mi := first*cg, first*mg
+		if parts > 1 {
+			part.groups = parts
 		}
-		part.bias = subChannels(o.bias, mi, merge*mg)
-		part.scale = subChannels(o.scale, ci, merge*cg)
-		part.shift = subChannels(o.shift, ci, merge*cg)
-		wref := b.floats32(w, b.packGrouped(w, groups, i*merge, merge))
-		d := doc + ": direct"
-		if groups > merge {
-			d += fmt.Sprintf(", groups %d–%d", i*merge, (i+1)*merge-1)
+		part.src, part.dst = o.src.window(ci, n*cg), o.dst.window(mi, n*mg)
+		if o.residual != nil {
+			part.residual = o.residual.window(mi, n*mg)
+		}
+		part.bias = subChannels(o.bias, mi, n*mg)
+		part.scale = subChannels(o.scale, ci, n*cg)
+		part.shift = subChannels(o.shift, ci, n*cg)
+		wref := b.floats32(w, b.packGrouped(w, groups, first, n, parts))
+		d := doc
+		if n < groups {
+			d += fmt.Sprintf(", groups %d–%d", first, first+n-1)
 		}
 		writes := []*place{part.dst}
-		if i == groups/merge-1 {
+		if first += n; first == groups {
 			writes = []*place{o.dst} // the step that completes the value
 		}
 		b.emit(d, part.reads(), writes, func() runtime.Kernel { return part.conv(wref) })

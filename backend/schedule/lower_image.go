@@ -100,7 +100,7 @@ func (l *layout) canOverwrite(n *ir.Node, x *ir.Value) bool {
 		switch {
 		case u.Node == n:
 			reads++
-		case u.Node == nil || l.at[u.Node] > l.at[n] || l.isView(u.Node.Out[0]):
+		case u.Node == nil || l.at[u.Node] > l.at[n] || l.isView(u.Node.Out[0]) || l.scattered[u.Node]:
 			return false
 		}
 	}
@@ -116,7 +116,7 @@ func (l *layout) isView(x *ir.Value) bool {
 	switch x.Def().Op.(type) {
 	case ir.Affine, ir.BatchNorm, ir.Unary:
 		return l.leftToGlobalPool(x.Def())
-	case ir.Conv, ir.Pool, ir.Binary, ir.LRN, ir.PRelu, ir.Resize, ir.Concat, ir.Interleave:
+	case ir.Conv, ir.Pool, ir.Binary, ir.LRN, ir.PRelu, ir.Normalize, ir.Resize, ir.Concat, ir.Gather, ir.Interleave:
 		return false
 	}
 	return true
@@ -205,6 +205,16 @@ func (b *builder) lrnImage(n *ir.Node, l ir.LRN) error {
 	return nil
 }
 
+func (b *builder) normalizeImage(n *ir.Node, nm ir.Normalize) error {
+	src := b.asImage(n.In[0])
+	scale, shift := b.channels(n.Const(1), src.dims.c), b.channels(n.Const(2), src.dims.c)
+	dst := b.elementwise(n, src)
+	b.emit("Normalize over the channels", []*place{src}, []*place{dst}, func() runtime.Kernel {
+		return &runtime.NormalizeChannels{Src: src.img(), Dst: dst.img(), Scale: scale, Shift: shift, Epsilon: float32(nm.Epsilon)}
+	})
+	return nil
+}
+
 func (b *builder) binaryImage(n *ir.Node, op ir.Binary) error {
 	x, y := n.In[0], n.In[1]
 	out := n.Out[0].Type.Shape
@@ -236,6 +246,9 @@ func (b *builder) binaryImage(n *ir.Node, op ir.Binary) error {
 
 // concatImage copies the operands that were not written in place.
 func (b *builder) concatImage(n *ir.Node) error {
+	if b.layout.scattered[n] {
+		return nil
+	}
 	v := n.Out[0]
 	dst := b.newImage(v)
 	at := 0
@@ -307,6 +320,48 @@ func (b *builder) sliceImage(n *ir.Node, s ir.Slice) error {
 		return &runtime.PadImage{Src: src.img(), Dst: dst.img(), Rows: rows, Cols: cols}
 	})
 	return nil
+}
+
+// selectImage lowers a Gather of channels, of a concatenation straight from
+// its operands.
+func (b *builder) selectImage(n *ir.Node) error {
+	if b.layout.scattered[n] {
+		return nil
+	}
+	x := n.In[0]
+	of := []*ir.Value{x}
+	if d := x.Def(); d != nil && b.layout.scattered[d] {
+		of = d.In
+	}
+	var src []*place
+	for _, v := range of {
+		src = append(src, b.asImage(v))
+	}
+	from := channelIndices(n)
+	dst := b.newImage(n.Out[0])
+	b.emit(fmt.Sprintf("Select %d of %d channels", len(from), x.Type.Shape[1]), src, []*place{dst}, func() runtime.Kernel {
+		k := &runtime.SelectChannels{Dst: dst.img(), From: from}
+		for _, s := range src {
+			k.Src = append(k.Src, s.img())
+		}
+		return k
+	})
+	if d := x.Def(); d != nil && b.layout.scattered[d] {
+		b.include(d)
+	}
+	return nil
+}
+
+// channelIndices returns the indices of a Gather of channels, none negative.
+func channelIndices(n *ir.Node) []int32 {
+	var list []int32
+	for _, i := range n.Const(1).Float64s() {
+		if i < 0 {
+			i += float64(n.In[0].Type.Shape[1])
+		}
+		list = append(list, int32(i))
+	}
+	return list
 }
 
 func (b *builder) inSlotAtAll(v *ir.Value) bool {

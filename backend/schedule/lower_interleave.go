@@ -27,6 +27,9 @@ func (b *builder) interleave(n *ir.Node, op ir.Interleave, onImages bool) error 
 		}
 		return nil
 	}
+	if d := n.In[0].Def(); d != nil && b.layout.scattered[d] {
+		return b.weave(n, grid)
+	}
 	var srcs []*place
 	for _, x := range n.In {
 		srcs = append(srcs, b.plain(x))
@@ -41,6 +44,25 @@ func (b *builder) interleave(n *ir.Node, op ir.Interleave, onImages bool) error 
 			to = append(to, s*st[2+a])
 		}
 		b.copyStrided(fmt.Sprintf("Interleave: operand %d", i), src, dst, src.shape, 0, src.shape.Strides(), start, to)
+	}
+	return nil
+}
+
+// weave writes channels selected from an image as the pixels of a dense
+// result.
+func (b *builder) weave(n *ir.Node, grid ir.Shape) error {
+	src := b.asImage(n.In[0].Def().In[0])
+	dst := b.newDense(n.Out[0])
+	var from []int32
+	for _, v := range n.In {
+		from = append(from, channelIndices(v.Def())...)
+	}
+	width := grid[len(grid)-1]
+	b.emit(fmt.Sprintf("Unpack from NC16, %s pixels each", shapeDoc(grid...)), []*place{src}, []*place{dst}, func() runtime.Kernel {
+		return &runtime.UnpackWoven{Src: src.img(), Dst: dst.ref(), SY: grid.Len() / width, SX: width, From: from}
+	})
+	for _, v := range n.In {
+		b.include(v.Def())
 	}
 	return nil
 }

@@ -324,6 +324,9 @@ func (b *builder) softmaxPlain(n *ir.Node, s ir.Softmax) error {
 
 func (b *builder) softmaxStep(doc string, src, dst *place, outer, axis, inner int, log bool) {
 	b.emit(doc, []*place{src}, []*place{dst}, func() runtime.Kernel {
+		if inner == 1 && src.dtype == ir.Float32 && !log && !b.cfg.Exact {
+			return &runtime.SoftmaxRows{Src: src.ref(), Dst: dst.ref(), Rows: outer, N: axis}
+		}
 		if src.dtype == ir.Float64 {
 			return &runtime.SoftmaxPlain[float64]{Src: src.ref(), Dst: dst.ref(), Outer: outer, Axis: axis, Inner: inner, Log: log}
 		}

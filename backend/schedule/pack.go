@@ -165,6 +165,13 @@ func (b *builder) packFirst(t *ir.Tensor) runtime.Ref {
 	})
 }
 
+func (b *builder) packLast(t *ir.Tensor) runtime.Ref {
+	oc, ic, kh, kw := shape4(t.Shape)
+	return b.weightSection("last", t, pack.LastLen(oc, ic, kh, kw), func() []float32 {
+		return pack.Last(t.Float32s(), oc, ic, kh, kw)
+	})
+}
+
 func (b *builder) packDepthwise(t *ir.Tensor) runtime.Ref {
 	c, _, kh, kw := shape4(t.Shape)
 	return b.weightSection("depthwise", t, pack.DepthwiseLen(c, kh, kw), func() []float32 {
@@ -172,22 +179,25 @@ func (b *builder) packDepthwise(t *ir.Tensor) runtime.Ref {
 	})
 }
 
-// packGrouped packs merge groups, from the given one, as one convolution with
-// zeros between the groups.
-func (b *builder) packGrouped(t *ir.Tensor, groups, first, merge int) runtime.Ref {
+// packGrouped packs n groups, from the given one, as so many convolutions,
+// each with zeros between the groups that it merges.
+func (b *builder) packGrouped(t *ir.Tensor, groups, first, n, parts int) runtime.Ref {
 	m, cg, kh, kw := shape4(t.Shape)
 	mg := m / groups
-	oc, ic := merge*mg, merge*cg
-	return b.weightSection(fmt.Sprintf("groups %d+%d of %d", first, merge, groups), t, pack.ConvLen(oc, ic, kh, kw), func() []float32 {
-		src := t.Float32s()
+	oc, ic := n/parts*mg, n/parts*cg
+	return b.weightSection(fmt.Sprintf("groups %d+%d of %d, %d parts", first, n, groups, parts), t, parts*pack.ConvLen(oc, ic, kh, kw), func() []float32 {
+		src := t.Float32s()[first*mg*cg*kh*kw:]
 		k := kh * kw
-		w := make([]float32, oc*ic*k)
-		for o := range oc {
-			g := o / mg
-			from := ((first+g)*mg + o%mg) * cg * k
-			copy(w[(o*ic+g*cg)*k:], src[from:from+cg*k])
+		var packed []float32
+		for part := range parts {
+			w := make([]float32, oc*ic*k)
+			for o := range oc {
+				from := (part*oc + o) * cg * k
+				copy(w[(o*ic+o/mg*cg)*k:], src[from:from+cg*k])
+			}
+			packed = append(packed, pack.Conv(w, oc, ic, kh, kw)...)
 		}
-		return pack.Conv(w, oc, ic, kh, kw)
+		return packed
 	})
 }
 

@@ -16,6 +16,8 @@ package schedule
 import (
 	"fmt"
 	"io"
+	"reflect"
+	"strings"
 
 	"modelc/ir"
 	"modelc/runtime"
@@ -45,6 +47,8 @@ type Layer struct {
 	Node  *ir.Node   // whose kernel it is; nil for changes of layout and copies to the outputs
 	Nodes []*ir.Node // every node of the graph it computes
 	Doc   string     // "Conv 3×3 64→128 at 56×56, bias, Relu: direct, halo"
+	// Kernel is the runtime type that computes it, without type parameters.
+	Kernel string
 	// Choice is the algorithm of a convolution on images.
 	Choice Choice
 	FLOPs  int64
@@ -54,6 +58,17 @@ type Layer struct {
 	Value *ir.Value
 	Where Location
 	Out   ir.Shape // of Value, or of what the helper writes
+}
+
+// Generic reports whether the step is a loop over dense tensors of any type
+// and rank: correct, and slow.
+func (l *Layer) Generic() bool {
+	return strings.HasSuffix(l.Kernel, "Plain") || l.Kernel == "StridedCopy"
+}
+
+func kernelName(k runtime.Kernel) string {
+	name, _, _ := strings.Cut(reflect.TypeOf(k).Elem().Name(), "[")
+	return name
 }
 
 // Location is where a value lies in a session's memory: as an image, or

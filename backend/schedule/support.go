@@ -3,7 +3,6 @@ package schedule
 import (
 	_ "embed"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -77,11 +76,10 @@ func Support() ([]Kernels, error) {
 			if !slices.Contains(k.Types, e.DType) {
 				k.Types = append(k.Types, e.DType)
 			}
-			for i, l := range p.Layers {
-				name, _, _ := strings.Cut(reflect.TypeOf(p.Plan.Steps[i].Kernel).Elem().Name(), "[")
-				changesLayout := name == "Pack" || name == "Unpack"
-				if l.Name == "y" && !changesLayout && !slices.Contains(k.Names, name) {
-					k.Names = append(k.Names, name)
+			for _, l := range p.Layers {
+				changesLayout := l.Kernel == "Pack" || l.Kernel == "Unpack"
+				if l.Name == "y" && !changesLayout && !slices.Contains(k.Names, l.Kernel) {
+					k.Names = append(k.Names, l.Kernel)
 				}
 			}
 		}

@@ -31,7 +31,7 @@ func replaceSection(t *testing.T, page []byte, name, text string) []byte {
 	t.Helper()
 	re := regexp.MustCompile(`(?s)(<!-- ` + name + `[^>]*-->\n).*?(<!-- end -->)`)
 	if !re.Match(page) {
-		t.Fatalf("%s has no section %s", kerasDoc, name)
+		t.Fatalf("the page has no section %s", name)
 	}
 	return re.ReplaceAll(page, []byte("${1}"+strings.ReplaceAll(text, "$", "$$")+"${2}"))
 }

@@ -1,6 +1,8 @@
 package onnx
 
 import (
+	"slices"
+
 	"modelc/ir"
 	"modelc/ir/eval"
 )
@@ -30,13 +32,25 @@ func gemm(n *node) []*ir.Value {
 	return n.one(ir.Binary{Fn: ir.Add}, y, n.scaled(bias, beta))
 }
 
+// matMul by a constant matrix is a dense layer over the last axis, whatever
+// the others are.
 func matMul(n *node) []*ir.Value {
 	a, b := n.in[0], n.in[1]
-	if a.Type.Rank() == 2 && b.Type.Rank() == 2 {
-		y, _ := n.product(a, b, false, 1, 1, nil)
-		return []*ir.Value{y}
+	r := a.Type.Rank()
+	if r < 2 || b.Type.Rank() != 2 {
+		return n.one(ir.MatMul{}, a, b)
 	}
-	return n.one(ir.MatMul{}, a, b)
+	k, m := b.Type.Shape[0], b.Type.Shape[1]
+	if w, _ := n.matrix(b); r > 2 && w != nil && w.Type.DType.IsFloat() && a.Type.Shape[r-1] == k && a.Type.Shape.Len() > 0 {
+		rows := a.Type.Shape[:r-1]
+		y, _ := n.product(n.reshape(a, ir.Shape{rows.Len(), k}), b, false, 1, 1, nil)
+		return []*ir.Value{n.reshape(y, append(slices.Clone(rows), m))}
+	}
+	if r > 2 {
+		return n.one(ir.MatMul{}, a, b)
+	}
+	y, _ := n.product(a, b, false, 1, 1, nil)
+	return []*ir.Value{y}
 }
 
 // product multiplies matrices: by a Dense layer when b is constant, which

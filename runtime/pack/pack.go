@@ -79,6 +79,20 @@ func Depthwise(w []float32, c, kh, kw int) []float32 {
 	return out
 }
 
+// LastLen returns the number of floats that Last makes.
+func LastLen(oc, ic, kh, kw int) int { return oc * up(ic, 16) * kh * kw }
+
+// Last packs w [oc,ic,kh,kw] to [oc][ic/16][kh][kw][16], for the few output
+// channels of a last layer.
+func Last(w []float32, oc, ic, kh, kw int) []float32 {
+	k := kh * kw
+	var out []float32
+	for o := range oc {
+		out = append(out, Depthwise(w[o*ic*k:(o+1)*ic*k], ic, kh, kw)...)
+	}
+	return out
+}
+
 // DenseLen returns the number of floats that Dense makes.
 func DenseLen(k, m int) int { return up(m, 16) * up(k, 16) }
 

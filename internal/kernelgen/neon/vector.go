@@ -12,6 +12,11 @@ func vectors(a *asm) {
 	interleave(a)
 	activation(a, "tanhRow", "replaces n vectors of 16 floats by their hyperbolic tangents.", tanh)
 	activation(a, "sigmoidRow", "replaces n vectors of 16 floats by 1/(1+exp(−x)).", sigmoid)
+	activation(a, "expRow", "replaces n vectors of 16 floats by their exponentials.", exp)
+	activation(a, "hardSwishRow", "replaces n vectors of 16 floats by x·min(max(x/6+1/2, 0), 1).", hardSwish)
+	activation(a, "geluRow", "replaces n vectors of 16 floats by x/2·(1+erf(x/√2)).", gelu)
+	parametric(a, "leakyReluRow", "replaces n vectors of 16 floats by max(x, 0)+alpha·min(x, 0).", leakyRelu)
+	parametric(a, "siluRow", "replaces n vectors of 16 floats by x/(1+exp(−alpha·x)).", silu)
 }
 
 const lo, hi vec = 30, 31
@@ -92,6 +97,22 @@ func interleave(a *asm) {
 // activation writes a function of one variable; f emits it on register 0.
 func activation(a *asm, name, doc string, f func(a *asm, k func(x float64) vec)) {
 	a.text(name, "x *float32, n int", 16, 0, doc)
+	a.loop(f)
+}
+
+// alpha holds the parameter of a function that has one.
+const alpha vec = 31
+
+// parametric is activation for functions that read alpha.
+func parametric(a *asm, name, doc string, f func(a *asm, k func(x float64) vec)) {
+	a.text(name, "x *float32, n int, alpha float32", 20, 0, doc)
+	a.do("FMOVS alpha+16(FP), F%d", int(alpha))
+	a.do("VDUP V%d.S[0], %v", int(alpha), alpha)
+	a.loop(f)
+}
+
+// loop applies f to each vector.
+func (a *asm) loop(f func(a *asm, k func(x float64) vec)) {
 	a.do("MOVD x+0(FP), R0")
 	a.do("MOVD n+8(FP), R1")
 	a.do("LSL $2, R1")
@@ -123,12 +144,12 @@ func activation(a *asm, name, doc string, f func(a *asm, k func(x float64) vec))
 
 const exponentBias = 127
 
-// exp replaces register 0, x, by eˣ: 2ⁿ·eʳ with |r| ≤ ln2/2, r by Cody and
+// exp replaces register 0, x, by eˣ, from 88.73 on by infinity: 2ⁿ·eʳ with |r| ≤ ln2/2, r by Cody and
 // Waite's split of ln2, eʳ by the polynomial of Cephes' expf. It uses registers
 // 1 to 3.
 func exp(a *asm, k func(x float64) vec) {
 	const x, n, p, t vec = 0, 1, 2, 3
-	a.min(x, x, k(88.7))
+	a.min(x, x, k(89))
 	a.max(x, x, k(-104))
 	a.mul(n, x, k(1.4426950408889634))
 	a.nearest(n, n)
@@ -185,4 +206,43 @@ func tanh(a *asm, k func(x float64) vec) {
 	// Where x² is below 0.625² the polynomial holds.
 	a.greater(t, k(0.625*0.625), sq)
 	a.do("VBIT V%d.B16, V%d.B16, V%d.B16", int(t), int(small), int(x))
+}
+
+// hardSwish is x·min(max(x/6+1/2, 0), 1).
+func hardSwish(a *asm, k func(x float64) vec) {
+	const x, t vec = 0, 1
+	a.move(t, k(0.5))
+	a.fma(t, x, k(1.0/6))
+	a.clamp(t, k(0), k(1))
+	a.mul(x, x, t)
+}
+
+// leakyRelu is max(x, 0)+alpha·min(x, 0): the sums are exact.
+func leakyRelu(a *asm, k func(x float64) vec) {
+	const x, t vec = 0, 1
+	a.min(t, x, k(0))
+	a.max(x, x, k(0))
+	a.fma(x, t, alpha)
+}
+
+func silu(a *asm, k func(x float64) vec) {
+	const x, t vec = 0, 5
+	a.move(t, x)
+	a.mul(x, x, alpha)
+	sigmoid(a, k)
+	a.mul(x, x, t)
+}
+
+// gelu is x/2·(1+erf(x/√2)), erf as on amd64.
+func gelu(a *asm, k func(x float64) vec) {
+	const x, z, sq, p, q, t vec = 0, 1, 2, 3, 4, 5
+	a.mul(z, x, k(math.Sqrt2/2))
+	a.clamp(z, k(-4), k(4))
+	a.mul(sq, z, z)
+	polynomial(a, p, sq, t, k, -2.72614225801306e-10, 2.77068142495902e-08, -2.10102402082508e-06, -5.69250639462346e-05, -7.34990630326855e-04, -2.95459980854025e-03, -1.60960333262415e-02)
+	polynomial(a, q, sq, t, k, -1.45660718464996e-05, -2.13374055278905e-04, -1.68282697438203e-03, -7.37332916720468e-03, -1.42647390514189e-02)
+	a.mul(p, p, z)
+	a.div(p, p, q)
+	a.mul(x, x, k(0.5))
+	a.fma(x, x, p)
 }

@@ -25,9 +25,18 @@ func main() {
 		g.binary("mulRow", "computes dst = clamp(a · b) over n pixels; b moves by bStep bytes.", func(b Mem, a VecPhysical) { VMULPS(b, a, a) })
 		g.activation("tanh", "replaces n vectors of 16 floats by their hyperbolic tangents.", g.tanh)
 		g.activation("sigmoid", "replaces n vectors of 16 floats by 1/(1+exp(−x)).", g.sigmoid)
+		g.activation("exp", "replaces n vectors of 16 floats by their exponentials.", g.exp)
+		g.activation("hardSwish", "replaces n vectors of 16 floats by x·min(max(x/6+1/2, 0), 1).", g.hardSwish)
+		g.activation("gelu", "replaces n vectors of 16 floats by x/2·(1+erf(x/√2)).", g.gelu)
+		g.parametric("leakyRelu", "replaces n vectors of 16 floats by max(x, 0)+alpha·min(x, 0).", g.leakyRelu)
+		g.parametric("silu", "replaces n vectors of 16 floats by x/(1+exp(−alpha·x)).", g.silu)
 	}
 	interleaveAVX512()
 	interleaveAVX2()
+	normalize()
+	gatherLanes()
+	transpose()
+	softmax()
 	Generate()
 }
 
@@ -218,6 +227,302 @@ func interleaveAVX2() {
 	RET()
 }
 
+// normalize writes layer normalisation over the channels of each pixel. It
+// waits for sums across a register most of the time, so that wider registers
+// would gain little: AVX-512 machines run it too.
+func normalize() {
+	generator{x86.AVX2}.function("normalize", "func(dst, src *float32, pixels, blocks, dstBlock, srcBlock int, scale, shift *float32, inverse, epsilon float32)",
+		"computes dst = (src−mean)/√(variance+epsilon)·scale+shift over the channels of each pixel, in blocks of 16 that lie dstBlock and srcBlock bytes apart. inverse is one by their number.")
+	Load(Param("dst"), RDI)
+	Load(Param("src"), RSI)
+	Load(Param("pixels"), RCX)
+	Load(Param("dstBlock"), RAX)
+	Load(Param("srcBlock"), RBX)
+	Load(Param("scale"), R8)
+	Load(Param("shift"), R9)
+	inverse, epsilon, one := Y13, Y14, Y15
+	VBROADCASTSS(NewParamAddr("inverse", 64), inverse)
+	VBROADCASTSS(NewParamAddr("epsilon", 68), epsilon)
+	VMOVUPS(constant(1), one)
+	mean, r, x := Y0, Y2, []VecPhysical{Y4, Y5}
+	// overBlocks runs body with R10 at each block of the pixel.
+	overBlocks := func(label string, body func(at []Mem)) {
+		MOVQ(RSI, R10)
+		Load(Param("blocks"), RDX)
+		Label(label)
+		body([]Mem{{Base: R10}, {Base: R10, Disp: 32}})
+		ADDQ(RBX, R10)
+		DECQ(RDX)
+		JNZ(LabelRef(label))
+	}
+	// average replaces a by the sum of the lanes of a and b, times inverse.
+	average := func(a, b VecPhysical) {
+		VADDPS(b, a, a)
+		VEXTRACTF128(Imm(1), a, b.AsX())
+		VADDPS(b.AsX(), a.AsX(), a.AsX())
+		VHADDPS(a.AsX(), a.AsX(), a.AsX())
+		VHADDPS(a.AsX(), a.AsX(), a.AsX())
+		VBROADCASTSS(a.AsX(), a)
+		VMULPS(inverse, a, a)
+	}
+	Label("pixel")
+	VXORPS(Y0, Y0, Y0)
+	VXORPS(Y1, Y1, Y1)
+	overBlocks("sum", func(at []Mem) {
+		VADDPS(at[0], Y0, Y0)
+		VADDPS(at[1], Y1, Y1)
+	})
+	average(mean, Y1)
+	VXORPS(Y2, Y2, Y2)
+	VXORPS(Y3, Y3, Y3)
+	overBlocks("squares", func(at []Mem) {
+		for i, sum := range []VecPhysical{Y2, Y3} {
+			VMOVUPS(at[i], x[i])
+			VSUBPS(mean, x[i], x[i])
+			VFMADD231PS(x[i], x[i], sum)
+		}
+	})
+	average(r, Y3)
+	VADDPS(epsilon, r, r)
+	VSQRTPS(r, r)
+	VDIVPS(r, one, r)
+	MOVQ(R8, R11)
+	MOVQ(R9, R12)
+	MOVQ(RDI, R13)
+	overBlocks("write", func(at []Mem) {
+		for i, x := range x {
+			VMOVUPS(at[i], x)
+			VSUBPS(mean, x, x)
+			VMULPS(r, x, x)
+			VMOVUPS(Mem{Base: R11, Disp: 32 * i}, Y6)
+			VFMADD213PS(Mem{Base: R12, Disp: 32 * i}, Y6, x)
+			VMOVUPS(x, Mem{Base: R13, Disp: 32 * i})
+		}
+		ADDQ(Imm(64), R11)
+		ADDQ(Imm(64), R12)
+		ADDQ(RAX, R13)
+	})
+	ADDQ(Imm(64), RSI)
+	ADDQ(Imm(64), RDI)
+	DECQ(RCX)
+	JNZ(LabelRef("pixel"))
+	VZEROUPPER()
+	RET()
+}
+
+// gatherLanes writes the permutation of channels between blocks of pixels,
+// eight lanes at a time on every machine.
+func gatherLanes() {
+	generator{x86.AVX2}.function("gatherLanes", "func(dst *float32, pixels int, groups *laneGroup, n int, keep bool)",
+		"writes eight lanes of pixels, taken from n groups of eight lanes. Lanes that none gives become zero, or keep their values.")
+	Load(Param("dst"), RDI)
+	Load(Param("pixels"), RCX)
+	Load(Param("groups"), RSI)
+	Load(Param("n"), RDX)
+	Load(Param("keep"), AX)
+	const in, perm, mask, size = 0, 8, 40, 80 // of laneGroup
+	XORQ(R8, R8)                              // bytes from the first pixel
+	pixels := func(count int) {
+		label := func(name string) string { return fmt.Sprintf("%s%d", name, count) }
+		acc := []VecPhysical{Y0, Y1, Y2, Y3}[:count]
+		for _, a := range acc {
+			VXORPS(a, a, a)
+		}
+		TESTB(AL, AL)
+		JZ(LabelRef(label("groups")))
+		for i, a := range acc {
+			VMOVUPS(Mem{Base: RDI, Index: R8, Scale: 1, Disp: 64 * i}, a)
+		}
+		Label(label("groups"))
+		MOVQ(RSI, R9)
+		MOVQ(RDX, R10)
+		TESTQ(R10, R10)
+		JZ(LabelRef(label("store")))
+		Label(label("group"))
+		MOVQ(Mem{Base: R9, Disp: in}, R11)
+		VMOVUPS(Mem{Base: R9, Disp: perm}, Y14)
+		VMOVUPS(Mem{Base: R9, Disp: mask}, Y15)
+		for i, a := range acc {
+			t := []VecPhysical{Y4, Y5, Y6, Y7}[i]
+			VPERMPS(Mem{Base: R11, Index: R8, Scale: 1, Disp: 64 * i}, Y14, t)
+			VBLENDVPS(Y15, t, a, a)
+		}
+		ADDQ(Imm(size), R9)
+		DECQ(R10)
+		JNZ(LabelRef(label("group")))
+		Label(label("store"))
+		for i, a := range acc {
+			VMOVUPS(a, Mem{Base: RDI, Index: R8, Scale: 1, Disp: 64 * i})
+		}
+		ADDQ(U32(uint32(64*count)), R8)
+		SUBQ(Imm(uint64(count)), RCX)
+	}
+	CMPQ(RCX, Imm(4))
+	JLT(LabelRef("tail"))
+	Label("four")
+	pixels(4)
+	CMPQ(RCX, Imm(4))
+	JGE(LabelRef("four"))
+	Label("tail")
+	TESTQ(RCX, RCX)
+	JZ(LabelRef("done"))
+	Label("one")
+	pixels(1)
+	JNZ(LabelRef("one"))
+	Label("done")
+	VZEROUPPER()
+	RET()
+}
+
+// transpose writes the transposition of squares of eight by eight, between
+// planes and pixels.
+func transpose() {
+	generator{x86.AVX2}.function("transpose", "func(dst, src *float32, dstRow, srcRow, dstStep, srcStep, n int)",
+		"transposes n squares of 8×8 floats, whose rows and which themselves lie so many bytes apart.")
+	Load(Param("dst"), RDI)
+	Load(Param("src"), RSI)
+	Load(Param("dstRow"), RAX)
+	Load(Param("srcRow"), RBX)
+	Load(Param("dstStep"), R8)
+	Load(Param("srcStep"), R9)
+	Load(Param("n"), RCX)
+	rows := func(base, stride, at GPPhysical, f func(i int, m Mem)) {
+		MOVQ(base, at)
+		for i := range 8 {
+			f(i, Mem{Base: at})
+			if i < 7 {
+				ADDQ(stride, at)
+			}
+		}
+	}
+	r, t := x86.AVX2.Regs[:8], x86.AVX2.Regs[8:]
+	Label("square")
+	rows(RSI, RBX, R10, func(i int, m Mem) { VMOVUPS(m, r[i]) })
+	for i := 0; i < 8; i += 2 { // columns 0, 1, 4, 5 and 2, 3, 6, 7 of two rows
+		VUNPCKLPS(r[i+1], r[i], t[i])
+		VUNPCKHPS(r[i+1], r[i], t[i+1])
+	}
+	for i := 0; i < 8; i += 4 { // two columns of four rows
+		for k := range 2 {
+			VSHUFPS(Imm(0x44), t[i+2+k], t[i+k], r[i+2*k])
+			VSHUFPS(Imm(0xEE), t[i+2+k], t[i+k], r[i+2*k+1])
+		}
+	}
+	for k := range 4 {
+		VPERM2F128(Imm(0x20), r[4+k], r[k], t[k])
+		VPERM2F128(Imm(0x31), r[4+k], r[k], t[4+k])
+	}
+	rows(RDI, RAX, R10, func(i int, m Mem) { VMOVUPS(t[i], m) })
+	ADDQ(R9, RSI)
+	ADDQ(R8, RDI)
+	DECQ(RCX)
+	JNZ(LabelRef("square"))
+	VZEROUPPER()
+	RET()
+}
+
+// softmax writes the softmax of short rows, such as a detector has thousands
+// of, on every machine in vectors of eight.
+func softmax() {
+	g := generator{x86.AVX2}
+	g.function("softmax", "func(dst, src *float32, n, rows int)", "computes exp(x−max)/Σ exp(x−max) of rows of n floats.")
+	// Loaded from here, minus the size of a rest, is a mask of the rest.
+	mask := GLOBL("rest", 8|16)
+	for lane := range 16 {
+		DATA(4*lane, U32(uint32(int64(lane-8)>>63)))
+	}
+	Load(Param("dst"), RDI)
+	Load(Param("src"), RSI)
+	Load(Param("n"), RAX)
+	Load(Param("rows"), RCX)
+	rest, top, sum, x := Y15, Y14, Y13, Y0
+	LEAQ(mask.Offset(32), R8)
+	MOVQ(RAX, R9)
+	ANDQ(Imm(7), R9)
+	SHLQ(Imm(2), R9) // bytes of the rest
+	SUBQ(R9, R8)
+	VMOVUPS(Mem{Base: R8}, rest)
+	SHRQ(Imm(3), RAX) // whole vectors
+	// over runs body at each vector of the row, then at its rest.
+	over := func(name string, body func(off Register, whole bool)) {
+		MOVQ(RAX, RDX)
+		XORQ(R10, R10)
+		TESTQ(RDX, RDX)
+		JZ(LabelRef(name + "rest"))
+		Label(name)
+		body(R10, true)
+		ADDQ(Imm(32), R10)
+		DECQ(RDX)
+		JNZ(LabelRef(name))
+		Label(name + "rest")
+		TESTQ(R9, R9)
+		JZ(LabelRef(name + "done"))
+		body(R10, false)
+		Label(name + "done")
+	}
+	at := func(base, off Register) Mem { return Mem{Base: base, Index: off, Scale: 1} }
+	// across replaces a by the result over its lanes in all of them.
+	across := func(a VecPhysical, op func(x, y, z VecPhysical)) {
+		VPERM2F128(Imm(1), a, a, Y4)
+		op(Y4, a, a)
+		VPERMILPS(Imm(0x4E), a, Y4)
+		op(Y4, a, a)
+		VPERMILPS(Imm(0xB1), a, Y4)
+		op(Y4, a, a)
+	}
+	Label("row")
+	VMOVUPS(constant(math.Inf(-1)), top)
+	over("max", func(off Register, whole bool) {
+		if whole {
+			VMAXPS(at(RSI, off), top, top)
+			return
+		}
+		VMASKMOVPS(at(RSI, off), rest, x)
+		VMOVUPS(constant(math.Inf(-1)), Y1)
+		VBLENDVPS(rest, x, Y1, x)
+		VMAXPS(x, top, top)
+	})
+	across(top, func(x, y, z VecPhysical) { VMAXPS(x, y, z) })
+	VXORPS(sum, sum, sum)
+	over("exp", func(off Register, whole bool) {
+		if whole {
+			VMOVUPS(at(RSI, off), x)
+		} else {
+			VMASKMOVPS(at(RSI, off), rest, x)
+		}
+		VSUBPS(top, x, x)
+		g.exp(x)
+		if whole {
+			VMOVUPS(x, at(RDI, off))
+		} else {
+			VMASKMOVPS(x, rest, at(RDI, off))
+			VANDPS(rest, x, x)
+		}
+		VADDPS(x, sum, sum)
+	})
+	across(sum, func(x, y, z VecPhysical) { VADDPS(x, y, z) })
+	VMOVUPS(constant(1), x)
+	VDIVPS(sum, x, sum)
+	over("scale", func(off Register, whole bool) {
+		if whole {
+			VMULPS(at(RDI, off), sum, x)
+			VMOVUPS(x, at(RDI, off))
+			return
+		}
+		VMASKMOVPS(at(RDI, off), rest, x)
+		VMULPS(sum, x, x)
+		VMASKMOVPS(x, rest, at(RDI, off))
+	})
+	// The rest belongs to the row.
+	LEAQ(Mem{Base: R10, Index: R9, Scale: 1}, R10)
+	ADDQ(R10, RSI)
+	ADDQ(R10, RDI)
+	DECQ(RCX)
+	JNZ(LabelRef("row"))
+	VZEROUPPER()
+	RET()
+}
+
 // constants are whole vectors in read-only memory.
 var constants = map[uint32]Mem{}
 
@@ -236,8 +541,22 @@ func bits(b uint32) Mem {
 	return m
 }
 
+// activation writes a function of one variable.
 func (g generator) activation(name, doc string, f func(x VecPhysical)) {
 	g.function(name, "func(x *float32, n int)", doc)
+	g.loop(f)
+}
+
+// parametric writes a function of one variable with a parameter.
+func (g generator) parametric(name, doc string, f func(x, alpha VecPhysical)) {
+	g.function(name, "func(x *float32, n int, alpha float32)", doc)
+	alpha := g.Last(0)
+	VBROADCASTSS(NewParamAddr("alpha", 16), alpha)
+	g.loop(func(x VecPhysical) { f(x, alpha) })
+}
+
+// loop applies f, which may use all registers but the last, to each vector.
+func (g generator) loop(f func(x VecPhysical)) {
 	Load(Param("x"), RSI)
 	Load(Param("n"), RCX)
 	if g.PerPixel() == 2 {
@@ -255,12 +574,12 @@ func (g generator) activation(name, doc string, f func(x VecPhysical)) {
 	RET()
 }
 
-// exp replaces x by eˣ: 2ⁿ·eʳ with |r| ≤ ln2/2, r by Cody and Waite's split of
+// exp replaces x by eˣ, from 88.73 on by infinity: 2ⁿ·eʳ with |r| ≤ ln2/2, r by Cody and Waite's split of
 // ln2, eʳ by the polynomial of Cephes' expf. It uses registers 1 to 3.
 func (g generator) exp(x VecPhysical) {
 	n, p, t := g.Regs[1], g.Regs[2], g.Regs[3]
 	// x stands where NaN comes through.
-	VMOVUPS(constant(88.7), t)
+	VMOVUPS(constant(89), t)
 	VMINPS(x, t, x)
 	VMOVUPS(constant(-104), t)
 	VMAXPS(x, t, x)
@@ -335,3 +654,64 @@ func (g generator) tanh(x VecPhysical) {
 	VCMPPS(Imm(notLess), constant(0.625*0.625), sq, t)
 	VBLENDVPS(t, x, p, x)
 }
+
+// hardSwish is x·min(max(x/6+1/2, 0), 1).
+func (g generator) hardSwish(x VecPhysical) {
+	t, zero := g.Regs[1], g.Regs[2]
+	VMOVUPS(constant(1.0/6), t)
+	VFMADD213PS(constant(0.5), x, t)
+	VXORPS(zero, zero, zero)
+	VMAXPS(t, zero, t)
+	VMINPS(constant(1), t, t)
+	VMULPS(t, x, x)
+}
+
+// leakyRelu is max(x, 0)+alpha·min(x, 0): the sums are exact.
+func (g generator) leakyRelu(x, alpha VecPhysical) {
+	t, zero := g.Regs[1], g.Regs[2]
+	VXORPS(zero, zero, zero)
+	VMINPS(x, zero, t)
+	VMAXPS(x, zero, x)
+	VFMADD231PS(alpha, t, x)
+}
+
+func (g generator) silu(x, alpha VecPhysical) {
+	t := g.Regs[5]
+	VMOVAPS(x, t)
+	VMULPS(alpha, x, x)
+	g.sigmoid(x)
+	VMULPS(t, x, x)
+}
+
+// gelu is x/2·(1+erf(x/√2)), erf a quotient of polynomials of degree 13 and 8
+// between −4 and 4, where it is 1 but for 2e-8.
+func (g generator) gelu(x VecPhysical) {
+	z, s, p, q := g.Regs[1], g.Regs[2], g.Regs[3], g.Regs[4]
+	VMULPS(constant(math.Sqrt2/2), x, z)
+	// z stands where NaN comes through.
+	VMOVUPS(constant(4), p)
+	VMINPS(z, p, z)
+	VMOVUPS(constant(-4), p)
+	VMAXPS(z, p, z)
+	VMULPS(z, z, s)
+	horner := func(p VecPhysical, coefficients ...float64) {
+		VMOVUPS(constant(coefficients[0]), p)
+		for _, c := range coefficients[1:] {
+			VFMADD213PS(constant(c), s, p)
+		}
+	}
+	horner(p, erfAbove...)
+	horner(q, erfBelow...)
+	VMULPS(z, p, p)
+	VDIVPS(q, p, p)
+	VMULPS(constant(0.5), x, x)
+	VFMADD213PS(x, x, p)
+	VMOVAPS(p, x)
+}
+
+// The coefficients of erf(z)/z in z², the highest power's first: those of the
+// numerator and of the denominator.
+var (
+	erfAbove = []float64{-2.72614225801306e-10, 2.77068142495902e-08, -2.10102402082508e-06, -5.69250639462346e-05, -7.34990630326855e-04, -2.95459980854025e-03, -1.60960333262415e-02}
+	erfBelow = []float64{-1.45660718464996e-05, -2.13374055278905e-04, -1.68282697438203e-03, -7.37332916720468e-03, -1.42647390514189e-02}
+)
