@@ -39,8 +39,11 @@ func halves(g *ir.Graph) map[*ir.Tensor]bool {
 	return m
 }
 
-// RoundWeights rounds the weights of g's layers to the nearest value of the
-// format. It fails, and tells all of them, where weights are too large for it.
+// RoundWeights rounds the weights of g's layers to values of the format. What
+// one weight of a filter gains or loses is made up for by the next, so that the
+// sum over each filter stays what it was: inputs behind a ReLU are positive,
+// and errors that all point one way would add up. It fails, and tells all of
+// them, where weights are too large for the format.
 func RoundWeights(g *ir.Graph, f runtime.Format) error {
 	if f == runtime.F32 {
 		return nil
@@ -54,8 +57,14 @@ func RoundWeights(g *ir.Graph, f runtime.Format) error {
 		t := ir.NewTensor(v.Type)
 		rounded[v] = t
 		to := ir.Elements[float32](t)
+		filter, n := filterOf(v)
+		owed := make([]float32, n)
 		for i, x := range v.Const.Float32s() {
-			to[i] = round(f, x)
+			debt := &owed[filter(i)]
+			to[i] = round(f, x+*debt)
+			if *debt += x - to[i]; *debt-*debt != 0 { // infinities and NaN are theirs alone
+				*debt = 0
+			}
 			if math.IsInf(float64(to[i]), 0) && !math.IsInf(float64(x), 0) {
 				errs = append(errs, fmt.Errorf("%s: a weight of %g is too large for %s: store the weights as %s", v.Uses()[0].Node, x, f, wider(f)))
 				break
@@ -69,6 +78,32 @@ func RoundWeights(g *ir.Graph, f runtime.Format) error {
 		v.Const = t
 	}
 	return nil
+}
+
+// filterOf returns which filter of its first reader, of how many, an element
+// of the weights v belongs to: those that make one output channel.
+func filterOf(v *ir.Value) (filter func(i int) int, n int) {
+	u, s := v.Uses()[0], v.Type.Shape
+	rows := func(n int) (func(i int) int, int) {
+		per := max(1, s.Len()/max(1, n))
+		return func(i int) int { return i / per }, n
+	}
+	columns := func(n int) (func(i int) int, int) { return func(i int) int { return i % n }, n }
+	switch op := u.Node.Op.(type) {
+	case ir.ConvTranspose: // [C,M/groups,K…]
+		mg, ks, cg := s[1], s[2:].Len(), s[0]/op.Groups
+		return func(i int) int { return i/(mg*ks)/cg*mg + i/ks%mg }, mg * op.Groups
+	case ir.Dense:
+		if !op.TransW {
+			return columns(s[1])
+		}
+	case ir.MatMul:
+		if u.Index == 1 && len(s) > 1 {
+			return columns(s[len(s)-1])
+		}
+		return rows(s[:len(s)-1].Len())
+	}
+	return rows(s[0])
 }
 
 // wider returns the next format with larger numbers.

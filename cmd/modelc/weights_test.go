@@ -224,7 +224,7 @@ func TestCorpusHalf(t *testing.T) {
 				}
 				t.Logf("%s: %d bytes, %.2f of full; %d of %d pictures named right, %d otherwise than in full precision; error %.1e",
 					f, m.Program.Plan.WeightsBytes, float64(m.Program.Plan.WeightsBytes)/float64(bytes), right, len(pictures), changed, worst)
-				if f == runtime.F16 && changed > 0 || changed > 1 {
+				if (f == runtime.F16 || c.pictures == "imagenet") && changed > 0 || changed > 1 {
 					t.Errorf("%s: %d pictures change their class", f, changed)
 				}
 				if 2*right < len(pictures) {

@@ -15,6 +15,8 @@ var _ = register(nsLayer, "merging", map[string]func(*call) *ir.Value{
 	"Average":     average,
 	"Concatenate": concatenate,
 	"Dot":         dot,
+	// A class that Keras has for its InceptionResNetV2 alone.
+	"CustomScaleLayer": addScaled,
 })
 
 // operandsOf returns the tensors of a merging layer, at least n of them, with
@@ -45,6 +47,19 @@ func (c *call) fold(f ir.BinaryFn, list []*ir.Value) *ir.Value {
 		y = c.binary(f, y, v)
 	}
 	return y
+}
+
+// addScaled is x0 + x1·scale.
+func addScaled(c *call) *ir.Value {
+	list := c.xs()
+	if len(list) != 2 {
+		c.failf("it adds %d tensors, not two", len(list))
+	}
+	scale := c.numbers("scale")
+	if scale == nil {
+		c.failf("it has no scale")
+	}
+	return c.binary(ir.Add, list[0], c.binary(ir.Mul, list[1], c.keep("scale", scale)))
 }
 
 func subtract(c *call) *ir.Value {
