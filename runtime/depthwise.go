@@ -125,14 +125,14 @@ func (a *tileArgs) depthwise() {
 func (a *tileArgs) depthwiseGo() {
 	for p := range a.pixels {
 		acc := *(*[16]float32)(a.bias)
-		w := a.w
+		w := 0 // bytes read
 		for y := range a.rows {
 			for x := range a.cols {
 				in := (*[16]float32)(unsafe.Add(a.in, p*a.pix+y*a.rowStride+x*a.colStride))
-				for o, f := range (*[16]float32)(w) {
+				for o, f := range (*[16]float32)(unsafe.Add(a.w, w)) {
 					acc[o] += in[o] * f
 				}
-				w = unsafe.Add(w, 64)
+				w += 64
 			}
 		}
 		a.finish(p, acc[:])

@@ -31,19 +31,19 @@ func (a *tileArgs) doubleGo(out []float32, width, step int) {
 		for o, b := range unsafe.Slice((*float32)(a.bias), width) {
 			acc[o&31] = float64(b)
 		}
-		w := a.w
+		w := 0 // bytes read
 		for b := range a.blocks {
 			for y := range a.rows {
 				for x := range a.cols {
 					in := unsafe.Slice((*float32)(unsafe.Add(a.in, p*a.pix+b*a.blockStride+y*a.rowStride+x*a.colStride)), step)
-					ws := unsafe.Slice((*float32)(w), step*width)
+					ws := unsafe.Slice((*float32)(unsafe.Add(a.w, w)), step*width)
 					for c, v := range in {
 						row := ws[c*width : c*width+width]
 						for o, k := range row {
 							acc[o&31] += float64(v) * float64(k)
 						}
 					}
-					w = unsafe.Add(w, step*width*4)
+					w += step * width * 4
 				}
 			}
 		}
@@ -60,14 +60,14 @@ func (a *tileArgs) depthwiseDouble() {
 		for o, b := range (*[16]float32)(a.bias) {
 			acc[o] = float64(b)
 		}
-		w := a.w
+		w := 0 // bytes read
 		for y := range a.rows {
 			for x := range a.cols {
 				in := (*[16]float32)(unsafe.Add(a.in, p*a.pix+y*a.rowStride+x*a.colStride))
-				for o, f := range (*[16]float32)(w) {
+				for o, f := range (*[16]float32)(unsafe.Add(a.w, w)) {
 					acc[o] += float64(in[o]) * float64(f)
 				}
-				w = unsafe.Add(w, 64)
+				w += 64
 			}
 		}
 		var sum [16]float32

@@ -99,24 +99,23 @@ func (a *tileArgs) tileRun(width int) {
 // fuse multiply and add and, for few pixels, sum every fourth input channel
 // apart.
 func (a *tileArgs) generic(width, step int) {
-	w0 := a.w
 	for p := 0; p < a.pixels; p++ {
 		var acc [32]float32
 		bias := unsafe.Slice((*float32)(a.bias), width)
 		copy(acc[:], bias)
-		w := w0
+		w := 0 // bytes read
 		for b := 0; b < a.blocks; b++ {
 			for y := 0; y < a.rows; y++ {
 				for x := 0; x < a.cols; x++ {
 					in := unsafe.Slice((*float32)(unsafe.Add(a.in, p*a.pix+b*a.blockStride+y*a.rowStride+x*a.colStride)), step)
-					ws := unsafe.Slice((*float32)(w), step*width)
+					ws := unsafe.Slice((*float32)(unsafe.Add(a.w, w)), step*width)
 					for c, v := range in {
 						row := ws[c*width : c*width+width]
 						for o, k := range row {
 							acc[o&31] += v * k
 						}
 					}
-					w = unsafe.Add(w, step*width*4)
+					w += step * width * 4
 				}
 			}
 		}
