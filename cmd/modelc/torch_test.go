@@ -73,8 +73,14 @@ func TestTorch(t *testing.T) {
 			}
 			parameters, flops := size(c.Before)
 			at := strings.LastIndex(filepath.Base(set), "-")
-			row := fmt.Sprintf("| %s | %s | %s | %s | %d → %d | %.1f %% | %.0e | %.0f |", filepath.Base(set)[:at], filepath.Base(set)[at+1:],
-				golang.Count(float64(parameters)), golang.Count(float64(flops)), len(c.Before.Nodes), len(c.Program.Layers), 100*share, v.worst, took.Seconds())
+			off := fmt.Sprintf("%.0e", v.worst)
+			for _, o := range v.verdicts[0].Outputs {
+				if o.Arbiter != nil {
+					off += fmt.Sprintf(" (from float64: %.0e, PyTorch's %.0e)", float64(o.Arbiter.Got), float64(o.Arbiter.Expected))
+				}
+			}
+			row := fmt.Sprintf("| %s | %s | %s | %s | %d → %d | %.1f %% | %s | %.0f |", filepath.Base(set)[:at], filepath.Base(set)[at+1:],
+				golang.Count(float64(parameters)), golang.Count(float64(flops)), len(c.Before.Nodes), len(c.Program.Layers), 100*share, off, took.Seconds())
 			t.Log(row)
 			rows = append(rows, row)
 		})
