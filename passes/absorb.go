@@ -18,6 +18,9 @@ func absorbs(v *ir.Value, scale, shift []float64) bool {
 	case ir.Conv, ir.ConvTranspose, ir.Dense:
 		e, _ := epilogue(op)
 		_, isConv := op.(ir.Conv)
+		if ir.SumsIntegers(d) && slices.ContainsFunc(scale, func(x float64) bool { return x != 1 }) {
+			return false // the sum would not be exact any more
+		}
 		return e.IsIdentity() && d.Const(1) != nil && (d.Input(2) == nil || d.Const(2) != nil) && !(isConv && d.Input(3) != nil)
 	case ir.Pool, ir.Reduce:
 		return commutes(d, scale, shift) && d.In[0].OnlyUse() == d && absorbs(d.In[0], scale, shift)

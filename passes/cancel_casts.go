@@ -42,27 +42,5 @@ func fits(v *ir.Value, d ir.DType) bool {
 	}
 	u, ok := v.Def().Op.(ir.Unary)
 	return ok && u.Fn.Fn == ir.Clip && u.Fn.Alpha >= lo && u.Fn.Beta <= hi &&
-		u.Fn.Alpha == math.Trunc(u.Fn.Alpha) && u.Fn.Beta == math.Trunc(u.Fn.Beta) && integral(v.Def().In[0])
-}
-
-// integral reports whether v holds only whole numbers.
-func integral(v *ir.Value) bool {
-	if v.Const != nil {
-		for _, x := range v.Const.Float64s() {
-			if x != math.Trunc(x) {
-				return false
-			}
-		}
-		return true
-	}
-	if v.Def() == nil {
-		return false
-	}
-	switch op := v.Def().Op.(type) {
-	case ir.Unary:
-		return op.Fn.Fn == ir.Round
-	case ir.Binary:
-		return op.Fn == ir.Add && op.Epilogue.IsIdentity() && integral(v.Def().In[0]) && integral(v.Def().In[1])
-	}
-	return false
+		u.Fn.Alpha == math.Trunc(u.Fn.Alpha) && u.Fn.Beta == math.Trunc(u.Fn.Beta) && ir.HoldsIntegers(v.Def().In[0])
 }

@@ -17,6 +17,8 @@ import (
 //   - into the Conv, ConvTranspose or Dense in front of it: w·s, b·s+t. Legal
 //     when nothing else reads that layer's result or a link of the chain, and
 //     the layer has constant weights and no epilogue or residual. Any groups.
+//     Where a quantised network's layer sums integers, a scale stays outside:
+//     the sum is exact.
 //     Pools, means and concatenations in between are passed where they give
 //     the same (absorb.go).
 //   - into the Conv behind it: w·s for the channels read, b+Σw·t. The shift

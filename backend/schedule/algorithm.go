@@ -28,6 +28,8 @@ func (b *builder) chooseAlgorithm(o convOperands) (Choice, string) {
 		return Choice{Algorithm: ir.AlgDirect, Why: "it crops its operand"}, ", crops"
 	case b.cfg.Exact:
 		return Choice{Algorithm: ir.AlgDirect, Why: "exact"}, ", exact"
+	case ir.SumsIntegers(o.node):
+		return Choice{Algorithm: ir.AlgDirect, Why: "sums of integers are exact without Winograd"}, ", integers"
 	}
 	if o.gathers() {
 		// Direct, it reads weights packed in another way. One choice for every

@@ -1,0 +1,97 @@
+package ir
+
+import "math"
+
+// HoldsIntegers reports whether a float v is known to hold nothing but whole
+// numbers, as values between the layers of a quantised network do.
+func HoldsIntegers(v *Value) bool {
+	if v.Const != nil {
+		return v.Const.integers()
+	}
+	n := v.Def()
+	if n == nil {
+		return false
+	}
+	switch op := n.Op.(type) {
+	case Cast:
+		return n.In[0].Type.DType.IsInt()
+	case Unary:
+		return op.Fn.rounds() || op.Fn.keepsIntegers() && HoldsIntegers(n.In[0])
+	case Binary:
+		return op.Epilogue.rounds() || op.Fn <= Mul && op.Epilogue.keepsIntegers() && allIntegers(n.In)
+	case Affine:
+		return op.Epilogue.rounds() || op.Epilogue.keepsIntegers() && allIntegers(n.In)
+	case Conv:
+		return op.Epilogue.rounds()
+	case Dense:
+		return op.Epilogue.rounds()
+	case Pool:
+		return op.Kind == MaxPool && op.Prologue.IsIdentity() && n.Input(1) == nil && HoldsIntegers(n.In[0])
+	case Reshape:
+		return HoldsIntegers(n.In[0])
+	case Transpose:
+		return HoldsIntegers(n.In[0])
+	case Concat:
+		return allIntegers(n.In)
+	}
+	return false
+}
+
+// SumsIntegers reports whether n is a convolution or dense layer of integers
+// with integer weights: in float32 its sums are exact below 2²⁴, in any order,
+// as long as nothing else is multiplied into the weights and the algorithm
+// adds and multiplies integers alone.
+func SumsIntegers(n *Node) bool {
+	switch op := n.Op.(type) {
+	case Conv:
+		if !op.Prologue.keepsIntegers() || len(n.In) > 4 && !allIntegers(n.In[4:]) {
+			return false
+		}
+	case ConvTranspose, Dense:
+	default:
+		return false
+	}
+	return allIntegers(n.In[:2])
+}
+
+// allIntegers reports whether all operands that are there hold integers.
+func allIntegers(in []*Value) bool {
+	for _, v := range in {
+		if v != nil && !HoldsIntegers(v) {
+			return false
+		}
+	}
+	return true
+}
+
+// rounds reports whether a gives integers, whatever it is applied to.
+func (a Act) rounds() bool { return a.Fn == Round || a.Fn == Floor || a.Fn == Ceil }
+
+// keepsIntegers reports whether a makes integers of integers.
+func (a Act) keepsIntegers() bool {
+	switch a.Fn {
+	case Identity, Relu, Abs, Neg:
+		return true
+	case Clip:
+		return a.Alpha == math.Trunc(a.Alpha) && a.Beta == math.Trunc(a.Beta)
+	}
+	return a.rounds()
+}
+
+// integers reports whether all elements are whole numbers.
+func (t *Tensor) integers() bool {
+	if t.DType != Float32 { // where large weights are, the first few tell
+		for _, x := range t.Float64s() {
+			if x != math.Trunc(x) {
+				return false
+			}
+		}
+		return true
+	}
+	for _, x := range t.Float32s() {
+		if x != float32(math.Trunc(float64(x))) {
+			return false
+		}
+	}
+	return true
+}
