@@ -43,6 +43,19 @@ func (k *Conv) prologue() bool {
 	return k.Scale.Present() || k.Shift.Present() || k.Pre.Fn != ActIdentity
 }
 
+// samples reports whether the kernel is one pixel and strides leave some out.
+func (k *Conv) samples() bool {
+	return k.KH == 1 && k.KW == 1 && k.SH*k.SW > 1 && k.PadTop == 0 && k.PadLeft == 0 &&
+		(k.Dst.H-1)*k.SH < k.Src.H && (k.Dst.W-1)*k.SW < k.Src.W
+}
+
+// transforms reports whether parts copy their input to scratch first: for a
+// prologue, and where enough channels read a sample of the pixels, which lie
+// next to one another then.
+func (k *Conv) transforms() bool {
+	return k.prologue() || k.samples() && k.units() >= 4*max(1, k.Groups)
+}
+
 func (k *Conv) grid() grid {
 	if k.KH == 1 && k.KW == 1 && k.SH == 1 && k.SW == 1 && k.PadTop == 0 && k.PadLeft == 0 &&
 		k.Src.tight() && k.Dst.tight() && (k.Residual.N == 0 || k.Residual.tight()) && k.Src.H == k.Dst.H && k.Src.W == k.Dst.W {
@@ -54,9 +67,9 @@ func (k *Conv) grid() grid {
 // tight reports whether rows of pixels follow one another without a border.
 func (m *Image) tight() bool { return m.Top+m.Left+m.Bottom+m.Right == 0 }
 
-// ScratchBytes is the transformed input of a part when there is a prologue.
+// ScratchBytes is the transformed input of a part.
 func (k *Conv) ScratchBytes() int {
-	if !k.prologue() {
+	if !k.transforms() {
 		return 0
 	}
 	rows, cols := k.region()
@@ -64,7 +77,7 @@ func (k *Conv) ScratchBytes() int {
 }
 
 // region returns the extents, in output pixels, of what one part computes
-// when there is a prologue.
+// from transformed input.
 func (k *Conv) region() (rows, cols int) {
 	g := k.grid()
 	if g.flat {
@@ -102,16 +115,30 @@ func (k *Conv) regionFloats(rows, cols int) int {
 	return k.Src.Blocks() * k.inRows(rows) * k.inCols(cols) * 16
 }
 
-// inRows and inCols return how much input a window over so many outputs
-// covers.
-func (k *Conv) inRows(rows int) int { return (rows-1)*k.SH + (k.KH-1)*k.DH + 1 }
-func (k *Conv) inCols(cols int) int { return (cols-1)*k.SW + (k.KW-1)*k.DW + 1 }
+// inRows and inCols return how much transformed input so many outputs need.
+func (k *Conv) inRows(rows int) int { return (rows-1)*k.rowStep() + (k.KH-1)*k.DH + 1 }
+func (k *Conv) inCols(cols int) int { return (cols-1)*k.colStep() + (k.KW-1)*k.DW + 1 }
+
+// rowStep and colStep are the strides in transformed input.
+func (k *Conv) rowStep() int {
+	if k.samples() {
+		return 1
+	}
+	return k.SH
+}
+
+func (k *Conv) colStep() int {
+	if k.samples() {
+		return 1
+	}
+	return k.SW
+}
 
 // Run computes the convolution.
 func (k *Conv) Run(c *Context) {
 	k.Dst.clearBorder(c)
 	work := tileWork(k.Dst.N * k.Dst.H * k.Dst.W * k.Dst.C * k.Src.C * k.KH * k.KW / max(1, k.Groups))
-	if k.prologue() {
+	if k.transforms() {
 		c.do(k.regions()*k.slices(c), work, (*convTransformed)(k))
 		return
 	}
@@ -183,13 +210,11 @@ func (k *convDirect) part(c *Context, i, worker int) {
 	chunks := cv.chunks(c)
 	chunk := i % chunks
 	i /= chunks
-	u := cv.unit(i % cv.units())
-	n := i / cv.units()
+	unit, n := i%cv.units(), i/cv.units()
+	u := cv.unit(unit)
 
 	src, dst := c.f32(k.Src.Ref), c.f32(k.Dst.Ref)
 	a := tileArgs{double: c.double}
-	cv.weights(c, &a, u)
-	more := !a.setAct(k.Act)
 	a.pix = k.SW * 64
 	a.blockStride = k.Src.Plane() * 4
 	a.rowStride, a.colStride = k.DH*k.Src.Row()*4, k.DW*64
@@ -197,22 +222,51 @@ func (k *convDirect) part(c *Context, i, worker int) {
 
 	perRow := split(g.width, tilePixels())
 	tiles := g.rows * perRow
-	for t := cut(tiles, chunks, chunk); t < cut(tiles, chunks, chunk+1); t++ {
-		y, xi := t/perRow, t%perRow
-		x := cut(g.width, perRow, xi)
-		a.pixels = cut(g.width, perRow, xi+1) - x
-		a.in = unsafe.Pointer(&src[in0+y*k.SH*k.Src.Row()+x*k.SW*16])
-		cv.output(c, &a, dst, n, u, y, x, more)
+	t0, t1 := cut(tiles, chunks, chunk), cut(tiles, chunks, chunk+1)
+	spans := cv.spans(c, u)
+	for s := range spans {
+		from, to := cut(u.blocks, spans, s), cut(u.blocks, spans, s+1)
+		more := cv.weights(c, &a, u, from, to)
+		for t := t0; t < t1; t++ {
+			y, xi := t/perRow, t%perRow
+			x := cut(g.width, perRow, xi)
+			a.pixels = cut(g.width, perRow, xi+1) - x
+			a.in = unsafe.Pointer(&src[in0+from*k.Src.Plane()+y*k.SH*k.Src.Row()+x*k.SW*16])
+			if s < spans-1 || unit < cv.units()-1 {
+				a.follow(u.width, t-t0, t1-t0)
+			}
+			cv.output(c, &a, dst, n, u, y, x, from > 0, more)
+		}
 	}
 }
 
-// weights sets the operands of a that belong to unit u.
-func (k *Conv) weights(c *Context, a *tileArgs, u unit) {
-	a.rows, a.cols, a.blocks = k.KH, k.KW, u.blocks
-	a.w = unsafe.Pointer(&c.f32(k.W)[u.weights])
-	a.bias = biasOf(c, k.Bias, u.out)
+// spanBytes is how many bytes of weights all tiles use before the next ones
+// are read: they stay in L2 beside the input.
+const spanBytes = 128 << 10
+
+// spans returns into how many ranges of input channels unit u is cut whose
+// partial sums meet in Dst.
+func (k *Conv) spans(c *Context, u unit) int {
+	bytes := u.blocks * 16 * k.KH * k.KW * u.width * 4
+	if c.double || bytes <= spanBytes*5/4 {
+		return 1
+	}
+	return min(u.blocks, split(bytes, spanBytes))
+}
+
+// weights sets the operands of a that belong to unit u and its input blocks
+// from ≤ b < to. It reports whether an activation remains that the micro-kernel
+// does not know.
+func (k *Conv) weights(c *Context, a *tileArgs, u unit, from, to int) (more bool) {
+	a.rows, a.cols, a.blocks = k.KH, k.KW, to-from
+	a.w = unsafe.Pointer(&c.f32(k.W)[u.weights+from*16*k.KH*k.KW*u.width])
+	a.bias = unsafe.Pointer(&zeroBias[0])
+	if from == 0 {
+		a.bias = biasOf(c, k.Bias, u.out)
+	}
 	a.outPix, a.outBlock = 64, k.Dst.Plane()*4
-	a.resPix, a.resBlock = 64, k.Residual.Plane()*4
+	a.clamp, a.nextStep = 0, 0
+	return to == u.blocks && !a.setAct(k.Act)
 }
 
 var zeroBias [32]float32
@@ -226,15 +280,18 @@ func biasOf(c *Context, bias Ref, block int) unsafe.Pointer {
 	return unsafe.Pointer(&c.f32(bias)[block*16])
 }
 
-// output computes the tile of a at output row y, column x, and the part of
-// the activation that the micro-kernel does not know.
-func (k *Conv) output(c *Context, a *tileArgs, dst []float32, n int, u unit, y, x int, more bool) {
+// output computes the tile of a at output row y, column x, onto the sums that
+// are there already or onto the residual, and what remains of the activation.
+func (k *Conv) output(c *Context, a *tileArgs, dst []float32, n int, u unit, y, x int, onto, more bool) {
 	o := n*k.Dst.BatchStride + u.out*k.Dst.Plane() + k.Dst.Origin() + y*k.Dst.Row() + x*16
 	a.out = unsafe.Pointer(&dst[o])
 	a.res = nil
-	if k.Residual.N > 0 {
+	switch {
+	case onto:
+		a.res, a.resPix, a.resBlock = a.out, a.outPix, a.outBlock
+	case k.Residual.N > 0:
 		r := n*k.Residual.BatchStride + u.out*k.Residual.Plane() + k.Residual.Origin() + y*k.Residual.Row() + x*16
-		a.res = unsafe.Pointer(&c.f32(k.Residual.Ref)[r])
+		a.res, a.resPix, a.resBlock = unsafe.Pointer(&c.f32(k.Residual.Ref)[r]), 64, k.Residual.Plane()*4
 	}
 	a.tile(u.width)
 	if more {
@@ -244,8 +301,8 @@ func (k *Conv) output(c *Context, a *tileArgs, dst []float32, n int, u unit, y, 
 	}
 }
 
-// convTransformed applies the prologue to the input of a region once, into
-// scratch, and computes a range of output channels from there.
+// convTransformed copies the input of a region once into scratch, through the
+// prologue, and computes a range of output channels from there.
 type convTransformed Conv
 
 func (k *convTransformed) part(c *Context, i, worker int) {
@@ -264,25 +321,34 @@ func (k *convTransformed) part(c *Context, i, worker int) {
 	scratch := floats(c.scratch[worker])
 	ih, iw := cv.inRows(y1-y0), cv.inCols(x1-x0)
 	pr := prologue{src: c.f32(k.Src.Ref)[n*k.Src.BatchStride:], img: &k.Src, scale: c.f32(k.Scale), shift: c.f32(k.Shift), act: k.Pre, flat: g.flat}
+	if cv.samples() {
+		pr.skipRows, pr.skipCols = k.SH-1, k.SW-1
+	}
 	pr.window(scratch, y0*k.SH-k.PadTop, x0*k.SW-k.PadLeft, ih, iw)
 
 	dst := c.f32(k.Dst.Ref)
 	a := tileArgs{double: c.double}
-	more := !a.setAct(k.Act)
-	a.pix = k.SW * 64
+	a.pix = cv.colStep() * 64
 	a.blockStride = ih * iw * 64
 	a.rowStride, a.colStride = k.DH*iw*64, k.DW*64
-	perRow := split(x1-x0, tilePixels())
+	height, width := y1-y0, x1-x0
+	if cv.samples() && k.Dst.tight() && (k.Residual.N == 0 || k.Residual.tight()) {
+		height, width = 1, height*width // rows follow one another, here and there
+	}
+	perRow := split(width, tilePixels())
 	units := cv.units()
 	for i := cut(units, slices, slice); i < cut(units, slices, slice+1); i++ {
 		u := cv.unit(i)
-		cv.weights(c, &a, u)
-		for y := y0; y < y1; y++ {
+		more := cv.weights(c, &a, u, 0, u.blocks)
+		for y := range height {
 			for t := range perRow {
-				x := cut(x1-x0, perRow, t)
-				a.pixels = cut(x1-x0, perRow, t+1) - x
-				a.in = unsafe.Pointer(&scratch[(u.in*ih*iw+(y-y0)*k.SH*iw+x*k.SW)*16])
-				cv.output(c, &a, dst, n, u, y, x0+x, more)
+				x := cut(width, perRow, t)
+				a.pixels = cut(width, perRow, t+1) - x
+				a.in = unsafe.Pointer(&scratch[(u.in*ih*iw+y*cv.rowStep()*iw+x*cv.colStep())*16])
+				if i < units-1 {
+					a.follow(u.width, y*perRow+t, height*perRow)
+				}
+				cv.output(c, &a, dst, n, u, y0+y, x0+x, false, more)
 			}
 		}
 	}
@@ -300,9 +366,12 @@ type prologue struct {
 	scale, shift []float32 // nil for 1 and 0
 	act          Act
 	flat         bool // the pixels are one row
+	// How many rows and columns are left out after each; where columns are, all
+	// that are read lie in the image.
+	skipRows, skipCols int
 }
 
-// window writes all blocks of the window of h×w pixels at row y, column x to
+// window writes all blocks of h×w pixels from row y, column x on to
 // dst [blocks][h][w][16]. Pixels outside the image become zero.
 func (p *prologue) window(dst []float32, y, x, h, w int) {
 	m := p.img
@@ -312,6 +381,9 @@ func (p *prologue) window(dst []float32, y, x, h, w int) {
 	}
 	// The columns inside the image.
 	lo, hi := min(max(0, -x), w), min(w, cols-x)
+	if p.skipCols > 0 {
+		lo, hi = 0, w
+	}
 	hi = max(hi, lo)
 	for b := range m.Blocks() {
 		var scale, shift []float32
@@ -323,13 +395,23 @@ func (p *prologue) window(dst []float32, y, x, h, w int) {
 		}
 		for r := range h {
 			row := dst[(b*h+r)*w*16 : (b*h+r+1)*w*16]
-			if y+r < 0 || y+r >= rows {
+			at := y + r*(1+p.skipRows)
+			if at < 0 || at >= rows {
 				clear(row)
 				continue
 			}
 			clear(row[:lo*16])
 			clear(row[hi*16:])
-			from := b*m.Plane() + m.Origin() + (y+r)*m.Row() + (x+lo)*16
+			from := b*m.Plane() + m.Origin() + at*m.Row() + (x+lo)*16
+			if p.skipCols > 0 {
+				for c := range w {
+					*(*[16]float32)(row[c*16:]) = *(*[16]float32)(p.src[from+c*(1+p.skipCols)*16:])
+				}
+				if scale != nil || shift != nil || p.act.Fn != ActIdentity {
+					affineRow(row, row, scale, shift, p.act)
+				}
+				continue
+			}
 			affineRow(row[lo*16:hi*16], p.src[from:from+(hi-lo)*16], scale, shift, p.act)
 		}
 	}

@@ -187,6 +187,16 @@ func TestConv(t *testing.T) {
 			if r.IntN(4) == 0 {
 				k.KH, k.KW, k.SH, k.SW = 1, 1, 1, 1
 			}
+			switch r.IntN(8) {
+			case 0: // more weights than stay in L2
+				k.KH, k.KW, ic = 3, 3, pick(r, 176, 272)
+				h, w = 3+h%5, 3+w%5
+				if groups == 1 {
+					ic -= r.IntN(16)
+				}
+			case 1: // a sample of the pixels
+				k.KH, k.KW, k.SH, k.SW, oc = 1, 1, pick(r, 1, 2), pick(r, 2, 3), 128*groups
+			}
 			k.PadTop, k.PadLeft = r.IntN(k.KH), r.IntN(k.KW)
 			oh := (h+k.PadTop+r.IntN(k.KH)-(k.KH-1)*k.DH-1)/k.SH + 1
 			ow := (w+k.PadLeft+r.IntN(k.KW)-(k.KW-1)*k.DW-1)/k.SW + 1
@@ -196,9 +206,11 @@ func TestConv(t *testing.T) {
 			m := &memory{double: r.IntN(3) == 0}
 			needB := max(0, (oh-1)*k.SH+(k.KH-1)*k.DH+1-k.PadTop-h)
 			needR := max(0, (ow-1)*k.SW+(k.KW-1)*k.DW+1-k.PadLeft-w)
-			spare := r.IntN(2)
+			spare, border := r.IntN(2), r.IntN(3) > 0
 			k.Src = m.image(r, n, groups*ic, h, w, k.PadTop+spare, k.PadLeft+spare, needB+spare, needR, r.IntN(2), true)
-			k.Dst = m.image(r, n, oc, oh, ow, r.IntN(2), r.IntN(2), r.IntN(2), r.IntN(2), r.IntN(2), false)
+			if k.Dst = m.image(r, n, oc, oh, ow, r.IntN(2), r.IntN(2), r.IntN(2), r.IntN(2), r.IntN(2), false); !border {
+				k.Dst = m.image(r, n, oc, oh, ow, 0, 0, 0, 0, r.IntN(2), false)
+			}
 			k.Dst.Clear = r.IntN(2) == 0
 			weights := random(r, oc*ic*k.KH*k.KW)
 			var packed []float32

@@ -81,6 +81,15 @@ func (a *tileArgs) tile(width int) {
 	}
 }
 
+// follow makes tile i of n that use the same weights bring its part of those
+// behind them into L2.
+func (a *tileArgs) follow(width, i, n int) {
+	if width == 32 {
+		size := a.blocks * a.rows * a.cols * weightStep
+		a.next, a.nextStep = uintptr(a.w)+uintptr(size+cut(size, n, i)), weightStep/n
+	}
+}
+
 // tileRun computes a tile of a.run input values a step.
 func (a *tileArgs) tileRun(width int) {
 	switch {
