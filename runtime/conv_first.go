@@ -21,9 +21,11 @@ type ConvFirst struct {
 	PadLeft    int
 }
 
-// ScratchBytes is the padded input rows of a part, and room behind the last
-// one for the unused channels of its last pixel.
-func (k *ConvFirst) ScratchBytes() int { return (k.inRows(k.region())*k.rowFloats() + 16) * 4 }
+// ScratchBytes is the padded input rows of a part, room behind the last one
+// for the unused channels of its last pixel, and a row of 8 output channels.
+func (k *ConvFirst) ScratchBytes() int { return 4 * (k.inputFloats() + k.Dst.W*8 + 8) }
+
+func (k *ConvFirst) inputFloats() int { return k.inRows(k.region())*k.rowFloats() + 16 }
 
 // rowFloats is a padded input row: all channels of each pixel.
 func (k *ConvFirst) rowFloats() int { return ((k.Dst.W-1)*k.SW + (k.KW-1)*k.DW + 1) * k.C }
@@ -53,6 +55,7 @@ func (k *ConvFirst) part(c *Context, i, worker int) {
 	n, chunk := i/parts, i%parts
 	y0, y1 := cut(k.Dst.H, parts, chunk), cut(k.Dst.H, parts, chunk+1)
 	scratch := floats(c.scratch[worker])
+	line := scratch[k.inputFloats():]
 	rowFloats := k.rowFloats()
 	for r := range k.inRows(y1 - y0) {
 		k.padRow(c, scratch[r*rowFloats:], n, y0*k.SH-k.PadTop+r)
@@ -73,6 +76,13 @@ func (k *ConvFirst) part(c *Context, i, worker int) {
 		width := blockWidth(k.Dst.C, ob)
 		a.w = unsafe.Pointer(&w[ob*32*k.KH*k.KW*k.C])
 		a.bias = biasOf(c, k.Bias, 2*ob)
+		if k.Dst.C-ob*32 <= 8 && narrowPixels() > 0 && !c.double {
+			for y := y0; y < y1; y++ {
+				o := n*k.Dst.BatchStride + 2*ob*k.Dst.Plane() + k.Dst.Origin() + y*k.Dst.Row()
+				k.narrowRow(a, dst[o:], scratch[(y-y0)*k.SH*rowFloats:], line, more)
+			}
+			continue
+		}
 		for y := y0; y < y1; y++ {
 			for t := range perRow {
 				x := cut(k.Dst.W, perRow, t)
@@ -88,6 +98,30 @@ func (k *ConvFirst) part(c *Context, i, worker int) {
 				}
 			}
 		}
+	}
+}
+
+// narrowRow computes a row of up to 8 output channels from the input rows in
+// src, by way of line, where no channels lie between those of two pixels.
+func (k *ConvFirst) narrowRow(a tileArgs, dst, src, line []float32, more bool) {
+	a.outPix = 8 * 4
+	tiles := split(k.Dst.W, narrowPixels())
+	for t := range tiles {
+		x := cut(k.Dst.W, tiles, t)
+		a.pixels = cut(k.Dst.W, tiles, t+1) - x
+		a.in = unsafe.Pointer(&src[x*k.SW*k.C])
+		a.out = unsafe.Pointer(&line[x*8])
+		run8(&a)
+	}
+	if more {
+		applyAct(line[:(k.Dst.W*8+15)&^15], k.Act)
+	}
+	// Four floats are one instruction.
+	to := unsafe.Slice((*[4][4]float32)(unsafe.Pointer(&dst[0])), k.Dst.W)
+	from := unsafe.Slice((*[2][4]float32)(unsafe.Pointer(&line[0])), k.Dst.W)
+	for x := range from {
+		p, q := &to[x], &from[x]
+		p[0], p[1], p[2], p[3] = q[0], q[1], [4]float32{}, [4]float32{}
 	}
 }
 
@@ -119,7 +153,7 @@ func (k *ConvFirst) gatherRow(c *Context, dst []float32, n, y, cols int) {
 		return
 	}
 	src := c.f32(k.Src)[n*k.C*k.H*k.W:]
-	if k.NHWC {
+	if k.NHWC || k.C == 1 {
 		copy(dst[:cols*k.C], src[y*k.W*k.C:])
 		return
 	}

@@ -9,6 +9,7 @@ func tile32(a *tileArgs)                                                        
 func tile16(a *tileArgs)                                                         {}
 func run32(a *tileArgs)                                                          {}
 func run16(a *tileArgs)                                                          {}
+func run8(a *tileArgs)                                                           {}
 func depthwiseTile(a *tileArgs)                                                  {}
 func poolMaxTile(a *tileArgs)                                                    {}
 func poolSumTile(a *tileArgs)                                                    {}

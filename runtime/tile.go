@@ -104,6 +104,15 @@ func (a *tileArgs) tileRun(width int) {
 	}
 }
 
+// narrowPixels is the most pixels of a tile of 8 output channels, 0 where the
+// tier has no kernel for them.
+func narrowPixels() int {
+	if active == avx2 || active == avx512 {
+		return 12
+	}
+	return 0
+}
+
 // generic is the micro-kernel in Go, the specification of the others. Those
 // fuse multiply and add and, for few pixels, sum every fourth input channel
 // apart.

@@ -42,6 +42,11 @@ func poolSumAVX512(a *tileArgs)
 // peakAVX512 runs n rounds of 24 independent multiply-adds on 16 floats.
 func peakAVX512(n int)
 
+// run8AVX2 computes a.pixels ≤ 12 pixels by the first 8 of 16 output channels, a.run input values a step.
+//
+//go:noescape
+func run8AVX2(a *tileArgs)
+
 // tile32AVX2 computes a.pixels ≤ 6 pixels by 32 output channels, 16 input channels a step.
 //
 //go:noescape

@@ -20213,6 +20213,1430 @@ loop:
 	VZEROUPPER
 	RET
 
+// func run8AVX2(a *tileArgs)
+// Requires: AVX, FMA3
+TEXT ·run8AVX2(SB), NOSPLIT, $0-8
+	MOVQ    a+0(FP), DI
+	MOVQ    136(DI), AX
+	CMPQ    AX, $0x0c
+	JEQ     p12
+	CMPQ    AX, $0x0b
+	JEQ     p11
+	CMPQ    AX, $0x0a
+	JEQ     p10
+	CMPQ    AX, $0x09
+	JEQ     p9
+	CMPQ    AX, $0x08
+	JEQ     p8
+	CMPQ    AX, $0x07
+	JEQ     p7
+	CMPQ    AX, $0x06
+	JEQ     p6
+	CMPQ    AX, $0x05
+	JEQ     p5
+	CMPQ    AX, $0x04
+	JEQ     p4
+	CMPQ    AX, $0x03
+	JEQ     p3
+	CMPQ    AX, $0x02
+	JEQ     p2
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Y0
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p1_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p1_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p1_col:
+	MOVQ 128(DI), BX
+
+p1_run:
+	VMOVUPS      (DX), Y12
+	VBROADCASTSS (R11), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p1_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p1_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p1_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p1_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p1_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Y0, Y0
+
+p1_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p1_store
+	VBROADCASTSS 152(DI), Y14
+	VBROADCASTSS 156(DI), Y15
+	VMAXPS       Y0, Y14, Y0
+	CMPL         156(DI), $0x7f800000
+	JEQ          p1_store
+	VMINPS       Y0, Y15, Y0
+
+p1_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Y0, (R11)
+	VZEROUPPER
+	RET
+
+p2:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Y0
+	VMOVAPS Y0, Y1
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p2_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p2_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p2_col:
+	MOVQ 128(DI), BX
+
+p2_run:
+	VMOVUPS      (DX), Y12
+	VBROADCASTSS (R11), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VBROADCASTSS (R11)(R14*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p2_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p2_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p2_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p2_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p2_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Y0, Y0
+	ADDQ         R9, R11
+	VADDPS       (R11), Y1, Y1
+
+p2_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p2_store
+	VBROADCASTSS 152(DI), Y14
+	VBROADCASTSS 156(DI), Y15
+	VMAXPS       Y0, Y14, Y0
+	VMAXPS       Y1, Y14, Y1
+	CMPL         156(DI), $0x7f800000
+	JEQ          p2_store
+	VMINPS       Y0, Y15, Y0
+	VMINPS       Y1, Y15, Y1
+
+p2_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Y0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y1, (R11)
+	VZEROUPPER
+	RET
+
+p3:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Y0
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p3_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p3_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p3_col:
+	MOVQ 128(DI), BX
+
+p3_run:
+	VMOVUPS      (DX), Y12
+	VBROADCASTSS (R11), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VBROADCASTSS (R11)(R14*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VBROADCASTSS (R11)(R14*2), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p3_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p3_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p3_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p3_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p3_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Y0, Y0
+	ADDQ         R9, R11
+	VADDPS       (R11), Y1, Y1
+	ADDQ         R9, R11
+	VADDPS       (R11), Y2, Y2
+
+p3_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p3_store
+	VBROADCASTSS 152(DI), Y14
+	VBROADCASTSS 156(DI), Y15
+	VMAXPS       Y0, Y14, Y0
+	VMAXPS       Y1, Y14, Y1
+	VMAXPS       Y2, Y14, Y2
+	CMPL         156(DI), $0x7f800000
+	JEQ          p3_store
+	VMINPS       Y0, Y15, Y0
+	VMINPS       Y1, Y15, Y1
+	VMINPS       Y2, Y15, Y2
+
+p3_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Y0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y2, (R11)
+	VZEROUPPER
+	RET
+
+p4:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Y0
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p4_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p4_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p4_col:
+	MOVQ 128(DI), BX
+
+p4_run:
+	VMOVUPS      (DX), Y12
+	VBROADCASTSS (R11), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VBROADCASTSS (R11)(R14*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VBROADCASTSS (R11)(R14*2), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VBROADCASTSS (R11)(R13*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p4_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p4_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p4_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p4_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p4_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Y0, Y0
+	ADDQ         R9, R11
+	VADDPS       (R11), Y1, Y1
+	ADDQ         R9, R11
+	VADDPS       (R11), Y2, Y2
+	ADDQ         R9, R11
+	VADDPS       (R11), Y3, Y3
+
+p4_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p4_store
+	VBROADCASTSS 152(DI), Y14
+	VBROADCASTSS 156(DI), Y15
+	VMAXPS       Y0, Y14, Y0
+	VMAXPS       Y1, Y14, Y1
+	VMAXPS       Y2, Y14, Y2
+	VMAXPS       Y3, Y14, Y3
+	CMPL         156(DI), $0x7f800000
+	JEQ          p4_store
+	VMINPS       Y0, Y15, Y0
+	VMINPS       Y1, Y15, Y1
+	VMINPS       Y2, Y15, Y2
+	VMINPS       Y3, Y15, Y3
+
+p4_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Y0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y3, (R11)
+	VZEROUPPER
+	RET
+
+p5:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Y0
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	VMOVAPS Y0, Y4
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p5_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p5_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p5_col:
+	LEAQ (R11)(R14*4), AX
+	MOVQ 128(DI), BX
+
+p5_run:
+	VMOVUPS      (DX), Y12
+	VBROADCASTSS (R11), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VBROADCASTSS (R11)(R14*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VBROADCASTSS (R11)(R14*2), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VBROADCASTSS (R11)(R13*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VBROADCASTSS (AX), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	DECQ         BX
+	JNZ          p5_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p5_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p5_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p5_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p5_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Y0, Y0
+	ADDQ         R9, R11
+	VADDPS       (R11), Y1, Y1
+	ADDQ         R9, R11
+	VADDPS       (R11), Y2, Y2
+	ADDQ         R9, R11
+	VADDPS       (R11), Y3, Y3
+	ADDQ         R9, R11
+	VADDPS       (R11), Y4, Y4
+
+p5_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p5_store
+	VBROADCASTSS 152(DI), Y14
+	VBROADCASTSS 156(DI), Y15
+	VMAXPS       Y0, Y14, Y0
+	VMAXPS       Y1, Y14, Y1
+	VMAXPS       Y2, Y14, Y2
+	VMAXPS       Y3, Y14, Y3
+	VMAXPS       Y4, Y14, Y4
+	CMPL         156(DI), $0x7f800000
+	JEQ          p5_store
+	VMINPS       Y0, Y15, Y0
+	VMINPS       Y1, Y15, Y1
+	VMINPS       Y2, Y15, Y2
+	VMINPS       Y3, Y15, Y3
+	VMINPS       Y4, Y15, Y4
+
+p5_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Y0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y4, (R11)
+	VZEROUPPER
+	RET
+
+p6:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Y0
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y0, Y5
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p6_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p6_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p6_col:
+	LEAQ (R11)(R14*4), AX
+	MOVQ 128(DI), BX
+
+p6_run:
+	VMOVUPS      (DX), Y12
+	VBROADCASTSS (R11), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VBROADCASTSS (R11)(R14*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VBROADCASTSS (R11)(R14*2), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VBROADCASTSS (R11)(R13*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VBROADCASTSS (AX), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VBROADCASTSS (AX)(R14*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	DECQ         BX
+	JNZ          p6_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p6_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p6_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p6_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p6_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Y0, Y0
+	ADDQ         R9, R11
+	VADDPS       (R11), Y1, Y1
+	ADDQ         R9, R11
+	VADDPS       (R11), Y2, Y2
+	ADDQ         R9, R11
+	VADDPS       (R11), Y3, Y3
+	ADDQ         R9, R11
+	VADDPS       (R11), Y4, Y4
+	ADDQ         R9, R11
+	VADDPS       (R11), Y5, Y5
+
+p6_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p6_store
+	VBROADCASTSS 152(DI), Y14
+	VBROADCASTSS 156(DI), Y15
+	VMAXPS       Y0, Y14, Y0
+	VMAXPS       Y1, Y14, Y1
+	VMAXPS       Y2, Y14, Y2
+	VMAXPS       Y3, Y14, Y3
+	VMAXPS       Y4, Y14, Y4
+	VMAXPS       Y5, Y14, Y5
+	CMPL         156(DI), $0x7f800000
+	JEQ          p6_store
+	VMINPS       Y0, Y15, Y0
+	VMINPS       Y1, Y15, Y1
+	VMINPS       Y2, Y15, Y2
+	VMINPS       Y3, Y15, Y3
+	VMINPS       Y4, Y15, Y4
+	VMINPS       Y5, Y15, Y5
+
+p6_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Y0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y5, (R11)
+	VZEROUPPER
+	RET
+
+p7:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Y0
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y0, Y5
+	VMOVAPS Y0, Y6
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p7_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p7_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p7_col:
+	LEAQ (R11)(R14*4), AX
+	MOVQ 128(DI), BX
+
+p7_run:
+	VMOVUPS      (DX), Y12
+	VBROADCASTSS (R11), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VBROADCASTSS (R11)(R14*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VBROADCASTSS (R11)(R14*2), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VBROADCASTSS (R11)(R13*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VBROADCASTSS (AX), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VBROADCASTSS (AX)(R14*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VBROADCASTSS (AX)(R14*2), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	DECQ         BX
+	JNZ          p7_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p7_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p7_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p7_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p7_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Y0, Y0
+	ADDQ         R9, R11
+	VADDPS       (R11), Y1, Y1
+	ADDQ         R9, R11
+	VADDPS       (R11), Y2, Y2
+	ADDQ         R9, R11
+	VADDPS       (R11), Y3, Y3
+	ADDQ         R9, R11
+	VADDPS       (R11), Y4, Y4
+	ADDQ         R9, R11
+	VADDPS       (R11), Y5, Y5
+	ADDQ         R9, R11
+	VADDPS       (R11), Y6, Y6
+
+p7_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p7_store
+	VBROADCASTSS 152(DI), Y14
+	VBROADCASTSS 156(DI), Y15
+	VMAXPS       Y0, Y14, Y0
+	VMAXPS       Y1, Y14, Y1
+	VMAXPS       Y2, Y14, Y2
+	VMAXPS       Y3, Y14, Y3
+	VMAXPS       Y4, Y14, Y4
+	VMAXPS       Y5, Y14, Y5
+	VMAXPS       Y6, Y14, Y6
+	CMPL         156(DI), $0x7f800000
+	JEQ          p7_store
+	VMINPS       Y0, Y15, Y0
+	VMINPS       Y1, Y15, Y1
+	VMINPS       Y2, Y15, Y2
+	VMINPS       Y3, Y15, Y3
+	VMINPS       Y4, Y15, Y4
+	VMINPS       Y5, Y15, Y5
+	VMINPS       Y6, Y15, Y6
+
+p7_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Y0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y6, (R11)
+	VZEROUPPER
+	RET
+
+p8:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Y0
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y0, Y5
+	VMOVAPS Y0, Y6
+	VMOVAPS Y0, Y7
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p8_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p8_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p8_col:
+	LEAQ (R11)(R14*4), AX
+	MOVQ 128(DI), BX
+
+p8_run:
+	VMOVUPS      (DX), Y12
+	VBROADCASTSS (R11), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VBROADCASTSS (R11)(R14*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VBROADCASTSS (R11)(R14*2), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VBROADCASTSS (R11)(R13*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VBROADCASTSS (AX), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VBROADCASTSS (AX)(R14*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VBROADCASTSS (AX)(R14*2), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VBROADCASTSS (AX)(R13*1), Y15
+	VFMADD231PS  Y15, Y12, Y7
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	DECQ         BX
+	JNZ          p8_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p8_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p8_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p8_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p8_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Y0, Y0
+	ADDQ         R9, R11
+	VADDPS       (R11), Y1, Y1
+	ADDQ         R9, R11
+	VADDPS       (R11), Y2, Y2
+	ADDQ         R9, R11
+	VADDPS       (R11), Y3, Y3
+	ADDQ         R9, R11
+	VADDPS       (R11), Y4, Y4
+	ADDQ         R9, R11
+	VADDPS       (R11), Y5, Y5
+	ADDQ         R9, R11
+	VADDPS       (R11), Y6, Y6
+	ADDQ         R9, R11
+	VADDPS       (R11), Y7, Y7
+
+p8_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p8_store
+	VBROADCASTSS 152(DI), Y14
+	VBROADCASTSS 156(DI), Y15
+	VMAXPS       Y0, Y14, Y0
+	VMAXPS       Y1, Y14, Y1
+	VMAXPS       Y2, Y14, Y2
+	VMAXPS       Y3, Y14, Y3
+	VMAXPS       Y4, Y14, Y4
+	VMAXPS       Y5, Y14, Y5
+	VMAXPS       Y6, Y14, Y6
+	VMAXPS       Y7, Y14, Y7
+	CMPL         156(DI), $0x7f800000
+	JEQ          p8_store
+	VMINPS       Y0, Y15, Y0
+	VMINPS       Y1, Y15, Y1
+	VMINPS       Y2, Y15, Y2
+	VMINPS       Y3, Y15, Y3
+	VMINPS       Y4, Y15, Y4
+	VMINPS       Y5, Y15, Y5
+	VMINPS       Y6, Y15, Y6
+	VMINPS       Y7, Y15, Y7
+
+p8_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Y0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y7, (R11)
+	VZEROUPPER
+	RET
+
+p9:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Y0
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y0, Y5
+	VMOVAPS Y0, Y6
+	VMOVAPS Y0, Y7
+	VMOVAPS Y0, Y8
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p9_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p9_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p9_col:
+	LEAQ (R11)(R14*4), AX
+	LEAQ (AX)(R14*4), CX
+	MOVQ 128(DI), BX
+
+p9_run:
+	VMOVUPS      (DX), Y12
+	VBROADCASTSS (R11), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VBROADCASTSS (R11)(R14*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VBROADCASTSS (R11)(R14*2), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VBROADCASTSS (R11)(R13*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VBROADCASTSS (AX), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VBROADCASTSS (AX)(R14*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VBROADCASTSS (AX)(R14*2), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VBROADCASTSS (AX)(R13*1), Y15
+	VFMADD231PS  Y15, Y12, Y7
+	VBROADCASTSS (CX), Y14
+	VFMADD231PS  Y14, Y12, Y8
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, CX
+	DECQ         BX
+	JNZ          p9_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p9_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p9_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p9_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p9_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Y0, Y0
+	ADDQ         R9, R11
+	VADDPS       (R11), Y1, Y1
+	ADDQ         R9, R11
+	VADDPS       (R11), Y2, Y2
+	ADDQ         R9, R11
+	VADDPS       (R11), Y3, Y3
+	ADDQ         R9, R11
+	VADDPS       (R11), Y4, Y4
+	ADDQ         R9, R11
+	VADDPS       (R11), Y5, Y5
+	ADDQ         R9, R11
+	VADDPS       (R11), Y6, Y6
+	ADDQ         R9, R11
+	VADDPS       (R11), Y7, Y7
+	ADDQ         R9, R11
+	VADDPS       (R11), Y8, Y8
+
+p9_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p9_store
+	VBROADCASTSS 152(DI), Y14
+	VBROADCASTSS 156(DI), Y15
+	VMAXPS       Y0, Y14, Y0
+	VMAXPS       Y1, Y14, Y1
+	VMAXPS       Y2, Y14, Y2
+	VMAXPS       Y3, Y14, Y3
+	VMAXPS       Y4, Y14, Y4
+	VMAXPS       Y5, Y14, Y5
+	VMAXPS       Y6, Y14, Y6
+	VMAXPS       Y7, Y14, Y7
+	VMAXPS       Y8, Y14, Y8
+	CMPL         156(DI), $0x7f800000
+	JEQ          p9_store
+	VMINPS       Y0, Y15, Y0
+	VMINPS       Y1, Y15, Y1
+	VMINPS       Y2, Y15, Y2
+	VMINPS       Y3, Y15, Y3
+	VMINPS       Y4, Y15, Y4
+	VMINPS       Y5, Y15, Y5
+	VMINPS       Y6, Y15, Y6
+	VMINPS       Y7, Y15, Y7
+	VMINPS       Y8, Y15, Y8
+
+p9_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Y0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y8, (R11)
+	VZEROUPPER
+	RET
+
+p10:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Y0
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y0, Y5
+	VMOVAPS Y0, Y6
+	VMOVAPS Y0, Y7
+	VMOVAPS Y0, Y8
+	VMOVAPS Y0, Y9
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p10_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p10_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p10_col:
+	LEAQ (R11)(R14*4), AX
+	LEAQ (AX)(R14*4), CX
+	MOVQ 128(DI), BX
+
+p10_run:
+	VMOVUPS      (DX), Y12
+	VBROADCASTSS (R11), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VBROADCASTSS (R11)(R14*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VBROADCASTSS (R11)(R14*2), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VBROADCASTSS (R11)(R13*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VBROADCASTSS (AX), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VBROADCASTSS (AX)(R14*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VBROADCASTSS (AX)(R14*2), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VBROADCASTSS (AX)(R13*1), Y15
+	VFMADD231PS  Y15, Y12, Y7
+	VBROADCASTSS (CX), Y14
+	VFMADD231PS  Y14, Y12, Y8
+	VBROADCASTSS (CX)(R14*1), Y15
+	VFMADD231PS  Y15, Y12, Y9
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, CX
+	DECQ         BX
+	JNZ          p10_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p10_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p10_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p10_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p10_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Y0, Y0
+	ADDQ         R9, R11
+	VADDPS       (R11), Y1, Y1
+	ADDQ         R9, R11
+	VADDPS       (R11), Y2, Y2
+	ADDQ         R9, R11
+	VADDPS       (R11), Y3, Y3
+	ADDQ         R9, R11
+	VADDPS       (R11), Y4, Y4
+	ADDQ         R9, R11
+	VADDPS       (R11), Y5, Y5
+	ADDQ         R9, R11
+	VADDPS       (R11), Y6, Y6
+	ADDQ         R9, R11
+	VADDPS       (R11), Y7, Y7
+	ADDQ         R9, R11
+	VADDPS       (R11), Y8, Y8
+	ADDQ         R9, R11
+	VADDPS       (R11), Y9, Y9
+
+p10_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p10_store
+	VBROADCASTSS 152(DI), Y14
+	VBROADCASTSS 156(DI), Y15
+	VMAXPS       Y0, Y14, Y0
+	VMAXPS       Y1, Y14, Y1
+	VMAXPS       Y2, Y14, Y2
+	VMAXPS       Y3, Y14, Y3
+	VMAXPS       Y4, Y14, Y4
+	VMAXPS       Y5, Y14, Y5
+	VMAXPS       Y6, Y14, Y6
+	VMAXPS       Y7, Y14, Y7
+	VMAXPS       Y8, Y14, Y8
+	VMAXPS       Y9, Y14, Y9
+	CMPL         156(DI), $0x7f800000
+	JEQ          p10_store
+	VMINPS       Y0, Y15, Y0
+	VMINPS       Y1, Y15, Y1
+	VMINPS       Y2, Y15, Y2
+	VMINPS       Y3, Y15, Y3
+	VMINPS       Y4, Y15, Y4
+	VMINPS       Y5, Y15, Y5
+	VMINPS       Y6, Y15, Y6
+	VMINPS       Y7, Y15, Y7
+	VMINPS       Y8, Y15, Y8
+	VMINPS       Y9, Y15, Y9
+
+p10_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Y0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y9, (R11)
+	VZEROUPPER
+	RET
+
+p11:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Y0
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y0, Y5
+	VMOVAPS Y0, Y6
+	VMOVAPS Y0, Y7
+	VMOVAPS Y0, Y8
+	VMOVAPS Y0, Y9
+	VMOVAPS Y0, Y10
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p11_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p11_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p11_col:
+	LEAQ (R11)(R14*4), AX
+	LEAQ (AX)(R14*4), CX
+	MOVQ 128(DI), BX
+
+p11_run:
+	VMOVUPS      (DX), Y12
+	VBROADCASTSS (R11), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VBROADCASTSS (R11)(R14*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VBROADCASTSS (R11)(R14*2), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VBROADCASTSS (R11)(R13*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VBROADCASTSS (AX), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VBROADCASTSS (AX)(R14*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VBROADCASTSS (AX)(R14*2), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VBROADCASTSS (AX)(R13*1), Y15
+	VFMADD231PS  Y15, Y12, Y7
+	VBROADCASTSS (CX), Y14
+	VFMADD231PS  Y14, Y12, Y8
+	VBROADCASTSS (CX)(R14*1), Y15
+	VFMADD231PS  Y15, Y12, Y9
+	VBROADCASTSS (CX)(R14*2), Y14
+	VFMADD231PS  Y14, Y12, Y10
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, CX
+	DECQ         BX
+	JNZ          p11_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p11_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p11_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p11_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p11_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Y0, Y0
+	ADDQ         R9, R11
+	VADDPS       (R11), Y1, Y1
+	ADDQ         R9, R11
+	VADDPS       (R11), Y2, Y2
+	ADDQ         R9, R11
+	VADDPS       (R11), Y3, Y3
+	ADDQ         R9, R11
+	VADDPS       (R11), Y4, Y4
+	ADDQ         R9, R11
+	VADDPS       (R11), Y5, Y5
+	ADDQ         R9, R11
+	VADDPS       (R11), Y6, Y6
+	ADDQ         R9, R11
+	VADDPS       (R11), Y7, Y7
+	ADDQ         R9, R11
+	VADDPS       (R11), Y8, Y8
+	ADDQ         R9, R11
+	VADDPS       (R11), Y9, Y9
+	ADDQ         R9, R11
+	VADDPS       (R11), Y10, Y10
+
+p11_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p11_store
+	VBROADCASTSS 152(DI), Y14
+	VBROADCASTSS 156(DI), Y15
+	VMAXPS       Y0, Y14, Y0
+	VMAXPS       Y1, Y14, Y1
+	VMAXPS       Y2, Y14, Y2
+	VMAXPS       Y3, Y14, Y3
+	VMAXPS       Y4, Y14, Y4
+	VMAXPS       Y5, Y14, Y5
+	VMAXPS       Y6, Y14, Y6
+	VMAXPS       Y7, Y14, Y7
+	VMAXPS       Y8, Y14, Y8
+	VMAXPS       Y9, Y14, Y9
+	VMAXPS       Y10, Y14, Y10
+	CMPL         156(DI), $0x7f800000
+	JEQ          p11_store
+	VMINPS       Y0, Y15, Y0
+	VMINPS       Y1, Y15, Y1
+	VMINPS       Y2, Y15, Y2
+	VMINPS       Y3, Y15, Y3
+	VMINPS       Y4, Y15, Y4
+	VMINPS       Y5, Y15, Y5
+	VMINPS       Y6, Y15, Y6
+	VMINPS       Y7, Y15, Y7
+	VMINPS       Y8, Y15, Y8
+	VMINPS       Y9, Y15, Y9
+	VMINPS       Y10, Y15, Y10
+
+p11_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Y0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y10, (R11)
+	VZEROUPPER
+	RET
+
+p12:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Y0
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y0, Y5
+	VMOVAPS Y0, Y6
+	VMOVAPS Y0, Y7
+	VMOVAPS Y0, Y8
+	VMOVAPS Y0, Y9
+	VMOVAPS Y0, Y10
+	VMOVAPS Y0, Y11
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p12_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p12_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p12_col:
+	LEAQ (R11)(R14*4), AX
+	LEAQ (AX)(R14*4), CX
+	MOVQ 128(DI), BX
+
+p12_run:
+	VMOVUPS      (DX), Y12
+	VBROADCASTSS (R11), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VBROADCASTSS (R11)(R14*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VBROADCASTSS (R11)(R14*2), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VBROADCASTSS (R11)(R13*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VBROADCASTSS (AX), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VBROADCASTSS (AX)(R14*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VBROADCASTSS (AX)(R14*2), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VBROADCASTSS (AX)(R13*1), Y15
+	VFMADD231PS  Y15, Y12, Y7
+	VBROADCASTSS (CX), Y14
+	VFMADD231PS  Y14, Y12, Y8
+	VBROADCASTSS (CX)(R14*1), Y15
+	VFMADD231PS  Y15, Y12, Y9
+	VBROADCASTSS (CX)(R14*2), Y14
+	VFMADD231PS  Y14, Y12, Y10
+	VBROADCASTSS (CX)(R13*1), Y15
+	VFMADD231PS  Y15, Y12, Y11
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, CX
+	DECQ         BX
+	JNZ          p12_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p12_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p12_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p12_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p12_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Y0, Y0
+	ADDQ         R9, R11
+	VADDPS       (R11), Y1, Y1
+	ADDQ         R9, R11
+	VADDPS       (R11), Y2, Y2
+	ADDQ         R9, R11
+	VADDPS       (R11), Y3, Y3
+	ADDQ         R9, R11
+	VADDPS       (R11), Y4, Y4
+	ADDQ         R9, R11
+	VADDPS       (R11), Y5, Y5
+	ADDQ         R9, R11
+	VADDPS       (R11), Y6, Y6
+	ADDQ         R9, R11
+	VADDPS       (R11), Y7, Y7
+	ADDQ         R9, R11
+	VADDPS       (R11), Y8, Y8
+	ADDQ         R9, R11
+	VADDPS       (R11), Y9, Y9
+	ADDQ         R9, R11
+	VADDPS       (R11), Y10, Y10
+	ADDQ         R9, R11
+	VADDPS       (R11), Y11, Y11
+
+p12_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p12_store
+	VBROADCASTSS 152(DI), Y14
+	VBROADCASTSS 156(DI), Y15
+	VMAXPS       Y0, Y14, Y0
+	VMAXPS       Y1, Y14, Y1
+	VMAXPS       Y2, Y14, Y2
+	VMAXPS       Y3, Y14, Y3
+	VMAXPS       Y4, Y14, Y4
+	VMAXPS       Y5, Y14, Y5
+	VMAXPS       Y6, Y14, Y6
+	VMAXPS       Y7, Y14, Y7
+	VMAXPS       Y8, Y14, Y8
+	VMAXPS       Y9, Y14, Y9
+	VMAXPS       Y10, Y14, Y10
+	VMAXPS       Y11, Y14, Y11
+	CMPL         156(DI), $0x7f800000
+	JEQ          p12_store
+	VMINPS       Y0, Y15, Y0
+	VMINPS       Y1, Y15, Y1
+	VMINPS       Y2, Y15, Y2
+	VMINPS       Y3, Y15, Y3
+	VMINPS       Y4, Y15, Y4
+	VMINPS       Y5, Y15, Y5
+	VMINPS       Y6, Y15, Y6
+	VMINPS       Y7, Y15, Y7
+	VMINPS       Y8, Y15, Y8
+	VMINPS       Y9, Y15, Y9
+	VMINPS       Y10, Y15, Y10
+	VMINPS       Y11, Y15, Y11
+
+p12_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Y0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Y11, (R11)
+	VZEROUPPER
+	RET
+
 // func tile32AVX2(a *tileArgs)
 // Requires: AVX, FMA3, MMX+
 TEXT ·tile32AVX2(SB), NOSPLIT, $0-8

@@ -9,7 +9,8 @@
 // operand per pixel fill the 32 registers. AVX2 takes six pixels by 16
 // channels: 12 accumulators, two weight vectors and two broadcasts fill 16. A
 // tile 32 channels wide is then computed in two halves, whose weights are every
-// other cache line, but for up to three pixels, which have room for all 32.
+// other cache line, but for up to three pixels, which have room for all 32. Of
+// eight channels it takes twelve pixels, with AVX-512 as well.
 package main
 
 import (
@@ -30,6 +31,9 @@ func main() {
 	Package("modelc/runtime")
 	ConstraintExpr("!purego")
 	for _, g := range []generator{{x86.AVX512, 14, 14}, {x86.AVX2, 6, 7}} {
+		if g.Bytes == 32 {
+			g.kernel("run8", 8, 1, "computes a.pixels ≤ %d pixels by the first 8 of 16 output channels, a.run input values a step.")
+		}
 		g.kernel("tile32", 32, 16, "computes a.pixels ≤ %d pixels by 32 output channels, 16 input channels a step.")
 		g.kernel("tile16", 16, 16, "computes a.pixels ≤ %d pixels by 16 output channels, 16 input channels a step.")
 		g.kernel("run32", 32, 1, "computes a.pixels ≤ %d pixels by 32 output channels, a.run input values a step.")
@@ -74,9 +78,13 @@ func (g generator) function(name, doc string, pixels int) {
 // kernel writes one function for all tile widths: width output channels,
 // unroll input values per innermost step.
 func (g generator) kernel(name string, width, unroll int, doc string) {
-	g.function(name, doc, g.pixels)
-	for p := 1; p <= g.pixels; p++ {
-		t := tile{generator: g, p: p, b: width * 4 / g.Bytes, row: width * 4, sets: 1}
+	pixels := g.pixels
+	if width == 8 {
+		pixels = 12 // accumulators
+	}
+	g.function(name, doc, pixels)
+	for p := 1; p <= pixels; p++ {
+		t := tile{generator: g, p: p, b: width * 4 / g.Bytes, row: max(64, width*4), sets: 1}
 		if t.p*t.b > g.pixels*2 { // more accumulators than there is room for
 			t.b /= 2
 			t.halves = true
@@ -220,7 +228,7 @@ func (t tile) convolution(unroll int) {
 func (t tile) multiply(weights []Mem, set int, pixel func(i int) Mem) {
 	b, p := t.b, t.p
 	switch {
-	case b == 1: // AVX-512 alone
+	case b == 1 && t.Bytes == 64:
 		w := t.Last(3)
 		VMOVUPS(weights[0], w)
 		for i := range p {
@@ -456,7 +464,7 @@ func (t tile) forPixels(name string, base GPPhysical, pix, block int, f func(m M
 	for blk := 0; blk < t.b; blk += t.PerPixel() {
 		MOVQ(base, R11)
 		for i := range t.p {
-			for v := range t.PerPixel() {
+			for v := range min(t.PerPixel(), t.b) {
 				f(Mem{Base: R11, Disp: v * t.Bytes}, t.acc(blk+v, i))
 			}
 			if i < t.p-1 {

@@ -625,35 +625,38 @@ func (g generator) sigmoid(x VecPhysical) {
 	VDIVPS(x, t, x)
 }
 
-// tanh follows Cephes: a polynomial below 0.625, 1−2/(1+e^2x) above.
+// tanh is a quotient of polynomials of degree 9 and 8 between −7.905 and
+// 7.905, where the nearest float32 is 1 but for one unit in the last place.
 func (g generator) tanh(x VecPhysical) {
-	small, sq, p, t := g.Regs[4], g.Regs[5], g.Regs[6], g.Regs[7]
-	VMOVAPS(x, small)
-	VMULPS(x, x, sq)
-	VMOVUPS(constant(-5.70498872745e-3), p)
-	for _, c := range []float64{2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1} {
-		VFMADD213PS(constant(c), sq, p)
-	}
-	VMULPS(sq, p, p)
-	VFMADD213PS(small, small, p) // p·x+x
-	VADDPS(x, x, x)
-	g.exp(x)
-	VADDPS(constant(1), x, x)
-	VMOVUPS(constant(2), t)
-	VDIVPS(x, t, x)
-	VMOVUPS(constant(1), t)
-	VSUBPS(x, t, x)
-	// Where x² is below 0.625², or x is NaN, the polynomial holds.
-	const notLess = 5
-	if g.Name == "AVX512" {
-		VCMPPS(Imm(notLess), constant(0.625*0.625), sq, K1)
-		VMOVAPS(x, K1, p)
-		VMOVAPS(p, x)
-		return
-	}
-	VCMPPS(Imm(notLess), constant(0.625*0.625), sq, t)
-	VBLENDVPS(t, x, p, x)
+	s, p, q := g.Regs[1], g.Regs[2], g.Regs[3]
+	// x stands where NaN comes through.
+	VMOVUPS(constant(7.905), s)
+	VMINPS(x, s, x)
+	VMOVUPS(constant(-7.905), s)
+	VMAXPS(x, s, x)
+	VMULPS(x, x, s)
+	horner(p, s, tanhAbove...)
+	horner(q, s, tanhBelow...)
+	VMULPS(x, p, p)
+	VDIVPS(q, p, x)
 }
+
+// horner is the polynomial of s with these coefficients, the highest power's
+// first.
+func horner(p, s VecPhysical, coefficients ...float64) {
+	VMOVUPS(constant(coefficients[0]), p)
+	for _, c := range coefficients[1:] {
+		VFMADD213PS(constant(c), s, p)
+	}
+}
+
+// The coefficients of tanh(x)/x in x², the highest power's first, those of the
+// numerator and of the denominator: the relative error is 6e-9 at most before
+// rounding.
+var (
+	tanhAbove = []float64{1.54194497968620e-08, 2.20178272707193e-05, 3.57868492606125e-03, 1.34503674964859e-01, 1}
+	tanhBelow = []float64{8.59552861296433e-07, 3.42313423186762e-04, 2.61910874315076e-02, 4.67836954862206e-01, 1}
+)
 
 // hardSwish is x·min(max(x/6+1/2, 0), 1).
 func (g generator) hardSwish(x VecPhysical) {
@@ -694,14 +697,8 @@ func (g generator) gelu(x VecPhysical) {
 	VMOVUPS(constant(-4), p)
 	VMAXPS(z, p, z)
 	VMULPS(z, z, s)
-	horner := func(p VecPhysical, coefficients ...float64) {
-		VMOVUPS(constant(coefficients[0]), p)
-		for _, c := range coefficients[1:] {
-			VFMADD213PS(constant(c), s, p)
-		}
-	}
-	horner(p, erfAbove...)
-	horner(q, erfBelow...)
+	horner(p, s, erfAbove...)
+	horner(q, s, erfBelow...)
 	VMULPS(z, p, p)
 	VDIVPS(q, p, p)
 	VMULPS(constant(0.5), x, x)
