@@ -265,7 +265,10 @@ func (k *Conv) weights(c *Context, a *tileArgs, u unit, from, to int) (more bool
 		a.bias = biasOf(c, k.Bias, u.out)
 	}
 	a.outPix, a.outBlock = 64, k.Dst.Plane()*4
-	a.clamp, a.nextStep = 0, 0
+	a.clamp, a.nextStep, a.half = 0, 0, 0
+	if c := k.Src.C % 16; to == k.Src.Blocks() && c > 0 && c <= 8 {
+		a.half = 1
+	}
 	return to == u.blocks && !a.setAct(k.Act)
 }
 

@@ -177,7 +177,7 @@ func TestConv(t *testing.T) {
 		for seed := range uint64(150) {
 			r := rand.New(rand.NewPCG(seed, 1))
 			k := Conv{KH: pick(r, 1, 1, 2, 3, 5), KW: pick(r, 1, 1, 3, 4), SH: pick(r, 1, 1, 2, 3), SW: pick(r, 1, 1, 2), DH: pick(r, 1, 1, 2), DW: pick(r, 1, 1, 2)}
-			n, ic, oc := pick(r, 1, 1, 2), pick(r, 1, 3, 16, 17, 40), pick(r, 1, 5, 16, 20, 32, 33, 49, 70)
+			n, ic, oc := pick(r, 1, 1, 2), pick(r, 1, 3, 16, 17, 25, 40), pick(r, 1, 5, 16, 20, 32, 33, 49, 70)
 			groups := pick(r, 1, 1, 2, 3)
 			if k.Groups = groups; groups > 1 {
 				ic, oc = groups*pick(r, 16, 32), groups*pick(r, 16, 32, 48, 64)

@@ -29,6 +29,9 @@ type tileArgs struct {
 	// nextStep bytes on. Without nextStep they are those of the tile itself.
 	next     uintptr // never read from, so it may lie beyond the weights
 	nextStep int
+	// half is 1 where the last block has 8 channels or fewer: the kernels of
+	// amd64 leave the rest, whose products are zero, out.
+	half int
 	// double accumulates in float64, see Plan.Double.
 	double bool
 }

@@ -116,6 +116,8 @@ p1_col:
 	VBROADCASTSS 28(R11), Z30
 	VFMADD231PS  Z30, Z28, Z6
 	VFMADD231PS  Z30, Z29, Z7
+	CMPQ         R8, 176(DI)
+	JEQ          p1_step
 	PREFETCHT1   1024(BX)
 	PREFETCHT1   1088(BX)
 	VMOVUPS      1024(DX), Z28
@@ -172,32 +174,34 @@ p1_col:
 	VBROADCASTSS 60(R11), Z30
 	VFMADD231PS  Z30, Z28, Z6
 	VFMADD231PS  Z30, Z29, Z7
-	ADDQ         $0x00000800, DX
-	ADDQ         168(DI), BX
-	ADDQ         120(DI), R11
-	DECQ         R12
-	JNZ          p1_col
-	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p1_row
-	ADDQ         88(DI), SI
-	DECQ         R8
-	JNZ          p1_block
-	VADDPS       Z4, Z0, Z0
-	VADDPS       Z5, Z1, Z1
-	VADDPS       Z6, Z2, Z2
-	VADDPS       Z7, Z3, Z3
-	VADDPS       Z2, Z0, Z0
-	VADDPS       Z3, Z1, Z1
-	MOVQ         32(DI), SI
-	TESTQ        SI, SI
-	JZ           p1_clamp
-	MOVQ         64(DI), R9
-	MOVQ         SI, R11
-	VADDPS       (R11), Z0, Z0
-	ADDQ         72(DI), SI
-	MOVQ         SI, R11
-	VADDPS       (R11), Z1, Z1
+
+p1_step:
+	ADDQ   $0x00000800, DX
+	ADDQ   168(DI), BX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p1_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p1_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p1_block
+	VADDPS Z4, Z0, Z0
+	VADDPS Z5, Z1, Z1
+	VADDPS Z6, Z2, Z2
+	VADDPS Z7, Z3, Z3
+	VADDPS Z2, Z0, Z0
+	VADDPS Z3, Z1, Z1
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p1_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   72(DI), SI
+	MOVQ   SI, R11
+	VADDPS (R11), Z1, Z1
 
 p1_clamp:
 	CMPQ         144(DI), $0x00
@@ -328,6 +332,8 @@ p2_col:
 	VBROADCASTSS 28(R11)(R14*1), Z31
 	VFMADD231PS  Z31, Z28, Z5
 	VFMADD231PS  Z31, Z29, Z7
+	CMPQ         R8, 176(DI)
+	JEQ          p2_step
 	PREFETCHT1   1024(BX)
 	PREFETCHT1   1088(BX)
 	VMOVUPS      1024(DX), Z28
@@ -408,34 +414,36 @@ p2_col:
 	VBROADCASTSS 60(R11)(R14*1), Z31
 	VFMADD231PS  Z31, Z28, Z5
 	VFMADD231PS  Z31, Z29, Z7
-	ADDQ         $0x00000800, DX
-	ADDQ         168(DI), BX
-	ADDQ         120(DI), R11
-	DECQ         R12
-	JNZ          p2_col
-	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p2_row
-	ADDQ         88(DI), SI
-	DECQ         R8
-	JNZ          p2_block
-	VADDPS       Z4, Z0, Z0
-	VADDPS       Z5, Z1, Z1
-	VADDPS       Z6, Z2, Z2
-	VADDPS       Z7, Z3, Z3
-	MOVQ         32(DI), SI
-	TESTQ        SI, SI
-	JZ           p2_clamp
-	MOVQ         64(DI), R9
-	MOVQ         SI, R11
-	VADDPS       (R11), Z0, Z0
-	ADDQ         R9, R11
-	VADDPS       (R11), Z1, Z1
-	ADDQ         72(DI), SI
-	MOVQ         SI, R11
-	VADDPS       (R11), Z2, Z2
-	ADDQ         R9, R11
-	VADDPS       (R11), Z3, Z3
+
+p2_step:
+	ADDQ   $0x00000800, DX
+	ADDQ   168(DI), BX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p2_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p2_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p2_block
+	VADDPS Z4, Z0, Z0
+	VADDPS Z5, Z1, Z1
+	VADDPS Z6, Z2, Z2
+	VADDPS Z7, Z3, Z3
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p2_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   72(DI), SI
+	MOVQ   SI, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
 
 p2_clamp:
 	CMPQ         144(DI), $0x00
@@ -596,6 +604,8 @@ p3_col:
 	VBROADCASTSS 28(R11)(R14*2), Z30
 	VFMADD231PS  Z30, Z28, Z2
 	VFMADD231PS  Z30, Z29, Z5
+	CMPQ         R8, 176(DI)
+	JEQ          p3_step
 	PREFETCHT1   1024(BX)
 	PREFETCHT1   1088(BX)
 	VMOVUPS      1024(DX), Z28
@@ -700,34 +710,36 @@ p3_col:
 	VBROADCASTSS 60(R11)(R14*2), Z30
 	VFMADD231PS  Z30, Z28, Z2
 	VFMADD231PS  Z30, Z29, Z5
-	ADDQ         $0x00000800, DX
-	ADDQ         168(DI), BX
-	ADDQ         120(DI), R11
-	DECQ         R12
-	JNZ          p3_col
-	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p3_row
-	ADDQ         88(DI), SI
-	DECQ         R8
-	JNZ          p3_block
-	MOVQ         32(DI), SI
-	TESTQ        SI, SI
-	JZ           p3_clamp
-	MOVQ         64(DI), R9
-	MOVQ         SI, R11
-	VADDPS       (R11), Z0, Z0
-	ADDQ         R9, R11
-	VADDPS       (R11), Z1, Z1
-	ADDQ         R9, R11
-	VADDPS       (R11), Z2, Z2
-	ADDQ         72(DI), SI
-	MOVQ         SI, R11
-	VADDPS       (R11), Z3, Z3
-	ADDQ         R9, R11
-	VADDPS       (R11), Z4, Z4
-	ADDQ         R9, R11
-	VADDPS       (R11), Z5, Z5
+
+p3_step:
+	ADDQ   $0x00000800, DX
+	ADDQ   168(DI), BX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p3_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p3_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p3_block
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p3_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   72(DI), SI
+	MOVQ   SI, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
 
 p3_clamp:
 	CMPQ         144(DI), $0x00
@@ -922,6 +934,8 @@ p4_col:
 	VBROADCASTSS 28(R11)(R13*1), Z31
 	VFMADD231PS  Z31, Z28, Z3
 	VFMADD231PS  Z31, Z29, Z7
+	CMPQ         R8, 176(DI)
+	JEQ          p4_step
 	PREFETCHT1   1024(BX)
 	PREFETCHT1   1088(BX)
 	VMOVUPS      1024(DX), Z28
@@ -1050,38 +1064,40 @@ p4_col:
 	VBROADCASTSS 60(R11)(R13*1), Z31
 	VFMADD231PS  Z31, Z28, Z3
 	VFMADD231PS  Z31, Z29, Z7
-	ADDQ         $0x00000800, DX
-	ADDQ         168(DI), BX
-	ADDQ         120(DI), R11
-	DECQ         R12
-	JNZ          p4_col
-	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p4_row
-	ADDQ         88(DI), SI
-	DECQ         R8
-	JNZ          p4_block
-	MOVQ         32(DI), SI
-	TESTQ        SI, SI
-	JZ           p4_clamp
-	MOVQ         64(DI), R9
-	MOVQ         SI, R11
-	VADDPS       (R11), Z0, Z0
-	ADDQ         R9, R11
-	VADDPS       (R11), Z1, Z1
-	ADDQ         R9, R11
-	VADDPS       (R11), Z2, Z2
-	ADDQ         R9, R11
-	VADDPS       (R11), Z3, Z3
-	ADDQ         72(DI), SI
-	MOVQ         SI, R11
-	VADDPS       (R11), Z4, Z4
-	ADDQ         R9, R11
-	VADDPS       (R11), Z5, Z5
-	ADDQ         R9, R11
-	VADDPS       (R11), Z6, Z6
-	ADDQ         R9, R11
-	VADDPS       (R11), Z7, Z7
+
+p4_step:
+	ADDQ   $0x00000800, DX
+	ADDQ   168(DI), BX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p4_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p4_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p4_block
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p4_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   72(DI), SI
+	MOVQ   SI, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
 
 p4_clamp:
 	CMPQ         144(DI), $0x00
@@ -1311,6 +1327,8 @@ p5_col:
 	VBROADCASTSS 28(AX), Z30
 	VFMADD231PS  Z30, Z28, Z4
 	VFMADD231PS  Z30, Z29, Z9
+	CMPQ         R8, 176(DI)
+	JEQ          p5_step
 	PREFETCHT1   1024(BX)
 	PREFETCHT1   1088(BX)
 	VMOVUPS      1024(DX), Z28
@@ -1463,42 +1481,44 @@ p5_col:
 	VBROADCASTSS 60(AX), Z30
 	VFMADD231PS  Z30, Z28, Z4
 	VFMADD231PS  Z30, Z29, Z9
-	ADDQ         $0x00000800, DX
-	ADDQ         168(DI), BX
-	ADDQ         120(DI), R11
-	DECQ         R12
-	JNZ          p5_col
-	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p5_row
-	ADDQ         88(DI), SI
-	DECQ         R8
-	JNZ          p5_block
-	MOVQ         32(DI), SI
-	TESTQ        SI, SI
-	JZ           p5_clamp
-	MOVQ         64(DI), R9
-	MOVQ         SI, R11
-	VADDPS       (R11), Z0, Z0
-	ADDQ         R9, R11
-	VADDPS       (R11), Z1, Z1
-	ADDQ         R9, R11
-	VADDPS       (R11), Z2, Z2
-	ADDQ         R9, R11
-	VADDPS       (R11), Z3, Z3
-	ADDQ         R9, R11
-	VADDPS       (R11), Z4, Z4
-	ADDQ         72(DI), SI
-	MOVQ         SI, R11
-	VADDPS       (R11), Z5, Z5
-	ADDQ         R9, R11
-	VADDPS       (R11), Z6, Z6
-	ADDQ         R9, R11
-	VADDPS       (R11), Z7, Z7
-	ADDQ         R9, R11
-	VADDPS       (R11), Z8, Z8
-	ADDQ         R9, R11
-	VADDPS       (R11), Z9, Z9
+
+p5_step:
+	ADDQ   $0x00000800, DX
+	ADDQ   168(DI), BX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p5_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p5_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p5_block
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p5_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   72(DI), SI
+	MOVQ   SI, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
 
 p5_clamp:
 	CMPQ         144(DI), $0x00
@@ -1762,6 +1782,8 @@ p6_col:
 	VBROADCASTSS 28(AX)(R14*1), Z31
 	VFMADD231PS  Z31, Z28, Z5
 	VFMADD231PS  Z31, Z29, Z11
+	CMPQ         R8, 176(DI)
+	JEQ          p6_step
 	PREFETCHT1   1024(BX)
 	PREFETCHT1   1088(BX)
 	VMOVUPS      1024(DX), Z28
@@ -1938,46 +1960,48 @@ p6_col:
 	VBROADCASTSS 60(AX)(R14*1), Z31
 	VFMADD231PS  Z31, Z28, Z5
 	VFMADD231PS  Z31, Z29, Z11
-	ADDQ         $0x00000800, DX
-	ADDQ         168(DI), BX
-	ADDQ         120(DI), R11
-	DECQ         R12
-	JNZ          p6_col
-	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p6_row
-	ADDQ         88(DI), SI
-	DECQ         R8
-	JNZ          p6_block
-	MOVQ         32(DI), SI
-	TESTQ        SI, SI
-	JZ           p6_clamp
-	MOVQ         64(DI), R9
-	MOVQ         SI, R11
-	VADDPS       (R11), Z0, Z0
-	ADDQ         R9, R11
-	VADDPS       (R11), Z1, Z1
-	ADDQ         R9, R11
-	VADDPS       (R11), Z2, Z2
-	ADDQ         R9, R11
-	VADDPS       (R11), Z3, Z3
-	ADDQ         R9, R11
-	VADDPS       (R11), Z4, Z4
-	ADDQ         R9, R11
-	VADDPS       (R11), Z5, Z5
-	ADDQ         72(DI), SI
-	MOVQ         SI, R11
-	VADDPS       (R11), Z6, Z6
-	ADDQ         R9, R11
-	VADDPS       (R11), Z7, Z7
-	ADDQ         R9, R11
-	VADDPS       (R11), Z8, Z8
-	ADDQ         R9, R11
-	VADDPS       (R11), Z9, Z9
-	ADDQ         R9, R11
-	VADDPS       (R11), Z10, Z10
-	ADDQ         R9, R11
-	VADDPS       (R11), Z11, Z11
+
+p6_step:
+	ADDQ   $0x00000800, DX
+	ADDQ   168(DI), BX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p6_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p6_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p6_block
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p6_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   72(DI), SI
+	MOVQ   SI, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
+	ADDQ   R9, R11
+	VADDPS (R11), Z11, Z11
 
 p6_clamp:
 	CMPQ         144(DI), $0x00
@@ -2275,6 +2299,8 @@ p7_col:
 	VBROADCASTSS 28(AX)(R14*2), Z30
 	VFMADD231PS  Z30, Z28, Z6
 	VFMADD231PS  Z30, Z29, Z13
+	CMPQ         R8, 176(DI)
+	JEQ          p7_step
 	PREFETCHT1   1024(BX)
 	PREFETCHT1   1088(BX)
 	VMOVUPS      1024(DX), Z28
@@ -2475,50 +2501,52 @@ p7_col:
 	VBROADCASTSS 60(AX)(R14*2), Z30
 	VFMADD231PS  Z30, Z28, Z6
 	VFMADD231PS  Z30, Z29, Z13
-	ADDQ         $0x00000800, DX
-	ADDQ         168(DI), BX
-	ADDQ         120(DI), R11
-	DECQ         R12
-	JNZ          p7_col
-	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p7_row
-	ADDQ         88(DI), SI
-	DECQ         R8
-	JNZ          p7_block
-	MOVQ         32(DI), SI
-	TESTQ        SI, SI
-	JZ           p7_clamp
-	MOVQ         64(DI), R9
-	MOVQ         SI, R11
-	VADDPS       (R11), Z0, Z0
-	ADDQ         R9, R11
-	VADDPS       (R11), Z1, Z1
-	ADDQ         R9, R11
-	VADDPS       (R11), Z2, Z2
-	ADDQ         R9, R11
-	VADDPS       (R11), Z3, Z3
-	ADDQ         R9, R11
-	VADDPS       (R11), Z4, Z4
-	ADDQ         R9, R11
-	VADDPS       (R11), Z5, Z5
-	ADDQ         R9, R11
-	VADDPS       (R11), Z6, Z6
-	ADDQ         72(DI), SI
-	MOVQ         SI, R11
-	VADDPS       (R11), Z7, Z7
-	ADDQ         R9, R11
-	VADDPS       (R11), Z8, Z8
-	ADDQ         R9, R11
-	VADDPS       (R11), Z9, Z9
-	ADDQ         R9, R11
-	VADDPS       (R11), Z10, Z10
-	ADDQ         R9, R11
-	VADDPS       (R11), Z11, Z11
-	ADDQ         R9, R11
-	VADDPS       (R11), Z12, Z12
-	ADDQ         R9, R11
-	VADDPS       (R11), Z13, Z13
+
+p7_step:
+	ADDQ   $0x00000800, DX
+	ADDQ   168(DI), BX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p7_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p7_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p7_block
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p7_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   72(DI), SI
+	MOVQ   SI, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
+	ADDQ   R9, R11
+	VADDPS (R11), Z11, Z11
+	ADDQ   R9, R11
+	VADDPS (R11), Z12, Z12
+	ADDQ   R9, R11
+	VADDPS (R11), Z13, Z13
 
 p7_clamp:
 	CMPQ         144(DI), $0x00
@@ -2850,6 +2878,8 @@ p8_col:
 	VBROADCASTSS 28(AX)(R13*1), Z31
 	VFMADD231PS  Z31, Z28, Z7
 	VFMADD231PS  Z31, Z29, Z15
+	CMPQ         R8, 176(DI)
+	JEQ          p8_step
 	PREFETCHT1   1024(BX)
 	PREFETCHT1   1088(BX)
 	VMOVUPS      1024(DX), Z28
@@ -3074,54 +3104,56 @@ p8_col:
 	VBROADCASTSS 60(AX)(R13*1), Z31
 	VFMADD231PS  Z31, Z28, Z7
 	VFMADD231PS  Z31, Z29, Z15
-	ADDQ         $0x00000800, DX
-	ADDQ         168(DI), BX
-	ADDQ         120(DI), R11
-	DECQ         R12
-	JNZ          p8_col
-	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p8_row
-	ADDQ         88(DI), SI
-	DECQ         R8
-	JNZ          p8_block
-	MOVQ         32(DI), SI
-	TESTQ        SI, SI
-	JZ           p8_clamp
-	MOVQ         64(DI), R9
-	MOVQ         SI, R11
-	VADDPS       (R11), Z0, Z0
-	ADDQ         R9, R11
-	VADDPS       (R11), Z1, Z1
-	ADDQ         R9, R11
-	VADDPS       (R11), Z2, Z2
-	ADDQ         R9, R11
-	VADDPS       (R11), Z3, Z3
-	ADDQ         R9, R11
-	VADDPS       (R11), Z4, Z4
-	ADDQ         R9, R11
-	VADDPS       (R11), Z5, Z5
-	ADDQ         R9, R11
-	VADDPS       (R11), Z6, Z6
-	ADDQ         R9, R11
-	VADDPS       (R11), Z7, Z7
-	ADDQ         72(DI), SI
-	MOVQ         SI, R11
-	VADDPS       (R11), Z8, Z8
-	ADDQ         R9, R11
-	VADDPS       (R11), Z9, Z9
-	ADDQ         R9, R11
-	VADDPS       (R11), Z10, Z10
-	ADDQ         R9, R11
-	VADDPS       (R11), Z11, Z11
-	ADDQ         R9, R11
-	VADDPS       (R11), Z12, Z12
-	ADDQ         R9, R11
-	VADDPS       (R11), Z13, Z13
-	ADDQ         R9, R11
-	VADDPS       (R11), Z14, Z14
-	ADDQ         R9, R11
-	VADDPS       (R11), Z15, Z15
+
+p8_step:
+	ADDQ   $0x00000800, DX
+	ADDQ   168(DI), BX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p8_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p8_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p8_block
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p8_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   72(DI), SI
+	MOVQ   SI, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
+	ADDQ   R9, R11
+	VADDPS (R11), Z11, Z11
+	ADDQ   R9, R11
+	VADDPS (R11), Z12, Z12
+	ADDQ   R9, R11
+	VADDPS (R11), Z13, Z13
+	ADDQ   R9, R11
+	VADDPS (R11), Z14, Z14
+	ADDQ   R9, R11
+	VADDPS (R11), Z15, Z15
 
 p8_clamp:
 	CMPQ         144(DI), $0x00
@@ -3488,6 +3520,8 @@ p9_col:
 	VBROADCASTSS 28(CX), Z30
 	VFMADD231PS  Z30, Z28, Z8
 	VFMADD231PS  Z30, Z29, Z17
+	CMPQ         R8, 176(DI)
+	JEQ          p9_step
 	PREFETCHT1   1024(BX)
 	PREFETCHT1   1088(BX)
 	VMOVUPS      1024(DX), Z28
@@ -3736,58 +3770,60 @@ p9_col:
 	VBROADCASTSS 60(CX), Z30
 	VFMADD231PS  Z30, Z28, Z8
 	VFMADD231PS  Z30, Z29, Z17
-	ADDQ         $0x00000800, DX
-	ADDQ         168(DI), BX
-	ADDQ         120(DI), R11
-	DECQ         R12
-	JNZ          p9_col
-	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p9_row
-	ADDQ         88(DI), SI
-	DECQ         R8
-	JNZ          p9_block
-	MOVQ         32(DI), SI
-	TESTQ        SI, SI
-	JZ           p9_clamp
-	MOVQ         64(DI), R9
-	MOVQ         SI, R11
-	VADDPS       (R11), Z0, Z0
-	ADDQ         R9, R11
-	VADDPS       (R11), Z1, Z1
-	ADDQ         R9, R11
-	VADDPS       (R11), Z2, Z2
-	ADDQ         R9, R11
-	VADDPS       (R11), Z3, Z3
-	ADDQ         R9, R11
-	VADDPS       (R11), Z4, Z4
-	ADDQ         R9, R11
-	VADDPS       (R11), Z5, Z5
-	ADDQ         R9, R11
-	VADDPS       (R11), Z6, Z6
-	ADDQ         R9, R11
-	VADDPS       (R11), Z7, Z7
-	ADDQ         R9, R11
-	VADDPS       (R11), Z8, Z8
-	ADDQ         72(DI), SI
-	MOVQ         SI, R11
-	VADDPS       (R11), Z9, Z9
-	ADDQ         R9, R11
-	VADDPS       (R11), Z10, Z10
-	ADDQ         R9, R11
-	VADDPS       (R11), Z11, Z11
-	ADDQ         R9, R11
-	VADDPS       (R11), Z12, Z12
-	ADDQ         R9, R11
-	VADDPS       (R11), Z13, Z13
-	ADDQ         R9, R11
-	VADDPS       (R11), Z14, Z14
-	ADDQ         R9, R11
-	VADDPS       (R11), Z15, Z15
-	ADDQ         R9, R11
-	VADDPS       (R11), Z16, Z16
-	ADDQ         R9, R11
-	VADDPS       (R11), Z17, Z17
+
+p9_step:
+	ADDQ   $0x00000800, DX
+	ADDQ   168(DI), BX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p9_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p9_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p9_block
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p9_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   72(DI), SI
+	MOVQ   SI, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
+	ADDQ   R9, R11
+	VADDPS (R11), Z11, Z11
+	ADDQ   R9, R11
+	VADDPS (R11), Z12, Z12
+	ADDQ   R9, R11
+	VADDPS (R11), Z13, Z13
+	ADDQ   R9, R11
+	VADDPS (R11), Z14, Z14
+	ADDQ   R9, R11
+	VADDPS (R11), Z15, Z15
+	ADDQ   R9, R11
+	VADDPS (R11), Z16, Z16
+	ADDQ   R9, R11
+	VADDPS (R11), Z17, Z17
 
 p9_clamp:
 	CMPQ         144(DI), $0x00
@@ -4188,6 +4224,8 @@ p10_col:
 	VBROADCASTSS 28(CX)(R14*1), Z31
 	VFMADD231PS  Z31, Z28, Z9
 	VFMADD231PS  Z31, Z29, Z19
+	CMPQ         R8, 176(DI)
+	JEQ          p10_step
 	PREFETCHT1   1024(BX)
 	PREFETCHT1   1088(BX)
 	VMOVUPS      1024(DX), Z28
@@ -4460,62 +4498,64 @@ p10_col:
 	VBROADCASTSS 60(CX)(R14*1), Z31
 	VFMADD231PS  Z31, Z28, Z9
 	VFMADD231PS  Z31, Z29, Z19
-	ADDQ         $0x00000800, DX
-	ADDQ         168(DI), BX
-	ADDQ         120(DI), R11
-	DECQ         R12
-	JNZ          p10_col
-	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p10_row
-	ADDQ         88(DI), SI
-	DECQ         R8
-	JNZ          p10_block
-	MOVQ         32(DI), SI
-	TESTQ        SI, SI
-	JZ           p10_clamp
-	MOVQ         64(DI), R9
-	MOVQ         SI, R11
-	VADDPS       (R11), Z0, Z0
-	ADDQ         R9, R11
-	VADDPS       (R11), Z1, Z1
-	ADDQ         R9, R11
-	VADDPS       (R11), Z2, Z2
-	ADDQ         R9, R11
-	VADDPS       (R11), Z3, Z3
-	ADDQ         R9, R11
-	VADDPS       (R11), Z4, Z4
-	ADDQ         R9, R11
-	VADDPS       (R11), Z5, Z5
-	ADDQ         R9, R11
-	VADDPS       (R11), Z6, Z6
-	ADDQ         R9, R11
-	VADDPS       (R11), Z7, Z7
-	ADDQ         R9, R11
-	VADDPS       (R11), Z8, Z8
-	ADDQ         R9, R11
-	VADDPS       (R11), Z9, Z9
-	ADDQ         72(DI), SI
-	MOVQ         SI, R11
-	VADDPS       (R11), Z10, Z10
-	ADDQ         R9, R11
-	VADDPS       (R11), Z11, Z11
-	ADDQ         R9, R11
-	VADDPS       (R11), Z12, Z12
-	ADDQ         R9, R11
-	VADDPS       (R11), Z13, Z13
-	ADDQ         R9, R11
-	VADDPS       (R11), Z14, Z14
-	ADDQ         R9, R11
-	VADDPS       (R11), Z15, Z15
-	ADDQ         R9, R11
-	VADDPS       (R11), Z16, Z16
-	ADDQ         R9, R11
-	VADDPS       (R11), Z17, Z17
-	ADDQ         R9, R11
-	VADDPS       (R11), Z18, Z18
-	ADDQ         R9, R11
-	VADDPS       (R11), Z19, Z19
+
+p10_step:
+	ADDQ   $0x00000800, DX
+	ADDQ   168(DI), BX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p10_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p10_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p10_block
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p10_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   72(DI), SI
+	MOVQ   SI, R11
+	VADDPS (R11), Z10, Z10
+	ADDQ   R9, R11
+	VADDPS (R11), Z11, Z11
+	ADDQ   R9, R11
+	VADDPS (R11), Z12, Z12
+	ADDQ   R9, R11
+	VADDPS (R11), Z13, Z13
+	ADDQ   R9, R11
+	VADDPS (R11), Z14, Z14
+	ADDQ   R9, R11
+	VADDPS (R11), Z15, Z15
+	ADDQ   R9, R11
+	VADDPS (R11), Z16, Z16
+	ADDQ   R9, R11
+	VADDPS (R11), Z17, Z17
+	ADDQ   R9, R11
+	VADDPS (R11), Z18, Z18
+	ADDQ   R9, R11
+	VADDPS (R11), Z19, Z19
 
 p10_clamp:
 	CMPQ         144(DI), $0x00
@@ -4950,6 +4990,8 @@ p11_col:
 	VBROADCASTSS 28(CX)(R14*2), Z30
 	VFMADD231PS  Z30, Z28, Z10
 	VFMADD231PS  Z30, Z29, Z21
+	CMPQ         R8, 176(DI)
+	JEQ          p11_step
 	PREFETCHT1   1024(BX)
 	PREFETCHT1   1088(BX)
 	VMOVUPS      1024(DX), Z28
@@ -5246,66 +5288,68 @@ p11_col:
 	VBROADCASTSS 60(CX)(R14*2), Z30
 	VFMADD231PS  Z30, Z28, Z10
 	VFMADD231PS  Z30, Z29, Z21
-	ADDQ         $0x00000800, DX
-	ADDQ         168(DI), BX
-	ADDQ         120(DI), R11
-	DECQ         R12
-	JNZ          p11_col
-	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p11_row
-	ADDQ         88(DI), SI
-	DECQ         R8
-	JNZ          p11_block
-	MOVQ         32(DI), SI
-	TESTQ        SI, SI
-	JZ           p11_clamp
-	MOVQ         64(DI), R9
-	MOVQ         SI, R11
-	VADDPS       (R11), Z0, Z0
-	ADDQ         R9, R11
-	VADDPS       (R11), Z1, Z1
-	ADDQ         R9, R11
-	VADDPS       (R11), Z2, Z2
-	ADDQ         R9, R11
-	VADDPS       (R11), Z3, Z3
-	ADDQ         R9, R11
-	VADDPS       (R11), Z4, Z4
-	ADDQ         R9, R11
-	VADDPS       (R11), Z5, Z5
-	ADDQ         R9, R11
-	VADDPS       (R11), Z6, Z6
-	ADDQ         R9, R11
-	VADDPS       (R11), Z7, Z7
-	ADDQ         R9, R11
-	VADDPS       (R11), Z8, Z8
-	ADDQ         R9, R11
-	VADDPS       (R11), Z9, Z9
-	ADDQ         R9, R11
-	VADDPS       (R11), Z10, Z10
-	ADDQ         72(DI), SI
-	MOVQ         SI, R11
-	VADDPS       (R11), Z11, Z11
-	ADDQ         R9, R11
-	VADDPS       (R11), Z12, Z12
-	ADDQ         R9, R11
-	VADDPS       (R11), Z13, Z13
-	ADDQ         R9, R11
-	VADDPS       (R11), Z14, Z14
-	ADDQ         R9, R11
-	VADDPS       (R11), Z15, Z15
-	ADDQ         R9, R11
-	VADDPS       (R11), Z16, Z16
-	ADDQ         R9, R11
-	VADDPS       (R11), Z17, Z17
-	ADDQ         R9, R11
-	VADDPS       (R11), Z18, Z18
-	ADDQ         R9, R11
-	VADDPS       (R11), Z19, Z19
-	ADDQ         R9, R11
-	VADDPS       (R11), Z20, Z20
-	ADDQ         R9, R11
-	VADDPS       (R11), Z21, Z21
+
+p11_step:
+	ADDQ   $0x00000800, DX
+	ADDQ   168(DI), BX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p11_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p11_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p11_block
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p11_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
+	ADDQ   72(DI), SI
+	MOVQ   SI, R11
+	VADDPS (R11), Z11, Z11
+	ADDQ   R9, R11
+	VADDPS (R11), Z12, Z12
+	ADDQ   R9, R11
+	VADDPS (R11), Z13, Z13
+	ADDQ   R9, R11
+	VADDPS (R11), Z14, Z14
+	ADDQ   R9, R11
+	VADDPS (R11), Z15, Z15
+	ADDQ   R9, R11
+	VADDPS (R11), Z16, Z16
+	ADDQ   R9, R11
+	VADDPS (R11), Z17, Z17
+	ADDQ   R9, R11
+	VADDPS (R11), Z18, Z18
+	ADDQ   R9, R11
+	VADDPS (R11), Z19, Z19
+	ADDQ   R9, R11
+	VADDPS (R11), Z20, Z20
+	ADDQ   R9, R11
+	VADDPS (R11), Z21, Z21
 
 p11_clamp:
 	CMPQ         144(DI), $0x00
@@ -5774,6 +5818,8 @@ p12_col:
 	VBROADCASTSS 28(CX)(R13*1), Z31
 	VFMADD231PS  Z31, Z28, Z11
 	VFMADD231PS  Z31, Z29, Z23
+	CMPQ         R8, 176(DI)
+	JEQ          p12_step
 	PREFETCHT1   1024(BX)
 	PREFETCHT1   1088(BX)
 	VMOVUPS      1024(DX), Z28
@@ -6094,70 +6140,72 @@ p12_col:
 	VBROADCASTSS 60(CX)(R13*1), Z31
 	VFMADD231PS  Z31, Z28, Z11
 	VFMADD231PS  Z31, Z29, Z23
-	ADDQ         $0x00000800, DX
-	ADDQ         168(DI), BX
-	ADDQ         120(DI), R11
-	DECQ         R12
-	JNZ          p12_col
-	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p12_row
-	ADDQ         88(DI), SI
-	DECQ         R8
-	JNZ          p12_block
-	MOVQ         32(DI), SI
-	TESTQ        SI, SI
-	JZ           p12_clamp
-	MOVQ         64(DI), R9
-	MOVQ         SI, R11
-	VADDPS       (R11), Z0, Z0
-	ADDQ         R9, R11
-	VADDPS       (R11), Z1, Z1
-	ADDQ         R9, R11
-	VADDPS       (R11), Z2, Z2
-	ADDQ         R9, R11
-	VADDPS       (R11), Z3, Z3
-	ADDQ         R9, R11
-	VADDPS       (R11), Z4, Z4
-	ADDQ         R9, R11
-	VADDPS       (R11), Z5, Z5
-	ADDQ         R9, R11
-	VADDPS       (R11), Z6, Z6
-	ADDQ         R9, R11
-	VADDPS       (R11), Z7, Z7
-	ADDQ         R9, R11
-	VADDPS       (R11), Z8, Z8
-	ADDQ         R9, R11
-	VADDPS       (R11), Z9, Z9
-	ADDQ         R9, R11
-	VADDPS       (R11), Z10, Z10
-	ADDQ         R9, R11
-	VADDPS       (R11), Z11, Z11
-	ADDQ         72(DI), SI
-	MOVQ         SI, R11
-	VADDPS       (R11), Z12, Z12
-	ADDQ         R9, R11
-	VADDPS       (R11), Z13, Z13
-	ADDQ         R9, R11
-	VADDPS       (R11), Z14, Z14
-	ADDQ         R9, R11
-	VADDPS       (R11), Z15, Z15
-	ADDQ         R9, R11
-	VADDPS       (R11), Z16, Z16
-	ADDQ         R9, R11
-	VADDPS       (R11), Z17, Z17
-	ADDQ         R9, R11
-	VADDPS       (R11), Z18, Z18
-	ADDQ         R9, R11
-	VADDPS       (R11), Z19, Z19
-	ADDQ         R9, R11
-	VADDPS       (R11), Z20, Z20
-	ADDQ         R9, R11
-	VADDPS       (R11), Z21, Z21
-	ADDQ         R9, R11
-	VADDPS       (R11), Z22, Z22
-	ADDQ         R9, R11
-	VADDPS       (R11), Z23, Z23
+
+p12_step:
+	ADDQ   $0x00000800, DX
+	ADDQ   168(DI), BX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p12_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p12_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p12_block
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p12_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
+	ADDQ   R9, R11
+	VADDPS (R11), Z11, Z11
+	ADDQ   72(DI), SI
+	MOVQ   SI, R11
+	VADDPS (R11), Z12, Z12
+	ADDQ   R9, R11
+	VADDPS (R11), Z13, Z13
+	ADDQ   R9, R11
+	VADDPS (R11), Z14, Z14
+	ADDQ   R9, R11
+	VADDPS (R11), Z15, Z15
+	ADDQ   R9, R11
+	VADDPS (R11), Z16, Z16
+	ADDQ   R9, R11
+	VADDPS (R11), Z17, Z17
+	ADDQ   R9, R11
+	VADDPS (R11), Z18, Z18
+	ADDQ   R9, R11
+	VADDPS (R11), Z19, Z19
+	ADDQ   R9, R11
+	VADDPS (R11), Z20, Z20
+	ADDQ   R9, R11
+	VADDPS (R11), Z21, Z21
+	ADDQ   R9, R11
+	VADDPS (R11), Z22, Z22
+	ADDQ   R9, R11
+	VADDPS (R11), Z23, Z23
 
 p12_clamp:
 	CMPQ         144(DI), $0x00
@@ -6661,6 +6709,8 @@ p13_col:
 	VBROADCASTSS 28(R15), Z30
 	VFMADD231PS  Z30, Z28, Z12
 	VFMADD231PS  Z30, Z29, Z25
+	CMPQ         R8, 176(DI)
+	JEQ          p13_step
 	PREFETCHT1   1024(BX)
 	PREFETCHT1   1088(BX)
 	VMOVUPS      1024(DX), Z28
@@ -7005,74 +7055,76 @@ p13_col:
 	VBROADCASTSS 60(R15), Z30
 	VFMADD231PS  Z30, Z28, Z12
 	VFMADD231PS  Z30, Z29, Z25
-	ADDQ         $0x00000800, DX
-	ADDQ         168(DI), BX
-	ADDQ         120(DI), R11
-	DECQ         R12
-	JNZ          p13_col
-	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p13_row
-	ADDQ         88(DI), SI
-	DECQ         R8
-	JNZ          p13_block
-	MOVQ         32(DI), SI
-	TESTQ        SI, SI
-	JZ           p13_clamp
-	MOVQ         64(DI), R9
-	MOVQ         SI, R11
-	VADDPS       (R11), Z0, Z0
-	ADDQ         R9, R11
-	VADDPS       (R11), Z1, Z1
-	ADDQ         R9, R11
-	VADDPS       (R11), Z2, Z2
-	ADDQ         R9, R11
-	VADDPS       (R11), Z3, Z3
-	ADDQ         R9, R11
-	VADDPS       (R11), Z4, Z4
-	ADDQ         R9, R11
-	VADDPS       (R11), Z5, Z5
-	ADDQ         R9, R11
-	VADDPS       (R11), Z6, Z6
-	ADDQ         R9, R11
-	VADDPS       (R11), Z7, Z7
-	ADDQ         R9, R11
-	VADDPS       (R11), Z8, Z8
-	ADDQ         R9, R11
-	VADDPS       (R11), Z9, Z9
-	ADDQ         R9, R11
-	VADDPS       (R11), Z10, Z10
-	ADDQ         R9, R11
-	VADDPS       (R11), Z11, Z11
-	ADDQ         R9, R11
-	VADDPS       (R11), Z12, Z12
-	ADDQ         72(DI), SI
-	MOVQ         SI, R11
-	VADDPS       (R11), Z13, Z13
-	ADDQ         R9, R11
-	VADDPS       (R11), Z14, Z14
-	ADDQ         R9, R11
-	VADDPS       (R11), Z15, Z15
-	ADDQ         R9, R11
-	VADDPS       (R11), Z16, Z16
-	ADDQ         R9, R11
-	VADDPS       (R11), Z17, Z17
-	ADDQ         R9, R11
-	VADDPS       (R11), Z18, Z18
-	ADDQ         R9, R11
-	VADDPS       (R11), Z19, Z19
-	ADDQ         R9, R11
-	VADDPS       (R11), Z20, Z20
-	ADDQ         R9, R11
-	VADDPS       (R11), Z21, Z21
-	ADDQ         R9, R11
-	VADDPS       (R11), Z22, Z22
-	ADDQ         R9, R11
-	VADDPS       (R11), Z23, Z23
-	ADDQ         R9, R11
-	VADDPS       (R11), Z24, Z24
-	ADDQ         R9, R11
-	VADDPS       (R11), Z25, Z25
+
+p13_step:
+	ADDQ   $0x00000800, DX
+	ADDQ   168(DI), BX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p13_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p13_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p13_block
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p13_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
+	ADDQ   R9, R11
+	VADDPS (R11), Z11, Z11
+	ADDQ   R9, R11
+	VADDPS (R11), Z12, Z12
+	ADDQ   72(DI), SI
+	MOVQ   SI, R11
+	VADDPS (R11), Z13, Z13
+	ADDQ   R9, R11
+	VADDPS (R11), Z14, Z14
+	ADDQ   R9, R11
+	VADDPS (R11), Z15, Z15
+	ADDQ   R9, R11
+	VADDPS (R11), Z16, Z16
+	ADDQ   R9, R11
+	VADDPS (R11), Z17, Z17
+	ADDQ   R9, R11
+	VADDPS (R11), Z18, Z18
+	ADDQ   R9, R11
+	VADDPS (R11), Z19, Z19
+	ADDQ   R9, R11
+	VADDPS (R11), Z20, Z20
+	ADDQ   R9, R11
+	VADDPS (R11), Z21, Z21
+	ADDQ   R9, R11
+	VADDPS (R11), Z22, Z22
+	ADDQ   R9, R11
+	VADDPS (R11), Z23, Z23
+	ADDQ   R9, R11
+	VADDPS (R11), Z24, Z24
+	ADDQ   R9, R11
+	VADDPS (R11), Z25, Z25
 
 p13_clamp:
 	CMPQ         144(DI), $0x00
@@ -7610,6 +7662,8 @@ p14_col:
 	VBROADCASTSS 28(R15)(R14*1), Z31
 	VFMADD231PS  Z31, Z28, Z13
 	VFMADD231PS  Z31, Z29, Z27
+	CMPQ         R8, 176(DI)
+	JEQ          p14_step
 	PREFETCHT1   1024(BX)
 	PREFETCHT1   1088(BX)
 	VMOVUPS      1024(DX), Z28
@@ -7978,78 +8032,80 @@ p14_col:
 	VBROADCASTSS 60(R15)(R14*1), Z31
 	VFMADD231PS  Z31, Z28, Z13
 	VFMADD231PS  Z31, Z29, Z27
-	ADDQ         $0x00000800, DX
-	ADDQ         168(DI), BX
-	ADDQ         120(DI), R11
-	DECQ         R12
-	JNZ          p14_col
-	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p14_row
-	ADDQ         88(DI), SI
-	DECQ         R8
-	JNZ          p14_block
-	MOVQ         32(DI), SI
-	TESTQ        SI, SI
-	JZ           p14_clamp
-	MOVQ         64(DI), R9
-	MOVQ         SI, R11
-	VADDPS       (R11), Z0, Z0
-	ADDQ         R9, R11
-	VADDPS       (R11), Z1, Z1
-	ADDQ         R9, R11
-	VADDPS       (R11), Z2, Z2
-	ADDQ         R9, R11
-	VADDPS       (R11), Z3, Z3
-	ADDQ         R9, R11
-	VADDPS       (R11), Z4, Z4
-	ADDQ         R9, R11
-	VADDPS       (R11), Z5, Z5
-	ADDQ         R9, R11
-	VADDPS       (R11), Z6, Z6
-	ADDQ         R9, R11
-	VADDPS       (R11), Z7, Z7
-	ADDQ         R9, R11
-	VADDPS       (R11), Z8, Z8
-	ADDQ         R9, R11
-	VADDPS       (R11), Z9, Z9
-	ADDQ         R9, R11
-	VADDPS       (R11), Z10, Z10
-	ADDQ         R9, R11
-	VADDPS       (R11), Z11, Z11
-	ADDQ         R9, R11
-	VADDPS       (R11), Z12, Z12
-	ADDQ         R9, R11
-	VADDPS       (R11), Z13, Z13
-	ADDQ         72(DI), SI
-	MOVQ         SI, R11
-	VADDPS       (R11), Z14, Z14
-	ADDQ         R9, R11
-	VADDPS       (R11), Z15, Z15
-	ADDQ         R9, R11
-	VADDPS       (R11), Z16, Z16
-	ADDQ         R9, R11
-	VADDPS       (R11), Z17, Z17
-	ADDQ         R9, R11
-	VADDPS       (R11), Z18, Z18
-	ADDQ         R9, R11
-	VADDPS       (R11), Z19, Z19
-	ADDQ         R9, R11
-	VADDPS       (R11), Z20, Z20
-	ADDQ         R9, R11
-	VADDPS       (R11), Z21, Z21
-	ADDQ         R9, R11
-	VADDPS       (R11), Z22, Z22
-	ADDQ         R9, R11
-	VADDPS       (R11), Z23, Z23
-	ADDQ         R9, R11
-	VADDPS       (R11), Z24, Z24
-	ADDQ         R9, R11
-	VADDPS       (R11), Z25, Z25
-	ADDQ         R9, R11
-	VADDPS       (R11), Z26, Z26
-	ADDQ         R9, R11
-	VADDPS       (R11), Z27, Z27
+
+p14_step:
+	ADDQ   $0x00000800, DX
+	ADDQ   168(DI), BX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p14_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p14_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p14_block
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p14_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
+	ADDQ   R9, R11
+	VADDPS (R11), Z11, Z11
+	ADDQ   R9, R11
+	VADDPS (R11), Z12, Z12
+	ADDQ   R9, R11
+	VADDPS (R11), Z13, Z13
+	ADDQ   72(DI), SI
+	MOVQ   SI, R11
+	VADDPS (R11), Z14, Z14
+	ADDQ   R9, R11
+	VADDPS (R11), Z15, Z15
+	ADDQ   R9, R11
+	VADDPS (R11), Z16, Z16
+	ADDQ   R9, R11
+	VADDPS (R11), Z17, Z17
+	ADDQ   R9, R11
+	VADDPS (R11), Z18, Z18
+	ADDQ   R9, R11
+	VADDPS (R11), Z19, Z19
+	ADDQ   R9, R11
+	VADDPS (R11), Z20, Z20
+	ADDQ   R9, R11
+	VADDPS (R11), Z21, Z21
+	ADDQ   R9, R11
+	VADDPS (R11), Z22, Z22
+	ADDQ   R9, R11
+	VADDPS (R11), Z23, Z23
+	ADDQ   R9, R11
+	VADDPS (R11), Z24, Z24
+	ADDQ   R9, R11
+	VADDPS (R11), Z25, Z25
+	ADDQ   R9, R11
+	VADDPS (R11), Z26, Z26
+	ADDQ   R9, R11
+	VADDPS (R11), Z27, Z27
 
 p14_clamp:
 	CMPQ         144(DI), $0x00
@@ -8245,6 +8301,8 @@ p1_col:
 	VFMADD231PS.BCST 24(R11), Z28, Z2
 	VMOVUPS          448(DX), Z28
 	VFMADD231PS.BCST 28(R11), Z28, Z3
+	CMPQ             R8, 176(DI)
+	JEQ              p1_step
 	VMOVUPS          512(DX), Z28
 	VFMADD231PS.BCST 32(R11), Z28, Z0
 	VMOVUPS          576(DX), Z28
@@ -8261,25 +8319,27 @@ p1_col:
 	VFMADD231PS.BCST 56(R11), Z28, Z2
 	VMOVUPS          960(DX), Z28
 	VFMADD231PS.BCST 60(R11), Z28, Z3
-	ADDQ             $0x00000400, DX
-	ADDQ             120(DI), R11
-	DECQ             R12
-	JNZ              p1_col
-	ADDQ             104(DI), R9
-	DECQ             R10
-	JNZ              p1_row
-	ADDQ             88(DI), SI
-	DECQ             R8
-	JNZ              p1_block
-	VADDPS           Z2, Z0, Z0
-	VADDPS           Z3, Z1, Z1
-	VADDPS           Z1, Z0, Z0
-	MOVQ             32(DI), SI
-	TESTQ            SI, SI
-	JZ               p1_clamp
-	MOVQ             64(DI), R9
-	MOVQ             SI, R11
-	VADDPS           (R11), Z0, Z0
+
+p1_step:
+	ADDQ   $0x00000400, DX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p1_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p1_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p1_block
+	VADDPS Z2, Z0, Z0
+	VADDPS Z3, Z1, Z1
+	VADDPS Z1, Z0, Z0
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p1_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
 
 p1_clamp:
 	CMPQ         144(DI), $0x00
@@ -8344,6 +8404,8 @@ p2_col:
 	VMOVUPS          448(DX), Z28
 	VFMADD231PS.BCST 28(R11), Z28, Z2
 	VFMADD231PS.BCST 28(R11)(R14*1), Z28, Z3
+	CMPQ             R8, 176(DI)
+	JEQ              p2_step
 	VMOVUPS          512(DX), Z28
 	VFMADD231PS.BCST 32(R11), Z28, Z0
 	VFMADD231PS.BCST 32(R11)(R14*1), Z28, Z1
@@ -8368,26 +8430,28 @@ p2_col:
 	VMOVUPS          960(DX), Z28
 	VFMADD231PS.BCST 60(R11), Z28, Z2
 	VFMADD231PS.BCST 60(R11)(R14*1), Z28, Z3
-	ADDQ             $0x00000400, DX
-	ADDQ             120(DI), R11
-	DECQ             R12
-	JNZ              p2_col
-	ADDQ             104(DI), R9
-	DECQ             R10
-	JNZ              p2_row
-	ADDQ             88(DI), SI
-	DECQ             R8
-	JNZ              p2_block
-	VADDPS           Z2, Z0, Z0
-	VADDPS           Z3, Z1, Z1
-	MOVQ             32(DI), SI
-	TESTQ            SI, SI
-	JZ               p2_clamp
-	MOVQ             64(DI), R9
-	MOVQ             SI, R11
-	VADDPS           (R11), Z0, Z0
-	ADDQ             R9, R11
-	VADDPS           (R11), Z1, Z1
+
+p2_step:
+	ADDQ   $0x00000400, DX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p2_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p2_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p2_block
+	VADDPS Z2, Z0, Z0
+	VADDPS Z3, Z1, Z1
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p2_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
 
 p2_clamp:
 	CMPQ         144(DI), $0x00
@@ -8463,6 +8527,8 @@ p3_col:
 	VFMADD231PS.BCST 28(R11), Z28, Z0
 	VFMADD231PS.BCST 28(R11)(R14*1), Z28, Z1
 	VFMADD231PS.BCST 28(R11)(R14*2), Z28, Z2
+	CMPQ             R8, 176(DI)
+	JEQ              p3_step
 	VMOVUPS          512(DX), Z28
 	VFMADD231PS.BCST 32(R11), Z28, Z0
 	VFMADD231PS.BCST 32(R11)(R14*1), Z28, Z1
@@ -8495,26 +8561,28 @@ p3_col:
 	VFMADD231PS.BCST 60(R11), Z28, Z0
 	VFMADD231PS.BCST 60(R11)(R14*1), Z28, Z1
 	VFMADD231PS.BCST 60(R11)(R14*2), Z28, Z2
-	ADDQ             $0x00000400, DX
-	ADDQ             120(DI), R11
-	DECQ             R12
-	JNZ              p3_col
-	ADDQ             104(DI), R9
-	DECQ             R10
-	JNZ              p3_row
-	ADDQ             88(DI), SI
-	DECQ             R8
-	JNZ              p3_block
-	MOVQ             32(DI), SI
-	TESTQ            SI, SI
-	JZ               p3_clamp
-	MOVQ             64(DI), R9
-	MOVQ             SI, R11
-	VADDPS           (R11), Z0, Z0
-	ADDQ             R9, R11
-	VADDPS           (R11), Z1, Z1
-	ADDQ             R9, R11
-	VADDPS           (R11), Z2, Z2
+
+p3_step:
+	ADDQ   $0x00000400, DX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p3_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p3_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p3_block
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p3_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
 
 p3_clamp:
 	CMPQ         144(DI), $0x00
@@ -8603,6 +8671,8 @@ p4_col:
 	VFMADD231PS.BCST 28(R11)(R14*1), Z28, Z1
 	VFMADD231PS.BCST 28(R11)(R14*2), Z28, Z2
 	VFMADD231PS.BCST 28(R11)(R13*1), Z28, Z3
+	CMPQ             R8, 176(DI)
+	JEQ              p4_step
 	VMOVUPS          512(DX), Z28
 	VFMADD231PS.BCST 32(R11), Z28, Z0
 	VFMADD231PS.BCST 32(R11)(R14*1), Z28, Z1
@@ -8643,28 +8713,30 @@ p4_col:
 	VFMADD231PS.BCST 60(R11)(R14*1), Z28, Z1
 	VFMADD231PS.BCST 60(R11)(R14*2), Z28, Z2
 	VFMADD231PS.BCST 60(R11)(R13*1), Z28, Z3
-	ADDQ             $0x00000400, DX
-	ADDQ             120(DI), R11
-	DECQ             R12
-	JNZ              p4_col
-	ADDQ             104(DI), R9
-	DECQ             R10
-	JNZ              p4_row
-	ADDQ             88(DI), SI
-	DECQ             R8
-	JNZ              p4_block
-	MOVQ             32(DI), SI
-	TESTQ            SI, SI
-	JZ               p4_clamp
-	MOVQ             64(DI), R9
-	MOVQ             SI, R11
-	VADDPS           (R11), Z0, Z0
-	ADDQ             R9, R11
-	VADDPS           (R11), Z1, Z1
-	ADDQ             R9, R11
-	VADDPS           (R11), Z2, Z2
-	ADDQ             R9, R11
-	VADDPS           (R11), Z3, Z3
+
+p4_step:
+	ADDQ   $0x00000400, DX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p4_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p4_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p4_block
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p4_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
 
 p4_clamp:
 	CMPQ         144(DI), $0x00
@@ -8767,6 +8839,8 @@ p5_col:
 	VFMADD231PS.BCST 28(R11)(R14*2), Z28, Z2
 	VFMADD231PS.BCST 28(R11)(R13*1), Z28, Z3
 	VFMADD231PS.BCST 28(AX), Z28, Z4
+	CMPQ             R8, 176(DI)
+	JEQ              p5_step
 	VMOVUPS          512(DX), Z28
 	VFMADD231PS.BCST 32(R11), Z28, Z0
 	VFMADD231PS.BCST 32(R11)(R14*1), Z28, Z1
@@ -8815,30 +8889,32 @@ p5_col:
 	VFMADD231PS.BCST 60(R11)(R14*2), Z28, Z2
 	VFMADD231PS.BCST 60(R11)(R13*1), Z28, Z3
 	VFMADD231PS.BCST 60(AX), Z28, Z4
-	ADDQ             $0x00000400, DX
-	ADDQ             120(DI), R11
-	DECQ             R12
-	JNZ              p5_col
-	ADDQ             104(DI), R9
-	DECQ             R10
-	JNZ              p5_row
-	ADDQ             88(DI), SI
-	DECQ             R8
-	JNZ              p5_block
-	MOVQ             32(DI), SI
-	TESTQ            SI, SI
-	JZ               p5_clamp
-	MOVQ             64(DI), R9
-	MOVQ             SI, R11
-	VADDPS           (R11), Z0, Z0
-	ADDQ             R9, R11
-	VADDPS           (R11), Z1, Z1
-	ADDQ             R9, R11
-	VADDPS           (R11), Z2, Z2
-	ADDQ             R9, R11
-	VADDPS           (R11), Z3, Z3
-	ADDQ             R9, R11
-	VADDPS           (R11), Z4, Z4
+
+p5_step:
+	ADDQ   $0x00000400, DX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p5_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p5_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p5_block
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p5_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
 
 p5_clamp:
 	CMPQ         144(DI), $0x00
@@ -8954,6 +9030,8 @@ p6_col:
 	VFMADD231PS.BCST 28(R11)(R13*1), Z28, Z3
 	VFMADD231PS.BCST 28(AX), Z28, Z4
 	VFMADD231PS.BCST 28(AX)(R14*1), Z28, Z5
+	CMPQ             R8, 176(DI)
+	JEQ              p6_step
 	VMOVUPS          512(DX), Z28
 	VFMADD231PS.BCST 32(R11), Z28, Z0
 	VFMADD231PS.BCST 32(R11)(R14*1), Z28, Z1
@@ -9010,32 +9088,34 @@ p6_col:
 	VFMADD231PS.BCST 60(R11)(R13*1), Z28, Z3
 	VFMADD231PS.BCST 60(AX), Z28, Z4
 	VFMADD231PS.BCST 60(AX)(R14*1), Z28, Z5
-	ADDQ             $0x00000400, DX
-	ADDQ             120(DI), R11
-	DECQ             R12
-	JNZ              p6_col
-	ADDQ             104(DI), R9
-	DECQ             R10
-	JNZ              p6_row
-	ADDQ             88(DI), SI
-	DECQ             R8
-	JNZ              p6_block
-	MOVQ             32(DI), SI
-	TESTQ            SI, SI
-	JZ               p6_clamp
-	MOVQ             64(DI), R9
-	MOVQ             SI, R11
-	VADDPS           (R11), Z0, Z0
-	ADDQ             R9, R11
-	VADDPS           (R11), Z1, Z1
-	ADDQ             R9, R11
-	VADDPS           (R11), Z2, Z2
-	ADDQ             R9, R11
-	VADDPS           (R11), Z3, Z3
-	ADDQ             R9, R11
-	VADDPS           (R11), Z4, Z4
-	ADDQ             R9, R11
-	VADDPS           (R11), Z5, Z5
+
+p6_step:
+	ADDQ   $0x00000400, DX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p6_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p6_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p6_block
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p6_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
 
 p6_clamp:
 	CMPQ         144(DI), $0x00
@@ -9164,6 +9244,8 @@ p7_col:
 	VFMADD231PS.BCST 28(AX), Z28, Z4
 	VFMADD231PS.BCST 28(AX)(R14*1), Z28, Z5
 	VFMADD231PS.BCST 28(AX)(R14*2), Z28, Z6
+	CMPQ             R8, 176(DI)
+	JEQ              p7_step
 	VMOVUPS          512(DX), Z28
 	VFMADD231PS.BCST 32(R11), Z28, Z0
 	VFMADD231PS.BCST 32(R11)(R14*1), Z28, Z1
@@ -9228,34 +9310,36 @@ p7_col:
 	VFMADD231PS.BCST 60(AX), Z28, Z4
 	VFMADD231PS.BCST 60(AX)(R14*1), Z28, Z5
 	VFMADD231PS.BCST 60(AX)(R14*2), Z28, Z6
-	ADDQ             $0x00000400, DX
-	ADDQ             120(DI), R11
-	DECQ             R12
-	JNZ              p7_col
-	ADDQ             104(DI), R9
-	DECQ             R10
-	JNZ              p7_row
-	ADDQ             88(DI), SI
-	DECQ             R8
-	JNZ              p7_block
-	MOVQ             32(DI), SI
-	TESTQ            SI, SI
-	JZ               p7_clamp
-	MOVQ             64(DI), R9
-	MOVQ             SI, R11
-	VADDPS           (R11), Z0, Z0
-	ADDQ             R9, R11
-	VADDPS           (R11), Z1, Z1
-	ADDQ             R9, R11
-	VADDPS           (R11), Z2, Z2
-	ADDQ             R9, R11
-	VADDPS           (R11), Z3, Z3
-	ADDQ             R9, R11
-	VADDPS           (R11), Z4, Z4
-	ADDQ             R9, R11
-	VADDPS           (R11), Z5, Z5
-	ADDQ             R9, R11
-	VADDPS           (R11), Z6, Z6
+
+p7_step:
+	ADDQ   $0x00000400, DX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p7_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p7_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p7_block
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p7_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
 
 p7_clamp:
 	CMPQ         144(DI), $0x00
@@ -9397,6 +9481,8 @@ p8_col:
 	VFMADD231PS.BCST 28(AX)(R14*1), Z28, Z5
 	VFMADD231PS.BCST 28(AX)(R14*2), Z28, Z6
 	VFMADD231PS.BCST 28(AX)(R13*1), Z28, Z7
+	CMPQ             R8, 176(DI)
+	JEQ              p8_step
 	VMOVUPS          512(DX), Z28
 	VFMADD231PS.BCST 32(R11), Z28, Z0
 	VFMADD231PS.BCST 32(R11)(R14*1), Z28, Z1
@@ -9469,36 +9555,38 @@ p8_col:
 	VFMADD231PS.BCST 60(AX)(R14*1), Z28, Z5
 	VFMADD231PS.BCST 60(AX)(R14*2), Z28, Z6
 	VFMADD231PS.BCST 60(AX)(R13*1), Z28, Z7
-	ADDQ             $0x00000400, DX
-	ADDQ             120(DI), R11
-	DECQ             R12
-	JNZ              p8_col
-	ADDQ             104(DI), R9
-	DECQ             R10
-	JNZ              p8_row
-	ADDQ             88(DI), SI
-	DECQ             R8
-	JNZ              p8_block
-	MOVQ             32(DI), SI
-	TESTQ            SI, SI
-	JZ               p8_clamp
-	MOVQ             64(DI), R9
-	MOVQ             SI, R11
-	VADDPS           (R11), Z0, Z0
-	ADDQ             R9, R11
-	VADDPS           (R11), Z1, Z1
-	ADDQ             R9, R11
-	VADDPS           (R11), Z2, Z2
-	ADDQ             R9, R11
-	VADDPS           (R11), Z3, Z3
-	ADDQ             R9, R11
-	VADDPS           (R11), Z4, Z4
-	ADDQ             R9, R11
-	VADDPS           (R11), Z5, Z5
-	ADDQ             R9, R11
-	VADDPS           (R11), Z6, Z6
-	ADDQ             R9, R11
-	VADDPS           (R11), Z7, Z7
+
+p8_step:
+	ADDQ   $0x00000400, DX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p8_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p8_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p8_block
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p8_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
 
 p8_clamp:
 	CMPQ         144(DI), $0x00
@@ -9654,6 +9742,8 @@ p9_col:
 	VFMADD231PS.BCST 28(AX)(R14*2), Z28, Z6
 	VFMADD231PS.BCST 28(AX)(R13*1), Z28, Z7
 	VFMADD231PS.BCST 28(CX), Z28, Z8
+	CMPQ             R8, 176(DI)
+	JEQ              p9_step
 	VMOVUPS          512(DX), Z28
 	VFMADD231PS.BCST 32(R11), Z28, Z0
 	VFMADD231PS.BCST 32(R11)(R14*1), Z28, Z1
@@ -9734,38 +9824,40 @@ p9_col:
 	VFMADD231PS.BCST 60(AX)(R14*2), Z28, Z6
 	VFMADD231PS.BCST 60(AX)(R13*1), Z28, Z7
 	VFMADD231PS.BCST 60(CX), Z28, Z8
-	ADDQ             $0x00000400, DX
-	ADDQ             120(DI), R11
-	DECQ             R12
-	JNZ              p9_col
-	ADDQ             104(DI), R9
-	DECQ             R10
-	JNZ              p9_row
-	ADDQ             88(DI), SI
-	DECQ             R8
-	JNZ              p9_block
-	MOVQ             32(DI), SI
-	TESTQ            SI, SI
-	JZ               p9_clamp
-	MOVQ             64(DI), R9
-	MOVQ             SI, R11
-	VADDPS           (R11), Z0, Z0
-	ADDQ             R9, R11
-	VADDPS           (R11), Z1, Z1
-	ADDQ             R9, R11
-	VADDPS           (R11), Z2, Z2
-	ADDQ             R9, R11
-	VADDPS           (R11), Z3, Z3
-	ADDQ             R9, R11
-	VADDPS           (R11), Z4, Z4
-	ADDQ             R9, R11
-	VADDPS           (R11), Z5, Z5
-	ADDQ             R9, R11
-	VADDPS           (R11), Z6, Z6
-	ADDQ             R9, R11
-	VADDPS           (R11), Z7, Z7
-	ADDQ             R9, R11
-	VADDPS           (R11), Z8, Z8
+
+p9_step:
+	ADDQ   $0x00000400, DX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p9_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p9_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p9_block
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p9_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
 
 p9_clamp:
 	CMPQ         144(DI), $0x00
@@ -9934,6 +10026,8 @@ p10_col:
 	VFMADD231PS.BCST 28(AX)(R13*1), Z28, Z7
 	VFMADD231PS.BCST 28(CX), Z28, Z8
 	VFMADD231PS.BCST 28(CX)(R14*1), Z28, Z9
+	CMPQ             R8, 176(DI)
+	JEQ              p10_step
 	VMOVUPS          512(DX), Z28
 	VFMADD231PS.BCST 32(R11), Z28, Z0
 	VFMADD231PS.BCST 32(R11)(R14*1), Z28, Z1
@@ -10022,40 +10116,42 @@ p10_col:
 	VFMADD231PS.BCST 60(AX)(R13*1), Z28, Z7
 	VFMADD231PS.BCST 60(CX), Z28, Z8
 	VFMADD231PS.BCST 60(CX)(R14*1), Z28, Z9
-	ADDQ             $0x00000400, DX
-	ADDQ             120(DI), R11
-	DECQ             R12
-	JNZ              p10_col
-	ADDQ             104(DI), R9
-	DECQ             R10
-	JNZ              p10_row
-	ADDQ             88(DI), SI
-	DECQ             R8
-	JNZ              p10_block
-	MOVQ             32(DI), SI
-	TESTQ            SI, SI
-	JZ               p10_clamp
-	MOVQ             64(DI), R9
-	MOVQ             SI, R11
-	VADDPS           (R11), Z0, Z0
-	ADDQ             R9, R11
-	VADDPS           (R11), Z1, Z1
-	ADDQ             R9, R11
-	VADDPS           (R11), Z2, Z2
-	ADDQ             R9, R11
-	VADDPS           (R11), Z3, Z3
-	ADDQ             R9, R11
-	VADDPS           (R11), Z4, Z4
-	ADDQ             R9, R11
-	VADDPS           (R11), Z5, Z5
-	ADDQ             R9, R11
-	VADDPS           (R11), Z6, Z6
-	ADDQ             R9, R11
-	VADDPS           (R11), Z7, Z7
-	ADDQ             R9, R11
-	VADDPS           (R11), Z8, Z8
-	ADDQ             R9, R11
-	VADDPS           (R11), Z9, Z9
+
+p10_step:
+	ADDQ   $0x00000400, DX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p10_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p10_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p10_block
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p10_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
 
 p10_clamp:
 	CMPQ         144(DI), $0x00
@@ -10237,6 +10333,8 @@ p11_col:
 	VFMADD231PS.BCST 28(CX), Z28, Z8
 	VFMADD231PS.BCST 28(CX)(R14*1), Z28, Z9
 	VFMADD231PS.BCST 28(CX)(R14*2), Z28, Z10
+	CMPQ             R8, 176(DI)
+	JEQ              p11_step
 	VMOVUPS          512(DX), Z28
 	VFMADD231PS.BCST 32(R11), Z28, Z0
 	VFMADD231PS.BCST 32(R11)(R14*1), Z28, Z1
@@ -10333,42 +10431,44 @@ p11_col:
 	VFMADD231PS.BCST 60(CX), Z28, Z8
 	VFMADD231PS.BCST 60(CX)(R14*1), Z28, Z9
 	VFMADD231PS.BCST 60(CX)(R14*2), Z28, Z10
-	ADDQ             $0x00000400, DX
-	ADDQ             120(DI), R11
-	DECQ             R12
-	JNZ              p11_col
-	ADDQ             104(DI), R9
-	DECQ             R10
-	JNZ              p11_row
-	ADDQ             88(DI), SI
-	DECQ             R8
-	JNZ              p11_block
-	MOVQ             32(DI), SI
-	TESTQ            SI, SI
-	JZ               p11_clamp
-	MOVQ             64(DI), R9
-	MOVQ             SI, R11
-	VADDPS           (R11), Z0, Z0
-	ADDQ             R9, R11
-	VADDPS           (R11), Z1, Z1
-	ADDQ             R9, R11
-	VADDPS           (R11), Z2, Z2
-	ADDQ             R9, R11
-	VADDPS           (R11), Z3, Z3
-	ADDQ             R9, R11
-	VADDPS           (R11), Z4, Z4
-	ADDQ             R9, R11
-	VADDPS           (R11), Z5, Z5
-	ADDQ             R9, R11
-	VADDPS           (R11), Z6, Z6
-	ADDQ             R9, R11
-	VADDPS           (R11), Z7, Z7
-	ADDQ             R9, R11
-	VADDPS           (R11), Z8, Z8
-	ADDQ             R9, R11
-	VADDPS           (R11), Z9, Z9
-	ADDQ             R9, R11
-	VADDPS           (R11), Z10, Z10
+
+p11_step:
+	ADDQ   $0x00000400, DX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p11_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p11_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p11_block
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p11_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
 
 p11_clamp:
 	CMPQ         144(DI), $0x00
@@ -10563,6 +10663,8 @@ p12_col:
 	VFMADD231PS.BCST 28(CX)(R14*1), Z28, Z9
 	VFMADD231PS.BCST 28(CX)(R14*2), Z28, Z10
 	VFMADD231PS.BCST 28(CX)(R13*1), Z28, Z11
+	CMPQ             R8, 176(DI)
+	JEQ              p12_step
 	VMOVUPS          512(DX), Z28
 	VFMADD231PS.BCST 32(R11), Z28, Z0
 	VFMADD231PS.BCST 32(R11)(R14*1), Z28, Z1
@@ -10667,44 +10769,46 @@ p12_col:
 	VFMADD231PS.BCST 60(CX)(R14*1), Z28, Z9
 	VFMADD231PS.BCST 60(CX)(R14*2), Z28, Z10
 	VFMADD231PS.BCST 60(CX)(R13*1), Z28, Z11
-	ADDQ             $0x00000400, DX
-	ADDQ             120(DI), R11
-	DECQ             R12
-	JNZ              p12_col
-	ADDQ             104(DI), R9
-	DECQ             R10
-	JNZ              p12_row
-	ADDQ             88(DI), SI
-	DECQ             R8
-	JNZ              p12_block
-	MOVQ             32(DI), SI
-	TESTQ            SI, SI
-	JZ               p12_clamp
-	MOVQ             64(DI), R9
-	MOVQ             SI, R11
-	VADDPS           (R11), Z0, Z0
-	ADDQ             R9, R11
-	VADDPS           (R11), Z1, Z1
-	ADDQ             R9, R11
-	VADDPS           (R11), Z2, Z2
-	ADDQ             R9, R11
-	VADDPS           (R11), Z3, Z3
-	ADDQ             R9, R11
-	VADDPS           (R11), Z4, Z4
-	ADDQ             R9, R11
-	VADDPS           (R11), Z5, Z5
-	ADDQ             R9, R11
-	VADDPS           (R11), Z6, Z6
-	ADDQ             R9, R11
-	VADDPS           (R11), Z7, Z7
-	ADDQ             R9, R11
-	VADDPS           (R11), Z8, Z8
-	ADDQ             R9, R11
-	VADDPS           (R11), Z9, Z9
-	ADDQ             R9, R11
-	VADDPS           (R11), Z10, Z10
-	ADDQ             R9, R11
-	VADDPS           (R11), Z11, Z11
+
+p12_step:
+	ADDQ   $0x00000400, DX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p12_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p12_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p12_block
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p12_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
+	ADDQ   R9, R11
+	VADDPS (R11), Z11, Z11
 
 p12_clamp:
 	CMPQ         144(DI), $0x00
@@ -10913,6 +11017,8 @@ p13_col:
 	VFMADD231PS.BCST 28(CX)(R14*2), Z28, Z10
 	VFMADD231PS.BCST 28(CX)(R13*1), Z28, Z11
 	VFMADD231PS.BCST 28(R15), Z28, Z12
+	CMPQ             R8, 176(DI)
+	JEQ              p13_step
 	VMOVUPS          512(DX), Z28
 	VFMADD231PS.BCST 32(R11), Z28, Z0
 	VFMADD231PS.BCST 32(R11)(R14*1), Z28, Z1
@@ -11025,46 +11131,48 @@ p13_col:
 	VFMADD231PS.BCST 60(CX)(R14*2), Z28, Z10
 	VFMADD231PS.BCST 60(CX)(R13*1), Z28, Z11
 	VFMADD231PS.BCST 60(R15), Z28, Z12
-	ADDQ             $0x00000400, DX
-	ADDQ             120(DI), R11
-	DECQ             R12
-	JNZ              p13_col
-	ADDQ             104(DI), R9
-	DECQ             R10
-	JNZ              p13_row
-	ADDQ             88(DI), SI
-	DECQ             R8
-	JNZ              p13_block
-	MOVQ             32(DI), SI
-	TESTQ            SI, SI
-	JZ               p13_clamp
-	MOVQ             64(DI), R9
-	MOVQ             SI, R11
-	VADDPS           (R11), Z0, Z0
-	ADDQ             R9, R11
-	VADDPS           (R11), Z1, Z1
-	ADDQ             R9, R11
-	VADDPS           (R11), Z2, Z2
-	ADDQ             R9, R11
-	VADDPS           (R11), Z3, Z3
-	ADDQ             R9, R11
-	VADDPS           (R11), Z4, Z4
-	ADDQ             R9, R11
-	VADDPS           (R11), Z5, Z5
-	ADDQ             R9, R11
-	VADDPS           (R11), Z6, Z6
-	ADDQ             R9, R11
-	VADDPS           (R11), Z7, Z7
-	ADDQ             R9, R11
-	VADDPS           (R11), Z8, Z8
-	ADDQ             R9, R11
-	VADDPS           (R11), Z9, Z9
-	ADDQ             R9, R11
-	VADDPS           (R11), Z10, Z10
-	ADDQ             R9, R11
-	VADDPS           (R11), Z11, Z11
-	ADDQ             R9, R11
-	VADDPS           (R11), Z12, Z12
+
+p13_step:
+	ADDQ   $0x00000400, DX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p13_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p13_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p13_block
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p13_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
+	ADDQ   R9, R11
+	VADDPS (R11), Z11, Z11
+	ADDQ   R9, R11
+	VADDPS (R11), Z12, Z12
 
 p13_clamp:
 	CMPQ         144(DI), $0x00
@@ -11286,6 +11394,8 @@ p14_col:
 	VFMADD231PS.BCST 28(CX)(R13*1), Z28, Z11
 	VFMADD231PS.BCST 28(R15), Z28, Z12
 	VFMADD231PS.BCST 28(R15)(R14*1), Z28, Z13
+	CMPQ             R8, 176(DI)
+	JEQ              p14_step
 	VMOVUPS          512(DX), Z28
 	VFMADD231PS.BCST 32(R11), Z28, Z0
 	VFMADD231PS.BCST 32(R11)(R14*1), Z28, Z1
@@ -11406,48 +11516,50 @@ p14_col:
 	VFMADD231PS.BCST 60(CX)(R13*1), Z28, Z11
 	VFMADD231PS.BCST 60(R15), Z28, Z12
 	VFMADD231PS.BCST 60(R15)(R14*1), Z28, Z13
-	ADDQ             $0x00000400, DX
-	ADDQ             120(DI), R11
-	DECQ             R12
-	JNZ              p14_col
-	ADDQ             104(DI), R9
-	DECQ             R10
-	JNZ              p14_row
-	ADDQ             88(DI), SI
-	DECQ             R8
-	JNZ              p14_block
-	MOVQ             32(DI), SI
-	TESTQ            SI, SI
-	JZ               p14_clamp
-	MOVQ             64(DI), R9
-	MOVQ             SI, R11
-	VADDPS           (R11), Z0, Z0
-	ADDQ             R9, R11
-	VADDPS           (R11), Z1, Z1
-	ADDQ             R9, R11
-	VADDPS           (R11), Z2, Z2
-	ADDQ             R9, R11
-	VADDPS           (R11), Z3, Z3
-	ADDQ             R9, R11
-	VADDPS           (R11), Z4, Z4
-	ADDQ             R9, R11
-	VADDPS           (R11), Z5, Z5
-	ADDQ             R9, R11
-	VADDPS           (R11), Z6, Z6
-	ADDQ             R9, R11
-	VADDPS           (R11), Z7, Z7
-	ADDQ             R9, R11
-	VADDPS           (R11), Z8, Z8
-	ADDQ             R9, R11
-	VADDPS           (R11), Z9, Z9
-	ADDQ             R9, R11
-	VADDPS           (R11), Z10, Z10
-	ADDQ             R9, R11
-	VADDPS           (R11), Z11, Z11
-	ADDQ             R9, R11
-	VADDPS           (R11), Z12, Z12
-	ADDQ             R9, R11
-	VADDPS           (R11), Z13, Z13
+
+p14_step:
+	ADDQ   $0x00000400, DX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p14_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p14_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p14_block
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p14_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
+	ADDQ   R9, R11
+	VADDPS (R11), Z11, Z11
+	ADDQ   R9, R11
+	VADDPS (R11), Z12, Z12
+	ADDQ   R9, R11
+	VADDPS (R11), Z13, Z13
 
 p14_clamp:
 	CMPQ         144(DI), $0x00
@@ -21769,6 +21881,8 @@ p1_col:
 	VFMADD231PS  Y12, Y15, Y6
 	VMOVUPS      992(DX), Y12
 	VFMADD231PS  Y12, Y15, Y7
+	CMPQ         R8, 176(DI)
+	JEQ          p1_step
 	PREFETCHT1   1024(BX)
 	PREFETCHT1   1088(BX)
 	VBROADCASTSS 32(R11), Y15
@@ -21857,36 +21971,38 @@ p1_col:
 	VFMADD231PS  Y12, Y15, Y2
 	VMOVUPS      2016(DX), Y12
 	VFMADD231PS  Y12, Y15, Y3
-	ADDQ         $0x00000800, DX
-	ADDQ         168(DI), BX
-	ADDQ         120(DI), R11
-	DECQ         R12
-	JNZ          p1_col
-	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p1_row
-	ADDQ         88(DI), SI
-	DECQ         R8
-	JNZ          p1_block
-	VADDPS       Y8, Y0, Y0
-	VADDPS       Y9, Y1, Y1
-	VADDPS       Y10, Y2, Y2
-	VADDPS       Y11, Y3, Y3
-	VADDPS       Y4, Y0, Y0
-	VADDPS       Y5, Y1, Y1
-	VADDPS       Y6, Y2, Y2
-	VADDPS       Y7, Y3, Y3
-	MOVQ         32(DI), SI
-	TESTQ        SI, SI
-	JZ           p1_clamp
-	MOVQ         64(DI), R9
-	MOVQ         SI, R11
-	VADDPS       (R11), Y0, Y0
-	VADDPS       32(R11), Y1, Y1
-	ADDQ         72(DI), SI
-	MOVQ         SI, R11
-	VADDPS       (R11), Y2, Y2
-	VADDPS       32(R11), Y3, Y3
+
+p1_step:
+	ADDQ   $0x00000800, DX
+	ADDQ   168(DI), BX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p1_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p1_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p1_block
+	VADDPS Y8, Y0, Y0
+	VADDPS Y9, Y1, Y1
+	VADDPS Y10, Y2, Y2
+	VADDPS Y11, Y3, Y3
+	VADDPS Y4, Y0, Y0
+	VADDPS Y5, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	VADDPS Y7, Y3, Y3
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p1_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Y0, Y0
+	VADDPS 32(R11), Y1, Y1
+	ADDQ   72(DI), SI
+	MOVQ   SI, R11
+	VADDPS (R11), Y2, Y2
+	VADDPS 32(R11), Y3, Y3
 
 p1_clamp:
 	CMPQ         144(DI), $0x00
@@ -22071,6 +22187,8 @@ p2_col:
 	VMOVUPS      992(DX), Y12
 	VFMADD231PS  Y12, Y15, Y6
 	VFMADD231PS  Y12, Y14, Y7
+	CMPQ         R8, 176(DI)
+	JEQ          p2_step
 	PREFETCHT1   1024(BX)
 	PREFETCHT1   1088(BX)
 	VBROADCASTSS 32(R11), Y15
@@ -22199,34 +22317,36 @@ p2_col:
 	VMOVUPS      2016(DX), Y12
 	VFMADD231PS  Y12, Y15, Y6
 	VFMADD231PS  Y12, Y14, Y7
-	ADDQ         $0x00000800, DX
-	ADDQ         168(DI), BX
-	ADDQ         120(DI), R11
-	DECQ         R12
-	JNZ          p2_col
-	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p2_row
-	ADDQ         88(DI), SI
-	DECQ         R8
-	JNZ          p2_block
-	MOVQ         32(DI), SI
-	TESTQ        SI, SI
-	JZ           p2_clamp
-	MOVQ         64(DI), R9
-	MOVQ         SI, R11
-	VADDPS       (R11), Y0, Y0
-	VADDPS       32(R11), Y2, Y2
-	ADDQ         R9, R11
-	VADDPS       (R11), Y1, Y1
-	VADDPS       32(R11), Y3, Y3
-	ADDQ         72(DI), SI
-	MOVQ         SI, R11
-	VADDPS       (R11), Y4, Y4
-	VADDPS       32(R11), Y6, Y6
-	ADDQ         R9, R11
-	VADDPS       (R11), Y5, Y5
-	VADDPS       32(R11), Y7, Y7
+
+p2_step:
+	ADDQ   $0x00000800, DX
+	ADDQ   168(DI), BX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p2_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p2_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p2_block
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p2_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Y0, Y0
+	VADDPS 32(R11), Y2, Y2
+	ADDQ   R9, R11
+	VADDPS (R11), Y1, Y1
+	VADDPS 32(R11), Y3, Y3
+	ADDQ   72(DI), SI
+	MOVQ   SI, R11
+	VADDPS (R11), Y4, Y4
+	VADDPS 32(R11), Y6, Y6
+	ADDQ   R9, R11
+	VADDPS (R11), Y5, Y5
+	VADDPS 32(R11), Y7, Y7
 
 p2_clamp:
 	CMPQ         144(DI), $0x00
@@ -22469,6 +22589,8 @@ p3_col:
 	VFMADD231PS  Y12, Y15, Y9
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y12, Y13, Y11
+	CMPQ         R8, 176(DI)
+	JEQ          p3_step
 	PREFETCHT1   1024(BX)
 	PREFETCHT1   1088(BX)
 	VBROADCASTSS 32(R11), Y15
@@ -22637,40 +22759,42 @@ p3_col:
 	VFMADD231PS  Y12, Y15, Y9
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y12, Y13, Y11
-	ADDQ         $0x00000800, DX
-	ADDQ         168(DI), BX
-	ADDQ         120(DI), R11
-	DECQ         R12
-	JNZ          p3_col
-	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p3_row
-	ADDQ         88(DI), SI
-	DECQ         R8
-	JNZ          p3_block
-	MOVQ         32(DI), SI
-	TESTQ        SI, SI
-	JZ           p3_clamp
-	MOVQ         64(DI), R9
-	MOVQ         SI, R11
-	VADDPS       (R11), Y0, Y0
-	VADDPS       32(R11), Y3, Y3
-	ADDQ         R9, R11
-	VADDPS       (R11), Y1, Y1
-	VADDPS       32(R11), Y4, Y4
-	ADDQ         R9, R11
-	VADDPS       (R11), Y2, Y2
-	VADDPS       32(R11), Y5, Y5
-	ADDQ         72(DI), SI
-	MOVQ         SI, R11
-	VADDPS       (R11), Y6, Y6
-	VADDPS       32(R11), Y9, Y9
-	ADDQ         R9, R11
-	VADDPS       (R11), Y7, Y7
-	VADDPS       32(R11), Y10, Y10
-	ADDQ         R9, R11
-	VADDPS       (R11), Y8, Y8
-	VADDPS       32(R11), Y11, Y11
+
+p3_step:
+	ADDQ   $0x00000800, DX
+	ADDQ   168(DI), BX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p3_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p3_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p3_block
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p3_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Y0, Y0
+	VADDPS 32(R11), Y3, Y3
+	ADDQ   R9, R11
+	VADDPS (R11), Y1, Y1
+	VADDPS 32(R11), Y4, Y4
+	ADDQ   R9, R11
+	VADDPS (R11), Y2, Y2
+	VADDPS 32(R11), Y5, Y5
+	ADDQ   72(DI), SI
+	MOVQ   SI, R11
+	VADDPS (R11), Y6, Y6
+	VADDPS 32(R11), Y9, Y9
+	ADDQ   R9, R11
+	VADDPS (R11), Y7, Y7
+	VADDPS 32(R11), Y10, Y10
+	ADDQ   R9, R11
+	VADDPS (R11), Y8, Y8
+	VADDPS 32(R11), Y11, Y11
 
 p3_clamp:
 	CMPQ         144(DI), $0x00
@@ -22881,6 +23005,8 @@ p4_col:
 	VBROADCASTSS 28(R11)(R13*1), Y15
 	VFMADD231PS  Y15, Y12, Y3
 	VFMADD231PS  Y15, Y13, Y7
+	CMPQ         R8, 176(DI)
+	JEQ          p4_step
 	PREFETCHT1   1024(BX)
 	VMOVUPS      1024(DX), Y12
 	VMOVUPS      1056(DX), Y13
@@ -23001,23 +23127,25 @@ p4_col:
 	VBROADCASTSS 60(R11)(R13*1), Y15
 	VFMADD231PS  Y15, Y12, Y3
 	VFMADD231PS  Y15, Y13, Y7
-	ADDQ         $0x00000800, DX
-	ADDQ         168(DI), BX
-	ADDQ         120(DI), R11
-	DECQ         R12
-	JNZ          p4_col
-	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p4_row
-	ADDQ         88(DI), SI
-	DECQ         R8
-	JNZ          p4_block
-	MOVQ         32(DI), SI
-	TESTQ        SI, SI
-	JZ           p4_clamp
-	TESTQ        CX, CX
-	JZ           p4_res
-	ADDQ         72(DI), SI
+
+p4_step:
+	ADDQ  $0x00000800, DX
+	ADDQ  168(DI), BX
+	ADDQ  120(DI), R11
+	DECQ  R12
+	JNZ   p4_col
+	ADDQ  104(DI), R9
+	DECQ  R10
+	JNZ   p4_row
+	ADDQ  88(DI), SI
+	DECQ  R8
+	JNZ   p4_block
+	MOVQ  32(DI), SI
+	TESTQ SI, SI
+	JZ    p4_clamp
+	TESTQ CX, CX
+	JZ    p4_res
+	ADDQ  72(DI), SI
 
 p4_res:
 	MOVQ   64(DI), R9
@@ -23263,6 +23391,8 @@ p5_col:
 	VBROADCASTSS 28(AX), Y14
 	VFMADD231PS  Y14, Y12, Y4
 	VFMADD231PS  Y14, Y13, Y9
+	CMPQ         R8, 176(DI)
+	JEQ          p5_step
 	PREFETCHT1   1024(BX)
 	VMOVUPS      1024(DX), Y12
 	VMOVUPS      1056(DX), Y13
@@ -23407,23 +23537,25 @@ p5_col:
 	VBROADCASTSS 60(AX), Y14
 	VFMADD231PS  Y14, Y12, Y4
 	VFMADD231PS  Y14, Y13, Y9
-	ADDQ         $0x00000800, DX
-	ADDQ         168(DI), BX
-	ADDQ         120(DI), R11
-	DECQ         R12
-	JNZ          p5_col
-	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p5_row
-	ADDQ         88(DI), SI
-	DECQ         R8
-	JNZ          p5_block
-	MOVQ         32(DI), SI
-	TESTQ        SI, SI
-	JZ           p5_clamp
-	TESTQ        CX, CX
-	JZ           p5_res
-	ADDQ         72(DI), SI
+
+p5_step:
+	ADDQ  $0x00000800, DX
+	ADDQ  168(DI), BX
+	ADDQ  120(DI), R11
+	DECQ  R12
+	JNZ   p5_col
+	ADDQ  104(DI), R9
+	DECQ  R10
+	JNZ   p5_row
+	ADDQ  88(DI), SI
+	DECQ  R8
+	JNZ   p5_block
+	MOVQ  32(DI), SI
+	TESTQ SI, SI
+	JZ    p5_clamp
+	TESTQ CX, CX
+	JZ    p5_res
+	ADDQ  72(DI), SI
 
 p5_res:
 	MOVQ   64(DI), R9
@@ -23705,6 +23837,8 @@ p6_col:
 	VBROADCASTSS 28(AX)(R14*1), Y15
 	VFMADD231PS  Y15, Y12, Y5
 	VFMADD231PS  Y15, Y13, Y11
+	CMPQ         R8, 176(DI)
+	JEQ          p6_step
 	PREFETCHT1   1024(BX)
 	VMOVUPS      1024(DX), Y12
 	VMOVUPS      1056(DX), Y13
@@ -23873,23 +24007,25 @@ p6_col:
 	VBROADCASTSS 60(AX)(R14*1), Y15
 	VFMADD231PS  Y15, Y12, Y5
 	VFMADD231PS  Y15, Y13, Y11
-	ADDQ         $0x00000800, DX
-	ADDQ         168(DI), BX
-	ADDQ         120(DI), R11
-	DECQ         R12
-	JNZ          p6_col
-	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p6_row
-	ADDQ         88(DI), SI
-	DECQ         R8
-	JNZ          p6_block
-	MOVQ         32(DI), SI
-	TESTQ        SI, SI
-	JZ           p6_clamp
-	TESTQ        CX, CX
-	JZ           p6_res
-	ADDQ         72(DI), SI
+
+p6_step:
+	ADDQ  $0x00000800, DX
+	ADDQ  168(DI), BX
+	ADDQ  120(DI), R11
+	DECQ  R12
+	JNZ   p6_col
+	ADDQ  104(DI), R9
+	DECQ  R10
+	JNZ   p6_row
+	ADDQ  88(DI), SI
+	DECQ  R8
+	JNZ   p6_block
+	MOVQ  32(DI), SI
+	TESTQ SI, SI
+	JZ    p6_clamp
+	TESTQ CX, CX
+	JZ    p6_res
+	ADDQ  72(DI), SI
 
 p6_res:
 	MOVQ   64(DI), R9
@@ -24053,6 +24189,8 @@ p1_col:
 	VBROADCASTSS 28(R11), Y14
 	VFMADD231PS  Y14, Y12, Y2
 	VFMADD231PS  Y14, Y13, Y3
+	CMPQ         R8, 176(DI)
+	JEQ          p1_step
 	VMOVUPS      512(DX), Y12
 	VMOVUPS      544(DX), Y13
 	VBROADCASTSS 32(R11), Y14
@@ -24093,27 +24231,29 @@ p1_col:
 	VBROADCASTSS 60(R11), Y14
 	VFMADD231PS  Y14, Y12, Y0
 	VFMADD231PS  Y14, Y13, Y1
-	ADDQ         $0x00000400, DX
-	ADDQ         120(DI), R11
-	DECQ         R12
-	JNZ          p1_col
-	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p1_row
-	ADDQ         88(DI), SI
-	DECQ         R8
-	JNZ          p1_block
-	VADDPS       Y4, Y0, Y0
-	VADDPS       Y5, Y1, Y1
-	VADDPS       Y2, Y0, Y0
-	VADDPS       Y3, Y1, Y1
-	MOVQ         32(DI), SI
-	TESTQ        SI, SI
-	JZ           p1_clamp
-	MOVQ         64(DI), R9
-	MOVQ         SI, R11
-	VADDPS       (R11), Y0, Y0
-	VADDPS       32(R11), Y1, Y1
+
+p1_step:
+	ADDQ   $0x00000400, DX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p1_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p1_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p1_block
+	VADDPS Y4, Y0, Y0
+	VADDPS Y5, Y1, Y1
+	VADDPS Y2, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p1_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Y0, Y0
+	VADDPS 32(R11), Y1, Y1
 
 p1_clamp:
 	CMPQ         144(DI), $0x00
@@ -24221,6 +24361,8 @@ p2_col:
 	VBROADCASTSS 28(R11)(R14*1), Y15
 	VFMADD231PS  Y15, Y12, Y1
 	VFMADD231PS  Y15, Y13, Y3
+	CMPQ         R8, 176(DI)
+	JEQ          p2_step
 	VMOVUPS      512(DX), Y12
 	VMOVUPS      544(DX), Y13
 	VBROADCASTSS 32(R11), Y14
@@ -24285,26 +24427,28 @@ p2_col:
 	VBROADCASTSS 60(R11)(R14*1), Y15
 	VFMADD231PS  Y15, Y12, Y1
 	VFMADD231PS  Y15, Y13, Y3
-	ADDQ         $0x00000400, DX
-	ADDQ         120(DI), R11
-	DECQ         R12
-	JNZ          p2_col
-	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p2_row
-	ADDQ         88(DI), SI
-	DECQ         R8
-	JNZ          p2_block
-	MOVQ         32(DI), SI
-	TESTQ        SI, SI
-	JZ           p2_clamp
-	MOVQ         64(DI), R9
-	MOVQ         SI, R11
-	VADDPS       (R11), Y0, Y0
-	VADDPS       32(R11), Y2, Y2
-	ADDQ         R9, R11
-	VADDPS       (R11), Y1, Y1
-	VADDPS       32(R11), Y3, Y3
+
+p2_step:
+	ADDQ   $0x00000400, DX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p2_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p2_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p2_block
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p2_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Y0, Y0
+	VADDPS 32(R11), Y2, Y2
+	ADDQ   R9, R11
+	VADDPS (R11), Y1, Y1
+	VADDPS 32(R11), Y3, Y3
 
 p2_clamp:
 	CMPQ         144(DI), $0x00
@@ -24445,6 +24589,8 @@ p3_col:
 	VBROADCASTSS 28(R11)(R14*2), Y14
 	VFMADD231PS  Y14, Y12, Y2
 	VFMADD231PS  Y14, Y13, Y5
+	CMPQ         R8, 176(DI)
+	JEQ          p3_step
 	VMOVUPS      512(DX), Y12
 	VMOVUPS      544(DX), Y13
 	VBROADCASTSS 32(R11), Y14
@@ -24533,29 +24679,31 @@ p3_col:
 	VBROADCASTSS 60(R11)(R14*2), Y14
 	VFMADD231PS  Y14, Y12, Y2
 	VFMADD231PS  Y14, Y13, Y5
-	ADDQ         $0x00000400, DX
-	ADDQ         120(DI), R11
-	DECQ         R12
-	JNZ          p3_col
-	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p3_row
-	ADDQ         88(DI), SI
-	DECQ         R8
-	JNZ          p3_block
-	MOVQ         32(DI), SI
-	TESTQ        SI, SI
-	JZ           p3_clamp
-	MOVQ         64(DI), R9
-	MOVQ         SI, R11
-	VADDPS       (R11), Y0, Y0
-	VADDPS       32(R11), Y3, Y3
-	ADDQ         R9, R11
-	VADDPS       (R11), Y1, Y1
-	VADDPS       32(R11), Y4, Y4
-	ADDQ         R9, R11
-	VADDPS       (R11), Y2, Y2
-	VADDPS       32(R11), Y5, Y5
+
+p3_step:
+	ADDQ   $0x00000400, DX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p3_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p3_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p3_block
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p3_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Y0, Y0
+	VADDPS 32(R11), Y3, Y3
+	ADDQ   R9, R11
+	VADDPS (R11), Y1, Y1
+	VADDPS 32(R11), Y4, Y4
+	ADDQ   R9, R11
+	VADDPS (R11), Y2, Y2
+	VADDPS 32(R11), Y5, Y5
 
 p3_clamp:
 	CMPQ         144(DI), $0x00
@@ -24729,6 +24877,8 @@ p4_col:
 	VBROADCASTSS 28(R11)(R13*1), Y15
 	VFMADD231PS  Y15, Y12, Y3
 	VFMADD231PS  Y15, Y13, Y7
+	CMPQ         R8, 176(DI)
+	JEQ          p4_step
 	VMOVUPS      512(DX), Y12
 	VMOVUPS      544(DX), Y13
 	VBROADCASTSS 32(R11), Y14
@@ -24841,32 +24991,34 @@ p4_col:
 	VBROADCASTSS 60(R11)(R13*1), Y15
 	VFMADD231PS  Y15, Y12, Y3
 	VFMADD231PS  Y15, Y13, Y7
-	ADDQ         $0x00000400, DX
-	ADDQ         120(DI), R11
-	DECQ         R12
-	JNZ          p4_col
-	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p4_row
-	ADDQ         88(DI), SI
-	DECQ         R8
-	JNZ          p4_block
-	MOVQ         32(DI), SI
-	TESTQ        SI, SI
-	JZ           p4_clamp
-	MOVQ         64(DI), R9
-	MOVQ         SI, R11
-	VADDPS       (R11), Y0, Y0
-	VADDPS       32(R11), Y4, Y4
-	ADDQ         R9, R11
-	VADDPS       (R11), Y1, Y1
-	VADDPS       32(R11), Y5, Y5
-	ADDQ         R9, R11
-	VADDPS       (R11), Y2, Y2
-	VADDPS       32(R11), Y6, Y6
-	ADDQ         R9, R11
-	VADDPS       (R11), Y3, Y3
-	VADDPS       32(R11), Y7, Y7
+
+p4_step:
+	ADDQ   $0x00000400, DX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p4_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p4_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p4_block
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p4_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Y0, Y0
+	VADDPS 32(R11), Y4, Y4
+	ADDQ   R9, R11
+	VADDPS (R11), Y1, Y1
+	VADDPS 32(R11), Y5, Y5
+	ADDQ   R9, R11
+	VADDPS (R11), Y2, Y2
+	VADDPS 32(R11), Y6, Y6
+	ADDQ   R9, R11
+	VADDPS (R11), Y3, Y3
+	VADDPS 32(R11), Y7, Y7
 
 p4_clamp:
 	CMPQ         144(DI), $0x00
@@ -25074,6 +25226,8 @@ p5_col:
 	VBROADCASTSS 28(AX), Y14
 	VFMADD231PS  Y14, Y12, Y4
 	VFMADD231PS  Y14, Y13, Y9
+	CMPQ         R8, 176(DI)
+	JEQ          p5_step
 	VMOVUPS      512(DX), Y12
 	VMOVUPS      544(DX), Y13
 	VBROADCASTSS 32(R11), Y14
@@ -25210,35 +25364,37 @@ p5_col:
 	VBROADCASTSS 60(AX), Y14
 	VFMADD231PS  Y14, Y12, Y4
 	VFMADD231PS  Y14, Y13, Y9
-	ADDQ         $0x00000400, DX
-	ADDQ         120(DI), R11
-	DECQ         R12
-	JNZ          p5_col
-	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p5_row
-	ADDQ         88(DI), SI
-	DECQ         R8
-	JNZ          p5_block
-	MOVQ         32(DI), SI
-	TESTQ        SI, SI
-	JZ           p5_clamp
-	MOVQ         64(DI), R9
-	MOVQ         SI, R11
-	VADDPS       (R11), Y0, Y0
-	VADDPS       32(R11), Y5, Y5
-	ADDQ         R9, R11
-	VADDPS       (R11), Y1, Y1
-	VADDPS       32(R11), Y6, Y6
-	ADDQ         R9, R11
-	VADDPS       (R11), Y2, Y2
-	VADDPS       32(R11), Y7, Y7
-	ADDQ         R9, R11
-	VADDPS       (R11), Y3, Y3
-	VADDPS       32(R11), Y8, Y8
-	ADDQ         R9, R11
-	VADDPS       (R11), Y4, Y4
-	VADDPS       32(R11), Y9, Y9
+
+p5_step:
+	ADDQ   $0x00000400, DX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p5_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p5_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p5_block
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p5_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Y0, Y0
+	VADDPS 32(R11), Y5, Y5
+	ADDQ   R9, R11
+	VADDPS (R11), Y1, Y1
+	VADDPS 32(R11), Y6, Y6
+	ADDQ   R9, R11
+	VADDPS (R11), Y2, Y2
+	VADDPS 32(R11), Y7, Y7
+	ADDQ   R9, R11
+	VADDPS (R11), Y3, Y3
+	VADDPS 32(R11), Y8, Y8
+	ADDQ   R9, R11
+	VADDPS (R11), Y4, Y4
+	VADDPS 32(R11), Y9, Y9
 
 p5_clamp:
 	CMPQ         144(DI), $0x00
@@ -25479,6 +25635,8 @@ p6_col:
 	VBROADCASTSS 28(AX)(R14*1), Y15
 	VFMADD231PS  Y15, Y12, Y5
 	VFMADD231PS  Y15, Y13, Y11
+	CMPQ         R8, 176(DI)
+	JEQ          p6_step
 	VMOVUPS      512(DX), Y12
 	VMOVUPS      544(DX), Y13
 	VBROADCASTSS 32(R11), Y14
@@ -25639,38 +25797,40 @@ p6_col:
 	VBROADCASTSS 60(AX)(R14*1), Y15
 	VFMADD231PS  Y15, Y12, Y5
 	VFMADD231PS  Y15, Y13, Y11
-	ADDQ         $0x00000400, DX
-	ADDQ         120(DI), R11
-	DECQ         R12
-	JNZ          p6_col
-	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p6_row
-	ADDQ         88(DI), SI
-	DECQ         R8
-	JNZ          p6_block
-	MOVQ         32(DI), SI
-	TESTQ        SI, SI
-	JZ           p6_clamp
-	MOVQ         64(DI), R9
-	MOVQ         SI, R11
-	VADDPS       (R11), Y0, Y0
-	VADDPS       32(R11), Y6, Y6
-	ADDQ         R9, R11
-	VADDPS       (R11), Y1, Y1
-	VADDPS       32(R11), Y7, Y7
-	ADDQ         R9, R11
-	VADDPS       (R11), Y2, Y2
-	VADDPS       32(R11), Y8, Y8
-	ADDQ         R9, R11
-	VADDPS       (R11), Y3, Y3
-	VADDPS       32(R11), Y9, Y9
-	ADDQ         R9, R11
-	VADDPS       (R11), Y4, Y4
-	VADDPS       32(R11), Y10, Y10
-	ADDQ         R9, R11
-	VADDPS       (R11), Y5, Y5
-	VADDPS       32(R11), Y11, Y11
+
+p6_step:
+	ADDQ   $0x00000400, DX
+	ADDQ   120(DI), R11
+	DECQ   R12
+	JNZ    p6_col
+	ADDQ   104(DI), R9
+	DECQ   R10
+	JNZ    p6_row
+	ADDQ   88(DI), SI
+	DECQ   R8
+	JNZ    p6_block
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p6_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Y0, Y0
+	VADDPS 32(R11), Y6, Y6
+	ADDQ   R9, R11
+	VADDPS (R11), Y1, Y1
+	VADDPS 32(R11), Y7, Y7
+	ADDQ   R9, R11
+	VADDPS (R11), Y2, Y2
+	VADDPS 32(R11), Y8, Y8
+	ADDQ   R9, R11
+	VADDPS (R11), Y3, Y3
+	VADDPS 32(R11), Y9, Y9
+	ADDQ   R9, R11
+	VADDPS (R11), Y4, Y4
+	VADDPS 32(R11), Y10, Y10
+	ADDQ   R9, R11
+	VADDPS (R11), Y5, Y5
+	VADDPS 32(R11), Y11, Y11
 
 p6_clamp:
 	CMPQ         144(DI), $0x00

@@ -26,6 +26,7 @@ const (
 	LoHi
 	Next
 	NextStep
+	Half
 )
 
 // Offsets into winogradOut, see runtime/winograd.go. Lo and Hi are four bytes

@@ -190,6 +190,13 @@ func (t tile) convolution(unroll int) {
 			}
 		}
 		t.multiply(weights, c%sets*b*p, func(i int) Mem { return pixel(i, c) })
+		if c == 7 && unroll == 16 { // the last block may have no more channels
+			CMPQ(R8, arg(args.Half))
+			JEQ(LabelRef(t.label("step")))
+		}
+	}
+	if unroll == 16 {
+		Label(t.label("step"))
 	}
 	ADDQ(U32(uint32(unroll*t.row)), RDX)
 	if prefetch {
