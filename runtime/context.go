@@ -104,6 +104,7 @@ func view[T Number](c *Context, r Ref) []T {
 // alignedBytes returns n zero bytes that start on a cache line.
 func alignedBytes(n int) []byte {
 	b := make([]byte, n+64)
+	hugePages(b)
 	off := int(-uintptr(unsafe.Pointer(unsafe.SliceData(b))) & 63)
 	return b[off : off+n : off+n]
 }

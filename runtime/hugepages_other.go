@@ -1,0 +1,6 @@
+//go:build !linux
+
+package runtime
+
+// hugePages leaves the size of pages to the system.
+func hugePages(b []byte) {}
