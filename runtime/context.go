@@ -119,3 +119,8 @@ func BytesOf[T Number | ~bool](s []T) []byte {
 }
 
 func (r Ref) String() string { return fmt.Sprintf("%d:%d+%d", r.Space, r.Off, r.Len) }
+
+// floats views bytes as float32.
+func floats(b []byte) []float32 {
+	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/4)
+}
