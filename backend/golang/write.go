@@ -243,6 +243,8 @@ func install(tmp, dir string, l layout) error {
 	if err != nil {
 		return err
 	}
+	l.ownersFirst(made)
+	l.ownersFirst(old)
 	ours := map[string]bool{}
 	for _, f := range old {
 		ours[f] = l.generated(dir, f)
@@ -263,7 +265,7 @@ func install(tmp, dir string, l layout) error {
 			return err
 		}
 	}
-	for _, f := range old {
+	for _, f := range slices.Backward(old) {
 		if !ours[f] || slices.Contains(made, f) || f == l.entry {
 			continue
 		}
@@ -309,6 +311,19 @@ func (l layout) list(dir string) ([]string, error) {
 		return nil
 	})
 	return files, err
+}
+
+// ownersFirst orders files so that those that others speak for come behind:
+// made in this order and removed in the other, none is ever there without its
+// owner, and a process that dies leaves nothing that looks like another's.
+func (l layout) ownersFirst(files []string) {
+	owned := func(f string) int {
+		if _, ok := l.owners[f]; ok {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(files, func(a, b string) int { return owned(a) - owned(b) })
 }
 
 // generated reports whether modelc wrote the file and may replace or remove

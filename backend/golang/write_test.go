@@ -233,6 +233,22 @@ func TestWriteLeavesOthersAlone(t *testing.T) {
 	}
 }
 
+func TestOwnersFirst(t *testing.T) {
+	for _, l := range []layout{packageLayout, runtimeLayout} {
+		files := []string{l.entry}
+		for f, owner := range l.owners {
+			files = append(files, f, owner)
+		}
+		slices.Sort(files)
+		l.ownersFirst(files)
+		for f, owner := range l.owners {
+			if slices.Index(files, f) < slices.Index(files, owner) {
+				t.Errorf("%s before %s in %v", f, owner, files)
+			}
+		}
+	}
+}
+
 // A process that is killed while it installs a package leaves the old one, the
 // new one, or one that does not build, and the next Write completes it.
 func TestWriteKilled(t *testing.T) {
