@@ -4,7 +4,40 @@ import "math"
 
 // HoldsIntegers reports whether a float v is known to hold nothing but whole
 // numbers, as values between the layers of a quantised network do.
-func HoldsIntegers(v *Value) bool {
+func HoldsIntegers(v *Value) bool { return integers{}.holds(v) }
+
+// SumsIntegers reports whether n is a convolution or dense layer of integers
+// with integer weights: in float32 its sums are exact below 2²⁴, in any order,
+// as long as nothing else is multiplied into the weights and the algorithm
+// adds and multiplies integers alone.
+func SumsIntegers(n *Node) bool {
+	known := integers{}
+	switch op := n.Op.(type) {
+	case Conv:
+		if !op.Prologue.keepsIntegers() || len(n.In) > 4 && !known.all(n.In[4:]) {
+			return false
+		}
+	case ConvTranspose, Dense:
+	default:
+		return false
+	}
+	return known.all(n.In[:2])
+}
+
+// integers is what is known of values so far: a value that is read twice is
+// looked at once.
+type integers map[*Value]bool
+
+func (known integers) holds(v *Value) bool {
+	if is, ok := known[v]; ok {
+		return is
+	}
+	is := known.decide(v)
+	known[v] = is
+	return is
+}
+
+func (known integers) decide(v *Value) bool {
 	if v.Const != nil {
 		return v.Const.integers()
 	}
@@ -16,48 +49,29 @@ func HoldsIntegers(v *Value) bool {
 	case Cast:
 		return n.In[0].Type.DType.IsInt()
 	case Unary:
-		return op.Fn.rounds() || op.Fn.keepsIntegers() && HoldsIntegers(n.In[0])
+		return op.Fn.rounds() || op.Fn.keepsIntegers() && known.holds(n.In[0])
 	case Binary:
-		return op.Epilogue.rounds() || op.Fn <= Mul && op.Epilogue.keepsIntegers() && allIntegers(n.In)
+		return op.Epilogue.rounds() || op.Fn <= Mul && op.Epilogue.keepsIntegers() && known.all(n.In)
 	case Affine:
-		return op.Epilogue.rounds() || op.Epilogue.keepsIntegers() && allIntegers(n.In)
+		return op.Epilogue.rounds() || op.Epilogue.keepsIntegers() && known.all(n.In)
 	case Conv:
 		return op.Epilogue.rounds()
 	case Dense:
 		return op.Epilogue.rounds()
 	case Pool:
-		return op.Kind == MaxPool && op.Prologue.IsIdentity() && n.Input(1) == nil && HoldsIntegers(n.In[0])
-	case Reshape:
-		return HoldsIntegers(n.In[0])
-	case Transpose:
-		return HoldsIntegers(n.In[0])
+		return op.Kind == MaxPool && op.Prologue.IsIdentity() && n.Input(1) == nil && known.holds(n.In[0])
+	case Reshape, Transpose:
+		return known.holds(n.In[0])
 	case Concat:
-		return allIntegers(n.In)
+		return known.all(n.In)
 	}
 	return false
 }
 
-// SumsIntegers reports whether n is a convolution or dense layer of integers
-// with integer weights: in float32 its sums are exact below 2²⁴, in any order,
-// as long as nothing else is multiplied into the weights and the algorithm
-// adds and multiplies integers alone.
-func SumsIntegers(n *Node) bool {
-	switch op := n.Op.(type) {
-	case Conv:
-		if !op.Prologue.keepsIntegers() || len(n.In) > 4 && !allIntegers(n.In[4:]) {
-			return false
-		}
-	case ConvTranspose, Dense:
-	default:
-		return false
-	}
-	return allIntegers(n.In[:2])
-}
-
-// allIntegers reports whether all operands that are there hold integers.
-func allIntegers(in []*Value) bool {
+// all reports whether all operands that are there hold integers.
+func (known integers) all(in []*Value) bool {
 	for _, v := range in {
-		if v != nil && !HoldsIntegers(v) {
+		if v != nil && !known.holds(v) {
 			return false
 		}
 	}

@@ -1,6 +1,9 @@
 package ir
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 func TestHoldsIntegers(t *testing.T) {
 	for _, tt := range []struct {
@@ -30,6 +33,18 @@ func TestHoldsIntegers(t *testing.T) {
 		if got := HoldsIntegers(g.Outputs[0].Value); got != tt.want {
 			t.Errorf("%s: %v", tt.name, got)
 		}
+	}
+}
+
+// Sums of a value with itself, over and over, are not followed along every
+// path: there are 2⁶⁴ here.
+func TestHoldsIntegersOfDoubles(t *testing.T) {
+	text := "%v0 = Unary(%x) fn=Round\n"
+	for i := range 64 {
+		text += fmt.Sprintf("%%v%d = Binary(%%v%d, %%v%d) fn=Add\n", i+1, i, i)
+	}
+	if !HoldsIntegers(quantised(t, text+"%y = Unary(%v64) fn=Neg").Outputs[0].Value) {
+		t.Error("false")
 	}
 }
 

@@ -80,18 +80,14 @@ func (k *Conv) ScratchBytes() int {
 // from transformed input.
 func (k *Conv) region() (rows, cols int) {
 	g := k.grid()
+	pixel := k.Src.Blocks() * 64 // bytes
 	if g.flat {
-		cols = tilePixels()
-		for cols < g.width && k.regionFloats(1, cols+tilePixels())*4 <= scratchTarget {
-			cols += tilePixels()
-		}
-		return 1, min(cols, g.width)
+		tile := tilePixels()
+		return 1, min(max(1, scratchTarget/pixel/tile)*tile, g.width)
 	}
-	rows = 1
-	for rows < g.rows && k.regionFloats(rows+1, g.width)*4 <= scratchTarget {
-		rows++
-	}
-	return rows, g.width
+	step, _ := k.steps()
+	inRows := scratchTarget / (pixel * k.inCols(g.width)) // that fit
+	return min(max(1, (inRows-k.inRows(1))/step+1), g.rows), g.width
 }
 
 // regions returns into how many regions the output falls.
@@ -116,22 +112,15 @@ func (k *Conv) regionFloats(rows, cols int) int {
 }
 
 // inRows and inCols return how much transformed input so many outputs need.
-func (k *Conv) inRows(rows int) int { return (rows-1)*k.rowStep() + (k.KH-1)*k.DH + 1 }
-func (k *Conv) inCols(cols int) int { return (cols-1)*k.colStep() + (k.KW-1)*k.DW + 1 }
+func (k *Conv) inRows(rows int) int { step, _ := k.steps(); return (rows-1)*step + (k.KH-1)*k.DH + 1 }
+func (k *Conv) inCols(cols int) int { _, step := k.steps(); return (cols-1)*step + (k.KW-1)*k.DW + 1 }
 
-// rowStep and colStep are the strides in transformed input.
-func (k *Conv) rowStep() int {
+// steps returns the strides in transformed input.
+func (k *Conv) steps() (rows, cols int) {
 	if k.samples() {
-		return 1
+		return 1, 1
 	}
-	return k.SH
-}
-
-func (k *Conv) colStep() int {
-	if k.samples() {
-		return 1
-	}
-	return k.SW
+	return k.SH, k.SW
 }
 
 // Run computes the convolution.
@@ -224,6 +213,7 @@ func (k *convDirect) part(c *Context, i, worker int) {
 	tiles := g.rows * perRow
 	t0, t1 := cut(tiles, chunks, chunk), cut(tiles, chunks, chunk+1)
 	spans := cv.spans(c, u)
+	lastUnit := unit == cv.units()-1
 	for s := range spans {
 		from, to := cut(u.blocks, spans, s), cut(u.blocks, spans, s+1)
 		more := cv.weights(c, &a, u, from, to)
@@ -232,7 +222,7 @@ func (k *convDirect) part(c *Context, i, worker int) {
 			x := cut(g.width, perRow, xi)
 			a.pixels = cut(g.width, perRow, xi+1) - x
 			a.in = unsafe.Pointer(&src[in0+from*k.Src.Plane()+y*k.SH*k.Src.Row()+x*k.SW*16])
-			if s < spans-1 || unit < cv.units()-1 {
+			if s < spans-1 || !lastUnit {
 				a.follow(u.width, t-t0, t1-t0)
 			}
 			cv.output(c, &a, dst, n, u, y, x, from > 0, more)
@@ -331,7 +321,8 @@ func (k *convTransformed) part(c *Context, i, worker int) {
 
 	dst := c.f32(k.Dst.Ref)
 	a := tileArgs{double: c.double}
-	a.pix = cv.colStep() * 64
+	rowStep, colStep := cv.steps()
+	a.pix = colStep * 64
 	a.blockStride = ih * iw * 64
 	a.rowStride, a.colStride = k.DH*iw*64, k.DW*64
 	height, width := y1-y0, x1-x0
@@ -347,7 +338,7 @@ func (k *convTransformed) part(c *Context, i, worker int) {
 			for t := range perRow {
 				x := cut(width, perRow, t)
 				a.pixels = cut(width, perRow, t+1) - x
-				a.in = unsafe.Pointer(&scratch[(u.in*ih*iw+y*cv.rowStep()*iw+x*cv.colStep())*16])
+				a.in = unsafe.Pointer(&scratch[(u.in*ih*iw+y*rowStep*iw+x*colStep)*16])
 				if i < units-1 {
 					a.follow(u.width, y*perRow+t, height*perRow)
 				}

@@ -22,9 +22,6 @@ func (p *prologue) window(dst []float32, y, x, h, w int) {
 	}
 	// The columns inside the image.
 	lo, hi := min(max(0, -x), w), min(w, cols-x)
-	if p.skipCols > 0 {
-		lo, hi = 0, w
-	}
 	hi = max(hi, lo)
 	for b := range m.Blocks() {
 		var scale, shift []float32
