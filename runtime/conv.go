@@ -217,18 +217,26 @@ func (k *convDirect) part(c *Context, i, worker int) {
 	for s := range spans {
 		from, to := cut(u.blocks, spans, s), cut(u.blocks, spans, s+1)
 		more := cv.weights(c, &a, u, from, to)
-		for t := t0; t < t1; t++ {
+		a.ahead = 0
+		if s < spans-1 || !lastUnit {
+			a.follow(uintptr(a.w)+uintptr(a.weightBytes(u.width)), t1-t0)
+		}
+		for t := t0; t < t1; {
 			y, xi := t/perRow, t%perRow
-			x := cut(g.width, perRow, xi)
-			a.pixels = cut(g.width, perRow, xi+1) - x
-			a.in = unsafe.Pointer(&src[in0+from*k.Src.Plane()+y*k.SH*k.Src.Row()+x*k.SW*16])
-			if s < spans-1 || !lastUnit {
-				a.follow(u.width, t-t0, t1-t0)
+			run := min(t1-t, perRow-xi)
+			if more { // what is computed twice stays in L1
+				run = min(run, lineTiles)
 			}
-			cv.output(c, &a, dst, n, u, y, x, from > 0, more)
+			x, end := cut(g.width, perRow, xi), cut(g.width, perRow, xi+run)
+			a.in = unsafe.Pointer(&src[in0+from*k.Src.Plane()+y*k.SH*k.Src.Row()+x*k.SW*16])
+			cv.output(c, &a, dst, n, u, y, x, end-x, from > 0, more)
+			t += run
 		}
 	}
 }
+
+// lineTiles is the most tiles whose results a second pass finds in L1.
+const lineTiles = 16
 
 // spanBytes is how many bytes of weights all tiles use before the next ones
 // are read: they stay in L2 beside the input.
@@ -255,7 +263,7 @@ func (k *Conv) weights(c *Context, a *tileArgs, u unit, from, to int) (more bool
 		a.bias = biasOf(c, k.Bias, u.out)
 	}
 	a.outPix, a.outBlock = 64, k.Dst.Plane()*4
-	a.clamp, a.nextStep, a.half = 0, 0, 0
+	a.clamp, a.half = 0, 0
 	if c := k.Src.C % 16; to == k.Src.Blocks() && c > 0 && c <= 8 {
 		a.half = 1
 	}
@@ -273,9 +281,9 @@ func biasOf(c *Context, bias Ref, block int) unsafe.Pointer {
 	return unsafe.Pointer(&c.f32(bias)[block*16])
 }
 
-// output computes the tile of a at output row y, column x, onto the sums that
+// output computes pixels of output row y from column x on, onto the sums that
 // are there already or onto the residual, and what remains of the activation.
-func (k *Conv) output(c *Context, a *tileArgs, dst []float32, n int, u unit, y, x int, onto, more bool) {
+func (k *Conv) output(c *Context, a *tileArgs, dst []float32, n int, u unit, y, x, pixels int, onto, more bool) {
 	o := n*k.Dst.BatchStride + u.out*k.Dst.Plane() + k.Dst.Origin() + y*k.Dst.Row() + x*16
 	a.out = unsafe.Pointer(&dst[o])
 	a.res = nil
@@ -286,10 +294,10 @@ func (k *Conv) output(c *Context, a *tileArgs, dst []float32, n int, u unit, y, 
 		r := n*k.Residual.BatchStride + u.out*k.Residual.Plane() + k.Residual.Origin() + y*k.Residual.Row() + x*16
 		a.res, a.resPix, a.resBlock = unsafe.Pointer(&c.f32(k.Residual.Ref)[r]), 64, k.Residual.Plane()*4
 	}
-	a.tile(u.width)
+	a.line(u.width, pixels)
 	if more {
 		for b := range u.width / 16 {
-			applyAct(dst[o+b*k.Dst.Plane():][:a.pixels*16], k.Act)
+			applyAct(dst[o+b*k.Dst.Plane():][:pixels*16], k.Act)
 		}
 	}
 }
@@ -334,15 +342,20 @@ func (k *convTransformed) part(c *Context, i, worker int) {
 	for i := cut(units, slices, slice); i < cut(units, slices, slice+1); i++ {
 		u := cv.unit(i)
 		more := cv.weights(c, &a, u, 0, u.blocks)
+		a.ahead = 0
+		if i < units-1 {
+			a.follow(uintptr(a.w)+uintptr(a.weightBytes(u.width)), height*perRow)
+		}
 		for y := range height {
-			for t := range perRow {
-				x := cut(width, perRow, t)
-				a.pixels = cut(width, perRow, t+1) - x
-				a.in = unsafe.Pointer(&scratch[(u.in*ih*iw+y*rowStep*iw+x*colStep)*16])
-				if i < units-1 {
-					a.follow(u.width, y*perRow+t, height*perRow)
+			for t := 0; t < perRow; {
+				run := perRow - t
+				if more {
+					run = min(run, lineTiles)
 				}
-				cv.output(c, &a, dst, n, u, y0+y, x0+x, false, more)
+				x, end := cut(width, perRow, t), cut(width, perRow, t+run)
+				a.in = unsafe.Pointer(&scratch[(u.in*ih*iw+y*rowStep*iw+x*colStep)*16])
+				cv.output(c, &a, dst, n, u, y0+y, x0+x, end-x, false, more)
+				t += run
 			}
 		}
 	}

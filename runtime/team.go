@@ -31,9 +31,37 @@ type team struct {
 	// The job in progress. Written before the workers are started.
 	job     job
 	ctx     *Context
-	parts   int32
-	next    atomic.Int32
+	shares  []share // one per worker that takes part, of all in mem
+	mem     []share
 	running atomic.Int32 // workers that have not finished it
+}
+
+// share is the parts that one worker has left. It takes them in order, so that
+// what one part leaves in its caches, and what it asks memory for, serves the
+// next. Who has none left takes the last ones of others.
+type share struct {
+	left atomic.Uint64 // first<<32 | end
+	_    [56]byte      // neighbours stay off its cache line
+}
+
+func (s *share) set(first, end int) { s.left.Store(uint64(first)<<32 | uint64(end)) }
+
+// take removes the first part, or the last one for a worker that steals it.
+func (s *share) take(steal bool) (part int, ok bool) {
+	for {
+		left := s.left.Load()
+		first, end := left>>32, left&(1<<32-1)
+		if first == end {
+			return 0, false
+		}
+		if steal {
+			if s.left.CompareAndSwap(left, left-1) {
+				return int(end - 1), true
+			}
+		} else if s.left.CompareAndSwap(left, left+1<<32) {
+			return int(first), true
+		}
+	}
 }
 
 // worker is one of the other goroutines. seq counts the jobs given to it.
@@ -46,6 +74,7 @@ type worker struct {
 
 func newTeam(threads int) *team {
 	t := &team{threads: max(1, threads)}
+	t.mem = make([]share, t.threads)
 	// More workers than processors would spin in each other's way.
 	t.spin = t.threads <= goruntime.GOMAXPROCS(0)
 	for w := 1; w < t.threads; w++ {
@@ -113,9 +142,16 @@ func (t *team) loop(k *worker, id int) {
 }
 
 func (t *team) work(id int) {
-	j, c, n := t.job, t.ctx, t.parts
-	for i := t.next.Add(1) - 1; i < n; i = t.next.Add(1) - 1 {
-		j.part(c, int(i), id)
+	j, c := t.job, t.ctx
+	for v := range t.shares {
+		victim := (id + v) % len(t.shares) // its own share first
+		for {
+			i, ok := t.shares[victim].take(v > 0)
+			if !ok {
+				break
+			}
+			j.part(c, i, id)
+		}
 	}
 }
 
@@ -127,11 +163,13 @@ func (t *team) do(n int, c *Context, j job) {
 		}
 		return
 	}
-	t.job, t.ctx, t.parts = j, c, int32(n)
-	t.next.Store(0)
-	helpers := min(t.threads, n) - 1
-	t.running.Store(int32(helpers))
-	for _, k := range t.workers[:helpers] {
+	workers := min(t.threads, n)
+	t.job, t.ctx, t.shares = j, c, t.mem[:workers]
+	for w := range t.shares {
+		t.shares[w].set(cut(n, workers, w), cut(n, workers, w+1))
+	}
+	t.running.Store(int32(workers - 1))
+	for _, k := range t.workers[:workers-1] {
 		k.start()
 	}
 	t.work(0)

@@ -34,6 +34,10 @@ type tileArgs struct {
 	half int
 	// double accumulates in float64, see Plan.Double.
 	double bool
+	// ahead is next of the next tile of a line, 0 for the tile's own weights;
+	// each tile asks for aheadTile bytes, aheadStep a step.
+	ahead                uintptr
+	aheadTile, aheadStep int
 }
 
 // tilePixels returns the most pixels that a micro-kernel takes: what its
@@ -68,28 +72,53 @@ func (a *tileArgs) tile(width int) {
 	case active == generic:
 		a.generic(width, 16)
 	case width == 32:
-		own := a.nextStep == 0
-		if own {
-			a.next = uintptr(a.w)
-			if active == avx2 && a.pixels > 3 { // every other cache line, which hardware looks less far ahead in
-				a.next, a.nextStep = a.next+4*weightStep, weightStep
-			}
-		}
+		a.prefetch()
 		tile32(a)
-		if own {
-			a.nextStep = 0
-		}
 	default:
 		tile16(a)
 	}
 }
 
-// follow makes tile i of n that use the same weights bring its part of those
-// behind them into L2.
-func (a *tileArgs) follow(width, i, n int) {
-	if width == 32 {
-		size := a.blocks * a.rows * a.cols * weightStep
-		a.next, a.nextStep = uintptr(a.w)+uintptr(size+cut(size, n, i)), weightStep/n
+// prefetch sets what a tile asks for meanwhile.
+func (a *tileArgs) prefetch() {
+	switch {
+	case a.ahead != 0:
+		a.next, a.nextStep = a.ahead, a.aheadStep
+		a.ahead += uintptr(a.aheadTile)
+	case active == avx2 && a.pixels > 3: // every other cache line, which hardware looks less far ahead in
+		a.next, a.nextStep = uintptr(a.w)+4*weightStep, weightStep
+	default:
+		a.next, a.nextStep = uintptr(a.w), 0
+	}
+}
+
+// follow makes the next n tiles bring as many weights as theirs, from at on,
+// into L2.
+func (a *tileArgs) follow(at uintptr, n int) {
+	a.ahead, a.aheadTile, a.aheadStep = at, a.weightBytes(32)/n, weightStep/n
+}
+
+// weightBytes returns the size of the weights of width output channels.
+func (a *tileArgs) weightBytes(width int) int { return a.blocks * a.rows * a.cols * 16 * width * 4 }
+
+// line computes pixels side by side, tile after tile, from a.in, a.out and
+// a.res on.
+func (a *tileArgs) line(width, pixels int) {
+	tiles := split(pixels, tilePixels())
+	size, longer := pixels/tiles, pixels%tiles
+	in, out, res := a.in, a.out, a.res
+	x := 0
+	for t := range tiles {
+		a.pixels = size
+		if t < longer {
+			a.pixels++
+		}
+		a.in, a.out = unsafe.Add(in, x*a.pix), unsafe.Add(out, x*a.outPix)
+		if res != nil {
+			a.res = unsafe.Add(res, x*a.resPix)
+		}
+		a.tile(width)
+		x += a.pixels
 	}
 }
 

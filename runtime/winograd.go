@@ -331,8 +331,7 @@ func (k *Winograd) multiply(c *Context, v, m, bias []float32, tiles, first, last
 					next = last % obs * icp * 32
 				}
 			}
-			ahead := uintptr(unsafe.Pointer(&u[next]))
-			a.next, a.nextStep = ahead, weightStep
+			a.follow(uintptr(unsafe.Pointer(&u[next])), pieces)
 			a.bias = unsafe.Pointer(&zeroBias[0])
 			if f := ones[pos/al] * ones[pos%al]; f != 0 && k.Bias.Present() {
 				clear(bias)
@@ -341,17 +340,9 @@ func (k *Winograd) multiply(c *Context, v, m, bias []float32, tiles, first, last
 				}
 				a.bias = unsafe.Pointer(&bias[0])
 			}
-			for p := range pieces {
-				t := cut(tiles, pieces, p)
-				if active == avx2 { // of its many pieces each asks for a part, not the first for all
-					a.next, a.nextStep = ahead+uintptr(cut(icp*32*4, pieces, p)), weightStep/pieces
-				}
-				a.pixels = cut(tiles, pieces, p+1) - t
-				a.in = unsafe.Pointer(&v[pos*k.pitch()+t*16])
-				a.out = unsafe.Pointer(&m[((ob-first)*2*k.positions()+pos)*k.pitch()+t*16])
-				a.tile(32)
-				a.nextStep = 0
-			}
+			a.in = unsafe.Pointer(&v[pos*k.pitch()])
+			a.out = unsafe.Pointer(&m[((ob-first)*2*k.positions()+pos)*k.pitch()])
+			a.line(32, tiles)
 		}
 	}
 }
