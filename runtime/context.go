@@ -70,6 +70,7 @@ type Context struct {
 	scratch [][]byte // one per worker, 64-byte aligned
 	double  bool     // Plan.Double
 	team    *team
+	first   int // the first of the blocks of tiles in work, see Winograd.Run
 }
 
 // bytes returns the memory of r for elements of the given size. A Ref outside

@@ -166,64 +166,133 @@ func (k *Winograd) outputLen() int { return k.M * k.runTiles() * k.M * 16 }
 func (k *Winograd) across() int    { return split(k.Dst.W*max(1, k.Pool), k.M) }
 func (k *Winograd) down() int      { return split(k.Dst.H*max(1, k.Pool), k.M) }
 func (k *Winograd) runTiles() int  { return min(k.Tiles, k.across()) }
-func (k *Winograd) perImage() int  { return split(k.across()*k.down(), k.Tiles) }
+
+// perImage is into how many blocks of tiles an image falls: enough of them for
+// every worker, where a block's output channels are not, and a few equally for
+// each.
+func (k *Winograd) perImage(c *Context) int {
+	tiles, threads := k.across()*k.down(), c.team.threads
+	n := split(tiles, k.Tiles)
+	for threads > 1 && tiles/(n+1) >= fewTiles {
+		blocks := k.Dst.N * n
+		if blocks*outBlocks(k.Dst.C) >= 2*threads && (blocks%threads == 0 || blocks >= 4*threads) {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// fewTiles is the fewest tiles of a block that is made smaller: a register tile
+// of AVX2, and more than those that micro-kernels sum in an order of their own,
+// so that results do not depend on the number of threads.
+const fewTiles = 6
 
 // ScratchBytes is the memory described above.
 func (k *Winograd) ScratchBytes() int {
 	return (k.inputs() + k.products() + k.windowLen() + k.outputLen()) * 4
 }
 
-// Run computes the convolution.
+// Run computes the convolution. A worker transforms a block of tiles and
+// multiplies it. Where there are too few blocks for that, all workers transform
+// as many as there are workers, and then share their products.
 func (k *Winograd) Run(c *Context) {
 	k.Dst.clearBorder(c)
-	c.team.do(k.Dst.N*k.perImage()*k.slices(c), c, k)
-}
-
-// slices is into how many ranges of output channels a block of tiles is cut
-// so that every worker finds work; each repeats the input transform.
-func (k *Winograd) slices(c *Context) int {
-	blocks := k.Dst.N * k.perImage()
-	if blocks >= 2*c.team.threads || c.team.threads == 1 {
-		return 1
+	blocks, threads := k.Dst.N*k.perImage(c), c.team.threads
+	if threads == 1 || blocks >= 2*threads {
+		c.team.do(blocks, c, (*winogradBlocks)(k))
+		return
 	}
-	return min(split(outBlocks(k.Dst.C), k.OutBlocks), split(2*c.team.threads, blocks))
+	for c.first = 0; c.first < blocks; c.first += threads {
+		n := min(threads, blocks-c.first)
+		c.team.do(n*k.inputParts(c), c, (*winogradInputs)(k))
+		c.team.do(n*k.outputParts(c), c, (*winogradOutputs)(k))
+	}
 }
 
-// part computes a range of output channels of one block of tiles.
-func (k *Winograd) part(c *Context, i, worker int) {
-	slices := k.slices(c)
-	slice := i % slices
-	i /= slices
-	n, blk := i/k.perImage(), i%k.perImage()
-	tiles := k.across() * k.down()
-	t0, t1 := cut(tiles, k.perImage(), blk), cut(tiles, k.perImage(), blk+1)
+// block is a block of tiles of one image.
+type block struct{ n, t0, t1 int }
 
-	scratch := floats(c.scratch[worker])
-	v := scratch[:k.inputs()]
-	m := scratch[k.inputs():][:k.products()]
-	window := scratch[k.inputs()+k.products():][:k.windowLen()]
-	out := scratch[k.inputs()+k.products()+k.windowLen():][:k.outputLen()]
+func (k *Winograd) block(c *Context, i int) block {
+	tiles, n := k.across()*k.down(), k.perImage(c)
+	return block{i / n, cut(tiles, n, i%n), cut(tiles, n, i%n+1)}
+}
 
-	for t := t0; t < t1; {
+// winogradScratch is the scratch of a worker, see ScratchBytes.
+type winogradScratch struct{ v, m, window, out []float32 }
+
+func (k *Winograd) scratch(c *Context, worker int) (s winogradScratch) {
+	all := floats(c.scratch[worker])
+	s.v, all = all[:k.inputs()], all[k.inputs():]
+	s.m, all = all[:k.products()], all[k.products():]
+	s.window, all = all[:k.windowLen()], all[k.windowLen():]
+	s.out = all[:k.outputLen()]
+	return s
+}
+
+// winogradBlocks computes blocks of tiles whole.
+type winogradBlocks Winograd
+
+func (j *winogradBlocks) part(c *Context, i, worker int) {
+	k := (*Winograd)(j)
+	b, s := k.block(c, i), k.scratch(c, worker)
+	k.transform(c, b, 0, k.Src.Blocks(), s)
+	k.outputs(c, b, 0, outBlocks(k.Dst.C), s)
+}
+
+// winogradInputs transforms a range of the channels of a block of tiles to
+// the scratch of the worker of the block's number.
+type winogradInputs Winograd
+
+func (k *Winograd) inputParts(c *Context) int { return min(k.Src.Blocks(), 2*c.team.threads) }
+
+func (j *winogradInputs) part(c *Context, i, worker int) {
+	k := (*Winograd)(j)
+	n := k.inputParts(c)
+	s := k.scratch(c, worker)
+	s.v = k.scratch(c, i/n).v
+	k.transform(c, k.block(c, c.first+i/n), cut(k.Src.Blocks(), n, i%n), cut(k.Src.Blocks(), n, i%n+1), s)
+}
+
+// winogradOutputs computes a range of the output channels of a block of tiles
+// that winogradInputs has transformed.
+type winogradOutputs Winograd
+
+func (k *Winograd) outputParts(c *Context) int { return min(outBlocks(k.Dst.C), 4*c.team.threads) }
+
+func (j *winogradOutputs) part(c *Context, i, worker int) {
+	k := (*Winograd)(j)
+	n, all := k.outputParts(c), outBlocks(k.Dst.C)
+	s := k.scratch(c, worker)
+	s.v = k.scratch(c, i/n).v
+	k.outputs(c, k.block(c, c.first+i/n), cut(all, n, i%n), cut(all, n, i%n+1), s)
+}
+
+// transform writes Bᵀ·d·B of the input blocks from ≤ b < to to s.v.
+func (k *Winograd) transform(c *Context, b block, from, to int, s winogradScratch) {
+	for t := b.t0; t < b.t1; {
 		y, x := t/k.across(), t%k.across()
-		run := min(t1-t, k.across()-x)
-		k.transformInput(c, n, y, x, run, v[(t-t0)*16:], window)
+		run := min(b.t1-t, k.across()-x)
+		k.transformInput(c, b.n, from, to, y, x, run, s.v[(t-b.t0)*16:], s.window)
 		t += run
 	}
-	groups := split(outBlocks(k.Dst.C), k.OutBlocks)
-	for g := cut(groups, slices, slice); g < cut(groups, slices, slice+1); g++ {
-		first := g * k.OutBlocks
-		last := min(first+k.OutBlocks, outBlocks(k.Dst.C))
-		k.multiply(c, v, m, out[:32], t1-t0, first, last)
-		for t := t0; t < t1; {
+}
+
+// outputs multiplies blocks of 32 output channels from ≤ b < to and writes
+// them to the image.
+func (k *Winograd) outputs(c *Context, b block, from, to int, s winogradScratch) {
+	for first := from; first < to; first += k.OutBlocks {
+		last := min(first+k.OutBlocks, to)
+		k.multiply(c, s.v, s.m, s.out[:32], b.t1-b.t0, first, last)
+		for t := b.t0; t < b.t1; {
 			y, x := t/k.across(), t%k.across()
-			run := min(t1-t, k.across()-x)
-			for b := first * 2; b < min(last*2, k.Dst.Blocks()); b++ {
-				m := m[(b-first*2)*k.positions()*k.pitch()+(t-t0)*16:]
+			run := min(b.t1-t, k.across()-x)
+			for ob := first * 2; ob < min(last*2, k.Dst.Blocks()); ob++ {
+				m := s.m[(ob-first*2)*k.positions()*k.pitch()+(t-b.t0)*16:]
 				if k.Pool > 0 {
-					k.poolOutput(c, n, b, y, x, run, m, out)
+					k.poolOutput(c, b.n, ob, y, x, run, m, s.out)
 				} else {
-					k.transformOutput(c, n, b, y, x, run, m, out)
+					k.transformOutput(c, b.n, ob, y, x, run, m, s.out)
 				}
 			}
 			t += run
@@ -231,10 +300,11 @@ func (k *Winograd) part(c *Context, i, worker int) {
 	}
 }
 
-// transformInput writes Bᵀ·d·B of a run of tiles in one row of tiles. Tiles
+// transformInput writes Bᵀ·d·B of a run of tiles in one row of tiles, of the
+// input blocks from ≤ b < to. Tiles
 // that lie inside the image with its border are read in place, others from a
 // copy with zeros around.
-func (k *Winograd) transformInput(c *Context, n, ty, tx, run int, v, window []float32) {
+func (k *Winograd) transformInput(c *Context, n, from, to, ty, tx, run int, v, window []float32) {
 	s := &k.Src
 	src := c.f32(s.Ref)[n*s.BatchStride:]
 	y, x := ty*k.M-k.PadTop, tx*k.M-k.PadLeft
@@ -247,7 +317,7 @@ func (k *Winograd) transformInput(c *Context, n, ty, tx, run int, v, window []fl
 	}
 	stride := k.positions() * k.pitch()
 	if direct > 0 {
-		for b := range s.Blocks() {
+		for b := from; b < to; b++ {
 			k.tilesIn(src[b*s.Plane()+s.Origin()+y*s.Row()+x*16:], v[b*stride:], s.Row(), direct)
 		}
 	}
@@ -255,11 +325,22 @@ func (k *Winograd) transformInput(c *Context, n, ty, tx, run int, v, window []fl
 		return
 	}
 	rows, cols := k.M+2, (run-direct)*k.M+2
-	p := prologue{src: src, img: s, scale: c.f32(k.Scale), shift: c.f32(k.Shift), act: k.Pre}
-	p.window(window[:s.Blocks()*rows*cols*16], y, x+direct*k.M, rows, cols)
-	for b := range s.Blocks() {
-		k.tilesIn(window[b*rows*cols*16:], v[b*stride+direct*16:], cols*16, run-direct)
+	part := *s
+	part.C = (to - from) * 16
+	p := prologue{src: src[from*s.Plane():], img: &part, scale: blocksOf(c.f32(k.Scale), from), shift: blocksOf(c.f32(k.Shift), from), act: k.Pre}
+	p.window(window[:part.Blocks()*rows*cols*16], y, x+direct*k.M, rows, cols)
+	for b := from; b < to; b++ {
+		k.tilesIn(window[(b-from)*rows*cols*16:], v[b*stride+direct*16:], cols*16, run-direct)
 	}
+}
+
+// blocksOf returns a per-channel operand from block b on, nil for an absent
+// one.
+func blocksOf(v []float32, b int) []float32 {
+	if v == nil {
+		return nil
+	}
+	return v[b*16:]
 }
 
 // tilesIn transforms n tiles next to one another; row is the distance between
