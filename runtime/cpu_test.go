@@ -1,6 +1,24 @@
 package runtime
 
-import "testing"
+import (
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+)
+
+var demanded = flag.String("runtime.tier", "", "fail unless the kernels in use are those of this tier")
+
+// A tier that the machine lacks is passed over in silence: who tests one in an
+// emulator demands it.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if *demanded != "" && Tier() != *demanded {
+		fmt.Printf("FAIL: the tier is %s, not %s: this machine has %v\n", Tier(), *demanded, Tiers())
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
 
 func TestChoose(t *testing.T) {
 	old, amd, arm := []tier{generic}, []tier{generic, avx2, avx512}, []tier{generic, neon}

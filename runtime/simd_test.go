@@ -21,17 +21,23 @@ func TestMicroKernels(t *testing.T) {
 		{"run32", func(a *tileArgs) { a.tileRun(32) }, func(a *tileArgs) { a.generic(32, a.run) }, 32, 5},
 		{"run16", func(a *tileArgs) { a.tileRun(16) }, func(a *tileArgs) { a.generic(16, a.run) }, 16, 5},
 		{"depthwise", (*tileArgs).depthwise, (*tileArgs).depthwiseGo, 16, 0},
+		{"run8", run8, narrowTwin, 16, 5},
 	}
 	tiers(t, func(t *testing.T) {
 		for seed := range uint64(600) {
 			r := rand.New(rand.NewPCG(seed, 10))
 			k := kernels[seed%uint64(len(kernels))]
 			most := tilePixels()
-			if k.step == 0 {
+			switch {
+			case k.step == 0:
 				most = channelPixels()
+			case k.name == "run8":
+				if most = narrowPixels(); most == 0 {
+					continue
+				}
 			}
 			values := max(16, k.step)
-			a := tileArgs{pixels: 1 + int(seed/5)%most, blocks: 1 + r.IntN(3), rows: 1 + r.IntN(3), cols: 1 + r.IntN(3), run: k.step}
+			a := tileArgs{pixels: 1 + int(seed)/len(kernels)%most, blocks: 1 + r.IntN(3), rows: 1 + r.IntN(3), cols: 1 + r.IntN(3), run: k.step}
 			a.pix, a.colStride = 4*values*(1+r.IntN(2)), 4*values*(1+r.IntN(2))
 			a.rowStride, a.blockStride = a.pix*a.pixels+a.colStride*a.cols, (a.pix*a.pixels+a.colStride*a.cols)*a.rows
 			a.outPix, a.resPix = 64+4*r.IntN(30), 64+4*r.IntN(30)
@@ -42,6 +48,16 @@ func TestMicroKernels(t *testing.T) {
 			m := &memory{}
 			in := m.put(random(r, a.blocks*a.blockStride/4+values))
 			w := m.put(random(r, a.blocks*a.rows*a.cols*max(k.step, 1)*k.width))
+			if k.step == 16 && r.IntN(3) == 0 {
+				a.half, values = 1, 8
+				last := m.slice(w)
+				last = last[len(last)-a.rows*a.cols*16*k.width:]
+				for i := range last {
+					if i/k.width%16 >= values {
+						last[i] = 0
+					}
+				}
+			}
 			bias, res := m.put(random(r, 32)), m.put(random(r, (2*a.resBlock+64)/4))
 			if r.IntN(4) == 0 {
 				m.slice(in)[r.IntN(values)] = NaN32
@@ -71,6 +87,17 @@ func TestMicroKernels(t *testing.T) {
 			}
 		}
 	})
+}
+
+// narrowTwin is run8 in Go: the first 8 of 16 output channels.
+func narrowTwin(a *tileArgs) {
+	var wide [12 * 16]float32
+	b := *a
+	b.out, b.outPix = unsafe.Pointer(&wide), 64
+	b.generic(16, a.run)
+	for p := range a.pixels {
+		copy(unsafe.Slice((*float32)(unsafe.Add(a.out, p*a.outPix)), 8), wide[p*16:])
+	}
 }
 
 // The vector activations against float64, over magnitudes and at the edges.
