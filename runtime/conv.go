@@ -203,7 +203,7 @@ func (k *convDirect) part(c *Context, i, worker int) {
 	u := cv.unit(unit)
 
 	src, dst := c.f32(k.Src.Ref), c.f32(k.Dst.Ref)
-	a := tileArgs{double: c.double}
+	a := newTile(c.double)
 	a.pix = k.SW * 64
 	a.blockStride = k.Src.Plane() * 4
 	a.rowStride, a.colStride = k.DH*k.Src.Row()*4, k.DW*64
@@ -263,7 +263,7 @@ func (k *Conv) weights(c *Context, a *tileArgs, u unit, from, to int) (more bool
 		a.bias = biasOf(c, k.Bias, u.out)
 	}
 	a.outPix, a.outBlock = 64, k.Dst.Plane()*4
-	a.clamp, a.half = 0, 0
+	a.half = 0
 	if c := k.Src.C % 16; to == k.Src.Blocks() && c > 0 && c <= 8 {
 		a.half = 1
 	}
@@ -328,7 +328,7 @@ func (k *convTransformed) part(c *Context, i, worker int) {
 	pr.window(scratch, y0*k.SH-k.PadTop, x0*k.SW-k.PadLeft, ih, iw)
 
 	dst := c.f32(k.Dst.Ref)
-	a := tileArgs{double: c.double}
+	a := newTile(c.double)
 	rowStep, colStep := cv.steps()
 	a.pix = colStep * 64
 	a.blockStride = ih * iw * 64

@@ -61,7 +61,7 @@ func (k *ConvFirst) part(c *Context, i, worker int) {
 		k.padRow(c, scratch[r*rowFloats:], n, y0*k.SH-k.PadTop+r)
 	}
 
-	a := tileArgs{double: c.double}
+	a := newTile(c.double)
 	more := !a.setAct(k.Act)
 	a.pix = k.SW * k.C * 4
 	a.blocks, a.rows, a.rowStride = 1, k.KH, k.DH*rowFloats*4

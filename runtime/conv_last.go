@@ -40,7 +40,9 @@ func (k *ConvLast) part(c *Context, i, worker int) {
 	sums := floats(c.scratch[worker])
 	row := k.Src.Row()
 	in := n*k.Src.BatchStride + k.Src.Origin() + (y*k.SH-k.PadTop)*row - k.PadLeft*16
-	a := tileArgs{pix: k.SW * 64, outPix: 64, resPix: 64, rows: k.KH, rowStride: k.DH * row * 4, cols: k.KW, colStride: k.DW * 64, bias: unsafe.Pointer(&zeros[0])}
+	a := newTile(false)
+	a.pix, a.outPix, a.resPix, a.bias = k.SW*64, 64, 64, unsafe.Pointer(&zeros[0])
+	a.rows, a.rowStride, a.cols, a.colStride = k.KH, k.DH*row*4, k.KW, k.DW*64
 	pieces := split(k.Dst.W, channelPixels())
 	taps := k.KH * k.KW * 16
 	for o := range k.Dst.C {

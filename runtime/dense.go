@@ -80,7 +80,7 @@ func (k *Dense) pack(dst, rows []float32) {
 func (k *Dense) block(c *Context, ob int, in []float32, n0, n1 int, tile []float32) {
 	y := c.f32(k.Y)
 	width := blockWidth(k.M, ob)
-	a := tileArgs{double: c.double}
+	a := newTile(c.double)
 	more := !a.setAct(k.Act)
 	a.pix, a.blocks, a.blockStride, a.rows, a.cols = 64, k.blocks(), (n1-n0)*64, 1, 1
 	a.w = unsafe.Pointer(&c.f32(k.W)[ob*32*k.blocks()*16])

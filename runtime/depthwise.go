@@ -67,32 +67,44 @@ func (k *Depthwise) part(c *Context, i, worker int) {
 		pr.window(scratch, y0*k.SH-k.PadTop, -k.PadLeft, k.inRows(y1-y0), k.inCols())
 		src, row, in = scratch, k.inCols()*16, 0
 	}
+	k.rows(c, n, b, y0, y1, src[in:], row)
+}
+
+// rows computes output rows y0 ≤ y < y1 of block b of image n. src starts at
+// the first tap of the first of them; row is the distance between its rows in
+// floats.
+func (k *Depthwise) rows(c *Context, n, b, y0, y1 int, src []float32, row int) {
 	dst := c.f32(k.Dst.Ref)
 	var bias [16]float32
 	copy(bias[:], blockOf(c.f32(k.Bias), b))
 
-	a := tileArgs{double: c.double}
+	a := newTile(c.double)
 	more := !a.setAct(k.Act)
 	a.w, a.bias = unsafe.Pointer(&c.f32(k.W)[b*k.KH*k.KW*16]), unsafe.Pointer(&bias)
 	a.pix, a.outPix, a.resPix = k.SW*64, 64, 64
 	a.rows, a.rowStride = k.KH, k.DH*row*4
 	a.cols, a.colStride = k.KW, k.DW*64
 	pieces := split(k.Dst.W, channelPixels())
+	size, longer := k.Dst.W/pieces, k.Dst.W%pieces
 	for y := y0; y < y1; y++ {
 		out := k.Dst.row(dst, n, b, y)
 		var res []float32
 		if k.Residual.N > 0 {
 			res = k.Residual.row(c.f32(k.Residual.Ref), n, b, y)
 		}
+		x := 0
 		for p := range pieces {
-			x := cut(k.Dst.W, pieces, p)
-			a.pixels = cut(k.Dst.W, pieces, p+1) - x
-			a.in = unsafe.Pointer(&src[in+(y-y0)*k.SH*row+x*k.SW*16])
+			a.pixels = size
+			if p < longer {
+				a.pixels++
+			}
+			a.in = unsafe.Pointer(&src[(y-y0)*k.SH*row+x*k.SW*16])
 			a.out = unsafe.Pointer(&out[x*16])
 			if res != nil {
 				a.res = unsafe.Pointer(&res[x*16])
 			}
 			a.depthwise()
+			x += a.pixels
 		}
 		if more {
 			applyAct(out, k.Act)

@@ -137,7 +137,9 @@ var lowest = splat(-Inf32)
 // poolRowVector reduces the windows of n pixels that lie inside the image
 // whole: rows × cols taps, pixels pix floats apart. A sum is left undivided.
 func poolRowVector(kind PoolKind, out, in []float32, n, pix, rows, rowStride, cols, colStride int) {
-	a := tileArgs{pix: pix * 4, outPix: 64, rows: rows, rowStride: rowStride * 4, cols: cols, colStride: colStride * 4, bias: unsafe.Pointer(&zeros[0])}
+	a := newTile(false)
+	a.pix, a.outPix, a.bias = pix*4, 64, unsafe.Pointer(&zeros[0])
+	a.rows, a.rowStride, a.cols, a.colStride = rows, rowStride*4, cols, colStride*4
 	if kind == PoolMax {
 		a.bias = unsafe.Pointer(&lowest[0])
 	}
@@ -157,7 +159,9 @@ func poolRowVector(kind PoolKind, out, in []float32, n, pix, rows, rowStride, co
 // accumulateVector adds n pixels onto the 16 sums of acc, or takes their
 // maximum.
 func accumulateVector(kind PoolKind, acc *[16]float32, in []float32) {
-	a := tileArgs{in: unsafe.Pointer(&in[0]), out: unsafe.Pointer(acc), bias: unsafe.Pointer(acc), outPix: 64, rows: 1, cols: len(in) / 16, colStride: 64, pixels: 1}
+	a := newTile(false)
+	a.in, a.out, a.bias, a.outPix = unsafe.Pointer(&in[0]), unsafe.Pointer(acc), unsafe.Pointer(acc), 64
+	a.rows, a.cols, a.colStride, a.pixels = 1, len(in)/16, 64, 1
 	if kind == PoolMax {
 		poolMaxTile(&a)
 	} else {

@@ -37,7 +37,9 @@ func TestMicroKernels(t *testing.T) {
 				}
 			}
 			values := max(16, k.step)
-			a := tileArgs{pixels: 1 + int(seed)/len(kernels)%most, blocks: 1 + r.IntN(3), rows: 1 + r.IntN(3), cols: 1 + r.IntN(3), run: k.step}
+			a := newTile(false)
+			a.pixels, a.run = 1+int(seed)/len(kernels)%most, k.step
+			a.blocks, a.rows, a.cols = 1+r.IntN(3), 1+r.IntN(3), 1+r.IntN(3)
 			a.pix, a.colStride = 4*values*(1+r.IntN(2)), 4*values*(1+r.IntN(2))
 			a.rowStride, a.blockStride = a.pix*a.pixels+a.colStride*a.cols, (a.pix*a.pixels+a.colStride*a.cols)*a.rows
 			a.outPix, a.resPix = 64+4*r.IntN(30), 64+4*r.IntN(30)

@@ -22,7 +22,7 @@ type tileArgs struct {
 	cols, colStride       int
 	run                   int // values a step, run kernels only
 	pixels                int // 1 … tilePixels()
-	clamp                 int // 0: lo and hi are ignored
+	clamp                 int // 0 where lo and hi are infinite
 	lo, hi                float32
 	// The weights that the next tiles want are brought into L2 meanwhile (32
 	// output channels, 16 input channels a step only): a step's from next, then
@@ -39,6 +39,9 @@ type tileArgs struct {
 	ahead                uintptr
 	aheadTile, aheadStep int
 }
+
+// newTile returns arguments that clamp nothing.
+func newTile(double bool) tileArgs { return tileArgs{lo: -inf32, hi: inf32, double: double} }
 
 // tilePixels returns the most pixels that a micro-kernel takes: what its
 // registers accumulate.
@@ -199,11 +202,11 @@ func (a *tileArgs) finish(p int, acc []float32) {
 // setAct makes the micro-kernel apply act if it can and reports whether it
 // does; other activations follow on the stored tile.
 func (a *tileArgs) setAct(act Act) bool {
-	a.clamp = 0
+	a.clamp, a.lo, a.hi = 0, -inf32, inf32
 	switch act.Fn {
 	case ActIdentity:
 	case ActRelu:
-		a.clamp, a.lo, a.hi = 1, 0, inf32
+		a.clamp, a.lo = 1, 0
 	case ActClip:
 		a.clamp, a.lo, a.hi = 1, act.Alpha, act.Beta
 	default:

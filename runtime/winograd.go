@@ -393,7 +393,7 @@ func (k *Winograd) multiply(c *Context, v, m, bias []float32, tiles, first, last
 	icp := k.Src.Blocks() * 16
 	obs := outBlocks(k.Dst.C)
 	pitch := winogradPitch(k.Dst.C, icp)
-	var a tileArgs
+	a := newTile(false)
 	a.pix, a.outPix = 64, 64
 	a.blocks, a.blockStride = k.Src.Blocks(), k.positions()*k.pitch()*4
 	a.rows, a.cols = 1, 1

@@ -20399,20 +20399,14 @@ p1_run:
 	VADDPS       (R11), Y0, Y0
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Y0, Y15, Y0
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
+	VMOVUPS      Y0, (R11)
 	VZEROUPPER
 	RET
 
@@ -20469,24 +20463,18 @@ p2_run:
 	VADDPS       (R11), Y1, Y1
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
 	VMINPS       Y1, Y15, Y1
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
+	VMOVUPS      Y1, (R11)
 	VZEROUPPER
 	RET
 
@@ -20548,28 +20536,22 @@ p3_run:
 	VADDPS       (R11), Y2, Y2
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
 	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
 	VMINPS       Y2, Y15, Y2
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
+	VMOVUPS      Y2, (R11)
 	VZEROUPPER
 	RET
 
@@ -20636,32 +20618,26 @@ p4_run:
 	VADDPS       (R11), Y3, Y3
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
 	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
 	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y3, (R11)
+	VMOVUPS      Y3, (R11)
 	VZEROUPPER
 	RET
 
@@ -20735,36 +20711,30 @@ p5_run:
 	VADDPS       (R11), Y4, Y4
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
 	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
 	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y4, Y14, Y4
 	VMINPS       Y4, Y15, Y4
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y4, (R11)
+	VMOVUPS      Y4, (R11)
 	VZEROUPPER
 	RET
 
@@ -20843,40 +20813,34 @@ p6_run:
 	VADDPS       (R11), Y5, Y5
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
 	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
 	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y4, Y14, Y4
 	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y5, Y14, Y5
 	VMINPS       Y5, Y15, Y5
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y5, (R11)
+	VMOVUPS      Y5, (R11)
 	VZEROUPPER
 	RET
 
@@ -20960,44 +20924,38 @@ p7_run:
 	VADDPS       (R11), Y6, Y6
 
 p7_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p7_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	CMPL         156(DI), $0x7f800000
-	JEQ          p7_store
 	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
 	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
 	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y4, Y14, Y4
 	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y5, Y14, Y5
 	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y6, Y14, Y6
 	VMINPS       Y6, Y15, Y6
-
-p7_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y6, (R11)
+	VMOVUPS      Y6, (R11)
 	VZEROUPPER
 	RET
 
@@ -21086,48 +21044,42 @@ p8_run:
 	VADDPS       (R11), Y7, Y7
 
 p8_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p8_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p8_store
 	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
 	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
 	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y4, Y14, Y4
 	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y5, Y14, Y5
 	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y6, Y14, Y6
 	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y7, Y14, Y7
 	VMINPS       Y7, Y15, Y7
-
-p8_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y7, (R11)
+	VMOVUPS      Y7, (R11)
 	VZEROUPPER
 	RET
 
@@ -21223,52 +21175,46 @@ p9_run:
 	VADDPS       (R11), Y8, Y8
 
 p9_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p9_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	VMAXPS       Y8, Y14, Y8
-	CMPL         156(DI), $0x7f800000
-	JEQ          p9_store
 	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
 	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
 	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y4, Y14, Y4
 	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y5, Y14, Y5
 	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y6, Y14, Y6
 	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y7, Y14, Y7
 	VMINPS       Y7, Y15, Y7
+	VMOVUPS      Y7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y8, Y14, Y8
 	VMINPS       Y8, Y15, Y8
-
-p9_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y8, (R11)
+	VMOVUPS      Y8, (R11)
 	VZEROUPPER
 	RET
 
@@ -21369,56 +21315,50 @@ p10_run:
 	VADDPS       (R11), Y9, Y9
 
 p10_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p10_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	VMAXPS       Y8, Y14, Y8
-	VMAXPS       Y9, Y14, Y9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p10_store
 	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
 	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
 	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y4, Y14, Y4
 	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y5, Y14, Y5
 	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y6, Y14, Y6
 	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y7, Y14, Y7
 	VMINPS       Y7, Y15, Y7
+	VMOVUPS      Y7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y8, Y14, Y8
 	VMINPS       Y8, Y15, Y8
+	VMOVUPS      Y8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y9, Y14, Y9
 	VMINPS       Y9, Y15, Y9
-
-p10_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y9, (R11)
+	VMOVUPS      Y9, (R11)
 	VZEROUPPER
 	RET
 
@@ -21524,60 +21464,54 @@ p11_run:
 	VADDPS       (R11), Y10, Y10
 
 p11_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p11_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	VMAXPS       Y8, Y14, Y8
-	VMAXPS       Y9, Y14, Y9
-	VMAXPS       Y10, Y14, Y10
-	CMPL         156(DI), $0x7f800000
-	JEQ          p11_store
 	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
 	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
 	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y4, Y14, Y4
 	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y5, Y14, Y5
 	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y6, Y14, Y6
 	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y7, Y14, Y7
 	VMINPS       Y7, Y15, Y7
+	VMOVUPS      Y7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y8, Y14, Y8
 	VMINPS       Y8, Y15, Y8
+	VMOVUPS      Y8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y9, Y14, Y9
 	VMINPS       Y9, Y15, Y9
+	VMOVUPS      Y9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y10, Y14, Y10
 	VMINPS       Y10, Y15, Y10
-
-p11_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y10, (R11)
+	VMOVUPS      Y10, (R11)
 	VZEROUPPER
 	RET
 
@@ -21688,64 +21622,58 @@ p12_run:
 	VADDPS       (R11), Y11, Y11
 
 p12_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p12_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	VMAXPS       Y8, Y14, Y8
-	VMAXPS       Y9, Y14, Y9
-	VMAXPS       Y10, Y14, Y10
-	VMAXPS       Y11, Y14, Y11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p12_store
 	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
 	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
 	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y4, Y14, Y4
 	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y5, Y14, Y5
 	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y6, Y14, Y6
 	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y7, Y14, Y7
 	VMINPS       Y7, Y15, Y7
+	VMOVUPS      Y7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y8, Y14, Y8
 	VMINPS       Y8, Y15, Y8
+	VMOVUPS      Y8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y9, Y14, Y9
 	VMINPS       Y9, Y15, Y9
+	VMOVUPS      Y9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y10, Y14, Y10
 	VMINPS       Y10, Y15, Y10
+	VMOVUPS      Y10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Y11, Y14, Y11
 	VMINPS       Y11, Y15, Y11
-
-p12_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Y11, (R11)
+	VMOVUPS      Y11, (R11)
 	VZEROUPPER
 	RET
 
@@ -22005,31 +21933,25 @@ p1_step:
 	VADDPS 32(R11), Y3, Y3
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y1, Y14, Y1
 	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, 32(R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Y2, Y14, Y2
 	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y1, 32(R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Y2, (R11)
-	VMOVUPS Y3, 32(R11)
+	VMOVUPS      Y3, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -22349,45 +22271,39 @@ p2_step:
 	VADDPS 32(R11), Y7, Y7
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y2, Y14, Y2
 	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, 32(R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Y4, Y14, Y4
 	VMINPS       Y4, Y15, Y4
-	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y4, (R11)
+	VMAXPS       Y6, Y14, Y6
 	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y5, Y14, Y5
+	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, (R11)
+	VMAXPS       Y7, Y14, Y7
 	VMINPS       Y7, Y15, Y7
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y2, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y3, 32(R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Y4, (R11)
-	VMOVUPS Y6, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y5, (R11)
-	VMOVUPS Y7, 32(R11)
+	VMOVUPS      Y7, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -22797,59 +22713,53 @@ p3_step:
 	VADDPS 32(R11), Y11, Y11
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	VMAXPS       Y8, Y14, Y8
-	VMAXPS       Y9, Y14, Y9
-	VMAXPS       Y10, Y14, Y10
-	VMAXPS       Y11, Y14, Y11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y4, Y14, Y4
 	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y5, Y14, Y5
 	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, 32(R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Y6, Y14, Y6
 	VMINPS       Y6, Y15, Y6
-	VMINPS       Y7, Y15, Y7
-	VMINPS       Y8, Y15, Y8
+	VMOVUPS      Y6, (R11)
+	VMAXPS       Y9, Y14, Y9
 	VMINPS       Y9, Y15, Y9
+	VMOVUPS      Y9, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y7, Y14, Y7
+	VMINPS       Y7, Y15, Y7
+	VMOVUPS      Y7, (R11)
+	VMAXPS       Y10, Y14, Y10
 	VMINPS       Y10, Y15, Y10
+	VMOVUPS      Y10, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y8, Y14, Y8
+	VMINPS       Y8, Y15, Y8
+	VMOVUPS      Y8, (R11)
+	VMAXPS       Y11, Y14, Y11
 	VMINPS       Y11, Y15, Y11
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y3, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y4, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	VMOVUPS Y5, 32(R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Y6, (R11)
-	VMOVUPS Y9, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y7, (R11)
-	VMOVUPS Y10, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y8, (R11)
-	VMOVUPS Y11, 32(R11)
+	VMOVUPS      Y11, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -23163,48 +23073,42 @@ p4_res:
 	VADDPS 32(R11), Y7, Y7
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
-	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
-	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
-	VMINPS       Y3, Y15, Y3
-	VMINPS       Y4, Y15, Y4
-	VMINPS       Y5, Y15, Y5
-	VMINPS       Y6, Y15, Y6
-	VMINPS       Y7, Y15, Y7
-
-p4_store:
-	MOVQ  16(DI), BX
-	TESTQ CX, CX
-	JZ    p4_out
-	ADDQ  56(DI), BX
+	MOVQ         16(DI), BX
+	TESTQ        CX, CX
+	JZ           p4_out
+	ADDQ         56(DI), BX
 
 p4_out:
 	MOVQ    48(DI), R9
 	MOVQ    BX, R11
+	VMAXPS  Y0, Y14, Y0
+	VMINPS  Y0, Y15, Y0
 	VMOVUPS Y0, (R11)
+	VMAXPS  Y4, Y14, Y4
+	VMINPS  Y4, Y15, Y4
 	VMOVUPS Y4, 32(R11)
 	ADDQ    R9, R11
+	VMAXPS  Y1, Y14, Y1
+	VMINPS  Y1, Y15, Y1
 	VMOVUPS Y1, (R11)
+	VMAXPS  Y5, Y14, Y5
+	VMINPS  Y5, Y15, Y5
 	VMOVUPS Y5, 32(R11)
 	ADDQ    R9, R11
+	VMAXPS  Y2, Y14, Y2
+	VMINPS  Y2, Y15, Y2
 	VMOVUPS Y2, (R11)
+	VMAXPS  Y6, Y14, Y6
+	VMINPS  Y6, Y15, Y6
 	VMOVUPS Y6, 32(R11)
 	ADDQ    R9, R11
+	VMAXPS  Y3, Y14, Y3
+	VMINPS  Y3, Y15, Y3
 	VMOVUPS Y3, (R11)
+	VMAXPS  Y7, Y14, Y7
+	VMINPS  Y7, Y15, Y7
 	VMOVUPS Y7, 32(R11)
 	ADDQ    $0x40, CX
 	CMPQ    CX, $0x80
@@ -23576,55 +23480,49 @@ p5_res:
 	VADDPS 32(R11), Y9, Y9
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
-	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	VMAXPS       Y8, Y14, Y8
-	VMAXPS       Y9, Y14, Y9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
-	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
-	VMINPS       Y3, Y15, Y3
-	VMINPS       Y4, Y15, Y4
-	VMINPS       Y5, Y15, Y5
-	VMINPS       Y6, Y15, Y6
-	VMINPS       Y7, Y15, Y7
-	VMINPS       Y8, Y15, Y8
-	VMINPS       Y9, Y15, Y9
-
-p5_store:
-	MOVQ  16(DI), BX
-	TESTQ CX, CX
-	JZ    p5_out
-	ADDQ  56(DI), BX
+	MOVQ         16(DI), BX
+	TESTQ        CX, CX
+	JZ           p5_out
+	ADDQ         56(DI), BX
 
 p5_out:
 	MOVQ    48(DI), R9
 	MOVQ    BX, R11
+	VMAXPS  Y0, Y14, Y0
+	VMINPS  Y0, Y15, Y0
 	VMOVUPS Y0, (R11)
+	VMAXPS  Y5, Y14, Y5
+	VMINPS  Y5, Y15, Y5
 	VMOVUPS Y5, 32(R11)
 	ADDQ    R9, R11
+	VMAXPS  Y1, Y14, Y1
+	VMINPS  Y1, Y15, Y1
 	VMOVUPS Y1, (R11)
+	VMAXPS  Y6, Y14, Y6
+	VMINPS  Y6, Y15, Y6
 	VMOVUPS Y6, 32(R11)
 	ADDQ    R9, R11
+	VMAXPS  Y2, Y14, Y2
+	VMINPS  Y2, Y15, Y2
 	VMOVUPS Y2, (R11)
+	VMAXPS  Y7, Y14, Y7
+	VMINPS  Y7, Y15, Y7
 	VMOVUPS Y7, 32(R11)
 	ADDQ    R9, R11
+	VMAXPS  Y3, Y14, Y3
+	VMINPS  Y3, Y15, Y3
 	VMOVUPS Y3, (R11)
+	VMAXPS  Y8, Y14, Y8
+	VMINPS  Y8, Y15, Y8
 	VMOVUPS Y8, 32(R11)
 	ADDQ    R9, R11
+	VMAXPS  Y4, Y14, Y4
+	VMINPS  Y4, Y15, Y4
 	VMOVUPS Y4, (R11)
+	VMAXPS  Y9, Y14, Y9
+	VMINPS  Y9, Y15, Y9
 	VMOVUPS Y9, 32(R11)
 	ADDQ    $0x40, CX
 	CMPQ    CX, $0x80
@@ -24049,62 +23947,56 @@ p6_res:
 	VADDPS 32(R11), Y11, Y11
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
-	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	VMAXPS       Y8, Y14, Y8
-	VMAXPS       Y9, Y14, Y9
-	VMAXPS       Y10, Y14, Y10
-	VMAXPS       Y11, Y14, Y11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
-	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
-	VMINPS       Y3, Y15, Y3
-	VMINPS       Y4, Y15, Y4
-	VMINPS       Y5, Y15, Y5
-	VMINPS       Y6, Y15, Y6
-	VMINPS       Y7, Y15, Y7
-	VMINPS       Y8, Y15, Y8
-	VMINPS       Y9, Y15, Y9
-	VMINPS       Y10, Y15, Y10
-	VMINPS       Y11, Y15, Y11
-
-p6_store:
-	MOVQ  16(DI), BX
-	TESTQ CX, CX
-	JZ    p6_out
-	ADDQ  56(DI), BX
+	MOVQ         16(DI), BX
+	TESTQ        CX, CX
+	JZ           p6_out
+	ADDQ         56(DI), BX
 
 p6_out:
 	MOVQ    48(DI), R9
 	MOVQ    BX, R11
+	VMAXPS  Y0, Y14, Y0
+	VMINPS  Y0, Y15, Y0
 	VMOVUPS Y0, (R11)
+	VMAXPS  Y6, Y14, Y6
+	VMINPS  Y6, Y15, Y6
 	VMOVUPS Y6, 32(R11)
 	ADDQ    R9, R11
+	VMAXPS  Y1, Y14, Y1
+	VMINPS  Y1, Y15, Y1
 	VMOVUPS Y1, (R11)
+	VMAXPS  Y7, Y14, Y7
+	VMINPS  Y7, Y15, Y7
 	VMOVUPS Y7, 32(R11)
 	ADDQ    R9, R11
+	VMAXPS  Y2, Y14, Y2
+	VMINPS  Y2, Y15, Y2
 	VMOVUPS Y2, (R11)
+	VMAXPS  Y8, Y14, Y8
+	VMINPS  Y8, Y15, Y8
 	VMOVUPS Y8, 32(R11)
 	ADDQ    R9, R11
+	VMAXPS  Y3, Y14, Y3
+	VMINPS  Y3, Y15, Y3
 	VMOVUPS Y3, (R11)
+	VMAXPS  Y9, Y14, Y9
+	VMINPS  Y9, Y15, Y9
 	VMOVUPS Y9, 32(R11)
 	ADDQ    R9, R11
+	VMAXPS  Y4, Y14, Y4
+	VMINPS  Y4, Y15, Y4
 	VMOVUPS Y4, (R11)
+	VMAXPS  Y10, Y14, Y10
+	VMINPS  Y10, Y15, Y10
 	VMOVUPS Y10, 32(R11)
 	ADDQ    R9, R11
+	VMAXPS  Y5, Y14, Y5
+	VMINPS  Y5, Y15, Y5
 	VMOVUPS Y5, (R11)
+	VMAXPS  Y11, Y14, Y11
+	VMINPS  Y11, Y15, Y11
 	VMOVUPS Y11, 32(R11)
 	ADDQ    $0x40, CX
 	CMPQ    CX, $0x80
@@ -24256,23 +24148,17 @@ p1_step:
 	VADDPS 32(R11), Y1, Y1
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y1, Y14, Y1
 	VMINPS       Y1, Y15, Y1
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y1, 32(R11)
+	VMOVUPS      Y1, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -24451,30 +24337,24 @@ p2_step:
 	VADDPS 32(R11), Y3, Y3
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y2, Y14, Y2
 	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y2, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y3, 32(R11)
+	VMOVUPS      Y3, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -24706,37 +24586,31 @@ p3_step:
 	VADDPS 32(R11), Y5, Y5
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y4, Y14, Y4
 	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y5, Y14, Y5
 	VMINPS       Y5, Y15, Y5
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y3, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y4, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	VMOVUPS Y5, 32(R11)
+	VMOVUPS      Y5, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -25021,44 +24895,38 @@ p4_step:
 	VADDPS 32(R11), Y7, Y7
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
-	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y4, Y14, Y4
 	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y5, Y14, Y5
 	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y6, Y14, Y6
 	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y3, Y14, Y3
+	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	VMAXPS       Y7, Y14, Y7
 	VMINPS       Y7, Y15, Y7
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y4, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y5, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	VMOVUPS Y6, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y3, (R11)
-	VMOVUPS Y7, 32(R11)
+	VMOVUPS      Y7, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -25397,51 +25265,45 @@ p5_step:
 	VADDPS 32(R11), Y9, Y9
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	VMAXPS       Y8, Y14, Y8
-	VMAXPS       Y9, Y14, Y9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
-	VMINPS       Y3, Y15, Y3
-	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y5, Y14, Y5
 	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y6, Y14, Y6
 	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y7, Y14, Y7
 	VMINPS       Y7, Y15, Y7
+	VMOVUPS      Y7, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y3, Y14, Y3
+	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	VMAXPS       Y8, Y14, Y8
 	VMINPS       Y8, Y15, Y8
+	VMOVUPS      Y8, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y4, Y14, Y4
+	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, (R11)
+	VMAXPS       Y9, Y14, Y9
 	VMINPS       Y9, Y15, Y9
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y5, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y6, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	VMOVUPS Y7, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y3, (R11)
-	VMOVUPS Y8, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y4, (R11)
-	VMOVUPS Y9, 32(R11)
+	VMOVUPS      Y9, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -25833,58 +25695,52 @@ p6_step:
 	VADDPS 32(R11), Y11, Y11
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	VMAXPS       Y8, Y14, Y8
-	VMAXPS       Y9, Y14, Y9
-	VMAXPS       Y10, Y14, Y10
-	VMAXPS       Y11, Y14, Y11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
-	VMINPS       Y3, Y15, Y3
-	VMINPS       Y4, Y15, Y4
-	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y6, Y14, Y6
 	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y7, Y14, Y7
 	VMINPS       Y7, Y15, Y7
+	VMOVUPS      Y7, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y8, Y14, Y8
 	VMINPS       Y8, Y15, Y8
+	VMOVUPS      Y8, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y3, Y14, Y3
+	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	VMAXPS       Y9, Y14, Y9
 	VMINPS       Y9, Y15, Y9
+	VMOVUPS      Y9, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y4, Y14, Y4
+	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, (R11)
+	VMAXPS       Y10, Y14, Y10
 	VMINPS       Y10, Y15, Y10
+	VMOVUPS      Y10, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y5, Y14, Y5
+	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, (R11)
+	VMAXPS       Y11, Y14, Y11
 	VMINPS       Y11, Y15, Y11
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y6, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y7, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	VMOVUPS Y8, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y3, (R11)
-	VMOVUPS Y9, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y4, (R11)
-	VMOVUPS Y10, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y5, (R11)
-	VMOVUPS Y11, 32(R11)
+	VMOVUPS      Y11, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -25964,31 +25820,25 @@ p1_run:
 	VADDPS       32(R11), Y3, Y3
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y1, Y14, Y1
 	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, 32(R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Y2, Y14, Y2
 	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y1, 32(R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Y2, (R11)
-	VMOVUPS Y3, 32(R11)
+	VMOVUPS      Y3, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -26069,45 +25919,39 @@ p2_run:
 	VADDPS       32(R11), Y7, Y7
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y2, Y14, Y2
 	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, 32(R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Y4, Y14, Y4
 	VMINPS       Y4, Y15, Y4
-	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y4, (R11)
+	VMAXPS       Y6, Y14, Y6
 	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y5, Y14, Y5
+	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, (R11)
+	VMAXPS       Y7, Y14, Y7
 	VMINPS       Y7, Y15, Y7
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y2, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y3, 32(R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Y4, (R11)
-	VMOVUPS Y6, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y5, (R11)
-	VMOVUPS Y7, 32(R11)
+	VMOVUPS      Y7, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -26203,59 +26047,53 @@ p3_run:
 	VADDPS       32(R11), Y11, Y11
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	VMAXPS       Y8, Y14, Y8
-	VMAXPS       Y9, Y14, Y9
-	VMAXPS       Y10, Y14, Y10
-	VMAXPS       Y11, Y14, Y11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y4, Y14, Y4
 	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y5, Y14, Y5
 	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, 32(R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Y6, Y14, Y6
 	VMINPS       Y6, Y15, Y6
-	VMINPS       Y7, Y15, Y7
-	VMINPS       Y8, Y15, Y8
+	VMOVUPS      Y6, (R11)
+	VMAXPS       Y9, Y14, Y9
 	VMINPS       Y9, Y15, Y9
+	VMOVUPS      Y9, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y7, Y14, Y7
+	VMINPS       Y7, Y15, Y7
+	VMOVUPS      Y7, (R11)
+	VMAXPS       Y10, Y14, Y10
 	VMINPS       Y10, Y15, Y10
+	VMOVUPS      Y10, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y8, Y14, Y8
+	VMINPS       Y8, Y15, Y8
+	VMOVUPS      Y8, (R11)
+	VMAXPS       Y11, Y14, Y11
 	VMINPS       Y11, Y15, Y11
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y3, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y4, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	VMOVUPS Y5, 32(R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Y6, (R11)
-	VMOVUPS Y9, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y7, (R11)
-	VMOVUPS Y10, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y8, (R11)
-	VMOVUPS Y11, 32(R11)
+	VMOVUPS      Y11, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -26345,48 +26183,42 @@ p4_res:
 	VADDPS 32(R11), Y7, Y7
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
-	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
-	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
-	VMINPS       Y3, Y15, Y3
-	VMINPS       Y4, Y15, Y4
-	VMINPS       Y5, Y15, Y5
-	VMINPS       Y6, Y15, Y6
-	VMINPS       Y7, Y15, Y7
-
-p4_store:
-	MOVQ  16(DI), BX
-	TESTQ CX, CX
-	JZ    p4_out
-	ADDQ  56(DI), BX
+	MOVQ         16(DI), BX
+	TESTQ        CX, CX
+	JZ           p4_out
+	ADDQ         56(DI), BX
 
 p4_out:
 	MOVQ    48(DI), R9
 	MOVQ    BX, R11
+	VMAXPS  Y0, Y14, Y0
+	VMINPS  Y0, Y15, Y0
 	VMOVUPS Y0, (R11)
+	VMAXPS  Y4, Y14, Y4
+	VMINPS  Y4, Y15, Y4
 	VMOVUPS Y4, 32(R11)
 	ADDQ    R9, R11
+	VMAXPS  Y1, Y14, Y1
+	VMINPS  Y1, Y15, Y1
 	VMOVUPS Y1, (R11)
+	VMAXPS  Y5, Y14, Y5
+	VMINPS  Y5, Y15, Y5
 	VMOVUPS Y5, 32(R11)
 	ADDQ    R9, R11
+	VMAXPS  Y2, Y14, Y2
+	VMINPS  Y2, Y15, Y2
 	VMOVUPS Y2, (R11)
+	VMAXPS  Y6, Y14, Y6
+	VMINPS  Y6, Y15, Y6
 	VMOVUPS Y6, 32(R11)
 	ADDQ    R9, R11
+	VMAXPS  Y3, Y14, Y3
+	VMINPS  Y3, Y15, Y3
 	VMOVUPS Y3, (R11)
+	VMAXPS  Y7, Y14, Y7
+	VMINPS  Y7, Y15, Y7
 	VMOVUPS Y7, 32(R11)
 	ADDQ    $0x40, CX
 	CMPQ    CX, $0x80
@@ -26490,55 +26322,49 @@ p5_res:
 	VADDPS 32(R11), Y9, Y9
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
-	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	VMAXPS       Y8, Y14, Y8
-	VMAXPS       Y9, Y14, Y9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
-	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
-	VMINPS       Y3, Y15, Y3
-	VMINPS       Y4, Y15, Y4
-	VMINPS       Y5, Y15, Y5
-	VMINPS       Y6, Y15, Y6
-	VMINPS       Y7, Y15, Y7
-	VMINPS       Y8, Y15, Y8
-	VMINPS       Y9, Y15, Y9
-
-p5_store:
-	MOVQ  16(DI), BX
-	TESTQ CX, CX
-	JZ    p5_out
-	ADDQ  56(DI), BX
+	MOVQ         16(DI), BX
+	TESTQ        CX, CX
+	JZ           p5_out
+	ADDQ         56(DI), BX
 
 p5_out:
 	MOVQ    48(DI), R9
 	MOVQ    BX, R11
+	VMAXPS  Y0, Y14, Y0
+	VMINPS  Y0, Y15, Y0
 	VMOVUPS Y0, (R11)
+	VMAXPS  Y5, Y14, Y5
+	VMINPS  Y5, Y15, Y5
 	VMOVUPS Y5, 32(R11)
 	ADDQ    R9, R11
+	VMAXPS  Y1, Y14, Y1
+	VMINPS  Y1, Y15, Y1
 	VMOVUPS Y1, (R11)
+	VMAXPS  Y6, Y14, Y6
+	VMINPS  Y6, Y15, Y6
 	VMOVUPS Y6, 32(R11)
 	ADDQ    R9, R11
+	VMAXPS  Y2, Y14, Y2
+	VMINPS  Y2, Y15, Y2
 	VMOVUPS Y2, (R11)
+	VMAXPS  Y7, Y14, Y7
+	VMINPS  Y7, Y15, Y7
 	VMOVUPS Y7, 32(R11)
 	ADDQ    R9, R11
+	VMAXPS  Y3, Y14, Y3
+	VMINPS  Y3, Y15, Y3
 	VMOVUPS Y3, (R11)
+	VMAXPS  Y8, Y14, Y8
+	VMINPS  Y8, Y15, Y8
 	VMOVUPS Y8, 32(R11)
 	ADDQ    R9, R11
+	VMAXPS  Y4, Y14, Y4
+	VMINPS  Y4, Y15, Y4
 	VMOVUPS Y4, (R11)
+	VMAXPS  Y9, Y14, Y9
+	VMINPS  Y9, Y15, Y9
 	VMOVUPS Y9, 32(R11)
 	ADDQ    $0x40, CX
 	CMPQ    CX, $0x80
@@ -26650,62 +26476,56 @@ p6_res:
 	VADDPS 32(R11), Y11, Y11
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
-	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	VMAXPS       Y8, Y14, Y8
-	VMAXPS       Y9, Y14, Y9
-	VMAXPS       Y10, Y14, Y10
-	VMAXPS       Y11, Y14, Y11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
-	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
-	VMINPS       Y3, Y15, Y3
-	VMINPS       Y4, Y15, Y4
-	VMINPS       Y5, Y15, Y5
-	VMINPS       Y6, Y15, Y6
-	VMINPS       Y7, Y15, Y7
-	VMINPS       Y8, Y15, Y8
-	VMINPS       Y9, Y15, Y9
-	VMINPS       Y10, Y15, Y10
-	VMINPS       Y11, Y15, Y11
-
-p6_store:
-	MOVQ  16(DI), BX
-	TESTQ CX, CX
-	JZ    p6_out
-	ADDQ  56(DI), BX
+	MOVQ         16(DI), BX
+	TESTQ        CX, CX
+	JZ           p6_out
+	ADDQ         56(DI), BX
 
 p6_out:
 	MOVQ    48(DI), R9
 	MOVQ    BX, R11
+	VMAXPS  Y0, Y14, Y0
+	VMINPS  Y0, Y15, Y0
 	VMOVUPS Y0, (R11)
+	VMAXPS  Y6, Y14, Y6
+	VMINPS  Y6, Y15, Y6
 	VMOVUPS Y6, 32(R11)
 	ADDQ    R9, R11
+	VMAXPS  Y1, Y14, Y1
+	VMINPS  Y1, Y15, Y1
 	VMOVUPS Y1, (R11)
+	VMAXPS  Y7, Y14, Y7
+	VMINPS  Y7, Y15, Y7
 	VMOVUPS Y7, 32(R11)
 	ADDQ    R9, R11
+	VMAXPS  Y2, Y14, Y2
+	VMINPS  Y2, Y15, Y2
 	VMOVUPS Y2, (R11)
+	VMAXPS  Y8, Y14, Y8
+	VMINPS  Y8, Y15, Y8
 	VMOVUPS Y8, 32(R11)
 	ADDQ    R9, R11
+	VMAXPS  Y3, Y14, Y3
+	VMINPS  Y3, Y15, Y3
 	VMOVUPS Y3, (R11)
+	VMAXPS  Y9, Y14, Y9
+	VMINPS  Y9, Y15, Y9
 	VMOVUPS Y9, 32(R11)
 	ADDQ    R9, R11
+	VMAXPS  Y4, Y14, Y4
+	VMINPS  Y4, Y15, Y4
 	VMOVUPS Y4, (R11)
+	VMAXPS  Y10, Y14, Y10
+	VMINPS  Y10, Y15, Y10
 	VMOVUPS Y10, 32(R11)
 	ADDQ    R9, R11
+	VMAXPS  Y5, Y14, Y5
+	VMINPS  Y5, Y15, Y5
 	VMOVUPS Y5, (R11)
+	VMAXPS  Y11, Y14, Y11
+	VMINPS  Y11, Y15, Y11
 	VMOVUPS Y11, 32(R11)
 	ADDQ    $0x40, CX
 	CMPQ    CX, $0x80
@@ -26779,23 +26599,17 @@ p1_run:
 	VADDPS       32(R11), Y1, Y1
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y1, Y14, Y1
 	VMINPS       Y1, Y15, Y1
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y1, 32(R11)
+	VMOVUPS      Y1, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -26859,30 +26673,24 @@ p2_run:
 	VADDPS       32(R11), Y3, Y3
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y2, Y14, Y2
 	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y2, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y3, 32(R11)
+	VMOVUPS      Y3, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -26954,37 +26762,31 @@ p3_run:
 	VADDPS       32(R11), Y5, Y5
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y4, Y14, Y4
 	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y5, Y14, Y5
 	VMINPS       Y5, Y15, Y5
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y3, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y4, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	VMOVUPS Y5, 32(R11)
+	VMOVUPS      Y5, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -27064,44 +26866,38 @@ p4_run:
 	VADDPS       32(R11), Y7, Y7
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
-	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y4, Y14, Y4
 	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y5, Y14, Y5
 	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y6, Y14, Y6
 	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y3, Y14, Y3
+	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	VMAXPS       Y7, Y14, Y7
 	VMINPS       Y7, Y15, Y7
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y4, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y5, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	VMOVUPS Y6, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y3, (R11)
-	VMOVUPS Y7, 32(R11)
+	VMOVUPS      Y7, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -27191,51 +26987,45 @@ p5_run:
 	VADDPS       32(R11), Y9, Y9
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	VMAXPS       Y8, Y14, Y8
-	VMAXPS       Y9, Y14, Y9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
-	VMINPS       Y3, Y15, Y3
-	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y5, Y14, Y5
 	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y6, Y14, Y6
 	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y7, Y14, Y7
 	VMINPS       Y7, Y15, Y7
+	VMOVUPS      Y7, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y3, Y14, Y3
+	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	VMAXPS       Y8, Y14, Y8
 	VMINPS       Y8, Y15, Y8
+	VMOVUPS      Y8, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y4, Y14, Y4
+	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, (R11)
+	VMAXPS       Y9, Y14, Y9
 	VMINPS       Y9, Y15, Y9
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y5, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y6, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	VMOVUPS Y7, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y3, (R11)
-	VMOVUPS Y8, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y4, (R11)
-	VMOVUPS Y9, 32(R11)
+	VMOVUPS      Y9, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -27333,58 +27123,52 @@ p6_run:
 	VADDPS       32(R11), Y11, Y11
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	VMAXPS       Y8, Y14, Y8
-	VMAXPS       Y9, Y14, Y9
-	VMAXPS       Y10, Y14, Y10
-	VMAXPS       Y11, Y14, Y11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
-	VMINPS       Y3, Y15, Y3
-	VMINPS       Y4, Y15, Y4
-	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y6, Y14, Y6
 	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y7, Y14, Y7
 	VMINPS       Y7, Y15, Y7
+	VMOVUPS      Y7, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y8, Y14, Y8
 	VMINPS       Y8, Y15, Y8
+	VMOVUPS      Y8, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y3, Y14, Y3
+	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	VMAXPS       Y9, Y14, Y9
 	VMINPS       Y9, Y15, Y9
+	VMOVUPS      Y9, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y4, Y14, Y4
+	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, (R11)
+	VMAXPS       Y10, Y14, Y10
 	VMINPS       Y10, Y15, Y10
+	VMOVUPS      Y10, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y5, Y14, Y5
+	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, (R11)
+	VMAXPS       Y11, Y14, Y11
 	VMINPS       Y11, Y15, Y11
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y6, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y7, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	VMOVUPS Y8, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y3, (R11)
-	VMOVUPS Y9, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y4, (R11)
-	VMOVUPS Y10, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y5, (R11)
-	VMOVUPS Y11, 32(R11)
+	VMOVUPS      Y11, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -27439,23 +27223,17 @@ p1_col:
 	VADDPS      32(R11), Y1, Y1
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y1, Y14, Y1
 	VMINPS       Y1, Y15, Y1
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y1, 32(R11)
+	VMOVUPS      Y1, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -27501,30 +27279,24 @@ p2_col:
 	VADDPS      32(R11), Y3, Y3
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y2, Y14, Y2
 	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y2, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y3, 32(R11)
+	VMOVUPS      Y3, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -27577,37 +27349,31 @@ p3_col:
 	VADDPS      32(R11), Y5, Y5
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y4, Y14, Y4
 	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y5, Y14, Y5
 	VMINPS       Y5, Y15, Y5
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y3, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y4, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	VMOVUPS Y5, 32(R11)
+	VMOVUPS      Y5, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -27667,44 +27433,38 @@ p4_col:
 	VADDPS      32(R11), Y7, Y7
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
-	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y4, Y14, Y4
 	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y5, Y14, Y5
 	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y6, Y14, Y6
 	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y3, Y14, Y3
+	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	VMAXPS       Y7, Y14, Y7
 	VMINPS       Y7, Y15, Y7
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y4, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y5, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	VMOVUPS Y6, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y3, (R11)
-	VMOVUPS Y7, 32(R11)
+	VMOVUPS      Y7, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -27772,51 +27532,45 @@ p5_col:
 	VADDPS      32(R11), Y9, Y9
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	VMAXPS       Y8, Y14, Y8
-	VMAXPS       Y9, Y14, Y9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
-	VMINPS       Y3, Y15, Y3
-	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y5, Y14, Y5
 	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y6, Y14, Y6
 	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y7, Y14, Y7
 	VMINPS       Y7, Y15, Y7
+	VMOVUPS      Y7, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y3, Y14, Y3
+	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	VMAXPS       Y8, Y14, Y8
 	VMINPS       Y8, Y15, Y8
+	VMOVUPS      Y8, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y4, Y14, Y4
+	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, (R11)
+	VMAXPS       Y9, Y14, Y9
 	VMINPS       Y9, Y15, Y9
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y5, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y6, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	VMOVUPS Y7, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y3, (R11)
-	VMOVUPS Y8, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y4, (R11)
-	VMOVUPS Y9, 32(R11)
+	VMOVUPS      Y9, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -27891,58 +27645,52 @@ p6_col:
 	VADDPS      32(R11), Y11, Y11
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	VMAXPS       Y8, Y14, Y8
-	VMAXPS       Y9, Y14, Y9
-	VMAXPS       Y10, Y14, Y10
-	VMAXPS       Y11, Y14, Y11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
-	VMINPS       Y3, Y15, Y3
-	VMINPS       Y4, Y15, Y4
-	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y6, Y14, Y6
 	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y7, Y14, Y7
 	VMINPS       Y7, Y15, Y7
+	VMOVUPS      Y7, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y8, Y14, Y8
 	VMINPS       Y8, Y15, Y8
+	VMOVUPS      Y8, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y3, Y14, Y3
+	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	VMAXPS       Y9, Y14, Y9
 	VMINPS       Y9, Y15, Y9
+	VMOVUPS      Y9, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y4, Y14, Y4
+	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, (R11)
+	VMAXPS       Y10, Y14, Y10
 	VMINPS       Y10, Y15, Y10
+	VMOVUPS      Y10, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y5, Y14, Y5
+	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, (R11)
+	VMAXPS       Y11, Y14, Y11
 	VMINPS       Y11, Y15, Y11
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y6, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y7, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	VMOVUPS Y8, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y3, (R11)
-	VMOVUPS Y9, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y4, (R11)
-	VMOVUPS Y10, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y5, (R11)
-	VMOVUPS Y11, 32(R11)
+	VMOVUPS      Y11, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -28024,65 +27772,59 @@ p7_col:
 	VADDPS      32(R11), Y13, Y13
 
 p7_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p7_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	VMAXPS       Y8, Y14, Y8
-	VMAXPS       Y9, Y14, Y9
-	VMAXPS       Y10, Y14, Y10
-	VMAXPS       Y11, Y14, Y11
-	VMAXPS       Y12, Y14, Y12
-	VMAXPS       Y13, Y14, Y13
-	CMPL         156(DI), $0x7f800000
-	JEQ          p7_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
-	VMINPS       Y3, Y15, Y3
-	VMINPS       Y4, Y15, Y4
-	VMINPS       Y5, Y15, Y5
-	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y7, Y14, Y7
 	VMINPS       Y7, Y15, Y7
+	VMOVUPS      Y7, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y8, Y14, Y8
 	VMINPS       Y8, Y15, Y8
+	VMOVUPS      Y8, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y9, Y14, Y9
 	VMINPS       Y9, Y15, Y9
+	VMOVUPS      Y9, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y3, Y14, Y3
+	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	VMAXPS       Y10, Y14, Y10
 	VMINPS       Y10, Y15, Y10
+	VMOVUPS      Y10, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y4, Y14, Y4
+	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, (R11)
+	VMAXPS       Y11, Y14, Y11
 	VMINPS       Y11, Y15, Y11
+	VMOVUPS      Y11, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y5, Y14, Y5
+	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, (R11)
+	VMAXPS       Y12, Y14, Y12
 	VMINPS       Y12, Y15, Y12
+	VMOVUPS      Y12, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y6, Y14, Y6
+	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, (R11)
+	VMAXPS       Y13, Y14, Y13
 	VMINPS       Y13, Y15, Y13
-
-p7_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y7, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y8, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	VMOVUPS Y9, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y3, (R11)
-	VMOVUPS Y10, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y4, (R11)
-	VMOVUPS Y11, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y5, (R11)
-	VMOVUPS Y12, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y6, (R11)
-	VMOVUPS Y13, 32(R11)
+	VMOVUPS      Y13, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -28133,23 +27875,17 @@ p1_col:
 	VADDPS 32(R11), Y1, Y1
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y1, Y14, Y1
 	VMINPS       Y1, Y15, Y1
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y1, 32(R11)
+	VMOVUPS      Y1, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -28191,30 +27927,24 @@ p2_col:
 	VADDPS 32(R11), Y3, Y3
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y2, Y14, Y2
 	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y2, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y3, 32(R11)
+	VMOVUPS      Y3, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -28263,37 +27993,31 @@ p3_col:
 	VADDPS 32(R11), Y5, Y5
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y4, Y14, Y4
 	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y5, Y14, Y5
 	VMINPS       Y5, Y15, Y5
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y3, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y4, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	VMOVUPS Y5, 32(R11)
+	VMOVUPS      Y5, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -28349,44 +28073,38 @@ p4_col:
 	VADDPS 32(R11), Y7, Y7
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
-	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y4, Y14, Y4
 	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y5, Y14, Y5
 	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y6, Y14, Y6
 	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y3, Y14, Y3
+	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	VMAXPS       Y7, Y14, Y7
 	VMINPS       Y7, Y15, Y7
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y4, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y5, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	VMOVUPS Y6, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y3, (R11)
-	VMOVUPS Y7, 32(R11)
+	VMOVUPS      Y7, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -28450,51 +28168,45 @@ p5_col:
 	VADDPS 32(R11), Y9, Y9
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	VMAXPS       Y8, Y14, Y8
-	VMAXPS       Y9, Y14, Y9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
-	VMINPS       Y3, Y15, Y3
-	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y5, Y14, Y5
 	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y6, Y14, Y6
 	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y7, Y14, Y7
 	VMINPS       Y7, Y15, Y7
+	VMOVUPS      Y7, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y3, Y14, Y3
+	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	VMAXPS       Y8, Y14, Y8
 	VMINPS       Y8, Y15, Y8
+	VMOVUPS      Y8, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y4, Y14, Y4
+	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, (R11)
+	VMAXPS       Y9, Y14, Y9
 	VMINPS       Y9, Y15, Y9
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y5, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y6, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	VMOVUPS Y7, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y3, (R11)
-	VMOVUPS Y8, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y4, (R11)
-	VMOVUPS Y9, 32(R11)
+	VMOVUPS      Y9, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -28565,58 +28277,52 @@ p6_col:
 	VADDPS 32(R11), Y11, Y11
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	VMAXPS       Y8, Y14, Y8
-	VMAXPS       Y9, Y14, Y9
-	VMAXPS       Y10, Y14, Y10
-	VMAXPS       Y11, Y14, Y11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
-	VMINPS       Y3, Y15, Y3
-	VMINPS       Y4, Y15, Y4
-	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y6, Y14, Y6
 	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y7, Y14, Y7
 	VMINPS       Y7, Y15, Y7
+	VMOVUPS      Y7, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y8, Y14, Y8
 	VMINPS       Y8, Y15, Y8
+	VMOVUPS      Y8, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y3, Y14, Y3
+	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	VMAXPS       Y9, Y14, Y9
 	VMINPS       Y9, Y15, Y9
+	VMOVUPS      Y9, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y4, Y14, Y4
+	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, (R11)
+	VMAXPS       Y10, Y14, Y10
 	VMINPS       Y10, Y15, Y10
+	VMOVUPS      Y10, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y5, Y14, Y5
+	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, (R11)
+	VMAXPS       Y11, Y14, Y11
 	VMINPS       Y11, Y15, Y11
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y6, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y7, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	VMOVUPS Y8, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y3, (R11)
-	VMOVUPS Y9, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y4, (R11)
-	VMOVUPS Y10, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y5, (R11)
-	VMOVUPS Y11, 32(R11)
+	VMOVUPS      Y11, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -28694,65 +28400,59 @@ p7_col:
 	VADDPS 32(R11), Y13, Y13
 
 p7_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p7_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	VMAXPS       Y8, Y14, Y8
-	VMAXPS       Y9, Y14, Y9
-	VMAXPS       Y10, Y14, Y10
-	VMAXPS       Y11, Y14, Y11
-	VMAXPS       Y12, Y14, Y12
-	VMAXPS       Y13, Y14, Y13
-	CMPL         156(DI), $0x7f800000
-	JEQ          p7_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
-	VMINPS       Y3, Y15, Y3
-	VMINPS       Y4, Y15, Y4
-	VMINPS       Y5, Y15, Y5
-	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y7, Y14, Y7
 	VMINPS       Y7, Y15, Y7
+	VMOVUPS      Y7, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y8, Y14, Y8
 	VMINPS       Y8, Y15, Y8
+	VMOVUPS      Y8, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y9, Y14, Y9
 	VMINPS       Y9, Y15, Y9
+	VMOVUPS      Y9, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y3, Y14, Y3
+	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	VMAXPS       Y10, Y14, Y10
 	VMINPS       Y10, Y15, Y10
+	VMOVUPS      Y10, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y4, Y14, Y4
+	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, (R11)
+	VMAXPS       Y11, Y14, Y11
 	VMINPS       Y11, Y15, Y11
+	VMOVUPS      Y11, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y5, Y14, Y5
+	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, (R11)
+	VMAXPS       Y12, Y14, Y12
 	VMINPS       Y12, Y15, Y12
+	VMOVUPS      Y12, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y6, Y14, Y6
+	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, (R11)
+	VMAXPS       Y13, Y14, Y13
 	VMINPS       Y13, Y15, Y13
-
-p7_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y7, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y8, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	VMOVUPS Y9, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y3, (R11)
-	VMOVUPS Y10, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y4, (R11)
-	VMOVUPS Y11, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y5, (R11)
-	VMOVUPS Y12, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y6, (R11)
-	VMOVUPS Y13, 32(R11)
+	VMOVUPS      Y13, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -28803,23 +28503,17 @@ p1_col:
 	VADDPS 32(R11), Y1, Y1
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y1, Y14, Y1
 	VMINPS       Y1, Y15, Y1
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y1, 32(R11)
+	VMOVUPS      Y1, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -28861,30 +28555,24 @@ p2_col:
 	VADDPS 32(R11), Y3, Y3
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y2, Y14, Y2
 	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y2, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y3, 32(R11)
+	VMOVUPS      Y3, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -28933,37 +28621,31 @@ p3_col:
 	VADDPS 32(R11), Y5, Y5
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y4, Y14, Y4
 	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y5, Y14, Y5
 	VMINPS       Y5, Y15, Y5
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y3, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y4, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	VMOVUPS Y5, 32(R11)
+	VMOVUPS      Y5, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -29019,44 +28701,38 @@ p4_col:
 	VADDPS 32(R11), Y7, Y7
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
-	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y4, Y14, Y4
 	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y5, Y14, Y5
 	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y6, Y14, Y6
 	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y3, Y14, Y3
+	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	VMAXPS       Y7, Y14, Y7
 	VMINPS       Y7, Y15, Y7
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y4, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y5, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	VMOVUPS Y6, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y3, (R11)
-	VMOVUPS Y7, 32(R11)
+	VMOVUPS      Y7, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -29120,51 +28796,45 @@ p5_col:
 	VADDPS 32(R11), Y9, Y9
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	VMAXPS       Y8, Y14, Y8
-	VMAXPS       Y9, Y14, Y9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
-	VMINPS       Y3, Y15, Y3
-	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y5, Y14, Y5
 	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y6, Y14, Y6
 	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y7, Y14, Y7
 	VMINPS       Y7, Y15, Y7
+	VMOVUPS      Y7, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y3, Y14, Y3
+	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	VMAXPS       Y8, Y14, Y8
 	VMINPS       Y8, Y15, Y8
+	VMOVUPS      Y8, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y4, Y14, Y4
+	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, (R11)
+	VMAXPS       Y9, Y14, Y9
 	VMINPS       Y9, Y15, Y9
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y5, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y6, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	VMOVUPS Y7, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y3, (R11)
-	VMOVUPS Y8, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y4, (R11)
-	VMOVUPS Y9, 32(R11)
+	VMOVUPS      Y9, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -29235,58 +28905,52 @@ p6_col:
 	VADDPS 32(R11), Y11, Y11
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	VMAXPS       Y8, Y14, Y8
-	VMAXPS       Y9, Y14, Y9
-	VMAXPS       Y10, Y14, Y10
-	VMAXPS       Y11, Y14, Y11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
-	VMINPS       Y3, Y15, Y3
-	VMINPS       Y4, Y15, Y4
-	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y6, Y14, Y6
 	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y7, Y14, Y7
 	VMINPS       Y7, Y15, Y7
+	VMOVUPS      Y7, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y8, Y14, Y8
 	VMINPS       Y8, Y15, Y8
+	VMOVUPS      Y8, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y3, Y14, Y3
+	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	VMAXPS       Y9, Y14, Y9
 	VMINPS       Y9, Y15, Y9
+	VMOVUPS      Y9, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y4, Y14, Y4
+	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, (R11)
+	VMAXPS       Y10, Y14, Y10
 	VMINPS       Y10, Y15, Y10
+	VMOVUPS      Y10, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y5, Y14, Y5
+	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, (R11)
+	VMAXPS       Y11, Y14, Y11
 	VMINPS       Y11, Y15, Y11
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y6, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y7, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	VMOVUPS Y8, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y3, (R11)
-	VMOVUPS Y9, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y4, (R11)
-	VMOVUPS Y10, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y5, (R11)
-	VMOVUPS Y11, 32(R11)
+	VMOVUPS      Y11, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -29364,65 +29028,59 @@ p7_col:
 	VADDPS 32(R11), Y13, Y13
 
 p7_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p7_store
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
-	VMAXPS       Y1, Y14, Y1
-	VMAXPS       Y2, Y14, Y2
-	VMAXPS       Y3, Y14, Y3
-	VMAXPS       Y4, Y14, Y4
-	VMAXPS       Y5, Y14, Y5
-	VMAXPS       Y6, Y14, Y6
-	VMAXPS       Y7, Y14, Y7
-	VMAXPS       Y8, Y14, Y8
-	VMAXPS       Y9, Y14, Y9
-	VMAXPS       Y10, Y14, Y10
-	VMAXPS       Y11, Y14, Y11
-	VMAXPS       Y12, Y14, Y12
-	VMAXPS       Y13, Y14, Y13
-	CMPL         156(DI), $0x7f800000
-	JEQ          p7_store
 	VMINPS       Y0, Y15, Y0
-	VMINPS       Y1, Y15, Y1
-	VMINPS       Y2, Y15, Y2
-	VMINPS       Y3, Y15, Y3
-	VMINPS       Y4, Y15, Y4
-	VMINPS       Y5, Y15, Y5
-	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y7, Y14, Y7
 	VMINPS       Y7, Y15, Y7
+	VMOVUPS      Y7, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y8, Y14, Y8
 	VMINPS       Y8, Y15, Y8
+	VMOVUPS      Y8, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y9, Y14, Y9
 	VMINPS       Y9, Y15, Y9
+	VMOVUPS      Y9, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y3, Y14, Y3
+	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	VMAXPS       Y10, Y14, Y10
 	VMINPS       Y10, Y15, Y10
+	VMOVUPS      Y10, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y4, Y14, Y4
+	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, (R11)
+	VMAXPS       Y11, Y14, Y11
 	VMINPS       Y11, Y15, Y11
+	VMOVUPS      Y11, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y5, Y14, Y5
+	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, (R11)
+	VMAXPS       Y12, Y14, Y12
 	VMINPS       Y12, Y15, Y12
+	VMOVUPS      Y12, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y6, Y14, Y6
+	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, (R11)
+	VMAXPS       Y13, Y14, Y13
 	VMINPS       Y13, Y15, Y13
-
-p7_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Y0, (R11)
-	VMOVUPS Y7, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y1, (R11)
-	VMOVUPS Y8, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y2, (R11)
-	VMOVUPS Y9, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y3, (R11)
-	VMOVUPS Y10, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y4, (R11)
-	VMOVUPS Y11, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y5, (R11)
-	VMOVUPS Y12, 32(R11)
-	ADDQ    R9, R11
-	VMOVUPS Y6, (R11)
-	VMOVUPS Y13, 32(R11)
+	VMOVUPS      Y13, 32(R11)
 	VZEROUPPER
 	RET
 

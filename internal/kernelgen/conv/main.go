@@ -432,12 +432,23 @@ func (t tile) epilogue() {
 	JZ(LabelRef(t.label("clamp")))
 	t.forPixels("res", RSI, args.ResPix, args.ResBlock, func(m Mem, acc VecPhysical) { VADDPS(m, acc, acc) })
 	Label(t.label("clamp"))
+	lo, hi := t.Last(1), t.Last(0)
+	// The first operand is what comes out of a comparison with NaN.
+	if t.Bytes == 32 {
+		// Stores one after another hold the next tile up; between two operations
+		// they do not, even if those change nothing: see newTile.
+		VBROADCASTSS(arg(args.LoHi), lo)
+		VBROADCASTSS(arg(args.LoHi+4), hi)
+		t.store(func(acc VecPhysical) {
+			VMAXPS(acc, lo, acc)
+			VMINPS(acc, hi, acc)
+		})
+		return
+	}
 	CMPQ(arg(args.Clamp), Imm(0))
 	JEQ(LabelRef(t.label("store")))
-	lo, hi := t.Last(1), t.Last(0)
 	VBROADCASTSS(arg(args.LoHi), lo)
 	VBROADCASTSS(arg(args.LoHi+4), hi)
-	// The first operand is what comes out of a comparison with NaN.
 	for i := range t.b * t.p {
 		VMAXPS(t.Regs[i], lo, t.Regs[i])
 	}
@@ -447,8 +458,16 @@ func (t tile) epilogue() {
 		VMINPS(t.Regs[i], hi, t.Regs[i])
 	}
 	Label(t.label("store"))
+	t.store(func(VecPhysical) {})
+}
+
+// store applies op to each accumulator and stores it, and ends the tile.
+func (t tile) store(op func(acc VecPhysical)) {
 	MOVQ(arg(args.Out), RBX)
-	t.forPixels("out", RBX, args.OutPix, args.OutBlock, func(m Mem, acc VecPhysical) { VMOVUPS(acc, m) })
+	t.forPixels("out", RBX, args.OutPix, args.OutBlock, func(m Mem, acc VecPhysical) {
+		op(acc)
+		VMOVUPS(acc, m)
+	})
 	if t.halves {
 		ADDQ(Imm(64), RCX)
 		CMPQ(RCX, Imm(128))
