@@ -125,6 +125,9 @@ func (m *memory) run(t *testing.T, k Kernel) {
 		c.spaces = [][]byte{bytes}
 		for range threads {
 			c.scratch = append(c.scratch, alignedBytes(k.ScratchBytes()))
+			for i := range floats(c.scratch[len(c.scratch)-1]) { // as another kernel left it
+				floats(c.scratch[len(c.scratch)-1])[i] = canary
+			}
 		}
 		k.Run(c)
 		for _, g := range m.guard {
@@ -651,6 +654,76 @@ func TestWinograd(t *testing.T) {
 				}
 			}
 			checkBorder(t, m, &k.Dst)
+		}
+	})
+}
+
+// TestConvDepthwise compares with loops in float64, in one band and several.
+func TestConvDepthwise(t *testing.T) {
+	tiers(t, func(t *testing.T) {
+		for seed := range uint64(30) {
+			r := rand.New(rand.NewPCG(seed, 11))
+			k := ConvDepthwise{
+				Point: Conv{KH: 1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1, Act: pick(r, someActs...)},
+				Depth: Depthwise{KH: pick(r, 3, 5, 1), KW: pick(r, 3, 5, 2), SH: pick(r, 1, 2), SW: pick(r, 1, 2), DH: pick(r, 1, 2), DW: pick(r, 1, 2), Act: pick(r, someActs...)},
+			}
+			p, d := &k.Point, &k.Depth
+			n, ic, c, h, w := pick(r, 1, 2), pick(r, 5, 24, 32), pick(r, 8, 40, 70), 5+r.IntN(10), pick(r, 9+r.IntN(20), 9+r.IntN(20), 250)
+			if w == 250 {
+				n, h, ic, c = 1, 24, 5, 8 // more than a band
+			}
+			d.PadTop, d.PadLeft = r.IntN(d.KH), r.IntN(d.KW)
+			oh := (h+2*d.PadTop-(d.KH-1)*d.DH-1)/d.SH + 1
+			ow := (w+2*d.PadLeft-(d.KW-1)*d.DW-1)/d.SW + 1
+			if oh < 1 || ow < 1 {
+				continue
+			}
+			m := &memory{double: r.IntN(3) == 0}
+			p.Src = m.image(r, n, ic, h, w, r.IntN(2), r.IntN(2), 0, 0, 0, true)
+			p.Dst = Image{N: n, C: c, H: h, W: w, Top: d.PadTop, Left: d.PadLeft + r.IntN(2), Bottom: d.PadTop, Right: d.PadLeft}
+			d.Src = p.Dst
+			d.Dst = m.image(r, n, c, oh, ow, 1, 0, 0, 1, r.IntN(2), false)
+			d.Dst.Clear = true
+			pw, pb, dw, db := random(r, c*ic), random(r, c), random(r, c*d.KH*d.KW), random(r, c)
+			p.W, p.Bias = m.put(pack.Conv(pw, c, ic, 1, 1)), m.put(padded16(pb))
+			d.W, d.Bias = m.put(pack.Depthwise(dw, c, d.KH, d.KW)), m.put(padded16(db))
+			m.run(t, &k)
+			between := make([]float64, h*w)
+			for i := range n {
+				for ch := range c {
+					for px := range between {
+						sum := float64(pb[ch])
+						for f := range ic {
+							sum += m.at(&p.Src, i, f, px/w, px%w) * float64(pw[ch*ic+f])
+						}
+						between[px] = evalFn(p.Act.Fn, sum, float64(p.Act.Alpha), float64(p.Act.Beta))
+					}
+					for y := range oh {
+						for x := range ow {
+							if spared(r) {
+								continue
+							}
+							sum := float64(db[ch])
+							size := 1.0
+							for ky := range d.KH {
+								for kx := range d.KW {
+									sy, sx := y*d.SH-d.PadTop+ky*d.DH, x*d.SW-d.PadLeft+kx*d.DW
+									if sy >= 0 && sy < h && sx >= 0 && sx < w {
+										v := between[sy*w+sx] * float64(dw[(ch*d.KH+ky)*d.KW+kx])
+										sum += v
+										size += math.Abs(v)
+									}
+								}
+							}
+							want := evalFn(d.Act.Fn, sum, float64(d.Act.Alpha), float64(d.Act.Beta))
+							if got := m.at(&d.Dst, i, ch, y, x); math.Abs(got-want) > 1e-5*size {
+								t.Fatalf("seed %d: [%d,%d,%d,%d] is %g, want %g\n%+v", seed, i, ch, y, x, got, want, k)
+							}
+						}
+					}
+				}
+			}
+			checkBorder(t, m, &d.Dst)
 		}
 	})
 }

@@ -25,6 +25,7 @@ type builder struct {
 	copied  map[*ir.Value]bool   // operands whose first copy into a concatenation is made
 	// prologues are steps that the global pool reading their result computes.
 	prologues map[*ir.Value]prologue
+	points    map[*ir.Value]pointwise // results of convolutions that the next step computes
 	steps     []step
 	errs      []error
 	*store
@@ -109,7 +110,7 @@ func digest(programs []*Program) (sum [32]byte) {
 // lowerAll collects the steps of g and adds its weights to st.
 func lowerAll(g *ir.Graph, cfg Config, light map[string]bool, st *store) (*builder, error) {
 	b := &builder{g: g, cfg: cfg, light: light, store: st,
-		dense: map[*ir.Value]*place{}, images: map[*ir.Value]*place{}, pooled: map[*ir.Node]bool{}, copied: map[*ir.Value]bool{}, prologues: map[*ir.Value]prologue{}}
+		dense: map[*ir.Value]*place{}, images: map[*ir.Value]*place{}, pooled: map[*ir.Node]bool{}, copied: map[*ir.Value]bool{}, prologues: map[*ir.Value]prologue{}, points: map[*ir.Value]pointwise{}}
 	if cfg.Weights != runtime.F32 {
 		b.halves = halves(g)
 	}

@@ -107,7 +107,7 @@ func (b *builder) lowerConv(n *ir.Node, c ir.Conv) error {
 		pre: act(c.Prologue), act: act(c.Epilogue), geo: geo,
 	}
 	switch {
-	case c.Groups == x.Type.Shape[1] && m == c.Groups && c.Groups > 1:
+	case isDepthwise(n, c):
 		b.depthwise(o, w, doc+": depthwise")
 	case c.Groups == 1:
 		b.convDense(o, w, doc)
@@ -115,6 +115,12 @@ func (b *builder) lowerConv(n *ir.Node, c ir.Conv) error {
 		b.convGrouped(o, w, c.Groups, doc)
 	}
 	return nil
+}
+
+// isDepthwise reports whether each channel has one filter of its own.
+func isDepthwise(n *ir.Node, c ir.Conv) bool {
+	channels := n.In[0].Type.Shape[1]
+	return c.Groups == channels && n.In[1].Type.Shape[0] == channels && channels > 1
 }
 
 // operandsDoc names what is fused into the convolution.
@@ -176,8 +182,12 @@ const fewChannels = 12
 // of first layers.
 func (o *convOperands) gathers() bool {
 	g := o.geo
-	return o.src.dims.c <= fewChannels && g.kh*g.kw > 1 && g.padTop >= 0 && g.padLeft >= 0 && o.residual == nil &&
-		!o.scale.Present() && !o.shift.Present() && o.pre == (runtime.Act{})
+	return o.src.dims.c <= fewChannels && g.kh*g.kw > 1 && g.padTop >= 0 && g.padLeft >= 0 && o.residual == nil && !o.transforms()
+}
+
+// transforms reports whether the convolution has a prologue.
+func (o *convOperands) transforms() bool {
+	return o.scale.Present() || o.shift.Present() || o.pre != (runtime.Act{})
 }
 
 func (b *builder) emitConvFirst(src, dst *place, d dims, w *ir.Tensor, bias runtime.Ref, a runtime.Act, geo geometry, doc string) {
@@ -206,7 +216,7 @@ const (
 func (o *convOperands) narrow(cfg Config) bool {
 	g := o.geo
 	return o.dst.dims.c <= lastChannels && o.src.dims.blocks()*g.kh*g.kw >= lastVectors && !cfg.Exact &&
-		!o.gathers() && !o.scale.Present() && !o.shift.Present() && o.pre == (runtime.Act{})
+		!o.gathers() && !o.transforms()
 }
 
 // convDense lowers a convolution in which every output channel reads every
@@ -220,6 +230,9 @@ func (b *builder) convDense(o convOperands, w *ir.Tensor, doc string) {
 				KH: g.kh, KW: g.kw, SH: g.sh, SW: g.sw, DH: g.dh, DW: g.dw, PadTop: g.padTop, PadLeft: g.padLeft}
 		})
 		b.last().Choice = Choice{Algorithm: ir.AlgLast, Why: "a block of 16 output channels would be mostly unused"}
+		return
+	}
+	if b.leaveToDepthwise(o, w, doc) {
 		return
 	}
 	choice, why := b.chooseAlgorithm(o)
@@ -247,7 +260,7 @@ func (b *builder) convDense(o convOperands, w *ir.Tensor, doc string) {
 	b.last().Choice = choice
 }
 
-func (o *convOperands) conv(w runtime.Ref) runtime.Kernel {
+func (o *convOperands) conv(w runtime.Ref) *runtime.Conv {
 	g := o.geo
 	return &runtime.Conv{Src: o.src.img(), Dst: o.dst.img(), W: w, Bias: o.bias, Residual: o.residual.img(),
 		Scale: o.scale, Shift: o.shift, Pre: o.pre, Act: o.act,
@@ -271,13 +284,19 @@ func (o *convOperands) winograd(u runtime.Ref, m int) *runtime.Winograd {
 
 func (b *builder) depthwise(o convOperands, w *ir.Tensor, doc string) {
 	wref := b.floats32(w, b.packDepthwise(w))
-	g := o.geo
-	b.emit(doc, o.reads(), []*place{o.dst}, func() runtime.Kernel {
-		return &runtime.Depthwise{Src: o.src.img(), Dst: o.dst.img(), W: wref, Bias: o.bias, Residual: o.residual.img(),
-			Scale: o.scale, Shift: o.shift, Pre: o.pre, Act: o.act,
-			KH: g.kh, KW: g.kw, SH: g.sh, SW: g.sw, DH: g.dh, DW: g.dw, PadTop: g.padTop, PadLeft: g.padLeft}
-	})
+	if p, ok := b.points[o.node.In[0]]; ok {
+		b.convDepthwise(p, o, wref, doc)
+	} else {
+		b.emit(doc, o.reads(), []*place{o.dst}, func() runtime.Kernel { return o.depthwise(wref) })
+	}
 	b.last().Choice = Choice{Algorithm: ir.AlgDepthwise, Why: "one filter per channel"}
+}
+
+func (o *convOperands) depthwise(w runtime.Ref) *runtime.Depthwise {
+	g := o.geo
+	return &runtime.Depthwise{Src: o.src.img(), Dst: o.dst.img(), W: w, Bias: o.bias, Residual: o.residual.img(),
+		Scale: o.scale, Shift: o.shift, Pre: o.pre, Act: o.act,
+		KH: g.kh, KW: g.kw, SH: g.sh, SW: g.sw, DH: g.dh, DW: g.dw, PadTop: g.padTop, PadLeft: g.padLeft}
 }
 
 // convGrouped lowers a grouped convolution. The kernel takes groups of whole
