@@ -102,20 +102,26 @@ func (k *ConvFirst) part(c *Context, i, worker int) {
 }
 
 // narrowRow computes a row of up to 8 output channels from the input rows in
-// src, by way of line, where no channels lie between those of two pixels.
+// src. An activation that the micro-kernel does not know is applied in line,
+// where no channels lie between those of two pixels.
 func (k *ConvFirst) narrowRow(a tileArgs, dst, src, line []float32, more bool) {
-	a.outPix = 8 * 4
+	pitch, out := 16, dst
+	if more {
+		pitch, out = 8, line
+	}
+	a.outPix = pitch * 4
 	tiles := split(k.Dst.W, narrowPixels())
 	for t := range tiles {
 		x := cut(k.Dst.W, tiles, t)
 		a.pixels = cut(k.Dst.W, tiles, t+1) - x
 		a.in = unsafe.Pointer(&src[x*k.SW*k.C])
-		a.out = unsafe.Pointer(&line[x*8])
+		a.out = unsafe.Pointer(&out[x*pitch])
 		run8(&a)
 	}
-	if more {
-		applyAct(line[:(k.Dst.W*8+15)&^15], k.Act)
+	if !more {
+		return
 	}
+	applyAct(line[:(k.Dst.W*8+15)&^15], k.Act)
 	// Four floats are one instruction.
 	to := unsafe.Slice((*[4][4]float32)(unsafe.Pointer(&dst[0])), k.Dst.W)
 	from := unsafe.Slice((*[2][4]float32)(unsafe.Pointer(&line[0])), k.Dst.W)

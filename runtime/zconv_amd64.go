@@ -42,7 +42,7 @@ func poolSumAVX512(a *tileArgs)
 // peakAVX512 runs n rounds of 24 independent multiply-adds on 16 floats.
 func peakAVX512(n int)
 
-// run8AVX2 computes a.pixels ≤ 12 pixels by the first 8 of 16 output channels, a.run input values a step.
+// run8AVX2 computes a.pixels ≤ 12 pixels by the first 8 of 16 output channels, a.run input values a step. The others of a pixel become zero, before the next pixel is stored.
 //
 //go:noescape
 func run8AVX2(a *tileArgs)

@@ -20401,12 +20401,14 @@ p1_run:
 p1_clamp:
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	VXORPS       Y13, Y13, Y13
 	MOVQ         16(DI), BX
 	MOVQ         48(DI), R9
 	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
 	VMINPS       Y0, Y15, Y0
 	VMOVUPS      Y0, (R11)
+	VMOVUPS      Y13, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -20465,16 +20467,19 @@ p2_run:
 p2_clamp:
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	VXORPS       Y13, Y13, Y13
 	MOVQ         16(DI), BX
 	MOVQ         48(DI), R9
 	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
 	VMINPS       Y0, Y15, Y0
 	VMOVUPS      Y0, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y1, Y14, Y1
 	VMINPS       Y1, Y15, Y1
 	VMOVUPS      Y1, (R11)
+	VMOVUPS      Y13, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -20538,20 +20543,24 @@ p3_run:
 p3_clamp:
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	VXORPS       Y13, Y13, Y13
 	MOVQ         16(DI), BX
 	MOVQ         48(DI), R9
 	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
 	VMINPS       Y0, Y15, Y0
 	VMOVUPS      Y0, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y1, Y14, Y1
 	VMINPS       Y1, Y15, Y1
 	VMOVUPS      Y1, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y2, Y14, Y2
 	VMINPS       Y2, Y15, Y2
 	VMOVUPS      Y2, (R11)
+	VMOVUPS      Y13, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -20620,24 +20629,29 @@ p4_run:
 p4_clamp:
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	VXORPS       Y13, Y13, Y13
 	MOVQ         16(DI), BX
 	MOVQ         48(DI), R9
 	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
 	VMINPS       Y0, Y15, Y0
 	VMOVUPS      Y0, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y1, Y14, Y1
 	VMINPS       Y1, Y15, Y1
 	VMOVUPS      Y1, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y2, Y14, Y2
 	VMINPS       Y2, Y15, Y2
 	VMOVUPS      Y2, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
 	VMOVUPS      Y3, (R11)
+	VMOVUPS      Y13, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -20713,28 +20727,34 @@ p5_run:
 p5_clamp:
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	VXORPS       Y13, Y13, Y13
 	MOVQ         16(DI), BX
 	MOVQ         48(DI), R9
 	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
 	VMINPS       Y0, Y15, Y0
 	VMOVUPS      Y0, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y1, Y14, Y1
 	VMINPS       Y1, Y15, Y1
 	VMOVUPS      Y1, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y2, Y14, Y2
 	VMINPS       Y2, Y15, Y2
 	VMOVUPS      Y2, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
 	VMOVUPS      Y3, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y4, Y14, Y4
 	VMINPS       Y4, Y15, Y4
 	VMOVUPS      Y4, (R11)
+	VMOVUPS      Y13, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -20815,32 +20835,39 @@ p6_run:
 p6_clamp:
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	VXORPS       Y13, Y13, Y13
 	MOVQ         16(DI), BX
 	MOVQ         48(DI), R9
 	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
 	VMINPS       Y0, Y15, Y0
 	VMOVUPS      Y0, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y1, Y14, Y1
 	VMINPS       Y1, Y15, Y1
 	VMOVUPS      Y1, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y2, Y14, Y2
 	VMINPS       Y2, Y15, Y2
 	VMOVUPS      Y2, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
 	VMOVUPS      Y3, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y4, Y14, Y4
 	VMINPS       Y4, Y15, Y4
 	VMOVUPS      Y4, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y5, Y14, Y5
 	VMINPS       Y5, Y15, Y5
 	VMOVUPS      Y5, (R11)
+	VMOVUPS      Y13, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -20926,36 +20953,44 @@ p7_run:
 p7_clamp:
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	VXORPS       Y13, Y13, Y13
 	MOVQ         16(DI), BX
 	MOVQ         48(DI), R9
 	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
 	VMINPS       Y0, Y15, Y0
 	VMOVUPS      Y0, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y1, Y14, Y1
 	VMINPS       Y1, Y15, Y1
 	VMOVUPS      Y1, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y2, Y14, Y2
 	VMINPS       Y2, Y15, Y2
 	VMOVUPS      Y2, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
 	VMOVUPS      Y3, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y4, Y14, Y4
 	VMINPS       Y4, Y15, Y4
 	VMOVUPS      Y4, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y5, Y14, Y5
 	VMINPS       Y5, Y15, Y5
 	VMOVUPS      Y5, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y6, Y14, Y6
 	VMINPS       Y6, Y15, Y6
 	VMOVUPS      Y6, (R11)
+	VMOVUPS      Y13, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -21046,40 +21081,49 @@ p8_run:
 p8_clamp:
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	VXORPS       Y13, Y13, Y13
 	MOVQ         16(DI), BX
 	MOVQ         48(DI), R9
 	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
 	VMINPS       Y0, Y15, Y0
 	VMOVUPS      Y0, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y1, Y14, Y1
 	VMINPS       Y1, Y15, Y1
 	VMOVUPS      Y1, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y2, Y14, Y2
 	VMINPS       Y2, Y15, Y2
 	VMOVUPS      Y2, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
 	VMOVUPS      Y3, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y4, Y14, Y4
 	VMINPS       Y4, Y15, Y4
 	VMOVUPS      Y4, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y5, Y14, Y5
 	VMINPS       Y5, Y15, Y5
 	VMOVUPS      Y5, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y6, Y14, Y6
 	VMINPS       Y6, Y15, Y6
 	VMOVUPS      Y6, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y7, Y14, Y7
 	VMINPS       Y7, Y15, Y7
 	VMOVUPS      Y7, (R11)
+	VMOVUPS      Y13, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -21177,44 +21221,54 @@ p9_run:
 p9_clamp:
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	VXORPS       Y13, Y13, Y13
 	MOVQ         16(DI), BX
 	MOVQ         48(DI), R9
 	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
 	VMINPS       Y0, Y15, Y0
 	VMOVUPS      Y0, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y1, Y14, Y1
 	VMINPS       Y1, Y15, Y1
 	VMOVUPS      Y1, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y2, Y14, Y2
 	VMINPS       Y2, Y15, Y2
 	VMOVUPS      Y2, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
 	VMOVUPS      Y3, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y4, Y14, Y4
 	VMINPS       Y4, Y15, Y4
 	VMOVUPS      Y4, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y5, Y14, Y5
 	VMINPS       Y5, Y15, Y5
 	VMOVUPS      Y5, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y6, Y14, Y6
 	VMINPS       Y6, Y15, Y6
 	VMOVUPS      Y6, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y7, Y14, Y7
 	VMINPS       Y7, Y15, Y7
 	VMOVUPS      Y7, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y8, Y14, Y8
 	VMINPS       Y8, Y15, Y8
 	VMOVUPS      Y8, (R11)
+	VMOVUPS      Y13, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -21317,48 +21371,59 @@ p10_run:
 p10_clamp:
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	VXORPS       Y13, Y13, Y13
 	MOVQ         16(DI), BX
 	MOVQ         48(DI), R9
 	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
 	VMINPS       Y0, Y15, Y0
 	VMOVUPS      Y0, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y1, Y14, Y1
 	VMINPS       Y1, Y15, Y1
 	VMOVUPS      Y1, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y2, Y14, Y2
 	VMINPS       Y2, Y15, Y2
 	VMOVUPS      Y2, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
 	VMOVUPS      Y3, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y4, Y14, Y4
 	VMINPS       Y4, Y15, Y4
 	VMOVUPS      Y4, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y5, Y14, Y5
 	VMINPS       Y5, Y15, Y5
 	VMOVUPS      Y5, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y6, Y14, Y6
 	VMINPS       Y6, Y15, Y6
 	VMOVUPS      Y6, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y7, Y14, Y7
 	VMINPS       Y7, Y15, Y7
 	VMOVUPS      Y7, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y8, Y14, Y8
 	VMINPS       Y8, Y15, Y8
 	VMOVUPS      Y8, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y9, Y14, Y9
 	VMINPS       Y9, Y15, Y9
 	VMOVUPS      Y9, (R11)
+	VMOVUPS      Y13, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -21466,52 +21531,64 @@ p11_run:
 p11_clamp:
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	VXORPS       Y13, Y13, Y13
 	MOVQ         16(DI), BX
 	MOVQ         48(DI), R9
 	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
 	VMINPS       Y0, Y15, Y0
 	VMOVUPS      Y0, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y1, Y14, Y1
 	VMINPS       Y1, Y15, Y1
 	VMOVUPS      Y1, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y2, Y14, Y2
 	VMINPS       Y2, Y15, Y2
 	VMOVUPS      Y2, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
 	VMOVUPS      Y3, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y4, Y14, Y4
 	VMINPS       Y4, Y15, Y4
 	VMOVUPS      Y4, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y5, Y14, Y5
 	VMINPS       Y5, Y15, Y5
 	VMOVUPS      Y5, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y6, Y14, Y6
 	VMINPS       Y6, Y15, Y6
 	VMOVUPS      Y6, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y7, Y14, Y7
 	VMINPS       Y7, Y15, Y7
 	VMOVUPS      Y7, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y8, Y14, Y8
 	VMINPS       Y8, Y15, Y8
 	VMOVUPS      Y8, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y9, Y14, Y9
 	VMINPS       Y9, Y15, Y9
 	VMOVUPS      Y9, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y10, Y14, Y10
 	VMINPS       Y10, Y15, Y10
 	VMOVUPS      Y10, (R11)
+	VMOVUPS      Y13, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -21624,56 +21701,69 @@ p12_run:
 p12_clamp:
 	VBROADCASTSS 152(DI), Y14
 	VBROADCASTSS 156(DI), Y15
+	VXORPS       Y13, Y13, Y13
 	MOVQ         16(DI), BX
 	MOVQ         48(DI), R9
 	MOVQ         BX, R11
 	VMAXPS       Y0, Y14, Y0
 	VMINPS       Y0, Y15, Y0
 	VMOVUPS      Y0, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y1, Y14, Y1
 	VMINPS       Y1, Y15, Y1
 	VMOVUPS      Y1, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y2, Y14, Y2
 	VMINPS       Y2, Y15, Y2
 	VMOVUPS      Y2, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y3, Y14, Y3
 	VMINPS       Y3, Y15, Y3
 	VMOVUPS      Y3, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y4, Y14, Y4
 	VMINPS       Y4, Y15, Y4
 	VMOVUPS      Y4, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y5, Y14, Y5
 	VMINPS       Y5, Y15, Y5
 	VMOVUPS      Y5, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y6, Y14, Y6
 	VMINPS       Y6, Y15, Y6
 	VMOVUPS      Y6, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y7, Y14, Y7
 	VMINPS       Y7, Y15, Y7
 	VMOVUPS      Y7, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y8, Y14, Y8
 	VMINPS       Y8, Y15, Y8
 	VMOVUPS      Y8, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y9, Y14, Y9
 	VMINPS       Y9, Y15, Y9
 	VMOVUPS      Y9, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y10, Y14, Y10
 	VMINPS       Y10, Y15, Y10
 	VMOVUPS      Y10, (R11)
+	VMOVUPS      Y13, 32(R11)
 	ADDQ         R9, R11
 	VMAXPS       Y11, Y14, Y11
 	VMINPS       Y11, Y15, Y11
 	VMOVUPS      Y11, (R11)
+	VMOVUPS      Y13, 32(R11)
 	VZEROUPPER
 	RET
 

@@ -32,7 +32,7 @@ func main() {
 	ConstraintExpr("!purego")
 	for _, g := range []generator{{x86.AVX512, 14, 14}, {x86.AVX2, 6, 7}} {
 		if g.Bytes == 32 {
-			g.kernel("run8", 8, 1, "computes a.pixels ≤ %d pixels by the first 8 of 16 output channels, a.run input values a step.")
+			g.kernel("run8", 8, 1, "computes a.pixels ≤ %d pixels by the first 8 of 16 output channels, a.run input values a step. The others of a pixel become zero, before the next pixel is stored.")
 		}
 		g.kernel("tile32", 32, 16, "computes a.pixels ≤ %d pixels by 32 output channels, 16 input channels a step.")
 		g.kernel("tile16", 16, 16, "computes a.pixels ≤ %d pixels by 16 output channels, 16 input channels a step.")
@@ -439,9 +439,19 @@ func (t tile) epilogue() {
 		// they do not, even if those change nothing: see newTile.
 		VBROADCASTSS(arg(args.LoHi), lo)
 		VBROADCASTSS(arg(args.LoHi+4), hi)
-		t.store(func(acc VecPhysical) {
+		zero := t.Last(2)
+		narrow := t.b < t.PerPixel()
+		if narrow {
+			VXORPS(zero, zero, zero)
+		}
+		t.store(func(m Mem, acc VecPhysical) {
 			VMAXPS(acc, lo, acc)
 			VMINPS(acc, hi, acc)
+			VMOVUPS(acc, m)
+			if narrow {
+				m.Disp += t.Bytes
+				VMOVUPS(zero, m)
+			}
 		})
 		return
 	}
@@ -458,16 +468,13 @@ func (t tile) epilogue() {
 		VMINPS(t.Regs[i], hi, t.Regs[i])
 	}
 	Label(t.label("store"))
-	t.store(func(VecPhysical) {})
+	t.store(func(m Mem, acc VecPhysical) { VMOVUPS(acc, m) })
 }
 
-// store applies op to each accumulator and stores it, and ends the tile.
-func (t tile) store(op func(acc VecPhysical)) {
+// store has op store each accumulator and ends the tile.
+func (t tile) store(op func(m Mem, acc VecPhysical)) {
 	MOVQ(arg(args.Out), RBX)
-	t.forPixels("out", RBX, args.OutPix, args.OutBlock, func(m Mem, acc VecPhysical) {
-		op(acc)
-		VMOVUPS(acc, m)
-	})
+	t.forPixels("out", RBX, args.OutPix, args.OutBlock, op)
 	if t.halves {
 		ADDQ(Imm(64), RCX)
 		CMPQ(RCX, Imm(128))
