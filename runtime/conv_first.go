@@ -71,7 +71,6 @@ func (k *ConvFirst) part(c *Context, i, worker int) {
 	}
 	a.outPix, a.outBlock = 64, k.Dst.Plane()*4
 	w, dst := c.f32(k.Wt), c.f32(k.Dst.Ref)
-	perRow := split(k.Dst.W, tilePixels())
 	for ob := range outBlocks(k.Dst.C) {
 		width := blockWidth(k.Dst.C, ob)
 		a.w = unsafe.Pointer(&w[ob*32*k.KH*k.KW*k.C])
@@ -84,18 +83,11 @@ func (k *ConvFirst) part(c *Context, i, worker int) {
 			continue
 		}
 		for y := y0; y < y1; y++ {
-			for t := range perRow {
-				x := cut(k.Dst.W, perRow, t)
-				a.pixels = cut(k.Dst.W, perRow, t+1) - x
-				a.in = unsafe.Pointer(&scratch[(y-y0)*k.SH*rowFloats+x*k.SW*k.C])
-				o := n*k.Dst.BatchStride + 2*ob*k.Dst.Plane() + k.Dst.Origin() + y*k.Dst.Row() + x*16
-				a.out = unsafe.Pointer(&dst[o])
-				a.tileRun(width)
-				if more {
-					for b := range width / 16 {
-						applyAct(dst[o+b*k.Dst.Plane():][:a.pixels*16], k.Act)
-					}
-				}
+			o := n*k.Dst.BatchStride + 2*ob*k.Dst.Plane() + k.Dst.Origin() + y*k.Dst.Row()
+			a.in, a.out = unsafe.Pointer(&scratch[(y-y0)*k.SH*rowFloats]), unsafe.Pointer(&dst[o])
+			a.line(width, k.Dst.W)
+			for b := 0; more && b < width/16; b++ {
+				applyAct(dst[o+b*k.Dst.Plane():][:k.Dst.W*16], k.Act)
 			}
 		}
 	}

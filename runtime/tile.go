@@ -120,7 +120,11 @@ func (a *tileArgs) line(width, pixels int) {
 		if res != nil {
 			a.res = unsafe.Add(res, x*a.resPix)
 		}
-		a.tile(width)
+		if a.run > 0 {
+			a.tileRun(width)
+		} else {
+			a.tile(width)
+		}
 		x += a.pixels
 	}
 }
