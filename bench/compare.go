@@ -143,14 +143,18 @@ func ortShape(s ir.Shape) ort.Shape {
 	return out
 }
 
-// turn times one engine's turn. Threads of the other engine spin for a while
-// after its own: with several threads a turn first waits for them to park and
-// runs once unmeasured.
+// settle is how long an engine of several threads waits for those of the one
+// before it: ONNX Runtime's spin for some 60 ms after a run, and take a
+// processor from whoever runs then.
+const settle = 100 * time.Millisecond
+
+// turn times one run of an engine, with several threads once they are awake.
 func turn(threads int, f func()) float64 {
 	if threads > 1 {
-		time.Sleep(20 * time.Millisecond)
-		f()
-		f()
+		time.Sleep(settle)
+		for start := time.Now(); time.Since(start) < settle/3; {
+			f()
+		}
 	}
 	return timed(f)
 }

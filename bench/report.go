@@ -76,8 +76,8 @@ func versus(name, path, dir, python string, threads int, budget time.Duration) (
 			if f == nil {
 				continue
 			}
-			if threads > 1 { // the last engine's workers go to sleep first
-				time.Sleep(20 * time.Millisecond)
+			if threads > 1 {
+				time.Sleep(settle)
 			}
 			t, err := f(1 + max(1, runs[c]))
 			if err != nil {
