@@ -180,14 +180,19 @@ func blockWidth(channels, ob int) int {
 }
 
 // chunks is into how many pieces the tiles of one output block are cut so
-// that every worker finds work.
+// that every worker finds work, and a few pieces equally for each.
 func (k *Conv) chunks(c *Context) int {
-	if c.team.threads == 1 {
+	threads := c.team.threads
+	if threads == 1 {
 		return 1
 	}
 	g := k.grid()
 	units := k.Dst.N * k.units()
-	return min(g.rows*split(g.width, tilePixels()), (4*c.team.threads+units-1)/units)
+	n := split(4*threads, units)
+	for n > 1 && units*n%threads != 0 {
+		n++
+	}
+	return min(g.rows*split(g.width, tilePixels()), n)
 }
 
 // convDirect computes tiles straight from the input image.
