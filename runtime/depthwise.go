@@ -84,7 +84,11 @@ func (k *Depthwise) rows(c *Context, n, b, y0, y1 int, src []float32, row int) {
 	a.pix, a.outPix, a.resPix = k.SW*64, 64, 64
 	a.rows, a.rowStride = k.KH, k.DH*row*4
 	a.cols, a.colStride = k.KW, k.DW*64
-	pieces := split(k.Dst.W, channelPixels())
+	most, near := channelPixels(), a.neighbours() && k.Residual.N == 0
+	if near {
+		most = neighbourPixels
+	}
+	pieces := split(k.Dst.W, most)
 	size, longer := k.Dst.W/pieces, k.Dst.W%pieces
 	for y := y0; y < y1; y++ {
 		out := k.Dst.row(dst, n, b, y)
@@ -103,7 +107,11 @@ func (k *Depthwise) rows(c *Context, n, b, y0, y1 int, src []float32, row int) {
 			if res != nil {
 				a.res = unsafe.Pointer(&res[x*16])
 			}
-			a.depthwise()
+			if near {
+				depthwise3(&a)
+			} else {
+				a.depthwise()
+			}
 			x += a.pixels
 		}
 		if more {
@@ -119,6 +127,14 @@ func blockOf(v []float32, b int) []float32 {
 	}
 	return v[b*16 : b*16+16]
 }
+
+// neighbours reports whether depthwise3 computes the tile, of up to
+// neighbourPixels pixels, if it has no residual.
+func (a *tileArgs) neighbours() bool {
+	return active == avx2 && !a.double && a.cols == 3 && a.pix == 64 && a.colStride == 64
+}
+
+const neighbourPixels = 12
 
 // depthwise computes a tile of one block of 16 channels, one filter each.
 func (a *tileArgs) depthwise() {

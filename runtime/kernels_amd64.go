@@ -38,6 +38,8 @@ func run16(a *tileArgs) {
 
 func run8(a *tileArgs) { run8AVX2(a) }
 
+func depthwise3(a *tileArgs) { depthwise3AVX2(a) }
+
 func depthwiseTile(a *tileArgs) {
 	if active == avx512 {
 		depthwiseAVX512(a)

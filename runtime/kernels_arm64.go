@@ -14,4 +14,5 @@ func normalizePixels(dst, src *float32, pixels, blocks, dstBlock, srcBlock int, 
 func doubleTile(a *tileArgs, out *float32, width, step int)                     {}
 func winogradWeights(m int, w, dst *float32, g *float64, n, row, posStride int) {}
 
-func run8(*tileArgs) {} // narrowPixels is 0
+func run8(*tileArgs)       {} // narrowPixels is 0
+func depthwise3(*tileArgs) {} // the tile is never neighbours

@@ -10,6 +10,7 @@ func tile16(a *tileArgs)                                                        
 func run32(a *tileArgs)                                                          {}
 func run16(a *tileArgs)                                                          {}
 func run8(a *tileArgs)                                                           {}
+func depthwise3(a *tileArgs)                                                     {}
 func depthwiseTile(a *tileArgs)                                                  {}
 func poolMaxTile(a *tileArgs)                                                    {}
 func poolSumTile(a *tileArgs)                                                    {}

@@ -22,6 +22,7 @@ func TestMicroKernels(t *testing.T) {
 		{"run16", func(a *tileArgs) { a.tileRun(16) }, func(a *tileArgs) { a.generic(16, a.run) }, 16, 5},
 		{"depthwise", (*tileArgs).depthwise, (*tileArgs).depthwiseGo, 16, 0},
 		{"run8", run8, narrowTwin, 16, 5},
+		{"depthwise3", depthwise3, (*tileArgs).depthwiseGo, 16, 0},
 	}
 	tiers(t, func(t *testing.T) {
 		for seed := range uint64(600) {
@@ -29,6 +30,11 @@ func TestMicroKernels(t *testing.T) {
 			k := kernels[seed%uint64(len(kernels))]
 			most := tilePixels()
 			switch {
+			case k.name == "depthwise3":
+				if active != avx2 {
+					continue
+				}
+				most = neighbourPixels
 			case k.step == 0:
 				most = channelPixels()
 			case k.name == "run8":
@@ -41,6 +47,9 @@ func TestMicroKernels(t *testing.T) {
 			a.pixels, a.run = 1+int(seed)/len(kernels)%most, k.step
 			a.blocks, a.rows, a.cols = 1+r.IntN(3), 1+r.IntN(3), 1+r.IntN(3)
 			a.pix, a.colStride = 4*values*(1+r.IntN(2)), 4*values*(1+r.IntN(2))
+			if k.name == "depthwise3" {
+				a.cols, a.pix, a.colStride = 3, 64, 64
+			}
 			a.rowStride, a.blockStride = a.pix*a.pixels+a.colStride*a.cols, (a.pix*a.pixels+a.colStride*a.cols)*a.rows
 			a.outPix, a.resPix = 64+4*r.IntN(30), 64+4*r.IntN(30)
 			a.outBlock, a.resBlock = a.outPix*a.pixels+4*r.IntN(9), a.resPix*a.pixels
@@ -68,7 +77,7 @@ func TestMicroKernels(t *testing.T) {
 			for i := range m.slice(out) {
 				m.slice(out)[i] = canary
 			}
-			residual := r.IntN(2) == 0
+			residual := r.IntN(2) == 0 && k.name != "depthwise3"
 			run := func(f func(a *tileArgs)) []float32 {
 				data := append([]float32(nil), m.data...)
 				b := a

@@ -72,6 +72,11 @@ func run16AVX2(a *tileArgs)
 //go:noescape
 func depthwiseAVX2(a *tileArgs)
 
+// depthwise3AVX2 is depthwise for a.pixels ≤ 12 pixels with a.cols = 3, a.pix = a.colStride = 64 and no a.res.
+//
+//go:noescape
+func depthwise3AVX2(a *tileArgs)
+
 // poolMaxAVX2 takes the maximum over the windows of a.pixels ≤ 7 pixels of one block; a.bias is the start.
 //
 //go:noescape

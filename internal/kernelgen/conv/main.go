@@ -40,6 +40,9 @@ func main() {
 		g.kernel("run16", 16, 1, "computes a.pixels ≤ %d pixels by 16 output channels, a.run input values a step.")
 		g.channelKernel("depthwise", "computes a.pixels ≤ %d pixels of one block of 16 channels, one filter per channel.",
 			true, func(x Mem, w, acc VecPhysical) { VFMADD231PS(x, w, acc) })
+		if g.Bytes == 32 {
+			g.depthwise3()
+		}
 		g.channelKernel("poolMax", "takes the maximum over the windows of a.pixels ≤ %d pixels of one block; a.bias is the start.",
 			false, func(x Mem, _, acc VecPhysical) { VMAXPS(x, acc, acc) })
 		g.channelKernel("poolSum", "sums the windows of a.pixels ≤ %d pixels of one block onto a.bias.",
@@ -399,6 +402,66 @@ func (g generator) channelKernel(name, doc string, weights bool, step func(x Mem
 		DECQ(R10)
 		JNZ(LabelRef(t.label("row")))
 		t.epilogue()
+	}
+}
+
+// neighbours is how many pixels depthwise3 takes.
+const neighbours = 12
+
+// depthwise3 writes a depthwise kernel for rows of three taps, whose pixels and
+// taps lie next to one another: what it reads serves up to three pixels, while
+// the general kernel reads as many values as it multiplies. The 8 channels of a
+// vector at a time, so that the weights of a row stay in registers.
+func (g generator) depthwise3() {
+	g.function("depthwise3", "is depthwise for a.pixels ≤ %d pixels with a.cols = 3, a.pix = a.colStride = 64 and no a.res.", neighbours)
+	weights, x := []VecPhysical{g.Last(3), g.Last(2), g.Last(1)}, g.Last(0)
+	for p := 1; p <= neighbours; p++ {
+		t := tile{generator: g, p: p, b: 1}
+		if p > 1 {
+			Label(fmt.Sprintf("p%d", p))
+		}
+		XORL(ECX, ECX)
+		Label(t.label("half"))
+		MOVQ(arg(args.In), R9)
+		MOVQ(arg(args.W), RDX)
+		MOVQ(arg(args.Bias), R15)
+		VMOVUPS(Mem{Base: R15, Index: RCX, Scale: 1}, t.acc(0, 0))
+		for i := 1; i < p; i++ {
+			VMOVAPS(t.acc(0, 0), t.acc(0, i))
+		}
+		MOVQ(arg(args.Rows), R10)
+		Label(t.label("row"))
+		for tap, w := range weights {
+			VMOVUPS(Mem{Base: RDX, Index: RCX, Scale: 1, Disp: 64 * tap}, w)
+		}
+		ADDQ(Imm(3*64), RDX)
+		for col := range p + 2 {
+			VMOVUPS(Mem{Base: R9, Index: RCX, Scale: 1, Disp: 64 * col}, x)
+			for tap, w := range weights {
+				if i := col - tap; i >= 0 && i < p {
+					VFMADD231PS(x, w, t.acc(0, i))
+				}
+			}
+		}
+		ADDQ(arg(args.RowStride), R9)
+		DECQ(R10)
+		JNZ(LabelRef(t.label("row")))
+		lo, hi := weights[0], weights[1]
+		VBROADCASTSS(arg(args.LoHi), lo)
+		VBROADCASTSS(arg(args.LoHi+4), hi)
+		MOVQ(arg(args.Out), R11)
+		MOVQ(arg(args.OutPix), R9)
+		for i := range p {
+			VMAXPS(t.acc(0, i), lo, t.acc(0, i))
+			VMINPS(t.acc(0, i), hi, t.acc(0, i))
+			VMOVUPS(t.acc(0, i), Mem{Base: R11, Index: RCX, Scale: 1})
+			ADDQ(R9, R11)
+		}
+		ADDQ(Imm(32), RCX)
+		CMPQ(RCX, Imm(64))
+		JNE(LabelRef(t.label("half")))
+		VZEROUPPER()
+		RET()
 	}
 }
 
