@@ -222,9 +222,8 @@ func (k *convDirect) part(c *Context, i, worker int) {
 	for s := range spans {
 		from, to := cut(u.blocks, spans, s), cut(u.blocks, spans, s+1)
 		more := cv.weights(c, &a, u, from, to)
-		a.ahead = 0
 		if s < spans-1 || !lastUnit {
-			a.follow(uintptr(a.w)+uintptr(a.weightBytes(u.width)), t1-t0)
+			a.followOn(u.width, t1-t0)
 		}
 		for t := t0; t < t1; {
 			y, xi := t/perRow, t%perRow
@@ -268,7 +267,7 @@ func (k *Conv) weights(c *Context, a *tileArgs, u unit, from, to int) (more bool
 		a.bias = biasOf(c, k.Bias, u.out)
 	}
 	a.outPix, a.outBlock = 64, k.Dst.Plane()*4
-	a.half = 0
+	a.half, a.ahead = 0, 0
 	if c := k.Src.C % 16; to == k.Src.Blocks() && c > 0 && c <= 8 {
 		a.half = 1
 	}
@@ -347,9 +346,8 @@ func (k *convTransformed) part(c *Context, i, worker int) {
 	for i := cut(units, slices, slice); i < cut(units, slices, slice+1); i++ {
 		u := cv.unit(i)
 		more := cv.weights(c, &a, u, 0, u.blocks)
-		a.ahead = 0
 		if i < units-1 {
-			a.follow(uintptr(a.w)+uintptr(a.weightBytes(u.width)), height*perRow)
+			a.followOn(u.width, height*perRow)
 		}
 		for y := range height {
 			for t := 0; t < perRow; {

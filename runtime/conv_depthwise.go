@@ -25,11 +25,9 @@ func (k *ConvDepthwise) between(rows int) int {
 // band returns how many output rows a part computes at most. Parts side by
 // side compute some rows between the convolutions twice.
 func (k *ConvDepthwise) band() int {
-	rows := 1
-	for rows < k.Depth.Dst.H && k.between(rows+1)*4 <= scratchTarget {
-		rows++
-	}
-	return rows
+	d := &k.Depth
+	inRows := scratchTarget / (2 * k.Point.Dst.Row() * 4) // that fit
+	return min(max(1, (inRows-d.inRows(1))/d.SH+1), d.Dst.H)
 }
 
 // bands returns into how many bands an image falls: enough for every worker.
@@ -68,7 +66,7 @@ func (k *ConvDepthwise) part(c *Context, i, worker int) {
 	more := p.weights(c, &a, u, 0, u.blocks)
 	a.outBlock = plane * 4
 	if unit < units-1 {
-		a.follow(uintptr(a.w)+uintptr(a.weightBytes(u.width)), rows*split(m.W, tilePixels()))
+		a.followOn(u.width, rows*split(m.W, tilePixels()))
 	}
 	src := c.f32(p.Src.Ref)[n*p.Src.BatchStride+p.Src.Origin():]
 	blocks := u.width / 16

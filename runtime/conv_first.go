@@ -86,8 +86,10 @@ func (k *ConvFirst) part(c *Context, i, worker int) {
 			o := n*k.Dst.BatchStride + 2*ob*k.Dst.Plane() + k.Dst.Origin() + y*k.Dst.Row()
 			a.in, a.out = unsafe.Pointer(&scratch[(y-y0)*k.SH*rowFloats]), unsafe.Pointer(&dst[o])
 			a.line(width, k.Dst.W)
-			for b := 0; more && b < width/16; b++ {
-				applyAct(dst[o+b*k.Dst.Plane():][:k.Dst.W*16], k.Act)
+			if more {
+				for b := range width / 16 {
+					applyAct(dst[o+b*k.Dst.Plane():][:k.Dst.W*16], k.Act)
+				}
 			}
 		}
 	}

@@ -124,10 +124,11 @@ func (m *memory) run(t *testing.T, k Kernel) {
 		bytes := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(m.data))), len(m.data)*4)
 		c.spaces = [][]byte{bytes}
 		for range threads {
-			c.scratch = append(c.scratch, alignedBytes(k.ScratchBytes()))
-			for i := range floats(c.scratch[len(c.scratch)-1]) { // as another kernel left it
-				floats(c.scratch[len(c.scratch)-1])[i] = canary
+			scratch := alignedBytes(k.ScratchBytes())
+			for i := range floats(scratch) { // as another kernel left it
+				floats(scratch)[i] = canary
 			}
+			c.scratch = append(c.scratch, scratch)
 		}
 		k.Run(c)
 		for _, g := range m.guard {

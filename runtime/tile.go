@@ -101,6 +101,11 @@ func (a *tileArgs) follow(at uintptr, n int) {
 	a.ahead, a.aheadTile, a.aheadStep = at, a.weightBytes(32)/n, weightStep/n
 }
 
+// followOn is follow for the weights behind those of width output channels.
+func (a *tileArgs) followOn(width, n int) {
+	a.follow(uintptr(a.w)+uintptr(a.weightBytes(width)), n)
+}
+
 // weightBytes returns the size of the weights of width output channels.
 func (a *tileArgs) weightBytes(width int) int { return a.blocks * a.rows * a.cols * 16 * width * 4 }
 

@@ -12,10 +12,9 @@ import (
 // pointwise is a 1×1 convolution that the depthwise convolution behind it
 // computes.
 type pointwise struct {
-	o    convOperands
-	w    runtime.Ref
-	doc  string
-	node *ir.Node
+	o   convOperands
+	w   runtime.Ref
+	doc string
 }
 
 // leaveToDepthwise lets the depthwise convolution that alone reads the result
@@ -27,7 +26,7 @@ func (b *builder) leaveToDepthwise(o convOperands, w *ir.Tensor, doc string) boo
 		return false
 	}
 	wref := b.floats32(w, b.packConv(w))
-	b.points[o.node.Out[0]] = pointwise{o: o, w: wref, doc: doc, node: o.node}
+	b.points[o.node.Out[0]] = pointwise{o: o, w: wref, doc: doc}
 	return true
 }
 
@@ -50,5 +49,5 @@ func (b *builder) convDepthwise(p pointwise, o convOperands, w runtime.Ref, doc 
 	b.emit(p.doc+"; "+doc, p.o.reads(), []*place{o.dst}, func() runtime.Kernel {
 		return &runtime.ConvDepthwise{Point: *p.o.conv(p.w), Depth: *o.depthwise(w)}
 	})
-	b.include(p.node)
+	b.include(p.o.node)
 }
