@@ -116,7 +116,11 @@ func (k *worker) await(seen uint32, spin bool) uint32 {
 		}
 	}
 	for {
-		k.parked.Store(true)
+		// This store must be seen before the load below is done, or a start in
+		// between is lost. A plain atomic store promises that as well, but an
+		// emulator of arm64 on amd64 (qemu) does not keep it: there, only
+		// read-modify-write operations are full barriers.
+		k.parked.Swap(true)
 		if s := k.seq.Load(); s != seen && k.parked.CompareAndSwap(true, false) {
 			return s // it came in between, and nobody will send
 		}
