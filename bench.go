@@ -61,6 +61,7 @@ func Bench(c *Compiled, threads, runs int) (*Profile, error) {
 		return nil, err
 	}
 	defer e.Close()
+	e.Wait()
 	p := &Profile{SHA256: c.Model.SHA256, Model: c.Graph.Name, Threads: threads, Tier: runtime.Tier(), Load: ms(time.Since(start)), Peak: runtime.PeakGFLOPS()}
 	p.Stream = stream(threads)
 	in := eval.Inputs(c.Before, 1)

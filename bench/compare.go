@@ -66,6 +66,7 @@ func open(path string, threads int) (*engines, error) {
 	if b.ours, err = inproc.New(p, threads); err != nil {
 		return nil, err
 	}
+	b.ours.Wait()
 	b.loadMs = ms(time.Since(start))
 	b.theirOut = make([]float32, outShape.Len())
 	start = time.Now()

@@ -13,7 +13,7 @@ type Space uint8
 const (
 	Arena    Space = iota // activations of one session
 	Weights               // the weights file, shared and read-only
-	Prepared              // weights transformed at load, shared and read-only from then on
+	Prepared              // weights transformed at load, shared and read-only once they are
 	IO                    // first model input
 )
 
@@ -71,11 +71,17 @@ type Context struct {
 	double  bool     // Plan.Double
 	team    *team
 	first   int // the first of the blocks of tiles in work, see Winograd.Run
+	// preparation is that of the model, nil for what prepares.
+	preparation *preparation
 }
 
-// bytes returns the memory of r for elements of the given size. A Ref outside
-// its space is a bug in the plan, which checkRefs has excluded.
+// bytes returns the memory of r for elements of the given size, once it is
+// prepared. A Ref outside its space is a bug in the
+// plan.
 func (c *Context) bytes(r Ref, size int) []byte {
+	if r.Space == Prepared && c.preparation != nil {
+		c.preparation.await(r.Off + r.Len*size)
+	}
 	return c.spaces[r.Space][r.Off : r.Off+r.Len*size]
 }
 

@@ -6,8 +6,9 @@
 //
 // A compiled network is a [Plan]: a straight list of kernels whose every
 // extent, offset and choice is a constant. [NewModel] binds a plan to its
-// weights, [Model.NewSession] gives a caller an arena and workers, and
-// [Session.Run] executes the kernels in order. The generated package holds
+// weights, whose transformed forms are made behind it, [Model.NewSession]
+// gives a caller an arena and workers, and [Session.Run] executes the kernels
+// in order. The generated package holds
 // the plan as Go source; backend/inproc holds the same plan in memory.
 //
 // # Layout

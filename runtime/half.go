@@ -53,6 +53,7 @@ func (k *Widen) ScratchBytes() int { return 0 }
 func (k *Widen) Run(c *Context) { c.team.do(split(k.Src.Len, widenChunk), c, k) }
 
 func (k *Widen) source() (Ref, Format) { return k.Src, k.Format }
+func (k *Widen) prepares() Ref         { return k.Dst }
 
 func (k *Widen) part(c *Context, i, worker int) {
 	from, to := i*widenChunk, min((i+1)*widenChunk, k.Src.Len)

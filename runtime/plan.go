@@ -43,7 +43,8 @@ type Plan struct {
 	Double  bool
 	Inputs  []Port
 	Outputs []Port
-	// Load runs once per model: it fills Prepared from Weights.
+	// Load runs once per model: it fills Prepared from Weights. Its kernels are
+	// [WinogradWeights] and [Widen].
 	Load []Step
 	// Steps compute the outputs from the inputs.
 	Steps []Step
@@ -52,14 +53,16 @@ type Plan struct {
 // Model is a plan bound to its weights. It is immutable: any number of
 // sessions on any number of goroutines may share it.
 type Model struct {
-	plan     *Plan
-	weights  []byte
-	prepared []byte
+	plan        *Plan
+	weights     []byte
+	prepared    []byte
+	preparation preparation
 }
 
-// NewModel checks the weights' size, prepares what the plan wants prepared
-// and returns the model. weights is kept, not copied; copying happens only
-// where its memory does not start on a multiple of 4 bytes.
+// NewModel checks the weights' size and returns the model. What the plan wants
+// prepared is prepared behind it, where runs wait for what they read. weights
+// is kept, not copied; copying happens only where its memory does not start on
+// a multiple of 4 bytes.
 func NewModel(p *Plan, weights []byte) (*Model, error) {
 	if len(weights) != p.WeightsBytes {
 		return nil, fmt.Errorf("modelc: the weights are %d bytes, the package was generated for %d", len(weights), p.WeightsBytes)
@@ -70,16 +73,9 @@ func NewModel(p *Plan, weights []byte) (*Model, error) {
 		weights = w
 	}
 	m := &Model{plan: p, weights: weights, prepared: alignedBytes(p.PreparedBytes)}
+	m.preparation.init()
 	if len(p.Load) > 0 {
-		c := m.newContext(goruntime.GOMAXPROCS(0), p, p.Load, 0)
-		defer c.team.close()
-		for _, s := range p.Load {
-			s.Kernel.Run(c)
-			if k, ok := s.Kernel.(interface{ source() (Ref, Format) }); ok { // of no more use
-				ref, format := k.source()
-				release(c.bytes(ref, format.size()))
-			}
-		}
+		go m.prepare()
 	}
 	return m, nil
 }
@@ -129,6 +125,7 @@ func (m *Model) NewSession(o Options) *Session {
 		o.Plan = m.plan
 	}
 	s := &Session{model: m, plan: o.Plan, ctx: m.newContext(o.Threads, o.Plan, o.Plan.Steps, o.Plan.ArenaBytes)}
+	s.ctx.preparation = &m.preparation
 	goruntime.AddCleanup(s, func(t *team) { t.close() }, s.ctx.team)
 	return s
 }

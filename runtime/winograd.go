@@ -105,6 +105,7 @@ func (k *WinogradWeights) slices() int { return split((k.IC+15)/16, weightBlocks
 const weightBlocks = 4
 
 func (k *WinogradWeights) source() (Ref, Format) { return k.W, k.Format }
+func (k *WinogradWeights) prepares() Ref         { return k.Dst }
 
 // part transforms a range of input channels of one block of output channels.
 func (k *WinogradWeights) part(c *Context, i, worker int) {

@@ -18,6 +18,7 @@ import (
 // concurrent use.
 type Engine struct {
 	program *schedule.Program
+	model   *runtime.Model
 	session *runtime.Session
 	inputs  []ir.Type
 	outputs []*ir.Tensor // bound to the session
@@ -35,7 +36,7 @@ func New(p *schedule.Program, threads int) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{program: p, session: m.NewSession(runtime.Options{Threads: threads})}
+	e := &Engine{program: p, model: m, session: m.NewSession(runtime.Options{Threads: threads})}
 	for _, v := range p.Graph.Inputs {
 		e.inputs = append(e.inputs, v.Type)
 	}
@@ -48,6 +49,9 @@ func New(p *schedule.Program, threads int) (*Engine, error) {
 	}
 	return e, nil
 }
+
+// Wait returns when the weights are transformed, see [runtime.Model.Wait].
+func (e *Engine) Wait() { e.model.Wait() }
 
 // Close ends the session's workers.
 func (e *Engine) Close() { e.session.Close() }

@@ -1,0 +1,85 @@
+package runtime
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+// held prepares one float from one weight when it is let go on.
+type held struct {
+	src, dst Ref
+	letGo    chan struct{}
+}
+
+func (k *held) source() (Ref, Format) { return k.src, F32 }
+func (k *held) prepares() Ref         { return k.dst }
+func (k *held) ScratchBytes() int     { return 0 }
+func (k *held) Run(c *Context) {
+	<-k.letGo
+	c.f32(k.dst)[0] = -c.f32(k.src)[0]
+}
+
+// read copies a prepared float to an output and says so.
+type read struct {
+	src, dst Ref
+	done     chan struct{}
+}
+
+func (k *read) ScratchBytes() int { return 0 }
+func (k *read) Run(c *Context) {
+	c.f32(k.dst)[0] = c.f32(k.src)[0]
+	close(k.done)
+}
+
+// Runs begin before all weights are prepared, and wait for those that they
+// read, also where a later step prepares an earlier place.
+func TestPreparation(t *testing.T) {
+	const n = 3
+	order := []int{0, 2, 1} // of the steps that prepare
+	p := &Plan{WeightsBytes: n * 4, PreparedBytes: n * 4, Outputs: []Port{{Name: "y", Type: "f32", Shape: []int{n}, Bytes: n * 4}}}
+	ref := func(space Space, i int) Ref { return Ref{Space: space, Off: i * 4, Len: 1} }
+	for _, i := range order {
+		p.Load = append(p.Load, Step{Kernel: &held{ref(Weights, i), ref(Prepared, i), make(chan struct{})}})
+	}
+	for i := range n {
+		p.Steps = append(p.Steps, Step{Kernel: &read{ref(Prepared, i), ref(IO, i), make(chan struct{})}})
+	}
+	m, err := NewModel(p, BytesOf([]float32{1, 2, 3}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := m.NewSession(Options{Threads: 1})
+	defer s.Close()
+	y := make([]float32, n)
+	if err := s.Bind(0, BytesOf(y)); err != nil {
+		t.Fatal(err)
+	}
+	run := make(chan error)
+	go func() { run <- s.Run() }()
+
+	step := func(i int) chan struct{} { return p.Steps[i].Kernel.(*read).done }
+	waits := func(i int) {
+		t.Helper()
+		select {
+		case <-step(i):
+			t.Fatalf("step %d ran before its weights were prepared", i)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	waits(0)
+	close(p.Load[0].Kernel.(*held).letGo)
+	<-step(0)
+	close(p.Load[1].Kernel.(*held).letGo)
+	waits(1)
+	close(p.Load[2].Kernel.(*held).letGo)
+	<-step(1)
+	<-step(2)
+	if err := <-run; err != nil {
+		t.Fatal(err)
+	}
+	if want := []float32{-1, -2, -3}; !slices.Equal(y, want) {
+		t.Errorf("%v, want %v", y, want)
+	}
+	m.Wait()
+}
