@@ -31,8 +31,8 @@ type footprint struct {
 	Arena, LowerBound, Activations, Weights, Prepared int64
 	// Moved is what all nodes read and write, before and after the passes.
 	MovedBefore, MovedAfter int64
-	// Load is New: weights checked and transformed. Start is from the start of
-	// the process to its first result, page cache warm, and Resident what is in
+	// Load is New, behind which weights are transformed. Start is from the start
+	// of the process to its first result, page cache warm, and Resident what is in
 	// memory then.
 	Load                  float64
 	Start, OrtStart       float64
@@ -275,7 +275,7 @@ func size(path string) (int64, error) {
 
 const (
 	memoryHead  = "| model | session | lower bound | activations side by side | weights | transformed at load | moved per run, as written | after the passes | resident | ONNX Runtime | ratio |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
-	processHead = "| model | threads | load ms | first result ms | ORT ms | × faster | shipped MB | ORT MB |\n| --- | --- | --- | --- | --- | --- | --- | --- |"
+	processHead = "| model | threads | New ms | first result ms | ORT ms | × faster | shipped MB | ORT MB |\n| --- | --- | --- | --- | --- | --- | --- | --- |"
 )
 
 func (f *footprint) memoryRow() string {

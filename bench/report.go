@@ -194,7 +194,7 @@ func writeTables(w io.Writer, rows []*row) error {
 		}
 		fmt.Fprintf(w, " **%.2f** | **%.2f** | %.0f | %.0f %% |\n", r.Ms["onnxruntime"]/r.Ms["modelc"], best/r.Ms["modelc"], r.GFLOPS, 100*r.OfPeak)
 	}
-	fmt.Fprintf(w, "\n| model | load ms | cold start ms | ONNX Runtime | × | resident MB | ONNX Runtime | × | shipped MB | ONNX Runtime |\n|%s\n", strings.Repeat(" --- |", 10))
+	fmt.Fprintf(w, "\n| model | New ms | cold start ms | ONNX Runtime | × | resident MB | ONNX Runtime | × | shipped MB | ONNX Runtime |\n|%s\n", strings.Repeat(" --- |", 10))
 	mb := func(n int64) float64 { return float64(n) / (1 << 20) }
 	for _, r := range rows {
 		if f := r.Footprint; f != nil {

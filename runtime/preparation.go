@@ -37,10 +37,11 @@ func (p *preparation) await(n int) {
 	p.mu.Unlock()
 }
 
-// prepare fills Prepared and leaves a processor to the first run.
+// prepare fills Prepared. It has a worker for every processor: as long as the
+// first run waits for weights, that one does no work.
 func (m *Model) prepare() {
 	load := m.plan.Load
-	c := m.newContext(max(1, goruntime.GOMAXPROCS(0)-1), m.plan, load, 0)
+	c := m.newContext(goruntime.GOMAXPROCS(0), m.plan, load, 0)
 	defer c.team.close()
 	for i, s := range load {
 		s.Kernel.Run(c)
