@@ -37,8 +37,8 @@ func (p *preparation) await(n int) {
 	p.mu.Unlock()
 }
 
-// prepare fills Prepared. It has a worker for every processor: as long as the
-// first run waits for weights, that one does no work.
+// prepare fills Prepared. It has a worker for every processor: a run that waits
+// for weights leaves its own idle.
 func (m *Model) prepare() {
 	load := m.plan.Load
 	c := m.newContext(goruntime.GOMAXPROCS(0), m.plan, load, 0)
