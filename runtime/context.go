@@ -13,7 +13,7 @@ type Space uint8
 const (
 	Arena    Space = iota // activations of one session
 	Weights               // the weights file, shared and read-only
-	Prepared              // weights transformed at load, shared and read-only once they are
+	Prepared              // weights transformed behind NewModel, then shared and read-only
 	IO                    // first model input
 )
 
@@ -76,8 +76,7 @@ type Context struct {
 }
 
 // bytes returns the memory of r for elements of the given size, once it is
-// prepared. A Ref outside its space is a bug in the
-// plan.
+// prepared. A Ref outside its space is a bug in the plan.
 func (c *Context) bytes(r Ref, size int) []byte {
 	if r.Space == Prepared && c.preparation != nil {
 		c.preparation.await(r.Off + r.Len*size)

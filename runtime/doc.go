@@ -8,8 +8,8 @@
 // extent, offset and choice is a constant. [NewModel] binds a plan to its
 // weights, whose transformed forms are made behind it, [Model.NewSession]
 // gives a caller an arena and workers, and [Session.Run] executes the kernels
-// in order. The generated package holds
-// the plan as Go source; backend/inproc holds the same plan in memory.
+// in order. The generated package holds the plan as Go source; backend/inproc
+// holds the same plan in memory.
 //
 // # Layout
 //
