@@ -187,12 +187,22 @@ func (k *Conv) chunks(c *Context) int {
 		return 1
 	}
 	g := k.grid()
-	units := k.Dst.N * k.units()
-	n := split(4*threads, units)
-	for n > 1 && units*n%threads != 0 {
+	runs := k.Dst.N * k.units()
+	if k.byPixels(c) {
+		runs = k.Dst.N
+	}
+	n := split(4*threads, runs)
+	for n > 1 && runs*n%threads != 0 {
 		n++
 	}
 	return min(g.rows*split(g.width, tilePixels()), n)
+}
+
+// byPixels reports whether parts that follow one another, which one worker
+// takes, share pixels rather than weights: a worker then reads few pixels that
+// another has computed. All weights have to stay in L2 beside them.
+func (k *Conv) byPixels(c *Context) bool {
+	return c.team.threads > 1 && k.W.Len*4 <= 2*spanBytes && k.W.Len <= k.Src.Size()
 }
 
 // convDirect computes tiles straight from the input image.
@@ -202,9 +212,12 @@ func (k *convDirect) part(c *Context, i, worker int) {
 	cv := (*Conv)(k)
 	g := cv.grid()
 	chunks := cv.chunks(c)
-	chunk := i % chunks
-	i /= chunks
-	unit, n := i%cv.units(), i/cv.units()
+	units := cv.units()
+	n := i / (units * chunks)
+	unit, chunk := i/chunks%units, i%chunks
+	if cv.byPixels(c) {
+		unit, chunk = i%units, i/units%chunks
+	}
 	u := cv.unit(unit)
 
 	src, dst := c.f32(k.Src.Ref), c.f32(k.Dst.Ref)
@@ -218,7 +231,7 @@ func (k *convDirect) part(c *Context, i, worker int) {
 	tiles := g.rows * perRow
 	t0, t1 := cut(tiles, chunks, chunk), cut(tiles, chunks, chunk+1)
 	spans := cv.spans(c, u)
-	lastUnit := unit == cv.units()-1
+	lastUnit := unit == units-1
 	for s := range spans {
 		from, to := cut(u.blocks, spans, s), cut(u.blocks, spans, s+1)
 		more := cv.weights(c, &a, u, from, to)
@@ -247,14 +260,23 @@ const lineTiles = 16
 const spanBytes = 128 << 10
 
 // spans returns into how many ranges of input channels unit u is cut whose
-// partial sums meet in Dst.
+// partial sums meet in Dst: as many for 16 output channels as for 32, see sets
+// in internal/kernelgen/conv. The weights of a convolution's only unit are on
+// their way from memory while few pixels wait for them; shorter spans let all
+// but the first arrive behind the tiles of the span before.
 func (k *Conv) spans(c *Context, u unit) int {
-	bytes := u.blocks * 16 * k.KH * k.KW * u.width * 4
-	if c.double || bytes <= spanBytes*5/4 {
+	bytes, most := u.blocks*weightStep*k.KH*k.KW, spanBytes
+	if k.units() == 1 && k.Dst.H*k.Dst.W <= fewPixels {
+		most = spanBytes / 4
+	}
+	if c.double || bytes <= most*5/4 {
 		return 1
 	}
-	return min(u.blocks, split(bytes, spanBytes))
+	return min(u.blocks, split(bytes, most))
 }
+
+// fewPixels is how many do not make up for the wait.
+const fewPixels = 14 * 14
 
 // weights sets the operands of a that belong to unit u and its input blocks
 // from ≤ b < to. It reports whether an activation remains that the micro-kernel
