@@ -105,7 +105,8 @@ func Bench(c *Compiled, threads, runs int) (*Profile, error) {
 
 // needs returns the operations that a step performs and the bytes of weights
 // that it reads. Winograd's F(m×m,3×3) multiplies (m+2)² instead of 9m² times a
-// tile, whole tiles at the edges too, and reads weights of that size.
+// tile, whole tiles at the edges too, and reads weights of that size. Strassen's
+// algorithm needs seven products of halves instead of eight.
 func needs(l *schedule.Layer, k runtime.Kernel) (flops, weights float64) {
 	flops = float64(l.FLOPs)
 	if l.Node == nil {
@@ -116,7 +117,11 @@ func needs(l *schedule.Layer, k runtime.Kernel) (flops, weights float64) {
 			weights += float64(v.Type.Bytes())
 		}
 	}
-	if w, ok := k.(*runtime.Winograd); ok {
+	switch w := k.(type) {
+	case *runtime.Strassen:
+		flops *= 7. / 8
+		weights = float64(w.W.Len * 4)
+	case *runtime.Winograd:
 		pool := max(1, w.Pool)
 		tiles := func(n int) int { return (n*pool + w.M - 1) / w.M }
 		d := &w.Dst

@@ -92,19 +92,26 @@ func Tune(c *Compiled, threads, runs int) (*Tuning, error) {
 			t.RestMs += ms(took[i])
 		}
 	}
+	spent := func(l *TunedConv, a ir.Algorithm) (ms float64) { // on the layer in the program of a
+		for _, n := range steps[l.Name] {
+			ms += times[a][schedule.NodeName(n)]
+		}
+		return ms
+	}
 	for i := range t.Layers {
 		l := &t.Layers[i]
 		for _, a := range algorithms {
-			for _, n := range steps[l.Name] {
-				l.Ms[a] += times[a][schedule.NodeName(n)]
+			if l.Estimates[a] == 0 {
+				continue
 			}
+			l.Ms[a] = spent(l, a)
 			if l.Algorithm == ir.AlgUnset || l.Ms[a] < l.Ms[l.Algorithm] {
 				l.Algorithm = a
 			}
 		}
 		t.TunedMs += l.Ms[l.Algorithm]
 		t.ModelMs += l.Ms[l.Model]
-		t.RestMs -= l.Ms[algorithms[len(algorithms)-1]]
+		t.RestMs -= spent(l, algorithms[len(algorithms)-1])
 	}
 	return t, nil
 }

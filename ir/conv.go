@@ -29,12 +29,13 @@ const (
 	AlgWinograd2           // F(2×2,3×3)
 	AlgWinograd4           // F(4×4,3×3)
 	AlgWinograd6           // F(6×6,3×3)
+	AlgStrassen            // 1×1 with seven products of halves for eight
 	AlgGeneric             // any rank, groups, dilation: plain loops
 )
 
 var (
 	paddingNames   = enumNames{"unset", "none", "halo", "peel", "copy"}
-	algorithmNames = enumNames{"unset", "direct", "pointwise", "first", "last", "depthwise", "winograd2", "winograd4", "winograd6", "generic"}
+	algorithmNames = enumNames{"unset", "direct", "pointwise", "first", "last", "depthwise", "winograd2", "winograd4", "winograd6", "strassen", "generic"}
 )
 
 func (p Padding) String() string                  { return paddingNames.name(uint8(p)) }

@@ -103,10 +103,12 @@ func BenchmarkConv(b *testing.B) {
 	}
 }
 
+var prologueLayers = []layer{{256, 128, 56, 1, 1}, {512, 128, 28, 1, 1}, {1024, 128, 14, 1, 1}, {1024, 128, 7, 1, 1}, {256, 64, 56, 1, 1}, {1024, 256, 14, 1, 1}}
+
 // BenchmarkConvPrologue measures the pre-activation convolutions of DenseNet
 // and ResNet v2: batch normalisation and ReLU in front.
 func BenchmarkConvPrologue(b *testing.B) {
-	for _, l := range []layer{{256, 128, 56, 1, 1}, {512, 128, 28, 1, 1}, {1024, 128, 14, 1, 1}, {1024, 128, 7, 1, 1}, {256, 64, 56, 1, 1}, {1024, 256, 14, 1, 1}} {
+	for _, l := range prologueLayers {
 		b.Run(l.String(), func(b *testing.B) { l.conv(b, true) })
 	}
 }

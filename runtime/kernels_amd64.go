@@ -72,6 +72,14 @@ func affineRows(dst, src *float32, n int, scale, shift *float32, lo, hi float32)
 	}
 }
 
+func strassenRows(s *float32, stride int, a11, a12, a21, a22 *float32, n int) {
+	if active == avx512 {
+		strassenAVX512(s, stride, a11, a12, a21, a22, n)
+	} else {
+		strassenAVX2(s, stride, a11, a12, a21, a22, n)
+	}
+}
+
 func addRows(dst, a, b *float32, n, bStep int, lo, hi float32) {
 	if active == avx512 {
 		addRowAVX512(dst, a, b, n, bStep, lo, hi)

@@ -17,6 +17,7 @@ func poolSumTile(a *tileArgs)                                                   
 func affineRows(dst, src *float32, n int, scale, shift *float32, lo, hi float32) {}
 func addRows(dst, a, b *float32, n, bStep int, lo, hi float32)                   {}
 func mulRows(dst, a, b *float32, n, bStep int, lo, hi float32)                   {}
+func strassenRows(s *float32, stride int, a11, a12, a21, a22 *float32, n int)    {}
 func interleaveRows(dst, a, b, c *float32, n int)                                {}
 func tanhRow(x *float32, n int)                                                  {}
 func sigmoidRow(x *float32, n int)                                               {}

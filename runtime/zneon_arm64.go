@@ -59,6 +59,11 @@ func addRows(dst, a, b *float32, n, bStep int, lo, hi float32)
 //go:noescape
 func mulRows(dst, a, b *float32, n, bStep int, lo, hi float32)
 
+// strassenRows writes a21+a22, S2 = S1−a11, a11−a21 and a12−S2 of n pixels, stride bytes apart, see Strassen.
+//
+//go:noescape
+func strassenRows(s *float32, stride int, a11, a12, a21, a22 *float32, n int)
+
 // interleaveRows writes a[0], b[0], c[0], a[1], … for n vectors of 16 floats of each.
 //
 //go:noescape

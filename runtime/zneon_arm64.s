@@ -10294,6 +10294,47 @@ loop:
 	BNE loop
 	RET
 
+// func strassenRows(s *float32, stride int, a11, a12, a21, a22 *float32, n int)
+TEXT ·strassenRows(SB), NOSPLIT, $0-56
+	MOVD s+0(FP), R0
+	MOVD stride+8(FP), R8
+	ADD R8, R0, R1
+	ADD R8, R1, R2
+	ADD R8, R2, R3
+	MOVD a11+16(FP), R4
+	MOVD a12+24(FP), R5
+	MOVD a21+32(FP), R6
+	MOVD a22+40(FP), R7
+	MOVD n+48(FP), R8
+loop:
+	VLD1.P 64(R4), [V0.S4, V1.S4, V2.S4, V3.S4]
+	VLD1.P 64(R5), [V4.S4, V5.S4, V6.S4, V7.S4]
+	VLD1.P 64(R6), [V8.S4, V9.S4, V10.S4, V11.S4]
+	VLD1.P 64(R7), [V12.S4, V13.S4, V14.S4, V15.S4]
+	WORD $0x4e2cd50c // FADD V12.4S, V8.4S, V12.4S
+	WORD $0x4ea0d590 // FSUB V16.4S, V12.4S, V0.4S
+	WORD $0x4ea8d408 // FSUB V8.4S, V0.4S, V8.4S
+	WORD $0x4eb0d484 // FSUB V4.4S, V4.4S, V16.4S
+	WORD $0x4e2dd52d // FADD V13.4S, V9.4S, V13.4S
+	WORD $0x4ea1d5b1 // FSUB V17.4S, V13.4S, V1.4S
+	WORD $0x4ea9d429 // FSUB V9.4S, V1.4S, V9.4S
+	WORD $0x4eb1d4a5 // FSUB V5.4S, V5.4S, V17.4S
+	WORD $0x4e2ed54e // FADD V14.4S, V10.4S, V14.4S
+	WORD $0x4ea2d5d2 // FSUB V18.4S, V14.4S, V2.4S
+	WORD $0x4eaad44a // FSUB V10.4S, V2.4S, V10.4S
+	WORD $0x4eb2d4c6 // FSUB V6.4S, V6.4S, V18.4S
+	WORD $0x4e2fd56f // FADD V15.4S, V11.4S, V15.4S
+	WORD $0x4ea3d5f3 // FSUB V19.4S, V15.4S, V3.4S
+	WORD $0x4eabd46b // FSUB V11.4S, V3.4S, V11.4S
+	WORD $0x4eb3d4e7 // FSUB V7.4S, V7.4S, V19.4S
+	VST1.P [V12.S4, V13.S4, V14.S4, V15.S4], 64(R0)
+	VST1.P [V16.S4, V17.S4, V18.S4, V19.S4], 64(R1)
+	VST1.P [V8.S4, V9.S4, V10.S4, V11.S4], 64(R2)
+	VST1.P [V4.S4, V5.S4, V6.S4, V7.S4], 64(R3)
+	SUBS $1, R8
+	BNE loop
+	RET
+
 // func interleaveRows(dst, a, b, c *float32, n int)
 TEXT ·interleaveRows(SB), NOSPLIT, $0-40
 	MOVD dst+0(FP), R0

@@ -19,6 +19,11 @@ func addRowAVX512(dst *float32, a *float32, b *float32, n int, bStep int, lo flo
 //go:noescape
 func mulRowAVX512(dst *float32, a *float32, b *float32, n int, bStep int, lo float32, hi float32)
 
+// strassenAVX512 writes a21+a22, S2 = S1−a11, a11−a21 and a12−S2 of n pixels, stride bytes apart, see Strassen.
+//
+//go:noescape
+func strassenAVX512(s *float32, stride int, a11 *float32, a12 *float32, a21 *float32, a22 *float32, n int)
+
 // tanhAVX512 replaces n vectors of 16 floats by their hyperbolic tangents.
 //
 //go:noescape
@@ -68,6 +73,11 @@ func addRowAVX2(dst *float32, a *float32, b *float32, n int, bStep int, lo float
 //
 //go:noescape
 func mulRowAVX2(dst *float32, a *float32, b *float32, n int, bStep int, lo float32, hi float32)
+
+// strassenAVX2 writes a21+a22, S2 = S1−a11, a11−a21 and a12−S2 of n pixels, stride bytes apart, see Strassen.
+//
+//go:noescape
+func strassenAVX2(s *float32, stride int, a11 *float32, a12 *float32, a21 *float32, a22 *float32, n int)
 
 // tanhAVX2 replaces n vectors of 16 floats by their hyperbolic tangents.
 //

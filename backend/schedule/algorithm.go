@@ -21,7 +21,7 @@ func (b *builder) chooseAlgorithm(o convOperands) (Choice, string) {
 	g := o.geo
 	switch {
 	case g.kh == 1 && g.kw == 1:
-		return Choice{Algorithm: ir.AlgPointwise, Why: "a 1×1 kernel is a matrix product over the pixels"}, ""
+		return b.choosePointwise(o)
 	case g.kh != 3 || g.kw != 3 || g.sh != 1 || g.sw != 1 || g.dh != 1 || g.dw != 1:
 		return Choice{Algorithm: ir.AlgDirect, Why: "Winograd needs a 3×3 kernel of stride 1"}, ""
 	case g.padTop < 0 || g.padLeft < 0:
@@ -56,6 +56,38 @@ func (b *builder) chooseAlgorithm(o convOperands) (Choice, string) {
 		return c, ", small"
 	}
 	return c, fmt.Sprintf(", %.2g× the direct cost", c.Estimates[c.Algorithm]/direct)
+}
+
+// choosePointwise is chooseAlgorithm for a 1×1 kernel.
+func (b *builder) choosePointwise(o convOperands) (Choice, string) {
+	c := Choice{Algorithm: ir.AlgPointwise, Why: "a 1×1 kernel is a matrix product over the pixels"}
+	if !o.halves() || b.cfg.Exact || ir.SumsIntegers(o.node) {
+		return c, ""
+	}
+	o = o.single()
+	direct, strassen := directCost(o), strassenCost(o)
+	c.Estimates = map[ir.Algorithm]float64{ir.AlgPointwise: direct, ir.AlgStrassen: strassen}
+	if a, ok := b.cfg.Algorithms[NodeName(o.node)]; ok && c.Estimates[a] > 0 {
+		c.Algorithm, c.Why = a, "as measured"
+		return c, ", as measured"
+	}
+	if strassen > strassenGain*direct {
+		return c, ""
+	}
+	c.Algorithm, c.Why = ir.AlgStrassen, "cheapest by the cost model"
+	return c, fmt.Sprintf(", %.2g× the direct cost", strassen/direct)
+}
+
+// strassenGain is the part of direct convolution's cost from which on Strassen's
+// algorithm is not worth its memory and rounding.
+const strassenGain = 0.97
+
+// halves reports whether the channels of a 1×1 convolution fall into halves of
+// whole blocks, and no padding takes part.
+func (o *convOperands) halves() bool {
+	g := o.geo
+	return o.src.dims.c%32 == 0 && o.dst.dims.c%64 == 0 && o.groups <= 1 && g.padTop == 0 && g.padLeft == 0 &&
+		(o.dst.dims.h-1)*g.sh < o.src.dims.h && (o.dst.dims.w-1)*g.sw < o.src.dims.w
 }
 
 // single returns the operands of one example.

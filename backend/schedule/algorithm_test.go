@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"fmt"
 	"math"
 	"testing"
 
@@ -36,6 +37,46 @@ output "y" %y
 		for _, l := range p.Layers {
 			if l.Node == n && l.Choice.Algorithm != want {
 				t.Errorf("weights of whole numbers %v: %v", whole, l.Choice)
+			}
+		}
+	}
+}
+
+// Strassen's algorithm takes the place of a matrix product where channels and
+// pixels are many, and halves of them whole blocks.
+func TestStrassen(t *testing.T) {
+	for _, c := range []struct {
+		in, out, size int
+		attrs         string
+		cfg           Config
+		want          ir.Algorithm
+	}{
+		{256, 1024, 14, "strides=[1,1] pads=[0,0,0,0]", Config{}, ir.AlgStrassen},
+		{512, 256, 28, "strides=[2,2] pads=[0,0,0,0]", Config{}, ir.AlgStrassen},
+		{64, 64, 56, "strides=[1,1] pads=[0,0,0,0]", Config{}, ir.AlgPointwise},    // its sums cost too much
+		{2048, 512, 7, "strides=[1,1] pads=[0,0,0,0]", Config{}, ir.AlgPointwise},  // its weights do
+		{240, 1024, 14, "strides=[1,1] pads=[0,0,0,0]", Config{}, ir.AlgPointwise}, // 15 blocks
+		{256, 1056, 14, "strides=[1,1] pads=[0,0,0,0]", Config{}, ir.AlgPointwise}, // 33 units
+		{256, 1024, 14, "strides=[1,1] pads=[1,1,0,0]", Config{}, ir.AlgPointwise}, // a row of padding
+		{256, 1024, 14, "strides=[1,1] pads=[0,0,0,0]", Config{Exact: true}, ir.AlgPointwise},
+		{256, 1024, 14, "strides=[1,1] pads=[0,0,0,0]", Config{Algorithms: map[string]ir.Algorithm{"c": ir.AlgPointwise}}, ir.AlgPointwise},
+		{64, 64, 56, "strides=[1,1] pads=[0,0,0,0]", Config{Algorithms: map[string]ir.Algorithm{"c": ir.AlgStrassen}}, ir.AlgStrassen},
+	} {
+		g, err := ir.Parse(fmt.Sprintf(`input %%x : f32[1,%[1]d,%[3]d,%[3]d]
+const %%w : f32[%[2]d,%[1]d,1,1] = seed=1
+%%c = Conv(%%x, %%w) %[4]s dilations=[1,1] groups=1
+output "y" %%c
+`, c.in, c.out, c.size, c.attrs))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := Build(g, c.cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range p.Layers {
+			if l.Node == g.Outputs[0].Value.Def() && l.Choice.Algorithm != c.want {
+				t.Errorf("%d→%d at %d, %s: %v, want %v", c.in, c.out, c.size, c.attrs, l.Choice, c.want)
 			}
 		}
 	}

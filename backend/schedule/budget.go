@@ -20,6 +20,15 @@ const (
 	budgetLoss = 0.1
 )
 
+// stored returns the bytes of weights that leave the memory once they are
+// transformed.
+func stored(w runtime.Ref, f runtime.Format) int {
+	if f != runtime.F32 {
+		return w.Len * 2
+	}
+	return w.Len * 4
+}
+
 // withinBudget returns the names of the convolutions that must use F(2×2)
 // instead of F(4×4) for the transformed weights of p to fit the budget: those
 // first that lose the least time for the memory.
@@ -28,11 +37,9 @@ func withinBudget(p *Program, cfg Config) map[string]bool {
 	for _, s := range p.Plan.Load {
 		switch k := s.Kernel.(type) {
 		case *runtime.WinogradWeights:
-			size := 4
-			if k.Format != runtime.F32 {
-				size = 2
-			}
-			extra -= k.W.Len * size // which leave the memory once they are transformed
+			extra -= stored(k.W, k.Format)
+		case *runtime.StrassenWeights:
+			extra -= stored(k.W, k.Format)
 		case *runtime.Widen:
 			extra -= k.Dst.Len * 4
 		}

@@ -4,6 +4,7 @@ package schedule
 //
 //	direct    = MACs/peak
 //	winograd  = products/peak + transforms/bandwidth + weights/stream
+//	strassen  = 7/8·MACs/peak + sums/bandwidth + weights/stream
 //
 // The constants were measured on a 2.6 GHz AVX-512 core; only their ratios
 // matter to a choice. They are wrong where a cache is much smaller than 1 MB
@@ -11,6 +12,7 @@ package schedule
 const (
 	macsPerNs      = 56.0 // multiply-adds: 112 GFLOP/s
 	transformPerNs = 11.0 // floats moved through a transform, input or output
+	sumPerNs       = 32.0 // floats that a sum reads or writes, in L1
 	streamPerNs    = 5.0  // floats of weights read from memory once
 	// A register tile holds 14 pixels; a product of fewer, or a remainder,
 	// costs as much as a full one costs per weight vector loaded.
@@ -44,6 +46,36 @@ func winogradCost(o convOperands, m int) float64 {
 	macs := float64(d.n*tiles*al) * float64(ic) * float64(oc)
 	moved := float64(d.n*tiles*al) * float64(ic+oc) * 2
 	return macs/macsPerNs/tileEfficiency(tiles*d.n) + moved/transformPerNs + float64(al*ic*oc)/streamPerNs*streamShare(tiles*d.n)
+}
+
+// strassenSpan is the most blocks of input channels, strassenPixels about how
+// many pixels are computed together: these and their sums fill less than half a
+// megabyte.
+const (
+	strassenSpan   = 32
+	strassenPixels = 112
+)
+
+// strassenSpans returns into how many ranges of input channels Strassen's algorithm cuts
+// them, and of how many blocks.
+func strassenSpans(channels int) (spans, blocks int) {
+	spans = (channels/16 + strassenSpan - 1) / strassenSpan
+	return spans, alignTo((channels/16+spans-1)/spans, 2)
+}
+
+func strassenCost(o convOperands) float64 {
+	d, s := o.dst.dims, o.src.dims
+	spans, _ := strassenSpans(s.c)
+	pixels := float64(d.n * d.h * d.w)
+	if d.h%2 == 1 && o.geo.sh*o.geo.sw > 1 { // a half has a row more than the other
+		pixels *= float64(d.h+1) / float64(d.h)
+	}
+	moved := 3*s.c + 3*d.c*spans + 3*d.c*(spans-1) // those of pixels go to L2
+	if o.residual != nil {
+		moved += 3 * d.c
+	}
+	return pixels*float64(s.c*d.c)*7/8/macsPerNs/tileEfficiency(d.h*d.w/2) + pixels*float64(moved)/sumPerNs +
+		float64(d.c*s.c)*7/4/streamPerNs*streamShare(d.h*d.w)
 }
 
 // winogradBlocking returns how many tiles are transformed together, so that

@@ -255,8 +255,13 @@ func (b *builder) convDense(o convOperands, w *ir.Tensor, doc string) {
 		b.last().Choice = choice
 		return
 	}
-	wref = b.floats32(w, wref)
-	b.emit(doc, o.reads(), []*place{o.dst}, func() runtime.Kernel { return o.conv(wref) })
+	if alg == ir.AlgStrassen {
+		u := b.strassenWeights(w, wref)
+		b.emit(doc, o.reads(), []*place{o.dst}, func() runtime.Kernel { return o.strassen(u) })
+	} else {
+		wref = b.floats32(w, wref)
+		b.emit(doc, o.reads(), []*place{o.dst}, func() runtime.Kernel { return o.conv(wref) })
+	}
 	b.last().Choice = choice
 }
 
@@ -280,6 +285,21 @@ func (o *convOperands) winograd(u runtime.Ref, m int) *runtime.Winograd {
 	return &runtime.Winograd{M: m, Src: o.src.img(), Dst: o.dst.img(), W: u, Bias: o.bias, Residual: o.residual.img(),
 		Scale: o.scale, Shift: o.shift, Pre: o.pre, Act: o.act, PadTop: o.geo.padTop, PadLeft: o.geo.padLeft,
 		Tiles: tiles, OutBlocks: blocks}
+}
+
+// strassenWeights has the sums of the weights w, stored as wref, made at load.
+func (b *builder) strassenWeights(w *ir.Tensor, wref runtime.Ref) runtime.Ref {
+	oc, ic := w.Shape[0], w.Shape[1]
+	_, span := strassenSpans(ic)
+	return b.prepare(runtime.StrassenLen(oc, ic), "Strassen's sums of weights", wref, func(dst runtime.Ref) runtime.Kernel {
+		return &runtime.StrassenWeights{IC: ic, OC: oc, Span: span, W: wref, Format: b.format(w), Dst: dst}
+	})
+}
+
+func (o *convOperands) strassen(w runtime.Ref) *runtime.Strassen {
+	_, span := strassenSpans(o.src.dims.c)
+	return &runtime.Strassen{Src: o.src.img(), Dst: o.dst.img(), W: w, Bias: o.bias, Residual: o.residual.img(),
+		Scale: o.scale, Shift: o.shift, Pre: o.pre, Act: o.act, SH: o.geo.sh, SW: o.geo.sw, Pixels: strassenPixels, Span: span}
 }
 
 func (b *builder) depthwise(o convOperands, w *ir.Tensor, doc string) {

@@ -65,7 +65,7 @@ this one.`,
 
 func printTuning(out io.Writer, t *modelc.Tuning) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	algorithms := []ir.Algorithm{ir.AlgDirect, ir.AlgWinograd2, ir.AlgWinograd4, ir.AlgWinograd6}
+	algorithms := []ir.Algorithm{ir.AlgDirect, ir.AlgWinograd2, ir.AlgWinograd4, ir.AlgPointwise, ir.AlgStrassen}
 	fmt.Fprint(w, "ms (estimate)\t")
 	for _, a := range algorithms {
 		fmt.Fprintf(w, "%s\t", a)

@@ -9,6 +9,7 @@ func vectors(a *asm) {
 	affine(a)
 	binary(a, "addRows", "computes dst = clamp(a + b) over n pixels; b moves by bStep bytes.", a.add)
 	binary(a, "mulRows", "computes dst = clamp(a · b) over n pixels; b moves by bStep bytes.", a.mul)
+	strassen(a)
 	interleave(a)
 	activation(a, "tanhRow", "replaces n vectors of 16 floats by their hyperbolic tangents.", tanh)
 	activation(a, "sigmoidRow", "replaces n vectors of 16 floats by 1/(1+exp(−x)).", sigmoid)
@@ -72,6 +73,36 @@ func binary(a *asm, name, doc string, op func(dst, x, y vec)) {
 	}
 	a.do("VST1.P %s, 64(R0)", x.list(4))
 	a.down("R3", "loop")
+	a.do("RET")
+}
+
+// strassen writes the sums of pixels of Strassen's algorithm.
+func strassen(a *asm) {
+	a.text("strassenRows", "s *float32, stride int, a11, a12, a21, a22 *float32, n int", 56, 0,
+		"writes a21+a22, S2 = S1−a11, a11−a21 and a12−S2 of n pixels, stride bytes apart, see Strassen.")
+	a.do("MOVD s+0(FP), R0")
+	a.do("MOVD stride+8(FP), R8")
+	for i := range 3 {
+		a.do("ADD R8, R%d, R%d", i, i+1)
+	}
+	for i, name := range []string{"a11", "a12", "a21", "a22", "n"} {
+		a.do("MOVD %s+%d(FP), R%d", name, 16+8*i, 4+i)
+	}
+	const a11, a12, a21, a22, s2 vec = 0, 4, 8, 12, 16
+	a.label("loop")
+	for i, x := range []vec{a11, a12, a21, a22} {
+		a.do("VLD1.P 64(R%d), %s", 4+i, x.list(4))
+	}
+	for v := range vec(4) {
+		a.add(a22+v, a21+v, a22+v)
+		a.sub(s2+v, a22+v, a11+v)
+		a.sub(a21+v, a11+v, a21+v)
+		a.sub(a12+v, a12+v, s2+v)
+	}
+	for i, x := range []vec{a22, s2, a21, a12} {
+		a.do("VST1.P %s, 64(R%d)", x.list(4), i)
+	}
+	a.down("R8", "loop")
 	a.do("RET")
 }
 

@@ -23,6 +23,7 @@ func main() {
 		g.affine()
 		g.binary("addRow", "computes dst = clamp(a + b) over n pixels; b moves by bStep bytes.", func(b Mem, a VecPhysical) { VADDPS(b, a, a) })
 		g.binary("mulRow", "computes dst = clamp(a · b) over n pixels; b moves by bStep bytes.", func(b Mem, a VecPhysical) { VMULPS(b, a, a) })
+		g.strassen()
 		g.activation("tanh", "replaces n vectors of 16 floats by their hyperbolic tangents.", g.tanh)
 		g.activation("sigmoid", "replaces n vectors of 16 floats by 1/(1+exp(−x)).", g.sigmoid)
 		g.activation("exp", "replaces n vectors of 16 floats by their exponentials.", g.exp)
@@ -106,6 +107,40 @@ func (g generator) affine() {
 			VMAXPS(x, lo, x)
 			VMINPS(x, hi, x)
 			VMOVUPS(x, Mem{Base: RDI, Disp: off})
+		}
+	})
+}
+
+// strassen writes the sums of pixels of Strassen's algorithm.
+func (g generator) strassen() {
+	g.function("strassen", "func(s *float32, stride int, a11, a12, a21, a22 *float32, n int)",
+		"writes a21+a22, S2 = S1−a11, a11−a21 and a12−S2 of n pixels, stride bytes apart, see Strassen.")
+	Load(Param("s"), RDI)
+	Load(Param("stride"), RAX)
+	LEAQ(Mem{Base: RAX, Index: RAX, Scale: 2}, RBX)
+	Load(Param("a11"), RSI)
+	Load(Param("a12"), RDX)
+	Load(Param("a21"), R8)
+	Load(Param("a22"), R9)
+	Load(Param("n"), RCX)
+	unrolled(RCX, []GPPhysical{RDI, RSI, RDX, R8, R9}, func(i int) {
+		for v := range g.PerPixel() {
+			off := 64*i + v*g.Bytes
+			a11, a21, s1, s2 := g.Regs[0], g.Regs[1], g.Regs[2], g.Regs[3]
+			if v%2 == 1 {
+				a11, a21, s1, s2 = g.Regs[4], g.Regs[5], g.Regs[6], g.Regs[7]
+			}
+			VMOVUPS(Mem{Base: RSI, Disp: off}, a11)
+			VMOVUPS(Mem{Base: R8, Disp: off}, a21)
+			VADDPS(Mem{Base: R9, Disp: off}, a21, s1)
+			VSUBPS(a11, s1, s2)
+			VMOVUPS(s1, Mem{Base: RDI, Disp: off})
+			VMOVUPS(s2, Mem{Base: RDI, Index: RAX, Scale: 1, Disp: off})
+			VSUBPS(a21, a11, a11)
+			VMOVUPS(a11, Mem{Base: RDI, Index: RAX, Scale: 2, Disp: off})
+			VMOVUPS(Mem{Base: RDX, Disp: off}, a21)
+			VSUBPS(s2, a21, a21)
+			VMOVUPS(a21, Mem{Base: RDI, Index: RBX, Scale: 1, Disp: off})
 		}
 	})
 }

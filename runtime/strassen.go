@@ -1,0 +1,364 @@
+package runtime
+
+import "unsafe"
+
+// Strassen is a 1×1 convolution computed by one step of Strassen's algorithm
+// (1969) in Winograd's form, with fewer additions: pixels, input and output
+// channels are halved, and seven products of halves take the place of eight.
+// Operands as in Conv, but for whole blocks: the input channels are a multiple
+// of 32, the output channels of 64, and both images have no border that takes
+// part. StrassenWeights makes the weights.
+//
+// With A the pixels (rows of quarters) by input channels, B the weights and C
+// the result,
+//
+//	S1 = A21 + A22   S2 = S1 − A11   S3 = A11 − A21   S4 = A12 − S2
+//	T1 = B12 − B11   T2 = B22 − T1   T3 = B22 − B12   T4 = B21 − T2
+//
+//	X  = A11·B11         C11 = X + A12·B21
+//	X += S2·T2           Y   = X + S1·T1     C12 = Y + S4·B22
+//	Z  = S3·T3           C22 = Y + Z
+//	X += Z               C21 = X + A22·T4
+//
+// X, Y and Z are those of 32 output channels of either half and stay in the
+// caches.
+type Strassen struct {
+	Src, Dst     Image
+	W            Ref // in Prepared, see StrassenLen
+	Bias         Ref
+	Residual     Image
+	Scale, Shift Ref
+	Pre, Act     Act
+	SH, SW       int
+	// Pixels is about how many pixels are computed together, Span how many
+	// blocks of input channels, an even number: their sums meet in Dst.
+	Pixels, Span int
+}
+
+// StrassenWeights makes the weights of a Strassen step at load.
+type StrassenWeights struct {
+	IC, OC, Span int
+	W            Ref // as Conv.W with KH = KW = 1
+	Format       Format
+	Dst          Ref // in Prepared
+}
+
+// StrassenLen returns the number of floats of a Strassen step's weights:
+// [spans][oc/64][B11, B21, T2, T1, B22, T3, T4][half a span's channels][32], in
+// the order of their use.
+func StrassenLen(oc, ic int) int { return oc * ic / 4 * 7 }
+
+// ScratchBytes holds the weights of a part, widened where they are stored in
+// half precision.
+func (k *StrassenWeights) ScratchBytes() int {
+	if k.Format == F32 {
+		return 0
+	}
+	return 2 * k.IC * 32 * 4
+}
+
+// Run computes the sums.
+func (k *StrassenWeights) Run(c *Context) { c.team.do(k.OC/64, c, k) }
+
+func (k *StrassenWeights) source() (Ref, Format) { return k.W, k.Format }
+func (k *StrassenWeights) prepares() Ref         { return k.Dst }
+
+// part makes the weights of a pair of blocks of 32 output channels.
+func (k *StrassenWeights) part(c *Context, u, worker int) {
+	pairs, unit := k.OC/64, k.IC*32
+	scratch := floats(c.scratch[worker])
+	first := c.floatsOf(k.W, k.Format, u*unit, unit, c.scratch[worker])
+	if k.Format != F32 {
+		scratch = scratch[unit:]
+	}
+	second := c.floatsOf(k.W, k.Format, (u+pairs)*unit, unit, BytesOf(scratch))
+	dst := c.f32(k.Dst)
+	for from := 0; from < k.IC; from += k.Span * 16 {
+		n := min(k.Span*16, k.IC-from) / 2 * 32
+		b11, b21 := first[from*32:][:n], first[from*32+n:][:n]
+		b12, b22 := second[from*32:][:n], second[from*32+n:][:n]
+		d := dst[from/2*32*7*pairs+u*7*n:][:7*n]
+		copy(d, b11)
+		copy(d[n:], b21)
+		copy(d[4*n:], b22)
+		for i := range n {
+			t1 := b12[i] - b11[i]
+			t2 := b22[i] - t1
+			d[2*n+i], d[3*n+i] = t2, t1
+			d[5*n+i] = b22[i] - b12[i]
+			d[6*n+i] = b21[i] - t2
+		}
+	}
+}
+
+// flat reports whether the pixels of the result follow one another.
+func (k *Strassen) flat() bool {
+	return k.Dst.tight() && (k.Residual.N == 0 || k.Residual.tight())
+}
+
+// inOrder reports whether those do that are read.
+func (k *Strassen) inOrder() bool { return k.Src.tight() && k.SH == 1 && k.SW == 1 }
+
+// copies reports whether pixels are read from a copy in scratch.
+func (k *Strassen) copies() bool {
+	return k.Scale.Present() || k.Shift.Present() || k.Pre.Fn != ActIdentity || !k.inOrder()
+}
+
+// row returns how many pixels stay in the same half.
+func (k *Strassen) row() int {
+	if k.inOrder() {
+		return 1
+	}
+	return k.Dst.W
+}
+
+func (k *Strassen) pairs() int { return k.Dst.C / 64 }
+
+// lines returns into how many lines of row pixels an image falls, in twos: one
+// for the top half of a region, one for the bottom half.
+func (k *Strassen) lines() (twos int) { return split(k.Dst.H*k.Dst.W/k.row(), 2) }
+
+// regions returns how many regions of an image are computed apart: an even
+// number, for two workers or four.
+func (k *Strassen) regions() int {
+	n := split(k.lines(), max(1, k.Pixels/(2*k.row())))
+	if n > 1 {
+		n += n & 1
+	}
+	return min(n, k.lines())
+}
+
+// ScratchBytes is that of a part: S1 … S4 [4][half a span's blocks][top][16], X,
+// Y, Z and one buffer more [2][top][16], the copy of the pixels [span][pixels][16].
+func (k *Strassen) ScratchBytes() int {
+	top := split(k.lines(), k.regions()) * k.row()
+	n := 4*k.Span/2*top*16 + 4*2*top*16
+	if k.copies() {
+		n += k.Span * 2 * top * 16
+	}
+	return n * 4
+}
+
+// slices is into how many ranges of output channels a region is cut, so that
+// few regions occupy every worker. Each slice repeats the sums.
+func (k *Strassen) slices(c *Context) int {
+	n, s := k.Dst.N*k.regions(), 1
+	for s < k.pairs() && n*s < 4*c.team.threads && n*s%c.team.threads != 0 {
+		s++
+	}
+	return s
+}
+
+// Run computes the convolution.
+func (k *Strassen) Run(c *Context) {
+	k.Dst.clearBorder(c)
+	c.team.do(k.Dst.N*k.regions()*k.slices(c), c, k)
+}
+
+// strassenPart is a part in work.
+type strassenPart struct {
+	*Strassen
+	c          *Context
+	a          tileArgs // of the product at hand; w moves on with each
+	n, p0      int      // the image, the region's first pixel
+	top        int      // pixels of the top half
+	onto, last bool     // not the first span, the last one
+	spare      []float32
+}
+
+// quarter is half of the channels of half of the pixels, which lie side by
+// side.
+type quarter struct {
+	at          unsafe.Pointer
+	blockStride int // bytes
+}
+
+// part computes a range of the output channels of a region.
+func (k *Strassen) part(c *Context, i, worker int) {
+	slices, regions := k.slices(c), k.regions()
+	slice, region, n := i%slices, i/slices%regions, i/slices/regions
+	l0, l1 := cut(k.lines(), regions, region), cut(k.lines(), regions, region+1)
+	p0, top := 2*l0*k.row(), (l1-l0)*k.row()
+	bottom := min(2*top, k.Dst.H*k.Dst.W-p0) - top
+
+	all := floats(c.scratch[worker])
+	take := func(n int) (s []float32) { s, all = all[:n], all[n:]; return s }
+	sums := take(4 * k.Span / 2 * top * 16)
+	x, y, z := take(2*top*16), take(2*top*16), take(2*top*16)
+	j := strassenPart{Strassen: k, c: c, a: newTile(c.double), n: n, p0: p0, top: top, spare: take(2 * top * 16)}
+	j.a.pix, j.a.rows, j.a.cols = 64, 1, 1
+	src, w := c.f32(k.Src.Ref)[n*k.Src.BatchStride:], c.f32(k.W)
+	for from := 0; from < k.Src.Blocks(); from += k.Span {
+		h := min(k.Span, k.Src.Blocks()-from) / 2
+		in, plane := all, (top+bottom)*16
+		if k.copies() {
+			k.copyPixels(c, src, in, from, 2*h, p0, top+bottom)
+		} else {
+			plane = k.Src.Plane()
+			in = src[from*plane+p0*16:]
+		}
+		for b := range h {
+			strassenSums(sums[b*top*16:], h*top*16, in[b*plane:], in[(b+h)*plane:], top, bottom)
+		}
+		s := func(i int) quarter { return quarter{unsafe.Pointer(&sums[(i-1)*h*top*16]), top * 64} }
+		a := func(half, second int) quarter {
+			return quarter{unsafe.Pointer(&in[(second-1)*h*plane+(half-1)*top*16]), plane * 4}
+		}
+		j.a.blocks, j.onto, j.last = h, from > 0, from+k.Span >= k.Src.Blocks()
+		for u := cut(k.pairs(), slices, slice); u < cut(k.pairs(), slices, slice+1); u++ {
+			j.a.w = unsafe.Pointer(&w[(from/2*k.pairs()+u*h)*16*32*7])
+			first, second := 2*u, 2*(u+k.pairs()) // blocks of output channels
+			j.product(a(1, 1), x, nil, -1)
+			j.result(a(1, 2), x, first, first, 0, top)
+			j.product(s(2), x, x, -1)
+			j.product(s(1), y, x, second)
+			j.result(s(4), y, second, -1, 0, top)
+			j.product(s(3), z, nil, -1)
+			if bottom == 0 {
+				continue
+			}
+			j.add(y, z, second, top, bottom)
+			binaryRow(x, x, z, -1, BinAdd, Act{})
+			j.result(a(2, 2), x, first, first, top, bottom)
+		}
+	}
+}
+
+// copyPixels writes so many blocks of pixels, from block first and pixel p0 on,
+// to dst [blocks][pixels][16].
+func (k *Strassen) copyPixels(c *Context, src, dst []float32, first, blocks, p0, pixels int) {
+	part := k.Src
+	part.C = blocks * 16
+	pr := prologue{src: src[first*k.Src.Plane():], img: &part, scale: blocksOf(c.f32(k.Scale), first), shift: blocksOf(c.f32(k.Shift), first), act: k.Pre,
+		skipRows: k.SH - 1, skipCols: k.SW - 1}
+	if pr.flat = k.inOrder(); pr.flat {
+		pr.window(dst, 0, p0, 1, pixels)
+	} else {
+		pr.window(dst, p0/k.Dst.W*k.SH, 0, pixels/k.Dst.W, k.Dst.W)
+	}
+}
+
+// start sets the operands of a product but for its results. bias is a block of
+// output channels, -1 for none.
+func (j *strassenPart) start(in quarter, sum []float32, bias, pixels int) {
+	a := &j.a
+	a.in, a.blockStride = in.at, in.blockStride
+	a.bias = unsafe.Pointer(&zeroBias[0])
+	if bias >= 0 && !j.onto {
+		a.bias = biasOf(j.c, j.Bias, bias)
+	}
+	a.res, a.resPix, a.resBlock = unsafe.Pointer(unsafe.SliceData(sum)), 64, j.top*64
+	a.setAct(Act{})
+	a.followOn(32, split(pixels, tilePixels()))
+}
+
+// product writes in·W + bias + sum, nil for none, of the top half's pixels to
+// out.
+func (j *strassenPart) product(in quarter, out, sum []float32, bias int) {
+	j.start(in, sum, bias, j.top)
+	j.a.out, j.a.outPix, j.a.outBlock = unsafe.Pointer(&out[0]), 64, j.top*64
+	j.a.line(32, j.top)
+	j.a.w = unsafe.Add(j.a.w, j.a.weightBytes(32))
+}
+
+// result writes in·W + bias + sum, and what else belongs there, to two blocks of
+// the image from one on: so many pixels from the region's p-th on.
+func (j *strassenPart) result(in quarter, sum []float32, block, bias, p, pixels int) {
+	sum = j.whole(sum, block, p, pixels)
+	j.start(in, sum, bias, pixels)
+	a, known := &j.a, true
+	if j.last {
+		known = a.setAct(j.Act)
+	}
+	a.outPix, a.outBlock = 64, j.Dst.Plane()*4
+	dst := j.c.f32(j.Dst.Ref)
+	for at, run := 0, 0; at < pixels; at += run {
+		run = j.run(p+at, pixels-at)
+		o := j.offset(&j.Dst, block, p+at)
+		a.in, a.out, a.res = unsafe.Add(in.at, at*64), unsafe.Pointer(&dst[o]), unsafe.Pointer(&sum[at*16])
+		a.line(32, run)
+		for b := 0; b < 2 && !known; b++ {
+			applyAct(dst[o+b*j.Dst.Plane():][:run*16], j.Act)
+		}
+	}
+	a.w = unsafe.Add(a.w, a.weightBytes(32))
+}
+
+// add is result without a product: a + b.
+func (j *strassenPart) add(a, b []float32, block, p, pixels int) {
+	a = j.whole(a, block, p, pixels)
+	act := Act{}
+	if j.last {
+		act = j.Act
+	}
+	dst := j.c.f32(j.Dst.Ref)
+	for at, run := 0, 0; at < pixels; at += run {
+		run = j.run(p+at, pixels-at)
+		o := j.offset(&j.Dst, block, p+at)
+		for v := range 2 {
+			s := (v*j.top + at) * 16
+			binaryRow(dst[o+v*j.Dst.Plane():][:run*16], a[s:][:run*16], b[s:][:run*16], -1, BinAdd, act)
+		}
+	}
+}
+
+// whole returns sum with the residual added to it or, from the second span on,
+// what the earlier ones left in the image.
+func (j *strassenPart) whole(sum []float32, block, p, pixels int) []float32 {
+	m := &j.Residual
+	if j.onto {
+		m = &j.Dst
+	}
+	if m.N == 0 {
+		return sum
+	}
+	src := j.c.f32(m.Ref)
+	for at, run := 0, 0; at < pixels; at += run {
+		run = j.run(p+at, pixels-at)
+		o := j.offset(m, block, p+at)
+		for v := range 2 {
+			s := (v*j.top + at) * 16
+			binaryRow(j.spare[s:][:run*16], sum[s:][:run*16], src[o+v*m.Plane():][:run*16], -1, BinAdd, Act{})
+		}
+	}
+	return j.spare
+}
+
+// run returns how many of so many pixels, from the region's p-th on, follow one
+// another in the images of the result.
+func (j *strassenPart) run(p, pixels int) int {
+	if j.flat() {
+		return pixels
+	}
+	return min(pixels, j.Dst.W-(j.p0+p)%j.Dst.W)
+}
+
+// offset returns where in an image the region's p-th pixel of a block is.
+func (j *strassenPart) offset(m *Image, block, p int) int {
+	p += j.p0
+	return j.n*m.BatchStride + block*m.Plane() + m.Origin() + p/m.W*m.Row() + p%m.W*16
+}
+
+// strassenSums writes S1 … S4, stride floats apart, of a block of the first
+// channels and one of the second: of so many pixels, of whose bottom halves the
+// last ones may be missing.
+func strassenSums(s []float32, stride int, first, second []float32, top, bottom int) {
+	if bottom > 0 {
+		strassenRow(s, stride, first, second, first[top*16:], second[top*16:], bottom)
+	}
+	for p := bottom; p < top; p++ {
+		strassenRow(s[p*16:], stride, first[p*16:], second[p*16:], zeros[:], zeros[:], 1)
+	}
+}
+
+func strassenRow(s []float32, stride int, a11, a12, a21, a22 []float32, n int) {
+	if active != generic {
+		strassenRows(&s[0], stride*4, &a11[0], &a12[0], &a21[0], &a22[0], n)
+		return
+	}
+	for i := range n * 16 {
+		s1 := a21[i] + a22[i]
+		s2 := s1 - a11[i]
+		s[i], s[stride+i], s[2*stride+i], s[3*stride+i] = s1, s2, a11[i]-a21[i], a12[i]-s2
+	}
+}
