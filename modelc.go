@@ -36,7 +36,7 @@ type Options struct {
 	Source source.Options // open dimensions, bound inputs
 	Passes passes.Config
 	// Exact keeps every rounding of the model as written: no folding of batch
-	// normalisation, no Winograd.
+	// normalisation, no Winograd or Strassen.
 	Exact bool
 	// Tuning replaces the cost model's choice of algorithms; nil for none.
 	Tuning *Tuning

@@ -44,7 +44,7 @@ type Plan struct {
 	Inputs  []Port
 	Outputs []Port
 	// Load runs once per model: it fills Prepared from Weights. Its kernels are
-	// [WinogradWeights] and [Widen].
+	// [WinogradWeights], [StrassenWeights] and [Widen].
 	Load []Step
 	// Steps compute the outputs from the inputs.
 	Steps []Step

@@ -104,7 +104,8 @@ func (k *Strassen) copies() bool {
 	return k.Scale.Present() || k.Shift.Present() || k.Pre.Fn != ActIdentity || !k.inOrder()
 }
 
-// row returns how many pixels stay in the same half.
+// row returns how many pixels stay in the same half: the copy of a sample, or of
+// pixels with a border, is one of whole rows.
 func (k *Strassen) row() int {
 	if k.inOrder() {
 		return 1
@@ -114,9 +115,10 @@ func (k *Strassen) row() int {
 
 func (k *Strassen) pairs() int { return k.Dst.C / 64 }
 
-// lines returns into how many lines of row pixels an image falls, in twos: one
-// for the top half of a region, one for the bottom half.
-func (k *Strassen) lines() (twos int) { return split(k.Dst.H*k.Dst.W/k.row(), 2) }
+// lines returns of how many pairs of lines of row pixels an image is made up: a
+// region's top half has as many lines as its bottom half, or one more at the end
+// of the image.
+func (k *Strassen) lines() (pairs int) { return split(k.Dst.H*k.Dst.W/k.row(), 2) }
 
 // regions returns how many regions of an image are computed apart: an even
 // number, for two workers or four.
@@ -128,7 +130,7 @@ func (k *Strassen) regions() int {
 	return min(n, k.lines())
 }
 
-// ScratchBytes is that of a part: S1 … S4 [4][half a span's blocks][top][16], X,
+// ScratchBytes is the memory of a part: S1 … S4 [4][half a span's blocks][top][16], X,
 // Y, Z and one buffer more [2][top][16], the copy of the pixels [span][pixels][16].
 func (k *Strassen) ScratchBytes() int {
 	top := split(k.lines(), k.regions()) * k.row()
@@ -166,8 +168,7 @@ type strassenPart struct {
 	spare      []float32
 }
 
-// quarter is half of the channels of half of the pixels, which lie side by
-// side.
+// quarter is half of the channels of half of the pixels, side by side.
 type quarter struct {
 	at          unsafe.Pointer
 	blockStride int // bytes

@@ -111,7 +111,7 @@ func (p *Program) WriteWeights(w io.Writer) error {
 
 // Config chooses among correct programs.
 type Config struct {
-	// Exact asks for sums in float64, rounded once, and forbids Winograd.
+	// Exact asks for sums in float64, rounded once, and forbids Winograd and Strassen.
 	Exact bool
 	// Algorithms overrides the cost model for convolutions of these names,
 	// where the algorithm is possible.

@@ -34,7 +34,7 @@ func (f *modelFlags) add(c *cobra.Command) {
 	fl.StringArrayVar(&f.dims, "dim", nil, "bind an open dimension: `NAME=N` (repeatable)")
 	fl.StringArrayVar(&f.shapes, "shape", nil, "give an input's shape: `NAME=1,3,224,224` (repeatable)")
 	fl.StringArrayVar(&f.bind, "bind", nil, "make an input a constant: `NAME=FILE` (.npy or .pb, repeatable)")
-	fl.BoolVar(&f.exact, "exact", false, "keep every rounding of the model: no batch-norm folding, no Winograd, sums in float64")
+	fl.BoolVar(&f.exact, "exact", false, "keep every rounding of the model: no batch-norm folding, no Winograd or Strassen, sums in float64")
 	fl.StringVar(&f.tune, "tune", "", "use the algorithms in this `FILE` of modelc tune")
 	fl.BoolVar(&f.check, "check", false, "compare values with the reference after every pass")
 	fl.StringSliceVar(&f.only, "passes", nil, "run these passes `LIST` alone")
