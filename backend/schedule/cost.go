@@ -75,7 +75,7 @@ func strassenCost(o convOperands) float64 {
 		moved += 3 * d.c
 	}
 	return pixels*float64(s.c*d.c)*7/8/macsPerNs/tileEfficiency(d.h*d.w/2) + pixels*float64(moved)/sumPerNs +
-		float64(d.c*s.c)*7/4/streamPerNs*streamShare(d.h*d.w)
+		float64(d.c*s.c)*7/4/streamPerNs*streamShare(d.h*d.w/2)
 }
 
 // winogradBlocking returns how many tiles are transformed together, so that
