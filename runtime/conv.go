@@ -99,12 +99,16 @@ func (k *Conv) regions() int {
 
 // slices is into how many ranges of output channels a region is cut, so that
 // few regions occupy every worker. Each slice repeats the prologue.
-func (k *Conv) slices(c *Context) int {
-	n, s := k.regions(), 1
-	for s < k.units() && n*s < 4*c.team.threads && n*s%c.team.threads != 0 {
-		s++
+func (k *Conv) slices(c *Context) int { return c.slices(k.regions(), k.units()) }
+
+// slices returns into how many pieces, at most most, each of so many regions is
+// cut for every worker to find work.
+func (c *Context) slices(regions, most int) int {
+	n, threads := 1, c.team.threads
+	for n < most && regions*n < 4*threads && regions*n%threads != 0 {
+		n++
 	}
-	return s
+	return n
 }
 
 func (k *Conv) regionFloats(rows, cols int) int {

@@ -143,13 +143,7 @@ func (k *Strassen) ScratchBytes() int {
 
 // slices is into how many ranges of output channels a region is cut, so that
 // few regions occupy every worker. Each slice repeats the sums.
-func (k *Strassen) slices(c *Context) int {
-	n, s := k.Dst.N*k.regions(), 1
-	for s < k.pairs() && n*s < 4*c.team.threads && n*s%c.team.threads != 0 {
-		s++
-	}
-	return s
-}
+func (k *Strassen) slices(c *Context) int { return c.slices(k.Dst.N*k.regions(), k.pairs()) }
 
 // Run computes the convolution.
 func (k *Strassen) Run(c *Context) {
