@@ -44,8 +44,7 @@ func (b *builder) chooseAlgorithm(o convOperands) (Choice, string) {
 			c.Algorithm = a
 		}
 	}
-	if a, ok := b.cfg.Algorithms[NodeName(o.node)]; ok && c.Estimates[a] > 0 {
-		c.Algorithm, c.Why = a, "as measured"
+	if b.measured(&c, o.node) {
 		return c, ", as measured"
 	}
 	if b.light[NodeName(o.node)] {
@@ -58,6 +57,16 @@ func (b *builder) chooseAlgorithm(o convOperands) (Choice, string) {
 	return c, fmt.Sprintf(", %.2g× the direct cost", c.Estimates[c.Algorithm]/direct)
 }
 
+// measured sets the algorithm that measurements chose for a convolution, if it
+// is possible.
+func (b *builder) measured(c *Choice, n *ir.Node) bool {
+	a, ok := b.cfg.Algorithms[NodeName(n)]
+	if ok = ok && c.Estimates[a] > 0; ok {
+		c.Algorithm, c.Why = a, "as measured"
+	}
+	return ok
+}
+
 // choosePointwise is chooseAlgorithm for a 1×1 kernel.
 func (b *builder) choosePointwise(o convOperands) (Choice, string) {
 	c := Choice{Algorithm: ir.AlgPointwise, Why: "a 1×1 kernel is a matrix product over the pixels"}
@@ -67,8 +76,7 @@ func (b *builder) choosePointwise(o convOperands) (Choice, string) {
 	o = o.single()
 	direct, strassen := directCost(o), strassenCost(o)
 	c.Estimates = map[ir.Algorithm]float64{ir.AlgPointwise: direct, ir.AlgStrassen: strassen}
-	if a, ok := b.cfg.Algorithms[NodeName(o.node)]; ok && c.Estimates[a] > 0 {
-		c.Algorithm, c.Why = a, "as measured"
+	if b.measured(&c, o.node) {
 		return c, ", as measured"
 	}
 	if strassen > strassenGain*direct {

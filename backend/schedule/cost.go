@@ -56,8 +56,8 @@ const (
 	strassenPixels = 112
 )
 
-// strassenSpans returns into how many ranges of input channels Strassen's algorithm cuts
-// them, and of how many blocks.
+// strassenSpans returns into how many ranges Strassen's algorithm cuts the input
+// channels, and of how many blocks.
 func strassenSpans(channels int) (spans, blocks int) {
 	spans = (channels/16 + strassenSpan - 1) / strassenSpan
 	return spans, alignTo((channels/16+spans-1)/spans, 2)
