@@ -25,8 +25,10 @@ type tileArgs struct {
 	clamp                 int // 0 where lo and hi are infinite
 	lo, hi                float32
 	// The weights that the next tiles want are brought into L2 meanwhile (32
-	// output channels, 16 input channels a step only): a step's from next, then
-	// nextStep bytes on. Without nextStep they are those of the tile itself.
+	// output channels, 16 input channels a step only): those from next on, then
+	// from nextStep bytes on with each step. Where many tiles share the work a
+	// step asks for 512 bytes, since asking twice takes time from the weights
+	// that L1 waits for. Without nextStep they are those of the tile itself.
 	next     uintptr // never read from, so it may lie beyond the weights
 	nextStep int
 	// half is 1 where the last block has 8 channels or fewer: the kernels of
@@ -84,14 +86,10 @@ func (a *tileArgs) tile(width int) {
 
 // prefetch sets what a tile asks for meanwhile.
 func (a *tileArgs) prefetch() {
-	switch {
-	case a.ahead != 0:
+	a.next, a.nextStep = uintptr(a.w), 0
+	if a.ahead != 0 {
 		a.next, a.nextStep = a.ahead, a.aheadStep
 		a.ahead += uintptr(a.aheadTile)
-	case active == avx2 && a.pixels > 3: // every other cache line, which hardware looks less far ahead in
-		a.next, a.nextStep = uintptr(a.w)+4*weightStep, weightStep
-	default:
-		a.next, a.nextStep = uintptr(a.w), 0
 	}
 }
 

@@ -187,10 +187,8 @@ func (t tile) convolution(unroll int) {
 		for blk := range b {
 			weights[blk] = Mem{Base: RDX, Disp: c*t.row + blk*t.Bytes}
 		}
-		if prefetch {
-			for off := 0; off < b*t.Bytes; off += 64 {
-				PREFETCHT1(Mem{Base: RBX, Disp: c*t.row + off})
-			}
+		if prefetch && c%4 == 0 {
+			t.prefetch(c/4, c/4+1)
 		}
 		t.multiply(weights, c%sets*b*p, func(i int) Mem { return pixel(i, c) })
 		if c == 7 && unroll == 16 { // the last block may have no more channels
@@ -203,6 +201,12 @@ func (t tile) convolution(unroll int) {
 	}
 	ADDQ(U32(uint32(unroll*t.row)), RDX)
 	if prefetch {
+		for n := 4; n < unroll; n *= 2 { // rarely: tiles of few
+			CMPQ(arg(args.NextStep), U32(uint32(n*t.row)))
+			JLE(LabelRef(t.label("asked")))
+			t.prefetch(n, 2*n)
+		}
+		Label(t.label("asked"))
 		ADDQ(arg(args.NextStep), RBX)
 	}
 	if unroll == 1 {
@@ -231,6 +235,16 @@ func (t tile) convolution(unroll int) {
 		}
 	}
 	t.epilogue()
+}
+
+// prefetch asks for the weights of the input values from ≤ c < to of the step
+// to come, of its half where there are halves.
+func (t tile) prefetch(from, to int) {
+	for c := from; c < to; c++ {
+		for off := 0; off < t.b*t.Bytes; off += 64 {
+			PREFETCHT1(Mem{Base: RBX, Disp: c*t.row + off})
+		}
+	}
 }
 
 // multiply adds the products of one input value of each pixel and its weights

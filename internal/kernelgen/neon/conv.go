@@ -153,10 +153,8 @@ func (t tile) convolution(unroll int) {
 					t.load(inputs+vec(i), c*4, pointer(i))
 				}
 			}
-			if prefetch {
-				for off := 0; off < b*16; off += 64 {
-					t.do("PRFM %d(R15), PLDL2KEEP", c*t.row+off)
-				}
+			if prefetch && c%4 == 0 {
+				t.prefetch(c/4, c/4+1)
 			}
 			set := vec(c % sets * b * p)
 			for blk := range b {
@@ -169,6 +167,12 @@ func (t tile) convolution(unroll int) {
 		}
 		t.do("ADD $%d, R2", unroll*t.row)
 		if prefetch {
+			for n := 4; n < unroll; n *= 2 { // rarely: tiles of few
+				t.do("CMP $%d, R23", n*t.row)
+				t.do("BLE %s", t.name("asked"))
+				t.prefetch(n, 2*n)
+			}
+			t.label(t.name("asked"))
 			t.do("ADD R23, R15")
 		}
 	})
@@ -179,6 +183,16 @@ func (t tile) convolution(unroll int) {
 		}
 	}
 	t.epilogue()
+}
+
+// prefetch asks for the weights of the input values from ≤ c < to of the step
+// to come, of its half where there are halves.
+func (t tile) prefetch(from, to int) {
+	for c := from; c < to; c++ {
+		for off := 0; off < t.b*16; off += 64 {
+			t.do("PRFM %d(R15), PLDL2KEEP", c*t.row+off)
+		}
+	}
 }
 
 // window emits f for every tap of the window, with pointers to the pixels set
