@@ -33,7 +33,7 @@ func Example() {
 	// Output:
 	// input image f32[1,1,28,28]
 	// output probabilities f32[1,10]
-	// 13 nodes became 8 steps
+	// 13 nodes became 6 steps
 }
 
 // A program writes a package into a module, and can tell later whether it is
@@ -66,7 +66,7 @@ func ExampleCompiled_WritePackage() {
 	differences, err := c.DiffPackage(s.Dir, o)
 	fmt.Println(len(differences), "differences", err)
 	// Output:
-	// package lenet with 8 steps and runtime example.com/digits/lenet/internal/runtime
+	// package lenet with 6 steps and runtime example.com/digits/lenet/internal/runtime
 	// 0 differences <nil>
 }
 

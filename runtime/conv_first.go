@@ -23,9 +23,12 @@ type ConvFirst struct {
 
 // ScratchBytes is the padded input rows of a part, room behind the last one
 // for the unused channels of its last pixel, and a row of 8 output channels.
-func (k *ConvFirst) ScratchBytes() int { return 4 * (k.inputFloats() + k.Dst.W*8 + 8) }
+func (k *ConvFirst) ScratchBytes() int { return 4 * k.scratchFloats(k.region()) }
 
-func (k *ConvFirst) inputFloats() int { return k.inRows(k.region())*k.rowFloats() + 16 }
+// scratchFloats is the same for so many output rows at a time.
+func (k *ConvFirst) scratchFloats(rows int) int { return k.inputFloats(rows) + k.Dst.W*8 + 8 }
+
+func (k *ConvFirst) inputFloats(rows int) int { return k.inRows(rows)*k.rowFloats() + 16 }
 
 // rowFloats is a padded input row: all channels of each pixel.
 func (k *ConvFirst) rowFloats() int { return ((k.Dst.W-1)*k.SW + (k.KW-1)*k.DW + 1) * k.C }
@@ -47,15 +50,21 @@ func (k *ConvFirst) Run(c *Context) {
 	c.do(k.N*split(k.Dst.H, k.region()), tileWork(k.N*k.Dst.H*k.Dst.W*k.Dst.C*k.C*k.KH*k.KW), k)
 }
 
-// part copies the input rows of a few output rows into scratch as
-// [row][column][channel] with their padding. There the values of one filter
-// row are consecutive, so a row of the filter is one step of the micro-kernel.
+// part computes a few output rows.
 func (k *ConvFirst) part(c *Context, i, worker int) {
 	parts := split(k.Dst.H, k.region())
 	n, chunk := i/parts, i%parts
 	y0, y1 := cut(k.Dst.H, parts, chunk), cut(k.Dst.H, parts, chunk+1)
-	scratch := floats(c.scratch[worker])
-	line := scratch[k.inputFloats():]
+	out := c.f32(k.Dst.Ref)[n*k.Dst.BatchStride+k.Dst.Origin()+y0*k.Dst.Row():]
+	k.rows(c, n, y0, y1, floats(c.scratch[worker]), out, k.Dst.Row(), k.Dst.Plane())
+}
+
+// rows writes output rows y0 ≤ y < y1 of image n to out, whose rows are row
+// and whose blocks plane floats apart. It copies their input rows into scratch
+// as [row][column][channel] with their padding. There the values of one filter
+// row are consecutive, so a row of the filter is one step of the micro-kernel.
+func (k *ConvFirst) rows(c *Context, n, y0, y1 int, scratch, out []float32, row, plane int) {
+	line := scratch[k.inputFloats(y1-y0):]
 	rowFloats := k.rowFloats()
 	for r := range k.inRows(y1 - y0) {
 		k.padRow(c, scratch[r*rowFloats:], n, y0*k.SH-k.PadTop+r)
@@ -69,26 +78,24 @@ func (k *ConvFirst) part(c *Context, i, worker int) {
 	if k.DW != 1 {
 		a.cols, a.colStride, a.run = k.KW, k.DW*k.C*4, k.C
 	}
-	a.outPix, a.outBlock = 64, k.Dst.Plane()*4
-	w, dst := c.f32(k.Wt), c.f32(k.Dst.Ref)
+	a.outPix, a.outBlock = 64, plane*4
+	w := c.f32(k.Wt)
 	for ob := range outBlocks(k.Dst.C) {
 		width := blockWidth(k.Dst.C, ob)
 		a.w = unsafe.Pointer(&w[ob*32*k.KH*k.KW*k.C])
 		a.bias = biasOf(c, k.Bias, 2*ob)
-		if k.Dst.C-ob*32 <= 8 && narrowPixels() > 0 && !c.double {
-			for y := y0; y < y1; y++ {
-				o := n*k.Dst.BatchStride + 2*ob*k.Dst.Plane() + k.Dst.Origin() + y*k.Dst.Row()
-				k.narrowRow(a, dst[o:], scratch[(y-y0)*k.SH*rowFloats:], line, more)
+		narrow := k.Dst.C-ob*32 <= 8 && narrowPixels() > 0 && !c.double
+		for y := range y1 - y0 {
+			in, o := scratch[y*k.SH*rowFloats:], 2*ob*plane+y*row
+			if narrow {
+				k.narrowRow(a, out[o:], in, line, more)
+				continue
 			}
-			continue
-		}
-		for y := y0; y < y1; y++ {
-			o := n*k.Dst.BatchStride + 2*ob*k.Dst.Plane() + k.Dst.Origin() + y*k.Dst.Row()
-			a.in, a.out = unsafe.Pointer(&scratch[(y-y0)*k.SH*rowFloats]), unsafe.Pointer(&dst[o])
+			a.in, a.out = unsafe.Pointer(&in[0]), unsafe.Pointer(&out[o])
 			a.line(width, k.Dst.W)
 			if more {
 				for b := range width / 16 {
-					applyAct(dst[o+b*k.Dst.Plane():][:k.Dst.W*16], k.Act)
+					applyAct(out[o+b*plane:][:k.Dst.W*16], k.Act)
 				}
 			}
 		}

@@ -472,6 +472,59 @@ func TestConvFirst(t *testing.T) {
 	})
 }
 
+// TestConvFirstPool compares with the convolution and the pool one after the
+// other, bit for bit, in one band and several.
+func TestConvFirstPool(t *testing.T) {
+	tiers(t, func(t *testing.T) {
+		for seed := range uint64(80) {
+			r := rand.New(rand.NewPCG(seed, 12))
+			v := ConvFirst{N: pick(r, 1, 2), C: 1 + r.IntN(4), H: 6 + r.IntN(30), W: 6 + r.IntN(30), NHWC: r.IntN(2) == 0,
+				KH: pick(r, 1, 3, 5), KW: pick(r, 1, 3, 5), SH: pick(r, 1, 2), SW: pick(r, 1, 2), DH: 1, DW: 1, Act: pick(r, someActs...)}
+			if seed%20 == 0 {
+				v.N, v.H, v.W = 1, 40, 200 // more than a band
+			}
+			p := Pool{Kind: pick(r, PoolMax, PoolAvg), KH: 1 + r.IntN(4), KW: 1 + r.IntN(4), SH: 1 + r.IntN(4), SW: 1 + r.IntN(3), DH: 1, DW: 1, CountPad: r.IntN(2) == 0}
+			p.PadTop, p.PadLeft, p.PadBottom, p.PadRight = r.IntN(p.KH), r.IntN(p.KW), r.IntN(p.KH), r.IntN(p.KW)
+			v.PadTop, v.PadLeft = r.IntN(v.KH), r.IntN(v.KW)
+			h, w := (v.H+2*v.PadTop-v.KH)/v.SH+1, (v.W+2*v.PadLeft-v.KW)/v.SW+1
+			oh, ow := (h+p.PadTop+p.PadBottom-p.KH)/p.SH+1, (w+p.PadLeft+p.PadRight-p.KW)/p.SW+1
+			if h < p.KH || w < p.KW {
+				continue
+			}
+			oc := pick(r, 6, 16, 40, 64)
+			m := &memory{double: r.IntN(3) == 0}
+			v.Src = m.put(random(r, v.N*v.C*v.H*v.W))
+			v.Wt = m.put(pack.First(random(r, oc*v.C*v.KH*v.KW), oc, v.C, v.KH, v.KW))
+			v.Bias = m.put(padded16(random(r, oc)))
+			v.Dst = m.image(r, v.N, oc, h, w, 0, 0, 0, 0, 0, false)
+			p.Dst = m.image(r, v.N, oc, oh, ow, r.IntN(2), r.IntN(2), 0, 1, r.IntN(2), false)
+			m.run(t, &v)
+			p.Src = v.Dst
+			m.run(t, &p)
+			want := m.clone()
+			k := ConvFirstPool{Conv: v, Pool: p}
+			k.Conv.Dst = Image{N: v.N, C: oc, H: h, W: w}
+			k.Pool.Src = k.Conv.Dst
+			clear(m.slice(v.Dst.Ref))
+			p.Dst.Clear = true
+			k.Pool.Dst = p.Dst
+			m.run(t, &k)
+			for i := range v.N {
+				for o := range oc {
+					for y := range oh {
+						for x := range ow {
+							if got, want := m.at(&p.Dst, i, o, y, x), want.at(&p.Dst, i, o, y, x); got != want {
+								t.Fatalf("seed %d: [%d,%d,%d,%d] is %g, want %g\n%+v", seed, i, o, y, x, got, want, k)
+							}
+						}
+					}
+				}
+			}
+			checkBorder(t, m, &p.Dst)
+		}
+	})
+}
+
 func TestDense(t *testing.T) {
 	tiers(t, func(t *testing.T) {
 		for _, c := range []struct{ n, k, m int }{{1, 16, 32}, {1, 400, 120}, {1, 84, 10}, {3, 17, 33}, {15, 33, 48}, {29, 64, 100}, {1, 1, 1}, {2, 100, 47}, {60, 33, 50}} {

@@ -67,30 +67,35 @@ func (k *Pool) part(c *Context, i, worker int) {
 	}
 	dst := c.f32(k.Dst.Ref)
 	for y := range k.Dst.H {
-		out := k.Dst.row(dst, n, b, y)
-		y0, y1 := clip(y*k.SH-k.PadTop, k.KH, k.DH, k.Src.H)
-		lo, hi := 0, 0 // the pixels done at once
-		if active != generic && y1 > y0 {
-			lo, hi = k.inside()
-			k.rowVector(out, src, in, row, y, y0, y1, lo, hi)
+		k.row(k.Dst.row(dst, n, b, y), src, in, row, y)
+	}
+}
+
+// row computes output row y of a block; row r of the operand is at in + r·row
+// of src.
+func (k *Pool) row(out, src []float32, in, row, y int) {
+	y0, y1 := clip(y*k.SH-k.PadTop, k.KH, k.DH, k.Src.H)
+	lo, hi := 0, 0 // the pixels done at once
+	if active != generic && y1 > y0 {
+		lo, hi = k.inside()
+		k.rowVector(out, src, in, row, y, y0, y1, lo, hi)
+	}
+	for x := range k.Dst.W {
+		if x >= lo && x < hi {
+			continue
 		}
-		for x := range k.Dst.W {
-			if x >= lo && x < hi {
-				continue
-			}
-			x0, x1 := clip(x*k.SW-k.PadLeft, k.KW, k.DW, k.Src.W)
-			o := out[x*16 : x*16+16]
-			if k.Kind == PoolMax {
-				poolMax(o, src[in+y0*row+x0*16:], k.DH*row, k.DW*16, (y1-y0)/k.DH, (x1-x0)/k.DW)
-				continue
-			}
-			ny, nx := (y1-y0)/k.DH, (x1-x0)/k.DW
-			count := ny * nx
-			if k.CountPad {
-				count = counted(y*k.SH-k.PadTop, k.KH, k.DH, k.Src.H+k.PadBottom) * counted(x*k.SW-k.PadLeft, k.KW, k.DW, k.Src.W+k.PadRight)
-			}
-			poolAvg(o, src[in+y0*row+x0*16:], k.DH*row, k.DW*16, ny, nx, float32(count))
+		x0, x1 := clip(x*k.SW-k.PadLeft, k.KW, k.DW, k.Src.W)
+		o := out[x*16 : x*16+16]
+		if k.Kind == PoolMax {
+			poolMax(o, src[in+y0*row+x0*16:], k.DH*row, k.DW*16, (y1-y0)/k.DH, (x1-x0)/k.DW)
+			continue
 		}
+		ny, nx := (y1-y0)/k.DH, (x1-x0)/k.DW
+		count := ny * nx
+		if k.CountPad {
+			count = counted(y*k.SH-k.PadTop, k.KH, k.DH, k.Src.H+k.PadBottom) * counted(x*k.SW-k.PadLeft, k.KW, k.DW, k.Src.W+k.PadRight)
+		}
+		poolAvg(o, src[in+y0*row+x0*16:], k.DH*row, k.DW*16, ny, nx, float32(count))
 	}
 }
 

@@ -13,21 +13,51 @@ import (
 // Winograd's output transform makes M×M pixels of a channel at a time, in
 // registers. A maximum over windows that lie inside such a tile is taken
 // there, and the convolution's own result, four times larger, is never
-// written (VGG). Other kernels write row by row: their pools are steps of
-// their own.
+// written (VGG). Convolutions of few channels, as of a picture, have their pool
+// behind them row by row (LeNet, ResNet). Other pools are steps of their own.
 
 // poolBehind returns the pool that a Winograd convolution with M×M tiles can
 // compute, nil if there is none.
 func (b *builder) poolBehind(conv *ir.Node, m int) *ir.Node {
+	pool := b.poolAfter(conv)
+	if pool == nil || conv.Input(3) != nil {
+		return nil
+	}
+	if p := pool.Op.(ir.Pool); sideBySide(pool, p) != "" || m%p.Kernel[0] != 0 {
+		return nil
+	}
+	return pool
+}
+
+// poolAfter returns the pool that alone reads a convolution's result, as it
+// is, nil if there is none.
+func (b *builder) poolAfter(conv *ir.Node) *ir.Node {
 	pool := conv.Out[0].OnlyUse()
 	if pool == nil || !b.layout.node[pool] {
 		return nil
 	}
-	p, ok := pool.Op.(ir.Pool)
-	if !ok || conv.Input(3) != nil || sideBySide(pool, p) != "" || m%p.Kernel[0] != 0 {
+	if p, ok := pool.Op.(ir.Pool); !ok || unfit(pool, p) != "" {
 		return nil
 	}
 	return pool
+}
+
+// unfit returns what keeps a pool from being computed with the convolution
+// before it, "" if nothing does.
+func unfit(n *ir.Node, p ir.Pool) string {
+	x, y := n.In[0].Type.Shape[2:], n.Out[0].Type.Shape[2:]
+	for i, k := range p.Kernel {
+		switch last := (y[i]-1)*p.Strides[i] - p.Pads[i]; {
+		case p.Dilations[i] != 1:
+			return "dilated"
+		case p.Pads[i] < 0 || p.Pads[i] >= k || last >= x[i]:
+			return "windows outside the operand"
+		}
+	}
+	if !p.Prologue.IsIdentity() || n.Input(1) != nil || n.Input(2) != nil {
+		return "transforms its operand"
+	}
+	return ""
 }
 
 // sideBySide returns what keeps the pool's windows from being squares side by
@@ -43,10 +73,6 @@ func sideBySide(n *ir.Node, p ir.Pool) string {
 		return "windows are single pixels"
 	case !slices.Equal(p.Kernel, p.Strides):
 		return "windows overlap"
-	case p.Dilations[0] != 1 || p.Dilations[1] != 1:
-		return "dilated"
-	case !p.Prologue.IsIdentity() || n.Input(1) != nil || n.Input(2) != nil:
-		return "transforms its operand"
 	case y[2]*p.Kernel[0] > x[2] || y[3]*p.Kernel[1] > x[3] || slices.ContainsFunc(p.Pads, func(p int) bool { return p != 0 }):
 		return "windows leave the operand"
 	}
@@ -62,11 +88,15 @@ func (b *builder) poolAlone(n *ir.Node) string {
 	if _, ok := conv.Op.(ir.Conv); !ok {
 		return "no convolution is before it"
 	}
-	if why := sideBySide(n, n.Op.(ir.Pool)); why != "" {
-		return why
-	}
 	if n.In[0].OnlyUse() == nil {
 		return "its operand is read elsewhere"
+	}
+	p := n.Op.(ir.Pool)
+	if why := unfit(n, p); why != "" {
+		return why
+	}
+	if why := sideBySide(n, p); why != "" {
+		return why
 	}
 	return "the convolution is not in tiles"
 }
@@ -75,14 +105,30 @@ func (b *builder) poolAlone(n *ir.Node) string {
 // convolution's own result, is never written.
 func (b *builder) winogradPool(o convOperands, u runtime.Ref, m int, pool *ir.Node, doc string) {
 	size := pool.Op.(ir.Pool).Kernel[0]
-	dst := b.newImage(pool.Out[0])
-	b.pooled[pool] = true
-	b.node = pool // whose value the step completes
-	b.emit(doc+fmt.Sprintf(", max pool %d×%d to %s", size, size, shapeDoc(pool.Out[0].Type.Shape[2:]...)), o.reads(), []*place{dst}, func() runtime.Kernel {
+	doc += fmt.Sprintf(", max pool %d×%d to %s", size, size, shapeDoc(pool.Out[0].Type.Shape[2:]...))
+	b.emitPooled(o, pool, doc, func(dst *place) runtime.Kernel {
 		k := o.winograd(u, m)
 		k.Dst, k.Pool = dst.img(), size
 		return k
 	})
+}
+
+// convFirstPool does the same for a convolution of few channels.
+func (b *builder) convFirstPool(o convOperands, conv func() *runtime.ConvFirst, pool *ir.Node, doc string) {
+	p, poolDoc := b.pool(pool, pool.Op.(ir.Pool))
+	b.emitPooled(o, pool, doc+"; "+poolDoc, func(dst *place) runtime.Kernel {
+		k := &runtime.ConvFirstPool{Conv: *conv(), Pool: p}
+		k.Pool.Src, k.Pool.Dst = k.Conv.Dst, dst.img()
+		return k
+	})
+}
+
+// emitPooled emits a step that computes a convolution and its pool.
+func (b *builder) emitPooled(o convOperands, pool *ir.Node, doc string, kernel func(dst *place) runtime.Kernel) {
+	dst := b.newImage(pool.Out[0])
+	b.pooled[pool] = true
+	b.node = pool // whose value the step completes
+	b.emit(doc, o.reads(), []*place{dst}, func() runtime.Kernel { return kernel(dst) })
 	b.node = o.node
 	b.include(o.node)
 	b.last().Node = o.node

@@ -169,7 +169,8 @@ func (b *builder) convFirst(n *ir.Node, c ir.Conv, geo geometry, doc string) err
 		src = b.constPlace(n.In[0])
 	}
 	d, _ := imageDims(n.In[0].Type.Shape)
-	b.emitConvFirst(src, b.newImage(n.Out[0]), d, n.Const(1), b.channels(n.Const(2), n.Const(1).Shape[0]), act(c.Epilogue), geo, doc+": first layer")
+	o := convOperands{node: n, src: src, dst: b.newImage(n.Out[0]), bias: b.channels(n.Const(2), n.Const(1).Shape[0]), act: act(c.Epilogue), geo: geo}
+	b.emitConvFirst(o, d, n.Const(1), doc+": first layer")
 	b.last().Choice = Choice{Algorithm: ir.AlgFirst, Why: "it reads the model's input as it is"}
 	return nil
 }
@@ -190,18 +191,26 @@ func (o *convOperands) transforms() bool {
 	return o.scale.Present() || o.shift.Present() || o.pre != (runtime.Act{})
 }
 
-func (b *builder) emitConvFirst(src, dst *place, d dims, w *ir.Tensor, bias runtime.Ref, a runtime.Act, geo geometry, doc string) {
+// emitConvFirst emits a convolution of an operand with extents d, and the pool
+// behind it.
+func (b *builder) emitConvFirst(o convOperands, d dims, w *ir.Tensor, doc string) {
 	wref := b.floats32(w, b.packFirst(w))
-	b.emit(doc, []*place{src}, []*place{dst}, func() runtime.Kernel {
-		k := &runtime.ConvFirst{N: d.n, C: d.c, H: d.h, W: d.w, Dst: dst.img(), Wt: wref, Bias: bias, Act: a,
-			KH: geo.kh, KW: geo.kw, SH: geo.sh, SW: geo.sw, DH: geo.dh, DW: geo.dw, PadTop: geo.padTop, PadLeft: geo.padLeft}
-		if src.image {
-			k.Image = src.img()
+	kernel := func() *runtime.ConvFirst {
+		g := o.geo
+		k := &runtime.ConvFirst{N: d.n, C: d.c, H: d.h, W: d.w, Dst: o.dst.img(), Wt: wref, Bias: o.bias, Act: o.act,
+			KH: g.kh, KW: g.kw, SH: g.sh, SW: g.sw, DH: g.dh, DW: g.dw, PadTop: g.padTop, PadLeft: g.padLeft}
+		if o.src.image {
+			k.Image = o.src.img()
 		} else {
-			k.Src, k.NHWC = src.ref(), src.nhwc
+			k.Src, k.NHWC = o.src.ref(), o.src.nhwc
 		}
 		return k
-	})
+	}
+	if pool := b.poolAfter(o.node); pool != nil {
+		b.convFirstPool(o, kernel, pool, doc)
+		return
+	}
+	b.emit(doc, []*place{o.src}, []*place{o.dst}, func() runtime.Kernel { return kernel() })
 }
 
 // lastChannels is up to how many output channels a convolution's vectors hold
@@ -238,7 +247,7 @@ func (b *builder) convDense(o convOperands, w *ir.Tensor, doc string) {
 	choice, why := b.chooseAlgorithm(o)
 	alg := choice.Algorithm
 	if alg == ir.AlgDirect && o.gathers() {
-		b.emitConvFirst(o.src, o.dst, o.src.dims, w, o.bias, o.act, o.geo, doc+": channels gathered")
+		b.emitConvFirst(o, o.src.dims, w, doc+": channels gathered")
 		b.last().Choice = Choice{Algorithm: ir.AlgFirst, Why: "a block of 16 channels would be mostly zeros"}
 		return
 	}

@@ -14,7 +14,21 @@ func (b *builder) poolImage(n *ir.Node, p ir.Pool) error {
 	}
 	src := b.asImage(n.In[0])
 	dst := b.newImage(n.Out[0])
-	c := src.dims.c
+	k, doc := b.pool(n, p)
+	if why := b.poolAlone(n); why != "" {
+		doc += " (" + why + ")"
+	}
+	b.emit(doc, []*place{src}, []*place{dst}, func() runtime.Kernel {
+		k := k
+		k.Src, k.Dst = src.img(), dst.img()
+		return &k
+	})
+	return nil
+}
+
+// pool returns the kernel of a pool without its images, and what it does.
+func (b *builder) pool(n *ir.Node, p ir.Pool) (runtime.Pool, string) {
+	c := n.In[0].Type.Shape[1]
 	k := runtime.Pool{KH: 1, SH: 1, DH: 1, CountPad: p.CountPad,
 		Scale: b.channels(n.Const(1), c), Shift: b.channels(n.Const(2), c), Pre: act(p.Prologue)}
 	if p.Kind == ir.AvgPool {
@@ -26,16 +40,7 @@ func (b *builder) poolImage(n *ir.Node, p ir.Pool) error {
 		i = 1
 	}
 	k.KW, k.SW, k.DW, k.PadLeft, k.PadRight = p.Kernel[i], p.Strides[i], p.Dilations[i], p.Pads[i], p.Pads[2*i+1]
-	doc := fmt.Sprintf("Pool %s %s/%s at %s", p.Kind, shapeDoc(p.Kernel...), shapeDoc(p.Strides...), shapeDoc(n.Out[0].Type.Shape[2:]...))
-	if why := b.poolAlone(n); why != "" {
-		doc += " (" + why + ")"
-	}
-	b.emit(doc, []*place{src}, []*place{dst}, func() runtime.Kernel {
-		k := k
-		k.Src, k.Dst = src.img(), dst.img()
-		return &k
-	})
-	return nil
+	return k, fmt.Sprintf("Pool %s %s/%s at %s", p.Kind, shapeDoc(p.Kernel...), shapeDoc(p.Strides...), shapeDoc(n.Out[0].Type.Shape[2:]...))
 }
 
 func (b *builder) globalPool(n *ir.Node, r ir.Reduce) error {
