@@ -105,7 +105,8 @@ func Bench(c *Compiled, threads, runs int) (*Profile, error) {
 
 // needs returns the operations that a step performs and the bytes of weights
 // that it reads. Winograd's F(m×m,3×3) multiplies (m+2)² instead of 9m² times a
-// tile, whole tiles at the edges too, and reads weights of that size. Strassen's
+// tile, or 25 instead of 36 with stride 2, whole tiles at the edges too, and
+// reads weights of that size. Strassen's
 // algorithm needs seven products of halves instead of eight.
 func needs(l *schedule.Layer, k runtime.Kernel) (flops, weights float64) {
 	flops = float64(l.FLOPs)
@@ -125,7 +126,11 @@ func needs(l *schedule.Layer, k runtime.Kernel) (flops, weights float64) {
 		pool := max(1, w.Pool)
 		tiles := func(n int) int { return (n*pool + w.M - 1) / w.M }
 		d := &w.Dst
-		flops = 2 * float64(d.N*tiles(d.H)*tiles(d.W)*(w.M+2)*(w.M+2)) * float64(w.Src.C*d.C)
+		products := (w.M + 2) * (w.M + 2)
+		if w.Strided {
+			products = 25
+		}
+		flops = 2 * float64(d.N*tiles(d.H)*tiles(d.W)*products) * float64(w.Src.C*d.C)
 		weights = float64(w.W.Len * 4)
 	}
 	return flops, weights

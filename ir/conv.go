@@ -20,22 +20,23 @@ type Algorithm uint8
 
 // The algorithms.
 const (
-	AlgUnset     Algorithm = iota
-	AlgDirect              // register-tiled direct convolution on NC16
-	AlgPointwise           // 1×1: a matrix product over pixels
-	AlgFirst               // few input channels, read in the user's layout
-	AlgLast                // few output channels: vectors hold input channels
-	AlgDepthwise           // one filter per channel
-	AlgWinograd2           // F(2×2,3×3)
-	AlgWinograd4           // F(4×4,3×3)
-	AlgWinograd6           // F(6×6,3×3)
-	AlgStrassen            // 1×1 with seven products of halves for eight
-	AlgGeneric             // any rank, groups, dilation: plain loops
+	AlgUnset           Algorithm = iota
+	AlgDirect                    // register-tiled direct convolution on NC16
+	AlgPointwise                 // 1×1: a matrix product over pixels
+	AlgFirst                     // few input channels, read in the user's layout
+	AlgLast                      // few output channels: vectors hold input channels
+	AlgDepthwise                 // one filter per channel
+	AlgWinograd2                 // F(2×2,3×3)
+	AlgWinograd4                 // F(4×4,3×3)
+	AlgWinograd6                 // F(6×6,3×3)
+	AlgWinogradStrided           // F(2×2,3×3) with stride 2, by its phases
+	AlgStrassen                  // 1×1 with seven products of halves for eight
+	AlgGeneric                   // any rank, groups, dilation: plain loops
 )
 
 var (
 	paddingNames   = enumNames{"unset", "none", "halo", "peel", "copy"}
-	algorithmNames = enumNames{"unset", "direct", "pointwise", "first", "last", "depthwise", "winograd2", "winograd4", "winograd6", "strassen", "generic"}
+	algorithmNames = enumNames{"unset", "direct", "pointwise", "first", "last", "depthwise", "winograd2", "winograd4", "winograd6", "winograd-strided", "strassen", "generic"}
 )
 
 func (p Padding) String() string                  { return paddingNames.name(uint8(p)) }

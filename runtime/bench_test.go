@@ -164,6 +164,22 @@ func (l layer) winograd(tb *testing.B, m, tiles, outBlocks int) {
 	b.run(&k)
 }
 
+// BenchmarkWinogradStrided measures the stages' first 3×3 convolutions in
+// ResNet-18 and ResNet-50.
+func BenchmarkWinogradStrided(b *testing.B) {
+	for _, l := range []layer{{64, 128, 28, 3, 2}, {128, 128, 28, 3, 2}, {128, 256, 14, 3, 2}, {256, 256, 14, 3, 2}} {
+		b.Run(l.String(), func(tb *testing.B) {
+			b := &bench{B: tb, flops: 2 * float64(l.oc*l.ic*9*l.hw*l.hw)}
+			r := rand.New(rand.NewPCG(1, 1))
+			k := Winograd{M: 2, Strided: true, PadTop: 1, PadLeft: 1, Act: Act{Fn: ActRelu}, Tiles: 28, OutBlocks: 4}
+			k.Src = b.m.image(r, 1, l.ic, 2*l.hw, 2*l.hw, 1, 1, 0, 0, 0, true)
+			k.Dst = b.m.image(r, 1, l.oc, l.hw, l.hw, 0, 0, 0, 0, 0, false)
+			k.W = b.weights(StridedLen(l.oc, l.ic))
+			b.run(&k)
+		})
+	}
+}
+
 func BenchmarkConvFirst(b *testing.B) {
 	for _, l := range []layer{{3, 64, 224, 3, 1}, {3, 64, 112, 7, 2}, {3, 64, 112, 3, 2}, {3, 32, 112, 3, 2}, {1, 6, 28, 5, 1}, {3, 16, 32, 3, 1}} {
 		for _, nhwc := range []bool{false, true} {

@@ -629,8 +629,9 @@ func TestClampKeepsNaN(t *testing.T) {
 	})
 }
 
-// TestWinograd compares F(2×2), F(4×4) and F(6×6) with loops in float64, on
-// extents that are and are not multiples of the tile, with and without a pool.
+// TestWinograd compares F(2×2), also with stride 2, F(4×4) and F(6×6) with loops
+// in float64, on extents that are and are not multiples of the tile, with and
+// without a pool.
 func TestWinograd(t *testing.T) {
 	tiers(t, func(t *testing.T) {
 		for seed := range uint64(60) {
@@ -638,22 +639,32 @@ func TestWinograd(t *testing.T) {
 			k := Winograd{M: pick(r, 2, 4, 6), PadTop: r.IntN(2), PadLeft: r.IntN(2), Tiles: pick(r, 3, 14, 20), OutBlocks: 1 + r.IntN(2), Act: pick(r, someActs...)}
 			n, ic, oc := pick(r, 1, 2), pick(r, 3, 16, 40), pick(r, 5, 16, 33, 64, 80)
 			h, w := 3+r.IntN(16), 3+r.IntN(26)
-			oh, ow := h+k.PadTop+r.IntN(2)-2, w+k.PadLeft+r.IntN(2)-2
+			oh, ow, stride := h+k.PadTop+r.IntN(2)-2, w+k.PadLeft+r.IntN(2)-2, 1
+			if r.IntN(3) == 0 {
+				k.M, k.Strided, stride = 2, true, 2
+				oh, ow = 2+2*r.IntN(8), 2+2*r.IntN(14)
+				h, w = 2*oh+1-k.PadTop-r.IntN(2), 2*ow+1-k.PadLeft-r.IntN(2)
+			}
 			m := &memory{}
 			spare := r.IntN(4)
 			k.Src = m.image(r, n, ic, h, w, 1, 1, 1+spare, 1+spare, 1, true)
-			if oh > 1 && ow > 1 && r.IntN(3) == 0 {
+			if oh > 1 && ow > 1 && !k.Strided && r.IntN(3) == 0 {
 				k.Pool = 2
 				oh, ow = oh/2, ow/2
 			}
 			k.Dst = m.image(r, n, oc, oh, ow, r.IntN(2), 1, 0, r.IntN(2), 1, false)
 			weights, bias := random(r, oc*ic*9), random(r, oc)
 			packed := pack.Conv(weights, oc, ic, 3, 3)
-			lw := WinogradWeights{M: k.M, IC: ic, OC: oc, W: m.put(packed), Dst: m.alloc(WinogradLen(k.M, oc, ic))}
+			lw := WinogradWeights{M: k.M, Strided: k.Strided, IC: ic, OC: oc, W: m.put(packed)}
+			if k.Strided {
+				lw.Dst = m.alloc(StridedLen(oc, ic))
+			} else {
+				lw.Dst = m.alloc(WinogradLen(k.M, oc, ic))
+			}
 			m.run(t, &lw)
 			k.W, k.Bias = lw.Dst, m.put(padded16(bias))
 			var scale, shift []float32
-			if r.IntN(3) == 0 {
+			if !k.Strided && r.IntN(3) == 0 {
 				scale, shift = random(r, ic), random(r, ic)
 				k.Scale, k.Shift, k.Pre = m.put(padded16(scale)), m.put(padded16(shift)), Act{Fn: ActRelu}
 			}
@@ -668,7 +679,7 @@ func TestWinograd(t *testing.T) {
 				for c := range ic {
 					for ky := range 3 {
 						for kx := range 3 {
-							sy, sx := y-k.PadTop+ky, x-k.PadLeft+kx
+							sy, sx := y*stride-k.PadTop+ky, x*stride-k.PadLeft+kx
 							if sy < 0 || sy >= h || sx < 0 || sx >= w {
 								continue
 							}

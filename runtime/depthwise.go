@@ -149,6 +149,20 @@ func (a *tileArgs) depthwise() {
 	a.depthwiseGo()
 }
 
+// depthwiseLine computes pixels side by side, tile after tile; res may be nil.
+func (a *tileArgs) depthwiseLine(in, out, res unsafe.Pointer, pixels int) {
+	tiles := split(pixels, channelPixels())
+	for t := range tiles {
+		x := cut(pixels, tiles, t)
+		a.pixels = cut(pixels, tiles, t+1) - x
+		a.in, a.out = unsafe.Add(in, x*a.pix), unsafe.Add(out, x*a.outPix)
+		if a.res = res; res != nil {
+			a.res = unsafe.Add(res, x*a.resPix)
+		}
+		a.depthwise()
+	}
+}
+
 // depthwiseGo is the micro-kernel in Go.
 func (a *tileArgs) depthwiseGo() {
 	for p := range a.pixels {

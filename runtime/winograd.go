@@ -11,7 +11,10 @@ const sqrt2 = math.Sqrt2
 // (Lavin & Gray 2015): fewer multiplications, slightly more rounding.
 // Operands as in Conv; the transformed weights are made by WinogradWeights.
 type Winograd struct {
-	M               int // 2, 4 or 6
+	M int // 2, 4 or 6
+	// Strided is set where the stride is 2 instead: M is 2 then, Dst has even
+	// extents, and there is no prologue or Pool. Weights as StridedLen describes.
+	Strided         bool
 	Src, Dst        Image
 	W               Ref // in Prepared, see WinogradLen
 	Bias            Ref
@@ -31,11 +34,12 @@ type Winograd struct {
 
 // WinogradWeights transforms the weights of a Winograd step at load.
 type WinogradWeights struct {
-	M      int
-	IC, OC int
-	W      Ref // as Conv.W with KH = KW = 3
-	Format Format
-	Dst    Ref // in Prepared
+	M       int
+	Strided bool
+	IC, OC  int
+	W       Ref // as Conv.W with KH = KW = 3
+	Format  Format
+	Dst     Ref // in Prepared
 }
 
 // WinogradLen returns the number of floats of transformed weights:
@@ -121,6 +125,10 @@ func (k *WinogradWeights) part(c *Context, i, worker int) {
 	for i, row := range winograds[k.M].g {
 		copy(g[i][:], row)
 	}
+	if k.Strided {
+		k.strided(dst, w, ob, first, last)
+		return
+	}
 	pitch := winogradPitch(k.OC, k.IC)
 	if active == avx512 || active == avx2 {
 		for b := first; b < last; b++ {
@@ -155,13 +163,29 @@ func (k *WinogradWeights) part(c *Context, i, worker int) {
 }
 
 // The scratch of a part: transformed inputs [ic/16][position][tiles][16],
-// products [2·OutBlocks][position][tiles][16], a window of the input, a row of
+// products [2·OutBlocks][group][tiles][16], a window of the input, a row of
 // output tiles. Positions are an odd number of cache lines apart: powers of
 // two would map all of them onto the same sets.
-func (k *Winograd) positions() int { return (k.M + 2) * (k.M + 2) }
-func (k *Winograd) pitch() int     { return (k.Tiles | 1) * 16 }
-func (k *Winograd) inputs() int    { return k.Src.Blocks() * k.positions() * k.pitch() }
-func (k *Winograd) products() int  { return 2 * k.OutBlocks * k.positions() * k.pitch() }
+//
+// A group is a position but where Strided.
+func (k *Winograd) positions() int {
+	if k.Strided {
+		return stridedSide * stridedSide
+	}
+	return k.groups()
+}
+func (k *Winograd) groups() int   { return k.side() * k.side() }
+func (k *Winograd) pitch() int    { return (k.Tiles | 1) * 16 }
+func (k *Winograd) inputs() int   { return k.Src.Blocks() * k.positions() * k.pitch() }
+func (k *Winograd) products() int { return 2 * k.OutBlocks * k.groups() * k.pitch() }
+
+// side is that of the groups of a tile.
+func (k *Winograd) side() int {
+	if k.Strided {
+		return stridedGroups
+	}
+	return k.M + 2
+}
 func (k *Winograd) windowLen() int { return k.Src.Blocks() * (k.M + 2) * (k.runTiles()*k.M + 2) * 16 }
 func (k *Winograd) outputLen() int { return k.M * k.runTiles() * k.M * 16 }
 func (k *Winograd) across() int    { return split(k.Dst.W*max(1, k.Pool), k.M) }
@@ -274,7 +298,11 @@ func (k *Winograd) transform(c *Context, b block, from, to int, s winogradScratc
 	for t := b.t0; t < b.t1; {
 		y, x := t/k.across(), t%k.across()
 		run := min(b.t1-t, k.across()-x)
-		k.transformInput(c, b.n, from, to, y, x, run, s.v[(t-b.t0)*16:], s.window)
+		if v := s.v[(t-b.t0)*16:]; k.Strided {
+			k.stridedInput(c, b.n, from, to, y, x, run, v)
+		} else {
+			k.transformInput(c, b.n, from, to, y, x, run, v, s.window)
+		}
 		t += run
 	}
 }
@@ -289,10 +317,13 @@ func (k *Winograd) outputs(c *Context, b block, from, to int, s winogradScratch)
 			y, x := t/k.across(), t%k.across()
 			run := min(b.t1-t, k.across()-x)
 			for ob := first * 2; ob < min(last*2, k.Dst.Blocks()); ob++ {
-				m := s.m[(ob-first*2)*k.positions()*k.pitch()+(t-b.t0)*16:]
-				if k.Pool > 0 {
+				m := s.m[(ob-first*2)*k.groups()*k.pitch()+(t-b.t0)*16:]
+				switch {
+				case k.Strided:
+					k.stridedOutput(c, b.n, ob, y, x, run, m)
+				case k.Pool > 0:
 					k.poolOutput(c, b.n, ob, y, x, run, m, s.out)
-				} else {
+				default:
 					k.transformOutput(c, b.n, ob, y, x, run, m, s.out)
 				}
 			}
@@ -386,32 +417,44 @@ func (k *Winograd) tilesIn(in, v []float32, row, n int) {
 	}
 }
 
-// multiply computes the products of all positions for output blocks first …
-// last−1 of 32 channels. The bias enters at the positions that reach every
-// output once together; bias is room for a block's, padded.
+// group returns the first position of the transformed input that group pos
+// sums, where its weights for block ob of 32 output channels start, and how many
+// rows and columns of positions it has.
+func (k *Winograd) group(pos, ob int) (first, weights, rows, cols int) {
+	first, weights, rows, cols = pos, pos, 1, 1
+	if k.Strided {
+		first, weights, rows, cols = stridedGroup(pos)
+	}
+	ic := k.Src.Blocks() * 16
+	return first, weights*winogradPitch(k.Dst.C, ic) + ob*rows*cols*ic*32, rows, cols
+}
+
+// multiply computes the products of all groups for output blocks first …
+// last−1 of 32 channels. The bias enters at the groups that reach every output
+// once together; bias is room for a block's, padded.
 func (k *Winograd) multiply(c *Context, v, m, bias []float32, tiles, first, last int) {
 	u := c.f32(k.W)
-	icp := k.Src.Blocks() * 16
-	obs := outBlocks(k.Dst.C)
-	pitch := winogradPitch(k.Dst.C, icp)
 	a := newTile(false)
 	a.pix, a.outPix = 64, 64
 	a.blocks, a.blockStride = k.Src.Blocks(), k.positions()*k.pitch()*4
-	a.rows, a.cols = 1, 1
-	a.outBlock = k.positions() * k.pitch() * 4
+	a.rowStride, a.colStride = stridedSide*k.pitch()*4, k.pitch()*4
+	a.outBlock = k.groups() * k.pitch() * 4
 	pieces := split(tiles, tilePixels())
-	ones, al := winograds[k.M].ones, k.M+2
-	for pos := range k.positions() {
+	ones, al := winograds[k.M].ones, k.side() // those of Strided are the first three of F(2×2)
+	for pos := range k.groups() {
 		for ob := first; ob < last; ob++ {
-			a.w = unsafe.Pointer(&u[pos*pitch+ob*icp*32])
+			position, weights, rows, cols := k.group(pos, ob)
+			a.w, a.rows, a.cols = unsafe.Pointer(&u[weights]), rows, cols
 			// Each block of weights is read once per group: too short a run
 			// for the hardware to look ahead.
-			next := pos*pitch + (ob+1)*icp*32
-			if ob == last-1 {
-				next = (pos+1)*pitch + first*icp*32
-				if pos == k.positions()-1 {
-					next = last % obs * icp * 32
-				}
+			var next int
+			switch {
+			case ob < last-1:
+				_, next, _, _ = k.group(pos, ob+1)
+			case pos < k.groups()-1:
+				_, next, _, _ = k.group(pos+1, first)
+			default:
+				_, next, _, _ = k.group(0, last%outBlocks(k.Dst.C))
 			}
 			a.follow(uintptr(unsafe.Pointer(&u[next])), pieces)
 			a.bias = unsafe.Pointer(&zeroBias[0])
@@ -422,8 +465,8 @@ func (k *Winograd) multiply(c *Context, v, m, bias []float32, tiles, first, last
 				}
 				a.bias = unsafe.Pointer(&bias[0])
 			}
-			a.in = unsafe.Pointer(&v[pos*k.pitch()])
-			a.out = unsafe.Pointer(&m[((ob-first)*2*k.positions()+pos)*k.pitch()])
+			a.in = unsafe.Pointer(&v[position*k.pitch()])
+			a.out = unsafe.Pointer(&m[((ob-first)*2*k.groups()+pos)*k.pitch()])
 			a.line(32, tiles)
 		}
 	}

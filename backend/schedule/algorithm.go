@@ -22,8 +22,10 @@ func (b *builder) chooseAlgorithm(o convOperands) (Choice, string) {
 	switch {
 	case g.kh == 1 && g.kw == 1:
 		return b.choosePointwise(o)
-	case g.kh != 3 || g.kw != 3 || g.sh != 1 || g.sw != 1 || g.dh != 1 || g.dw != 1:
-		return Choice{Algorithm: ir.AlgDirect, Why: "Winograd needs a 3×3 kernel of stride 1"}, ""
+	case g.kh != 3 || g.kw != 3 || g.sh != g.sw || g.sh > 2 || g.dh != 1 || g.dw != 1:
+		return Choice{Algorithm: ir.AlgDirect, Why: "Winograd needs a 3×3 kernel of stride 1 or 2"}, ""
+	case g.sh == 2 && (o.dst.dims.h%2 == 1 || o.dst.dims.w%2 == 1 || o.transforms()):
+		return Choice{Algorithm: ir.AlgDirect, Why: "Winograd of stride 2 needs even extents and no prologue"}, ""
 	case g.padTop < 0 || g.padLeft < 0:
 		return Choice{Algorithm: ir.AlgDirect, Why: "it crops its operand"}, ", crops"
 	case b.cfg.Exact:
@@ -38,8 +40,8 @@ func (b *builder) chooseAlgorithm(o convOperands) (Choice, string) {
 	}
 	direct := directCost(o)
 	c := Choice{Algorithm: ir.AlgDirect, Why: "cheapest by the cost model", Estimates: map[ir.Algorithm]float64{ir.AlgDirect: direct}}
-	for _, a := range candidates {
-		c.Estimates[a] = winogradCost(o, winogradTile(a))
+	for _, a := range o.candidates() {
+		c.Estimates[a] = winogradCost(o, a)
 		if c.Estimates[a] < c.Estimates[c.Algorithm] {
 			c.Algorithm = a
 		}
@@ -106,15 +108,21 @@ func (o convOperands) single() convOperands {
 	return o
 }
 
-// candidates are the algorithms that compete with direct convolution.
+// candidates are the algorithms that compete with direct convolution for a 3×3
+// kernel.
 // F(6×6) would be about 6 % faster than F(4×4) on maps of 28 pixels and more,
 // but its error, three times larger, brings VGG-16 to the tolerance of 1e-4.
-var candidates = []ir.Algorithm{ir.AlgWinograd2, ir.AlgWinograd4}
+func (o *convOperands) candidates() []ir.Algorithm {
+	if o.geo.sh == 2 {
+		return []ir.Algorithm{ir.AlgWinogradStrided}
+	}
+	return []ir.Algorithm{ir.AlgWinograd2, ir.AlgWinograd4}
+}
 
 // winogradTile returns M of F(M×M,3×3), 0 for other algorithms.
 func winogradTile(a ir.Algorithm) int {
 	switch a {
-	case ir.AlgWinograd2:
+	case ir.AlgWinograd2, ir.AlgWinogradStrided:
 		return 2
 	case ir.AlgWinograd4:
 		return 4
@@ -122,4 +130,14 @@ func winogradTile(a ir.Algorithm) int {
 		return 6
 	}
 	return 0
+}
+
+// winogradPositions returns how many products a tile of channels needs, and how
+// many sums of them are transformed to its outputs.
+func winogradPositions(a ir.Algorithm) (products, sums int) {
+	if a == ir.AlgWinogradStrided {
+		return 25, 9
+	}
+	m := winogradTile(a)
+	return (m + 2) * (m + 2), (m + 2) * (m + 2)
 }

@@ -1,5 +1,7 @@
 package schedule
 
+import "modelc/ir"
+
 // The cost of a convolution in nanoseconds on the target, one core:
 //
 //	direct    = MACs/peak
@@ -37,15 +39,16 @@ func directCost(o convOperands) float64 {
 // does not hide: with few pixels per weight all of it.
 func streamShare(pixels int) float64 { return 1 / (1 + float64(pixels)/32) }
 
-func winogradCost(o convOperands, m int) float64 {
+func winogradCost(o convOperands, a ir.Algorithm) float64 {
 	d, s := o.dst.dims, o.src.dims
+	m := winogradTile(a)
 	ty, tx := (d.h+m-1)/m, (d.w+m-1)/m
 	tiles := ty * tx
-	al := (m + 2) * (m + 2)
+	products, sums := winogradPositions(a)
 	ic, oc := alignTo(s.c, 16), alignTo(d.c, 32)
-	macs := float64(d.n*tiles*al) * float64(ic) * float64(oc)
-	moved := float64(d.n*tiles*al) * float64(ic+oc) * 2
-	return macs/macsPerNs/tileEfficiency(tiles*d.n) + moved/transformPerNs + float64(al*ic*oc)/streamPerNs*streamShare(tiles*d.n)
+	macs := float64(d.n*tiles*products) * float64(ic) * float64(oc)
+	moved := float64(d.n*tiles) * float64(products*ic+sums*oc) * 2
+	return macs/macsPerNs/tileEfficiency(tiles*d.n) + moved/transformPerNs + float64(products*ic*oc)/streamPerNs*streamShare(tiles*d.n)
 }
 
 // strassenSpan is the most blocks of input channels, strassenPixels about how
@@ -81,18 +84,20 @@ func strassenCost(o convOperands) float64 {
 // winogradBlocking returns how many tiles are transformed together, so that
 // the transformed input stays in half of L2, and how many blocks of 32 output
 // channels are multiplied before their output transform.
-func winogradBlocking(m int, o convOperands) (tiles, outBlocks int) {
+func winogradBlocking(a ir.Algorithm, o convOperands) (tiles, outBlocks int) {
 	const l2Floats = 1 << 17
 	d := o.dst.dims
+	m := winogradTile(a)
+	products, sums := winogradPositions(a)
 	all := ((d.h + m - 1) / m) * ((d.w + m - 1) / m)
-	per := (m + 2) * (m + 2) * alignTo(o.src.dims.c, 16)
+	per := products * alignTo(o.src.dims.c, 16)
 	// With fewer than two register tiles the weights, read once per block of
 	// tiles, take longer than the products.
 	tiles = max(2*tilePixels, l2Floats/per/tilePixels*tilePixels)
 	blocks := (all + tiles - 1) / tiles
 	tiles = (all + blocks - 1) / blocks
 	outBlocks = 1
-	for outBlocks < 4 && outBlocks*2 <= alignTo(d.c, 32)/32 && (m+2)*(m+2)*tiles*outBlocks*64 < l2Floats/2 {
+	for outBlocks < 4 && outBlocks*2 <= alignTo(d.c, 32)/32 && sums*tiles*outBlocks*64 < l2Floats/2 {
 		outBlocks *= 2
 	}
 	return tiles, outBlocks

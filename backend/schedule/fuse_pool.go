@@ -16,14 +16,14 @@ import (
 // written (VGG). Convolutions of few channels, as of a picture, have their pool
 // behind them row by row (LeNet, ResNet). Other pools are steps of their own.
 
-// poolBehind returns the pool that a Winograd convolution with M×M tiles can
-// compute, nil if there is none.
-func (b *builder) poolBehind(conv *ir.Node, m int) *ir.Node {
+// poolBehind returns the pool that a Winograd convolution can compute, nil if
+// there is none.
+func (b *builder) poolBehind(conv *ir.Node, a ir.Algorithm) *ir.Node {
 	pool := b.poolAfter(conv)
-	if pool == nil || conv.Input(3) != nil {
+	if pool == nil || conv.Input(3) != nil || a == ir.AlgWinogradStrided {
 		return nil
 	}
-	if p := pool.Op.(ir.Pool); sideBySide(pool, p) != "" || m%p.Kernel[0] != 0 {
+	if p := pool.Op.(ir.Pool); sideBySide(pool, p) != "" || winogradTile(a)%p.Kernel[0] != 0 {
 		return nil
 	}
 	return pool
@@ -103,11 +103,11 @@ func (b *builder) poolAlone(n *ir.Node) string {
 
 // winogradPool emits the convolution with the pool behind it. o.dst, the
 // convolution's own result, is never written.
-func (b *builder) winogradPool(o convOperands, u runtime.Ref, m int, pool *ir.Node, doc string) {
+func (b *builder) winogradPool(o convOperands, u runtime.Ref, a ir.Algorithm, pool *ir.Node, doc string) {
 	size := pool.Op.(ir.Pool).Kernel[0]
 	doc += fmt.Sprintf(", max pool %d×%d to %s", size, size, shapeDoc(pool.Out[0].Type.Shape[2:]...))
 	b.emitPooled(o, pool, doc, func(dst *place) runtime.Kernel {
-		k := o.winograd(u, m)
+		k := o.winograd(u, a)
 		k.Dst, k.Pool = dst.img(), size
 		return k
 	})

@@ -253,14 +253,14 @@ func (b *builder) convDense(o convOperands, w *ir.Tensor, doc string) {
 	}
 	wref := b.packConv(w)
 	doc += ": " + alg.String() + why
-	if m := winogradTile(alg); m > 0 {
-		u := b.winogradWeights(w, wref, m)
-		if pool := b.poolBehind(o.node, m); pool != nil {
-			b.winogradPool(o, u, m, pool, doc)
+	if winogradTile(alg) > 0 {
+		u := b.winogradWeights(w, wref, alg)
+		if pool := b.poolBehind(o.node, alg); pool != nil {
+			b.winogradPool(o, u, alg, pool, doc)
 			b.last().Choice = choice
 			return
 		}
-		b.emit(doc, o.reads(), []*place{o.dst}, func() runtime.Kernel { return o.winograd(u, m) })
+		b.emit(doc, o.reads(), []*place{o.dst}, func() runtime.Kernel { return o.winograd(u, alg) })
 		b.last().Choice = choice
 		return
 	}
@@ -282,16 +282,21 @@ func (o *convOperands) conv(w runtime.Ref) *runtime.Conv {
 }
 
 // winogradWeights has the weights w, stored as wref, transformed at load.
-func (b *builder) winogradWeights(w *ir.Tensor, wref runtime.Ref, m int) runtime.Ref {
+func (b *builder) winogradWeights(w *ir.Tensor, wref runtime.Ref, a ir.Algorithm) runtime.Ref {
 	oc, ic := w.Shape[0], w.Shape[1]
-	return b.prepare(runtime.WinogradLen(m, oc, ic), fmt.Sprintf("Winograd F(%d×%d) weights", m, m), wref, func(dst runtime.Ref) runtime.Kernel {
-		return &runtime.WinogradWeights{M: m, IC: ic, OC: oc, W: wref, Format: b.format(w), Dst: dst}
+	m, strided := winogradTile(a), a == ir.AlgWinogradStrided
+	size, doc := runtime.WinogradLen(m, oc, ic), fmt.Sprintf("Winograd F(%d×%d) weights", m, m)
+	if strided {
+		size, doc = runtime.StridedLen(oc, ic), "Winograd weights for stride 2"
+	}
+	return b.prepare(size, doc, wref, func(dst runtime.Ref) runtime.Kernel {
+		return &runtime.WinogradWeights{M: m, Strided: strided, IC: ic, OC: oc, W: wref, Format: b.format(w), Dst: dst}
 	})
 }
 
-func (o *convOperands) winograd(u runtime.Ref, m int) *runtime.Winograd {
-	tiles, blocks := winogradBlocking(m, *o)
-	return &runtime.Winograd{M: m, Src: o.src.img(), Dst: o.dst.img(), W: u, Bias: o.bias, Residual: o.residual.img(),
+func (o *convOperands) winograd(u runtime.Ref, a ir.Algorithm) *runtime.Winograd {
+	tiles, blocks := winogradBlocking(a, *o)
+	return &runtime.Winograd{M: winogradTile(a), Strided: a == ir.AlgWinogradStrided, Src: o.src.img(), Dst: o.dst.img(), W: u, Bias: o.bias, Residual: o.residual.img(),
 		Scale: o.scale, Shift: o.shift, Pre: o.pre, Act: o.act, PadTop: o.geo.padTop, PadLeft: o.geo.padLeft,
 		Tiles: tiles, OutBlocks: blocks}
 }

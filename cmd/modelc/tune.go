@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -65,7 +67,13 @@ this one.`,
 
 func printTuning(out io.Writer, t *modelc.Tuning) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	algorithms := []ir.Algorithm{ir.AlgDirect, ir.AlgWinograd2, ir.AlgWinograd4, ir.AlgPointwise, ir.AlgStrassen}
+	measured := map[ir.Algorithm]bool{}
+	for _, l := range t.Layers {
+		for a := range l.Ms {
+			measured[a] = true
+		}
+	}
+	algorithms := slices.Sorted(maps.Keys(measured))
 	fmt.Fprint(w, "ms (estimate)\t")
 	for _, a := range algorithms {
 		fmt.Fprintf(w, "%s\t", a)

@@ -1,0 +1,182 @@
+package runtime
+
+import "unsafe"
+
+// Winograd with stride 2. A row of the filter meets even columns with its taps
+// 0 and 2, which is a convolution of two taps, F(2,2), and odd ones with tap 1:
+// of the five values under two outputs
+//
+//	y₀ = (x₀−x₂)·g₀ + x₁·g₁ + x₂·(g₀+g₂)
+//	y₁ = x₂·(g₀+g₂) + (x₄−x₂)·g₂ + x₃·g₁
+//
+// five products instead of six, 25 instead of 36 in two dimensions. They are
+// sums of three groups, of the first two products, the one that both outputs
+// share, and the last two. The products of a group are added up as if they were
+// of further input channels, so only nine positions have an output transform.
+
+// stridedSide and stridedGroups are the sides of the transformed input and of
+// the groups.
+const (
+	stridedSide   = 5
+	stridedGroups = 3
+)
+
+// stridedFirst and stridedCount are the products of a group in one dimension.
+var (
+	stridedFirst = [stridedGroups]int{0, 2, 3}
+	stridedCount = [stridedGroups]int{2, 1, 2}
+)
+
+// stridedStart is the first value of each product, and stridedTaps what it and
+// the second after it are multiplied by.
+var (
+	stridedStart = [stridedSide]int{0, 1, 2, 2, 3}
+	stridedTaps  = [stridedSide][]float32{{1, -1}, {1}, {1}, {-1, 1}, {1}}
+)
+
+// stridedFilters has the products of the taps of both dimensions for each of 16
+// channels, as a depthwise convolution reads them.
+var stridedFilters = func() (f [stridedSide][stridedSide][4][16]float32) {
+	for i, rows := range stridedTaps {
+		for j, cols := range stridedTaps {
+			for y, a := range rows {
+				for x, b := range cols {
+					for c := range 16 {
+						f[i][j][y*len(cols)+x][c] = a * b
+					}
+				}
+			}
+		}
+	}
+	return f
+}()
+
+// stridedOnes adds four groups up.
+var stridedOnes = func() (f [4][16]float32) {
+	for i := range f {
+		for c := range f[i] {
+			f[i][c] = 1
+		}
+	}
+	return f
+}()
+
+// StridedLen returns the number of floats of the transformed weights of a
+// strided Winograd convolution: for each group
+// [ceil(oc/32)][ic padded to 16 in blocks][row][column][16][32].
+func StridedLen(oc, ic int) int { return stridedSide * stridedSide * winogradPitch(oc, ic) }
+
+// stridedGroup returns the first position of the transformed input that group
+// pos sums, how many positions' weights lie before its own, and how many rows
+// and columns of positions it has.
+func stridedGroup(pos int) (first, weights, rows, cols int) {
+	y, x := pos/stridedGroups, pos%stridedGroups
+	rows, cols = stridedCount[y], stridedCount[x]
+	return stridedFirst[y]*stridedSide + stridedFirst[x], stridedFirst[y]*stridedSide + rows*stridedFirst[x], rows, cols
+}
+
+// strided transforms a range of blocks of input channels of one block of output
+// channels. w starts at the first of them.
+func (k *WinogradWeights) strided(dst, w []float32, ob, first, last int) {
+	width := blockWidth(k.OC, ob)
+	icBlocks := (k.IC + 15) / 16
+	pitch := winogradPitch(k.OC, k.IC)
+	var t [stridedSide][3][32]float64 // rows transformed
+	for ic := first * 16; ic < last*16; ic++ {
+		for x := range 3 {
+			// Tap (y,x) of this input channel for all output channels.
+			tap := func(y int) []float32 {
+				return w[(((ic/16-first)*9+y*3+x)*16+ic%16)*width:][:width]
+			}
+			a, b, c := tap(0), tap(1), tap(2)
+			for o := range width {
+				l := o & 31
+				t[0][x][l], t[1][x][l], t[2][x][l] = float64(a[o]), float64(b[o]), float64(a[o])+float64(c[o])
+				t[3][x][l], t[4][x][l] = float64(c[o]), float64(b[o])
+			}
+		}
+		for pos := range stridedGroups * stridedGroups {
+			_, weights, rows, cols := stridedGroup(pos)
+			group := dst[weights*pitch+(ob*icBlocks+ic/16)*rows*cols*16*32:]
+			for y := range rows {
+				for x := range cols {
+					out := group[((y*cols+x)*16+ic%16)*32:][:32]
+					row := &t[stridedFirst[pos/stridedGroups]+y]
+					switch stridedFirst[pos%stridedGroups] + x {
+					case 0:
+						narrowRow64(out, row[0][:width])
+					case 1, 4:
+						narrowRow64(out, row[1][:width])
+					case 2:
+						for o := range width {
+							out[o] = float32(row[0][o&31] + row[2][o&31])
+						}
+					case 3:
+						narrowRow64(out, row[2][:width])
+					}
+				}
+			}
+		}
+	}
+}
+
+// narrowRow64 rounds.
+func narrowRow64(dst []float32, src []float64) {
+	for i, v := range src {
+		dst[i] = float32(v)
+	}
+}
+
+// stridedInput writes the transformed input of a run of tiles in one row of
+// tiles, of the input blocks from ≤ b < to, to v: a depthwise convolution for
+// each position.
+func (k *Winograd) stridedInput(c *Context, n, from, to, ty, tx, run int, v []float32) {
+	s := &k.Src
+	y, x := ty*2*k.M-k.PadTop, tx*2*k.M-k.PadLeft
+	a := newTile(false)
+	a.bias = unsafe.Pointer(&zeroBias[0])
+	a.pix, a.outPix = 2*k.M*64, 64
+	a.rowStride, a.colStride = 2*s.Row()*4, 2*64
+	origin := unsafe.Pointer(&c.f32(s.Ref)[n*s.BatchStride+s.Origin()+y*s.Row()+x*16])
+	for b := from; b < to; b++ {
+		for i := range stridedSide {
+			for j := range stridedSide {
+				a.rows, a.cols = len(stridedTaps[i]), len(stridedTaps[j])
+				a.w = unsafe.Pointer(&stridedFilters[i][j])
+				in := unsafe.Add(origin, (b*s.Plane()+stridedStart[i]*s.Row()+stridedStart[j]*16)*4)
+				a.depthwiseLine(in, unsafe.Pointer(&v[(b*k.positions()+i*stridedSide+j)*k.pitch()]), nil, run)
+			}
+		}
+	}
+}
+
+// stridedOutput adds the groups of a run of tiles of one block of 16 channels up
+// and writes them to the image, with residual and activation: a depthwise
+// convolution for each pixel of a tile.
+func (k *Winograd) stridedOutput(c *Context, n, b, ty, tx, run int, m []float32) {
+	d := &k.Dst
+	a := newTile(false)
+	more := !a.setAct(k.Act)
+	a.bias = unsafe.Pointer(&zeroBias[0])
+	a.w = unsafe.Pointer(&stridedOnes)
+	a.pix, a.outPix, a.resPix = 64, k.M*64, k.M*64
+	a.rows, a.rowStride = 2, stridedGroups*k.pitch()*4
+	a.cols, a.colStride = 2, k.pitch()*4
+	for y := range k.M {
+		out := d.row(c.f32(d.Ref), n, b, ty*k.M+y)[tx*k.M*16:][:run*k.M*16]
+		var res []float32
+		if k.Residual.N > 0 {
+			res = k.Residual.row(c.f32(k.Residual.Ref), n, b, ty*k.M+y)[tx*k.M*16:]
+		}
+		for x := range k.M {
+			var r unsafe.Pointer
+			if res != nil {
+				r = unsafe.Pointer(&res[x*16])
+			}
+			a.depthwiseLine(unsafe.Pointer(&m[(y*stridedGroups+x)*k.pitch()]), unsafe.Pointer(&out[x*16]), r, run)
+		}
+		if more {
+			applyAct(out, k.Act)
+		}
+	}
+}
