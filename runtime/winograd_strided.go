@@ -76,54 +76,40 @@ func stridedGroup(pos int) (first, weights, rows, cols int) {
 }
 
 // strided transforms a range of blocks of input channels of one block of output
-// channels. w starts at the first of them.
+// channels, the weights of a tap for 16 by 32 channels at a time. w starts at
+// the first of them.
 func (k *WinogradWeights) strided(dst, w []float32, ob, first, last int) {
 	width := blockWidth(k.OC, ob)
-	icBlocks := (k.IC + 15) / 16
 	pitch := winogradPitch(k.OC, k.IC)
-	var t [stridedSide][3][32]float64 // rows transformed
-	for ic := first * 16; ic < last*16; ic++ {
+	size := 16 * width
+	var sums [4][16 * 32]float32
+	for b := first; b < last; b++ {
+		tap := func(y, x int) []float32 { return w[((b-first)*9+y*3+x)*size:][:size] }
 		for x := range 3 {
-			// Tap (y,x) of this input channel for all output channels.
-			tap := func(y int) []float32 {
-				return w[(((ic/16-first)*9+y*3+x)*16+ic%16)*width:][:width]
+			binaryRow(sums[x][:size], tap(0, x), tap(2, x), -1, BinAdd, Act{})
+		}
+		// row has the products of the first dimension.
+		row := func(i, x int) []float32 {
+			if i == 2 {
+				return sums[x][:size]
 			}
-			a, b, c := tap(0), tap(1), tap(2)
-			for o := range width {
-				l := o & 31
-				t[0][x][l], t[1][x][l], t[2][x][l] = float64(a[o]), float64(b[o]), float64(a[o])+float64(c[o])
-				t[3][x][l], t[4][x][l] = float64(c[o]), float64(b[o])
-			}
+			return tap([stridedSide]int{0, 1, 0, 2, 1}[i], x)
 		}
 		for pos := range stridedGroups * stridedGroups {
 			_, weights, rows, cols := stridedGroup(pos)
-			group := dst[weights*pitch+(ob*icBlocks+ic/16)*rows*cols*16*32:]
-			for y := range rows {
-				for x := range cols {
-					out := group[((y*cols+x)*16+ic%16)*32:][:32]
-					row := &t[stridedFirst[pos/stridedGroups]+y]
-					switch stridedFirst[pos%stridedGroups] + x {
-					case 0:
-						narrowRow64(out, row[0][:width])
-					case 1, 4:
-						narrowRow64(out, row[1][:width])
-					case 2:
-						for o := range width {
-							out[o] = float32(row[0][o&31] + row[2][o&31])
-						}
-					case 3:
-						narrowRow64(out, row[2][:width])
-					}
+			group := dst[weights*pitch+(ob*((k.IC+15)/16)+b)*rows*cols*16*32:]
+			for i := range rows * cols {
+				y, x := stridedFirst[pos/stridedGroups]+i/cols, stridedFirst[pos%stridedGroups]+i%cols
+				product := row(y, [stridedSide]int{0, 1, 0, 2, 1}[x])
+				if x == 2 {
+					product = sums[3][:size]
+					binaryRow(product, row(y, 0), row(y, 2), -1, BinAdd, Act{})
+				}
+				for ic := range 16 { // blocks of 16 output channels have room for 32
+					copy(group[(i*16+ic)*32:], product[ic*width:][:width])
 				}
 			}
 		}
-	}
-}
-
-// narrowRow64 rounds.
-func narrowRow64(dst []float32, src []float64) {
-	for i, v := range src {
-		dst[i] = float32(v)
 	}
 }
 
