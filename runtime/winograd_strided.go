@@ -27,18 +27,24 @@ var (
 	stridedCount = [stridedGroups]int{2, 1, 2}
 )
 
-// stridedStart is the first value of each product, and stridedTaps what it and
+// stridedStart is the first value of each product, and stridedSigns what it and
 // the second after it are multiplied by.
 var (
 	stridedStart = [stridedSide]int{0, 1, 2, 2, 3}
-	stridedTaps  = [stridedSide][]float32{{1, -1}, {1}, {1}, {-1, 1}, {1}}
+	stridedSigns = [stridedSide][]float32{{1, -1}, {1}, {1}, {-1, 1}, {1}}
 )
 
-// stridedFilters has the products of the taps of both dimensions for each of 16
+// stridedShared is the product whose weight is the sum of taps 0 and 2;
+// stridedWeight are the taps of the others.
+const stridedShared = 2
+
+var stridedWeight = [stridedSide]int{0, 1, 0, 2, 1}
+
+// stridedFilters has the products of the signs of both dimensions for each of 16
 // channels, as a depthwise convolution reads them.
 var stridedFilters = func() (f [stridedSide][stridedSide][4][16]float32) {
-	for i, rows := range stridedTaps {
-		for j, cols := range stridedTaps {
+	for i, rows := range stridedSigns {
+		for j, cols := range stridedSigns {
 			for y, a := range rows {
 				for x, b := range cols {
 					for c := range 16 {
@@ -90,18 +96,18 @@ func (k *WinogradWeights) strided(dst, w []float32, ob, first, last int) {
 		}
 		// row has the products of the first dimension.
 		row := func(i, x int) []float32 {
-			if i == 2 {
+			if i == stridedShared {
 				return sums[x][:size]
 			}
-			return tap([stridedSide]int{0, 1, 0, 2, 1}[i], x)
+			return tap(stridedWeight[i], x)
 		}
 		for pos := range stridedGroups * stridedGroups {
 			_, weights, rows, cols := stridedGroup(pos)
 			group := dst[weights*pitch+(ob*((k.IC+15)/16)+b)*rows*cols*16*32:]
 			for i := range rows * cols {
 				y, x := stridedFirst[pos/stridedGroups]+i/cols, stridedFirst[pos%stridedGroups]+i%cols
-				product := row(y, [stridedSide]int{0, 1, 0, 2, 1}[x])
-				if x == 2 {
+				product := row(y, stridedWeight[x])
+				if x == stridedShared {
 					product = sums[3][:size]
 					binaryRow(product, row(y, 0), row(y, 2), -1, BinAdd, Act{})
 				}
@@ -127,7 +133,7 @@ func (k *Winograd) stridedInput(c *Context, n, from, to, ty, tx, run int, v []fl
 	for b := from; b < to; b++ {
 		for i := range stridedSide {
 			for j := range stridedSide {
-				a.rows, a.cols = len(stridedTaps[i]), len(stridedTaps[j])
+				a.rows, a.cols = len(stridedSigns[i]), len(stridedSigns[j])
 				a.w = unsafe.Pointer(&stridedFilters[i][j])
 				in := unsafe.Add(origin, (b*s.Plane()+stridedStart[i]*s.Row()+stridedStart[j]*16)*4)
 				a.depthwiseLine(in, unsafe.Pointer(&v[(b*k.positions()+i*stridedSide+j)*k.pitch()]), nil, run)
