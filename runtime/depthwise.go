@@ -84,36 +84,13 @@ func (k *Depthwise) rows(c *Context, n, b, y0, y1 int, src []float32, row int) {
 	a.pix, a.outPix, a.resPix = k.SW*64, 64, 64
 	a.rows, a.rowStride = k.KH, k.DH*row*4
 	a.cols, a.colStride = k.KW, k.DW*64
-	most, near := channelPixels(), a.neighbours() && k.Residual.N == 0
-	if near {
-		most = neighbourPixels
-	}
-	pieces := split(k.Dst.W, most)
-	size, longer := k.Dst.W/pieces, k.Dst.W%pieces
 	for y := y0; y < y1; y++ {
 		out := k.Dst.row(dst, n, b, y)
-		var res []float32
+		var res unsafe.Pointer
 		if k.Residual.N > 0 {
-			res = k.Residual.row(c.f32(k.Residual.Ref), n, b, y)
+			res = unsafe.Pointer(&k.Residual.row(c.f32(k.Residual.Ref), n, b, y)[0])
 		}
-		x := 0
-		for p := range pieces {
-			a.pixels = size
-			if p < longer {
-				a.pixels++
-			}
-			a.in = unsafe.Pointer(&src[(y-y0)*k.SH*row+x*k.SW*16])
-			a.out = unsafe.Pointer(&out[x*16])
-			if res != nil {
-				a.res = unsafe.Pointer(&res[x*16])
-			}
-			if near {
-				depthwise3(&a)
-			} else {
-				a.depthwise()
-			}
-			x += a.pixels
-		}
+		a.depthwiseLine(unsafe.Pointer(&src[(y-y0)*k.SH*row]), unsafe.Pointer(&out[0]), res, k.Dst.W)
 		if more {
 			applyAct(out, k.Act)
 		}
@@ -151,7 +128,11 @@ func (a *tileArgs) depthwise() {
 
 // depthwiseLine computes pixels side by side, tile after tile; res may be nil.
 func (a *tileArgs) depthwiseLine(in, out, res unsafe.Pointer, pixels int) {
-	tiles := split(pixels, channelPixels())
+	most, near := channelPixels(), a.neighbours() && res == nil
+	if near {
+		most = neighbourPixels
+	}
+	tiles := split(pixels, most)
 	for t := range tiles {
 		x := cut(pixels, tiles, t)
 		a.pixels = cut(pixels, tiles, t+1) - x
@@ -159,7 +140,11 @@ func (a *tileArgs) depthwiseLine(in, out, res unsafe.Pointer, pixels int) {
 		if a.res = res; res != nil {
 			a.res = unsafe.Add(res, x*a.resPix)
 		}
-		a.depthwise()
+		if near {
+			depthwise3(a)
+		} else {
+			a.depthwise()
+		}
 	}
 }
 
