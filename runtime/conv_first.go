@@ -56,19 +56,27 @@ func (k *ConvFirst) part(c *Context, i, worker int) {
 	n, chunk := i/parts, i%parts
 	y0, y1 := cut(k.Dst.H, parts, chunk), cut(k.Dst.H, parts, chunk+1)
 	out := c.f32(k.Dst.Ref)[n*k.Dst.BatchStride+k.Dst.Origin()+y0*k.Dst.Row():]
-	k.rows(c, n, y0, y1, floats(c.scratch[worker]), out, k.Dst.Row(), k.Dst.Plane())
+	k.rows(c, n, y0, y1, floats(c.scratch[worker]), out, 16, k.Dst.Row(), k.Dst.Plane())
 }
 
-// rows writes output rows y0 ≤ y < y1 of image n to out, whose rows are row
-// and whose blocks plane floats apart. It copies their input rows into scratch
-// as [row][column][channel] with their padding. There the values of one filter
-// row are consecutive, so a row of the filter is one step of the micro-kernel.
-func (k *ConvFirst) rows(c *Context, n, y0, y1 int, scratch, out []float32, row, plane int) {
+// width returns how many output channels of block ob are computed: 32, 16, or 8.
+func (k *ConvFirst) width(c *Context, ob int) int {
+	if k.Dst.C-ob*32 <= 8 && narrowPixels() > 0 && !c.double {
+		return 8
+	}
+	return blockWidth(k.Dst.C, ob)
+}
+
+// rows writes output rows y0 ≤ y < y1 of image n to out, whose pixels are pitch,
+// rows row and blocks plane floats apart. A pitch of 8 is for a width of 8 and
+// rows without a gap; as many floats behind the last one are overwritten. It
+// copies their input rows into scratch as [row][column][channel] with their
+// padding. There the values of one filter row are consecutive, so a row of the
+// filter is one step of the micro-kernel.
+func (k *ConvFirst) rows(c *Context, n, y0, y1 int, scratch, out []float32, pitch, row, plane int) {
 	line := scratch[k.inputFloats(y1-y0):]
 	rowFloats := k.rowFloats()
-	for r := range k.inRows(y1 - y0) {
-		k.padRow(c, scratch[r*rowFloats:], n, y0*k.SH-k.PadTop+r)
-	}
+	k.padRows(c, scratch, n, y0*k.SH-k.PadTop, k.inRows(y1-y0))
 
 	a := newTile(c.double)
 	more := !a.setAct(k.Act)
@@ -78,88 +86,98 @@ func (k *ConvFirst) rows(c *Context, n, y0, y1 int, scratch, out []float32, row,
 	if k.DW != 1 {
 		a.cols, a.colStride, a.run = k.KW, k.DW*k.C*4, k.C
 	}
-	a.outPix, a.outBlock = 64, plane*4
 	w := c.f32(k.Wt)
 	for ob := range outBlocks(k.Dst.C) {
-		width := blockWidth(k.Dst.C, ob)
+		width := k.width(c, ob)
 		a.w = unsafe.Pointer(&w[ob*32*k.KH*k.KW*k.C])
 		a.bias = biasOf(c, k.Bias, 2*ob)
-		narrow := k.Dst.C-ob*32 <= 8 && narrowPixels() > 0 && !c.double
+		a.outPix, a.outBlock = pitch*4, plane*4
+		apart := more && width == 8 && pitch == 16
+		if apart {
+			a.outPix = 8 * 4
+		}
 		for y := range y1 - y0 {
-			in, o := scratch[y*k.SH*rowFloats:], 2*ob*plane+y*row
-			if narrow {
-				k.narrowRow(a, out[o:], in, line, more)
+			dst := out[2*ob*plane+y*row:]
+			a.in, a.out = unsafe.Pointer(&scratch[y*k.SH*rowFloats]), unsafe.Pointer(&dst[0])
+			if apart { // where no channels lie between those of two pixels
+				a.out = unsafe.Pointer(&line[0])
+				a.line(width, k.Dst.W)
+				applyAct(line[:wholeBlocks(k.Dst.W*8)], k.Act)
+				spreadNarrow(dst, line, k.Dst.W)
 				continue
 			}
-			a.in, a.out = unsafe.Pointer(&in[0]), unsafe.Pointer(&out[o])
 			a.line(width, k.Dst.W)
-			if more {
+			if more && pitch == 16 {
 				for b := range width / 16 {
-					applyAct(out[o+b*plane:][:k.Dst.W*16], k.Act)
+					applyAct(dst[b*plane:][:k.Dst.W*16], k.Act)
 				}
 			}
 		}
 	}
+	if more && pitch == 8 {
+		applyAct(out[:wholeBlocks((y1-y0)*row)], k.Act)
+	}
 }
 
-// narrowRow computes a row of up to 8 output channels from the input rows in
-// src. An activation that the micro-kernel does not know is applied in line,
-// where no channels lie between those of two pixels.
-func (k *ConvFirst) narrowRow(a tileArgs, dst, src, line []float32, more bool) {
-	pitch, out := 16, dst
-	if more {
-		pitch, out = 8, line
-	}
-	a.outPix = pitch * 4
-	tiles := split(k.Dst.W, narrowPixels())
-	for t := range tiles {
-		x := cut(k.Dst.W, tiles, t)
-		a.pixels = cut(k.Dst.W, tiles, t+1) - x
-		a.in = unsafe.Pointer(&src[x*k.SW*k.C])
-		a.out = unsafe.Pointer(&out[x*pitch])
-		run8(&a)
-	}
-	if !more {
-		return
-	}
-	applyAct(line[:(k.Dst.W*8+15)&^15], k.Act)
-	// Four floats are one instruction.
-	to := unsafe.Slice((*[4][4]float32)(unsafe.Pointer(&dst[0])), k.Dst.W)
-	from := unsafe.Slice((*[2][4]float32)(unsafe.Pointer(&line[0])), k.Dst.W)
+// wholeBlocks is the next multiple of 16.
+func wholeBlocks(n int) int { return (n + 15) &^ 15 }
+
+// spreadNarrow writes pixels of 8 channels as those of 16, zeros behind.
+func spreadNarrow(dst, src []float32, pixels int) {
+	to := unsafe.Slice((*[4][4]float32)(unsafe.Pointer(&dst[0])), pixels)
+	from := unsafe.Slice((*[2][4]float32)(unsafe.Pointer(&src[0])), pixels)
 	for x := range from {
 		p, q := &to[x], &from[x]
-		p[0], p[1], p[2], p[3] = q[0], q[1], [4]float32{}, [4]float32{}
+		p[0] = q[0] // an instruction
+		p[1] = q[1]
+		p[2] = [4]float32{}
+		p[3] = [4]float32{}
 	}
 }
 
-// padRow writes row y of image n, which may lie outside, to the start of dst
-// [column][channel], from PadLeft columns to the left of the image on. What
-// follows may be overwritten.
-func (k *ConvFirst) padRow(c *Context, dst []float32, n, y int) {
+// padRows writes rows y … y+rows−1 of image n, some of which may lie outside,
+// to dst [row][column][channel], from PadLeft columns to the left of the image
+// on. What follows may be overwritten.
+func (k *ConvFirst) padRows(c *Context, dst []float32, n, y, rows int) {
 	width := k.rowFloats()
-	if y < 0 || y >= k.H {
-		clear(dst[:width])
-		return
-	}
 	cols := width / k.C
 	lo := min(k.PadLeft, cols)
 	hi := max(lo, min(cols, k.PadLeft+k.W))
-	clear(dst[:lo*k.C])
-	k.gatherRow(c, dst[lo*k.C:], n, y, hi-lo)
-	clear(dst[hi*k.C : width])
+	var src []float32
+	if k.Image.N > 0 {
+		src = c.f32(k.Image.Ref)
+	} else {
+		src = c.f32(k.Src)[n*k.C*k.H*k.W:]
+	}
+	for r := range rows {
+		row := dst[r*width:]
+		if y+r < 0 || y+r >= k.H {
+			clear(row[:width])
+			continue
+		}
+		clear(row[:lo*k.C])
+		k.gatherRow(src, row[lo*k.C:], n, y+r, hi-lo)
+		clear(row[hi*k.C : width])
+	}
 }
 
-// gatherRow writes the first cols pixels of row y to dst.
-func (k *ConvFirst) gatherRow(c *Context, dst []float32, n, y, cols int) {
+// gatherRow writes the first cols pixels of row y of the operand to dst.
+func (k *ConvFirst) gatherRow(src, dst []float32, n, y, cols int) {
 	if k.Image.N > 0 {
-		row := k.Image.row(c.f32(k.Image.Ref), n, 0, y)
 		// Whole pixels, each over the unused channels of the one before.
-		for x := range cols {
-			*(*[16]float32)(dst[x*k.C:]) = *(*[16]float32)(row[x*16:])
+		from := unsafe.Slice((*[4][4]float32)(unsafe.Pointer(&k.Image.row(src, n, 0, y)[0])), cols)
+		_ = dst[(cols-1)*k.C+15]
+		to := unsafe.Pointer(&dst[0])
+		for x := range from {
+			p, q := (*[4][4]float32)(to), &from[x]
+			p[0] = q[0] // an instruction
+			p[1] = q[1]
+			p[2] = q[2]
+			p[3] = q[3]
+			to = unsafe.Add(to, k.C*4)
 		}
 		return
 	}
-	src := c.f32(k.Src)[n*k.C*k.H*k.W:]
 	if k.NHWC || k.C == 1 {
 		copy(dst[:cols*k.C], src[y*k.W*k.C:])
 		return

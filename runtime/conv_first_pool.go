@@ -11,6 +11,15 @@ type ConvFirstPool struct {
 	Pool Pool
 }
 
+// pitch is the floats from a pixel between to the next: 8 where its channels
+// are no more, and the pool's windows lie inside the image sideways.
+func (k *ConvFirstPool) pitch(c *Context) int {
+	if lo, hi := k.Pool.inside(); k.Conv.width(c, 0) == 8 && lo == 0 && hi == k.Pool.Dst.W {
+		return 8
+	}
+	return 16
+}
+
 // ScratchBytes is what the convolution needs and the rows between.
 func (k *ConvFirstPool) ScratchBytes() int {
 	return 4 * (k.convFloats() + k.between(k.band())*k.rowFloats())
@@ -65,7 +74,8 @@ func (k *ConvFirstPool) part(c *Context, i, worker int) {
 	n, chunk := i/parts, i%parts
 	scratch := floats(c.scratch[worker])
 	conv, between := scratch[:k.convFloats()], scratch[k.convFloats():]
-	band, row := k.band(), v.Dst.W*16
+	band, pitch := k.band(), k.pitch(c)
+	row := v.Dst.W * pitch
 	plane := k.between(band) * row
 	dst := c.f32(p.Dst.Ref)
 	first, end := 0, 0 // the rows between that are there
@@ -79,11 +89,11 @@ func (k *ConvFirstPool) part(c *Context, i, worker int) {
 		}
 		first, end = from, min((next-1)*p.SH-p.PadTop+p.KH, v.Dst.H)
 		if end > first+kept {
-			v.rows(c, n, first+kept, end, conv, between[kept*row:], row, plane)
+			v.rows(c, n, first+kept, end, conv, between[kept*row:], pitch, row, plane)
 		}
 		for b := range p.Dst.Blocks() {
 			for r := y; r < next; r++ {
-				p.row(p.Dst.row(dst, n, b, r), between[b*plane:], -first*row, row, r)
+				p.row(p.Dst.row(dst, n, b, r), between[b*plane:], -first*row, pitch, row, r)
 			}
 		}
 		y = next

@@ -521,6 +521,7 @@ func TestConvFirstPool(t *testing.T) {
 				}
 			}
 			checkBorder(t, m, &p.Dst)
+			checkUnused(t, m, &p.Dst)
 		}
 	})
 }

@@ -38,6 +38,10 @@ func run16(a *tileArgs) {
 
 func run8(a *tileArgs) { run8AVX2(a) }
 
+func poolMax8(a *tileArgs) { poolMax8AVX2(a) }
+
+func poolSum8(a *tileArgs) { poolSum8AVX2(a) }
+
 func depthwise3(a *tileArgs) { depthwise3AVX2(a) }
 
 func depthwiseTile(a *tileArgs) {

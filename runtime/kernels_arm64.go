@@ -15,4 +15,6 @@ func doubleTile(a *tileArgs, out *float32, width, step int)                     
 func winogradWeights(m int, w, dst *float32, g *float64, n, row, posStride int) {}
 
 func run8(*tileArgs)       {} // narrowPixels is 0
+func poolMax8(*tileArgs)   {}
+func poolSum8(*tileArgs)   {}
 func depthwise3(*tileArgs) {} // the tile is never neighbours

@@ -10,6 +10,8 @@ func tile16(a *tileArgs)                                                        
 func run32(a *tileArgs)                                                          {}
 func run16(a *tileArgs)                                                          {}
 func run8(a *tileArgs)                                                           {}
+func poolMax8(a *tileArgs)                                                       {}
+func poolSum8(a *tileArgs)                                                       {}
 func depthwise3(a *tileArgs)                                                     {}
 func depthwiseTile(a *tileArgs)                                                  {}
 func poolMaxTile(a *tileArgs)                                                    {}

@@ -67,21 +67,23 @@ func (k *Pool) part(c *Context, i, worker int) {
 	}
 	dst := c.f32(k.Dst.Ref)
 	for y := range k.Dst.H {
-		k.row(k.Dst.row(dst, n, b, y), src, in, row, y)
+		k.row(k.Dst.row(dst, n, b, y), src, in, 16, row, y)
 	}
 }
 
 // row computes output row y of a block; row r of the operand is at in + r·row
-// of src.
-func (k *Pool) row(out, src []float32, in, row, y int) {
+// of src. Its pixels are 16 floats apart, or 8 where narrowPixels is not 0 and
+// all columns are inside.
+func (k *Pool) row(out, src []float32, in, pitch, row, y int) {
 	y0, y1 := clip(y*k.SH-k.PadTop, k.KH, k.DH, k.Src.H)
 	lo, hi := 0, 0 // the pixels done at once
 	if active != generic && y1 > y0 {
 		lo, hi = k.inside()
-		k.rowVector(out, src, in, row, y, y0, y1, lo, hi)
+		k.rowVector(out, src, in, pitch, row, y, y0, y1, lo, hi)
 	}
-	for x := range k.Dst.W {
-		if x >= lo && x < hi {
+	for x := 0; x < k.Dst.W; x++ {
+		if x == lo && lo < hi {
+			x = hi - 1
 			continue
 		}
 		x0, x1 := clip(x*k.SW-k.PadLeft, k.KW, k.DW, k.Src.W)
@@ -110,14 +112,14 @@ func (k *Pool) inside() (lo, hi int) {
 }
 
 // rowVector computes columns lo … hi−1 of output row y.
-func (k *Pool) rowVector(out, src []float32, in, row, y, y0, y1, lo, hi int) {
+func (k *Pool) rowVector(out, src []float32, in, pitch, row, y, y0, y1, lo, hi int) {
 	if lo == hi {
 		return
 	}
 	ny := (y1 - y0) / k.DH
-	at := in + y0*row + (lo*k.SW-k.PadLeft)*16
+	at := in + y0*row + (lo*k.SW-k.PadLeft)*pitch
 	out = out[lo*16 : hi*16]
-	poolRowVector(k.Kind, out, src[at:], hi-lo, k.SW*16, ny, k.DH*row, k.KW, k.DW*16)
+	poolRowVector(k.Kind, out, src[at:], hi-lo, pitch, k.SW, ny, k.DH*row, k.KW, k.DW)
 	if k.Kind == PoolMax {
 		return
 	}
@@ -177,7 +179,7 @@ func poolMax(o, src []float32, dy, dx, ny, nx int) {
 // pixels of out; row is the distance between rows of src.
 func maxOfWindows(out, src []float32, row, size int) {
 	if active != generic {
-		poolRowVector(PoolMax, out, src, len(out)/16, size*16, size, row, size, 16)
+		poolRowVector(PoolMax, out, src, len(out)/16, 16, size, size, row, size, 1)
 		return
 	}
 	for x := 0; x < len(out); x += 16 {

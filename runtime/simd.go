@@ -135,22 +135,32 @@ func interleave3(dst, src []float32, plane int) int {
 var lowest = splat(-Inf32)
 
 // poolRowVector reduces the windows of n pixels that lie inside the image
-// whole: rows × cols taps, pixels pix floats apart. A sum is left undivided.
-func poolRowVector(kind PoolKind, out, in []float32, n, pix, rows, rowStride, cols, colStride int) {
+// whole: rows × cols taps, colStep pixels of pitch floats apart, 16 or 8, and
+// the next window step pixels on. A sum is left undivided.
+func poolRowVector(kind PoolKind, out, in []float32, n, pitch, step, rows, rowStride, cols, colStep int) {
 	a := newTile(false)
-	a.pix, a.outPix, a.bias = pix*4, 64, unsafe.Pointer(&zeros[0])
-	a.rows, a.rowStride, a.cols, a.colStride = rows, rowStride*4, cols, colStride*4
+	a.pix, a.outPix, a.bias = step*pitch*4, 64, unsafe.Pointer(&zeros[0])
+	a.rows, a.rowStride, a.cols, a.colStride = rows, rowStride*4, cols, colStep*pitch*4
 	if kind == PoolMax {
 		a.bias = unsafe.Pointer(&lowest[0])
 	}
-	pieces := split(n, channelPixels())
+	most := channelPixels()
+	if pitch == 8 {
+		most = narrowPixels()
+	}
+	pieces := split(n, most)
 	for p := range pieces {
 		x := cut(n, pieces, p)
 		a.pixels = cut(n, pieces, p+1) - x
-		a.in, a.out = unsafe.Pointer(&in[x*pix]), unsafe.Pointer(&out[x*16])
-		if kind == PoolMax {
+		a.in, a.out = unsafe.Pointer(&in[x*step*pitch]), unsafe.Pointer(&out[x*16])
+		switch {
+		case kind == PoolMax && pitch == 8:
+			poolMax8(&a)
+		case kind == PoolMax:
 			poolMaxTile(&a)
-		} else {
+		case pitch == 8:
+			poolSum8(&a)
+		default:
 			poolSumTile(&a)
 		}
 	}

@@ -102,7 +102,7 @@ func TestMicroKernels(t *testing.T) {
 
 // narrowTwin is run8 in Go: the first 8 of 16 output channels, zeros behind.
 func narrowTwin(a *tileArgs) {
-	var wide [12 * 16]float32
+	var wide [maxTilePixels * 16]float32
 	b := *a
 	b.out, b.outPix = unsafe.Pointer(&wide), 64
 	b.generic(16, a.run)

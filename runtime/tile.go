@@ -108,9 +108,13 @@ func (a *tileArgs) followOn(width, n int) {
 func (a *tileArgs) weightBytes(width int) int { return a.blocks * a.rows * a.cols * 16 * width * 4 }
 
 // line computes pixels side by side, tile after tile, from a.in, a.out and
-// a.res on.
+// a.res on. A width of 8 is for sums over runs alone, where narrowPixels is not 0.
 func (a *tileArgs) line(width, pixels int) {
-	tiles := split(pixels, tilePixels())
+	most := tilePixels()
+	if width == 8 {
+		most = narrowPixels()
+	}
+	tiles := split(pixels, most)
 	size, longer := pixels/tiles, pixels%tiles
 	in, out, res := a.in, a.out, a.res
 	x := 0
@@ -141,16 +145,18 @@ func (a *tileArgs) tileRun(width int) {
 		a.generic(width, a.run)
 	case width == 32:
 		run32(a)
-	default:
+	case width == 16:
 		run16(a)
+	default:
+		run8(a)
 	}
 }
 
-// narrowPixels is the most pixels of a tile of 8 output channels, 0 where the
-// tier has no kernel for them.
+// narrowPixels is the most pixels of a tile of 8 channels, 0 where the tier has
+// no kernels for them.
 func narrowPixels() int {
 	if active == avx2 || active == avx512 {
-		return 12
+		return 14
 	}
 	return 0
 }

@@ -42,7 +42,7 @@ func poolSumAVX512(a *tileArgs)
 // peakAVX512 runs n rounds of 24 independent multiply-adds on 16 floats.
 func peakAVX512(n int)
 
-// run8AVX2 computes a.pixels ≤ 12 pixels by the first 8 of 16 output channels, a.run input values a step. The others of a pixel become zero, before the next pixel is stored.
+// run8AVX2 computes a.pixels ≤ 14 pixels by the first 8 of 16 output channels, a.run input values a step. The others of a pixel become zero, but where pixels are 8 apart.
 //
 //go:noescape
 func run8AVX2(a *tileArgs)
@@ -86,6 +86,16 @@ func poolMaxAVX2(a *tileArgs)
 //
 //go:noescape
 func poolSumAVX2(a *tileArgs)
+
+// poolMax8AVX2 takes the maximum over the windows of a.pixels ≤ 14 pixels of one block; a.bias is the start. The others of a pixel become zero, but where pixels are 8 apart.
+//
+//go:noescape
+func poolMax8AVX2(a *tileArgs)
+
+// poolSum8AVX2 sums the windows of a.pixels ≤ 14 pixels of one block onto a.bias. The others of a pixel become zero, but where pixels are 8 apart.
+//
+//go:noescape
+func poolSum8AVX2(a *tileArgs)
 
 // peakAVX2 runs n rounds of 12 independent multiply-adds on 8 floats.
 func peakAVX2(n int)

@@ -10,7 +10,7 @@
 // channels: 12 accumulators, two weight vectors and two broadcasts fill 16. A
 // tile 32 channels wide is then computed in two halves, whose weights are every
 // other cache line, but for up to three pixels, which have room for all 32. Of
-// eight channels it takes twelve pixels, with AVX-512 as well.
+// eight channels it takes 14 pixels, with AVX-512 as well.
 package main
 
 import (
@@ -32,21 +32,26 @@ func main() {
 	ConstraintExpr("!purego")
 	for _, g := range []generator{{x86.AVX512, 14, 14}, {x86.AVX2, 6, 7}} {
 		if g.Bytes == 32 {
-			g.kernel("run8", 8, 1, "computes a.pixels ≤ %d pixels by the first 8 of 16 output channels, a.run input values a step. The others of a pixel become zero, before the next pixel is stored.")
+			g.kernel("run8", 8, 1, "computes a.pixels ≤ %d pixels by the first 8 of 16 output channels, a.run input values a step."+othersZero)
 		}
 		g.kernel("tile32", 32, 16, "computes a.pixels ≤ %d pixels by 32 output channels, 16 input channels a step.")
 		g.kernel("tile16", 16, 16, "computes a.pixels ≤ %d pixels by 16 output channels, 16 input channels a step.")
 		g.kernel("run32", 32, 1, "computes a.pixels ≤ %d pixels by 32 output channels, a.run input values a step.")
 		g.kernel("run16", 16, 1, "computes a.pixels ≤ %d pixels by 16 output channels, a.run input values a step.")
-		g.channelKernel("depthwise", "computes a.pixels ≤ %d pixels of one block of 16 channels, one filter per channel.",
+		g.channelKernel("depthwise", 16, "computes a.pixels ≤ %d pixels of one block of 16 channels, one filter per channel.",
 			true, func(x Mem, w, acc VecPhysical) { VFMADD231PS(x, w, acc) })
 		if g.Bytes == 32 {
 			g.depthwise3()
 		}
-		g.channelKernel("poolMax", "takes the maximum over the windows of a.pixels ≤ %d pixels of one block; a.bias is the start.",
-			false, func(x Mem, _, acc VecPhysical) { VMAXPS(x, acc, acc) })
-		g.channelKernel("poolSum", "sums the windows of a.pixels ≤ %d pixels of one block onto a.bias.",
-			false, func(x Mem, _, acc VecPhysical) { VADDPS(x, acc, acc) })
+		const maxDoc, sumDoc = "takes the maximum over the windows of a.pixels ≤ %d pixels of one block; a.bias is the start.", "sums the windows of a.pixels ≤ %d pixels of one block onto a.bias."
+		maximum := func(x Mem, _, acc VecPhysical) { VMAXPS(x, acc, acc) }
+		sum := func(x Mem, _, acc VecPhysical) { VADDPS(x, acc, acc) }
+		g.channelKernel("poolMax", 16, maxDoc, false, maximum)
+		g.channelKernel("poolSum", 16, sumDoc, false, sum)
+		if g.Bytes == 32 {
+			g.channelKernel("poolMax8", 8, maxDoc+othersZero, false, maximum)
+			g.channelKernel("poolSum8", 8, sumDoc+othersZero, false, sum)
+		}
 		g.peak()
 	}
 	for _, width := range []int{32, 16} {
@@ -54,6 +59,13 @@ func main() {
 	}
 	Generate()
 }
+
+// othersZero is what kernels of 8 channels do with the other 8.
+const othersZero = " The others of a pixel become zero, but where pixels are 8 apart."
+
+// narrowPixels is how many pixels kernels of 8 channels take: accumulators, and
+// two registers more.
+const narrowPixels = 14
 
 // generator writes the kernels of one instruction set, for tiles of so many
 // pixels at most.
@@ -83,12 +95,12 @@ func (g generator) function(name, doc string, pixels int) {
 func (g generator) kernel(name string, width, unroll int, doc string) {
 	pixels := g.pixels
 	if width == 8 {
-		pixels = 12 // accumulators
+		pixels = narrowPixels
 	}
 	g.function(name, doc, pixels)
 	for p := 1; p <= pixels; p++ {
 		t := tile{generator: g, p: p, b: width * 4 / g.Bytes, row: max(64, width*4), sets: 1}
-		if t.p*t.b > g.pixels*2 { // more accumulators than there is room for
+		if width == 32 && t.p*t.b > g.pixels*2 { // more accumulators than there is room for
 			t.b /= 2
 			t.halves = true
 		}
@@ -177,7 +189,7 @@ func (t tile) convolution(unroll int) {
 	MOVQ(R9, R11)
 	MOVQ(arg(args.Cols), R12)
 	Label(t.label("col"))
-	pixel := pixels(p)
+	pixel := pixelsOf(p)
 	if unroll == 1 {
 		MOVQ(arg(args.Run), RBX)
 		Label(t.label("run"))
@@ -258,6 +270,13 @@ func (t tile) multiply(weights []Mem, set int, pixel func(i int) Mem) {
 		for i := range p {
 			VFMADD231PS_BCST(pixel(i), w, t.Regs[set+i])
 		}
+	case b == 1:
+		w, x := t.Last(1), t.Last(0)
+		VMOVUPS(weights[0], w)
+		for i := range p {
+			VBROADCASTSS(pixel(i), x)
+			VFMADD231PS(x, w, t.Regs[set+i])
+		}
 	case b == 4: // no room for all weights, but for the input
 		for i := range p {
 			VBROADCASTSS(pixel(i), t.Last(i))
@@ -327,7 +346,7 @@ func double(width int) {
 		MOVQ(R9, R11)
 		MOVQ(arg(args.Cols), R12)
 		Label(label("col"))
-		pixel := pixels(p)
+		pixel := pixelsOf(p)
 		Load(Param("step"), RBX)
 		Label(label("step"))
 		for blk := range b {
@@ -373,10 +392,14 @@ func double(width int) {
 // channelKernel writes a kernel that works on each channel alone: for every tap
 // of the window the vectors of each pixel. weights tells whether a pixel's worth
 // of them is read for each tap.
-func (g generator) channelKernel(name, doc string, weights bool, step func(x Mem, w, acc VecPhysical)) {
-	g.function(name, doc, g.channelPixels)
-	for p := 1; p <= g.channelPixels; p++ {
-		t := tile{generator: g, p: p, b: g.PerPixel()}
+func (g generator) channelKernel(name string, width int, doc string, weights bool, step func(x Mem, w, acc VecPhysical)) {
+	pixels := g.channelPixels
+	if width == 8 {
+		pixels = narrowPixels
+	}
+	g.function(name, doc, pixels)
+	for p := 1; p <= pixels; p++ {
+		t := tile{generator: g, p: p, b: width * 4 / g.Bytes}
 		if p > 1 {
 			Label(fmt.Sprintf("p%d", p))
 		}
@@ -397,7 +420,7 @@ func (g generator) channelKernel(name, doc string, weights bool, step func(x Mem
 		MOVQ(R9, R11)
 		MOVQ(arg(args.Cols), R12)
 		Label(t.label("col"))
-		pixel := pixels(p)
+		pixel := pixelsOf(p)
 		if weights {
 			for blk := range t.b {
 				VMOVUPS(Mem{Base: RDX, Disp: blk * t.Bytes}, t.Last(blk))
@@ -482,9 +505,9 @@ func (g generator) depthwise3() {
 // pixelBases hold the input column of pixels 0, 4, 8 and 12.
 var pixelBases = []GPPhysical{R11, RAX, RCX, R15}
 
-// pixels sets the bases up from R11 and returns the address of value c of
-// pixel i.
-func pixels(p int) func(i, c int) Mem {
+// pixelsOf sets the bases of p pixels up from R11 and returns the address of
+// value c of pixel i.
+func pixelsOf(p int) func(i, c int) Mem {
 	for i := 1; i*4 < p; i++ {
 		LEAQ(Mem{Base: pixelBases[i-1], Index: R14, Scale: 4}, pixelBases[i])
 	}
@@ -516,20 +539,25 @@ func (t tile) epilogue() {
 		// they do not, even if those change nothing: see newTile.
 		VBROADCASTSS(arg(args.LoHi), lo)
 		VBROADCASTSS(arg(args.LoHi+4), hi)
-		zero := t.Last(2)
-		narrow := t.b < t.PerPixel()
-		if narrow {
-			VXORPS(zero, zero, zero)
-		}
-		t.store(func(m Mem, acc VecPhysical) {
+		clamped := func(m Mem, acc VecPhysical) {
 			VMAXPS(acc, lo, acc)
 			VMINPS(acc, hi, acc)
 			VMOVUPS(acc, m)
-			if narrow {
-				m.Disp += t.Bytes
-				VMOVUPS(zero, m)
-			}
+		}
+		if t.b >= t.PerPixel() {
+			t.store("out", clamped)
+			return
+		}
+		CMPQ(arg(args.OutPix), Imm(uint64(t.Bytes)))
+		JEQ(LabelRef(t.label("side")))
+		t.store("out", func(m Mem, acc VecPhysical) {
+			clamped(m, acc)
+			VXORPS(acc, acc, acc)
+			m.Disp += t.Bytes
+			VMOVUPS(acc, m)
 		})
+		Label(t.label("side"))
+		t.store("side_out", clamped)
 		return
 	}
 	CMPQ(arg(args.Clamp), Imm(0))
@@ -545,13 +573,13 @@ func (t tile) epilogue() {
 		VMINPS(t.Regs[i], hi, t.Regs[i])
 	}
 	Label(t.label("store"))
-	t.store(func(m Mem, acc VecPhysical) { VMOVUPS(acc, m) })
+	t.store("out", func(m Mem, acc VecPhysical) { VMOVUPS(acc, m) })
 }
 
 // store has op store each accumulator and ends the tile.
-func (t tile) store(op func(m Mem, acc VecPhysical)) {
+func (t tile) store(name string, op func(m Mem, acc VecPhysical)) {
 	MOVQ(arg(args.Out), RBX)
-	t.forPixels("out", RBX, args.OutPix, args.OutBlock, op)
+	t.forPixels(name, RBX, args.OutPix, args.OutBlock, op)
 	if t.halves {
 		ADDQ(Imm(64), RCX)
 		CMPQ(RCX, Imm(128))
