@@ -39,6 +39,7 @@ var Pipeline = []Pass{
 	{"sink_transpose", "Moves transpositions down until they cancel or meet a layer that absorbs them.", sinkTranspose, true},                                  // brings channels to axis 1, where the patterns below expect them
 	{"recognise_normalisation", "Replaces normalisations over axes written as several nodes by Normalize.", recogniseNormalisation, false},                     // mean and operand agree on the layout now
 	{"fold_pad", "Makes constant zero padding part of the convolution or pool behind it.", foldPad, true},                                                      // before padding matters to fold_batchnorm
+	{"trim_kernels", "Drops the rows and columns of filters that meet nothing but padding.", trimKernels, true},                                                //
 	{"fold_batchnorm", "Folds batch normalisation and other per-channel arithmetic into weights, or makes it one Affine step.", foldBatchNorm, false},          // before activations are fused: a fused one hides the affine behind it
 	{"dense_bias", "Makes a constant added to a dense layer its bias.", denseBias, true},                                                                       //
 	{"fuse_activation", "Makes an activation the epilogue of the layer that it follows.", fuseActivation, true},                                                //
@@ -65,6 +66,8 @@ var constraints = []struct{ before, after, reason string }{
 	{"sink_transpose", "recognise_normalisation", "exporters transpose an operand and its mean apart"},
 	{"sink_transpose", "fold_batchnorm", "per-channel constants must lie along axis 1"},
 	{"sink_transpose", "fold_pad", "pads must be along the spatial axes of the layer behind"},
+	{"fold_pad", "trim_kernels", "padding may be a node of its own until then"},
+	{"trim_kernels", "fold_batchnorm", "what is left may have no padding, and a shift folds there"},
 	{"fold_pad", "fold_batchnorm", "a shift before a convolution may only fold where no zero padding takes part"},
 	{"fold_batchnorm", "fuse_activation", "an activation that became an epilogue stands between weights and normalisation"},
 	{"fuse_activation", "fuse_residual", "the activation of a branch must be inside its convolution before the sum is"},

@@ -155,17 +155,23 @@ func convolution(s *sketch, x *ir.Value) (*ir.Value, error) {
 	return s.g.Emit("conv", op, operands...)
 }
 
-// groupedConvolution has two groups or a dilation.
+// groupedConvolution has two groups or a dilation, which may be wider than the
+// image.
 func groupedConvolution(s *sketch, x *ir.Value) (*ir.Value, error) {
 	in := x.Type.Shape
 	c, groups, d := in[1], 1, 1+s.IntN(2)
 	if c%2 == 0 {
 		groups = 2
 	}
-	if in[2] < 2*d+1 || in[3] < 2*d+1 {
+	bottom := s.IntN(d + 1)
+	if s.IntN(4) == 0 {
+		d = max(1, max(in[2], in[3])-s.IntN(2))
+		bottom = d
+	}
+	if in[2]+bottom < d+1 {
 		return nil, nil
 	}
-	op := ir.Conv{Strides: []int{1, 1}, Pads: []int{d, d, s.IntN(d + 1), d}, Dilations: []int{d, d}, Groups: groups}
+	op := ir.Conv{Strides: []int{1, 1}, Pads: []int{d, d, bottom, d}, Dilations: []int{d, d}, Groups: groups}
 	m := groups * (1 + s.IntN(20))
 	return s.g.Emit("conv", op, x, s.weights(1/float64(3*c), m, c/groups, 3, 3), s.weights(1, m))
 }

@@ -1,0 +1,84 @@
+package passes
+
+import (
+	"fmt"
+	"slices"
+
+	"modelc/ir"
+)
+
+// trimKernels drops the first and last rows and columns of a convolution's
+// filters where all they ever meet is padding: those of a dilation as wide as
+// the image, or of 3×3 on a single pixel, where a network made for pictures
+// gets thumbnails.
+//
+// Legal for constant weights; that a dropped weight which is infinite or NaN
+// made the result NaN is lost. It leaves taps between others that are used, and
+// one tap on each axis.
+func trimKernels(g *ir.Graph, _ *Config) (int, error) {
+	changed := 0
+	for _, n := range nodes(g) {
+		op, ok := n.Op.(ir.Conv)
+		if !ok || n.Const(1) == nil {
+			continue
+		}
+		w := n.Const(1)
+		taps := slices.Clone(w.Shape[2:])
+		first := make([]int, len(taps))
+		pads, dilations := slices.Clone(op.Pads), slices.Clone(op.Dilations)
+		for a := range taps {
+			from, to := tapsInside(op, a, n.In[0].Type.Shape[2+a], w.Shape[2+a], n.Out[0].Type.Shape[2+a])
+			pads[a] -= from * op.Dilations[a]
+			pads[len(taps)+a] -= (taps[a] - to) * op.Dilations[a]
+			first[a], taps[a] = from, to-from
+			if taps[a] == 1 {
+				dilations[a] = 1
+			}
+		}
+		if slices.Equal(taps, w.Shape[2:]) {
+			continue
+		}
+		op.Pads, op.Dilations = pads, dilations
+		n.Op = op
+		g.SetInput(n, 1, g.AddConst(fmt.Sprintf("%s.trimmed", n.In[1].Name), slicedTaps(w, first, taps)))
+		changed++
+	}
+	return changed, nil
+}
+
+// tapsInside returns the range of taps along an axis, of an operand of size in
+// and a result of size out, that are left when those before the image at every
+// position, and those behind it, are dropped.
+func tapsInside(op ir.Conv, axis, in, kernel, out int) (from, to int) {
+	// at is where a tap lies for the first result; the last is reach further.
+	at := func(tap int) int { return tap*op.Dilations[axis] - op.Pads[axis] }
+	reach := (out - 1) * op.Strides[axis]
+	from, to = 0, kernel
+	for from < to-1 && at(from)+reach < 0 {
+		from++
+	}
+	for to > from+1 && at(to-1) >= in {
+		to--
+	}
+	return from, to
+}
+
+// slicedTaps returns the given number of taps of each filter, [M,C,K…], from
+// first on.
+func slicedTaps(w *ir.Tensor, first, taps []int) *ir.Tensor {
+	kernel := w.Shape[2:]
+	out := ir.NewTensor(ir.Type{DType: w.DType, Shape: append(w.Shape[:2:2], taps...)})
+	size, last := w.DType.Size(), len(taps)-1
+	run := taps[last] * size
+	strides := kernel.Strides()
+	for i := range len(out.Bytes()) / max(1, run) {
+		rest, at := i, first[last]
+		for a := last - 1; a >= 0; a-- {
+			at += (first[a] + rest%taps[a]) * strides[a]
+			rest /= taps[a]
+		}
+		at += rest * kernel.Len()
+		copy(out.Bytes()[i*run:][:run], w.Bytes()[at*size:])
+	}
+	return out
+}
