@@ -123,14 +123,7 @@ func needs(l *schedule.Layer, k runtime.Kernel) (flops, weights float64) {
 		flops *= 7. / 8
 		weights = float64(w.W.Len * 4)
 	case *runtime.Winograd:
-		pool := max(1, w.Pool)
-		tiles := func(n int) int { return (n*pool + w.M - 1) / w.M }
-		d := &w.Dst
-		products := (w.M + 2) * (w.M + 2)
-		if w.Strided {
-			products = 25
-		}
-		flops = 2 * float64(d.N*tiles(d.H)*tiles(d.W)*products) * float64(w.Src.C*d.C)
+		flops = 2 * float64(w.Dst.N*w.Products()*w.Src.C*w.Dst.C)
 		weights = float64(w.W.Len * 4)
 	}
 	return flops, weights

@@ -165,17 +165,7 @@ func (k *ConvFirst) padRows(c *Context, dst []float32, n, y, rows int) {
 func (k *ConvFirst) gatherRow(src, dst []float32, n, y, cols int) {
 	if k.Image.N > 0 {
 		// Whole pixels, each over the unused channels of the one before.
-		from := unsafe.Slice((*[4][4]float32)(unsafe.Pointer(&k.Image.row(src, n, 0, y)[0])), cols)
-		_ = dst[(cols-1)*k.C+15]
-		to := unsafe.Pointer(&dst[0])
-		for x := range from {
-			p, q := (*[4][4]float32)(to), &from[x]
-			p[0] = q[0] // an instruction
-			p[1] = q[1]
-			p[2] = q[2]
-			p[3] = q[3]
-			to = unsafe.Add(to, k.C*4)
-		}
+		copyPixels(dst, k.Image.row(src, n, 0, y), cols, k.C, 16)
 		return
 	}
 	if k.NHWC || k.C == 1 {

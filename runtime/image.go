@@ -1,5 +1,7 @@
 package runtime
 
+import "unsafe"
+
 // clearBorder zeroes the border of m if the plan asks for it.
 func (m *Image) clearBorder(c *Context) {
 	if !m.Clear {
@@ -69,4 +71,22 @@ func affineRowGo(dst, src, scale, shift []float32, act Act) {
 		}
 	}
 	applyAct(dst[:len(src)], act)
+}
+
+// copyPixels copies n pixels of 16 channels, dstStep and srcStep floats apart,
+// one after the other.
+func copyPixels(dst, src []float32, n, dstStep, srcStep int) {
+	if n == 0 {
+		return
+	}
+	_, _ = dst[(n-1)*dstStep+15], src[(n-1)*srcStep+15]
+	to, from := unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0])
+	for range n {
+		p, q := (*[4][4]float32)(to), (*[4][4]float32)(from)
+		p[0] = q[0] // an instruction
+		p[1] = q[1]
+		p[2] = q[2]
+		p[3] = q[3]
+		to, from = unsafe.Add(to, dstStep*4), unsafe.Add(from, srcStep*4)
+	}
 }

@@ -2,14 +2,12 @@ package runtime
 
 // prologue reads an image through x·scale+shift and an activation.
 type prologue struct {
-	src          []float32 // of one image
-	img          *Image
-	scale, shift []float32 // nil for 1 and 0
-	act          Act
-	flat         bool // the pixels are one row
-	// How many rows and columns are left out after each; where columns are, all
-	// that are read lie in the image.
-	skipRows, skipCols int
+	src                []float32 // of one image
+	img                *Image
+	scale, shift       []float32 // nil for 1 and 0
+	act                Act
+	flat               bool // the pixels are one row
+	skipRows, skipCols int  // how many rows and columns are left out after each
 }
 
 // window writes all blocks of h×w pixels from row y, column x on to
@@ -20,8 +18,9 @@ func (p *prologue) window(dst []float32, y, x, h, w int) {
 	if p.flat {
 		rows, cols = 1, m.H*m.W
 	}
+	step := 1 + p.skipCols
 	// The columns inside the image.
-	lo, hi := min(max(0, -x), w), min(w, cols-x)
+	lo, hi := min(split(max(0, -x), step), w), min(w, split(max(0, cols-x), step))
 	hi = max(hi, lo)
 	for b := range m.Blocks() {
 		var scale, shift []float32
@@ -40,17 +39,19 @@ func (p *prologue) window(dst []float32, y, x, h, w int) {
 			}
 			clear(row[:lo*16])
 			clear(row[hi*16:])
-			from := b*m.Plane() + m.Origin() + at*m.Row() + (x+lo)*16
-			if p.skipCols > 0 {
-				for c := range w {
-					*(*[16]float32)(row[c*16:]) = *(*[16]float32)(p.src[from+c*(1+p.skipCols)*16:])
-				}
+			if hi == lo {
+				continue
+			}
+			src := p.src[b*m.Plane()+m.Origin()+at*m.Row()+(x+lo*step)*16:]
+			row = row[lo*16 : hi*16]
+			if step > 1 {
+				copyPixels(row, src, hi-lo, 16, step*16)
 				if scale != nil || shift != nil || p.act.Fn != ActIdentity {
 					affineRow(row, row, scale, shift, p.act)
 				}
 				continue
 			}
-			affineRow(row[lo*16:hi*16], p.src[from:from+(hi-lo)*16], scale, shift, p.act)
+			affineRow(row, src[:len(row)], scale, shift, p.act)
 		}
 	}
 }

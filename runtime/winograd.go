@@ -7,14 +7,18 @@ import (
 
 const sqrt2 = math.Sqrt2
 
-// Winograd is a 3×3 convolution with stride 1 computed as F(M×M,3×3)
+// Winograd is a 3×3 convolution, with stride 1 or dilated, computed as F(M×M,3×3)
 // (Lavin & Gray 2015): fewer multiplications, slightly more rounding.
 // Operands as in Conv; the transformed weights are made by WinogradWeights.
 type Winograd struct {
 	M int // 2, 4 or 6
 	// Strided is set where the stride is 2 instead: M is 2 then, Dst has even
 	// extents, and there is no prologue or Pool. Weights as StridedLen describes.
-	Strided         bool
+	Strided bool
+	// Dilation, unless 0, is the distance of the filter's taps in pixels. As far
+	// apart, the pixels of a phase are an image whose convolution is an ordinary
+	// one. Not where Strided, and there is no Pool then.
+	Dilation        int
 	Src, Dst        Image
 	W               Ref // in Prepared, see WinogradLen
 	Bias            Ref
@@ -188,15 +192,31 @@ func (k *Winograd) side() int {
 }
 func (k *Winograd) windowLen() int { return k.Src.Blocks() * (k.M + 2) * (k.runTiles()*k.M + 2) * 16 }
 func (k *Winograd) outputLen() int { return k.M * k.runTiles() * k.M * 16 }
-func (k *Winograd) across() int    { return split(k.Dst.W*max(1, k.Pool), k.M) }
-func (k *Winograd) down() int      { return split(k.Dst.H*max(1, k.Pool), k.M) }
 func (k *Winograd) runTiles() int  { return min(k.Tiles, k.across()) }
+
+// across and down are the tiles of a phase; tiles are those of an image, phase
+// after phase.
+func (k *Winograd) across() int { return split(split(k.Dst.W*max(1, k.Pool), k.step()), k.M) }
+func (k *Winograd) down() int   { return split(split(k.Dst.H*max(1, k.Pool), k.step()), k.M) }
+func (k *Winograd) tiles() int  { return k.across() * k.down() * k.step() * k.step() }
+func (k *Winograd) step() int   { return max(1, k.Dilation) }
+
+// Products returns how many products an image needs for each pair of an input
+// and an output channel.
+func (k *Winograd) Products() int { return k.tiles() * k.positions() }
+
+// phase returns the first pixel of the phase of row ty of tiles, and which of
+// its rows ty is.
+func (k *Winograd) phase(ty int) (y, x, row int) {
+	p := ty / k.down()
+	return p / k.step(), p % k.step(), ty % k.down()
+}
 
 // perImage is into how many blocks of tiles an image falls: enough of them for
 // every worker, where a block's output channels are not, and a few equally for
 // each.
 func (k *Winograd) perImage(c *Context) int {
-	tiles, threads := k.across()*k.down(), c.team.threads
+	tiles, threads := k.tiles(), c.team.threads
 	n := split(tiles, k.Tiles)
 	for threads > 1 && tiles/(n+1) >= fewTiles {
 		blocks := k.Dst.N * n
@@ -239,7 +259,7 @@ func (k *Winograd) Run(c *Context) {
 type block struct{ n, t0, t1 int }
 
 func (k *Winograd) block(c *Context, i int) block {
-	tiles, n := k.across()*k.down(), k.perImage(c)
+	tiles, n := k.tiles(), k.perImage(c)
 	return block{i / n, cut(tiles, n, i%n), cut(tiles, n, i%n+1)}
 }
 
@@ -323,6 +343,8 @@ func (k *Winograd) outputs(c *Context, b block, from, to int, s winogradScratch)
 					k.stridedOutput(c, b.n, ob, y, x, run, m)
 				case k.Pool > 0:
 					k.poolOutput(c, b.n, ob, y, x, run, m, s.out)
+				case k.Dilation > 1:
+					k.dilatedOutput(c, b.n, ob, y, x, run, m, s)
 				default:
 					k.transformOutput(c, b.n, ob, y, x, run, m, s.out)
 				}
@@ -333,14 +355,15 @@ func (k *Winograd) outputs(c *Context, b block, from, to int, s winogradScratch)
 }
 
 // transformInput writes Bᵀ·d·B of a run of tiles in one row of tiles, of the
-// input blocks from ≤ b < to. Tiles
-// that lie inside the image with its border are read in place, others from a
-// copy with zeros around.
+// input blocks from ≤ b < to. Tiles that lie inside the image with its border are
+// read in place, others, and those of a phase, from a copy with zeros around.
 func (k *Winograd) transformInput(c *Context, n, from, to, ty, tx, run int, v, window []float32) {
 	s := &k.Src
 	src := c.f32(s.Ref)[n*s.BatchStride:]
-	y, x := ty*k.M-k.PadTop, tx*k.M-k.PadLeft
-	plain := !k.Scale.Present() && !k.Shift.Present() && k.Pre.Fn == ActIdentity
+	step := k.step()
+	py, px, ty := k.phase(ty)
+	y, x := ty*k.M*step+py-k.PadTop, tx*k.M*step+px-k.PadLeft
+	plain := step == 1 && !k.Scale.Present() && !k.Shift.Present() && k.Pre.Fn == ActIdentity
 	direct := 0
 	if plain && y >= -s.Top && y+k.M+2 <= s.H+s.Bottom && x >= -s.Left {
 		for direct < run && x+(direct+1)*k.M+2 <= s.W+s.Right {
@@ -359,7 +382,7 @@ func (k *Winograd) transformInput(c *Context, n, from, to, ty, tx, run int, v, w
 	rows, cols := k.M+2, (run-direct)*k.M+2
 	part := *s
 	part.C = (to - from) * 16
-	p := prologue{src: src[from*s.Plane():], img: &part, scale: blocksOf(c.f32(k.Scale), from), shift: blocksOf(c.f32(k.Shift), from), act: k.Pre}
+	p := prologue{src: src[from*s.Plane():], img: &part, scale: blocksOf(c.f32(k.Scale), from), shift: blocksOf(c.f32(k.Shift), from), act: k.Pre, skipRows: step - 1, skipCols: step - 1}
 	p.window(window[:part.Blocks()*rows*cols*16], y, x+direct*k.M, rows, cols)
 	for b := from; b < to; b++ {
 		k.tilesIn(window[(b-from)*rows*cols*16:], v[b*stride+direct*16:], cols*16, run-direct)
@@ -521,6 +544,36 @@ func (k *Winograd) transformOutput(c *Context, n, b, ty, tx, run int, m, out []f
 		} else {
 			affineRow(to, from, nil, nil, k.Act)
 		}
+	}
+}
+
+// dilatedOutput is transformOutput through s.out to the pixels of a phase; the
+// residual's are gathered in s.window.
+func (k *Winograd) dilatedOutput(c *Context, n, b, ty, tx, run int, m []float32, s winogradScratch) {
+	d, step := &k.Dst, k.step()
+	py, px, ty := k.phase(ty)
+	y, x := ty*k.M, tx*k.M // in the image of the phase
+	rows, cols := min(k.M, split(d.H-py, step)-y), min(run*k.M, split(d.W-px, step)-x)
+	if rows <= 0 || cols <= 0 { // others have a row or column more
+		return
+	}
+	row := run * k.M * 16
+	var res []float32
+	if k.Residual.N > 0 {
+		res = s.window[:k.M*row]
+		for r := range rows {
+			from := k.Residual.row(c.f32(k.Residual.Ref), n, b, (y+r)*step+py)
+			copyPixels(res[r*row:], from[(x*step+px)*16:], cols, 16, step*16)
+		}
+	}
+	lo, hi, clamp := clampOf(k.Act)
+	k.tilesOut(m, s.out, res, row, row, run, lo, hi)
+	for r := range rows {
+		from := s.out[r*row:][:cols*16]
+		if !clamp {
+			applyAct(from, k.Act)
+		}
+		copyPixels(d.row(c.f32(d.Ref), n, b, (y+r)*step+py)[(x*step+px)*16:], from, cols, step*16, 16)
 	}
 }
 

@@ -22,8 +22,10 @@ func (b *builder) chooseAlgorithm(o convOperands) (Choice, string) {
 	switch {
 	case g.kh == 1 && g.kw == 1:
 		return b.choosePointwise(o)
-	case g.kh != 3 || g.kw != 3 || g.sh != g.sw || g.sh > 2 || g.dh != 1 || g.dw != 1:
+	case g.kh != 3 || g.kw != 3 || g.sh != g.sw || g.sh > 2:
 		return Choice{Algorithm: ir.AlgDirect, Why: "Winograd needs a 3×3 kernel of stride 1 or 2"}, ""
+	case g.dh != g.dw || g.dh > 1 && g.sh > 1:
+		return Choice{Algorithm: ir.AlgDirect, Why: "Winograd needs equal dilations, and no stride with them"}, ""
 	case g.sh == 2 && (o.dst.dims.h%2 == 1 || o.dst.dims.w%2 == 1 || o.transforms()):
 		return Choice{Algorithm: ir.AlgDirect, Why: "Winograd of stride 2 needs even extents and no prologue"}, ""
 	case g.padTop < 0 || g.padLeft < 0:

@@ -39,15 +39,24 @@ func directCost(o convOperands) float64 {
 // does not hide: with few pixels per weight all of it.
 func streamShare(pixels int) float64 { return 1 / (1 + float64(pixels)/32) }
 
+// tiles returns how many tiles of m×m an image has: with a dilation, those of
+// all phases, see runtime.Winograd.
+func (o *convOperands) tiles(m int) int {
+	along := func(n, dilation int) int { return dilation * (((n+dilation-1)/dilation + m - 1) / m) }
+	return along(o.dst.dims.h, o.geo.dh) * along(o.dst.dims.w, o.geo.dw)
+}
+
 func winogradCost(o convOperands, a ir.Algorithm) float64 {
 	d, s := o.dst.dims, o.src.dims
 	m := winogradTile(a)
-	ty, tx := (d.h+m-1)/m, (d.w+m-1)/m
-	tiles := ty * tx
+	tiles := o.tiles(m)
 	products, sums := winogradPositions(a)
 	ic, oc := alignTo(s.c, 16), alignTo(d.c, 32)
 	macs := float64(d.n*tiles*products) * float64(ic) * float64(oc)
 	moved := float64(d.n*tiles) * float64(products*ic+sums*oc) * 2
+	if o.geo.dh > 1 { // pixels are gathered and spread
+		moved += float64(d.n*tiles) * float64(products*ic+m*m*oc) * 2
+	}
 	return macs/macsPerNs/tileEfficiency(tiles*d.n) + moved/transformPerNs + float64(products*ic*oc)/streamPerNs*streamShare(tiles*d.n)
 }
 
@@ -86,10 +95,9 @@ func strassenCost(o convOperands) float64 {
 // channels are multiplied before their output transform.
 func winogradBlocking(a ir.Algorithm, o convOperands) (tiles, outBlocks int) {
 	const l2Floats = 1 << 17
-	d := o.dst.dims
 	m := winogradTile(a)
 	products, sums := winogradPositions(a)
-	all := ((d.h + m - 1) / m) * ((d.w + m - 1) / m)
+	all := o.tiles(m)
 	per := products * alignTo(o.src.dims.c, 16)
 	// With fewer than two register tiles the weights, read once per block of
 	// tiles, take longer than the products.
@@ -97,7 +105,7 @@ func winogradBlocking(a ir.Algorithm, o convOperands) (tiles, outBlocks int) {
 	blocks := (all + tiles - 1) / tiles
 	tiles = (all + blocks - 1) / blocks
 	outBlocks = 1
-	for outBlocks < 4 && outBlocks*2 <= alignTo(d.c, 32)/32 && sums*tiles*outBlocks*64 < l2Floats/2 {
+	for outBlocks < 4 && outBlocks*2 <= alignTo(o.dst.dims.c, 32)/32 && sums*tiles*outBlocks*64 < l2Floats/2 {
 		outBlocks *= 2
 	}
 	return tiles, outBlocks

@@ -89,11 +89,8 @@ func (b *builder) lowerConv(n *ir.Node, c ir.Conv) error {
 		return b.convFirst(n, c, geo, doc)
 	}
 	src := b.asImage(x)
-	if c.Padding == ir.PadCopy {
-		bd := convBorder(c, w.Shape, x.Type.Shape, n.Out[0].Type.Shape)
-		src = b.bordered(src, bd)
-		doc += ", padded copy"
-	} else if bd := convBorder(c, w.Shape, x.Type.Shape, n.Out[0].Type.Shape); bd != (border{}) {
+	bd := convBorder(c, w.Shape, x.Type.Shape, n.Out[0].Type.Shape)
+	if c.Padding != ir.PadCopy && bd != (border{}) {
 		doc += ", halo"
 	}
 	var residual *place
@@ -106,13 +103,16 @@ func (b *builder) lowerConv(n *ir.Node, c ir.Conv) error {
 		bias: b.channels(n.Const(2), m), scale: b.channels(n.Const(4), x.Type.Shape[1]), shift: b.channels(n.Const(5), x.Type.Shape[1]),
 		pre: act(c.Prologue), act: act(c.Epilogue), geo: geo,
 	}
+	if c.Padding == ir.PadCopy {
+		o.copied = bd
+	}
 	switch {
 	case isDepthwise(n, c):
-		b.depthwise(o, w, doc+": depthwise")
+		b.depthwise(o, w, b.padded(&o, doc)+": depthwise")
 	case c.Groups == 1:
 		b.convDense(o, w, doc)
 	default:
-		b.convGrouped(o, w, c.Groups, doc)
+		b.convGrouped(o, w, c.Groups, b.padded(&o, doc))
 	}
 	return nil
 }
@@ -158,7 +158,8 @@ type convOperands struct {
 	bias, scale, shift runtime.Ref
 	pre, act           runtime.Act
 	geo                geometry
-	groups             int // as in runtime.Conv
+	groups             int    // as in runtime.Conv
+	copied             border // of a copy of src that padded makes
 }
 
 func (o *convOperands) reads() []*place { return []*place{o.src, o.residual} }
@@ -232,6 +233,7 @@ func (o *convOperands) narrow(cfg Config) bool {
 // input channel.
 func (b *builder) convDense(o convOperands, w *ir.Tensor, doc string) {
 	if o.narrow(b.cfg) {
+		doc = b.padded(&o, doc)
 		wref := b.floats32(w, b.packLast(w))
 		g := o.geo
 		b.emit(doc+": few output channels", o.reads(), []*place{o.dst}, func() runtime.Kernel {
@@ -250,6 +252,9 @@ func (b *builder) convDense(o convOperands, w *ir.Tensor, doc string) {
 		b.emitConvFirst(o, o.src.dims, w, doc+": channels gathered")
 		b.last().Choice = Choice{Algorithm: ir.AlgFirst, Why: "a block of 16 channels would be mostly zeros"}
 		return
+	}
+	if winogradTile(alg) == 0 || o.geo.dh == 1 { // the pixels of phases are gathered anyway
+		doc = b.padded(&o, doc)
 	}
 	wref := b.packConv(w)
 	doc += ": " + alg.String() + why
@@ -296,9 +301,13 @@ func (b *builder) winogradWeights(w *ir.Tensor, wref runtime.Ref, a ir.Algorithm
 
 func (o *convOperands) winograd(u runtime.Ref, a ir.Algorithm) *runtime.Winograd {
 	tiles, blocks := winogradBlocking(a, *o)
-	return &runtime.Winograd{M: winogradTile(a), Strided: a == ir.AlgWinogradStrided, Src: o.src.img(), Dst: o.dst.img(), W: u, Bias: o.bias, Residual: o.residual.img(),
+	k := &runtime.Winograd{M: winogradTile(a), Strided: a == ir.AlgWinogradStrided, Src: o.src.img(), Dst: o.dst.img(), W: u, Bias: o.bias, Residual: o.residual.img(),
 		Scale: o.scale, Shift: o.shift, Pre: o.pre, Act: o.act, PadTop: o.geo.padTop, PadLeft: o.geo.padLeft,
 		Tiles: tiles, OutBlocks: blocks}
+	if o.geo.dh > 1 {
+		k.Dilation = o.geo.dh
+	}
+	return k
 }
 
 // strassenWeights has the sums of the weights w, stored as wref, made at load.
@@ -380,6 +389,16 @@ func subChannels(r runtime.Ref, c0, c int) runtime.Ref {
 		return r
 	}
 	return runtime.Ref{Space: r.Space, Off: r.Off + c0*4, Len: alignTo(c, 16)}
+}
+
+// padded makes the copy of the operand that choose_padding asked for, and
+// completes doc.
+func (b *builder) padded(o *convOperands, doc string) string {
+	if o.copied == (border{}) {
+		return doc
+	}
+	o.src = b.bordered(o.src, o.copied)
+	return doc + ", padded copy"
 }
 
 // bordered copies an image into one with a border.
