@@ -119,9 +119,6 @@ func (k *ConvFirst) rows(c *Context, n, y0, y1 int, scratch, out []float32, pitc
 	}
 }
 
-// wholeBlocks is the next multiple of 16.
-func wholeBlocks(n int) int { return (n + 15) &^ 15 }
-
 // spreadNarrow writes pixels of 8 channels as those of 16, zeros behind.
 func spreadNarrow(dst, src []float32, pixels int) {
 	to := unsafe.Slice((*[4][4]float32)(unsafe.Pointer(&dst[0])), pixels)

@@ -73,6 +73,9 @@ func affineRowGo(dst, src, scale, shift []float32, act Act) {
 	applyAct(dst[:len(src)], act)
 }
 
+// wholeBlocks is the next multiple of 16: so many channels fill blocks.
+func wholeBlocks(n int) int { return (n + 15) &^ 15 }
+
 // copyPixels copies n pixels of 16 channels, dstStep and srcStep floats apart,
 // one after the other.
 func copyPixels(dst, src []float32, n, dstStep, srcStep int) {

@@ -47,13 +47,13 @@ type WinogradWeights struct {
 }
 
 // WinogradLen returns the number of floats of transformed weights:
-// [(m+2)²][ceil(oc/32)][ic padded to 16][32], a cache line more from one
-// position to the next.
+// [(m+2)²][ceil(oc/32)][ic padded to 16][32], the last block 16 wide where oc
+// leaves one, a cache line more from one position to the next.
 func WinogradLen(m, oc, ic int) int { return (m + 2) * (m + 2) * winogradPitch(oc, ic) }
 
 // winogradPitch is an odd number of cache lines: a filter's positions are
 // written together, and powers of two would map all of them onto the same sets.
-func winogradPitch(oc, ic int) int { return outBlocks(oc)*((ic+15)&^15)*32 + 16 }
+func winogradPitch(oc, ic int) int { return wholeBlocks(oc)*wholeBlocks(ic) + 16 }
 
 // The matrices of F(m×m,3×3): Bᵀ transforms inputs, G weights, Aᵀ outputs.
 // The points are 0, ±1, ∞ (m = 2), 0, ±√½, ±√2, ∞ (4), and 0, ±1, ±2, ±1/2, ∞ (6).
@@ -136,7 +136,7 @@ func (k *WinogradWeights) part(c *Context, i, worker int) {
 	pitch := winogradPitch(k.OC, k.IC)
 	if active == avx512 || active == avx2 {
 		for b := first; b < last; b++ {
-			winogradWeights(k.M, &w[(b-first)*step], &dst[(ob*icp+b*16)*32], &g[0][0], 16, width*4, pitch*4)
+			winogradWeights(k.M, &w[(b-first)*step], &dst[ob*icp*32+b*16*width], &g[0][0], 16, width*4, pitch*4)
 		}
 		return
 	}
@@ -157,8 +157,8 @@ func (k *WinogradWeights) part(c *Context, i, worker int) {
 		}
 		for i := range al {
 			for j := range al {
-				out := dst[(i*al+j)*pitch+(ob*icp+ic)*32:][:32]
-				for o := range width {
+				out := dst[(i*al+j)*pitch+ob*icp*32+ic*width:][:width]
+				for o := range out {
 					out[o] = float32(g[j][0]*t[i][0][o&31] + g[j][1]*t[i][1][o&31] + g[j][2]*t[i][2][o&31])
 				}
 			}
@@ -462,6 +462,9 @@ func (k *Winograd) multiply(c *Context, v, m, bias []float32, tiles, first, last
 	a.blocks, a.blockStride = k.Src.Blocks(), k.positions()*k.pitch()*4
 	a.rowStride, a.colStride = stridedSide*k.pitch()*4, k.pitch()*4
 	a.outBlock = k.groups() * k.pitch() * 4
+	if k.Src.C%16 > 0 && k.Src.C%16 <= 8 {
+		a.half = 1
+	}
 	pieces := split(tiles, tilePixels())
 	ones, al := winograds[k.M].ones, k.side() // those of Strided are the first three of F(2×2)
 	for pos := range k.groups() {
@@ -490,7 +493,7 @@ func (k *Winograd) multiply(c *Context, v, m, bias []float32, tiles, first, last
 			}
 			a.in = unsafe.Pointer(&v[position*k.pitch()])
 			a.out = unsafe.Pointer(&m[((ob-first)*2*k.groups()+pos)*k.pitch()])
-			a.line(32, tiles)
+			a.line(blockWidth(k.Dst.C, ob), tiles)
 		}
 	}
 }

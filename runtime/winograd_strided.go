@@ -69,7 +69,8 @@ var stridedOnes = func() (f [4][16]float32) {
 
 // StridedLen returns the number of floats of the transformed weights of a
 // strided Winograd convolution: for each group
-// [ceil(oc/32)][ic padded to 16 in blocks][row][column][16][32].
+// [ceil(oc/32)][ic padded to 16 in blocks][row][column][16][32], the last block
+// 16 wide where oc leaves one.
 func StridedLen(oc, ic int) int { return stridedSide * stridedSide * winogradPitch(oc, ic) }
 
 // stridedGroup returns the first position of the transformed input that group
@@ -103,7 +104,7 @@ func (k *WinogradWeights) strided(dst, w []float32, ob, first, last int) {
 		}
 		for pos := range stridedGroups * stridedGroups {
 			_, weights, rows, cols := stridedGroup(pos)
-			group := dst[weights*pitch+(ob*((k.IC+15)/16)+b)*rows*cols*16*32:]
+			group := dst[weights*pitch+rows*cols*(ob*wholeBlocks(k.IC)*32+b*size):]
 			for i := range rows * cols {
 				y, x := stridedFirst[pos/stridedGroups]+i/cols, stridedFirst[pos%stridedGroups]+i%cols
 				product := row(y, stridedWeight[x])
@@ -111,9 +112,7 @@ func (k *WinogradWeights) strided(dst, w []float32, ob, first, last int) {
 					product = sums[3][:size]
 					binaryRow(product, row(y, 0), row(y, 2), -1, BinAdd, Act{})
 				}
-				for ic := range 16 { // blocks of 16 output channels have room for 32
-					copy(group[(i*16+ic)*32:], product[ic*width:][:width])
-				}
+				copy(group[i*size:], product)
 			}
 		}
 	}

@@ -15,7 +15,7 @@ func winogradIn2AVX512(in *float32, out *float32, rowStride int, posStride int, 
 func winogradOut2AVX512(a *winogradOut)
 
 // winogradWeights2AVX512 transforms the filters of n input channels, row/4 output channels each, from w, whose taps are 16 rows apart,
-// to dst, whose positions are posStride and channels 128 bytes apart. matrix is G.
+// to dst, whose positions are posStride and channels row bytes apart. matrix is G.
 //
 //go:noescape
 func winogradWeights2AVX512(w *float32, dst *float32, matrix *float64, n int, row int, posStride int)
@@ -31,7 +31,7 @@ func winogradIn2AVX2(in *float32, out *float32, rowStride int, posStride int, n 
 func winogradOut2AVX2(a *winogradOut)
 
 // winogradWeights2AVX2 transforms the filters of n input channels, row/4 output channels each, from w, whose taps are 16 rows apart,
-// to dst, whose positions are posStride and channels 128 bytes apart. matrix is G.
+// to dst, whose positions are posStride and channels row bytes apart. matrix is G.
 //
 //go:noescape
 func winogradWeights2AVX2(w *float32, dst *float32, matrix *float64, n int, row int, posStride int)
@@ -47,7 +47,7 @@ func winogradIn4AVX512(in *float32, out *float32, rowStride int, posStride int, 
 func winogradOut4AVX512(a *winogradOut)
 
 // winogradWeights4AVX512 transforms the filters of n input channels, row/4 output channels each, from w, whose taps are 16 rows apart,
-// to dst, whose positions are posStride and channels 128 bytes apart. matrix is G.
+// to dst, whose positions are posStride and channels row bytes apart. matrix is G.
 //
 //go:noescape
 func winogradWeights4AVX512(w *float32, dst *float32, matrix *float64, n int, row int, posStride int)
@@ -63,7 +63,7 @@ func winogradIn4AVX2(in *float32, out *float32, rowStride int, posStride int, n 
 func winogradOut4AVX2(a *winogradOut)
 
 // winogradWeights4AVX2 transforms the filters of n input channels, row/4 output channels each, from w, whose taps are 16 rows apart,
-// to dst, whose positions are posStride and channels 128 bytes apart. matrix is G.
+// to dst, whose positions are posStride and channels row bytes apart. matrix is G.
 //
 //go:noescape
 func winogradWeights4AVX2(w *float32, dst *float32, matrix *float64, n int, row int, posStride int)
@@ -79,7 +79,7 @@ func winogradIn6AVX512(in *float32, out *float32, rowStride int, posStride int, 
 func winogradOut6AVX512(a *winogradOut)
 
 // winogradWeights6AVX512 transforms the filters of n input channels, row/4 output channels each, from w, whose taps are 16 rows apart,
-// to dst, whose positions are posStride and channels 128 bytes apart. matrix is G.
+// to dst, whose positions are posStride and channels row bytes apart. matrix is G.
 //
 //go:noescape
 func winogradWeights6AVX512(w *float32, dst *float32, matrix *float64, n int, row int, posStride int)
@@ -95,7 +95,7 @@ func winogradIn6AVX2(in *float32, out *float32, rowStride int, posStride int, n 
 func winogradOut6AVX2(a *winogradOut)
 
 // winogradWeights6AVX2 transforms the filters of n input channels, row/4 output channels each, from w, whose taps are 16 rows apart,
-// to dst, whose positions are posStride and channels 128 bytes apart. matrix is G.
+// to dst, whose positions are posStride and channels row bytes apart. matrix is G.
 //
 //go:noescape
 func winogradWeights6AVX2(w *float32, dst *float32, matrix *float64, n int, row int, posStride int)

@@ -363,7 +363,7 @@ lanes:
 	CMPQ             R12, R8
 	JLT              lanes
 	ADDQ             R8, SI
-	ADDQ             $0x00000080, DI
+	ADDQ             R8, DI
 	DECQ             CX
 	JNZ              channel
 	VZEROUPPER
@@ -825,7 +825,7 @@ lanes:
 	CMPQ         R12, R8
 	JLT          lanes
 	ADDQ         R8, SI
-	ADDQ         $0x00000080, DI
+	ADDQ         R8, DI
 	DECQ         CX
 	JNZ          channel
 	VZEROUPPER
@@ -1706,7 +1706,7 @@ lanes:
 	CMPQ             R12, R8
 	JLT              lanes
 	ADDQ             R8, SI
-	ADDQ             $0x00000080, DI
+	ADDQ             R8, DI
 	DECQ             CX
 	JNZ              channel
 	VZEROUPPER
@@ -2580,7 +2580,7 @@ lanes:
 	CMPQ         R12, R8
 	JLT          lanes
 	ADDQ         R8, SI
-	ADDQ         $0x00000080, DI
+	ADDQ         R8, DI
 	DECQ         CX
 	JNZ          channel
 	VZEROUPPER
@@ -4335,7 +4335,7 @@ lanes:
 	CMPQ             R12, R8
 	JLT              lanes
 	ADDQ             R8, SI
-	ADDQ             $0x00000080, DI
+	ADDQ             R8, DI
 	DECQ             CX
 	JNZ              channel
 	VZEROUPPER
@@ -5663,7 +5663,7 @@ lanes:
 	CMPQ         R12, R8
 	JLT          lanes
 	ADDQ         R8, SI
-	ADDQ         $0x00000080, DI
+	ADDQ         R8, DI
 	DECQ         CX
 	JNZ          channel
 	VZEROUPPER

@@ -30,6 +30,7 @@ type builder struct {
 	errs      []error
 	*store
 	halves map[*ir.Tensor]bool // weights stored in half precision
+	cached bool                // the caches keep all weights, see cachedBytes
 
 	node *ir.Node // being lowered, for names
 }
@@ -114,6 +115,11 @@ func lowerAll(g *ir.Graph, cfg Config, light map[string]bool, st *store) (*build
 	if cfg.Weights != runtime.F32 {
 		b.halves = halves(g)
 	}
+	size := 0
+	for _, v := range g.Constants {
+		size += v.Type.Bytes()
+	}
+	b.cached = size < cachedBytes
 	for i, v := range g.Inputs {
 		buf := b.external(v.Name, runtime.IO+runtime.Space(i), v.Type.Bytes())
 		b.dense[v] = &place{buf: buf, dtype: v.Type.DType, shape: v.Type.Shape}

@@ -4,8 +4,8 @@ import "modelc/ir"
 
 // The cost of a convolution in nanoseconds on the target, one core:
 //
-//	direct    = MACs/peak
-//	winograd  = products/peak + transforms/bandwidth + weights/stream
+//	direct    = MACs/peak + weights/stream
+//	winograd  = products/peak + transforms/bandwidth + weights/stream + calls
 //	strassen  = 7/8·MACs/peak + sums/bandwidth + weights/stream
 //
 // The constants were measured on a 2.6 GHz AVX-512 core; only their ratios
@@ -16,6 +16,11 @@ const (
 	transformPerNs = 11.0 // floats moved through a transform, input or output
 	sumPerNs       = 32.0 // floats that a sum reads or writes, in L1
 	streamPerNs    = 5.0  // floats of weights read from memory once
+	cachedPerNs    = 15.0 // the same where a cache keeps all of the network's
+	tileNs         = 15.0 // what a register tile costs before and after its products
+	runNs          = 30.0 // what a run of tiles costs before and after its transform
+	windowShare    = 0.93 // of the peak, kernels larger than 1×1
+	gatherShare    = 0.8  // of the peak, few input channels, gathered
 	// A register tile holds 14 pixels; a product of fewer, or a remainder,
 	// costs as much as a full one costs per weight vector loaded.
 	tilePixels = 14
@@ -31,33 +36,60 @@ func tileEfficiency(n int) float64 {
 
 func directCost(o convOperands) float64 {
 	d, s := o.dst.dims, o.src.dims
-	macs := float64(d.n) * float64(d.h) * float64(d.w) * float64(alignTo(d.c, 16)) * float64(alignTo(s.c, 16)) * float64(o.geo.kh*o.geo.kw)
-	return macs/macsPerNs/tileEfficiency(d.h*d.w) + float64(d.c*s.c*o.geo.kh*o.geo.kw)/streamPerNs*streamShare(d.h*d.w)
+	taps := o.geo.kh * o.geo.kw
+	ic, oc, share := alignTo(s.c, 8), alignTo(d.c, 16), tileEfficiency(d.h*d.w)
+	switch {
+	case o.gathers():
+		ic, oc, share = s.c, alignTo(d.c, 8), gatherShare
+	case taps > 1:
+		share *= windowShare
+	}
+	macs := float64(d.n*d.h*d.w) * float64(ic*oc*taps)
+	return macs/macsPerNs/share + o.streamCost(d.c*s.c*taps, d.h*d.w)
 }
 
-// streamShare is the part of the weights' read from memory that arithmetic
-// does not hide: with few pixels per weight all of it.
-func streamShare(pixels int) float64 { return 1 / (1 + float64(pixels)/32) }
+// cachedBytes is how large all weights of a network are from which on no cache
+// keeps them, transformed, from run to run.
+const cachedBytes = 4 << 20
+
+// streamCost is how long reading weights takes beyond the arithmetic on so many
+// pixels, which hides it but where they are few.
+func (o *convOperands) streamCost(weights, pixels int) float64 {
+	rate := streamPerNs
+	if o.cached {
+		rate = cachedPerNs
+	}
+	return float64(weights) / rate / (1 + float64(pixels)/32)
+}
 
 // tiles returns how many tiles of m×m an image has: with a dilation, those of
 // all phases, see runtime.Winograd.
 func (o *convOperands) tiles(m int) int {
-	along := func(n, dilation int) int { return dilation * (((n+dilation-1)/dilation + m - 1) / m) }
-	return along(o.dst.dims.h, o.geo.dh) * along(o.dst.dims.w, o.geo.dw)
+	return o.geo.dh * tilesAlong(o.dst.dims.h, o.geo.dh, m) * o.geo.dw * tilesAlong(o.dst.dims.w, o.geo.dw, m)
 }
+
+// tileRows returns how many rows these tiles lie in.
+func (o *convOperands) tileRows(m int) int {
+	return o.geo.dh * o.geo.dw * tilesAlong(o.dst.dims.h, o.geo.dh, m)
+}
+
+// tilesAlong is how many tiles of m there are along an axis of a phase.
+func tilesAlong(n, dilation, m int) int { return ((n+dilation-1)/dilation + m - 1) / m }
 
 func winogradCost(o convOperands, a ir.Algorithm) float64 {
 	d, s := o.dst.dims, o.src.dims
 	m := winogradTile(a)
 	tiles := o.tiles(m)
 	products, sums := winogradPositions(a)
-	ic, oc := alignTo(s.c, 16), alignTo(d.c, 32)
-	macs := float64(d.n*tiles*products) * float64(ic) * float64(oc)
+	ic, oc := alignTo(s.c, 16), alignTo(d.c, 16)
+	macs := float64(d.n*tiles*products) * float64(alignTo(s.c, 8)) * float64(oc)
+	calls := float64(d.n*products*alignTo(oc, 32)/32*((tiles+tilePixels-1)/tilePixels))*tileNs +
+		float64(d.n*o.tileRows(m)*(ic+oc)/16)*runNs
 	moved := float64(d.n*tiles) * float64(products*ic+sums*oc) * 2
 	if o.geo.dh > 1 { // pixels are gathered and spread
 		moved += float64(d.n*tiles) * float64(products*ic+m*m*oc) * 2
 	}
-	return macs/macsPerNs/tileEfficiency(tiles*d.n) + moved/transformPerNs + float64(products*ic*oc)/streamPerNs*streamShare(tiles*d.n)
+	return macs/macsPerNs/tileEfficiency(tiles*d.n) + moved/transformPerNs + o.streamCost(products*ic*oc, tiles*d.n) + calls
 }
 
 // strassenSpan is the most blocks of input channels, strassenPixels about how
@@ -87,7 +119,7 @@ func strassenCost(o convOperands) float64 {
 		moved += 3 * d.c
 	}
 	return pixels*float64(s.c*d.c)*7/8/macsPerNs/tileEfficiency(d.h*d.w/2) + pixels*float64(moved)/sumPerNs +
-		float64(d.c*s.c)*7/4/streamPerNs*streamShare(d.h*d.w/2)
+		o.streamCost(d.c*s.c*7/4, d.h*d.w/2)
 }
 
 // winogradBlocking returns how many tiles are transformed together, so that

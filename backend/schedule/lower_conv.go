@@ -101,7 +101,7 @@ func (b *builder) lowerConv(n *ir.Node, c ir.Conv) error {
 	o := convOperands{
 		node: n, src: src, dst: dst, residual: residual,
 		bias: b.channels(n.Const(2), m), scale: b.channels(n.Const(4), x.Type.Shape[1]), shift: b.channels(n.Const(5), x.Type.Shape[1]),
-		pre: act(c.Prologue), act: act(c.Epilogue), geo: geo,
+		pre: act(c.Prologue), act: act(c.Epilogue), geo: geo, cached: b.cached,
 	}
 	if c.Padding == ir.PadCopy {
 		o.copied = bd
@@ -160,6 +160,7 @@ type convOperands struct {
 	geo                geometry
 	groups             int    // as in runtime.Conv
 	copied             border // of a copy of src that padded makes
+	cached             bool   // as in builder
 }
 
 func (o *convOperands) reads() []*place { return []*place{o.src, o.residual} }

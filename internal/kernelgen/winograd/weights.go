@@ -17,7 +17,7 @@ func weights(isa x86.ISA, m int) {
 	name := fmt.Sprintf("winogradWeights%d%s", m, isa.Name)
 	TEXT(name, NOSPLIT, "func(w, dst *float32, matrix *float64, n, row, posStride int)")
 	Doc(fmt.Sprintf("%s transforms the filters of n input channels, row/4 output channels each, from w, whose taps are 16 rows apart,", name),
-		"to dst, whose positions are posStride and channels 128 bytes apart. matrix is G.")
+		"to dst, whose positions are posStride and channels row bytes apart. matrix is G.")
 	Pragma("noescape")
 	Load(Param("w"), RSI)
 	Load(Param("dst"), RDI)
@@ -89,7 +89,7 @@ func weights(isa x86.ISA, m int) {
 	CMPQ(R12, R8)
 	JLT(LabelRef("lanes"))
 	ADDQ(R8, RSI)
-	ADDQ(U32(128), RDI)
+	ADDQ(R8, RDI)
 	DECQ(RCX)
 	JNZ(LabelRef("channel"))
 	VZEROUPPER()
