@@ -26,7 +26,7 @@ const (
 	AlgFirst                     // few input channels, read in the user's layout
 	AlgLast                      // few output channels: vectors hold input channels
 	AlgDepthwise                 // one filter per channel
-	AlgWinograd2                 // F(2×2,3×3)
+	AlgWinograd2                 // F(2×2,3×3) or F(2×2,5×5)
 	AlgWinograd4                 // F(4×4,3×3)
 	AlgWinograd6                 // F(6×6,3×3)
 	AlgWinogradStrided           // F(2×2,3×3) with stride 2, by its phases

@@ -180,6 +180,21 @@ func BenchmarkWinogradStrided(b *testing.B) {
 	}
 }
 
+// BenchmarkWinogradFive measures the 5×5 convolutions of AlexNet and GoogLeNet.
+func BenchmarkWinogradFive(b *testing.B) {
+	for _, l := range []layer{{64, 192, 27, 5, 1}, {16, 32, 28, 5, 1}, {32, 96, 28, 5, 1}, {48, 128, 7, 5, 1}} {
+		b.Run(l.String(), func(tb *testing.B) {
+			b := &bench{B: tb, flops: 2 * float64(l.oc*l.ic*25*l.hw*l.hw)}
+			r := rand.New(rand.NewPCG(1, 1))
+			k := Winograd{M: 2, Five: true, PadTop: 2, PadLeft: 2, Act: Act{Fn: ActRelu}, Tiles: 42, OutBlocks: 2}
+			k.Src = b.m.image(r, 1, l.ic, l.hw, l.hw, 2, 2, 2, 2, 0, true)
+			k.Dst = b.m.image(r, 1, l.oc, l.hw, l.hw, 0, 0, 0, 0, 0, false)
+			k.W = b.weights(WinogradLen(4, l.oc, l.ic))
+			b.run(&k)
+		})
+	}
+}
+
 func BenchmarkConvFirst(b *testing.B) {
 	for _, l := range []layer{{3, 64, 224, 3, 1}, {3, 64, 112, 7, 2}, {3, 64, 112, 3, 2}, {3, 32, 112, 3, 2}, {1, 6, 28, 5, 1}, {3, 16, 32, 3, 1}} {
 		for _, nhwc := range []bool{false, true} {

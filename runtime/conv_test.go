@@ -630,41 +630,48 @@ func TestClampKeepsNaN(t *testing.T) {
 	})
 }
 
-// TestWinograd compares F(2×2), also with stride 2, F(4×4) and F(6×6), also
-// dilated, with loops in float64, on extents that are and are not multiples of
-// the tile, with and without a pool.
+// TestWinograd compares F(2×2), also with stride 2 and of 5×5, F(4×4) and F(6×6),
+// also dilated, with loops in float64, on extents that are and are not multiples
+// of the tile, with and without a pool.
 func TestWinograd(t *testing.T) {
 	tiers(t, func(t *testing.T) {
-		for seed := range uint64(80) {
+		for seed := range uint64(100) {
 			r := rand.New(rand.NewPCG(seed, 4))
 			k := Winograd{M: pick(r, 2, 4, 6), PadTop: r.IntN(2), PadLeft: r.IntN(2), Tiles: pick(r, 3, 14, 20), OutBlocks: 1 + r.IntN(2), Act: pick(r, someActs...)}
 			n, ic, oc := pick(r, 1, 2), pick(r, 3, 16, 40), pick(r, 5, 16, 33, 64, 80)
 			h, w := 3+r.IntN(16), 3+r.IntN(26)
-			oh, ow, stride := h+k.PadTop+r.IntN(2)-2, w+k.PadLeft+r.IntN(2)-2, 1
-			switch r.IntN(4) {
+			oh, ow, stride, taps := h+k.PadTop+r.IntN(2)-2, w+k.PadLeft+r.IntN(2)-2, 1, 3
+			switch r.IntN(5) {
 			case 0:
 				k.M, k.Strided, stride = 2, true, 2
 				oh, ow = 2+2*r.IntN(8), 2+2*r.IntN(14)
 				h, w = 2*oh+1-k.PadTop-r.IntN(2), 2*ow+1-k.PadLeft-r.IntN(2)
 			case 1:
 				k.Dilation = 2 + r.IntN(4)
-				k.PadTop, k.PadLeft = r.IntN(k.Dilation+2), r.IntN(k.Dilation+2)
+				k.PadTop, k.PadLeft = r.IntN(k.Dilation+1), r.IntN(k.Dilation+1)
 				oh, ow = max(1, h-r.IntN(4)), max(1, w-r.IntN(4))
+			case 2:
+				k.M, k.Five, taps = 2, true, 5
+				k.PadTop, k.PadLeft = r.IntN(4), r.IntN(4)
+				oh, ow = max(1, h+k.PadTop+r.IntN(3)-4), max(1, w+k.PadLeft+r.IntN(3)-4)
 			}
 			m := &memory{}
 			spare := r.IntN(4)
 			k.Src = m.image(r, n, ic, h, w, 1, 1, 1+spare, 1+spare, 1, true)
-			if oh > 1 && ow > 1 && !k.Strided && k.Dilation == 0 && r.IntN(3) == 0 {
+			if oh > 1 && ow > 1 && !k.Strided && !k.Five && k.Dilation == 0 && r.IntN(3) == 0 {
 				k.Pool = 2
 				oh, ow = oh/2, ow/2
 			}
 			k.Dst = m.image(r, n, oc, oh, ow, r.IntN(2), 1, 0, r.IntN(2), 1, false)
-			weights, bias := random(r, oc*ic*9), random(r, oc)
-			packed := pack.Conv(weights, oc, ic, 3, 3)
-			lw := WinogradWeights{M: k.M, Strided: k.Strided, IC: ic, OC: oc, W: m.put(packed)}
-			if k.Strided {
+			weights, bias := random(r, oc*ic*taps*taps), random(r, oc)
+			packed := pack.Conv(weights, oc, ic, taps, taps)
+			lw := WinogradWeights{M: k.M, Strided: k.Strided, Five: k.Five, IC: ic, OC: oc, W: m.put(packed)}
+			switch {
+			case k.Strided:
 				lw.Dst = m.alloc(StridedLen(oc, ic))
-			} else {
+			case k.Five:
+				lw.Dst = m.alloc(WinogradLen(4, oc, ic))
+			default:
 				lw.Dst = m.alloc(WinogradLen(k.M, oc, ic))
 			}
 			m.run(t, &lw)
@@ -683,8 +690,8 @@ func TestWinograd(t *testing.T) {
 			conv := func(i, o, y, x int) (v, size float64) {
 				sum, size := float64(bias[o]), 1.0
 				for c := range ic {
-					for ky := range 3 {
-						for kx := range 3 {
+					for ky := range taps {
+						for kx := range taps {
 							sy, sx := y*stride-k.PadTop+ky*k.step(), x*stride-k.PadLeft+kx*k.step()
 							if sy < 0 || sy >= h || sx < 0 || sx >= w {
 								continue
@@ -693,7 +700,7 @@ func TestWinograd(t *testing.T) {
 							if scale != nil {
 								v = max(0, v*float64(scale[c])+float64(shift[c]))
 							}
-							p := v * float64(weights[(o*ic+c)*9+ky*3+kx])
+							p := v * float64(weights[((o*ic+c)*taps+ky)*taps+kx])
 							sum += p
 							size += math.Abs(p)
 						}

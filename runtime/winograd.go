@@ -15,6 +15,9 @@ type Winograd struct {
 	// Strided is set where the stride is 2 instead: M is 2 then, Dst has even
 	// extents, and there is no prologue or Pool. Weights as StridedLen describes.
 	Strided bool
+	// Five is set where the filter is 5×5 instead: M is 2 then. Neither Strided
+	// nor dilated, and there is no Pool.
+	Five bool
 	// Dilation, unless 0, is the distance of the filter's taps in pixels. As far
 	// apart, the pixels of a phase are an image whose convolution is an ordinary
 	// one. Not where Strided, and there is no Pool then.
@@ -38,16 +41,16 @@ type Winograd struct {
 
 // WinogradWeights transforms the weights of a Winograd step at load.
 type WinogradWeights struct {
-	M       int
-	Strided bool
-	IC, OC  int
-	W       Ref // as Conv.W with KH = KW = 3
-	Format  Format
-	Dst     Ref // in Prepared
+	M             int
+	Strided, Five bool
+	IC, OC        int
+	W             Ref // as Conv.W with KH = KW = 3, or 5
+	Format        Format
+	Dst           Ref // in Prepared
 }
 
-// WinogradLen returns the number of floats of transformed weights:
-// [(m+2)²][ceil(oc/32)][ic padded to 16][32], the last block 16 wide where oc
+// WinogradLen returns the number of floats of transformed weights, for Five
+// those of m = 4: [(m+2)²][ceil(oc/32)][ic padded to 16][32], the last block 16 wide where oc
 // leaves one, a cache line more from one position to the next.
 func WinogradLen(m, oc, ic int) int { return (m + 2) * (m + 2) * winogradPitch(oc, ic) }
 
@@ -98,7 +101,8 @@ func (k *WinogradWeights) ScratchBytes() int {
 	if k.Format == F32 {
 		return 0
 	}
-	return min((k.IC+15)/16, weightBlocks) * 9 * 16 * 32 * 4
+	taps := taps(k.Five)
+	return min((k.IC+15)/16, weightBlocks) * taps * taps * 16 * 32 * 4
 }
 
 // Run computes G·g·Gᵀ for every pair of channels.
@@ -122,48 +126,58 @@ func (k *WinogradWeights) part(c *Context, i, worker int) {
 	dst := c.f32(k.Dst)
 	icp := (k.IC + 15) &^ 15
 	width := blockWidth(k.OC, ob)
-	step := 9 * 16 * width // the weights of 16 input channels
-	w := c.floatsOf(k.W, k.Format, ob*32*icp*9+first*step, (last-first)*step, c.scratch[worker])
-	al := k.M + 2
-	var g [8][3]float64 // in float64: what is lost here, every tile would show
-	for i, row := range winograds[k.M].g {
-		copy(g[i][:], row)
-	}
+	taps := taps(k.Five)
+	step := taps * taps * 16 * width // the weights of 16 input channels
+	w := c.floatsOf(k.W, k.Format, ob*32*icp*taps*taps+first*step, (last-first)*step, c.scratch[worker])
 	if k.Strided {
 		k.strided(dst, w, ob, first, last)
 		return
 	}
 	pitch := winogradPitch(k.OC, k.IC)
-	if active == avx512 || active == avx2 {
+	matrix := matrices(k.M, k.Five).g // in float64: what is lost here, every tile would show
+	if !k.Five && (active == avx512 || active == avx2) {
+		var g [8][3]float64
+		for i, row := range matrix {
+			copy(g[i][:], row)
+		}
 		for b := first; b < last; b++ {
 			winogradWeights(k.M, &w[(b-first)*step], &dst[ob*icp*32+b*16*width], &g[0][0], 16, width*4, pitch*4)
 		}
 		return
 	}
-	var t [8][3][32]float64
+	var g [8][5]float64
+	for i, row := range matrix {
+		copy(g[i][:], row)
+	}
+	al := len(matrix)
 	for ic := first * 16; ic < last*16; ic++ {
-		// Tap (y,x) of this input channel for all output channels.
-		tap := func(y, x int) []float32 {
-			return w[(((ic/16-first)*9+y*3+x)*16+ic%16)*width:][:width]
-		}
-		for x := range 3 {
-			a, b, d := tap(0, x), tap(1, x), tap(2, x)
-			for i := range al {
-				row := &t[i][x]
-				for o := range a {
-					row[o&31] = g[i][0]*float64(a[o]) + g[i][1]*float64(b[o]) + g[i][2]*float64(d[o])
-				}
+		from := w[((ic/16-first)*taps*taps*16+ic%16)*width:] // taps are 16 rows apart
+		to := dst[ob*icp*32+ic*width:]
+		for o := range width {
+			var filter [5][5]float64 // by columns
+			for i := range taps * taps {
+				filter[i%taps][i/taps] = float64(from[i*16*width+o])
 			}
-		}
-		for i := range al {
-			for j := range al {
-				out := dst[(i*al+j)*pitch+ob*icp*32+ic*width:][:width]
-				for o := range out {
-					out[o] = float32(g[j][0]*t[i][0][o&31] + g[j][1]*t[i][1][o&31] + g[j][2]*t[i][2][o&31])
+			for i := range al {
+				var row [5]float64
+				for x := range taps {
+					row[x] = dot(&g[i], &filter[x], taps)
+				}
+				for j := range al {
+					to[(i*al+j)*pitch+o] = float32(dot(&g[j], &row, taps))
 				}
 			}
 		}
 	}
+}
+
+// dot is the scalar product of the first n elements, 3 or 5.
+func dot(a, b *[5]float64, n int) float64 {
+	sum := a[0]*b[0] + a[1]*b[1] + a[2]*b[2]
+	if n > 3 {
+		sum += a[3]*b[3] + a[4]*b[4]
+	}
+	return sum
 }
 
 // The scratch of a part: transformed inputs [ic/16][position][tiles][16],
@@ -188,9 +202,14 @@ func (k *Winograd) side() int {
 	if k.Strided {
 		return stridedGroups
 	}
-	return k.M + 2
+	return k.M + k.overlap()
 }
-func (k *Winograd) windowLen() int { return k.Src.Blocks() * (k.M + 2) * (k.runTiles()*k.M + 2) * 16 }
+
+// overlap is how many pixels of a row two tiles share.
+func (k *Winograd) overlap() int { return taps(k.Five) - 1 }
+func (k *Winograd) windowLen() int {
+	return k.Src.Blocks() * (k.M + k.overlap()) * (k.runTiles()*k.M + k.overlap()) * 16
+}
 func (k *Winograd) outputLen() int { return k.M * k.runTiles() * k.M * 16 }
 func (k *Winograd) runTiles() int  { return min(k.Tiles, k.across()) }
 
@@ -339,8 +358,8 @@ func (k *Winograd) outputs(c *Context, b block, from, to int, s winogradScratch)
 			for ob := first * 2; ob < min(last*2, k.Dst.Blocks()); ob++ {
 				m := s.m[(ob-first*2)*k.groups()*k.pitch()+(t-b.t0)*16:]
 				switch {
-				case k.Strided:
-					k.stridedOutput(c, b.n, ob, y, x, run, m)
+				case k.Strided || k.Five:
+					k.sumOutput(c, b.n, ob, y, x, run, m)
 				case k.Pool > 0:
 					k.poolOutput(c, b.n, ob, y, x, run, m, s.out)
 				case k.Dilation > 1:
@@ -364,9 +383,9 @@ func (k *Winograd) transformInput(c *Context, n, from, to, ty, tx, run int, v, w
 	py, px, ty := k.phase(ty)
 	y, x := ty*k.M*step+py-k.PadTop, tx*k.M*step+px-k.PadLeft
 	plain := step == 1 && !k.Scale.Present() && !k.Shift.Present() && k.Pre.Fn == ActIdentity
-	direct := 0
-	if plain && y >= -s.Top && y+k.M+2 <= s.H+s.Bottom && x >= -s.Left {
-		for direct < run && x+(direct+1)*k.M+2 <= s.W+s.Right {
+	direct, overlap := 0, k.overlap()
+	if plain && y >= -s.Top && y+k.M+overlap <= s.H+s.Bottom && x >= -s.Left {
+		for direct < run && x+(direct+1)*k.M+overlap <= s.W+s.Right {
 			direct++
 		}
 	}
@@ -379,7 +398,7 @@ func (k *Winograd) transformInput(c *Context, n, from, to, ty, tx, run int, v, w
 	if run == direct {
 		return
 	}
-	rows, cols := k.M+2, (run-direct)*k.M+2
+	rows, cols := k.M+overlap, (run-direct)*k.M+overlap
 	part := *s
 	part.C = (to - from) * 16
 	p := prologue{src: src[from*s.Plane():], img: &part, scale: blocksOf(c.f32(k.Scale), from), shift: blocksOf(c.f32(k.Shift), from), act: k.Pre, skipRows: step - 1, skipCols: step - 1}
@@ -401,6 +420,12 @@ func blocksOf(v []float32, b int) []float32 {
 // tilesIn transforms n tiles next to one another; row is the distance between
 // rows in floats.
 func (k *Winograd) tilesIn(in, v []float32, row, n int) {
+	if active != generic && k.Five { // the kernel's tiles are four pixels apart
+		for t := range n {
+			winogradIn4(&in[t*k.M*16], &v[t*16], row*4, k.pitch()*4, 1)
+		}
+		return
+	}
 	if active != generic {
 		switch k.M {
 		case 2:
@@ -412,8 +437,8 @@ func (k *Winograd) tilesIn(in, v []float32, row, n int) {
 		}
 		return
 	}
-	al := k.M + 2
-	bt := winograds[k.M].bt
+	al := k.side()
+	bt := matrices(k.M, k.Five).bt
 	var rows [8][8]float64
 	for t := range n {
 		for ch := range 16 {
@@ -466,7 +491,7 @@ func (k *Winograd) multiply(c *Context, v, m, bias []float32, tiles, first, last
 		a.half = 1
 	}
 	pieces := split(tiles, tilePixels())
-	ones, al := winograds[k.M].ones, k.side() // those of Strided are the first three of F(2×2)
+	ones, al := matrices(k.M, k.Five).ones, k.side() // those of Strided are the first three of F(2×2)
 	for pos := range k.groups() {
 		for ob := first; ob < last; ob++ {
 			position, weights, rows, cols := k.group(pos, ob)

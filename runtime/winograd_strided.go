@@ -140,34 +140,3 @@ func (k *Winograd) stridedInput(c *Context, n, from, to, ty, tx, run int, v []fl
 		}
 	}
 }
-
-// stridedOutput adds the groups of a run of tiles of one block of 16 channels up
-// and writes them to the image, with residual and activation: a depthwise
-// convolution for each pixel of a tile.
-func (k *Winograd) stridedOutput(c *Context, n, b, ty, tx, run int, m []float32) {
-	d := &k.Dst
-	a := newTile(false)
-	more := !a.setAct(k.Act)
-	a.bias = unsafe.Pointer(&zeroBias[0])
-	a.w = unsafe.Pointer(&stridedOnes)
-	a.pix, a.outPix, a.resPix = 64, k.M*64, k.M*64
-	a.rows, a.rowStride = 2, stridedGroups*k.pitch()*4
-	a.cols, a.colStride = 2, k.pitch()*4
-	for y := range k.M {
-		out := d.row(c.f32(d.Ref), n, b, ty*k.M+y)[tx*k.M*16:][:run*k.M*16]
-		var res []float32
-		if k.Residual.N > 0 {
-			res = k.Residual.row(c.f32(k.Residual.Ref), n, b, ty*k.M+y)[tx*k.M*16:]
-		}
-		for x := range k.M {
-			var r unsafe.Pointer
-			if res != nil {
-				r = unsafe.Pointer(&res[x*16])
-			}
-			a.depthwiseLine(unsafe.Pointer(&m[(y*stridedGroups+x)*k.pitch()]), unsafe.Pointer(&out[x*16]), r, run)
-		}
-		if more {
-			applyAct(out, k.Act)
-		}
-	}
-}

@@ -22,10 +22,10 @@ func (b *builder) chooseAlgorithm(o convOperands) (Choice, string) {
 	switch {
 	case g.kh == 1 && g.kw == 1:
 		return b.choosePointwise(o)
-	case g.kh != 3 || g.kw != 3 || g.sh != g.sw || g.sh > 2:
-		return Choice{Algorithm: ir.AlgDirect, Why: "Winograd needs a 3×3 kernel of stride 1 or 2"}, ""
-	case g.dh != g.dw || g.dh > 1 && g.sh > 1:
-		return Choice{Algorithm: ir.AlgDirect, Why: "Winograd needs equal dilations, and no stride with them"}, ""
+	case g.kh != g.kw || g.kh != 3 && g.kh != 5:
+		return Choice{Algorithm: ir.AlgDirect, Why: "Winograd needs a kernel of 3×3 or 5×5"}, ""
+	case g.sh != g.sw || g.sh > 2 || g.dh != g.dw || g.dh > 1 && g.sh > 1 || g.kh == 5 && g.sh*g.dh > 1:
+		return Choice{Algorithm: ir.AlgDirect, Why: "Winograd needs stride 1, or for 3×3 stride 2 or a dilation"}, ""
 	case g.sh == 2 && (o.dst.dims.h%2 == 1 || o.dst.dims.w%2 == 1 || o.transforms()):
 		return Choice{Algorithm: ir.AlgDirect, Why: "Winograd of stride 2 needs even extents and no prologue"}, ""
 	case g.padTop < 0 || g.padLeft < 0:
@@ -111,17 +111,20 @@ func (o convOperands) single() convOperands {
 }
 
 // candidates are the algorithms that compete with direct convolution for a 3×3
-// kernel.
+// or 5×5 kernel.
 // F(6×6) would be about 6 % faster than F(4×4) on maps of 28 pixels and more,
 // but its error, three times larger, brings VGG-16 to the tolerance of 1e-4.
 func (o *convOperands) candidates() []ir.Algorithm {
-	if o.geo.sh == 2 {
+	switch {
+	case o.geo.sh == 2:
 		return []ir.Algorithm{ir.AlgWinogradStrided}
+	case o.geo.kh == 5:
+		return []ir.Algorithm{ir.AlgWinograd2}
 	}
 	return []ir.Algorithm{ir.AlgWinograd2, ir.AlgWinograd4}
 }
 
-// winogradTile returns M of F(M×M,3×3), 0 for other algorithms.
+// winogradTile returns M of F(M×M,3×3) or F(M×M,5×5), 0 for other algorithms.
 func winogradTile(a ir.Algorithm) int {
 	switch a {
 	case ir.AlgWinograd2, ir.AlgWinogradStrided:
@@ -136,10 +139,10 @@ func winogradTile(a ir.Algorithm) int {
 
 // winogradPositions returns how many products a tile of channels needs, and how
 // many sums of them are transformed to its outputs.
-func winogradPositions(a ir.Algorithm) (products, sums int) {
+func (o *convOperands) winogradPositions(a ir.Algorithm) (products, sums int) {
 	if a == ir.AlgWinogradStrided {
 		return 25, 9
 	}
-	m := winogradTile(a)
-	return (m + 2) * (m + 2), (m + 2) * (m + 2)
+	side := winogradTile(a) + o.geo.kh - 1
+	return side * side, side * side
 }

@@ -80,7 +80,7 @@ func winogradCost(o convOperands, a ir.Algorithm) float64 {
 	d, s := o.dst.dims, o.src.dims
 	m := winogradTile(a)
 	tiles := o.tiles(m)
-	products, sums := winogradPositions(a)
+	products, sums := o.winogradPositions(a)
 	ic, oc := alignTo(s.c, 16), alignTo(d.c, 16)
 	macs := float64(d.n*tiles*products) * float64(alignTo(s.c, 8)) * float64(oc)
 	calls := float64(d.n*products*alignTo(oc, 32)/32*((tiles+tilePixels-1)/tilePixels))*tileNs +
@@ -128,7 +128,7 @@ func strassenCost(o convOperands) float64 {
 func winogradBlocking(a ir.Algorithm, o convOperands) (tiles, outBlocks int) {
 	const l2Floats = 1 << 17
 	m := winogradTile(a)
-	products, sums := winogradPositions(a)
+	products, sums := o.winogradPositions(a)
 	all := o.tiles(m)
 	per := products * alignTo(o.src.dims.c, 16)
 	// With fewer than two register tiles the weights, read once per block of

@@ -290,19 +290,22 @@ func (o *convOperands) conv(w runtime.Ref) *runtime.Conv {
 // winogradWeights has the weights w, stored as wref, transformed at load.
 func (b *builder) winogradWeights(w *ir.Tensor, wref runtime.Ref, a ir.Algorithm) runtime.Ref {
 	oc, ic := w.Shape[0], w.Shape[1]
-	m, strided := winogradTile(a), a == ir.AlgWinogradStrided
+	m, strided, five := winogradTile(a), a == ir.AlgWinogradStrided, w.Shape[2] == 5
 	size, doc := runtime.WinogradLen(m, oc, ic), fmt.Sprintf("Winograd F(%d×%d) weights", m, m)
-	if strided {
+	switch {
+	case strided:
 		size, doc = runtime.StridedLen(oc, ic), "Winograd weights for stride 2"
+	case five:
+		size, doc = runtime.WinogradLen(4, oc, ic), "Winograd F(2×2,5×5) weights"
 	}
 	return b.prepare(size, doc, wref, func(dst runtime.Ref) runtime.Kernel {
-		return &runtime.WinogradWeights{M: m, Strided: strided, IC: ic, OC: oc, W: wref, Format: b.format(w), Dst: dst}
+		return &runtime.WinogradWeights{M: m, Strided: strided, Five: five, IC: ic, OC: oc, W: wref, Format: b.format(w), Dst: dst}
 	})
 }
 
 func (o *convOperands) winograd(u runtime.Ref, a ir.Algorithm) *runtime.Winograd {
 	tiles, blocks := winogradBlocking(a, *o)
-	k := &runtime.Winograd{M: winogradTile(a), Strided: a == ir.AlgWinogradStrided, Src: o.src.img(), Dst: o.dst.img(), W: u, Bias: o.bias, Residual: o.residual.img(),
+	k := &runtime.Winograd{M: winogradTile(a), Strided: a == ir.AlgWinogradStrided, Five: o.geo.kh == 5, Src: o.src.img(), Dst: o.dst.img(), W: u, Bias: o.bias, Residual: o.residual.img(),
 		Scale: o.scale, Shift: o.shift, Pre: o.pre, Act: o.act, PadTop: o.geo.padTop, PadLeft: o.geo.padLeft,
 		Tiles: tiles, OutBlocks: blocks}
 	if o.geo.dh > 1 {
