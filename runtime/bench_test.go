@@ -180,16 +180,43 @@ func BenchmarkWinogradStrided(b *testing.B) {
 	}
 }
 
-// BenchmarkWinogradFive measures the 5×5 convolutions of AlexNet and GoogLeNet.
-func BenchmarkWinogradFive(b *testing.B) {
-	for _, l := range []layer{{64, 192, 27, 5, 1}, {16, 32, 28, 5, 1}, {32, 96, 28, 5, 1}, {48, 128, 7, 5, 1}} {
-		b.Run(l.String(), func(tb *testing.B) {
-			b := &bench{B: tb, flops: 2 * float64(l.oc*l.ic*25*l.hw*l.hw)}
+// BenchmarkFive measures 5×5 convolutions of AlexNet and GoogLeNet, direct and
+// as F(2×2,5×5).
+func BenchmarkFive(b *testing.B) {
+	for _, l := range []layer{{64, 192, 27, 5, 1}, {16, 32, 28, 5, 1}, {32, 96, 28, 5, 1}} {
+		l.both(b, l.String(), 1, Winograd{M: 2, Five: true, PadTop: 2, PadLeft: 2, Tiles: 42, OutBlocks: 2})
+	}
+}
+
+// BenchmarkDilated measures dilated 3×3 convolutions of FCN-ResNet-50 and of a
+// denoiser, direct and as F(4×4) of their phases.
+func BenchmarkDilated(b *testing.B) {
+	for _, c := range []struct {
+		layer
+		dilation int
+	}{{layer{256, 256, 28, 3, 1}, 2}, {layer{512, 512, 28, 3, 1}, 4}, {layer{64, 64, 256, 3, 1}, 3}} {
+		d := c.dilation
+		c.both(b, fmt.Sprintf("%v_dilated%d", c.layer, d), d, Winograd{M: 4, Dilation: d, PadTop: d, PadLeft: d, Tiles: 28, OutBlocks: 4})
+	}
+}
+
+// both measures a layer with equal padding around, direct and as w.
+func (l layer) both(b *testing.B, name string, dilation int, w Winograd) {
+	for _, direct := range []bool{true, false} {
+		b.Run(fmt.Sprintf("%s_direct=%t", name, direct), func(tb *testing.B) {
+			b := &bench{B: tb, flops: 2 * float64(l.oc*l.ic*l.k*l.k*l.hw*l.hw)}
 			r := rand.New(rand.NewPCG(1, 1))
-			k := Winograd{M: 2, Five: true, PadTop: 2, PadLeft: 2, Act: Act{Fn: ActRelu}, Tiles: 42, OutBlocks: 2}
-			k.Src = b.m.image(r, 1, l.ic, l.hw, l.hw, 2, 2, 2, 2, 0, true)
-			k.Dst = b.m.image(r, 1, l.oc, l.hw, l.hw, 0, 0, 0, 0, 0, false)
-			k.W = b.weights(WinogradLen(4, l.oc, l.ic))
+			p := w.PadTop
+			src := b.m.image(r, 1, l.ic, l.hw, l.hw, p, p, p, p, 0, true)
+			dst := b.m.image(r, 1, l.oc, l.hw, l.hw, 0, 0, 0, 0, 0, false)
+			if direct {
+				b.run(&Conv{Src: src, Dst: dst, KH: l.k, KW: l.k, SH: 1, SW: 1, DH: dilation, DW: dilation, PadTop: p, PadLeft: p, Act: Act{Fn: ActRelu},
+					W: b.weights(pack.ConvLen(l.oc, l.ic, l.k, l.k))})
+				return
+			}
+			k := w
+			k.Src, k.Dst, k.Act = src, dst, Act{Fn: ActRelu}
+			k.W = b.weights(WinogradLen(k.side()-2, l.oc, l.ic))
 			b.run(&k)
 		})
 	}

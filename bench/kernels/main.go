@@ -26,7 +26,7 @@ import (
 )
 
 // standard are the cases that files hold: kernels, shapes, blockings.
-const standard = `^Benchmark(Conv|ConvPrologue|Strassen|WinogradStrided|WinogradFive|ConvFirst|Dense|Depthwise)$|^BenchmarkWinograd$/_F[24]$/og=2$`
+const standard = `^Benchmark(Conv|ConvPrologue|Strassen|WinogradStrided|Five|Dilated|ConvFirst|Dense|Depthwise)$|^BenchmarkWinograd$/_F[24]$/og=2$`
 
 func main() {
 	bench := flag.String("bench", standard, "run the benchmarks that match this `expression`, as in go test")
