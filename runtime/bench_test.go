@@ -95,6 +95,8 @@ var directLayers = []layer{
 	{1024, 256, 14, 1, 1}, {256, 256, 14, 3, 1}, {1024, 512, 14, 1, 1}, {512, 512, 7, 3, 2}, {512, 2048, 7, 1, 1}, {1024, 2048, 7, 1, 2}, {2048, 512, 7, 1, 1}, {512, 512, 7, 3, 1},
 	// DenseNet-121.
 	{128, 32, 56, 3, 1}, {128, 32, 28, 3, 1}, {128, 32, 14, 3, 1}, {128, 32, 7, 3, 1}, {992, 128, 7, 1, 1},
+	// ResNet-20 for CIFAR.
+	{16, 16, 32, 3, 1}, {32, 32, 16, 3, 1}, {64, 64, 8, 3, 1},
 }
 
 func BenchmarkConv(b *testing.B) {
@@ -144,7 +146,7 @@ func BenchmarkWinograd(b *testing.B) {
 				}
 				seen[tiles] = true
 				for _, og := range []int{1, 2, 4, 8, 16} {
-					if og*32 > l.oc {
+					if og > 1 && og*32 > l.oc {
 						continue
 					}
 					b.Run(fmt.Sprintf("%v_F%d/T=%d,og=%d", l, m, tiles, og), func(b *testing.B) { l.winograd(b, m, tiles, og) })
