@@ -50,8 +50,8 @@ type WinogradWeights struct {
 }
 
 // WinogradLen returns the number of floats of transformed weights, for Five
-// those of m = 4: [(m+2)²][ceil(oc/32)][ic padded to 16][32], the last block 16 wide where oc
-// leaves one, a cache line more from one position to the next.
+// those of m = 4: [(m+2)²][ceil(oc/32)][ic padded to 16][32], the last block 16
+// wide where oc leaves one, a cache line more from one position to the next.
 func WinogradLen(m, oc, ic int) int { return (m + 2) * (m + 2) * winogradPitch(oc, ic) }
 
 // winogradPitch is an odd number of cache lines: a filter's positions are
