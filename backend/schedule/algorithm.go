@@ -34,6 +34,8 @@ func (b *builder) chooseAlgorithm(o convOperands) (Choice, string) {
 		return Choice{Algorithm: ir.AlgDirect, Why: "exact"}, ", exact"
 	case ir.SumsIntegers(o.node):
 		return Choice{Algorithm: ir.AlgDirect, Why: "sums of integers are exact without Winograd"}, ", integers"
+	case ir.RoundsResult(o.node):
+		return Choice{Algorithm: ir.AlgDirect, Why: "its result is rounded, where a small error may become a whole step"}, ", rounded"
 	}
 	if o.gathers() {
 		// Direct, it reads weights packed in another way. One choice for every
@@ -74,7 +76,7 @@ func (b *builder) measured(c *Choice, n *ir.Node) bool {
 // choosePointwise is chooseAlgorithm for a 1×1 kernel.
 func (b *builder) choosePointwise(o convOperands) (Choice, string) {
 	c := Choice{Algorithm: ir.AlgPointwise, Why: "a 1×1 kernel is a matrix product over the pixels"}
-	if !o.halves() || b.cfg.Exact || ir.SumsIntegers(o.node) {
+	if !o.halves() || b.cfg.Exact || ir.SumsIntegers(o.node) || ir.RoundsResult(o.node) {
 		return c, ""
 	}
 	o = o.single()

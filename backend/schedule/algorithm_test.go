@@ -81,3 +81,36 @@ output "y" %%c
 		}
 	}
 }
+
+// Where a result is rounded, as in quantised networks, an error of Winograd's or
+// Strassen's algorithm might become a whole step.
+func TestAlgorithmOfRounded(t *testing.T) {
+	for _, c := range []struct {
+		after   string
+		rounded bool
+	}{
+		{"%y = Unary(%c) fn=Round", true},
+		{"%y = Affine(%c, %s, %s) epilogue=Round", true},
+		{"%y = Binary(%c, %x) epilogue=Round", true},
+		{"%y = Unary(%c) fn=Tanh", false},
+	} {
+		for kernel, fast := range map[string]ir.Algorithm{"3,3] = seed=1\n%c = Conv(%x, %w) pads=[1,1,1,1]": ir.AlgWinograd4, "1,1] = seed=1\n%c = Conv(%x, %w) pads=[0,0,0,0]": ir.AlgStrassen} {
+			g, err := ir.Parse("input %x : f32[1,512,28,28]\nconst %s : f32[512] = seed=2\nconst %w : f32[512,512," + kernel + " strides=[1,1] dilations=[1,1] groups=1\n" + c.after + "\noutput \"y\" %y\n")
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := Build(g, Config{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, l := range p.Layers {
+				if l.Node == nil || l.Node.Op.Name() != "Conv" || l.Choice.Algorithm == ir.AlgUnset {
+					continue
+				}
+				if (l.Choice.Algorithm == fast) == c.rounded {
+					t.Errorf("%s: %v", c.after, l.Choice)
+				}
+			}
+		}
+	}
+}
