@@ -51,8 +51,14 @@ func check(t *testing.T, g *ir.Graph, cfg schedule.Config, tol float64) {
 				}
 			}
 		}
-		if a := testing.AllocsPerRun(3, func() { e.Step() }); a > 0 {
-			t.Errorf("%d threads: %g allocations a run", threads, a)
+		// A collection of garbage that falls into the runs allocates as well; a
+		// step that does so does it every time.
+		allocs := 1.0
+		for try := 0; allocs > 0 && try < 3; try++ {
+			allocs = testing.AllocsPerRun(3, func() { e.Step() })
+		}
+		if allocs > 0 {
+			t.Errorf("%d threads: %g allocations a run", threads, allocs)
 		}
 	}
 }
