@@ -1,6 +1,9 @@
 package ir
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // HoldsIntegers reports whether a float v is known to hold nothing but whole
 // numbers, as values between the layers of a quantised network do.
@@ -24,31 +27,14 @@ func SumsIntegers(n *Node) bool {
 	return known.all(n.In[:2])
 }
 
-// RoundsResult reports whether n, a convolution, or what reads its result rounds
-// it to whole numbers, as quantised networks do: the smallest error may become a
-// whole step there.
+// RoundsResult reports whether n or what reads its result rounds it to whole
+// numbers, as quantised networks do: the smallest error may become a whole step
+// there.
 func RoundsResult(n *Node) bool {
-	if n.Op.(Conv).Epilogue.rounds() {
-		return true
-	}
-	for _, u := range n.Out[0].Uses() {
-		if u.Node != nil && roundsOperand(u.Node) {
-			return true
-		}
-	}
-	return false
-}
-
-func roundsOperand(n *Node) bool {
-	switch op := n.Op.(type) {
-	case Unary:
-		return op.Fn.rounds()
-	case Binary:
-		return op.Epilogue.rounds()
-	case Affine:
-		return op.Epilogue.rounds()
-	}
-	return false
+	known := integers{}
+	return known.holds(n.Out[0]) || slices.ContainsFunc(n.Out[0].Uses(), func(u Use) bool {
+		return u.Node != nil && known.holds(u.Node.Out[0])
+	})
 }
 
 // integers is what is known of values so far: a value that is read twice is

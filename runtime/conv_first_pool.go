@@ -27,7 +27,7 @@ func (k *ConvFirstPool) ScratchBytes() int {
 
 // convFloats is the scratch of the convolution, whole cache lines.
 func (k *ConvFirstPool) convFloats() int {
-	return (k.Conv.scratchFloats(k.between(k.band())) + 15) &^ 15
+	return wholeBlocks(k.Conv.scratchFloats(k.between(k.band())))
 }
 
 // rowFloats is a row between, of all channels.

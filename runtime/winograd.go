@@ -124,7 +124,7 @@ func (k *WinogradWeights) part(c *Context, i, worker int) {
 	ob, slice := i/k.slices(), i%k.slices()
 	first, last := cut((k.IC+15)/16, k.slices(), slice), cut((k.IC+15)/16, k.slices(), slice+1)
 	dst := c.f32(k.Dst)
-	icp := (k.IC + 15) &^ 15
+	icp := wholeBlocks(k.IC)
 	width := blockWidth(k.OC, ob)
 	taps := taps(k.Five)
 	step := taps * taps * 16 * width // the weights of 16 input channels
