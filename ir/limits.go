@@ -12,7 +12,7 @@ import (
 const (
 	// MaxExtent is the largest extent of an axis and the most elements of a
 	// tensor. Where int has 32 bits it is smaller, so that bytes fit too.
-	MaxExtent = min(math.MaxInt32, math.MaxInt/8)
+	MaxExtent = min(1<<30, math.MaxInt/8)
 	// MaxStep is the largest step, border or window along an axis.
 	MaxStep = 1 << 24
 	// MaxRank is the most axes of a tensor: loops in the runtime nest as deep.
