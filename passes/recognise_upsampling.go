@@ -93,7 +93,7 @@ func upsampling(x, y *ir.Value) (op ir.Resize, ok bool) {
 
 // maxPositions bounds the tensors whose elements are followed, which takes some
 // 8 bytes for each element and node. Those of pictures are far smaller.
-const maxPositions = 1 << 26
+const maxPositions = 1 << 25
 
 // positions returns for each element of y, which a chain of nodes that move
 // elements makes of x, its position in x. It gives up on large tensors.

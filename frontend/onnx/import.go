@@ -33,7 +33,7 @@ const (
 	maxNodes = 1 << 20 // nodes, functions and branches expanded
 	// Elements that ConstantOfShape and the like make. Some are made in
 	// float64, and must fit an int of 32 bits too.
-	maxFill = min(1<<28, math.MaxInt/16)
+	maxFill = min(1<<28, math.MaxInt/128)
 )
 
 // scope is the names that nodes see: of the graph, of a function's body, or

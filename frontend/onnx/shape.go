@@ -246,13 +246,29 @@ func expand(n *node) []*ir.Value {
 	return n.one(ir.Expand{Shape: s}, n.in[0])
 }
 
-// tile repeats by expanding a new axis in front of each repeated one.
+// tile repeats by expanding a new axis in front of each repeated one: all
+// together where there may be so many axes, else one after the other.
 func tile(n *node) []*ir.Value {
 	x := n.in[0]
 	reps, _ := n.list(1, "repeats")
 	if len(reps) != x.Type.Rank() {
 		n.failf("repeats %v for x %s", reps, x.Type)
 	}
+	if 2*len(reps) <= ir.MaxRank {
+		return []*ir.Value{n.tiled(x, reps)}
+	}
+	for i, r := range reps {
+		if r != 1 {
+			s := x.Type.Shape
+			outer, d, inner := s[:i].Len(), s[i], s[i+1:].Len()
+			y := n.tiled(n.reshape(x, ir.Shape{outer, d, inner}), []int{1, r, 1})
+			x = n.reshape(y, slices.Concat(s[:i], ir.Shape{n.legal("shape", int64(r)*int64(d))}, s[i+1:]))
+		}
+	}
+	return []*ir.Value{x}
+}
+
+func (n *node) tiled(x *ir.Value, reps []int) *ir.Value {
 	var apart, wide, out ir.Shape
 	for i, d := range x.Type.Shape {
 		if reps[i] != 1 {
@@ -260,7 +276,7 @@ func tile(n *node) []*ir.Value {
 		}
 		apart, wide, out = append(apart, d), append(wide, d), append(out, n.legal("shape", int64(reps[i])*int64(d)))
 	}
-	return []*ir.Value{n.reshape(n.emit(ir.Expand{Shape: wide}, n.reshape(x, apart)), out)}
+	return n.reshape(n.emit(ir.Expand{Shape: wide}, n.reshape(x, apart)), out)
 }
 
 func depthToSpace(n *node) []*ir.Value {
