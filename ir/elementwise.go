@@ -89,6 +89,9 @@ func (b Binary) Infer(in []Type) ([]Type, error) {
 // PRelu is a leaky ReLU with a learnt slope that broadcasts to x.
 type PRelu struct{}
 
+// PReluSlope is the position of an operand of PRelu.
+const PReluSlope = 1
+
 func (PRelu) Name() string { return "PRelu" }
 
 func (PRelu) Infer(in []Type) ([]Type, error) {
@@ -104,6 +107,12 @@ func (PRelu) Infer(in []Type) ([]Type, error) {
 
 // Where selects between a and b by cond.
 type Where struct{}
+
+// The positions of the operands of Where behind the condition.
+const (
+	WhereA = 1
+	WhereB = 2
+)
 
 func (Where) Name() string { return "Where" }
 

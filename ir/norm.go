@@ -8,6 +8,14 @@ type BatchNorm struct {
 	Epsilon float64
 }
 
+// The positions of the operands of BatchNorm behind x.
+const (
+	BatchNormScale = 1
+	BatchNormBias  = 2
+	BatchNormMean  = 3
+	BatchNormVar   = 4
+)
+
 func (BatchNorm) Name() string { return "BatchNorm" }
 
 func (b BatchNorm) Infer(in []Type) ([]Type, error) {
@@ -28,6 +36,12 @@ func (b BatchNorm) Infer(in []Type) ([]Type, error) {
 type Affine struct {
 	Epilogue Act
 }
+
+// The positions of the operands of Affine behind x.
+const (
+	AffineScale = 1
+	AffineShift = 2
+)
 
 func (Affine) Name() string { return "Affine" }
 
@@ -65,6 +79,12 @@ type Normalize struct {
 	Axes    []int
 	Epsilon float64
 }
+
+// The positions of the operands of Normalize behind x.
+const (
+	NormalizeScale = 1
+	NormalizeBias  = 2
+)
 
 func (Normalize) Name() string { return "Normalize" }
 

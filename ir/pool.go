@@ -35,6 +35,12 @@ type Pool struct {
 	Padding   Padding
 }
 
+// The positions of the operands of Pool behind x.
+const (
+	PoolScale = 1
+	PoolShift = 2
+)
+
 func (Pool) Name() string { return "Pool" }
 
 func (p Pool) Infer(in []Type) ([]Type, error) {
@@ -63,6 +69,9 @@ func (p Pool) Infer(in []Type) ([]Type, error) {
 type MaxUnpool struct {
 	Spatial []int
 }
+
+// MaxUnpoolIndices is the position of an operand of MaxUnpool.
+const MaxUnpoolIndices = 1
 
 func (MaxUnpool) Name() string { return "MaxUnpool" }
 

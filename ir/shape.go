@@ -40,19 +40,6 @@ func (t Transpose) Infer(in []Type) ([]Type, error) {
 	return one(Type{in[0].DType, out})
 }
 
-func isPermutation(p []int, n int) bool {
-	if len(p) != n {
-		return false
-	}
-	s := slices.Sorted(slices.Values(p))
-	for i, v := range s {
-		if i != v {
-			return false
-		}
-	}
-	return true
-}
-
 // Concat joins its operands along Axis.
 type Concat struct {
 	Axis int
@@ -173,6 +160,9 @@ func (e Expand) Infer(in []Type) ([]Type, error) {
 type Gather struct {
 	Axis int
 }
+
+// GatherIndices is the position of an operand of Gather.
+const GatherIndices = 1
 
 func (Gather) Name() string { return "Gather" }
 

@@ -6,8 +6,13 @@ import (
 	"modelc/ir"
 )
 
+func init() {
+	define(resize)
+}
+
 // resize interpolates one axis after the other.
-func resize(r ir.Resize, t *ir.Tensor) []float64 {
+func resize(r ir.Resize, c call) ([]*ir.Tensor, error) {
+	t := c.in[0]
 	x := t.Float64s()
 	shape := append(ir.Shape{}, t.Shape...)
 	for a := range shape {
@@ -28,7 +33,7 @@ func resize(r ir.Resize, t *ir.Tensor) []float64 {
 		}
 		x, shape = y, next
 	}
-	return x
+	return c.floats(x)
 }
 
 // interpolate returns element p of a resized line of n elements. line repeats

@@ -6,6 +6,10 @@ import (
 	"modelc/ir"
 )
 
+func init() {
+	define(gridSample)
+}
+
 // sampleTap is an element along one axis that takes part in a sample.
 type sampleTap struct {
 	index  int // −1: a zero outside x
@@ -74,8 +78,9 @@ func mirror(at, lo, hi float64) float64 {
 	return lo + min(d, 2*span-d)
 }
 
-func gridSample(g ir.GridSample, t ir.Type, x, grid *ir.Tensor) []float64 {
-	v, at := x.Float64s(), grid.Float64s()
+func gridSample(g ir.GridSample, a call) ([]*ir.Tensor, error) {
+	x, t := a.in[0], a.out[0]
+	v, at := x.Float64s(), a.in[ir.GridSampleGrid].Float64s()
 	in, out := x.Shape[2:], t.Shape[2:]
 	r, ins, outs, c := len(in), in.Len(), out.Len(), x.Shape[1]
 	y := make([]float64, t.Shape.Len())
@@ -104,5 +109,5 @@ func gridSample(g ir.GridSample, t ir.Type, x, grid *ir.Tensor) []float64 {
 			y[(n*c+ch)*outs+pos] = sum(0, 0)
 		}
 	})
-	return y
+	return a.floats(y)
 }
