@@ -28,7 +28,7 @@ func denseBias(g *ir.Graph, _ *Config) (int, error) {
 			d = d.In[0].Def()
 		}
 		dense, ok := d.Op.(ir.Dense)
-		if !ok || d.Input(2) != nil || !dense.Epilogue.IsIdentity() {
+		if !ok || d.Input(ir.Bias) != nil || !freeEpilogue(d) {
 			continue
 		}
 		m := x.Type.Shape[last]
@@ -36,7 +36,7 @@ func denseBias(g *ir.Graph, _ *Config) (int, error) {
 		if !ok || !n.Out[0].Type.Equal(x.Type) {
 			continue
 		}
-		g.SetInput(d, 2, g.AddConst(c.Name+".bias", v))
+		g.SetInput(d, ir.Bias, g.AddConst(c.Name+".bias", v))
 		dense.Epilogue = b.Epilogue
 		d.Op = dense
 		replace(g, n, x)

@@ -98,11 +98,6 @@ func chainFrom(n *ir.Node) (*chain, bool) {
 	return c, true
 }
 
-// product returns x·y rounded: the conversion keeps compilers for some
-// processors from fusing it with a sum, so that weights are the same bits on
-// every machine.
-func product(x, y float64) float64 { return float64(x * y) }
-
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
 // affineOf returns what n computes as x·scale+shift per channel.
@@ -113,23 +108,23 @@ func affineOf(n *ir.Node) (x *ir.Value, scale, shift []float64, ok bool) {
 	channels := n.Out[0].Type.Shape[1]
 	switch op := n.Op.(type) {
 	case ir.BatchNorm:
-		for i := 1; i < 5; i++ {
-			if n.Const(i) == nil {
-				return nil, nil, nil, false
-			}
+		gamma, beta, mean, variance := n.Const(ir.BatchNormScale), n.Const(ir.BatchNormBias), n.Const(ir.BatchNormMean), n.Const(ir.BatchNormVar)
+		if gamma == nil || beta == nil || mean == nil || variance == nil {
+			return nil, nil, nil, false
 		}
-		gamma, beta, mean, variance := n.Const(1).Float64s(), n.Const(2).Float64s(), n.Const(3).Float64s(), n.Const(4).Float64s()
-		scale, shift = gamma, beta
-		for i := range gamma {
-			scale[i] = gamma[i] / math.Sqrt(variance[i]+op.Epsilon)
-			shift[i] -= product(mean[i], scale[i])
+		mu, v := mean.Float64s(), variance.Float64s()
+		scale, shift = gamma.Float64s(), beta.Float64s()
+		for i := range scale {
+			scale[i] /= math.Sqrt(v[i] + op.Epsilon)
+			shift[i] -= product(mu[i], scale[i])
 		}
 		return n.In[0], scale, shift, true
 	case ir.Affine:
-		if !op.Epilogue.IsIdentity() || n.Const(1) == nil || n.Const(2) == nil {
+		s, t := n.Const(ir.AffineScale), n.Const(ir.AffineShift)
+		if !op.Epilogue.IsIdentity() || s == nil || t == nil {
 			return nil, nil, nil, false
 		}
-		return n.In[0], n.Const(1).Float64s(), n.Const(2).Float64s(), true
+		return n.In[0], s.Float64s(), t.Float64s(), true
 	case ir.Binary:
 		return affineBinary(n, op, channels)
 	}
@@ -171,16 +166,11 @@ func affineBinary(n *ir.Node, op ir.Binary, channels int) (x *ir.Value, scale, s
 	return x, scale, shift, true
 }
 
-// perChannel returns a constant that broadcasts to x [N,C,…] as one value per
-// channel, or one in all.
+// perChannel returns the elements of a constant that broadcasts to x [N,C,…]
+// with one value per channel, or with one value for all: C of them.
 func perChannel(t *ir.Tensor, x ir.Shape) ([]float64, bool) {
-	if len(t.Shape) > len(x) {
+	if !ir.PerChannel(t.Shape, x) {
 		return nil, false
-	}
-	for i, d := range t.Shape {
-		if k := len(x) - len(t.Shape) + i; d != 1 && !(k == 1 && d == x[1]) {
-			return nil, false
-		}
 	}
 	v := t.Float64s()
 	out := make([]float64, x[1])
@@ -218,7 +208,7 @@ func (c *chain) foldForward(g *ir.Graph) bool {
 		return false
 	}
 	op, ok := next.Op.(ir.Conv)
-	if !ok || op.HasPrologue(next) || next.Const(1) == nil || next.Input(2) != nil && next.Const(2) == nil {
+	if !ok || next.HasPrologue() || next.Const(ir.Weights) == nil || !next.ConstOrAbsent(ir.Bias) {
 		return false
 	}
 	if padded(op.Pads) {
@@ -228,12 +218,12 @@ func (c *chain) foldForward(g *ir.Graph) bool {
 			}
 		}
 	}
-	w := next.Const(1)
+	w := next.Const(ir.Weights)
 	v := w.Float64s()
 	cg, ks := w.Shape[1], w.Shape[2:].Len()
 	mg := w.Shape[0] / op.Groups
 	bias := make([]float64, w.Shape[0])
-	if b := next.Const(2); b != nil {
+	if b := next.Const(ir.Bias); b != nil {
 		copy(bias, b.Float64s())
 	}
 	for i := range v {
@@ -242,8 +232,8 @@ func (c *chain) foldForward(g *ir.Graph) bool {
 		bias[m] += product(v[i], c.shift[in])
 		v[i] *= c.scale[in]
 	}
-	g.SetInput(next, 1, g.AddConst(next.In[1].Name+".folded", ir.FromFloat64s(w.Type, v)))
-	g.SetInput(next, 2, g.AddConst(next.Out[0].Name+".bias", ir.FromFloat64s(ir.T(w.DType, len(bias)), bias)))
+	g.SetInput(next, ir.Weights, g.AddConst(next.In[ir.Weights].Name+".folded", ir.FromFloat64s(w.Type, v)))
+	g.SetInput(next, ir.Bias, g.AddConst(next.Out[0].Name+".bias", ir.FromFloat64s(ir.T(w.DType, len(bias)), bias)))
 	next.Absorb(c.nodes...)
 	c.remove(g, c.x)
 	return true

@@ -33,14 +33,14 @@ func foldPad(g *ir.Graph, _ *Config) (int, error) {
 		pads := slices.Concat(p.Pads[2:r], p.Pads[r+2:])
 		switch op := n.Op.(type) {
 		case ir.Conv:
-			if op.HasPrologue(n) || !addable(pads, op.Pads) {
+			if n.HasPrologue() || !addable(pads, op.Pads) {
 				continue
 			}
 			op.Pads = sum(pads, op.Pads)
 			n.Op = op
 		case ir.Pool:
 			own := padded(op.Pads) || op.Extra != nil
-			if op.Kind != ir.AvgPool || op.Prologue != (ir.Act{}) || n.Input(1) != nil || slices.Min(pads) < 0 || own && !op.CountPad || op.Extra != nil {
+			if op.Kind != ir.AvgPool || n.HasPrologue() || slices.Min(pads) < 0 || own && !op.CountPad || op.Extra != nil {
 				continue
 			}
 			op.Pads, op.CountPad = sum(pads, op.Pads), true

@@ -28,7 +28,7 @@ func fuseResidual(g *ir.Graph, _ *Config) (int, error) {
 		}
 		op := conv.Op.(ir.Conv)
 		op.Epilogue = b.Epilogue
-		g.SetInput(conv, 3, other)
+		g.SetInput(conv, ir.ConvResidual, other)
 		conv.Op = op
 		replace(g, n, conv.Out[0])
 		changed++
@@ -45,8 +45,7 @@ func lastConv(g *ir.Graph, sum *ir.Node) (conv *ir.Node, other *ir.Value) {
 		if d == nil || v.OnlyUse() != sum || !v.Type.Equal(sum.Out[0].Type) || !o.Type.Equal(v.Type) || o.Const != nil || v.Type.DType != ir.Float32 {
 			continue
 		}
-		c, ok := d.Op.(ir.Conv)
-		if !ok || d.Input(3) != nil || !c.Epilogue.IsIdentity() {
+		if _, ok := d.Op.(ir.Conv); !ok || d.Input(ir.ConvResidual) != nil || !freeEpilogue(d) {
 			continue
 		}
 		p := slices.Index(g.Nodes, d)

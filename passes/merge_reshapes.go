@@ -7,17 +7,10 @@ import "modelc/ir"
 func mergeReshapes(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
-		if _, ok := n.Op.(ir.Reshape); !ok {
+		if !isReshape(n) {
 			continue
 		}
-		for {
-			d := n.In[0].Def()
-			if d == nil {
-				break
-			}
-			if _, ok := d.Op.(ir.Reshape); !ok {
-				break
-			}
+		for d := n.In[0].Def(); isReshape(d); d = n.In[0].Def() {
 			if n.In[0].OnlyUse() == n {
 				n.Absorb(d)
 			}

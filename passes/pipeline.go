@@ -8,12 +8,9 @@ package passes
 
 import (
 	"fmt"
-	"io"
-	"slices"
-	"time"
+	"strings"
 
 	"modelc/ir"
-	"modelc/ir/eval"
 )
 
 // Pass is a row of the pipeline.
@@ -93,189 +90,22 @@ func init() {
 	}
 }
 
-// Config selects passes and what is checked between them.
-type Config struct {
-	Exact   bool     // only passes that keep every rounding
-	Only    []string // if not empty, no other passes
-	Disable []string
-	// PrintAfter names passes after which the graph's text goes to Log; "all"
-	// means each.
-	PrintAfter []string
-	Log        io.Writer
-	// Verify checks the graph's invariants after each pass, Check its values
-	// on seeded inputs too.
-	Verify, Check bool
-	// Progress, unless nil, is told how many of the passes are done. An error
-	// ends the work.
-	Progress func(done, total int) error
-
-	report *Report
-}
-
-// Report tells what the passes did.
-type Report struct {
-	Passes []Stat
-	// Padding gives, per node, how padding is realised and why.
-	Padding map[string]string
-}
-
-// Stat is what one pass did.
-type Stat struct {
-	Name    string        `json:"name"`
-	Changed int           `json:"changed"` // places
-	Before  Size          `json:"before"`
-	After   Size          `json:"after"`
-	Time    time.Duration `json:"ns"`
-}
-
-// Size is what a graph costs.
-type Size struct {
-	Nodes int   `json:"nodes"`
-	FLOPs int64 `json:"flops"`
-	// Bytes is the sum of all nodes' operands and results, weights included.
-	Bytes int64 `json:"bytes"`
-}
-
-// Changed returns how many places the named pass changed.
-func (r *Report) Changed(name string) int {
-	for _, s := range r.Passes {
-		if s.Name == name {
-			return s.Changed
-		}
-	}
-	return 0
-}
-
-// How far the passes together may move a result, relative to its largest
-// magnitude: exact ones not at all, but for the order of sums; the others
-// round folded weights once more, which deep networks amplify.
-const (
-	exactTolerance = 2e-6
-	tolerance      = 1e-4
-)
-
-// Run applies the pipeline to g.
-func Run(g *ir.Graph, cfg *Config) (*Report, error) {
-	for _, name := range slices.Concat(cfg.Only, cfg.Disable, cfg.PrintAfter) {
-		if name != "all" && !slices.ContainsFunc(Pipeline, func(p Pass) bool { return p.Name == name }) {
-			return nil, fmt.Errorf("no pass is called %q%s; `modelc passes` lists them", name, near(name))
-		}
-	}
-	r := &Report{Padding: map[string]string{}}
-	c := *cfg
-	c.report = r
-	var in, want []*ir.Tensor
-	tol := exactTolerance
-	if c.Check {
-		var err error
-		in = eval.Inputs(g, 1)
-		if want, err = eval.Run(g, in); err != nil {
-			return nil, err
-		}
-	}
+// Docs returns docs/passes.md: the pipeline and its constraints as Markdown.
+func Docs() string {
+	var b strings.Builder
+	b.WriteString("# Passes\n\nMade from the table in `passes/pipeline.go` by `go test ./passes -update`.\n" +
+		"Exact passes keep every rounding of the model; only they run under `--exact`.\n\n| # | pass | exact | what it does |\n| --- | --- | --- | --- |\n")
 	for i, p := range Pipeline {
-		if c.Progress != nil {
-			if err := c.Progress(i, len(Pipeline)); err != nil {
-				return r, err
-			}
+		exact := ""
+		if p.Exact {
+			exact = "yes"
 		}
-		if len(c.Only) > 0 && !slices.Contains(c.Only, p.Name) || slices.Contains(c.Disable, p.Name) || c.Exact && !p.Exact {
-			continue
-		}
-		s := Stat{Name: p.Name, Before: sizeOf(g)}
-		start := time.Now()
-		var err error
-		if s.Changed, err = p.Fn(g, &c); err != nil {
-			return r, fmt.Errorf("pass %s: %w", p.Name, err)
-		}
-		g.Prune()
-		s.Time = time.Since(start)
-		s.After = sizeOf(g)
-		r.Passes = append(r.Passes, s)
-		if c.Log != nil && (slices.Contains(c.PrintAfter, p.Name) || slices.Contains(c.PrintAfter, "all")) {
-			fmt.Fprintf(c.Log, "# after %s\n%s\n", p.Name, ir.Format(g))
-		}
-		if c.Verify || c.Check {
-			if err := ir.Verify(g); err != nil {
-				return r, fmt.Errorf("pass %s left an invalid graph: %w", p.Name, err)
-			}
-		}
-		if !p.Exact && s.Changed > 0 {
-			tol = tolerance
-		}
-		if c.Check && s.Changed > 0 {
-			got, err := eval.Run(g, in)
-			if err != nil {
-				return r, fmt.Errorf("after pass %s: %w", p.Name, err)
-			}
-			for i := range got {
-				if d, err := eval.Compare(got[i], want[i]); err != nil || !d.Within(tol) {
-					return r, fmt.Errorf("pass %s changed output %q: %v %w", p.Name, g.Outputs[i].Name, d, errOr(err, tol))
-				}
-			}
-		}
+		fmt.Fprintf(&b, "| %d | `%s` | %s | %s |\n", i+1, p.Name, exact, p.Doc)
 	}
-	return r, nil
-}
-
-func errOr(err error, tolerance float64) error {
-	if err == nil {
-		return fmt.Errorf("beyond %g", tolerance)
+	b.WriteString("\n## Order\n\n| before | after | because |\n| --- | --- | --- |\n")
+	for _, c := range constraints {
+		fmt.Fprintf(&b, "| `%s` | `%s` | %s |\n", c.before, c.after, c.reason)
 	}
-	return err
+	b.WriteString("\nThe pattern, the legality and the non-goals of a pass stand in the comment of its file; `passes/testdata` holds a before and after for each, and cases in which it must not fire.\n")
+	return b.String()
 }
-
-func sizeOf(g *ir.Graph) Size {
-	s := Size{Nodes: len(g.Nodes)}
-	for _, n := range g.Nodes {
-		s.FLOPs += ir.FLOPs(n)
-		s.Bytes += ir.Traffic(n)
-	}
-	return s
-}
-
-// near suggests the pass whose name starts and ends most like name.
-func near(name string) string {
-	best, score := "", 3 // fewer letters are chance
-	for _, p := range Pipeline {
-		n, m := 0, min(len(name), len(p.Name))
-		for n < m && name[n] == p.Name[n] {
-			n++
-		}
-		for k := 1; n < m && name[len(name)-k] == p.Name[len(p.Name)-k]; k++ {
-			n++
-		}
-		if n > score {
-			best, score = p.Name, n
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf(", did you mean %q", best)
-}
-
-// replace makes every reader of n's only result read v and removes n, whose
-// work the node that computes v does.
-func replace(g *ir.Graph, n *ir.Node, v *ir.Value) {
-	v.Def().Absorb(n)
-	redirect(g, n, v)
-}
-
-// redirect is replace where it is said elsewhere who does the work of n.
-func redirect(g *ir.Graph, n *ir.Node, v *ir.Value) {
-	g.ReplaceUses(n.Out[0], v)
-	g.Remove(n)
-}
-
-// replaceAll is replace for n and what only n needed: by does the work of
-// them all.
-func replaceAll(g *ir.Graph, n *ir.Node, v *ir.Value, by *ir.Node) {
-	by.Absorb(n)
-	redirect(g, n, v)
-	by.Absorb(g.Prune()...)
-}
-
-// nodes returns a copy of the node list, so that a pass may edit while it
-// walks.
-func nodes(g *ir.Graph) []*ir.Node { return slices.Clone(g.Nodes) }

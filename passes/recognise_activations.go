@@ -91,13 +91,6 @@ func factorsOf(n *ir.Node) (factors []*ir.Value, k float64) {
 	return factors, k
 }
 
-func scalar(v *ir.Value) (float64, bool) {
-	if v == nil || v.Const == nil || v.Const.Shape.Len() != 1 || !v.Const.DType.IsFloat() {
-		return 0, false
-	}
-	return v.Const.Float64s()[0], true
-}
-
 func near32(a, b float64) bool { return math.Abs(a-b) <= 2e-7*math.Abs(b) }
 
 // gate returns the function that k·v·x is, where v is computed from x alone.

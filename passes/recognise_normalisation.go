@@ -214,25 +214,3 @@ func meanOf(v *ir.Value) (x *ir.Value, axes []int) {
 	}
 	return v.Def().In[0], r.Axes
 }
-
-// operand returns what fn is applied to where v is its result.
-func operand(v *ir.Value, fn ir.Fn) *ir.Value {
-	if v == nil || v.Def() == nil {
-		return nil
-	}
-	if u, ok := v.Def().Op.(ir.Unary); ok && u.Fn.Fn == fn {
-		return v.Def().In[0]
-	}
-	return nil
-}
-
-// binary returns the node that makes v where it is fn without an epilogue.
-func binary(v *ir.Value, fn ir.BinaryFn) *ir.Node {
-	if v == nil || v.Def() == nil {
-		return nil
-	}
-	if b, ok := v.Def().Op.(ir.Binary); ok && b.Fn == fn && b.Epilogue.IsIdentity() {
-		return v.Def()
-	}
-	return nil
-}

@@ -76,12 +76,9 @@ func (m shuffle) emit(g *ir.Graph) (*ir.Value, error) {
 
 // shuffled matches the chain of moves around the transposition n.
 func shuffled(n *ir.Node) shuffle {
-	reordersOnly := func(n *ir.Node) bool {
-		_, isExpand := n.Op.(ir.Expand)
-		return moves(n) && !isExpand
-	}
+	reorders := func(n *ir.Node) bool { return ir.InfoOf(n.Op).Moves == ir.Reorders }
 	x := n.In[0]
-	if d := x.Def(); d == nil || !reordersOnly(d) || x.OnlyUse() == nil {
+	if d := x.Def(); d == nil || !reorders(d) || x.OnlyUse() == nil {
 		return shuffle{}
 	}
 	x = x.Def().In[0]
@@ -89,7 +86,7 @@ func shuffled(n *ir.Node) shuffle {
 	if len(s) < 3 || s.Len() == 0 || !x.Type.DType.IsFloat() {
 		return shuffle{}
 	}
-	for end := n; end != nil && reordersOnly(end); end = end.Out[0].OnlyUse() {
+	for end := n; end != nil && reorders(end); end = end.Out[0].OnlyUse() {
 		strides, ok := enlarged(s, end.Out[0].Type.Shape)
 		if !ok {
 			continue
@@ -168,7 +165,7 @@ func slicedGather(n *ir.Node, op ir.Slice) shuffle {
 	if d == nil {
 		return shuffle{}
 	}
-	if g, ok := d.Op.(ir.Gather); !ok || g.Axis != 1 || d.Const(1) == nil || d.In[1].Type.Rank() != 1 {
+	if g, ok := d.Op.(ir.Gather); !ok || g.Axis != 1 || d.Const(ir.GatherIndices) == nil || d.In[ir.GatherIndices].Type.Rank() != 1 {
 		return shuffle{}
 	}
 	for i, c := range op.Count {
@@ -176,7 +173,7 @@ func slicedGather(n *ir.Node, op ir.Slice) shuffle {
 			return shuffle{}
 		}
 	}
-	index := d.Const(1).Float64s()
+	index := d.Const(ir.GatherIndices).Float64s()
 	var channels []int
 	for i := range op.Count[1] {
 		channels = append(channels, int(index[op.Start[1]+i*op.Step[1]]))

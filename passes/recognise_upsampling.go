@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"modelc/ir"
-	"modelc/ir/eval"
 )
 
 // recogniseUpsampling replaces nearest upsampling by whole factors, which some
@@ -22,11 +21,11 @@ func recogniseUpsampling(g *ir.Graph, _ *Config) (int, error) {
 			continue
 		}
 		x := n.In[0]
-		for x.Def() != nil && moves(x.Def()) && x.OnlyUse() != nil {
+		for x.Def() != nil && repeats(x.Def()) && x.OnlyUse() != nil {
 			x = x.Def().In[0]
 		}
 		var ends []*ir.Node
-		for e := n; e != nil && moves(e); e = e.Out[0].OnlyUse() {
+		for e := n; e != nil && repeats(e); e = e.Out[0].OnlyUse() {
 			ends = append(ends, e)
 		}
 		for _, end := range slices.Backward(ends) {
@@ -50,13 +49,10 @@ func recogniseUpsampling(g *ir.Graph, _ *Config) (int, error) {
 	return changed, nil
 }
 
-// moves reports whether n only moves elements.
-func moves(n *ir.Node) bool {
-	switch n.Op.(type) {
-	case ir.Reshape, ir.Transpose, ir.Expand:
-		return true
-	}
-	return false
+// repeats reports whether n gives each element of its operand at least once.
+func repeats(n *ir.Node) bool {
+	m := ir.InfoOf(n.Op).Moves
+	return m == ir.Reorders || m == ir.Repeats
 }
 
 // upsampling returns the Resize of x that has the elements of y, which may
@@ -89,42 +85,4 @@ func upsampling(x, y *ir.Value) (op ir.Resize, ok bool) {
 		}
 	}
 	return op, false
-}
-
-// positions returns for each element of y, which a chain of nodes that move
-// elements makes of x, its position in x.
-func positions(x, y *ir.Value) ([]float64, bool) {
-	var chain []ir.Op
-	for v := y; v != x; v = v.Def().In[0] {
-		chain = append(chain, v.Def().Op)
-	}
-	slices.Reverse(chain)
-	return compute(numbered(x.Type.Shape), chain)
-}
-
-// numbered returns a tensor of the positions of its elements, which float64
-// holds exactly.
-func numbered(s ir.Shape) *ir.Tensor {
-	position := make([]float64, s.Len())
-	for i := range position {
-		position[i] = float64(i)
-	}
-	return ir.FromFloat64s(ir.Type{DType: ir.Float64, Shape: s}, position)
-}
-
-// compute applies ops of one operand in a row.
-func compute(x *ir.Tensor, ops []ir.Op) ([]float64, bool) {
-	g := ir.NewGraph("")
-	v := g.AddConst("x", x)
-	for _, op := range ops {
-		var err error
-		if v, err = g.Emit("v", op, v); err != nil {
-			return nil, false
-		}
-	}
-	t, ok := eval.Const(v)
-	if !ok {
-		return nil, false
-	}
-	return t.Float64s(), true
 }

@@ -55,14 +55,6 @@ type sinker struct {
 	changed int
 }
 
-func permOf(v *ir.Value) ([]int, bool) {
-	if v == nil || v.Def() == nil {
-		return nil, false
-	}
-	t, ok := v.Def().Op.(ir.Transpose)
-	return t.Perm, ok
-}
-
 // sinkable returns the permutation of a transposed value, unless it is a
 // transposed model input.
 func sinkable(v *ir.Value) ([]int, bool) {
@@ -71,14 +63,6 @@ func sinkable(v *ir.Value) ([]int, bool) {
 		return nil, false
 	}
 	return p, true
-}
-
-func inverse(perm []int) []int {
-	inv := make([]int, len(perm))
-	for i, p := range perm {
-		inv[p] = i
-	}
-	return inv
 }
 
 func (s *sinker) visit(n *ir.Node) (bool, error) {
@@ -118,7 +102,7 @@ func (s *sinker) visit(n *ir.Node) (bool, error) {
 	m.Absorb(n)
 	v := m.Out[0]
 	moved := m // does the work of the transpositions above
-	if !isIdentity(outPerm) {
+	if !ir.IsIdentity(outPerm) {
 		t, err := s.g.InsertBefore(n, n.Name, ir.Transpose{Perm: outPerm}, v)
 		if err != nil {
 			return false, err
@@ -132,15 +116,6 @@ func (s *sinker) visit(n *ir.Node) (bool, error) {
 	}
 	redirect(s.g, n, v)
 	return true, nil
-}
-
-func isIdentity(perm []int) bool {
-	for i, p := range perm {
-		if i != p {
-			return false
-		}
-	}
-	return true
 }
 
 // before returns the operand as it is before the permutation: what a
@@ -160,13 +135,13 @@ func (s *sinker) before(v *ir.Value, perm []int, n *ir.Node) (*ir.Value, bool) {
 		return v, true
 	}
 	wide := slices.Concat(slices.Repeat(ir.Shape{1}, len(perm)-v.Type.Rank()), v.Type.Shape)
-	if inv := inverse(perm); v.Const == nil && movesOnlyOnes(wide, inv) {
-		return s.reshaped(v, permuted(wide, inv), n), true
+	if inv := ir.Inverse(perm); v.Const == nil && movesOnlyOnes(wide, inv) {
+		return s.reshaped(v, ir.Permute(wide, inv), n), true
 	}
 	if v.Const == nil {
 		return s.small(v, perm, n)
 	}
-	c, ok := transposed(v.Const.Reshaped(wide), inverse(perm))
+	c, ok := transposed(v.Const.Reshaped(wide), ir.Inverse(perm))
 	if !ok {
 		return nil, false
 	}
@@ -203,10 +178,7 @@ func (s *sinker) small(v *ir.Value, perm []int, n *ir.Node) (*ir.Value, bool) {
 // comes from is passed over, and its work done, where nothing else reads it.
 func (s *sinker) reshaped(v *ir.Value, shape ir.Shape, at *ir.Node) *ir.Value {
 	var passed []*ir.Node
-	for v.Def() != nil {
-		if _, ok := v.Def().Op.(ir.Reshape); !ok {
-			break
-		}
+	for isReshape(v.Def()) {
 		if v.OnlyUse() != nil {
 			passed = append(passed, v.Def())
 		}
@@ -222,15 +194,6 @@ func (s *sinker) reshaped(v *ir.Value, shape ir.Shape, at *ir.Node) *ir.Value {
 	}
 	m.Absorb(passed...)
 	return m.Out[0]
-}
-
-// permuted returns the shape of a transposition's result.
-func permuted(shape ir.Shape, perm []int) ir.Shape {
-	out := make(ir.Shape, len(perm))
-	for i, p := range perm {
-		out[i] = shape[p]
-	}
-	return out
 }
 
 func transposed(t *ir.Tensor, perm []int) (*ir.Tensor, bool) {
@@ -269,9 +232,10 @@ func below(n *ir.Node, perm []int) (ir.Op, []int, bool) {
 			return nil, nil, false
 		}
 	}
-	switch op := n.Op.(type) {
-	case ir.Unary, ir.Cast, ir.Binary, ir.Where, ir.PRelu:
+	if ir.InfoOf(n.Op).Elementwise {
 		return n.Op, perm, true
+	}
+	switch op := n.Op.(type) {
 	case ir.Concat:
 		op.Axis = perm[op.Axis]
 		return op, perm, true
@@ -326,7 +290,7 @@ func reshapeBelow(x, y ir.Shape, perm []int) (ir.Op, []int, bool) {
 	// the untransposed value.
 	rank := make([]int, len(perm))
 	wide := 0
-	for a, i := range inverse(perm) {
+	for a, i := range ir.Inverse(perm) {
 		rank[a] = wide
 		if x[i] != 1 {
 			wide++
@@ -356,7 +320,7 @@ func reshapeBelow(x, y ir.Shape, perm []int) (ir.Op, []int, bool) {
 	if len(order) == 0 || order[0] != 0 {
 		return nil, nil, false
 	}
-	return ir.Reshape{Shape: permuted(y, order)}, inverse(order), true
+	return ir.Reshape{Shape: ir.Permute(y, order)}, ir.Inverse(order), true
 }
 
 // part is a piece of a reshape: consecutive axes x become the axes y, of as
@@ -427,7 +391,7 @@ func (s *sinker) transposition(n *ir.Node, t ir.Transpose) (bool, error) {
 		}
 		src := x.Def().In[0]
 		n.Absorb(x.Def())
-		if isIdentity(perm) {
+		if ir.IsIdentity(perm) {
 			replace(s.g, n, src)
 			return true, nil
 		}
@@ -435,7 +399,7 @@ func (s *sinker) transposition(n *ir.Node, t ir.Transpose) (bool, error) {
 		s.g.SetInput(n, 0, src)
 		return true, nil
 	}
-	if isIdentity(t.Perm) {
+	if ir.IsIdentity(t.Perm) {
 		replace(s.g, n, x)
 		return true, nil
 	}
@@ -516,9 +480,11 @@ func liftable(v *ir.Value, perm []int) bool {
 	}
 	d := v.Def()
 	switch d.Op.(type) {
-	case ir.Unary, ir.Cast, ir.Binary, ir.Pad, ir.Slice, ir.Resize:
+	case ir.Pad, ir.Slice, ir.Resize:
 	default:
-		return false
+		if !ir.InfoOf(d.Op).Elementwise {
+			return false
+		}
 	}
 	if v.OnlyUse() == nil {
 		return false
@@ -533,7 +499,7 @@ func liftable(v *ir.Value, perm []int) bool {
 
 // lift returns v transposed, computed in front of node at.
 func (s *sinker) lift(v *ir.Value, perm []int, at *ir.Node) (*ir.Value, error) {
-	inv := inverse(perm)
+	inv := ir.Inverse(perm)
 	if v.Const != nil {
 		c, _ := s.before(v, inv, at) // liftable has checked the rank
 		return c, nil
@@ -568,11 +534,8 @@ func (s *sinker) lift(v *ir.Value, perm []int, at *ir.Node) (*ir.Value, error) {
 func (s *sinker) dense(n *ir.Node) (bool, error) {
 	op := n.Op.(ir.Dense)
 	flat := n.In[0].Def()
-	w := n.Const(1)
-	if flat == nil || w == nil {
-		return false, nil
-	}
-	if _, ok := flat.Op.(ir.Reshape); !ok {
+	w := n.Const(ir.Weights)
+	if w == nil || !isReshape(flat) {
 		return false, nil
 	}
 	if moved, err := s.pointwise(n, op, flat.In[0]); moved || err != nil {
@@ -605,7 +568,7 @@ func (s *sinker) dense(n *ir.Node) (bool, error) {
 	f.Absorb(flat)
 	n.Absorb(flat.In[0].Def())
 	s.g.SetInput(n, 0, f.Out[0])
-	s.g.SetInput(n, 1, s.g.AddConst(n.In[1].Name+".permuted", permuteRows(w, op.TransW, order)))
+	s.g.SetInput(n, ir.Weights, s.g.AddConst(n.In[ir.Weights].Name+".permuted", permuteRows(w, op.TransW, order)))
 	return true, nil
 }
 
@@ -620,19 +583,19 @@ func (s *sinker) pointwise(n *ir.Node, op ir.Dense, x *ir.Value) (bool, error) {
 		return false, nil
 	}
 	r, ok := back.Op.(ir.Reshape)
-	k, m := op.KM(n.In[1].Type.Shape)
+	k, m := op.KM(n.In[ir.Weights].Type.Shape)
 	if !ok || !r.Shape.Equal(append(slices.Clone(x.Type.Shape[:last]), m)) {
 		return false, nil
 	}
-	w := n.Const(1)
+	w := n.Const(ir.Weights)
 	if !op.TransW {
 		if w, ok = transposed(w, []int{1, 0}); !ok {
 			return false, nil
 		}
 	}
 	ones := slices.Repeat([]int{1}, last-1)
-	in := []*ir.Value{x.Def().In[0], s.g.AddConst(n.In[1].Name+".pointwise", w.Reshaped(append(ir.Shape{m, k}, ones...)))}
-	if b := n.Input(2); b != nil {
+	in := []*ir.Value{x.Def().In[0], s.g.AddConst(n.In[ir.Weights].Name+".pointwise", w.Reshaped(append(ir.Shape{m, k}, ones...)))}
+	if b := n.Input(ir.Bias); b != nil {
 		in = append(in, b)
 	}
 	conv := ir.Conv{Strides: ones, Pads: make([]int, 2*(last-1)), Dilations: ones, Groups: 1, Epilogue: op.Epilogue}

@@ -19,7 +19,7 @@ func splitTransposed(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
 		op, ok := n.Op.(ir.ConvTranspose)
-		if !ok || n.Const(1) == nil || !splits(n, op) {
+		if !ok || n.Const(ir.Weights) == nil || !splits(n, op) {
 			continue
 		}
 		grid := ir.Shape(op.Strides)
@@ -31,8 +31,8 @@ func splitTransposed(g *ir.Graph, _ *Config) (int, error) {
 				at[a] = i / st[a] % s
 			}
 			c, w := phase(n, op, at)
-			wv := g.AddConst(fmt.Sprintf("%s.phase%d", n.In[1].Name, i), w)
-			part, err := g.InsertBefore(n, n.Name, c, n.In[0], wv, n.Input(2))
+			wv := g.AddConst(fmt.Sprintf("%s.phase%d", n.In[ir.Weights].Name, i), w)
+			part, err := g.InsertBefore(n, n.Name, c, n.In[0], wv, n.Input(ir.Bias))
 			if err != nil {
 				return changed, err
 			}
@@ -80,7 +80,7 @@ func splits(n *ir.Node, op ir.ConvTranspose) bool {
 // x[q+base−j]. Read forwards, that is a window of J taps that starts at
 // q+base−J+1.
 func phase(n *ir.Node, op ir.ConvTranspose, at []int) (ir.Conv, *ir.Tensor) {
-	x, w, y := n.In[0].Type.Shape, n.Const(1), n.Out[0].Type.Shape
+	x, w, y := n.In[0].Type.Shape, n.Const(ir.Weights), n.Out[0].Type.Shape
 	dims := len(at)
 	c := ir.Conv{Strides: make([]int, dims), Pads: make([]int, 2*dims), Dilations: make([]int, dims), Groups: op.Groups, Epilogue: op.Epilogue}
 	first, taps := make([]int, dims), make(ir.Shape, dims)

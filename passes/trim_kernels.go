@@ -1,7 +1,6 @@
 package passes
 
 import (
-	"fmt"
 	"slices"
 
 	"modelc/ir"
@@ -19,10 +18,10 @@ func trimKernels(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
 		op, ok := n.Op.(ir.Conv)
-		if !ok || n.Const(1) == nil {
+		if !ok || n.Const(ir.Weights) == nil {
 			continue
 		}
-		w := n.Const(1)
+		w := n.Const(ir.Weights)
 		taps := slices.Clone(w.Shape[2:])
 		first := make([]int, len(taps))
 		pads, dilations := slices.Clone(op.Pads), slices.Clone(op.Dilations)
@@ -40,7 +39,7 @@ func trimKernels(g *ir.Graph, _ *Config) (int, error) {
 		}
 		op.Pads, op.Dilations = pads, dilations
 		n.Op = op
-		g.SetInput(n, 1, g.AddConst(fmt.Sprintf("%s.trimmed", n.In[1].Name), slicedTaps(w, first, taps)))
+		g.SetInput(n, ir.Weights, g.AddConst(n.In[ir.Weights].Name+".trimmed", slicedTaps(w, first, taps)))
 		changed++
 	}
 	return changed, nil
