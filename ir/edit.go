@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// SetInput replaces operand i of n, which may lie beyond the present ones;
-// v may be nil to drop an optional operand. Result types are not re-inferred:
-// an edit that changes them ends with [Graph.Retype].
+// SetInput replaces operand i of n, which may have fewer operands yet. A nil v
+// removes an optional operand. Call [Graph.Retype] after an edit that changes
+// the types of results.
 func (g *Graph) SetInput(n *Node, i int, v *Value) {
 	for len(n.In) <= i {
 		n.In = append(n.In, nil)
@@ -78,8 +78,8 @@ func (g *Graph) Rename(v *Value, name string) {
 	g.names[v.Name] = true
 }
 
-// Remove deletes a node whose results have no readers. It panics otherwise:
-// the caller has just redirected them.
+// Remove deletes a node whose results have no readers. It panics if one has:
+// callers redirect readers first.
 func (g *Graph) Remove(n *Node) {
 	for _, v := range n.Out {
 		if len(v.uses) > 0 {

@@ -10,7 +10,7 @@ import (
 // Graph is a network: values connected by nodes in topological order.
 //
 // The exported slices are for reading. Edits go through the methods, which
-// keep producers and uses consistent; [Verify] finds what was missed.
+// keep producers and uses consistent; [Verify] checks that they are.
 type Graph struct {
 	Name      string
 	Inputs    []*Value
@@ -21,8 +21,8 @@ type Graph struct {
 	names map[string]bool // every value name in use
 }
 
-// Output is a result of the graph under the name the model gave it, which
-// stays when passes replace the value behind it.
+// Output is a result of the graph. Its name is the model's and stays when
+// passes replace the value.
 type Output struct {
 	Name  string
 	Value *Value
@@ -52,9 +52,9 @@ type Node struct {
 	Op   Op
 	In   []*Value // nil for an absent optional operand; edit by Graph.SetInput
 	Out  []*Value
-	// Origins are the nodes whose work n does, of the graph that this one was
-	// cloned from: itself at first, and what passes let it [Node.Absorb].
-	// Empty for a node that only a pass needs.
+	// Origins are the nodes of the original graph whose work this node does.
+	// [Graph.Clone] sets them to the copied node; passes add nodes by
+	// [Node.Absorb]. They are empty for nodes that only a pass needs.
 	Origins []*Node
 }
 
@@ -69,9 +69,8 @@ func (v *Value) Def() *Node { return v.def }
 // Uses returns every place that reads v, graph outputs included.
 func (v *Value) Uses() []Use { return v.uses }
 
-// OnlyUse returns the node that is v's single reader. It returns nil when v
-// has several readers or is a graph output: the question a fusion asks before
-// it lets v disappear.
+// OnlyUse returns the node that is v's only reader. It returns nil when v has
+// several readers or is a graph output. A fusion that removes v needs one.
 func (v *Value) OnlyUse() *Node {
 	if len(v.uses) != 1 {
 		return nil
@@ -125,8 +124,8 @@ func (n *Node) OutTypes() []Type {
 	return t
 }
 
-// Absorb records that n does the work of others, too. n may be nil: an input or
-// a constant takes their place.
+// Absorb records that n also does the work of others. It does nothing if n is
+// nil, as where an input or a constant takes their place.
 func (n *Node) Absorb(others ...*Node) {
 	if n == nil {
 		return
@@ -151,7 +150,7 @@ func (n *Node) String() string {
 	return fmt.Sprintf("%s %q", n.Op.Name(), n.Name)
 }
 
-// UniqueName returns name, or name with a suffix when a value has it already.
+// UniqueName returns name, with a suffix if a value has that name already.
 func (g *Graph) UniqueName(name string) string {
 	if name == "" {
 		name = "v"
@@ -190,8 +189,8 @@ func (g *Graph) AddOutput(name string, v *Value) {
 	g.Outputs = append(g.Outputs, Output{name, v})
 }
 
-// Append adds a node at the end and returns it. Its results are named
-// name, name.1, …; their types are inferred.
+// Append adds a node at the end and returns it. Its results are called name,
+// name.1, …; their types are inferred.
 func (g *Graph) Append(name string, op Op, in ...*Value) (*Node, error) {
 	return g.insert(len(g.Nodes), name, op, in)
 }
@@ -285,7 +284,7 @@ func (v *Value) dropUse(u Use) {
 	}
 }
 
-// Lookup returns the value of that name, nil if there is none.
+// Lookup returns the value called name, nil if there is none.
 func (g *Graph) Lookup(name string) *Value {
 	if !g.names[name] {
 		return nil
@@ -321,9 +320,8 @@ func (g *Graph) Values() func(yield func(*Value) bool) {
 	}
 }
 
-// Clone returns a copy that shares only the constants' elements and the ops,
-// both of which are immutable. The nodes of g are the [Node.Origins] of their
-// copies.
+// Clone returns a copy of g. It shares only constants' elements and ops, which
+// are immutable. Each node of g is the [Node.Origins] of its copy.
 func (g *Graph) Clone() *Graph {
 	c := NewGraph(g.Name)
 	to := map[*Value]*Value{nil: nil}

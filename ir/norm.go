@@ -31,8 +31,7 @@ func (b BatchNorm) Infer(in []Type) ([]Type, error) {
 	return one(x)
 }
 
-// Affine is x·scale+shift per channel: what batch normalisation is at test
-// time. Operands: x [N,C,…], scale [C], shift [C].
+// Affine is x·scale+shift per channel, then the epilogue. Operands: x [N,C,…], scale [C], shift [C].
 type Affine struct {
 	Epilogue Act
 }

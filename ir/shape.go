@@ -2,8 +2,8 @@ package ir
 
 import "slices"
 
-// Reshape keeps the elements in row-major order under another shape. Flatten,
-// Squeeze and Unsqueeze are spelled so too.
+// Reshape keeps the elements in row-major order under another shape. Front ends
+// make Reshapes of Flatten, Squeeze and Unsqueeze.
 type Reshape struct {
 	Shape Shape
 }
@@ -68,7 +68,7 @@ func (c Concat) Infer(in []Type) ([]Type, error) {
 }
 
 // Slice takes Count[i] elements from Start[i] in steps of Step[i] (which may
-// be negative) along each axis. Split is spelled as several slices.
+// be negative) along each axis. Front ends make several Slices of a Split.
 type Slice struct {
 	Start, Count, Step []int
 }
@@ -89,10 +89,10 @@ func (s Slice) Infer(in []Type) ([]Type, error) {
 	return one(Type{in[0].DType, Shape(slices.Clone(s.Count))})
 }
 
-// PadMode is where the elements of a border come from.
+// PadMode says which elements a border has.
 type PadMode uint8
 
-// The modes, with the border of …, for the row "a b c d".
+// The modes, with the border on the left of the row "a b c d".
 const (
 	PadConstant  PadMode = iota // v v | a b c d
 	PadEdge                     // a a | a b c d   (repeat)
@@ -177,10 +177,10 @@ func (g Gather) Infer(in []Type) ([]Type, error) {
 	return one(Type{x.DType, slices.Concat(x.Shape[:g.Axis], idx.Shape, x.Shape[g.Axis+1:])})
 }
 
-// Interleave weaves images together, one for each position of a grid of
-// Strides spatial extents: the element of the result [N,C,D…] at spatial
+// Interleave weaves images together, one for each position of a grid whose
+// spatial extents are Strides: the element of the result [N,C,D…] at spatial
 // coordinates q·Strides+p is that of operand p (row-major in Strides) at q.
-// A transposed convolution is that of ordinary ones.
+// A transposed convolution interleaves the results of ordinary ones.
 type Interleave struct {
 	Strides []int
 }

@@ -59,17 +59,17 @@ func prologue(x, scale, shift *ir.Tensor, fn ir.Act) []float64 {
 	return v
 }
 
-// tap is one position of a kernel over one output row: where the row's last
-// axis reads, and which part of it lies inside the input.
+// tap is one position of a kernel, applied to one output row: the part of the
+// row for which it lies inside the input.
 type tap struct {
 	weight int // flat position in the kernel
 	row    int // flat position of the input row, before the last axis
-	lo, hi int // outputs along the last axis that the tap reaches
-	first  int // input position of output lo
+	lo, hi int // the range of outputs along the last axis that read inside
+	first  int // the input position of output lo
 }
 
-// taps lists, for the output row at coordinates at (all axes but the last),
-// the kernel's positions that fall inside the input.
+// taps returns the positions of a kernel that lie inside the input for the
+// output row at the coordinates at, of all axes but the last.
 func taps(in, out, kernel, strides, pads, dilations []int, at []int) []tap {
 	r := len(in)
 	var list []tap
@@ -299,7 +299,7 @@ func pool(p ir.Pool, args call) ([]*ir.Tensor, error) {
 	return res, nil
 }
 
-// flatIndex is a position as Pool counts it.
+// flatIndex converts a row-major position to the index that Pool returns.
 func flatIndex(at int, in ir.Shape, colMajor bool) int {
 	if !colMajor || len(in) < 2 {
 		return at

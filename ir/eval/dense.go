@@ -7,7 +7,7 @@ func init() {
 	define(matMul)
 }
 
-// dense keeps the weights in their type: a layer of VGG-16 has 400 MB of them.
+// dense does not convert all weights at once: a layer of VGG-16 has 400 MB.
 func dense(d ir.Dense, c call) ([]*ir.Tensor, error) {
 	x, w := c.in[0], c.in[ir.Weights]
 	k, m := d.KM(w.Shape)
@@ -21,7 +21,7 @@ func dense(d ir.Dense, c call) ([]*ir.Tensor, error) {
 	const columns = 64
 	parallel((m+columns-1)/columns, func(i int) {
 		m0, m1 := i*columns, min(m, (i+1)*columns)
-		// These columns of the weights as rows of one block, for all of x.
+		// block holds these columns of the weights, [K,width].
 		width := m1 - m0
 		block := make([]float64, k*width)
 		for f := range k {

@@ -16,7 +16,7 @@ func init() {
 
 func unary(op ir.Unary, c call) ([]*ir.Tensor, error) {
 	x := c.in[0]
-	// Functions that integers have exactly.
+	// These functions of integers are exact.
 	if x.DType.IsInt() && (op.Fn.Fn == ir.Abs || op.Fn.Fn == ir.Neg || op.Fn.Fn == ir.Identity) {
 		v := x.Int64s()
 		for i, k := range v {

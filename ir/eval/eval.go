@@ -1,7 +1,7 @@
-// Package eval is the reference interpreter of the IR: every op in plain
-// loops, float64 inside, rounded once to the result's type. It is the oracle
-// that passes, schedules and kernels are compared with, and resolves shape
-// arithmetic for the front ends. It is not meant to be fast.
+// Package eval is the reference interpreter of the IR. It computes every op in
+// plain loops and in float64, and rounds once to the result's type. Tests compare
+// passes, schedules and kernels with it; front ends resolve shape arithmetic
+// with it. It is not fast.
 package eval
 
 import (
@@ -18,14 +18,14 @@ func Run(g *ir.Graph, in []*ir.Tensor) ([]*ir.Tensor, error) {
 	return Trace(g, in, nil)
 }
 
-// Trace is Run that shows every computed value to visit, in node order. An
-// error from visit ends the run.
+// Trace is Run that calls visit with every computed value, in node order. An
+// error from visit ends the run. visit may be nil.
 func Trace(g *ir.Graph, in []*ir.Tensor, visit func(v *ir.Value, t *ir.Tensor) error) ([]*ir.Tensor, error) {
 	if len(in) != len(g.Inputs) {
 		return nil, fmt.Errorf("graph %q takes %d inputs, got %d", g.Name, len(g.Inputs), len(in))
 	}
 	values := map[*ir.Value]*ir.Tensor{}
-	left := map[*ir.Value]int{} // uses to come, so that values can go early
+	left := map[*ir.Value]int{} // uses to come: values without any are dropped
 	for v := range g.Values() {
 		left[v] = len(v.Uses())
 	}
@@ -73,14 +73,14 @@ func Trace(g *ir.Graph, in []*ir.Tensor, visit func(v *ir.Value, t *ir.Tensor) e
 	return res, nil
 }
 
-// maxConst bounds the elements of a result that Const computes.
+// maxConst is the maximum number of elements of a result that Const computes.
 const maxConst = 1 << 22
 
-// Const returns the value of v if it depends on constants alone and no
-// intermediate result is large: what a front end needs of shape arithmetic.
+// Const returns the value of v if it depends on constants only and no
+// intermediate result is large. Front ends resolve shape arithmetic with it.
 func Const(v *ir.Value) (*ir.Tensor, bool) { return constant(v, maxConst) }
 
-// Fold is Const for weights: of any size.
+// Fold is Const for values of any size, such as weights.
 func Fold(v *ir.Value) (*ir.Tensor, bool) { return constant(v, math.MaxInt) }
 
 func constant(v *ir.Value, limit int) (*ir.Tensor, bool) {
@@ -142,7 +142,7 @@ func Inputs(g *ir.Graph, seed uint64) []*ir.Tensor {
 	return in
 }
 
-// Node evaluates one node. Absent optional operands are nil.
+// Node returns the results of n for the given operands, nil for absent ones.
 func Node(n *ir.Node, in []*ir.Tensor) ([]*ir.Tensor, error) {
 	f := rules[n.Op.Name()]
 	if f == nil {

@@ -49,8 +49,8 @@ func lrn(l ir.LRN, a call) ([]*ir.Tensor, error) {
 	return a.floats(y)
 }
 
-// groups splits the positions of a shape by the coordinates outside axes: for
-// each group the flat positions of its elements, in order.
+// groups splits the elements of a shape by their coordinates outside axes. It
+// returns the flat positions of each group, in order.
 func groups(shape ir.Shape, axes []int) [][]int {
 	var keep, red ir.Shape
 	st := shape.Strides()

@@ -10,14 +10,14 @@ func init() {
 	define(gridSample)
 }
 
-// sampleTap is an element along one axis that takes part in a sample.
+// sampleTap is an element along one axis that a sample reads.
 type sampleTap struct {
-	index  int // −1: a zero outside x
+	index  int // −1 for a zero outside x
 	weight float64
 }
 
-// sampleTaps lists the elements along an axis of n that a coordinate of the
-// grid reads.
+// sampleTaps returns the elements along an axis of n that are read at a
+// coordinate of the grid.
 func sampleTaps(g ir.GridSample, at float64, n int) []sampleTap {
 	last := float64(n - 1)
 	lo, hi := -0.5, last+0.5
@@ -32,7 +32,7 @@ func sampleTaps(g ir.GridSample, at float64, n int) []sampleTap {
 	if isNaN(at) {
 		at = -1 << 30
 	}
-	// The coordinate is brought inside, then each element that it touches.
+	// First the coordinate moves inside, then each element that is read.
 	if at < lo || at > hi {
 		switch g.Border {
 		case ir.SampleEdge:
