@@ -7,8 +7,8 @@ import (
 )
 
 // absorbs reports whether the layers that make v can make v·scale+shift
-// instead: constants with a channel's value for each of v's. It looks through
-// pools and concatenations whose operands nothing else reads.
+// instead. scale and shift have one value per channel of v. It looks through
+// pools and concatenations whose operands have no other reader.
 func absorbs(v *ir.Value, scale, shift []float64) bool {
 	d := v.Def()
 	if d == nil {
@@ -18,7 +18,7 @@ func absorbs(v *ir.Value, scale, shift []float64) bool {
 	case ir.Conv, ir.ConvTranspose, ir.Dense:
 		_, isConv := op.(ir.Conv)
 		if ir.SumsIntegers(d) && slices.ContainsFunc(scale, func(x float64) bool { return x != 1 }) {
-			return false // the sum would not be exact any more
+			return false // the sum would be inexact
 		}
 		return freeEpilogue(d) && d.Const(ir.Weights) != nil && d.ConstOrAbsent(ir.Bias) && !(isConv && d.Input(ir.ConvResidual) != nil)
 	case ir.Pool, ir.Reduce:
@@ -40,8 +40,8 @@ func absorbs(v *ir.Value, scale, shift []float64) bool {
 	return false
 }
 
-// commutes reports whether pooling x·scale+shift gives the pooled x times
-// scale plus shift: an average does unless zeros outside count, a maximum does
+// commutes reports whether pooling x·scale+shift gives the pooled x times scale
+// plus shift. An average commutes unless it counts zeros outside, a maximum
 // unless a negative scale makes it a minimum.
 func commutes(n *ir.Node, scale, shift []float64) bool {
 	negative := func(x float64) bool { return x < 0 }
@@ -66,8 +66,8 @@ func commutes(n *ir.Node, scale, shift []float64) bool {
 	return false
 }
 
-// absorb makes the layers that make v make v·scale+shift. absorbs has said
-// that they can. The nodes of the chain are part of those layers then.
+// absorb changes the layers that make v, for which absorbs holds, to make
+// v·scale+shift. They do the work of the nodes in chain.
 func absorb(g *ir.Graph, v *ir.Value, scale, shift []float64, chain []*ir.Node) {
 	d := v.Def()
 	switch op := d.Op.(type) {
@@ -100,8 +100,8 @@ func absorb(g *ir.Graph, v *ir.Value, scale, shift []float64, chain []*ir.Node) 
 	}
 }
 
-// absorbInto folds into a layer's weights, of which element i makes output
-// channel channel(i), and its bias.
+// absorbInto folds scale and shift into the weights and bias of n. Element i of
+// the weights contributes to output channel channel(i).
 func absorbInto(g *ir.Graph, n *ir.Node, scale, shift []float64, chain []*ir.Node, channel func(i int) int) {
 	w := n.Const(ir.Weights)
 	v := w.Float64s()
@@ -119,7 +119,6 @@ func absorbInto(g *ir.Graph, n *ir.Node, scale, shift []float64, chain []*ir.Nod
 	n.Absorb(chain...)
 }
 
-// product returns x·y rounded: the conversion keeps compilers for some
-// processors from fusing it with a sum, so that weights are the same bits on
-// every machine.
+// product returns x·y, rounded. Without the conversion, Go may fuse the product
+// with a sum on some processors, and weights would differ between machines.
 func product(x, y float64) float64 { return float64(x * y) }

@@ -5,50 +5,51 @@ import (
 	"time"
 )
 
-// Config selects passes and what is checked between them.
+// Config selects the passes and the checks between them.
 type Config struct {
-	Exact   bool     // only passes that keep every rounding
-	Only    []string // if not empty, no other passes
-	Disable []string
-	// PrintAfter names passes after which the graph's text goes to Log; "all"
-	// means each.
+	Exact   bool     // run exact passes only
+	Only    []string // run these passes only, all if it is empty
+	Disable []string // do not run these passes
+	// PrintAfter names the passes after which the graph's text is written to
+	// Log; "all" stands for every pass.
 	PrintAfter []string
 	Log        io.Writer
-	// Verify checks the graph's invariants after each pass, Check its values
-	// on seeded inputs too.
+	// Verify checks the graph's invariants after each pass. Check also compares
+	// its outputs on seeded inputs with those before the passes.
 	Verify, Check bool
-	// Progress, unless nil, is told how many of the passes are done. An error
-	// ends the work.
+	// Progress, unless nil, is called with the number of passes that are done.
+	// An error ends the run.
 	Progress func(done, total int) error
 
 	report *Report
 }
 
-// Report tells what the passes did.
+// Report is the outcome of a run.
 type Report struct {
 	Passes []Stat
-	// Padding gives, per node, how padding is realised and why.
+	// Padding gives the padding strategy of each node and its reason, by the
+	// name of the node's result.
 	Padding map[string]string
 }
 
-// Stat is what one pass did.
+// Stat is the outcome of one pass.
 type Stat struct {
 	Name    string        `json:"name"`
-	Changed int           `json:"changed"` // places
+	Changed int           `json:"changed"` // the number of places
 	Before  Size          `json:"before"`
 	After   Size          `json:"after"`
 	Time    time.Duration `json:"ns"`
 }
 
-// Size is what a graph costs.
+// Size is the cost of a graph.
 type Size struct {
 	Nodes int   `json:"nodes"`
 	FLOPs int64 `json:"flops"`
-	// Bytes is the sum of all nodes' operands and results, weights included.
+	// Bytes is the size of all nodes' operands and results, weights included.
 	Bytes int64 `json:"bytes"`
 }
 
-// Changed returns how many places the named pass changed.
+// Changed returns the number of places that the named pass changed.
 func (r *Report) Changed(name string) int {
 	for _, s := range r.Passes {
 		if s.Name == name {

@@ -2,12 +2,12 @@ package passes
 
 import "modelc/ir"
 
-// denseBias makes a constant that is added to a dense layer its bias: the
-// form in which MatMul+Add arrives from most exporters.
+// denseBias makes a constant that is added to a dense layer its bias. Most
+// exporters write a layer as MatMul and Add.
 //
-// Legal when the layer has no bias or epilogue yet, nothing else reads it,
-// and the constant broadcasts as one value per output. A reshape of the
-// layer's rows may stand between.
+// It is legal when the layer has no bias or epilogue yet, the sum is its only
+// reader, and the constant broadcasts with one value per output. A reshape of
+// the layer's rows may stand between.
 func denseBias(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {

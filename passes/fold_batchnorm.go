@@ -7,34 +7,34 @@ import (
 	"modelc/ir"
 )
 
-// foldBatchNorm makes per-channel arithmetic with constants disappear: batch
-// normalisation, affine steps, additions, subtractions, multiplications and
-// divisions by one value per channel or one in all (the scales and biases of
-// Caffe, Keras' Rescaling and Normalization).
+// foldBatchNorm folds per-channel arithmetic with constants: batch
+// normalisation, affine steps, and additions, subtractions, multiplications and
+// divisions by one value per channel or one value for all (the scales and biases
+// of Caffe, Keras' Rescaling and Normalization).
 //
-// A chain of them, x·s+t in all, folds
+// A chain of them, which computes x·s+t, folds
 //
-//   - into the Conv, ConvTranspose or Dense in front of it: w·s, b·s+t. Legal
-//     when nothing else reads that layer's result or a link of the chain, and
-//     the layer has constant weights and no epilogue or residual. Any groups.
-//     Where a quantised network's layer sums integers, a scale stays outside:
-//     the sum is exact.
-//     Pools, means and concatenations in between are passed where they give
-//     the same (absorb.go).
-//   - into the Conv behind it: w·s for the channels read, b+Σw·t. The shift
-//     only folds where no zero padding takes part, since padding comes after
-//     it; a chain with a shift in front of a padded convolution stays.
+//   - into the Conv, ConvTranspose or Dense in front of it: w·s, b·s+t. It is
+//     legal when that layer's result and the links of the chain have no other
+//     reader, and the layer has constant weights and no epilogue or residual.
+//     The layer may have groups. A scale does not fold into a layer that sums
+//     whole numbers, as in quantised networks: its sums are exact.
+//     The chain folds through pools, means and concatenations that give the
+//     same result (absorb.go).
+//   - into the Conv behind it: w·s for the channels read, b+Σw·t. A shift folds
+//     only into a convolution without zero padding, because padding comes after
+//     the shift.
 //   - else into one Affine, which fuse_prologue and fuse_activation attach to
 //     its neighbours.
 //
-// Everything is computed in float64 and rounded once. It leaves chains whose
-// factors are not finite (a variance of −ε), and values that are graph
-// outputs or read twice: those stay what they are.
+// Weights are computed in float64 and rounded once. The pass leaves chains whose
+// factors are not finite (a variance of −ε), and values that are graph outputs
+// or have several readers.
 func foldBatchNorm(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
 		if !slices.Contains(g.Nodes, n) {
-			continue // went with the chain that it was part of
+			continue // removed with its chain
 		}
 		c, ok := chainFrom(n)
 		if !ok {
@@ -55,7 +55,7 @@ func foldBatchNorm(g *ir.Graph, _ *Config) (int, error) {
 	return changed, nil
 }
 
-// chain is per-channel arithmetic in a row: result = x·scale+shift.
+// chain is per-channel arithmetic in a row that computes x·scale+shift.
 type chain struct {
 	nodes        []*ir.Node
 	x            *ir.Value
@@ -100,7 +100,7 @@ func chainFrom(n *ir.Node) (*chain, bool) {
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
-// affineOf returns what n computes as x·scale+shift per channel.
+// affineOf returns x, scale and shift if n computes x·scale+shift per channel.
 func affineOf(n *ir.Node) (x *ir.Value, scale, shift []float64, ok bool) {
 	if len(n.In) == 0 || n.In[0] == nil || len(n.Out) != 1 || !n.Out[0].Type.DType.IsFloat() || n.Out[0].Type.Rank() < 2 {
 		return nil, nil, nil, false
@@ -239,9 +239,9 @@ func (c *chain) foldForward(g *ir.Graph) bool {
 	return true
 }
 
-// worthAffine reports whether one Affine is better than the chain: batch
-// normalisation always, else chains of several links and single ones on
-// images, whose readers may absorb it.
+// worthAffine reports whether one Affine is better than the chain. It is for
+// batch normalisation, for chains of several links, and for images, whose
+// readers may absorb it.
 func (c *chain) worthAffine() bool {
 	if _, ok := c.nodes[0].Op.(ir.Affine); ok && len(c.nodes) == 1 {
 		return false

@@ -6,15 +6,14 @@ import (
 	"modelc/ir"
 )
 
-// foldPad makes a Pad part of the convolution or pool that reads it: the
-// convolution's own padding grows, or shrinks for crops.
+// foldPad makes a Pad part of the convolution or pool that reads it. The layer's
+// own padding grows, or shrinks for crops.
 //
-// Legal for constant zeros in front of a convolution without prologue, for
-// zeros in front of an average that counts its padding or has none of its
-// own (it then counts all), and for crops of windows without padding of
-// their own; the pads must be along spatial axes alone. Behind a Pad a
-// maximum sees zeros as values, so max pools are left alone, as are the
-// edge, reflect and wrap modes.
+// It is legal for constant zeros in front of a convolution without prologue, for
+// zeros in front of an average that counts its padding or has none (it then
+// counts all), and for crops in front of windows without padding. The pads must
+// be along spatial axes. It leaves max pools, to which the zeros of a Pad are
+// values, and the modes edge, reflect and wrap.
 func foldPad(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
@@ -55,9 +54,8 @@ func foldPad(g *ir.Graph, _ *Config) (int, error) {
 	return changed, nil
 }
 
-// addable reports whether padding after padding is padding by the sum: on
-// each side both grow, or one is zero. A crop of padding, or padding of what
-// was cropped, is not.
+// addable reports whether padding by a and then by b is padding by the sum. It is
+// not where one of them pads a side and the other crops it.
 func addable(a, b []int) bool {
 	for i := range a {
 		if a[i]*b[i] < 0 {

@@ -4,9 +4,10 @@ import "modelc/ir"
 
 // fuseActivation makes an activation the epilogue of the layer in front of it.
 //
-// Legal when nothing else reads the layer's result, it has no epilogue yet,
-// and the type is floating point. It leaves functions that yield truth values
-// and those without a value at zero, with which channels are padded.
+// It is legal when the layer's result has no other reader, the layer has no
+// epilogue yet, and the type is floating point. It leaves functions that give
+// truth values and those that are infinite at zero: back ends pad channels with
+// zeros.
 func fuseActivation(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {

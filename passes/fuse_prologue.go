@@ -7,12 +7,12 @@ import "modelc/ir"
 // DenseNet): x·scale+shift and the function are applied as the operand is
 // read, and the padding stays zero.
 //
-// Legal when every reader of the step is a convolution or pool that reads it
-// as its operand x and has no prologue yet, and the scale and shift are
-// constants. A step with several readers is computed by each of them.
-// It leaves operands that a reader would have to transform more often than it
-// saves: first layers, grouped convolutions other than depthwise ones, and
-// float64; and functions without a value at zero.
+// It is legal when every reader of the step is a convolution or pool that reads
+// it as its operand x and has no prologue yet, and the scale and shift are
+// constants. Each reader of the step computes it. The pass leaves first layers,
+// grouped convolutions other than depthwise ones, and float64, where readers
+// would compute the step more often than the fusion saves, and functions that
+// are infinite at zero.
 func fusePrologue(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {

@@ -3,7 +3,7 @@ package passes
 import "modelc/ir"
 
 // mergeReshapes lets a reshape of a reshape read the first one's operand.
-// Always legal: both keep the row-major order.
+// It is always legal: both keep the row-major order.
 func mergeReshapes(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {

@@ -6,14 +6,14 @@ import (
 	"modelc/ir"
 )
 
-// recogniseShuffle replaces what is written as Reshape, Transpose and Reshape
-// but moves whole channels: the permutation of channels of ShuffleNet by Gather
-// along them, the pixel shuffle of super-resolution (DepthToSpace) by Interleave
-// of such Gathers. Slices of gathered channels become a Gather of those alone.
+// recogniseShuffle replaces Reshape, Transpose and Reshape that move whole
+// channels: ShuffleNet's permutation of channels by Gather along them, the pixel
+// shuffle of super-resolution (DepthToSpace) by Interleave of such Gathers. A
+// Slice of gathered channels becomes a Gather of fewer channels.
 //
-// Whatever the nodes between two values [N,C,D…] are, as long as they only move
-// elements: they are evaluated on the positions of the elements. Legal when
-// nothing else reads what lies between.
+// The pass evaluates any chain of nodes between two values [N,C,D…] that reorder
+// elements, on the positions of the elements. It is legal when the values between
+// have no other reader.
 func recogniseShuffle(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
@@ -40,9 +40,9 @@ func recogniseShuffle(g *ir.Graph, _ *Config) (int, error) {
 	return changed, nil
 }
 
-// shuffle is a movement of channels of x that end completes: strides are those
-// of an Interleave, nil for a single operand; channels are those that each
-// operand takes.
+// shuffle is a movement of channels of x whose last node is end. strides are
+// those of the Interleave, nil for a single operand. channels lists the channels
+// of each operand.
 type shuffle struct {
 	x        *ir.Value
 	end      *ir.Node
@@ -74,7 +74,7 @@ func (m shuffle) emit(g *ir.Graph) (*ir.Value, error) {
 	return n.Out[0], nil
 }
 
-// shuffled matches the chain of moves around the transposition n.
+// shuffled matches the chain of reordering nodes around the transposition n.
 func shuffled(n *ir.Node) shuffle {
 	reorders := func(n *ir.Node) bool { return ir.InfoOf(n.Op).Moves == ir.Reorders }
 	x := n.In[0]
@@ -101,8 +101,8 @@ func shuffled(n *ir.Node) shuffle {
 	return shuffle{}
 }
 
-// enlarged returns by what factors the spatial extents of x [N,C,D…] grow at
-// the cost of its channels.
+// enlarged returns the factors by which the spatial extents of y exceed those
+// of x [N,C,D…]. ok is false unless y has fewer channels by their product.
 func enlarged(x, y ir.Shape) (strides []int, ok bool) {
 	if len(x) != len(y) || x[0] != y[0] {
 		return nil, false
@@ -116,9 +116,9 @@ func enlarged(x, y ir.Shape) (strides []int, ok bool) {
 	return strides, y[1]*ir.Shape(strides).Len() == x[1]
 }
 
-// channelsMoved returns for each position of the grid of strides the channels
-// of x that y, which a chain of moves makes of x, has there; nil if elements
-// move otherwise, or none does.
+// channelsMoved returns, for each position of the grid of strides, the channels
+// of x that y has there. It returns nil if the chain from x to y moves elements
+// otherwise, or none.
 func channelsMoved(x, y *ir.Value, strides []int) [][]int {
 	got, ok := positions(x, y)
 	if !ok {

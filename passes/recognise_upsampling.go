@@ -9,11 +9,9 @@ import (
 // recogniseUpsampling replaces nearest upsampling by whole factors, which some
 // exporters write as Tile between reshapes and transpositions, by Resize.
 //
-// Whatever the nodes between two values are, as long as they only move
-// elements (Reshape, Transpose, Expand): they are evaluated on the positions
-// of the elements, and the result is compared with that of Resize. Legal when
-// nothing else reads what lies between. It leaves chains that no upsampling of
-// their operand along some axes equals.
+// The pass evaluates any chain of nodes that reorder or repeat elements on the
+// positions of the elements and compares the result with that of Resize. It is
+// legal when the values between have no other reader.
 func recogniseUpsampling(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
@@ -55,8 +53,8 @@ func repeats(n *ir.Node) bool {
 	return m == ir.Reorders || m == ir.Repeats
 }
 
-// upsampling returns the Resize of x that has the elements of y, which may
-// have gained an axis of one, if there is one.
+// upsampling returns the Resize of x that has the elements of y, which may have
+// one more axis of extent one. ok is false if there is none.
 func upsampling(x, y *ir.Value) (op ir.Resize, ok bool) {
 	s := x.Type.Shape
 	if len(s) < 3 || len(s) > 5 || s.Len() == 0 || s.Len() == y.Type.Shape.Len() || !x.Type.DType.IsFloat() {

@@ -9,15 +9,15 @@ import (
 	"modelc/ir/eval"
 )
 
-// How far the passes together may move a result, relative to its largest
-// magnitude: exact ones not at all, but for the order of sums; the others
-// round folded weights once more, which deep networks amplify.
+// The largest change of a result by all passes, relative to its largest
+// magnitude. Exact passes may only change the order of sums. The others round
+// folded weights once more, which deep networks amplify.
 const (
 	exactTolerance = 2e-6
 	tolerance      = 1e-4
 )
 
-// Run applies the pipeline to g.
+// Run applies the pipeline to g, which it changes.
 func Run(g *ir.Graph, cfg *Config) (*Report, error) {
 	for _, name := range slices.Concat(cfg.Only, cfg.Disable, cfg.PrintAfter) {
 		if name != "all" && !slices.ContainsFunc(Pipeline, func(p Pass) bool { return p.Name == name }) {
@@ -97,9 +97,10 @@ func sizeOf(g *ir.Graph) Size {
 	return s
 }
 
-// near suggests the pass whose name starts and ends most like name.
+// near returns a hint at the pass whose name has the longest beginning and end
+// in common with name.
 func near(name string) string {
-	best, score := "", 3 // fewer letters are chance
+	best, score := "", 3 // fewer letters are a coincidence
 	for _, p := range Pipeline {
 		n, m := 0, min(len(name), len(p.Name))
 		for n < m && name[n] == p.Name[n] {

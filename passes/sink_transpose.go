@@ -10,26 +10,26 @@ import (
 
 // sinkTranspose moves transpositions towards the outputs: a node that reads a
 // transposed value computes on the value itself, and its result is transposed
-// instead. Two that meet become one, or none; one in front of a flattening
-// that a Dense layer reads permutes the layer's weights, and a Dense layer over
-// the channels of every pixel becomes a convolution of one pixel. Networks written
-// with channels last, with a transposition around every convolution, end
-// with none inside.
+// instead. Two that meet become one, or none. One in front of a flattening that
+// a Dense layer reads permutes the layer's weights. A Dense layer over the
+// channels of every pixel becomes a 1×1 convolution. Networks written with
+// channels last, with a transposition around every convolution, end with none
+// inside.
 //
-// It moves past element-wise nodes whose other operands are constants,
-// transposed alike, or have their elements in the same order either way (a
-// factor per channel, [N,1,1,C]); past Concat, Pad, Slice, Expand, Reduce, Softmax,
-// Normalize, Resize, and reshapes that split axes or join those that stay side
-// by side. Those of a model input stay where they are (packing absorbs them); a
-// transposition between a model input and a layer moves up over the nodes
-// between them.
+// A transposition moves past element-wise nodes whose other operands are
+// constants, are transposed alike, or have the same order of elements either way
+// (a factor per channel, [N,1,1,C]). It moves past Concat, Pad, Slice, Expand,
+// Reduce, Softmax, Normalize, Resize, and reshapes that split axes or join axes
+// that stay side by side. Transpositions of a model input stay where they are,
+// because packing absorbs them; one between a model input and a layer moves up
+// over the nodes between.
 //
-// It leaves transpositions in front of other reshapes and matrix products.
+// The pass leaves transpositions in front of other reshapes and matrix products.
 func sinkTranspose(g *ir.Graph, _ *Config) (int, error) {
 	s := sinker{g: g}
 	for again := true; again; {
 		again = false
-		g.Prune() // what was moved past still reads its operands
+		g.Prune() // nodes that were passed still read their operands
 		for _, n := range nodes(g) {
 			if !slices.Contains(g.Nodes, n) {
 				continue
@@ -118,9 +118,9 @@ func (s *sinker) visit(n *ir.Node) (bool, error) {
 	return true, nil
 }
 
-// before returns the operand as it is before the permutation: what a
-// transposition reads, a constant permuted back, or, where that leaves the
-// elements in order, the operand reshaped.
+// before returns operand v of n as it is before the permutation: the operand of
+// a transposition, a constant permuted back, or v reshaped where that leaves the
+// elements in order.
 func (s *sinker) before(v *ir.Value, perm []int, n *ir.Node) (*ir.Value, bool) {
 	if v == nil {
 		return nil, true
@@ -148,9 +148,8 @@ func (s *sinker) before(v *ir.Value, perm []int, n *ir.Node) (*ir.Value, bool) {
 	return s.g.AddConst(v.Name+".transposed", c), true
 }
 
-// small is before for what little arithmetic makes of constants and of values
-// that a permutation leaves in order: it is done again on the constants
-// permuted back.
+// small is before for arithmetic on constants and on values that a permutation
+// leaves in order. It repeats the arithmetic on the operands permuted back.
 func (s *sinker) small(v *ir.Value, perm []int, n *ir.Node) (*ir.Value, bool) {
 	d := v.Def()
 	if d == nil || v.Type.Rank() != len(perm) {
@@ -174,8 +173,8 @@ func (s *sinker) small(v *ir.Value, perm []int, n *ir.Node) (*ir.Value, bool) {
 	return m.Out[0], true
 }
 
-// reshaped returns v with another shape, in front of node at; a reshape that v
-// comes from is passed over, and its work done, where nothing else reads it.
+// reshaped returns v with another shape, computed in front of node at. It skips
+// reshapes that make v; those without other readers are part of the result.
 func (s *sinker) reshaped(v *ir.Value, shape ir.Shape, at *ir.Node) *ir.Value {
 	var passed []*ir.Node
 	for isReshape(v.Def()) {
@@ -205,8 +204,8 @@ func transposed(t *ir.Tensor, perm []int) (*ir.Tensor, bool) {
 	return eval.Const(v)
 }
 
-// below returns the op that does on the untransposed operands what n does on
-// the transposed ones, and the permutation of its result.
+// below returns the op that computes on the untransposed operands what n computes
+// on the transposed ones, and the permutation of its result.
 func below(n *ir.Node, perm []int) (ir.Op, []int, bool) {
 	axes := func(list []int) []int {
 		out := make([]int, len(list))
@@ -278,9 +277,9 @@ func below(n *ir.Node, perm []int) (ir.Op, []int, bool) {
 }
 
 // reshapeBelow moves a transposition by perm, whose result has shape x, past a
-// reshape to shape y: possible where what the reshape splits and joins are
-// axes that lie side by side on both sides of the transposition. The batch
-// stays the first axis.
+// reshape to shape y. ok is false unless the axes that the reshape splits and
+// joins lie side by side on both sides of the transposition and the batch stays
+// the first axis.
 func reshapeBelow(x, y ir.Shape, perm []int) (ir.Op, []int, bool) {
 	parts, ok := splitReshape(x, y)
 	if !ok {
@@ -323,14 +322,14 @@ func reshapeBelow(x, y ir.Shape, perm []int) (ir.Op, []int, bool) {
 	return ir.Reshape{Shape: ir.Permute(y, order)}, ir.Inverse(order), true
 }
 
-// part is a piece of a reshape: consecutive axes x become the axes y, of as
-// many elements.
+// part is a piece of a reshape: consecutive axes x become the axes y, with the
+// same number of elements.
 type part struct {
 	x, y []int
 	at   int
 }
 
-// splitReshape cuts a reshape into the smallest parts.
+// splitReshape splits a reshape into its smallest parts.
 func splitReshape(x, y ir.Shape) ([]part, bool) {
 	if x.Len() == 0 || len(x) == 0 || len(y) == 0 {
 		return nil, false
@@ -354,7 +353,7 @@ func splitReshape(x, y ir.Shape) ([]part, bool) {
 		}
 		parts = append(parts, p)
 	}
-	last := &parts[len(parts)-1] // what is left has extent one
+	last := &parts[len(parts)-1] // the remaining axes have extent one
 	for ; i < len(x); i++ {
 		last.x = append(last.x, i)
 	}
@@ -364,8 +363,8 @@ func splitReshape(x, y ir.Shape) ([]part, bool) {
 	return parts, true
 }
 
-// squeezed is the permutation that is left of perm when the result's axes in
-// reduced are gone.
+// squeezed returns the permutation that remains of perm without the axes of the
+// result in reduced.
 func squeezed(perm, reduced []int) []int {
 	var left []int
 	for i, p := range perm {
@@ -380,8 +379,8 @@ func squeezed(perm, reduced []int) []int {
 	return left
 }
 
-// transposition simplifies a transposition: of a transposition, of axes of
-// extent one, or of a node that computes on a model input.
+// transposition simplifies a transposition of a transposition or of axes of
+// extent one, and moves up one that a layer reads.
 func (s *sinker) transposition(n *ir.Node, t ir.Transpose) (bool, error) {
 	x := n.In[0]
 	if p, ok := permOf(x); ok {
@@ -410,8 +409,8 @@ func (s *sinker) transposition(n *ir.Node, t ir.Transpose) (bool, error) {
 	return s.hoist(n, t)
 }
 
-// movesOnlyOnes reports whether the axes of more than one element keep their
-// order, so that the elements do too.
+// movesOnlyOnes reports whether perm keeps the order of the axes with more than
+// one element, and so the order of the elements.
 func movesOnlyOnes(shape ir.Shape, perm []int) bool {
 	last := -1
 	for _, p := range perm {
@@ -426,8 +425,8 @@ func movesOnlyOnes(shape ir.Shape, perm []int) bool {
 	return true
 }
 
-// meetsLayer reports whether v is read by convolutions and pools alone, past
-// which nothing moves.
+// meetsLayer reports whether all readers of v are convolutions and pools, which
+// no transposition moves past.
 func meetsLayer(v *ir.Value) bool {
 	for _, u := range v.Uses() {
 		if u.Node == nil {
@@ -442,8 +441,8 @@ func meetsLayer(v *ir.Value) bool {
 	return true
 }
 
-// hoist moves a transposition that cannot move further down up over the nodes
-// between it and a model input, all at once: T(f(x)) = f'(T(x)).
+// hoist moves a transposition in front of a layer up over all nodes between it
+// and a model input: T(f(x)) = f'(T(x)).
 func (s *sinker) hoist(n *ir.Node, t ir.Transpose) (bool, error) {
 	x := n.In[0]
 	if !meetsLayer(n.Out[0]) || isInput(x) || x.OnlyUse() != n || !liftable(x, t.Perm) {
@@ -457,7 +456,7 @@ func (s *sinker) hoist(n *ir.Node, t ir.Transpose) (bool, error) {
 	return true, nil
 }
 
-// isInput reports whether v is a model input, itself or transposed.
+// isInput reports whether v is a model input or a transposed one.
 func isInput(v *ir.Value) bool {
 	if v.Const != nil {
 		return false
@@ -467,7 +466,7 @@ func isInput(v *ir.Value) bool {
 }
 
 // liftable reports whether v is computed from model inputs and constants by
-// nodes that a transposition can move over, each read by the next alone.
+// nodes that a transposition can move over and that have a single reader.
 func liftable(v *ir.Value, perm []int) bool {
 	if v.Const != nil {
 		return v.Type.Rank() <= len(perm)
@@ -529,8 +528,8 @@ func (s *sinker) lift(v *ir.Value, perm []int, at *ir.Node) (*ir.Value, error) {
 	return m.Out[0], nil
 }
 
-// dense permutes the weights of a dense layer that reads a flattened
-// transposition, so that it reads the flattened value itself.
+// dense makes a dense layer that reads a flattened transposition read the
+// flattened value, with permuted weights.
 func (s *sinker) dense(n *ir.Node) (bool, error) {
 	op := n.Op.(ir.Dense)
 	flat := n.In[0].Def()
@@ -546,7 +545,7 @@ func (s *sinker) dense(n *ir.Node) (bool, error) {
 		return false, nil
 	}
 	src := flat.In[0].Def().In[0]
-	// order[j] is where feature j of the untransposed value stood.
+	// order[j] is the former position of feature j of the untransposed value.
 	inner := src.Type.Shape[1:]
 	order := make([]int, inner.Len())
 	st := flat.In[0].Type.Shape.Strides()
@@ -573,8 +572,8 @@ func (s *sinker) dense(n *ir.Node) (bool, error) {
 }
 
 // pointwise replaces a dense layer over the channels of each pixel of x, a
-// transposed image, by the convolution that it is: Reshape to [pixels, C],
-// Dense, Reshape to the image.
+// transposed image, by a 1×1 convolution. The layer is written as Reshape to
+// [pixels, C], Dense, and Reshape to the image.
 func (s *sinker) pointwise(n *ir.Node, op ir.Dense, x *ir.Value) (bool, error) {
 	perm, ok := sinkable(x)
 	last := x.Type.Rank() - 1
@@ -613,8 +612,8 @@ func (s *sinker) pointwise(n *ir.Node, op ir.Dense, x *ir.Value) (bool, error) {
 	return true, nil
 }
 
-// permuteRows returns weights whose row j is row order[j] of w; rows are
-// columns when trans is set.
+// permuteRows returns weights whose row j is row order[j] of w, or whose columns
+// are if trans is set.
 func permuteRows(w *ir.Tensor, trans bool, order []int) *ir.Tensor {
 	out := ir.NewTensor(w.Type)
 	size := w.DType.Size()

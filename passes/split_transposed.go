@@ -7,14 +7,13 @@ import (
 )
 
 // splitTransposed replaces a transposed convolution by ordinary ones, one for
-// each position within a stride, whose results are woven together: outputs
-// that are a stride apart are products with the same taps of the kernel. The
-// zeros that a transposed convolution spreads its operand with are never
-// multiplied.
+// each position within a stride, and an Interleave of their results: outputs
+// that are a stride apart are products with the same taps of the kernel. No
+// zeros between the operand's elements are multiplied.
 //
-// Legal for constant weights. It leaves dilated kernels, results smaller than
-// a stride, strides of more positions than maxPhases, and more than two
-// spatial axes, which have no fast convolution either.
+// It is legal for constant weights. It leaves dilated kernels, results smaller
+// than a stride, strides of more positions than maxPhases, and more than two
+// spatial axes, for which there is no fast convolution.
 func splitTransposed(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
@@ -55,9 +54,9 @@ func splitTransposed(g *ir.Graph, _ *Config) (int, error) {
 	return changed, nil
 }
 
-// maxPhases bounds the convolutions that one becomes: strides of 8×8 are the
-// largest that segmentation networks have between layers, and what a file asks
-// for must not grow the graph without end.
+// maxPhases is the maximum number of convolutions that replace one. The largest
+// strides in segmentation networks are 8×8; a hostile file must not make the
+// graph grow without bound.
 const maxPhases = 64
 
 func splits(n *ir.Node, op ir.ConvTranspose) bool {
