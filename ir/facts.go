@@ -81,6 +81,3 @@ func (g *Graph) SetPrologue(n *Node, fn Act, scale, shift *Value) {
 		g.SetInput(n, info.scale+1, shift)
 	}
 }
-
-// HasPrologue is [Node.HasPrologue].
-func (Conv) HasPrologue(n *Node) bool { return n.HasPrologue() }
