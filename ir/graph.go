@@ -257,12 +257,22 @@ func inferNode(n *Node) ([]Type, error) {
 	if err := checkArity(n.Op, n.In); err != nil {
 		return nil, fmt.Errorf("%s: %w", n, err)
 	}
-	types, err := n.Op.Infer(n.InTypes())
+	// Type rules rely on attributes and operands within their limits.
+	if err := CheckAttributes(n.Op); err != nil {
+		return nil, fmt.Errorf("%s: %w", n, err)
+	}
+	in := n.InTypes()
+	for i, t := range in {
+		if err := t.Shape.Check(); err != nil {
+			return nil, fmt.Errorf("%s: operand %d: %w", n, i, err)
+		}
+	}
+	types, err := n.Op.Infer(in)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", n, err)
 	}
 	for _, t := range types {
-		if err := t.Shape.check(); err != nil {
+		if err := t.Shape.Check(); err != nil {
 			return nil, fmt.Errorf("%s: result %w", n, err)
 		}
 	}

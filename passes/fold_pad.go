@@ -13,7 +13,8 @@ import (
 // zeros in front of an average that counts its padding or has none (it then
 // counts all), and for crops in front of windows without padding. The pads must
 // be along spatial axes. It leaves max pools, to which the zeros of a Pad are
-// values, and the modes edge, reflect and wrap.
+// values, the modes edge, reflect and wrap, and pads whose sum is outside the
+// limits.
 func foldPad(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
@@ -36,6 +37,9 @@ func foldPad(g *ir.Graph, _ *Config) (int, error) {
 				continue
 			}
 			op.Pads = sum(pads, op.Pads)
+			if ir.CheckAttributes(op) != nil {
+				continue
+			}
 			n.Op = op
 		case ir.Pool:
 			own := padded(op.Pads) || op.Extra != nil
@@ -43,6 +47,9 @@ func foldPad(g *ir.Graph, _ *Config) (int, error) {
 				continue
 			}
 			op.Pads, op.CountPad = sum(pads, op.Pads), true
+			if ir.CheckAttributes(op) != nil {
+				continue
+			}
 			n.Op = op
 		default:
 			continue
@@ -58,7 +65,7 @@ func foldPad(g *ir.Graph, _ *Config) (int, error) {
 // not where one of them pads a side and the other crops it.
 func addable(a, b []int) bool {
 	for i := range a {
-		if a[i]*b[i] < 0 {
+		if a[i] < 0 && b[i] > 0 || a[i] > 0 && b[i] < 0 {
 			return false
 		}
 	}

@@ -102,7 +102,8 @@ func shuffled(n *ir.Node) shuffle {
 }
 
 // enlarged returns the factors by which the spatial extents of y exceed those
-// of x [N,C,D…]. ok is false unless y has fewer channels by their product.
+// of x [N,C,D…]. ok is false unless y has fewer channels by their product,
+// and at most maxPhases times fewer.
 func enlarged(x, y ir.Shape) (strides []int, ok bool) {
 	if len(x) != len(y) || x[0] != y[0] {
 		return nil, false
@@ -113,7 +114,8 @@ func enlarged(x, y ir.Shape) (strides []int, ok bool) {
 		}
 		strides = append(strides, y[i]/x[i])
 	}
-	return strides, y[1]*ir.Shape(strides).Len() == x[1]
+	grid := ir.Shape(strides).Len()
+	return strides, grid <= maxPhases && y[1]*grid == x[1]
 }
 
 // channelsMoved returns, for each position of the grid of strides, the channels

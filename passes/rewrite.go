@@ -68,12 +68,23 @@ func permOf(v *ir.Value) ([]int, bool) {
 	return t.Perm, ok
 }
 
+// maxPositions is the maximum number of elements of tensors whose elements are
+// followed, which takes about 8 bytes per element and node. Tensors of pictures
+// are far smaller.
+const maxPositions = 1 << 26
+
 // positions returns, for each element of y, its position in x. The nodes from
 // x to y must rearrange the elements of one operand. ok is false where that is
 // too large to evaluate.
 func positions(x, y *ir.Value) (at []float64, ok bool) {
+	if x.Type.Shape.Len() > maxPositions {
+		return nil, false
+	}
 	var chain []ir.Op
 	for v := y; v != x; v = v.Def().In[0] {
+		if v.Type.Shape.Len() > maxPositions {
+			return nil, false
+		}
 		chain = append(chain, v.Def().Op)
 	}
 	slices.Reverse(chain)

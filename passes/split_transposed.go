@@ -12,8 +12,9 @@ import (
 // zeros between the operand's elements are multiplied.
 //
 // It is legal for constant weights. It leaves dilated kernels, results smaller
-// than a stride, strides of more positions than maxPhases, and more than two
-// spatial axes, for which there is no fast convolution.
+// than a stride, strides of more positions than maxPhases, kernels too large for
+// their padding to be legal, and more than two spatial axes, for which there is no
+// fast convolution.
 func splitTransposed(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
@@ -64,7 +65,7 @@ func splits(n *ir.Node, op ir.ConvTranspose) bool {
 		return false
 	}
 	for a, s := range op.Strides {
-		if op.Dilations[a] != 1 || n.Out[0].Type.Shape[2+a] < s {
+		if op.Dilations[a] != 1 || n.Out[0].Type.Shape[2+a] < s || n.Const(1).Shape[2+a] > ir.MaxStep/2 {
 			return false
 		}
 	}

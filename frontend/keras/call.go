@@ -145,12 +145,24 @@ func (c *call) image(n int) *ir.Value {
 	return x
 }
 
-// Bounds on tensors and on the numbers that shape them: no network for
-// pictures comes near, and products of a few do not overflow.
-const (
-	maxElements = 1 << 30
-	maxExtent   = 1 << 24 // of a kernel, a stride, a size
-)
+// maxElements is the most elements of a tensor.
+const maxElements = ir.MaxExtent
+
+// legal returns a number if it is in the range of the parameter of that name.
+func (c *call) legal(key string, x int64) int {
+	if err := ir.CheckLimit(key, x); err != nil {
+		c.failf("%v", err)
+	}
+	return int(x)
+}
+
+// extent returns the extent of an axis that was computed.
+func (c *call) extent(x int64) int {
+	if x < 0 || x > ir.MaxExtent {
+		c.failf("its result has %d elements along an axis", x)
+	}
+	return int(x)
+}
 
 // elements returns the number of elements of a shape, at most maxElements+1.
 func elements(s ir.Shape) int {
@@ -327,9 +339,7 @@ func (c *call) tuple(key string, n, def int) []int {
 		out = list
 	}
 	for _, x := range out {
-		if x < 1 || x > maxExtent {
-			c.failf("%s is %v: out of bounds", key, out)
-		}
+		c.legal(key, int64(x))
 	}
 	return out
 }

@@ -116,10 +116,10 @@ func text(v any) string {
 	return s
 }
 
-// integer returns a JSON number without fraction.
+// integer returns a JSON number without fraction that an int of 32 bits holds.
 func integer(v any) (int, bool) {
 	f, ok := v.(float64)
-	if !ok || f != math.Trunc(f) || math.Abs(f) > 1<<53 {
+	if !ok || f != math.Trunc(f) || math.Abs(f) > math.MaxInt32 {
 		return 0, false
 	}
 	return int(f), true
