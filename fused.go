@@ -64,9 +64,9 @@ func (c *Compiled) fused() Fused {
 	for _, n := range c.Graph.Nodes {
 		switch n.Op.(type) {
 		case ir.Conv:
-			through[n.Input(4)] = true
+			through[n.Input(ir.ConvScale)] = true
 		case ir.Pool:
-			through[n.Input(1)] = true
+			through[n.Input(ir.PoolScale)] = true
 		case ir.Affine, ir.BatchNorm:
 			through[n.Out[0]] = true
 		}

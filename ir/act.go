@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Fn names a function of one variable.
+// Fn is a function of one variable.
 type Fn uint8
 
 // The functions. Alpha and Beta are the parameters of [Act].
@@ -55,13 +55,13 @@ const (
 	Acosh
 	Atanh
 	IsNaN
-	IsInf // Alpha ≠ 0: counts −∞, Beta ≠ 0: counts +∞
+	IsInf // true for −∞ if Alpha ≠ 0, for +∞ if Beta ≠ 0
 	numFns
 )
 
 type fnInfo struct {
 	name   string
-	params int // how many of Alpha, Beta it takes
+	params int // 1 for Alpha, 2 for Alpha and Beta
 	f      func(x, a, b float64) float64
 }
 
@@ -196,7 +196,7 @@ func (f Fn) String() string {
 	return fns[f].name
 }
 
-// ResultBool reports whether the function yields truth values.
+// ResultBool reports whether the result is a truth value.
 func (f Fn) ResultBool() bool { return f == Not || f == IsNaN || f == IsInf }
 
 // Act is a function of one variable with its parameters: an activation. The
@@ -209,8 +209,8 @@ type Act struct {
 // Eval returns the function's value at x.
 func (a Act) Eval(x float64) float64 { return fns[a.Fn].f(x, a.Alpha, a.Beta) }
 
-// FiniteAtZero reports whether the function has a finite value at zero, as
-// what pads data with zeros needs: log and 1/x do not.
+// FiniteAtZero reports whether the function is finite at zero, as log and 1/x
+// are not. Back ends pad channels with zeros and apply activations to them.
 func (a Act) FiniteAtZero() bool {
 	v := a.Eval(0)
 	return !math.IsNaN(v) && !math.IsInf(v, 0)
@@ -219,7 +219,7 @@ func (a Act) FiniteAtZero() bool {
 // IsIdentity reports whether the activation does nothing.
 func (a Act) IsIdentity() bool { return a.Fn == Identity }
 
-// String formats the activation as Relu or LeakyRelu(0.1).
+// String returns the text form, such as Relu or LeakyRelu(0.1).
 func (a Act) String() string {
 	g := func(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
 	switch fns[a.Fn].params {

@@ -87,12 +87,24 @@ type Conv struct {
 	Algorithm Algorithm
 }
 
+// The positions of operands that Conv, [ConvTranspose] and [Dense] share.
+const (
+	Weights = 1
+	Bias    = 2
+)
+
+// The positions of further operands of Conv.
+const (
+	ConvResidual = 3
+	ConvScale    = 4
+	ConvShift    = 5
+)
+
 func (Conv) Name() string { return "Conv" }
 
-// HasPrologue reports whether x is transformed before the convolution proper,
-// by the prologue's function or by scale and shift operands in in.
-func (c Conv) HasPrologue(n *Node) bool {
-	return !c.Prologue.IsIdentity() || n.Input(4) != nil || n.Input(5) != nil
+// IsDepthwise reports whether each channel of x has one filter of its own.
+func (c Conv) IsDepthwise(x, w Shape) bool {
+	return c.Groups == x[1] && c.Groups == w[0] && c.Groups > 1
 }
 
 func (c Conv) Infer(in []Type) ([]Type, error) {

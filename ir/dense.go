@@ -1,8 +1,8 @@
 package ir
 
 // Dense is a fully connected layer. Operands: x [N,K], w [K,M], or [M,K] when
-// TransW is set (the file's own layout is kept: 400 MB are not turned around
-// for a convention), bias [M].
+// TransW is set, bias [M]. Weights keep the layout of the model's file: they may
+// have hundreds of megabytes.
 type Dense struct {
 	TransW   bool
 	Epilogue Act
@@ -10,7 +10,8 @@ type Dense struct {
 
 func (Dense) Name() string { return "Dense" }
 
-// KM returns the inner and outer extent of the weights.
+// KM returns the number of input features K and of output features M of weights
+// of shape w.
 func (d Dense) KM(w Shape) (k, m int) {
 	if d.TransW {
 		return w[1], w[0]
@@ -37,8 +38,8 @@ func denseFLOPs(op Op, in, out []Type) int64 {
 	return 2 * int64(in[0].Shape.Len()) * int64(out[0].Shape[1])
 }
 
-// MatMul is numpy.matmul of operands that are both computed, or of more than
-// two axes.
+// MatMul is numpy.matmul. A product of two axes with constant weights is a
+// [Dense] instead.
 type MatMul struct{}
 
 func (MatMul) Name() string { return "MatMul" }

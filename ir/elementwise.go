@@ -14,7 +14,7 @@ func (u Unary) Infer(in []Type) ([]Type, error) {
 	return one(in[0])
 }
 
-// BinaryFn names a function of two variables.
+// BinaryFn is a function of two variables.
 type BinaryFn uint8
 
 // The functions of two variables.
@@ -50,7 +50,7 @@ func (f BinaryFn) String() string                { return binaryNames.name(uint8
 func (f BinaryFn) MarshalText() ([]byte, error)  { return []byte(f.String()), nil }
 func (f *BinaryFn) UnmarshalText(b []byte) error { return binaryNames.parse(b, (*uint8)(f)) }
 
-// ResultBool reports whether the function yields truth values.
+// ResultBool reports whether the result is a truth value.
 func (f BinaryFn) ResultBool() bool { return f >= Equal && f <= Xor }
 
 // Commutative reports whether the operands may be swapped.
@@ -63,7 +63,7 @@ func (f BinaryFn) Commutative() bool {
 }
 
 // Binary applies Fn to each pair of elements of its operands, which broadcast,
-// then the epilogue.
+// and the epilogue to the result.
 type Binary struct {
 	Fn       BinaryFn
 	Epilogue Act
@@ -86,8 +86,12 @@ func (b Binary) Infer(in []Type) ([]Type, error) {
 	return one(Type{in[0].DType, s})
 }
 
-// PRelu is a leaky ReLU with a learnt slope that broadcasts to x.
+// PRelu is x where x ≥ 0 and slope·x elsewhere. Operands: x, and a slope that
+// broadcasts to it.
 type PRelu struct{}
+
+// PReluSlope is the position of an operand of PRelu.
+const PReluSlope = 1
 
 func (PRelu) Name() string { return "PRelu" }
 
@@ -102,8 +106,15 @@ func (PRelu) Infer(in []Type) ([]Type, error) {
 	return one(in[0])
 }
 
-// Where selects between a and b by cond.
+// Where is a where cond is true and b elsewhere. Operands: cond, of type Bool, a
+// and b, which broadcast.
 type Where struct{}
+
+// The positions of the operands of Where behind the condition.
+const (
+	WhereA = 1
+	WhereB = 2
+)
 
 func (Where) Name() string { return "Where" }
 

@@ -2,6 +2,7 @@ package ir
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,7 +11,7 @@ import (
 // Graph is a network: values connected by nodes in topological order.
 //
 // The exported slices are for reading. Edits go through the methods, which
-// keep producers and uses consistent; [Verify] finds what was missed.
+// keep producers and uses consistent; [Verify] checks that they are.
 type Graph struct {
 	Name      string
 	Inputs    []*Value
@@ -24,8 +25,8 @@ type Graph struct {
 	taken map[string]int
 }
 
-// Output is a result of the graph under the name the model gave it, which
-// stays when passes replace the value behind it.
+// Output is a result of the graph. Its name is the model's and stays when
+// passes replace the value.
 type Output struct {
 	Name  string
 	Value *Value
@@ -55,9 +56,9 @@ type Node struct {
 	Op   Op
 	In   []*Value // nil for an absent optional operand; edit by Graph.SetInput
 	Out  []*Value
-	// Origins are the nodes whose work n does, of the graph that this one was
-	// cloned from: itself at first, and what passes let it [Node.Absorb].
-	// Empty for a node that only a pass needs.
+	// Origins are the nodes of the original graph whose work this node does.
+	// [Graph.Clone] sets them to the copied node; passes add nodes by
+	// [Node.Absorb]. They are empty for nodes that only a pass needs.
 	Origins []*Node
 }
 
@@ -72,9 +73,8 @@ func (v *Value) Def() *Node { return v.def }
 // Uses returns every place that reads v, graph outputs included.
 func (v *Value) Uses() []Use { return v.uses }
 
-// OnlyUse returns the node that is v's single reader. It returns nil when v
-// has several readers or is a graph output: the question a fusion asks before
-// it lets v disappear.
+// OnlyUse returns the node that is v's only reader. It returns nil when v has
+// several readers or is a graph output. A fusion that removes v needs one.
 func (v *Value) OnlyUse() *Node {
 	if len(v.uses) != 1 {
 		return nil
@@ -105,6 +105,9 @@ func (n *Node) Const(i int) *Tensor {
 	return nil
 }
 
+// ConstOrAbsent reports whether operand i is a constant or absent.
+func (n *Node) ConstOrAbsent(i int) bool { return n.Input(i) == nil || n.Const(i) != nil }
+
 // InTypes returns the types of the operands, the zero Type for absent ones.
 func (n *Node) InTypes() []Type {
 	t := make([]Type, len(n.In))
@@ -125,8 +128,8 @@ func (n *Node) OutTypes() []Type {
 	return t
 }
 
-// Absorb records that n does the work of others, too. n may be nil: an input or
-// a constant takes their place.
+// Absorb records that n also does the work of others. It does nothing if n is
+// nil, as where an input or a constant takes their place.
 func (n *Node) Absorb(others ...*Node) {
 	if n == nil {
 		return
@@ -151,7 +154,7 @@ func (n *Node) String() string {
 	return fmt.Sprintf("%s %q", n.Op.Name(), n.Name)
 }
 
-// UniqueName returns name, or name with a suffix when a value has it already.
+// UniqueName returns name, with a suffix if a value has that name already.
 func (g *Graph) UniqueName(name string) string {
 	if name == "" {
 		name = "v"
@@ -204,8 +207,8 @@ func (g *Graph) AddOutput(name string, v *Value) {
 	g.Outputs = append(g.Outputs, Output{name, v})
 }
 
-// Append adds a node at the end and returns it. Its results are named
-// name, name.1, …; their types are inferred.
+// Append adds a node at the end and returns it. Its results are called name,
+// name.1, …; their types are inferred.
 func (g *Graph) Append(name string, op Op, in ...*Value) (*Node, error) {
 	return g.insert(len(g.Nodes), name, op, in)
 }
@@ -251,6 +254,23 @@ func (g *Graph) insert(i int, name string, op Op, in []*Value) (*Node, error) {
 	return n, nil
 }
 
+func checkArity(op Op, in []*Value) error {
+	info := byName[op.Name()]
+	if info == nil || reflect.TypeOf(info.Op) != reflect.TypeOf(op) {
+		return fmt.Errorf("op %s (%T) is not in the table of ops", op.Name(), op)
+	}
+	variadic := strings.HasSuffix(info.Args[len(info.Args)-1], "…")
+	if len(in) > len(info.Args) && !variadic {
+		return fmt.Errorf("%d operands, at most %d fit", len(in), len(info.Args))
+	}
+	for i, a := range info.Args {
+		if !strings.HasSuffix(a, "?") && (i >= len(in) || in[i] == nil) {
+			return fmt.Errorf("operand %q is missing", strings.TrimSuffix(a, "…"))
+		}
+	}
+	return nil
+}
+
 func inferNode(n *Node) ([]Type, error) {
 	if err := checkArity(n.Op, n.In); err != nil {
 		return nil, fmt.Errorf("%s: %w", n, err)
@@ -292,176 +312,7 @@ func (v *Value) dropUse(u Use) {
 	}
 }
 
-// SetInput replaces operand i of n, which may lie beyond the present ones;
-// v may be nil to drop an optional operand. Result types are not re-inferred:
-// an edit that changes them ends with [Graph.Retype].
-func (g *Graph) SetInput(n *Node, i int, v *Value) {
-	for len(n.In) <= i {
-		n.In = append(n.In, nil)
-	}
-	n.In[i].dropUse(Use{n, i})
-	n.In[i] = v
-	v.addUse(Use{n, i})
-	for len(n.In) > 0 && n.In[len(n.In)-1] == nil {
-		n.In = n.In[:len(n.In)-1]
-	}
-}
-
-// SetInputs replaces all operands of n.
-func (g *Graph) SetInputs(n *Node, in ...*Value) {
-	for i, v := range n.In {
-		v.dropUse(Use{n, i})
-	}
-	n.In = n.In[:0:0]
-	for i, v := range in {
-		if v != nil {
-			g.SetInput(n, i, v)
-		}
-	}
-}
-
-// Retype infers the result types of n again after its op or operands changed.
-func (g *Graph) Retype(n *Node) error {
-	types, err := inferNode(n)
-	if err != nil {
-		return err
-	}
-	if len(types) != len(n.Out) {
-		return fmt.Errorf("%s: %d results became %d", n, len(n.Out), len(types))
-	}
-	for i, t := range types {
-		n.Out[i].Type = t
-	}
-	return nil
-}
-
-// ReplaceUses makes every reader of old, graph outputs included, read v.
-func (g *Graph) ReplaceUses(old, v *Value) {
-	if old == v {
-		return
-	}
-	for _, u := range slices.Clone(old.uses) {
-		if u.Node == nil {
-			g.Outputs[u.Index].Value = v
-			old.dropUse(u)
-			v.addUse(u)
-		} else {
-			g.SetInput(u.Node, u.Index, v)
-		}
-	}
-}
-
-// SetOutput makes result i of the graph v.
-func (g *Graph) SetOutput(i int, v *Value) {
-	g.Outputs[i].Value.dropUse(Use{nil, i})
-	g.Outputs[i].Value = v
-	v.addUse(Use{nil, i})
-}
-
-// Rename gives v another name, made unique.
-func (g *Graph) Rename(v *Value, name string) {
-	g.freeName(v.Name)
-	v.Name = g.UniqueName(name)
-	g.names[v.Name] = true
-}
-
-// Remove deletes a node whose results have no readers. It panics otherwise:
-// the caller has just redirected them.
-func (g *Graph) Remove(n *Node) {
-	for _, v := range n.Out {
-		if len(v.uses) > 0 {
-			panic(fmt.Sprintf("ir: remove %s: %s still has %d uses", n, v, len(v.uses)))
-		}
-		g.freeName(v.Name)
-	}
-	for i, v := range n.In {
-		v.dropUse(Use{n, i})
-	}
-	i := slices.Index(g.Nodes, n)
-	g.Nodes = slices.Delete(g.Nodes, i, i+1)
-}
-
-// Prune removes every node and constant that no graph output depends on and
-// returns the nodes that went. Inputs stay: they are the model's interface.
-func (g *Graph) Prune() []*Node {
-	live := map[*Node]bool{}
-	var visit func(v *Value)
-	visit = func(v *Value) {
-		if v == nil || v.def == nil || live[v.def] {
-			return
-		}
-		live[v.def] = true
-		for _, in := range v.def.In {
-			visit(in)
-		}
-	}
-	for _, o := range g.Outputs {
-		visit(o.Value)
-	}
-	var gone []*Node
-	g.Nodes = slices.DeleteFunc(g.Nodes, func(n *Node) bool {
-		if live[n] {
-			return false
-		}
-		for i, v := range n.In {
-			v.dropUse(Use{n, i})
-		}
-		for _, v := range n.Out {
-			g.freeName(v.Name)
-		}
-		gone = append(gone, n)
-		return true
-	})
-	g.Constants = slices.DeleteFunc(g.Constants, func(v *Value) bool {
-		if len(v.uses) > 0 {
-			return false
-		}
-		g.freeName(v.Name)
-		return true
-	})
-	return gone
-}
-
-// Sort restores topological order after edits that read later values. The
-// order is stable: nodes move only as far as their operands force them to.
-func (g *Graph) Sort() error {
-	const (
-		unseen = iota
-		active
-		done
-	)
-	state := make(map[*Node]int, len(g.Nodes))
-	order := make([]*Node, 0, len(g.Nodes))
-	var visit func(n *Node) error
-	visit = func(n *Node) error {
-		switch state[n] {
-		case done:
-			return nil
-		case active:
-			return fmt.Errorf("%s: the graph has a cycle through this node", n)
-		}
-		state[n] = active
-		for _, v := range n.In {
-			if v != nil && v.def != nil {
-				if err := visit(v.def); err != nil {
-					return err
-				}
-			}
-		}
-		state[n] = done
-		order = append(order, n)
-		return nil
-	}
-	for _, n := range g.Nodes {
-		if err := visit(n); err != nil {
-			return err
-		}
-	}
-	g.Nodes = order
-	return nil
-}
-
-// Lookup returns the value of that name, nil if there is none.
+// Lookup returns the value called name, nil if there is none.
 func (g *Graph) Lookup(name string) *Value {
 	if !g.names[name] {
 		return nil
@@ -497,9 +348,8 @@ func (g *Graph) Values() func(yield func(*Value) bool) {
 	}
 }
 
-// Clone returns a copy that shares only the constants' elements and the ops,
-// both of which are immutable. The nodes of g are the [Node.Origins] of their
-// copies.
+// Clone returns a copy of g. It shares only constants' elements and ops, which
+// are immutable. Each node of g is the [Node.Origins] of its copy.
 func (g *Graph) Clone() *Graph {
 	c := NewGraph(g.Name)
 	to := map[*Value]*Value{nil: nil}

@@ -5,31 +5,31 @@ import (
 	"slices"
 )
 
-// HoldsIntegers reports whether a float v is known to hold nothing but whole
-// numbers, as values between the layers of a quantised network do.
+// HoldsIntegers reports whether v, a tensor of floats, is known to hold whole
+// numbers only. Values between the layers of a quantised network do.
 func HoldsIntegers(v *Value) bool { return integers{}.holds(v) }
 
-// SumsIntegers reports whether n is a convolution or dense layer of integers
-// with integer weights: in float32 its sums are exact below 2²⁴, in any order,
-// as long as nothing else is multiplied into the weights and the algorithm
-// adds and multiplies integers alone.
+// SumsIntegers reports whether n is a convolution or dense layer whose operand
+// and weights hold whole numbers only. In float32 its sums are exact below 2²⁴,
+// in any order, if no scale is folded into the weights and the algorithm adds
+// and multiplies whole numbers only.
 func SumsIntegers(n *Node) bool {
 	known := integers{}
 	switch op := n.Op.(type) {
 	case Conv:
-		if !op.Prologue.keepsIntegers() || len(n.In) > 4 && !known.all(n.In[4:]) {
+		if !op.Prologue.keepsIntegers() || !known.holdsOrAbsent(n.Input(ConvScale)) || !known.holdsOrAbsent(n.Input(ConvShift)) {
 			return false
 		}
 	case ConvTranspose, Dense:
 	default:
 		return false
 	}
-	return known.all(n.In[:2])
+	return known.holds(n.In[0]) && known.holds(n.In[Weights])
 }
 
-// RoundsResult reports whether n or what reads its result rounds it to whole
-// numbers, as quantised networks do: the smallest error may become a whole step
-// there.
+// RoundsResult reports whether n, or a node that reads its result, rounds it to
+// whole numbers. Quantised networks do: the smallest error may become a whole
+// step there.
 func RoundsResult(n *Node) bool {
 	known := integers{}
 	return known.holds(n.Out[0]) || slices.ContainsFunc(n.Out[0].Uses(), func(u Use) bool {
@@ -37,8 +37,8 @@ func RoundsResult(n *Node) bool {
 	})
 }
 
-// integers is what is known of values so far: a value that is read twice is
-// looked at once.
+// integers remembers which values hold whole numbers only, so that a value with
+// many readers is examined once.
 type integers map[*Value]bool
 
 func (known integers) holds(v *Value) bool {
@@ -50,6 +50,8 @@ func (known integers) holds(v *Value) bool {
 	return is
 }
 
+func (known integers) holdsOrAbsent(v *Value) bool { return v == nil || known.holds(v) }
+
 func (known integers) decide(v *Value) bool {
 	if v.Const != nil {
 		return v.Const.integers()
@@ -58,43 +60,43 @@ func (known integers) decide(v *Value) bool {
 	if n == nil {
 		return false
 	}
-	switch op := n.Op.(type) {
-	case Cast:
-		return n.In[0].Type.DType.IsInt()
-	case Unary:
-		return op.Fn.rounds() || op.Fn.keepsIntegers() && known.holds(n.In[0])
-	case Binary:
-		return op.Epilogue.rounds() || op.Fn <= Mul && op.Epilogue.keepsIntegers() && known.all(n.In)
-	case Affine:
-		return op.Epilogue.rounds() || op.Epilogue.keepsIntegers() && known.all(n.In)
-	case Conv:
-		return op.Epilogue.rounds()
-	case Dense:
-		return op.Epilogue.rounds()
-	case Pool:
-		return op.Kind == MaxPool && op.Prologue.IsIdentity() && n.Input(1) == nil && known.holds(n.In[0])
-	case Reshape, Transpose:
-		return known.holds(n.In[0])
-	case Concat:
-		return known.all(n.In)
+	if a, ok := Epilogue(n.Op); ok && !a.keepsIntegers() {
+		return false
+	} else if ok && a.rounds() {
+		return true
 	}
-	return false
+	rule := InfoOf(n.Op).integers
+	return rule != nil && rule(n, known.holds)
 }
 
-// all reports whether all operands that are there hold integers.
-func (known integers) all(in []*Value) bool {
-	for _, v := range in {
-		if v != nil && !known.holds(v) {
-			return false
-		}
-	}
-	return true
+// The rules of the table, each for a kind of op.
+
+// allIntegers is of ops whose result holds integers where all operands do.
+func allIntegers(n *Node, holds func(*Value) bool) bool {
+	return !slices.ContainsFunc(n.In, func(v *Value) bool { return v != nil && !holds(v) })
 }
 
-// rounds reports whether a gives integers, whatever it is applied to.
+func castOfIntegers(n *Node, _ func(*Value) bool) bool { return n.In[0].Type.DType.IsInt() }
+
+func functionOfIntegers(n *Node, holds func(*Value) bool) bool {
+	fn := n.Op.(Unary).Fn
+	return fn.rounds() || fn.keepsIntegers() && holds(n.In[0])
+}
+
+func arithmeticOfIntegers(n *Node, holds func(*Value) bool) bool {
+	return n.Op.(Binary).Fn <= Mul && allIntegers(n, holds)
+}
+
+func poolOfIntegers(n *Node, holds func(*Value) bool) bool {
+	p := n.Op.(Pool)
+	plain := p.Prologue.IsIdentity() && n.Input(PoolScale) == nil && n.Input(PoolShift) == nil
+	return p.Kind == MaxPool && plain && holds(n.In[0])
+}
+
+// rounds reports whether a gives whole numbers for all arguments.
 func (a Act) rounds() bool { return a.Fn == Round || a.Fn == Floor || a.Fn == Ceil }
 
-// keepsIntegers reports whether a makes integers of integers.
+// keepsIntegers reports whether a gives whole numbers for whole numbers.
 func (a Act) keepsIntegers() bool {
 	switch a.Fn {
 	case Identity, Relu, Abs, Neg:
@@ -105,9 +107,9 @@ func (a Act) keepsIntegers() bool {
 	return a.rounds()
 }
 
-// integers reports whether all elements are whole numbers.
+// integers reports whether all elements of t are whole numbers.
 func (t *Tensor) integers() bool {
-	if t.DType != Float32 { // where large weights are, the first few tell
+	if t.DType != Float32 {
 		for _, x := range t.Float64s() {
 			if x != math.Trunc(x) {
 				return false
@@ -115,7 +117,7 @@ func (t *Tensor) integers() bool {
 		}
 		return true
 	}
-	for _, x := range t.Float32s() {
+	for _, x := range t.Float32s() { // in place: weights are large, and the first few elements usually decide
 		if x != float32(math.Trunc(float64(x))) {
 			return false
 		}

@@ -136,28 +136,6 @@ func TestSort(t *testing.T) {
 	}
 }
 
-// Every op's attributes must be of kinds the text form knows, and every row
-// of the table must be complete.
-func TestTable(t *testing.T) {
-	for _, info := range Ops() {
-		typ := reflect.TypeOf(info.Op)
-		for i := range typ.NumField() {
-			formatAttr(reflect.Zero(typ.Field(i).Type))
-		}
-		if info.Doc == "" || len(info.Args) == 0 {
-			t.Errorf("%s: no documentation or operands", info.Op.Name())
-		}
-		if typ.Name() != info.Op.Name() {
-			t.Errorf("%s: Go type is %s", info.Op.Name(), typ.Name())
-		}
-	}
-	for f := range fns {
-		if fns[f].name == "" || fns[f].f == nil {
-			t.Errorf("function %d has no row", f)
-		}
-	}
-}
-
 func TestHalfPrecision(t *testing.T) {
 	for h := range 1 << 16 {
 		f := Float16ToFloat32(uint16(h))

@@ -8,6 +8,14 @@ type BatchNorm struct {
 	Epsilon float64
 }
 
+// The positions of the operands of BatchNorm behind x.
+const (
+	BatchNormScale = 1
+	BatchNormBias  = 2
+	BatchNormMean  = 3
+	BatchNormVar   = 4
+)
+
 func (BatchNorm) Name() string { return "BatchNorm" }
 
 func (b BatchNorm) Infer(in []Type) ([]Type, error) {
@@ -23,11 +31,16 @@ func (b BatchNorm) Infer(in []Type) ([]Type, error) {
 	return one(x)
 }
 
-// Affine is x·scale+shift per channel: what batch normalisation is at test
-// time. Operands: x [N,C,…], scale [C], shift [C].
+// Affine is x·scale+shift per channel, then the epilogue. Operands: x [N,C,…], scale [C], shift [C].
 type Affine struct {
 	Epilogue Act
 }
+
+// The positions of the operands of Affine behind x.
+const (
+	AffineScale = 1
+	AffineShift = 2
+)
 
 func (Affine) Name() string { return "Affine" }
 
@@ -65,6 +78,12 @@ type Normalize struct {
 	Axes    []int
 	Epsilon float64
 }
+
+// The positions of the operands of Normalize behind x.
+const (
+	NormalizeScale = 1
+	NormalizeBias  = 2
+)
 
 func (Normalize) Name() string { return "Normalize" }
 

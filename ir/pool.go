@@ -1,6 +1,6 @@
 package ir
 
-// PoolKind is what a pool computes over its window.
+// PoolKind is the function that a pool computes over its window.
 type PoolKind uint8
 
 // The kinds of pooling.
@@ -25,15 +25,21 @@ type Pool struct {
 	Kernel    []int
 	Strides   []int
 	Pads      []int // begins, then ends
-	Extra     []int // more room at the ends, per axis: what ceil_mode adds; nil for none
+	Extra     []int // further padding at the ends, from ceil_mode; nil for none
 	Dilations []int
 	CountPad  bool
-	P         int  // for LpPool
+	P         int  // the order of LpPool
 	Indices   bool // a second result: the flat index of each maximum in x, i64
 	ColMajor  bool // the index counts the last two spatial axes column first (storage_order 1)
 	Prologue  Act
 	Padding   Padding
 }
+
+// The positions of the operands of Pool behind x.
+const (
+	PoolScale = 1
+	PoolShift = 2
+)
 
 func (Pool) Name() string { return "Pool" }
 
@@ -66,6 +72,9 @@ func (p Pool) Infer(in []Type) ([]Type, error) {
 type MaxUnpool struct {
 	Spatial []int
 }
+
+// MaxUnpoolIndices is the position of an operand of MaxUnpool.
+const MaxUnpoolIndices = 1
 
 func (MaxUnpool) Name() string { return "MaxUnpool" }
 

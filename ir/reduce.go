@@ -2,7 +2,7 @@ package ir
 
 import "slices"
 
-// ReduceFn names a reduction.
+// ReduceFn is a reduction.
 type ReduceFn uint8
 
 // The reductions.

@@ -55,9 +55,9 @@ func (m NearestMode) String() string                { return nearestModeNames.na
 func (m NearestMode) MarshalText() ([]byte, error)  { return []byte(m.String()), nil }
 func (m *NearestMode) UnmarshalText(b []byte) error { return nearestModeNames.parse(b, (*uint8)(m)) }
 
-// Resize interpolates x to Shape. Scales holds result/input per axis as the
-// coordinate mapping uses it: it may differ from the quotient of the extents
-// when a model gives scales.
+// Resize interpolates x to Shape. The coordinate mapping uses Scales, the
+// quotients of the result's and x's extents. Where a model gives scales, they
+// may differ from the quotients of the rounded extents.
 type Resize struct {
 	Mode           ResizeMode
 	Coord          CoordMode
@@ -102,7 +102,7 @@ func (r Resize) Infer(in []Type) ([]Type, error) {
 	return one(Type{in[0].DType, r.Shape})
 }
 
-// Keeps reports whether an axis of n elements stays as it is.
+// Keeps reports whether an axis of n elements is left as it is.
 func (r Resize) Keeps(axis, n int) bool {
 	if r.Region != nil && (r.Region[axis] != 0 || r.Region[len(r.Shape)+axis] != 1) {
 		return false
@@ -111,19 +111,19 @@ func (r Resize) Keeps(axis, n int) bool {
 }
 
 // Source maps position p along an axis of the result to a coordinate of x,
-// which has n elements there. inside is false where a region reaches out of x.
+// which has n elements there. inside is false where a region reaches beyond x.
 func (r Resize) Source(axis, p, n int) (at float64, inside bool) {
 	out, scale := r.Shape[axis], r.Scales[axis]
 	f, last := float64(p), float64(n-1)
-	// The extent that the scale asks for; Shape has it rounded down. Scales
-	// are float32 in models: what they miss of a whole number is noise.
+	// The extent before it was rounded down. Models store scales as float32, so
+	// a small distance from a whole number is noise.
 	extent := scale * float64(n)
 	if math.Abs(extent-float64(out)) < 1e-6*extent {
 		extent = float64(out)
 	}
 	switch r.Coord {
 	case HalfPixelSymmetric:
-		// What is lost to rounding is shared by both ends.
+		// Both ends share the extent that is lost to rounding.
 		return float64(n)/2*(1-float64(out)/extent) + (f+0.5)/scale - 0.5, true
 	case PytorchHalfPixel:
 		if out == 1 {

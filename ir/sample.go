@@ -28,6 +28,9 @@ type GridSample struct {
 	AlignCorners bool
 }
 
+// GridSampleGrid is the position of an operand of GridSample.
+const GridSampleGrid = 1
+
 func (GridSample) Name() string { return "GridSample" }
 
 func (g GridSample) Infer(in []Type) ([]Type, error) {

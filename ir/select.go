@@ -47,6 +47,9 @@ type NonMaxSuppression struct {
 	Center   bool
 }
 
+// NonMaxSuppressionScores is the position of an operand of NonMaxSuppression.
+const NonMaxSuppressionScores = 1
+
 func (NonMaxSuppression) Name() string { return "NonMaxSuppression" }
 
 func (s NonMaxSuppression) Infer(in []Type) ([]Type, error) {

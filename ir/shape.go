@@ -2,8 +2,8 @@ package ir
 
 import "slices"
 
-// Reshape keeps the elements in row-major order under another shape. Flatten,
-// Squeeze and Unsqueeze are spelled so too.
+// Reshape keeps the elements in row-major order under another shape. Front ends
+// make Reshapes of Flatten, Squeeze and Unsqueeze.
 type Reshape struct {
 	Shape Shape
 }
@@ -38,19 +38,6 @@ func (t Transpose) Infer(in []Type) ([]Type, error) {
 	return one(Type{in[0].DType, out})
 }
 
-func isPermutation(p []int, n int) bool {
-	if len(p) != n {
-		return false
-	}
-	s := slices.Sorted(slices.Values(p))
-	for i, v := range s {
-		if i != v {
-			return false
-		}
-	}
-	return true
-}
-
 // Concat joins its operands along Axis.
 type Concat struct {
 	Axis int
@@ -81,7 +68,7 @@ func (c Concat) Infer(in []Type) ([]Type, error) {
 }
 
 // Slice takes Count[i] elements from Start[i] in steps of Step[i] (which may
-// be negative) along each axis. Split is spelled as several slices.
+// be negative) along each axis. Front ends make several Slices of a Split.
 type Slice struct {
 	Start, Count, Step []int
 }
@@ -102,10 +89,10 @@ func (s Slice) Infer(in []Type) ([]Type, error) {
 	return one(Type{in[0].DType, Shape(slices.Clone(s.Count))})
 }
 
-// PadMode is where the elements of a border come from.
+// PadMode says which elements a border has.
 type PadMode uint8
 
-// The modes, with the border of …, for the row "a b c d".
+// The modes, with the border on the left of the row "a b c d".
 const (
 	PadConstant  PadMode = iota // v v | a b c d
 	PadEdge                     // a a | a b c d   (repeat)
@@ -179,6 +166,9 @@ type Gather struct {
 	Axis int
 }
 
+// GatherIndices is the position of an operand of Gather.
+const GatherIndices = 1
+
 func (Gather) Name() string { return "Gather" }
 
 func (g Gather) Infer(in []Type) ([]Type, error) {
@@ -192,10 +182,10 @@ func (g Gather) Infer(in []Type) ([]Type, error) {
 	return one(Type{x.DType, slices.Concat(x.Shape[:g.Axis], idx.Shape, x.Shape[g.Axis+1:])})
 }
 
-// Interleave weaves images together, one for each position of a grid of
-// Strides spatial extents: the element of the result [N,C,D…] at spatial
+// Interleave weaves images together, one for each position of a grid whose
+// spatial extents are Strides: the element of the result [N,C,D…] at spatial
 // coordinates q·Strides+p is that of operand p (row-major in Strides) at q.
-// A transposed convolution is that of ordinary ones.
+// A transposed convolution interleaves the results of ordinary ones.
 type Interleave struct {
 	Strides []int
 }

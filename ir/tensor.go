@@ -13,13 +13,13 @@ type Element interface {
 }
 
 // Tensor is a constant: a type and its elements, dense, row-major,
-// little-endian. The bytes may be a slice of a mapped model file, so a Tensor
-// is never written after it was made.
+// little-endian. The bytes may be a slice of a mapped model file, so they must
+// not be written after the Tensor was made.
 type Tensor struct {
 	Type
 	data []byte
-	// origin is how the text form spelled a constant too large to print
-	// ("seed=3", "sha256=…"); kept so that text survives a round trip.
+	// origin is the text form of a constant too large to print, such as "seed=3",
+	// kept so that [Format] returns it again.
 	origin string
 }
 

@@ -27,7 +27,8 @@ import (
 // Absent optional operands print as _. Attributes with the zero value of
 // their type are left out. Values whose names are not plain are quoted: %"a b".
 
-// smallConst is how many elements of a constant are printed in full.
+// smallConst is the maximum number of elements of a constant that is printed in
+// full.
 const smallConst = 64
 
 // Format returns the text form of g.
@@ -179,9 +180,8 @@ func Seeded(t Type, seed uint64) *Tensor {
 	return FromFloat64s(t, v)
 }
 
-// Parse reads the text form. Constants given by a hash have no known
-// elements: they are filled from the hash, so that the text of the parsed
-// graph is the text again.
+// Parse reads the text form. A constant given by a hash gets elements that are
+// derived from the hash, so that [Format] returns the same text again.
 func Parse(text string) (*Graph, error) {
 	p := &parser{values: map[string]*Value{}, g: NewGraph("")}
 	for i, line := range strings.Split(text, "\n") {

@@ -3,10 +3,9 @@
 //
 // Tensors here are logical: a convolution's activations are [N,C,H,W]
 // whatever layout the back end stores them in, shapes are static, and every
-// op has one meaning. What a file leaves implicit (auto_pad, opset variants,
-// defaults) was resolved by the front end; what a machine needs (layout,
-// memory, kernels) is decided by backend/schedule. docs/ir.md tells how to add
-// an op.
+// op has one meaning. Front ends resolve what a file leaves implicit: auto_pad,
+// opset variants, defaults. Back ends decide what a machine needs: layout,
+// memory, kernels. docs/ir.md describes how to add an op.
 package ir
 
 import (
@@ -57,7 +56,7 @@ var dtypes = [...]struct {
 	Bool:     {"bool", 1},
 }
 
-// Size returns the bytes one element occupies.
+// Size returns the size of an element in bytes.
 func (d DType) Size() int { return dtypes[d].size }
 
 // String returns the short name used in the text form: f32, i64, bool, …
@@ -157,7 +156,7 @@ func (s Shape) Strides() []int {
 	return st
 }
 
-// Type is what is known of a tensor at compile time.
+// Type is the element type and shape of a tensor.
 type Type struct {
 	DType DType
 	Shape Shape
@@ -169,7 +168,7 @@ func T(d DType, shape ...int) Type { return Type{d, Shape(shape)} }
 // Equal reports whether both types have the same element type and shape.
 func (t Type) Equal(o Type) bool { return t.DType == o.DType && t.Shape.Equal(o.Shape) }
 
-// Bytes returns the size of a dense tensor of this type.
+// Bytes returns the size of a dense tensor of this type in bytes.
 func (t Type) Bytes() int { return t.Shape.Len() * t.DType.Size() }
 
 // Rank returns the number of axes.

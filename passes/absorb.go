@@ -7,8 +7,8 @@ import (
 )
 
 // absorbs reports whether the layers that make v can make v·scale+shift
-// instead: constants with a channel's value for each of v's. It looks through
-// pools and concatenations whose operands nothing else reads.
+// instead. scale and shift have one value per channel of v. It looks through
+// pools and concatenations whose operands have no other reader.
 func absorbs(v *ir.Value, scale, shift []float64) bool {
 	d := v.Def()
 	if d == nil {
@@ -16,12 +16,11 @@ func absorbs(v *ir.Value, scale, shift []float64) bool {
 	}
 	switch op := d.Op.(type) {
 	case ir.Conv, ir.ConvTranspose, ir.Dense:
-		e, _ := epilogue(op)
 		_, isConv := op.(ir.Conv)
 		if ir.SumsIntegers(d) && slices.ContainsFunc(scale, func(x float64) bool { return x != 1 }) {
-			return false // the sum would not be exact any more
+			return false // the sum would be inexact
 		}
-		return e.IsIdentity() && d.Const(1) != nil && (d.Input(2) == nil || d.Const(2) != nil) && !(isConv && d.Input(3) != nil)
+		return freeEpilogue(d) && d.Const(ir.Weights) != nil && d.ConstOrAbsent(ir.Bias) && !(isConv && d.Input(ir.ConvResidual) != nil)
 	case ir.Pool, ir.Reduce:
 		return commutes(d, scale, shift) && d.In[0].OnlyUse() == d && absorbs(d.In[0], scale, shift)
 	case ir.Concat:
@@ -41,15 +40,15 @@ func absorbs(v *ir.Value, scale, shift []float64) bool {
 	return false
 }
 
-// commutes reports whether pooling x·scale+shift gives the pooled x times
-// scale plus shift: an average does unless zeros outside count, a maximum does
+// commutes reports whether pooling x·scale+shift gives the pooled x times scale
+// plus shift. An average commutes unless it counts zeros outside, a maximum
 // unless a negative scale makes it a minimum.
 func commutes(n *ir.Node, scale, shift []float64) bool {
 	negative := func(x float64) bool { return x < 0 }
 	nonzero := func(x float64) bool { return x != 0 }
 	switch op := n.Op.(type) {
 	case ir.Pool:
-		if op.Indices || !op.Prologue.IsIdentity() || n.Input(1) != nil || n.Input(2) != nil {
+		if op.Indices || n.HasPrologue() {
 			return false
 		}
 		switch op.Kind {
@@ -67,22 +66,22 @@ func commutes(n *ir.Node, scale, shift []float64) bool {
 	return false
 }
 
-// absorb makes the layers that make v make v·scale+shift. absorbs has said
-// that they can. The nodes of the chain are part of those layers then.
+// absorb changes the layers that make v, for which absorbs holds, to make
+// v·scale+shift. They do the work of the nodes in chain.
 func absorb(g *ir.Graph, v *ir.Value, scale, shift []float64, chain []*ir.Node) {
 	d := v.Def()
 	switch op := d.Op.(type) {
 	case ir.Conv:
-		per := d.Const(1).Shape[1:].Len()
+		per := d.Const(ir.Weights).Shape[1:].Len()
 		absorbInto(g, d, scale, shift, chain, func(i int) int { return i / per })
 	case ir.ConvTranspose:
 		// The weights are [C,M/groups,K…]: the group of an input channel tells
 		// which output channels its filters make.
-		w := d.Const(1).Shape
+		w := d.Const(ir.Weights).Shape
 		mg, ks, cg := w[1], w[2:].Len(), w[0]/op.Groups
 		absorbInto(g, d, scale, shift, chain, func(i int) int { return i/(mg*ks)/cg*mg + i/ks%mg })
 	case ir.Dense:
-		k, m := op.KM(d.Const(1).Shape)
+		k, m := op.KM(d.Const(ir.Weights).Shape)
 		absorbInto(g, d, scale, shift, chain, func(i int) int {
 			if op.TransW {
 				return i / k
@@ -101,21 +100,25 @@ func absorb(g *ir.Graph, v *ir.Value, scale, shift []float64, chain []*ir.Node) 
 	}
 }
 
-// absorbInto folds into a layer's weights, of which element i makes output
-// channel channel(i), and its bias.
+// absorbInto folds scale and shift into the weights and bias of n. Element i of
+// the weights contributes to output channel channel(i).
 func absorbInto(g *ir.Graph, n *ir.Node, scale, shift []float64, chain []*ir.Node, channel func(i int) int) {
-	w := n.Const(1)
+	w := n.Const(ir.Weights)
 	v := w.Float64s()
 	for i := range v {
 		v[i] *= scale[channel(i)]
 	}
 	bias := slices.Clone(shift)
-	if b := n.Const(2); b != nil {
+	if b := n.Const(ir.Bias); b != nil {
 		for i, x := range b.Float64s() {
 			bias[i] += product(x, scale[i])
 		}
 	}
-	g.SetInput(n, 1, g.AddConst(n.In[1].Name+".folded", ir.FromFloat64s(w.Type, v)))
-	g.SetInput(n, 2, g.AddConst(n.Out[0].Name+".bias", ir.FromFloat64s(ir.T(w.DType, len(bias)), bias)))
+	g.SetInput(n, ir.Weights, g.AddConst(n.In[ir.Weights].Name+".folded", ir.FromFloat64s(w.Type, v)))
+	g.SetInput(n, ir.Bias, g.AddConst(n.Out[0].Name+".bias", ir.FromFloat64s(ir.T(w.DType, len(bias)), bias)))
 	n.Absorb(chain...)
 }
+
+// product returns x·y, rounded. Without the conversion, Go may fuse the product
+// with a sum on some processors, and weights would differ between machines.
+func product(x, y float64) float64 { return float64(x * y) }

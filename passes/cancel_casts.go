@@ -6,12 +6,12 @@ import (
 	"modelc/ir"
 )
 
-// cancelCasts lets readers of float(int(x)) read x where x holds nothing but
-// integers that the integer type has: what is left between quantisation and
-// dequantisation is rounding, and the activations stay where floats are.
+// cancelCasts lets readers of float(int(x)) read x, so that only rounding and
+// clipping remain between quantisation and dequantisation.
 //
-// It leaves x that is not both rounded and clipped within sight: a cast would
-// truncate or wrap there.
+// It is legal when x holds only whole numbers that the integer type has. The pass
+// leaves an x that is not rounded and clipped by the nodes in front of the cast:
+// the cast would truncate or wrap.
 func cancelCasts(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {

@@ -42,15 +42,6 @@ func choosePadding(g *ir.Graph, cfg *Config) (int, error) {
 	return changed, nil
 }
 
-func padded(pads []int) bool {
-	for _, p := range pads {
-		if p > 0 {
-			return true
-		}
-	}
-	return false
-}
-
 func convPadding(n *ir.Node, c ir.Conv) (ir.Padding, string) {
 	x := n.In[0]
 	switch {

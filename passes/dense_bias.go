@@ -2,12 +2,12 @@ package passes
 
 import "modelc/ir"
 
-// denseBias makes a constant that is added to a dense layer its bias: the
-// form in which MatMul+Add arrives from most exporters.
+// denseBias makes a constant that is added to a dense layer its bias. Most
+// exporters write a layer as MatMul and Add.
 //
-// Legal when the layer has no bias or epilogue yet, nothing else reads it,
-// and the constant broadcasts as one value per output. A reshape of the
-// layer's rows may stand between.
+// It is legal when the layer has no bias or epilogue yet, the sum is its only
+// reader, and the constant broadcasts with one value per output. A reshape of
+// the layer's rows may stand between.
 func denseBias(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
@@ -28,7 +28,7 @@ func denseBias(g *ir.Graph, _ *Config) (int, error) {
 			d = d.In[0].Def()
 		}
 		dense, ok := d.Op.(ir.Dense)
-		if !ok || d.Input(2) != nil || !dense.Epilogue.IsIdentity() {
+		if !ok || d.Input(ir.Bias) != nil || !freeEpilogue(d) {
 			continue
 		}
 		m := x.Type.Shape[last]
@@ -36,7 +36,7 @@ func denseBias(g *ir.Graph, _ *Config) (int, error) {
 		if !ok || !n.Out[0].Type.Equal(x.Type) {
 			continue
 		}
-		g.SetInput(d, 2, g.AddConst(c.Name+".bias", v))
+		g.SetInput(d, ir.Bias, g.AddConst(c.Name+".bias", v))
 		dense.Epilogue = b.Epilogue
 		d.Op = dense
 		replace(g, n, x)

@@ -7,9 +7,8 @@ import (
 )
 
 // flattenConcat replaces a concatenation among the operands of another along
-// the same axis by its own operands. Always legal; the inner one stays where
-// others read it, as a view of the same memory once the schedule has placed
-// both.
+// the same axis by its own operands. It is always legal. An inner concatenation
+// with other readers stays; back ends may place both in the same memory.
 func flattenConcat(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {

@@ -7,34 +7,34 @@ import (
 	"modelc/ir"
 )
 
-// foldBatchNorm makes per-channel arithmetic with constants disappear: batch
-// normalisation, affine steps, additions, subtractions, multiplications and
-// divisions by one value per channel or one in all (the scales and biases of
-// Caffe, Keras' Rescaling and Normalization).
+// foldBatchNorm folds per-channel arithmetic with constants: batch
+// normalisation, affine steps, and additions, subtractions, multiplications and
+// divisions by one value per channel or one value for all (the scales and biases
+// of Caffe, Keras' Rescaling and Normalization).
 //
-// A chain of them, x·s+t in all, folds
+// A chain of them, which computes x·s+t, folds
 //
-//   - into the Conv, ConvTranspose or Dense in front of it: w·s, b·s+t. Legal
-//     when nothing else reads that layer's result or a link of the chain, and
-//     the layer has constant weights and no epilogue or residual. Any groups.
-//     Where a quantised network's layer sums integers, a scale stays outside:
-//     the sum is exact.
-//     Pools, means and concatenations in between are passed where they give
-//     the same (absorb.go).
-//   - into the Conv behind it: w·s for the channels read, b+Σw·t. The shift
-//     only folds where no zero padding takes part, since padding comes after
-//     it; a chain with a shift in front of a padded convolution stays.
+//   - into the Conv, ConvTranspose or Dense in front of it: w·s, b·s+t. It is
+//     legal when that layer's result and the links of the chain have no other
+//     reader, and the layer has constant weights and no epilogue or residual.
+//     The layer may have groups. A scale does not fold into a layer that sums
+//     whole numbers, as in quantised networks: its sums are exact.
+//     The chain folds through pools, means and concatenations that give the
+//     same result (absorb.go).
+//   - into the Conv behind it: w·s for the channels read, b+Σw·t. A shift folds
+//     only into a convolution without zero padding, because padding comes after
+//     the shift.
 //   - else into one Affine, which fuse_prologue and fuse_activation attach to
 //     its neighbours.
 //
-// Everything is computed in float64 and rounded once. It leaves chains whose
-// factors are not finite (a variance of −ε), and values that are graph
-// outputs or read twice: those stay what they are.
+// Weights are computed in float64 and rounded once. The pass leaves chains whose
+// factors are not finite (a variance of −ε), and values that are graph outputs
+// or have several readers.
 func foldBatchNorm(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
 		if !slices.Contains(g.Nodes, n) {
-			continue // went with the chain that it was part of
+			continue // removed with its chain
 		}
 		c, ok := chainFrom(n)
 		if !ok {
@@ -55,7 +55,7 @@ func foldBatchNorm(g *ir.Graph, _ *Config) (int, error) {
 	return changed, nil
 }
 
-// chain is per-channel arithmetic in a row: result = x·scale+shift.
+// chain is per-channel arithmetic in a row that computes x·scale+shift.
 type chain struct {
 	nodes        []*ir.Node
 	x            *ir.Value
@@ -98,14 +98,9 @@ func chainFrom(n *ir.Node) (*chain, bool) {
 	return c, true
 }
 
-// product returns x·y rounded: the conversion keeps compilers for some
-// processors from fusing it with a sum, so that weights are the same bits on
-// every machine.
-func product(x, y float64) float64 { return float64(x * y) }
-
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
-// affineOf returns what n computes as x·scale+shift per channel.
+// affineOf returns x, scale and shift if n computes x·scale+shift per channel.
 func affineOf(n *ir.Node) (x *ir.Value, scale, shift []float64, ok bool) {
 	if len(n.In) == 0 || n.In[0] == nil || len(n.Out) != 1 || !n.Out[0].Type.DType.IsFloat() || n.Out[0].Type.Rank() < 2 {
 		return nil, nil, nil, false
@@ -113,23 +108,23 @@ func affineOf(n *ir.Node) (x *ir.Value, scale, shift []float64, ok bool) {
 	channels := n.Out[0].Type.Shape[1]
 	switch op := n.Op.(type) {
 	case ir.BatchNorm:
-		for i := 1; i < 5; i++ {
-			if n.Const(i) == nil {
-				return nil, nil, nil, false
-			}
+		gamma, beta, mean, variance := n.Const(ir.BatchNormScale), n.Const(ir.BatchNormBias), n.Const(ir.BatchNormMean), n.Const(ir.BatchNormVar)
+		if gamma == nil || beta == nil || mean == nil || variance == nil {
+			return nil, nil, nil, false
 		}
-		gamma, beta, mean, variance := n.Const(1).Float64s(), n.Const(2).Float64s(), n.Const(3).Float64s(), n.Const(4).Float64s()
-		scale, shift = gamma, beta
-		for i := range gamma {
-			scale[i] = gamma[i] / math.Sqrt(variance[i]+op.Epsilon)
-			shift[i] -= product(mean[i], scale[i])
+		mu, v := mean.Float64s(), variance.Float64s()
+		scale, shift = gamma.Float64s(), beta.Float64s()
+		for i := range scale {
+			scale[i] /= math.Sqrt(v[i] + op.Epsilon)
+			shift[i] -= product(mu[i], scale[i])
 		}
 		return n.In[0], scale, shift, true
 	case ir.Affine:
-		if !op.Epilogue.IsIdentity() || n.Const(1) == nil || n.Const(2) == nil {
+		s, t := n.Const(ir.AffineScale), n.Const(ir.AffineShift)
+		if !op.Epilogue.IsIdentity() || s == nil || t == nil {
 			return nil, nil, nil, false
 		}
-		return n.In[0], n.Const(1).Float64s(), n.Const(2).Float64s(), true
+		return n.In[0], s.Float64s(), t.Float64s(), true
 	case ir.Binary:
 		return affineBinary(n, op, channels)
 	}
@@ -171,16 +166,11 @@ func affineBinary(n *ir.Node, op ir.Binary, channels int) (x *ir.Value, scale, s
 	return x, scale, shift, true
 }
 
-// perChannel returns a constant that broadcasts to x [N,C,…] as one value per
-// channel, or one in all.
+// perChannel returns the elements of a constant that broadcasts to x [N,C,…]
+// with one value per channel, or with one value for all: C of them.
 func perChannel(t *ir.Tensor, x ir.Shape) ([]float64, bool) {
-	if len(t.Shape) > len(x) {
+	if !ir.PerChannel(t.Shape, x) {
 		return nil, false
-	}
-	for i, d := range t.Shape {
-		if k := len(x) - len(t.Shape) + i; d != 1 && !(k == 1 && d == x[1]) {
-			return nil, false
-		}
 	}
 	v := t.Float64s()
 	out := make([]float64, x[1])
@@ -218,7 +208,7 @@ func (c *chain) foldForward(g *ir.Graph) bool {
 		return false
 	}
 	op, ok := next.Op.(ir.Conv)
-	if !ok || op.HasPrologue(next) || next.Const(1) == nil || next.Input(2) != nil && next.Const(2) == nil {
+	if !ok || next.HasPrologue() || next.Const(ir.Weights) == nil || !next.ConstOrAbsent(ir.Bias) {
 		return false
 	}
 	if padded(op.Pads) {
@@ -228,12 +218,12 @@ func (c *chain) foldForward(g *ir.Graph) bool {
 			}
 		}
 	}
-	w := next.Const(1)
+	w := next.Const(ir.Weights)
 	v := w.Float64s()
 	cg, ks := w.Shape[1], w.Shape[2:].Len()
 	mg := w.Shape[0] / op.Groups
 	bias := make([]float64, w.Shape[0])
-	if b := next.Const(2); b != nil {
+	if b := next.Const(ir.Bias); b != nil {
 		copy(bias, b.Float64s())
 	}
 	for i := range v {
@@ -242,16 +232,16 @@ func (c *chain) foldForward(g *ir.Graph) bool {
 		bias[m] += product(v[i], c.shift[in])
 		v[i] *= c.scale[in]
 	}
-	g.SetInput(next, 1, g.AddConst(next.In[1].Name+".folded", ir.FromFloat64s(w.Type, v)))
-	g.SetInput(next, 2, g.AddConst(next.Out[0].Name+".bias", ir.FromFloat64s(ir.T(w.DType, len(bias)), bias)))
+	g.SetInput(next, ir.Weights, g.AddConst(next.In[ir.Weights].Name+".folded", ir.FromFloat64s(w.Type, v)))
+	g.SetInput(next, ir.Bias, g.AddConst(next.Out[0].Name+".bias", ir.FromFloat64s(ir.T(w.DType, len(bias)), bias)))
 	next.Absorb(c.nodes...)
 	c.remove(g, c.x)
 	return true
 }
 
-// worthAffine reports whether one Affine is better than the chain: batch
-// normalisation always, else chains of several links and single ones on
-// images, whose readers may absorb it.
+// worthAffine reports whether one Affine is better than the chain. It is for
+// batch normalisation, for chains of several links, and for images, whose
+// readers may absorb it.
 func (c *chain) worthAffine() bool {
 	if _, ok := c.nodes[0].Op.(ir.Affine); ok && len(c.nodes) == 1 {
 		return false

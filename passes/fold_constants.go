@@ -5,14 +5,14 @@ import (
 	"modelc/ir/eval"
 )
 
-// maxGrowth is how many elements a folded constant may have beyond those of
-// its operands: an Expand of one value to a picture is better done at run
-// time than stored.
+// maxGrowth is the maximum number of elements that a folded constant may have
+// beyond those of its operands. An Expand of one value to a picture is better
+// done at run time than stored.
 const maxGrowth = 1 << 16
 
 // foldConstants computes nodes whose operands are all constants.
 //
-// It leaves nodes whose result is much larger than their operands.
+// It leaves nodes whose results are much larger than their operands.
 func foldConstants(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {

@@ -6,15 +6,15 @@ import (
 	"modelc/ir"
 )
 
-// foldPad makes a Pad part of the convolution or pool that reads it: the
-// convolution's own padding grows, or shrinks for crops.
+// foldPad makes a Pad part of the convolution or pool that reads it. The layer's
+// own padding grows, or shrinks for crops.
 //
-// Legal for constant zeros in front of a convolution without prologue, for
-// zeros in front of an average that counts its padding or has none of its
-// own (it then counts all), and for crops of windows without padding of
-// their own; the pads must be along spatial axes alone. Behind a Pad a
-// maximum sees zeros as values, so max pools are left alone, as are the
-// edge, reflect and wrap modes, and pads whose sum is outside the limits.
+// It is legal for constant zeros in front of a convolution without prologue, for
+// zeros in front of an average that counts its padding or has none (it then
+// counts all), and for crops in front of windows without padding. The pads must
+// be along spatial axes. It leaves max pools, to which the zeros of a Pad are
+// values, the modes edge, reflect and wrap, and pads whose sum is outside the
+// limits.
 func foldPad(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
@@ -33,7 +33,7 @@ func foldPad(g *ir.Graph, _ *Config) (int, error) {
 		pads := slices.Concat(p.Pads[2:r], p.Pads[r+2:])
 		switch op := n.Op.(type) {
 		case ir.Conv:
-			if op.HasPrologue(n) || !addable(pads, op.Pads) {
+			if n.HasPrologue() || !addable(pads, op.Pads) {
 				continue
 			}
 			op.Pads = sum(pads, op.Pads)
@@ -43,7 +43,7 @@ func foldPad(g *ir.Graph, _ *Config) (int, error) {
 			n.Op = op
 		case ir.Pool:
 			own := padded(op.Pads) || op.Extra != nil
-			if op.Kind != ir.AvgPool || op.Prologue != (ir.Act{}) || n.Input(1) != nil || slices.Min(pads) < 0 || own && !op.CountPad || op.Extra != nil {
+			if op.Kind != ir.AvgPool || n.HasPrologue() || slices.Min(pads) < 0 || own && !op.CountPad || op.Extra != nil {
 				continue
 			}
 			op.Pads, op.CountPad = sum(pads, op.Pads), true
@@ -61,9 +61,8 @@ func foldPad(g *ir.Graph, _ *Config) (int, error) {
 	return changed, nil
 }
 
-// addable reports whether padding after padding is padding by the sum: on
-// each side both grow, or one is zero. A crop of padding, or padding of what
-// was cropped, is not.
+// addable reports whether padding by a and then by b is padding by the sum. It is
+// not where one of them pads a side and the other crops it.
 func addable(a, b []int) bool {
 	for i := range a {
 		if a[i] < 0 && b[i] > 0 || a[i] > 0 && b[i] < 0 {

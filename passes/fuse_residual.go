@@ -10,11 +10,11 @@ import (
 // convolution that comes last of the two, together with the activation that
 // the sum carries: y = act(conv(x) + b + r).
 //
-// Legal when the convolution's result is read by the sum alone, it has no
-// epilogue or residual yet, both operands have the sum's shape, and the other
-// branch is computed before the convolution. Where both branches end in such
-// a convolution the later one takes the sum, so that its operand exists.
-// It leaves sums with constants and of float64.
+// It is legal when the sum is the only reader of the convolution's result, the
+// convolution has no epilogue or residual yet, both operands have the sum's
+// shape, and the other branch is computed before the convolution. Where both
+// branches end in such a convolution, the later one takes the sum. It leaves sums
+// with constants and of float64.
 func fuseResidual(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
@@ -28,7 +28,7 @@ func fuseResidual(g *ir.Graph, _ *Config) (int, error) {
 		}
 		op := conv.Op.(ir.Conv)
 		op.Epilogue = b.Epilogue
-		g.SetInput(conv, 3, other)
+		g.SetInput(conv, ir.ConvResidual, other)
 		conv.Op = op
 		replace(g, n, conv.Out[0])
 		changed++
@@ -36,7 +36,8 @@ func fuseResidual(g *ir.Graph, _ *Config) (int, error) {
 	return changed, nil
 }
 
-// lastConv returns the operand of the sum that can take the other one in.
+// lastConv returns the convolution that can add the other operand of the sum,
+// nil if there is none.
 func lastConv(g *ir.Graph, sum *ir.Node) (conv *ir.Node, other *ir.Value) {
 	at := -1
 	for i, v := range sum.In {
@@ -45,8 +46,7 @@ func lastConv(g *ir.Graph, sum *ir.Node) (conv *ir.Node, other *ir.Value) {
 		if d == nil || v.OnlyUse() != sum || !v.Type.Equal(sum.Out[0].Type) || !o.Type.Equal(v.Type) || o.Const != nil || v.Type.DType != ir.Float32 {
 			continue
 		}
-		c, ok := d.Op.(ir.Conv)
-		if !ok || d.Input(3) != nil || !c.Epilogue.IsIdentity() {
+		if _, ok := d.Op.(ir.Conv); !ok || d.Input(ir.ConvResidual) != nil || !freeEpilogue(d) {
 			continue
 		}
 		p := slices.Index(g.Nodes, d)

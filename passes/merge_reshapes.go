@@ -3,21 +3,14 @@ package passes
 import "modelc/ir"
 
 // mergeReshapes lets a reshape of a reshape read the first one's operand.
-// Always legal: both keep the row-major order.
+// It is always legal: both keep the row-major order.
 func mergeReshapes(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
-		if _, ok := n.Op.(ir.Reshape); !ok {
+		if !isReshape(n) {
 			continue
 		}
-		for {
-			d := n.In[0].Def()
-			if d == nil {
-				break
-			}
-			if _, ok := d.Op.(ir.Reshape); !ok {
-				break
-			}
+		for d := n.In[0].Def(); isReshape(d); d = n.In[0].Def() {
 			if n.In[0].OnlyUse() == n {
 				n.Absorb(d)
 			}

@@ -18,7 +18,7 @@ var mutations = []struct{ file, old, new string }{
 	{"absorb.go", "d.In[0].OnlyUse() == d && ", ""},
 	{"absorb.go", "return !slices.ContainsFunc(scale, negative)", "return true"},
 	{"absorb.go", "!op.CountPad || !padded(op.Pads) || ", "true || "},
-	{"absorb.go", " && !(isConv && d.Input(3) != nil)", " && (isConv || true)"},
+	{"absorb.go", " && !(isConv && d.Input(ir.ConvResidual) != nil)", " && (isConv || true)"},
 	{"dense_bias.go", "x.OnlyUse() != n", "false"},
 	{"flatten_concat.go", "inner.Axis == c.Axis", "inner.Axis >= 0 && c.Axis >= 0"},
 	{"fold_batchnorm.go", "c.x.OnlyUse() != c.nodes[0] || ", ""},
@@ -33,7 +33,7 @@ var mutations = []struct{ file, old, new string }{
 	{"recognise_activations.go", "c == 1 && near32(k, 0.5)", "c == 1"},
 	{"recognise_normalisation.go", "c != nil && slices.Equal(c.axes, axes)", "c != nil"},
 	{"recognise_normalisation.go", "two == 2", "two > 0"},
-	{"sink_transpose.go", "return n.Op, perm, true", "return n.Op, inverse(perm), true"},
+	{"sink_transpose.go", "return n.Op, perm, true", "return n.Op, ir.Inverse(perm), true"},
 }
 
 // A broken pass is noticed by the cases or by the random graphs.

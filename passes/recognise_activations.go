@@ -16,9 +16,9 @@ import (
 //	x·½·(1+erf(x/√2)), in any order    Gelu
 //	clip of clip, max and min with constants   Clip
 //
-// Legal when nothing outside the pattern reads what lies inside it. The
-// function rounds once where the pattern rounds several times, so this is not
-// an exact pass.
+// It is legal when no node outside the pattern reads a value inside it. The
+// function rounds once where the pattern rounds several times, so the pass is
+// not exact.
 func recogniseActivations(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
@@ -58,9 +58,8 @@ func activationOf(n *ir.Node) (x *ir.Value, fn ir.Act, ok bool) {
 	return nil, fn, false
 }
 
-// factorsOf splits what n computes into the factors that are not constant
-// scalars, and the product of those that are. Links inside are read by the
-// next alone.
+// factorsOf splits the result of n into factors and the product k of those that
+// are constant scalars. It looks through nodes with a single reader.
 func factorsOf(n *ir.Node) (factors []*ir.Value, k float64) {
 	k = 1
 	b, ok := n.Op.(ir.Binary)
@@ -91,16 +90,9 @@ func factorsOf(n *ir.Node) (factors []*ir.Value, k float64) {
 	return factors, k
 }
 
-func scalar(v *ir.Value) (float64, bool) {
-	if v == nil || v.Const == nil || v.Const.Shape.Len() != 1 || !v.Const.DType.IsFloat() {
-		return 0, false
-	}
-	return v.Const.Float64s()[0], true
-}
-
 func near32(a, b float64) bool { return math.Abs(a-b) <= 2e-7*math.Abs(b) }
 
-// gate returns the function that k·v·x is, where v is computed from x alone.
+// gate returns the function of x that k·v·x is, where v depends on x only.
 func gate(v, x *ir.Value, k float64) (ir.Act, bool) {
 	d := v.Def()
 	if d == nil || len(v.Uses()) != 1 {
@@ -132,7 +124,7 @@ func gate(v, x *ir.Value, k float64) (ir.Act, bool) {
 	return ir.Act{}, false
 }
 
-// inner returns the operand of fn where v is its result and has one reader.
+// inner is operand for a value with a single reader.
 func inner(v *ir.Value, fn ir.Fn) *ir.Value {
 	if v == nil || v.OnlyUse() == nil {
 		return nil
@@ -140,7 +132,7 @@ func inner(v *ir.Value, fn ir.Fn) *ir.Value {
 	return operand(v, fn)
 }
 
-// plus returns x and c where v is x + c.
+// plus returns x and c if v is x+c.
 func plus(v *ir.Value) (x *ir.Value, c float64, ok bool) {
 	d := v.Def()
 	if d == nil || v.OnlyUse() == nil {
@@ -156,7 +148,8 @@ func plus(v *ir.Value) (x *ir.Value, c float64, ok bool) {
 	return d.In[1], c, ok
 }
 
-// clamp returns the clip that max and min with constants are.
+// clamp returns the operand and the Relu or Clip that a maximum or minimum with
+// a constant is.
 func clamp(n *ir.Node, b ir.Binary) (*ir.Value, ir.Act, bool) {
 	if b.Fn != ir.Max && b.Fn != ir.Min {
 		return nil, ir.Act{}, false
@@ -175,7 +168,7 @@ func clamp(n *ir.Node, b ir.Binary) (*ir.Value, ir.Act, bool) {
 	} else {
 		hi = k
 	}
-	// A relu or clip inside joins, where the bounds do not cross.
+	// A Relu or Clip in front joins if the bounds do not cross.
 	if d := x.Def(); d != nil && x.OnlyUse() == n {
 		if u, ok := d.Op.(ir.Unary); ok {
 			l, h := math.Inf(-1), math.Inf(1)

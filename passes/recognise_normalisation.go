@@ -13,10 +13,10 @@ import (
 //	(x−μ)/r  or  (x−μ)·(1/r)                        PyTorch
 //	x·m + (β − μ·m),  m = 1/r  or  (1/r)·γ          TensorFlow
 //
-// γ and β that follow the first form stay the arithmetic that they are.
-// Legal for constant γ and β that broadcast to x; what else reads the
-// pattern's inside keeps it. The result rounds once where the pattern rounds
-// several times, so this is not an exact pass.
+// γ and β that follow the first form stay arithmetic. The pass is legal for
+// constant γ and β that broadcast to x. Values inside the pattern that have other
+// readers stay. The result is rounded once where the pattern rounds several
+// times, so the pass is not exact.
 func recogniseNormalisation(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
@@ -55,7 +55,7 @@ func recogniseNormalisation(g *ir.Graph, _ *Config) (int, error) {
 	return changed, nil
 }
 
-// moments are the statistics that a value 1/√(v+ε) is made of.
+// moments describes the statistics of a value 1/√(v+ε).
 type moments struct {
 	x       *ir.Value
 	axes    []int
@@ -213,26 +213,4 @@ func meanOf(v *ir.Value) (x *ir.Value, axes []int) {
 		return nil, nil
 	}
 	return v.Def().In[0], r.Axes
-}
-
-// operand returns what fn is applied to where v is its result.
-func operand(v *ir.Value, fn ir.Fn) *ir.Value {
-	if v == nil || v.Def() == nil {
-		return nil
-	}
-	if u, ok := v.Def().Op.(ir.Unary); ok && u.Fn.Fn == fn {
-		return v.Def().In[0]
-	}
-	return nil
-}
-
-// binary returns the node that makes v where it is fn without an epilogue.
-func binary(v *ir.Value, fn ir.BinaryFn) *ir.Node {
-	if v == nil || v.Def() == nil {
-		return nil
-	}
-	if b, ok := v.Def().Op.(ir.Binary); ok && b.Fn == fn && b.Epilogue.IsIdentity() {
-		return v.Def()
-	}
-	return nil
 }

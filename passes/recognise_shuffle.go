@@ -6,14 +6,14 @@ import (
 	"modelc/ir"
 )
 
-// recogniseShuffle replaces what is written as Reshape, Transpose and Reshape
-// but moves whole channels: the permutation of channels of ShuffleNet by Gather
-// along them, the pixel shuffle of super-resolution (DepthToSpace) by Interleave
-// of such Gathers. Slices of gathered channels become a Gather of those alone.
+// recogniseShuffle replaces Reshape, Transpose and Reshape that move whole
+// channels: ShuffleNet's permutation of channels by Gather along them, the pixel
+// shuffle of super-resolution (DepthToSpace) by Interleave of such Gathers. A
+// Slice of gathered channels becomes a Gather of fewer channels.
 //
-// Whatever the nodes between two values [N,C,D…] are, as long as they only move
-// elements: they are evaluated on the positions of the elements. Legal when
-// nothing else reads what lies between.
+// The pass evaluates any chain of nodes between two values [N,C,D…] that reorder
+// elements, on the positions of the elements. It is legal when the values between
+// have no other reader.
 func recogniseShuffle(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
@@ -40,9 +40,9 @@ func recogniseShuffle(g *ir.Graph, _ *Config) (int, error) {
 	return changed, nil
 }
 
-// shuffle is a movement of channels of x that end completes: strides are those
-// of an Interleave, nil for a single operand; channels are those that each
-// operand takes.
+// shuffle is a movement of channels of x whose last node is end. strides are
+// those of the Interleave, nil for a single operand. channels lists the channels
+// of each operand.
 type shuffle struct {
 	x        *ir.Value
 	end      *ir.Node
@@ -74,14 +74,11 @@ func (m shuffle) emit(g *ir.Graph) (*ir.Value, error) {
 	return n.Out[0], nil
 }
 
-// shuffled matches the chain of moves around the transposition n.
+// shuffled matches the chain of reordering nodes around the transposition n.
 func shuffled(n *ir.Node) shuffle {
-	reordersOnly := func(n *ir.Node) bool {
-		_, isExpand := n.Op.(ir.Expand)
-		return moves(n) && !isExpand
-	}
+	reorders := func(n *ir.Node) bool { return ir.InfoOf(n.Op).Moves == ir.Reorders }
 	x := n.In[0]
-	if d := x.Def(); d == nil || !reordersOnly(d) || x.OnlyUse() == nil {
+	if d := x.Def(); d == nil || !reorders(d) || x.OnlyUse() == nil {
 		return shuffle{}
 	}
 	x = x.Def().In[0]
@@ -89,7 +86,7 @@ func shuffled(n *ir.Node) shuffle {
 	if len(s) < 3 || s.Len() == 0 || !x.Type.DType.IsFloat() {
 		return shuffle{}
 	}
-	for end := n; end != nil && reordersOnly(end); end = end.Out[0].OnlyUse() {
+	for end := n; end != nil && reorders(end); end = end.Out[0].OnlyUse() {
 		strides, ok := enlarged(s, end.Out[0].Type.Shape)
 		if !ok {
 			continue
@@ -104,9 +101,9 @@ func shuffled(n *ir.Node) shuffle {
 	return shuffle{}
 }
 
-// enlarged returns by what factors the spatial extents of x [N,C,D…] grow at
-// the cost of its channels. Like a transposed convolution, a shuffle becomes at
-// most maxPhases nodes.
+// enlarged returns the factors by which the spatial extents of y exceed those
+// of x [N,C,D…]. ok is false unless y has fewer channels by their product,
+// and at most maxPhases times fewer.
 func enlarged(x, y ir.Shape) (strides []int, ok bool) {
 	if len(x) != len(y) || x[0] != y[0] {
 		return nil, false
@@ -121,9 +118,9 @@ func enlarged(x, y ir.Shape) (strides []int, ok bool) {
 	return strides, grid <= maxPhases && y[1]*grid == x[1]
 }
 
-// channelsMoved returns for each position of the grid of strides the channels
-// of x that y, which a chain of moves makes of x, has there; nil if elements
-// move otherwise, or none does.
+// channelsMoved returns, for each position of the grid of strides, the channels
+// of x that y has there. It returns nil if the chain from x to y moves elements
+// otherwise, or none.
 func channelsMoved(x, y *ir.Value, strides []int) [][]int {
 	got, ok := positions(x, y)
 	if !ok {
@@ -170,7 +167,7 @@ func slicedGather(n *ir.Node, op ir.Slice) shuffle {
 	if d == nil {
 		return shuffle{}
 	}
-	if g, ok := d.Op.(ir.Gather); !ok || g.Axis != 1 || d.Const(1) == nil || d.In[1].Type.Rank() != 1 {
+	if g, ok := d.Op.(ir.Gather); !ok || g.Axis != 1 || d.Const(ir.GatherIndices) == nil || d.In[ir.GatherIndices].Type.Rank() != 1 {
 		return shuffle{}
 	}
 	for i, c := range op.Count {
@@ -178,7 +175,7 @@ func slicedGather(n *ir.Node, op ir.Slice) shuffle {
 			return shuffle{}
 		}
 	}
-	index := d.Const(1).Float64s()
+	index := d.Const(ir.GatherIndices).Float64s()
 	var channels []int
 	for i := range op.Count[1] {
 		channels = append(channels, int(index[op.Start[1]+i*op.Step[1]]))

@@ -6,8 +6,8 @@ import "modelc/ir"
 // to the same shape, transpositions that keep the order, full slices, pads
 // and casts that change nothing, concatenations of one, identity functions.
 //
-// It leaves additions of zero and multiplications by one: they turn −0 and
-// NaN payloads, and fold_batchnorm makes them disappear where they matter.
+// It leaves additions of zero and multiplications by one. They change −0 and the
+// payloads of NaN, and fold_batchnorm removes them where they cost time.
 func removeNoops(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {

@@ -10,26 +10,26 @@ import (
 
 // sinkTranspose moves transpositions towards the outputs: a node that reads a
 // transposed value computes on the value itself, and its result is transposed
-// instead. Two that meet become one, or none; one in front of a flattening
-// that a Dense layer reads permutes the layer's weights, and a Dense layer over
-// the channels of every pixel becomes a convolution of one pixel. Networks written
-// with channels last, with a transposition around every convolution, end
-// with none inside.
+// instead. Two that meet become one, or none. One in front of a flattening that
+// a Dense layer reads permutes the layer's weights. A Dense layer over the
+// channels of every pixel becomes a 1×1 convolution. Networks written with
+// channels last, with a transposition around every convolution, end with none
+// inside.
 //
-// It moves past element-wise nodes whose other operands are constants,
-// transposed alike, or have their elements in the same order either way (a
-// factor per channel, [N,1,1,C]); past Concat, Pad, Slice, Expand, Reduce, Softmax,
-// Normalize, Resize, and reshapes that split axes or join those that stay side
-// by side. Those of a model input stay where they are (packing absorbs them); a
-// transposition between a model input and a layer moves up over the nodes
-// between them.
+// A transposition moves past element-wise nodes whose other operands are
+// constants, are transposed alike, or have the same order of elements either way
+// (a factor per channel, [N,1,1,C]). It moves past Concat, Pad, Slice, Expand,
+// Reduce, Softmax, Normalize, Resize, and reshapes that split axes or join axes
+// that stay side by side. Transpositions of a model input stay where they are,
+// because packing absorbs them; one between a model input and a layer moves up
+// over the nodes between.
 //
-// It leaves transpositions in front of other reshapes and matrix products.
+// The pass leaves transpositions in front of other reshapes and matrix products.
 func sinkTranspose(g *ir.Graph, _ *Config) (int, error) {
 	s := sinker{g: g}
 	for again := true; again; {
 		again = false
-		g.Prune() // what was moved past still reads its operands
+		g.Prune() // nodes that were passed still read their operands
 		for _, n := range nodes(g) {
 			if !slices.Contains(g.Nodes, n) {
 				continue
@@ -55,14 +55,6 @@ type sinker struct {
 	changed int
 }
 
-func permOf(v *ir.Value) ([]int, bool) {
-	if v == nil || v.Def() == nil {
-		return nil, false
-	}
-	t, ok := v.Def().Op.(ir.Transpose)
-	return t.Perm, ok
-}
-
 // sinkable returns the permutation of a transposed value, unless it is a
 // transposed model input.
 func sinkable(v *ir.Value) ([]int, bool) {
@@ -71,14 +63,6 @@ func sinkable(v *ir.Value) ([]int, bool) {
 		return nil, false
 	}
 	return p, true
-}
-
-func inverse(perm []int) []int {
-	inv := make([]int, len(perm))
-	for i, p := range perm {
-		inv[p] = i
-	}
-	return inv
 }
 
 func (s *sinker) visit(n *ir.Node) (bool, error) {
@@ -118,7 +102,7 @@ func (s *sinker) visit(n *ir.Node) (bool, error) {
 	m.Absorb(n)
 	v := m.Out[0]
 	moved := m // does the work of the transpositions above
-	if !isIdentity(outPerm) {
+	if !ir.IsIdentity(outPerm) {
 		t, err := s.g.InsertBefore(n, n.Name, ir.Transpose{Perm: outPerm}, v)
 		if err != nil {
 			return false, err
@@ -134,18 +118,9 @@ func (s *sinker) visit(n *ir.Node) (bool, error) {
 	return true, nil
 }
 
-func isIdentity(perm []int) bool {
-	for i, p := range perm {
-		if i != p {
-			return false
-		}
-	}
-	return true
-}
-
-// before returns the operand as it is before the permutation: what a
-// transposition reads, a constant permuted back, or, where that leaves the
-// elements in order, the operand reshaped.
+// before returns operand v of n as it is before the permutation: the operand of
+// a transposition, a constant permuted back, or v reshaped where that leaves the
+// elements in order.
 func (s *sinker) before(v *ir.Value, perm []int, n *ir.Node) (*ir.Value, bool) {
 	if v == nil {
 		return nil, true
@@ -160,22 +135,21 @@ func (s *sinker) before(v *ir.Value, perm []int, n *ir.Node) (*ir.Value, bool) {
 		return v, true
 	}
 	wide := slices.Concat(slices.Repeat(ir.Shape{1}, len(perm)-v.Type.Rank()), v.Type.Shape)
-	if inv := inverse(perm); v.Const == nil && movesOnlyOnes(wide, inv) {
-		return s.reshaped(v, permuted(wide, inv), n), true
+	if inv := ir.Inverse(perm); v.Const == nil && movesOnlyOnes(wide, inv) {
+		return s.reshaped(v, ir.Permute(wide, inv), n), true
 	}
 	if v.Const == nil {
 		return s.small(v, perm, n)
 	}
-	c, ok := transposed(v.Const.Reshaped(wide), inverse(perm))
+	c, ok := transposed(v.Const.Reshaped(wide), ir.Inverse(perm))
 	if !ok {
 		return nil, false
 	}
 	return s.g.AddConst(v.Name+".transposed", c), true
 }
 
-// small is before for what little arithmetic makes of constants and of values
-// that a permutation leaves in order: it is done again on the constants
-// permuted back.
+// small is before for arithmetic on constants and on values that a permutation
+// leaves in order. It repeats the arithmetic on the operands permuted back.
 func (s *sinker) small(v *ir.Value, perm []int, n *ir.Node) (*ir.Value, bool) {
 	d := v.Def()
 	if d == nil || v.Type.Rank() != len(perm) {
@@ -199,14 +173,11 @@ func (s *sinker) small(v *ir.Value, perm []int, n *ir.Node) (*ir.Value, bool) {
 	return m.Out[0], true
 }
 
-// reshaped returns v with another shape, in front of node at; a reshape that v
-// comes from is passed over, and its work done, where nothing else reads it.
+// reshaped returns v with another shape, computed in front of node at. It skips
+// reshapes that make v; those without other readers are part of the result.
 func (s *sinker) reshaped(v *ir.Value, shape ir.Shape, at *ir.Node) *ir.Value {
 	var passed []*ir.Node
-	for v.Def() != nil {
-		if _, ok := v.Def().Op.(ir.Reshape); !ok {
-			break
-		}
+	for isReshape(v.Def()) {
 		if v.OnlyUse() != nil {
 			passed = append(passed, v.Def())
 		}
@@ -224,15 +195,6 @@ func (s *sinker) reshaped(v *ir.Value, shape ir.Shape, at *ir.Node) *ir.Value {
 	return m.Out[0]
 }
 
-// permuted returns the shape of a transposition's result.
-func permuted(shape ir.Shape, perm []int) ir.Shape {
-	out := make(ir.Shape, len(perm))
-	for i, p := range perm {
-		out[i] = shape[p]
-	}
-	return out
-}
-
 func transposed(t *ir.Tensor, perm []int) (*ir.Tensor, bool) {
 	g := ir.NewGraph("")
 	v, err := g.Emit("t", ir.Transpose{Perm: perm}, g.AddConst("c", t))
@@ -242,8 +204,8 @@ func transposed(t *ir.Tensor, perm []int) (*ir.Tensor, bool) {
 	return eval.Const(v)
 }
 
-// below returns the op that does on the untransposed operands what n does on
-// the transposed ones, and the permutation of its result.
+// below returns the op that computes on the untransposed operands what n computes
+// on the transposed ones, and the permutation of its result.
 func below(n *ir.Node, perm []int) (ir.Op, []int, bool) {
 	axes := func(list []int) []int {
 		out := make([]int, len(list))
@@ -269,9 +231,10 @@ func below(n *ir.Node, perm []int) (ir.Op, []int, bool) {
 			return nil, nil, false
 		}
 	}
-	switch op := n.Op.(type) {
-	case ir.Unary, ir.Cast, ir.Binary, ir.Where, ir.PRelu:
+	if ir.InfoOf(n.Op).Elementwise {
 		return n.Op, perm, true
+	}
+	switch op := n.Op.(type) {
 	case ir.Concat:
 		op.Axis = perm[op.Axis]
 		return op, perm, true
@@ -314,9 +277,9 @@ func below(n *ir.Node, perm []int) (ir.Op, []int, bool) {
 }
 
 // reshapeBelow moves a transposition by perm, whose result has shape x, past a
-// reshape to shape y: possible where what the reshape splits and joins are
-// axes that lie side by side on both sides of the transposition. The batch
-// stays the first axis.
+// reshape to shape y. ok is false unless the axes that the reshape splits and
+// joins lie side by side on both sides of the transposition and the batch stays
+// the first axis.
 func reshapeBelow(x, y ir.Shape, perm []int) (ir.Op, []int, bool) {
 	parts, ok := splitReshape(x, y)
 	if !ok {
@@ -326,7 +289,7 @@ func reshapeBelow(x, y ir.Shape, perm []int) (ir.Op, []int, bool) {
 	// the untransposed value.
 	rank := make([]int, len(perm))
 	wide := 0
-	for a, i := range inverse(perm) {
+	for a, i := range ir.Inverse(perm) {
 		rank[a] = wide
 		if x[i] != 1 {
 			wide++
@@ -356,17 +319,17 @@ func reshapeBelow(x, y ir.Shape, perm []int) (ir.Op, []int, bool) {
 	if len(order) == 0 || order[0] != 0 {
 		return nil, nil, false
 	}
-	return ir.Reshape{Shape: permuted(y, order)}, inverse(order), true
+	return ir.Reshape{Shape: ir.Permute(y, order)}, ir.Inverse(order), true
 }
 
-// part is a piece of a reshape: consecutive axes x become the axes y, of as
-// many elements.
+// part is a piece of a reshape: consecutive axes x become the axes y, with the
+// same number of elements.
 type part struct {
 	x, y []int
 	at   int
 }
 
-// splitReshape cuts a reshape into the smallest parts.
+// splitReshape splits a reshape into its smallest parts.
 func splitReshape(x, y ir.Shape) ([]part, bool) {
 	if x.Len() == 0 || len(x) == 0 || len(y) == 0 {
 		return nil, false
@@ -390,7 +353,7 @@ func splitReshape(x, y ir.Shape) ([]part, bool) {
 		}
 		parts = append(parts, p)
 	}
-	last := &parts[len(parts)-1] // what is left has extent one
+	last := &parts[len(parts)-1] // the remaining axes have extent one
 	for ; i < len(x); i++ {
 		last.x = append(last.x, i)
 	}
@@ -400,8 +363,8 @@ func splitReshape(x, y ir.Shape) ([]part, bool) {
 	return parts, true
 }
 
-// squeezed is the permutation that is left of perm when the result's axes in
-// reduced are gone.
+// squeezed returns the permutation that remains of perm without the axes of the
+// result in reduced.
 func squeezed(perm, reduced []int) []int {
 	var left []int
 	for i, p := range perm {
@@ -416,8 +379,8 @@ func squeezed(perm, reduced []int) []int {
 	return left
 }
 
-// transposition simplifies a transposition: of a transposition, of axes of
-// extent one, or of a node that computes on a model input.
+// transposition simplifies a transposition of a transposition or of axes of
+// extent one, and moves up one that a layer reads.
 func (s *sinker) transposition(n *ir.Node, t ir.Transpose) (bool, error) {
 	x := n.In[0]
 	if p, ok := permOf(x); ok {
@@ -427,7 +390,7 @@ func (s *sinker) transposition(n *ir.Node, t ir.Transpose) (bool, error) {
 		}
 		src := x.Def().In[0]
 		n.Absorb(x.Def())
-		if isIdentity(perm) {
+		if ir.IsIdentity(perm) {
 			replace(s.g, n, src)
 			return true, nil
 		}
@@ -435,7 +398,7 @@ func (s *sinker) transposition(n *ir.Node, t ir.Transpose) (bool, error) {
 		s.g.SetInput(n, 0, src)
 		return true, nil
 	}
-	if isIdentity(t.Perm) {
+	if ir.IsIdentity(t.Perm) {
 		replace(s.g, n, x)
 		return true, nil
 	}
@@ -446,8 +409,8 @@ func (s *sinker) transposition(n *ir.Node, t ir.Transpose) (bool, error) {
 	return s.hoist(n, t)
 }
 
-// movesOnlyOnes reports whether the axes of more than one element keep their
-// order, so that the elements do too.
+// movesOnlyOnes reports whether perm keeps the order of the axes with more than
+// one element, and so the order of the elements.
 func movesOnlyOnes(shape ir.Shape, perm []int) bool {
 	last := -1
 	for _, p := range perm {
@@ -462,8 +425,8 @@ func movesOnlyOnes(shape ir.Shape, perm []int) bool {
 	return true
 }
 
-// meetsLayer reports whether v is read by convolutions and pools alone, past
-// which nothing moves.
+// meetsLayer reports whether all readers of v are convolutions and pools, which
+// no transposition moves past.
 func meetsLayer(v *ir.Value) bool {
 	for _, u := range v.Uses() {
 		if u.Node == nil {
@@ -478,8 +441,8 @@ func meetsLayer(v *ir.Value) bool {
 	return true
 }
 
-// hoist moves a transposition that cannot move further down up over the nodes
-// between it and a model input, all at once: T(f(x)) = f'(T(x)).
+// hoist moves a transposition in front of a layer up over all nodes between it
+// and a model input: T(f(x)) = f'(T(x)).
 func (s *sinker) hoist(n *ir.Node, t ir.Transpose) (bool, error) {
 	x := n.In[0]
 	if !meetsLayer(n.Out[0]) || isInput(x) || x.OnlyUse() != n || !liftable(x, t.Perm) {
@@ -493,7 +456,7 @@ func (s *sinker) hoist(n *ir.Node, t ir.Transpose) (bool, error) {
 	return true, nil
 }
 
-// isInput reports whether v is a model input, itself or transposed.
+// isInput reports whether v is a model input or a transposed one.
 func isInput(v *ir.Value) bool {
 	if v.Const != nil {
 		return false
@@ -503,7 +466,7 @@ func isInput(v *ir.Value) bool {
 }
 
 // liftable reports whether v is computed from model inputs and constants by
-// nodes that a transposition can move over, each read by the next alone.
+// nodes that a transposition can move over and that have a single reader.
 func liftable(v *ir.Value, perm []int) bool {
 	if v.Const != nil {
 		return v.Type.Rank() <= len(perm)
@@ -516,9 +479,11 @@ func liftable(v *ir.Value, perm []int) bool {
 	}
 	d := v.Def()
 	switch d.Op.(type) {
-	case ir.Unary, ir.Cast, ir.Binary, ir.Pad, ir.Slice, ir.Resize:
+	case ir.Pad, ir.Slice, ir.Resize:
 	default:
-		return false
+		if !ir.InfoOf(d.Op).Elementwise {
+			return false
+		}
 	}
 	if v.OnlyUse() == nil {
 		return false
@@ -533,7 +498,7 @@ func liftable(v *ir.Value, perm []int) bool {
 
 // lift returns v transposed, computed in front of node at.
 func (s *sinker) lift(v *ir.Value, perm []int, at *ir.Node) (*ir.Value, error) {
-	inv := inverse(perm)
+	inv := ir.Inverse(perm)
 	if v.Const != nil {
 		c, _ := s.before(v, inv, at) // liftable has checked the rank
 		return c, nil
@@ -563,16 +528,13 @@ func (s *sinker) lift(v *ir.Value, perm []int, at *ir.Node) (*ir.Value, error) {
 	return m.Out[0], nil
 }
 
-// dense permutes the weights of a dense layer that reads a flattened
-// transposition, so that it reads the flattened value itself.
+// dense makes a dense layer that reads a flattened transposition read the
+// flattened value, with permuted weights.
 func (s *sinker) dense(n *ir.Node) (bool, error) {
 	op := n.Op.(ir.Dense)
 	flat := n.In[0].Def()
-	w := n.Const(1)
-	if flat == nil || w == nil {
-		return false, nil
-	}
-	if _, ok := flat.Op.(ir.Reshape); !ok {
+	w := n.Const(ir.Weights)
+	if w == nil || !isReshape(flat) {
 		return false, nil
 	}
 	if moved, err := s.pointwise(n, op, flat.In[0]); moved || err != nil {
@@ -583,7 +545,7 @@ func (s *sinker) dense(n *ir.Node) (bool, error) {
 		return false, nil
 	}
 	src := flat.In[0].Def().In[0]
-	// order[j] is where feature j of the untransposed value stood.
+	// order[j] is the former position of feature j of the untransposed value.
 	inner := src.Type.Shape[1:]
 	order := make([]int, inner.Len())
 	st := flat.In[0].Type.Shape.Strides()
@@ -605,13 +567,13 @@ func (s *sinker) dense(n *ir.Node) (bool, error) {
 	f.Absorb(flat)
 	n.Absorb(flat.In[0].Def())
 	s.g.SetInput(n, 0, f.Out[0])
-	s.g.SetInput(n, 1, s.g.AddConst(n.In[1].Name+".permuted", permuteRows(w, op.TransW, order)))
+	s.g.SetInput(n, ir.Weights, s.g.AddConst(n.In[ir.Weights].Name+".permuted", permuteRows(w, op.TransW, order)))
 	return true, nil
 }
 
 // pointwise replaces a dense layer over the channels of each pixel of x, a
-// transposed image, by the convolution that it is: Reshape to [pixels, C],
-// Dense, Reshape to the image.
+// transposed image, by a 1×1 convolution. The layer is written as Reshape to
+// [pixels, C], Dense, and Reshape to the image.
 func (s *sinker) pointwise(n *ir.Node, op ir.Dense, x *ir.Value) (bool, error) {
 	perm, ok := sinkable(x)
 	last := x.Type.Rank() - 1
@@ -620,19 +582,19 @@ func (s *sinker) pointwise(n *ir.Node, op ir.Dense, x *ir.Value) (bool, error) {
 		return false, nil
 	}
 	r, ok := back.Op.(ir.Reshape)
-	k, m := op.KM(n.In[1].Type.Shape)
+	k, m := op.KM(n.In[ir.Weights].Type.Shape)
 	if !ok || !r.Shape.Equal(append(slices.Clone(x.Type.Shape[:last]), m)) {
 		return false, nil
 	}
-	w := n.Const(1)
+	w := n.Const(ir.Weights)
 	if !op.TransW {
 		if w, ok = transposed(w, []int{1, 0}); !ok {
 			return false, nil
 		}
 	}
 	ones := slices.Repeat([]int{1}, last-1)
-	in := []*ir.Value{x.Def().In[0], s.g.AddConst(n.In[1].Name+".pointwise", w.Reshaped(append(ir.Shape{m, k}, ones...)))}
-	if b := n.Input(2); b != nil {
+	in := []*ir.Value{x.Def().In[0], s.g.AddConst(n.In[ir.Weights].Name+".pointwise", w.Reshaped(append(ir.Shape{m, k}, ones...)))}
+	if b := n.Input(ir.Bias); b != nil {
 		in = append(in, b)
 	}
 	conv := ir.Conv{Strides: ones, Pads: make([]int, 2*(last-1)), Dilations: ones, Groups: 1, Epilogue: op.Epilogue}
@@ -650,8 +612,8 @@ func (s *sinker) pointwise(n *ir.Node, op ir.Dense, x *ir.Value) (bool, error) {
 	return true, nil
 }
 
-// permuteRows returns weights whose row j is row order[j] of w; rows are
-// columns when trans is set.
+// permuteRows returns weights whose row j is row order[j] of w, or whose columns
+// are if trans is set.
 func permuteRows(w *ir.Tensor, trans bool, order []int) *ir.Tensor {
 	out := ir.NewTensor(w.Type)
 	size := w.DType.Size()

@@ -7,20 +7,19 @@ import (
 )
 
 // splitTransposed replaces a transposed convolution by ordinary ones, one for
-// each position within a stride, whose results are woven together: outputs
-// that are a stride apart are products with the same taps of the kernel. The
-// zeros that a transposed convolution spreads its operand with are never
-// multiplied.
+// each position within a stride, and an Interleave of their results: outputs
+// that are a stride apart are products with the same taps of the kernel. No
+// zeros between the operand's elements are multiplied.
 //
-// Legal for constant weights. It leaves dilated kernels, results smaller than
-// a stride, strides of more positions than maxPhases, kernels too large for
-// their padding to be legal, and more than two spatial axes, which have no fast
-// convolution either.
+// It is legal for constant weights. It leaves dilated kernels, results smaller
+// than a stride, strides of more positions than maxPhases, kernels too large for
+// their padding to be legal, and more than two spatial axes, for which there is no
+// fast convolution.
 func splitTransposed(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
 		op, ok := n.Op.(ir.ConvTranspose)
-		if !ok || n.Const(1) == nil || !splits(n, op) {
+		if !ok || n.Const(ir.Weights) == nil || !splits(n, op) {
 			continue
 		}
 		grid := ir.Shape(op.Strides)
@@ -32,8 +31,8 @@ func splitTransposed(g *ir.Graph, _ *Config) (int, error) {
 				at[a] = i / st[a] % s
 			}
 			c, w := phase(n, op, at)
-			wv := g.AddConst(fmt.Sprintf("%s.phase%d", n.In[1].Name, i), w)
-			part, err := g.InsertBefore(n, n.Name, c, n.In[0], wv, n.Input(2))
+			wv := g.AddConst(fmt.Sprintf("%s.phase%d", n.In[ir.Weights].Name, i), w)
+			part, err := g.InsertBefore(n, n.Name, c, n.In[0], wv, n.Input(ir.Bias))
 			if err != nil {
 				return changed, err
 			}
@@ -56,9 +55,9 @@ func splitTransposed(g *ir.Graph, _ *Config) (int, error) {
 	return changed, nil
 }
 
-// maxPhases bounds the convolutions that one becomes: strides of 8×8 are the
-// largest that segmentation networks have between layers, and what a file asks
-// for must not grow the graph without end.
+// maxPhases is the maximum number of convolutions that replace one. The largest
+// strides in segmentation networks are 8×8; a hostile file must not make the
+// graph grow without bound.
 const maxPhases = 64
 
 func splits(n *ir.Node, op ir.ConvTranspose) bool {
@@ -81,7 +80,7 @@ func splits(n *ir.Node, op ir.ConvTranspose) bool {
 // x[q+base−j]. Read forwards, that is a window of J taps that starts at
 // q+base−J+1.
 func phase(n *ir.Node, op ir.ConvTranspose, at []int) (ir.Conv, *ir.Tensor) {
-	x, w, y := n.In[0].Type.Shape, n.Const(1), n.Out[0].Type.Shape
+	x, w, y := n.In[0].Type.Shape, n.Const(ir.Weights), n.Out[0].Type.Shape
 	dims := len(at)
 	c := ir.Conv{Strides: make([]int, dims), Pads: make([]int, 2*dims), Dilations: make([]int, dims), Groups: op.Groups, Epilogue: op.Epilogue}
 	first, taps := make([]int, dims), make(ir.Shape, dims)

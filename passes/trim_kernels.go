@@ -1,28 +1,27 @@
 package passes
 
 import (
-	"fmt"
 	"slices"
 
 	"modelc/ir"
 )
 
 // trimKernels drops the first and last rows and columns of a convolution's
-// filters where all they ever meet is padding: those of a dilation as wide as
-// the image, or of 3×3 on a single pixel, where a network made for pictures
-// gets thumbnails.
+// filters that only multiply padding. They occur with a dilation as wide as the
+// image, or with 3×3 on a single pixel, where a network made for pictures reads
+// thumbnails.
 //
-// Legal for constant weights; that a dropped weight which is infinite or NaN
-// made the result NaN is lost. It leaves taps between others that are used, and
-// one tap on each axis.
+// It is legal for constant weights. An infinite or NaN weight that is dropped no
+// longer makes the result NaN. The pass leaves taps between others that are
+// used, and one tap on each axis.
 func trimKernels(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
 		op, ok := n.Op.(ir.Conv)
-		if !ok || n.Const(1) == nil {
+		if !ok || n.Const(ir.Weights) == nil {
 			continue
 		}
-		w := n.Const(1)
+		w := n.Const(ir.Weights)
 		taps := slices.Clone(w.Shape[2:])
 		first := make([]int, len(taps))
 		pads, dilations := slices.Clone(op.Pads), slices.Clone(op.Dilations)
@@ -40,17 +39,18 @@ func trimKernels(g *ir.Graph, _ *Config) (int, error) {
 		}
 		op.Pads, op.Dilations = pads, dilations
 		n.Op = op
-		g.SetInput(n, 1, g.AddConst(fmt.Sprintf("%s.trimmed", n.In[1].Name), slicedTaps(w, first, taps)))
+		g.SetInput(n, ir.Weights, g.AddConst(n.In[ir.Weights].Name+".trimmed", slicedTaps(w, first, taps)))
 		changed++
 	}
 	return changed, nil
 }
 
-// tapsInside returns the range of taps along an axis, of an operand of size in
-// and a result of size out, that are left when those before the image at every
-// position, and those behind it, are dropped.
+// tapsInside returns the range of taps along an axis that remain when taps that
+// lie before or behind the image at every position are dropped. in, kernel and
+// out are the extents of the operand, the filters and the result.
 func tapsInside(op ir.Conv, axis, in, kernel, out int) (from, to int) {
-	// at is where a tap lies for the first result; the last is reach further.
+	// at returns the position of a tap for the first result; for the last, it is
+	// larger by reach.
 	at := func(tap int) int { return tap*op.Dilations[axis] - op.Pads[axis] }
 	reach := (out - 1) * op.Strides[axis]
 	from, to = 0, kernel
@@ -63,8 +63,8 @@ func tapsInside(op ir.Conv, axis, in, kernel, out int) (from, to int) {
 	return from, to
 }
 
-// slicedTaps returns the given number of taps of each filter, [M,C,K…], from
-// first on.
+// slicedTaps returns filters [M,C,taps…] of those in w [M,C,K…], starting at
+// first.
 func slicedTaps(w *ir.Tensor, first, taps []int) *ir.Tensor {
 	kernel := w.Shape[2:]
 	out := ir.NewTensor(ir.Type{DType: w.DType, Shape: append(w.Shape[:2:2], taps...)})

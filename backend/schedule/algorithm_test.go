@@ -23,7 +23,7 @@ output "y" %y
 		n := g.Outputs[0].Value.Def()
 		want := ir.AlgWinograd4
 		if whole {
-			w := n.Const(1).Float64s()
+			w := n.Const(ir.Weights).Float64s()
 			for i := range w {
 				w[i] = math.Round(100 * w[i])
 			}

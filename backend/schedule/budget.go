@@ -56,7 +56,7 @@ func withinBudget(p *Program, cfg Config) map[string]bool {
 		if l.Choice.Algorithm != ir.AlgWinograd4 || cfg.Algorithms[NodeName(l.Node)] != ir.AlgUnset || two > (1+budgetLoss)*four {
 			continue
 		}
-		w := l.Node.Const(1).Shape
+		w := l.Node.Const(ir.Weights).Shape
 		swaps = append(swaps, swap{NodeName(l.Node), two - four, 4 * (runtime.WinogradLen(4, w[0], w[1]) - runtime.WinogradLen(2, w[0], w[1]))})
 	}
 	slices.SortStableFunc(swaps, func(a, b swap) int {

@@ -340,7 +340,7 @@ func (b *builder) plain(v *ir.Value) *place {
 		q := b.temp(v.Name, v.Type)
 		reader := b.node
 		b.node = v.Def()
-		b.permute("Transpose", p.asNHWC(), q, channelsFirst(len(p.shape)))
+		b.permute("Transpose", p.asNHWC(), q, ir.ChannelsFirst(len(p.shape)))
 		b.node = reader
 		b.dense[v] = q
 		return q
@@ -364,24 +364,6 @@ func (p *place) asNHWC() *place {
 	r := len(p.shape)
 	q.shape = append(append(ir.Shape{p.shape[0]}, p.shape[2:r]...), p.shape[1])
 	return &q
-}
-
-// channelsFirst is the permutation that turns [N,…,C] into [N,C,…].
-func channelsFirst(rank int) []int {
-	perm := []int{0, rank - 1}
-	for i := 1; i < rank-1; i++ {
-		perm = append(perm, i)
-	}
-	return perm
-}
-
-// channelsLast is the inverse of channelsFirst.
-func channelsLast(rank int) []int {
-	perm := []int{0}
-	for i := 2; i < rank; i++ {
-		perm = append(perm, i)
-	}
-	return append(perm, 1)
 }
 
 func (b *builder) unpack(img, dst *place) {

@@ -40,7 +40,7 @@ func (l *layout) depthwiseFollows(n *ir.Node) bool {
 	}
 	c, ok := r.Op.(ir.Conv)
 	_, inSlot := l.slots[v]
-	return ok && !inSlot && isDepthwise(r, c) && c.Padding != ir.PadCopy && !c.HasPrologue(r) && r.Input(3) == nil &&
+	return ok && !inSlot && c.IsDepthwise(r.In[0].Type.Shape, r.In[ir.Weights].Type.Shape) && c.Padding != ir.PadCopy && !r.HasPrologue() && r.Input(ir.ConvResidual) == nil &&
 		c.Pads[0] >= 0 && c.Pads[len(c.Pads)/2-1] >= 0
 }
 

@@ -20,7 +20,7 @@ import (
 // there is none.
 func (b *builder) poolBehind(conv *ir.Node, a ir.Algorithm) *ir.Node {
 	pool := b.poolAfter(conv)
-	if pool == nil || conv.Input(3) != nil || a == ir.AlgWinogradStrided || conv.Op.(ir.Conv).Dilations[0] > 1 || conv.Const(1).Shape[2] != 3 {
+	if pool == nil || conv.Input(ir.ConvResidual) != nil || a == ir.AlgWinogradStrided || conv.Op.(ir.Conv).Dilations[0] > 1 || conv.Const(ir.Weights).Shape[2] != 3 {
 		return nil
 	}
 	if p := pool.Op.(ir.Pool); sideBySide(pool, p) != "" || winogradTile(a)%p.Kernel[0] != 0 {
@@ -54,7 +54,7 @@ func unfit(n *ir.Node, p ir.Pool) string {
 			return "windows outside the operand"
 		}
 	}
-	if !p.Prologue.IsIdentity() || n.Input(1) != nil || n.Input(2) != nil {
+	if n.HasPrologue() {
 		return "transforms its operand"
 	}
 	return ""

@@ -89,24 +89,24 @@ func (l *layout) runsOnImages(n *ir.Node) bool {
 	}
 	switch op := n.Op.(type) {
 	case ir.Conv:
-		return n.Const(1) != nil && (n.Input(2) == nil || n.Const(2) != nil) && constOrAbsent(n, 4) && constOrAbsent(n, 5)
+		return n.Const(ir.Weights) != nil && n.ConstOrAbsent(ir.Bias) && n.ConstOrAbsent(ir.ConvScale) && n.ConstOrAbsent(ir.ConvShift)
 	case ir.Pool:
-		return op.Kind != ir.LpPool && !op.Indices && constOrAbsent(n, 1) && constOrAbsent(n, 2)
+		return op.Kind != ir.LpPool && !op.Indices && n.ConstOrAbsent(ir.PoolScale) && n.ConstOrAbsent(ir.PoolShift)
 	case ir.Reduce:
-		return (op.Fn == ir.ReduceMean || op.Fn == ir.ReduceMax) && slices.Equal(op.Axes, spatialAxes(x.Type.Rank())) && l.image[x]
+		return (op.Fn == ir.ReduceMean || op.Fn == ir.ReduceMax) && slices.Equal(op.Axes, ir.SpatialAxes(x.Type.Rank())) && l.image[x]
 	case ir.Affine:
-		return l.image[x] && padsSafely(x, op.Epilogue) && n.Const(1) != nil && n.Const(2) != nil
+		return l.image[x] && padsSafely(x, op.Epilogue) && n.Const(ir.AffineScale) != nil && n.Const(ir.AffineShift) != nil
 	case ir.BatchNorm:
-		return l.image[x] && n.Const(1) != nil && n.Const(2) != nil && n.Const(3) != nil && n.Const(4) != nil
+		return l.image[x] && n.Const(ir.BatchNormScale) != nil && n.Const(ir.BatchNormBias) != nil && n.Const(ir.BatchNormMean) != nil && n.Const(ir.BatchNormVar) != nil
 	case ir.Unary:
 		return l.image[x] && padsSafely(x, op.Fn)
 	case ir.LRN:
 		return l.image[x]
 	case ir.PRelu:
-		return l.image[x] && n.Const(1) != nil && perChannel(n.In[1].Type.Shape, x.Type.Shape)
+		return l.image[x] && n.Const(ir.PReluSlope) != nil && ir.PerChannel(n.In[ir.PReluSlope].Type.Shape, x.Type.Shape)
 	case ir.Normalize:
 		s := x.Type.Shape
-		return l.image[x] && slices.Equal(op.Axes, []int{1}) && s[1]%16 == 0 && channelsOrAbsent(n, 1, s) && channelsOrAbsent(n, 2, s)
+		return l.image[x] && slices.Equal(op.Axes, []int{1}) && s[1]%16 == 0 && channelsOrAbsent(n, ir.NormalizeScale, s) && channelsOrAbsent(n, ir.NormalizeBias, s)
 	case ir.Binary:
 		quotient := op.Fn == ir.Div && n.In[1].Const == nil && x.Type.Shape[1]%16 != 0 // 0/0 in unused channels
 		return op.Fn <= ir.Min && !quotient && padsSafely(x, op.Epilogue) && l.binaryOnImages(n)
@@ -121,7 +121,7 @@ func (l *layout) runsOnImages(n *ir.Node) bool {
 		}
 		return true
 	case ir.Gather:
-		return l.image[x] && op.Axis == 1 && n.Const(1) != nil && n.In[1].Type.Rank() == 1 && selects(n)
+		return l.image[x] && op.Axis == 1 && n.Const(ir.GatherIndices) != nil && n.In[ir.GatherIndices].Type.Rank() == 1 && selects(n)
 	case ir.Interleave:
 		if l.weaves(n) {
 			return false
@@ -150,12 +150,10 @@ func padsSafely(x *ir.Value, fn ir.Act) bool {
 	return x.Type.Shape[1]%16 == 0 || fn.FiniteAtZero()
 }
 
-func constOrAbsent(n *ir.Node, i int) bool { return n.Input(i) == nil || n.Const(i) != nil }
-
 // selects reports whether the indices of a Gather of channels exist.
 func selects(n *ir.Node) bool {
 	c := float64(n.In[0].Type.Shape[1])
-	for _, i := range n.Const(1).Float64s() {
+	for _, i := range n.Const(ir.GatherIndices).Float64s() {
 		if i < -c || i >= c {
 			return false
 		}
@@ -205,29 +203,7 @@ func (l *layout) selectedOnly(v *ir.Value) bool {
 // channelsOrAbsent reports whether operand i is a constant with one value per
 // channel of x, or one in all, or absent.
 func channelsOrAbsent(n *ir.Node, i int, x ir.Shape) bool {
-	return n.Input(i) == nil || n.Const(i) != nil && perChannel(n.In[i].Type.Shape, x)
-}
-
-func spatialAxes(rank int) []int {
-	var a []int
-	for i := 2; i < rank; i++ {
-		a = append(a, i)
-	}
-	return a
-}
-
-// perChannel reports whether a tensor of shape s broadcasts to x [N,C,…] as
-// one value per channel, or one in all.
-func perChannel(s, x ir.Shape) bool {
-	if len(s) > len(x) {
-		return false
-	}
-	for i, d := range s {
-		if k := len(x) - len(s) + i; d != 1 && !(k == 1 && d == x[1]) {
-			return false
-		}
-	}
-	return true
+	return n.Input(i) == nil || n.Const(i) != nil && ir.PerChannel(n.In[i].Type.Shape, x)
 }
 
 // overPixels reports whether a tensor of shape s broadcasts to x [N,C,…] with
@@ -251,7 +227,7 @@ func (l *layout) binaryOnImages(n *ir.Node) bool {
 	out := n.Out[0].Type.Shape
 	full := func(v *ir.Value) bool { return l.image[v] && v.Type.Shape.Equal(out) }
 	small := func(v *ir.Value) bool {
-		return v.Const != nil && perChannel(v.Type.Shape, out) || v.Const == nil && overPixels(v.Type.Shape, out)
+		return v.Const != nil && ir.PerChannel(v.Type.Shape, out) || v.Const == nil && overPixels(v.Type.Shape, out)
 	}
 	switch {
 	case full(a) && bb.Type.Shape.Equal(out) && bb.Const == nil, full(bb) && a.Type.Shape.Equal(out) && a.Const == nil:
@@ -276,7 +252,7 @@ func (l *layout) needBorder(n *ir.Node) {
 		return
 	}
 	x := n.In[0]
-	l.border[x] = l.border[x].union(convBorder(c, n.In[1].Type.Shape, x.Type.Shape, n.Out[0].Type.Shape))
+	l.border[x] = l.border[x].union(convBorder(c, n.In[ir.Weights].Type.Shape, x.Type.Shape, n.Out[0].Type.Shape))
 }
 
 // padsWithBorder reports whether the border of the operand can be the padding:

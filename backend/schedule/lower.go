@@ -139,7 +139,7 @@ func (b *builder) onlyFlattened(n *ir.Node) bool {
 		if u.Node == nil || u.Index != 0 {
 			return false
 		}
-		if _, ok := u.Node.Op.(ir.Dense); !ok || u.Node.Const(1) == nil || !constOrAbsent(u.Node, 2) {
+		if _, ok := u.Node.Op.(ir.Dense); !ok || u.Node.Const(ir.Weights) == nil || !u.Node.ConstOrAbsent(ir.Bias) {
 			return false
 		}
 	}
@@ -152,11 +152,11 @@ func (b *builder) lowerTranspose(n *ir.Node, t ir.Transpose) error {
 	x, v := n.In[0], n.Out[0]
 	r := x.Type.Rank()
 	isImageRank := (r == 3 || r == 4) && v.Type.DType == ir.Float32
-	if src := b.dense[x]; src != nil && !src.nhwc && isImageRank && equalInts(t.Perm, channelsFirst(r)) && outputOf(v) < 0 {
+	if src := b.dense[x]; src != nil && !src.nhwc && isImageRank && slices.Equal(t.Perm, ir.ChannelsFirst(r)) && outputOf(v) < 0 {
 		b.dense[v] = &place{buf: src.buf, off: src.off, dtype: src.dtype, shape: v.Type.Shape, nhwc: true}
 		return nil
 	}
-	if img := b.images[x]; img != nil && b.dense[x] == nil && equalInts(t.Perm, channelsLast(r)) {
+	if img := b.images[x]; img != nil && b.dense[x] == nil && slices.Equal(t.Perm, ir.ChannelsLast(r)) {
 		dst := b.newDense(v)
 		// The memory of [N,H,W,C] is the value itself.
 		as := *dst

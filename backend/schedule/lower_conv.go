@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"fmt"
+	"slices"
 
 	"modelc/ir"
 	"modelc/runtime"
@@ -42,7 +43,7 @@ const firstChannels = 4
 func readsUserLayout(n *ir.Node) bool {
 	c := n.Op.(ir.Conv)
 	x := n.In[0]
-	if x.Type.Shape[1] > firstChannels || c.Groups != 1 || n.Input(3) != nil || c.HasPrologue(n) || c.Padding == ir.PadCopy {
+	if x.Type.Shape[1] > firstChannels || c.Groups != 1 || n.Input(ir.ConvResidual) != nil || n.HasPrologue() || c.Padding == ir.PadCopy {
 		return false
 	}
 	for _, p := range c.Pads {
@@ -57,26 +58,14 @@ func readsUserLayout(n *ir.Node) bool {
 // constant from the last axis to axis 1.
 func isChannelsFirst(n *ir.Node) bool {
 	t, ok := n.Op.(ir.Transpose)
-	return ok && n.In[0].Def() == nil && len(t.Perm) >= 3 && len(t.Perm) <= 4 && equalInts(t.Perm, channelsFirst(len(t.Perm)))
-}
-
-func equalInts(a, b []int) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
+	return ok && n.In[0].Def() == nil && len(t.Perm) >= 3 && len(t.Perm) <= 4 && slices.Equal(t.Perm, ir.ChannelsFirst(len(t.Perm)))
 }
 
 func (b *builder) lowerConv(n *ir.Node, c ir.Conv) error {
 	if !b.layout.node[n] {
 		return b.convPlain(n, c)
 	}
-	w := n.Const(1)
+	w := n.Const(ir.Weights)
 	geo := convGeometry(c, w.Shape)
 	x := n.In[0]
 	m := w.Shape[0]
@@ -94,20 +83,20 @@ func (b *builder) lowerConv(n *ir.Node, c ir.Conv) error {
 		doc += ", halo"
 	}
 	var residual *place
-	if r := n.Input(3); r != nil {
+	if r := n.Input(ir.ConvResidual); r != nil {
 		residual = b.asImage(r)
 	}
 	dst := b.convResult(n, residual)
 	o := convOperands{
 		node: n, src: src, dst: dst, residual: residual,
-		bias: b.channels(n.Const(2), m), scale: b.channels(n.Const(4), x.Type.Shape[1]), shift: b.channels(n.Const(5), x.Type.Shape[1]),
+		bias: b.channels(n.Const(ir.Bias), m), scale: b.channels(n.Const(ir.ConvScale), x.Type.Shape[1]), shift: b.channels(n.Const(ir.ConvShift), x.Type.Shape[1]),
 		pre: act(c.Prologue), act: act(c.Epilogue), geo: geo, cached: b.cached,
 	}
 	if c.Padding == ir.PadCopy {
 		o.copied = bd
 	}
 	switch {
-	case isDepthwise(n, c):
+	case c.IsDepthwise(n.In[0].Type.Shape, n.In[ir.Weights].Type.Shape):
 		b.depthwise(o, w, b.padded(&o, doc)+": depthwise")
 	case c.Groups == 1:
 		b.convDense(o, w, doc)
@@ -117,25 +106,19 @@ func (b *builder) lowerConv(n *ir.Node, c ir.Conv) error {
 	return nil
 }
 
-// isDepthwise reports whether each channel has one filter of its own.
-func isDepthwise(n *ir.Node, c ir.Conv) bool {
-	channels := n.In[0].Type.Shape[1]
-	return c.Groups == channels && n.In[1].Type.Shape[0] == channels && channels > 1
-}
-
 // operandsDoc names what is fused into the convolution.
 func operandsDoc(n *ir.Node, c ir.Conv) string {
 	s := ""
-	if n.Input(4) != nil || n.Input(5) != nil {
+	if n.Input(ir.ConvScale) != nil || n.Input(ir.ConvShift) != nil {
 		s += ", affine before"
 	}
 	if !c.Prologue.IsIdentity() {
 		s += ", " + c.Prologue.String() + " before"
 	}
-	if n.Input(2) != nil {
+	if n.Input(ir.Bias) != nil {
 		s += ", bias"
 	}
-	if n.Input(3) != nil {
+	if n.Input(ir.ConvResidual) != nil {
 		s += ", residual"
 	}
 	return s + actDoc(c.Epilogue)
@@ -146,7 +129,7 @@ func operandsDoc(n *ir.Node, c ir.Conv) string {
 // own is written.
 func (b *builder) convResult(n *ir.Node, residual *place) *place {
 	if residual != nil {
-		return b.overwrite(n, n.In[3], residual)
+		return b.overwrite(n, n.In[ir.ConvResidual], residual)
 	}
 	return b.newImage(n.Out[0])
 }
@@ -171,8 +154,8 @@ func (b *builder) convFirst(n *ir.Node, c ir.Conv, geo geometry, doc string) err
 		src = b.constPlace(n.In[0])
 	}
 	d, _ := imageDims(n.In[0].Type.Shape)
-	o := convOperands{node: n, src: src, dst: b.newImage(n.Out[0]), bias: b.channels(n.Const(2), n.Const(1).Shape[0]), act: act(c.Epilogue), geo: geo}
-	b.emitConvFirst(o, d, n.Const(1), doc+": first layer")
+	o := convOperands{node: n, src: src, dst: b.newImage(n.Out[0]), bias: b.channels(n.Const(ir.Bias), n.Const(ir.Weights).Shape[0]), act: act(c.Epilogue), geo: geo}
+	b.emitConvFirst(o, d, n.Const(ir.Weights), doc+": first layer")
 	b.last().Choice = Choice{Algorithm: ir.AlgFirst, Why: "it reads the model's input as it is"}
 	return nil
 }
@@ -415,13 +398,13 @@ func (b *builder) bordered(src *place, bd border) *place {
 }
 
 func (b *builder) lowerDense(n *ir.Node, d ir.Dense) error {
-	w := n.Const(1)
-	if w == nil || !constOrAbsent(n, 2) || n.In[0].Type.DType != ir.Float32 || n.In[0].Type.Shape.Len() == 0 || n.Out[0].Type.Shape.Len() == 0 {
+	w := n.Const(ir.Weights)
+	if w == nil || !n.ConstOrAbsent(ir.Bias) || n.In[0].Type.DType != ir.Float32 || n.In[0].Type.Shape.Len() == 0 || n.Out[0].Type.Shape.Len() == 0 {
 		return b.densePlain(n, d)
 	}
 	k, m := d.KM(w.Shape)
 	doc := fmt.Sprintf("Dense %d→%d", k, m)
-	if n.Input(2) != nil {
+	if n.Input(ir.Bias) != nil {
 		doc += ", bias"
 	}
 	doc += actDoc(d.Epilogue)
@@ -433,7 +416,7 @@ func (b *builder) lowerDense(n *ir.Node, d ir.Dense) error {
 	}
 	dst := b.newDense(n.Out[0])
 	wref := b.floats32(w, b.packDense(w, d.TransW, rows))
-	bias := b.channels(n.Const(2), m)
+	bias := b.channels(n.Const(ir.Bias), m)
 	a := act(d.Epilogue)
 	batch := n.Out[0].Type.Shape[0]
 	b.emit(doc, []*place{src}, []*place{dst}, func() runtime.Kernel {

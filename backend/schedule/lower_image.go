@@ -30,7 +30,7 @@ func (b *builder) poolImage(n *ir.Node, p ir.Pool) error {
 func (b *builder) pool(n *ir.Node, p ir.Pool) (runtime.Pool, string) {
 	c := n.In[0].Type.Shape[1]
 	k := runtime.Pool{KH: 1, SH: 1, DH: 1, CountPad: p.CountPad,
-		Scale: b.channels(n.Const(1), c), Shift: b.channels(n.Const(2), c), Pre: act(p.Prologue)}
+		Scale: b.channels(n.Const(ir.PoolScale), c), Shift: b.channels(n.Const(ir.PoolShift), c), Pre: act(p.Prologue)}
 	if p.Kind == ir.AvgPool {
 		k.Kind = runtime.PoolAvg
 	}
@@ -143,9 +143,9 @@ func (b *builder) affineImage(n *ir.Node, scale, shift *ir.Tensor, a ir.Act, doc
 
 func (b *builder) affine(n *ir.Node, a ir.Affine, onImages bool) error {
 	if onImages {
-		return b.affineImage(n, n.Const(1), n.Const(2), a.Epilogue, "Affine"+actDoc(a.Epilogue))
+		return b.affineImage(n, n.Const(ir.AffineScale), n.Const(ir.AffineShift), a.Epilogue, "Affine"+actDoc(a.Epilogue))
 	}
-	return b.affinePlain(n, b.plain(n.In[1]), b.plain(n.In[2]), a.Epilogue)
+	return b.affinePlain(n, b.plain(n.In[ir.AffineScale]), b.plain(n.In[ir.AffineShift]), a.Epilogue)
 }
 
 // batchNorm lowers a normalisation that no pass folded.
@@ -155,8 +155,8 @@ func (b *builder) batchNorm(n *ir.Node, bn ir.BatchNorm, onImages bool) error {
 			return fmt.Errorf("its statistics must be constants")
 		}
 	}
-	gamma, beta := n.Const(1).Float64s(), n.Const(2).Float64s()
-	mean, variance := n.Const(3).Float64s(), n.Const(4).Float64s()
+	gamma, beta := n.Const(ir.BatchNormScale).Float64s(), n.Const(ir.BatchNormBias).Float64s()
+	mean, variance := n.Const(ir.BatchNormMean).Float64s(), n.Const(ir.BatchNormVar).Float64s()
 	scale, shift := make([]float64, len(gamma)), make([]float64, len(gamma))
 	for i := range gamma {
 		scale[i] = gamma[i] / math.Sqrt(variance[i]+bn.Epsilon)
@@ -193,7 +193,7 @@ func (b *builder) unaryImage(n *ir.Node, u ir.Unary) error {
 
 func (b *builder) preluImage(n *ir.Node) error {
 	src := b.asImage(n.In[0])
-	slope := b.channels(n.Const(1), src.dims.c)
+	slope := b.channels(n.Const(ir.PReluSlope), src.dims.c)
 	dst := b.newImage(n.Out[0])
 	b.emit("PRelu", []*place{src}, []*place{dst}, func() runtime.Kernel {
 		return &runtime.PRelu{Src: src.img(), Dst: dst.img(), Slope: slope}
@@ -212,7 +212,7 @@ func (b *builder) lrnImage(n *ir.Node, l ir.LRN) error {
 
 func (b *builder) normalizeImage(n *ir.Node, nm ir.Normalize) error {
 	src := b.asImage(n.In[0])
-	scale, shift := b.channels(n.Const(1), src.dims.c), b.channels(n.Const(2), src.dims.c)
+	scale, shift := b.channels(n.Const(ir.NormalizeScale), src.dims.c), b.channels(n.Const(ir.NormalizeBias), src.dims.c)
 	dst := b.elementwise(n, src)
 	b.emit("Normalize over the channels", []*place{src}, []*place{dst}, func() runtime.Kernel {
 		return &runtime.NormalizeChannels{Src: src.img(), Dst: dst.img(), Scale: scale, Shift: shift, Epsilon: float32(nm.Epsilon)}
@@ -228,7 +228,7 @@ func (b *builder) binaryImage(n *ir.Node, op ir.Binary) error {
 	}
 	src := b.asImage(x)
 	var second *place
-	if y.Const != nil && perChannel(y.Type.Shape, out) {
+	if y.Const != nil && ir.PerChannel(y.Type.Shape, out) {
 		pad := float32(0)
 		if op.Fn == ir.Div {
 			pad = 1 // not 0/0
@@ -360,7 +360,7 @@ func (b *builder) selectImage(n *ir.Node) error {
 // channelIndices returns the indices of a Gather of channels, none negative.
 func channelIndices(n *ir.Node) []int32 {
 	var list []int32
-	for _, i := range n.Const(1).Float64s() {
+	for _, i := range n.Const(ir.GatherIndices).Float64s() {
 		if i < 0 {
 			i += float64(n.In[0].Type.Shape[1])
 		}

@@ -183,7 +183,7 @@ func padKernel[T runtime.Number](src, dst *place, index [][]int32, value T) func
 }
 
 func (b *builder) gatherPlain(n *ir.Node, g ir.Gather) error {
-	src, idx := b.plain(n.In[0]), b.plain(n.In[1])
+	src, idx := b.plain(n.In[0]), b.plain(n.In[ir.GatherIndices])
 	dst := b.newDense(n.Out[0])
 	outer, axis, inner := ir.Shape(src.shape[:g.Axis]).Len(), src.shape[g.Axis], ir.Shape(src.shape[g.Axis+1:]).Len()
 	b.emit("Gather", []*place{src, idx}, []*place{dst}, func() runtime.Kernel {

@@ -49,14 +49,14 @@ func matMulKernel[T runtime.Number](x, y, dst *place, lead []int, st [][]int, m,
 
 // densePlain is a dense layer whose weights are computed, or not float32.
 func (b *builder) densePlain(n *ir.Node, d ir.Dense) error {
-	x, w := b.plain(n.In[0]), b.plain(n.In[1])
+	x, w := b.plain(n.In[0]), b.plain(n.In[ir.Weights])
 	if d.TransW {
 		t := b.temp(n.Out[0].Name+".weights", ir.T(w.dtype, w.shape[1], w.shape[0]))
 		b.permute("Dense: transpose weights", w, t, []int{1, 0})
 		w = t
 	}
 	v := n.Out[0]
-	bias := n.Input(2)
+	bias := n.Input(ir.Bias)
 	dst := b.newDense(v)
 	product := dst
 	if bias != nil || !d.Epilogue.IsIdentity() {
@@ -78,9 +78,9 @@ func (b *builder) densePlain(n *ir.Node, d ir.Dense) error {
 // convPlain is a convolution of any rank or of float64, or with computed
 // weights.
 func (b *builder) convPlain(n *ir.Node, c ir.Conv) error {
-	x, w := b.plain(n.In[0]), b.plain(n.In[1])
-	bias, residual := b.plain(n.Input(2)), b.plain(n.Input(3))
-	scale, shift := b.plain(n.Input(4)), b.plain(n.Input(5))
+	x, w := b.plain(n.In[0]), b.plain(n.In[ir.Weights])
+	bias, residual := b.plain(n.Input(ir.Bias)), b.plain(n.Input(ir.ConvResidual))
+	scale, shift := b.plain(n.Input(ir.ConvScale)), b.plain(n.Input(ir.ConvShift))
 	dst := b.newDense(n.Out[0])
 	doc := fmt.Sprintf("Conv %s %d→%d at %s%s: plain loops", shapeDoc(w.shape[2:]...), x.shape[1], w.shape[0], shapeDoc(dst.shape[2:]...), operandsDoc(n, c))
 	return b.emitTyped(x.dtype, doc, []*place{x, w, bias, residual, scale, shift}, []*place{dst}, makers{
@@ -97,7 +97,7 @@ func convKernel[T runtime.Number](c ir.Conv, x, w, bias, residual, scale, shift,
 }
 
 func (b *builder) convTransposePlain(n *ir.Node, c ir.ConvTranspose) error {
-	x, w, bias := b.plain(n.In[0]), b.plain(n.In[1]), b.plain(n.Input(2))
+	x, w, bias := b.plain(n.In[0]), b.plain(n.In[ir.Weights]), b.plain(n.Input(ir.Bias))
 	dst := b.newDense(n.Out[0])
 	doc := fmt.Sprintf("ConvTranspose %s %d→%d at %s%s", shapeDoc(w.shape[2:]...), x.shape[1], dst.shape[1], shapeDoc(dst.shape[2:]...), actDoc(c.Epilogue))
 	return b.emitTyped(x.dtype, doc, []*place{x, w, bias}, []*place{dst}, makers{
@@ -114,7 +114,7 @@ func convTransposeKernel[T runtime.Number](c ir.ConvTranspose, x, w, bias, dst *
 }
 
 func (b *builder) poolPlain(n *ir.Node, p ir.Pool) error {
-	x, scale, shift := b.plain(n.In[0]), b.plain(n.Input(1)), b.plain(n.Input(2))
+	x, scale, shift := b.plain(n.In[0]), b.plain(n.Input(ir.PoolScale)), b.plain(n.Input(ir.PoolShift))
 	dst := b.newDense(n.Out[0])
 	writes := []*place{dst}
 	var idx *place

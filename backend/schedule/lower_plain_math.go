@@ -149,7 +149,7 @@ func (b *builder) powPlain(o operands) error {
 
 // preluPlain is where(x < 0, x·slope, x).
 func (b *builder) preluPlain(n *ir.Node) error {
-	x, slope := b.plain(n.In[0]), b.plain(n.In[1])
+	x, slope := b.plain(n.In[0]), b.plain(n.In[ir.PReluSlope])
 	t := n.Out[0].Type
 	if err := checkFloat(t.DType); err != nil {
 		return err
@@ -168,7 +168,7 @@ func (b *builder) preluPlain(n *ir.Node) error {
 }
 
 func (b *builder) wherePlain(n *ir.Node) error {
-	b.whereStep("Where", b.plain(n.In[0]), b.plain(n.In[1]), b.plain(n.In[2]), b.newDense(n.Out[0]))
+	b.whereStep("Where", b.plain(n.In[0]), b.plain(n.In[ir.WhereA]), b.plain(n.In[ir.WhereB]), b.newDense(n.Out[0]))
 	return nil
 }
 
@@ -382,7 +382,7 @@ func normalizeKernel[T runtime.Number](nm ir.Normalize, x, scale, bias, dst *pla
 }
 
 func (b *builder) normalizePlain(n *ir.Node, nm ir.Normalize) error {
-	x, scale, bias := b.plain(n.In[0]), b.plain(n.Input(1)), b.plain(n.Input(2))
+	x, scale, bias := b.plain(n.In[0]), b.plain(n.Input(ir.NormalizeScale)), b.plain(n.Input(ir.NormalizeBias))
 	dst := b.newDense(n.Out[0])
 	return b.emitTyped(x.dtype, "Normalize", []*place{x, scale, bias}, []*place{dst}, makers{
 		f32: normalizeKernel[float32](nm, x, scale, bias, dst), f64: normalizeKernel[float64](nm, x, scale, bias, dst)})

@@ -26,7 +26,7 @@ func (b *builder) topKPlain(n *ir.Node, op ir.TopK) error {
 }
 
 func (b *builder) nonMaxSuppression(n *ir.Node, op ir.NonMaxSuppression) error {
-	boxes, scores := b.plain(n.In[0]), b.plain(n.In[1])
+	boxes, scores := b.plain(n.In[0]), b.plain(n.In[ir.NonMaxSuppressionScores])
 	rows, count := b.newDense(n.Out[0]), b.newDense(n.Out[1])
 	s := scores.shape
 	b.emit(fmt.Sprintf("NonMaxSuppression of %d boxes in %d classes", s[2], s[1]), []*place{boxes, scores}, []*place{rows, count}, func() runtime.Kernel {
@@ -38,7 +38,7 @@ func (b *builder) nonMaxSuppression(n *ir.Node, op ir.NonMaxSuppression) error {
 
 // maxUnpoolPlain moves elements; only their size matters.
 func (b *builder) maxUnpoolPlain(n *ir.Node) error {
-	src, idx := b.plain(n.In[0]), b.plain(n.In[1])
+	src, idx := b.plain(n.In[0]), b.plain(n.In[ir.MaxUnpoolIndices])
 	dst := b.newDense(n.Out[0])
 	b.emit("MaxUnpool", []*place{src, idx}, []*place{dst}, func() runtime.Kernel {
 		switch src.dtype.Size() {
@@ -62,7 +62,7 @@ func gridSampleKernel[T runtime.Number](g ir.GridSample, src, grid, dst *place) 
 }
 
 func (b *builder) gridSamplePlain(n *ir.Node, g ir.GridSample) error {
-	src, grid := b.plain(n.In[0]), b.plain(n.In[1])
+	src, grid := b.plain(n.In[0]), b.plain(n.In[ir.GridSampleGrid])
 	dst := b.newDense(n.Out[0])
 	return b.emitTyped(src.dtype, fmt.Sprintf("GridSample %s, %s", g.Mode, g.Border), []*place{src, grid}, []*place{dst}, makers{
 		f32: gridSampleKernel[float32](g, src, grid, dst), f64: gridSampleKernel[float64](g, src, grid, dst)})

@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -59,7 +60,7 @@ func TestCollapse(t *testing.T) {
 		{nil, nil, nil, nil, nil, nil},
 	} {
 		got, st := collapse(c.shape, c.a, c.b)
-		if !equalInts(got, c.wantShape) || !equalInts(st[0], c.wa) || !equalInts(st[1], c.wb) {
+		if !slices.Equal(got, c.wantShape) || !slices.Equal(st[0], c.wa) || !slices.Equal(st[1], c.wb) {
 			t.Errorf("%v %v %v: got %v %v", c.shape, c.a, c.b, got, st)
 		}
 	}

@@ -229,27 +229,13 @@ func (c *call) cast(x *ir.Value, to ir.DType) *ir.Value {
 	return c.emit(ir.Cast{To: to}, x)
 }
 
-// channelsFirst returns a permutation that makes channels axis 1, and its
-// inverse.
-func channelsFirst(rank int) (to, from []int) {
-	to, from = []int{0, rank - 1}, []int{0}
-	for i := 1; i < rank-1; i++ {
-		to = append(to, i)
-	}
-	for i := 2; i < rank; i++ {
-		from = append(from, i)
-	}
-	return to, append(from, 1)
-}
-
-// planar applies an op that wants [N,C,D…] to an image in the layer's data
-// format.
+// planar applies an op on [N,C,D…] to an image in the layer's data format.
 func (c *call) planar(x *ir.Value, op func(x *ir.Value) *ir.Value) *ir.Value {
 	if c.firstFormat() {
 		return op(x)
 	}
-	to, from := channelsFirst(x.Type.Rank())
-	return c.transpose(op(c.transpose(x, to)), from)
+	r := x.Type.Rank()
+	return c.transpose(op(c.transpose(x, ir.ChannelsFirst(r))), ir.ChannelsLast(r))
 }
 
 // firstFormat reports whether the layer's images have channels first.

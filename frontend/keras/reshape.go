@@ -25,8 +25,7 @@ func flatten(c *call) *ir.Value {
 		c.failf("its input is a scalar")
 	}
 	if c.firstFormat() && rank > 1 {
-		_, toLast := channelsFirst(rank)
-		x = c.transpose(x, toLast)
+		x = c.transpose(x, ir.ChannelsLast(rank))
 	}
 	return c.reshape(x, ir.Shape{x.Type.Shape[0], elements(x.Type.Shape[1:])})
 }

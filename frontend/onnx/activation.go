@@ -11,7 +11,7 @@ var activationOps = []operator{
 	{name: "Relu", operands: 1, becomes: "Unary Relu", build: act(ir.Relu)},
 	{name: "LeakyRelu", operands: 1, becomes: "Unary LeakyRelu", build: act(ir.LeakyRelu, param{"alpha", 0.01})},
 	{name: "PRelu", operands: 2, becomes: "PRelu", build: prelu},
-	{name: "Clip", operands: 1, becomes: "Unary Clip or Relu; Binary Max, Min with computed bounds or integers", build: clip},
+	{name: "Clip", operands: 1, most: []most{{11, 3}}, becomes: "Unary Clip or Relu; Binary Max, Min with computed bounds or integers", build: clip},
 	{name: "Tanh", operands: 1, becomes: "Unary Tanh", build: act(ir.Tanh)},
 	{name: "Sigmoid", operands: 1, becomes: "Unary Sigmoid", build: act(ir.Sigmoid)},
 	{name: "HardSigmoid", operands: 1, becomes: "Unary HardSigmoid", build: act(ir.HardSigmoid, param{"alpha", 0.2}, param{"beta", 0.5})},

@@ -14,7 +14,7 @@ var constantOps = []operator{
 	{name: "Range", since: 11, operands: 3, becomes: "a constant", limits: "the operands are constant", build: rangeOp},
 	{name: "EyeLike", since: 9, operands: 1, becomes: "a constant", build: eyeLike},
 	{name: "Identity", operands: 1, becomes: "nothing", build: identity, sequences: true},
-	{name: "Dropout", operands: 1, becomes: "nothing; its mask is an Expand", limits: "inference only", build: dropout},
+	{name: "Dropout", operands: 1, most: []most{{12, 3}}, becomes: "nothing; its mask is an Expand", limits: "inference only", build: dropout},
 	{name: "If", operands: 1, becomes: "the branch taken", limits: "the condition is constant", build: ifOp},
 }
 

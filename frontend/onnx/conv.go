@@ -7,8 +7,8 @@ import (
 )
 
 var convolutionOps = []operator{
-	{name: "Conv", operands: 2, becomes: "Conv", build: conv},
-	{name: "ConvTranspose", operands: 2, becomes: "ConvTranspose", build: convTranspose},
+	{name: "Conv", operands: 2, most: []most{{1, 3}}, becomes: "Conv", build: conv},
+	{name: "ConvTranspose", operands: 2, most: []most{{1, 3}}, becomes: "ConvTranspose", build: convTranspose},
 }
 
 // window is the geometry that convolutions and pools share.

@@ -16,6 +16,7 @@ type importer struct {
 	g         *ir.Graph
 	opts      source.Options
 	files     *files
+	operators map[string]*operator      // by name
 	opsets    map[string]int            // of the model
 	functions map[string]*functionProto // by functionKey
 	problems  []source.Problem
@@ -223,12 +224,12 @@ func (im *importer) builder(n *node) (func(*node) []*ir.Value, error) {
 	if domain != "" {
 		op = domain + "." + op
 	}
-	o := operators[op]
+	o := im.operators[op]
 	if o == nil && domain != "" {
-		return nil, refusal{fmt.Sprintf("this op of domain %q is not supported", domain), nearest(n.p.opType)}
+		return nil, refusal{fmt.Sprintf("this op of domain %q is not supported", domain), im.nearest(n.p.opType)}
 	}
 	if o == nil {
-		return nil, refusal{"this op is not supported", nearest(op)}
+		return nil, refusal{"this op is not supported", im.nearest(op)}
 	}
 	var known bool
 	if n.version, known = n.scope.opsets[""]; !known {
@@ -248,7 +249,7 @@ func (im *importer) builder(n *node) (func(*node) []*ir.Value, error) {
 			return nil, fmt.Errorf("operand %d is a sequence", i)
 		}
 	}
-	for i := o.most(n.version); i < len(n.p.inputs); i++ {
+	for i := o.mostOperands(n.version); i < len(n.p.inputs); i++ {
 		if n.p.inputs[i] != "" {
 			return nil, refusal{fmt.Sprintf("operand %d has no meaning in opset %d", i, n.version),
 				"the model is written in another opset than it says: correct its opset_import"}

@@ -8,7 +8,7 @@ import (
 )
 
 var linearOps = []operator{
-	{name: "Gemm", operands: 2, becomes: "Dense with constant weights, else Transpose, MatMul, Binary", build: gemm},
+	{name: "Gemm", operands: 2, most: []most{{1, 3}}, becomes: "Dense with constant weights, else Transpose, MatMul, Binary", build: gemm},
 	{name: "MatMul", operands: 2, becomes: "Dense with a constant matrix, else MatMul", build: matMul},
 }
 

@@ -1,10 +1,11 @@
 // Package onnx reads ONNX models (IR version 3 to 14, opsets up to 28) into
 // the IR.
 //
-// wire.go decodes the protobuf, tensor.go the weights; model.go reads the
-// model's frame and import.go walks its graph. The operators stand in one file
-// per family, as builders on node.go, and are listed in operators.go. What a file leaves implicit is resolved here: defaults,
-// auto_pad, ceil_mode, opset variants, shape arithmetic, functions, constant
+// wire.go decodes the protobuf and tensor.go the weights. model.go reads the
+// model's frame, import.go walks its graph. Each family of operators has a file
+// of builders, which use the methods of node.go; operators.go lists the
+// families. The package resolves what a file leaves implicit: defaults, auto_pad,
+// ceil_mode, variants of opsets, shape arithmetic, functions and constant
 // branches.
 package onnx
 
@@ -73,7 +74,7 @@ func Parse(name string, data []byte, dir string, opts source.Options) (*source.M
 	digest := sha256.New()
 	digest.Write(data)
 	im := &importer{
-		g: ir.NewGraph(p.graph.name), opts: opts, opsets: p.opsets,
+		g: ir.NewGraph(p.graph.name), opts: opts, opsets: p.opsets, operators: operators,
 		files:     &files{dir: dir, open: map[string][]byte{}, hash: func(b []byte) { digest.Write(b) }},
 		functions: map[string]*functionProto{},
 	}

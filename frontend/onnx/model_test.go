@@ -378,15 +378,16 @@ func TestHalfPrecision(t *testing.T) {
 
 // Advice is given for what is not supported, and only for that.
 func TestNearest(t *testing.T) {
+	im := &importer{operators: operators}
 	for name, advice := range instead {
 		if operators[name] != nil {
 			t.Errorf("%s is supported", name)
 		}
-		if got := nearest(name); !strings.Contains(got, advice) {
+		if got := im.nearest(name); !strings.Contains(got, advice) {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
-	wantText(t, nearest("QLinearConvTranspose"), "ConvTranspose", "QLinearConv")
+	wantText(t, im.nearest("QLinearConvTranspose"), "ConvTranspose", "QLinearConv")
 }
 
 // An operand that the opset does not know is refused, not passed over: the

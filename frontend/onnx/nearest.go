@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// instead tells of operators that are not supported which supported form
-// comes nearest.
+// instead gives, for operators that are not supported, the nearest supported
+// form.
 var instead = map[string]string{
 	"Loop": "export the model with its loops unrolled", "Scan": "export the model with its loops unrolled",
 	"NonZero": dataShape, "Unique": dataShape, "Compress": dataShape,
@@ -29,15 +29,15 @@ const (
 	random    = "make it an input"
 )
 
-// nearest is the remedy for an operator that is not supported: what to write
-// instead, or supported ones with a similar name.
-func nearest(name string) string {
+// nearest returns the remedy for an operator that is not supported: the form to
+// write instead, or supported operators with a similar name.
+func (im *importer) nearest(name string) string {
 	const list = "`modelc ops` lists those that are"
 	if s := instead[name]; s != "" {
 		return list + "; nearest: " + s
 	}
 	var near []string
-	for o := range operators {
+	for o := range im.operators {
 		if len(o) > 3 && (strings.Contains(name, o) || strings.Contains(o, name)) {
 			near = append(near, o)
 		}

@@ -8,7 +8,7 @@ import (
 var normalisationOps = []operator{
 	{name: "BatchNormalization", operands: 5, becomes: "BatchNorm, or Binary and Unary", limits: "inference only, statistics per channel", build: batchNorm},
 	{name: "InstanceNormalization", operands: 3, becomes: "Normalize", build: instanceNorm},
-	{name: "LayerNormalization", operands: 2, becomes: "Normalize", build: layerNorm},
+	{name: "LayerNormalization", operands: 2, most: []most{{1, 3}}, becomes: "Normalize", build: layerNorm},
 	{name: "GroupNormalization", since: 18, operands: 3, becomes: "Reshape, Normalize, Binary", build: groupNorm},
 	{name: "RMSNormalization", since: 23, operands: 2, becomes: "Binary, Reduce, Unary", build: rmsNorm},
 	{name: "MeanVarianceNormalization", operands: 1, becomes: "Normalize", build: meanVarianceNorm},
@@ -63,7 +63,7 @@ func (n *node) alongChannels(v *ir.Value, rank int) *ir.Value {
 func instanceNorm(n *node) []*ir.Value {
 	x := n.in[0]
 	r := x.Type.Rank()
-	return n.one(ir.Normalize{Axes: spatial(x), Epsilon: n.float("epsilon", 1e-5)}, x, n.alongChannels(n.in[1], r), n.alongChannels(n.in[2], r))
+	return n.one(ir.Normalize{Axes: ir.SpatialAxes(r), Epsilon: n.float("epsilon", 1e-5)}, x, n.alongChannels(n.in[1], r), n.alongChannels(n.in[2], r))
 }
 
 func layerNorm(n *node) []*ir.Value {

@@ -1,18 +1,5 @@
 package onnx
 
-import "modelc/ir"
-
-// operator says how an op becomes IR.
-type operator struct {
-	name      string // with the domain in front unless it is the default
-	since     int    // the first opset whose form is understood
-	operands  int    // how many are required
-	becomes   string // what it is spelled as in the IR
-	limits    string // what of it is refused, if anything
-	build     func(n *node) []*ir.Value
-	sequences bool // operands may be sequences
-}
-
 // family is the operators of one file.
 type family struct {
 	name string
@@ -36,12 +23,11 @@ var families = []family{
 	{"sequences", sequenceOps},
 }
 
-// operators finds an operator by name. It is filled here because builders of
-// control flow reach it through the importer.
-var operators map[string]*operator
+// operators finds an operator by name. An importer carries it, because
+// builders of control flow import nodes themselves.
+var operators = map[string]*operator{}
 
 func init() {
-	operators = map[string]*operator{}
 	for _, f := range families {
 		for i := range f.ops {
 			o := &f.ops[i]
@@ -58,12 +44,12 @@ func init() {
 type Supported struct {
 	Name   string
 	Family string
-	Since  int    // the first opset whose form is understood; up to the newest from there
+	Since  int    // the first supported opset; later ones are supported up to Newest
 	IR     string // the ops of the IR that it becomes
-	Limits string // what of it is refused, empty for nothing
+	Limits string // the forms that are refused, empty for none
 }
 
-// Newest is the newest opset of the default domain that is understood.
+// Newest is the newest supported opset of the default domain.
 const Newest = maxOpset
 
 // Table lists the supported operators by family. Those outside the default

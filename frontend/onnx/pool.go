@@ -13,7 +13,7 @@ var poolingOps = []operator{
 	{name: "GlobalAveragePool", operands: 1, becomes: "Reduce", build: globalPool(ir.ReduceMean)},
 	{name: "GlobalMaxPool", operands: 1, becomes: "Reduce", build: globalPool(ir.ReduceMax)},
 	{name: "GlobalLpPool", since: 2, operands: 1, becomes: "Reduce", limits: "p is 1 or 2", build: globalLpPool},
-	{name: "MaxUnpool", since: 9, operands: 2, becomes: "MaxUnpool, Pad", limits: "output_shape is constant", build: maxUnpool},
+	{name: "MaxUnpool", since: 9, operands: 2, most: []most{{9, 3}}, becomes: "MaxUnpool, Pad", limits: "output_shape is constant", build: maxUnpool},
 }
 
 func pool(kind ir.PoolKind) func(n *node) []*ir.Value {
@@ -58,12 +58,9 @@ func (n *node) extra(in []int, w window) []int {
 	return out
 }
 
-// spatial lists the axes behind [N,C].
-func spatial(v *ir.Value) []int { return upTo(2, v.Type.Rank()) }
-
 func globalPool(fn ir.ReduceFn) func(n *node) []*ir.Value {
 	return func(n *node) []*ir.Value {
-		return n.one(ir.Reduce{Fn: fn, Axes: spatial(n.in[0]), KeepDims: true}, n.in[0])
+		return n.one(ir.Reduce{Fn: fn, Axes: ir.SpatialAxes(n.in[0].Type.Rank()), KeepDims: true}, n.in[0])
 	}
 }
 

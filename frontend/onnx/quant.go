@@ -13,19 +13,19 @@ import (
 // sum of products is off by far less than the rounding step that follows.
 // Operators that yield the sum itself use types that hold it exactly.
 var quantisedOps = []operator{
-	{name: "QuantizeLinear", since: 10, operands: 2, becomes: "Binary Div, Unary Round, Binary Add, Unary Clip, Cast", limits: "to 8- and 16-bit integers", build: quantizeLinear},
-	{name: "DequantizeLinear", since: 10, operands: 2, becomes: "Cast, Binary Sub, Mul; a constant where x is one", limits: "from 8-, 16- and 32-bit integers", build: dequantizeLinear},
+	{name: "QuantizeLinear", since: 10, operands: 2, most: []most{{10, 3}}, becomes: "Binary Div, Unary Round, Binary Add, Unary Clip, Cast", limits: "to 8- and 16-bit integers", build: quantizeLinear},
+	{name: "DequantizeLinear", since: 10, operands: 2, most: []most{{10, 3}}, becomes: "Cast, Binary Sub, Mul; a constant where x is one", limits: "from 8-, 16- and 32-bit integers", build: dequantizeLinear},
 	{name: "DynamicQuantizeLinear", since: 11, operands: 1, becomes: "Reduce, Where, and as QuantizeLinear", build: dynamicQuantizeLinear},
-	{name: "QLinearConv", since: 10, operands: 8, becomes: "Conv in f32, and as QuantizeLinear", build: qLinearConv},
+	{name: "QLinearConv", since: 10, operands: 8, most: []most{{10, 9}}, becomes: "Conv in f32, and as QuantizeLinear", build: qLinearConv},
 	{name: "QLinearMatMul", since: 10, operands: 8, becomes: "Dense or MatMul in f32, and as QuantizeLinear", build: qLinearMatMul},
-	{name: "ConvInteger", since: 10, operands: 2, becomes: "Conv in f64, Cast", build: convInteger},
-	{name: "MatMulInteger", since: 10, operands: 2, becomes: "MatMul in i32", build: matMulInteger},
+	{name: "ConvInteger", since: 10, operands: 2, most: []most{{10, 4}}, becomes: "Conv in f64, Cast", build: convInteger},
+	{name: "MatMulInteger", since: 10, operands: 2, most: []most{{10, 4}}, becomes: "MatMul in i32", build: matMulInteger},
 
 	// ONNX Runtime's own, which its quantisation tool writes.
-	{name: "com.microsoft.QLinearAdd", operands: 2, becomes: "Binary Add between dequantisation and quantisation", build: qLinearBinary(ir.Add)},
-	{name: "com.microsoft.QLinearMul", operands: 2, becomes: "Binary Mul between dequantisation and quantisation", build: qLinearBinary(ir.Mul)},
-	{name: "com.microsoft.QLinearGlobalAveragePool", operands: 2, becomes: "Reduce mean between dequantisation and quantisation", build: qLinearGlobalAveragePool},
-	{name: "com.microsoft.QGemm", operands: 5, becomes: "Dense or MatMul in f32, and as QuantizeLinear", build: qGemm},
+	{name: "com.microsoft.QLinearAdd", operands: 2, most: []most{{1, 8}}, becomes: "Binary Add between dequantisation and quantisation", build: qLinearBinary(ir.Add)},
+	{name: "com.microsoft.QLinearMul", operands: 2, most: []most{{1, 8}}, becomes: "Binary Mul between dequantisation and quantisation", build: qLinearBinary(ir.Mul)},
+	{name: "com.microsoft.QLinearGlobalAveragePool", operands: 2, most: []most{{1, 5}}, becomes: "Reduce mean between dequantisation and quantisation", build: qLinearGlobalAveragePool},
+	{name: "com.microsoft.QGemm", operands: 5, most: []most{{1, 9}}, becomes: "Dense or MatMul in f32, and as QuantizeLinear", build: qGemm},
 }
 
 // along shapes a scale or zero point so that it broadcasts to x: one number,
@@ -263,7 +263,7 @@ func qLinearBinary(f ir.BinaryFn) func(n *node) []*ir.Value {
 
 func qLinearGlobalAveragePool(n *node) []*ir.Value {
 	x := n.quantised(0, 1)
-	axes := spatial(x.x)
+	axes := ir.SpatialAxes(x.x.Type.Rank())
 	if n.flag("channels_last", false) {
 		axes = upTo(1, x.x.Type.Rank()-1)
 	}

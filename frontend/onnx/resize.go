@@ -8,8 +8,8 @@ import (
 )
 
 var resamplingOps = []operator{
-	{name: "Resize", since: 10, operands: 1, becomes: "Resize", limits: "scales, sizes and region are constant", build: resize},
-	{name: "Upsample", since: 7, operands: 1, becomes: "Resize", limits: "scales are constant", build: upsample},
+	{name: "Resize", since: 10, operands: 1, most: []most{{10, 2}, {11, 4}}, becomes: "Resize", limits: "scales, sizes and region are constant", build: resize},
+	{name: "Upsample", since: 7, operands: 1, most: []most{{9, 2}}, becomes: "Resize", limits: "scales are constant", build: upsample},
 	{name: "GridSample", since: 16, operands: 2, becomes: "GridSample", limits: "x and grid are floats", build: gridSample},
 }
 

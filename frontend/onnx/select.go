@@ -7,8 +7,8 @@ import (
 )
 
 var selectionOps = []operator{
-	{name: "TopK", operands: 1, becomes: "TopK", limits: "k is constant", build: topK},
-	{name: "NonMaxSuppression", since: 10, operands: 2, becomes: "NonMaxSuppression", limits: "bounds are constant; the result has the most rows there can be and an output NAME.count", build: nonMaxSuppression},
+	{name: "TopK", operands: 1, most: []most{{10, 2}}, becomes: "TopK", limits: "k is constant", build: topK},
+	{name: "NonMaxSuppression", since: 10, operands: 2, most: []most{{10, 5}}, becomes: "NonMaxSuppression", limits: "bounds are constant; the result has the most rows there can be and an output NAME.count", build: nonMaxSuppression},
 }
 
 // topK has k as an attribute until opset 10.

@@ -10,8 +10,8 @@ import (
 // positions are known. Exporters split a tensor into one and take it apart
 // again.
 var sequenceOps = []operator{
-	{name: "SplitToSequence", since: 11, operands: 1, becomes: "Slice, Reshape", build: splitToSequence},
-	{name: "SequenceConstruct", since: 11, operands: 1, becomes: "nothing", build: sequenceConstruct},
+	{name: "SplitToSequence", since: 11, operands: 1, most: []most{{11, 2}}, becomes: "Slice, Reshape", build: splitToSequence},
+	{name: "SequenceConstruct", since: 11, operands: 1, most: []most{{11, anyNumber}}, becomes: "nothing", build: sequenceConstruct},
 	{name: "SequenceAt", since: 11, operands: 2, becomes: "nothing", limits: "the position is constant", build: sequenceAt, sequences: true},
 	{name: "SequenceLength", since: 11, operands: 1, becomes: "a constant", build: sequenceLength, sequences: true},
 	{name: "ConcatFromSequence", since: 11, operands: 1, becomes: "Concat, Reshape", build: concatFromSequence, sequences: true},

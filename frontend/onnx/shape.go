@@ -7,15 +7,15 @@ import (
 )
 
 var shapeOps = []operator{
-	{name: "Reshape", operands: 1, becomes: "Reshape", build: reshape},
+	{name: "Reshape", operands: 1, most: []most{{5, 2}}, becomes: "Reshape", build: reshape},
 	{name: "Flatten", operands: 1, becomes: "Reshape", build: flatten},
-	{name: "Squeeze", operands: 1, becomes: "Reshape", build: squeeze},
-	{name: "Unsqueeze", operands: 1, becomes: "Reshape", build: unsqueeze},
+	{name: "Squeeze", operands: 1, most: []most{{13, 2}}, becomes: "Reshape", build: squeeze},
+	{name: "Unsqueeze", operands: 1, most: []most{{13, 2}}, becomes: "Reshape", build: unsqueeze},
 	{name: "Transpose", operands: 1, becomes: "Transpose", build: transpose},
-	{name: "Concat", operands: 1, becomes: "Concat", build: concat},
-	{name: "Split", operands: 1, becomes: "Slice", build: split},
-	{name: "Slice", operands: 1, becomes: "Slice", limits: "starts, ends, axes and steps are constant", build: slice},
-	{name: "Pad", operands: 1, becomes: "Pad", limits: "pads and value are constant", build: pad},
+	{name: "Concat", operands: 1, most: []most{{1, anyNumber}}, becomes: "Concat", build: concat},
+	{name: "Split", operands: 1, most: []most{{1, 2}, {2, 1}, {13, 2}}, becomes: "Slice", build: split},
+	{name: "Slice", operands: 1, most: []most{{10, 5}}, becomes: "Slice", limits: "starts, ends, axes and steps are constant", build: slice},
+	{name: "Pad", operands: 1, most: []most{{11, 3}, {18, 4}}, becomes: "Pad", limits: "pads and value are constant", build: pad},
 	{name: "Expand", since: 8, operands: 2, becomes: "Expand", limits: "the shape is constant", build: expand},
 	{name: "Tile", since: 6, operands: 2, becomes: "Reshape, Expand", limits: "repeats are constant", build: tile},
 	{name: "DepthToSpace", operands: 1, becomes: "Reshape, Transpose", build: depthToSpace},

@@ -53,17 +53,17 @@ func title(n *ir.Node) string {
 	s := label(n.Op)
 	switch op := n.Op.(type) {
 	case ir.Conv:
-		w := n.In[1].Type.Shape
+		w := n.In[ir.Weights].Type.Shape
 		s = "Conv "
 		if op.Groups > 1 && op.Groups == n.In[0].Type.Shape[1] {
 			s = "Depthwise "
 		}
 		s += window(w[2:], op.Strides) + fmt.Sprintf(" %d→%d", n.In[0].Type.Shape[1], w[0])
 	case ir.ConvTranspose:
-		w := n.In[1].Type.Shape
+		w := n.In[ir.Weights].Type.Shape
 		s = "Transposed conv " + window(w[2:], op.Strides) + fmt.Sprintf(" %d→%d", w[0], w[1]*op.Groups)
 	case ir.Dense:
-		k, m := op.KM(n.In[1].Type.Shape)
+		k, m := op.KM(n.In[ir.Weights].Type.Shape)
 		s += fmt.Sprintf(" %d→%d", k, m)
 	case ir.Pool:
 		s += " " + window(op.Kernel, op.Strides)
@@ -77,7 +77,7 @@ func title(n *ir.Node) string {
 func shortTitle(n *ir.Node) string {
 	switch op := n.Op.(type) {
 	case ir.Conv:
-		return "Conv " + window(n.In[1].Type.Shape[2:], op.Strides)
+		return "Conv " + window(n.In[ir.Weights].Type.Shape[2:], op.Strides)
 	case ir.Concat:
 		return title(n)
 	case ir.Reduce:

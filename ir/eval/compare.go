@@ -8,18 +8,18 @@ import (
 	"modelc/ir"
 )
 
-// Diff is how far one tensor is from another.
+// Diff is the difference between two tensors.
 type Diff struct {
-	MaxAbs float64 // largest absolute difference; +Inf where NaN or infinity disagree
-	Rel    float64 // MaxAbs over the largest magnitude of the reference, or MaxAbs itself when that is 0
-	At     int     // flat position of the largest difference
+	MaxAbs float64 // the largest absolute difference; +Inf where NaN or infinity disagree
+	Rel    float64 // MaxAbs over the largest magnitude of the reference; MaxAbs where that is 0
+	At     int     // the flat position of the largest difference
 	Got    float64
 	Want   float64
 }
 
 // Compare returns the difference between two tensors of the same type.
-// Equal infinities and NaNs agree. Integers and truth values differ by 0 or
-// more like floats: a tolerance of 0 demands equality.
+// Equal infinities and NaNs agree. Integers and truth values are compared as
+// numbers, so that a tolerance of 0 demands equality.
 func Compare(got, want *ir.Tensor) (Diff, error) {
 	if !got.Type.Equal(want.Type) {
 		return Diff{}, fmt.Errorf("got %s, want %s", got.Type, want.Type)
@@ -53,9 +53,9 @@ func Compare(got, want *ir.Tensor) (Diff, error) {
 // largest magnitude.
 func (d Diff) Within(tol float64) bool { return d.Rel <= tol }
 
-// Step returns the distance between the values that v can take where a model
-// quantises it, 0 where it does not. Engines that sum in another order may be
-// one step apart: a sum that lies between two integers goes either way.
+// Step returns the distance between neighbouring values of a quantised v, 0 if
+// v is not quantised. Engines that sum in different orders may be one step
+// apart, where a sum lies between two integers.
 func Step(v *ir.Value) float64 {
 	n := v.Def()
 	if n == nil {
@@ -91,10 +91,9 @@ func Step(v *ir.Value) float64 {
 func (d Diff) Agrees(tol, step float64) bool { return d.Within(tol) || d.MaxAbs <= step*(1+1e-5) }
 
 // Cut makes outputs of g comparable with those of an engine whose shapes are
-// dynamic. Where g has ir.NonMaxSuppression, whatever stands for boxes has the
-// most rows there can be and outputs of its own count the real ones: an axis
-// that is longer than want's is cut to want's if a count says so, and counts
-// that want lacks are left out.
+// dynamic. The results of ir.NonMaxSuppression have the maximum number of rows,
+// and outputs of g count the real ones. Cut shortens an axis to want's if one of
+// the counts is want's extent, and leaves out counts that want lacks.
 func Cut(g *ir.Graph, got, want []*ir.Tensor) []*ir.Tensor {
 	counts := map[int]bool{}
 	given := len(got)

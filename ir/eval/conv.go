@@ -9,6 +9,12 @@ import (
 	"modelc/ir"
 )
 
+func init() {
+	define(conv)
+	define(convTranspose)
+	define(pool)
+}
+
 // parallel calls f(0) … f(n−1) from all processors. Each call writes its own
 // part of a result, so the order does not matter.
 func parallel(n int, f func(i int)) {
@@ -53,17 +59,17 @@ func prologue(x, scale, shift *ir.Tensor, fn ir.Act) []float64 {
 	return v
 }
 
-// tap is one position of a kernel over one output row: where the row's last
-// axis reads, and which part of it lies inside the input.
+// tap is one position of a kernel, applied to one output row: the part of the
+// row for which it lies inside the input.
 type tap struct {
 	weight int // flat position in the kernel
 	row    int // flat position of the input row, before the last axis
-	lo, hi int // outputs along the last axis that the tap reaches
-	first  int // input position of output lo
+	lo, hi int // the range of outputs along the last axis that read inside
+	first  int // the input position of output lo
 }
 
-// taps lists, for the output row at coordinates at (all axes but the last),
-// the kernel's positions that fall inside the input.
+// taps returns the positions of a kernel that lie inside the input for the
+// output row at the coordinates at, of all axes but the last.
 func taps(in, out, kernel, strides, pads, dilations []int, at []int) []tap {
 	r := len(in)
 	var list []tap
@@ -96,15 +102,15 @@ func taps(in, out, kernel, strides, pads, dilations []int, at []int) []tap {
 	return list
 }
 
-func conv(c ir.Conv, t ir.Type, arg func(int) *ir.Tensor) *ir.Tensor {
-	x, w := arg(0), arg(1)
-	v := prologue(x, arg(4), arg(5), c.Prologue)
+func conv(c ir.Conv, a call) ([]*ir.Tensor, error) {
+	x, w, t := a.in[0], a.in[ir.Weights], a.out[0]
+	v := prologue(x, a.arg(ir.ConvScale), a.arg(ir.ConvShift), c.Prologue)
 	wf := w.Float64s()
 	var bias, res []float64
-	if b := arg(2); b != nil {
+	if b := a.arg(ir.Bias); b != nil {
 		bias = b.Float64s()
 	}
-	if r := arg(3); r != nil {
+	if r := a.arg(ir.ConvResidual); r != nil {
 		res = r.Float64s()
 	}
 	in, out, kernel := x.Shape[2:], t.Shape[2:], w.Shape[2:]
@@ -179,11 +185,11 @@ func conv(c ir.Conv, t ir.Type, arg func(int) *ir.Tensor) *ir.Tensor {
 			}
 		}
 	})
-	return ir.FromFloat64s(t, y)
+	return a.floats(y)
 }
 
-func convTranspose(c ir.ConvTranspose, t ir.Type, arg func(int) *ir.Tensor) []float64 {
-	x, w := arg(0), arg(1)
+func convTranspose(c ir.ConvTranspose, args call) ([]*ir.Tensor, error) {
+	x, w, t := args.in[0], args.in[ir.Weights], args.out[0]
 	v, wf := x.Float64s(), w.Float64s()
 	in, out, kernel := x.Shape[2:], t.Shape[2:], w.Shape[2:]
 	ins, outs, ks := in.Len(), out.Len(), kernel.Len()
@@ -215,20 +221,19 @@ func convTranspose(c ir.ConvTranspose, t ir.Type, arg func(int) *ir.Tensor) []fl
 			}
 		}
 		b := 0.0
-		if arg(2) != nil {
-			b = arg(2).Float64s()[o]
+		if bias := args.arg(ir.Bias); bias != nil {
+			b = bias.Float64s()[o]
 		}
 		for j, s := range dst {
 			dst[j] = c.Epilogue.Eval(s + b)
 		}
 	})
-	return y
+	return args.floats(y)
 }
 
-func pool(p ir.Pool, types []ir.Type, arg func(int) *ir.Tensor) ([]*ir.Tensor, error) {
-	x := arg(0)
-	v := prologue(x, arg(1), arg(2), p.Prologue)
-	t := types[0]
+func pool(p ir.Pool, args call) ([]*ir.Tensor, error) {
+	x, t := args.in[0], args.out[0]
+	v := prologue(x, args.arg(ir.PoolScale), args.arg(ir.PoolShift), p.Prologue)
 	in, out := x.Shape[2:], t.Shape[2:]
 	ins, outs := in.Len(), out.Len()
 	r := len(in)
@@ -289,12 +294,12 @@ func pool(p ir.Pool, types []ir.Type, arg func(int) *ir.Tensor) ([]*ir.Tensor, e
 	})
 	res := []*ir.Tensor{ir.FromFloat64s(t, y)}
 	if p.Indices {
-		res = append(res, ir.TensorOf(types[1].Shape, idx...))
+		res = append(res, ir.TensorOf(args.out[1].Shape, idx...))
 	}
 	return res, nil
 }
 
-// flatIndex is a position as Pool counts it.
+// flatIndex converts a row-major position to the index that Pool returns.
 func flatIndex(at int, in ir.Shape, colMajor bool) int {
 	if !colMajor || len(in) < 2 {
 		return at

@@ -2,21 +2,26 @@ package eval
 
 import "modelc/ir"
 
-// dense keeps the weights in their type: a layer of VGG-16 has 400 MB of them.
-func dense(d ir.Dense, t ir.Type, arg func(int) *ir.Tensor) *ir.Tensor {
-	x, w := arg(0), arg(1)
+func init() {
+	define(dense)
+	define(matMul)
+}
+
+// dense does not convert all weights at once: a layer of VGG-16 has 400 MB.
+func dense(d ir.Dense, c call) ([]*ir.Tensor, error) {
+	x, w := c.in[0], c.in[ir.Weights]
 	k, m := d.KM(w.Shape)
 	v := x.Float64s()
 	var bias []float64
-	if arg(2) != nil {
-		bias = arg(2).Float64s()
+	if b := c.arg(ir.Bias); b != nil {
+		bias = b.Float64s()
 	}
 	at := reader(w)
-	y := make([]float64, t.Shape.Len())
+	y := make([]float64, c.out[0].Shape.Len())
 	const columns = 64
 	parallel((m+columns-1)/columns, func(i int) {
 		m0, m1 := i*columns, min(m, (i+1)*columns)
-		// These columns of the weights as rows of one block, for all of x.
+		// block holds these columns of the weights, [K,width].
 		width := m1 - m0
 		block := make([]float64, k*width)
 		for f := range k {
@@ -44,7 +49,7 @@ func dense(d ir.Dense, t ir.Type, arg func(int) *ir.Tensor) *ir.Tensor {
 			}
 		}
 	})
-	return ir.FromFloat64s(t, y)
+	return c.floats(y)
 }
 
 // reader returns the elements of t as float64 without converting all of them.
@@ -57,7 +62,8 @@ func reader(t *ir.Tensor) func(i int) float64 {
 	return func(i int) float64 { return f[i] }
 }
 
-func matMul(t ir.Type, a, b *ir.Tensor) *ir.Tensor {
+func matMul(_ ir.MatMul, c call) ([]*ir.Tensor, error) {
+	a, b, t := c.in[0], c.in[1], c.out[0]
 	as, bs := a.Shape, b.Shape
 	if len(as) == 1 {
 		as = ir.Shape{1, as[0]}
@@ -72,12 +78,12 @@ func matMul(t ir.Type, a, b *ir.Tensor) *ir.Tensor {
 		x, y := a.Int64s(), b.Int64s()
 		out := make([]int64, t.Shape.Len())
 		products(lead, al, bl, m, k, n, func(o, p, q int) { out[o] += x[p] * y[q] })
-		return fromInts(t, out)
+		return one(fromInts(t, out))
 	}
 	x, y := a.Float64s(), b.Float64s()
 	out := make([]float64, t.Shape.Len())
 	products(lead, al, bl, m, k, n, func(o, p, q int) { out[o] += x[p] * y[q] })
-	return ir.FromFloat64s(t, out)
+	return c.floats(out)
 }
 
 // products visits every multiplication of a batched matrix product: result o,

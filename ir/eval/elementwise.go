@@ -6,8 +6,17 @@ import (
 	"modelc/ir"
 )
 
-func unary(op ir.Unary, t ir.Type, x *ir.Tensor) *ir.Tensor {
-	// Functions that integers have exactly.
+func init() {
+	define(unary)
+	define(binary)
+	define(prelu)
+	define(where)
+	define(cast)
+}
+
+func unary(op ir.Unary, c call) ([]*ir.Tensor, error) {
+	x := c.in[0]
+	// These functions of integers are exact.
 	if x.DType.IsInt() && (op.Fn.Fn == ir.Abs || op.Fn.Fn == ir.Neg || op.Fn.Fn == ir.Identity) {
 		v := x.Int64s()
 		for i, k := range v {
@@ -15,13 +24,13 @@ func unary(op ir.Unary, t ir.Type, x *ir.Tensor) *ir.Tensor {
 				v[i] = -k
 			}
 		}
-		return fromInts(t, v)
+		return one(fromInts(c.out[0], v))
 	}
 	v := x.Float64s()
 	for i, k := range v {
 		v[i] = op.Fn.Eval(k)
 	}
-	return ir.FromFloat64s(t, v)
+	return c.floats(v)
 }
 
 // fromInts stores integers exactly, wrapping to the type's width.
@@ -61,11 +70,12 @@ func fromInts(t ir.Type, v []int64) *ir.Tensor {
 	return out
 }
 
-func binary(op ir.Binary, t ir.Type, a, b *ir.Tensor) *ir.Tensor {
+func binary(op ir.Binary, c call) ([]*ir.Tensor, error) {
+	a, b, t := c.in[0], c.in[1], c.out[0]
 	if (a.DType.IsInt() || a.DType == ir.Bool) && (b.DType.IsInt() || b.DType == ir.Bool) {
-		return binaryInts(op.Fn, t, a, b)
+		return one(binaryInts(op.Fn, t, a, b))
 	}
-	return ir.FromFloat64s(t, broadcast2(t.Shape, a, b, func(x, y float64) float64 { return op.Epilogue.Eval(floatFn(op.Fn, x, y)) }))
+	return c.floats(broadcast2(t.Shape, a, b, func(x, y float64) float64 { return op.Epilogue.Eval(floatFn(op.Fn, x, y)) }))
 }
 
 func truth(b bool) float64 {
@@ -209,32 +219,39 @@ func intFn(f ir.BinaryFn, x, y int64, unsigned bool) int64 {
 	return int64(floatFn(f, float64(x), float64(y)))
 }
 
-func where(t ir.Type, in []*ir.Tensor) *ir.Tensor {
-	cond := in[0].Int64s()
+func prelu(_ ir.PRelu, c call) ([]*ir.Tensor, error) {
+	return c.floats(broadcast2(c.out[0].Shape, c.in[0], c.in[ir.PReluSlope], func(x, s float64) float64 {
+		if x < 0 {
+			return x * s
+		}
+		return x
+	}))
+}
+
+func where(_ ir.Where, c call) ([]*ir.Tensor, error) {
+	t, cond := c.out[0], c.in[0].Int64s()
 	size := t.DType.Size()
 	out := ir.NewTensor(t)
 	at := make([]int, len(t.Shape))
 	for i := range t.Shape.Len() {
 		coordinates(i, t.Shape, at)
-		src := in[2]
-		if cond[broadcastIndex(in[0].Shape, at)] != 0 {
-			src = in[1]
+		src := c.in[ir.WhereB]
+		if cond[broadcastIndex(c.in[0].Shape, at)] != 0 {
+			src = c.in[ir.WhereA]
 		}
 		from := broadcastIndex(src.Shape, at)
 		copy(out.Bytes()[i*size:(i+1)*size], src.Bytes()[from*size:])
 	}
-	return out
+	return one(out)
 }
 
-func cast(t ir.Type, x *ir.Tensor) *ir.Tensor {
-	if t.DType == x.DType {
-		return x
+func cast(_ ir.Cast, c call) ([]*ir.Tensor, error) {
+	x, t := c.in[0], c.out[0]
+	switch {
+	case t.DType == x.DType:
+		return one(x)
+	case x.DType.IsFloat() && (t.DType.IsFloat() || t.DType == ir.Bool):
+		return c.floats(x.Float64s())
 	}
-	if x.DType.IsFloat() {
-		if t.DType.IsFloat() || t.DType == ir.Bool {
-			return ir.FromFloat64s(t, x.Float64s())
-		}
-		return fromInts(t, x.Int64s())
-	}
-	return fromInts(t, x.Int64s())
+	return one(fromInts(t, x.Int64s()))
 }

@@ -6,8 +6,13 @@ import (
 	"modelc/ir"
 )
 
+func init() {
+	define(resize)
+}
+
 // resize interpolates one axis after the other.
-func resize(r ir.Resize, t *ir.Tensor) []float64 {
+func resize(r ir.Resize, c call) ([]*ir.Tensor, error) {
+	t := c.in[0]
 	x := t.Float64s()
 	shape := append(ir.Shape{}, t.Shape...)
 	for a := range shape {
@@ -28,11 +33,11 @@ func resize(r ir.Resize, t *ir.Tensor) []float64 {
 		}
 		x, shape = y, next
 	}
-	return x
+	return c.floats(x)
 }
 
-// interpolate returns element p of a resized line of n elements. line repeats
-// its ends outside.
+// interpolate returns element p of a resized line of n elements. Beyond its
+// ends, line repeats the outer elements.
 func interpolate(r ir.Resize, axis, n, p int, line func(int) float64) float64 {
 	at, inside := r.Source(axis, p, n)
 	if !inside {
@@ -49,8 +54,7 @@ func interpolate(r ir.Resize, axis, n, p int, line func(int) float64) float64 {
 	if r.Antialias {
 		s = min(r.Scales[axis], 1)
 	}
-	// All elements whose distance to the coordinate, scaled, is within the
-	// radius take part.
+	// Elements within the radius of the coordinate, scaled, are summed.
 	sum, weights := 0.0, 0.0
 	for k := int(math.Floor(at - float64(radius)/s)); k <= int(math.Ceil(at+float64(radius)/s)); k++ {
 		w := f((float64(k) - at) * s)

@@ -6,14 +6,18 @@ import (
 	"modelc/ir"
 )
 
-// sampleTap is an element along one axis that takes part in a sample.
+func init() {
+	define(gridSample)
+}
+
+// sampleTap is an element along one axis that a sample reads.
 type sampleTap struct {
-	index  int // −1: a zero outside x
+	index  int // −1 for a zero outside x
 	weight float64
 }
 
-// sampleTaps lists the elements along an axis of n that a coordinate of the
-// grid reads.
+// sampleTaps returns the elements along an axis of n that are read at a
+// coordinate of the grid.
 func sampleTaps(g ir.GridSample, at float64, n int) []sampleTap {
 	last := float64(n - 1)
 	lo, hi := -0.5, last+0.5
@@ -28,7 +32,7 @@ func sampleTaps(g ir.GridSample, at float64, n int) []sampleTap {
 	if isNaN(at) {
 		at = -1 << 30
 	}
-	// The coordinate is brought inside, then each element that it touches.
+	// First the coordinate moves inside, then each element that is read.
 	if at < lo || at > hi {
 		switch g.Border {
 		case ir.SampleEdge:
@@ -74,8 +78,9 @@ func mirror(at, lo, hi float64) float64 {
 	return lo + min(d, 2*span-d)
 }
 
-func gridSample(g ir.GridSample, t ir.Type, x, grid *ir.Tensor) []float64 {
-	v, at := x.Float64s(), grid.Float64s()
+func gridSample(g ir.GridSample, a call) ([]*ir.Tensor, error) {
+	x, t := a.in[0], a.out[0]
+	v, at := x.Float64s(), a.in[ir.GridSampleGrid].Float64s()
 	in, out := x.Shape[2:], t.Shape[2:]
 	r, ins, outs, c := len(in), in.Len(), out.Len(), x.Shape[1]
 	y := make([]float64, t.Shape.Len())
@@ -104,5 +109,5 @@ func gridSample(g ir.GridSample, t ir.Type, x, grid *ir.Tensor) []float64 {
 			y[(n*c+ch)*outs+pos] = sum(0, 0)
 		}
 	})
-	return y
+	return a.floats(y)
 }

@@ -8,7 +8,14 @@ import (
 	"modelc/ir"
 )
 
-func topK(op ir.TopK, types []ir.Type, x *ir.Tensor) []*ir.Tensor {
+func init() {
+	define(topK)
+	define(nonMaxSuppression)
+	define(maxUnpool)
+}
+
+func topK(op ir.TopK, c call) ([]*ir.Tensor, error) {
+	x, types := c.in[0], c.out
 	var compare func(a, b int) int
 	switch {
 	case x.DType.IsFloat():
@@ -39,7 +46,7 @@ func topK(op ir.TopK, types []ir.Type, x *ir.Tensor) []*ir.Tensor {
 			copy(out.Bytes()[p*size:(p+1)*size], x.Bytes()[list[i]*size:])
 		}
 	}
-	return []*ir.Tensor{out, ir.TensorOf(types[1].Shape, idx...)}
+	return []*ir.Tensor{out, ir.TensorOf(types[1].Shape, idx...)}, nil
 }
 
 func upTo(n int) []int {
@@ -75,7 +82,8 @@ func (b box) overlap(o box) float32 {
 	return common / (b.area() + o.area() - common)
 }
 
-func nonMaxSuppression(op ir.NonMaxSuppression, types []ir.Type, boxes, scores *ir.Tensor) []*ir.Tensor {
+func nonMaxSuppression(op ir.NonMaxSuppression, a call) ([]*ir.Tensor, error) {
+	boxes, scores := a.in[0], a.in[ir.NonMaxSuppressionScores]
 	b, s := boxes.Float32s(), scores.Float32s()
 	n, classes, num := scores.Shape[0], scores.Shape[1], scores.Shape[2]
 	var rows []int64
@@ -100,18 +108,19 @@ func nonMaxSuppression(op ir.NonMaxSuppression, types []ir.Type, boxes, scores *
 		}
 	}
 	count := int64(len(rows) / 3)
-	rows = append(rows, slices.Repeat([]int64{-1}, types[0].Shape.Len()-len(rows))...)
-	return []*ir.Tensor{ir.TensorOf(types[0].Shape, rows...), ir.TensorOf(ir.Shape{1}, count)}
+	rows = append(rows, slices.Repeat([]int64{-1}, a.out[0].Shape.Len()-len(rows))...)
+	return []*ir.Tensor{ir.TensorOf(a.out[0].Shape, rows...), ir.TensorOf(ir.Shape{1}, count)}, nil
 }
 
-func maxUnpool(t ir.Type, x, indices *ir.Tensor) (*ir.Tensor, error) {
+func maxUnpool(_ ir.MaxUnpool, c call) ([]*ir.Tensor, error) {
+	x, t := c.in[0], c.out[0]
 	out := ir.NewTensor(t)
 	size := t.DType.Size()
-	for i, p := range indices.Int64s() {
+	for i, p := range c.in[ir.MaxUnpoolIndices].Int64s() {
 		if p < 0 || p >= int64(t.Shape.Len()) {
 			return nil, fmt.Errorf("index %d lies outside %s", p, t)
 		}
 		copy(out.Bytes()[int(p)*size:][:size], x.Bytes()[i*size:])
 	}
-	return out, nil
+	return one(out)
 }

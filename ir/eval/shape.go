@@ -6,6 +6,17 @@ import (
 	"modelc/ir"
 )
 
+func init() {
+	define(reshape)
+	define(transpose)
+	define(concat)
+	define(interleave)
+	define(slice)
+	define(expand)
+	define(pad)
+	define(gather)
+}
+
 // pick builds a tensor of type t whose element i is element from(coordinates
 // of i) of x; a negative position leaves zero.
 func pick(t ir.Type, x *ir.Tensor, from func(at []int) int) *ir.Tensor {
@@ -21,34 +32,38 @@ func pick(t ir.Type, x *ir.Tensor, from func(at []int) int) *ir.Tensor {
 	return out
 }
 
-func transpose(perm []int, t ir.Type, x *ir.Tensor) *ir.Tensor {
-	st := x.Shape.Strides()
-	return pick(t, x, func(at []int) int {
+func reshape(op ir.Reshape, c call) ([]*ir.Tensor, error) { return one(c.in[0].Reshaped(op.Shape)) }
+
+func transpose(op ir.Transpose, c call) ([]*ir.Tensor, error) {
+	st := c.in[0].Shape.Strides()
+	return one(pick(c.out[0], c.in[0], func(at []int) int {
 		p := 0
 		for i, a := range at {
-			p += a * st[perm[i]]
+			p += a * st[op.Perm[i]]
 		}
 		return p
-	})
+	}))
 }
 
-func concat(c ir.Concat, t ir.Type, in []*ir.Tensor) *ir.Tensor {
+func concat(op ir.Concat, c call) ([]*ir.Tensor, error) {
+	t := c.out[0]
 	out := ir.NewTensor(t)
 	size := t.DType.Size()
-	outer := t.Shape[:c.Axis].Len()
-	row := t.Shape[c.Axis:].Len() * size
+	outer := t.Shape[:op.Axis].Len()
+	row := t.Shape[op.Axis:].Len() * size
 	at := 0
-	for _, x := range in {
-		n := x.Shape[c.Axis:].Len() * size
+	for _, x := range c.in {
+		n := x.Shape[op.Axis:].Len() * size
 		for o := range outer {
 			copy(out.Bytes()[o*row+at:][:n], x.Bytes()[o*n:])
 		}
 		at += n
 	}
-	return out
+	return one(out)
 }
 
-func interleave(v ir.Interleave, t ir.Type, in []*ir.Tensor) *ir.Tensor {
+func interleave(v ir.Interleave, c call) ([]*ir.Tensor, error) {
+	t, in := c.out[0], c.in
 	out := ir.NewTensor(t)
 	size := t.DType.Size()
 	at := make([]int, len(t.Shape))
@@ -68,25 +83,27 @@ func interleave(v ir.Interleave, t ir.Type, in []*ir.Tensor) *ir.Tensor {
 		}
 		copy(out.Bytes()[i*size:][:size], in[p].Bytes()[from*size:])
 	}
-	return out
+	return one(out)
 }
 
-func slice(s ir.Slice, t ir.Type, x *ir.Tensor) *ir.Tensor {
-	st := x.Shape.Strides()
-	return pick(t, x, func(at []int) int {
+func slice(s ir.Slice, c call) ([]*ir.Tensor, error) {
+	st := c.in[0].Shape.Strides()
+	return one(pick(c.out[0], c.in[0], func(at []int) int {
 		p := 0
 		for i, a := range at {
 			p += (s.Start[i] + a*s.Step[i]) * st[i]
 		}
 		return p
-	})
+	}))
 }
 
-func expand(t ir.Type, x *ir.Tensor) *ir.Tensor {
-	return pick(t, x, func(at []int) int { return broadcastIndex(x.Shape, at) })
+func expand(_ ir.Expand, c call) ([]*ir.Tensor, error) {
+	x := c.in[0]
+	return one(pick(c.out[0], x, func(at []int) int { return broadcastIndex(x.Shape, at) }))
 }
 
-func pad(p ir.Pad, t ir.Type, x *ir.Tensor) *ir.Tensor {
+func pad(p ir.Pad, c call) ([]*ir.Tensor, error) {
+	x, t := c.in[0], c.out[0]
 	r := len(x.Shape)
 	st := x.Shape.Strides()
 	source := func(at []int) int {
@@ -107,7 +124,7 @@ func pad(p ir.Pad, t ir.Type, x *ir.Tensor) *ir.Tensor {
 	}
 	out := pick(t, x, source)
 	if p.Mode != ir.PadConstant || p.Value == 0 {
-		return out
+		return one(out)
 	}
 	size := t.DType.Size()
 	fill := ir.FromFloat64s(ir.T(t.DType), []float64{p.Value}).Bytes()
@@ -118,11 +135,11 @@ func pad(p ir.Pad, t ir.Type, x *ir.Tensor) *ir.Tensor {
 			copy(out.Bytes()[i*size:(i+1)*size], fill)
 		}
 	}
-	return out
+	return one(out)
 }
 
-// outside returns which of n elements stands at position k beyond them, −1
-// for the constant: it walks the border outwards as the mode describes it.
+// outside returns the index of the element, of n, that the border repeats at
+// position k, or −1 where the border is the constant.
 func outside(m ir.PadMode, k, n int) int {
 	switch m {
 	case ir.PadEdge:
@@ -157,8 +174,8 @@ func outside(m ir.PadMode, k, n int) int {
 	return -1
 }
 
-func gather(g ir.Gather, t ir.Type, x, indices *ir.Tensor) (*ir.Tensor, error) {
-	idx := indices.Ints()
+func gather(g ir.Gather, c call) ([]*ir.Tensor, error) {
+	x, t, idx := c.in[0], c.out[0], c.in[ir.GatherIndices].Ints()
 	n := x.Shape[g.Axis]
 	for i, k := range idx {
 		if k < -n || k >= n {
@@ -175,5 +192,5 @@ func gather(g ir.Gather, t ir.Type, x, indices *ir.Tensor) (*ir.Tensor, error) {
 			copy(out.Bytes()[(o*len(idx)+j)*inner:][:inner], x.Bytes()[(o*n+k)*inner:])
 		}
 	}
-	return out, nil
+	return one(out)
 }

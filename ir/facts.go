@@ -1,0 +1,83 @@
+package ir
+
+import "reflect"
+
+// FLOPs returns the number of floating-point operations of n; a multiply-add
+// counts as two.
+func FLOPs(n *Node) int64 {
+	if f := InfoOf(n.Op).FLOPs; f != nil {
+		return f(n.Op, n.InTypes(), n.OutTypes())
+	}
+	return 0
+}
+
+// Traffic returns the size of n's operands and results in bytes: the memory
+// traffic if each is read or written once.
+func Traffic(n *Node) int64 {
+	b := int64(0)
+	for _, t := range append(n.InTypes(), n.OutTypes()...) {
+		if t.Present() {
+			b += int64(t.Bytes())
+		}
+	}
+	return b
+}
+
+// Label returns the name of op for people: the function of ops that stand for
+// many, such as [Unary].
+func Label(op Op) string {
+	switch op := op.(type) {
+	case Unary:
+		return op.Fn.String()
+	case Binary:
+		return op.Fn.String()
+	case Reduce:
+		return "Reduce " + op.Fn.String()
+	case Pool:
+		return op.Kind.String() + " pool"
+	}
+	return op.Name()
+}
+
+// Epilogue returns the function that op applies to its result. ok is false for
+// ops without room for one.
+func Epilogue(op Op) (a Act, ok bool) {
+	i := InfoOf(op).epilogue
+	if i < 0 {
+		return Act{}, false
+	}
+	return reflect.ValueOf(op).Field(i).Interface().(Act), true
+}
+
+// WithEpilogue returns op with another epilogue. It panics for ops without
+// room for one.
+func WithEpilogue(op Op, a Act) Op { return withAct(op, InfoOf(op).epilogue, a) }
+
+func withAct(op Op, field int, a Act) Op {
+	v := reflect.New(reflect.TypeOf(op)).Elem()
+	v.Set(reflect.ValueOf(op))
+	v.Field(field).Set(reflect.ValueOf(a))
+	return v.Interface().(Op)
+}
+
+// HasPrologue reports whether n transforms x before it computes: by the
+// prologue's function, or by a scale or shift per channel.
+func (n *Node) HasPrologue() bool {
+	info := InfoOf(n.Op)
+	if info.prologue < 0 {
+		return false
+	}
+	fn := reflect.ValueOf(n.Op).Field(info.prologue).Interface().(Act)
+	return !fn.IsIdentity() || n.Input(info.scale) != nil || n.Input(info.scale+1) != nil
+}
+
+// SetPrologue makes n, a convolution or pool without prologue, read x as
+// fn(x·scale+shift). scale and shift [C] are nil for a function alone.
+func (g *Graph) SetPrologue(n *Node, fn Act, scale, shift *Value) {
+	info := InfoOf(n.Op)
+	n.Op = withAct(n.Op, info.prologue, fn)
+	if scale != nil {
+		g.SetInput(n, info.scale, scale)
+		g.SetInput(n, info.scale+1, shift)
+	}
+}

@@ -1,0 +1,147 @@
+package passes
+
+import (
+	"slices"
+
+	"modelc/ir"
+	"modelc/ir/eval"
+)
+
+// Questions about values and nodes that several passes ask.
+
+// padded reports whether any of pads adds elements.
+func padded(pads []int) bool { return slices.ContainsFunc(pads, func(p int) bool { return p > 0 }) }
+
+// freeEpilogue reports whether n has room for an epilogue and none yet.
+func freeEpilogue(n *ir.Node) bool {
+	a, ok := ir.Epilogue(n.Op)
+	return ok && a.IsIdentity()
+}
+
+// scalar returns the only element of a constant of floats.
+func scalar(v *ir.Value) (float64, bool) {
+	if v == nil || v.Const == nil || v.Const.Shape.Len() != 1 || !v.Const.DType.IsFloat() {
+		return 0, false
+	}
+	return v.Const.Float64s()[0], true
+}
+
+// operand returns the operand of the node that makes v if that applies fn, nil
+// otherwise.
+func operand(v *ir.Value, fn ir.Fn) *ir.Value {
+	if v == nil || v.Def() == nil {
+		return nil
+	}
+	if u, ok := v.Def().Op.(ir.Unary); ok && u.Fn.Fn == fn {
+		return v.Def().In[0]
+	}
+	return nil
+}
+
+// binary returns the node that makes v if that applies fn and has no epilogue,
+// nil otherwise.
+func binary(v *ir.Value, fn ir.BinaryFn) *ir.Node {
+	if v == nil || v.Def() == nil {
+		return nil
+	}
+	if b, ok := v.Def().Op.(ir.Binary); ok && b.Fn == fn && b.Epilogue.IsIdentity() {
+		return v.Def()
+	}
+	return nil
+}
+
+// isReshape reports whether n is a reshape; n may be nil.
+func isReshape(n *ir.Node) bool {
+	if n == nil {
+		return false
+	}
+	_, ok := n.Op.(ir.Reshape)
+	return ok
+}
+
+// permOf returns the permutation of a transposed value.
+func permOf(v *ir.Value) ([]int, bool) {
+	if v == nil || v.Def() == nil {
+		return nil, false
+	}
+	t, ok := v.Def().Op.(ir.Transpose)
+	return t.Perm, ok
+}
+
+// maxPositions is the maximum number of elements of tensors whose elements are
+// followed, which takes about 8 bytes per element and node. Tensors of pictures
+// are far smaller.
+const maxPositions = 1 << 25
+
+// positions returns, for each element of y, its position in x. The nodes from
+// x to y must rearrange the elements of one operand. ok is false where that is
+// too large to evaluate.
+func positions(x, y *ir.Value) (at []float64, ok bool) {
+	if x.Type.Shape.Len() > maxPositions {
+		return nil, false
+	}
+	var chain []ir.Op
+	for v := y; v != x; v = v.Def().In[0] {
+		if v.Type.Shape.Len() > maxPositions {
+			return nil, false
+		}
+		chain = append(chain, v.Def().Op)
+	}
+	slices.Reverse(chain)
+	return compute(numbered(x.Type.Shape), chain)
+}
+
+// numbered returns a tensor of the positions of its elements, which float64
+// holds exactly.
+func numbered(s ir.Shape) *ir.Tensor {
+	position := make([]float64, s.Len())
+	for i := range position {
+		position[i] = float64(i)
+	}
+	return ir.FromFloat64s(ir.Type{DType: ir.Float64, Shape: s}, position)
+}
+
+// compute applies ops with one operand in a row.
+func compute(x *ir.Tensor, ops []ir.Op) ([]float64, bool) {
+	g := ir.NewGraph("")
+	v := g.AddConst("x", x)
+	for _, op := range ops {
+		var err error
+		if v, err = g.Emit("v", op, v); err != nil {
+			return nil, false
+		}
+	}
+	t, ok := eval.Const(v)
+	if !ok {
+		return nil, false
+	}
+	return t.Float64s(), true
+}
+
+// Edits. They record which node does the work of those that go.
+
+// nodes returns a copy of the node list, so that a pass may edit the graph
+// while it walks.
+func nodes(g *ir.Graph) []*ir.Node { return slices.Clone(g.Nodes) }
+
+// replace makes every reader of n's only result read v and removes n. The node
+// that computes v does its work.
+func replace(g *ir.Graph, n *ir.Node, v *ir.Value) {
+	v.Def().Absorb(n)
+	redirect(g, n, v)
+}
+
+// redirect is replace for callers that record themselves which node does the
+// work of n.
+func redirect(g *ir.Graph, n *ir.Node, v *ir.Value) {
+	g.ReplaceUses(n.Out[0], v)
+	g.Remove(n)
+}
+
+// replaceAll is replace for n and the nodes that only n needed. The node by
+// does the work of all.
+func replaceAll(g *ir.Graph, n *ir.Node, v *ir.Value, by *ir.Node) {
+	by.Absorb(n)
+	redirect(g, n, v)
+	by.Absorb(g.Prune()...)
+}

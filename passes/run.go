@@ -1,0 +1,120 @@
+package passes
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"modelc/ir"
+	"modelc/ir/eval"
+)
+
+// The largest change of a result by all passes, relative to its largest
+// magnitude. Exact passes may only change the order of sums. The others round
+// folded weights once more, which deep networks amplify.
+const (
+	exactTolerance = 2e-6
+	tolerance      = 1e-4
+)
+
+// Run applies the pipeline to g, which it changes.
+func Run(g *ir.Graph, cfg *Config) (*Report, error) {
+	for _, name := range slices.Concat(cfg.Only, cfg.Disable, cfg.PrintAfter) {
+		if name != "all" && !slices.ContainsFunc(Pipeline, func(p Pass) bool { return p.Name == name }) {
+			return nil, fmt.Errorf("no pass is called %q%s; `modelc passes` lists them", name, near(name))
+		}
+	}
+	r := &Report{Padding: map[string]string{}}
+	c := *cfg
+	c.report = r
+	var in, want []*ir.Tensor
+	tol := exactTolerance
+	if c.Check {
+		var err error
+		in = eval.Inputs(g, 1)
+		if want, err = eval.Run(g, in); err != nil {
+			return nil, err
+		}
+	}
+	for i, p := range Pipeline {
+		if c.Progress != nil {
+			if err := c.Progress(i, len(Pipeline)); err != nil {
+				return r, err
+			}
+		}
+		if len(c.Only) > 0 && !slices.Contains(c.Only, p.Name) || slices.Contains(c.Disable, p.Name) || c.Exact && !p.Exact {
+			continue
+		}
+		s := Stat{Name: p.Name, Before: sizeOf(g)}
+		start := time.Now()
+		var err error
+		if s.Changed, err = p.Fn(g, &c); err != nil {
+			return r, fmt.Errorf("pass %s: %w", p.Name, err)
+		}
+		g.Prune()
+		s.Time = time.Since(start)
+		s.After = sizeOf(g)
+		r.Passes = append(r.Passes, s)
+		if c.Log != nil && (slices.Contains(c.PrintAfter, p.Name) || slices.Contains(c.PrintAfter, "all")) {
+			fmt.Fprintf(c.Log, "# after %s\n%s\n", p.Name, ir.Format(g))
+		}
+		if c.Verify || c.Check {
+			if err := ir.Verify(g); err != nil {
+				return r, fmt.Errorf("pass %s left an invalid graph: %w", p.Name, err)
+			}
+		}
+		if !p.Exact && s.Changed > 0 {
+			tol = tolerance
+		}
+		if c.Check && s.Changed > 0 {
+			got, err := eval.Run(g, in)
+			if err != nil {
+				return r, fmt.Errorf("after pass %s: %w", p.Name, err)
+			}
+			for i := range got {
+				if d, err := eval.Compare(got[i], want[i]); err != nil || !d.Within(tol) {
+					return r, fmt.Errorf("pass %s changed output %q: %v %w", p.Name, g.Outputs[i].Name, d, errOr(err, tol))
+				}
+			}
+		}
+	}
+	return r, nil
+}
+
+func errOr(err error, tolerance float64) error {
+	if err == nil {
+		return fmt.Errorf("beyond %g", tolerance)
+	}
+	return err
+}
+
+func sizeOf(g *ir.Graph) Size {
+	s := Size{Nodes: len(g.Nodes)}
+	for _, n := range g.Nodes {
+		s.FLOPs += ir.FLOPs(n)
+		s.Bytes += ir.Traffic(n)
+	}
+	return s
+}
+
+// near returns a hint at the pass whose name has the longest beginning and end
+// in common with name.
+func near(name string) string {
+	best, score := "", 3 // fewer letters are a coincidence
+	for _, p := range Pipeline {
+		n, m := 0, min(len(name), len(p.Name))
+		for n < m && name[n] == p.Name[n] {
+			n++
+		}
+		for k := 1; n < m && name[len(name)-k] == p.Name[len(p.Name)-k]; k++ {
+			n++
+		}
+		if n > score {
+			best, score = p.Name, n
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf(", did you mean %q", best)
+}
