@@ -54,7 +54,7 @@ func TestErrors(t *testing.T) {
 	digit := []string{testdata + "digits/3_0.png"}
 	for _, test := range []struct{ model, mode, labels, want string }{
 		{"nowhere.h5", "unit", "", "nowhere.h5"},
-		{testdata + "keras/vgg/model.h5", "vgg", "", `no preprocessing "vgg"`},
+		{testdata + "keras/vgg/model.h5", "vgg", "", `unknown preprocessing "vgg"`},
 		{testdata + "keras/vgg/model.h5", "caffe", "", "needs 3"},
 		{testdata + "keras/vgg/model.h5", "unit", "imagenet", "scores 10 classes, imagenet names 1000"},
 	} {
