@@ -1,6 +1,9 @@
 package ir
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Padding is how a back end realises the zero padding of a convolution or
 // pool. choose_padding sets it and records the reason.
@@ -100,19 +103,18 @@ func (c Conv) Infer(in []Type) ([]Type, error) {
 	if w.Rank() != x.Rank() || w.DType != x.DType {
 		return typeErr("weights %s do not fit x %s", w, x)
 	}
-	if c.Groups < 1 || x.Shape[1] != w.Shape[1]*c.Groups || w.Shape[0]%c.Groups != 0 {
-		return typeErr("x has %d channels, weights %s with %d groups want %d", x.Shape[1], w.Shape, c.Groups, w.Shape[1]*c.Groups)
+	if want := int64(w.Shape[1]) * int64(c.Groups); int64(x.Shape[1]) != want || w.Shape[0]%c.Groups != 0 {
+		return typeErr("x has %d channels, weights %s with %d groups want %d", x.Shape[1], w.Shape, c.Groups, want)
 	}
 	m := w.Shape[0]
 	if err := checkChannel("bias", arg(in, 2), m, x.DType); err != nil {
 		return nil, err
 	}
-	out := Shape{x.Shape[0], m}
-	sp, err := windowShape(x.Shape[2:], w.Shape[2:], c.Strides, c.Pads, c.Dilations, nil)
+	sp, err := windowShape(x.Shape, w.Shape[2:], c.Strides, c.Pads, c.Dilations, nil)
 	if err != nil {
 		return nil, err
 	}
-	t := Type{x.DType, append(out, sp...)}
+	t := Type{x.DType, append(Shape{x.Shape[0], m}, sp...)}
 	if r := arg(in, 3); r.Present() && !r.Equal(t) {
 		return typeErr("residual is %s, result %s", r, t)
 	}
@@ -138,27 +140,40 @@ func arg(in []Type, i int) Type {
 	return Type{}
 }
 
-// windowShape returns the spatial extents of a convolution or pool. extra
-// (may be nil) is further padding at the ends.
-func windowShape(in, kernel, strides, pads, dilations, extra []int) (Shape, error) {
+// windowShape returns the spatial extents of a convolution or pool of x. extra
+// (may be nil) is further padding at the ends. A back end may store x with its
+// padding, so this must be a legal tensor too.
+func windowShape(x Shape, kernel, strides, pads, dilations, extra []int) (Shape, error) {
+	in := x[2:]
 	r := len(in)
 	if len(kernel) != r || len(strides) != r || len(dilations) != r || len(pads) != 2*r || extra != nil && len(extra) != r {
 		return nil, fmt.Errorf("%d spatial axes, but kernel %v, strides %v, dilations %v, pads %v", r, kernel, strides, dilations, pads)
 	}
 	out := make(Shape, r)
+	padded := slices.Clone(x)
 	for i := range out {
 		if kernel[i] < 1 || strides[i] < 1 || dilations[i] < 1 {
 			return nil, fmt.Errorf("kernel %v, strides %v and dilations %v must be positive", kernel, strides, dilations)
 		}
-		n := in[i] + pads[i] + pads[r+i]
+		begin, end := int64(pads[i]), int64(pads[r+i])
+		if int64(in[i])+min(begin, 0)+min(end, 0) < 0 {
+			return nil, fmt.Errorf("spatial axis %d: padding %d and %d crops more than %d elements", i, begin, end, in[i])
+		}
 		if extra != nil {
-			n += extra[i]
+			end += int64(extra[i])
 		}
-		span := (kernel[i]-1)*dilations[i] + 1
-		if n < span {
-			return nil, fmt.Errorf("spatial axis %d: a window of %d does not fit %d elements with padding %d and %d", i, span, in[i], pads[i], pads[r+i])
+		n, window := int64(in[i])+begin+end, span(kernel[i], dilations[i])
+		if n < window {
+			return nil, fmt.Errorf("spatial axis %d: a window of %d does not fit %d elements with padding %d and %d", i, window, in[i], pads[i], pads[r+i])
 		}
-		out[i] = (n-span)/strides[i] + 1
+		if n > MaxExtent {
+			return nil, fmt.Errorf("spatial axis %d: %d elements with padding %d and %d are more than %d", i, in[i], pads[i], pads[r+i], MaxExtent)
+		}
+		padded[2+i] = int(n)
+		out[i] = int((n-window)/int64(strides[i])) + 1
+	}
+	if err := padded.Check(); err != nil {
+		return nil, fmt.Errorf("x with its padding: %w", err)
 	}
 	return out, nil
 }
@@ -187,24 +202,39 @@ func (c ConvTranspose) Infer(in []Type) ([]Type, error) {
 	if x.Rank() < 3 || w.Rank() != x.Rank() || w.DType != x.DType {
 		return typeErr("weights %s do not fit x %s", w, x)
 	}
-	if c.Groups < 1 || x.Shape[1] != w.Shape[0] || w.Shape[0]%c.Groups != 0 {
+	if x.Shape[1] != w.Shape[0] || w.Shape[0]%c.Groups != 0 {
 		return typeErr("x has %d channels, weights %s in %d groups", x.Shape[1], w.Shape, c.Groups)
 	}
 	r := x.Rank() - 2
 	if len(c.Strides) != r || len(c.Pads) != 2*r || len(c.Dilations) != r || len(c.OutputPads) != r {
 		return typeErr("%d spatial axes, but strides %v, pads %v, dilations %v, output pads %v", r, c.Strides, c.Pads, c.Dilations, c.OutputPads)
 	}
+	if int64(w.Shape[1])*int64(c.Groups) > MaxExtent {
+		return typeErr("weights %s in %d groups make more than %d channels", w.Shape, c.Groups, MaxExtent)
+	}
 	m := w.Shape[1] * c.Groups
 	if err := checkChannel("bias", arg(in, 2), m, x.DType); err != nil {
 		return nil, err
 	}
-	out := Shape{x.Shape[0], m}
+	out, full := Shape{x.Shape[0], m}, Shape{x.Shape[0], m}
 	for i := range r {
-		n := (x.Shape[2+i]-1)*c.Strides[i] + (w.Shape[2+i]-1)*c.Dilations[i] + 1 - c.Pads[i] - c.Pads[r+i] + c.OutputPads[i]
-		if n < 0 {
+		if w.Shape[2+i] < 1 {
+			return typeErr("weights %s have no taps", w.Shape)
+		}
+		n := int64(x.Shape[2+i]-1)*int64(c.Strides[i]) + span(w.Shape[2+i], c.Dilations[i])
+		begin, end := int64(c.Pads[i]), int64(c.Pads[r+i])-int64(c.OutputPads[i])
+		if n < 0 || begin > n || n-begin-end < 0 {
 			return typeErr("spatial axis %d: pads %v exceed the result", i, c.Pads)
 		}
-		out = append(out, n)
+		whole := n - min(begin, 0) - min(end, 0) // before it is cropped
+		if whole > MaxExtent {
+			return typeErr("spatial axis %d: a result of %d elements before it is cropped, more than %d", i, whole, MaxExtent)
+		}
+		full = append(full, int(whole))
+		out = append(out, int(n-begin-end))
+	}
+	if err := full.Check(); err != nil {
+		return typeErr("the result before it is cropped: %w", err)
 	}
 	return one(Type{x.DType, out})
 }

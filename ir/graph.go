@@ -3,6 +3,8 @@ package ir
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // Graph is a network: values connected by nodes in topological order.
@@ -17,6 +19,9 @@ type Graph struct {
 	Constants []*Value
 
 	names map[string]bool // every value name in use
+	// taken says that name.1 to name.taken[name] are in use, so that a file with
+	// thousands of equal names does not make the search for a free one quadratic.
+	taken map[string]int
 }
 
 // Output is a result of the graph under the name the model gave it, which
@@ -58,7 +63,7 @@ type Node struct {
 
 // NewGraph returns an empty graph.
 func NewGraph(name string) *Graph {
-	return &Graph{Name: name, names: map[string]bool{}}
+	return &Graph{Name: name, names: map[string]bool{}, taken: map[string]int{}}
 }
 
 // Def returns the node that computes v, nil for an input or a constant.
@@ -151,11 +156,25 @@ func (g *Graph) UniqueName(name string) string {
 	if name == "" {
 		name = "v"
 	}
-	u := name
-	for i := 1; g.names[u]; i++ {
-		u = fmt.Sprintf("%s.%d", name, i)
+	if !g.names[name] {
+		return name
 	}
-	return u
+	for i := g.taken[name] + 1; ; i++ {
+		if u := name + "." + strconv.Itoa(i); !g.names[u] {
+			g.taken[name] = i - 1
+			return u
+		}
+	}
+}
+
+// freeName makes a name available again.
+func (g *Graph) freeName(name string) {
+	delete(g.names, name)
+	if at := strings.LastIndexByte(name, '.'); at >= 0 {
+		if i, err := strconv.Atoi(name[at+1:]); err == nil && i > 0 && i <= g.taken[name[:at]] {
+			g.taken[name[:at]] = i - 1
+		}
+	}
 }
 
 func (g *Graph) newValue(name string, t Type) *Value {
@@ -236,12 +255,22 @@ func inferNode(n *Node) ([]Type, error) {
 	if err := checkArity(n.Op, n.In); err != nil {
 		return nil, fmt.Errorf("%s: %w", n, err)
 	}
-	types, err := n.Op.Infer(n.InTypes())
+	// Type rules rely on attributes and operands within their limits.
+	if err := CheckAttributes(n.Op); err != nil {
+		return nil, fmt.Errorf("%s: %w", n, err)
+	}
+	in := n.InTypes()
+	for i, t := range in {
+		if err := t.Shape.Check(); err != nil {
+			return nil, fmt.Errorf("%s: operand %d: %w", n, i, err)
+		}
+	}
+	types, err := n.Op.Infer(in)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", n, err)
 	}
 	for _, t := range types {
-		if err := t.Shape.check(); err != nil {
+		if err := t.Shape.Check(); err != nil {
 			return nil, fmt.Errorf("%s: result %w", n, err)
 		}
 	}
@@ -331,7 +360,7 @@ func (g *Graph) SetOutput(i int, v *Value) {
 
 // Rename gives v another name, made unique.
 func (g *Graph) Rename(v *Value, name string) {
-	delete(g.names, v.Name)
+	g.freeName(v.Name)
 	v.Name = g.UniqueName(name)
 	g.names[v.Name] = true
 }
@@ -343,7 +372,7 @@ func (g *Graph) Remove(n *Node) {
 		if len(v.uses) > 0 {
 			panic(fmt.Sprintf("ir: remove %s: %s still has %d uses", n, v, len(v.uses)))
 		}
-		delete(g.names, v.Name)
+		g.freeName(v.Name)
 	}
 	for i, v := range n.In {
 		v.dropUse(Use{n, i})
@@ -378,7 +407,7 @@ func (g *Graph) Prune() []*Node {
 			v.dropUse(Use{n, i})
 		}
 		for _, v := range n.Out {
-			delete(g.names, v.Name)
+			g.freeName(v.Name)
 		}
 		gone = append(gone, n)
 		return true
@@ -387,7 +416,7 @@ func (g *Graph) Prune() []*Node {
 		if len(v.uses) > 0 {
 			return false
 		}
-		delete(g.names, v.Name)
+		g.freeName(v.Name)
 		return true
 	})
 	return gone

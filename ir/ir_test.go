@@ -197,3 +197,22 @@ func TestUnalignedConstant(t *testing.T) {
 		t.Error("13 bytes taken for f32[3]")
 	}
 }
+
+// A free name is the one with the lowest number, whatever happened before.
+func TestUniqueName(t *testing.T) {
+	g := NewGraph("")
+	var v []*Value
+	for range 5 {
+		v = append(v, g.AddInput("x", T(Float32, 1)))
+	}
+	if v[0].Name != "x" || v[4].Name != "x.4" {
+		t.Errorf("named %s and %s", v[0], v[4])
+	}
+	g.Rename(v[2], "y")
+	g.Rename(v[0], "x.9")
+	for _, want := range []string{"x", "x.2", "x.5", "x.6", "x.7", "x.8", "x.10"} {
+		if got := g.AddInput("x", T(Float32, 1)).Name; got != want {
+			t.Errorf("named %s, want %s", got, want)
+		}
+	}
+}

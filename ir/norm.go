@@ -16,7 +16,7 @@ func (b BatchNorm) Infer(in []Type) ([]Type, error) {
 		return typeErr("x is %s, want [N,C,…]", x)
 	}
 	for i, name := range []string{"scale", "bias", "mean", "var"} {
-		if !in[1+i].Shape.Equal(Shape{x.Shape[1]}) {
+		if t := in[1+i]; t.DType != x.DType || !t.Shape.Equal(Shape{x.Shape[1]}) {
 			return typeErr("%s is %s, want %s", name, in[1+i], T(x.DType, x.Shape[1]))
 		}
 	}
@@ -80,6 +80,9 @@ func (n Normalize) Infer(in []Type) ([]Type, error) {
 		s, err := BroadcastShapes(x.Shape, in[i].Shape)
 		if err != nil || !s.Equal(x.Shape) {
 			return typeErr("operand %d, %s, does not broadcast to x %s", i, in[i], x)
+		}
+		if in[i].DType != x.DType {
+			return typeErr("operand %d is %s, x is %s", i, in[i], x)
 		}
 	}
 	return one(x)

@@ -42,7 +42,10 @@ func (p Pool) Infer(in []Type) ([]Type, error) {
 	if x.Rank() < 3 || x.DType == Bool {
 		return typeErr("x is %s, want numbers [N,C,D…]", x)
 	}
-	sp, err := windowShape(x.Shape[2:], p.Kernel, p.Strides, p.Pads, p.Dilations, p.Extra)
+	if p.Kind == LpPool && p.P < 1 {
+		return typeErr("a norm of order %d", p.P)
+	}
+	sp, err := windowShape(x.Shape, p.Kernel, p.Strides, p.Pads, p.Dilations, p.Extra)
 	if err != nil {
 		return nil, err
 	}

@@ -79,6 +79,26 @@ func (r Resize) Infer(in []Type) ([]Type, error) {
 	if crops := r.Coord == TfCropAndResize; crops != (r.Region != nil) || crops && len(r.Region) != 2*in[0].Rank() {
 		return typeErr("x is %s, %s with region %v", in[0], r.Coord, r.Region)
 	}
+	if err := r.Shape.Check(); err != nil {
+		return nil, err
+	}
+	if in[0].Shape.Len() == 0 && r.Shape.Len() > 0 {
+		return typeErr("x %s has no elements to interpolate", in[0])
+	}
+	for a, s := range r.Scales {
+		if r.Shape.Len() == 0 {
+			break // no coordinate is computed
+		}
+		extent := s * float64(in[0].Shape[a])
+		if !(s > 0) || s > MaxExtent || r.Antialias && extent < 0.5 {
+			return typeErr("axis %d of %s: scale %g to %d elements", a, in[0], s, r.Shape[a])
+		}
+	}
+	for _, at := range r.Region {
+		if !(math.Abs(at) <= MaxExtent) {
+			return typeErr("region %v", r.Region)
+		}
+	}
 	return one(Type{in[0].DType, r.Shape})
 }
 

@@ -59,7 +59,7 @@ func (s NonMaxSuppression) Infer(in []Type) ([]Type, error) {
 		return typeErr("%d boxes per class", s.PerClass)
 	}
 	rows := Shape{sc.Shape[0], sc.Shape[1], min(s.PerClass, b.Shape[1]), 3}
-	if err := rows.check(); err != nil {
+	if err := rows.Check(); err != nil {
 		return nil, err
 	}
 	return []Type{T(Int64, rows[:3].Len(), 3), T(Int64, 1)}, nil

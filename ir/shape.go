@@ -11,10 +11,8 @@ type Reshape struct {
 func (Reshape) Name() string { return "Reshape" }
 
 func (r Reshape) Infer(in []Type) ([]Type, error) {
-	for _, d := range r.Shape {
-		if d < 0 {
-			return typeErr("target %s has a negative extent", r.Shape)
-		}
+	if err := r.Shape.Check(); err != nil {
+		return typeErr("target: %w", err)
 	}
 	if in[0].Shape.Len() != r.Shape.Len() {
 		return typeErr("x %s has %d elements, target %s has %d", in[0], in[0].Shape.Len(), r.Shape, r.Shape.Len())
@@ -75,7 +73,9 @@ func (c Concat) Infer(in []Type) ([]Type, error) {
 				return typeErr("operand %d is %s, operand 0 is %s: they differ beside axis %d", i+1, t, first, c.Axis)
 			}
 		}
-		out[c.Axis] += t.Shape[c.Axis]
+		if out[c.Axis] += t.Shape[c.Axis]; out[c.Axis] > MaxExtent {
+			return typeErr("more than %d elements along axis %d", MaxExtent, c.Axis)
+		}
 	}
 	return one(Type{first.DType, out})
 }
@@ -94,8 +94,8 @@ func (s Slice) Infer(in []Type) ([]Type, error) {
 		return typeErr("x is %s, but start %v, count %v, step %v", in[0], s.Start, s.Count, s.Step)
 	}
 	for i, n := range s.Count {
-		last := s.Start[i] + (n-1)*s.Step[i]
-		if n < 0 || s.Step[i] == 0 || n > 0 && (s.Start[i] < 0 || last < 0 || s.Start[i] >= in[0].Shape[i] || last >= in[0].Shape[i]) {
+		last := int64(s.Start[i]) + int64(n-1)*int64(s.Step[i])
+		if s.Step[i] == 0 || n > 0 && (s.Start[i] < 0 || last < 0 || s.Start[i] >= in[0].Shape[i] || last >= int64(in[0].Shape[i])) {
 			return typeErr("axis %d of %s: start %d, count %d, step %d leave it", i, in[0], s.Start[i], n, s.Step[i])
 		}
 	}
@@ -137,14 +137,19 @@ func (p Pad) Infer(in []Type) ([]Type, error) {
 	}
 	out := slices.Clone(in[0].Shape)
 	for i := range out {
-		inner := out[i] + min(p.Pads[i], 0) + min(p.Pads[r+i], 0)
+		begin, end := int64(p.Pads[i]), int64(p.Pads[r+i])
+		inner := int64(out[i]) + min(begin, 0) + min(end, 0)
 		if inner < 0 {
 			return typeErr("pads %v crop more than %s has", p.Pads, in[0])
 		}
-		if grows := p.Pads[i] > 0 || p.Pads[r+i] > 0; grows && inner == 0 && p.Mode != PadConstant {
+		if grows := begin > 0 || end > 0; grows && inner == 0 && p.Mode != PadConstant {
 			return typeErr("pads %v in mode %s need elements along axis %d of %s", p.Pads, p.Mode, i, in[0])
 		}
-		out[i] += p.Pads[i] + p.Pads[r+i]
+		n := int64(out[i]) + begin + end
+		if n > MaxExtent {
+			return typeErr("pads %v make more than %d elements along axis %d of %s", p.Pads, MaxExtent, i, in[0])
+		}
+		out[i] = int(n)
 	}
 	return one(Type{in[0].DType, out})
 }
@@ -203,12 +208,10 @@ func (v Interleave) Infer(in []Type) ([]Type, error) {
 	if r == 0 || first.Rank() != 2+r {
 		return typeErr("x is %s, strides %v", first, v.Strides)
 	}
-	for _, s := range v.Strides {
-		if s < 1 {
-			return typeErr("strides %v must be positive", v.Strides)
-		}
-	}
 	grid := Shape(v.Strides)
+	if err := grid.Check(); err != nil {
+		return typeErr("strides: %w", err)
+	}
 	if len(in) != grid.Len() {
 		return typeErr("%d operands for a grid of %s", len(in), grid)
 	}
@@ -218,14 +221,16 @@ func (v Interleave) Infer(in []Type) ([]Type, error) {
 		out[2+a] = 0
 		for p := range s {
 			if t := in[p*st[a]]; t.Rank() == first.Rank() {
-				out[2+a] += t.Shape[2+a]
+				if out[2+a] += t.Shape[2+a]; out[2+a] > MaxExtent {
+					return typeErr("more than %d elements along axis %d", MaxExtent, 2+a)
+				}
 			}
 		}
 	}
 	for i, t := range in {
 		want := slices.Clone(out)
 		for a, s := range v.Strides {
-			want[2+a] = (out[2+a] - i/st[a]%s + s - 1) / s
+			want[2+a] = int((int64(out[2+a]) - int64(i/st[a]%s) + int64(s) - 1) / int64(s))
 		}
 		if t.DType != first.DType || !t.Shape.Equal(want) {
 			return typeErr("operand %d is %s, want %s", i, t, Type{first.DType, want})

@@ -25,7 +25,13 @@ type Tensor struct {
 
 // NewTensor returns a zeroed tensor whose elements the caller fills through
 // [Elements] before it becomes part of a graph.
+//
+// It panics for a shape of more than [MaxExtent] elements, whose bytes could
+// overflow: elements are viewed by address.
 func NewTensor(t Type) *Tensor {
+	if err := t.Shape.checkLen(); err != nil {
+		panic("ir.NewTensor: " + err.Error())
+	}
 	// Eight-byte alignment for any element type.
 	words := make([]uint64, (t.Bytes()+7)/8)
 	if len(words) == 0 {
@@ -36,6 +42,9 @@ func NewTensor(t Type) *Tensor {
 
 // FromBytes returns a tensor over data, which is shared, not copied.
 func FromBytes(t Type, data []byte) (*Tensor, error) {
+	if err := t.Shape.checkLen(); err != nil {
+		return nil, err
+	}
 	if len(data) != t.Bytes() {
 		return nil, fmt.Errorf("%s needs %d bytes, got %d", t, t.Bytes(), len(data))
 	}
@@ -176,12 +185,13 @@ func (t *Tensor) Int64s() []int64 {
 	return out
 }
 
-// Ints is Int64s as []int, for shapes, axes and the like.
+// Ints is Int64s as []int, for shapes, axes and the like. What int does not
+// hold becomes the nearest number that it does.
 func (t *Tensor) Ints() []int {
 	v := t.Int64s()
 	out := make([]int, len(v))
 	for i, x := range v {
-		out[i] = int(x)
+		out[i] = int(min(max(x, math.MinInt), math.MaxInt))
 	}
 	return out
 }

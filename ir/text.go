@@ -282,7 +282,7 @@ func (p *parser) typ() (Type, error) {
 		}
 		t.Shape = append(t.Shape, n)
 	}
-	return t, nil
+	return t, t.Shape.Check()
 }
 
 // bracket reads […] and returns what is inside.

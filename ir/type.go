@@ -11,7 +11,6 @@ package ir
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -106,18 +105,25 @@ func (s Shape) Len() int {
 	return n
 }
 
-// check says why no tensor of this shape can be made. The limit keeps products
-// of extents, and byte counts, far from overflow.
-func (s Shape) check() error {
-	n := 1
+// Check says why no tensor of this shape can be made: [MaxRank] and
+// [MaxExtent] keep products of extents, and byte counts, from overflowing.
+func (s Shape) Check() error {
+	if err := CheckLimit("rank", int64(len(s))); err != nil {
+		return fmt.Errorf("%s: %w", s, err)
+	}
+	return s.checkLen()
+}
+
+func (s Shape) checkLen() error {
+	n := int64(1)
 	for _, d := range s {
 		if d < 0 {
 			return fmt.Errorf("negative extent in %s", s)
 		}
-		if d > math.MaxInt32 || n*d > math.MaxInt32 {
-			return fmt.Errorf("%s has more than 2^31 elements, which is not supported", s)
+		if d > MaxExtent || n*int64(d) > MaxExtent {
+			return fmt.Errorf("%s has more than %d elements, which is not supported", s, MaxExtent)
 		}
-		n *= max(d, 1) // an empty tensor may not hide an absurd extent
+		n *= int64(max(d, 1)) // an empty tensor may not hide an absurd extent
 	}
 	return nil
 }

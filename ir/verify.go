@@ -35,7 +35,7 @@ func Verify(g *Graph) error {
 		if v.def != def {
 			bad("value %s: its producer is recorded wrongly", v)
 		}
-		if err := v.Type.Shape.check(); err != nil {
+		if err := v.Type.Shape.Check(); err != nil {
 			bad("value %s: %w", v, err)
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // own (it then counts all), and for crops of windows without padding of
 // their own; the pads must be along spatial axes alone. Behind a Pad a
 // maximum sees zeros as values, so max pools are left alone, as are the
-// edge, reflect and wrap modes.
+// edge, reflect and wrap modes, and pads whose sum is outside the limits.
 func foldPad(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
@@ -37,6 +37,9 @@ func foldPad(g *ir.Graph, _ *Config) (int, error) {
 				continue
 			}
 			op.Pads = sum(pads, op.Pads)
+			if ir.CheckAttributes(op) != nil {
+				continue
+			}
 			n.Op = op
 		case ir.Pool:
 			own := padded(op.Pads) || op.Extra != nil
@@ -44,6 +47,9 @@ func foldPad(g *ir.Graph, _ *Config) (int, error) {
 				continue
 			}
 			op.Pads, op.CountPad = sum(pads, op.Pads), true
+			if ir.CheckAttributes(op) != nil {
+				continue
+			}
 			n.Op = op
 		default:
 			continue
@@ -60,7 +66,7 @@ func foldPad(g *ir.Graph, _ *Config) (int, error) {
 // was cropped, is not.
 func addable(a, b []int) bool {
 	for i := range a {
-		if a[i]*b[i] < 0 {
+		if a[i] < 0 && b[i] > 0 || a[i] > 0 && b[i] < 0 {
 			return false
 		}
 	}

@@ -105,7 +105,8 @@ func shuffled(n *ir.Node) shuffle {
 }
 
 // enlarged returns by what factors the spatial extents of x [N,C,D…] grow at
-// the cost of its channels.
+// the cost of its channels. Like a transposed convolution, a shuffle becomes at
+// most maxPhases nodes.
 func enlarged(x, y ir.Shape) (strides []int, ok bool) {
 	if len(x) != len(y) || x[0] != y[0] {
 		return nil, false
@@ -116,7 +117,8 @@ func enlarged(x, y ir.Shape) (strides []int, ok bool) {
 		}
 		strides = append(strides, y[i]/x[i])
 	}
-	return strides, y[1]*ir.Shape(strides).Len() == x[1]
+	grid := ir.Shape(strides).Len()
+	return strides, grid <= maxPhases && y[1]*grid == x[1]
 }
 
 // channelsMoved returns for each position of the grid of strides the channels

@@ -91,11 +91,21 @@ func upsampling(x, y *ir.Value) (op ir.Resize, ok bool) {
 	return op, false
 }
 
+// maxPositions bounds the tensors whose elements are followed, which takes some
+// 8 bytes for each element and node. Those of pictures are far smaller.
+const maxPositions = 1 << 25
+
 // positions returns for each element of y, which a chain of nodes that move
-// elements makes of x, its position in x.
+// elements makes of x, its position in x. It gives up on large tensors.
 func positions(x, y *ir.Value) ([]float64, bool) {
+	if x.Type.Shape.Len() > maxPositions {
+		return nil, false
+	}
 	var chain []ir.Op
 	for v := y; v != x; v = v.Def().In[0] {
+		if v.Type.Shape.Len() > maxPositions {
+			return nil, false
+		}
 		chain = append(chain, v.Def().Op)
 	}
 	slices.Reverse(chain)

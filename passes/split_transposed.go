@@ -13,8 +13,9 @@ import (
 // multiplied.
 //
 // Legal for constant weights. It leaves dilated kernels, results smaller than
-// a stride, strides of more positions than maxPhases, and more than two
-// spatial axes, which have no fast convolution either.
+// a stride, strides of more positions than maxPhases, kernels too large for
+// their padding to be legal, and more than two spatial axes, which have no fast
+// convolution either.
 func splitTransposed(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
@@ -65,7 +66,7 @@ func splits(n *ir.Node, op ir.ConvTranspose) bool {
 		return false
 	}
 	for a, s := range op.Strides {
-		if op.Dilations[a] != 1 || n.Out[0].Type.Shape[2+a] < s {
+		if op.Dilations[a] != 1 || n.Out[0].Type.Shape[2+a] < s || n.Const(1).Shape[2+a] > ir.MaxStep/2 {
 			return false
 		}
 	}

@@ -70,7 +70,11 @@ func binaryRowVector(dst, a, b []float32, mask int, fn BinaryFn, act Act) bool {
 // those that Go's math would dominate.
 func applyActVector(x []float32, a Act) bool {
 	switch a.Fn {
-	case ActRelu, ActClip, ActHardSigmoid, ActHardSwish, ActLeakyRelu, ActTanh, ActSigmoid, ActSiLU, ActGelu, ActExp:
+	case ActRelu, ActClip, ActHardSigmoid, ActHardSwish, ActTanh, ActSigmoid, ActSiLU, ActGelu, ActExp:
+	case ActLeakyRelu:
+		if a.Alpha-a.Alpha != 0 {
+			return false // the kernel multiplies zeros by it, too: ∞·0 is NaN
+		}
 	default:
 		return false
 	}

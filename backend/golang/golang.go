@@ -350,7 +350,7 @@ func ports(list []namedType, kind string, seen map[string]bool) ([]port, error) 
 			p.Field = unique(identifier(x.name, kind), fields)
 			p.Name = p.Field
 		}
-		if len(x.t.Shape) == 2 && p.Stride == 1 {
+		if len(x.t.Shape) == 2 && p.Stride == 1 && x.t.Shape.Len() > 0 {
 			p.Top1 = x.t.Shape[1]
 		}
 		p.Name = unique(kind+p.Name, seen)

@@ -146,13 +146,24 @@ func (c *call) image(n int) *ir.Value {
 	return x
 }
 
-// Limits of tensors and of the numbers that determine their shapes. Networks
-// for pictures stay far below them. Products of a few such numbers do not
-// overflow.
-const (
-	maxElements = 1 << 30
-	maxExtent   = 1 << 24 // of a kernel, a stride, a size
-)
+// maxElements is the maximum number of elements of a tensor.
+const maxElements = ir.MaxExtent
+
+// legal returns x if it is in the range of the parameter named key.
+func (c *call) legal(key string, x int64) int {
+	if err := ir.CheckLimit(key, x); err != nil {
+		c.failf("%v", err)
+	}
+	return int(x)
+}
+
+// extent returns x as the computed extent of an axis.
+func (c *call) extent(x int64) int {
+	if x < 0 || x > ir.MaxExtent {
+		c.failf("its result has %d elements along an axis", x)
+	}
+	return int(x)
+}
 
 // elements returns the number of elements of a shape, or maxElements+1 if it is
 // larger.
@@ -345,9 +356,7 @@ func (c *call) tuple(key string, n, def int) []int {
 		out = list
 	}
 	for _, x := range out {
-		if x < 1 || x > maxExtent {
-			c.failf("%s is %v: out of range", key, out)
-		}
+		c.legal(key, int64(x))
 	}
 	return out
 }

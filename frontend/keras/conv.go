@@ -35,18 +35,21 @@ func (c *call) window(n int) window {
 	return w
 }
 
+// span returns the number of elements that a window covers along an axis.
+func (w window) span(axis int) int64 { return int64(w.kernel[axis]-1)*int64(w.dilations[axis]) + 1 }
+
 // pads returns the explicit padding for input extents in.
 func (w window) pads(c *call, in ir.Shape) []int {
 	n := len(in)
 	pads := make([]int, 2*n)
 	for i, d := range in {
-		span := (w.kernel[i]-1)*w.dilations[i] + 1
-		switch w.padding {
+		switch span := w.span(i); w.padding {
 		case "valid":
 		case "causal":
-			pads[i] = span - 1
+			pads[i] = c.legal("pads", span-1)
 		case "same":
-			pads[i], pads[n+i] = samePadding(d, span, w.strides[i])
+			begin, end := samePadding(int64(d), span, int64(w.strides[i]))
+			pads[i], pads[n+i] = c.legal("pads", begin), c.legal("pads", end)
 		default:
 			c.failf("padding %q", w.padding)
 		}
@@ -57,7 +60,7 @@ func (w window) pads(c *call, in ir.Shape) []int {
 // samePadding returns the numbers of zeros before and after n elements for which
 // a window of the given span has ⌈n/stride⌉ results. As in TensorFlow, an odd
 // zero is added at the end.
-func samePadding(n, span, stride int) (begin, end int) {
+func samePadding(n, span, stride int64) (begin, end int64) {
 	total := max(((n+stride-1)/stride-1)*stride+span-n, 0)
 	return total / 2, total - total/2
 }
@@ -117,16 +120,14 @@ func (c *call) convolve(op ir.Op, x, kernel, bias *ir.Value) *ir.Value {
 // depthwiseKernel converts a kernel [D…, C, multiplier] to
 // [C·multiplier, 1, D…]. The filters of a channel are adjacent.
 func (c *call) depthwiseKernel(name string, w window, channels int) (kernel *ir.Value, filters int) {
-	n, multiplier := len(w.kernel), c.int("depth_multiplier", 1)
-	if multiplier < 1 {
-		c.failf("depth_multiplier %d", multiplier)
-	}
+	n, multiplier := len(w.kernel), c.legal("depth_multiplier", int64(c.int("depth_multiplier", 1)))
+	filters = c.extent(int64(channels) * int64(multiplier))
 	kernel = c.param(name, append(slices.Clone(w.kernel), channels, multiplier), func(t *ir.Tensor) *ir.Tensor {
 		perm := append([]int{n, n + 1}, kernelLayout(n)[2:]...)
-		shape := append(ir.Shape{channels * multiplier, 1}, w.kernel...)
+		shape := append(ir.Shape{filters, 1}, w.kernel...)
 		return permuted(t, perm...).Reshaped(shape)
 	})
-	return kernel, channels * multiplier
+	return kernel, filters
 }
 
 func (c *call) depthwise(n int) *ir.Value {
@@ -174,28 +175,30 @@ func (c *call) convTranspose(n int) *ir.Value {
 		extra = c.nonNegative("output_padding", n)
 	}
 	for i := range n {
-		in := x.Type.Shape[c.spatial()+i]
-		span := (w.kernel[i]-1)*w.dilations[i] + 1
-		full := (in-1)*w.strides[i] + span
-		length := 0
+		in, stride, span := int64(x.Type.Shape[c.spatial()+i]), int64(w.strides[i]), w.span(i)
+		full := (in-1)*stride + span
+		length, more := int64(0), int64(0)
+		if extra != nil {
+			more = int64(extra[i])
+		}
 		switch {
 		case w.padding == "valid" && extra == nil:
-			length = (in-1)*w.strides[i] + max(span, w.strides[i])
+			length = (in-1)*stride + max(span, stride)
 		case w.padding == "valid":
-			length = full + extra[i]
+			length = full + more
 		case w.padding == "same" && extra == nil:
-			length = in * w.strides[i]
+			length = in * stride
 		case w.padding == "same":
-			length = (in-1)*w.strides[i] + span%2 + extra[i]
+			length = (in-1)*stride + span%2 + more
 		default:
 			c.failf("padding %q", w.padding)
 		}
 		// The layer computes the gradient of a convolution that maps the layer's
 		// output to its input. The padding of this convolution is cropped.
 		if crop := full - length; crop >= 0 && w.padding == "same" {
-			op.Pads[i], op.Pads[n+i] = crop/2, crop-crop/2
+			op.Pads[i], op.Pads[n+i] = c.legal("pads", crop/2), c.legal("pads", crop-crop/2)
 		} else {
-			op.OutputPads[i] = -crop
+			op.OutputPads[i] = c.legal("output_padding", -crop)
 		}
 	}
 	y := c.planar(x, func(x *ir.Value) *ir.Value { return c.convolve(op, x, kernel, bias) })
@@ -209,8 +212,11 @@ func (c *call) nonNegative(key string, n int) []int {
 	if x, single := integer(c.config.get(key)); single {
 		list, ok = slices.Repeat([]int{x}, n), true
 	}
-	if !ok || len(list) != n || slices.Min(list) < 0 || slices.Max(list) > maxExtent {
+	if !ok || len(list) != n {
 		c.failf("%s is %.60v, not %d whole numbers", key, c.config.get(key), n)
+	}
+	for _, x := range list {
+		c.legal(key, int64(x))
 	}
 	return list
 }

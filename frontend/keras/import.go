@@ -119,6 +119,9 @@ func (im *importer) run(n *network, st store) error {
 			name = fmt.Sprintf("%s_%d", base, k)
 		}
 		taken[name] = true
+		if v == nil {
+			return fmt.Errorf("model %q: its output %q is not computed", n.name, name)
+		}
 		im.g.AddOutput(name, v)
 	}
 	return nil

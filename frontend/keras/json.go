@@ -117,10 +117,11 @@ func text(v any) string {
 	return s
 }
 
-// integer returns the value of a JSON number without a fraction.
+// integer returns the value of a JSON number without a fraction that fits in 32
+// bits.
 func integer(v any) (int, bool) {
 	f, ok := v.(float64)
-	if !ok || f != math.Trunc(f) || math.Abs(f) > 1<<53 {
+	if !ok || f != math.Trunc(f) || math.Abs(f) > math.MaxInt32 {
 		return 0, false
 	}
 	return int(f), true

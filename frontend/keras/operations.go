@@ -545,9 +545,11 @@ var _ = both("shape", map[string]operation{
 	}},
 	"Resize": {[]string{"image.resize"}, func(c *call) *ir.Value {
 		size := c.list(1, "size")
-		if len(size) != 2 || slices.Min(size) < 1 || slices.Max(size) > maxExtent {
+		if len(size) != 2 {
 			c.failf("size is %v", size)
 		}
+		c.legal("height", int64(size[0]))
+		c.legal("width", int64(size[1]))
 		x := c.floats()
 		if x.Type.Rank() != 4 {
 			c.failf("its input has %d axes, not 4", x.Type.Rank())
@@ -573,7 +575,7 @@ func tile(c *call) *ir.Value {
 		c.failf("it repeats %d axes of %s", len(times), x.Type.Shape)
 	}
 	for axis, n := range times {
-		if n < 1 || n > maxExtent {
+		if n < 1 {
 			c.failf("repeats is %v", times)
 		}
 		x = c.repeated(x, axis, n, true)
@@ -585,7 +587,7 @@ func tile(c *call) *ir.Value {
 func repeat(c *call) *ir.Value {
 	x := c.tensor0()
 	n := c.whole(0, 1, "repeats")
-	if n < 1 || n > maxExtent || c.arg(2, "axis") == nil {
+	if n < 1 || c.arg(2, "axis") == nil {
 		c.failf("it repeats elements %d times along axis %.60v", n, c.arg(2, "axis"))
 	}
 	return c.repeated(x, c.axis(c.whole(0, 2, "axis"), x.Type.Rank()), n, false)
@@ -598,7 +600,7 @@ func (c *call) repeated(x *ir.Value, axis, n int, whole bool) *ir.Value {
 		at = axis
 	}
 	shape := slices.Clone(x.Type.Shape)
-	shape[axis] *= n
+	shape[axis] = c.extent(int64(shape[axis]) * int64(c.legal("repeats", int64(n))))
 	wide := slices.Insert(slices.Clone(x.Type.Shape), at, 1)
 	x = c.reshape(x, wide)
 	wide = slices.Clone(wide)
@@ -653,10 +655,10 @@ func pad(c *call) *ir.Value {
 	op := ir.Pad{Pads: make([]int, 2*r), Value: c.optional(0, 3, "constant_values")}
 	for i, e := range list {
 		p, ok := integers(e)
-		if !ok || len(p) != 2 || slices.Min(p) < 0 || slices.Max(p) > maxExtent {
+		if !ok || len(p) != 2 {
 			c.failf("pad_width is %.60v", list)
 		}
-		op.Pads[i], op.Pads[r+i] = p[0], p[1]
+		op.Pads[i], op.Pads[r+i] = c.legal("padding", int64(p[0])), c.legal("padding", int64(p[1]))
 	}
 	switch mode := text(c.arg(2, "mode")); mode {
 	case "constant", "CONSTANT", "":
@@ -748,7 +750,7 @@ func slice(r *record, n int) (start, count, step int, err error) {
 		return i
 	}
 	step = field("step", 1)
-	if step == 0 || err != nil {
+	if step == 0 || err != nil || ir.CheckLimit("step", int64(step)) != nil {
 		return 0, 0, 1, fmt.Errorf("slice with step %.60v", r.get("step"))
 	}
 	// clamp converts a position from the end and limits it to the range of the
@@ -791,16 +793,17 @@ func split(c *call) []*ir.Value {
 	v := c.arg(1, "indices_or_sections", "num_or_size_splits")
 	ends, ok := integers(v)
 	if k, single := integer(v); single {
-		if k < 1 || n%k != 0 || k > 1<<16 {
+		if k < 1 || n%k != 0 {
 			c.failf("%d elements in %d parts", n, k)
 		}
 		ends, ok = nil, true
+		c.legal("parts", int64(k))
 		for i := range k {
 			ends = append(ends, (i+1)*(n/k))
 		}
 	} else if c.l.class == "TFOpLambda" {
 		for i := 1; i < len(ends); i++ {
-			ends[i] += ends[i-1]
+			ends[i] = c.legal("start", int64(ends[i])+int64(ends[i-1]))
 		}
 	} else {
 		ends = append(ends, n)
@@ -808,6 +811,7 @@ func split(c *call) []*ir.Value {
 	if !ok {
 		c.failf("it splits by %.60v", v)
 	}
+	c.legal("parts", int64(len(ends)))
 	var out []*ir.Value
 	start := 0
 	for _, end := range ends {

@@ -40,7 +40,7 @@ func (c *call) pool(kind ir.PoolKind, n int) *ir.Value {
 	for i, n := range x.Type.Shape[c.spatial():][:n] {
 		// A window twice as wide as the padded image always covers all of it.
 		if w.padding == "same" {
-			w.kernel[i] = min(w.kernel[i], max(2*n, 1))
+			w.kernel[i] = min(w.kernel[i], max(2*min(n, ir.MaxStep/2), 1))
 		}
 	}
 	return c.planar(x, func(x *ir.Value) *ir.Value {

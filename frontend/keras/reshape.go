@@ -43,7 +43,7 @@ func reshape(c *call) *ir.Value {
 // solve replaces the −1 in a target shape by the extent that fits.
 func (c *call) solve(target []int, from ir.Shape) ir.Shape {
 	out := slices.Clone(target)
-	open, rest := -1, 1
+	open, rest := -1, int64(1)
 	for i, d := range out {
 		switch {
 		case d == -1 && open < 0:
@@ -51,14 +51,15 @@ func (c *call) solve(target []int, from ir.Shape) ir.Shape {
 		case d < 0 || d > maxElements || rest > maxElements:
 			c.failf("shape %v", target)
 		default:
-			rest *= d
+			rest *= int64(d)
 		}
 	}
 	if open >= 0 {
-		if rest == 0 || elements(from)%rest != 0 {
+		n := int64(elements(from))
+		if rest == 0 || n%rest != 0 {
 			c.failf("shape %v does not fit %s", target, from)
 		}
-		out[open] = elements(from) / rest
+		out[open] = int(n / rest)
 	}
 	return out
 }
@@ -74,7 +75,7 @@ func permute(c *call) *ir.Value {
 
 func repeatVector(c *call) *ir.Value {
 	x := c.x()
-	n := c.int("n", 1)
+	n := c.legal("n", int64(c.int("n", 1)))
 	if x.Type.Rank() != 2 || n < 1 {
 		c.failf("it repeats %s %d times, want [N,C]", x.Type.Shape, n)
 	}
@@ -88,9 +89,8 @@ func (c *call) border(key string, n, sign int) *ir.Value {
 	x := c.image(n)
 	pads := make([]int, 2*x.Type.Rank())
 	set := func(i, begin, end int) {
-		if begin < 0 || end < 0 || begin > maxExtent || end > maxExtent {
-			c.failf("%s %d and %d", key, begin, end)
-		}
+		c.legal(key, int64(begin))
+		c.legal(key, int64(end))
 		at := c.spatial() + i
 		pads[at], pads[x.Type.Rank()+at] = sign*begin, sign*end
 	}

@@ -22,7 +22,7 @@ func (c *call) repeatPixels(x *ir.Value, size []int) *ir.Value {
 		first = 1
 	}
 	for i, k := range size {
-		op.Shape[first+i] *= k
+		op.Shape[first+i] = c.extent(int64(op.Shape[first+i]) * int64(k))
 		op.Scales[first+i] = float64(k)
 	}
 	return c.emit(op, x)
@@ -35,7 +35,8 @@ func upSampling2D(c *call) *ir.Value {
 		return c.repeatPixels(x, size)
 	}
 	at := c.spatial()
-	return c.resize(x, mode, false, x.Type.Shape[at]*size[0], x.Type.Shape[at+1]*size[1])
+	times := func(axis, k int) int { return c.extent(int64(x.Type.Shape[axis]) * int64(k)) }
+	return c.resize(x, mode, false, times(at, size[0]), times(at+1, size[1]))
 }
 
 // resize interpolates an image like tf.image.resize, with the centres of pixels
@@ -89,12 +90,15 @@ func resizing(c *call) *ir.Value {
 	return c.resize(x, c.str("interpolation", "bilinear"), c.flag("antialias", false), height, width)
 }
 
+// scaled returns n·k/by.
+func scaled(n, k, by int) int64 { return int64(n) * int64(k) / int64(by) }
+
 // cropToAspect crops the centre of x to the aspect ratio of the target.
 func (c *call) cropToAspect(x *ir.Value, height, width int) *ir.Value {
 	at := c.spatial()
 	h, w := x.Type.Shape[at], x.Type.Shape[at+1]
-	ch := max(min(h, w*height/width), 1)
-	cw := max(min(w, h*width/height), 1)
+	ch := max(int(min(int64(h), scaled(w, height, width))), 1)
+	cw := max(int(min(int64(w), scaled(h, width, height))), 1)
 	x = c.slice(x, at, (h-ch)/2, ch)
 	return c.slice(x, at+1, (w-cw)/2, cw)
 }
@@ -107,8 +111,8 @@ func (c *call) padToAspect(x *ir.Value, height, width int) *ir.Value {
 	at, rank := c.spatial(), x.Type.Rank()
 	h, w := x.Type.Shape[at], x.Type.Shape[at+1]
 	pads := make([]int, 2*rank)
-	pads[at] = (max(h, w*height/width) - h) / 2
-	pads[at+1] = (max(w, h*width/height) - w) / 2
+	pads[at] = c.legal("pads", max(0, scaled(w, height, width)-int64(h))/2)
+	pads[at+1] = c.legal("pads", max(0, scaled(h, width, height)-int64(w))/2)
 	pads[rank+at], pads[rank+at+1] = pads[at], pads[at+1]
 	return c.emit(ir.Pad{Pads: pads, Value: c.float("fill_value", 0)}, x)
 }

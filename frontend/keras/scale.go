@@ -89,7 +89,7 @@ func normalization(c *call) *ir.Value {
 		wide[a] = x.Type.Shape[a]
 		own = append(own, x.Type.Shape[a])
 	}
-	if elements(own) > maxExtent {
+	if elements(own) > ir.MaxStep {
 		c.failf("statistics for axes %v of %s are too many", axes, x.Type.Shape)
 	}
 	mean, variance := c.numbers("mean"), c.numbers("variance")

@@ -80,7 +80,7 @@ func shape(n *node) []*ir.Value {
 		}
 		return min(max(i, 0), len(s))
 	}
-	from, to := clamp(n.int("start", 0)), clamp(n.int("end", len(s)))
+	from, to := clamp(n.clampedInt("start", 0)), clamp(n.clampedInt("end", len(s)))
 	return []*ir.Value{n.int64s(s[from:max(from, to)])}
 }
 
@@ -91,10 +91,10 @@ func size(n *node) []*ir.Value {
 func rangeOp(n *node) []*ir.Value {
 	start, limit, delta := n.scalar(0, "start", 0), n.scalar(1, "limit", 0), n.scalar(2, "delta", 1)
 	count := math.Ceil((limit - start) / delta)
-	if math.IsNaN(count) || count > maxFill {
+	if math.IsNaN(count) || count > maxFill || delta == 0 {
 		n.failf("from %g to %g in steps of %g", start, limit, delta)
 	}
-	v := make([]float64, n.budget(ir.Shape{max(0, int(count))}))
+	v := make([]float64, n.budget(ir.Shape{int(max(0, count))}))
 	for i := range v {
 		v[i] = start + float64(i)*delta
 	}
@@ -116,8 +116,8 @@ func eyeLike(n *node) []*ir.Value {
 	v := make([]float64, n.budget(s))
 	k := n.int("k", 0)
 	for i := range s[0] {
-		if j := i + k; j >= 0 && j < s[1] {
-			v[i*s[1]+j] = 1
+		if j := int64(i) + int64(k); j >= 0 && j < int64(s[1]) {
+			v[i*s[1]+int(j)] = 1
 		}
 	}
 	return []*ir.Value{n.constValue(ir.FromFloat64s(ir.Type{DType: d, Shape: s}, v))}

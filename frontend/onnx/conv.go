@@ -17,6 +17,9 @@ type window struct {
 	pads                       []int
 }
 
+// span returns how many elements a window covers along a spatial axis.
+func (w window) span(axis int) int64 { return int64(w.kernel[axis]-1)*int64(w.dilations[axis]) + 1 }
+
 // window reads kernel_shape (unless given), strides, dilations and pads for
 // the spatial extents of x, and resolves auto_pad.
 func (n *node) window(x ir.Shape, kernel []int) window {
@@ -59,10 +62,11 @@ func (n *node) window(x ir.Shape, kernel []int) window {
 	case "SAME_UPPER", "SAME_LOWER":
 		w.pads = make([]int, 2*r)
 		for i := range r {
-			out := (sp[i] + w.strides[i] - 1) / w.strides[i]
-			total := max(0, (out-1)*w.strides[i]+(w.kernel[i]-1)*w.dilations[i]+1-sp[i])
+			in, stride := int64(sp[i]), int64(w.strides[i])
+			out := (in + stride - 1) / stride
+			total := max(0, (out-1)*stride+w.span(i)-in)
 			// The odd element goes to the end, or to the beginning.
-			w.pads[i], w.pads[r+i] = total/2, total-total/2
+			w.pads[i], w.pads[r+i] = n.legal("pads", total/2), n.legal("pads", total-total/2)
 			if auto == "SAME_LOWER" {
 				w.pads[i], w.pads[r+i] = w.pads[r+i], w.pads[i]
 			}
@@ -115,7 +119,7 @@ func convTranspose(n *node) []*ir.Value {
 	}
 	if want == nil && (auto == "SAME_UPPER" || auto == "SAME_LOWER") {
 		for i := range r {
-			want = append(want, in[i]*c.Strides[i])
+			want = append(want, n.legal("output_shape", int64(in[i])*int64(c.Strides[i])))
 		}
 	}
 	switch {
@@ -124,16 +128,18 @@ func convTranspose(n *node) []*ir.Value {
 	case want != nil:
 		c.Pads = make([]int, 2*r)
 		for i := range r {
-			full := (in[i]-1)*c.Strides[i] + (kernel[i]-1)*c.Dilations[i] + 1 + c.OutputPads[i]
-			total := full - want[i]
+			w := window{kernel: kernel, dilations: c.Dilations}
+			full := int64(in[i]-1)*int64(c.Strides[i]) + w.span(i) + int64(c.OutputPads[i])
+			total := full - int64(want[i])
 			if total < 0 {
 				// More is asked for than the product has: zeros at the end.
-				c.OutputPads[i] -= total
+				c.OutputPads[i] = n.legal("output_padding", int64(c.OutputPads[i])-total)
 				total = 0
 			}
-			c.Pads[i], c.Pads[r+i] = total-total/2, total/2
+			less, more := n.legal("pads", total/2), n.legal("pads", total-total/2)
+			c.Pads[i], c.Pads[r+i] = more, less
 			if auto == "SAME_UPPER" {
-				c.Pads[i], c.Pads[r+i] = total/2, total-total/2
+				c.Pads[i], c.Pads[r+i] = less, more
 			}
 		}
 	case c.Pads == nil || auto == "VALID":

@@ -59,7 +59,15 @@ var elementwiseOps = []operator{
 }
 
 func isInf(n *node) []*ir.Value {
-	return n.one(ir.Unary{Fn: ir.Act{Fn: ir.IsInf, Alpha: float64(n.int("detect_negative", 1)), Beta: float64(n.int("detect_positive", 1))}}, n.in[0])
+	return n.one(ir.Unary{Fn: ir.Act{Fn: ir.IsInf, Alpha: n.truth("detect_negative"), Beta: n.truth("detect_positive")}}, n.in[0])
+}
+
+// truth is a flag that is set unless a file clears it, as a number.
+func (n *node) truth(name string) float64 {
+	if n.flag(name, true) {
+		return 1
+	}
+	return 0
 }
 
 // binary reads two operands, with the broadcast attribute of opsets before 7.

@@ -3,6 +3,7 @@ package onnx
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -30,7 +31,9 @@ type importer struct {
 // size. These bounds lie far above what networks need.
 const (
 	maxNodes = 1 << 20 // nodes, functions and branches expanded
-	maxFill  = 1 << 28 // elements that ConstantOfShape and the like make
+	// Elements that ConstantOfShape and the like make. Some are made in
+	// float64, and must fit an int of 32 bits too.
+	maxFill = min(1<<28, math.MaxInt/128)
 )
 
 // scope is the names that nodes see: of the graph, of a function's body, or

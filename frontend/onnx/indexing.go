@@ -68,7 +68,7 @@ func gatherElements(n *node) []*ir.Value {
 func (n *node) steps(k, step, behind int) *ir.Value {
 	v := make([]int64, n.budget(ir.Shape{k}))
 	for i := range v {
-		v[i] = int64(i * step)
+		v[i] = int64(i) * int64(step)
 	}
 	return n.constValue(ir.TensorOf(append(ir.Shape{k}, repeat(1, behind)...), v...))
 }
@@ -79,7 +79,7 @@ func gatherND(n *node) []*ir.Value {
 	x, idx := n.in[0], n.in[1]
 	s, is := x.Type.Shape, idx.Type.Shape
 	b := n.int("batch_dims", 0)
-	if len(is) == 0 || b < 0 || b >= len(is) || b+is[len(is)-1] > len(s) || is[len(is)-1] < 1 || !slices.Equal(is[:b], s[:b]) {
+	if len(is) == 0 || b >= len(is) || b > len(s) || is[len(is)-1] > len(s)-b || is[len(is)-1] < 1 || !slices.Equal(is[:b], s[:b]) {
 		n.failf("indices %s with %d batch axes for x %s", idx.Type, b, x.Type)
 	}
 	k := is[len(is)-1]
@@ -96,7 +96,7 @@ func gatherND(n *node) []*ir.Value {
 // oneHot compares 0 … depth−1 along a new axis with the indices.
 func oneHot(n *node) []*ir.Value {
 	idx, values := n.in[0], n.in[2]
-	depth := int(n.scalar(1, "the depth", 0))
+	depth := n.legal("depth", n.integer(1, "the depth", 0))
 	r := idx.Type.Rank()
 	a := n.axis(n.int("axis", -1), r+1)
 	if values.Type.Shape.Len() != 2 {

@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -222,6 +221,9 @@ func (im *importer) inputs(list []*valueInfo, s *scope) error {
 			return fmt.Errorf("input %q %w", v.name, err)
 		}
 		open = append(open, flags...)
+		if err := shape.Check(); err != nil {
+			return fmt.Errorf("input %q: %w", v.name, err)
+		}
 		s.values[v.name] = im.g.AddInput(v.name, ir.Type{DType: d, Shape: shape})
 	}
 	slices.Sort(open)
@@ -278,7 +280,7 @@ func (im *importer) inputShape(v *valueInfo, dims map[string]bool) (shape ir.Sha
 		// Zero and less is how some exporters spell an open dimension; a
 		// zero without a name may be an empty tensor.
 		if d.known && (d.value > 0 || d.value == 0 && d.param == "" && !given) {
-			if d.value > math.MaxInt32 {
+			if d.value > ir.MaxExtent {
 				return nil, nil, fmt.Errorf("has extent %d along axis %d", d.value, i)
 			}
 			if given && want[i] != int(d.value) {

@@ -3,6 +3,7 @@ package onnx
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -113,18 +114,14 @@ func (n *node) number(d ir.DType, x float64) *ir.Value {
 
 // budget returns the elements of a tensor that is about to be made.
 func (n *node) budget(s ir.Shape) int {
-	elements := 1
-	for _, d := range s {
-		if d < 0 {
-			n.failf("shape %s", s)
-		}
-		if elements *= min(d, maxFill+1); elements > maxFill {
-			break
-		}
+	if err := s.Check(); err != nil {
+		n.fail(err)
 	}
-	if n.im.filled += elements; n.im.filled > maxFill {
+	elements := s.Len()
+	if elements > maxFill-n.im.filled {
 		n.failf("shape %s: constants made by the graph exceed %d elements", s, maxFill)
 	}
+	n.im.filled += elements
 	return elements
 }
 
@@ -172,13 +169,81 @@ func (n *node) scalar(i int, what string, def float64) float64 {
 	return t.Float64s()[0]
 }
 
-// list returns the integers of the constant operand i; nil, false when absent.
-func (n *node) list(i int, what string) ([]int, bool) {
+// integersOf returns the elements of a constant as integers. What int64 does not
+// hold becomes the nearest number that it does, which is outside every range.
+func integersOf(t *ir.Tensor) []int64 {
+	if t.DType.IsInt() && t.DType != ir.Uint64 || t.DType == ir.Bool {
+		return t.Int64s()
+	}
+	v := make([]int64, t.Shape.Len())
+	for i, x := range t.Float64s() {
+		switch {
+		case x < math.MinInt64 || x != x:
+			v[i] = math.MinInt64
+		case x >= math.MaxInt64: // the nearest float64 is one more
+			v[i] = math.MaxInt64
+		default:
+			v[i] = int64(x)
+		}
+	}
+	return v
+}
+
+// legal returns a value of an attribute or operand if it is in the range that
+// the table of limits has for that name.
+func (n *node) legal(name string, x int64) int {
+	if err := ir.CheckLimit(strings.TrimPrefix(name, "the "), x); err != nil {
+		n.fail(err)
+	}
+	return int(x)
+}
+
+func (n *node) legals(name string, list []int64) []int {
+	out := make([]int, len(list))
+	for i, x := range list {
+		out[i] = n.legal(name, x)
+	}
+	return out
+}
+
+// clamped is legal for names whose values mean the same beyond the limit as at
+// it: exporters write the largest integers for the end of an axis.
+func (n *node) clamped(name string, x int64) int {
+	if l, ok := ir.LimitOf(name); ok {
+		x = min(max(x, l.Min), l.Max)
+	}
+	return n.legal(name, x)
+}
+
+// integers returns the integers of the constant operand i; nil, false when
+// absent.
+func (n *node) integers(i int, what string) ([]int64, bool) {
 	t := n.constant(i, what)
 	if t == nil {
 		return nil, false
 	}
-	return t.Ints(), true
+	return integersOf(t), true
+}
+
+// list is integers that are legal.
+func (n *node) list(i int, what string) ([]int, bool) {
+	list, ok := n.integers(i, what)
+	if !ok {
+		return nil, false
+	}
+	return n.legals(what, list), true
+}
+
+// integer returns the only element of the constant operand i, def when absent.
+func (n *node) integer(i int, what string, def int64) int64 {
+	list, ok := n.integers(i, what)
+	switch {
+	case !ok:
+		return def
+	case len(list) != 1:
+		n.failf("%s is %s, want one element", what, n.in[i].Type)
+	}
+	return list[0]
 }
 
 // attrOrList reads integers that were an attribute in older opsets and are
@@ -188,6 +253,22 @@ func (n *node) attrOrList(name string, i int) ([]int, bool) {
 		return n.ints(name), true
 	}
 	return n.list(i, name)
+}
+
+// clampedList is attrOrList for names whose values are clamped.
+func (n *node) clampedList(name string, i int) ([]int, bool) {
+	var list []int64
+	ok := true
+	if a := n.attr(name); a != nil {
+		list = a.ints
+	} else if list, ok = n.integers(i, name); !ok {
+		return nil, false
+	}
+	out := make([]int, len(list))
+	for k, x := range list {
+		out[k] = n.clamped(name, x)
+	}
+	return out, true
 }
 
 // resolve follows a reference to an attribute of the enclosing function.
@@ -209,7 +290,14 @@ func (n *node) attr(name string) *attribute {
 
 func (n *node) int(name string, def int) int {
 	if a := n.attr(name); a != nil {
-		return int(a.i)
+		return n.legal(name, a.i)
+	}
+	return def
+}
+
+func (n *node) clampedInt(name string, def int) int {
+	if a := n.attr(name); a != nil {
+		return n.clamped(name, a.i)
 	}
 	return def
 }
@@ -240,11 +328,7 @@ func (n *node) ints(name string) []int {
 	if a == nil {
 		return nil
 	}
-	out := make([]int, len(a.ints))
-	for i, x := range a.ints {
-		out[i] = int(x)
-	}
-	return out
+	return n.legals(name, a.ints)
 }
 
 // axis makes an axis of a tensor of that rank non-negative.

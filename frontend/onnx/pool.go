@@ -27,7 +27,7 @@ func pool(kind ir.PoolKind) func(n *node) []*ir.Value {
 		p.Indices = kind == ir.MaxPool && n.wants(1)
 		p.ColMajor = p.Indices && n.flag("storage_order", false)
 		if n.flag("ceil_mode", false) {
-			p.Extra = extra(x.Type.Shape[2:], w)
+			p.Extra = n.extra(x.Type.Shape[2:], w)
 		}
 		return n.one(p, x)
 	}
@@ -35,21 +35,21 @@ func pool(kind ir.PoolKind) func(n *node) []*ir.Value {
 
 // extra returns the room that ceil_mode adds at the ends. A last window that
 // would start in the padding behind the input is left out.
-func extra(in []int, w window) []int {
+func (n *node) extra(in []int, w window) []int {
 	r := len(in)
 	out := make([]int, r)
 	any := false
 	for i := range r {
-		span := (w.kernel[i]-1)*w.dilations[i] + 1
-		n := in[i] + w.pads[i] + w.pads[r+i] - span
-		rest := n % w.strides[i]
-		if n < 0 || rest == 0 {
+		behind, stride := int64(in[i])+int64(w.pads[i]), int64(w.strides[i])
+		room := behind + int64(w.pads[r+i]) - w.span(i)
+		rest := room % stride
+		if room < 0 || rest == 0 {
 			continue
 		}
-		if last := (n/w.strides[i] + 1) * w.strides[i]; last >= in[i]+w.pads[i] {
+		if last := (room/stride + 1) * stride; last >= behind {
 			continue
 		}
-		out[i] = w.strides[i] - rest
+		out[i] = n.legal("extra", stride-rest)
 		any = true
 	}
 	if !any {
@@ -88,7 +88,7 @@ func maxUnpool(n *node) []*ir.Value {
 	r := len(sp)
 	op := ir.MaxUnpool{Spatial: make([]int, r)}
 	for i := range r {
-		op.Spatial[i] = (sp[i]-1)*w.strides[i] + w.kernel[i] - w.pads[i] - w.pads[r+i]
+		op.Spatial[i] = n.legal("spatial", int64(sp[i]-1)*int64(w.strides[i])+int64(w.kernel[i])-int64(w.pads[i])-int64(w.pads[r+i]))
 	}
 	y := n.emit(op, x, n.in[1])
 	shape, ok := n.list(2, "output_shape")
@@ -100,7 +100,7 @@ func maxUnpool(n *node) []*ir.Value {
 	}
 	pads := make([]int, 2*len(shape))
 	for i, d := range shape {
-		pads[len(shape)+i] = d - y.Type.Shape[i]
+		pads[len(shape)+i] = n.legal("pads", int64(d)-int64(y.Type.Shape[i]))
 	}
 	return n.one(ir.Pad{Pads: pads}, y)
 }

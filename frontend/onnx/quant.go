@@ -36,7 +36,7 @@ func (n *node) along(v, x *ir.Value, axis, block int) *ir.Value {
 	switch {
 	case block > 0:
 		a := n.axis(axis, r)
-		if len(s) != r || s[a] != (x.Type.Shape[a]+block-1)/block {
+		if len(s) != r || int64(s[a]) != (int64(x.Type.Shape[a])+int64(block)-1)/int64(block) {
 			n.failf("%s for blocks of %d along axis %d of %s", v.Type, block, a, x.Type)
 		}
 		of := make([]int, n.budget(ir.Shape{x.Type.Shape[a]}))

@@ -67,7 +67,7 @@ func hardmax(n *node) []*ir.Value {
 func cumSum(n *node) []*ir.Value {
 	x := n.in[0]
 	r := x.Type.Rank()
-	a := n.axis(int(n.scalar(1, "the axis", 0)), r)
+	a := n.axis(n.legal("axis", n.integer(1, "the axis", 0)), r)
 	k := x.Type.Shape[a]
 	exclusive, reverse := n.flag("exclusive", false), n.flag("reverse", false)
 	t := make([]float64, n.budget(ir.Shape{k, k}))

@@ -147,7 +147,7 @@ func (n *node) scale(op *ir.Resize, i int) bool {
 		n.failf("scales %v for axes %v", scales, axes)
 	}
 	for k, a := range axes {
-		if !(scales[k] > 0) || scales[k] > math.MaxInt32 {
+		if !(scales[k] > 0) || scales[k] > ir.MaxExtent {
 			n.failf("scales %v", scales)
 		}
 		span := float32(op.Shape[a])
@@ -155,9 +155,17 @@ func (n *node) scale(op *ir.Resize, i int) bool {
 			span *= float32(op.Region[len(op.Shape)+a] - op.Region[a])
 		}
 		// In float32, as exporters computed them: 10·0.7 is 7.
-		op.Shape[a], op.Scales[a] = int(math.Floor(float64(span*float32(scales[k])))), scales[k]
+		op.Shape[a], op.Scales[a] = n.extent(math.Floor(float64(span*float32(scales[k])))), scales[k]
 	}
 	return true
+}
+
+// extent returns an extent that was computed in floats.
+func (n *node) extent(x float64) int {
+	if !(x >= 0 && x <= ir.MaxExtent) {
+		n.failf("a result of %g elements", x)
+	}
+	return int(x)
 }
 
 // size sets them from the sizes in operand i, under
@@ -191,7 +199,7 @@ func (n *node) size(op *ir.Resize, i int) bool {
 		in := float64(op.Shape[a])
 		op.Shape[a], op.Scales[a] = sizes[k], float64(sizes[k])/in
 		if policy != "stretch" {
-			op.Shape[a], op.Scales[a] = int(math.Floor(common*in+0.5)), common
+			op.Shape[a], op.Scales[a] = n.extent(math.Floor(common*in+0.5)), common
 		}
 	}
 	return true

@@ -16,7 +16,7 @@ func topK(n *node) []*ir.Value {
 	x := n.in[0]
 	k := n.int("k", -1)
 	if n.attr("k") == nil {
-		k = int(n.scalar(1, "k", -1))
+		k = n.legal("k", n.integer(1, "k", -1))
 	}
 	return n.one(ir.TopK{Axis: n.axis(n.int("axis", -1), x.Type.Rank()), K: k, Smallest: !n.flag("largest", true)}, x)
 }
@@ -29,7 +29,8 @@ func nonMaxSuppression(n *node) []*ir.Value {
 		Center:  n.flag("center_point_box", false),
 	}
 	// Exporters write the largest integer for "all".
-	op.PerClass = int(min(n.scalar(2, "max_output_boxes_per_class", 0), math.MaxInt32))
+	const most = "max_output_boxes_per_class"
+	op.PerClass = n.legal(most, min(n.integer(2, most, 0), ir.MaxExtent))
 	m := n.append(op, n.in[0], n.in[1])
 	n.im.padded = append(n.im.padded, m)
 	return m.Out[:1]

@@ -37,20 +37,25 @@ func splitToSequence(n *node) []*ir.Value {
 	x := n.in[0]
 	s := x.Type.Shape
 	a := n.axis(n.int("axis", 0), len(s))
-	sizes, squeeze := repeat(1, s[a]), !n.flag("keepdims", true)
-	if t := n.constant(1, "split"); t != nil {
+	squeeze := !n.flag("keepdims", true)
+	var sizes []int
+	t := n.constant(1, "split")
+	if t != nil {
 		squeeze = false
-		sizes = t.Ints()
+		sizes = n.legals("split", integersOf(t))
 		if t.Shape.Equal(ir.Shape{}) {
-			if sizes[0] < 1 {
-				n.failf("parts of %d", sizes[0])
-			}
 			each := sizes[0]
-			sizes = nil
-			for at := 0; at < s[a]; at += each {
-				sizes = append(sizes, min(each, s[a]-at))
+			if each < 1 {
+				n.failf("parts of %d", each)
+			}
+			sizes = repeat(each, n.legal("parts", int64(s[a]/each)))
+			if rest := s[a] % each; rest > 0 {
+				sizes = append(sizes, rest)
 			}
 		}
+	}
+	if t == nil {
+		sizes = repeat(1, n.legal("parts", int64(s[a])))
 	}
 	parts := n.parts(x, a, sizes)
 	for i, p := range parts {
@@ -63,7 +68,7 @@ func splitToSequence(n *node) []*ir.Value {
 
 func sequenceAt(n *node) []*ir.Value {
 	list := n.needSequence(0)
-	i := int(n.scalar(1, "the position", 0))
+	i := n.legal("position", n.integer(1, "the position", 0))
 	if i < 0 {
 		i += len(list)
 	}

@@ -32,7 +32,7 @@ func reshape(n *node) []*ir.Value {
 	if len(s) > 0 {
 		s[0] = n.im.rebatch(x, s[0])
 	}
-	open, rest := -1, 1
+	open, rest := -1, int64(1)
 	for i, d := range s {
 		switch {
 		case d == 0 && !n.flag("allowzero", false):
@@ -46,12 +46,14 @@ func reshape(n *node) []*ir.Value {
 		case d < 0:
 			n.failf("target %v has a negative extent", target)
 		}
-		rest *= s[i]
+		if rest *= int64(s[i]); rest > ir.MaxExtent {
+			n.failf("target %v has more than %d elements", target, ir.MaxExtent)
+		}
 	}
 	if open >= 0 {
 		s[open] = 0
 		if rest > 0 {
-			s[open] = x.Type.Shape.Len() / rest
+			s[open] = x.Type.Shape.Len() / int(rest)
 		}
 	}
 	return n.one(ir.Reshape{Shape: s}, x)
@@ -125,10 +127,10 @@ func split(n *node) []*ir.Value {
 	sizes, ok := n.attrOrList("split", 1)
 	if !ok {
 		// Equal parts, the last one smaller.
-		total, num := x.Type.Shape[a], len(n.p.outputs)
+		total, num := int64(x.Type.Shape[a]), int64(len(n.p.outputs))
 		each := (total + num - 1) / num
 		for i := range num {
-			sizes = append(sizes, max(0, min(each, total-i*each)))
+			sizes = append(sizes, int(max(0, min(each, total-i*each))))
 		}
 	}
 	return n.parts(x, a, sizes)
@@ -136,6 +138,7 @@ func split(n *node) []*ir.Value {
 
 // parts cuts x along an axis.
 func (n *node) parts(x *ir.Value, axis int, sizes []int) []*ir.Value {
+	n.legal("parts", int64(len(sizes)))
 	var out []*ir.Value
 	at := 0
 	for _, k := range sizes {
@@ -159,13 +162,13 @@ func whole(s ir.Shape) ir.Slice {
 func slice(n *node) []*ir.Value {
 	x := n.in[0]
 	r := x.Type.Rank()
-	starts, _ := n.attrOrList("starts", 1)
-	ends, _ := n.attrOrList("ends", 2)
+	starts, _ := n.clampedList("starts", 1)
+	ends, _ := n.clampedList("ends", 2)
 	axes, ok := n.attrOrList("axes", 3)
 	if !ok {
 		axes = upTo(0, len(starts))
 	}
-	steps, ok := n.attrOrList("steps", 4)
+	steps, ok := n.clampedList("steps", 4)
 	if !ok {
 		steps = repeat(1, len(starts))
 	}
@@ -175,27 +178,27 @@ func slice(n *node) []*ir.Value {
 	s := whole(x.Type.Shape)
 	for i := range starts {
 		a := n.axis(axes[i], r)
-		d := x.Type.Shape[a]
-		from, to := starts[i], ends[i]
+		d := int64(x.Type.Shape[a])
+		from, to := int64(starts[i]), int64(ends[i])
 		if from < 0 {
 			from += d
 		}
 		if to < 0 {
 			to += d
 		}
-		// Steps beyond the axis are all alike, and cannot overflow so.
-		step := min(max(steps[i], -d-1), d+1)
+		// Steps beyond the axis are all alike.
+		step := min(max(int64(steps[i]), -max(d, 1)), max(d, 1))
 		switch {
 		case step > 0:
 			from, to = min(max(from, 0), d), min(max(to, 0), d)
-			s.Count[a] = max(0, (to-from+step-1)/step)
+			s.Count[a] = int(max(0, (to-from+step-1)/step))
 		case step < 0:
 			from, to = min(max(from, -1), d-1), min(max(to, -1), d-1)
-			s.Count[a] = max(0, (from-to-step-1)/-step)
+			s.Count[a] = int(max(0, (from-to-step-1)/-step))
 		default:
 			n.failf("step 0")
 		}
-		s.Start[a], s.Step[a] = from, step
+		s.Start[a], s.Step[a] = int(from), int(step)
 	}
 	return n.one(s, x)
 }
@@ -206,11 +209,10 @@ var padModes = map[string]ir.PadMode{"constant": ir.PadConstant, "reflect": ir.P
 func pad(n *node) []*ir.Value {
 	x := n.in[0]
 	r := x.Type.Rank()
-	name := "pads"
+	pads, _ := n.attrOrList("pads", 1)
 	if n.version < 2 {
-		name = "paddings"
+		pads = n.ints("paddings")
 	}
-	pads, _ := n.attrOrList(name, 1)
 	value := n.float("value", 0)
 	if n.version >= 11 {
 		if t := n.constant(2, "the value"); t != nil && t.Shape.Len() == 1 {
@@ -244,31 +246,47 @@ func expand(n *node) []*ir.Value {
 	return n.one(ir.Expand{Shape: s}, n.in[0])
 }
 
-// tile repeats by expanding a new axis in front of each repeated one.
+// tile repeats by expanding a new axis in front of each repeated one: all
+// together where there may be so many axes, else one after the other.
 func tile(n *node) []*ir.Value {
 	x := n.in[0]
 	reps, _ := n.list(1, "repeats")
 	if len(reps) != x.Type.Rank() {
 		n.failf("repeats %v for x %s", reps, x.Type)
 	}
+	if 2*len(reps) <= ir.MaxRank {
+		return []*ir.Value{n.tiled(x, reps)}
+	}
+	for i, r := range reps {
+		if r != 1 {
+			s := x.Type.Shape
+			outer, d, inner := s[:i].Len(), s[i], s[i+1:].Len()
+			y := n.tiled(n.reshape(x, ir.Shape{outer, d, inner}), []int{1, r, 1})
+			x = n.reshape(y, slices.Concat(s[:i], ir.Shape{n.legal("shape", int64(r)*int64(d))}, s[i+1:]))
+		}
+	}
+	return []*ir.Value{x}
+}
+
+func (n *node) tiled(x *ir.Value, reps []int) *ir.Value {
 	var apart, wide, out ir.Shape
 	for i, d := range x.Type.Shape {
 		if reps[i] != 1 {
 			apart, wide = append(apart, 1), append(wide, reps[i])
 		}
-		apart, wide, out = append(apart, d), append(wide, d), append(out, reps[i]*d)
+		apart, wide, out = append(apart, d), append(wide, d), append(out, n.legal("shape", int64(reps[i])*int64(d)))
 	}
-	return []*ir.Value{n.reshape(n.emit(ir.Expand{Shape: wide}, n.reshape(x, apart)), out)}
+	return n.reshape(n.emit(ir.Expand{Shape: wide}, n.reshape(x, apart)), out)
 }
 
 func depthToSpace(n *node) []*ir.Value {
 	s := n.in[0].Type.Shape
 	b := n.int("blocksize", 0)
-	if len(s) != 4 || b < 1 || b > s[1] || s[1]%(b*b) != 0 {
+	if len(s) != 4 || b < 1 || int64(s[1])%(int64(b)*int64(b)) != 0 {
 		n.failf("blocks of %d", b)
 	}
-	c := s[1] / (b * b)
-	out := ir.Shape{s[0], c, s[2] * b, s[3] * b}
+	c := s[1] / b / b
+	out := ir.Shape{s[0], c, n.legal("shape", int64(s[2])*int64(b)), n.legal("shape", int64(s[3])*int64(b))}
 	if n.str("mode", "DCR") == "CRD" {
 		return n.shuffle(ir.Shape{s[0], c, b, b, s[2], s[3]}, []int{0, 1, 4, 2, 5, 3}, out)
 	}
@@ -281,7 +299,7 @@ func spaceToDepth(n *node) []*ir.Value {
 	if len(s) != 4 || b < 1 || s[2]%b != 0 || s[3]%b != 0 {
 		n.failf("blocks of %d", b)
 	}
-	return n.shuffle(ir.Shape{s[0], s[1], s[2] / b, b, s[3] / b, b}, []int{0, 3, 5, 1, 2, 4}, ir.Shape{s[0], s[1] * b * b, s[2] / b, s[3] / b})
+	return n.shuffle(ir.Shape{s[0], s[1], s[2] / b, b, s[3] / b, b}, []int{0, 3, 5, 1, 2, 4}, ir.Shape{s[0], n.legal("shape", int64(s[1])*int64(b)*int64(b)), s[2] / b, s[3] / b})
 }
 
 // shuffle splits the axes of operand 0, permutes them and joins them again.

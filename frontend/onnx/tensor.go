@@ -2,7 +2,6 @@ package onnx
 
 import (
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -62,13 +61,14 @@ func (f *files) tensor(t *tensorProto) (*ir.Tensor, error) {
 		return nil, fmt.Errorf("tensor %q has elements of type %s", t.name, typeName(t.dataType))
 	}
 	shape := make(ir.Shape, len(t.dims))
-	n := int64(1)
 	for i, x := range t.dims {
-		if x < 0 || x > math.MaxInt32 || n > 0 && x > 0 && n > math.MaxInt64/16/x {
+		if x < 0 || x > ir.MaxExtent {
 			return nil, fmt.Errorf("tensor %q has dimensions %v", t.name, t.dims)
 		}
 		shape[i] = int(x)
-		n *= x
+	}
+	if err := shape.Check(); err != nil {
+		return nil, fmt.Errorf("tensor %q: %w", t.name, err)
 	}
 	typ := ir.Type{DType: d, Shape: shape}
 	raw := t.raw

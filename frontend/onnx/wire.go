@@ -191,7 +191,7 @@ func decodeOpset(d decoder, fl field, into map[string]int) error {
 		case 1:
 			name = domain(fl)
 		case 2:
-			version = int(fl.x)
+			version = int(min(fl.x, math.MaxInt32))
 		}
 		return nil
 	})

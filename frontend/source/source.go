@@ -5,6 +5,7 @@ package source
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"modelc/ir"
@@ -69,8 +70,11 @@ type Problem struct {
 
 func (p Problem) String() string {
 	s := p.Op
+	if q := strconv.Quote(s); q != `"`+s+`"` {
+		s = q // a file may contain any string here, such as terminal control codes
+	}
 	if p.Node != "" {
-		s = fmt.Sprintf("%s %q", p.Op, p.Node)
+		s = fmt.Sprintf("%s %q", s, p.Node)
 	}
 	s += ": " + p.Reason
 	if p.Remedy != "" {

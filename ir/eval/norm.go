@@ -63,6 +63,9 @@ func groups(shape ir.Shape, axes []int) [][]int {
 		}
 		return out
 	}
+	if keep.Len() == 0 {
+		return nil // however many elements a group would have
+	}
 	inner := offsets(red, rs)
 	var list [][]int
 	for _, base := range offsets(keep, ks) {

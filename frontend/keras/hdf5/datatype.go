@@ -1,6 +1,9 @@
 package hdf5
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // Class is the kind of a datatype.
 type Class uint8
@@ -144,7 +147,7 @@ func (o *object) parseSpace(b []byte) ([]int, uint64, error) {
 		n := c.u64()
 		// No file has 2^40 elements along an axis. With at most 2^40 elements in
 		// total, the products below do not overflow.
-		const most = 1 << 40
+		const most = min(1<<40, math.MaxInt)
 		if n > most || n > 0 && count > most/n {
 			return nil, 0, o.errorf("the extents %v, %d are out of bounds", shape[:i], n)
 		}

@@ -41,7 +41,7 @@ const (
 
 // produce adds n bytes to the amount of data and checks the limits.
 func (f *File) produce(n uint64) error {
-	limit := max(freeData, maxData*uint64(f.size))
+	limit := min(max(freeData, maxData*uint64(f.size)), math.MaxInt)
 	if n > limit || f.produced+n > limit {
 		return fmt.Errorf("more than %d bytes of data in a file of %d bytes: it looks like a decompression bomb", limit, f.size)
 	}

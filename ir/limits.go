@@ -1,0 +1,125 @@
+package ir
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+)
+
+// What tensors and attributes may be at most. No network for pictures comes
+// near these numbers, and sums of a few of them, or the product of any two in
+// 64 bits, do not overflow.
+const (
+	// MaxExtent is the largest extent of an axis and the most elements of a
+	// tensor. Where int has 32 bits it is smaller, so that bytes fit too.
+	MaxExtent = min(1<<30, math.MaxInt/8)
+	// MaxStep is the largest step, border or window along an axis.
+	MaxStep = 1 << 24
+	// MaxRank is the most axes of a tensor: loops in the runtime nest as deep.
+	MaxRank = 8
+)
+
+// Limit is the range of values that an attribute may have.
+type Limit struct {
+	// Names are the attribute's names: of fields as the text form spells them,
+	// of ONNX attributes and operands, of keys in a Keras configuration.
+	Names    []string
+	Min, Max int64
+	Doc      string
+}
+
+// limits lists every integer that a model may set. What else an op demands of
+// its attributes, such as an axis that exists, is checked by Infer.
+var limits = []Limit{
+	{[]string{"rank"}, 0, MaxRank, "the axes of a tensor"},
+	{[]string{"shape", "target_shape", "output_shape", "sizes"}, -1, MaxExtent, "extents; ONNX and Keras leave one open as −1"},
+	{[]string{"spatial"}, 0, MaxExtent, "extents behind batch and channels"},
+	{[]string{"height", "width"}, 1, MaxStep, "extents of a picture"},
+	{[]string{"axis", "axes", "perm", "dims"}, -MaxRank, MaxRank, "axes; ONNX and Keras count negative ones from the end"},
+	{[]string{"batch_dims"}, 0, MaxRank, "the leading axes that two operands share"},
+
+	{[]string{"kernel", "kernel_shape", "kernel_size", "pool_size"}, 1, MaxStep, "the extents of a window"},
+	{[]string{"strides"}, 1, MaxStep, "the distance between windows"},
+	{[]string{"dilations", "dilation_rate"}, 1, MaxStep, "the distance between elements of a window"},
+	{[]string{"pads", "paddings"}, -MaxStep, MaxStep, "borders; negative ones crop"},
+	{[]string{"padding", "cropping"}, 0, MaxStep, "borders of a picture"},
+	{[]string{"outputPads", "output_padding"}, 0, MaxStep, "zeros at the ends of a transposed convolution"},
+	{[]string{"extra"}, 0, MaxStep, "the room that ceil_mode adds"},
+	{[]string{"groups", "group", "num_groups"}, 1, MaxExtent, "groups of channels"},
+	{[]string{"filters", "units", "depth_multiplier"}, 1, MaxExtent, "the channels that a layer makes"},
+	{[]string{"p"}, 0, MaxExtent, "the order of a norm"},
+	{[]string{"size"}, 1, MaxStep, "the channels that a normalisation sees, or the factors of an upsampling"},
+
+	{[]string{"start", "end", "starts", "ends"}, -MaxExtent, MaxExtent, "positions along an axis; ONNX clamps larger ones to it"},
+	{[]string{"step", "steps"}, -MaxExtent, MaxExtent, "the distance between positions; ONNX clamps larger ones to the axis"},
+	{[]string{"count", "split"}, 0, MaxExtent, "the elements of a part"},
+	{[]string{"parts"}, 0, 1 << 12, "the parts that one operator cuts a tensor into"},
+	{[]string{"position"}, -MaxExtent, MaxExtent, "a position in a sequence"},
+	{[]string{"repeats", "n"}, 0, MaxExtent, "repetitions along an axis"},
+	{[]string{"blocksize"}, 1, MaxStep, "the side of a block of pixels"},
+	{[]string{"block_size"}, 0, MaxExtent, "the elements that share a scale; 0 is all"},
+	{[]string{"depth"}, 0, MaxExtent, "the classes of a one-hot code"},
+	{[]string{"k"}, -MaxExtent, MaxExtent, "how many to select, or a diagonal"},
+	{[]string{"perClass", "max_output_boxes_per_class"}, 0, MaxExtent, "how many boxes to select; ONNX clamps larger numbers"},
+	{[]string{"to", "dtype", "output_dtype"}, 0, math.MaxInt32, "a number of TensorProto.DataType"},
+}
+
+var limitByName = func() map[string]*Limit {
+	m := map[string]*Limit{}
+	for i := range limits {
+		for _, name := range limits[i].Names {
+			if m[name] != nil {
+				panic("ir: limit listed twice: " + name)
+			}
+			m[name] = &limits[i]
+		}
+	}
+	return m
+}()
+
+// LimitOf returns the range of an attribute, false when the table has none.
+func LimitOf(name string) (Limit, bool) {
+	if l := limitByName[name]; l != nil {
+		return *l, true
+	}
+	return Limit{}, false
+}
+
+// CheckLimit says that a value of an attribute is outside its range. It takes
+// an attribute without a range for an error too: a number that nobody bounds
+// must not reach arithmetic.
+func CheckLimit(name string, x int64) error {
+	l, ok := LimitOf(name)
+	if !ok {
+		return fmt.Errorf("%s has no range of legal values", name)
+	}
+	if x < l.Min || x > l.Max {
+		return fmt.Errorf("%s: %d is outside the range from %d to %d", name, x, l.Min, l.Max)
+	}
+	return nil
+}
+
+// CheckAttributes says which attribute of op is outside its range.
+func CheckAttributes(op Op) error {
+	v := reflect.ValueOf(op)
+	for i := range v.NumField() {
+		f, name := v.Field(i), attrName(v.Type().Field(i).Name)
+		switch {
+		case f.Kind() == reflect.Int:
+			if err := CheckLimit(name, f.Int()); err != nil {
+				return err
+			}
+		case f.Kind() == reflect.Slice && f.Type().Elem().Kind() == reflect.Int:
+			for k := range f.Len() {
+				if err := CheckLimit(name, f.Index(k).Int()); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// span returns how many elements a window of k elements covers that are d
+// apart.
+func span(k, d int) int64 { return int64(k-1)*int64(d) + 1 }
