@@ -2,17 +2,15 @@ package onnx
 
 import "math"
 
-// anyNumber is the most operands of an operator that takes a list.
+// anyNumber is the maximum number of operands of an operator on a list.
 const anyNumber = math.MaxInt
 
-// most is how many operands an operator may have from an opset on.
+// most is the maximum number of operands of an operator since an opset.
 type most struct{ since, operands int }
 
-// mostOperands is of the operators that may have more operands than they
-// require. What an operand means is a matter of the opset: one that the
-// version of a node does not know, such as the bounds of a Clip before opset
-// 11, must not be passed over, because the file is then written in another
-// opset than it says.
+// mostOperands lists the operators with optional operands. An operand that the opset
+// of a node does not have, such as the bounds of a Clip before opset 11, must not be
+// ignored: the file's opset is then not the declared one.
 var mostOperands = map[string][]most{
 	"Clip":                                   {{11, 3}},
 	"Concat":                                 {{1, anyNumber}},
@@ -59,7 +57,7 @@ var mostOperands = map[string][]most{
 	"com.microsoft.QLinearMul":               {{1, 8}},
 }
 
-// most returns how many operands o may have in an opset.
+// most returns the maximum number of operands of o in an opset.
 func (o *operator) most(version int) int {
 	n := o.operands
 	for _, m := range mostOperands[o.name] {

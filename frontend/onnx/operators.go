@@ -2,18 +2,18 @@ package onnx
 
 import "modelc/ir"
 
-// operator says how an op becomes IR.
+// operator describes the import of an operator.
 type operator struct {
-	name      string // with the domain in front unless it is the default
-	since     int    // the first opset whose form is understood
-	operands  int    // how many are required
-	becomes   string // what it is spelled as in the IR
-	limits    string // what of it is refused, if anything
+	name      string // name, with the domain as prefix unless it is the default
+	since     int    // the first supported opset
+	operands  int    // number of required operands
+	becomes   string // its ops in the IR
+	limits    string // its unsupported forms, or ""
 	build     func(n *node) []*ir.Value
 	sequences bool // operands may be sequences
 }
 
-// family is the operators of one file.
+// family holds the operators of one file.
 type family struct {
 	name string
 	ops  []operator
@@ -36,8 +36,8 @@ var families = []family{
 	{"sequences", sequenceOps},
 }
 
-// operators finds an operator by name. It is filled here because builders of
-// control flow reach it through the importer.
+// operators maps names to operators. init fills it because builders of control flow
+// refer to it through the importer.
 var operators map[string]*operator
 
 func init() {
@@ -58,16 +58,16 @@ func init() {
 type Supported struct {
 	Name   string
 	Family string
-	Since  int    // the first opset whose form is understood; up to the newest from there
-	IR     string // the ops of the IR that it becomes
-	Limits string // what of it is refused, empty for nothing
+	Since  int    // the first supported opset; all newer opsets are supported
+	IR     string // its ops in the IR
+	Limits string // its unsupported forms, or ""
 }
 
-// Newest is the newest opset of the default domain that is understood.
+// Newest is the newest supported opset of the default domain.
 const Newest = maxOpset
 
-// Table lists the supported operators by family. Those outside the default
-// domain have its name in front.
+// Table lists the supported operators by family. The names of operators outside the
+// default domain have the domain as prefix.
 func Table() []Supported {
 	var t []Supported
 	for _, f := range families {
