@@ -252,7 +252,7 @@ func (im *importer) builder(n *node) (func(*node) []*ir.Value, error) {
 	for i := o.most(n.version); i < len(n.p.inputs); i++ {
 		if n.p.inputs[i] != "" {
 			return nil, refusal{fmt.Sprintf("operand %d has no meaning in opset %d", i, n.version),
-				"the model is written in another opset than it says: correct its opset_import"}
+				"the model uses another opset than it declares: correct its opset_import"}
 		}
 	}
 	return o.build, nil

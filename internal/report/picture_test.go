@@ -21,7 +21,7 @@ import (
 )
 
 var (
-	update = flag.Bool("update", false, "rewrite testdata from what is drawn")
+	update = flag.Bool("update", false, "rewrite testdata with the drawings")
 	long   = flag.Bool("long", false, "run the page's script, too, in chromium")
 )
 
