@@ -166,9 +166,6 @@ func windowShape(x Shape, kernel, strides, pads, dilations, extra []int) (Shape,
 		if n < window {
 			return nil, fmt.Errorf("spatial axis %d: a window of %d does not fit %d elements with padding %d and %d", i, window, in[i], pads[i], pads[r+i])
 		}
-		if n > MaxExtent {
-			return nil, fmt.Errorf("spatial axis %d: %d elements with padding %d and %d are more than %d", i, in[i], pads[i], pads[r+i], MaxExtent)
-		}
 		padded[2+i] = int(n)
 		out[i] = int((n-window)/int64(strides[i])) + 1
 	}

@@ -226,3 +226,42 @@ func TestParseLimits(t *testing.T) {
 		}
 	}
 }
+
+// Padding within its range may still make an image that nobody can store, even
+// if few windows of it are computed.
+func TestPaddedImage(t *testing.T) {
+	const far = 1 << 14
+	x, w := T(Float32, 1, 64, 8, 8), T(Float32, 64, 64, 1, 1)
+	pads, strides, one := []int{far, far, far, far}, []int{far, far}, []int{1, 1}
+	for _, c := range []struct {
+		op Op
+		in []Type
+	}{
+		{Pool{Kernel: one, Strides: strides, Pads: pads, Dilations: one}, []Type{x}},
+		{Pool{Kernel: one, Strides: strides, Pads: make([]int, 4), Extra: []int{2 * far, 2 * far}, Dilations: one}, []Type{x}},
+		{Conv{Strides: strides, Pads: pads, Dilations: one, Groups: 1}, []Type{x, w}},
+		{ConvTranspose{Strides: []int{far / 2, far / 2}, Pads: []int{28000, 28000, 28000, 28000}, Dilations: one, OutputPads: make([]int, 2), Groups: 1}, []Type{x, w}},
+	} {
+		if err := try(t, c.op, c.in); err == nil || !strings.Contains(err.Error(), "elements") {
+			t.Errorf("%s: error %v", c.op.Name(), err)
+		}
+	}
+}
+
+// What crops must have something to crop.
+func TestCrops(t *testing.T) {
+	one := []int{1}
+	for _, op := range []Op{
+		Pool{Kernel: one, Strides: one, Pads: []int{-9, 9}, Dilations: one},
+		Pool{Kernel: one, Strides: one, Pads: []int{20, -9}, Dilations: one},
+		Pad{Pads: []int{0, 0, -9, 0, 0, 9}},
+	} {
+		if err := try(t, op, []Type{T(Float32, 1, 1, 8)}); err == nil {
+			t.Errorf("%s crops 9 of 8 elements: %+v", op.Name(), op)
+		}
+	}
+	w := T(Float32, 1, 1, 3)
+	if err := try(t, ConvTranspose{Strides: one, Pads: []int{11, 0}, Dilations: one, OutputPads: []int{9}, Groups: 1}, []Type{T(Float32, 1, 1, 8), w}); err == nil {
+		t.Error("ConvTranspose crops 11 of 10 elements")
+	}
+}
