@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// Colours of the engines, told apart also without colour vision.
+// Colours of the engines, which are distinguishable without colour vision.
 var colours = map[string]string{"modelc": "#0b6e4f", "onnxruntime": "#5b6770", "openvino": "#8b7fb8", "ncnn": "#d98f3a", "mnn": "#7fa8c9", "tflite": "#c9b37f"}
 
-// Extents of the picture in pixels.
+// Sizes in the picture in pixels.
 const (
 	barHeight, groupGap = 11, 12
 	labelWidth          = 150
@@ -17,8 +17,8 @@ const (
 	pictureWidth        = labelWidth + barsWidth + 90
 )
 
-// chart draws the times of the engines as bars, one group for each model with
-// one thread, as multiples of modelc's time.
+// chart draws the times of the engines with one thread as multiples of modelc's
+// time. Each model has a group of bars.
 func chart(rows []*row) string {
 	var b strings.Builder
 	longest := 1.0

@@ -17,24 +17,24 @@ import (
 	"modelc/passes"
 )
 
-// result is one row of the table. Times are medians of single runs.
+// result is a row of the table. Times are medians of single runs.
 type result struct {
 	Model               string
 	Threads             int
 	Ms, OrtMs           float64
-	Ratio               float64 // median of OrtMs/Ms pair by pair
-	RatioLow, RatioHigh float64 // its quartiles
+	Ratio               float64 // median of OrtMs/Ms over pairs of runs
+	RatioLow, RatioHigh float64 // quartiles of OrtMs/Ms
 	LoadMs, OrtLoadMs   float64
 	GFLOP               float64 // of the model as written, per run
 	Error               float64 // max |modelc − ORT| / max |ORT|
 }
 
-// engines is a model loaded by both.
+// engines is a model loaded by both engines.
 type engines struct {
 	ours              *inproc.Engine
 	theirs            *ort.AdvancedSession
 	in                *ir.Tensor
-	out, theirOut     []float32 // of the first run
+	out, theirOut     []float32 // outputs of the first run
 	loadMs, ortLoadMs float64
 	gflop             float64 // of the model as written, per run
 }
@@ -87,7 +87,7 @@ func (b *engines) close() {
 	b.theirs.Destroy()
 }
 
-// compare runs both engines on one model until the time is spent.
+// compare runs both engines on a model until the time is over.
 func compare(path string, threads int, budget time.Duration) (result, error) {
 	r := result{Threads: threads}
 	b, err := open(path, threads)
@@ -104,7 +104,7 @@ func compare(path string, threads int, budget time.Duration) (result, error) {
 		b := turn(threads, func() { b.theirs.Run() })
 		ours, others, ratios = append(ours, a), append(others, b), append(ratios, b/a)
 	}
-	// The first pairs warm caches and clocks.
+	// The first pairs warm up caches and clock rates.
 	warm := min(3, len(ratios)/4)
 	ours, others, ratios = ours[warm:], others[warm:], ratios[warm:]
 	slices.Sort(ours)
@@ -144,12 +144,12 @@ func ortShape(s ir.Shape) ort.Shape {
 	return out
 }
 
-// settle is how long an engine of several threads waits for those of the one
-// before it: ONNX Runtime's spin for some 60 ms after a run, and take a
-// processor from whoever runs then.
+// settle is the time between the runs of two engines with several threads. ONNX
+// Runtime's threads spin for about 60 ms after a run and would occupy a processor
+// during the next run.
 const settle = 100 * time.Millisecond
 
-// turn times one run of an engine, with several threads once they are awake.
+// turn measures a run of an engine. If it has several threads, turn wakes them first.
 func turn(threads int, f func()) float64 {
 	if threads > 1 {
 		time.Sleep(settle)

@@ -1,5 +1,5 @@
-// Command bench times modelc against ONNX Runtime on the same models, in one
-// process, alternating, and prints ratios of medians.
+// Command bench compares the speed of modelc with that of ONNX Runtime. Both run the
+// same models in one process in turn. It prints ratios of medians.
 package main
 
 import (
@@ -24,12 +24,12 @@ import (
 func main() {
 	o := options{}
 	flag.StringVar(&o.threads, "threads", "1", "comma-separated numbers of threads")
-	flag.Float64Var(&o.seconds, "seconds", 4, "time to spend on each pair")
-	flag.BoolVar(&o.json, "json", false, "one JSON object a line")
-	flag.BoolVar(&o.memory, "memory", false, "start processes and compare their memory instead")
-	flag.BoolVar(&o.start, "start", false, "start processes and compare the time to their first result instead")
-	flag.StringVar(&o.report, "report", "", "measure everything, and other engines too, and write bench.md, bench.svg and bench.json to this `folder`")
-	flag.StringVar(&o.python, "python", "", "the Python interpreter that has the other engines, for -report")
+	flag.Float64Var(&o.seconds, "seconds", 4, "measuring time in seconds for each model and number of threads")
+	flag.BoolVar(&o.json, "json", false, "print one JSON object per line")
+	flag.BoolVar(&o.memory, "memory", false, "start processes and compare their memory")
+	flag.BoolVar(&o.start, "start", false, "start processes and compare the time to their first result")
+	flag.StringVar(&o.report, "report", "", "make all measurements with all engines and write bench.md, bench.svg and bench.json to this `folder`")
+	flag.StringVar(&o.python, "python", "", "Python `interpreter` with the other engines, for -report")
 	isChild := flag.Bool("child", false, "")
 	flag.Parse()
 	err := initialise()
@@ -101,8 +101,8 @@ func run(models []string, o options) error {
 	})
 }
 
-// each calls f for every model, all of the zoo if none is named, and number of
-// threads, with the path of the model and a folder that is kept for it.
+// each calls f for every model and number of threads, with the path of the model and
+// a folder for its files. Without names, the models are those of the zoo.
 func each(models []string, threads string, f func(name, path, dir string, threads int) error) error {
 	var counts []int
 	for _, t := range strings.Split(threads, ",") {
@@ -149,7 +149,7 @@ func tierName() string {
 	return fmt.Sprintf("%s, %d CPU(s)", runtime.Tier(), goruntime.NumCPU())
 }
 
-// sortRows orders rows as the zoo does, then by threads.
+// sortRows sorts rows by the order of models in the zoo, then by threads.
 func sortRows(rows []*row) {
 	names := zoo.Names()
 	slices.SortStableFunc(rows, func(a, b *row) int {
@@ -169,7 +169,7 @@ func writeZoo(path, name string) error {
 	return f.Close()
 }
 
-// cpuName reads the processor's name, for the heading of a table.
+// cpuName returns the processor's name.
 func cpuName() string {
 	b, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {

@@ -20,33 +20,32 @@ import (
 	"modelc/ir"
 )
 
-// footprint is what one process per engine costs: times in milliseconds, sizes
-// in bytes.
+// footprint holds the costs of a process of each engine: times in milliseconds,
+// sizes in bytes.
 type footprint struct {
 	Model   string
 	Threads int
-	// Of the program: one session's memory, the least it could be, and what
-	// all activations take side by side; weights as shipped and as transformed
-	// at load.
+	// The arena of a session, its lower bound, and the size of all activations
+	// without sharing; the size of the weights as shipped and as transformed.
 	Arena, LowerBound, Activations, Weights, Prepared int64
-	// Moved is what all nodes read and write, before and after the passes.
+	// The bytes that all nodes read and write, before and after the passes.
 	MovedBefore, MovedAfter int64
-	// Load is New, behind which weights are transformed. Start is from the start
-	// of the process to its first result, page cache warm, and Resident what is in
-	// memory then.
+	// Load is the time of New, without the transformation of weights. Start is the
+	// time from the start of the process to its first result with a warm page
+	// cache. Resident is the resident memory after that.
 	Load                  float64
 	Start, OrtStart       float64
 	Resident, OrtResident int64
-	// Shipped is the program with the package in it; for ONNX Runtime its
+	// Shipped is the size of the program with the package, or of ONNX Runtime's
 	// library and the model.
 	Shipped, OrtShipped int64
 }
 
-// processes is how often each engine's process starts; medians are reported.
+// processes is the number of processes of each engine. Results are medians.
 const processes = 5
 
-// measure builds a program around the generated package of a model and starts
-// it and one with ONNX Runtime in turn.
+// measure builds a program with the generated package of a model. It starts this
+// program and one with ONNX Runtime in turn.
 func measure(path string, threads int) (*footprint, error) {
 	f := &footprint{Threads: threads}
 	c, err := modelc.Compile(path, modelc.Options{})
@@ -105,10 +104,10 @@ func measure(path string, threads int) (*footprint, error) {
 	return f, nil
 }
 
-// process is what one process took.
+// process holds the measurements of a process.
 type process struct {
-	start    float64 // to its first result
-	load     float64 // what it says New took, 0 if it does not say
+	start    float64 // time to its first result
+	load     float64 // time of New that it prints, or 0
 	resident int64
 }
 
@@ -124,8 +123,8 @@ func median(all []process, of func(process) float64) float64 {
 	return x[len(x)/2]
 }
 
-// build writes and builds the program of the generated package, weights
-// embedded.
+// build writes and builds the program with the generated package and embedded
+// weights.
 func build(dir string, c *modelc.Compiled, threads int) (string, error) {
 	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module process\n\ngo 1.24\n"), 0o644); err != nil {
 		return "", err
@@ -217,7 +216,7 @@ func first(cmd *exec.Cmd) (p process, err error) {
 	return p, nil
 }
 
-// child is the process with ONNX Runtime: one session, one run.
+// child is the main function of the process with ONNX Runtime: one session, one run.
 func child(args []string) error {
 	path, in, out := args[0], args[2], args[4]
 	threads, err := strconv.Atoi(args[1])
@@ -242,7 +241,7 @@ func child(args []string) error {
 func initialise() error {
 	lib := os.Getenv("ORT_LIB")
 	if lib == "" {
-		return fmt.Errorf("ORT_LIB must name ONNX Runtime's shared library; README.md tells how to get it")
+		return fmt.Errorf("ORT_LIB must be the path of ONNX Runtime's shared library; README.md describes how to get it")
 	}
 	ort.SetSharedLibraryPath(lib)
 	return ort.InitializeEnvironment()

@@ -15,29 +15,29 @@ import (
 	"modelc/runtime"
 )
 
-// row is all that is measured of one model with one number of threads.
+// row holds the measurements of a model with one number of threads.
 type row struct {
 	Model   string
 	Threads int
-	// Ms are medians by engine, in the order of the columns.
+	// Ms holds the medians by engine.
 	Ms map[string]float64
 	// Versions of the engines that ran.
 	Versions map[string]string
 	// Errors are max |other − modelc| / max |other|.
 	Errors    map[string]float64
-	GFLOPS    float64 // of modelc: the model's operations in its time
-	OfPeak    float64 // as a part of the measured multiply-add peak
+	GFLOPS    float64 // modelc's rate of the model's operations
+	OfPeak    float64 // GFLOPS as a fraction of the measured multiply-add peak
 	Footprint *footprint
 }
 
-// columns are the engines of a report. modelc and ONNX Runtime run in this
-// process, the others in their own.
+// columns lists the engines of a report. modelc and ONNX Runtime run in this process,
+// each other engine in its own.
 var columns = append([]string{"modelc", "onnxruntime"}, peers.Names...)
 
-// slice is how long an engine runs at a time.
+// slice is the duration of an engine's turn.
 const slice = 60 * time.Millisecond
 
-// versus times all engines on one model in turn, until the time is spent.
+// versus measures all engines on a model in turn until the time is over.
 func versus(name, path, dir, python string, threads int, budget time.Duration) (*row, error) {
 	b, err := open(path, threads)
 	if err != nil {
@@ -83,7 +83,7 @@ func versus(name, path, dir, python string, threads int, budget time.Duration) (
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", c, err)
 			}
-			t = t[1:] // the first warms the caches
+			t = t[1:] // the first run warms up the caches
 			runs[c] = min(1000, int(ms(slice)/slices.Min(t)))
 			if round > 0 {
 				times[c] = append(times[c], t...)
@@ -114,8 +114,8 @@ func loop(f func() error) func(n int) ([]float64, error) {
 	}
 }
 
-// report measures the models and writes a table and a picture to dir. What is
-// measured already, by an earlier call for other models, is kept.
+// report measures the models and writes tables and a picture to dir. It keeps the
+// measurements of earlier calls for other models.
 func report(models []string, o options) error {
 	data := filepath.Join(o.report, "bench.json")
 	var rows []*row
@@ -165,7 +165,7 @@ func report(models []string, o options) error {
 	return os.WriteFile(filepath.Join(o.report, "bench.svg"), []byte(chart(rows)), 0o666)
 }
 
-// writeTables writes a table of times and one of what a process costs.
+// writeTables writes a table of times and a table of the costs of processes.
 func writeTables(w io.Writer, rows []*row) error {
 	versions := map[string]string{}
 	for _, r := range rows {
@@ -208,7 +208,7 @@ func writeTables(w io.Writer, rows []*row) error {
 
 var titles = map[string]string{"modelc": "modelc", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO", "ncnn": "ncnn", "mnn": "MNN", "tflite": "TFLite"}
 
-// number prints a time with three digits; an engine that has none shows a dash.
+// number formats a time with three digits, or as a dash if there is none.
 func number(t float64) string {
 	switch {
 	case t == 0:

@@ -1,5 +1,5 @@
-// Package frontend loads models: it tells their format from the bytes and
-// hands over to the front end that reads it.
+// Package frontend loads models. It detects the format from the first bytes of
+// a file and calls the front end for it.
 package frontend
 
 import (
@@ -17,7 +17,7 @@ import (
 	"modelc/frontend/source"
 )
 
-// Load reads the model at path, whatever its format.
+// Load reads the model at path, in any supported format.
 func Load(path string, opts source.Options) (*source.Model, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -45,7 +45,7 @@ func Load(path string, opts source.Options) (*source.Model, error) {
 	}
 	load := onnx.Load
 	switch strings.ToLower(filepath.Ext(path)) {
-	case ".keras", ".h5", ".hdf5": // damaged: Keras' front end says so
+	case ".keras", ".h5", ".hdf5": // damaged: Keras' front end reports it
 		load = keras.Load
 	}
 	m, err := load(path, opts)
@@ -55,21 +55,21 @@ func Load(path string, opts source.Options) (*source.Model, error) {
 	return m, err
 }
 
-// foreign says what a file is that begins like this, where that is known to be
-// no model that can be read, and what to do about it; "" where it is not known.
+// foreign describes a file that begins with head, and what to do with it, if
+// the file is a known format other than a model. Otherwise it returns "".
 func foreign(head []byte) string {
 	begins := func(s string) bool { return bytes.HasPrefix(head, []byte(s)) }
 	switch {
 	case begins("version https://git-lfs.github.com/"):
-		return "a pointer of Git LFS, not the model: fetch that with `git lfs pull`"
+		return "a Git LFS pointer, not the model: fetch the model with `git lfs pull`"
 	case begins("\x89PNG"), begins("\xff\xd8\xff"):
 		return "a picture, not a model"
 	case begins("\x1f\x8b"):
 		return "compressed: unpack it with gunzip first"
 	case len(head) >= 8 && string(head[4:8]) == "TFL3":
-		return "a TensorFlow Lite model: want ONNX or Keras; export the model that it was made of"
+		return "a TensorFlow Lite model: want ONNX or Keras; export the original model"
 	case begins("<"):
-		return "a web page or XML, not a model: look at what was downloaded"
+		return "a web page or XML, not a model: check the download"
 	}
 	for i, r := range string(head) {
 		cut := r == utf8.RuneError && i > len(head)-utf8.UTFMax

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/tools/go/packages"
 )
 
-// layers lists what each part of the module may import of it. Data flows one
-// way: see docs/architecture.md.
+// layers lists the packages of the module that each part may import. Imports
+// point one way: see docs/architecture.md.
 var layers = []struct {
 	prefix string
 	may    []string
@@ -24,7 +24,7 @@ var layers = []struct {
 	{"modelc/backend/schedule", []string{"modelc/ir", "modelc/runtime"}},
 	{"modelc/backend", []string{"modelc/ir", "modelc/runtime", "modelc/backend/schedule"}},
 	{"modelc/internal/kernelgen", []string{"modelc/internal/kernelgen"}},
-	{"modelc/internal/gorun", []string{"modelc", "modelc/backend/golang", "modelc/ir"}}, // above the library, below the command
+	{"modelc/internal/gorun", []string{"modelc", "modelc/backend/golang", "modelc/ir"}}, // imports the library; the command imports it
 	{"modelc/internal/report/layout", nil},
 	{"modelc/internal/report", []string{"modelc", "modelc/backend/golang", "modelc/backend/schedule", "modelc/internal/report/layout", "modelc/ir", "modelc/passes"}}, // above the library, below the command
 	{"modelc/internal", []string{"modelc/ir", "modelc/internal"}},
@@ -63,8 +63,8 @@ func TestImportArrows(t *testing.T) {
 	}
 }
 
-// A module with a replace directive cannot be installed by `go install
-// modelc/cmd/modelc@VERSION`, nor required without repeating the directive.
+// `go install modelc/cmd/modelc@VERSION` does not work for a module with a replace
+// directive, and modules that require it must repeat the directive.
 func TestNoReplace(t *testing.T) {
 	b, err := os.ReadFile("../go.mod")
 	if err != nil {

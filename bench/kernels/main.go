@@ -1,13 +1,13 @@
-// Command kernels runs the benchmarks of every kernel and shape and compares
-// them with what they once were:
+// Command kernels runs the benchmarks of all kernels and shapes. It writes the
+// results to a file or compares them with a file:
 //
 //	go run ./kernels -o kernels/avx2.tsv
 //	go run ./kernels -compare kernels/avx2.tsv
 //
-// A figure is the kernel's rate as a part of the multiply-add peak measured
-// beside it, in percent: a ratio, which a faster or slower machine of the same
-// kind shares. Of several blockings of a Winograd convolution the fastest
-// counts. Exit status 1: a kernel lost more than the tolerance.
+// A result is the kernel's rate in percent of the multiply-add peak measured beside
+// it. This ratio is equal for faster and slower machines of the same kind. Of several
+// blockings of a Winograd convolution, the command uses the fastest. The exit status
+// is 1 if a kernel lost more than the tolerance.
 package main
 
 import (
@@ -25,15 +25,16 @@ import (
 	"strings"
 )
 
-// standard are the cases that files hold: kernels, shapes, blockings.
+// standard matches the benchmarks that the files contain: kernels, shapes,
+// blockings.
 const standard = `^Benchmark(Conv|ConvPrologue|Strassen|WinogradStrided|Five|Dilated|ConvFirst|Dense|Depthwise)$|^BenchmarkWinograd$/_F[24]$/og=2$`
 
 func main() {
 	bench := flag.String("bench", standard, "run the benchmarks that match this `expression`, as in go test")
-	count := flag.Int("count", 3, "how often each runs; the best counts")
-	output := flag.String("o", "", "write the figures to this `file`")
-	compare := flag.String("compare", "", "compare with the figures in this `file`")
-	tolerance := flag.Float64("tolerance", 0.15, "the part of a figure that may be lost")
+	count := flag.Int("count", 3, "number of runs of each benchmark; the best is used")
+	output := flag.String("o", "", "write the results to this `file`")
+	compare := flag.String("compare", "", "compare with the results in this `file`")
+	tolerance := flag.Float64("tolerance", 0.15, "maximum relative loss")
 	flag.Parse()
 	if err := run(*bench, *count, *output, *compare, *tolerance); err != nil {
 		fmt.Fprintln(os.Stderr, "kernels:", err)
@@ -93,10 +94,11 @@ func run(bench string, count int, output, compare string, tolerance float64) err
 	return nil
 }
 
-// suffix is what go test appends to a name: the blocking, the processors.
+// suffix matches what go test appends to a name: the blocking and the number of
+// processors.
 var suffix = regexp.MustCompile(`(/T=\d+,og=\d+)?(-\d+)?$`)
 
-// parse returns the percentage of the peak by kernel and shape.
+// parse returns the percentages of the peak by kernel and shape.
 func parse(out string) map[string]float64 {
 	best := map[string]float64{}
 	for line := range strings.Lines(out) {

@@ -1,5 +1,5 @@
-// Package peers times other inference engines: OpenVINO, ncnn, MNN and TFLite,
-// each in a Python process of its own that waits between its turns.
+// Package peers measures other inference engines: OpenVINO, ncnn, MNN and TFLite.
+// Each runs in its own Python process, which waits between its turns.
 package peers
 
 import (
@@ -21,7 +21,7 @@ var worker []byte
 // Names lists the engines.
 var Names = []string{"openvino", "ncnn", "mnn", "tflite"}
 
-// ErrNone says that an engine cannot have a network.
+// ErrNone is the error for a network that an engine does not support.
 var ErrNone = errors.New("the engine does not have this network")
 
 // Engine is a process with a loaded model.
@@ -29,10 +29,10 @@ type Engine struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
 	LoadMs  float64
-	// SameWeights is false where the network was built for the engine with
-	// weights of its own, so that results cannot be compared.
+	// SameWeights is false if the engine's network has other weights. Then results
+	// cannot be compared.
 	SameWeights bool
-	// Output is the first result.
+	// Output is the result of the first run.
 	Output []float32
 
 	cmd *exec.Cmd
@@ -40,18 +40,18 @@ type Engine struct {
 	out *bufio.Reader
 }
 
-// Model is what the engines run.
+// Model is a model for the engines.
 type Model struct {
 	Network string // name in the zoo, or a path
 	Path    string
 	Shape   []int
 	Input   []float32
-	// Dir keeps converted models from one Start to the next.
+	// Dir is a folder for converted models, which later calls of Start reuse.
 	Dir string
 }
 
-// Start runs the engine called name under the Python interpreter and waits for
-// its first result.
+// Start starts the engine with the given name in the Python interpreter and waits
+// for its first result.
 func Start(python, name string, m Model, threads int) (*Engine, error) {
 	script := filepath.Join(m.Dir, "worker.py")
 	shape, err := json.Marshal(m.Shape)
@@ -102,7 +102,7 @@ func Start(python, name string, m Model, threads int) (*Engine, error) {
 	return e, nil
 }
 
-// Run returns the milliseconds of n runs.
+// Run returns the times of n runs in milliseconds.
 func (e *Engine) Run(n int) (times []float64, err error) {
 	if _, err := fmt.Fprintln(e.in, n); err != nil {
 		return nil, err

@@ -1,10 +1,10 @@
-// Command classify says what is on pictures: here, which handwritten digit.
+// Command classify classifies pictures of handwritten digits.
 //
 //	go run . ../../testdata/digits/3_0.png ../../testdata/digits/7_0.png
 //
-// The network is package digits, which `go generate` makes of a trained model.
-// Name another model below, with its preprocessing and classes, and the rest
-// of the program stays as it is.
+// The network is package digits, which `go generate` makes from a trained model. To
+// use another model, change the go:generate line below. The rest of the program
+// does not depend on the model.
 package main
 
 import (
@@ -23,7 +23,7 @@ import (
 
 //go:generate go tool modelc compile ../../testdata/digits/lenet5.onnx -o digits --preprocess unit --labels labels.txt
 
-// The exit codes: a picture could not be classified; the command line is
+// The exit codes: 1 if a picture could not be classified, 2 if the command line is
 // wrong.
 const (
 	exitFailed = 1
@@ -58,7 +58,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	session := model.NewSession()
 	defer session.Close()
 
-	// One bad picture does not keep the others from being classified.
+	// An error in one picture does not prevent the others from being classified.
 	var answers []answer
 	code := 0
 	for _, path := range flags.Args() {
@@ -81,7 +81,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return code
 }
 
-// answer is what is on one picture.
+// answer is the result for one picture.
 type answer struct {
 	File    string  `json:"file"`
 	Classes []class `json:"classes"` // best first
@@ -123,7 +123,7 @@ func table(w io.Writer, answers []answer) error {
 	return t.Flush()
 }
 
-// lines writes a JSON object per picture, each on a line of its own.
+// lines writes a JSON object per picture, one per line.
 func lines(w io.Writer, answers []answer) error {
 	e := json.NewEncoder(w)
 	for _, a := range answers {

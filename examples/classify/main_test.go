@@ -10,7 +10,7 @@ import (
 
 const testdata = "../../testdata/digits/"
 
-// names are the classes, by the digit.
+// names lists the classes by digit.
 var names = strings.Fields("zero one two three four five six seven eight nine")
 
 func invoke(args ...string) (code int, stdout, stderr string) {
@@ -19,7 +19,7 @@ func invoke(args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
-// The pictures are named after the digit on them.
+// The name of a picture starts with its digit.
 func TestDigits(t *testing.T) {
 	files, err := filepath.Glob(testdata + "*.png")
 	if err != nil || len(files) < 10 {
@@ -56,7 +56,7 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// A bad picture is named, and the good one beside it answered.
+// The error names the bad picture, and the good picture is classified.
 func TestBadPictures(t *testing.T) {
 	dir := t.TempDir()
 	good, err := os.ReadFile(testdata + "3_0.png")

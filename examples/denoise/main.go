@@ -2,9 +2,9 @@
 //
 //	go run . photo.jpg out.png
 //
-// The network is package unet, which `go generate` makes of a U-Net that was
-// trained on noise of deviation 5 to 40 (of 255). It takes 192×192 pixels;
-// photos of any size are cut into tiles that overlap.
+// The network is package unet, which `go generate` makes from a U-Net. The U-Net was
+// trained on noise with a deviation of 5 to 40 (of 255). Its input has 192×192
+// pixels. Photos of any size are divided into overlapping tiles.
 package main
 
 import (
@@ -45,9 +45,9 @@ func run(from, to string) error {
 	return vision.Save(to, img)
 }
 
-// tiles says how photos are cut. The network looks 23 pixels far and halves
-// its resolution twice: the margin is more, and what is kept of a tile a
-// multiple of four.
+// tiles describes the tiles of a photo. The network's receptive field has a radius
+// of 23 pixels, so the margin is larger. The network halves the resolution twice, so
+// the inner part of a tile is a multiple of four.
 var tiles = vision.Tiles{Channels: 3, Height: unet.InputShape[2], Width: unet.InputShape[3], Margin: 24}
 
 // denoise returns img without its noise.

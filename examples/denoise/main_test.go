@@ -36,7 +36,7 @@ func open(t *testing.T, path string) image.Image {
 	return img
 }
 
-// readNPY returns the n float32 of a file that NumPy wrote.
+// readNPY returns the n float32 elements of a .npy file.
 func readNPY(t *testing.T, path string, n int) []float32 {
 	t.Helper()
 	b, err := os.ReadFile(path)
@@ -50,7 +50,7 @@ func readNPY(t *testing.T, path string, n int) []float32 {
 	return x
 }
 
-// The package computes what ONNX Runtime does.
+// The outputs of the package are those of ONNX Runtime.
 func TestONNXRuntime(t *testing.T) {
 	in, out := unet.NewInput(), unet.NewOutput()
 	levels := vision.Preprocess{Width: tiles.Width, Height: tiles.Height, Scale: 1. / 255}
@@ -73,7 +73,7 @@ func TestONNXRuntime(t *testing.T) {
 	}
 }
 
-// psnr says in dB how near b is to a.
+// psnr returns the peak signal-to-noise ratio of b relative to a in dB.
 func psnr(t *testing.T, a, b image.Image) float64 {
 	t.Helper()
 	if a.Bounds().Size() != b.Bounds().Size() {
@@ -87,7 +87,7 @@ func psnr(t *testing.T, a, b image.Image) float64 {
 	return 10 * math.Log10(255*255*float64(len(p))/sum)
 }
 
-// levels returns red, green and blue of each pixel.
+// levels returns the red, green and blue levels of each pixel.
 func levels(t *testing.T, img image.Image) []float32 {
 	t.Helper()
 	p := vision.Preprocess{Width: img.Bounds().Dx(), Height: img.Bounds().Dy(), Layout: vision.NHWC}
@@ -98,7 +98,7 @@ func levels(t *testing.T, img image.Image) []float32 {
 	return x
 }
 
-// The noise of a picture that the training has not seen is reduced.
+// The network reduces the noise of a held-out picture.
 func TestGain(t *testing.T) {
 	clean, noisy := open(t, testdata+"clean.png"), open(t, testdata+"noisy.png")
 	restored, err := denoise(model(t), noisy)
@@ -112,7 +112,7 @@ func TestGain(t *testing.T) {
 	}
 }
 
-// noise is a picture that the test draws: slopes and bars with noise.
+// noise returns a generated picture: gradients and bars with noise.
 func noise(width, height int) *image.NRGBA {
 	rng := rand.New(rand.NewPCG(1, 2))
 	img := image.NewNRGBA(image.Rect(0, 0, width, height))
@@ -128,8 +128,8 @@ func noise(width, height int) *image.NRGBA {
 	return img
 }
 
-// Where tiles meet does not show: a part of a photo, cut at other places,
-// becomes the same, but for pixels near the part's edge.
+// Tiles have no seams: a part of a photo, which has other tiles, has the same
+// result except for pixels near the part's edge.
 func TestNoSeams(t *testing.T) {
 	m := model(t)
 	img := noise(300, 250)
@@ -145,14 +145,14 @@ func TestNoSeams(t *testing.T) {
 	a, b := levels(t, part), levels(t, whole.(*image.NRGBA).SubImage(within))
 	for y := tiles.Margin; y < within.Dy(); y++ {
 		for i := 3 * (y*within.Dx() + tiles.Margin); i < 3*(y+1)*within.Dx(); i++ {
-			if math.Abs(float64(a[i]-b[i])) > 1 { // by rounding
+			if math.Abs(float64(a[i]-b[i])) > 1 { // allow for rounding
 				t.Fatalf("level %d of row %d is %v, in the whole photo %v", i-3*y*within.Dx(), y, a[i], b[i])
 			}
 		}
 	}
 }
 
-// Photos of any size come out in their size.
+// The result has the size of the photo.
 func TestSizes(t *testing.T) {
 	m := model(t)
 	for _, size := range []image.Point{{1, 1}, {3, 200}, {145, 2}, {192, 193}} {

@@ -13,14 +13,14 @@ import (
 	"golang.org/x/image/math/fixed"
 )
 
-// colours are those of the boxes, by class.
+// colours lists the colours of boxes by class.
 var colours = map[string]color.NRGBA{
 	"circle": {230, 25, 75, 255}, "ring": {245, 130, 48, 255}, "triangle": {60, 180, 75, 255},
 	"square": {0, 110, 220, 255}, "star": {190, 30, 210, 255}, "cross": {0, 140, 140, 255},
 }
 
-// drawn returns a copy of img with a box and a label around each sign, as thick
-// and large as the photo wants.
+// drawn returns a copy of img with a box and a label for each sign. The thickness
+// and size depend on the size of the photo.
 func drawn(img image.Image, signs []sign) image.Image {
 	b := img.Bounds()
 	out := image.NewNRGBA(b)
@@ -31,7 +31,7 @@ func drawn(img image.Image, signs []sign) image.Image {
 		frame(out, s.Box, 2*unit, fill)
 		l := label(fmt.Sprintf("%s %.0f%%", s.Class, 100*s.Score), fill)
 		size := l.Bounds().Size().Mul(unit)
-		// Above the box, or below where there is no room.
+		// Above the box, or below it if there is no space.
 		at := image.Pt(s.Box.Min.X, s.Box.Min.Y-size.Y)
 		if at.Y < b.Min.Y {
 			at.Y = s.Box.Max.Y
@@ -43,7 +43,7 @@ func drawn(img image.Image, signs []sign) image.Image {
 	return out
 }
 
-// frame draws the edges of a box, inside of it.
+// frame draws the edges of a box inside the box.
 func frame(dst draw.Image, box image.Rectangle, thick int, fill image.Image) {
 	inner := box.Inset(thick)
 	for _, edge := range []image.Rectangle{
@@ -54,7 +54,7 @@ func frame(dst draw.Image, box image.Rectangle, thick int, fill image.Image) {
 	}
 }
 
-// label is text in white on a ground of one colour.
+// label draws white text on a coloured background.
 func label(text string, fill image.Image) *image.NRGBA {
 	face := basicfont.Face7x13
 	img := image.NewNRGBA(image.Rect(0, 0, face.Advance*len(text)+4, face.Height+1))

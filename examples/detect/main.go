@@ -3,9 +3,9 @@
 //
 //	go run . photo.jpg out.png
 //
-// The network is package yolo, which `go generate` makes of a trained detector
-// in the manner of YOLOv5, with everything down to non-maximum suppression
-// inside. It takes 256×256 pixels; photos of any size are letterboxed.
+// The network is package yolo, which `go generate` makes from a trained detector
+// similar to YOLOv5. The network includes non-maximum suppression. Its input has
+// 256×256 pixels. Photos of any size are letterboxed.
 package main
 
 import (
@@ -50,22 +50,22 @@ func run(from, to string) error {
 	return vision.Save(to, drawn(img, signs))
 }
 
-// classes are the names of the network's classes.
+// classes lists the names of the network's classes.
 var classes = [...]string{"circle", "ring", "triangle", "square", "star", "cross"}
 
-// sign is what the network found.
+// sign is a detected sign.
 type sign struct {
 	Class string
 	Score float32
-	Box   image.Rectangle // in pixels of the photo
+	Box   image.Rectangle // box in pixels of the photo
 }
 
 func (s sign) String() string { return fmt.Sprintf("%s %.2f at %v", s.Class, s.Score, s.Box) }
 
-// input says what the network wants of a photo.
+// input describes the preprocessing of a photo.
 var input = vision.Preprocess{Width: yolo.InputShape[3], Height: yolo.InputShape[2], Fit: vision.Letterbox, Bars: 114, Scale: 1. / 255}
 
-// detect returns the signs on img, those of a class together, best first.
+// detect returns the signs on img, grouped by class, the best first in each class.
 func detect(m *yolo.Model, img image.Image) ([]sign, error) {
 	s := m.NewSession()
 	defer s.Close()
@@ -88,7 +88,7 @@ func detect(m *yolo.Model, img image.Image) ([]sign, error) {
 	return signs, nil
 }
 
-// onPhoto returns the pixels of the photo for a box in those of the network.
+// onPhoto converts a box from pixels of the network's input to pixels of the photo.
 func onPhoto(bounds image.Rectangle, box []float32) (image.Rectangle, error) {
 	x0, y0, err := input.Point(bounds, float64(box[0]), float64(box[1]))
 	if err != nil {

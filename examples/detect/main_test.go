@@ -38,7 +38,7 @@ func open(t *testing.T, path string) image.Image {
 	return img
 }
 
-// readNPY returns the float32 of a file that NumPy wrote.
+// readNPY returns the float32 elements of a .npy file.
 func readNPY(t *testing.T, path string) []float32 {
 	t.Helper()
 	b, err := os.ReadFile(path)
@@ -52,8 +52,8 @@ func readNPY(t *testing.T, path string) []float32 {
 	return x
 }
 
-// The package finds the boxes that ONNX Runtime does, in the same order, and
-// computes the same numbers.
+// The package returns the boxes of ONNX Runtime in the same order, with the same
+// numbers.
 func TestONNXRuntime(t *testing.T) {
 	in, out := yolo.NewInput(), yolo.NewOutput()
 	if err := input.Apply(in.Data, open(t, testdata+"signs.png")); err != nil {
@@ -79,15 +79,16 @@ func TestONNXRuntime(t *testing.T) {
 	}
 }
 
-// overlap is the intersection of a and b over their union.
+// overlap returns the area of the intersection of a and b divided by that of their
+// union.
 func overlap(a, b image.Rectangle) float64 {
 	area := func(r image.Rectangle) float64 { return float64(r.Dx() * r.Dy()) }
 	inner := area(a.Intersect(b))
 	return inner / (area(a) + area(b) - inner)
 }
 
-// match checks that signs are those wanted, each once, and that the network is
-// unsure of all others.
+// match checks that signs contains each wanted sign once, and that all other signs
+// have low scores.
 func match(t *testing.T, signs, wanted []sign) {
 	t.Helper()
 	for _, w := range wanted {
@@ -108,7 +109,7 @@ func match(t *testing.T, signs, wanted []sign) {
 	}
 }
 
-// The signs of a picture that the training has not seen are found, each once.
+// Each sign of a held-out picture is found once.
 func TestFinds(t *testing.T) {
 	var wanted []sign
 	for b := readNPY(t, testdata+"boxes.npy"); len(b) > 0; b = b[5:] {
@@ -122,8 +123,8 @@ func TestFinds(t *testing.T) {
 	match(t, signs, wanted)
 }
 
-// photo is a picture that the test draws, with four signs: a slope, and shapes
-// given by what is inside of them.
+// photo returns a generated picture with four signs on a gradient. Functions report
+// whether a point is inside a sign.
 func photo(bounds image.Rectangle) (image.Image, []sign) {
 	img := image.NewNRGBA(bounds)
 	for y := bounds.Min.Y; y < bounds.Max.Y; y++ {
@@ -158,7 +159,7 @@ func photo(bounds image.Rectangle) (image.Image, []sign) {
 	return img, signs
 }
 
-// Boxes are in pixels of the photo, whatever its size and place.
+// Boxes are in pixels of the photo for all sizes and origins.
 func TestPhotos(t *testing.T) {
 	m := model(t)
 	for _, bounds := range []image.Rectangle{image.Rect(0, 0, 256, 256), image.Rect(0, 0, 1280, 960), image.Rect(-70, 30, 330, 530)} {
@@ -174,7 +175,7 @@ func TestPhotos(t *testing.T) {
 	}
 }
 
-// Boxes are drawn where signs are, and labels inside the picture.
+// Boxes are drawn around signs, and labels inside the picture.
 func TestDrawn(t *testing.T) {
 	bounds, white := image.Rect(10, 20, 210, 120), color.NRGBA{255, 255, 255, 255}
 	img := image.NewNRGBA(bounds)

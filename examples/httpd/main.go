@@ -1,12 +1,12 @@
-// Command httpd says over HTTP what is on pictures: here, which handwritten
-// digit. README.md has its interface, its limits and what it carries.
+// Command httpd is an HTTP service that classifies pictures of handwritten digits.
+// README.md describes its interface, its limits and its throughput.
 //
 //	go run . &
 //	curl --data-binary @../../testdata/digits/3_0.png localhost:8080/classify
 //
-// The network is package network, which `go generate` makes of a trained
-// model. Name another model below, with its preprocessing and classes, and the
-// service stays as it is.
+// The network is package network, which `go generate` makes from a trained model. To
+// use another model, change the go:generate line below. The rest of the service does
+// not depend on the model.
 package main
 
 import (
@@ -29,17 +29,17 @@ import (
 
 func main() {
 	address := flag.String("listen", "localhost:8080", "address to listen on")
-	sessions := flag.Int("sessions", runtime.GOMAXPROCS(0), "pictures classified at a time")
-	queue := flag.Int("queue", 64, "requests that may wait for a session; more are refused at once")
-	drain := flag.Duration("drain", 0, "how long to go on after SIGTERM while /healthz says 503")
-	grace := flag.Duration("grace", 20*time.Second, "how long requests have to end after that")
+	sessions := flag.Int("sessions", runtime.GOMAXPROCS(0), "number of pictures that are classified in parallel")
+	queue := flag.Int("queue", 64, "maximum number of requests that wait for a session; more are refused immediately")
+	drain := flag.Duration("drain", 0, "time to continue after SIGTERM while /healthz returns 503")
+	grace := flag.Duration("grace", 20*time.Second, "time to finish requests after the drain time")
 	limits := defaults
-	flag.Int64Var(&limits.bytes, "max-bytes", limits.bytes, "size of a picture's file")
-	flag.IntVar(&limits.pixels, "max-pixels", limits.pixels, "size of a picture")
-	flag.DurationVar(&limits.read, "read", limits.read, "how long a request may take to arrive")
-	flag.DurationVar(&limits.wait, "wait", limits.wait, "how long a request waits for a session")
+	flag.Int64Var(&limits.bytes, "max-bytes", limits.bytes, "maximum size of a picture's file in bytes")
+	flag.IntVar(&limits.pixels, "max-pixels", limits.pixels, "maximum number of pixels of a picture")
+	flag.DurationVar(&limits.read, "read", limits.read, "maximum time for a request to arrive")
+	flag.DurationVar(&limits.wait, "wait", limits.wait, "maximum time that a request waits for a session")
 	var level slog.Level
-	flag.TextVar(&level, "log", slog.LevelInfo, "least `LEVEL` to log: debug, info (each request), warn, error")
+	flag.TextVar(&level, "log", slog.LevelInfo, "minimum `LEVEL` to log: debug, info (each request), warn, error")
 	flag.Parse()
 	if flag.NArg() > 0 || *sessions < 1 || *queue < 0 {
 		flag.Usage()
@@ -47,7 +47,7 @@ func main() {
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 
-	// A first signal ends the service in order, a second one at once.
+	// The first signal shuts the service down, the second ends it immediately.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	if err := listen(ctx, *address, *sessions, *queue, limits, log, *drain, *grace); err != nil {
@@ -57,7 +57,7 @@ func main() {
 	log.Info("stopped")
 }
 
-// listen loads the network and serves until ctx ends.
+// listen loads the network and serves until ctx is done.
 func listen(ctx context.Context, address string, sessions, queue int, l limits, log *slog.Logger, drain, grace time.Duration) error {
 	m, err := network.New()
 	if err != nil {
@@ -73,15 +73,16 @@ func listen(ctx context.Context, address string, sessions, queue int, l limits, 
 	return serve(ctx, ln, newService(p, l, log), drain, grace)
 }
 
-// serve answers requests until ctx ends, and then those that have come: it
-// goes on for drain with /healthz saying 503, so that a load balancer can turn
-// away, closes the listener, and waits up to grace for the rest.
+// serve answers requests until ctx is done. Then it continues for the duration of
+// drain while /healthz returns 503, so that a load balancer can remove the service.
+// After that it closes the listener and waits at most grace for the requests in
+// progress.
 func serve(ctx context.Context, ln net.Listener, s *service, drain, grace time.Duration) error {
 	srv := &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: s.limits.read,
 		ReadTimeout:       s.limits.read,
-		WriteTimeout:      s.limits.read + s.limits.wait + 10*time.Second, // from the end of the header: the body, the queue, the work
+		WriteTimeout:      s.limits.read + s.limits.wait + 10*time.Second, // from the end of the header; includes the body, the queue and the work
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),

@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// metrics counts what the service did, in the text format of Prometheus.
+// metrics holds the service's counters and writes them in Prometheus' text format.
 type metrics struct {
 	mu       sync.Mutex
-	statuses map[int]int // answers
+	statuses map[int]int // number of responses by status
 
-	answers histogram // whole requests that were answered with classes
-	waited  histogram // for a session
-	worked  histogram // decoding and the network
+	answers histogram // latency of requests that were answered with classes
+	waited  histogram // time of waiting for a session
+	worked  histogram // time of decoding and of the network
 }
 
 func newMetrics() *metrics { return &metrics{statuses: map[int]int{}} }
@@ -54,7 +54,7 @@ func (m *metrics) write(w io.Writer, p *pool) {
 	m.worked.write(w, "httpd_work_seconds", "Decoding a picture and running the network.")
 }
 
-// bounds are the upper ends of a histogram's buckets.
+// bounds lists the upper bounds of a histogram's buckets.
 var bounds = [...]time.Duration{
 	100 * time.Microsecond, 250 * time.Microsecond, 500 * time.Microsecond,
 	1 * time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond,
@@ -65,7 +65,7 @@ var bounds = [...]time.Duration{
 
 // histogram counts durations. The zero value is empty.
 type histogram struct {
-	counts [len(bounds) + 1]atomic.Int64 // the last is for what is above all bounds
+	counts [len(bounds) + 1]atomic.Int64 // the last bucket is for values above all bounds
 	sum    atomic.Int64                  // nanoseconds
 }
 

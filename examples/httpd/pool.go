@@ -6,17 +6,17 @@ import (
 	"example.com/httpd/network"
 )
 
-// pool lends the sessions of one model, whose weights they share. It admits a
-// bounded number of requests, so that memory is bounded too: whoever comes
-// when it is full is sent away.
+// pool holds the sessions of a model, which share its weights. It admits a limited
+// number of requests, which limits the memory too. A request that exceeds the limit
+// is refused.
 type pool struct {
-	inside chan struct{}         // an element per request admitted, at work or waiting
-	free   chan *network.Session // nobody's at the moment
+	inside chan struct{}         // one element per admitted request, working or waiting
+	free   chan *network.Session // sessions that are not in use
 }
 
-// newPool makes so many sessions, for which so many more requests may wait.
-// Each session has one goroutine: with enough requests that is the highest
-// throughput.
+// newPool returns a pool with the given number of sessions and of requests that may
+// wait. Each session has one goroutine, which gives the highest throughput if there
+// are enough requests.
 func newPool(m *network.Model, sessions, queue int) *pool {
 	p := &pool{make(chan struct{}, sessions+queue), make(chan *network.Session, sessions)}
 	for range sessions {
@@ -25,7 +25,8 @@ func newPool(m *network.Model, sessions, queue int) *pool {
 	return p
 }
 
-// enter admits a request and reports whether it could. Those admitted leave.
+// enter admits a request unless the pool is full and reports whether it did. An
+// admitted request must call leave.
 func (p *pool) enter() bool {
 	select {
 	case p.inside <- struct{}{}:
@@ -37,7 +38,8 @@ func (p *pool) enter() bool {
 
 func (p *pool) leave() { <-p.inside }
 
-// get waits for a session until ctx ends. The session goes back with put.
+// get waits for a session until ctx is done. The caller returns the session with
+// put.
 func (p *pool) get(ctx context.Context) (*network.Session, error) {
 	select {
 	case s := <-p.free:

@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	_ "image/jpeg" // the formats that the service takes
+	_ "image/jpeg" // register the formats that the service accepts
 	_ "image/png"
 	"io"
 	"log/slog"
@@ -19,23 +19,23 @@ import (
 	"example.com/httpd/network"
 )
 
-// limits bound what one request may cost.
+// limits holds the limits of a request.
 type limits struct {
-	bytes  int64         // of the file
-	pixels int           // of the picture, before it is decoded
-	read   time.Duration // for the request to arrive
-	wait   time.Duration // for a session
+	bytes  int64         // maximum size of the file
+	pixels int           // maximum number of pixels, checked before decoding
+	read   time.Duration // maximum time for the request to arrive
+	wait   time.Duration // maximum time of waiting for a session
 }
 
 var defaults = limits{bytes: 8 << 20, pixels: 16 << 20, read: 15 * time.Second, wait: 2 * time.Second}
 
-// service answers requests with the classes of the pictures they bring.
+// service answers requests that contain a picture with the picture's classes.
 type service struct {
 	pool     *pool
 	limits   limits
 	log      *slog.Logger
 	metrics  *metrics
-	draining atomic.Bool // /healthz says 503
+	draining atomic.Bool // /healthz returns 503
 }
 
 func newService(p *pool, l limits, log *slog.Logger) *service {
@@ -59,7 +59,7 @@ func (s *service) handler() http.Handler {
 	return mux
 }
 
-// answer is the body of an answer: classes, best first, or an error.
+// answer is the body of a response: classes, best first, or an error.
 type answer struct {
 	Classes []class `json:"classes,omitempty"`
 	Error   string  `json:"error,omitempty"`
@@ -71,7 +71,7 @@ type class struct {
 	Score float32 `json:"score"`
 }
 
-// failure is an error with the status that tells it.
+// failure is an error with its HTTP status.
 type failure struct {
 	status int
 	error
@@ -81,8 +81,8 @@ func fail(status int, format string, args ...any) error {
 	return failure{status, fmt.Errorf(format, args...)}
 }
 
-// statusGone is what is counted and logged for a client that did not wait for
-// its answer; nobody receives it.
+// statusGone is the status in counters and logs for a client that disconnected
+// before its response. It is never sent.
 const statusGone = 499
 
 func (s *service) classify(w http.ResponseWriter, r *http.Request) {
@@ -106,7 +106,7 @@ func (s *service) classify(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Retry-After", "1")
 	}
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(a) // an error means that the client is gone
+	json.NewEncoder(w).Encode(a) // an error means that the client has disconnected
 
 	took := time.Since(start)
 	s.metrics.answered(status, took)
@@ -117,16 +117,16 @@ func (s *service) classify(w http.ResponseWriter, r *http.Request) {
 	s.log.Log(r.Context(), level, "classify", "status", status, "bytes", r.ContentLength, "ms", float64(took.Microseconds())/1e3, "remote", r.RemoteAddr, "error", a.Error)
 }
 
-// look returns the classes of the picture in r. Waiting ends when the client
-// goes or the time is up; work that has begun is finished, for a network cannot
-// stop half way.
+// look returns the classes of the picture in r. It stops waiting if the client
+// disconnects or the time limit is reached. Work that has started is finished,
+// because a network cannot be interrupted.
 func (s *service) look(w http.ResponseWriter, r *http.Request) ([]network.Class, error) {
 	if !s.pool.enter() {
 		return nil, fail(http.StatusServiceUnavailable, "too many requests are waiting")
 	}
 	defer s.pool.leave()
 
-	// Reading holds no session: clients may be slow.
+	// Read without a session, because clients may be slow.
 	r.Body = http.MaxBytesReader(w, r.Body, s.limits.bytes)
 	file, err := read(r)
 	if err != nil {
@@ -152,7 +152,8 @@ func (s *service) look(w http.ResponseWriter, r *http.Request) ([]network.Class,
 	}
 	defer s.pool.put(session)
 
-	// Decoding costs as much memory as all the rest, so it needs a session too.
+	// Decoding needs as much memory as the rest of the work, so it needs a session
+	// too.
 	working := time.Now()
 	defer func() { s.metrics.worked.observe(time.Since(working)) }()
 	img, _, err := image.Decode(bytes.NewReader(file))
@@ -162,8 +163,7 @@ func (s *service) look(w http.ResponseWriter, r *http.Request) ([]network.Class,
 	return session.Predict(img)
 }
 
-// read returns the file that a request brings: its body, or the first file of
-// a form.
+// read returns the file in a request: the body, or the first file of a form.
 func read(r *http.Request) ([]byte, error) {
 	body, err := upload(r)
 	var file []byte
@@ -200,8 +200,8 @@ func upload(r *http.Request) (io.Reader, error) {
 	return nil, err
 }
 
-// check refuses what is no picture, and pictures that are too large, by their
-// header.
+// check reads the header of a file and returns an error if the file is not a
+// picture or the picture is too large.
 func (s *service) check(file []byte) error {
 	c, _, err := image.DecodeConfig(bytes.NewReader(file))
 	switch {

@@ -28,18 +28,18 @@ import (
 	"example.com/httpd/network"
 )
 
-// names are the classes, by the digit.
+// names lists the classes by digit.
 var names = strings.Fields("zero one two three four five six seven eight nine")
 
-// picture is a file, and the answer that it has.
+// picture is a file with the expected answer.
 type picture struct {
 	name string
 	file []byte
 	want answer
 }
 
-// pictures returns the digits, named after what is on them, as PNG and as
-// JPEG, with what one session answers to one after the other.
+// pictures returns the digits as PNG and JPEG with the answers of a single session.
+// The name of a file starts with its digit.
 func pictures(t *testing.T) []picture {
 	t.Helper()
 	paths, err := filepath.Glob("../../testdata/digits/*.png")
@@ -97,7 +97,7 @@ func model(t *testing.T) *network.Model {
 func testService(t *testing.T, sessions, queue int, l limits) *service {
 	t.Helper()
 	p := newPool(model(t), sessions, queue)
-	t.Cleanup(p.close) // waits for every session: none is lost
+	t.Cleanup(p.close) // waits for all sessions, so no session is lost
 	return newService(p, l, slog.New(slog.DiscardHandler))
 }
 
@@ -141,15 +141,15 @@ func ask(c *http.Client, url string, file []byte) (status int, a answer, err err
 		return 0, a, err
 	}
 	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body) // to its end, or the connection is not used again
+	b, err := io.ReadAll(resp.Body) // the connection is only reused after reading to the end
 	if err != nil {
 		return 0, a, err
 	}
 	return resp.StatusCode, a, json.Unmarshal(b, &a)
 }
 
-// A thousand requests over 16 connections share three sessions. Each has an
-// answer, to the bit what a session alone says.
+// A thousand requests over 16 connections share three sessions. Every answer is
+// bit-identical to that of a single session.
 func TestThousandRequests(t *testing.T) {
 	const requests, connections = 1000, 16
 	list := pictures(t)
@@ -185,8 +185,8 @@ func TestThousandRequests(t *testing.T) {
 		s.pool.put(session)
 	}
 	wg.Wait()
-	// A client on a busy machine may replace a connection, so there may be more
-	// in all, though never at a time.
+	// On a busy machine a client may replace a connection, so the total may be
+	// higher, but not the number at the same time.
 	if a, c := answered.Load(), ln.accepted.Load(); a != requests || c < connections {
 		t.Errorf("%d answers over %d connections", a, c)
 	} else {
@@ -220,7 +220,7 @@ func get(t *testing.T, url string) string {
 	return string(b)
 }
 
-// What comes in is bounded, and told what was wrong with it.
+// Requests are limited, and the response names the error.
 func TestBadRequests(t *testing.T) {
 	good := pictures(t)[0].file
 	s := testService(t, 1, 1, limits{bytes: 64 << 10, pixels: 1 << 20, read: time.Minute, wait: time.Minute})
@@ -272,20 +272,21 @@ func TestBadRequests(t *testing.T) {
 	}
 }
 
-// header is the beginning of a PNG file of that size, whose pixels would need
+// header returns the header of a PNG file of the given size, whose pixels need
 // gigabytes.
 func header(width, height uint32) []byte {
 	chunk := []byte("IHDR")
 	chunk = binary.BigEndian.AppendUint32(chunk, width)
 	chunk = binary.BigEndian.AppendUint32(chunk, height)
-	chunk = append(chunk, 8, 2, 0, 0, 0) // bits, colours
+	chunk = append(chunk, 8, 2, 0, 0, 0) // 8 bits, RGB
 	b := append([]byte("\x89PNG\r\n\x1a\n"), 0, 0, 0, 13)
 	b = append(b, chunk...)
 	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(chunk))
 }
 
-// With its sessions at work and its queue full the service refuses at once;
-// whoever waits too long is refused, too. Both are told to come again.
+// If all sessions are busy and the queue is full, the service refuses a request
+// immediately. It also refuses a request that waits too long. Both responses have a
+// Retry-After header.
 func TestOverload(t *testing.T) {
 	p := pictures(t)[0]
 	s := testService(t, 1, 1, limits{bytes: 1 << 20, pixels: 1 << 20, read: time.Minute, wait: 50 * time.Millisecond})
@@ -332,8 +333,8 @@ func TestOverload(t *testing.T) {
 	}
 }
 
-// A client that stops half way holds no session, and is told so when its time
-// is up.
+// A client that stops sending does not occupy a session, and gets an error after the
+// time limit.
 func TestSlowClient(t *testing.T) {
 	p := pictures(t)[0]
 	s := testService(t, 1, 1, limits{bytes: 1 << 20, pixels: 1 << 20, read: 300 * time.Millisecond, wait: time.Minute})
@@ -354,8 +355,8 @@ func TestSlowClient(t *testing.T) {
 	}
 }
 
-// When it is told to stop, the service says so to load balancers, answers
-// those who have come, and takes nobody else.
+// During shutdown the service reports 503 to load balancers, answers the requests in
+// progress, and accepts no new connections.
 func TestShutdown(t *testing.T) {
 	p := pictures(t)[0]
 	s := testService(t, 1, 1, defaults)
@@ -421,7 +422,8 @@ func eventually(t *testing.T, what string, done func() bool) {
 	t.Fatal("in vain: ", what)
 }
 
-// Buckets are cumulative, and a duration is counted below its upper end.
+// Buckets are cumulative. A duration is counted in the buckets with a larger or
+// equal bound.
 func TestHistogram(t *testing.T) {
 	var h histogram
 	for _, d := range []time.Duration{0, 100 * time.Microsecond, 101 * time.Microsecond, time.Second, time.Hour} {

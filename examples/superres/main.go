@@ -2,10 +2,10 @@
 //
 //	go run . photo.jpg out.png
 //
-// The network is package espcn, which `go generate` makes of a trained ESPCN.
-// It computes brightness, for which eyes are keen; colours are enlarged by
-// bicubic interpolation. It takes 64×64 pixels; photos of any size are cut
-// into tiles that overlap.
+// The network is package espcn, which `go generate` makes from a trained ESPCN. It
+// computes the brightness, to which the eye is most sensitive. Colours are enlarged
+// by bicubic interpolation. The network's input has 64×64 pixels. Photos of any size
+// are divided into overlapping tiles.
 package main
 
 import (
@@ -47,10 +47,11 @@ func run(from, to string) error {
 	return vision.Save(to, img)
 }
 
-// factor is how much larger the network's result is.
+// factor is the ratio of the result's width to the photo's.
 var factor = espcn.OutputShape[3] / espcn.InputShape[3]
 
-// tiles says how photos are cut. The network looks 4 pixels far.
+// tiles describes the tiles of a photo. The network's receptive field has a radius
+// of 4 pixels.
 var tiles = vision.Tiles{Channels: 1, Height: espcn.InputShape[2], Width: espcn.InputShape[3], Margin: 4, Scale: factor}
 
 // enlarge returns img with factor times the width and height.

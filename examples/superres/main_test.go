@@ -37,7 +37,7 @@ func open(t *testing.T, path string) image.Image {
 	return img
 }
 
-// readNPY returns the n float32 of a file that NumPy wrote.
+// readNPY returns the n float32 elements of a .npy file.
 func readNPY(t *testing.T, path string, n int) []float32 {
 	t.Helper()
 	b, err := os.ReadFile(path)
@@ -51,7 +51,7 @@ func readNPY(t *testing.T, path string, n int) []float32 {
 	return x
 }
 
-// The package computes what ONNX Runtime does.
+// The outputs of the package are those of ONNX Runtime.
 func TestONNXRuntime(t *testing.T) {
 	in, out := espcn.NewInput(), espcn.NewOutput()
 	grey := vision.Preprocess{Width: tiles.Width, Height: tiles.Height, Channels: 1, Scale: 1. / 255}
@@ -74,7 +74,8 @@ func TestONNXRuntime(t *testing.T) {
 	}
 }
 
-// psnr says in dB how near the brightness of b is to that of a.
+// psnr returns the peak signal-to-noise ratio of the brightness of b relative to a
+// in dB.
 func psnr(t *testing.T, a, b image.Image) float64 {
 	t.Helper()
 	if a.Bounds().Size() != b.Bounds().Size() {
@@ -88,7 +89,7 @@ func psnr(t *testing.T, a, b image.Image) float64 {
 	return 10 * math.Log10(255*255*float64(len(p))/sum)
 }
 
-// levels returns those of each pixel: red, green and blue, or grey.
+// levels returns the levels of each pixel: red, green and blue, or grey.
 func levels(t *testing.T, img image.Image, channels int) []float32 {
 	t.Helper()
 	p := vision.Preprocess{Width: img.Bounds().Dx(), Height: img.Bounds().Dy(), Channels: channels, Layout: vision.NHWC}
@@ -99,8 +100,7 @@ func levels(t *testing.T, img image.Image, channels int) []float32 {
 	return x
 }
 
-// A picture that the training has not seen comes nearer to the original than
-// by bicubic interpolation.
+// For a held-out picture the network is more accurate than bicubic interpolation.
 func TestGain(t *testing.T) {
 	large, small := open(t, testdata+"large.png"), open(t, testdata+"small.png")
 	got, err := enlarge(model(t), small)
@@ -118,7 +118,7 @@ func TestGain(t *testing.T) {
 	}
 }
 
-// scene is a picture that the test draws: slopes and bars.
+// scene returns a generated picture: gradients and bars.
 func scene(width, height int) *image.NRGBA {
 	img := image.NewNRGBA(image.Rect(0, 0, width, height))
 	for y := range height {
@@ -133,8 +133,8 @@ func scene(width, height int) *image.NRGBA {
 	return img
 }
 
-// Where tiles meet does not show: a part of a photo, cut at other places,
-// becomes the same, but for pixels near the part's edge.
+// Tiles have no seams: a part of a photo, which has other tiles, has the same
+// result except for pixels near the part's edge.
 func TestNoSeams(t *testing.T) {
 	m := model(t)
 	img := scene(150, 120)
@@ -152,14 +152,14 @@ func TestNoSeams(t *testing.T) {
 	edge, width := factor*tiles.Margin, grown.Dx()
 	for y := edge; y < grown.Dy(); y++ {
 		for i := 3 * (y*width + edge); i < 3*(y+1)*width; i++ {
-			if math.Abs(float64(a[i]-b[i])) > 2 { // one of brightness by rounding, two of a colour
+			if math.Abs(float64(a[i]-b[i])) > 2 { // rounding: one level of brightness, two of a colour
 				t.Fatalf("level %d of row %d is %v, in the whole photo %v", i-3*y*width, y, a[i], b[i])
 			}
 		}
 	}
 }
 
-// Colours stay: a picture of one colour is enlarged to that colour.
+// A picture of one colour is enlarged to a picture of this colour.
 func TestColour(t *testing.T) {
 	want := color.NRGBA{200, 90, 30, 255}
 	img := image.NewNRGBA(image.Rect(0, 0, 40, 30))
@@ -176,7 +176,7 @@ func TestColour(t *testing.T) {
 	}
 }
 
-// Photos of any size come out three times as large.
+// The result has three times the width and height of the photo.
 func TestSizes(t *testing.T) {
 	m := model(t)
 	for _, size := range []image.Point{{1, 1}, {3, 60}, {57, 2}, {64, 65}} {

@@ -1,18 +1,18 @@
-// Command vgg16 asks a trained Keras network what is on a picture: the session
-// that courses show with VGG16, from the file to the names, in Go. Keras' word
-// for each step stands beside it.
+// Command vgg16 classifies pictures with a trained Keras network. It is the Go
+// version of the session with VGG16 that courses show. Comments give the Keras
+// function for each step.
 //
 //	go run . vgg16.h5 photo.jpg
 //
-// writes the five best of ImageNet's classes. Save the model once with
+// prints the five best classes of ImageNet. To save the model, run
 //
 //	keras.applications.VGG16().save("vgg16.h5")
 //
-// Any other classifier does as well: MobileNet wants -preprocess tf, the
-// networks of testdata/keras -preprocess unit -labels "".
+// in Python. Other classifiers work too: MobileNet needs -preprocess tf, and the
+// networks of testdata/keras need -preprocess unit -labels "".
 //
-// The model is compiled in memory, which takes seconds for VGG16. A program
-// that ships has `modelc compile` write a package instead: see
+// The model is compiled in memory, which takes seconds for VGG16. A program for
+// production should use a package made by `modelc compile` instead: see
 // examples/classify.
 package main
 
@@ -31,8 +31,8 @@ import (
 
 func main() {
 	log.SetFlags(0)
-	mode := flag.String("preprocess", "caffe", "mode of preprocess_input: caffe, tf, torch; or unit for x/255, none")
-	labels := flag.String("labels", "imagenet", "imagenet, or a file with the names of the classes; empty for numbers")
+	mode := flag.String("preprocess", "caffe", "`mode` of preprocess_input: caffe, tf or torch; or unit (x/255), or none")
+	labels := flag.String("labels", "imagenet", "imagenet, or a `file` with the names of the classes; if empty, print class numbers")
 	flag.Usage = func() {
 		fmt.Fprintln(os.Stderr, "usage: vgg16 [flags] MODEL PICTURE …")
 		flag.PrintDefaults()
@@ -47,7 +47,7 @@ func main() {
 	}
 }
 
-// predict writes the best classes of each picture.
+// predict prints the best classes of each picture.
 func predict(w io.Writer, model, mode, labels string, pictures []string) error {
 	network, err := modelc.Compile(model, modelc.Options{}) // load_model
 	if err != nil {
@@ -60,13 +60,13 @@ func predict(w io.Writer, model, mode, labels string, pictures []string) error {
 	}
 	defer engine.Close()
 
-	// For mode caffe and a model that takes (224, 224, 3): resize to 224×224,
-	// put blue first, subtract the mean colour of ImageNet.
+	// For mode caffe and a model with input (224, 224, 3): resize to 224×224,
+	// convert to BGR, subtract the mean colour of ImageNet.
 	prepare, err := network.Preprocess(mode)
 	if err != nil {
 		return err
 	}
-	prepare.Filter = vision.Nearest // load_img's default
+	prepare.Filter = vision.Nearest // the default of load_img
 	var names []string
 	if labels != "" {
 		if names, err = network.Labels(labels); err != nil {

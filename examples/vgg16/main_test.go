@@ -11,8 +11,8 @@ import (
 
 const testdata = "../../testdata/"
 
-// A small VGG that Keras trained reads digits, whose pictures are named after
-// what they show.
+// A small VGG trained with Keras classifies digits. The name of a picture starts
+// with its digit.
 func TestPredict(t *testing.T) {
 	pictures, err := filepath.Glob(testdata + "digits/*.png")
 	if err != nil || len(pictures) < 10 {
@@ -31,7 +31,7 @@ func TestPredict(t *testing.T) {
 	}
 }
 
-// A network with the shape of VGG16 takes pictures in mode caffe, and names
+// A network with the structure of VGG16 classifies pictures in mode caffe into
 // ImageNet's classes.
 func TestVGG16(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "vgg16.onnx")
@@ -54,7 +54,7 @@ func TestErrors(t *testing.T) {
 	digit := []string{testdata + "digits/3_0.png"}
 	for _, test := range []struct{ model, mode, labels, want string }{
 		{"nowhere.h5", "unit", "", "nowhere.h5"},
-		{testdata + "keras/vgg/model.h5", "vgg", "", `no preprocessing "vgg"`},
+		{testdata + "keras/vgg/model.h5", "vgg", "", `unknown preprocessing "vgg"`},
 		{testdata + "keras/vgg/model.h5", "caffe", "", "needs 3"},
 		{testdata + "keras/vgg/model.h5", "unit", "imagenet", "scores 10 classes, imagenet names 1000"},
 	} {

@@ -25,8 +25,8 @@ var _ = register(nsLayer, "activation", map[string]func(*call) *ir.Value{
 // selu holds the constants of Klambauer et al. (2017).
 var selu = ir.Act{Fn: ir.Selu, Alpha: 1.6732632423543772, Beta: 1.0507009873554805}
 
-// elementwise are the activations that are one function of one variable.
-// hard_sigmoid is not among them: it depends on the version.
+// elementwise lists the activations that are a single function of one
+// variable. hard_sigmoid is not included because it depends on the version.
 var elementwise = map[string]ir.Act{
 	"linear":         {},
 	"relu":           {Fn: ir.Relu},
@@ -52,7 +52,7 @@ var elementwise = map[string]ir.Act{
 	"soft_shrink":    {Fn: ir.Shrink, Alpha: 0.5, Beta: 0.5},
 }
 
-// composed are the activations that are more than one function.
+// composed lists the activations that need several nodes.
 var composed = map[string]func(c *call, x *ir.Value) *ir.Value{
 	"softmax":     func(c *call, x *ir.Value) *ir.Value { return c.softmax(x, nil, false) },
 	"log_softmax": func(c *call, x *ir.Value) *ir.Value { return c.softmax(x, nil, true) },
@@ -71,14 +71,14 @@ func (c *call) tanhShrink(x *ir.Value) *ir.Value {
 	return c.binary(ir.Sub, x, c.unary(ir.Act{Fn: ir.Tanh}, x))
 }
 
-// squareplus is (x+√(x²+b))/2.
+// squareplus returns (x+√(x²+b))/2.
 func (c *call) squareplus(x *ir.Value, b float64) *ir.Value {
 	d := x.Type.DType
 	root := c.unary(ir.Act{Fn: ir.Sqrt}, c.binary(ir.Add, c.binary(ir.Mul, x, x), c.scalar(b, d)))
 	return c.binary(ir.Mul, c.binary(ir.Add, x, root), c.scalar(0.5, d))
 }
 
-// sparsePlus is (x+1)²/4 between −1 and 1; beyond, 0 and x.
+// sparsePlus returns 0 for x ≤ −1, x for x ≥ 1, and (x+1)²/4 between.
 func (c *call) sparsePlus(x *ir.Value) *ir.Value {
 	d := x.Type.DType
 	one := c.scalar(1, d)
@@ -87,24 +87,25 @@ func (c *call) sparsePlus(x *ir.Value) *ir.Value {
 	return c.binary(ir.Add, square, c.unary(ir.Act{Fn: ir.Relu}, c.binary(ir.Sub, x, one)))
 }
 
-// glu is the first half along an axis times the sigmoid of the second.
+// glu multiplies the first half along an axis by the sigmoid of the second.
 func (c *call) glu(x *ir.Value, axis int) *ir.Value {
 	axis = c.axis(axis, x.Type.Rank())
 	n := x.Type.Shape[axis] / 2
 	if x.Type.Shape[axis] != 2*n {
-		c.failf("glu halves axis %d, of %d elements", axis, x.Type.Shape[axis])
+		c.failf("glu needs an even number of elements along axis %d, not %d", axis, x.Type.Shape[axis])
 	}
 	gate := c.unary(ir.Act{Fn: ir.Sigmoid}, c.slice(x, axis, n, n))
 	return c.binary(ir.Mul, c.slice(x, axis, 0, n), gate)
 }
 
-// maxSorted bounds the elements that sparsemax sorts: its sums over the first
-// so many are a product with a square matrix.
+// maxSorted is the maximum number of elements that sparsemax sorts. Partial
+// sums are computed as a product with a square matrix of this size.
 const maxSorted = 1 << 11
 
-// sparsemax is Keras's, which subtracts from x, before it cuts at 0, the sum
-// of all partial sums of the largest elements where Martins and Astudillo
-// (2016) have the last of them.
+// sparsemax computes Keras's sparsemax. It differs from the definition of
+// Martins and Astudillo (2016): the threshold that is subtracted from x is
+// computed from the sum of all partial sums of the largest elements, not from
+// the last partial sum.
 func (c *call) sparsemax(x *ir.Value, axis int) *ir.Value {
 	axis = c.axis(axis, x.Type.Rank())
 	n, d := x.Type.Shape[axis], x.Type.DType
@@ -120,7 +121,7 @@ func (c *call) sparsemax(x *ir.Value, axis int) *ir.Value {
 		c.failf("%v", err)
 	}
 	sorted := top.Out[0]
-	upto, count := make([]float64, n*n), make([]float64, n) // count[k] elements lie up to k
+	upto, count := make([]float64, n*n), make([]float64, n) // partial sum k has count[k] elements
 	for k := range n {
 		count[k] = float64(k + 1)
 		for i := range k + 1 {
@@ -141,7 +142,7 @@ func (c *call) sparsemax(x *ir.Value, axis int) *ir.Value {
 	return c.transpose(y, swap)
 }
 
-// activation applies the function that the layer's activation field names: a
+// activation applies the function in the layer's activation field, which is a
 // string, a serialised function, or a layer.
 func (c *call) activation(x *ir.Value) *ir.Value {
 	v := c.config.get("activation")
@@ -151,7 +152,7 @@ func (c *call) activation(x *ir.Value) *ir.Value {
 		case class == "function":
 			v = config
 			if m := text(r.get("module")); m != "" && m != "builtins" && m != "keras.activations" {
-				c.refuse("activation "+text(config)+" is a function of "+m+": its Python code is not run", "use a built-in activation")
+				c.refuse("activation "+text(config)+" is a function of "+m+": modelc does not run its Python code", "use a built-in activation")
 			}
 		case registry[nsLayer][class] != nil && registry[nsLayer][class].family == "activation" && class != "PReLU":
 			inner := *c
@@ -169,7 +170,7 @@ func (c *call) activation(x *ir.Value) *ir.Value {
 	return c.activate(name, x)
 }
 
-// activate applies an activation by name.
+// activate applies the activation with the given name.
 func (c *call) activate(name string, x *ir.Value) *ir.Value {
 	if name == "hard_sigmoid" {
 		return c.unary(c.im.hardSigmoid(), x)
@@ -187,8 +188,8 @@ func (c *call) activate(name string, x *ir.Value) *ir.Value {
 	return f(c, x)
 }
 
-// hardSigmoid is 0.2·x+0.5 in Keras 2 and x/6+0.5 in Keras 3, both clipped to
-// 0…1.
+// hardSigmoid returns 0.2·x+0.5 for Keras 2 and x/6+0.5 for Keras 3, clipped to
+// [0, 1].
 func (im *importer) hardSigmoid() ir.Act {
 	if im.major < 3 {
 		return ir.Act{Fn: ir.HardSigmoid, Alpha: 0.2, Beta: 0.5}
@@ -196,8 +197,8 @@ func (im *importer) hardSigmoid() ir.Act {
 	return ir.Act{Fn: ir.HardSigmoid, Alpha: 1.0 / 6, Beta: 0.5}
 }
 
-// relu is x between threshold and limit, limit above, and slope·(x−threshold)
-// below.
+// relu returns x between threshold and limit, limit above limit, and
+// slope·(x−threshold) below threshold.
 func (c *call) relu(x *ir.Value, limited bool, limit, slope, threshold float64) *ir.Value {
 	if slope != 0 && !limited && threshold == 0 {
 		return c.unary(ir.Act{Fn: ir.LeakyRelu, Alpha: slope}, x)
@@ -220,7 +221,7 @@ func (c *call) relu(x *ir.Value, limited bool, limit, slope, threshold float64) 
 	return c.binary(ir.Sub, y, c.binary(ir.Mul, below, c.scalar(slope, d)))
 }
 
-// prelu has a slope per element behind the batch, or one along shared axes.
+// prelu has one slope per element, except along the batch and shared_axes.
 func prelu(c *call) *ir.Value {
 	x := c.x()
 	if x.Type.Rank() < 2 {
@@ -238,7 +239,7 @@ func prelu(c *call) *ir.Value {
 	return c.emit(ir.PRelu{}, x, c.param("alpha", shape, nil))
 }
 
-// softmax normalises along an axis or several, the last one by default.
+// softmax normalises along one or several axes. The default is the last axis.
 func (c *call) softmax(x *ir.Value, axis any, log bool) *ir.Value {
 	if x.Type.Rank() == 0 {
 		c.failf("softmax of a scalar")

@@ -17,11 +17,11 @@ type archive struct {
 	zip  *zip.Reader
 }
 
-// Bounds on decompression: weights hardly compress, so what grows beyond both
-// of these is a bomb.
+// Limits of decompression. Weights hardly compress, so an entry that exceeds
+// both limits is treated as a decompression bomb.
 const (
-	freeInflation = 64 << 20 // bytes an entry may always have
-	maxInflation  = 16       // times the archive's size
+	freeInflation = 64 << 20 // bytes that any entry may have
+	maxInflation  = 16       // maximum ratio to the archive's size
 )
 
 func openArchive(data []byte) (*archive, error) {
@@ -32,7 +32,7 @@ func openArchive(data []byte) (*archive, error) {
 	seen := map[string]bool{}
 	for _, f := range z.File {
 		if strings.HasPrefix(f.Name, "/") || strings.Contains(f.Name, "\\") || f.Name != "" && path.Clean(f.Name) != strings.TrimSuffix(f.Name, "/") || strings.HasPrefix(f.Name, "..") {
-			return nil, fmt.Errorf("the archive has an entry %q, which leaves it: it was not made by Keras", f.Name)
+			return nil, fmt.Errorf("the archive has an entry %q with a path outside the archive: it was not made by Keras", f.Name)
 		}
 		if seen[f.Name] {
 			return nil, fmt.Errorf("the archive has two entries %q", f.Name)
@@ -53,15 +53,15 @@ func (a *archive) find(name string) *zip.File {
 	return nil
 }
 
-// entry returns the contents of an entry of at most limit bytes: a slice of
-// the archive where they are stored as they are.
+// entry returns the contents of an entry of at most limit bytes. The result is
+// a slice of the archive if the entry is not compressed.
 func (a *archive) entry(name string, limit uint64) ([]byte, error) {
 	f := a.find(name)
 	if f == nil {
-		return nil, fmt.Errorf("the archive has no %s: it was not saved by model.save", name)
+		return nil, fmt.Errorf("the archive has no %s: it was not written by model.save", name)
 	}
 	if f.UncompressedSize64 > limit {
-		return nil, fmt.Errorf("%s has %d bytes, more than the %d that are read: it looks like a decompression bomb", name, f.UncompressedSize64, limit)
+		return nil, fmt.Errorf("%s has %d bytes, more than the limit of %d: it looks like a decompression bomb", name, f.UncompressedSize64, limit)
 	}
 	if f.Flags&1 != 0 {
 		return nil, fmt.Errorf("%s is encrypted", name)
@@ -73,7 +73,7 @@ func (a *archive) entry(name string, limit uint64) ([]byte, error) {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		if n := f.UncompressedSize64; at < 0 || at > int64(len(a.data)) || n > uint64(int64(len(a.data))-at) || n != f.CompressedSize64 {
-			return nil, fmt.Errorf("%s lies outside of the archive", name)
+			return nil, fmt.Errorf("%s is outside the archive", name)
 		}
 		b := a.data[at : at+int64(f.UncompressedSize64)]
 		if crc32.ChecksumIEEE(b) != f.CRC32 {
@@ -92,10 +92,10 @@ func (a *archive) entry(name string, limit uint64) ([]byte, error) {
 		}
 		return b, nil
 	}
-	return nil, fmt.Errorf("%s is compressed with method %d: store or deflate it", name, f.Method)
+	return nil, fmt.Errorf("%s is compressed with method %d: only stored and deflated entries are supported", name, f.Method)
 }
 
-// weightsLimit bounds the size of the weights in the archive.
+// weightsLimit returns the maximum size of the uncompressed weights in bytes.
 func (a *archive) weightsLimit() uint64 {
 	return max(freeInflation, maxInflation*uint64(len(a.data)))
 }

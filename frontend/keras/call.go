@@ -10,28 +10,29 @@ import (
 	"modelc/ir"
 )
 
-// call is one call of a layer being imported, with what its builder asks for.
+// call is a call of a layer that is being imported. Its methods are the
+// vocabulary of builders.
 //
-// A builder is a straight expression of what the layer becomes. The methods
-// of call end it by a panic with a bailout when the layer does not fit;
-// importer.build turns that into a problem of the report.
+// A builder returns the nodes for a layer. If the layer is not supported, a
+// method of call panics with a bailout, and importer.build converts it to a
+// problem.
 type call struct {
 	im     *importer
 	l      *layer
 	store  store
 	config *record
-	name   string // of the layer, with the submodels around it
+	name   string // of the layer, prefixed with its submodels
 	in     inbound
-	dtype  ir.DType // that the layer computes in
+	dtype  ir.DType // element type of the layer's computation
 	vars   []*hdf5.Dataset
 	loaded bool // vars is valid
-	taken  int  // variables used so far
+	taken  int  // number of variables used
 }
 
 type bailout struct{ reason, remedy string }
 
-// build runs the builder of a layer and returns its results, nil after
-// reporting why there are none.
+// build runs the builder of a layer and returns its results. If the builder
+// fails, build records a problem and returns nil.
 func (im *importer) build(l *layer, st store, name string, in inbound) []*ir.Value {
 	e, _, _ := lookup(l)
 	c := &call{im: im, l: l, store: st, config: l.config, name: name, in: in}
@@ -60,20 +61,20 @@ func (c *call) run(build func(*call) []*ir.Value) (out []*ir.Value, bad *bailout
 	c.policy()
 	out = build(c)
 	if c.taken > 0 && c.taken < len(c.vars) {
-		c.failf("it has %d weights in the file, %d are expected", len(c.vars), c.taken)
+		c.failf("it has %d weights in the file, want %d", len(c.vars), c.taken)
 	}
 	return out, nil
 }
 
-// failf ends the builder.
+// failf ends the builder with a reason.
 func (c *call) failf(format string, args ...any) {
 	panic(bailout{reason: fmt.Sprintf(format, args...)})
 }
 
-// refuse ends the builder with advice.
+// refuse ends the builder with a reason and a remedy.
 func (c *call) refuse(reason, remedy string) { panic(bailout{reason, remedy}) }
 
-// policy sets the type the layer computes in.
+// policy sets the element type of the layer's computation.
 func (c *call) policy() {
 	d, half, err := parseDType(c.config.get("dtype"))
 	if err != nil {
@@ -86,7 +87,7 @@ func (c *call) policy() {
 	c.dtype = d
 }
 
-// operands lists the types of the tensors the layer is called with.
+// operands lists the types of the layer's operands.
 func (c *call) operands() string {
 	var s []string
 	mapValues(c.in.args, func(v *ir.Value) { s = append(s, v.Type.String()) })
@@ -96,7 +97,7 @@ func (c *call) operands() string {
 	return "; called with " + strings.Join(s, ", ")
 }
 
-// mapValues visits the tensors inside an argument.
+// mapValues calls f for the tensors in an argument.
 func mapValues(a any, visit func(*ir.Value)) {
 	switch a := a.(type) {
 	case *ir.Value:
@@ -110,8 +111,8 @@ func mapValues(a any, visit func(*ir.Value)) {
 	}
 }
 
-// xs returns the tensors of the layer's first argument, in the type the layer
-// computes in: Keras casts them.
+// xs returns the tensors of the layer's first argument. Like Keras, it casts
+// them to the element type of the layer's computation.
 func (c *call) xs() []*ir.Value {
 	for k, a := range c.in.args {
 		if _, tensor := a.(*ir.Value); tensor && k > 0 {
@@ -130,7 +131,7 @@ func (c *call) xs() []*ir.Value {
 func (c *call) x() *ir.Value {
 	list := c.xs()
 	if len(list) != 1 {
-		c.failf("it is called with %d tensors, not with one", len(list))
+		c.failf("it is called with %d tensors, want one", len(list))
 	}
 	return list[0]
 }
@@ -140,15 +141,15 @@ func (c *call) x() *ir.Value {
 func (c *call) image(n int) *ir.Value {
 	x := c.x()
 	if x.Type.Rank() != n+2 {
-		c.failf("its input has %d axes, not %d", x.Type.Rank(), n+2)
+		c.failf("its input has %d axes, want %d", x.Type.Rank(), n+2)
 	}
 	return x
 }
 
-// maxElements is the most elements of a tensor.
+// maxElements is the maximum number of elements of a tensor.
 const maxElements = ir.MaxExtent
 
-// legal returns a number if it is in the range of the parameter of that name.
+// legal returns x if it is in the range of the parameter named key.
 func (c *call) legal(key string, x int64) int {
 	if err := ir.CheckLimit(key, x); err != nil {
 		c.failf("%v", err)
@@ -156,7 +157,7 @@ func (c *call) legal(key string, x int64) int {
 	return int(x)
 }
 
-// extent returns the extent of an axis that was computed.
+// extent returns x as the computed extent of an axis.
 func (c *call) extent(x int64) int {
 	if x < 0 || x > ir.MaxExtent {
 		c.failf("its result has %d elements along an axis", x)
@@ -164,7 +165,8 @@ func (c *call) extent(x int64) int {
 	return int(x)
 }
 
-// elements returns the number of elements of a shape, at most maxElements+1.
+// elements returns the number of elements of a shape, or maxElements+1 if it is
+// larger.
 func elements(s ir.Shape) int {
 	n := 1
 	for _, d := range s {
@@ -180,24 +182,24 @@ func elements(s ir.Shape) int {
 	return n
 }
 
-// emit appends a node with one result, which carries the layer's name and the
-// op's until it turns out to be the layer's own.
+// emit appends a node with one result. The result is named after the layer and
+// the op; the layer's own result is renamed later.
 func (c *call) emit(op ir.Op, in ...*ir.Value) *ir.Value {
 	v, err := c.im.g.Emit(c.name, op, in...)
 	if err != nil {
 		if inner := errors.Unwrap(err); inner != nil {
-			err = inner // without the node's name: the report has it
+			err = inner // without the node's name, which the problem contains
 		}
 		c.failf("%v", err)
 	}
 	if elements(v.Type.Shape) > maxElements {
-		c.failf("its result has shape %s, which is too large", v.Type.Shape)
+		c.failf("its result of shape %s is too large", v.Type.Shape)
 	}
 	c.im.g.Rename(v, c.name+"."+op.Name())
 	return v
 }
 
-// The spellings that builders use most.
+// Shorthands for frequent nodes.
 
 func (c *call) unary(f ir.Act, x *ir.Value) *ir.Value { return c.emit(ir.Unary{Fn: f}, x) }
 
@@ -267,7 +269,8 @@ func (c *call) spatial() int {
 	return 1
 }
 
-// Fields of the configuration. A field that is null has its default.
+// The following methods return fields of the configuration. A field that is
+// missing or null has the default value.
 
 func (c *call) str(key, def string) string {
 	v := c.config.get(key)
@@ -304,7 +307,7 @@ func (c *call) float(key string, def float64) float64 {
 func (c *call) number(what string, v any) float64 {
 	f, ok := v.(float64)
 	if r := object(v); !ok && r != nil {
-		f, ok = r.get("value").(float64) // {"class_name": "__numpy__", …} of a scalar
+		f, ok = r.get("value").(float64) // a scalar {"class_name": "__numpy__", …}
 	}
 	if !ok {
 		c.failf("%s is %.60v, not a number", what, v)
@@ -324,7 +327,8 @@ func (c *call) int(key string, def int) int {
 	return n
 }
 
-// tuple returns n positive integers: a list of n, or one number for all.
+// tuple returns n positive integers. The field is a list of n numbers or one
+// number for all.
 func (c *call) tuple(key string, n, def int) []int {
 	out := slices.Repeat([]int{def}, n)
 	switch v := c.config.get(key).(type) {
@@ -344,10 +348,10 @@ func (c *call) tuple(key string, n, def int) []int {
 	return out
 }
 
-// axis makes an axis of x non-negative.
+// axis returns axis a of a tensor of the given rank as a non-negative number.
 func (c *call) axis(a, rank int) int {
 	if a < -rank || a >= rank {
-		c.failf("axis %d does not exist in a tensor of %d axes", a, rank)
+		c.failf("axis %d is out of range for a tensor of %d axes", a, rank)
 	}
 	if a < 0 {
 		a += rank
@@ -355,7 +359,7 @@ func (c *call) axis(a, rank int) int {
 	return a
 }
 
-// axes reads an axis or a list of axes, made non-negative and sorted.
+// axes reads an axis or a list of axes. It returns sorted non-negative numbers.
 func (c *call) axes(v any, rank int) []int {
 	list, ok := integers(v)
 	if a, single := integer(v); single {
@@ -371,13 +375,14 @@ func (c *call) axes(v any, rank int) []int {
 	return slices.Compact(list)
 }
 
-// Weights.
+// The following methods return weights.
 
-// weight returns the layer's next variable, which must have the given shape.
+// weight returns the layer's next variable. The variable must have the given
+// shape.
 func (c *call) weight(name string, shape ir.Shape) *ir.Tensor {
 	d := c.variable(name)
 	if !slices.Equal(d.Shape, shape) {
-		c.failf("its weight %q has shape %s in the file, the configuration wants %s", name, ir.Shape(d.Shape), shape)
+		c.failf("its weight %q has shape %s in the file, but shape %s in the configuration", name, ir.Shape(d.Shape), shape)
 	}
 	t, err := tensor(d, c.dtype)
 	if err != nil {
@@ -386,7 +391,7 @@ func (c *call) weight(name string, shape ir.Shape) *ir.Tensor {
 	return t
 }
 
-// variable takes the layer's next variable.
+// variable returns the layer's next variable.
 func (c *call) variable(name string) *hdf5.Dataset {
 	if !c.loaded {
 		var err error
@@ -396,20 +401,20 @@ func (c *call) variable(name string) *hdf5.Dataset {
 		c.loaded = true
 	}
 	if c.taken >= len(c.vars) {
-		c.refuse(fmt.Sprintf("its weight %q (number %d) is not in the file, which has %d for it", name, c.taken, len(c.vars)),
-			"save the model again after it was built")
+		c.refuse(fmt.Sprintf("its weight %q (number %d) is not in the file, which has %d weights of this layer", name, c.taken, len(c.vars)),
+			"build the model and save it again")
 	}
 	c.taken++
 	return c.vars[c.taken-1]
 }
 
-// param is weight as a constant of the graph, rearranged by layout. A layer
-// that is called again uses the same constant.
+// param returns a weight as a constant of the graph, after layout has
+// rearranged it. All calls of a layer use the same constant.
 func (c *call) param(name string, shape ir.Shape, layout func(*ir.Tensor) *ir.Tensor) *ir.Value {
 	if v := c.l.params[name]; v != nil {
 		c.variable(name)
 		if want := ir.Shape(c.vars[c.taken-1].Shape); !want.Equal(shape) {
-			c.failf("it is shared, but its weight %q of shape %s would need shape %s here", name, want, shape)
+			c.failf("it is shared, but its weight %q has shape %s, and this call needs shape %s", name, want, shape)
 		}
 		return v
 	}
@@ -420,7 +425,8 @@ func (c *call) param(name string, shape ir.Shape, layout func(*ir.Tensor) *ir.Te
 	return c.keep(name, t)
 }
 
-// keep adds a constant of the layer to the graph, once for all of its calls.
+// keep adds a constant of the layer to the graph. All calls of the layer share
+// it.
 func (c *call) keep(name string, t *ir.Tensor) *ir.Value {
 	v := c.l.params[name]
 	if v == nil {
@@ -430,12 +436,12 @@ func (c *call) keep(name string, t *ir.Tensor) *ir.Value {
 	return v
 }
 
-// scalar adds a number as a constant.
+// scalar adds the number x to the graph as a constant of type d.
 func (c *call) scalar(x float64, d ir.DType) *ir.Value {
 	return c.im.g.AddConst(c.name+"/const", ir.FromFloat64s(ir.T(d), []float64{x}))
 }
 
-// filled returns n equal elements.
+// filled returns a tensor of n elements with value x.
 func (c *call) filled(n int, x float64) *ir.Tensor {
 	v := make([]float64, n)
 	for i := range v {
@@ -444,8 +450,8 @@ func (c *call) filled(n int, x float64) *ir.Tensor {
 	return ir.FromFloat64s(ir.T(c.dtype, n), v)
 }
 
-// permuted returns a tensor with its axes in another order: axis i of the
-// result is axis perm[i] of t.
+// permuted returns t with permuted axes: axis i of the result is axis perm[i]
+// of t.
 func permuted(t *ir.Tensor, perm ...int) *ir.Tensor {
 	shape := make(ir.Shape, len(perm))
 	strides := make([]int, len(perm))

@@ -9,9 +9,8 @@ import (
 	"modelc/ir"
 )
 
-// A network is a Sequential or Functional model: of a file, or a layer of
-// another one. The many spellings of the two major versions of Keras end
-// here: what follows knows one form.
+// A network is a Sequential or Functional model: the whole model of a file, or
+// a layer of another model. It has the same form for all versions of Keras.
 type network struct {
 	name       string
 	sequential bool
@@ -19,8 +18,8 @@ type network struct {
 	byName     map[string]*layer
 	inputs     []terminal // in the order of the model's inputs
 	outputs    []terminal
-	// inputShape is that of a Sequential model without InputLayer, nil when
-	// the file does not tell. Open extents are −1.
+	// inputShape is the input shape of a Sequential model without InputLayer,
+	// or nil if the file does not contain it. Open extents are −1.
 	inputShape []int
 }
 
@@ -30,7 +29,7 @@ type terminal struct {
 	ref  ref
 }
 
-// A layer is an entry of a network's list of layers: a layer proper, an
+// A layer is an entry of a network's list of layers: a Keras layer, an
 // operation of keras.ops, or a network.
 type layer struct {
 	name    string
@@ -38,22 +37,22 @@ type layer struct {
 	module  string // "keras.layers"; empty in .h5 files
 	config  *record
 	calls   []inbound // each use of the layer; none in a Sequential
-	keras3  bool      // the calls are written as Keras 3 does
-	network *network  // when the layer is a model
+	keras3  bool      // the calls have the format of Keras 3
+	network *network  // if the layer is a model
 	wrapped *layer    // of TimeDistributed
-	key     string    // its name in the weights of a .keras archive
+	key     string    // the layer's name in the weights of a .keras archive
 
-	params map[string]*ir.Value // constants made of its weights, by name
+	params map[string]*ir.Value // constants made from its weights, by name
 }
 
-// ref names a tensor: result number tensor of the call number node of a layer.
+// ref identifies a tensor: result number tensor of call number node of a layer.
 type ref struct {
 	layer        string
 	node, tensor int
 }
 
-// inbound is one call of a layer: its arguments as JSON values, in which each
-// tensor is a ref.
+// inbound holds the arguments of a call of a layer as JSON values, with refs in
+// place of tensors.
 type inbound struct {
 	args   []any
 	kwargs *record
@@ -63,7 +62,7 @@ type inbound struct {
 func parseModel(m *record) (*network, error) {
 	class := text(m.get("class_name"))
 	if !isNetwork(class, m.get("config")) {
-		return nil, fmt.Errorf("the model is a %q: only Sequential and Functional models can be read without running their code", class)
+		return nil, fmt.Errorf("the model is a %q: only Sequential and Functional models are supported, because others need their Python code", class)
 	}
 	n, err := parseNetwork(m)
 	if err != nil {
@@ -75,8 +74,8 @@ func parseModel(m *record) (*network, error) {
 	return n, nil
 }
 
-// isNetwork reports whether a class with that configuration is a model. A
-// subclass of Model that has kept the configuration of a Functional one is.
+// isNetwork reports whether a class with the given configuration is a model. A
+// subclass of Model with the configuration of a Functional model is one.
 func isNetwork(class string, config any) bool {
 	switch class {
 	case "Sequential":
@@ -88,7 +87,7 @@ func isNetwork(class string, config any) bool {
 	return false
 }
 
-// parseNetwork reads a model, or an entry of a list of layers that is one.
+// parseNetwork reads a model, or an entry of a list of layers that is a model.
 func parseNetwork(m *record) (*network, error) {
 	config := object(m.get("config"))
 	n := &network{name: text(config.get("name")), byName: map[string]*layer{}, sequential: text(m.get("class_name")) == "Sequential"}
@@ -154,7 +153,7 @@ func parseLayer(m *record) (*layer, error) {
 		return nil, fmt.Errorf("%q: inbound_nodes: %w", l.name, err)
 	}
 	if l.module == "" && l.keras3 && registry[nsOp][l.class] != nil && l.config.get("trainable") == nil {
-		l.module = "keras.ops" // legacy files do not note it; every layer has that field
+		l.module = "keras.ops" // legacy files omit the module; layers have the field trainable, operations do not
 	}
 	if isNetwork(l.class, m.get("config")) {
 		if l.network, err = parseNetwork(m); err != nil {
@@ -175,8 +174,8 @@ func parseLayer(m *record) (*layer, error) {
 	return l, nil
 }
 
-// batchShape returns the shape of an InputLayer, or of the first layer of a
-// Sequential that carries it: nil when it has none.
+// batchShape returns the input shape in the configuration of an InputLayer or
+// of the first layer of a Sequential. It returns nil if there is none.
 func (l *layer) batchShape() []int {
 	for _, key := range []string{"batch_shape", "batch_input_shape"} {
 		if s := shapeOf(l.config.get(key)); s != nil {
@@ -192,7 +191,7 @@ func (l *layer) isOperation() bool {
 	return strings.HasPrefix(l.module, "keras.src.ops.") || strings.HasPrefix(l.module, "keras.ops") || strings.HasPrefix(l.module, "keras.src.activations.")
 }
 
-// What Keras calls to_snake_case, word for word.
+// The regular expressions of Keras's function to_snake_case.
 var (
 	notWord   = regexp.MustCompile(`\W+`)
 	wordStart = regexp.MustCompile(`(.)([A-Z][a-z]+)`)
@@ -205,9 +204,9 @@ func snakeCase(class string) string {
 	return strings.ToLower(caseTurn.ReplaceAllString(s, "${1}_$2"))
 }
 
-// assignKeys names the layers as the weights of a .keras archive do: by class,
-// with a counter over the layers of this network. A Sequential does not count
-// its InputLayer.
+// assignKeys sets the keys of the layers, which are their names in the weights
+// of a .keras archive: the class with a counter over the layers of this
+// network. The InputLayer of a Sequential is not counted.
 func (n *network) assignKeys() {
 	used := map[string]int{}
 	for _, l := range n.layers {
@@ -223,13 +222,14 @@ func (n *network) assignKeys() {
 	}
 }
 
-// hasInput reports whether the network begins with an InputLayer.
+// hasInput reports whether the network's first layer is an InputLayer.
 func (n *network) hasInput() bool { return len(n.layers) > 0 && n.layers[0].class == "InputLayer" }
 
-// renumber makes the references to calls of submodels count from 0. In Keras 2
-// they count from 1, as call 0 is the submodel's own creation, unless that is a
-// Sequential that was created without an input. In Keras 3 only the model's
-// outputs count so, and only where a Functional submodel makes them.
+// renumber changes the references to calls of submodels so that they count from
+// 0. In Keras 2 they count from 1, because call 0 is the creation of the
+// submodel; the exception is a Sequential that was created without an input. In
+// Keras 3 only the model's outputs count from 1, and only for Functional
+// submodels.
 func (n *network) renumber() {
 	lowest, highest := map[string]int{}, map[string]int{}
 	count := func(r ref) ref {
@@ -258,14 +258,14 @@ func (n *network) renumber() {
 	n.inboundRefs(keras2)
 }
 
-// outputRefs replaces the references that are the network's outputs.
+// outputRefs replaces the references in the network's outputs.
 func (n *network) outputRefs(f func(ref) ref) {
 	for i := range n.outputs {
 		n.outputs[i].ref = f(n.outputs[i].ref)
 	}
 }
 
-// inboundRefs replaces the references that are arguments of layers.
+// inboundRefs replaces the references in the arguments of layers.
 func (n *network) inboundRefs(f func(ref) ref) {
 	for _, l := range n.layers {
 		for i := range l.calls {

@@ -21,7 +21,7 @@ var _ = register(nsLayer, "convolution", map[string]func(*call) *ir.Value{
 	"SeparableConvolution2D": func(c *call) *ir.Value { return c.separable(2) },
 })
 
-// window is what convolutions share: the kernel's extents and its steps.
+// window holds the attributes that all convolutions have.
 type window struct {
 	kernel, strides, dilations []int
 	padding                    string
@@ -35,7 +35,7 @@ func (c *call) window(n int) window {
 	return w
 }
 
-// span returns how many elements a window covers along an axis.
+// span returns the number of elements that a window covers along an axis.
 func (w window) span(axis int) int64 { return int64(w.kernel[axis]-1)*int64(w.dilations[axis]) + 1 }
 
 // pads returns the explicit padding for input extents in.
@@ -57,14 +57,15 @@ func (w window) pads(c *call, in ir.Shape) []int {
 	return pads
 }
 
-// samePadding returns the zeros around n elements that make a window of span
-// give ⌈n/stride⌉ results: an odd one goes to the end, as TensorFlow has it.
+// samePadding returns the numbers of zeros before and after n elements for which
+// a window of the given span has ⌈n/stride⌉ results. As in TensorFlow, an odd
+// zero is added at the end.
 func samePadding(n, span, stride int64) (begin, end int64) {
 	total := max(((n+stride-1)/stride-1)*stride+span-n, 0)
 	return total / 2, total - total/2
 }
 
-// kernelLayout returns the permutation of a kernel [D…,a,b] to [b,a,D…].
+// kernelLayout returns the permutation from a kernel [D…,a,b] to [b,a,D…].
 func kernelLayout(n int) []int {
 	perm := []int{n + 1, n}
 	for i := range n {
@@ -73,7 +74,7 @@ func kernelLayout(n int) []int {
 	return perm
 }
 
-// conv is Conv1D and Conv2D: kernel [D…, C/groups, M].
+// conv builds Conv1D and Conv2D. The kernel is [D…, C/groups, M].
 func (c *call) conv(n int) *ir.Value {
 	x, w := c.image(n), c.window(n)
 	filters, groups := c.int("filters", 0), c.int("groups", 1)
@@ -91,7 +92,7 @@ func (c *call) conv(n int) *ir.Value {
 	return c.activation(y)
 }
 
-// bias returns the layer's bias, nil when it has none.
+// bias returns the layer's bias, or nil if there is none.
 func (c *call) bias(n int) *ir.Value {
 	if !c.flag("use_bias", true) {
 		return nil
@@ -101,22 +102,23 @@ func (c *call) bias(n int) *ir.Value {
 
 // convolve applies a convolution to an image with channels first.
 //
-// Keras 3 on TensorFlow adds a bias of n elements along the last axis of its
-// layer's result if that has n elements, also where the data format puts the
-// channels first (keras.ops.add takes it for channels). A model was trained
-// with what Keras computes, so such a bias goes along the width here too.
+// Keras 3 on TensorFlow adds a bias of n elements along the last axis of the
+// result if this axis has n elements, even if the channels come first
+// (keras.ops.add assumes that the last axis is the channels). Models are
+// trained with this behaviour, so convolve adds such a bias along the width
+// too.
 func (c *call) convolve(op ir.Op, x, kernel, bias *ir.Value) *ir.Value {
 	y := c.emit(op, x, kernel, bias)
 	width := y.Type.Shape[y.Type.Rank()-1]
 	if bias == nil || !c.firstFormat() || c.im.major < 3 || width != bias.Type.Shape[0] {
 		return y
 	}
-	c.im.note("layer %q has channels first and as many as its result is wide (%d): its bias is added along the width, as Keras does", c.name, width)
+	c.im.note("layer %q has channels first, and its result has as many channels as columns (%d): its bias is added along the width, as in Keras", c.name, width)
 	return c.binary(ir.Add, c.emit(op, x, kernel), bias)
 }
 
-// depthwiseKernel returns a kernel [D…, C, multiplier] as [C·multiplier, 1, D…]:
-// the filters of a channel stand together.
+// depthwiseKernel converts a kernel [D…, C, multiplier] to
+// [C·multiplier, 1, D…]. The filters of a channel are adjacent.
 func (c *call) depthwiseKernel(name string, w window, channels int) (kernel *ir.Value, filters int) {
 	n, multiplier := len(w.kernel), c.legal("depth_multiplier", int64(c.int("depth_multiplier", 1)))
 	filters = c.extent(int64(channels) * int64(multiplier))
@@ -139,7 +141,7 @@ func (c *call) depthwise(n int) *ir.Value {
 	return c.activation(y)
 }
 
-// separable is a depthwise convolution followed by a pointwise one.
+// separable builds a depthwise convolution followed by a pointwise one.
 func (c *call) separable(n int) *ir.Value {
 	x, w := c.image(n), c.window(n)
 	channels := x.Type.Shape[c.channelAxis(x)]
@@ -157,7 +159,8 @@ func (c *call) separable(n int) *ir.Value {
 	return c.activation(y)
 }
 
-// convTranspose is Conv1DTranspose and Conv2DTranspose: kernel [D…, M, C].
+// convTranspose builds Conv1DTranspose and Conv2DTranspose. The kernel is
+// [D…, M, C].
 func (c *call) convTranspose(n int) *ir.Value {
 	x, w := c.image(n), c.window(n)
 	filters := c.int("filters", 0)
@@ -190,8 +193,8 @@ func (c *call) convTranspose(n int) *ir.Value {
 		default:
 			c.failf("padding %q", w.padding)
 		}
-		// The result is the gradient of the convolution that makes this layer's
-		// input out of its output: that one's padding is cropped.
+		// The layer computes the gradient of a convolution that maps the layer's
+		// output to its input. The padding of this convolution is cropped.
 		if crop := full - length; crop >= 0 && w.padding == "same" {
 			op.Pads[i], op.Pads[n+i] = c.legal("pads", crop/2), c.legal("pads", crop-crop/2)
 		} else {
@@ -202,8 +205,8 @@ func (c *call) convTranspose(n int) *ir.Value {
 	return c.activation(y)
 }
 
-// nonNegative returns n whole numbers of at least 0: a list of n, or one for
-// all.
+// nonNegative returns n non-negative integers. The field is a list of n numbers
+// or one number for all.
 func (c *call) nonNegative(key string, n int) []int {
 	list, ok := integers(c.config.get(key))
 	if x, single := integer(c.config.get(key)); single {

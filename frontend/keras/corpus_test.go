@@ -23,15 +23,15 @@ func corpus(t *testing.T) string {
 	return dir
 }
 
-// tolerances are the bounds of error, relative to the largest value, that are
-// wider than 1e-4: where Keras itself computes in half precision, or sixty
-// normalisations amplify rounding.
+// tolerances lists the models with a tolerance above 1e-4, relative to the
+// largest value: Keras computes them in half precision, or sixty normalisations
+// amplify rounding.
 var tolerances = map[string]float64{
 	"many-layers": 5e-4, "mixed-precision": 2e-4, "float16-weights": 1e-3, "bfloat16-weights": 2e-2,
 }
 
-// TestCorpus evaluates every model of the corpus on the inputs Keras was given
-// and compares with what it computed. With -v it prints the list.
+// TestCorpus evaluates every model of the corpus on stored inputs and compares
+// the outputs with those of Keras. With -v it prints the list.
 func TestCorpus(t *testing.T) {
 	dir := filepath.Join(corpus(t), "keras-small")
 	folders, err := os.ReadDir(dir)
@@ -130,7 +130,7 @@ func compare(path string, inputs, want []*ir.Tensor) (float64, error) {
 	return worst, nil
 }
 
-// The trained models load; their accuracy is tested where pictures are read.
+// The trained models load. Tests of cmd/modelc check their accuracy.
 func TestTrained(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(corpus(t), "models", "keras", "*", "model.*"))
 	if err != nil || len(files) != 7 {

@@ -6,11 +6,11 @@ var _ = register(nsLayer, "dense", map[string]func(*call) *ir.Value{
 	"Dense": func(c *call) *ir.Value { return c.activation(c.dense(c.x())) },
 })
 
-// dense multiplies the last axis of x by kernel [K, M].
+// dense multiplies the last axis of x by a kernel [K, M].
 func (c *call) dense(x *ir.Value) *ir.Value {
 	rank := x.Type.Rank()
 	if rank < 2 {
-		c.failf("its input has %d axes, at least 2 are needed", rank)
+		c.failf("its input has %d axes, want at least 2", rank)
 	}
 	units := c.int("units", 0)
 	k := x.Type.Shape[rank-1]

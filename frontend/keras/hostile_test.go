@@ -17,7 +17,7 @@ import (
 	"modelc/frontend/source"
 )
 
-// The words of package kerastest, in short.
+// Short names for functions of package kerastest.
 type (
 	dict    = kerastest.Dict
 	weights = kerastest.Weights
@@ -31,7 +31,7 @@ var (
 	seeded     = kerastest.Seeded
 )
 
-// loadBytes loads a file that lies in memory.
+// loadBytes loads a file from memory.
 func loadBytes(data []byte, opts source.Options) (*source.Model, error) {
 	return load("model", func(path string) ([]byte, error) {
 		if path != "model" {
@@ -41,15 +41,15 @@ func loadBytes(data []byte, opts source.Options) (*source.Model, error) {
 	}, opts)
 }
 
-// small is a model that loads, which the cases below spoil.
+// small is a valid model, which the cases below damage.
 func small() (dict, weights) {
 	conv := entryOf("Conv2D", "conv", dict{"filters": 2, "kernel_size": []int{3, 3}})
 	return sequential([]any{nil, 8, 8, 3}, conv, entryOf("Flatten", "flat", nil), entryOf("Dense", "scores", dict{"units": 4})),
 		weights{"conv2d": {seeded(3, 3, 3, 2), seeded(2)}, "dense": {seeded(72, 4), seeded(4)}}
 }
 
-// legacyOf is the .h5 file of small with the names of layers and weights that
-// rename leaves.
+// legacyOf returns the .h5 file of small. rename changes the names of layers and
+// weights.
 func legacyOf(rename func(root *h5test.Node)) []byte {
 	config, w := small()
 	root := h5test.Group(nil).With("model_config", kerastest.JSON(config)).With("keras_version", "3.15.1")
@@ -63,8 +63,8 @@ func legacyOf(rename func(root *h5test.Node)) []byte {
 	return h5test.Write(root)
 }
 
-// deflated is an archive whose entry holds n zeros and says that it holds
-// says.
+// deflated returns an archive with an entry of n zeros whose header has the
+// length says.
 func deflated(t testing.TB, name string, n, says uint64) []byte {
 	t.Helper()
 	var packed, b bytes.Buffer
@@ -97,8 +97,8 @@ func flip(b []byte, at int) []byte {
 	return b
 }
 
-// doubled is a model that calls its inner model twice, which does the same, to
-// that depth.
+// doubled returns a model that calls its inner model twice. The inner model does
+// the same, up to the given depth.
 func doubled(depth int) dict {
 	m := functional([]any{nil, 4}, "act", on(entryOf("ReLU", "act", nil), "input"))
 	for range depth {
@@ -110,8 +110,8 @@ func doubled(depth int) dict {
 	return m
 }
 
-// A file that is damaged, hostile or beyond what is supported ends in an error
-// that says what and where, within a second and without much memory.
+// A damaged, hostile or unsupported file is an error that names the problem and
+// its place. The error takes at most a second and little memory.
 func TestHostile(t *testing.T) {
 	config, w := small()
 	good := kerastest.Archive(config, w)
@@ -163,8 +163,8 @@ func TestHostile(t *testing.T) {
 		{"an .h5 with a damaged root", flip(legacy, 65), "object header"},
 		{"a bomb", deflated(t, "model.weights.h5", 80<<20, 80<<20), "it looks like a decompression bomb"},
 		{"a bomb that lies", deflated(t, "model.weights.h5", 80<<20, 4096), "model.weights.h5: zip: not a valid zip file"},
-		{"an entry outside", kerastest.Zip("config.json", text, "../../.ssh/authorized_keys", "x"), `entry "../../.ssh/authorized_keys", which leaves it`},
-		{"an absolute entry", kerastest.Zip("/etc/passwd", "x"), `entry "/etc/passwd", which leaves it`},
+		{"an entry outside", kerastest.Zip("config.json", text, "../../.ssh/authorized_keys", "x"), `entry "../../.ssh/authorized_keys" with a path outside the archive`},
+		{"an absolute entry", kerastest.Zip("/etc/passwd", "x"), `entry "/etc/passwd" with a path outside the archive`},
 		{"an entry twice", kerastest.Zip("config.json", text, "config.json", "{}"), `two entries "config.json"`},
 		{"no configuration", kerastest.Zip("model.weights.h5", string(hdf5)), "has no config.json"},
 		{"no weights", kerastest.Zip("config.json", text), "has no model.weights.h5"},
@@ -177,9 +177,9 @@ func TestHostile(t *testing.T) {
 		{"a subclass", kerastest.Archive(`{"class_name": "MyModel", "config": {}}`, nil), `the model is a "MyModel": only Sequential and Functional`},
 		{"layers of one name", broken(entryOf("ReLU", "a", nil), entryOf("ReLU", "a", nil)), `two layers named "a"`},
 		{"weights missing", kerastest.Archive(config, weights{"conv2d": w["conv2d"]}), `keras.layers.Dense "scores": its weight "kernel" (number 0) is not in the file`},
-		{"weights of another shape", kerastest.Archive(config, weights{"conv2d": w["conv2d"], "dense": {seeded(71, 4), seeded(4)}}), `"scores": its weight "kernel" has shape [71,4] in the file, the configuration wants [72,4]`},
-		{"too many weights", kerastest.Archive(config, weights{"conv2d": append([]*h5test.Node{}, seeded(3, 3, 3, 2), seeded(2), seeded(2)), "dense": w["dense"]}), `"conv": it has 3 weights in the file, 2 are expected`},
-		{"weights alone", legacyOf(func(r *h5test.Node) { delete(r.Attrs, "model_config") }), "the file has weights alone"},
+		{"weights of another shape", kerastest.Archive(config, weights{"conv2d": w["conv2d"], "dense": {seeded(71, 4), seeded(4)}}), `"scores": its weight "kernel" has shape [71,4] in the file, but shape [72,4] in the configuration`},
+		{"too many weights", kerastest.Archive(config, weights{"conv2d": append([]*h5test.Node{}, seeded(3, 3, 3, 2), seeded(2), seeded(2)), "dense": w["dense"]}), `"conv": it has 3 weights in the file, want 2`},
+		{"weights alone", legacyOf(func(r *h5test.Node) { delete(r.Attrs, "model_config") }), "the file contains only weights"},
 		{"a group of weights missing", legacyOf(func(r *h5test.Node) { delete(r.At("model_weights").Children, "conv") }), `it has no "conv"`},
 		{"a weight missing", legacyOf(func(r *h5test.Node) { delete(r.At("model_weights/conv/conv").Children, "bias") }), `/model_weights/conv/conv: it has no "bias"`},
 		{"a layer without a list of weights", legacyOf(func(r *h5test.Node) { delete(r.At("model_weights/conv").Attrs, "weight_names") }), `no attribute "weight_names"`},
@@ -187,7 +187,7 @@ func TestHostile(t *testing.T) {
 		{"a layer that does not exist", kerastest.Archive(functional([]any{nil, 4}, "b", on(entryOf("ReLU", "b", nil), "a")), nil), `layer "a", which does not exist`},
 		{"an output that does not exist", kerastest.Archive(functional([]any{nil, 4}, "z", on(entryOf("ReLU", "b", nil), "input")), nil), `layer "z", which does not exist`},
 		{"models inside models", kerastest.Archive(doubled(30), nil), "expand to more than"},
-		{"a long chain backwards", kerastest.Archive(functional([]any{nil, 4}, "a0", chain...), nil), "stand in front of those that they read"},
+		{"a long chain backwards", kerastest.Archive(functional([]any{nil, 4}, "a0", chain...), nil), "precede the layers that they read"},
 		{"many outputs", kerastest.Archive(outputs, nil), "inputs or outputs"},
 		{"many operands", kerastest.Archive(functional([]any{nil, 4}, "sum", on(entryOf("Add", "sum", nil), operands...)), nil), "it reads 16384 tensors"},
 		{"a huge border", broken(entryOf("ZeroPadding2D", "pad", dict{"padding": []int{16000000, 16000000}})), `"pad": [1,32000008,32000008,3] has more than`},
@@ -201,8 +201,8 @@ func TestHostile(t *testing.T) {
 		{"an unknown activation", broken(entryOf("Activation", "a", dict{"activation": "zap"})), `zap`},
 		{"code and classes of others", broken(lambda("swap"), entryOf("ReLU", "fine", nil), custom, lambda("norm")),
 			"3 things in this model cannot be compiled:\n" +
-				`  keras.layers.Lambda "swap": it holds Python code, which is never run (replace it by built-in layers or keras.ops, and save the model again)` + "\n" +
-				`  research.layers.MyAttention "look": it is of a custom class: its Python code is not run (build it from the layers of Keras, and save the model again)` + "\n" +
+				`  keras.layers.Lambda "swap": it contains Python code, which modelc does not run (replace it by built-in layers or keras.ops, and save the model again)` + "\n" +
+				`  research.layers.MyAttention "look": it is of a custom class, whose Python code modelc does not run (build it from the layers of Keras, and save the model again)` + "\n" +
 				`  keras.layers.Lambda "norm"`},
 		{"where a custom layer stands", kerastest.Archive(functional([]any{nil, 4}, "b", on(entryOf("ReLU", "first", nil), "input"), on(lambda("b"), "first")), nil), `it reads ["first"]`},
 		{"random at inference", kerastest.Zip("metadata.json", `{"keras_version":"2.15.0"}`, "config.json",
@@ -218,8 +218,8 @@ func TestHostile(t *testing.T) {
 			if m != nil || err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got  %.400v\nwant %s", err, c.want)
 			}
-			// A busy machine takes several times as long as a free one, work that
-			// grows faster than the file thousands of times.
+			// A busy machine takes several times as long as an idle one. Work that
+			// grows faster than the file takes thousands of times as long.
 			if took > 10*time.Second {
 				t.Errorf("it took %v", took)
 			}
@@ -235,7 +235,7 @@ func training(l dict) dict {
 	return l
 }
 
-// Cut at any length, a file gives an error.
+// A file that is truncated at any length is an error.
 func TestTruncated(t *testing.T) {
 	config, w := small()
 	for name, data := range map[string][]byte{"model.keras": kerastest.Archive(config, w), "model.h5": legacyOf(func(*h5test.Node) {})} {
@@ -247,8 +247,8 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
-// FuzzConfig reads configurations; FuzzFile, files. Nothing may panic or take
-// more than a second.
+// FuzzConfig reads configurations, and FuzzFile reads files. No input may cause a
+// panic or take more than a second.
 func FuzzConfig(f *testing.F) {
 	config, w := small()
 	f.Add([]byte(kerastest.JSON(config)))
@@ -277,7 +277,7 @@ func FuzzConfig(f *testing.F) {
 	})
 }
 
-// keras2 is a configuration as Keras 2 writes it.
+// keras2 is a configuration in the format of Keras 2.
 const keras2 = `{"class_name":"Functional","config":{"name":"m","layers":[
 {"class_name":"InputLayer","config":{"batch_input_shape":[null,4],"dtype":"float32","name":"i"},"name":"i","inbound_nodes":[]},
 {"class_name":"TFOpLambda","config":{"name":"t","function":"math.multiply"},"name":"t","inbound_nodes":[["i",0,0,{"y":2.0,"name":null}]]},

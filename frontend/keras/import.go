@@ -9,22 +9,22 @@ import (
 	"modelc/ir"
 )
 
-// importer turns a model into IR.
+// importer converts a model to IR.
 type importer struct {
 	g        *ir.Graph
 	opts     source.Options
 	major    int // version of Keras that wrote the file: 2 or 3
 	problems []source.Problem
-	reported map[*layer]bool // layers of an unknown class in problems
+	reported map[*layer]bool // layers of an unknown class that problems contains
 	notes    []string
-	half     bool // a layer or input in half precision was seen
-	calls    int  // of layers so far, each counted by its tensors
-	waiting  int  // layers whose inputs are being looked for
+	half     bool // the model has a layer or input in half precision
+	calls    int  // imported calls of layers; each counts as its number of tensors
+	waiting  int  // layers whose inputs are being imported
 }
 
-// Bounds on what models inside models expand to, on the tensors that one layer
-// reads, on layers that stand in front of those they read, and on the inputs
-// and outputs of a model. Networks of two thousand layers stay far below.
+// Limits of the expansion of nested models, of the operands of a layer, of the
+// layers that precede their operands in the list, and of the inputs and outputs
+// of a model. Networks of two thousand layers stay far below them.
 const (
 	maxCalls     = 1 << 15
 	maxOperands  = 1 << 9
@@ -38,7 +38,7 @@ func (im *importer) note(format string, args ...any) {
 	}
 }
 
-// problem records what is wrong with a layer, at the place of its use.
+// problem records a problem with a use of a layer.
 func (im *importer) problem(l *layer, name, reason, remedy string) {
 	op := l.class
 	switch {
@@ -51,20 +51,20 @@ func (im *importer) problem(l *layer, name, reason, remedy string) {
 	im.problems = append(im.problems, source.Problem{Node: name, Op: op, Reason: reason, Remedy: remedy})
 }
 
-// scope is one use of a network: of the whole model, or of a submodel by one
-// call. Values are nil where a reported layer failed to make them; layers that
-// read them are passed over in silence.
+// scope is a use of a network: the whole model, or a call of a submodel. A value
+// is nil if its layer failed and was reported. Layers that read such a value
+// are skipped without a report.
 type scope struct {
 	im     *importer
 	n      *network
 	store  store
-	prefix string      // of the names of its layers
+	prefix string      // prefix of the names of its layers
 	given  []*ir.Value // the inputs of a submodel
 	inputs map[string]int
 	done   map[place]*result
 }
 
-// place is a call of a layer in a scope.
+// place identifies a call of a layer in a scope.
 type place struct {
 	l    *layer
 	call int
@@ -138,7 +138,7 @@ func (s *scope) run() []*ir.Value {
 				continue
 			}
 			if !poisoned && len(x) != 1 {
-				s.im.problem(l, s.prefix+l.name, fmt.Sprintf("it stands in a Sequential and gets %d tensors", len(x)), "")
+				s.im.problem(l, s.prefix+l.name, fmt.Sprintf("it is part of a Sequential and has %d inputs", len(x)), "")
 				return nil
 			}
 			poisoned = poisoned || x[0] == nil
@@ -174,8 +174,8 @@ func (s *scope) run() []*ir.Value {
 	return out
 }
 
-// eval returns the results of call k of a layer, importing it when it is
-// first asked for.
+// eval returns the results of call k of a layer. It imports the call the first
+// time.
 func (s *scope) eval(l *layer, k int) *result {
 	at := place{l, k}
 	if r := s.done[at]; r != nil {
@@ -190,11 +190,11 @@ func (s *scope) eval(l *layer, k int) *result {
 		return r
 	}
 	if len(l.calls) == 0 {
-		s.im.problem(l, name, "nothing is connected to its input", "")
+		s.im.problem(l, name, "its input is not connected", "")
 		return r
 	}
 	if s.im.waiting >= maxWaiting {
-		s.im.problem(l, name, fmt.Sprintf("more than %d layers stand in front of those that they read", maxWaiting), "")
+		s.im.problem(l, name, fmt.Sprintf("more than %d layers precede the layers that they read", maxWaiting), "")
 		return r
 	}
 	s.im.waiting++
@@ -214,7 +214,7 @@ func (s *scope) eval(l *layer, k int) *result {
 	return r
 }
 
-// value returns the tensor a reference names, nil if its layer failed.
+// value returns the tensor of a reference, or nil if its layer failed.
 func (s *scope) value(f ref) (*ir.Value, error) {
 	l := s.n.byName[f.layer]
 	if l == nil {
@@ -226,7 +226,7 @@ func (s *scope) value(f ref) (*ir.Value, error) {
 	r := s.eval(l, f.node)
 	switch {
 	case r.active:
-		return nil, fmt.Errorf("comes from layer %q, which depends on it: the layers form a cycle", f.layer)
+		return nil, fmt.Errorf("comes from layer %q, which depends on this layer: the layers form a cycle", f.layer)
 	case r.out == nil:
 		return nil, nil
 	case f.tensor >= len(r.out):
@@ -235,9 +235,9 @@ func (s *scope) value(f ref) (*ir.Value, error) {
 	return r.out[f.tensor], nil
 }
 
-// call imports one call of a layer. It returns nil when that fails, and when
-// an input is missing because another layer failed; what is wrong with the
-// layer itself is reported all the same.
+// call imports a call of a layer. It returns nil if the import fails, or if an
+// input is missing because another layer failed. In both cases it reports the
+// problems of the layer itself.
 func (s *scope) call(l *layer, k int, in inbound, poisoned bool) []*ir.Value {
 	im := s.im
 	name := s.prefix + l.name
@@ -250,12 +250,12 @@ func (s *scope) call(l *layer, k int, in inbound, poisoned bool) []*ir.Value {
 	operands := 0
 	mapValues(in.args, func(*ir.Value) { operands++ })
 	if operands > maxOperands {
-		im.problem(l, name, fmt.Sprintf("it reads %d tensors, more than %d", operands, maxOperands), "")
+		im.problem(l, name, fmt.Sprintf("it reads %d tensors, at most %d are supported", operands, maxOperands), "")
 		return nil
 	}
 	im.calls += 1 + operands
 	if im.calls > maxCalls {
-		im.problem(l, name, fmt.Sprintf("the models inside this one expand to more than %d layers and inputs of layers", maxCalls), "")
+		im.problem(l, name, fmt.Sprintf("its nested models expand to more than %d layers and inputs of layers", maxCalls), "")
 		return nil
 	}
 	st, err := s.store.layer(l)
@@ -272,7 +272,7 @@ func (s *scope) call(l *layer, k int, in inbound, poisoned bool) []*ir.Value {
 	return im.build(l, st, name, in)
 }
 
-// submodel imports a call of a model that is a layer.
+// submodel imports a call of a layer that is a model.
 func (im *importer) submodel(l *layer, st store, name string, in inbound) []*ir.Value {
 	n := l.network
 	inner := &scope{im: im, n: n, store: st, prefix: name + "/"}
@@ -295,12 +295,12 @@ func (im *importer) submodel(l *layer, st store, name string, in inbound) []*ir.
 		}
 	}
 	if len(inner.given) != want {
-		im.problem(l, name, fmt.Sprintf("it is called with %d inputs and has %d", len(inner.given), want), "")
+		im.problem(l, name, fmt.Sprintf("it is called with %d inputs, want %d", len(inner.given), want), "")
 		return nil
 	}
 	before := len(im.g.Nodes)
 	out := inner.run()
-	// The result carries the submodel's name, as Keras's summary shows it.
+	// The result has the submodel's name, as in Keras's summary.
 	if len(out) == 1 && out[0] != nil && im.madeSince(before, out[0]) {
 		im.g.Rename(out[0], name)
 	}
@@ -315,13 +315,13 @@ func first(in inbound, name string) any {
 	return in.kwargs.get(name)
 }
 
-// madeSince reports whether v is the result of a node behind the first ones.
+// madeSince reports whether v is the result of a node after the first nodes.
 func (im *importer) madeSince(nodes int, v *ir.Value) bool {
 	return slices.ContainsFunc(im.g.Nodes[nodes:], func(n *ir.Node) bool { return n == v.Def() })
 }
 
-// known reports whether the layer's class is supported, and records a problem
-// the first time it is not.
+// known reports whether the layer's class is supported. If it is not, known
+// records a problem the first time.
 func (im *importer) known(l *layer, name string, in inbound) bool {
 	if l.class == "InputLayer" {
 		im.problem(l, name, "it is not among the inputs of its model", "")
@@ -340,8 +340,8 @@ func (im *importer) known(l *layer, name string, in inbound) bool {
 	return e != nil
 }
 
-// standing says which layers an unsupported one reads, so that its place can
-// be found.
+// standing describes the place of an unsupported layer by the layers that it
+// reads.
 func standing(l *layer) string {
 	var from []string
 	for _, c := range l.calls {
@@ -358,7 +358,7 @@ func standing(l *layer) string {
 	return fmt.Sprintf("; it reads %q", from)
 }
 
-// input declares a graph input, or a constant where it is bound.
+// input adds a graph input, or a constant if opts.Bind has a value for it.
 func (im *importer) input(name string, shape []int, dtype any) (*ir.Value, error) {
 	if t := im.opts.Bind[name]; t != nil {
 		return im.g.AddConst(name, t), nil
@@ -378,7 +378,7 @@ func (im *importer) input(name string, shape []int, dtype any) (*ir.Value, error
 	return im.g.AddInput(name, ir.Type{DType: d, Shape: s}), nil
 }
 
-// bind gives the open extents of an input (−1) their values.
+// bind replaces the open extents (−1) of an input by their values.
 func (im *importer) bind(input string, dims []int) (ir.Shape, error) {
 	want, given := im.opts.Shapes[input]
 	if i := len(im.g.Inputs); !given && i < len(im.opts.InputShapes) {
@@ -386,7 +386,7 @@ func (im *importer) bind(input string, dims []int) (ir.Shape, error) {
 	}
 	if dims == nil {
 		if !given {
-			return nil, fmt.Errorf("input %q: the file does not tell its shape: give it with --shape %s=…", input, input)
+			return nil, fmt.Errorf("input %q: the file does not contain its shape: set it with --shape %s=…", input, input)
 		}
 		return want, nil
 	}
@@ -419,7 +419,7 @@ func (im *importer) bind(input string, dims []int) (ir.Shape, error) {
 			shape[i] = 1
 			im.note("dimension %s is open: compiled for 1 (--batch N for more)", name)
 		default:
-			return nil, fmt.Errorf("input %q: its %s (axis %d) is open: bind it with --dim %s=N", input, name, i, name)
+			return nil, fmt.Errorf("input %q: its %s (axis %d) is open: set it with --dim %s=N", input, name, i, name)
 		}
 		if shape[i] < 0 {
 			return nil, fmt.Errorf("input %q: extent %d along axis %d", input, shape[i], i)
@@ -428,7 +428,8 @@ func (im *importer) bind(input string, dims []int) (ir.Shape, error) {
 	return shape, nil
 }
 
-// dimName names an open extent of an input: batch, height, width, …
+// dimName returns the name of an open extent of an input: batch, height, width,
+// …
 func dimName(dims []int, i int) string {
 	last := len(dims) - 1
 	switch {
@@ -448,8 +449,8 @@ func dimName(dims []int, i int) string {
 	return fmt.Sprintf("axis%d", i)
 }
 
-// parseDType reads a dtype or a dtype policy: the type that layers compute in.
-// half tells that it stands for a half-precision one.
+// parseDType reads a dtype or a dtype policy and returns the element type in
+// which layers are computed. half reports whether the file has half precision.
 func parseDType(v any) (d ir.DType, half bool, err error) {
 	name := text(v)
 	if r := object(v); r != nil {

@@ -29,8 +29,9 @@ func firstOf(t *testing.T, data []byte) float32 {
 	return y[0].Float32s()[0]
 }
 
-// The calls of a submodel are numbered in three ways: from 1 in Keras 2; in
-// Keras 3 from 0, but from 1 where a Functional one is an output of the model.
+// The calls of a submodel are numbered in three ways. Keras 2 counts from 1.
+// Keras 3 counts from 0, but from 1 if a Functional submodel is an output of the
+// model.
 func TestCallNumbers(t *testing.T) {
 	double := func() dict { return entryOf("Rescaling", "double", dict{"scale": 2}) }
 	function := func() dict { return functional([]any{nil, 4}, "double", on(double(), "input")) }
@@ -39,8 +40,8 @@ func TestCallNumbers(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		block  dict
-		calls  []any  // of the block
-		output string // of the model
+		calls  []any  // calls of the block
+		output string // output of the model
 		want   float32
 	}{
 		{"Functional, the second call", function(), []any{input, once}, `["block",2,0]`, 4},
@@ -73,8 +74,8 @@ func TestCallNumbers(t *testing.T) {
 	}
 }
 
-// Layers that Keras 3 notes as called with training=True are still those of
-// test time: predict overrides it.
+// Layers for which Keras 3 records training=True are computed as in inference,
+// because predict overrides it.
 func TestTrainingOverridden(t *testing.T) {
 	m := functional([]any{nil, 4}, "drop", training(on(entryOf("Dropout", "drop", dict{"rate": 0.5}), "input")))
 	if got := firstOf(t, kerastest.Archive(m, nil)); got != 1 {

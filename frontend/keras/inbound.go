@@ -2,11 +2,12 @@ package keras
 
 import "fmt"
 
-// parseCalls reads the inbound_nodes of a layer, in the form of Keras 3
-// (objects with args and kwargs) or of Keras 2 (nested lists), and tells which.
+// parseCalls reads the inbound_nodes of a layer and reports whether they have
+// the format of Keras 3 (objects with args and kwargs) or of Keras 2 (nested
+// lists).
 func parseCalls(v any) (calls []inbound, keras3 bool, err error) {
 	list, _ := v.([]any)
-	// An operator of TensorFlow with one tensor has one level less.
+	// A TensorFlow operator with one tensor has one level less.
 	if len(list) > 0 {
 		if _, flat := tensorList(list[0]); flat {
 			list = []any{list}
@@ -55,7 +56,7 @@ func parseCall3(m *record) (inbound, error) {
 	return c, nil
 }
 
-// value3 turns the tensors inside a JSON value into refs.
+// value3 replaces the tensors in a JSON value of Keras 3 by refs.
 func value3(v any) (any, error) {
 	switch v := v.(type) {
 	case []any:
@@ -85,9 +86,9 @@ func value3(v any) (any, error) {
 	return v, nil
 }
 
-// parseCall2 reads [[layer, node, tensor, kwargs], …]: one tensor is the
-// argument itself, several are a list. The keyword arguments stand with the
-// first, and may hold tensors as [layer, node, tensor].
+// parseCall2 reads [[layer, node, tensor, kwargs], …]. One tensor is the
+// argument itself; several tensors are a list. The keyword arguments are those
+// of the first tensor. They may contain tensors as [layer, node, tensor].
 func parseCall2(list []any) (inbound, error) {
 	c := inbound{kwargs: newRecord()}
 	var tensors []any
@@ -136,7 +137,7 @@ func tensorList(v any) ([]any, bool) {
 	return t, true
 }
 
-// value2 turns the tensors inside a keyword argument into refs.
+// value2 replaces the tensors in a keyword argument of Keras 2 by refs.
 func value2(v any) any {
 	list, ok := v.([]any)
 	if !ok {
@@ -178,7 +179,7 @@ func terminals(v any) ([]terminal, error) {
 			name = r.layer
 		}
 		if len(out) == maxTerminals {
-			return fmt.Errorf("it has more than %d inputs or outputs", maxTerminals)
+			return fmt.Errorf("it has more than the maximum of %d inputs or outputs", maxTerminals)
 		}
 		out = append(out, terminal{name, r})
 		return err

@@ -2,7 +2,7 @@ package keras
 
 import "modelc/ir"
 
-// Layers that act in training alone.
+// Layers that have an effect only in training.
 var _ = register(nsLayer, "identity at inference", func() map[string]func(*call) *ir.Value {
 	m := map[string]func(*call) *ir.Value{}
 	for _, name := range []string{
@@ -16,7 +16,7 @@ var _ = register(nsLayer, "identity at inference", func() map[string]func(*call)
 	} {
 		m[name] = func(c *call) *ir.Value {
 			if c.training() {
-				c.refuse("it is called with training=True, which makes it random", "call it without")
+				c.refuse("it is called with training=True, which makes it random", "call it without training=True")
 			}
 			return c.x()
 		}
@@ -24,7 +24,7 @@ var _ = register(nsLayer, "identity at inference", func() map[string]func(*call)
 	return m
 }())
 
-// training reports whether the call makes the layer act as in training. Keras
-// 3 notes training=True with the layers that are active by default, and
-// predict overrides it.
+// training reports whether the call makes the layer behave as in training. Keras
+// 3 records training=True for layers that are active by default, but predict
+// overrides it.
 func (c *call) training() bool { return c.im.major < 3 && c.in.kwargs.get("training") == true }

@@ -7,8 +7,9 @@ import (
 	"math"
 )
 
-// record is a JSON object that remembers the order of its fields: models with
-// a dictionary of outputs yield them in that order. A nil record is empty.
+// record is a JSON object that preserves the order of its fields, which is the
+// order of the outputs of a model with a dictionary of outputs. A nil record is
+// empty.
 type record struct {
 	keys   []string
 	values map[string]any
@@ -30,20 +31,20 @@ func (r *record) set(key string, v any) {
 
 func newRecord() *record { return &record{values: map[string]any{}} }
 
-// Bounds on the JSON of a model. That of DenseNet-121 has a third of a
-// million bytes and thirty thousand values, that of NASNet twice as much; a
-// model inside a model takes four levels.
+// Limits of the JSON of a model. The JSON of DenseNet-121 has a third of a
+// million bytes and thirty thousand values; that of NASNet is twice as large. A
+// nested model adds four levels.
 const (
 	maxJSON       = 16 << 20
 	maxJSONDepth  = 400
 	maxJSONValues = 1 << 18
 )
 
-// decodeJSON decodes an object into records, []any, string, float64, bool and
-// nil.
+// decodeJSON decodes a JSON object. Objects become records; other values become
+// []any, string, float64, bool or nil.
 func decodeJSON(b []byte, what string) (*record, error) {
 	if len(b) > maxJSON {
-		return nil, fmt.Errorf("%s has %d bytes, more than the %d that are read", what, len(b), maxJSON)
+		return nil, fmt.Errorf("%s has %d bytes, more than the limit of %d", what, len(b), maxJSON)
 	}
 	d := decoder{Decoder: json.NewDecoder(bytes.NewReader(b))}
 	v, err := d.value(0)
@@ -59,7 +60,7 @@ func decodeJSON(b []byte, what string) (*record, error) {
 
 type decoder struct {
 	*json.Decoder
-	values int // so far
+	values int // number of decoded values
 }
 
 func (d *decoder) value(depth int) (any, error) {
@@ -104,19 +105,20 @@ func (d *decoder) value(depth int) (any, error) {
 	return t, nil
 }
 
-// object returns a JSON value that is an object, nil otherwise.
+// object returns v if it is a JSON object, and nil otherwise.
 func object(v any) *record {
 	r, _ := v.(*record)
 	return r
 }
 
-// text returns a JSON value that is a string, "" otherwise.
+// text returns v if it is a string, and "" otherwise.
 func text(v any) string {
 	s, _ := v.(string)
 	return s
 }
 
-// integer returns a JSON number without fraction that an int of 32 bits holds.
+// integer returns the value of a JSON number without a fraction that fits in 32
+// bits.
 func integer(v any) (int, bool) {
 	f, ok := v.(float64)
 	if !ok || f != math.Trunc(f) || math.Abs(f) > math.MaxInt32 {
@@ -125,7 +127,7 @@ func integer(v any) (int, bool) {
 	return int(f), true
 }
 
-// integers returns a JSON list of whole numbers.
+// integers returns the values of a JSON list of integers.
 func integers(v any) ([]int, bool) {
 	list, ok := v.([]any)
 	if !ok {
@@ -140,7 +142,8 @@ func integers(v any) ([]int, bool) {
 	return out, true
 }
 
-// shapeOf returns a JSON list of extents, −1 for null; nil if v is none.
+// shapeOf returns the extents of a JSON list, with −1 for null. It returns nil
+// if v is not a list of extents.
 func shapeOf(v any) []int {
 	list, ok := v.([]any)
 	if !ok || len(list) == 0 {

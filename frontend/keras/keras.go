@@ -1,16 +1,16 @@
-// Package keras reads models saved by Keras into the IR: .keras archives
-// (Keras 2.13 and later), whole-model .h5 files (Keras 2 and 3), and the pair
-// of a JSON configuration and a file of weights. It needs no Python, and code
-// in a file is never run: Lambda and custom layers are refused by name.
+// Package keras converts models saved by Keras to the IR. It reads .keras
+// archives (Keras 2.13 and later), whole-model .h5 files (Keras 2 and 3), and a
+// JSON configuration with a file of weights. It needs no Python and never runs
+// code from a file: Lambda and custom layers are errors.
 //
-// config.go turns the configurations of both major versions into one form,
-// weights.go finds each layer's variables, import.go walks the layers, and
-// the layers stand in one file per family, listed by [Table].
+// config.go converts the configurations of both major versions to one form,
+// weights.go finds the variables of each layer, and import.go walks the layers.
+// Each family of layers has a file. [Table] lists all layers.
 //
-// The graph keeps Keras's layout at its inputs and outputs (channels last,
-// unless the model has them first). Convolutions and pools of the IR have
-// channels first, so each stands between two transpositions, which the passes
-// cancel.
+// The inputs and outputs of the graph have the layout of the model, which is
+// channels last by default. Convolutions and pools of the IR have channels
+// first, so the import adds a transposition before and after each of them. The
+// passes remove these.
 package keras
 
 import (
@@ -29,10 +29,10 @@ import (
 	"modelc/ir"
 )
 
-// file is a model taken apart: its configuration and where its weights are.
+// file is a decoded model file: the configuration and the weights.
 type file struct {
-	format   string // for people
-	version  string // of the Keras that wrote it, "" if it does not tell
+	format   string // description of the format
+	version  string // version of Keras that wrote the file, "" if unknown
 	config   *record
 	store    store
 	metadata map[string]string
@@ -43,24 +43,25 @@ func isZip(b []byte) bool {
 }
 func isHDF5(b []byte) bool { return bytes.HasPrefix(b, []byte("\x89HDF\r\n\x1a\n")) }
 
-// isJSON wants a quote behind the brace: a byte of ONNX may be a brace too.
+// isJSON requires a quote after the brace, because an ONNX file may also begin
+// with a brace.
 func isJSON(b []byte) bool {
 	const blank = " \t\r\n"
 	b, brace := bytes.CutPrefix(bytes.TrimLeft(b, blank), []byte("{"))
 	return brace && bytes.HasPrefix(bytes.TrimLeft(b, blank), []byte(`"`))
 }
 
-// Sniff reports whether a file that begins with these bytes is one that Load
-// reads.
+// Sniff reports whether Load reads files that begin with these bytes.
 func Sniff(head []byte) bool { return isZip(head) || isHDF5(head) || isJSON(head) }
 
 // Load reads the model at path: a .keras archive, a whole-model .h5 file, or
-// the JSON of model.to_json() with the weights beside it (STEM.weights.h5,
-// STEM.h5, or the folder's only *.weights.h5). The format is told from the
-// bytes. Weights may stay slices of the mapped file until Release.
+// the JSON of model.to_json() with its weights in the same folder
+// (STEM.weights.h5, STEM.h5, or the folder's only *.weights.h5). It detects the
+// format from the file's first bytes. Weights may be slices of the mapped file,
+// which are valid until Release.
 //
-// Open extents of the inputs are the dimensions batch (1 unless bound),
-// height, width, channels and steps of opts.Dims.
+// Open extents of the inputs are the dimensions batch, height, width, channels
+// and steps of opts.Dims. The batch is 1 by default.
 func Load(path string, opts source.Options) (*source.Model, error) {
 	var undo []func() error
 	release := func() error {
@@ -118,7 +119,7 @@ func load(path string, open func(string) ([]byte, error), opts source.Options) (
 	return nil, fmt.Errorf("%s: %w", path, err)
 }
 
-// convert imports a model that was taken apart.
+// convert imports a decoded model.
 func convert(path string, f *file, opts source.Options) (*source.Model, error) {
 	n, err := parseModel(f.config)
 	if err != nil {
@@ -146,8 +147,8 @@ func convert(path string, f *file, opts source.Options) (*source.Model, error) {
 	return &source.Model{Graph: im.g, Format: format, Notes: im.notes, Half: im.half, Metadata: f.metadata}, nil
 }
 
-// major returns the major version of Keras: 2 for files that do not tell, as
-// Keras 3 always does.
+// major returns the major version of Keras. It is 2 for files without a
+// version, because Keras 3 always writes it.
 func major(version string) int {
 	first, _, _ := strings.Cut(version, ".")
 	if n, err := strconv.Atoi(first); err == nil {
@@ -211,7 +212,7 @@ func readHDF5(data []byte) (*file, error) {
 		return nil, err
 	}
 	if a == nil {
-		return nil, errors.New("the file has weights alone: save the whole model with model.save, or put model.to_json() in a file STEM.json beside STEM.weights.h5 and load that")
+		return nil, errors.New("the file contains only weights: save the whole model with model.save, or write model.to_json() to STEM.json beside STEM.weights.h5 and load STEM.json")
 	}
 	s, err := a.Str()
 	if err != nil {
@@ -275,7 +276,7 @@ func readJSON(path string, data []byte, open func(string) ([]byte, error)) (*fil
 	return f, err
 }
 
-// weightsBeside finds the weights that belong to a JSON file.
+// weightsBeside returns the path of the weights of a JSON file.
 func weightsBeside(path string) (string, error) {
 	stem := strings.TrimSuffix(path, filepath.Ext(path))
 	stem = strings.TrimSuffix(stem, ".config")
@@ -299,5 +300,5 @@ func weightsBeside(path string) (string, error) {
 	if len(list) == 1 {
 		return list[0], nil
 	}
-	return "", fmt.Errorf("its weights are not found: neither %s, nor %s, nor one *.weights.h5 beside it", filepath.Base(tried[0]), filepath.Base(tried[1]))
+	return "", fmt.Errorf("no weights found: its folder has neither %s nor %s nor exactly one *.weights.h5", filepath.Base(tried[0]), filepath.Base(tried[1]))
 }

@@ -8,15 +8,15 @@ import (
 	"modelc/ir"
 )
 
-// The namespaces of what a model's list of layers may hold. Class names
-// collide between them: Add is a layer and an operation.
+// The namespaces of the classes in a model's list of layers. The same name may
+// occur in several namespaces: Add is a layer and an operation.
 const (
 	nsLayer = "keras.layers"
 	nsOp    = "keras.ops"
-	nsTF    = "tf" // operators of TensorFlow in Keras 2: TFOpLambda, SlicingOpLambda
+	nsTF    = "tf" // TensorFlow operators in Keras 2: TFOpLambda, SlicingOpLambda
 )
 
-// entry says how a layer becomes IR.
+// entry holds the builder of a class of layers.
 type entry struct {
 	family string
 	build  func(*call) []*ir.Value
@@ -24,8 +24,8 @@ type entry struct {
 
 var registry = map[string]map[string]*entry{nsLayer: {}, nsOp: {}, nsTF: {}}
 
-// register adds a family of layers with one result. Each file of layers does
-// so once or more.
+// register adds a family of layers with one result. Each file of layers calls it
+// at least once.
 func register(namespace, family string, builders map[string]func(*call) *ir.Value) struct{} {
 	many := map[string]func(*call) []*ir.Value{}
 	for name, f := range builders {
@@ -52,7 +52,7 @@ type Supported struct {
 	Family    string
 }
 
-// Table lists what is supported, by namespace, family and name.
+// Table lists the supported layers and operations by namespace, family and name.
 func Table() []Supported {
 	var t []Supported
 	for ns, entries := range registry {
@@ -66,12 +66,12 @@ func Table() []Supported {
 	return t
 }
 
-// lookup returns how a layer is imported. When it cannot be, it returns the
-// reason and advice.
+// lookup returns the entry of a layer. If the layer is not supported, it returns
+// the reason and a remedy.
 func lookup(l *layer) (e *entry, reason, remedy string) {
 	switch {
 	case l.class == "Lambda":
-		return nil, "it holds Python code, which is never run", "replace it by built-in layers or keras.ops, and save the model again"
+		return nil, "it contains Python code, which modelc does not run", "replace it by built-in layers or keras.ops, and save the model again"
 	case l.class == "TFOpLambda" || l.class == "SlicingOpLambda":
 		name := text(l.config.get("function"))
 		if e = registry[nsTF][name]; e == nil {
@@ -88,11 +88,11 @@ func lookup(l *layer) (e *entry, reason, remedy string) {
 			return e, "", ""
 		}
 		if l.module == "" {
-			return nil, "this layer is not supported, or of a custom class, whose Python code is not run" + near(nsLayer, l.class), "build it from the layers of Keras, and save the model again"
+			return nil, "this layer is not supported, or it is of a custom class, whose Python code modelc does not run" + near(nsLayer, l.class), "build it from the layers of Keras, and save the model again"
 		}
 		return nil, "this layer is not supported" + near(nsLayer, l.class), ""
 	}
-	return nil, "it is of a custom class: its Python code is not run" + near(nsLayer, l.class), "build it from the layers of Keras, and save the model again"
+	return nil, "it is of a custom class, whose Python code modelc does not run" + near(nsLayer, l.class), "build it from the layers of Keras, and save the model again"
 }
 
 // near suggests supported classes with a similar name.
@@ -107,5 +107,5 @@ func near(namespace, name string) string {
 		return ""
 	}
 	slices.Sort(list)
-	return " (near this name: " + strings.Join(list, ", ") + ")"
+	return " (similar names: " + strings.Join(list, ", ") + ")"
 }

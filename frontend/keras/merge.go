@@ -15,16 +15,16 @@ var _ = register(nsLayer, "merging", map[string]func(*call) *ir.Value{
 	"Average":     average,
 	"Concatenate": concatenate,
 	"Dot":         dot,
-	// A class that Keras has for its InceptionResNetV2 alone.
+	// Keras uses this class only in InceptionResNetV2.
 	"CustomScaleLayer": addScaled,
 })
 
-// operandsOf returns the tensors of a merging layer, at least n of them, with
-// axes of extent 1 behind the batch where their number differs.
+// operandsOf returns the tensors of a merging layer, which has at least n. If
+// their ranks differ, it inserts axes of extent 1 after the batch.
 func (c *call) operandsOf(n int) []*ir.Value {
 	list := c.xs()
 	if len(list) < n {
-		c.failf("it merges %d tensors, at least %d are needed", len(list), n)
+		c.failf("it merges %d tensors, want at least %d", len(list), n)
 	}
 	rank := 0
 	for _, v := range list {
@@ -49,11 +49,11 @@ func (c *call) fold(f ir.BinaryFn, list []*ir.Value) *ir.Value {
 	return y
 }
 
-// addScaled is x0 + x1·scale.
+// addScaled computes x0 + x1·scale.
 func addScaled(c *call) *ir.Value {
 	list := c.xs()
 	if len(list) != 2 {
-		c.failf("it adds %d tensors, not two", len(list))
+		c.failf("it adds %d tensors, want two", len(list))
 	}
 	scale := c.numbers("scale")
 	if scale == nil {
@@ -90,12 +90,11 @@ func (c *call) concat(list []*ir.Value, axis int) *ir.Value {
 	return c.emit(ir.Concat{Axis: c.axis(axis, list[0].Type.Rank())}, list...)
 }
 
-// dot contracts one axis of each of two tensors, for each element of the
-// batch.
+// dot contracts one axis of each of two tensors for each element of the batch.
 func dot(c *call) *ir.Value {
 	list := c.xs()
 	if len(list) != 2 {
-		c.failf("it is called with %d tensors, not with two", len(list))
+		c.failf("it is called with %d tensors, want two", len(list))
 	}
 	axes, ok := integers(c.config.get("axes"))
 	if a, single := integer(c.config.get("axes")); single {
@@ -104,7 +103,7 @@ func dot(c *call) *ir.Value {
 	if !ok || len(axes) != 2 {
 		c.failf("axes is %.60v", c.config.get("axes"))
 	}
-	var free [2]ir.Shape // the extents that stay
+	var free [2]ir.Shape // extents of the axes that are not contracted
 	for i, v := range list {
 		a := c.axis(axes[i], v.Type.Rank())
 		if a == 0 {

@@ -14,10 +14,10 @@ var _ = register(nsLayer, "normalization", map[string]func(*call) *ir.Value{
 	"LayerScale":         layerScale,
 })
 
-// batchNormalization uses the moving averages: test time.
+// batchNormalization normalises by the moving averages.
 func batchNormalization(c *call) *ir.Value {
 	if c.training() {
-		c.refuse("it is called with training=True, which normalises by the batch", "call it without")
+		c.refuse("it is called with training=True, which normalises by the batch", "call it without training=True")
 	}
 	x := c.x()
 	rank := x.Type.Rank()
@@ -54,8 +54,8 @@ func batchNormalization(c *call) *ir.Value {
 	return c.transpose(y, from)
 }
 
-// channelAxisFirst returns a permutation that makes axis the first behind the
-// batch, and its inverse.
+// channelAxisFirst returns a permutation that moves axis behind the batch, and
+// its inverse.
 func channelAxisFirst(axis, rank int) (to, from []int) {
 	to = []int{0, axis}
 	for i := 1; i < rank; i++ {
@@ -79,8 +79,8 @@ func layerNormalization(c *call) *ir.Value {
 	if v := c.config.get("axis"); v != nil {
 		axes = c.axes(v, x.Type.Rank())
 	}
-	// The parameters have the extents of the axes; as operands they take part
-	// in broadcasting with extent 1 elsewhere.
+	// The parameters have the extents of the axes. For broadcasting they get
+	// extent 1 along all other axes.
 	var own ir.Shape
 	wide := slices.Repeat(ir.Shape{1}, x.Type.Rank())
 	for _, a := range axes {
@@ -98,7 +98,7 @@ func layerNormalization(c *call) *ir.Value {
 	return c.emit(ir.Normalize{Axes: axes, Epsilon: c.float("epsilon", 1e-3)}, x, gamma, beta)
 }
 
-// groupNormalization normalises over all axes but the batch and the group.
+// groupNormalization normalises over all axes except the batch and the group.
 func groupNormalization(c *call) *ir.Value {
 	x := c.x()
 	rank := x.Type.Rank()
@@ -133,7 +133,7 @@ func groupNormalization(c *call) *ir.Value {
 	return c.reshape(y, x.Type.Shape)
 }
 
-// unit divides by the Euclidean norm along axes.
+// unit divides x by its Euclidean norm along axes.
 func (c *call) unit(x *ir.Value, axis any) *ir.Value {
 	axes := []int{x.Type.Rank() - 1}
 	if axis != nil {
@@ -144,7 +144,7 @@ func (c *call) unit(x *ir.Value, axis any) *ir.Value {
 	return c.binary(ir.Div, x, c.binary(ir.Max, norm, c.scalar(tiny, x.Type.DType)))
 }
 
-// layerScale is ConvNeXt's product with a learnt vector.
+// layerScale multiplies by a learnt vector, as in ConvNeXt.
 func layerScale(c *call) *ir.Value {
 	x := c.x()
 	gamma := c.param("gamma", ir.Shape{x.Type.Shape[x.Type.Rank()-1]}, nil)

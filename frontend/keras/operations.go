@@ -8,12 +8,12 @@ import (
 	"modelc/ir"
 )
 
-// Operations of keras.ops (Keras 3) and their TensorFlow namesakes (Keras 2)
-// differ in the names of their parameters alone, so they share builders. A
-// parameter stands in the call, by position or by name, or in the
-// configuration.
+// Operations of keras.ops (Keras 3) and TensorFlow operators of the same name
+// (Keras 2) differ only in the names of their parameters, so they share
+// builders. A parameter is a positional or keyword argument of the call, or a
+// field of the configuration.
 
-// arg returns the parameter at a position, or under one of its names.
+// arg returns the parameter at a position or with one of the names.
 func (c *call) arg(at int, names ...string) any {
 	if at >= 0 && at < len(c.in.args) {
 		return c.in.args[at]
@@ -29,8 +29,8 @@ func (c *call) arg(at int, names ...string) any {
 	return nil
 }
 
-// operand returns a parameter that is a tensor: computed, or a number or list
-// of numbers, which becomes a constant of type d.
+// operand returns a parameter that is a tensor. A number or a list of numbers
+// becomes a constant of type d.
 func (c *call) operand(d ir.DType, at int, names ...string) *ir.Value {
 	switch v := c.arg(at, names...).(type) {
 	case *ir.Value:
@@ -62,7 +62,7 @@ func (c *call) tensor0() *ir.Value {
 	return c.operand(ir.Float32, 0, "x", "inputs", "input", "a", "x1", "tensor", "input_tensor", "features", "images", "condition")
 }
 
-// floats returns the first argument as floating point.
+// floats returns the first argument, converted to floating point.
 func (c *call) floats() *ir.Value {
 	x := c.tensor0()
 	if x.Type.DType.IsFloat() {
@@ -71,7 +71,7 @@ func (c *call) floats() *ir.Value {
 	return c.cast(x, ir.Float32)
 }
 
-// tensors returns the list of tensors that is the first argument.
+// tensors returns the tensors of the first argument, which is a list.
 func (c *call) tensors() []*ir.Value {
 	var list []*ir.Value
 	mapValues(c.arg(0, "xs", "x", "values", "arrays"), func(v *ir.Value) { list = append(list, v) })
@@ -81,7 +81,8 @@ func (c *call) tensors() []*ir.Value {
 	return list
 }
 
-// pair returns the operands of a function of two variables in one type.
+// pair returns the operands of a function of two variables, converted to a
+// common type.
 func (c *call) pair() (a, b *ir.Value) {
 	typeOf := func(v any) (ir.DType, bool) {
 		if t, ok := v.(*ir.Value); ok {
@@ -107,8 +108,8 @@ func (c *call) pair() (a, b *ir.Value) {
 
 type builders = map[string]func(*call) *ir.Value
 
-// both registers builders for operations of Keras, and under other names for
-// operators of TensorFlow.
+// both registers builders for Keras operations and, with other names, for
+// TensorFlow operators.
 func both(family string, list map[string]struct {
 	tf    []string
 	build func(*call) *ir.Value
@@ -148,7 +149,7 @@ func reduction(f ir.ReduceFn, tf ...string) operation {
 	return operation{tf, func(c *call) *ir.Value { return c.reduce(f, c.floats()) }}
 }
 
-// reduce folds the axes that the call names, or all.
+// reduce reduces the axes that the call names, by default all.
 func (c *call) reduce(f ir.ReduceFn, x *ir.Value) *ir.Value {
 	axes := identity(x.Type.Rank())
 	if v := c.arg(1, "axis"); v != nil {
@@ -192,7 +193,7 @@ var _ = both("arithmetic", map[string]operation{
 		if a.Type.DType.IsFloat() {
 			return c.unary(ir.Act{Fn: ir.Floor}, c.binary(ir.Div, a, b))
 		}
-		// Integers divide without remainder once it is gone.
+		// After the remainder is subtracted, the integer division is exact.
 		return c.binary(ir.Div, c.binary(ir.Sub, a, c.binary(ir.Mod, a, b)), b)
 	}},
 	"TrueDivide": {[]string{"math.truediv", "math.divide", "realdiv"}, divide},
@@ -294,7 +295,7 @@ var _ = both("elementwise function", map[string]operation{
 	"Sign":          function(ir.Act{Fn: ir.Sign}, "math.sign"),
 	"Round": {[]string{"math.round", "round"}, func(c *call) *ir.Value {
 		if n := c.int("decimals", 0); n != 0 {
-			c.failf("it rounds to %d decimals, 0 is supported", n)
+			c.failf("it rounds to %d decimals, only 0 is supported", n)
 		}
 		return c.unary(ir.Act{Fn: ir.Round}, c.floats())
 	}},
@@ -346,7 +347,7 @@ var _ = both("elementwise function", map[string]operation{
 	"StopGradient": {nil, (*call).tensor0},
 })
 
-// logarithm is ln x over that of a base.
+// logarithm returns ln x divided by the logarithm of the base.
 func logarithm(ln float64) operation {
 	return operation{nil, func(c *call) *ir.Value {
 		x := c.floats()
@@ -354,7 +355,7 @@ func logarithm(ln float64) operation {
 	}}
 }
 
-// optional returns a parameter that is a number, def when it is absent.
+// optional returns a parameter that is a number, or def if it is absent.
 func (c *call) optional(def float64, at int, names ...string) float64 {
 	if v := c.arg(at, names...); v != nil {
 		return c.number(names[0], v)
@@ -383,7 +384,7 @@ var _ = both("reduction", map[string]operation{
 	}},
 	"Norm": {nil, func(c *call) *ir.Value {
 		if order := c.config.get("ord"); order != nil {
-			c.failf("the norm of order %.60v is not supported, the Euclidean one is", order)
+			c.failf("the norm of order %.60v is not supported, only the Euclidean norm is", order)
 		}
 		return c.reduce(ir.ReduceL2, c.floats())
 	}},
@@ -397,7 +398,7 @@ var _ = both("reduction", map[string]operation{
 	}},
 })
 
-// variance is the mean square distance from the mean.
+// variance returns the mean squared difference from the mean.
 func (c *call) variance() *ir.Value {
 	x := c.floats()
 	axes := identity(x.Type.Rank())
@@ -408,8 +409,8 @@ func (c *call) variance() *ir.Value {
 	return c.reduce(ir.ReduceMean, c.binary(ir.Mul, d, d))
 }
 
-// argReduce is the position of the largest or smallest element along an axis,
-// or of all.
+// argReduce returns the position of the largest or smallest element along an
+// axis or of the whole tensor.
 func (c *call) argReduce(smallest bool) *ir.Value {
 	x := c.tensor0()
 	shape := x.Type.Shape
@@ -429,7 +430,7 @@ func (c *call) argReduce(smallest bool) *ir.Value {
 	return y
 }
 
-// whole returns a parameter that is a whole number, def when it is absent.
+// whole returns a parameter that is an integer, or def if it is absent.
 func (c *call) whole(def, at int, names ...string) int {
 	v := c.arg(at, names...)
 	if v == nil {
@@ -442,7 +443,7 @@ func (c *call) whole(def, at int, names ...string) int {
 	return n
 }
 
-// list returns a parameter that is a list of whole numbers.
+// list returns a parameter that is a list of integers.
 func (c *call) list(at int, names ...string) []int {
 	v := c.arg(at, names...)
 	out, ok := integers(v)
@@ -493,7 +494,7 @@ var _ = both("shape", map[string]operation{
 		axis := c.axis(c.whole(0, 2, "axis"), x.Type.Rank())
 		at := c.operand(ir.Int32, 1, "indices")
 		if at.Const == nil {
-			c.failf("it takes elements at computed positions")
+			c.failf("it takes elements at positions that are computed at run time")
 		}
 		n := float64(x.Type.Shape[axis])
 		for _, i := range at.Const.Float64s() {
@@ -512,7 +513,7 @@ var _ = both("shape", map[string]operation{
 		at := c.axis(c.whole(0, 1, "axis"), list[0].Type.Rank()+1)
 		for i, v := range list {
 			if !v.Type.Equal(list[0].Type) && i > 0 {
-				c.failf("it stacks different shapes")
+				c.failf("it stacks tensors of different shapes")
 			}
 		}
 		wide := slices.Clone(list)
@@ -566,7 +567,7 @@ var _ = register(nsTF, "shape", builders{
 	"__operators__.getitem": func(c *call) *ir.Value { return c.index(c.tensor0(), c.arg(1, "slice_spec")) },
 })
 
-// tile repeats a tensor as a whole along its axes.
+// tile repeats the whole tensor along its axes.
 func tile(c *call) *ir.Value {
 	x := c.tensor0()
 	times := c.list(1, "repeats", "multiples")
@@ -592,8 +593,7 @@ func repeat(c *call) *ir.Value {
 	return c.repeated(x, c.axis(c.whole(0, 2, "axis"), x.Type.Rank()), n, false)
 }
 
-// repeated makes n of every element along an axis: side by side, or as copies
-// of the whole.
+// repeated repeats x n times along an axis, element by element or as a whole.
 func (c *call) repeated(x *ir.Value, axis, n int, whole bool) *ir.Value {
 	at := axis + 1
 	if whole {
@@ -608,8 +608,7 @@ func (c *call) repeated(x *ir.Value, axis, n int, whole bool) *ir.Value {
 	return c.reshape(c.emit(ir.Expand{Shape: wide}, x), shape)
 }
 
-// roll moves elements along an axis; those that leave come in at the other
-// end.
+// roll rotates the elements along an axis.
 func roll(c *call) *ir.Value {
 	x := c.tensor0()
 	if c.arg(2, "axis") == nil {
@@ -677,14 +676,14 @@ func pad(c *call) *ir.Value {
 	return c.emit(op, x)
 }
 
-// index is x[key], with numbers, slices, … and new axes.
+// index returns x[key]. The key has numbers, slices, … and new axes.
 func (c *call) index(x *ir.Value, key any) *ir.Value {
 	keys, ok := key.([]any)
 	if !ok {
 		keys = []any{key}
 	}
 	ellipsis := func(k any) bool { return text(object(k).get("class_name")) == "__ellipsis__" }
-	taken, r := 0, x.Type.Rank() // axes that keys name
+	taken, r := 0, x.Type.Rank() // taken is the number of axes with a key
 	for _, k := range keys {
 		if k != nil && !ellipsis(k) {
 			taken++
@@ -708,7 +707,7 @@ func (c *call) index(x *ir.Value, key any) *ir.Value {
 				shape = append(shape, x.Type.Shape[axis])
 				axis++
 			}
-			taken = r // only the first one stands for axes
+			taken = r // only the first … stands for axes
 		default:
 			n := x.Type.Shape[axis]
 			if i, isNumber := integer(k); isNumber {
@@ -737,7 +736,7 @@ func (c *call) index(x *ir.Value, key any) *ir.Value {
 	return c.reshape(c.emit(s, x), shape)
 }
 
-// slice resolves Python's start:stop:step over n elements.
+// slice evaluates Python's start:stop:step for n elements.
 func slice(r *record, n int) (start, count, step int, err error) {
 	field := func(name string, def int) int {
 		v := r.get(name)
@@ -754,7 +753,8 @@ func slice(r *record, n int) (start, count, step int, err error) {
 	if step == 0 || err != nil || ir.CheckLimit("step", int64(step)) != nil {
 		return 0, 0, 1, fmt.Errorf("slice with step %.60v", r.get("step"))
 	}
-	// clamp counts from the end and stays within what the step can reach.
+	// clamp converts a position from the end and limits it to the range of the
+	// step.
 	clamp := func(i, low, high int) int {
 		if i < 0 {
 			i += n
@@ -784,8 +784,8 @@ func slice(r *record, n int) (start, count, step int, err error) {
 var _ = registerMany(nsOp, "shape", map[string]func(*call) []*ir.Value{"Split": split})
 var _ = registerMany(nsTF, "shape", map[string]func(*call) []*ir.Value{"split": split})
 
-// split cuts along an axis: into equal parts, at positions (Keras), or into
-// parts of given sizes (TensorFlow).
+// split splits a tensor along an axis: into equal parts, at positions (Keras),
+// or into parts of given sizes (TensorFlow).
 func split(c *call) []*ir.Value {
 	x := c.tensor0()
 	axis := c.axis(c.whole(0, 2, "axis"), x.Type.Rank())

@@ -9,8 +9,8 @@ import (
 	"modelc/ir/eval"
 )
 
-// Operations on a row of four numbers, and layers that resize it, with what
-// Keras computes.
+// Operations on a row of four numbers, and layers that resize it, give the
+// results of Keras.
 func TestOperations(t *testing.T) {
 	array := func(v ...any) dict {
 		return dict{"class_name": "__numpy__", "config": dict{"value": v, "dtype": "float32"}}
@@ -53,11 +53,11 @@ func TestOperations(t *testing.T) {
 		op["module"] = "keras.src.ops.numpy"
 		check(t, c.class, functional([]any{nil, 4}, "op", kerastest.Call(op, c.args...)), []float32{1, -2, 4, 0.25}, c.want)
 	}
-	// TensorFlow rounds the coordinates: exact ones are 4e-4 off.
+	// TensorFlow rounds the coordinates. Exact coordinates differ by 4e-4.
 	bicubic := entryOf("Resizing", "resize", dict{"height": 1, "width": 5, "interpolation": "bicubic"})
 	check(t, "bicubic", sequential([]any{nil, 1, 3, 1}, bicubic), []float32{1, -2, 4},
 		[]float32{1.2265766859054565, -0.32260799407958984, -2, 1.7583024501800537, 4.453153133392334})
-	// A window far beyond the image averages all of it.
+	// A window much larger than the image averages all of it.
 	pool := entryOf("AveragePooling2D", "pool", dict{"pool_size": 1 << 20, "strides": 2, "padding": "same"})
 	check(t, "a huge window", sequential([]any{nil, 1, 3, 1}, pool), []float32{1, -2, 4}, []float32{1, 1})
 }

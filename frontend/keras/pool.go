@@ -25,8 +25,8 @@ var _ = register(nsLayer, "pooling", map[string]func(*call) *ir.Value{
 	"GlobalAvgPool2D":        func(c *call) *ir.Value { return c.globalPool(ir.ReduceMean, 2) },
 })
 
-// pool averages and maximises over the elements inside the image alone: the
-// padding of "same" never counts.
+// pool builds average and maximum pools. The padding of "same" is not part of
+// the average or the maximum.
 func (c *call) pool(kind ir.PoolKind, n int) *ir.Value {
 	x := c.image(n)
 	w := window{kernel: c.tuple("pool_size", n, 2), dilations: slices.Repeat([]int{1}, n), padding: c.str("padding", "valid")}
@@ -38,7 +38,7 @@ func (c *call) pool(kind ir.PoolKind, n int) *ir.Value {
 		c.failf("padding %q", w.padding)
 	}
 	for i, n := range x.Type.Shape[c.spatial():][:n] {
-		// A window twice as wide as a padded image always sees all of it.
+		// A window twice as wide as the padded image always covers all of it.
 		if w.padding == "same" {
 			w.kernel[i] = min(w.kernel[i], max(2*min(n, ir.MaxStep/2), 1))
 		}

@@ -17,7 +17,7 @@ var _ = register(nsLayer, "shape", map[string]func(*call) *ir.Value{
 	"Cropping2D":    func(c *call) *ir.Value { return c.border("cropping", 2, -1) },
 })
 
-// flatten reads channels last whatever the data format.
+// flatten reads its input with channels last for every data format.
 func flatten(c *call) *ir.Value {
 	x := c.x()
 	rank := x.Type.Rank()
@@ -39,7 +39,7 @@ func reshape(c *call) *ir.Value {
 	return c.reshape(x, append(ir.Shape{x.Type.Shape[0]}, c.solve(target, x.Type.Shape[1:])...))
 }
 
-// solve replaces the −1 of a target shape.
+// solve replaces the −1 in a target shape by the extent that fits.
 func (c *call) solve(target []int, from ir.Shape) ir.Shape {
 	out := slices.Clone(target)
 	open, rest := -1, int64(1)
@@ -82,8 +82,8 @@ func repeatVector(c *call) *ir.Value {
 	return c.emit(ir.Expand{Shape: ir.Shape{s[0], n, s[1]}}, c.reshape(x, ir.Shape{s[0], 1, s[1]}))
 }
 
-// border pads (sign 1) or crops (sign −1) the n spatial axes by a number, one
-// number per axis, or one pair per axis.
+// border pads (sign 1) or crops (sign −1) the n spatial axes. The field is one
+// number, one number per axis, or one pair per axis.
 func (c *call) border(key string, n, sign int) *ir.Value {
 	x := c.image(n)
 	pads := make([]int, 2*x.Type.Rank())
@@ -137,7 +137,7 @@ func (c *call) border(key string, n, sign int) *ir.Value {
 	return c.emit(ir.Pad{Pads: pads}, x)
 }
 
-// slice takes count elements from start along one axis.
+// slice returns count elements from start along one axis.
 func (c *call) slice(x *ir.Value, axis, start, count int) *ir.Value {
 	r := x.Type.Rank()
 	s := ir.Slice{Start: make([]int, r), Count: slices.Clone(x.Type.Shape), Step: slices.Repeat([]int{1}, r)}

@@ -39,8 +39,8 @@ func upSampling2D(c *call) *ir.Value {
 	return c.resize(x, mode, false, times(at, size[0]), times(at+1, size[1]))
 }
 
-// resize interpolates an image as tf.image.resize does: the centres of pixels
-// are at half coordinates.
+// resize interpolates an image like tf.image.resize, with the centres of pixels
+// at half coordinates.
 func (c *call) resize(x *ir.Value, mode string, antialias bool, height, width int) *ir.Value {
 	op := ir.Resize{Coord: ir.HalfPixel, Antialias: antialias, ExcludeOutside: antialias}
 	switch mode {
@@ -50,13 +50,14 @@ func (c *call) resize(x *ir.Value, mode string, antialias bool, height, width in
 	case "bilinear":
 		op.Mode = ir.ResizeLinear
 	case "bicubic":
-		// TensorFlow's kernel, whose weights outside the image go to the rest.
+		// TensorFlow's kernel distributes weights outside the image over the
+		// other pixels.
 		op.Mode, op.CubicA, op.ExcludeOutside = ir.ResizeCubic, -0.5, true
 		if !antialias {
 			op.Coord = ir.TfBicubic
 		}
 	default:
-		c.refuse("interpolation "+mode+" is not supported", "nearest, bilinear and bicubic are")
+		c.refuse("interpolation "+mode+" is not supported", "use nearest, bilinear or bicubic")
 	}
 	at := c.spatial()
 	op.Shape, op.Scales = slices.Clone(x.Type.Shape), slices.Repeat([]float64{1}, x.Type.Rank())
@@ -92,7 +93,7 @@ func resizing(c *call) *ir.Value {
 // scaled returns n·k/by.
 func scaled(n, k, by int) int64 { return int64(n) * int64(k) / int64(by) }
 
-// cropToAspect cuts the middle with the aspect ratio of the target.
+// cropToAspect crops the centre of x to the aspect ratio of the target.
 func (c *call) cropToAspect(x *ir.Value, height, width int) *ir.Value {
 	at := c.spatial()
 	h, w := x.Type.Shape[at], x.Type.Shape[at+1]
@@ -102,7 +103,7 @@ func (c *call) cropToAspect(x *ir.Value, height, width int) *ir.Value {
 	return c.slice(x, at+1, (w-cw)/2, cw)
 }
 
-// padToAspect adds equal borders that give the aspect ratio of the target.
+// padToAspect adds equal borders so that x has the aspect ratio of the target.
 func (c *call) padToAspect(x *ir.Value, height, width int) *ir.Value {
 	if m := c.str("fill_mode", "constant"); m != "constant" {
 		c.failf("fill_mode %q", m)
@@ -116,8 +117,8 @@ func (c *call) padToAspect(x *ir.Value, height, width int) *ir.Value {
 	return c.emit(ir.Pad{Pads: pads, Value: c.float("fill_value", 0)}, x)
 }
 
-// centerCrop cuts the middle. Of an image that is too small it cuts the middle
-// of the target's aspect ratio and enlarges that.
+// centerCrop crops the centre of an image. If the image is too small, it crops
+// the centre to the target's aspect ratio and enlarges the result.
 func centerCrop(c *call) *ir.Value {
 	x := c.image(2)
 	height, width := c.targetSize()

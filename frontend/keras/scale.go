@@ -12,7 +12,8 @@ var _ = register(nsLayer, "scaling", map[string]func(*call) *ir.Value{
 	"Normalization": normalization,
 })
 
-// rescaling is x·scale+offset; both may be one number or one per channel.
+// rescaling computes x·scale+offset. scale and offset are one number or one
+// number per channel.
 func rescaling(c *call) *ir.Value {
 	x := c.x()
 	if v := c.numbers("scale"); v != nil {
@@ -28,8 +29,8 @@ func zero(t *ir.Tensor) bool {
 	return !slices.ContainsFunc(t.Float64s(), func(x float64) bool { return x != 0 })
 }
 
-// numbers reads a number or a (nested) list of numbers as a tensor; nil when
-// the field is null.
+// numbers reads a number or a (nested) list of numbers as a tensor. It returns
+// nil if the field is null.
 func (c *call) numbers(key string) *ir.Tensor {
 	v := c.config.get(key)
 	if r := object(v); r != nil { // a NumPy array or a tensor: {"config": {"value": …}}
@@ -66,8 +67,9 @@ func (c *call) numbers(key string) *ir.Tensor {
 	return ir.FromFloat64s(ir.Type{DType: c.dtype, Shape: shape}, data)
 }
 
-// normalization is (x−mean)/max(√variance, 1e-7), with statistics along the
-// kept axes from the weights of an adapted layer, or from the configuration.
+// normalization computes (x−mean)/max(√variance, 1e-7). The statistics along
+// the kept axes come from the weights of an adapted layer or from the
+// configuration.
 func normalization(c *call) *ir.Value {
 	const tiny = 1e-7 // keras.config.epsilon()
 	x := c.x()
@@ -76,7 +78,7 @@ func normalization(c *call) *ir.Value {
 	switch v := c.config.get("axis").(type) {
 	case nil:
 		if _, given := c.config.values["axis"]; given {
-			axes = nil // one mean for all
+			axes = nil // one mean for all elements
 		}
 	default:
 		axes = c.axes(v, rank)
@@ -94,7 +96,7 @@ func normalization(c *call) *ir.Value {
 	if mean == nil || variance == nil {
 		mean, variance = c.weight("mean", own), c.weight("variance", own)
 		if c.taken < len(c.vars) {
-			c.taken++ // the number of samples seen
+			c.taken++ // the number of samples, which is not used
 		}
 	}
 	shift, factor := mean.Float64s(), variance.Float64s()

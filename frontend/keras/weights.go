@@ -11,22 +11,23 @@ import (
 )
 
 // store holds the weights of a layer: its own variables, and those of the
-// layers inside it when it is a model or a wrapper. A layer without weights
-// has an empty one.
+// layers inside a model or wrapper. The store of a layer without weights is
+// empty.
 type store interface {
 	// variables returns the layer's own weights, in the layer's order.
 	variables() ([]*hdf5.Dataset, error)
-	// layer returns the store of a layer of the model whose store this is.
+	// layer returns the store of a layer of this store's model.
 	layer(l *layer) (store, error)
-	// wrapped returns the store of the layer inside a wrapper.
+	// wrapped returns the store of the layer inside this store's wrapper.
 	wrapped(l *layer) (store, error)
 }
 
-// archiveStore is a group of the model.weights.h5 in a .keras archive:
-// layers/KEY/vars/0, 1, …, where KEY is layer.key. A nil group has no weights.
+// archiveStore is a group of model.weights.h5 in a .keras archive. Variables are
+// named layers/KEY/vars/0, 1, …, where KEY is layer.key. A nil group has no
+// weights.
 type archiveStore struct {
 	group  *hdf5.Group
-	byName map[string]*hdf5.Group // the groups of its layers, once one was asked for by name
+	byName map[string]*hdf5.Group // groups of its layers by name, made on first use
 }
 
 func (s *archiveStore) variables() ([]*hdf5.Dataset, error) {
@@ -69,7 +70,7 @@ func (s *archiveStore) layer(l *layer) (store, error) {
 			return &archiveStore{group: g}, nil
 		}
 	}
-	// The counting of keys is Keras's own affair; the name decides.
+	// Versions of Keras count keys differently, so the name decides.
 	if s.byName == nil {
 		s.byName = map[string]*hdf5.Group{}
 		for _, key := range layers.Names() {
@@ -87,8 +88,8 @@ func (s *archiveStore) layer(l *layer) (store, error) {
 	return &archiveStore{group: s.byName[l.name]}, nil
 }
 
-// nameOf returns the layer's name that Keras 3 notes with its variables, ""
-// when there is none.
+// nameOf returns the layer's name that Keras 3 stores with its variables, or ""
+// if there is none.
 func nameOf(g *hdf5.Group) (string, error) {
 	if !g.Has("vars") {
 		return "", nil
@@ -112,12 +113,12 @@ func (s *archiveStore) wrapped(*layer) (store, error) {
 	return &archiveStore{group: g}, err
 }
 
-// legacyStore is the weights of a whole-model .h5 file: one group per layer of
-// the outermost model, with a list of the names of all weights in it, those of
-// inner models included.
+// legacyStore holds the weights of a whole-model .h5 file. The file has one
+// group per layer of the outermost model. Each group lists the names of all its
+// weights, including those of nested models.
 type legacyStore struct {
 	root   *hdf5.Group
-	layers map[string]bool // that have a group
+	layers map[string]bool // layers with a group
 }
 
 func newLegacyStore(root *hdf5.Group) (legacyStore, error) {
@@ -146,8 +147,8 @@ func (s legacyStore) layer(l *layer) (store, error) {
 	return e, err
 }
 
-// strs reads an attribute with a list of strings. Keras splits long ones into
-// NAME0, NAME1, ….
+// strs reads an attribute with a list of strings. Keras splits long lists into
+// the attributes NAME0, NAME1, ….
 func strs(g *hdf5.Group, name string) ([]string, error) {
 	a, err := g.Attr(name)
 	if err != nil {
@@ -177,22 +178,22 @@ func strs(g *hdf5.Group, name string) ([]string, error) {
 	return list, nil
 }
 
-// legacyGroup is the group of a layer of the outermost model.
+// legacyGroup is the group of a layer of the outermost model in a legacy file.
 type legacyGroup struct {
 	group *hdf5.Group
-	names []string // of all weights in it
-	// folders maps the ends of paths, "block/conv" and "conv", to the folders of
-	// weights whose paths end so.
+	names []string // names of all its weights
+	// folders maps suffixes of paths, such as "block/conv" and "conv", to the
+	// folders of weights with this suffix.
 	folders map[string][]string
-	inside  map[string][]string // the names in a folder
+	inside  map[string][]string // names of the weights in each folder
 }
 
-// legacyLayer is the weights of a layer of a legacy file.
+// legacyLayer holds the weights of a layer of a legacy file.
 type legacyLayer struct {
 	*legacyGroup
-	top bool // the layer is one of the outermost model: all are its own
-	// paths are where the layer may stand: the names of the models and
-	// wrappers around it, then its own. The likeliest comes first.
+	top bool // the layer is part of the outermost model and owns the whole group
+	// paths lists the possible paths of the layer, the most likely first. A path
+	// has the names of the models and wrappers around the layer, then its own.
 	paths [][]string
 }
 
@@ -200,14 +201,13 @@ func (s legacyLayer) layer(l *layer) (store, error) {
 	return legacyLayer{legacyGroup: s.legacyGroup, paths: s.below(l)}, nil
 }
 
-// wrapped finds the weights of the layer in a wrapper, which may carry the
-// wrapper's name alone.
+// wrapped returns the weights of the layer inside a wrapper. Their path may
+// contain only the wrapper's name.
 func (s legacyLayer) wrapped(l *layer) (store, error) {
 	return legacyLayer{legacyGroup: s.legacyGroup, top: s.top && l.network == nil, paths: append(s.below(l), s.paths...)}, nil
 }
 
-// maxPaths bounds the places where the weights of a layer in many wrappers are
-// looked for.
+// maxPaths is the maximum number of possible paths of a layer inside wrappers.
 const maxPaths = 64
 
 func (s legacyLayer) below(l *layer) [][]string {
@@ -218,9 +218,9 @@ func (s legacyLayer) below(l *layer) [][]string {
 	return paths
 }
 
-// variables finds the layer's weights by their names, PATH/VARIABLE, where
-// PATH is as much of the layer's path as Keras saw fit to write. They cannot
-// be told by position: Keras lists all moving statistics of a model last.
+// variables finds the layer's weights by their names, PATH/VARIABLE, where PATH
+// is a suffix of the layer's path. Positions do not identify weights, because
+// Keras lists all moving statistics of a model last.
 func (s legacyLayer) variables() ([]*hdf5.Dataset, error) {
 	names := s.names
 	if !s.top {
@@ -249,7 +249,7 @@ func (s legacyLayer) own() ([]string, error) {
 			case s.inside[end] != nil:
 				return s.inside[end], nil
 			case len(found) > 1:
-				return nil, fmt.Errorf("the weights file has several layers that could be this one: %s", strings.Join(found, ", "))
+				return nil, fmt.Errorf("several layers in the weights file match this layer: %s", strings.Join(found, ", "))
 			case len(found) == 1:
 				return s.inside[found[0]], nil
 			}
@@ -258,7 +258,7 @@ func (s legacyLayer) own() ([]string, error) {
 	return nil, nil
 }
 
-// maxDepth bounds the models and wrappers around a layer.
+// maxDepth is the maximum number of models and wrappers around a layer.
 const maxDepth = 32
 
 func (g *legacyGroup) index() {
@@ -286,11 +286,11 @@ var dtypes = map[hdf5.Type]ir.DType{
 	{Class: hdf5.BFloat, Size: 2}: ir.BFloat16,
 }
 
-// tensor reads a weight, converted to type to.
+// tensor reads a weight and converts it to type to.
 func tensor(d *hdf5.Dataset, to ir.DType) (*ir.Tensor, error) {
 	from, ok := dtypes[d.Type]
 	if !ok && d.Type == (hdf5.Type{Class: hdf5.Opaque, Size: 2}) {
-		// HDF5 has no bfloat16: Keras stores opaque pairs of bytes.
+		// HDF5 has no bfloat16. Keras stores opaque pairs of bytes.
 		a, err := d.Attr("dtype")
 		if err != nil {
 			return nil, err

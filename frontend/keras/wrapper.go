@@ -8,7 +8,7 @@ import (
 
 var _ = register(nsLayer, "wrapper", map[string]func(*call) *ir.Value{"TimeDistributed": timeDistributed})
 
-// timeDistributed applies a layer to each step along axis 1, which becomes
+// timeDistributed applies a layer to each step along axis 1. It makes this axis
 // part of the batch.
 func timeDistributed(c *call) *ir.Value {
 	inner := c.l.wrapped
@@ -35,11 +35,11 @@ func timeDistributed(c *call) *ir.Value {
 		out = c.im.build(inner, st, name, in)
 	}
 	if len(out) != 1 || out[0] == nil {
-		c.failf("the layer it wraps, %s %q, cannot be compiled", inner.class, inner.name)
+		c.failf("its inner layer, %s %q, cannot be compiled", inner.class, inner.name)
 	}
 	y := out[0]
 	if y.Type.Rank() == 0 || y.Type.Shape[0] != rows {
-		c.failf("the layer it wraps, %s %q, changes the batch", inner.class, inner.name)
+		c.failf("its inner layer, %s %q, changes the batch", inner.class, inner.name)
 	}
 	return c.reshape(y, slices.Concat(s[:2], y.Type.Shape[1:]))
 }

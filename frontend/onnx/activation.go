@@ -28,14 +28,13 @@ var activationOps = []operator{
 	{name: "Shrink", since: 9, operands: 1, becomes: "Unary Shrink", build: act(ir.Shrink, param{"lambd", 0.5}, param{"bias", 0})},
 }
 
-// param is a float attribute that is a parameter of a function.
+// param describes a float attribute that is a parameter of a function.
 type param struct {
 	name string
 	def  float64
 }
 
-// act imports a function of one variable with the attributes that are its
-// Alpha and Beta.
+// act imports a function of one variable. The attributes are its Alpha and Beta.
 func act(f ir.Fn, params ...param) func(n *node) []*ir.Value {
 	return func(n *node) []*ir.Value {
 		a := ir.Act{Fn: f}
@@ -58,7 +57,8 @@ func gelu(n *node) []*ir.Value {
 	return act(ir.Gelu)(n)
 }
 
-// clip has its bounds as attributes before opset 11, as operands since.
+// clip imports Clip. The bounds are attributes before opset 11 and operands since
+// opset 11.
 func clip(n *node) []*ir.Value {
 	x := n.in[0]
 	lo, hi := math.Inf(-1), math.Inf(1)
@@ -100,8 +100,8 @@ func (n *node) bounds() (lo, hi float64, ok bool) {
 	return lo, hi, n.in[0].Type.DType.IsFloat()
 }
 
-// prelu takes a slope that broadcasts to x; before opset 7, and in files of
-// exporters that never noticed, one that lies along the channels.
+// prelu imports PRelu. The slope broadcasts to x. Before opset 7, and in files of
+// exporters that do not follow opset 7, it is along the channels.
 func prelu(n *node) []*ir.Value {
 	x, slope := n.in[0], n.in[1]
 	xs, ss := x.Type.Shape, slope.Type.Shape

@@ -23,12 +23,12 @@ import (
 
 var hostileModels = flag.Int("hostile", 12_000, "how many models with extreme attributes to import")
 
-// parameter is an attribute or a constant operand: integers or floats.
+// parameter is an attribute or a constant operand with integers or floats.
 type parameter struct {
 	name   string
 	ints   []int64
 	floats []float32
-	list   bool // an attribute that is a list, an operand that has an axis
+	list   bool // the attribute is a list, or the operand has an axis
 }
 
 func intParam(name string, x int64) parameter { return parameter{name: name, ints: []int64{x}} }
@@ -99,18 +99,18 @@ func attrs(p ...parameter) []parameter { return p }
 type operatorCase struct {
 	op    string
 	opset int64
-	in    []any // computed, stored, parameter; nil for none
+	in    []any // computed, stored or parameter; nil is an absent operand
 	attrs []parameter
-	text  []message // attributes that stay
-	outs  int       // 1 if it is 0
-	then  []message // nodes that make "y" of the result "r"
+	text  []message // attributes that are not changed
+	outs  int       // number of outputs; 0 means 1
+	then  []message // nodes that compute "y" from the result "r"
 }
 
 var window2 = attrs(intsParam("kernel_shape", 3, 3), intsParam("strides", 1, 2), intsParam("pads", 1, 1, 1, 1), intsParam("dilations", 1, 1))
 
 func windowAnd(p ...parameter) []parameter { return append(slices.Clone(window2), p...) }
 
-// operatorCases has a row for each form of each operator that reads integers.
+// operatorCases lists each form of each operator that reads integers.
 var operatorCases = []operatorCase{
 	{op: "Conv", opset: 17, in: []any{floatsIn(1, 4, 8, 8), ones(6, 2, 3, 3)}, attrs: windowAnd(intParam("group", 2))},
 	{op: "Conv", opset: 17, in: []any{floatsIn(1, 4, 8, 8), floatsIn(6, 2, 1, 1)}, attrs: attrs(intsParam("strides", 1, 2), intsParam("dilations", 1, 1), intParam("group", 2)), text: []message{text("auto_pad", "SAME_LOWER")}},
@@ -193,8 +193,7 @@ var operatorCases = []operatorCase{
 	{op: "ConcatFromSequence", opset: 13, in: []any{nil}, attrs: attrs(intParam("axis", 1), intParam("new_axis", 1))},
 }
 
-// model encodes the case. Where a sequence is the operand, SplitToSequence
-// makes it.
+// model encodes the case. If an operand is a sequence, SplitToSequence computes it.
 func (c operatorCase) model() message {
 	var g graphParts
 	var in []string
@@ -239,7 +238,7 @@ func (c operatorCase) model() message {
 	return modelMessage(8, c.opset, g.encode())
 }
 
-// parameters returns those of the operands, then those of the attributes.
+// parameters returns the parameters of the operands, then those of the attributes.
 func (c operatorCase) parameters() []parameter {
 	var list []parameter
 	for _, o := range c.in {
@@ -250,8 +249,8 @@ func (c operatorCase) parameters() []parameter {
 	return append(list, c.attrs...)
 }
 
-// change gives element k of a parameter, all of them if there is none, an
-// extreme value.
+// change sets element k of a parameter to an extreme value. If the parameter has no
+// element k, change sets all elements.
 func (c *operatorCase) change(at, k, value int) {
 	c.in, c.attrs = slices.Clone(c.in), slices.Clone(c.attrs)
 	for i, o := range c.in {
@@ -267,7 +266,7 @@ func (c *operatorCase) change(at, k, value int) {
 	}
 }
 
-// extremeInts are where the ranges of attributes and of machine integers end.
+// extremeInts lists the ends of the ranges of attributes and of machine integers.
 var extremeInts = []int64{
 	0, 1, -1, 2, -2, 3, 7, 8, 9, -8, -9, 17, 255, 1 << 12, 1<<12 + 1, 1 << 16,
 	ir.MaxStep - 1, ir.MaxStep, ir.MaxStep + 1, -ir.MaxStep, -ir.MaxStep - 1,
@@ -293,8 +292,8 @@ func (p parameter) changed(k, value int) parameter {
 	return p
 }
 
-// Whatever numbers a file has, it is refused, or gives a valid graph. Unless
-// its tensors are large, that goes through passes and schedule.
+// For any numbers in a file, the import returns an error or a valid graph. Unless
+// its tensors are large, the graph also goes through passes and schedule.
 func TestExtremeAttributes(t *testing.T) {
 	count, accepted := 0, 0
 	load := func(c operatorCase) {
@@ -319,7 +318,7 @@ func TestExtremeAttributes(t *testing.T) {
 		accepted++
 		for v := range m.Graph.Values() {
 			if v.Type.Shape.Len() > 1<<18 {
-				return // legal, but it takes its time
+				return // legal, but slow
 			}
 		}
 		if _, err := passes.Run(m.Graph, &passes.Config{}); err != nil {
@@ -357,7 +356,7 @@ func TestExtremeAttributes(t *testing.T) {
 			}
 		}
 	}
-	// Several at once.
+	// Change several parameters at once.
 	for count < *hostileModels {
 		c := operatorCases[r.IntN(len(operatorCases))]
 		list := c.parameters()
@@ -370,7 +369,7 @@ func TestExtremeAttributes(t *testing.T) {
 	t.Logf("%d of %d models accepted", accepted, count)
 }
 
-// Every name that a builder reads integers under has a range, and a row above.
+// Every name of integers that a builder reads has a range and a case above.
 func TestAttributeNames(t *testing.T) {
 	tested := map[string]bool{}
 	for _, c := range operatorCases {
@@ -382,7 +381,8 @@ func TestAttributeNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The methods that read integers, and which of their arguments is the name.
+	// The methods that read integers, with the index of the argument that is the
+	// name.
 	readers := map[string]int{"int": 0, "ints": 0, "clampedInt": 0, "attrOrList": 0, "clampedList": 0,
 		"list": 1, "integers": 1, "integer": 1, "legal": 0, "legals": 0, "clamped": 0}
 	read := 0
@@ -409,7 +409,7 @@ func TestAttributeNames(t *testing.T) {
 			}
 			lit, ok := call.Args[at].(*ast.BasicLit)
 			if !ok {
-				return true // a constant: most in nonMaxSuppression
+				return true // a constant, as in nonMaxSuppression
 			}
 			name, _ := strconv.Unquote(lit.Value)
 			name = strings.TrimPrefix(name, "the ")
@@ -428,7 +428,7 @@ func TestAttributeNames(t *testing.T) {
 	}
 }
 
-// What a refusal says.
+// The error for an attribute names the attribute, the value and the range.
 func TestAttributeRefused(t *testing.T) {
 	for _, c := range []struct {
 		attr message

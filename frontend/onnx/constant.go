@@ -22,7 +22,7 @@ func constant(n *node) []*ir.Value {
 	for _, a := range n.p.attrs {
 		name := a.name
 		if a = n.resolve(a); a == nil {
-			continue // an attribute of a function that the call leaves out
+			continue // an attribute of a function that the call omits
 		}
 		var t *ir.Tensor
 		switch name {
@@ -71,7 +71,7 @@ func constantOfShape(n *node) []*ir.Value {
 	return []*ir.Value{n.constValue(t)}
 }
 
-// shape has start and end since opset 15; both clamp.
+// shape imports Shape. start and end exist since opset 15; both are clamped.
 func shape(n *node) []*ir.Value {
 	s := n.in[0].Type.Shape
 	clamp := func(i int) int {
@@ -92,7 +92,7 @@ func rangeOp(n *node) []*ir.Value {
 	start, limit, delta := n.scalar(0, "start", 0), n.scalar(1, "limit", 0), n.scalar(2, "delta", 1)
 	count := math.Ceil((limit - start) / delta)
 	if math.IsNaN(count) || count > maxFill || delta == 0 {
-		n.failf("from %g to %g in steps of %g", start, limit, delta)
+		n.failf("invalid range from %g to %g with step %g", start, limit, delta)
 	}
 	v := make([]float64, n.budget(ir.Shape{int(max(0, count))}))
 	for i := range v {
@@ -130,7 +130,8 @@ func identity(n *node) []*ir.Value {
 	return n.in[:1]
 }
 
-// dropout does nothing at inference; its mask is all true.
+// dropout imports Dropout, which does nothing at inference. All elements of its mask
+// are true.
 func dropout(n *node) []*ir.Value {
 	x := n.in[0]
 	if n.version < 7 && !n.flag("is_test", false) {
@@ -149,7 +150,7 @@ func dropout(n *node) []*ir.Value {
 	return []*ir.Value{x, n.emit(ir.Expand{Shape: x.Type.Shape}, n.number(d, 1))}
 }
 
-// ifOp takes the branch that a constant condition selects.
+// ifOp imports the branch of If that a constant condition selects.
 func ifOp(n *node) []*ir.Value {
 	name := "else_branch"
 	if n.scalar(0, "the condition", 0) != 0 {

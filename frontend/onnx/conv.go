@@ -11,17 +11,17 @@ var convolutionOps = []operator{
 	{name: "ConvTranspose", operands: 2, most: []most{{1, 3}}, becomes: "ConvTranspose", build: convTranspose},
 }
 
-// window is the geometry that convolutions and pools share.
+// window holds the geometry of a convolution or pool.
 type window struct {
 	kernel, strides, dilations []int
 	pads                       []int
 }
 
-// span returns how many elements a window covers along a spatial axis.
+// span returns the number of elements that a window covers along a spatial axis.
 func (w window) span(axis int) int64 { return int64(w.kernel[axis]-1)*int64(w.dilations[axis]) + 1 }
 
-// window reads kernel_shape (unless given), strides, dilations and pads for
-// the spatial extents of x, and resolves auto_pad.
+// window reads kernel_shape (if kernel is nil), strides, dilations and pads for the
+// spatial extents of x, and evaluates auto_pad.
 func (n *node) window(x ir.Shape, kernel []int) window {
 	if len(x) < 3 {
 		n.failf("x has %d axes, want [N,C,D…]", len(x))
@@ -31,7 +31,7 @@ func (n *node) window(x ir.Shape, kernel []int) window {
 	w := window{kernel: kernel, strides: n.ints("strides"), dilations: n.ints("dilations"), pads: n.ints("pads")}
 	if k := n.ints("kernel_shape"); k != nil {
 		if kernel != nil && !slices.Equal(k, kernel) {
-			n.failf("kernel_shape %v, but the weights' is %v", k, kernel)
+			n.failf("kernel_shape is %v, but the weights have %v", k, kernel)
 		}
 		w.kernel = k
 	}
@@ -65,7 +65,7 @@ func (n *node) window(x ir.Shape, kernel []int) window {
 			in, stride := int64(sp[i]), int64(w.strides[i])
 			out := (in + stride - 1) / stride
 			total := max(0, (out-1)*stride+w.span(i)-in)
-			// The odd element goes to the end, or to the beginning.
+			// An odd element is added at the end or at the beginning.
 			w.pads[i], w.pads[r+i] = n.legal("pads", total/2), n.legal("pads", total-total/2)
 			if auto == "SAME_LOWER" {
 				w.pads[i], w.pads[r+i] = w.pads[r+i], w.pads[i]
@@ -87,7 +87,7 @@ func conv(n *node) []*ir.Value {
 	return []*ir.Value{n.convolve(n.in[0], n.in[1], n.arg(2))}
 }
 
-// convolve is the convolution that the attributes describe.
+// convolve returns the convolution that the attributes describe.
 func (n *node) convolve(x, w, bias *ir.Value) *ir.Value {
 	n.checkWeights(x, w)
 	g := n.window(x.Type.Shape, w.Type.Shape[2:])
@@ -132,7 +132,7 @@ func convTranspose(n *node) []*ir.Value {
 			full := int64(in[i]-1)*int64(c.Strides[i]) + w.span(i) + int64(c.OutputPads[i])
 			total := full - int64(want[i])
 			if total < 0 {
-				// More is asked for than the product has: zeros at the end.
+				// output_shape is larger than the product: add zeros at the end.
 				c.OutputPads[i] = n.legal("output_padding", int64(c.OutputPads[i])-total)
 				total = 0
 			}

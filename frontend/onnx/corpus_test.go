@@ -24,7 +24,8 @@ func corpus(t *testing.T) string {
 	return dir
 }
 
-// The topologies of onnx-light: all outputs equal, so they test plumbing.
+// The topologies of onnx-light. All their outputs are equal, so they test only the
+// import.
 func TestLightModels(t *testing.T) {
 	dir := corpus(t)
 	files, _ := filepath.Glob(filepath.Join(dir, "onnx-light", "*.onnx"))
@@ -78,7 +79,7 @@ func TestModelsWithData(t *testing.T) {
 	}
 }
 
-// Exports of PyTorch and graphs made by hand, with their inputs and outputs.
+// Exports of PyTorch and graphs written by hand, with stored inputs and outputs.
 func TestSmallModels(t *testing.T) {
 	models, _ := filepath.Glob(filepath.Join(corpus(t), "torch-small", "*", "model.onnx"))
 	if len(models) < 200 {
@@ -127,8 +128,8 @@ func checkSet(t *testing.T, path, set string, tol float64) {
 	}
 }
 
-// readSet reads stem_0, stem_1, … Half-precision data is widened, as models
-// are.
+// readSet reads stem_0, stem_1, … It converts half-precision data to float32, as the
+// import does for models.
 func readSet(t *testing.T, dir, stem string) []*ir.Tensor {
 	t.Helper()
 	var list []*ir.Tensor

@@ -62,7 +62,7 @@ func isInf(n *node) []*ir.Value {
 	return n.one(ir.Unary{Fn: ir.Act{Fn: ir.IsInf, Alpha: n.truth("detect_negative"), Beta: n.truth("detect_positive")}}, n.in[0])
 }
 
-// truth is a flag that is set unless a file clears it, as a number.
+// truth reads a flag that is stored as a number and set by default.
 func (n *node) truth(name string) float64 {
 	if n.flag(name, true) {
 		return 1
@@ -70,19 +70,19 @@ func (n *node) truth(name string) float64 {
 	return 0
 }
 
-// binary reads two operands, with the broadcast attribute of opsets before 7.
+// binary reads two operands. Before opset 7 they have a broadcast attribute.
 func binary(f ir.BinaryFn) func(n *node) []*ir.Value {
 	return func(n *node) []*ir.Value {
 		a, b := n.in[0], n.in[1]
 		if n.version < 7 && n.flag("broadcast", false) {
-			// b's first axis stands at this axis of a.
+			// The first axis of b corresponds to this axis of a.
 			ra, rb := a.Type.Rank(), b.Type.Rank()
 			at := n.int("axis", ra-rb)
 			if at < 0 {
 				at += ra
 			}
 			if at < 0 || at+rb > ra {
-				n.failf("operand %s does not lie in %s at axis %d", b.Type, a.Type, at)
+				n.failf("operand %s does not fit %s at axis %d", b.Type, a.Type, at)
 			}
 			b = n.reshape(b, append(append(ir.Shape{}, b.Type.Shape...), repeat(1, ra-at-rb)...))
 		}
@@ -116,7 +116,7 @@ func bitwiseNot(n *node) []*ir.Value {
 	return n.one(ir.Binary{Fn: ir.BitXor}, n.in[0], n.constValue(ones))
 }
 
-// chain folds any number of operands from the left.
+// chain applies a binary function to any number of operands from the left.
 func chain(f ir.BinaryFn) func(n *node) []*ir.Value {
 	return func(n *node) []*ir.Value {
 		v := n.in[0]
@@ -140,7 +140,7 @@ func mean(n *node) []*ir.Value {
 
 func where(n *node) []*ir.Value { return n.one(ir.Where{}, n.in[:3]...) }
 
-// castNames spells the element types as Cast did before opset 6.
+// castNames maps the names of element types that Cast used before opset 6.
 var castNames = map[string]int64{"FLOAT": 1, "UINT8": 2, "INT8": 3, "UINT16": 4, "INT16": 5, "INT32": 6, "INT64": 7, "BOOL": 9,
 	"FLOAT16": 10, "DOUBLE": 11, "UINT32": 12, "UINT64": 13}
 

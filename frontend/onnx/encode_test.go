@@ -9,8 +9,8 @@ import (
 	"modelc/frontend/source"
 )
 
-// message is a protobuf message under construction. The field numbers in
-// these tests are those of onnx.proto.
+// message is an encoded protobuf message. The field numbers in these tests are those
+// of onnx.proto.
 type message []byte
 
 func (m message) bytes(num protowire.Number, b []byte) message {
@@ -96,7 +96,8 @@ func graphAttr(name string, g message) message { return message{}.str(1, name).s
 
 func tensorAttr(name string, t message) message { return message{}.str(1, name).sub(5, t).int(20, 4) }
 
-// refAttr takes its value from an attribute of the enclosing function.
+// refAttr encodes an attribute that refers to an attribute of the enclosing
+// function.
 func refAttr(name, ref string) message { return message{}.str(1, name).str(21, ref) }
 
 func floatWeights(name string, dims []int64, x ...float32) message {
@@ -107,8 +108,8 @@ func intWeights(name string, x ...int64) message {
 	return message{}.packed(1, int64(len(x))).int(2, 7).packed(7, x...).str(8, name)
 }
 
-// tensorInput declares a graph input or output. A dimension is a number or a
-// name; "?" leaves it open without one.
+// tensorInput encodes a graph input or output. A dimension is a number or a name;
+// "?" is an open dimension without a name.
 func tensorInput(name string, elem int64, dims ...any) message {
 	var shape message
 	for _, d := range dims {

@@ -9,7 +9,7 @@ import (
 	"modelc/internal/conformance"
 )
 
-// seedModel holds every message of the format.
+// seedModel contains every message of the format.
 func seedModel() message {
 	branch := graphParts{nodes: []message{simple("Relu", "r", "x")}, outputs: []message{tensorInput("r", 1)}}.encode()
 	g := graphParts{
@@ -37,14 +37,14 @@ func seedModel() message {
 	return modelMessage(8, 13, g.encode()).sub(14, message{}.str(1, "key").str(2, "value")).sub(8, opsetMessage("local", 1)).sub(25, f)
 }
 
-// A file cut anywhere gives an error or, where a field ends, a shorter model.
+// A truncated file is an error or, if it ends after a field, a shorter model.
 func TestTruncated(t *testing.T) {
 	b := seedModel()
 	if _, err := Parse("whole", b, "", source.Options{}); err != nil {
 		t.Error(err)
 	}
 	for i := range b {
-		Parse("cut", b[:i:i], "", source.Options{}) // must return
+		Parse("cut", b[:i:i], "", source.Options{}) // Parse must return
 	}
 }
 
@@ -65,7 +65,7 @@ func damaged(r *rand.Rand, model []byte) []byte {
 	return b
 }
 
-// A damaged file gives an error or a valid graph, whatever its operators.
+// A damaged file is an error or a valid graph, for any operators.
 func TestDamaged(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 20_000 {
@@ -73,7 +73,8 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
-// So do the models of the conformance suite, one per operator and opset.
+// The same holds for the models of the conformance suite, one per operator and
+// opset.
 func TestDamagedCorpus(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	suite, err := conformance.Open(corpus(t))
@@ -95,7 +96,7 @@ func TestDamagedCorpus(t *testing.T) {
 	}
 }
 
-// No bytes make the reader panic, and what it accepts is a valid graph.
+// No file causes a panic, and every model that Parse accepts is a valid graph.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(seedModel()))
 	f.Add([]byte{})

@@ -11,50 +11,51 @@ import (
 	"modelc/ir"
 )
 
-// importer turns a decoded graph into IR.
+// importer converts a decoded graph to IR.
 type importer struct {
 	g         *ir.Graph
 	opts      source.Options
 	files     *files
-	operators map[string]*operator      // by name
-	opsets    map[string]int            // of the model
-	functions map[string]*functionProto // by functionKey
+	operators map[string]*operator      // operators by name
+	opsets    map[string]int            // opsets of the model by domain
+	functions map[string]*functionProto // functions by functionKey
 	problems  []source.Problem
 	notes     []string
-	widened   bool       // a half-precision type was seen
-	visited   int        // nodes imported, those of functions at each call
-	filled    int        // elements of tensors that nodes made of a few bytes
-	batch     int        // that the file fixes, where Options.Batch replaces it
-	padded    []*ir.Node // NonMaxSuppression: their counts become outputs
+	widened   bool       // the model has a half-precision type
+	visited   int        // number of imported nodes; nodes of functions count at each call
+	filled    int        // number of elements of constants that nodes created
+	batch     int        // batch that the file fixes and Options.Batch replaces
+	padded    []*ir.Node // NonMaxSuppression nodes, whose counts become outputs
 }
 
-// A file of a few bytes can describe a graph without end and tensors of any
-// size. These bounds lie far above what networks need.
+// A file of a few bytes can describe an infinite graph and tensors of any size. These
+// limits are far above the needs of networks.
 const (
-	maxNodes = 1 << 20 // nodes, functions and branches expanded
-	// Elements that ConstantOfShape and the like make. Some are made in
-	// float64, and must fit an int of 32 bits too.
+	maxNodes = 1 << 20 // maximum number of nodes after expanding functions and branches
+	// maxFill is the maximum number of elements that ConstantOfShape and similar
+	// operators create. Some are created in float64, and their size must fit in an
+	// int of 32 bits.
 	maxFill = min(1<<28, math.MaxInt/128)
 )
 
-// scope is the names that nodes see: of the graph, of a function's body, or
-// of a branch, which sees the graph around it.
+// scope holds the names that are visible to nodes of a graph, of a function's body or
+// of a branch. The names of the enclosing graph are visible in a branch.
 type scope struct {
 	outer     *scope
-	values    map[string]*ir.Value // nil for a value that a reported node failed to make
+	values    map[string]*ir.Value // values by name; nil if the node failed and was reported
 	sequences map[string][]*ir.Value
-	pending   map[string]*tensorProto // initializers nobody has read yet
+	pending   map[string]*tensorProto // initializers that have not been read
 	opsets    map[string]int
-	attrs     map[string]*attribute // of the function call
-	prefix    string                // of node names inside a function
+	attrs     map[string]*attribute // attributes of the function call
+	prefix    string                // prefix of node names in a function
 }
 
 func newScope(opsets map[string]int) *scope {
 	return &scope{values: map[string]*ir.Value{}, sequences: map[string][]*ir.Value{}, pending: map[string]*tensorProto{}, opsets: opsets}
 }
 
-// value returns the value of that name, adding the initializer to the graph
-// when it is first used.
+// value returns the value with the given name. It adds an initializer to the graph on
+// first use.
 func (im *importer) value(s *scope, name string) (v *ir.Value, known bool, err error) {
 	for e := s; e != nil; e = e.outer {
 		if v, ok := e.values[name]; ok {
@@ -82,20 +83,20 @@ func (s *scope) sequence(name string) ([]*ir.Value, bool) {
 	return nil, false
 }
 
-// tensor converts a tensor of the file.
+// tensor converts a tensor of the file to an ir.Tensor.
 func (im *importer) tensor(t *tensorProto) (*ir.Tensor, error) {
 	im.widened = im.widened || isHalf(t.dataType)
 	return im.files.tensor(t)
 }
 
-// nodes imports nodes in order. One that fails is recorded and poisons its
-// results; of nodes that read those, what can be told without operands is
-// recorded too.
+// nodes imports nodes in order. If a node fails, nodes records a problem and marks
+// the node's results. For nodes that read such results, it records only problems
+// that do not depend on operands.
 func (im *importer) nodes(list []*nodeProto, s *scope, depth int) {
 	for _, p := range list {
 		n := &node{im: im, p: p, scope: s, name: s.prefix + p.name, depth: depth}
 		if im.visited++; im.visited > maxNodes || depth > maxDepth {
-			im.report(n, errors.New("functions and branches expand without end"))
+			im.report(n, errors.New("functions and branches expand to too many nodes"))
 			return
 		}
 		if err := im.node(n); err != nil {
@@ -112,7 +113,7 @@ func (im *importer) nodes(list []*nodeProto, s *scope, depth int) {
 func (im *importer) node(n *node) error {
 	s := n.scope
 	if len(n.p.outputs) == 0 {
-		return errors.New("a node without outputs")
+		return errors.New("the node has no outputs")
 	}
 	poisoned := false
 	for _, name := range n.p.inputs {
@@ -121,7 +122,7 @@ func (im *importer) node(n *node) error {
 			var known bool
 			var err error
 			if v, known, err = im.value(s, name); err != nil {
-				n.in = nil // the other operands have no part in it
+				n.in = nil // the problem does not depend on the other operands
 				return err
 			} else if !known {
 				return refusal{fmt.Sprintf("input %q is not defined", name), "the graph must be sorted topologically"}
@@ -151,8 +152,8 @@ func (im *importer) node(n *node) error {
 	return nil
 }
 
-// name gives the results of a node the names of the file, and other values
-// made for it names that no file is likely to use.
+// name sets the names of a node's results to those of the file. Other values of the
+// node get names that are unlikely to be in a file.
 func (im *importer) name(n *node, out []*ir.Value, made []*ir.Node) {
 	fresh := map[*ir.Value]bool{}
 	for _, m := range made {
@@ -173,8 +174,8 @@ func (im *importer) name(n *node, out []*ir.Value, made []*ir.Node) {
 	}
 }
 
-// rebatch returns the first extent of a result of x into whose shape the file
-// writes d. Exporters that fix the batch write it into such shapes too.
+// rebatch returns the first extent of a result of x for which the file has d.
+// Exporters that fix the batch write it into such shapes too.
 func (im *importer) rebatch(x *ir.Value, d int) int {
 	if im.batch > 0 && d == im.batch && x.Const == nil && x.Type.Rank() > 0 && x.Type.Shape[0] == im.opts.Batch {
 		return im.opts.Batch
@@ -182,10 +183,10 @@ func (im *importer) rebatch(x *ir.Value, d int) int {
 	return d
 }
 
-// report records why a node cannot be imported.
+// report records a problem of a node.
 func (im *importer) report(n *node, err error) {
 	if errors.Is(err, errPoisoned) {
-		return // its cause is reported
+		return // the cause is reported
 	}
 	p := source.Problem{Node: n.name, Op: n.p.opType, Reason: err.Error() + n.operands()}
 	var r refusal
@@ -204,18 +205,18 @@ func (im *importer) report(n *node, err error) {
 	im.problems = append(im.problems, p)
 }
 
-// refusal is an error with advice.
+// refusal is an error with a remedy.
 type refusal struct{ reason, remedy string }
 
 func (r refusal) Error() string { return r.reason }
 
-var errPoisoned = errors.New("depends on a value that could not be made")
+var errPoisoned = errors.New("depends on a value that could not be computed")
 
 func functionKey(domain, name, overload string) string {
 	return domain + "::" + name + "::" + overload
 }
 
-// builder returns what imports nodes of n's operator, and sets n's version.
+// builder returns the builder for n's operator and sets n's version.
 func (im *importer) builder(n *node) (func(*node) []*ir.Value, error) {
 	domain, op := n.p.domain, n.p.opType
 	if f, ok := im.functions[functionKey(domain, op, n.p.overload)]; ok {
@@ -233,10 +234,10 @@ func (im *importer) builder(n *node) (func(*node) []*ir.Value, error) {
 	}
 	var known bool
 	if n.version, known = n.scope.opsets[""]; !known {
-		n.version, known = n.im.opsets[""] // functions may leave it out
+		n.version, known = n.im.opsets[""] // functions may omit it
 	}
 	if !known {
-		return nil, errors.New("the model does not say which opset it uses")
+		return nil, errors.New("the model does not declare its opset")
 	}
 	if n.version < o.since {
 		return nil, refusal{fmt.Sprintf("opset %d is older than the first supported one, %d", n.version, o.since), "convert the model to a newer opset"}
@@ -252,7 +253,7 @@ func (im *importer) builder(n *node) (func(*node) []*ir.Value, error) {
 	for i := o.mostOperands(n.version); i < len(n.p.inputs); i++ {
 		if n.p.inputs[i] != "" {
 			return nil, refusal{fmt.Sprintf("operand %d has no meaning in opset %d", i, n.version),
-				"the model is written in another opset than it says: correct its opset_import"}
+				"the model uses another opset than it declares: correct its opset_import"}
 		}
 	}
 	return o.build, nil
@@ -281,7 +282,7 @@ func (im *importer) call(f *functionProto, n *node) []*ir.Value {
 			absent[name] = true
 		}
 	}
-	// An absent argument reads as an absent operand inside.
+	// In the function, an absent argument is an absent operand.
 	body := f.nodes
 	if len(absent) > 0 {
 		body = make([]*nodeProto, len(f.nodes))
@@ -300,7 +301,8 @@ func (im *importer) call(f *functionProto, n *node) []*ir.Value {
 	return n.results(f.outputs, in)
 }
 
-// branch inlines a graph attribute, which sees the values around it.
+// branch inlines a graph attribute. The values of the enclosing scope are visible in
+// it.
 func (im *importer) branch(g *graphProto, n *node) []*ir.Value {
 	s := newScope(n.scope.opsets)
 	s.outer, s.attrs, s.prefix = n.scope, n.scope.attrs, n.scope.prefix
@@ -315,7 +317,7 @@ func (im *importer) branch(g *graphProto, n *node) []*ir.Value {
 	return n.results(names, s)
 }
 
-// results returns what a function or branch computed under those names.
+// results returns the values of a function or branch with the given names.
 func (n *node) results(names []string, s *scope) []*ir.Value {
 	out := make([]*ir.Value, len(names))
 	for i, o := range names {

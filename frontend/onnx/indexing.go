@@ -6,8 +6,8 @@ import (
 	"modelc/ir"
 )
 
-// All gathering is spelled as the IR's Gather, over a flattened x with
-// positions computed from the indices.
+// All gathering operators become the IR's Gather on a flattened x, with positions
+// computed from the indices.
 var indexingOps = []operator{
 	{name: "Gather", operands: 2, becomes: "Gather", build: gather},
 	{name: "GatherElements", since: 11, operands: 2, becomes: "Reshape, Binary, Where, Gather", build: gatherElements},
@@ -20,8 +20,9 @@ func gather(n *node) []*ir.Value {
 	return n.one(ir.Gather{Axis: n.axis(n.int("axis", 0), x.Type.Rank())}, x, n.in[1])
 }
 
-// counted returns indices as i64 with the negative ones counted from the end
-// of their axes. Its extents are [1] or one per index of the last axis.
+// counted returns indices as i64. Negative indices are converted to positions from the
+// end of their axis. extents has the shape [1], or one extent per index of the last
+// axis.
 func (n *node) counted(idx *ir.Value, extents ...int) *ir.Value {
 	idx = n.cast(idx, ir.Int64)
 	e := n.int64s(extents)
@@ -37,8 +38,8 @@ func (n *node) int64s(v []int) *ir.Value {
 	return n.constValue(ir.TensorOf(ir.Shape{len(t)}, t...))
 }
 
-// gatherElements picks, at each position of the indices, the element of x at
-// the same position but for one axis, where the index tells.
+// gatherElements returns, for each position of the indices, the element of x at this
+// position with the coordinate along one axis replaced by the index.
 func gatherElements(n *node) []*ir.Value {
 	x, idx := n.in[0], n.in[1]
 	s, is := x.Type.Shape, idx.Type.Shape
@@ -64,7 +65,8 @@ func gatherElements(n *node) []*ir.Value {
 	return n.one(ir.Gather{}, n.reshape(x, ir.Shape{s.Len()}), at)
 }
 
-// steps is 0, step, 2·step, … along an axis with that many axes behind it.
+// steps returns 0, step, 2·step, … along an axis that is followed by the given number
+// of axes.
 func (n *node) steps(k, step, behind int) *ir.Value {
 	v := make([]int64, n.budget(ir.Shape{k}))
 	for i := range v {
@@ -73,8 +75,8 @@ func (n *node) steps(k, step, behind int) *ir.Value {
 	return n.constValue(ir.TensorOf(append(ir.Shape{k}, repeat(1, behind)...), v...))
 }
 
-// gatherND reads along the last axis of the indices the leading coordinates,
-// behind the batch axes, of a slice of x.
+// gatherND returns slices of x. The last axis of the indices has the coordinates of a
+// slice along the axes after the batch axes.
 func gatherND(n *node) []*ir.Value {
 	x, idx := n.in[0], n.in[1]
 	s, is := x.Type.Shape, idx.Type.Shape
@@ -93,7 +95,7 @@ func gatherND(n *node) []*ir.Value {
 	return []*ir.Value{n.reshape(y, slices.Concat(is[:len(is)-1], rest))}
 }
 
-// oneHot compares 0 … depth−1 along a new axis with the indices.
+// oneHot compares 0, …, depth−1 along a new axis with the indices.
 func oneHot(n *node) []*ir.Value {
 	idx, values := n.in[0], n.in[2]
 	depth := n.legal("depth", n.integer(1, "the depth", 0))

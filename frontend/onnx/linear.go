@@ -12,7 +12,7 @@ var linearOps = []operator{
 	{name: "MatMul", operands: 2, becomes: "Dense with a constant matrix, else MatMul", build: matMul},
 }
 
-// gemm is alpha·A'·B' + beta·C.
+// gemm computes alpha·A'·B' + beta·C.
 func gemm(n *node) []*ir.Value {
 	a, b, c := n.in[0], n.in[1], n.arg(2)
 	if a.Type.Rank() != 2 || b.Type.Rank() != 2 {
@@ -32,8 +32,8 @@ func gemm(n *node) []*ir.Value {
 	return n.one(ir.Binary{Fn: ir.Add}, y, n.scaled(bias, beta))
 }
 
-// matMul by a constant matrix is a dense layer over the last axis, whatever
-// the others are.
+// matMul imports a product with a constant matrix as a dense layer over the last axis.
+// The other axes may have any extents.
 func matMul(n *node) []*ir.Value {
 	a, b := n.in[0], n.in[1]
 	r := a.Type.Rank()
@@ -53,9 +53,8 @@ func matMul(n *node) []*ir.Value {
 	return []*ir.Value{y}
 }
 
-// product multiplies matrices: by a Dense layer when b is constant, which
-// takes a constant bias per column along. What of the bias is left to add is
-// returned.
+// product multiplies matrices. If b is constant, it becomes a Dense layer, which also
+// adds a constant bias per column. product returns the bias if it still must be added.
 func (n *node) product(a, b *ir.Value, transB bool, alpha, beta float64, bias *ir.Value) (y, left *ir.Value) {
 	if w, trans := n.matrix(b); w != nil && alpha == 1 && w.Type.DType.IsFloat() {
 		transB = transB != trans
@@ -75,8 +74,8 @@ func (n *node) product(a, b *ir.Value, transB bool, alpha, beta float64, bias *i
 	return n.scaled(n.emit(ir.MatMul{}, a, b), alpha), bias
 }
 
-// matrix returns v as a constant, perhaps the transpose of one, or nil. Large
-// weights are not turned around.
+// matrix returns v as a constant if it is a constant or a transposed constant, and nil
+// otherwise. It does not transpose large weights.
 func (n *node) matrix(v *ir.Value) (w *ir.Value, transposed bool) {
 	if v.Const != nil {
 		return v, false
@@ -92,7 +91,7 @@ func (n *node) matrix(v *ir.Value) (w *ir.Value, transposed bool) {
 	return nil, false
 }
 
-// scaled multiplies by a number.
+// scaled multiplies v by a number.
 func (n *node) scaled(v *ir.Value, by float64) *ir.Value {
 	if by == 1 {
 		return v

@@ -1,5 +1,4 @@
-// Package onnx reads ONNX models (IR version 3 to 14, opsets up to 28) into
-// the IR.
+// Package onnx converts ONNX models (IR version 3 to 14, opsets up to 28) to the IR.
 //
 // wire.go decodes the protobuf and tensor.go the weights. model.go reads the
 // model's frame, import.go walks its graph. Each family of operators has a file
@@ -24,14 +23,14 @@ import (
 	"modelc/ir"
 )
 
-// The versions of the format that are understood.
+// The supported versions of the format.
 const (
 	minIR, maxIR = 3, 14
 	maxOpset     = 28
 )
 
-// Load reads the model at path. Its weights may stay slices of the mapped
-// file until Release.
+// Load reads the model at path. Its weights may be slices of the mapped file, which
+// are valid until Release.
 func Load(path string, opts source.Options) (*source.Model, error) {
 	data, release, err := source.MapFile(path)
 	if err != nil {
@@ -52,13 +51,13 @@ func Load(path string, opts source.Options) (*source.Model, error) {
 	return m, nil
 }
 
-// Parse reads a model from memory. name stands in messages; external data is
-// looked for in dir, and refused when dir is empty.
+// Parse reads a model from memory. Errors contain name. External data is read from
+// files in dir; if dir is empty, external data is an error.
 func Parse(name string, data []byte, dir string, opts source.Options) (*source.Model, error) {
 	p, err := decodeModel(data)
 	if err != nil {
 		if errors.Is(err, io.ErrUnexpectedEOF) {
-			return nil, fmt.Errorf("%s: the file ends in the middle of the model: it is cut off, or not ONNX", name)
+			return nil, fmt.Errorf("%s: the file ends in the middle of the model: it is truncated, or not ONNX", name)
 		}
 		return nil, fmt.Errorf("%s: not an ONNX model, or damaged: %w", name, err)
 	}
@@ -112,9 +111,8 @@ func Parse(name string, data []byte, dir string, opts source.Options) (*source.M
 	}, nil
 }
 
-// InputNames returns the names of a model's inputs, in order, without the
-// weights that old files list among them: the names that Options.Bind and
-// Options.Shapes go by.
+// InputNames returns the names of a model's inputs in order. It omits weights, which
+// old files also list as inputs. Options.Bind and Options.Shapes use these names.
 func InputNames(data []byte) ([]string, error) {
 	p, err := decodeModel(data)
 	if err != nil {
@@ -162,7 +160,7 @@ func (im *importer) run(p *modelProto) error {
 		if !known {
 			return fmt.Errorf("output %q is not computed by any node", o.name)
 		}
-		if v != nil { // otherwise its node was reported
+		if v != nil { // if it is nil, its node was reported
 			im.g.AddOutput(o.name, v)
 		}
 	}
@@ -171,14 +169,15 @@ func (im *importer) run(p *modelProto) error {
 		if rows := m.Out[0]; len(rows.Uses()) > 0 {
 			count := counted(rows, given, len(im.padded)) + ".count"
 			im.g.AddOutput(count, m.Out[1])
-			im.notes = append(im.notes, fmt.Sprintf("%q has a fixed %d rows; the output %q tells how many of them are real", rows.Name, rows.Type.Shape[0], count))
+			im.notes = append(im.notes, fmt.Sprintf("%q always has %d rows; the output %q is the number of rows with boxes", rows.Name, rows.Type.Shape[0], count))
 		}
 	}
 	return nil
 }
 
-// counted returns what a count of rows is named after: the rows, or the
-// model's output that has one row for each, where there is no other.
+// counted returns the name from which the name of a count of rows is derived. It is
+// the name of the only output of the model if this output has one row per box, and
+// otherwise the name of the rows.
 func counted(rows *ir.Value, outputs []ir.Output, counts int) string {
 	if len(outputs) == 1 && counts == 1 {
 		if s := outputs[0].Value.Type.Shape; len(s) > 0 && s[0] == rows.Type.Shape[0] {
@@ -188,11 +187,11 @@ func counted(rows *ir.Value, outputs []ir.Output, counts int) string {
 	return rows.Name
 }
 
-// inputs declares the graph's inputs, or constants where they are bound.
+// inputs adds the graph's inputs, and constants for the inputs that are bound.
 func (im *importer) inputs(list []*valueInfo, s *scope) error {
 	named := map[string]bool{}
 	dims := map[string]bool{}
-	var open []string // flags that bind what must be bound
+	var open []string // flags that set the open dimensions
 	for _, v := range list {
 		named[v.name] = true
 		if t := im.opts.Bind[v.name]; t != nil {
@@ -229,7 +228,7 @@ func (im *importer) inputs(list []*valueInfo, s *scope) error {
 	}
 	slices.Sort(open)
 	if open = slices.Compact(open); len(open) > 0 {
-		return fmt.Errorf("the model leaves dimensions open: bind them with %s", strings.Join(open, " "))
+		return fmt.Errorf("the model has open dimensions: set them with %s", strings.Join(open, " "))
 	}
 	for name := range im.opts.Bind {
 		if !named[name] {
@@ -255,13 +254,13 @@ func bindable(v *valueInfo, t *ir.Tensor) error {
 		fits = !v.dims[i].known || v.dims[i].value <= 0 || v.dims[i].value == int64(t.Shape[i])
 	}
 	if !fits {
-		return fmt.Errorf("input %q cannot be bound to %s: its type is another", v.name, t.Type)
+		return fmt.Errorf("input %q cannot be bound to %s: the types differ", v.name, t.Type)
 	}
 	return nil
 }
 
-// inputShape binds the open dimensions of an input and adds their names to
-// dims. It returns flags for those that the caller must bind first.
+// inputShape sets the open dimensions of an input and adds their names to dims. It
+// returns flags for the dimensions without a value.
 func (im *importer) inputShape(v *valueInfo, dims map[string]bool) (shape ir.Shape, open []string, err error) {
 	want, given := im.opts.Shapes[v.name]
 	if i := len(im.g.Inputs); !given && i < len(im.opts.InputShapes) {
@@ -278,8 +277,8 @@ func (im *importer) inputShape(v *valueInfo, dims map[string]bool) (shape ir.Sha
 	}
 	shape = make(ir.Shape, len(v.dims))
 	for i, d := range v.dims {
-		// Zero and less is how some exporters spell an open dimension; a
-		// zero without a name may be an empty tensor.
+		// Some exporters write an open dimension as zero or less. Zero without a
+		// name may be an empty tensor.
 		if d.known && (d.value > 0 || d.value == 0 && d.param == "" && !given) {
 			if d.value > ir.MaxExtent {
 				return nil, nil, fmt.Errorf("has extent %d along axis %d", d.value, i)

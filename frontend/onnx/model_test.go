@@ -49,12 +49,12 @@ func TestVersions(t *testing.T) {
 	wantText(t, failure(t, modelMessage(2, 13, g.encode()), source.Options{}), "IR version 2")
 	wantText(t, failure(t, modelMessage(99, 13, g.encode()), source.Options{}), "IR version 99")
 	wantText(t, failure(t, modelMessage(8, 99, g.encode()), source.Options{}), "opset 99")
-	wantText(t, failure(t, message{}.int(1, 8).sub(7, g.encode()), source.Options{}), "does not say which opset")
+	wantText(t, failure(t, message{}.int(1, 8).sub(7, g.encode()), source.Options{}), "does not declare its opset")
 	wantText(t, failure(t, message{}.int(1, 8), source.Options{}), "no graph")
 	wantText(t, failure(t, modelMessage(8, 13, graphParts{inputs: oneInput}.encode()), source.Options{}), "no outputs")
 }
 
-// Before IR version 4 every weight is an input too.
+// Before IR version 4, every weight is also an input.
 func TestWeightsListedAsInputs(t *testing.T) {
 	g := graphParts{
 		nodes:   []message{simple("Add", "y", "x", "w")},
@@ -107,13 +107,13 @@ func TestBind(t *testing.T) {
 	if len(m.Graph.Inputs) != 1 || !m.Graph.Outputs[0].Value.Type.Shape.Equal(ir.Shape{6}) {
 		t.Error(ir.Format(m.Graph))
 	}
-	wantText(t, failure(t, model, bind(ir.TensorOf(ir.Shape{1}, float32(6)))), "its type is another")
-	wantText(t, failure(t, model, bind(ir.TensorOf(ir.Shape{2}, int64(2), 3))), "its type is another")
+	wantText(t, failure(t, model, bind(ir.TensorOf(ir.Shape{1}, float32(6)))), "the types differ")
+	wantText(t, failure(t, model, bind(ir.TensorOf(ir.Shape{2}, int64(2), 3))), "the types differ")
 	wantText(t, failure(t, model, source.Options{Bind: map[string]*ir.Tensor{"shap": nil, "shape": ir.TensorOf(ir.Shape{1}, int64(6))}}), `no input "shap"`)
 }
 
-// Everything that cannot be compiled is listed, and nothing that merely
-// depends on it.
+// The error lists all nodes that cannot be compiled, but not the nodes that depend on
+// them.
 func TestReport(t *testing.T) {
 	g := graphParts{
 		nodes: []message{
@@ -153,11 +153,11 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// Values keep the names of the file; those made in between never take one.
+// Values keep the names of the file, and other values never have such a name.
 func TestNames(t *testing.T) {
 	g := graphParts{
 		nodes: []message{
-			// Three values, under a node name that is another node's output.
+			// The node has three values, and its name is another node's output.
 			nodeMessage("DepthToSpace", "b", []string{"x"}, []string{"a"}, intAttr("blocksize", 2)),
 			simple("Relu", "b", "a"),
 			simple("Identity", "alias", "b"),
@@ -210,13 +210,13 @@ func TestFunctions(t *testing.T) {
 	wantText(t, failure(t, modelMessage(8, 13, g.encode()).sub(25, f), source.Options{}), `local.missing "b"`)
 }
 
-// Functions that call themselves, or each other many times over, end with an
-// error soon.
+// Functions that call themselves or expand exponentially are an error after a short
+// time.
 func TestFunctionsWithoutEnd(t *testing.T) {
 	g := graphParts{nodes: []message{call("f0", "y", "x")}, inputs: oneInput, outputs: oneOutput}
 	model := modelMessage(8, 13, g.encode())
 	self := function("f0", []string{"v"}, []string{"r"}, call("f0", "r", "v"))
-	wantText(t, failure(t, model.sub(25, self), source.Options{}), "expand without end")
+	wantText(t, failure(t, model.sub(25, self), source.Options{}), "expand to too many nodes")
 	for i := range 12 {
 		name, next := "f"+string(rune('0'+i)), "f"+string(rune('1'+i))
 		var body []message
@@ -226,7 +226,7 @@ func TestFunctionsWithoutEnd(t *testing.T) {
 		model = model.sub(25, function(name, []string{"v"}, []string{"r"}, body...))
 	}
 	model = model.sub(25, function("f"+string(rune('0'+12)), []string{"v"}, []string{"r"}, simple("Identity", "r", "v")))
-	wantText(t, failure(t, model, source.Options{}), "expand without end")
+	wantText(t, failure(t, model, source.Options{}), "expand to too many nodes")
 }
 
 func TestIf(t *testing.T) {
@@ -250,7 +250,7 @@ func TestIf(t *testing.T) {
 	}
 }
 
-// Weights in raw form are slices of the file, whatever their place in it.
+// Weights in raw form are slices of the file for every alignment.
 func TestWeightsAreShared(t *testing.T) {
 	w := message{}.packed(1, 3).int(2, 1).str(8, "w").bytes(9, make([]byte, 12))
 	g := graphParts{nodes: []message{simple("Add", "y", "x", "w")}, weights: []message{w}, inputs: oneInput, outputs: oneOutput}
@@ -360,7 +360,7 @@ func TestElementTypes(t *testing.T) {
 	}
 }
 
-// Half-precision models are computed, and answer, in float32.
+// Half-precision models are computed in float32 and have float32 outputs.
 func TestHalfPrecision(t *testing.T) {
 	g := graphParts{
 		nodes:   []message{simple("Add", "a", "x", "w"), nodeMessage("Cast", "", []string{"a"}, []string{"y"}, intAttr("to", 10))},
@@ -376,7 +376,7 @@ func TestHalfPrecision(t *testing.T) {
 	}
 }
 
-// Advice is given for what is not supported, and only for that.
+// Only unsupported operators have a remedy.
 func TestNearest(t *testing.T) {
 	im := &importer{operators: operators}
 	for name, advice := range instead {
@@ -390,8 +390,8 @@ func TestNearest(t *testing.T) {
 	wantText(t, im.nearest("QLinearConvTranspose"), "ConvTranspose", "QLinearConv")
 }
 
-// An operand that the opset does not know is refused, not passed over: the
-// bounds of a Clip, the sizes of a Resize, the ratio of a Dropout.
+// An operand that the opset does not have is an error: the bounds of a Clip, the sizes
+// of a Resize, the ratio of a Dropout.
 func TestOperandsOfAnotherOpset(t *testing.T) {
 	for _, c := range []struct {
 		node  message
@@ -414,13 +414,13 @@ func TestOperandsOfAnotherOpset(t *testing.T) {
 			t.Errorf("opset %d: %v", c.since, err)
 		}
 	}
-	// One that is left out is not there.
+	// An omitted operand is absent.
 	g := graphParts{nodes: []message{simple("Clip", "y", "x", "", "")}, inputs: oneInput, outputs: oneOutput}
 	parse(t, modelMessage(8, 10, g.encode()), source.Options{})
 }
 
-// The count of the boxes that NonMaxSuppression leaves is named after the only
-// output that has a row per box, or else after the rows it counts.
+// The count of the boxes of a NonMaxSuppression is named after the only output with a
+// row per box, or otherwise after the rows.
 func TestCountOfBoxes(t *testing.T) {
 	boxes, rows, which := tensorInput("boxes", 1, 1, 8, 4), tensorInput("rows", 7, "n", 3), tensorInput("which", 7, "n", 1)
 	nodes := []message{

@@ -5,8 +5,7 @@ import (
 	"strings"
 )
 
-// instead gives, for operators that are not supported, the nearest supported
-// form.
+// instead maps unsupported operators to the nearest supported alternative.
 var instead = map[string]string{
 	"Loop": "export the model with its loops unrolled", "Scan": "export the model with its loops unrolled",
 	"NonZero": dataShape, "Unique": dataShape, "Compress": dataShape,
@@ -23,7 +22,7 @@ var instead = map[string]string{
 }
 
 const (
-	dataShape = "the shape of its result depends on the data; TopK and NonMaxSuppression have a fixed most"
+	dataShape = "the shape of its result depends on the data; TopK and NonMaxSuppression have a fixed maximum"
 	scatter   = "Where with a constant mask, or Concat of Slices"
 	recurrent = "unroll it into Gemm, Add, Sigmoid and Tanh"
 	random    = "make it an input"
@@ -32,7 +31,7 @@ const (
 // nearest returns the remedy for an operator that is not supported: the form to
 // write instead, or supported operators with a similar name.
 func (im *importer) nearest(name string) string {
-	const list = "`modelc ops` lists those that are"
+	const list = "`modelc ops` lists the supported operators"
 	if s := instead[name]; s != "" {
 		return list + "; nearest: " + s
 	}
@@ -46,5 +45,5 @@ func (im *importer) nearest(name string) string {
 		return list
 	}
 	slices.Sort(near)
-	return list + "; near this name: " + strings.Join(near, ", ")
+	return list + "; similar names: " + strings.Join(near, ", ")
 }

@@ -11,18 +11,17 @@ import (
 	"modelc/ir/eval"
 )
 
-// node is one node being imported, with what its builder asks for.
+// node is a node that is being imported. Its methods are the vocabulary of builders.
 //
-// A builder is a straight expression of what the operator becomes. Its
-// methods end it by a panic with a bailout when the node does not fit; run
-// turns that into the error.
+// A builder returns the values for an operator. If the node is not supported, a method
+// of node panics with a bailout, and run converts it to an error.
 type node struct {
 	im      *importer
 	p       *nodeProto
 	scope   *scope
-	version int // of the default domain's opset
+	version int // opset of the default domain
 	name    string
-	in      []*ir.Value // nil where absent; those that the operator requires are present
+	in      []*ir.Value // operands; nil if absent; required operands are present
 	depth   int
 }
 
@@ -42,14 +41,14 @@ func (n *node) run(build func(*node) []*ir.Value) (out []*ir.Value, err error) {
 	return build(n), nil
 }
 
-// fail ends the builder.
+// fail ends the builder with an error.
 func (n *node) fail(err error) { panic(bailout{err}) }
 
 func (n *node) failf(format string, args ...any) { n.fail(fmt.Errorf(format, args...)) }
 
 func (n *node) refuse(reason, remedy string) { n.fail(refusal{reason, remedy}) }
 
-// operands lists the operand types, for messages.
+// operands lists the types of the operands for messages.
 func (n *node) operands() string {
 	var s []string
 	for _, v := range n.in {
@@ -66,21 +65,21 @@ func (n *node) operands() string {
 // emit appends a node with one result.
 func (n *node) emit(op ir.Op, in ...*ir.Value) *ir.Value { return n.append(op, in...).Out[0] }
 
-// one emits a node whose result is the whole operator's.
+// one appends a node whose results are those of the operator.
 func (n *node) one(op ir.Op, in ...*ir.Value) []*ir.Value { return n.append(op, in...).Out }
 
 func (n *node) append(op ir.Op, in ...*ir.Value) *ir.Node {
 	m, err := n.im.g.Append(n.name, op, in...)
 	if err != nil {
 		if inner := errors.Unwrap(err); inner != nil {
-			err = inner // without the node's name: the report has it
+			err = inner // without the node's name, which the problem contains
 		}
 		n.fail(err)
 	}
 	return m
 }
 
-// The spellings that builders use most.
+// Shorthands for frequent nodes.
 
 func (n *node) binary(f ir.BinaryFn, a, b *ir.Value) *ir.Value { return n.emit(ir.Binary{Fn: f}, a, b) }
 
@@ -112,7 +111,8 @@ func (n *node) number(d ir.DType, x float64) *ir.Value {
 	return n.constValue(ir.FromFloat64s(ir.T(d), []float64{x}))
 }
 
-// budget returns the elements of a tensor that is about to be made.
+// budget returns the number of elements of a constant to create. It fails if the
+// graph creates too many elements.
 func (n *node) budget(s ir.Shape) int {
 	if err := s.Check(); err != nil {
 		n.fail(err)
@@ -125,7 +125,7 @@ func (n *node) budget(s ir.Shape) int {
 	return elements
 }
 
-// arg returns operand i, nil when absent.
+// arg returns operand i, or nil if it is absent.
 func (n *node) arg(i int) *ir.Value {
 	if i < len(n.in) {
 		return n.in[i]
@@ -133,7 +133,7 @@ func (n *node) arg(i int) *ir.Value {
 	return nil
 }
 
-// sequenceArg returns operand i if it is a sequence.
+// sequenceArg returns operand i, which must be a sequence.
 func (n *node) sequenceArg(i int) ([]*ir.Value, bool) {
 	if i >= len(n.p.inputs) {
 		return nil, false
@@ -144,7 +144,7 @@ func (n *node) sequenceArg(i int) ([]*ir.Value, bool) {
 // wants reports whether the node's output i is used by name.
 func (n *node) wants(i int) bool { return i < len(n.p.outputs) && n.p.outputs[i] != "" }
 
-// constant returns the value of operand i, nil when it is absent.
+// constant returns the constant value of operand i, or nil if it is absent.
 func (n *node) constant(i int, what string) *ir.Tensor {
 	v := n.arg(i)
 	if v == nil {
@@ -152,12 +152,12 @@ func (n *node) constant(i int, what string) *ir.Tensor {
 	}
 	t, ok := eval.Const(v)
 	if !ok {
-		n.refuse(fmt.Sprintf("%s (%q) is computed at run time", what, v.Name), "it must be a constant; --bind NAME=FILE makes a graph input one")
+		n.refuse(fmt.Sprintf("%s (%q) is computed at run time", what, v.Name), "it must be a constant; --bind NAME=FILE makes a graph input constant")
 	}
 	return t
 }
 
-// scalar returns the only element of the constant operand i, def when absent.
+// scalar returns the only element of the constant operand i, or def if it is absent.
 func (n *node) scalar(i int, what string, def float64) float64 {
 	t := n.constant(i, what)
 	if t == nil {
@@ -169,8 +169,8 @@ func (n *node) scalar(i int, what string, def float64) float64 {
 	return t.Float64s()[0]
 }
 
-// integersOf returns the elements of a constant as integers. What int64 does not
-// hold becomes the nearest number that it does, which is outside every range.
+// integersOf returns the elements of a constant as integers. Numbers outside the range
+// of int64 become its nearest end, which is outside the range of every parameter.
 func integersOf(t *ir.Tensor) []int64 {
 	if t.DType.IsInt() && t.DType != ir.Uint64 || t.DType == ir.Bool {
 		return t.Int64s()
@@ -180,7 +180,7 @@ func integersOf(t *ir.Tensor) []int64 {
 		switch {
 		case x < math.MinInt64 || x != x:
 			v[i] = math.MinInt64
-		case x >= math.MaxInt64: // the nearest float64 is one more
+		case x >= math.MaxInt64: // as a float64 this is MaxInt64+1
 			v[i] = math.MaxInt64
 		default:
 			v[i] = int64(x)
@@ -189,8 +189,8 @@ func integersOf(t *ir.Tensor) []int64 {
 	return v
 }
 
-// legal returns a value of an attribute or operand if it is in the range that
-// the table of limits has for that name.
+// legal returns a value of an attribute or operand if it is in the range for its name
+// in the table of limits.
 func (n *node) legal(name string, x int64) int {
 	if err := ir.CheckLimit(strings.TrimPrefix(name, "the "), x); err != nil {
 		n.fail(err)
@@ -206,8 +206,9 @@ func (n *node) legals(name string, list []int64) []int {
 	return out
 }
 
-// clamped is legal for names whose values mean the same beyond the limit as at
-// it: exporters write the largest integers for the end of an axis.
+// clamped returns a value clamped to the range for its name. It is for values that
+// have the same meaning beyond the limit as at the limit: exporters write the largest
+// integer for the end of an axis.
 func (n *node) clamped(name string, x int64) int {
 	if l, ok := ir.LimitOf(name); ok {
 		x = min(max(x, l.Min), l.Max)
@@ -215,7 +216,7 @@ func (n *node) clamped(name string, x int64) int {
 	return n.legal(name, x)
 }
 
-// integers returns the integers of the constant operand i; nil, false when
+// integers returns the integers of the constant operand i, or nil and false if it is
 // absent.
 func (n *node) integers(i int, what string) ([]int64, bool) {
 	t := n.constant(i, what)
@@ -225,7 +226,7 @@ func (n *node) integers(i int, what string) ([]int64, bool) {
 	return integersOf(t), true
 }
 
-// list is integers that are legal.
+// list returns the integers of the constant operand i and checks that they are legal.
 func (n *node) list(i int, what string) ([]int, bool) {
 	list, ok := n.integers(i, what)
 	if !ok {
@@ -234,7 +235,7 @@ func (n *node) list(i int, what string) ([]int, bool) {
 	return n.legals(what, list), true
 }
 
-// integer returns the only element of the constant operand i, def when absent.
+// integer returns the only element of the constant operand i, or def if it is absent.
 func (n *node) integer(i int, what string, def int64) int64 {
 	list, ok := n.integers(i, what)
 	switch {
@@ -246,8 +247,8 @@ func (n *node) integer(i int, what string, def int64) int64 {
 	return list[0]
 }
 
-// attrOrList reads integers that were an attribute in older opsets and are
-// operand i since.
+// attrOrList reads integers that are an attribute in older opsets and operand i in
+// newer ones.
 func (n *node) attrOrList(name string, i int) ([]int, bool) {
 	if n.attr(name) != nil {
 		return n.ints(name), true
@@ -255,7 +256,7 @@ func (n *node) attrOrList(name string, i int) ([]int, bool) {
 	return n.list(i, name)
 }
 
-// clampedList is attrOrList for names whose values are clamped.
+// clampedList is like attrOrList for names whose values are clamped.
 func (n *node) clampedList(name string, i int) ([]int, bool) {
 	var list []int64
 	ok := true
@@ -271,7 +272,7 @@ func (n *node) clampedList(name string, i int) ([]int, bool) {
 	return out, true
 }
 
-// resolve follows a reference to an attribute of the enclosing function.
+// resolve resolves a reference to an attribute of the enclosing function.
 func (n *node) resolve(a *attribute) *attribute {
 	if a.ref == "" {
 		return a
@@ -331,10 +332,10 @@ func (n *node) ints(name string) []int {
 	return n.legals(name, a.ints)
 }
 
-// axis makes an axis of a tensor of that rank non-negative.
+// axis returns axis a of a tensor of the given rank as a non-negative number.
 func (n *node) axis(a, rank int) int {
 	if a < -rank || a >= rank {
-		n.failf("axis %d does not exist in a tensor of %d axes", a, rank)
+		n.failf("axis %d is out of range for a tensor of %d axes", a, rank)
 	}
 	if a < 0 {
 		a += rank
@@ -342,7 +343,7 @@ func (n *node) axis(a, rank int) int {
 	return a
 }
 
-// axes makes axes non-negative and sorts them.
+// axes converts axes to non-negative numbers and sorts them.
 func (n *node) axes(list []int, rank int) []int {
 	out := make([]int, len(list))
 	for i, a := range list {
@@ -360,7 +361,7 @@ func repeat(x, n int) []int {
 	return s
 }
 
-// upTo lists the integers from first below end.
+// upTo returns the integers from first to end−1.
 func upTo(first, end int) []int {
 	var s []int
 	for i := first; i < end; i++ {

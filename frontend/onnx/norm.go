@@ -36,8 +36,8 @@ func batchNorm(n *node) []*ir.Value {
 	return n.one(ir.BatchNorm{Epsilon: eps}, n.in[:5]...)
 }
 
-// computedNorm is batch normalisation with statistics or parameters that the
-// graph computes, as exporters write layer normalisation.
+// computedNorm imports a batch normalisation whose statistics or parameters the graph
+// computes. Some exporters write layer normalisation in this way.
 func (n *node) computedNorm(eps float64) []*ir.Value {
 	x := n.in[0]
 	operand := func(i int) *ir.Value { return n.alongChannels(n.in[i], x.Type.Rank()) }
@@ -51,8 +51,8 @@ func lrn(n *node) []*ir.Value {
 	return n.one(ir.LRN{Size: n.int("size", 0), Alpha: n.float("alpha", 1e-4), Beta: n.float("beta", 0.75), Bias: n.float("bias", 1)}, n.in[0])
 }
 
-// alongChannels shapes one value per channel so that it broadcasts to a
-// tensor of that rank.
+// alongChannels reshapes a vector with one value per channel so that it broadcasts to
+// a tensor of the given rank.
 func (n *node) alongChannels(v *ir.Value, rank int) *ir.Value {
 	if rank < 2 {
 		n.failf("%d axes, want [N,C,…]", rank)
@@ -81,7 +81,7 @@ func layerNorm(n *node) []*ir.Value {
 	return append(out, mean, n.inverseRoot(d, axes, eps))
 }
 
-// inverseRoot is 1/√(mean(x²)+ε) over axes, which stay.
+// inverseRoot computes 1/√(mean(x²)+ε) over axes. The axes are kept with extent 1.
 func (n *node) inverseRoot(x *ir.Value, axes []int, eps float64) *ir.Value {
 	v := n.emit(ir.Reduce{Fn: ir.ReduceMean, Axes: axes, KeepDims: true}, n.binary(ir.Mul, x, x))
 	v = n.binary(ir.Add, v, n.number(x.Type.DType, eps))
@@ -107,7 +107,7 @@ func groupNorm(n *node) []*ir.Value {
 	y := n.emit(ir.Normalize{Axes: upTo(2, len(grouped)), Epsilon: n.float("epsilon", 1e-5)}, n.reshape(x, grouped))
 	y = n.reshape(y, s)
 	perChannel := func(p *ir.Value) *ir.Value {
-		if n.version < 21 { // per group
+		if n.version < 21 { // scale and bias are per group
 			p = n.emit(ir.Expand{Shape: ir.Shape{g, s[1] / g}}, n.reshape(p, ir.Shape{p.Type.Shape.Len(), 1}))
 		}
 		return n.alongChannels(p, len(s))
@@ -115,8 +115,9 @@ func groupNorm(n *node) []*ir.Value {
 	return n.one(ir.Binary{Fn: ir.Add}, n.binary(ir.Mul, y, perChannel(n.in[1])), perChannel(n.in[2]))
 }
 
-// meanVarianceNorm divides by the deviation plus 1e-9; with that squared
-// under the root a constant input gives 0 all the same.
+// meanVarianceNorm imports MeanVarianceNormalization, which divides by the deviation
+// plus 1e-9. Here the square of 1e-9 is added under the root. A constant input gives 0
+// in both cases.
 func meanVarianceNorm(n *node) []*ir.Value {
 	axes := n.ints("axes")
 	if axes == nil {
@@ -125,15 +126,15 @@ func meanVarianceNorm(n *node) []*ir.Value {
 	return n.one(ir.Normalize{Axes: n.axes(axes, n.in[0].Type.Rank()), Epsilon: 1e-18}, n.in[0])
 }
 
-// softmax normalises all axes from the given one on before opset 13, that
-// axis alone from then on.
+// softmax imports Softmax. Before opset 13 it normalises over the given axis and all
+// axes after it, since opset 13 only over the given axis.
 func softmax(log bool) func(n *node) []*ir.Value {
 	return func(n *node) []*ir.Value {
 		return n.one(ir.Softmax{Axes: n.normalised(), Log: log}, n.in[0])
 	}
 }
 
-// normalised returns the axes that Softmax and its kin work along.
+// normalised returns the axes along which Softmax and similar operators work.
 func (n *node) normalised() []int {
 	r := n.in[0].Type.Rank()
 	if n.version >= 13 {
@@ -146,7 +147,7 @@ func (n *node) normalised() []int {
 	return upTo(n.axis(a, r), r)
 }
 
-// lpNorm divides by the norm; a vector of zeros stays one.
+// lpNorm divides by the norm. A vector of zeros is not changed.
 func lpNorm(n *node) []*ir.Value {
 	x := n.in[0]
 	fn := ir.ReduceL2

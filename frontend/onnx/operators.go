@@ -1,6 +1,6 @@
 package onnx
 
-// family is the operators of one file.
+// family holds the operators of one file.
 type family struct {
 	name string
 	ops  []operator
@@ -52,8 +52,8 @@ type Supported struct {
 // Newest is the newest supported opset of the default domain.
 const Newest = maxOpset
 
-// Table lists the supported operators by family. Those outside the default
-// domain have its name in front.
+// Table lists the supported operators by family. The names of operators outside the
+// default domain have the domain as prefix.
 func Table() []Supported {
 	var t []Supported
 	for _, f := range families {

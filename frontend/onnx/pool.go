@@ -33,8 +33,8 @@ func pool(kind ir.PoolKind) func(n *node) []*ir.Value {
 	}
 }
 
-// extra returns the room that ceil_mode adds at the ends. A last window that
-// would start in the padding behind the input is left out.
+// extra returns the additional padding at the ends for ceil_mode. The last window is
+// omitted if it would start in the padding after the input.
 func (n *node) extra(in []int, w window) []int {
 	r := len(in)
 	out := make([]int, r)
@@ -71,13 +71,13 @@ func globalLpPool(n *node) []*ir.Value {
 	case 2:
 		return globalPool(ir.ReduceL2)(n)
 	default:
-		n.refuse(fmt.Sprintf("p = %d", p), "1 and 2 are supported")
+		n.refuse(fmt.Sprintf("p = %d", p), "only 1 and 2 are supported")
 		return nil
 	}
 }
 
-// maxUnpool inverts the extents of a max pool. An output_shape that differs
-// from them adds or crops at the ends.
+// maxUnpool imports MaxUnpool. Its result has the extents of the max pool's input. An
+// output_shape with other extents pads or crops the result at the ends.
 func maxUnpool(n *node) []*ir.Value {
 	x := n.in[0]
 	w := n.window(x.Type.Shape, nil)

@@ -8,10 +8,10 @@ import (
 	"modelc/ir/eval"
 )
 
-// Quantised tensors keep their integers between operators and are computed
-// with in float32: a product of two 8-bit numbers is exact there, and a long
-// sum of products is off by far less than the rounding step that follows.
-// Operators that yield the sum itself use types that hold it exactly.
+// Quantised tensors keep their integers between operators, and operators compute in
+// float32. A product of two 8-bit numbers is exact in float32. The error of a long sum
+// of products is far smaller than the rounding step that follows. Operators whose
+// result is the sum use types that represent it exactly.
 var quantisedOps = []operator{
 	{name: "QuantizeLinear", since: 10, operands: 2, most: []most{{10, 3}}, becomes: "Binary Div, Unary Round, Binary Add, Unary Clip, Cast", limits: "to 8- and 16-bit integers", build: quantizeLinear},
 	{name: "DequantizeLinear", since: 10, operands: 2, most: []most{{10, 3}}, becomes: "Cast, Binary Sub, Mul; a constant where x is one", limits: "from 8-, 16- and 32-bit integers", build: dequantizeLinear},
@@ -21,15 +21,15 @@ var quantisedOps = []operator{
 	{name: "ConvInteger", since: 10, operands: 2, most: []most{{10, 4}}, becomes: "Conv in f64, Cast", build: convInteger},
 	{name: "MatMulInteger", since: 10, operands: 2, most: []most{{10, 4}}, becomes: "MatMul in i32", build: matMulInteger},
 
-	// ONNX Runtime's own, which its quantisation tool writes.
+	// Operators of ONNX Runtime, which its quantisation tool writes.
 	{name: "com.microsoft.QLinearAdd", operands: 2, most: []most{{1, 8}}, becomes: "Binary Add between dequantisation and quantisation", build: qLinearBinary(ir.Add)},
 	{name: "com.microsoft.QLinearMul", operands: 2, most: []most{{1, 8}}, becomes: "Binary Mul between dequantisation and quantisation", build: qLinearBinary(ir.Mul)},
 	{name: "com.microsoft.QLinearGlobalAveragePool", operands: 2, most: []most{{1, 5}}, becomes: "Reduce mean between dequantisation and quantisation", build: qLinearGlobalAveragePool},
 	{name: "com.microsoft.QGemm", operands: 5, most: []most{{1, 9}}, becomes: "Dense or MatMul in f32, and as QuantizeLinear", build: qGemm},
 }
 
-// along shapes a scale or zero point so that it broadcasts to x: one number,
-// one per position of axis, or one per block of positions.
+// along reshapes a scale or zero point so that it broadcasts to x. It has one number,
+// one per position along axis, or one per block of positions.
 func (n *node) along(v, x *ir.Value, axis, block int) *ir.Value {
 	s := v.Type.Shape
 	r := x.Type.Rank()
@@ -68,7 +68,7 @@ func isZero(v *ir.Value) bool {
 	return ok && !slices.ContainsFunc(t.Float64s(), func(x float64) bool { return x != 0 })
 }
 
-// centered is x − zero in type d; zero is absent or broadcasts to x.
+// centered computes x − zero in type d. zero is absent or broadcasts to x.
 func (n *node) centered(x, zero *ir.Value, d ir.DType) *ir.Value {
 	if !x.Type.DType.IsInt() || x.Type.DType.Size() > 4 || zero != nil && zero.Type.DType != x.Type.DType {
 		n.failf("quantised tensor is %s", x.Type)
@@ -79,12 +79,13 @@ func (n *node) centered(x, zero *ir.Value, d ir.DType) *ir.Value {
 	if x.Type.DType.Size() < 4 {
 		return n.binary(ir.Sub, n.cast(x, d), n.cast(zero, d))
 	}
-	// Wider integers meet in their own type: f32 does not hold them.
+	// Wider integers are subtracted in their own type, because f32 cannot represent
+	// them.
 	return n.cast(n.binary(ir.Sub, x, zero), d)
 }
 
-// dequantize is (x − zero)·scale, computed here where all are constant: the
-// result is weights then.
+// dequantize computes (x − zero)·scale. If all operands are constant, it computes the
+// result at compile time, and the result is weights.
 func (n *node) dequantize(x, scale, zero *ir.Value) *ir.Value {
 	y := n.binary(ir.Mul, n.centered(x, zero, scale.Type.DType), scale)
 	if t, ok := eval.Fold(y); ok {
@@ -93,18 +94,18 @@ func (n *node) dequantize(x, scale, zero *ir.Value) *ir.Value {
 	return y
 }
 
-// quantize is x/scale + zero as an integer of type d.
+// quantize computes x/scale + zero as an integer of type d.
 func (n *node) quantize(x, scale, zero *ir.Value, d ir.DType) *ir.Value {
 	return n.saturate(n.binary(ir.Div, x, scale), zero, d)
 }
 
-// saturate rounds x to even, adds zero and makes it the nearest integer of
-// type d.
+// saturate rounds x to even, adds zero and converts the result to the nearest integer
+// of type d.
 func (n *node) saturate(x, zero *ir.Value, d ir.DType) *ir.Value {
 	var lo, hi float64
 	switch bits := 8 * d.Size(); {
 	case !d.IsInt() || bits > 16:
-		n.refuse("quantisation to "+d.String(), "i8, u8, i16 and u16 are supported")
+		n.refuse("quantisation to "+d.String(), "only i8, u8, i16 and u16 are supported")
 	case d == ir.Int8 || d == ir.Int16:
 		lo, hi = -math.Ldexp(1, bits-1), math.Ldexp(1, bits-1)-1
 	default:
@@ -117,7 +118,7 @@ func (n *node) saturate(x, zero *ir.Value, d ir.DType) *ir.Value {
 	return n.cast(n.emit(ir.Unary{Fn: ir.Act{Fn: ir.Clip, Alpha: lo, Beta: hi}}, y), d)
 }
 
-// optional returns v shaped like along does, nil when it is absent.
+// optional returns the result of along for v, or nil if v is absent.
 func (n *node) optional(v, x *ir.Value, axis, block int) *ir.Value {
 	if v == nil {
 		return nil
@@ -148,8 +149,8 @@ func dequantizeLinear(n *node) []*ir.Value {
 	return []*ir.Value{n.dequantize(x, n.along(n.in[1], x, axis, block), n.optional(n.arg(2), x, axis, block))}
 }
 
-// dynamicQuantizeLinear spreads the range of x, widened to hold zero, over
-// the 8-bit integers.
+// dynamicQuantizeLinear maps the range of x, extended to include zero, to the 8-bit
+// integers.
 func dynamicQuantizeLinear(n *node) []*ir.Value {
 	x := n.in[0]
 	d := x.Type.DType
@@ -164,7 +165,7 @@ func dynamicQuantizeLinear(n *node) []*ir.Value {
 	return []*ir.Value{n.quantize(x, scale, point, ir.Uint8), scale, point}
 }
 
-// need returns operand i, which this form of the operator requires.
+// need returns operand i, which is required in this form of the operator.
 func (n *node) need(i int, what string) *ir.Value {
 	v := n.arg(i)
 	if v == nil {
@@ -173,19 +174,18 @@ func (n *node) need(i int, what string) *ir.Value {
 	return v
 }
 
-// quantised is an operand with its scale and zero point, which follow it.
+// quantised is an operand with its scale and zero point.
 type quantised struct{ x, scale, zero *ir.Value }
 
-// quantised reads operands i, i+1 and i+2; scale and zero point may have a
-// value per position of axis.
+// quantised reads operand i, its scale i+1 and its zero point i+2. Scale and zero
+// point may have one value per position along axis.
 func (n *node) quantised(i, axis int) quantised {
 	x := n.need(i, "a tensor")
 	return quantised{x, n.along(n.need(i+1, "a scale"), x, axis, 0), n.optional(n.arg(i+2), x, axis, 0)}
 }
 
-// to quantises y with the scale and zero point in operands i and i+1. by, if
-// any, is a factor still missing in y. Without a zero point the result is of
-// type d.
+// to quantises y with the scale and zero point in operands i and i+1. If by is not
+// nil, to multiplies y by it first. Without a zero point the result has type d.
 func (n *node) to(i, axis int, y, by *ir.Value, d ir.DType) *ir.Value {
 	scale, zero := n.along(n.need(i, "the result's scale"), y, axis, 0), n.optional(n.arg(i+1), y, axis, 0)
 	if zero != nil {
@@ -204,13 +204,13 @@ func qLinearConv(n *node) []*ir.Value {
 		bias = n.weight(quantised{x: bias}, ir.Float32)
 	}
 	y := n.convolve(n.centered(x.x, x.zero, ir.Float32), n.weight(w, ir.Float32), bias)
-	// A scale per filter lies along the channels of the result.
+	// A scale per filter is along the channels of the result.
 	scale := n.along(n.in[4], y, 1, 0)
 	return []*ir.Value{n.to(6, 1, y, n.binary(ir.Mul, x.scale, scale), x.x.Type.DType)}
 }
 
-// weight is a quantised weight without its scale, computed here if it is
-// constant.
+// weight returns a quantised weight without its scale. A constant weight is computed
+// at compile time.
 func (n *node) weight(w quantised, d ir.DType) *ir.Value {
 	c := n.centered(w.x, w.zero, d)
 	if t, ok := eval.Fold(c); ok {
@@ -226,7 +226,8 @@ func convInteger(n *node) []*ir.Value {
 	return []*ir.Value{n.cast(y, ir.Int32)}
 }
 
-// qLinearMatMul: a's scale may have a value per row, b's per column.
+// qLinearMatMul imports QLinearMatMul. The scale of a may have one value per row, that
+// of b one value per column.
 func qLinearMatMul(n *node) []*ir.Value {
 	a, b := n.in[0], n.in[3]
 	qa, qb := n.quantised(0, max(0, a.Type.Rank()-2)), n.quantised(3, b.Type.Rank()-1)
@@ -234,7 +235,7 @@ func qLinearMatMul(n *node) []*ir.Value {
 	return []*ir.Value{n.to(6, max(0, y.Type.Rank()-2), y, n.binary(ir.Mul, n.cast(qa.scale, ir.Float32), n.cast(qb.scale, ir.Float32)), a.Type.DType)}
 }
 
-// multiply is a product of matrices plus a bias.
+// multiply computes a product of matrices plus a bias.
 func (n *node) multiply(a, b, bias *ir.Value, transB bool) *ir.Value {
 	if a.Type.Rank() != 2 || b.Type.Rank() != 2 {
 		return n.emit(ir.MatMul{}, a, b)
@@ -252,7 +253,7 @@ func matMulInteger(n *node) []*ir.Value {
 		n.centered(b, n.optional(n.arg(3), b, b.Type.Rank()-1, 0), ir.Int32))
 }
 
-// qLinearBinary has a and b as operands 0 and 3.
+// qLinearBinary imports binary operators. Operands 0 and 3 are a and b.
 func qLinearBinary(f ir.BinaryFn) func(n *node) []*ir.Value {
 	return func(n *node) []*ir.Value {
 		a, b := n.quantised(0, 1), n.quantised(3, 1)
@@ -271,8 +272,8 @@ func qLinearGlobalAveragePool(n *node) []*ir.Value {
 	return []*ir.Value{n.to(3, 1, y, nil, x.x.Type.DType)}
 }
 
-// qGemm is alpha·(a·b + c) with the scales of a and b, in f32 when no scale of
-// the result is given.
+// qGemm computes alpha·(a·b + c) with the scales of a and b. Without a scale for the
+// result, the result is f32.
 func qGemm(n *node) []*ir.Value {
 	transB := n.flag("transB", false)
 	columns := 1

@@ -19,8 +19,9 @@ var reductionOps = []operator{
 	{name: "CumSum", since: 11, operands: 2, becomes: "MatMul with a triangle of ones", build: cumSum},
 }
 
-// reduce has its axes as an attribute first, as an operand since opset 13
-// (sum) or 18; without any it folds all axes, or none.
+// reduce imports reductions. The axes are an attribute in older opsets and an operand
+// since opset 13 (ReduceSum) or 18. Without axes it reduces all axes, or none if
+// noop_with_empty_axes is set.
 func reduce(fn ir.ReduceFn) func(n *node) []*ir.Value {
 	return func(n *node) []*ir.Value {
 		x := n.in[0]
@@ -44,12 +45,12 @@ func arg(min bool) func(n *node) []*ir.Value {
 	}
 }
 
-// hardmax is 1 at the first largest element along an axis, 0 elsewhere.
+// hardmax computes 1 at the first largest element along an axis and 0 elsewhere.
 func hardmax(n *node) []*ir.Value {
 	x := n.in[0]
 	s := x.Type.Shape
 	axes := n.normalised()
-	// Axes taken together become one, the last.
+	// Several axes are merged into the last axis.
 	flat, at := s, 0
 	if len(axes) == 1 {
 		at = axes[0]
@@ -63,7 +64,7 @@ func hardmax(n *node) []*ir.Value {
 	return []*ir.Value{n.reshape(n.cast(hit, x.Type.DType), s)}
 }
 
-// cumSum multiplies the axis, brought last, by a triangle of ones.
+// cumSum moves the axis to the end and multiplies by a triangular matrix of ones.
 func cumSum(n *node) []*ir.Value {
 	x := n.in[0]
 	r := x.Type.Rank()

@@ -20,7 +20,7 @@ var (
 	nearestModes = map[string]ir.NearestMode{"round_prefer_floor": ir.RoundPreferFloor, "round_prefer_ceil": ir.RoundPreferCeil, "floor": ir.RoundFloor, "ceil": ir.RoundCeil}
 )
 
-// upsample scales with the corners of pixels aligned at 0.
+// upsample imports Upsample. The corners of pixels are aligned at 0.
 func upsample(n *node) []*ir.Value {
 	op := n.resizeOp(ir.Asymmetric, ir.RoundFloor)
 	n.scale(&op, 1)
@@ -48,7 +48,8 @@ func resize(n *node) []*ir.Value {
 	if !n.scale(&op, 2) && !n.size(&op, 3) {
 		n.failf("neither scales nor sizes are given")
 	}
-	// The IR knows zeros outside the region; other values are made so.
+	// The IR's Resize has zeros outside the region. Other values are computed from
+	// it.
 	if e := n.float("extrapolation_value", 0); coord == ir.TfCropAndResize && e != 0 {
 		by := n.number(x.Type.DType, e)
 		return n.one(ir.Binary{Fn: ir.Add}, n.emit(op, n.binary(ir.Sub, x, by)), by)
@@ -56,8 +57,8 @@ func resize(n *node) []*ir.Value {
 	return n.one(op, x)
 }
 
-// resize10 rounds nearest coordinates down along axes that grow and up along
-// axes that shrink, as runtimes of that opset do.
+// resize10 imports Resize of opset 10. Like runtimes of this opset, it rounds
+// coordinates for nearest down along axes that grow and up along axes that shrink.
 func resize10(n *node) []*ir.Value {
 	op := n.resizeOp(ir.Asymmetric, ir.RoundFloor)
 	n.scale(&op, 1)
@@ -80,7 +81,7 @@ func resize10(n *node) []*ir.Value {
 	return n.one(op, y)
 }
 
-// resizeOp reads what all forms share; the op keeps x's shape.
+// resizeOp reads the attributes that all forms have. The result has the extents of x.
 func (n *node) resizeOp(coord ir.CoordMode, near ir.NearestMode) ir.Resize {
 	x := n.in[0]
 	mode, ok := resizeModes[n.str("mode", "nearest")]
@@ -103,7 +104,7 @@ func repeatFloat(x float64, n int) []float64 {
 	return s
 }
 
-// resized lists the axes that scales, sizes and region speak of.
+// resized returns the axes to which scales, sizes and region refer.
 func (n *node) resized() []int {
 	r := n.in[0].Type.Rank()
 	list := n.ints("axes")
@@ -116,7 +117,7 @@ func (n *node) resized() []int {
 	return list
 }
 
-// region reads the part of x that is cropped: starts, then ends.
+// region reads the region of x for cropping: starts, then ends.
 func (n *node) region(op *ir.Resize) {
 	axes, r := n.resized(), len(op.Shape)
 	t := n.constant(1, "roi")
@@ -129,7 +130,7 @@ func (n *node) region(op *ir.Resize) {
 	}
 }
 
-// scale sets the result's extents from scales, the attribute or operand i.
+// scale sets the result's extents from scales, which are an attribute or operand i.
 func (n *node) scale(op *ir.Resize, i int) bool {
 	var scales []float64
 	if a := n.attr("scales"); a != nil {
@@ -154,13 +155,13 @@ func (n *node) scale(op *ir.Resize, i int) bool {
 		if op.Region != nil {
 			span *= float32(op.Region[len(op.Shape)+a] - op.Region[a])
 		}
-		// In float32, as exporters computed them: 10·0.7 is 7.
+		// Multiply in float32 like exporters, so that 10·0.7 is 7.
 		op.Shape[a], op.Scales[a] = n.extent(math.Floor(float64(span*float32(scales[k])))), scales[k]
 	}
 	return true
 }
 
-// extent returns an extent that was computed in floats.
+// extent converts an extent that was computed in floating point.
 func (n *node) extent(x float64) int {
 	if !(x >= 0 && x <= ir.MaxExtent) {
 		n.failf("a result of %g elements", x)
@@ -168,7 +169,7 @@ func (n *node) extent(x float64) int {
 	return int(x)
 }
 
-// size sets them from the sizes in operand i, under
+// size sets the result's extents from the sizes in operand i and
 // keep_aspect_ratio_policy.
 func (n *node) size(op *ir.Resize, i int) bool {
 	sizes, ok := n.list(i, "sizes")
@@ -216,7 +217,7 @@ func gridSample(n *node) []*ir.Value {
 		n.failf("padding_mode %q", n.str("padding_mode", ""))
 	}
 	if !x.Type.DType.IsFloat() {
-		n.refuse("x is "+x.Type.String(), "floats are supported")
+		n.refuse("x is "+x.Type.String(), "only floats are supported")
 	}
 	return n.one(ir.GridSample{Mode: mode, Border: border, AlignCorners: n.flag("align_corners", false)}, x, n.cast(n.in[1], x.Type.DType))
 }

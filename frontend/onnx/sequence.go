@@ -6,9 +6,8 @@ import (
 	"modelc/ir"
 )
 
-// Sequences exist at compile time only: lists of values whose length and
-// positions are known. Exporters split a tensor into one and take it apart
-// again.
+// Sequences exist only at compile time. They are lists of values with known length
+// and positions. Exporters split a tensor into a sequence and then read its elements.
 var sequenceOps = []operator{
 	{name: "SplitToSequence", since: 11, operands: 1, most: []most{{11, 2}}, becomes: "Slice, Reshape", build: splitToSequence},
 	{name: "SequenceConstruct", since: 11, operands: 1, most: []most{{11, anyNumber}}, becomes: "nothing", build: sequenceConstruct},
@@ -17,7 +16,7 @@ var sequenceOps = []operator{
 	{name: "ConcatFromSequence", since: 11, operands: 1, becomes: "Concat, Reshape", build: concatFromSequence, sequences: true},
 }
 
-// yieldSequence makes list the node's only result.
+// yieldSequence sets the node's only result to list.
 func (n *node) yieldSequence(list []*ir.Value) []*ir.Value {
 	n.scope.sequences[n.p.outputs[0]] = list
 	return nil

@@ -117,7 +117,7 @@ func concat(n *node) []*ir.Value {
 			n.failf("operand %d is missing", i)
 		}
 	}
-	const axisBefore4 = 1 // the default; the attribute is required since
+	const axisBefore4 = 1 // the default before opset 4; the attribute is required since
 	return n.one(ir.Concat{Axis: n.axis(n.int("axis", axisBefore4), n.in[0].Type.Rank())}, n.in...)
 }
 
@@ -126,7 +126,7 @@ func split(n *node) []*ir.Value {
 	a := n.axis(n.int("axis", 0), x.Type.Rank())
 	sizes, ok := n.attrOrList("split", 1)
 	if !ok {
-		// Equal parts, the last one smaller.
+		// Equal parts; the last part may be smaller.
 		total, num := int64(x.Type.Shape[a]), int64(len(n.p.outputs))
 		each := (total + num - 1) / num
 		for i := range num {
@@ -136,7 +136,7 @@ func split(n *node) []*ir.Value {
 	return n.parts(x, a, sizes)
 }
 
-// parts cuts x along an axis.
+// parts splits x along an axis.
 func (n *node) parts(x *ir.Value, axis int, sizes []int) []*ir.Value {
 	n.legal("parts", int64(len(sizes)))
 	var out []*ir.Value
@@ -153,12 +153,12 @@ func (n *node) parts(x *ir.Value, axis int, sizes []int) []*ir.Value {
 	return out
 }
 
-// whole is the slice that takes everything.
+// whole returns the slice of a whole tensor.
 func whole(s ir.Shape) ir.Slice {
 	return ir.Slice{Start: repeat(0, len(s)), Count: slices.Clone(s), Step: repeat(1, len(s))}
 }
 
-// slice has its arguments as attributes before opset 10.
+// slice imports Slice. Before opset 10 its arguments are attributes.
 func slice(n *node) []*ir.Value {
 	x := n.in[0]
 	r := x.Type.Rank()
@@ -186,7 +186,7 @@ func slice(n *node) []*ir.Value {
 		if to < 0 {
 			to += d
 		}
-		// Steps beyond the axis are all alike.
+		// All steps that are larger than the axis have the same result.
 		step := min(max(int64(steps[i]), -max(d, 1)), max(d, 1))
 		switch {
 		case step > 0:
@@ -205,7 +205,8 @@ func slice(n *node) []*ir.Value {
 
 var padModes = map[string]ir.PadMode{"constant": ir.PadConstant, "reflect": ir.PadReflect, "edge": ir.PadEdge, "wrap": ir.PadWrap}
 
-// pad has pads and value as attributes before opset 11, axes since 18.
+// pad imports Pad. Before opset 11, pads and value are attributes. Since opset 18 it
+// has axes.
 func pad(n *node) []*ir.Value {
 	x := n.in[0]
 	r := x.Type.Rank()
@@ -246,8 +247,8 @@ func expand(n *node) []*ir.Value {
 	return n.one(ir.Expand{Shape: s}, n.in[0])
 }
 
-// tile repeats by expanding a new axis in front of each repeated one: all
-// together where there may be so many axes, else one after the other.
+// tile imports Tile by expanding a new axis before each repeated axis. It expands all
+// axes together unless this exceeds the maximum rank; then it expands them one by one.
 func tile(n *node) []*ir.Value {
 	x := n.in[0]
 	reps, _ := n.list(1, "repeats")
@@ -302,7 +303,7 @@ func spaceToDepth(n *node) []*ir.Value {
 	return n.shuffle(ir.Shape{s[0], s[1], s[2] / b, b, s[3] / b, b}, []int{0, 3, 5, 1, 2, 4}, ir.Shape{s[0], n.legal("shape", int64(s[1])*int64(b)*int64(b)), s[2] / b, s[3] / b})
 }
 
-// shuffle splits the axes of operand 0, permutes them and joins them again.
+// shuffle splits the axes of operand 0, permutes them and merges them.
 func (n *node) shuffle(split ir.Shape, perm []int, out ir.Shape) []*ir.Value {
 	return n.one(ir.Reshape{Shape: out}, n.transpose(n.reshape(n.in[0], split), perm...))
 }

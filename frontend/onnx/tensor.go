@@ -11,8 +11,8 @@ import (
 	"modelc/ir"
 )
 
-// elementTypes maps TensorProto.DataType. Half-precision tensors are computed
-// in float32: they are widened where they are read.
+// elementTypes maps TensorProto.DataType to types of the IR. Half-precision tensors
+// are converted to float32 when they are read.
 var elementTypes = map[int64]ir.DType{
 	1: ir.Float32, 2: ir.Uint8, 3: ir.Int8, 4: ir.Uint16, 5: ir.Int16, 6: ir.Int32, 7: ir.Int64, 9: ir.Bool,
 	10: ir.Float16, 11: ir.Float64, 12: ir.Uint32, 13: ir.Uint64, 16: ir.BFloat16,
@@ -31,7 +31,7 @@ func typeName(t int64) string {
 	return fmt.Sprintf("element type %d", t)
 }
 
-// elementType returns the type that a tensor of the file has in the IR.
+// elementType returns the IR's type for a type of the file.
 func elementType(t int64) (ir.DType, error) {
 	d, ok := elementTypes[t]
 	if !ok {
@@ -43,18 +43,18 @@ func elementType(t int64) (ir.DType, error) {
 	return d, nil
 }
 
-// isHalf reports whether tensors of that type are widened to float32.
+// isHalf reports whether tensors of type t are converted to float32.
 func isHalf(t int64) bool { return t == 10 || t == 16 }
 
-// files gives access to external data beside the model.
+// files reads external data in the model's folder.
 type files struct {
 	dir  string
 	open map[string][]byte
 	undo []func() error
-	hash func([]byte) // sees each external file once
+	hash func([]byte) // called once for the content of each external file
 }
 
-// tensor converts t. Raw little-endian data is shared, not copied.
+// tensor converts t. The result shares raw little-endian data.
 func (f *files) tensor(t *tensorProto) (*ir.Tensor, error) {
 	d, ok := elementTypes[t.dataType]
 	if !ok {
@@ -90,8 +90,8 @@ func (f *files) tensor(t *tensorProto) (*ir.Tensor, error) {
 	return widen(c), nil
 }
 
-// truths returns b with 1 for every byte that is neither 0 nor 1, which Go's
-// bool cannot hold.
+// truths replaces every byte of b that is not 0 by 1, because Go's bool has no other
+// values.
 func truths(b []byte) []byte {
 	if !slices.ContainsFunc(b, func(x byte) bool { return x > 1 }) {
 		return b
@@ -103,7 +103,7 @@ func truths(b []byte) []byte {
 	return b
 }
 
-// widen turns half-precision tensors into float32.
+// widen converts half-precision tensors to float32.
 func widen(t *ir.Tensor) *ir.Tensor {
 	if t.DType != ir.Float16 && t.DType != ir.BFloat16 {
 		return t
@@ -111,8 +111,8 @@ func widen(t *ir.Tensor) *ir.Tensor {
 	return ir.FromFloat64s(ir.Type{DType: ir.Float32, Shape: t.Shape}, t.Float64s())
 }
 
-// typedData reads elements from float_data, int32_data and the like. Halves
-// are stored as their bits.
+// typedData reads elements from float_data, int32_data and similar fields. Half
+// precision is stored as bits.
 func typedData(t *tensorProto, typ ir.Type) (*ir.Tensor, error) {
 	n := typ.Shape.Len()
 	got := len(t.floats) + len(t.doubles) + len(t.ints)
@@ -143,8 +143,7 @@ func typedData(t *tensorProto, typ ir.Type) (*ir.Tensor, error) {
 	return ir.FromInt64s(typ, t.ints), nil
 }
 
-// external returns the bytes of a tensor that lies in a file of its own,
-// inside the model's folder.
+// external returns the bytes of a tensor in an external file in the model's folder.
 func (f *files) external(t *tensorProto, want int) ([]byte, error) {
 	location := t.external["location"]
 	if location == "" {
@@ -196,8 +195,9 @@ func (f *files) external(t *tensorProto, want int) ([]byte, error) {
 	return data[off : off+n], nil
 }
 
-// ReadTensor reads a file with a serialized TensorProto, the form of ONNX test
-// data, and returns its name too. Half-precision elements are widened.
+// ReadTensor reads a file with a serialized TensorProto, which is the format of ONNX
+// test data. It returns the tensor and its name. Half-precision elements are converted
+// to float32.
 func ReadTensor(path string) (*ir.Tensor, string, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -210,7 +210,8 @@ func ReadTensor(path string) (*ir.Tensor, string, error) {
 	return t, name, nil
 }
 
-// ParseTensor is ReadTensor from memory. The tensor shares b.
+// ParseTensor decodes a serialized TensorProto in memory. The tensor shares memory
+// with b.
 func ParseTensor(b []byte) (*ir.Tensor, string, error) {
 	t, err := decodeTensor(decoder{}, b)
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// The messages of onnx.proto that a compiler reads. Weights stay slices of
-// the file: rawData is never copied.
+// The messages of onnx.proto that the compiler reads. Weights are slices of the file:
+// rawData is never copied.
 
 type modelProto struct {
 	irVersion       int64
@@ -24,7 +24,7 @@ type graphProto struct {
 	name         string
 	nodes        []*nodeProto
 	initializers []*tensorProto
-	sparse       []string // names of sparse initializers, which are refused
+	sparse       []string // names of sparse initializers, which are not supported
 	inputs       []*valueInfo
 	outputs      []*valueInfo
 }
@@ -47,7 +47,7 @@ type nodeProto struct {
 
 type attribute struct {
 	name    string
-	ref     string // of a function's attribute that stands for this one
+	ref     string // name of the function's attribute to which it refers
 	f       float32
 	i       int64
 	s       string
@@ -75,35 +75,36 @@ type tensorProto struct {
 type valueInfo struct {
 	name     string
 	dataType int64
-	kind     string // what it is if not a tensor, with its article
+	kind     string // its kind with an article if it is not a tensor: "a sequence"
 	hasShape bool
 	dims     []dimension
 }
 
-// dimension is fixed when known, else open, perhaps with a name.
+// dimension is a fixed extent if known is set. Otherwise it is open and may have a
+// name.
 type dimension struct {
 	value int64
 	known bool
 	param string
 }
 
-// maxDepth bounds the nesting of graphs inside attributes.
+// maxDepth is the maximum nesting of graphs in attributes.
 const maxDepth = 16
 
-// decoder walks one message. base is its position in the file, for messages.
+// decoder decodes a message. base is its position in the file, for error messages.
 type decoder struct {
 	base  int
 	depth int
 }
 
-// field is one field of a message: x for numbers, b for everything with a
+// field is a field of a message: x is the value of a number, b that of a field with a
 // length.
 type field struct {
 	num  protowire.Number
 	typ  protowire.Type
 	x    uint64
 	b    []byte
-	base int // position of the value in the file
+	base int // position of the value in the file, in bytes
 }
 
 func (d decoder) each(b []byte, f func(fl field) error) error {
@@ -199,7 +200,7 @@ func decodeOpset(d decoder, fl field, into map[string]int) error {
 	return err
 }
 
-// domain reads the name of an operator domain: the default one has two.
+// domain reads the name of an operator domain. The default domain has two names.
 func domain(fl field) string {
 	if string(fl.b) == "ai.onnx" {
 		return ""
@@ -381,7 +382,7 @@ func decodeTensor(d decoder, b []byte) (*tensorProto, error) {
 	return t, err
 }
 
-// decodeSparse returns the values of a SparseTensorProto, which bear its name.
+// decodeSparse returns the values of a SparseTensorProto, which have its name.
 func decodeSparse(d decoder, b []byte) (*tensorProto, error) {
 	t := &tensorProto{}
 	err := d.each(b, func(fl field) (err error) {
@@ -407,7 +408,7 @@ func decodeValueInfo(d decoder, b []byte) (*valueInfo, error) {
 	return v, err
 }
 
-// The functions below read the fields of a TypeProto and what lies in it.
+// The functions below read the fields of a TypeProto and of its parts.
 
 func (v *valueInfo) decodeType(d decoder) func(field) error {
 	return func(fl field) error {
@@ -460,7 +461,7 @@ func (v *valueInfo) decodeShape(d decoder) func(field) error {
 	}
 }
 
-// Numbers come one by one or packed.
+// Numbers are stored one by one or packed.
 
 func appendInts(to []int64, fl field) ([]int64, error) {
 	if fl.typ != protowire.BytesType {

@@ -4,7 +4,7 @@ package source
 
 import "os"
 
-// MapFile reads a file whole where the system has no mapping.
+// MapFile reads the whole file: the system cannot map files.
 func MapFile(path string) (data []byte, release func() error, err error) {
 	data, err = os.ReadFile(path)
 	return data, func() error { return nil }, err

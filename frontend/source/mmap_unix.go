@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// MapFile maps a file read-only. release unmaps it.
+// MapFile maps the file at path read-only. release unmaps it.
 func MapFile(path string) (data []byte, release func() error, err error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package source holds what every front end shares: the options of a load,
-// the model that comes out, and the report of what a file asks for that
-// modelc does not have.
+// Package source defines the types that all front ends share: the options for
+// loading a model, the loaded model, and the error that lists the unsupported
+// parts of a model.
 package source
 
 import (
@@ -11,26 +11,30 @@ import (
 	"modelc/ir"
 )
 
-// Options tells a front end what the file leaves open.
+// Options determines what a model file leaves open.
 type Options struct {
-	// Dims binds symbolic dimensions by name. An unbound batch dimension
-	// becomes 1 and a note says so; any other unbound one is an error.
+	// Dims gives the values of symbolic dimensions by name. A batch dimension
+	// without a value becomes 1, and a note reports it. Any other dimension
+	// without a value is an error.
 	Dims map[string]int
-	// Batch, unless 0, is the first extent of every input that Shapes and
-	// InputShapes say nothing of: open ones, and fixed ones of inputs with two
-	// axes or more, whose batch the file happens to fix.
+	// Batch, unless 0, is the first extent of every input that has no entry in
+	// Shapes or InputShapes. It replaces an extent that the file fixes only if
+	// the input has at least two axes.
 	Batch int
-	// Bind makes graph inputs constants, by name.
+	// Bind gives the values of graph inputs, by name. These inputs become
+	// constants.
 	Bind map[string]*ir.Tensor
-	// Shapes gives whole input shapes by input name; they win over Dims and
-	// over open extents of the file, never over fixed ones.
+	// Shapes gives the shapes of inputs by name. They override Dims and the
+	// open extents of the file, but not its fixed extents.
 	Shapes map[string]ir.Shape
-	// InputShapes gives them by position, for inputs that Shapes does not name.
+	// InputShapes gives the shapes of inputs by position, for inputs without
+	// an entry in Shapes.
 	InputShapes []ir.Shape
 }
 
-// Rebatch returns the first extent of an input whose file fixes it at n: Batch
-// where that is given and the input has more axes than this one.
+// Rebatch returns the first extent of an input of the given rank whose file
+// fixes this extent at n. It is Batch if Batch is set and rank is at least 2,
+// and n otherwise.
 func (o *Options) Rebatch(n, rank int) int {
 	if o.Batch > 0 && rank > 1 {
 		return o.Batch
@@ -42,31 +46,32 @@ func (o *Options) Rebatch(n, rank int) int {
 type Model struct {
 	Graph  *ir.Graph
 	Path   string
-	Format string   // what the file is, for people: "ONNX, IR version 8, opset 13"
-	SHA256 string   // hex digest of the file and, in order, its external data
-	Notes  []string // decisions the user should know: "dimension N is open: 1"
-	// Half tells that parts of the model are written for half precision. They
-	// are computed in float32, so results of whoever keeps to it differ.
+	Format string   // description of the format: "ONNX, IR version 8, opset 13"
+	SHA256 string   // hex digest of the file followed by its external data
+	Notes  []string // decisions that the user should know: "dimension N is open: 1"
+	// Half reports whether parts of the model are in half precision. They are
+	// computed in float32, so results differ from those of engines that compute
+	// in half precision.
 	Half bool
-	// Metadata is what the file says of itself (producer, metadata_props).
+	// Metadata holds the file's own metadata (producer, metadata_props).
 	Metadata map[string]string
-	// Release unmaps the file. The graph's constants may be slices of it, so
-	// this comes last. Never nil.
+	// Release unmaps the file. The graph's constants may be slices of the file
+	// and must not be used after Release. It is never nil.
 	Release func() error
 }
 
-// Problem is one thing of a model that cannot be compiled.
+// Problem describes a part of a model that cannot be compiled.
 type Problem struct {
-	Node   string // the node's or layer's name, may be empty
-	Op     string // its op with domain and version: "ai.onnx.Loop-13", "keras.layers.Lambda"
-	Reason string // what is not supported, with shapes or values
-	Remedy string // the nearest thing that is, may be empty
+	Node   string // name of the node or layer; may be empty
+	Op     string // op with domain and version: "ai.onnx.Loop-13", "keras.layers.Lambda"
+	Reason string // the unsupported feature, with shapes or values
+	Remedy string // the nearest supported alternative; may be empty
 }
 
 func (p Problem) String() string {
 	s := p.Op
 	if q := strconv.Quote(s); q != `"`+s+`"` {
-		s = q // a file may put anything there, such as the codes of a terminal
+		s = q // a file may contain any string here, such as terminal control codes
 	}
 	if p.Node != "" {
 		s = fmt.Sprintf("%s %q", s, p.Node)
@@ -78,8 +83,8 @@ func (p Problem) String() string {
 	return s
 }
 
-// Unsupported is the error of a well-formed model that modelc cannot compile.
-// It lists all problems, not only the first.
+// Unsupported is the error for a well-formed model that modelc cannot compile.
+// It lists all problems.
 type Unsupported struct {
 	Path     string
 	Problems []Problem

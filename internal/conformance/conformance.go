@@ -1,11 +1,10 @@
 // Package conformance reads the ONNX node tests of a corpus: the cases of nine
-// releases and of the two PyTorch sets, with what is known of each.
+// releases and of the two PyTorch sets, with their classification.
 //
-// The package itself is the reader, which knows nothing of this module, so
-// that tests at any layer may use it. Its test stands above the backends: it
-// runs every case through the reference interpreter, the kernels in this
-// process and generated Go, compares what does not pass with
-// testdata/conformance.txt, and writes docs/conformance.md.
+// The package imports no other package of this module, so tests of any package
+// may import it. Its own test runs every case with the reference interpreter, the
+// kernels in its process and the generated package. It compares the cases that do
+// not pass with testdata/conformance.txt and writes docs/conformance.md.
 package conformance
 
 import (
@@ -19,37 +18,37 @@ import (
 	"strings"
 )
 
-// Case is a row of conformance/cases.tsv: a directory of a release's zip with
-// a model of a few nodes, its inputs and its outputs.
+// Case is a row of conformance/cases.tsv. It refers to a directory in a release's
+// zip that contains a model of a few nodes, its inputs and its outputs.
 type Case struct {
 	Zip, Name string
-	SameAs    string // the case of another zip that is this one byte for byte, "" if none before it
+	SameAs    string // an earlier case of another zip with the same bytes, or ""
 	Class     string // cnn-core, quant or other
 	Required  bool
-	Why       string   // why it is not required
-	Ops       []string // distinct, with their domain unless it is the default
-	Types     []string // distinct element types of inputs, outputs and what lies between
-	Kinds     []string // of each input: data, weight, argument or unused
+	Why       string   // reason if it is not required
+	Ops       []string // distinct operators, with their domain unless it is the default
+	Types     []string // distinct element types of inputs, outputs and intermediate values
+	Kinds     []string // kind of each input: data, weight, argument or unused
 	files     map[string]*zip.File
 }
 
 // String returns zip/name.
 func (c *Case) String() string { return c.Zip + "/" + c.Name }
 
-// Suite is the cases with their files open.
+// Suite is a list of cases with open zip files.
 type Suite struct {
 	Cases []*Case
 	zips  []*zip.ReadCloser
 }
 
-// Open reads the list in the corpus at dir and opens the zips beside it.
+// Open reads the list of cases in the corpus at dir and opens its zips.
 func Open(dir string) (*Suite, error) {
 	list, err := os.ReadFile(filepath.Join(dir, "conformance", "cases.tsv"))
 	if err != nil {
 		return nil, err
 	}
 	s := &Suite{}
-	files := map[string]map[string]*zip.File{} // by case, then by path inside it
+	files := map[string]map[string]*zip.File{} // files by case and path in the case
 	open := map[string]bool{}
 	lines := strings.Split(strings.TrimSpace(string(list)), "\n")
 	column := map[string]int{}
@@ -97,7 +96,7 @@ func Open(dir string) (*Suite, error) {
 	return s, nil
 }
 
-// split cuts a column's list, "-" for none.
+// split splits the list in a column; "-" is the empty list.
 func split(s string) []string {
 	if s == "-" || s == "" {
 		return nil
@@ -117,8 +116,8 @@ func (s *Suite) Close() error {
 // Model returns the bytes of the case's model.
 func (c *Case) Model() ([]byte, error) { return c.read("model.onnx") }
 
-// Data returns the serialised tensors input_0.pb … or output_0.pb … of the
-// first data set; kind is "input" or "output".
+// Data returns the serialised tensors input_0.pb, … or output_0.pb, … of the
+// first data set. kind is "input" or "output".
 func (c *Case) Data(kind string) ([][]byte, error) {
 	var list [][]byte
 	for {

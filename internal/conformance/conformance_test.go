@@ -29,30 +29,30 @@ var update = flag.Bool("update", false, "write testdata/conformance.txt and docs
 
 // The engines, in the order of the results of a case.
 const (
-	byEval   = iota // the reference interpreter on the graph as the front end made it
-	byInproc        // all passes, the schedule, the kernels in this process
+	byEval   = iota // the reference interpreter on the graph of the front end
+	byInproc        // all passes, the schedule and the kernels in this process
 	byGo            // the generated package
 	engines
 )
 
 var engineNames = [engines]string{"eval", "inproc", "go"}
 
-// errWrong marks a case that runs but does not give the stored outputs. Any
-// other error is a refusal.
+// errWrong is the error of a case whose outputs differ from the stored outputs.
+// All other errors report unsupported cases.
 var errWrong = errors.New("wrong answer")
 
-// run is a case on its way through the engines.
+// run is a case with its results on the engines.
 type run struct {
 	*conformance.Case
 	in, want []*ir.Tensor
 	c        *modelc.Compiled
-	program  int // number in the program of generated packages
+	program  int // the model's number in the program of generated packages
 	err      [engines]error
 }
 
-// load reads the case and binds the inputs that are weights or arguments in
-// real networks. Where the compiler refuses the model its error counts, not
-// that the data cannot be read either.
+// load reads the case and binds the inputs that are weights or arguments in real
+// networks. If both the model and the data have errors, load returns the error of
+// the model.
 func (r *run) load() (*source.Model, error) {
 	data, err := r.Model()
 	if err != nil {
@@ -71,7 +71,7 @@ func (r *run) load() (*source.Model, error) {
 	for i, t := range all[:min(len(all), len(names))] {
 		given[names[i]] = t
 		opts.Shapes[names[i]] = t.Shape
-		// The list calls the shape that CenterCropPad crops to data.
+		// The list classifies the target shape of CenterCropPad as data.
 		crop := strings.HasPrefix(r.Name, "test_center_crop_pad") && i == 1
 		if kind := r.Kinds[min(i, len(r.Kinds)-1)]; kind == "weight" || kind == "argument" || crop {
 			opts.Bind[names[i]] = t
@@ -106,8 +106,8 @@ func (r *run) tensors(kind string) ([]*ir.Tensor, error) {
 	return list, nil
 }
 
-// compute runs the case by everything but the generated package, and returns
-// whether there is one to run.
+// compute runs the case on all engines except the generated package. It reports
+// whether the generated package can be run.
 func (r *run) compute() bool {
 	m, err := r.load()
 	if err != nil {
@@ -131,15 +131,15 @@ func (r *run) compute() bool {
 	return true
 }
 
-// fail records an error of an engine and of those after it.
+// fail records an error for an engine and all engines after it.
 func (r *run) fail(first int, err error) {
 	for e := first; e < engines; e++ {
 		r.err[e] = err
 	}
 }
 
-// check compares what an engine computed with the stored outputs: floats
-// within rtol 1e-3 and atol 1e-5, others exactly.
+// check compares the outputs of an engine with the stored outputs: floats with
+// rtol 1e-3 and atol 1e-5, other types exactly.
 func (r *run) check(g *ir.Graph, got []*ir.Tensor, err error) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errWrong, err)
@@ -177,8 +177,8 @@ func agree(got, want *ir.Tensor) error {
 	return nil
 }
 
-// explained are the cases that run and do not give the stored outputs, with
-// the reason. All others are errors.
+// explained lists the cases whose outputs differ from the stored outputs for a
+// known reason. Any other difference is an error.
 var explained = []struct{ cases, reason string }{
 	{`^node-v1\.(8\.0|12\.0|16\.0)/test_cast(like)?_(FLOAT_to_BFLOAT16|BFLOAT16_to_FLOAT)`, "bfloat16 data is stored as uint16"},
 	{`/test_cast(like)?_FLOAT_to_BFLOAT16|/test_celu_bfloat16`, "half precision is computed in float32"},
@@ -186,8 +186,8 @@ var explained = []struct{ cases, reason string }{
 	{`^node-v1\.16\.0/test_qlinearmatmul_[23]D_int8_float(16|32)$`, "the stored output wraps where it should saturate; later releases corrected it"},
 }
 
-// reason is why an engine does not pass a case, short and without what differs
-// between machines; "" where that is an error of the engine.
+// reason returns a short reason for which a case does not pass on an engine. It
+// does not depend on the machine. It is "" if the engine is wrong.
 func (r *run) reason(e int) string {
 	err := r.err[e]
 	if errors.Is(err, errWrong) {
@@ -210,9 +210,9 @@ func (r *run) reason(e int) string {
 	return strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\n", " "), "model: ")
 }
 
-// Every required case passes on every engine. Every other one passes or stands
-// in testdata/conformance.txt with the reason: it is refused there, or stores
-// something else than what is right. docs/conformance.md is the score.
+// Every required case passes on every engine. Every other case passes or is
+// listed in testdata/conformance.txt with the reason: it is unsupported, or its
+// stored output is wrong. The score is written to docs/conformance.md.
 func TestConformance(t *testing.T) {
 	dir := os.Getenv("MODELC_CORPUS")
 	if dir == "" {
@@ -271,7 +271,7 @@ func TestConformance(t *testing.T) {
 	t.Log(summary(suite.Cases, byName))
 }
 
-// parallel calls do for each of runs, on all processors.
+// parallel calls do for each run, on all processors.
 func parallel(runs []*run, do func(r *run)) {
 	var wg sync.WaitGroup
 	next := make(chan *run)
@@ -289,7 +289,7 @@ func parallel(runs []*run, do func(r *run)) {
 	wg.Wait()
 }
 
-// current checks that the file at path says text, or writes it.
+// current checks that the file at path contains text, or writes it with -update.
 func current(t *testing.T, path, text string) {
 	t.Helper()
 	if *update && !t.Failed() {

@@ -11,10 +11,10 @@ import (
 	"modelc/internal/conformance"
 )
 
-// unpassed is the list of the cases that do not pass, by engine and reason.
+// unpassed lists the cases that do not pass, with engines and reason.
 func unpassed(runs []*run) string {
 	var b strings.Builder
-	b.WriteString("# The cases that do not pass, on which engines, and why.\n")
+	b.WriteString("# The cases that do not pass, the engines, and the reason.\n")
 	for _, r := range runs {
 		for e := 0; e < engines; e++ {
 			if r.err[e] == nil || e > 0 && r.err[e-1] != nil && r.reason(e) == r.reason(e-1) {
@@ -34,7 +34,7 @@ func unpassed(runs []*run) string {
 	return b.String()
 }
 
-// score counts cases, and those that pass on each engine.
+// score is the number of cases and the number that pass on each engine.
 type score struct {
 	all    int
 	passed [engines]int
@@ -49,7 +49,7 @@ func (s *score) add(r *run) {
 	}
 }
 
-// cells are the columns of a score in a table; empty without cases.
+// cells returns the columns of a score in a table. They are empty for nil.
 func (s *score) cells() string {
 	if s == nil {
 		return " | | | |"
@@ -57,7 +57,7 @@ func (s *score) cells() string {
 	return fmt.Sprintf(" %d | %d | %d | %d |", s.all, s.passed[byEval], s.passed[byInproc], s.passed[byGo])
 }
 
-// table is scores by name, of the required cases and of the others.
+// table holds scores by name: index 0 for required cases, 1 for others.
 type table map[string]*[2]*score
 
 func (t table) add(name string, r *run) {
@@ -81,8 +81,8 @@ func (t table) write(b *strings.Builder, what string) {
 	}
 }
 
-// totals are the scores of all rows of the list, and of those that are not
-// another's copy; a copy has its original's result.
+// totals returns the scores of all rows of the list and of the distinct cases.
+// A copy has the result of its original.
 func totals(cases []*conformance.Case, byName map[string]*run) table {
 	t := table{}
 	for _, c := range cases {
@@ -145,9 +145,9 @@ func document(cases []*conformance.Case, byName map[string]*run) string {
 	byZip.write(&b, "release")
 	b.WriteString("\n## By element type\n\nDistinct cases with a tensor of the type.\n")
 	byType.write(&b, "type")
-	b.WriteString("\n## By operator\n\nDistinct cases with the operator; its domain stands before it unless it is the default one.\n")
+	b.WriteString("\n## By operator\n\nDistinct cases with the operator. The domain precedes the operator unless it is the default domain.\n")
 	byOp.write(&b, "operator")
-	b.WriteString("\n## What does not pass\n\nDistinct cases by reason; internal/conformance/testdata/conformance.txt has them one by one.\n\n| cases | reason |\n| --- | --- |\n")
+	b.WriteString("\n## What does not pass\n\nDistinct cases by reason. internal/conformance/testdata/conformance.txt lists each case.\n\n| cases | reason |\n| --- | --- |\n")
 	for _, why := range slices.SortedFunc(maps.Keys(refused), func(a, b string) int {
 		return cmp.Or(cmp.Compare(refused[b], refused[a]), strings.Compare(a, b))
 	}) {
@@ -158,7 +158,11 @@ func document(cases []*conformance.Case, byName map[string]*run) string {
 
 const head = `# Conformance
 
-Made by ` + "`MODELC_CORPUS=… go test ./internal/conformance -update`" + `, which runs the ONNX node tests of nine releases and of the two PyTorch sets on three engines: eval, the reference interpreter; inproc, the optimised graph's kernels in this process; go, the generated package.
+` + "`MODELC_CORPUS=… go test ./internal/conformance -update`" + ` makes this page. It runs the ONNX node tests of nine releases and of the two PyTorch sets on three engines:
 
-Required are the cases of convolutional networks: their operators, with float32, float64, int32, int64 and bool. Inputs that are weights, shapes or axes in real networks are bound as constants (` + "`--bind`" + `). A case passes when its outputs have the stored types and shapes, floats are within 1e-5 + 1e-3·|x|, and others equal. A case that several releases have byte for byte runs once.
+- eval: the reference interpreter;
+- inproc: the kernels of the optimised graph, in the test's process;
+- go: the generated package.
+
+The required cases are those of convolutional networks: their operators, with float32, float64, int32, int64 and bool. Inputs that are weights, shapes or axes in real networks are bound as constants (` + "`--bind`" + `). A case passes if its outputs have the stored types and shapes, floats are within 1e-5 + 1e-3·|x|, and all other values are equal. A case that several releases contain byte for byte runs once.
 `

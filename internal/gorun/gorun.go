@@ -1,9 +1,9 @@
-// Package gorun builds generated packages into programs and runs them: what
-// the command and the tests do to execute a compiled model as a user would.
+// Package gorun builds programs from generated packages and runs them. The
+// command and the tests use it to execute a compiled model like a user's program.
 //
-// It stands above package modelc and below the command. The packages of many
-// models go into one program, because a second program costs more than a
-// second package.
+// The package imports package modelc and is imported by the command. A program
+// can contain the packages of many models, because building another program takes
+// longer than building another package.
 package gorun
 
 import (
@@ -25,20 +25,21 @@ import (
 // The files of a program's folder.
 const (
 	program     = "run.exe"
-	packageName = "model" // of every package; their folders differ
+	packageName = "model" // name of every package; their folders differ
 )
 
 // Builder collects compiled models for one program.
 type Builder struct {
 	p       Program
 	o       modelc.PackageOptions
-	folders map[string]bool // of packages
+	folders map[string]bool // folders of the packages
 }
 
-// NewBuilder starts a program in the folder dir, which becomes a module that
-// needs no other. The packages' weights are embedded or sidecar files.
+// NewBuilder creates a module without requirements in the folder dir. The weights
+// of the packages are embedded or separate files.
 func NewBuilder(dir string, sidecar bool) (*Builder, error) {
-	// A module of this name with the runtime alone: the packages import it.
+	// The module has the name modelc and contains the runtime, so that the
+	// packages can import it.
 	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module modelc\n\ngo 1.24\n"), 0o644); err != nil {
 		return nil, err
 	}
@@ -48,16 +49,16 @@ func NewBuilder(dir string, sidecar bool) (*Builder, error) {
 	return &Builder{Program{dir: dir}, modelc.PackageOptions{Package: packageName, Sidecar: sidecar, Runtime: "modelc/runtime"}, map[string]bool{}}, nil
 }
 
-// Add generates the package of c and returns its number in the program.
-// Models whose packages differ in nothing but comments and self-tests share
-// one.
+// Add generates the package of c and returns the model's number in the program.
+// Models share a package if their packages differ only in comments and
+// self-tests.
 func (b *Builder) Add(c *modelc.Compiled) (int, error) {
 	tmp := filepath.Join(b.p.dir, "new")
 	if _, err := c.WritePackage(tmp, b.o); err != nil {
 		return 0, err
 	}
-	// The name is a digest of what is in the folder: equal packages meet, and
-	// the toolchain's build cache knows them again.
+	// The folder's name is a digest of its content, so equal packages have the
+	// same folder, and the toolchain's build cache recognises them.
 	name, err := digest(tmp)
 	if err != nil {
 		return 0, err
@@ -70,8 +71,8 @@ func (b *Builder) Add(c *modelc.Compiled) (int, error) {
 	return len(b.p.models) - 1, os.Rename(tmp, filepath.Join(b.p.dir, name))
 }
 
-// digest identifies what a package computes: its code without comments, and
-// its weights.
+// digest returns a digest of a package's code without comments and of its
+// weights.
 func digest(dir string) (string, error) {
 	h := sha256.New()
 	for _, name := range []string{"model.go", "layers.go"} {
@@ -96,7 +97,7 @@ func digest(dir string) (string, error) {
 	return fmt.Sprintf("m%x", h.Sum(nil)[:12]), nil
 }
 
-// Packages returns how many different packages there are.
+// Packages returns the number of different packages.
 func (b *Builder) Packages() int { return len(b.folders) }
 
 // Build compiles the program.
@@ -113,8 +114,8 @@ func (b *Builder) Build(ctx context.Context) (*Program, error) {
 	return &b.p, nil
 }
 
-// main is the source of the program: a table from the packages' folders to
-// functions that run them.
+// main returns the source of the program. It has a table that maps the folders of
+// packages to functions that run them.
 func (b *Builder) main() string {
 	var imports, table, funcs strings.Builder
 	done := map[string]bool{}
@@ -178,27 +179,27 @@ type Program struct {
 	models []model
 }
 
-// model is a compiled model as a program has it.
+// model is a compiled model in a program.
 type model struct {
-	folder string // of its package
+	folder string // folder of its package
 	graph  *ir.Graph
 }
 
-// Open returns the program that an earlier build for the model of g alone left
-// in dir.
+// Open returns the program that an earlier build for the model of g left in dir.
+// The program must contain only this model.
 func Open(dir string, g *ir.Graph) (*Program, error) {
 	if _, err := os.Stat(filepath.Join(dir, program)); err != nil {
 		return nil, err
 	}
 	packages, err := filepath.Glob(filepath.Join(dir, "m*", golang.WeightsFile))
 	if err != nil || len(packages) != 1 {
-		return nil, fmt.Errorf("%s holds %d packages, want one", dir, len(packages))
+		return nil, fmt.Errorf("%s contains %d packages, want one", dir, len(packages))
 	}
 	return &Program{dir, []model{{filepath.Base(filepath.Dir(packages[0])), g}}}, nil
 }
 
-// Run computes the outputs of model i for inputs in the order of its graph's,
-// in a process of its own.
+// Run computes the outputs of model i in a new process. The inputs are in the
+// order of the graph's inputs.
 func (p *Program) Run(ctx context.Context, i int, in []*ir.Tensor) ([]*ir.Tensor, error) {
 	m := p.models[i]
 	if len(in) != len(m.graph.Inputs) {
@@ -226,7 +227,7 @@ func (p *Program) Run(ctx context.Context, i int, in []*ir.Tensor) ([]*ir.Tensor
 	return outputs(m.graph, out.Bytes())
 }
 
-// outputs cuts what a program wrote into the outputs of g.
+// outputs splits the output of a program into the outputs of g.
 func outputs(g *ir.Graph, b []byte) ([]*ir.Tensor, error) {
 	var res []*ir.Tensor
 	for _, o := range g.Outputs {

@@ -24,11 +24,11 @@ func compiled(t *testing.T, text string) *modelc.Compiled {
 	return c
 }
 
-// Packages of one program give what the reference does, equal ones are one,
-// and a program that was built before opens again.
+// The packages of a program give the outputs of the reference interpreter, equal
+// packages are shared, and a program that was built before opens again.
 func TestProgram(t *testing.T) {
 	const relu = "input %x : f32[4]\n%y : f32[4] = Unary(%x) fn=Relu\noutput \"y\" %y\n"
-	// The indices of the self-test's inputs may not be larger than 1.
+	// The indices in the self-test's inputs must be at most 1.
 	const gather = "input %x : f32[2,3]\ninput %i : i64[4]\n%y : f32[4,3] = Gather(%x, %i) axis=0\noutput \"y\" %y\n"
 	dir := t.TempDir()
 	b, err := NewBuilder(dir, true)

@@ -1,9 +1,9 @@
 //go:build linux
 
-// Command guest is the only process of the machine that .ci/avx512 boots: it
-// runs the commands in the file /commands, one a line, each in the folder that
-// its line begins with, tells the console how they ended, and turns the machine
-// off.
+// Command guest is the only process of the machine that .ci/avx512 boots. It
+// runs the commands in the file /commands, writes their results to the console,
+// and turns the machine off. Each line of the file is a folder followed by the
+// command to run in it.
 package main
 
 import (
@@ -22,7 +22,7 @@ func main() {
 	} else {
 		fmt.Println("guest: passed")
 	}
-	time.Sleep(100 * time.Millisecond) // until the console has written it
+	time.Sleep(100 * time.Millisecond) // wait until the console has written the output
 	fmt.Println("guest:", syscall.Reboot(syscall.LINUX_REBOOT_CMD_POWER_OFF))
 }
 

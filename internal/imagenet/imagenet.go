@@ -1,5 +1,5 @@
-// Package imagenet names the 1000 classes of ImageNet's classification task
-// (ILSVRC 2012), which most published networks score.
+// Package imagenet contains the names of the 1000 classes of ImageNet's
+// classification task (ILSVRC 2012). Most published networks classify into them.
 package imagenet
 
 import (
@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// classes has a line per class: the offset of its noun in WordNet 3.0, which
-// is its id without the n, and its short name. Classes are numbered in the
-// order of their ids.
+// classes has one line per class: the offset of its noun in WordNet 3.0, which is
+// its id without the n, and its short name. The index of a class is its position
+// in the order of the ids.
 //
 //go:embed classes.txt
 var classes string
 
-// Names returns the names by the index of a class, as decode_predictions of
-// Keras spells them. Two pairs of classes share a name: crane (the bird and
-// the machine) and maillot.
+// Names returns the names of the classes by index, in the spelling of Keras'
+// decode_predictions. Two names occur twice: crane (the bird and the machine) and
+// maillot.
 func Names() []string {
 	names := make([]string, 0, 1000)
 	for line := range strings.Lines(classes) {

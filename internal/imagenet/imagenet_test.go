@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// A missing, doubled or moved line would shift every name behind it: ids
-// ascend, and some well-known classes are where every framework has them.
+// Ids ascend, and some well-known classes have the index that all frameworks use.
+// A missing, duplicate or moved line would shift all names after it.
 func TestNames(t *testing.T) {
 	names := Names()
 	if len(names) != 1000 {
@@ -43,7 +43,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// The names are those of Keras' class index.
+// The names are equal to those of Keras' class index.
 func TestNamesAreKeras(t *testing.T) {
 	dir := os.Getenv("MODELC_CORPUS")
 	if dir == "" {

@@ -1,4 +1,4 @@
-// Package machine tells what a process may use of the computer it runs on.
+// Package machine reports the resources of the computer that a process may use.
 package machine
 
 import (
@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// Quota returns how many CPUs the control groups of this process allow it per
-// period, 0 if they set no limit. root is the root of the file system; only
-// Linux has such files. Version 1 and 2 of control groups are read, and every
-// group above the process's own, since the smallest limit counts.
+// Quota returns the CPU quota of this process's control groups in CPUs, or 0 if
+// there is no quota. It is the smallest quota of the process's group and all
+// groups above it. Quota reads versions 1 and 2 of control groups, which only
+// Linux has. root is the root of the file system.
 func Quota(root fs.FS) float64 {
 	least := 0.0
 	consider := func(quota, period string) {
@@ -40,27 +40,27 @@ func Quota(root fs.FS) float64 {
 		if !v2 {
 			top = path.Join(top, "cpu")
 		}
-		// In a container the path may be that of the host, which is not there;
-		// the folders above it are.
+		// In a container the path may be that of the host and not exist. The
+		// folders above it exist.
 		for dir := path.Join(top, f[2]); len(dir) >= len(top); dir = path.Dir(dir) {
 			if v2 {
-				quota, period, _ := strings.Cut(read(path.Join(dir, "cpu.max")), " ") // "max" for no limit
+				quota, period, _ := strings.Cut(read(path.Join(dir, "cpu.max")), " ") // "max" means no limit
 				consider(quota, period)
 			} else {
-				consider(read(path.Join(dir, "cpu.cfs_quota_us")), read(path.Join(dir, "cpu.cfs_period_us"))) // -1 for none
+				consider(read(path.Join(dir, "cpu.cfs_quota_us")), read(path.Join(dir, "cpu.cfs_period_us"))) // -1 means no limit
 			}
 		}
 	}
 	return least
 }
 
-// ReadBandwidth measures how fast so many goroutines read memory together, in
-// GB/s: the best of a few passes over so many bytes, which must exceed the
-// caches.
+// ReadBandwidth measures the memory bandwidth of parallel reads in GB/s. threads
+// goroutines read a buffer of the given number of bytes, which must exceed the
+// size of the caches. The result is the maximum of a few passes.
 func ReadBandwidth(threads, bytes int) float64 {
 	words := make([]uint64, bytes/8)
 	for i := range words {
-		words[i] = 1 // pages that were never written are all the same page of zeros
+		words[i] = 1 // the system maps all pages that were never written to one page of zeros
 	}
 	part := len(words) / threads
 	sums := make([]uint64, threads)
@@ -77,7 +77,8 @@ func ReadBandwidth(threads, bytes int) float64 {
 	return best
 }
 
-// sum adds words in eight chains, so that it waits for memory alone.
+// sum adds words in eight independent chains, so that only memory limits its
+// speed.
 func sum(words []uint64) uint64 {
 	var a, b, c, d, e, f, g, h uint64
 	for len(words) >= 8 {

@@ -1,4 +1,4 @@
-// Package npy reads and writes tensors as NumPy's .npy files (format 1.0 to
+// Package npy reads and writes tensors in NumPy's .npy format (versions 1.0 to
 // 3.0, C order, little-endian).
 package npy
 
@@ -24,7 +24,7 @@ var (
 	shapeField = regexp.MustCompile(`'shape'\s*:\s*\(([^)]*)\)`)
 )
 
-// Read reads the tensor of a file.
+// Read reads the tensor in the file at path.
 func Read(path string) (*ir.Tensor, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -37,7 +37,7 @@ func Read(path string) (*ir.Tensor, error) {
 	return t, nil
 }
 
-// Parse reads a tensor from the contents of a file, whose elements it shares.
+// Parse decodes the contents of a file. The tensor shares memory with b.
 func Parse(b []byte) (*ir.Tensor, error) {
 	if len(b) < 10 || string(b[:6]) != magic {
 		return nil, fmt.Errorf("not an .npy file")
@@ -55,14 +55,14 @@ func Parse(b []byte) (*ir.Tensor, error) {
 	head := string(b[start : start+n])
 	descr, order, shape := descrField.FindStringSubmatch(head), orderField.FindStringSubmatch(head), shapeField.FindStringSubmatch(head)
 	if descr == nil || order == nil || shape == nil {
-		return nil, fmt.Errorf("header %q", head)
+		return nil, fmt.Errorf("invalid header %q", head)
 	}
 	d, ok := descrs[descr[2]]
 	if !ok || descr[1] == ">" {
 		return nil, fmt.Errorf("elements of type %q are not supported", descr[1]+descr[2])
 	}
 	if order[1] == "True" {
-		return nil, fmt.Errorf("the elements are in Fortran order; save with numpy.ascontiguousarray")
+		return nil, fmt.Errorf("the elements are in Fortran order; save the result of numpy.ascontiguousarray")
 	}
 	t := ir.Type{DType: d, Shape: ir.Shape{}}
 	total := 1
@@ -72,7 +72,7 @@ func Parse(b []byte) (*ir.Tensor, error) {
 		}
 		k, err := strconv.Atoi(f)
 		if err != nil || k < 0 || k > 0 && total > len(b)/k+1 {
-			return nil, fmt.Errorf("shape (%s)", shape[1])
+			return nil, fmt.Errorf("invalid shape (%s)", shape[1])
 		}
 		total *= k
 		t.Shape = append(t.Shape, k)
@@ -80,7 +80,7 @@ func Parse(b []byte) (*ir.Tensor, error) {
 	return ir.FromBytes(t, b[start+n:])
 }
 
-// Write writes t to a file.
+// Write writes t to the file at path.
 func Write(path string, t *ir.Tensor) error {
 	descr := ""
 	for k, d := range descrs {
@@ -89,7 +89,7 @@ func Write(path string, t *ir.Tensor) error {
 		}
 	}
 	if descr == "" {
-		return fmt.Errorf("%s: NumPy has no elements of type %s", path, t.DType)
+		return fmt.Errorf("%s: NumPy has no element type %s", path, t.DType)
 	}
 	if t.DType.Size() == 1 {
 		descr = "|" + descr[1:]
@@ -99,7 +99,7 @@ func Write(path string, t *ir.Tensor) error {
 		fmt.Fprintf(&dims, "%d, ", d)
 	}
 	head := fmt.Sprintf("{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", descr, strings.TrimSuffix(dims.String(), " "))
-	// The elements start on a multiple of 64.
+	// The elements start at a multiple of 64 bytes.
 	pad := 63 - (10+len(head))%64
 	head += strings.Repeat(" ", pad) + "\n"
 	b := append([]byte(magic), 1, 0)

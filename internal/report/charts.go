@@ -10,31 +10,32 @@ import (
 	"modelc/backend/schedule"
 )
 
-// memoryChart shows the buffers of the arena: steps from left to right,
-// offsets from bottom to top. Its drawing is stretched to the space there is,
-// so coordinates are per cent or steps and bytes.
+// memoryChart shows the buffers of the arena. Steps run from left to right,
+// offsets from bottom to top. The drawing is stretched to the available space, so
+// coordinates are in per cent, or in steps and bytes.
 type memoryChart struct {
 	Steps             int
 	Arena, LowerBound int
 	Rects             []rect
-	Live              template.HTMLAttr // path of the bytes alive over the steps
-	BoundAt           float64           // per cent from the top
+	Live              template.HTMLAttr // path of the live bytes over the steps
+	BoundAt           float64           // distance of the lower bound from the top, in per cent
 	Ticks             []tick
 	StepTicks         []tick
 }
 
-// rect is a piece of a chart, in its units. Its label shows where it fits.
+// rect is a rectangle of a chart in the units of the chart. The label is shown if
+// it fits.
 type rect struct {
 	X, Y, W, H  float64
 	Class, Tip  string
 	Layer       int
 	Label       string
-	Left, Top   float64 // of the label, per cent
+	Left, Top   float64 // position of the label, in per cent
 	Wide, Tall  float64
 	ShowAtWidth bool
 }
 
-// tick is a mark of an axis, in per cent of it.
+// tick is a mark of an axis. Its position is in per cent of the axis.
 type tick struct {
 	At    float64
 	Label string
@@ -81,7 +82,7 @@ func memoryOf(p *schedule.Program) memoryChart {
 	return m
 }
 
-// stepTicks marks about ten steps at round numbers.
+// stepTicks returns about ten ticks at round step numbers.
 func stepTicks(n int) []tick {
 	by := 1
 	for _, k := range []int{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000} {
@@ -97,7 +98,7 @@ func stepTicks(n int) []tick {
 	return list
 }
 
-// timeChart shows the time of each step, and of each family of ops.
+// timeChart shows the time of each step and of each family of ops.
 type timeChart struct {
 	Steps     int
 	Most      float64
@@ -107,7 +108,7 @@ type timeChart struct {
 	Families  []share
 }
 
-// share is a family's part of the time.
+// share is the share of a family in the time.
 type share struct {
 	Class, Doc, Time string
 	Percent          float64

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// WriteDOT writes the picture's graph for Graphviz, which lays it out itself.
+// WriteDOT writes the picture's graph for Graphviz, without positions: Graphviz
+// makes its own layout.
 func (p *Picture) WriteDOT(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "digraph %s {\n\tnode [shape=box style=\"rounded,filled\" fillcolor=white penwidth=1.5 fontname=\"Helvetica\" fontsize=11]\n\tedge [fontname=\"Helvetica\" fontsize=9 color=\"#6b7280\"]\n", quote(p.name))
@@ -20,7 +21,7 @@ func (p *Picture) WriteDOT(w io.Writer) error {
 	for _, w := range p.wires {
 		for i, t := range w.to {
 			fmt.Fprintf(&b, "\tn%d -> n%d", w.from, t)
-			if i == 0 { // once a value: each label costs Graphviz a node to place
+			if i == 0 { // one label per value, because Graphviz places each label like a node
 				fmt.Fprintf(&b, " [label=%s]", quote(typeLabel(w.value.Type)))
 			}
 			b.WriteByte('\n')
@@ -31,8 +32,8 @@ func (p *Picture) WriteDOT(w io.Writer) error {
 	return err
 }
 
-// quote returns a string of DOT that shows the given lines. Graphviz reads
-// escapes and entities in it.
+// quote returns the given lines as a quoted DOT string. It escapes characters that
+// start escapes and entities in Graphviz.
 func quote(lines ...string) string {
 	for i, s := range lines {
 		s = strings.Map(func(r rune) rune {

@@ -6,7 +6,8 @@ const data = JSON.parse($('#data').textContent);
 const canvas = $('.canvas'), detail = $('.detail'), hint = $('.hint'), find = $('.find input'), count = $('.find output');
 document.documentElement.classList.add('js');
 
-// A view shows a part of a graph's drawing: from (x, y), k pixels a unit.
+// A view shows the part of a graph's drawing that starts at (x, y), with k pixels
+// per unit.
 const views = {};
 for (const f of all('figure', canvas)) {
 	const svg = $('svg', f), [, , w, h] = svg.getAttribute('viewBox').split(' ').map(Number);
@@ -18,7 +19,7 @@ let shown = 'a';
 
 function apply(v) {
 	const W = canvas.clientWidth || 1, H = canvas.clientHeight || 1;
-	// Some of the drawing stays in sight.
+	// A part of the drawing stays visible.
 	v.x = Math.min(Math.max(v.x, 60 / v.k - W / v.k), v.w - 60 / v.k);
 	v.y = Math.min(Math.max(v.y, 60 / v.k - H / v.k), v.h - 60 / v.k);
 	v.svg.setAttribute('viewBox', `${v.x} ${v.y} ${W / v.k} ${H / v.k}`);
@@ -28,13 +29,13 @@ function apply(v) {
 function fit(v) {
 	const W = canvas.clientWidth, H = canvas.clientHeight;
 	v.k = Math.min(W / v.w, H / v.h, 1.25);
-	// A long strip is better seen from its top than from afar.
+	// For a tall drawing, show the top instead of the whole drawing.
 	if (v.w * v.k < W / 4) v.k = Math.max(v.k, Math.min(W / v.w / 2, .8));
 	v.x = (v.w - W / v.k) / 2;
 	v.y = v.h * v.k > H ? 0 : (v.h - H / v.k) / 2;
 	apply(v);
 }
-// A narrow window starts at the top, where it can be read.
+// A narrow window starts at the top of the drawing, at a readable scale.
 function open(v) {
 	fit(v);
 	if (canvas.clientWidth > 600) return;
@@ -60,7 +61,7 @@ function show(g) {
 	search();
 }
 
-// Nodes: a click selects one, lights its wires and tells what it is.
+// Nodes: a click selects a node, highlights its wires and shows its details.
 function box(g, i) { return views[g].boxes[i]; }
 function place(b) { return b.getAttribute('transform').match(/-?[\d.]+/g).map(Number); }
 function select(g, i, centre) {
@@ -76,7 +77,7 @@ function select(g, i, centre) {
 		const v = views[g], r = $('.b', box(g, i)), [x, y] = place(box(g, i));
 		v.k = Math.max(v.k, .9);
 		v.x = x + 14 + r.width.baseVal.value / 2 - canvas.clientWidth / v.k / 2;
-		// On a narrow window the details cover the lower part.
+		// In a narrow window the details cover the lower part.
 		const free = canvas.clientHeight - (getComputedStyle(detail).position === 'absolute' ? detail.offsetHeight : 0);
 		v.y = y + 14 + r.height.baseVal.value / 2 - free / v.k / 2;
 	}
@@ -87,7 +88,7 @@ function clear() {
 	detail.hidden = true;
 	apply(views[shown]);
 }
-// element(name, text, ...children): what a model says is text, never markup.
+// element(name, text, ...children): strings of a model are text, never markup.
 function element(name, text, ...children) {
 	const e = document.createElement(name);
 	if (text) e.textContent = text;
@@ -147,7 +148,7 @@ document.addEventListener('click', e => {
 	}
 });
 
-// The pointer: one drags, two pinch, a click selects.
+// Pointers: one pointer drags, two pinch, a click selects.
 const held = new Map();
 let moved = 0, down = null;
 canvas.addEventListener('pointerdown', e => {
@@ -212,7 +213,7 @@ canvas.addEventListener('keydown', e => {
 for (const b of all('[data-zoom]')) b.onclick = () => commands[b.dataset.zoom](views[shown]);
 for (const b of all('.tabs button')) b.onclick = () => { clear(); show(b.dataset.graph); };
 
-// Search: hits are marked, Enter goes from one to the next.
+// Search: matching nodes are marked, and Enter selects the next one.
 let hits = [], at = -1;
 function search() {
 	for (const e of all('.hit', canvas)) e.classList.remove('hit');
@@ -233,7 +234,7 @@ find.addEventListener('keydown', e => {
 	count.textContent = `${next + 1} of ${n}`;
 });
 
-// Tables: a click on a heading sorts, the next turns the order around.
+// Tables: a click on a heading sorts, the next click reverses the order.
 for (const th of all('th[data-sort]')) {
 	th.tabIndex = 0;
 	const sort = () => {
@@ -251,7 +252,8 @@ for (const th of all('th[data-sort]')) {
 	th.onkeydown = e => { if (e.key === 'Enter' || e.key === ' ') { e.preventDefault(); sort(); } };
 }
 
-// Charts: what the pointer is on is told beside it; a click leads to the layer.
+// Charts: a tooltip describes the element under the pointer; a click selects its
+// layer.
 const tip = $('.tip');
 document.addEventListener('pointermove', e => {
 	const t = e.target.closest && e.target.closest('[data-tip]');

@@ -8,8 +8,8 @@ import (
 	"modelc/ir"
 )
 
-// Picture is a graph laid out for drawing. Constants are not drawn; the
-// graph's inputs and outputs are boxes of their own.
+// Picture is a graph with a layout. The graph's inputs and outputs have their own
+// boxes. Constants are not drawn.
 type Picture struct {
 	name    string
 	boxes   []box
@@ -18,44 +18,44 @@ type Picture struct {
 	graph   layout.Graph
 }
 
-// box is what is drawn for a node.
+// box is the drawing of a node.
 type box struct {
 	node        *ir.Node // nil for inputs and outputs
 	family      family
 	title, name string
-	full        string // the name, unclipped
-	short       string // for a drawing seen from afar
-	parts       []pill // what it was fused from, unless it is one node of the model
+	full        string // the complete name
+	short       string // the text for a drawing at small scale
+	parts       []pill // the nodes of the model that were fused into it, if there are several
 	w, h        float64
 }
 
-// pill shows a node of the model that became part of another, in the order in
-// which the model computes them.
+// pill shows a node of the model that was fused into another node. The pills of a
+// box are in the order in which the model computes the nodes.
 type pill struct {
 	node   *ir.Node
 	text   string
 	family family
-	own    bool    // it is the box's own op, shown where others come before it
-	x, y   float64 // in the box
+	own    bool    // it is the box's own op; it is shown only after other pills
+	x, y   float64 // position in the box
 	w      float64
 }
 
-// wire is a value and who reads it, by box.
+// wire connects the box that computes a value to the boxes that read it.
 type wire struct {
 	value *ir.Value
 	from  int
 	to    []int
-	nth   int // of its producer's results
+	nth   int // index of the value among its producer's results
 }
 
-// How wide letters are: those of titles and pills on average, as a bound for
-// common fonts, and those of names, which are set in a monospaced font.
+// The widths of letters in pixels. The widths for titles and pills are upper
+// bounds of the average for common fonts. Names are in a monospaced font.
 const (
 	titleLetter = 7.8
 	pillLetter  = 6.2
 	nameLetter  = 6.1
-	farSize     = 21   // of the letters of a drawing seen from afar
-	farLetter   = 0.72 // their width, relative to their size
+	farSize     = 21   // font size of a drawing at small scale
+	farLetter   = 0.72 // width of its letters, relative to the font size
 	minWidth    = 116
 	maxWidth    = 216
 	pillHeight  = 15
@@ -65,7 +65,7 @@ const (
 // Options of the layout, in pixels at full size.
 var spacing = layout.Options{GapX: 26, GapY: 30, Track: 9, Aspect: 1.6, Tall: 1500}
 
-// Draw lays out g. A node whose [ir.Node.Origins] are several shows the others.
+// Draw lays out g. A node with several [ir.Node.Origins] shows them as pills.
 func Draw(g *ir.Graph) *Picture {
 	p := &Picture{name: g.Name}
 	at := map[*ir.Node]int{}
@@ -111,8 +111,7 @@ func Draw(g *ir.Graph) *Picture {
 	return p
 }
 
-// originOrder numbers the nodes of the model that the nodes of g stand for such
-// that each comes behind those it reads.
+// originOrder numbers the origins of the nodes of g in topological order.
 func originOrder(g *ir.Graph) map[*ir.Node]int {
 	order := map[*ir.Node]int{}
 	seen := map[*ir.Node]bool{}
@@ -137,8 +136,8 @@ func originOrder(g *ir.Graph) map[*ir.Node]int {
 	return order
 }
 
-// parts returns what n was fused from in the model's order: its origins but
-// the one that it is itself, unless others come before that.
+// parts returns the origins of n in the model's order. It omits n's own origin if
+// that is the first.
 func parts(n *ir.Node, order map[*ir.Node]int) []pill {
 	if len(n.Origins) == 0 || len(n.Origins) == 1 && n.Origins[0].Op.Name() == n.Op.Name() {
 		return nil
@@ -158,7 +157,7 @@ func parts(n *ir.Node, order map[*ir.Node]int) []pill {
 	return pills
 }
 
-// add gives a box its size and returns its number.
+// add sets the size of a box, appends the box and returns its number.
 func (p *Picture) add(b box) int {
 	letters := func(s string) float64 { return float64(len([]rune(s))) }
 	w := max(letters(b.title)*titleLetter, letters(b.name)*nameLetter) + 24

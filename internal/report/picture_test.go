@@ -21,11 +21,12 @@ import (
 )
 
 var (
-	update = flag.Bool("update", false, "rewrite testdata from what is drawn")
+	update = flag.Bool("update", false, "rewrite testdata with the drawings")
 	long   = flag.Bool("long", false, "run the page's script, too, in chromium")
 )
 
-// hostile is what a name may hold: it breaks out of no format.
+// hostile is a name with special characters of all formats. Every format must
+// escape it.
 const hostile = `</script></style></svg><img src=x onerror=alert(1)>" onload="alert(2)" \N \" ]]> --> {{.}} &lt;` + "\x00\n\xff"
 
 func parse(t *testing.T, text string) *ir.Graph {
@@ -37,8 +38,7 @@ func parse(t *testing.T, text string) *ir.Graph {
 	return g
 }
 
-// residual is a block of a residual network, with names that break out of
-// nothing.
+// residual returns a block of a residual network with hostile names.
 func residual(t *testing.T) *ir.Graph {
 	g := parse(t, `graph "block"
 input %x : f32[1,16,8,8]
@@ -96,7 +96,8 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// wellFormed fails unless text is XML whose elements are those of a drawing.
+// wellFormed fails the test unless text is XML and contains only elements of a
+// drawing.
 func wellFormed(t *testing.T, text string) {
 	t.Helper()
 	d := xml.NewDecoder(strings.NewReader(text))
@@ -125,7 +126,7 @@ func wellFormed(t *testing.T, text string) {
 	}
 }
 
-// Whatever a model calls things, they stay text.
+// Names of a model are always text.
 func TestHostileNames(t *testing.T) {
 	g := residual(t)
 	g.Name = hostile
@@ -145,7 +146,7 @@ func TestHostileNames(t *testing.T) {
 			t.Fatal(err)
 		}
 		wellFormed(t, svg.String())
-		// Outside of its strings, DOT holds what we wrote.
+		// Outside its strings, the DOT file contains only our own syntax.
 		rest, in := "", false
 		for s := dot.String(); s != ""; s = s[1:] {
 			switch {
@@ -188,8 +189,8 @@ func TestParts(t *testing.T) {
 	}
 }
 
-// zooModel compiles a network at a size that is quick to make; its graph is
-// that of the full size.
+// zooModel compiles a network at a small size. Its graph is equal to that of the
+// full size.
 func zooModel(t *testing.T, name string) *modelc.Compiled {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name+".onnx")
@@ -212,8 +213,8 @@ func zooModel(t *testing.T, name string) *modelc.Compiled {
 	return c
 }
 
-// The graphs of every network of the zoo are drawn without overlaps, as XML
-// of a bounded size; no node of the model is lost on the way.
+// The drawings of every network of the zoo have no overlaps and are XML of a
+// bounded size. They show all nodes of the model.
 func TestZoo(t *testing.T) {
 	for _, name := range zoo.Names() {
 		t.Run(name, func(t *testing.T) {

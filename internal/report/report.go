@@ -1,14 +1,14 @@
-// Package report shows a compiled model to people: its graphs as pictures
-// ([Draw]), and all that the compiler did as one HTML page ([Write]).
+// Package report draws the graphs of a compiled model ([Draw]) and writes an HTML
+// page about its compilation ([Write]).
 //
 //	picture.go  a graph as boxes and wires; layout/ gives them coordinates
 //	svg.go, dot.go  pictures as files
-//	report.go   what the page says, in the order in which it says it
-//	charts.go   memory and time over the steps
-//	page.*      the page itself: template, style, script
+//	report.go   the content of the page, in its order
+//	charts.go   charts of memory and time over the steps
+//	page.*      the page: template, style, script
 //
-// The page needs nothing but itself: no network, no fonts. Names in a model are
-// hostile text; they pass through html/template or [text] alone.
+// The page is self-contained: it loads nothing from the network. Names in a model
+// may be hostile, so they are always escaped by html/template or [text].
 package report
 
 import (
@@ -29,12 +29,12 @@ import (
 	"modelc/passes"
 )
 
-// Options are what a page shows beside what the compiler knows.
+// Options selects optional content of the page.
 type Options struct {
-	// Errors compares each layer with the reference interpreter. That takes
-	// as long as the interpreter needs for one run.
+	// Errors shows the difference of each layer from the reference interpreter.
+	// This takes one run of the interpreter.
 	Errors bool
-	// Profile is what [modelc.Bench] measured of this model; nil for none.
+	// Profile is the result of [modelc.Bench] for this model, or nil.
 	Profile *modelc.Profile
 }
 
@@ -52,7 +52,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"size":  func(n int64) string { return golang.Size(int(n)) },
 }).Parse(pageHTML))
 
-// page is what the template is filled with.
+// page is the data of the template.
 type page struct {
 	CSS template.CSS
 	JS  template.JS
@@ -82,14 +82,14 @@ type fact struct{ Label, Value, More string }
 
 type legendEntry struct{ Class, Doc string }
 
-// graphView is one of the two graphs: as the model has it, and optimised.
+// graphView is the graph as written or the optimised graph.
 type graphView struct {
 	ID, Title string
 	Nodes     int
 	SVG       template.HTML
 }
 
-// graphData is what the script knows of a graph.
+// graphData is the data of a graph for the script.
 type graphData struct {
 	Nodes []nodeData `json:"nodes"`
 	Wires []wireData `json:"wires"`
@@ -98,12 +98,12 @@ type graphData struct {
 type nodeData struct {
 	Title string `json:"t"`
 	Name  string `json:"n"`
-	Text  string `json:"x,omitempty"` // in the IR's text form
+	Text  string `json:"x,omitempty"` // the node in the IR's text form
 	FLOPs int64  `json:"f,omitempty"`
 	Parms int64  `json:"p,omitempty"`
-	// Parts are the nodes of the model that this one was fused from, Into the
-	// optimised nodes that one of the model is part of, Layers the steps that
-	// compute it.
+	// Parts lists the nodes of the model that were fused into an optimised node.
+	// Into lists the optimised nodes of which a node of the model is a part.
+	// Layers lists the steps that compute the node.
 	Parts  []int `json:"s,omitempty"`
 	Into   []int `json:"i,omitempty"`
 	Layers []int `json:"l,omitempty"`
@@ -118,7 +118,7 @@ type wireData struct {
 // layerRow is a step of the program.
 type layerRow struct {
 	Index                     int
-	Node                      int // its box among the optimised ones, −1 for none
+	Node                      int // its box in the optimised graph, or −1
 	Class                     string
 	Name, Doc, Shape          string
 	Parameters, FLOPs, Bytes  int64
@@ -133,7 +133,7 @@ type layerRow struct {
 type passRow struct {
 	passes.Stat
 	Doc, Ms            string
-	Nodes, Work, Moved string // before and after, once where they look alike
+	Nodes, Work, Moved string // before and after; one value if both have the same text
 }
 
 func passRowOf(s passes.Stat, doc string) passRow {
@@ -151,7 +151,7 @@ func passRowOf(s passes.Stat, doc string) passRow {
 	return r
 }
 
-// ErrProfile says that a profile is not of the program it is shown with.
+// ErrProfile is the error for a profile of another program.
 var ErrProfile = errors.New("the profile is of another program: measure it again with `modelc bench --json` and the same flags")
 
 // Write writes the page of c.
@@ -206,7 +206,7 @@ func Write(w io.Writer, c *modelc.Compiled, o Options) error {
 	return err
 }
 
-// facts are the figures at the head of the page.
+// facts returns the figures at the head of the page.
 func (p *page) facts(c *modelc.Compiled) {
 	s := golang.Summarize(c.Program)
 	p.Facts = []fact{
@@ -292,7 +292,8 @@ func (p *page) layers(c *modelc.Compiled, after *Picture, o Options) error {
 	return nil
 }
 
-// algorithmOf says how a step is computed, and why so where there is a choice.
+// algorithmOf returns the algorithm of a step and, if there was a choice, the
+// reason.
 func algorithmOf(l schedule.Layer, kernel any) (name, why string) {
 	if l.Choice.Algorithm == ir.AlgUnset {
 		t := reflect.TypeOf(kernel).Elem().Name()
@@ -322,8 +323,7 @@ func parameters(n *ir.Node) int64 {
 	return sum
 }
 
-// graphs draws both graphs and connects their nodes with each other and with
-// the layers.
+// graphs draws both graphs and links their nodes to each other and to the layers.
 func (p *page) graphs(c *modelc.Compiled, before, after *Picture) {
 	p.Data = map[string]graphData{}
 	for _, g := range []struct {
@@ -386,7 +386,7 @@ func (p *Picture) data() graphData {
 	return d
 }
 
-// decimals writes a figure with three digits that count.
+// decimals formats a number with three significant digits.
 func decimals(x float64) string {
 	switch {
 	case x == 0:

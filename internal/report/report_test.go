@@ -22,7 +22,7 @@ import (
 	"modelc/ir"
 )
 
-// compiled compiles a graph that comes from no file.
+// compiled compiles a graph that was not read from a file.
 func compiled(t *testing.T, g *ir.Graph, o modelc.Options) *modelc.Compiled {
 	t.Helper()
 	c, err := modelc.CompileModel(&source.Model{Graph: g, Format: "text", SHA256: "5ha"}, o)
@@ -43,8 +43,9 @@ func pageOf(t *testing.T, c *modelc.Compiled, o Options) string {
 
 var blocks = regexp.MustCompile(`(?s)(<(script|style)[^>]*>)(.*?)</(script|style)>`)
 
-// checkPage parses the page as XML, without what its scripts and style hold,
-// and fails on whatever would run, load or lead somewhere.
+// checkPage parses the page as XML, without the content of scripts and style. It
+// fails the test if the page contains other scripts or loads or links to
+// anything outside.
 func checkPage(t *testing.T, page string) {
 	t.Helper()
 	if n := strings.Count(page, "<script"); n != 2 {
@@ -147,7 +148,7 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// Whatever a model says of itself, it stays text on the page.
+// All strings of a model are text on the page.
 func TestHostilePage(t *testing.T) {
 	g := residual(t)
 	g.Name = hostile
@@ -167,8 +168,7 @@ func TestHostilePage(t *testing.T) {
 	}
 }
 
-// A model that computes nothing has a page, too, and so has one whose output is
-// a constant.
+// Models without nodes and models with a constant output have a page too.
 func TestNothing(t *testing.T) {
 	for _, text := range []string{
 		"graph \"\"\ninput %x : f32[1,3]\noutput \"y\" %x\n",
@@ -178,8 +178,7 @@ func TestNothing(t *testing.T) {
 	}
 }
 
-// The largest network of the zoo: the page stays small, and all on it holds
-// together.
+// The page of the largest network of the zoo is small and consistent.
 func TestDenseNet(t *testing.T) {
 	c := zooModel(t, "densenet121")
 	page := pageOf(t, c, Options{})
@@ -195,7 +194,7 @@ func TestDenseNet(t *testing.T) {
 	}
 }
 
-// exercise does what a reader does to the page, and notes what comes of it.
+// exercise simulates a reader's actions on the page and records the results.
 const exercise = `<script>
 const $ = s => document.querySelector(s), box = () => $('figure.shown svg').getAttribute('viewBox').split(' ').map(Number), seen = [];
 const key = (e, key) => e.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }));
@@ -223,8 +222,8 @@ seen.push(document.documentElement.scrollWidth - document.documentElement.client
 document.title = seen.join(' ');
 </script></body>`
 
-// The script runs, in a wide window and a narrow one: links, search, zoom,
-// keys and sorting do what they should.
+// Links, search, zoom, keys and sorting of the page work in a wide and in a narrow
+// window.
 func TestScript(t *testing.T) {
 	browser, err := exec.LookPath("chromium")
 	if !*long || err != nil {

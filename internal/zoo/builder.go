@@ -5,9 +5,9 @@ import (
 	"math"
 )
 
-// value is a tensor of the graph, [N, c, h, w], or [N, c] with h = w = 1 once flat.
+// value is a tensor of the graph: [N, c, h, w], or [N, c] with h = w = 1 after flattening.
 //
-// mean and sq are the first two moments its elements are expected to have, over inputs, positions
+// mean and sq are the expected first and second moments of its elements, over inputs, positions
 // and channels, for an input of mean zero and variance one. Batch-norm statistics are drawn around
 // them, and the classifier's weights are scaled by them.
 type value struct {
@@ -19,7 +19,7 @@ type value struct {
 
 func (v value) variance() float64 { return v.sq - v.mean*v.mean }
 
-// node is an ONNX node with one output and encoded attributes.
+// node is an ONNX node with one output. Its attributes are encoded.
 type node struct {
 	op, name string
 	inputs   []string
@@ -27,8 +27,8 @@ type node struct {
 	attrs    [][]byte
 }
 
-// builder assembles a graph layer by layer. The first error sticks, and methods after it do nothing
-// of use, so that the networks read as the papers' tables do.
+// builder assembles a graph layer by layer. It keeps the first error, after which the results of
+// methods are meaningless. So the code of a network reads like the table in its paper.
 type builder struct {
 	Options
 	network
@@ -36,7 +36,7 @@ type builder struct {
 	output  value
 	nodes   []node
 	tensors []tensor
-	macs    int64 // of one image
+	macs    int64 // multiply-accumulates for one image
 	err     error
 }
 
@@ -46,7 +46,7 @@ func (b *builder) fail(format string, args ...any) {
 	}
 }
 
-// width scales a published channel count by the width multiplier.
+// width multiplies a published channel count by the width multiplier.
 func (b *builder) width(c int) int {
 	if b.Width == 1 {
 		return c
@@ -64,8 +64,8 @@ func (b *builder) parameters() int64 {
 	return n
 }
 
-// add appends a node that reads x and then the extra inputs, and returns x under the node's name;
-// callers change what else the node changes.
+// add appends a node that reads x and the extra inputs. It returns x with the node's name; callers
+// update the other fields.
 func (b *builder) add(op, name string, x value, extra []string, attrs ...[]byte) value {
 	b.nodes = append(b.nodes, node{op, name, append([]string{x.name}, extra...), name, attrs})
 	x.name = name
@@ -78,26 +78,27 @@ func (b *builder) tensor(name string, trained bool, d distribution, dims ...int)
 	return name
 }
 
-// rename gives the result of the last node the name that the model's interface wants.
+// rename changes the name of the last node's result to a name of the model's interface.
 func (b *builder) rename(x value, name string) value {
 	b.nodes[len(b.nodes)-1].output = name
 	x.name = name
 	return x
 }
 
-// convolution holds the extents of a conv; the zero group means 1.
+// convolution holds the extents of a convolution. Group 0 means 1.
 type convolution struct {
 	out, kernel, stride, pad int
 	groups                   int
 	bias                     bool
 }
 
-// conv is a convolution with He-initialised weights: the second moment doubles, and ReLU halves it.
+// conv appends a convolution with He-initialised weights, which double the second moment; ReLU
+// halves it.
 func (b *builder) conv(name string, x value, p convolution) value {
 	return b.scaledConv(name, x, p, 2*x.sq)
 }
 
-// scaledConv is a convolution whose results have second moment sq.
+// scaledConv appends a convolution whose results have the second moment sq.
 func (b *builder) scaledConv(name string, x value, p convolution, sq float64) value {
 	groups := max(1, p.groups)
 	fanIn := x.c / groups * p.kernel * p.kernel
@@ -114,18 +115,19 @@ func (b *builder) scaledConv(name string, x value, p convolution, sq float64) va
 	return y
 }
 
-// weights is the distribution that turns fanIn elements of x into sums with second moment sq.
+// weights returns the distribution for which sums of fanIn elements of x have the second moment sq.
 //
-// In a plain random network the mean of rectified values, which all inputs share, grows from layer
-// to layer until every input gives the same scores. So each output channel's weights lose part of
-// their own mean, and with it sight of what their inputs have in common. The part is the network's
-// centre: with 1 a deep network turns chaotic and amplifies rounding errors a hundredfold.
+// In a simple random network the mean of rectified values, which is the same for all inputs, grows
+// from layer to layer until all inputs give the same scores. Therefore a part of the mean of each
+// output channel's weights is subtracted, which reduces the influence of the inputs' mean. The part
+// is the network's centre. With centre 1 a deep network becomes chaotic and amplifies rounding errors
+// a hundredfold.
 func (b *builder) weights(x value, fanIn int, sq float64) distribution {
 	left := (1 - b.centre) * x.mean
 	return normal(math.Sqrt(sq/(float64(fanIn)*(x.variance()+left*left))), b.centre)
 }
 
-// extent is the output extent of a sliding window.
+// extent returns the output extent of a sliding window.
 func (b *builder) extent(name string, in, kernel, stride, pad int, ceil bool) int {
 	room := in + 2*pad - kernel
 	if room < 0 {
@@ -138,7 +140,7 @@ func (b *builder) extent(name string, in, kernel, stride, pad int, ceil bool) in
 	return room/stride + 1
 }
 
-// norm is a batch normalisation whose statistics scatter around what x is expected to have.
+// norm appends a batch normalisation whose statistics are drawn around the expected moments of x.
 func (b *builder) norm(name string, x value) value {
 	variance := x.variance()
 	std := math.Sqrt(variance)
@@ -156,7 +158,7 @@ func (b *builder) relu(name string, x value) value {
 	return rectified(b.add("Relu", name, x, nil))
 }
 
-// relu6 is relu clipped at 6, which values near one do not reach.
+// relu6 appends a ReLU clipped at 6. Values near one do not reach the limit.
 func (b *builder) relu6(name string, x value) value {
 	bounds := []string{"relu6.min", "relu6.max"}
 	if !b.has(bounds[0]) {
@@ -166,7 +168,7 @@ func (b *builder) relu6(name string, x value) value {
 	return rectified(b.add("Clip", name, x, bounds))
 }
 
-// rectified gives x the moments of its positive part, taking it for normally distributed.
+// rectified returns x with the moments of its positive part, assuming a normal distribution.
 func rectified(x value) value {
 	std := math.Sqrt(x.variance())
 	z := x.mean / std
@@ -185,19 +187,20 @@ func (b *builder) has(tensor string) bool {
 	return false
 }
 
-// tanh bounds the second moment by one; the formula is a fit for normally distributed x.
+// tanh appends a tanh. The second moment is at most one; the formula was fitted for normally
+// distributed x.
 func (b *builder) tanh(name string, x value) value {
 	y := b.add("Tanh", name, x, nil)
 	y.mean, y.sq = 0, x.sq/(1+1.7*x.sq)
 	return y
 }
 
-// maxPool is a max pool whose output extent is rounded down.
+// maxPool appends a max pool with the output extent rounded down.
 func (b *builder) maxPool(name string, x value, kernel, stride, pad int) value {
 	return b.maxPoolRounded(name, x, kernel, stride, pad, false)
 }
 
-// maxPoolCeil is maxPool with the output extent rounded up.
+// maxPoolCeil appends a max pool with the output extent rounded up.
 func (b *builder) maxPoolCeil(name string, x value, kernel, stride, pad int) value {
 	return b.maxPoolRounded(name, x, kernel, stride, pad, true)
 }
@@ -210,9 +213,9 @@ func (b *builder) maxPoolRounded(name string, x value, kernel, stride, pad int, 
 	y := b.add("MaxPool", name, x, nil, attrs...)
 	y.h, y.w = b.extent(name, x.h, kernel, stride, pad, ceil), b.extent(name, x.w, kernel, stride, pad, ceil)
 	if kernel > 1 && y.mean == 0 {
-		y = rectified(y) // the maximum of many values around zero is hardly ever negative
+		y = rectified(y) // the maximum of many values around zero is rarely negative
 	}
-	switch kernel { // measured after ReLU, in the networks of this package
+	switch kernel { // factors measured after ReLU in the networks of this package
 	case 2:
 		y.mean, y.sq = 2.6*y.mean, 3*y.sq
 	case 3:
@@ -227,21 +230,21 @@ func (b *builder) avgPool(name string, x value, kernel, stride int) value {
 	return averaged(y, kernel*kernel)
 }
 
-// globalAvgPool averages each channel over all positions and flattens.
+// globalAvgPool appends an average of each channel over all positions and a flattening.
 func (b *builder) globalAvgPool(name string, x value) value {
 	y := b.add("GlobalAveragePool", name, x, nil)
 	y.h, y.w = 1, 1
 	return b.flatten(name+".flatten", averaged(y, x.h*x.w))
 }
 
-// averaged reduces the variance of x as the mean of n neighbours does. They are far from independent:
-// instead of n, its fourth root was measured to divide.
+// averaged returns x with the variance of a mean of n neighbours. Neighbours are not independent:
+// measurements show that the mean divides the variance by the fourth root of n instead of n.
 func averaged(x value, n int) value {
 	x.sq = x.mean*x.mean + x.variance()/math.Sqrt(math.Sqrt(float64(n)))
 	return x
 }
 
-// zeroPad surrounds the image with a border of zeros, as a node of its own.
+// zeroPad appends a node that surrounds the image with a border of zeros.
 func (b *builder) zeroPad(name string, x value, pad int) value {
 	pads := b.tensor(name+".pads", false, int64s(0, 0, pad, pad, 0, 0, pad, pad), 8)
 	y := b.add("Pad", name, x, []string{pads})
@@ -269,18 +272,18 @@ func (b *builder) flatten(name string, x value) value {
 	return y
 }
 
-// dense is a hidden fully connected layer with He-initialised weights.
+// dense appends a hidden fully connected layer with He-initialised weights.
 func (b *builder) dense(name string, x value, units int) value {
 	y := b.gemm(name, x, units, b.weights(x, x.c, 2*x.sq))
 	y.mean, y.sq = 0, 2*x.sq
 	return y
 }
 
-// logitsStd is the spread of the classifier's scores over classes.
+// logitsStd is the standard deviation of the classifier's scores over the classes.
 const logitsStd = 2
 
-// classifier is the last fully connected layer. Its weights are centred in full, so that only what
-// tells features apart counts; nothing comes after it that could amplify errors.
+// classifier appends the last fully connected layer. The mean of its weights is subtracted
+// completely, so only differences between features count. No layer after it can amplify errors.
 func (b *builder) classifier(name string, x value) value {
 	return b.gemm(name, x, b.Classes, normal(logitsStd/math.Sqrt(float64(x.c)*x.variance()), 1))
 }

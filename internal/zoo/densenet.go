@@ -2,8 +2,8 @@ package zoo
 
 import "fmt"
 
-// densenet121 is the network of Huang et al. 2016 with growth 32, bottlenecks of 4 times the growth
-// and half of the channels kept between blocks.
+// densenet121 builds the network of Huang et al. 2016 with growth 32 and bottlenecks of 4 times the
+// growth. Half of the channels are kept between blocks.
 func densenet121(b *builder, x value) value {
 	growth := b.width(32)
 	x = b.convNorm("conv0", "norm0", x, convolution{out: 2 * growth, kernel: 7, stride: 2, pad: 3})

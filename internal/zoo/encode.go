@@ -8,7 +8,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Versions of the written files: what every runtime of the last years reads.
+// Versions of the written files. All current runtimes read them.
 const (
 	irVersion = 8
 	opset     = 13
@@ -20,9 +20,9 @@ const (
 	onnxInt64 = 7
 )
 
-// encode writes the model as an ONNX ModelProto. Everything but the weights is small and is encoded
-// in memory first; with it the lengths that precede the messages are known, and the weights stream.
-// The field numbers are those of onnx.proto.
+// encode writes the model as an ONNX ModelProto. It first encodes everything except the weights in
+// memory. Then the lengths that precede the messages are known, and it streams the weights. The
+// field numbers are those of onnx.proto.
 func (b *builder) encode(w io.Writer) error {
 	var graph []byte // GraphProto without its initialisers
 	for _, n := range b.nodes {
@@ -39,7 +39,7 @@ func (b *builder) encode(w io.Writer) error {
 		size += len(heads[i]) + t.len()*t.fill.elementSize()
 	}
 	if size > math.MaxInt32-1024 {
-		return fmt.Errorf("zoo: %s would take %d MB; an ONNX file holds 2047: ask for a smaller width or size", b.name, size>>20)
+		return fmt.Errorf("zoo: %s needs %d MB, an ONNX file can have 2047 MB: use a smaller width or size", b.name, size>>20)
 	}
 
 	var model []byte
@@ -64,7 +64,7 @@ func (b *builder) encode(w io.Writer) error {
 	return nil
 }
 
-// head is the initialiser field of a GraphProto up to the first byte of raw_data.
+// head encodes the initialiser field of a GraphProto up to the first byte of raw_data.
 func (t tensor) head() []byte {
 	var m []byte // TensorProto
 	for _, d := range t.dims {
@@ -85,7 +85,7 @@ func (t tensor) head() []byte {
 	return append(head, m...)
 }
 
-// encode is a NodeProto.
+// encode encodes the node as a NodeProto.
 func (n node) encode() []byte {
 	var m []byte
 	for _, in := range n.inputs {
@@ -100,7 +100,7 @@ func (n node) encode() []byte {
 	return m
 }
 
-// valueInfo is a ValueInfoProto of float32 elements.
+// valueInfo encodes a ValueInfoProto with float32 elements.
 func (b *builder) valueInfo(v value) []byte {
 	dims := []int{b.Batch, v.c}
 	if !v.flat {
@@ -115,7 +115,7 @@ func (b *builder) valueInfo(v value) []byte {
 	return appendMessage(m, 2, appendMessage(nil, 1, tensorType))
 }
 
-// intAttr, intsAttr and floatAttr are AttributeProtos; field 20 is the attribute's type.
+// intAttr, intsAttr and floatAttr encode AttributeProtos. Field 20 is the attribute's type.
 func intAttr(name string, v int) []byte {
 	return appendVarint(appendVarint(appendString(nil, 1, name), 3, uint64(v)), 20, 2)
 }

@@ -1,6 +1,7 @@
 package zoo
 
-// lenetStyle is what fashion has changed in LeNet-5: the activation and the pooling.
+// lenetStyle holds the properties in which the variants of LeNet-5 differ: the activation and the
+// pooling.
 type lenetStyle struct {
 	activate func(b *builder, name string, x value) value
 	pool     func(b *builder, name string, x value) value
@@ -17,8 +18,8 @@ var (
 	}
 )
 
-// lenet5 is the network of LeCun et al. 1998 with full connections between its pooled maps and the
-// second convolution, and without trained pooling coefficients: 61 706 parameters.
+// lenet5 builds the network of LeCun et al. 1998 with full connections between its pooled maps and
+// the second convolution, and without trained pooling coefficients: 61 706 parameters.
 func lenet5(style lenetStyle) func(*builder, value) value {
 	return func(b *builder, x value) value {
 		x = b.conv("conv1", x, convolution{out: b.width(6), kernel: 5, stride: 1, pad: 2, bias: true})

@@ -2,7 +2,7 @@ package zoo
 
 import "fmt"
 
-// mobilenetv2 is the network of Sandler et al. 2018 at width 1.0.
+// mobilenetv2 builds the network of Sandler et al. 2018 at width 1.0.
 func mobilenetv2(b *builder, x value) value {
 	x = b.convNorm("features.0.conv", "features.0.bn", x, convolution{out: b.width(32), kernel: 3, stride: 2, pad: 1})
 	x = b.relu6("features.0.relu6", x)
@@ -31,8 +31,8 @@ func mobilenetv2(b *builder, x value) value {
 	return b.classifier("classifier", b.globalAvgPool("avgpool", x))
 }
 
-// invertedResidual expands the channels, filters each by itself and projects them without an
-// activation; the input is added where the shapes agree.
+// invertedResidual expands the channels, filters each channel separately and projects them without
+// an activation. If the shapes agree, it adds the input.
 func (b *builder) invertedResidual(name string, x value, expand, out, stride int) value {
 	y, hidden := x, x.c*expand
 	if expand != 1 {

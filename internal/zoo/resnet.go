@@ -2,8 +2,8 @@ package zoo
 
 import "fmt"
 
-// resnet is the first version of the residual network (He et al. 2015): every convolution is
-// followed by a batch normalisation, and ReLU follows the addition.
+// resnet builds the first version of the residual network (He et al. 2015). A batch normalisation
+// follows every convolution, and ReLU follows the addition.
 func resnet(block func(b *builder, name string, x value, channels, stride int) value, stages ...int) func(*builder, value) value {
 	return func(b *builder, x value) value {
 		x = b.convNorm("conv1", "bn1", x, convolution{out: b.width(64), kernel: 7, stride: 2, pad: 3})
@@ -21,7 +21,7 @@ func resnet(block func(b *builder, name string, x value, channels, stride int) v
 	}
 }
 
-// basicBlock is two 3x3 convolutions beside the identity.
+// basicBlock builds two 3x3 convolutions beside the identity.
 func basicBlock(b *builder, name string, x value, channels, stride int) value {
 	y := b.convNorm(name+".conv1", name+".bn1", x, convolution{out: channels, kernel: 3, stride: stride, pad: 1})
 	y = b.relu(name+".relu1", y)
@@ -29,7 +29,8 @@ func basicBlock(b *builder, name string, x value, channels, stride int) value {
 	return b.joinResidual(name, x, y, stride)
 }
 
-// bottleneckBlock is a 1x1, a 3x3 and a 1x1 convolution beside the identity; the 3x3 strides.
+// bottleneckBlock builds a 1x1, a 3x3 and a 1x1 convolution beside the identity. The 3x3
+// convolution has the stride.
 func bottleneckBlock(b *builder, name string, x value, channels, stride int) value {
 	y := b.convNorm(name+".conv1", name+".bn1", x, convolution{out: channels, kernel: 1, stride: 1})
 	y = b.relu(name+".relu1", y)
@@ -39,7 +40,7 @@ func bottleneckBlock(b *builder, name string, x value, channels, stride int) val
 	return b.joinResidual(name, x, y, stride)
 }
 
-// joinResidual adds the block's input x to its result y, projected where their shapes differ.
+// joinResidual adds the block's input x to its result y. It projects x if the shapes differ.
 func (b *builder) joinResidual(name string, x, y value, stride int) value {
 	if stride != 1 || x.c != y.c {
 		x = b.convNorm(name+".downsample.0", name+".downsample.1", x, convolution{out: y.c, kernel: 1, stride: stride})
@@ -51,10 +52,10 @@ func (b *builder) convNorm(conv, norm string, x value, p convolution) value {
 	return b.norm(norm, b.conv(conv, x, p))
 }
 
-// resnet50v2 is the second version (He et al. 2016): normalisation and ReLU come before the
-// convolutions, and the sums pass from block to block untouched. Details follow Keras: the last
-// block of a stage strides, its shortcut is a subsampling by a 1x1 pool, convolutions that no
-// normalisation follows have a bias, and the image is padded with zeros before the first pool,
+// resnet50v2 builds the second version (He et al. 2016). Normalisation and ReLU precede the
+// convolutions, and blocks pass on the sums without an activation. The details are those of Keras:
+// the last block of a stage has the stride, its shortcut is a 1x1 pool, convolutions without a
+// normalisation behind them have a bias, and the image is padded with zeros before the first pool,
 // whose inputs may be negative.
 func resnet50v2(b *builder, x value) value {
 	x = b.conv("conv1_conv", x, convolution{out: b.width(64), kernel: 7, stride: 2, pad: 3, bias: true})

@@ -2,8 +2,8 @@ package zoo
 
 import "fmt"
 
-// squeezenet11 is SqueezeNet 1.1 of Iandola et al. 2016: a convolution, eight fire modules, and a
-// convolution with one channel per class whose rectified average is the score.
+// squeezenet11 builds SqueezeNet 1.1 of Iandola et al. 2016: a convolution, eight fire modules, and
+// a convolution with one channel per class. The score of a class is the rectified channel's average.
 func squeezenet11(b *builder, x value) value {
 	x = b.conv("conv1", x, convolution{out: b.width(64), kernel: 3, stride: 2, bias: true})
 	x = b.relu("conv1.relu", x)
@@ -17,7 +17,8 @@ func squeezenet11(b *builder, x value) value {
 	return b.globalAvgPool("pool10", b.relu("conv10.relu", x))
 }
 
-// fire squeezes the channels by a 1x1 convolution and expands them by a 1x1 and a 3x3 one.
+// fire reduces the channels with a 1x1 convolution and expands them with a 1x1 and a 3x3
+// convolution.
 func (b *builder) fire(name string, x value, squeeze, expand int) value {
 	x = b.relu(name+".squeeze.relu", b.conv(name+".squeeze", x, convolution{out: squeeze, kernel: 1, stride: 1, bias: true}))
 	y := b.relu(name+".expand1x1.relu", b.conv(name+".expand1x1", x, convolution{out: expand, kernel: 1, stride: 1, bias: true}))

@@ -2,8 +2,8 @@ package zoo
 
 import "fmt"
 
-// vgg is the network of Simonyan and Zisserman 2014 with the given number of 3x3 convolutions in
-// each of its five stages.
+// vgg builds the network of Simonyan and Zisserman 2014 with the given number of 3x3 convolutions
+// in each of its five stages.
 func vgg(stages ...int) func(*builder, value) value {
 	return func(b *builder, x value) value {
 		channels := []int{64, 128, 256, 512, 512}

@@ -10,7 +10,7 @@ import (
 	"sync"
 )
 
-// tensor is an initialiser: a shape and a rule for its elements.
+// tensor is an initialiser: a shape and the distribution of its elements.
 type tensor struct {
 	name    string
 	dims    []int
@@ -26,7 +26,7 @@ func (t tensor) len() int {
 	return n
 }
 
-// rows splits t by its first dimension: a row holds the weights of one output channel.
+// rows splits t along its first dimension. A row has the weights of one output channel.
 func (t tensor) rows() (count, length int) {
 	if len(t.dims) == 0 {
 		return 1, 1
@@ -34,12 +34,12 @@ func (t tensor) rows() (count, length int) {
 	return t.dims[0], t.len() / t.dims[0]
 }
 
-// distribution is how elements are drawn.
+// distribution describes how elements are drawn.
 type distribution struct {
 	kind   kind
 	lo, hi float32 // uniform: the bounds; constant: lo is the value
 	std    float32 // normal: the standard deviation
-	centre float32 // normal: the part of each row's own mean that is subtracted, 0 to 1
+	centre float32 // normal: the part of each row's mean that is subtracted, 0 to 1
 	ints   []int   // int64s: the elements
 }
 
@@ -64,8 +64,8 @@ func normal(std, centre float64) distribution {
 
 func int64s(v ...int) distribution { return distribution{kind: kindInt64s, ints: v} }
 
-// coarse keeps ten bits of v, so that the last bit of a moment's estimate, which depends on whether
-// the machine fuses multiplications with additions, cannot change a weight.
+// coarse rounds v to ten bits. The last bit of a moment's estimate depends on whether the machine
+// fuses multiplications with additions. After rounding it cannot change a weight.
 func coarse(v float64) float32 {
 	frac, exp := math.Frexp(v)
 	return float32(math.Ldexp(math.Round(frac*1024)/1024, exp))
@@ -79,13 +79,13 @@ func (d distribution) elementSize() int {
 	return 4
 }
 
-// chunk is the number of elements drawn between two writes: enough to occupy all cores, and small
-// beside the model.
+// chunk is the number of elements drawn between two writes. It is large enough to occupy all cores
+// and small compared with the model.
 const chunk = 1 << 20
 
-// writeData draws the elements of t and writes them as little-endian bytes. Every row has a stream
-// of random numbers of its own, from the seed, the tensor's name and the row's index, so rows are
-// drawn in parallel. buf is scratch memory that is returned for the next call.
+// writeData draws the elements of t and writes them as little-endian bytes. Rows are drawn in
+// parallel: each row has its own stream of random numbers, which depends on the seed, the tensor's
+// name and the row's index. buf is scratch memory, which is returned for the next call.
 func (t tensor) writeData(w io.Writer, seed uint64, buf []byte) ([]byte, error) {
 	if t.fill.kind == kindInt64s {
 		buf = buf[:0]
@@ -155,11 +155,11 @@ func (d distribution) row(dst []byte, random *rand.PCG) {
 
 func putFloat(dst []byte, v float32) { binary.LittleEndian.PutUint32(dst, math.Float32bits(v)) }
 
-// gauss adds the four 16-bit parts of a random number and subtracts their mean: nearly normal, a
-// few times faster than exact methods, and the same on every machine.
+// gauss adds the four 16-bit parts of a random number and subtracts the expected mean. The result is
+// approximately normal and equal on all machines. gauss is a few times faster than exact methods.
 func gauss(u uint64) int32 {
 	return int32(u&0xffff) + int32(u>>16&0xffff) + int32(u>>32&0xffff) + int32(u>>48) - 2*0xffff
 }
 
-// gaussStd is the standard deviation of gauss: that of a uniform variable on 2^16 values, doubled.
+// gaussStd is the standard deviation of gauss: twice that of a uniform variable on 2^16 values.
 const gaussStd = 2 * 65536 / 3.4641016

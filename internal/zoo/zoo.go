@@ -1,12 +1,12 @@
 // Package zoo writes the classic convolutional networks as ONNX files with seeded random weights.
 //
-// The architectures are complete, layer for layer, and their parameter counts are the published
-// ones; the weights are not trained. They are drawn so that a network of any depth behaves like a
-// trained one numerically: activations stay near one, batch-norm statistics are different in every
-// channel and roughly those of the data, and the scores of two inputs differ. That is what tests of
-// a compiler and benchmarks need, without a download.
+// The architectures have all layers and the published parameter counts. The weights are not trained.
+// They are drawn so that a network of any depth has the numerical behaviour of a trained one:
+// activations stay near one, batch-norm statistics differ between channels and are roughly those of
+// the data, and different inputs have different scores. Tests of a compiler and benchmarks need these
+// properties, and no download.
 //
-// A file depends on the name and the options alone: the same bytes on every machine.
+// A file depends only on the name and the options. It has the same bytes on all machines.
 package zoo
 
 import (
@@ -17,24 +17,24 @@ import (
 	"strings"
 )
 
-// Options scale a network. The zero value means the network as published.
+// Options scale a network. The zero value is the published network.
 type Options struct {
 	Width   float64 // multiplies channel and hidden-unit counts, rounded to multiples of 4; 0 means 1
-	Size    int     // height and width of the input in pixels; 0 means the published one
+	Size    int     // height and width of the input in pixels; 0 means the published size
 	Classes int     // outputs of the classifier; 0 means the published number
 	Batch   int     // images per run, fixed in the file; 0 means 1
 	Seed    uint64  // selects the weights
-	Logits  bool    // leave out the final Softmax
+	Logits  bool    // omit the final Softmax
 }
 
-// Info describes a network as published, that is with zero Options.
+// Info describes the published network, which has zero Options.
 type Info struct {
 	Name       string
-	Title      string // one line for people: what it is and which published variant is followed
-	Channels   int    // of the input image
+	Title      string // description in one line, with the published variant
+	Channels   int    // channels of the input image
 	Size       int    // height and width of the input
 	Classes    int
-	Parameters int64 // trained ones: running statistics of batch normalisation are not counted
+	Parameters int64 // number of trained parameters, without running statistics of batch normalisation
 	MACs       int64 // multiply-accumulates of convolutions and dense layers for one image
 }
 
@@ -46,7 +46,7 @@ type network struct {
 	size     int
 	classes  int
 	centre   float64                     // see builder.weights
-	build    func(*builder, value) value // from the image to the logits
+	build    func(*builder, value) value // builds the layers from the image to the logits
 }
 
 var networks = []network{
@@ -71,7 +71,7 @@ func Names() []string {
 	return names
 }
 
-// Lookup describes the network called name.
+// Lookup returns the description of the network with the given name.
 func Lookup(name string) (Info, error) {
 	n, err := find(name)
 	if err != nil {
@@ -84,14 +84,14 @@ func Lookup(name string) (Info, error) {
 	return Info{n.name, n.title, n.channels, n.size, n.classes, b.parameters(), b.macs}, nil
 }
 
-// Write writes the network called name to w as an ONNX model (IR version 8, opset 13).
+// Write writes the network with the given name to w as an ONNX model (IR version 8, opset 13).
 //
-// The model has one input, "input", float32 [Batch, channels, Size, Size], meant to hold values of
-// mean zero and variance one, and one output, "output", float32 [Batch, Classes]: probabilities,
-// or scores with a spread of about 2 when o.Logits is set.
+// The model has one input, "input", float32 [Batch, channels, Size, Size]. Its values should have
+// mean zero and variance one. The model has one output, "output", float32 [Batch, Classes], with
+// probabilities. If o.Logits is set, the output has scores with a standard deviation of about 2.
 //
-// Weights are drawn while they are written, so memory does not grow with the model. w receives
-// large writes and needs no buffer.
+// Weights are drawn while they are written, so the memory does not depend on the model's size. The
+// writes to w are large and need no buffer.
 func Write(w io.Writer, name string, o Options) error {
 	n, err := find(name)
 	if err != nil {
@@ -107,7 +107,7 @@ func Write(w io.Writer, name string, o Options) error {
 func find(name string) (network, error) {
 	i := slices.IndexFunc(networks, func(n network) bool { return n.name == name })
 	if i < 0 {
-		return network{}, fmt.Errorf("zoo: no network %q; there are %s", name, strings.Join(Names(), ", "))
+		return network{}, fmt.Errorf("zoo: unknown network %q; want %s", name, strings.Join(Names(), ", "))
 	}
 	return networks[i], nil
 }

@@ -14,8 +14,9 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// TestPublishedSizes compares parameters and millions of multiply-accumulates with those of the
-// networks in torchvision, and of ResNet-50 v2 in Keras; the latter hold every stride and pad.
+// TestPublishedSizes compares the numbers of parameters and of multiply-accumulates with those of
+// the networks in torchvision, and for ResNet-50 v2 in Keras. Multiply-accumulates depend on every
+// stride and pad.
 func TestPublishedSizes(t *testing.T) {
 	for _, want := range []struct {
 		name       string
@@ -63,7 +64,7 @@ func TestExtent(t *testing.T) {
 	}
 }
 
-// small are options that keep every layer of every network and make it quick to run.
+// small has options with which every network has all its layers and runs quickly.
 func small(name string) Options {
 	o := Options{Width: 0.25, Size: 64, Classes: 10, Seed: 1}
 	if strings.HasPrefix(name, "lenet5") {
@@ -98,7 +99,7 @@ func TestNodeCounts(t *testing.T) {
 	}
 }
 
-// TestFileIsConsistent reads files back: lengths, names and weights.
+// TestFileIsConsistent decodes files and checks lengths, names and weights.
 func TestFileIsConsistent(t *testing.T) {
 	for _, name := range Names() {
 		m := decode(t, write(t, name, small(name)))
@@ -134,13 +135,13 @@ func TestFileIsConsistent(t *testing.T) {
 	}
 }
 
-// TestBytesAreReproducible pins the bytes of one network: they are the same on every machine and
-// whatever the number of cores.
+// TestBytesAreReproducible checks the bytes of one network. They do not depend on the machine or the
+// number of cores.
 func TestBytesAreReproducible(t *testing.T) {
 	const want = "9c0507ce583972bad3382f6bc06e97d15c2083df8ef2c8ad6cd7efe79f9ff4ce"
 	sum := sha256.Sum256(write(t, "mobilenetv2", small("mobilenetv2")))
 	if got := hex.EncodeToString(sum[:]); got != want {
-		t.Errorf("mobilenetv2 has SHA-256 %s, want %s; change it when the network was meant to change", got, want)
+		t.Errorf("mobilenetv2 has SHA-256 %s, want %s; update the digest only for an intended change of the network", got, want)
 	}
 	o := small("mobilenetv2")
 	o.Seed++
@@ -176,7 +177,7 @@ func TestWeightsAreNormal(t *testing.T) {
 		if got := math.Sqrt(squares / n); math.Abs(got-std) > 0.01*std {
 			t.Errorf("centre %g: standard deviation %g, want %g", centre, got, std)
 		}
-		// Sums of independent values have variance length·std²; sums of centred ones none.
+		// Sums of independent values have the variance length·std², sums of centred values zero.
 		if got, want := spread/rows/(length*std*std), 1-centre; math.Abs(got-want) > 0.4 || centre == 1 && got > 1e-6 {
 			t.Errorf("centre %g: variance of row sums is %g of that of independent values", centre, got)
 		}
@@ -217,10 +218,10 @@ func TestErrors(t *testing.T) {
 		o    Options
 		want string
 	}{
-		{"alexnet", Options{}, "there are lenet5, "},
+		{"alexnet", Options{}, "want lenet5, "},
 		{"vgg16", Options{Size: 16}, "pool5: a window of 2 does not fit into 1 pixels"},
 		{"vgg16", Options{Batch: -1}, "must not be negative"},
-		{"vgg16", Options{Width: 4}, "ask for a smaller width"},
+		{"vgg16", Options{Width: 4}, "use a smaller width"},
 	} {
 		err := Write(io.Discard, test.name, test.o)
 		if err == nil || !strings.Contains(err.Error(), test.want) {
@@ -246,15 +247,15 @@ func write(t *testing.T, name string, o Options) []byte {
 	return buf.Bytes()
 }
 
-// model is what these tests look at in a file.
+// model holds the properties of a file that the tests check.
 type model struct {
 	ops     map[string]int // nodes by op type
-	inputs  []string       // of all nodes
-	outputs map[string]int // producers by value
+	inputs  []string       // inputs of all nodes
+	outputs map[string]int // number of producers of each value
 	weights map[string][]float32
 }
 
-// decode reads an ONNX file by its field numbers and fails where lengths disagree.
+// decode reads an ONNX file by its field numbers. It fails the test if lengths are inconsistent.
 func decode(t *testing.T, file []byte) model {
 	t.Helper()
 	m := model{ops: map[string]int{}, outputs: map[string]int{}, weights: map[string][]float32{}}

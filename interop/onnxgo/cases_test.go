@@ -14,7 +14,7 @@ import (
 	diff "github.com/google/go-cmp/cmp"
 	"github.com/owulveryck/onnx-go"
 	"github.com/owulveryck/onnx-go/backend/testbackend"
-	_ "github.com/owulveryck/onnx-go/backend/testbackend/onnx" // registers the cases
+	_ "github.com/owulveryck/onnx-go/backend/testbackend/onnx" // register the cases
 	"gorgonia.org/tensor"
 
 	"modelc"
@@ -25,9 +25,9 @@ import (
 	"modelc/ir/eval"
 )
 
-var update = flag.Bool("update", false, "write testdata/cases.txt anew")
+var update = flag.Bool("update", false, "rewrite testdata/cases.txt")
 
-// cnn are the operators of convolutional networks: their cases must pass
+// cnn lists the operators of convolutional networks. Their cases must pass
 // through modelc's own decoder.
 var cnn = strings.Fields(`Conv ConvTranspose BatchNormalization MaxPool AveragePool GlobalAveragePool GlobalMaxPool LpPool GlobalLpPool
 	MaxUnpool Relu LeakyRelu PRelu Clip Sigmoid HardSigmoid Elu Selu ThresholdedRelu Softplus Softsign Softmax LogSoftmax Hardmax Gemm
@@ -37,9 +37,9 @@ var cnn = strings.Fields(`Conv ConvTranspose BatchNormalization MaxPool AverageP
 	DepthToSpace SpaceToDepth Identity Constant ConstantOfShape Cast Expand Tile Where ArgMax ArgMin TopK Equal Less Greater And Or Not
 	Xor EyeLike OneHot NonMaxSuppression`)
 
-// The 348 node tests that onnx-go brings along, through modelc's decoder and
-// through the adapter, which gets what onnx-go's decoder leaves of a model.
-// testdata/cases.txt lists those that do not pass, with the reason.
+// TestCases runs the 348 node tests of onnx-go through modelc's decoder, and
+// through onnx-go's decoder and the adapter. testdata/cases.txt lists the cases
+// that do not pass, with the reason.
 func TestCases(t *testing.T) {
 	roads := []struct {
 		name string
@@ -53,7 +53,7 @@ func TestCases(t *testing.T) {
 	list := "# onnx-go's cases that do not pass: through modelc's decoder, through the adapter.\n"
 	all, passed, passedCNN := 0, map[string]int{}, map[string]int{}
 	for _, tc := range cases {
-		restore(tc) // where onnx-go cannot decode the case, the adapter says so
+		restore(tc) // if onnx-go cannot decode the case, the adapter reports it
 		want, err := convert(tc.ExpectedOutput)
 		if err != nil {
 			t.Fatalf("%s: %v", tc.Title, err)
@@ -101,7 +101,7 @@ func TestCases(t *testing.T) {
 	}
 }
 
-// reason is an error on one line.
+// reason returns an error as one line.
 func reason(err error) string {
 	if u := new(source.Unsupported); errors.As(err, &u) {
 		err = errors.New(u.Problems[0].Op + ": " + u.Problems[0].Reason)
@@ -112,8 +112,8 @@ func reason(err error) string {
 	return strings.Join(strings.Fields(err.Error()), " ")
 }
 
-// restore gives data of one element its type. onnx-go's cases have it as
-// float32 of shape [1], whatever the model says.
+// restore sets the type of data with one element to the type that the model
+// declares. onnx-go's cases have such data as float32 of shape [1].
 func restore(tc *testbackend.TestCase) (err error) {
 	backend := New()
 	model := onnx.NewModel(backend)
@@ -152,7 +152,7 @@ func convert(dense []tensor.Tensor) ([]*ir.Tensor, error) {
 	return list, nil
 }
 
-// agree allows for 1e-5 + 1e-3·|x| in floats.
+// agree compares outputs. Floats may differ by 1e-5 + 1e-3·|x|.
 func agree(got, want []*ir.Tensor) error {
 	if len(got) < len(want) {
 		return fmt.Errorf("%d outputs, want %d", len(got), len(want))
@@ -175,8 +175,8 @@ func agree(got, want []*ir.Tensor) error {
 	return nil
 }
 
-// throughDecoder compiles the case's file. Inputs that must be constant are
-// bound: none, all but the first or all.
+// throughDecoder compiles the case's file. It first binds no inputs, then all
+// except the first, then all, because some operators need constant inputs.
 func throughDecoder(tc *testbackend.TestCase) ([]*ir.Tensor, error) {
 	names, err := frontend.InputNames(tc.ModelB)
 	if err != nil {
@@ -227,8 +227,8 @@ func compileAndRun(tc *testbackend.TestCase, names []string, in map[string]*ir.T
 	return eval.Cut(m.Graph, got, want), err
 }
 
-// throughAdapter is what a user of onnx-go does. Its decoder panics on some
-// models.
+// throughAdapter runs the case like a user of onnx-go. onnx-go's decoder panics
+// for some models.
 func throughAdapter(tc *testbackend.TestCase) (_ []*ir.Tensor, err error) {
 	defer func() {
 		if r := recover(); r != nil {

@@ -12,7 +12,7 @@ import (
 	"modelc/ir"
 )
 
-// encode writes the model as an ONNX ModelProto with inputs of the types of
+// encode encodes the model as an ONNX ModelProto. Its inputs have the types of
 // in. The field numbers are those of onnx.proto.
 func (g *Graph) encode(opset int, in []*ir.Tensor) ([]byte, error) {
 	inputs, weights := g.inputs()
@@ -48,7 +48,7 @@ func (g *Graph) encode(opset int, in []*ir.Tensor) ([]byte, error) {
 	return appendMessage(m, 7, b), nil
 }
 
-// encode is a NodeProto.
+// encode encodes the operation as a NodeProto.
 func (op operation) encode() ([]byte, error) {
 	var b []byte
 	in := op.in
@@ -76,7 +76,7 @@ func (op operation) encode() ([]byte, error) {
 	return b, nil
 }
 
-// encodeAttribute is an AttributeProto; field 20 is its type.
+// encodeAttribute encodes an AttributeProto. Field 20 is its type.
 func encodeAttribute(name string, value any) ([]byte, error) {
 	b := appendString(nil, 1, name)
 	switch v := value.(type) {
@@ -112,16 +112,16 @@ func encodeAttribute(name string, value any) ([]byte, error) {
 		}
 		b = appendVarint(b, 20, 8)
 	default:
-		return nil, fmt.Errorf("onnx-go decodes it as a %T", value)
+		return nil, fmt.Errorf("onnx-go decodes the attribute as a %T", value)
 	}
 	return b, nil
 }
 
-// elementTypes are the types of TensorProto.
+// elementTypes lists the element types of TensorProto.
 var elementTypes = map[ir.DType]uint64{ir.Float32: 1, ir.Uint8: 2, ir.Int8: 3, ir.Uint16: 4, ir.Int16: 5, ir.Int32: 6, ir.Int64: 7,
 	ir.Bool: 9, ir.Float64: 11, ir.Uint32: 12, ir.Uint64: 13}
 
-// encodeTensor is a TensorProto.
+// encodeTensor encodes a TensorProto.
 func encodeTensor(name string, t *ir.Tensor) []byte {
 	var b []byte
 	for _, d := range t.Shape {

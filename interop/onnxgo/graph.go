@@ -1,5 +1,5 @@
-// Package onnxgo runs models of github.com/owulveryck/onnx-go on modelc's
-// kernels. One line changes:
+// Package onnxgo is a backend for github.com/owulveryck/onnx-go that uses modelc's
+// kernels. A program changes one line to use it:
 //
 //	backend := onnxgo.New() // was gorgonnx.NewGraph()
 //	model := onnx.NewModel(backend)
@@ -8,9 +8,9 @@
 //	err = backend.Run()
 //	output, err := model.GetOutputTensors()
 //
-// The first Run compiles the model for the shapes of its inputs, and so does
-// one after a shape has changed; the others run the kernels in this process.
-// docs/onnx-go.md tells what differs from Gorgonia's backend.
+// The first Run, and each Run after a shape has changed, compiles the model for
+// the shapes of its inputs. All other calls run the kernels in this process.
+// docs/onnx-go.md lists the differences from Gorgonia's backend.
 package onnxgo
 
 import (
@@ -31,16 +31,16 @@ import (
 // Graph is a backend of onnx-go for one model. It is not safe for concurrent
 // use.
 type Graph struct {
-	// Edges lead from a result to its operands.
+	// Edges point from a result to its operands.
 	*simple.WeightedDirectedGraph
-	opsets    []int // the first that fits counts
+	opsets    []int // the opsets to try, in order
 	threads   int
 	nodes     []*Node
-	operands  map[*Node][]*Node // of the operation that is applied next
-	decoded   bool              // the model's tensors are known: operations follow
+	operands  map[*Node][]*Node // operands of the next operation
+	decoded   bool              // the model's tensors are known, and operations follow
 	malformed error
 	ops       []operation
-	engine    *compiled // of the last Run, nil before
+	engine    *compiled // compiled model of the last Run, or nil
 }
 
 var _ backend.ComputationBackend = (*Graph)(nil)
@@ -54,9 +54,9 @@ type operation struct {
 // Option configures a backend.
 type Option func(*Graph)
 
-// Opset tells which version of ONNX's operators the model is written in, which
-// onnx-go does not hand on. The default is the first of 10, 9, 11, 13, 18 and
-// the newest that knows the forms of all nodes.
+// Opset sets the opset of the model, which onnx-go does not pass on. The default is
+// the first of 10, 9, 11, 13, 18 and the newest that supports the forms of all
+// nodes.
 func Opset(n int) Option { return func(g *Graph) { g.opsets = []int{n} } }
 
 // Threads makes Run use n goroutines instead of GOMAXPROCS.
@@ -77,11 +77,11 @@ type Node struct {
 	g        *Graph
 	name     string
 	t        tensor.Tensor
-	given    int  // tensors that the decoder set: a graph input's declaration, a weight's value
-	declared bool // by the model's inputs, outputs, weights or value infos
-	produced bool // by an operation
-	read     bool // by an operation
-	asked    bool // it is read and an output all the same
+	given    int  // number of tensors that the decoder set: a graph input's declaration, a weight's value
+	declared bool // it is declared as input, output, weight or value info
+	produced bool // it is the result of an operation
+	read     bool // it is the operand of an operation
+	asked    bool // it is an operand and was requested as an output
 }
 
 // NewNode implements graph.NodeAdder.
@@ -91,8 +91,8 @@ func (g *Graph) NewNode() graph.Node {
 	return n
 }
 
-// SetWeightedEdge implements graph.WeightedEdgeAdder: the weight is the
-// operand's position.
+// SetWeightedEdge implements graph.WeightedEdgeAdder. The weight is the operand's
+// position.
 func (g *Graph) SetWeightedEdge(e graph.WeightedEdge) {
 	g.decoded = true
 	from, to := e.From().(*Node), e.To().(*Node)
@@ -104,17 +104,17 @@ func (g *Graph) SetWeightedEdge(e graph.WeightedEdge) {
 	in[i] = to
 	g.operands[from] = in
 	to.read = true
-	if from == to { // gonum would panic
+	if from == to { // gonum panics
 		if from.name != "" {
-			g.malformed = fmt.Errorf("onnxgo: %q is computed from itself", from.name)
+			g.malformed = fmt.Errorf("onnxgo: %q is its own operand", from.name)
 		}
 		return
 	}
 	g.WeightedDirectedGraph.SetWeightedEdge(e)
 }
 
-// ApplyOperation implements onnx.OperationCarrier: the nodes are the results,
-// whose operands SetWeightedEdge has told.
+// ApplyOperation implements onnx.OperationCarrier. The nodes are the results; their
+// operands were set with SetWeightedEdge.
 func (g *Graph) ApplyOperation(o onnx.Operation, results ...graph.Node) error {
 	op := operation{Operation: o}
 	for _, r := range results {
@@ -128,8 +128,8 @@ func (g *Graph) ApplyOperation(o onnx.Operation, results ...graph.Node) error {
 	return g.malformed
 }
 
-// absent tells that n stands for no tensor: an operand that is left out, or
-// one that onnx-go makes up for an operation without any.
+// absent reports whether n is not a tensor. It is an omitted operand, or one that
+// onnx-go creates for an operation without operands.
 func (n *Node) absent() bool { return n.name == "" || !n.produced && n.given == 0 && n.t == nil }
 
 // SetName implements onnx.Namer.
@@ -138,7 +138,7 @@ func (n *Node) SetName(name string) { n.name = name }
 // GetName implements onnx.Namer.
 func (n *Node) GetName() string { return n.name }
 
-// SetTensor implements onnx.DataCarrier. Run reads t when it is called.
+// SetTensor implements onnx.DataCarrier. The next Run reads t.
 func (n *Node) SetTensor(t tensor.Tensor) error {
 	if !n.g.decoded {
 		n.given++
@@ -148,11 +148,11 @@ func (n *Node) SetTensor(t tensor.Tensor) error {
 }
 
 // GetTensor implements onnx.DataCarrier. After Run it returns an output of the
-// model: a tensor of its own, which no later Run changes.
+// model. A later Run does not change the tensor.
 //
-// An output that operations read too cannot be told from what lies inside
-// until it is asked for: the model is then compiled and run once more. It is
-// nil if that fails.
+// onnx-go does not distinguish an output that is also an operand from an
+// intermediate value. For such an output, GetTensor compiles and runs the model
+// again. It returns nil if this fails.
 func (n *Node) GetTensor() tensor.Tensor {
 	if n.g.engine != nil && n.declared && n.produced && n.read && !n.asked {
 		n.asked = true
@@ -164,10 +164,9 @@ func (n *Node) GetTensor() tensor.Tensor {
 	return n.t
 }
 
-// inputs returns the graph's inputs, weights those whose values the model
-// holds. onnx-go does not tell them apart, but declares inputs first, then
-// results, then weights, and gives a weight that is listed as an input a
-// second tensor.
+// inputs returns the graph's inputs; weights are the inputs with values in the
+// model. onnx-go does not distinguish them, but declares inputs first, then results,
+// then weights, and sets two tensors for a weight that is listed as an input.
 func (g *Graph) inputs() (inputs, weights []*Node) {
 	first := slices.IndexFunc(g.nodes, func(n *Node) bool { return n.produced })
 	for i, n := range g.nodes {
@@ -193,8 +192,8 @@ func (g *Graph) outputs() []*Node {
 	return list
 }
 
-// Run computes the outputs from the tensors that the inputs hold. A model that
-// modelc cannot compile gives an *onnx.ErrNotImplemented.
+// Run computes the outputs from the tensors of the inputs. It returns an
+// *onnx.ErrNotImplemented if modelc cannot compile the model.
 func (g *Graph) Run() error {
 	inputs, _ := g.inputs()
 	var in []*ir.Tensor
@@ -223,8 +222,9 @@ func (g *Graph) Run() error {
 	return nil
 }
 
-// Close ends the goroutines of the last Run. The garbage collector does so
-// when the backend is no longer used; the next Run starts them again.
+// Close stops the goroutines of the last Run. The next Run starts them again. If
+// Close is not called, the garbage collector stops them when the backend is
+// unreachable.
 func (g *Graph) Close() {
 	if g.engine != nil {
 		g.engine.Close()

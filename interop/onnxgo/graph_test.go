@@ -13,8 +13,8 @@ import (
 	"modelc/ir"
 )
 
-// file is an ONNX model: its inputs, of one open axis, and outputs by name,
-// nodes as "op operand… = result…".
+// file describes an ONNX model by the names of its inputs and outputs and by its
+// nodes. An input has one open axis. A node has the form "op operand… = result…".
 func file(weights map[string][]float32, inputs, outputs string, nodes ...string) []byte {
 	var g []byte
 	for _, n := range nodes {
@@ -77,19 +77,19 @@ func expect(t *testing.T, got [][]float32, want ...[]float32) {
 	}
 }
 
-// Weights may stand among the inputs, as old files have them, or not; an
-// input may be read twice by one node.
+// Weights may be listed as inputs, as in old files. A node may read an input
+// twice.
 func TestRun(t *testing.T) {
 	for _, inputs := range []string{"x", "x w"} {
 		u := newUser(t, New(), file(map[string][]float32{"w": {1, 2}}, inputs, "y", "Mul x x = s", "Add s w = y"))
 		first := run(t, u, vector(3, -1))
 		expect(t, first, []float32{10, 3})
 		expect(t, run(t, u, vector(0, 1)), []float32{1, 3})
-		expect(t, first, []float32{10, 3}) // it is the caller's
+		expect(t, first, []float32{10, 3}) // a later Run does not change it
 	}
 }
 
-// An input of another shape compiles the model again.
+// The model is compiled again for an input of another shape.
 func TestShapes(t *testing.T) {
 	u := newUser(t, New(), file(nil, "x", "y", "Relu x = y"))
 	expect(t, run(t, u, vector(-1, 2)), []float32{0, 2})
@@ -98,14 +98,14 @@ func TestShapes(t *testing.T) {
 	expect(t, run(t, u, vector(-1, 4)), []float32{0, 4})
 }
 
-// An output may be read by another node, which onnx-go does not tell.
+// An output may also be an operand. onnx-go does not report this.
 func TestInnerOutput(t *testing.T) {
 	u := newUser(t, New(), file(nil, "x", "s y", "Relu x = s", "Neg s = y"))
 	expect(t, run(t, u, vector(-1, 2)), []float32{0, 2}, []float32{0, -2})
 	expect(t, run(t, u, vector(1, -2)), []float32{1, 0}, []float32{-1, 0})
 }
 
-// An input that must be constant is compiled in, and again when it changes.
+// An input that must be constant is compiled in. A change compiles the model again.
 func TestBoundInput(t *testing.T) {
 	u := newUser(t, New(), file(nil, "x scales", "y", "Upsample x scales = y"))
 	expect(t, run(t, u, vector(1, 2), vector(2)), []float32{1, 1, 2, 2})
@@ -117,7 +117,7 @@ func TestBoundInput(t *testing.T) {
 	expect(t, run(t, u, vector(1, 2), vector(3)), []float32{1, 1, 1, 2, 2, 2})
 }
 
-// Forms that opset 10 does not know are read as a later one means them.
+// A form that opset 10 does not have is read in a later opset.
 func TestLaterOpsets(t *testing.T) {
 	w := map[string][]float32{"lo": {-1}, "hi": {6}}
 	u := newUser(t, New(), file(w, "x", "y", "Clip x lo hi = y"))

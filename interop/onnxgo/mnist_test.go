@@ -17,8 +17,8 @@ import (
 	"modelc/runtime"
 )
 
-// classifiers are networks for digits: LeNet-5 with made-up weights and, where
-// MODELC_CORPUS has it, the MNIST model of the ONNX model zoo.
+// classifiers returns networks for digits: LeNet-5 with seeded weights and, if
+// MODELC_CORPUS contains it, the MNIST model of the ONNX model zoo.
 func classifiers(t testing.TB) map[string][]byte {
 	t.Helper()
 	var lenet bytes.Buffer
@@ -75,8 +75,8 @@ func picture() []float32 {
 	return x
 }
 
-// Both backends give the same scores, and modelc's gives them in a twentieth
-// of the time at most where the processor has fast kernels.
+// Both backends give the same scores. If the processor has fast kernels, modelc's
+// backend takes at most a twentieth of the time.
 func TestMNIST(t *testing.T) {
 	for name, model := range classifiers(t) {
 		ours, theirs := newUser(t, New(), model), newUser(t, gorgonnx.NewGraph(), model)
@@ -94,8 +94,8 @@ func TestMNIST(t *testing.T) {
 				t.Errorf("%s: score %d is %g, Gorgonia's is %g", name, i, got[i], w)
 			}
 		}
-		// Runs in a row, as a program has them; the better of some rows,
-		// because others use the machine too.
+		// Measure successive runs, and take the best of several measurements,
+		// because other processes use the machine too.
 		const runs = 100
 		took := [2]time.Duration{math.MaxInt64, math.MaxInt64}
 		for range 5 {

@@ -21,7 +21,7 @@ func fromDense(t tensor.Tensor) (*ir.Tensor, error) {
 		return nil, fmt.Errorf("it is a %T, want a *tensor.Dense", t)
 	}
 	if d.RequiresIterator() || d.DataOrder().IsColMajor() {
-		return nil, errors.New("it is a view or in column-major order: clone it into a tensor of its own")
+		return nil, errors.New("it is a view or in column-major order: clone it")
 	}
 	shape := ir.Shape(slices.Clone(d.Shape()))
 	data := d.Data()
@@ -62,7 +62,7 @@ func dense[E ir.Element](shape ir.Shape, x []E) (*ir.Tensor, error) {
 	return ir.TensorOf(shape, x...), nil
 }
 
-// toDense returns t as a Gorgonia tensor of the same memory.
+// toDense returns t as a Gorgonia tensor that shares its memory.
 func toDense(t *ir.Tensor) tensor.Tensor {
 	var data any
 	switch t.DType {

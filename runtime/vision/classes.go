@@ -7,14 +7,15 @@ import (
 	"strconv"
 )
 
-// Class is one answer of a classifier.
+// Class is a class of a classifier with its score.
 type Class struct {
-	Index int     // of the score in the network's output
-	Name  string  // empty where no name is known
-	Score float32 // a probability, where the network ends in a softmax
+	Index int     // index of the score in the network's output
+	Name  string  // empty if the name is unknown
+	Score float32 // a probability if the network ends in a softmax
 }
 
-// String is the name, or the index where there is none, and the score.
+// String returns the name and the score. Without a name it returns the index
+// and the score.
 func (c Class) String() string {
 	name := c.Name
 	if name == "" {
@@ -23,9 +24,9 @@ func (c Class) String() string {
 	return fmt.Sprintf("%s %.4f", name, c.Score)
 }
 
-// Top returns the k classes with the highest scores, best first; of equals
-// the one with the lower index. NaN counts as lowest. names may be nil, or
-// shorter than scores.
+// Top returns the k classes with the highest scores in descending order. Classes
+// with equal scores are ordered by index. NaN is the lowest score. names may be
+// nil, or shorter than scores.
 func Top(scores []float32, k int, names []string) []Class {
 	k = min(max(k, 0), len(scores))
 	best := make([]Class, 0, k+1)

@@ -4,14 +4,14 @@ import (
 	"bytes"
 	"fmt"
 	"image"
-	_ "image/jpeg" // registers the formats that Decode reads
+	_ "image/jpeg" // register the formats that Decode reads
 	_ "image/png"
 	"io"
 	"os"
 )
 
-// Limits of what Decode reads: far above any camera, and what a server can
-// afford when a stranger sends a picture.
+// Limits of Decode. They are far above the pictures of cameras and low enough for
+// a server that accepts pictures from anyone.
 const (
 	maxBytes  = 256 << 20
 	maxPixels = 128 << 20
@@ -31,11 +31,11 @@ func Open(path string) (image.Image, error) {
 	return img, nil
 }
 
-// Decode reads a PNG or JPEG picture. It refuses files above 256 MB and
-// pictures above 128 Mpixel before it allocates their pixels. The orientation
-// that cameras store in EXIF is ignored, as Pillow does unless told otherwise.
-// PNG levels are Pillow's; those of a JPEG differ by one here and there, where
-// Go and libjpeg round the cosine transform differently.
+// Decode reads a PNG or JPEG picture. Files above 256 MB and pictures above 128
+// Mpixel are errors, which it returns before it allocates the pixels. It ignores
+// the EXIF orientation, like Pillow by default. Levels of a PNG are equal to
+// Pillow's. Some levels of a JPEG differ by one, because Go and libjpeg round the
+// cosine transform differently.
 func Decode(r io.Reader) (image.Image, error) {
 	file, err := io.ReadAll(io.LimitReader(r, maxBytes+1))
 	if err != nil {
@@ -49,7 +49,7 @@ func Decode(r io.Reader) (image.Image, error) {
 		return nil, fmt.Errorf("vision: not a PNG or JPEG picture: %w", err)
 	}
 	if int64(config.Width)*int64(config.Height) > maxPixels {
-		return nil, fmt.Errorf("vision: a picture of %d×%d is above the limit of %d Mpixel", config.Width, config.Height, maxPixels>>20)
+		return nil, fmt.Errorf("vision: a picture of %d×%d exceeds the limit of %d Mpixel", config.Width, config.Height, maxPixels>>20)
 	}
 	img, _, err := image.Decode(bytes.NewReader(file))
 	if err != nil {

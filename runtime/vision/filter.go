@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// Filter is how pixels are interpolated when a picture is resized. All but
-// Sampled are those of Pillow's Image.resize, to the bit: they average over
-// all pixels that one of the result covers, and round to 8 bits. Keras'
-// load_img takes them by these names.
+// Filter is an interpolation method for resizing. All filters except Sampled are
+// bit-identical to those of Pillow's Image.resize. They average over all pixels
+// that a pixel of the result covers, and round to 8 bits. Their names are those
+// of Keras' load_img.
 type Filter uint8
 
 const (
@@ -21,15 +21,16 @@ const (
 	Lanczos
 	Box
 	Hamming
-	// Sampled interpolates between the four nearest pixels, also when it
-	// shrinks, and does not round: tf.image.resize and Keras' Resizing layer
-	// with their default, bilinear without antialiasing.
+	// Sampled interpolates between the four nearest pixels, for shrinking too,
+	// and does not round. It is the default of tf.image.resize and of Keras'
+	// Resizing layer: bilinear without antialiasing.
 	Sampled
 )
 
-// filters holds, by Filter, the name and the weight of a pixel at a distance
-// from the centre, in units of the coarser of both pictures' pixels: zero
-// beyond support. The others are no weighted averages of this kind.
+// filters holds the name and the weight function of each Filter. The argument of
+// a weight function is the distance of a pixel from the centre, in pixels of the
+// coarser of the two pictures. The weight is zero beyond support. Filters without
+// a weight function are not weighted averages of this kind.
 var filters = [...]struct {
 	name    string
 	support float64
@@ -44,7 +45,7 @@ var filters = [...]struct {
 	Sampled:  {name: "sampled"},
 }
 
-// String is the name that Pillow and Keras' load_img use, or "sampled".
+// String returns the name that Pillow and Keras' load_img use, or "sampled".
 func (f Filter) String() string {
 	if int(f) < len(filters) {
 		return filters[f].name
@@ -52,7 +53,7 @@ func (f Filter) String() string {
 	return fmt.Sprintf("Filter(%d)", uint8(f))
 }
 
-// FilterNames lists the filters.
+// FilterNames returns the names of all filters.
 func FilterNames() string {
 	var names []string
 	for _, f := range filters {
@@ -61,19 +62,19 @@ func FilterNames() string {
 	return strings.Join(names, ", ")
 }
 
-// ParseFilter returns the filter of that name.
+// ParseFilter returns the filter with the given name.
 func ParseFilter(name string) (Filter, error) {
 	for i, f := range filters {
 		if f.name == name {
 			return Filter(i), nil
 		}
 	}
-	return 0, fmt.Errorf("vision: no interpolation %q; there are %s", name, FilterNames())
+	return 0, fmt.Errorf("vision: unknown interpolation %q; want %s", name, FilterNames())
 }
 
-// The functions below are those of Pillow's src/libImaging/Resample.c, with
-// its order of operations. The conversions keep products from being fused
-// with sums, so that all machines round alike.
+// The functions below are those of Pillow's src/libImaging/Resample.c, in its
+// order of operations. The conversions prevent fused multiply-adds, so that
+// results are equal on all machines.
 
 func box(x float64) float64 {
 	if x > -0.5 && x <= 0.5 {

@@ -10,7 +10,8 @@ import (
 	"strings"
 )
 
-// OpenNames reads class names from the file at path; see [ReadNames].
+// OpenNames reads class names from the file at path. See [ReadNames] for the
+// formats.
 func OpenNames(path string) ([]string, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -24,21 +25,22 @@ func OpenNames(path string) ([]string, error) {
 	return names, nil
 }
 
-// Limits of what ReadNames reads; the names of ImageNet are 1000 in 35 kB.
+// Limits of ReadNames. ImageNet has 1000 names in 35 kB.
 const (
 	maxNameBytes = 64 << 20
 	maxNames     = 1 << 20
 )
 
-// ReadNames reads the names of classes, in the order of the network's output:
-// one per line, or JSON:
+// ReadNames reads the names of classes in the order of the network's output. The
+// format is one name per line, or JSON:
 //
 //	["tench", "goldfish"]
 //	{"0": "tench", "1": "goldfish"}
 //	{"0": ["n01440764", "tench"], "1": ["n01443537", "goldfish"]}
 //
-// The last is imagenet_class_index.json of Keras, of which the second string
-// is taken. Classes that an object leaves out have an empty name.
+// The last format is that of Keras' imagenet_class_index.json, of which ReadNames
+// returns the second string. Classes that are missing in an object have an empty
+// name.
 func ReadNames(r io.Reader) ([]string, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxNameBytes))
 	if err != nil {

@@ -7,17 +7,17 @@ import (
 	"math"
 )
 
-// Image is the way back: it makes a picture of a tensor that a network
-// computed, of shape [Channels, Height, Width] or [Height, Width, Channels] by
-// Layout. Levels are rounded and kept from 0 to 255. Fit and Filter have no
-// meaning here; the picture has the tensor's size, and is an [image.Gray] or an
-// opaque [image.NRGBA].
+// Image converts a tensor to a picture. It is the inverse of Apply. The tensor
+// has the shape [Channels, Height, Width] or [Height, Width, Channels], according
+// to Layout. Levels are rounded and clipped to the range 0 to 255. The picture
+// has the size of the tensor; Fit and Filter are ignored. The result is an
+// [image.Gray] or an opaque [image.NRGBA].
 func (p Preprocess) Image(src []float32) (image.Image, error) {
 	if err := p.Check(); err != nil {
 		return nil, err
 	}
 	if len(src) != p.Len() {
-		return nil, fmt.Errorf("vision: the tensor has %d elements, a picture has %d×%d×%d = %d", len(src), p.channels(), p.Height, p.Width, p.Len())
+		return nil, fmt.Errorf("vision: the tensor has %d elements, want %d×%d×%d = %d", len(src), p.channels(), p.Height, p.Width, p.Len())
 	}
 	bounds := image.Rect(0, 0, p.Width, p.Height)
 	channels, step := p.plan()
@@ -42,7 +42,7 @@ func (p Preprocess) Image(src []float32) (image.Image, error) {
 	return img, nil
 }
 
-// level is the inverse of Value, rounded. NaN becomes 0.
+// level returns the rounded inverse of Value. NaN becomes 0.
 func (p Preprocess) level(c int, v float32) uint8 {
 	scale, std := p.factors(c)
 	level := (float64(v)*std + p.Mean[c]) / scale
@@ -52,10 +52,10 @@ func (p Preprocess) level(c int, v float32) uint8 {
 	return uint8(min(math.Round(level), 255))
 }
 
-// Point returns which point of the picture with these bounds Apply brings to
-// (x, y) of the tensor, in pixels from its left and upper edge: the way back
-// for what a detector found. The result lies outside of bounds where the
-// tensor has a bar.
+// Point returns the point of a picture with the given bounds that Apply maps to
+// the point (x, y) of the tensor. Coordinates are in pixels from the left and
+// upper edge. Point converts the boxes of a detector. The result is outside
+// bounds if (x, y) is in a bar.
 func (p Preprocess) Point(bounds image.Rectangle, x, y float64) (px, py float64, err error) {
 	if err := p.Check(); err != nil {
 		return 0, 0, err
@@ -70,18 +70,19 @@ func (p Preprocess) Point(bounds image.Rectangle, x, y float64) (px, py float64,
 	return float64(bounds.Min.X) + across.source(x), float64(bounds.Min.Y) + down.source(y), nil
 }
 
-// source returns where in the picture a coordinate of the tensor comes from.
+// source converts a coordinate of the tensor to a coordinate of the picture.
 func (a axis) source(x float64) float64 { return (x - float64(a.at) + float64(a.first)) * a.scale() }
 
-// Resize returns img with width × height pixels, as Pillow's Image.resize
-// makes it of an RGB picture. Sampled is no filter of Pillow's and refused.
+// Resize returns img with width × height pixels. The result is bit-identical to
+// that of Pillow's Image.resize for an RGB picture. The filter Sampled, which
+// Pillow does not have, is an error.
 func Resize(img image.Image, width, height int, filter Filter) (*image.NRGBA, error) {
 	p := Preprocess{Width: width, Height: height, Filter: filter}
 	if err := p.Check(); err != nil {
 		return nil, err
 	}
 	if filter == Sampled {
-		return nil, errors.New("vision: Sampled does not round to levels; Resize takes the other filters")
+		return nil, errors.New("vision: Resize does not support Sampled, which does not round to levels")
 	}
 	if img == nil || img.Bounds().Empty() {
 		return nil, errors.New("vision: the image is empty")

@@ -11,8 +11,7 @@ import (
 	"testing"
 )
 
-// What Apply makes of a picture, Image makes a picture again: every level, in
-// every mode, layout and order.
+// Image is the inverse of Apply for every level, in every mode, layout and order.
 func TestImageUndoesApply(t *testing.T) {
 	want := image.NewNRGBA(image.Rect(0, 0, 16, 48))
 	for i := range want.Pix {
@@ -49,17 +48,17 @@ func TestImageRounds(t *testing.T) {
 	if got, want := img.(*image.Gray).Pix, "[0 0 0 1 255 255 255 0]"; fmt.Sprint(got) != want {
 		t.Errorf("levels %v, want %s", got, want)
 	}
-	if _, err := p.Image(make([]float32, 7)); err == nil || !strings.Contains(err.Error(), "7 elements, a picture has 1×1×8 = 8") {
+	if _, err := p.Image(make([]float32, 7)); err == nil || !strings.Contains(err.Error(), "7 elements, want 1×1×8 = 8") {
 		t.Errorf("error %v", err)
 	}
 }
 
-// A letterboxed picture lies in the middle, the rest are bars, and points lead
-// back to where they were.
+// A letterboxed picture is in the centre, the rest are bars, and Point returns
+// the original points.
 func TestLetterbox(t *testing.T) {
 	for _, test := range []struct {
 		size image.Point
-		part image.Rectangle // of the tensor that shows the picture
+		part image.Rectangle // part of the tensor that contains the picture
 	}{
 		{image.Pt(64, 32), image.Rect(0, 8, 32, 24)},
 		{image.Pt(10, 20), image.Rect(8, 0, 24, 32)},
@@ -105,7 +104,7 @@ func TestLetterbox(t *testing.T) {
 	}
 }
 
-// Point finds a dot of the picture from where the tensor shows it.
+// Point finds a dot of the picture from its position in the tensor.
 func TestPoint(t *testing.T) {
 	img := image.NewGray(image.Rect(-5, 3, 85, 53))
 	img.SetGray(40, 20, color.Gray{255})

@@ -2,18 +2,18 @@ package vision
 
 import "fmt"
 
-// Preset returns the preprocessing of the given name for tensors of width ×
-// height pixels. The first three are the modes of preprocess_input in
+// Preset returns the preprocessing with the given name for tensors of width ×
+// height pixels. The first three names are the modes of preprocess_input in
 // keras.applications:
 //
-//	caffe   blue first, minus the mean of ImageNet: VGG, ResNet
+//	caffe   BGR, minus the mean of ImageNet: VGG, ResNet
 //	tf      −1 to 1: MobileNet, Inception, Xception, ResNet v2, NASNet
 //	torch   0 to 1, then mean 0 and deviation 1 over ImageNet: DenseNet, torchvision, the ONNX zoo
 //	unit    0 to 1
-//	none    0 to 255: EfficientNet, ConvNeXt, which normalise inside
+//	none    0 to 255: EfficientNet, ConvNeXt, which contain their normalisation
 //
-// Layout is NCHW, three channels are stretched to size and filtered with
-// [Bilinear]; change fields for anything else.
+// The result has three channels and the values NCHW, Stretch and [Bilinear] of
+// Layout, Fit and Filter. Callers may change its fields.
 func Preset(name string, width, height int) (Preprocess, error) {
 	p := Preprocess{Width: width, Height: height}
 	switch name {
@@ -31,7 +31,7 @@ func Preset(name string, width, height int) (Preprocess, error) {
 		p.Scale = 1. / 255
 	case "none":
 	default:
-		return Preprocess{}, fmt.Errorf("vision: no preprocessing %q; there are caffe, tf, torch, unit and none", name)
+		return Preprocess{}, fmt.Errorf("vision: unknown preprocessing %q; want caffe, tf, torch, unit or none", name)
 	}
 	return p, nil
 }

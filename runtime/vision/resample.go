@@ -2,20 +2,22 @@ package vision
 
 import "math"
 
-// axis is one dimension of a resize: in pixels become out, of which the n
-// from first on are wanted; they go to the tensor's pixels from at on.
+// axis describes the resize of one dimension from in to out pixels. Only n
+// pixels of the result are used, starting at first. They are stored in the
+// tensor starting at pixel at.
 type axis struct{ in, out, first, n, at int }
 
 func (a axis) scale() float64 { return float64(a.in) / float64(a.out) }
 
-// position is a place between two pixels: part of the way from low to high.
+// position is a place between pixels low and high, at the given part of the
+// distance.
 type position struct {
 	low, high int
 	part      float32
 }
 
-// between returns, for each wanted pixel, the place of its centre among the
-// centres of the source (TensorFlow's half_pixel_centers).
+// between returns the position of the centre of each pixel of the result among
+// the centres of the source's pixels (TensorFlow's half_pixel_centers).
 func (a axis) between() []position {
 	positions := make([]position, a.n)
 	scale := float32(a.in) / float32(a.out)
@@ -31,18 +33,18 @@ func (a axis) between() []position {
 	return positions
 }
 
-// weightBits is the precision of the weights below, as in Pillow: the sum of
-// weighted levels just fits into 32 bits.
+// weightBits is the precision of weights, as in Pillow. With it the sum of
+// weighted levels fits in 32 bits.
 const weightBits = 22
 
-// taps lists the source pixels that one pixel averages: those from first on,
-// with weights in units of 2^-weightBits.
+// taps describes the source pixels that a pixel averages: the index of the first
+// one and their weights in units of 2^-weightBits.
 type taps struct {
 	first   int
 	weights []int32
 }
 
-// taps returns the taps of one of Pillow's filters, none of them Sampled.
+// taps returns the taps of a filter other than Sampled.
 func (a axis) taps(f Filter) []taps {
 	if f == Nearest {
 		return a.nearest()
@@ -50,19 +52,19 @@ func (a axis) taps(f Filter) []taps {
 	return a.average(f)
 }
 
-// average returns the taps of one of Pillow's filters. See precompute_coeffs
-// and normalize_coeffs_8bpc in its src/libImaging/Resample.c.
+// average returns the taps of one of Pillow's filters. It follows
+// precompute_coeffs and normalize_coeffs_8bpc in src/libImaging/Resample.c.
 func (a axis) average(f Filter) []taps {
 	filter := filters[f]
 	scale := a.scale()
 	unit := max(scale, 1)
-	support := float64(filter.support * unit) // as centre below
+	support := float64(filter.support * unit) // converted for the same reason as centre
 	width := int(math.Ceil(support))*2 + 1
 	store := make([]int32, a.n*width)
 	values := make([]float64, width)
 	all := make([]taps, a.n)
 	for i := range all {
-		centre := float64((float64(a.first+i) + 0.5) * scale) // rounded: not fused with what follows
+		centre := float64((float64(a.first+i) + 0.5) * scale) // the conversion prevents fused multiply-adds
 		first := max(int(centre-support+0.5), 0)
 		n := min(int(centre+support+0.5), a.in) - first
 		sum := 0.0
@@ -79,9 +81,9 @@ func (a axis) average(f Filter) []taps {
 	return all
 }
 
-// nearest returns the taps of Pillow's NEAREST filter. Pillow adds the scale
-// up (ImagingScaleAffine in its src/libImaging/Geometry.c), and where a centre
-// lies between two pixels the rounding of those sums decides.
+// nearest returns the taps of Pillow's NEAREST filter. Pillow sums the scale
+// (ImagingScaleAffine in src/libImaging/Geometry.c). If a centre lies between two
+// pixels, the rounding of this sum selects the pixel.
 func (a axis) nearest() []taps {
 	whole := []int32{1 << weightBits}
 	all := make([]taps, a.n)
@@ -113,8 +115,8 @@ func (p pixels) row(y int) []uint8 {
 	return p.pix[y*length : (y+1)*length]
 }
 
-// resample resizes rows first and columns then, with rounding in between, as
-// Pillow does; only what the wanted part depends on.
+// resample resizes first rows and then columns, with rounding between, like
+// Pillow. It computes only the pixels that the result depends on.
 func (r *rows) resample(across, down axis, filter Filter) pixels {
 	columns, lines := across.taps(filter), down.taps(filter)
 	last := lines[len(lines)-1]
@@ -153,7 +155,7 @@ func (r *rows) resample(across, down axis, filter Filter) pixels {
 // half rounds a sum of weighted levels.
 const half = 1 << (weightBits - 1)
 
-// sumColours narrows a row of three channels.
+// sumColours resizes a row of three channels.
 func sumColours(to, from []uint8, columns []taps) {
 	for x, t := range columns {
 		var r, g, b int32 = half, half, half
@@ -168,7 +170,7 @@ func sumColours(to, from []uint8, columns []taps) {
 	}
 }
 
-// sumGreys narrows a row of one channel.
+// sumGreys resizes a row of one channel.
 func sumGreys(to, from []uint8, columns []taps) {
 	for x, t := range columns {
 		var sum int32 = half
@@ -179,6 +181,7 @@ func sumGreys(to, from []uint8, columns []taps) {
 	}
 }
 
-// level drops the fraction of a weighted sum, which may lie outside: rounded
-// weights may sum to slightly more than one, and some filters overshoot.
+// level converts a weighted sum to a level and clips it to the range 0 to 255.
+// Sums may be outside the range, because the sum of rounded weights may slightly
+// exceed one, and because some filters overshoot.
 func level(sum int32) uint8 { return uint8(min(max(sum>>weightBits, 0), 255)) }

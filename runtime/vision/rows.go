@@ -5,14 +5,14 @@ import (
 	"image/color"
 )
 
-// rows reads a picture row by row, as RGB, or as grey where channels is 1, so
-// that a large picture needs no second copy.
+// rows reads a picture row by row, so that a large picture is not copied. Rows
+// are RGB, or grey if channels is 1.
 type rows struct {
 	img           image.Image
 	bounds        image.Rectangle
 	width, height int
 	channels      int
-	blue, red     []uint8 // a row of colours, for image.YCbCr
+	blue, red     []uint8 // a row of Cb and Cr, for image.YCbCr
 }
 
 func newRows(img image.Image, channels int) *rows {
@@ -24,8 +24,8 @@ func newRows(img image.Image, channels int) *rows {
 	return r
 }
 
-// read copies row y to dst. The common types are read directly; the others
-// through RGBA64At, which unlike At does not allocate.
+// read copies row y to dst. It reads common image types directly and others
+// through RGBA64At, which does not allocate, unlike At.
 func (r *rows) read(dst []uint8, y int) {
 	left, y := r.bounds.Min.X, r.bounds.Min.Y+y
 	switch img := r.img.(type) {
@@ -53,8 +53,8 @@ func (r *rows) read(dst []uint8, y int) {
 	}
 }
 
-// set stores pixel x of a row. Grey is luma in 16 bits, with Pillow's
-// coefficients.
+// set stores pixel x of a row. Grey is computed in 16 bits with Pillow's
+// coefficients of luma.
 func (r *rows) set(dst []uint8, x int, red, green, blue uint8) {
 	if r.channels == 1 {
 		dst[x] = uint8((19595*uint32(red) + 38470*uint32(green) + 7471*uint32(blue) + 1<<15) >> 16)
@@ -63,7 +63,7 @@ func (r *rows) set(dst []uint8, x int, red, green, blue uint8) {
 	dst[3*x], dst[3*x+1], dst[3*x+2] = red, green, blue
 }
 
-// setRGBA64 stores a pixel whose colour is multiplied with its transparency.
+// setRGBA64 stores a pixel with premultiplied alpha.
 func (r *rows) setRGBA64(dst []uint8, x int, c color.RGBA64) {
 	if c.A != 0 && c.A != 0xffff {
 		a := uint32(c.A)

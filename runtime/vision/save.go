@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// Save writes img to the file at path: PNG or, by the name's ending, JPEG of
-// quality 92. The file is complete or untouched.
+// Save writes img to the file at path. The extension selects PNG, or JPEG with
+// quality 92. If Save fails, the file is unchanged.
 func Save(path string, img image.Image) error {
 	var encode func(io.Writer) error
 	switch ext := strings.ToLower(filepath.Ext(path)); ext {
@@ -23,7 +23,7 @@ func Save(path string, img image.Image) error {
 	case ".jpg", ".jpeg":
 		encode = func(w io.Writer) error { return jpeg.Encode(w, img, &jpeg.Options{Quality: 92}) }
 	default:
-		return fmt.Errorf("vision: %s: pictures are written as .png, .jpg or .jpeg", path)
+		return fmt.Errorf("vision: %s: the extension must be .png, .jpg or .jpeg", path)
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {

@@ -6,25 +6,25 @@ import (
 	"image"
 )
 
-// Tiles lets a network of fixed size restore a picture of any size: the
-// picture is cut into tiles that overlap, and of each result only the inner
-// part is kept.
+// Tiles applies a network of a fixed input size to a picture of any size. It
+// divides the picture into overlapping tiles and keeps only the inner part of
+// each result.
 //
 //	t := vision.Tiles{Channels: 3, Width: 192, Height: 192, Margin: 24}
 //	err := t.Run(dst, src, size, in.Data, out.Data, func() error { return s.Run(in, out) })
 //
-// There are no seams, to the rounding of floats, where Margin is as far as the
-// network looks and Width − 2·Margin and Height − 2·Margin are multiples of its
-// coarsest stride: then the result is that of a network as large as the
-// picture. Beyond its edges the picture is continued by its mirror image.
+// Except for rounding, the result is that of a network with the picture's size
+// if two conditions hold: Margin is at least the radius of the network's
+// receptive field, and Width − 2·Margin and Height − 2·Margin are multiples of
+// its coarsest stride. The picture is mirrored at its edges.
 type Tiles struct {
-	Channels      int // of picture and result; tensors are [Channels, height, width]
-	Width, Height int // of the network's input
-	Margin        int // pixels on each side of a tile whose result is not used
-	Scale         int // pixels of the result for one of the picture, along each side; 0 means 1
+	Channels      int // channels of picture and result; tensors are [Channels, height, width]
+	Width, Height int // size of the network's input
+	Margin        int // number of pixels at each edge of a tile that are discarded
+	Scale         int // ratio of the result's width to the picture's; 0 means 1
 }
 
-// Check says why t cannot cut a picture.
+// Check returns an error if the fields of t are invalid.
 func (t Tiles) Check() error {
 	switch {
 	case t.Channels <= 0 || t.Width <= 0 || t.Height <= 0:
@@ -32,23 +32,24 @@ func (t Tiles) Check() error {
 	case t.Margin < 0 || t.Scale < 0:
 		return fmt.Errorf("vision: Tiles.Margin is %d, Scale %d", t.Margin, t.Scale)
 	case 2*t.Margin >= min(t.Width, t.Height):
-		return fmt.Errorf("vision: margins of %d pixels leave nothing of tiles of %d×%d", t.Margin, t.Width, t.Height)
+		return fmt.Errorf("vision: tiles of %d×%d are too small for margins of %d pixels", t.Width, t.Height, t.Margin)
 	}
 	return nil
 }
 
-// Len is the number of elements of a result for a picture of that size:
-// Channels × Scale·height × Scale·width.
+// Len returns the number of elements of the result for a picture of the given
+// size: Channels × Scale·height × Scale·width.
 func (t Tiles) Len(size image.Point) int {
 	return t.Channels * t.scale() * size.Y * t.scale() * size.X
 }
 
 func (t Tiles) scale() int { return max(t.Scale, 1) }
 
-// Run computes dst from the picture src, [Channels, size.Y, size.X]: it fills
-// in, calls run, which computes out from in, and copies from out, tile by tile,
-// row by row. in has Channels × Height × Width elements, out Scale² as many,
-// dst t.Len(size). Run stops at the first error of run and returns it.
+// Run computes dst from the picture src of shape [Channels, size.Y, size.X]. For
+// each tile it fills in, calls run, which computes out from in, and copies the
+// inner part of out to dst. in has Channels × Height × Width elements, out has
+// Scale² times as many, and dst has t.Len(size). Run returns the first error of
+// run.
 func (t Tiles) Run(dst, src []float32, size image.Point, in, out []float32, run func() error) error {
 	if err := t.Check(); err != nil {
 		return err
@@ -83,12 +84,12 @@ func (t Tiles) Run(dst, src []float32, size image.Point, in, out []float32, run 
 	return nil
 }
 
-// cut fills in with the tile whose first pixel is at. columns is scratch.
+// cut fills in with the tile whose first pixel is at. columns is scratch memory.
 func (t Tiles) cut(in, src []float32, size, at image.Point, columns []int) {
 	for i := range columns {
 		columns[i] = mirror(at.X+i, size.X)
 	}
-	// The part of a row that needs no mirror.
+	// The part of a row that is not mirrored.
 	first := min(max(-at.X, 0), t.Width)
 	last := max(min(size.X-at.X, t.Width), first)
 	for c := range t.Channels {
@@ -108,8 +109,8 @@ func (t Tiles) cut(in, src []float32, size, at image.Point, columns []int) {
 	}
 }
 
-// paste copies what a tile says of the pixels in part, the inner part of the
-// tile as far as the picture goes.
+// paste copies the result for part, which is the intersection of the tile's inner
+// part with the picture.
 func (t Tiles) paste(dst, out []float32, size image.Point, part image.Rectangle) {
 	s := t.scale()
 	for c := range t.Channels {
@@ -121,8 +122,8 @@ func (t Tiles) paste(dst, out []float32, size image.Point, part image.Rectangle)
 	}
 }
 
-// mirror returns which of n pixels continues a row at i, outside of 0 … n−1
-// too: edges are mirrors, and the pixel on an edge is not repeated.
+// mirror maps any position i to one of n pixels. Positions outside 0 … n−1 are
+// mirrored at the edges without repeating the pixel at the edge.
 func mirror(i, n int) int {
 	if n == 1 {
 		return 0

@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// blur is a network that looks one pixel far on every other pixel: it averages
-// over 2×2 blocks that begin at even places of a tile, then over a pixel's
-// neighbours, and repeats the result by scale. Beyond its input are zeros.
+// blur is a network with stride 2. It adds pixels of 2×2 blocks at even positions
+// of a tile, then the values of adjacent pixels, and enlarges the result by
+// scale. Its input is padded with zeros.
 func blur(dst, src []float32, width, height, scale int) {
 	at := func(x, y int) float32 {
 		if x < 0 || y < 0 || x >= width || y >= height {
@@ -29,7 +29,7 @@ func blur(dst, src []float32, width, height, scale int) {
 	}
 }
 
-// Cut into tiles, a picture becomes what a network of its size makes of it
+// The result of tiles is that of a network with the picture's size on the picture
 // and its mirror images.
 func TestTilesHaveNoSeams(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -56,7 +56,7 @@ func TestTilesHaveNoSeams(t *testing.T) {
 					t.Fatal(err)
 				}
 
-				// The picture with four mirrored pixels all around.
+				// The picture with four mirrored pixels at each edge.
 				const margin = 4
 				big := size.Add(image.Pt(2*margin, 2*margin))
 				all := make([]float32, big.X*big.Y)
@@ -110,7 +110,7 @@ func TestTilesErrors(t *testing.T) {
 	}{
 		{size: image.Pt(8, 8), in: buf, run: nothing, change: func(*Tiles) {}},
 		{size: image.Pt(8, 8), in: buf, run: nothing, change: func(t *Tiles) { t.Channels = 0 }, want: "set Channels"},
-		{size: image.Pt(8, 8), in: buf, run: nothing, change: func(t *Tiles) { t.Margin = 4 }, want: "leave nothing"},
+		{size: image.Pt(8, 8), in: buf, run: nothing, change: func(t *Tiles) { t.Margin = 4 }, want: "are too small"},
 		{size: image.Pt(8, 8), in: buf, run: nothing, change: func(t *Tiles) { t.Margin = -1 }, want: "Margin is -1"},
 		{size: image.Pt(8, 8), in: buf, run: nothing, change: func(t *Tiles) { t.Scale = 2 }, want: "dst has 64 elements, want 256"},
 		{size: image.Pt(8, 8), in: buf[1:], run: nothing, change: func(*Tiles) {}, want: "in has 63 elements, want 64"},

@@ -1,5 +1,6 @@
-// Package vision turns pictures into the inputs of networks and scores into
-// answers: decode, resize, crop, normalise; the best classes and their names.
+// Package vision converts pictures to inputs of networks, and scores to classes.
+// It decodes, resizes, crops and normalises pictures, and finds the best classes
+// and their names.
 //
 //	p, err := vision.Preset("caffe", 224, 224)
 //	img, err := vision.Open("cat.jpg")
@@ -7,9 +8,8 @@
 //	…
 //	for _, c := range vision.Top(out.Data, 5, names) { fmt.Println(c) }
 //
-// Results are those of the Python libraries that networks are trained with,
-// so that an answer does not change with the language: resizing repeats
-// Pillow's arithmetic to the bit, or TensorFlow's.
+// Results are equal to those of the Python libraries with which networks are
+// trained. Resizing is bit-identical to Pillow's or TensorFlow's.
 package vision
 
 import (
@@ -27,48 +27,49 @@ const (
 	NHWC               // pixel by pixel: Keras, TensorFlow
 )
 
-// String is the name of the constant.
+// String returns the name of the constant.
 func (l Layout) String() string { return [...]string{"NCHW", "NHWC"}[min(l, NHWC)] }
 
-// Fit is how a picture of any shape becomes one of the network's shape.
+// Fit is a method of fitting a picture of any shape to the network's shape.
 type Fit uint8
 
 const (
-	// Stretch scales width and height separately, as Keras' load_img does.
+	// Stretch scales width and height separately, like Keras' load_img.
 	Stretch Fit = iota
-	// Crop scales until the short side is Preprocess.ShortSide and cuts the
-	// centre out, as torchvision's Resize and CenterCrop do.
+	// Crop scales the picture so that its short side is Preprocess.ShortSide,
+	// and crops the centre, like torchvision's Resize and CenterCrop.
 	Crop
-	// Letterbox scales until the picture just fits in and leaves bars of
-	// Preprocess.Bars on two sides, as detectors of the YOLO family want.
+	// Letterbox scales the picture to the largest size that fits, and fills bars
+	// on two sides with the level Preprocess.Bars. Detectors of the YOLO family
+	// use it.
 	Letterbox
 )
 
-// String is the name of the constant.
+// String returns the name of the constant.
 func (f Fit) String() string { return [...]string{"Stretch", "Crop", "Letterbox"}[min(f, Letterbox)] }
 
-// Preprocess says how a picture becomes a tensor.
+// Preprocess describes the conversion of a picture to a tensor.
 //
-// Levels go from 0 to 255 in a picture. A tensor's element is
+// Levels of a picture are from 0 to 255. An element of the tensor is
 //
 //	(level·Scale − Mean[c]) / Std[c]
 //
-// where c counts the tensor's channels, after BGR has exchanged them.
+// where c is the index of the tensor's channel, after the exchange for BGR.
 type Preprocess struct {
-	Width, Height int // of the tensor
+	Width, Height int // size of the tensor
 	Channels      int // 3, or 1 for grey; 0 means 3
 	Layout        Layout
 	Fit           Fit
-	ShortSide     int   // for Crop, in pixels; 0 means the longer of Width and Height
-	Bars          uint8 // for Letterbox, the level of the bars; YOLO's is 114
+	ShortSide     int   // for Crop: the short side in pixels; 0 means the larger of Width and Height
+	Bars          uint8 // for Letterbox: the level of the bars; YOLO uses 114
 	Filter        Filter
-	BGR           bool    // blue first
+	BGR           bool    // order of the channels: blue, green, red
 	Scale         float64 // 0 means 1
 	Mean          [3]float64
 	Std           [3]float64 // each 0 means 1
 }
 
-// Len is the number of elements that Apply writes: channels × Height × Width.
+// Len returns the number of elements that Apply writes: channels × Height × Width.
 func (p Preprocess) Len() int { return p.channels() * p.Height * p.Width }
 
 func (p Preprocess) channels() int {
@@ -78,12 +79,12 @@ func (p Preprocess) channels() int {
 	return p.Channels
 }
 
-// Apply writes img into dst, whose length must be p.Len(). For a batch, pass
-// the part of the tensor that belongs to one image.
+// Apply converts img and writes it to dst, whose length must be p.Len(). For a
+// batch, dst is the part of the tensor for one image.
 //
-// Transparency is ignored: the colour below counts, as in Pillow's
-// convert("RGB"). Grey is Pillow's convert("L"). Apply allocates a few
-// buffers, in size about the tensor's width times the picture's height.
+// Apply ignores transparency and uses the colour, like Pillow's convert("RGB").
+// Grey is computed like Pillow's convert("L"). Apply allocates a few buffers; each
+// has about the tensor's width times the picture's height elements.
 func (p Preprocess) Apply(dst []float32, img image.Image) error {
 	if err := p.Check(); err != nil {
 		return err
@@ -92,7 +93,7 @@ func (p Preprocess) Apply(dst []float32, img image.Image) error {
 		return errors.New("vision: no image")
 	}
 	if len(dst) != p.Len() {
-		return fmt.Errorf("vision: the tensor has %d elements, an image fills %d×%d×%d = %d", len(dst), p.channels(), p.Height, p.Width, p.Len())
+		return fmt.Errorf("vision: the tensor has %d elements, want %d×%d×%d = %d", len(dst), p.channels(), p.Height, p.Width, p.Len())
 	}
 	size := img.Bounds().Size()
 	if size.X <= 0 || size.Y <= 0 {
@@ -114,25 +115,25 @@ func (p Preprocess) Apply(dst []float32, img image.Image) error {
 	return nil
 }
 
-// Check says why p cannot make a tensor of any picture.
+// Check returns an error if the fields of p are invalid.
 func (p Preprocess) Check() error {
 	switch {
 	case p.Width <= 0 || p.Height <= 0:
-		return fmt.Errorf("vision: Preprocess wants %d×%d pixels; set Width and Height", p.Width, p.Height)
+		return fmt.Errorf("vision: Preprocess has a size of %d×%d pixels; set Width and Height", p.Width, p.Height)
 	case p.channels() != 1 && p.channels() != 3:
-		return fmt.Errorf("vision: Preprocess wants %d channels; pictures have 3, or 1 for grey", p.Channels)
+		return fmt.Errorf("vision: Preprocess has %d channels; want 3, or 1 for grey", p.Channels)
 	case p.BGR && p.channels() == 1:
-		return errors.New("vision: the tensor is grey, with 1 channel; BGR (mode caffe) needs 3")
+		return errors.New("vision: the tensor has 1 channel (grey); BGR (mode caffe) needs 3")
 	case p.ShortSide < 0:
 		return fmt.Errorf("vision: Preprocess.ShortSide is %d", p.ShortSide)
 	case int(p.Filter) >= len(filters):
-		return fmt.Errorf("vision: Preprocess.Filter is %d; there are %s", uint8(p.Filter), FilterNames())
+		return fmt.Errorf("vision: Preprocess.Filter is %d; want %s", uint8(p.Filter), FilterNames())
 	}
 	return nil
 }
 
-// axes returns which part of which scale of a picture the tensor shows, and
-// where in it.
+// axes returns the scale of a picture, the part of the scaled picture that is
+// used, and its position in the tensor, for both dimensions.
 func (p Preprocess) axes(size image.Point) (across, down axis, err error) {
 	centre := func(room int) int { return int(math.RoundToEven(float64(room) / 2)) }
 	switch p.Fit {
@@ -157,19 +158,19 @@ func (p Preprocess) axes(size image.Point) (across, down axis, err error) {
 		h = int(int64(short) * int64(size.Y) / int64(size.X))
 	}
 	if w < p.Width || h < p.Height {
-		return axis{}, axis{}, fmt.Errorf("vision: a picture of %d×%d with short side %d has %d×%d pixels, fewer than the %d×%d to cut out; set a larger ShortSide",
+		return axis{}, axis{}, fmt.Errorf("vision: a picture of %d×%d scaled to short side %d has %d×%d pixels and cannot be cropped to %d×%d; set a larger ShortSide",
 			size.X, size.Y, short, w, h, p.Width, p.Height)
 	}
 	return axis{in: size.X, out: w, first: centre(w - p.Width), n: p.Width}, axis{in: size.Y, out: h, first: centre(h - p.Height), n: p.Height}, nil
 }
 
-// Value returns what a level becomes in the tensor's channel c.
+// Value returns the value of a level in the tensor's channel c.
 func (p Preprocess) Value(c int, level float64) float32 {
 	scale, std := p.factors(c)
 	return float32((float64(level*scale) - p.Mean[c]) / std)
 }
 
-// factors returns Scale and Std[c] with their defaults.
+// factors returns Scale and Std[c], with defaults for zero.
 func (p Preprocess) factors(c int) (scale, std float64) {
 	scale, std = p.Scale, p.Std[c]
 	if scale == 0 {
@@ -181,14 +182,14 @@ func (p Preprocess) factors(c int) (scale, std float64) {
 	return scale, std
 }
 
-// channel is where the elements of one channel of the tensor go.
+// channel describes a channel of the tensor.
 type channel struct {
-	index  int // in the tensor
-	source int // in the picture
-	offset int // of its first element in the tensor
+	index  int // index in the tensor
+	source int // index in the picture
+	offset int // offset of its first element in the tensor
 }
 
-// plan returns the tensor's channels and the distance between neighbours.
+// plan returns the tensor's channels and the stride between adjacent pixels.
 func (p Preprocess) plan() (channels []channel, step int) {
 	n := p.channels()
 	channels = make([]channel, n)
@@ -208,7 +209,7 @@ func (p Preprocess) plan() (channels []channel, step int) {
 	return channels, 1
 }
 
-// fill makes the whole tensor a picture of level Bars.
+// fill sets the whole tensor to the value of level Bars.
 func (p Preprocess) fill(dst []float32) {
 	channels, step := p.plan()
 	for _, c := range channels {
@@ -219,8 +220,8 @@ func (p Preprocess) fill(dst []float32) {
 	}
 }
 
-// normalise writes a picture to the part of the tensor that begins at column
-// x and row y.
+// normalise writes a picture to the part of the tensor that starts at column x
+// and row y.
 func (p Preprocess) normalise(dst []float32, src pixels, x, y int) {
 	channels, step := p.plan()
 	for _, c := range channels {
@@ -239,8 +240,8 @@ func (p Preprocess) normalise(dst []float32, src pixels, x, y int) {
 	}
 }
 
-// sample interpolates between the four nearest pixels as TensorFlow does,
-// in float32 and in its order of operations.
+// sample interpolates between the four nearest pixels in float32 and in
+// TensorFlow's order of operations.
 func (p Preprocess) sample(dst []float32, src *rows, across, down axis) {
 	channels, step := p.plan()
 	columns := across.between()

@@ -33,7 +33,7 @@ func apply(t *testing.T, p Preprocess, img image.Image) []float32 {
 	return dst
 }
 
-// readPixels reads a picture whole.
+// readPixels reads all pixels of a picture.
 func readPixels(img image.Image, channels int) pixels {
 	r := newRows(img, channels)
 	p := newPixels(r.width, r.height, channels)
@@ -179,8 +179,8 @@ func TestPresetsAreKeras(t *testing.T) {
 	}
 }
 
-// TestImageTypes reads the same picture from every type of the standard
-// library that can hold it, with an origin that is not zero.
+// TestImageTypes reads the same picture from every image type of the standard
+// library that can represent it, with an origin that is not zero.
 func TestImageTypes(t *testing.T) {
 	src := open(t, "source.png")
 	p := Preprocess{Width: 24, Height: 20}
@@ -206,8 +206,8 @@ func TestImageTypes(t *testing.T) {
 	}
 }
 
-// Go and libjpeg round the cosine transform differently, by one level at
-// most; red and blue take up to 1.8 times that from the colour planes.
+// Go and libjpeg round the cosine transform differently, by at most one level.
+// The conversion from chroma multiplies this by up to 1.8 for red and blue.
 func TestJPEGIsPillows(t *testing.T) {
 	for _, name := range []string{"444", "422", "420"} {
 		img := open(t, "jpeg_"+name+".jpg").(*image.YCbCr)
@@ -222,7 +222,8 @@ func TestJPEGIsPillows(t *testing.T) {
 			t.Errorf("%s: %d of %d levels differ from Pillow's, by up to %d", name, off, len(got.pix), worst)
 		}
 
-		// A part is the same, but along its edges, where it has no neighbours.
+		// A part of the picture is equal except at its edges, where it has no
+		// neighbours.
 		const left, top = 5, 3
 		part := readPixels(img.SubImage(image.Rect(left, top, 50, 40)), 3)
 		for y := 2; y < part.height-2; y++ {
@@ -236,9 +237,9 @@ func TestJPEGIsPillows(t *testing.T) {
 	}
 }
 
-// Colours too coarse or pictures too narrow for libjpeg to blend are those of
-// image.YCbCr, but for the rounding; an origin that is no multiple of a
-// sample's size moves nothing.
+// If the chroma is too coarse or the picture too narrow for libjpeg's
+// interpolation, colours are those of image.YCbCr except for rounding. An origin
+// that is not a multiple of a sample's size does not move pixels.
 func TestColoursNotBlended(t *testing.T) {
 	for _, test := range []struct {
 		ratio image.YCbCrSubsampleRatio
@@ -270,7 +271,7 @@ func TestColoursNotBlended(t *testing.T) {
 	}
 }
 
-// plain hides everything of an image but At and Set.
+// plain hides all methods of an image except those of draw.Image.
 type plain struct{ draw.Image }
 
 func TestTransparencyIsIgnored(t *testing.T) {
@@ -309,18 +310,18 @@ func TestApplyErrors(t *testing.T) {
 	img := image.NewGray(image.Rect(0, 0, 30, 20))
 	for want, p := range map[string]Preprocess{
 		"set Width and Height": {Width: 8},
-		"wants 4 channels":     {Width: 8, Height: 8, Channels: 4},
+		"has 4 channels":       {Width: 8, Height: 8, Channels: 4},
 		"needs 3":              {Width: 8, Height: 8, Channels: 1, BGR: true},
 		"ShortSide is -1":      {Width: 8, Height: 8, ShortSide: -1},
 		"set a larger":         {Width: 8, Height: 8, Fit: Crop, ShortSide: 7},
-		"there are bilinear":   {Width: 8, Height: 8, Filter: Sampled + 1},
+		"want bilinear":        {Width: 8, Height: 8, Filter: Sampled + 1},
 	} {
 		if err := p.Apply(make([]float32, max(0, p.Len())), img); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: error %v, want one with %q", p, err, want)
 		}
 	}
 	p := Preprocess{Width: 8, Height: 8}
-	if err := p.Apply(make([]float32, 191), img); err == nil || !strings.Contains(err.Error(), "191 elements, an image fills 3×8×8 = 192") {
+	if err := p.Apply(make([]float32, 191), img); err == nil || !strings.Contains(err.Error(), "191 elements, want 3×8×8 = 192") {
 		t.Errorf("short tensor: %v", err)
 	}
 	if err := p.Apply(make([]float32, 192), image.NewGray(image.Rectangle{})); err == nil {

@@ -2,15 +2,15 @@ package vision
 
 import "image"
 
-// A JPEG stores colour more coarsely than brightness. image.YCbCr.At takes
-// the nearest sample of colour; libjpeg, and with it Pillow and TensorFlow,
-// blends it with the next one ("fancy upsampling"). What follows repeats
-// libjpeg: jdsample.c and jdcolor.c there.
+// A JPEG has fewer samples of chroma than of luma. image.YCbCr.At uses the
+// nearest chroma sample. libjpeg, and with it Pillow and TensorFlow, interpolates
+// between samples ("fancy upsampling"). The code below follows jdsample.c and
+// jdcolor.c of libjpeg.
 
 // readYCbCr copies row y of img to dst.
 func (r *rows) readYCbCr(dst []uint8, img *image.YCbCr, y int) {
 	b := r.bounds
-	// The row whose sample of colour is the next nearest.
+	// The row with the second nearest chroma sample.
 	next := min(max(y-1+2*(y&1), b.Min.Y), b.Max.Y-1)
 	here, there := img.COffset(b.Min.X, y), img.COffset(b.Min.X, next)
 	colours(r.blue, img.Cb[here:], img.Cb[there:], b.Min.X, y, img.SubsampleRatio)
@@ -22,10 +22,11 @@ func (r *rows) readYCbCr(dst []uint8, img *image.YCbCr, y int) {
 	}
 }
 
-// colours writes a row of one plane at full width to dst. here are the
-// samples of row y from pixel x0 on, there those of the row to blend with.
+// colours writes a row of one chroma plane at full width to dst. here has the
+// samples of row y starting at pixel x0, there those of the row with which they
+// are interpolated.
 func colours(dst, here, there []uint8, x0, y int, ratio image.YCbCrSubsampleRatio) {
-	offset := x0 & 3 // of the first pixel among those of its sample
+	offset := x0 & 3 // offset of the first pixel in its sample
 	if ratio != image.YCbCrSubsampleRatio411 && ratio != image.YCbCrSubsampleRatio410 {
 		offset = x0 & 1
 	}
@@ -52,15 +53,15 @@ func colours(dst, here, there []uint8, x0, y int, ratio image.YCbCrSubsampleRati
 		for x := range dst {
 			dst[x] = here[(offset+x)/4]
 		}
-	default: // too narrow to blend
+	default: // too narrow to interpolate
 		for x := range dst {
 			dst[x] = here[(offset+x)/2]
 		}
 	}
 }
 
-// neighbours returns the sample of pixel x, the next nearest, and whether x is
-// the right one of the sample's two pixels.
+// neighbours returns the sample of pixel x, the second nearest sample, and
+// whether x is the right pixel of the two pixels of the sample.
 func neighbours(x, last int) (i, next, odd int) {
 	i, odd = x/2, x&1
 	return i, min(max(i-1+2*odd, 0), last), odd

@@ -1,6 +1,5 @@
-// Command load sends pictures to the service over a number of connections,
-// each of which has one request under way at a time, and prints throughput
-// and latency.
+// Command load sends pictures to the service and prints throughput and latency. Each
+// connection has one request in progress at a time.
 //
 //	go run ./load -c 16 -n 20000 ../../testdata/digits/*.png
 package main
@@ -21,9 +20,9 @@ import (
 
 func main() {
 	log.SetFlags(0)
-	url := flag.String("url", "http://localhost:8080/classify", "where the service is")
-	connections := flag.Int("c", 16, "connections")
-	requests := flag.Int("n", 10000, "requests")
+	url := flag.String("url", "http://localhost:8080/classify", "`URL` of the service")
+	connections := flag.Int("c", 16, "number of connections")
+	requests := flag.Int("n", 10000, "number of requests")
 	flag.Usage = func() {
 		fmt.Fprintln(os.Stderr, "usage: load [flags] PICTURE …")
 		flag.PrintDefaults()
@@ -48,17 +47,17 @@ func main() {
 	}
 }
 
-// result is what came of the requests.
+// result holds the results of the requests.
 type result struct {
 	connections int
 	took        time.Duration
 	statuses    map[int]int
-	latencies   []time.Duration // of requests that were answered with 200, ascending
-	lost        int             // requests without an answer
-	err         error           // of the first of them
+	latencies   []time.Duration // latencies of responses with status 200, ascending
+	lost        int             // number of requests without a response
+	err         error           // error of the first lost request
 }
 
-// send sends so many requests, with one picture after the other.
+// send sends the given number of requests. It cycles through the pictures.
 func send(url string, connections, requests int, pictures [][]byte) *result {
 	client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: connections, MaxIdleConnsPerHost: connections}, Timeout: time.Minute}
 	defer client.CloseIdleConnections()

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// Every request is sent once and counted once, by its status; those without an
-// answer are lost.
+// Every request is sent once and counted once by its status. A request without a
+// response is counted as lost.
 func TestSend(t *testing.T) {
 	var n, bytes atomic.Int64
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -18,7 +18,7 @@ func TestSend(t *testing.T) {
 		bytes.Add(int64(len(b)))
 		switch n.Add(1) % 10 {
 		case 0:
-			panic(http.ErrAbortHandler) // no answer
+			panic(http.ErrAbortHandler) // send no response
 		case 1, 2:
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}

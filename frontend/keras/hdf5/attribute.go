@@ -15,8 +15,8 @@ type Attribute struct {
 	data  []byte
 }
 
-// Attr returns the attribute of that name, nil if there is none. Others are
-// not looked into: they may have types this package does not read.
+// Attr returns the attribute with the given name, or nil if there is none. It
+// does not decode other attributes, whose types may be unsupported.
 func (o *object) Attr(name string) (*Attribute, error) {
 	for _, b := range o.attrs {
 		c := cursor{b: b}
@@ -65,9 +65,9 @@ func (o *object) Attr(name string) (*Attribute, error) {
 	return nil, nil
 }
 
-// Strings returns the elements of an attribute of strings, of fixed or
-// variable length. An empty attribute has none, whatever its type: that is
-// how h5py writes an empty list.
+// Strings returns the elements of an attribute of strings of fixed or variable
+// length. It returns no elements for an empty attribute of any type, because
+// h5py writes an empty list in this way.
 func (a *Attribute) Strings() ([]string, error) {
 	if len(a.data) == 0 {
 		return nil, nil
@@ -88,7 +88,7 @@ func (a *Attribute) Strings() ([]string, error) {
 			if err != nil {
 				return nil, a.o.errorf("attribute %q: %w", a.Name, err)
 			}
-			// Many elements may name one heap object.
+			// Several elements may refer to the same heap object.
 			if total += len(b); int64(total) > a.o.f.size {
 				return nil, a.o.errorf("attribute %q: its strings are longer than the file", a.Name)
 			}
@@ -101,7 +101,7 @@ func (a *Attribute) Strings() ([]string, error) {
 	return out, nil
 }
 
-// Str returns the attribute's only string.
+// Str returns the string of an attribute with one element.
 func (a *Attribute) Str() (string, error) {
 	s, err := a.Strings()
 	if err != nil {

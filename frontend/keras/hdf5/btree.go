@@ -9,9 +9,9 @@ const (
 )
 
 // walk calls leaf for every child of the leaf level of the version 1 B-tree at
-// address at (III.A.1), with the key in front of it. keySize is in bytes.
-// Levels must fall from node to child and no node may come twice, so the walk
-// ends on any file.
+// address at (III.A.1), with the key that precedes the child. keySize is in
+// bytes. A child must have a lower level than its node, and no node may occur
+// twice, so walk terminates for every file.
 func (f *File) walk(at uint64, kind, keySize int, leaf func(key []byte, child uint64) error) error {
 	seen := map[uint64]bool{}
 	var visit func(at uint64, level int) error

@@ -20,7 +20,8 @@ const (
 
 var filterNames = map[int]string{3: "fletcher32", 4: "szip", 5: "nbit", 6: "scaleoffset", 32000: "lzf", 32001: "blosc", 32015: "zstd"}
 
-// filters decodes the filter pipeline, in the order of writing.
+// filters decodes the filter pipeline. The filters are in the order in which
+// they were applied for writing.
 func (d *Dataset) filters() ([]filter, error) {
 	b := d.msgs[msgFilters]
 	if b == nil {
@@ -60,9 +61,9 @@ func (d *Dataset) filters() ([]filter, error) {
 	return list, nil
 }
 
-// chunks reads a chunked dataset; c stands behind the layout's class.
+// chunks reads a chunked dataset. c is positioned after the layout's class.
 func (d *Dataset) chunks(c cursor) ([]byte, error) {
-	rank := c.u8() - 1 // the element counts as an axis
+	rank := c.u8() - 1 // the file counts the element as an axis
 	tree := c.u64()
 	if rank < 0 || rank != len(d.Shape) {
 		return nil, d.errorf("chunks of %d axes for shape %v", rank, d.Shape)
@@ -76,7 +77,7 @@ func (d *Dataset) chunks(c cursor) ([]byte, error) {
 		}
 		bytesPerChunk *= uint64(chunk[i])
 	}
-	c.u32() // the element's size once more
+	c.u32() // the element's size again
 	if err := c.err("data layout"); err != nil {
 		return nil, d.errorf("%w", err)
 	}
@@ -95,8 +96,8 @@ func (d *Dataset) chunks(c cursor) ([]byte, error) {
 	for i, n := range d.Shape {
 		wanted *= uint64((n-1)/chunk[i] + 1)
 	}
-	// Chunks may reach over the edges of the dataset by any length, and each
-	// is unpacked whole.
+	// Chunks may extend beyond the edges of the dataset, and each is decompressed
+	// completely.
 	if wanted*bytesPerChunk/bytesPerChunk != wanted {
 		return nil, d.errorf("%d chunks of %d bytes are out of bounds", wanted, bytesPerChunk)
 	}
@@ -110,7 +111,7 @@ func (d *Dataset) chunks(c cursor) ([]byte, error) {
 		k := cursor{b: key}
 		size, mask := k.u32(), k.u32()
 		origin := make([]int, rank)
-		index := 0 // of the chunk in the grid of chunks
+		index := 0 // index of the chunk in the grid of chunks
 		for i := range origin {
 			o := k.u64()
 			if o >= uint64(d.Shape[i]) || o%uint64(chunk[i]) != 0 {
@@ -120,7 +121,7 @@ func (d *Dataset) chunks(c cursor) ([]byte, error) {
 			index = index*((d.Shape[i]-1)/chunk[i]+1) + int(o)/chunk[i]
 		}
 		if placed[index] {
-			return fmt.Errorf("the chunk at %v comes twice", origin)
+			return fmt.Errorf("the chunk at %v occurs twice", origin)
 		}
 		placed[index] = true
 		stored, err := d.f.read(at, uint64(size))
@@ -143,8 +144,8 @@ func (d *Dataset) chunks(c cursor) ([]byte, error) {
 	return out, nil
 }
 
-// undo applies the filters backwards, except those that mask leaves out. The
-// result has the length of buf, which it may use.
+// undo reverses the filters except those in mask. The result has the length of
+// buf and may be stored in buf.
 func undo(list []filter, mask uint32, data, buf []byte, elem int) ([]byte, error) {
 	for i := len(list) - 1; i >= 0; i-- {
 		if mask>>i&1 != 0 {
@@ -173,8 +174,8 @@ func undo(list []filter, mask uint32, data, buf []byte, elem int) ([]byte, error
 	return data, nil
 }
 
-// unshuffle puts the bytes of each element together: the filter stores the
-// first bytes of all elements, then the second ones, and so on.
+// unshuffle reverses the shuffle filter, which stores the first bytes of all
+// elements, then their second bytes, and so on.
 func unshuffle(b []byte, elem int) []byte {
 	if elem <= 1 || elem > len(b) {
 		return b
@@ -186,11 +187,11 @@ func unshuffle(b []byte, elem int) []byte {
 			out[i*elem+k] = b[k*n+i]
 		}
 	}
-	copy(out[n*elem:], b[n*elem:]) // what does not fill an element stays
+	copy(out[n*elem:], b[n*elem:]) // the rest is less than one element
 	return out
 }
 
-// place copies a chunk into the dataset, cut off at its edges.
+// place copies the part of a chunk that lies inside the dataset.
 func place(out []byte, shape []int, data []byte, chunk, origin []int, elem int) {
 	if len(shape) == 0 {
 		copy(out, data)
@@ -198,7 +199,7 @@ func place(out []byte, shape []int, data []byte, chunk, origin []int, elem int) 
 	}
 	last := len(shape) - 1
 	row := min(chunk[last], shape[last]-origin[last]) * elem
-	at := make([]int, last) // within the chunk
+	at := make([]int, last) // position in the chunk
 	for {
 		src, dst := 0, 0
 		inside := true

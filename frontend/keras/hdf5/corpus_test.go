@@ -74,7 +74,7 @@ func unzip(t *testing.T, b []byte, name string) []byte {
 	return data
 }
 
-// walkAll opens everything below a group, reads all data and the attributes
+// walkAll opens all objects below a group, reads their data and the attributes
 // that Keras writes, and counts the objects.
 func walkAll(g *Group) (int, error) {
 	for _, name := range []string{"layer_names", "weight_names", "layer_names0", "weight_names0", "keras_version", "model_config", "name"} {

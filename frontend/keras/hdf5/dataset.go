@@ -30,12 +30,12 @@ func (f *File) dataset(path string, at uint64) (*Dataset, error) {
 	return d, nil
 }
 
-// Path returns the dataset's name from the root.
+// Path returns the dataset's absolute path.
 func (d *Dataset) Path() string { return d.path }
 
-// Bytes returns the elements as the file stores them, without byte swaps. For
-// a contiguous dataset of a file opened on [Bytes] that is a slice of the
-// file: it is not to be written.
+// Bytes returns the elements in the byte order of the file. For a contiguous
+// dataset of a file opened on [Bytes] the result is a slice of the file, which
+// the caller must not modify.
 func (d *Dataset) Bytes() ([]byte, error) {
 	c := cursor{b: d.msgs[msgLayout]}
 	version, class := c.u8(), c.u8()

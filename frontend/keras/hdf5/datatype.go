@@ -15,17 +15,17 @@ const (
 	Float               // IEEE 754 binary16, 32 and 64
 	BFloat              // bfloat16
 	String              // fixed length
-	Opaque              // bytes without meaning to HDF5
+	Opaque              // uninterpreted bytes
 	VarString
 )
 
 // Type is the datatype of an element. Numbers are little-endian.
 type Type struct {
 	Class Class
-	Size  int // bytes of one element in the file
+	Size  int // size of an element in the file, in bytes
 }
 
-// String returns the type as NumPy names it: float32, uint8, opaque2, …
+// String returns the NumPy name of the type: float32, uint8, opaque2, …
 func (t Type) String() string {
 	switch t.Class {
 	case Int:
@@ -44,7 +44,7 @@ func (t Type) String() string {
 	return "string"
 }
 
-// classNames are those of the format (IV.A.2.d).
+// classNames lists the class names of the format (IV.A.2.d).
 var classNames = []string{"integer", "floating-point", "time", "string", "bit field", "opaque", "compound", "reference", "enumeration", "variable-length", "array"}
 
 // parseType decodes a datatype message.
@@ -120,8 +120,9 @@ func (o *object) parseType(b []byte) (Type, error) {
 	return t, nil
 }
 
-// parseSpace decodes a dataspace message (IV.A.2.b): the extents, none for a
-// scalar, and the number of elements. A null dataspace has extent 0.
+// parseSpace decodes a dataspace message (IV.A.2.b). It returns the extents and
+// the number of elements. A scalar has no extents; a null dataspace has the
+// extent 0.
 func (o *object) parseSpace(b []byte) ([]int, uint64, error) {
 	c := cursor{b: b}
 	version, rank, flags := c.u8(), c.u8(), c.u8()
@@ -144,8 +145,8 @@ func (o *object) parseSpace(b []byte) ([]int, uint64, error) {
 	count := uint64(1)
 	for i := range shape {
 		n := c.u64()
-		// 2^40 elements along an axis are more than any file holds; with at
-		// most 2^40 in all, nothing below overflows.
+		// No file has 2^40 elements along an axis. With at most 2^40 elements in
+		// total, the products below do not overflow.
 		const most = min(1<<40, math.MaxInt)
 		if n > most || n > 0 && count > most/n {
 			return nil, 0, o.errorf("the extents %v, %d are out of bounds", shape[:i], n)

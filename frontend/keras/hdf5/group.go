@@ -12,7 +12,7 @@ type Group struct {
 	object
 	parents []uint64 // header addresses from the root down to this group
 	entries map[string]entry
-	groups  map[string]*Group // opened already
+	groups  map[string]*Group // groups that are open
 }
 
 // entry is a link of a group.
@@ -21,10 +21,10 @@ type entry struct {
 	soft   bool
 }
 
-// maxName bounds the name of one link, in bytes.
+// maxName is the maximum length of a link's name in bytes.
 const maxName = 1 << 12
 
-// group opens the group whose object header lies at address at.
+// group opens the group with the object header at address at.
 func (f *File) group(path string, at uint64, parents []uint64) (*Group, error) {
 	o, err := f.object(path, at)
 	if err != nil {
@@ -56,8 +56,8 @@ func (f *File) group(path string, at uint64, parents []uint64) (*Group, error) {
 	return g, nil
 }
 
-// localHeap returns the heap with the names of a group (III.D). It stands in
-// a segment of its own, which moves when names are added.
+// localHeap returns the heap with the names of a group (III.D). Its data is in a
+// separate segment, which HDF5 moves when names are added.
 func (f *File) localHeap(at uint64) (string, error) {
 	b, err := f.read(at, 32)
 	if err != nil {
@@ -96,11 +96,11 @@ func (g *Group) symbols(at uint64, names string) error {
 		c := cursor{b: b[i*size : (i+1)*size]}
 		at, header, kind := c.u64(), c.u64(), c.u32()
 		if at >= uint64(len(names)) {
-			return fmt.Errorf("the name of entry %d lies outside of the local heap", i)
+			return fmt.Errorf("the name of entry %d is outside the local heap", i)
 		}
 		end := strings.IndexByte(names[at:min(uint64(len(names)), at+maxName+1)], 0)
 		if end <= 0 {
-			return fmt.Errorf("the name of entry %d is empty or has no end", i)
+			return fmt.Errorf("the name of entry %d is empty or not terminated", i)
 		}
 		name := names[at : at+uint64(end)]
 		if _, twice := g.entries[name]; twice {
@@ -112,19 +112,19 @@ func (g *Group) symbols(at uint64, names string) error {
 	return nil
 }
 
-// Names returns the names of what the group contains, sorted.
+// Names returns the sorted names of the objects in the group.
 func (g *Group) Names() []string { return slices.Sorted(maps.Keys(g.entries)) }
 
-// Path returns the group's name from the root, "/model_weights/conv2d".
+// Path returns the group's absolute path: "/model_weights/conv2d".
 func (g *Group) Path() string { return g.path }
 
-// Has reports whether the group contains an object of that name.
+// Has reports whether the group contains an object with the given name.
 func (g *Group) Has(name string) bool {
 	_, ok := g.entries[name]
 	return ok
 }
 
-// Group opens the group at a path of names joined by slashes.
+// Group opens the group at a path, a list of names separated by slashes.
 func (g *Group) Group(path string) (*Group, error) {
 	name, rest, more := strings.Cut(path, "/")
 	sub := g.groups[name]
@@ -144,7 +144,7 @@ func (g *Group) Group(path string) (*Group, error) {
 	return sub.Group(rest)
 }
 
-// Dataset opens the dataset at a path of names joined by slashes.
+// Dataset opens the dataset at a path, a list of names separated by slashes.
 func (g *Group) Dataset(path string) (*Dataset, error) {
 	if i := strings.LastIndexByte(path, '/'); i >= 0 {
 		sub, err := g.Group(path[:i])

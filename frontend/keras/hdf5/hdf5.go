@@ -1,17 +1,16 @@
-// Package hdf5 reads the part of the HDF5 format that Keras writes: superblock
+// Package hdf5 reads the subset of the HDF5 format that Keras writes: superblock
 // version 0, version 1 object headers, groups as symbol tables, contiguous
-// datasets of numbers, and attributes, strings of variable length included;
-// also the chunked, deflated and shuffled datasets of re-saved files.
+// datasets of numbers, and attributes, including strings of variable length. It
+// also reads the chunked, deflated and shuffled datasets of re-saved files.
 //
-// The reader is strict. Whatever lies outside of that is refused by name, as
-// an [Unsupported] error with the object's path, never passed over: a weight
-// that silently goes missing is worse than an error. A file is hostile until
-// proven otherwise: every length is checked against the file's, every address
-// followed once, and no more memory is taken than a small multiple of the
-// file's size.
+// The reader is strict. Every other feature is an [Unsupported] error with the
+// feature and the object's path, because a weight that is silently missing is
+// worse than an error. Files may be hostile: the reader checks every length
+// against the size of the file, follows every address once, and uses at most a
+// small multiple of the file's size as memory.
 //
-// The format is "HDF5 File Format Specification Version 3.0"; section numbers
-// in comments (IV.A.2.b, …) are its.
+// Section numbers in comments (IV.A.2.b, …) refer to "HDF5 File Format
+// Specification Version 3.0".
 package hdf5
 
 import (
@@ -28,19 +27,19 @@ type File struct {
 	root uint64 // address of the root group's object header
 
 	heaps     map[uint64]*globalHeap
-	heapBytes int64  // of the collections in heaps
-	produced  uint64 // bytes of data that were asked for
+	heapBytes int64  // bytes of the collections in heaps
+	produced  uint64 // bytes of data that were read
 }
 
-// Bounds on the data a file gives in all. Trained weights hardly compress; a
-// file that yields more than both of these is a decompression bomb, or names
-// the same bytes over and over.
+// Limits of the total amount of data of a file. Trained weights hardly compress.
+// A file that exceeds both limits is a decompression bomb, or refers to the same
+// bytes many times.
 const (
-	freeData = 64 << 20 // bytes any file may give
-	maxData  = 64       // times the file's size
+	freeData = 64 << 20 // bytes that any file may have
+	maxData  = 64       // maximum ratio to the file's size
 )
 
-// produce accounts for n bytes of data.
+// produce adds n bytes to the amount of data and checks the limits.
 func (f *File) produce(n uint64) error {
 	limit := min(max(freeData, maxData*uint64(f.size)), math.MaxInt)
 	if n > limit || f.produced+n > limit {
@@ -50,8 +49,8 @@ func (f *File) produce(n uint64) error {
 	return nil
 }
 
-// Bytes is a file in memory, or mapped into it. Datasets of a file opened on
-// it are slices of it, not copies.
+// Bytes is a file in memory or mapped into memory. Contiguous datasets of a file
+// opened on it are slices of it, not copies.
 type Bytes []byte
 
 // ReadAt implements [io.ReaderAt].
@@ -66,29 +65,28 @@ func (b Bytes) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// Unsupported is the error of a file that uses a part of HDF5 outside of the
-// supported one.
+// Unsupported is the error for a file that uses an unsupported feature of HDF5.
 type Unsupported struct {
-	Path    string // of the object, "/" for the file's own structures
-	Feature string // what it uses: "object header version 2"
+	Path    string // path of the object, "/" for structures of the file
+	Feature string // the unsupported feature: "object header version 2"
 }
 
 func (u *Unsupported) Error() string {
 	return fmt.Sprintf("hdf5: %s: %s is not supported; h5repack or h5py with libver=\"earliest\" writes files that are", u.Path, u.Feature)
 }
 
-// undefined is the address of what does not exist.
+// undefined is the address of an object that does not exist.
 const undefined = math.MaxUint64
 
 const signature = "\x89HDF\r\n\x1a\n"
 
-// Open reads the superblock of a file of size bytes. r is read later too,
-// whenever an object is asked for.
+// Open opens a file of size bytes and reads its superblock. Other methods read
+// objects from r when they need them.
 func Open(r io.ReaderAt, size int64) (*File, error) {
 	f := &File{r: r, size: size, heaps: map[uint64]*globalHeap{}}
 	const length = 96
 	if size < length {
-		return nil, fmt.Errorf("hdf5: %d bytes are too few for a file", size)
+		return nil, fmt.Errorf("hdf5: the file of %d bytes is too short", size)
 	}
 	b, err := f.read(0, length)
 	if err != nil {
@@ -120,19 +118,19 @@ func (f *File) Root() (*Group, error) {
 	return f.group("/", f.root, nil)
 }
 
-// check reports whether n bytes at address at lie inside the file.
+// check returns an error unless the n bytes at address at are inside the file.
 func (f *File) check(at, n uint64) error {
 	if at == undefined {
 		return fmt.Errorf("an address is undefined")
 	}
 	if at > uint64(f.size) || n > uint64(f.size)-at {
-		return fmt.Errorf("%d bytes at address %d lie outside of the file's %d bytes", n, at, f.size)
+		return fmt.Errorf("%d bytes at address %d are outside the file, which has %d bytes", n, at, f.size)
 	}
 	return nil
 }
 
-// read returns n bytes at address at: a slice of the file when it lies in
-// memory, so they are not to be written.
+// read returns the n bytes at address at. The result may be a slice of the file
+// and must not be modified.
 func (f *File) read(at, n uint64) ([]byte, error) {
 	if err := f.check(at, n); err != nil {
 		return nil, err
@@ -150,8 +148,8 @@ func (f *File) read(at, n uint64) ([]byte, error) {
 	return b, nil
 }
 
-// cursor reads little-endian fields from a message. Past the end it yields
-// zeros and remembers so: the caller asks once, at the end.
+// cursor reads little-endian fields from a message. After the end it returns
+// zeros and records this, so that the caller needs to check only once.
 type cursor struct {
 	b     []byte
 	short bool
@@ -200,7 +198,7 @@ func (c *cursor) u64() uint64 {
 
 func (c *cursor) err(what string) error {
 	if c.short {
-		return fmt.Errorf("the %s is cut short", what)
+		return fmt.Errorf("the %s is truncated", what)
 	}
 	return nil
 }

@@ -141,8 +141,8 @@ func TestAttributes(t *testing.T) {
 	}
 }
 
-// A group of 301 entries has a B-tree of two levels and a heap that moved;
-// forty attributes continue its header.
+// A group of 301 entries has a B-tree of two levels and a heap that was moved.
+// Its header continues because of forty attributes.
 func TestLargeGroup(t *testing.T) {
 	g, err := root(t, contents(t, "groups.h5")).Group("many")
 	if err != nil {
@@ -223,7 +223,7 @@ func TestChunks(t *testing.T) {
 	}
 }
 
-// What is outside of the subset is refused by its name.
+// An unsupported feature is an error that names the feature.
 func TestUnsupported(t *testing.T) {
 	read := func(file, path string) error {
 		b := contents(t, file)
@@ -264,7 +264,8 @@ func TestUnsupported(t *testing.T) {
 	}
 }
 
-// A dataset of a file in memory is a slice of it; one of a reader is equal.
+// A dataset of a file in memory is a slice of the file. A dataset read through a
+// reader has the same bytes.
 func TestNotCopied(t *testing.T) {
 	b := contents(t, "groups.h5")
 	d, err := root(t, b).Dataset("a/b/c/d")
@@ -295,8 +296,8 @@ func TestNotCopied(t *testing.T) {
 	}
 }
 
-// explore opens whatever a file holds, up to a number of objects: hard links
-// can make few objects look like many.
+// explore opens the objects of a file up to a maximum number, because hard links
+// can make a few objects look like many.
 func explore(b []byte) (objects int) {
 	f, err := Open(Bytes(b), int64(len(b)))
 	if err != nil {
@@ -330,7 +331,7 @@ func explore(b []byte) (objects int) {
 
 var files = []string{"types.h5", "groups.h5", "chunks.h5", "refused.h5", "latest.h5", "newheader.h5"}
 
-// Every file that is cut short says so at once: the superblock knows better.
+// Open reports a truncated file, because the superblock has the file's length.
 func TestTruncated(t *testing.T) {
 	b := contents(t, "types.h5")
 	for n := 0; n < len(b); n += 97 {
@@ -343,7 +344,8 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
-// Damage anywhere gives an error or other values, never a panic or a hang.
+// A damaged file gives an error or wrong values, never a panic or an endless
+// loop.
 func TestDamaged(t *testing.T) {
 	for _, name := range files {
 		b := contents(t, name)
@@ -361,7 +363,7 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
-// A chunk that claims to unpack to far more than the file holds is a bomb.
+// A chunk that decompresses to far more bytes than the file has is an error.
 func TestBomb(t *testing.T) {
 	b := contents(t, "chunks.h5")
 	d, err := root(t, b).Dataset("deflate")

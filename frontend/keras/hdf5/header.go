@@ -2,7 +2,7 @@ package hdf5
 
 import "fmt"
 
-// messageType numbers the messages of object headers (IV.A.2).
+// messageType is the type of a message in an object header (IV.A.2).
 type messageType int
 
 const (
@@ -19,8 +19,7 @@ const (
 	msgAttrInfo     messageType = 0x15
 )
 
-// refused are the messages that mean the object is stored in a way this
-// package does not read.
+// refused lists the messages of unsupported features.
 var refused = map[messageType]string{
 	msgLinkInfo: "a group of the new style (link info message)",
 	msgLink:     "a group of the new style (link message)",
@@ -32,12 +31,12 @@ var refused = map[messageType]string{
 type object struct {
 	f     *File
 	path  string
-	msgs  map[messageType][]byte // one of each kind
+	msgs  map[messageType][]byte // one message of each type
 	attrs [][]byte               // attribute messages
 }
 
-// object reads the header at address at (IV.A.1.a): messages in one block,
-// continued in others.
+// object reads the object header at address at (IV.A.1.a): messages in a block
+// and its continuation blocks.
 func (f *File) object(path string, at uint64) (*object, error) {
 	o := &object{f: f, path: path, msgs: map[messageType][]byte{}}
 	prefix, err := f.read(at, 16)
@@ -57,7 +56,7 @@ func (f *File) object(path string, at uint64) (*object, error) {
 		return nil, o.errorf("no object header at address %d", at)
 	}
 	type block struct{ at, n uint64 }
-	// The size does not count the prefix, which is padded to 16 bytes.
+	// The size does not include the prefix, which is padded to 16 bytes.
 	todo := []block{{at + 16, uint64(size)}}
 	seen := map[uint64]bool{}
 	total := uint64(0)
@@ -75,7 +74,7 @@ func (f *File) object(path string, at uint64) (*object, error) {
 		if total += b.n; total > uint64(f.size) {
 			return nil, o.errorf("the blocks of the object header overlap")
 		}
-		// A gap too small for a message may end a block.
+		// A block may end in a gap that is too small for a message.
 		for c := (cursor{b: data}); len(c.b) >= 8 && count > 0; count-- {
 			typ, n, flags := messageType(c.u16()), c.u16(), c.u8()
 			c.skip(3)

@@ -2,11 +2,10 @@ package hdf5
 
 import "fmt"
 
-// globalHeap is a collection of variable-length objects by index (III.E).
+// globalHeap maps indices to the variable-length objects of a collection (III.E).
 type globalHeap map[uint32][]byte
 
-// heapObject returns the first n bytes of an object of the collection at
-// address at.
+// heapObject returns the n bytes of an object in the collection at address at.
 func (f *File) heapObject(at uint64, index, n uint32) ([]byte, error) {
 	if n == 0 {
 		return nil, nil
@@ -44,7 +43,7 @@ func (f *File) globalHeap(at uint64) (*globalHeap, error) {
 	if err != nil {
 		return nil, fmt.Errorf("global heap: %w", err)
 	}
-	// Collections do not overlap, so all of them fit into the file.
+	// Collections do not overlap, so their total size is at most the file's.
 	if f.heapBytes += int64(size); f.heapBytes > f.size {
 		return nil, fmt.Errorf("global heaps overlap at address %d", at)
 	}
@@ -57,7 +56,7 @@ func (f *File) globalHeap(at uint64) (*globalHeap, error) {
 			break // the rest is free
 		}
 		if n > uint64(len(c.b)) {
-			return nil, fmt.Errorf("object %d of the global heap at address %d is cut short", index, at)
+			return nil, fmt.Errorf("object %d of the global heap at address %d is truncated", index, at)
 		}
 		h[index] = c.bytes(int(n))
 		c.skip(min(int(-n&7), len(c.b)))

@@ -1,4 +1,4 @@
-// Package kerastest writes .keras archives for tests: the JSON of Keras 3, and
+// Package kerastest writes .keras archives for tests: the JSON of Keras 3 and
 // weights.
 package kerastest
 
@@ -24,8 +24,8 @@ func Layer(class, name string, config Dict) Dict {
 	return Dict{"module": "keras.layers", "class_name": class, "config": c, "name": name, "inbound_nodes": []any{}}
 }
 
-// On connects a layer of a Functional model: it is called once, on the first
-// results of others, as a list where they are several.
+// On connects a layer of a Functional model. The layer is called once, with the
+// first results of the named layers; several results are a list.
 func On(layer Dict, inputs ...string) Dict {
 	var tensors []any
 	for _, n := range inputs {
@@ -37,13 +37,13 @@ func On(layer Dict, inputs ...string) Dict {
 	return Call(layer, tensors...)
 }
 
-// Call adds a call with these arguments to a layer of a Functional model.
+// Call adds a call with the given arguments to a layer of a Functional model.
 func Call(layer Dict, args ...any) Dict {
 	layer["inbound_nodes"] = append(layer["inbound_nodes"].([]any), Dict{"args": args, "kwargs": Dict{}})
 	return layer
 }
 
-// Tensor refers to the first result of a call of a layer.
+// Tensor returns a reference to the first result of a call of a layer.
 func Tensor(layer string, call int) Dict {
 	return Dict{"class_name": "__keras_tensor__", "config": Dict{"keras_history": []any{layer, call, 0}}}
 }
@@ -51,8 +51,8 @@ func Tensor(layer string, call int) Dict {
 // Input is the name of the input of a model.
 const Input = "input"
 
-// Sequential is a model of layers behind each other. The shape of its input
-// has the batch in front, nil where it is open.
+// Sequential returns a Sequential model. The input shape includes the batch; nil
+// is an open extent.
 func Sequential(shape []any, layers ...Dict) Dict {
 	list := []any{Layer("InputLayer", Input, Dict{"batch_shape": shape})}
 	for _, l := range layers {
@@ -61,7 +61,7 @@ func Sequential(shape []any, layers ...Dict) Dict {
 	return model("Sequential", Dict{"layers": list})
 }
 
-// Functional is a model with one input and one output.
+// Functional returns a model with one input and one output.
 func Functional(shape []any, output string, layers ...Dict) Dict {
 	list := []any{Layer("InputLayer", Input, Dict{"batch_shape": shape})}
 	for _, l := range layers {
@@ -75,11 +75,12 @@ func model(class string, config Dict) Dict {
 	return Dict{"module": "keras", "class_name": class, "config": config, "name": "model", "inbound_nodes": []any{}}
 }
 
-// Weights are the variables of layers by key: the snake case of the class,
-// numbered from the second one on, "conv2d_1".
+// Weights holds the variables of layers by key. The key is the class in snake
+// case; from the second layer of a class it has a number, "conv2d_1".
 type Weights map[string][]*h5test.Node
 
-// Seeded is a weight of random numbers, the same ones each time.
+// Seeded returns a weight of pseudo-random numbers, which are the same in every
+// run.
 func Seeded(shape ...int) *h5test.Node {
 	n := 1
 	for _, d := range shape {
@@ -93,13 +94,13 @@ func Seeded(shape ...int) *h5test.Node {
 	return h5test.Dataset(data, shape...)
 }
 
-// Archive is the .keras file of a model. A config that is a string is written
-// as it is.
+// Archive returns the .keras file of a model. A config that is a string is
+// written unchanged.
 func Archive(config any, w Weights) []byte {
 	return Zip("metadata.json", `{"keras_version":"3.15.1"}`, "config.json", JSON(config), "model.weights.h5", string(h5test.Write(w.Root())))
 }
 
-// Root is the root group of model.weights.h5.
+// Root returns the root group of model.weights.h5.
 func (w Weights) Root() *h5test.Node {
 	root := h5test.Group(nil)
 	root.At("layers")
@@ -113,7 +114,7 @@ func (w Weights) Root() *h5test.Node {
 	return root
 }
 
-// JSON encodes v, unless it is a string.
+// JSON returns v encoded as JSON, or v itself if it is a string.
 func JSON(v any) string {
 	if s, ok := v.(string); ok {
 		return s
@@ -125,8 +126,8 @@ func JSON(v any) string {
 	return string(b)
 }
 
-// Zip is an archive of uncompressed entries, given by name and content in
-// turn.
+// Zip returns an archive of uncompressed entries. The arguments alternate
+// between names and contents.
 func Zip(entries ...string) []byte {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)

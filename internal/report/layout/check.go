@@ -5,13 +5,13 @@ import (
 	"math"
 )
 
-// Check says what is wrong with a drawing of g: nodes that overlap, wires that
-// do not start at their producer, do not reach a reader, run upwards, lead
-// through a node or leave the drawing. It is for tests.
+// Check returns an error if a drawing of g is wrong: nodes overlap, or a wire does
+// not start at its producer, does not reach a reader, runs upwards, crosses a node
+// or leaves the drawing. It is for tests.
 func Check(g Graph, d *Drawing) error {
 	for a, p := range d.Boxes {
 		if p.X < -1e-6 || p.Y < -1e-6 || p.X+p.W > d.W+1e-6 || p.Y+p.H > d.H+1e-6 {
-			return fmt.Errorf("node %d lies outside the drawing", a)
+			return fmt.Errorf("node %d is outside the drawing", a)
 		}
 		for b, q := range d.Boxes[:a] {
 			if overlap(p, q) {
@@ -44,7 +44,7 @@ func checkWire(n Net, lines []Line, d *Drawing) error {
 		case i == 0 && (math.Abs(first.Y-from.Y-from.H) > 1e-6 || first.X < from.X || first.X > from.X+from.W):
 			return fmt.Errorf("starts at %v, away from its producer %v", first, from)
 		case i > 0 && !touches(lines[:i], first):
-			return fmt.Errorf("line %d starts at %v, where no line has been", i, first)
+			return fmt.Errorf("line %d starts at %v, which is not on an earlier line", i, first)
 		case l.To >= 0 && last != d.Boxes[l.To].Top():
 			return fmt.Errorf("line %d ends at %v, away from node %d", i, last, l.To)
 		}
@@ -68,7 +68,7 @@ func checkWire(n Net, lines []Line, d *Drawing) error {
 			run := Box{min(p.X, q.X), min(p.Y, q.Y), math.Abs(p.X - q.X), math.Abs(p.Y - q.Y)}
 			for v, b := range d.Boxes {
 				if run.X+run.W > b.X && run.X < b.X+b.W && run.Y+run.H > b.Y+1e-6 && run.Y < b.Y+b.H-1e-6 {
-					return fmt.Errorf("line %d leads through node %d", i, v)
+					return fmt.Errorf("line %d crosses node %d", i, v)
 				}
 			}
 		}
@@ -81,7 +81,7 @@ func checkWire(n Net, lines []Line, d *Drawing) error {
 	return nil
 }
 
-// touches reports whether p is a point of the lines or lies on a vertical run.
+// touches reports whether p is a point of the lines or lies on a vertical segment.
 func touches(lines []Line, p Point) bool {
 	for _, l := range lines {
 		for k, q := range l.Points {

@@ -6,24 +6,24 @@ import (
 	"slices"
 )
 
-// row is the extent of a layer; gap is the room below it.
+// row holds the height of a layer and the gap below it.
 type row struct{ y, h, gap float64 }
 
-// column is a run of layers that stand below each other.
+// column is a sequence of layers that are drawn below each other.
 type column struct {
-	from, to    int // layers, to exclusive
+	from, to    int // range of layers; to is exclusive
 	head, right float64
-	carriers    []carrier // nets that lead on to the next column, from left to right
+	carriers    []carrier // nets that continue in the next column, from left to right
 }
 
-// carrier leads a net from the foot of a column to the head of the next.
+// carrier connects a net from the foot of a column to the head of the next.
 type carrier struct {
 	item, net  int // the item at the foot
 	foot, head float64
 }
 
-// stack gives the layers their heights, and gaps that leave wires which lead
-// far aside room to do so.
+// stack sets the heights of the layers and the gaps between them. Gaps are larger
+// if wires cover a large horizontal distance.
 func (s *sheet) stack() {
 	s.rows = make([]row, len(s.layers))
 	for l, layer := range s.layers {
@@ -41,9 +41,9 @@ func (s *sheet) stack() {
 	}
 }
 
-// fold cuts the layers into columns such that the drawing comes near its
-// proportions, where few nets pass, and gives rows and items their final
-// coordinates.
+// fold divides the layers into columns and sets the final coordinates of rows and
+// items. It divides at layers that few nets cross, so that the drawing has about
+// the aspect ratio of the options.
 func (s *sheet) fold() {
 	total := 0.0
 	for _, r := range s.rows {
@@ -77,15 +77,15 @@ func (s *sheet) fold() {
 	s.settle()
 }
 
-// cut cuts the layers into n columns of about the same height.
+// cut divides the layers into n columns of about the same height.
 func (s *sheet) cut(n int, total float64) []column {
-	ends := make([]float64, len(s.layers)) // the height down to the end of each layer
+	ends := make([]float64, len(s.layers)) // y coordinate of the end of each layer
 	sum := 0.0
 	for l, r := range s.rows {
 		sum += r.h + r.gap
 		ends[l] = sum
 	}
-	// A cut may be so far from where it would make equal columns.
+	// slack is the maximum distance of a cut from the position for equal columns.
 	slack := total / float64(n) / 6
 	cols := []column{{}}
 	for k := 1; k < n; k++ {
@@ -115,8 +115,7 @@ func (s *sheet) cut(n int, total float64) []column {
 	return cols
 }
 
-// carriers returns the nets that lead from layer l to the next, from left to
-// right.
+// carriers returns the nets from layer l to the next, from left to right.
 func (s *sheet) carriers(l int) []carrier {
 	var list []carrier
 	for _, i := range s.layers[l] {
@@ -142,7 +141,7 @@ func (s *sheet) carriers(l int) []carrier {
 	return list
 }
 
-// below returns the items of the next layer that net k leads to from item i.
+// below returns the items of the next layer that net k connects to item i.
 func (s *sheet) below(k, i int) []int {
 	var list []int
 	for _, j := range s.items[i].down {
@@ -153,8 +152,8 @@ func (s *sheet) below(k, i int) []int {
 	return list
 }
 
-// port is where net k leaves item i: a node with several results has them side
-// by side.
+// port returns the position at which net k leaves item i. The nets of a node with
+// several results leave it side by side.
 func (s *sheet) port(i, k int) float64 {
 	it := s.items[i]
 	if it.node < 0 {
@@ -175,7 +174,7 @@ func (s *sheet) extent(c column) (lo, hi float64) {
 	return lo, hi
 }
 
-// settle moves the columns side by side, their heads at one height.
+// settle places the columns side by side, with their heads at the same height.
 func (s *sheet) settle() {
 	head := 0.0
 	for _, c := range s.cols {

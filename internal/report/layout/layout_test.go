@@ -8,8 +8,8 @@ import (
 
 var options = Options{GapX: 24, GapY: 30, Track: 8, Aspect: 1.5, Tall: 800}
 
-// random returns a graph of n nodes, each reading up to four earlier ones, of
-// which near ones are likelier.
+// random returns a graph of n nodes. Each node reads up to four earlier nodes, and
+// more often near ones.
 func random(r *rand.Rand, n int) Graph {
 	var g Graph
 	for range n {
@@ -51,7 +51,7 @@ func TestRandom(t *testing.T) {
 	}
 }
 
-// residual is a chain of n nodes with a skip over every second one.
+// residual returns a chain of n nodes with a skip over every second node.
 func residual(n int) Graph {
 	var g Graph
 	for v := range n {
@@ -68,7 +68,7 @@ func residual(n int) Graph {
 	return g
 }
 
-// The main road of a residual network is a straight line in each column.
+// The longest path of a residual network is a straight line in each column.
 func TestStraight(t *testing.T) {
 	for _, o := range []Options{{GapX: 24, GapY: 30, Track: 8}, options} {
 		g := residual(60)
@@ -89,11 +89,11 @@ func TestStraight(t *testing.T) {
 	}
 }
 
-// What is added at every step of a long road does not draw it aside.
+// A node that is added at every step of a long path does not bend the path.
 func TestRoad(t *testing.T) {
 	const n = 40
 	g := Graph{Nodes: []Size{{100, 40}}}
-	for v := 1; v < 2*n; v += 2 { // v is the next on the road, v+1 what it reads beside it
+	for v := 1; v < 2*n; v += 2 { // v is the next node of the path and v+1 its other operand
 		g.Nodes = append(g.Nodes, Size{100, 40}, Size{100, 40})
 		g.Nets = append(g.Nets, Net{max(0, v-2), []int{v}}, Net{v + 1, []int{v}})
 	}
@@ -106,10 +106,10 @@ func TestRoad(t *testing.T) {
 	}
 }
 
-// Crossings that need not be are not drawn.
+// Avoidable crossings are not drawn.
 func TestCrossings(t *testing.T) {
 	g := Graph{Nodes: make([]Size, 8)}
-	for v := range 4 { // a complete reversal of four
+	for v := range 4 { // four edges in reverse order
 		g.Nets = append(g.Nets, Net{v, []int{7 - v}})
 	}
 	s := &sheet{Graph: g, o: options}
@@ -118,7 +118,8 @@ func TestCrossings(t *testing.T) {
 	if c := s.crossings(); c != 0 {
 		t.Errorf("%d crossings", c)
 	}
-	// What sweeps leave, exchanges of neighbours take a part of.
+	// Exchanges of neighbours remove some of the crossings that remain after the
+	// sweeps.
 	r, n := rand.New(rand.NewPCG(1, 2)), 0
 	for range 60 {
 		s := &sheet{Graph: random(r, 1+r.IntN(40)), o: options}
@@ -129,7 +130,7 @@ func TestCrossings(t *testing.T) {
 	if n > 350 {
 		t.Errorf("%d crossings in random graphs", n)
 	}
-	// K(2,2) has one.
+	// K(2,2) has one crossing.
 	s = &sheet{Graph: Graph{Nodes: make([]Size, 4), Nets: []Net{{0, []int{2, 3}}, {1, []int{2, 3}}}}, o: options}
 	s.rank()
 	s.order()
@@ -138,7 +139,7 @@ func TestCrossings(t *testing.T) {
 	}
 }
 
-// Nodes stand near what reads them.
+// Nodes are near their readers.
 func TestRank(t *testing.T) {
 	g := Graph{Nodes: make([]Size, 5), Nets: []Net{{0, []int{1}}, {1, []int{2}}, {2, []int{4}}, {3, []int{4}}}}
 	s := &sheet{Graph: g, o: options}
@@ -151,7 +152,7 @@ func TestRank(t *testing.T) {
 	}
 }
 
-// The checks find what they are for.
+// Check finds each kind of error.
 func TestCheck(t *testing.T) {
 	g := residual(12)
 	for name, spoil := range map[string]func(d *Drawing){

@@ -5,13 +5,13 @@ import (
 	"slices"
 )
 
-// sweeps is how often the layers are sorted downwards and upwards. Networks
-// settle after three or four.
+// sweeps is the number of times that the layers are sorted downwards and upwards.
+// The order of networks is stable after three or four.
 const sweeps = 12
 
-// order sorts the items of each layer so that few wires cross: by the mean
-// position of their neighbours in the layer above, then below, and so on, and
-// by exchanges of neighbours. The best of the orders seen stays.
+// order orders the items of each layer so that few wires cross. It sorts by the
+// mean position of the items' neighbours in the layer above, then below, and so
+// on, and exchanges neighbours. It keeps the best order.
 func (s *sheet) order() {
 	s.pos = make([]int, len(s.items))
 	s.renumber()
@@ -51,8 +51,8 @@ func (s *sheet) renumber() {
 	}
 }
 
-// sortLayer sorts layer l by the mean position of the items' neighbours; those
-// without any stay where they are.
+// sortLayer sorts layer l by the mean position of the items' neighbours. Items
+// without neighbours keep their position.
 func (s *sheet) sortLayer(l int, neighbours func(i int) []int) {
 	layer := s.layers[l]
 	mean := map[int]float64{}
@@ -76,7 +76,7 @@ func (s *sheet) sortLayer(l int, neighbours func(i int) []int) {
 	}
 }
 
-// exchange swaps neighbours while that removes crossings.
+// exchange swaps neighbours while this removes crossings.
 func (s *sheet) exchange() {
 	for again, rounds := true, 0; again && rounds < 8; rounds++ {
 		again = false
@@ -93,7 +93,8 @@ func (s *sheet) exchange() {
 	}
 }
 
-// between counts the crossings of the wires of a and b when a stands left.
+// between counts the crossings of the wires of a with those of b if a is left of
+// b.
 func (s *sheet) between(a, b int) int {
 	n := 0
 	count := func(x, y []int) {
@@ -114,8 +115,8 @@ func (s *sheet) between(a, b int) int {
 func (s *sheet) crossings() int {
 	n := 0
 	for l, layer := range s.layers[:max(0, len(s.layers)-1)] {
-		// A tree of counts over the positions below: how many wires seen so
-		// far end to the right of one.
+		// A tree of counts over the positions in the layer below gives the number
+		// of earlier wires that end to the right of a position.
 		size := len(s.layers[l+1])
 		tree := make([]int, size+1)
 		seen := 0

@@ -5,19 +5,19 @@ import (
 	"slices"
 )
 
-// place gives the items horizontal coordinates by the method of Brandes and
-// Köpf: items are aligned with their median neighbour above or below, blocks
-// of aligned items are pushed together from the left or from the right, and
-// the four results are averaged. A net on its way is one block, so that trunks
-// are straight, and nodes align with nodes before they align with trunks, so
-// that the main road of a network, the longest way through it, is straight.
+// place computes horizontal coordinates by the method of Brandes and Köpf. Items
+// are aligned with their median neighbour above or below, blocks of aligned items
+// are compacted from the left or from the right, and the four results are
+// averaged. The items of a net are one block, so trunks are straight. Nodes prefer
+// to align with nodes instead of trunks, so the longest path through a network is
+// straight.
 func (s *sheet) place() {
 	var xs [4][]float64
 	for k := range xs {
 		down, left := k < 2, k%2 == 0
 		xs[k] = s.compact(s.align(down, left), left)
 	}
-	// Align the four with the narrowest, at its left or right edge.
+	// Align the four results with the left or right edge of the narrowest.
 	var lo, hi [4]float64
 	narrow := 0
 	for k := range xs {
@@ -43,12 +43,14 @@ func (s *sheet) place() {
 	}
 }
 
-// preferred returns the neighbours that an item aligns with, from left to
-// right. A net on its way aligns with itself, and with the node at its end
-// where no other node does; a node with nodes, if there are any, else with nets
-// that end or begin there. Of several nodes on one side only those on the
-// longest way through the graph count, seen from either end: others would draw
-// the road aside a little at each of them.
+// preferred returns the neighbours with which an item may align, from left to
+// right.
+//
+//   - An item of a net aligns with the next item of the net, or with the node at
+//     the net's end unless the node has nodes as neighbours on that side.
+//   - A node aligns with nodes, or with nets that start or end at it if there are
+//     no nodes. Of several nodes on one side, it aligns with those on the longest
+//     path through the graph, because others would bend the path.
 func (s *sheet) preferred(i int, up bool) []int {
 	it, list := s.items[i], s.neighbours(i, up)
 	isNet := func(j int) bool { return s.items[j].node < 0 }
@@ -87,8 +89,9 @@ func (s *sheet) preferred(i int, up bool) []int {
 	return choice
 }
 
-// onRoad reports whether no other node below from continues its longest way
-// better than to, and none above to leads there from farther than from.
+// onRoad reports whether from and to are successive nodes of a longest path: no
+// node below from starts a longer path than to, and no node above to ends a longer
+// path than from.
 func (s *sheet) onRoad(from, to int) bool {
 	for _, j := range s.items[from].down {
 		if s.items[j].node >= 0 && s.beneath[j] > s.beneath[to] {
@@ -110,8 +113,9 @@ func (s *sheet) neighbours(i int, up bool) []int {
 	return s.items[i].down
 }
 
-// align returns the block of each item, named by one of its items. It walks
-// the layers downwards or upwards, and each from the left or from the right.
+// align returns the block of each item. A block is identified by one of its items.
+// align visits the layers downwards or upwards, and each layer from the left or
+// from the right.
 func (s *sheet) align(down, left bool) []int {
 	block := make([]int, len(s.items))
 	for i := range block {
@@ -124,7 +128,7 @@ func (s *sheet) align(down, left bool) []int {
 		}
 		layer := s.layers[l]
 		barred := s.barred(l, down)
-		last := -1 // position of the neighbour aligned with so far, from the side we come from
+		last := -1 // position of the last neighbour with an alignment, from the side of the start
 		for p := range layer {
 			i := layer[p]
 			if !left {
@@ -155,10 +159,10 @@ func (s *sheet) align(down, left bool) []int {
 	return block
 }
 
-// barred tells which alignments between layer l and the one above, or below,
-// would bend a net on its way: those that cross one.
+// barred returns a function that reports whether an alignment between layer l and
+// the layer above or below crosses a net and would bend it.
 func (s *sheet) barred(l int, down bool) func(i, j int) bool {
-	var through [][2]int // positions in both layers of the nets that pass
+	var through [][2]int // positions of crossing nets in both layers
 	for p, i := range s.layers[l] {
 		if s.items[i].node >= 0 {
 			continue
@@ -180,15 +184,16 @@ func (s *sheet) barred(l int, down bool) func(i, j int) bool {
 	}
 }
 
-// compact returns coordinates that keep blocks straight and neighbours apart,
-// each as far to the left as it can be and then as far to the right as its
-// right neighbours let it; mirrored where left is false.
+// compact returns coordinates with straight blocks and sufficient distances
+// between neighbours. It places each block as far to the left as possible and then
+// moves it to the right as far as its right neighbours allow. If left is false,
+// the directions are exchanged.
 func (s *sheet) compact(block []int, left bool) []float64 {
 	type sep struct {
 		to int
 		by float64
 	}
-	right := make([][]sep, len(s.items)) // by block
+	right := make([][]sep, len(s.items)) // right neighbours of each block
 	degree := make([]int, len(s.items))
 	for _, layer := range s.layers {
 		for p := range len(layer) - 1 {
@@ -235,7 +240,7 @@ func (s *sheet) compact(block []int, left bool) []float64 {
 	return at
 }
 
-// apart is the room between two neighbours.
+// apart returns the minimum distance between two neighbours.
 func (s *sheet) apart(a, b int) float64 {
 	switch nets := s.items[a].node < 0; {
 	case nets && s.items[b].node < 0:

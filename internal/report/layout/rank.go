@@ -2,12 +2,12 @@ package layout
 
 import "slices"
 
-// rank gives every node a layer, one below the lowest that it reads, moves
-// nodes down where that shortens wires, and adds an item in every layer that a
-// net passes on its way to its last reader.
+// rank assigns every node to the layer below its lowest operand. It then moves
+// nodes down if this shortens wires, and adds an item to every layer between a
+// net's producer and its last reader.
 func (s *sheet) rank() {
 	s.out = make([][]int, len(s.Nodes))
-	in := make([][]int, len(s.Nodes)) // nets
+	in := make([][]int, len(s.Nodes)) // nets that each node reads
 	for k, n := range s.Nets {
 		s.out[n.From] = append(s.out[n.From], k)
 		for _, t := range n.To {
@@ -53,7 +53,7 @@ func (s *sheet) rank() {
 			at[v] = lowest
 		}
 	}
-	// Layers that became empty at the top go.
+	// Remove empty layers at the top.
 	if len(at) > 0 {
 		first := slices.Min(at)
 		for v := range at {
@@ -63,8 +63,8 @@ func (s *sheet) rank() {
 	s.fill(at)
 }
 
-// topological returns the nodes such that each comes behind those it reads,
-// otherwise in their own order.
+// topological returns the nodes in a topological order that otherwise preserves
+// their order.
 func (s *sheet) topological(in [][]int) []int {
 	done := make([]bool, len(s.Nodes))
 	var order []int
@@ -85,7 +85,7 @@ func (s *sheet) topological(in [][]int) []int {
 	return order
 }
 
-// fill makes the items of nodes and of nets on their way, and connects them.
+// fill creates and connects the items of nodes and nets.
 func (s *sheet) fill(at []int) {
 	for v, size := range s.Nodes {
 		s.items = append(s.items, item{node: v, net: -1, layer: at[v], w: size.W, next: -1})

@@ -46,9 +46,9 @@ func (s *sheet) wire(k int, boxes []Box) []Line {
 			joint = square[len(square)-1]
 			main = []Point{joint}
 		}
-		// The trunk goes on where the net does, else to the first reader.
+		// The trunk continues with the net, or at its end to the first reader.
 		slices.SortStableFunc(below, func(a, b int) int {
-			return s.items[a].node - s.items[b].node // −1 comes first
+			return s.items[a].node - s.items[b].node // the net, with node −1, comes first
 		})
 		for n, j := range below {
 			enter := Point{s.items[j].x, s.rows[l+1].y}
@@ -65,8 +65,8 @@ func (s *sheet) wire(k int, boxes []Box) []Line {
 	return append(lines, branches...)
 }
 
-// carrier returns the column at whose foot layer l is and the place of net k
-// among those that lead on from there.
+// carrier returns the column that ends with layer l, and the index of net k among
+// the column's carriers.
 func (s *sheet) carrier(l, k int) (column, int, bool) {
 	for _, c := range s.cols {
 		if c.to == l+1 {
@@ -78,9 +78,9 @@ func (s *sheet) carrier(l, k int) (column, int, bool) {
 	return column{}, 0, false
 }
 
-// around leads carrier n of a column from a joint at its foot to the head of
-// the next: below the column, up between the two, over the next. The rightmost
-// turns first, so that none crosses another.
+// around routes carrier n of a column from a joint at its foot to the head of the
+// next column: below the column, up between the two columns, and over the next.
+// The rightmost carrier turns first, so that carriers do not cross.
 func (s *sheet) around(c column, n int, joint Point) []Point {
 	r := c.carriers[n]
 	turn := float64(len(c.carriers) - n)
@@ -90,7 +90,7 @@ func (s *sheet) around(c column, n int, joint Point) []Point {
 	return []Point{joint, {joint.X, foot}, {up, foot}, {up, over}, {r.head, over}, {r.head, c.head}}
 }
 
-// line drops points that a vertical line passes anyway.
+// line returns a line without the points inside vertical segments.
 func line(points []Point, to int) Line {
 	var p []Point
 	for _, q := range points {

@@ -1,5 +1,6 @@
-// Package h5test writes small HDF5 files for tests, in the form that h5py gives
-// to those of Keras: superblock 0, symbol-table groups, contiguous datasets.
+// Package h5test writes small HDF5 files for tests. They have the structure of
+// files that Keras writes with h5py: superblock 0, symbol-table groups,
+// contiguous datasets.
 package h5test
 
 import (
@@ -10,9 +11,9 @@ import (
 	"strings"
 )
 
-// Node is a group or, when Shape is not nil, a dataset of float32.
+// Node is a group or, if Shape is not nil, a dataset of float32.
 type Node struct {
-	Attrs    map[string][]string // of at most 60 kB; one string is a scalar
+	Attrs    map[string][]string // at most 60 kB each; a single string is a scalar
 	Children map[string]*Node
 	Shape    []int // empty for a scalar
 	Data     []float32
@@ -29,7 +30,7 @@ func Dataset(data []float32, shape ...int) *Node {
 	return &Node{Shape: shape, Data: data}
 }
 
-// With returns n with an attribute.
+// With adds an attribute to n and returns n.
 func (n *Node) With(name string, values ...string) *Node {
 	if n.Attrs == nil {
 		n.Attrs = map[string][]string{}
@@ -38,7 +39,7 @@ func (n *Node) With(name string, values ...string) *Node {
 	return n
 }
 
-// At returns the group at a path below n, made where it is missing.
+// At returns the group at a path below n. It creates missing groups.
 func (n *Node) At(path string) *Node {
 	for name := range strings.SplitSeq(path, "/") {
 		if n.Children == nil {
@@ -52,12 +53,12 @@ func (n *Node) At(path string) *Node {
 	return n
 }
 
-// Write returns the file with this root group.
+// Write returns the bytes of a file with the given root group.
 func Write(root *Node) []byte {
 	w := &writer{b: make([]byte, 96)}
 	at := w.object(root)
 	copy(w.b, "\x89HDF\r\n\x1a\n")
-	w.b[13], w.b[14] = 8, 8 // bytes of an address, of a length
+	w.b[13], w.b[14] = 8, 8 // sizes of an address and of a length, in bytes
 	le.PutUint16(w.b[16:], 4)
 	le.PutUint16(w.b[18:], 16)
 	le.PutUint64(w.b[32:], math.MaxUint64) // no free space information
@@ -103,8 +104,8 @@ func space(shape []int) []byte {
 	return b
 }
 
-// object writes a group or dataset, its contents first, and returns the
-// address of its header.
+// object writes a group or dataset after its contents and returns the address of
+// its header.
 func (w *writer) object(n *Node) uint64 {
 	var h []byte
 	count := 0
@@ -137,7 +138,7 @@ func (w *writer) object(n *Node) uint64 {
 	return w.place(append(append(header, 0, 0, 0, 0), h...))
 }
 
-// attribute is one of fixed-length strings.
+// attribute returns the message of an attribute of fixed-length strings.
 func attribute(name string, values []string) []byte {
 	size := 1
 	for _, v := range values {
