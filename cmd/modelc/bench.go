@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
+	"modelc/internal/measure"
 )
 
 func benchCommand() *cobra.Command {
@@ -40,7 +41,7 @@ faster.`,
 				return err
 			}
 			defer m.Close()
-			p, err := modelc.Bench(m, threads, runs)
+			p, err := measure.Bench(m, threads, runs)
 			if err != nil {
 				return err
 			}
@@ -59,7 +60,7 @@ faster.`,
 	return c
 }
 
-func printProfile(out io.Writer, p *modelc.Profile, top int) error {
+func printProfile(out io.Writer, p *measure.Profile, top int) error {
 	sum := 0.0
 	for _, l := range p.Layers {
 		sum += l.Best
@@ -67,7 +68,7 @@ func printProfile(out io.Writer, p *modelc.Profile, top int) error {
 	layers := p.Layers
 	if top > 0 {
 		layers = slices.Clone(layers)
-		slices.SortStableFunc(layers, func(a, b modelc.LayerTime) int {
+		slices.SortStableFunc(layers, func(a, b measure.LayerTime) int {
 			if a.Best > b.Best {
 				return -1
 			}

@@ -20,8 +20,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
-	"modelc/backend/golang"
 	"modelc/internal/machine"
+	"modelc/internal/units"
 	"modelc/runtime"
 )
 
@@ -328,7 +328,7 @@ func (d *diagnosis) print(c *cobra.Command) error {
 	if !d.Cache.Writable {
 		state = "cannot be written"
 	}
-	row("cache", "%s: %d builds, %s, %s", orUnknown(d.Cache.Dir), d.Cache.Builds, golang.Size(int(d.Cache.Bytes)), state)
+	row("cache", "%s: %d builds, %s, %s", orUnknown(d.Cache.Dir), d.Cache.Builds, units.Bytes(d.Cache.Bytes), state)
 	if err := w.Flush(); err != nil {
 		return err
 	}
@@ -359,10 +359,10 @@ func orUnknown(s string) string {
 func caches(s cpuState) string {
 	text := ""
 	if s.L2 > 0 {
-		text += ", L2 " + golang.Size(s.L2)
+		text += ", L2 " + units.Bytes(s.L2)
 	}
 	if s.L3 > 0 {
-		text += ", L3 " + golang.Size(s.L3)
+		text += ", L3 " + units.Bytes(s.L3)
 	}
 	return text
 }

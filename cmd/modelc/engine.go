@@ -98,7 +98,7 @@ func buildPackage(ctx context.Context, c *modelc.Compiled) (engine, error) {
 	if _, err := b.Add(c); err != nil {
 		return nil, err
 	}
-	if err := c.Options.Report("go build", 0, 1); err != nil {
+	if err := c.Options.Progress.Update("go build", 0, 1); err != nil {
 		return nil, err
 	}
 	if _, err := b.Build(ctx); err != nil {

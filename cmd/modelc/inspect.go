@@ -7,8 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
-	"modelc/backend/golang"
 	"modelc/backend/schedule"
+	"modelc/internal/units"
 	"modelc/ir"
 )
 
@@ -87,7 +87,7 @@ func inspectCommand() *cobra.Command {
 			if err := t.Flush(); err != nil {
 				return err
 			}
-			fmt.Fprintf(w, "memory of a session: %s\n", golang.Size(in.Arena))
+			fmt.Fprintf(w, "memory of a session: %s\n", units.Bytes(in.Arena))
 			return nil
 		},
 	}

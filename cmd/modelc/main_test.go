@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"modelc"
+	"modelc/internal/measure"
 	"modelc/internal/npy"
 	"modelc/internal/zoo"
 	"modelc/ir"
@@ -318,7 +319,7 @@ func TestRunOutputs(t *testing.T) {
 
 func TestBench(t *testing.T) {
 	code, out, errs := invoke(t, "bench", digits+"lenet5.onnx", "--runs", "3", "--json")
-	var p modelc.Profile
+	var p measure.Profile
 	if code != 0 || json.Unmarshal([]byte(out), &p) != nil {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
 	}

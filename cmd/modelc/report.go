@@ -8,8 +8,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
-	"modelc/backend/golang"
+	"modelc/internal/measure"
 	"modelc/internal/report"
+	"modelc/internal/units"
 )
 
 func reportCommand() *cobra.Command {
@@ -55,7 +56,7 @@ what modelc bench --json has written.`,
 			}
 			defer m.Close()
 			if bench {
-				if r.Profile, err = modelc.Bench(m, threads, runs); err != nil {
+				if r.Profile, err = measure.Bench(m, threads, runs); err != nil {
 					return err
 				}
 			}
@@ -72,7 +73,7 @@ what modelc bench --json has written.`,
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %s, %d layers, %s\n", out, m.Graph.Name, len(m.Program.Layers), golang.Size(int(st.Size())))
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %s, %d layers, %s\n", out, m.Graph.Name, len(m.Program.Layers), units.Bytes(st.Size()))
 			return err
 		},
 	}
@@ -88,12 +89,12 @@ what modelc bench --json has written.`,
 }
 
 // readProfile reads what modelc bench --json wrote.
-func readProfile(path string) (*modelc.Profile, error) {
+func readProfile(path string) (*measure.Profile, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	var p modelc.Profile
+	var p measure.Profile
 	if err := json.Unmarshal(b, &p); err != nil || p.SHA256 == "" {
 		return nil, fmt.Errorf("%s is not what modelc bench --json writes", path)
 	}

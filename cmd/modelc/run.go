@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
+	"modelc/internal/classes"
 	"modelc/internal/npy"
 	"modelc/ir"
 	"modelc/runtime/vision"
@@ -178,7 +179,7 @@ func (r *runFlags) answer(file string, g *ir.Graph, out []*ir.Tensor, names []st
 			if err := npy.Write(o.File, t); err != nil {
 				return a, err
 			}
-		case modelc.IsScores(t.Type):
+		case classes.AreScores(t.Type):
 			for _, c := range vision.Top(t.Float32s(), r.top, names) {
 				o.Classes = append(o.Classes, class{c.Index, c.Name, finite(c.Score)})
 			}

@@ -9,21 +9,22 @@ import (
 
 	"modelc"
 	"modelc/backend/golang"
+	"modelc/internal/units"
 	"modelc/passes"
 )
 
 func printSummary(w io.Writer, dir string, s *modelc.Summary) {
 	fmt.Fprintf(w, "%s: package %s, from %s (%s)\n", dir, s.Package, s.Model, s.Format)
-	fmt.Fprintf(w, "  %d nodes became %d steps; %s parameters, %s FLOP a run\n", s.ModelNodes, s.Layers, golang.Count(float64(s.ModelParameters)), golang.Count(float64(s.ModelFLOPs)))
+	fmt.Fprintf(w, "  %d nodes became %d steps; %s parameters, %s FLOP a run\n", s.ModelNodes, s.Layers, units.Count(s.ModelParameters), units.Count(s.ModelFLOPs))
 	printFused(w, s.Fused)
 	printPasses(w, s.Passes)
-	fmt.Fprintf(w, "  memory: %s a session (lower bound %s)", golang.Size(s.Arena), golang.Size(s.LowerBound))
+	fmt.Fprintf(w, "  memory: %s a session (lower bound %s)", units.Bytes(s.Arena), units.Bytes(s.LowerBound))
 	for _, b := range s.Sessions {
-		fmt.Fprintf(w, ", %s for batches of %d", golang.Size(b.Arena), b.Batch)
+		fmt.Fprintf(w, ", %s for batches of %d", units.Bytes(b.Arena), b.Batch)
 	}
-	fmt.Fprintf(w, ", weights %s", golang.Size(s.Weights))
+	fmt.Fprintf(w, ", weights %s", units.Bytes(s.Weights))
 	if s.Prepared > 0 {
-		fmt.Fprintf(w, ", transformed at load %s", golang.Size(s.Prepared))
+		fmt.Fprintf(w, ", transformed at load %s", units.Bytes(s.Prepared))
 	}
 	fmt.Fprintln(w)
 	var files []string
@@ -31,7 +32,7 @@ func printSummary(w io.Writer, dir string, s *modelc.Summary) {
 		if strings.HasPrefix(name, golang.RuntimeDir) {
 			continue
 		}
-		files = append(files, fmt.Sprintf("%s %s", name, golang.Size(n)))
+		files = append(files, fmt.Sprintf("%s %s", name, units.Bytes(n)))
 	}
 	slices.Sort(files)
 	fmt.Fprintf(w, "  files: %s\n", strings.Join(files, ", "))
@@ -46,7 +47,7 @@ func printSummary(w io.Writer, dir string, s *modelc.Summary) {
 		if c.Shared {
 			what = "the runtime, to be shared,"
 		}
-		fmt.Fprintf(w, "  %s was copied: %s, %d files, %d lines, %s\n", what, s.Runtime, c.Files, c.Lines, golang.Size(c.Bytes))
+		fmt.Fprintf(w, "  %s was copied: %s, %d files, %d lines, %s\n", what, s.Runtime, c.Files, c.Lines, units.Bytes(c.Bytes))
 	}
 	for _, n := range s.Notes {
 		fmt.Fprintf(w, "  note: %s\n", n)

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
+	"modelc/internal/measure"
 	"modelc/ir"
 )
 
@@ -41,7 +42,7 @@ this one.`,
 				return err
 			}
 			defer m.Close()
-			t, err := modelc.Tune(m, threads, runs)
+			t, err := measure.Tune(m, threads, runs)
 			if err != nil {
 				return err
 			}

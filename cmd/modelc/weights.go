@@ -8,6 +8,7 @@ import (
 
 	"modelc"
 	"modelc/backend/golang"
+	"modelc/internal/units"
 	"modelc/runtime"
 )
 
@@ -104,7 +105,7 @@ must be given again, since headers hold no paths.`,
 			if err := m.WriteWeights(out, args[1]); err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
-			fmt.Fprintf(c.OutOrStdout(), "%s: %s of weights, for %s\n", out, golang.Size(m.Program.Plan.WeightsBytes), args[1])
+			fmt.Fprintf(c.OutOrStdout(), "%s: %s of weights, for %s\n", out, units.Bytes(m.Program.Plan.WeightsBytes), args[1])
 			return nil
 		},
 	}

@@ -1,9 +1,9 @@
-// Package gorun builds generated packages into programs and runs them: what
-// the command and the tests do to execute a compiled model as a user would.
+// Package gorun builds generated packages into programs and runs them. The
+// command and the tests execute compiled models with it as a user would.
 //
 // It stands above package modelc and below the command. The packages of many
-// models go into one program, because a second program costs more than a
-// second package.
+// models go into one program, because a second program takes longer to build
+// than a second package.
 package gorun
 
 import (
@@ -22,9 +22,10 @@ import (
 	"modelc/ir"
 )
 
-// The files of a program's folder.
+// Names in a program's folder.
 const (
 	program     = "run.exe"
+	modulePath  = "program"
 	packageName = "model" // of every package; their folders differ
 )
 
@@ -35,17 +36,15 @@ type Builder struct {
 	folders map[string]bool // of packages
 }
 
-// NewBuilder starts a program in the folder dir, which becomes a module that
-// needs no other. The packages' weights are embedded or sidecar files.
+// NewBuilder starts a program in the folder dir, which becomes a module without
+// requirements. If sidecar is set, the weights are files beside the program;
+// otherwise they are embedded.
 func NewBuilder(dir string, sidecar bool) (*Builder, error) {
-	// A module of this name with the runtime alone: the packages import it.
-	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module modelc\n\ngo 1.24\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module "+modulePath+"\n\ngo 1.24\n"), 0o644); err != nil {
 		return nil, err
 	}
-	if err := modelc.WriteRuntime(filepath.Join(dir, "runtime")); err != nil {
-		return nil, err
-	}
-	return &Builder{Program{dir: dir}, modelc.PackageOptions{Package: packageName, Sidecar: sidecar, Runtime: "modelc/runtime"}, map[string]bool{}}, nil
+	o := modelc.PackageOptions{Package: packageName, Sidecar: sidecar, Runtime: modulePath + "/runtime", SharedRuntime: filepath.Join(dir, "runtime")}
+	return &Builder{Program{dir: dir}, o, map[string]bool{}}, nil
 }
 
 // Add generates the package of c and returns its number in the program.
@@ -56,6 +55,7 @@ func (b *Builder) Add(c *modelc.Compiled) (int, error) {
 	if _, err := c.WritePackage(tmp, b.o); err != nil {
 		return 0, err
 	}
+	b.o.SharedRuntime = "" // the first package brought it
 	// The name is a digest of what is in the folder: equal packages meet, and
 	// the toolchain's build cache knows them again.
 	name, err := digest(tmp)
@@ -123,7 +123,7 @@ func (b *Builder) main() string {
 			continue
 		}
 		done[m.folder] = true
-		fmt.Fprintf(&imports, "\t%s \"modelc/%[1]s\"\n", m.folder)
+		fmt.Fprintf(&imports, "\t%s %q\n", m.folder, modulePath+"/"+m.folder)
 		fmt.Fprintf(&table, "\t%q: run_%[1]s,\n", m.folder)
 		open := m.folder + ".New()"
 		if b.o.Sidecar {

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"modelc/backend/golang"
 	"modelc/backend/schedule"
+	"modelc/internal/units"
 )
 
 // memoryChart shows the buffers of the arena: steps from left to right,
@@ -58,7 +58,7 @@ func memoryOf(p *schedule.Program) memoryChart {
 		r := rect{
 			X: float64(b.First), W: float64(b.Last - b.First + 1), Y: float64(m.Arena - b.Off - b.Bytes), H: float64(b.Bytes),
 			Class: class, Layer: b.First, Label: b.Name,
-			Tip: fmt.Sprintf("%s\n%s at %s, %s", b.Name, golang.Size(b.Bytes), golang.Size(b.Off), steps),
+			Tip: fmt.Sprintf("%s\n%s at %s, %s", b.Name, units.Bytes(b.Bytes), units.Bytes(b.Off), steps),
 		}
 		r.Left, r.Wide = 100*r.X/float64(m.Steps), 100*r.W/float64(m.Steps)
 		r.Top, r.Tall = 100*r.Y/float64(m.Arena), 100*r.H/float64(m.Arena)
@@ -75,7 +75,7 @@ func memoryOf(p *schedule.Program) memoryChart {
 	m.Live = template.HTMLAttr(`d="` + path.String() + `"`)
 	m.BoundAt = 100 * float64(m.Arena-m.LowerBound) / float64(m.Arena)
 	for k := range 5 {
-		m.Ticks = append(m.Ticks, tick{100 - float64(k)*25, golang.Size(m.Arena * k / 4)})
+		m.Ticks = append(m.Ticks, tick{100 - float64(k)*25, units.Bytes(m.Arena * k / 4)})
 	}
 	m.StepTicks = stepTicks(m.Steps)
 	return m

@@ -24,6 +24,8 @@ import (
 	"modelc"
 	"modelc/backend/golang"
 	"modelc/backend/schedule"
+	"modelc/internal/measure"
+	"modelc/internal/units"
 	"modelc/ir"
 	"modelc/ir/eval"
 	"modelc/passes"
@@ -34,8 +36,8 @@ type Options struct {
 	// Errors compares each layer with the reference interpreter. That takes
 	// as long as the interpreter needs for one run.
 	Errors bool
-	// Profile is what [modelc.Bench] measured of this model; nil for none.
-	Profile *modelc.Profile
+	// Profile is what [measure.Bench] measured of this model; nil for none.
+	Profile *measure.Profile
 }
 
 //go:embed page.html
@@ -48,8 +50,8 @@ var pageCSS string
 var pageJS string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"count": func(n int64) string { return golang.Count(float64(n)) },
-	"size":  func(n int64) string { return golang.Size(int(n)) },
+	"count": units.Count[int64],
+	"size":  units.Bytes[int64],
 }).Parse(pageHTML))
 
 // page is what the template is filled with.
@@ -68,7 +70,7 @@ type page struct {
 	Total                         layerRow
 	HasErrors                     bool
 	Worst                         string
-	Profile                       *modelc.Profile
+	Profile                       *measure.Profile
 	Times                         *timeChart
 	Memory                        memoryChart
 	Passes                        []passRow
@@ -144,8 +146,8 @@ func passRowOf(s passes.Stat, doc string) passRow {
 		}
 		return a + " → " + b
 	}
-	flops := func(x passes.Size) string { return golang.Count(float64(x.FLOPs)) }
-	bytes := func(x passes.Size) string { return golang.Size(int(x.Bytes)) }
+	flops := func(x passes.Size) string { return units.Count(x.FLOPs) }
+	bytes := func(x passes.Size) string { return units.Bytes(x.Bytes) }
 	r.Nodes = change(fmt.Sprint(s.Before.Nodes), fmt.Sprint(s.After.Nodes))
 	r.Work, r.Moved = change(flops(s.Before), flops(s.After)), change(bytes(s.Before), bytes(s.After))
 	return r
@@ -157,7 +159,7 @@ var ErrProfile = errors.New("the profile is of another program: measure it again
 // Write writes the page of c.
 func Write(w io.Writer, c *modelc.Compiled, o Options) error {
 	if t := o.Profile; t != nil {
-		same := t.SHA256 == c.Model.SHA256 && slices.EqualFunc(t.Layers, c.Program.Layers, func(a modelc.LayerTime, b schedule.Layer) bool {
+		same := t.SHA256 == c.Model.SHA256 && slices.EqualFunc(t.Layers, c.Program.Layers, func(a measure.LayerTime, b schedule.Layer) bool {
 			return a.Name == b.Name && a.Doc == b.Doc
 		})
 		if !same {
@@ -210,13 +212,13 @@ func Write(w io.Writer, c *modelc.Compiled, o Options) error {
 func (p *page) facts(c *modelc.Compiled) {
 	s := golang.Summarize(c.Program)
 	p.Facts = []fact{
-		{"Parameters", golang.Count(float64(s.Parameters)), golang.Size(s.Weights) + " of packed weights"},
-		{"Work", golang.Count(float64(s.FLOPs)) + "FLOP", "a run, a multiply-add counted as two"},
+		{"Parameters", units.Count(s.Parameters), units.Bytes(s.Weights) + " of packed weights"},
+		{"Work", units.Count(s.FLOPs) + "FLOP", "a run, a multiply-add counted as two"},
 		{"Steps", fmt.Sprint(s.Layers), fmt.Sprintf("from %d nodes of the model", len(c.Before.Nodes))},
-		{"Memory", golang.Size(s.Arena), "a session; no plan needs less than " + golang.Size(s.LowerBound)},
+		{"Memory", units.Bytes(s.Arena), "a session; no plan needs less than " + units.Bytes(s.LowerBound)},
 	}
 	if s.Prepared > 0 {
-		p.Facts[0].More += ", " + golang.Size(s.Prepared) + " transformed at load"
+		p.Facts[0].More += ", " + units.Bytes(s.Prepared) + " transformed at load"
 	}
 	if p.HasErrors {
 		p.Facts = append(p.Facts, fact{"Largest error", p.Worst, "of a layer, relative to its largest value"})
