@@ -44,7 +44,7 @@ func TestRuntimeOf(t *testing.T) {
 	put("work/out/go.mod", "module example.com/out\n\ngo 1.24\n")
 	for _, v := range []string{"vendored", "without"} {
 		put(v+"/go.mod", "module example.com/"+v+"\n\ngo 1.24\n\nrequire "+self+" v0.1.0\n")
-		modules := "# "+self+" v0.1.0\n## explicit; go 1.24\n"
+		modules := "# " + self + " v0.1.0\n## explicit; go 1.24\n"
 		if v == "vendored" {
 			modules += imported + "\n"
 			put(v+"/vendor/"+imported+"/runtime.go", runtime)
