@@ -91,7 +91,9 @@ func goFolders(t *testing.T) map[string]bool {
 			dir := filepath.ToSlash(rel)
 			folders[dir] = true
 			for dir = path.Dir(dir); dir != "."; dir = path.Dir(dir) {
-				folders[dir] = folders[dir]
+				if _, ok := folders[dir]; !ok {
+					folders[dir] = false
+				}
 			}
 		}
 		return nil
