@@ -48,16 +48,15 @@ func NewBuilder(dir string, sidecar bool) (*Builder, error) {
 }
 
 // Add generates the package of c and returns its number in the program.
-// Models whose packages differ in nothing but comments and self-tests share
-// one.
+// Models whose packages differ only in comments and self-tests share a package.
 func (b *Builder) Add(c *modelc.Compiled) (int, error) {
 	tmp := filepath.Join(b.p.dir, "new")
 	if _, err := c.WritePackage(tmp, b.o); err != nil {
 		return 0, err
 	}
 	b.o.SharedRuntime = "" // the first package brought it
-	// The name is a digest of what is in the folder: equal packages meet, and
-	// the toolchain's build cache knows them again.
+	// The name is a digest of the package, so that equal packages have one
+	// folder, and later builds find them in the toolchain's cache.
 	name, err := digest(tmp)
 	if err != nil {
 		return 0, err
@@ -70,8 +69,8 @@ func (b *Builder) Add(c *modelc.Compiled) (int, error) {
 	return len(b.p.models) - 1, os.Rename(tmp, filepath.Join(b.p.dir, name))
 }
 
-// digest identifies what a package computes: its code without comments, and
-// its weights.
+// digest returns a digest of what a package computes: its code without comments,
+// and its weights.
 func digest(dir string) (string, error) {
 	h := sha256.New()
 	for _, name := range []string{"model.go", "layers.go"} {
@@ -96,7 +95,7 @@ func digest(dir string) (string, error) {
 	return fmt.Sprintf("m%x", h.Sum(nil)[:12]), nil
 }
 
-// Packages returns how many different packages there are.
+// Packages returns the number of different packages.
 func (b *Builder) Packages() int { return len(b.folders) }
 
 // Build compiles the program.
@@ -113,8 +112,8 @@ func (b *Builder) Build(ctx context.Context) (*Program, error) {
 	return &b.p, nil
 }
 
-// main is the source of the program: a table from the packages' folders to
-// functions that run them.
+// main returns the source of the program, which has a function for each package in
+// a table with the packages' folders as keys.
 func (b *Builder) main() string {
 	var imports, table, funcs strings.Builder
 	done := map[string]bool{}
@@ -178,14 +177,14 @@ type Program struct {
 	models []model
 }
 
-// model is a compiled model as a program has it.
+// model is a compiled model in a program.
 type model struct {
 	folder string // of its package
 	graph  *ir.Graph
 }
 
-// Open returns the program that an earlier build for the model of g alone left
-// in dir.
+// Open returns the program that an earlier build left in dir. The program must
+// have one model, with the graph g.
 func Open(dir string, g *ir.Graph) (*Program, error) {
 	if _, err := os.Stat(filepath.Join(dir, program)); err != nil {
 		return nil, err
@@ -197,8 +196,8 @@ func Open(dir string, g *ir.Graph) (*Program, error) {
 	return &Program{dir, []model{{filepath.Base(filepath.Dir(packages[0])), g}}}, nil
 }
 
-// Run computes the outputs of model i for inputs in the order of its graph's,
-// in a process of its own.
+// Run computes the outputs of model i in a new process. Inputs and outputs have the
+// order of the model's graph.
 func (p *Program) Run(ctx context.Context, i int, in []*ir.Tensor) ([]*ir.Tensor, error) {
 	m := p.models[i]
 	if len(in) != len(m.graph.Inputs) {
@@ -226,7 +225,7 @@ func (p *Program) Run(ctx context.Context, i int, in []*ir.Tensor) ([]*ir.Tensor
 	return outputs(m.graph, out.Bytes())
 }
 
-// outputs cuts what a program wrote into the outputs of g.
+// outputs splits what a program wrote into the outputs of g.
 func outputs(g *ir.Graph, b []byte) ([]*ir.Tensor, error) {
 	var res []*ir.Tensor
 	for _, o := range g.Outputs {

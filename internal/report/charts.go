@@ -10,9 +10,9 @@ import (
 	"modelc/internal/units"
 )
 
-// memoryChart shows the buffers of the arena: steps from left to right,
-// offsets from bottom to top. Its drawing is stretched to the space there is,
-// so coordinates are per cent or steps and bytes.
+// memoryChart shows the buffers of the arena, with steps from left to right and
+// offsets from bottom to top. The page stretches the drawing, so coordinates are
+// in per cent, or in steps and bytes.
 type memoryChart struct {
 	Steps             int
 	Arena, LowerBound int
@@ -23,7 +23,8 @@ type memoryChart struct {
 	StepTicks         []tick
 }
 
-// rect is a piece of a chart, in its units. Its label shows where it fits.
+// rect is a rectangle of a chart, in the chart's units. Its label is shown if it
+// fits.
 type rect struct {
 	X, Y, W, H  float64
 	Class, Tip  string
@@ -34,7 +35,7 @@ type rect struct {
 	ShowAtWidth bool
 }
 
-// tick is a mark of an axis, in per cent of it.
+// tick is a mark on an axis, in per cent of its length.
 type tick struct {
 	At    float64
 	Label string
@@ -107,7 +108,7 @@ type timeChart struct {
 	Families  []share
 }
 
-// share is a family's part of the time.
+// share is the part of the time that a family of ops takes.
 type share struct {
 	Class, Doc, Time string
 	Percent          float64

@@ -7,10 +7,10 @@ import (
 	"modelc/ir"
 )
 
-// family groups ops for their colour; it is the CSS class of what shows them.
+// family is a group of ops with one colour. It names a CSS class.
 type family struct {
 	class string
-	light string // the colour in DOT, the one of graph.css
+	light string // colour in DOT; that of graph.css
 	doc   string
 }
 
@@ -34,7 +34,8 @@ var (
 	}
 )
 
-// familyOf returns the family of an op; what only moves data is shape.
+// familyOf returns the family of an op. Ops that only move data are of family
+// shape.
 func familyOf(op ir.Op) family {
 	if f, ok := familyOfName[op.Name()]; ok {
 		return f
@@ -42,13 +43,13 @@ func familyOf(op ir.Op) family {
 	return shapeFamily
 }
 
-// label is what a node is called in a few letters.
+// label returns a short name of a node.
 func label(op ir.Op) string {
 	s := ir.Label(op)
 	return strings.ToUpper(s[:1]) + s[1:]
 }
 
-// title is label with the extents that tell layers apart.
+// title returns label with the extents that distinguish layers.
 func title(n *ir.Node) string {
 	s := label(n.Op)
 	switch op := n.Op.(type) {
@@ -73,7 +74,7 @@ func title(n *ir.Node) string {
 	return s
 }
 
-// shortTitle is label with the window of layers that have one.
+// shortTitle returns label with the window, if the layer has one.
 func shortTitle(n *ir.Node) string {
 	switch op := n.Op.(type) {
 	case ir.Conv:
@@ -87,7 +88,7 @@ func shortTitle(n *ir.Node) string {
 	return label(n.Op)
 }
 
-// window writes 3×3, or 3×3/2 for a stride.
+// window formats a window as 3×3, or with a stride as 3×3/2.
 func window(kernel, strides []int) string {
 	s := dims(kernel)
 	for i, d := range strides {
@@ -109,8 +110,7 @@ func dims(list []int) string {
 	return strings.Join(parts, "×")
 }
 
-// typeLabel writes a type as 1×64×56×56, with the element type where that is
-// not f32.
+// typeLabel formats a type as 1×64×56×56, with the element type unless it is f32.
 func typeLabel(t ir.Type) string {
 	s := dims(t.Shape)
 	if s == "" {
@@ -122,8 +122,8 @@ func typeLabel(t ir.Type) string {
 	return s
 }
 
-// clip shortens s to n letters, leaving out the middle: names of layers differ
-// at both ends. Control characters become spaces.
+// clip shortens s to n letters. It drops the middle, because names of layers
+// differ at both ends. Control characters become spaces.
 func clip(s string, n int) string {
 	r := []rune(strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {

@@ -8,8 +8,8 @@ import (
 	"modelc/ir"
 )
 
-// Picture is a graph laid out for drawing. Constants are not drawn; the
-// graph's inputs and outputs are boxes of their own.
+// Picture is a graph that is laid out for drawing. Inputs and outputs of the graph
+// have boxes. Constants are not drawn.
 type Picture struct {
 	name    string
 	boxes   []box
@@ -18,43 +18,43 @@ type Picture struct {
 	graph   layout.Graph
 }
 
-// box is what is drawn for a node.
+// box is the drawing of a node.
 type box struct {
 	node        *ir.Node // nil for inputs and outputs
 	family      family
 	title, name string
-	full        string // the name, unclipped
-	short       string // for a drawing seen from afar
-	parts       []pill // what it was fused from, unless it is one node of the model
+	full        string // whole name
+	short       string // label of a small drawing
+	parts       []pill // nodes of the model that it was fused from; nil if there is one
 	w, h        float64
 }
 
-// pill shows a node of the model that became part of another, in the order in
-// which the model computes them.
+// pill shows a node of the model that was fused into another. Pills have the order
+// in which the model computes the nodes.
 type pill struct {
 	node   *ir.Node
 	text   string
 	family family
-	own    bool    // it is the box's own op, shown where others come before it
-	x, y   float64 // in the box
+	own    bool    // whether it shows the box's own op, if others come before it
+	x, y   float64 // relative to the box
 	w      float64
 }
 
-// wire is a value and who reads it, by box.
+// wire is a value with the boxes that read it.
 type wire struct {
 	value *ir.Value
 	from  int
 	to    []int
-	nth   int // of its producer's results
+	nth   int // index among the producer's results
 }
 
-// How wide letters are: those of titles and pills on average, as a bound for
-// common fonts, and those of names, which are set in a monospaced font.
+// Widths of letters: a bound of the average width in titles and pills for common
+// fonts, and the width in names, which have a monospaced font.
 const (
 	titleLetter = 7.8
 	pillLetter  = 6.2
 	nameLetter  = 6.1
-	farSize     = 21   // of the letters of a drawing seen from afar
+	farSize     = 21   // size of the letters in a small drawing
 	farLetter   = 0.72 // their width, relative to their size
 	minWidth    = 116
 	maxWidth    = 216
@@ -111,8 +111,8 @@ func Draw(g *ir.Graph) *Picture {
 	return p
 }
 
-// originOrder numbers the nodes of the model that the nodes of g stand for such
-// that each comes behind those it reads.
+// originOrder numbers the nodes of the model from which those of g were made, in
+// topological order.
 func originOrder(g *ir.Graph) map[*ir.Node]int {
 	order := map[*ir.Node]int{}
 	seen := map[*ir.Node]bool{}
@@ -137,8 +137,8 @@ func originOrder(g *ir.Graph) map[*ir.Node]int {
 	return order
 }
 
-// parts returns what n was fused from in the model's order: its origins but
-// the one that it is itself, unless others come before that.
+// parts returns the nodes of the model that n was fused from, in the model's
+// order. It leaves out n's own node, unless others come before it.
 func parts(n *ir.Node, order map[*ir.Node]int) []pill {
 	if len(n.Origins) == 0 || len(n.Origins) == 1 && n.Origins[0].Op.Name() == n.Op.Name() {
 		return nil

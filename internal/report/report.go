@@ -1,14 +1,14 @@
-// Package report shows a compiled model to people: its graphs as pictures
-// ([Draw]), and all that the compiler did as one HTML page ([Write]).
+// Package report shows compiled models: graphs as pictures ([Draw]), and a whole
+// compilation as one HTML page ([Write]).
 //
 //	picture.go  a graph as boxes and wires; layout/ gives them coordinates
 //	svg.go, dot.go  pictures as files
-//	report.go   what the page says, in the order in which it says it
+//	report.go   the content of the page, in its order
 //	charts.go   memory and time over the steps
 //	page.*      the page itself: template, style, script
 //
-// The page needs nothing but itself: no network, no fonts. Names in a model are
-// hostile text; they pass through html/template or [text] alone.
+// The page loads nothing: no script, no style, no font. Names in a model are
+// hostile text. All of them pass through html/template or [text].
 package report
 
 import (
@@ -31,12 +31,12 @@ import (
 	"modelc/passes"
 )
 
-// Options are what a page shows beside what the compiler knows.
+// Options selects what a page shows in addition to what the compiler knows.
 type Options struct {
-	// Errors compares each layer with the reference interpreter. That takes
-	// as long as the interpreter needs for one run.
+	// Errors adds the error of each layer, compared with the reference
+	// interpreter. It takes one run of the interpreter.
 	Errors bool
-	// Profile is what [measure.Bench] measured of this model; nil for none.
+	// Profile, unless nil, is what [measure.Bench] measured of this model.
 	Profile *measure.Profile
 }
 
@@ -54,7 +54,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"size":  units.Bytes[int64],
 }).Parse(pageHTML))
 
-// page is what the template is filled with.
+// page is the data of the template.
 type page struct {
 	CSS template.CSS
 	JS  template.JS
@@ -79,19 +79,19 @@ type page struct {
 
 type port struct{ Name, Type string }
 
-// fact is a figure of the summary.
+// fact is a number of the summary.
 type fact struct{ Label, Value, More string }
 
 type legendEntry struct{ Class, Doc string }
 
-// graphView is one of the two graphs: as the model has it, and optimised.
+// graphView is one of the two graphs: that of the model, or the optimised one.
 type graphView struct {
 	ID, Title string
 	Nodes     int
 	SVG       template.HTML
 }
 
-// graphData is what the script knows of a graph.
+// graphData is what the page's script knows about a graph.
 type graphData struct {
 	Nodes []nodeData `json:"nodes"`
 	Wires []wireData `json:"wires"`
@@ -103,9 +103,9 @@ type nodeData struct {
 	Text  string `json:"x,omitempty"` // in the IR's text form
 	FLOPs int64  `json:"f,omitempty"`
 	Parms int64  `json:"p,omitempty"`
-	// Parts are the nodes of the model that this one was fused from, Into the
-	// optimised nodes that one of the model is part of, Layers the steps that
-	// compute it.
+	// Parts are the nodes of the model that an optimised node was fused from.
+	// Into are the optimised nodes of which a node of the model is a part. Layers
+	// are the steps that compute the node.
 	Parts  []int `json:"s,omitempty"`
 	Into   []int `json:"i,omitempty"`
 	Layers []int `json:"l,omitempty"`
@@ -120,7 +120,7 @@ type wireData struct {
 // layerRow is a step of the program.
 type layerRow struct {
 	Index                     int
-	Node                      int // its box among the optimised ones, −1 for none
+	Node                      int // index of its box in the optimised graph, or −1
 	Class                     string
 	Name, Doc, Shape          string
 	Parameters, FLOPs, Bytes  int64
@@ -135,7 +135,7 @@ type layerRow struct {
 type passRow struct {
 	passes.Stat
 	Doc, Ms            string
-	Nodes, Work, Moved string // before and after, once where they look alike
+	Nodes, Work, Moved string // before and after, or one text if they look the same
 }
 
 func passRowOf(s passes.Stat, doc string) passRow {
@@ -153,10 +153,10 @@ func passRowOf(s passes.Stat, doc string) passRow {
 	return r
 }
 
-// ErrProfile says that a profile is not of the program it is shown with.
+// ErrProfile is the error of [Write] if the profile is of another program.
 var ErrProfile = errors.New("the profile is of another program: measure it again with `modelc bench --json` and the same flags")
 
-// Write writes the page of c.
+// Write writes the page of c to w.
 func Write(w io.Writer, c *modelc.Compiled, o Options) error {
 	if t := o.Profile; t != nil {
 		same := t.SHA256 == c.Model.SHA256 && slices.EqualFunc(t.Layers, c.Program.Layers, func(a measure.LayerTime, b schedule.Layer) bool {
@@ -208,7 +208,7 @@ func Write(w io.Writer, c *modelc.Compiled, o Options) error {
 	return err
 }
 
-// facts are the figures at the head of the page.
+// facts fills the numbers at the head of the page.
 func (p *page) facts(c *modelc.Compiled) {
 	s := golang.Summarize(c.Program)
 	p.Facts = []fact{
@@ -294,7 +294,7 @@ func (p *page) layers(c *modelc.Compiled, after *Picture, o Options) error {
 	return nil
 }
 
-// algorithmOf says how a step is computed, and why so where there is a choice.
+// algorithmOf returns the algorithm of a step, and the reason if it has a choice.
 func algorithmOf(l schedule.Layer, kernel any) (name, why string) {
 	if l.Choice.Algorithm == ir.AlgUnset {
 		t := reflect.TypeOf(kernel).Elem().Name()
@@ -313,7 +313,7 @@ func algorithmOf(l schedule.Layer, kernel any) (name, why string) {
 	return l.Choice.Algorithm.String(), why
 }
 
-// parameters counts the elements of a node's constants.
+// parameters returns the number of elements of a node's constants.
 func parameters(n *ir.Node) int64 {
 	var sum int64
 	for i, v := range n.In {
@@ -324,8 +324,8 @@ func parameters(n *ir.Node) int64 {
 	return sum
 }
 
-// graphs draws both graphs and connects their nodes with each other and with
-// the layers.
+// graphs draws both graphs and links their nodes with each other and with the
+// layers.
 func (p *page) graphs(c *modelc.Compiled, before, after *Picture) {
 	p.Data = map[string]graphData{}
 	for _, g := range []struct {
@@ -359,7 +359,7 @@ func (p *page) graphs(c *modelc.Compiled, before, after *Picture) {
 	}
 }
 
-// boxOf returns the number of each node's box.
+// boxOf returns the index of each node's box.
 func (p *Picture) boxOf() map[*ir.Node]int {
 	m := map[*ir.Node]int{}
 	for i, b := range p.boxes {
@@ -388,7 +388,7 @@ func (p *Picture) data() graphData {
 	return d
 }
 
-// decimals writes a figure with three digits that count.
+// decimals formats a number with three significant digits.
 func decimals(x float64) string {
 	switch {
 	case x == 0:

@@ -16,13 +16,13 @@ import (
 	"modelc/ir"
 )
 
-// compiled is a model compiled for the types of its inputs and, where its
-// shapes or weights are inputs, for their values.
+// compiled is a model that is compiled for the types of its inputs. It is also
+// compiled for the values of inputs that are shapes or weights.
 type compiled struct {
 	*inproc.Engine
 	types []ir.Type
-	bound []*ir.Tensor // values of inputs that are compiled in; nil for those that are read
-	names []string     // of the outputs, those that the model has first
+	bound []*ir.Tensor // values of inputs that are compiled in; nil for inputs that Run reads
+	names []string     // names of the outputs; those of the model come first
 	given int          // number of outputs that the model has
 }
 
@@ -53,14 +53,13 @@ func (e *compiled) run(in []*ir.Tensor) ([]*ir.Tensor, error) {
 	return out, e.cut(out)
 }
 
-// cut leaves of the boxes of a NonMaxSuppression those that there are. modelc
-// gives them the most rows there can be and tells their number in an output of
-// its own, NAME.count.
+// cut keeps the selected boxes of a NonMaxSuppression. modelc gives the output its
+// maximum number of rows, and an output NAME.count the number of boxes.
 func (e *compiled) cut(out []*ir.Tensor) (err error) {
 	for k := e.given; k < len(out); k++ {
 		i := slices.IndexFunc(e.names[:e.given], func(name string) bool { return name+".count" == e.names[k] })
 		if i < 0 {
-			continue // the boxes are read inside alone
+			continue // the boxes are not an output
 		}
 		t := ir.Type{DType: out[i].DType, Shape: slices.Clone(out[i].Shape)}
 		t.Shape[0] = out[k].Ints()[0]
@@ -71,7 +70,8 @@ func (e *compiled) cut(out []*ir.Tensor) (err error) {
 	return nil
 }
 
-// compile makes the model an ONNX file again, for modelc's own front end.
+// compile encodes the model as an ONNX file, and compiles it with modelc's front
+// end.
 func (g *Graph) compile(in []*ir.Tensor) (*compiled, error) {
 	var first error
 	for _, opset := range g.opsets {
@@ -79,8 +79,7 @@ func (g *Graph) compile(in []*ir.Tensor) (*compiled, error) {
 		if err != nil {
 			return nil, err
 		}
-		// As few inputs as possible are compiled in: none, all but the first,
-		// all.
+		// Compile in as few inputs as possible: none, all but the first, or all.
 		for _, free := range []int{len(in), 1, 0} {
 			e, err := g.build(model, in, min(free, len(in)))
 			if err == nil {
@@ -95,7 +94,7 @@ func (g *Graph) compile(in []*ir.Tensor) (*compiled, error) {
 	return nil, fmt.Errorf("onnxgo: %w", first)
 }
 
-// build compiles model with all inputs but the first free ones bound.
+// build compiles model. It binds all inputs but the first free ones.
 func (g *Graph) build(model []byte, in []*ir.Tensor, free int) (*compiled, error) {
 	e := &compiled{bound: make([]*ir.Tensor, len(in)), given: len(g.outputs())}
 	inputs, _ := g.inputs()

@@ -1,5 +1,5 @@
-// Package onnxgo runs models of github.com/owulveryck/onnx-go on modelc's
-// kernels. One line changes:
+// Package onnxgo runs models of github.com/owulveryck/onnx-go with modelc's
+// kernels. A program changes one line:
 //
 //	backend := onnxgo.New() // was gorgonnx.NewGraph()
 //	model := onnx.NewModel(backend)
@@ -8,9 +8,9 @@
 //	err = backend.Run()
 //	output, err := model.GetOutputTensors()
 //
-// The first Run compiles the model for the shapes of its inputs, and so does
-// one after a shape has changed; the others run the kernels in this process.
-// docs/onnx-go.md tells what differs from Gorgonia's backend.
+// The first Run compiles the model for the shapes of its inputs, as does a Run
+// after a shape has changed. Other runs only call the kernels, in this process.
+// docs/onnx-go.md lists the differences from Gorgonia's backend.
 package onnxgo
 
 import (
@@ -33,14 +33,14 @@ import (
 type Graph struct {
 	// Edges lead from a result to its operands.
 	*simple.WeightedDirectedGraph
-	opsets    []int // the first that fits counts
+	opsets    []int // the first that fits is used
 	threads   int
 	nodes     []*Node
 	operands  map[*Node][]*Node // of the operation that is applied next
-	decoded   bool              // the model's tensors are known: operations follow
+	decoded   bool              // set if all tensors are known, and operations follow
 	malformed error
 	ops       []operation
-	engine    *compiled // of the last Run, nil before
+	engine    *compiled // engine of the last Run; nil before it
 }
 
 var _ backend.ComputationBackend = (*Graph)(nil)
@@ -54,9 +54,9 @@ type operation struct {
 // Option configures a backend.
 type Option func(*Graph)
 
-// Opset tells which version of ONNX's operators the model is written in, which
-// onnx-go does not hand on. The default is the first of 10, 9, 11, 13, 18 and
-// the newest that knows the forms of all nodes.
+// Opset sets the version of ONNX's operators that the model uses, because onnx-go
+// does not pass it on. The default is the first of 10, 9, 11, 13, 18 and the newest
+// that has the forms of all nodes.
 func Opset(n int) Option { return func(g *Graph) { g.opsets = []int{n} } }
 
 // Threads makes Run use n goroutines instead of GOMAXPROCS.
@@ -81,7 +81,7 @@ type Node struct {
 	declared bool // by the model's inputs, outputs, weights or value infos
 	produced bool // by an operation
 	read     bool // by an operation
-	asked    bool // it is read and an output all the same
+	asked    bool // whether the caller asked for it as an output, though operations read it
 }
 
 // NewNode implements graph.NodeAdder.
@@ -91,8 +91,8 @@ func (g *Graph) NewNode() graph.Node {
 	return n
 }
 
-// SetWeightedEdge implements graph.WeightedEdgeAdder: the weight is the
-// operand's position.
+// SetWeightedEdge implements graph.WeightedEdgeAdder. The weight is the position
+// of the operand.
 func (g *Graph) SetWeightedEdge(e graph.WeightedEdge) {
 	g.decoded = true
 	from, to := e.From().(*Node), e.To().(*Node)
@@ -113,8 +113,8 @@ func (g *Graph) SetWeightedEdge(e graph.WeightedEdge) {
 	g.WeightedDirectedGraph.SetWeightedEdge(e)
 }
 
-// ApplyOperation implements onnx.OperationCarrier: the nodes are the results,
-// whose operands SetWeightedEdge has told.
+// ApplyOperation implements onnx.OperationCarrier. The nodes are the results;
+// SetWeightedEdge has set their operands.
 func (g *Graph) ApplyOperation(o onnx.Operation, results ...graph.Node) error {
 	op := operation{Operation: o}
 	for _, r := range results {
@@ -128,8 +128,8 @@ func (g *Graph) ApplyOperation(o onnx.Operation, results ...graph.Node) error {
 	return g.malformed
 }
 
-// absent tells that n stands for no tensor: an operand that is left out, or
-// one that onnx-go makes up for an operation without any.
+// absent reports whether n is no tensor: an omitted operand, or one that onnx-go
+// adds to an operation without operands.
 func (n *Node) absent() bool { return n.name == "" || !n.produced && n.given == 0 && n.t == nil }
 
 // SetName implements onnx.Namer.
@@ -148,11 +148,10 @@ func (n *Node) SetTensor(t tensor.Tensor) error {
 }
 
 // GetTensor implements onnx.DataCarrier. After Run it returns an output of the
-// model: a tensor of its own, which no later Run changes.
+// model as a new tensor, which no later Run changes.
 //
-// An output that operations read too cannot be told from what lies inside
-// until it is asked for: the model is then compiled and run once more. It is
-// nil if that fails.
+// An output that operations also read looks like an inner tensor. When it is asked
+// for, the model is compiled and run again. GetTensor returns nil if that fails.
 func (n *Node) GetTensor() tensor.Tensor {
 	if n.g.engine != nil && n.declared && n.produced && n.read && !n.asked {
 		n.asked = true
@@ -164,10 +163,10 @@ func (n *Node) GetTensor() tensor.Tensor {
 	return n.t
 }
 
-// inputs returns the graph's inputs, weights those whose values the model
-// holds. onnx-go does not tell them apart, but declares inputs first, then
-// results, then weights, and gives a weight that is listed as an input a
-// second tensor.
+// inputs returns the inputs of the graph and its weights, whose values the model
+// holds. onnx-go does not distinguish them. But it declares inputs first, then
+// results, then weights, and it sets the tensor of a weight that is listed as an
+// input twice.
 func (g *Graph) inputs() (inputs, weights []*Node) {
 	first := slices.IndexFunc(g.nodes, func(n *Node) bool { return n.produced })
 	for i, n := range g.nodes {
@@ -193,8 +192,8 @@ func (g *Graph) outputs() []*Node {
 	return list
 }
 
-// Run computes the outputs from the tensors that the inputs hold. A model that
-// modelc cannot compile gives an *onnx.ErrNotImplemented.
+// Run computes the outputs from the tensors of the inputs. If modelc cannot compile
+// the model, the error is an *onnx.ErrNotImplemented.
 func (g *Graph) Run() error {
 	inputs, _ := g.inputs()
 	var in []*ir.Tensor
@@ -223,8 +222,8 @@ func (g *Graph) Run() error {
 	return nil
 }
 
-// Close ends the goroutines of the last Run. The garbage collector does so
-// when the backend is no longer used; the next Run starts them again.
+// Close ends the goroutines of the last Run. The next Run starts them again. The
+// garbage collector ends them too, when nothing uses the backend.
 func (g *Graph) Close() {
 	if g.engine != nil {
 		g.engine.Close()
