@@ -1,24 +1,6 @@
 package onnx
 
-import "modelc/ir"
-
-// operator says how an op becomes IR.
-type operator struct {
-	name      string // with the domain in front unless it is the default
-	since     int    // the first opset whose form is understood
-	operands  int    // how many are required
-	becomes   string // what it is spelled as in the IR
-	limits    string // what of it is refused, if anything
-	build     func(n *node) []*ir.Value
-	sequences bool // operands may be sequences
-}
-
-// family is the operators of one file.
-type family struct {
-	name string
-	ops  []operator
-}
-
+// families is the table of all operators.
 var families = []family{
 	{"convolution", convolutionOps},
 	{"pooling", poolingOps},
@@ -35,10 +17,6 @@ var families = []family{
 	{"constants and control", constantOps},
 	{"sequences", sequenceOps},
 }
-
-// operators finds an operator by name. It is filled here because builders of
-// control flow reach it through the importer.
-var operators map[string]*operator
 
 func init() {
 	operators = map[string]*operator{}
@@ -58,16 +36,16 @@ func init() {
 type Supported struct {
 	Name   string
 	Family string
-	Since  int    // the first opset whose form is understood; up to the newest from there
-	IR     string // the ops of the IR that it becomes
-	Limits string // what of it is refused, empty for nothing
+	Since  int    // first opset whose form is supported; all later ones are, too
+	IR     string // ops of the IR that it becomes
+	Limits string // forms that are refused; empty if there are none
 }
 
-// Newest is the newest opset of the default domain that is understood.
+// Newest is the newest supported opset of the default domain.
 const Newest = maxOpset
 
-// Table lists the supported operators by family. Those outside the default
-// domain have its name in front.
+// Table lists the supported operators by family. The names of operators outside
+// the default domain begin with their domain.
 func Table() []Supported {
 	var t []Supported
 	for _, f := range families {
