@@ -29,17 +29,17 @@ func TestRuntimeOf(t *testing.T) {
 	// A module of the same path without requirements stands in for this one, whose
 	// requirements the toolchain would check.
 	self, imported := modpath.Module, modpath.Package("runtime")
-	put("modelc/go.mod", "module "+self+"\n\ngo 1.24\n")
-	put("modelc/runtime/runtime.go", runtime)
+	put("self/go.mod", "module "+self+"\n\ngo 1.24\n")
+	put("self/runtime/runtime.go", runtime)
 	put("alone/go.mod", "module example.com/alone\n\ngo 1.24\n")
 	put("alone/used/used.go", "package other\n")
 	put("alone/used/other_test.go", "package other_test\n")
 	put("alone/prog/main.go", "package main\n")
 	put("alone/nested/go.mod", "module example.com/nested // has no requirements\n")
-	put("replaced/go.mod", "module example.com/replaced\n\ngo 1.24\n\nrequire "+self+" v0.0.0\n\nreplace "+self+" => ../modelc\n")
+	put("replaced/go.mod", "module example.com/replaced\n\ngo 1.24\n\nrequire "+self+" v0.0.0\n\nreplace "+self+" => ../self\n")
 	put("replaced/nested/go.mod", "module example.com/nested\n\ngo 1.24\n")
 	put("required/go.mod", "module example.com/required\n\ngo 1.24\n\nrequire "+self+" v0.1.0\n")
-	put("work/go.work", "go 1.24\n\nuse (\n\t./in\n\t../modelc\n)\n")
+	put("work/go.work", "go 1.24\n\nuse (\n\t./in\n\t../self\n)\n")
 	put("work/in/go.mod", "module example.com/in\n\ngo 1.24\n")
 	put("work/out/go.mod", "module example.com/out\n\ngo 1.24\n")
 	for _, v := range []string{"vendored", "without"} {
@@ -77,7 +77,7 @@ func TestRuntimeOf(t *testing.T) {
 		{dir: "required/x", name: "x", path: "example.com/required/x/internal/runtime", copied: true}, // but not to be had
 		{dir: "work/in/x", name: "x", path: imported},
 		{dir: "work/out/x", name: "x", path: "example.com/out/x/internal/runtime", copied: true},
-		{dir: "modelc/examples/x", name: "x", path: imported},
+		{dir: "self/examples/x", name: "x", path: imported},
 		{dir: "vendored/x", name: "x", path: imported},
 		{dir: "vendored/x", name: "x", path: imported, flags: "-mod=vendor"},
 		{dir: "without/x", name: "x", path: "example.com/without/x/internal/runtime", copied: true},

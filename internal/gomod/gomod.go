@@ -79,9 +79,15 @@ func Locate(dir string, imported ...string) (*Place, error) {
 }
 
 // unknown reports whether an error of the go command says only that no module
-// that go.mod requires has a package.
+// that go.mod requires has a package. The text depends on whether the path has a
+// dot, and on the flag -mod.
 func unknown(msg string) bool {
-	return strings.Contains(msg, "is not in std") || strings.Contains(msg, "no required module provides package")
+	for _, s := range []string{"is not in std", "no required module provides package", "cannot find module providing package"} {
+		if strings.Contains(msg, s) {
+			return true
+		}
+	}
+	return false
 }
 
 // mainModule is a module in which the go command works.
