@@ -9,8 +9,9 @@ import (
 	"modelc/ir"
 )
 
-// loadBatches loads the model at path for each batch size, smallest first, and
-// makes sure that its batches are examples side by side.
+// loadBatches loads the model at path for each batch size, in the order of
+// sizes, and checks that the model computes the examples of a batch
+// independently.
 func loadBatches(path string, o source.Options, sizes []int) (models []*source.Model, err error) {
 	defer func() {
 		if err != nil {
@@ -40,6 +41,7 @@ func loadBatches(path string, o source.Options, sizes []int) (models []*source.M
 	return models, nil
 }
 
+// release releases models and returns the first error.
 func release(models []*source.Model) error {
 	var err error
 	for _, m := range models {
@@ -50,17 +52,18 @@ func release(models []*source.Model) error {
 	return err
 }
 
-// checkBatch fails unless g computes n examples side by side: every value that
-// depends on the inputs must have as many times more rows than the same value
-// of base as the inputs have, and be the same otherwise. A model that was
-// exported with a batch written into a shape is found this way.
+// checkBatch fails unless g computes n examples independently. base is the
+// model with the batch size of the file. From base to g, the first extent of
+// every value that depends on the inputs must grow by the same factor as that of
+// the inputs, and the other extents must not change. This refuses a model that
+// was exported with a batch size written into a shape.
 func checkBatch(base, g *ir.Graph, n int) error {
-	from := 0 // examples of base
+	from := 0 // batch size of base
 	scaled := map[*ir.Value]bool{}
 	for i, v := range g.Inputs {
 		s, b := v.Type.Shape, base.Inputs[i].Type.Shape
 		if len(s) == 0 || s[0] != n {
-			return fmt.Errorf("input %q is %s: its first extent is given otherwise, or is no batch", v.Name, v.Type)
+			return fmt.Errorf("input %q is %s: its first dimension is fixed, or is not the batch", v.Name, v.Type)
 		}
 		if b[0] == 0 || from > 0 && b[0] != from {
 			return fmt.Errorf("the inputs have batches of %d and %d in the file", from, b[0])
@@ -79,11 +82,11 @@ func checkBatch(base, g *ir.Graph, n int) error {
 			scaled[v] = true
 			b := base.Lookup(v.Name)
 			if b == nil {
-				return fmt.Errorf("%s: the model for %d examples computes something else", node, from)
+				return fmt.Errorf("%s: the model for a batch of %d has no such value", node, from)
 			}
 			s, one := v.Type.Shape, b.Type.Shape
 			if len(s) == 0 || len(s) != len(one) || s[0]*from != one[0]*n || !slices.Equal(s[1:], one[1:]) {
-				return fmt.Errorf("%s: its result is %s, and %s for %d: the model does not keep examples apart along the first axis", node, v.Type, b.Type, from)
+				return fmt.Errorf("%s: its result is %s, but %s for a batch of %d: the model mixes the examples of a batch", node, v.Type, b.Type, from)
 			}
 		}
 	}

@@ -49,8 +49,8 @@ func TestBatches(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer c.Close()
-				if len(c.More) != 1 || c.Batch != 1 || c.More[0].Batch != 3 {
-					t.Fatalf("batches of %d and %d others", c.Batch, len(c.More))
+				if len(c.more) != 1 || c.batch != 1 || c.more[0].batch != 3 {
+					t.Fatalf("batches of %d and %d others", c.batch, len(c.more))
 				}
 				if got, want := c.Program.Plan.WeightsBytes, alone.Program.Plan.WeightsBytes; got != want {
 					t.Errorf("%s: %d bytes of weights, one batch size has %d", format, got, want)
@@ -69,7 +69,7 @@ func sideBySide(t *testing.T, c *Compiled) {
 		t.Fatal(err)
 	}
 	defer one.Close()
-	for _, m := range c.More {
+	for _, m := range c.more {
 		all, err := inproc.New(m.Program, 2)
 		if err != nil {
 			t.Fatal(err)
@@ -80,7 +80,7 @@ func sideBySide(t *testing.T, c *Compiled) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i := range m.Batch {
+		for i := range m.batch {
 			var row []*ir.Tensor
 			for k, x := range in {
 				row = append(row, example(t, x, c.Before.Inputs[k].Type, i))
@@ -92,7 +92,7 @@ func sideBySide(t *testing.T, c *Compiled) {
 			for k := range want {
 				d, err := eval.Compare(example(t, got[k], want[k].Type, i), want[k])
 				if err != nil || !d.Agrees(tolerance, eval.Step(c.Graph.Outputs[k].Value)) {
-					t.Errorf("batch of %d, example %d, output %d: %v %v", m.Batch, i, k, d, err)
+					t.Errorf("batch of %d, example %d, output %d: %v %v", m.batch, i, k, d, err)
 				}
 			}
 		}
@@ -122,7 +122,7 @@ func TestNoBatch(t *testing.T) {
 	for _, c := range []struct{ name, one, four, err string }{
 		{"rows", "input %x : f32[1,6]\n%y = Unary(%x) fn=Relu\noutput \"y\" %y\n", "input %x : f32[4,6]\n%y = Unary(%x) fn=Relu\noutput \"y\" %y\n", ""},
 		{"merged", "input %x : f32[1,6]\n%y = Reshape(%x) shape=[1,6]\noutput \"y\" %y\n", "input %x : f32[4,6]\n%y = Reshape(%x) shape=[1,24]\noutput \"y\" %y\n", "f32[1,24]"},
-		{"no batch", "input %x : f32[1,6]\n%y = Unary(%x) fn=Relu\noutput \"y\" %y\n", "input %x : f32[1,6]\n%y = Unary(%x) fn=Relu\noutput \"y\" %y\n", "is no batch"},
+		{"no batch", "input %x : f32[1,6]\n%y = Unary(%x) fn=Relu\noutput \"y\" %y\n", "input %x : f32[1,6]\n%y = Unary(%x) fn=Relu\noutput \"y\" %y\n", "is not the batch"},
 		{"two batches", "input %x : f32[1,6]\ninput %z : f32[2,6]\n%y = Unary(%x) fn=Relu\noutput \"y\" %y\n", "input %x : f32[4,6]\ninput %z : f32[4,6]\n%y = Unary(%x) fn=Relu\noutput \"y\" %y\n", "batches of 1 and 2"},
 		{"constant", "input %x : f32[1,6]\nconst %k : f32[2] = seed=1\n%y = Unary(%k) fn=Relu\noutput \"y\" %y\n", "input %x : f32[4,6]\nconst %k : f32[2] = seed=1\n%y = Unary(%k) fn=Relu\noutput \"y\" %y\n", "does not depend"},
 	} {

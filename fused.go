@@ -7,32 +7,32 @@ import (
 	"modelc/runtime"
 )
 
-// Fused counts the cheap nodes of a model and those among them that are still
-// steps of their own.
+// Fused counts nodes that need not be steps of their own, because other steps
+// can compute them.
 type Fused struct {
 	BatchNorms  Count `json:"batch_norms"`
 	Activations Count `json:"activations"`
 	Sums        Count `json:"sums"` // of two computed tensors
 	Pools       Count `json:"pools"`
-	// Transposes that bring an input or output of the model into its layout,
-	// or happen as an image is unpacked, are not left: something has to write
-	// those elements anyway.
+	// Transposes.Left does not count transpositions of an input or output of the
+	// model, or of an image that is unpacked: a step must write those elements
+	// anyway.
 	Transposes Count `json:"transposes"`
 	Concats    Count `json:"concats"` // Left counts copies of operands
-	// Folded is how many of BatchNorms went into weights; the others are read
-	// through by convolutions and pools.
+	// Folded is the number of BatchNorms that became part of weights.
+	// Convolutions and pools apply the others as they read their inputs.
 	Folded int `json:"batch_norms_folded"`
-	// Steps describe what is left, and why where that is known.
+	// Steps describes the steps that are left.
 	Steps []string `json:"left"`
 }
 
-// Count is how many nodes of a kind a model has and how many steps are left
-// of them.
+// Count is the number of nodes of a kind.
 type Count struct {
-	Of   int `json:"of"`
-	Left int `json:"left"`
+	Of   int `json:"of"`   // in the model as it was written
+	Left int `json:"left"` // that are still steps of their own
 }
 
+// fused counts the nodes of c.
 func (c *Compiled) fused() Fused {
 	var f Fused
 	count := func(n *ir.Node) *Count {
@@ -59,7 +59,8 @@ func (c *Compiled) fused() Fused {
 			k.Of++
 		}
 	}
-	// What reads through a normalisation names its scale.
+	// A convolution or pool that applies a normalisation has its scale as an
+	// operand.
 	through := map[*ir.Value]bool{}
 	for _, n := range c.Graph.Nodes {
 		switch n.Op.(type) {
@@ -85,8 +86,9 @@ func (c *Compiled) fused() Fused {
 	return f
 }
 
-// movesAnyway reports whether step i is a transposition that costs nothing of
-// its own: of what the model is given or returns, or of an image unpacked.
+// movesAnyway reports whether step i is a transposition of elements that a step
+// must write anyway: those of an input or output of the model, or of an image
+// that is unpacked.
 func (c *Compiled) movesAnyway(i int) bool {
 	n := c.Program.Layers[i].Node
 	if _, ok := n.Op.(ir.Transpose); !ok {

@@ -12,6 +12,7 @@ import (
 	"modelc/backend/inproc"
 	"modelc/frontend/onnx"
 	"modelc/frontend/source"
+	"modelc/internal/modpath"
 	"modelc/internal/zoo"
 	"modelc/ir/eval"
 )
@@ -82,7 +83,7 @@ func TestRuntimeFiles(t *testing.T) {
 			t.Errorf("%s is a test", name)
 		}
 		for line := range strings.Lines(string(b)) {
-			if strings.HasPrefix(strings.TrimSpace(line), `"golang.org/`) || strings.HasPrefix(strings.TrimSpace(line), `"modelc/`) {
+			if strings.HasPrefix(strings.TrimSpace(line), `"golang.org/`) || strings.HasPrefix(strings.TrimSpace(line), `"`+modpath.Module+"/") {
 				t.Errorf("%s: %s", name, line)
 			}
 		}

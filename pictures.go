@@ -2,21 +2,22 @@ package modelc
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"modelc/backend/golang"
-	"modelc/internal/imagenet"
+	"modelc/internal/classes"
 	"modelc/ir"
 	"modelc/runtime/vision"
 )
 
-// Preprocess returns how pictures become the model's input in a mode of
-// [vision.Preset]: stretched to the input's size, in its layout, grey where it
-// has one channel. Change fields for anything else.
+// Preprocess returns the preprocessing that turns an image into the model's
+// input. It has the levels of a mode of [vision.Preset], stretches the image to
+// the input's size, and converts it to grey if the input has one channel. The
+// caller may change its fields.
 //
-// The model must have one input, float32 [1,C,H,W] or [1,H,W,C] with 1 or 3
-// channels. Where both readings fit, Keras models have channels last.
+// The model must have one input, float32 [1,C,H,W] or [1,H,W,C], with 1 or 3
+// channels. If a shape fits both layouts, Keras models are taken to be NHWC and
+// others NCHW.
 func (c *Compiled) Preprocess(mode string) (vision.Preprocess, error) {
 	v, err := c.picture()
 	if err != nil {
@@ -35,7 +36,7 @@ func (c *Compiled) Preprocess(mode string) (vision.Preprocess, error) {
 	return p, err
 }
 
-// picture returns the model's input if it can hold one picture.
+// picture returns the model's input if it can hold one image.
 func (c *Compiled) picture() (*ir.Value, error) {
 	g := c.Before
 	if len(g.Inputs) != 1 {
@@ -52,11 +53,12 @@ func (c *Compiled) picture() (*ir.Value, error) {
 	return v, nil
 }
 
-// Labels returns the names of the model's classes: "imagenet", or those in the
-// file of that name, see [vision.ReadNames]. Their number must be that of the
-// scores, the elements of the model's only output.
+// Labels returns the names of the model's classes by index. If name is
+// "imagenet", they are ImageNet's. Otherwise name is a file that
+// [vision.ReadNames] can read. It is an error if their number differs from the
+// number of scores in the model's only output.
 func (c *Compiled) Labels(name string) ([]string, error) {
-	labels := imagenet.Names()
+	labels := classes.ImageNet()
 	if name != "imagenet" {
 		var err error
 		if labels, err = vision.OpenNames(name); err != nil {
@@ -66,33 +68,28 @@ func (c *Compiled) Labels(name string) ([]string, error) {
 	return labels, c.checkLabels(name, labels)
 }
 
+// checkLabels fails unless there is a label for each class.
 func (c *Compiled) checkLabels(name string, labels []string) error {
-	n, err := c.classes()
+	n, err := c.numClasses()
 	if err == nil && len(labels) != n {
 		err = fmt.Errorf("%s: the model scores %d classes, %s names %d", c.Model.Path, n, name, len(labels))
 	}
 	return err
 }
 
-// classes returns how many classes the model scores.
-func (c *Compiled) classes() (int, error) {
+// numClasses returns the number of classes that the model scores.
+func (c *Compiled) numClasses() (int, error) {
 	g := c.Before
 	if len(g.Outputs) != 1 {
 		return 0, fmt.Errorf("%s has %d outputs; a classifier has one", c.Model.Path, len(g.Outputs))
 	}
-	if o := g.Outputs[0]; !IsScores(o.Value.Type) {
+	if o := g.Outputs[0]; !classes.AreScores(o.Value.Type) {
 		return 0, fmt.Errorf("%s: output %q is %s; a classifier has one score per class, f32[1,N]", c.Model.Path, o.Name, o.Value.Type)
 	}
 	return g.Outputs[0].Value.Type.Shape.Len(), nil
 }
 
-// IsScores reports whether a tensor can hold one score per class of one
-// picture.
-func IsScores(t ir.Type) bool {
-	return t.DType == ir.Float32 && len(t.Shape) > 0 && t.Shape.Len() > 1 && slices.Max(t.Shape) == t.Shape.Len()
-}
-
-// pictures returns what Predict of a package needs.
+// pictures returns the parameters of a package's method Predict.
 func (c *Compiled) pictures(o PackageOptions) (*golang.Pictures, error) {
 	v, err := c.picture()
 	if err != nil {
@@ -104,7 +101,7 @@ func (c *Compiled) pictures(o PackageOptions) (*golang.Pictures, error) {
 	if n := v.Type.Shape.Len(); o.Preprocess.Len() != n {
 		return nil, fmt.Errorf("%s: input %q is %s; the preprocessing makes %d elements", c.Model.Path, v.Name, v.Type, o.Preprocess.Len())
 	}
-	if _, err := c.classes(); err != nil {
+	if _, err := c.numClasses(); err != nil {
 		return nil, err
 	}
 	if o.Labels != nil {

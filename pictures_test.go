@@ -91,7 +91,7 @@ func TestPicturesMustFit(t *testing.T) {
 		{c, PackageOptions{Preprocess: &good, Labels: []string{"a", "b"}}, "scores 12 classes, Labels names 2"},
 		{c, PackageOptions{Preprocess: &small}, "makes 6 elements"},
 		{c, PackageOptions{Preprocess: &grey}, "BGR (mode caffe) needs 3"},
-		{c, PackageOptions{Labels: make([]string, 12)}, "without Preprocess"},
+		{c, PackageOptions{Labels: make([]string, 12)}, "Preprocess is not"},
 		{compileText(t, "ONNX", "graph \"g\"\ninput %x : f32[1,3,2,2]\n%z = Unary(%x) fn=Relu\noutput \"z\" %z\n"), PackageOptions{Preprocess: &good}, "one score per class"},
 		{pooled(t, "ONNX", "[1,3,2,4]", 24), PackageOptions{Preprocess: &good}, "makes 12 elements"},
 	} {

@@ -16,7 +16,7 @@ import (
 	ort "github.com/yalue/onnxruntime_go"
 
 	"modelc"
-	"modelc/backend/golang"
+	"modelc/internal/units"
 	"modelc/ir"
 )
 
@@ -278,7 +278,7 @@ const (
 )
 
 func (f *footprint) memoryRow() string {
-	b := func(n int64) string { return golang.Size(int(n)) }
+	b := units.Bytes[int64]
 	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %.2f |", f.Model, b(f.Arena), b(f.LowerBound), b(f.Activations), b(f.Weights), b(f.Prepared),
 		b(f.MovedBefore), b(f.MovedAfter), b(f.Resident), b(f.OrtResident), float64(f.Resident)/float64(f.OrtResident))
 }

@@ -8,30 +8,43 @@ import (
 
 	"golang.org/x/mod/modfile"
 	"golang.org/x/tools/go/packages"
+
+	"modelc/internal/modpath"
 )
 
-// layers lists the packages of the module that each part may import. Imports
-// point one way: see docs/architecture.md.
+// layers lists the folders of the module whose packages the packages of a folder
+// may import, with those below them; "." is the root package alone. The first
+// row that fits counts. Data flows one way: see docs/architecture.md.
 var layers = []struct {
-	prefix string
+	folder string
 	may    []string
 }{
-	{"modelc/runtime", []string{"modelc/runtime"}},
-	{"modelc/ir/eval", []string{"modelc/ir"}},
-	{"modelc/ir", nil},
-	{"modelc/frontend", []string{"modelc/ir", "modelc/frontend"}},
-	{"modelc/passes", []string{"modelc/ir"}},
-	{"modelc/backend/schedule", []string{"modelc/ir", "modelc/runtime"}},
-	{"modelc/backend", []string{"modelc/ir", "modelc/runtime", "modelc/backend/schedule"}},
-	{"modelc/internal/kernelgen", []string{"modelc/internal/kernelgen"}},
-	{"modelc/internal/gorun", []string{"modelc", "modelc/backend/golang", "modelc/ir"}}, // imports the library; the command imports it
-	{"modelc/internal/report/layout", nil},
-	{"modelc/internal/report", []string{"modelc", "modelc/backend/golang", "modelc/backend/schedule", "modelc/internal/report/layout", "modelc/ir", "modelc/passes"}}, // above the library, below the command
-	{"modelc/internal", []string{"modelc/ir", "modelc/internal"}},
+	{"runtime", []string{"runtime"}},
+	{"ir/eval", []string{"ir"}},
+	{"ir", nil},
+	{"frontend", []string{"ir", "frontend"}},
+	{"passes", []string{"ir"}},
+	{"backend/schedule", []string{"ir", "runtime"}},
+	{"backend", []string{"ir", "runtime", "backend/schedule", "internal/modpath", "internal/units"}},
+	{"internal/kernelgen", []string{"internal/kernelgen"}},
+	{"internal/gomod", nil},
+	{"internal/modpath", nil},
+	{"internal/units", nil},
+	{"internal/report/layout", nil},
+	// These stand above the root package and below the command.
+	{"internal/gorun", []string{".", "backend/golang", "ir"}},
+	{"internal/measure", []string{".", "backend/inproc", "backend/schedule", "internal/machine", "ir", "runtime"}},
+	{"internal/report", []string{".", "backend/golang", "backend/schedule", "internal/measure", "internal/report/layout", "internal/units", "ir", "passes"}},
+	{"internal", []string{"ir", "internal"}},
+}
+
+// below reports whether a package is that of a folder or below it.
+func below(pkg, folder string) bool {
+	return pkg == folder || folder != "." && strings.HasPrefix(pkg, folder+"/")
 }
 
 func TestImportArrows(t *testing.T) {
-	pkgs, err := packages.Load(&packages.Config{Mode: packages.NeedName | packages.NeedImports}, "modelc/...")
+	pkgs, err := packages.Load(&packages.Config{Mode: packages.NeedName | packages.NeedImports}, modpath.Package("..."))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,23 +52,25 @@ func TestImportArrows(t *testing.T) {
 		t.Fatalf("%d packages found", len(pkgs))
 	}
 	for _, p := range pkgs {
+		from, _ := folder(p.PkgPath)
 		for _, l := range layers {
-			if p.PkgPath != l.prefix && !strings.HasPrefix(p.PkgPath, l.prefix+"/") {
+			if !below(from, l.folder) {
 				continue
 			}
 			for imp := range p.Imports {
-				if !strings.HasPrefix(imp, "modelc/") && imp != "modelc" {
-					if l.prefix == "modelc/runtime" && strings.Contains(imp, ".") {
-						t.Errorf("%s imports %s: the runtime stays on the standard library", p.PkgPath, imp)
+				to, ours := folder(imp)
+				if !ours {
+					if l.folder == "runtime" && strings.Contains(imp, ".") {
+						t.Errorf("%s imports %s: the runtime stays on the standard library", from, imp)
 					}
 					continue
 				}
 				ok := false
 				for _, m := range l.may {
-					ok = ok || imp == m || m != "modelc" && strings.HasPrefix(imp, m+"/")
+					ok = ok || below(to, m)
 				}
 				if !ok {
-					t.Errorf("%s imports %s", p.PkgPath, imp)
+					t.Errorf("%s imports %s", from, to)
 				}
 			}
 			break
@@ -63,8 +78,16 @@ func TestImportArrows(t *testing.T) {
 	}
 }
 
-// `go install modelc/cmd/modelc@VERSION` does not work for a module with a replace
-// directive, and modules that require it must repeat the directive.
+// folder returns the folder of a package of the module, "." for the root.
+func folder(pkg string) (dir string, ours bool) {
+	if pkg == modpath.Module {
+		return ".", true
+	}
+	return strings.CutPrefix(pkg, modpath.Module+"/")
+}
+
+// A module with a replace directive cannot be installed with go install
+// PATH@VERSION, nor required without repeating the directive.
 func TestNoReplace(t *testing.T) {
 	b, err := os.ReadFile("../go.mod")
 	if err != nil {

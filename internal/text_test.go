@@ -70,7 +70,7 @@ func TestPlainEnglish(t *testing.T) {
 			}
 			return nil
 		}
-		if ext := filepath.Ext(name); ext != ".go" && ext != ".md" || name == "internal/text_test.go" {
+		if ext := filepath.Ext(name); ext != ".go" && ext != ".md" || name == "internal/text_test.go" || name == "CONTRIBUTING.md" { // these two quote bad examples
 			return nil
 		}
 		if within(name, notYet) && !within(name, rewritten) {

@@ -12,6 +12,7 @@ import (
 	"text/template"
 
 	"modelc/backend/schedule"
+	"modelc/internal/units"
 	"modelc/ir"
 	"modelc/runtime"
 	"modelc/runtime/vision"
@@ -249,10 +250,10 @@ func newView(p *schedule.Program, sum [32]byte, o Options) (*view, error) {
 		v.Predict = newPredictView(o.Pictures, o.Golden[0].Float32s(), o.Tolerance)
 	}
 	s := Summarize(p)
-	v.Parameters, v.FLOPs = Count(float64(s.Parameters)), Count(float64(s.FLOPs))
-	v.Memory, v.Weights = Size(s.Arena), Size(s.Weights)
+	v.Parameters, v.FLOPs = units.Count(s.Parameters), units.Count(s.FLOPs)
+	v.Memory, v.Weights = units.Bytes(s.Arena), units.Bytes(s.Weights)
 	if s.Prepared > 0 {
-		v.Prepared = Size(s.Prepared)
+		v.Prepared = units.Bytes(s.Prepared)
 	}
 	if r := o.Rounding; r != nil {
 		v.Rounding = r.String()
@@ -395,30 +396,4 @@ func Summarize(p *schedule.Program) Summary {
 		s.FLOPs += ir.FLOPs(n)
 	}
 	return s
-}
-
-// Size writes bytes for people.
-func Size(n int) string {
-	switch {
-	case n >= 10<<20:
-		return fmt.Sprintf("%d MB", (n+1<<19)>>20)
-	case n >= 1<<20:
-		return fmt.Sprintf("%.1f MB", float64(n)/(1<<20))
-	case n >= 1<<10:
-		return fmt.Sprintf("%.1f kB", float64(n)/(1<<10))
-	}
-	return fmt.Sprintf("%d bytes", n)
-}
-
-// Count writes a large number for people.
-func Count(n float64) string {
-	switch {
-	case n >= 1e9:
-		return fmt.Sprintf("%.1f G", n/1e9)
-	case n >= 1e6:
-		return fmt.Sprintf("%.1f M", n/1e6)
-	case n >= 1e4:
-		return fmt.Sprintf("%.1f k", n/1e3)
-	}
-	return fmt.Sprintf("%.0f", n)
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"path"
 	"strings"
+
+	"modelc/internal/modpath"
 )
 
 // The files of a copied runtime that are known by name.
@@ -73,7 +75,7 @@ func head(version, change string) []byte {
 		fmt.Sprintf("%s%s; DO NOT EDIT.", marker, version),
 		"//",
 		"// SPDX-License-Identifier: Apache-2.0",
-		"// From package modelc/runtime, under the Apache License, Version 2.0, see the",
+		"// From package " + modpath.Package("runtime") + ", under the Apache License, Version 2.0, see the",
 		"// file LICENSE. Changed: " + change + ".",
 		"\n",
 	}, "\n"))

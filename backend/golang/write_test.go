@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"modelc/backend/schedule"
+	"modelc/internal/modpath"
 	"modelc/ir"
 	"modelc/ir/eval"
 	"modelc/runtime/vision"
@@ -42,7 +43,7 @@ func program(t *testing.T, file string) (*schedule.Program, Options) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p, Options{Package: "net", Runtime: "modelc/runtime", Header: Header{Version: "v0", SHA256: "0123"}, Model: g.Name, Format: "text", Tolerance: 2e-6, Golden: golden, GoldenMask: 3}
+	return p, Options{Package: "net", Runtime: modpath.Package("runtime"), Header: Header{Version: "v0", SHA256: "0123"}, Model: g.Name, Format: "text", Tolerance: 2e-6, Golden: golden, GoldenMask: 3}
 }
 
 // takePictures makes o those of a package that takes pictures, under labels

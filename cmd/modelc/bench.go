@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -8,58 +9,37 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"modelc"
+	"modelc/internal/measure"
 )
 
 func benchCommand() *cobra.Command {
-	var f modelFlags
-	var threads, runs, top int
-	var asJSON bool
+	var top int
 	c := &cobra.Command{
 		Use:   "bench MODEL",
 		Short: "Time a model, layer by layer",
-		Long: `Time a model on seeded random inputs with the kernels that its generated
-package would use. Each layer's time is the shortest of all runs, the model's
-is their median. FLOPs are those of the model as written: an algorithm that
-needs fewer multiplications shows a rate above the peak. The roofline is the
-longer of two times, and what it comes from: the multiplications that the
-layer's algorithm does, at the measured peak, and its weights, as it reads
-them, at the rate at which memory was read. Weights that stay in a cache come
-faster.`,
-		Args: exactly(1, "one model"),
-		RunE: func(c *cobra.Command, args []string) error {
-			if runs < 1 || threads < 1 {
-				return usageError{fmt.Errorf("--runs and --threads must be at least 1")}
-			}
-			o, err := f.options(c)
-			if err != nil {
-				return err
-			}
-			m, err := modelc.Compile(args[0], o)
-			if err != nil {
-				return err
-			}
-			defer m.Close()
-			p, err := modelc.Bench(m, threads, runs)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(c.OutOrStdout(), p)
-			}
-			return printProfile(c.OutOrStdout(), p, top)
-		},
+		Long: `Time a model on seeded random inputs, with the kernels that its generated package
+uses. The time of a layer is the shortest of all runs, the time of the model is
+the median.
+
+FLOPs are those of the layer as the model defines it. A layer can exceed the
+peak if its algorithm does fewer multiplications.
+
+The roofline is a lower bound of the layer's time: the larger of the time of the
+algorithm's multiplications at the measured peak ("arithmetic"), and the time to
+read the weights at the measured memory bandwidth ("memory"). Weights in a cache
+can be read faster.`,
 	}
-	f.add(c)
-	fl := c.Flags()
-	fl.IntVar(&threads, "threads", 1, "goroutines per run")
-	fl.IntVar(&runs, "runs", 20, "how often the model runs")
-	fl.IntVar(&top, "top", 0, "print the `N` slowest layers alone, slowest first")
-	jsonFlag(c, &asJSON)
-	return c
+	c.Flags().IntVar(&top, "top", 0, "print only the `N` slowest layers, the slowest first")
+	return measurement[*measure.Profile]{
+		runs:    20,
+		measure: measure.Bench,
+		print:   func(w io.Writer, p *measure.Profile) error { return printProfile(w, p, top) },
+	}.command(c)
 }
 
-func printProfile(out io.Writer, p *modelc.Profile, top int) error {
+// printProfile prints a table of the layers, or of the top slowest if top is not
+// 0, and the time of the model.
+func printProfile(out io.Writer, p *measure.Profile, top int) error {
 	sum := 0.0
 	for _, l := range p.Layers {
 		sum += l.Best
@@ -67,12 +47,7 @@ func printProfile(out io.Writer, p *modelc.Profile, top int) error {
 	layers := p.Layers
 	if top > 0 {
 		layers = slices.Clone(layers)
-		slices.SortStableFunc(layers, func(a, b modelc.LayerTime) int {
-			if a.Best > b.Best {
-				return -1
-			}
-			return 1
-		})
+		slices.SortStableFunc(layers, func(a, b measure.LayerTime) int { return cmp.Compare(b.Best, a.Best) })
 		layers = layers[:min(top, len(layers))]
 	}
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)

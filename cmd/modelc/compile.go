@@ -3,79 +3,18 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"modelc"
+	"modelc/backend/golang"
+	"modelc/internal/units"
+	"modelc/passes"
 )
-
-// packageFlags are the flags that shape a package. modelc.json has keys of
-// their names, and the headers of packages record them.
-type packageFlags struct {
-	model        modelFlags
-	pictures     pictureFlags
-	weights      weightsFlag
-	output, name string
-	runtime      string
-	standalone   bool
-}
-
-func (f *packageFlags) add(c *cobra.Command) {
-	f.model.several = true
-	f.model.add(c)
-	f.pictures.add(c, "")
-	f.weights.add(c)
-	fl := c.Flags()
-	fl.StringVarP(&f.output, "output", "o", "", "folder of the package `DIR`")
-	fl.StringVar(&f.name, "package", "", "`NAME` of the package; default: that of the package in the folder, or from the folder's name")
-	fl.BoolVar(&f.standalone, "standalone", false, "copy what the package uses of the runtime beside it, so that it needs no other module")
-	fl.StringVar(&f.runtime, "runtime", "", "copy the runtime to the folder `DIR`, which several packages may share")
-}
-
-// compile compiles a model as the flags say and returns what its package is to
-// look like. The caller closes the model.
-func (f *packageFlags) compile(c *cobra.Command, model string) (*modelc.Compiled, modelc.PackageOptions, error) {
-	p := modelc.PackageOptions{Package: f.name, Standalone: f.standalone, SharedRuntime: f.runtime}
-	if err := f.weights.parse(); err != nil {
-		return nil, p, err
-	}
-	p.Sidecar = f.weights.sidecar
-	if f.standalone && f.runtime != "" {
-		return nil, p, usageError{errors.New("--standalone is for a runtime of the package's own, --runtime for a shared one: choose one of them")}
-	}
-	o, err := f.model.options(c)
-	if err != nil {
-		return nil, p, err
-	}
-	o.Weights = f.weights.format
-	o.Flags = append(o.Flags, f.weights.recorded()...)
-	if f.standalone {
-		o.Flags = append(o.Flags, "--standalone")
-	}
-	if f.runtime != "" {
-		o.Flags = append(o.Flags, "--runtime", withoutFolder("runtime", f.runtime))
-	}
-	recorded := f.pictures.recorded(c)
-	if len(recorded) > 0 && f.pictures.mode == "" {
-		return nil, p, usageError{fmt.Errorf("%s is for pictures: add --preprocess MODE", recorded[0])}
-	}
-	o.Flags = append(o.Flags, recorded...)
-	m, err := modelc.Compile(model, o)
-	if err != nil {
-		return nil, p, err
-	}
-	if f.pictures.mode != "" {
-		pre, err := f.pictures.preprocess(c, m)
-		if err == nil {
-			p.Preprocess = &pre
-			p.Labels, err = f.pictures.names(m)
-		}
-		if err != nil {
-			return nil, p, errors.Join(err, m.Close())
-		}
-	}
-	return m, p, nil
-}
 
 func compileCommand() *cobra.Command {
 	var f packageFlags
@@ -84,19 +23,18 @@ func compileCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "compile [MODEL -o DIR]",
 		Short: "Write the Go package of a model",
-		Long: `Write the Go package of a model. With --preprocess its sessions take
-pictures too, Predict(image.Image) ([]Class, error), whose classes have the
-names that --labels gives.
+		Long: `Write the Go package of a model. With --preprocess its sessions have a method
+Predict(image.Image) ([]Class, error). --labels gives the names of the classes.
 
-Without a model, all those that ` + listFile + ` in this folder names are compiled, or
-those of the file behind -f. It is a list of models; its keys are the flags:
+Without a model, compile all models in the list ` + listFile + ` of the current folder,
+or in the list that -f names. The keys of a list are flags:
 
   [
     {"model": "digits.onnx", "output": "internal/digits", "preprocess": "unit"},
     {"model": "faces.onnx", "output": "internal/faces", "dim": ["N=4"]}
   ]
 
-Paths in it count from its folder.`,
+Paths in a list are relative to its folder.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usageError{fmt.Errorf("want one model, got %d arguments; see --help", len(args))}
@@ -136,50 +74,94 @@ Paths in it count from its folder.`,
 	}
 	f.add(c)
 	fl := c.Flags()
-	fl.StringVarP(&file, "file", "f", "", "compile the models of the list in this `FILE`")
+	fl.StringVarP(&file, "file", "f", "", "compile the models of the list in `FILE`")
 	jsonFlag(c, &asJSON)
 	return c
 }
 
-// job is a package to be written, or to be compared.
-type job struct {
-	c     *cobra.Command // whose flags are set
-	flags *packageFlags
-	model string
-	entry string // where a list has it, "" without one
-}
-
-// named says which entry of a list an error is about.
-func (j job) named(err error) error {
-	if j.entry == "" || err == nil {
-		return err
+// printSummary prints what a package costs and what the compiler did.
+func printSummary(w io.Writer, dir string, s *modelc.Summary) {
+	fmt.Fprintf(w, "%s: package %s, from %s (%s)\n", dir, s.Package, s.Model, s.Format)
+	fmt.Fprintf(w, "  %d nodes became %d steps; %s parameters, %s FLOP a run\n", s.ModelNodes, s.Layers, units.Count(s.ModelParameters), units.Count(s.ModelFLOPs))
+	printFused(w, s.Fused)
+	printPasses(w, s.Passes)
+	fmt.Fprintf(w, "  memory: %s a session (lower bound %s)", units.Bytes(s.Arena), units.Bytes(s.LowerBound))
+	for _, b := range s.Sessions {
+		fmt.Fprintf(w, ", %s for batches of %d", units.Bytes(b.Arena), b.Batch)
 	}
-	return fmt.Errorf("%s: %w", j.entry, err)
-}
-
-func (j job) write() (*modelc.Summary, error) {
-	m, o, err := j.flags.compile(j.c, j.model)
-	if err != nil {
-		return nil, err
+	fmt.Fprintf(w, ", weights %s", units.Bytes(s.Weights))
+	if s.Prepared > 0 {
+		fmt.Fprintf(w, ", transformed at load %s", units.Bytes(s.Prepared))
 	}
-	defer m.Close()
-	return m.WritePackage(j.flags.output, o)
-}
-
-// jobsOf returns what the command line asks for: the model of args, or those
-// of a list.
-func jobsOf(c *cobra.Command, args []string, f *packageFlags, file string) ([]job, error) {
-	if len(args) > 0 {
-		if file != "" {
-			return nil, usageError{fmt.Errorf("-f %s and the model %s: choose one of them", file, args[0])}
+	fmt.Fprintln(w)
+	var files []string
+	for name, n := range s.FileBytes {
+		if strings.HasPrefix(name, golang.RuntimeDir) {
+			continue
 		}
-		return []job{{c: c, flags: f, model: args[0]}}, nil
+		files = append(files, fmt.Sprintf("%s %s", name, units.Bytes(n)))
 	}
-	if name := firstChanged(c); name != "" {
-		return nil, usageError{fmt.Errorf("--%s without a model: the flags of listed models stand in the list", name)}
+	slices.Sort(files)
+	fmt.Fprintf(w, "  files: %s\n", strings.Join(files, ", "))
+	if s.Rounding != nil {
+		fmt.Fprintf(w, "  %s\n", s.Rounding)
 	}
-	if file == "" {
-		file = listFile
+	if s.Predict != "" {
+		fmt.Fprintf(w, "  Predict takes pictures: %s\n", s.Predict)
 	}
-	return readList(c, file)
+	if c := s.Copied; c != nil {
+		what := "the part of the runtime that it uses"
+		if c.Shared {
+			what = "a runtime to share"
+		}
+		fmt.Fprintf(w, "  %s was copied: %s, %d files, %d lines, %s\n", what, s.Runtime, c.Files, c.Lines, units.Bytes(c.Bytes))
+	}
+	for _, n := range s.Notes {
+		fmt.Fprintf(w, "  note: %s\n", n)
+	}
+}
+
+// printFused prints how many nodes other steps compute, and which steps are left.
+func printFused(w io.Writer, f modelc.Fused) {
+	var parts []string
+	for _, k := range []struct {
+		name string
+		modelc.Count
+	}{{"batch normalisations", f.BatchNorms}, {"activations", f.Activations}, {"sums", f.Sums}, {"pools", f.Pools}, {"transpositions", f.Transposes}} {
+		if k.Of == 0 {
+			continue
+		}
+		part := fmt.Sprintf("%d of %d %s", max(0, k.Of-k.Left), k.Of, k.name)
+		if read := k.Of - k.Left - f.Folded; k.name == "batch normalisations" && read > 0 {
+			part += fmt.Sprintf(" (%d into weights, %d into readers)", f.Folded, read)
+		}
+		parts = append(parts, part)
+	}
+	if len(parts) > 0 {
+		fmt.Fprintf(w, "  fused: %s\n", strings.Join(parts, ", "))
+	}
+	if f.Concats.Of > 0 {
+		fmt.Fprintf(w, "  %d concatenations in place, %d operands copied\n", f.Concats.Of, f.Concats.Left)
+	}
+	const most = 8
+	for i, s := range f.Steps {
+		if i == most && len(f.Steps) > most+1 {
+			fmt.Fprintf(w, "    and %d more: modelc inspect --steps\n", len(f.Steps)-most)
+			break
+		}
+		fmt.Fprintf(w, "    its own step: %s\n", s)
+	}
+}
+
+func printPasses(out io.Writer, list []passes.Stat) {
+	if len(list) == 0 {
+		return
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprint(w, "pass\tchanged\tnodes\tMFLOP\tMB moved\tms\t\n")
+	for _, p := range list {
+		fmt.Fprintf(w, "%s\t%d\t%d → %d\t%.1f → %.1f\t%.2f → %.2f\t%.1f\t\n", p.Name, p.Changed, p.Before.Nodes, p.After.Nodes,
+			float64(p.Before.FLOPs)/1e6, float64(p.After.FLOPs)/1e6, float64(p.Before.Bytes)/(1<<20), float64(p.After.Bytes)/(1<<20), float64(p.Time.Nanoseconds())/1e6)
+	}
+	w.Flush()
 }

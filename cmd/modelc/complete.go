@@ -11,10 +11,10 @@ import (
 	"modelc/runtime/vision"
 )
 
-// completion is what a shell is told: words, and how it goes on from there.
+// completion returns the words that complete a word, and a directive for the shell.
 type completion = func(c *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective)
 
-// The files of models, of what they run on, and of folders.
+// Extensions of files of models, and of files that models run on.
 var (
 	modelExts = []string{"onnx", "keras", "h5", "hdf5", "json"}
 	dataExts  = []string{"png", "jpg", "jpeg", "npy", "pb"}
@@ -26,7 +26,7 @@ func filesOf(exts ...string) completion {
 	}
 }
 
-// oneModel completes the argument of commands that take one.
+// oneModel completes the argument of commands that take one model.
 func oneModel(c *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
@@ -34,7 +34,7 @@ func oneModel(c *cobra.Command, args []string, typed string) ([]cobra.Completion
 	return filesOf(modelExts...)(c, args, typed)
 }
 
-// modelAndData completes those of run.
+// modelAndData completes the arguments of run.
 func modelAndData(c *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	if len(args) == 0 {
 		return oneModel(c, args, typed)
@@ -42,7 +42,7 @@ func modelAndData(c *cobra.Command, args []string, typed string) ([]cobra.Comple
 	return filesOf(dataExts...)(c, args, typed)
 }
 
-// modelAndFolder completes those of diff.
+// modelAndFolder completes the arguments of diff.
 func modelAndFolder(c *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	if len(args) == 1 {
 		return directories(c, args, typed)
@@ -54,12 +54,12 @@ func directories(*cobra.Command, []string, string) ([]cobra.Completion, cobra.Sh
 	return nil, cobra.ShellCompDirectiveFilterDirs
 }
 
-// anyOf completes one of a few words, each with a description after a tab.
+// anyOf completes one of words. A word may have a description after a tab.
 func anyOf(words ...cobra.Completion) completion {
 	return cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)
 }
 
-// listOf completes the last word of a list with commas.
+// listOf completes the last word of a comma-separated list.
 func listOf(words ...cobra.Completion) completion {
 	return func(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		before := typed[:strings.LastIndex(typed, ",")+1]
@@ -74,7 +74,7 @@ func listOf(words ...cobra.Completion) completion {
 	}
 }
 
-// orFile completes a word or the name of a file.
+// orFile completes one of words or the name of a file.
 func orFile(words ...cobra.Completion) completion {
 	return cobra.FixedCompletions(words, cobra.ShellCompDirectiveDefault)
 }
@@ -95,7 +95,7 @@ func zooNames(c *cobra.Command, args []string, typed string) ([]cobra.Completion
 	return words, cobra.ShellCompDirectiveNoFileComp
 }
 
-// passNames are the words of flags that name passes.
+// passNames returns the names of passes, after the words in more.
 func passNames(more ...cobra.Completion) []cobra.Completion {
 	for _, p := range passes.Pipeline {
 		more = append(more, cobra.CompletionWithDesc(p.Name, p.Doc))
@@ -103,12 +103,11 @@ func passNames(more ...cobra.Completion) []cobra.Completion {
 	return more
 }
 
-// completions are what the values of flags are completed with, in whichever
-// command has them. Flags that are not here want numbers or names that only
-// the model knows.
+// completions returns the completion of each flag's values. The values of other
+// flags are numbers, or names in a model.
 func completions() map[string]completion {
 	return map[string]completion{
-		"engine":        anyOf("go\tbuild and run the generated package", "inproc\tits kernels in this process", "eval\tthe reference interpreter"),
+		"engine":        anyOf("go\tbuilds and runs the generated package", "inproc\truns its kernels in this process", "eval\tthe reference interpreter"),
 		"preprocess":    anyOf("unit\t0 to 1", "none\t0 to 255", "caffe", "tf", "torch"),
 		"interpolation": anyOf(strings.Split(vision.FilterNames(), ", ")...),
 		"labels":        orFile("imagenet"),
@@ -126,8 +125,7 @@ func completions() map[string]completion {
 	}
 }
 
-// addCompletions makes what a shell completes known for all commands below
-// root.
+// addCompletions registers the completions of all commands below root.
 func addCompletions(root *cobra.Command) {
 	flags := completions()
 	arguments := map[string]completion{"run": modelAndData, "diff": modelAndFolder, "zoo": zooNames}

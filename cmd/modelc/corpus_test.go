@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"modelc"
-	"modelc/internal/imagenet"
+	"modelc/internal/classes"
 	"modelc/internal/npy"
 	"modelc/ir"
 )
@@ -252,7 +252,7 @@ var kerasPhotos = map[string]struct {
 // there; another resize would show.
 func TestCorpusKerasPhotos(t *testing.T) {
 	dir := corpus(t)
-	names := imagenet.Names()
+	names := classes.ImageNet()
 	model := filepath.Join(dir, "models", "keras", "mobilenet_v1_0.25_224", "model.h5")
 	for _, interpolation := range []string{"nearest", "bilinear"} {
 		args := []string{"run", model, "--preprocess", "tf", "--labels", "imagenet", "--interpolation", interpolation, "--top", "1"}

@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"slices"
 	"strings"
 
 	"github.com/aymanbagabas/go-udiff"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"modelc"
 	"modelc/backend/golang"
@@ -22,17 +20,18 @@ func diffCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "diff [MODEL DIR]",
-		Short: "Tell whether a package is what its model gives",
-		Long: `Tell whether the package in DIR is, byte for byte, what this version of modelc
-makes of MODEL, and how it differs. Nothing is written. The flags are those in
-the header of DIR/model.go; what the command line says counts instead, and must
-say where files are, since headers hold no paths: --labels, --bind, --tune,
---runtime.
+		Short: "Compare a package with what its model compiles to",
+		Long: `Compare the package in DIR, byte by byte, with what this version of modelc
+writes for MODEL, and print the differences. No file is written. The flags are
+read from the header of DIR/model.go; flags of the command line replace them.
+Repeat the flags --labels, --bind, --tune and --runtime, because headers do not
+record paths.
 
-Without a model, the packages of all models that ` + listFile + ` in this folder names
-are compared, or those of the list behind -f.
+Without a model, compare the packages of all models in the list ` + listFile + ` of the
+current folder, or in the list that -f names.
 
-Exit status 0: all packages are current. 1: one is not, or could not be made.`,
+Exit status 0 means that all packages are current, 1 that a package differs or
+cannot be compiled.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 2 {
 				return usageError{fmt.Errorf("want a model and a folder, got %d arguments; see --help", len(args))}
@@ -76,20 +75,20 @@ Exit status 0: all packages are current. 1: one is not, or could not be made.`,
 		},
 	}
 	f.add(c)
-	c.Flags().StringVarP(&file, "file", "f", "", "compare the packages of the list in this `FILE`")
+	c.Flags().StringVarP(&file, "file", "f", "", "compare the packages of the list in `FILE`")
 	jsonFlag(c, &asJSON)
 	return c
 }
 
-// state says whether a package is what its model gives.
+// state is the result for one package.
 type state struct {
 	Dir     string   `json:"dir"`
 	Current bool     `json:"current"`
-	Files   []string `json:"files"` // that differ, are missing or are no longer made
+	Files   []string `json:"files"` // those that differ, are missing or are no longer written
 }
 
-// diff prints how a package differs from what it would be. The flags may be
-// taken from the package's header.
+// diff compiles the model and prints the differences to its package. If
+// fromHeader is set, it takes flags from the package's header.
 func (j job) diff(w io.Writer, fromHeader bool) (s state, err error) {
 	dir := j.flags.output
 	s = state{Dir: dir, Files: []string{}}
@@ -97,15 +96,15 @@ func (j job) diff(w io.Writer, fromHeader bool) (s state, err error) {
 	missing := errors.Is(err, fs.ErrNotExist)
 	switch {
 	case missing && fromHeader:
-		return s, fmt.Errorf("%s holds no package of modelc", dir)
+		return s, fmt.Errorf("%s holds no package that modelc wrote", dir)
 	case missing:
-		fmt.Fprintf(w, "%s: there is no package yet: modelc compile makes it\n", dir)
+		fmt.Fprintf(w, "%s: there is no package yet: run modelc compile\n", dir)
 		return s, nil
 	case err != nil:
 		return s, err
 	}
 	if h.Version != modelc.Version {
-		fmt.Fprintf(w, "%s: made by modelc %s, this is %s: compile it again, look at what changes, run its test\n", dir, h.Version, modelc.Version)
+		fmt.Fprintf(w, "%s: written by modelc %s, this is %s: compile it again, review the changes, run its test\n", dir, h.Version, modelc.Version)
 	}
 	if fromHeader {
 		if err := takeFlags(j.c, dir, h); err != nil {
@@ -127,7 +126,7 @@ func (j job) diff(w io.Writer, fromHeader bool) (s state, err error) {
 		return s, nil
 	}
 	if h.SHA256 != m.Model.SHA256 {
-		fmt.Fprintf(w, "%s: made from another model, SHA-256 %.12s…, this one has %.12s…\n", dir, h.SHA256, m.Model.SHA256)
+		fmt.Fprintf(w, "%s: compiled from another model, SHA-256 %.12s…; this one has %.12s…\n", dir, h.SHA256, m.Model.SHA256)
 	}
 	for _, d := range list {
 		s.Files = append(s.Files, d.File)
@@ -136,36 +135,11 @@ func (j job) diff(w io.Writer, fromHeader bool) (s state, err error) {
 	return s, nil
 }
 
-// takeFlags sets those flags of a header that the command has and its line
-// leaves out.
-func takeFlags(c *cobra.Command, dir string, h golang.Header) error {
-	var given []string
-	c.Flags().Visit(func(f *pflag.Flag) { given = append(given, f.Name) })
-	read := &cobra.Command{}
-	new(packageFlags).add(read)
-	var unknown []string
-	err := read.Flags().ParseAll(h.Flags, func(f *pflag.Flag, value string) error {
-		if slices.Contains(given, f.Name) || c.Flags().Lookup(f.Name) == nil {
-			return nil
-		}
-		if _, path := pathIn(f.Name, value); path != "" {
-			unknown = append(unknown, "--"+f.Name+" "+value)
-			return nil
-		}
-		return c.Flags().Set(f.Name, value)
-	})
-	if err != nil {
-		return fmt.Errorf("%s was compiled with flags that modelc %s does not know: %w", dir, modelc.Version, err)
-	}
-	if len(unknown) > 0 {
-		return usageError{fmt.Errorf("%s was compiled with %s: give that again, with its path, which headers do not hold", dir, strings.Join(unknown, " "))}
-	}
-	return nil
-}
-
-// mostLines of a text's differences are printed.
+// mostLines is the maximum number of lines of a file's differences that are
+// printed.
 const mostLines = 200
 
+// printDifference prints the difference of one file.
 func printDifference(w io.Writer, d golang.Difference) {
 	switch {
 	case d.Note != "":
@@ -173,13 +147,13 @@ func printDifference(w io.Writer, d golang.Difference) {
 	case d.Old == nil:
 		fmt.Fprintf(w, "%s is missing\n", d.File)
 	case d.New == nil:
-		fmt.Fprintf(w, "%s is no longer made\n", d.File)
+		fmt.Fprintf(w, "%s is no longer written\n", d.File)
 	default:
 		lines := strings.SplitAfter(udiff.Unified(d.File, d.File+" (as it would be)", string(d.Old), string(d.New)), "\n")
 		n := min(len(lines), mostLines)
 		io.WriteString(w, strings.Join(lines[:n], ""))
 		if n < len(lines) {
-			fmt.Fprintf(w, "… and %d lines more\n", len(lines)-n)
+			fmt.Fprintf(w, "… and %d more lines\n", len(lines)-n)
 		}
 	}
 }

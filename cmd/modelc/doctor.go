@@ -20,12 +20,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
-	"modelc/backend/golang"
 	"modelc/internal/machine"
+	"modelc/internal/units"
 	"modelc/runtime"
 )
 
-// diagnosis is what the doctor finds.
+// diagnosis is the result of the command.
 type diagnosis struct {
 	Modelc   string   `json:"modelc"`
 	System   string   `json:"system"` // linux/amd64
@@ -38,21 +38,20 @@ type diagnosis struct {
 
 type cpuState struct {
 	Name       string   `json:"name"`
-	Features   []string `json:"features"` // that kernels for networks may use
-	L2         int      `json:"l2_bytes"` // 0 where it is unknown
+	Features   []string `json:"features"` // those that kernels for networks could use
+	L2         int      `json:"l2_bytes"` // 0 if it is unknown
 	L3         int      `json:"l3_bytes"`
 	Tier       string   `json:"tier"`  // in use
-	Tiers      []string `json:"tiers"` // of this machine, the best last
+	Tiers      []string `json:"tiers"` // tiers that this machine has, the best last
 	Forced     string   `json:"modelc_cpu,omitempty"`
-	CPUs       int      `json:"cpus"` // that the process may run on
+	CPUs       int      `json:"cpus"` // number of CPUs that the process may run on
 	GOMAXPROCS int      `json:"gomaxprocs"`
-	Quota      float64  `json:"quota"` // CPUs that the container allows; 0 for no limit
+	Quota      float64  `json:"quota"` // number of CPUs that the container allows; 0 for no limit
 }
 
-// measured are the limits of any program here: of one core, and of GOMAXPROCS
-// goroutines together.
+// measured has the rates of one core, and of GOMAXPROCS goroutines together.
 type measured struct {
-	Peak         float64 `json:"peak_gflops"` // 0 where the tier has no measurement
+	Peak         float64 `json:"peak_gflops"` // 0 if the tier has no measurement
 	PeakAll      float64 `json:"peak_gflops_all"`
 	Bandwidth    float64 `json:"read_gb_per_s"`
 	BandwidthAll float64 `json:"read_gb_per_s_all"`
@@ -61,11 +60,11 @@ type measured struct {
 type goState struct {
 	Path    string  `json:"path"`
 	Version string  `json:"version"`
-	Build   float64 `json:"build_ms"` // of a program that does nothing
+	Build   float64 `json:"build_ms"` // time to build an empty program
 	Error   string  `json:"error,omitempty"`
 }
 
-// cache is the folder of the programs that run and verify build.
+// cache is the folder in which run and verify build programs.
 type cache struct {
 	Dir      string `json:"dir"`
 	Builds   int    `json:"builds"`
@@ -74,9 +73,9 @@ type cache struct {
 	Error    string `json:"error,omitempty"`
 }
 
-// advice is something to change.
+// advice is a change that the user should make.
 type advice struct {
-	Problem bool   `json:"problem"` // commands fail; otherwise they are slow
+	Problem bool   `json:"problem"` // whether commands fail; otherwise they are slow
 	Text    string `json:"text"`
 }
 
@@ -84,12 +83,12 @@ func doctorCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "doctor",
-		Short: "Look at this machine: CPU, Go toolchain, cache, measured limits",
-		Long: `Look at this machine: what the CPU has and which kernels are used for it, how
-many CPUs the process may use, whether the Go toolchain builds packages,
-whether the cache of builds can be written, and what a core and the memory
-reach at most, measured. Exit status 1 if something is wrong that commands
-need; what makes them slow is told, too.`,
+		Short: "Check this machine: CPU, Go toolchain, cache, measured limits",
+		Long: `Check this machine. Print the features of the CPU and the kernels that are used on
+it, the number of CPUs that the process may use, whether the Go toolchain builds
+packages, whether the cache can be written, and the measured peak of arithmetic
+and of memory. The exit status is 1 if a command cannot work. Problems that make
+commands slow are printed too.`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			report := progressOf(c)
@@ -126,7 +125,7 @@ need; what makes them slow is told, too.`,
 	return c
 }
 
-// shown are the CPU's features that matter to networks.
+// shown are the CPU features that are printed.
 var shown = []cpuid.FeatureID{
 	cpuid.AVX, cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.AVXVNNI, cpuid.AVX512F, cpuid.AVX512DQ, cpuid.AVX512BW, cpuid.AVX512VL, cpuid.AVX512VNNI, cpuid.AVX512BF16, cpuid.AMXTILE,
 	cpuid.ASIMD, cpuid.ASIMDHP, cpuid.ASIMDDP, cpuid.SVE,
@@ -145,24 +144,24 @@ func lookAtCPU() cpuState {
 	return s
 }
 
-// wants says what the CPU of a tier must have.
+// wants names the features of the CPU that a tier needs.
 var wants = map[string]string{"avx512": "AVX-512 F, DQ, BW and VL", "avx2": "AVX2 and FMA", "neon": "arm64"}
 
-// why says why the tier is used.
+// why returns the reason why the tier is used.
 func (s *cpuState) why() string {
 	best := s.Tiers[len(s.Tiers)-1]
 	switch {
 	case s.Tier != best:
 		return fmt.Sprintf("MODELC_CPU asks for it; this machine has %s", best)
 	case best == "avx2":
-		return "the best that this machine has; avx512 wants " + wants["avx512"]
+		return "the best that this machine has; avx512 needs " + wants["avx512"]
 	case best == "generic":
-		return "no kernels for this machine but those in Go: " + wants["avx2"] + ", or arm64, have faster ones"
+		return "this machine has only the kernels in Go; there are faster ones for " + wants["avx2"] + ", and for arm64"
 	}
 	return "the best there is"
 }
 
-// arithmetic measures multiply-adds.
+// arithmetic measures the rate of multiply-adds.
 func (m *measured) arithmetic(threads int) {
 	m.Peak = runtime.PeakGFLOPS()
 	all := make([]float64, threads)
@@ -176,14 +175,14 @@ func (m *measured) arithmetic(threads int) {
 	}
 }
 
-// memory measures reading.
+// memory measures the rate of reading.
 func (m *measured) memory(s cpuState) {
 	bytes := min(max(4*s.L3, 64<<20), 512<<20)
 	m.Bandwidth = machine.ReadBandwidth(1, bytes)
 	m.BandwidthAll = machine.ReadBandwidth(s.GOMAXPROCS, bytes)
 }
 
-// lookAtGo builds a program as run and verify do.
+// lookAtGo builds an empty program as run and verify build theirs.
 func lookAtGo(ctx context.Context) (s goState) {
 	fail := func(err error, output []byte) goState {
 		s.Error = strings.TrimSpace(fmt.Sprintf("%v: %.1000s", err, output))
@@ -227,7 +226,7 @@ func lookAtGo(ctx context.Context) (s goState) {
 	return s
 }
 
-// lookAtCache counts what is in the cache and tries to write there.
+// lookAtCache measures the cache and tries to write to it.
 func lookAtCache() (s cache) {
 	var err error
 	if s.Dir, err = cacheDir(); err != nil {
@@ -258,7 +257,7 @@ func lookAtCache() (s cache) {
 	return s
 }
 
-// advise says what to change.
+// advise returns the changes that the user should make.
 func (d *diagnosis) advise() []advice {
 	list := []advice{} // JSON's [] is easier to read than its null
 	add := func(problem bool, format string, args ...any) {
@@ -266,34 +265,34 @@ func (d *diagnosis) advise() []advice {
 	}
 	c := d.CPU
 	if best := c.Tiers[len(c.Tiers)-1]; c.Tier != best {
-		add(false, "MODELC_CPU=%s keeps the faster %s kernels from being used: unset it", c.Forced, best)
+		add(false, "MODELC_CPU=%s disables the faster %s kernels: unset it", c.Forced, best)
 	} else if c.Forced != "" && c.Forced != c.Tier {
 		add(false, "MODELC_CPU=%s is ignored: this machine has %s", c.Forced, strings.Join(c.Tiers, ", "))
 	}
 	if c.Tiers[len(c.Tiers)-1] == "generic" {
-		add(false, "the kernels in Go are correct and slow: compile here, run on a CPU with %s, or on arm64", wants["avx2"])
+		add(false, "the kernels in Go are correct but slow: run packages on a CPU with %s, or on arm64", wants["avx2"])
 	}
 	if c.Quota > 0 && float64(c.GOMAXPROCS) > math.Ceil(c.Quota) {
-		add(false, "GOMAXPROCS is %d, but the container may use %.3g CPUs: it is stopped for a part of every period; set GOMAXPROCS=%.0f", c.GOMAXPROCS, c.Quota, math.Ceil(c.Quota))
+		add(false, "GOMAXPROCS is %d, but the container may use %.3g CPUs, so the system stops it for a part of every period: set GOMAXPROCS=%.0f", c.GOMAXPROCS, c.Quota, math.Ceil(c.Quota))
 	}
 	useful := c.CPUs
 	if c.Quota > 0 {
 		useful = min(useful, int(math.Ceil(c.Quota)))
 	}
 	if c.GOMAXPROCS < useful {
-		add(false, "GOMAXPROCS is %d of %d CPUs: unset it to use all", c.GOMAXPROCS, useful)
+		add(false, "GOMAXPROCS is %d, but there are %d CPUs: unset it to use all", c.GOMAXPROCS, useful)
 	}
 	if m := d.Measured; c.GOMAXPROCS > 1 && m.PeakAll < 0.6*m.Peak*float64(c.GOMAXPROCS) {
-		add(false, "%d goroutines reach %.1f times the arithmetic of one: other programs are running, or CPUs share cores; try fewer threads", c.GOMAXPROCS, m.PeakAll/m.Peak)
+		add(false, "%d goroutines do only %.1f times the arithmetic of one, because other programs run or CPUs share cores: try fewer threads", c.GOMAXPROCS, m.PeakAll/m.Peak)
 	}
 	switch {
 	case d.Go.Path == "":
-		add(true, "no Go toolchain in PATH: install Go 1.24 or later from https://go.dev/dl; without it compile works, run and verify need --engine inproc")
+		add(true, "no Go toolchain in PATH: install Go 1.24 or later from https://go.dev/dl, or give run and verify --engine inproc")
 	case d.Go.Error != "":
 		add(true, "%s does not build a program: %s", d.Go.Path, d.Go.Error)
 	}
 	if !d.Cache.Writable {
-		add(true, "the cache cannot be written (%s): set XDG_CACHE_HOME to a folder of yours, or give run and verify --engine inproc", d.Cache.Error)
+		add(true, "the cache cannot be written (%s): set XDG_CACHE_HOME to another folder, or give run and verify --engine inproc", d.Cache.Error)
 	}
 	return list
 }
@@ -328,7 +327,7 @@ func (d *diagnosis) print(c *cobra.Command) error {
 	if !d.Cache.Writable {
 		state = "cannot be written"
 	}
-	row("cache", "%s: %d builds, %s, %s", orUnknown(d.Cache.Dir), d.Cache.Builds, golang.Size(int(d.Cache.Bytes)), state)
+	row("cache", "%s: %d builds, %s, %s", orUnknown(d.Cache.Dir), d.Cache.Builds, units.Bytes(d.Cache.Bytes), state)
 	if err := w.Flush(); err != nil {
 		return err
 	}
@@ -359,10 +358,10 @@ func orUnknown(s string) string {
 func caches(s cpuState) string {
 	text := ""
 	if s.L2 > 0 {
-		text += ", L2 " + golang.Size(s.L2)
+		text += ", L2 " + units.Bytes(s.L2)
 	}
 	if s.L3 > 0 {
-		text += ", L3 " + golang.Size(s.L3)
+		text += ", L3 " + units.Bytes(s.L3)
 	}
 	return text
 }

@@ -58,12 +58,12 @@ func TestAdvice(t *testing.T) {
 		make func(d *diagnosis)
 		want string
 	}{
-		{func(d *diagnosis) { d.CPU.Tier, d.CPU.Forced = "generic", "generic" }, "MODELC_CPU=generic keeps the faster avx2 kernels"},
+		{func(d *diagnosis) { d.CPU.Tier, d.CPU.Forced = "generic", "generic" }, "MODELC_CPU=generic disables the faster avx2 kernels"},
 		{func(d *diagnosis) { d.CPU.Forced = "avx512" }, "MODELC_CPU=avx512 is ignored: this machine has generic, avx2"},
-		{func(d *diagnosis) { d.CPU.Tier, d.CPU.Tiers = "generic", []string{"generic"} }, "correct and slow"},
-		{func(d *diagnosis) { d.CPU.Quota = 1.5 }, "may use 1.5 CPUs: it is stopped for a part of every period; set GOMAXPROCS=2"},
-		{func(d *diagnosis) { d.CPU.GOMAXPROCS = 2 }, "GOMAXPROCS is 2 of 4 CPUs"},
-		{func(d *diagnosis) { d.Measured.PeakAll = 200 }, "4 goroutines reach 2.0 times the arithmetic of one"},
+		{func(d *diagnosis) { d.CPU.Tier, d.CPU.Tiers = "generic", []string{"generic"} }, "correct but slow"},
+		{func(d *diagnosis) { d.CPU.Quota = 1.5 }, "may use 1.5 CPUs, so the system stops it for a part of every period: set GOMAXPROCS=2"},
+		{func(d *diagnosis) { d.CPU.GOMAXPROCS = 2 }, "GOMAXPROCS is 2, but there are 4 CPUs"},
+		{func(d *diagnosis) { d.Measured.PeakAll = 200 }, "4 goroutines do only 2.0 times the arithmetic of one"},
 	} {
 		d := well()
 		c.make(d)

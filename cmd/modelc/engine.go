@@ -26,9 +26,9 @@ type engine interface {
 	run(ctx context.Context, in []*ir.Tensor) ([]*ir.Tensor, error)
 }
 
-// engineFlag adds --engine, which names what newEngine returns.
+// engineFlag adds --engine and checks its value.
 func engineFlag(c *cobra.Command, name *string) {
-	c.Flags().StringVar(name, "engine", "go", "go (build and run the generated package), inproc (its kernels in this process) or eval (the reference interpreter)")
+	c.Flags().StringVar(name, "engine", "go", "go (builds and runs the generated package), inproc (runs its kernels in this process) or eval (the reference interpreter)")
 	c.PreRunE = func(*cobra.Command, []string) error {
 		if !slices.Contains([]string{"go", "inproc", "eval"}, *name) {
 			return usageError{fmt.Errorf("--engine %q: want go, inproc or eval", *name)}
@@ -37,7 +37,7 @@ func engineFlag(c *cobra.Command, name *string) {
 	}
 }
 
-// newEngine returns the engine of that name, which engineFlag has checked.
+// newEngine returns the engine with a name that engineFlag has checked.
 func newEngine(ctx context.Context, name string, c *modelc.Compiled) (engine, error) {
 	switch name {
 	case "eval":
@@ -66,8 +66,8 @@ func (g generated) run(ctx context.Context, in []*ir.Tensor) ([]*ir.Tensor, erro
 	return g.p.Run(ctx, 0, in)
 }
 
-// buildPackage generates and builds in a cache folder keyed by everything
-// that shapes the result: the model, the flags and this command itself.
+// buildPackage generates and builds the package in a folder of the cache. Its key
+// is a digest of the model, the flags and this command.
 func buildPackage(ctx context.Context, c *modelc.Compiled) (engine, error) {
 	root, err := cacheDir()
 	if err != nil {
@@ -98,7 +98,7 @@ func buildPackage(ctx context.Context, c *modelc.Compiled) (engine, error) {
 	if _, err := b.Add(c); err != nil {
 		return nil, err
 	}
-	if err := c.Options.Report("go build", 0, 1); err != nil {
+	if err := c.Options.Progress.Update("go build", 0, 1); err != nil {
 		return nil, err
 	}
 	if _, err := b.Build(ctx); err != nil {
@@ -107,23 +107,23 @@ func buildPackage(ctx context.Context, c *modelc.Compiled) (engine, error) {
 	renamed := os.Rename(tmp, dir)
 	p, err := gorun.Open(dir, c.Graph)
 	if err != nil {
-		return nil, errors.Join(renamed, err) // and not another process that was faster
+		return nil, errors.Join(renamed, err) // unless another process has built it
 	}
 	return generated{p}, nil
 }
 
-// cacheDir is where builds are kept, each in a folder.
+// cacheDir returns the folder of the cache, which has a folder for each build.
 func cacheDir() (string, error) {
 	dir, err := os.UserCacheDir()
 	return filepath.Join(dir, "modelc"), err
 }
 
-// unused is how long a build stays in the cache after its last use. A large
-// network takes half a gigabyte.
+// unused is how long a build stays in the cache after its last use. The build of
+// a large network takes half a gigabyte.
 const unused = 5 * 24 * time.Hour
 
-// trim removes builds from the cache that nobody has used for long, and what
-// interrupted builds left. Failures do not matter: the next build tries again.
+// trim removes old builds and remains of interrupted builds from the cache. It
+// ignores errors, because the next build tries again.
 func trim(root string) {
 	entries, _ := os.ReadDir(root)
 	for _, e := range entries {
@@ -133,6 +133,7 @@ func trim(root string) {
 	}
 }
 
+// cacheKey returns the key of a build.
 func cacheKey(c *modelc.Compiled) (string, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s %s %q\n", modelc.Version, c.Model.SHA256, c.Options.Flags)

@@ -21,9 +21,9 @@ func graphCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "graph MODEL -o FILE.svg|FILE.dot",
 		Short: "Draw a model's graph",
-		Long: `Draw a model's graph as a picture (.svg) or as a description for Graphviz
-(.dot). Without --optimised or --after it is the graph as the model has it.
-Nodes of an optimised graph show those of the model that became part of them.`,
+		Long: `Draw a model's graph as an image (.svg), or write it as text for Graphviz (.dot).
+Without --optimised or --after it is the graph of the model as written. The nodes
+of an optimised graph name the nodes of the model that were merged into them.`,
 		Args: exactly(1, "one model"),
 		RunE: func(c *cobra.Command, args []string) error {
 			var write func(p *report.Picture, w io.Writer) error
@@ -64,13 +64,13 @@ Nodes of an optimised graph show those of the model that became part of them.`,
 	f.add(c)
 	fl := c.Flags()
 	fl.StringVarP(&out, "output", "o", "", "`FILE` to write, .svg or .dot")
-	fl.BoolVar(&optimised, "optimised", false, "after all passes")
-	fl.StringVar(&after, "after", "", "after this pass `NAME` and those before it")
+	fl.BoolVar(&optimised, "optimised", false, "draw the graph after all passes")
+	fl.StringVar(&after, "after", "", "draw the graph after the pass `NAME` and those before it")
 	return c
 }
 
-// upTo returns the passes that run up to the named one, of those in only
-// where that is not empty.
+// upTo returns the passes up to the named one. If only is not empty, it leaves
+// out those that are not in it.
 func upTo(name string, only []string) ([]string, error) {
 	var list []string
 	for _, p := range passes.Pipeline {

@@ -7,8 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
-	"modelc/backend/golang"
 	"modelc/backend/schedule"
+	"modelc/internal/units"
 	"modelc/ir"
 )
 
@@ -40,7 +40,7 @@ func inspectCommand() *cobra.Command {
 	var asJSON, text, optimised, steps bool
 	c := &cobra.Command{
 		Use:   "inspect MODEL",
-		Short: "Show what a model consists of and costs",
+		Short: "Show the layers of a model and their costs",
 		Args:  exactly(1, "one model"),
 		RunE: func(c *cobra.Command, args []string) error {
 			o, err := f.options(c)
@@ -87,18 +87,19 @@ func inspectCommand() *cobra.Command {
 			if err := t.Flush(); err != nil {
 				return err
 			}
-			fmt.Fprintf(w, "memory of a session: %s\n", golang.Size(in.Arena))
+			fmt.Fprintf(w, "memory of a session: %s\n", units.Bytes(in.Arena))
 			return nil
 		},
 	}
 	f.add(c)
 	jsonFlag(c, &asJSON)
-	c.Flags().BoolVar(&text, "ir", false, "print the graph's text form")
-	c.Flags().BoolVar(&optimised, "optimised", false, "after the passes instead of as written")
-	c.Flags().BoolVar(&steps, "steps", false, "print the steps of the program and its memory plan")
+	c.Flags().BoolVar(&text, "ir", false, "print the text form of the graph")
+	c.Flags().BoolVar(&optimised, "optimised", false, "show the graph after the passes")
+	c.Flags().BoolVar(&steps, "steps", false, "print the steps and the memory plan of the program")
 	return c
 }
 
+// inspect describes the graph g of m.
 func inspect(m *modelc.Compiled, g *ir.Graph) inspection {
 	in := inspection{Name: g.Name, Format: m.Model.Format, SHA256: m.Model.SHA256, Metadata: m.Model.Metadata, Notes: m.Model.Notes, Arena: m.Program.Plan.ArenaBytes}
 	for _, v := range g.Inputs {

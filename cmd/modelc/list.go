@@ -14,16 +14,44 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"modelc"
 )
+
+// job is a package to write or to compare.
+type job struct {
+	c     *cobra.Command // whose flags are set
+	flags *packageFlags
+	model string
+	entry string // place in a list, file:line:column; empty if there is no list
+}
+
+// named adds the job's entry in a list to an error.
+func (j job) named(err error) error {
+	if j.entry == "" || err == nil {
+		return err
+	}
+	return fmt.Errorf("%s: %w", j.entry, err)
+}
+
+// write compiles the model and writes its package.
+func (j job) write() (*modelc.Summary, error) {
+	m, o, err := j.flags.compile(j.c, j.model)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	return m.WritePackage(j.flags.output, o)
+}
 
 // listFile lists the models of a module; see modelc compile --help.
 const listFile = "modelc.json"
 
-// flagsOfList are flags of the command line alone: they are about a call of
-// the command, not about a model.
+// flagsOfList are the flags that are about a call of the command, not about a
+// model. They are not allowed in a list.
 var flagsOfList = []string{"file", "json", "quiet", "help"}
 
-// firstChanged returns a flag that is set and belongs to a model, "" for none.
+// firstChanged returns the name of a flag that is set and is about a model, or "".
 func firstChanged(c *cobra.Command) (name string) {
 	c.Flags().Visit(func(f *pflag.Flag) {
 		if name == "" && !slices.Contains(flagsOfList, f.Name) {
@@ -33,8 +61,26 @@ func firstChanged(c *cobra.Command) (name string) {
 	return name
 }
 
-// readList reads a list of models. All that is wrong with it is reported at
-// once, with its place.
+// jobsOf returns the jobs of the command line: the model in args, or the models
+// of a list.
+func jobsOf(c *cobra.Command, args []string, f *packageFlags, file string) ([]job, error) {
+	if len(args) > 0 {
+		if file != "" {
+			return nil, usageError{fmt.Errorf("-f %s and the model %s: choose one of them", file, args[0])}
+		}
+		return []job{{c: c, flags: f, model: args[0]}}, nil
+	}
+	if name := firstChanged(c); name != "" {
+		return nil, usageError{fmt.Errorf("--%s without a model: put flags into the list of models", name)}
+	}
+	if file == "" {
+		file = listFile
+	}
+	return readList(c, file)
+}
+
+// readList reads a list of models. It reports all errors at once, with their
+// places.
 func readList(c *cobra.Command, path string) ([]job, error) {
 	text, err := os.ReadFile(path)
 	switch {
@@ -55,7 +101,7 @@ func readList(c *cobra.Command, path string) ([]job, error) {
 	}
 	if l.fatal == nil {
 		if at := int64(len(text)) - int64(len(bytes.TrimLeft(text[d.InputOffset():], " \t\r\n"))); at < int64(len(text)) {
-			l.report(at, errors.New("text behind the list"))
+			l.report(at, errors.New("text after the list"))
 		}
 	}
 	if l.fatal != nil {
@@ -73,10 +119,10 @@ type list struct {
 	text   []byte
 	jobs   []job
 	failed []error
-	fatal  error // it is not JSON, or not a list of objects
+	fatal  error // set if the text is not JSON, or not a list of objects
 }
 
-// place is an offset as people read it: file:line:column.
+// place returns an offset as file:line:column.
 func (l *list) place(offset int64) string {
 	before := l.text[:min(int(offset), len(l.text))]
 	line := bytes.Count(before, []byte("\n")) + 1
@@ -88,18 +134,18 @@ func (l *list) at(offset int64, err error) error { return fmt.Errorf("%s: %w", l
 
 func (l *list) report(offset int64, err error) { l.failed = append(l.failed, l.at(offset, err)) }
 
-// next returns the offset of the token that d reads next.
+// next returns the offset of the next token of d.
 func (l *list) next(d *json.Decoder) int64 {
 	rest := l.text[d.InputOffset():]
 	return d.InputOffset() + int64(len(rest)-len(bytes.TrimLeft(rest, " \t\r\n,:")))
 }
 
-// token reads a token; an error is fatal.
+// token reads a token. An error is fatal.
 func (l *list) token(d *json.Decoder) json.Token {
 	at := l.next(d)
 	t, err := d.Token()
 	if errors.Is(err, io.EOF) {
-		err = errors.New("the list ends here, unfinished")
+		err = errors.New("the list is incomplete")
 	}
 	if err != nil {
 		var syntax *json.SyntaxError
@@ -111,7 +157,7 @@ func (l *list) token(d *json.Decoder) json.Token {
 	return t
 }
 
-// delim reads a delimiter; anything else is fatal.
+// delim reads a delimiter. Any other token is fatal.
 func (l *list) delim(d *json.Decoder, want json.Delim, what string) {
 	at := l.next(d)
 	if t := l.token(d); l.fatal == nil && t != want {
@@ -149,10 +195,10 @@ func (l *list) model(parent *cobra.Command, d *json.Decoder) {
 			j.model, err = text(value)
 			j.model = l.below(j.model)
 		case flag == nil:
-			err = fmt.Errorf("unknown key %q; there are model and the flags of modelc compile", key)
+			err = fmt.Errorf("unknown key %q: want model or a flag of modelc compile", key)
 			where = at
 		case flag.Changed:
-			err = fmt.Errorf("%q is there twice", key)
+			err = fmt.Errorf("%q occurs twice", key)
 			where = at
 		default:
 			err = l.set(c, flag, value)
@@ -177,7 +223,7 @@ func (l *list) model(parent *cobra.Command, d *json.Decoder) {
 	l.jobs = append(l.jobs, j)
 }
 
-// set gives a flag the value of its key: a list repeats it.
+// set sets a flag to the value of its key. A list sets it repeatedly.
 func (l *list) set(c *cobra.Command, flag *pflag.Flag, value any) error {
 	values, ok := value.([]any)
 	if _, repeated := flag.Value.(pflag.SliceValue); ok && !repeated {
@@ -200,7 +246,7 @@ func (l *list) set(c *cobra.Command, flag *pflag.Flag, value any) error {
 	return nil
 }
 
-// below returns where a path in the list leads.
+// below returns a path of the list relative to the working directory.
 func (l *list) below(path string) string {
 	if path == "" || filepath.IsAbs(path) {
 		return path
@@ -208,7 +254,7 @@ func (l *list) below(path string) string {
 	return filepath.Join(filepath.Dir(l.path), filepath.FromSlash(path))
 }
 
-// text returns a value as a flag takes it.
+// text returns a value as the text of a flag.
 func text(v any) (string, error) {
 	switch v := v.(type) {
 	case string:
@@ -216,5 +262,5 @@ func text(v any) (string, error) {
 	case bool, json.Number:
 		return fmt.Sprint(v), nil
 	}
-	return "", fmt.Errorf("want a text, a number, or true or false, got %s", strings.TrimSpace(fmt.Sprint(v)))
+	return "", fmt.Errorf("want a string, a number, true or false, got %s", strings.TrimSpace(fmt.Sprint(v)))
 }

@@ -7,40 +7,19 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
 
 	"github.com/spf13/cobra"
 )
 
 func main() {
-	// A first interrupt ends the work in order, a second one at once.
+	// The first interrupt cancels the work, the second one kills the process.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	os.Exit(run(ctx, os.Args[1:], newTerminal(os.Stdout, os.Stderr)))
 }
 
-// The exit codes: a model, its data or its result is wrong; the command line
-// is wrong.
-const (
-	exitFailed = 1
-	exitUsage  = 2
-)
-
-// usageError is an error of the command line.
-type usageError struct{ error }
-
-// errReported is a failure that the command has printed already.
-var errReported = errors.New("reported")
-
-// exitCodes ends the help of every command.
-const exitCodes = `
-Exit status:
-  0  done
-  1  the model, its data or the result is wrong
-  2  the command line is wrong
-`
-
+// run executes the command line args and returns the exit code.
 func run(ctx context.Context, args []string, t *terminal) int {
 	root := &cobra.Command{
 		Use:   "modelc",
@@ -61,7 +40,7 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	root.SetOut(t.behind(t.out))
 	root.SetErr(t.behind(t.err))
 	root.SetUsageTemplate(root.UsageTemplate() + exitCodes)
-	root.PersistentFlags().BoolVarP(&t.quiet, "quiet", "q", false, "print results and errors alone: no progress, no summary of a package")
+	root.PersistentFlags().BoolVarP(&t.quiet, "quiet", "q", false, "print only results and errors: no progress, no summary of a package")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
 	})
@@ -70,7 +49,7 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	err := root.ExecuteContext(withTerminal(ctx, t))
 	t.progress.clear()
 	if err != nil && ctx.Err() != nil {
-		err = errInterrupted // whatever it stopped says
+		err = errInterrupted // not what the interrupted work returned
 	}
 	var usage usageError
 	switch {
@@ -84,26 +63,4 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	}
 	t.fail(err)
 	return exitFailed
-}
-
-// suggest names what somebody may have meant.
-func suggest(names []string) string {
-	if len(names) == 0 {
-		return ""
-	}
-	return ", did you mean " + strings.Join(names, " or ") + "?"
-}
-
-// exactly demands n positional arguments, described by what.
-func exactly(n int, what string) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if len(args) != n {
-			got := ""
-			if len(args) > 0 {
-				got = fmt.Sprintf(", got %q", args)
-			}
-			return usageError{fmt.Errorf("want %s%s; see %s --help", what, got, c.CommandPath())}
-		}
-		return nil
-	}
 }

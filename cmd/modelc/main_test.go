@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"modelc"
+	"modelc/internal/measure"
 	"modelc/internal/npy"
 	"modelc/internal/zoo"
 	"modelc/ir"
@@ -318,7 +319,7 @@ func TestRunOutputs(t *testing.T) {
 
 func TestBench(t *testing.T) {
 	code, out, errs := invoke(t, "bench", digits+"lenet5.onnx", "--runs", "3", "--json")
-	var p modelc.Profile
+	var p measure.Profile
 	if code != 0 || json.Unmarshal([]byte(out), &p) != nil {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
 	}
@@ -342,8 +343,8 @@ func TestTune(t *testing.T) {
 	if code != 0 || !strings.Contains(out, "layer1.0.conv1") || !strings.Contains(out, "% more\n") {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
 	}
-	tuning, err := readTuning(file)
-	if err != nil || len(tuning.Layers) == 0 {
+	tuning := new(modelc.Tuning)
+	if err := readJSON(file, "modelc tune", tuning); err != nil || len(tuning.Layers) == 0 {
 		t.Fatal(tuning, err)
 	}
 	for i := range tuning.Layers {
@@ -367,7 +368,7 @@ func TestTune(t *testing.T) {
 	if code, _, errs := invoke(t, "inspect", digits+"lenet5.onnx", "--tune", file); code != 1 || !strings.Contains(errs, "another model") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
-	if code, _, errs := invoke(t, "inspect", path, "--tune", path); code != 1 || !strings.Contains(errs, "not what modelc tune writes") {
+	if code, _, errs := invoke(t, "inspect", path, "--tune", path); code != 1 || !strings.Contains(errs, "was not written by modelc tune") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 }

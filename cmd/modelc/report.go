@@ -1,43 +1,43 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"modelc"
-	"modelc/backend/golang"
+	"modelc/internal/measure"
 	"modelc/internal/report"
+	"modelc/internal/units"
 )
 
 func reportCommand() *cobra.Command {
 	var f modelFlags
 	var out, profile string
 	var bench, verify bool
-	var threads, runs int
+	var times measureFlags
 	c := &cobra.Command{
 		Use:   "report MODEL -o FILE.html",
-		Short: "Write all about a model and its compilation as one HTML page",
-		Long: `Write one HTML page about a model and what the compiler made of it: the graph
-before and after the passes, a table of the compiled layers, the memory plan
-and the log of the passes. The page loads nothing else.
+		Short: "Write an HTML page about a model and its compilation",
+		Long: `Write one HTML page about a model and its compilation: the graph before and after
+the passes, a table of the compiled layers, the memory plan and the log of the
+passes. The page loads no other file.
 
-The error of each layer comes from a run of the reference interpreter, which
-takes seconds for large networks; --verify=false leaves it out. The times of
-the layers are in it with --bench, which measures them, or with --profile and
-what modelc bench --json has written.`,
+The page has the error of each layer, compared with the reference interpreter,
+which takes seconds for large networks; --verify=false omits it. It has the time
+of each layer if --bench measures it, or if --profile names a file that
+modelc bench --json wrote.`,
 		Args: exactly(1, "one model"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if out == "" {
 				return usageError{fmt.Errorf("-o FILE is missing: the page to write")}
 			}
 			if bench && profile != "" {
-				return usageError{fmt.Errorf("--bench measures, --profile reads what was measured: want one of them")}
+				return usageError{fmt.Errorf("--bench measures times, --profile reads them: choose one of them")}
 			}
-			if runs < 1 || threads < 1 {
-				return usageError{fmt.Errorf("--runs and --threads must be at least 1")}
+			if err := times.check(); err != nil {
+				return err
 			}
 			o, err := f.options(c)
 			if err != nil {
@@ -55,7 +55,7 @@ what modelc bench --json has written.`,
 			}
 			defer m.Close()
 			if bench {
-				if r.Profile, err = modelc.Bench(m, threads, runs); err != nil {
+				if r.Profile, err = measure.Bench(m, times.threads, times.runs); err != nil {
 					return err
 				}
 			}
@@ -72,7 +72,7 @@ what modelc bench --json has written.`,
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %s, %d layers, %s\n", out, m.Graph.Name, len(m.Program.Layers), golang.Size(int(st.Size())))
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %s, %d layers, %s\n", out, m.Graph.Name, len(m.Program.Layers), units.Bytes(st.Size()))
 			return err
 		},
 	}
@@ -80,22 +80,21 @@ what modelc bench --json has written.`,
 	fl := c.Flags()
 	fl.StringVarP(&out, "output", "o", "", "`FILE` to write")
 	fl.BoolVar(&verify, "verify", true, "compare each layer with the reference interpreter")
-	fl.StringVar(&profile, "profile", "", "times of the layers: a `FILE` that modelc bench --json wrote")
-	fl.BoolVar(&bench, "bench", false, "measure the times of the layers now")
-	fl.IntVar(&threads, "threads", 1, "goroutines per run of --bench")
-	fl.IntVar(&runs, "runs", 20, "how often --bench runs the model")
+	fl.StringVar(&profile, "profile", "", "read the times of the layers from `FILE`, which modelc bench --json wrote")
+	fl.BoolVar(&bench, "bench", false, "measure the times of the layers")
+	times.add(c, 20, " of --bench")
 	return c
 }
 
-// readProfile reads what modelc bench --json wrote.
-func readProfile(path string) (*modelc.Profile, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
+// readProfile reads a file of modelc bench --json.
+func readProfile(path string) (*measure.Profile, error) {
+	const command = "modelc bench --json"
+	p := new(measure.Profile)
+	if err := readJSON(path, command, p); err != nil {
 		return nil, err
 	}
-	var p modelc.Profile
-	if err := json.Unmarshal(b, &p); err != nil || p.SHA256 == "" {
-		return nil, fmt.Errorf("%s is not what modelc bench --json writes", path)
+	if p.SHA256 == "" {
+		return nil, fmt.Errorf("%s was not written by %s", path, command)
 	}
-	return &p, nil
+	return p, nil
 }

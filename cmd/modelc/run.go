@@ -10,12 +10,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
+	"modelc/internal/classes"
 	"modelc/internal/npy"
 	"modelc/ir"
 	"modelc/runtime/vision"
 )
 
-// runFlags say what runs and what is shown of it.
+// runFlags select the engine and the output.
 type runFlags struct {
 	pictures       pictureFlags
 	engine, output string
@@ -23,14 +24,14 @@ type runFlags struct {
 	asJSON         bool
 }
 
-// answer is what the model says of one file.
+// answer holds the outputs for one file.
 type answer struct {
 	File    string   `json:"file"`
 	Outputs []output `json:"outputs"`
 }
 
-// output is one output of the model: the best classes, if it holds a score per
-// class, or the file that it was written to.
+// output is one output of the model: the best classes if it has a score per
+// class, or the file to which it was written.
 type output struct {
 	Name    string  `json:"name"`
 	Type    string  `json:"type"`
@@ -49,13 +50,13 @@ func runCommand() *cobra.Command {
 	var r runFlags
 	c := &cobra.Command{
 		Use:   "run MODEL IMAGE|FILE.npy|FILE.pb …",
-		Short: "Run a model on pictures or tensors",
-		Long: `Run a model on pictures (PNG, JPEG) or stored tensors. The model is
-compiled to a Go package, built with the Go toolchain and run; the build is
-cached. Of an output with one score per class the best are printed.`,
+		Short: "Run a model on images or tensors",
+		Long: `Run a model on images (PNG, JPEG) or stored tensors. The model is compiled to a Go
+package, which the Go toolchain builds; the build is cached. If an output has one
+score per class, the best classes are printed.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) < 2 {
-				return usageError{fmt.Errorf("want a model and at least one picture or tensor")}
+				return usageError{fmt.Errorf("want a model and at least one image or tensor")}
 			}
 			return nil
 		},
@@ -119,14 +120,14 @@ cached. Of an output with one score per class the best are printed.`,
 	r.pictures.add(c, "unit")
 	fl := c.Flags()
 	engineFlag(c, &r.engine)
-	fl.IntVar(&r.top, "top", 5, "how many classes to print")
-	fl.StringVar(&r.output, "output", "", "write the outputs as .npy files to this folder `DIR` instead")
+	fl.IntVar(&r.top, "top", 5, "number of classes to print")
+	fl.StringVar(&r.output, "output", "", "write the outputs as .npy files to the folder `DIR` instead of printing them")
 	jsonFlag(c, &r.asJSON)
 	return c
 }
 
-// firstTensor returns the first file if it is a tensor, whose shape binds the
-// model's open dimensions.
+// firstTensor returns the first file if it is a tensor, or nil. Its shape binds
+// the model's open dimensions.
 func firstTensor(files []string) (*ir.Tensor, error) {
 	switch strings.ToLower(filepath.Ext(files[0])) {
 	case ".npy", ".pb":
@@ -135,7 +136,7 @@ func firstTensor(files []string) (*ir.Tensor, error) {
 	return nil, nil
 }
 
-// input makes the model's input of a file.
+// input reads a file as the model's input.
 func (r *runFlags) input(c *cobra.Command, file string, m *modelc.Compiled) (*ir.Tensor, error) {
 	v := m.Before.Inputs[0]
 	switch strings.ToLower(filepath.Ext(file)) {
@@ -161,7 +162,7 @@ func (r *runFlags) input(c *cobra.Command, file string, m *modelc.Compiled) (*ir
 	return t, p.Apply(t.Float32s(), img)
 }
 
-// answer picks the best classes of a file, or writes its outputs.
+// answer finds the best classes in the outputs of a file, or writes the outputs.
 func (r *runFlags) answer(file string, g *ir.Graph, out []*ir.Tensor, names []string) (answer, error) {
 	a := answer{File: file}
 	if r.output != "" {
@@ -178,7 +179,7 @@ func (r *runFlags) answer(file string, g *ir.Graph, out []*ir.Tensor, names []st
 			if err := npy.Write(o.File, t); err != nil {
 				return a, err
 			}
-		case modelc.IsScores(t.Type):
+		case classes.AreScores(t.Type):
 			for _, c := range vision.Top(t.Float32s(), r.top, names) {
 				o.Classes = append(o.Classes, class{c.Index, c.Name, finite(c.Score)})
 			}

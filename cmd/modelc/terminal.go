@@ -13,21 +13,21 @@ import (
 	"golang.org/x/term"
 )
 
-// terminal is where a command writes: results to out, all else to err.
+// terminal is where a command writes: results to out, everything else to err.
 type terminal struct {
 	out, err   stream
 	progress   *progress
-	colourless bool // whoever uses it wants none
+	colourless bool // the user wants no colours
 	quiet      bool // --quiet
 }
 
-// stream is one of the two, and whether a person looks at it.
+// stream is an output of the process. tty is set if it is a terminal.
 type stream struct {
 	io.Writer
 	tty bool
 }
 
-// newTerminal returns a terminal on two writers, which may be files.
+// newTerminal returns a terminal that writes to out and err.
 func newTerminal(out, err io.Writer) *terminal {
 	return &terminal{
 		out:        stream{out, isTerminal(out)},
@@ -42,8 +42,8 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// behind returns a writer to s that takes the bar away first, which would
-// stand in the way on the same screen.
+// behind returns a writer to s that first erases the progress bar, if both are on
+// the same screen.
 func (t *terminal) behind(s stream) io.Writer {
 	if !s.tty {
 		return s.Writer
@@ -58,7 +58,7 @@ type writer func(b []byte) (int, error)
 
 func (w writer) Write(b []byte) (int, error) { return w(b) }
 
-// A colour is what a stretch of text means.
+// A colour stands for the meaning of a text.
 type colour string
 
 const (
@@ -67,7 +67,8 @@ const (
 	bad  colour = "\x1b[31m" // red
 )
 
-// paint returns text for s, in colour where a person sees it and wants it.
+// paint returns text for s, coloured if s is a terminal and the user wants
+// colours.
 func (t *terminal) paint(s stream, c colour, text string) string {
 	if !s.tty || t.colourless {
 		return text
@@ -89,11 +90,11 @@ func withTerminal(ctx context.Context, t *terminal) context.Context {
 // terminalOf returns the terminal that c runs on.
 func terminalOf(c *cobra.Command) *terminal { return c.Context().Value(terminalKey{}).(*terminal) }
 
-// errInterrupted ends work that the user does not want any more.
+// errInterrupted ends work that the user interrupted.
 var errInterrupted = errors.New("interrupted")
 
-// progressOf returns where c's work tells how far it is, and learns that the
-// user does not want it any more.
+// progressOf returns the function that shows the progress of c's work. It returns
+// an error if the user has interrupted the work.
 func progressOf(c *cobra.Command) func(stage string, done, total int) error {
 	ctx, t := c.Context(), terminalOf(c)
 	return func(stage string, done, total int) error {
@@ -107,25 +108,24 @@ func progressOf(c *cobra.Command) func(stage string, done, total int) error {
 	}
 }
 
-// progress shows how far long work is: a bar on a terminal, elsewhere a line
-// now and then. Of what is done soon it shows nothing.
+// progress shows the progress of long work: a bar on a terminal, otherwise a line
+// from time to time. It shows nothing of short work.
 type progress struct {
 	w   io.Writer
 	bar bool
 	now func() time.Time
 
-	start, shown time.Time // of the work, of what was shown last
-	stage        string    // that the bar shows; empty while none is on the screen
+	start, shown time.Time // when the work started, when progress was last shown
+	stage        string    // stage that the bar shows; empty if there is no bar
 }
 
 const (
-	patience  = 400 * time.Millisecond // before a bar appears
-	frame     = 100 * time.Millisecond // between two of its states
-	lineEvery = 5 * time.Second        // between lines in a log
+	patience  = 400 * time.Millisecond // time before a bar appears
+	frame     = 100 * time.Millisecond // time between two states of the bar
+	lineEvery = 5 * time.Second        // time between two lines
 )
 
-// report tells that so much of a stage's total is done. It is called one call
-// after the other.
+// report shows that done of the total of a stage is done.
 func (p *progress) report(stage string, done, total int) {
 	now := p.now()
 	if p.start.IsZero() {
@@ -149,7 +149,7 @@ const (
 	stageWidth = 20
 )
 
-// clear takes the bar off the screen, until there is more to report.
+// clear erases the bar. The next report draws it again.
 func (p *progress) clear() {
 	if p.stage != "" {
 		p.stage = ""

@@ -273,7 +273,7 @@ func TestCompletion(t *testing.T) {
 // Every command's help says what its exit status means.
 func TestHelp(t *testing.T) {
 	for _, args := range [][]string{{"--help"}, {"compile", "--help"}, {"doctor", "-h"}, {}} {
-		if code, out, errs := invoke(t, args...); code != 0 || !strings.Contains(out, "Exit status:\n  0  done\n") || !strings.Contains(out, "--quiet") {
+		if code, out, errs := invoke(t, args...); code != 0 || !strings.Contains(out, "Exit status:\n  0  success\n") || !strings.Contains(out, "--quiet") {
 			t.Errorf("%q: exit %d\n%s%s", args, code, out, errs)
 		}
 	}

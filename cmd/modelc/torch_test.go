@@ -17,9 +17,9 @@ import (
 	"time"
 
 	"modelc"
-	"modelc/backend/golang"
 	"modelc/backend/schedule"
 	"modelc/internal/gorun"
+	"modelc/internal/units"
 	"modelc/ir"
 )
 
@@ -80,7 +80,7 @@ func TestTorch(t *testing.T) {
 				}
 			}
 			row := fmt.Sprintf("| %s | %s | %s | %s | %d → %d | %.1f %% | %s | %.0f |", filepath.Base(set)[:at], filepath.Base(set)[at+1:],
-				golang.Count(float64(parameters)), golang.Count(float64(flops)), len(c.Before.Nodes), len(c.Program.Layers), 100*share, off, took.Seconds())
+				units.Count(parameters), units.Count(flops), len(c.Before.Nodes), len(c.Program.Layers), 100*share, off, took.Seconds())
 			t.Log(row)
 			rows = append(rows, row)
 		})

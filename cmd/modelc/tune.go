@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -12,59 +11,35 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
+	"modelc/internal/measure"
 	"modelc/ir"
 )
 
 func tuneCommand() *cobra.Command {
-	var f modelFlags
-	var threads, runs int
 	var output string
-	var asJSON bool
 	c := &cobra.Command{
 		Use:   "tune MODEL [-o FILE]",
-		Short: "Measure the algorithms that each convolution could use",
-		Long: `Measure, on this machine, the algorithms that each convolution could use, and
-compare with what the cost model expects. With -o the fastest are written to
-a file that "modelc compile --tune FILE" reads. Times hold for machines like
-this one.`,
-		Args: exactly(1, "one model"),
-		RunE: func(c *cobra.Command, args []string) error {
-			if runs < 1 || threads < 1 {
-				return usageError{fmt.Errorf("--runs and --threads must be at least 1")}
-			}
-			o, err := f.options(c)
-			if err != nil {
-				return err
-			}
-			m, err := modelc.Compile(args[0], o)
-			if err != nil {
-				return err
-			}
-			defer m.Close()
-			t, err := modelc.Tune(m, threads, runs)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				err = printJSON(c.OutOrStdout(), t)
-			} else {
-				err = printTuning(c.OutOrStdout(), t)
-			}
-			if err != nil || output == "" {
-				return err
+		Short: "Time the algorithms that each convolution could use",
+		Long: `Time, on this machine, the algorithms that each convolution could use, and print
+the times beside the estimates of the cost model. -o writes the fastest
+algorithms to a file that "modelc compile --tune FILE" reads. The times are valid
+for machines of the same kind.`,
+	}
+	c.Flags().StringVarP(&output, "output", "o", "", "write the fastest algorithms to `FILE`")
+	return measurement[*modelc.Tuning]{
+		runs:    10,
+		measure: measure.Tune,
+		print:   printTuning,
+		save: func(t *modelc.Tuning) error {
+			if output == "" {
+				return nil
 			}
 			return writeFile(output, func(f *os.File) error { return printJSON(f, t) })
 		},
-	}
-	f.add(c)
-	fl := c.Flags()
-	fl.IntVar(&threads, "threads", 1, "goroutines per run")
-	fl.IntVar(&runs, "runs", 10, "how often each program runs; the shortest time counts")
-	fl.StringVarP(&output, "output", "o", "", "write the choices to this `FILE`")
-	jsonFlag(c, &asJSON)
-	return c
+	}.command(c)
 }
 
+// printTuning prints a table of the convolutions that have a choice.
 func printTuning(out io.Writer, t *modelc.Tuning) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	measured := map[ir.Algorithm]bool{}
@@ -78,7 +53,7 @@ func printTuning(out io.Writer, t *modelc.Tuning) error {
 	for _, a := range algorithms {
 		fmt.Fprintf(w, "%s\t", a)
 	}
-	fmt.Fprint(w, "fastest\tmodel's\t\n")
+	fmt.Fprint(w, "fastest\tcost model's\t\n")
 	for _, l := range t.Layers {
 		fmt.Fprintf(w, "%s\t", l.Name)
 		for _, a := range algorithms {
@@ -93,23 +68,10 @@ func printTuning(out io.Writer, t *modelc.Tuning) error {
 		return err
 	}
 	if len(t.Layers) == 0 {
-		_, err := fmt.Fprintln(out, "no convolution has a choice")
+		_, err := fmt.Fprintln(out, "no convolution has more than one algorithm")
 		return err
 	}
 	tuned, model := t.TunedMs+t.RestMs, t.ModelMs+t.RestMs
-	_, err := fmt.Fprintf(out, "total %.3f ms with the fastest, %.3f ms with the cost model's choices: %.1f %% more\n", tuned, model, 100*(model/tuned-1))
+	_, err := fmt.Fprintf(out, "total %.3f ms with the fastest algorithms, %.3f ms with those of the cost model: %.1f %% more\n", tuned, model, 100*(model/tuned-1))
 	return err
-}
-
-// readTuning reads what tune wrote.
-func readTuning(path string) (*modelc.Tuning, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	t := new(modelc.Tuning)
-	if err := json.Unmarshal(b, t); err != nil {
-		return nil, fmt.Errorf("%s is not what modelc tune writes: %w", path, err)
-	}
-	return t, nil
 }

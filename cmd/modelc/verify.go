@@ -22,16 +22,19 @@ func verifyCommand() *cobra.Command {
 	var layers, asJSON bool
 	c := &cobra.Command{
 		Use:   "verify MODEL [--data DIR]",
-		Short: "Compare a compiled model with stored outputs, or with the reference interpreter",
-		Long: `Compare a compiled model with the outputs in DIR (input_0.npy or .pb …,
-output_0.npy or .pb …, or folders test_data_set_* of them), or, without
---data, with the reference interpreter on seeded inputs. Exit status 1 if an
-output is further off than the tolerance. An output that the model quantises
-may be one step of its scale off. Outputs that stand for the boxes of a
-NonMaxSuppression are compared as far as there are boxes. Where a stored
-output is further off, the reference interpreter, which sums in float64, tells
-which of the two is wrong: an output that is at most twice as far from it as
-the stored one passes, if that itself is within the tolerance.`,
+		Short: "Compare a compiled model with stored outputs or with the reference interpreter",
+		Long: `Compare a compiled model with the stored inputs and outputs in DIR: input_0 and
+output_0 and so on, as .npy or .pb files, or folders test_data_set_* of such
+files. Without --data, compare it with the reference interpreter on seeded
+inputs. The exit status is 1 if the error of an output exceeds the tolerance.
+
+An output that the model quantises may differ by one step of its scale. Of the
+boxes of a NonMaxSuppression, only those that were selected are compared.
+
+If an output differs from a stored one by more than the tolerance, both are
+compared with the reference interpreter, which adds in float64. The output
+passes if the error of the stored output is within the tolerance and its own
+error is at most twice as large.`,
 		Args: exactly(1, "one model"),
 		RunE: func(c *cobra.Command, args []string) error {
 			o, err := f.options(c)
@@ -77,13 +80,13 @@ the stored one passes, if that itself is within the tolerance.`,
 	fl := c.Flags()
 	fl.StringVar(&data, "data", "", "folder `DIR` of inputs and expected outputs")
 	engineFlag(c, &engineName)
-	fl.Float64Var(&tol, "tol", 1e-4, "largest difference, relative to the largest output; by default 2e-6 with --exact, 5e-3 for expected outputs of models in half precision")
+	fl.Float64Var(&tol, "tol", 1e-4, "largest error, relative to the largest output; the default with --exact is 2e-6, and 5e-3 for stored outputs of models in half precision")
 	fl.BoolVar(&layers, "layers", false, "compare every intermediate value and name the first that differs")
 	jsonFlag(c, &asJSON)
 	return c
 }
 
-// dataSets returns dir if it holds an input_0 or output_0, else the folders
+// dataSets returns dir if it holds an input_0 or output_0, otherwise the folders
 // below it that do, in order.
 func dataSets(dir string) ([]string, error) {
 	if _, ok := dataFile(dir, "input", 0); ok {
@@ -106,11 +109,12 @@ func dataSets(dir string) ([]string, error) {
 		}
 	}
 	if len(sets) == 0 {
-		return nil, fmt.Errorf("%s holds no input_0.npy or input_0.pb, nor folders that do", dir)
+		return nil, fmt.Errorf("neither %s nor a folder in it holds input_0.npy or input_0.pb", dir)
 	}
 	return sets, nil
 }
 
+// dataFile returns the path of tensor i of a kind, input or output.
 func dataFile(dir, kind string, i int) (string, bool) {
 	for _, ext := range []string{"npy", "pb"} {
 		p := filepath.Join(dir, fmt.Sprintf("%s_%d.%s", kind, i, ext))
@@ -121,6 +125,7 @@ func dataFile(dir, kind string, i int) (string, bool) {
 	return "", false
 }
 
+// readAll reads all tensors of a kind.
 func readAll(dir, kind string) ([]*ir.Tensor, error) {
 	var list []*ir.Tensor
 	for i := 0; ; i++ {
@@ -136,25 +141,25 @@ func readAll(dir, kind string) ([]*ir.Tensor, error) {
 	}
 }
 
-// halfTolerance is the default for outputs of models in half precision: what
-// rounding every layer to 11 bits, as whoever computed them did, moves the
-// result of a network of some depth. modelc computes in float32.
+// halfTolerance is the default tolerance for stored outputs of models in half
+// precision. modelc computes in float32. Whoever stored the outputs rounded each
+// layer to 11 bits, which changes the outputs of a deep network by so much.
 const halfTolerance = 5e-3
 
 type verifier struct {
 	engine  string
 	tol     float64 // allowed difference, relative to the largest output
-	halfTol float64 // the same where the expected output comes of half precision
+	halfTol float64 // the same for expected outputs of half precision
 	layers  bool
 	out     io.Writer
 	paint   func(c colour, text string) string // nil for plain text
 
 	verdicts []*verdict
-	failed   bool    // of any
-	worst    float64 // largest relative difference of an output so far
+	failed   bool    // whether any comparison failed
+	worst    float64 // largest relative difference of an output
 }
 
-// verdict is what came of one comparison.
+// verdict is the result of one comparison.
 type verdict struct {
 	Model   string         `json:"model"`
 	Against string         `json:"against"`
@@ -164,7 +169,7 @@ type verdict struct {
 	Outputs []difference   `json:"outputs"`
 }
 
-// difference is how far an output is off.
+// difference is the error of an output.
 type difference struct {
 	Name      string        `json:"name"`
 	Type      string        `json:"type"`
@@ -172,45 +177,45 @@ type difference struct {
 	Relative  finite        `json:"relative"`
 	Tolerance finite        `json:"tolerance"`
 	OK        bool          `json:"ok"`
-	Arbiter   *offReference `json:"reference,omitempty"` // where a stored output is further off than the tolerance
+	Arbiter   *offReference `json:"reference,omitempty"` // set if the difference to a stored output exceeds the tolerance
 }
 
-// offReference is how far the stored output and the computed one are from the
-// reference interpreter's.
+// offReference has the relative differences between the stored output, the
+// computed one, and the reference interpreter's.
 type offReference struct {
 	Expected finite `json:"expected"`
 	Got      finite `json:"got"`
 }
 
-// decides tells whether rounding explains why two outputs differ by more than
-// tol. A network that amplifies rounding by so much moves the outputs of
-// whoever stored them as well, so the computed one may be twice as far from
-// what float64 gives, as PyTorch's own tests of its compiler have it.
+// decides reports whether rounding explains that two outputs differ by more than
+// tol. In a network that amplifies rounding, the stored output has an error too.
+// The computed one may have twice that error, as in PyTorch's tests of its own
+// compiler.
 func (e *offReference) decides(tol float64) bool {
 	return float64(e.Expected) <= tol && e.Got <= 2*e.Expected
 }
 
 func (e *offReference) String() string {
-	return fmt.Sprintf("the expected output is itself %.1e off the reference interpreter's, this one %.1e", float64(e.Expected), float64(e.Got))
+	return fmt.Sprintf("compared with the reference interpreter, the expected output has error %.1e, this one %.1e", float64(e.Expected), float64(e.Got))
 }
 
-// layersVerdict is how far the values between are off.
+// layersVerdict is the error of the intermediate values.
 type layersVerdict struct {
 	Compared int    `json:"compared"`
 	Worst    finite `json:"worst"`           // relative difference
-	First    string `json:"first,omitempty"` // that differs by more than the tolerance
+	First    string `json:"first,omitempty"` // the first that differs by more than the tolerance
 }
 
-// comparison is a compiled model with inputs and the outputs to expect.
+// comparison is a compiled model with inputs and expected outputs.
 type comparison struct {
 	*modelc.Compiled
 	path, set string
 	in, want  []*ir.Tensor
-	reference []*ir.Tensor // the outputs of the reference interpreter, once they are needed
+	reference []*ir.Tensor // outputs of the reference interpreter; nil until they are needed
 }
 
-// verify compares one model on one set of data; without a set, on seeded
-// inputs with the reference interpreter.
+// verify compares one model on one set of data, or on seeded inputs if set is
+// empty.
 func (v *verifier) verify(ctx context.Context, path, set string, o modelc.Options) error {
 	c, err := load(path, set, o)
 	if err != nil {
@@ -266,7 +271,7 @@ func load(path, set string, o modelc.Options) (_ *comparison, err error) {
 	return c, nil
 }
 
-// prepare makes inputs and outputs fit the model, or makes them up.
+// prepare converts inputs and outputs to the types of the model, or makes them.
 func (c *comparison) prepare() (err error) {
 	g := c.Before
 	if c.set == "" {
@@ -285,7 +290,7 @@ func (c *comparison) prepare() (err error) {
 	return nil
 }
 
-// report compares what an engine computed with what was expected.
+// report compares the outputs of an engine with the expected ones.
 func (v *verifier) report(c *comparison, got []*ir.Tensor) error {
 	against := "the reference interpreter"
 	if c.set != "" {
@@ -325,7 +330,7 @@ func (v *verifier) report(c *comparison, got []*ir.Tensor) error {
 			}
 		}
 		if !ok {
-			reason := fmt.Sprintf("FAILED: beyond %g", tol)
+			reason := fmt.Sprintf("FAILED: exceeds %g", tol)
 			if arbiter != nil {
 				reason += "; " + arbiter.String()
 			}
@@ -363,8 +368,8 @@ func (v *verifier) colour(c colour, text string) string {
 	return v.paint(c, text)
 }
 
-// compareLayers runs the program and the reference on the optimised graph and
-// names the first value that differs.
+// compareLayers compares every layer with the reference interpreter on the
+// optimised graph, and finds the first that differs.
 func (v *verifier) compareLayers(c *modelc.Compiled, in []*ir.Tensor) (*layersVerdict, error) {
 	n, worst := 0, eval.Diff{}
 	first := ""

@@ -47,7 +47,7 @@ func TestArbiter(t *testing.T) {
 		if v.failed == tt.ok || v.verdicts[0].OK != tt.ok {
 			t.Errorf("%s: %s", tt.name, out.String())
 		}
-		if beyond := v.verdicts[0].Outputs[0].Relative > tol; beyond != strings.Contains(out.String(), "off the reference interpreter's") {
+		if beyond := v.verdicts[0].Outputs[0].Relative > tol; beyond != strings.Contains(out.String(), "compared with the reference interpreter, the expected") {
 			t.Errorf("%s: %s", tt.name, out.String())
 		}
 	}

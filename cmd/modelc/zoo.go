@@ -1,10 +1,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"text/tabwriter"
 
@@ -46,12 +44,12 @@ func zooCommand() *cobra.Command {
 	}
 	fl := c.Flags()
 	fl.StringVarP(&out, "output", "o", "", "`FILE` to write")
-	fl.Float64Var(&o.Width, "width", 1, "multiply channel counts")
-	fl.IntVar(&o.Size, "size", 0, "height and width of the input; 0 means the published one")
-	fl.IntVar(&o.Classes, "classes", 0, "outputs of the classifier; 0 means the published number")
-	fl.IntVar(&o.Batch, "batch", 1, "images per run")
-	fl.Uint64Var(&o.Seed, "seed", 0, "selects the weights")
-	fl.BoolVar(&o.Logits, "logits", false, "leave out the final softmax")
+	fl.Float64Var(&o.Width, "width", 1, "factor of all channel counts")
+	fl.IntVar(&o.Size, "size", 0, "height and width of the input; 0 means the published size")
+	fl.IntVar(&o.Classes, "classes", 0, "number of classes; 0 means the published number")
+	fl.IntVar(&o.Batch, "batch", 1, "number of images per run")
+	fl.Uint64Var(&o.Seed, "seed", 0, "seed of the weights")
+	fl.BoolVar(&o.Logits, "logits", false, "omit the final softmax")
 	fl.BoolVar(&asJSON, "json", false, "print the list as JSON")
 	return c
 }
@@ -76,26 +74,4 @@ func printZoo(w io.Writer) error {
 		list = append(list, network(i))
 	}
 	return printJSON(w, list)
-}
-
-// writeFile writes through a temporary file, so that path is whole or absent.
-func writeFile(path string, write func(f *os.File) error) error {
-	tmp := path + ".tmp"
-	f, err := os.Create(tmp)
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		p.Path = path // which the user knows
-	}
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp)
-	if err := write(f); err != nil {
-		f.Close()
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(tmp, path)
 }

@@ -1,9 +1,9 @@
-// Package gorun builds programs from generated packages and runs them. The
-// command and the tests use it to execute a compiled model like a user's program.
+// Package gorun builds generated packages into programs and runs them. The
+// command and the tests execute compiled models with it as a user would.
 //
-// The package imports package modelc and is imported by the command. A program
-// can contain the packages of many models, because building another program takes
-// longer than building another package.
+// It stands above package modelc and below the command. The packages of many
+// models go into one program, because a second program takes longer to build
+// than a second package.
 package gorun
 
 import (
@@ -22,10 +22,11 @@ import (
 	"modelc/ir"
 )
 
-// The files of a program's folder.
+// Names in a program's folder.
 const (
 	program     = "run.exe"
-	packageName = "model" // name of every package; their folders differ
+	modulePath  = "program"
+	packageName = "model" // of every package; their folders differ
 )
 
 // Builder collects compiled models for one program.
@@ -35,30 +36,27 @@ type Builder struct {
 	folders map[string]bool // folders of the packages
 }
 
-// NewBuilder creates a module without requirements in the folder dir. The weights
-// of the packages are embedded or separate files.
+// NewBuilder starts a program in the folder dir, which becomes a module without
+// requirements. If sidecar is set, the weights are files beside the program;
+// otherwise they are embedded.
 func NewBuilder(dir string, sidecar bool) (*Builder, error) {
-	// The module has the name modelc and contains the runtime, so that the
-	// packages can import it.
-	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module modelc\n\ngo 1.24\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module "+modulePath+"\n\ngo 1.24\n"), 0o644); err != nil {
 		return nil, err
 	}
-	if err := modelc.WriteRuntime(filepath.Join(dir, "runtime")); err != nil {
-		return nil, err
-	}
-	return &Builder{Program{dir: dir}, modelc.PackageOptions{Package: packageName, Sidecar: sidecar, Runtime: "modelc/runtime"}, map[string]bool{}}, nil
+	o := modelc.PackageOptions{Package: packageName, Sidecar: sidecar, Runtime: modulePath + "/runtime", SharedRuntime: filepath.Join(dir, "runtime")}
+	return &Builder{Program{dir: dir}, o, map[string]bool{}}, nil
 }
 
-// Add generates the package of c and returns the model's number in the program.
-// Models share a package if their packages differ only in comments and
-// self-tests.
+// Add generates the package of c and returns its number in the program.
+// Models whose packages differ only in comments and self-tests share a package.
 func (b *Builder) Add(c *modelc.Compiled) (int, error) {
 	tmp := filepath.Join(b.p.dir, "new")
 	if _, err := c.WritePackage(tmp, b.o); err != nil {
 		return 0, err
 	}
-	// The folder's name is a digest of its content, so equal packages have the
-	// same folder, and the toolchain's build cache recognises them.
+	b.o.SharedRuntime = "" // the first package brought it
+	// The name is a digest of the package, so that equal packages have one
+	// folder, and later builds find them in the toolchain's cache.
 	name, err := digest(tmp)
 	if err != nil {
 		return 0, err
@@ -71,8 +69,8 @@ func (b *Builder) Add(c *modelc.Compiled) (int, error) {
 	return len(b.p.models) - 1, os.Rename(tmp, filepath.Join(b.p.dir, name))
 }
 
-// digest returns a digest of a package's code without comments and of its
-// weights.
+// digest returns a digest of what a package computes: its code without comments,
+// and its weights.
 func digest(dir string) (string, error) {
 	h := sha256.New()
 	for _, name := range []string{"model.go", "layers.go"} {
@@ -114,8 +112,8 @@ func (b *Builder) Build(ctx context.Context) (*Program, error) {
 	return &b.p, nil
 }
 
-// main returns the source of the program. It has a table that maps the folders of
-// packages to functions that run them.
+// main returns the source of the program, which has a function for each package in
+// a table with the packages' folders as keys.
 func (b *Builder) main() string {
 	var imports, table, funcs strings.Builder
 	done := map[string]bool{}
@@ -124,7 +122,7 @@ func (b *Builder) main() string {
 			continue
 		}
 		done[m.folder] = true
-		fmt.Fprintf(&imports, "\t%s \"modelc/%[1]s\"\n", m.folder)
+		fmt.Fprintf(&imports, "\t%s %q\n", m.folder, modulePath+"/"+m.folder)
 		fmt.Fprintf(&table, "\t%q: run_%[1]s,\n", m.folder)
 		open := m.folder + ".New()"
 		if b.o.Sidecar {
@@ -185,8 +183,8 @@ type model struct {
 	graph  *ir.Graph
 }
 
-// Open returns the program that an earlier build for the model of g left in dir.
-// The program must contain only this model.
+// Open returns the program that an earlier build left in dir. The program must
+// have one model, with the graph g.
 func Open(dir string, g *ir.Graph) (*Program, error) {
 	if _, err := os.Stat(filepath.Join(dir, program)); err != nil {
 		return nil, err
@@ -198,8 +196,8 @@ func Open(dir string, g *ir.Graph) (*Program, error) {
 	return &Program{dir, []model{{filepath.Base(filepath.Dir(packages[0])), g}}}, nil
 }
 
-// Run computes the outputs of model i in a new process. The inputs are in the
-// order of the graph's inputs.
+// Run computes the outputs of model i in a new process. Inputs and outputs have the
+// order of the model's graph.
 func (p *Program) Run(ctx context.Context, i int, in []*ir.Tensor) ([]*ir.Tensor, error) {
 	m := p.models[i]
 	if len(in) != len(m.graph.Inputs) {
@@ -227,7 +225,7 @@ func (p *Program) Run(ctx context.Context, i int, in []*ir.Tensor) ([]*ir.Tensor
 	return outputs(m.graph, out.Bytes())
 }
 
-// outputs splits the output of a program into the outputs of g.
+// outputs splits what a program wrote into the outputs of g.
 func outputs(g *ir.Graph, b []byte) ([]*ir.Tensor, error) {
 	var res []*ir.Tensor
 	for _, o := range g.Outputs {

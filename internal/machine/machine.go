@@ -1,8 +1,11 @@
-// Package machine reports the resources of the computer that a process may use.
+// Package machine measures the computer that the process runs on, and finds the
+// limits of the process.
 package machine
 
 import (
+	"bytes"
 	"io/fs"
+	"math"
 	"path"
 	"strconv"
 	"strings"
@@ -10,10 +13,10 @@ import (
 	"time"
 )
 
-// Quota returns the CPU quota of this process's control groups in CPUs, or 0 if
-// there is no quota. It is the smallest quota of the process's group and all
-// groups above it. Quota reads versions 1 and 2 of control groups, which only
-// Linux has. root is the root of the file system.
+// Quota returns the number of CPUs that the control groups of this process
+// allow it, or 0 if they set no limit. The smallest limit of the process's group
+// and those above it counts, in version 1 or 2. root is the root of the file
+// system. Only Linux has control groups.
 func Quota(root fs.FS) float64 {
 	least := 0.0
 	consider := func(quota, period string) {
@@ -40,8 +43,8 @@ func Quota(root fs.FS) float64 {
 		if !v2 {
 			top = path.Join(top, "cpu")
 		}
-		// In a container the path may be that of the host and not exist. The
-		// folders above it exist.
+		// In a container the path may be the host's, which does not exist here.
+		// The folders above it do.
 		for dir := path.Join(top, f[2]); len(dir) >= len(top); dir = path.Dir(dir) {
 			if v2 {
 				quota, period, _ := strings.Cut(read(path.Join(dir, "cpu.max")), " ") // "max" means no limit
@@ -54,41 +57,24 @@ func Quota(root fs.FS) float64 {
 	return least
 }
 
-// ReadBandwidth measures the memory bandwidth of parallel reads in GB/s. threads
-// goroutines read a buffer of the given number of bytes, which must exceed the
-// size of the caches. The result is the maximum of a few passes.
-func ReadBandwidth(threads, bytes int) float64 {
-	words := make([]uint64, bytes/8)
-	for i := range words {
-		words[i] = 1 // the system maps all pages that were never written to one page of zeros
+// ReadBandwidth measures the rate in GB/s at which a number of threads together
+// read memory, as the best of a few passes over size bytes. Size must exceed the
+// caches.
+func ReadBandwidth(threads, size int) float64 {
+	b := make([]byte, size)
+	for i := 0; i < len(b); i += 4096 {
+		b[i] = 2 // all pages that were never written are one page of zeros
 	}
-	part := len(words) / threads
-	sums := make([]uint64, threads)
-	best := 0.0
+	part := size / threads
+	best := time.Duration(math.MaxInt64)
 	for range 5 {
-		var wg sync.WaitGroup
 		start := time.Now()
+		var wg sync.WaitGroup
 		for t := range threads {
-			wg.Go(func() { sums[t] += sum(words[t*part : (t+1)*part]) })
+			wg.Go(func() { bytes.IndexByte(b[t*part:(t+1)*part], 1) }) // finds nothing, with vector loads
 		}
 		wg.Wait()
-		best = max(best, float64(threads*part*8)/float64(time.Since(start).Nanoseconds()))
+		best = min(best, time.Since(start))
 	}
-	return best
-}
-
-// sum adds words in eight independent chains, so that only memory limits its
-// speed.
-func sum(words []uint64) uint64 {
-	var a, b, c, d, e, f, g, h uint64
-	for len(words) >= 8 {
-		w := words[:8:8]
-		a, b, c, d = a+w[0], b+w[1], c+w[2], d+w[3]
-		e, f, g, h = e+w[4], f+w[5], g+w[6], h+w[7]
-		words = words[8:]
-	}
-	for _, w := range words {
-		a += w
-	}
-	return a + b + c + d + e + f + g + h
+	return float64(threads*part) / float64(best.Nanoseconds())
 }

@@ -6,13 +6,13 @@ import (
 	"slices"
 	"strings"
 
-	"modelc/backend/golang"
 	"modelc/backend/schedule"
+	"modelc/internal/units"
 )
 
-// memoryChart shows the buffers of the arena. Steps run from left to right,
-// offsets from bottom to top. The drawing is stretched to the available space, so
-// coordinates are in per cent, or in steps and bytes.
+// memoryChart shows the buffers of the arena, with steps from left to right and
+// offsets from bottom to top. The page stretches the drawing, so coordinates are
+// in per cent, or in steps and bytes.
 type memoryChart struct {
 	Steps             int
 	Arena, LowerBound int
@@ -23,8 +23,8 @@ type memoryChart struct {
 	StepTicks         []tick
 }
 
-// rect is a rectangle of a chart in the units of the chart. The label is shown if
-// it fits.
+// rect is a rectangle of a chart, in the chart's units. Its label is shown if it
+// fits.
 type rect struct {
 	X, Y, W, H  float64
 	Class, Tip  string
@@ -35,7 +35,7 @@ type rect struct {
 	ShowAtWidth bool
 }
 
-// tick is a mark of an axis. Its position is in per cent of the axis.
+// tick is a mark on an axis, in per cent of its length.
 type tick struct {
 	At    float64
 	Label string
@@ -59,7 +59,7 @@ func memoryOf(p *schedule.Program) memoryChart {
 		r := rect{
 			X: float64(b.First), W: float64(b.Last - b.First + 1), Y: float64(m.Arena - b.Off - b.Bytes), H: float64(b.Bytes),
 			Class: class, Layer: b.First, Label: b.Name,
-			Tip: fmt.Sprintf("%s\n%s at %s, %s", b.Name, golang.Size(b.Bytes), golang.Size(b.Off), steps),
+			Tip: fmt.Sprintf("%s\n%s at %s, %s", b.Name, units.Bytes(b.Bytes), units.Bytes(b.Off), steps),
 		}
 		r.Left, r.Wide = 100*r.X/float64(m.Steps), 100*r.W/float64(m.Steps)
 		r.Top, r.Tall = 100*r.Y/float64(m.Arena), 100*r.H/float64(m.Arena)
@@ -76,7 +76,7 @@ func memoryOf(p *schedule.Program) memoryChart {
 	m.Live = template.HTMLAttr(`d="` + path.String() + `"`)
 	m.BoundAt = 100 * float64(m.Arena-m.LowerBound) / float64(m.Arena)
 	for k := range 5 {
-		m.Ticks = append(m.Ticks, tick{100 - float64(k)*25, golang.Size(m.Arena * k / 4)})
+		m.Ticks = append(m.Ticks, tick{100 - float64(k)*25, units.Bytes(m.Arena * k / 4)})
 	}
 	m.StepTicks = stepTicks(m.Steps)
 	return m
@@ -108,7 +108,7 @@ type timeChart struct {
 	Families  []share
 }
 
-// share is the share of a family in the time.
+// share is the part of the time that a family of ops takes.
 type share struct {
 	Class, Doc, Time string
 	Percent          float64

@@ -21,7 +21,7 @@ func (p *Picture) WriteDOT(w io.Writer) error {
 	for _, w := range p.wires {
 		for i, t := range w.to {
 			fmt.Fprintf(&b, "\tn%d -> n%d", w.from, t)
-			if i == 0 { // one label per value, because Graphviz places each label like a node
+			if i == 0 { // only one label for a value: Graphviz places a node for each
 				fmt.Fprintf(&b, " [label=%s]", quote(typeLabel(w.value.Type)))
 			}
 			b.WriteByte('\n')

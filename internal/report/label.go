@@ -7,11 +7,10 @@ import (
 	"modelc/ir"
 )
 
-// family is a group of ops with the same colour. Its name is the CSS class of their
-// elements.
+// family is a group of ops with one colour. It names a CSS class.
 type family struct {
 	class string
-	light string // the colour in DOT, equal to that in graph.css
+	light string // colour in DOT; that of graph.css
 	doc   string
 }
 
@@ -35,7 +34,8 @@ var (
 	}
 )
 
-// familyOf returns the family of an op. Ops that only move data belong to shape.
+// familyOf returns the family of an op. Ops that only move data are of family
+// shape.
 func familyOf(op ir.Op) family {
 	if f, ok := familyOfName[op.Name()]; ok {
 		return f
@@ -43,13 +43,13 @@ func familyOf(op ir.Op) family {
 	return shapeFamily
 }
 
-// label returns a short name of the op of a node.
+// label returns a short name of a node.
 func label(op ir.Op) string {
 	s := ir.Label(op)
 	return strings.ToUpper(s[:1]) + s[1:]
 }
 
-// title returns the label with the extents that distinguish layers.
+// title returns label with the extents that distinguish layers.
 func title(n *ir.Node) string {
 	s := label(n.Op)
 	switch op := n.Op.(type) {
@@ -74,7 +74,7 @@ func title(n *ir.Node) string {
 	return s
 }
 
-// shortTitle returns the label, with the window if the layer has one.
+// shortTitle returns label with the window, if the layer has one.
 func shortTitle(n *ir.Node) string {
 	switch op := n.Op.(type) {
 	case ir.Conv:
@@ -88,7 +88,7 @@ func shortTitle(n *ir.Node) string {
 	return label(n.Op)
 }
 
-// window formats a window as 3×3, or 3×3/2 with a stride.
+// window formats a window as 3×3, or with a stride as 3×3/2.
 func window(kernel, strides []int) string {
 	s := dims(kernel)
 	for i, d := range strides {
@@ -122,7 +122,7 @@ func typeLabel(t ir.Type) string {
 	return s
 }
 
-// clip shortens s to n letters. It omits the middle, because names of layers
+// clip shortens s to n letters. It drops the middle, because names of layers
 // differ at both ends. Control characters become spaces.
 func clip(s string, n int) string {
 	r := []rune(strings.Map(func(r rune) rune {

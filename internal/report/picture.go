@@ -8,8 +8,8 @@ import (
 	"modelc/ir"
 )
 
-// Picture is a graph with a layout. The graph's inputs and outputs have their own
-// boxes. Constants are not drawn.
+// Picture is a graph that is laid out for drawing. Inputs and outputs of the graph
+// have boxes. Constants are not drawn.
 type Picture struct {
 	name    string
 	boxes   []box
@@ -23,39 +23,39 @@ type box struct {
 	node        *ir.Node // nil for inputs and outputs
 	family      family
 	title, name string
-	full        string // the complete name
-	short       string // the text for a drawing at small scale
-	parts       []pill // the nodes of the model that were fused into it, if there are several
+	full        string // whole name
+	short       string // label of a small drawing
+	parts       []pill // nodes of the model that it was fused from; nil if there is one
 	w, h        float64
 }
 
-// pill shows a node of the model that was fused into another node. The pills of a
-// box are in the order in which the model computes the nodes.
+// pill shows a node of the model that was fused into another. Pills have the order
+// in which the model computes the nodes.
 type pill struct {
 	node   *ir.Node
 	text   string
 	family family
-	own    bool    // it is the box's own op; it is shown only after other pills
-	x, y   float64 // position in the box
+	own    bool    // whether it shows the box's own op, if others come before it
+	x, y   float64 // relative to the box
 	w      float64
 }
 
-// wire connects the box that computes a value to the boxes that read it.
+// wire is a value with the boxes that read it.
 type wire struct {
 	value *ir.Value
 	from  int
 	to    []int
-	nth   int // index of the value among its producer's results
+	nth   int // index among the producer's results
 }
 
-// The widths of letters in pixels. The widths for titles and pills are upper
-// bounds of the average for common fonts. Names are in a monospaced font.
+// Widths of letters: a bound of the average width in titles and pills for common
+// fonts, and the width in names, which have a monospaced font.
 const (
 	titleLetter = 7.8
 	pillLetter  = 6.2
 	nameLetter  = 6.1
-	farSize     = 21   // font size of a drawing at small scale
-	farLetter   = 0.72 // width of its letters, relative to the font size
+	farSize     = 21   // size of the letters in a small drawing
+	farLetter   = 0.72 // their width, relative to their size
 	minWidth    = 116
 	maxWidth    = 216
 	pillHeight  = 15
@@ -111,7 +111,8 @@ func Draw(g *ir.Graph) *Picture {
 	return p
 }
 
-// originOrder numbers the origins of the nodes of g in topological order.
+// originOrder numbers the nodes of the model from which those of g were made, in
+// topological order.
 func originOrder(g *ir.Graph) map[*ir.Node]int {
 	order := map[*ir.Node]int{}
 	seen := map[*ir.Node]bool{}
@@ -136,8 +137,8 @@ func originOrder(g *ir.Graph) map[*ir.Node]int {
 	return order
 }
 
-// parts returns the origins of n in the model's order. It omits n's own origin if
-// that is the first.
+// parts returns the nodes of the model that n was fused from, in the model's
+// order. It leaves out n's own node, unless others come before it.
 func parts(n *ir.Node, order map[*ir.Node]int) []pill {
 	if len(n.Origins) == 0 || len(n.Origins) == 1 && n.Origins[0].Op.Name() == n.Op.Name() {
 		return nil

@@ -1,14 +1,14 @@
-// Package report draws the graphs of a compiled model ([Draw]) and writes an HTML
-// page about its compilation ([Write]).
+// Package report shows compiled models: graphs as pictures ([Draw]), and a whole
+// compilation as one HTML page ([Write]).
 //
 //	picture.go  a graph as boxes and wires; layout/ gives them coordinates
 //	svg.go, dot.go  pictures as files
 //	report.go   the content of the page, in its order
-//	charts.go   charts of memory and time over the steps
-//	page.*      the page: template, style, script
+//	charts.go   memory and time over the steps
+//	page.*      the page itself: template, style, script
 //
-// The page is self-contained: it loads nothing from the network. Names in a model
-// may be hostile, so they are always escaped by html/template or [text].
+// The page loads nothing: no script, no style, no font. Names in a model are
+// hostile text. All of them pass through html/template or [text].
 package report
 
 import (
@@ -24,18 +24,20 @@ import (
 	"modelc"
 	"modelc/backend/golang"
 	"modelc/backend/schedule"
+	"modelc/internal/measure"
+	"modelc/internal/units"
 	"modelc/ir"
 	"modelc/ir/eval"
 	"modelc/passes"
 )
 
-// Options selects optional content of the page.
+// Options selects what a page shows in addition to what the compiler knows.
 type Options struct {
-	// Errors shows the difference of each layer from the reference interpreter.
-	// This takes one run of the interpreter.
+	// Errors adds the error of each layer, compared with the reference
+	// interpreter. It takes one run of the interpreter.
 	Errors bool
-	// Profile is the result of [modelc.Bench] for this model, or nil.
-	Profile *modelc.Profile
+	// Profile, unless nil, is what [measure.Bench] measured of this model.
+	Profile *measure.Profile
 }
 
 //go:embed page.html
@@ -48,8 +50,8 @@ var pageCSS string
 var pageJS string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"count": func(n int64) string { return golang.Count(float64(n)) },
-	"size":  func(n int64) string { return golang.Size(int(n)) },
+	"count": units.Count[int64],
+	"size":  units.Bytes[int64],
 }).Parse(pageHTML))
 
 // page is the data of the template.
@@ -68,7 +70,7 @@ type page struct {
 	Total                         layerRow
 	HasErrors                     bool
 	Worst                         string
-	Profile                       *modelc.Profile
+	Profile                       *measure.Profile
 	Times                         *timeChart
 	Memory                        memoryChart
 	Passes                        []passRow
@@ -77,19 +79,19 @@ type page struct {
 
 type port struct{ Name, Type string }
 
-// fact is a figure of the summary.
+// fact is a number of the summary.
 type fact struct{ Label, Value, More string }
 
 type legendEntry struct{ Class, Doc string }
 
-// graphView is the graph as written or the optimised graph.
+// graphView is one of the two graphs: that of the model, or the optimised one.
 type graphView struct {
 	ID, Title string
 	Nodes     int
 	SVG       template.HTML
 }
 
-// graphData is the data of a graph for the script.
+// graphData is what the page's script knows about a graph.
 type graphData struct {
 	Nodes []nodeData `json:"nodes"`
 	Wires []wireData `json:"wires"`
@@ -101,9 +103,9 @@ type nodeData struct {
 	Text  string `json:"x,omitempty"` // the node in the IR's text form
 	FLOPs int64  `json:"f,omitempty"`
 	Parms int64  `json:"p,omitempty"`
-	// Parts lists the nodes of the model that were fused into an optimised node.
-	// Into lists the optimised nodes of which a node of the model is a part.
-	// Layers lists the steps that compute the node.
+	// Parts are the nodes of the model that an optimised node was fused from.
+	// Into are the optimised nodes of which a node of the model is a part. Layers
+	// are the steps that compute the node.
 	Parts  []int `json:"s,omitempty"`
 	Into   []int `json:"i,omitempty"`
 	Layers []int `json:"l,omitempty"`
@@ -118,7 +120,7 @@ type wireData struct {
 // layerRow is a step of the program.
 type layerRow struct {
 	Index                     int
-	Node                      int // its box in the optimised graph, or −1
+	Node                      int // index of its box in the optimised graph, or −1
 	Class                     string
 	Name, Doc, Shape          string
 	Parameters, FLOPs, Bytes  int64
@@ -133,7 +135,7 @@ type layerRow struct {
 type passRow struct {
 	passes.Stat
 	Doc, Ms            string
-	Nodes, Work, Moved string // before and after; one value if both have the same text
+	Nodes, Work, Moved string // before and after, or one text if they look the same
 }
 
 func passRowOf(s passes.Stat, doc string) passRow {
@@ -144,20 +146,20 @@ func passRowOf(s passes.Stat, doc string) passRow {
 		}
 		return a + " → " + b
 	}
-	flops := func(x passes.Size) string { return golang.Count(float64(x.FLOPs)) }
-	bytes := func(x passes.Size) string { return golang.Size(int(x.Bytes)) }
+	flops := func(x passes.Size) string { return units.Count(x.FLOPs) }
+	bytes := func(x passes.Size) string { return units.Bytes(x.Bytes) }
 	r.Nodes = change(fmt.Sprint(s.Before.Nodes), fmt.Sprint(s.After.Nodes))
 	r.Work, r.Moved = change(flops(s.Before), flops(s.After)), change(bytes(s.Before), bytes(s.After))
 	return r
 }
 
-// ErrProfile is the error for a profile of another program.
+// ErrProfile is the error of [Write] if the profile is of another program.
 var ErrProfile = errors.New("the profile is of another program: measure it again with `modelc bench --json` and the same flags")
 
-// Write writes the page of c.
+// Write writes the page of c to w.
 func Write(w io.Writer, c *modelc.Compiled, o Options) error {
 	if t := o.Profile; t != nil {
-		same := t.SHA256 == c.Model.SHA256 && slices.EqualFunc(t.Layers, c.Program.Layers, func(a modelc.LayerTime, b schedule.Layer) bool {
+		same := t.SHA256 == c.Model.SHA256 && slices.EqualFunc(t.Layers, c.Program.Layers, func(a measure.LayerTime, b schedule.Layer) bool {
 			return a.Name == b.Name && a.Doc == b.Doc
 		})
 		if !same {
@@ -206,17 +208,17 @@ func Write(w io.Writer, c *modelc.Compiled, o Options) error {
 	return err
 }
 
-// facts returns the figures at the head of the page.
+// facts fills the numbers at the head of the page.
 func (p *page) facts(c *modelc.Compiled) {
 	s := golang.Summarize(c.Program)
 	p.Facts = []fact{
-		{"Parameters", golang.Count(float64(s.Parameters)), golang.Size(s.Weights) + " of packed weights"},
-		{"Work", golang.Count(float64(s.FLOPs)) + "FLOP", "a run, a multiply-add counted as two"},
+		{"Parameters", units.Count(s.Parameters), units.Bytes(s.Weights) + " of packed weights"},
+		{"Work", units.Count(s.FLOPs) + "FLOP", "a run, a multiply-add counted as two"},
 		{"Steps", fmt.Sprint(s.Layers), fmt.Sprintf("from %d nodes of the model", len(c.Before.Nodes))},
-		{"Memory", golang.Size(s.Arena), "a session; no plan needs less than " + golang.Size(s.LowerBound)},
+		{"Memory", units.Bytes(s.Arena), "a session; no plan needs less than " + units.Bytes(s.LowerBound)},
 	}
 	if s.Prepared > 0 {
-		p.Facts[0].More += ", " + golang.Size(s.Prepared) + " transformed at load"
+		p.Facts[0].More += ", " + units.Bytes(s.Prepared) + " transformed at load"
 	}
 	if p.HasErrors {
 		p.Facts = append(p.Facts, fact{"Largest error", p.Worst, "of a layer, relative to its largest value"})
@@ -292,8 +294,7 @@ func (p *page) layers(c *modelc.Compiled, after *Picture, o Options) error {
 	return nil
 }
 
-// algorithmOf returns the algorithm of a step and, if there was a choice, the
-// reason.
+// algorithmOf returns the algorithm of a step, and the reason if it has a choice.
 func algorithmOf(l schedule.Layer, kernel any) (name, why string) {
 	if l.Choice.Algorithm == ir.AlgUnset {
 		t := reflect.TypeOf(kernel).Elem().Name()
@@ -312,7 +313,7 @@ func algorithmOf(l schedule.Layer, kernel any) (name, why string) {
 	return l.Choice.Algorithm.String(), why
 }
 
-// parameters counts the elements of a node's constants.
+// parameters returns the number of elements of a node's constants.
 func parameters(n *ir.Node) int64 {
 	var sum int64
 	for i, v := range n.In {
@@ -323,7 +324,8 @@ func parameters(n *ir.Node) int64 {
 	return sum
 }
 
-// graphs draws both graphs and links their nodes to each other and to the layers.
+// graphs draws both graphs and links their nodes with each other and with the
+// layers.
 func (p *page) graphs(c *modelc.Compiled, before, after *Picture) {
 	p.Data = map[string]graphData{}
 	for _, g := range []struct {
@@ -357,7 +359,7 @@ func (p *page) graphs(c *modelc.Compiled, before, after *Picture) {
 	}
 }
 
-// boxOf returns the number of each node's box.
+// boxOf returns the index of each node's box.
 func (p *Picture) boxOf() map[*ir.Node]int {
 	m := map[*ir.Node]int{}
 	for i, b := range p.boxes {

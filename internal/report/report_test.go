@@ -19,6 +19,7 @@ import (
 
 	"modelc"
 	"modelc/frontend/source"
+	"modelc/internal/measure"
 	"modelc/ir"
 )
 
@@ -111,9 +112,9 @@ func TestPage(t *testing.T) {
 	for i := range c.Report.Passes {
 		c.Report.Passes[i].Time = time.Millisecond
 	}
-	p := &modelc.Profile{SHA256: "5ha", Threads: 1, Tier: "generic", Median: 3}
+	p := &measure.Profile{SHA256: "5ha", Threads: 1, Tier: "generic", Median: 3}
 	for i, l := range c.Program.Layers {
-		p.Layers = append(p.Layers, modelc.LayerTime{Name: l.Name, Doc: l.Doc, Best: float64(i + 1), GFLOPS: 2})
+		p.Layers = append(p.Layers, measure.LayerTime{Name: l.Name, Doc: l.Doc, Best: float64(i + 1), GFLOPS: 2})
 	}
 	page := pageOf(t, c, Options{Errors: true, Profile: p})
 	checkPage(t, page)

@@ -18,8 +18,8 @@ var graphCSS string
 // margin is the space around a drawing.
 const margin = 14
 
-// WriteSVG writes the picture as an SVG file. The file follows the reader's
-// preference for a light or dark theme.
+// WriteSVG writes the picture as a complete file. Its colours follow the reader's
+// preference for light or dark.
 func (p *Picture) WriteSVG(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString(`<?xml version="1.0" encoding="UTF-8"?>` + "\n")
@@ -28,9 +28,9 @@ func (p *Picture) WriteSVG(w io.Writer) error {
 	return err
 }
 
-// svg writes the drawing for a file, with a style, or for the page. The page has
-// its own style and shows other labels at small scale. The elements of nodes are
-// in the order of the boxes.
+// svg writes the drawing. A complete file has a style; in the page, which has one,
+// the drawing also has the labels for a small scale. The elements of nodes have the
+// order of the boxes.
 func (p *Picture) svg(b *strings.Builder, style string) {
 	w, h := p.drawing.W+2*margin, p.drawing.H+2*margin
 	fmt.Fprintf(b, `<svg xmlns="http://www.w3.org/2000/svg" class="graph" viewBox="0 0 %s %s" width="%s" height="%s" role="img" aria-label="%s">`,
@@ -68,8 +68,8 @@ func (p *Picture) wire(b *strings.Builder, k int, w wire) {
 	fmt.Fprintf(b, "\"/><text class=\"s\" x=\"%s\" y=\"%s\">%s</text>\n", num(at.X+5), num(at.Y+12+float64(11*w.nth)), text(typeLabel(w.value.Type)))
 }
 
-// pathOf returns the path of a line. It has curves between points that differ in
-// both coordinates. A square line has rounded corners instead.
+// pathOf draws a line. Between points that differ in both coordinates it is a
+// curve; a square line has round corners.
 func pathOf(l layout.Line) string {
 	var b strings.Builder
 	pts := l.Points
@@ -94,8 +94,8 @@ func pathOf(l layout.Line) string {
 	return b.String()
 }
 
-// towards returns the point at distance r from p in the direction of q, which is
-// parallel to an axis.
+// towards returns the point at distance r from p in the direction of q, along an
+// axis.
 func towards(p, q layout.Point, r float64) layout.Point {
 	d := math.Abs(q.X-p.X) + math.Abs(q.Y-p.Y)
 	if d == 0 {
@@ -142,7 +142,7 @@ func (p *Picture) tip(i int) string {
 	return s
 }
 
-// text escapes a string of a model for text and attributes of XML.
+// text escapes a text of a model for XML. It fits text and attributes.
 func text(s string) string {
 	var b strings.Builder
 	xml.EscapeText(&b, []byte(s)) // a Builder does not fail

@@ -16,13 +16,13 @@ import (
 	"modelc/ir"
 )
 
-// compiled is a model compiled for the types of its inputs. It is also compiled
-// for the values of inputs that are shapes or weights.
+// compiled is a model that is compiled for the types of its inputs. It is also
+// compiled for the values of inputs that are shapes or weights.
 type compiled struct {
 	*inproc.Engine
 	types []ir.Type
-	bound []*ir.Tensor // values of inputs that are compiled in; nil for other inputs
-	names []string     // names of the outputs; the model's own outputs come first
+	bound []*ir.Tensor // values of inputs that are compiled in; nil for inputs that Run reads
+	names []string     // names of the outputs; those of the model come first
 	given int          // number of outputs that the model has
 }
 
@@ -53,9 +53,8 @@ func (e *compiled) run(in []*ir.Tensor) ([]*ir.Tensor, error) {
 	return out, e.cut(out)
 }
 
-// cut removes the unused rows from the result of a NonMaxSuppression. modelc's
-// result has the maximum number of rows; a separate output NAME.count has the
-// number of boxes.
+// cut keeps the selected boxes of a NonMaxSuppression. modelc gives the output its
+// maximum number of rows, and an output NAME.count the number of boxes.
 func (e *compiled) cut(out []*ir.Tensor) (err error) {
 	for k := e.given; k < len(out); k++ {
 		i := slices.IndexFunc(e.names[:e.given], func(name string) bool { return name+".count" == e.names[k] })
@@ -71,7 +70,8 @@ func (e *compiled) cut(out []*ir.Tensor) (err error) {
 	return nil
 }
 
-// compile encodes the model as an ONNX file for modelc's front end.
+// compile encodes the model as an ONNX file, and compiles it with modelc's front
+// end.
 func (g *Graph) compile(in []*ir.Tensor) (*compiled, error) {
 	var first error
 	for _, opset := range g.opsets {
@@ -79,7 +79,7 @@ func (g *Graph) compile(in []*ir.Tensor) (*compiled, error) {
 		if err != nil {
 			return nil, err
 		}
-		// Compile in as few inputs as possible: none, all except the first, all.
+		// Compile in as few inputs as possible: none, all but the first, or all.
 		for _, free := range []int{len(in), 1, 0} {
 			e, err := g.build(model, in, min(free, len(in)))
 			if err == nil {
@@ -94,7 +94,7 @@ func (g *Graph) compile(in []*ir.Tensor) (*compiled, error) {
 	return nil, fmt.Errorf("onnxgo: %w", first)
 }
 
-// build compiles model. The first free inputs stay inputs; all others are bound.
+// build compiles model. It binds all inputs but the first free ones.
 func (g *Graph) build(model []byte, in []*ir.Tensor, free int) (*compiled, error) {
 	e := &compiled{bound: make([]*ir.Tensor, len(in)), given: len(g.outputs())}
 	inputs, _ := g.inputs()

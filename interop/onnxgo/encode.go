@@ -48,7 +48,7 @@ func (g *Graph) encode(opset int, in []*ir.Tensor) ([]byte, error) {
 	return appendMessage(m, 7, b), nil
 }
 
-// encode encodes the operation as a NodeProto.
+// encode returns n as a NodeProto.
 func (op operation) encode() ([]byte, error) {
 	var b []byte
 	in := op.in
@@ -76,7 +76,7 @@ func (op operation) encode() ([]byte, error) {
 	return b, nil
 }
 
-// encodeAttribute encodes an AttributeProto. Field 20 is its type.
+// encodeAttribute returns an AttributeProto. Field 20 is its type.
 func encodeAttribute(name string, value any) ([]byte, error) {
 	b := appendString(nil, 1, name)
 	switch v := value.(type) {
@@ -117,11 +117,11 @@ func encodeAttribute(name string, value any) ([]byte, error) {
 	return b, nil
 }
 
-// elementTypes lists the element types of TensorProto.
+// elementTypes are the element types of TensorProto.
 var elementTypes = map[ir.DType]uint64{ir.Float32: 1, ir.Uint8: 2, ir.Int8: 3, ir.Uint16: 4, ir.Int16: 5, ir.Int32: 6, ir.Int64: 7,
 	ir.Bool: 9, ir.Float64: 11, ir.Uint32: 12, ir.Uint64: 13}
 
-// encodeTensor encodes a TensorProto.
+// encodeTensor returns a TensorProto.
 func encodeTensor(name string, t *ir.Tensor) []byte {
 	var b []byte
 	for _, d := range t.Shape {

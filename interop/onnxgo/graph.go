@@ -1,5 +1,5 @@
-// Package onnxgo is a backend for github.com/owulveryck/onnx-go that uses modelc's
-// kernels. A program changes one line to use it:
+// Package onnxgo runs models of github.com/owulveryck/onnx-go with modelc's
+// kernels. A program changes one line:
 //
 //	backend := onnxgo.New() // was gorgonnx.NewGraph()
 //	model := onnx.NewModel(backend)
@@ -8,8 +8,8 @@
 //	err = backend.Run()
 //	output, err := model.GetOutputTensors()
 //
-// The first Run, and each Run after a shape has changed, compiles the model for
-// the shapes of its inputs. All other calls run the kernels in this process.
+// The first Run compiles the model for the shapes of its inputs, as does a Run
+// after a shape has changed. Other runs only call the kernels, in this process.
 // docs/onnx-go.md lists the differences from Gorgonia's backend.
 package onnxgo
 
@@ -33,14 +33,14 @@ import (
 type Graph struct {
 	// Edges point from a result to its operands.
 	*simple.WeightedDirectedGraph
-	opsets    []int // the opsets to try, in order
+	opsets    []int // the first that fits is used
 	threads   int
 	nodes     []*Node
-	operands  map[*Node][]*Node // operands of the next operation
-	decoded   bool              // the model's tensors are known, and operations follow
+	operands  map[*Node][]*Node // of the operation that is applied next
+	decoded   bool              // set if all tensors are known, and operations follow
 	malformed error
 	ops       []operation
-	engine    *compiled // compiled model of the last Run, or nil
+	engine    *compiled // engine of the last Run; nil before it
 }
 
 var _ backend.ComputationBackend = (*Graph)(nil)
@@ -54,9 +54,9 @@ type operation struct {
 // Option configures a backend.
 type Option func(*Graph)
 
-// Opset sets the opset of the model, which onnx-go does not pass on. The default is
-// the first of 10, 9, 11, 13, 18 and the newest that supports the forms of all
-// nodes.
+// Opset sets the version of ONNX's operators that the model uses, because onnx-go
+// does not pass it on. The default is the first of 10, 9, 11, 13, 18 and the newest
+// that has the forms of all nodes.
 func Opset(n int) Option { return func(g *Graph) { g.opsets = []int{n} } }
 
 // Threads makes Run use n goroutines instead of GOMAXPROCS.
@@ -77,11 +77,11 @@ type Node struct {
 	g        *Graph
 	name     string
 	t        tensor.Tensor
-	given    int  // number of tensors that the decoder set: a graph input's declaration, a weight's value
-	declared bool // it is declared as input, output, weight or value info
-	produced bool // it is the result of an operation
-	read     bool // it is the operand of an operation
-	asked    bool // it is an operand and was requested as an output
+	given    int  // tensors that the decoder set: a graph input's declaration, a weight's value
+	declared bool // by the model's inputs, outputs, weights or value infos
+	produced bool // by an operation
+	read     bool // by an operation
+	asked    bool // whether the caller asked for it as an output, though operations read it
 }
 
 // NewNode implements graph.NodeAdder.
@@ -91,8 +91,8 @@ func (g *Graph) NewNode() graph.Node {
 	return n
 }
 
-// SetWeightedEdge implements graph.WeightedEdgeAdder. The weight is the operand's
-// position.
+// SetWeightedEdge implements graph.WeightedEdgeAdder. The weight is the position
+// of the operand.
 func (g *Graph) SetWeightedEdge(e graph.WeightedEdge) {
 	g.decoded = true
 	from, to := e.From().(*Node), e.To().(*Node)
@@ -113,8 +113,8 @@ func (g *Graph) SetWeightedEdge(e graph.WeightedEdge) {
 	g.WeightedDirectedGraph.SetWeightedEdge(e)
 }
 
-// ApplyOperation implements onnx.OperationCarrier. The nodes are the results; their
-// operands were set with SetWeightedEdge.
+// ApplyOperation implements onnx.OperationCarrier. The nodes are the results;
+// SetWeightedEdge has set their operands.
 func (g *Graph) ApplyOperation(o onnx.Operation, results ...graph.Node) error {
 	op := operation{Operation: o}
 	for _, r := range results {
@@ -128,8 +128,8 @@ func (g *Graph) ApplyOperation(o onnx.Operation, results ...graph.Node) error {
 	return g.malformed
 }
 
-// absent reports whether n is not a tensor. It is an omitted operand, or one that
-// onnx-go creates for an operation without operands.
+// absent reports whether n is no tensor: an omitted operand, or one that onnx-go
+// adds to an operation without operands.
 func (n *Node) absent() bool { return n.name == "" || !n.produced && n.given == 0 && n.t == nil }
 
 // SetName implements onnx.Namer.
@@ -148,11 +148,10 @@ func (n *Node) SetTensor(t tensor.Tensor) error {
 }
 
 // GetTensor implements onnx.DataCarrier. After Run it returns an output of the
-// model. A later Run does not change the tensor.
+// model as a new tensor, which no later Run changes.
 //
-// onnx-go does not distinguish an output that is also an operand from an
-// intermediate value. For such an output, GetTensor compiles and runs the model
-// again. It returns nil if this fails.
+// An output that operations also read looks like an inner tensor. When it is asked
+// for, the model is compiled and run again. GetTensor returns nil if that fails.
 func (n *Node) GetTensor() tensor.Tensor {
 	if n.g.engine != nil && n.declared && n.produced && n.read && !n.asked {
 		n.asked = true
@@ -164,9 +163,10 @@ func (n *Node) GetTensor() tensor.Tensor {
 	return n.t
 }
 
-// inputs returns the graph's inputs; weights are the inputs with values in the
-// model. onnx-go does not distinguish them, but declares inputs first, then results,
-// then weights, and sets two tensors for a weight that is listed as an input.
+// inputs returns the inputs of the graph and its weights, whose values the model
+// holds. onnx-go does not distinguish them. But it declares inputs first, then
+// results, then weights, and it sets the tensor of a weight that is listed as an
+// input twice.
 func (g *Graph) inputs() (inputs, weights []*Node) {
 	first := slices.IndexFunc(g.nodes, func(n *Node) bool { return n.produced })
 	for i, n := range g.nodes {
@@ -192,8 +192,8 @@ func (g *Graph) outputs() []*Node {
 	return list
 }
 
-// Run computes the outputs from the tensors of the inputs. It returns an
-// *onnx.ErrNotImplemented if modelc cannot compile the model.
+// Run computes the outputs from the tensors of the inputs. If modelc cannot compile
+// the model, the error is an *onnx.ErrNotImplemented.
 func (g *Graph) Run() error {
 	inputs, _ := g.inputs()
 	var in []*ir.Tensor
@@ -222,9 +222,8 @@ func (g *Graph) Run() error {
 	return nil
 }
 
-// Close stops the goroutines of the last Run. The next Run starts them again. If
-// Close is not called, the garbage collector stops them when the backend is
-// unreachable.
+// Close ends the goroutines of the last Run. The next Run starts them again. The
+// garbage collector ends them too, when nothing uses the backend.
 func (g *Graph) Close() {
 	if g.engine != nil {
 		g.engine.Close()

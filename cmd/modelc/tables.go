@@ -81,7 +81,7 @@ func opsCommand() *cobra.Command {
 	return c
 }
 
-// records returns the rows of a table by the names in its heading.
+// records returns the rows of a table as maps from the names in its heading.
 func records(table [][]string) []map[string]string {
 	var list []map[string]string
 	for _, row := range table[1:] {
@@ -94,14 +94,14 @@ func records(table [][]string) []map[string]string {
 	return list
 }
 
-// opTables returns the tables of ONNX operators, of Keras layers and
-// operations, and of the IR's ops with what runs them, headings first.
+// opTables returns the tables of ONNX operators, of Keras layers and operations,
+// and of the IR's ops and their kernels. The first row of a table is its heading.
 func opTables() (tables [3][][]string, err error) {
 	operators := [][]string{{"operator", "opsets", "becomes", "limits"}}
 	for _, o := range onnx.Table() {
 		opsets := fmt.Sprintf("%d–%d", o.Since, onnx.Newest)
 		if strings.Contains(o.Name, ".") {
-			opsets = "any" // of a domain with versions of its own
+			opsets = "any" // the operator's domain has versions of its own
 		}
 		operators = append(operators, []string{o.Name, opsets, o.IR, o.Limits})
 	}
@@ -130,7 +130,7 @@ func opTables() (tables [3][][]string, err error) {
 	return [3][][]string{operators, layers, ops}, nil
 }
 
-// opsDoc is docs/ops.md.
+// opsDoc returns the text of docs/ops.md.
 func opsDoc() (string, error) {
 	tables, err := opTables()
 	if err != nil {

@@ -1,4 +1,4 @@
-package imagenet
+package classes
 
 import (
 	"encoding/json"
@@ -10,16 +10,16 @@ import (
 	"testing"
 )
 
-// Ids ascend, and some well-known classes have the index that all frameworks use.
-// A missing, duplicate or moved line would shift all names after it.
-func TestNames(t *testing.T) {
-	names := Names()
+// A missing, doubled or moved line would shift every name behind it: ids
+// ascend, and some well-known classes are where every framework has them.
+func TestImageNet(t *testing.T) {
+	names := ImageNet()
 	if len(names) != 1000 {
 		t.Fatalf("%d names", len(names))
 	}
 	last := ""
 	line := regexp.MustCompile(`^\d{8} [A-Za-z0-9_'.-]+$`)
-	for i, s := range strings.Split(strings.TrimSuffix(classes, "\n"), "\n") {
+	for i, s := range strings.Split(strings.TrimSuffix(imagenet, "\n"), "\n") {
 		if !line.MatchString(s) {
 			t.Errorf("line %d is %q", i+1, s)
 		}
@@ -43,8 +43,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// The names are equal to those of Keras' class index.
-func TestNamesAreKeras(t *testing.T) {
+// The names are those of Keras' class index.
+func TestImageNetAreKeras(t *testing.T) {
 	dir := os.Getenv("MODELC_CORPUS")
 	if dir == "" {
 		t.Skip("set MODELC_CORPUS to the corpus to compare with the class index of Keras")
@@ -57,8 +57,8 @@ func TestNamesAreKeras(t *testing.T) {
 	if err := json.Unmarshal(text, &index); err != nil {
 		t.Fatal(err)
 	}
-	lines := strings.Split(classes, "\n")
-	for i, name := range Names() {
+	lines := strings.Split(imagenet, "\n")
+	for i, name := range ImageNet() {
 		if want := index[strconv.Itoa(i)]; want != [2]string{"n" + lines[i][:8], name} {
 			t.Errorf("class %d is %s, Keras has %s", i, lines[i], want)
 		}

@@ -1,58 +1,62 @@
-package modelc
+// Package measure measures what compiled models cost on this machine.
+package measure
 
 import (
-	"bytes"
 	"slices"
-	"sync"
 	"time"
 
+	"modelc"
 	"modelc/backend/inproc"
 	"modelc/backend/schedule"
+	"modelc/internal/machine"
 	"modelc/ir/eval"
 	"modelc/runtime"
 )
 
-// Profile is what a model takes on one machine: times in milliseconds, rates in
-// GFLOP/s.
+// Profile is how long a model takes on one machine. Times are in milliseconds,
+// rates in GFLOP/s.
 type Profile struct {
 	SHA256  string      `json:"sha256"` // of the model
 	Model   string      `json:"model"`
 	Threads int         `json:"threads"`
 	Tier    string      `json:"tier"`
-	Peak    float64     `json:"peak_gflops"` // of one core, 0 where it is not measured
-	Stream  float64     `json:"stream_gbs"`  // GB/s that the threads read from memory
-	Load    float64     `json:"load_ms"`     // weights packed and transformed
+	Peak    float64     `json:"peak_gflops"` // of one core; 0 if the tier has no measurement
+	Stream  float64     `json:"stream_gbs"`  // GB/s that all threads together read from memory
+	Load    float64     `json:"load_ms"`     // time to prepare the weights
 	Median  float64     `json:"median_ms"`
 	Best    float64     `json:"best_ms"`
-	P90     float64     `json:"p90_ms"`
-	GFLOPS  float64     `json:"gflops"` // of the model's operations in the median time
+	P90     float64     `json:"p90_ms"` // 90th percentile
+	GFLOPS  float64     `json:"gflops"` // the model's operations per median time
 	Layers  []LayerTime `json:"layers"`
 }
 
-// LayerTime is one step of the program.
+// LayerTime is how long one step of the program takes.
 type LayerTime struct {
 	Name   string  `json:"name"`
 	Doc    string  `json:"doc"`
 	Kernel string  `json:"kernel"`
-	Best   float64 `json:"best_ms"`
-	FLOPs  int64   `json:"flops"`
-	Bytes  int64   `json:"bytes"`
+	Best   float64 `json:"best_ms"` // shortest time of all runs
+	FLOPs  int64   `json:"flops"`   // of the layer as the graph defines it
+	Bytes  int64   `json:"bytes"`   // of its operands and results
 	GFLOPS float64 `json:"gflops"`
-	// OfPeak is GFLOPS as a part of the multiply-add peak of the threads in
-	// use. Winograd counts the operations it saves, so it may exceed 1.
+	// OfPeak is GFLOPS as a fraction of the multiply-add peak of all threads. It
+	// may exceed 1 if the layer's algorithm does fewer operations than FLOPs.
 	OfPeak float64 `json:"of_peak"`
-	// Arithmetic and Memory are the milliseconds that the multiplications of the
-	// layer's algorithm take at the peak and its weights, as they are read, from
-	// memory. A layer takes at least the longer of them, unless a cache holds
-	// the weights.
+	// Arithmetic is the time of the algorithm's operations at the peak. Memory
+	// is the time to read the weights from memory. The larger of the two is a
+	// lower bound of Best, unless a cache holds the weights.
 	Arithmetic float64 `json:"arithmetic_ms"`
 	Memory     float64 `json:"memory_ms"`
 }
 
-// Bench times the compiled model on seeded random inputs: each layer by the
-// shortest of its runs, the whole by its median, best and 90th percentile.
-func Bench(c *Compiled, threads, runs int) (*Profile, error) {
-	if err := c.Options.Report("measuring layers", 0, 1); err != nil {
+// streamed is the number of bytes that each thread reads to measure the rate of
+// memory. It must exceed the caches.
+const streamed = 64 << 20
+
+// Bench times the compiled model on seeded random inputs, runs times on a
+// number of threads.
+func Bench(c *modelc.Compiled, threads, runs int) (*Profile, error) {
+	if err := c.Options.Progress.Update("measuring layers", 0, 1); err != nil {
 		return nil, err
 	}
 	start := time.Now()
@@ -63,9 +67,9 @@ func Bench(c *Compiled, threads, runs int) (*Profile, error) {
 	defer e.Close()
 	e.Wait()
 	p := &Profile{SHA256: c.Model.SHA256, Model: c.Graph.Name, Threads: threads, Tier: runtime.Tier(), Load: ms(time.Since(start)), Peak: runtime.PeakGFLOPS()}
-	p.Stream = stream(threads)
+	p.Stream = machine.ReadBandwidth(threads, threads*streamed)
 	in := eval.Inputs(c.Before, 1)
-	times, err := e.Profile(in, max(2, runs/4)) // warms up, too
+	times, err := e.Profile(in, max(2, runs/4)) // this also warms up
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +92,7 @@ func Bench(c *Compiled, threads, runs int) (*Profile, error) {
 	}
 	var all []float64
 	for i := range runs {
-		if err := c.Options.Report("measuring runs", i, runs); err != nil {
+		if err := c.Options.Progress.Update("measuring runs", i, runs); err != nil {
 			return nil, err
 		}
 		start := time.Now()
@@ -103,11 +107,11 @@ func Bench(c *Compiled, threads, runs int) (*Profile, error) {
 	return p, nil
 }
 
-// needs returns the operations that a step performs and the bytes of weights
-// that it reads. Winograd's F(m×m,3×3) multiplies (m+2)² instead of 9m² times a
-// tile, or 25 instead of 36 with stride 2, whole tiles at the edges too, and
-// reads weights of that size. Strassen's
-// algorithm needs seven products of halves instead of eight.
+// needs returns the number of operations that a step does and the number of
+// bytes of weights that it reads. Winograd's F(m×m,3×3) does (m+2)²
+// multiplications for a tile instead of 9m², or 25 instead of 36 with stride 2.
+// It computes whole tiles, also at the edges, and reads transformed weights.
+// Strassen's algorithm does seven products of halves instead of eight.
 func needs(l *schedule.Layer, k runtime.Kernel) (flops, weights float64) {
 	flops = float64(l.FLOPs)
 	if l.Node == nil {
@@ -127,25 +131,4 @@ func needs(l *schedule.Layer, k runtime.Kernel) (flops, weights float64) {
 		weights = float64(w.W.Len * 4)
 	}
 	return flops, weights
-}
-
-// stream returns the GB/s at which so many threads together read memory that
-// no cache holds: the best of a few walks.
-func stream(threads int) float64 {
-	const size = 64 << 20
-	b := make([]byte, size*threads)
-	for i := 0; i < len(b); i += 4096 {
-		b[i] = 2 // pages that were never written are all the same one
-	}
-	best := time.Duration(1 << 62)
-	for range 5 {
-		start := time.Now()
-		var wg sync.WaitGroup
-		for t := range threads {
-			wg.Go(func() { bytes.IndexByte(b[t*size:(t+1)*size], 1) })
-		}
-		wg.Wait()
-		best = min(best, time.Since(start))
-	}
-	return float64(len(b)) / float64(best.Nanoseconds())
 }

@@ -17,7 +17,7 @@ import (
 // modelFlags are the flags of every command that compiles.
 type modelFlags struct {
 	batches                   []int
-	several                   bool // batch sizes make sense
+	several                   bool // whether --batch takes more than one size
 	dims, bind, shapes        []string
 	exact, check              bool
 	tune                      string
@@ -27,26 +27,26 @@ type modelFlags struct {
 func (f *modelFlags) add(c *cobra.Command) {
 	fl := c.Flags()
 	if f.several {
-		fl.IntSliceVar(&f.batches, "batch", nil, "examples a run computes, `N` or several sizes: 1,8")
+		fl.IntSliceVar(&f.batches, "batch", nil, "number of examples per run, `N` or several sizes: 1,8")
 	} else {
-		fl.IntSliceVar(&f.batches, "batch", nil, "examples a run computes: `N`")
+		fl.IntSliceVar(&f.batches, "batch", nil, "number of examples per run: `N`")
 	}
 	fl.StringArrayVar(&f.dims, "dim", nil, "bind an open dimension: `NAME=N` (repeatable)")
 	fl.StringArrayVar(&f.shapes, "shape", nil, "give an input's shape: `NAME=1,3,224,224` (repeatable)")
 	fl.StringArrayVar(&f.bind, "bind", nil, "make an input a constant: `NAME=FILE` (.npy or .pb, repeatable)")
-	fl.BoolVar(&f.exact, "exact", false, "keep every rounding of the model: no batch-norm folding, no Winograd or Strassen, sums in float64")
-	fl.StringVar(&f.tune, "tune", "", "use the algorithms in this `FILE` of modelc tune")
-	fl.BoolVar(&f.check, "check", false, "compare values with the reference after every pass")
-	fl.StringSliceVar(&f.only, "passes", nil, "run these passes `LIST` alone")
-	fl.StringSliceVar(&f.disable, "disable-pass", nil, "do not run this pass `NAME`")
-	fl.StringSliceVar(&f.printAfter, "print-after", nil, "print the graph after this pass `NAME`, or \"all\"")
+	fl.BoolVar(&f.exact, "exact", false, "keep every rounding step of the model: no batch-norm folding, no Winograd or Strassen, sums in float64")
+	fl.StringVar(&f.tune, "tune", "", "use the algorithms in `FILE`, which modelc tune -o wrote")
+	fl.BoolVar(&f.check, "check", false, "after every pass, compare values with the reference interpreter")
+	fl.StringSliceVar(&f.only, "passes", nil, "run only the passes in `LIST`")
+	fl.StringSliceVar(&f.disable, "disable-pass", nil, "do not run the pass `NAME`")
+	fl.StringSliceVar(&f.printAfter, "print-after", nil, "print the graph after the pass `NAME`, or after \"all\"")
 }
 
-// options turns the flags into those of the compiler.
+// options returns the compiler's options.
 func (f *modelFlags) options(c *cobra.Command) (modelc.Options, error) {
 	o := modelc.Options{Exact: f.exact, Source: source.Options{Dims: map[string]int{}, Bind: map[string]*ir.Tensor{}, Shapes: map[string]ir.Shape{}}}
 	if len(f.batches) > 1 && !f.several {
-		return o, usageError{fmt.Errorf("--batch %s: want one size here", join(f.batches))}
+		return o, usageError{fmt.Errorf("--batch %s: want one size", join(f.batches))}
 	}
 	for _, n := range f.batches {
 		if n < 1 {
@@ -86,11 +86,10 @@ func (f *modelFlags) options(c *cobra.Command) (modelc.Options, error) {
 		o.Source.Bind[name] = t
 	}
 	if f.tune != "" {
-		t, err := readTuning(f.tune)
-		if err != nil {
+		o.Tuning = new(modelc.Tuning)
+		if err := readJSON(f.tune, "modelc tune -o", o.Tuning); err != nil {
 			return o, err
 		}
-		o.Tuning = t
 	}
 	o.Passes.Only, o.Passes.Disable, o.Passes.PrintAfter, o.Passes.Check = f.only, f.disable, f.printAfter, f.check
 	o.Passes.Log = c.ErrOrStderr()
@@ -99,13 +98,13 @@ func (f *modelFlags) options(c *cobra.Command) (modelc.Options, error) {
 	return o, nil
 }
 
-// join writes sizes as the flag takes them.
+// join formats sizes as a value of --batch.
 func join(sizes []int) string {
 	return strings.Trim(strings.ReplaceAll(fmt.Sprint(sizes), " ", ","), "[]")
 }
 
-// cut splits NAME=VALUE at the last equals sign: names of dimensions may hold
-// some.
+// cut splits NAME=VALUE at the last equals sign, because names of dimensions may
+// contain equals signs.
 func cut(s string) (name, value string, ok bool) {
 	i := strings.LastIndex(s, "=")
 	if i < 1 {
@@ -114,7 +113,7 @@ func cut(s string) (name, value string, ok bool) {
 	return s[:i], s[i+1:], true
 }
 
-// recorded returns the flags that shape generated code, for its header.
+// recorded returns the flags that change generated code, for its header.
 func (f *modelFlags) recorded() []string {
 	var out []string
 	if len(f.batches) > 0 {
@@ -144,8 +143,8 @@ func (f *modelFlags) recorded() []string {
 	return out
 }
 
-// pathIn returns the path in the value of a flag and what stands in front of
-// it; path is "" where the flag has none.
+// pathIn returns the path in the value of a flag and the text before it. path is
+// empty if the value has no path.
 func pathIn(flag, value string) (prefix, path string) {
 	switch flag {
 	case "output", "runtime", "tune":
@@ -162,8 +161,8 @@ func pathIn(flag, value string) (prefix, path string) {
 	return "", ""
 }
 
-// withoutFolder is the value of a flag as a header has it: the same on every
-// machine, so of a path the last element alone.
+// withoutFolder returns the value of a flag as a header records it. Of a path it
+// keeps only the last element, so that headers are equal on all machines.
 func withoutFolder(flag, value string) string {
 	if prefix, path := pathIn(flag, value); path != "" {
 		return prefix + filepath.Base(path)

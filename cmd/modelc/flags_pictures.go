@@ -11,8 +11,7 @@ import (
 	"modelc/runtime/vision"
 )
 
-// pictureFlags say how pictures become the input and what the scores are
-// called.
+// pictureFlags say how an image becomes the input, and name the classes.
 type pictureFlags struct {
 	mode, labels, interpolation, mean, std string
 	scale                                  float64
@@ -22,18 +21,17 @@ type pictureFlags struct {
 
 func (f *pictureFlags) add(c *cobra.Command, mode string) {
 	fl := c.Flags()
-	fl.StringVar(&f.mode, "preprocess", mode, "`MODE` of pictures' levels: unit (0 to 1), none (0 to 255), caffe, tf or torch, as in keras.applications")
-	fl.StringVar(&f.labels, "labels", "", "names of the classes: imagenet, or those in `FILE`, one a line or JSON")
-	fl.StringVar(&f.interpolation, "interpolation", vision.Bilinear.String(), "`FILTER` that resizes pictures: "+vision.FilterNames())
-	fl.Float64Var(&f.scale, "scale", 0, "multiply levels by `NUMBER`, whatever the mode says")
+	fl.StringVar(&f.mode, "preprocess", mode, "`MODE` of the levels: unit (0 to 1), none (0 to 255), or caffe, tf or torch as in keras.applications")
+	fl.StringVar(&f.labels, "labels", "", "names of the classes: imagenet, or a `FILE` of names, one per line or as JSON")
+	fl.StringVar(&f.interpolation, "interpolation", vision.Bilinear.String(), "`FILTER` that resizes images: "+vision.FilterNames())
+	fl.Float64Var(&f.scale, "scale", 0, "multiply the levels by `NUMBER` instead of the mode's factor")
 	fl.StringVar(&f.mean, "mean", "", "subtract `R,G,B` from the scaled levels, in the order of the tensor's channels")
 	fl.StringVar(&f.std, "std", "", "divide the scaled levels, less --mean, by `R,G,B`")
 	fl.BoolVar(&f.bgr, "bgr", false, "put blue first")
-	fl.IntVar(&f.crop, "crop", 0, "resize a picture's short side to `N` pixels and crop the centre, instead of stretching")
+	fl.IntVar(&f.crop, "crop", 0, "resize the short side of an image to `N` pixels and crop the centre, instead of stretching")
 }
 
-// recorded returns those of the flags that are set, for the header of
-// generated code.
+// recorded returns the flags that are set, for the header of generated code.
 func (f *pictureFlags) recorded(c *cobra.Command) []string {
 	var list []string
 	for _, name := range []string{"preprocess", "labels", "interpolation", "scale", "mean", "std", "bgr", "crop"} {
@@ -49,7 +47,7 @@ func (f *pictureFlags) recorded(c *cobra.Command) []string {
 	return list
 }
 
-// preprocess returns how a picture becomes the input of m.
+// preprocess returns the preprocessing that turns an image into the input of m.
 func (f *pictureFlags) preprocess(c *cobra.Command, m *modelc.Compiled) (vision.Preprocess, error) {
 	if _, err := vision.Preset(f.mode, 1, 1); err != nil {
 		return vision.Preprocess{}, usageError{err}
@@ -82,7 +80,7 @@ func (f *pictureFlags) preprocess(c *cobra.Command, m *modelc.Compiled) (vision.
 	return p, nil
 }
 
-// names returns the names of the classes of m; nil without --labels.
+// names returns the names of the classes of m, or nil without --labels.
 func (f *pictureFlags) names(m *modelc.Compiled) ([]string, error) {
 	if f.labels == "" {
 		return nil, nil
@@ -90,7 +88,7 @@ func (f *pictureFlags) names(m *modelc.Compiled) ([]string, error) {
 	return m.Labels(f.labels)
 }
 
-// triple reads one number for all channels, or three.
+// triple reads one number for all channels, or one for each of three.
 func triple(s, flag string, to *[3]float64) error {
 	if s == "" {
 		return nil

@@ -5,10 +5,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"modelc/internal/modpath"
 )
 
-// What the go command makes of modules, workspaces, replacements and vendor
-// folders decides where a package imports its runtime from.
+// What the go command says about modules, workspaces, replacements and vendor
+// folders decides which runtime a package imports.
 func TestRuntimeOf(t *testing.T) {
 	t.Setenv("GOPROXY", "off")
 	t.Setenv("GOWORK", "")
@@ -24,27 +26,28 @@ func TestRuntimeOf(t *testing.T) {
 		}
 	}
 	const runtime = "package runtime\n"
-	// A module modelc without requirements stands in for this one, of which the
-	// toolchain would check every requirement.
-	put("modelc/go.mod", "module modelc\n\ngo 1.24\n")
-	put("modelc/runtime/runtime.go", runtime)
+	// A module of the same path without requirements stands in for this one, whose
+	// requirements the toolchain would check.
+	self, imported := modpath.Module, modpath.Package("runtime")
+	put("self/go.mod", "module "+self+"\n\ngo 1.24\n")
+	put("self/runtime/runtime.go", runtime)
 	put("alone/go.mod", "module example.com/alone\n\ngo 1.24\n")
 	put("alone/used/used.go", "package other\n")
 	put("alone/used/other_test.go", "package other_test\n")
 	put("alone/prog/main.go", "package main\n")
 	put("alone/nested/go.mod", "module example.com/nested // has no requirements\n")
-	put("replaced/go.mod", "module example.com/replaced\n\ngo 1.24\n\nrequire modelc v0.0.0\n\nreplace modelc => ../modelc\n")
+	put("replaced/go.mod", "module example.com/replaced\n\ngo 1.24\n\nrequire "+self+" v0.0.0\n\nreplace "+self+" => ../self\n")
 	put("replaced/nested/go.mod", "module example.com/nested\n\ngo 1.24\n")
-	put("required/go.mod", "module example.com/required\n\ngo 1.24\n\nrequire modelc v0.1.0\n")
-	put("work/go.work", "go 1.24\n\nuse (\n\t./in\n\t../modelc\n)\n")
+	put("required/go.mod", "module example.com/required\n\ngo 1.24\n\nrequire "+self+" v0.1.0\n")
+	put("work/go.work", "go 1.24\n\nuse (\n\t./in\n\t../self\n)\n")
 	put("work/in/go.mod", "module example.com/in\n\ngo 1.24\n")
 	put("work/out/go.mod", "module example.com/out\n\ngo 1.24\n")
 	for _, v := range []string{"vendored", "without"} {
-		put(v+"/go.mod", "module example.com/"+v+"\n\ngo 1.24\n\nrequire modelc v0.1.0\n")
-		modules := "# modelc v0.1.0\n## explicit; go 1.24\n"
+		put(v+"/go.mod", "module example.com/"+v+"\n\ngo 1.24\n\nrequire "+self+" v0.1.0\n")
+		modules := "# " + self + " v0.1.0\n## explicit; go 1.24\n"
 		if v == "vendored" {
-			modules += "modelc/runtime\n"
-			put(v+"/vendor/modelc/runtime/runtime.go", runtime)
+			modules += imported + "\n"
+			put(v+"/vendor/"+imported+"/runtime.go", runtime)
 		}
 		put(v+"/vendor/modules.txt", modules)
 	}
@@ -52,7 +55,6 @@ func TestRuntimeOf(t *testing.T) {
 	put("unnamed/go.mod", "go 1.24\n")
 	put("nowhere/x.txt", "")
 
-	const imported = "modelc/runtime"
 	for _, c := range []struct {
 		dir    string
 		o      PackageOptions
@@ -75,7 +77,7 @@ func TestRuntimeOf(t *testing.T) {
 		{dir: "required/x", name: "x", path: "example.com/required/x/internal/runtime", copied: true}, // but not to be had
 		{dir: "work/in/x", name: "x", path: imported},
 		{dir: "work/out/x", name: "x", path: "example.com/out/x/internal/runtime", copied: true},
-		{dir: "modelc/examples/x", name: "x", path: imported},
+		{dir: "self/examples/x", name: "x", path: imported},
 		{dir: "vendored/x", name: "x", path: imported},
 		{dir: "vendored/x", name: "x", path: imported, flags: "-mod=vendor"},
 		{dir: "without/x", name: "x", path: "example.com/without/x/internal/runtime", copied: true},
@@ -108,7 +110,7 @@ func TestRuntimeOf(t *testing.T) {
 		case c.dir == "required/x":
 			want = "cannot import it"
 		case c.path == imported: // the stand-in's runtime is another
-			want = "not of this version"
+			want = "of another version"
 		}
 		if note := strings.Join(got.notes, ""); (note != "") != (want != "") || !strings.Contains(note, want) {
 			t.Errorf("%s: note %q, want %q", c.dir, note, want)

@@ -8,12 +8,12 @@ import (
 	"modelc/runtime/vision"
 )
 
-// golden sets the self-test's expected outputs, what its input is, and what
-// rounded weights do to the outputs.
+// golden sets the expected outputs of the self-test, the kind of its inputs, and
+// the error that rounded weights cause.
 //
-// With weights in half precision the self-test expects what the reference
-// interpreter computes with the rounded ones: it tests the package at the usual
-// tolerance, and what rounding costs is said apart.
+// If the weights are in half precision, the self-test expects what the reference
+// interpreter computes with the rounded weights. So it tests the package at the
+// usual tolerance, and the error of rounding is reported apart from it.
 func (c *Compiled) golden(g *golang.Options) error {
 	in, want, err := c.reference(g)
 	if err != nil || c.Options.Weights == runtime.F32 {
@@ -27,8 +27,8 @@ func (c *Compiled) golden(g *golang.Options) error {
 	return err
 }
 
-// reference returns the input of the self-test and what the model as it was
-// written makes of it.
+// reference returns the inputs of the self-test and the outputs of the model as
+// it was written.
 func (c *Compiled) reference(g *golang.Options) (in, out []*ir.Tensor, err error) {
 	if g.Pictures != nil {
 		if in, err = golang.GoldenPicture(c.Before, g.Pictures.Preprocess); err != nil {
@@ -46,7 +46,7 @@ func (c *Compiled) reference(g *golang.Options) (in, out []*ir.Tensor, err error
 	return nil, nil, err
 }
 
-// rounding compares the outputs that rounded weights give with those wanted.
+// rounding compares got, the outputs with weights in format f, with want.
 func rounding(f runtime.Format, got, want []*ir.Tensor) (*golang.Rounding, error) {
 	r := &golang.Rounding{Name: f.String()}
 	for i := range want {
@@ -66,16 +66,4 @@ func rounding(f runtime.Format, got, want []*ir.Tensor) (*golang.Rounding, error
 		}
 	}
 	return r, nil
-}
-
-// WriteWeights writes the weights alone to the file at path: those of a
-// retrained model, for the package in dir. It fails if the package computes
-// another graph; the model must be compiled with the flags of the package.
-func (c *Compiled) WriteWeights(path, dir string) error {
-	return golang.WriteWeights(path, dir, c.Program, c.weightsProgress)
-}
-
-// weightsProgress tells how much of the file of weights is written.
-func (c *Compiled) weightsProgress(done, total int) error {
-	return c.Options.Report("weights", done, total)
 }

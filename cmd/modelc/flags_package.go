@@ -1,0 +1,161 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"modelc"
+	"modelc/backend/golang"
+	"modelc/runtime"
+)
+
+// weightsFlag is --weights: the place of a package's weights and their format.
+type weightsFlag struct {
+	words   []string
+	sidecar bool
+	format  runtime.Format
+}
+
+func (f *weightsFlag) add(c *cobra.Command) {
+	c.Flags().StringSliceVar(&f.words, "weights", []string{"embed"}, "`WHERE,HOW`: embed the weights in the binary, or keep them in a file; store them as f32, or in half the size as f16 or bf16")
+}
+
+// parse reads the words of the flag, at most one of each kind.
+func (f *weightsFlag) parse() error {
+	var where, how string
+	for _, w := range f.words {
+		kind := &how
+		switch w {
+		case "embed", "file":
+			kind, f.sidecar = &where, w == "file"
+		case "f32":
+			f.format = runtime.F32
+		case "f16":
+			f.format = runtime.F16
+		case "bf16":
+			f.format = runtime.BF16
+		default:
+			return usageError{fmt.Errorf("--weights %q: want embed or file, and f32, f16 or bf16", w)}
+		}
+		if *kind != "" && *kind != w {
+			return usageError{fmt.Errorf("--weights %s: %s or %s?", strings.Join(f.words, ","), *kind, w)}
+		}
+		*kind = w
+	}
+	return nil
+}
+
+// recorded returns the flag as the header of a package records it.
+func (f *weightsFlag) recorded() []string {
+	var words []string
+	if f.sidecar {
+		words = append(words, "file")
+	}
+	if f.format != runtime.F32 {
+		words = append(words, f.format.String())
+	}
+	if words == nil {
+		return nil
+	}
+	return []string{"--weights", strings.Join(words, ",")}
+}
+
+// packageFlags are the flags that change a package. The keys of modelc.json are
+// their names, and the headers of packages record them.
+type packageFlags struct {
+	model        modelFlags
+	pictures     pictureFlags
+	weights      weightsFlag
+	output, name string
+	runtime      string
+	standalone   bool
+}
+
+func (f *packageFlags) add(c *cobra.Command) {
+	f.model.several = true
+	f.model.add(c)
+	f.pictures.add(c, "")
+	f.weights.add(c)
+	fl := c.Flags()
+	fl.StringVarP(&f.output, "output", "o", "", "folder `DIR` of the package")
+	fl.StringVar(&f.name, "package", "", "`NAME` of the package; the default is that of the package in the folder, or is made from the folder's name")
+	fl.BoolVar(&f.standalone, "standalone", false, "copy the part of the runtime that the package uses, so that it needs no other module")
+	fl.StringVar(&f.runtime, "runtime", "", "copy the runtime to the folder `DIR`, for several packages to share")
+}
+
+// compile compiles a model and returns the options of its package. The caller
+// must close the model.
+func (f *packageFlags) compile(c *cobra.Command, model string) (*modelc.Compiled, modelc.PackageOptions, error) {
+	p := modelc.PackageOptions{Package: f.name, Standalone: f.standalone, SharedRuntime: f.runtime}
+	if err := f.weights.parse(); err != nil {
+		return nil, p, err
+	}
+	p.Sidecar = f.weights.sidecar
+	if f.standalone && f.runtime != "" {
+		return nil, p, usageError{errors.New("--standalone copies a runtime for one package, --runtime one to share: choose one of them")}
+	}
+	o, err := f.model.options(c)
+	if err != nil {
+		return nil, p, err
+	}
+	o.Weights = f.weights.format
+	o.Flags = append(o.Flags, f.weights.recorded()...)
+	if f.standalone {
+		o.Flags = append(o.Flags, "--standalone")
+	}
+	if f.runtime != "" {
+		o.Flags = append(o.Flags, "--runtime", withoutFolder("runtime", f.runtime))
+	}
+	recorded := f.pictures.recorded(c)
+	if len(recorded) > 0 && f.pictures.mode == "" {
+		return nil, p, usageError{fmt.Errorf("%s is about images: add --preprocess MODE", recorded[0])}
+	}
+	o.Flags = append(o.Flags, recorded...)
+	m, err := modelc.Compile(model, o)
+	if err != nil {
+		return nil, p, err
+	}
+	if f.pictures.mode != "" {
+		pre, err := f.pictures.preprocess(c, m)
+		if err == nil {
+			p.Preprocess = &pre
+			p.Labels, err = f.pictures.names(m)
+		}
+		if err != nil {
+			return nil, p, errors.Join(err, m.Close())
+		}
+	}
+	return m, p, nil
+}
+
+// takeFlags sets the flags of c that the header of the package in dir records
+// and the command line does not set.
+func takeFlags(c *cobra.Command, dir string, h golang.Header) error {
+	var given []string
+	c.Flags().Visit(func(f *pflag.Flag) { given = append(given, f.Name) })
+	read := &cobra.Command{}
+	new(packageFlags).add(read)
+	var unknown []string
+	err := read.Flags().ParseAll(h.Flags, func(f *pflag.Flag, value string) error {
+		if slices.Contains(given, f.Name) || c.Flags().Lookup(f.Name) == nil {
+			return nil
+		}
+		if _, path := pathIn(f.Name, value); path != "" {
+			unknown = append(unknown, "--"+f.Name+" "+value)
+			return nil
+		}
+		return c.Flags().Set(f.Name, value)
+	})
+	if err != nil {
+		return fmt.Errorf("%s was compiled with flags that modelc %s does not have: %w", dir, modelc.Version, err)
+	}
+	if len(unknown) > 0 {
+		return usageError{fmt.Errorf("%s was compiled with %s: repeat the flag with its path, which headers do not record", dir, strings.Join(unknown, " "))}
+	}
+	return nil
+}

@@ -1,0 +1,112 @@
+package modelc
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"modelc/backend/schedule"
+	"modelc/frontend"
+	"modelc/frontend/source"
+	"modelc/ir"
+	"modelc/passes"
+)
+
+// Compiled is a compiled model.
+type Compiled struct {
+	Model   *source.Model
+	Before  *ir.Graph         // as the front end made it
+	Graph   *ir.Graph         // as the passes left it
+	Report  *passes.Report    // what the passes did
+	Program *schedule.Program // the steps that compute Graph
+	Options Options
+
+	batch int         // number of examples per run; 0 if Options.Batches is empty
+	more  []*Compiled // the model compiled for the larger sizes of Options.Batches; all share one file of weights
+}
+
+// Compile loads, optimises and schedules the model at path. The caller must
+// call Close: constants of the graphs may be slices of the open file.
+func Compile(path string, o Options) (*Compiled, error) {
+	if err := o.Progress.Update("model file", 0, 1); err != nil {
+		return nil, err
+	}
+	var models []*source.Model
+	o.Batches = slices.Compact(slices.Sorted(slices.Values(o.Batches)))
+	if len(o.Batches) > 0 {
+		var err error
+		if models, err = loadBatches(path, o.Source, o.Batches); err != nil {
+			return nil, err
+		}
+	} else {
+		m, err := frontend.Load(path, o.Source)
+		if err != nil {
+			return nil, err
+		}
+		models = []*source.Model{m}
+	}
+	c, err := compile(models, o)
+	if err != nil {
+		_ = release(models) // the first error matters
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
+}
+
+// CompileModel is [Compile] for a model that is loaded already. It ignores
+// o.Batches.
+func CompileModel(m *source.Model, o Options) (*Compiled, error) {
+	o.Batches = nil
+	return compile([]*source.Model{m}, o)
+}
+
+// compile optimises the same model for several batch sizes and schedules all of
+// them on the same weights.
+func compile(models []*source.Model, o Options) (*Compiled, error) {
+	s := schedule.Config{Exact: o.Exact, Weights: o.Weights}
+	var err error
+	if o.Tuning != nil {
+		if s.Algorithms, err = o.Tuning.algorithms(models[0].SHA256); err != nil {
+			return nil, err
+		}
+	}
+	list := make([]*Compiled, len(models))
+	graphs := make([]*ir.Graph, len(models))
+	for i, m := range models {
+		c := &Compiled{Model: m, Before: m.Graph, Graph: m.Graph.Clone(), Options: o}
+		if len(o.Batches) > 0 {
+			c.batch = o.Batches[i]
+		}
+		cfg := o.Passes
+		cfg.Exact = o.Exact
+		cfg.Progress = func(done, total int) error { return o.Progress.Update("passes", done, total) }
+		if c.Report, err = passes.Run(c.Graph, &cfg); err != nil {
+			return nil, err
+		}
+		if err := schedule.RoundWeights(c.Graph, o.Weights); err != nil {
+			return nil, err
+		}
+		list[i], graphs[i] = c, c.Graph
+	}
+	if err := o.Progress.Update("schedule", 0, 1); err != nil {
+		return nil, err
+	}
+	programs, err := schedule.BuildAll(graphs, s)
+	if err != nil {
+		return nil, err
+	}
+	for i, p := range programs {
+		list[i].Program = p
+	}
+	list[0].more = list[1:]
+	return list[0], nil
+}
+
+// Close releases the model file.
+func (c *Compiled) Close() error {
+	err := c.Model.Release()
+	for _, m := range c.more {
+		err = errors.Join(err, m.Close())
+	}
+	return err
+}

@@ -1,0 +1,104 @@
+package measure
+
+import (
+	"slices"
+	"time"
+
+	"modelc"
+	"modelc/backend/inproc"
+	"modelc/backend/schedule"
+	"modelc/ir"
+	"modelc/ir/eval"
+	"modelc/runtime"
+)
+
+// Tune times every algorithm of every convolution that several algorithms can
+// compute. It builds a program for each algorithm and runs it runs times on a
+// number of threads. The shortest time of each layer counts.
+func Tune(c *modelc.Compiled, threads, runs int) (*modelc.Tuning, error) {
+	t := &modelc.Tuning{SHA256: c.Model.SHA256, Tier: runtime.Tier(), Threads: threads}
+	in := eval.Inputs(c.Before, 1)
+	var algorithms []ir.Algorithm
+	steps := map[string][]*ir.Node{} // by convolution: the nodes that its step computes, with the algorithm that fuses most
+	for _, l := range c.Program.Layers {
+		if l.Choice.Estimates == nil {
+			continue
+		}
+		k := modelc.TunedConv{Name: schedule.NodeName(l.Node), Model: l.Choice.Algorithm, Ms: map[ir.Algorithm]float64{}, Estimates: map[ir.Algorithm]float64{}}
+		for a, ns := range l.Choice.Estimates {
+			k.Estimates[a] = ns / 1e6
+			if !slices.Contains(algorithms, a) {
+				algorithms = append(algorithms, a)
+			}
+		}
+		t.Layers = append(t.Layers, k)
+	}
+	slices.Sort(algorithms)
+	times := map[ir.Algorithm]map[string]float64{} // by node
+	for i, a := range algorithms {
+		if err := c.Options.Progress.Update("measuring "+a.String(), i, len(algorithms)); err != nil {
+			return nil, err
+		}
+		force := map[string]ir.Algorithm{}
+		for _, l := range t.Layers {
+			force[l.Name] = a
+		}
+		p, err := schedule.Build(c.Graph, schedule.Config{Exact: c.Options.Exact, Algorithms: force})
+		if err != nil {
+			return nil, err
+		}
+		took, err := profile(p, in, threads, runs)
+		if err != nil {
+			return nil, err
+		}
+		times[a] = map[string]float64{}
+		for i, l := range p.Layers {
+			if l.Node == nil {
+				continue
+			}
+			name := schedule.NodeName(l.Node)
+			times[a][name] += ms(took[i])
+			if l.Choice.Estimates != nil && len(l.Nodes) > len(steps[name]) {
+				steps[name] = l.Nodes
+			}
+		}
+		t.RestMs = 0
+		for i := range took {
+			t.RestMs += ms(took[i])
+		}
+	}
+	spent := func(l *modelc.TunedConv, a ir.Algorithm) (ms float64) { // time of the layer in the program of a
+		for _, n := range steps[l.Name] {
+			ms += times[a][schedule.NodeName(n)]
+		}
+		return ms
+	}
+	for i := range t.Layers {
+		l := &t.Layers[i]
+		for _, a := range algorithms {
+			if l.Estimates[a] == 0 {
+				continue
+			}
+			l.Ms[a] = spent(l, a)
+			if l.Algorithm == ir.AlgUnset || l.Ms[a] < l.Ms[l.Algorithm] {
+				l.Algorithm = a
+			}
+		}
+		t.TunedMs += l.Ms[l.Algorithm]
+		t.ModelMs += l.Ms[l.Model]
+		t.RestMs -= spent(l, algorithms[len(algorithms)-1])
+	}
+	return t, nil
+}
+
+// profile returns the shortest time of each layer of p.
+func profile(p *schedule.Program, in []*ir.Tensor, threads, runs int) ([]time.Duration, error) {
+	e, err := inproc.New(p, threads)
+	if err != nil {
+		return nil, err
+	}
+	defer e.Close()
+	return e.Profile(in, runs)
+}
+
+func ms(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e6 }

@@ -1,0 +1,28 @@
+// Command rename changes the path of this module, which the first line of go.mod
+// has. From the root of the module:
+//
+//	go run ./internal/rename example.org/x/modelc
+//
+// It rewrites the go.mod files of the module and of the modules below it, imports
+// in all Go files, generated packages among them, and import paths in all other
+// text: go:generate lines, comments, documentation and scripts. A second call
+// with the old path undoes it.
+package main
+
+import (
+	"fmt"
+	"os"
+)
+
+func main() {
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: go run ./internal/rename PATH")
+		os.Exit(2)
+	}
+	n, err := rename(".", os.Args[1])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "rename:", err)
+		os.Exit(1)
+	}
+	fmt.Printf("rename: %d files changed\n", n)
+}

@@ -1,0 +1,19 @@
+package units
+
+import "testing"
+
+func TestBytes(t *testing.T) {
+	for n, want := range map[int]string{0: "0 bytes", 1023: "1023 bytes", 1 << 10: "1.0 kB", 1536: "1.5 kB", 1 << 20: "1.0 MB", 10 << 20: "10 MB", 1 << 30: "1024 MB"} {
+		if got := Bytes(n); got != want {
+			t.Errorf("Bytes(%d) = %q, want %q", n, got, want)
+		}
+	}
+}
+
+func TestCount(t *testing.T) {
+	for n, want := range map[int64]string{0: "0", 9999: "9999", 10000: "10.0 k", 25_557_032: "25.6 M", 7_700_000_000: "7.7 G"} {
+		if got := Count(n); got != want {
+			t.Errorf("Count(%d) = %q, want %q", n, got, want)
+		}
+	}
+}

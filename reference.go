@@ -1,0 +1,49 @@
+package modelc
+
+import (
+	"modelc/backend/inproc"
+	"modelc/backend/schedule"
+	"modelc/ir"
+	"modelc/ir/eval"
+)
+
+// Reference computes the model as it was written with the reference
+// interpreter. It takes seconds per GFLOP.
+func (c *Compiled) Reference(in []*ir.Tensor) ([]*ir.Tensor, error) {
+	return c.trace(c.Before, in, func(*ir.Value, *ir.Tensor) {})
+}
+
+// CompareLayers runs the program on in, and the reference interpreter on the
+// optimised graph. It calls visit for each layer that completes a value, with
+// the difference between the two, or with the reason why they cannot be
+// compared.
+func (c *Compiled) CompareLayers(in []*ir.Tensor, visit func(l schedule.Layer, d eval.Diff, err error)) error {
+	want := map[*ir.Value]*ir.Tensor{}
+	if _, err := c.trace(c.Graph, in, func(x *ir.Value, t *ir.Tensor) { want[x] = t }); err != nil {
+		return err
+	}
+	e, err := inproc.New(c.Program, 0)
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	_, err = e.Trace(in, func(l schedule.Layer, got *ir.Tensor) {
+		d, err := eval.Compare(got, want[l.Value])
+		visit(l, d, err)
+	})
+	return err
+}
+
+// trace runs the reference interpreter on g and calls visit with each value
+// that it computes.
+func (c *Compiled) trace(g *ir.Graph, in []*ir.Tensor, visit func(v *ir.Value, t *ir.Tensor)) ([]*ir.Tensor, error) {
+	done, total := 0, 0
+	for _, n := range g.Nodes {
+		total += len(n.Out)
+	}
+	return eval.Trace(g, in, func(v *ir.Value, t *ir.Tensor) error {
+		visit(v, t)
+		done++
+		return c.Options.Progress.Update("reference outputs", done, total)
+	})
+}
