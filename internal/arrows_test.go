@@ -21,12 +21,15 @@ var layers = []struct {
 	{"modelc/ir", nil},
 	{"modelc/frontend", []string{"modelc/ir", "modelc/frontend"}},
 	{"modelc/passes", []string{"modelc/ir"}},
-	{"modelc/backend/schedule", []string{"modelc/ir", "modelc/runtime"}},
-	{"modelc/backend", []string{"modelc/ir", "modelc/runtime", "modelc/backend/schedule"}},
+	{"modelc/backend/plan", []string{"modelc/ir"}},
+	{"modelc/backend/cpu", []string{"modelc/ir", "modelc/backend/plan", "modelc/backend/cpu", "modelc/runtime"}},
+	{"modelc/backend/golang", []string{"modelc/ir", "modelc/backend/plan", "modelc/backend/cpu", "modelc/runtime"}},
+	{"modelc/backend/inproc", []string{"modelc/ir", "modelc/backend/plan", "modelc/backend/cpu", "modelc/runtime"}},
+	{"modelc/backend", []string{"modelc/ir", "modelc/backend/plan"}}, // another machine
 	{"modelc/internal/kernelgen", []string{"modelc/internal/kernelgen"}},
 	{"modelc/internal/gorun", []string{"modelc", "modelc/backend/golang", "modelc/ir"}}, // above the library, below the command
 	{"modelc/internal/report/layout", nil},
-	{"modelc/internal/report", []string{"modelc", "modelc/backend/golang", "modelc/backend/schedule", "modelc/internal/report/layout", "modelc/ir", "modelc/passes"}}, // above the library, below the command
+	{"modelc/internal/report", []string{"modelc", "modelc/backend/golang", "modelc/backend/plan", "modelc/internal/report/layout", "modelc/ir", "modelc/passes"}}, // above the library, below the command
 	{"modelc/internal", []string{"modelc/ir", "modelc/internal"}},
 }
 
