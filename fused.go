@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"modelc/ir"
-	"modelc/runtime"
 )
 
 // Fused counts the cheap nodes of a model and those among them that are still
@@ -88,10 +87,10 @@ func (c *Compiled) fused() Fused {
 // movesAnyway reports whether step i is a transposition that costs nothing of
 // its own: of what the model is given or returns, or of an image unpacked.
 func (c *Compiled) movesAnyway(i int) bool {
-	n := c.Program.Layers[i].Node
+	l := &c.Program.Layers[i]
+	n := l.Node
 	if _, ok := n.Op.(ir.Transpose); !ok {
 		return false
 	}
-	_, unpacks := c.Program.Plan.Steps[i].Kernel.(*runtime.Unpack)
-	return unpacks || n.In[0].Def() == nil || n.Out[0].IsOutput()
+	return l.MovesLayout || n.In[0].Def() == nil || n.Out[0].IsOutput()
 }

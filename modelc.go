@@ -17,8 +17,8 @@ import (
 	"slices"
 	"strings"
 
+	"modelc/backend/cpu"
 	"modelc/backend/golang"
-	"modelc/backend/schedule"
 	"modelc/frontend"
 	"modelc/frontend/source"
 	"modelc/ir"
@@ -69,7 +69,7 @@ type Compiled struct {
 	Before  *ir.Graph // as the front end made it
 	Graph   *ir.Graph // optimised
 	Report  *passes.Report
-	Program *schedule.Program
+	Program *cpu.Program
 	Options Options
 	// Batch is how many examples a run computes, where Options.Batches says
 	// so, else 0. More is the model compiled for the larger sizes of
@@ -116,7 +116,7 @@ func CompileModel(m *source.Model, o Options) (*Compiled, error) {
 // compile optimises the same model for several batch sizes, and schedules all
 // of them on the same weights.
 func compile(models []*source.Model, o Options) (*Compiled, error) {
-	s := schedule.Config{Exact: o.Exact, Weights: o.Weights}
+	s := cpu.Config{Exact: o.Exact, Weights: o.Weights}
 	var err error
 	if o.Tuning != nil {
 		if s.Algorithms, err = o.Tuning.algorithms(models[0].SHA256); err != nil {
@@ -136,7 +136,7 @@ func compile(models []*source.Model, o Options) (*Compiled, error) {
 		if c.Report, err = passes.Run(c.Graph, &cfg); err != nil {
 			return nil, err
 		}
-		if err := schedule.RoundWeights(c.Graph, o.Weights); err != nil {
+		if err := cpu.RoundWeights(c.Graph, o.Weights); err != nil {
 			return nil, err
 		}
 		list[i], graphs[i] = c, c.Graph
@@ -144,7 +144,7 @@ func compile(models []*source.Model, o Options) (*Compiled, error) {
 	if err := o.Report("schedule", 0, 1); err != nil {
 		return nil, err
 	}
-	programs, err := schedule.BuildAll(graphs, s)
+	programs, err := cpu.BuildAll(graphs, s)
 	if err != nil {
 		return nil, err
 	}

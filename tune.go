@@ -5,8 +5,9 @@ import (
 	"slices"
 	"time"
 
+	"modelc/backend/cpu"
 	"modelc/backend/inproc"
-	"modelc/backend/schedule"
+	"modelc/backend/plan"
 	"modelc/ir"
 	"modelc/ir/eval"
 	"modelc/runtime"
@@ -28,13 +29,13 @@ type Tuning struct {
 
 // TunedConv is one convolution that several algorithms compute.
 type TunedConv struct {
-	Name      string       `json:"name"`
-	Algorithm ir.Algorithm `json:"algorithm"` // the fastest
-	Model     ir.Algorithm `json:"model"`     // the cost model's choice
+	Name      string `json:"name"`
+	Algorithm string `json:"algorithm"` // the fastest
+	Model     string `json:"model"`     // the cost model's choice
 	// Ms is the shortest time of each algorithm, with the pool behind the
 	// convolution; Estimates is what the cost model expected.
-	Ms        map[ir.Algorithm]float64 `json:"ms"`
-	Estimates map[ir.Algorithm]float64 `json:"estimated_ms"`
+	Ms        map[string]float64 `json:"ms"`
+	Estimates map[string]float64 `json:"estimated_ms"`
 }
 
 // Tune measures every algorithm of every convolution of the compiled model
@@ -43,13 +44,13 @@ type TunedConv struct {
 func Tune(c *Compiled, threads, runs int) (*Tuning, error) {
 	t := &Tuning{SHA256: c.Model.SHA256, Tier: runtime.Tier(), Threads: threads}
 	in := eval.Inputs(c.Before, 1)
-	var algorithms []ir.Algorithm
+	var algorithms []string
 	steps := map[string][]*ir.Node{} // by convolution: the nodes that its step computes, under any algorithm
 	for _, l := range c.Program.Layers {
 		if l.Choice.Estimates == nil {
 			continue
 		}
-		k := TunedConv{Name: schedule.NodeName(l.Node), Model: l.Choice.Algorithm, Ms: map[ir.Algorithm]float64{}, Estimates: map[ir.Algorithm]float64{}}
+		k := TunedConv{Name: plan.NodeName(l.Node), Model: l.Choice.Algorithm, Ms: map[string]float64{}, Estimates: map[string]float64{}}
 		for a, ns := range l.Choice.Estimates {
 			k.Estimates[a] = ns / 1e6
 			if !slices.Contains(algorithms, a) {
@@ -59,16 +60,16 @@ func Tune(c *Compiled, threads, runs int) (*Tuning, error) {
 		t.Layers = append(t.Layers, k)
 	}
 	slices.Sort(algorithms)
-	times := map[ir.Algorithm]map[string]float64{} // by node
+	times := map[string]map[string]float64{} // by node
 	for i, a := range algorithms {
-		if err := c.Options.Report("measuring "+a.String(), i, len(algorithms)); err != nil {
+		if err := c.Options.Report("measuring "+a, i, len(algorithms)); err != nil {
 			return nil, err
 		}
-		force := map[string]ir.Algorithm{}
+		force := map[string]string{}
 		for _, l := range t.Layers {
 			force[l.Name] = a
 		}
-		p, err := schedule.Build(c.Graph, schedule.Config{Exact: c.Options.Exact, Algorithms: force})
+		p, err := cpu.Build(c.Graph, cpu.Config{Exact: c.Options.Exact, Algorithms: force})
 		if err != nil {
 			return nil, err
 		}
@@ -81,7 +82,7 @@ func Tune(c *Compiled, threads, runs int) (*Tuning, error) {
 			if l.Node == nil {
 				continue
 			}
-			name := schedule.NodeName(l.Node)
+			name := plan.NodeName(l.Node)
 			times[a][name] += ms(took[i])
 			if l.Choice.Estimates != nil && len(l.Nodes) > len(steps[name]) {
 				steps[name] = l.Nodes
@@ -92,9 +93,9 @@ func Tune(c *Compiled, threads, runs int) (*Tuning, error) {
 			t.RestMs += ms(took[i])
 		}
 	}
-	spent := func(l *TunedConv, a ir.Algorithm) (ms float64) { // on the layer in the program of a
+	spent := func(l *TunedConv, a string) (ms float64) { // on the layer in the program of a
 		for _, n := range steps[l.Name] {
-			ms += times[a][schedule.NodeName(n)]
+			ms += times[a][plan.NodeName(n)]
 		}
 		return ms
 	}
@@ -105,7 +106,7 @@ func Tune(c *Compiled, threads, runs int) (*Tuning, error) {
 				continue
 			}
 			l.Ms[a] = spent(l, a)
-			if l.Algorithm == ir.AlgUnset || l.Ms[a] < l.Ms[l.Algorithm] {
+			if l.Algorithm == "" || l.Ms[a] < l.Ms[l.Algorithm] {
 				l.Algorithm = a
 			}
 		}
@@ -116,7 +117,7 @@ func Tune(c *Compiled, threads, runs int) (*Tuning, error) {
 	return t, nil
 }
 
-func profile(p *schedule.Program, in []*ir.Tensor, threads, runs int) ([]time.Duration, error) {
+func profile(p *cpu.Program, in []*ir.Tensor, threads, runs int) ([]time.Duration, error) {
 	e, err := inproc.New(p, threads)
 	if err != nil {
 		return nil, err
@@ -129,11 +130,11 @@ func ms(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e6 }
 
 // algorithms returns the fastest algorithm of each layer, if this is the
 // tuning of the model with that digest.
-func (t *Tuning) algorithms(sha256 string) (map[string]ir.Algorithm, error) {
+func (t *Tuning) algorithms(sha256 string) (map[string]string, error) {
 	if t.SHA256 != sha256 {
 		return nil, fmt.Errorf("the tuning is of another model (SHA-256 %.12s…, this one %.12s…): run modelc tune again", t.SHA256, sha256)
 	}
-	m := map[string]ir.Algorithm{}
+	m := map[string]string{}
 	for _, l := range t.Layers {
 		m[l.Name] = l.Algorithm
 	}

@@ -49,7 +49,7 @@ var Pipeline = []Pass{
 	{"flatten_concat", "Replaces a concatenation among a concatenation's operands by its own.", flattenConcat, true},                                           //
 	{"common_subexpressions", "Computes equal nodes once.", commonSubexpressions, true},                                                                        // after the rewrites have made equal nodes equal
 	{"dead_code", "Removes what no output depends on.", deadCode, true},                                                                                        // last: sweeps up
-	{"choose_padding", "Decides how the padding of each convolution and pool is realised.", choosePadding, true},                                               // on the final graph
+	{"choose_padding", "Decides which convolutions read a padded copy of their operand.", choosePadding, true},                                                 // on the final graph
 }
 
 // constraints lists pairs of passes whose order matters.
@@ -108,15 +108,11 @@ type Config struct {
 	// Progress, unless nil, is told how many of the passes are done. An error
 	// ends the work.
 	Progress func(done, total int) error
-
-	report *Report
 }
 
 // Report tells what the passes did.
 type Report struct {
 	Passes []Stat
-	// Padding gives, per node, how padding is realised and why.
-	Padding map[string]string
 }
 
 // Stat is what one pass did.
@@ -161,9 +157,8 @@ func Run(g *ir.Graph, cfg *Config) (*Report, error) {
 			return nil, fmt.Errorf("no pass is called %q%s; `modelc passes` lists them", name, near(name))
 		}
 	}
-	r := &Report{Padding: map[string]string{}}
+	r := &Report{}
 	c := *cfg
-	c.report = r
 	var in, want []*ir.Tensor
 	tol := exactTolerance
 	if c.Check {

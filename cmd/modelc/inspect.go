@@ -8,7 +8,6 @@ import (
 
 	"modelc"
 	"modelc/backend/golang"
-	"modelc/backend/schedule"
 	"modelc/ir"
 )
 
@@ -62,7 +61,7 @@ func inspectCommand() *cobra.Command {
 				fmt.Fprint(w, ir.Format(g))
 				return nil
 			case steps:
-				fmt.Fprint(w, schedule.Format(m.Program))
+				fmt.Fprint(w, m.Program.Format())
 				return nil
 			}
 			in := inspect(m, g)

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
-	"modelc/ir"
 )
 
 func tuneCommand() *cobra.Command {
@@ -67,7 +66,7 @@ this one.`,
 
 func printTuning(out io.Writer, t *modelc.Tuning) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	measured := map[ir.Algorithm]bool{}
+	measured := map[string]bool{}
 	for _, l := range t.Layers {
 		for a := range l.Ms {
 			measured[a] = true

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"modelc/backend/golang"
-	"modelc/backend/schedule"
+	"modelc/backend/plan"
 )
 
 // memoryChart shows the buffers of the arena: steps from left to right,
@@ -40,8 +40,8 @@ type tick struct {
 	Label string
 }
 
-func memoryOf(p *schedule.Program) memoryChart {
-	m := memoryChart{Steps: len(p.Layers), Arena: p.Plan.ArenaBytes, LowerBound: p.LowerBound}
+func memoryOf(p *plan.Program) memoryChart {
+	m := memoryChart{Steps: len(p.Layers), Arena: p.Arena, LowerBound: p.LowerBound}
 	if m.Arena == 0 {
 		return m
 	}
