@@ -44,7 +44,7 @@ type TunedConv struct {
 func Tune(c *Compiled, threads, runs int) (*Tuning, error) {
 	t := &Tuning{SHA256: c.Model.SHA256, Tier: runtime.Tier(), Threads: threads}
 	in := eval.Inputs(c.Before, 1)
-	var algorithms []string
+	possible := map[string]bool{}
 	steps := map[string][]*ir.Node{} // by convolution: the nodes that its step computes, under any algorithm
 	for _, l := range c.Program.Layers {
 		if l.Choice.Estimates == nil {
@@ -53,13 +53,11 @@ func Tune(c *Compiled, threads, runs int) (*Tuning, error) {
 		k := TunedConv{Name: plan.NodeName(l.Node), Model: l.Choice.Algorithm, Ms: map[string]float64{}, Estimates: map[string]float64{}}
 		for a, ns := range l.Choice.Estimates {
 			k.Estimates[a] = ns / 1e6
-			if !slices.Contains(algorithms, a) {
-				algorithms = append(algorithms, a)
-			}
+			possible[a] = true
 		}
 		t.Layers = append(t.Layers, k)
 	}
-	slices.Sort(algorithms)
+	algorithms := slices.DeleteFunc(cpu.Algorithms(), func(a string) bool { return !possible[a] })
 	times := map[string]map[string]float64{} // by node
 	for i, a := range algorithms {
 		if err := c.Options.Report("measuring "+a, i, len(algorithms)); err != nil {

@@ -5,7 +5,7 @@
 // whatever layout the back end stores them in, shapes are static, and every
 // op has one meaning. What a file leaves implicit (auto_pad, opset variants,
 // defaults) was resolved by the front end; what a machine needs (layout,
-// memory, kernels) is decided by backend/schedule. docs/ir.md tells how to add
+// memory, kernels) is decided by a back end. docs/ir.md tells how to add
 // an op.
 package ir
 

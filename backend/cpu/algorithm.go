@@ -19,6 +19,9 @@ type algorithm struct {
 	// instead, unless "", is the name of the plain algorithm that this one
 	// competes with by cost.
 	instead string
+	// types are the element types of the operand that kernel takes; nil for
+	// float32 alone.
+	types []ir.DType
 	// refuses returns why the algorithm cannot compute o, "" if it can, and a
 	// note for the documentation of the plain algorithm's step.
 	refuses func(o *conv) (why, note string)
@@ -61,6 +64,14 @@ type algorithm struct {
 	work func(l *plan.Layer, k runtime.Kernel) plan.Work
 	// emit emits the steps where weights, kernel and pool do not suffice.
 	emit func(b *builder, o *conv, doc string)
+}
+
+// refusal is refuses for operands of any type.
+func (a *algorithm) refusal(o *conv) (why, note string) {
+	if t := o.node.In[0].Type.DType; !takes(a.types, t) {
+		return "it has no kernel for " + t.String(), ""
+	}
+	return a.refuses(o)
 }
 
 // lighter is an alternative to an algorithm that takes less memory.

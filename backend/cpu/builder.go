@@ -25,7 +25,7 @@ type builder struct {
 	copied  map[*ir.Value]bool // operands whose first copy into a concatenation is made
 	// prologues are steps that the global pool reading their result computes.
 	prologues map[*ir.Value]prologue
-	points    map[*ir.Value]*pointwise // results that the next step computes
+	points    map[*ir.Value]*pointConv // results that the next step computes
 }
 
 // step is a kernel to be: made once offsets are known.
@@ -39,7 +39,7 @@ type step struct {
 func newBuilder(g *ir.Graph, cfg Config, st *store) *builder {
 	b := &builder{Recorder: &plan.Recorder{}, g: g, cfg: cfg,
 		dense: map[*ir.Value]*place{}, images: map[*ir.Value]*place{}, roots: map[*ir.Value]*place{},
-		pooled: map[*ir.Node]bool{}, copied: map[*ir.Value]bool{}, prologues: map[*ir.Value]prologue{}, points: map[*ir.Value]*pointwise{}}
+		pooled: map[*ir.Node]bool{}, copied: map[*ir.Value]bool{}, prologues: map[*ir.Value]prologue{}, points: map[*ir.Value]*pointConv{}}
 	b.weights = weights{store: st, rec: b.Recorder, stored: cfg.Weights}
 	if cfg.Weights != runtime.F32 {
 		b.halves = halves(g)

@@ -18,9 +18,9 @@ var algorithms = []*algorithm{
 	&depthwise,
 	&grouped,
 	&last,
-	&pointwiseRow,
 	&gathered,
 	&direct,
+	&pointwise,
 	// Algorithms with fewer operations.
 	&winograd2,
 	&winograd4,
@@ -28,17 +28,17 @@ var algorithms = []*algorithm{
 	&strassen,
 }
 
-// Algorithms returns the names of the algorithms that a tune file may choose
-// among, in the order of the table.
+// Algorithms returns the names of the algorithms that compete by cost, and that a
+// tune file chooses among, in the order of the table.
 func Algorithms() []string {
 	var names []string
 	for _, a := range algorithms {
-		if a.instead != "" {
-			names = append(names, a.instead, a.name)
+		competes := a.instead != "" || slices.ContainsFunc(algorithms, func(r *algorithm) bool { return r.instead == a.name })
+		if competes && !slices.Contains(names, a.name) {
+			names = append(names, a.name)
 		}
 	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	return names
 }
 
 // algorithmNamed returns the algorithm of that name that competes with a plain
@@ -55,8 +55,7 @@ func algorithmNamed(name string) *algorithm {
 // choose returns the algorithm for o, the choice as it is reported, and a note
 // for the documentation of the step.
 func (b *builder) choose(o *conv) (a *algorithm, c plan.Choice, note string) {
-	takes := func(a *algorithm) bool { why, _ := a.refuses(o); return why == "" }
-	plain := algorithms[slices.IndexFunc(algorithms, takes)]
+	plain := algorithms[slices.IndexFunc(algorithms, func(a *algorithm) bool { why, _ := a.refusal(o); return why == "" })]
 	a, c = plain, plan.Choice{Algorithm: plain.name, Why: plain.why}
 	if plain.shown != nil {
 		defer func() {
@@ -71,7 +70,7 @@ func (b *builder) choose(o *conv) (a *algorithm, c plan.Choice, note string) {
 		if r.instead != plain.name {
 			continue
 		}
-		if why, n := r.refuses(o); why == "" {
+		if why, n := r.refusal(o); why == "" {
 			rivals[r.name] = r
 		} else if refused == "" {
 			refused, note = why, n

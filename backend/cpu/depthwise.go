@@ -1,17 +1,13 @@
 package cpu
 
 import (
-	"modelc/backend/plan"
 	"modelc/ir"
 	"modelc/runtime"
 	"modelc/runtime/pack"
 )
 
-// A depthwise convolution has one filter for each channel.
-//
-// A 1×1 convolution before a depthwise one, as in MobileNet, makes the largest
-// image of its network, which the other reads once. One step computes both, a
-// few rows at a time; the image itself has no memory.
+// A depthwise convolution has one filter for each channel. The 1×1 convolution
+// before it may be part of its step: see leaveToDepthwise.
 
 var depthwise = algorithm{
 	name: "depthwise",
@@ -47,29 +43,4 @@ func (o *conv) depthwiseKernel(w runtime.Ref) *runtime.Depthwise {
 func isDepthwise(n *ir.Node, c ir.Conv) bool {
 	channels := n.In[0].Type.Shape[1]
 	return c.Groups == channels && n.In[1].Type.Shape[0] == channels && channels > 1
-}
-
-// leaveToDepthwise lets the depthwise convolution that alone reads the result
-// of the 1×1 convolution o compute it.
-func leaveToDepthwise(b *builder, o *conv, doc string) bool {
-	g := o.win
-	if g.SH*g.SW != 1 || o.in.h != o.out.h || o.in.w != o.out.w || g.PadTop != 0 || g.PadLeft != 0 ||
-		o.hasResidual() || o.transforms() || !depthwiseFollows(b.layout, o.node) {
-		return false
-	}
-	b.points[o.node.Out[0]] = &pointwise{conv: *o, weights: directWeights(b, o), doc: doc}
-	return true
-}
-
-// depthwiseFollows reports whether the node behind n is a depthwise convolution
-// that alone reads its result, as it is.
-func depthwiseFollows(l *layout, n *ir.Node) bool {
-	v := n.Out[0]
-	r := v.OnlyUse()
-	if r == nil || !l.node[r] || !l.Follows(r, n) || r.In[0] != v {
-		return false
-	}
-	c, ok := r.Op.(ir.Conv)
-	return ok && !l.Shares(v) && isDepthwise(r, c) && c.Padding != ir.PadCopy && !c.HasPrologue(r) && r.Input(3) == nil &&
-		!plan.ConvWindow(c, r.In[1].Type.Shape).Crops()
 }

@@ -8,39 +8,21 @@ import (
 	"modelc/runtime/pack"
 )
 
-// Register-tiled direct convolution: of any window, of 1×1 as a matrix product
-// over the pixels, and of groups of channels.
+// Register-tiled direct convolution: of any window larger than 1×1, and of
+// groups of channels.
 
 var direct = algorithm{
 	name: "direct",
 	kept: ", small",
 	refuses: func(o *conv) (why, note string) {
-		if o.op.Groups > 1 {
-			return "it has groups", ""
+		if o.op.Groups > 1 || o.win.Taps() == 1 {
+			return "its kernel is 1×1, or it has groups", ""
 		}
 		return "", ""
 	},
 	cost: func(o *conv) float64 {
 		return o.productCost(alignTo(o.in.c, 8), alignTo(o.out.c, 16), tileEfficiency(o.out.h*o.out.w)*windowShare)
 	},
-	weights: directWeights,
-	kernel:  directKernel,
-}
-
-var pointwiseRow = algorithm{
-	name: "pointwise",
-	why:  "a 1×1 kernel is a matrix product over the pixels",
-	refuses: func(o *conv) (why, note string) {
-		if o.op.Groups > 1 || o.win.Taps() > 1 {
-			return "its kernel is larger than 1×1, or it has groups", ""
-		}
-		return "", ""
-	},
-	cost: func(o *conv) float64 {
-		return o.productCost(alignTo(o.in.c, 8), alignTo(o.out.c, 16), tileEfficiency(o.out.h*o.out.w))
-	},
-	each:    true,
-	leave:   leaveToDepthwise,
 	weights: directWeights,
 	kernel:  directKernel,
 }

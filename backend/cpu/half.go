@@ -10,9 +10,9 @@ import (
 	"modelc/runtime"
 )
 
-// isWeights reports whether v holds the weights of layers and nothing else:
-// what is worth storing in half precision. Biases, per-channel factors and
-// other constants are few.
+// isWeights reports whether v holds the weights of layers and nothing else, so
+// that it is worth storing in half precision. Biases, per-channel factors and
+// other constants are small.
 func isWeights(v *ir.Value) bool {
 	return v.Type.DType == ir.Float32 && len(v.Uses()) > 0 && !slices.ContainsFunc(v.Uses(), func(u ir.Use) bool {
 		if u.Node == nil {
@@ -39,11 +39,11 @@ func halves(g *ir.Graph) map[*ir.Tensor]bool {
 	return m
 }
 
-// RoundWeights rounds the weights of g's layers to values of the format. What
-// one weight of a filter gains or loses is made up for by the next, so that the
-// sum over each filter stays what it was: inputs behind a ReLU are positive,
-// and errors that all point one way would add up. It fails, and tells all of
-// them, where weights are too large for the format.
+// RoundWeights rounds the weights of g's layers to values of the format. The
+// error of one weight of a filter is carried to the next, so that the sum over
+// each filter does not change: inputs behind a ReLU are positive, and errors in
+// one direction would add up. RoundWeights reports all layers that have a weight
+// too large for the format, and then changes nothing.
 func RoundWeights(g *ir.Graph, f runtime.Format) error {
 	if f == runtime.F32 {
 		return nil
@@ -80,8 +80,9 @@ func RoundWeights(g *ir.Graph, f runtime.Format) error {
 	return nil
 }
 
-// filterOf returns which filter of its first reader, of how many, an element
-// of the weights v belongs to: those that make one output channel.
+// filterOf returns the number n of filters that the first reader of the weights v
+// has, and a function from the index of an element of v to the filter that it
+// belongs to. A filter is what makes one output channel.
 func filterOf(v *ir.Value) (filter func(i int) int, n int) {
 	u, s := v.Uses()[0], v.Type.Shape
 	rows := func(n int) (func(i int) int, int) {
@@ -121,8 +122,8 @@ func round(f runtime.Format, x float32) float32 {
 	return ir.BFloat16ToFloat32(ir.Float32ToBFloat16(x))
 }
 
-// narrow returns the elements of x, which have values of the format, as the
-// file stores them.
+// narrow returns the elements of x as the file stores them. They must have
+// values of the format.
 func narrow(f runtime.Format, x []float32) []byte {
 	out := make([]uint16, len(x))
 	to := ir.Float32ToBFloat16

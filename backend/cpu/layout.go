@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"slices"
+
 	"modelc/backend/plan"
 	"modelc/ir"
 )
@@ -24,6 +26,9 @@ type layout struct {
 // rules is what the layout must know of an op that has kernels on images; the
 // zero rules belong to an op without.
 type rules struct {
+	// types are the element types of images that the kernels read; nil for
+	// float32 alone.
+	types []ir.DType
 	// fits reports whether a kernel on images computes n. Operands are images
 	// where the nodes that compute them are.
 	fits func(l *layout, n *ir.Node) bool
@@ -84,17 +89,22 @@ func (l *layout) runsOnImages(n *ir.Node) bool {
 	if _, ok := imageDims(x.Shape); !ok || x.Shape.Len() == 0 || y.Shape.Len() == 0 {
 		return false
 	}
-	fits := l.rules(n.Op).fits
-	return fits != nil && fits(l, n)
+	r := l.rules(n.Op)
+	return r.fits != nil && takes(r.types, x.DType) && r.fits(l, n)
+}
+
+// takes reports whether kernels for the given element types, nil for float32
+// alone, take elements of type d.
+func takes(types []ir.DType, d ir.DType) bool {
+	return d == ir.Float32 && types == nil || slices.Contains(types, d)
 }
 
 func hasForm(t ir.Type) bool {
-	_, ok := forms[t.DType]
-	return ok
+	return channelBlocks[t.DType] > 0
 }
 
 // block returns the number of channels of a block of the image v.
-func block(v *ir.Value) int { return forms[v.Type.DType].block }
+func block(v *ir.Value) int { return channelBlocks[v.Type.DType] }
 
 // fillsBlocks reports whether the image x has no unused channels.
 func fillsBlocks(x *ir.Value) bool { return x.Type.Shape[1]%block(x) == 0 }
@@ -142,8 +152,9 @@ func (l *layout) Joins(n *ir.Node) bool {
 	return ok && l.node[n] && !l.scattered[n]
 }
 
-// ChannelStep returns the channels of a block, at whose multiples slices start.
-func (l *layout) ChannelStep() int { return nc16.block }
+// ChannelStep returns the channels of a block of v, at whose multiples slices
+// start.
+func (l *layout) ChannelStep(v *ir.Value) int { return block(v) }
 
 // Writes reports whether the step that computes v writes an image of its own. A
 // slice of channels may be a view of its operand instead.

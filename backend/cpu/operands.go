@@ -26,12 +26,12 @@ type conv struct {
 	groups int
 	// point is the 1×1 convolution that the same step computes first; nil for
 	// none.
-	point *pointwise
+	point *pointConv
 }
 
-// pointwise is a 1×1 convolution that the depthwise convolution behind it
+// pointConv is a 1×1 convolution that the depthwise convolution behind it
 // computes.
-type pointwise struct {
+type pointConv struct {
 	conv
 	weights runtime.Ref
 	doc     string

@@ -13,12 +13,16 @@ type form struct {
 	block int // channels side by side
 }
 
-// forms lists the element types that images may have. Tensors of other types
-// are dense and row-major.
-var forms = map[ir.DType]form{ir.Float32: {elem: 4, block: 16}}
+// channelBlocks has the channels of a block for each element type that images
+// may have. Tensors of other types are dense and row-major.
+var channelBlocks = map[ir.DType]int{ir.Float32: 16}
 
-// nc16 is the form of the kernels that exist so far.
-var nc16 = forms[ir.Float32]
+// formOf returns the form of images with elements of type d.
+func formOf(d ir.DType) form { return form{d.Size(), channelBlocks[d]} }
+
+// nc16 is the form of the kernels that exist so far, and of their per-channel
+// operands.
+var nc16 = formOf(ir.Float32)
 
 // blocks returns the number of blocks of c channels.
 func (f form) blocks(c int) int { return (c + f.block - 1) / f.block }
@@ -92,7 +96,7 @@ func (p *place) plane() int {
 // batch is dense.
 func imageOf(t ir.Type, bd border) *place {
 	d, _ := imageDims(t.Shape)
-	p := &place{Tensor: plan.Tensor{Type: t}, image: true, form: forms[t.DType], dims: d, border: bd}
+	p := &place{Tensor: plan.Tensor{Type: t}, image: true, form: formOf(t.DType), dims: d, border: bd}
 	p.batchStride = p.blocks() * p.plane()
 	return p
 }

@@ -140,7 +140,8 @@ func (e *Engine) read(t ir.Type, at cpu.Location) *ir.Tensor {
 		c, _ := ir.FromBytes(t, slices.Clone(e.session.Memory(at.Dense, t.DType.Size())))
 		return c
 	}
-	src := e.session.Memory(m.Ref, 4)
+	elem := t.DType.Size()
+	src := e.session.Memory(m.Ref, elem)
 	out := ir.NewTensor(t)
 	dst := out.Bytes()
 	i := 0
@@ -149,8 +150,8 @@ func (e *Engine) read(t ir.Type, at cpu.Location) *ir.Tensor {
 			for y := range m.H {
 				for x := range m.W {
 					at := n*m.BatchStride + c/16*m.Plane() + m.Origin() + y*m.Row() + x*16 + c%16
-					copy(dst[i:i+4], src[at*4:])
-					i += 4
+					copy(dst[i:i+elem], src[at*elem:])
+					i += elem
 				}
 			}
 		}

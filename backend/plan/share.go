@@ -8,9 +8,9 @@ type Machine interface {
 	// Joins reports whether the result of the concatenation n, along the
 	// channels, is memory that the operands can be slices of.
 	Joins(n *ir.Node) bool
-	// ChannelStep returns the number of channels at whose multiples a slice of a
-	// tensor may start.
-	ChannelStep() int
+	// ChannelStep returns the number of channels at whose multiples a slice of v
+	// may start.
+	ChannelStep(v *ir.Value) int
 	// Writes reports whether the step that computes v can write it to a slice of
 	// another tensor.
 	Writes(v *ir.Value) bool
@@ -71,7 +71,7 @@ func (s *Sharing) join(n *ir.Node) {
 	at := base.Channel
 	for _, v := range n.In {
 		here := Slice{base.Root, at}
-		if _, taken := s.slices[v]; !taken && at%s.machine.ChannelStep() == 0 && s.machine.Writes(v) {
+		if _, taken := s.slices[v]; !taken && at%s.machine.ChannelStep(r) == 0 && s.machine.Writes(v) {
 			s.slices[v] = here
 		} else if _, copied := s.copies[v]; !copied && s.slices[v] != here {
 			s.copies[v] = here
@@ -88,7 +88,7 @@ func (s *Sharing) join(n *ir.Node) {
 func (s *Sharing) sideBySide(in []*ir.Value) (Slice, bool) {
 	for _, where := range []map[*ir.Value]Slice{s.slices, s.copies} {
 		first, ok := where[in[0]]
-		if !ok || first.Channel%s.machine.ChannelStep() != 0 {
+		if !ok || first.Channel%s.machine.ChannelStep(in[0]) != 0 {
 			continue
 		}
 		next := first

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"slices"
 	"text/tabwriter"
@@ -12,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
+	"modelc/backend/cpu"
 )
 
 func tuneCommand() *cobra.Command {
@@ -72,7 +72,7 @@ func printTuning(out io.Writer, t *modelc.Tuning) error {
 			measured[a] = true
 		}
 	}
-	algorithms := slices.Sorted(maps.Keys(measured))
+	algorithms := slices.DeleteFunc(cpu.Algorithms(), func(a string) bool { return !measured[a] })
 	fmt.Fprint(w, "ms (estimate)\t")
 	for _, a := range algorithms {
 		fmt.Fprintf(w, "%s\t", a)

@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"regexp"
 	"slices"
-	"strings"
 )
 
 // Of returns the SHA-256 of values: booleans, numbers, strings, and slices,
@@ -76,16 +76,9 @@ func write(w io.Writer, v reflect.Value) {
 	}
 }
 
+// packages matches what stands before a type's own name.
+var packages = regexp.MustCompile(`[^\[\],]*\.`)
+
 // typeName returns the name of a type and of its type arguments, without
 // packages.
-func typeName(t reflect.Type) string {
-	name, args, generic := strings.Cut(t.Name(), "[")
-	if !generic {
-		return name
-	}
-	list := strings.Split(strings.TrimSuffix(args, "]"), ",")
-	for i, a := range list {
-		list[i] = a[strings.LastIndexByte(a, '.')+1:]
-	}
-	return name + "[" + strings.Join(list, ",") + "]"
-}
+func typeName(t reflect.Type) string { return packages.ReplaceAllString(t.Name(), "") }

@@ -25,8 +25,8 @@ type Example struct {
 	Graph *ir.Graph
 }
 
-// Examples lists, for every op of the IR, graphs of all element types that the
-// op is defined for.
+// Examples returns, for every op of the IR, a graph for each element type that
+// the op is defined for.
 func Examples() ([]Example, error) {
 	var list []Example
 	for _, f := range txtar.Parse(examples).Files {

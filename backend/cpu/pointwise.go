@@ -6,8 +6,31 @@ import (
 	"modelc/runtime"
 )
 
-// Strassen's algorithm on a 1×1 convolution: halves of input channels, of output
-// channels and of pixels, and seven products of them instead of eight.
+// Convolutions of 1×1: a matrix product over the pixels, and Strassen's
+// algorithm, which takes halves of input channels, of output channels and of
+// pixels, and seven products of them instead of eight.
+//
+// A 1×1 convolution before a depthwise one, as in MobileNet, makes the largest
+// image of its network, which the other reads once. One step computes both, a
+// few rows at a time; the image itself has no memory.
+
+var pointwise = algorithm{
+	name: "pointwise",
+	why:  "a 1×1 kernel is a matrix product over the pixels",
+	refuses: func(o *conv) (why, note string) {
+		if o.op.Groups > 1 || o.win.Taps() > 1 {
+			return "its kernel is larger than 1×1, or it has groups", ""
+		}
+		return "", ""
+	},
+	cost: func(o *conv) float64 {
+		return o.productCost(alignTo(o.in.c, 8), alignTo(o.out.c, 16), tileEfficiency(o.out.h*o.out.w))
+	},
+	each:    true,
+	leave:   leaveToDepthwise,
+	weights: directWeights,
+	kernel:  directKernel,
+}
 
 const (
 	// strassenGain is the part of the cost of direct convolution above which
@@ -22,7 +45,7 @@ const (
 
 var strassen = algorithm{
 	name:    "strassen",
-	instead: pointwiseRow.name,
+	instead: pointwise.name,
 	gain:    strassenGain,
 	refuses: func(o *conv) (why, note string) {
 		g := o.win
@@ -75,4 +98,29 @@ func strassenCost(o *conv) float64 {
 	}
 	return pixels*float64(s.c*d.c)*7/8/macsPerNs/tileEfficiency(d.h*d.w/2) + pixels*float64(moved)/sumPerNs +
 		o.streamCost(d.c*s.c*7/4, d.h*d.w/2)
+}
+
+// leaveToDepthwise lets the depthwise convolution that alone reads the result
+// of the 1×1 convolution o compute it.
+func leaveToDepthwise(b *builder, o *conv, doc string) bool {
+	g := o.win
+	if g.SH*g.SW != 1 || o.in.h != o.out.h || o.in.w != o.out.w || g.PadTop != 0 || g.PadLeft != 0 ||
+		o.hasResidual() || o.transforms() || !depthwiseFollows(b.layout, o.node) {
+		return false
+	}
+	b.points[o.node.Out[0]] = &pointConv{conv: *o, weights: directWeights(b, o), doc: doc}
+	return true
+}
+
+// depthwiseFollows reports whether the node behind n is a depthwise convolution
+// that alone reads its result, as it is.
+func depthwiseFollows(l *layout, n *ir.Node) bool {
+	v := n.Out[0]
+	r := v.OnlyUse()
+	if r == nil || !l.node[r] || !l.Follows(r, n) || r.In[0] != v {
+		return false
+	}
+	c, ok := r.Op.(ir.Conv)
+	return ok && !l.Shares(v) && isDepthwise(r, c) && c.Padding != ir.PadCopy && !c.HasPrologue(r) && r.Input(3) == nil &&
+		!plan.ConvWindow(c, r.In[1].Type.Shape).Crops()
 }
