@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"modelc/backend/schedule"
+	"modelc/backend/cpu"
 	"modelc/frontend"
 	"modelc/frontend/source"
 	"modelc/ir"
@@ -18,7 +18,7 @@ type Compiled struct {
 	Before  *ir.Graph         // as the front end made it
 	Graph   *ir.Graph         // as the passes left it
 	Report  *passes.Report    // what the passes did
-	Program *schedule.Program // the steps that compute Graph
+	Program *cpu.Program // the steps that compute Graph
 	Options Options
 
 	batch int         // number of examples per run; 0 if Options.Batches is empty
@@ -63,7 +63,7 @@ func CompileModel(m *source.Model, o Options) (*Compiled, error) {
 // compile optimises the same model for several batch sizes and schedules all of
 // them on the same weights.
 func compile(models []*source.Model, o Options) (*Compiled, error) {
-	s := schedule.Config{Exact: o.Exact, Weights: o.Weights}
+	s := cpu.Config{Exact: o.Exact, Weights: o.Weights}
 	var err error
 	if o.Tuning != nil {
 		if s.Algorithms, err = o.Tuning.algorithms(models[0].SHA256); err != nil {
@@ -83,7 +83,7 @@ func compile(models []*source.Model, o Options) (*Compiled, error) {
 		if c.Report, err = passes.Run(c.Graph, &cfg); err != nil {
 			return nil, err
 		}
-		if err := schedule.RoundWeights(c.Graph, o.Weights); err != nil {
+		if err := cpu.RoundWeights(c.Graph, o.Weights); err != nil {
 			return nil, err
 		}
 		list[i], graphs[i] = c, c.Graph
@@ -91,7 +91,7 @@ func compile(models []*source.Model, o Options) (*Compiled, error) {
 	if err := o.Progress.Update("schedule", 0, 1); err != nil {
 		return nil, err
 	}
-	programs, err := schedule.BuildAll(graphs, s)
+	programs, err := cpu.BuildAll(graphs, s)
 	if err != nil {
 		return nil, err
 	}

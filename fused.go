@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"modelc/ir"
-	"modelc/runtime"
 )
 
 // Fused counts nodes that need not be steps of their own, because other steps
@@ -90,10 +89,10 @@ func (c *Compiled) fused() Fused {
 // must write anyway: those of an input or output of the model, or of an image
 // that is unpacked.
 func (c *Compiled) movesAnyway(i int) bool {
-	n := c.Program.Layers[i].Node
+	l := &c.Program.Layers[i]
+	n := l.Node
 	if _, ok := n.Op.(ir.Transpose); !ok {
 		return false
 	}
-	_, unpacks := c.Program.Plan.Steps[i].Kernel.(*runtime.Unpack)
-	return unpacks || n.In[0].Def() == nil || n.Out[0].IsOutput()
+	return l.MovesLayout || n.In[0].Def() == nil || n.Out[0].IsOutput()
 }

@@ -2,7 +2,7 @@ package modelc
 
 import (
 	"modelc/backend/inproc"
-	"modelc/backend/schedule"
+	"modelc/backend/plan"
 	"modelc/ir"
 	"modelc/ir/eval"
 )
@@ -17,7 +17,7 @@ func (c *Compiled) Reference(in []*ir.Tensor) ([]*ir.Tensor, error) {
 // optimised graph. It calls visit for each layer that completes a value, with
 // the difference between the two, or with the reason why they cannot be
 // compared.
-func (c *Compiled) CompareLayers(in []*ir.Tensor, visit func(l schedule.Layer, d eval.Diff, err error)) error {
+func (c *Compiled) CompareLayers(in []*ir.Tensor, visit func(l plan.Layer, d eval.Diff, err error)) error {
 	want := map[*ir.Value]*ir.Tensor{}
 	if _, err := c.trace(c.Graph, in, func(x *ir.Value, t *ir.Tensor) { want[x] = t }); err != nil {
 		return err
@@ -27,7 +27,7 @@ func (c *Compiled) CompareLayers(in []*ir.Tensor, visit func(l schedule.Layer, d
 		return err
 	}
 	defer e.Close()
-	_, err = e.Trace(in, func(l schedule.Layer, got *ir.Tensor) {
+	_, err = e.Trace(in, func(l plan.Layer, got *ir.Tensor) {
 		d, err := eval.Compare(got, want[l.Value])
 		visit(l, d, err)
 	})

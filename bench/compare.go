@@ -8,8 +8,8 @@ import (
 
 	ort "github.com/yalue/onnxruntime_go"
 
+	"modelc/backend/cpu"
 	"modelc/backend/inproc"
-	"modelc/backend/schedule"
 	"modelc/frontend"
 	"modelc/frontend/source"
 	"modelc/ir"
@@ -58,7 +58,7 @@ func open(path string, threads int) (*engines, error) {
 	if _, err := passes.Run(g, &passes.Config{}); err != nil {
 		return nil, err
 	}
-	p, err := schedule.Build(g, schedule.Config{})
+	p, err := cpu.Build(g, cpu.Config{})
 	if err != nil {
 		return nil, err
 	}

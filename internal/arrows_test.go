@@ -24,8 +24,11 @@ var layers = []struct {
 	{"ir", nil},
 	{"frontend", []string{"ir", "frontend"}},
 	{"passes", []string{"ir"}},
-	{"backend/schedule", []string{"ir", "runtime"}},
-	{"backend", []string{"ir", "runtime", "backend/schedule", "internal/modpath", "internal/units"}},
+	{"backend/plan", []string{"ir"}},
+	{"backend/cpu", []string{"backend/cpu", "backend/plan", "ir", "runtime"}},
+	{"backend/golang", []string{"backend/cpu", "backend/plan", "internal/modpath", "internal/units", "ir", "runtime"}},
+	{"backend/inproc", []string{"backend/cpu", "backend/plan", "ir", "runtime"}},
+	{"backend", []string{"backend/plan", "ir"}}, // a second machine
 	{"internal/kernelgen", []string{"internal/kernelgen"}},
 	{"internal/gomod", nil},
 	{"internal/modpath", nil},
@@ -33,8 +36,8 @@ var layers = []struct {
 	{"internal/report/layout", nil},
 	// These stand above the root package and below the command.
 	{"internal/gorun", []string{".", "backend/golang", "ir"}},
-	{"internal/measure", []string{".", "backend/inproc", "backend/schedule", "internal/machine", "ir", "runtime"}},
-	{"internal/report", []string{".", "backend/golang", "backend/schedule", "internal/measure", "internal/report/layout", "internal/units", "ir", "passes"}},
+	{"internal/measure", []string{".", "backend/cpu", "backend/inproc", "backend/plan", "internal/machine", "ir", "runtime"}},
+	{"internal/report", []string{".", "backend/golang", "backend/plan", "internal/measure", "internal/report/layout", "internal/units", "ir", "passes"}},
 	{"internal", []string{"ir", "internal"}},
 }
 

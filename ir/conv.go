@@ -5,49 +5,25 @@ import (
 	"slices"
 )
 
-// Padding is how a back end realises the zero padding of a convolution or
-// pool. choose_padding sets it and records the reason.
+// Padding says how a convolution gets the zeros around its operand.
+// choose_padding sets it.
 type Padding uint8
 
-// The padding strategies.
+// The values of Padding.
 const (
-	PadUnset Padding = iota // not chosen yet
-	PadNone                 // no padding takes part
-	PadHalo                 // the operand's buffer carries a zero border
-	PadPeel                 // interior fast, border pixels handled apart
-	PadCopy                 // a padded copy is made first
+	// PadInPlace leaves it to the machine: a border in the operand's memory, or
+	// a kernel that clips its windows.
+	PadInPlace Padding = iota
+	// PadCopy makes a padded copy of the operand first, unless the kernel needs
+	// none.
+	PadCopy
 )
 
-// Algorithm is how a convolution is computed. choose_algorithm sets it.
-type Algorithm uint8
+var paddingNames = enumNames{"in-place", "copy"}
 
-// The algorithms.
-const (
-	AlgUnset           Algorithm = iota
-	AlgDirect                    // register-tiled direct convolution on NC16
-	AlgPointwise                 // 1×1: a matrix product over pixels
-	AlgFirst                     // few input channels, read in the user's layout
-	AlgLast                      // few output channels: vectors hold input channels
-	AlgDepthwise                 // one filter per channel
-	AlgWinograd2                 // F(2×2,3×3) or F(2×2,5×5)
-	AlgWinograd4                 // F(4×4,3×3)
-	AlgWinograd6                 // F(6×6,3×3)
-	AlgWinogradStrided           // F(2×2,3×3) with stride 2, by its phases
-	AlgStrassen                  // 1×1 with seven products of halves for eight
-	AlgGeneric                   // any rank, groups, dilation: plain loops
-)
-
-var (
-	paddingNames   = enumNames{"unset", "none", "halo", "peel", "copy"}
-	algorithmNames = enumNames{"unset", "direct", "pointwise", "first", "last", "depthwise", "winograd2", "winograd4", "winograd6", "winograd-strided", "strassen", "generic"}
-)
-
-func (p Padding) String() string                  { return paddingNames.name(uint8(p)) }
-func (p Padding) MarshalText() ([]byte, error)    { return []byte(p.String()), nil }
-func (p *Padding) UnmarshalText(b []byte) error   { return paddingNames.parse(b, (*uint8)(p)) }
-func (a Algorithm) String() string                { return algorithmNames.name(uint8(a)) }
-func (a Algorithm) MarshalText() ([]byte, error)  { return []byte(a.String()), nil }
-func (a *Algorithm) UnmarshalText(b []byte) error { return algorithmNames.parse(b, (*uint8)(a)) }
+func (p Padding) String() string                { return paddingNames.name(uint8(p)) }
+func (p Padding) MarshalText() ([]byte, error)  { return []byte(p.String()), nil }
+func (p *Padding) UnmarshalText(b []byte) error { return paddingNames.parse(b, (*uint8)(p)) }
 
 // enumNames spells an enumeration in the text form, in order of its values.
 type enumNames []string
@@ -84,7 +60,6 @@ type Conv struct {
 	Prologue  Act
 	Epilogue  Act
 	Padding   Padding
-	Algorithm Algorithm
 }
 
 // The positions of operands that Conv, [ConvTranspose] and [Dense] share.

@@ -12,7 +12,7 @@ input %x : f32[1,3,8,8]
 const %w : f32[4,3,3,3] = seed=3
 const %b : f32[4] = {0, 1, 2.5, -1}
 const %big : f32[4,8,8] = sha256=0123456789abcdef
-%y : f32[1,4,8,8] = Conv(%x, %w, %b) strides=[1,1] pads=[1,1,1,1] dilations=[1,1] groups=1 epilogue=LeakyRelu(0.1) padding=halo # "conv one"
+%y : f32[1,4,8,8] = Conv(%x, %w, %b) strides=[1,1] pads=[1,1,1,1] dilations=[1,1] groups=1 epilogue=LeakyRelu(0.1) # "conv one"
 %"odd name" : f32[1,4,8,8] = Conv(%x, %w, _, %y) strides=[1,1] pads=[1,1,1,1] dilations=[1,1] groups=1
 %s : f32[1,4,8,8] = Binary(%"odd name", %big) fn=Mul
 %p : f32[1,4,4,4], %p:1 : i64[1,4,4,4] = Pool(%s) kernel=[2,2] strides=[2,2] pads=[0,0,0,0] dilations=[1,1] indices=true

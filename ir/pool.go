@@ -32,7 +32,6 @@ type Pool struct {
 	Indices   bool // a second result: the flat index of each maximum in x, i64
 	ColMajor  bool // the index counts the last two spatial axes column first (storage_order 1)
 	Prologue  Act
-	Padding   Padding
 }
 
 // The positions of the operands of Pool behind x.

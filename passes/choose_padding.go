@@ -1,64 +1,38 @@
 package passes
 
-import (
-	"fmt"
+import "modelc/ir"
 
-	"modelc/ir"
-)
-
-// choosePadding decides how the padding of each convolution and pool is
-// realised and records why:
+// choosePadding decides which convolutions read a padded copy of their operand.
 //
-//	none  no window leaves the operand
-//	halo  the operand's buffer carries a border of zeros, so that the inner
-//	      loop has no edge case; convolutions read it
-//	peel  windows are clipped to the operand: pools, whose border is not zero,
-//	      and first layers, which pad rows as they gather them
-//	copy  a padded copy is made: the border would be wider than the operand
-//	      itself is worth
+// Padding costs a machine nothing where the operand's own memory has a border of
+// zeros, or where the kernel clips its windows; the machine reports which of them
+// it uses. A copy is better where the border would more than double a buffer that
+// others read, too: every step that writes or reads the buffer would pay for it.
 func choosePadding(g *ir.Graph, cfg *Config) (int, error) {
 	changed := 0
 	for _, n := range g.Nodes {
-		var p ir.Padding
-		var why string
-		switch op := n.Op.(type) {
-		case ir.Conv:
-			p, why = convPadding(n, op)
-			op.Padding = p
-			n.Op = op
-		case ir.Pool:
-			p, why = ir.PadNone, "no window leaves the operand"
-			if padded(op.Pads) || op.Extra != nil {
-				p, why = ir.PadPeel, "elements outside never count"
-			}
-			op.Padding = p
-			n.Op = op
-		default:
+		c, ok := n.Op.(ir.Conv)
+		if !ok || !padded(c.Pads) {
 			continue
 		}
-		cfg.report.Padding[n.Out[0].Name] = fmt.Sprintf("%s: %s", p, why)
-		changed++
+		x := n.In[0]
+		alone := x.OnlyUse() == n
+		input := x.Def() == nil && x.Type.Shape[1] <= pictureChannels
+		if !alone && !input && borderShare(x.Type.Shape, c.Pads) > 1 {
+			c.Padding = ir.PadCopy
+			n.Op = c
+			changed++
+		}
 	}
 	return changed, nil
 }
 
-func convPadding(n *ir.Node, c ir.Conv) (ir.Padding, string) {
-	x := n.In[0]
-	switch {
-	case !padded(c.Pads):
-		return ir.PadNone, "no window leaves the operand"
-	case x.Def() == nil && x.Type.Shape[1] <= 4:
-		return ir.PadPeel, "the first layer pads rows as it reads them"
-	case sharedWithout(x, n) && borderShare(x.Type.Shape, c.Pads) > 1:
-		return ir.PadCopy, "the border would more than double a buffer that others read"
-	}
-	return ir.PadHalo, "the producer's buffer carries the border"
-}
+// pictureChannels is the maximum number of channels of a model input that counts
+// as a picture. Machines gather the few channels of a first layer, padding
+// included, so that a copy saves nothing.
+const pictureChannels = 4
 
-// sharedWithout reports whether others than n read x.
-func sharedWithout(x *ir.Value, n *ir.Node) bool { return x.OnlyUse() != n }
-
-// borderShare is the size of the border relative to the image.
+// borderShare returns the size of the border relative to the image.
 func borderShare(s ir.Shape, pads []int) float64 {
 	inner, outer := 1, 1
 	r := len(s) - 2

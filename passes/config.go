@@ -20,16 +20,11 @@ type Config struct {
 	// Progress, unless nil, is called with the number of passes that are done.
 	// An error ends the run.
 	Progress func(done, total int) error
-
-	report *Report
 }
 
 // Report is the outcome of a run.
 type Report struct {
 	Passes []Stat
-	// Padding gives the padding strategy of each node and its reason, by the
-	// name of the node's result.
-	Padding map[string]string
 }
 
 // Stat is the outcome of one pass.

@@ -40,7 +40,7 @@ func TestPasses(t *testing.T) {
 				}
 				before := g
 				g = before.Clone()
-				changed, err := p.Fn(g, &Config{report: &Report{Padding: map[string]string{}}})
+				changed, err := p.Fn(g, &Config{})
 				if err != nil {
 					t.Fatalf("%s: %v", name, err)
 				}

@@ -63,7 +63,7 @@ var Pipeline = []Pass{
 	// After all rewrites: removes what they left unused.
 	{"dead_code", "Removes nodes and constants that no output depends on.", deadCode, true},
 	// On the final graph.
-	{"choose_padding", "Decides how the padding of each convolution and pool is realised.", choosePadding, true},
+	{"choose_padding", "Decides which convolutions read a padded copy of their operand.", choosePadding, true},
 }
 
 // constraints lists pairs of passes whose order matters.

@@ -4,8 +4,8 @@ import (
 	"flag"
 	"testing"
 
+	"modelc/backend/cpu"
 	"modelc/backend/inproc"
-	"modelc/backend/schedule"
 	"modelc/ir"
 	"modelc/ir/eval"
 	"modelc/passes"
@@ -58,7 +58,7 @@ func TestRandomGraphs(t *testing.T) {
 		}
 		run("exact", &passes.Config{Exact: true})
 		for _, c := range []*ir.Graph{g, run("all", &passes.Config{})} {
-			p, err := schedule.Build(c, schedule.Config{})
+			p, err := cpu.Build(c, cpu.Config{})
 			if err != nil {
 				t.Fatalf("seed %d: %v\n%s", seed, err, ir.Format(c))
 			}

@@ -24,9 +24,8 @@ func Run(g *ir.Graph, cfg *Config) (*Report, error) {
 			return nil, fmt.Errorf("no pass is called %q%s; `modelc passes` lists them", name, near(name))
 		}
 	}
-	r := &Report{Padding: map[string]string{}}
+	r := &Report{}
 	c := *cfg
-	c.report = r
 	var in, want []*ir.Tensor
 	tol := exactTolerance
 	if c.Check {

@@ -13,7 +13,7 @@ import (
 	"slices"
 	"strings"
 
-	"modelc/backend/schedule"
+	"modelc/backend/cpu"
 	"modelc/runtime"
 )
 
@@ -29,7 +29,7 @@ type Difference struct {
 
 // Compare returns how the package in dir differs from what Write would make of
 // it, nil for not at all. It writes nothing to dir.
-func Compare(dir string, p *schedule.Program, o Options) ([]Difference, error) {
+func Compare(dir string, p *cpu.Program, o Options) ([]Difference, error) {
 	return compare(dir, packageLayout, func(tmp string) error {
 		_, err := render(tmp, p, o)
 		return err

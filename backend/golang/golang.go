@@ -11,7 +11,8 @@ import (
 	"strings"
 	"text/template"
 
-	"modelc/backend/schedule"
+	"modelc/backend/cpu"
+	"modelc/backend/plan"
 	"modelc/internal/units"
 	"modelc/ir"
 	"modelc/runtime"
@@ -29,7 +30,7 @@ type Options struct {
 	Tolerance float64 // of the self-test, relative to the largest output
 	// Examples is how many a run computes, 0 where that is the model's affair.
 	// More is the model compiled for larger batches, on the same weights (see
-	// schedule.BuildAll).
+	// cpu.BuildAll).
 	Examples int
 	More     []Batch
 	// RuntimeSource are the files of package runtime, by their path below its
@@ -53,7 +54,7 @@ type Options struct {
 // Batch is a model compiled for a batch size.
 type Batch struct {
 	Examples int // a run computes
-	Program  *schedule.Program
+	Program  *cpu.Program
 }
 
 // Rounding is what storing weights in half precision does to a network.
@@ -96,7 +97,7 @@ const (
 
 // source returns the files of the package but the weights, whose digest is
 // sum.
-func source(p *schedule.Program, sum [32]byte, o Options) (Files, error) {
+func source(p *cpu.Program, sum [32]byte, o Options) (Files, error) {
 	v, err := newView(p, sum, o)
 	if err != nil {
 		return nil, err
@@ -214,7 +215,7 @@ type layer struct {
 	Literal string
 }
 
-func newView(p *schedule.Program, sum [32]byte, o Options) (*view, error) {
+func newView(p *cpu.Program, sum [32]byte, o Options) (*view, error) {
 	v := &view{Options: o, Title: comment(o.Model), Digest: bytesLiteral(sum)}
 	o.Header.Graph = fmt.Sprintf("%x", p.Plan.Graph)
 	v.Head = o.Header.text()
@@ -363,7 +364,7 @@ func ports(list []namedType, kind string, seen map[string]bool) ([]port, error) 
 var goTypes = map[ir.DType]string{ir.Float32: "float32", ir.Float64: "float64", ir.Int8: "int8", ir.Int16: "int16", ir.Int32: "int32",
 	ir.Int64: "int64", ir.Uint8: "uint8", ir.Uint16: "uint16", ir.Uint32: "uint32", ir.Uint64: "uint64", ir.Bool: "bool"}
 
-func layers(prefix string, info []schedule.Layer, steps []runtime.Step) []layer {
+func layers(prefix string, info []plan.Layer, steps []runtime.Step) []layer {
 	var out []layer
 	for i, s := range steps {
 		k := reflect.ValueOf(s.Kernel).Elem()
@@ -387,7 +388,7 @@ type Summary struct {
 }
 
 // Summarize counts what p costs.
-func Summarize(p *schedule.Program) Summary {
+func Summarize(p *cpu.Program) Summary {
 	s := Summary{Layers: len(p.Layers), Arena: p.Plan.ArenaBytes, LowerBound: p.LowerBound, Weights: p.Plan.WeightsBytes, Prepared: p.Plan.PreparedBytes}
 	for _, c := range p.Graph.Constants {
 		s.Parameters += int64(c.Type.Shape.Len())

@@ -15,7 +15,7 @@ import (
 
 	"github.com/gofrs/flock"
 
-	"modelc/backend/schedule"
+	"modelc/backend/cpu"
 	"modelc/runtime"
 )
 
@@ -33,7 +33,7 @@ type FileSize struct{ Bytes, Lines int }
 // A process that dies while files are replaced leaves a package without its
 // main file, which does not build; the next Write completes it, and removes
 // the folder beside dir.
-func Write(dir string, p *schedule.Program, o Options) (map[string]FileSize, error) {
+func Write(dir string, p *cpu.Program, o Options) (map[string]FileSize, error) {
 	return write(dir, packageLayout, func(tmp string) (map[string]FileSize, error) { return render(tmp, p, o) })
 }
 
@@ -109,7 +109,7 @@ func lock(dir string) (unlock func() error, err error) {
 }
 
 // render makes the package of p in the empty folder dir.
-func render(dir string, p *schedule.Program, o Options) (map[string]FileSize, error) {
+func render(dir string, p *cpu.Program, o Options) (map[string]FileSize, error) {
 	if err := checkPackageName(o.Package); err != nil {
 		return nil, err
 	}
@@ -150,7 +150,7 @@ func writeFiles(dir string, files Files) (map[string]FileSize, error) {
 
 // createWeights writes the weights file of p and returns the digest of its
 // payload. The header, which holds the digest, is written last.
-func createWeights(path string, p *schedule.Program, progress func(done, total int) error) (sum [32]byte, err error) {
+func createWeights(path string, p *cpu.Program, progress func(done, total int) error) (sum [32]byte, err error) {
 	f, err := os.Create(path)
 	if err != nil {
 		return sum, err
@@ -173,7 +173,7 @@ func createWeights(path string, p *schedule.Program, progress func(done, total i
 // a file for the package in dir, whose graph must be theirs. The file is
 // complete or not there; one at path is replaced, not written into, since a
 // program may have it mapped.
-func WriteWeights(path, dir string, p *schedule.Program, progress func(done, total int) error) error {
+func WriteWeights(path, dir string, p *cpu.Program, progress func(done, total int) error) error {
 	h, err := ReadHeader(dir)
 	if err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"modelc/backend/schedule"
+	"modelc/backend/cpu"
 	"modelc/internal/modpath"
 	"modelc/ir"
 	"modelc/ir/eval"
@@ -25,7 +25,7 @@ var update = flag.Bool("update", false, "write the generated packages below test
 
 // program returns the program of a graph in text form and the options of a
 // package of it.
-func program(t *testing.T, file string) (*schedule.Program, Options) {
+func program(t *testing.T, file string) (*cpu.Program, Options) {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -35,7 +35,7 @@ func program(t *testing.T, file string) (*schedule.Program, Options) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := schedule.Build(g, schedule.Config{Exact: true})
+	p, err := cpu.Build(g, cpu.Config{Exact: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func program(t *testing.T, file string) (*schedule.Program, Options) {
 
 // takePictures makes o those of a package that takes pictures, under labels
 // that try to break out.
-func takePictures(t *testing.T, p *schedule.Program, o *Options) {
+func takePictures(t *testing.T, p *cpu.Program, o *Options) {
 	t.Helper()
 	pre, err := vision.Preset("caffe", 8, 6)
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"modelc/backend/schedule"
+	"modelc/backend/cpu"
 	"modelc/ir"
 )
 
@@ -30,7 +30,7 @@ func TestFunctions(t *testing.T) {
 				}
 				g.AddOutput(fmt.Sprint("y", i), y)
 			}
-			check(t, g, schedule.Config{}, 1e-5)
+			check(t, g, cpu.Config{}, 1e-5)
 		})
 	}
 }
@@ -53,7 +53,7 @@ func TestBinaryFunctions(t *testing.T) {
 				t.Fatal(err)
 			}
 			g.AddOutput("y", y)
-			check(t, g, schedule.Config{}, 1e-5)
+			check(t, g, cpu.Config{}, 1e-5)
 		})
 	}
 }

@@ -9,7 +9,8 @@ import (
 	"slices"
 	"time"
 
-	"modelc/backend/schedule"
+	"modelc/backend/cpu"
+	"modelc/backend/plan"
 	"modelc/ir"
 	"modelc/runtime"
 )
@@ -17,7 +18,7 @@ import (
 // Engine is a program with its weights and one session. It is not safe for
 // concurrent use.
 type Engine struct {
-	program *schedule.Program
+	program *cpu.Program
 	model   *runtime.Model
 	session *runtime.Session
 	inputs  []ir.Type
@@ -26,7 +27,7 @@ type Engine struct {
 
 // New packs the weights of p and prepares a session with the given number of
 // threads, 0 for GOMAXPROCS.
-func New(p *schedule.Program, threads int) (*Engine, error) {
+func New(p *cpu.Program, threads int) (*Engine, error) {
 	var w bytes.Buffer
 	w.Grow(p.Plan.WeightsBytes)
 	if err := p.WriteWeights(&w); err != nil {
@@ -87,7 +88,7 @@ func (e *Engine) Bind(in []*ir.Tensor) error {
 func (e *Engine) Step() error { return e.session.Run() }
 
 // Program returns what the engine runs.
-func (e *Engine) Program() *schedule.Program { return e.program }
+func (e *Engine) Program() *cpu.Program { return e.program }
 
 func (e *Engine) results() []*ir.Tensor {
 	out := make([]*ir.Tensor, len(e.outputs))
@@ -100,13 +101,13 @@ func (e *Engine) results() []*ir.Tensor {
 
 // Trace is Run that shows the value of every layer that completes one, as a
 // logical tensor.
-func (e *Engine) Trace(in []*ir.Tensor, visit func(l schedule.Layer, got *ir.Tensor)) ([]*ir.Tensor, error) {
+func (e *Engine) Trace(in []*ir.Tensor, visit func(l plan.Layer, got *ir.Tensor)) ([]*ir.Tensor, error) {
 	if err := e.Bind(in); err != nil {
 		return nil, err
 	}
 	e.session.RunSteps(func(i int, _ runtime.Step) {
 		if l := e.program.Layers[i]; l.Value != nil {
-			visit(l, e.read(l))
+			visit(l, e.read(l.Value.Type, e.program.Where(i)))
 		}
 	})
 	return e.results(), nil
@@ -132,15 +133,15 @@ func (e *Engine) Profile(in []*ir.Tensor, runs int) ([]time.Duration, error) {
 	return best, nil
 }
 
-// read copies a layer's value out of the session.
-func (e *Engine) read(l schedule.Layer) *ir.Tensor {
-	t := l.Value.Type
-	if l.Where.Image.N == 0 {
-		c, _ := ir.FromBytes(t, slices.Clone(e.session.Memory(l.Where.Dense, t.DType.Size())))
+// read copies a value out of the session.
+func (e *Engine) read(t ir.Type, at cpu.Location) *ir.Tensor {
+	m := at.Image
+	if m.N == 0 {
+		c, _ := ir.FromBytes(t, slices.Clone(e.session.Memory(at.Dense, t.DType.Size())))
 		return c
 	}
-	m := l.Where.Image
-	src := e.session.Memory(m.Ref, 4)
+	elem := t.DType.Size()
+	src := e.session.Memory(m.Ref, elem)
 	out := ir.NewTensor(t)
 	dst := out.Bytes()
 	i := 0
@@ -149,8 +150,8 @@ func (e *Engine) read(l schedule.Layer) *ir.Tensor {
 			for y := range m.H {
 				for x := range m.W {
 					at := n*m.BatchStride + c/16*m.Plane() + m.Origin() + y*m.Row() + x*16 + c%16
-					copy(dst[i:i+4], src[at*4:])
-					i += 4
+					copy(dst[i:i+elem], src[at*elem:])
+					i += elem
 				}
 			}
 		}

@@ -7,19 +7,21 @@ import (
 
 	"golang.org/x/tools/txtar"
 
-	"modelc/backend/schedule"
+	"modelc/backend/cpu"
+	"modelc/backend/cpu/support"
+	"modelc/backend/plan"
 	"modelc/ir"
 	"modelc/ir/eval"
 	"modelc/runtime"
 )
 
 // check runs g here and in the reference interpreter, value by value.
-func check(t *testing.T, g *ir.Graph, cfg schedule.Config, tol float64) {
+func check(t *testing.T, g *ir.Graph, cfg cpu.Config, tol float64) {
 	t.Helper()
 	if err := ir.Verify(g); err != nil {
 		t.Fatal(err)
 	}
-	p, err := schedule.Build(g, cfg)
+	p, err := cpu.Build(g, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +39,7 @@ func check(t *testing.T, g *ir.Graph, cfg schedule.Config, tol float64) {
 		defer e.Close()
 		// Twice: the second run meets a used arena.
 		for range 2 {
-			got, err := e.Trace(in, func(l schedule.Layer, x *ir.Tensor) {
+			got, err := e.Trace(in, func(l plan.Layer, x *ir.Tensor) {
 				if d, err := eval.Compare(x, want[l.Value]); err != nil || !d.Within(tol) {
 					t.Errorf("%d threads, %s (%s): %v %v", threads, l.Name, l.Doc, d, err)
 				}
@@ -63,9 +65,9 @@ func check(t *testing.T, g *ir.Graph, cfg schedule.Config, tol float64) {
 	}
 }
 
-// The graphs of the schedule's golden tests, by value.
-func TestScheduleCases(t *testing.T) {
-	files, _ := filepath.Glob("../schedule/testdata/*.txtar")
+// The graphs of the golden tests of package cpu, by value.
+func TestProgramCases(t *testing.T) {
+	files, _ := filepath.Glob("../cpu/testdata/*.txtar")
 	for _, f := range files {
 		name := strings.TrimSuffix(filepath.Base(f), ".txtar")
 		if name == "no_kernel" {
@@ -80,19 +82,19 @@ func TestScheduleCases(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			check(t, g, schedule.Config{Exact: true}, 2e-6)
-			check(t, g, schedule.Config{}, 1e-5)
-			checkHalf(t, g, schedule.Config{}, 1e-5)
+			check(t, g, cpu.Config{Exact: true}, 2e-6)
+			check(t, g, cpu.Config{}, 1e-5)
+			checkHalf(t, g, cpu.Config{}, 1e-5)
 		})
 	}
 }
 
 // checkHalf is check with weights in half precision, whose values g gets.
-func checkHalf(t *testing.T, g *ir.Graph, cfg schedule.Config, tol float64) {
+func checkHalf(t *testing.T, g *ir.Graph, cfg cpu.Config, tol float64) {
 	t.Helper()
 	for _, cfg.Weights = range []runtime.Format{runtime.F16, runtime.BF16} {
 		g := g.Clone()
-		if err := schedule.RoundWeights(g, cfg.Weights); err != nil {
+		if err := cpu.RoundWeights(g, cfg.Weights); err != nil {
 			t.Fatal(err)
 		}
 		check(t, g, cfg, tol)
@@ -113,8 +115,8 @@ func TestPlainKernels(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				check(t, g, schedule.Config{Exact: true}, 2e-6)
-				checkHalf(t, g, schedule.Config{Exact: true}, 2e-6)
+				check(t, g, cpu.Config{Exact: true}, 2e-6)
+				checkHalf(t, g, cpu.Config{Exact: true}, 2e-6)
 			})
 		}
 	}
@@ -122,27 +124,27 @@ func TestPlainKernels(t *testing.T) {
 
 // Every kernel on every element type that it is said to take.
 func TestExamples(t *testing.T) {
-	list, err := schedule.Examples()
+	list, err := support.Examples()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range list {
-		if _, err := schedule.Build(e.Graph, schedule.Config{}); err == nil {
+		if _, err := cpu.Build(e.Graph, cpu.Config{}); err == nil {
 			t.Run(e.Name+" "+e.DType.String(), func(t *testing.T) {
-				check(t, e.Graph, schedule.Config{}, 1e-5)
+				check(t, e.Graph, cpu.Config{}, 1e-5)
 				if e.DType == ir.Float32 {
-					checkHalf(t, e.Graph, schedule.Config{}, 1e-5)
+					checkHalf(t, e.Graph, cpu.Config{}, 1e-5)
 				}
 			})
 		}
 	}
-	kernels, err := schedule.Support()
+	kernels, err := support.Ops()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, k := range kernels {
 		if len(k.Types) == 0 || len(k.Names) == 0 && k.Op != "Reshape" {
-			t.Errorf("%s: types %v, kernels %v: no example of it in schedule/examples.txtar", k.Op, k.Types, k.Names)
+			t.Errorf("%s: types %v, kernels %v: no example of it in cpu/support/examples.txtar", k.Op, k.Types, k.Names)
 		}
 		t.Log(k)
 	}
@@ -173,7 +175,7 @@ output "y" %y
 		t.Fatal(err)
 	}
 	plan := func(f runtime.Format) *runtime.Plan {
-		p, err := schedule.Build(g, schedule.Config{Weights: f})
+		p, err := cpu.Build(g, cpu.Config{Weights: f})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -189,16 +191,16 @@ output "y" %y
 			t.Errorf("%s: %d bytes of %d, want %d less", f, half.WeightsBytes, full.WeightsBytes, weights/2)
 		}
 	}
-	checkHalf(t, g, schedule.Config{}, 1e-5)
+	checkHalf(t, g, cpu.Config{}, 1e-5)
 
 	large := ir.NewTensor(ir.T(ir.Float32, 64, 64, 1, 1))
 	ir.Elements[float32](large)[7] = -70000
 	g.Lookup("p").Const = large
-	err = schedule.RoundWeights(g, runtime.F16)
+	err = cpu.RoundWeights(g, runtime.F16)
 	if err == nil || !strings.Contains(err.Error(), "-70000 is too large for f16: store the weights as bf16") {
 		t.Errorf("a weight of -70000 as f16: %v", err)
 	}
-	if err := schedule.RoundWeights(g, runtime.BF16); err != nil {
+	if err := cpu.RoundWeights(g, runtime.BF16); err != nil {
 		t.Error(err)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
-	"modelc/backend/schedule"
 	"modelc/internal/units"
 	"modelc/ir"
 )
@@ -62,7 +61,7 @@ func inspectCommand() *cobra.Command {
 				fmt.Fprint(w, ir.Format(g))
 				return nil
 			case steps:
-				fmt.Fprint(w, schedule.Format(m.Program))
+				fmt.Fprint(w, m.Program.Format())
 				return nil
 			}
 			in := inspect(m, g)

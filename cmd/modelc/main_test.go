@@ -15,7 +15,6 @@ import (
 	"modelc/internal/measure"
 	"modelc/internal/npy"
 	"modelc/internal/zoo"
-	"modelc/ir"
 	"modelc/ir/eval"
 )
 
@@ -352,7 +351,7 @@ func TestTune(t *testing.T) {
 		if l.Ms[l.Algorithm] <= 0 || l.Ms[l.Algorithm] > l.Ms[l.Model] {
 			t.Errorf("%+v", l)
 		}
-		l.Algorithm = ir.AlgDirect
+		l.Algorithm = "direct"
 	}
 	b, err := json.Marshal(tuning)
 	if err != nil {

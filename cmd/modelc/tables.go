@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
-	"modelc/backend/schedule"
+	"modelc/backend/cpu/support"
 	"modelc/frontend/keras"
 	"modelc/frontend/onnx"
 	"modelc/ir"
@@ -115,7 +115,7 @@ func opTables() (tables [3][][]string, err error) {
 		}
 	}
 	ops := [][]string{{"op", "element types", "kernels", "meaning"}}
-	kernels, err := schedule.Support()
+	kernels, err := support.Ops()
 	if err != nil {
 		return tables, err
 	}

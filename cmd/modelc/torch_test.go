@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"modelc"
-	"modelc/backend/schedule"
+	"modelc/backend/cpu"
 	"modelc/internal/gorun"
 	"modelc/internal/units"
 	"modelc/ir"
@@ -135,16 +135,16 @@ const mostGeneric = 0.05
 
 // generic returns the share of the bytes that generic kernels read and write,
 // and the steps beyond mostGeneric.
-func generic(p *schedule.Program) (share float64, steps []string) {
+func generic(p *cpu.Program) (share float64, steps []string) {
 	var slow, all int64
 	for _, l := range p.Layers {
 		all += l.Bytes
-		if l.Generic() {
+		if l.Generic {
 			slow += l.Bytes
 		}
 	}
 	for _, l := range p.Layers {
-		if l.Generic() && float64(l.Bytes) > mostGeneric*float64(all) {
+		if l.Generic && float64(l.Bytes) > mostGeneric*float64(all) {
 			steps = append(steps, fmt.Sprintf("%s: %s, %d of %d bytes", l.Name, l.Doc, l.Bytes, all))
 		}
 	}

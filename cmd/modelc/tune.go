@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"slices"
 	"text/tabwriter"
@@ -11,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
+	"modelc/backend/cpu"
 	"modelc/internal/measure"
-	"modelc/ir"
 )
 
 func tuneCommand() *cobra.Command {
@@ -42,13 +41,13 @@ for machines of the same kind.`,
 // printTuning prints a table of the convolutions that have a choice.
 func printTuning(out io.Writer, t *modelc.Tuning) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	measured := map[ir.Algorithm]bool{}
+	measured := map[string]bool{}
 	for _, l := range t.Layers {
 		for a := range l.Ms {
 			measured[a] = true
 		}
 	}
-	algorithms := slices.Sorted(maps.Keys(measured))
+	algorithms := slices.DeleteFunc(cpu.Algorithms(), func(a string) bool { return !measured[a] })
 	fmt.Fprint(w, "ms (estimate)\t")
 	for _, a := range algorithms {
 		fmt.Fprintf(w, "%s\t", a)

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
-	"modelc/backend/schedule"
+	"modelc/backend/plan"
 	"modelc/ir"
 	"modelc/ir/eval"
 )
@@ -373,7 +373,7 @@ func (v *verifier) colour(c colour, text string) string {
 func (v *verifier) compareLayers(c *modelc.Compiled, in []*ir.Tensor) (*layersVerdict, error) {
 	n, worst := 0, eval.Diff{}
 	first := ""
-	if err := c.CompareLayers(in, func(l schedule.Layer, d eval.Diff, err error) {
+	if err := c.CompareLayers(in, func(l plan.Layer, d eval.Diff, err error) {
 		n++
 		if err != nil || !d.Within(v.tol) && first == "" {
 			first = fmt.Sprintf("%s (%s): %v", l.Name, l.Doc, d)

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"modelc/backend/schedule"
+	"modelc/backend/cpu"
 	"modelc/frontend/source"
 	"modelc/ir"
 	"modelc/passes"
@@ -293,7 +293,7 @@ func (p parameter) changed(k, value int) parameter {
 }
 
 // For any numbers in a file, the import returns an error or a valid graph. Unless
-// its tensors are large, the graph also goes through passes and schedule.
+// its tensors are large, the graph also goes through passes and cpu.
 func TestExtremeAttributes(t *testing.T) {
 	count, accepted := 0, 0
 	load := func(c operatorCase) {
@@ -328,7 +328,7 @@ func TestExtremeAttributes(t *testing.T) {
 		if err := ir.Verify(m.Graph); err != nil {
 			t.Errorf("%s after the passes: %v", c.op, err)
 		}
-		if p, err := schedule.Build(m.Graph, schedule.Config{}); err == nil && (p.Plan.ArenaBytes < 0 || p.Plan.WeightsBytes < 0) {
+		if p, err := cpu.Build(m.Graph, cpu.Config{}); err == nil && (p.Plan.ArenaBytes < 0 || p.Plan.WeightsBytes < 0) {
 			t.Errorf("%s: a plan of %d bytes, weights of %d", c.op, p.Plan.ArenaBytes, p.Plan.WeightsBytes)
 		}
 	}

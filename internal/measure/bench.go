@@ -7,7 +7,6 @@ import (
 
 	"modelc"
 	"modelc/backend/inproc"
-	"modelc/backend/schedule"
 	"modelc/internal/machine"
 	"modelc/ir/eval"
 	"modelc/runtime"
@@ -82,11 +81,10 @@ func Bench(c *modelc.Compiled, threads, runs int) (*Profile, error) {
 		if p.Peak > 0 {
 			x.OfPeak = x.GFLOPS / p.Peak / float64(threads)
 		}
-		flops, weights := needs(&l, c.Program.Plan.Steps[i].Kernel)
 		if p.Peak > 0 {
-			x.Arithmetic = flops / p.Peak / float64(threads) / 1e6
+			x.Arithmetic = l.Work.Ops / p.Peak / float64(threads) / 1e6
 		}
-		x.Memory = weights / p.Stream / 1e6
+		x.Memory = l.Work.WeightBytes / p.Stream / 1e6
 		total += l.FLOPs
 		p.Layers = append(p.Layers, x)
 	}
@@ -105,30 +103,4 @@ func Bench(c *modelc.Compiled, threads, runs int) (*Profile, error) {
 	p.Best, p.Median, p.P90 = all[0], all[len(all)/2], all[len(all)*9/10]
 	p.GFLOPS = float64(total) / 1e6 / p.Median
 	return p, nil
-}
-
-// needs returns the number of operations that a step does and the number of
-// bytes of weights that it reads. Winograd's F(m×m,3×3) does (m+2)²
-// multiplications for a tile instead of 9m², or 25 instead of 36 with stride 2.
-// It computes whole tiles, also at the edges, and reads transformed weights.
-// Strassen's algorithm does seven products of halves instead of eight.
-func needs(l *schedule.Layer, k runtime.Kernel) (flops, weights float64) {
-	flops = float64(l.FLOPs)
-	if l.Node == nil {
-		return flops, 0
-	}
-	for _, v := range l.Node.In {
-		if v != nil && v.Const != nil {
-			weights += float64(v.Type.Bytes())
-		}
-	}
-	switch w := k.(type) {
-	case *runtime.Strassen:
-		flops *= 7. / 8
-		weights = float64(w.W.Len * 4)
-	case *runtime.Winograd:
-		flops = 2 * float64(w.Dst.N*w.Products()*w.Src.C*w.Dst.C)
-		weights = float64(w.W.Len * 4)
-	}
-	return flops, weights
 }

@@ -5,8 +5,9 @@ import (
 	"time"
 
 	"modelc"
+	"modelc/backend/cpu"
 	"modelc/backend/inproc"
-	"modelc/backend/schedule"
+	"modelc/backend/plan"
 	"modelc/ir"
 	"modelc/ir/eval"
 	"modelc/runtime"
@@ -18,32 +19,30 @@ import (
 func Tune(c *modelc.Compiled, threads, runs int) (*modelc.Tuning, error) {
 	t := &modelc.Tuning{SHA256: c.Model.SHA256, Tier: runtime.Tier(), Threads: threads}
 	in := eval.Inputs(c.Before, 1)
-	var algorithms []ir.Algorithm
+	possible := map[string]bool{}
 	steps := map[string][]*ir.Node{} // by convolution: the nodes that its step computes, with the algorithm that fuses most
 	for _, l := range c.Program.Layers {
 		if l.Choice.Estimates == nil {
 			continue
 		}
-		k := modelc.TunedConv{Name: schedule.NodeName(l.Node), Model: l.Choice.Algorithm, Ms: map[ir.Algorithm]float64{}, Estimates: map[ir.Algorithm]float64{}}
+		k := modelc.TunedConv{Name: plan.NodeName(l.Node), Model: l.Choice.Algorithm, Ms: map[string]float64{}, Estimates: map[string]float64{}}
 		for a, ns := range l.Choice.Estimates {
 			k.Estimates[a] = ns / 1e6
-			if !slices.Contains(algorithms, a) {
-				algorithms = append(algorithms, a)
-			}
+			possible[a] = true
 		}
 		t.Layers = append(t.Layers, k)
 	}
-	slices.Sort(algorithms)
-	times := map[ir.Algorithm]map[string]float64{} // by node
+	algorithms := slices.DeleteFunc(cpu.Algorithms(), func(a string) bool { return !possible[a] })
+	times := map[string]map[string]float64{} // by node
 	for i, a := range algorithms {
-		if err := c.Options.Progress.Update("measuring "+a.String(), i, len(algorithms)); err != nil {
+		if err := c.Options.Progress.Update("measuring "+a, i, len(algorithms)); err != nil {
 			return nil, err
 		}
-		force := map[string]ir.Algorithm{}
+		force := map[string]string{}
 		for _, l := range t.Layers {
 			force[l.Name] = a
 		}
-		p, err := schedule.Build(c.Graph, schedule.Config{Exact: c.Options.Exact, Algorithms: force})
+		p, err := cpu.Build(c.Graph, cpu.Config{Exact: c.Options.Exact, Algorithms: force})
 		if err != nil {
 			return nil, err
 		}
@@ -56,7 +55,7 @@ func Tune(c *modelc.Compiled, threads, runs int) (*modelc.Tuning, error) {
 			if l.Node == nil {
 				continue
 			}
-			name := schedule.NodeName(l.Node)
+			name := plan.NodeName(l.Node)
 			times[a][name] += ms(took[i])
 			if l.Choice.Estimates != nil && len(l.Nodes) > len(steps[name]) {
 				steps[name] = l.Nodes
@@ -67,9 +66,9 @@ func Tune(c *modelc.Compiled, threads, runs int) (*modelc.Tuning, error) {
 			t.RestMs += ms(took[i])
 		}
 	}
-	spent := func(l *modelc.TunedConv, a ir.Algorithm) (ms float64) { // time of the layer in the program of a
+	spent := func(l *modelc.TunedConv, a string) (ms float64) { // time of the layer in the program of a
 		for _, n := range steps[l.Name] {
-			ms += times[a][schedule.NodeName(n)]
+			ms += times[a][plan.NodeName(n)]
 		}
 		return ms
 	}
@@ -80,7 +79,7 @@ func Tune(c *modelc.Compiled, threads, runs int) (*modelc.Tuning, error) {
 				continue
 			}
 			l.Ms[a] = spent(l, a)
-			if l.Algorithm == ir.AlgUnset || l.Ms[a] < l.Ms[l.Algorithm] {
+			if l.Algorithm == "" || l.Ms[a] < l.Ms[l.Algorithm] {
 				l.Algorithm = a
 			}
 		}
@@ -92,7 +91,7 @@ func Tune(c *modelc.Compiled, threads, runs int) (*modelc.Tuning, error) {
 }
 
 // profile returns the shortest time of each layer of p.
-func profile(p *schedule.Program, in []*ir.Tensor, threads, runs int) ([]time.Duration, error) {
+func profile(p *cpu.Program, in []*ir.Tensor, threads, runs int) ([]time.Duration, error) {
 	e, err := inproc.New(p, threads)
 	if err != nil {
 		return nil, err

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"modelc/backend/schedule"
+	"modelc/backend/plan"
 	"modelc/internal/units"
 )
 
@@ -41,8 +41,8 @@ type tick struct {
 	Label string
 }
 
-func memoryOf(p *schedule.Program) memoryChart {
-	m := memoryChart{Steps: len(p.Layers), Arena: p.Plan.ArenaBytes, LowerBound: p.LowerBound}
+func memoryOf(p *plan.Program) memoryChart {
+	m := memoryChart{Steps: len(p.Layers), Arena: p.Arena, LowerBound: p.LowerBound}
 	if m.Arena == 0 {
 		return m
 	}

@@ -3,7 +3,7 @@ package report
 import (
 	"slices"
 
-	"modelc/backend/schedule"
+	"modelc/backend/plan"
 	"modelc/internal/report/layout"
 	"modelc/ir"
 )
@@ -79,7 +79,7 @@ func Draw(g *ir.Graph) *Picture {
 	}
 	order := originOrder(g)
 	for _, n := range g.Nodes {
-		b := box{node: n, family: familyOf(n.Op), title: title(n), short: shortTitle(n), name: schedule.NodeName(n)}
+		b := box{node: n, family: familyOf(n.Op), title: title(n), short: shortTitle(n), name: plan.NodeName(n)}
 		b.parts = parts(n, order)
 		at[n] = p.add(b)
 		for i, v := range n.Out {

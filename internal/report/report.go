@@ -17,13 +17,12 @@ import (
 	"fmt"
 	"html/template"
 	"io"
-	"reflect"
 	"slices"
 	"strings"
 
 	"modelc"
 	"modelc/backend/golang"
-	"modelc/backend/schedule"
+	"modelc/backend/plan"
 	"modelc/internal/measure"
 	"modelc/internal/units"
 	"modelc/ir"
@@ -159,7 +158,7 @@ var ErrProfile = errors.New("the profile is of another program: measure it again
 // Write writes the page of c to w.
 func Write(w io.Writer, c *modelc.Compiled, o Options) error {
 	if t := o.Profile; t != nil {
-		same := t.SHA256 == c.Model.SHA256 && slices.EqualFunc(t.Layers, c.Program.Layers, func(a measure.LayerTime, b schedule.Layer) bool {
+		same := t.SHA256 == c.Model.SHA256 && slices.EqualFunc(t.Layers, c.Program.Layers, func(a measure.LayerTime, b plan.Layer) bool {
 			return a.Name == b.Name && a.Doc == b.Doc
 		})
 		if !same {
@@ -188,7 +187,7 @@ func Write(w io.Writer, c *modelc.Compiled, o Options) error {
 		return err
 	}
 	p.graphs(c, before, after)
-	p.Memory = memoryOf(c.Program)
+	p.Memory = memoryOf(&c.Program.Program)
 	if o.Profile != nil {
 		p.Times = timesOf(p.Layers)
 	}
@@ -238,7 +237,7 @@ func (p *page) layers(c *modelc.Compiled, after *Picture, o Options) error {
 	diffs := map[*ir.Value]eval.Diff{}
 	if o.Errors {
 		var broken error
-		if err := c.CompareLayers(eval.Inputs(c.Before, 1), func(l schedule.Layer, d eval.Diff, err error) {
+		if err := c.CompareLayers(eval.Inputs(c.Before, 1), func(l plan.Layer, d eval.Diff, err error) {
 			if err != nil {
 				broken = errors.Join(broken, fmt.Errorf("%s: %w", l.Name, err))
 			}
@@ -265,9 +264,9 @@ func (p *page) layers(c *modelc.Compiled, after *Picture, o Options) error {
 				r.Parameters += parameters(n)
 			}
 		}
-		r.Algorithm, r.AlgorithmWhy = algorithmOf(l, c.Program.Plan.Steps[i].Kernel)
+		r.Algorithm, r.AlgorithmWhy = algorithmOf(&l)
 		if l.Node != nil {
-			r.Padding, r.PaddingWhy, _ = strings.Cut(c.Report.Padding[l.Node.Out[0].Name], ": ")
+			r.Padding, r.PaddingWhy = l.Padding.How, l.Padding.Why
 		}
 		if d, ok := diffs[l.Value]; ok {
 			r.Error, r.ErrorValue = errorText(d.Rel), d.Rel
@@ -295,11 +294,9 @@ func (p *page) layers(c *modelc.Compiled, after *Picture, o Options) error {
 }
 
 // algorithmOf returns the algorithm of a step, and the reason if it has a choice.
-func algorithmOf(l schedule.Layer, kernel any) (name, why string) {
-	if l.Choice.Algorithm == ir.AlgUnset {
-		t := reflect.TypeOf(kernel).Elem().Name()
-		t, _, _ = strings.Cut(t, "[")
-		return t, ""
+func algorithmOf(l *plan.Layer) (name, why string) {
+	if l.Choice.Algorithm == "" {
+		return l.Kernel, ""
 	}
 	why = l.Choice.Why
 	if e := l.Choice.Estimates; e != nil {
@@ -310,7 +307,7 @@ func algorithmOf(l schedule.Layer, kernel any) (name, why string) {
 		slices.Sort(parts)
 		why += ": " + strings.Join(parts, ", ")
 	}
-	return l.Choice.Algorithm.String(), why
+	return l.Choice.Algorithm, why
 }
 
 // parameters returns the number of elements of a node's constants.

@@ -1,0 +1,116 @@
+package cpu
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"modelc/ir"
+)
+
+// Sums of integers stay exact: Winograd would round them.
+func TestAlgorithmOfIntegers(t *testing.T) {
+	for _, whole := range []bool{false, true} {
+		g, err := ir.Parse(`input %x : f32[1,64,28,28]
+const %w : f32[64,64,3,3] = seed=1
+%r = Unary(%x) fn=Round
+%y = Conv(%r, %w) strides=[1,1] pads=[1,1,1,1] dilations=[1,1] groups=1
+output "y" %y
+`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := g.Outputs[0].Value.Def()
+		want := "winograd4"
+		if whole {
+			w := n.Const(ir.Weights).Float64s()
+			for i := range w {
+				w[i] = math.Round(100 * w[i])
+			}
+			g.SetInput(n, 1, g.AddConst("integers", ir.FromFloat64s(n.In[1].Type, w)))
+			want = "direct"
+		}
+		p, err := Build(g, Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range p.Layers {
+			if l.Node == n && l.Choice.Algorithm != want {
+				t.Errorf("weights of whole numbers %v: %v", whole, l.Choice)
+			}
+		}
+	}
+}
+
+// Strassen's algorithm takes the place of a matrix product where channels and
+// pixels are many, and halves of them whole blocks.
+func TestStrassen(t *testing.T) {
+	for _, c := range []struct {
+		in, out, size int
+		attrs         string
+		cfg           Config
+		want          string
+	}{
+		{256, 1024, 14, "strides=[1,1] pads=[0,0,0,0]", Config{}, "strassen"},
+		{512, 256, 28, "strides=[2,2] pads=[0,0,0,0]", Config{}, "strassen"},
+		{64, 64, 56, "strides=[1,1] pads=[0,0,0,0]", Config{}, "pointwise"},    // its sums cost too much
+		{2048, 512, 7, "strides=[1,1] pads=[0,0,0,0]", Config{}, "pointwise"},  // its weights do
+		{240, 1024, 14, "strides=[1,1] pads=[0,0,0,0]", Config{}, "pointwise"}, // 15 blocks
+		{256, 1056, 14, "strides=[1,1] pads=[0,0,0,0]", Config{}, "pointwise"}, // 33 units
+		{256, 1024, 14, "strides=[1,1] pads=[1,1,0,0]", Config{}, "pointwise"}, // a row of padding
+		{256, 1024, 14, "strides=[1,1] pads=[0,0,0,0]", Config{Exact: true}, "pointwise"},
+		{256, 1024, 14, "strides=[1,1] pads=[0,0,0,0]", Config{Algorithms: map[string]string{"c": "pointwise"}}, "pointwise"},
+		{64, 64, 56, "strides=[1,1] pads=[0,0,0,0]", Config{Algorithms: map[string]string{"c": "strassen"}}, "strassen"},
+	} {
+		g, err := ir.Parse(fmt.Sprintf(`input %%x : f32[1,%[1]d,%[3]d,%[3]d]
+const %%w : f32[%[2]d,%[1]d,1,1] = seed=1
+%%c = Conv(%%x, %%w) %[4]s dilations=[1,1] groups=1
+output "y" %%c
+`, c.in, c.out, c.size, c.attrs))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := Build(g, c.cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range p.Layers {
+			if l.Node == g.Outputs[0].Value.Def() && l.Choice.Algorithm != c.want {
+				t.Errorf("%d→%d at %d, %s: %v, want %v", c.in, c.out, c.size, c.attrs, l.Choice, c.want)
+			}
+		}
+	}
+}
+
+// Where a result is rounded, as in quantised networks, an error of Winograd's or
+// Strassen's algorithm might become a whole step.
+func TestAlgorithmOfRounded(t *testing.T) {
+	for _, c := range []struct {
+		after   string
+		rounded bool
+	}{
+		{"%y = Unary(%c) fn=Round", true},
+		{"%y = Affine(%c, %s, %s) epilogue=Round", true},
+		{"%y = Binary(%c, %x) epilogue=Round", true},
+		{"%y = Unary(%c) fn=Tanh", false},
+	} {
+		for kernel, fast := range map[string]string{"3,3] = seed=1\n%c = Conv(%x, %w) pads=[1,1,1,1]": "winograd4", "1,1] = seed=1\n%c = Conv(%x, %w) pads=[0,0,0,0]": "strassen"} {
+			g, err := ir.Parse("input %x : f32[1,512,28,28]\nconst %s : f32[512] = seed=2\nconst %w : f32[512,512," + kernel + " strides=[1,1] dilations=[1,1] groups=1\n" + c.after + "\noutput \"y\" %y\n")
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := Build(g, Config{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, l := range p.Layers {
+				if l.Node == nil || l.Node.Op.Name() != "Conv" || l.Choice.Algorithm == "" {
+					continue
+				}
+				if (l.Choice.Algorithm == fast) == c.rounded {
+					t.Errorf("%s: %v", c.after, l.Choice)
+				}
+			}
+		}
+	}
+}

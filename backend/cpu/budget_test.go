@@ -1,0 +1,55 @@
+package cpu
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"modelc/backend/plan"
+	"modelc/ir"
+)
+
+// The transformed weights of six layers of 512 channels need 170 MB more than
+// the weights, of which 96 may be: four layers give way. A layer with many
+// pixels would lose too much and keeps its choice, as does one that was
+// measured.
+func TestBudget(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("graph \"budget\"\ninput %c0 : f32[1,512,14,14]\ninput %large : f32[1,512,28,28]\n")
+	conv := "%%%s = Conv(%%%s, %%w%s) strides=[1,1] pads=[1,1,1,1] dilations=[1,1] groups=1\n"
+	for i := range 5 {
+		fmt.Fprintf(&text, "const %%wc%d : f32[512,512,3,3] = seed=%d\n", i+1, i)
+	}
+	text.WriteString("const %wl : f32[512,512,3,3] = seed=7\n")
+	for i := range 5 {
+		fmt.Fprintf(&text, conv, fmt.Sprint("c", i+1), fmt.Sprint("c", i), fmt.Sprint("c", i+1))
+	}
+	fmt.Fprintf(&text, conv, "l", "large", "l")
+	text.WriteString("output \"y\" %c5\noutput \"z\" %l\n")
+	g, err := ir.Parse(text.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	chosen := func(cfg Config) (s []string) {
+		p, err := Build(g, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range p.Layers {
+			if l.Choice.Estimates != nil {
+				s = append(s, fmt.Sprintf("%s %s", plan.NodeName(l.Node), l.Choice.Algorithm))
+			}
+		}
+		return s
+	}
+	want := []string{"c1 winograd2", "c2 winograd2", "c3 winograd2", "c4 winograd2", "c5 winograd4", "l winograd4"}
+	if diff := cmp.Diff(want, chosen(Config{})); diff != "" {
+		t.Error(diff)
+	}
+	want = []string{"c1 winograd4", "c2 winograd2", "c3 winograd2", "c4 winograd2", "c5 winograd2", "l winograd4"}
+	if diff := cmp.Diff(want, chosen(Config{Algorithms: map[string]string{"c1": "winograd4"}})); diff != "" {
+		t.Error(diff)
+	}
+}

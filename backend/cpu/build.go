@@ -1,0 +1,231 @@
+package cpu
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"modelc/backend/cpu/digest"
+	"modelc/backend/plan"
+	"modelc/ir"
+	"modelc/runtime"
+)
+
+// Build schedules g, which must have passed ir.Verify. It reports all nodes
+// without a kernel at once.
+func Build(g *ir.Graph, cfg Config) (*Program, error) {
+	p, err := BuildAll([]*ir.Graph{g}, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return p[0], nil
+}
+
+// BuildAll schedules graphs of the same model for several batch sizes. Their
+// programs share one file of weights and what is prepared from it; constants
+// that are equal are stored once.
+func BuildAll(graphs []*ir.Graph, cfg Config) ([]*Program, error) {
+	for node, a := range cfg.Algorithms {
+		if !slices.Contains(Algorithms(), a) {
+			return nil, fmt.Errorf("%s: unknown algorithm %q, want one of %s", node, a, strings.Join(Algorithms(), ", "))
+		}
+	}
+	light := make([]map[string]bool, len(graphs))
+	for i, g := range graphs {
+		p, err := build([]*ir.Graph{g}, cfg, light[i:i+1])
+		if err != nil {
+			return nil, err
+		}
+		if light[i] = withinBudget(p[0], cfg); len(graphs) == 1 && len(light[i]) == 0 {
+			return p, nil
+		}
+	}
+	return build(graphs, cfg, light)
+}
+
+// build is BuildAll with, for each graph, the names of the convolutions that
+// use a lighter algorithm.
+func build(graphs []*ir.Graph, cfg Config, light []map[string]bool) ([]*Program, error) {
+	st := &store{byKey: map[string]runtime.Ref{}}
+	builders := make([]*builder, len(graphs))
+	for i, g := range graphs {
+		b, err := lowerAll(g, cfg, light[i], st)
+		if err != nil {
+			return nil, err
+		}
+		builders[i] = b
+		st.programs++
+	}
+	programs := make([]*Program, len(graphs))
+	var plans []any
+	for i, b := range builders {
+		programs[i] = b.program()
+		plans = append(plans, digested(programs[i].Plan))
+	}
+	graph := digest.Of(plans...)
+	for _, p := range programs {
+		p.Plan.Graph = graph
+	}
+	return programs, nil
+}
+
+// digested returns what a plan computes but for the values of its weights:
+// everything except the names of steps.
+func digested(p *runtime.Plan) any {
+	q := *p
+	unnamed := func(steps []runtime.Step) []runtime.Step {
+		steps = slices.Clone(steps)
+		for i := range steps {
+			steps[i].Name = ""
+		}
+		return steps
+	}
+	q.Load, q.Steps = unnamed(p.Load), unnamed(p.Steps)
+	return q
+}
+
+// lowerAll collects the steps of g and adds its weights to st.
+func lowerAll(g *ir.Graph, cfg Config, light map[string]bool, st *store) (*builder, error) {
+	b := newBuilder(g, cfg, st)
+	b.lighter = light
+	size := 0
+	for _, v := range g.Constants {
+		size += v.Type.Bytes()
+	}
+	b.cached = size < cachedBytes
+	b.layout = planLayout(g, rulesOf)
+	var errs []error
+	for _, n := range g.Nodes {
+		b.Node = n
+		if err := b.lower(n); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", n, err))
+			// Give the results a place, so that their readers are checked too.
+			for _, v := range n.Out {
+				b.newDense(v)
+			}
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	b.Node = nil
+	b.finishOutputs()
+	return b, nil
+}
+
+// finishOutputs brings every output that no step has written there into the
+// caller's memory.
+func (b *builder) finishOutputs() {
+	for i, o := range b.g.Outputs {
+		v := o.Value
+		d := b.dense[v]
+		if d != nil && d.Buffer.Space == int(b.outputSpace(i)) {
+			continue
+		}
+		dst := b.external(o.Name, b.outputSpace(i), v.Type)
+		if d == nil && b.images[v] != nil {
+			b.unpack("Unpack from NC16", b.images[v], dst, dst)
+			b.dense[v] = dst
+			continue
+		}
+		b.copyDense("Copy to the output", b.plain(v), dst)
+	}
+}
+
+// program gives the steps their final places. All programs on the same store
+// must have been lowered.
+func (b *builder) program() *Program {
+	arena, bound := plan.Place(b.Buffers, len(b.steps), align)
+	p := &Program{sections: b.sections, extra: alignUp(b.prepared) - b.replaced}
+	p.Plan = &runtime.Plan{ArenaBytes: arena, WeightsBytes: alignUp(b.weights.weights), PreparedBytes: alignUp(b.prepared), Double: b.cfg.Exact}
+	for _, v := range b.g.Inputs {
+		p.Plan.Inputs = append(p.Plan.Inputs, port(v.Name, v.Type))
+	}
+	for _, o := range b.g.Outputs {
+		p.Plan.Outputs = append(p.Plan.Outputs, port(o.Name, o.Value.Type))
+	}
+	for i, s := range b.steps {
+		l, k := &b.Layers[i], s.make()
+		l.Kernel = kernelName(k)
+		if s.work != nil {
+			l.Work = s.work(l, k)
+		}
+		p.places = append(p.places, s.at)
+		p.Plan.Steps = append(p.Plan.Steps, runtime.Step{Name: l.Name, Kernel: k})
+	}
+	var loads []plan.Layer
+	for _, s := range b.loads {
+		l, k := s.layer, s.make()
+		l.Kernel = kernelName(k)
+		loads = append(loads, l)
+		p.Plan.Load = append(p.Plan.Load, runtime.Step{Name: l.Name, Kernel: k})
+	}
+	p.Program = b.Recorder.Program(b.g, loads, arena, bound)
+	return p
+}
+
+func port(name string, t ir.Type) runtime.Port {
+	return runtime.Port{Name: name, Type: t.DType.String(), Shape: t.Shape, Bytes: t.Bytes()}
+}
+
+// kernelName returns the type of a kernel without its type parameters.
+func kernelName(k runtime.Kernel) string {
+	name, _, _ := strings.Cut(reflect.TypeOf(k).Elem().Name(), "[")
+	return name
+}
+
+// A model may need more memory than its weights as they are shipped, because
+// some are transformed. The weights of F(4×4) are four times the original, those
+// of F(2×2) less than twice; where a layer has many channels and few pixels both
+// take about the same time, since the time goes by what is read.
+const (
+	// budgetBytes is the extra memory that transformed weights may take, and
+	// budgetShare the part of all weights that they may take if that is more.
+	budgetBytes = 96 << 20
+	budgetShare = 0.2
+	// budgetLoss is the part of its time by which a lighter algorithm may slow a
+	// layer down. A layer that would lose more keeps its choice.
+	budgetLoss = 0.1
+)
+
+// withinBudget returns the names of the convolutions that must use a lighter
+// algorithm for the transformed weights of p to fit the budget: first those that
+// lose the least time for the memory.
+func withinBudget(p *Program, cfg Config) map[string]bool {
+	extra := p.extra - max(budgetBytes, int(budgetShare*float64(p.Plan.WeightsBytes)))
+	type swap struct {
+		name  string
+		loss  float64 // nanoseconds
+		saved int     // bytes
+	}
+	var swaps []swap
+	for _, l := range p.Layers {
+		a := algorithmNamed(l.Choice.Algorithm)
+		if a == nil || a.lighter == nil {
+			continue
+		}
+		name := plan.NodeName(l.Node)
+		before, after := l.Choice.Estimates[a.name], l.Choice.Estimates[a.lighter.algorithm]
+		if cfg.Algorithms[name] != "" || after > (1+budgetLoss)*before {
+			continue
+		}
+		w := l.Node.Const(ir.Weights).Shape
+		saved := a.prepared(w) - algorithmNamed(a.lighter.algorithm).prepared(w)
+		swaps = append(swaps, swap{name, after - before, saved * ir.Float32.Size()})
+	}
+	slices.SortStableFunc(swaps, func(a, b swap) int {
+		return cmp.Compare(a.loss*float64(b.saved), b.loss*float64(a.saved))
+	})
+	light := map[string]bool{}
+	for _, s := range swaps {
+		if extra <= 0 {
+			break
+		}
+		light[s.name] = true
+		extra -= s.saved
+	}
+	return light
+}

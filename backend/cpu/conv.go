@@ -1,0 +1,224 @@
+package cpu
+
+import (
+	"fmt"
+	"slices"
+
+	"modelc/backend/plan"
+	"modelc/ir"
+	"modelc/runtime"
+)
+
+// algorithms is the table of convolution algorithms on images. Of the plain
+// ones the first that takes a convolution is used, unless one that competes with
+// it is cheaper.
+var algorithms = []*algorithm{
+	// Plain algorithms.
+	&first,
+	&depthwise,
+	&grouped,
+	&last,
+	&gathered,
+	&direct,
+	&pointwise,
+	// Algorithms with fewer operations.
+	&winograd2,
+	&winograd4,
+	&winogradStrided,
+	&strassen,
+}
+
+// Algorithms returns the names of the algorithms that compete by cost, and that a
+// tune file chooses among, in the order of the table.
+func Algorithms() []string {
+	var names []string
+	for _, a := range algorithms {
+		competes := a.instead != "" || slices.ContainsFunc(algorithms, func(r *algorithm) bool { return r.instead == a.name })
+		if competes && !slices.Contains(names, a.name) {
+			names = append(names, a.name)
+		}
+	}
+	return names
+}
+
+// algorithmNamed returns the algorithm of that name that competes with a plain
+// one, nil if there is none.
+func algorithmNamed(name string) *algorithm {
+	for _, a := range algorithms {
+		if a.instead != "" && a.name == name {
+			return a
+		}
+	}
+	return nil
+}
+
+// choose returns the algorithm for o, the choice as it is reported, and a note
+// for the documentation of the step.
+func (b *builder) choose(o *conv) (a *algorithm, c plan.Choice, note string) {
+	plain := algorithms[slices.IndexFunc(algorithms, func(a *algorithm) bool { why, _ := a.refusal(o); return why == "" })]
+	a, c = plain, plan.Choice{Algorithm: plain.name, Why: plain.why}
+	if plain.shown != nil {
+		defer func() {
+			if a == plain {
+				c, note = *plain.shown, ""
+			}
+		}()
+	}
+	refused := "" // why no other algorithm takes o
+	rivals := map[string]*algorithm{}
+	for _, r := range algorithms {
+		if r.instead != plain.name {
+			continue
+		}
+		if why, n := r.refusal(o); why == "" {
+			rivals[r.name] = r
+		} else if refused == "" {
+			refused, note = why, n
+		}
+	}
+	if len(rivals) == 0 {
+		if c.Why == "" {
+			c.Why = refused
+			return a, c, note
+		}
+		return a, c, ""
+	}
+	note = plain.kept
+	if c.Why == "" {
+		c.Why = byCost
+	}
+	if plain.each {
+		o = o.single()
+	}
+	cost := plain.cost(o)
+	c.Estimates = map[string]float64{plain.name: cost}
+	best := cost
+	for _, r := range algorithms {
+		if rivals[r.name] != r {
+			continue
+		}
+		estimate := r.cost(o)
+		c.Estimates[r.name] = estimate
+		if estimate < best && (r.gain == 0 || estimate <= r.gain*cost) {
+			best, a, c.Algorithm, c.Why = estimate, r, r.name, byCost
+			note = fmt.Sprintf(", %.2g× the direct cost", estimate/cost)
+		}
+	}
+	use := func(name string) {
+		c.Algorithm, a = name, plain
+		if name != plain.name {
+			a = rivals[name]
+		}
+	}
+	name := plan.NodeName(o.node)
+	if m := b.cfg.Algorithms[name]; c.Estimates[m] > 0 {
+		use(m)
+		c.Why = "as measured"
+		return a, c, ", as measured"
+	}
+	if l := a.lighter; l != nil && b.lighter[name] {
+		use(l.algorithm)
+		c.Why = l.why
+		return a, c, fmt.Sprintf(", %.2g× the direct cost, %s", c.Estimates[l.algorithm]/cost, l.note)
+	}
+	return a, c, note
+}
+
+const byCost = "cheapest by the cost model"
+
+// convRules: weights and per-channel operands of a convolution on images are
+// constants. The operand carries a border unless the kernel reads a copy, or the
+// model's input.
+var convRules = rules{
+	fits: func(l *layout, n *ir.Node) bool {
+		return n.Const(ir.Weights) != nil && n.ConstOrAbsent(ir.Bias) && n.ConstOrAbsent(ir.ConvScale) && n.ConstOrAbsent(ir.ConvShift)
+	},
+	border: func(l *layout, n *ir.Node) border {
+		c := n.Op.(ir.Conv)
+		if c.Padding == ir.PadCopy || readsUserLayout(n) {
+			return border{}
+		}
+		return reach(n, c)
+	},
+}
+
+func (b *builder) convImage(n *ir.Node, c ir.Conv) error {
+	o := newConv(n, c)
+	o.exact, o.cached, o.point = b.cfg.Exact, b.cached, b.points[n.In[0]]
+	a, choice, note := b.choose(o)
+	switch x := n.In[0]; {
+	case !a.dense:
+		o.src = b.asImage(x)
+	case x.Const != nil:
+		o.src = b.constant(x)
+	default:
+		o.src = b.dense[x]
+	}
+	if r := n.Input(ir.ConvResidual); r != nil {
+		// The residual's pixels are read just before the result's are written.
+		o.residual = b.asImage(r)
+		o.dst = b.overwrite(n, r, o.residual)
+	} else {
+		o.dst = b.newImage(n.Out[0])
+	}
+	o.bias, o.scale, o.shift = b.channels(n.Const(ir.Bias), o.out.c), b.channels(n.Const(ir.ConvScale), o.in.c), b.channels(n.Const(ir.ConvShift), o.in.c)
+	b.compute(a, o, choice, note)
+	return nil
+}
+
+// convPlain is a convolution of any rank or of float64, or with computed
+// weights.
+func (b *builder) convPlain(n *ir.Node, c ir.Conv) error {
+	x, w := b.plain(n.In[0]), b.plain(n.In[ir.Weights])
+	bias, residual := b.plain(n.Input(ir.Bias)), b.plain(n.Input(ir.ConvResidual))
+	scale, shift := b.plain(n.Input(ir.ConvScale)), b.plain(n.Input(ir.ConvShift))
+	dst := b.newDense(n.Out[0])
+	doc := fmt.Sprintf("Conv %s %d→%d at %s%s: plain loops", plan.Extents(w.Shape[2:]...), x.Shape[1], w.Shape[0], plan.Extents(dst.Shape[2:]...), plan.FusedDoc(n, c))
+	o := convOperands{x, w, bias, residual, scale, shift, dst}
+	err := emitTyped(b, x.DType, doc, []*place{x, w, bias, residual, scale, shift}, []*place{dst}, func(m convMaker) runtime.Kernel { return m.conv(c, o) })
+	if err == nil {
+		b.Last().Padding = clipped(plan.Leaves(x.Shape[2:], dst.Shape[2:], w.Shape[2:], c.Strides, c.Dilations, c.Pads))
+	}
+	return err
+}
+
+// clipped describes the padding of kernels that clip their windows.
+func clipped(leaves bool) plan.Padding {
+	if leaves {
+		return plan.Padding{How: plan.Peel, Why: "elements outside never count"}
+	}
+	return plan.Padding{How: plan.NoPadding, Why: "no window leaves the operand"}
+}
+
+// convOperands are the operands of a convolution on dense tensors.
+type convOperands struct{ x, w, bias, residual, scale, shift, dst *place }
+
+type convMaker interface {
+	conv(c ir.Conv, o convOperands) runtime.Kernel
+}
+
+func (floating[T]) conv(c ir.Conv, o convOperands) runtime.Kernel {
+	x, r := o.x.Shape, len(o.x.Shape)-2
+	return &runtime.ConvPlain[T]{Src: o.x.ref(), Dst: o.dst.ref(), W: o.w.ref(), Bias: o.bias.ref(), Residual: o.residual.ref(), Scale: o.scale.ref(), Shift: o.shift.ref(),
+		N: x[0], C: x[1], M: o.w.Shape[0], Groups: c.Groups, In: x[2:], Out: o.dst.Shape[2:], Kernel: o.w.Shape[2:],
+		Strides: c.Strides, Pads: c.Pads[:r], Dilations: c.Dilations, Pre: act(c.Prologue), Act: act(c.Epilogue)}
+}
+
+func (b *builder) convTransposePlain(n *ir.Node, c ir.ConvTranspose) error {
+	x, w, bias := b.plain(n.In[0]), b.plain(n.In[ir.Weights]), b.plain(n.Input(ir.Bias))
+	dst := b.newDense(n.Out[0])
+	doc := fmt.Sprintf("ConvTranspose %s %d→%d at %s%s", plan.Extents(w.Shape[2:]...), x.Shape[1], dst.Shape[1], plan.Extents(dst.Shape[2:]...), plan.ActDoc(c.Epilogue))
+	o := convOperands{x: x, w: w, bias: bias, dst: dst}
+	return emitTyped(b, x.DType, doc, []*place{x, w, bias}, []*place{dst}, func(m convTransposeMaker) runtime.Kernel { return m.convTranspose(c, o) })
+}
+
+type convTransposeMaker interface {
+	convTranspose(c ir.ConvTranspose, o convOperands) runtime.Kernel
+}
+
+func (floating[T]) convTranspose(c ir.ConvTranspose, o convOperands) runtime.Kernel {
+	x, r := o.x.Shape, len(o.x.Shape)-2
+	return &runtime.ConvTransposePlain[T]{Src: o.x.ref(), Dst: o.dst.ref(), W: o.w.ref(), Bias: o.bias.ref(),
+		N: x[0], C: x[1], M: o.dst.Shape[1], Groups: c.Groups, In: x[2:], Out: o.dst.Shape[2:], Kernel: o.w.Shape[2:],
+		Strides: c.Strides, Pads: c.Pads[:r], Dilations: c.Dilations, Act: act(c.Epilogue)}
+}

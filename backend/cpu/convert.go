@@ -1,0 +1,152 @@
+package cpu
+
+import (
+	"modelc/backend/plan"
+	"modelc/ir"
+	"modelc/runtime"
+)
+
+// constant returns a constant stored as it is.
+func (b *builder) constant(v *ir.Value) *place {
+	if p := b.dense[v]; p != nil {
+		return p
+	}
+	p := b.tensor(v.Name, v.Const)
+	b.dense[v] = p
+	return p
+}
+
+// plain returns v dense and row-major, converting it if it is not. It returns
+// nil for nil.
+func (b *builder) plain(v *ir.Value) *place {
+	if v == nil {
+		return nil
+	}
+	if v.Const != nil {
+		return b.constant(v)
+	}
+	if p := b.dense[v]; p != nil {
+		if !p.nhwc {
+			return p
+		}
+		// Only now does a deferred transposition cost something.
+		q := b.temp(v.Name, v.Type)
+		reader := b.Node
+		b.Node = v.Def()
+		b.permute("Transpose", p.asNHWC(), q, ir.ChannelsFirst(len(p.Shape)))
+		b.Node = reader
+		b.dense[v] = q
+		return q
+	}
+	img := b.images[v]
+	// Pixels without extent: the channels are the row.
+	if img.dims.h*img.dims.w == 1 && img.contiguous() && (img.dims.n == 1 || img.dims.c%img.form.block == 0) {
+		q := &place{Tensor: img.Tensor}
+		q.Shape = v.Type.Shape
+		b.dense[v] = q
+		return q
+	}
+	q := b.newDense(v)
+	b.unpack("Unpack from NC16", img, q, q)
+	b.Last().Node = nil
+	return q
+}
+
+// unpack turns an image into the dense tensor dst, which lies in memory as the
+// tensor as.
+func (b *builder) unpack(doc string, img, dst, as *place) {
+	b.emit(doc, []*place{img}, []*place{dst}, func() runtime.Kernel {
+		return &runtime.Unpack{Src: img.img(), Dst: as.ref(), NHWC: as.nhwc}
+	})
+	b.Last().MovesLayout = true
+}
+
+// asImage returns v as an image, packing it if it is dense.
+func (b *builder) asImage(v *ir.Value) *place {
+	if p := b.images[v]; p != nil {
+		return p
+	}
+	src := b.dense[v]
+	if v.Const != nil {
+		src = b.constant(v)
+	}
+	dst := b.newImage(v)
+	b.emit("Pack to NC16", []*place{src}, []*place{dst}, func() runtime.Kernel {
+		return &runtime.Pack{Src: src.ref(), NHWC: src.nhwc, Dst: dst.img()}
+	})
+	b.Last().Node, b.Last().MovesLayout = nil, true
+	return dst
+}
+
+// withBorder copies an image into one with a border.
+func (b *builder) withBorder(src *place, bd border) *place {
+	dst := b.tempImage(src.Buffer.Name+".padded", src.Type, bd)
+	b.emit("Copy with border", []*place{src}, []*place{dst}, func() runtime.Kernel {
+		return &runtime.Copy{Src: src.img(), Dst: dst.img(), Channels: src.dims.c}
+	})
+	return dst
+}
+
+// strided is a copy between strided views of one shape.
+type strided struct {
+	shape              []int
+	srcStart, dstStart int
+	src, dst           []int // strides
+}
+
+// copyStrided emits a copy. Only the size of the elements matters.
+func (b *builder) copyStrided(doc string, src, dst *place, s strided) {
+	shape, st := plan.Collapse(s.shape, s.src, s.dst)
+	longestLast(shape, st)
+	s.shape, s.src, s.dst = shape, st[0], st[1]
+	b.emitPlain(doc, []*place{src}, []*place{dst}, func() runtime.Kernel {
+		return ofSize[copier](src).copy(src, dst, s)
+	})
+}
+
+type copier interface {
+	copy(src, dst *place, s strided) runtime.Kernel
+}
+
+func (number[T]) copy(src, dst *place, s strided) runtime.Kernel {
+	return &runtime.StridedCopy[T]{Src: src.ref(), Dst: dst.ref(), Shape: s.shape, SrcStart: s.srcStart, DstStart: s.dstStart, SrcStride: s.src, DstStride: s.dst}
+}
+
+// shortLoop is the number of elements of an inner loop below which the loops
+// around it cost more than it does.
+const shortLoop = 8
+
+// longestLast gives a copy a long inner loop: where the last axis is short, as
+// when channels become pixels, it changes places with the longest. Memory that
+// lies together in both views is copied together.
+func longestLast(dims []int, strides [][]int) {
+	last := len(dims) - 1
+	if last < 1 || dims[last] >= shortLoop || strides[0][last] == 1 && strides[1][last] == 1 {
+		return
+	}
+	longest := last
+	for i, d := range dims[:last] {
+		if d > dims[longest] || longest < last && d == dims[longest] { // of equals the inner one, whose steps are shorter
+			longest = i
+		}
+	}
+	dims[last], dims[longest] = dims[longest], dims[last]
+	for _, s := range strides {
+		s[last], s[longest] = s[longest], s[last]
+	}
+}
+
+func (b *builder) copyDense(doc string, src, dst *place) {
+	b.copyStrided(doc, src, dst, strided{shape: []int{src.Shape.Len()}, src: []int{1}, dst: []int{1}})
+}
+
+// permute copies src with its axes permuted: axis i of dst is axis perm[i].
+func (b *builder) permute(doc string, src, dst *place, perm []int) {
+	from := src.Shape.Strides()
+	s := strided{shape: make([]int, len(perm)), src: make([]int, len(perm))}
+	for i, p := range perm {
+		s.shape[i], s.src[i] = src.Shape[p], from[p]
+	}
+	s.dst = ir.Shape(s.shape).Strides()
+	b.copyStrided(doc, src, dst, s)
+}

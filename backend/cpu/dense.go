@@ -1,0 +1,135 @@
+package cpu
+
+import (
+	"fmt"
+
+	"modelc/backend/plan"
+	"modelc/ir"
+	"modelc/runtime"
+	"modelc/runtime/pack"
+)
+
+// dense lowers a dense layer to the kernel that reads packed weights.
+func (b *builder) denseLayer(n *ir.Node, d ir.Dense) error {
+	w := n.Const(ir.Weights)
+	if w == nil || !n.ConstOrAbsent(ir.Bias) || n.In[0].Type.DType != ir.Float32 || n.In[0].Type.Shape.Len() == 0 || n.Out[0].Type.Shape.Len() == 0 {
+		return b.densePlain(n, d)
+	}
+	k, m := d.KM(w.Shape)
+	doc := fmt.Sprintf("Dense %d→%d", k, m)
+	if n.Input(ir.Bias) != nil {
+		doc += ", bias"
+	}
+	doc += plan.ActDoc(d.Epilogue)
+	src, rows := b.flattened(n.In[0])
+	if src == nil {
+		src = b.plain(n.In[0])
+	} else {
+		k = len(rows)
+	}
+	dst := b.newDense(n.Out[0])
+	wref := b.floats32(w, b.packDense(w, d.TransW, rows))
+	bias := b.channels(n.Const(ir.Bias), m)
+	batch := n.Out[0].Type.Shape[0]
+	b.emit(doc, []*place{src}, []*place{dst}, func() runtime.Kernel {
+		x := src.ref()
+		x.Len = batch * k
+		return &runtime.Dense{X: x, Y: dst.ref(), W: wref, Bias: bias, N: batch, K: k, M: m, Act: act(d.Epilogue)}
+	})
+	return nil
+}
+
+// packDense packs a weight matrix. rows, unless nil, has the row of the matrix
+// that each element of the operand meets, −1 for none.
+func (b *builder) packDense(t *ir.Tensor, trans bool, rows []int) runtime.Ref {
+	k, m := t.Shape[0], t.Shape[1]
+	if trans {
+		k, m = m, k
+	}
+	form := fmt.Sprintf("dense %v %d", trans, len(rows))
+	if rows != nil {
+		form += fmt.Sprint(" ", rows[:min(len(rows), 33)])
+		k = len(rows)
+	}
+	return b.layerWeights(form, t, pack.DenseLen(k, m), func() []float32 {
+		return pack.Dense(t.Float32s(), k, m, trans, rows)
+	})
+}
+
+// densePlain is a dense layer whose weights are computed, or not float32.
+func (b *builder) densePlain(n *ir.Node, d ir.Dense) error {
+	x, w := b.plain(n.In[0]), b.plain(n.In[ir.Weights])
+	if d.TransW {
+		t := b.temp(n.Out[0].Name+".weights", ir.T(w.DType, w.Shape[1], w.Shape[0]))
+		b.permute("Dense: transpose weights", w, t, []int{1, 0})
+		w = t
+	}
+	v := n.Out[0]
+	bias := n.Input(ir.Bias)
+	dst := b.newDense(v)
+	product := dst
+	if bias != nil || !d.Epilogue.IsIdentity() {
+		product = b.temp(v.Name+".product", v.Type)
+	}
+	if err := b.matMulStep(fmt.Sprintf("Dense %d→%d", x.Shape[1], v.Type.Shape[1]), x, w, product, x.Shape, w.Shape); err != nil {
+		return err
+	}
+	add := b.tensor("constant", ir.NewTensor(ir.T(v.Type.DType, 1)))
+	if bias != nil {
+		add = b.plain(bias)
+	}
+	if product != dst {
+		return b.binaryStep("Dense: bias"+plan.ActDoc(d.Epilogue), ir.Add, product, add, dst, d.Epilogue)
+	}
+	return nil
+}
+
+// matMul lowers a product of two computed matrices, or of more than two axes.
+func (b *builder) matMul(n *ir.Node, _ ir.MatMul) error {
+	x, y := b.plain(n.In[0]), b.plain(n.In[1])
+	dst := b.newDense(n.Out[0])
+	as, bs := x.Shape, y.Shape
+	if len(as) == 1 {
+		as = ir.Shape{1, as[0]}
+	}
+	if len(bs) == 1 {
+		bs = ir.Shape{bs[0], 1}
+	}
+	return b.matMulStep(fmt.Sprintf("MatMul %s by %s", as, bs), x, y, dst, as, bs)
+}
+
+// matMulStep emits dst = x·y, seen as matrices of shapes as and bs behind
+// leading axes that broadcast.
+func (b *builder) matMulStep(doc string, x, y, dst *place, as, bs ir.Shape) error {
+	o := matrices{a: x, b: y, dst: dst, m: as[len(as)-2], k: as[len(as)-1], n: bs[len(bs)-1]}
+	al, bl := as[:len(as)-2], bs[:len(bs)-2]
+	lead, err := ir.BroadcastShapes(al, bl)
+	if err != nil {
+		return err
+	}
+	scaled := func(s ir.Shape, by int) []int {
+		st := plan.BroadcastStrides(s, lead)
+		for i := range st {
+			st[i] *= by
+		}
+		return st
+	}
+	o.lead, o.strides = plan.Collapse(lead, scaled(al, o.m*o.k), scaled(bl, o.k*o.n))
+	return emitTyped(b, x.DType, doc, []*place{x, y}, []*place{dst}, func(m matMulMaker) runtime.Kernel { return m.matMul(o) })
+}
+
+// matrices are the operands of a matrix product: m×k by k×n.
+type matrices struct {
+	a, b, dst *place
+	m, k, n   int
+	lead      []int   // extents of the leading axes
+	strides   [][]int // of a and b along them
+}
+
+type matMulMaker interface {
+	matMul(o matrices) runtime.Kernel
+}
+
+func (product[T]) matMul(o matrices) runtime.Kernel {
+	return &runtime.MatMulPlain[T]{A: o.a.ref(), B: o.b.ref(), Dst: o.dst.ref(), Lead: o.lead, ALead: o.strides[0], BLead: o.strides[1], M: o.m, K: o.k, N: o.n, ARow: o.k, BRow: o.n}
+}

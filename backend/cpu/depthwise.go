@@ -1,0 +1,41 @@
+package cpu
+
+import (
+	"modelc/ir"
+	"modelc/runtime"
+	"modelc/runtime/pack"
+)
+
+// A depthwise convolution has one filter for each channel. The 1×1 convolution
+// before it may be part of its step: see leaveToDepthwise.
+
+var depthwise = algorithm{
+	name: "depthwise",
+	why:  "one filter per channel",
+	refuses: func(o *conv) (why, note string) {
+		if !o.op.IsDepthwise(o.node.In[0].Type.Shape, o.node.In[ir.Weights].Type.Shape) {
+			return "its channels share filters", ""
+		}
+		return "", ""
+	},
+	weights: func(b *builder, o *conv) runtime.Ref {
+		c, _, kh, kw := shape4(o.w.Shape)
+		return b.floats32(o.w, b.layerWeights("depthwise", o.w, pack.DepthwiseLen(c, kh, kw), func() []float32 {
+			return pack.Depthwise(o.w.Float32s(), c, kh, kw)
+		}))
+	},
+	kernel: func(o *conv, w runtime.Ref) runtime.Kernel {
+		if p := o.point; p != nil {
+			return &runtime.ConvDepthwise{Point: *p.directKernel(p.weights), Depth: *o.depthwiseKernel(w)}
+		}
+		return o.depthwiseKernel(w)
+	},
+}
+
+func (o *conv) depthwiseKernel(w runtime.Ref) *runtime.Depthwise {
+	g := o.win
+	return &runtime.Depthwise{Src: o.src.img(), Dst: o.dst.img(), W: w, Bias: o.bias, Residual: o.residual.img(),
+		Scale: o.scale, Shift: o.shift, Pre: o.pre, Act: o.act,
+		KH: g.KH, KW: g.KW, SH: g.SH, SW: g.SW, DH: g.DH, DW: g.DW, PadTop: g.PadTop, PadLeft: g.PadLeft}
+}
+

@@ -1,0 +1,131 @@
+package cpu
+
+import (
+	"fmt"
+
+	"modelc/ir"
+	"modelc/runtime"
+	"modelc/runtime/pack"
+)
+
+// Register-tiled direct convolution: of any window larger than 1×1, and of
+// groups of channels.
+
+var direct = algorithm{
+	name: "direct",
+	kept: ", small",
+	refuses: func(o *conv) (why, note string) {
+		if o.op.Groups > 1 || o.win.Taps() == 1 {
+			return "its kernel is 1×1, or it has groups", ""
+		}
+		return "", ""
+	},
+	cost: func(o *conv) float64 {
+		return o.productCost(alignTo(o.in.c, 8), alignTo(o.out.c, 16), tileEfficiency(o.out.h*o.out.w)*windowShare)
+	},
+	weights: directWeights,
+	kernel:  directKernel,
+}
+
+var grouped = algorithm{
+	name: "direct",
+	why:  "groups of channels, in blocks of 16",
+	refuses: func(o *conv) (why, note string) {
+		if o.op.Groups == 1 {
+			return "it has one group", ""
+		}
+		return "", ""
+	},
+	kernel: directKernel,
+	emit:   emitGrouped,
+}
+
+func directWeights(b *builder, o *conv) runtime.Ref { return b.floats32(o.w, b.packConv(o.w)) }
+
+// packConv stores weights in blocks of 32 output and 16 input channels.
+func (b *builder) packConv(t *ir.Tensor) runtime.Ref {
+	oc, ic, kh, kw := shape4(t.Shape)
+	return b.layerWeights("conv", t, pack.ConvLen(oc, ic, kh, kw), func() []float32 {
+		return pack.Conv(t.Float32s(), oc, ic, kh, kw)
+	})
+}
+
+func directKernel(o *conv, w runtime.Ref) runtime.Kernel { return o.directKernel(w) }
+
+func (o *conv) directKernel(w runtime.Ref) *runtime.Conv {
+	g := o.win
+	return &runtime.Conv{Src: o.src.img(), Dst: o.dst.img(), W: w, Bias: o.bias, Residual: o.residual.img(),
+		Scale: o.scale, Shift: o.shift, Pre: o.pre, Act: o.act,
+		KH: g.KH, KW: g.KW, SH: g.SH, SW: g.SW, DH: g.DH, DW: g.DW, PadTop: g.PadTop, PadLeft: g.PadLeft, Groups: o.groups}
+}
+
+// emitGrouped emits a grouped convolution. The kernel takes groups of whole
+// blocks of channels, so neighbouring groups are merged, with zero weights
+// between them, until both sides fill blocks. The groups that are left over are
+// a convolution of their own.
+func emitGrouped(b *builder, o *conv, doc string) {
+	groups := o.op.Groups
+	cg, mg := o.w.Shape[1], o.w.Shape[0]/groups
+	merge := 1
+	for merge < groups && (merge*cg%o.src.form.block != 0 || merge*mg%o.dst.form.block != 0) {
+		merge++
+	}
+	for first := 0; first < groups; {
+		n := groups - first // groups of this step
+		parts := max(1, n/merge)
+		n = min(n, parts*merge)
+		part := *o
+		ci, mi := first*cg, first*mg
+		if parts > 1 {
+			part.groups = parts
+		}
+		part.src, part.dst = o.src.window(ci, n*cg), o.dst.window(mi, n*mg)
+		if o.residual != nil {
+			part.residual = o.residual.window(mi, n*mg)
+		}
+		part.bias = subChannels(o.bias, mi, n*mg)
+		part.scale = subChannels(o.scale, ci, n*cg)
+		part.shift = subChannels(o.shift, ci, n*cg)
+		w := b.floats32(o.w, b.packGrouped(o.w, groups, first, n, parts))
+		d := doc
+		if n < groups {
+			d += fmt.Sprintf(", groups %d–%d", first, first+n-1)
+		}
+		writes := []*place{part.dst}
+		if first += n; first == groups {
+			writes = []*place{o.dst} // the step that completes the value
+		}
+		b.emit(d, part.reads(), writes, func() runtime.Kernel { return directKernel(&part, w) })
+	}
+}
+
+// subChannels narrows a per-channel operand to channels [c0,c0+c), padded to
+// whole blocks.
+func subChannels(r runtime.Ref, c0, c int) runtime.Ref {
+	if !r.Present() {
+		return r
+	}
+	return runtime.Ref{Space: r.Space, Off: r.Off + c0*ir.Float32.Size(), Len: nc16.whole(c)}
+}
+
+// packGrouped packs n groups, from the given one on, as the given number of
+// convolutions, each with zeros between the groups that it merges.
+func (b *builder) packGrouped(t *ir.Tensor, groups, first, n, parts int) runtime.Ref {
+	m, cg, kh, kw := shape4(t.Shape)
+	mg := m / groups
+	oc, ic := n/parts*mg, n/parts*cg
+	return b.layerWeights(fmt.Sprintf("groups %d+%d of %d, %d parts", first, n, groups, parts), t, parts*pack.ConvLen(oc, ic, kh, kw), func() []float32 {
+		src := t.Float32s()[first*mg*cg*kh*kw:]
+		k := kh * kw
+		var packed []float32
+		for part := range parts {
+			w := make([]float32, oc*ic*k)
+			for o := range oc {
+				from := (part*oc + o) * cg * k
+				copy(w[(o*ic+o/mg*cg)*k:], src[from:from+cg*k])
+			}
+			packed = append(packed, pack.Conv(w, oc, ic, kh, kw)...)
+		}
+		return packed
+	})
+}

@@ -1,0 +1,148 @@
+package cpu
+
+import (
+	"slices"
+
+	"modelc/backend/plan"
+	"modelc/ir"
+	"modelc/runtime"
+	"modelc/runtime/pack"
+)
+
+// Convolutions of few channels. Few input channels are gathered instead of
+// multiplied with the zeros of a block: those of the model's input, as the user
+// laid them out, and those of an image. For few output channels the vectors hold
+// input channels.
+
+const (
+	// firstChannels is the maximum number of channels that are read from the
+	// model's input: those of pictures. A block wastes little beyond it.
+	firstChannels = 4
+	// fewChannels is the maximum number of channels gathered from an image.
+	fewChannels = 12
+	// lastChannels is the maximum number of output channels for which vectors
+	// hold input channels.
+	lastChannels = 4
+	// lastVectors is the minimum number of such vectors for a sum, below which
+	// adding up their lanes costs more than it saves.
+	lastVectors = 8
+)
+
+var first = algorithm{
+	name:  "first",
+	doc:   "first layer",
+	why:   "it reads the model's input as it is",
+	dense: true,
+	refuses: func(o *conv) (why, note string) {
+		if !readsUserLayout(o.node) {
+			return "it does not read the model's input", ""
+		}
+		return "", ""
+	},
+	pads:    padsRows,
+	weights: firstWeights,
+	kernel:  firstKernel,
+	pool:    firstPool,
+}
+
+var gathered = algorithm{
+	name:  "direct",
+	doc:   "channels gathered",
+	shown: &plan.Choice{Algorithm: "first", Why: "a block of 16 channels would be mostly zeros"},
+	refuses: func(o *conv) (why, note string) {
+		if !o.gathers() {
+			return "it has many channels, or a prologue or residual", ""
+		}
+		return "", ""
+	},
+	cost:    func(o *conv) float64 { return o.productCost(o.in.c, alignTo(o.out.c, 8), gatherShare) },
+	each:    true,
+	pads:    padsRows,
+	weights: firstWeights,
+	kernel:  firstKernel,
+	pool:    firstPool,
+}
+
+var last = algorithm{
+	name: "last",
+	doc:  "few output channels",
+	why:  "a block of 16 output channels would be mostly unused",
+	refuses: func(o *conv) (why, note string) {
+		if o.op.Groups > 1 || o.out.c > lastChannels || o.inBlocks()*o.win.Taps() < lastVectors || o.exact || o.gathers() || o.transforms() {
+			return "it has many output channels, few inputs, a prologue or groups", ""
+		}
+		return "", ""
+	},
+	weights: func(b *builder, o *conv) runtime.Ref {
+		oc, ic, kh, kw := shape4(o.w.Shape)
+		return b.floats32(o.w, b.layerWeights("last", o.w, pack.LastLen(oc, ic, kh, kw), func() []float32 {
+			return pack.Last(o.w.Float32s(), oc, ic, kh, kw)
+		}))
+	},
+	kernel: func(o *conv, w runtime.Ref) runtime.Kernel {
+		g := o.win
+		return &runtime.ConvLast{Src: o.src.img(), Dst: o.dst.img(), W: w, Bias: o.bias, Residual: o.residual.img(), Act: o.act,
+			KH: g.KH, KW: g.KW, SH: g.SH, SW: g.SW, DH: g.DH, DW: g.DW, PadTop: g.PadTop, PadLeft: g.PadLeft}
+	},
+}
+
+// readsUserLayout reports whether the convolution n reads the dense tensor
+// itself: the first layer of a network.
+func readsUserLayout(n *ir.Node) bool {
+	c := n.Op.(ir.Conv)
+	x := n.In[0]
+	if x.Type.Shape[1] > firstChannels || c.Groups != 1 || n.Input(ir.ConvResidual) != nil || n.HasPrologue() || c.Padding == ir.PadCopy {
+		return false
+	}
+	for _, p := range c.Pads {
+		if p < 0 {
+			return false
+		}
+	}
+	return x.Def() == nil || movesChannelsFirst(x.Def())
+}
+
+// movesChannelsFirst reports whether n moves the channels of a model input or
+// constant from the last axis to axis 1.
+func movesChannelsFirst(n *ir.Node) bool {
+	t, ok := n.Op.(ir.Transpose)
+	return ok && n.In[0].Def() == nil && len(t.Perm) >= 3 && len(t.Perm) <= 4 && slices.Equal(t.Perm, ir.ChannelsFirst(len(t.Perm)))
+}
+
+// gathers reports whether the channels of an image are few enough to gather.
+func (o *conv) gathers() bool {
+	return o.op.Groups == 1 && o.in.c <= fewChannels && o.win.Taps() > 1 && !o.win.Crops() && !o.hasResidual() && !o.transforms()
+}
+
+func padsRows(*conv) string { return "the kernel pads rows as it gathers them" }
+
+func firstWeights(b *builder, o *conv) runtime.Ref {
+	oc, ic, kh, kw := shape4(o.w.Shape)
+	return b.floats32(o.w, b.layerWeights("first", o.w, pack.FirstLen(oc, ic, kh, kw), func() []float32 {
+		return pack.First(o.w.Float32s(), oc, ic, kh, kw)
+	}))
+}
+
+func firstKernel(o *conv, w runtime.Ref) runtime.Kernel { return o.firstKernel(w) }
+
+func (o *conv) firstKernel(w runtime.Ref) *runtime.ConvFirst {
+	g := o.win
+	k := &runtime.ConvFirst{N: o.in.n, C: o.in.c, H: o.in.h, W: o.in.w, Dst: o.dst.img(), Wt: w, Bias: o.bias, Act: o.act,
+		KH: g.KH, KW: g.KW, SH: g.SH, SW: g.SW, DH: g.DH, DW: g.DW, PadTop: g.PadTop, PadLeft: g.PadLeft}
+	if o.src.image {
+		k.Image = o.src.img()
+	} else {
+		k.Src, k.NHWC = o.src.ref(), o.src.nhwc
+	}
+	return k
+}
+
+// firstPool computes the pool behind, row by row (LeNet, ResNet).
+func firstPool(b *builder, o *conv, w runtime.Ref, pool *ir.Node) (string, func(dst *place) runtime.Kernel) {
+	p, doc := b.poolKernel(pool, pool.Op.(ir.Pool))
+	return "; " + doc, func(dst *place) runtime.Kernel {
+		k := &runtime.ConvFirstPool{Conv: *o.firstKernel(w), Pool: p}
+		k.Pool.Src, k.Pool.Dst = k.Conv.Dst, dst.img()
+		return k
+	}
+}

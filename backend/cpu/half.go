@@ -1,0 +1,137 @@
+package cpu
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"modelc/ir"
+	"modelc/runtime"
+)
+
+// isWeights reports whether v holds the weights of layers and nothing else, so
+// that it is worth storing in half precision. Biases, per-channel factors and
+// other constants are small.
+func isWeights(v *ir.Value) bool {
+	return v.Type.DType == ir.Float32 && len(v.Uses()) > 0 && !slices.ContainsFunc(v.Uses(), func(u ir.Use) bool {
+		if u.Node == nil {
+			return true
+		}
+		switch u.Node.Op.(type) {
+		case ir.Conv, ir.ConvTranspose, ir.Dense:
+			return u.Index != 1
+		case ir.MatMul:
+			return false
+		}
+		return true
+	})
+}
+
+// halves returns the tensors of g that are stored in half precision.
+func halves(g *ir.Graph) map[*ir.Tensor]bool {
+	m := map[*ir.Tensor]bool{}
+	for _, v := range g.Constants {
+		if isWeights(v) {
+			m[v.Const] = true
+		}
+	}
+	return m
+}
+
+// RoundWeights rounds the weights of g's layers to values of the format. The
+// error of one weight of a filter is carried to the next, so that the sum over
+// each filter does not change: inputs behind a ReLU are positive, and errors in
+// one direction would add up. RoundWeights reports all layers that have a weight
+// too large for the format, and then changes nothing.
+func RoundWeights(g *ir.Graph, f runtime.Format) error {
+	if f == runtime.F32 {
+		return nil
+	}
+	var errs []error
+	rounded := map[*ir.Value]*ir.Tensor{}
+	for _, v := range g.Constants {
+		if !isWeights(v) {
+			continue
+		}
+		t := ir.NewTensor(v.Type)
+		rounded[v] = t
+		to := ir.Elements[float32](t)
+		filter, n := filterOf(v)
+		owed := make([]float32, n)
+		for i, x := range v.Const.Float32s() {
+			debt := &owed[filter(i)]
+			to[i] = round(f, x+*debt)
+			if *debt += x - to[i]; *debt-*debt != 0 { // infinities and NaN are theirs alone
+				*debt = 0
+			}
+			if math.IsInf(float64(to[i]), 0) && !math.IsInf(float64(x), 0) {
+				errs = append(errs, fmt.Errorf("%s: a weight of %g is too large for %s: store the weights as %s", v.Uses()[0].Node, x, f, wider(f)))
+				break
+			}
+		}
+	}
+	if len(errs) > 0 {
+		return errors.Join(errs...)
+	}
+	for v, t := range rounded {
+		v.Const = t
+	}
+	return nil
+}
+
+// filterOf returns the number n of filters that the first reader of the weights v
+// has, and a function from the index of an element of v to the filter that it
+// belongs to. A filter is what makes one output channel.
+func filterOf(v *ir.Value) (filter func(i int) int, n int) {
+	u, s := v.Uses()[0], v.Type.Shape
+	rows := func(n int) (func(i int) int, int) {
+		per := max(1, s.Len()/max(1, n))
+		return func(i int) int { return i / per }, n
+	}
+	columns := func(n int) (func(i int) int, int) { return func(i int) int { return i % n }, n }
+	switch op := u.Node.Op.(type) {
+	case ir.ConvTranspose: // [C,M/groups,K…]
+		mg, ks, cg := s[1], s[2:].Len(), s[0]/op.Groups
+		return func(i int) int { return i/(mg*ks)/cg*mg + i/ks%mg }, mg * op.Groups
+	case ir.Dense:
+		if !op.TransW {
+			return columns(s[1])
+		}
+	case ir.MatMul:
+		if u.Index == 1 && len(s) > 1 {
+			return columns(s[len(s)-1])
+		}
+		return rows(s[:len(s)-1].Len())
+	}
+	return rows(s[0])
+}
+
+// wider returns the next format with larger numbers.
+func wider(f runtime.Format) runtime.Format {
+	if f == runtime.F16 {
+		return runtime.BF16
+	}
+	return runtime.F32
+}
+
+func round(f runtime.Format, x float32) float32 {
+	if f == runtime.F16 {
+		return ir.Float16ToFloat32(ir.Float32ToFloat16(x))
+	}
+	return ir.BFloat16ToFloat32(ir.Float32ToBFloat16(x))
+}
+
+// narrow returns the elements of x as the file stores them. They must have
+// values of the format.
+func narrow(f runtime.Format, x []float32) []byte {
+	out := make([]uint16, len(x))
+	to := ir.Float32ToBFloat16
+	if f == runtime.F16 {
+		to = ir.Float32ToFloat16
+	}
+	for i, v := range x {
+		out[i] = to(v)
+	}
+	return runtime.BytesOf(out)
+}

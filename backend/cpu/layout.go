@@ -1,0 +1,186 @@
+package cpu
+
+import (
+	"slices"
+
+	"modelc/backend/plan"
+	"modelc/ir"
+)
+
+// layout is what is decided of values before any node is lowered: which nodes
+// run on images, the border of each image, and which images are slices of a
+// concatenation's result.
+type layout struct {
+	rules  func(ir.Op) rules
+	node   map[*ir.Node]bool // runs on images
+	image  map[*ir.Value]bool
+	border map[*ir.Value]border
+	// scattered are nodes that are never lowered: concatenations whose readers
+	// take channels from the operands, and selections of channels that are woven
+	// into a dense result.
+	scattered map[*ir.Node]bool
+	*plan.Sharing
+	rootBorder map[*ir.Value]border // of memory that several values share
+}
+
+// rules is what the layout must know of an op that has kernels on images; the
+// zero rules belong to an op without.
+type rules struct {
+	// types are the element types of images that the kernels read; nil for
+	// float32 alone.
+	types []ir.DType
+	// fits reports whether a kernel on images computes n. Operands are images
+	// where the nodes that compute them are.
+	fits func(l *layout, n *ir.Node) bool
+	// border returns the border that n reads around its operand; nil for none.
+	border func(l *layout, n *ir.Node) border
+	// view reports whether the result of n is, or may become, a view of memory
+	// of another value; nil where n always writes memory of its own.
+	view func(l *layout, n *ir.Node) bool
+}
+
+func always(*layout, *ir.Node) bool { return true }
+
+func planLayout(g *ir.Graph, of func(ir.Op) rules) *layout {
+	l := &layout{rules: of, node: map[*ir.Node]bool{}, image: map[*ir.Value]bool{}, border: map[*ir.Value]border{},
+		scattered: map[*ir.Node]bool{}, rootBorder: map[*ir.Value]border{}}
+	for _, n := range g.Nodes {
+		if l.runsOnImages(n) {
+			l.node[n] = true
+			l.image[n.Out[0]] = true
+		}
+	}
+	for i := len(g.Nodes) - 1; i >= 0; i-- { // readers first: a Pad hands on what they need
+		n := g.Nodes[i]
+		if f := of(n.Op).border; f != nil && l.node[n] {
+			l.border[n.In[0]] = l.border[n.In[0]].union(f(l, n))
+		}
+	}
+	for _, n := range g.Nodes {
+		if _, ok := n.Op.(ir.Concat); ok && l.node[n] {
+			l.scattered[n] = l.selectedOnly(n.Out[0])
+		}
+	}
+	l.Sharing = plan.Share(g, l)
+	for v := range g.Values() {
+		s, ok := l.SliceOf(v)
+		if !ok {
+			continue
+		}
+		if _, ok := l.rootBorder[s.Root]; !ok {
+			l.rootBorder[s.Root] = l.border[s.Root]
+		}
+		l.rootBorder[s.Root] = l.rootBorder[s.Root].union(l.border[v])
+	}
+	return l
+}
+
+// runsOnImages reports whether n is lowered to a kernel on images. Convolutions
+// and pools always are, whatever their operand is; cheaper ops follow their
+// operand, since a change of layout costs as much as they do.
+func (l *layout) runsOnImages(n *ir.Node) bool {
+	if len(n.Out) == 0 || n.In[0] == nil {
+		return false
+	}
+	x, y := n.In[0].Type, n.Out[0].Type
+	if !hasForm(x) || !hasForm(y) {
+		return false
+	}
+	if _, ok := imageDims(x.Shape); !ok || x.Shape.Len() == 0 || y.Shape.Len() == 0 {
+		return false
+	}
+	r := l.rules(n.Op)
+	return r.fits != nil && takes(r.types, x.DType) && r.fits(l, n)
+}
+
+// takes reports whether kernels for the given element types, nil for float32
+// alone, take elements of type d.
+func takes(types []ir.DType, d ir.DType) bool {
+	return d == ir.Float32 && types == nil || slices.Contains(types, d)
+}
+
+func hasForm(t ir.Type) bool {
+	return channelBlocks[t.DType] > 0
+}
+
+// block returns the number of channels of a block of the image v.
+func block(v *ir.Value) int { return channelBlocks[v.Type.DType] }
+
+// fillsBlocks reports whether the image x has no unused channels.
+func fillsBlocks(x *ir.Value) bool { return x.Type.Shape[1]%block(x) == 0 }
+
+// padsSafely reports whether fn leaves the unused channels of an image finite.
+// They hold what earlier steps made of zeros.
+func padsSafely(x *ir.Value, fn ir.Act) bool { return fillsBlocks(x) || fn.FiniteAtZero() }
+
+// channelsOrAbsent reports whether operand i is absent, or a constant with one
+// value for each channel of x or one for all.
+func channelsOrAbsent(n *ir.Node, i int, x ir.Shape) bool {
+	return n.Input(i) == nil || n.Const(i) != nil && ir.PerChannel(n.In[i].Type.Shape, x)
+}
+
+// allImages reports whether all operands of n are images.
+func (l *layout) allImages(n *ir.Node) bool {
+	for _, v := range n.In {
+		if !l.image[v] {
+			return false
+		}
+	}
+	return true
+}
+
+// selectedOnly reports whether all readers of v take channels of it.
+func (l *layout) selectedOnly(v *ir.Value) bool {
+	for _, u := range v.Uses() {
+		if u.Node == nil || !l.node[u.Node] {
+			return false
+		}
+		if _, ok := u.Node.Op.(ir.Gather); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// The methods below answer plan.Share.
+
+// Joins reports whether the operands of n may be slices of its image.
+func (l *layout) Joins(n *ir.Node) bool {
+	_, ok := n.Op.(ir.Concat)
+	return ok && l.node[n] && !l.scattered[n]
+}
+
+// ChannelStep returns the channels of a block of v, at whose multiples slices
+// start.
+func (l *layout) ChannelStep(v *ir.Value) int { return block(v) }
+
+// Writes reports whether the step that computes v writes an image of its own. A
+// slice of channels may be a view of its operand instead.
+func (l *layout) Writes(v *ir.Value) bool {
+	if v.Def() == nil {
+		return true
+	}
+	_, isSlice := v.Def().Op.(ir.Slice)
+	return !isSlice
+}
+
+// Holds reports whether v is an image.
+func (l *layout) Holds(v *ir.Value) bool { return l.image[v] }
+
+// Alike reports whether the images a and b have the same extents and border.
+func (l *layout) Alike(a, b *ir.Value) bool {
+	return l.border[a] == l.border[b] && a.Type.Equal(b.Type)
+}
+
+// View reports whether v lives, or may live, in memory that another value reads.
+func (l *layout) View(v *ir.Value) bool {
+	n := v.Def()
+	if n == nil {
+		return false
+	}
+	r := l.rules(n.Op)
+	return r.fits == nil || r.view != nil && r.view(l, n)
+}
+
+// Skips reports whether no step computes n.
+func (l *layout) Skips(n *ir.Node) bool { return l.scattered[n] }

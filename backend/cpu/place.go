@@ -1,0 +1,160 @@
+package cpu
+
+import (
+	"modelc/backend/plan"
+	"modelc/ir"
+	"modelc/runtime"
+)
+
+// form is how images of an element type lie in memory:
+// [N][blocks of channels][rows][columns][channels of a block].
+type form struct {
+	elem  int // bytes of an element
+	block int // channels side by side
+}
+
+// channelBlocks has the channels of a block for each element type that images
+// may have. Tensors of other types are dense and row-major.
+var channelBlocks = map[ir.DType]int{ir.Float32: 16}
+
+// formOf returns the form of images with elements of type d.
+func formOf(d ir.DType) form { return form{d.Size(), channelBlocks[d]} }
+
+// nc16 is the form of the kernels that exist so far, and of their per-channel
+// operands.
+var nc16 = formOf(ir.Float32)
+
+// blocks returns the number of blocks of c channels.
+func (f form) blocks(c int) int { return (c + f.block - 1) / f.block }
+
+// whole returns the smallest number of channels that fills blocks and is not
+// below c.
+func (f form) whole(c int) int { return f.blocks(c) * f.block }
+
+// alignTo returns the smallest multiple of k that is not below n.
+func alignTo(n, k int) int { return plan.AlignUp(n, k) }
+
+// align is the alignment of buffers and of weights in bytes: a cache line, and
+// an AVX-512 register.
+const align = 64
+
+func alignUp(n int) int { return plan.AlignUp(n, align) }
+
+// dims is a shape seen as images.
+type dims struct{ n, c, h, w int }
+
+// imageDims views a shape [N,C,H,W] or [N,C,W] as images.
+func imageDims(s ir.Shape) (dims, bool) {
+	switch len(s) {
+	case 3:
+		return dims{s[0], s[1], 1, s[2]}, true
+	case 4:
+		return dims{s[0], s[1], s[2], s[3]}, true
+	}
+	return dims{}, false
+}
+
+// border is the number of zero pixels on each side of an image.
+type border struct{ top, left, bottom, right int }
+
+func (b border) union(o border) border {
+	return border{max(b.top, o.top), max(b.left, o.left), max(b.bottom, o.bottom), max(b.right, o.right)}
+}
+
+func (b border) plus(o border) border {
+	return border{b.top + o.top, b.left + o.left, b.bottom + o.bottom, b.right + o.right}
+}
+
+func (b border) minus(o border) border {
+	return border{b.top - o.top, b.left - o.left, b.bottom - o.bottom, b.right - o.right}
+}
+
+// place is where a value lives: part of a buffer, as an image or dense. The
+// spaces of its buffer are those of the runtime.
+type place struct {
+	plan.Tensor
+	image bool
+	// nhwc is set where a dense value lies in memory with its channels last. A
+	// transposed model input needs no work this way.
+	nhwc bool
+	// The other fields belong to images.
+	form        form
+	dims        dims
+	border      border
+	batchStride int // elements from one image to the next
+}
+
+// blocks returns the number of blocks of channels.
+func (p *place) blocks() int { return p.form.blocks(p.dims.c) }
+
+// plane returns the number of elements of a block with its border.
+func (p *place) plane() int {
+	return (p.border.top + p.dims.h + p.border.bottom) * (p.border.left + p.dims.w + p.border.right) * p.form.block
+}
+
+// imageOf describes an image of the given type that is not in memory yet. Its
+// batch is dense.
+func imageOf(t ir.Type, bd border) *place {
+	d, _ := imageDims(t.Shape)
+	p := &place{Tensor: plan.Tensor{Type: t}, image: true, form: formOf(t.DType), dims: d, border: bd}
+	p.batchStride = p.blocks() * p.plane()
+	return p
+}
+
+// bytes returns the size of an image whose batch is dense.
+func (p *place) bytes() int { return p.dims.n * p.batchStride * p.form.elem }
+
+// ref returns the place as a dense operand. Offsets must be final.
+func (p *place) ref() runtime.Ref {
+	if p == nil {
+		return runtime.Ref{}
+	}
+	return runtime.Ref{Space: runtime.Space(p.Buffer.Space), Off: p.Buffer.Off + p.Off, Len: p.Shape.Len()}
+}
+
+// img returns the place as an image operand. Offsets must be final.
+func (p *place) img() runtime.Image {
+	if p == nil {
+		return runtime.Image{}
+	}
+	m := runtime.Image{
+		Ref: runtime.Ref{Space: runtime.Space(p.Buffer.Space), Off: p.Buffer.Off + p.Off},
+		N:   p.dims.n, C: p.dims.c, H: p.dims.h, W: p.dims.w,
+		Top: p.border.top, Left: p.border.left, Bottom: p.border.bottom, Right: p.border.right,
+		BatchStride: p.batchStride,
+		Clear:       p.Buffer.Shared && p.border != border{},
+	}
+	m.Len = (p.dims.n-1)*p.batchStride + p.blocks()*p.plane()
+	return m
+}
+
+// contiguous reports whether an image has no border and a dense batch, so that
+// its memory can be read as a matrix [N, blocks·H·W·block].
+func (p *place) contiguous() bool {
+	return p.border == border{} && (p.dims.n == 1 || p.batchStride == p.blocks()*p.plane())
+}
+
+// window returns the view of channels [c0,c0+c) of an image. A block starts at
+// c0.
+func (p *place) window(c0, c int) *place {
+	q := *p
+	q.Off += c0 / p.form.block * p.plane() * p.form.elem
+	q.dims.c = c
+	q.Shape = append(ir.Shape{}, p.Shape...)
+	q.Shape[1] = c
+	return &q
+}
+
+// asNHWC returns the place of the tensor as it lies in memory: [N,H,W,C].
+func (p *place) asNHWC() *place {
+	q := *p
+	q.nhwc = false
+	r := len(p.Shape)
+	q.Shape = append(append(ir.Shape{p.Shape[0]}, p.Shape[2:r]...), p.Shape[1])
+	return &q
+}
+
+// act returns a as the kernels take it.
+func act(a ir.Act) runtime.Act {
+	return runtime.Act{Fn: runtime.Fn(a.Fn), Alpha: float32(a.Alpha), Beta: float32(a.Beta)}
+}

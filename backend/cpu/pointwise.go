@@ -1,0 +1,126 @@
+package cpu
+
+import (
+	"modelc/backend/plan"
+	"modelc/ir"
+	"modelc/runtime"
+)
+
+// Convolutions of 1×1: a matrix product over the pixels, and Strassen's
+// algorithm, which takes halves of input channels, of output channels and of
+// pixels, and seven products of them instead of eight.
+//
+// A 1×1 convolution before a depthwise one, as in MobileNet, makes the largest
+// image of its network, which the other reads once. One step computes both, a
+// few rows at a time; the image itself has no memory.
+
+var pointwise = algorithm{
+	name: "pointwise",
+	why:  "a 1×1 kernel is a matrix product over the pixels",
+	refuses: func(o *conv) (why, note string) {
+		if o.op.Groups > 1 || o.win.Taps() > 1 {
+			return "its kernel is larger than 1×1, or it has groups", ""
+		}
+		return "", ""
+	},
+	cost: func(o *conv) float64 {
+		return o.productCost(alignTo(o.in.c, 8), alignTo(o.out.c, 16), tileEfficiency(o.out.h*o.out.w))
+	},
+	each:    true,
+	leave:   leaveToDepthwise,
+	weights: directWeights,
+	kernel:  directKernel,
+}
+
+const (
+	// strassenGain is the part of the cost of direct convolution above which
+	// Strassen's algorithm is not worth its memory and rounding.
+	strassenGain = 0.97
+	// strassenSpan is the maximum number of blocks of input channels, and
+	// strassenPixels about the number of pixels, that are computed together:
+	// these and their sums fill less than half a megabyte.
+	strassenSpan   = 32
+	strassenPixels = 112
+)
+
+var strassen = algorithm{
+	name:    "strassen",
+	instead: pointwise.name,
+	gain:    strassenGain,
+	refuses: func(o *conv) (why, note string) {
+		g := o.win
+		if o.in.c%32 != 0 || o.out.c%64 != 0 || o.op.Groups > 1 || g.PadTop != 0 || g.PadLeft != 0 ||
+			(o.out.h-1)*g.SH >= o.in.h || (o.out.w-1)*g.SW >= o.in.w {
+			return "its channels have no halves of whole blocks, or padding takes part", ""
+		}
+		return o.steady()
+	},
+	cost:  strassenCost,
+	leave: leaveToDepthwise,
+	weights: func(b *builder, o *conv) runtime.Ref {
+		w := o.w
+		stored := b.packConv(w)
+		_, span := strassenSpans(w.Shape[1])
+		return b.transformed(w, strassenLen(w.Shape), "Strassen's sums of weights", stored, func(dst runtime.Ref) runtime.Kernel {
+			return &runtime.StrassenWeights{IC: w.Shape[1], OC: w.Shape[0], Span: span, W: stored, Format: b.format(w), Dst: dst}
+		})
+	},
+	prepared: strassenLen,
+	kernel: func(o *conv, w runtime.Ref) runtime.Kernel {
+		_, span := strassenSpans(o.in.c)
+		return &runtime.Strassen{Src: o.src.img(), Dst: o.dst.img(), W: w, Bias: o.bias, Residual: o.residual.img(),
+			Scale: o.scale, Shift: o.shift, Pre: o.pre, Act: o.act, SH: o.win.SH, SW: o.win.SW, Pixels: strassenPixels, Span: span}
+	},
+	work: func(l *plan.Layer, k runtime.Kernel) plan.Work {
+		return plan.Work{Ops: float64(l.FLOPs) * 7 / 8, WeightBytes: float64(k.(*runtime.Strassen).W.Len * ir.Float32.Size())}
+	},
+}
+
+func strassenLen(w ir.Shape) int { return runtime.StrassenLen(w[0], w[1]) }
+
+// strassenSpans returns the number of ranges that Strassen's algorithm cuts the
+// input channels into, and the number of blocks of a range.
+func strassenSpans(channels int) (spans, blocks int) {
+	spans = (channels/16 + strassenSpan - 1) / strassenSpan
+	return spans, alignTo((channels/16+spans-1)/spans, 2)
+}
+
+func strassenCost(o *conv) float64 {
+	d, s := o.out, o.in
+	spans, _ := strassenSpans(s.c)
+	pixels := float64(d.n * d.h * d.w)
+	if d.h%2 == 1 && o.win.SH*o.win.SW > 1 { // a half has a row more than the other
+		pixels *= float64(d.h+1) / float64(d.h)
+	}
+	moved := 3*s.c + 3*d.c*spans + 3*d.c*(spans-1) // those of pixels go to L2
+	if o.hasResidual() {
+		moved += 3 * d.c
+	}
+	return pixels*float64(s.c*d.c)*7/8/macsPerNs/tileEfficiency(d.h*d.w/2) + pixels*float64(moved)/sumPerNs +
+		o.streamCost(d.c*s.c*7/4, d.h*d.w/2)
+}
+
+// leaveToDepthwise lets the depthwise convolution that alone reads the result
+// of the 1×1 convolution o compute it.
+func leaveToDepthwise(b *builder, o *conv, doc string) bool {
+	g := o.win
+	if g.SH*g.SW != 1 || o.in.h != o.out.h || o.in.w != o.out.w || g.PadTop != 0 || g.PadLeft != 0 ||
+		o.hasResidual() || o.transforms() || !depthwiseFollows(b.layout, o.node) {
+		return false
+	}
+	b.points[o.node.Out[0]] = &pointConv{conv: *o, weights: directWeights(b, o), doc: doc}
+	return true
+}
+
+// depthwiseFollows reports whether the node behind n is a depthwise convolution
+// that alone reads its result, as it is.
+func depthwiseFollows(l *layout, n *ir.Node) bool {
+	v := n.Out[0]
+	r := v.OnlyUse()
+	if r == nil || !l.node[r] || !l.Follows(r, n) || r.In[0] != v {
+		return false
+	}
+	c, ok := r.Op.(ir.Conv)
+	return ok && !l.Shares(v) && c.IsDepthwise(r.In[0].Type.Shape, r.In[ir.Weights].Type.Shape) && c.Padding != ir.PadCopy && !r.HasPrologue() && r.Input(ir.ConvResidual) == nil &&
+		!plan.ConvWindow(c, r.In[1].Type.Shape).Crops()
+}

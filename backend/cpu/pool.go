@@ -1,0 +1,178 @@
+package cpu
+
+import (
+	"fmt"
+	"slices"
+
+	"modelc/backend/plan"
+	"modelc/ir"
+	"modelc/runtime"
+)
+
+var poolRules = rules{
+	fits: func(l *layout, n *ir.Node) bool {
+		p := n.Op.(ir.Pool)
+		return p.Kind != ir.LpPool && !p.Indices && n.ConstOrAbsent(ir.PoolScale) && n.ConstOrAbsent(ir.PoolShift)
+	},
+}
+
+// poolImage lowers a pool that is a step of its own.
+func (b *builder) poolImage(n *ir.Node, p ir.Pool) error {
+	if b.pooled[n] {
+		return nil // by the convolution before it
+	}
+	src := b.asImage(n.In[0])
+	dst := b.newImage(n.Out[0])
+	k, doc := b.poolKernel(n, p)
+	b.emit(fmt.Sprintf("%s (%s)", doc, poolAlone(n, p)), []*place{src}, []*place{dst}, func() runtime.Kernel {
+		k := k
+		k.Src, k.Dst = src.img(), dst.img()
+		return &k
+	})
+	b.Last().Padding = clipped(leaves(n, p))
+	return nil
+}
+
+// leaves reports whether windows of the pool leave its operand.
+func leaves(n *ir.Node, p ir.Pool) bool {
+	return plan.Leaves(n.In[0].Type.Shape[2:], n.Out[0].Type.Shape[2:], p.Kernel, p.Strides, p.Dilations, p.Pads)
+}
+
+// poolAlone says why the pool is a step of its own.
+func poolAlone(n *ir.Node, p ir.Pool) string {
+	conv := n.In[0].Def()
+	if conv == nil {
+		return "reads the model's input"
+	}
+	if _, ok := conv.Op.(ir.Conv); !ok {
+		return "no convolution is before it"
+	}
+	if n.In[0].OnlyUse() == nil {
+		return "its operand is read elsewhere"
+	}
+	if why := unfit(n, p); why != "" {
+		return why
+	}
+	if why := apart(n, p); why != "" {
+		return why
+	}
+	return "the convolution is not in tiles"
+}
+
+func (b *builder) poolPlain(n *ir.Node, p ir.Pool) error {
+	x, scale, shift := b.plain(n.In[0]), b.plain(n.Input(ir.PoolScale)), b.plain(n.Input(ir.PoolShift))
+	dst := b.newDense(n.Out[0])
+	writes := []*place{dst}
+	var idx *place
+	if p.Indices {
+		idx = b.newDense(n.Out[1])
+		writes = append(writes, idx)
+	}
+	err := emitTyped(b, x.DType, plan.PoolDoc(p), []*place{x, scale, shift}, writes, func(m poolMaker) runtime.Kernel { return m.pool(p, x, scale, shift, dst, idx) })
+	if err == nil {
+		b.Last().Padding = clipped(leaves(n, p))
+	}
+	return err
+}
+
+type poolMaker interface {
+	pool(p ir.Pool, x, scale, shift, dst, idx *place) runtime.Kernel
+}
+
+func (windowed[T]) pool(p ir.Pool, x, scale, shift, dst, idx *place) runtime.Kernel {
+	r := len(x.Shape) - 2
+	return &runtime.PoolPlain[T]{Kind: uint8(p.Kind), Src: x.ref(), Dst: dst.ref(), Indices: idx.ref(), Scale: scale.ref(), Shift: shift.ref(),
+		N: x.Shape[0], C: x.Shape[1], In: x.Shape[2:], Out: dst.Shape[2:], Kernel: p.Kernel,
+		Strides: p.Strides, Pads: p.Pads[:r], EndPads: p.Pads[r:], Dilations: p.Dilations,
+		CountPad: p.CountPad, P: p.P, ColMajor: p.ColMajor, Pre: act(p.Prologue)}
+}
+
+// globalPoolRules: a mean or maximum over all pixels of an image is a global
+// pool. Its result [N,C] is a view of an image of 1×1 pixels.
+var globalPoolRules = rules{
+	fits: func(l *layout, n *ir.Node) bool {
+		r, x := n.Op.(ir.Reduce), n.In[0]
+		spatial := []int{2, 3}[:x.Type.Rank()-2]
+		return (r.Fn == ir.ReduceMean || r.Fn == ir.ReduceMax) && slices.Equal(r.Axes, spatial) && l.image[x]
+	},
+	view: always,
+}
+
+func (b *builder) globalPool(n *ir.Node, r ir.Reduce) error {
+	src := b.asImage(n.In[0])
+	d, v := src.dims, n.Out[0]
+	dst := b.tempImage(v.Name, ir.T(v.Type.DType, d.n, d.c, 1, 1), border{})
+	kind := runtime.PoolMax
+	if r.Fn == ir.ReduceMean {
+		kind = runtime.PoolAvg
+	}
+	if r.KeepDims {
+		dst = b.newImage(v)
+	} else {
+		// [N,C]: the same memory, seen without its pixel.
+		b.images[v] = dst
+		dst.Shape = v.Type.Shape
+	}
+	doc := fmt.Sprintf("Global %s pool over %s", r.Fn, plan.Extents(d.h, d.w))
+	pr, has := b.prologues[n.In[0]]
+	if has {
+		doc += ", " + pr.doc() + " before"
+	}
+	b.emit(doc, []*place{src}, []*place{dst}, func() runtime.Kernel {
+		return &runtime.GlobalPool{Kind: kind, Src: src.img(), Dst: dst.img(), Scale: pr.scale, Shift: pr.shift, Pre: pr.act}
+	})
+	if has {
+		b.Include(pr.node)
+	}
+	return nil
+}
+
+func (p prologue) doc() string {
+	switch op := p.node.Op.(type) {
+	case ir.Affine:
+		return "affine" + plan.ActDoc(op.Epilogue)
+	case ir.Unary:
+		return op.Fn.String()
+	}
+	return p.node.Op.Name()
+}
+
+// leaveToGlobalPool lets the global pool that alone reads the result of n
+// compute it as it reads.
+func (b *builder) leaveToGlobalPool(n *ir.Node, src *place, p prologue) bool {
+	if !leftToGlobalPool(b.layout, n) {
+		return false
+	}
+	b.prologues[n.Out[0]], b.images[n.Out[0]] = p, src
+	return true
+}
+
+// leftToGlobalPool reports whether a global pool alone reads the result of n,
+// a step of arithmetic per channel.
+func leftToGlobalPool(l *layout, n *ir.Node) bool {
+	v := n.Out[0]
+	r := v.OnlyUse()
+	if r == nil || !l.node[r] {
+		return false
+	}
+	_, isGlobal := r.Op.(ir.Reduce)
+	return isGlobal && !l.Shares(v)
+}
+
+// maxUnpoolPlain moves elements; only their size matters.
+func (b *builder) maxUnpoolPlain(n *ir.Node, _ ir.MaxUnpool) error {
+	src, idx := b.plain(n.In[0]), b.plain(n.In[ir.MaxUnpoolIndices])
+	dst := b.newDense(n.Out[0])
+	b.emitPlain("MaxUnpool", []*place{src, idx}, []*place{dst}, func() runtime.Kernel {
+		return ofSize[maxUnpooler](src).maxUnpool(src, idx, dst)
+	})
+	return nil
+}
+
+type maxUnpooler interface {
+	maxUnpool(src, idx, dst *place) runtime.Kernel
+}
+
+func (number[T]) maxUnpool(src, idx, dst *place) runtime.Kernel {
+	return &runtime.MaxUnpoolPlain[T]{Src: src.ref(), Indices: idx.ref(), Dst: dst.ref()}
+}

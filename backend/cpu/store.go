@@ -1,0 +1,204 @@
+package cpu
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"unsafe"
+
+	"modelc/backend/plan"
+	"modelc/ir"
+	"modelc/runtime"
+)
+
+// store is the weights file in the making, and what is prepared from it at
+// load. The programs of several batch sizes share one.
+type store struct {
+	sections []section
+	byKey    map[string]runtime.Ref // sections and prepared memory, by key
+	weights  int                    // bytes so far
+	prepared int                    // bytes so far
+	replaced int                    // bytes of memory that prepared weights make unnecessary
+	loads    []load
+	programs int // lowered so far
+}
+
+// load is a step that prepares weights.
+type load struct {
+	layer plan.Layer
+	make  func() runtime.Kernel
+}
+
+// section is a run of weights in the file: a constant in a form. pack makes
+// its bytes; it is called once per write so that only one section is in memory
+// at a time.
+type section struct {
+	form    string
+	t       *ir.Tensor
+	node    string // that first read it
+	program int    // that first read it
+	off     int
+	bytes   int
+	pack    func() []byte
+}
+
+// weights stores the constants of one program.
+type weights struct {
+	*store
+	rec    *plan.Recorder // whose Node reads the constants
+	stored runtime.Format // of the tensors in halves
+	halves map[*ir.Tensor]bool
+}
+
+// section reserves room for n elements of the given size in the weights file,
+// which hold the constant t in a form. A constant that several steps read in
+// the same form is stored once.
+func (w *weights) section(form string, t *ir.Tensor, n, size int, pack func() []byte) runtime.Ref {
+	key := fmt.Sprintf("%s %s %p", form, t.Type, unsafe.SliceData(t.Bytes()))
+	r, ok := w.byKey[key]
+	if !ok {
+		if r, ok = w.earlier(form, t, n); !ok {
+			r = runtime.Ref{Space: runtime.Weights, Off: alignUp(w.weights), Len: n}
+			w.weights = r.Off + n*size
+			w.sections = append(w.sections, section{form, t, plan.NodeName(w.rec.Node), w.programs, r.Off, n * size, pack})
+		}
+		w.byKey[key] = r
+	}
+	return r
+}
+
+// earlier returns the section of an earlier program with the same content, if
+// there is one. Among equal ones it prefers the section that the node of the
+// same name reads: which sections are equal depends on the values, and the
+// program must not.
+func (w *weights) earlier(form string, t *ir.Tensor, n int) (r runtime.Ref, found bool) {
+	reader := plan.NodeName(w.rec.Node)
+	for _, s := range w.sections {
+		same := s.node == reader
+		if s.program == w.programs || s.form != form || !s.t.Type.Equal(t.Type) || found && !same || !bytes.Equal(s.t.Bytes(), t.Bytes()) {
+			continue
+		}
+		r, found = runtime.Ref{Space: runtime.Weights, Off: s.off, Len: n}, true
+		if same {
+			break
+		}
+	}
+	return r, found
+}
+
+// floats stores n float32 values that pack makes from t.
+func (w *weights) floats(form string, t *ir.Tensor, n int, pack func() []float32) runtime.Ref {
+	return w.section(form, t, n, ir.Float32.Size(), func() []byte { return runtime.BytesOf(pack()) })
+}
+
+// layerWeights stores the weights of a layer in the format of the file.
+func (w *weights) layerWeights(form string, t *ir.Tensor, n int, pack func() []float32) runtime.Ref {
+	f := w.format(t)
+	if f == runtime.F32 {
+		return w.floats(form, t, n, pack)
+	}
+	return w.section(form, t, n, sizeOf(f), func() []byte { return narrow(f, pack()) })
+}
+
+// format returns the format in which t is stored.
+func (w *weights) format(t *ir.Tensor) runtime.Format {
+	if w.halves[t] {
+		return w.stored
+	}
+	return runtime.F32
+}
+
+// sizeOf returns the bytes of an element in the format.
+func sizeOf(f runtime.Format) int {
+	if f == runtime.F32 {
+		return ir.Float32.Size()
+	}
+	return ir.Float16.Size()
+}
+
+// floats32 returns the float32 form of the section r of weights t. Weights in
+// half precision are widened at load.
+func (w *weights) floats32(t *ir.Tensor, r runtime.Ref) runtime.Ref {
+	f := w.format(t)
+	if f == runtime.F32 {
+		return r
+	}
+	return w.prepare(r.Len, r.Len*ir.Float32.Size(), fmt.Sprintf("Widen %s weights", f), r, func(dst runtime.Ref) runtime.Kernel {
+		return &runtime.Widen{Format: f, Src: r, Dst: dst}
+	})
+}
+
+// transformed returns the room for n floats that a load step computes from the
+// section r of weights t. The section leaves the memory once it is transformed.
+func (w *weights) transformed(t *ir.Tensor, n int, doc string, r runtime.Ref, kernel func(dst runtime.Ref) runtime.Kernel) runtime.Ref {
+	return w.prepare(n, r.Len*sizeOf(w.format(t)), doc, r, kernel)
+}
+
+// prepare reserves room for n floats that a load step computes from the section
+// r, which makes the given number of bytes unnecessary.
+func (w *weights) prepare(n, replaces int, doc string, r runtime.Ref, kernel func(dst runtime.Ref) runtime.Kernel) runtime.Ref {
+	key := fmt.Sprint(doc, r)
+	if d, ok := w.byKey[key]; ok {
+		return d
+	}
+	d := runtime.Ref{Space: runtime.Prepared, Off: alignUp(w.prepared), Len: n}
+	w.prepared = d.Off + n*ir.Float32.Size()
+	w.replaced += replaces
+	w.byKey[key] = d
+	w.loads = append(w.loads, load{plan.Layer{Name: w.rec.Node.Name, Doc: doc}, func() runtime.Kernel { return kernel(d) }})
+	return d
+}
+
+// channels stores a constant with a value for each of c channels, padded with
+// zeros to whole blocks. A constant with one element is repeated. A nil tensor
+// gives an absent operand.
+func (w *weights) channels(t *ir.Tensor, c int) runtime.Ref { return w.channelsPadded(t, c, 0) }
+
+// channelsPadded is channels with another value for the unused channels.
+func (w *weights) channelsPadded(t *ir.Tensor, c int, pad float32) runtime.Ref {
+	if t == nil {
+		return runtime.Ref{}
+	}
+	n := nc16.whole(c)
+	return w.floats(fmt.Sprint("channels ", c, pad), t, n, func() []float32 {
+		out := slices.Repeat([]float32{pad}, n)
+		v := t.Float32s()
+		for i := range c {
+			out[i] = v[i%len(v)]
+		}
+		return out
+	})
+}
+
+// tensor stores a constant as it is.
+func (w *weights) tensor(name string, t *ir.Tensor) *place {
+	var r runtime.Ref
+	if w.halves[t] {
+		r = w.floats32(t, w.layerWeights("plain", t, t.Shape.Len(), t.Float32s))
+	} else {
+		r = w.section("plain", t, t.Shape.Len(), t.DType.Size(), t.Bytes)
+	}
+	return &place{Tensor: plan.Tensor{Buffer: fixed(name, r.Space, r.Off, t.Type.Bytes()), Type: t.Type}}
+}
+
+// channelImage stores a constant with a value for each of c channels, or one
+// for all, as an image of 1×1 pixels.
+func (w *weights) channelImage(t *ir.Tensor, c int, pad float32) *place {
+	r := w.channelsPadded(t, c, pad)
+	p := imageOf(ir.T(ir.Float32, 1, c, 1, 1), border{})
+	p.Buffer = fixed("constant", r.Space, r.Off, p.bytes())
+	return p
+}
+
+// fixed describes memory outside the arena.
+func fixed(name string, s runtime.Space, off, bytes int) *plan.Buffer {
+	return &plan.Buffer{Name: name, Space: int(s), Off: off, Bytes: bytes}
+}
+
+// shape4 views weights of one spatial axis as weights of height 1.
+func shape4(w ir.Shape) (oc, ic, kh, kw int) {
+	if len(w) == 3 {
+		return w[0], w[1], 1, w[2]
+	}
+	return w[0], w[1], w[2], w[3]
+}

@@ -1,0 +1,119 @@
+package cpu
+
+import (
+	"fmt"
+
+	"modelc/ir"
+	"modelc/runtime"
+)
+
+// Kernels on dense tensors are generic over the element type. A kernel's
+// constructor is a method of one of the types below, which stand for element
+// types: number[T] for every T, the others for those T that fewer kernels take.
+// elements is the one list of element types; a kernel without the method has no
+// kernel for the type.
+type (
+	number[T runtime.Number]   struct{}
+	product[T runtime.Number]  struct{} // sums of products
+	windowed[T runtime.Number] struct{} // pools
+	floating[T runtime.Number] struct{} // arithmetic in floating point
+)
+
+var elements = map[ir.DType]any{
+	ir.Float32: struct {
+		number[float32]
+		product[float32]
+		windowed[float32]
+		floating[float32]
+	}{},
+	ir.Float64: struct {
+		number[float64]
+		product[float64]
+		windowed[float64]
+		floating[float64]
+	}{},
+	ir.Int8: struct {
+		number[int8]
+		windowed[int8]
+	}{},
+	ir.Uint8: byteLike{},
+	ir.Bool:  byteLike{}, // 0 or 1
+	ir.Int16: number[int16]{},
+	ir.Int32: struct {
+		number[int32]
+		product[int32]
+	}{},
+	ir.Int64: struct {
+		number[int64]
+		product[int64]
+	}{},
+	ir.Uint16: number[uint16]{},
+	ir.Uint32: number[uint32]{},
+	ir.Uint64: number[uint64]{},
+}
+
+type byteLike struct {
+	number[uint8]
+	windowed[uint8]
+}
+
+// pair stands for two element types, of which the first is known.
+type pair[T, U runtime.Number] struct{}
+
+// with returns pair[T, U] for the element type U.
+func with[T runtime.Number](u ir.DType) any {
+	switch u {
+	case ir.Float32:
+		return pair[T, float32]{}
+	case ir.Float64:
+		return pair[T, float64]{}
+	case ir.Int8:
+		return pair[T, int8]{}
+	case ir.Int16:
+		return pair[T, int16]{}
+	case ir.Int32:
+		return pair[T, int32]{}
+	case ir.Int64:
+		return pair[T, int64]{}
+	case ir.Uint8, ir.Bool:
+		return pair[T, uint8]{}
+	case ir.Uint16:
+		return pair[T, uint16]{}
+	case ir.Uint32:
+		return pair[T, uint32]{}
+	case ir.Uint64:
+		return pair[T, uint64]{}
+	}
+	return nil
+}
+
+// ofSize returns the constructors of kernels for which only the size of an
+// element of p matters.
+func ofSize[M any](p *place) M {
+	unsigned := map[int]ir.DType{1: ir.Uint8, 2: ir.Uint16, 4: ir.Uint32, 8: ir.Uint64}
+	return elements[unsigned[p.DType.Size()]].(M)
+}
+
+// emitTyped emits the kernel that the constructors M make for elements of type
+// d, or says that there is none.
+func emitTyped[M any](b *builder, d ir.DType, doc string, reads, writes []*place, make func(M) runtime.Kernel) error {
+	m, ok := elements[d].(M)
+	if !ok {
+		return unsupportedType(d)
+	}
+	b.emitPlain(doc, reads, writes, func() runtime.Kernel { return make(m) })
+	return nil
+}
+
+// unsupportedType is the error for an element type without a kernel.
+func unsupportedType(d ir.DType) error {
+	return fmt.Errorf("no kernel for elements of type %s", d)
+}
+
+// checkFloat admits the types of kernels that compute in floating point.
+func checkFloat(d ir.DType) error {
+	if d != ir.Float32 && d != ir.Float64 {
+		return unsupportedType(d)
+	}
+	return nil
+}

@@ -1,0 +1,91 @@
+package plan
+
+import "modelc/ir"
+
+// Tensor is a value, or a part of one, in memory. Machines embed it in a type
+// that adds their layout.
+type Tensor struct {
+	Buffer *Buffer
+	// Off is the distance in bytes from the start of Buffer.
+	Off int
+	// Type is the element type and shape of the value.
+	ir.Type
+}
+
+// Recorder collects the description of a program while a machine lowers its
+// nodes.
+type Recorder struct {
+	// Node is the node being lowered. Steps are named after it. It is nil for
+	// steps that belong to no node.
+	Node    *ir.Node
+	Layers  []Layer
+	Buffers []*Buffer
+}
+
+// NewBuffer returns a new buffer of the arena.
+func (r *Recorder) NewBuffer(name string, bytes int) *Buffer {
+	b := &Buffer{Name: name, Bytes: bytes, First: -1}
+	r.Buffers = append(r.Buffers, b)
+	return b
+}
+
+// Step adds a step that reads and writes the given tensors, which stay alive
+// until then.
+func (r *Recorder) Step(doc string, reads, writes []*Tensor) *Layer {
+	l := Layer{Doc: doc}
+	for _, list := range [][]*Tensor{reads, writes} {
+		for _, t := range list {
+			t.Buffer.Touch(len(r.Layers))
+			l.Bytes += int64(t.Type.Bytes())
+		}
+	}
+	if len(writes) > 0 {
+		l.Out = writes[0].Shape
+	}
+	if r.Node != nil {
+		l.Name, l.Node, l.Nodes = NodeName(r.Node), r.Node, []*ir.Node{r.Node}
+	} else if len(writes) > 0 {
+		l.Name = writes[0].Buffer.Name
+	}
+	r.Layers = append(r.Layers, l)
+	return r.Last()
+}
+
+// Last returns the description of the last step.
+func (r *Recorder) Last() *Layer { return &r.Layers[len(r.Layers)-1] }
+
+// Complete says that v is complete after the last step. Of several steps that
+// write parts of v the last one completes it.
+func (r *Recorder) Complete(v *ir.Value) {
+	for i := range r.Layers {
+		if l := &r.Layers[i]; l.Value == v {
+			l.Value, l.FLOPs = nil, 0
+		}
+	}
+	l := r.Last()
+	l.Value, l.FLOPs = v, ir.FLOPs(v.Def())
+}
+
+// Include says that the last step computes node, too.
+func (r *Recorder) Include(node *ir.Node) {
+	l := r.Last()
+	l.Nodes = append([]*ir.Node{node}, l.Nodes...)
+	l.FLOPs += ir.FLOPs(node)
+}
+
+// Program returns the description of all steps. Buffers must have been placed.
+func (r *Recorder) Program(g *ir.Graph, loads []Layer, arena, bound int) Program {
+	p := Program{Graph: g, Layers: r.Layers, Loads: loads, Arena: arena, LowerBound: bound}
+	for i := range p.Layers {
+		if l := &p.Layers[i]; l.Work == (Work{}) {
+			l.Work = WorkOf(l.Node, l.FLOPs)
+		}
+	}
+	for _, b := range r.Buffers {
+		if b.InArena() {
+			p.Buffers = append(p.Buffers, b)
+		}
+	}
+	byOffset(p.Buffers)
+	return p
+}
