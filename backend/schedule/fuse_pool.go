@@ -131,7 +131,7 @@ func (b *builder) emitPooled(o convOperands, pool *ir.Node, doc string, kernel f
 	b.emit(doc, o.reads(), []*place{dst}, func() runtime.Kernel { return kernel(dst) })
 	b.node = o.node
 	b.include(o.node)
-	b.last().Node = o.node
+	b.last().Node, b.last().Name = o.node, NodeName(o.node)
 }
 
 // prologue is arithmetic per channel and a function that a pool applies to

@@ -114,7 +114,7 @@ func (b *builder) prepare(n int, doc string, w runtime.Ref, kernel func(dst runt
 	r := runtime.Ref{Space: runtime.Prepared, Off: alignUp(b.prepared), Len: n}
 	b.prepared = r.Off + n*4
 	b.byKey[key] = r
-	b.loads = append(b.loads, step{layer: Layer{Name: b.node.Name, Doc: doc}, make: func() runtime.Kernel { return kernel(r) }})
+	b.loads = append(b.loads, step{layer: Layer{Name: NodeName(b.node), Doc: doc}, make: func() runtime.Kernel { return kernel(r) }})
 	return r
 }
 

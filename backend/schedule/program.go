@@ -43,8 +43,16 @@ type Program struct {
 
 // Layer tells people what a step is.
 type Layer struct {
-	Name  string     // of the node that it ends with, from the model
-	Node  *ir.Node   // whose kernel it is; nil for changes of layout and copies to the outputs
+	// Name is the name that the model gives Node. A step without a Node has the
+	// name of the layer that it prepares an operand for, or of the output that it
+	// writes.
+	Name string
+	// Node is the layer that the step computes. Of several that share a step it
+	// is the last convolution if there is one: a convolution with the pool
+	// behind it has the name of the convolution, a pointwise and a depthwise
+	// convolution have that of the depthwise one, and Nodes has all of them. It is
+	// nil for a step that changes the layout or copies to an output.
+	Node  *ir.Node
 	Nodes []*ir.Node // every node of the graph it computes
 	Doc   string     // "Conv 3×3 64→128 at 56×56, bias, Relu: direct, halo"
 	// Kernel is the runtime type that computes it, without type parameters.
