@@ -158,13 +158,8 @@ func (b *builder) program() *Program {
 	}
 	finish := func(steps []step) (layers []Layer, out []runtime.Step) {
 		for _, s := range steps {
-			if v := s.value; v != nil {
-				s.layer.Where = Location{Rank: len(v.shape)}
-				if v.image {
-					s.layer.Where.Image = v.img()
-				} else {
-					s.layer.Where.Dense = v.ref()
-				}
+			if s.value != nil {
+				s.layer.Where = s.value.location()
 			}
 			k := s.make()
 			s.layer.Kernel = kernelName(k)
@@ -175,13 +170,57 @@ func (b *builder) program() *Program {
 	}
 	p.Layers, p.Plan.Steps = finish(b.steps)
 	p.Loads, p.Plan.Load = finish(b.loads)
+	holds := b.holds(p.Layers)
 	for _, buf := range b.buffers {
-		if !buf.fixed && buf.first >= 0 {
-			p.Buffers = append(p.Buffers, Buffer{Name: buf.name, Off: buf.off, Bytes: buf.bytes, First: buf.first, Last: buf.last})
+		if buf.inArena() {
+			h := holds[buf]
+			p.Buffers = append(p.Buffers, Buffer{Name: bufferName(buf, h), Off: buf.off, Bytes: buf.bytes, First: buf.first, Last: buf.last, Holds: h})
 		}
 	}
 	slices.SortFunc(p.Buffers, func(a, c Buffer) int { return a.Off - c.Off })
 	return p
+}
+
+// holds returns the values in each buffer of the arena. layers are the steps.
+func (b *builder) holds(layers []Layer) map[*buffer][]Held {
+	step := map[*ir.Value]string{}
+	for _, l := range layers {
+		if l.Value != nil {
+			step[l.Value] = l.Name
+		}
+	}
+	holds := map[*buffer][]Held{}
+	for v := range b.g.Values() {
+		name, ok := step[v]
+		switch {
+		case ok:
+		case v.Def() == nil:
+			name = v.Name // an input, in another layout
+		default:
+			name = NodeName(v.Def())
+		}
+		if _, left := b.prologues[v]; left {
+			continue // the place is that of its operand
+		}
+		for _, p := range []*place{b.images[v], b.dense[v]} {
+			if p != nil && p.buf.inArena() {
+				holds[p.buf] = append(holds[p.buf], Held{Layer: name, Value: v, Where: p.location()})
+			}
+		}
+	}
+	return holds
+}
+
+// bufferName returns the name of a buffer for people: that of the layer with
+// the largest value in it, the first of several.
+func bufferName(buf *buffer, holds []Held) string {
+	name, most := buf.name, 0
+	for _, h := range holds {
+		if n := h.Value.Type.Bytes(); n > most {
+			name, most = h.Layer, n
+		}
+	}
+	return name
 }
 
 func port(name string, t ir.Type) runtime.Port {

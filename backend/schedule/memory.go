@@ -23,7 +23,7 @@ func plan(buffers []*buffer, steps int) (arena, bound int) {
 	live := make([]int, steps+1)
 	var placed []*buffer
 	for _, b := range buffers {
-		if b.fixed || b.first < 0 {
+		if !b.inArena() {
 			continue
 		}
 		b.bytes = alignUp(b.bytes)

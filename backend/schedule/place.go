@@ -9,7 +9,7 @@ import (
 // that exists already (weights, a model input or output). Offsets in the
 // arena are known only after memory.go has seen all lifetimes.
 type buffer struct {
-	name  string
+	name  string // of the value that it was made for, or of what is derived from that
 	bytes int
 	fixed bool          // not in the arena: space and off are final
 	space runtime.Space // Arena unless fixed
@@ -25,6 +25,10 @@ func (b *buffer) touch(step int) {
 	}
 	b.last = max(b.last, step)
 }
+
+// inArena reports whether the buffer has memory in the arena. A buffer that no
+// step touches has none: an image that is never whole in memory.
+func (b *buffer) inArena() bool { return !b.fixed && b.first >= 0 }
 
 // place is where a value lives: part of a buffer, as an image or dense.
 type place struct {
@@ -84,20 +88,31 @@ func (p *place) ref() runtime.Ref {
 	return runtime.Ref{Space: p.buf.space, Off: p.buf.off + p.off, Len: p.shape.Len()}
 }
 
-// img returns the place as an image operand. Valid once offsets are final.
+// img returns the place as an image operand. Valid once offsets are final. An
+// image without memory has extents and strides alone.
 func (p *place) img() runtime.Image {
 	if p == nil {
 		return runtime.Image{}
 	}
 	m := runtime.Image{
-		Ref: runtime.Ref{Space: p.buf.space, Off: p.buf.off + p.off},
-		N:   p.dims.n, C: p.dims.c, H: p.dims.h, W: p.dims.w,
+		N: p.dims.n, C: p.dims.c, H: p.dims.h, W: p.dims.w,
 		Top: p.border.top, Left: p.border.left, Bottom: p.border.bottom, Right: p.border.right,
 		BatchStride: p.batchStride,
 		Clear:       p.buf.shared && p.border != border{},
 	}
-	m.Len = m.Size()
+	if p.buf.fixed || p.buf.inArena() {
+		m.Ref = runtime.Ref{Space: p.buf.space, Off: p.buf.off + p.off, Len: m.Size()}
+	}
 	return m
+}
+
+// location returns the place for people and for comparisons. Valid once
+// offsets are final.
+func (p *place) location() Location {
+	if p.image {
+		return Location{Image: p.img(), Rank: len(p.shape)}
+	}
+	return Location{Dense: p.ref(), Rank: len(p.shape)}
 }
 
 // contiguous reports whether an image without border holds its batch densely,

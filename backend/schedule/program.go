@@ -90,9 +90,24 @@ type Location struct {
 
 // Buffer is a piece of the arena and the steps during which it is alive.
 type Buffer struct {
+	// Name is the name of the layer whose result fills the buffer first.
 	Name        string
 	Off, Bytes  int
 	First, Last int // steps, inclusive
+	// Holds lists the values in the buffer, in the order of the graph. Values at
+	// the same place follow one another in time. Memory that belongs to one step
+	// holds none.
+	Holds []Held
+}
+
+// Held is a value in a buffer.
+type Held struct {
+	// Layer is the name of the step that completes the value. Where none does,
+	// as for a concatenation in place, it is the name of the node whose result the
+	// value is, or of the input.
+	Layer string
+	Value *ir.Value
+	Where Location
 }
 
 // WriteWeights writes the packed weights, Plan.WeightsBytes in all. Sections
