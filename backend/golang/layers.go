@@ -45,8 +45,8 @@ type entry struct{ Name, Variable string }
 
 // String returns the entry as an element of a slice.
 func (e entry) String() string {
-	name := quote(e.Name, wideLiteral)
-	if line := fmt.Sprintf("{Name: %s, Kernel: &%s}", name, e.Variable); columns(line) < wideLiteral {
+	name := quote(e.Name, quoteWidth)
+	if line := fmt.Sprintf("{Name: %s, Kernel: &%s}", name, e.Variable); columns(line) < wideLiteral-2*tabColumns {
 		return line
 	}
 	return fmt.Sprintf("{\nName: %s,\nKernel: &%s,\n}", name, e.Variable)
@@ -166,7 +166,7 @@ func (l *layers) nameOperand(step int, o operand, field string) {
 		}
 		v := variableOf{o, "", ""}
 		if p, ok := l.ports[o.ref]; ok && o.value.Type() == refType {
-			v.name, v.comment = p.Variable, p.Type+p.Shape+", the tensor "+p.Text
+			v.name, v.comment = p.Variable, fmt.Sprintf("%s%s, the tensor %q", p.Type, p.Shape, p.Text)
 		} else {
 			v.name = l.unique(own)
 		}
@@ -319,6 +319,7 @@ func (l *layers) file() *layersSource {
 	for i, s := range l.program.Plan.Steps {
 		f.Steps = append(f.Steps, entry{s.Name, l.steps[i]})
 	}
+	slices.SortStableFunc(l.portsUsed, func(a, b variableOf) int { return int(a.ref.Space) - int(b.ref.Space) })
 	f.Ports = declare(operands, l.portsUsed)
 	for _, i := range l.order {
 		f.Buffers = append(f.Buffers, l.bufferSection(i, operands))
@@ -374,7 +375,7 @@ func (l *layers) layerSection(i int, operands *printer) section {
 	layer := &l.program.Layers[i]
 	doc := comment(layer.Name) + ": " + layer.Doc
 	if to := l.resultPlace(i); to != "" && !strings.HasPrefix(to, l.steps[i]) {
-		doc += "; the result goes to " + to
+		doc += "; the result is in " + to
 	}
 	s := section{Comment: lines(doc)}
 	var places []variableOf
@@ -402,12 +403,12 @@ func (l *layers) layerSection(i int, operands *printer) section {
 	return s
 }
 
-// resultPlace returns the variable of the buffer that holds the value that a
-// step completes, "" for none.
+// resultPlace returns the variable of the place in the arena where the value
+// that a step completes lies, "" for none.
 func (l *layers) resultPlace(step int) string {
 	x := &l.program.Layers[step]
 	for _, v := range []any{x.Where.Image, x.Where.Dense} {
-		if o, ok := asOperand(reflect.ValueOf(v)); ok && x.Value != nil {
+		if o, ok := asOperand(reflect.ValueOf(v)); ok && x.Value != nil && o.ref.Space == runtime.Arena {
 			return l.places[place{l.bufferOf(step, o), v}]
 		}
 	}

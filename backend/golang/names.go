@@ -149,6 +149,9 @@ var packageNames = []string{
 	"testModel", "tolerance", "within",
 }
 
+// quoteWidth is the width of quoted names that stand in slices of structs.
+const quoteWidth = 80
+
 // quote returns a Go string literal, or several joined by +, each on a line
 // of its own, where one would be longer than width.
 func quote(s string, width int) string {
@@ -169,10 +172,11 @@ func quote(s string, width int) string {
 	}
 }
 
-// comment returns s fit to stand behind // on one line.
+// comment returns s fit to stand anywhere in a line comment. At its start
+// "+build" would be a build constraint, which gofmt turns into a directive.
 func comment(s string) string {
 	var b strings.Builder
-	for _, r := range clip(s) {
+	for _, r := range clip(strings.ReplaceAll(s, "+build", "+ build")) {
 		if unicode.IsPrint(r) {
 			b.WriteRune(r)
 		} else {

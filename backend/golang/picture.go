@@ -71,7 +71,7 @@ func newPredictView(p *Pictures, scores []float32, tolerance float64) *predictVi
 	v := &predictView{Literal: newPrinter(nil).kernel(reflect.ValueOf(p.Preprocess), wideLiteral), Answers: min(answers, len(scores)), Classes: len(scores), Size: pictureSize}
 	v.Fit, v.Levels = Describe(p.Preprocess)
 	for _, l := range p.Labels {
-		v.Labels = append(v.Labels, quote(l, wideLiteral))
+		v.Labels = append(v.Labels, quote(l, quoteWidth))
 	}
 	if best := vision.Top(scores, 1, p.Labels); clearBest(scores, tolerance) {
 		v.Best = fmt.Sprintf("class %d", best[0].Index)

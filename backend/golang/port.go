@@ -30,9 +30,9 @@ type port struct {
 
 // Literal returns the port as an element of a slice of runtime.Port.
 func (p port) Literal() string {
-	name := quote(p.Model, wideLiteral)
+	name := quote(p.Model, quoteWidth)
 	rest := fmt.Sprintf("Type: %q, Shape: []int%s, Bytes: %d", p.Type, p.Dims, p.Bytes)
-	if line := "{Name: " + name + ", " + rest + "}"; columns(line) < wideLiteral {
+	if line := "{Name: " + name + ", " + rest + "}"; columns(line) < wideLiteral-2*tabColumns {
 		return line
 	}
 	return "{\nName: " + name + ",\n" + rest + ",\n}"
@@ -47,7 +47,7 @@ func ports(g *ir.Graph) (in, out []port, err error) {
 		if !ok {
 			return fmt.Errorf("%s %q has elements of type %s, which the generated API does not have", strings.ToLower(kind), name, t.DType)
 		}
-		p := port{Field: field, Model: name, Quoted: quote(name, 60), Text: comment(name), Go: element, Index: len(in) + len(out), Axes: axes,
+		p := port{Field: field, Model: name, Quoted: quote(name, quoteWidth-maxIdentifier), Text: comment(name), Go: element, Index: len(in) + len(out), Axes: axes,
 			Type: t.DType.String(), Shape: t.Shape.String(), Dims: strings.NewReplacer("[", "{", "]", "}", ",", ", ").Replace(t.Shape.String()),
 			Len: t.Shape.Len(), Bytes: t.Bytes(), Stride: stride(t.Shape.Len()), Float: t.DType.IsFloat()}
 		p.Name = kind

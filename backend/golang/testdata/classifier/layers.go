@@ -37,9 +37,9 @@ var plan = runtime.Plan{
 // The inputs and outputs, in the memory of the caller of Run. Len is the number
 // of elements.
 var (
-	// f32[1,6,8,3], the tensor image
+	// f32[1,6,8,3], the tensor "image"
 	input = runtime.Ref{Space: runtime.IO, Len: 144}
-	// f32[1,4], the tensor scores
+	// f32[1,4], the tensor "scores"
 	output = runtime.Ref{Space: runtime.IO + 1, Len: 4}
 )
 
@@ -88,7 +88,7 @@ var (
 	s = runtime.Dense{X: cFlat, Y: sOut, W: sWeights, N: 1, K: 768, M: 4}
 )
 
-// p: Softmax; the result goes to output
+// p: Softmax
 var p = runtime.SoftmaxPlain[float32]{
 	Src: sOut,
 	Dst: output,

@@ -9,8 +9,9 @@
 
 // Package net computes the network "classifier", compiled from text.
 //
-//   - Input image: float32 [1,6,8,3], batch × height × width × channels (NHWC)
-//   - Output scores: float32 [1,4]
+//   - Input "image": float32 [1,6,8,3], batch × height × width × channels
+//     (NHWC)
+//   - Output "scores": float32 [1,4]
 //
 // [Session.Predict] classifies a picture: it is resized to a short side of 8
 // pixels and cropped to 8×6 pixels, filter lanczos, and ordered BGR, with
@@ -57,7 +58,7 @@ var (
 
 // Input holds the input tensors of a run. Run reads them in place.
 type Input struct {
-	// Data is the tensor image, [1,6,8,3].
+	// Data is the tensor "image", [1,6,8,3].
 	Data []float32
 }
 
@@ -70,7 +71,7 @@ func NewInput() *Input {
 
 // Output holds the output tensors of a run. Run writes them in place.
 type Output struct {
-	// Data is the tensor scores, [1,4].
+	// Data is the tensor "scores", [1,4].
 	Data []float32
 }
 

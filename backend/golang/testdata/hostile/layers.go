@@ -50,25 +50,25 @@ var plan = runtime.Plan{
 // The inputs and outputs, in the memory of the caller of Run. Len is the number
 // of elements.
 var (
-	// f32[2,3,4,4], the tensor x"; panic(1); "
+	// f32[2,3,4,4], the tensor "x\"; panic(1); \""
 	inputXPanic1 = runtime.Ref{Space: runtime.IO, Len: 96}
-	// f32[2,5], the tensor scores�// x
-	outputScoresX = runtime.Ref{Space: runtime.IO + 6, Len: 10}
-	// f32[2,3], the tensor type
+	// f32[2,3], the tensor "type"
 	inputType = runtime.Ref{Space: runtime.IO + 1, Len: 6}
-	// f32[2,3], the tensor func
-	outputFunc = runtime.Ref{Space: runtime.IO + 7, Len: 6}
-	// i64[2,3], the tensor 日本語
+	// i64[2,3], the tensor "日本語"
 	inputInput = runtime.Ref{Space: runtime.IO + 2, Len: 6}
-	// i64[2,3], the tensor */
-	outputOutput = runtime.Ref{Space: runtime.IO + 8, Len: 6}
-	// bool[2,3], the tensor A b
+	// bool[2,3], the tensor "A b"
 	inputAB2 = runtime.Ref{Space: runtime.IO + 4, Len: 6}
-	// bool[2,3], the tensor \
-	outputOutput2 = runtime.Ref{Space: runtime.IO + 9, Len: 6}
-	// f64[4], the tensor `
+	// f64[4], the tensor "`"
 	inputInput2 = runtime.Ref{Space: runtime.IO + 5, Len: 4}
-	// f64[4], the tensor
+	// f32[2,5], the tensor "scores�// x"
+	outputScoresX = runtime.Ref{Space: runtime.IO + 6, Len: 10}
+	// f32[2,3], the tensor "func"
+	outputFunc = runtime.Ref{Space: runtime.IO + 7, Len: 6}
+	// i64[2,3], the tensor "*/"
+	outputOutput = runtime.Ref{Space: runtime.IO + 8, Len: 6}
+	// bool[2,3], the tensor "\\"
+	outputOutput2 = runtime.Ref{Space: runtime.IO + 9, Len: 6}
+	// f64[4], the tensor ""
 	outputOutput3 = runtime.Ref{Space: runtime.IO + 10, Len: 4}
 )
 
@@ -117,7 +117,7 @@ var (
 	s = runtime.Dense{X: cFlat, Y: sOut, W: sWeights, N: 2, K: 256, M: 5}
 )
 
-// p: Softmax; the result goes to outputScoresX
+// p: Softmax
 var p = runtime.SoftmaxPlain[float32]{
 	Src: sOut,
 	Dst: outputScoresX,
@@ -125,7 +125,7 @@ var p = runtime.SoftmaxPlain[float32]{
 	Outer: 2, Axis: 5, Inner: 1,
 }
 
-// n: Log; the result goes to outputFunc
+// n: Log
 var n = runtime.UnaryPlain[float32]{
 	Src: inputType,
 	Dst: outputFunc,
@@ -133,7 +133,7 @@ var n = runtime.UnaryPlain[float32]{
 	Fn: runtime.ActLog,
 }
 
-// m: Mul; the result goes to outputOutput
+// m: Mul
 var m = runtime.BinaryPlain[int64]{
 	A:   inputInput,
 	B:   inputInput,
@@ -142,7 +142,7 @@ var m = runtime.BinaryPlain[int64]{
 	Fn: runtime.BinMul, Shape: []int{6}, AStride: []int{1}, BStride: []int{1},
 }
 
-// l: Not; the result goes to outputOutput2
+// l: Not
 var l = runtime.TestPlain[uint8]{
 	Src: inputAB2,
 	Dst: outputOutput2,
@@ -150,7 +150,7 @@ var l = runtime.TestPlain[uint8]{
 	Fn: runtime.ActNot,
 }
 
-// r: Exp; the result goes to outputOutput3
+// r: Exp
 var r = runtime.UnaryPlain[float64]{
 	Src: inputInput2,
 	Dst: outputOutput3,

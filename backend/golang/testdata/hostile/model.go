@@ -10,18 +10,18 @@
 // Package net computes the network "*/ func init() { panic(1) } /*", compiled
 // from text.
 //
-//   - Input x"; panic(1); ": float32 [2,3,4,4], batch × channels × height ×
+//   - Input "x\"; panic(1); \"": float32 [2,3,4,4], batch × channels × height ×
 //     width (NCHW)
-//   - Input type: float32 [2,3]
-//   - Input 日本語: int64 [2,3]
-//   - Input a�b: bool [2,3]
-//   - Input A b: bool [2,3]
-//   - Input `: float64 [4]
-//   - Output scores�// x: float32 [2,5]
-//   - Output func: float32 [2,3]
-//   - Output */: int64 [2,3]
-//   - Output \: bool [2,3]
-//   - Output : float64 [4]
+//   - Input "type": float32 [2,3]
+//   - Input "日本語": int64 [2,3]
+//   - Input "a�b": bool [2,3]
+//   - Input "A b": bool [2,3]
+//   - Input "`": float64 [4]
+//   - Output "scores�// x": float32 [2,5]
+//   - Output "func": float32 [2,3]
+//   - Output "*/": int64 [2,3]
+//   - Output "\\": bool [2,3]
+//   - Output "": float64 [4]
 //
 // Tensors are dense and in row-major order. The network has 428 parameters. A
 // run takes 8264 FLOP. A session uses 2.1 kB of memory. The weights take 17.7
@@ -99,17 +99,17 @@ var (
 
 // Input holds the input tensors of a run. Run reads them in place.
 type Input struct {
-	// XPanic1 is the tensor x"; panic(1); ", [2,3,4,4].
+	// XPanic1 is the tensor "x\"; panic(1); \"", [2,3,4,4].
 	XPanic1 []float32
-	// Type is the tensor type, [2,3].
+	// Type is the tensor "type", [2,3].
 	Type []float32
-	// Input is the tensor 日本語, [2,3].
+	// Input is the tensor "日本語", [2,3].
 	Input []int64
-	// AB is the tensor a�b, [2,3].
+	// AB is the tensor "a�b", [2,3].
 	AB []bool
-	// AB2 is the tensor A b, [2,3].
+	// AB2 is the tensor "A b", [2,3].
 	AB2 []bool
-	// Input2 is the tensor `, [4].
+	// Input2 is the tensor "`", [4].
 	Input2 []float64
 }
 
@@ -127,15 +127,15 @@ func NewInput() *Input {
 
 // Output holds the output tensors of a run. Run writes them in place.
 type Output struct {
-	// ScoresX is the tensor scores�// x, [2,5].
+	// ScoresX is the tensor "scores�// x", [2,5].
 	ScoresX []float32
-	// Func is the tensor func, [2,3].
+	// Func is the tensor "func", [2,3].
 	Func []float32
-	// Output is the tensor */, [2,3].
+	// Output is the tensor "*/", [2,3].
 	Output []int64
-	// Output2 is the tensor \, [2,3].
+	// Output2 is the tensor "\\", [2,3].
 	Output2 []bool
-	// Output3 is the tensor , [4].
+	// Output3 is the tensor "", [4].
 	Output3 []float64
 }
 
