@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"modelc/backend/schedule"
-	"modelc/ir"
 	"modelc/runtime"
 )
 
@@ -75,179 +74,19 @@ func newLayersSources(batches []*batch) []*layersSource {
 	return files
 }
 
-// layers collects the variables of a program.
-type layers struct {
-	*variables
-	program *schedule.Program
-	prefix  string
-	steps   []string          // the variable of each step
-	makes   map[*ir.Value]int // the step that completes a value
-	places  map[place]string  // variables
-	ports   map[runtime.Ref]port
-
-	portsUsed []variableOf
-	buffers   [][]variableOf // of each buffer
-	order     []int          // buffers by their first use
-	weights   [][]variableOf // of each step: what it is the first to read
-	loads     [][]loading    // of each step: what prepares its weights
-}
-
-// place is an operand. The same offset in the arena belongs to different
-// buffers at different times.
-type place struct {
-	buffer int // as bufferOf returns it
-	value  any
-}
-
-// variableOf is the variable of an operand.
-type variableOf struct {
-	operand
-	name    string
-	comment string
-}
-
-// loading is a load step.
-type loading struct {
-	name   string
-	doc    string
-	stored []variableOf // what it is the first to read
-	kernel reflect.Value
-}
-
-func newLayers(vs *variables, b *batch) *layers {
-	p, prefix := b.program, ""
-	if b.Suffix != "" {
-		prefix = "batch" + b.Suffix
-	}
-	l := &layers{variables: vs, program: p, prefix: prefix, makes: map[*ir.Value]int{}, places: map[place]string{}, ports: map[runtime.Ref]port{},
-		buffers: make([][]variableOf, len(p.Buffers)), weights: make([][]variableOf, len(p.Layers)), loads: make([][]loading, len(p.Layers))}
-	for i, x := range slices.Concat(b.Inputs, b.Outputs) {
-		x.Variable = vs.unique(prefixed(prefix, uncapitalised(x.Name)))
-		l.ports[runtime.Ref{Space: runtime.IO + runtime.Space(i), Len: x.Len}] = x
-	}
-	l.steps = vs.stepVariables(p.Layers, prefix)
-	for i, x := range p.Layers {
-		if x.Value != nil {
-			l.makes[x.Value] = i
-		}
-	}
-	for i, s := range p.Plan.Steps {
-		list := fields(reflect.ValueOf(s.Kernel).Elem())
-		for k, name := range fieldNames(list) {
-			l.nameOperand(i, list[k].operand, name)
-		}
-	}
-	return l
-}
-
-// nameOperand gives an operand of a step a variable, unless it has one. field
-// is its name in the kernel.
-func (l *layers) nameOperand(step int, o operand, field string) {
-	own := prefixed(l.steps[step], field)
-	switch {
-	case !o.ref.Present() && o.value.Type() != refType:
-		at := place{l.bufferOf(step, o), o.value.Interface()}
-		if l.places[at] == "" {
-			l.places[at] = l.unique(l.steps[step] + "Between")
-			l.weights[step] = append(l.weights[step], variableOf{o, l.places[at], "Extents of an image that is never whole in memory: the step makes a few rows at a time."})
-		}
-	case o.ref.Space == runtime.Weights || o.ref.Space == runtime.Prepared:
-		if l.shared[o.value.Interface()] == "" {
-			name := l.unique(own)
-			l.shared[o.value.Interface()] = name
-			l.weights[step] = append(l.weights[step], variableOf{o, name, ""})
-		}
-	case o.ref.Space == runtime.Arena:
-		l.nameInArena(step, o, own)
-	default:
-		at := place{-1, o.value.Interface()}
-		if l.places[at] != "" {
-			return
-		}
-		v := variableOf{o, "", ""}
-		if p, ok := l.ports[o.ref]; ok && o.value.Type() == refType {
-			v.name, v.comment = p.Variable, fmt.Sprintf("%s%s, the tensor %q", p.Type, p.Shape, p.Text)
-		} else {
-			v.name = l.unique(own)
-		}
-		l.places[at] = v.name
-		l.portsUsed = append(l.portsUsed, v)
-	}
-}
-
-// nameInArena does the same for an operand in the arena.
-func (l *layers) nameInArena(step int, o operand, own string) {
-	i := l.bufferOf(step, o)
-	at := place{i, o.value.Interface()}
-	if l.places[at] != "" {
-		return
-	}
-	if i < 0 { // no plan has one
-		l.places[at] = l.unique(own)
-		l.weights[step] = append(l.weights[step], variableOf{o, l.places[at], ""})
-		return
-	}
-	v := variableOf{o, own, ""}
-	b := &l.program.Buffers[i]
-	if held := valuesAt(b, o); len(held) > 0 {
-		v.name, v.comment = l.resultName(b, held[0], o), l.placeText(b, held, o)
-	} else if k := slices.IndexFunc(l.buffers[i], func(v variableOf) bool { return v.ref == o.ref }); k >= 0 && o.value.Type() == refType {
-		v.name = strings.TrimSuffix(l.buffers[i][k].name, "Out") + "Flat"
-		v.comment = fmt.Sprintf("the memory of %s as %d numbers", l.buffers[i][k].name, o.ref.Len)
-	} else if c := channels(b, o); c != "" {
-		v.comment = c
-	}
-	v.name = l.unique(v.name)
-	l.places[at] = v.name
-	if len(l.buffers[i]) == 0 {
-		l.order = append(l.order, i)
-	}
-	l.buffers[i] = append(l.buffers[i], v)
-}
-
-// valuesAt returns the values that lie at an operand, in the order of time.
-func valuesAt(b *schedule.Buffer, o operand) []schedule.Held {
-	var list []schedule.Held
-	for _, h := range b.Holds {
-		if at := o.value.Interface(); at == any(h.Where.Image) || at == any(h.Where.Dense) {
-			list = append(list, h)
-		}
-	}
-	return list
-}
-
-// resultName returns the name of the place where a value lies.
-func (l *layers) resultName(b *schedule.Buffer, h schedule.Held, o operand) string {
-	base := prefixed(l.prefix, variable(h.Layer, "value"))
-	if step, ok := l.makes[h.Value]; ok {
-		base = l.steps[step]
-	}
-	image := slices.ContainsFunc(b.Holds, func(x schedule.Held) bool { return x.Value == h.Value && x.Where.Image.N > 0 })
-	switch {
-	case image && o.value.Type() == refType:
-		return base + "Flat"
-	case h.Value.Def() == nil:
-		return base + "Packed"
-	}
-	return base + "Out"
-}
-
-// placeText says what lies at an operand.
-func (l *layers) placeText(b *schedule.Buffer, held []schedule.Held, o operand) string {
-	text := held[0].Value.Type.String()
-	if c := channels(b, o); c != "" {
-		text += ", " + c
-	}
+// history says which layers fill a place in turn, "" for one layer.
+func (l *layers) history(held []schedule.Held) string {
 	var names []string
 	for _, h := range held {
 		if _, ok := l.makes[h.Value]; ok {
 			names = append(names, short(h.Layer))
 		}
 	}
-	if n := len(names); n > 1 {
-		text += fmt.Sprintf(": the results of %s and %s in turn", strings.Join(names[:n-1], ", "), names[n-1])
+	n := len(names)
+	if n < 2 {
+		return ""
 	}
-	return text
+	return fmt.Sprintf("the results of %s and %s in turn", strings.Join(names[:n-1], ", "), names[n-1])
 }
 
 // channels says which channels of the buffer's image an operand has, "" for
@@ -274,44 +113,7 @@ func short(name string) string {
 	return comment(name)
 }
 
-// reader returns the program with the first step that reads what a load step
-// prepares.
-func reader(list []*layers, load reflect.Value) (l *layers, step int) {
-	for _, l := range list {
-		for step, variables := range l.weights {
-			for _, v := range variables {
-				if v.ref.Space == runtime.Prepared && slices.ContainsFunc(fields(load), func(f field) bool { return f.ref == v.ref }) {
-					return l, step
-				}
-			}
-		}
-	}
-	return list[0], len(list[0].program.Layers) - 1 // no plan prepares what it does not read
-}
-
-// nameLoad gives a load step a variable beside the step that reads what it
-// prepares.
-func (l *layers) nameLoad(load schedule.Layer, kernel reflect.Value, step int) string {
-	list := fields(kernel)
-	base := l.steps[step]
-	for _, f := range list {
-		if name, ok := l.shared[f.value.Interface()]; ok && f.ref.Space == runtime.Prepared {
-			base = strings.TrimSuffix(name, "Weights")
-		}
-	}
-	k := loading{name: l.unique(base + "Load"), doc: load.Doc, kernel: kernel}
-	for _, f := range list {
-		if l.shared[f.value.Interface()] == "" {
-			name := l.unique(base + "Stored")
-			l.shared[f.value.Interface()] = name
-			k.stored = append(k.stored, variableOf{f.operand, name, ""})
-		}
-	}
-	l.loads[step] = append(l.loads[step], k)
-	return k.name
-}
-
-// file prints what was collected.
+// file returns the contents of the file.
 func (l *layers) file() *layersSource {
 	f := &layersSource{}
 	packages := map[string]bool{runtimePath: true}
@@ -343,7 +145,7 @@ func declare(p *printer, places []variableOf) []declaration {
 	}
 	list := make([]declaration, len(places))
 	for i, v := range places {
-		list[i] = declaration{Comment: lines(v.comment), Name: v.name, Value: p.packed(v.value, longest+len(" = "), wideLiteral-tabColumns)}
+		list[i] = declaration{Comment: lines(joined(": ", v.comment, v.history)), Name: v.name, Value: p.packed(v.value, longest+len(" = "), wideLiteral-tabColumns)}
 	}
 	return list
 }
@@ -351,26 +153,21 @@ func declare(p *printer, places []variableOf) []declaration {
 // bufferSection declares the places in a buffer.
 func (l *layers) bufferSection(i int, p *printer) section {
 	b := &l.program.Buffers[i]
-	use := fmt.Sprintf("%s, in use from %s to %s", Size(b.Bytes), short(l.program.Layers[b.First].Name), short(l.program.Layers[b.Last].Name))
-	if b.First == b.Last {
-		use = fmt.Sprintf("%s, in use during %s", Size(b.Bytes), short(l.program.Layers[b.First].Name))
+	first, last := short(l.program.Layers[b.First].Name), short(l.program.Layers[b.Last].Name)
+	use := fmt.Sprintf("%s, in use from %s to %s", Size(b.Bytes), first, last)
+	if first == last {
+		use = fmt.Sprintf("%s, in use during %s", Size(b.Bytes), first)
 	}
 	places := l.buffers[i]
 	if len(places) == 1 {
-		what, turn, _ := strings.Cut(places[0].comment, ": ")
-		if turn != "" {
-			use += ": " + turn
-		}
-		if what != "" {
-			what += ", "
-		}
-		return section{lines(what + use + "."), declare(p, places)}
+		text := joined(", ", places[0].comment, joined(": ", use, places[0].history)) + "."
+		return section{lines(text), []declaration{{Name: places[0].name, Value: p.packed(places[0].value, columns(places[0].name)+7, wideLiteral)}}}
 	}
 	return section{lines(fmt.Sprintf("The buffer of %s: %s.", short(b.Name), use)), declare(p, places)}
 }
 
-// layerSection declares a step, what only it or what it first reads, and what
-// prepares that.
+// layerSection declares a step, the weights that it is the first to read, and
+// the load steps that prepare them.
 func (l *layers) layerSection(i int, operands *printer) section {
 	layer := &l.program.Layers[i]
 	doc := comment(layer.Name) + ": " + layer.Doc
@@ -403,31 +200,12 @@ func (l *layers) layerSection(i int, operands *printer) section {
 	return s
 }
 
-// resultPlace returns the variable of the place in the arena where the value
-// that a step completes lies, "" for none.
-func (l *layers) resultPlace(step int) string {
-	x := &l.program.Layers[step]
-	for _, v := range []any{x.Where.Image, x.Where.Dense} {
-		if o, ok := asOperand(reflect.ValueOf(v)); ok && x.Value != nil && o.ref.Space == runtime.Arena {
-			return l.places[place{l.bufferOf(step, o), v}]
-		}
+// joined joins those of two texts that are not empty.
+func joined(between, a, b string) string {
+	if a == "" || b == "" {
+		return a + b
 	}
-	return ""
-}
-
-// bufferOf returns the buffer in which an operand of a step lies, −1 for
-// memory outside the arena, and a number of the step's own for an image without
-// memory.
-func (l *layers) bufferOf(step int, o operand) int {
-	switch {
-	case !o.ref.Present():
-		return -2 - step
-	case o.ref.Space != runtime.Arena:
-		return -1
-	}
-	return slices.IndexFunc(l.program.Buffers, func(b schedule.Buffer) bool {
-		return b.First <= step && step <= b.Last && b.Off <= o.ref.Off && o.ref.Off < b.Off+b.Bytes
-	})
+	return a + between + b
 }
 
 // lines returns text as lines of a comment, "" for none.
