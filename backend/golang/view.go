@@ -9,13 +9,13 @@ import (
 	"modelc/runtime/vision"
 )
 
-// view is what the templates print.
+// view is the data of the templates.
 type view struct {
 	Options
 	*batch  // the first
 	Head    string
 	Title   string
-	Digest  string   // of the weights, as a Go array literal
+	Digest  string   // of the weights, as a Go literal
 	Batches []*batch // smallest first
 	More    []*batch // all but the first
 
@@ -27,15 +27,16 @@ type view struct {
 	Weights    string
 	Prepared   string // empty where nothing is made at load
 	Rounding   string // sentence about weights in half precision
-	// What the self-test needs.
+	// What kinds of ports the self-test has.
 	FloatInput, FloatOutput, ExactOutput, TakesData, GivesData bool
-	// What the Example prints, empty where rounding may decide it.
+	// Class is the class that the Example prints, empty where rounding may decide
+	// it.
 	Class string
 
 	golden []byte
 }
 
-// Fills reports whether the self-test makes inputs of noise.
+// Fills reports whether the self-test has inputs of pseudo-random numbers.
 func (v *view) Fills() bool { return v.Predict == nil || len(v.More) > 0 }
 
 // batch is the network compiled for a batch size.
@@ -105,8 +106,8 @@ func newView(p *schedule.Program, sum [32]byte, o Options) (*view, error) {
 	return v, nil
 }
 
-// clearBest reports whether no error within the tolerance makes another score
-// the largest.
+// clearBest reports whether the largest score stays the largest under any error
+// within the tolerance.
 func clearBest(scores []float32, tolerance float64) bool {
 	top := float32(0)
 	for _, s := range scores {
