@@ -161,7 +161,7 @@ func (b *builder) emitPooled(o *conv, pool *ir.Node, doc string, kernel func(dst
 	b.emit(doc, o.reads(), []*place{dst}, func() runtime.Kernel { return kernel(dst) })
 	b.Node = o.node
 	b.Include(o.node)
-	b.Last().Node = o.node
+	b.Last().Node, b.Last().Name = o.node, plan.NodeName(o.node)
 }
 
 // poolAfter returns the pool that alone reads the result of a convolution, as

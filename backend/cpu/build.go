@@ -164,6 +164,10 @@ func (b *builder) program() *Program {
 		p.Plan.Load = append(p.Plan.Load, runtime.Step{Name: l.Name, Kernel: k})
 	}
 	p.Program = b.Recorder.Program(b.g, loads, arena, bound)
+	p.held = b.holds()
+	for _, buf := range p.Buffers {
+		buf.Name = bufferName(buf, p.held[buf])
+	}
 	return p
 }
 

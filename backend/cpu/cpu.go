@@ -25,6 +25,7 @@ type Program struct {
 	Plan *runtime.Plan
 
 	places   []*place // by step: where Layer.Value lies, nil for helper steps
+	held     map[*plan.Buffer][]Held
 	sections []section
 	extra    int // bytes by which prepared weights exceed the stored ones that they replace
 }
@@ -42,15 +43,13 @@ type Location struct {
 // Where returns where the value that step i completes lies after the step. The
 // step must complete one.
 func (p *Program) Where(i int) Location {
-	v := p.places[i]
-	l := Location{Rank: len(v.Shape)}
-	if v.image {
-		l.Image = v.img()
-	} else {
-		l.Dense = v.ref()
-	}
-	return l
+	return p.places[i].location()
 }
+
+// Holds returns the values that lie in a buffer of the arena, in the order of
+// the graph. Values at the same place follow one another in time. A buffer that
+// only one step uses holds none.
+func (p *Program) Holds(b *plan.Buffer) []Held { return p.held[b] }
 
 // WriteWeights writes the packed weights, Plan.WeightsBytes in all. Sections
 // start on multiples of 64 bytes.

@@ -38,4 +38,3 @@ func (o *conv) depthwiseKernel(w runtime.Ref) *runtime.Depthwise {
 		Scale: o.scale, Shift: o.shift, Pre: o.pre, Act: o.act,
 		KH: g.KH, KW: g.KW, SH: g.SH, SW: g.SW, DH: g.DH, DW: g.DW, PadTop: g.PadTop, PadLeft: g.PadLeft}
 }
-

@@ -112,20 +112,31 @@ func (p *place) ref() runtime.Ref {
 	return runtime.Ref{Space: runtime.Space(p.Buffer.Space), Off: p.Buffer.Off + p.Off, Len: p.Shape.Len()}
 }
 
-// img returns the place as an image operand. Offsets must be final.
+// img returns the place as an image operand. Offsets must be final. An image
+// that is never whole in memory has extents and strides alone.
 func (p *place) img() runtime.Image {
 	if p == nil {
 		return runtime.Image{}
 	}
 	m := runtime.Image{
-		Ref: runtime.Ref{Space: runtime.Space(p.Buffer.Space), Off: p.Buffer.Off + p.Off},
-		N:   p.dims.n, C: p.dims.c, H: p.dims.h, W: p.dims.w,
+		N: p.dims.n, C: p.dims.c, H: p.dims.h, W: p.dims.w,
 		Top: p.border.top, Left: p.border.left, Bottom: p.border.bottom, Right: p.border.right,
 		BatchStride: p.batchStride,
 		Clear:       p.Buffer.Shared && p.border != border{},
 	}
-	m.Len = (p.dims.n-1)*p.batchStride + p.blocks()*p.plane()
+	if p.Buffer.Space != 0 || p.Buffer.InArena() {
+		m.Ref = runtime.Ref{Space: runtime.Space(p.Buffer.Space), Off: p.Buffer.Off + p.Off, Len: (p.dims.n-1)*p.batchStride + p.blocks()*p.plane()}
+	}
 	return m
+}
+
+// location returns the place for people and for comparisons. Offsets must be
+// final.
+func (p *place) location() Location {
+	if p.image {
+		return Location{Image: p.img(), Rank: len(p.Shape)}
+	}
+	return Location{Dense: p.ref(), Rank: len(p.Shape)}
 }
 
 // contiguous reports whether an image has no border and a dense batch, so that

@@ -145,7 +145,7 @@ func (w *weights) prepare(n, replaces int, doc string, r runtime.Ref, kernel fun
 	w.prepared = d.Off + n*ir.Float32.Size()
 	w.replaced += replaces
 	w.byKey[key] = d
-	w.loads = append(w.loads, load{plan.Layer{Name: w.rec.Node.Name, Doc: doc}, func() runtime.Kernel { return kernel(d) }})
+	w.loads = append(w.loads, load{plan.Layer{Name: plan.NodeName(w.rec.Node), Doc: doc}, func() runtime.Kernel { return kernel(d) }})
 	return d
 }
 

@@ -6,14 +6,14 @@ import (
 	"modelc/ir"
 )
 
-// The axes of images, as people name them.
+// The names of the orders of an image's axes.
 const (
 	nchw = "NCHW"
 	nhwc = "NHWC"
 )
 
-// inputAxes says in which order a network reads the axes of v as images; it
-// is empty where that is not sure.
+// inputAxes returns the order in which a network reads the axes of v as images,
+// "" where the graph does not tell.
 func inputAxes(v *ir.Value) string {
 	if len(v.Type.Shape) != 4 {
 		return ""
@@ -38,7 +38,7 @@ func inputAxes(v *ir.Value) string {
 	return ""
 }
 
-// outputAxes is inputAxes for a result.
+// outputAxes returns the order of the axes of a result, as inputAxes does.
 func outputAxes(v *ir.Value) string {
 	if len(v.Type.Shape) != 4 || v.Def() == nil {
 		return ""

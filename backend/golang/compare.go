@@ -17,18 +17,18 @@ import (
 	"modelc/runtime"
 )
 
-// Difference is a file that is not what Write would leave.
+// Difference is a file that differs from what Write would write.
 type Difference struct {
 	File string // slashed, below the package's folder
-	// Old and New are the contents of a text; nil where the file is not there,
-	// or not text.
+	// Old and New are the contents of a text. They are nil where the file does not
+	// exist or is not text.
 	Old, New []byte
-	// Note says what differs where that is not text, "" otherwise.
+	// Note says what differs in a file that is not text. It is "" for text.
 	Note string
 }
 
-// Compare returns how the package in dir differs from what Write would make of
-// it, nil for not at all. It writes nothing to dir.
+// Compare returns the differences between the package in dir and what Write
+// would write there, nil for none. It writes nothing to dir.
 func Compare(dir string, p *cpu.Program, o Options) ([]Difference, error) {
 	return compare(dir, packageLayout, func(tmp string) error {
 		_, err := render(tmp, p, o)
@@ -36,7 +36,8 @@ func Compare(dir string, p *cpu.Program, o Options) ([]Difference, error) {
 	}, func(offset int64) string { return sectionAt(p.Plan, offset) })
 }
 
-// CompareRuntime is Compare for what WriteRuntime writes.
+// CompareRuntime returns the differences between dir and what WriteRuntime would
+// write there.
 func CompareRuntime(dir string, source Files, version string) ([]Difference, error) {
 	return compare(dir, runtimeLayout, func(tmp string) error {
 		_, err := writeFiles(tmp, sharedRuntime(source, version))
@@ -112,8 +113,8 @@ func compare(dir string, l layout, render func(tmp string) error, section func(o
 	return out, nil
 }
 
-// binaryNote says how two files differ: in size and digest and, where they
-// are of one size, in which sections.
+// binaryNote describes how two files differ: their sizes and digests and, if
+// their sizes are equal, the sections that differ.
 func binaryNote(have, want string, section func(offset int64) string) (string, error) {
 	a, sumA, err := digest(have)
 	if err != nil {
@@ -153,33 +154,14 @@ func sectionAt(p *runtime.Plan, offset int64) string {
 	best, name := -1, ""
 	for _, list := range [][]runtime.Step{p.Load, p.Steps} {
 		for _, s := range list {
-			for _, r := range refs(reflect.ValueOf(s.Kernel).Elem()) {
-				if r.Space == runtime.Weights && r.Present() && r.Off <= at && r.Off > best {
+			for _, f := range fields(reflect.ValueOf(s.Kernel).Elem()) {
+				if r := f.ref; r.Space == runtime.Weights && r.Present() && r.Off <= at && r.Off > best {
 					best, name = r.Off, s.Name
 				}
 			}
 		}
 	}
 	return name
-}
-
-// refs returns the places in memory that the fields of a kernel name.
-func refs(v reflect.Value) []runtime.Ref {
-	if r, ok := v.Interface().(runtime.Ref); ok {
-		return []runtime.Ref{r}
-	}
-	var list []runtime.Ref
-	switch v.Kind() {
-	case reflect.Struct:
-		for i := range v.NumField() {
-			list = append(list, refs(v.Field(i))...)
-		}
-	case reflect.Slice:
-		for i := range v.Len() {
-			list = append(list, refs(v.Index(i))...)
-		}
-	}
-	return list
 }
 
 func digest(path string) (size int64, sum string, err error) {
@@ -210,8 +192,8 @@ func equalFiles(a, b string) (bool, error) {
 	return same, err
 }
 
-// eachDifference calls f with the offset of the first byte that differs in
-// each cache line, which a section never shares with another.
+// eachDifference calls f with the offset of the first byte that differs in each
+// cache line. Two sections never share a cache line.
 func eachDifference(a, b string, f func(offset int64)) error {
 	fa, err := os.Open(a)
 	if err != nil {

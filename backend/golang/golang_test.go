@@ -28,7 +28,7 @@ func TestHostileNames(t *testing.T) {
 		if p := PackageName(s); checkPackageName(p) != nil {
 			t.Errorf("%q: package %q", s, p)
 		}
-		src := "package p\n\n// " + comment(s) + "\nvar " + id + " = " + quote(s) + "\n"
+		src := "package p\n\n// " + comment(s) + "\nvar " + id + " = " + quote(s, 1<<10) + "\n"
 		if _, err := format.Source([]byte(src)); err != nil {
 			t.Errorf("%q: %v\n%s", s, err, src)
 		}
@@ -64,9 +64,9 @@ func TestLiteral(t *testing.T) {
 		{runtime.Ref{Space: runtime.IO + 2, Off: 64, Len: 3}, "runtime.Ref{Space: runtime.IO + 2, Off: 64, Len: 3}"},
 		{runtime.Act{Fn: runtime.ActClip, Alpha: float32(math.Inf(-1)), Beta: 6}, "runtime.Act{Fn: runtime.ActClip, Alpha: -runtime.Inf32, Beta: 6}"},
 		{runtime.StridedCopy[uint32]{Shape: []int{2, 3}}, "runtime.StridedCopy[uint32]{Shape: []int{2, 3}}"},
-		{runtime.PadPlain[float32]{Index: [][]int32{{-1, 0}, {0}}}, "runtime.PadPlain[float32]{Index: [][]int32{[]int32{-1, 0}, []int32{0}}}"},
+		{runtime.PadPlain[float32]{Index: [][]int32{{-1, 0}, {0}}}, "runtime.PadPlain[float32]{Index: [][]int32{{-1, 0}, {0}}}"},
 	} {
-		if got := literal(reflect.ValueOf(c.v)); got != c.want {
+		if got := newPrinter(nil).literal(reflect.ValueOf(c.v)); got != c.want {
 			t.Errorf("got  %s\nwant %s", got, c.want)
 		}
 	}

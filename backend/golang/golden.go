@@ -6,8 +6,8 @@ import (
 	"modelc/ir"
 )
 
-// maxGolden is how many elements of an output the self-test stores. Larger
-// ones are sampled evenly.
+// maxGolden is the maximum number of elements of an output that the self-test
+// stores. Larger outputs are sampled evenly.
 const maxGolden = 1 << 14
 
 func stride(n int) int { return max(1, (n+maxGolden-1)/maxGolden) }
@@ -21,14 +21,12 @@ func sample(t *ir.Tensor, stride int) []byte {
 	return out
 }
 
-// GoldenMasks are the bits that integers of the self-test's inputs may have,
-// widest first. An integer may be an index, so a model may take small ones
-// alone.
+// GoldenMasks are masks for the integers of the self-test's inputs, widest first.
+// An integer may be an index, so a model may accept small integers only.
 var GoldenMasks = []uint64{3, 1, 0}
 
-// GoldenInputs returns the inputs of the self-test, with integers of the bits
-// in mask. The generated test makes the same ones: the function goldenInput
-// there is this one, printed.
+// GoldenInputs returns the inputs of the self-test, with integers of the bits in
+// mask. The template of model_test.go makes the same inputs.
 func GoldenInputs(g *ir.Graph, mask uint64) []*ir.Tensor {
 	var in []*ir.Tensor
 	for i, v := range g.Inputs {
@@ -56,12 +54,12 @@ func GoldenInputs(g *ir.Graph, mask uint64) []*ir.Tensor {
 	return in
 }
 
-// fill writes numbers of mean zero and variance one.
+// fill writes numbers with mean 0 and variance 1.
 func fill[T float32 | float64](x []T, seed uint64) {
 	for k := range x {
 		u := float64(mix(seed<<32+uint64(k))>>11) / (1 << 53)
-		// The conversion keeps the compiler from fusing: the same bits on
-		// every machine.
+		// The conversion keeps the compiler from fusing operations, which gives
+		// other bits on some machines.
 		x[k] = T(float32(float64(u*(2*math.Sqrt(3))) - math.Sqrt(3)))
 	}
 }

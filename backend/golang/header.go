@@ -18,6 +18,7 @@ const (
 	shaLine   = "// Model SHA-256: "
 	graphLine = "// Graph SHA-256: "
 	flagsLine = "// Flags: "
+	moreFlags = "//   " // the flags go on
 )
 
 // Header says where a generated file comes from.
@@ -34,14 +35,41 @@ func (h Header) text() string {
 	if len(h.Flags) == 0 {
 		return s
 	}
-	words := make([]string, len(h.Flags))
-	for i, f := range h.Flags {
-		words[i] = f
-		if f == "" || strings.ContainsFunc(f, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
-			words[i] = strconv.QuoteToASCII(f)
+	const width = 100
+	var lines []string
+	line := flagsLine
+	for _, f := range h.Flags {
+		for _, w := range flagWords(f, width-len(flagsLine)) {
+			if line != flagsLine && line != moreFlags {
+				if len(line)+1+len(w) > width {
+					lines = append(lines, line)
+					line = moreFlags
+				} else {
+					line += " "
+				}
+			}
+			line += w
 		}
 	}
-	return s + "\n" + flagsLine + strings.Join(words, " ")
+	return s + "\n" + strings.Join(append(lines, line), "\n")
+}
+
+// flagWords returns a flag as a word of the header, quoted where it holds more
+// than printable ASCII. One that is longer than width becomes several words that
+// end with a backslash but for the last.
+func flagWords(f string, width int) []string {
+	if len(f) <= width && f != "" && !strings.ContainsFunc(f, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
+		return []string{f}
+	}
+	const escape = 10 // the longest form of a rune
+	var list []string
+	start := 0
+	for i := range f {
+		if q := strconv.QuoteToASCII(f[start:i]); len(q)+escape >= width {
+			list, start = append(list, q+`\`), i
+		}
+	}
+	return append(list, strconv.QuoteToASCII(f[start:]))
 }
 
 // ReadHeader reads the header of the package in dir. The error is
@@ -61,6 +89,7 @@ func ReadHeader(dir string) (Header, error) {
 }
 
 func parseHeader(src string) (h Header, err error) {
+	flags := ""
 	for line := range strings.Lines(src) {
 		line = strings.TrimRight(line, "\r\n")
 		if rest, ok := strings.CutPrefix(line, marker); ok {
@@ -70,36 +99,42 @@ func parseHeader(src string) (h Header, err error) {
 		} else if rest, ok := strings.CutPrefix(line, graphLine); ok {
 			h.Graph = rest
 		} else if rest, ok := strings.CutPrefix(line, flagsLine); ok {
-			if h.Flags, err = words(rest); err != nil {
-				return h, err
-			}
-		} else if !strings.HasPrefix(line, "//") {
+			flags = rest
+		} else if rest, ok := strings.CutPrefix(line, moreFlags); ok && flags != "" {
+			flags += " " + rest
+		} else if line == "//" && flags != "" || !strings.HasPrefix(line, "//") {
 			break
 		}
 	}
 	if h.Version == "" {
 		return h, errors.New("modelc did not write this file")
 	}
-	return h, nil
+	h.Flags, err = parseFlags(flags)
+	return h, err
 }
 
-// words undoes the quoting of flags.
-func words(s string) ([]string, error) {
+// parseFlags undoes flagWords.
+func parseFlags(s string) ([]string, error) {
 	var list []string
+	word := ""
 	for s != "" {
-		word, rest, _ := strings.Cut(s, " ")
+		part, rest, _ := strings.Cut(s, " ")
+		more := false
 		if s[0] == '"' {
 			quoted, err := strconv.QuotedPrefix(s)
 			if err != nil {
 				return nil, fmt.Errorf("the line of flags is damaged: %w", err)
 			}
-			if word, err = strconv.Unquote(quoted); err != nil {
+			if part, err = strconv.Unquote(quoted); err != nil {
 				return nil, err
 			}
-			rest = strings.TrimPrefix(s[len(quoted):], " ")
+			rest, more = strings.CutPrefix(s[len(quoted):], `\`)
+			rest = strings.TrimPrefix(rest, " ")
 		}
-		list = append(list, word)
-		s = rest
+		word, s = word+part, rest
+		if !more {
+			list, word = append(list, word), ""
+		}
 	}
 	return list, nil
 }

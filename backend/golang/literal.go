@@ -12,70 +12,42 @@ import (
 	"modelc/runtime/vision"
 )
 
-// declaration prints a kernel as literal does, with a line for each operand
-// and one for all the extents.
-func declaration(v reflect.Value) string {
-	var operands, extents []string
-	for i := range v.NumField() {
-		f := v.Field(i)
-		if f.IsZero() {
-			continue
-		}
-		part := v.Type().Field(i).Name + ": " + literal(f) + ","
-		switch f.Kind() {
-		case reflect.Struct, reflect.Slice:
-			operands = append(operands, part)
-		default:
-			extents = append(extents, part)
-		}
-	}
-	if len(extents) > 0 {
-		operands = append(operands, strings.Join(extents, " "))
-	}
-	return typeName(v.Type()) + "{\n" + strings.Join(operands, "\n") + "\n}"
+// printer writes values of the runtime's types as Go literals: fields by
+// name, zero fields left out. A new kernel needs nothing here.
+type printer struct {
+	// name returns the variable that holds a value, "" for none.
+	name func(v reflect.Value) string
+	// packages are the import paths of the types that were printed, as the
+	// compiler spells them.
+	packages map[string]bool
 }
 
-// literal prints a value of a runtime type as a Go composite literal: fields
-// by name, zero fields left out, nested values in place. A new kernel needs
-// nothing here.
-func literal(v reflect.Value) string {
+func newPrinter(name func(v reflect.Value) string) *printer {
+	return &printer{name: name, packages: map[string]bool{}}
+}
+
+// literal returns v on one line.
+func (p *printer) literal(v reflect.Value) string {
+	if n := p.variable(v); n != "" {
+		return n
+	}
 	switch v.Kind() {
-	case reflect.Pointer:
-		return "&" + literal(v.Elem())
 	case reflect.Struct:
-		return typeName(v.Type()) + fields(v)
+		return p.typeName(v.Type()) + "{" + strings.Join(p.fields(v), ", ") + "}"
 	case reflect.Slice, reflect.Array:
 		if v.Kind() == reflect.Slice && v.IsNil() {
 			return "nil"
 		}
-		parts := make([]string, v.Len())
-		for i := range parts {
-			parts[i] = elided(v.Index(i))
-		}
-		return typeName(v.Type()) + "{" + strings.Join(parts, ", ") + "}"
+		return p.typeName(v.Type()) + "{" + strings.Join(p.elements(v, 1<<20), ", ") + "}"
 	case reflect.Bool:
 		return strconv.FormatBool(v.Bool())
 	case reflect.String:
-		return quote(v.String())
+		return strconv.Quote(clip(v.String()))
 	case reflect.Float32, reflect.Float64:
-		return float(v)
+		return p.float(v)
 	}
-	switch x := v.Interface().(type) {
-	case runtime.Space:
-		return space(x)
-	case runtime.Fn:
-		return "runtime.Act" + ir.Fn(x).String() // the values coincide
-	case runtime.BinaryFn:
-		return "runtime.Bin" + ir.BinaryFn(x).String()
-	case runtime.Format:
-		return "runtime." + strings.ToUpper(x.String())
-	case runtime.PoolKind:
-		if x == runtime.PoolMax {
-			return "runtime.PoolMax"
-		}
-		return "runtime.PoolAvg"
-	case vision.Layout, vision.Fit, vision.Filter: // named as their constants
-		return "vision." + identifier(fmt.Sprint(x), "")
+	if s := constant(v); s != "" {
+		return p.qualified(v.Type().PkgPath(), s)
 	}
 	if v.CanInt() {
 		return strconv.FormatInt(v.Int(), 10)
@@ -83,40 +55,178 @@ func literal(v reflect.Value) string {
 	return strconv.FormatUint(v.Uint(), 10)
 }
 
-// elided prints an element of a slice, whose type stands in front already.
-func elided(v reflect.Value) string {
-	if v.Kind() == reflect.Struct {
-		return fields(v)
+// elements returns the elements of a slice, without the type that stands in
+// front of all. Slices among them are broken into lines of the given width.
+func (p *printer) elements(v reflect.Value, width int) []string {
+	parts := make([]string, v.Len())
+	for i := range parts {
+		e := v.Index(i)
+		switch {
+		case p.variable(e) != "":
+			parts[i] = p.variable(e)
+		case e.Kind() == reflect.Struct:
+			parts[i] = "{" + strings.Join(p.fields(e), ", ") + "}"
+		case e.Kind() == reflect.Slice && !e.IsNil():
+			parts[i] = "{" + pack(p.elements(e, width-tabColumns), 1, width-tabColumns) + "}"
+		default:
+			parts[i] = p.literal(e)
+		}
 	}
-	return literal(v)
+	return parts
 }
 
-func fields(v reflect.Value) string {
+// fields returns the fields of a struct that are not zero.
+func (p *printer) fields(v reflect.Value) []string {
 	var parts []string
 	for i := range v.NumField() {
 		if f := v.Field(i); !f.IsZero() {
-			parts = append(parts, v.Type().Field(i).Name+": "+literal(f))
+			parts = append(parts, v.Type().Field(i).Name+": "+p.literal(f))
 		}
 	}
-	return "{" + strings.Join(parts, ", ") + "}"
+	return parts
 }
 
-func space(s runtime.Space) string {
-	switch s {
-	case runtime.Arena:
-		return "runtime.Arena"
-	case runtime.Weights:
-		return "runtime.Weights"
-	case runtime.Prepared:
-		return "runtime.Prepared"
-	case runtime.IO:
-		return "runtime.IO"
+// The widths of literals, without indentation.
+const (
+	wideLiteral = 117 // the longest line of one that starts in the first column
+	flatKernel  = 72  // the longest kernel on one line
+)
+
+// packed returns v on one line of the given width or else with as many fields
+// or elements on a line as fit. used is the width of what stands in front of it.
+func (p *printer) packed(v reflect.Value, used, width int) string {
+	flat := p.literal(v)
+	if used+columns(flat) <= width {
+		return flat
 	}
-	return fmt.Sprintf("runtime.IO + %d", s-runtime.IO)
+	switch v.Kind() {
+	case reflect.Struct:
+		name, parts := p.typeName(v.Type()), p.fields(v)
+		if _, ok := asOperand(v); ok { // the Ref, then the layout on lines of its own
+			return name + "{" + parts[0] + ",\n" + pack(parts[1:], 0, width-tabColumns) + "}"
+		}
+		return name + "{" + pack(parts, used+columns(name)+1, width-tabColumns) + "}"
+	case reflect.Slice, reflect.Array:
+		name := p.typeName(v.Type())
+		return name + "{" + pack(p.elements(v, width-tabColumns), used+columns(name)+1, width-tabColumns) + "}"
+	case reflect.String:
+		return quote(v.String(), width-used)
+	}
+	return flat
+}
+
+// pack joins parts with commas in lines. The first line is used already.
+func pack(parts []string, used, width int) string {
+	var b strings.Builder
+	for i, part := range parts {
+		long := strings.Contains(part, "\n")
+		switch {
+		case i == 0 && used+columns(part) < width && !long:
+			used += columns(part)
+		case i > 0 && used+2+columns(part) < width && !long:
+			b.WriteString(", ")
+			used += 2 + columns(part)
+		default:
+			if i > 0 {
+				b.WriteString(",")
+			}
+			b.WriteString("\n")
+			if used = columns(part); long {
+				used = width
+			}
+		}
+		b.WriteString(part)
+	}
+	return b.String()
+}
+
+// kernel returns a kernel with a line for each operand and lines of the given
+// width for the rest of its fields.
+func (p *printer) kernel(v reflect.Value, width int) string {
+	if flat := p.literal(v); columns(flat) <= flatKernel {
+		return flat
+	}
+	width -= tabColumns
+	var operands, extents []string
+	for i := range v.NumField() {
+		f, name := v.Field(i), v.Type().Field(i).Name
+		if f.IsZero() {
+			continue
+		}
+		literal := p.literal(f)
+		switch part := name + ": "; {
+		case f.Kind() == reflect.Struct && columns(literal) > flatKernel:
+			operands = append(operands, part+p.kernel(f, width)+",")
+		case f.Kind() == reflect.Slice && columns(literal) > flatKernel:
+			operands = append(operands, part+p.packed(f, longestField, width)+",")
+		case f.Kind() == reflect.Struct, f.Kind() == reflect.Slice && f.Type().Elem().Kind() == reflect.Struct:
+			operands = append(operands, part+literal+",")
+		default:
+			extents = append(extents, part+literal)
+		}
+	}
+	if len(extents) > 0 {
+		if len(operands) > 0 {
+			operands = append(operands, "") // or gofmt aligns the first extent with the operands
+		}
+		operands = append(operands, pack(extents, 0, width)+",")
+	}
+	return p.typeName(v.Type()) + "{\n" + strings.Join(operands, "\n") + "\n}"
+}
+
+// longestField is the maximum width of a field's name, to which gofmt aligns.
+const longestField = 12
+
+func (p *printer) variable(v reflect.Value) string {
+	if p.name == nil {
+		return ""
+	}
+	return p.name(v)
+}
+
+// constant returns the name of the constant that v equals, "" where values of
+// its type have no names. The values of functions coincide with those of ir.
+func constant(v reflect.Value) string {
+	switch x := v.Interface().(type) {
+	case runtime.Space:
+		switch x {
+		case runtime.Arena:
+			return "Arena"
+		case runtime.Weights:
+			return "Weights"
+		case runtime.Prepared:
+			return "Prepared"
+		case runtime.IO:
+			return "IO"
+		}
+		return fmt.Sprintf("IO + %d", x-runtime.IO)
+	case runtime.Fn:
+		return "Act" + ir.Fn(x).String()
+	case runtime.BinaryFn:
+		return "Bin" + ir.BinaryFn(x).String()
+	case runtime.ReduceFn:
+		return reductions[x]
+	case runtime.Format:
+		return strings.ToUpper(x.String())
+	case runtime.PoolKind:
+		if x == runtime.PoolMax {
+			return "PoolMax"
+		}
+		return "PoolAvg"
+	case vision.Layout, vision.Fit, vision.Filter: // named as their constants
+		return identifier(fmt.Sprint(x), "")
+	}
+	return ""
+}
+
+var reductions = map[runtime.ReduceFn]string{
+	runtime.RedMean: "RedMean", runtime.RedSum: "RedSum", runtime.RedMax: "RedMax", runtime.RedMin: "RedMin", runtime.RedProd: "RedProd",
+	runtime.RedL1: "RedL1", runtime.RedL2: "RedL2", runtime.RedSumSquare: "RedSumSquare",
+	runtime.RedLogSum: "RedLogSum", runtime.RedLogSumExp: "RedLogSumExp",
 }
 
 // float prints a number that has no literal of its own too.
-func float(v reflect.Value) string {
+func (p *printer) float(v reflect.Value) string {
 	bits := 64
 	if v.Kind() == reflect.Float32 {
 		bits = 32
@@ -124,25 +234,35 @@ func float(v reflect.Value) string {
 	s := strconv.FormatFloat(v.Float(), 'g', -1, bits)
 	switch s {
 	case "+Inf":
-		return fmt.Sprintf("runtime.Inf%d", bits)
+		return p.qualified(runtimePath, fmt.Sprintf("Inf%d", bits))
 	case "-Inf":
-		return fmt.Sprintf("-runtime.Inf%d", bits)
+		return "-" + p.qualified(runtimePath, fmt.Sprintf("Inf%d", bits))
 	case "NaN":
-		return fmt.Sprintf("runtime.NaN%d", bits)
+		return p.qualified(runtimePath, fmt.Sprintf("NaN%d", bits))
 	}
 	return s
 }
 
-// typeName spells a type as source outside package runtime does.
-func typeName(t reflect.Type) string {
+// runtimePath is the import path of the runtime in the compiler. That of a
+// generated package may be another.
+var runtimePath = reflect.TypeFor[runtime.Plan]().PkgPath()
+
+// typeName spells a type as the source of another package does.
+func (p *printer) typeName(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Slice:
-		return "[]" + typeName(t.Elem())
+		return "[]" + p.typeName(t.Elem())
 	case reflect.Array:
-		return fmt.Sprintf("[%d]%s", t.Len(), typeName(t.Elem()))
+		return fmt.Sprintf("[%d]%s", t.Len(), p.typeName(t.Elem()))
 	case reflect.Struct:
 		// A generic type's name carries its arguments: StridedCopy[uint32].
-		return path.Base(t.PkgPath()) + "." + t.Name()
+		return p.qualified(t.PkgPath(), t.Name())
 	}
 	return t.String()
+}
+
+// qualified returns a name of the package at an import path.
+func (p *printer) qualified(pkgPath, name string) string {
+	p.packages[pkgPath] = true
+	return path.Base(pkgPath) + "." + name
 }

@@ -15,8 +15,8 @@ import (
 // Pictures makes a package take pictures: its method Predict.
 type Pictures struct {
 	Preprocess vision.Preprocess // into the only input
-	// Labels names the classes that the elements of the only output score; nil
-	// for no names.
+	// Labels are the names of the classes, in the order of the scores in the only
+	// output. It is nil where classes have no names.
 	Labels []string
 }
 
@@ -27,15 +27,15 @@ const (
 	classesFile     = "classes.go"
 )
 
-// answers is how many classes Predict returns, as decode_predictions of Keras
-// does.
+// answers is the maximum number of classes that Predict returns, as in
+// decode_predictions of Keras.
 const answers = 5
 
-// pictureSize is that of the self-test's picture.
+// pictureSize is the size of the self-test's picture.
 var pictureSize = image.Pt(320, 240)
 
-// picture is what the self-test shows a network. The generated test makes the
-// same one: the function of this name there is this one, printed.
+// picture returns the picture of the self-test. The template of predict_test.go
+// has the same function.
 func picture() image.Image {
 	img := image.NewNRGBA(image.Rectangle{Max: pictureSize})
 	for y := range pictureSize.Y {
@@ -53,31 +53,31 @@ func GoldenPicture(g *ir.Graph, p vision.Preprocess) ([]*ir.Tensor, error) {
 	return []*ir.Tensor{t}, p.Apply(t.Float32s(), picture())
 }
 
-// predictView is what the templates of Predict print.
+// predictView is the data of the templates of Predict.
 type predictView struct {
 	Literal string // of the preprocessing
-	Fit     string // what it does to the size
-	Levels  string // and to the levels
+	Fit     string // says what it does to the size
+	Levels  string // says what it does to the levels
 	Answers int
 	Classes int
 	Labels  []string    // quoted
 	Size    image.Point // of the self-test's picture
-	// The best class of the self-test's picture, as an Example prints it;
-	// empty where rounding may decide which it is.
+	// Best is the best class of the self-test's picture, as the Example prints it.
+	// It is empty where rounding may decide which class is the best.
 	Best string
 }
 
 func newPredictView(p *Pictures, scores []float32, tolerance float64) *predictView {
-	v := &predictView{Literal: literal(reflect.ValueOf(p.Preprocess)), Answers: min(answers, len(scores)), Classes: len(scores), Size: pictureSize}
+	v := &predictView{Literal: newPrinter(nil).kernel(reflect.ValueOf(p.Preprocess), wideLiteral), Answers: min(answers, len(scores)), Classes: len(scores), Size: pictureSize}
 	v.Fit, v.Levels = Describe(p.Preprocess)
 	for _, l := range p.Labels {
-		v.Labels = append(v.Labels, quote(l))
+		v.Labels = append(v.Labels, quote(l, quoteWidth))
 	}
 	if best := vision.Top(scores, 1, p.Labels); clearBest(scores, tolerance) {
 		v.Best = fmt.Sprintf("class %d", best[0].Index)
 		if name := best[0].Name; len(p.Labels) > 0 {
 			v.Best += ": " + comment(name)
-			if comment(name) != name || strings.TrimSpace(name) != name || name == "" {
+			if comment(name) != name || strings.TrimSpace(name) != name || name == "" || columns(name) > quoteWidth {
 				v.Best = "" // an Example cannot expect it
 			}
 		}
@@ -85,7 +85,8 @@ func newPredictView(p *Pictures, scores []float32, tolerance float64) *predictVi
 	return v
 }
 
-// Describe says for people what becomes of a picture, and of its levels.
+// Describe returns what preprocessing does to the size of a picture, and to its
+// levels, as parts of a sentence.
 func Describe(p vision.Preprocess) (fit, levels string) {
 	fit = "stretched"
 	switch p.Fit {

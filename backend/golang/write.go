@@ -19,27 +19,28 @@ import (
 	"modelc/runtime"
 )
 
-// FileSize is that of a file of a package; Lines is 0 where it is not text.
+// FileSize is the size of a file of a package. Lines is 0 where the file is not
+// text.
 type FileSize struct{ Bytes, Lines int }
 
 // Write writes the package of p to dir and returns the size of each file.
 //
-// Everything is made in a folder beside dir first, so an error leaves dir as
-// it was. A new dir is that folder renamed; in an existing one files are
-// replaced one by one, and files of an earlier generation that are no longer
-// made are removed. A file that modelc did not write is never touched; one
-// that stands in the way is an error before anything has changed.
+// Write makes all files in a folder beside dir first, so that an error leaves dir
+// unchanged. If dir does not exist, Write renames that folder. Otherwise it
+// replaces files one by one and removes files of an earlier generation that are
+// no longer made. It never touches a file that modelc did not write. If such a
+// file has the name of a new one, Write fails before it changes anything.
 //
-// A process that dies while files are replaced leaves a package without its
-// main file, which does not build; the next Write completes it, and removes
+// A process that dies while it replaces files leaves a package without its main
+// file, which does not build. The next Write completes the package and removes
 // the folder beside dir.
 func Write(dir string, p *cpu.Program, o Options) (map[string]FileSize, error) {
 	return write(dir, packageLayout, func(tmp string) (map[string]FileSize, error) { return render(tmp, p, o) })
 }
 
-// WriteRuntime writes to dir, as Write does, a copy of the runtime that
-// several packages share. It is whole: any package may use it. source are the
-// files of package runtime by their path below its folder.
+// WriteRuntime writes to dir, as Write does, a copy of the runtime that several
+// packages share. The copy is complete, so that any package may use it. source
+// has the files of package runtime by their path below its folder.
 func WriteRuntime(dir string, source Files, version string) (map[string]FileSize, error) {
 	return write(dir, runtimeLayout, func(tmp string) (map[string]FileSize, error) {
 		return writeFiles(tmp, sharedRuntime(source, version))
@@ -62,7 +63,7 @@ func write(dir string, l layout, render func(tmp string) (map[string]FileSize, e
 		return nil, err
 	}
 	pattern := "." + filepath.Base(dir) + ".tmp"
-	// The lock is ours, so what is there was left by a process that died.
+	// This process holds the lock, so a process that died left what is there.
 	entries, err := os.ReadDir(parent)
 	if err != nil {
 		return nil, err
@@ -192,7 +193,7 @@ func WriteWeights(path, dir string, p *cpu.Program, progress func(done, total in
 	return os.Rename(tmp, path)
 }
 
-// counter is a writer that tells how many of total bytes it was given.
+// counter is a writer that reports the number of bytes written so far.
 type counter struct {
 	done, total int
 	tell        func(done, total int) error // nil for nobody
@@ -206,14 +207,14 @@ func (c *counter) Write(b []byte) (int, error) {
 	return len(b), c.tell(c.done, c.total)
 }
 
-// layout says what a folder that modelc writes consists of.
+// layout describes a folder that modelc writes.
 type layout struct {
-	folders []string // that may hold files of it, "." among them
-	// entry is the file without which nothing of the folder can be used. While
-	// the others are replaced it is not there.
+	folders []string // that may hold its files, "." among them
+	// entry is the file without which the folder cannot be used. It is absent
+	// while the other files are replaced.
 	entry string
-	// owners of files without a header of their own: other files, whose headers
-	// tell.
+	// owners has, for each file without a header, the file whose header tells
+	// whether modelc wrote both.
 	owners map[string]string
 }
 
@@ -306,16 +307,16 @@ func (l layout) list(dir string) ([]string, error) {
 		case !d.IsDir():
 			files = append(files, rel)
 		case !slices.Contains(l.folders, rel):
-			return fs.SkipDir // other packages below are not this one's business
+			return fs.SkipDir // it belongs to another package
 		}
 		return nil
 	})
 	return files, err
 }
 
-// ownersFirst orders files so that those that others speak for come behind:
-// made in this order and removed in the other, none is ever there without its
-// owner, and a process that dies leaves nothing that looks like another's.
+// ownersFirst moves files with an owner behind the others. Files are made in this
+// order and removed in reverse, so that no file ever exists without its owner: a
+// process that dies leaves no file that modelc does not recognise.
 func (l layout) ownersFirst(files []string) {
 	owned := func(f string) int {
 		if _, ok := l.owners[f]; ok {

@@ -8,7 +8,7 @@ import (
 // Buffer is memory that tensors live in: a piece of the arena, or a region
 // that exists already (weights, an input or output of the model).
 type Buffer struct {
-	// Name is the name of the first value in the buffer.
+	// Name is the name of the layer whose result is the largest in the buffer.
 	Name string
 	// Space is 0 for the arena. Other numbers are the machine's: each is a
 	// region outside the arena.

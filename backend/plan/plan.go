@@ -31,11 +31,13 @@ type Program struct {
 
 // Layer describes a step.
 type Layer struct {
-	// Name is the name of the node that the step completes, or of the buffer
-	// that it writes.
+	// Name is the name of Node. A step without a node has the name of the layer
+	// whose operand it prepares, or of the output that it writes.
 	Name string
-	// Node is the node whose kernel computes the step; nil for changes of
-	// layout and copies to the outputs.
+	// Node is the layer that the step computes. If the step computes several, it
+	// is the last convolution: a convolution with the pool behind it has the name
+	// of the convolution, and a pointwise with a depthwise convolution that of the
+	// depthwise one. Node is nil for changes of layout and copies to the outputs.
 	Node *ir.Node
 	// Nodes are all nodes of the graph that the step computes, in order.
 	Nodes []*ir.Node

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
+	"modelc/backend/plan"
 	"modelc/internal/units"
 	"modelc/ir"
 )
@@ -109,7 +110,7 @@ func inspect(m *modelc.Compiled, g *ir.Graph) inspection {
 	}
 	in.Total = layerRow{Op: "total"}
 	for _, n := range g.Nodes {
-		r := layerRow{Name: n.Name, Op: ir.Label(n.Op), Shape: n.Out[0].Type.Shape.String(), FLOPs: ir.FLOPs(n), Bytes: ir.Traffic(n)}
+		r := layerRow{Name: plan.NodeName(n), Op: ir.Label(n.Op), Shape: n.Out[0].Type.Shape.String(), FLOPs: ir.FLOPs(n), Bytes: ir.Traffic(n)}
 		for _, v := range n.In {
 			if v != nil && v.Const != nil {
 				r.Parameters += int64(v.Type.Shape.Len())

@@ -8,10 +8,19 @@ package unet
 
 import "modelc/runtime"
 
-// plan is the network as the runtime executes it: every step a kernel whose
-// extents, offsets and choices are constants.
+// plan is the network as the runtime executes it.
+//
+// A run of a session executes Steps in order. Each step is a kernel of the
+// runtime with constant operands and extents. The variables of all steps are
+// below.
+//
+// Load runs once for a model, when it is opened: it transforms weights into the
+// form that the kernels read.
 var plan = runtime.Plan{
-	Graph:         [32]byte{0x5f, 0xbe, 0x5d, 0x67, 0x3d, 0x65, 0xf8, 0xf4, 0x24, 0xe0, 0x44, 0x56, 0xe5, 0x7d, 0x08, 0xaa, 0xe1, 0x57, 0xe3, 0x7f, 0xcb, 0x78, 0x58, 0x08, 0x2c, 0x10, 0x05, 0x9a, 0xa7, 0xdc, 0xc5, 0xb6},
+	Graph: [32]byte{
+		0x5f, 0xbe, 0x5d, 0x67, 0x3d, 0x65, 0xf8, 0xf4, 0x24, 0xe0, 0x44, 0x56, 0xe5, 0x7d, 0x08, 0xaa,
+		0xe1, 0x57, 0xe3, 0x7f, 0xcb, 0x78, 0x58, 0x08, 0x2c, 0x10, 0x05, 0x9a, 0xa7, 0xdc, 0xc5, 0xb6,
+	},
 	ArenaBytes:    9045504,
 	WeightsBytes:  469184,
 	PreparedBytes: 1716480,
@@ -22,382 +31,651 @@ var plan = runtime.Plan{
 		{Name: "restored", Type: "f32", Shape: []int{1, 3, 192, 192}, Bytes: 442368},
 	},
 	Load: []runtime.Step{
-		{Name: "node_conv2d_1", Kernel: &load0},
-		{Name: "node_conv2d_2", Kernel: &load1},
-		{Name: "node_conv2d_3", Kernel: &load2},
-		{Name: "node_conv2d_4", Kernel: &load3},
-		{Name: "node_conv2d_5", Kernel: &load4},
-		{Name: "node_conv2d_6", Kernel: &load5},
-		{Name: "node_conv2d_7", Kernel: &load6},
-		{Name: "node_conv2d_8", Kernel: &load7},
-		{Name: "node_conv2d_9", Kernel: &load8},
+		{Name: "node_conv2d_1", Kernel: &nodeConv2d1Load},
+		{Name: "node_conv2d_2", Kernel: &nodeConv2d2Load},
+		{Name: "node_conv2d_3", Kernel: &nodeConv2d3Load},
+		{Name: "node_conv2d_4", Kernel: &nodeConv2d4Load},
+		{Name: "node_conv2d_5", Kernel: &nodeConv2d5Load},
+		{Name: "node_conv2d_6", Kernel: &nodeConv2d6Load},
+		{Name: "node_conv2d_7", Kernel: &nodeConv2d7Load},
+		{Name: "node_conv2d_8", Kernel: &nodeConv2d8Load},
+		{Name: "node_conv2d_9", Kernel: &nodeConv2d9Load},
 	},
 	Steps: []runtime.Step{
-		{Name: "node_conv2d", Kernel: &layer00},
-		{Name: "node_conv2d_1", Kernel: &layer01},
-		{Name: "node_max_pool2d", Kernel: &layer02},
-		{Name: "node_conv2d_2", Kernel: &layer03},
-		{Name: "node_conv2d_3", Kernel: &layer04},
-		{Name: "node_max_pool2d_1", Kernel: &layer05},
-		{Name: "node_conv2d_4", Kernel: &layer06},
-		{Name: "node_conv2d_5", Kernel: &layer07},
-		{Name: "node_convolution", Kernel: &layer08},
-		{Name: "node_convolution", Kernel: &layer09},
-		{Name: "node_convolution", Kernel: &layer10},
-		{Name: "node_convolution", Kernel: &layer11},
-		{Name: "node_convolution", Kernel: &layer12},
-		{Name: "node_convolution", Kernel: &layer13},
-		{Name: "node_convolution", Kernel: &layer14},
-		{Name: "node_convolution", Kernel: &layer15},
-		{Name: "node_conv2d_6", Kernel: &layer16},
-		{Name: "node_conv2d_7", Kernel: &layer17},
-		{Name: "node_convolution_1", Kernel: &layer18},
-		{Name: "node_convolution_1", Kernel: &layer19},
-		{Name: "node_convolution_1", Kernel: &layer20},
-		{Name: "node_convolution_1", Kernel: &layer21},
-		{Name: "node_convolution_1", Kernel: &layer22},
-		{Name: "node_convolution_1", Kernel: &layer23},
-		{Name: "node_convolution_1", Kernel: &layer24},
-		{Name: "node_convolution_1", Kernel: &layer25},
-		{Name: "node_conv2d_8", Kernel: &layer26},
-		{Name: "node_conv2d_9", Kernel: &layer27},
-		{Name: "node_conv2d_10", Kernel: &layer28},
-		{Name: "node_sub", Kernel: &layer29},
-		{Name: "node_sub", Kernel: &layer30},
-		{Name: "restored", Kernel: &layer31},
+		{Name: "node_conv2d", Kernel: &nodeConv2d},
+		{Name: "node_conv2d_1", Kernel: &nodeConv2d1},
+		{Name: "node_max_pool2d", Kernel: &nodeMaxPool2d},
+		{Name: "node_conv2d_2", Kernel: &nodeConv2d2},
+		{Name: "node_conv2d_3", Kernel: &nodeConv2d3},
+		{Name: "node_max_pool2d_1", Kernel: &nodeMaxPool2d1},
+		{Name: "node_conv2d_4", Kernel: &nodeConv2d4},
+		{Name: "node_conv2d_5", Kernel: &nodeConv2d5},
+		{Name: "node_convolution", Kernel: &nodeConvolution},
+		{Name: "node_convolution", Kernel: &nodeConvolution2},
+		{Name: "node_convolution", Kernel: &nodeConvolution3},
+		{Name: "node_convolution", Kernel: &nodeConvolution4},
+		{Name: "node_convolution", Kernel: &nodeConvolutionSpread},
+		{Name: "node_convolution", Kernel: &nodeConvolutionSpread2},
+		{Name: "node_convolution", Kernel: &nodeConvolutionSpread3},
+		{Name: "node_convolution", Kernel: &nodeConvolution5},
+		{Name: "node_conv2d_6", Kernel: &nodeConv2d6},
+		{Name: "node_conv2d_7", Kernel: &nodeConv2d7},
+		{Name: "node_convolution_1", Kernel: &nodeConvolution1},
+		{Name: "node_convolution_1", Kernel: &nodeConvolution1_},
+		{Name: "node_convolution_1", Kernel: &nodeConvolution1_2},
+		{Name: "node_convolution_1", Kernel: &nodeConvolution1_3},
+		{Name: "node_convolution_1", Kernel: &nodeConvolution1Spread},
+		{Name: "node_convolution_1", Kernel: &nodeConvolution1Spread2},
+		{Name: "node_convolution_1", Kernel: &nodeConvolution1Spread3},
+		{Name: "node_convolution_1", Kernel: &nodeConvolution1_4},
+		{Name: "node_conv2d_8", Kernel: &nodeConv2d8},
+		{Name: "node_conv2d_9", Kernel: &nodeConv2d9},
+		{Name: "node_conv2d_10", Kernel: &nodeConv2d10},
+		{Name: "node_sub", Kernel: &nodeSubPack},
+		{Name: "node_sub", Kernel: &nodeSub},
+		{Name: "restored", Kernel: &restoredUnpack},
 	},
 }
 
-// node_conv2d_1: Winograd F(4×4) weights
-var load0 = runtime.WinogradWeights{
-	W:   runtime.Ref{Space: runtime.Weights, Off: 1856, Len: 2304},
-	Dst: runtime.Ref{Space: runtime.Prepared, Len: 9792},
-	M:   4, IC: 16, OC: 16,
-}
+// The inputs and outputs, in the memory of the caller of Run. Len is the number
+// of elements.
+var (
+	// f32[1,3,192,192], the tensor "picture"
+	input = runtime.Ref{Space: runtime.IO, Len: 110592}
+	// f32[1,3,192,192], the tensor "restored"
+	output = runtime.Ref{Space: runtime.IO + 1, Len: 110592}
+)
 
-// node_conv2d_2: Winograd F(4×4) weights
-var load1 = runtime.WinogradWeights{
-	W:   runtime.Ref{Space: runtime.Weights, Off: 11200, Len: 4608},
-	Dst: runtime.Ref{Space: runtime.Prepared, Off: 39168, Len: 19008},
-	M:   4, IC: 16, OC: 32,
-}
+// The buffers, in the arena: 9045504 bytes of memory that each session
+// has. Off is the offset in bytes, Len the number of elements. Buffers that are
+// in use at different times share memory.
+//
+// An image is stored in blocks of 16 channels. Around the pixels of each block
+// is a border of Top, Left, Bottom and Right zero pixels, which Len includes.
+// BatchStride is the number of elements from one image of a batch to the next.
+// Clear means that other buffers use the memory of the border, so that the step
+// which writes the image sets the border to zero.
 
-// node_conv2d_3: Winograd F(4×4) weights
-var load2 = runtime.WinogradWeights{
-	W:   runtime.Ref{Space: runtime.Weights, Off: 29760, Len: 9216},
-	Dst: runtime.Ref{Space: runtime.Prepared, Off: 115200, Len: 37440},
-	M:   4, IC: 32, OC: 32,
-}
+// f32[1,16,192,192], 2.3 MB, in use from node_conv2d to node_conv2d_1.
+var nodeConv2dOut = runtime.Image{Ref: runtime.Ref{Off: 4817408, Len: 602176},
+	N: 1, C: 16, H: 192, W: 192, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 602176, Clear: true}
 
-// node_conv2d_4: Winograd F(4×4) weights
-var load3 = runtime.WinogradWeights{
-	W:   runtime.Ref{Space: runtime.Weights, Off: 66880, Len: 18432},
-	Dst: runtime.Ref{Space: runtime.Prepared, Off: 264960, Len: 74304},
-	M:   4, IC: 32, OC: 64,
-}
+// The buffer of node_cat_1: 4.6 MB, in use from node_conv2d_1 to node_conv2d_8.
+var (
+	// f32[1,16,192,192], channels 0 to 15
+	nodeConv2d1Out = runtime.Image{Ref: runtime.Ref{Len: 602176},
+		N: 1, C: 16, H: 192, W: 192, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 1204352, Clear: true}
+	// f32[1,16,192,192], channels 16 to 31
+	nodeConvolution1_4Out = runtime.Image{Ref: runtime.Ref{Off: 2408704, Len: 602176},
+		N: 1, C: 16, H: 192, W: 192, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 1204352, Clear: true}
+	// channels 16 to 31
+	nodeConvolution1Spread2Dst = runtime.Image{Ref: runtime.Ref{Off: 2408704, Len: 602176},
+		N: 1, C: 16, H: 192, W: 192, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 1204352}
+	// f32[1,32,192,192]
+	nodeCat1Out = runtime.Image{Ref: runtime.Ref{Len: 1204352},
+		N: 1, C: 32, H: 192, W: 192, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 1204352, Clear: true}
+)
 
-// node_conv2d_5: Winograd F(4×4) weights
-var load4 = runtime.WinogradWeights{
-	W:   runtime.Ref{Space: runtime.Weights, Off: 140864, Len: 36864},
-	Dst: runtime.Ref{Space: runtime.Prepared, Off: 562176, Len: 148032},
-	M:   4, IC: 64, OC: 64,
-}
+// f32[1,16,96,96], 600.2 kB, in use from node_max_pool2d to node_conv2d_2.
+var nodeMaxPool2dOut = runtime.Image{Ref: runtime.Ref{Off: 4817408, Len: 153664},
+	N: 1, C: 16, H: 96, W: 96, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 153664, Clear: true}
 
-// node_conv2d_6: Winograd F(4×4) weights
-var load5 = runtime.WinogradWeights{
-	W:   runtime.Ref{Space: runtime.Weights, Off: 321344, Len: 18432},
-	Dst: runtime.Ref{Space: runtime.Prepared, Off: 1154304, Len: 74304},
-	M:   4, IC: 64, OC: 32,
-}
+// f32[1,32,96,96], 1.2 MB, in use from node_conv2d_2 to node_conv2d_3.
+var nodeConv2d2Out = runtime.Image{Ref: runtime.Ref{Off: 7276032, Len: 307328},
+	N: 1, C: 32, H: 96, W: 96, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 307328, Clear: true}
 
-// node_conv2d_7: Winograd F(4×4) weights
-var load6 = runtime.WinogradWeights{
-	W:   runtime.Ref{Space: runtime.Weights, Off: 395200, Len: 9216},
-	Dst: runtime.Ref{Space: runtime.Prepared, Off: 1451520, Len: 37440},
-	M:   4, IC: 32, OC: 32,
-}
+// The buffer of node_cat: 2.3 MB, in use from node_conv2d_3 to node_conv2d_6.
+var (
+	// f32[1,32,96,96], channels 0 to 31
+	nodeConv2d3Out = runtime.Image{Ref: runtime.Ref{Off: 4817408, Len: 307328},
+		N: 1, C: 32, H: 96, W: 96, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 614656, Clear: true}
+	// f32[1,32,96,96], channels 32 to 63
+	nodeConvolution5Out = runtime.Image{Ref: runtime.Ref{Off: 6046720, Len: 307328},
+		N: 1, C: 32, H: 96, W: 96, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 614656, Clear: true}
+	// channels 32 to 63
+	nodeConvolutionSpread2Dst = runtime.Image{Ref: runtime.Ref{Off: 6046720, Len: 307328},
+		N: 1, C: 32, H: 96, W: 96, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 614656}
+	// f32[1,64,96,96]
+	nodeCatOut = runtime.Image{Ref: runtime.Ref{Off: 4817408, Len: 614656},
+		N: 1, C: 64, H: 96, W: 96, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 614656, Clear: true}
+)
 
-// node_conv2d_8: Winograd F(4×4) weights
-var load7 = runtime.WinogradWeights{
-	W:   runtime.Ref{Space: runtime.Weights, Off: 440384, Len: 4608},
-	Dst: runtime.Ref{Space: runtime.Prepared, Off: 1601280, Len: 19008},
-	M:   4, IC: 32, OC: 16,
-}
+// f32[1,32,48,48], 312.5 kB, in use from node_max_pool2d_1 to node_conv2d_4.
+var nodeMaxPool2d1Out = runtime.Image{Ref: runtime.Ref{Off: 7276032, Len: 80000},
+	N: 1, C: 32, H: 48, W: 48, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 80000, Clear: true}
 
-// node_conv2d_9: Winograd F(4×4) weights
-var load8 = runtime.WinogradWeights{
-	W:   runtime.Ref{Space: runtime.Weights, Off: 458880, Len: 2304},
-	Dst: runtime.Ref{Space: runtime.Prepared, Off: 1677312, Len: 9792},
-	M:   4, IC: 16, OC: 16,
-}
+// f32[1,64,48,48], 625.0 kB, in use from node_conv2d_4 to node_conv2d_5.
+var nodeConv2d4Out = runtime.Image{Ref: runtime.Ref{Off: 7865856, Len: 160000},
+	N: 1, C: 64, H: 48, W: 48, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 160000, Clear: true}
+
+// f32[1,64,48,48], 576.0 kB, in use from node_conv2d_5 to node_convolution.
+var nodeConv2d5Out = runtime.Image{Ref: runtime.Ref{Off: 7276032, Len: 147456},
+	N: 1, C: 64, H: 48, W: 48, BatchStride: 147456}
+
+// f32[1,32,48,48], 288.0 kB, in use during node_convolution.
+var nodeConvolutionOut = runtime.Image{Ref: runtime.Ref{Off: 7865856, Len: 73728},
+	N: 1, C: 32, H: 48, W: 48, BatchStride: 73728}
+
+// f32[1,32,48,48], 288.0 kB, in use during node_convolution.
+var nodeConvolution2Out = runtime.Image{Ref: runtime.Ref{Off: 8160768, Len: 73728},
+	N: 1, C: 32, H: 48, W: 48, BatchStride: 73728}
+
+// f32[1,32,48,48], 288.0 kB, in use during node_convolution.
+var nodeConvolution3Out = runtime.Image{Ref: runtime.Ref{Off: 8455680, Len: 73728},
+	N: 1, C: 32, H: 48, W: 48, BatchStride: 73728}
+
+// f32[1,32,48,48], 288.0 kB, in use during node_convolution.
+var nodeConvolution4Out = runtime.Image{Ref: runtime.Ref{Off: 8750592, Len: 73728},
+	N: 1, C: 32, H: 48, W: 48, BatchStride: 73728}
+
+// f32[1,32,96,96], 1.2 MB, in use from node_conv2d_6 to node_conv2d_7.
+var nodeConv2d6Out = runtime.Image{Ref: runtime.Ref{Off: 7276032, Len: 307328},
+	N: 1, C: 32, H: 96, W: 96, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 307328, Clear: true}
+
+// f32[1,32,96,96], 1.1 MB, in use from node_conv2d_7 to node_convolution_1.
+var nodeConv2d7Out = runtime.Image{Ref: runtime.Ref{Off: 4817408, Len: 294912},
+	N: 1, C: 32, H: 96, W: 96, BatchStride: 294912}
+
+// f32[1,16,96,96], 576.0 kB, in use during node_convolution_1.
+var nodeConvolution1Out = runtime.Image{Ref: runtime.Ref{Off: 5997056, Len: 147456},
+	N: 1, C: 16, H: 96, W: 96, BatchStride: 147456}
+
+// f32[1,16,96,96], 576.0 kB, in use during node_convolution_1.
+var nodeConvolution1_Out = runtime.Image{Ref: runtime.Ref{Off: 6586880, Len: 147456},
+	N: 1, C: 16, H: 96, W: 96, BatchStride: 147456}
+
+// f32[1,16,96,96], 576.0 kB, in use during node_convolution_1.
+var nodeConvolution1_2Out = runtime.Image{Ref: runtime.Ref{Off: 7176704, Len: 147456},
+	N: 1, C: 16, H: 96, W: 96, BatchStride: 147456}
+
+// f32[1,16,96,96], 576.0 kB, in use during node_convolution_1.
+var nodeConvolution1_3Out = runtime.Image{Ref: runtime.Ref{Off: 7766528, Len: 147456},
+	N: 1, C: 16, H: 96, W: 96, BatchStride: 147456}
+
+// f32[1,16,192,192], 2.3 MB, in use from node_conv2d_8 to node_conv2d_9.
+var nodeConv2d8Out = runtime.Image{Ref: runtime.Ref{Off: 4817408, Len: 602176},
+	N: 1, C: 16, H: 192, W: 192, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 602176, Clear: true}
+
+// f32[1,16,192,192], 2.2 MB, in use from node_conv2d_9 to node_conv2d_10.
+var nodeConv2d9Out = runtime.Image{Ref: runtime.Ref{Off: 2359296, Len: 589824},
+	N: 1, C: 16, H: 192, W: 192, BatchStride: 589824}
+
+// f32[1,3,192,192], 2.2 MB, in use from node_conv2d_10 to node_sub.
+var nodeConv2d10Out = runtime.Image{Ref: runtime.Ref{Len: 589824}, N: 1, C: 3, H: 192, W: 192, BatchStride: 589824}
+
+// f32[1,3,192,192], 2.2 MB, in use during node_sub.
+var picturePacked = runtime.Image{Ref: runtime.Ref{Off: 2359296, Len: 589824},
+	N: 1, C: 3, H: 192, W: 192, BatchStride: 589824}
+
+// f32[1,3,192,192], 2.2 MB, in use from node_sub to restored.
+var nodeSubOut = runtime.Image{Ref: runtime.Ref{Off: 4718592, Len: 589824},
+	N: 1, C: 3, H: 192, W: 192, BatchStride: 589824}
+
+// The steps, in order, with the weights that they read. Weights are declared
+// with the first step that reads them. A kernel of Load prepares weights from
+// their form in the weights file, which has a name that ends with Stored.
 
 // node_conv2d: Conv 3×3 3→16 at 192×192, bias, Relu: first layer
-var layer00 = runtime.ConvFirst{
-	Src:  runtime.Ref{Space: runtime.IO, Len: 110592},
-	Dst:  runtime.Image{Ref: runtime.Ref{Off: 4817408, Len: 602176}, N: 1, C: 16, H: 192, W: 192, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 602176, Clear: true},
-	Wt:   runtime.Ref{Space: runtime.Weights, Off: 64, Len: 432},
-	Bias: runtime.Ref{Space: runtime.Weights, Len: 16},
-	Act:  runtime.Act{Fn: runtime.ActRelu},
-	N:    1, C: 3, H: 192, W: 192, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, PadTop: 1, PadLeft: 1,
-}
+var (
+	nodeConv2dWeights = runtime.Ref{Space: runtime.Weights, Off: 64, Len: 432}
+	nodeConv2dBias    = runtime.Ref{Space: runtime.Weights, Len: 16}
+
+	nodeConv2d = runtime.ConvFirst{
+		Src:  input,
+		Dst:  nodeConv2dOut,
+		Wt:   nodeConv2dWeights,
+		Bias: nodeConv2dBias,
+		Act:  runtime.Act{Fn: runtime.ActRelu},
+
+		N: 1, C: 3, H: 192, W: 192, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, PadTop: 1, PadLeft: 1,
+	}
+)
 
 // node_conv2d_1: Conv 3×3 16→16 at 192×192, bias, Relu, halo: winograd4, 0.58× the direct cost
-var layer01 = runtime.Winograd{
-	Src:  runtime.Image{Ref: runtime.Ref{Off: 4817408, Len: 602176}, N: 1, C: 16, H: 192, W: 192, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 602176, Clear: true},
-	Dst:  runtime.Image{Ref: runtime.Ref{Len: 602176}, N: 1, C: 16, H: 192, W: 192, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 1204352, Clear: true},
-	W:    runtime.Ref{Space: runtime.Prepared, Len: 9792},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 1792, Len: 16},
-	Act:  runtime.Act{Fn: runtime.ActRelu},
-	M:    4, PadTop: 1, PadLeft: 1, Tiles: 210, OutBlocks: 1,
-}
+var (
+	nodeConv2d1Stored  = runtime.Ref{Space: runtime.Weights, Off: 1856, Len: 2304}
+	nodeConv2d1Weights = runtime.Ref{Space: runtime.Prepared, Len: 9792}
+	nodeConv2d1Bias    = runtime.Ref{Space: runtime.Weights, Off: 1792, Len: 16}
+
+	// When the model is opened: Winograd F(4×4) weights
+	nodeConv2d1Load = runtime.WinogradWeights{
+		W:   nodeConv2d1Stored,
+		Dst: nodeConv2d1Weights,
+
+		M: 4, IC: 16, OC: 16,
+	}
+
+	nodeConv2d1 = runtime.Winograd{
+		Src:  nodeConv2dOut,
+		Dst:  nodeConv2d1Out,
+		W:    nodeConv2d1Weights,
+		Bias: nodeConv2d1Bias,
+		Act:  runtime.Act{Fn: runtime.ActRelu},
+
+		M: 4, PadTop: 1, PadLeft: 1, Tiles: 210, OutBlocks: 1,
+	}
+)
 
 // node_max_pool2d: Pool max 2×2/2×2 at 96×96 (its operand is read elsewhere)
-var layer02 = runtime.Pool{
-	Src: runtime.Image{Ref: runtime.Ref{Len: 602176}, N: 1, C: 16, H: 192, W: 192, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 1204352, Clear: true},
-	Dst: runtime.Image{Ref: runtime.Ref{Off: 4817408, Len: 153664}, N: 1, C: 16, H: 96, W: 96, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 153664, Clear: true},
-	KH:  2, KW: 2, SH: 2, SW: 2, DH: 1, DW: 1,
+var nodeMaxPool2d = runtime.Pool{
+	Src: nodeConv2d1Out,
+	Dst: nodeMaxPool2dOut,
+
+	KH: 2, KW: 2, SH: 2, SW: 2, DH: 1, DW: 1,
 }
 
 // node_conv2d_2: Conv 3×3 16→32 at 96×96, bias, Relu, halo: winograd4, 0.48× the direct cost
-var layer03 = runtime.Winograd{
-	Src:  runtime.Image{Ref: runtime.Ref{Off: 4817408, Len: 153664}, N: 1, C: 16, H: 96, W: 96, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 153664, Clear: true},
-	Dst:  runtime.Image{Ref: runtime.Ref{Off: 7276032, Len: 307328}, N: 1, C: 32, H: 96, W: 96, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 307328, Clear: true},
-	W:    runtime.Ref{Space: runtime.Prepared, Off: 39168, Len: 19008},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 11072, Len: 32},
-	Act:  runtime.Act{Fn: runtime.ActRelu},
-	M:    4, PadTop: 1, PadLeft: 1, Tiles: 192, OutBlocks: 1,
-}
+var (
+	nodeConv2d2Stored  = runtime.Ref{Space: runtime.Weights, Off: 11200, Len: 4608}
+	nodeConv2d2Weights = runtime.Ref{Space: runtime.Prepared, Off: 39168, Len: 19008}
+	nodeConv2d2Bias    = runtime.Ref{Space: runtime.Weights, Off: 11072, Len: 32}
+
+	// When the model is opened: Winograd F(4×4) weights
+	nodeConv2d2Load = runtime.WinogradWeights{
+		W:   nodeConv2d2Stored,
+		Dst: nodeConv2d2Weights,
+
+		M: 4, IC: 16, OC: 32,
+	}
+
+	nodeConv2d2 = runtime.Winograd{
+		Src:  nodeMaxPool2dOut,
+		Dst:  nodeConv2d2Out,
+		W:    nodeConv2d2Weights,
+		Bias: nodeConv2d2Bias,
+		Act:  runtime.Act{Fn: runtime.ActRelu},
+
+		M: 4, PadTop: 1, PadLeft: 1, Tiles: 192, OutBlocks: 1,
+	}
+)
 
 // node_conv2d_3: Conv 3×3 32→32 at 96×96, bias, Relu, halo: winograd4, 0.4× the direct cost
-var layer04 = runtime.Winograd{
-	Src:  runtime.Image{Ref: runtime.Ref{Off: 7276032, Len: 307328}, N: 1, C: 32, H: 96, W: 96, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 307328, Clear: true},
-	Dst:  runtime.Image{Ref: runtime.Ref{Off: 4817408, Len: 307328}, N: 1, C: 32, H: 96, W: 96, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 614656, Clear: true},
-	W:    runtime.Ref{Space: runtime.Prepared, Off: 115200, Len: 37440},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 29632, Len: 32},
-	Act:  runtime.Act{Fn: runtime.ActRelu},
-	M:    4, PadTop: 1, PadLeft: 1, Tiles: 96, OutBlocks: 1,
-}
+var (
+	nodeConv2d3Stored  = runtime.Ref{Space: runtime.Weights, Off: 29760, Len: 9216}
+	nodeConv2d3Weights = runtime.Ref{Space: runtime.Prepared, Off: 115200, Len: 37440}
+	nodeConv2d3Bias    = runtime.Ref{Space: runtime.Weights, Off: 29632, Len: 32}
+
+	// When the model is opened: Winograd F(4×4) weights
+	nodeConv2d3Load = runtime.WinogradWeights{
+		W:   nodeConv2d3Stored,
+		Dst: nodeConv2d3Weights,
+
+		M: 4, IC: 32, OC: 32,
+	}
+
+	nodeConv2d3 = runtime.Winograd{
+		Src:  nodeConv2d2Out,
+		Dst:  nodeConv2d3Out,
+		W:    nodeConv2d3Weights,
+		Bias: nodeConv2d3Bias,
+		Act:  runtime.Act{Fn: runtime.ActRelu},
+
+		M: 4, PadTop: 1, PadLeft: 1, Tiles: 96, OutBlocks: 1,
+	}
+)
 
 // node_max_pool2d_1: Pool max 2×2/2×2 at 48×48 (its operand is read elsewhere)
-var layer05 = runtime.Pool{
-	Src: runtime.Image{Ref: runtime.Ref{Off: 4817408, Len: 307328}, N: 1, C: 32, H: 96, W: 96, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 614656, Clear: true},
-	Dst: runtime.Image{Ref: runtime.Ref{Off: 7276032, Len: 80000}, N: 1, C: 32, H: 48, W: 48, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 80000, Clear: true},
-	KH:  2, KW: 2, SH: 2, SW: 2, DH: 1, DW: 1,
+var nodeMaxPool2d1 = runtime.Pool{
+	Src: nodeConv2d3Out,
+	Dst: nodeMaxPool2d1Out,
+
+	KH: 2, KW: 2, SH: 2, SW: 2, DH: 1, DW: 1,
 }
 
 // node_conv2d_4: Conv 3×3 32→64 at 48×48, bias, Relu, halo: winograd4, 0.36× the direct cost
-var layer06 = runtime.Winograd{
-	Src:  runtime.Image{Ref: runtime.Ref{Off: 7276032, Len: 80000}, N: 1, C: 32, H: 48, W: 48, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 80000, Clear: true},
-	Dst:  runtime.Image{Ref: runtime.Ref{Off: 7865856, Len: 160000}, N: 1, C: 64, H: 48, W: 48, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 160000, Clear: true},
-	W:    runtime.Ref{Space: runtime.Prepared, Off: 264960, Len: 74304},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 66624, Len: 64},
-	Act:  runtime.Act{Fn: runtime.ActRelu},
-	M:    4, PadTop: 1, PadLeft: 1, Tiles: 72, OutBlocks: 1,
-}
+var (
+	nodeConv2d4Stored  = runtime.Ref{Space: runtime.Weights, Off: 66880, Len: 18432}
+	nodeConv2d4Weights = runtime.Ref{Space: runtime.Prepared, Off: 264960, Len: 74304}
+	nodeConv2d4Bias    = runtime.Ref{Space: runtime.Weights, Off: 66624, Len: 64}
+
+	// When the model is opened: Winograd F(4×4) weights
+	nodeConv2d4Load = runtime.WinogradWeights{
+		W:   nodeConv2d4Stored,
+		Dst: nodeConv2d4Weights,
+
+		M: 4, IC: 32, OC: 64,
+	}
+
+	nodeConv2d4 = runtime.Winograd{
+		Src:  nodeMaxPool2d1Out,
+		Dst:  nodeConv2d4Out,
+		W:    nodeConv2d4Weights,
+		Bias: nodeConv2d4Bias,
+		Act:  runtime.Act{Fn: runtime.ActRelu},
+
+		M: 4, PadTop: 1, PadLeft: 1, Tiles: 72, OutBlocks: 1,
+	}
+)
 
 // node_conv2d_5: Conv 3×3 64→64 at 48×48, bias, Relu, halo: winograd4, 0.32× the direct cost
-var layer07 = runtime.Winograd{
-	Src:  runtime.Image{Ref: runtime.Ref{Off: 7865856, Len: 160000}, N: 1, C: 64, H: 48, W: 48, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 160000, Clear: true},
-	Dst:  runtime.Image{Ref: runtime.Ref{Off: 7276032, Len: 147456}, N: 1, C: 64, H: 48, W: 48, BatchStride: 147456},
-	W:    runtime.Ref{Space: runtime.Prepared, Off: 562176, Len: 148032},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 140608, Len: 64},
-	Act:  runtime.Act{Fn: runtime.ActRelu},
-	M:    4, PadTop: 1, PadLeft: 1, Tiles: 48, OutBlocks: 1,
-}
+var (
+	nodeConv2d5Stored  = runtime.Ref{Space: runtime.Weights, Off: 140864, Len: 36864}
+	nodeConv2d5Weights = runtime.Ref{Space: runtime.Prepared, Off: 562176, Len: 148032}
+	nodeConv2d5Bias    = runtime.Ref{Space: runtime.Weights, Off: 140608, Len: 64}
+
+	// When the model is opened: Winograd F(4×4) weights
+	nodeConv2d5Load = runtime.WinogradWeights{
+		W:   nodeConv2d5Stored,
+		Dst: nodeConv2d5Weights,
+
+		M: 4, IC: 64, OC: 64,
+	}
+
+	nodeConv2d5 = runtime.Winograd{
+		Src:  nodeConv2d4Out,
+		Dst:  nodeConv2d5Out,
+		W:    nodeConv2d5Weights,
+		Bias: nodeConv2d5Bias,
+		Act:  runtime.Act{Fn: runtime.ActRelu},
+
+		M: 4, PadTop: 1, PadLeft: 1, Tiles: 48, OutBlocks: 1,
+	}
+)
 
 // node_convolution: Conv 1×1 64→32 at 48×48, bias: pointwise
-var layer08 = runtime.Conv{
-	Src:  runtime.Image{Ref: runtime.Ref{Off: 7276032, Len: 147456}, N: 1, C: 64, H: 48, W: 48, BatchStride: 147456},
-	Dst:  runtime.Image{Ref: runtime.Ref{Off: 7865856, Len: 73728}, N: 1, C: 32, H: 48, W: 48, BatchStride: 73728},
-	W:    runtime.Ref{Space: runtime.Weights, Off: 288448, Len: 2048},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 288320, Len: 32},
-	KH:   1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1,
-}
+var (
+	nodeConvolutionWeights = runtime.Ref{Space: runtime.Weights, Off: 288448, Len: 2048}
+	nodeConvolutionBias    = runtime.Ref{Space: runtime.Weights, Off: 288320, Len: 32}
+
+	nodeConvolution = runtime.Conv{
+		Src:  nodeConv2d5Out,
+		Dst:  nodeConvolutionOut,
+		W:    nodeConvolutionWeights,
+		Bias: nodeConvolutionBias,
+
+		KH: 1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1,
+	}
+)
 
 // node_convolution: Conv 1×1 64→32 at 48×48, bias: pointwise
-var layer09 = runtime.Conv{
-	Src:  runtime.Image{Ref: runtime.Ref{Off: 7276032, Len: 147456}, N: 1, C: 64, H: 48, W: 48, BatchStride: 147456},
-	Dst:  runtime.Image{Ref: runtime.Ref{Off: 8160768, Len: 73728}, N: 1, C: 32, H: 48, W: 48, BatchStride: 73728},
-	W:    runtime.Ref{Space: runtime.Weights, Off: 296640, Len: 2048},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 288320, Len: 32},
-	KH:   1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1,
-}
+var (
+	nodeConvolution2Weights = runtime.Ref{Space: runtime.Weights, Off: 296640, Len: 2048}
+
+	nodeConvolution2 = runtime.Conv{
+		Src:  nodeConv2d5Out,
+		Dst:  nodeConvolution2Out,
+		W:    nodeConvolution2Weights,
+		Bias: nodeConvolutionBias,
+
+		KH: 1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1,
+	}
+)
 
 // node_convolution: Conv 1×1 64→32 at 48×48, bias: pointwise
-var layer10 = runtime.Conv{
-	Src:  runtime.Image{Ref: runtime.Ref{Off: 7276032, Len: 147456}, N: 1, C: 64, H: 48, W: 48, BatchStride: 147456},
-	Dst:  runtime.Image{Ref: runtime.Ref{Off: 8455680, Len: 73728}, N: 1, C: 32, H: 48, W: 48, BatchStride: 73728},
-	W:    runtime.Ref{Space: runtime.Weights, Off: 304832, Len: 2048},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 288320, Len: 32},
-	KH:   1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1,
-}
+var (
+	nodeConvolution3Weights = runtime.Ref{Space: runtime.Weights, Off: 304832, Len: 2048}
+
+	nodeConvolution3 = runtime.Conv{
+		Src:  nodeConv2d5Out,
+		Dst:  nodeConvolution3Out,
+		W:    nodeConvolution3Weights,
+		Bias: nodeConvolutionBias,
+
+		KH: 1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1,
+	}
+)
 
 // node_convolution: Conv 1×1 64→32 at 48×48, bias: pointwise
-var layer11 = runtime.Conv{
-	Src:  runtime.Image{Ref: runtime.Ref{Off: 7276032, Len: 147456}, N: 1, C: 64, H: 48, W: 48, BatchStride: 147456},
-	Dst:  runtime.Image{Ref: runtime.Ref{Off: 8750592, Len: 73728}, N: 1, C: 32, H: 48, W: 48, BatchStride: 73728},
-	W:    runtime.Ref{Space: runtime.Weights, Off: 313024, Len: 2048},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 288320, Len: 32},
-	KH:   1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1,
-}
+var (
+	nodeConvolution4Weights = runtime.Ref{Space: runtime.Weights, Off: 313024, Len: 2048}
+
+	nodeConvolution4 = runtime.Conv{
+		Src:  nodeConv2d5Out,
+		Dst:  nodeConvolution4Out,
+		W:    nodeConvolution4Weights,
+		Bias: nodeConvolutionBias,
+
+		KH: 1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1,
+	}
+)
 
 // node_convolution: Interleave: operand 0
-var layer12 = runtime.Spread{
-	Src: runtime.Image{Ref: runtime.Ref{Off: 7865856, Len: 73728}, N: 1, C: 32, H: 48, W: 48, BatchStride: 73728},
-	Dst: runtime.Image{Ref: runtime.Ref{Off: 6046720, Len: 307328}, N: 1, C: 32, H: 96, W: 96, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 614656, Clear: true},
-	SY:  2, SX: 2,
+var nodeConvolutionSpread = runtime.Spread{
+	Src: nodeConvolutionOut,
+	Dst: nodeConvolution5Out,
+
+	SY: 2, SX: 2,
 }
 
 // node_convolution: Interleave: operand 1
-var layer13 = runtime.Spread{
-	Src: runtime.Image{Ref: runtime.Ref{Off: 8160768, Len: 73728}, N: 1, C: 32, H: 48, W: 48, BatchStride: 73728},
-	Dst: runtime.Image{Ref: runtime.Ref{Off: 6046720, Len: 307328}, N: 1, C: 32, H: 96, W: 96, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 614656},
-	SY:  2, SX: 2, X: 1,
+var nodeConvolutionSpread2 = runtime.Spread{
+	Src: nodeConvolution2Out,
+	Dst: nodeConvolutionSpread2Dst,
+
+	SY: 2, SX: 2, X: 1,
 }
 
 // node_convolution: Interleave: operand 2
-var layer14 = runtime.Spread{
-	Src: runtime.Image{Ref: runtime.Ref{Off: 8455680, Len: 73728}, N: 1, C: 32, H: 48, W: 48, BatchStride: 73728},
-	Dst: runtime.Image{Ref: runtime.Ref{Off: 6046720, Len: 307328}, N: 1, C: 32, H: 96, W: 96, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 614656},
-	SY:  2, SX: 2, Y: 1,
+var nodeConvolutionSpread3 = runtime.Spread{
+	Src: nodeConvolution3Out,
+	Dst: nodeConvolutionSpread2Dst,
+
+	SY: 2, SX: 2, Y: 1,
 }
 
 // node_convolution: Interleave: operand 3
-var layer15 = runtime.Spread{
-	Src: runtime.Image{Ref: runtime.Ref{Off: 8750592, Len: 73728}, N: 1, C: 32, H: 48, W: 48, BatchStride: 73728},
-	Dst: runtime.Image{Ref: runtime.Ref{Off: 6046720, Len: 307328}, N: 1, C: 32, H: 96, W: 96, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 614656},
-	SY:  2, SX: 2, Y: 1, X: 1,
+var nodeConvolution5 = runtime.Spread{
+	Src: nodeConvolution4Out,
+	Dst: nodeConvolutionSpread2Dst,
+
+	SY: 2, SX: 2, Y: 1, X: 1,
 }
 
 // node_conv2d_6: Conv 3×3 64→32 at 96×96, bias, Relu, halo: winograd4, 0.35× the direct cost
-var layer16 = runtime.Winograd{
-	Src:  runtime.Image{Ref: runtime.Ref{Off: 4817408, Len: 614656}, N: 1, C: 64, H: 96, W: 96, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 614656, Clear: true},
-	Dst:  runtime.Image{Ref: runtime.Ref{Off: 7276032, Len: 307328}, N: 1, C: 32, H: 96, W: 96, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 307328, Clear: true},
-	W:    runtime.Ref{Space: runtime.Prepared, Off: 1154304, Len: 74304},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 321216, Len: 32},
-	Act:  runtime.Act{Fn: runtime.ActRelu},
-	M:    4, PadTop: 1, PadLeft: 1, Tiles: 53, OutBlocks: 1,
-}
+var (
+	nodeConv2d6Stored  = runtime.Ref{Space: runtime.Weights, Off: 321344, Len: 18432}
+	nodeConv2d6Weights = runtime.Ref{Space: runtime.Prepared, Off: 1154304, Len: 74304}
+	nodeConv2d6Bias    = runtime.Ref{Space: runtime.Weights, Off: 321216, Len: 32}
+
+	// When the model is opened: Winograd F(4×4) weights
+	nodeConv2d6Load = runtime.WinogradWeights{
+		W:   nodeConv2d6Stored,
+		Dst: nodeConv2d6Weights,
+
+		M: 4, IC: 64, OC: 32,
+	}
+
+	nodeConv2d6 = runtime.Winograd{
+		Src:  nodeCatOut,
+		Dst:  nodeConv2d6Out,
+		W:    nodeConv2d6Weights,
+		Bias: nodeConv2d6Bias,
+		Act:  runtime.Act{Fn: runtime.ActRelu},
+
+		M: 4, PadTop: 1, PadLeft: 1, Tiles: 53, OutBlocks: 1,
+	}
+)
 
 // node_conv2d_7: Conv 3×3 32→32 at 96×96, bias, Relu, halo: winograd4, 0.4× the direct cost
-var layer17 = runtime.Winograd{
-	Src:  runtime.Image{Ref: runtime.Ref{Off: 7276032, Len: 307328}, N: 1, C: 32, H: 96, W: 96, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 307328, Clear: true},
-	Dst:  runtime.Image{Ref: runtime.Ref{Off: 4817408, Len: 294912}, N: 1, C: 32, H: 96, W: 96, BatchStride: 294912},
-	W:    runtime.Ref{Space: runtime.Prepared, Off: 1451520, Len: 37440},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 395072, Len: 32},
-	Act:  runtime.Act{Fn: runtime.ActRelu},
-	M:    4, PadTop: 1, PadLeft: 1, Tiles: 96, OutBlocks: 1,
-}
+var (
+	nodeConv2d7Stored  = runtime.Ref{Space: runtime.Weights, Off: 395200, Len: 9216}
+	nodeConv2d7Weights = runtime.Ref{Space: runtime.Prepared, Off: 1451520, Len: 37440}
+	nodeConv2d7Bias    = runtime.Ref{Space: runtime.Weights, Off: 395072, Len: 32}
+
+	// When the model is opened: Winograd F(4×4) weights
+	nodeConv2d7Load = runtime.WinogradWeights{
+		W:   nodeConv2d7Stored,
+		Dst: nodeConv2d7Weights,
+
+		M: 4, IC: 32, OC: 32,
+	}
+
+	nodeConv2d7 = runtime.Winograd{
+		Src:  nodeConv2d6Out,
+		Dst:  nodeConv2d7Out,
+		W:    nodeConv2d7Weights,
+		Bias: nodeConv2d7Bias,
+		Act:  runtime.Act{Fn: runtime.ActRelu},
+
+		M: 4, PadTop: 1, PadLeft: 1, Tiles: 96, OutBlocks: 1,
+	}
+)
 
 // node_convolution_1: Conv 1×1 32→16 at 96×96, bias: pointwise
-var layer18 = runtime.Conv{
-	Src:  runtime.Image{Ref: runtime.Ref{Off: 4817408, Len: 294912}, N: 1, C: 32, H: 96, W: 96, BatchStride: 294912},
-	Dst:  runtime.Image{Ref: runtime.Ref{Off: 5997056, Len: 147456}, N: 1, C: 16, H: 96, W: 96, BatchStride: 147456},
-	W:    runtime.Ref{Space: runtime.Weights, Off: 432128, Len: 512},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 432064, Len: 16},
-	KH:   1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1,
-}
+var (
+	nodeConvolution1Weights = runtime.Ref{Space: runtime.Weights, Off: 432128, Len: 512}
+	nodeConvolution1Bias    = runtime.Ref{Space: runtime.Weights, Off: 432064, Len: 16}
+
+	nodeConvolution1 = runtime.Conv{
+		Src:  nodeConv2d7Out,
+		Dst:  nodeConvolution1Out,
+		W:    nodeConvolution1Weights,
+		Bias: nodeConvolution1Bias,
+
+		KH: 1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1,
+	}
+)
 
 // node_convolution_1: Conv 1×1 32→16 at 96×96, bias: pointwise
-var layer19 = runtime.Conv{
-	Src:  runtime.Image{Ref: runtime.Ref{Off: 4817408, Len: 294912}, N: 1, C: 32, H: 96, W: 96, BatchStride: 294912},
-	Dst:  runtime.Image{Ref: runtime.Ref{Off: 6586880, Len: 147456}, N: 1, C: 16, H: 96, W: 96, BatchStride: 147456},
-	W:    runtime.Ref{Space: runtime.Weights, Off: 434176, Len: 512},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 432064, Len: 16},
-	KH:   1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1,
-}
+var (
+	nodeConvolution1_Weights = runtime.Ref{Space: runtime.Weights, Off: 434176, Len: 512}
+
+	nodeConvolution1_ = runtime.Conv{
+		Src:  nodeConv2d7Out,
+		Dst:  nodeConvolution1_Out,
+		W:    nodeConvolution1_Weights,
+		Bias: nodeConvolution1Bias,
+
+		KH: 1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1,
+	}
+)
 
 // node_convolution_1: Conv 1×1 32→16 at 96×96, bias: pointwise
-var layer20 = runtime.Conv{
-	Src:  runtime.Image{Ref: runtime.Ref{Off: 4817408, Len: 294912}, N: 1, C: 32, H: 96, W: 96, BatchStride: 294912},
-	Dst:  runtime.Image{Ref: runtime.Ref{Off: 7176704, Len: 147456}, N: 1, C: 16, H: 96, W: 96, BatchStride: 147456},
-	W:    runtime.Ref{Space: runtime.Weights, Off: 436224, Len: 512},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 432064, Len: 16},
-	KH:   1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1,
-}
+var (
+	nodeConvolution1_2Weights = runtime.Ref{Space: runtime.Weights, Off: 436224, Len: 512}
+
+	nodeConvolution1_2 = runtime.Conv{
+		Src:  nodeConv2d7Out,
+		Dst:  nodeConvolution1_2Out,
+		W:    nodeConvolution1_2Weights,
+		Bias: nodeConvolution1Bias,
+
+		KH: 1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1,
+	}
+)
 
 // node_convolution_1: Conv 1×1 32→16 at 96×96, bias: pointwise
-var layer21 = runtime.Conv{
-	Src:  runtime.Image{Ref: runtime.Ref{Off: 4817408, Len: 294912}, N: 1, C: 32, H: 96, W: 96, BatchStride: 294912},
-	Dst:  runtime.Image{Ref: runtime.Ref{Off: 7766528, Len: 147456}, N: 1, C: 16, H: 96, W: 96, BatchStride: 147456},
-	W:    runtime.Ref{Space: runtime.Weights, Off: 438272, Len: 512},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 432064, Len: 16},
-	KH:   1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1,
-}
+var (
+	nodeConvolution1_3Weights = runtime.Ref{Space: runtime.Weights, Off: 438272, Len: 512}
+
+	nodeConvolution1_3 = runtime.Conv{
+		Src:  nodeConv2d7Out,
+		Dst:  nodeConvolution1_3Out,
+		W:    nodeConvolution1_3Weights,
+		Bias: nodeConvolution1Bias,
+
+		KH: 1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1,
+	}
+)
 
 // node_convolution_1: Interleave: operand 0
-var layer22 = runtime.Spread{
-	Src: runtime.Image{Ref: runtime.Ref{Off: 5997056, Len: 147456}, N: 1, C: 16, H: 96, W: 96, BatchStride: 147456},
-	Dst: runtime.Image{Ref: runtime.Ref{Off: 2408704, Len: 602176}, N: 1, C: 16, H: 192, W: 192, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 1204352, Clear: true},
-	SY:  2, SX: 2,
+var nodeConvolution1Spread = runtime.Spread{
+	Src: nodeConvolution1Out,
+	Dst: nodeConvolution1_4Out,
+
+	SY: 2, SX: 2,
 }
 
 // node_convolution_1: Interleave: operand 1
-var layer23 = runtime.Spread{
-	Src: runtime.Image{Ref: runtime.Ref{Off: 6586880, Len: 147456}, N: 1, C: 16, H: 96, W: 96, BatchStride: 147456},
-	Dst: runtime.Image{Ref: runtime.Ref{Off: 2408704, Len: 602176}, N: 1, C: 16, H: 192, W: 192, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 1204352},
-	SY:  2, SX: 2, X: 1,
+var nodeConvolution1Spread2 = runtime.Spread{
+	Src: nodeConvolution1_Out,
+	Dst: nodeConvolution1Spread2Dst,
+
+	SY: 2, SX: 2, X: 1,
 }
 
 // node_convolution_1: Interleave: operand 2
-var layer24 = runtime.Spread{
-	Src: runtime.Image{Ref: runtime.Ref{Off: 7176704, Len: 147456}, N: 1, C: 16, H: 96, W: 96, BatchStride: 147456},
-	Dst: runtime.Image{Ref: runtime.Ref{Off: 2408704, Len: 602176}, N: 1, C: 16, H: 192, W: 192, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 1204352},
-	SY:  2, SX: 2, Y: 1,
+var nodeConvolution1Spread3 = runtime.Spread{
+	Src: nodeConvolution1_2Out,
+	Dst: nodeConvolution1Spread2Dst,
+
+	SY: 2, SX: 2, Y: 1,
 }
 
 // node_convolution_1: Interleave: operand 3
-var layer25 = runtime.Spread{
-	Src: runtime.Image{Ref: runtime.Ref{Off: 7766528, Len: 147456}, N: 1, C: 16, H: 96, W: 96, BatchStride: 147456},
-	Dst: runtime.Image{Ref: runtime.Ref{Off: 2408704, Len: 602176}, N: 1, C: 16, H: 192, W: 192, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 1204352},
-	SY:  2, SX: 2, Y: 1, X: 1,
+var nodeConvolution1_4 = runtime.Spread{
+	Src: nodeConvolution1_3Out,
+	Dst: nodeConvolution1Spread2Dst,
+
+	SY: 2, SX: 2, Y: 1, X: 1,
 }
 
 // node_conv2d_8: Conv 3×3 32→16 at 192×192, bias, Relu, halo: winograd4, 0.48× the direct cost
-var layer26 = runtime.Winograd{
-	Src:  runtime.Image{Ref: runtime.Ref{Len: 1204352}, N: 1, C: 32, H: 192, W: 192, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 1204352, Clear: true},
-	Dst:  runtime.Image{Ref: runtime.Ref{Off: 4817408, Len: 602176}, N: 1, C: 16, H: 192, W: 192, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 602176, Clear: true},
-	W:    runtime.Ref{Space: runtime.Prepared, Off: 1601280, Len: 19008},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 440320, Len: 16},
-	Act:  runtime.Act{Fn: runtime.ActRelu},
-	M:    4, PadTop: 1, PadLeft: 1, Tiles: 110, OutBlocks: 1,
-}
+var (
+	nodeConv2d8Stored  = runtime.Ref{Space: runtime.Weights, Off: 440384, Len: 4608}
+	nodeConv2d8Weights = runtime.Ref{Space: runtime.Prepared, Off: 1601280, Len: 19008}
+	nodeConv2d8Bias    = runtime.Ref{Space: runtime.Weights, Off: 440320, Len: 16}
+
+	// When the model is opened: Winograd F(4×4) weights
+	nodeConv2d8Load = runtime.WinogradWeights{
+		W:   nodeConv2d8Stored,
+		Dst: nodeConv2d8Weights,
+
+		M: 4, IC: 32, OC: 16,
+	}
+
+	nodeConv2d8 = runtime.Winograd{
+		Src:  nodeCat1Out,
+		Dst:  nodeConv2d8Out,
+		W:    nodeConv2d8Weights,
+		Bias: nodeConv2d8Bias,
+		Act:  runtime.Act{Fn: runtime.ActRelu},
+
+		M: 4, PadTop: 1, PadLeft: 1, Tiles: 110, OutBlocks: 1,
+	}
+)
 
 // node_conv2d_9: Conv 3×3 16→16 at 192×192, bias, Relu, halo: winograd4, 0.58× the direct cost
-var layer27 = runtime.Winograd{
-	Src:  runtime.Image{Ref: runtime.Ref{Off: 4817408, Len: 602176}, N: 1, C: 16, H: 192, W: 192, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 602176, Clear: true},
-	Dst:  runtime.Image{Ref: runtime.Ref{Off: 2359296, Len: 589824}, N: 1, C: 16, H: 192, W: 192, BatchStride: 589824},
-	W:    runtime.Ref{Space: runtime.Prepared, Off: 1677312, Len: 9792},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 458816, Len: 16},
-	Act:  runtime.Act{Fn: runtime.ActRelu},
-	M:    4, PadTop: 1, PadLeft: 1, Tiles: 210, OutBlocks: 1,
-}
+var (
+	nodeConv2d9Stored  = runtime.Ref{Space: runtime.Weights, Off: 458880, Len: 2304}
+	nodeConv2d9Weights = runtime.Ref{Space: runtime.Prepared, Off: 1677312, Len: 9792}
+	nodeConv2d9Bias    = runtime.Ref{Space: runtime.Weights, Off: 458816, Len: 16}
+
+	// When the model is opened: Winograd F(4×4) weights
+	nodeConv2d9Load = runtime.WinogradWeights{
+		W:   nodeConv2d9Stored,
+		Dst: nodeConv2d9Weights,
+
+		M: 4, IC: 16, OC: 16,
+	}
+
+	nodeConv2d9 = runtime.Winograd{
+		Src:  nodeConv2d8Out,
+		Dst:  nodeConv2d9Out,
+		W:    nodeConv2d9Weights,
+		Bias: nodeConv2d9Bias,
+		Act:  runtime.Act{Fn: runtime.ActRelu},
+
+		M: 4, PadTop: 1, PadLeft: 1, Tiles: 210, OutBlocks: 1,
+	}
+)
 
 // node_conv2d_10: Conv 1×1 16→3 at 192×192, bias: pointwise
-var layer28 = runtime.Conv{
-	Src:  runtime.Image{Ref: runtime.Ref{Off: 2359296, Len: 589824}, N: 1, C: 16, H: 192, W: 192, BatchStride: 589824},
-	Dst:  runtime.Image{Ref: runtime.Ref{Len: 589824}, N: 1, C: 3, H: 192, W: 192, BatchStride: 589824},
-	W:    runtime.Ref{Space: runtime.Weights, Off: 468160, Len: 256},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 468096, Len: 16},
-	KH:   1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1,
-}
+var (
+	nodeConv2d10Weights = runtime.Ref{Space: runtime.Weights, Off: 468160, Len: 256}
+	nodeConv2d10Bias    = runtime.Ref{Space: runtime.Weights, Off: 468096, Len: 16}
+
+	nodeConv2d10 = runtime.Conv{
+		Src:  nodeConv2d9Out,
+		Dst:  nodeConv2d10Out,
+		W:    nodeConv2d10Weights,
+		Bias: nodeConv2d10Bias,
+
+		KH: 1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1,
+	}
+)
 
 // node_sub: Pack to NC16
-var layer29 = runtime.Pack{
-	Src: runtime.Ref{Space: runtime.IO, Len: 110592},
-	Dst: runtime.Image{Ref: runtime.Ref{Off: 2359296, Len: 589824}, N: 1, C: 3, H: 192, W: 192, BatchStride: 589824},
-}
+var nodeSubPack = runtime.Pack{Src: input, Dst: picturePacked}
 
 // node_sub: Sub
-var layer30 = runtime.Binary{
-	A:   runtime.Image{Ref: runtime.Ref{Off: 2359296, Len: 589824}, N: 1, C: 3, H: 192, W: 192, BatchStride: 589824},
-	B:   runtime.Image{Ref: runtime.Ref{Len: 589824}, N: 1, C: 3, H: 192, W: 192, BatchStride: 589824},
-	Dst: runtime.Image{Ref: runtime.Ref{Off: 4718592, Len: 589824}, N: 1, C: 3, H: 192, W: 192, BatchStride: 589824},
-	Fn:  runtime.BinSub,
+var nodeSub = runtime.Binary{
+	A:   picturePacked,
+	B:   nodeConv2d10Out,
+	Dst: nodeSubOut,
+
+	Fn: runtime.BinSub,
 }
 
 // restored: Unpack from NC16
-var layer31 = runtime.Unpack{
-	Src: runtime.Image{Ref: runtime.Ref{Off: 4718592, Len: 589824}, N: 1, C: 3, H: 192, W: 192, BatchStride: 589824},
-	Dst: runtime.Ref{Space: runtime.IO + 1, Len: 110592},
-}
+var restoredUnpack = runtime.Unpack{Src: nodeSubOut, Dst: output}

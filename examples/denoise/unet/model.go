@@ -4,20 +4,23 @@
 // Graph SHA-256: 5fbe5d673d65f8f424e04456e57d08aae157e37fcb7858082c10059aa7dcc5b6
 // Flags: --shape picture=1,3,192,192
 //
-// To renew the package, after a change of the model or of modelc, compile it
-// again with the same flags; "modelc diff MODEL DIR" tells when that is due.
+// To bring the package up to date, after a change of the model or of modelc,
+// compile the model again with the same flags. "modelc diff MODEL DIR" reports
+// whether that is necessary.
 
-// Package unet computes the network "main_graph", compiled from ONNX, IR version 10, opset 18.
+// Package unet computes the network "main_graph", compiled from ONNX, IR
+// version 10, opset 18.
 //
-//   - Input picture: float32 [1,3,192,192], batch × channels × height × width (NCHW)
-//   - Output restored: float32 [1,3,192,192]
+//   - Input "picture": float32 [1,3,192,192], batch × channels × height × width
+//     (NCHW)
+//   - Output "restored": float32 [1,3,192,192]
 //
-// Tensors are dense and row-major. The network has 117.1 k parameters and takes
-// 1.8 G FLOP a run. A session needs 8.6 MB of memory, the weights 458.2 kB,
-// what is made of them at load 1.6 MB.
+// Tensors are dense and in row-major order. The network has 117.1 k parameters.
+// A run takes 1.8 G FLOP. A session uses 8.6 MB of memory. The weights take
+// 458.2 kB, and 1.6 MB in the form that the kernels read.
 //
-// A Model is immutable and shared by any number of goroutines; each of them
-// needs a Session of its own. Run allocates nothing.
+// A [Model] is immutable. Any number of goroutines may share it; each needs a
+// [Session] of its own. [Session.Run] does not allocate memory.
 package unet
 
 import (
@@ -39,7 +42,8 @@ const (
 	InputLen = 110592
 	// OutputLen is the number of elements of the output.
 	OutputLen = 110592
-	// MemoryBytes is what one session allocates for activations.
+	// MemoryBytes is the size of the memory that a session allocates for
+	// activations.
 	MemoryBytes = 9045504
 )
 
@@ -51,35 +55,40 @@ var (
 
 // Input holds the input tensors of a run. Run reads them in place.
 type Input struct {
-	Data []float32 // picture: [1,3,192,192]
+	// Data is the tensor "picture", [1,3,192,192].
+	Data []float32
 }
 
-// NewInput returns an input with its tensors allocated.
+// NewInput returns an input whose tensors are allocated.
 func NewInput() *Input {
 	return &Input{
 		Data: make([]float32, InputLen),
 	}
 }
 
-// Output holds the output tensors of a run, which writes them.
+// Output holds the output tensors of a run. Run writes them in place.
 type Output struct {
-	Data []float32 // restored: [1,3,192,192]
+	// Data is the tensor "restored", [1,3,192,192].
+	Data []float32
 }
 
-// NewOutput returns an output with its tensors allocated.
+// NewOutput returns an output whose tensors are allocated.
 func NewOutput() *Output {
 	return &Output{
 		Data: make([]float32, OutputLen),
 	}
 }
 
-// Model is the network with its weights. It never changes: any number of
+// Model is the network with its weights. It is immutable: any number of
 // goroutines may share it, each with a session of its own.
 type Model struct{ model *runtime.Model }
 
 // weightsSHA256 is the digest of the weights that this code was generated
 // with.
-var weightsSHA256 = [32]byte{0xe1, 0x43, 0x75, 0x16, 0xa1, 0x9b, 0xc0, 0xa7, 0x39, 0xc8, 0x99, 0xca, 0x93, 0xc9, 0xa6, 0xaa, 0x47, 0xdd, 0x1f, 0x21, 0xcc, 0xf3, 0x1f, 0x0e, 0x7e, 0x9b, 0x48, 0x0b, 0xa4, 0x05, 0x4a, 0x09}
+var weightsSHA256 = [32]byte{
+	0xe1, 0x43, 0x75, 0x16, 0xa1, 0x9b, 0xc0, 0xa7, 0x39, 0xc8, 0x99, 0xca, 0x93, 0xc9, 0xa6, 0xaa,
+	0x47, 0xdd, 0x1f, 0x21, 0xcc, 0xf3, 0x1f, 0x0e, 0x7e, 0x9b, 0x48, 0x0b, 0xa4, 0x05, 0x4a, 0x09,
+}
 
 //go:embed weights.bin
 var weights string
@@ -93,16 +102,16 @@ func New() (*Model, error) {
 	return &Model{m}, nil
 }
 
-// Open returns the network with the weights of the file at path, which stays
-// mapped into memory. The file must hold the weights that the package was
-// generated with.
+// Open returns the network with the weights in the file at path, which must be
+// the weights that this code was generated with. The file stays mapped into
+// memory while the model is in use.
 func Open(path string) (*Model, error) { return open(path, &weightsSHA256) }
 
-// WithWeights returns the network with the weights of a retrained model, from
-// a file that modelc weights wrote. It fails if the graph of that model is
-// another than this package's. Sessions of other models are not affected. The
-// file stays mapped into memory as long as the model is in use: replace it by
-// renaming another to its name, never write into it.
+// WithWeights returns the network with the weights of a retrained model, from a
+// file that "modelc weights" wrote. It fails if the graph of that model differs
+// from the graph of this package. Other models keep their weights. The file
+// stays mapped into memory while the model is in use: to replace it, rename
+// another file to its name; do not write into it.
 func WithWeights(path string) (*Model, error) { return open(path, nil) }
 
 func open(path string, sum *[32]byte) (*Model, error) {
@@ -116,12 +125,15 @@ func open(path string, sum *[32]byte) (*Model, error) {
 // Option configures a session.
 type Option func(*runtime.Options)
 
-// Threads makes Run use n goroutines. The default is GOMAXPROCS; results are
-// the same for any number, bit for bit.
+// Threads sets the number of goroutines that Run uses. The default is
+// GOMAXPROCS. The results are the same for any number, bit for bit.
 func Threads(n int) Option { return func(o *runtime.Options) { o.Threads = n } }
 
-// Session owns the memory of one run at a time.
-type Session struct{ session *runtime.Session }
+// Session owns the memory of one run at a time. Only one goroutine may use it
+// at a time.
+type Session struct {
+	session *runtime.Session
+}
 
 // NewSession returns a session. Close releases its goroutines at once; the
 // garbage collector does so when the session is no longer used.
@@ -135,8 +147,8 @@ func (m *Model) newSession(p *runtime.Plan, options []Option) *Session {
 	return &Session{session: m.model.NewSession(o)}
 }
 
-// Close releases the session's goroutines. The session must not run, and
-// cannot run again.
+// Close releases the session's goroutines. It must not be called during a run.
+// A closed session cannot run again.
 func (s *Session) Close() {
 	if s.session != nil {
 		s.session.Close()
@@ -144,8 +156,8 @@ func (s *Session) Close() {
 	}
 }
 
-// Run computes out from in. It allocates nothing. It fails if a tensor does
-// not have the session's number of elements, or the session is closed.
+// Run computes out from in. It does not allocate memory. It fails if a tensor
+// does not have the session's number of elements, or if the session is closed.
 func (s *Session) Run(in *Input, out *Output) error {
 	if s.session == nil {
 		return errors.New("unet: the session is closed")
@@ -162,11 +174,11 @@ func (s *Session) Run(in *Input, out *Output) error {
 	return s.session.Run()
 }
 
-// RunBatch computes the outputs of inputs, in their order. Several run at once,
-// each in a session of one thread: as many as Threads says, GOMAXPROCS
-// without. RunBatch allocates those sessions, MemoryBytes and a little more
-// each, and the outputs. If it fails, the error is that of the first input at
-// fault, with its index.
+// RunBatch computes the outputs of inputs, in the same order. It runs several
+// inputs at once, each in a session with one thread. The number of sessions is
+// that of the option Threads, GOMAXPROCS by default. RunBatch allocates the
+// outputs, and MemoryBytes and a little more for each session. If it fails, the
+// error gives the index of the first input that failed.
 func (m *Model) RunBatch(inputs []*Input, options ...Option) ([]*Output, error) {
 	var o runtime.Options
 	for _, set := range options {

@@ -20,13 +20,13 @@ import (
 )
 
 func Example() {
-	m, err := New() // once: goroutines share it
+	m, err := New() // goroutines may share it
 	if err != nil {
 		log.Fatal(err)
 	}
-	s := m.NewSession() // one for each goroutine
+	s := m.NewSession() // each goroutine needs its own
 	defer s.Close()
-	in, out := goldenInput(), NewOutput() // or NewInput, and fill it
+	in, out := goldenInput(), NewOutput() // or fill the tensors of NewInput
 	if err := s.Run(in, out); err != nil {
 		log.Fatal(err)
 	}
@@ -34,8 +34,8 @@ func Example() {
 	// Output: 110592 elements
 }
 
-// tolerance bounds the difference to the reference interpreter, relative to
-// the largest magnitude of an output.
+// tolerance is the maximum difference from the reference interpreter, relative
+// to the largest magnitude of an output.
 const tolerance = 0.0001
 
 func testModel(t testing.TB) *Model {
@@ -46,27 +46,28 @@ func testModel(t testing.TB) *Model {
 	return m
 }
 
-// goldenInput returns the input whose outputs the reference interpreter
-// stored in testdata/golden.bin.
+// goldenInput returns the input for which testdata/golden.bin holds the outputs
+// of the reference interpreter.
 func goldenInput() *Input {
 	in := NewInput()
 	fill(in)
 	return in
 }
 
-// fill sets the elements of an input to what a small generator gives.
+// fill sets the elements of an input to pseudo-random numbers.
 func fill(in *Input) {
 	for k := range in.Data {
 		in.Data[k] = float32(noise(0<<32 + uint64(k)))
 	}
 }
 
-// noise has mean zero and variance one.
+// noise returns the k-th of a sequence with mean 0 and variance 1.
 func noise(k uint64) float32 {
 	u := float64(mix(k)>>11) / (1 << 53)
 	return float32(float64(u*(2*math.Sqrt(3))) - math.Sqrt(3))
 }
 
+// mix returns a hash of z: the finaliser of SplitMix64.
 func mix(z uint64) uint64 {
 	z += 0x9e3779b97f4a7c15
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
@@ -74,6 +75,7 @@ func mix(z uint64) uint64 {
 	return z ^ z>>31
 }
 
+// TestGolden compares the outputs with those of the reference interpreter.
 func TestGolden(t *testing.T) {
 	file, err := os.ReadFile("testdata/golden.bin")
 	if err != nil {
@@ -89,7 +91,8 @@ func TestGolden(t *testing.T) {
 	near(t, OutputName, out.Data, stored, 7, 0)
 }
 
-// read returns the stored elements of an output: every stride-th of n.
+// read returns the stored elements of an output with n elements: every
+// stride-th.
 func read[T any](t *testing.T, stored io.Reader, n, stride int) []T {
 	want := make([]T, (n+stride-1)/stride)
 	if err := binary.Read(stored, binary.LittleEndian, want); err != nil {
@@ -98,8 +101,8 @@ func read[T any](t *testing.T, stored io.Reader, n, stride int) []T {
 	return want
 }
 
-// near compares floats, and, where rows hold the scores of width classes, the
-// best of each row.
+// near compares floats. Where width is not 0, rows of that width hold scores,
+// and near compares the best class of each row too.
 func near[T float32 | float64](t *testing.T, name string, got []T, stored io.Reader, stride, width int) {
 	want := read[T](t, stored, len(got), stride)
 	top, worst, at := 0.0, 0.0, 0
@@ -124,6 +127,7 @@ func near[T float32 | float64](t *testing.T, name string, got []T, stored io.Rea
 	}
 }
 
+// best returns the index of the largest element.
 func best[T float32 | float64](x []T) int {
 	at := 0
 	for i, v := range x {
@@ -134,6 +138,7 @@ func best[T float32 | float64](x []T) int {
 	return at
 }
 
+// TestNoAllocations checks that a run allocates nothing.
 func TestNoAllocations(t *testing.T) {
 	m := testModel(t)
 	check := func(s *Session, in *Input, out *Output) {
@@ -149,7 +154,8 @@ func TestNoAllocations(t *testing.T) {
 	check(m.NewSession(), NewInput(), NewOutput())
 }
 
-// Eight goroutines share one model; all get the same bits.
+// TestConcurrent checks that eight goroutines that share a model get the same
+// bits.
 func TestConcurrent(t *testing.T) {
 	m := testModel(t)
 	var wg sync.WaitGroup
@@ -172,6 +178,7 @@ func TestConcurrent(t *testing.T) {
 	}
 }
 
+// same compares the elements of two sessions.
 func same[T comparable](t *testing.T, name string, a, b []T) {
 	for k := range a {
 		if a[k] != b[k] && (a[k] == a[k] || b[k] == b[k]) {
@@ -180,7 +187,8 @@ func same[T comparable](t *testing.T, name string, a, b []T) {
 	}
 }
 
-// RunBatch answers in the order of the inputs, and names the one at fault.
+// TestRunBatch checks the order of the outputs and the error of a failing
+// input.
 func TestRunBatch(t *testing.T) {
 	m := testModel(t)
 	inputs := []*Input{goldenInput(), NewInput(), goldenInput(), NewInput(), NewInput()}
@@ -206,8 +214,8 @@ func TestRunBatch(t *testing.T) {
 	}
 }
 
-// The weights of a file give the same bits; what holds no weights of this
-// network is refused.
+// TestWithWeights checks that the weights of a file give the same bits, and
+// that a file without weights is refused.
 func TestWithWeights(t *testing.T) {
 	m, err := WithWeights("weights.bin")
 	if err != nil {
@@ -226,30 +234,34 @@ func TestWithWeights(t *testing.T) {
 	}
 	same(t, OutputName, got.Data, want.Data)
 	if _, err := WithWeights("model.go"); err == nil {
-		t.Error("source code was taken for weights")
+		t.Error("source code was accepted as weights")
 	}
 }
 
+// TestMisuse checks that wrong calls fail.
 func TestMisuse(t *testing.T) {
 	s := testModel(t).NewSession()
 	if err := s.Run(nil, nil); err == nil {
-		t.Error("Run without an input was no error")
+		t.Error("Run without an input did not fail")
 	}
 	if err := s.Run(&Input{}, NewOutput()); err == nil {
-		t.Error("Run with an empty input was no error")
+		t.Error("Run with an empty input did not fail")
 	}
 	if err := s.Run(NewInput(), &Output{}); err == nil {
-		t.Error("Run with an empty output was no error")
+		t.Error("Run with an empty output did not fail")
 	}
 	s.Close()
 	s.Close()
 	if err := s.Run(NewInput(), NewOutput()); err == nil {
-		t.Error("Run of a closed session was no error")
+		t.Error("Run of a closed session did not fail")
 	}
 }
 
-// BenchmarkRun uses GOMAXPROCS threads: -cpu 1,2,4 measures others.
-func BenchmarkRun(b *testing.B) { benchmark(b, testModel(b).NewSession(), NewInput(), NewOutput(), 1) }
+// BenchmarkRun measures a run with GOMAXPROCS threads. The flag -cpu 1,2,4 sets
+// others.
+func BenchmarkRun(b *testing.B) {
+	benchmark(b, testModel(b).NewSession(), NewInput(), NewOutput(), 1)
+}
 
 func benchmark(b *testing.B, s *Session, in *Input, out *Output, examples int) {
 	defer s.Close()

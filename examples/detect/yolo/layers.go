@@ -7,10 +7,19 @@ package yolo
 
 import "modelc/runtime"
 
-// plan is the network as the runtime executes it: every step a kernel whose
-// extents, offsets and choices are constants.
+// plan is the network as the runtime executes it.
+//
+// A run of a session executes Steps in order. Each step is a kernel of the
+// runtime with constant operands and extents. The variables of all steps are
+// below.
+//
+// Load runs once for a model, when it is opened: it transforms weights into the
+// form that the kernels read.
 var plan = runtime.Plan{
-	Graph:         [32]byte{0xa7, 0x55, 0xb5, 0x74, 0xb2, 0x9a, 0xe9, 0x40, 0x35, 0xdf, 0xef, 0xf6, 0x39, 0x49, 0x6c, 0x02, 0xfa, 0x1e, 0xac, 0x41, 0xb1, 0x65, 0x42, 0xd5, 0x0f, 0x04, 0x8d, 0x3a, 0xe8, 0x0a, 0xcc, 0xb5},
+	Graph: [32]byte{
+		0xa7, 0x55, 0xb5, 0x74, 0xb2, 0x9a, 0xe9, 0x40, 0x35, 0xdf, 0xef, 0xf6, 0x39, 0x49, 0x6c, 0x02,
+		0xfa, 0x1e, 0xac, 0x41, 0xb1, 0x65, 0x42, 0xd5, 0x0f, 0x04, 0x8d, 0x3a, 0xe8, 0x0a, 0xcc, 0xb5,
+	},
 	ArenaBytes:    1622592,
 	WeightsBytes:  813184,
 	PreparedBytes: 2718784,
@@ -22,791 +31,1174 @@ var plan = runtime.Plan{
 		{Name: "detections.count", Type: "i64", Shape: []int{1}, Bytes: 8},
 	},
 	Load: []runtime.Step{
-		{Name: "/net/fine/fine.2/fine.2.0/Conv", Kernel: &load0},
-		{Name: "/net/fine/fine.4/fine.4.0/Conv", Kernel: &load1},
-		{Name: "/net/coarse/coarse.0/coarse.0.0/Conv", Kernel: &load2},
-		{Name: "/net/coarse/coarse.1/coarse.1.0/Conv", Kernel: &load3},
-		{Name: "/net/join/join.0/Conv", Kernel: &load4},
-		{Name: "/net/heads.0/heads.0.0/heads.0.0.0/Conv", Kernel: &load5},
-		{Name: "/net/heads.1/heads.1.0/heads.1.0.0/Conv", Kernel: &load6},
+		{Name: "/net/fine/fine.2/fine.2.0/Conv", Kernel: &netFine2_0ConvLoad},
+		{Name: "/net/fine/fine.4/fine.4.0/Conv", Kernel: &netFine4_0ConvLoad},
+		{Name: "/net/coarse/coarse.0/coarse.0.0/Conv", Kernel: &netCoarse0_0ConvLoad},
+		{Name: "/net/coarse/coarse.1/coarse.1.0/Conv", Kernel: &netCoarse1_0ConvLoad},
+		{Name: "/net/join/join.0/Conv", Kernel: &netJoin0ConvLoad},
+		{Name: "/net/heads.0/heads.0.0/heads.0.0.0/Conv", Kernel: &netHeads0_0_0ConvLoad},
+		{Name: "/net/heads.1/heads.1.0/heads.1.0.0/Conv", Kernel: &netHeads1_0_0ConvLoad},
 	},
 	Steps: []runtime.Step{
-		{Name: "/net/fine/fine.0/fine.0.0/Conv", Kernel: &layer00},
-		{Name: "/net/fine/fine.1/fine.1.0/Conv", Kernel: &layer01},
-		{Name: "/net/fine/fine.2/fine.2.0/Conv", Kernel: &layer02},
-		{Name: "/net/fine/fine.3/fine.3.0/Conv", Kernel: &layer03},
-		{Name: "/net/fine/fine.4/fine.4.0/Conv", Kernel: &layer04},
-		{Name: "/net/coarse/coarse.0/coarse.0.0/Conv", Kernel: &layer05},
-		{Name: "/net/coarse/coarse.1/coarse.1.0/Conv", Kernel: &layer06},
-		{Name: "/net/lateral/lateral.0/Conv", Kernel: &layer07},
-		{Name: "/net/Resize", Kernel: &layer08},
-		{Name: "/net/Concat", Kernel: &layer09},
-		{Name: "/net/join/join.0/Conv", Kernel: &layer10},
-		{Name: "/net/heads.0/heads.0.0/heads.0.0.0/Conv", Kernel: &layer11},
-		{Name: "/net/heads.0/heads.0.1/Conv", Kernel: &layer12},
-		{Name: "/net/heads.1/heads.1.0/heads.1.0.0/Conv", Kernel: &layer13},
-		{Name: "/net/heads.1/heads.1.1/Conv", Kernel: &layer14},
-		{Name: "/net/Slice_1", Kernel: &layer15},
-		{Name: "/net/Slice_2", Kernel: &layer16},
-		{Name: "/net/Mul", Kernel: &layer17},
-		{Name: "/net/Add", Kernel: &layer18},
-		{Name: "/net/Add", Kernel: &layer19},
-		{Name: "/net/Mul_1", Kernel: &layer20},
-		{Name: "/net/Mul_1", Kernel: &layer21},
-		{Name: "/net/Mul_2", Kernel: &layer22},
-		{Name: "/net/Pow", Kernel: &layer23},
-		{Name: "/net/Mul_3", Kernel: &layer24},
-		{Name: "/net/Concat_2", Kernel: &layer25},
-		{Name: "/net/Concat_2", Kernel: &layer26},
-		{Name: "/net/Concat_2", Kernel: &layer27},
-		{Name: "/net/Concat_2", Kernel: &layer28},
-		{Name: "/net/Concat_2", Kernel: &layer29},
-		{Name: "/net/Slice_4", Kernel: &layer30},
-		{Name: "/net/Slice_5", Kernel: &layer31},
-		{Name: "/net/Mul_4", Kernel: &layer32},
-		{Name: "/net/Add_1", Kernel: &layer33},
-		{Name: "/net/Add_1", Kernel: &layer34},
-		{Name: "/net/Mul_5", Kernel: &layer35},
-		{Name: "/net/Mul_5", Kernel: &layer36},
-		{Name: "/net/Mul_6", Kernel: &layer37},
-		{Name: "/net/Pow_1", Kernel: &layer38},
-		{Name: "/net/Mul_7", Kernel: &layer39},
-		{Name: "/net/Concat_4", Kernel: &layer40},
-		{Name: "/net/Concat_4", Kernel: &layer41},
-		{Name: "/net/Concat_4", Kernel: &layer42},
-		{Name: "/net/Concat_4", Kernel: &layer43},
-		{Name: "/net/Concat_4", Kernel: &layer44},
-		{Name: "/net/Concat_5", Kernel: &layer45},
-		{Name: "/net/Concat_5", Kernel: &layer46},
-		{Name: "/Slice", Kernel: &layer47},
-		{Name: "/Slice_1", Kernel: &layer48},
-		{Name: "/Slice_2", Kernel: &layer49},
-		{Name: "/Mul", Kernel: &layer50},
-		{Name: "/Slice", Kernel: &layer51},
-		{Name: "/NonMaxSuppression", Kernel: &layer52},
-		{Name: "/Gather", Kernel: &layer53},
-		{Name: "/Gather_1", Kernel: &layer54},
-		{Name: "/Gather_2", Kernel: &layer55},
-		{Name: "/Slice_3", Kernel: &layer56},
-		{Name: "/Gather_3", Kernel: &layer57},
-		{Name: "/Slice_4", Kernel: &layer58},
-		{Name: "/Gather_4", Kernel: &layer59},
-		{Name: "/Div", Kernel: &layer60},
-		{Name: "/Mul", Kernel: &layer61},
-		{Name: "/Gather_5", Kernel: &layer62},
-		{Name: "/Mul_1", Kernel: &layer63},
-		{Name: "/Add", Kernel: &layer64},
-		{Name: "/Gather_7", Kernel: &layer65},
-		{Name: "/Sub", Kernel: &layer66},
-		{Name: "/Add_1", Kernel: &layer67},
-		{Name: "/Cast", Kernel: &layer68},
-		{Name: "/Concat_1", Kernel: &layer69},
-		{Name: "/Concat_1", Kernel: &layer70},
-		{Name: "/Concat_1", Kernel: &layer71},
-		{Name: "/Concat_1", Kernel: &layer72},
+		{Name: "/net/fine/fine.0/fine.0.0/Conv", Kernel: &netFine0_0Conv},
+		{Name: "/net/fine/fine.1/fine.1.0/Conv", Kernel: &netFine1_0Conv},
+		{Name: "/net/fine/fine.2/fine.2.0/Conv", Kernel: &netFine2_0Conv},
+		{Name: "/net/fine/fine.3/fine.3.0/Conv", Kernel: &netFine3_0Conv},
+		{Name: "/net/fine/fine.4/fine.4.0/Conv", Kernel: &netFine4_0Conv},
+		{Name: "/net/coarse/coarse.0/coarse.0.0/Conv", Kernel: &netCoarse0_0Conv},
+		{Name: "/net/coarse/coarse.1/coarse.1.0/Conv", Kernel: &netCoarse1_0Conv},
+		{Name: "/net/lateral/lateral.0/Conv", Kernel: &netLateral0Conv},
+		{Name: "/net/Resize", Kernel: &netResize},
+		{Name: "/net/Concat", Kernel: &netConcat},
+		{Name: "/net/join/join.0/Conv", Kernel: &netJoin0Conv},
+		{Name: "/net/heads.0/heads.0.0/heads.0.0.0/Conv", Kernel: &netHeads0_0_0Conv},
+		{Name: "/net/heads.0/heads.0.1/Conv", Kernel: &netHeads0_1Conv},
+		{Name: "/net/heads.1/heads.1.0/heads.1.0.0/Conv", Kernel: &netHeads1_0_0Conv},
+		{Name: "/net/heads.1/heads.1.1/Conv", Kernel: &netHeads1_1Conv},
+		{Name: "/net/Slice_1", Kernel: &netSlice1},
+		{Name: "/net/Slice_2", Kernel: &netSlice2},
+		{Name: "/net/Mul", Kernel: &netMul},
+		{Name: "/net/Add", Kernel: &netAddUnpack},
+		{Name: "/net/Add", Kernel: &netAdd},
+		{Name: "/net/Mul_1", Kernel: &netMul1BinaryPlain},
+		{Name: "/net/Mul_1", Kernel: &netMul1},
+		{Name: "/net/Mul_2", Kernel: &netMul2},
+		{Name: "/net/Pow", Kernel: &netPow},
+		{Name: "/net/Mul_3", Kernel: &netMul3},
+		{Name: "/net/Concat_2", Kernel: &netConcat2StridedCopy},
+		{Name: "/net/Concat_2", Kernel: &netConcat2Unpack},
+		{Name: "/net/Concat_2", Kernel: &netConcat2StridedCopy2},
+		{Name: "/net/Concat_2", Kernel: &netConcat2Unpack2},
+		{Name: "/net/Concat_2", Kernel: &netConcat2},
+		{Name: "/net/Slice_4", Kernel: &netSlice4},
+		{Name: "/net/Slice_5", Kernel: &netSlice5},
+		{Name: "/net/Mul_4", Kernel: &netMul4},
+		{Name: "/net/Add_1", Kernel: &netAdd1Unpack},
+		{Name: "/net/Add_1", Kernel: &netAdd1},
+		{Name: "/net/Mul_5", Kernel: &netMul5BinaryPlain},
+		{Name: "/net/Mul_5", Kernel: &netMul5},
+		{Name: "/net/Mul_6", Kernel: &netMul6},
+		{Name: "/net/Pow_1", Kernel: &netPow1},
+		{Name: "/net/Mul_7", Kernel: &netMul7},
+		{Name: "/net/Concat_4", Kernel: &netConcat4StridedCopy},
+		{Name: "/net/Concat_4", Kernel: &netConcat4Unpack},
+		{Name: "/net/Concat_4", Kernel: &netConcat4StridedCopy2},
+		{Name: "/net/Concat_4", Kernel: &netConcat4Unpack2},
+		{Name: "/net/Concat_4", Kernel: &netConcat4},
+		{Name: "/net/Concat_5", Kernel: &netConcat5StridedCopy},
+		{Name: "/net/Concat_5", Kernel: &netConcat5},
+		{Name: "/Slice", Kernel: &slice},
+		{Name: "/Slice_1", Kernel: &slice1},
+		{Name: "/Slice_2", Kernel: &slice2},
+		{Name: "/Mul", Kernel: &mul},
+		{Name: "/Slice", Kernel: &sliceStridedCopy},
+		{Name: "/NonMaxSuppression", Kernel: &nonMaxSuppression},
+		{Name: "/Gather", Kernel: &gather},
+		{Name: "/Gather_1", Kernel: &gather1},
+		{Name: "/Gather_2", Kernel: &gather2},
+		{Name: "/Slice_3", Kernel: &slice3},
+		{Name: "/Gather_3", Kernel: &gather3},
+		{Name: "/Slice_4", Kernel: &slice4},
+		{Name: "/Gather_4", Kernel: &gather4},
+		{Name: "/Div", Kernel: &div},
+		{Name: "/Mul", Kernel: &mulStridedCopy},
+		{Name: "/Gather_5", Kernel: &gather5},
+		{Name: "/Mul_1", Kernel: &mul1},
+		{Name: "/Add", Kernel: &add},
+		{Name: "/Gather_7", Kernel: &gather7},
+		{Name: "/Sub", Kernel: &sub},
+		{Name: "/Add_1", Kernel: &add1},
+		{Name: "/Cast", Kernel: &cast},
+		{Name: "/Concat_1", Kernel: &concat1StridedCopy},
+		{Name: "/Concat_1", Kernel: &concat1StridedCopy2},
+		{Name: "/Concat_1", Kernel: &concat1StridedCopy3},
+		{Name: "/Concat_1", Kernel: &concat1},
 	},
 }
 
-// /net/fine/fine.2/fine.2.0/Conv: Winograd F(4×4) weights
-var load0 = runtime.WinogradWeights{
-	W:   runtime.Ref{Space: runtime.Weights, Off: 20480, Len: 9216},
-	Dst: runtime.Ref{Space: runtime.Prepared, Len: 37440},
-	M:   4, IC: 24, OC: 24,
-}
+// The inputs and outputs, in the memory of the caller of Run. Len is the number
+// of elements.
+var (
+	// f32[1,3,256,256], the tensor "picture"
+	input = runtime.Ref{Space: runtime.IO, Len: 196608}
+	// f32[300,6], the tensor "detections"
+	outputDetections = runtime.Ref{Space: runtime.IO + 1, Len: 1800}
+	// i64[1], the tensor "detections.count"
+	outputDetectionsCount = runtime.Ref{Space: runtime.IO + 2, Len: 1}
+)
 
-// /net/fine/fine.4/fine.4.0/Conv: Winograd F(4×4) weights
-var load1 = runtime.WinogradWeights{
-	W:   runtime.Ref{Space: runtime.Weights, Off: 113024, Len: 20736},
-	Dst: runtime.Ref{Space: runtime.Prepared, Off: 149760, Len: 83520},
-	M:   4, IC: 40, OC: 40,
-}
+// The buffers, in the arena: 1622592 bytes of memory that each session
+// has. Off is the offset in bytes, Len the number of elements. Buffers that are
+// in use at different times share memory.
+//
+// An image is stored in blocks of 16 channels. Around the pixels of each block
+// is a border of Top, Left, Bottom and Right zero pixels, which Len includes.
+// BatchStride is the number of elements from one image of a batch to the next.
+// Clear means that other buffers use the memory of the border, so that the step
+// which writes the image sets the border to zero.
 
-// /net/coarse/coarse.0/coarse.0.0/Conv: Winograd weights for stride 2
-var load2 = runtime.WinogradWeights{
-	W:   runtime.Ref{Space: runtime.Weights, Off: 196224, Len: 27648},
-	Dst: runtime.Ref{Space: runtime.Prepared, Off: 483840, Len: 77200},
-	M:   2, Strided: true, IC: 40, OC: 64,
-}
+// f32[1,16,128,128], 1.0 MB, in use from /net/fine/fine.0/fine.0.0/Conv to
+// /net/fine/fine.1/fine.1.0/Conv.
+var netFine0_0ConvOut = runtime.Image{Ref: runtime.Ref{Len: 266256},
+	N: 1, C: 16, H: 128, W: 128, Top: 1, Left: 1, BatchStride: 266256, Clear: true}
 
-// /net/coarse/coarse.1/coarse.1.0/Conv: Winograd F(4×4) weights
-var load3 = runtime.WinogradWeights{
-	W:   runtime.Ref{Space: runtime.Weights, Off: 307072, Len: 36864},
-	Dst: runtime.Ref{Space: runtime.Prepared, Off: 792640, Len: 148032},
-	M:   4, IC: 64, OC: 64,
-}
+// f32[1,24,64,64], 544.5 kB, in use from /net/fine/fine.1/fine.1.0/Conv to
+// /net/fine/fine.2/fine.2.0/Conv.
+var netFine1_0ConvOut = runtime.Image{Ref: runtime.Ref{Off: 1065024, Len: 139392},
+	N: 1, C: 24, H: 64, W: 64, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 139392}
 
-// /net/join/join.0/Conv: Winograd F(4×4) weights
-var load4 = runtime.WinogradWeights{
-	W:   runtime.Ref{Space: runtime.Weights, Off: 463040, Len: 34560},
-	Dst: runtime.Ref{Space: runtime.Prepared, Off: 1384768, Len: 138816},
-	M:   4, IC: 72, OC: 40,
-}
+// f32[1,24,64,64], 528.1 kB, in use from /net/fine/fine.2/fine.2.0/Conv to
+// /net/fine/fine.3/fine.3.0/Conv.
+var netFine2_0ConvOut = runtime.Image{Ref: runtime.Ref{Len: 135200},
+	N: 1, C: 24, H: 64, W: 64, Top: 1, Left: 1, BatchStride: 135200, Clear: true}
 
-// /net/heads.0/heads.0.0/heads.0.0.0/Conv: Winograd F(4×4) weights
-var load5 = runtime.WinogradWeights{
-	W:   runtime.Ref{Space: runtime.Weights, Off: 601472, Len: 20736},
-	Dst: runtime.Ref{Space: runtime.Prepared, Off: 1940032, Len: 83520},
-	M:   4, IC: 40, OC: 40,
-}
+// f32[1,40,32,32], 216.8 kB, in use from /net/fine/fine.3/fine.3.0/Conv to
+// /net/fine/fine.4/fine.4.0/Conv.
+var netFine3_0ConvOut = runtime.Image{Ref: runtime.Ref{Off: 540800, Len: 55488},
+	N: 1, C: 40, H: 32, W: 32, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 55488, Clear: true}
 
-// /net/heads.1/heads.1.0/heads.1.0.0/Conv: Winograd F(4×4) weights
-var load6 = runtime.WinogradWeights{
-	W:   runtime.Ref{Space: runtime.Weights, Off: 687744, Len: 27648},
-	Dst: runtime.Ref{Space: runtime.Prepared, Off: 2274112, Len: 111168},
-	M:   4, IC: 64, OC: 48,
-}
+// The buffer of /net/Concat: 361.2 kB, in use from /net/fine/fine.4/fine.4.0/Conv to
+// /net/join/join.0/Conv.
+var (
+	// f32[1,40,32,32], channels 0 to 39
+	netFine4_0ConvOut = runtime.Image{Ref: runtime.Ref{Len: 55488},
+		N: 1, C: 40, H: 32, W: 32, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 92480, Clear: true}
+	// f32[1,72,32,32]
+	netConcatOut = runtime.Image{Ref: runtime.Ref{Len: 92480},
+		N: 1, C: 72, H: 32, W: 32, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 92480, Clear: true}
+)
+
+// f32[1,64,16,16], 81.0 kB, in use from /net/coarse/coarse.0/coarse.0.0/Conv to
+// /net/coarse/coarse.1/coarse.1.0/Conv.
+var netCoarse0_0ConvOut = runtime.Image{Ref: runtime.Ref{Off: 369920, Len: 20736},
+	N: 1, C: 64, H: 16, W: 16, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 20736, Clear: true}
+
+// f32[1,64,16,16], 81.0 kB, in use from /net/coarse/coarse.1/coarse.1.0/Conv to
+// /net/heads.1/heads.1.0/heads.1.0.0/Conv.
+var netCoarse1_0ConvOut = runtime.Image{Ref: runtime.Ref{Off: 591872, Len: 20736},
+	N: 1, C: 64, H: 16, W: 16, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 20736, Clear: true}
+
+// f32[1,32,16,16], 32.0 kB, in use from /net/lateral/lateral.0/Conv to /net/Resize.
+var netLateral0ConvOut = runtime.Image{Ref: runtime.Ref{Off: 500992, Len: 8192},
+	N: 1, C: 32, H: 16, W: 16, BatchStride: 8192}
+
+// f32[1,32,32,32], 128.0 kB, in use from /net/Resize to /net/Concat.
+var netResizeOut = runtime.Image{Ref: runtime.Ref{Off: 369920, Len: 32768},
+	N: 1, C: 32, H: 32, W: 32, BatchStride: 32768}
+
+// f32[1,40,32,32], 216.8 kB, in use from /net/join/join.0/Conv to
+// /net/heads.0/heads.0.0/heads.0.0.0/Conv.
+var netJoin0ConvOut = runtime.Image{Ref: runtime.Ref{Off: 369920, Len: 55488},
+	N: 1, C: 40, H: 32, W: 32, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 55488, Clear: true}
+
+// f32[1,40,32,32], 192.0 kB, in use from /net/heads.0/heads.0.0/heads.0.0.0/Conv to
+// /net/heads.0/heads.0.1/Conv.
+var netHeads0_0_0ConvOut = runtime.Image{Ref: runtime.Ref{Len: 49152}, N: 1, C: 40, H: 32, W: 32, BatchStride: 49152}
+
+// The buffer of /net/heads.0/heads.0.1/Conv: 64.0 kB, in use from /net/heads.0/heads.0.1/Conv to
+// /net/Mul.
+var (
+	// f32[1,11,32,32]
+	netHeads0_1ConvOut = runtime.Image{Ref: runtime.Ref{Off: 196608, Len: 16384},
+		N: 1, C: 11, H: 32, W: 32, BatchStride: 16384}
+	// f32[1,2,32,32], channels 0 to 1
+	netSliceOut = runtime.Image{Ref: runtime.Ref{Off: 196608, Len: 16384},
+		N: 1, C: 2, H: 32, W: 32, BatchStride: 16384}
+)
+
+// f32[1,48,16,16], 48.0 kB, in use from /net/heads.1/heads.1.0/heads.1.0.0/Conv to
+// /net/heads.1/heads.1.1/Conv.
+var netHeads1_0_0ConvOut = runtime.Image{Ref: runtime.Ref{Len: 12288}, N: 1, C: 48, H: 16, W: 16, BatchStride: 12288}
+
+// The buffer of /net/heads.1/heads.1.1/Conv: 16.0 kB, in use from /net/heads.1/heads.1.1/Conv to
+// /net/Mul_4.
+var (
+	// f32[1,11,16,16]
+	netHeads1_1ConvOut = runtime.Image{Ref: runtime.Ref{Off: 262144, Len: 4096},
+		N: 1, C: 11, H: 16, W: 16, BatchStride: 4096}
+	// f32[1,2,16,16], channels 0 to 1
+	netSlice3Out = runtime.Image{Ref: runtime.Ref{Off: 262144, Len: 4096},
+		N: 1, C: 2, H: 16, W: 16, BatchStride: 4096}
+)
+
+// f32[1,2,32,32], 64.0 kB, in use from /net/Slice_1 to /net/Mul_2.
+var netSlice1Out = runtime.Image{Ref: runtime.Ref{Len: 16384}, N: 1, C: 2, H: 32, W: 32, BatchStride: 16384}
+
+// f32[1,7,32,32], 64.0 kB, in use from /net/Slice_2 to /net/Concat_2.
+var netSlice2Out = runtime.Image{Ref: runtime.Ref{Off: 65536, Len: 16384},
+	N: 1, C: 7, H: 32, W: 32, BatchStride: 16384}
+
+// f32[1,2,32,32], 64.0 kB, in use from /net/Mul to /net/Add.
+var netMulOut = runtime.Image{Ref: runtime.Ref{Off: 131072, Len: 16384},
+	N: 1, C: 2, H: 32, W: 32, BatchStride: 16384}
+
+// f32[1,2,32,32], 8.0 kB, in use during /net/Add.
+var netMulDense = runtime.Ref{Off: 196608, Len: 2048}
+
+// f32[1,2,32,32], 8.0 kB, in use from /net/Add to /net/Mul_1.
+var netAddOut = runtime.Ref{Off: 204800, Len: 2048}
+
+// 8.0 kB, in use during /net/Mul_1.
+var netMul1BinaryPlainDst = runtime.Ref{Off: 212992, Len: 2048}
+
+// f32[1,2,32,32], 8.0 kB, in use from /net/Mul_1 to /net/Concat_2.
+var netMul1Out = runtime.Ref{Off: 241664, Len: 2048}
+
+// f32[1,2,32,32], 64.0 kB, in use from /net/Mul_2 to /net/Concat_2: the results of /net/Mul_2, /net/Pow
+// and /net/Mul_3 in turn.
+var netMul2Out = runtime.Image{Ref: runtime.Ref{Off: 131072, Len: 16384},
+	N: 1, C: 2, H: 32, W: 32, BatchStride: 16384}
+
+// f32[1,11,32,32], 44.0 kB, in use from /net/Concat_2 to /net/Concat_5.
+var netConcat2Out = runtime.Ref{Off: 196608, Len: 11264}
+
+// f32[1,2,32,32], 8.0 kB, in use during /net/Concat_2.
+var netMul3Dense = runtime.Ref{Off: 241664, Len: 2048}
+
+// f32[1,7,32,32], 28.0 kB, in use during /net/Concat_2.
+var netSlice2Dense = runtime.Ref{Len: 7168}
+
+// f32[1,2,16,16], 16.0 kB, in use from /net/Slice_4 to /net/Mul_6.
+var netSlice4Out = runtime.Image{Ref: runtime.Ref{Off: 241664, Len: 4096},
+	N: 1, C: 2, H: 16, W: 16, BatchStride: 4096}
+
+// f32[1,7,16,16], 16.0 kB, in use from /net/Slice_5 to /net/Concat_4.
+var netSlice5Out = runtime.Image{Ref: runtime.Ref{Len: 4096}, N: 1, C: 7, H: 16, W: 16, BatchStride: 4096}
+
+// f32[1,2,16,16], 16.0 kB, in use from /net/Mul_4 to /net/Add_1.
+var netMul4Out = runtime.Image{Ref: runtime.Ref{Off: 16384, Len: 4096}, N: 1, C: 2, H: 16, W: 16, BatchStride: 4096}
+
+// f32[1,2,16,16], 2.0 kB, in use during /net/Add_1.
+var netMul4Dense = runtime.Ref{Off: 32768, Len: 512}
+
+// f32[1,2,16,16], 2.0 kB, in use from /net/Add_1 to /net/Mul_5.
+var netAdd1Out = runtime.Ref{Off: 16384, Len: 512}
+
+// 2.0 kB, in use during /net/Mul_5.
+var netMul5BinaryPlainDst = runtime.Ref{Off: 18432, Len: 512}
+
+// f32[1,2,16,16], 2.0 kB, in use from /net/Mul_5 to /net/Concat_4.
+var netMul5Out = runtime.Ref{Off: 32768, Len: 512}
+
+// f32[1,2,16,16], 16.0 kB, in use from /net/Mul_6 to /net/Concat_4: the results of /net/Mul_6,
+// /net/Pow_1 and /net/Mul_7 in turn.
+var netMul6Out = runtime.Image{Ref: runtime.Ref{Off: 16384, Len: 4096}, N: 1, C: 2, H: 16, W: 16, BatchStride: 4096}
+
+// f32[1,11,16,16], 11.0 kB, in use from /net/Concat_4 to /net/Concat_5.
+var netConcat4Out = runtime.Ref{Off: 56320, Len: 2816}
+
+// f32[1,2,16,16], 2.0 kB, in use during /net/Concat_4.
+var netMul7Dense = runtime.Ref{Off: 32768, Len: 512}
+
+// f32[1,7,16,16], 7.0 kB, in use during /net/Concat_4.
+var netSlice5Dense = runtime.Ref{Off: 16384, Len: 1792}
+
+// f32[1,11,1280], 55.0 kB, in use from /net/Concat_5 to /Slice_2.
+var netConcat5Out = runtime.Ref{Len: 14080}
+
+// f32[1,4,1280], 20.0 kB, in use during /Slice.
+var sliceOut = runtime.Ref{Off: 87040, Len: 5120}
+
+// f32[1,1,1280], 5.0 kB, in use from /Slice_1 to /Mul.
+var slice1Out = runtime.Ref{Off: 107520, Len: 1280}
+
+// f32[1,6,1280], 30.0 kB, in use from /Slice_2 to /Mul.
+var slice2Out = runtime.Ref{Off: 56320, Len: 7680}
+
+// f32[1,6,1280], 30.0 kB, in use during /Mul.
+var mulOut = runtime.Ref{Len: 7680}
+
+// f32[1,1280,4], 20.0 kB, in use from /Slice to /Gather_2.
+var sliceOut2 = runtime.Ref{Off: 30720, Len: 5120}
+
+// i64[300,3], 7.1 kB, in use from /NonMaxSuppression to /Gather_1.
+var nonMaxSuppressionOut = runtime.Ref{Off: 51200, Len: 900}
+
+// i64[300], 2.4 kB, in use from /Gather to /Cast.
+var gatherOut = runtime.Ref{Off: 71680, Len: 300}
+
+// i64[300], 2.4 kB, in use from /Gather_1 to /Mul_1.
+var gather1Out = runtime.Ref{Off: 74112, Len: 300}
+
+// f32[1280,4], 20.0 kB, in use from /Gather_2 to /Slice_4.
+var gather2Out = runtime.Ref{Off: 51200, Len: 5120}
+
+// f32[1280,2], 10.0 kB, in use from /Slice_3 to /Gather_3.
+var slice3Out = runtime.Ref{Off: 30720, Len: 2560}
+
+// f32[300,2], 2.4 kB, in use from /Gather_3 to /Add_1.
+var gather3Out = runtime.Ref{Off: 76544, Len: 600}
+
+// f32[1280,2], 10.0 kB, in use from /Slice_4 to /Gather_4.
+var slice4Out = runtime.Ref{Off: 30720, Len: 2560}
+
+// f32[300,2], 2.4 kB, in use from /Gather_4 to /Div.
+var gather4Out = runtime.Ref{Off: 40960, Len: 600}
+
+// f32[300,2], 2.4 kB, in use from /Div to /Add_1.
+var divOut = runtime.Ref{Off: 61440, Len: 600}
+
+// f32[1,1280,6], 30.0 kB, in use from /Mul to /Gather_5.
+var mulOut2 = runtime.Ref{Off: 30720, Len: 7680}
+
+// f32[1280,6], 30.0 kB, in use from /Gather_5 to /Gather_7.
+var gather5Out = runtime.Ref{Len: 7680}
+
+// i64[300], 2.4 kB, in use from /Mul_1 to /Add.
+var mul1Out = runtime.Ref{Off: 63872, Len: 300}
+
+// i64[300], 2.4 kB, in use from /Add to /Gather_7.
+var addOut = runtime.Ref{Off: 74112, Len: 300}
+
+// f32[300,1], 1.2 kB, in use from /Gather_7 to /Concat_1.
+var gather7Out = runtime.Ref{Off: 66304, Len: 300}
+
+// f32[300,2], 2.4 kB, in use from /Sub to /Concat_1.
+var subOut = runtime.Ref{Off: 74112, Len: 600}
+
+// f32[300,2], 2.4 kB, in use from /Add_1 to /Concat_1.
+var add1Out = runtime.Ref{Off: 63872, Len: 600}
+
+// f32[300,1], 1.2 kB, in use from /Cast to /Concat_1.
+var castOut = runtime.Ref{Off: 67520, Len: 300}
+
+// The steps, in order, with the weights that they read. Weights are declared
+// with the first step that reads them. A kernel of Load prepares weights from
+// their form in the weights file, which has a name that ends with Stored.
 
 // /net/fine/fine.0/fine.0.0/Conv: Conv 3×3/2 3→16 at 128×128, bias, SiLU(1): first layer
-var layer00 = runtime.ConvFirst{
-	Src:  runtime.Ref{Space: runtime.IO, Len: 196608},
-	Dst:  runtime.Image{Ref: runtime.Ref{Len: 266256}, N: 1, C: 16, H: 128, W: 128, Top: 1, Left: 1, BatchStride: 266256, Clear: true},
-	Wt:   runtime.Ref{Space: runtime.Weights, Off: 64, Len: 432},
-	Bias: runtime.Ref{Space: runtime.Weights, Len: 16},
-	Act:  runtime.Act{Fn: runtime.ActSiLU, Alpha: 1},
-	N:    1, C: 3, H: 256, W: 256, KH: 3, KW: 3, SH: 2, SW: 2, DH: 1, DW: 1, PadTop: 1, PadLeft: 1,
-}
+var (
+	netFine0_0ConvWeights = runtime.Ref{Space: runtime.Weights, Off: 64, Len: 432}
+	netFine0_0ConvBias    = runtime.Ref{Space: runtime.Weights, Len: 16}
+
+	netFine0_0Conv = runtime.ConvFirst{
+		Src:  input,
+		Dst:  netFine0_0ConvOut,
+		Wt:   netFine0_0ConvWeights,
+		Bias: netFine0_0ConvBias,
+		Act:  runtime.Act{Fn: runtime.ActSiLU, Alpha: 1},
+
+		N: 1, C: 3, H: 256, W: 256, KH: 3, KW: 3, SH: 2, SW: 2, DH: 1, DW: 1, PadTop: 1, PadLeft: 1,
+	}
+)
 
 // /net/fine/fine.1/fine.1.0/Conv: Conv 3×3/2 16→24 at 64×64, bias, SiLU(1), halo: direct, small
-var layer01 = runtime.Conv{
-	Src:  runtime.Image{Ref: runtime.Ref{Len: 266256}, N: 1, C: 16, H: 128, W: 128, Top: 1, Left: 1, BatchStride: 266256, Clear: true},
-	Dst:  runtime.Image{Ref: runtime.Ref{Off: 1065024, Len: 139392}, N: 1, C: 24, H: 64, W: 64, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 139392},
-	W:    runtime.Ref{Space: runtime.Weights, Off: 1920, Len: 4608},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 1792, Len: 32},
-	Act:  runtime.Act{Fn: runtime.ActSiLU, Alpha: 1},
-	KH:   3, KW: 3, SH: 2, SW: 2, DH: 1, DW: 1, PadTop: 1, PadLeft: 1,
-}
+var (
+	netFine1_0ConvWeights = runtime.Ref{Space: runtime.Weights, Off: 1920, Len: 4608}
+	netFine1_0ConvBias    = runtime.Ref{Space: runtime.Weights, Off: 1792, Len: 32}
 
-// /net/fine/fine.2/fine.2.0/Conv: Conv 3×3 24→24 at 64×64, bias, SiLU(1), halo: winograd4, 0.45× the direct cost
-var layer02 = runtime.Winograd{
-	Src:  runtime.Image{Ref: runtime.Ref{Off: 1065024, Len: 139392}, N: 1, C: 24, H: 64, W: 64, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 139392},
-	Dst:  runtime.Image{Ref: runtime.Ref{Len: 135200}, N: 1, C: 24, H: 64, W: 64, Top: 1, Left: 1, BatchStride: 135200, Clear: true},
-	W:    runtime.Ref{Space: runtime.Prepared, Len: 37440},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 20352, Len: 32},
-	Act:  runtime.Act{Fn: runtime.ActSiLU, Alpha: 1},
-	M:    4, PadTop: 1, PadLeft: 1, Tiles: 86, OutBlocks: 1,
-}
+	netFine1_0Conv = runtime.Conv{
+		Src:  netFine0_0ConvOut,
+		Dst:  netFine1_0ConvOut,
+		W:    netFine1_0ConvWeights,
+		Bias: netFine1_0ConvBias,
+		Act:  runtime.Act{Fn: runtime.ActSiLU, Alpha: 1},
+
+		KH: 3, KW: 3, SH: 2, SW: 2, DH: 1, DW: 1, PadTop: 1, PadLeft: 1,
+	}
+)
+
+// /net/fine/fine.2/fine.2.0/Conv: Conv 3×3 24→24 at 64×64, bias, SiLU(1), halo: winograd4, 0.45× the
+// direct cost
+var (
+	netFine2_0ConvStored  = runtime.Ref{Space: runtime.Weights, Off: 20480, Len: 9216}
+	netFine2_0ConvWeights = runtime.Ref{Space: runtime.Prepared, Len: 37440}
+	netFine2_0ConvBias    = runtime.Ref{Space: runtime.Weights, Off: 20352, Len: 32}
+
+	// When the model is opened: Winograd F(4×4) weights
+	netFine2_0ConvLoad = runtime.WinogradWeights{
+		W:   netFine2_0ConvStored,
+		Dst: netFine2_0ConvWeights,
+
+		M: 4, IC: 24, OC: 24,
+	}
+
+	netFine2_0Conv = runtime.Winograd{
+		Src:  netFine1_0ConvOut,
+		Dst:  netFine2_0ConvOut,
+		W:    netFine2_0ConvWeights,
+		Bias: netFine2_0ConvBias,
+		Act:  runtime.Act{Fn: runtime.ActSiLU, Alpha: 1},
+
+		M: 4, PadTop: 1, PadLeft: 1, Tiles: 86, OutBlocks: 1,
+	}
+)
 
 // /net/fine/fine.3/fine.3.0/Conv: Conv 3×3/2 24→40 at 32×32, bias, SiLU(1), halo: direct, small
-var layer03 = runtime.Conv{
-	Src:  runtime.Image{Ref: runtime.Ref{Len: 135200}, N: 1, C: 24, H: 64, W: 64, Top: 1, Left: 1, BatchStride: 135200, Clear: true},
-	Dst:  runtime.Image{Ref: runtime.Ref{Off: 540800, Len: 55488}, N: 1, C: 40, H: 32, W: 32, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 55488, Clear: true},
-	W:    runtime.Ref{Space: runtime.Weights, Off: 57536, Len: 13824},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 57344, Len: 48},
-	Act:  runtime.Act{Fn: runtime.ActSiLU, Alpha: 1},
-	KH:   3, KW: 3, SH: 2, SW: 2, DH: 1, DW: 1, PadTop: 1, PadLeft: 1,
-}
+var (
+	netFine3_0ConvWeights = runtime.Ref{Space: runtime.Weights, Off: 57536, Len: 13824}
+	netFine3_0ConvBias    = runtime.Ref{Space: runtime.Weights, Off: 57344, Len: 48}
 
-// /net/fine/fine.4/fine.4.0/Conv: Conv 3×3 40→40 at 32×32, bias, SiLU(1), halo: winograd4, 0.38× the direct cost
-var layer04 = runtime.Winograd{
-	Src:  runtime.Image{Ref: runtime.Ref{Off: 540800, Len: 55488}, N: 1, C: 40, H: 32, W: 32, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 55488, Clear: true},
-	Dst:  runtime.Image{Ref: runtime.Ref{Len: 55488}, N: 1, C: 40, H: 32, W: 32, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 92480, Clear: true},
-	W:    runtime.Ref{Space: runtime.Prepared, Off: 149760, Len: 83520},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 112832, Len: 48},
-	Act:  runtime.Act{Fn: runtime.ActSiLU, Alpha: 1},
-	M:    4, PadTop: 1, PadLeft: 1, Tiles: 64, OutBlocks: 1,
-}
+	netFine3_0Conv = runtime.Conv{
+		Src:  netFine2_0ConvOut,
+		Dst:  netFine3_0ConvOut,
+		W:    netFine3_0ConvWeights,
+		Bias: netFine3_0ConvBias,
+		Act:  runtime.Act{Fn: runtime.ActSiLU, Alpha: 1},
 
-// /net/coarse/coarse.0/coarse.0.0/Conv: Conv 3×3/2 40→64 at 16×16, bias, SiLU(1), halo: winograd-strided, 0.89× the direct cost
-var layer05 = runtime.Winograd{
-	Src:  runtime.Image{Ref: runtime.Ref{Len: 55488}, N: 1, C: 40, H: 32, W: 32, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 92480, Clear: true},
-	Dst:  runtime.Image{Ref: runtime.Ref{Off: 369920, Len: 20736}, N: 1, C: 64, H: 16, W: 16, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 20736, Clear: true},
-	W:    runtime.Ref{Space: runtime.Prepared, Off: 483840, Len: 77200},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 195968, Len: 64},
-	Act:  runtime.Act{Fn: runtime.ActSiLU, Alpha: 1},
-	M:    2, Strided: true, PadTop: 1, PadLeft: 1, Tiles: 64, OutBlocks: 2,
-}
+		KH: 3, KW: 3, SH: 2, SW: 2, DH: 1, DW: 1, PadTop: 1, PadLeft: 1,
+	}
+)
 
-// /net/coarse/coarse.1/coarse.1.0/Conv: Conv 3×3 64→64 at 16×16, bias, SiLU(1), halo: winograd4, 0.36× the direct cost
-var layer06 = runtime.Winograd{
-	Src:  runtime.Image{Ref: runtime.Ref{Off: 369920, Len: 20736}, N: 1, C: 64, H: 16, W: 16, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 20736, Clear: true},
-	Dst:  runtime.Image{Ref: runtime.Ref{Off: 591872, Len: 20736}, N: 1, C: 64, H: 16, W: 16, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 20736, Clear: true},
-	W:    runtime.Ref{Space: runtime.Prepared, Off: 792640, Len: 148032},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 306816, Len: 64},
-	Act:  runtime.Act{Fn: runtime.ActSiLU, Alpha: 1},
-	M:    4, PadTop: 1, PadLeft: 1, Tiles: 16, OutBlocks: 2,
-}
+// /net/fine/fine.4/fine.4.0/Conv: Conv 3×3 40→40 at 32×32, bias, SiLU(1), halo: winograd4, 0.38× the
+// direct cost
+var (
+	netFine4_0ConvStored  = runtime.Ref{Space: runtime.Weights, Off: 113024, Len: 20736}
+	netFine4_0ConvWeights = runtime.Ref{Space: runtime.Prepared, Off: 149760, Len: 83520}
+	netFine4_0ConvBias    = runtime.Ref{Space: runtime.Weights, Off: 112832, Len: 48}
+
+	// When the model is opened: Winograd F(4×4) weights
+	netFine4_0ConvLoad = runtime.WinogradWeights{
+		W:   netFine4_0ConvStored,
+		Dst: netFine4_0ConvWeights,
+
+		M: 4, IC: 40, OC: 40,
+	}
+
+	netFine4_0Conv = runtime.Winograd{
+		Src:  netFine3_0ConvOut,
+		Dst:  netFine4_0ConvOut,
+		W:    netFine4_0ConvWeights,
+		Bias: netFine4_0ConvBias,
+		Act:  runtime.Act{Fn: runtime.ActSiLU, Alpha: 1},
+
+		M: 4, PadTop: 1, PadLeft: 1, Tiles: 64, OutBlocks: 1,
+	}
+)
+
+// /net/coarse/coarse.0/coarse.0.0/Conv: Conv 3×3/2 40→64 at 16×16, bias, SiLU(1), halo:
+// winograd-strided, 0.89× the direct cost
+var (
+	netCoarse0_0ConvStored  = runtime.Ref{Space: runtime.Weights, Off: 196224, Len: 27648}
+	netCoarse0_0ConvWeights = runtime.Ref{Space: runtime.Prepared, Off: 483840, Len: 77200}
+	netCoarse0_0ConvBias    = runtime.Ref{Space: runtime.Weights, Off: 195968, Len: 64}
+
+	// When the model is opened: Winograd weights for stride 2
+	netCoarse0_0ConvLoad = runtime.WinogradWeights{
+		W:   netCoarse0_0ConvStored,
+		Dst: netCoarse0_0ConvWeights,
+
+		M: 2, Strided: true, IC: 40, OC: 64,
+	}
+
+	netCoarse0_0Conv = runtime.Winograd{
+		Src:  netFine4_0ConvOut,
+		Dst:  netCoarse0_0ConvOut,
+		W:    netCoarse0_0ConvWeights,
+		Bias: netCoarse0_0ConvBias,
+		Act:  runtime.Act{Fn: runtime.ActSiLU, Alpha: 1},
+
+		M: 2, Strided: true, PadTop: 1, PadLeft: 1, Tiles: 64, OutBlocks: 2,
+	}
+)
+
+// /net/coarse/coarse.1/coarse.1.0/Conv: Conv 3×3 64→64 at 16×16, bias, SiLU(1), halo: winograd4, 0.36×
+// the direct cost
+var (
+	netCoarse1_0ConvStored  = runtime.Ref{Space: runtime.Weights, Off: 307072, Len: 36864}
+	netCoarse1_0ConvWeights = runtime.Ref{Space: runtime.Prepared, Off: 792640, Len: 148032}
+	netCoarse1_0ConvBias    = runtime.Ref{Space: runtime.Weights, Off: 306816, Len: 64}
+
+	// When the model is opened: Winograd F(4×4) weights
+	netCoarse1_0ConvLoad = runtime.WinogradWeights{
+		W:   netCoarse1_0ConvStored,
+		Dst: netCoarse1_0ConvWeights,
+
+		M: 4, IC: 64, OC: 64,
+	}
+
+	netCoarse1_0Conv = runtime.Winograd{
+		Src:  netCoarse0_0ConvOut,
+		Dst:  netCoarse1_0ConvOut,
+		W:    netCoarse1_0ConvWeights,
+		Bias: netCoarse1_0ConvBias,
+		Act:  runtime.Act{Fn: runtime.ActSiLU, Alpha: 1},
+
+		M: 4, PadTop: 1, PadLeft: 1, Tiles: 16, OutBlocks: 2,
+	}
+)
 
 // /net/lateral/lateral.0/Conv: Conv 1×1 64→32 at 16×16, bias, SiLU(1): pointwise
-var layer07 = runtime.Conv{
-	Src:  runtime.Image{Ref: runtime.Ref{Off: 591872, Len: 20736}, N: 1, C: 64, H: 16, W: 16, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 20736, Clear: true},
-	Dst:  runtime.Image{Ref: runtime.Ref{Off: 500992, Len: 8192}, N: 1, C: 32, H: 16, W: 16, BatchStride: 8192},
-	W:    runtime.Ref{Space: runtime.Weights, Off: 454656, Len: 2048},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 454528, Len: 32},
-	Act:  runtime.Act{Fn: runtime.ActSiLU, Alpha: 1},
-	KH:   1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1,
-}
+var (
+	netLateral0ConvWeights = runtime.Ref{Space: runtime.Weights, Off: 454656, Len: 2048}
+	netLateral0ConvBias    = runtime.Ref{Space: runtime.Weights, Off: 454528, Len: 32}
+
+	netLateral0Conv = runtime.Conv{
+		Src:  netCoarse1_0ConvOut,
+		Dst:  netLateral0ConvOut,
+		W:    netLateral0ConvWeights,
+		Bias: netLateral0ConvBias,
+		Act:  runtime.Act{Fn: runtime.ActSiLU, Alpha: 1},
+
+		KH: 1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1,
+	}
+)
 
 // /net/Resize: Resize nearest to 32×32
-var layer08 = runtime.ResizeImage{
-	Src:       runtime.Image{Ref: runtime.Ref{Off: 500992, Len: 8192}, N: 1, C: 32, H: 16, W: 16, BatchStride: 8192},
-	Dst:       runtime.Image{Ref: runtime.Ref{Off: 369920, Len: 32768}, N: 1, C: 32, H: 32, W: 32, BatchStride: 32768},
-	RowIndex:  []int32{0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13, 14, 14, 15, 15},
-	ColIndex:  []int32{0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13, 14, 14, 15, 15},
-	RowWeight: []float32{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
-	ColWeight: []float32{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
-	RowTaps:   1, ColTaps: 1,
+var netResize = runtime.ResizeImage{
+	Src: netLateral0ConvOut,
+	Dst: netResizeOut,
+	RowIndex: []int32{0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11,
+		11, 12, 12, 13, 13, 14, 14, 15, 15},
+	ColIndex: []int32{0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11,
+		11, 12, 12, 13, 13, 14, 14, 15, 15},
+	RowWeight: []float32{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+		1, 1, 1, 1, 1, 1, 1, 1},
+	ColWeight: []float32{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+		1, 1, 1, 1, 1, 1, 1, 1},
+
+	RowTaps: 1, ColTaps: 1,
 }
 
 // /net/Concat: Concat: copy operand 1, 32 channels
-var layer09 = runtime.Copy{
-	Src:        runtime.Image{Ref: runtime.Ref{Off: 369920, Len: 32768}, N: 1, C: 32, H: 32, W: 32, BatchStride: 32768},
-	Dst:        runtime.Image{Ref: runtime.Ref{Len: 92480}, N: 1, C: 72, H: 32, W: 32, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 92480, Clear: true},
+var netConcat = runtime.Copy{
+	Src: netResizeOut,
+	Dst: netConcatOut,
+
 	DstChannel: 40, Channels: 32,
 }
 
 // /net/join/join.0/Conv: Conv 3×3 72→40 at 32×32, bias, SiLU(1), halo: winograd4, 0.34× the direct cost
-var layer10 = runtime.Winograd{
-	Src:  runtime.Image{Ref: runtime.Ref{Len: 92480}, N: 1, C: 72, H: 32, W: 32, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 92480, Clear: true},
-	Dst:  runtime.Image{Ref: runtime.Ref{Off: 369920, Len: 55488}, N: 1, C: 40, H: 32, W: 32, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 55488, Clear: true},
-	W:    runtime.Ref{Space: runtime.Prepared, Off: 1384768, Len: 138816},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 462848, Len: 48},
-	Act:  runtime.Act{Fn: runtime.ActSiLU, Alpha: 1},
-	M:    4, PadTop: 1, PadLeft: 1, Tiles: 32, OutBlocks: 1,
-}
+var (
+	netJoin0ConvStored  = runtime.Ref{Space: runtime.Weights, Off: 463040, Len: 34560}
+	netJoin0ConvWeights = runtime.Ref{Space: runtime.Prepared, Off: 1384768, Len: 138816}
+	netJoin0ConvBias    = runtime.Ref{Space: runtime.Weights, Off: 462848, Len: 48}
 
-// /net/heads.0/heads.0.0/heads.0.0.0/Conv: Conv 3×3 40→40 at 32×32, bias, SiLU(1), halo: winograd4, 0.38× the direct cost
-var layer11 = runtime.Winograd{
-	Src:  runtime.Image{Ref: runtime.Ref{Off: 369920, Len: 55488}, N: 1, C: 40, H: 32, W: 32, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 55488, Clear: true},
-	Dst:  runtime.Image{Ref: runtime.Ref{Len: 49152}, N: 1, C: 40, H: 32, W: 32, BatchStride: 49152},
-	W:    runtime.Ref{Space: runtime.Prepared, Off: 1940032, Len: 83520},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 601280, Len: 48},
-	Act:  runtime.Act{Fn: runtime.ActSiLU, Alpha: 1},
-	M:    4, PadTop: 1, PadLeft: 1, Tiles: 64, OutBlocks: 1,
-}
+	// When the model is opened: Winograd F(4×4) weights
+	netJoin0ConvLoad = runtime.WinogradWeights{
+		W:   netJoin0ConvStored,
+		Dst: netJoin0ConvWeights,
+
+		M: 4, IC: 72, OC: 40,
+	}
+
+	netJoin0Conv = runtime.Winograd{
+		Src:  netConcatOut,
+		Dst:  netJoin0ConvOut,
+		W:    netJoin0ConvWeights,
+		Bias: netJoin0ConvBias,
+		Act:  runtime.Act{Fn: runtime.ActSiLU, Alpha: 1},
+
+		M: 4, PadTop: 1, PadLeft: 1, Tiles: 32, OutBlocks: 1,
+	}
+)
+
+// /net/heads.0/heads.0.0/heads.0.0.0/Conv: Conv 3×3 40→40 at 32×32, bias, SiLU(1), halo: winograd4,
+// 0.38× the direct cost
+var (
+	netHeads0_0_0ConvStored  = runtime.Ref{Space: runtime.Weights, Off: 601472, Len: 20736}
+	netHeads0_0_0ConvWeights = runtime.Ref{Space: runtime.Prepared, Off: 1940032, Len: 83520}
+	netHeads0_0_0ConvBias    = runtime.Ref{Space: runtime.Weights, Off: 601280, Len: 48}
+
+	// When the model is opened: Winograd F(4×4) weights
+	netHeads0_0_0ConvLoad = runtime.WinogradWeights{
+		W:   netHeads0_0_0ConvStored,
+		Dst: netHeads0_0_0ConvWeights,
+
+		M: 4, IC: 40, OC: 40,
+	}
+
+	netHeads0_0_0Conv = runtime.Winograd{
+		Src:  netJoin0ConvOut,
+		Dst:  netHeads0_0_0ConvOut,
+		W:    netHeads0_0_0ConvWeights,
+		Bias: netHeads0_0_0ConvBias,
+		Act:  runtime.Act{Fn: runtime.ActSiLU, Alpha: 1},
+
+		M: 4, PadTop: 1, PadLeft: 1, Tiles: 64, OutBlocks: 1,
+	}
+)
 
 // /net/heads.0/heads.0.1/Conv: Conv 1×1 40→11 at 32×32, bias, Sigmoid: pointwise
-var layer12 = runtime.Conv{
-	Src:  runtime.Image{Ref: runtime.Ref{Len: 49152}, N: 1, C: 40, H: 32, W: 32, BatchStride: 49152},
-	Dst:  runtime.Image{Ref: runtime.Ref{Off: 196608, Len: 16384}, N: 1, C: 11, H: 32, W: 32, BatchStride: 16384},
-	W:    runtime.Ref{Space: runtime.Weights, Off: 684480, Len: 768},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 684416, Len: 16},
-	Act:  runtime.Act{Fn: runtime.ActSigmoid},
-	KH:   1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1,
-}
+var (
+	netHeads0_1ConvWeights = runtime.Ref{Space: runtime.Weights, Off: 684480, Len: 768}
+	netHeads0_1ConvBias    = runtime.Ref{Space: runtime.Weights, Off: 684416, Len: 16}
 
-// /net/heads.1/heads.1.0/heads.1.0.0/Conv: Conv 3×3 64→48 at 16×16, bias, SiLU(1), halo: winograd4, 0.38× the direct cost
-var layer13 = runtime.Winograd{
-	Src:  runtime.Image{Ref: runtime.Ref{Off: 591872, Len: 20736}, N: 1, C: 64, H: 16, W: 16, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 20736, Clear: true},
-	Dst:  runtime.Image{Ref: runtime.Ref{Len: 12288}, N: 1, C: 48, H: 16, W: 16, BatchStride: 12288},
-	W:    runtime.Ref{Space: runtime.Prepared, Off: 2274112, Len: 111168},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 687552, Len: 48},
-	Act:  runtime.Act{Fn: runtime.ActSiLU, Alpha: 1},
-	M:    4, PadTop: 1, PadLeft: 1, Tiles: 16, OutBlocks: 2,
-}
+	netHeads0_1Conv = runtime.Conv{
+		Src:  netHeads0_0_0ConvOut,
+		Dst:  netHeads0_1ConvOut,
+		W:    netHeads0_1ConvWeights,
+		Bias: netHeads0_1ConvBias,
+		Act:  runtime.Act{Fn: runtime.ActSigmoid},
+
+		KH: 1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1,
+	}
+)
+
+// /net/heads.1/heads.1.0/heads.1.0.0/Conv: Conv 3×3 64→48 at 16×16, bias, SiLU(1), halo: winograd4,
+// 0.38× the direct cost
+var (
+	netHeads1_0_0ConvStored  = runtime.Ref{Space: runtime.Weights, Off: 687744, Len: 27648}
+	netHeads1_0_0ConvWeights = runtime.Ref{Space: runtime.Prepared, Off: 2274112, Len: 111168}
+	netHeads1_0_0ConvBias    = runtime.Ref{Space: runtime.Weights, Off: 687552, Len: 48}
+
+	// When the model is opened: Winograd F(4×4) weights
+	netHeads1_0_0ConvLoad = runtime.WinogradWeights{
+		W:   netHeads1_0_0ConvStored,
+		Dst: netHeads1_0_0ConvWeights,
+
+		M: 4, IC: 64, OC: 48,
+	}
+
+	netHeads1_0_0Conv = runtime.Winograd{
+		Src:  netCoarse1_0ConvOut,
+		Dst:  netHeads1_0_0ConvOut,
+		W:    netHeads1_0_0ConvWeights,
+		Bias: netHeads1_0_0ConvBias,
+		Act:  runtime.Act{Fn: runtime.ActSiLU, Alpha: 1},
+
+		M: 4, PadTop: 1, PadLeft: 1, Tiles: 16, OutBlocks: 2,
+	}
+)
 
 // /net/heads.1/heads.1.1/Conv: Conv 1×1 48→11 at 16×16, bias, Sigmoid: pointwise
-var layer14 = runtime.Conv{
-	Src:  runtime.Image{Ref: runtime.Ref{Len: 12288}, N: 1, C: 48, H: 16, W: 16, BatchStride: 12288},
-	Dst:  runtime.Image{Ref: runtime.Ref{Off: 262144, Len: 4096}, N: 1, C: 11, H: 16, W: 16, BatchStride: 4096},
-	W:    runtime.Ref{Space: runtime.Weights, Off: 798400, Len: 768},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 798336, Len: 16},
-	Act:  runtime.Act{Fn: runtime.ActSigmoid},
-	KH:   1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1,
-}
+var (
+	netHeads1_1ConvWeights = runtime.Ref{Space: runtime.Weights, Off: 798400, Len: 768}
+	netHeads1_1ConvBias    = runtime.Ref{Space: runtime.Weights, Off: 798336, Len: 16}
+
+	netHeads1_1Conv = runtime.Conv{
+		Src:  netHeads1_0_0ConvOut,
+		Dst:  netHeads1_1ConvOut,
+		W:    netHeads1_1ConvWeights,
+		Bias: netHeads1_1ConvBias,
+		Act:  runtime.Act{Fn: runtime.ActSigmoid},
+
+		KH: 1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1,
+	}
+)
 
 // /net/Slice_1: Slice of channels
-var layer15 = runtime.Copy{
-	Src:        runtime.Image{Ref: runtime.Ref{Off: 196608, Len: 16384}, N: 1, C: 11, H: 32, W: 32, BatchStride: 16384},
-	Dst:        runtime.Image{Ref: runtime.Ref{Len: 16384}, N: 1, C: 2, H: 32, W: 32, BatchStride: 16384},
+var netSlice1 = runtime.Copy{
+	Src: netHeads0_1ConvOut,
+	Dst: netSlice1Out,
+
 	SrcChannel: 2, Channels: 2,
 }
 
 // /net/Slice_2: Slice of channels
-var layer16 = runtime.Copy{
-	Src:        runtime.Image{Ref: runtime.Ref{Off: 196608, Len: 16384}, N: 1, C: 11, H: 32, W: 32, BatchStride: 16384},
-	Dst:        runtime.Image{Ref: runtime.Ref{Off: 65536, Len: 16384}, N: 1, C: 7, H: 32, W: 32, BatchStride: 16384},
+var netSlice2 = runtime.Copy{
+	Src: netHeads0_1ConvOut,
+	Dst: netSlice2Out,
+
 	SrcChannel: 4, Channels: 7,
 }
 
 // /net/Mul: Affine
-var layer17 = runtime.Affine{
-	Src:   runtime.Image{Ref: runtime.Ref{Off: 196608, Len: 16384}, N: 1, C: 2, H: 32, W: 32, BatchStride: 16384},
-	Dst:   runtime.Image{Ref: runtime.Ref{Off: 131072, Len: 16384}, N: 1, C: 2, H: 32, W: 32, BatchStride: 16384},
-	Scale: runtime.Ref{Space: runtime.Weights, Off: 801472, Len: 16},
-	Shift: runtime.Ref{Space: runtime.Weights, Off: 801536, Len: 16},
-}
+var (
+	netMulScale = runtime.Ref{Space: runtime.Weights, Off: 801472, Len: 16}
+	netMulShift = runtime.Ref{Space: runtime.Weights, Off: 801536, Len: 16}
+
+	netMul = runtime.Affine{
+		Src:   netSliceOut,
+		Dst:   netMulOut,
+		Scale: netMulScale,
+		Shift: netMulShift,
+	}
+)
 
 // /net/Add: Unpack from NC16
-var layer18 = runtime.Unpack{
-	Src: runtime.Image{Ref: runtime.Ref{Off: 131072, Len: 16384}, N: 1, C: 2, H: 32, W: 32, BatchStride: 16384},
-	Dst: runtime.Ref{Off: 196608, Len: 2048},
-}
+var netAddUnpack = runtime.Unpack{Src: netMulOut, Dst: netMulDense}
 
 // /net/Add: Add
-var layer19 = runtime.BinaryPlain[float32]{
-	A:       runtime.Ref{Off: 196608, Len: 2048},
-	B:       runtime.Ref{Space: runtime.Weights, Off: 801600, Len: 2048},
-	Dst:     runtime.Ref{Off: 204800, Len: 2048},
-	Shape:   []int{2048},
-	AStride: []int{1},
-	BStride: []int{1},
-}
+var (
+	netAddB = runtime.Ref{Space: runtime.Weights, Off: 801600, Len: 2048}
+
+	netAdd = runtime.BinaryPlain[float32]{
+		A:   netMulDense,
+		B:   netAddB,
+		Dst: netAddOut,
+
+		Shape: []int{2048}, AStride: []int{1}, BStride: []int{1},
+	}
+)
 
 // /net/Mul_1: Affine: scale
-var layer20 = runtime.BinaryPlain[float32]{
-	A:       runtime.Ref{Off: 204800, Len: 2048},
-	B:       runtime.Ref{Space: runtime.Weights, Off: 809792, Len: 2},
-	Dst:     runtime.Ref{Off: 212992, Len: 2048},
-	Shape:   []int{2, 1024},
-	AStride: []int{1024, 1},
-	BStride: []int{1, 0},
-	Fn:      runtime.BinMul,
-}
+var (
+	netMul1BinaryPlainB = runtime.Ref{Space: runtime.Weights, Off: 809792, Len: 2}
+
+	netMul1BinaryPlain = runtime.BinaryPlain[float32]{
+		A:   netAddOut,
+		B:   netMul1BinaryPlainB,
+		Dst: netMul1BinaryPlainDst,
+
+		Fn: runtime.BinMul, Shape: []int{2, 1024}, AStride: []int{1024, 1}, BStride: []int{1, 0},
+	}
+)
 
 // /net/Mul_1: Affine: shift
-var layer21 = runtime.BinaryPlain[float32]{
-	A:       runtime.Ref{Off: 212992, Len: 2048},
-	B:       runtime.Ref{Space: runtime.Weights, Off: 809856, Len: 2},
-	Dst:     runtime.Ref{Off: 241664, Len: 2048},
-	Shape:   []int{2, 1024},
-	AStride: []int{1024, 1},
-	BStride: []int{1, 0},
-}
+var (
+	netMul1B = runtime.Ref{Space: runtime.Weights, Off: 809856, Len: 2}
+
+	netMul1 = runtime.BinaryPlain[float32]{
+		A:   netMul1BinaryPlainDst,
+		B:   netMul1B,
+		Dst: netMul1Out,
+
+		Shape: []int{2, 1024}, AStride: []int{1024, 1}, BStride: []int{1, 0},
+	}
+)
 
 // /net/Mul_2: Affine
-var layer22 = runtime.Affine{
-	Src:   runtime.Image{Ref: runtime.Ref{Len: 16384}, N: 1, C: 2, H: 32, W: 32, BatchStride: 16384},
-	Dst:   runtime.Image{Ref: runtime.Ref{Off: 131072, Len: 16384}, N: 1, C: 2, H: 32, W: 32, BatchStride: 16384},
-	Scale: runtime.Ref{Space: runtime.Weights, Off: 809920, Len: 16},
-	Shift: runtime.Ref{Space: runtime.Weights, Off: 809984, Len: 16},
-}
+var (
+	netMul2Scale = runtime.Ref{Space: runtime.Weights, Off: 809920, Len: 16}
+	netMul2Shift = runtime.Ref{Space: runtime.Weights, Off: 809984, Len: 16}
 
-// /net/Pow: Pow
-var layer23 = runtime.Binary{
-	A:   runtime.Image{Ref: runtime.Ref{Off: 131072, Len: 16384}, N: 1, C: 2, H: 32, W: 32, BatchStride: 16384},
-	B:   runtime.Image{Ref: runtime.Ref{Space: runtime.Weights, Off: 810048, Len: 16}, N: 1, C: 2, H: 1, W: 1, BatchStride: 16},
-	Dst: runtime.Image{Ref: runtime.Ref{Off: 131072, Len: 16384}, N: 1, C: 2, H: 32, W: 32, BatchStride: 16384},
-	Fn:  runtime.BinPow,
-}
+	netMul2 = runtime.Affine{
+		Src:   netSlice1Out,
+		Dst:   netMul2Out,
+		Scale: netMul2Scale,
+		Shift: netMul2Shift,
+	}
+)
 
-// /net/Mul_3: Affine
-var layer24 = runtime.Affine{
-	Src:   runtime.Image{Ref: runtime.Ref{Off: 131072, Len: 16384}, N: 1, C: 2, H: 32, W: 32, BatchStride: 16384},
-	Dst:   runtime.Image{Ref: runtime.Ref{Off: 131072, Len: 16384}, N: 1, C: 2, H: 32, W: 32, BatchStride: 16384},
-	Scale: runtime.Ref{Space: runtime.Weights, Off: 810112, Len: 16},
-	Shift: runtime.Ref{Space: runtime.Weights, Off: 810176, Len: 16},
-}
+// /net/Pow: Pow; the result is in netMul2Out
+var (
+	netPowB = runtime.Image{Ref: runtime.Ref{Space: runtime.Weights, Off: 810048, Len: 16},
+		N: 1, C: 2, H: 1, W: 1, BatchStride: 16}
+
+	netPow = runtime.Binary{
+		A:   netMul2Out,
+		B:   netPowB,
+		Dst: netMul2Out,
+
+		Fn: runtime.BinPow,
+	}
+)
+
+// /net/Mul_3: Affine; the result is in netMul2Out
+var (
+	netMul3Scale = runtime.Ref{Space: runtime.Weights, Off: 810112, Len: 16}
+	netMul3Shift = runtime.Ref{Space: runtime.Weights, Off: 810176, Len: 16}
+
+	netMul3 = runtime.Affine{
+		Src:   netMul2Out,
+		Dst:   netMul2Out,
+		Scale: netMul3Scale,
+		Shift: netMul3Shift,
+	}
+)
 
 // /net/Concat_2: Concat: copy operand 0
-var layer25 = runtime.StridedCopy[uint32]{
-	Src:       runtime.Ref{Off: 241664, Len: 2048},
-	Dst:       runtime.Ref{Off: 196608, Len: 11264},
-	Shape:     []int{2048},
-	SrcStride: []int{1},
-	DstStride: []int{1},
+var netConcat2StridedCopy = runtime.StridedCopy[uint32]{
+	Src: netMul1Out,
+	Dst: netConcat2Out,
+
+	Shape: []int{2048}, SrcStride: []int{1}, DstStride: []int{1},
 }
 
 // /net/Concat_2: Unpack from NC16
-var layer26 = runtime.Unpack{
-	Src: runtime.Image{Ref: runtime.Ref{Off: 131072, Len: 16384}, N: 1, C: 2, H: 32, W: 32, BatchStride: 16384},
-	Dst: runtime.Ref{Off: 241664, Len: 2048},
-}
+var netConcat2Unpack = runtime.Unpack{Src: netMul2Out, Dst: netMul3Dense}
 
 // /net/Concat_2: Concat: copy operand 1
-var layer27 = runtime.StridedCopy[uint32]{
-	Src:       runtime.Ref{Off: 241664, Len: 2048},
-	Dst:       runtime.Ref{Off: 196608, Len: 11264},
-	Shape:     []int{2048},
-	SrcStride: []int{1},
-	DstStride: []int{1},
-	DstStart:  2048,
+var netConcat2StridedCopy2 = runtime.StridedCopy[uint32]{
+	Src: netMul3Dense,
+	Dst: netConcat2Out,
+
+	Shape: []int{2048}, DstStart: 2048, SrcStride: []int{1}, DstStride: []int{1},
 }
 
 // /net/Concat_2: Unpack from NC16
-var layer28 = runtime.Unpack{
-	Src: runtime.Image{Ref: runtime.Ref{Off: 65536, Len: 16384}, N: 1, C: 7, H: 32, W: 32, BatchStride: 16384},
-	Dst: runtime.Ref{Len: 7168},
-}
+var netConcat2Unpack2 = runtime.Unpack{Src: netSlice2Out, Dst: netSlice2Dense}
 
 // /net/Concat_2: Concat: copy operand 2
-var layer29 = runtime.StridedCopy[uint32]{
-	Src:       runtime.Ref{Len: 7168},
-	Dst:       runtime.Ref{Off: 196608, Len: 11264},
-	Shape:     []int{7168},
-	SrcStride: []int{1},
-	DstStride: []int{1},
-	DstStart:  4096,
+var netConcat2 = runtime.StridedCopy[uint32]{
+	Src: netSlice2Dense,
+	Dst: netConcat2Out,
+
+	Shape: []int{7168}, DstStart: 4096, SrcStride: []int{1}, DstStride: []int{1},
 }
 
 // /net/Slice_4: Slice of channels
-var layer30 = runtime.Copy{
-	Src:        runtime.Image{Ref: runtime.Ref{Off: 262144, Len: 4096}, N: 1, C: 11, H: 16, W: 16, BatchStride: 4096},
-	Dst:        runtime.Image{Ref: runtime.Ref{Off: 241664, Len: 4096}, N: 1, C: 2, H: 16, W: 16, BatchStride: 4096},
+var netSlice4 = runtime.Copy{
+	Src: netHeads1_1ConvOut,
+	Dst: netSlice4Out,
+
 	SrcChannel: 2, Channels: 2,
 }
 
 // /net/Slice_5: Slice of channels
-var layer31 = runtime.Copy{
-	Src:        runtime.Image{Ref: runtime.Ref{Off: 262144, Len: 4096}, N: 1, C: 11, H: 16, W: 16, BatchStride: 4096},
-	Dst:        runtime.Image{Ref: runtime.Ref{Len: 4096}, N: 1, C: 7, H: 16, W: 16, BatchStride: 4096},
+var netSlice5 = runtime.Copy{
+	Src: netHeads1_1ConvOut,
+	Dst: netSlice5Out,
+
 	SrcChannel: 4, Channels: 7,
 }
 
 // /net/Mul_4: Affine
-var layer32 = runtime.Affine{
-	Src:   runtime.Image{Ref: runtime.Ref{Off: 262144, Len: 4096}, N: 1, C: 2, H: 16, W: 16, BatchStride: 4096},
-	Dst:   runtime.Image{Ref: runtime.Ref{Off: 16384, Len: 4096}, N: 1, C: 2, H: 16, W: 16, BatchStride: 4096},
-	Scale: runtime.Ref{Space: runtime.Weights, Off: 810240, Len: 16},
-	Shift: runtime.Ref{Space: runtime.Weights, Off: 810304, Len: 16},
-}
+var (
+	netMul4Scale = runtime.Ref{Space: runtime.Weights, Off: 810240, Len: 16}
+	netMul4Shift = runtime.Ref{Space: runtime.Weights, Off: 810304, Len: 16}
+
+	netMul4 = runtime.Affine{
+		Src:   netSlice3Out,
+		Dst:   netMul4Out,
+		Scale: netMul4Scale,
+		Shift: netMul4Shift,
+	}
+)
 
 // /net/Add_1: Unpack from NC16
-var layer33 = runtime.Unpack{
-	Src: runtime.Image{Ref: runtime.Ref{Off: 16384, Len: 4096}, N: 1, C: 2, H: 16, W: 16, BatchStride: 4096},
-	Dst: runtime.Ref{Off: 32768, Len: 512},
-}
+var netAdd1Unpack = runtime.Unpack{Src: netMul4Out, Dst: netMul4Dense}
 
 // /net/Add_1: Add
-var layer34 = runtime.BinaryPlain[float32]{
-	A:       runtime.Ref{Off: 32768, Len: 512},
-	B:       runtime.Ref{Space: runtime.Weights, Off: 810368, Len: 512},
-	Dst:     runtime.Ref{Off: 16384, Len: 512},
-	Shape:   []int{512},
-	AStride: []int{1},
-	BStride: []int{1},
-}
+var (
+	netAdd1B = runtime.Ref{Space: runtime.Weights, Off: 810368, Len: 512}
+
+	netAdd1 = runtime.BinaryPlain[float32]{
+		A:   netMul4Dense,
+		B:   netAdd1B,
+		Dst: netAdd1Out,
+
+		Shape: []int{512}, AStride: []int{1}, BStride: []int{1},
+	}
+)
 
 // /net/Mul_5: Affine: scale
-var layer35 = runtime.BinaryPlain[float32]{
-	A:       runtime.Ref{Off: 16384, Len: 512},
-	B:       runtime.Ref{Space: runtime.Weights, Off: 812416, Len: 2},
-	Dst:     runtime.Ref{Off: 18432, Len: 512},
-	Shape:   []int{2, 256},
-	AStride: []int{256, 1},
-	BStride: []int{1, 0},
-	Fn:      runtime.BinMul,
-}
+var (
+	netMul5BinaryPlainB = runtime.Ref{Space: runtime.Weights, Off: 812416, Len: 2}
+
+	netMul5BinaryPlain = runtime.BinaryPlain[float32]{
+		A:   netAdd1Out,
+		B:   netMul5BinaryPlainB,
+		Dst: netMul5BinaryPlainDst,
+
+		Fn: runtime.BinMul, Shape: []int{2, 256}, AStride: []int{256, 1}, BStride: []int{1, 0},
+	}
+)
 
 // /net/Mul_5: Affine: shift
-var layer36 = runtime.BinaryPlain[float32]{
-	A:       runtime.Ref{Off: 18432, Len: 512},
-	B:       runtime.Ref{Space: runtime.Weights, Off: 812480, Len: 2},
-	Dst:     runtime.Ref{Off: 32768, Len: 512},
-	Shape:   []int{2, 256},
-	AStride: []int{256, 1},
-	BStride: []int{1, 0},
-}
+var (
+	netMul5B = runtime.Ref{Space: runtime.Weights, Off: 812480, Len: 2}
+
+	netMul5 = runtime.BinaryPlain[float32]{
+		A:   netMul5BinaryPlainDst,
+		B:   netMul5B,
+		Dst: netMul5Out,
+
+		Shape: []int{2, 256}, AStride: []int{256, 1}, BStride: []int{1, 0},
+	}
+)
 
 // /net/Mul_6: Affine
-var layer37 = runtime.Affine{
-	Src:   runtime.Image{Ref: runtime.Ref{Off: 241664, Len: 4096}, N: 1, C: 2, H: 16, W: 16, BatchStride: 4096},
-	Dst:   runtime.Image{Ref: runtime.Ref{Off: 16384, Len: 4096}, N: 1, C: 2, H: 16, W: 16, BatchStride: 4096},
-	Scale: runtime.Ref{Space: runtime.Weights, Off: 812544, Len: 16},
-	Shift: runtime.Ref{Space: runtime.Weights, Off: 812608, Len: 16},
-}
+var (
+	netMul6Scale = runtime.Ref{Space: runtime.Weights, Off: 812544, Len: 16}
+	netMul6Shift = runtime.Ref{Space: runtime.Weights, Off: 812608, Len: 16}
 
-// /net/Pow_1: Pow
-var layer38 = runtime.Binary{
-	A:   runtime.Image{Ref: runtime.Ref{Off: 16384, Len: 4096}, N: 1, C: 2, H: 16, W: 16, BatchStride: 4096},
-	B:   runtime.Image{Ref: runtime.Ref{Space: runtime.Weights, Off: 812672, Len: 16}, N: 1, C: 2, H: 1, W: 1, BatchStride: 16},
-	Dst: runtime.Image{Ref: runtime.Ref{Off: 16384, Len: 4096}, N: 1, C: 2, H: 16, W: 16, BatchStride: 4096},
-	Fn:  runtime.BinPow,
-}
+	netMul6 = runtime.Affine{
+		Src:   netSlice4Out,
+		Dst:   netMul6Out,
+		Scale: netMul6Scale,
+		Shift: netMul6Shift,
+	}
+)
 
-// /net/Mul_7: Affine
-var layer39 = runtime.Affine{
-	Src:   runtime.Image{Ref: runtime.Ref{Off: 16384, Len: 4096}, N: 1, C: 2, H: 16, W: 16, BatchStride: 4096},
-	Dst:   runtime.Image{Ref: runtime.Ref{Off: 16384, Len: 4096}, N: 1, C: 2, H: 16, W: 16, BatchStride: 4096},
-	Scale: runtime.Ref{Space: runtime.Weights, Off: 812736, Len: 16},
-	Shift: runtime.Ref{Space: runtime.Weights, Off: 812800, Len: 16},
-}
+// /net/Pow_1: Pow; the result is in netMul6Out
+var (
+	netPow1B = runtime.Image{Ref: runtime.Ref{Space: runtime.Weights, Off: 812672, Len: 16},
+		N: 1, C: 2, H: 1, W: 1, BatchStride: 16}
+
+	netPow1 = runtime.Binary{
+		A:   netMul6Out,
+		B:   netPow1B,
+		Dst: netMul6Out,
+
+		Fn: runtime.BinPow,
+	}
+)
+
+// /net/Mul_7: Affine; the result is in netMul6Out
+var (
+	netMul7Scale = runtime.Ref{Space: runtime.Weights, Off: 812736, Len: 16}
+	netMul7Shift = runtime.Ref{Space: runtime.Weights, Off: 812800, Len: 16}
+
+	netMul7 = runtime.Affine{
+		Src:   netMul6Out,
+		Dst:   netMul6Out,
+		Scale: netMul7Scale,
+		Shift: netMul7Shift,
+	}
+)
 
 // /net/Concat_4: Concat: copy operand 0
-var layer40 = runtime.StridedCopy[uint32]{
-	Src:       runtime.Ref{Off: 32768, Len: 512},
-	Dst:       runtime.Ref{Off: 56320, Len: 2816},
-	Shape:     []int{512},
-	SrcStride: []int{1},
-	DstStride: []int{1},
+var netConcat4StridedCopy = runtime.StridedCopy[uint32]{
+	Src: netMul5Out,
+	Dst: netConcat4Out,
+
+	Shape: []int{512}, SrcStride: []int{1}, DstStride: []int{1},
 }
 
 // /net/Concat_4: Unpack from NC16
-var layer41 = runtime.Unpack{
-	Src: runtime.Image{Ref: runtime.Ref{Off: 16384, Len: 4096}, N: 1, C: 2, H: 16, W: 16, BatchStride: 4096},
-	Dst: runtime.Ref{Off: 32768, Len: 512},
-}
+var netConcat4Unpack = runtime.Unpack{Src: netMul6Out, Dst: netMul7Dense}
 
 // /net/Concat_4: Concat: copy operand 1
-var layer42 = runtime.StridedCopy[uint32]{
-	Src:       runtime.Ref{Off: 32768, Len: 512},
-	Dst:       runtime.Ref{Off: 56320, Len: 2816},
-	Shape:     []int{512},
-	SrcStride: []int{1},
-	DstStride: []int{1},
-	DstStart:  512,
+var netConcat4StridedCopy2 = runtime.StridedCopy[uint32]{
+	Src: netMul7Dense,
+	Dst: netConcat4Out,
+
+	Shape: []int{512}, DstStart: 512, SrcStride: []int{1}, DstStride: []int{1},
 }
 
 // /net/Concat_4: Unpack from NC16
-var layer43 = runtime.Unpack{
-	Src: runtime.Image{Ref: runtime.Ref{Len: 4096}, N: 1, C: 7, H: 16, W: 16, BatchStride: 4096},
-	Dst: runtime.Ref{Off: 16384, Len: 1792},
-}
+var netConcat4Unpack2 = runtime.Unpack{Src: netSlice5Out, Dst: netSlice5Dense}
 
 // /net/Concat_4: Concat: copy operand 2
-var layer44 = runtime.StridedCopy[uint32]{
-	Src:       runtime.Ref{Off: 16384, Len: 1792},
-	Dst:       runtime.Ref{Off: 56320, Len: 2816},
-	Shape:     []int{1792},
-	SrcStride: []int{1},
-	DstStride: []int{1},
-	DstStart:  1024,
+var netConcat4 = runtime.StridedCopy[uint32]{
+	Src: netSlice5Dense,
+	Dst: netConcat4Out,
+
+	Shape: []int{1792}, DstStart: 1024, SrcStride: []int{1}, DstStride: []int{1},
 }
 
 // /net/Concat_5: Concat: copy operand 0
-var layer45 = runtime.StridedCopy[uint32]{
-	Src:       runtime.Ref{Off: 196608, Len: 11264},
-	Dst:       runtime.Ref{Len: 14080},
-	Shape:     []int{11, 1024},
-	SrcStride: []int{1024, 1},
-	DstStride: []int{1280, 1},
+var netConcat5StridedCopy = runtime.StridedCopy[uint32]{
+	Src: netConcat2Out,
+	Dst: netConcat5Out,
+
+	Shape: []int{11, 1024}, SrcStride: []int{1024, 1}, DstStride: []int{1280, 1},
 }
 
 // /net/Concat_5: Concat: copy operand 1
-var layer46 = runtime.StridedCopy[uint32]{
-	Src:       runtime.Ref{Off: 56320, Len: 2816},
-	Dst:       runtime.Ref{Len: 14080},
-	Shape:     []int{11, 256},
-	SrcStride: []int{256, 1},
-	DstStride: []int{1280, 1},
-	DstStart:  1024,
+var netConcat5 = runtime.StridedCopy[uint32]{
+	Src: netConcat4Out,
+	Dst: netConcat5Out,
+
+	Shape: []int{11, 256}, DstStart: 1024, SrcStride: []int{256, 1}, DstStride: []int{1280, 1},
 }
 
 // /Slice: Slice
-var layer47 = runtime.StridedCopy[uint32]{
-	Src:       runtime.Ref{Len: 14080},
-	Dst:       runtime.Ref{Off: 87040, Len: 5120},
-	Shape:     []int{5120},
-	SrcStride: []int{1},
-	DstStride: []int{1},
+var slice = runtime.StridedCopy[uint32]{
+	Src: netConcat5Out,
+	Dst: sliceOut,
+
+	Shape: []int{5120}, SrcStride: []int{1}, DstStride: []int{1},
 }
 
 // /Slice_1: Slice
-var layer48 = runtime.StridedCopy[uint32]{
-	Src:       runtime.Ref{Len: 14080},
-	Dst:       runtime.Ref{Off: 107520, Len: 1280},
-	Shape:     []int{1280},
-	SrcStride: []int{1},
-	DstStride: []int{1},
-	SrcStart:  5120,
+var slice1 = runtime.StridedCopy[uint32]{
+	Src: netConcat5Out,
+	Dst: slice1Out,
+
+	Shape: []int{1280}, SrcStart: 5120, SrcStride: []int{1}, DstStride: []int{1},
 }
 
 // /Slice_2: Slice
-var layer49 = runtime.StridedCopy[uint32]{
-	Src:       runtime.Ref{Len: 14080},
-	Dst:       runtime.Ref{Off: 56320, Len: 7680},
-	Shape:     []int{7680},
-	SrcStride: []int{1},
-	DstStride: []int{1},
-	SrcStart:  6400,
+var slice2 = runtime.StridedCopy[uint32]{
+	Src: netConcat5Out,
+	Dst: slice2Out,
+
+	Shape: []int{7680}, SrcStart: 6400, SrcStride: []int{1}, DstStride: []int{1},
 }
 
 // /Mul: Mul
-var layer50 = runtime.BinaryPlain[float32]{
-	A:       runtime.Ref{Off: 107520, Len: 1280},
-	B:       runtime.Ref{Off: 56320, Len: 7680},
-	Dst:     runtime.Ref{Len: 7680},
-	Shape:   []int{6, 1280},
-	AStride: []int{0, 1},
-	BStride: []int{1280, 1},
-	Fn:      runtime.BinMul,
+var mul = runtime.BinaryPlain[float32]{
+	A:   slice1Out,
+	B:   slice2Out,
+	Dst: mulOut,
+
+	Fn: runtime.BinMul, Shape: []int{6, 1280}, AStride: []int{0, 1}, BStride: []int{1280, 1},
 }
 
 // /Slice: Transpose
-var layer51 = runtime.StridedCopy[uint32]{
-	Src:       runtime.Ref{Off: 87040, Len: 5120},
-	Dst:       runtime.Ref{Off: 30720, Len: 5120},
-	Shape:     []int{4, 1280},
-	SrcStride: []int{1280, 1},
-	DstStride: []int{1, 4},
+var sliceStridedCopy = runtime.StridedCopy[uint32]{
+	Src: sliceOut,
+	Dst: sliceOut2,
+
+	Shape: []int{4, 1280}, SrcStride: []int{1280, 1}, DstStride: []int{1, 4},
 }
 
 // /NonMaxSuppression: NonMaxSuppression of 1280 boxes in 6 classes
-var layer52 = runtime.NonMaxSuppressionPlain{
-	Boxes:  runtime.Ref{Off: 30720, Len: 5120},
-	Scores: runtime.Ref{Len: 7680},
-	Rows:   runtime.Ref{Off: 51200, Len: 900},
-	Count:  runtime.Ref{Space: runtime.IO + 2, Len: 1},
-	N:      1, Classes: 6, B: 1280, PerClass: 50, Overlap: 0.45, Score: 0.3, Center: true,
+var nonMaxSuppression = runtime.NonMaxSuppressionPlain{
+	Boxes:  sliceOut2,
+	Scores: mulOut,
+	Rows:   nonMaxSuppressionOut,
+	Count:  outputDetectionsCount,
+
+	N: 1, Classes: 6, B: 1280, PerClass: 50, Overlap: 0.45, Score: 0.3, Center: true,
 }
 
 // /Gather: Gather
-var layer53 = runtime.GatherPlain[uint64, int64]{
-	Src:     runtime.Ref{Off: 51200, Len: 900},
-	Indices: runtime.Ref{Space: runtime.Weights, Off: 812864, Len: 1},
-	Dst:     runtime.Ref{Off: 71680, Len: 300},
-	Outer:   300, Axis: 3, Inner: 1,
-}
+var (
+	gatherIndices = runtime.Ref{Space: runtime.Weights, Off: 812864, Len: 1}
+
+	gather = runtime.GatherPlain[uint64, int64]{
+		Src:     nonMaxSuppressionOut,
+		Indices: gatherIndices,
+		Dst:     gatherOut,
+
+		Outer: 300, Axis: 3, Inner: 1,
+	}
+)
 
 // /Gather_1: Gather
-var layer54 = runtime.GatherPlain[uint64, int64]{
-	Src:     runtime.Ref{Off: 51200, Len: 900},
-	Indices: runtime.Ref{Space: runtime.Weights, Off: 812928, Len: 1},
-	Dst:     runtime.Ref{Off: 74112, Len: 300},
-	Outer:   300, Axis: 3, Inner: 1,
-}
+var (
+	gather1Indices = runtime.Ref{Space: runtime.Weights, Off: 812928, Len: 1}
+
+	gather1 = runtime.GatherPlain[uint64, int64]{
+		Src:     nonMaxSuppressionOut,
+		Indices: gather1Indices,
+		Dst:     gather1Out,
+
+		Outer: 300, Axis: 3, Inner: 1,
+	}
+)
 
 // /Gather_2: Gather
-var layer55 = runtime.GatherPlain[uint32, int64]{
-	Src:     runtime.Ref{Off: 30720, Len: 5120},
-	Indices: runtime.Ref{Space: runtime.Weights, Off: 812992, Len: 1},
-	Dst:     runtime.Ref{Off: 51200, Len: 5120},
-	Outer:   1, Axis: 1, Inner: 5120,
-}
+var (
+	gather2Indices = runtime.Ref{Space: runtime.Weights, Off: 812992, Len: 1}
+
+	gather2 = runtime.GatherPlain[uint32, int64]{
+		Src:     sliceOut2,
+		Indices: gather2Indices,
+		Dst:     gather2Out,
+
+		Outer: 1, Axis: 1, Inner: 5120,
+	}
+)
 
 // /Slice_3: Slice
-var layer56 = runtime.StridedCopy[uint32]{
-	Src:       runtime.Ref{Off: 51200, Len: 5120},
-	Dst:       runtime.Ref{Off: 30720, Len: 2560},
-	Shape:     []int{1280, 2},
-	SrcStride: []int{4, 1},
-	DstStride: []int{2, 1},
+var slice3 = runtime.StridedCopy[uint32]{
+	Src: gather2Out,
+	Dst: slice3Out,
+
+	Shape: []int{1280, 2}, SrcStride: []int{4, 1}, DstStride: []int{2, 1},
 }
 
 // /Gather_3: Gather
-var layer57 = runtime.GatherPlain[uint32, int64]{
-	Src:     runtime.Ref{Off: 30720, Len: 2560},
-	Indices: runtime.Ref{Off: 74112, Len: 300},
-	Dst:     runtime.Ref{Off: 76544, Len: 600},
-	Outer:   1, Axis: 1280, Inner: 2,
+var gather3 = runtime.GatherPlain[uint32, int64]{
+	Src:     slice3Out,
+	Indices: gather1Out,
+	Dst:     gather3Out,
+
+	Outer: 1, Axis: 1280, Inner: 2,
 }
 
 // /Slice_4: Slice
-var layer58 = runtime.StridedCopy[uint32]{
-	Src:       runtime.Ref{Off: 51200, Len: 5120},
-	Dst:       runtime.Ref{Off: 30720, Len: 2560},
-	Shape:     []int{1280, 2},
-	SrcStride: []int{4, 1},
-	DstStride: []int{2, 1},
-	SrcStart:  2,
+var slice4 = runtime.StridedCopy[uint32]{
+	Src: gather2Out,
+	Dst: slice4Out,
+
+	Shape: []int{1280, 2}, SrcStart: 2, SrcStride: []int{4, 1}, DstStride: []int{2, 1},
 }
 
 // /Gather_4: Gather
-var layer59 = runtime.GatherPlain[uint32, int64]{
-	Src:     runtime.Ref{Off: 30720, Len: 2560},
-	Indices: runtime.Ref{Off: 74112, Len: 300},
-	Dst:     runtime.Ref{Off: 40960, Len: 600},
-	Outer:   1, Axis: 1280, Inner: 2,
+var gather4 = runtime.GatherPlain[uint32, int64]{
+	Src:     slice4Out,
+	Indices: gather1Out,
+	Dst:     gather4Out,
+
+	Outer: 1, Axis: 1280, Inner: 2,
 }
 
 // /Div: Div
-var layer60 = runtime.BinaryPlain[float32]{
-	A:       runtime.Ref{Off: 40960, Len: 600},
-	B:       runtime.Ref{Space: runtime.Weights, Off: 813056, Len: 1},
-	Dst:     runtime.Ref{Off: 61440, Len: 600},
-	Shape:   []int{600},
-	AStride: []int{1},
-	BStride: []int{0},
-	Fn:      runtime.BinDiv,
-}
+var (
+	divB = runtime.Ref{Space: runtime.Weights, Off: 813056, Len: 1}
+
+	div = runtime.BinaryPlain[float32]{
+		A:   gather4Out,
+		B:   divB,
+		Dst: divOut,
+
+		Fn: runtime.BinDiv, Shape: []int{600}, AStride: []int{1}, BStride: []int{0},
+	}
+)
 
 // /Mul: Transpose
-var layer61 = runtime.StridedCopy[uint32]{
-	Src:       runtime.Ref{Len: 7680},
-	Dst:       runtime.Ref{Off: 30720, Len: 7680},
-	Shape:     []int{6, 1280},
-	SrcStride: []int{1280, 1},
-	DstStride: []int{1, 6},
+var mulStridedCopy = runtime.StridedCopy[uint32]{
+	Src: mulOut,
+	Dst: mulOut2,
+
+	Shape: []int{6, 1280}, SrcStride: []int{1280, 1}, DstStride: []int{1, 6},
 }
 
 // /Gather_5: Gather
-var layer62 = runtime.GatherPlain[uint32, int64]{
-	Src:     runtime.Ref{Off: 30720, Len: 7680},
-	Indices: runtime.Ref{Space: runtime.Weights, Off: 812992, Len: 1},
-	Dst:     runtime.Ref{Len: 7680},
-	Outer:   1, Axis: 1, Inner: 7680,
+var gather5 = runtime.GatherPlain[uint32, int64]{
+	Src:     mulOut2,
+	Indices: gather2Indices,
+	Dst:     gather5Out,
+
+	Outer: 1, Axis: 1, Inner: 7680,
 }
 
 // /Mul_1: Mul
-var layer63 = runtime.BinaryPlain[int64]{
-	A:       runtime.Ref{Off: 74112, Len: 300},
-	B:       runtime.Ref{Space: runtime.Weights, Off: 813120, Len: 1},
-	Dst:     runtime.Ref{Off: 63872, Len: 300},
-	Shape:   []int{300},
-	AStride: []int{1},
-	BStride: []int{0},
-	Fn:      runtime.BinMul,
-}
+var (
+	mul1B = runtime.Ref{Space: runtime.Weights, Off: 813120, Len: 1}
+
+	mul1 = runtime.BinaryPlain[int64]{
+		A:   gather1Out,
+		B:   mul1B,
+		Dst: mul1Out,
+
+		Fn: runtime.BinMul, Shape: []int{300}, AStride: []int{1}, BStride: []int{0},
+	}
+)
 
 // /Add: Add
-var layer64 = runtime.BinaryPlain[int64]{
-	A:       runtime.Ref{Off: 71680, Len: 300},
-	B:       runtime.Ref{Off: 63872, Len: 300},
-	Dst:     runtime.Ref{Off: 74112, Len: 300},
-	Shape:   []int{300},
-	AStride: []int{1},
-	BStride: []int{1},
+var add = runtime.BinaryPlain[int64]{
+	A:   gatherOut,
+	B:   mul1Out,
+	Dst: addOut,
+
+	Shape: []int{300}, AStride: []int{1}, BStride: []int{1},
 }
 
 // /Gather_7: Gather
-var layer65 = runtime.GatherPlain[uint32, int64]{
-	Src:     runtime.Ref{Len: 7680},
-	Indices: runtime.Ref{Off: 74112, Len: 300},
-	Dst:     runtime.Ref{Off: 66304, Len: 300},
-	Outer:   1, Axis: 7680, Inner: 1,
+var gather7 = runtime.GatherPlain[uint32, int64]{
+	Src:     gather5Out,
+	Indices: addOut,
+	Dst:     gather7Out,
+
+	Outer: 1, Axis: 7680, Inner: 1,
 }
 
 // /Sub: Sub
-var layer66 = runtime.BinaryPlain[float32]{
-	A:       runtime.Ref{Off: 76544, Len: 600},
-	B:       runtime.Ref{Off: 61440, Len: 600},
-	Dst:     runtime.Ref{Off: 74112, Len: 600},
-	Shape:   []int{600},
-	AStride: []int{1},
-	BStride: []int{1},
-	Fn:      runtime.BinSub,
+var sub = runtime.BinaryPlain[float32]{
+	A:   gather3Out,
+	B:   divOut,
+	Dst: subOut,
+
+	Fn: runtime.BinSub, Shape: []int{600}, AStride: []int{1}, BStride: []int{1},
 }
 
 // /Add_1: Add
-var layer67 = runtime.BinaryPlain[float32]{
-	A:       runtime.Ref{Off: 76544, Len: 600},
-	B:       runtime.Ref{Off: 61440, Len: 600},
-	Dst:     runtime.Ref{Off: 63872, Len: 600},
-	Shape:   []int{600},
-	AStride: []int{1},
-	BStride: []int{1},
+var add1 = runtime.BinaryPlain[float32]{
+	A:   gather3Out,
+	B:   divOut,
+	Dst: add1Out,
+
+	Shape: []int{600}, AStride: []int{1}, BStride: []int{1},
 }
 
 // /Cast: Cast to f32
-var layer68 = runtime.CastPlain[int64, float32]{
-	Src: runtime.Ref{Off: 71680, Len: 300},
-	Dst: runtime.Ref{Off: 67520, Len: 300},
-}
+var cast = runtime.CastPlain[int64, float32]{Src: gatherOut, Dst: castOut}
 
 // /Concat_1: Concat: copy operand 0
-var layer69 = runtime.StridedCopy[uint32]{
-	Src:       runtime.Ref{Off: 74112, Len: 600},
-	Dst:       runtime.Ref{Space: runtime.IO + 1, Len: 1800},
-	Shape:     []int{300, 2},
-	SrcStride: []int{2, 1},
-	DstStride: []int{6, 1},
+var concat1StridedCopy = runtime.StridedCopy[uint32]{
+	Src: subOut,
+	Dst: outputDetections,
+
+	Shape: []int{300, 2}, SrcStride: []int{2, 1}, DstStride: []int{6, 1},
 }
 
 // /Concat_1: Concat: copy operand 1
-var layer70 = runtime.StridedCopy[uint32]{
-	Src:       runtime.Ref{Off: 63872, Len: 600},
-	Dst:       runtime.Ref{Space: runtime.IO + 1, Len: 1800},
-	Shape:     []int{300, 2},
-	SrcStride: []int{2, 1},
-	DstStride: []int{6, 1},
-	DstStart:  2,
+var concat1StridedCopy2 = runtime.StridedCopy[uint32]{
+	Src: add1Out,
+	Dst: outputDetections,
+
+	Shape: []int{300, 2}, DstStart: 2, SrcStride: []int{2, 1}, DstStride: []int{6, 1},
 }
 
 // /Concat_1: Concat: copy operand 2
-var layer71 = runtime.StridedCopy[uint32]{
-	Src:       runtime.Ref{Off: 66304, Len: 300},
-	Dst:       runtime.Ref{Space: runtime.IO + 1, Len: 1800},
-	Shape:     []int{300},
-	SrcStride: []int{1},
-	DstStride: []int{6},
-	DstStart:  4,
+var concat1StridedCopy3 = runtime.StridedCopy[uint32]{
+	Src: gather7Out,
+	Dst: outputDetections,
+
+	Shape: []int{300}, DstStart: 4, SrcStride: []int{1}, DstStride: []int{6},
 }
 
 // /Concat_1: Concat: copy operand 3
-var layer72 = runtime.StridedCopy[uint32]{
-	Src:       runtime.Ref{Off: 67520, Len: 300},
-	Dst:       runtime.Ref{Space: runtime.IO + 1, Len: 1800},
-	Shape:     []int{300},
-	SrcStride: []int{1},
-	DstStride: []int{6},
-	DstStart:  5,
+var concat1 = runtime.StridedCopy[uint32]{
+	Src: castOut,
+	Dst: outputDetections,
+
+	Shape: []int{300}, DstStart: 5, SrcStride: []int{1}, DstStride: []int{6},
 }

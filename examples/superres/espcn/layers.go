@@ -8,10 +8,19 @@ package espcn
 
 import "modelc/runtime"
 
-// plan is the network as the runtime executes it: every step a kernel whose
-// extents, offsets and choices are constants.
+// plan is the network as the runtime executes it.
+//
+// A run of a session executes Steps in order. Each step is a kernel of the
+// runtime with constant operands and extents. The variables of all steps are
+// below.
+//
+// Load runs once for a model, when it is opened: it transforms weights into the
+// form that the kernels read.
 var plan = runtime.Plan{
-	Graph:         [32]byte{0x61, 0xf9, 0xa9, 0x9d, 0x89, 0xdb, 0xbd, 0x26, 0x44, 0x03, 0x26, 0xcd, 0xd6, 0x09, 0x53, 0x18, 0x97, 0x2b, 0xee, 0x26, 0x40, 0x32, 0x74, 0x9d, 0x88, 0x04, 0x16, 0xe5, 0x09, 0x94, 0x1c, 0x69},
+	Graph: [32]byte{
+		0x61, 0xf9, 0xa9, 0x9d, 0x89, 0xdb, 0xbd, 0x26, 0x44, 0x03, 0x26, 0xcd, 0xd6, 0x09, 0x53, 0x18,
+		0x97, 0x2b, 0xee, 0x26, 0x40, 0x32, 0x74, 0x9d, 0x88, 0x04, 0x16, 0xe5, 0x09, 0x94, 0x1c, 0x69,
+	},
 	ArenaBytes:    1672704,
 	WeightsBytes:  99584,
 	PreparedBytes: 373248,
@@ -22,252 +31,365 @@ var plan = runtime.Plan{
 		{Name: "restored", Type: "f32", Shape: []int{1, 1, 192, 192}, Bytes: 147456},
 	},
 	Load: []runtime.Step{
-		{Name: "node_conv2d_1", Kernel: &load0},
-		{Name: "node_conv2d_2", Kernel: &load1},
+		{Name: "node_conv2d_1", Kernel: &nodeConv2d1Load},
+		{Name: "node_conv2d_2", Kernel: &nodeConv2d2Load},
 	},
 	Steps: []runtime.Step{
-		{Name: "node_conv2d", Kernel: &layer00},
-		{Name: "node_conv2d_1", Kernel: &layer01},
-		{Name: "node_conv2d_2", Kernel: &layer02},
-		{Name: "node_add", Kernel: &layer03},
-		{Name: "node_add", Kernel: &layer04},
-		{Name: "node_pixel_shuffle", Kernel: &layer05},
-		{Name: "node_pixel_shuffle", Kernel: &layer06},
-		{Name: "node_pixel_shuffle", Kernel: &layer07},
-		{Name: "node_pixel_shuffle", Kernel: &layer08},
-		{Name: "node_pixel_shuffle", Kernel: &layer09},
-		{Name: "node_pixel_shuffle", Kernel: &layer10},
-		{Name: "node_pixel_shuffle", Kernel: &layer11},
-		{Name: "node_pixel_shuffle", Kernel: &layer12},
-		{Name: "node_pixel_shuffle", Kernel: &layer13},
-		{Name: "node_pixel_shuffle", Kernel: &layer14},
-		{Name: "node_pixel_shuffle", Kernel: &layer15},
-		{Name: "node_pixel_shuffle", Kernel: &layer16},
-		{Name: "node_pixel_shuffle", Kernel: &layer17},
-		{Name: "node_pixel_shuffle", Kernel: &layer18},
-		{Name: "node_pixel_shuffle", Kernel: &layer19},
-		{Name: "node_pixel_shuffle", Kernel: &layer20},
-		{Name: "node_pixel_shuffle", Kernel: &layer21},
-		{Name: "node_pixel_shuffle", Kernel: &layer22},
+		{Name: "node_conv2d", Kernel: &nodeConv2d},
+		{Name: "node_conv2d_1", Kernel: &nodeConv2d1},
+		{Name: "node_conv2d_2", Kernel: &nodeConv2d2},
+		{Name: "node_add", Kernel: &nodeAddUnpack},
+		{Name: "node_add", Kernel: &nodeAdd},
+		{Name: "node_pixel_shuffle", Kernel: &nodePixelShuffle},
+		{Name: "node_pixel_shuffle", Kernel: &nodePixelShuffle2},
+		{Name: "node_pixel_shuffle", Kernel: &nodePixelShuffle3},
+		{Name: "node_pixel_shuffle", Kernel: &nodePixelShuffle4},
+		{Name: "node_pixel_shuffle", Kernel: &nodePixelShuffle5},
+		{Name: "node_pixel_shuffle", Kernel: &nodePixelShuffle6},
+		{Name: "node_pixel_shuffle", Kernel: &nodePixelShuffle7},
+		{Name: "node_pixel_shuffle", Kernel: &nodePixelShuffle8},
+		{Name: "node_pixel_shuffle", Kernel: &nodePixelShuffle9},
+		{Name: "node_pixel_shuffle", Kernel: &nodePixelShuffleStridedCopy},
+		{Name: "node_pixel_shuffle", Kernel: &nodePixelShuffleStridedCopy2},
+		{Name: "node_pixel_shuffle", Kernel: &nodePixelShuffleStridedCopy3},
+		{Name: "node_pixel_shuffle", Kernel: &nodePixelShuffleStridedCopy4},
+		{Name: "node_pixel_shuffle", Kernel: &nodePixelShuffleStridedCopy5},
+		{Name: "node_pixel_shuffle", Kernel: &nodePixelShuffleStridedCopy6},
+		{Name: "node_pixel_shuffle", Kernel: &nodePixelShuffleStridedCopy7},
+		{Name: "node_pixel_shuffle", Kernel: &nodePixelShuffleStridedCopy8},
+		{Name: "node_pixel_shuffle", Kernel: &nodePixelShuffle10},
 	},
 }
 
-// node_conv2d_1: Winograd F(4×4) weights
-var load0 = runtime.WinogradWeights{
-	W:   runtime.Ref{Space: runtime.Weights, Off: 6784, Len: 18432},
-	Dst: runtime.Ref{Space: runtime.Prepared, Len: 74304},
-	M:   4, IC: 64, OC: 32,
-}
+// The inputs and outputs, in the memory of the caller of Run. Len is the number
+// of elements.
+var (
+	// f32[1,1,64,64], the tensor "luma"
+	input = runtime.Ref{Space: runtime.IO, Len: 4096}
+	// f32[1,1,192,192], the tensor "restored"
+	output = runtime.Ref{Space: runtime.IO + 1, Len: 36864}
+)
 
-// node_conv2d_2: Winograd F(4×4) weights
-var load1 = runtime.WinogradWeights{
-	W:   runtime.Ref{Space: runtime.Weights, Off: 80576, Len: 4608},
-	Dst: runtime.Ref{Space: runtime.Prepared, Off: 297216, Len: 19008},
-	M:   4, IC: 32, OC: 9,
-}
+// The buffers, in the arena: 1672704 bytes of memory that each session
+// has. Off is the offset in bytes, Len the number of elements. Buffers that are
+// in use at different times share memory.
+//
+// An image is stored in blocks of 16 channels. Around the pixels of each block
+// is a border of Top, Left, Bottom and Right zero pixels, which Len includes.
+// BatchStride is the number of elements from one image of a batch to the next.
+// Clear means that other buffers use the memory of the border, so that the step
+// which writes the image sets the border to zero.
+
+// f32[1,64,64,64], 1.1 MB, in use from node_conv2d to node_conv2d_1.
+var nodeConv2dOut = runtime.Image{Ref: runtime.Ref{Len: 278784},
+	N: 1, C: 64, H: 64, W: 64, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 278784, Clear: true}
+
+// f32[1,32,64,64], 544.5 kB, in use from node_conv2d_1 to node_conv2d_2.
+var nodeConv2d1Out = runtime.Image{Ref: runtime.Ref{Off: 1115136, Len: 139392},
+	N: 1, C: 32, H: 64, W: 64, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 139392}
+
+// f32[1,9,64,64], 256.0 kB, in use from node_conv2d_2 to node_add.
+var nodeConv2d2Out = runtime.Image{Ref: runtime.Ref{Len: 65536}, N: 1, C: 9, H: 64, W: 64, BatchStride: 65536}
+
+// f32[1,9,64,64], 144.0 kB, in use during node_add.
+var nodeConv2d2Dense = runtime.Ref{Off: 262144, Len: 36864}
+
+// f32[1,9,64,64], 144.0 kB, in use from node_add to node_pixel_shuffle.
+var nodeAddOut = runtime.Ref{Len: 36864}
+
+// f32[1,1,64,64], 16.0 kB, in use during node_pixel_shuffle.
+var nodePixelShuffleOut = runtime.Ref{Off: 147456, Len: 4096}
+
+// f32[1,1,64,64], 16.0 kB, in use during node_pixel_shuffle.
+var nodePixelShuffle2Out = runtime.Ref{Off: 163840, Len: 4096}
+
+// f32[1,1,64,64], 16.0 kB, in use during node_pixel_shuffle.
+var nodePixelShuffle3Out = runtime.Ref{Off: 180224, Len: 4096}
+
+// f32[1,1,64,64], 16.0 kB, in use during node_pixel_shuffle.
+var nodePixelShuffle4Out = runtime.Ref{Off: 196608, Len: 4096}
+
+// f32[1,1,64,64], 16.0 kB, in use during node_pixel_shuffle.
+var nodePixelShuffle5Out = runtime.Ref{Off: 212992, Len: 4096}
+
+// f32[1,1,64,64], 16.0 kB, in use during node_pixel_shuffle.
+var nodePixelShuffle6Out = runtime.Ref{Off: 229376, Len: 4096}
+
+// f32[1,1,64,64], 16.0 kB, in use during node_pixel_shuffle.
+var nodePixelShuffle7Out = runtime.Ref{Off: 245760, Len: 4096}
+
+// f32[1,1,64,64], 16.0 kB, in use during node_pixel_shuffle.
+var nodePixelShuffle8Out = runtime.Ref{Off: 262144, Len: 4096}
+
+// f32[1,1,64,64], 16.0 kB, in use during node_pixel_shuffle.
+var nodePixelShuffle9Out = runtime.Ref{Off: 278528, Len: 4096}
+
+// The steps, in order, with the weights that they read. Weights are declared
+// with the first step that reads them. A kernel of Load prepares weights from
+// their form in the weights file, which has a name that ends with Stored.
 
 // node_conv2d: Conv 5×5 1→64 at 64×64, bias, Relu: first layer
-var layer00 = runtime.ConvFirst{
-	Src:  runtime.Ref{Space: runtime.IO, Len: 4096},
-	Dst:  runtime.Image{Ref: runtime.Ref{Len: 278784}, N: 1, C: 64, H: 64, W: 64, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 278784, Clear: true},
-	Wt:   runtime.Ref{Space: runtime.Weights, Off: 256, Len: 1600},
-	Bias: runtime.Ref{Space: runtime.Weights, Len: 64},
-	Act:  runtime.Act{Fn: runtime.ActRelu},
-	N:    1, C: 1, H: 64, W: 64, KH: 5, KW: 5, SH: 1, SW: 1, DH: 1, DW: 1, PadTop: 2, PadLeft: 2,
-}
+var (
+	nodeConv2dWeights = runtime.Ref{Space: runtime.Weights, Off: 256, Len: 1600}
+	nodeConv2dBias    = runtime.Ref{Space: runtime.Weights, Len: 64}
+
+	nodeConv2d = runtime.ConvFirst{
+		Src:  input,
+		Dst:  nodeConv2dOut,
+		Wt:   nodeConv2dWeights,
+		Bias: nodeConv2dBias,
+		Act:  runtime.Act{Fn: runtime.ActRelu},
+
+		N: 1, C: 1, H: 64, W: 64, KH: 5, KW: 5, SH: 1, SW: 1, DH: 1, DW: 1, PadTop: 2, PadLeft: 2,
+	}
+)
 
 // node_conv2d_1: Conv 3×3 64→32 at 64×64, bias, Relu, halo: winograd4, 0.35× the direct cost
-var layer01 = runtime.Winograd{
-	Src:  runtime.Image{Ref: runtime.Ref{Len: 278784}, N: 1, C: 64, H: 64, W: 64, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 278784, Clear: true},
-	Dst:  runtime.Image{Ref: runtime.Ref{Off: 1115136, Len: 139392}, N: 1, C: 32, H: 64, W: 64, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 139392},
-	W:    runtime.Ref{Space: runtime.Prepared, Len: 74304},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 6656, Len: 32},
-	Act:  runtime.Act{Fn: runtime.ActRelu},
-	M:    4, PadTop: 1, PadLeft: 1, Tiles: 52, OutBlocks: 1,
-}
+var (
+	nodeConv2d1Stored  = runtime.Ref{Space: runtime.Weights, Off: 6784, Len: 18432}
+	nodeConv2d1Weights = runtime.Ref{Space: runtime.Prepared, Len: 74304}
+	nodeConv2d1Bias    = runtime.Ref{Space: runtime.Weights, Off: 6656, Len: 32}
+
+	// When the model is opened: Winograd F(4×4) weights
+	nodeConv2d1Load = runtime.WinogradWeights{
+		W:   nodeConv2d1Stored,
+		Dst: nodeConv2d1Weights,
+
+		M: 4, IC: 64, OC: 32,
+	}
+
+	nodeConv2d1 = runtime.Winograd{
+		Src:  nodeConv2dOut,
+		Dst:  nodeConv2d1Out,
+		W:    nodeConv2d1Weights,
+		Bias: nodeConv2d1Bias,
+		Act:  runtime.Act{Fn: runtime.ActRelu},
+
+		M: 4, PadTop: 1, PadLeft: 1, Tiles: 52, OutBlocks: 1,
+	}
+)
 
 // node_conv2d_2: Conv 3×3 32→9 at 64×64, bias, halo: winograd4, 0.49× the direct cost
-var layer02 = runtime.Winograd{
-	Src:  runtime.Image{Ref: runtime.Ref{Off: 1115136, Len: 139392}, N: 1, C: 32, H: 64, W: 64, Top: 1, Left: 1, Bottom: 1, Right: 1, BatchStride: 139392},
-	Dst:  runtime.Image{Ref: runtime.Ref{Len: 65536}, N: 1, C: 9, H: 64, W: 64, BatchStride: 65536},
-	W:    runtime.Ref{Space: runtime.Prepared, Off: 297216, Len: 19008},
-	Bias: runtime.Ref{Space: runtime.Weights, Off: 80512, Len: 16},
-	M:    4, PadTop: 1, PadLeft: 1, Tiles: 86, OutBlocks: 1,
-}
+var (
+	nodeConv2d2Stored  = runtime.Ref{Space: runtime.Weights, Off: 80576, Len: 4608}
+	nodeConv2d2Weights = runtime.Ref{Space: runtime.Prepared, Off: 297216, Len: 19008}
+	nodeConv2d2Bias    = runtime.Ref{Space: runtime.Weights, Off: 80512, Len: 16}
+
+	// When the model is opened: Winograd F(4×4) weights
+	nodeConv2d2Load = runtime.WinogradWeights{
+		W:   nodeConv2d2Stored,
+		Dst: nodeConv2d2Weights,
+
+		M: 4, IC: 32, OC: 9,
+	}
+
+	nodeConv2d2 = runtime.Winograd{
+		Src:  nodeConv2d1Out,
+		Dst:  nodeConv2d2Out,
+		W:    nodeConv2d2Weights,
+		Bias: nodeConv2d2Bias,
+
+		M: 4, PadTop: 1, PadLeft: 1, Tiles: 86, OutBlocks: 1,
+	}
+)
 
 // node_add: Unpack from NC16
-var layer03 = runtime.Unpack{
-	Src: runtime.Image{Ref: runtime.Ref{Len: 65536}, N: 1, C: 9, H: 64, W: 64, BatchStride: 65536},
-	Dst: runtime.Ref{Off: 262144, Len: 36864},
-}
+var nodeAddUnpack = runtime.Unpack{Src: nodeConv2d2Out, Dst: nodeConv2d2Dense}
 
 // node_add: Add
-var layer04 = runtime.BinaryPlain[float32]{
-	A:       runtime.Ref{Off: 262144, Len: 36864},
-	B:       runtime.Ref{Space: runtime.IO, Len: 4096},
-	Dst:     runtime.Ref{Len: 36864},
-	Shape:   []int{9, 4096},
-	AStride: []int{4096, 1},
-	BStride: []int{0, 1},
+var nodeAdd = runtime.BinaryPlain[float32]{
+	A:   nodeConv2d2Dense,
+	B:   input,
+	Dst: nodeAddOut,
+
+	Shape: []int{9, 4096}, AStride: []int{4096, 1}, BStride: []int{0, 1},
 }
 
 // node_pixel_shuffle: Gather
-var layer05 = runtime.GatherPlain[uint32, int64]{
-	Src:     runtime.Ref{Len: 36864},
-	Indices: runtime.Ref{Space: runtime.Weights, Off: 99008, Len: 1},
-	Dst:     runtime.Ref{Off: 147456, Len: 4096},
-	Outer:   1, Axis: 9, Inner: 4096,
-}
+var (
+	nodePixelShuffleIndices = runtime.Ref{Space: runtime.Weights, Off: 99008, Len: 1}
+
+	nodePixelShuffle = runtime.GatherPlain[uint32, int64]{
+		Src:     nodeAddOut,
+		Indices: nodePixelShuffleIndices,
+		Dst:     nodePixelShuffleOut,
+
+		Outer: 1, Axis: 9, Inner: 4096,
+	}
+)
 
 // node_pixel_shuffle: Gather
-var layer06 = runtime.GatherPlain[uint32, int64]{
-	Src:     runtime.Ref{Len: 36864},
-	Indices: runtime.Ref{Space: runtime.Weights, Off: 99072, Len: 1},
-	Dst:     runtime.Ref{Off: 163840, Len: 4096},
-	Outer:   1, Axis: 9, Inner: 4096,
-}
+var (
+	nodePixelShuffle2Indices = runtime.Ref{Space: runtime.Weights, Off: 99072, Len: 1}
+
+	nodePixelShuffle2 = runtime.GatherPlain[uint32, int64]{
+		Src:     nodeAddOut,
+		Indices: nodePixelShuffle2Indices,
+		Dst:     nodePixelShuffle2Out,
+
+		Outer: 1, Axis: 9, Inner: 4096,
+	}
+)
 
 // node_pixel_shuffle: Gather
-var layer07 = runtime.GatherPlain[uint32, int64]{
-	Src:     runtime.Ref{Len: 36864},
-	Indices: runtime.Ref{Space: runtime.Weights, Off: 99136, Len: 1},
-	Dst:     runtime.Ref{Off: 180224, Len: 4096},
-	Outer:   1, Axis: 9, Inner: 4096,
-}
+var (
+	nodePixelShuffle3Indices = runtime.Ref{Space: runtime.Weights, Off: 99136, Len: 1}
+
+	nodePixelShuffle3 = runtime.GatherPlain[uint32, int64]{
+		Src:     nodeAddOut,
+		Indices: nodePixelShuffle3Indices,
+		Dst:     nodePixelShuffle3Out,
+
+		Outer: 1, Axis: 9, Inner: 4096,
+	}
+)
 
 // node_pixel_shuffle: Gather
-var layer08 = runtime.GatherPlain[uint32, int64]{
-	Src:     runtime.Ref{Len: 36864},
-	Indices: runtime.Ref{Space: runtime.Weights, Off: 99200, Len: 1},
-	Dst:     runtime.Ref{Off: 196608, Len: 4096},
-	Outer:   1, Axis: 9, Inner: 4096,
-}
+var (
+	nodePixelShuffle4Indices = runtime.Ref{Space: runtime.Weights, Off: 99200, Len: 1}
+
+	nodePixelShuffle4 = runtime.GatherPlain[uint32, int64]{
+		Src:     nodeAddOut,
+		Indices: nodePixelShuffle4Indices,
+		Dst:     nodePixelShuffle4Out,
+
+		Outer: 1, Axis: 9, Inner: 4096,
+	}
+)
 
 // node_pixel_shuffle: Gather
-var layer09 = runtime.GatherPlain[uint32, int64]{
-	Src:     runtime.Ref{Len: 36864},
-	Indices: runtime.Ref{Space: runtime.Weights, Off: 99264, Len: 1},
-	Dst:     runtime.Ref{Off: 212992, Len: 4096},
-	Outer:   1, Axis: 9, Inner: 4096,
-}
+var (
+	nodePixelShuffle5Indices = runtime.Ref{Space: runtime.Weights, Off: 99264, Len: 1}
+
+	nodePixelShuffle5 = runtime.GatherPlain[uint32, int64]{
+		Src:     nodeAddOut,
+		Indices: nodePixelShuffle5Indices,
+		Dst:     nodePixelShuffle5Out,
+
+		Outer: 1, Axis: 9, Inner: 4096,
+	}
+)
 
 // node_pixel_shuffle: Gather
-var layer10 = runtime.GatherPlain[uint32, int64]{
-	Src:     runtime.Ref{Len: 36864},
-	Indices: runtime.Ref{Space: runtime.Weights, Off: 99328, Len: 1},
-	Dst:     runtime.Ref{Off: 229376, Len: 4096},
-	Outer:   1, Axis: 9, Inner: 4096,
-}
+var (
+	nodePixelShuffle6Indices = runtime.Ref{Space: runtime.Weights, Off: 99328, Len: 1}
+
+	nodePixelShuffle6 = runtime.GatherPlain[uint32, int64]{
+		Src:     nodeAddOut,
+		Indices: nodePixelShuffle6Indices,
+		Dst:     nodePixelShuffle6Out,
+
+		Outer: 1, Axis: 9, Inner: 4096,
+	}
+)
 
 // node_pixel_shuffle: Gather
-var layer11 = runtime.GatherPlain[uint32, int64]{
-	Src:     runtime.Ref{Len: 36864},
-	Indices: runtime.Ref{Space: runtime.Weights, Off: 99392, Len: 1},
-	Dst:     runtime.Ref{Off: 245760, Len: 4096},
-	Outer:   1, Axis: 9, Inner: 4096,
-}
+var (
+	nodePixelShuffle7Indices = runtime.Ref{Space: runtime.Weights, Off: 99392, Len: 1}
+
+	nodePixelShuffle7 = runtime.GatherPlain[uint32, int64]{
+		Src:     nodeAddOut,
+		Indices: nodePixelShuffle7Indices,
+		Dst:     nodePixelShuffle7Out,
+
+		Outer: 1, Axis: 9, Inner: 4096,
+	}
+)
 
 // node_pixel_shuffle: Gather
-var layer12 = runtime.GatherPlain[uint32, int64]{
-	Src:     runtime.Ref{Len: 36864},
-	Indices: runtime.Ref{Space: runtime.Weights, Off: 99456, Len: 1},
-	Dst:     runtime.Ref{Off: 262144, Len: 4096},
-	Outer:   1, Axis: 9, Inner: 4096,
-}
+var (
+	nodePixelShuffle8Indices = runtime.Ref{Space: runtime.Weights, Off: 99456, Len: 1}
+
+	nodePixelShuffle8 = runtime.GatherPlain[uint32, int64]{
+		Src:     nodeAddOut,
+		Indices: nodePixelShuffle8Indices,
+		Dst:     nodePixelShuffle8Out,
+
+		Outer: 1, Axis: 9, Inner: 4096,
+	}
+)
 
 // node_pixel_shuffle: Gather
-var layer13 = runtime.GatherPlain[uint32, int64]{
-	Src:     runtime.Ref{Len: 36864},
-	Indices: runtime.Ref{Space: runtime.Weights, Off: 99520, Len: 1},
-	Dst:     runtime.Ref{Off: 278528, Len: 4096},
-	Outer:   1, Axis: 9, Inner: 4096,
-}
+var (
+	nodePixelShuffle9Indices = runtime.Ref{Space: runtime.Weights, Off: 99520, Len: 1}
+
+	nodePixelShuffle9 = runtime.GatherPlain[uint32, int64]{
+		Src:     nodeAddOut,
+		Indices: nodePixelShuffle9Indices,
+		Dst:     nodePixelShuffle9Out,
+
+		Outer: 1, Axis: 9, Inner: 4096,
+	}
+)
 
 // node_pixel_shuffle: Interleave: operand 0
-var layer14 = runtime.StridedCopy[uint32]{
-	Src:       runtime.Ref{Off: 147456, Len: 4096},
-	Dst:       runtime.Ref{Space: runtime.IO + 1, Len: 36864},
-	Shape:     []int{64, 64},
-	SrcStride: []int{64, 1},
-	DstStride: []int{576, 3},
+var nodePixelShuffleStridedCopy = runtime.StridedCopy[uint32]{
+	Src: nodePixelShuffleOut,
+	Dst: output,
+
+	Shape: []int{64, 64}, SrcStride: []int{64, 1}, DstStride: []int{576, 3},
 }
 
 // node_pixel_shuffle: Interleave: operand 1
-var layer15 = runtime.StridedCopy[uint32]{
-	Src:       runtime.Ref{Off: 163840, Len: 4096},
-	Dst:       runtime.Ref{Space: runtime.IO + 1, Len: 36864},
-	Shape:     []int{64, 64},
-	SrcStride: []int{64, 1},
-	DstStride: []int{576, 3},
-	DstStart:  1,
+var nodePixelShuffleStridedCopy2 = runtime.StridedCopy[uint32]{
+	Src: nodePixelShuffle2Out,
+	Dst: output,
+
+	Shape: []int{64, 64}, DstStart: 1, SrcStride: []int{64, 1}, DstStride: []int{576, 3},
 }
 
 // node_pixel_shuffle: Interleave: operand 2
-var layer16 = runtime.StridedCopy[uint32]{
-	Src:       runtime.Ref{Off: 180224, Len: 4096},
-	Dst:       runtime.Ref{Space: runtime.IO + 1, Len: 36864},
-	Shape:     []int{64, 64},
-	SrcStride: []int{64, 1},
-	DstStride: []int{576, 3},
-	DstStart:  2,
+var nodePixelShuffleStridedCopy3 = runtime.StridedCopy[uint32]{
+	Src: nodePixelShuffle3Out,
+	Dst: output,
+
+	Shape: []int{64, 64}, DstStart: 2, SrcStride: []int{64, 1}, DstStride: []int{576, 3},
 }
 
 // node_pixel_shuffle: Interleave: operand 3
-var layer17 = runtime.StridedCopy[uint32]{
-	Src:       runtime.Ref{Off: 196608, Len: 4096},
-	Dst:       runtime.Ref{Space: runtime.IO + 1, Len: 36864},
-	Shape:     []int{64, 64},
-	SrcStride: []int{64, 1},
-	DstStride: []int{576, 3},
-	DstStart:  192,
+var nodePixelShuffleStridedCopy4 = runtime.StridedCopy[uint32]{
+	Src: nodePixelShuffle4Out,
+	Dst: output,
+
+	Shape: []int{64, 64}, DstStart: 192, SrcStride: []int{64, 1}, DstStride: []int{576, 3},
 }
 
 // node_pixel_shuffle: Interleave: operand 4
-var layer18 = runtime.StridedCopy[uint32]{
-	Src:       runtime.Ref{Off: 212992, Len: 4096},
-	Dst:       runtime.Ref{Space: runtime.IO + 1, Len: 36864},
-	Shape:     []int{64, 64},
-	SrcStride: []int{64, 1},
-	DstStride: []int{576, 3},
-	DstStart:  193,
+var nodePixelShuffleStridedCopy5 = runtime.StridedCopy[uint32]{
+	Src: nodePixelShuffle5Out,
+	Dst: output,
+
+	Shape: []int{64, 64}, DstStart: 193, SrcStride: []int{64, 1}, DstStride: []int{576, 3},
 }
 
 // node_pixel_shuffle: Interleave: operand 5
-var layer19 = runtime.StridedCopy[uint32]{
-	Src:       runtime.Ref{Off: 229376, Len: 4096},
-	Dst:       runtime.Ref{Space: runtime.IO + 1, Len: 36864},
-	Shape:     []int{64, 64},
-	SrcStride: []int{64, 1},
-	DstStride: []int{576, 3},
-	DstStart:  194,
+var nodePixelShuffleStridedCopy6 = runtime.StridedCopy[uint32]{
+	Src: nodePixelShuffle6Out,
+	Dst: output,
+
+	Shape: []int{64, 64}, DstStart: 194, SrcStride: []int{64, 1}, DstStride: []int{576, 3},
 }
 
 // node_pixel_shuffle: Interleave: operand 6
-var layer20 = runtime.StridedCopy[uint32]{
-	Src:       runtime.Ref{Off: 245760, Len: 4096},
-	Dst:       runtime.Ref{Space: runtime.IO + 1, Len: 36864},
-	Shape:     []int{64, 64},
-	SrcStride: []int{64, 1},
-	DstStride: []int{576, 3},
-	DstStart:  384,
+var nodePixelShuffleStridedCopy7 = runtime.StridedCopy[uint32]{
+	Src: nodePixelShuffle7Out,
+	Dst: output,
+
+	Shape: []int{64, 64}, DstStart: 384, SrcStride: []int{64, 1}, DstStride: []int{576, 3},
 }
 
 // node_pixel_shuffle: Interleave: operand 7
-var layer21 = runtime.StridedCopy[uint32]{
-	Src:       runtime.Ref{Off: 262144, Len: 4096},
-	Dst:       runtime.Ref{Space: runtime.IO + 1, Len: 36864},
-	Shape:     []int{64, 64},
-	SrcStride: []int{64, 1},
-	DstStride: []int{576, 3},
-	DstStart:  385,
+var nodePixelShuffleStridedCopy8 = runtime.StridedCopy[uint32]{
+	Src: nodePixelShuffle8Out,
+	Dst: output,
+
+	Shape: []int{64, 64}, DstStart: 385, SrcStride: []int{64, 1}, DstStride: []int{576, 3},
 }
 
 // node_pixel_shuffle: Interleave: operand 8
-var layer22 = runtime.StridedCopy[uint32]{
-	Src:       runtime.Ref{Off: 278528, Len: 4096},
-	Dst:       runtime.Ref{Space: runtime.IO + 1, Len: 36864},
-	Shape:     []int{64, 64},
-	SrcStride: []int{64, 1},
-	DstStride: []int{576, 3},
-	DstStart:  386,
+var nodePixelShuffle10 = runtime.StridedCopy[uint32]{
+	Src: nodePixelShuffle9Out,
+	Dst: output,
+
+	Shape: []int{64, 64}, DstStart: 386, SrcStride: []int{64, 1}, DstStride: []int{576, 3},
 }

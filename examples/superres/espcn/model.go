@@ -4,20 +4,23 @@
 // Graph SHA-256: 61f9a99d89dbbd26440326cdd6095318972bee264032749d880416e509941c69
 // Flags: --dim height=64 --dim width=64
 //
-// To renew the package, after a change of the model or of modelc, compile it
-// again with the same flags; "modelc diff MODEL DIR" tells when that is due.
+// To bring the package up to date, after a change of the model or of modelc,
+// compile the model again with the same flags. "modelc diff MODEL DIR" reports
+// whether that is necessary.
 
-// Package espcn computes the network "main_graph", compiled from ONNX, IR version 10, opset 18.
+// Package espcn computes the network "main_graph", compiled from ONNX, IR
+// version 10, opset 18.
 //
-//   - Input luma: float32 [1,1,64,64], batch × channels × height × width (NCHW)
-//   - Output restored: float32 [1,1,192,192]
+//   - Input "luma": float32 [1,1,64,64], batch × channels × height × width
+//     (NCHW)
+//   - Output "restored": float32 [1,1,192,192]
 //
-// Tensors are dense and row-major. The network has 22.7 k parameters and takes
-// 185.4 M FLOP a run. A session needs 1.6 MB of memory, the weights 97.2 kB,
-// what is made of them at load 364.5 kB.
+// Tensors are dense and in row-major order. The network has 22.7 k parameters.
+// A run takes 185.4 M FLOP. A session uses 1.6 MB of memory. The weights take
+// 97.2 kB, and 364.5 kB in the form that the kernels read.
 //
-// A Model is immutable and shared by any number of goroutines; each of them
-// needs a Session of its own. Run allocates nothing.
+// A [Model] is immutable. Any number of goroutines may share it; each needs a
+// [Session] of its own. [Session.Run] does not allocate memory.
 package espcn
 
 import (
@@ -39,7 +42,8 @@ const (
 	InputLen = 4096
 	// OutputLen is the number of elements of the output.
 	OutputLen = 36864
-	// MemoryBytes is what one session allocates for activations.
+	// MemoryBytes is the size of the memory that a session allocates for
+	// activations.
 	MemoryBytes = 1672704
 )
 
@@ -51,35 +55,40 @@ var (
 
 // Input holds the input tensors of a run. Run reads them in place.
 type Input struct {
-	Data []float32 // luma: [1,1,64,64]
+	// Data is the tensor "luma", [1,1,64,64].
+	Data []float32
 }
 
-// NewInput returns an input with its tensors allocated.
+// NewInput returns an input whose tensors are allocated.
 func NewInput() *Input {
 	return &Input{
 		Data: make([]float32, InputLen),
 	}
 }
 
-// Output holds the output tensors of a run, which writes them.
+// Output holds the output tensors of a run. Run writes them in place.
 type Output struct {
-	Data []float32 // restored: [1,1,192,192]
+	// Data is the tensor "restored", [1,1,192,192].
+	Data []float32
 }
 
-// NewOutput returns an output with its tensors allocated.
+// NewOutput returns an output whose tensors are allocated.
 func NewOutput() *Output {
 	return &Output{
 		Data: make([]float32, OutputLen),
 	}
 }
 
-// Model is the network with its weights. It never changes: any number of
+// Model is the network with its weights. It is immutable: any number of
 // goroutines may share it, each with a session of its own.
 type Model struct{ model *runtime.Model }
 
 // weightsSHA256 is the digest of the weights that this code was generated
 // with.
-var weightsSHA256 = [32]byte{0x6b, 0x77, 0xc7, 0x14, 0xa6, 0x74, 0x5c, 0x01, 0xff, 0x80, 0xcc, 0xa9, 0x1c, 0xf5, 0x44, 0x33, 0xad, 0x06, 0x97, 0x3a, 0xc5, 0xac, 0x93, 0x23, 0x73, 0xf4, 0xfd, 0xfe, 0xfe, 0xce, 0x64, 0xa0}
+var weightsSHA256 = [32]byte{
+	0x6b, 0x77, 0xc7, 0x14, 0xa6, 0x74, 0x5c, 0x01, 0xff, 0x80, 0xcc, 0xa9, 0x1c, 0xf5, 0x44, 0x33,
+	0xad, 0x06, 0x97, 0x3a, 0xc5, 0xac, 0x93, 0x23, 0x73, 0xf4, 0xfd, 0xfe, 0xfe, 0xce, 0x64, 0xa0,
+}
 
 //go:embed weights.bin
 var weights string
@@ -93,16 +102,16 @@ func New() (*Model, error) {
 	return &Model{m}, nil
 }
 
-// Open returns the network with the weights of the file at path, which stays
-// mapped into memory. The file must hold the weights that the package was
-// generated with.
+// Open returns the network with the weights in the file at path, which must be
+// the weights that this code was generated with. The file stays mapped into
+// memory while the model is in use.
 func Open(path string) (*Model, error) { return open(path, &weightsSHA256) }
 
-// WithWeights returns the network with the weights of a retrained model, from
-// a file that modelc weights wrote. It fails if the graph of that model is
-// another than this package's. Sessions of other models are not affected. The
-// file stays mapped into memory as long as the model is in use: replace it by
-// renaming another to its name, never write into it.
+// WithWeights returns the network with the weights of a retrained model, from a
+// file that "modelc weights" wrote. It fails if the graph of that model differs
+// from the graph of this package. Other models keep their weights. The file
+// stays mapped into memory while the model is in use: to replace it, rename
+// another file to its name; do not write into it.
 func WithWeights(path string) (*Model, error) { return open(path, nil) }
 
 func open(path string, sum *[32]byte) (*Model, error) {
@@ -116,12 +125,15 @@ func open(path string, sum *[32]byte) (*Model, error) {
 // Option configures a session.
 type Option func(*runtime.Options)
 
-// Threads makes Run use n goroutines. The default is GOMAXPROCS; results are
-// the same for any number, bit for bit.
+// Threads sets the number of goroutines that Run uses. The default is
+// GOMAXPROCS. The results are the same for any number, bit for bit.
 func Threads(n int) Option { return func(o *runtime.Options) { o.Threads = n } }
 
-// Session owns the memory of one run at a time.
-type Session struct{ session *runtime.Session }
+// Session owns the memory of one run at a time. Only one goroutine may use it
+// at a time.
+type Session struct {
+	session *runtime.Session
+}
 
 // NewSession returns a session. Close releases its goroutines at once; the
 // garbage collector does so when the session is no longer used.
@@ -135,8 +147,8 @@ func (m *Model) newSession(p *runtime.Plan, options []Option) *Session {
 	return &Session{session: m.model.NewSession(o)}
 }
 
-// Close releases the session's goroutines. The session must not run, and
-// cannot run again.
+// Close releases the session's goroutines. It must not be called during a run.
+// A closed session cannot run again.
 func (s *Session) Close() {
 	if s.session != nil {
 		s.session.Close()
@@ -144,8 +156,8 @@ func (s *Session) Close() {
 	}
 }
 
-// Run computes out from in. It allocates nothing. It fails if a tensor does
-// not have the session's number of elements, or the session is closed.
+// Run computes out from in. It does not allocate memory. It fails if a tensor
+// does not have the session's number of elements, or if the session is closed.
 func (s *Session) Run(in *Input, out *Output) error {
 	if s.session == nil {
 		return errors.New("espcn: the session is closed")
@@ -162,11 +174,11 @@ func (s *Session) Run(in *Input, out *Output) error {
 	return s.session.Run()
 }
 
-// RunBatch computes the outputs of inputs, in their order. Several run at once,
-// each in a session of one thread: as many as Threads says, GOMAXPROCS
-// without. RunBatch allocates those sessions, MemoryBytes and a little more
-// each, and the outputs. If it fails, the error is that of the first input at
-// fault, with its index.
+// RunBatch computes the outputs of inputs, in the same order. It runs several
+// inputs at once, each in a session with one thread. The number of sessions is
+// that of the option Threads, GOMAXPROCS by default. RunBatch allocates the
+// outputs, and MemoryBytes and a little more for each session. If it fails, the
+// error gives the index of the first input that failed.
 func (m *Model) RunBatch(inputs []*Input, options ...Option) ([]*Output, error) {
 	var o runtime.Options
 	for _, set := range options {

@@ -7,10 +7,16 @@ package net
 
 import "modelc/runtime"
 
-// plan is the network as the runtime executes it: every step a kernel whose
-// extents, offsets and choices are constants.
+// plan is the network as the runtime executes it.
+//
+// A run of a session executes Steps in order. Each step is a kernel of the
+// runtime with constant operands and extents. The variables of all steps are
+// below.
 var plan = runtime.Plan{
-	Graph:         [32]byte{0x8a, 0xfa, 0xc5, 0x3a, 0x81, 0x2d, 0xce, 0x17, 0xac, 0x77, 0x69, 0x99, 0x65, 0x77, 0xf0, 0x23, 0x5d, 0x72, 0x84, 0x62, 0x8a, 0xe1, 0x43, 0x9e, 0x36, 0x80, 0x82, 0x5a, 0x4b, 0x55, 0xf0, 0x22},
+	Graph: [32]byte{
+		0x8a, 0xfa, 0xc5, 0x3a, 0x81, 0x2d, 0xce, 0x17, 0xac, 0x77, 0x69, 0x99, 0x65, 0x77, 0xf0, 0x23,
+		0x5d, 0x72, 0x84, 0x62, 0x8a, 0xe1, 0x43, 0x9e, 0x36, 0x80, 0x82, 0x5a, 0x4b, 0x55, 0xf0, 0x22,
+	},
 	ArenaBytes:    3136,
 	WeightsBytes:  50880,
 	PreparedBytes: 0,
@@ -22,32 +28,70 @@ var plan = runtime.Plan{
 		{Name: "scores", Type: "f32", Shape: []int{1, 4}, Bytes: 16},
 	},
 	Steps: []runtime.Step{
-		{Name: "c", Kernel: &layer0},
-		{Name: "s", Kernel: &layer1},
-		{Name: "p", Kernel: &layer2},
+		{Name: "c", Kernel: &c},
+		{Name: "s", Kernel: &s},
+		{Name: "p", Kernel: &p},
 	},
 }
 
+// The inputs and outputs, in the memory of the caller of Run. Len is the number
+// of elements.
+var (
+	// f32[1,6,8,3], the tensor "image"
+	input = runtime.Ref{Space: runtime.IO, Len: 144}
+	// f32[1,4], the tensor "scores"
+	output = runtime.Ref{Space: runtime.IO + 1, Len: 4}
+)
+
+// The buffers, in the arena: 3136 bytes of memory that each session
+// has. Off is the offset in bytes, Len the number of elements. Buffers that are
+// in use at different times share memory.
+//
+// An image is stored in blocks of 16 channels. Around the pixels of each block
+// is a border of Top, Left, Bottom and Right zero pixels, which Len includes.
+// BatchStride is the number of elements from one image of a batch to the next.
+// Clear means that other buffers use the memory of the border, so that the step
+// which writes the image sets the border to zero.
+
+// The buffer of c: 3.0 kB, in use from c to s.
+var (
+	// f32[1,4,6,8]
+	cOut = runtime.Image{Ref: runtime.Ref{Len: 768}, N: 1, C: 4, H: 6, W: 8, BatchStride: 768}
+	// the memory of cOut as 768 numbers
+	cFlat = runtime.Ref{Len: 768}
+)
+
+// f32[1,4], 64 bytes, in use from s to p.
+var sOut = runtime.Ref{Off: 3072, Len: 4}
+
+// The steps, in order, with the weights that they read. Weights are declared
+// with the first step that reads them.
+
 // c: Conv 3×3 3→4 at 6×8, Relu: first layer
-var layer0 = runtime.ConvFirst{
-	Src:  runtime.Ref{Space: runtime.IO, Len: 144},
-	Dst:  runtime.Image{Ref: runtime.Ref{Len: 768}, N: 1, C: 4, H: 6, W: 8, BatchStride: 768},
-	Wt:   runtime.Ref{Space: runtime.Weights, Len: 432},
-	Act:  runtime.Act{Fn: runtime.ActRelu},
-	NHWC: true, N: 1, C: 3, H: 6, W: 8, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, PadTop: 1, PadLeft: 1,
-}
+var (
+	cWeights = runtime.Ref{Space: runtime.Weights, Len: 432}
+
+	c = runtime.ConvFirst{
+		Src: input,
+		Dst: cOut,
+		Wt:  cWeights,
+		Act: runtime.Act{Fn: runtime.ActRelu},
+
+		NHWC: true, N: 1, C: 3, H: 6, W: 8, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, PadTop: 1, PadLeft: 1,
+	}
+)
 
 // s: Dense 192→4
-var layer1 = runtime.Dense{
-	X: runtime.Ref{Len: 768},
-	Y: runtime.Ref{Off: 3072, Len: 4},
-	W: runtime.Ref{Space: runtime.Weights, Off: 1728, Len: 12288},
-	N: 1, K: 768, M: 4,
-}
+var (
+	sWeights = runtime.Ref{Space: runtime.Weights, Off: 1728, Len: 12288}
+
+	s = runtime.Dense{X: cFlat, Y: sOut, W: sWeights, N: 1, K: 768, M: 4}
+)
 
 // p: Softmax
-var layer2 = runtime.SoftmaxPlain[float32]{
-	Src:   runtime.Ref{Off: 3072, Len: 4},
-	Dst:   runtime.Ref{Space: runtime.IO + 1, Len: 4},
+var p = runtime.SoftmaxPlain[float32]{
+	Src: sOut,
+	Dst: output,
+
 	Outer: 1, Axis: 4, Inner: 1,
 }

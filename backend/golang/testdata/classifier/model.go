@@ -3,22 +3,27 @@
 // Model SHA-256: 0123
 // Graph SHA-256: 8afac53a812dce17ac7769996577f0235d7284628ae1439e3680825a4b55f022
 //
-// To renew the package, after a change of the model or of modelc, compile it
-// again with the same flags; "modelc diff MODEL DIR" tells when that is due.
+// To bring the package up to date, after a change of the model or of modelc,
+// compile the model again with the same flags. "modelc diff MODEL DIR" reports
+// whether that is necessary.
 
 // Package net computes the network "classifier", compiled from text.
 //
-//   - Input image: float32 [1,6,8,3], batch × height × width × channels (NHWC)
-//   - Output scores: float32 [1,4]
+//   - Input "image": float32 [1,6,8,3], batch × height × width × channels
+//     (NHWC)
+//   - Output "scores": float32 [1,4]
 //
-// A picture becomes the input when it is resized to a short side of 8 pixels and cropped to 8×6 pixels, filter lanczos, and ordered BGR, with levels from -103.9 to 151.1, -116.8 to 138.2, -123.7 to 131.3; Predict does that.
+// [Session.Predict] classifies a picture: it is resized to a short side of 8
+// pixels and cropped to 8×6 pixels, filter lanczos, and ordered BGR, with
+// levels from -103.9 to 151.1, -116.8 to 138.2, -123.7 to 131.3. The answer is
+// the best 4 of 4 classes.
 //
-// Tensors are dense and row-major. The network has 876 parameters and takes
-// 11.9 k FLOP a run. A session needs 3.1 kB of memory, the weights 49.7 kB.
+// Tensors are dense and in row-major order. The network has 876 parameters. A
+// run takes 11.9 k FLOP. A session uses 3.1 kB of memory. The weights take 49.7
+// kB.
 //
-// A Model is immutable and shared by any number of goroutines; each of them
-// needs a Session of its own. Run allocates nothing. Predict takes a
-// picture and answers with the best of 4 classes.
+// A [Model] is immutable. Any number of goroutines may share it; each needs a
+// [Session] of its own. [Session.Run] does not allocate memory.
 package net
 
 import (
@@ -40,7 +45,8 @@ const (
 	InputLen = 144
 	// OutputLen is the number of elements of the output.
 	OutputLen = 4
-	// MemoryBytes is what one session allocates for activations.
+	// MemoryBytes is the size of the memory that a session allocates for
+	// activations.
 	MemoryBytes = 3136
 )
 
@@ -52,35 +58,40 @@ var (
 
 // Input holds the input tensors of a run. Run reads them in place.
 type Input struct {
-	Data []float32 // image: [1,6,8,3]
+	// Data is the tensor "image", [1,6,8,3].
+	Data []float32
 }
 
-// NewInput returns an input with its tensors allocated.
+// NewInput returns an input whose tensors are allocated.
 func NewInput() *Input {
 	return &Input{
 		Data: make([]float32, InputLen),
 	}
 }
 
-// Output holds the output tensors of a run, which writes them.
+// Output holds the output tensors of a run. Run writes them in place.
 type Output struct {
-	Data []float32 // scores: [1,4]
+	// Data is the tensor "scores", [1,4].
+	Data []float32
 }
 
-// NewOutput returns an output with its tensors allocated.
+// NewOutput returns an output whose tensors are allocated.
 func NewOutput() *Output {
 	return &Output{
 		Data: make([]float32, OutputLen),
 	}
 }
 
-// Model is the network with its weights. It never changes: any number of
+// Model is the network with its weights. It is immutable: any number of
 // goroutines may share it, each with a session of its own.
 type Model struct{ model *runtime.Model }
 
 // weightsSHA256 is the digest of the weights that this code was generated
 // with.
-var weightsSHA256 = [32]byte{0xd0, 0x32, 0x69, 0x2d, 0x28, 0xdd, 0xef, 0xdb, 0xce, 0x16, 0x3b, 0x0a, 0xcb, 0x5a, 0xf5, 0x54, 0x82, 0x76, 0x6a, 0x4a, 0xb4, 0xb9, 0xfd, 0x1e, 0xc8, 0x13, 0x54, 0x6a, 0xbb, 0xc2, 0xae, 0x88}
+var weightsSHA256 = [32]byte{
+	0xd0, 0x32, 0x69, 0x2d, 0x28, 0xdd, 0xef, 0xdb, 0xce, 0x16, 0x3b, 0x0a, 0xcb, 0x5a, 0xf5, 0x54,
+	0x82, 0x76, 0x6a, 0x4a, 0xb4, 0xb9, 0xfd, 0x1e, 0xc8, 0x13, 0x54, 0x6a, 0xbb, 0xc2, 0xae, 0x88,
+}
 
 //go:embed weights.bin
 var weights string
@@ -94,16 +105,16 @@ func New() (*Model, error) {
 	return &Model{m}, nil
 }
 
-// Open returns the network with the weights of the file at path, which stays
-// mapped into memory. The file must hold the weights that the package was
-// generated with.
+// Open returns the network with the weights in the file at path, which must be
+// the weights that this code was generated with. The file stays mapped into
+// memory while the model is in use.
 func Open(path string) (*Model, error) { return open(path, &weightsSHA256) }
 
-// WithWeights returns the network with the weights of a retrained model, from
-// a file that modelc weights wrote. It fails if the graph of that model is
-// another than this package's. Sessions of other models are not affected. The
-// file stays mapped into memory as long as the model is in use: replace it by
-// renaming another to its name, never write into it.
+// WithWeights returns the network with the weights of a retrained model, from a
+// file that "modelc weights" wrote. It fails if the graph of that model differs
+// from the graph of this package. Other models keep their weights. The file
+// stays mapped into memory while the model is in use: to replace it, rename
+// another file to its name; do not write into it.
 func WithWeights(path string) (*Model, error) { return open(path, nil) }
 
 func open(path string, sum *[32]byte) (*Model, error) {
@@ -117,16 +128,16 @@ func open(path string, sum *[32]byte) (*Model, error) {
 // Option configures a session.
 type Option func(*runtime.Options)
 
-// Threads makes Run use n goroutines. The default is GOMAXPROCS; results are
-// the same for any number, bit for bit.
+// Threads sets the number of goroutines that Run uses. The default is
+// GOMAXPROCS. The results are the same for any number, bit for bit.
 func Threads(n int) Option { return func(o *runtime.Options) { o.Threads = n } }
 
-// Session owns the memory of one run at a time.
+// Session owns the memory of one run at a time. Only one goroutine may use it
+// at a time.
 type Session struct {
 	session *runtime.Session
-	// of Predict, made when it is first called
-	in  *Input
-	out *Output
+	in      *Input // of Predict, nil before its first call
+	out     *Output
 }
 
 // NewSession returns a session. Close releases its goroutines at once; the
@@ -141,8 +152,8 @@ func (m *Model) newSession(p *runtime.Plan, options []Option) *Session {
 	return &Session{session: m.model.NewSession(o)}
 }
 
-// Close releases the session's goroutines. The session must not run, and
-// cannot run again.
+// Close releases the session's goroutines. It must not be called during a run.
+// A closed session cannot run again.
 func (s *Session) Close() {
 	if s.session != nil {
 		s.session.Close()
@@ -150,8 +161,8 @@ func (s *Session) Close() {
 	}
 }
 
-// Run computes out from in. It allocates nothing. It fails if a tensor does
-// not have the session's number of elements, or the session is closed.
+// Run computes out from in. It does not allocate memory. It fails if a tensor
+// does not have the session's number of elements, or if the session is closed.
 func (s *Session) Run(in *Input, out *Output) error {
 	if s.session == nil {
 		return errors.New("net: the session is closed")
@@ -168,11 +179,11 @@ func (s *Session) Run(in *Input, out *Output) error {
 	return s.session.Run()
 }
 
-// RunBatch computes the outputs of inputs, in their order. Several run at once,
-// each in a session of one thread: as many as Threads says, GOMAXPROCS
-// without. RunBatch allocates those sessions, MemoryBytes and a little more
-// each, and the outputs. If it fails, the error is that of the first input at
-// fault, with its index.
+// RunBatch computes the outputs of inputs, in the same order. It runs several
+// inputs at once, each in a session with one thread. The number of sessions is
+// that of the option Threads, GOMAXPROCS by default. RunBatch allocates the
+// outputs, and MemoryBytes and a little more for each session. If it fails, the
+// error gives the index of the first input that failed.
 func (m *Model) RunBatch(inputs []*Input, options ...Option) ([]*Output, error) {
 	var o runtime.Options
 	for _, set := range options {

@@ -16,15 +16,20 @@ import (
 type Class = vision.Class
 
 // preprocess says how a picture becomes the input.
-var preprocess = vision.Preprocess{Width: 8, Height: 6, Layout: vision.NHWC, Fit: vision.Crop, Filter: vision.Lanczos, BGR: true, Mean: [3]float64{103.939, 116.779, 123.68}}
+var preprocess = vision.Preprocess{
+	Width: 8, Height: 6, Layout: vision.NHWC, Fit: vision.Crop, Filter: vision.Lanczos, BGR: true,
+	Mean: [3]float64{103.939, 116.779, 123.68},
+}
 
-// Predict returns the best classes of a picture, 4 of 4, best first.
+// Predict returns the best 4 of 4 classes of a picture, best first.
 //
 // The picture may have any size and type. It is
-//   - resized to a short side of 8 pixels and cropped to 8×6 pixels, filter lanczos;
-//   - ordered BGR, with levels from -103.9 to 151.1, -116.8 to 138.2, -123.7 to 131.3.
+//   - resized to a short side of 8 pixels and cropped to 8×6 pixels, filter
+//     lanczos;
+//   - ordered BGR, with levels from -103.9 to 151.1, -116.8 to 138.2, -123.7 to
+//     131.3.
 //
-// Predict allocates its answer and, while it runs, a few buffers of pixels.
+// Predict allocates the answer and a few buffers of pixels.
 func (s *Session) Predict(img image.Image) ([]Class, error) {
 	if s.in == nil {
 		s.in, s.out = NewInput(), NewOutput()

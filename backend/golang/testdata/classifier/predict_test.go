@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// picture is what the self-test shows the network.
+// picture returns the picture that the tests classify.
 func picture() image.Image {
 	const width, height = 320, 240
 	img := image.NewNRGBA(image.Rect(0, 0, width, height))
@@ -41,8 +41,8 @@ func ExampleSession_Predict() {
 	fmt.Printf("class %d: %s\n", best.Index, best.Name)
 }
 
-// Predict answers with the best scores of Run, whose accuracy TestGolden
-// tests.
+// TestPredict checks that Predict returns the best scores of Run. TestGolden
+// checks the scores.
 func TestPredict(t *testing.T) {
 	s := testModel(t).NewSession()
 	defer s.Close()
@@ -72,13 +72,13 @@ func TestPredict(t *testing.T) {
 		}
 	}
 	if _, err := s.Predict(nil); err == nil {
-		t.Error("Predict without a picture was no error")
+		t.Error("Predict without a picture did not fail")
 	}
 	if _, err := s.Predict(new(image.NRGBA)); err == nil {
-		t.Error("Predict of an empty picture was no error")
+		t.Error("Predict of an empty picture did not fail")
 	}
 	s.Close()
 	if _, err := s.Predict(picture()); err == nil {
-		t.Error("Predict of a closed session was no error")
+		t.Error("Predict of a closed session did not fail")
 	}
 }

@@ -3,28 +3,32 @@
 // Model SHA-256: 0123
 // Graph SHA-256: af224c69ecab6a46a432be34d9bbb3b35527b505f2c41fbea05fce8e71ab793a
 //
-// To renew the package, after a change of the model or of modelc, compile it
-// again with the same flags; "modelc diff MODEL DIR" tells when that is due.
+// To bring the package up to date, after a change of the model or of modelc,
+// compile the model again with the same flags. "modelc diff MODEL DIR" reports
+// whether that is necessary.
 
-// Package net computes the network "*/ func init() { panic(1) } /*", compiled from text.
+// Package net computes the network "*/ func init() { panic(1) } /*", compiled
+// from text.
 //
-//   - Input x"; panic(1); ": float32 [2,3,4,4], batch × channels × height × width (NCHW)
-//   - Input type: float32 [2,3]
-//   - Input 日本語: int64 [2,3]
-//   - Input a�b: bool [2,3]
-//   - Input A b: bool [2,3]
-//   - Input `: float64 [4]
-//   - Output scores�// x: float32 [2,5]
-//   - Output func: float32 [2,3]
-//   - Output */: int64 [2,3]
-//   - Output \: bool [2,3]
-//   - Output : float64 [4]
+//   - Input "x\"; panic(1); \"": float32 [2,3,4,4], batch × channels × height ×
+//     width (NCHW)
+//   - Input "type": float32 [2,3]
+//   - Input "日本語": int64 [2,3]
+//   - Input "a�b": bool [2,3]
+//   - Input "A b": bool [2,3]
+//   - Input "`": float64 [4]
+//   - Output "scores�// x": float32 [2,5]
+//   - Output "func": float32 [2,3]
+//   - Output "*/": int64 [2,3]
+//   - Output "\\": bool [2,3]
+//   - Output "": float64 [4]
 //
-// Tensors are dense and row-major. The network has 428 parameters and takes
-// 8264 FLOP a run. A session needs 2.1 kB of memory, the weights 17.7 kB.
+// Tensors are dense and in row-major order. The network has 428 parameters. A
+// run takes 8264 FLOP. A session uses 2.1 kB of memory. The weights take 17.7
+// kB.
 //
-// A Model is immutable and shared by any number of goroutines; each of them
-// needs a Session of its own. Run allocates nothing.
+// A [Model] is immutable. Any number of goroutines may share it; each needs a
+// [Session] of its own. [Session.Run] does not allocate memory.
 package net
 
 import (
@@ -73,7 +77,8 @@ const (
 	OutputOutput2Len = 6
 	// OutputOutput3Len is the number of elements of Output.Output3.
 	OutputOutput3Len = 4
-	// MemoryBytes is what one session allocates for activations.
+	// MemoryBytes is the size of the memory that a session allocates for
+	// activations.
 	MemoryBytes = 2112
 )
 
@@ -94,15 +99,21 @@ var (
 
 // Input holds the input tensors of a run. Run reads them in place.
 type Input struct {
-	XPanic1 []float32 // x"; panic(1); ": [2,3,4,4]
-	Type    []float32 // type: [2,3]
-	Input   []int64   // 日本語: [2,3]
-	AB      []bool    // a�b: [2,3]
-	AB2     []bool    // A b: [2,3]
-	Input2  []float64 // `: [4]
+	// XPanic1 is the tensor "x\"; panic(1); \"", [2,3,4,4].
+	XPanic1 []float32
+	// Type is the tensor "type", [2,3].
+	Type []float32
+	// Input is the tensor "日本語", [2,3].
+	Input []int64
+	// AB is the tensor "a�b", [2,3].
+	AB []bool
+	// AB2 is the tensor "A b", [2,3].
+	AB2 []bool
+	// Input2 is the tensor "`", [4].
+	Input2 []float64
 }
 
-// NewInput returns an input with its tensors allocated.
+// NewInput returns an input whose tensors are allocated.
 func NewInput() *Input {
 	return &Input{
 		XPanic1: make([]float32, InputXPanic1Len),
@@ -114,16 +125,21 @@ func NewInput() *Input {
 	}
 }
 
-// Output holds the output tensors of a run, which writes them.
+// Output holds the output tensors of a run. Run writes them in place.
 type Output struct {
-	ScoresX []float32 // scores�// x: [2,5]
-	Func    []float32 // func: [2,3]
-	Output  []int64   // */: [2,3]
-	Output2 []bool    // \: [2,3]
-	Output3 []float64 // : [4]
+	// ScoresX is the tensor "scores�// x", [2,5].
+	ScoresX []float32
+	// Func is the tensor "func", [2,3].
+	Func []float32
+	// Output is the tensor "*/", [2,3].
+	Output []int64
+	// Output2 is the tensor "\\", [2,3].
+	Output2 []bool
+	// Output3 is the tensor "", [4].
+	Output3 []float64
 }
 
-// NewOutput returns an output with its tensors allocated.
+// NewOutput returns an output whose tensors are allocated.
 func NewOutput() *Output {
 	return &Output{
 		ScoresX: make([]float32, OutputScoresXLen),
@@ -134,13 +150,16 @@ func NewOutput() *Output {
 	}
 }
 
-// Model is the network with its weights. It never changes: any number of
+// Model is the network with its weights. It is immutable: any number of
 // goroutines may share it, each with a session of its own.
 type Model struct{ model *runtime.Model }
 
 // weightsSHA256 is the digest of the weights that this code was generated
 // with.
-var weightsSHA256 = [32]byte{0xaf, 0xf7, 0xfb, 0x5c, 0x0e, 0xdb, 0x18, 0x21, 0xe3, 0x59, 0xc6, 0xc7, 0xf6, 0xcd, 0xd6, 0x7d, 0x0d, 0x30, 0xd9, 0x2c, 0xef, 0x2c, 0xc8, 0x18, 0x8d, 0xd1, 0x00, 0xdc, 0x7c, 0x61, 0x44, 0xc8}
+var weightsSHA256 = [32]byte{
+	0xaf, 0xf7, 0xfb, 0x5c, 0x0e, 0xdb, 0x18, 0x21, 0xe3, 0x59, 0xc6, 0xc7, 0xf6, 0xcd, 0xd6, 0x7d,
+	0x0d, 0x30, 0xd9, 0x2c, 0xef, 0x2c, 0xc8, 0x18, 0x8d, 0xd1, 0x00, 0xdc, 0x7c, 0x61, 0x44, 0xc8,
+}
 
 //go:embed weights.bin
 var weights string
@@ -154,16 +173,16 @@ func New() (*Model, error) {
 	return &Model{m}, nil
 }
 
-// Open returns the network with the weights of the file at path, which stays
-// mapped into memory. The file must hold the weights that the package was
-// generated with.
+// Open returns the network with the weights in the file at path, which must be
+// the weights that this code was generated with. The file stays mapped into
+// memory while the model is in use.
 func Open(path string) (*Model, error) { return open(path, &weightsSHA256) }
 
-// WithWeights returns the network with the weights of a retrained model, from
-// a file that modelc weights wrote. It fails if the graph of that model is
-// another than this package's. Sessions of other models are not affected. The
-// file stays mapped into memory as long as the model is in use: replace it by
-// renaming another to its name, never write into it.
+// WithWeights returns the network with the weights of a retrained model, from a
+// file that "modelc weights" wrote. It fails if the graph of that model differs
+// from the graph of this package. Other models keep their weights. The file
+// stays mapped into memory while the model is in use: to replace it, rename
+// another file to its name; do not write into it.
 func WithWeights(path string) (*Model, error) { return open(path, nil) }
 
 func open(path string, sum *[32]byte) (*Model, error) {
@@ -177,12 +196,15 @@ func open(path string, sum *[32]byte) (*Model, error) {
 // Option configures a session.
 type Option func(*runtime.Options)
 
-// Threads makes Run use n goroutines. The default is GOMAXPROCS; results are
-// the same for any number, bit for bit.
+// Threads sets the number of goroutines that Run uses. The default is
+// GOMAXPROCS. The results are the same for any number, bit for bit.
 func Threads(n int) Option { return func(o *runtime.Options) { o.Threads = n } }
 
-// Session owns the memory of one run at a time.
-type Session struct{ session *runtime.Session }
+// Session owns the memory of one run at a time. Only one goroutine may use it
+// at a time.
+type Session struct {
+	session *runtime.Session
+}
 
 // NewSession returns a session. Close releases its goroutines at once; the
 // garbage collector does so when the session is no longer used.
@@ -196,8 +218,8 @@ func (m *Model) newSession(p *runtime.Plan, options []Option) *Session {
 	return &Session{session: m.model.NewSession(o)}
 }
 
-// Close releases the session's goroutines. The session must not run, and
-// cannot run again.
+// Close releases the session's goroutines. It must not be called during a run.
+// A closed session cannot run again.
 func (s *Session) Close() {
 	if s.session != nil {
 		s.session.Close()
@@ -205,8 +227,8 @@ func (s *Session) Close() {
 	}
 }
 
-// Run computes out from in. It allocates nothing. It fails if a tensor does
-// not have the session's number of elements, or the session is closed.
+// Run computes out from in. It does not allocate memory. It fails if a tensor
+// does not have the session's number of elements, or if the session is closed.
 func (s *Session) Run(in *Input, out *Output) error {
 	if s.session == nil {
 		return errors.New("net: the session is closed")
@@ -250,11 +272,11 @@ func (s *Session) Run(in *Input, out *Output) error {
 	return s.session.Run()
 }
 
-// RunBatch computes the outputs of inputs, in their order. Several run at once,
-// each in a session of one thread: as many as Threads says, GOMAXPROCS
-// without. RunBatch allocates those sessions, MemoryBytes and a little more
-// each, and the outputs. If it fails, the error is that of the first input at
-// fault, with its index.
+// RunBatch computes the outputs of inputs, in the same order. It runs several
+// inputs at once, each in a session with one thread. The number of sessions is
+// that of the option Threads, GOMAXPROCS by default. RunBatch allocates the
+// outputs, and MemoryBytes and a little more for each session. If it fails, the
+// error gives the index of the first input that failed.
 func (m *Model) RunBatch(inputs []*Input, options ...Option) ([]*Output, error) {
 	var o runtime.Options
 	for _, set := range options {

@@ -8,10 +8,16 @@ package net
 
 import "modelc/runtime"
 
-// plan is the network as the runtime executes it: every step a kernel whose
-// extents, offsets and choices are constants.
+// plan is the network as the runtime executes it.
+//
+// A run of a session executes Steps in order. Each step is a kernel of the
+// runtime with constant operands and extents. The variables of all steps are
+// below.
 var plan = runtime.Plan{
-	Graph:         [32]byte{0xaf, 0x22, 0x4c, 0x69, 0xec, 0xab, 0x6a, 0x46, 0xa4, 0x32, 0xbe, 0x34, 0xd9, 0xbb, 0xb3, 0xb3, 0x55, 0x27, 0xb5, 0x05, 0xf2, 0xc4, 0x1f, 0xbe, 0xa0, 0x5f, 0xce, 0x8e, 0x71, 0xab, 0x79, 0x3a},
+	Graph: [32]byte{
+		0xaf, 0x22, 0x4c, 0x69, 0xec, 0xab, 0x6a, 0x46, 0xa4, 0x32, 0xbe, 0x34, 0xd9, 0xbb, 0xb3, 0xb3,
+		0x55, 0x27, 0xb5, 0x05, 0xf2, 0xc4, 0x1f, 0xbe, 0xa0, 0x5f, 0xce, 0x8e, 0x71, 0xab, 0x79, 0x3a,
+	},
 	ArenaBytes:    2112,
 	WeightsBytes:  18112,
 	PreparedBytes: 0,
@@ -32,68 +38,123 @@ var plan = runtime.Plan{
 		{Name: "", Type: "f64", Shape: []int{4}, Bytes: 32},
 	},
 	Steps: []runtime.Step{
-		{Name: "c", Kernel: &layer0},
-		{Name: "s", Kernel: &layer1},
-		{Name: "p", Kernel: &layer2},
-		{Name: "n", Kernel: &layer3},
-		{Name: "m", Kernel: &layer4},
-		{Name: "l", Kernel: &layer5},
-		{Name: "r", Kernel: &layer6},
+		{Name: "c", Kernel: &c},
+		{Name: "s", Kernel: &s},
+		{Name: "p", Kernel: &p},
+		{Name: "n", Kernel: &n},
+		{Name: "m", Kernel: &m},
+		{Name: "l", Kernel: &l},
+		{Name: "r", Kernel: &r},
 	},
 }
 
+// The inputs and outputs, in the memory of the caller of Run. Len is the number
+// of elements.
+var (
+	// f32[2,3,4,4], the tensor "x\"; panic(1); \""
+	inputXPanic1 = runtime.Ref{Space: runtime.IO, Len: 96}
+	// f32[2,3], the tensor "type"
+	inputType = runtime.Ref{Space: runtime.IO + 1, Len: 6}
+	// i64[2,3], the tensor "日本語"
+	inputInput = runtime.Ref{Space: runtime.IO + 2, Len: 6}
+	// bool[2,3], the tensor "A b"
+	inputAB2 = runtime.Ref{Space: runtime.IO + 4, Len: 6}
+	// f64[4], the tensor "`"
+	inputInput2 = runtime.Ref{Space: runtime.IO + 5, Len: 4}
+	// f32[2,5], the tensor "scores�// x"
+	outputScoresX = runtime.Ref{Space: runtime.IO + 6, Len: 10}
+	// f32[2,3], the tensor "func"
+	outputFunc = runtime.Ref{Space: runtime.IO + 7, Len: 6}
+	// i64[2,3], the tensor "*/"
+	outputOutput = runtime.Ref{Space: runtime.IO + 8, Len: 6}
+	// bool[2,3], the tensor "\\"
+	outputOutput2 = runtime.Ref{Space: runtime.IO + 9, Len: 6}
+	// f64[4], the tensor ""
+	outputOutput3 = runtime.Ref{Space: runtime.IO + 10, Len: 4}
+)
+
+// The buffers, in the arena: 2112 bytes of memory that each session
+// has. Off is the offset in bytes, Len the number of elements. Buffers that are
+// in use at different times share memory.
+//
+// An image is stored in blocks of 16 channels. Around the pixels of each block
+// is a border of Top, Left, Bottom and Right zero pixels, which Len includes.
+// BatchStride is the number of elements from one image of a batch to the next.
+// Clear means that other buffers use the memory of the border, so that the step
+// which writes the image sets the border to zero.
+
+// The buffer of c: 2.0 kB, in use from c to s.
+var (
+	// f32[2,4,4,4]
+	cOut = runtime.Image{Ref: runtime.Ref{Len: 512}, N: 2, C: 4, H: 4, W: 4, BatchStride: 256}
+	// the memory of cOut as 512 numbers
+	cFlat = runtime.Ref{Len: 512}
+)
+
+// f32[2,5], 64 bytes, in use from s to p.
+var sOut = runtime.Ref{Off: 2048, Len: 10}
+
+// The steps, in order, with the weights that they read. Weights are declared
+// with the first step that reads them.
+
 // c: Conv 3×3 3→4 at 4×4, Clip(0,6): first layer
-var layer0 = runtime.ConvFirst{
-	Src: runtime.Ref{Space: runtime.IO, Len: 96},
-	Dst: runtime.Image{Ref: runtime.Ref{Len: 512}, N: 2, C: 4, H: 4, W: 4, BatchStride: 256},
-	Wt:  runtime.Ref{Space: runtime.Weights, Len: 432},
-	Act: runtime.Act{Fn: runtime.ActClip, Beta: 6},
-	N:   2, C: 3, H: 4, W: 4, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, PadTop: 1, PadLeft: 1,
-}
+var (
+	cWeights = runtime.Ref{Space: runtime.Weights, Len: 432}
+
+	c = runtime.ConvFirst{
+		Src: inputXPanic1,
+		Dst: cOut,
+		Wt:  cWeights,
+		Act: runtime.Act{Fn: runtime.ActClip, Beta: 6},
+
+		N: 2, C: 3, H: 4, W: 4, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, PadTop: 1, PadLeft: 1,
+	}
+)
 
 // s: Dense 64→5
-var layer1 = runtime.Dense{
-	X: runtime.Ref{Len: 512},
-	Y: runtime.Ref{Off: 2048, Len: 10},
-	W: runtime.Ref{Space: runtime.Weights, Off: 1728, Len: 4096},
-	N: 2, K: 256, M: 5,
-}
+var (
+	sWeights = runtime.Ref{Space: runtime.Weights, Off: 1728, Len: 4096}
+
+	s = runtime.Dense{X: cFlat, Y: sOut, W: sWeights, N: 2, K: 256, M: 5}
+)
 
 // p: Softmax
-var layer2 = runtime.SoftmaxPlain[float32]{
-	Src:   runtime.Ref{Off: 2048, Len: 10},
-	Dst:   runtime.Ref{Space: runtime.IO + 6, Len: 10},
+var p = runtime.SoftmaxPlain[float32]{
+	Src: sOut,
+	Dst: outputScoresX,
+
 	Outer: 2, Axis: 5, Inner: 1,
 }
 
 // n: Log
-var layer3 = runtime.UnaryPlain[float32]{
-	Src: runtime.Ref{Space: runtime.IO + 1, Len: 6},
-	Dst: runtime.Ref{Space: runtime.IO + 7, Len: 6},
-	Fn:  runtime.ActLog,
+var n = runtime.UnaryPlain[float32]{
+	Src: inputType,
+	Dst: outputFunc,
+
+	Fn: runtime.ActLog,
 }
 
 // m: Mul
-var layer4 = runtime.BinaryPlain[int64]{
-	A:       runtime.Ref{Space: runtime.IO + 2, Len: 6},
-	B:       runtime.Ref{Space: runtime.IO + 2, Len: 6},
-	Dst:     runtime.Ref{Space: runtime.IO + 8, Len: 6},
-	Shape:   []int{6},
-	AStride: []int{1},
-	BStride: []int{1},
-	Fn:      runtime.BinMul,
+var m = runtime.BinaryPlain[int64]{
+	A:   inputInput,
+	B:   inputInput,
+	Dst: outputOutput,
+
+	Fn: runtime.BinMul, Shape: []int{6}, AStride: []int{1}, BStride: []int{1},
 }
 
 // l: Not
-var layer5 = runtime.TestPlain[uint8]{
-	Src: runtime.Ref{Space: runtime.IO + 4, Len: 6},
-	Dst: runtime.Ref{Space: runtime.IO + 9, Len: 6},
-	Fn:  runtime.ActNot,
+var l = runtime.TestPlain[uint8]{
+	Src: inputAB2,
+	Dst: outputOutput2,
+
+	Fn: runtime.ActNot,
 }
 
 // r: Exp
-var layer6 = runtime.UnaryPlain[float64]{
-	Src: runtime.Ref{Space: runtime.IO + 5, Len: 4},
-	Dst: runtime.Ref{Space: runtime.IO + 10, Len: 4},
-	Fn:  runtime.ActExp,
+var r = runtime.UnaryPlain[float64]{
+	Src: inputInput2,
+	Dst: outputOutput3,
+
+	Fn: runtime.ActExp,
 }

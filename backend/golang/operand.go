@@ -1,0 +1,95 @@
+package golang
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+
+	"modelc/runtime"
+)
+
+// operand is a place that a kernel uses: a Ref, or a struct around one that
+// adds a layout.
+type operand struct {
+	value reflect.Value
+	ref   runtime.Ref
+}
+
+var refType = reflect.TypeFor[runtime.Ref]()
+
+// asOperand returns v as an operand, ok false if it is none or absent.
+func asOperand(v reflect.Value) (o operand, ok bool) {
+	if v.Kind() != reflect.Struct || v.IsZero() {
+		return o, false
+	}
+	if v.Type() == refType {
+		return operand{v, v.Interface().(runtime.Ref)}, true
+	}
+	f, embedded := v.Type().FieldByName(refType.Name())
+	if !embedded || !f.Anonymous || f.Type != refType {
+		return o, false
+	}
+	return operand{v, v.FieldByIndex(f.Index).Interface().(runtime.Ref)}, true
+}
+
+// field is an operand of a kernel with the names of the fields that lead to it.
+type field struct {
+	operand
+	path []string
+}
+
+// fields returns the operands of a kernel, in the order of its fields.
+func fields(v reflect.Value, path ...string) []field {
+	if o, ok := asOperand(v); ok {
+		return []field{{o, path}}
+	}
+	var list []field
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			list = append(list, fields(v.Field(i), append(path[:len(path):len(path)], v.Type().Field(i).Name)...)...)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			list = append(list, fields(v.Index(i), append(path[:len(path):len(path)], fmt.Sprint(i))...)...)
+		}
+	}
+	return list
+}
+
+// fieldNames returns a name for each operand of a kernel: that of its field,
+// with those around it where it would not tell two operands apart.
+func fieldNames(list []field) []string {
+	last := func(f field) string {
+		i := len(f.path) - 1
+		for i > 0 && isDigit(f.path[i][0]) {
+			i--
+		}
+		return fieldWord(strings.Join(f.path[i:], ""))
+	}
+	of := map[string]any{}
+	twice := map[string]bool{}
+	for _, f := range list {
+		if v, ok := of[last(f)]; ok && v != f.value.Interface() {
+			twice[last(f)] = true
+		}
+		of[last(f)] = f.value.Interface()
+	}
+	names := make([]string, len(list))
+	for i, f := range list {
+		if names[i] = last(f); twice[names[i]] {
+			n := len(f.path) - 1
+			names[i] = strings.Join(f.path[:n], "") + fieldWord(f.path[n])
+		}
+	}
+	return names
+}
+
+// fieldWord spells out the fields that kernels abbreviate.
+func fieldWord(name string) string {
+	switch name {
+	case "W", "Wt":
+		return "Weights"
+	}
+	return name
+}

@@ -1,0 +1,99 @@
+package golang
+
+import (
+	"fmt"
+	"strings"
+
+	"modelc/ir"
+)
+
+// port is an input or output as the API shows it.
+type port struct {
+	Name     string // Go name: Input, or InputIds where there are several
+	Variable string // Go name of its memory in layers.go
+	Field    string // Go name of its field in Input or Output: Data where there is one
+	Model    string // name in the model
+	Quoted   string
+	Text     string // for comments
+	Go       string // element type
+	Type     string // as in the IR
+	Shape    string
+	Axes     string // order of an image's axes
+	Dims     string // Go literal
+	Index    int    // among the plan's inputs and outputs
+	Len      int    // elements
+	Bytes    int
+	Stride   int // of the golden samples
+	Float    bool
+	Top1     int // classes in a row of scores, 0 where rows are no scores
+}
+
+// Literal returns the port as an element of a slice of runtime.Port.
+func (p port) Literal() string {
+	name := quote(p.Model, quoteWidth)
+	rest := fmt.Sprintf("Type: %q, Shape: []int%s, Bytes: %d", p.Type, p.Dims, p.Bytes)
+	if line := "{Name: " + name + ", " + rest + "}"; columns(line) < wideLiteral-2*tabColumns {
+		return line
+	}
+	return "{\nName: " + name + ",\n" + rest + ",\n}"
+}
+
+// ports returns the inputs and outputs of a graph.
+func ports(g *ir.Graph) (in, out []port, err error) {
+	seen := map[string]bool{}
+	fieldsIn, fieldsOut := Fields(g)
+	add := func(list *[]port, kind, field, name, axes string, t ir.Type, of int) error {
+		element, ok := goTypes[t.DType]
+		if !ok {
+			return fmt.Errorf("%s %q has elements of type %s, which the generated API does not have", strings.ToLower(kind), name, t.DType)
+		}
+		p := port{Field: field, Model: name, Quoted: quote(name, quoteWidth-maxIdentifier), Text: comment(name), Go: element, Index: len(in) + len(out), Axes: axes,
+			Type: t.DType.String(), Shape: t.Shape.String(), Dims: strings.NewReplacer("[", "{", "]", "}", ",", ", ").Replace(t.Shape.String()),
+			Len: t.Shape.Len(), Bytes: t.Bytes(), Stride: stride(t.Shape.Len()), Float: t.DType.IsFloat()}
+		p.Name = kind
+		if of > 1 {
+			p.Name += field
+		}
+		p.Name = unique(p.Name, seen)
+		if len(t.Shape) == 2 && p.Stride == 1 {
+			p.Top1 = t.Shape[1]
+		}
+		*list = append(*list, p)
+		return nil
+	}
+	for i, x := range g.Inputs {
+		if err := add(&in, "Input", fieldsIn[i], x.Name, inputAxes(x), x.Type, len(g.Inputs)); err != nil {
+			return nil, nil, err
+		}
+	}
+	for i, x := range g.Outputs {
+		if err := add(&out, "Output", fieldsOut[i], x.Name, outputAxes(x.Value), x.Value.Type, len(g.Outputs)); err != nil {
+			return nil, nil, err
+		}
+	}
+	return in, out, nil
+}
+
+// Fields returns the names of the fields of Input and Output in the package of
+// g.
+func Fields(g *ir.Graph) (in, out []string) {
+	names := func(n int, name func(i int) string, kind string) []string {
+		if n == 1 {
+			return []string{"Data"}
+		}
+		var list []string
+		seen := map[string]bool{}
+		for i := range n {
+			list = append(list, unique(identifier(name(i), kind), seen))
+		}
+		return list
+	}
+	return names(len(g.Inputs), func(i int) string { return g.Inputs[i].Name }, "Input"),
+		names(len(g.Outputs), func(i int) string { return g.Outputs[i].Name }, "Output")
+}
+
+var goTypes = map[ir.DType]string{
+	ir.Float32: "float32", ir.Float64: "float64", ir.Bool: "bool",
+	ir.Int8: "int8", ir.Int16: "int16", ir.Int32: "int32", ir.Int64: "int64",
+	ir.Uint8: "uint8", ir.Uint16: "uint16", ir.Uint32: "uint32", ir.Uint64: "uint64",
+}

@@ -1,0 +1,65 @@
+package golang
+
+import (
+	"bytes"
+	"fmt"
+	"go/format"
+	"text/template"
+
+	"modelc/backend/cpu"
+)
+
+// source returns the files of the package but the weights, whose digest is
+// sum.
+func source(p *cpu.Program, sum [32]byte, o Options) (Files, error) {
+	v, err := newView(p, sum, o)
+	if err != nil {
+		return nil, err
+	}
+	templates := map[string]*template.Template{modelFile: modelTemplate, testFile: testTemplate}
+	if v.Predict != nil {
+		templates[predictFile], templates[predictTestFile] = predictTemplate, predictTestTemplate
+		if len(v.Predict.Labels) > 0 {
+			templates[classesFile] = classesTemplate
+		}
+	}
+	files := Files{goldenFile: v.golden}
+	for name, t := range templates {
+		if files[name], err = execute(name, t, v); err != nil {
+			return nil, err
+		}
+	}
+	for _, b := range v.Batches {
+		name := "layers" + b.Suffix + ".go"
+		if files[name], err = execute(name, layersTemplate, b); err != nil {
+			return nil, err
+		}
+	}
+	if o.RuntimeSource != nil {
+		copied, err := copyRuntime(o.RuntimeSource, files, o.Version)
+		if err != nil {
+			return nil, err
+		}
+		for name, b := range copied {
+			files[RuntimeDir+"/"+name] = b
+		}
+	}
+	return files, nil
+}
+
+// execute returns the formatted source of a file.
+func execute(name string, t *template.Template, v any) ([]byte, error) {
+	var b bytes.Buffer
+	if err := t.Execute(&b, v); err != nil {
+		return nil, err
+	}
+	text := b.Bytes()
+	if t != layersTemplate { // whose comments are filled
+		text = reflow(text)
+	}
+	src, err := format.Source(text)
+	if err != nil {
+		return nil, fmt.Errorf("the generated %s is not Go: %w\n%s", name, err, text)
+	}
+	return src, nil
+}

@@ -1,0 +1,303 @@
+package golang
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"modelc/backend/cpu"
+	"modelc/backend/plan"
+	"modelc/ir"
+	"modelc/runtime"
+)
+
+// The variables of layers.go: one for each step, and one for each place in
+// memory that steps read or write. A place that several steps use is declared
+// once. Places in the arena are named after the layer whose result they hold,
+// weights after the layer that reads them.
+
+// variables holds the names of a package's variables.
+type variables struct {
+	taken map[string]bool
+	// shared has the variables of places in the weights and in what is prepared
+	// from them, which the programs of a package share.
+	shared map[any]string
+}
+
+func newVariables() *variables {
+	return &variables{taken: reserved(), shared: map[any]string{}}
+}
+
+func (vs *variables) unique(name string) string { return uniqueVariable(name, vs.taken) }
+
+// stepVariables returns the name of each step's variable. The step that
+// completes the result of a layer has the name of the layer. A step that helps
+// it has the name of its kernel behind that.
+func (vs *variables) stepVariables(layers []plan.Layer, prefix string) []string {
+	names := make([]string, len(layers))
+	for _, completes := range []bool{true, false} {
+		for i, l := range layers {
+			if (l.Value != nil) != completes {
+				continue
+			}
+			kind := uncapitalised(l.Kernel)
+			name := variable(l.Name, kind)
+			if !completes && name != kind {
+				name += l.Kernel
+			}
+			names[i] = vs.unique(prefixed(prefix, name))
+		}
+	}
+	return names
+}
+
+// prefixed returns an unexported name behind a prefix, which may be empty.
+func prefixed(prefix, name string) string {
+	if prefix == "" {
+		return name
+	}
+	return prefix + capitalised(name)
+}
+
+// layers collects the variables of a program.
+type layers struct {
+	*variables
+	program *cpu.Program
+	prefix  string
+	steps   []string                   // the variable of each step
+	makes   map[*ir.Value]int          // the step that completes a value
+	places  map[place]string           // the variable of a place in the arena or in a port
+	images  map[*ir.Value]*plan.Buffer // where a value lies as an image
+	ports   map[runtime.Ref]port
+
+	portsUsed []variableOf
+	buffers   [][]variableOf // the places in each buffer
+	order     []int          // the buffers by their first use
+	weights   [][]variableOf // for each step, what it is the first to read
+	loads     [][]loading    // for each step, what prepares its weights
+}
+
+// place identifies an operand. The same offset in the arena belongs to
+// different buffers at different times.
+type place struct {
+	buffer int // as bufferOf returns it
+	value  any // the Ref, or the struct around it
+}
+
+// variableOf is the variable of an operand.
+type variableOf struct {
+	operand
+	name    string
+	comment string // says what lies there
+	history string // says which layers fill it in turn, "" for one
+}
+
+// loading is a load step.
+type loading struct {
+	name   string
+	doc    string
+	stored []variableOf // what it is the first to read in the weights file
+	kernel reflect.Value
+}
+
+// newLayers names the variables of a batch, except those of load steps.
+func newLayers(vs *variables, b *batch) *layers {
+	p, prefix := b.program, ""
+	if b.Suffix != "" {
+		prefix = "batch" + b.Suffix
+	}
+	ports := map[runtime.Ref]port{}
+	for i, x := range slices.Concat(b.Inputs, b.Outputs) {
+		x.Variable = vs.unique(prefixed(prefix, uncapitalised(x.Name)))
+		ports[runtime.Ref{Space: runtime.IO + runtime.Space(i), Len: x.Len}] = x
+	}
+	l := &layers{
+		variables: vs, program: p, prefix: prefix, steps: vs.stepVariables(p.Layers, prefix), ports: ports,
+		makes: map[*ir.Value]int{}, images: map[*ir.Value]*plan.Buffer{}, places: map[place]string{},
+		buffers: make([][]variableOf, len(p.Buffers)), weights: make([][]variableOf, len(p.Layers)), loads: make([][]loading, len(p.Layers)),
+	}
+	for i, x := range p.Layers {
+		if x.Value != nil {
+			l.makes[x.Value] = i
+		}
+	}
+	for _, b := range p.Buffers {
+		for _, h := range p.Holds(b) {
+			if h.Where.Image.N > 0 {
+				l.images[h.Value] = b
+			}
+		}
+	}
+	for i, s := range p.Plan.Steps {
+		list := fields(reflect.ValueOf(s.Kernel).Elem())
+		for k, name := range fieldNames(list) {
+			l.nameOperand(i, list[k].operand, name)
+		}
+	}
+	return l
+}
+
+// nameOperand gives an operand of a step a variable, unless it has one. field
+// is its name in the kernel.
+func (l *layers) nameOperand(step int, o operand, field string) {
+	own := prefixed(l.steps[step], field)
+	switch {
+	case !o.ref.Present() && o.value.Type() != refType:
+		at := place{l.bufferOf(step, o), o.value.Interface()}
+		if l.places[at] == "" {
+			l.places[at] = l.unique(l.steps[step] + "Between")
+			l.weights[step] = append(l.weights[step], variableOf{o, l.places[at], "Extents of an image that is never whole in memory: the step makes a few rows at a time.", ""})
+		}
+	case o.ref.Space == runtime.Weights || o.ref.Space == runtime.Prepared:
+		if l.shared[o.value.Interface()] == "" {
+			name := l.unique(own)
+			l.shared[o.value.Interface()] = name
+			l.weights[step] = append(l.weights[step], variableOf{operand: o, name: name})
+		}
+	case o.ref.Space == runtime.Arena:
+		l.nameInArena(step, o, own)
+	default:
+		at := place{-1, o.value.Interface()}
+		if l.places[at] != "" {
+			return
+		}
+		v := variableOf{operand: o}
+		if p, ok := l.ports[o.ref]; ok && o.value.Type() == refType {
+			v.name, v.comment = p.Variable, fmt.Sprintf("%s%s, the tensor %q", p.Type, p.Shape, p.Text)
+		} else {
+			v.name = l.unique(own)
+		}
+		l.places[at] = v.name
+		l.portsUsed = append(l.portsUsed, v)
+	}
+}
+
+// nameInArena gives an operand in the arena a variable, unless it has one. own
+// is its name where it holds no result of a layer.
+func (l *layers) nameInArena(step int, o operand, own string) {
+	i := l.bufferOf(step, o)
+	at := place{i, o.value.Interface()}
+	if l.places[at] != "" {
+		return
+	}
+	if i < 0 { // a plan does not have such operands
+		l.places[at] = l.unique(own)
+		l.weights[step] = append(l.weights[step], variableOf{operand: o, name: l.places[at]})
+		return
+	}
+	v := variableOf{operand: o, name: own}
+	b := l.program.Buffers[i]
+	if held := l.valuesAt(b, o); len(held) > 0 {
+		v.name, v.comment, v.history = l.resultName(b, held[0], o), held[0].Value.Type.String(), l.history(held)
+		if c := l.channels(b, o); c != "" {
+			v.comment += ", " + c
+		}
+	} else if k := slices.IndexFunc(l.buffers[i], func(v variableOf) bool { return v.ref == o.ref }); k >= 0 && o.value.Type() == refType {
+		v.name = strings.TrimSuffix(l.buffers[i][k].name, "Out") + "Flat"
+		v.comment = fmt.Sprintf("the memory of %s as %d numbers", l.buffers[i][k].name, o.ref.Len)
+	} else if c := l.channels(b, o); c != "" {
+		v.comment = c
+	}
+	v.name = l.unique(v.name)
+	l.places[at] = v.name
+	if len(l.buffers[i]) == 0 {
+		l.order = append(l.order, i)
+	}
+	l.buffers[i] = append(l.buffers[i], v)
+}
+
+// valuesAt returns the values that lie at an operand, in the order of time.
+func (l *layers) valuesAt(b *plan.Buffer, o operand) []cpu.Held {
+	var list []cpu.Held
+	for _, h := range l.program.Holds(b) {
+		if at := o.value.Interface(); at == any(h.Where.Image) || at == any(h.Where.Dense) {
+			list = append(list, h)
+		}
+	}
+	return list
+}
+
+// resultName returns the name of the place where a value lies.
+func (l *layers) resultName(b *plan.Buffer, h cpu.Held, o operand) string {
+	base := prefixed(l.prefix, variable(h.Layer, "value"))
+	if step, ok := l.makes[h.Value]; ok {
+		base = l.steps[step]
+	}
+	switch image := l.images[h.Value]; {
+	case image == b && o.value.Type() == refType:
+		return base + "Flat"
+	case image != nil && o.value.Type() == refType:
+		return base + "Dense"
+	case h.Value.Def() == nil:
+		return base + "Packed"
+	}
+	return base + "Out"
+}
+
+// resultPlace returns the variable of the place in the arena where the value
+// that a step completes lies, "" for none.
+func (l *layers) resultPlace(step int) string {
+	if l.program.Layers[step].Value == nil {
+		return ""
+	}
+	where := l.program.Where(step)
+	for _, v := range []any{where.Image, where.Dense} {
+		if o, ok := asOperand(reflect.ValueOf(v)); ok && o.ref.Space == runtime.Arena {
+			return l.places[place{l.bufferOf(step, o), v}]
+		}
+	}
+	return ""
+}
+
+// bufferOf returns the index of the buffer in which an operand of a step lies.
+// It is −1 outside the arena, and a number of the step's own for an image without
+// memory.
+func (l *layers) bufferOf(step int, o operand) int {
+	switch {
+	case !o.ref.Present():
+		return -2 - step
+	case o.ref.Space != runtime.Arena:
+		return -1
+	}
+	return slices.IndexFunc(l.program.Buffers, func(b *plan.Buffer) bool {
+		return b.First <= step && step <= b.Last && b.Off <= o.ref.Off && o.ref.Off < b.Off+b.Bytes
+	})
+}
+
+// reader returns the program with the first step that reads what a load step
+// prepares.
+func reader(list []*layers, load reflect.Value) (l *layers, step int) {
+	for _, l := range list {
+		for step, variables := range l.weights {
+			for _, v := range variables {
+				if v.ref.Space == runtime.Prepared && slices.ContainsFunc(fields(load), func(f field) bool { return f.ref == v.ref }) {
+					return l, step
+				}
+			}
+		}
+	}
+	return list[0], len(list[0].program.Layers) - 1 // a plan does not prepare what it does not read
+}
+
+// nameLoad gives a load step a variable beside the step that reads what it
+// prepares.
+func (l *layers) nameLoad(load plan.Layer, kernel reflect.Value, step int) string {
+	list := fields(kernel)
+	base := l.steps[step]
+	for _, f := range list {
+		if name, ok := l.shared[f.value.Interface()]; ok && f.ref.Space == runtime.Prepared {
+			base = strings.TrimSuffix(name, "Weights")
+		}
+	}
+	k := loading{name: l.unique(base + "Load"), doc: load.Doc, kernel: kernel}
+	for _, f := range list {
+		if l.shared[f.value.Interface()] == "" {
+			name := l.unique(base + "Stored")
+			l.shared[f.value.Interface()] = name
+			k.stored = append(k.stored, variableOf{operand: f.operand, name: name})
+		}
+	}
+	l.loads[step] = append(l.loads[step], k)
+	return k.name
+}
