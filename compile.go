@@ -15,10 +15,10 @@ import (
 // Compiled is a compiled model.
 type Compiled struct {
 	Model   *source.Model
-	Before  *ir.Graph         // as the front end made it
-	Graph   *ir.Graph         // as the passes left it
-	Report  *passes.Report    // what the passes did
-	Program *cpu.Program // the steps that compute Graph
+	Before  *ir.Graph      // as the front end made it
+	Graph   *ir.Graph      // as the passes left it
+	Report  *passes.Report // what the passes did
+	Program *cpu.Program   // the steps that compute Graph
 	Options Options
 
 	batch int         // number of examples per run; 0 if Options.Batches is empty

@@ -24,7 +24,7 @@ import (
 
 	"modelc"
 	"modelc/backend/inproc"
-	"modelc/backend/schedule"
+	"modelc/backend/plan"
 	"modelc/frontend/onnx"
 	"modelc/frontend/source"
 	"modelc/internal/conformance"
@@ -205,12 +205,12 @@ func outputsTunings(m outputsModel) iter.Seq2[string, *modelc.Tuning] {
 		defer c.Close()
 		for _, l := range c.Program.Layers {
 			for a := range l.Choice.Estimates {
-				k := list[a.String()]
+				k := list[a]
 				if k == nil {
 					k = &modelc.Tuning{SHA256: c.Model.SHA256}
-					list[a.String()] = k
+					list[a] = k
 				}
-				k.Layers = append(k.Layers, modelc.TunedConv{Name: schedule.NodeName(l.Node), Algorithm: a})
+				k.Layers = append(k.Layers, modelc.TunedConv{Name: plan.NodeName(l.Node), Algorithm: a})
 			}
 		}
 	}
