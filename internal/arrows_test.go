@@ -21,6 +21,7 @@ var layers = []struct {
 }{
 	{"runtime", []string{"runtime"}},
 	{"ir/eval", []string{"ir"}},
+	{"ir/examples", []string{"ir"}},
 	{"ir", nil},
 	{"frontend", []string{"ir", "frontend"}},
 	{"passes", []string{"ir"}},

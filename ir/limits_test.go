@@ -2,10 +2,13 @@ package ir
 
 import (
 	"math"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/tools/txtar"
 )
 
 // Every integer field of every op has a range, which is what keeps new ops
@@ -31,11 +34,32 @@ func isInteger(t reflect.Type) bool {
 	return t.Kind() == reflect.Int || t.Kind() == reflect.Slice && isInteger(t.Elem())
 }
 
-// valid is an op of each kind that has numbers in it, with operands it fits.
-var valid = []struct {
+type example struct {
 	op Op
 	in []Type
-}{
+}
+
+// valid returns ops with operands that fit them: those of examples.txtar, and
+// some that are special.
+func valid(t *testing.T) []example {
+	list := slices.Clone(special)
+	b, err := os.ReadFile("examples/examples.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range txtar.Parse(b).Files {
+		g, err := Parse(strings.ReplaceAll(string(f.Data), ": T[", ": f32[") + "output \"y\" %y\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range g.Nodes {
+			list = append(list, example{n.Op, n.InTypes()})
+		}
+	}
+	return list
+}
+
+var special = []example{
 	{Conv{Strides: []int{1, 2}, Pads: []int{1, 1, 1, 1}, Dilations: []int{1, 1}, Groups: 1}, []Type{T(Float32, 1, 4, 8, 8), T(Float32, 6, 4, 3, 3)}},
 	{Conv{Strides: []int{1, 2}, Pads: []int{1, 1, 1, 1}, Dilations: []int{1, 1}, Groups: 2}, []Type{T(Float32, 1, 0, 8, 8), T(Float32, 0, 0, 1, 3)}},
 	{ConvTranspose{Strides: []int{1, 2}, Pads: []int{1, 1, 1, 1}, Dilations: []int{1, 1}, OutputPads: []int{0, 1}, Groups: 2}, []Type{T(Float32, 1, 4, 8, 8), T(Float32, 4, 3, 3, 3)}},
@@ -85,7 +109,7 @@ func extremes() []int {
 // Whatever an attribute is, its op is refused or has results of legal shapes.
 func TestExtremeAttributes(t *testing.T) {
 	covered := map[string]bool{}
-	for _, c := range valid {
+	for _, c := range valid(t) {
 		if err := try(t, c.op, c.in); err != nil {
 			t.Errorf("%s itself: %v", c.op.Name(), err)
 		}
@@ -119,7 +143,7 @@ func TestExtremeAttributes(t *testing.T) {
 		op := reflect.TypeOf(info.Op)
 		for i := range op.NumField() {
 			if name := info.Op.Name() + "." + op.Field(i).Name; isInteger(op.Field(i).Type) && !covered[name] {
-				t.Errorf("%s is not tested: give it a row in valid", name)
+				t.Errorf("%s is not tested: give it an example in examples/examples.txtar", name)
 			}
 		}
 	}
@@ -127,7 +151,7 @@ func TestExtremeAttributes(t *testing.T) {
 
 // Two attributes near their limits at once are where products overflow.
 func TestExtremePairs(t *testing.T) {
-	for _, c := range valid {
+	for _, c := range valid(t) {
 		typ := reflect.TypeOf(c.op)
 		var fields []int
 		for i := range typ.NumField() {

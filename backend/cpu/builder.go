@@ -154,3 +154,18 @@ func (b *builder) overwrite(n *ir.Node, x *ir.Value, src *place) *place {
 
 // elementwise is overwrite for the first operand.
 func (b *builder) elementwise(n *ir.Node, src *place) *place { return b.overwrite(n, n.In[0], src) }
+
+// lowering is a row of the table of ops: how nodes become steps.
+type lowering struct {
+	rules
+	image lowerFunc // used where rules.fits says so
+	dense lowerFunc
+}
+
+// lowerFunc emits the steps of one node and gives its results places.
+type lowerFunc func(b *builder, n *ir.Node) error
+
+// do makes a lowerFunc of a function that takes the op by its type.
+func do[O ir.Op](f func(b *builder, n *ir.Node, op O) error) lowerFunc {
+	return func(b *builder, n *ir.Node) error { return f(b, n, n.Op.(O)) }
+}

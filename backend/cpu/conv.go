@@ -9,6 +9,12 @@ import (
 	"modelc/runtime"
 )
 
+// convLowerings has the rows of convolutions.
+var convLowerings = map[string]lowering{
+	"Conv":          {convRules, do((*builder).convImage), do((*builder).convPlain)},
+	"ConvTranspose": {dense: do((*builder).convTransposePlain)},
+}
+
 // algorithms is the table of convolution algorithms on images. Of the plain
 // ones the first that takes a convolution is used, unless one that competes with
 // it is cheaper.

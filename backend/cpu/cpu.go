@@ -13,6 +13,7 @@ import (
 	"io"
 
 	"modelc/backend/plan"
+	"modelc/ir"
 	"modelc/runtime"
 )
 
@@ -50,6 +51,16 @@ func (p *Program) Where(i int) Location {
 // the graph. Values at the same place follow one another in time. A buffer that
 // only one step uses holds none.
 func (p *Program) Holds(b *plan.Buffer) []Held { return p.held[b] }
+
+// Held is a value in a buffer of the arena.
+type Held struct {
+	// Layer is the name of the step that completes the value. If no step does,
+	// as for a concatenation in place, it is the name of the value's node, or of
+	// the input.
+	Layer string
+	Value *ir.Value
+	Where Location
+}
 
 // WriteWeights writes the packed weights, Plan.WeightsBytes in all. Sections
 // start on multiples of 64 bytes.

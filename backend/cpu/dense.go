@@ -9,6 +9,12 @@ import (
 	"modelc/runtime/pack"
 )
 
+// denseLowerings has the rows of matrix products.
+var denseLowerings = map[string]lowering{
+	"Dense":  {dense: do((*builder).denseLayer)},
+	"MatMul": {dense: do((*builder).matMul)},
+}
+
 // dense lowers a dense layer to the kernel that reads packed weights.
 func (b *builder) denseLayer(n *ir.Node, d ir.Dense) error {
 	w := n.Const(ir.Weights)

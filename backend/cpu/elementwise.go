@@ -10,6 +10,17 @@ import (
 	"modelc/runtime"
 )
 
+// elementwiseLowerings has the rows of ops that compute each element alone.
+var elementwiseLowerings = map[string]lowering{
+	"BatchNorm": {batchNormRules, do((*builder).batchNormImage), do((*builder).batchNormPlain)},
+	"Affine":    {affineRules, do((*builder).affineImage), do((*builder).affinePlain)},
+	"Unary":     {unaryRules, do((*builder).unaryImage), do((*builder).unaryPlain)},
+	"Binary":    {binaryRules, do((*builder).binaryImage), do((*builder).binaryPlain)},
+	"PRelu":     {preluRules, do((*builder).preluImage), do((*builder).preluPlain)},
+	"Where":     {dense: do((*builder).wherePlain)},
+	"Cast":      {dense: do((*builder).castPlain)},
+}
+
 // Arithmetic per channel and functions of one variable.
 
 var (

@@ -6,53 +6,23 @@ import (
 	"modelc/ir"
 )
 
-// lowering is a row of the table of ops: how nodes become steps.
-type lowering struct {
-	rules
-	image lowerFunc // used where rules.fits says so
-	dense lowerFunc
-}
-
-// lowerFunc emits the steps of one node and gives its results places.
-type lowerFunc func(b *builder, n *ir.Node) error
-
-// do makes a lowerFunc of a function that takes the op by its type.
-func do[O ir.Op](f func(b *builder, n *ir.Node, op O) error) lowerFunc {
-	return func(b *builder, n *ir.Node) error { return f(b, n, n.Op.(O)) }
+// families are the rows of the table of ops, by the file that lowers them.
+var families = []map[string]lowering{
+	convLowerings, denseLowerings, elementwiseLowerings, movementLowerings, poolLowerings, reduceLowerings, resizeLowerings,
 }
 
 // lowerings has a row for each op, by name.
-var lowerings = map[string]lowering{
-	"Conv":              {convRules, do((*builder).convImage), do((*builder).convPlain)},
-	"ConvTranspose":     {dense: do((*builder).convTransposePlain)},
-	"Dense":             {dense: do((*builder).denseLayer)},
-	"MatMul":            {dense: do((*builder).matMul)},
-	"Pool":              {poolRules, do((*builder).poolImage), do((*builder).poolPlain)},
-	"MaxUnpool":         {dense: do((*builder).maxUnpoolPlain)},
-	"Reduce":            {globalPoolRules, do((*builder).globalPool), do((*builder).reducePlain)},
-	"BatchNorm":         {batchNormRules, do((*builder).batchNormImage), do((*builder).batchNormPlain)},
-	"Affine":            {affineRules, do((*builder).affineImage), do((*builder).affinePlain)},
-	"LRN":               {lrnRules, do((*builder).lrnImage), do((*builder).lrnPlain)},
-	"Normalize":         {normalizeRules, do((*builder).normalizeImage), do((*builder).normalizePlain)},
-	"Unary":             {unaryRules, do((*builder).unaryImage), do((*builder).unaryPlain)},
-	"Binary":            {binaryRules, do((*builder).binaryImage), do((*builder).binaryPlain)},
-	"PRelu":             {preluRules, do((*builder).preluImage), do((*builder).preluPlain)},
-	"Where":             {dense: do((*builder).wherePlain)},
-	"Cast":              {dense: do((*builder).castPlain)},
-	"Softmax":           {dense: do((*builder).softmaxPlain)},
-	"ArgReduce":         {dense: do((*builder).argReducePlain)},
-	"TopK":              {dense: do((*builder).topKPlain)},
-	"NonMaxSuppression": {dense: do((*builder).nonMaxSuppression)},
-	"Reshape":           {dense: do((*builder).reshape)},
-	"Transpose":         {dense: do((*builder).transpose)},
-	"Concat":            {concatRules, do((*builder).concatImage), do((*builder).concatPlain)},
-	"Interleave":        {interleaveRules, do((*builder).interleaveImage), do((*builder).interleavePlain)},
-	"Slice":             {sliceRules, do((*builder).sliceImage), do((*builder).slicePlain)},
-	"Pad":               {padRules, do((*builder).padImage), do((*builder).padPlain)},
-	"Expand":            {dense: do((*builder).expandPlain)},
-	"Gather":            {gatherRules, do((*builder).selectImage), do((*builder).gatherPlain)},
-	"Resize":            {resizeRules, do((*builder).resizeImage), do((*builder).resizePlain)},
-	"GridSample":        {dense: do((*builder).gridSamplePlain)},
+var lowerings = map[string]lowering{}
+
+func init() {
+	for _, f := range families {
+		for name, row := range f {
+			if _, ok := lowerings[name]; ok {
+				panic("cpu: op lowered twice: " + name)
+			}
+			lowerings[name] = row
+		}
+	}
 }
 
 func rulesOf(op ir.Op) rules { return lowerings[op.Name()].rules }

@@ -9,6 +9,18 @@ import (
 	"modelc/runtime"
 )
 
+// movementLowerings has the rows of ops that move elements.
+var movementLowerings = map[string]lowering{
+	"Reshape":    {dense: do((*builder).reshape)},
+	"Transpose":  {dense: do((*builder).transpose)},
+	"Concat":     {concatRules, do((*builder).concatImage), do((*builder).concatPlain)},
+	"Interleave": {interleaveRules, do((*builder).interleaveImage), do((*builder).interleavePlain)},
+	"Slice":      {sliceRules, do((*builder).sliceImage), do((*builder).slicePlain)},
+	"Pad":        {padRules, do((*builder).padImage), do((*builder).padPlain)},
+	"Expand":     {dense: do((*builder).expandPlain)},
+	"Gather":     {gatherRules, do((*builder).selectImage), do((*builder).gatherPlain)},
+}
+
 // reshape is free where the operand is dense.
 func (b *builder) reshape(n *ir.Node, _ ir.Reshape) error {
 	v := n.Out[0]

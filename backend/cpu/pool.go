@@ -9,6 +9,13 @@ import (
 	"modelc/runtime"
 )
 
+// poolLowerings has the rows of pools.
+var poolLowerings = map[string]lowering{
+	"Pool":      {poolRules, do((*builder).poolImage), do((*builder).poolPlain)},
+	"MaxUnpool": {dense: do((*builder).maxUnpoolPlain)},
+	"Reduce":    {globalPoolRules, do((*builder).globalPool), do((*builder).reducePlain)},
+}
+
 var poolRules = rules{
 	fits: func(l *layout, n *ir.Node) bool {
 		p := n.Op.(ir.Pool)

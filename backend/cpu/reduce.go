@@ -10,6 +10,16 @@ import (
 	"modelc/runtime"
 )
 
+// reduceLowerings has the rows of ops that reduce or normalise axes.
+var reduceLowerings = map[string]lowering{
+	"LRN":               {lrnRules, do((*builder).lrnImage), do((*builder).lrnPlain)},
+	"Normalize":         {normalizeRules, do((*builder).normalizeImage), do((*builder).normalizePlain)},
+	"Softmax":           {dense: do((*builder).softmaxPlain)},
+	"ArgReduce":         {dense: do((*builder).argReducePlain)},
+	"TopK":              {dense: do((*builder).topKPlain)},
+	"NonMaxSuppression": {dense: do((*builder).nonMaxSuppression)},
+}
+
 // Ops along axes: reductions, normalisations, selections.
 
 func (b *builder) reducePlain(n *ir.Node, r ir.Reduce) error {

@@ -9,6 +9,12 @@ import (
 	"modelc/runtime"
 )
 
+// resizeLowerings has the rows of ops that interpolate.
+var resizeLowerings = map[string]lowering{
+	"Resize":     {resizeRules, do((*builder).resizeImage), do((*builder).resizePlain)},
+	"GridSample": {dense: do((*builder).gridSamplePlain)},
+}
+
 var resizeRules = rules{
 	fits: func(l *layout, n *ir.Node) bool {
 		r, x := n.Op.(ir.Resize), n.In[0]

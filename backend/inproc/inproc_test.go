@@ -12,6 +12,7 @@ import (
 	"modelc/backend/plan"
 	"modelc/ir"
 	"modelc/ir/eval"
+	"modelc/ir/examples"
 	"modelc/runtime"
 )
 
@@ -124,7 +125,7 @@ func TestPlainKernels(t *testing.T) {
 
 // Every kernel on every element type that it is said to take.
 func TestExamples(t *testing.T) {
-	list, err := support.Examples()
+	list, err := examples.All()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +145,7 @@ func TestExamples(t *testing.T) {
 	}
 	for _, k := range kernels {
 		if len(k.Types) == 0 || len(k.Names) == 0 && k.Op != "Reshape" {
-			t.Errorf("%s: types %v, kernels %v: no example of it in cpu/support/examples.txtar", k.Op, k.Types, k.Names)
+			t.Errorf("%s: types %v, kernels %v: no example of it in ir/examples/examples.txtar", k.Op, k.Types, k.Names)
 		}
 		t.Log(k)
 	}

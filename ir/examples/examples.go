@@ -1,0 +1,50 @@
+// Package examples holds a small graph around each op of the IR. Tests of back
+// ends run them, and documents list what runs them.
+package examples
+
+import (
+	_ "embed"
+	"fmt"
+	"strings"
+
+	"golang.org/x/tools/txtar"
+
+	"modelc/ir"
+)
+
+//go:embed examples.txtar
+var examples []byte
+
+// Example is a small graph around one op with elements of one type.
+type Example struct {
+	Name  string // the name of the op, then what is special
+	Op    string
+	DType ir.DType
+	Graph *ir.Graph
+}
+
+// All returns, for every op of the IR, a graph for each element type that
+// the op is defined for.
+func All() ([]Example, error) {
+	var list []Example
+	for _, f := range txtar.Parse(examples).Files {
+		op, _, _ := strings.Cut(f.Name, " ")
+		for d := ir.Float32; d <= ir.Bool; d++ {
+			if d == ir.Float16 || d == ir.BFloat16 {
+				continue // front ends widen them
+			}
+			text := strings.ReplaceAll(string(f.Data), ": T[", ": "+d.String()+"[")
+			g, err := ir.Parse(text + "output \"y\" %y\n")
+			if err == nil {
+				err = ir.Verify(g)
+			}
+			if err != nil && d == ir.Float32 {
+				return nil, fmt.Errorf("%s: %w", f.Name, err)
+			}
+			if err == nil {
+				list = append(list, Example{f.Name, op, d, g})
+			}
+		}
+	}
+	return list, nil
+}
