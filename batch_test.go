@@ -14,7 +14,7 @@ import (
 	"modelc/internal/zoo"
 	"modelc/ir"
 	"modelc/ir/eval"
-	"modelc/runtime"
+	"modelc/runtime/kernel"
 )
 
 // One file of weights serves several batch sizes, and a batch gives each
@@ -34,9 +34,9 @@ func TestBatches(t *testing.T) {
 			if err := errors.Join(zoo.Write(f, name, o), f.Close()); err != nil {
 				t.Fatal(err)
 			}
-			formats := []runtime.Format{runtime.F32}
+			formats := []kernel.Format{kernel.F32}
 			if name == "resnet18" {
-				formats = append(formats, runtime.BF16)
+				formats = append(formats, kernel.BF16)
 			}
 			for _, format := range formats {
 				alone, err := Compile(path, Options{Weights: format})

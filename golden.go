@@ -4,7 +4,7 @@ import (
 	"modelc/backend/golang"
 	"modelc/ir"
 	"modelc/ir/eval"
-	"modelc/runtime"
+	"modelc/runtime/kernel"
 	"modelc/runtime/vision"
 )
 
@@ -16,7 +16,7 @@ import (
 // usual tolerance, and the error of rounding is reported apart from it.
 func (c *Compiled) golden(g *golang.Options) error {
 	in, want, err := c.reference(g)
-	if err != nil || c.Options.Weights == runtime.F32 {
+	if err != nil || c.Options.Weights == kernel.F32 {
 		g.Golden = want
 		return err
 	}
@@ -47,7 +47,7 @@ func (c *Compiled) reference(g *golang.Options) (in, out []*ir.Tensor, err error
 }
 
 // rounding compares got, the outputs with weights in format f, with want.
-func rounding(f runtime.Format, got, want []*ir.Tensor) (*golang.Rounding, error) {
+func rounding(f kernel.Format, got, want []*ir.Tensor) (*golang.Rounding, error) {
 	r := &golang.Rounding{Name: f.String()}
 	for i := range want {
 		d, err := eval.Compare(got[i], want[i])

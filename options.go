@@ -3,7 +3,7 @@ package modelc
 import (
 	"modelc/frontend/source"
 	"modelc/passes"
-	"modelc/runtime"
+	"modelc/runtime/kernel"
 	"modelc/runtime/vision"
 )
 
@@ -21,7 +21,7 @@ type Options struct {
 	// Weights is the format in which packages store the weights of layers. In
 	// half precision the weights are rounded, and the compiled graph has the
 	// rounded values.
-	Weights runtime.Format
+	Weights kernel.Format
 	// Batches are the batch sizes to compile for. If it is empty, the model
 	// keeps its batch size, and an open one becomes 1.
 	Batches []int

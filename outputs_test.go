@@ -31,6 +31,7 @@ import (
 	"modelc/internal/zoo"
 	"modelc/ir"
 	"modelc/runtime"
+	"modelc/runtime/kernel"
 )
 
 var (
@@ -134,7 +135,7 @@ func outputsModels(t *testing.T, only *regexp.Regexp, f func(outputsModel)) {
 		for _, v := range []struct {
 			name string
 			modelc.Options
-		}{{"exact", modelc.Options{Exact: true}}, {"f16", modelc.Options{Weights: runtime.F16}}, {"bf16", modelc.Options{Weights: runtime.BF16}}} {
+		}{{"exact", modelc.Options{Exact: true}}, {"f16", modelc.Options{Weights: kernel.F16}}, {"bf16", modelc.Options{Weights: kernel.BF16}}} {
 			v.Source = m.options.Source
 			one(outputsModel{m.name + " " + v.name, m.path, v.Options, m.given})
 		}
@@ -192,7 +193,7 @@ func outputsModels(t *testing.T, only *regexp.Regexp, f func(outputsModel)) {
 		if *outputsLevel == 2 && (only.MatchString(full) || only.MatchString(full+" f16")) {
 			write(zoo.Options{})
 			one(outputsModel{full, temp, modelc.Options{}, nil})
-			one(outputsModel{full + " f16", temp, modelc.Options{Weights: runtime.F16}, nil})
+			one(outputsModel{full + " f16", temp, modelc.Options{Weights: kernel.F16}, nil})
 		}
 	}
 }

@@ -30,7 +30,7 @@ func (c *Compiled) WritePackage(dir string, o PackageOptions) (*Summary, error) 
 	}
 	copied := map[string]golang.FileSize{}
 	if t.shared != nil {
-		if copied, err = golang.WriteRuntime(t.sharedDir, t.shared, Version); err != nil {
+		if copied, err = golang.WriteRuntime(t.sharedDir, t.shared, t.options.Runtime, Version); err != nil {
 			return nil, err
 		}
 	}
@@ -69,7 +69,7 @@ func (c *Compiled) DiffPackage(dir string, o PackageOptions) ([]golang.Differenc
 	}
 	all := below(dir, d)
 	if t.shared != nil {
-		if d, err = golang.CompareRuntime(t.sharedDir, t.shared, Version); err != nil {
+		if d, err = golang.CompareRuntime(t.sharedDir, t.shared, t.options.Runtime, Version); err != nil {
 			return nil, err
 		}
 		all = append(all, below(o.SharedRuntime, d)...)

@@ -3,6 +3,7 @@ package modelc
 import (
 	"bytes"
 	"embed"
+	"errors"
 	"io/fs"
 	"os"
 	"path"
@@ -12,10 +13,10 @@ import (
 	"modelc/backend/golang"
 )
 
-// runtimeSource holds the packages runtime and runtime/vision, for packages that
-// cannot import them from this module, and the licence.
+// runtimeSource holds package runtime and the packages below it, for packages
+// that cannot import them from this module, and the licence.
 //
-//go:embed LICENSE runtime/*.go runtime/*.s runtime/vision/*.go
+//go:embed LICENSE runtime/*.go runtime/kernel/*.go runtime/kernel/plain/*.go runtime/internal/*/*.go runtime/internal/*/*.s runtime/vision/*.go
 var runtimeSource embed.FS
 
 // isRuntime reports whether the package in dir is the runtime for which this
@@ -26,18 +27,21 @@ func isRuntime(dir string) (bool, error) {
 		return false, err
 	}
 	for name, want := range files {
-		if path.Ext(name) != ".go" || strings.Contains(name, "/") {
+		if path.Ext(name) != ".go" {
 			continue
 		}
-		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !bytes.Equal(got, want) {
+		if _, err := os.Stat(filepath.Join(dir, path.Dir(name))); errors.Is(err, fs.ErrNotExist) {
+			continue // go mod vendor leaves out packages that the module does not import
+		}
+		if got, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name))); err != nil || !bytes.Equal(got, want) {
 			return false, nil
 		}
 	}
 	return true, nil
 }
 
-// runtimeFiles returns the files of the packages runtime and runtime/vision by
-// their paths below runtime/, without tests, and the licence.
+// runtimeFiles returns the sources of package runtime and of the packages below
+// it, without tests, by their path below runtime/, and the licence.
 func runtimeFiles() (golang.Files, error) {
 	files := golang.Files{}
 	err := fs.WalkDir(runtimeSource, ".", func(name string, d fs.DirEntry, err error) error {

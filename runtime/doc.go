@@ -1,22 +1,31 @@
-// Package runtime executes compiled networks. It is what ships inside a
-// user's binary: kernels, the worker team, the arena. It knows nothing of
-// graphs or files and imports the standard library alone.
+// Package runtime executes compiled networks. It is the part of modelc that a
+// program with a generated package contains. It knows nothing of graphs and model
+// files, and imports the standard library alone.
 //
-// # Programs
+// A compiled network is a [Plan]: a list of kernels whose every extent, offset
+// and choice is a constant. [NewModel] binds a plan to its weights and transforms
+// some of them in the background. [Model.NewSession] gives a caller an arena and
+// workers. [Session.Run] executes the kernels in order. The generated package
+// holds the plan as Go source; backend/inproc holds the same plan in memory.
 //
-// A compiled network is a [Plan]: a straight list of kernels whose every
-// extent, offset and choice is a constant. [NewModel] binds a plan to its
-// weights, whose transformed forms are made behind it, [Model.NewSession]
-// gives a caller an arena and workers, and [Session.Run] executes the kernels
-// in order. The generated package holds the plan as Go source; backend/inproc
-// holds the same plan in memory.
+// # Layers
+//
+// This package holds what generated code and users name. The packages below it
+// import one another in one direction:
+//
+//	internal/mem   aligned memory, large pages, mapped files
+//	internal/team  the workers of a session
+//	internal/simd  micro-kernels: tiers, their assembly, and its twins in Go
+//	kernel         kernels on float32 images, as structs of constants
+//	kernel/plain   kernels on dense tensors of any type and rank
+//	vision         pictures to tensors, scores to classes; imports none of these
 //
 // # Layout
 //
-// Float32 images live in NC16: [N][C/16][rows][columns][16]float32, channels
-// padded with zeros to a multiple of 16, rows and columns including a border
-// of zeros ([Image]) so that inner loops meet no edge. Everything else is
-// dense row-major.
+// Float32 images have the layout NC16: [N][C/16][rows][columns][16]float32. The
+// channels are padded with zeros to a multiple of 16. The rows and columns include
+// a border of zeros ([kernel.Image]), so that inner loops have no edge cases.
+// Everything else is dense and row-major.
 //
 // # Tiers
 //
@@ -28,14 +37,14 @@
 //	neon     arm64
 //	generic  everywhere: pure Go
 //
-// The best that the CPU has, and whose registers the operating system saves, is
-// chosen at start. The environment variable MODELC_CPU names another; one that
-// the machine lacks, or an unknown name, leaves the choice as it is. [Tier]
-// tells which is in use.
+// At start the package chooses the best tier that the CPU has and whose registers
+// the operating system saves. The environment variable MODELC_CPU names another
+// one; if the machine lacks it, or the name is unknown, the choice stays. [Tier]
+// returns the name of the tier in use.
 //
-// Results of one tier are the same bits for any number of threads. Between
-// tiers they differ by rounding: vector kernels fuse multiplication and addition
-// and may sum in another order.
+// Results of one tier are the same bits for any number of threads. Between tiers
+// they differ by rounding: vector kernels fuse multiplication and addition and may
+// sum in another order.
 //
 // The build tag purego leaves the assembly out.
 package runtime

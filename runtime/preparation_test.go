@@ -4,31 +4,33 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"modelc/runtime/kernel"
 )
 
 // held prepares one float from one weight when it is let go on.
 type held struct {
-	src, dst Ref
+	src, dst kernel.Ref
 	letGo    chan struct{}
 }
 
-func (k *held) source() (Ref, Format) { return k.src, F32 }
-func (k *held) prepares() Ref         { return k.dst }
-func (k *held) ScratchBytes() int     { return 0 }
-func (k *held) Run(c *Context) {
+func (k *held) Source() (kernel.Ref, kernel.Format) { return k.src, kernel.F32 }
+func (k *held) Prepares() kernel.Ref                { return k.dst }
+func (k *held) ScratchBytes() int                   { return 0 }
+func (k *held) Run(c *kernel.Context) {
 	<-k.letGo
-	c.f32(k.dst)[0] = -c.f32(k.src)[0]
+	c.F32(k.dst)[0] = -c.F32(k.src)[0]
 }
 
 // read copies a prepared float to an output and says so.
 type read struct {
-	src, dst Ref
+	src, dst kernel.Ref
 	done     chan struct{}
 }
 
 func (k *read) ScratchBytes() int { return 0 }
-func (k *read) Run(c *Context) {
-	c.f32(k.dst)[0] = c.f32(k.src)[0]
+func (k *read) Run(c *kernel.Context) {
+	c.F32(k.dst)[0] = c.F32(k.src)[0]
 	close(k.done)
 }
 
@@ -38,12 +40,12 @@ func TestPreparation(t *testing.T) {
 	const n = 3
 	order := []int{0, 2, 1} // of the steps that prepare
 	p := &Plan{WeightsBytes: n * 4, PreparedBytes: n * 4, Outputs: []Port{{Name: "y", Type: "f32", Shape: []int{n}, Bytes: n * 4}}}
-	ref := func(space Space, i int) Ref { return Ref{Space: space, Off: i * 4, Len: 1} }
+	ref := func(space kernel.Space, i int) kernel.Ref { return kernel.Ref{Space: space, Off: i * 4, Len: 1} }
 	for _, i := range order {
-		p.Load = append(p.Load, Step{Kernel: &held{ref(Weights, i), ref(Prepared, i), make(chan struct{})}})
+		p.Load = append(p.Load, Step{Kernel: &held{ref(kernel.Weights, i), ref(kernel.Prepared, i), make(chan struct{})}})
 	}
 	for i := range n {
-		p.Steps = append(p.Steps, Step{Kernel: &read{ref(Prepared, i), ref(IO, i), make(chan struct{})}})
+		p.Steps = append(p.Steps, Step{Kernel: &read{ref(kernel.Prepared, i), ref(kernel.IO, i), make(chan struct{})}})
 	}
 	m, err := NewModel(p, BytesOf([]float32{1, 2, 3}))
 	if err != nil {

@@ -3,54 +3,48 @@ package runtime
 import (
 	"bytes"
 	"crypto/sha256"
-	bin "encoding/binary"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	goruntime "runtime"
 	"unsafe"
+
+	"modelc/runtime/internal/mem"
 )
 
-// WeightsHeader is the size of the header of a weights file: magic, payload
-// size, SHA-256 of the payload, SHA-256 of the graph, padded to cache lines so
-// that the payload keeps the alignment of the file.
-const WeightsHeader = 128
+// A weights file starts with a header: magic, version, size of the payload,
+// SHA-256 of the payload, SHA-256 of the graph, and zeros, so that the payload
+// keeps the alignment of the file. Numbers are little-endian.
+const (
+	WeightsMagic   = "MODELCW" // the first bytes
+	WeightsVersion = 2         // of the format, the byte behind the magic
+	WeightsHeader  = 128       // bytes before the payload
 
-// WeightsMagic starts a weights file. A byte with the format's version
-// follows.
-const WeightsMagic = "MODELCW"
+	// Offsets in the header.
+	WeightsSize  = 8  // of the payload, 8 bytes
+	WeightsSum   = 16 // SHA-256 of the payload
+	WeightsGraph = 48 // Plan.Graph
+)
 
-const weightsVersion = 2
-
-// HeaderOf returns the header for a payload of the given size and digest,
-// packed for the plan of the digest graph (Plan.Graph).
-func HeaderOf(size int, sum, graph [32]byte) [WeightsHeader]byte {
-	var h [WeightsHeader]byte
-	copy(h[:], WeightsMagic)
-	h[len(WeightsMagic)] = weightsVersion
-	bin.LittleEndian.PutUint64(h[8:], uint64(size))
-	copy(h[16:48], sum[:])
-	copy(h[48:80], graph[:])
-	return h
-}
-
-// cutHeader returns the weights of a file that was packed for p, and the
-// SHA-256 that they shall have.
+// cutHeader returns the weights of a file that was packed for p, and the SHA-256
+// that the header states.
 func cutHeader(file []byte, p *Plan) (payload []byte, sum [32]byte, err error) {
-	if len(file) < WeightsHeader || string(file[:len(WeightsMagic)]) != WeightsMagic || file[len(WeightsMagic)] != weightsVersion {
+	if len(file) < WeightsHeader || string(file[:len(WeightsMagic)]) != WeightsMagic || file[len(WeightsMagic)] != WeightsVersion {
 		return nil, sum, errors.New("modelc: not a weights file of this version of modelc")
 	}
 	payload = file[WeightsHeader:]
-	if n := bin.LittleEndian.Uint64(file[8:]); n != uint64(len(payload)) {
+	if n := binary.LittleEndian.Uint64(file[WeightsSize:]); n != uint64(len(payload)) {
 		return nil, sum, fmt.Errorf("modelc: the weights file is damaged: %d bytes of weights, want %d", len(payload), n)
 	}
-	if !bytes.Equal(file[48:80], p.Graph[:]) {
+	if !bytes.Equal(file[WeightsGraph:WeightsGraph+32], p.Graph[:]) {
 		return nil, sum, errors.New("modelc: these are the weights of another network, or of other flags or another version of modelc")
 	}
-	copy(sum[:], file[16:48])
+	copy(sum[:], file[WeightsSum:])
 	return payload, sum, nil
 }
 
-// EmbeddedModel returns the model of p with the weights in the weights file
-// that the program carries, those of the digest want.
+// EmbeddedModel returns the model of p with the weights in file, the content of a
+// weights file. It fails if their digest is not want.
 func EmbeddedModel(p *Plan, file string, want [32]byte) (*Model, error) {
 	payload, sum, err := cutHeader(unsafe.Slice(unsafe.StringData(file), len(file)), p)
 	if err != nil {
@@ -62,17 +56,18 @@ func EmbeddedModel(p *Plan, file string, want [32]byte) (*Model, error) {
 	return NewModel(p, payload)
 }
 
-// OpenModel maps the weights file at path and returns the model of p with
-// them. want is the digest that the weights must have, nil for those of any
-// model with the same graph. All of them are read, to make sure of their
-// digest. The file stays mapped until the garbage collector finds the model
-// unused; it must not be written meanwhile, only replaced by another.
+// OpenModel maps the weights file at path and returns the model of p with the
+// weights in it. It reads the whole file to check the digest of the weights.
+// Unless want is nil, the digest must be want; otherwise weights of any model
+// with the same graph are accepted. The file stays mapped until the garbage
+// collector finds the model unused. Until then it must not be written, but another
+// file may replace it.
 func OpenModel(p *Plan, path string, want *[32]byte) (*Model, error) {
-	file, err := mapFile(path)
+	file, err := mem.Map(path)
 	if err != nil {
 		return nil, err
 	}
-	payload, sum, err := cutHeader(file.data, p)
+	payload, sum, err := cutHeader(file.Data, p)
 	switch {
 	case err != nil:
 	case want != nil && sum != *want:
@@ -85,10 +80,11 @@ func OpenModel(p *Plan, path string, want *[32]byte) (*Model, error) {
 		m, err = NewModel(p, payload)
 	}
 	if err != nil {
-		file.unmap()
+		file.Unmap()
 		return nil, fmt.Errorf("%w: %s", err, path)
 	}
-	file.unmapAfter(m)
+	// Sessions refer to the model and keep themselves alive while they run.
+	goruntime.AddCleanup(m, mem.File.Unmap, file)
 	return m, nil
 }
 

@@ -2,7 +2,7 @@ package runtime
 
 import (
 	"crypto/sha256"
-	"math"
+	"encoding/binary"
 	"os"
 	"path/filepath"
 	goruntime "runtime"
@@ -10,35 +10,26 @@ import (
 	"testing"
 	"time"
 
-	"modelc/ir"
+	"modelc/runtime/kernel"
+	"modelc/runtime/kernel/plain"
 )
 
-// Every half-precision number becomes the float32 that the IR says it is.
-func TestWiden(t *testing.T) {
-	src := make([]uint16, 1<<16)
-	for i := range src {
-		src[i] = uint16(i)
-	}
-	dst := make([]float32, len(src))
-	for _, c := range []struct {
-		f    Format
-		want func(uint16) float32
-	}{{F16, ir.Float16ToFloat32}, {BF16, ir.BFloat16ToFloat32}} {
-		widen(dst, src, c.f)
-		for i, h := range src {
-			if got, want := math.Float32bits(dst[i]), math.Float32bits(c.want(h)); got != want {
-				t.Fatalf("%s %#04x is %#08x, want %#08x", c.f, h, got, want)
-			}
-		}
-	}
+// headerOf returns the header that the compiler writes.
+func headerOf(size int, sum, graph [32]byte) (h [WeightsHeader]byte) {
+	copy(h[:], WeightsMagic)
+	h[len(WeightsMagic)] = WeightsVersion
+	binary.LittleEndian.PutUint64(h[WeightsSize:], uint64(size))
+	copy(h[WeightsSum:], sum[:])
+	copy(h[WeightsGraph:], graph[:])
+	return h
 }
 
 // echo copies the weights to the output.
 func echo(n int) *Plan {
-	ref := func(s Space) Ref { return Ref{Space: s, Len: n / 4} }
+	ref := func(s kernel.Space) kernel.Ref { return kernel.Ref{Space: s, Len: n / 4} }
 	return &Plan{Graph: [32]byte{1, 2, 3}, WeightsBytes: n,
 		Outputs: []Port{{Name: "y", Type: "f32", Shape: []int{n / 4}, Bytes: n}},
-		Steps:   []Step{{Name: "copy", Kernel: &StridedCopy[uint32]{Src: ref(Weights), Dst: ref(IO), Shape: []int{n / 4}, SrcStride: []int{1}, DstStride: []int{1}}}}}
+		Steps:   []Step{{Name: "copy", Kernel: &plain.StridedCopy[uint32]{Src: ref(kernel.Weights), Dst: ref(kernel.IO), Shape: []int{n / 4}, SrcStride: []int{1}, DstStride: []int{1}}}}}
 }
 
 func TestWeightsFile(t *testing.T) {
@@ -47,7 +38,7 @@ func TestWeightsFile(t *testing.T) {
 	sum := sha256.Sum256(payload)
 	other := sha256.Sum256([]byte("of a retrained model"))
 	file := func(change func(f []byte) []byte) string {
-		head := HeaderOf(len(payload), sum, p.Graph)
+		head := headerOf(len(payload), sum, p.Graph)
 		path := filepath.Join(t.TempDir(), "weights.bin")
 		if err := os.WriteFile(path, change(append(head[:], payload...)), 0o644); err != nil {
 			t.Fatal(err)
@@ -108,7 +99,7 @@ func TestWeightsFile(t *testing.T) {
 func TestUnmap(t *testing.T) {
 	p := echo(1 << 20)
 	payload := make([]byte, p.WeightsBytes)
-	head := HeaderOf(len(payload), sha256.Sum256(payload), p.Graph)
+	head := headerOf(len(payload), sha256.Sum256(payload), p.Graph)
 	path := filepath.Join(t.TempDir(), "weights.bin")
 	if err := os.WriteFile(path, append(head[:], payload...), 0o644); err != nil {
 		t.Fatal(err)

@@ -3,7 +3,7 @@ package cpu
 import (
 	"modelc/backend/plan"
 	"modelc/ir"
-	"modelc/runtime"
+	"modelc/runtime/kernel"
 )
 
 // algorithm is a way to compute convolutions on images: a row of the table in
@@ -47,7 +47,7 @@ type algorithm struct {
 	// leave, unless nil, may leave the convolution to the step behind it.
 	leave func(b *builder, o *conv, doc string) bool
 	// weights stores the weights, and prepares them.
-	weights func(b *builder, o *conv) runtime.Ref
+	weights func(b *builder, o *conv) kernel.Ref
 	// prepared returns the number of floats that are prepared from weights of
 	// shape w [M,C,K…].
 	prepared func(w ir.Shape) int
@@ -55,13 +55,13 @@ type algorithm struct {
 	lighter *lighter
 	// kernel returns the kernel once offsets are final. It knows its scratch
 	// memory.
-	kernel func(o *conv, w runtime.Ref) runtime.Kernel
+	kernel func(o *conv, w kernel.Ref) kernel.Kernel
 	// pool returns the kernel that computes the pool behind the convolution,
 	// too, and what it adds to the documentation of the step; nil if there is no
 	// such kernel.
-	pool func(b *builder, o *conv, w runtime.Ref, pool *ir.Node) (doc string, kernel func(dst *place) runtime.Kernel)
+	pool func(b *builder, o *conv, w kernel.Ref, pool *ir.Node) (doc string, makeKernel func(dst *place) kernel.Kernel)
 	// work returns the amount of work; nil where it is that of the graph.
-	work func(l *plan.Layer, k runtime.Kernel) plan.Work
+	work func(l *plan.Layer, k kernel.Kernel) plan.Work
 	// emit emits the steps where weights, kernel and pool do not suffice.
 	emit func(b *builder, o *conv, doc string)
 }
@@ -137,14 +137,14 @@ func (b *builder) compute(a *algorithm, o *conv, choice plan.Choice, note string
 // takes it.
 func (b *builder) emitConv(a *algorithm, o *conv, doc string) {
 	w := a.weights(b, o)
-	pool, more, kernel := b.poolAfter(o.node), "", (func(dst *place) runtime.Kernel)(nil)
+	pool, more, makeKernel := b.poolAfter(o.node), "", (func(dst *place) kernel.Kernel)(nil)
 	if pool != nil && a.pool != nil {
-		more, kernel = a.pool(b, o, w, pool)
+		more, makeKernel = a.pool(b, o, w, pool)
 	}
-	if kernel != nil {
-		b.emitPooled(o, pool, doc+more, kernel)
+	if makeKernel != nil {
+		b.emitPooled(o, pool, doc+more, makeKernel)
 	} else {
-		b.emit(doc, o.reads(), []*place{o.dst}, func() runtime.Kernel { return a.kernel(o, w) })
+		b.emit(doc, o.reads(), []*place{o.dst}, func() kernel.Kernel { return a.kernel(o, w) })
 	}
 	if o.point != nil {
 		b.Include(o.point.node)
@@ -154,11 +154,11 @@ func (b *builder) emitConv(a *algorithm, o *conv, doc string) {
 
 // emitPooled emits a step that computes a convolution and the pool behind it.
 // The result of the convolution itself is never written.
-func (b *builder) emitPooled(o *conv, pool *ir.Node, doc string, kernel func(dst *place) runtime.Kernel) {
+func (b *builder) emitPooled(o *conv, pool *ir.Node, doc string, makeKernel func(dst *place) kernel.Kernel) {
 	dst := b.newImage(pool.Out[0])
 	b.pooled[pool] = true
 	b.Node = pool // whose value the step completes
-	b.emit(doc, o.reads(), []*place{dst}, func() runtime.Kernel { return kernel(dst) })
+	b.emit(doc, o.reads(), []*place{dst}, func() kernel.Kernel { return makeKernel(dst) })
 	b.Node = o.node
 	b.Include(o.node)
 	b.Last().Node, b.Last().Name = o.node, plan.NodeName(o.node)
@@ -196,13 +196,13 @@ func unfit(n *ir.Node, p ir.Pool) string {
 }
 
 // poolKernel returns the kernel of a pool without its images, and what it does.
-func (b *builder) poolKernel(n *ir.Node, p ir.Pool) (runtime.Pool, string) {
+func (b *builder) poolKernel(n *ir.Node, p ir.Pool) (kernel.Pool, string) {
 	c := n.In[0].Type.Shape[1]
 	w := plan.PoolWindow(p)
-	k := runtime.Pool{KH: w.KH, KW: w.KW, SH: w.SH, SW: w.SW, DH: w.DH, DW: w.DW, PadTop: w.PadTop, PadLeft: w.PadLeft, CountPad: p.CountPad,
+	k := kernel.Pool{KH: w.KH, KW: w.KW, SH: w.SH, SW: w.SW, DH: w.DH, DW: w.DW, PadTop: w.PadTop, PadLeft: w.PadLeft, CountPad: p.CountPad,
 		Scale: b.channels(n.Const(ir.PoolScale), c), Shift: b.channels(n.Const(ir.PoolShift), c), Pre: act(p.Prologue)}
 	if p.Kind == ir.AvgPool {
-		k.Kind = runtime.PoolAvg
+		k.Kind = kernel.PoolAvg
 	}
 	ends := p.Pads[len(p.Kernel):]
 	if len(ends) == 2 {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"path"
 	"reflect"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"modelc/backend/plan"
 	"modelc/ir"
 	"modelc/runtime"
+	"modelc/runtime/kernel"
 )
 
 // Build schedules g, which must have passed ir.Verify. It reports all nodes
@@ -49,7 +51,7 @@ func BuildAll(graphs []*ir.Graph, cfg Config) ([]*Program, error) {
 // build is BuildAll with, for each graph, the names of the convolutions that
 // use a lighter algorithm.
 func build(graphs []*ir.Graph, cfg Config, light []map[string]bool) ([]*Program, error) {
-	st := &store{byKey: map[string]runtime.Ref{}}
+	st := &store{byKey: map[string]kernel.Ref{}}
 	builders := make([]*builder, len(graphs))
 	for i, g := range graphs {
 		b, err := lowerAll(g, cfg, light[i], st)
@@ -175,9 +177,14 @@ func port(name string, t ir.Type) runtime.Port {
 	return runtime.Port{Name: name, Type: t.DType.String(), Shape: t.Shape, Bytes: t.Bytes()}
 }
 
-// kernelName returns the type of a kernel without its type parameters.
-func kernelName(k runtime.Kernel) string {
-	name, _, _ := strings.Cut(reflect.TypeOf(k).Elem().Name(), "[")
+// kernelName returns the type of a kernel without its type parameters. The names
+// of kernels on dense tensors have the prefix "plain.".
+func kernelName(k kernel.Kernel) string {
+	t := reflect.TypeOf(k).Elem()
+	name, _, _ := strings.Cut(t.Name(), "[")
+	if path.Base(t.PkgPath()) == "plain" {
+		return "plain." + name
+	}
 	return name
 }
 

@@ -3,7 +3,7 @@ package cpu
 import (
 	"modelc/backend/plan"
 	"modelc/ir"
-	"modelc/runtime"
+	"modelc/runtime/kernel"
 )
 
 // builder collects the steps of a program while nodes are lowered.
@@ -30,10 +30,10 @@ type builder struct {
 
 // step is a kernel to be: made once offsets are known.
 type step struct {
-	make func() runtime.Kernel
+	make func() kernel.Kernel
 	at   *place // where the value lies that the step completes
 	// work, unless nil, returns the amount of work of the step.
-	work func(l *plan.Layer, k runtime.Kernel) plan.Work
+	work func(l *plan.Layer, k kernel.Kernel) plan.Work
 }
 
 func newBuilder(g *ir.Graph, cfg Config, st *store) *builder {
@@ -41,18 +41,18 @@ func newBuilder(g *ir.Graph, cfg Config, st *store) *builder {
 		dense: map[*ir.Value]*place{}, images: map[*ir.Value]*place{}, roots: map[*ir.Value]*place{},
 		pooled: map[*ir.Node]bool{}, copied: map[*ir.Value]bool{}, prologues: map[*ir.Value]prologue{}, points: map[*ir.Value]*pointConv{}}
 	b.weights = weights{store: st, rec: b.Recorder, stored: cfg.Weights}
-	if cfg.Weights != runtime.F32 {
+	if cfg.Weights != kernel.F32 {
 		b.halves = halves(g)
 	}
 	for i, v := range g.Inputs {
-		b.dense[v] = b.external(v.Name, runtime.IO+runtime.Space(i), v.Type)
+		b.dense[v] = b.external(v.Name, kernel.IO+kernel.Space(i), v.Type)
 	}
 	return b
 }
 
 // emit appends a step that reads and writes the given places, nil ones left
 // out. Its kernel is made when their offsets are final.
-func (b *builder) emit(doc string, reads, writes []*place, make func() runtime.Kernel) {
+func (b *builder) emit(doc string, reads, writes []*place, make func() kernel.Kernel) {
 	b.Step(doc, tensors(reads), tensors(writes))
 	s := step{make: make}
 	if b.Node != nil {
@@ -69,7 +69,7 @@ func (b *builder) emit(doc string, reads, writes []*place, make func() runtime.K
 }
 
 // emitPlain is emit for a loop over dense tensors of any type and rank.
-func (b *builder) emitPlain(doc string, reads, writes []*place, make func() runtime.Kernel) {
+func (b *builder) emitPlain(doc string, reads, writes []*place, make func() kernel.Kernel) {
 	b.emit(doc, reads, writes, make)
 	b.Last().Generic = true
 }
@@ -85,13 +85,13 @@ func tensors(list []*place) []*plan.Tensor {
 }
 
 // external describes a dense tensor outside the arena.
-func (b *builder) external(name string, s runtime.Space, t ir.Type) *place {
+func (b *builder) external(name string, s kernel.Space, t ir.Type) *place {
 	return &place{Tensor: plan.Tensor{Buffer: fixed(name, s, 0, t.Bytes()), Type: t}}
 }
 
 // outputSpace returns the memory of output i of the model.
-func (b *builder) outputSpace(i int) runtime.Space {
-	return runtime.IO + runtime.Space(len(b.g.Inputs)+i)
+func (b *builder) outputSpace(i int) kernel.Space {
+	return kernel.IO + kernel.Space(len(b.g.Inputs)+i)
 }
 
 // newDense gives v a dense place: the memory of the model's output where v ends

@@ -6,7 +6,8 @@ import (
 
 	"modelc/backend/plan"
 	"modelc/ir"
-	"modelc/runtime"
+	"modelc/runtime/kernel"
+	"modelc/runtime/kernel/plain"
 )
 
 // convLowerings has the rows of convolutions.
@@ -61,19 +62,19 @@ func algorithmNamed(name string) *algorithm {
 // choose returns the algorithm for o, the choice as it is reported, and a note
 // for the documentation of the step.
 func (b *builder) choose(o *conv) (a *algorithm, c plan.Choice, note string) {
-	plain := algorithms[slices.IndexFunc(algorithms, func(a *algorithm) bool { why, _ := a.refusal(o); return why == "" })]
-	a, c = plain, plan.Choice{Algorithm: plain.name, Why: plain.why}
-	if plain.shown != nil {
+	isPlain := algorithms[slices.IndexFunc(algorithms, func(a *algorithm) bool { why, _ := a.refusal(o); return why == "" })]
+	a, c = isPlain, plan.Choice{Algorithm: isPlain.name, Why: isPlain.why}
+	if isPlain.shown != nil {
 		defer func() {
-			if a == plain {
-				c, note = *plain.shown, ""
+			if a == isPlain {
+				c, note = *isPlain.shown, ""
 			}
 		}()
 	}
 	refused := "" // why no other algorithm takes o
 	rivals := map[string]*algorithm{}
 	for _, r := range algorithms {
-		if r.instead != plain.name {
+		if r.instead != isPlain.name {
 			continue
 		}
 		if why, n := r.refusal(o); why == "" {
@@ -89,15 +90,15 @@ func (b *builder) choose(o *conv) (a *algorithm, c plan.Choice, note string) {
 		}
 		return a, c, ""
 	}
-	note = plain.kept
+	note = isPlain.kept
 	if c.Why == "" {
 		c.Why = byCost
 	}
-	if plain.each {
+	if isPlain.each {
 		o = o.single()
 	}
-	cost := plain.cost(o)
-	c.Estimates = map[string]float64{plain.name: cost}
+	cost := isPlain.cost(o)
+	c.Estimates = map[string]float64{isPlain.name: cost}
 	best := cost
 	for _, r := range algorithms {
 		if rivals[r.name] != r {
@@ -111,8 +112,8 @@ func (b *builder) choose(o *conv) (a *algorithm, c plan.Choice, note string) {
 		}
 	}
 	use := func(name string) {
-		c.Algorithm, a = name, plain
-		if name != plain.name {
+		c.Algorithm, a = name, isPlain
+		if name != isPlain.name {
 			a = rivals[name]
 		}
 	}
@@ -181,7 +182,7 @@ func (b *builder) convPlain(n *ir.Node, c ir.Conv) error {
 	dst := b.newDense(n.Out[0])
 	doc := fmt.Sprintf("Conv %s %d→%d at %s%s: plain loops", plan.Extents(w.Shape[2:]...), x.Shape[1], w.Shape[0], plan.Extents(dst.Shape[2:]...), plan.FusedDoc(n, c))
 	o := convOperands{x, w, bias, residual, scale, shift, dst}
-	err := emitTyped(b, x.DType, doc, []*place{x, w, bias, residual, scale, shift}, []*place{dst}, func(m convMaker) runtime.Kernel { return m.conv(c, o) })
+	err := emitTyped(b, x.DType, doc, []*place{x, w, bias, residual, scale, shift}, []*place{dst}, func(m convMaker) kernel.Kernel { return m.conv(c, o) })
 	if err == nil {
 		b.Last().Padding = clipped(plan.Leaves(x.Shape[2:], dst.Shape[2:], w.Shape[2:], c.Strides, c.Dilations, c.Pads))
 	}
@@ -200,12 +201,12 @@ func clipped(leaves bool) plan.Padding {
 type convOperands struct{ x, w, bias, residual, scale, shift, dst *place }
 
 type convMaker interface {
-	conv(c ir.Conv, o convOperands) runtime.Kernel
+	conv(c ir.Conv, o convOperands) kernel.Kernel
 }
 
-func (floating[T]) conv(c ir.Conv, o convOperands) runtime.Kernel {
+func (floating[T]) conv(c ir.Conv, o convOperands) kernel.Kernel {
 	x, r := o.x.Shape, len(o.x.Shape)-2
-	return &runtime.ConvPlain[T]{Src: o.x.ref(), Dst: o.dst.ref(), W: o.w.ref(), Bias: o.bias.ref(), Residual: o.residual.ref(), Scale: o.scale.ref(), Shift: o.shift.ref(),
+	return &plain.Conv[T]{Src: o.x.ref(), Dst: o.dst.ref(), W: o.w.ref(), Bias: o.bias.ref(), Residual: o.residual.ref(), Scale: o.scale.ref(), Shift: o.shift.ref(),
 		N: x[0], C: x[1], M: o.w.Shape[0], Groups: c.Groups, In: x[2:], Out: o.dst.Shape[2:], Kernel: o.w.Shape[2:],
 		Strides: c.Strides, Pads: c.Pads[:r], Dilations: c.Dilations, Pre: act(c.Prologue), Act: act(c.Epilogue)}
 }
@@ -215,16 +216,16 @@ func (b *builder) convTransposePlain(n *ir.Node, c ir.ConvTranspose) error {
 	dst := b.newDense(n.Out[0])
 	doc := fmt.Sprintf("ConvTranspose %s %d→%d at %s%s", plan.Extents(w.Shape[2:]...), x.Shape[1], dst.Shape[1], plan.Extents(dst.Shape[2:]...), plan.ActDoc(c.Epilogue))
 	o := convOperands{x: x, w: w, bias: bias, dst: dst}
-	return emitTyped(b, x.DType, doc, []*place{x, w, bias}, []*place{dst}, func(m convTransposeMaker) runtime.Kernel { return m.convTranspose(c, o) })
+	return emitTyped(b, x.DType, doc, []*place{x, w, bias}, []*place{dst}, func(m convTransposeMaker) kernel.Kernel { return m.convTranspose(c, o) })
 }
 
 type convTransposeMaker interface {
-	convTranspose(c ir.ConvTranspose, o convOperands) runtime.Kernel
+	convTranspose(c ir.ConvTranspose, o convOperands) kernel.Kernel
 }
 
-func (floating[T]) convTranspose(c ir.ConvTranspose, o convOperands) runtime.Kernel {
+func (floating[T]) convTranspose(c ir.ConvTranspose, o convOperands) kernel.Kernel {
 	x, r := o.x.Shape, len(o.x.Shape)-2
-	return &runtime.ConvTransposePlain[T]{Src: o.x.ref(), Dst: o.dst.ref(), W: o.w.ref(), Bias: o.bias.ref(),
+	return &plain.ConvTranspose[T]{Src: o.x.ref(), Dst: o.dst.ref(), W: o.w.ref(), Bias: o.bias.ref(),
 		N: x[0], C: x[1], M: o.dst.Shape[1], Groups: c.Groups, In: x[2:], Out: o.dst.Shape[2:], Kernel: o.w.Shape[2:],
 		Strides: c.Strides, Pads: c.Pads[:r], Dilations: c.Dilations, Act: act(c.Epilogue)}
 }

@@ -3,7 +3,8 @@ package cpu
 import (
 	"modelc/backend/plan"
 	"modelc/ir"
-	"modelc/runtime"
+	"modelc/runtime/kernel"
+	"modelc/runtime/kernel/plain"
 )
 
 // constant returns a constant stored as it is.
@@ -55,8 +56,8 @@ func (b *builder) plain(v *ir.Value) *place {
 // unpack turns an image into the dense tensor dst, which lies in memory as the
 // tensor as.
 func (b *builder) unpack(doc string, img, dst, as *place) {
-	b.emit(doc, []*place{img}, []*place{dst}, func() runtime.Kernel {
-		return &runtime.Unpack{Src: img.img(), Dst: as.ref(), NHWC: as.nhwc}
+	b.emit(doc, []*place{img}, []*place{dst}, func() kernel.Kernel {
+		return &kernel.Unpack{Src: img.img(), Dst: as.ref(), NHWC: as.nhwc}
 	})
 	b.Last().MovesLayout = true
 }
@@ -71,8 +72,8 @@ func (b *builder) asImage(v *ir.Value) *place {
 		src = b.constant(v)
 	}
 	dst := b.newImage(v)
-	b.emit("Pack to NC16", []*place{src}, []*place{dst}, func() runtime.Kernel {
-		return &runtime.Pack{Src: src.ref(), NHWC: src.nhwc, Dst: dst.img()}
+	b.emit("Pack to NC16", []*place{src}, []*place{dst}, func() kernel.Kernel {
+		return &kernel.Pack{Src: src.ref(), NHWC: src.nhwc, Dst: dst.img()}
 	})
 	b.Last().Node, b.Last().MovesLayout = nil, true
 	return dst
@@ -81,8 +82,8 @@ func (b *builder) asImage(v *ir.Value) *place {
 // withBorder copies an image into one with a border.
 func (b *builder) withBorder(src *place, bd border) *place {
 	dst := b.tempImage(src.Buffer.Name+".padded", src.Type, bd)
-	b.emit("Copy with border", []*place{src}, []*place{dst}, func() runtime.Kernel {
-		return &runtime.Copy{Src: src.img(), Dst: dst.img(), Channels: src.dims.c}
+	b.emit("Copy with border", []*place{src}, []*place{dst}, func() kernel.Kernel {
+		return &kernel.Copy{Src: src.img(), Dst: dst.img(), Channels: src.dims.c}
 	})
 	return dst
 }
@@ -99,17 +100,17 @@ func (b *builder) copyStrided(doc string, src, dst *place, s strided) {
 	shape, st := plan.Collapse(s.shape, s.src, s.dst)
 	longestLast(shape, st)
 	s.shape, s.src, s.dst = shape, st[0], st[1]
-	b.emitPlain(doc, []*place{src}, []*place{dst}, func() runtime.Kernel {
+	b.emitPlain(doc, []*place{src}, []*place{dst}, func() kernel.Kernel {
 		return ofSize[copier](src).copy(src, dst, s)
 	})
 }
 
 type copier interface {
-	copy(src, dst *place, s strided) runtime.Kernel
+	copy(src, dst *place, s strided) kernel.Kernel
 }
 
-func (number[T]) copy(src, dst *place, s strided) runtime.Kernel {
-	return &runtime.StridedCopy[T]{Src: src.ref(), Dst: dst.ref(), Shape: s.shape, SrcStart: s.srcStart, DstStart: s.dstStart, SrcStride: s.src, DstStride: s.dst}
+func (number[T]) copy(src, dst *place, s strided) kernel.Kernel {
+	return &plain.StridedCopy[T]{Src: src.ref(), Dst: dst.ref(), Shape: s.shape, SrcStart: s.srcStart, DstStart: s.dstStart, SrcStride: s.src, DstStride: s.dst}
 }
 
 // shortLoop is the number of elements of an inner loop below which the loops

@@ -15,6 +15,7 @@ import (
 	"modelc/backend/plan"
 	"modelc/ir"
 	"modelc/runtime"
+	"modelc/runtime/kernel"
 )
 
 // Program is a scheduled network: what printers print and engines run.
@@ -34,8 +35,8 @@ type Program struct {
 // Location is where a value lies in a session's memory: as an image, or dense
 // and row-major when Image.N is 0.
 type Location struct {
-	Image runtime.Image
-	Dense runtime.Ref
+	Image kernel.Image
+	Dense kernel.Ref
 	// Rank is the number of axes of the value, [N,C], [N,C,W] or [N,C,H,W],
 	// when it lies as an image.
 	Rank int
@@ -95,5 +96,5 @@ type Config struct {
 	Algorithms map[string]string
 	// Weights is the format in which the weights of layers are stored. In half
 	// precision the weights must have values of the format: see [RoundWeights].
-	Weights runtime.Format
+	Weights kernel.Format
 }

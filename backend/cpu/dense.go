@@ -3,10 +3,11 @@ package cpu
 import (
 	"fmt"
 
+	"modelc/backend/cpu/pack"
 	"modelc/backend/plan"
 	"modelc/ir"
-	"modelc/runtime"
-	"modelc/runtime/pack"
+	"modelc/runtime/kernel"
+	"modelc/runtime/kernel/plain"
 )
 
 // denseLowerings has the rows of matrix products.
@@ -37,17 +38,17 @@ func (b *builder) denseLayer(n *ir.Node, d ir.Dense) error {
 	wref := b.floats32(w, b.packDense(w, d.TransW, rows))
 	bias := b.channels(n.Const(ir.Bias), m)
 	batch := n.Out[0].Type.Shape[0]
-	b.emit(doc, []*place{src}, []*place{dst}, func() runtime.Kernel {
+	b.emit(doc, []*place{src}, []*place{dst}, func() kernel.Kernel {
 		x := src.ref()
 		x.Len = batch * k
-		return &runtime.Dense{X: x, Y: dst.ref(), W: wref, Bias: bias, N: batch, K: k, M: m, Act: act(d.Epilogue)}
+		return &kernel.Dense{X: x, Y: dst.ref(), W: wref, Bias: bias, N: batch, K: k, M: m, Act: act(d.Epilogue)}
 	})
 	return nil
 }
 
 // packDense packs a weight matrix. rows, unless nil, has the row of the matrix
 // that each element of the operand meets, −1 for none.
-func (b *builder) packDense(t *ir.Tensor, trans bool, rows []int) runtime.Ref {
+func (b *builder) packDense(t *ir.Tensor, trans bool, rows []int) kernel.Ref {
 	k, m := t.Shape[0], t.Shape[1]
 	if trans {
 		k, m = m, k
@@ -121,7 +122,7 @@ func (b *builder) matMulStep(doc string, x, y, dst *place, as, bs ir.Shape) erro
 		return st
 	}
 	o.lead, o.strides = plan.Collapse(lead, scaled(al, o.m*o.k), scaled(bl, o.k*o.n))
-	return emitTyped(b, x.DType, doc, []*place{x, y}, []*place{dst}, func(m matMulMaker) runtime.Kernel { return m.matMul(o) })
+	return emitTyped(b, x.DType, doc, []*place{x, y}, []*place{dst}, func(m matMulMaker) kernel.Kernel { return m.matMul(o) })
 }
 
 // matrices are the operands of a matrix product: m×k by k×n.
@@ -133,9 +134,9 @@ type matrices struct {
 }
 
 type matMulMaker interface {
-	matMul(o matrices) runtime.Kernel
+	matMul(o matrices) kernel.Kernel
 }
 
-func (product[T]) matMul(o matrices) runtime.Kernel {
-	return &runtime.MatMulPlain[T]{A: o.a.ref(), B: o.b.ref(), Dst: o.dst.ref(), Lead: o.lead, ALead: o.strides[0], BLead: o.strides[1], M: o.m, K: o.k, N: o.n, ARow: o.k, BRow: o.n}
+func (product[T]) matMul(o matrices) kernel.Kernel {
+	return &plain.MatMul[T]{A: o.a.ref(), B: o.b.ref(), Dst: o.dst.ref(), Lead: o.lead, ALead: o.strides[0], BLead: o.strides[1], M: o.m, K: o.k, N: o.n, ARow: o.k, BRow: o.n}
 }

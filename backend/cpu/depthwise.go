@@ -1,9 +1,9 @@
 package cpu
 
 import (
+	"modelc/backend/cpu/pack"
 	"modelc/ir"
-	"modelc/runtime"
-	"modelc/runtime/pack"
+	"modelc/runtime/kernel"
 )
 
 // A depthwise convolution has one filter for each channel. The 1×1 convolution
@@ -18,23 +18,23 @@ var depthwise = algorithm{
 		}
 		return "", ""
 	},
-	weights: func(b *builder, o *conv) runtime.Ref {
+	weights: func(b *builder, o *conv) kernel.Ref {
 		c, _, kh, kw := shape4(o.w.Shape)
 		return b.floats32(o.w, b.layerWeights("depthwise", o.w, pack.DepthwiseLen(c, kh, kw), func() []float32 {
 			return pack.Depthwise(o.w.Float32s(), c, kh, kw)
 		}))
 	},
-	kernel: func(o *conv, w runtime.Ref) runtime.Kernel {
+	kernel: func(o *conv, w kernel.Ref) kernel.Kernel {
 		if p := o.point; p != nil {
-			return &runtime.ConvDepthwise{Point: *p.directKernel(p.weights), Depth: *o.depthwiseKernel(w)}
+			return &kernel.ConvDepthwise{Point: *p.directKernel(p.weights), Depth: *o.depthwiseKernel(w)}
 		}
 		return o.depthwiseKernel(w)
 	},
 }
 
-func (o *conv) depthwiseKernel(w runtime.Ref) *runtime.Depthwise {
+func (o *conv) depthwiseKernel(w kernel.Ref) *kernel.Depthwise {
 	g := o.win
-	return &runtime.Depthwise{Src: o.src.img(), Dst: o.dst.img(), W: w, Bias: o.bias, Residual: o.residual.img(),
+	return &kernel.Depthwise{Src: o.src.img(), Dst: o.dst.img(), W: w, Bias: o.bias, Residual: o.residual.img(),
 		Scale: o.scale, Shift: o.shift, Pre: o.pre, Act: o.act,
 		KH: g.KH, KW: g.KW, SH: g.SH, SW: g.SW, DH: g.DH, DW: g.DW, PadTop: g.PadTop, PadLeft: g.PadLeft}
 }

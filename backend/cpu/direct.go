@@ -3,9 +3,9 @@ package cpu
 import (
 	"fmt"
 
+	"modelc/backend/cpu/pack"
 	"modelc/ir"
-	"modelc/runtime"
-	"modelc/runtime/pack"
+	"modelc/runtime/kernel"
 )
 
 // Register-tiled direct convolution: of any window larger than 1×1, and of
@@ -40,21 +40,21 @@ var grouped = algorithm{
 	emit:   emitGrouped,
 }
 
-func directWeights(b *builder, o *conv) runtime.Ref { return b.floats32(o.w, b.packConv(o.w)) }
+func directWeights(b *builder, o *conv) kernel.Ref { return b.floats32(o.w, b.packConv(o.w)) }
 
 // packConv stores weights in blocks of 32 output and 16 input channels.
-func (b *builder) packConv(t *ir.Tensor) runtime.Ref {
+func (b *builder) packConv(t *ir.Tensor) kernel.Ref {
 	oc, ic, kh, kw := shape4(t.Shape)
 	return b.layerWeights("conv", t, pack.ConvLen(oc, ic, kh, kw), func() []float32 {
 		return pack.Conv(t.Float32s(), oc, ic, kh, kw)
 	})
 }
 
-func directKernel(o *conv, w runtime.Ref) runtime.Kernel { return o.directKernel(w) }
+func directKernel(o *conv, w kernel.Ref) kernel.Kernel { return o.directKernel(w) }
 
-func (o *conv) directKernel(w runtime.Ref) *runtime.Conv {
+func (o *conv) directKernel(w kernel.Ref) *kernel.Conv {
 	g := o.win
-	return &runtime.Conv{Src: o.src.img(), Dst: o.dst.img(), W: w, Bias: o.bias, Residual: o.residual.img(),
+	return &kernel.Conv{Src: o.src.img(), Dst: o.dst.img(), W: w, Bias: o.bias, Residual: o.residual.img(),
 		Scale: o.scale, Shift: o.shift, Pre: o.pre, Act: o.act,
 		KH: g.KH, KW: g.KW, SH: g.SH, SW: g.SW, DH: g.DH, DW: g.DW, PadTop: g.PadTop, PadLeft: g.PadLeft, Groups: o.groups}
 }
@@ -95,22 +95,22 @@ func emitGrouped(b *builder, o *conv, doc string) {
 		if first += n; first == groups {
 			writes = []*place{o.dst} // the step that completes the value
 		}
-		b.emit(d, part.reads(), writes, func() runtime.Kernel { return directKernel(&part, w) })
+		b.emit(d, part.reads(), writes, func() kernel.Kernel { return directKernel(&part, w) })
 	}
 }
 
 // subChannels narrows a per-channel operand to channels [c0,c0+c), padded to
 // whole blocks.
-func subChannels(r runtime.Ref, c0, c int) runtime.Ref {
+func subChannels(r kernel.Ref, c0, c int) kernel.Ref {
 	if !r.Present() {
 		return r
 	}
-	return runtime.Ref{Space: r.Space, Off: r.Off + c0*ir.Float32.Size(), Len: nc16.whole(c)}
+	return kernel.Ref{Space: r.Space, Off: r.Off + c0*ir.Float32.Size(), Len: nc16.whole(c)}
 }
 
 // packGrouped packs n groups, from the given one on, as the given number of
 // convolutions, each with zeros between the groups that it merges.
-func (b *builder) packGrouped(t *ir.Tensor, groups, first, n, parts int) runtime.Ref {
+func (b *builder) packGrouped(t *ir.Tensor, groups, first, n, parts int) kernel.Ref {
 	m, cg, kh, kw := shape4(t.Shape)
 	mg := m / groups
 	oc, ic := n/parts*mg, n/parts*cg

@@ -7,7 +7,8 @@ import (
 
 	"modelc/backend/plan"
 	"modelc/ir"
-	"modelc/runtime"
+	"modelc/runtime/kernel"
+	"modelc/runtime/kernel/plain"
 )
 
 // elementwiseLowerings has the rows of ops that compute each element alone.
@@ -50,8 +51,8 @@ func (b *builder) affineStep(n *ir.Node, scale, shift *ir.Tensor, a ir.Act, doc 
 		return nil
 	}
 	dst := b.elementwise(n, src)
-	b.emit(doc, []*place{src}, []*place{dst}, func() runtime.Kernel {
-		return &runtime.Affine{Src: src.img(), Dst: dst.img(), Scale: s, Shift: t, Act: act(a)}
+	b.emit(doc, []*place{src}, []*place{dst}, func() kernel.Kernel {
+		return &kernel.Affine{Src: src.img(), Dst: dst.img(), Scale: s, Shift: t, Act: act(a)}
 	})
 	return nil
 }
@@ -125,14 +126,14 @@ func (b *builder) batchNormPlain(n *ir.Node, bn ir.BatchNorm) error {
 
 func (b *builder) affineDouble(n *ir.Node, scale, shift []float64) {
 	src := b.asImage(n.In[0])
-	padded := func(v []float64) runtime.Ref {
+	padded := func(v []float64) kernel.Ref {
 		n := src.form.whole(len(v))
 		return b.tensor("constant", ir.FromFloat64s(ir.T(ir.Float64, n), append(v, make([]float64, n-len(v))...))).ref()
 	}
 	s, h := padded(scale), padded(shift)
 	dst := b.elementwise(n, src)
-	b.emit("BatchNorm, in float64", []*place{src}, []*place{dst}, func() runtime.Kernel {
-		return &runtime.AffineDouble{Src: src.img(), Dst: dst.img(), Scale: s, Shift: h}
+	b.emit("BatchNorm, in float64", []*place{src}, []*place{dst}, func() kernel.Kernel {
+		return &kernel.AffineDouble{Src: src.img(), Dst: dst.img(), Scale: s, Shift: h}
 	})
 }
 
@@ -143,18 +144,18 @@ func (b *builder) unaryImage(n *ir.Node, u ir.Unary) error {
 func (b *builder) unaryPlain(n *ir.Node, u ir.Unary) error {
 	src := b.plain(n.In[0])
 	dst := b.newDense(n.Out[0])
-	return emitTyped(b, src.DType, u.Fn.String(), []*place{src}, []*place{dst}, func(m unaryMaker) runtime.Kernel { return m.unary(src, dst, u.Fn) })
+	return emitTyped(b, src.DType, u.Fn.String(), []*place{src}, []*place{dst}, func(m unaryMaker) kernel.Kernel { return m.unary(src, dst, u.Fn) })
 }
 
 type unaryMaker interface {
-	unary(src, dst *place, f ir.Act) runtime.Kernel
+	unary(src, dst *place, f ir.Act) kernel.Kernel
 }
 
-func (number[T]) unary(src, dst *place, f ir.Act) runtime.Kernel {
+func (number[T]) unary(src, dst *place, f ir.Act) kernel.Kernel {
 	if f.Fn.ResultBool() {
-		return &runtime.TestPlain[T]{Src: src.ref(), Dst: dst.ref(), Fn: runtime.Fn(f.Fn), Alpha: f.Alpha, Beta: f.Beta}
+		return &plain.Test[T]{Src: src.ref(), Dst: dst.ref(), Fn: kernel.Fn(f.Fn), Alpha: f.Alpha, Beta: f.Beta}
 	}
-	return &runtime.UnaryPlain[T]{Src: src.ref(), Dst: dst.ref(), Fn: runtime.Fn(f.Fn), Alpha: f.Alpha, Beta: f.Beta}
+	return &plain.Unary[T]{Src: src.ref(), Dst: dst.ref(), Fn: kernel.Fn(f.Fn), Alpha: f.Alpha, Beta: f.Beta}
 }
 
 var preluRules = rules{
@@ -167,8 +168,8 @@ func (b *builder) preluImage(n *ir.Node, _ ir.PRelu) error {
 	src := b.asImage(n.In[0])
 	slope := b.channels(n.Const(ir.PReluSlope), src.dims.c)
 	dst := b.newImage(n.Out[0])
-	b.emit("PRelu", []*place{src}, []*place{dst}, func() runtime.Kernel {
-		return &runtime.PRelu{Src: src.img(), Dst: dst.img(), Slope: slope}
+	b.emit("PRelu", []*place{src}, []*place{dst}, func() kernel.Kernel {
+		return &kernel.PRelu{Src: src.img(), Dst: dst.img(), Slope: slope}
 	})
 	return nil
 }
@@ -260,8 +261,8 @@ func (b *builder) binaryImage(n *ir.Node, op ir.Binary) error {
 	} else {
 		dst = b.newImage(n.Out[0])
 	}
-	b.emit(op.Fn.String()+plan.ActDoc(op.Epilogue), []*place{src, second}, []*place{dst}, func() runtime.Kernel {
-		return &runtime.Binary{Fn: runtime.BinaryFn(op.Fn), A: src.img(), B: second.img(), Dst: dst.img(), Act: act(op.Epilogue)}
+	b.emit(op.Fn.String()+plan.ActDoc(op.Epilogue), []*place{src, second}, []*place{dst}, func() kernel.Kernel {
+		return &kernel.Binary{Fn: kernel.BinaryFn(op.Fn), A: src.img(), B: second.img(), Dst: dst.img(), Act: act(op.Epilogue)}
 	})
 	return nil
 }
@@ -293,18 +294,18 @@ func (b *builder) binaryPlain(n *ir.Node, op ir.Binary) error {
 // binaryStep emits dst = act(fn(x, y)).
 func (b *builder) binaryStep(doc string, fn ir.BinaryFn, x, y, dst *place, a ir.Act) error {
 	o := broadcast(x, y, dst)
-	return emitTyped(b, x.DType, doc, []*place{x, y}, []*place{dst}, func(m binaryMaker) runtime.Kernel { return m.binary(fn, o, a) })
+	return emitTyped(b, x.DType, doc, []*place{x, y}, []*place{dst}, func(m binaryMaker) kernel.Kernel { return m.binary(fn, o, a) })
 }
 
 type binaryMaker interface {
-	binary(fn ir.BinaryFn, o operands, a ir.Act) runtime.Kernel
+	binary(fn ir.BinaryFn, o operands, a ir.Act) kernel.Kernel
 }
 
-func (number[T]) binary(fn ir.BinaryFn, o operands, a ir.Act) runtime.Kernel {
+func (number[T]) binary(fn ir.BinaryFn, o operands, a ir.Act) kernel.Kernel {
 	if fn.ResultBool() {
-		return &runtime.ComparePlain[T]{Fn: runtime.BinaryFn(fn), A: o.a.ref(), B: o.b.ref(), Dst: o.dst.ref(), Shape: o.shape, AStride: o.as, BStride: o.bs}
+		return &plain.Compare[T]{Fn: kernel.BinaryFn(fn), A: o.a.ref(), B: o.b.ref(), Dst: o.dst.ref(), Shape: o.shape, AStride: o.as, BStride: o.bs}
 	}
-	return &runtime.BinaryPlain[T]{Fn: runtime.BinaryFn(fn), A: o.a.ref(), B: o.b.ref(), Dst: o.dst.ref(), Shape: o.shape, AStride: o.as, BStride: o.bs, Act: act(a)}
+	return &plain.Binary[T]{Fn: kernel.BinaryFn(fn), A: o.a.ref(), B: o.b.ref(), Dst: o.dst.ref(), Shape: o.shape, AStride: o.as, BStride: o.bs, Act: act(a)}
 }
 
 // powPlain is a power whose exponent has another type than its base.
@@ -317,7 +318,7 @@ func (b *builder) powPlain(o operands) error {
 	if !ok {
 		return unsupportedType(o.b.DType)
 	}
-	b.emitPlain("Pow", []*place{o.a, o.b}, []*place{o.dst}, func() runtime.Kernel { return m.pow(o) })
+	b.emitPlain("Pow", []*place{o.a, o.b}, []*place{o.dst}, func() kernel.Kernel { return m.pow(o) })
 	return nil
 }
 
@@ -328,11 +329,11 @@ type powerBase interface{ power(exponent ir.DType) any }
 func (product[T]) power(exponent ir.DType) any { return with[T](exponent) }
 
 type powMaker interface {
-	pow(o operands) runtime.Kernel
+	pow(o operands) kernel.Kernel
 }
 
-func (pair[T, U]) pow(o operands) runtime.Kernel {
-	return &runtime.PowPlain[T, U]{A: o.a.ref(), B: o.b.ref(), Dst: o.dst.ref(), Shape: o.shape, AStride: o.as, BStride: o.bs}
+func (pair[T, U]) pow(o operands) kernel.Kernel {
+	return &plain.Pow[T, U]{A: o.a.ref(), B: o.b.ref(), Dst: o.dst.ref(), Shape: o.shape, AStride: o.as, BStride: o.bs}
 }
 
 func (b *builder) wherePlain(n *ir.Node, _ ir.Where) error {
@@ -344,7 +345,7 @@ func (b *builder) wherePlain(n *ir.Node, _ ir.Where) error {
 func (b *builder) whereStep(doc string, cond, x, y, dst *place) {
 	o := choice{cond: cond, x: x, y: y, dst: dst}
 	o.shape, o.strides = plan.Collapse(dst.Shape, plan.BroadcastStrides(cond.Shape, dst.Shape), plan.BroadcastStrides(x.Shape, dst.Shape), plan.BroadcastStrides(y.Shape, dst.Shape))
-	b.emitPlain(doc, []*place{cond, x, y}, []*place{dst}, func() runtime.Kernel { return ofSize[chooser](x).where(o) })
+	b.emitPlain(doc, []*place{cond, x, y}, []*place{dst}, func() kernel.Kernel { return ofSize[chooser](x).where(o) })
 }
 
 // choice is a selection between the elements of two tensors.
@@ -354,10 +355,10 @@ type choice struct {
 	strides         [][]int // of cond, x and y
 }
 
-type chooser interface{ where(o choice) runtime.Kernel }
+type chooser interface{ where(o choice) kernel.Kernel }
 
-func (number[T]) where(o choice) runtime.Kernel {
-	return &runtime.WherePlain[T]{Cond: o.cond.ref(), A: o.x.ref(), B: o.y.ref(), Dst: o.dst.ref(), Shape: o.shape, CondStride: o.strides[0], AStride: o.strides[1], BStride: o.strides[2]}
+func (number[T]) where(o choice) kernel.Kernel {
+	return &plain.Where[T]{Cond: o.cond.ref(), A: o.x.ref(), B: o.y.ref(), Dst: o.dst.ref(), Shape: o.shape, CondStride: o.strides[0], AStride: o.strides[1], BStride: o.strides[2]}
 }
 
 func (b *builder) castPlain(n *ir.Node, c ir.Cast) error {
@@ -371,7 +372,7 @@ func (b *builder) castPlain(n *ir.Node, c ir.Cast) error {
 	if !ok {
 		return unsupportedType(c.To)
 	}
-	b.emitPlain("Cast to "+c.To.String(), []*place{src}, []*place{dst}, func() runtime.Kernel { return m.castTo(src, dst) })
+	b.emitPlain("Cast to "+c.To.String(), []*place{src}, []*place{dst}, func() kernel.Kernel { return m.castTo(src, dst) })
 	return nil
 }
 
@@ -382,9 +383,9 @@ type caster interface{ cast(to ir.DType) any }
 func (number[T]) cast(to ir.DType) any { return with[T](to) }
 
 type castMaker interface {
-	castTo(src, dst *place) runtime.Kernel
+	castTo(src, dst *place) kernel.Kernel
 }
 
-func (pair[T, U]) castTo(src, dst *place) runtime.Kernel {
-	return &runtime.CastPlain[T, U]{Src: src.ref(), Dst: dst.ref(), ToBool: dst.DType == ir.Bool}
+func (pair[T, U]) castTo(src, dst *place) kernel.Kernel {
+	return &plain.Cast[T, U]{Src: src.ref(), Dst: dst.ref(), ToBool: dst.DType == ir.Bool}
 }

@@ -3,10 +3,10 @@ package cpu
 import (
 	"slices"
 
+	"modelc/backend/cpu/pack"
 	"modelc/backend/plan"
 	"modelc/ir"
-	"modelc/runtime"
-	"modelc/runtime/pack"
+	"modelc/runtime/kernel"
 )
 
 // Convolutions of few channels. Few input channels are gathered instead of
@@ -73,15 +73,15 @@ var last = algorithm{
 		}
 		return "", ""
 	},
-	weights: func(b *builder, o *conv) runtime.Ref {
+	weights: func(b *builder, o *conv) kernel.Ref {
 		oc, ic, kh, kw := shape4(o.w.Shape)
 		return b.floats32(o.w, b.layerWeights("last", o.w, pack.LastLen(oc, ic, kh, kw), func() []float32 {
 			return pack.Last(o.w.Float32s(), oc, ic, kh, kw)
 		}))
 	},
-	kernel: func(o *conv, w runtime.Ref) runtime.Kernel {
+	kernel: func(o *conv, w kernel.Ref) kernel.Kernel {
 		g := o.win
-		return &runtime.ConvLast{Src: o.src.img(), Dst: o.dst.img(), W: w, Bias: o.bias, Residual: o.residual.img(), Act: o.act,
+		return &kernel.ConvLast{Src: o.src.img(), Dst: o.dst.img(), W: w, Bias: o.bias, Residual: o.residual.img(), Act: o.act,
 			KH: g.KH, KW: g.KW, SH: g.SH, SW: g.SW, DH: g.DH, DW: g.DW, PadTop: g.PadTop, PadLeft: g.PadLeft}
 	},
 }
@@ -116,18 +116,18 @@ func (o *conv) gathers() bool {
 
 func padsRows(*conv) string { return "the kernel pads rows as it gathers them" }
 
-func firstWeights(b *builder, o *conv) runtime.Ref {
+func firstWeights(b *builder, o *conv) kernel.Ref {
 	oc, ic, kh, kw := shape4(o.w.Shape)
 	return b.floats32(o.w, b.layerWeights("first", o.w, pack.FirstLen(oc, ic, kh, kw), func() []float32 {
 		return pack.First(o.w.Float32s(), oc, ic, kh, kw)
 	}))
 }
 
-func firstKernel(o *conv, w runtime.Ref) runtime.Kernel { return o.firstKernel(w) }
+func firstKernel(o *conv, w kernel.Ref) kernel.Kernel { return o.firstKernel(w) }
 
-func (o *conv) firstKernel(w runtime.Ref) *runtime.ConvFirst {
+func (o *conv) firstKernel(w kernel.Ref) *kernel.ConvFirst {
 	g := o.win
-	k := &runtime.ConvFirst{N: o.in.n, C: o.in.c, H: o.in.h, W: o.in.w, Dst: o.dst.img(), Wt: w, Bias: o.bias, Act: o.act,
+	k := &kernel.ConvFirst{N: o.in.n, C: o.in.c, H: o.in.h, W: o.in.w, Dst: o.dst.img(), Wt: w, Bias: o.bias, Act: o.act,
 		KH: g.KH, KW: g.KW, SH: g.SH, SW: g.SW, DH: g.DH, DW: g.DW, PadTop: g.PadTop, PadLeft: g.PadLeft}
 	if o.src.image {
 		k.Image = o.src.img()
@@ -138,10 +138,10 @@ func (o *conv) firstKernel(w runtime.Ref) *runtime.ConvFirst {
 }
 
 // firstPool computes the pool behind, row by row (LeNet, ResNet).
-func firstPool(b *builder, o *conv, w runtime.Ref, pool *ir.Node) (string, func(dst *place) runtime.Kernel) {
+func firstPool(b *builder, o *conv, w kernel.Ref, pool *ir.Node) (string, func(dst *place) kernel.Kernel) {
 	p, doc := b.poolKernel(pool, pool.Op.(ir.Pool))
-	return "; " + doc, func(dst *place) runtime.Kernel {
-		k := &runtime.ConvFirstPool{Conv: *o.firstKernel(w), Pool: p}
+	return "; " + doc, func(dst *place) kernel.Kernel {
+		k := &kernel.ConvFirstPool{Conv: *o.firstKernel(w), Pool: p}
 		k.Pool.Src, k.Pool.Dst = k.Conv.Dst, dst.img()
 		return k
 	}

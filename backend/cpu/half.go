@@ -8,6 +8,7 @@ import (
 
 	"modelc/ir"
 	"modelc/runtime"
+	"modelc/runtime/kernel"
 )
 
 // isWeights reports whether v holds the weights of layers and nothing else, so
@@ -44,8 +45,8 @@ func halves(g *ir.Graph) map[*ir.Tensor]bool {
 // each filter does not change: inputs behind a ReLU are positive, and errors in
 // one direction would add up. RoundWeights reports all layers that have a weight
 // too large for the format, and then changes nothing.
-func RoundWeights(g *ir.Graph, f runtime.Format) error {
-	if f == runtime.F32 {
+func RoundWeights(g *ir.Graph, f kernel.Format) error {
+	if f == kernel.F32 {
 		return nil
 	}
 	var errs []error
@@ -108,15 +109,15 @@ func filterOf(v *ir.Value) (filter func(i int) int, n int) {
 }
 
 // wider returns the next format with larger numbers.
-func wider(f runtime.Format) runtime.Format {
-	if f == runtime.F16 {
-		return runtime.BF16
+func wider(f kernel.Format) kernel.Format {
+	if f == kernel.F16 {
+		return kernel.BF16
 	}
-	return runtime.F32
+	return kernel.F32
 }
 
-func round(f runtime.Format, x float32) float32 {
-	if f == runtime.F16 {
+func round(f kernel.Format, x float32) float32 {
+	if f == kernel.F16 {
 		return ir.Float16ToFloat32(ir.Float32ToFloat16(x))
 	}
 	return ir.BFloat16ToFloat32(ir.Float32ToBFloat16(x))
@@ -124,10 +125,10 @@ func round(f runtime.Format, x float32) float32 {
 
 // narrow returns the elements of x as the file stores them. They must have
 // values of the format.
-func narrow(f runtime.Format, x []float32) []byte {
+func narrow(f kernel.Format, x []float32) []byte {
 	out := make([]uint16, len(x))
 	to := ir.Float32ToBFloat16
-	if f == runtime.F16 {
+	if f == kernel.F16 {
 		to = ir.Float32ToFloat16
 	}
 	for i, v := range x {

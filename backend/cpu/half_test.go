@@ -6,7 +6,7 @@ import (
 
 	"modelc/ir"
 	"modelc/ir/eval"
-	"modelc/runtime"
+	"modelc/runtime/kernel"
 )
 
 // Every weight becomes a value of the format, and the sum over each filter
@@ -32,7 +32,7 @@ const %w : f32[7,300] = seed=1
 			"dense":      `%y = Dense(%x, %w)`,
 			"transposed": `%y = Dense(%x, %w) transW=true`,
 		}[name]
-		for _, f := range []runtime.Format{runtime.F16, runtime.BF16} {
+		for _, f := range []kernel.Format{kernel.F16, kernel.BF16} {
 			g, err := ir.Parse("graph \"g\"\n" + src + node + "\noutput \"y\" %y\n")
 			if err != nil {
 				t.Fatal(err)
@@ -72,7 +72,7 @@ const %w : f32[7,300] = seed=1
 				}
 				sums[i] = float64(is[0].Float32s()[at]) - float64(was[0].Float32s()[at])
 			}
-			ulp := math.Ldexp(largest, map[runtime.Format]int{runtime.F16: -11, runtime.BF16: -8}[f]) + 1e-5 // of the sum
+			ulp := math.Ldexp(largest, map[kernel.Format]int{kernel.F16: -11, kernel.BF16: -8}[f]) + 1e-5 // of the sum
 			for i, s := range sums {
 				if math.Abs(s) > ulp {
 					t.Errorf("%s as %s: filter %d gained %g, want at most %g", name, f, i, s, ulp)

@@ -6,7 +6,8 @@ import (
 
 	"modelc/backend/plan"
 	"modelc/ir"
-	"modelc/runtime"
+	"modelc/runtime/kernel"
+	"modelc/runtime/kernel/plain"
 )
 
 // movementLowerings has the rows of ops that move elements.
@@ -126,8 +127,8 @@ func (b *builder) concatImage(n *ir.Node, _ ir.Concat) error {
 			at := at
 			c := src.dims.c
 			// The step of the last copy completes the value.
-			b.emit(fmt.Sprintf("Concat: copy operand %d, %d channels", i, c), []*place{src}, []*place{dst}, func() runtime.Kernel {
-				return &runtime.Copy{Src: src.img(), Dst: dst.img(), DstChannel: at, Channels: c}
+			b.emit(fmt.Sprintf("Concat: copy operand %d, %d channels", i, c), []*place{src}, []*place{dst}, func() kernel.Kernel {
+				return &kernel.Copy{Src: src.img(), Dst: dst.img(), DstChannel: at, Channels: c}
 			})
 		}
 		at += x.Type.Shape[1]
@@ -183,8 +184,8 @@ func (b *builder) sliceImage(n *ir.Node, s ir.Slice) error {
 			delete(b.images, v)
 		}
 		from := src
-		b.emit("Slice of channels", []*place{from}, []*place{dst}, func() runtime.Kernel {
-			return &runtime.Copy{Src: from.img(), Dst: dst.img(), SrcChannel: s.Start[1], Channels: s.Count[1]}
+		b.emit("Slice of channels", []*place{from}, []*place{dst}, func() kernel.Kernel {
+			return &kernel.Copy{Src: from.img(), Dst: dst.img(), SrcChannel: s.Start[1], Channels: s.Count[1]}
 		})
 		src = dst
 		if !pixels {
@@ -210,8 +211,8 @@ func (b *builder) pixels(doc string, src, dst *place, value float32, table func(
 		rows = table(rank - 2)
 	}
 	cols := table(rank - 1)
-	b.emit(doc, []*place{src}, []*place{dst}, func() runtime.Kernel {
-		return &runtime.PadImage{Src: src.img(), Dst: dst.img(), Rows: rows, Cols: cols, Value: value}
+	b.emit(doc, []*place{src}, []*place{dst}, func() kernel.Kernel {
+		return &kernel.PadImage{Src: src.img(), Dst: dst.img(), Rows: rows, Cols: cols, Value: value}
 	})
 }
 
@@ -289,20 +290,20 @@ func (b *builder) padPlain(n *ir.Node, p ir.Pad) error {
 	for i := range index {
 		index[i] = plan.PadTable(p.Mode, src.Shape[i], p.Pads[i], p.Pads[r+i])
 	}
-	return emitTyped(b, src.DType, fmt.Sprintf("Pad %s", p.Mode), []*place{src}, []*place{dst}, func(m padder) runtime.Kernel { return m.pad(src, dst, index, p.Value) })
+	return emitTyped(b, src.DType, fmt.Sprintf("Pad %s", p.Mode), []*place{src}, []*place{dst}, func(m padder) kernel.Kernel { return m.pad(src, dst, index, p.Value) })
 }
 
 type padder interface {
-	pad(src, dst *place, index [][]int32, value float64) runtime.Kernel
+	pad(src, dst *place, index [][]int32, value float64) kernel.Kernel
 }
 
-func (number[T]) pad(src, dst *place, index [][]int32, value float64) runtime.Kernel {
-	return &runtime.PadPlain[T]{Src: src.ref(), Dst: dst.ref(), InShape: src.Shape, Index: index, Value: padValue[T](value)}
+func (number[T]) pad(src, dst *place, index [][]int32, value float64) kernel.Kernel {
+	return &plain.Pad[T]{Src: src.ref(), Dst: dst.ref(), InShape: src.Shape, Index: index, Value: padValue[T](value)}
 }
 
 // padValue converts the constant of a Pad. Integers of up to 63 bits wrap
 // around.
-func padValue[T runtime.Number](v float64) T {
+func padValue[T kernel.Number](v float64) T {
 	switch any(T(0)).(type) {
 	case float32, float64, uint64:
 		return T(v)
@@ -353,8 +354,8 @@ func (b *builder) selectImage(n *ir.Node, _ ir.Gather) error {
 	}
 	from := channelIndices(n)
 	dst := b.newImage(n.Out[0])
-	b.emit(fmt.Sprintf("Select %d of %d channels", len(from), x.Type.Shape[1]), src, []*place{dst}, func() runtime.Kernel {
-		k := &runtime.SelectChannels{Dst: dst.img(), From: from}
+	b.emit(fmt.Sprintf("Select %d of %d channels", len(from), x.Type.Shape[1]), src, []*place{dst}, func() kernel.Kernel {
+		k := &kernel.SelectChannels{Dst: dst.img(), From: from}
 		for _, s := range src {
 			k.Src = append(k.Src, s.img())
 		}
@@ -381,22 +382,22 @@ func channelIndices(n *ir.Node) []int32 {
 func (b *builder) gatherPlain(n *ir.Node, g ir.Gather) error {
 	src, idx := b.plain(n.In[0]), b.plain(n.In[ir.GatherIndices])
 	dst := b.newDense(n.Out[0])
-	b.emitPlain("Gather", []*place{src, idx}, []*place{dst}, func() runtime.Kernel {
+	b.emitPlain("Gather", []*place{src, idx}, []*place{dst}, func() kernel.Kernel {
 		return ofSize[gatherer](src).gather(src, idx, dst, g.Axis)
 	})
 	return nil
 }
 
 type gatherer interface {
-	gather(src, idx, dst *place, axis int) runtime.Kernel
+	gather(src, idx, dst *place, axis int) kernel.Kernel
 }
 
-func (number[T]) gather(src, idx, dst *place, axis int) runtime.Kernel {
+func (number[T]) gather(src, idx, dst *place, axis int) kernel.Kernel {
 	outer, n, inner := plan.Around(src.Shape, axis)
 	if idx.DType == ir.Int32 {
-		return &runtime.GatherPlain[T, int32]{Src: src.ref(), Indices: idx.ref(), Dst: dst.ref(), Outer: outer, Axis: n, Inner: inner}
+		return &plain.Gather[T, int32]{Src: src.ref(), Indices: idx.ref(), Dst: dst.ref(), Outer: outer, Axis: n, Inner: inner}
 	}
-	return &runtime.GatherPlain[T, int64]{Src: src.ref(), Indices: idx.ref(), Dst: dst.ref(), Outer: outer, Axis: n, Inner: inner}
+	return &plain.Gather[T, int64]{Src: src.ref(), Indices: idx.ref(), Dst: dst.ref(), Outer: outer, Axis: n, Inner: inner}
 }
 
 // wovenChannels is the minimum number of channels with which the result of a
@@ -440,8 +441,8 @@ func (b *builder) interleaveImage(n *ir.Node, op ir.Interleave) error {
 	dst := b.newImage(n.Out[0])
 	width := grid[len(grid)-1]
 	for i, src := range srcs {
-		b.emit(fmt.Sprintf("Interleave: operand %d", i), []*place{src}, []*place{dst}, func() runtime.Kernel {
-			k := &runtime.Spread{Src: src.img(), Dst: dst.img(), SY: grid.Len() / width, SX: width, Y: i / width, X: i % width}
+		b.emit(fmt.Sprintf("Interleave: operand %d", i), []*place{src}, []*place{dst}, func() kernel.Kernel {
+			k := &kernel.Spread{Src: src.img(), Dst: dst.img(), SY: grid.Len() / width, SX: width, Y: i / width, X: i % width}
 			k.Dst.Clear = k.Dst.Clear && i == 0
 			return k
 		})
@@ -481,8 +482,8 @@ func (b *builder) weave(n *ir.Node, grid ir.Shape) error {
 		from = append(from, channelIndices(v.Def())...)
 	}
 	width := grid[len(grid)-1]
-	b.emit(fmt.Sprintf("Unpack from NC16, %s pixels each", plan.Extents(grid...)), []*place{src}, []*place{dst}, func() runtime.Kernel {
-		return &runtime.UnpackWoven{Src: src.img(), Dst: dst.ref(), SY: grid.Len() / width, SX: width, From: from}
+	b.emit(fmt.Sprintf("Unpack from NC16, %s pixels each", plan.Extents(grid...)), []*place{src}, []*place{dst}, func() kernel.Kernel {
+		return &kernel.UnpackWoven{Src: src.img(), Dst: dst.ref(), SY: grid.Len() / width, SX: width, From: from}
 	})
 	for _, v := range n.In {
 		b.Include(v.Def())

@@ -3,7 +3,7 @@ package cpu
 import (
 	"modelc/backend/plan"
 	"modelc/ir"
-	"modelc/runtime"
+	"modelc/runtime/kernel"
 )
 
 // conv is a convolution on images as its algorithms see it.
@@ -20,8 +20,8 @@ type conv struct {
 	cached  bool   // the caches keep all weights of the network
 	// The places and constants, which are set once the algorithm is chosen.
 	src, dst, residual *place
-	bias, scale, shift runtime.Ref
-	pre, act           runtime.Act
+	bias, scale, shift kernel.Ref
+	pre, act           kernel.Act
 	// groups is the number of groups that the kernel computes, 0 for one.
 	groups int
 	// point is the 1×1 convolution that the same step computes first; nil for
@@ -33,7 +33,7 @@ type conv struct {
 // computes.
 type pointConv struct {
 	conv
-	weights runtime.Ref
+	weights kernel.Ref
 	doc     string
 }
 
@@ -41,8 +41,8 @@ type pointConv struct {
 // what it reads.
 type prologue struct {
 	node         *ir.Node
-	scale, shift runtime.Ref
-	act          runtime.Act
+	scale, shift kernel.Ref
+	act          kernel.Act
 }
 
 // newConv describes the convolution n on images.

@@ -18,7 +18,7 @@ import (
 	"modelc/internal/zoo"
 	"modelc/ir"
 	"modelc/passes"
-	"modelc/runtime"
+	"modelc/runtime/kernel"
 )
 
 // What programs say of the padding of every convolution and pool is what their
@@ -156,7 +156,7 @@ func checkPadding(t *testing.T, p *cpu.Program) map[string]int {
 			covered[n] = true
 		}
 		k := p.Plan.Steps[i].Kernel
-		if _, copies := k.(*runtime.Copy); l.Node == nil || copies || l.MovesLayout {
+		if _, copies := k.(*kernel.Copy); l.Node == nil || copies || l.MovesLayout {
 			if l.Padding != (plan.Padding{}) {
 				t.Errorf("%s: %s has padding %s", l.Name, l.Kernel, l.Padding)
 			}
@@ -215,30 +215,30 @@ func checkPadding(t *testing.T, p *cpu.Program) map[string]int {
 
 // operand returns the image that a kernel reads, and whether the kernel needs no
 // border around it.
-func operand(k runtime.Kernel) (src runtime.Image, clips bool) {
-	transforms := func(scale, shift runtime.Ref, pre runtime.Act) bool {
-		return scale.Present() || shift.Present() || pre != runtime.Act{}
+func operand(k kernel.Kernel) (src kernel.Image, clips bool) {
+	transforms := func(scale, shift kernel.Ref, pre kernel.Act) bool {
+		return scale.Present() || shift.Present() || pre != kernel.Act{}
 	}
 	switch k := k.(type) {
-	case *runtime.Conv:
+	case *kernel.Conv:
 		return k.Src, transforms(k.Scale, k.Shift, k.Pre)
-	case *runtime.Depthwise:
+	case *kernel.Depthwise:
 		return k.Src, transforms(k.Scale, k.Shift, k.Pre)
-	case *runtime.ConvDepthwise:
+	case *kernel.ConvDepthwise:
 		return k.Depth.Src, false
-	case *runtime.ConvLast:
+	case *kernel.ConvLast:
 		return k.Src, false
-	case *runtime.Winograd:
+	case *kernel.Winograd:
 		return k.Src, k.Dilation > 1 || transforms(k.Scale, k.Shift, k.Pre)
-	case *runtime.Strassen:
+	case *kernel.Strassen:
 		return k.Src, false
 	}
-	return runtime.Image{}, true // first layers, pools, plain loops
+	return kernel.Image{}, true // first layers, pools, plain loops
 }
 
 // carries reports whether the border of src holds all that the windows of the
 // convolution n touch.
-func carries(src runtime.Image, n *ir.Node) bool {
+func carries(src kernel.Image, n *ir.Node) bool {
 	c := n.Op.(ir.Conv)
 	w, out := n.In[1].Type.Shape, n.Out[0].Type.Shape
 	ends := func(axis, size int) int {

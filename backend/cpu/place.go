@@ -3,7 +3,7 @@ package cpu
 import (
 	"modelc/backend/plan"
 	"modelc/ir"
-	"modelc/runtime"
+	"modelc/runtime/kernel"
 )
 
 // form is how images of an element type lie in memory:
@@ -16,6 +16,9 @@ type form struct {
 // channelBlocks has the channels of a block for each element type that images
 // may have. Tensors of other types are dense and row-major.
 var channelBlocks = map[ir.DType]int{ir.Float32: 16}
+
+// imageElem has the runtime's name of each of these types.
+var imageElem = map[ir.DType]kernel.Elem{ir.Float32: kernel.Float32}
 
 // formOf returns the form of images with elements of type d.
 func formOf(d ir.DType) form { return form{d.Size(), channelBlocks[d]} }
@@ -105,27 +108,31 @@ func imageOf(t ir.Type, bd border) *place {
 func (p *place) bytes() int { return p.dims.n * p.batchStride * p.form.elem }
 
 // ref returns the place as a dense operand. Offsets must be final.
-func (p *place) ref() runtime.Ref {
+func (p *place) ref() kernel.Ref {
 	if p == nil {
-		return runtime.Ref{}
+		return kernel.Ref{}
 	}
-	return runtime.Ref{Space: runtime.Space(p.Buffer.Space), Off: p.Buffer.Off + p.Off, Len: p.Shape.Len()}
+	return kernel.Ref{Space: kernel.Space(p.Buffer.Space), Off: p.Buffer.Off + p.Off, Len: p.Shape.Len()}
 }
 
 // img returns the place as an image operand. Offsets must be final. An image
 // that is never whole in memory has extents and strides alone.
-func (p *place) img() runtime.Image {
+func (p *place) img() kernel.Image {
 	if p == nil {
-		return runtime.Image{}
+		return kernel.Image{}
 	}
-	m := runtime.Image{
-		N: p.dims.n, C: p.dims.c, H: p.dims.h, W: p.dims.w,
+	m := kernel.Image{
+		Elem: imageElem[p.DType],
+		N:    p.dims.n, C: p.dims.c, H: p.dims.h, W: p.dims.w,
 		Top: p.border.top, Left: p.border.left, Bottom: p.border.bottom, Right: p.border.right,
 		BatchStride: p.batchStride,
 		Clear:       p.Buffer.Shared && p.border != border{},
 	}
+	if p.form.block != nc16.block {
+		m.Block = p.form.block
+	}
 	if p.Buffer.Space != 0 || p.Buffer.InArena() {
-		m.Ref = runtime.Ref{Space: runtime.Space(p.Buffer.Space), Off: p.Buffer.Off + p.Off, Len: (p.dims.n-1)*p.batchStride + p.blocks()*p.plane()}
+		m.Ref = kernel.Ref{Space: kernel.Space(p.Buffer.Space), Off: p.Buffer.Off + p.Off, Len: m.Size()}
 	}
 	return m
 }
@@ -166,6 +173,6 @@ func (p *place) asNHWC() *place {
 }
 
 // act returns a as the kernels take it.
-func act(a ir.Act) runtime.Act {
-	return runtime.Act{Fn: runtime.Fn(a.Fn), Alpha: float32(a.Alpha), Beta: float32(a.Beta)}
+func act(a ir.Act) kernel.Act {
+	return kernel.Act{Fn: kernel.Fn(a.Fn), Alpha: float32(a.Alpha), Beta: float32(a.Beta)}
 }

@@ -1,9 +1,10 @@
 package cpu
 
 import (
+	"modelc/backend/cpu/pack"
 	"modelc/backend/plan"
 	"modelc/ir"
-	"modelc/runtime"
+	"modelc/runtime/kernel"
 )
 
 // Convolutions of 1×1: a matrix product over the pixels, and Strassen's
@@ -57,26 +58,26 @@ var strassen = algorithm{
 	},
 	cost:  strassenCost,
 	leave: leaveToDepthwise,
-	weights: func(b *builder, o *conv) runtime.Ref {
+	weights: func(b *builder, o *conv) kernel.Ref {
 		w := o.w
 		stored := b.packConv(w)
 		_, span := strassenSpans(w.Shape[1])
-		return b.transformed(w, strassenLen(w.Shape), "Strassen's sums of weights", stored, func(dst runtime.Ref) runtime.Kernel {
-			return &runtime.StrassenWeights{IC: w.Shape[1], OC: w.Shape[0], Span: span, W: stored, Format: b.format(w), Dst: dst}
+		return b.transformed(w, strassenLen(w.Shape), "Strassen's sums of weights", stored, func(dst kernel.Ref) kernel.Kernel {
+			return &kernel.StrassenWeights{IC: w.Shape[1], OC: w.Shape[0], Span: span, W: stored, Format: b.format(w), Dst: dst}
 		})
 	},
 	prepared: strassenLen,
-	kernel: func(o *conv, w runtime.Ref) runtime.Kernel {
+	kernel: func(o *conv, w kernel.Ref) kernel.Kernel {
 		_, span := strassenSpans(o.in.c)
-		return &runtime.Strassen{Src: o.src.img(), Dst: o.dst.img(), W: w, Bias: o.bias, Residual: o.residual.img(),
+		return &kernel.Strassen{Src: o.src.img(), Dst: o.dst.img(), W: w, Bias: o.bias, Residual: o.residual.img(),
 			Scale: o.scale, Shift: o.shift, Pre: o.pre, Act: o.act, SH: o.win.SH, SW: o.win.SW, Pixels: strassenPixels, Span: span}
 	},
-	work: func(l *plan.Layer, k runtime.Kernel) plan.Work {
-		return plan.Work{Ops: float64(l.FLOPs) * 7 / 8, WeightBytes: float64(k.(*runtime.Strassen).W.Len * ir.Float32.Size())}
+	work: func(l *plan.Layer, k kernel.Kernel) plan.Work {
+		return plan.Work{Ops: float64(l.FLOPs) * 7 / 8, WeightBytes: float64(k.(*kernel.Strassen).W.Len * ir.Float32.Size())}
 	},
 }
 
-func strassenLen(w ir.Shape) int { return runtime.StrassenLen(w[0], w[1]) }
+func strassenLen(w ir.Shape) int { return pack.StrassenLen(w[0], w[1]) }
 
 // strassenSpans returns the number of ranges that Strassen's algorithm cuts the
 // input channels into, and the number of blocks of a range.

@@ -6,7 +6,8 @@ import (
 
 	"modelc/backend/plan"
 	"modelc/ir"
-	"modelc/runtime"
+	"modelc/runtime/kernel"
+	"modelc/runtime/kernel/plain"
 )
 
 // poolLowerings has the rows of pools.
@@ -31,7 +32,7 @@ func (b *builder) poolImage(n *ir.Node, p ir.Pool) error {
 	src := b.asImage(n.In[0])
 	dst := b.newImage(n.Out[0])
 	k, doc := b.poolKernel(n, p)
-	b.emit(fmt.Sprintf("%s (%s)", doc, poolAlone(n, p)), []*place{src}, []*place{dst}, func() runtime.Kernel {
+	b.emit(fmt.Sprintf("%s (%s)", doc, poolAlone(n, p)), []*place{src}, []*place{dst}, func() kernel.Kernel {
 		k := k
 		k.Src, k.Dst = src.img(), dst.img()
 		return &k
@@ -75,7 +76,7 @@ func (b *builder) poolPlain(n *ir.Node, p ir.Pool) error {
 		idx = b.newDense(n.Out[1])
 		writes = append(writes, idx)
 	}
-	err := emitTyped(b, x.DType, plan.PoolDoc(p), []*place{x, scale, shift}, writes, func(m poolMaker) runtime.Kernel { return m.pool(p, x, scale, shift, dst, idx) })
+	err := emitTyped(b, x.DType, plan.PoolDoc(p), []*place{x, scale, shift}, writes, func(m poolMaker) kernel.Kernel { return m.pool(p, x, scale, shift, dst, idx) })
 	if err == nil {
 		b.Last().Padding = clipped(leaves(n, p))
 	}
@@ -83,12 +84,12 @@ func (b *builder) poolPlain(n *ir.Node, p ir.Pool) error {
 }
 
 type poolMaker interface {
-	pool(p ir.Pool, x, scale, shift, dst, idx *place) runtime.Kernel
+	pool(p ir.Pool, x, scale, shift, dst, idx *place) kernel.Kernel
 }
 
-func (windowed[T]) pool(p ir.Pool, x, scale, shift, dst, idx *place) runtime.Kernel {
+func (windowed[T]) pool(p ir.Pool, x, scale, shift, dst, idx *place) kernel.Kernel {
 	r := len(x.Shape) - 2
-	return &runtime.PoolPlain[T]{Kind: uint8(p.Kind), Src: x.ref(), Dst: dst.ref(), Indices: idx.ref(), Scale: scale.ref(), Shift: shift.ref(),
+	return &plain.Pool[T]{Kind: uint8(p.Kind), Src: x.ref(), Dst: dst.ref(), Indices: idx.ref(), Scale: scale.ref(), Shift: shift.ref(),
 		N: x.Shape[0], C: x.Shape[1], In: x.Shape[2:], Out: dst.Shape[2:], Kernel: p.Kernel,
 		Strides: p.Strides, Pads: p.Pads[:r], EndPads: p.Pads[r:], Dilations: p.Dilations,
 		CountPad: p.CountPad, P: p.P, ColMajor: p.ColMajor, Pre: act(p.Prologue)}
@@ -109,9 +110,9 @@ func (b *builder) globalPool(n *ir.Node, r ir.Reduce) error {
 	src := b.asImage(n.In[0])
 	d, v := src.dims, n.Out[0]
 	dst := b.tempImage(v.Name, ir.T(v.Type.DType, d.n, d.c, 1, 1), border{})
-	kind := runtime.PoolMax
+	kind := kernel.PoolMax
 	if r.Fn == ir.ReduceMean {
-		kind = runtime.PoolAvg
+		kind = kernel.PoolAvg
 	}
 	if r.KeepDims {
 		dst = b.newImage(v)
@@ -125,8 +126,8 @@ func (b *builder) globalPool(n *ir.Node, r ir.Reduce) error {
 	if has {
 		doc += ", " + pr.doc() + " before"
 	}
-	b.emit(doc, []*place{src}, []*place{dst}, func() runtime.Kernel {
-		return &runtime.GlobalPool{Kind: kind, Src: src.img(), Dst: dst.img(), Scale: pr.scale, Shift: pr.shift, Pre: pr.act}
+	b.emit(doc, []*place{src}, []*place{dst}, func() kernel.Kernel {
+		return &kernel.GlobalPool{Kind: kind, Src: src.img(), Dst: dst.img(), Scale: pr.scale, Shift: pr.shift, Pre: pr.act}
 	})
 	if has {
 		b.Include(pr.node)
@@ -170,16 +171,16 @@ func leftToGlobalPool(l *layout, n *ir.Node) bool {
 func (b *builder) maxUnpoolPlain(n *ir.Node, _ ir.MaxUnpool) error {
 	src, idx := b.plain(n.In[0]), b.plain(n.In[ir.MaxUnpoolIndices])
 	dst := b.newDense(n.Out[0])
-	b.emitPlain("MaxUnpool", []*place{src, idx}, []*place{dst}, func() runtime.Kernel {
+	b.emitPlain("MaxUnpool", []*place{src, idx}, []*place{dst}, func() kernel.Kernel {
 		return ofSize[maxUnpooler](src).maxUnpool(src, idx, dst)
 	})
 	return nil
 }
 
 type maxUnpooler interface {
-	maxUnpool(src, idx, dst *place) runtime.Kernel
+	maxUnpool(src, idx, dst *place) kernel.Kernel
 }
 
-func (number[T]) maxUnpool(src, idx, dst *place) runtime.Kernel {
-	return &runtime.MaxUnpoolPlain[T]{Src: src.ref(), Indices: idx.ref(), Dst: dst.ref()}
+func (number[T]) maxUnpool(src, idx, dst *place) kernel.Kernel {
+	return &plain.MaxUnpool[T]{Src: src.ref(), Indices: idx.ref(), Dst: dst.ref()}
 }

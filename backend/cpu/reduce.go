@@ -7,7 +7,8 @@ import (
 	"modelc/backend/plan"
 	"modelc/ir"
 	"modelc/ir/eval"
-	"modelc/runtime"
+	"modelc/runtime/kernel"
+	"modelc/runtime/kernel/plain"
 )
 
 // reduceLowerings has the rows of ops that reduce or normalise axes.
@@ -34,56 +35,56 @@ func (b *builder) reducePlain(n *ir.Node, r ir.Reduce) error {
 		b.copyDense("Reduce "+r.Fn.String()+" of no elements", b.tensor("constant", of[0]), dst)
 		return nil
 	}
-	return emitTyped(b, src.DType, "Reduce "+r.Fn.String(), []*place{src}, []*place{dst}, func(m reducer) runtime.Kernel { return m.reduce(r.Fn, src, dst, r.Axes) })
+	return emitTyped(b, src.DType, "Reduce "+r.Fn.String(), []*place{src}, []*place{dst}, func(m reducer) kernel.Kernel { return m.reduce(r.Fn, src, dst, r.Axes) })
 }
 
 type reducer interface {
-	reduce(fn ir.ReduceFn, src, dst *place, axes []int) runtime.Kernel
+	reduce(fn ir.ReduceFn, src, dst *place, axes []int) kernel.Kernel
 }
 
-func (number[T]) reduce(fn ir.ReduceFn, src, dst *place, axes []int) runtime.Kernel {
+func (number[T]) reduce(fn ir.ReduceFn, src, dst *place, axes []int) kernel.Kernel {
 	keep, ks, red, rs := plan.SplitAxes(src.Shape, axes)
 	keep, kst := plan.Collapse(keep, ks)
 	red, rst := plan.Collapse(red, rs)
-	return &runtime.ReducePlain[T]{Fn: runtime.ReduceFn(fn), Src: src.ref(), Dst: dst.ref(), Shape: keep, SrcStride: kst[0], RedShape: red, RedStride: rst[0]}
+	return &plain.Reduce[T]{Fn: plain.ReduceFn(fn), Src: src.ref(), Dst: dst.ref(), Shape: keep, SrcStride: kst[0], RedShape: red, RedStride: rst[0]}
 }
 
 func (b *builder) argReducePlain(n *ir.Node, a ir.ArgReduce) error {
 	src := b.plain(n.In[0])
 	dst := b.newDense(n.Out[0])
-	return emitTyped(b, src.DType, "ArgReduce", []*place{src}, []*place{dst}, func(m argReducer) runtime.Kernel { return m.argReduce(a, src, dst) })
+	return emitTyped(b, src.DType, "ArgReduce", []*place{src}, []*place{dst}, func(m argReducer) kernel.Kernel { return m.argReduce(a, src, dst) })
 }
 
 type argReducer interface {
-	argReduce(a ir.ArgReduce, src, dst *place) runtime.Kernel
+	argReduce(a ir.ArgReduce, src, dst *place) kernel.Kernel
 }
 
-func (number[T]) argReduce(a ir.ArgReduce, src, dst *place) runtime.Kernel {
+func (number[T]) argReduce(a ir.ArgReduce, src, dst *place) kernel.Kernel {
 	outer, n, inner := plan.Around(src.Shape, a.Axis)
-	return &runtime.ArgReducePlain[T]{Src: src.ref(), Dst: dst.ref(), Outer: outer, Axis: n, Inner: inner, Min: a.Min, Last: a.Last}
+	return &plain.ArgReduce[T]{Src: src.ref(), Dst: dst.ref(), Outer: outer, Axis: n, Inner: inner, Min: a.Min, Last: a.Last}
 }
 
 func (b *builder) topKPlain(n *ir.Node, op ir.TopK) error {
 	src := b.plain(n.In[0])
 	values, indices := b.newDense(n.Out[0]), b.newDense(n.Out[1])
-	return emitTyped(b, src.DType, fmt.Sprintf("TopK %d of %d", op.K, src.Shape[op.Axis]), []*place{src}, []*place{values, indices}, func(m topKMaker) runtime.Kernel { return m.topK(op, src, values, indices) })
+	return emitTyped(b, src.DType, fmt.Sprintf("TopK %d of %d", op.K, src.Shape[op.Axis]), []*place{src}, []*place{values, indices}, func(m topKMaker) kernel.Kernel { return m.topK(op, src, values, indices) })
 }
 
 type topKMaker interface {
-	topK(op ir.TopK, src, values, indices *place) runtime.Kernel
+	topK(op ir.TopK, src, values, indices *place) kernel.Kernel
 }
 
-func (number[T]) topK(op ir.TopK, src, values, indices *place) runtime.Kernel {
+func (number[T]) topK(op ir.TopK, src, values, indices *place) kernel.Kernel {
 	outer, n, inner := plan.Around(src.Shape, op.Axis)
-	return &runtime.TopKPlain[T]{Src: src.ref(), Values: values.ref(), Indices: indices.ref(), Outer: outer, Axis: n, K: op.K, Inner: inner, Smallest: op.Smallest}
+	return &plain.TopK[T]{Src: src.ref(), Values: values.ref(), Indices: indices.ref(), Outer: outer, Axis: n, K: op.K, Inner: inner, Smallest: op.Smallest}
 }
 
 func (b *builder) nonMaxSuppression(n *ir.Node, op ir.NonMaxSuppression) error {
 	boxes, scores := b.plain(n.In[0]), b.plain(n.In[ir.NonMaxSuppressionScores])
 	rows, count := b.newDense(n.Out[0]), b.newDense(n.Out[1])
 	s := scores.Shape
-	b.emitPlain(fmt.Sprintf("NonMaxSuppression of %d boxes in %d classes", s[2], s[1]), []*place{boxes, scores}, []*place{rows, count}, func() runtime.Kernel {
-		return &runtime.NonMaxSuppressionPlain{Boxes: boxes.ref(), Scores: scores.ref(), Rows: rows.ref(), Count: count.ref(),
+	b.emitPlain(fmt.Sprintf("NonMaxSuppression of %d boxes in %d classes", s[2], s[1]), []*place{boxes, scores}, []*place{rows, count}, func() kernel.Kernel {
+		return &plain.NonMaxSuppression{Boxes: boxes.ref(), Scores: scores.ref(), Rows: rows.ref(), Count: count.ref(),
 			N: s[0], Classes: s[1], B: s[2], PerClass: min(op.PerClass, s[2]), Overlap: float32(op.Overlap), Score: float32(op.Score), Center: op.Center}
 	})
 	return nil
@@ -120,20 +121,20 @@ type softmax struct {
 func (b *builder) softmaxStep(doc string, s softmax) error {
 	reads, writes := []*place{s.src}, []*place{s.dst}
 	if s.inner == 1 && s.src.DType == ir.Float32 && !s.log && !b.cfg.Exact {
-		b.emit(doc, reads, writes, func() runtime.Kernel {
-			return &runtime.SoftmaxRows{Src: s.src.ref(), Dst: s.dst.ref(), Rows: s.outer, N: s.axis}
+		b.emit(doc, reads, writes, func() kernel.Kernel {
+			return &kernel.SoftmaxRows{Src: s.src.ref(), Dst: s.dst.ref(), Rows: s.outer, N: s.axis}
 		})
 		return nil
 	}
-	return emitTyped(b, s.src.DType, doc, reads, writes, func(m softmaxMaker) runtime.Kernel { return m.softmax(s) })
+	return emitTyped(b, s.src.DType, doc, reads, writes, func(m softmaxMaker) kernel.Kernel { return m.softmax(s) })
 }
 
 type softmaxMaker interface {
-	softmax(s softmax) runtime.Kernel
+	softmax(s softmax) kernel.Kernel
 }
 
-func (floating[T]) softmax(s softmax) runtime.Kernel {
-	return &runtime.SoftmaxPlain[T]{Src: s.src.ref(), Dst: s.dst.ref(), Outer: s.outer, Axis: s.axis, Inner: s.inner, Log: s.log}
+func (floating[T]) softmax(s softmax) kernel.Kernel {
+	return &plain.Softmax[T]{Src: s.src.ref(), Dst: s.dst.ref(), Outer: s.outer, Axis: s.axis, Inner: s.inner, Log: s.log}
 }
 
 // softmaxScattered brings axes that are not neighbours together and back.
@@ -173,8 +174,8 @@ func (b *builder) normalizeImage(n *ir.Node, nm ir.Normalize) error {
 	src := b.asImage(n.In[0])
 	scale, shift := b.channels(n.Const(ir.NormalizeScale), src.dims.c), b.channels(n.Const(ir.NormalizeBias), src.dims.c)
 	dst := b.elementwise(n, src)
-	b.emit("Normalize over the channels", []*place{src}, []*place{dst}, func() runtime.Kernel {
-		return &runtime.NormalizeChannels{Src: src.img(), Dst: dst.img(), Scale: scale, Shift: shift, Epsilon: float32(nm.Epsilon)}
+	b.emit("Normalize over the channels", []*place{src}, []*place{dst}, func() kernel.Kernel {
+		return &kernel.NormalizeChannels{Src: src.img(), Dst: dst.img(), Scale: scale, Shift: shift, Epsilon: float32(nm.Epsilon)}
 	})
 	return nil
 }
@@ -182,14 +183,14 @@ func (b *builder) normalizeImage(n *ir.Node, nm ir.Normalize) error {
 func (b *builder) normalizePlain(n *ir.Node, nm ir.Normalize) error {
 	x, scale, bias := b.plain(n.In[0]), b.plain(n.Input(ir.NormalizeScale)), b.plain(n.Input(ir.NormalizeBias))
 	dst := b.newDense(n.Out[0])
-	return emitTyped(b, x.DType, "Normalize", []*place{x, scale, bias}, []*place{dst}, func(m normalizer) runtime.Kernel { return m.normalize(nm, x, scale, bias, dst) })
+	return emitTyped(b, x.DType, "Normalize", []*place{x, scale, bias}, []*place{dst}, func(m normalizer) kernel.Kernel { return m.normalize(nm, x, scale, bias, dst) })
 }
 
 type normalizer interface {
-	normalize(nm ir.Normalize, x, scale, bias, dst *place) runtime.Kernel
+	normalize(nm ir.Normalize, x, scale, bias, dst *place) kernel.Kernel
 }
 
-func (floating[T]) normalize(nm ir.Normalize, x, scale, bias, dst *place) runtime.Kernel {
+func (floating[T]) normalize(nm ir.Normalize, x, scale, bias, dst *place) kernel.Kernel {
 	keep, ks, red, rs := plan.SplitAxes(x.Shape, nm.Axes)
 	order := func(p *place) []int {
 		if p == nil {
@@ -206,7 +207,7 @@ func (floating[T]) normalize(nm ir.Normalize, x, scale, bias, dst *place) runtim
 		}
 		return append(k, r...)
 	}
-	return &runtime.NormalizePlain[T]{Src: x.ref(), Dst: dst.ref(), Scale: scale.ref(), Bias: bias.ref(),
+	return &plain.Normalize[T]{Src: x.ref(), Dst: dst.ref(), Scale: scale.ref(), Bias: bias.ref(),
 		Shape: keep, SrcStride: ks, RedShape: red, RedStride: rs, ScaleStride: order(scale), BiasStride: order(bias), Epsilon: nm.Epsilon}
 }
 
@@ -217,8 +218,8 @@ var lrnRules = rules{
 func (b *builder) lrnImage(n *ir.Node, l ir.LRN) error {
 	src := b.asImage(n.In[0])
 	dst := b.newImage(n.Out[0])
-	b.emit(fmt.Sprintf("LRN over %d channels", l.Size), []*place{src}, []*place{dst}, func() runtime.Kernel {
-		return &runtime.LRN{Src: src.img(), Dst: dst.img(), Size: l.Size, Alpha: float32(l.Alpha), Beta: float32(l.Beta), Bias: float32(l.Bias)}
+	b.emit(fmt.Sprintf("LRN over %d channels", l.Size), []*place{src}, []*place{dst}, func() kernel.Kernel {
+		return &kernel.LRN{Src: src.img(), Dst: dst.img(), Size: l.Size, Alpha: float32(l.Alpha), Beta: float32(l.Beta), Bias: float32(l.Bias)}
 	})
 	return nil
 }
@@ -226,13 +227,13 @@ func (b *builder) lrnImage(n *ir.Node, l ir.LRN) error {
 func (b *builder) lrnPlain(n *ir.Node, l ir.LRN) error {
 	src := b.plain(n.In[0])
 	dst := b.newDense(n.Out[0])
-	return emitTyped(b, src.DType, "LRN", []*place{src}, []*place{dst}, func(m lrnMaker) runtime.Kernel { return m.lrn(l, src, dst) })
+	return emitTyped(b, src.DType, "LRN", []*place{src}, []*place{dst}, func(m lrnMaker) kernel.Kernel { return m.lrn(l, src, dst) })
 }
 
 type lrnMaker interface {
-	lrn(l ir.LRN, src, dst *place) runtime.Kernel
+	lrn(l ir.LRN, src, dst *place) kernel.Kernel
 }
 
-func (floating[T]) lrn(l ir.LRN, src, dst *place) runtime.Kernel {
-	return &runtime.LRNPlain[T]{Src: src.ref(), Dst: dst.ref(), N: src.Shape[0], C: src.Shape[1], Inner: src.Shape[2:].Len(), Size: l.Size, Alpha: l.Alpha, Beta: l.Beta, Bias: l.Bias}
+func (floating[T]) lrn(l ir.LRN, src, dst *place) kernel.Kernel {
+	return &plain.LRN[T]{Src: src.ref(), Dst: dst.ref(), N: src.Shape[0], C: src.Shape[1], Inner: src.Shape[2:].Len(), Size: l.Size, Alpha: l.Alpha, Beta: l.Beta, Bias: l.Bias}
 }

@@ -6,7 +6,8 @@ import (
 
 	"modelc/backend/plan"
 	"modelc/ir"
-	"modelc/runtime"
+	"modelc/runtime/kernel"
+	"modelc/runtime/kernel/plain"
 )
 
 // resizeLowerings has the rows of ops that interpolate.
@@ -27,12 +28,12 @@ func (b *builder) resizeImage(n *ir.Node, r ir.Resize) error {
 	src := b.asImage(x)
 	dst := b.newImage(n.Out[0])
 	rank := x.Type.Rank()
-	k := runtime.ResizeImage{RowTaps: 1, RowIndex: []int32{0}, RowWeight: []float32{1}}
+	k := kernel.ResizeImage{RowTaps: 1, RowIndex: []int32{0}, RowWeight: []float32{1}}
 	if rank == 4 {
 		k.RowTaps, k.RowIndex, k.RowWeight = plan.ResizeTable(r, 2, x.Type.Shape[2])
 	}
 	k.ColTaps, k.ColIndex, k.ColWeight = plan.ResizeTable(r, rank-1, x.Type.Shape[rank-1])
-	b.emit(fmt.Sprintf("Resize %s to %s", r.Mode, plan.Extents(r.Shape[2:]...)), []*place{src}, []*place{dst}, func() runtime.Kernel {
+	b.emit(fmt.Sprintf("Resize %s to %s", r.Mode, plan.Extents(r.Shape[2:]...)), []*place{src}, []*place{dst}, func() kernel.Kernel {
 		k := k
 		k.Src, k.Dst = src.img(), dst.img()
 		return &k
@@ -69,7 +70,7 @@ func (b *builder) resizePlain(n *ir.Node, r ir.Resize) error {
 		}
 		a.taps, a.index, a.weight = plan.ResizeTable(r, i, a.in)
 		a.outer, _, a.inner = plan.Around(shape, i)
-		if err := emitTyped(b, v.Type.DType, fmt.Sprintf("Resize %s, axis %d", r.Mode, i), []*place{a.from}, []*place{a.dst}, func(m resizer) runtime.Kernel { return m.resize(a) }); err != nil {
+		if err := emitTyped(b, v.Type.DType, fmt.Sprintf("Resize %s, axis %d", r.Mode, i), []*place{a.from}, []*place{a.dst}, func(m resizer) kernel.Kernel { return m.resize(a) }); err != nil {
 			return err
 		}
 		src = a.dst
@@ -87,24 +88,24 @@ type resizeAxis struct {
 }
 
 type resizer interface {
-	resize(r resizeAxis) runtime.Kernel
+	resize(r resizeAxis) kernel.Kernel
 }
 
-func (number[T]) resize(r resizeAxis) runtime.Kernel {
-	return &runtime.ResizePlain[T]{Src: r.from.ref(), Dst: r.dst.ref(), Outer: r.outer, In: r.in, Out: r.out, Inner: r.inner, Taps: r.taps, Index: r.index, Weight: r.weight}
+func (number[T]) resize(r resizeAxis) kernel.Kernel {
+	return &plain.Resize[T]{Src: r.from.ref(), Dst: r.dst.ref(), Outer: r.outer, In: r.in, Out: r.out, Inner: r.inner, Taps: r.taps, Index: r.index, Weight: r.weight}
 }
 
 func (b *builder) gridSamplePlain(n *ir.Node, g ir.GridSample) error {
 	src, grid := b.plain(n.In[0]), b.plain(n.In[ir.GridSampleGrid])
 	dst := b.newDense(n.Out[0])
-	return emitTyped(b, src.DType, fmt.Sprintf("GridSample %s, %s", g.Mode, g.Border), []*place{src, grid}, []*place{dst}, func(m sampler) runtime.Kernel { return m.sample(g, src, grid, dst) })
+	return emitTyped(b, src.DType, fmt.Sprintf("GridSample %s, %s", g.Mode, g.Border), []*place{src, grid}, []*place{dst}, func(m sampler) kernel.Kernel { return m.sample(g, src, grid, dst) })
 }
 
 type sampler interface {
-	sample(g ir.GridSample, src, grid, dst *place) runtime.Kernel
+	sample(g ir.GridSample, src, grid, dst *place) kernel.Kernel
 }
 
-func (floating[T]) sample(g ir.GridSample, src, grid, dst *place) runtime.Kernel {
-	return &runtime.GridSamplePlain[T]{Src: src.ref(), Grid: grid.ref(), Dst: dst.ref(), N: src.Shape[0], C: src.Shape[1],
+func (floating[T]) sample(g ir.GridSample, src, grid, dst *place) kernel.Kernel {
+	return &plain.GridSample[T]{Src: src.ref(), Grid: grid.ref(), Dst: dst.ref(), N: src.Shape[0], C: src.Shape[1],
 		In: src.Shape[2:], Out: dst.Shape[2:], Mode: int(g.Mode), Border: int(g.Border), AlignCorners: g.AlignCorners}
 }

@@ -9,16 +9,17 @@ import (
 	"modelc/backend/plan"
 	"modelc/ir"
 	"modelc/runtime"
+	"modelc/runtime/kernel"
 )
 
 // store is the weights file in the making, and what is prepared from it at
 // load. The programs of several batch sizes share one.
 type store struct {
 	sections []section
-	byKey    map[string]runtime.Ref // sections and prepared memory, by key
-	weights  int                    // bytes so far
-	prepared int                    // bytes so far
-	replaced int                    // bytes of memory that prepared weights make unnecessary
+	byKey    map[string]kernel.Ref // sections and prepared memory, by key
+	weights  int                   // bytes so far
+	prepared int                   // bytes so far
+	replaced int                   // bytes of memory that prepared weights make unnecessary
 	loads    []load
 	programs int // lowered so far
 }
@@ -26,7 +27,7 @@ type store struct {
 // load is a step that prepares weights.
 type load struct {
 	layer plan.Layer
-	make  func() runtime.Kernel
+	make  func() kernel.Kernel
 }
 
 // section is a run of weights in the file: a constant in a form. pack makes
@@ -46,19 +47,19 @@ type section struct {
 type weights struct {
 	*store
 	rec    *plan.Recorder // whose Node reads the constants
-	stored runtime.Format // of the tensors in halves
+	stored kernel.Format  // of the tensors in halves
 	halves map[*ir.Tensor]bool
 }
 
 // section reserves room for n elements of the given size in the weights file,
 // which hold the constant t in a form. A constant that several steps read in
 // the same form is stored once.
-func (w *weights) section(form string, t *ir.Tensor, n, size int, pack func() []byte) runtime.Ref {
+func (w *weights) section(form string, t *ir.Tensor, n, size int, pack func() []byte) kernel.Ref {
 	key := fmt.Sprintf("%s %s %p", form, t.Type, unsafe.SliceData(t.Bytes()))
 	r, ok := w.byKey[key]
 	if !ok {
 		if r, ok = w.earlier(form, t, n); !ok {
-			r = runtime.Ref{Space: runtime.Weights, Off: alignUp(w.weights), Len: n}
+			r = kernel.Ref{Space: kernel.Weights, Off: alignUp(w.weights), Len: n}
 			w.weights = r.Off + n*size
 			w.sections = append(w.sections, section{form, t, plan.NodeName(w.rec.Node), w.programs, r.Off, n * size, pack})
 		}
@@ -71,14 +72,14 @@ func (w *weights) section(form string, t *ir.Tensor, n, size int, pack func() []
 // there is one. Among equal ones it prefers the section that the node of the
 // same name reads: which sections are equal depends on the values, and the
 // program must not.
-func (w *weights) earlier(form string, t *ir.Tensor, n int) (r runtime.Ref, found bool) {
+func (w *weights) earlier(form string, t *ir.Tensor, n int) (r kernel.Ref, found bool) {
 	reader := plan.NodeName(w.rec.Node)
 	for _, s := range w.sections {
 		same := s.node == reader
 		if s.program == w.programs || s.form != form || !s.t.Type.Equal(t.Type) || found && !same || !bytes.Equal(s.t.Bytes(), t.Bytes()) {
 			continue
 		}
-		r, found = runtime.Ref{Space: runtime.Weights, Off: s.off, Len: n}, true
+		r, found = kernel.Ref{Space: kernel.Weights, Off: s.off, Len: n}, true
 		if same {
 			break
 		}
@@ -87,30 +88,30 @@ func (w *weights) earlier(form string, t *ir.Tensor, n int) (r runtime.Ref, foun
 }
 
 // floats stores n float32 values that pack makes from t.
-func (w *weights) floats(form string, t *ir.Tensor, n int, pack func() []float32) runtime.Ref {
+func (w *weights) floats(form string, t *ir.Tensor, n int, pack func() []float32) kernel.Ref {
 	return w.section(form, t, n, ir.Float32.Size(), func() []byte { return runtime.BytesOf(pack()) })
 }
 
 // layerWeights stores the weights of a layer in the format of the file.
-func (w *weights) layerWeights(form string, t *ir.Tensor, n int, pack func() []float32) runtime.Ref {
+func (w *weights) layerWeights(form string, t *ir.Tensor, n int, pack func() []float32) kernel.Ref {
 	f := w.format(t)
-	if f == runtime.F32 {
+	if f == kernel.F32 {
 		return w.floats(form, t, n, pack)
 	}
 	return w.section(form, t, n, sizeOf(f), func() []byte { return narrow(f, pack()) })
 }
 
 // format returns the format in which t is stored.
-func (w *weights) format(t *ir.Tensor) runtime.Format {
+func (w *weights) format(t *ir.Tensor) kernel.Format {
 	if w.halves[t] {
 		return w.stored
 	}
-	return runtime.F32
+	return kernel.F32
 }
 
 // sizeOf returns the bytes of an element in the format.
-func sizeOf(f runtime.Format) int {
-	if f == runtime.F32 {
+func sizeOf(f kernel.Format) int {
+	if f == kernel.F32 {
 		return ir.Float32.Size()
 	}
 	return ir.Float16.Size()
@@ -118,46 +119,46 @@ func sizeOf(f runtime.Format) int {
 
 // floats32 returns the float32 form of the section r of weights t. Weights in
 // half precision are widened at load.
-func (w *weights) floats32(t *ir.Tensor, r runtime.Ref) runtime.Ref {
+func (w *weights) floats32(t *ir.Tensor, r kernel.Ref) kernel.Ref {
 	f := w.format(t)
-	if f == runtime.F32 {
+	if f == kernel.F32 {
 		return r
 	}
-	return w.prepare(r.Len, r.Len*ir.Float32.Size(), fmt.Sprintf("Widen %s weights", f), r, func(dst runtime.Ref) runtime.Kernel {
-		return &runtime.Widen{Format: f, Src: r, Dst: dst}
+	return w.prepare(r.Len, r.Len*ir.Float32.Size(), fmt.Sprintf("Widen %s weights", f), r, func(dst kernel.Ref) kernel.Kernel {
+		return &kernel.Widen{Format: f, Src: r, Dst: dst}
 	})
 }
 
 // transformed returns the room for n floats that a load step computes from the
 // section r of weights t. The section leaves the memory once it is transformed.
-func (w *weights) transformed(t *ir.Tensor, n int, doc string, r runtime.Ref, kernel func(dst runtime.Ref) runtime.Kernel) runtime.Ref {
-	return w.prepare(n, r.Len*sizeOf(w.format(t)), doc, r, kernel)
+func (w *weights) transformed(t *ir.Tensor, n int, doc string, r kernel.Ref, makeKernel func(dst kernel.Ref) kernel.Kernel) kernel.Ref {
+	return w.prepare(n, r.Len*sizeOf(w.format(t)), doc, r, makeKernel)
 }
 
 // prepare reserves room for n floats that a load step computes from the section
 // r, which makes the given number of bytes unnecessary.
-func (w *weights) prepare(n, replaces int, doc string, r runtime.Ref, kernel func(dst runtime.Ref) runtime.Kernel) runtime.Ref {
+func (w *weights) prepare(n, replaces int, doc string, r kernel.Ref, makeKernel func(dst kernel.Ref) kernel.Kernel) kernel.Ref {
 	key := fmt.Sprint(doc, r)
 	if d, ok := w.byKey[key]; ok {
 		return d
 	}
-	d := runtime.Ref{Space: runtime.Prepared, Off: alignUp(w.prepared), Len: n}
+	d := kernel.Ref{Space: kernel.Prepared, Off: alignUp(w.prepared), Len: n}
 	w.prepared = d.Off + n*ir.Float32.Size()
 	w.replaced += replaces
 	w.byKey[key] = d
-	w.loads = append(w.loads, load{plan.Layer{Name: plan.NodeName(w.rec.Node), Doc: doc}, func() runtime.Kernel { return kernel(d) }})
+	w.loads = append(w.loads, load{plan.Layer{Name: plan.NodeName(w.rec.Node), Doc: doc}, func() kernel.Kernel { return makeKernel(d) }})
 	return d
 }
 
 // channels stores a constant with a value for each of c channels, padded with
 // zeros to whole blocks. A constant with one element is repeated. A nil tensor
 // gives an absent operand.
-func (w *weights) channels(t *ir.Tensor, c int) runtime.Ref { return w.channelsPadded(t, c, 0) }
+func (w *weights) channels(t *ir.Tensor, c int) kernel.Ref { return w.channelsPadded(t, c, 0) }
 
 // channelsPadded is channels with another value for the unused channels.
-func (w *weights) channelsPadded(t *ir.Tensor, c int, pad float32) runtime.Ref {
+func (w *weights) channelsPadded(t *ir.Tensor, c int, pad float32) kernel.Ref {
 	if t == nil {
-		return runtime.Ref{}
+		return kernel.Ref{}
 	}
 	n := nc16.whole(c)
 	return w.floats(fmt.Sprint("channels ", c, pad), t, n, func() []float32 {
@@ -172,7 +173,7 @@ func (w *weights) channelsPadded(t *ir.Tensor, c int, pad float32) runtime.Ref {
 
 // tensor stores a constant as it is.
 func (w *weights) tensor(name string, t *ir.Tensor) *place {
-	var r runtime.Ref
+	var r kernel.Ref
 	if w.halves[t] {
 		r = w.floats32(t, w.layerWeights("plain", t, t.Shape.Len(), t.Float32s))
 	} else {
@@ -191,7 +192,7 @@ func (w *weights) channelImage(t *ir.Tensor, c int, pad float32) *place {
 }
 
 // fixed describes memory outside the arena.
-func fixed(name string, s runtime.Space, off, bytes int) *plan.Buffer {
+func fixed(name string, s kernel.Space, off, bytes int) *plan.Buffer {
 	return &plan.Buffer{Name: name, Space: int(s), Off: off, Bytes: bytes}
 }
 

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"modelc/ir"
-	"modelc/runtime"
+	"modelc/runtime/kernel"
 )
 
 // Kernels on dense tensors are generic over the element type. A kernel's
@@ -13,10 +13,10 @@ import (
 // elements is the one list of element types; a kernel without the method has no
 // kernel for the type.
 type (
-	number[T runtime.Number]   struct{}
-	product[T runtime.Number]  struct{} // sums of products
-	windowed[T runtime.Number] struct{} // pools
-	floating[T runtime.Number] struct{} // arithmetic in floating point
+	number[T kernel.Number]   struct{}
+	product[T kernel.Number]  struct{} // sums of products
+	windowed[T kernel.Number] struct{} // pools
+	floating[T kernel.Number] struct{} // arithmetic in floating point
 )
 
 var elements = map[ir.DType]any{
@@ -58,10 +58,10 @@ type byteLike struct {
 }
 
 // pair stands for two element types, of which the first is known.
-type pair[T, U runtime.Number] struct{}
+type pair[T, U kernel.Number] struct{}
 
 // with returns pair[T, U] for the element type U.
-func with[T runtime.Number](u ir.DType) any {
+func with[T kernel.Number](u ir.DType) any {
 	switch u {
 	case ir.Float32:
 		return pair[T, float32]{}
@@ -96,12 +96,12 @@ func ofSize[M any](p *place) M {
 
 // emitTyped emits the kernel that the constructors M make for elements of type
 // d, or says that there is none.
-func emitTyped[M any](b *builder, d ir.DType, doc string, reads, writes []*place, make func(M) runtime.Kernel) error {
+func emitTyped[M any](b *builder, d ir.DType, doc string, reads, writes []*place, make func(M) kernel.Kernel) error {
 	m, ok := elements[d].(M)
 	if !ok {
 		return unsupportedType(d)
 	}
-	b.emitPlain(doc, reads, writes, func() runtime.Kernel { return make(m) })
+	b.emitPlain(doc, reads, writes, func() kernel.Kernel { return make(m) })
 	return nil
 }
 

@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"slices"
 
+	"modelc/backend/cpu/pack"
 	"modelc/backend/plan"
 	"modelc/ir"
-	"modelc/runtime"
+	"modelc/runtime/kernel"
 )
 
 // Winograd's algorithms: F(2×2,3×3), F(4×4,3×3), both also with a dilation,
@@ -48,10 +49,10 @@ func winogradRow(name string, m int, strided bool) algorithm {
 		},
 		weights:  t.weights,
 		prepared: t.prepared,
-		kernel:   func(o *conv, w runtime.Ref) runtime.Kernel { return t.kernel(o, w) },
+		kernel:   func(o *conv, w kernel.Ref) kernel.Kernel { return t.kernel(o, w) },
 		pool:     t.pool,
-		work: func(l *plan.Layer, k runtime.Kernel) plan.Work {
-			w := k.(*runtime.Winograd)
+		work: func(l *plan.Layer, k kernel.Kernel) plan.Work {
+			w := k.(*kernel.Winograd)
 			return plan.Work{Ops: 2 * float64(w.Dst.N*w.Products()*w.Src.C*w.Dst.C), WeightBytes: float64(w.W.Len * ir.Float32.Size())}
 		},
 	}
@@ -138,16 +139,16 @@ func (t tiling) blocking(o *conv) (tiles, outBlocks int) {
 func (t tiling) prepared(w ir.Shape) int {
 	switch {
 	case t.strided:
-		return runtime.StridedLen(w[0], w[1])
+		return pack.StridedLen(w[0], w[1])
 	case w[2] == 5:
-		return runtime.WinogradLen(4, w[0], w[1])
+		return pack.WinogradLen(4, w[0], w[1])
 	}
-	return runtime.WinogradLen(t.m, w[0], w[1])
+	return pack.WinogradLen(t.m, w[0], w[1])
 }
 
 // weights stores the weights as direct convolution does and transforms them at
 // load.
-func (t tiling) weights(b *builder, o *conv) runtime.Ref {
+func (t tiling) weights(b *builder, o *conv) kernel.Ref {
 	w := o.w
 	stored, five := b.packConv(w), w.Shape[2] == 5
 	doc := fmt.Sprintf("Winograd F(%d×%d) weights", t.m, t.m)
@@ -157,14 +158,14 @@ func (t tiling) weights(b *builder, o *conv) runtime.Ref {
 	case five:
 		doc = "Winograd F(2×2,5×5) weights"
 	}
-	return b.transformed(w, t.prepared(w.Shape), doc, stored, func(dst runtime.Ref) runtime.Kernel {
-		return &runtime.WinogradWeights{M: t.m, Strided: t.strided, Five: five, IC: w.Shape[1], OC: w.Shape[0], W: stored, Format: b.format(w), Dst: dst}
+	return b.transformed(w, t.prepared(w.Shape), doc, stored, func(dst kernel.Ref) kernel.Kernel {
+		return &kernel.WinogradWeights{M: t.m, Strided: t.strided, Five: five, IC: w.Shape[1], OC: w.Shape[0], W: stored, Format: b.format(w), Dst: dst}
 	})
 }
 
-func (t tiling) kernel(o *conv, w runtime.Ref) *runtime.Winograd {
+func (t tiling) kernel(o *conv, w kernel.Ref) *kernel.Winograd {
 	tiles, blocks := t.blocking(o)
-	k := &runtime.Winograd{M: t.m, Strided: t.strided, Five: o.win.KH == 5, Src: o.src.img(), Dst: o.dst.img(), W: w, Bias: o.bias, Residual: o.residual.img(),
+	k := &kernel.Winograd{M: t.m, Strided: t.strided, Five: o.win.KH == 5, Src: o.src.img(), Dst: o.dst.img(), W: w, Bias: o.bias, Residual: o.residual.img(),
 		Scale: o.scale, Shift: o.shift, Pre: o.pre, Act: o.act, PadTop: o.win.PadTop, PadLeft: o.win.PadLeft,
 		Tiles: tiles, OutBlocks: blocks}
 	if o.win.DH > 1 {
@@ -176,13 +177,13 @@ func (t tiling) kernel(o *conv, w runtime.Ref) *runtime.Winograd {
 // pool takes a maximum over windows inside a tile, whose outputs are in
 // registers together. The convolution's own result, four times larger, is never
 // written (VGG).
-func (t tiling) pool(b *builder, o *conv, w runtime.Ref, pool *ir.Node) (string, func(dst *place) runtime.Kernel) {
+func (t tiling) pool(b *builder, o *conv, w kernel.Ref, pool *ir.Node) (string, func(dst *place) kernel.Kernel) {
 	p := pool.Op.(ir.Pool)
 	if o.hasResidual() || t.strided || o.win.DH > 1 || o.win.KH != 3 || apart(pool, p) != "" || t.m%p.Kernel[0] != 0 {
 		return "", nil
 	}
 	size := p.Kernel[0]
-	return fmt.Sprintf(", max pool %d×%d to %s", size, size, plan.Extents(pool.Out[0].Type.Shape[2:]...)), func(dst *place) runtime.Kernel {
+	return fmt.Sprintf(", max pool %d×%d to %s", size, size, plan.Extents(pool.Out[0].Type.Shape[2:]...)), func(dst *place) kernel.Kernel {
 		k := t.kernel(o, w)
 		k.Dst, k.Pool = dst.img(), size
 		return k

@@ -15,6 +15,7 @@ import (
 
 	"modelc/backend/cpu"
 	"modelc/runtime"
+	"modelc/runtime/kernel"
 )
 
 // Difference is a file that differs from what Write would write.
@@ -38,9 +39,9 @@ func Compare(dir string, p *cpu.Program, o Options) ([]Difference, error) {
 
 // CompareRuntime returns the differences between dir and what WriteRuntime would
 // write there.
-func CompareRuntime(dir string, source Files, version string) ([]Difference, error) {
+func CompareRuntime(dir string, source Files, imports, version string) ([]Difference, error) {
 	return compare(dir, runtimeLayout, func(tmp string) error {
-		_, err := writeFiles(tmp, sharedRuntime(source, version))
+		_, err := writeFiles(tmp, sharedRuntime(source, imports, version))
 		return err
 	}, nil)
 }
@@ -155,7 +156,7 @@ func sectionAt(p *runtime.Plan, offset int64) string {
 	for _, list := range [][]runtime.Step{p.Load, p.Steps} {
 		for _, s := range list {
 			for _, f := range fields(reflect.ValueOf(s.Kernel).Elem()) {
-				if r := f.ref; r.Space == runtime.Weights && r.Present() && r.Off <= at && r.Off > best {
+				if r := f.ref; r.Space == kernel.Weights && r.Present() && r.Off <= at && r.Off > best {
 					best, name = r.Off, s.Name
 				}
 			}

@@ -9,7 +9,8 @@ import (
 	"testing"
 
 	"modelc/ir"
-	"modelc/runtime"
+	"modelc/runtime/kernel"
+	"modelc/runtime/kernel/plain"
 )
 
 // What a model may call things to break out of a string, a comment or an
@@ -45,13 +46,13 @@ func TestHostileNames(t *testing.T) {
 func TestFunctionsCoincide(t *testing.T) {
 	for _, c := range []struct {
 		a ir.Fn
-		b runtime.Fn
-	}{{ir.Identity, runtime.ActIdentity}, {ir.Relu, runtime.ActRelu}, {ir.Clip, runtime.ActClip}, {ir.Mish, runtime.ActMish}, {ir.Erf, runtime.ActErf}, {ir.IsInf, runtime.ActIsInf}} {
+		b kernel.Fn
+	}{{ir.Identity, kernel.ActIdentity}, {ir.Relu, kernel.ActRelu}, {ir.Clip, kernel.ActClip}, {ir.Mish, kernel.ActMish}, {ir.Erf, kernel.ActErf}, {ir.IsInf, kernel.ActIsInf}} {
 		if uint8(c.a) != uint8(c.b) {
 			t.Errorf("%s is %d and %d", c.a, c.a, c.b)
 		}
 	}
-	if uint8(ir.ShiftRight) != uint8(runtime.BinShiftRight) || uint8(ir.Min) != uint8(runtime.BinMin) || uint8(ir.ReduceLogSumExp) != uint8(runtime.RedLogSumExp) {
+	if uint8(ir.ShiftRight) != uint8(kernel.BinShiftRight) || uint8(ir.Min) != uint8(kernel.BinMin) || uint8(ir.ReduceLogSumExp) != uint8(plain.RedLogSumExp) {
 		t.Error("functions of two variables or reductions differ")
 	}
 }
@@ -61,10 +62,10 @@ func TestLiteral(t *testing.T) {
 		v    any
 		want string
 	}{
-		{runtime.Ref{Space: runtime.IO + 2, Off: 64, Len: 3}, "runtime.Ref{Space: runtime.IO + 2, Off: 64, Len: 3}"},
-		{runtime.Act{Fn: runtime.ActClip, Alpha: float32(math.Inf(-1)), Beta: 6}, "runtime.Act{Fn: runtime.ActClip, Alpha: -runtime.Inf32, Beta: 6}"},
-		{runtime.StridedCopy[uint32]{Shape: []int{2, 3}}, "runtime.StridedCopy[uint32]{Shape: []int{2, 3}}"},
-		{runtime.PadPlain[float32]{Index: [][]int32{{-1, 0}, {0}}}, "runtime.PadPlain[float32]{Index: [][]int32{{-1, 0}, {0}}}"},
+		{kernel.Ref{Space: kernel.IO + 2, Off: 64, Len: 3}, "runtime.Ref{Space: runtime.IO + 2, Off: 64, Len: 3}"},
+		{kernel.Act{Fn: kernel.ActClip, Alpha: float32(math.Inf(-1)), Beta: 6}, "runtime.Act{Fn: runtime.ActClip, Alpha: -runtime.Inf32, Beta: 6}"},
+		{plain.StridedCopy[uint32]{Shape: []int{2, 3}}, "runtime.StridedCopy[uint32]{Shape: []int{2, 3}}"},
+		{plain.Pad[float32]{Index: [][]int32{{-1, 0}, {0}}}, "runtime.PadPlain[float32]{Index: [][]int32{{-1, 0}, {0}}}"},
 	} {
 		if got := newPrinter(nil).literal(reflect.ValueOf(c.v)); got != c.want {
 			t.Errorf("got  %s\nwant %s", got, c.want)

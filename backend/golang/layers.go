@@ -9,7 +9,7 @@ import (
 	"modelc/backend/cpu"
 	"modelc/backend/plan"
 	"modelc/internal/units"
-	"modelc/runtime"
+	"modelc/runtime/kernel"
 )
 
 // layersSource is the contents of layers.go for one batch size.
@@ -94,7 +94,7 @@ func (l *layers) history(held []cpu.Held) string {
 // channels says which channels of the buffer's image an operand has, "" for
 // all or where that is not an image.
 func (l *layers) channels(b *plan.Buffer, o operand) string {
-	m, ok := o.value.Interface().(runtime.Image)
+	m, ok := o.value.Interface().(kernel.Image)
 	all := 0
 	for _, h := range l.program.Holds(b) {
 		all = max(all, h.Where.Image.C)
@@ -102,7 +102,7 @@ func (l *layers) channels(b *plan.Buffer, o operand) string {
 	if !ok || m.C == all {
 		return ""
 	}
-	first := (m.Off - b.Off) / (m.Plane() * 4) * 16
+	first := (m.Off - b.Off) / m.PlaneBytes() * m.Lanes()
 	return fmt.Sprintf("channels %d to %d", first, first+m.C-1)
 }
 
@@ -182,7 +182,7 @@ func (l *layers) layerSection(i int, operands *printer) section {
 		places = append(places, load.stored...)
 	}
 	s.Declarations = declare(operands, append(places, l.weights[i]...))
-	kernel := func(name string, v reflect.Value, comment string, buffer func(o operand) int) {
+	add := func(name string, v reflect.Value, comment string, buffer func(o operand) int) {
 		p := &printer{packages: operands.packages, name: func(v reflect.Value) string {
 			o, ok := asOperand(v)
 			if !ok {
@@ -196,9 +196,9 @@ func (l *layers) layerSection(i int, operands *printer) section {
 		s.Declarations = append(s.Declarations, declaration{Comment: comment, Apart: len(s.Declarations) > 0, Name: name, Value: p.kernel(v, wideLiteral-tabColumns)})
 	}
 	for _, load := range l.loads[i] {
-		kernel(load.name, load.kernel, lines("When the model is opened: "+load.doc), func(operand) int { return -1 })
+		add(load.name, load.kernel, lines("When the model is opened: "+load.doc), func(operand) int { return -1 })
 	}
-	kernel(l.steps[i], reflect.ValueOf(l.program.Plan.Steps[i].Kernel).Elem(), "", func(o operand) int { return l.bufferOf(i, o) })
+	add(l.steps[i], reflect.ValueOf(l.program.Plan.Steps[i].Kernel).Elem(), "", func(o operand) int { return l.bufferOf(i, o) })
 	return s
 }
 

@@ -9,6 +9,8 @@ import (
 
 	"modelc/ir"
 	"modelc/runtime"
+	"modelc/runtime/kernel"
+	"modelc/runtime/kernel/plain"
 	"modelc/runtime/vision"
 )
 
@@ -188,28 +190,28 @@ func (p *printer) variable(v reflect.Value) string {
 // its type have no names. The values of functions coincide with those of ir.
 func constant(v reflect.Value) string {
 	switch x := v.Interface().(type) {
-	case runtime.Space:
+	case kernel.Space:
 		switch x {
-		case runtime.Arena:
+		case kernel.Arena:
 			return "Arena"
-		case runtime.Weights:
+		case kernel.Weights:
 			return "Weights"
-		case runtime.Prepared:
+		case kernel.Prepared:
 			return "Prepared"
-		case runtime.IO:
+		case kernel.IO:
 			return "IO"
 		}
-		return fmt.Sprintf("IO + %d", x-runtime.IO)
-	case runtime.Fn:
+		return fmt.Sprintf("IO + %d", x-kernel.IO)
+	case kernel.Fn:
 		return "Act" + ir.Fn(x).String()
-	case runtime.BinaryFn:
+	case kernel.BinaryFn:
 		return "Bin" + ir.BinaryFn(x).String()
-	case runtime.ReduceFn:
+	case plain.ReduceFn:
 		return reductions[x]
-	case runtime.Format:
+	case kernel.Format:
 		return strings.ToUpper(x.String())
-	case runtime.PoolKind:
-		if x == runtime.PoolMax {
+	case kernel.PoolKind:
+		if x == kernel.PoolMax {
 			return "PoolMax"
 		}
 		return "PoolAvg"
@@ -219,10 +221,10 @@ func constant(v reflect.Value) string {
 	return ""
 }
 
-var reductions = map[runtime.ReduceFn]string{
-	runtime.RedMean: "RedMean", runtime.RedSum: "RedSum", runtime.RedMax: "RedMax", runtime.RedMin: "RedMin", runtime.RedProd: "RedProd",
-	runtime.RedL1: "RedL1", runtime.RedL2: "RedL2", runtime.RedSumSquare: "RedSumSquare",
-	runtime.RedLogSum: "RedLogSum", runtime.RedLogSumExp: "RedLogSumExp",
+var reductions = map[plain.ReduceFn]string{
+	plain.RedMean: "RedMean", plain.RedSum: "RedSum", plain.RedMax: "RedMax", plain.RedMin: "RedMin", plain.RedProd: "RedProd",
+	plain.RedL1: "RedL1", plain.RedL2: "RedL2", plain.RedSumSquare: "RedSumSquare",
+	plain.RedLogSum: "RedLogSum", plain.RedLogSumExp: "RedLogSumExp",
 }
 
 // float prints a number that has no literal of its own too.
@@ -234,11 +236,11 @@ func (p *printer) float(v reflect.Value) string {
 	s := strconv.FormatFloat(v.Float(), 'g', -1, bits)
 	switch s {
 	case "+Inf":
-		return p.qualified(runtimePath, fmt.Sprintf("Inf%d", bits))
+		return p.qualified(kernelPath, fmt.Sprintf("Inf%d", bits))
 	case "-Inf":
-		return "-" + p.qualified(runtimePath, fmt.Sprintf("Inf%d", bits))
+		return "-" + p.qualified(kernelPath, fmt.Sprintf("Inf%d", bits))
 	case "NaN":
-		return p.qualified(runtimePath, fmt.Sprintf("NaN%d", bits))
+		return p.qualified(kernelPath, fmt.Sprintf("NaN%d", bits))
 	}
 	return s
 }
@@ -246,6 +248,9 @@ func (p *printer) float(v reflect.Value) string {
 // runtimePath is the import path of the runtime in the compiler. That of a
 // generated package may be another.
 var runtimePath = reflect.TypeFor[runtime.Plan]().PkgPath()
+
+// kernelPath is that of the kernels.
+var kernelPath = reflect.TypeFor[kernel.Ref]().PkgPath()
 
 // typeName spells a type as the source of another package does.
 func (p *printer) typeName(t reflect.Type) string {

@@ -5,17 +5,17 @@ import (
 	"reflect"
 	"strings"
 
-	"modelc/runtime"
+	"modelc/runtime/kernel"
 )
 
 // operand is a place that a kernel uses: a Ref, or a struct around one that
 // adds a layout.
 type operand struct {
 	value reflect.Value
-	ref   runtime.Ref
+	ref   kernel.Ref
 }
 
-var refType = reflect.TypeFor[runtime.Ref]()
+var refType = reflect.TypeFor[kernel.Ref]()
 
 // asOperand returns v as an operand, ok false if it is none or absent.
 func asOperand(v reflect.Value) (o operand, ok bool) {
@@ -23,13 +23,13 @@ func asOperand(v reflect.Value) (o operand, ok bool) {
 		return o, false
 	}
 	if v.Type() == refType {
-		return operand{v, v.Interface().(runtime.Ref)}, true
+		return operand{v, v.Interface().(kernel.Ref)}, true
 	}
 	f, embedded := v.Type().FieldByName(refType.Name())
 	if !embedded || !f.Anonymous || f.Type != refType {
 		return o, false
 	}
-	return operand{v, v.FieldByIndex(f.Index).Interface().(runtime.Ref)}, true
+	return operand{v, v.FieldByIndex(f.Index).Interface().(kernel.Ref)}, true
 }
 
 // field is an operand of a kernel with the names of the fields that lead to it.

@@ -8,22 +8,29 @@ import (
 	"go/token"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
+
+	"modelc/internal/modpath"
 )
 
-// A standalone package gets those declarations of the runtime that it can
-// reach, and the assembly behind them. Reaching is by name: whatever mentions
-// a name of the package, in any of the files for any platform, keeps all that
-// is declared under it. Names that mean something local keep a little too
-// much; nothing that is used is ever lost, and no platform must be type-checked.
+// A standalone package gets the declarations of the runtime that it can reach,
+// and the assembly behind them. Reaching is by name: a declaration that is kept
+// keeps whatever has a name that it mentions, in any file for any platform. A
+// local name may keep too much. Nothing that is used is lost, and no platform
+// needs a type check.
+//
+// What kernels call is decided more finely. The printer knows the kernels of the
+// plan, and so the micro-kernels that they use, with the numbers of pixels: see
+// cuts.
 
-// uses is what Go source takes of other packages.
+// uses lists the names that Go source takes from other packages.
 type uses struct {
-	of        map[string]map[string]bool // names by package: "runtime" → "NewModel", "Conv", …
-	selectors map[string]bool            // all that stands behind a dot: methods among them
+	of        map[string]map[string]bool // names by package: "runtime" → "NewModel", …
+	selectors map[string]bool            // every name behind a dot, methods among them
 }
 
 // usesOf reads the selectors in the Go files among files.
@@ -55,28 +62,29 @@ func usesOf(files Files) (uses, error) {
 
 // declared is a declaration, which is kept or left out as a whole.
 type declared struct {
-	from, to int      // in the file, with comments
-	names    []string // package-level ones; none for a method
-	receiver string   // type of a method's
+	text     string   // with comments
+	names    []string // of the package; none for a method
+	receiver string   // the type of a method
 	method   string
-	mentions map[string]bool // names that may be the package's
-	members  map[string]bool // names behind dots
+	mentions map[string]bool            // names that may be of the package
+	members  map[string]bool            // names behind dots
+	imported map[string]map[string]bool // names behind dots, by the name in front
 }
 
 type goFile struct {
-	name    string
-	src     []byte
-	head    int // the end of the package clause
-	imports []*ast.ImportSpec
-	decls   []*declared
-	isDoc   bool // holds the package's comment and nothing else
+	name       string
+	doc        string // comment of the package
+	pkg        string
+	constraint string            // the line //go:build …
+	imports    map[string]string // paths by local name
+	decls      []*declared
 }
 
 // assembly is a file of Go's assembler, cut into what stands under one symbol.
 type assembly struct {
-	name   string
-	head   string
-	blocks []block
+	name       string
+	constraint string
+	blocks     []block
 }
 
 type block struct {
@@ -85,106 +93,230 @@ type block struct {
 	mentions map[string]bool
 }
 
-// parsed is a package's source, ready to be reduced.
+// parsed is the source of a package, ready to be reduced.
 type parsed struct {
 	files    []*goFile
 	assembly []*assembly
+	internal bool            // nobody but the runtime imports it
+	reached  map[string]bool // names of the package
+	kept     map[*declared]bool
 }
 
-func parsePackage(files Files) (*parsed, error) {
-	p := &parsed{}
+// cuts tells what to leave out of package simd: micro-kernels by name, with the
+// numbers of pixels to keep, none for a micro-kernel to leave out. A function
+// without its micro-kernel reports that the tier has none.
+type cuts map[string][]int
+
+// parsePackage reads the files of a package.
+func parsePackage(files Files, cut cuts) (*parsed, error) {
+	p := &parsed{reached: map[string]bool{}, kept: map[*declared]bool{}}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		switch path.Ext(name) {
 		case ".go":
-			f, err := parseFile(name, files[name])
+			f, err := parseFile(name, files[name], cut)
 			if err != nil {
 				return nil, err
 			}
 			p.files = append(p.files, f)
 		case ".s":
-			p.assembly = append(p.assembly, parseAssembly(name, string(files[name])))
+			p.assembly = append(p.assembly, parseAssembly(name, string(files[name]), cut))
 		}
 	}
 	return p, nil
 }
 
-// reduce returns those parts of the package's files that the names in roots
-// reach. selectors are what the package's users write behind dots.
-func (p *parsed) reduce(roots, selectors map[string]bool) (Files, error) {
-	var decls []*declared
-	for _, f := range p.files {
-		decls = append(decls, f.decls...)
-	}
-	kept := map[*declared]bool{}
-	reached, members := maps.Clone(roots), maps.Clone(selectors)
-	symbols := map[string][]*block{}
-	for _, a := range p.assembly {
-		for i := range a.blocks {
-			symbols[a.blocks[i].symbol] = append(symbols[a.blocks[i].symbol], &a.blocks[i])
-		}
-	}
+// reach marks what is reached in packages, by their path below the module's
+// runtime, from the names that are reached already. members are names that stand
+// behind dots in what uses the packages.
+func reach(packages map[string]*parsed, members map[string]bool) {
 	for again := true; again; {
 		again = false
-		for _, d := range decls {
-			if kept[d] || !d.wanted(reached, members) {
-				continue
+		for _, p := range packages {
+			if len(p.reached) == 0 {
+				continue // not imported
 			}
-			kept[d], again = true, true
-			maps.Copy(reached, d.mentions)
-			maps.Copy(members, d.mentions) // methods of an interface are names without a dot
-			maps.Copy(members, d.members)
-			for _, n := range d.names {
-				reached[n] = true
+			for _, f := range p.files {
+				for _, d := range f.decls {
+					if p.kept[d] || !d.wanted(p.reached, members, p.internal) {
+						continue
+					}
+					p.kept[d], again = true, true
+					maps.Copy(p.reached, d.mentions)
+					maps.Copy(members, d.members)
+					for _, n := range d.names {
+						p.reached[n] = true
+					}
+					for local, names := range d.imported {
+						if below, ok := strings.CutPrefix(f.imports[local], runtimeModule); ok && packages[below] != nil {
+							maps.Copy(packages[below].reached, names)
+						}
+					}
+				}
 			}
-		}
-		for name := range maps.Clone(reached) {
-			for _, b := range symbols[name] {
-				for m := range b.mentions {
-					if !reached[m] {
-						reached[m], again = true, true
+			for _, a := range p.assembly {
+				for _, b := range a.blocks {
+					if !p.reached[b.symbol] {
+						continue
+					}
+					for m := range b.mentions {
+						if !p.reached[m] {
+							p.reached[m], again = true, true
+						}
 					}
 				}
 			}
 		}
 	}
+}
+
+// runtimeModule is the import path of the runtime in its module.
+var runtimeModule = modpath.Package("runtime")
+
+// print returns what is kept of a package, a file for each build constraint and
+// language. dir is the package's folder, imports the path that takes the place of
+// runtimeModule.
+func (p *parsed) print(dir, imports string) (Files, error) {
 	out := Files{}
-	for _, f := range p.files {
-		b, err := f.print(kept)
-		if err != nil {
-			return nil, err
+	name := func(file, constraint string) string {
+		base := path.Base(path.Join("runtime", dir))
+		if suffix := path.Base(file[:len(file)-len(path.Ext(file))]); constraint != "" || knownSuffix.MatchString(suffix) {
+			base += suffix[strings.LastIndex(suffix, "_"):]
 		}
-		if b != nil {
-			out[f.name] = b
+		return path.Join(dir, base+path.Ext(file))
+	}
+	merged := map[string][]*goFile{}
+	for _, f := range p.files {
+		if slices.ContainsFunc(f.decls, func(d *declared) bool { return p.kept[d] }) || f.doc != "" && len(p.reached) > 0 {
+			n := name(f.name, f.constraint)
+			merged[n] = append(merged[n], f)
 		}
 	}
-	for _, a := range p.assembly {
-		if text := a.print(reached); text != "" {
-			out[a.name] = []byte(text)
+	for n, files := range merged {
+		b, err := p.merge(files, imports)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", n, err)
 		}
+		out[n] = b
+	}
+	texts := map[string]string{}
+	for _, a := range p.assembly {
+		text := ""
+		for _, b := range a.blocks {
+			if p.reached[b.symbol] {
+				text += b.text
+			}
+		}
+		if text == "" {
+			continue
+		}
+		n := name(a.name, a.constraint)
+		if texts[n] == "" {
+			texts[n] = a.constraint + "\n\n#include \"textflag.h\"\n"
+		}
+		texts[n] += "\n" + strings.TrimSpace(text) + "\n"
+	}
+	for n, text := range texts {
+		out[n] = []byte(strings.TrimLeft(text, "\n"))
 	}
 	return out, nil
 }
 
-// wanted reports whether d must be kept: a name of it is reached or, for a
-// method, its type is, and something may call it. An exported method may be
-// called through an interface of any package.
-func (d *declared) wanted(reached, members map[string]bool) bool {
+// knownSuffix matches names of files that the go command takes for some platforms
+// alone.
+var knownSuffix = regexp.MustCompile(`_(linux|windows|darwin|unix|other|amd64|arm64)$`)
+
+// merge returns what is kept of files with the same constraint as one file.
+func (p *parsed) merge(files []*goFile, base string) ([]byte, error) {
+	imports := map[string]string{}
+	var doc, body strings.Builder
+	for _, f := range files {
+		if f.constraint != files[0].constraint {
+			return nil, fmt.Errorf("%s and %s have the same suffix and different constraints", f.name, files[0].name)
+		}
+		doc.WriteString(f.doc)
+		for _, d := range f.decls {
+			if !p.kept[d] {
+				continue
+			}
+			fmt.Fprintf(&body, "\n%s\n", d.text)
+			for local, full := range f.imports {
+				if !d.mentions[local] {
+					continue
+				}
+				if other := imports[local]; other != "" && other != full {
+					return nil, fmt.Errorf("%s means %s and %s", local, other, full)
+				}
+				imports[local] = full
+			}
+		}
+	}
+	var b strings.Builder
+	if files[0].constraint != "" {
+		fmt.Fprintf(&b, "%s\n\n", files[0].constraint)
+	}
+	fmt.Fprintf(&b, "%spackage %s\n\n", doc.String(), files[0].pkg)
+	if len(imports) > 0 {
+		b.WriteString("import (\n")
+		for _, local := range slices.SortedFunc(maps.Keys(imports), func(x, y string) int { return strings.Compare(imports[x], imports[y]) }) {
+			full := imports[local]
+			if below, ok := strings.CutPrefix(full, runtimeModule); ok {
+				full = base + below
+			}
+			if path.Base(full) == local {
+				local = ""
+			}
+			fmt.Fprintf(&b, "%s %q\n", local, full)
+		}
+		b.WriteString(")\n")
+	}
+	b.WriteString(body.String())
+	return format.Source([]byte(b.String()))
+}
+
+// wanted reports whether d must be kept: a name of it is reached or, for a method,
+// its type is, and something may call it. An exported method may be called
+// through an interface of any package, unless the package is internal to the
+// runtime.
+func (d *declared) wanted(reached, members map[string]bool, internal bool) bool {
 	if d.receiver != "" {
-		return reached[d.receiver] && (token.IsExported(d.method) || members[d.method])
+		return reached[d.receiver] && (token.IsExported(d.method) && !internal || members[d.method])
 	}
 	return slices.ContainsFunc(d.names, func(n string) bool { return reached[n] || n == "init" })
 }
 
-func parseFile(name string, src []byte) (*goFile, error) {
+func parseFile(name string, src []byte, cut cuts) (*goFile, error) {
 	set := token.NewFileSet()
-	tree, err := parser.ParseFile(set, name, src, parser.ParseComments|parser.SkipObjectResolution)
+	tree, err := parser.ParseFile(set, name, src, parser.ParseComments)
 	if err != nil {
 		return nil, err
 	}
 	offset := func(p token.Pos) int { return set.Position(p).Offset }
-	f := &goFile{name: name, src: src, head: offset(tree.Name.End()), imports: tree.Imports, isDoc: tree.Doc != nil && len(tree.Decls) == 0}
+	f := &goFile{name: name, pkg: tree.Name.Name, imports: map[string]string{}}
+	// A name that the file declares, but not for the package, is a local one.
+	local := func(i *ast.Ident) bool { return i.Obj != nil && tree.Scope.Lookup(i.Name) != i.Obj }
+	note := func(d *declared, n ast.Node) { ast.Inspect(n, func(n ast.Node) bool { return d.note(n, local) }) }
+	for line := range strings.Lines(string(src[:offset(tree.Package)])) {
+		if strings.HasPrefix(line, "//go:build ") {
+			f.constraint = strings.TrimSpace(line)
+		}
+	}
+	if tree.Doc != nil {
+		f.doc = string(src[offset(tree.Doc.Pos()):offset(tree.Doc.End())]) + "\n"
+	}
+	for _, i := range tree.Imports {
+		full, err := strconv.Unquote(i.Path.Value)
+		if err != nil {
+			return nil, err
+		}
+		local := path.Base(full)
+		if i.Name != nil {
+			local = i.Name.Name
+		}
+		f.imports[local] = full
+	}
 	for _, decl := range tree.Decls {
-		d := &declared{from: offset(decl.Pos()), mentions: map[string]bool{}, members: map[string]bool{}}
+		d := &declared{mentions: map[string]bool{}, members: map[string]bool{}, imported: map[string]map[string]bool{}}
+		from, to := offset(decl.Pos()), offset(decl.End())
 		var doc *ast.CommentGroup
 		switch decl := decl.(type) {
 		case *ast.FuncDecl:
@@ -211,27 +343,75 @@ func parseFile(name string, src []byte) (*goFile, error) {
 			}
 		}
 		if doc != nil {
-			d.from = offset(doc.Pos())
+			from = offset(doc.Pos())
 		}
-		d.to = offset(decl.End())
-		for d.to < len(src) && src[d.to] != '\n' { // a comment on the last line
-			d.to++
+		for to < len(src) && src[to] != '\n' { // a comment on the last line
+			to++
 		}
-		ast.Inspect(decl, d.note)
+		d.text = string(src[from:to])
+		if fn, ok := decl.(*ast.FuncDecl); ok && fn.Recv == nil && fn.Body != nil {
+			if pixels, ok := cut[fn.Name.Name]; ok {
+				if d.cut(fn, pixels, offset(fn.Body.Lbrace)-from, src[offset(fn.Body.Lbrace)+1:offset(fn.Body.Rbrace)]) {
+					decl = &ast.FuncDecl{Name: fn.Name, Type: fn.Type}
+				}
+			}
+		}
+		note(d, decl)
 		f.decls = append(f.decls, d)
 	}
 	return f, nil
 }
 
-// note records the names in n.
-func (d *declared) note(n ast.Node) bool {
+// cut changes a function that calls a micro-kernel, so that it reports that there
+// is none, or none for other numbers of pixels. brace is the offset of its body.
+// cut reports whether it replaced the whole body.
+func (d *declared) cut(fn *ast.FuncDecl, pixels []int, brace int, body []byte) bool {
+	if len(pixels) == 0 {
+		d.text = d.text[:brace] + "{ return false }"
+		return true
+	}
+	if !strings.Contains(string(body), "return true") {
+		return false // for platforms without the micro-kernel
+	}
+	var others []string
+	for _, p := range pixels {
+		others = append(others, fmt.Sprintf("a.Pixels != %d", p))
+	}
+	d.text = d.text[:brace] + "{\n\tif " + strings.Join(others, " && ") + " {\n\t\treturn false // this copy has no others\n\t}" + string(body) + "}"
+	return false
+}
+
+// note records the names in n, except local ones.
+func (d *declared) note(n ast.Node, local func(*ast.Ident) bool) bool {
+	inspect := func(n ast.Node) { ast.Inspect(n, func(n ast.Node) bool { return d.note(n, local) }) }
 	switch n := n.(type) {
+	case *ast.StructType:
+		for _, f := range n.Fields.List { // the names of fields are no mentions
+			inspect(f.Type)
+		}
+		return false
+	case *ast.InterfaceType:
+		for _, f := range n.Methods.List {
+			for _, m := range f.Names {
+				d.members[m.Name] = true
+			}
+			inspect(f.Type)
+		}
+		return false
 	case *ast.SelectorExpr:
 		d.members[n.Sel.Name] = true
-		ast.Inspect(n.X, d.note)
+		if x, ok := n.X.(*ast.Ident); ok {
+			if d.imported[x.Name] == nil {
+				d.imported[x.Name] = map[string]bool{}
+			}
+			d.imported[x.Name][n.Sel.Name] = true
+		}
+		inspect(n.X)
 		return false
 	case *ast.Ident:
-		d.mentions[n.Name] = true
+		if !local(n) {
+			d.mentions[n.Name] = true
+		}
 	}
 	return true
 }
@@ -249,41 +429,6 @@ func receiver(e ast.Expr) string {
 		return e.Name
 	}
 	return ""
-}
-
-// print returns the file with what is kept of it, nil if that is nothing.
-func (f *goFile) print(kept map[*declared]bool) ([]byte, error) {
-	if f.isDoc {
-		return f.src, nil
-	}
-	used := map[string]bool{}
-	var body strings.Builder
-	for _, d := range f.decls {
-		if kept[d] {
-			fmt.Fprintf(&body, "\n%s\n", f.src[d.from:d.to])
-			maps.Copy(used, d.mentions)
-		}
-	}
-	if body.Len() == 0 {
-		return nil, nil
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\n", f.src[:f.head])
-	for _, i := range f.imports {
-		full, err := strconv.Unquote(i.Path.Value)
-		if err != nil {
-			return nil, err
-		}
-		name, spec := path.Base(full), i.Path.Value
-		if i.Name != nil {
-			name, spec = i.Name.Name, i.Name.Name+" "+spec
-		}
-		if used[name] {
-			fmt.Fprintf(&b, "import %s\n", spec)
-		}
-	}
-	b.WriteString(body.String())
-	return format.Source([]byte(b.String()))
 }
 
 // symbolOf returns the symbol that a line of assembly starts or fills, "" for
@@ -325,21 +470,21 @@ func symbolsIn(text string, set map[string]bool) {
 	}
 }
 
-// parseAssembly cuts a file at the directives that start or fill a symbol.
-// Comments in front of one are its own.
-func parseAssembly(name, src string) *assembly {
+// parseAssembly divides a file at the directives that start or fill a symbol.
+// Comments in front of a directive belong to it.
+func parseAssembly(name, src string, cut cuts) *assembly {
 	a := &assembly{name: name}
 	var comments string
 	add := func(text string) {
 		if n := len(a.blocks); n > 0 {
 			a.blocks[n-1].text += text
-		} else {
-			a.head += text
 		}
 	}
 	for line := range strings.Lines(src) {
 		symbol := symbolOf(line)
 		switch {
+		case strings.HasPrefix(line, "//go:build "):
+			a.constraint = strings.TrimSpace(line)
 		case symbol != "":
 			a.blocks = append(a.blocks, block{symbol: symbol, text: comments + line})
 			comments = ""
@@ -353,22 +498,56 @@ func parseAssembly(name, src string) *assembly {
 	add(comments)
 	for i := range a.blocks {
 		b := &a.blocks[i]
+		for _, suffix := range []string{"AVX512", "AVX2", "NEON"} {
+			if kernel, ok := strings.CutSuffix(b.symbol, suffix); ok && kernel != "" {
+				if pixels := cut[strings.ToUpper(kernel[:1])+kernel[1:]]; len(pixels) > 0 {
+					b.text = cutSections(b.text, pixels)
+				}
+			}
+		}
 		b.mentions = map[string]bool{}
 		symbolsIn(b.text, b.mentions)
 	}
 	return a
 }
 
-// print returns the file with the symbols in reached, "" if it has none.
-func (a *assembly) print(reached map[string]bool) string {
+// A micro-kernel starts with jumps to a section for each number of pixels, which
+// begins at the label p2, p3, …; the section for one pixel follows the jumps.
+var (
+	sectionJump  = regexp.MustCompile(`(?m)^\tCMPQ? .*\n\tB?J?EQ +p(\d+)\n`)
+	sectionLabel = regexp.MustCompile(`(?m)^p(\d+):\n`)
+)
+
+// cutSections returns a micro-kernel with the sections for some numbers of pixels.
+func cutSections(text string, pixels []int) string {
+	keep := func(s string) bool {
+		n, err := strconv.Atoi(s)
+		return err == nil && slices.Contains(pixels, n)
+	}
+	jumps, labels := sectionJump.FindAllStringSubmatchIndex(text, -1), sectionLabel.FindAllStringSubmatchIndex(text, -1)
+	if len(jumps) == 0 || len(jumps) != len(labels) {
+		return text
+	}
 	var b strings.Builder
-	for _, x := range a.blocks {
-		if reached[x.symbol] {
-			b.WriteString(x.text)
+	b.WriteString(text[:jumps[0][0]])
+	for _, j := range jumps {
+		if keep(text[j[2]:j[3]]) {
+			b.WriteString(text[j[0]:j[1]])
 		}
 	}
-	if b.Len() == 0 {
-		return ""
+	if first := text[jumps[len(jumps)-1][1]:labels[0][0]]; keep("1") {
+		b.WriteString(first)
+	} else {
+		b.WriteString("\tUNDEF // the caller has looked\n\n")
 	}
-	return a.head + b.String()
+	for i, l := range labels {
+		end := len(text)
+		if i+1 < len(labels) {
+			end = labels[i+1][0]
+		}
+		if keep(text[l[2]:l[3]]) {
+			b.WriteString(text[l[0]:end])
+		}
+	}
+	return b.String()
 }

@@ -1,6 +1,7 @@
 package golang
 
 import (
+	"fmt"
 	"go/ast"
 	"go/build/constraint"
 	"go/importer"
@@ -9,19 +10,23 @@ import (
 	"go/types"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"modelc/runtime"
+	"modelc/runtime/kernel"
 )
 
 // runtimeSource reads package runtime and what lies below it, without tests.
 func runtimeSource(t *testing.T) Files {
 	t.Helper()
 	files := Files{}
-	for _, dir := range []string{"", "vision/"} {
-		paths, err := filepath.Glob("../../runtime/" + dir + "*.[gs]*")
+	for _, dir := range runtimeFolders {
+		paths, err := filepath.Glob(filepath.Join("../../runtime", dir, "*.[gs]*"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -33,7 +38,7 @@ func runtimeSource(t *testing.T) Files {
 			if err != nil {
 				t.Fatal(err)
 			}
-			files[dir+filepath.Base(p)] = b
+			files[path.Join(dir, filepath.Base(p))] = b
 		}
 	}
 	return files
@@ -61,34 +66,46 @@ func (p platform) takes(name string, src []byte) bool {
 	return true
 }
 
-// What is left of the runtime for one kernel, whichever it is, is a package on
-// every platform: all names declared, no import unused, a body for every
-// function.
+// What is left of the runtime for one kernel, whichever it is, is a set of
+// packages on every platform: all names declared, no import unused, a body for
+// every function. That holds with all micro-kernels, and with none of those that
+// the printer leaves out.
 func TestReduceKernels(t *testing.T) {
 	source := runtimeSource(t)
 	all := 0
-	runtimeFiles := Files{}
 	for name, b := range source {
-		if !strings.Contains(name, "/") {
-			runtimeFiles[name] = b
+		if path.Dir(name) != "vision" {
 			all += len(b)
 		}
 	}
-	p, err := parsePackage(runtimeFiles)
-	if err != nil {
-		t.Fatal(err)
-	}
-	kernel := regexp.MustCompile(`(?m)^func \(k \*(\w+)(?:\[.*?\])?\) Run\(c \*Context\)`)
+	run := regexp.MustCompile(`(?m)^func \(k \*(\w+)(?:\[.*?\])?\) Run\(c \*(?:kernel\.)?Context\)`)
 	std := importer.ForCompiler(token.NewFileSet(), "source", nil)
+	var variants []map[string]*parsed
+	for _, plan := range []*runtime.Plan{{}, {Double: true, Steps: everything}} {
+		p, err := parseRuntime(source, cutsOf([]*runtime.Plan{plan}), !plan.Double)
+		if err != nil {
+			t.Fatal(err)
+		}
+		variants = append(variants, p)
+	}
 	n := 0
-	for _, name := range slices.Sorted(maps.Keys(runtimeFiles)) {
-		for _, m := range kernel.FindAllStringSubmatch(string(runtimeFiles[name]), -1) {
+	for _, name := range slices.Sorted(maps.Keys(source)) {
+		dir := path.Dir(name)
+		for _, m := range run.FindAllStringSubmatch(string(source[name]), -1) {
 			n++
-			roots := map[string]bool{m[1]: true}
-			for _, r := range []string{"NewModel", "MapFile", "Payload", "BytesOf", "BytesOfString", "Options", "Act"} {
-				roots[r] = true
-			}
-			out, err := p.reduce(roots, map[string]bool{})
+			user := fmt.Sprintf(`package p
+
+import (
+	"example.org/p/internal/runtime"
+	"example.org/p/internal/runtime/%s"
+)
+
+var plan = runtime.Plan{Steps: []runtime.Step{{Kernel: &%s.%s}}}
+
+func open(path string) (*runtime.Model, error) { return runtime.OpenModel(&plan, path, nil) }
+func with(t int) { _ = runtime.Options{Threads: t}; _ = runtime.BytesOf[float32] }
+`, dir, path.Base(dir), m[1])
+			out, err := reduce(variants[n%2], Files{"p.go": []byte(user)}, "example.org/p/internal/runtime")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -100,24 +117,60 @@ func TestReduceKernels(t *testing.T) {
 				t.Errorf("%s keeps %d of %d bytes", m[1], size, all)
 			}
 			for _, p := range []platform{{"linux", "amd64", ""}, {"windows", "amd64", "purego"}, {"darwin", "arm64", ""}, {"js", "wasm", ""}} {
-				check(t, std, m[1], p, out)
+				c := checker{t: t, std: std, kernel: m[1], on: p, files: out, done: map[string]*types.Package{}}
+				for _, dir := range runtimeFolders {
+					c.check(dir)
+				}
 			}
 		}
 	}
-	if n < 30 {
+	if n < 50 {
 		t.Errorf("%d kernels found", n)
 	}
 }
 
-// check type-checks the files that p takes and looks for the bodies of
-// functions without one.
-func check(t *testing.T, std types.Importer, kernel string, p platform, files Files) {
-	t.Helper()
+// everything is steps that use every micro-kernel.
+var everything = func() (steps []runtime.Step) {
+	conv := kernel.ConvFirst{C: 3, Dst: kernel.Image{N: 1, C: 40, H: 9, W: 9}}
+	pool := kernel.Pool{Src: conv.Dst, Dst: kernel.Image{N: 1, C: 40, H: 3, W: 3}, KH: 1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1}
+	for _, k := range []kernel.Kernel{&kernel.Conv{}, &conv, &pool, &kernel.GlobalPool{}, &kernel.Affine{Act: kernel.Act{Fn: kernel.ActGelu}}} {
+		steps = append(steps, runtime.Step{Kernel: k})
+	}
+	return steps
+}()
+
+// checker type-checks the packages of a copied runtime for a platform.
+type checker struct {
+	t      *testing.T
+	std    types.Importer
+	kernel string
+	on     platform
+	files  Files
+	done   map[string]*types.Package
+}
+
+// Import implements types.Importer.
+func (c *checker) Import(full string) (*types.Package, error) {
+	if below, ok := strings.CutPrefix(full, "example.org/p/internal/runtime"); ok {
+		return c.check(strings.TrimPrefix(below, "/")), nil
+	}
+	return c.std.Import(full)
+}
+
+// check type-checks a package and looks for the bodies of functions without one.
+func (c *checker) check(dir string) *types.Package {
+	if dir == "" {
+		dir = "."
+	}
+	if p := c.done[dir]; p != nil {
+		return p
+	}
+	t, kernel, p := c.t, c.kernel, c.on
 	set := token.NewFileSet()
 	var trees []*ast.File
 	bodies := map[string]bool{}
-	for name, src := range files {
-		if !p.takes(name, src) {
+	for name, src := range c.files {
+		if path.Dir(name) != dir || !p.takes(name, src) {
 			continue
 		}
 		if strings.HasSuffix(name, ".s") {
@@ -128,19 +181,22 @@ func check(t *testing.T, std types.Importer, kernel string, p platform, files Fi
 			}
 			continue
 		}
+		if path.Ext(name) != ".go" {
+			continue
+		}
 		f, err := parser.ParseFile(set, name, src, 0)
 		if err != nil {
-			t.Errorf("%s on %v: %v", kernel, p, err)
-			return
+			t.Fatalf("%s on %v: %v", kernel, p, err)
 		}
 		trees = append(trees, f)
 	}
-	c := types.Config{Importer: std, Error: func(err error) {
+	config := types.Config{Importer: c, Error: func(err error) {
 		if !strings.Contains(err.Error(), "undefined: syscall.") { // the importer's platform is this one
 			t.Errorf("%s on %v: %v", kernel, p, err)
 		}
 	}}
-	c.Check("runtime", set, trees, nil)
+	pkg, _ := config.Check(path.Join("example.org/p/internal/runtime", dir), set, trees, nil)
+	c.done[dir] = pkg
 	for _, f := range trees {
 		for _, d := range f.Decls {
 			if fn, ok := d.(*ast.FuncDecl); ok && fn.Body == nil {
@@ -154,6 +210,7 @@ func check(t *testing.T, std types.Importer, kernel string, p platform, files Fi
 	for name := range bodies {
 		t.Errorf("%s on %v: assembly %s without a declaration", kernel, p, name)
 	}
+	return pkg
 }
 
 // A declaration stays when something that stays mentions it, whichever way.
@@ -198,11 +255,13 @@ func away() { lost() }
 		"unused.s":   []byte("TEXT ·file(SB), NOSPLIT, $0\n\tRET\n"),
 		"init_it.go": []byte("package p\n\nfunc init() { started = true }\n\nvar started bool\n"),
 	}
-	p, err := parsePackage(files)
+	p, err := parsePackage(files, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := p.reduce(map[string]bool{"Root": true}, map[string]bool{})
+	p.reached["Root"] = true
+	reach(map[string]*parsed{"": p}, map[string]bool{})
+	out, err := p.print("", runtimeModule)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +269,7 @@ func away() { lost() }
 	for _, name := range slices.Sorted(maps.Keys(out)) {
 		text.WriteString(name + "\n" + string(out[name]))
 	}
-	for _, want := range []string{"// Package p.", "// Root is wanted.", "// yes", "type iface", "type inner", "part()", "Exported()", "import str \"strings\"", "zero = iota", "// here", "const gone",
+	for _, want := range []string{"// Package p.", "// Root is wanted.", "// yes", "type iface", "type inner", "part()", "Exported()", "str \"strings\"", "zero = iota", "// here", "const gone",
 		"func asm(x int)", "// asm does.\nTEXT ·asm", "func called(x int)", "DATA c<>", "GLOBL c<>", "// called is.\nTEXT ·called", "#include", "func init()", "var started"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("%q is missing", want)

@@ -2,52 +2,79 @@ package golang
 
 import (
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 
 	"modelc/internal/modpath"
+	"modelc/runtime"
+	"modelc/runtime/kernel"
 )
 
 // The files of a copied runtime that are known by name.
 const (
-	licenseFile  = "LICENSE" // the text, which the licence demands
-	runtimeDoc   = "doc.go"
-	runtimeEntry = "plan.go"
+	licenseFile   = "LICENSE" // the text, which the licence demands
+	runtimeDoc    = "doc.go"  // of a whole copy
+	runtimeEntry  = "plan.go"
+	runtimeMerged = "runtime.go" // of a reduced copy
 )
 
+// runtimeFolders lists the folders of the runtime.
+var runtimeFolders = []string{".", "internal", "internal/mem", "internal/simd", "internal/team", "kernel", "kernel/plain", "vision"}
+
+// cutsOf returns what the plans do not use of the micro-kernels.
+func cutsOf(plans []*runtime.Plan) cuts {
+	used := map[string]map[int]bool{}
+	for _, name := range kernel.Governed {
+		used[name] = map[int]bool{}
+	}
+	for _, p := range plans {
+		for _, s := range slices.Concat(p.Load, p.Steps) {
+			kernel.Uses(s.Kernel, p.Double, func(micro string, pixels int) { used[micro][pixels] = true })
+		}
+	}
+	c := cuts{}
+	for name, pixels := range used {
+		if !pixels[kernel.AnyPixels] {
+			c[name] = slices.Sorted(maps.Keys(pixels))
+		}
+	}
+	return c
+}
+
+// adviceFile asks Linux for large pages, and returns the memory of weights that
+// were transformed.
+const adviceFile = "internal/mem/mem_linux.go"
+
+// small reports whether no region of memory is large enough for that, and no
+// weights are transformed.
+func small(plans []*runtime.Plan) bool {
+	const large = 1 << 20 // bytes, well below what adviceFile acts on
+	for _, p := range plans {
+		if len(p.Load) > 0 || max(p.ArenaBytes, p.WeightsBytes) > large ||
+			slices.ContainsFunc(p.Steps, func(s runtime.Step) bool { return s.Kernel.ScratchBytes() > large }) {
+			return false
+		}
+	}
+	return true
+}
+
 // copyRuntime returns a copy of the runtime reduced to what the files of a
-// package use: its files by their path below RuntimeDir. source are those of
-// package runtime and of packages below it, a folder each.
-func copyRuntime(source, users Files, version string) (Files, error) {
-	u, err := usesOf(users)
+// package and its plans use: its files by their path below RuntimeDir. source
+// holds the files of package runtime and of packages below it. imports is the
+// import path of the copy.
+func copyRuntime(source, users Files, plans []*runtime.Plan, imports, version string) (Files, error) {
+	packages, err := parseRuntime(source, cutsOf(plans), small(plans))
 	if err != nil {
 		return nil, err
 	}
-	packages := map[string]Files{}
-	for name, b := range source {
-		dir, _ := path.Split(name)
-		if packages[dir] == nil {
-			packages[dir] = Files{}
-		}
-		packages[dir][name] = b
+	out, err := reduce(packages, users, imports)
+	if err != nil {
+		return nil, err
 	}
-	out := Files{}
-	for dir, files := range packages {
-		roots := u.of[path.Base(path.Join("runtime", dir))]
-		if len(roots) == 0 {
-			continue
-		}
-		p, err := parsePackage(files)
-		if err != nil {
-			return nil, err
-		}
-		reduced, err := p.reduce(roots, u.selectors)
-		if err != nil {
-			return nil, err
-		}
-		for name, b := range reduced {
-			out[name] = append(head(version, "reduced to what the package above it uses"), b...)
-		}
+	for name, b := range out {
+		out[name] = append(head(version, "reduced to what the package above it uses"), b...)
 	}
 	if b, ok := source[licenseFile]; ok {
 		out[licenseFile] = b
@@ -55,21 +82,79 @@ func copyRuntime(source, users Files, version string) (Files, error) {
 	return out, nil
 }
 
+// parseRuntime reads the packages of the runtime without some micro-kernels and,
+// if small is set, without adviceFile. It returns them by their import path behind
+// runtimeModule.
+func parseRuntime(source Files, cut cuts, small bool) (map[string]*parsed, error) {
+	packages := map[string]*parsed{}
+	for _, dir := range runtimeFolders {
+		files := Files{}
+		for name, b := range source {
+			if path.Dir(name) == dir {
+				files[name] = b
+			}
+		}
+		in := cuts{}
+		if dir == "internal/simd" {
+			in = cut
+		}
+		if small {
+			delete(files, adviceFile)
+		}
+		p, err := parsePackage(files, in)
+		if err != nil {
+			return nil, err
+		}
+		p.internal = strings.HasPrefix(dir, "internal/")
+		packages[strings.TrimPrefix("/"+dir, "/.")] = p
+	}
+	return packages, nil
+}
+
+// reduce returns the parts of packages that the files in users reach.
+func reduce(packages map[string]*parsed, users Files, imports string) (Files, error) {
+	u, err := usesOf(users)
+	if err != nil {
+		return nil, err
+	}
+	for below, p := range packages {
+		p.reached, p.kept = map[string]bool{}, map[*declared]bool{}
+		maps.Copy(p.reached, u.of[path.Base("runtime"+below)])
+	}
+	reach(packages, u.selectors)
+	out := Files{}
+	for below, p := range packages {
+		reduced, err := p.print(strings.TrimPrefix(below, "/"), imports)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(out, reduced)
+	}
+	return out, nil
+}
+
 // sharedRuntime returns the copy of the runtime that several packages share.
-func sharedRuntime(source Files, version string) Files {
+// imports is the import path of the copy.
+func sharedRuntime(source Files, imports, version string) Files {
 	out := Files{}
 	for name, b := range source {
-		if name != licenseFile {
-			b = append(head(version, "this header"), b...)
+		switch {
+		case name == licenseFile:
+		case path.Base(name) == "generate.go":
+			continue // its programs are not there
+		default:
+			if path.Ext(name) == ".go" {
+				b = []byte(strings.ReplaceAll(string(b), `"`+runtimeModule+"/", `"`+imports+"/"))
+			}
+			b = append(head(version, "this header, and import paths"), b...)
 		}
 		out[name] = b
 	}
-	delete(out, "generate.go") // its programs are not there
 	return out
 }
 
-// head is what copied files start with: the licence asks for its name and for
-// a notice of changes.
+// head is what copied files start with: the licence asks for its name and for a
+// notice of changes.
 func head(version, change string) []byte {
 	return []byte(strings.Join([]string{
 		fmt.Sprintf("%s%s; DO NOT EDIT.", marker, version),

@@ -7,6 +7,7 @@ import (
 	"text/template"
 
 	"modelc/backend/cpu"
+	"modelc/runtime"
 )
 
 // source returns the files of the package but the weights, whose digest is
@@ -36,7 +37,11 @@ func source(p *cpu.Program, sum [32]byte, o Options) (Files, error) {
 		}
 	}
 	if o.RuntimeSource != nil {
-		copied, err := copyRuntime(o.RuntimeSource, files, o.Version)
+		plans := []*runtime.Plan{p.Plan}
+		for _, b := range o.More {
+			plans = append(plans, b.Program.Plan)
+		}
+		copied, err := copyRuntime(o.RuntimeSource, files, plans, o.Runtime, o.Version)
 		if err != nil {
 			return nil, err
 		}

@@ -9,7 +9,7 @@ import (
 	"modelc/backend/cpu"
 	"modelc/backend/plan"
 	"modelc/ir"
-	"modelc/runtime"
+	"modelc/runtime/kernel"
 )
 
 // The variables of layers.go: one for each step, and one for each place in
@@ -69,7 +69,7 @@ type layers struct {
 	makes   map[*ir.Value]int          // the step that completes a value
 	places  map[place]string           // the variable of a place in the arena or in a port
 	images  map[*ir.Value]*plan.Buffer // where a value lies as an image
-	ports   map[runtime.Ref]port
+	ports   map[kernel.Ref]port
 
 	portsUsed []variableOf
 	buffers   [][]variableOf // the places in each buffer
@@ -107,10 +107,10 @@ func newLayers(vs *variables, b *batch) *layers {
 	if b.Suffix != "" {
 		prefix = "batch" + b.Suffix
 	}
-	ports := map[runtime.Ref]port{}
+	ports := map[kernel.Ref]port{}
 	for i, x := range slices.Concat(b.Inputs, b.Outputs) {
 		x.Variable = vs.unique(prefixed(prefix, uncapitalised(x.Name)))
-		ports[runtime.Ref{Space: runtime.IO + runtime.Space(i), Len: x.Len}] = x
+		ports[kernel.Ref{Space: kernel.IO + kernel.Space(i), Len: x.Len}] = x
 	}
 	l := &layers{
 		variables: vs, program: p, prefix: prefix, steps: vs.stepVariables(p.Layers, prefix), ports: ports,
@@ -149,13 +149,13 @@ func (l *layers) nameOperand(step int, o operand, field string) {
 			l.places[at] = l.unique(l.steps[step] + "Between")
 			l.weights[step] = append(l.weights[step], variableOf{o, l.places[at], "Extents of an image that is never whole in memory: the step makes a few rows at a time.", ""})
 		}
-	case o.ref.Space == runtime.Weights || o.ref.Space == runtime.Prepared:
+	case o.ref.Space == kernel.Weights || o.ref.Space == kernel.Prepared:
 		if l.shared[o.value.Interface()] == "" {
 			name := l.unique(own)
 			l.shared[o.value.Interface()] = name
 			l.weights[step] = append(l.weights[step], variableOf{operand: o, name: name})
 		}
-	case o.ref.Space == runtime.Arena:
+	case o.ref.Space == kernel.Arena:
 		l.nameInArena(step, o, own)
 	default:
 		at := place{-1, o.value.Interface()}
@@ -243,7 +243,7 @@ func (l *layers) resultPlace(step int) string {
 	}
 	where := l.program.Where(step)
 	for _, v := range []any{where.Image, where.Dense} {
-		if o, ok := asOperand(reflect.ValueOf(v)); ok && o.ref.Space == runtime.Arena {
+		if o, ok := asOperand(reflect.ValueOf(v)); ok && o.ref.Space == kernel.Arena {
 			return l.places[place{l.bufferOf(step, o), v}]
 		}
 	}
@@ -257,7 +257,7 @@ func (l *layers) bufferOf(step int, o operand) int {
 	switch {
 	case !o.ref.Present():
 		return -2 - step
-	case o.ref.Space != runtime.Arena:
+	case o.ref.Space != kernel.Arena:
 		return -1
 	}
 	return slices.IndexFunc(l.program.Buffers, func(b *plan.Buffer) bool {
@@ -271,7 +271,7 @@ func reader(list []*layers, load reflect.Value) (l *layers, step int) {
 	for _, l := range list {
 		for step, variables := range l.weights {
 			for _, v := range variables {
-				if v.ref.Space == runtime.Prepared && slices.ContainsFunc(fields(load), func(f field) bool { return f.ref == v.ref }) {
+				if v.ref.Space == kernel.Prepared && slices.ContainsFunc(fields(load), func(f field) bool { return f.ref == v.ref }) {
 					return l, step
 				}
 			}
@@ -282,15 +282,15 @@ func reader(list []*layers, load reflect.Value) (l *layers, step int) {
 
 // nameLoad gives a load step a variable beside the step that reads what it
 // prepares.
-func (l *layers) nameLoad(load plan.Layer, kernel reflect.Value, step int) string {
-	list := fields(kernel)
+func (l *layers) nameLoad(load plan.Layer, of reflect.Value, step int) string {
+	list := fields(of)
 	base := l.steps[step]
 	for _, f := range list {
-		if name, ok := l.shared[f.value.Interface()]; ok && f.ref.Space == runtime.Prepared {
+		if name, ok := l.shared[f.value.Interface()]; ok && f.ref.Space == kernel.Prepared {
 			base = strings.TrimSuffix(name, "Weights")
 		}
 	}
-	k := loading{name: l.unique(base + "Load"), doc: load.Doc, kernel: kernel}
+	k := loading{name: l.unique(base + "Load"), doc: load.Doc, kernel: of}
 	for _, f := range list {
 		if l.shared[f.value.Interface()] == "" {
 			name := l.unique(base + "Stored")

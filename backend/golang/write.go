@@ -3,6 +3,7 @@ package golang
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -40,10 +41,11 @@ func Write(dir string, p *cpu.Program, o Options) (map[string]FileSize, error) {
 
 // WriteRuntime writes to dir, as Write does, a copy of the runtime that several
 // packages share. The copy is complete, so that any package may use it. source
-// has the files of package runtime by their path below its folder.
-func WriteRuntime(dir string, source Files, version string) (map[string]FileSize, error) {
+// has the files of package runtime by their path below its folder. imports is the
+// import path of the copy.
+func WriteRuntime(dir string, source Files, imports, version string) (map[string]FileSize, error) {
 	return write(dir, runtimeLayout, func(tmp string) (map[string]FileSize, error) {
-		return writeFiles(tmp, sharedRuntime(source, version))
+		return writeFiles(tmp, sharedRuntime(source, imports, version))
 	})
 }
 
@@ -165,9 +167,21 @@ func createWeights(path string, p *cpu.Program, progress func(done, total int) e
 		return sum, err
 	}
 	h.Sum(sum[:0])
-	head := runtime.HeaderOf(p.Plan.WeightsBytes, sum, p.Plan.Graph)
+	head := weightsHeader(p.Plan.WeightsBytes, sum, p.Plan.Graph)
 	_, err = f.WriteAt(head[:], 0)
 	return sum, err
+}
+
+// weightsHeader returns the header of a weights file for a payload of the given
+// size and digest, packed for the plan with the digest graph (Plan.Graph).
+func weightsHeader(size int, sum, graph [32]byte) [runtime.WeightsHeader]byte {
+	var h [runtime.WeightsHeader]byte
+	copy(h[:], runtime.WeightsMagic)
+	h[len(runtime.WeightsMagic)] = runtime.WeightsVersion
+	binary.LittleEndian.PutUint64(h[runtime.WeightsSize:], uint64(size))
+	copy(h[runtime.WeightsSum:], sum[:])
+	copy(h[runtime.WeightsGraph:], graph[:])
+	return h
 }
 
 // WriteWeights writes the weights of p, or of all programs that share them, to
@@ -220,16 +234,24 @@ type layout struct {
 
 var (
 	packageLayout = layout{
-		folders: []string{".", "testdata", "internal", RuntimeDir, RuntimeDir + "/vision"},
+		folders: append([]string{".", "testdata", "internal"}, below(RuntimeDir, runtimeFolders)...),
 		entry:   modelFile,
-		owners:  map[string]string{goldenFile: testFile, RuntimeDir + "/" + licenseFile: RuntimeDir + "/" + runtimeDoc},
+		owners:  map[string]string{goldenFile: testFile, RuntimeDir + "/" + licenseFile: RuntimeDir + "/" + runtimeMerged},
 	}
 	runtimeLayout = layout{
-		folders: []string{".", "vision"},
+		folders: runtimeFolders,
 		entry:   runtimeEntry,
 		owners:  map[string]string{licenseFile: runtimeDoc},
 	}
 )
+
+// below returns folders joined to dir.
+func below(dir string, folders []string) (list []string) {
+	for _, f := range folders {
+		list = append(list, path.Join(dir, f))
+	}
+	return list
+}
 
 // install moves what was written to the folder tmp into dir.
 func install(tmp, dir string, l layout) error {

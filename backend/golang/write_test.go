@@ -205,7 +205,7 @@ func TestWriteLeavesOthersAlone(t *testing.T) {
 	has("internal/mine/mine.go", true)
 	has("testdata/x.txt", true)
 	has("layers_old.go", false)
-	has("internal/runtime/doc.go", true)
+	has("internal/runtime/runtime.go", true)
 
 	o.RuntimeSource = nil
 	write("")

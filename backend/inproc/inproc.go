@@ -140,8 +140,8 @@ func (e *Engine) read(t ir.Type, at cpu.Location) *ir.Tensor {
 		c, _ := ir.FromBytes(t, slices.Clone(e.session.Memory(at.Dense, t.DType.Size())))
 		return c
 	}
-	elem := t.DType.Size()
-	src := e.session.Memory(m.Ref, elem)
+	size, lanes := m.Elem.Bytes(), m.Lanes()
+	src := e.session.Memory(m.Ref, size)
 	out := ir.NewTensor(t)
 	dst := out.Bytes()
 	i := 0
@@ -149,9 +149,9 @@ func (e *Engine) read(t ir.Type, at cpu.Location) *ir.Tensor {
 		for c := range m.C {
 			for y := range m.H {
 				for x := range m.W {
-					at := n*m.BatchStride + c/16*m.Plane() + m.Origin() + y*m.Row() + x*16 + c%16
-					copy(dst[i:i+elem], src[at*elem:])
-					i += elem
+					at := m.At(n, c/lanes, y, x) + c%lanes
+					copy(dst[i:i+size], src[at*size:])
+					i += size
 				}
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	"modelc/ir/eval"
 	"modelc/ir/examples"
 	"modelc/runtime"
+	"modelc/runtime/kernel"
 )
 
 // check runs g here and in the reference interpreter, value by value.
@@ -93,7 +94,7 @@ func TestProgramCases(t *testing.T) {
 // checkHalf is check with weights in half precision, whose values g gets.
 func checkHalf(t *testing.T, g *ir.Graph, cfg cpu.Config, tol float64) {
 	t.Helper()
-	for _, cfg.Weights = range []runtime.Format{runtime.F16, runtime.BF16} {
+	for _, cfg.Weights = range []kernel.Format{kernel.F16, kernel.BF16} {
 		g := g.Clone()
 		if err := cpu.RoundWeights(g, cfg.Weights); err != nil {
 			t.Fatal(err)
@@ -175,19 +176,19 @@ output "y" %y
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan := func(f runtime.Format) *runtime.Plan {
+	plan := func(f kernel.Format) *runtime.Plan {
 		p, err := cpu.Build(g, cpu.Config{Weights: f})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return p.Plan
 	}
-	full := plan(runtime.F32)
+	full := plan(kernel.F32)
 	weights := 0 // those of layers, packed in blocks of 16 channels
 	for _, n := range []int{64 * 64 * 9, 64 * 64, 64 * 9, 64 * 64 * 4, 36864 * 16} {
 		weights += n * 4
 	}
-	for _, f := range []runtime.Format{runtime.F16, runtime.BF16} {
+	for _, f := range []kernel.Format{kernel.F16, kernel.BF16} {
 		if half := plan(f); half.WeightsBytes != full.WeightsBytes-weights/2 || half.Graph == full.Graph {
 			t.Errorf("%s: %d bytes of %d, want %d less", f, half.WeightsBytes, full.WeightsBytes, weights/2)
 		}
@@ -197,11 +198,11 @@ output "y" %y
 	large := ir.NewTensor(ir.T(ir.Float32, 64, 64, 1, 1))
 	ir.Elements[float32](large)[7] = -70000
 	g.Lookup("p").Const = large
-	err = cpu.RoundWeights(g, runtime.F16)
+	err = cpu.RoundWeights(g, kernel.F16)
 	if err == nil || !strings.Contains(err.Error(), "-70000 is too large for f16: store the weights as bf16") {
 		t.Errorf("a weight of -70000 as f16: %v", err)
 	}
-	if err := cpu.RoundWeights(g, runtime.BF16); err != nil {
+	if err := cpu.RoundWeights(g, kernel.BF16); err != nil {
 		t.Error(err)
 	}
 }

@@ -11,14 +11,14 @@ import (
 
 	"modelc"
 	"modelc/backend/golang"
-	"modelc/runtime"
+	"modelc/runtime/kernel"
 )
 
 // weightsFlag is --weights: the place of a package's weights and their format.
 type weightsFlag struct {
 	words   []string
 	sidecar bool
-	format  runtime.Format
+	format  kernel.Format
 }
 
 func (f *weightsFlag) add(c *cobra.Command) {
@@ -34,11 +34,11 @@ func (f *weightsFlag) parse() error {
 		case "embed", "file":
 			kind, f.sidecar = &where, w == "file"
 		case "f32":
-			f.format = runtime.F32
+			f.format = kernel.F32
 		case "f16":
-			f.format = runtime.F16
+			f.format = kernel.F16
 		case "bf16":
-			f.format = runtime.BF16
+			f.format = kernel.BF16
 		default:
 			return usageError{fmt.Errorf("--weights %q: want embed or file, and f32, f16 or bf16", w)}
 		}
@@ -56,7 +56,7 @@ func (f *weightsFlag) recorded() []string {
 	if f.sidecar {
 		words = append(words, "file")
 	}
-	if f.format != runtime.F32 {
+	if f.format != kernel.F32 {
 		words = append(words, f.format.String())
 	}
 	if words == nil {

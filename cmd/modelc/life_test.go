@@ -259,5 +259,6 @@ func TestStandaloneZoo(t *testing.T) {
 		}
 	}
 	goTool(t, dir, nil, "vet", "./...")
+	strict(t, ".")
 	goTool(t, dir, nil, "test", "./...")
 }

@@ -18,6 +18,7 @@ import (
 	"modelc/ir"
 	"modelc/ir/eval"
 	"modelc/runtime"
+	"modelc/runtime/kernel"
 	"modelc/runtime/vision"
 )
 
@@ -93,7 +94,7 @@ func TestRetrained(t *testing.T) {
 	}
 
 	compile := func(path string) *modelc.Compiled {
-		c, err := modelc.Compile(path, modelc.Options{Weights: runtime.F16})
+		c, err := modelc.Compile(path, modelc.Options{Weights: kernel.F16})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -175,7 +176,7 @@ func TestCorpusHalf(t *testing.T) {
 			pictures, labels := corpusPictures(t, dir, c.pictures)
 			var full [][]float32
 			bytes := 0
-			for _, f := range []runtime.Format{runtime.F32, runtime.F16, runtime.BF16} {
+			for _, f := range []kernel.Format{kernel.F32, kernel.F16, kernel.BF16} {
 				m, err := modelc.Compile(filepath.Join(dir, "models", c.model), modelc.Options{Weights: f})
 				if err != nil {
 					t.Fatal(err)
@@ -205,7 +206,7 @@ func TestCorpusHalf(t *testing.T) {
 					if best == labels[i] {
 						right++
 					}
-					if f == runtime.F32 {
+					if f == kernel.F32 {
 						full = append(full, scores)
 						continue
 					}
@@ -220,12 +221,12 @@ func TestCorpusHalf(t *testing.T) {
 						t.Logf("%s: picture %d is class %d, not %d, whose score is %.3f", f, i, best, first.Index, first.Score)
 					}
 				}
-				if f == runtime.F32 {
+				if f == kernel.F32 {
 					bytes = m.Program.Plan.WeightsBytes
 				}
 				t.Logf("%s: %d bytes, %.2f of full; %d of %d pictures named right, %d otherwise than in full precision; error %.1e",
 					f, m.Program.Plan.WeightsBytes, float64(m.Program.Plan.WeightsBytes)/float64(bytes), right, len(pictures), changed, worst)
-				if (f == runtime.F16 || c.pictures == "imagenet") && changed > 0 || changed > 1 {
+				if (f == kernel.F16 || c.pictures == "imagenet") && changed > 0 || changed > 1 {
 					t.Errorf("%s: %d pictures change their class", f, changed)
 				}
 				if 2*right < len(pictures) {

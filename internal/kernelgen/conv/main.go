@@ -1,6 +1,6 @@
 // Command conv writes the AVX-512 and AVX2 micro-kernels of convolution:
 //
-//	go run modelc/internal/kernelgen/conv -out zconv_amd64.s -stubs zconv_amd64.go -pkg runtime
+//	go run modelc/internal/kernelgen/conv -out zconv_amd64.s -stubs zconv_amd64.go -pkg simd
 //
 // A micro-kernel computes a tile of some pixels by 32 (or 16) output channels
 // in registers; weights are read strictly forwards.
@@ -21,36 +21,34 @@ import (
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
 
-	"modelc/internal/kernelgen/args"
+	"modelc/internal/kernelgen/abi"
 	"modelc/internal/kernelgen/x86"
 )
 
 func main() {
 	// Types are read without the files that this program writes.
 	os.Setenv("GOFLAGS", "-tags=purego")
-	Package("modelc/runtime")
+	Package("modelc/runtime/internal/simd")
 	ConstraintExpr("!purego")
 	for _, g := range []generator{{x86.AVX512, 14, 14}, {x86.AVX2, 6, 7}} {
 		if g.Bytes == 32 {
-			g.kernel("run8", 8, 1, "computes a.pixels ≤ %d pixels by the first 8 of 16 output channels, a.run input values a step."+othersZero)
+			g.kernel("run8", 8, 1)
 		}
-		g.kernel("tile32", 32, 16, "computes a.pixels ≤ %d pixels by 32 output channels, 16 input channels a step.")
-		g.kernel("tile16", 16, 16, "computes a.pixels ≤ %d pixels by 16 output channels, 16 input channels a step.")
-		g.kernel("run32", 32, 1, "computes a.pixels ≤ %d pixels by 32 output channels, a.run input values a step.")
-		g.kernel("run16", 16, 1, "computes a.pixels ≤ %d pixels by 16 output channels, a.run input values a step.")
-		g.channelKernel("depthwise", 16, "computes a.pixels ≤ %d pixels of one block of 16 channels, one filter per channel.",
-			true, func(x Mem, w, acc VecPhysical) { VFMADD231PS(x, w, acc) })
+		g.kernel("tile32", 32, 16)
+		g.kernel("tile16", 16, 16)
+		g.kernel("run32", 32, 1)
+		g.kernel("run16", 16, 1)
+		g.channelKernel("depthwise", 16, true, func(x Mem, w, acc VecPhysical) { VFMADD231PS(x, w, acc) })
 		if g.Bytes == 32 {
 			g.depthwise3()
 		}
-		const maxDoc, sumDoc = "takes the maximum over the windows of a.pixels ≤ %d pixels of one block; a.bias is the start.", "sums the windows of a.pixels ≤ %d pixels of one block onto a.bias."
 		maximum := func(x Mem, _, acc VecPhysical) { VMAXPS(x, acc, acc) }
 		sum := func(x Mem, _, acc VecPhysical) { VADDPS(x, acc, acc) }
-		g.channelKernel("poolMax", 16, maxDoc, false, maximum)
-		g.channelKernel("poolSum", 16, sumDoc, false, sum)
+		g.channelKernel("poolMax", 16, false, maximum)
+		g.channelKernel("poolSum", 16, false, sum)
 		if g.Bytes == 32 {
-			g.channelKernel("poolMax8", 8, maxDoc+othersZero, false, maximum)
-			g.channelKernel("poolSum8", 8, sumDoc+othersZero, false, sum)
+			g.channelKernel("poolMax8", 8, false, maximum)
+			g.channelKernel("poolSum8", 8, false, sum)
 		}
 		g.peak()
 	}
@@ -59,9 +57,6 @@ func main() {
 	}
 	Generate()
 }
-
-// othersZero is what kernels of 8 channels do with the other 8.
-const othersZero = " The others of a pixel become zero, but where pixels are 8 apart."
 
 // narrowPixels is how many pixels kernels of 8 channels take: accumulators, and
 // two registers more.
@@ -77,13 +72,10 @@ type generator struct {
 
 // function starts a kernel for up to pixels pixels, which the code for each
 // number of them follows.
-func (g generator) function(name, doc string, pixels int) {
-	name += g.Name
-	TEXT(name, NOSPLIT, "func(a *tileArgs)")
-	Doc(name + " " + fmt.Sprintf(doc, pixels))
-	Pragma("noescape")
+func (g generator) function(name string, pixels int) {
+	g.Function(name, NOSPLIT)
 	Load(Param("a"), RDI)
-	MOVQ(arg(args.Pixels), RAX)
+	MOVQ(arg(abi.Pixels), RAX)
 	for p := pixels; p > 1; p-- { // 1 falls through
 		CMPQ(RAX, Imm(uint64(p)))
 		JEQ(LabelRef(fmt.Sprintf("p%d", p)))
@@ -92,12 +84,12 @@ func (g generator) function(name, doc string, pixels int) {
 
 // kernel writes one function for all tile widths: width output channels,
 // unroll input values per innermost step.
-func (g generator) kernel(name string, width, unroll int, doc string) {
+func (g generator) kernel(name string, width, unroll int) {
 	pixels := g.pixels
 	if width == 8 {
 		pixels = narrowPixels
 	}
-	g.function(name, doc, pixels)
+	g.function(name, pixels)
 	for p := 1; p <= pixels; p++ {
 		t := tile{generator: g, p: p, b: width * 4 / g.Bytes, row: max(64, width*4), sets: 1}
 		if width == 32 && t.p*t.b > g.pixels*2 { // more accumulators than there is room for
@@ -153,9 +145,9 @@ func (t tile) convolution(unroll int) {
 		XORL(ECX, ECX)
 		Label(t.label("half"))
 	}
-	MOVQ(arg(args.In), RSI)
-	MOVQ(arg(args.W), RDX)
-	MOVQ(arg(args.Bias), R15)
+	MOVQ(arg(abi.In), RSI)
+	MOVQ(arg(abi.W), RDX)
+	MOVQ(arg(abi.Bias), R15)
 	if t.halves {
 		ADDQ(RCX, RDX)
 		ADDQ(RCX, R15)
@@ -171,12 +163,12 @@ func (t tile) convolution(unroll int) {
 	for i := b * p; i < sets*b*p; i++ {
 		VXORPS(t.Regs[i], t.Regs[i], t.Regs[i])
 	}
-	MOVQ(arg(args.Pix), R14)
+	MOVQ(arg(abi.Pix), R14)
 	LEAQ(Mem{Base: R14, Index: R14, Scale: 2}, R13)
-	MOVQ(arg(args.Blocks), R8)
+	MOVQ(arg(abi.Blocks), R8)
 	prefetch := unroll > 1 && t.row == 128
 	if prefetch {
-		MOVQ(arg(args.Next), RBX)
+		MOVQ(arg(abi.Next), RBX)
 		if t.halves {
 			ADDQ(RCX, RBX)
 		}
@@ -184,14 +176,14 @@ func (t tile) convolution(unroll int) {
 
 	Label(t.label("block"))
 	MOVQ(RSI, R9)
-	MOVQ(arg(args.Rows), R10)
+	MOVQ(arg(abi.Rows), R10)
 	Label(t.label("row"))
 	MOVQ(R9, R11)
-	MOVQ(arg(args.Cols), R12)
+	MOVQ(arg(abi.Cols), R12)
 	Label(t.label("col"))
 	pixel := pixelsOf(p)
 	if unroll == 1 {
-		MOVQ(arg(args.Run), RBX)
+		MOVQ(arg(abi.Run), RBX)
 		Label(t.label("run"))
 	}
 	for c := range unroll {
@@ -204,7 +196,7 @@ func (t tile) convolution(unroll int) {
 		}
 		t.multiply(weights, c%sets*b*p, func(i int) Mem { return pixel(i, c) })
 		if c == 7 && unroll == 16 { // the last block may have no more channels
-			CMPQ(R8, arg(args.Half))
+			CMPQ(R8, arg(abi.Half))
 			JEQ(LabelRef(t.label("step")))
 		}
 	}
@@ -214,12 +206,12 @@ func (t tile) convolution(unroll int) {
 	ADDQ(U32(uint32(unroll*t.row)), RDX)
 	if prefetch {
 		for n := 4; n < unroll; n *= 2 { // rarely: tiles of few
-			CMPQ(arg(args.NextStep), U32(uint32(n*t.row)))
+			CMPQ(arg(abi.NextStep), U32(uint32(n*t.row)))
 			JLE(LabelRef(t.label("asked")))
 			t.prefetch(n, 2*n)
 		}
 		Label(t.label("asked"))
-		ADDQ(arg(args.NextStep), RBX)
+		ADDQ(arg(abi.NextStep), RBX)
 	}
 	if unroll == 1 {
 		for i := 0; i*4 < p; i++ {
@@ -228,17 +220,17 @@ func (t tile) convolution(unroll int) {
 		DECQ(RBX)
 		JNZ(LabelRef(t.label("run")))
 		// R11 moved along the run; back to where it started.
-		MOVQ(arg(args.Run), RBX)
+		MOVQ(arg(abi.Run), RBX)
 		SHLQ(Imm(2), RBX)
 		SUBQ(RBX, R11)
 	}
-	ADDQ(arg(args.ColStride), R11)
+	ADDQ(arg(abi.ColStride), R11)
 	DECQ(R12)
 	JNZ(LabelRef(t.label("col")))
-	ADDQ(arg(args.RowStride), R9)
+	ADDQ(arg(abi.RowStride), R9)
 	DECQ(R10)
 	JNZ(LabelRef(t.label("row")))
-	ADDQ(arg(args.BlockStride), RSI)
+	ADDQ(arg(abi.BlockStride), RSI)
 	DECQ(R8)
 	JNZ(LabelRef(t.label("block")))
 	for n := sets; n > 1; n = (n + 1) / 2 {
@@ -309,13 +301,10 @@ const doublePixels = 6
 // double writes a tile kernel that accumulates in float64 and leaves the
 // epilogue to its caller.
 func double(width int) {
-	name := fmt.Sprintf("double%dAVX512", width)
-	TEXT(name, NOSPLIT, "func(a *tileArgs, out *float32, step int)")
-	Doc(fmt.Sprintf("%s writes the sums of a.pixels ≤ %d pixels by %d output channels to out, step input values a step.", name, doublePixels, width))
-	Pragma("noescape")
+	x86.AVX512.Function(fmt.Sprintf("double%d", width), NOSPLIT)
 	Load(Param("a"), RDI)
 	Load(Param("out"), R15)
-	MOVQ(arg(args.Pixels), RAX)
+	MOVQ(arg(abi.Pixels), RAX)
 	for p := doublePixels; p > 1; p-- {
 		CMPQ(RAX, Imm(uint64(p)))
 		JEQ(LabelRef(fmt.Sprintf("p%d", p)))
@@ -327,24 +316,24 @@ func double(width int) {
 		if p > 1 {
 			Label(fmt.Sprintf("p%d", p))
 		}
-		MOVQ(arg(args.In), RSI)
-		MOVQ(arg(args.W), RDX)
-		MOVQ(arg(args.Bias), RAX)
+		MOVQ(arg(abi.In), RSI)
+		MOVQ(arg(abi.W), RDX)
+		MOVQ(arg(abi.Bias), RAX)
 		for blk := range b {
 			VCVTPS2PD(Mem{Base: RAX, Disp: 32 * blk}, acc(blk, 0))
 			for i := 1; i < p; i++ {
 				VMOVAPD(acc(blk, 0), acc(blk, i))
 			}
 		}
-		MOVQ(arg(args.Pix), R14)
+		MOVQ(arg(abi.Pix), R14)
 		LEAQ(Mem{Base: R14, Index: R14, Scale: 2}, R13)
-		MOVQ(arg(args.Blocks), R8)
+		MOVQ(arg(abi.Blocks), R8)
 		Label(label("block"))
 		MOVQ(RSI, R9)
-		MOVQ(arg(args.Rows), R10)
+		MOVQ(arg(abi.Rows), R10)
 		Label(label("row"))
 		MOVQ(R9, R11)
-		MOVQ(arg(args.Cols), R12)
+		MOVQ(arg(abi.Cols), R12)
 		Label(label("col"))
 		pixel := pixelsOf(p)
 		Load(Param("step"), RBX)
@@ -368,13 +357,13 @@ func double(width int) {
 		Load(Param("step"), RBX)
 		SHLQ(Imm(2), RBX)
 		SUBQ(RBX, R11)
-		ADDQ(arg(args.ColStride), R11)
+		ADDQ(arg(abi.ColStride), R11)
 		DECQ(R12)
 		JNZ(LabelRef(label("col")))
-		ADDQ(arg(args.RowStride), R9)
+		ADDQ(arg(abi.RowStride), R9)
 		DECQ(R10)
 		JNZ(LabelRef(label("row")))
-		ADDQ(arg(args.BlockStride), RSI)
+		ADDQ(arg(abi.BlockStride), RSI)
 		DECQ(R8)
 		JNZ(LabelRef(label("block")))
 		for i := range p {
@@ -392,33 +381,33 @@ func double(width int) {
 // channelKernel writes a kernel that works on each channel alone: for every tap
 // of the window the vectors of each pixel. weights tells whether a pixel's worth
 // of them is read for each tap.
-func (g generator) channelKernel(name string, width int, doc string, weights bool, step func(x Mem, w, acc VecPhysical)) {
+func (g generator) channelKernel(name string, width int, weights bool, step func(x Mem, w, acc VecPhysical)) {
 	pixels := g.channelPixels
 	if width == 8 {
 		pixels = narrowPixels
 	}
-	g.function(name, doc, pixels)
+	g.function(name, pixels)
 	for p := 1; p <= pixels; p++ {
 		t := tile{generator: g, p: p, b: width * 4 / g.Bytes}
 		if p > 1 {
 			Label(fmt.Sprintf("p%d", p))
 		}
-		MOVQ(arg(args.In), R9)
+		MOVQ(arg(abi.In), R9)
 		if weights {
-			MOVQ(arg(args.W), RDX)
+			MOVQ(arg(abi.W), RDX)
 		}
-		MOVQ(arg(args.Bias), R15)
+		MOVQ(arg(abi.Bias), R15)
 		for blk := range t.b {
 			for i := range p {
 				VMOVUPS(Mem{Base: R15, Disp: blk * t.Bytes}, t.acc(blk, i))
 			}
 		}
-		MOVQ(arg(args.Pix), R14)
+		MOVQ(arg(abi.Pix), R14)
 		LEAQ(Mem{Base: R14, Index: R14, Scale: 2}, R13)
-		MOVQ(arg(args.Rows), R10)
+		MOVQ(arg(abi.Rows), R10)
 		Label(t.label("row"))
 		MOVQ(R9, R11)
-		MOVQ(arg(args.Cols), R12)
+		MOVQ(arg(abi.Cols), R12)
 		Label(t.label("col"))
 		pixel := pixelsOf(p)
 		if weights {
@@ -432,10 +421,10 @@ func (g generator) channelKernel(name string, width int, doc string, weights boo
 				step(pixel(i, blk*t.Bytes/4), t.Last(blk), t.acc(blk, i))
 			}
 		}
-		ADDQ(arg(args.ColStride), R11)
+		ADDQ(arg(abi.ColStride), R11)
 		DECQ(R12)
 		JNZ(LabelRef(t.label("col")))
-		ADDQ(arg(args.RowStride), R9)
+		ADDQ(arg(abi.RowStride), R9)
 		DECQ(R10)
 		JNZ(LabelRef(t.label("row")))
 		t.epilogue()
@@ -450,7 +439,7 @@ const neighbours = 12
 // the general kernel reads as many values as it multiplies. The 8 channels of a
 // vector at a time, so that the weights of a row stay in registers.
 func (g generator) depthwise3() {
-	g.function("depthwise3", "is depthwise for a.pixels ≤ %d pixels with a.cols = 3, a.pix = a.colStride = 64 and no a.res.", neighbours)
+	g.function("depthwise3", neighbours)
 	weights, x := []VecPhysical{g.Last(3), g.Last(2), g.Last(1)}, g.Last(0)
 	for p := 1; p <= neighbours; p++ {
 		t := tile{generator: g, p: p, b: 1}
@@ -459,14 +448,14 @@ func (g generator) depthwise3() {
 		}
 		XORL(ECX, ECX)
 		Label(t.label("half"))
-		MOVQ(arg(args.In), R9)
-		MOVQ(arg(args.W), RDX)
-		MOVQ(arg(args.Bias), R15)
+		MOVQ(arg(abi.In), R9)
+		MOVQ(arg(abi.W), RDX)
+		MOVQ(arg(abi.Bias), R15)
 		VMOVUPS(Mem{Base: R15, Index: RCX, Scale: 1}, t.acc(0, 0))
 		for i := 1; i < p; i++ {
 			VMOVAPS(t.acc(0, 0), t.acc(0, i))
 		}
-		MOVQ(arg(args.Rows), R10)
+		MOVQ(arg(abi.Rows), R10)
 		Label(t.label("row"))
 		for tap, w := range weights {
 			VMOVUPS(Mem{Base: RDX, Index: RCX, Scale: 1, Disp: 64 * tap}, w)
@@ -480,14 +469,14 @@ func (g generator) depthwise3() {
 				}
 			}
 		}
-		ADDQ(arg(args.RowStride), R9)
+		ADDQ(arg(abi.RowStride), R9)
 		DECQ(R10)
 		JNZ(LabelRef(t.label("row")))
 		lo, hi := weights[0], weights[1]
-		VBROADCASTSS(arg(args.LoHi), lo)
-		VBROADCASTSS(arg(args.LoHi+4), hi)
-		MOVQ(arg(args.Out), R11)
-		MOVQ(arg(args.OutPix), R9)
+		VBROADCASTSS(arg(abi.LoHi), lo)
+		VBROADCASTSS(arg(abi.LoHi+4), hi)
+		MOVQ(arg(abi.Out), R11)
+		MOVQ(arg(abi.OutPix), R9)
 		for i := range p {
 			VMAXPS(t.acc(0, i), lo, t.acc(0, i))
 			VMINPS(t.acc(0, i), hi, t.acc(0, i))
@@ -527,18 +516,18 @@ func pixelsOf(p int) func(i, c int) Mem {
 
 // epilogue adds the residual, clamps and stores.
 func (t tile) epilogue() {
-	MOVQ(arg(args.Res), RSI)
+	MOVQ(arg(abi.Res), RSI)
 	TESTQ(RSI, RSI)
 	JZ(LabelRef(t.label("clamp")))
-	t.forPixels("res", RSI, args.ResPix, args.ResBlock, func(m Mem, acc VecPhysical) { VADDPS(m, acc, acc) })
+	t.forPixels("res", RSI, abi.ResPix, abi.ResBlock, func(m Mem, acc VecPhysical) { VADDPS(m, acc, acc) })
 	Label(t.label("clamp"))
 	lo, hi := t.Last(1), t.Last(0)
 	// The first operand is what comes out of a comparison with NaN.
 	if t.Bytes == 32 {
 		// Stores one after another hold the next tile up; between two operations
 		// they do not, even if those change nothing: see newTile.
-		VBROADCASTSS(arg(args.LoHi), lo)
-		VBROADCASTSS(arg(args.LoHi+4), hi)
+		VBROADCASTSS(arg(abi.LoHi), lo)
+		VBROADCASTSS(arg(abi.LoHi+4), hi)
 		clamped := func(m Mem, acc VecPhysical) {
 			VMAXPS(acc, lo, acc)
 			VMINPS(acc, hi, acc)
@@ -548,7 +537,7 @@ func (t tile) epilogue() {
 			t.store("out", clamped)
 			return
 		}
-		CMPQ(arg(args.OutPix), Imm(uint64(t.Bytes)))
+		CMPQ(arg(abi.OutPix), Imm(uint64(t.Bytes)))
 		JEQ(LabelRef(t.label("side")))
 		t.store("out", func(m Mem, acc VecPhysical) {
 			clamped(m, acc)
@@ -560,14 +549,14 @@ func (t tile) epilogue() {
 		t.store("side_out", clamped)
 		return
 	}
-	CMPQ(arg(args.Clamp), Imm(0))
+	CMPQ(arg(abi.Clamp), Imm(0))
 	JEQ(LabelRef(t.label("store")))
-	VBROADCASTSS(arg(args.LoHi), lo)
-	VBROADCASTSS(arg(args.LoHi+4), hi)
+	VBROADCASTSS(arg(abi.LoHi), lo)
+	VBROADCASTSS(arg(abi.LoHi+4), hi)
 	for i := range t.b * t.p {
 		VMAXPS(t.Regs[i], lo, t.Regs[i])
 	}
-	CMPL(arg(args.LoHi+4), Imm(0x7f800000)) // infinity: ReLU
+	CMPL(arg(abi.LoHi+4), Imm(0x7f800000)) // infinity: ReLU
 	JEQ(LabelRef(t.label("store")))
 	for i := range t.b * t.p {
 		VMINPS(t.Regs[i], hi, t.Regs[i])
@@ -578,8 +567,8 @@ func (t tile) epilogue() {
 
 // store has op store each accumulator and ends the tile.
 func (t tile) store(name string, op func(m Mem, acc VecPhysical)) {
-	MOVQ(arg(args.Out), RBX)
-	t.forPixels(name, RBX, args.OutPix, args.OutBlock, op)
+	MOVQ(arg(abi.Out), RBX)
+	t.forPixels(name, RBX, abi.OutPix, abi.OutBlock, op)
 	if t.halves {
 		ADDQ(Imm(64), RCX)
 		CMPQ(RCX, Imm(128))
@@ -619,9 +608,7 @@ func (t tile) forPixels(name string, base GPPhysical, pix, block int, f func(m M
 // core can do.
 func (g generator) peak() {
 	accumulators := min(2*g.pixels, 24)
-	name := "peak" + g.Name
-	TEXT(name, NOSPLIT, "func(n int)")
-	Doc(fmt.Sprintf("%s runs n rounds of %d independent multiply-adds on %d floats.", name, accumulators, g.Bytes/4))
+	g.Function("peak", NOSPLIT)
 	Load(Param("n"), RCX)
 	for _, r := range g.Regs {
 		VXORPS(r, r, r)

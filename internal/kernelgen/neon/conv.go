@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 
-	"modelc/internal/kernelgen/args"
+	"modelc/internal/kernelgen/abi"
 )
 
 // maxPixels by 16 channels are 24 accumulators; six vectors of input and two of
@@ -19,18 +19,15 @@ const (
 )
 
 func convolution(a *asm) {
-	convKernel(a, "tile32", 32, 16, "computes a.pixels ≤ 6 pixels by 32 output channels, 16 input channels a step.")
-	convKernel(a, "tile16", 16, 16, "computes a.pixels ≤ 6 pixels by 16 output channels, 16 input channels a step.")
-	convKernel(a, "run32", 32, 1, "computes a.pixels ≤ 6 pixels by 32 output channels, a.run input values a step.")
-	convKernel(a, "run16", 16, 1, "computes a.pixels ≤ 6 pixels by 16 output channels, a.run input values a step.")
-	channelKernel(a, "depthwiseTile", "computes a.pixels ≤ 6 pixels of one block of 16 channels, one filter per channel.",
-		true, func(acc, x, w vec) { a.fma(acc, x, w) })
-	channelKernel(a, "poolMaxTile", "takes the maximum over the windows of a.pixels ≤ 6 pixels of one block; a.bias is the start.",
-		false, func(acc, x, _ vec) { a.max(acc, acc, x) })
-	channelKernel(a, "poolSumTile", "sums the windows of a.pixels ≤ 6 pixels of one block onto a.bias.",
-		false, func(acc, x, _ vec) { a.add(acc, acc, x) })
+	convKernel(a, "tile32", 32, 16)
+	convKernel(a, "tile16", 16, 16)
+	convKernel(a, "run32", 32, 1)
+	convKernel(a, "run16", 16, 1)
+	channelKernel(a, "depthwise", true, func(acc, x, w vec) { a.fma(acc, x, w) })
+	channelKernel(a, "poolMax", false, func(acc, x, _ vec) { a.max(acc, acc, x) })
+	channelKernel(a, "poolSum", false, func(acc, x, _ vec) { a.add(acc, acc, x) })
 
-	a.text("peakRounds", "n int", 8, 0, fmt.Sprintf("runs n rounds of %d independent multiply-adds on 4 floats.", accumulators))
+	a.text("peak", 8, 0)
 	a.do("MOVD n+0(FP), R0")
 	for v := range vec(32) {
 		a.zero(v)
@@ -44,10 +41,10 @@ func convolution(a *asm) {
 }
 
 // function starts a kernel, which the code for each tile width follows.
-func function(a *asm, name, doc string) {
-	a.text(name, "a *tileArgs", 8, 0, doc)
+func function(a *asm, name string) {
+	a.text(name, 8, 0)
 	a.do("MOVD a+0(FP), R0")
-	a.do("MOVD %d(R0), R16", args.Pixels)
+	a.do("MOVD %d(R0), R16", abi.Pixels)
 	for p := maxPixels; p > 1; p-- { // 1 falls through
 		a.do("CMP $%d, R16", p)
 		a.do("BEQ p%d", p)
@@ -76,8 +73,8 @@ func (t tile) arg(off int, r string) { t.do("MOVD %d(R0), %s", off, r) }
 
 func pointer(i int) string { return fmt.Sprintf("R%d", 8+i) }
 
-func convKernel(a *asm, name string, width, unroll int, doc string) {
-	function(a, name, doc)
+func convKernel(a *asm, name string, width, unroll int) {
+	function(a, name)
 	for p := 1; p <= maxPixels; p++ {
 		t := tile{asm: a, p: p, b: width / 4, row: width * 4}
 		if t.p*t.b > accumulators {
@@ -103,13 +100,13 @@ func (t tile) convolution(unroll int) {
 		t.do("MOVD $0, R14")
 		t.label(t.name("half"))
 	}
-	t.arg(args.In, "R1")
-	t.arg(args.W, "R2")
-	t.arg(args.Bias, "R16")
+	t.arg(abi.In, "R1")
+	t.arg(abi.W, "R2")
+	t.arg(abi.Bias, "R16")
 	prefetch := unroll > 1 && t.row == 128
 	if prefetch {
-		t.arg(args.Next, "R15")
-		t.arg(args.NextStep, "R23")
+		t.arg(abi.Next, "R15")
+		t.arg(abi.NextStep, "R23")
 	}
 	if t.halves {
 		t.do("ADD R14, R2")
@@ -131,7 +128,7 @@ func (t tile) convolution(unroll int) {
 	}
 	t.window(true, func() {
 		if unroll == 1 {
-			t.arg(args.Run, "R24")
+			t.arg(abi.Run, "R24")
 			t.label(t.name("run"))
 			for i := range p {
 				t.do("VLD1R.P 4(%s), [%v]", pointer(i), inputs+vec(i))
@@ -198,19 +195,19 @@ func (t tile) prefetch(from, to int) {
 // window emits f for every tap of the window, with pointers to the pixels set
 // up, and for every block of input channels if blocks is set.
 func (t tile) window(blocks bool, f func()) {
-	t.arg(args.Pix, "R22")
-	t.arg(args.RowStride, "R20")
-	t.arg(args.ColStride, "R21")
+	t.arg(abi.Pix, "R22")
+	t.arg(abi.RowStride, "R20")
+	t.arg(abi.ColStride, "R21")
 	if blocks {
-		t.arg(args.BlockStride, "R19")
-		t.arg(args.Blocks, "R5")
+		t.arg(abi.BlockStride, "R19")
+		t.arg(abi.Blocks, "R5")
 		t.label(t.name("block"))
 	}
 	t.do("MOVD R1, R3")
-	t.arg(args.Rows, "R6")
+	t.arg(abi.Rows, "R6")
 	t.label(t.name("row"))
 	t.do("MOVD R3, R4")
-	t.arg(args.Cols, "R7")
+	t.arg(abi.Cols, "R7")
 	t.label(t.name("col"))
 	t.do("MOVD R4, %s", pointer(0))
 	for i := 1; i < t.p; i++ {
@@ -230,19 +227,19 @@ func (t tile) window(blocks bool, f func()) {
 // channelKernel writes a kernel that works on each channel alone: for every tap
 // of the window the four vectors of each pixel. filter tells whether four
 // vectors of weights are read for each tap.
-func channelKernel(a *asm, name, doc string, filter bool, step func(acc, x, w vec)) {
+func channelKernel(a *asm, name string, filter bool, step func(acc, x, w vec)) {
 	const x, w vec = 24, 28
-	function(a, name, doc)
+	function(a, name)
 	for p := 1; p <= maxPixels; p++ {
 		t := tile{asm: a, p: p, b: 4}
 		if p > 1 {
 			t.label(fmt.Sprintf("p%d", p))
 		}
-		t.arg(args.In, "R1")
+		t.arg(abi.In, "R1")
 		if filter {
-			t.arg(args.W, "R2")
+			t.arg(abi.W, "R2")
 		}
-		t.arg(args.Bias, "R16")
+		t.arg(abi.Bias, "R16")
 		for i := range p {
 			t.do("VLD1 (R16), %s", t.acc(i, 0).list(4))
 		}
@@ -264,19 +261,19 @@ func channelKernel(a *asm, name, doc string, filter bool, step func(acc, x, w ve
 // epilogue adds the residual, clamps and stores.
 func (t tile) epilogue() {
 	const x vec = 24
-	t.arg(args.Res, "R16")
+	t.arg(abi.Res, "R16")
 	t.do("CBZ R16, %s", t.name("clamp"))
-	t.forPixels("res", args.ResPix, args.ResBlock, func(acc vec) {
+	t.forPixels("res", abi.ResPix, abi.ResBlock, func(acc vec) {
 		t.do("VLD1 (R17), %s", x.list(4))
 		for v := range vec(4) {
 			t.add(acc+v, acc+v, x+v)
 		}
 	})
 	t.label(t.name("clamp"))
-	t.arg(args.Clamp, "R16")
+	t.arg(abi.Clamp, "R16")
 	t.do("CBZ R16, %s", t.name("store"))
 	lo, hi := x, x+1
-	t.do("ADD $%d, R0, R16", args.LoHi)
+	t.do("ADD $%d, R0, R16", abi.LoHi)
 	t.broadcast(lo, "R16")
 	t.do("ADD $4, R16")
 	t.broadcast(hi, "R16")
@@ -284,8 +281,8 @@ func (t tile) epilogue() {
 		t.clamp(i, lo, hi)
 	}
 	t.label(t.name("store"))
-	t.arg(args.Out, "R16")
-	t.forPixels("out", args.OutPix, args.OutBlock, func(acc vec) { t.do("VST1 %s, (R17)", acc.list(4)) })
+	t.arg(abi.Out, "R16")
+	t.forPixels("out", abi.OutPix, abi.OutBlock, func(acc vec) { t.do("VST1 %s, (R17)", acc.list(4)) })
 	if t.halves {
 		t.do("ADD $64, R14")
 		t.do("CMP $128, R14")

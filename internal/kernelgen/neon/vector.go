@@ -7,17 +7,17 @@ func bits(x float64) uint32 { return math.Float32bits(float32(x)) }
 // vectors writes the kernels that walk rows of NC16 pixels.
 func vectors(a *asm) {
 	affine(a)
-	binary(a, "addRows", "computes dst = clamp(a + b) over n pixels; b moves by bStep bytes.", a.add)
-	binary(a, "mulRows", "computes dst = clamp(a · b) over n pixels; b moves by bStep bytes.", a.mul)
+	binary(a, "addRow", a.add)
+	binary(a, "mulRow", a.mul)
 	strassen(a)
 	interleave(a)
-	activation(a, "tanhRow", "replaces n vectors of 16 floats by their hyperbolic tangents.", tanh)
-	activation(a, "sigmoidRow", "replaces n vectors of 16 floats by 1/(1+exp(−x)).", sigmoid)
-	activation(a, "expRow", "replaces n vectors of 16 floats by their exponentials.", exp)
-	activation(a, "hardSwishRow", "replaces n vectors of 16 floats by x·min(max(x/6+1/2, 0), 1).", hardSwish)
-	activation(a, "geluRow", "replaces n vectors of 16 floats by x/2·(1+erf(x/√2)).", gelu)
-	parametric(a, "leakyReluRow", "replaces n vectors of 16 floats by max(x, 0)+alpha·min(x, 0).", leakyRelu)
-	parametric(a, "siluRow", "replaces n vectors of 16 floats by x/(1+exp(−alpha·x)).", silu)
+	activation(a, "tanh", tanh)
+	activation(a, "sigmoid", sigmoid)
+	activation(a, "exp", exp)
+	activation(a, "hardSwish", hardSwish)
+	activation(a, "gelu", gelu)
+	parametric(a, "leakyRelu", leakyRelu)
+	parametric(a, "silu", silu)
 }
 
 const lo, hi vec = 30, 31
@@ -31,8 +31,7 @@ func bounds(a *asm) {
 }
 
 func affine(a *asm) {
-	a.text("affineRows", "dst, src *float32, n int, scale, shift *float32, lo, hi float32", 48, 0,
-		"computes dst = min(max(src·scale+shift, lo), hi) over n pixels of 16 channels.")
+	a.text("affine", 48, 0)
 	a.do("MOVD dst+0(FP), R0")
 	a.do("MOVD src+8(FP), R1")
 	a.do("MOVD n+16(FP), R2")
@@ -54,8 +53,8 @@ func affine(a *asm) {
 	a.do("RET")
 }
 
-func binary(a *asm, name, doc string, op func(dst, x, y vec)) {
-	a.text(name, "dst, a, b *float32, n, bStep int, lo, hi float32", 48, 0, doc)
+func binary(a *asm, name string, op func(dst, x, y vec)) {
+	a.text(name, 48, 0)
 	a.do("MOVD dst+0(FP), R0")
 	a.do("MOVD a+8(FP), R1")
 	a.do("MOVD b+16(FP), R2")
@@ -78,8 +77,7 @@ func binary(a *asm, name, doc string, op func(dst, x, y vec)) {
 
 // strassen writes the sums of pixels of Strassen's algorithm.
 func strassen(a *asm) {
-	a.text("strassenRows", "s *float32, stride int, a11, a12, a21, a22 *float32, n int", 56, 0,
-		"writes a21+a22, S2 = S1−a11, a11−a21 and a12−S2 of n pixels, stride bytes apart, see Strassen.")
+	a.text("strassen", 56, 0)
 	a.do("MOVD s+0(FP), R0")
 	a.do("MOVD stride+8(FP), R8")
 	for i := range 3 {
@@ -109,7 +107,7 @@ func strassen(a *asm) {
 // interleave writes the transposition of three planes of a picture to pixels,
 // which is what VST3 does.
 func interleave(a *asm) {
-	a.text("interleaveRows", "dst, a, b, c *float32, n int", 40, 0, "writes a[0], b[0], c[0], a[1], … for n vectors of 16 floats of each.")
+	a.text("interleave3", 40, 0)
 	a.do("MOVD dst+0(FP), R0")
 	a.do("MOVD a+8(FP), R1")
 	a.do("MOVD b+16(FP), R2")
@@ -126,8 +124,8 @@ func interleave(a *asm) {
 }
 
 // activation writes a function of one variable; f emits it on register 0.
-func activation(a *asm, name, doc string, f func(a *asm, k func(x float64) vec)) {
-	a.text(name, "x *float32, n int", 16, 0, doc)
+func activation(a *asm, name string, f func(a *asm, k func(x float64) vec)) {
+	a.text(name, 16, 0)
 	a.loop(f)
 }
 
@@ -135,8 +133,8 @@ func activation(a *asm, name, doc string, f func(a *asm, k func(x float64) vec))
 const alpha vec = 31
 
 // parametric is activation for functions that read alpha.
-func parametric(a *asm, name, doc string, f func(a *asm, k func(x float64) vec)) {
-	a.text(name, "x *float32, n int, alpha float32", 20, 0, doc)
+func parametric(a *asm, name string, f func(a *asm, k func(x float64) vec)) {
+	a.text(name, 20, 0)
 	a.do("FMOVS alpha+16(FP), F%d", int(alpha))
 	a.do("VDUP V%d.S[0], %v", int(alpha), alpha)
 	a.loop(f)

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"modelc/internal/kernelgen/args"
+	"modelc/internal/kernelgen/abi"
 	"modelc/internal/kernelgen/transform"
 )
 
@@ -95,8 +95,7 @@ func quarters(a *asm, pointers []string, f func()) {
 func transformInput(a *asm, m int) {
 	al := m + 2
 	frame := al * al * 16
-	a.text(fmt.Sprintf("winogradIn%d", m), "in, out *float32, rowStride, posStride, n int", 40, frame,
-		fmt.Sprintf("transforms n tiles of %d×%d pixels, %d pixels apart, to positions posStride bytes apart.", al, al, m))
+	a.text(fmt.Sprintf("winogradIn%d", m), 40, frame)
 	a.do("MOVD in+0(FP), R0")
 	a.do("MOVD out+8(FP), R1")
 	a.do("MOVD rowStride+16(FP), R2")
@@ -145,13 +144,12 @@ func transformInput(a *asm, m int) {
 func transformOutput(a *asm, m int) {
 	al := m + 2
 	frame := m * al * 16
-	a.text(fmt.Sprintf("winogradOut%d", m), "a *winogradOut", 8, frame,
-		fmt.Sprintf("transforms a.tiles tiles of %d×%d positions to %d×%d pixels.", al, al, m, m))
+	a.text(fmt.Sprintf("winogradOut%d", m), 8, frame)
 	a.do("MOVD a+0(FP), R16")
 	for i, r := range []string{"R0", "R1", "R2", "R9", "R10", "R11", "R3"} { // in the order of the fields
 		a.do("MOVD %d(R16), %s", 8*i, r)
 	}
-	a.do("ADD $%d, R16", args.WinogradLoHi)
+	a.do("ADD $%d, R16", abi.WinogradLoHi)
 	a.broadcast(lo, "R16")
 	a.do("ADD $4, R16")
 	a.broadcast(hi, "R16")

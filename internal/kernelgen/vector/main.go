@@ -1,6 +1,6 @@
 // Command vector writes the AVX-512 and AVX2 kernels that walk rows of NC16 pixels:
 //
-//	go run modelc/internal/kernelgen/vector -out zvector_amd64.s -stubs zvector_amd64.go -pkg runtime
+//	go run modelc/internal/kernelgen/vector -out zvector_amd64.s -stubs zvector_amd64.go -pkg simd
 package main
 
 import (
@@ -12,25 +12,26 @@ import (
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
 
+	"modelc/internal/kernelgen/abi"
 	"modelc/internal/kernelgen/x86"
 )
 
 func main() {
 	os.Setenv("GOFLAGS", "-tags=purego")
-	Package("modelc/runtime")
+	Package("modelc/runtime/internal/simd")
 	ConstraintExpr("!purego")
 	for _, g := range []generator{{x86.AVX512}, {x86.AVX2}} {
 		g.affine()
-		g.binary("addRow", "computes dst = clamp(a + b) over n pixels; b moves by bStep bytes.", func(b Mem, a VecPhysical) { VADDPS(b, a, a) })
-		g.binary("mulRow", "computes dst = clamp(a · b) over n pixels; b moves by bStep bytes.", func(b Mem, a VecPhysical) { VMULPS(b, a, a) })
+		g.binary("addRow", func(b Mem, a VecPhysical) { VADDPS(b, a, a) })
+		g.binary("mulRow", func(b Mem, a VecPhysical) { VMULPS(b, a, a) })
 		g.strassen()
-		g.activation("tanh", "replaces n vectors of 16 floats by their hyperbolic tangents.", g.tanh)
-		g.activation("sigmoid", "replaces n vectors of 16 floats by 1/(1+exp(−x)).", g.sigmoid)
-		g.activation("exp", "replaces n vectors of 16 floats by their exponentials.", g.exp)
-		g.activation("hardSwish", "replaces n vectors of 16 floats by x·min(max(x/6+1/2, 0), 1).", g.hardSwish)
-		g.activation("gelu", "replaces n vectors of 16 floats by x/2·(1+erf(x/√2)).", g.gelu)
-		g.parametric("leakyRelu", "replaces n vectors of 16 floats by max(x, 0)+alpha·min(x, 0).", g.leakyRelu)
-		g.parametric("silu", "replaces n vectors of 16 floats by x/(1+exp(−alpha·x)).", g.silu)
+		g.activation("tanh", g.tanh)
+		g.activation("sigmoid", g.sigmoid)
+		g.activation("exp", g.exp)
+		g.activation("hardSwish", g.hardSwish)
+		g.activation("gelu", g.gelu)
+		g.parametric("leakyRelu", g.leakyRelu)
+		g.parametric("silu", g.silu)
 	}
 	interleaveAVX512()
 	interleaveAVX2()
@@ -45,12 +46,7 @@ func main() {
 type generator struct{ x86.ISA }
 
 // function starts a kernel.
-func (g generator) function(name, signature, doc string) {
-	name += g.Name
-	TEXT(name, NOSPLIT, signature)
-	Doc(name + " " + doc)
-	Pragma("noescape")
-}
+func (g generator) function(name string) { g.Function(name, NOSPLIT) }
 
 // unrolled writes a loop over pixels, four at a time, then one at a time.
 func unrolled(n GPPhysical, ptrs []GPPhysical, body func(i int)) {
@@ -82,8 +78,7 @@ func unrolled(n GPPhysical, ptrs []GPPhysical, body func(i int)) {
 }
 
 func (g generator) affine() {
-	g.function("affine", "func(dst, src *float32, n int, scale, shift *float32, lo, hi float32)",
-		"computes dst = min(max(src·scale+shift, lo), hi) over n pixels of 16 channels.")
+	g.function("affine")
 	Load(Param("dst"), RDI)
 	Load(Param("src"), RSI)
 	Load(Param("n"), RCX)
@@ -113,8 +108,7 @@ func (g generator) affine() {
 
 // strassen writes the sums of pixels of Strassen's algorithm.
 func (g generator) strassen() {
-	g.function("strassen", "func(s *float32, stride int, a11, a12, a21, a22 *float32, n int)",
-		"writes a21+a22, S2 = S1−a11, a11−a21 and a12−S2 of n pixels, stride bytes apart, see Strassen.")
+	g.function("strassen")
 	Load(Param("s"), RDI)
 	Load(Param("stride"), RAX)
 	LEAQ(Mem{Base: RAX, Index: RAX, Scale: 2}, RBX)
@@ -145,8 +139,8 @@ func (g generator) strassen() {
 	})
 }
 
-func (g generator) binary(name, doc string, op func(b Mem, a VecPhysical)) {
-	g.function(name, "func(dst, a, b *float32, n, bStep int, lo, hi float32)", doc)
+func (g generator) binary(name string, op func(b Mem, a VecPhysical)) {
+	g.function(name)
 	Load(Param("dst"), RDI)
 	Load(Param("a"), RSI)
 	Load(Param("b"), RDX)
@@ -170,7 +164,7 @@ func (g generator) binary(name, doc string, op func(b Mem, a VecPhysical)) {
 
 // interleave starts the transposition of three planes of a picture to pixels.
 func (g generator) interleave() {
-	g.function("interleave3", "func(dst, a, b, c *float32, n int)", "writes a[0], b[0], c[0], a[1], … for n vectors of 16 floats of each.")
+	g.function("interleave3")
 	Load(Param("dst"), RDI)
 	Load(Param("a"), RSI)
 	Load(Param("b"), RDX)
@@ -266,8 +260,7 @@ func interleaveAVX2() {
 // waits for sums across a register most of the time, so that wider registers
 // would gain little: AVX-512 machines run it too.
 func normalize() {
-	generator{x86.AVX2}.function("normalize", "func(dst, src *float32, pixels, blocks, dstBlock, srcBlock int, scale, shift *float32, inverse, epsilon float32)",
-		"computes dst = (src−mean)/√(variance+epsilon)·scale+shift over the channels of each pixel, in blocks of 16 that lie dstBlock and srcBlock bytes apart. inverse is one by their number.")
+	generator{x86.AVX2}.function("normalize")
 	Load(Param("dst"), RDI)
 	Load(Param("src"), RSI)
 	Load(Param("pixels"), RCX)
@@ -348,15 +341,13 @@ func normalize() {
 // gatherLanes writes the permutation of channels between blocks of pixels,
 // eight lanes at a time on every machine.
 func gatherLanes() {
-	generator{x86.AVX2}.function("gatherLanes", "func(dst *float32, pixels int, groups *laneGroup, n int, keep bool)",
-		"writes eight lanes of pixels, taken from n groups of eight lanes. Lanes that none gives become zero, or keep their values.")
+	generator{x86.AVX2}.function("gatherLanes")
 	Load(Param("dst"), RDI)
 	Load(Param("pixels"), RCX)
 	Load(Param("groups"), RSI)
 	Load(Param("n"), RDX)
 	Load(Param("keep"), AX)
-	const in, perm, mask, size = 0, 8, 40, 80 // of laneGroup
-	XORQ(R8, R8)                              // bytes from the first pixel
+	XORQ(R8, R8) // bytes from the first pixel
 	pixels := func(count int) {
 		label := func(name string) string { return fmt.Sprintf("%s%d", name, count) }
 		acc := []VecPhysical{Y0, Y1, Y2, Y3}[:count]
@@ -374,15 +365,15 @@ func gatherLanes() {
 		TESTQ(R10, R10)
 		JZ(LabelRef(label("store")))
 		Label(label("group"))
-		MOVQ(Mem{Base: R9, Disp: in}, R11)
-		VMOVUPS(Mem{Base: R9, Disp: perm}, Y14)
-		VMOVUPS(Mem{Base: R9, Disp: mask}, Y15)
+		MOVQ(Mem{Base: R9, Disp: abi.LaneIn}, R11)
+		VMOVUPS(Mem{Base: R9, Disp: abi.LanePerm}, Y14)
+		VMOVUPS(Mem{Base: R9, Disp: abi.LaneMask}, Y15)
 		for i, a := range acc {
 			t := []VecPhysical{Y4, Y5, Y6, Y7}[i]
 			VPERMPS(Mem{Base: R11, Index: R8, Scale: 1, Disp: 64 * i}, Y14, t)
 			VBLENDVPS(Y15, t, a, a)
 		}
-		ADDQ(Imm(size), R9)
+		ADDQ(Imm(abi.LaneGroupSize), R9)
 		DECQ(R10)
 		JNZ(LabelRef(label("group")))
 		Label(label("store"))
@@ -412,8 +403,7 @@ func gatherLanes() {
 // transpose writes the transposition of squares of eight by eight, between
 // planes and pixels.
 func transpose() {
-	generator{x86.AVX2}.function("transpose", "func(dst, src *float32, dstRow, srcRow, dstStep, srcStep, n int)",
-		"transposes n squares of 8×8 floats, whose rows and which themselves lie so many bytes apart.")
+	generator{x86.AVX2}.function("transpose")
 	Load(Param("dst"), RDI)
 	Load(Param("src"), RSI)
 	Load(Param("dstRow"), RAX)
@@ -460,7 +450,7 @@ func transpose() {
 // of, on every machine in vectors of eight.
 func softmax() {
 	g := generator{x86.AVX2}
-	g.function("softmax", "func(dst, src *float32, n, rows int)", "computes exp(x−max)/Σ exp(x−max) of rows of n floats.")
+	g.function("softmax")
 	// Loaded from here, minus the size of a rest, is a mask of the rest.
 	mask := GLOBL("rest", 8|16)
 	for lane := range 16 {
@@ -577,14 +567,14 @@ func bits(b uint32) Mem {
 }
 
 // activation writes a function of one variable.
-func (g generator) activation(name, doc string, f func(x VecPhysical)) {
-	g.function(name, "func(x *float32, n int)", doc)
+func (g generator) activation(name string, f func(x VecPhysical)) {
+	g.function(name)
 	g.loop(f)
 }
 
 // parametric writes a function of one variable with a parameter.
-func (g generator) parametric(name, doc string, f func(x, alpha VecPhysical)) {
-	g.function(name, "func(x *float32, n int, alpha float32)", doc)
+func (g generator) parametric(name string, f func(x, alpha VecPhysical)) {
+	g.function(name)
 	alpha := g.Last(0)
 	VBROADCASTSS(NewParamAddr("alpha", 16), alpha)
 	g.loop(func(x VecPhysical) { f(x, alpha) })

@@ -8,7 +8,7 @@ import (
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
 
-	"modelc/internal/kernelgen/args"
+	"modelc/internal/kernelgen/abi"
 	"modelc/internal/kernelgen/transform"
 	"modelc/internal/kernelgen/x86"
 )
@@ -78,10 +78,7 @@ func loop(name string, counter GPPhysical, n int, f func()) {
 
 func inputAVX2(m int) {
 	al := m + 2
-	name := fmt.Sprintf("winogradIn%dAVX2", m)
-	TEXT(name, 0, "func(in, out *float32, rowStride, posStride, n int)")
-	Doc(fmt.Sprintf("%s transforms n tiles of %d×%d pixels, %d pixels apart, to positions posStride bytes apart.", name, al, al, m))
-	Pragma("noescape")
+	x86.AVX2.Function(fmt.Sprintf("winogradIn%d", m), 0)
 	Load(Param("in"), RSI)
 	Load(Param("out"), RDI)
 	Load(Param("rowStride"), R8)
@@ -126,22 +123,19 @@ func inputAVX2(m int) {
 
 func outputAVX2(m int) {
 	al := m + 2
-	name := fmt.Sprintf("winogradOut%dAVX2", m)
-	TEXT(name, 0, "func(a *winogradOut)")
-	Doc(fmt.Sprintf("%s transforms a.tiles tiles of %d×%d positions to %d×%d pixels.", name, al, al, m, m))
-	Pragma("noescape")
+	x86.AVX2.Function(fmt.Sprintf("winogradOut%d", m), 0)
 	Load(Param("a"), RBX)
 	arg := func(off int) Mem { return Mem{Base: RBX, Disp: off} }
-	MOVQ(arg(args.WinogradIn), RSI)
-	MOVQ(arg(args.WinogradOut), RDI)
-	MOVQ(arg(args.WinogradRes), RDX)
-	MOVQ(arg(args.WinogradPosStride), RAX)
-	MOVQ(arg(args.WinogradRowStride), R12)
-	MOVQ(arg(args.WinogradResStride), R14)
-	MOVQ(arg(args.WinogradTiles), RCX)
+	MOVQ(arg(abi.WinogradIn), RSI)
+	MOVQ(arg(abi.WinogradOut), RDI)
+	MOVQ(arg(abi.WinogradRes), RDX)
+	MOVQ(arg(abi.WinogradPosStride), RAX)
+	MOVQ(arg(abi.WinogradRowStride), R12)
+	MOVQ(arg(abi.WinogradResStride), R14)
+	MOVQ(arg(abi.WinogradTiles), RCX)
 	lo, hi := x86.AVX2.Last(1), x86.AVX2.Last(0)
-	VBROADCASTSS(arg(args.WinogradLoHi), lo)
-	VBROADCASTSS(arg(args.WinogradLoHi+4), hi)
+	VBROADCASTSS(arg(abi.WinogradLoHi), lo)
+	VBROADCASTSS(arg(abi.WinogradLoHi+4), hi)
 	columns := square(m * al)
 	ops := transform.OutputOps(m)
 	ms := []GPPhysical{R8, R9, R10, R11}

@@ -8,7 +8,7 @@ import (
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
 
-	"modelc/internal/kernelgen/args"
+	"modelc/internal/kernelgen/abi"
 	"modelc/internal/kernelgen/transform"
 	"modelc/internal/kernelgen/x86"
 )
@@ -109,9 +109,7 @@ func (b *body) finish() {
 
 func inputAVX512(m int) {
 	al := m + 2
-	TEXT(fmt.Sprintf("winogradIn%dAVX512", m), NOSPLIT, "func(in, out *float32, rowStride, posStride, n int)")
-	Doc(fmt.Sprintf("winogradIn%dAVX512 transforms n tiles of %d×%d pixels, %d pixels apart, to positions posStride bytes apart.", m, al, al, m))
-	Pragma("noescape")
+	x86.AVX512.Function(fmt.Sprintf("winogradIn%d", m), NOSPLIT)
 	Load(Param("in"), RSI)
 	Load(Param("out"), RDI)
 	Load(Param("rowStride"), R8)
@@ -155,18 +153,16 @@ func inputAVX512(m int) {
 // position stride, R8–R11 and R12, R13, R15 multiples of strides, BX scratch.
 func outputAVX512(m int) {
 	al, np := m+2, m/2
-	TEXT(fmt.Sprintf("winogradOut%dAVX512", m), NOSPLIT, "func(a *winogradOut)")
-	Doc(fmt.Sprintf("winogradOut%dAVX512 transforms a.tiles tiles of %d×%d positions to %d×%d pixels.", m, al, al, m, m))
-	Pragma("noescape")
+	x86.AVX512.Function(fmt.Sprintf("winogradOut%d", m), NOSPLIT)
 	Load(Param("a"), RBX)
 	arg := func(off int) Mem { return Mem{Base: RBX, Disp: off} }
-	MOVQ(arg(args.WinogradIn), RSI)
-	MOVQ(arg(args.WinogradOut), RDI)
-	MOVQ(arg(args.WinogradRes), RDX)
-	MOVQ(arg(args.WinogradPosStride), RAX)
-	MOVQ(arg(args.WinogradRowStride), R12)
-	MOVQ(arg(args.WinogradResStride), R14)
-	MOVQ(arg(args.WinogradTiles), RCX)
+	MOVQ(arg(abi.WinogradIn), RSI)
+	MOVQ(arg(abi.WinogradOut), RDI)
+	MOVQ(arg(abi.WinogradRes), RDX)
+	MOVQ(arg(abi.WinogradPosStride), RAX)
+	MOVQ(arg(abi.WinogradRowStride), R12)
+	MOVQ(arg(abi.WinogradResStride), R14)
+	MOVQ(arg(abi.WinogradTiles), RCX)
 	IMUL3Q(U32(uint32(al)), RAX, R8)
 	ms, rs := []GPPhysical{R8, R9, R10, R11}, []GPPhysical{R12, R13, R15}
 	multiples(ms)
@@ -274,9 +270,9 @@ func outputAVX512(m int) {
 func finishRow(r, m int, pixels []VecPhysical, lo, hi VecPhysical, to Mem) {
 	clamp := fmt.Sprintf("clamp%d", r)
 	Load(Param("a"), RBX)
-	VBROADCASTSS(Mem{Base: RBX, Disp: args.WinogradLoHi}, lo)
-	VBROADCASTSS(Mem{Base: RBX, Disp: args.WinogradLoHi + 4}, hi)
-	CMPQ(Mem{Base: RBX, Disp: args.WinogradRes}, Imm(0))
+	VBROADCASTSS(Mem{Base: RBX, Disp: abi.WinogradLoHi}, lo)
+	VBROADCASTSS(Mem{Base: RBX, Disp: abi.WinogradLoHi + 4}, hi)
+	CMPQ(Mem{Base: RBX, Disp: abi.WinogradRes}, Imm(0))
 	JEQ(LabelRef(clamp))
 	IMUL3Q(U32(uint32(r)), R14, RBX)
 	ADDQ(RDX, RBX)

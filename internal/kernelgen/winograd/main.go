@@ -1,7 +1,7 @@
 // Command winograd writes the AVX-512 and AVX2 transforms of F(m×m,3×3),
 // m = 2, 4, 6:
 //
-//	go run modelc/internal/kernelgen/winograd -out zwinograd_amd64.s -stubs zwinograd_amd64.go -pkg runtime
+//	go run modelc/internal/kernelgen/winograd -out zwinograd_amd64.s -stubs zwinograd_amd64.go -pkg simd
 package main
 
 import (
@@ -16,7 +16,7 @@ import (
 
 func main() {
 	os.Setenv("GOFLAGS", "-tags=purego")
-	Package("modelc/runtime")
+	Package("modelc/runtime/internal/simd")
 	ConstraintExpr("!purego")
 	for _, m := range []int{2, 4, 6} {
 		inputAVX512(m)

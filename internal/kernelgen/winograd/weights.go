@@ -14,11 +14,7 @@ import (
 // output channels at a time, since what is lost here every tile would show.
 func weights(isa x86.ISA, m int) {
 	al := m + 2
-	name := fmt.Sprintf("winogradWeights%d%s", m, isa.Name)
-	TEXT(name, NOSPLIT, "func(w, dst *float32, matrix *float64, n, row, posStride int)")
-	Doc(fmt.Sprintf("%s transforms the filters of n input channels, row/4 output channels each, from w, whose taps are 16 rows apart,", name),
-		"to dst, whose positions are posStride and channels row bytes apart. matrix is G.")
-	Pragma("noescape")
+	isa.Function(fmt.Sprintf("winogradWeights%d", m), NOSPLIT)
 	Load(Param("w"), RSI)
 	Load(Param("dst"), RDI)
 	Load(Param("matrix"), RBX)

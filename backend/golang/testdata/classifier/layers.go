@@ -5,7 +5,11 @@
 
 package net
 
-import "modelc/runtime"
+import (
+	"modelc/runtime"
+	"modelc/runtime/kernel"
+	"modelc/runtime/kernel/plain"
+)
 
 // plan is the network as the runtime executes it.
 //
@@ -38,9 +42,9 @@ var plan = runtime.Plan{
 // of elements.
 var (
 	// f32[1,6,8,3], the tensor "image"
-	input = runtime.Ref{Space: runtime.IO, Len: 144}
+	input = kernel.Ref{Space: kernel.IO, Len: 144}
 	// f32[1,4], the tensor "scores"
-	output = runtime.Ref{Space: runtime.IO + 1, Len: 4}
+	output = kernel.Ref{Space: kernel.IO + 1, Len: 4}
 )
 
 // The buffers, in the arena: 3136 bytes of memory that each session
@@ -56,26 +60,26 @@ var (
 // The buffer of c: 3.0 kB, in use from c to s.
 var (
 	// f32[1,4,6,8]
-	cOut = runtime.Image{Ref: runtime.Ref{Len: 768}, N: 1, C: 4, H: 6, W: 8, BatchStride: 768}
+	cOut = kernel.Image{Ref: kernel.Ref{Len: 768}, N: 1, C: 4, H: 6, W: 8, BatchStride: 768}
 	// the memory of cOut as 768 numbers
-	cFlat = runtime.Ref{Len: 768}
+	cFlat = kernel.Ref{Len: 768}
 )
 
 // f32[1,4], 64 bytes, in use from s to p.
-var sOut = runtime.Ref{Off: 3072, Len: 4}
+var sOut = kernel.Ref{Off: 3072, Len: 4}
 
 // The steps, in order, with the weights that they read. Weights are declared
 // with the first step that reads them.
 
 // c: Conv 3×3 3→4 at 6×8, Relu: first layer
 var (
-	cWeights = runtime.Ref{Space: runtime.Weights, Len: 432}
+	cWeights = kernel.Ref{Space: kernel.Weights, Len: 432}
 
-	c = runtime.ConvFirst{
+	c = kernel.ConvFirst{
 		Src: input,
 		Dst: cOut,
 		Wt:  cWeights,
-		Act: runtime.Act{Fn: runtime.ActRelu},
+		Act: kernel.Act{Fn: kernel.ActRelu},
 
 		NHWC: true, N: 1, C: 3, H: 6, W: 8, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, PadTop: 1, PadLeft: 1,
 	}
@@ -83,13 +87,13 @@ var (
 
 // s: Dense 192→4
 var (
-	sWeights = runtime.Ref{Space: runtime.Weights, Off: 1728, Len: 12288}
+	sWeights = kernel.Ref{Space: kernel.Weights, Off: 1728, Len: 12288}
 
-	s = runtime.Dense{X: cFlat, Y: sOut, W: sWeights, N: 1, K: 768, M: 4}
+	s = kernel.Dense{X: cFlat, Y: sOut, W: sWeights, N: 1, K: 768, M: 4}
 )
 
 // p: Softmax
-var p = runtime.SoftmaxPlain[float32]{
+var p = plain.Softmax[float32]{
 	Src: sOut,
 	Dst: output,
 

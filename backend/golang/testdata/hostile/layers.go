@@ -5,7 +5,11 @@
 
 package net
 
-import "modelc/runtime"
+import (
+	"modelc/runtime"
+	"modelc/runtime/kernel"
+	"modelc/runtime/kernel/plain"
+)
 
 // plan is the network as the runtime executes it.
 //
@@ -51,25 +55,25 @@ var plan = runtime.Plan{
 // of elements.
 var (
 	// f32[2,3,4,4], the tensor "x\"; panic(1); \""
-	inputXPanic1 = runtime.Ref{Space: runtime.IO, Len: 96}
+	inputXPanic1 = kernel.Ref{Space: kernel.IO, Len: 96}
 	// f32[2,3], the tensor "type"
-	inputType = runtime.Ref{Space: runtime.IO + 1, Len: 6}
+	inputType = kernel.Ref{Space: kernel.IO + 1, Len: 6}
 	// i64[2,3], the tensor "日本語"
-	inputInput = runtime.Ref{Space: runtime.IO + 2, Len: 6}
+	inputInput = kernel.Ref{Space: kernel.IO + 2, Len: 6}
 	// bool[2,3], the tensor "A b"
-	inputAB2 = runtime.Ref{Space: runtime.IO + 4, Len: 6}
+	inputAB2 = kernel.Ref{Space: kernel.IO + 4, Len: 6}
 	// f64[4], the tensor "`"
-	inputInput2 = runtime.Ref{Space: runtime.IO + 5, Len: 4}
+	inputInput2 = kernel.Ref{Space: kernel.IO + 5, Len: 4}
 	// f32[2,5], the tensor "scores�// x"
-	outputScoresX = runtime.Ref{Space: runtime.IO + 6, Len: 10}
+	outputScoresX = kernel.Ref{Space: kernel.IO + 6, Len: 10}
 	// f32[2,3], the tensor "func"
-	outputFunc = runtime.Ref{Space: runtime.IO + 7, Len: 6}
+	outputFunc = kernel.Ref{Space: kernel.IO + 7, Len: 6}
 	// i64[2,3], the tensor "*/"
-	outputOutput = runtime.Ref{Space: runtime.IO + 8, Len: 6}
+	outputOutput = kernel.Ref{Space: kernel.IO + 8, Len: 6}
 	// bool[2,3], the tensor "\\"
-	outputOutput2 = runtime.Ref{Space: runtime.IO + 9, Len: 6}
+	outputOutput2 = kernel.Ref{Space: kernel.IO + 9, Len: 6}
 	// f64[4], the tensor ""
-	outputOutput3 = runtime.Ref{Space: runtime.IO + 10, Len: 4}
+	outputOutput3 = kernel.Ref{Space: kernel.IO + 10, Len: 4}
 )
 
 // The buffers, in the arena: 2112 bytes of memory that each session
@@ -85,26 +89,26 @@ var (
 // The buffer of c: 2.0 kB, in use from c to s.
 var (
 	// f32[2,4,4,4]
-	cOut = runtime.Image{Ref: runtime.Ref{Len: 512}, N: 2, C: 4, H: 4, W: 4, BatchStride: 256}
+	cOut = kernel.Image{Ref: kernel.Ref{Len: 512}, N: 2, C: 4, H: 4, W: 4, BatchStride: 256}
 	// the memory of cOut as 512 numbers
-	cFlat = runtime.Ref{Len: 512}
+	cFlat = kernel.Ref{Len: 512}
 )
 
 // f32[2,5], 64 bytes, in use from s to p.
-var sOut = runtime.Ref{Off: 2048, Len: 10}
+var sOut = kernel.Ref{Off: 2048, Len: 10}
 
 // The steps, in order, with the weights that they read. Weights are declared
 // with the first step that reads them.
 
 // c: Conv 3×3 3→4 at 4×4, Clip(0,6): first layer
 var (
-	cWeights = runtime.Ref{Space: runtime.Weights, Len: 432}
+	cWeights = kernel.Ref{Space: kernel.Weights, Len: 432}
 
-	c = runtime.ConvFirst{
+	c = kernel.ConvFirst{
 		Src: inputXPanic1,
 		Dst: cOut,
 		Wt:  cWeights,
-		Act: runtime.Act{Fn: runtime.ActClip, Beta: 6},
+		Act: kernel.Act{Fn: kernel.ActClip, Beta: 6},
 
 		N: 2, C: 3, H: 4, W: 4, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, PadTop: 1, PadLeft: 1,
 	}
@@ -112,13 +116,13 @@ var (
 
 // s: Dense 64→5
 var (
-	sWeights = runtime.Ref{Space: runtime.Weights, Off: 1728, Len: 4096}
+	sWeights = kernel.Ref{Space: kernel.Weights, Off: 1728, Len: 4096}
 
-	s = runtime.Dense{X: cFlat, Y: sOut, W: sWeights, N: 2, K: 256, M: 5}
+	s = kernel.Dense{X: cFlat, Y: sOut, W: sWeights, N: 2, K: 256, M: 5}
 )
 
 // p: Softmax
-var p = runtime.SoftmaxPlain[float32]{
+var p = plain.Softmax[float32]{
 	Src: sOut,
 	Dst: outputScoresX,
 
@@ -126,34 +130,34 @@ var p = runtime.SoftmaxPlain[float32]{
 }
 
 // n: Log
-var n = runtime.UnaryPlain[float32]{
+var n = plain.Unary[float32]{
 	Src: inputType,
 	Dst: outputFunc,
 
-	Fn: runtime.ActLog,
+	Fn: kernel.ActLog,
 }
 
 // m: Mul
-var m = runtime.BinaryPlain[int64]{
+var m = plain.Binary[int64]{
 	A:   inputInput,
 	B:   inputInput,
 	Dst: outputOutput,
 
-	Fn: runtime.BinMul, Shape: []int{6}, AStride: []int{1}, BStride: []int{1},
+	Fn: kernel.BinMul, Shape: []int{6}, AStride: []int{1}, BStride: []int{1},
 }
 
 // l: Not
-var l = runtime.TestPlain[uint8]{
+var l = plain.Test[uint8]{
 	Src: inputAB2,
 	Dst: outputOutput2,
 
-	Fn: runtime.ActNot,
+	Fn: kernel.ActNot,
 }
 
 // r: Exp
-var r = runtime.UnaryPlain[float64]{
+var r = plain.Unary[float64]{
 	Src: inputInput2,
 	Dst: outputOutput3,
 
-	Fn: runtime.ActExp,
+	Fn: kernel.ActExp,
 }

@@ -1,0 +1,151 @@
+// Package pack lays weights out as the kernels of package runtime/kernel read
+// them. The compiler uses it; programs that run compiled networks do not.
+//
+// In all layouts output channels come in blocks of 32. The last block has 16
+// where 16 hold the remaining channels. Missing channels, in and out, are zeros.
+package pack
+
+func up(n, k int) int { return (n + k - 1) / k * k }
+
+// block returns the width of the output block that starts at channel o of oc.
+func block(oc, o int) int {
+	if oc-o <= 16 {
+		return 16
+	}
+	return 32
+}
+
+// ConvLen returns the number of floats that Conv makes.
+func ConvLen(oc, ic, kh, kw int) int { return up(oc, 16) * up(ic, 16) * kh * kw }
+
+// Conv packs w [oc,ic,kh,kw] to [oc/32][ic/16][kh][kw][16][32].
+func Conv(w []float32, oc, ic, kh, kw int) []float32 {
+	out := make([]float32, ConvLen(oc, ic, kh, kw))
+	i := 0
+	k := kh * kw
+	for ob := 0; ob < oc; ob += 32 {
+		width := block(oc, ob)
+		for ib := 0; ib < ic; ib += 16 {
+			for t := range k {
+				for c := ib; c < ib+16; c++ {
+					if c < ic {
+						for o := range min(width, oc-ob) {
+							out[i+o] = w[((ob+o)*ic+c)*k+t]
+						}
+					}
+					i += width
+				}
+			}
+		}
+	}
+	return out
+}
+
+// FirstLen returns the number of floats that First makes.
+func FirstLen(oc, ic, kh, kw int) int { return up(oc, 16) * ic * kh * kw }
+
+// First packs w [oc,ic,kh,kw] to [oc/32][kh][kw][ic][32], for the few input
+// channels of a first layer.
+func First(w []float32, oc, ic, kh, kw int) []float32 {
+	out := make([]float32, FirstLen(oc, ic, kh, kw))
+	i := 0
+	k := kh * kw
+	for ob := 0; ob < oc; ob += 32 {
+		width := block(oc, ob)
+		for t := range k {
+			for c := range ic {
+				for o := range min(width, oc-ob) {
+					out[i+o] = w[((ob+o)*ic+c)*k+t]
+				}
+				i += width
+			}
+		}
+	}
+	return out
+}
+
+// DepthwiseLen returns the number of floats that Depthwise makes.
+func DepthwiseLen(c, kh, kw int) int { return up(c, 16) * kh * kw }
+
+// Depthwise packs w [c,1,kh,kw] to [c/16][kh][kw][16].
+func Depthwise(w []float32, c, kh, kw int) []float32 {
+	k := kh * kw
+	out := make([]float32, DepthwiseLen(c, kh, kw))
+	for ch := range c {
+		for t := range k {
+			out[(ch/16*k+t)*16+ch%16] = w[ch*k+t]
+		}
+	}
+	return out
+}
+
+// LastLen returns the number of floats that Last makes.
+func LastLen(oc, ic, kh, kw int) int { return oc * up(ic, 16) * kh * kw }
+
+// Last packs w [oc,ic,kh,kw] to [oc][ic/16][kh][kw][16], for the few output
+// channels of a last layer.
+func Last(w []float32, oc, ic, kh, kw int) []float32 {
+	k := kh * kw
+	var out []float32
+	for o := range oc {
+		out = append(out, Depthwise(w[o*ic*k:(o+1)*ic*k], ic, kh, kw)...)
+	}
+	return out
+}
+
+// DenseLen returns the number of floats that Dense makes.
+func DenseLen(k, m int) int { return up(m, 16) * up(k, 16) }
+
+// Dense packs a weight matrix to [m/32][k padded to 16][32]. w is [·,m], or
+// [m,·] when trans is set. rows, unless nil, gives for each of the k features
+// the row of w that belongs to it, −1 for none; without it they are rows
+// 0 … k−1.
+func Dense(w []float32, k, m int, trans bool, rows []int) []float32 {
+	out := make([]float32, DenseLen(k, m))
+	n := len(w) / m // rows of w
+	i := 0
+	for ob := 0; ob < m; ob += 32 {
+		width := block(m, ob)
+		cols := min(width, m-ob)
+		for f := range up(k, 16) {
+			r := f
+			if f < k && rows != nil {
+				r = rows[f]
+			}
+			if f < k && r >= 0 {
+				if trans {
+					for o := range cols {
+						out[i+o] = w[(ob+o)*n+r]
+					}
+				} else {
+					copy(out[i:i+cols], w[r*m+ob:])
+				}
+			}
+			i += width
+		}
+	}
+	return out
+}
+
+// winogradPitch returns the distance in floats between the positions of
+// transformed weights. It is an odd number of cache lines: the positions of a
+// filter are written together, and a power of two would map all of them to the
+// same sets.
+func winogradPitch(oc, ic int) int { return up(oc, 16)*up(ic, 16) + 16 }
+
+// WinogradLen returns the number of floats of the transformed weights of a
+// Winograd convolution F(m×m,3×3); those of F(2×2,5×5) are as many as for m = 4.
+// For each of (m+2)² positions they are [ceil(oc/32)][ic padded to 16][32], the
+// last block 16 wide where oc leaves one.
+func WinogradLen(m, oc, ic int) int { return (m + 2) * (m + 2) * winogradPitch(oc, ic) }
+
+// StridedLen returns the number of floats of the transformed weights of a Winograd
+// convolution with stride 2. For each group of positions they are
+// [ceil(oc/32)][ic padded to 16, in blocks][row][column][16][32], the last block
+// 16 wide where oc leaves one.
+func StridedLen(oc, ic int) int { return 5 * 5 * winogradPitch(oc, ic) }
+
+// StrassenLen returns the number of floats of the weights of a Strassen step:
+// [spans][oc/64][B11, B21, T2, T1, B22, T3, T4][half a span's channels][32], in
+// the order of their use.
+func StrassenLen(oc, ic int) int { return oc * ic / 4 * 7 }

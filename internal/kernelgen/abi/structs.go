@@ -1,0 +1,77 @@
+// Package abi describes what the assembly kernels and package simd agree on:
+// the kernels with their parameters, the tiers that have them, and the offsets
+// of the fields that kernels read. The generators of every architecture work
+// from these tables, and a test compares the offsets with package simd.
+package abi
+
+// Offsets into simd.Tile. Hi is four bytes behind Lo.
+const (
+	In = 8 * iota
+	W
+	Out
+	Bias
+	Res
+	Pix
+	OutPix
+	OutBlock
+	ResPix
+	ResBlock
+	Blocks
+	BlockStride
+	Rows
+	RowStride
+	Cols
+	ColStride
+	Run
+	Pixels
+	Clamp
+	LoHi
+	Next
+	NextStep
+	Half
+)
+
+// Offsets into simd.WinogradOut. Hi is four bytes behind Lo.
+const (
+	WinogradIn = 8 * iota
+	WinogradOut
+	WinogradRes
+	WinogradPosStride
+	WinogradRowStride
+	WinogradResStride
+	WinogradTiles
+	WinogradLoHi
+)
+
+// Offsets into simd.LaneGroup, and its size.
+const (
+	LaneIn        = 0
+	LanePerm      = 8
+	LaneMask      = 40
+	LaneGroupSize = 80
+)
+
+// Struct lists the fields of a structure of package simd that assembly reads.
+type Struct struct {
+	Name   string
+	Size   int // bytes, 0 where no kernel depends on it
+	Fields []Field
+}
+
+// Field is a field with its offset in bytes.
+type Field struct {
+	Name   string
+	Offset int
+}
+
+// Structs lists the structures that kernels read.
+var Structs = []Struct{
+	{"Tile", 0, []Field{{"In", In}, {"W", W}, {"Out", Out}, {"Bias", Bias}, {"Res", Res}, {"Pix", Pix},
+		{"OutPix", OutPix}, {"OutBlock", OutBlock}, {"ResPix", ResPix}, {"ResBlock", ResBlock},
+		{"Blocks", Blocks}, {"BlockStride", BlockStride}, {"Rows", Rows}, {"RowStride", RowStride}, {"Cols", Cols}, {"ColStride", ColStride},
+		{"Run", Run}, {"Pixels", Pixels}, {"Clamp", Clamp}, {"Lo", LoHi}, {"Hi", LoHi + 4},
+		{"next", Next}, {"nextStep", NextStep}, {"Half", Half}}},
+	{"WinogradOut", 0, []Field{{"In", WinogradIn}, {"Out", WinogradOut}, {"Res", WinogradRes}, {"PosStride", WinogradPosStride},
+		{"RowStride", WinogradRowStride}, {"ResStride", WinogradResStride}, {"Tiles", WinogradTiles}, {"Lo", WinogradLoHi}, {"Hi", WinogradLoHi + 4}}},
+	{"LaneGroup", LaneGroupSize, []Field{{"In", LaneIn}, {"Perm", LanePerm}, {"Mask", LaneMask}}},
+}

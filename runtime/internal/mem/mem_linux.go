@@ -1,0 +1,83 @@
+package mem
+
+import (
+	"bytes"
+	"encoding/binary"
+	"os"
+	"strconv"
+	"syscall"
+	"unsafe"
+)
+
+func init() { hugePages, release = adviseHugePages, adviseRelease }
+
+// adviseHugePages asks for pages of 2 MB in the middle of b. One fault then takes
+// a sixth of the time of the 512 faults that it replaces. It asks only while the
+// system has twice as many such pages free: otherwise the system would first
+// compact memory, which takes longer than the pages save.
+func adviseHugePages(b []byte) {
+	const size = 2 << 20
+	if len(b) < 2*size || os.Getpagesize() != 4096 {
+		return
+	}
+	from := uintptr(unsafe.Pointer(unsafe.SliceData(b)))
+	lo, hi := (from+size-1)&^(size-1), (from+uintptr(len(b)))&^(size-1)
+	free, err := os.ReadFile("/proc/buddyinfo")
+	if err == nil && hugeFree(free) >= 2*int(hi-lo)/size {
+		syscall.Madvise(b[lo-from:hi-from], syscall.MADV_HUGEPAGE) // a refusal changes nothing
+	}
+}
+
+// hugeFree returns the number of free pages of 2 MB. buddyinfo, see
+// proc_buddyinfo(5), counts for each zone the free pieces of 2⁰, 2¹, … pages.
+func hugeFree(buddyinfo []byte) (n int) {
+	for line := range bytes.Lines(buddyinfo) {
+		fields := bytes.Fields(line)
+		for order := 9; 4+order < len(fields); order++ { // Node 0, zone Normal
+			pieces, err := strconv.Atoi(string(fields[4+order]))
+			if err != nil {
+				return 0
+			}
+			n += pieces << (order - 9)
+		}
+	}
+	return n
+}
+
+// adviseRelease drops the pages of b if all of them belong to files: to a mapping,
+// or to the program itself, which holds embedded files. It leaves alone the heap,
+// and a program that was unpacked to memory.
+func adviseRelease(b []byte) {
+	page := uintptr(os.Getpagesize())
+	from := uintptr(unsafe.Pointer(unsafe.SliceData(b)))
+	lo, hi := (from+page-1)&^(page-1), (from+uintptr(len(b)))&^(page-1)
+	if lo < hi && ofFile(lo/page, hi/page) {
+		syscall.Madvise(b[lo-from:hi-from], syscall.MADV_DONTNEED) // a refusal changes nothing
+	}
+}
+
+// ofFile reports whether every page lo ≤ p < hi that is in memory belongs to a
+// file, so that the process can drop it without loss.
+func ofFile(lo, hi uintptr) bool {
+	f, err := os.Open("/proc/self/pagemap") // proc_pid_pagemap(5): 8 bytes a page
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	const present, swapped, file = 1 << 63, 1 << 62, 1 << 61
+	var buf [8 << 10]byte
+	for lo < hi {
+		part := buf[:min(hi-lo, uintptr(len(buf)/8))*8]
+		if _, err := f.ReadAt(part, int64(lo)*8); err != nil {
+			return false
+		}
+		for i := 0; i < len(part); i += 8 {
+			e := binary.NativeEndian.Uint64(part[i:])
+			if e&swapped != 0 || e&present != 0 && e&file == 0 {
+				return false
+			}
+		}
+		lo += uintptr(len(part) / 8)
+	}
+	return true
+}

@@ -1,0 +1,70 @@
+package simd
+
+import (
+	"math"
+	"unsafe"
+)
+
+// The arguments of kernels. The assembly reads the fields by offset: a test in
+// internal/kernelgen/abi compares the offsets.
+
+// Tile holds the arguments of a micro-kernel. For each pixel p < Pixels and
+// each output channel o of the tile it computes
+//
+//	Out[p,o] = clamp(Bias[o] + Σ In[…]·W[…,o] + Res[p,o])
+//
+// The sum runs over Blocks × Rows × Cols steps of 16 input channels, in the run
+// kernels of Run consecutive values. Strides are in bytes. Weights are read in
+// the order of the steps, 32 or 16 output channels for each input value.
+type Tile struct {
+	In, W, Out, Bias, Res unsafe.Pointer // Res may be nil, Bias may not
+	Pix                   int            // from one pixel's input to the next
+	OutPix, OutBlock      int            // from pixel to pixel, from 16 channels to the next 16
+	ResPix, ResBlock      int
+	Blocks, BlockStride   int
+	Rows, RowStride       int
+	Cols, ColStride       int
+	Run                   int // values of a step, run kernels only
+	Pixels                int // 1 … Tier.TilePixels
+	Clamp                 int // 0 where Lo and Hi are infinite
+	Lo, Hi                float32
+	// next is the address of weights that later tiles read. A tile of 32 output
+	// channels with steps of 16 input channels prefetches them into L2: nextStep
+	// bytes with each step. Where many tiles share the work a step requests 512
+	// bytes, because a second request takes time from the weights that L1 waits
+	// for. If nextStep is 0, the tile prefetches its own weights.
+	next     uintptr // never dereferenced, so it may lie beyond the weights
+	nextStep int
+	// Half is 1 where the last block has at most 8 channels. The kernels of amd64
+	// leave out the others, whose products are zero.
+	Half int
+	// Double accumulates in float64.
+	Double bool
+	// ahead is next of the next tile of a line, 0 for the tile's own weights.
+	// Each tile prefetches aheadTile bytes, aheadStep bytes a step.
+	ahead                uintptr
+	aheadTile, aheadStep int
+}
+
+var inf = float32(math.Inf(1))
+
+// NewTile returns arguments that clamp nothing.
+func NewTile(double bool) Tile { return Tile{Lo: -inf, Hi: inf, Double: double} }
+
+// LaneGroup tells what eight lanes take from eight others: lane i, if Mask[i] is
+// not 0, takes lane Perm[i].
+type LaneGroup struct {
+	In   unsafe.Pointer // the eight lanes of the first pixel
+	Perm [8]int32
+	Mask [8]int32
+	Row  int // bytes to the pixel below
+}
+
+// WinogradOut holds the arguments of an output transform. Strides are in bytes.
+type WinogradOut struct {
+	In, Out, Res         unsafe.Pointer // Res may be nil
+	PosStride            int            // from one position of a tile to the next
+	RowStride, ResStride int
+	Tiles                int
+	Lo, Hi               float32
+}

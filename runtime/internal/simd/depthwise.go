@@ -1,0 +1,60 @@
+package simd
+
+import (
+	"unsafe"
+
+	"modelc/runtime/internal/team"
+)
+
+// ComputeDepthwise computes a tile of one block of 16 channels, one filter each.
+func (a *Tile) ComputeDepthwise() {
+	switch {
+	case a.Double:
+		a.depthwiseDouble()
+	case !Depthwise(a):
+		a.depthwise()
+	}
+}
+
+// DepthwiseLine computes pixels side by side, tile after tile. res may be nil.
+func (a *Tile) DepthwiseLine(in, out, res unsafe.Pointer, pixels int) {
+	most, near := active.ChannelPixels, a.neighbours() && res == nil
+	if near {
+		most = active.NeighbourPixels
+	}
+	tiles := team.Split(pixels, most)
+	for t := range tiles {
+		x := team.Cut(pixels, tiles, t)
+		a.Pixels = team.Cut(pixels, tiles, t+1) - x
+		a.In, a.Out = unsafe.Add(in, x*a.Pix), unsafe.Add(out, x*a.OutPix)
+		if a.Res = res; res != nil {
+			a.Res = unsafe.Add(res, x*a.ResPix)
+		}
+		if !near || !Depthwise3(a) {
+			a.ComputeDepthwise()
+		}
+	}
+}
+
+// neighbours reports whether Depthwise3 computes the tile if it has no residual.
+func (a *Tile) neighbours() bool {
+	return active.NeighbourPixels > 0 && !a.Double && a.Cols == 3 && a.Pix == 64 && a.ColStride == 64
+}
+
+// depthwise is the micro-kernel in Go.
+func (a *Tile) depthwise() {
+	for p := range a.Pixels {
+		acc := *(*[16]float32)(a.Bias)
+		w := 0 // bytes read
+		for y := range a.Rows {
+			for x := range a.Cols {
+				in := (*[16]float32)(unsafe.Add(a.In, p*a.Pix+y*a.RowStride+x*a.ColStride))
+				for o, f := range (*[16]float32)(unsafe.Add(a.W, w)) {
+					acc[o] += in[o] * f
+				}
+				w += 64
+			}
+		}
+		a.finish(p, acc[:])
+	}
+}

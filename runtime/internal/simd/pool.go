@@ -1,0 +1,99 @@
+package simd
+
+import (
+	"unsafe"
+
+	"modelc/runtime/internal/team"
+)
+
+var (
+	zeros  [16]float32
+	lowest = [16]float32{-inf, -inf, -inf, -inf, -inf, -inf, -inf, -inf, -inf, -inf, -inf, -inf, -inf, -inf, -inf, -inf}
+)
+
+// PoolLine reduces n windows side by side that lie inside the image: their
+// maxima, or else their sums, undivided. A window has rows × cols taps; its
+// columns are colStep pixels apart, its rows rowStride floats. Pixels are pitch
+// floats apart, 16 or, if Tier.NarrowPixels is not 0, 8. The next window is step
+// pixels further.
+//
+// The generic tier has no such kernel: PoolLine reports whether it did the work.
+func PoolLine(maximum bool, out, in []float32, n, pitch, step, rows, rowStride, cols, colStep int) bool {
+	if active == &generic {
+		return false
+	}
+	a := NewTile(false)
+	a.Pix, a.OutPix, a.Bias = step*pitch*4, 64, unsafe.Pointer(&zeros[0])
+	a.Rows, a.RowStride, a.Cols, a.ColStride = rows, rowStride*4, cols, colStep*pitch*4
+	if maximum {
+		a.Bias = unsafe.Pointer(&lowest[0])
+	}
+	most := active.ChannelPixels
+	if pitch == 8 {
+		most = active.NarrowPixels
+	}
+	pieces := team.Split(n, most)
+	for p := range pieces {
+		x := team.Cut(n, pieces, p)
+		a.Pixels = team.Cut(n, pieces, p+1) - x
+		a.In, a.Out = unsafe.Pointer(&in[x*step*pitch]), unsafe.Pointer(&out[x*16])
+		a.computePool(maximum, pitch)
+	}
+	return true
+}
+
+// Accumulate adds n pixels of 16 channels to the sums in acc, or takes the
+// maximum. The generic tier has no such kernel: Accumulate reports whether it
+// did the work.
+func Accumulate(maximum bool, acc *[16]float32, in []float32) bool {
+	if active == &generic {
+		return false
+	}
+	a := NewTile(false)
+	a.In, a.Out, a.Bias, a.OutPix = unsafe.Pointer(&in[0]), unsafe.Pointer(acc), unsafe.Pointer(acc), 64
+	a.Rows, a.Cols, a.ColStride, a.Pixels = 1, len(in)/16, 64, 1
+	a.computePool(maximum, 16)
+	return true
+}
+
+// computePool computes a tile of windows of pixels pitch floats apart.
+func (a *Tile) computePool(maximum bool, pitch int) {
+	done := false
+	switch {
+	case maximum && pitch == 8:
+		done = PoolMax8(a)
+	case maximum:
+		done = PoolMax(a)
+	case pitch == 8:
+		done = PoolSum8(a)
+	default:
+		done = PoolSum(a)
+	}
+	if !done {
+		a.pool(maximum, pitch)
+	}
+}
+
+// pool is the micro-kernel in Go.
+func (a *Tile) pool(maximum bool, channels int) {
+	for p := range a.Pixels {
+		acc := *(*[16]float32)(a.Bias)
+		for y := range a.Rows {
+			for x := range a.Cols {
+				for c, v := range unsafe.Slice((*float32)(unsafe.Add(a.In, p*a.Pix+y*a.RowStride+x*a.ColStride)), channels) {
+					switch {
+					case !maximum:
+						acc[c] += v
+					case v > acc[c] || v != v:
+						acc[c] = v
+					}
+				}
+			}
+		}
+		if channels == 8 {
+			a.storeNarrow(p, acc[:])
+		} else {
+			a.finish(p, acc[:])
+		}
+	}
+}

@@ -1,0 +1,156 @@
+package simd
+
+import (
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"unsafe"
+)
+
+// tiers runs f on every tier that this machine has.
+func tiers(t *testing.T, f func(t *testing.T)) {
+	defer Use(active)
+	for _, tier := range Available() {
+		Use(tier)
+		t.Run(tier.Name, f)
+	}
+}
+
+const canary = float32(-12345.5)
+
+// memory lays operands out with canaries between them.
+type memory struct{ data []float32 }
+
+// place is an operand.
+type place struct{ Off, Len int } // bytes, floats
+
+func (m *memory) alloc(n int) place {
+	for range 16 {
+		m.data = append(m.data, canary)
+	}
+	p := place{len(m.data) * 4, n}
+	m.data = append(m.data, make([]float32, n)...)
+	for len(m.data)%16 != 0 { // keep the alignment of cache lines
+		m.data = append(m.data, canary)
+	}
+	return p
+}
+
+func (m *memory) put(v []float32) place {
+	p := m.alloc(len(v))
+	copy(m.slice(p), v)
+	return p
+}
+
+func (m *memory) slice(p place) []float32 { return m.data[p.Off/4 : p.Off/4+p.Len] }
+
+func random(r *rand.Rand, n int) []float32 {
+	v := make([]float32, n)
+	for i := range v {
+		v[i] = float32(r.NormFloat64())
+	}
+	return v
+}
+
+func pick[T any](r *rand.Rand, list ...T) T { return list[r.IntN(len(list))] }
+
+// Every micro-kernel for every number of pixels against its twin in Go, with
+// all options of the epilogue, NaN in the input, and canaries around and, since
+// pixels and blocks are apart, between what it writes.
+func TestMicroKernels(t *testing.T) {
+	kernels := []struct {
+		name         string
+		vector, twin func(a *Tile)
+		width, step  int // output channels, input values a step (0: depthwise)
+	}{
+		{"tile32", func(a *Tile) { a.Compute(32) }, func(a *Tile) { a.compute(32, 16) }, 32, 16},
+		{"tile16", func(a *Tile) { a.Compute(16) }, func(a *Tile) { a.compute(16, 16) }, 16, 16},
+		{"run32", func(a *Tile) { a.ComputeRun(32) }, func(a *Tile) { a.compute(32, a.Run) }, 32, 5},
+		{"run16", func(a *Tile) { a.ComputeRun(16) }, func(a *Tile) { a.compute(16, a.Run) }, 16, 5},
+		{"depthwise", (*Tile).ComputeDepthwise, (*Tile).depthwise, 16, 0},
+		{"run8", func(a *Tile) { a.ComputeRun(8) }, (*Tile).computeNarrow, 16, 5},
+		{"depthwise3", func(a *Tile) { Depthwise3(a) }, (*Tile).depthwise, 16, 0},
+		{"poolMax", func(a *Tile) { a.computePool(true, 16) }, func(a *Tile) { a.pool(true, 16) }, 16, 0},
+		{"poolSum", func(a *Tile) { a.computePool(false, 16) }, func(a *Tile) { a.pool(false, 16) }, 16, 0},
+		{"poolMax8", func(a *Tile) { a.computePool(true, 8) }, func(a *Tile) { a.pool(true, 8) }, 16, 0},
+		{"poolSum8", func(a *Tile) { a.computePool(false, 8) }, func(a *Tile) { a.pool(false, 8) }, 16, 0},
+	}
+	tiers(t, func(t *testing.T) {
+		for seed := range uint64(1000) {
+			r := rand.New(rand.NewPCG(seed, 10))
+			k := kernels[seed%uint64(len(kernels))]
+			most := active.TilePixels
+			switch {
+			case k.name == "depthwise3":
+				if active.NeighbourPixels == 0 {
+					continue
+				}
+				most = active.NeighbourPixels
+			case strings.HasSuffix(k.name, "8"):
+				if most = active.NarrowPixels; most == 0 {
+					continue
+				}
+			case k.step == 0:
+				most = active.ChannelPixels
+			}
+			values := max(16, k.step)
+			a := NewTile(false)
+			a.Pixels, a.Run = 1+int(seed)/len(kernels)%most, k.step
+			a.Blocks, a.Rows, a.Cols = 1+r.IntN(3), 1+r.IntN(3), 1+r.IntN(3)
+			a.Pix, a.ColStride = 4*values*(1+r.IntN(2)), 4*values*(1+r.IntN(2))
+			if k.name == "depthwise3" {
+				a.Cols, a.Pix, a.ColStride = 3, 64, 64
+			}
+			a.RowStride, a.BlockStride = a.Pix*a.Pixels+a.ColStride*a.Cols, (a.Pix*a.Pixels+a.ColStride*a.Cols)*a.Rows
+			a.OutPix, a.ResPix = 64+4*r.IntN(30), 64+4*r.IntN(30)
+			a.OutBlock, a.ResBlock = a.OutPix*a.Pixels+4*r.IntN(9), a.ResPix*a.Pixels
+			if r.IntN(2) == 0 {
+				a.Clamp, a.Lo, a.Hi = 1, -1, pick(r, 0.5, inf)
+			}
+			m := &memory{}
+			in := m.put(random(r, a.Blocks*a.BlockStride/4+values))
+			w := m.put(random(r, a.Blocks*a.Rows*a.Cols*max(k.step, 1)*k.width))
+			if k.step == 16 && r.IntN(3) == 0 {
+				a.Half, values = 1, 8
+				last := m.slice(w)
+				last = last[len(last)-a.Rows*a.Cols*16*k.width:]
+				for i := range last {
+					if i/k.width%16 >= values {
+						last[i] = 0
+					}
+				}
+			}
+			bias, res := m.put(random(r, 32)), m.put(random(r, (2*a.ResBlock+64)/4))
+			if r.IntN(4) == 0 && !strings.HasPrefix(k.name, "poolMax") { // a later number replaces NaN on amd64
+				m.slice(in)[r.IntN(values)] = float32(math.NaN())
+			}
+			out := m.alloc((2*a.OutBlock + 64) / 4)
+			for i := range m.slice(out) {
+				m.slice(out)[i] = canary
+			}
+			residual := r.IntN(2) == 0 && k.name != "depthwise3"
+			if strings.HasPrefix(k.name, "pool") { // they neither add nor clamp
+				a.Clamp, a.Lo, a.Hi, residual = 0, -inf, inf, false
+			}
+			run := func(f func(a *Tile)) []float32 {
+				data := append([]float32(nil), m.data...)
+				b := a
+				at := func(r place) unsafe.Pointer { return unsafe.Pointer(&data[r.Off/4]) }
+				b.In, b.W, b.Out, b.Bias = at(in), at(w), at(out), at(bias)
+				if residual {
+					b.Res = at(res)
+				}
+				f(&b)
+				return data
+			}
+			want, got := run(k.twin), run(k.vector)
+			for i, v := range want {
+				g := got[i]
+				if math.IsNaN(float64(v)) != math.IsNaN(float64(g)) || math.Abs(float64(v-g)) > 1e-4 || v == canary && g != canary {
+					t.Fatalf("seed %d, %s of %d pixels: float %d is %g, want %g\n%+v", seed, k.name, a.Pixels, i, g, v, a)
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,154 @@
+package kernel
+
+import (
+	"unsafe"
+
+	"modelc/runtime/internal/simd"
+)
+
+// SelectChannels makes an image from channels of others, NC16 to NC16. Channel c of
+// Dst is channel From[c] of the sources, whose channels are numbered consecutively.
+type SelectChannels struct {
+	Src  []Image // with the extents of Dst
+	Dst  Image
+	From []int32
+}
+
+// ScratchBytes is zero.
+func (k *SelectChannels) ScratchBytes() int { return 0 }
+
+// Run computes the step.
+func (k *SelectChannels) Run(c *Context) {
+	k.Dst.clearBorder(c)
+	c.Do(k.Dst.N*k.Dst.Blocks(), 2*k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W, k)
+}
+
+// Part fills one block of one image.
+func (k *SelectChannels) Part(c *Context, i, worker int) {
+	n, b := i/k.Dst.Blocks(), i%k.Dst.Blocks()
+	var s laneSources
+	for lane, from := range k.From[b*16 : min(b*16+16, len(k.From))] {
+		at := int(from)
+		img := 0
+		for at >= k.Src[img].C {
+			at -= k.Src[img].C
+			img++
+		}
+		s.add(c, lane, &k.Src[img], n, at)
+	}
+	s.gather(c, &k.Dst, n, b, false)
+}
+
+// laneSources lists the sources of the 16 lanes of a block.
+type laneSources struct {
+	half [2]struct {
+		groups [8]simd.LaneGroup
+		n      int
+	}
+}
+
+// add makes channel ch of image n of img the source of a lane.
+func (s *laneSources) add(c *Context, lane int, img *Image, n, ch int) {
+	h := &s.half[lane/8]
+	at := img.At(n, ch/16, 0, 0) + ch%16&8
+	in := unsafe.Pointer(&c.F32(img.Ref)[at])
+	g := 0
+	for g < h.n && h.groups[g].In != in {
+		g++
+	}
+	if g == h.n {
+		h.groups[g].In, h.groups[g].Row = in, img.RowBytes()
+		h.n++
+	}
+	h.groups[g].Perm[lane%8], h.groups[g].Mask[lane%8] = int32(ch%8), -1
+}
+
+// gather writes the lanes of block b of image n of dst. Lanes without a source
+// become zero, or keep their values.
+func (s *laneSources) gather(c *Context, dst *Image, n, b int, keep bool) {
+	out := c.F32(dst.Ref)[dst.At(n, b, 0, 0):]
+	for i := range s.half {
+		h := &s.half[i]
+		// Rows without a border between them are one row.
+		rows, width := dst.H, dst.W
+		flat := dst.Left+dst.Right == 0
+		for g := range h.groups[:h.n] {
+			flat = flat && h.groups[g].Row == dst.W*pixelBytes
+		}
+		if flat {
+			rows, width = 1, dst.H*dst.W
+		}
+		for y := range rows {
+			simd.Gather(out[y*dst.Row()+i*8:], width, &h.groups, h.n, keep)
+			for g := range h.groups[:h.n] {
+				h.groups[g].In = unsafe.Add(h.groups[g].In, h.groups[g].Row)
+			}
+		}
+	}
+}
+
+// Spread writes an image to every SY-th row and SX-th column of another, beginning at
+// row Y and column X, NC16 to NC16. Dst has as many channels as Src.
+type Spread struct {
+	Src, Dst     Image
+	SY, SX, Y, X int
+}
+
+// ScratchBytes is zero.
+func (k *Spread) ScratchBytes() int { return 0 }
+
+// Run computes the step.
+func (k *Spread) Run(c *Context) {
+	k.Dst.clearBorder(c)
+	c.Do(k.Src.N*k.Src.Blocks(), k.Src.N*k.Src.C*k.Src.H*k.Src.W, k)
+}
+
+// Part spreads one block of 16 channels of one image.
+func (k *Spread) Part(c *Context, i, worker int) {
+	n, b := i/k.Src.Blocks(), i%k.Src.Blocks()
+	src, dst := c.F32(k.Src.Ref), c.F32(k.Dst.Ref)
+	for y := range k.Src.H {
+		in := k.Src.row(src, n, b, y)
+		out := k.Dst.row(dst, n, b, y*k.SY+k.Y)[k.X*16:]
+		for x := 0; x < k.Src.W*16; x += 16 {
+			*(*[16]float32)(out[x*k.SX:]) = [16]float32(in[x:])
+		}
+	}
+}
+
+// UnpackWoven converts an image to a dense tensor with fewer channels of more pixels:
+// channel c of Dst [N,C,SY·H,SX·W] at row y·SY+i, column x·SX+j is channel
+// From[(i·SX+j)·C+c] of pixel (y,x).
+type UnpackWoven struct {
+	Src    Image
+	Dst    Ref
+	SY, SX int
+	From   []int32
+}
+
+// ScratchBytes is zero.
+func (k *UnpackWoven) ScratchBytes() int { return 0 }
+
+func (k *UnpackWoven) channels() int { return len(k.From) / (k.SY * k.SX) }
+
+// Run computes the step.
+func (k *UnpackWoven) Run(c *Context) {
+	c.Do(k.Src.N*k.channels()*k.Src.H, k.Dst.Len, k)
+}
+
+// Part writes the rows of one channel that come from one row of pixels.
+func (k *UnpackWoven) Part(c *Context, i, worker int) {
+	src, channels := c.F32(k.Src.Ref), k.channels()
+	n, ch := i/k.Src.H/channels, i/k.Src.H%channels
+	rows := c.F32(k.Dst)[i*k.SY*k.SX*k.Src.W:]
+	for r := range k.SY {
+		row := rows[r*k.SX*k.Src.W:][:k.SX*k.Src.W]
+		for j := range k.SX {
+			from := int(k.From[(r*k.SX+j)*channels+ch])
+			in := k.Src.row(src, n, from/16, i%k.Src.H)[from%16:]
+			for x := range k.Src.W {
+				row[x*k.SX+j] = in[x*16]
+			}
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package kernel
+
+import (
+	"unsafe"
+
+	"modelc/runtime/internal/simd"
+	"modelc/runtime/internal/team"
+)
+
+// ConvDepthwise is a 1×1 convolution and a depthwise convolution of its
+// result, NC16 to NC16: the first two layers of an inverted residual block
+// (Sandler et al. 2018). The image between them is the largest of the block. A
+// part keeps only a few rows of 32 of its channels, in scratch.
+type ConvDepthwise struct {
+	// Point has stride 1, no padding, groups, prologue or residual. Its Dst has
+	// extents and border, but no memory.
+	Point Conv
+	// Depth reads Point.Dst, without a prologue.
+	Depth Depthwise
+}
+
+// ScratchBytes is the size of the rows of the image between that a part keeps.
+func (k *ConvDepthwise) ScratchBytes() int { return k.between(k.band()) * 4 }
+
+// between returns the number of floats of the image between for rows of output.
+func (k *ConvDepthwise) between(rows int) int {
+	return 2 * k.Depth.inRows(rows) * k.Point.Dst.Row()
+}
+
+// band returns the maximum number of output rows of a part. Adjacent parts compute
+// some rows of the image between twice.
+func (k *ConvDepthwise) band() int {
+	d := &k.Depth
+	inRows := scratchTarget / (2 * k.Point.Dst.RowBytes()) // that fit
+	return min(max(1, (inRows-d.inRows(1))/d.SH+1), d.Dst.H)
+}
+
+// bands returns the number of bands of an image, enough for all workers.
+func (k *ConvDepthwise) bands(c *Context) int {
+	h := k.Depth.Dst.H
+	n := team.Split(h, k.band())
+	for c.Threads() > 1 && n < h && k.Depth.Dst.N*n*k.Point.units() < 2*c.Threads() {
+		n++
+	}
+	return n
+}
+
+// Run computes both convolutions.
+func (k *ConvDepthwise) Run(c *Context) {
+	d, p := &k.Depth.Dst, &k.Point
+	d.clearBorder(c)
+	work := tileWork(d.N * (p.Dst.H*p.Dst.W*p.Dst.C*p.Src.C + d.H*d.W*d.C*k.Depth.KH*k.Depth.KW))
+	c.Do(d.N*k.bands(c)*p.units(), work, k)
+}
+
+// Part computes up to 32 channels of a band of one image.
+func (k *ConvDepthwise) Part(c *Context, i, worker int) {
+	p, d := &k.Point, &k.Depth
+	units, bands := p.units(), k.bands(c)
+	unit, band, n := i%units, i/units%bands, i/units/bands
+	u := p.unit(unit)
+	y0, y1 := team.Cut(d.Dst.H, bands, band), team.Cut(d.Dst.H, bands, band+1)
+	m := &p.Dst
+	row, width := m.Row(), m.W*16
+	first, rows := y0*d.SH-d.PadTop, d.inRows(y1-y0)
+	plane := rows * row
+	between := Floats(c.scratch[worker])[:2*plane]
+
+	a := simd.NewTile(c.double)
+	a.Pix, a.BlockStride = pixelBytes, p.Src.PlaneBytes()
+	more := p.weights(c, &a, u, 0, u.blocks)
+	a.OutBlock = plane * 4
+	if unit < units-1 {
+		a.AheadOf(u.width, rows*team.Split(m.W, simd.Active().TilePixels))
+	}
+	src := c.F32(p.Src.Ref)[p.Src.At(n, 0, 0, 0):]
+	blocks := u.width / 16
+	for r := range rows {
+		if y := first + r; y >= 0 && y < m.H {
+			at := r*row + m.Left*16
+			a.In, a.Out = unsafe.Pointer(&src[y*p.Src.Row()]), unsafe.Pointer(&between[at])
+			a.Line(u.width, m.W)
+			for b := range blocks {
+				line := between[b*plane+r*row:][:row]
+				if more {
+					Apply(line[m.Left*16:][:width], p.Act)
+				}
+				clear(line[:m.Left*16])
+				clear(line[m.Left*16+width:])
+			}
+			continue
+		}
+		for b := range blocks {
+			clear(between[b*plane+r*row:][:row])
+		}
+	}
+	for b := u.out; b < min(u.out+blocks, d.Dst.Blocks()); b++ {
+		d.rows(c, n, b, y0, y1, between[(b-u.out)*plane+(m.Left-d.PadLeft)*16:], row)
+	}
+}

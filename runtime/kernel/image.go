@@ -1,0 +1,130 @@
+package kernel
+
+// Elem is the element type of an image.
+type Elem uint8
+
+// The element types.
+const (
+	Float32 Elem = iota
+	BFloat16
+	Int8
+	Uint8
+)
+
+// Bytes returns the size of an element.
+func (e Elem) Bytes() int {
+	switch e {
+	case Float32:
+		return 4
+	case BFloat16:
+		return 2
+	}
+	return 1
+}
+
+// Image describes activations in blocks of channels:
+// [N][ceil(C/Block)][Top+H+Bottom][Left+W+Right][Block]. The layout of float32
+// with blocks of 16 is called NC16.
+//
+// The border is zero whenever a kernel reads the image. Channels beyond C in the
+// last block hold finite values that no kernel lets reach the others: weights
+// are zero there.
+//
+// All sizes and strides of images are computed by the methods in this file.
+// Kernels on float32 may use the constants [lanes] and [pixelBytes] instead.
+type Image struct {
+	Ref                      // starts at the first border element of block 0 of image 0
+	Elem                     Elem
+	Block                    int // channels of a block; 0 means 16
+	N, C, H, W               int
+	Top, Left, Bottom, Right int
+	// BatchStride is the distance in elements from one image to the next. It
+	// exceeds the size of an image that is a slice of a concatenation's buffer.
+	BatchStride int
+	// Clear makes the kernel that writes the image zero its border too. It is
+	// false where nothing else uses the memory of the border, which then stays
+	// zero from the start of the session.
+	Clear bool
+}
+
+// lanes is the number of channels in a block of float32, and pixelBytes the size
+// of a pixel of one block.
+const (
+	lanes      = 16
+	pixelBytes = lanes * 4
+)
+
+// Lanes returns the number of channels in a block.
+func (m *Image) Lanes() int {
+	if m.Block == 0 {
+		return lanes
+	}
+	return m.Block
+}
+
+// Blocks returns the number of blocks of channels.
+func (m *Image) Blocks() int { return (m.C + m.Lanes() - 1) / m.Lanes() }
+
+// Row returns the distance in elements between vertical neighbours.
+func (m *Image) Row() int { return (m.Left + m.W + m.Right) * m.Lanes() }
+
+// Plane returns the distance in elements between blocks.
+func (m *Image) Plane() int { return (m.Top + m.H + m.Bottom) * m.Row() }
+
+// Origin returns the offset in elements, from the start of Ref, of pixel (0,0) of
+// block 0 of image 0.
+func (m *Image) Origin() int { return m.Top*m.Row() + m.Left*m.Lanes() }
+
+// At returns the offset in elements, from the start of Ref, of pixel (y,x) of
+// block b of image n. The pixel may lie in the border.
+func (m *Image) At(n, b, y, x int) int {
+	return n*m.BatchStride + ((b*(m.Top+m.H+m.Bottom)+m.Top+y)*(m.Left+m.W+m.Right)+m.Left+x)*m.Lanes()
+}
+
+// Size returns the number of elements from the start of Ref to the end of the
+// last image.
+func (m *Image) Size() int { return (m.N-1)*m.BatchStride + m.Blocks()*m.Plane() }
+
+// Bytes returns the size that Size counts, in bytes.
+func (m *Image) Bytes() int { return m.Size() * m.Elem.Bytes() }
+
+// PixelBytes is the size of a pixel of one block in bytes.
+func (m *Image) PixelBytes() int { return m.Lanes() * m.Elem.Bytes() }
+
+// RowBytes is Row in bytes.
+func (m *Image) RowBytes() int { return m.Row() * m.Elem.Bytes() }
+
+// PlaneBytes is Plane in bytes.
+func (m *Image) PlaneBytes() int { return m.Plane() * m.Elem.Bytes() }
+
+// tight reports whether rows of pixels follow one another without a border.
+func (m *Image) tight() bool { return m.Top+m.Left+m.Bottom+m.Right == 0 }
+
+// row returns row y of block b of image n of float32, without the border.
+func (m *Image) row(data []float32, n, b, y int) []float32 {
+	o := m.At(n, b, y, 0)
+	return data[o : o+m.W*lanes]
+}
+
+// clearBorder zeroes the border of float32 if the plan asks for it.
+func (m *Image) clearBorder(c *Context) {
+	if !m.Clear {
+		return
+	}
+	data := c.F32(m.Ref)
+	row := m.Row()
+	for n := range m.N {
+		for b := range m.Blocks() {
+			p := data[n*m.BatchStride+b*m.Plane():][:m.Plane()]
+			clear(p[:m.Top*row])
+			clear(p[(m.Top+m.H)*row:])
+			for y := m.Top; y < m.Top+m.H; y++ {
+				clear(p[y*row : y*row+m.Left*lanes])
+				clear(p[y*row+(m.Left+m.W)*lanes : (y+1)*row])
+			}
+		}
+	}
+}
+
+// wholeBlocks returns the number of channels of the blocks that hold n channels.
+func wholeBlocks(n int) int { return (n + lanes - 1) &^ (lanes - 1) }

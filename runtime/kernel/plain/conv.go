@@ -1,0 +1,322 @@
+package plain
+
+import (
+	"math"
+
+	"modelc/runtime/kernel"
+)
+
+// MatMul multiplies matrices [M,K]·[K,N] for every element of Lead. It sums in T, in
+// the order of K.
+type MatMul[T kernel.Number] struct {
+	A, B, Dst    kernel.Ref
+	Lead         []int
+	ALead, BLead []int // strides along Lead, elements
+	M, K, N      int
+	ARow, BRow   int // distance between rows, elements
+}
+
+// Conv is a convolution of any rank, groups and dilation on dense tensors. Operands
+// are as in kernel.Conv; T is float32 or float64.
+type Conv[T kernel.Number] struct {
+	Src, Dst, W, Bias, Residual, Scale, Shift kernel.Ref // W [M,C/Groups,K…]
+	N, C, M, Groups                           int
+	In, Out, Kernel                           []int
+	Strides, Pads, Dilations                  []int // Pads: begins
+	Pre, Act                                  kernel.Act
+}
+
+// ConvTranspose is the gradient of a convolution; W [C,M/Groups,K…].
+type ConvTranspose[T kernel.Number] struct {
+	Src, Dst, W, Bias        kernel.Ref
+	N, C, M, Groups          int
+	In, Out, Kernel          []int
+	Strides, Pads, Dilations []int // Pads: begins
+	Act                      kernel.Act
+}
+
+// Pool is pooling of any rank on dense tensors. Indices, unless absent, receives the
+// flat position of each maximum as int64.
+type Pool[T kernel.Number] struct {
+	Kind                              uint8 // 0 max, 1 average, 2 Lp
+	Src, Dst, Indices, Scale, Shift   kernel.Ref
+	N, C                              int
+	In, Out, Kernel                   []int
+	Strides, Pads, EndPads, Dilations []int // begins; ends that CountPad counts
+	CountPad                          bool
+	P                                 int
+	ColMajor                          bool
+	Pre                               kernel.Act
+}
+
+// LRN is kernel.LRN on dense tensors [N,C,Inner].
+type LRN[T kernel.Number] struct {
+	Src, Dst          kernel.Ref
+	N, C, Inner, Size int
+	Alpha, Beta, Bias float64
+}
+
+// ScratchBytes is zero.
+func (k *MatMul[T]) ScratchBytes() int { return 0 }
+
+// Run computes the step.
+func (k *MatMul[T]) Run(c *kernel.Context) {
+	n := k.M
+	for _, d := range k.Lead {
+		n *= d
+	}
+	c.Do(n, n*k.K*k.N, k)
+}
+
+// Part computes one row of one product.
+func (k *MatMul[T]) Part(c *kernel.Context, i, worker int) {
+	a, b := kernel.View[T](c, k.A), kernel.View[T](c, k.B)
+	dst := kernel.View[T](c, k.Dst)[i*k.N : (i+1)*k.N]
+	row := i % k.M
+	i /= k.M
+	at, bt := row*k.ARow, 0
+	for ax := len(k.Lead) - 1; ax >= 0; ax-- {
+		x := i % k.Lead[ax]
+		i /= k.Lead[ax]
+		at += x * k.ALead[ax]
+		bt += x * k.BLead[ax]
+	}
+	clear(dst)
+	for p := range k.K {
+		v := a[at+p]
+		for j, w := range b[bt+p*k.BRow:][:k.N] {
+			dst[j] += v * w
+		}
+	}
+}
+
+// window describes an N-dimensional window over the input.
+type window struct {
+	rank                     int
+	in, out, kernel          []int
+	strides, pads, dilations []int
+}
+
+// tap returns the flat index in the input of tap t of the window at output position
+// pos, both flat, and whether the tap lies inside the input.
+func (w *window) tap(pos, t int) (in int, ok bool) {
+	var at, kt [maxAxes]int
+	for i := w.rank - 1; i >= 0; i-- {
+		at[i], kt[i] = pos%w.out[i], t%w.kernel[i]
+		pos /= w.out[i]
+		t /= w.kernel[i]
+	}
+	for i := range w.rank {
+		x := at[i]*w.strides[i] - w.pads[i] + kt[i]*w.dilations[i]
+		if x < 0 || x >= w.in[i] {
+			return 0, false
+		}
+		in = in*w.in[i] + x
+	}
+	return in, true
+}
+
+func product(s []int) int {
+	n := 1
+	for _, d := range s {
+		n *= d
+	}
+	return n
+}
+
+// ScratchBytes is zero.
+func (k *Conv[T]) ScratchBytes() int { return 0 }
+
+// Run computes the step.
+func (k *Conv[T]) Run(c *kernel.Context) { c.DoAll(k.N*k.M, k) }
+
+// Part computes one output channel of one image.
+func (k *Conv[T]) Part(c *kernel.Context, i, worker int) {
+	n, m := i/k.M, i%k.M
+	src, w, dst := kernel.View[T](c, k.Src), kernel.View[T](c, k.W), kernel.View[T](c, k.Dst)
+	bias, res := kernel.View[T](c, k.Bias), kernel.View[T](c, k.Residual)
+	scale, shift := kernel.View[T](c, k.Scale), kernel.View[T](c, k.Shift)
+	win := window{len(k.In), k.In, k.Out, k.Kernel, k.Strides, k.Pads, k.Dilations}
+	ins, outs, taps := product(k.In), product(k.Out), product(k.Kernel)
+	cg := k.C / k.Groups
+	c0 := m / (k.M / k.Groups) * cg
+	for pos := range outs {
+		sum := 0.0
+		if bias != nil {
+			sum = float64(bias[m])
+		}
+		for t := range taps {
+			at, ok := win.tap(pos, t)
+			if !ok {
+				continue
+			}
+			for ch := range cg {
+				v := float64(src[(n*k.C+c0+ch)*ins+at])
+				if scale != nil {
+					v *= float64(scale[c0+ch])
+				}
+				if shift != nil {
+					v += float64(shift[c0+ch])
+				}
+				v = kernel.Eval(k.Pre.Fn, v, float64(k.Pre.Alpha), float64(k.Pre.Beta))
+				sum += v * float64(w[(m*cg+ch)*taps+t])
+			}
+		}
+		o := i*outs + pos
+		if res != nil {
+			sum += float64(res[o])
+		}
+		dst[o] = T(kernel.Eval(k.Act.Fn, sum, float64(k.Act.Alpha), float64(k.Act.Beta)))
+	}
+}
+
+// ScratchBytes is zero.
+func (k *ConvTranspose[T]) ScratchBytes() int { return 0 }
+
+// Run computes the step.
+func (k *ConvTranspose[T]) Run(c *kernel.Context) { c.DoAll(k.N*k.M, k) }
+
+// Part computes one output channel of one image by scattering the input.
+func (k *ConvTranspose[T]) Part(c *kernel.Context, i, worker int) {
+	n, m := i/k.M, i%k.M
+	src, w, bias := kernel.View[T](c, k.Src), kernel.View[T](c, k.W), kernel.View[T](c, k.Bias)
+	ins, outs, taps := product(k.In), product(k.Out), product(k.Kernel)
+	dst := kernel.View[T](c, k.Dst)[i*outs : (i+1)*outs]
+	mg, cg := k.M/k.Groups, k.C/k.Groups
+	g := m / mg
+	// This is the gradient of a convolution whose input has the extents of the
+	// result.
+	win := window{len(k.In), k.Out, k.In, k.Kernel, k.Strides, k.Pads, k.Dilations}
+	first := T(0)
+	if bias != nil {
+		first = bias[m]
+	}
+	for o := range dst {
+		dst[o] = first
+	}
+	for pos := range ins {
+		for t := range taps {
+			at, ok := win.tap(pos, t)
+			if !ok {
+				continue
+			}
+			sum := 0.0
+			for ch := g * cg; ch < (g+1)*cg; ch++ {
+				sum += float64(src[(n*k.C+ch)*ins+pos]) * float64(w[(ch*mg+m-g*mg)*taps+t])
+			}
+			dst[at] += T(sum)
+		}
+	}
+	for o, v := range dst {
+		dst[o] = T(kernel.Eval(k.Act.Fn, float64(v), float64(k.Act.Alpha), float64(k.Act.Beta)))
+	}
+}
+
+// ScratchBytes is zero.
+func (k *Pool[T]) ScratchBytes() int { return 0 }
+
+// Run computes the step.
+func (k *Pool[T]) Run(c *kernel.Context) { c.DoAll(k.N*k.C, k) }
+
+// Part computes one channel of one image.
+func (k *Pool[T]) Part(c *kernel.Context, i, worker int) {
+	ins, outs, taps := product(k.In), product(k.Out), product(k.Kernel)
+	src := kernel.View[T](c, k.Src)[i*ins : (i+1)*ins]
+	dst, idx := kernel.View[T](c, k.Dst), kernel.View[int64](c, k.Indices)
+	scale, shift := kernel.View[T](c, k.Scale), kernel.View[T](c, k.Shift)
+	ch := i % k.C
+	win := window{len(k.In), k.In, k.Out, k.Kernel, k.Strides, k.Pads, k.Dilations}
+	for pos := range outs {
+		best, at := math.Inf(-1), -1
+		sum, count := 0.0, 0
+		for t := range taps {
+			in, ok := win.tap(pos, t)
+			if !ok {
+				continue
+			}
+			v := float64(src[in])
+			if scale != nil {
+				v *= float64(scale[ch])
+			}
+			if shift != nil {
+				v += float64(shift[ch])
+			}
+			v = kernel.Eval(k.Pre.Fn, v, float64(k.Pre.Alpha), float64(k.Pre.Beta))
+			count++
+			switch k.Kind {
+			case 0:
+				if at < 0 || v > best || v != v {
+					best, at = v, in
+				}
+			case 1:
+				sum += v
+			case 2:
+				sum += math.Pow(math.Abs(v), float64(k.P))
+			}
+		}
+		o := i*outs + pos
+		switch k.Kind {
+		case 0:
+			if at < 0 && !kernel.IsFloat[T]() {
+				best = 0
+			}
+			dst[o] = T(best)
+			if idx != nil {
+				idx[o] = int64(i*ins + k.flat(at))
+			}
+		case 1:
+			if k.CountPad {
+				count = k.padded(pos)
+			}
+			dst[o] = T(sum / float64(count))
+		case 2:
+			dst[o] = T(math.Pow(sum, 1/float64(k.P)))
+		}
+	}
+}
+
+// flat converts a row-major position to the order of Indices.
+func (k *Pool[T]) flat(at int) int {
+	r := len(k.In)
+	if !k.ColMajor || r < 2 {
+		return at
+	}
+	h, w := k.In[r-2], k.In[r-1]
+	plane := at / (h * w)
+	y, x := at/w%h, at%w
+	return plane*h*w + x*h + y
+}
+
+// padded counts the taps of the window at pos that lie inside the padded
+// input.
+func (k *Pool[T]) padded(pos int) int {
+	n := 1
+	for i := len(k.Out) - 1; i >= 0; i-- {
+		x := pos % k.Out[i]
+		pos /= k.Out[i]
+		n *= kernel.Counted(x*k.Strides[i]-k.Pads[i], k.Kernel[i], k.Dilations[i], k.In[i]+k.EndPads[i])
+	}
+	return n
+}
+
+// ScratchBytes is zero.
+func (k *LRN[T]) ScratchBytes() int { return 0 }
+
+// Run computes the step.
+func (k *LRN[T]) Run(c *kernel.Context) {
+	src, dst := kernel.View[T](c, k.Src), kernel.View[T](c, k.Dst)
+	below, above := (k.Size-1)/2, k.Size-1-(k.Size-1)/2
+	for n := range k.N {
+		for ch := range k.C {
+			for i := range k.Inner {
+				sum := 0.0
+				for j := max(0, ch-below); j <= min(k.C-1, ch+above); j++ {
+					v := float64(src[(n*k.C+j)*k.Inner+i])
+					sum += v * v
+				}
+				o := (n*k.C+ch)*k.Inner + i
+				dst[o] = T(float64(src[o]) / math.Pow(k.Bias+k.Alpha/float64(k.Size)*sum, k.Beta))
+			}
+		}
+	}
+}

@@ -1,0 +1,140 @@
+package plain
+
+import (
+	"modelc/runtime/kernel"
+)
+
+// StridedCopy copies between two strided views of the same extents. Slice,
+// Transpose, Expand (stride 0), Concat and constant Pad consist of it.
+type StridedCopy[T kernel.Number] struct {
+	Src, Dst             kernel.Ref
+	Shape                []int // up to 8 axes
+	SrcStart, DstStart   int   // elements
+	SrcStride, DstStride []int // elements, may be 0 or negative in Src
+}
+
+// Gather selects slices along one axis: Dst [Outer,len(Indices),Inner] of Src
+// [Outer,Axis,Inner]. Negative indices count from the end. Indices outside are
+// clamped, so that no input reads other memory.
+type Gather[T, I kernel.Number] struct {
+	Src, Indices, Dst  kernel.Ref
+	Outer, Axis, Inner int
+}
+
+// Resize interpolates one axis with tables as in kernel.ResizeImage: Src
+// [Outer,In,Inner] to Dst [Outer,Out,Inner].
+type Resize[T kernel.Number] struct {
+	Src, Dst              kernel.Ref
+	Outer, In, Out, Inner int
+	Taps                  int
+	Index                 []int32
+	Weight                []float32
+}
+
+// Pad adds a border by an index table per axis. −1 stands for Value.
+type Pad[T kernel.Number] struct {
+	Src, Dst kernel.Ref
+	InShape  []int
+	Index    [][]int32 // per axis, one source position per result position
+	Value    T
+}
+
+// ScratchBytes is zero.
+func (k *StridedCopy[T]) ScratchBytes() int { return 0 }
+
+// Run computes the step.
+func (k *StridedCopy[T]) Run(c *kernel.Context) {
+	src, dst := kernel.View[T](c, k.Src), kernel.View[T](c, k.Dst)
+	outer, n := inner(k.Shape)
+	ss, ds := last(k.SrcStride), last(k.DstStride)
+	strides := [4][]int{outerOf(k.SrcStride), outerOf(k.DstStride)}
+	w := walk{shape: outer, off: [4]int{k.SrcStart, k.DstStart}}
+	for {
+		s, d := w.off[0], w.off[1]
+		switch {
+		case ss == 1 && ds == 1:
+			copy(dst[d:d+n], src[s:s+n])
+		default:
+			for i := range n {
+				dst[d+i*ds] = src[s+i*ss]
+			}
+		}
+		if !w.next(&strides) {
+			return
+		}
+	}
+}
+
+// ScratchBytes is zero.
+func (k *Gather[T, I]) ScratchBytes() int { return 0 }
+
+// Run computes the step.
+func (k *Gather[T, I]) Run(c *kernel.Context) {
+	src, idx, dst := kernel.View[T](c, k.Src), kernel.View[I](c, k.Indices), kernel.View[T](c, k.Dst)
+	for o := range k.Outer {
+		for j, ix := range idx {
+			at := int(ix)
+			if at < 0 {
+				at += k.Axis
+			}
+			at = min(max(at, 0), k.Axis-1)
+			copy(dst[(o*len(idx)+j)*k.Inner:][:k.Inner], src[(o*k.Axis+at)*k.Inner:])
+		}
+	}
+}
+
+// ScratchBytes is zero.
+func (k *Resize[T]) ScratchBytes() int { return 0 }
+
+// Run computes the step.
+func (k *Resize[T]) Run(c *kernel.Context) {
+	src, dst := kernel.View[T](c, k.Src), kernel.View[T](c, k.Dst)
+	for o := range k.Outer {
+		for x := range k.Out {
+			out := dst[(o*k.Out+x)*k.Inner:][:k.Inner]
+			if k.Taps == 1 {
+				copy(out, src[(o*k.In+int(k.Index[x]))*k.Inner:])
+				continue
+			}
+			for i := range out {
+				sum := 0.0
+				for t := range k.Taps {
+					sum += float64(k.Weight[x*k.Taps+t]) * float64(src[(o*k.In+int(k.Index[x*k.Taps+t]))*k.Inner+i])
+				}
+				out[i] = T(sum)
+			}
+		}
+	}
+}
+
+// ScratchBytes is zero.
+func (k *Pad[T]) ScratchBytes() int { return 0 }
+
+// Run computes the step.
+func (k *Pad[T]) Run(c *kernel.Context) {
+	src, dst := kernel.View[T](c, k.Src), kernel.View[T](c, k.Dst)
+	r := len(k.Index)
+	if r == 0 {
+		copy(dst, src)
+		return
+	}
+	var at [maxAxes]int
+	for i := range dst {
+		from, ok := 0, true
+		for a := range r {
+			x := int(k.Index[a][at[a]])
+			ok = ok && x >= 0
+			from = from*k.InShape[a] + x
+		}
+		dst[i] = k.Value
+		if ok {
+			dst[i] = src[from]
+		}
+		for a := r - 1; a >= 0; a-- {
+			if at[a]++; at[a] < len(k.Index[a]) {
+				break
+			}
+			at[a] = 0
+		}
+	}
+}
