@@ -62,10 +62,10 @@ func TestLiteral(t *testing.T) {
 		v    any
 		want string
 	}{
-		{kernel.Ref{Space: kernel.IO + 2, Off: 64, Len: 3}, "runtime.Ref{Space: runtime.IO + 2, Off: 64, Len: 3}"},
-		{kernel.Act{Fn: kernel.ActClip, Alpha: float32(math.Inf(-1)), Beta: 6}, "runtime.Act{Fn: runtime.ActClip, Alpha: -runtime.Inf32, Beta: 6}"},
-		{plain.StridedCopy[uint32]{Shape: []int{2, 3}}, "runtime.StridedCopy[uint32]{Shape: []int{2, 3}}"},
-		{plain.Pad[float32]{Index: [][]int32{{-1, 0}, {0}}}, "runtime.PadPlain[float32]{Index: [][]int32{{-1, 0}, {0}}}"},
+		{kernel.Ref{Space: kernel.IO + 2, Off: 64, Len: 3}, "kernel.Ref{Space: kernel.IO + 2, Off: 64, Len: 3}"},
+		{kernel.Act{Fn: kernel.ActClip, Alpha: float32(math.Inf(-1)), Beta: 6}, "kernel.Act{Fn: kernel.ActClip, Alpha: -kernel.Inf32, Beta: 6}"},
+		{plain.StridedCopy[uint32]{Shape: []int{2, 3}}, "plain.StridedCopy[uint32]{Shape: []int{2, 3}}"},
+		{plain.Pad[float32]{Index: [][]int32{{-1, 0}, {0}}}, "plain.Pad[float32]{Index: [][]int32{{-1, 0}, {0}}}"},
 	} {
 		if got := newPrinter(nil).literal(reflect.ValueOf(c.v)); got != c.want {
 			t.Errorf("got  %s\nwant %s", got, c.want)

@@ -41,10 +41,11 @@ func (vs *variables) stepVariables(layers []plan.Layer, prefix string) []string 
 			if (l.Value != nil) != completes {
 				continue
 			}
-			kind := uncapitalised(l.Kernel)
+			typ := l.Kernel[strings.LastIndexByte(l.Kernel, '.')+1:]
+			kind := uncapitalised(typ)
 			name := variable(l.Name, kind)
 			if !completes && name != kind {
-				name += l.Kernel
+				name += typ
 			}
 			names[i] = vs.unique(prefixed(prefix, name))
 		}
