@@ -40,17 +40,6 @@ var phrases = []struct{ pattern, instead string }{
 	{`\bin the making\b`, `"unfinished"`},
 }
 
-// TEMPORARY: text that other branches rewrite. The integrator empties this list
-// when they are merged. An entry is a path or a folder, relative to the root;
-// "*.go" stands for the files of the root package.
-var notYet = []string{
-	"*.go", "backend", "cmd", "internal/kernelgen", "ir", "passes", "runtime",
-	"docs/generated-package.md",
-}
-
-// rewritten lists the parts of folders in notYet that the test checks.
-var rewritten = []string{"runtime/vision"}
-
 // The hand-written Go files and documents contain none of the phrases.
 func TestPlainEnglish(t *testing.T) {
 	var all []*regexp.Regexp
@@ -71,9 +60,6 @@ func TestPlainEnglish(t *testing.T) {
 			return nil
 		}
 		if ext := filepath.Ext(name); ext != ".go" && ext != ".md" || name == "internal/text_test.go" || name == "CONTRIBUTING.md" { // these two quote bad examples
-			return nil
-		}
-		if within(name, notYet) && !within(name, rewritten) {
 			return nil
 		}
 		b, err := os.ReadFile(path)
@@ -99,16 +85,6 @@ func TestPlainEnglish(t *testing.T) {
 }
 
 var isGenerated = regexp.MustCompile(`(?m)^// Code generated .* DO NOT EDIT\.$`)
-
-// within reports whether list contains name or a folder around it.
-func within(name string, list []string) bool {
-	return slices.ContainsFunc(list, func(e string) bool {
-		if e == "*.go" {
-			return strings.HasSuffix(name, ".go") && !strings.Contains(name, "/")
-		}
-		return name == e || strings.HasPrefix(name, e+"/")
-	})
-}
 
 // unwrapped joins the lines of a file without the marks of line comments, so
 // that a phrase may continue on the next line. It returns the offset of each
