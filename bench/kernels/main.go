@@ -55,7 +55,7 @@ func run(bench string, count int, output, compare string, tolerance float64) err
 			return fmt.Errorf("%s: %w", compare, err)
 		}
 	}
-	cmd := exec.Command("go", "test", "-run", "^$", "-bench", bench, "-benchtime", "500ms", "-count", strconv.Itoa(count), "-timeout", "1h", modpath.Package("runtime"))
+	cmd := exec.Command("go", "test", "-run", "^$", "-bench", bench, "-benchtime", "500ms", "-count", strconv.Itoa(count), "-timeout", "1h", modpath.Package("runtime/kernel"))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
