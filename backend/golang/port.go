@@ -55,7 +55,7 @@ func ports(g *ir.Graph) (in, out []port, err error) {
 			p.Name += field
 		}
 		p.Name = unique(p.Name, seen)
-		if len(t.Shape) == 2 && p.Stride == 1 {
+		if len(t.Shape) == 2 && p.Stride == 1 && t.Shape.Len() > 0 {
 			p.Top1 = t.Shape[1]
 		}
 		*list = append(*list, p)
