@@ -37,29 +37,28 @@ import (
 var (
 	outputsWrite   = flag.String("outputs.write", "", "write the digests of all outputs to this `file`")
 	outputsCompare = flag.String("outputs.compare", "", "compare the digests of all outputs with those in this `file`")
-	outputsLevel   = flag.Int("outputs.level", 0, "0: what an emulator can do; 1: every model with every option; 2: networks of full size too")
+	outputsLevel   = flag.Int("outputs.level", 0, "0: models for emulators; 1: every model with every option; 2: also networks of full size")
 	outputsOnly    = flag.String("outputs.only", "", "only models whose name matches this `expression`")
 )
 
-// outputsModel is a model file on its way to outputs; options are those that
-// a name does not say.
+// outputsModel is a model file with the options to compile it.
 type outputsModel struct {
 	name, path string
 	options    modelc.Options
-	given      map[string]*ir.Tensor // inputs by name; others are random
+	given      map[string]*ir.Tensor // inputs by name; other inputs are random
 }
 
-// TestOutputs tells whether a change of the code changes a bit of any output.
-// Before it and after it, with MODELC_CORPUS and, for a lesser tier than the
-// machine's, MODELC_CPU set:
+// TestOutputs checks that a change of the code changes no bit of any output. Set MODELC_CORPUS
+// and, for another tier than the best of the machine, MODELC_CPU. Run the first command before
+// the change, and the second one after it:
 //
 //	go test . -run 'TestOutputs$' -v -timeout 2h -outputs.level 2 -outputs.write FILE
 //	go test . -run 'TestOutputs$' -v -timeout 2h -outputs.level 2 -outputs.compare FILE
 //
-// A line is a model, an output and the SHA-256 of its bytes, or the word
-// refused for a model that does not compile. The test fails where a line is
-// another, or missing, or where one thread and two do not give the same. Level
-// 1 is for the generic tier, 0 for emulators.
+// A line of the file has a model, an output and the SHA-256 of its bytes, or the word refused
+// for a model that does not compile. The test fails if a line differs or is missing, or if
+// outputs differ between one thread and two. Use level 1 for the generic tier, and level 0 for
+// emulators.
 func TestOutputs(t *testing.T) {
 	if *outputsWrite == "" && *outputsCompare == "" {
 		t.Skip("neither -outputs.write nor -outputs.compare")
@@ -113,20 +112,20 @@ func TestOutputs(t *testing.T) {
 		}
 	})
 	for _, key := range slices.Sorted(maps.Keys(before)) {
-		t.Errorf("%q: is no more", key)
+		t.Errorf("%q is missing", key)
 	}
 	t.Logf("%s: %d outputs in %.0f s, %d changed, %d no more", runtime.Tier(), lines, time.Since(start).Seconds(), changed, len(before))
 }
 
-// outputsModels calls f for each model: those of testdata and of the corpus,
-// the ONNX node tests in it, and the zoo.
+// outputsModels calls f for each model of testdata, of the corpus, of the ONNX node tests in
+// it, and of the zoo.
 func outputsModels(t *testing.T, only *regexp.Regexp, f func(outputsModel)) {
 	one := func(m outputsModel) {
 		if only.MatchString(m.name) {
 			f(m)
 		}
 	}
-	// all is one with every option that chooses other kernels.
+	// all calls f for m with every option that selects other kernels.
 	all := func(m outputsModel) {
 		one(m)
 		if *outputsLevel == 0 && !strings.HasPrefix(m.name, "zoo/") && !(strings.HasPrefix(m.name, "testdata/") && strings.HasSuffix(m.name, ".onnx")) {
@@ -198,8 +197,8 @@ func outputsModels(t *testing.T, only *regexp.Regexp, f func(outputsModel)) {
 	}
 }
 
-// outputsTunings returns a tuning for each algorithm that computes a
-// convolution of m: all that can have it do.
+// outputsTunings returns a tuning for each algorithm that can compute a convolution of m. All
+// convolutions that the algorithm can compute use it.
 func outputsTunings(m outputsModel) iter.Seq2[string, *modelc.Tuning] {
 	list := map[string]*modelc.Tuning{}
 	if c, err := modelc.Compile(m.path, m.options); err == nil {
@@ -224,8 +223,8 @@ func outputsTunings(m outputsModel) iter.Seq2[string, *modelc.Tuning] {
 	}
 }
 
-// outputsNodes calls f for each ONNX node test, with its stored inputs: those
-// that are weights or arguments in real networks are bound.
+// outputsNodes calls f for each ONNX node test with its stored inputs. Inputs that are weights
+// or arguments in real networks are bound.
 func outputsNodes(t *testing.T, root, temp string, f func(outputsModel)) {
 	s, err := conformance.Open(root)
 	if err != nil {
@@ -262,8 +261,8 @@ func outputsNodes(t *testing.T, root, temp string, f func(outputsModel)) {
 	}
 }
 
-// outputsOf compiles m and runs it with one thread and two; it returns the
-// name and digest of each output.
+// outputsOf compiles m and runs it with one thread and with two. It returns the name and the
+// digest of each output.
 func outputsOf(t *testing.T, m outputsModel) (lines [][2]string) {
 	c, err := modelc.Compile(m.path, m.options)
 	if err != nil {
@@ -293,11 +292,11 @@ func outputsOf(t *testing.T, m outputsModel) (lines [][2]string) {
 	return lines
 }
 
-// outputsInputs returns the inputs of m: where none is given, one that depends
-// on the model's name and the input's place alone. It has floats from -2 to 2
-// that are the same in every precision, small integers or bytes of any value.
+// outputsInputs returns the inputs of m. An input that is not given depends only on the name of
+// the model and the index of the input. It has floats from −2 to 2 that are exact in every
+// precision, small integers, or bytes of any value.
 func outputsInputs(m outputsModel, g *ir.Graph) (in []*ir.Tensor) {
-	name, _, _ := strings.Cut(m.name, " ") // the same with other options
+	name, _, _ := strings.Cut(m.name, " ") // the part that does not depend on options
 	h := fnv.New64a()
 	h.Write([]byte(name))
 	for i, v := range g.Inputs {
@@ -332,7 +331,7 @@ var outputsShape = regexp.MustCompile(`'shape': \(([^)]*)\)`)
 
 // outputsShapes returns the shapes of the inputs stored beside a model.
 func outputsShapes(dir string) (shapes []ir.Shape) {
-	switch filepath.Base(dir) { // of testdata/pictures, for pictures of any size
+	switch filepath.Base(dir) { // models of testdata/pictures accept pictures of any size
 	case "espcn":
 		return []ir.Shape{{1, 1, 24, 40}}
 	case "unet":

@@ -196,7 +196,7 @@ func (f Fn) String() string {
 	return fns[f].name
 }
 
-// ResultBool reports whether the result is a truth value.
+// ResultBool reports whether the result of the function is a truth value.
 func (f Fn) ResultBool() bool { return f == Not || f == IsNaN || f == IsInf }
 
 // Act is a function of one variable with its parameters: an activation. The
@@ -209,14 +209,14 @@ type Act struct {
 // Eval returns the function's value at x.
 func (a Act) Eval(x float64) float64 { return fns[a.Fn].f(x, a.Alpha, a.Beta) }
 
-// FiniteAtZero reports whether the function is finite at zero, as log and 1/x
-// are not. Back ends pad channels with zeros and apply activations to them.
+// FiniteAtZero reports whether the function is finite at zero; log and 1/x are not. Back
+// ends pad channels with zeros and apply activations to them.
 func (a Act) FiniteAtZero() bool {
 	v := a.Eval(0)
 	return !math.IsNaN(v) && !math.IsInf(v, 0)
 }
 
-// IsIdentity reports whether the activation does nothing.
+// IsIdentity reports whether the activation is the identity.
 func (a Act) IsIdentity() bool { return a.Fn == Identity }
 
 // String returns the text form, such as Relu or LeakyRelu(0.1).

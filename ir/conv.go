@@ -5,17 +5,16 @@ import (
 	"slices"
 )
 
-// Padding says how a convolution gets the zeros around its operand.
+// Padding selects the source of the zeros around the operand of a convolution. The pass
 // choose_padding sets it.
 type Padding uint8
 
 // The values of Padding.
 const (
-	// PadInPlace leaves it to the machine: a border in the operand's memory, or
-	// a kernel that clips its windows.
+	// PadInPlace means a border in the memory of the operand, or a kernel that clips
+	// its windows. The machine decides which.
 	PadInPlace Padding = iota
-	// PadCopy makes a padded copy of the operand first, unless the kernel needs
-	// none.
+	// PadCopy means a padded copy of the operand, unless the kernel needs no padding.
 	PadCopy
 )
 
@@ -25,7 +24,7 @@ func (p Padding) String() string                { return paddingNames.name(uint8
 func (p Padding) MarshalText() ([]byte, error)  { return []byte(p.String()), nil }
 func (p *Padding) UnmarshalText(b []byte) error { return paddingNames.parse(b, (*uint8)(p)) }
 
-// enumNames spells an enumeration in the text form, in order of its values.
+// enumNames holds the names of the values of an enumeration in the text form, in order.
 type enumNames []string
 
 func (e enumNames) name(i uint8) string {
@@ -45,13 +44,13 @@ func (e enumNames) parse(b []byte, p *uint8) error {
 	return fmt.Errorf("unknown value %q, want one of %v", b, []string(e))
 }
 
-// Conv is a convolution as networks use the word: a correlation (the kernel
-// is not flipped). Operands: x [N,C,D…], w [M,C/Groups,K…], bias [M],
-// residual (the shape of the result), scale [C], shift [C].
+// Conv is a convolution. As in neural networks, it is a correlation: the kernel is not
+// flipped. Operands: x [N,C,D…], w [M,C/Groups,K…], bias [M], residual with the shape of
+// the result, scale [C], shift [C].
 //
-// result = Epilogue(conv(Prologue(x·scale+shift), w) + bias + residual)
+//	result = Epilogue(conv(Prologue(x·scale+shift), w) + bias + residual)
 //
-// with zeros outside x after the prologue.
+// Elements outside x are zero after the prologue.
 type Conv struct {
 	Strides   []int // per spatial axis
 	Pads      []int // begins of all axes, then ends; negative ones crop
@@ -119,7 +118,7 @@ func checkAffine(in []Type, i int, x Type) error {
 	return checkChannel("shift", arg(in, i+1), x.Shape[1], x.DType)
 }
 
-// arg returns the type of operand i, the zero Type beyond the end.
+// arg returns the type of operand i, or the zero Type beyond the end of in.
 func arg(in []Type, i int) Type {
 	if i < len(in) {
 		return in[i]
@@ -127,9 +126,9 @@ func arg(in []Type, i int) Type {
 	return Type{}
 }
 
-// windowShape returns the spatial extents of a convolution or pool of x. extra
-// (may be nil) is further padding at the ends. A back end may store x with its
-// padding, so this must be a legal tensor too.
+// windowShape returns the spatial extents of a convolution or pool of x. extra, which may
+// be nil, is further padding at the ends. windowShape fails if x with its padding is not
+// a legal tensor, because a back end may store it.
 func windowShape(x Shape, kernel, strides, pads, dilations, extra []int) (Shape, error) {
 	in := x[2:]
 	r := len(in)

@@ -1,8 +1,8 @@
 package ir
 
-// Dense is a fully connected layer. Operands: x [N,K], w [K,M], or [M,K] when
-// TransW is set, bias [M]. Weights keep the layout of the model's file: they may
-// have hundreds of megabytes.
+// Dense is a fully connected layer. Operands: x [N,K], w [K,M], or [M,K] if TransW is
+// set, bias [M]. Weights keep the layout of the model file, because they may have
+// hundreds of megabytes.
 type Dense struct {
 	TransW   bool
 	Epilogue Act
@@ -38,8 +38,8 @@ func denseFLOPs(op Op, in, out []Type) int64 {
 	return 2 * int64(in[0].Shape.Len()) * int64(out[0].Shape[1])
 }
 
-// MatMul is numpy.matmul. A product of two axes with constant weights is a
-// [Dense] instead.
+// MatMul is numpy.matmul. A product of matrices with constant weights is a [Dense]
+// instead.
 type MatMul struct{}
 
 func (MatMul) Name() string { return "MatMul" }

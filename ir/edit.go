@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// SetInput replaces operand i of n, which may have fewer operands yet. A nil v
-// removes an optional operand. Call [Graph.Retype] after an edit that changes
-// the types of results.
+// SetInput replaces operand i of n, or adds it if n has fewer operands. A nil v removes
+// an optional operand. Call [Graph.Retype] after an edit that changes the types of
+// results.
 func (g *Graph) SetInput(n *Node, i int, v *Value) {
 	for len(n.In) <= i {
 		n.In = append(n.In, nil)
@@ -48,7 +48,7 @@ func (g *Graph) Retype(n *Node) error {
 	return nil
 }
 
-// ReplaceUses makes every reader of old, graph outputs included, read v.
+// ReplaceUses makes every reader of old read v, including outputs of the graph.
 func (g *Graph) ReplaceUses(old, v *Value) {
 	if old == v {
 		return
@@ -71,15 +71,15 @@ func (g *Graph) SetOutput(i int, v *Value) {
 	v.addUse(Use{nil, i})
 }
 
-// Rename gives v another name, made unique.
+// Rename changes the name of v to name, with a suffix if another value has that name.
 func (g *Graph) Rename(v *Value, name string) {
 	g.freeName(v.Name)
 	v.Name = g.UniqueName(name)
 	g.names[v.Name] = true
 }
 
-// Remove deletes a node whose results have no readers. It panics if one has:
-// callers redirect readers first.
+// Remove deletes a node whose results have no readers. It panics if a result has a
+// reader.
 func (g *Graph) Remove(n *Node) {
 	for _, v := range n.Out {
 		if len(v.uses) > 0 {
@@ -94,8 +94,8 @@ func (g *Graph) Remove(n *Node) {
 	g.Nodes = slices.Delete(g.Nodes, i, i+1)
 }
 
-// Prune removes every node and constant that no graph output depends on and
-// returns the nodes that went. Inputs stay: they are the model's interface.
+// Prune removes every node and constant that no graph output depends on, and returns the
+// removed nodes. It keeps inputs, because they are the interface of the model.
 func (g *Graph) Prune() []*Node {
 	live := map[*Node]bool{}
 	var visit func(v *Value)
@@ -135,8 +135,9 @@ func (g *Graph) Prune() []*Node {
 	return gone
 }
 
-// Sort restores topological order after edits that read later values. The
-// order is stable: nodes move only as far as their operands force them to.
+// Sort restores topological order after edits that make nodes read later values. It is
+// stable: a node moves only as far as its operands require. Sort fails if the graph has a
+// cycle.
 func (g *Graph) Sort() error {
 	const (
 		unseen = iota

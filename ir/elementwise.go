@@ -62,8 +62,8 @@ func (f BinaryFn) Commutative() bool {
 	return false
 }
 
-// Binary applies Fn to each pair of elements of its operands, which broadcast,
-// and the epilogue to the result.
+// Binary applies Fn to each pair of elements of its operands, and the epilogue to the
+// result. The operands broadcast.
 type Binary struct {
 	Fn       BinaryFn
 	Epilogue Act
@@ -106,11 +106,11 @@ func (PRelu) Infer(in []Type) ([]Type, error) {
 	return one(in[0])
 }
 
-// Where is a where cond is true and b elsewhere. Operands: cond, of type Bool, a
-// and b, which broadcast.
+// Where selects elements of a where cond is true, and of b elsewhere. Operands: cond of
+// type Bool, a, b; all broadcast.
 type Where struct{}
 
-// The positions of the operands of Where behind the condition.
+// The positions of the operands of Where after the condition.
 const (
 	WhereA = 1
 	WhereB = 2
@@ -132,8 +132,8 @@ func (Where) Infer(in []Type) ([]Type, error) {
 	return one(Type{in[1].DType, s})
 }
 
-// Cast converts to another element type: floats to integers toward zero,
-// anything to Bool as x ≠ 0.
+// Cast converts to another element type. It truncates floats toward zero for integers.
+// The result of a conversion to Bool is x ≠ 0.
 type Cast struct {
 	To DType
 }

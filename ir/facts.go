@@ -11,7 +11,7 @@ func FLOPs(n *Node) int64 {
 	return 0
 }
 
-// Traffic returns the size of n's operands and results in bytes: the memory
+// Traffic returns the size of the operands and results of n in bytes. That is the memory
 // traffic if each is read or written once.
 func Traffic(n *Node) int64 {
 	b := int64(0)
@@ -23,8 +23,8 @@ func Traffic(n *Node) int64 {
 	return b
 }
 
-// Label returns the name of op for people: the function of ops that stand for
-// many, such as [Unary].
+// Label returns the name of op for people. For ops that stand for many functions, such as
+// [Unary], it is the name of the function.
 func Label(op Op) string {
 	switch op := op.(type) {
 	case Unary:
@@ -39,8 +39,8 @@ func Label(op Op) string {
 	return op.Name()
 }
 
-// Epilogue returns the function that op applies to its result. ok is false for
-// ops without room for one.
+// Epilogue returns the function that op applies to its result. ok is false if op cannot
+// have an epilogue.
 func Epilogue(op Op) (a Act, ok bool) {
 	i := InfoOf(op).epilogue
 	if i < 0 {
@@ -49,8 +49,7 @@ func Epilogue(op Op) (a Act, ok bool) {
 	return reflect.ValueOf(op).Field(i).Interface().(Act), true
 }
 
-// WithEpilogue returns op with another epilogue. It panics for ops without
-// room for one.
+// WithEpilogue returns op with epilogue a. It panics if op cannot have an epilogue.
 func WithEpilogue(op Op, a Act) Op { return withAct(op, InfoOf(op).epilogue, a) }
 
 func withAct(op Op, field int, a Act) Op {
@@ -60,8 +59,8 @@ func withAct(op Op, field int, a Act) Op {
 	return v.Interface().(Op)
 }
 
-// HasPrologue reports whether n transforms x before it computes: by the
-// prologue's function, or by a scale or shift per channel.
+// HasPrologue reports whether n first transforms x, by the function of the prologue or by
+// a scale or shift per channel.
 func (n *Node) HasPrologue() bool {
 	info := InfoOf(n.Op)
 	if info.prologue < 0 {
@@ -71,8 +70,8 @@ func (n *Node) HasPrologue() bool {
 	return !fn.IsIdentity() || n.Input(info.scale) != nil || n.Input(info.scale+1) != nil
 }
 
-// SetPrologue makes n, a convolution or pool without prologue, read x as
-// fn(x·scale+shift). scale and shift [C] are nil for a function alone.
+// SetPrologue makes n, a convolution or pool without a prologue, read x as
+// fn(x·scale+shift). scale and shift have the shape [C], or are both nil.
 func (g *Graph) SetPrologue(n *Node, fn Act, scale, shift *Value) {
 	info := InfoOf(n.Op)
 	n.Op = withAct(n.Op, info.prologue, fn)

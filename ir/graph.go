@@ -10,8 +10,8 @@ import (
 
 // Graph is a network: values connected by nodes in topological order.
 //
-// The exported slices are for reading. Edits go through the methods, which
-// keep producers and uses consistent; [Verify] checks that they are.
+// The exported slices are for reading. To edit a graph, call its methods, which keep
+// producers and uses consistent. [Verify] checks that they are.
 type Graph struct {
 	Name      string
 	Inputs    []*Value
@@ -20,13 +20,13 @@ type Graph struct {
 	Constants []*Value
 
 	names map[string]bool // every value name in use
-	// taken says that name.1 to name.taken[name] are in use, so that a file with
-	// thousands of equal names does not make the search for a free one quadratic.
+	// The names name.1 to name.taken[name] are in use. Without taken, the search for
+	// a free name would take quadratic time if a file has thousands of equal names.
 	taken map[string]int
 }
 
-// Output is a result of the graph. Its name is the model's and stays when
-// passes replace the value.
+// Output is a result of the graph. Its name is that in the model and stays when passes
+// replace the value.
 type Output struct {
 	Name  string
 	Value *Value
@@ -43,8 +43,8 @@ type Value struct {
 	uses []Use
 }
 
-// Use is one place where a value is read: operand Index of Node, or output
-// Index of the graph when Node is nil.
+// Use is one reader of a value: operand Index of Node, or output Index of the graph if
+// Node is nil.
 type Use struct {
 	Node  *Node
 	Index int
@@ -54,11 +54,11 @@ type Use struct {
 type Node struct {
 	Name string // from the model, for people; may be empty or repeated
 	Op   Op
-	In   []*Value // nil for an absent optional operand; edit by Graph.SetInput
+	In   []*Value // nil for an absent optional operand; Graph.SetInput edits it
 	Out  []*Value
-	// Origins are the nodes of the original graph whose work this node does.
-	// [Graph.Clone] sets them to the copied node; passes add nodes by
-	// [Node.Absorb]. They are empty for nodes that only a pass needs.
+	// Origins lists the nodes of the original graph whose work this node does.
+	// [Graph.Clone] sets it to the copied node, and [Node.Absorb] adds nodes. It is
+	// empty for nodes that only a pass needs.
 	Origins []*Node
 }
 
@@ -67,14 +67,14 @@ func NewGraph(name string) *Graph {
 	return &Graph{Name: name, names: map[string]bool{}, taken: map[string]int{}}
 }
 
-// Def returns the node that computes v, nil for an input or a constant.
+// Def returns the node that computes v, or nil for an input or a constant.
 func (v *Value) Def() *Node { return v.def }
 
-// Uses returns every place that reads v, graph outputs included.
+// Uses returns all readers of v, including outputs of the graph.
 func (v *Value) Uses() []Use { return v.uses }
 
-// OnlyUse returns the node that is v's only reader. It returns nil when v has
-// several readers or is a graph output. A fusion that removes v needs one.
+// OnlyUse returns the only node that reads v. It returns nil if v has several readers or
+// is a graph output. A fusion may remove v only if it has one reader.
 func (v *Value) OnlyUse() *Node {
 	if len(v.uses) != 1 {
 		return nil
@@ -89,7 +89,7 @@ func (v *Value) IsOutput() bool {
 
 func (v *Value) String() string { return "%" + v.Name }
 
-// Input returns operand i, nil when it is absent.
+// Input returns operand i, or nil if it is absent.
 func (n *Node) Input(i int) *Value {
 	if i < len(n.In) {
 		return n.In[i]
@@ -97,7 +97,7 @@ func (n *Node) Input(i int) *Value {
 	return nil
 }
 
-// Const returns the tensor of operand i, nil when it is absent or computed.
+// Const returns the tensor of operand i, or nil if it is absent or not a constant.
 func (n *Node) Const(i int) *Tensor {
 	if v := n.Input(i); v != nil {
 		return v.Const
@@ -128,8 +128,8 @@ func (n *Node) OutTypes() []Type {
 	return t
 }
 
-// Absorb records that n also does the work of others. It does nothing if n is
-// nil, as where an input or a constant takes their place.
+// Absorb records that n also does the work of others. It does nothing if n is nil, which
+// stands for an input or a constant that replaces them.
 func (n *Node) Absorb(others ...*Node) {
 	if n == nil {
 		return
@@ -143,7 +143,7 @@ func (n *Node) Absorb(others ...*Node) {
 	}
 }
 
-// String describes the node for messages: its name and op.
+// String describes the node in messages by its name and op.
 func (n *Node) String() string {
 	if n.Name == "" {
 		if len(n.Out) > 0 {
@@ -154,7 +154,7 @@ func (n *Node) String() string {
 	return fmt.Sprintf("%s %q", n.Op.Name(), n.Name)
 }
 
-// UniqueName returns name, with a suffix if a value has that name already.
+// UniqueName returns name, with a suffix if a value already has that name.
 func (g *Graph) UniqueName(name string) string {
 	if name == "" {
 		name = "v"
@@ -201,19 +201,19 @@ func (g *Graph) AddConst(name string, t *Tensor) *Value {
 	return v
 }
 
-// AddOutput declares v a result of the graph.
+// AddOutput makes v a result of the graph with the given name.
 func (g *Graph) AddOutput(name string, v *Value) {
 	v.uses = append(v.uses, Use{nil, len(g.Outputs)})
 	g.Outputs = append(g.Outputs, Output{name, v})
 }
 
-// Append adds a node at the end and returns it. Its results are called name,
-// name.1, …; their types are inferred.
+// Append adds a node at the end and returns it. Its results are called name, name.1, …,
+// with the types that the op infers. Append fails if the operands do not fit the op.
 func (g *Graph) Append(name string, op Op, in ...*Value) (*Node, error) {
 	return g.insert(len(g.Nodes), name, op, in)
 }
 
-// Emit is Append for ops with one result, which it returns.
+// Emit is like Append, for ops with one result. It returns the result.
 func (g *Graph) Emit(name string, op Op, in ...*Value) (*Value, error) {
 	n, err := g.Append(name, op, in...)
 	if err != nil {
@@ -222,18 +222,18 @@ func (g *Graph) Emit(name string, op Op, in ...*Value) (*Value, error) {
 	return n.Out[0], nil
 }
 
-// InsertBefore adds a node in front of at.
+// InsertBefore is like Append, but adds the node in front of node at.
 func (g *Graph) InsertBefore(at *Node, name string, op Op, in ...*Value) (*Node, error) {
 	return g.insert(slices.Index(g.Nodes, at), name, op, in)
 }
 
-// InsertAfter adds a node behind at.
+// InsertAfter is like Append, but adds the node behind node at.
 func (g *Graph) InsertAfter(at *Node, name string, op Op, in ...*Value) (*Node, error) {
 	return g.insert(slices.Index(g.Nodes, at)+1, name, op, in)
 }
 
 func (g *Graph) insert(i int, name string, op Op, in []*Value) (*Node, error) {
-	// Trailing absent operands are not stored, so equal nodes look equal.
+	// Trailing absent operands are not stored, so that equal nodes compare equal.
 	for len(in) > 0 && in[len(in)-1] == nil {
 		in = in[:len(in)-1]
 	}
@@ -275,7 +275,7 @@ func inferNode(n *Node) ([]Type, error) {
 	if err := checkArity(n.Op, n.In); err != nil {
 		return nil, fmt.Errorf("%s: %w", n, err)
 	}
-	// Type rules rely on attributes and operands within their limits.
+	// The rules of types require attributes and operands within their limits.
 	if err := CheckAttributes(n.Op); err != nil {
 		return nil, fmt.Errorf("%s: %w", n, err)
 	}
@@ -348,8 +348,8 @@ func (g *Graph) Values() func(yield func(*Value) bool) {
 	}
 }
 
-// Clone returns a copy of g. It shares only constants' elements and ops, which
-// are immutable. Each node of g is the [Node.Origins] of its copy.
+// Clone returns a copy of g. The copy shares the elements of constants and the ops, which
+// are immutable. Origins of each copied node is the node of g.
 func (g *Graph) Clone() *Graph {
 	c := NewGraph(g.Name)
 	to := map[*Value]*Value{nil: nil}

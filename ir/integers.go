@@ -5,14 +5,13 @@ import (
 	"slices"
 )
 
-// HoldsIntegers reports whether v, a tensor of floats, is known to hold whole
-// numbers only. Values between the layers of a quantised network do.
+// HoldsIntegers reports whether all elements of v, a tensor of floats, are known to be
+// whole numbers. They are between the layers of a quantised network.
 func HoldsIntegers(v *Value) bool { return integers{}.holds(v) }
 
-// SumsIntegers reports whether n is a convolution or dense layer whose operand
-// and weights hold whole numbers only. In float32 its sums are exact below 2²⁴,
-// in any order, if no scale is folded into the weights and the algorithm adds
-// and multiplies whole numbers only.
+// SumsIntegers reports whether n is a convolution or dense layer whose operand and weights
+// hold whole numbers only. In float32 its sums are exact below 2²⁴, in any order, if no
+// scale is folded into the weights and the algorithm computes with whole numbers only.
 func SumsIntegers(n *Node) bool {
 	known := integers{}
 	switch op := n.Op.(type) {
@@ -27,9 +26,8 @@ func SumsIntegers(n *Node) bool {
 	return known.holds(n.In[0]) && known.holds(n.In[Weights])
 }
 
-// RoundsResult reports whether n, or a node that reads its result, rounds it to
-// whole numbers. Quantised networks do: the smallest error may become a whole
-// step there.
+// RoundsResult reports whether n, or a node that reads its result, rounds to whole
+// numbers, as in quantised networks. The smallest error may then become a whole step.
 func RoundsResult(n *Node) bool {
 	known := integers{}
 	return known.holds(n.Out[0]) || slices.ContainsFunc(n.Out[0].Uses(), func(u Use) bool {
@@ -37,8 +35,8 @@ func RoundsResult(n *Node) bool {
 	})
 }
 
-// integers remembers which values hold whole numbers only, so that a value with
-// many readers is examined once.
+// integers records whether values hold whole numbers only, so that a value with many
+// readers is examined once.
 type integers map[*Value]bool
 
 func (known integers) holds(v *Value) bool {
@@ -71,7 +69,7 @@ func (known integers) decide(v *Value) bool {
 
 // The rules of the table, each for a kind of op.
 
-// allIntegers is of ops whose result holds integers where all operands do.
+// allIntegers is the rule of ops whose result holds integers if all operands do.
 func allIntegers(n *Node, holds func(*Value) bool) bool {
 	return !slices.ContainsFunc(n.In, func(v *Value) bool { return v != nil && !holds(v) })
 }

@@ -36,8 +36,8 @@ func TestHoldsIntegers(t *testing.T) {
 	}
 }
 
-// Sums of a value with itself, over and over, are not followed along every
-// path: there are 2⁶⁴ here.
+// Repeated sums of a value with itself are not followed along every path. This graph has
+// 2⁶⁴ paths.
 func TestHoldsIntegersOfDoubles(t *testing.T) {
 	text := "%v0 = Unary(%x) fn=Round\n"
 	for i := range 64 {

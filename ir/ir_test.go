@@ -68,7 +68,7 @@ func TestEdits(t *testing.T) {
 	if y.OnlyUse() == nil {
 		t.Error("y has one reader")
 	}
-	// A relu behind y that every reader of y sees.
+	// Insert a relu behind y that every reader of y reads instead.
 	n, err := g.InsertAfter(y.Def(), "relu", Unary{Act{Fn: Relu}}, y)
 	if err != nil {
 		t.Fatal(err)
@@ -81,13 +81,13 @@ func TestEdits(t *testing.T) {
 	if err := Verify(g); err != nil {
 		t.Fatal(err)
 	}
-	// And away with it again.
+	// Remove it again.
 	g.ReplaceUses(n.Out[0], y)
 	g.Remove(n)
 	if got := Format(g); got != sample {
 		t.Errorf("not restored:\n%s", got)
 	}
-	// Redirecting the output orphans the chain behind it.
+	// If the output is redirected, nothing reads the chain behind it.
 	g.ReplaceUses(g.Lookup("r"), g.Inputs[0])
 	if n := len(g.Prune()); n != 5 {
 		t.Errorf("pruned %d nodes, want 5", n)
@@ -172,7 +172,7 @@ func TestUnalignedConstant(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 	if _, err := FromBytes(want.Type, buf); err == nil {
-		t.Error("13 bytes taken for f32[3]")
+		t.Error("13 bytes are accepted for f32[3]")
 	}
 }
 

@@ -6,30 +6,31 @@ import (
 	"reflect"
 )
 
-// What tensors and attributes may be at most. No network for pictures comes
-// near these numbers, and sums of a few of them, or the product of any two in
-// 64 bits, do not overflow.
+// The limits of tensors and attributes. Networks for pictures stay far below them. Sums of
+// a few limits, and the product of any two in 64 bits, do not overflow.
 const (
-	// MaxExtent is the largest extent of an axis and the most elements of a
-	// tensor. Where int has 32 bits it is smaller, so that bytes fit too.
+	// MaxExtent is the maximum extent of an axis and the maximum number of elements
+	// of a tensor. If int has 32 bits it is smaller, so that int holds the size in
+	// bytes.
 	MaxExtent = min(1<<30, math.MaxInt/8)
-	// MaxStep is the largest step, border or window along an axis.
+	// MaxStep is the maximum step, border or window along an axis.
 	MaxStep = 1 << 24
-	// MaxRank is the most axes of a tensor: loops in the runtime nest as deep.
+	// MaxRank is the maximum number of axes of a tensor, and the depth of nested
+	// loops in the runtime.
 	MaxRank = 8
 )
 
 // Limit is the range of values that an attribute may have.
 type Limit struct {
-	// Names are the attribute's names: of fields as the text form spells them,
-	// of ONNX attributes and operands, of keys in a Keras configuration.
+	// Names lists the names of the attribute: of fields in the text form, of ONNX
+	// attributes and operands, and of keys in a Keras configuration.
 	Names    []string
 	Min, Max int64
 	Doc      string
 }
 
-// limits lists every integer that a model may set. What else an op demands of
-// its attributes, such as an axis that exists, is checked by Infer.
+// limits lists every integer that a model may set. Infer checks the other requirements of
+// an op, for example that an axis exists.
 var limits = []Limit{
 	{[]string{"rank"}, 0, MaxRank, "the axes of a tensor"},
 	{[]string{"shape", "target_shape", "output_shape", "sizes"}, -1, MaxExtent, "extents; ONNX and Keras leave one open as −1"},
@@ -59,8 +60,8 @@ var limits = []Limit{
 	{[]string{"blocksize"}, 1, MaxStep, "the side of a block of pixels"},
 	{[]string{"block_size"}, 0, MaxExtent, "the elements that share a scale; 0 is all"},
 	{[]string{"depth"}, 0, MaxExtent, "the classes of a one-hot code"},
-	{[]string{"k"}, -MaxExtent, MaxExtent, "how many to select, or a diagonal"},
-	{[]string{"perClass", "max_output_boxes_per_class"}, 0, MaxExtent, "how many boxes to select; ONNX clamps larger numbers"},
+	{[]string{"k"}, -MaxExtent, MaxExtent, "the number of elements to select, or a diagonal"},
+	{[]string{"perClass", "max_output_boxes_per_class"}, 0, MaxExtent, "the number of boxes to select; ONNX clamps larger numbers"},
 	{[]string{"to", "dtype", "output_dtype"}, 0, math.MaxInt32, "a number of TensorProto.DataType"},
 }
 
@@ -77,7 +78,7 @@ var limitByName = func() map[string]*Limit {
 	return m
 }()
 
-// LimitOf returns the range of an attribute, false when the table has none.
+// LimitOf returns the range of an attribute, and whether the table has one.
 func LimitOf(name string) (Limit, bool) {
 	if l := limitByName[name]; l != nil {
 		return *l, true
@@ -85,9 +86,8 @@ func LimitOf(name string) (Limit, bool) {
 	return Limit{}, false
 }
 
-// CheckLimit says that a value of an attribute is outside its range. It takes
-// an attribute without a range for an error too: a number that nobody bounds
-// must not reach arithmetic.
+// CheckLimit returns an error if x, a value of an attribute, is outside its range, or if
+// the attribute has no range: code must not compute with unbounded numbers.
 func CheckLimit(name string, x int64) error {
 	l, ok := LimitOf(name)
 	if !ok {
@@ -99,7 +99,7 @@ func CheckLimit(name string, x int64) error {
 	return nil
 }
 
-// CheckAttributes says which attribute of op is outside its range.
+// CheckAttributes returns an error if an attribute of op is outside its range.
 func CheckAttributes(op Op) error {
 	v := reflect.ValueOf(op)
 	for i := range v.NumField() {
@@ -120,6 +120,6 @@ func CheckAttributes(op Op) error {
 	return nil
 }
 
-// span returns how many elements a window of k elements covers that are d
+// span returns the number of elements that a window of k elements covers if they are d
 // apart.
 func span(k, d int) int64 { return int64(k-1)*int64(d) + 1 }

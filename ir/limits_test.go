@@ -11,8 +11,8 @@ import (
 	"golang.org/x/tools/txtar"
 )
 
-// Every integer field of every op has a range, which is what keeps new ops
-// from computing with numbers that nobody checked.
+// Every integer field of every op has a range, so that new ops do not compute with
+// unchecked numbers.
 func TestLimitsKnowEveryField(t *testing.T) {
 	for _, info := range Ops() {
 		op := reflect.TypeOf(info.Op)
@@ -39,8 +39,8 @@ type example struct {
 	in []Type
 }
 
-// valid returns ops with operands that fit them: those of examples.txtar, and
-// some that are special.
+// valid returns ops with operands that fit them: those of examples.txtar, and special
+// cases.
 func valid(t *testing.T) []example {
 	list := slices.Clone(special)
 	b, err := os.ReadFile("examples/examples.txtar")
@@ -90,12 +90,12 @@ var special = []example{
 	{Resize{Mode: ResizeCubic, Antialias: true, Shape: Shape{2, 6}, Scales: []float64{1, 2}}, []Type{T(Float32, 2, 3)}},
 }
 
-// extremes are where ranges end, where 32 and 64 bits end, and what lies near.
+// extremes returns the ends of ranges, of 32 and of 64 bits, and numbers near them.
 func extremes() []int {
 	var list []int
 	for _, x := range []int64{0, 1, 2, 8, MaxStep, MaxExtent, 1 << 31, 1 << 32, 1 << 33, 1 << 62, math.MaxInt64} {
 		for d := int64(-2); d <= 2; d++ {
-			for _, y := range []int64{x + d, -x - d} { // wraps for the largest, which is as good
+			for _, y := range []int64{x + d, -x - d} { // the largest wraps, which is an extreme too
 				if int64(int(y)) == y {
 					list = append(list, int(y))
 				}
@@ -106,7 +106,7 @@ func extremes() []int {
 	return slices.Compact(list)
 }
 
-// Whatever an attribute is, its op is refused or has results of legal shapes.
+// For every value of an attribute, its op fails or has results of legal shapes.
 func TestExtremeAttributes(t *testing.T) {
 	covered := map[string]bool{}
 	for _, c := range valid(t) {
@@ -149,7 +149,7 @@ func TestExtremeAttributes(t *testing.T) {
 	}
 }
 
-// Two attributes near their limits at once are where products overflow.
+// Products of two attributes near their limits do not overflow.
 func TestExtremePairs(t *testing.T) {
 	for _, c := range valid(t) {
 		typ := reflect.TypeOf(c.op)
@@ -172,7 +172,8 @@ func TestExtremePairs(t *testing.T) {
 	}
 }
 
-// with returns op with element k of field i changed, all of them if k is none.
+// with returns op with element k of field i changed, or all elements if there is no
+// element k.
 func with(op Op, i, k int, set func(reflect.Value)) Op {
 	v := reflect.New(reflect.TypeOf(op)).Elem()
 	v.Set(reflect.ValueOf(op))
@@ -192,8 +193,8 @@ func with(op Op, i, k int, set func(reflect.Value)) Op {
 	return v.Interface().(Op)
 }
 
-// try adds op to a graph. What is accepted must be of a legal size, and so
-// must the numbers that are computed from it.
+// try adds op to a graph. If the graph accepts it, the sizes of the results and the numbers
+// that are computed from them must be legal.
 func try(t *testing.T, op Op, in []Type) error {
 	t.Helper()
 	g := NewGraph("")
@@ -225,19 +226,19 @@ func try(t *testing.T, op Op, in []Type) error {
 	return nil
 }
 
-// Operands are checked too, as a graph may be built from any types.
+// Operands are checked too, because a graph may be built from any types.
 func TestExtremeOperands(t *testing.T) {
 	for _, s := range []Shape{{1 << 16, 1 << 16}, {math.MaxInt}, {math.MaxInt, 2}, {-1}, {0, math.MaxInt}, {1, 1, 1, 1, 1, 1, 1, 1, 1}} {
 		if err := try(t, Unary{Act{Fn: Relu}}, []Type{{Float32, s}}); err == nil {
 			t.Errorf("an operand of shape %s is accepted", s)
 		}
 		if _, err := FromBytes(Type{Float32, s}, nil); err == nil && len(s) <= MaxRank {
-			t.Errorf("a tensor of shape %s is made of no bytes", s)
+			t.Errorf("no bytes are accepted for a tensor of shape %s", s)
 		}
 	}
 }
 
-// The text form cannot go around the limits.
+// The limits apply to the text form.
 func TestParseLimits(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"input %x : f32[1,1,8]\nconst %w : f32[1,1,3] = {1, 2, 3}\n%y = Conv(%x, %w) strides=[1] pads=[0,0] dilations=[2000000000] groups=1", "dilations: 2000000000"},
@@ -251,8 +252,8 @@ func TestParseLimits(t *testing.T) {
 	}
 }
 
-// Padding within its range may still make an image that nobody can store, even
-// if few windows of it are computed.
+// Padding within its range may still make an image that is too large to store, even if few
+// windows of it are computed.
 func TestPaddedImage(t *testing.T) {
 	const far = 1 << 14
 	x, w := T(Float32, 1, 64, 8, 8), T(Float32, 64, 64, 1, 1)
@@ -272,7 +273,7 @@ func TestPaddedImage(t *testing.T) {
 	}
 }
 
-// What crops must have something to crop.
+// An op must not crop more elements than there are.
 func TestCrops(t *testing.T) {
 	one := []int{1}
 	for _, op := range []Op{

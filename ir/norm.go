@@ -31,7 +31,8 @@ func (b BatchNorm) Infer(in []Type) ([]Type, error) {
 	return one(x)
 }
 
-// Affine is x·scale+shift per channel, then the epilogue. Operands: x [N,C,…], scale [C], shift [C].
+// Affine is x·scale+shift per channel, then the epilogue. Operands: x [N,C,…], scale [C],
+// shift [C].
 type Affine struct {
 	Epilogue Act
 }
@@ -55,8 +56,8 @@ func (Affine) Infer(in []Type) ([]Type, error) {
 	return one(x)
 }
 
-// LRN is local response normalisation: x / (Bias + Alpha/Size · Σ x²)^Beta,
-// the sum over Size channels around x's own (Krizhevsky et al. 2012).
+// LRN is local response normalisation (Krizhevsky et al. 2012):
+// x / (Bias + Alpha/Size · Σ x²)^Beta. The sum runs over Size channels around that of x.
 type LRN struct {
 	Size              int
 	Alpha, Beta, Bias float64
@@ -71,9 +72,9 @@ func (l LRN) Infer(in []Type) ([]Type, error) {
 	return one(in[0])
 }
 
-// Normalize shifts and scales x to zero mean and unit variance over Axes
-// (sorted, non-negative), then applies the optional scale and bias, which
-// broadcast to x.
+// Normalize shifts and scales x to zero mean and unit variance over Axes, which are sorted
+// and non-negative. Then it applies the optional operands scale and bias, which broadcast
+// to x.
 type Normalize struct {
 	Axes    []int
 	Epsilon float64
@@ -107,7 +108,7 @@ func (n Normalize) Infer(in []Type) ([]Type, error) {
 	return one(x)
 }
 
-// Softmax normalises exp(x) to sum one over Axes taken together.
+// Softmax divides exp(x) by its sum over all Axes together.
 type Softmax struct {
 	Axes []int // sorted, non-negative
 	Log  bool

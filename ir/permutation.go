@@ -16,7 +16,7 @@ func isPermutation(p []int, n int) bool {
 	return true
 }
 
-// IsIdentity reports whether perm keeps every axis in its place.
+// IsIdentity reports whether perm keeps the order of the axes.
 func IsIdentity(perm []int) bool {
 	for i, p := range perm {
 		if i != p {
@@ -44,13 +44,13 @@ func Permute(s Shape, perm []int) Shape {
 	return out
 }
 
-// ChannelsFirst returns the permutation that makes [N,C,D…] of [N,D…,C].
+// ChannelsFirst returns the permutation that transposes [N,D…,C] to [N,C,D…].
 func ChannelsFirst(rank int) []int {
 	p := []int{0, rank - 1}
 	return append(p, axes(1, rank-1)...)
 }
 
-// ChannelsLast returns the permutation that makes [N,D…,C] of [N,C,D…].
+// ChannelsLast returns the permutation that transposes [N,C,D…] to [N,D…,C].
 func ChannelsLast(rank int) []int {
 	p := append([]int{0}, SpatialAxes(rank)...)
 	return append(p, 1)

@@ -16,10 +16,10 @@ func (k PoolKind) String() string                { return poolKindNames.name(uin
 func (k PoolKind) MarshalText() ([]byte, error)  { return []byte(k.String()), nil }
 func (k *PoolKind) UnmarshalText(b []byte) error { return poolKindNames.parse(b, (*uint8)(k)) }
 
-// Pool reduces windows of x [N,C,D…] (operands: x, scale [C], shift [C]; the
-// last two belong to the prologue as in [Conv]). Elements outside x never win
-// a maximum. An average divides by the elements inside x, or, with
-// CountPad, by those inside x and Pads; Extra never counts.
+// Pool reduces windows of x. Operands: x [N,C,D…], scale [C], shift [C]; the last two
+// belong to the prologue, as in [Conv]. A maximum ignores elements outside x. An average
+// divides by the number of elements inside x or, with CountPad, inside x and Pads. Extra
+// never counts.
 type Pool struct {
 	Kind      PoolKind
 	Kernel    []int
@@ -29,8 +29,8 @@ type Pool struct {
 	Dilations []int
 	CountPad  bool
 	P         int  // the order of LpPool
-	Indices   bool // a second result: the flat index of each maximum in x, i64
-	ColMajor  bool // the index counts the last two spatial axes column first (storage_order 1)
+	Indices   bool // adds a second result of type i64: the flat index of each maximum in x
+	ColMajor  bool // makes the index count the last two spatial axes column first (storage_order 1)
 	Prologue  Act
 }
 
@@ -64,10 +64,9 @@ func (p Pool) Infer(in []Type) ([]Type, error) {
 	return one(t)
 }
 
-// MaxUnpool puts the elements of x [N,C,D…] back where a max pool took them
-// from: element i of x stands at the flat position given by element i of the
-// operand indices (i64, of x's shape) in the result [N,C,Spatial…], which is
-// zero elsewhere.
+// MaxUnpool moves the elements of x to the positions from which a max pool took them.
+// Operands: x [N,C,D…], indices of type i64 and the shape of x. Element i of x goes to the
+// flat position indices[i] of the result [N,C,Spatial…], which is zero elsewhere.
 type MaxUnpool struct {
 	Spatial []int
 }

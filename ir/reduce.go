@@ -25,8 +25,8 @@ func (f ReduceFn) String() string                { return reduceNames.name(uint8
 func (f ReduceFn) MarshalText() ([]byte, error)  { return []byte(f.String()), nil }
 func (f *ReduceFn) UnmarshalText(b []byte) error { return reduceNames.parse(b, (*uint8)(f)) }
 
-// Reduce folds Axes (sorted, non-negative) with Fn; the axes stay with extent
-// 1 when KeepDims is set.
+// Reduce reduces Axes, which are sorted and non-negative, with Fn. If KeepDims is set, the
+// axes stay with extent 1.
 type Reduce struct {
 	Fn       ReduceFn
 	Axes     []int
@@ -58,8 +58,8 @@ func reducedShape(s Shape, axes []int, keep bool) Shape {
 	return out
 }
 
-// ArgReduce finds the index of the largest (or, with Min, smallest) element
-// along Axis; of equal ones the first, or the last with Last.
+// ArgReduce finds the index of the largest element along Axis, or of the smallest if Min is
+// set. Of equal elements it finds the first, or the last if Last is set.
 type ArgReduce struct {
 	Axis     int
 	Min      bool

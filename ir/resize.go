@@ -24,7 +24,7 @@ const (
 	AlignCorners
 	Asymmetric
 	TfHalfPixelForNN
-	TfCropAndResize // of the part that Region names
+	TfCropAndResize // relative to Region
 	TfBicubic       // HalfPixel rounded to 1/1024: TensorFlow looks cubic weights up in a table
 )
 
@@ -55,16 +55,16 @@ func (m NearestMode) String() string                { return nearestModeNames.na
 func (m NearestMode) MarshalText() ([]byte, error)  { return []byte(m.String()), nil }
 func (m *NearestMode) UnmarshalText(b []byte) error { return nearestModeNames.parse(b, (*uint8)(m)) }
 
-// Resize interpolates x to Shape. The coordinate mapping uses Scales, the
-// quotients of the result's and x's extents. Where a model gives scales, they
-// may differ from the quotients of the rounded extents.
+// Resize interpolates x to Shape. The mapping of coordinates uses Scales, the quotients of
+// the extents of the result and of x. Scales that a model gives may differ from the
+// quotients of the rounded extents.
 type Resize struct {
 	Mode           ResizeMode
 	Coord          CoordMode
 	Nearest        NearestMode
 	Shape          Shape
 	Scales         []float64
-	Region         []float64 // of TfCropAndResize: starts, then ends, per axis, of 1; zeros lie outside x
+	Region         []float64 // for TfCropAndResize: starts of all axes, then ends, relative to extents; zeros lie outside x
 	CubicA         float64   // cubic coefficient, usually −0.75
 	ExcludeOutside bool      // cubic weights outside x count as zero
 	Antialias      bool      // widen linear and cubic filters when shrinking
@@ -102,7 +102,7 @@ func (r Resize) Infer(in []Type) ([]Type, error) {
 	return one(Type{in[0].DType, r.Shape})
 }
 
-// Keeps reports whether an axis of n elements is left as it is.
+// Keeps reports whether the op does not change an axis of n elements.
 func (r Resize) Keeps(axis, n int) bool {
 	if r.Region != nil && (r.Region[axis] != 0 || r.Region[len(r.Shape)+axis] != 1) {
 		return false
@@ -110,8 +110,9 @@ func (r Resize) Keeps(axis, n int) bool {
 	return r.Shape[axis] == n && r.Scales[axis] == 1
 }
 
-// Source maps position p along an axis of the result to a coordinate of x,
-// which has n elements there. inside is false where a region reaches beyond x.
+// Source maps position p along an axis of the result to a coordinate of x, which has n
+// elements along the axis. inside is false if the coordinate is in a part of Region outside
+// x.
 func (r Resize) Source(axis, p, n int) (at float64, inside bool) {
 	out, scale := r.Shape[axis], r.Scales[axis]
 	f, last := float64(p), float64(n-1)
@@ -123,7 +124,7 @@ func (r Resize) Source(axis, p, n int) (at float64, inside bool) {
 	}
 	switch r.Coord {
 	case HalfPixelSymmetric:
-		// Both ends share the extent that is lost to rounding.
+		// Both ends share the extent that rounding removed.
 		return float64(n)/2*(1-float64(out)/extent) + (f+0.5)/scale - 0.5, true
 	case PytorchHalfPixel:
 		if out == 1 {

@@ -2,7 +2,7 @@ package ir
 
 import "slices"
 
-// SampleBorder is what [GridSample] reads outside x.
+// SampleBorder selects the elements that [GridSample] reads outside x.
 type SampleBorder uint8
 
 // The borders.
@@ -18,10 +18,10 @@ func (b SampleBorder) String() string                { return sampleBorderNames.
 func (b SampleBorder) MarshalText() ([]byte, error)  { return []byte(b.String()), nil }
 func (b *SampleBorder) UnmarshalText(t []byte) error { return sampleBorderNames.parse(t, (*uint8)(b)) }
 
-// GridSample interpolates x [N,C,D…] at the coordinates in grid [N,E…,r]: r
-// spatial axes, the last coordinate first (x, y, z), −1 and 1 at the ends of
-// x. The ends are the centers of the outer pixels with AlignCorners, else
-// their outer edges. The result is [N,C,E…].
+// GridSample interpolates x [N,C,D…] at the coordinates in grid [N,E…,r], where r is the
+// number of spatial axes. The coordinate along the last axis comes first (x, y, z).
+// Coordinates are −1 and 1 at the ends of x. The ends are the centers of the outer pixels
+// with AlignCorners, otherwise their outer edges. The result is [N,C,E…].
 type GridSample struct {
 	Mode         ResizeMode
 	Border       SampleBorder

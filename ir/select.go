@@ -2,10 +2,9 @@ package ir
 
 import "slices"
 
-// TopK finds the K largest (or, with Smallest, smallest) elements along Axis,
-// in order; of equal ones the first comes first, and NaN counts as smaller
-// than every number. Results: the elements, and their positions along Axis as
-// i64.
+// TopK finds the K largest elements along Axis, in order, or the smallest if Smallest is
+// set. Equal elements keep their order. NaN counts as smaller than every number. Results:
+// the elements, and their positions along Axis as i64.
 type TopK struct {
 	Axis, K  int
 	Smallest bool
@@ -29,17 +28,16 @@ func (t TopK) Infer(in []Type) ([]Type, error) {
 	return []Type{{x.DType, s}, {Int64, s}}, nil
 }
 
-// NonMaxSuppression picks, for each image and class, boxes in the order of
-// their scores, leaving out those that overlap a picked one: whose
-// intersection over union with it is greater than Overlap. Operands: boxes
-// f32[N,B,4], scores f32[N,C,B]. A box is y1, x1, y2, x2 (two opposite
-// corners), or, with Center, x, y, width, height around its center. Boxes
-// count only with a score greater than Score (−Inf: all), at most PerClass for
-// each image and class.
+// NonMaxSuppression selects boxes of each image and class in the order of their scores. It
+// skips a box if its intersection over union with a selected box is greater than Overlap,
+// or if its score is not greater than Score; a Score of −Inf admits all boxes. It selects
+// at most PerClass boxes for each image and class. Operands: boxes f32[N,B,4], scores
+// f32[N,C,B]. A box is y1, x1, y2, x2, which are two opposite corners. With Center it is
+// x, y, width, height, where x and y are its center.
 //
-// The first result, i64[N·C·min(PerClass,B),3], holds rows of image, class
-// and box, padded with rows of −1; the second, i64[1], how many are real.
-// Everything is computed in float32, as the thresholds decide on it.
+// The first result, i64[N·C·min(PerClass,B),3], holds rows of image, class and box, padded
+// with rows of −1. The second, i64[1], is the number of boxes. All computations are in
+// float32, because the thresholds compare their results.
 type NonMaxSuppression struct {
 	PerClass int
 	Overlap  float64

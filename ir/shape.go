@@ -2,8 +2,8 @@ package ir
 
 import "slices"
 
-// Reshape keeps the elements in row-major order under another shape. Front ends
-// make Reshapes of Flatten, Squeeze and Unsqueeze.
+// Reshape changes the shape and keeps the elements in row-major order. Front ends translate
+// Flatten, Squeeze and Unsqueeze to Reshape.
 type Reshape struct {
 	Shape Shape
 }
@@ -67,8 +67,8 @@ func (c Concat) Infer(in []Type) ([]Type, error) {
 	return one(Type{first.DType, out})
 }
 
-// Slice takes Count[i] elements from Start[i] in steps of Step[i] (which may
-// be negative) along each axis. Front ends make several Slices of a Split.
+// Slice takes Count[i] elements along each axis i, starting at Start[i], in steps of
+// Step[i], which may be negative. Front ends translate a Split to several Slices.
 type Slice struct {
 	Start, Count, Step []int
 }
@@ -89,7 +89,7 @@ func (s Slice) Infer(in []Type) ([]Type, error) {
 	return one(Type{in[0].DType, Shape(slices.Clone(s.Count))})
 }
 
-// PadMode says which elements a border has.
+// PadMode selects the elements of a border.
 type PadMode uint8
 
 // The modes, with the border on the left of the row "a b c d".
@@ -107,8 +107,8 @@ func (m PadMode) String() string                { return padModeNames.name(uint8
 func (m PadMode) MarshalText() ([]byte, error)  { return []byte(m.String()), nil }
 func (m *PadMode) UnmarshalText(b []byte) error { return padModeNames.parse(b, (*uint8)(m)) }
 
-// Pad adds a border of Pads (begins of all axes, then ends; negative ones
-// crop, before the border is made).
+// Pad adds a border of Pads: the begins of all axes, then the ends. Negative pads crop.
+// Cropping comes before the border.
 type Pad struct {
 	Mode  PadMode
 	Pads  []int
@@ -159,9 +159,8 @@ func (e Expand) Infer(in []Type) ([]Type, error) {
 	return one(Type{in[0].DType, e.Shape})
 }
 
-// Gather takes slices of x along Axis at the positions in the operand indices
-// (i32 or i64). The result's axes are x's with Axis replaced by the axes of
-// indices.
+// Gather takes slices of x along Axis at the positions in the operand indices, i32 or i64.
+// The axes of the result are those of x, with Axis replaced by the axes of indices.
 type Gather struct {
 	Axis int
 }
@@ -182,10 +181,10 @@ func (g Gather) Infer(in []Type) ([]Type, error) {
 	return one(Type{x.DType, slices.Concat(x.Shape[:g.Axis], idx.Shape, x.Shape[g.Axis+1:])})
 }
 
-// Interleave weaves images together, one for each position of a grid whose
-// spatial extents are Strides: the element of the result [N,C,D…] at spatial
-// coordinates q·Strides+p is that of operand p (row-major in Strides) at q.
-// A transposed convolution interleaves the results of ordinary ones.
+// Interleave combines images, one for each position of a grid whose spatial extents are
+// Strides. The element of the result [N,C,D…] at spatial coordinates q·Strides+p is the
+// element at q of operand p, where operands are in row-major order of the grid. The
+// results of ordinary convolutions, interleaved, are a transposed convolution.
 type Interleave struct {
 	Strides []int
 }

@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// table lists every op, in the order of docs/ops.md. An operand's position has
-// a name, declared beside the op's struct, where code other than the op's own
-// refers to it.
+// table lists every op, in the order of docs/ops.md. If code other than that of the op
+// refers to an operand, the position of the operand has a name, declared beside the
+// struct of the op.
 var table = []Info{
 	{Op: Conv{}, FLOPs: convFLOPs,
 		Args: []string{"x", Weights: "w", Bias: "bias?", ConvResidual: "residual?", ConvScale: "scale?", ConvShift: "shift?"},
@@ -50,7 +50,7 @@ var table = []Info{
 	{Op: TopK{}, Args: []string{"x"}, FLOPs: noFLOPs,
 		Doc: "The k largest or smallest elements along one axis, in order, and their positions as i64."},
 	{Op: NonMaxSuppression{}, Args: []string{"boxes", NonMaxSuppressionScores: "scores"}, FLOPs: noFLOPs,
-		Doc: "Best boxes that do not overlap: rows of image, class, box as i64, padded with −1, and how many there are."},
+		Doc: "Best boxes that do not overlap: rows of image, class, box as i64, padded with −1, and their number."},
 	{Op: Reshape{}, Args: []string{"x"}, Moves: Reorders, integers: allIntegers,
 		Doc: "The same elements in row-major order under another shape."},
 	{Op: Transpose{}, Args: []string{"x"}, Moves: Reorders, integers: allIntegers,
@@ -60,7 +60,7 @@ var table = []Info{
 	{Op: Interleave{}, Args: []string{"x…"}, Moves: Copies,
 		Doc: "Images woven together: the result at spatial coordinates q·strides+p is operand p at q."},
 	{Op: Slice{}, Args: []string{"x"}, Moves: Copies,
-		Doc: "Elements start, start+step, … along each axis; count gives how many."},
+		Doc: "The elements start, start+step, … along each axis; count is their number."},
 	{Op: Pad{}, Args: []string{"x"}, Moves: Copies,
 		Doc: "x with a border: a constant, or its edge, reflected, mirrored or wrapped elements. Negative pads crop."},
 	{Op: Expand{}, Args: []string{"x"}, Moves: Repeats,
@@ -104,7 +104,7 @@ func actField(op Op, name string) int {
 // Ops returns the facts of every op, in the order of docs/ops.md.
 func Ops() []Info { return table }
 
-// InfoOf returns the facts of op. It panics for an op that the table lacks.
+// InfoOf returns the facts of op. It panics if the table lacks op.
 func InfoOf(op Op) *Info {
 	info := byName[op.Name()]
 	if info == nil {
@@ -117,5 +117,5 @@ func perOutput(k int64) func(Op, []Type, []Type) int64 {
 	return func(_ Op, _, out []Type) int64 { return k * outLen(out) }
 }
 
-// noFLOPs is of ops that compare or convert.
+// noFLOPs is the FLOPs function of ops that compare or convert.
 func noFLOPs(Op, []Type, []Type) int64 { return 0 }

@@ -50,7 +50,7 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// Facts that are derived from the fields of an op's struct.
+// The facts about epilogues and prologues agree with the fields of the ops.
 func TestEpilogueAndPrologue(t *testing.T) {
 	relu := Act{Fn: Relu}
 	with := map[string]bool{"Conv": true, "ConvTranspose": true, "Dense": true, "Affine": true, "Binary": true}

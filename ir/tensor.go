@@ -6,33 +6,33 @@ import (
 	"unsafe"
 )
 
-// Element is a Go type that a tensor's elements can be viewed as.
-// Float16 and BFloat16 tensors are viewed as their uint16 bits.
+// Element is a Go type for views of the elements of a tensor. Elements of Float16 and
+// BFloat16 tensors are viewed as bits in a uint16.
 type Element interface {
 	~float32 | ~float64 | ~int8 | ~int16 | ~int32 | ~int64 | ~uint8 | ~uint16 | ~uint32 | ~uint64 | ~bool
 }
 
-// Tensor is a constant: a type and its elements, dense, row-major,
-// little-endian. The bytes may be a slice of a mapped model file, so they must
-// not be written after the Tensor was made.
+// Tensor is a constant: a type and its elements, dense, row-major and little-endian. The
+// bytes may be a slice of a mapped model file. They must not change after the tensor was
+// created.
 type Tensor struct {
 	Type
 	data []byte
-	// origin is the text form of a constant too large to print, such as "seed=3",
-	// kept so that [Format] returns it again.
+	// origin is the text form of a constant that is too large to print, such as
+	// "seed=3". [Format] returns it again.
 	origin string
 }
 
-// NewTensor returns a zeroed tensor whose elements the caller fills through
-// [Elements] before it becomes part of a graph.
+// NewTensor returns a tensor of zeros. The caller may set its elements through [Elements]
+// before the tensor becomes part of a graph.
 //
-// It panics for a shape of more than [MaxExtent] elements, whose bytes could
-// overflow: elements are viewed by address.
+// NewTensor panics if the shape has more than [MaxExtent] elements: the size in bytes could
+// overflow, and views of elements rely on it.
 func NewTensor(t Type) *Tensor {
 	if err := t.Shape.checkLen(); err != nil {
 		panic("ir.NewTensor: " + err.Error())
 	}
-	// Eight-byte alignment for any element type.
+	// Align to eight bytes for any element type.
 	words := make([]uint64, (t.Bytes()+7)/8)
 	if len(words) == 0 {
 		return &Tensor{Type: t}
@@ -40,7 +40,8 @@ func NewTensor(t Type) *Tensor {
 	return &Tensor{Type: t, data: unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), t.Bytes())}
 }
 
-// FromBytes returns a tensor over data, which is shared, not copied.
+// FromBytes returns a tensor that refers to data and does not copy it. It fails if data
+// does not have the size of the type.
 func FromBytes(t Type, data []byte) (*Tensor, error) {
 	if err := t.Shape.checkLen(); err != nil {
 		return nil, err
@@ -51,8 +52,8 @@ func FromBytes(t Type, data []byte) (*Tensor, error) {
 	return &Tensor{Type: t, data: data}, nil
 }
 
-// TensorOf returns a tensor with a copy of the given elements. It panics when
-// their number does not match the shape: the caller states both.
+// TensorOf returns a tensor with a copy of the given elements. It panics if their number
+// does not match the shape.
 func TensorOf[E Element](shape Shape, v ...E) *Tensor {
 	t := NewTensor(Type{DTypeOf[E](), shape})
 	if shape.Len() != len(v) {
@@ -65,7 +66,7 @@ func TensorOf[E Element](shape Shape, v ...E) *Tensor {
 // Scalar returns a tensor without axes.
 func Scalar[E Element](v E) *Tensor { return TensorOf(Shape{}, v) }
 
-// DTypeOf returns the element type that E stores. uint16 gives Uint16.
+// DTypeOf returns the element type of tensors of E. For uint16 it is Uint16.
 func DTypeOf[E Element]() DType {
 	var z E
 	switch any(z).(type) {
@@ -98,9 +99,9 @@ func DTypeOf[E Element]() DType {
 // Bytes returns the elements as stored.
 func (t *Tensor) Bytes() []byte { return t.data }
 
-// Elements returns the elements of t as a []E: a view where the bytes are
-// aligned for E, a copy where they are not (weights inside a file may start
-// anywhere). E must have the size of the element type.
+// Elements returns the elements of t. The slice is a view if the bytes are aligned for E,
+// otherwise a copy: weights may start anywhere in a file. Elements panics if E does not have
+// the size of the element type.
 func Elements[E Element](t *Tensor) []E {
 	var z E
 	size := int(unsafe.Sizeof(z))
@@ -156,8 +157,8 @@ func (t *Tensor) Float64s() []float64 {
 	panic("ir: Float64s of " + t.DType.String())
 }
 
-// Int64s returns the elements of an integer or Bool tensor converted to
-// int64; floats are truncated toward zero.
+// Int64s returns the elements of a tensor of any type converted to int64. Floats are
+// truncated toward zero.
 func (t *Tensor) Int64s() []int64 {
 	switch t.DType {
 	case Int8:
@@ -185,8 +186,8 @@ func (t *Tensor) Int64s() []int64 {
 	return out
 }
 
-// Ints is Int64s as []int, for shapes, axes and the like. What int does not
-// hold becomes the nearest number that it does.
+// Ints returns the elements of t like [Tensor.Int64s] as []int, for shapes and axes. A
+// number outside the range of int becomes the nearest one inside.
 func (t *Tensor) Ints() []int {
 	v := t.Int64s()
 	out := make([]int, len(v))
@@ -196,9 +197,9 @@ func (t *Tensor) Ints() []int {
 	return out
 }
 
-// FromFloat64s returns a tensor of any type with the given values: rounded to
-// nearest even for floats, truncated toward zero for integers (saturating is
-// the caller's business), v != 0 for Bool.
+// FromFloat64s returns a tensor of any type with the given values. Floats are rounded to
+// nearest even. Integers are truncated toward zero; the caller ensures that they are in
+// range. A Bool is v != 0.
 func FromFloat64s(t Type, v []float64) *Tensor {
 	if t.Shape.Len() != len(v) {
 		panic(fmt.Sprintf("ir.FromFloat64s: %s with %d elements", t, len(v)))
@@ -258,8 +259,8 @@ func FromInt64s(t Type, v []int64) *Tensor {
 	return FromFloat64s(t, f)
 }
 
-// Reshaped returns a tensor with the same elements and another shape of equal
-// length.
+// Reshaped returns a tensor with the same elements and shape s. It panics if s has another
+// number of elements.
 func (t *Tensor) Reshaped(s Shape) *Tensor {
 	if s.Len() != t.Shape.Len() {
 		panic(fmt.Sprintf("ir: reshape %s to %s", t.Type, s))
@@ -323,7 +324,7 @@ func Float32ToFloat16(f float32) uint16 {
 	case b >= 0x477ff000: // rounds to 65520 or more: infinity
 		return sign | 0x7c00
 	case b < 0x38800000: // below the smallest normal, 2^-14
-		// Adding 0.5 lines the result's last bit up with the float's.
+		// Adding 0.5 aligns the last bit of the result with that of the float.
 		r := math.Float32frombits(b) + 0.5
 		return sign | uint16(math.Float32bits(r)-0x3f000000)
 	}

@@ -15,7 +15,7 @@ import (
 	"unicode"
 )
 
-// The text form, one statement a line, # starts a comment:
+// The text form has one statement per line. # starts a comment.
 //
 //	graph "name"
 //	input  %x : f32[1,3,8,8]
@@ -24,8 +24,8 @@ import (
 //	%y : f32[1,4,8,8] = Conv(%x, %w, %b) strides=[1,1] pads=[1,1,1,1] groups=1 # "node name"
 //	output "probabilities" %y
 //
-// Absent optional operands print as _. Attributes with the zero value of
-// their type are left out. Values whose names are not plain are quoted: %"a b".
+// Absent optional operands are written as _. Attributes with the zero value of their type
+// are omitted. Names with characters other than those of isNameRune are quoted: %"a b".
 
 // smallConst is the maximum number of elements of a constant that is printed in
 // full.
@@ -98,7 +98,7 @@ func isNameRune(r rune) bool {
 	return r < 128 && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("_./:-", r))
 }
 
-// attrName turns OutputPads into outputPads.
+// attrName returns the name of an attribute in the text form: outputPads for OutputPads.
 func attrName(field string) string { return strings.ToLower(field[:1]) + field[1:] }
 
 func formatAttr(f reflect.Value) string {
@@ -163,8 +163,8 @@ func formatConst(t *Tensor) string {
 	return "{" + strings.Join(s, ", ") + "}"
 }
 
-// Seeded returns a tensor of pseudo-random elements that depend only on the
-// type and the seed: standard normal for floats, −8…7 for integers.
+// Seeded returns a tensor of pseudo-random elements that depend only on the type and the
+// seed. Floats have the standard normal distribution. Integers are between −8 and 7.
 func Seeded(t Type, seed uint64) *Tensor {
 	r := rand.New(rand.NewPCG(seed, 0x6d6f64656c63))
 	v := make([]float64, t.Shape.Len())
@@ -180,8 +180,8 @@ func Seeded(t Type, seed uint64) *Tensor {
 	return FromFloat64s(t, v)
 }
 
-// Parse reads the text form. A constant given by a hash gets elements that are
-// derived from the hash, so that [Format] returns the same text again.
+// Parse reads the text form. The elements of a constant that is given by a hash are derived
+// from the hash, so that [Format] returns the same text. Errors name the line.
 func Parse(text string) (*Graph, error) {
 	p := &parser{values: map[string]*Value{}, g: NewGraph("")}
 	for i, line := range strings.Split(text, "\n") {
@@ -250,7 +250,7 @@ func (p *parser) name() (string, error) {
 	if strings.HasPrefix(p.s, `"`) {
 		return p.quoted()
 	}
-	// A colon belongs to a name only when more of the name follows.
+	// A colon belongs to a name only if more of the name follows.
 	w := p.word()
 	if trimmed := strings.TrimRight(w, ":"); trimmed != w {
 		p.s = w[len(trimmed):] + p.s
@@ -285,7 +285,7 @@ func (p *parser) typ() (Type, error) {
 	return t, t.Shape.Check()
 }
 
-// bracket reads […] and returns what is inside.
+// bracket reads […] and returns the text inside.
 func (p *parser) bracket() (string, error) {
 	if err := p.expect("["); err != nil {
 		return "", err
@@ -611,8 +611,8 @@ func SameBits(a, b *Tensor) bool {
 	return a.Type.Equal(b.Type) && slices.Equal(a.data, b.data)
 }
 
-// MaxAbs returns the largest magnitude among the elements of t that are
-// numbers, 0 when there is none.
+// MaxAbs returns the largest magnitude of the elements of t. It ignores NaN, and returns 0
+// if there are no other elements.
 func MaxAbs(t *Tensor) float64 {
 	m := 0.0
 	for _, v := range t.Float64s() {

@@ -1,11 +1,10 @@
 // Package ir is the intermediate representation of modelc: a graph of typed
 // operations over logical tensors in single-assignment form.
 //
-// Tensors here are logical: a convolution's activations are [N,C,H,W]
-// whatever layout the back end stores them in, shapes are static, and every
-// op has one meaning. Front ends resolve what a file leaves implicit: auto_pad,
-// opset variants, defaults. Back ends decide what a machine needs: layout,
-// memory, kernels. docs/ir.md describes how to add an op.
+// Tensors are logical: the activations of a convolution are [N,C,H,W], whatever layout the
+// back end stores them in. Shapes are static, and every op has one meaning. Front ends
+// resolve implicit parts of a file: auto_pad, variants of opsets, defaults. Back ends
+// choose layouts, memory and kernels. docs/ir.md describes how to add an op.
 package ir
 
 import (
@@ -104,8 +103,8 @@ func (s Shape) Len() int {
 	return n
 }
 
-// Check says why no tensor of this shape can be made: [MaxRank] and
-// [MaxExtent] keep products of extents, and byte counts, from overflowing.
+// Check returns an error if the shape has a negative extent or exceeds [MaxRank] or
+// [MaxExtent]. These limits keep products of extents and sizes in bytes from overflowing.
 func (s Shape) Check() error {
 	if err := CheckLimit("rank", int64(len(s))); err != nil {
 		return fmt.Errorf("%s: %w", s, err)
@@ -122,7 +121,7 @@ func (s Shape) checkLen() error {
 		if d > MaxExtent || n*int64(d) > MaxExtent {
 			return fmt.Errorf("%s has more than %d elements, which is not supported", s, MaxExtent)
 		}
-		n *= int64(max(d, 1)) // an empty tensor may not hide an absurd extent
+		n *= int64(max(d, 1)) // an extent of 0 must not hide a huge one
 	}
 	return nil
 }
@@ -174,8 +173,7 @@ func (t Type) Bytes() int { return t.Shape.Len() * t.DType.Size() }
 // Rank returns the number of axes.
 func (t Type) Rank() int { return len(t.Shape) }
 
-// Present reports whether the operand exists: an absent optional input has
-// the zero Type.
+// Present reports whether the operand exists. An absent optional operand has the zero Type.
 func (t Type) Present() bool { return t.DType != Invalid }
 
 // String formats the type as f32[1,3,224,224].

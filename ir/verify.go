@@ -6,9 +6,10 @@ import (
 	"slices"
 )
 
-// Verify checks every invariant of the graph and returns all violations:
-// unique names, one producer per value, operands defined before use, uses
-// consistent in both directions, arity, and types equal to what the ops infer.
+// Verify checks the invariants of the graph and returns an error with all violations. Names
+// are unique. A value has one producer, and is defined before its uses. Uses are consistent
+// in both directions. Ops have valid numbers of operands, and the types of values are those
+// that the ops infer.
 func Verify(g *Graph) error {
 	var errs []error
 	bad := func(format string, args ...any) {

@@ -6,9 +6,9 @@ import (
 	"modelc/ir"
 )
 
-// absorbs reports whether the layers that make v can make v·scale+shift
-// instead. scale and shift have one value per channel of v. It looks through
-// pools and concatenations whose operands have no other reader.
+// absorbs reports whether the layers that compute v can compute v·scale+shift instead.
+// scale and shift have one value per channel of v. absorbs looks through pools and
+// concatenations whose operands have no other reader.
 func absorbs(v *ir.Value, scale, shift []float64) bool {
 	d := v.Def()
 	if d == nil {
@@ -40,9 +40,9 @@ func absorbs(v *ir.Value, scale, shift []float64) bool {
 	return false
 }
 
-// commutes reports whether pooling x·scale+shift gives the pooled x times scale
-// plus shift. An average commutes unless it counts zeros outside, a maximum
-// unless a negative scale makes it a minimum.
+// commutes reports whether pooling x·scale+shift gives the pooled x, times scale, plus
+// shift. An average commutes unless it counts zeros outside x. A maximum commutes unless a
+// negative scale makes it a minimum.
 func commutes(n *ir.Node, scale, shift []float64) bool {
 	negative := func(x float64) bool { return x < 0 }
 	nonzero := func(x float64) bool { return x != 0 }
@@ -66,8 +66,8 @@ func commutes(n *ir.Node, scale, shift []float64) bool {
 	return false
 }
 
-// absorb changes the layers that make v, for which absorbs holds, to make
-// v·scale+shift. They do the work of the nodes in chain.
+// absorb makes the layers that compute v compute v·scale+shift. absorbs must hold for v. The
+// layers then do the work of the nodes in chain.
 func absorb(g *ir.Graph, v *ir.Value, scale, shift []float64, chain []*ir.Node) {
 	d := v.Def()
 	switch op := d.Op.(type) {
@@ -75,8 +75,8 @@ func absorb(g *ir.Graph, v *ir.Value, scale, shift []float64, chain []*ir.Node) 
 		per := d.Const(ir.Weights).Shape[1:].Len()
 		absorbInto(g, d, scale, shift, chain, func(i int) int { return i / per })
 	case ir.ConvTranspose:
-		// The weights are [C,M/groups,K…]: the group of an input channel tells
-		// which output channels its filters make.
+		// The weights are [C,M/groups,K…]. The group of an input channel determines
+		// the output channels of its filters.
 		w := d.Const(ir.Weights).Shape
 		mg, ks, cg := w[1], w[2:].Len(), w[0]/op.Groups
 		absorbInto(g, d, scale, shift, chain, func(i int) int { return i/(mg*ks)/cg*mg + i/ks%mg })

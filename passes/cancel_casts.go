@@ -9,9 +9,9 @@ import (
 // cancelCasts lets readers of float(int(x)) read x, so that only rounding and
 // clipping remain between quantisation and dequantisation.
 //
-// It is legal when x holds only whole numbers that the integer type has. The pass
-// leaves an x that is not rounded and clipped by the nodes in front of the cast:
-// the cast would truncate or wrap.
+// It is legal if x holds only whole numbers in the range of the integer type. The nodes in
+// front of the cast must round and clip x. The pass does not change other casts, which
+// truncate or wrap.
 func cancelCasts(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {

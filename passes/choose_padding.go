@@ -4,10 +4,10 @@ import "modelc/ir"
 
 // choosePadding decides which convolutions read a padded copy of their operand.
 //
-// Padding costs a machine nothing where the operand's own memory has a border of
-// zeros, or where the kernel clips its windows; the machine reports which of them
-// it uses. A copy is better where the border would more than double a buffer that
-// others read, too: every step that writes or reads the buffer would pay for it.
+// Padding costs no time if the memory of the operand has a border of zeros, or if the kernel
+// clips its windows. The machine reports which of them it uses. A copy is better if the
+// border would more than double a buffer that other nodes read too, because the border
+// slows down every step that writes or reads the buffer.
 func choosePadding(g *ir.Graph, cfg *Config) (int, error) {
 	changed := 0
 	for _, n := range g.Nodes {
@@ -27,9 +27,8 @@ func choosePadding(g *ir.Graph, cfg *Config) (int, error) {
 	return changed, nil
 }
 
-// pictureChannels is the maximum number of channels of a model input that counts
-// as a picture. Machines gather the few channels of a first layer, padding
-// included, so that a copy saves nothing.
+// pictureChannels is the maximum number of channels of a picture. For a first layer that
+// reads a picture, machines gather the channels with padding, so a copy saves nothing.
 const pictureChannels = 4
 
 // borderShare returns the size of the border relative to the image.

@@ -10,15 +10,15 @@ type Config struct {
 	Exact   bool     // run exact passes only
 	Only    []string // run these passes only, all if it is empty
 	Disable []string // do not run these passes
-	// PrintAfter names the passes after which the graph's text is written to
-	// Log; "all" stands for every pass.
+	// PrintAfter names the passes after which Run writes the text of the graph to Log;
+	// "all" stands for every pass.
 	PrintAfter []string
 	Log        io.Writer
-	// Verify checks the graph's invariants after each pass. Check also compares
-	// its outputs on seeded inputs with those before the passes.
+	// Verify makes Run check the invariants of the graph after each pass. Check makes
+	// it also compare outputs on seeded inputs with those of the original graph.
 	Verify, Check bool
-	// Progress, unless nil, is called with the number of passes that are done.
-	// An error ends the run.
+	// Run calls Progress, unless it is nil, with the number of completed passes. An
+	// error from Progress ends the run.
 	Progress func(done, total int) error
 }
 
@@ -30,7 +30,7 @@ type Report struct {
 // Stat is the outcome of one pass.
 type Stat struct {
 	Name    string        `json:"name"`
-	Changed int           `json:"changed"` // the number of places
+	Changed int           `json:"changed"` // the number of changed places
 	Before  Size          `json:"before"`
 	After   Size          `json:"after"`
 	Time    time.Duration `json:"ns"`
@@ -40,7 +40,7 @@ type Stat struct {
 type Size struct {
 	Nodes int   `json:"nodes"`
 	FLOPs int64 `json:"flops"`
-	// Bytes is the size of all nodes' operands and results, weights included.
+	// Bytes is the size of the operands and results of all nodes, including weights.
 	Bytes int64 `json:"bytes"`
 }
 

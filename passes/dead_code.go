@@ -7,12 +7,12 @@ import (
 	"modelc/ir"
 )
 
-// deadCode removes nodes and constants that no output depends on. Inputs stay:
-// they are the model's interface.
+// deadCode removes nodes and constants that no output depends on. It keeps inputs, because
+// they are the interface of the model.
 func deadCode(g *ir.Graph, _ *Config) (int, error) { return len(g.Prune()), nil }
 
 // commonSubexpressions computes nodes with equal ops and operands once.
-// It is always legal: ops have no effects. It does not compare the elements of
+// It is always legal, because ops have no side effects. It does not compare the elements of
 // constants.
 func commonSubexpressions(g *ir.Graph, _ *Config) (int, error) {
 	seen := map[string]*ir.Node{}

@@ -2,12 +2,12 @@ package passes
 
 import "modelc/ir"
 
-// denseBias makes a constant that is added to a dense layer its bias. Most
+// denseBias makes a constant that is added to a dense layer the bias of the layer. Most
 // exporters write a layer as MatMul and Add.
 //
-// It is legal when the layer has no bias or epilogue yet, the sum is its only
-// reader, and the constant broadcasts with one value per output. A reshape of
-// the layer's rows may stand between.
+// It is legal if the layer has no bias or epilogue, the sum is its only reader, and the
+// constant broadcasts with one value per output. A reshape of the rows of the layer may be
+// between them.
 func denseBias(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
@@ -45,7 +45,7 @@ func denseBias(g *ir.Graph, _ *Config) (int, error) {
 	return changed, nil
 }
 
-// perLast returns a constant of shape […,1,m] or with one element as [m].
+// perLast returns a constant of shape […,1,m], or one with a single element, as [m].
 func perLast(t *ir.Tensor, m int) (*ir.Tensor, bool) {
 	n := t.Shape.Len()
 	if n != 1 && (n != m || t.Shape[len(t.Shape)-1] != m) {

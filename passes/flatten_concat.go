@@ -6,9 +6,9 @@ import (
 	"modelc/ir"
 )
 
-// flattenConcat replaces a concatenation among the operands of another along
-// the same axis by its own operands. It is always legal. An inner concatenation
-// with other readers stays; back ends may place both in the same memory.
+// flattenConcat replaces an operand of a concatenation that is itself a concatenation along
+// the same axis by the operands of the latter. It is always legal. An inner concatenation
+// with other readers stays, and back ends may place both in the same memory.
 func flattenConcat(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {

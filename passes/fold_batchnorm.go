@@ -15,21 +15,21 @@ import (
 // A chain of them, which computes x·s+t, folds
 //
 //   - into the Conv, ConvTranspose or Dense in front of it: w·s, b·s+t. It is
-//     legal when that layer's result and the links of the chain have no other
+//     legal if the result of that layer and the links of the chain have no other
 //     reader, and the layer has constant weights and no epilogue or residual.
 //     The layer may have groups. A scale does not fold into a layer that sums
-//     whole numbers, as in quantised networks: its sums are exact.
-//     The chain folds through pools, means and concatenations that give the
-//     same result (absorb.go).
-//   - into the Conv behind it: w·s for the channels read, b+Σw·t. A shift folds
-//     only into a convolution without zero padding, because padding comes after
-//     the shift.
-//   - else into one Affine, which fuse_prologue and fuse_activation attach to
+//     whole numbers, as in quantised networks, because its sums are exact.
+//     The chain folds through pools, means and concatenations that commute with
+//     it (absorb.go).
+//   - into the Conv behind it: w·s for the channels that the weights read, b+Σw·t.
+//     A shift folds only into a convolution without zero padding, because padding
+//     comes after the shift.
+//   - otherwise into one Affine, which fuse_prologue and fuse_activation attach to
 //     its neighbours.
 //
-// Weights are computed in float64 and rounded once. The pass leaves chains whose
-// factors are not finite (a variance of −ε), and values that are graph outputs
-// or have several readers.
+// Weights are computed in float64 and rounded once. The pass does not change chains whose
+// factors are not finite, as with a variance of −ε, or values that are graph outputs or
+// have several readers.
 func foldBatchNorm(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
@@ -55,15 +55,15 @@ func foldBatchNorm(g *ir.Graph, _ *Config) (int, error) {
 	return changed, nil
 }
 
-// chain is per-channel arithmetic in a row that computes x·scale+shift.
+// chain is a sequence of per-channel arithmetic that computes x·scale+shift.
 type chain struct {
 	nodes        []*ir.Node
 	x            *ir.Value
 	scale, shift []float64
 }
 
-// chainFrom returns the longest chain that starts at n, unless n continues
-// one.
+// chainFrom returns the longest chain that starts at n. It returns false if n continues a
+// chain.
 func chainFrom(n *ir.Node) (*chain, bool) {
 	x, scale, shift, ok := affineOf(n)
 	if !ok {
@@ -166,8 +166,8 @@ func affineBinary(n *ir.Node, op ir.Binary, channels int) (x *ir.Value, scale, s
 	return x, scale, shift, true
 }
 
-// perChannel returns the elements of a constant that broadcasts to x [N,C,…]
-// with one value per channel, or with one value for all: C of them.
+// perChannel returns the C values of a constant that broadcasts to x [N,C,…] with one value
+// per channel or one value for all channels.
 func perChannel(t *ir.Tensor, x ir.Shape) ([]float64, bool) {
 	if !ir.PerChannel(t.Shape, x) {
 		return nil, false
@@ -239,9 +239,9 @@ func (c *chain) foldForward(g *ir.Graph) bool {
 	return true
 }
 
-// worthAffine reports whether one Affine is better than the chain. It is for
-// batch normalisation, for chains of several links, and for images, whose
-// readers may absorb it.
+// worthAffine reports whether one Affine is better than the chain. That is so for batch
+// normalisation, for chains of several links, and for images, whose readers may absorb the
+// Affine.
 func (c *chain) worthAffine() bool {
 	if _, ok := c.nodes[0].Op.(ir.Affine); ok && len(c.nodes) == 1 {
 		return false

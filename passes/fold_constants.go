@@ -5,14 +5,14 @@ import (
 	"modelc/ir/eval"
 )
 
-// maxGrowth is the maximum number of elements that a folded constant may have
-// beyond those of its operands. An Expand of one value to a picture is better
-// done at run time than stored.
+// maxGrowth is the maximum number of elements by which a folded constant may exceed its
+// operands. It is better to expand one value to a picture at run time than to store the
+// picture.
 const maxGrowth = 1 << 16
 
 // foldConstants computes nodes whose operands are all constants.
 //
-// It leaves nodes whose results are much larger than their operands.
+// It does not change nodes whose results are much larger than their operands.
 func foldConstants(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {

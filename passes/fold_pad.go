@@ -9,12 +9,11 @@ import (
 // foldPad makes a Pad part of the convolution or pool that reads it. The layer's
 // own padding grows, or shrinks for crops.
 //
-// It is legal for constant zeros in front of a convolution without prologue, for
-// zeros in front of an average that counts its padding or has none (it then
-// counts all), and for crops in front of windows without padding. The pads must
-// be along spatial axes. It leaves max pools, to which the zeros of a Pad are
-// values, the modes edge, reflect and wrap, and pads whose sum is outside the
-// limits.
+// It is legal for constant zeros in front of a convolution without a prologue. It is legal
+// for zeros in front of an average that counts its padding, or has none and then counts the
+// zeros. It is legal for crops in front of windows without padding. The pads must be along
+// spatial axes. The pass does not change max pools, to which the zeros of a Pad are values,
+// the modes edge, reflect and wrap, and pads whose sum is outside the limits.
 func foldPad(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
@@ -61,8 +60,8 @@ func foldPad(g *ir.Graph, _ *Config) (int, error) {
 	return changed, nil
 }
 
-// addable reports whether padding by a and then by b is padding by the sum. It is
-// not where one of them pads a side and the other crops it.
+// addable reports whether padding by a and then by b is the same as padding by the sum. It is
+// not if one of them pads a side and the other crops it.
 func addable(a, b []int) bool {
 	for i := range a {
 		if a[i] < 0 && b[i] > 0 || a[i] > 0 && b[i] < 0 {

@@ -4,10 +4,10 @@ import "modelc/ir"
 
 // fuseActivation makes an activation the epilogue of the layer in front of it.
 //
-// It is legal when the layer's result has no other reader, the layer has no
-// epilogue yet, and the type is floating point. It leaves functions that give
-// truth values and those that are infinite at zero: back ends pad channels with
-// zeros.
+// It is legal if the result of the layer has no other reader, the layer has no epilogue, and
+// the type is floating point. The pass does not change functions whose results are truth
+// values. It does not change functions that are infinite at zero, because back ends pad
+// channels with zeros.
 func fuseActivation(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {

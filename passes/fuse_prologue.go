@@ -3,16 +3,15 @@ package passes
 import "modelc/ir"
 
 // fusePrologue lets convolutions and pools read their operand through the
-// Affine step or activation in front of them (pre-activation ResNet,
-// DenseNet): x·scale+shift and the function are applied as the operand is
-// read, and the padding stays zero.
+// Affine step or activation in front of them, as in pre-activation ResNet and DenseNet. They
+// apply x·scale+shift and the function to each element that they read. The padding stays
+// zero.
 //
-// It is legal when every reader of the step is a convolution or pool that reads
-// it as its operand x and has no prologue yet, and the scale and shift are
-// constants. Each reader of the step computes it. The pass leaves first layers,
-// grouped convolutions other than depthwise ones, and float64, where readers
-// would compute the step more often than the fusion saves, and functions that
-// are infinite at zero.
+// It is legal if every reader of the step is a convolution or pool without a prologue that
+// reads it as its operand x, and if the scale and shift are constants. Each reader of the
+// step computes it. The pass does not change first layers, grouped convolutions other than
+// depthwise ones, and float64, because their readers would compute the step too often. It
+// does not change functions that are infinite at zero.
 func fusePrologue(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {

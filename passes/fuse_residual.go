@@ -6,15 +6,13 @@ import (
 	"modelc/ir"
 )
 
-// fuseResidual adds the other branch of a residual block inside the
-// convolution that comes last of the two, together with the activation that
-// the sum carries: y = act(conv(x) + b + r).
+// fuseResidual adds the other branch of a residual block inside the last convolution of a
+// branch, together with the activation of the sum: y = act(conv(x) + b + r).
 //
-// It is legal when the sum is the only reader of the convolution's result, the
-// convolution has no epilogue or residual yet, both operands have the sum's
-// shape, and the other branch is computed before the convolution. Where both
-// branches end in such a convolution, the later one takes the sum. It leaves sums
-// with constants and of float64.
+// It is legal if the sum is the only reader of the convolution, the convolution has no
+// epilogue or residual, both operands have the shape of the sum, and the other branch is
+// computed before the convolution. If both branches end in such a convolution, the later one
+// takes the sum. The pass does not change sums with constants and sums of float64.
 func fuseResidual(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {

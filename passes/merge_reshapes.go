@@ -2,8 +2,8 @@ package passes
 
 import "modelc/ir"
 
-// mergeReshapes lets a reshape of a reshape read the first one's operand.
-// It is always legal: both keep the row-major order.
+// mergeReshapes makes a reshape of a reshape read the operand of the first one. It is always
+// legal, because both keep the row-major order.
 func mergeReshapes(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {

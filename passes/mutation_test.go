@@ -12,7 +12,7 @@ import (
 
 var mutate = flag.Bool("passes.mutate", false, "break a condition of each pass and expect the other tests to fail")
 
-// mutations breaks, in each row, one condition under which a pass is legal.
+// mutations lists edits of passes. Each breaks one condition under which a pass is legal.
 var mutations = []struct{ file, old, new string }{
 	{"absorb.go", "x.OnlyUse() != d || ", ""},
 	{"absorb.go", "d.In[0].OnlyUse() == d && ", ""},
@@ -36,7 +36,7 @@ var mutations = []struct{ file, old, new string }{
 	{"sink_transpose.go", "return n.Op, perm, true", "return n.Op, ir.Inverse(perm), true"},
 }
 
-// A broken pass is noticed by the cases or by the random graphs.
+// TestMutations checks that the other tests find broken passes.
 func TestMutations(t *testing.T) {
 	if !*mutate {
 		t.Skip("takes a minute: run with -passes.mutate")
@@ -70,7 +70,7 @@ func TestMutations(t *testing.T) {
 			out, err := exec.Command("go", "test", "-vet=off", "-overlay", file, "-timeout", "30s", "-run", "TestPasses|TestRandomGraphs", ".").CombinedOutput()
 			switch {
 			case err == nil:
-				t.Error("nothing noticed")
+				t.Error("no test failed")
 			case strings.Contains(string(out), "[build failed]"):
 				t.Errorf("it does not compile:\n%s", out)
 			}

@@ -15,11 +15,11 @@ import (
 	"modelc/ir/eval"
 )
 
-var update = flag.Bool("update", false, "rewrite testdata from what the passes do")
+var update = flag.Bool("update", false, "rewrite testdata with the results of the passes")
 
-// Each testdata/PASS.txtar holds pairs of files NAME.before and NAME.after, or
-// NAME.unchanged for a condition under which the pass must not fire. Every
-// case is checked by value too.
+// TestPasses runs the cases in testdata/PASS.txtar: pairs of files NAME.before and
+// NAME.after, and files NAME.unchanged that the pass must not change. It also compares the
+// values of outputs.
 func TestPasses(t *testing.T) {
 	for _, p := range Pipeline {
 		t.Run(p.Name, func(t *testing.T) {
@@ -130,9 +130,9 @@ func TestDocs(t *testing.T) {
 	}
 }
 
-// lost returns the nodes of before that are no origin of a node of after,
-// though outputs depend on them: passes must say who does their work. The
-// work of nodes next to inputs and constants is done by none.
+// lost returns the nodes of before that outputs depend on and that are not among the Origins
+// of a node of after: passes must record which node does their work. Nodes that depend on
+// inputs and constants only may lack such a node.
 func lost(before, after *ir.Graph) []*ir.Node {
 	done := map[*ir.Node]bool{}
 	for _, n := range after.Nodes {
@@ -140,7 +140,7 @@ func lost(before, after *ir.Graph) []*ir.Node {
 			done[o] = true
 		}
 	}
-	// At compile time, or not at all.
+	// Values that are given or computed at compile time.
 	given := map[*ir.Value]bool{nil: true}
 	for _, v := range slices.Concat(before.Inputs, before.Constants) {
 		given[v] = true

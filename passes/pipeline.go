@@ -2,9 +2,9 @@
 // result. [Pipeline] lists the passes in order; [constraints] lists pairs of
 // passes whose order matters, with reasons.
 //
-// Each pass is a function in a file of its own. Its comment states the pattern,
-// when the rewrite is legal, and what the pass leaves alone. rewrite.go has the
-// questions and edits that passes share.
+// Each pass is a function in a separate file. Its comment states the pattern, the
+// conditions under which the rewrite is legal, and the cases that the pass does not change.
+// rewrite.go has the predicates and edits that passes share.
 package passes
 
 import (
@@ -17,25 +17,25 @@ import (
 // Pass is a row of the pipeline.
 type Pass struct {
 	Name string
-	// Doc says in one sentence what the pass does.
+	// Doc describes in one sentence what the pass does.
 	Doc string
 	// Fn rewrites g and returns the number of places that it changed.
 	Fn func(g *ir.Graph, cfg *Config) (changed int, err error)
-	// Exact says that the pass keeps every rounding of the model.
+	// Exact reports whether the pass keeps every rounding of the model.
 	Exact bool
 }
 
-// Pipeline lists the passes in the order they run. The comment above a row says
-// why it stands there.
+// Pipeline lists the passes in the order in which they run. The comment above a row gives
+// the reason for its place.
 var Pipeline = []Pass{
 	// First: other passes look for constants.
 	{"fold_constants", "Computes nodes whose operands are all constants.", foldConstants, true},
-	// Leaves fewer nodes between the parts of the patterns below.
+	// Removes nodes between the parts of the patterns below.
 	{"remove_noops", "Removes nodes that return their operand.", removeNoops, true},
 	// While rounding and clipping are still nodes.
 	{"cancel_casts", "Removes casts of rounded and clipped floats to integers and back.", cancelCasts, true},
 	{"merge_reshapes", "Replaces a chain of reshapes by one.", mergeReshapes, true},
-	// While the parts of an activation are still plain nodes.
+	// While the parts of an activation are still nodes.
 	{"recognise_activations", "Replaces activations written as several nodes by the function.", recogniseActivations, false},
 	// Before transpositions get between the parts of these.
 	{"recognise_upsampling", "Replaces nearest upsampling written as Tile and reshapes by Resize.", recogniseUpsampling, true},
@@ -53,7 +53,7 @@ var Pipeline = []Pass{
 	{"fuse_activation", "Makes an activation the epilogue of the layer that it follows.", fuseActivation, true},
 	// After fuse_activation: an activation that is still a node follows the sum.
 	{"fuse_residual", "Adds the other branch of a residual block inside the convolution that comes last.", fuseResidual, true},
-	// Last of the fusions: each reader computes what no epilogue took.
+	// The last fusion: prologues get the steps that became no epilogue.
 	{"fuse_prologue", "Lets convolutions and pools read their operand through the affine step and activation in front of them.", fusePrologue, true},
 	// When the weights are final.
 	{"split_transposed", "Replaces a transposed convolution by several ordinary ones, whose results are interleaved.", splitTransposed, true},
@@ -76,7 +76,7 @@ var constraints = []struct{ before, after, reason string }{
 	{"recognise_normalisation", "fold_batchnorm", "the scale inside a normalisation looks like per-channel arithmetic"},
 	{"recognise_upsampling", "sink_transpose", "transpositions move past a Resize but not past the axes that a Tile joins"},
 	{"recognise_shuffle", "sink_transpose", "a transposition that moved away from its reshapes is not recognised"},
-	{"merge_reshapes", "recognise_shuffle", "the chain is evaluated from its first reshape on"},
+	{"merge_reshapes", "recognise_shuffle", "the evaluated chain starts at its first reshape"},
 	{"sink_transpose", "recognise_normalisation", "exporters transpose an operand and its mean separately"},
 	{"sink_transpose", "fold_batchnorm", "per-channel constants must lie along axis 1"},
 	{"sink_transpose", "fold_pad", "pads must be along the spatial axes of the layer that reads them"},

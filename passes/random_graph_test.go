@@ -7,9 +7,9 @@ import (
 	"modelc/ir"
 )
 
-// sketch is a random graph that grows: a small network of the ops that passes
-// rewrite, with shared weights, several readers, outputs in the middle, odd
-// extents, every padding, both layouts.
+// sketch is an unfinished random graph: a small network of the ops that passes rewrite. It
+// has shared weights, values with several readers, outputs in the middle, odd extents, all
+// kinds of padding, and both layouts.
 type sketch struct {
 	*rand.Rand
 	g      *ir.Graph
@@ -17,11 +17,10 @@ type sketch struct {
 	shared map[string]*ir.Value
 }
 
-// layer appends nodes that read x and returns what they make; nil where x does
-// not fit.
+// layer appends nodes that read x and returns their result, or nil if x does not fit.
 type layer func(s *sketch, x *ir.Value) (*ir.Value, error)
 
-// layers are those that randomGraph draws from, the first ones more often.
+// layers lists the layers from which randomGraph draws, the first ones more often.
 var layers = []struct {
 	often int
 	layer layer
@@ -53,7 +52,7 @@ func randomGraph(seed uint64) (*ir.Graph, error) {
 	for range 4 + s.IntN(10) {
 		x := s.pick()
 		if s.IntN(2) == 0 {
-			x = s.live[len(s.live)-1] // chains matter more than stars
+			x = s.live[len(s.live)-1] // prefer chains to values with many readers
 		}
 		v, err := drawn[s.IntN(len(drawn))](s, x)
 		if err != nil {
@@ -76,7 +75,7 @@ func randomGraph(seed uint64) (*ir.Graph, error) {
 	return s.g, ir.Verify(s.g)
 }
 
-// head ends half of the graphs as classifiers do.
+// head ends half of the graphs like a classifier.
 func (s *sketch) head(v *ir.Value) (*ir.Value, error) {
 	if s.IntN(2) == 0 {
 		return v, nil
@@ -155,8 +154,7 @@ func convolution(s *sketch, x *ir.Value) (*ir.Value, error) {
 	return s.g.Emit("conv", op, operands...)
 }
 
-// groupedConvolution has two groups or a dilation, which may be wider than the
-// image.
+// groupedConvolution has two groups or a dilation that may be wider than the image.
 func groupedConvolution(s *sketch, x *ir.Value) (*ir.Value, error) {
 	in := x.Type.Shape
 	c, groups, d := in[1], 1, 1+s.IntN(2)
@@ -217,7 +215,7 @@ func prelu(s *sketch, x *ir.Value) (*ir.Value, error) {
 	return s.g.Emit("prelu", ir.PRelu{}, x, s.weights(1, x.Type.Shape[1], 1, 1))
 }
 
-// arithmetic is with one constant per channel.
+// arithmetic applies an operation with one constant per channel.
 func arithmetic(s *sketch, x *ir.Value) (*ir.Value, error) {
 	fn, k := ir.BinaryFn(s.IntN(3)), s.weights(1, x.Type.Shape[1], 1, 1)
 	if s.IntN(2) == 0 {
@@ -265,7 +263,7 @@ func pad(s *sketch, x *ir.Value) (*ir.Value, error) {
 	return s.g.Emit("pad", ir.Pad{Mode: ir.PadMode(s.IntN(5)), Pads: []int{0, 0, s.IntN(3) - 1, s.IntN(2), 0, 0, s.IntN(2), s.IntN(3) - 1}}, x)
 }
 
-// padded is a pool or convolution behind its padding, as exporters write it.
+// padded is a Pad and the pool or convolution that it belongs to, as exporters write them.
 func padded(s *sketch, x *ir.Value) (*ir.Value, error) {
 	in := x.Type.Shape
 	if in[2]+2 < 3 || in[3]+1 < 3 {
@@ -281,7 +279,7 @@ func padded(s *sketch, x *ir.Value) (*ir.Value, error) {
 	return s.g.Emit("conv", ir.Conv{Strides: []int{2, 1}, Pads: []int{0, 0, 0, 0}, Dilations: []int{1, 1}, Groups: 1}, v, s.weights(0.3/float64(in[1]), 6, in[1], 3, 3))
 }
 
-// channelsLast is something element-wise between transpositions.
+// channelsLast is an element-wise op between transpositions.
 func channelsLast(s *sketch, x *ir.Value) (*ir.Value, error) {
 	v, err := s.g.Emit("t", ir.Transpose{Perm: []int{0, 2, 3, 1}}, x)
 	if err != nil {
@@ -298,7 +296,7 @@ func channelsLast(s *sketch, x *ir.Value) (*ir.Value, error) {
 	return s.g.Emit("t", ir.Transpose{Perm: []int{0, 3, 1, 2}}, v)
 }
 
-// residual is a block whose convolution others may read too.
+// residual is a residual block. Other nodes may read its convolution too.
 func residual(s *sketch, x *ir.Value) (*ir.Value, error) {
 	c := x.Type.Shape[1]
 	v, err := s.g.Emit("conv", ir.Conv{Strides: []int{1, 1}, Pads: []int{1, 1, 1, 1}, Dilations: []int{1, 1}, Groups: 1}, x, s.weights(0.3/float64(c), c, c, 3, 3))
@@ -356,7 +354,7 @@ func resize(s *sketch, x *ir.Value) (*ir.Value, error) {
 		Shape: ir.Shape{in[0], in[1], 2 * in[2], 2 * in[3]}, Scales: []float64{1, 1, 2, 2}}, x)
 }
 
-// slice takes channels, rows or columns away.
+// slice removes channels, rows or columns.
 func slice(s *sketch, x *ir.Value) (*ir.Value, error) {
 	in := x.Type.Shape
 	axis := 1 + s.IntN(3)

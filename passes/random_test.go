@@ -11,15 +11,11 @@ import (
 	"modelc/passes"
 )
 
-var graphs = flag.Int("passes.graphs", 300, "how many random graphs TestRandomGraphs compares")
+var graphs = flag.Int("passes.graphs", 300, "the number of random graphs that TestRandomGraphs compares")
 
-// TestRandomGraphs compares, on random graphs: the reference interpreter
-// without passes, with each pass alone, with all passes, and the compiled
-// program. Breaking a condition on purpose fails within the default number of
-// graphs: tried were fold_pad in front of max pools and of other modes than
-// constant, the shift of fold_batchnorm into a padded convolution, OnlyUse
-// dropped from foldBack, fuse_activation and fuse_residual, and the axis of a
-// Concat that sink_transpose moves past.
+// TestRandomGraphs compares, on random graphs, the results of the reference interpreter
+// without passes, with each pass alone and with all passes, and of the compiled program.
+// The default number of graphs finds broken conditions of passes, see TestMutations.
 func TestRandomGraphs(t *testing.T) {
 	for seed := range uint64(*graphs) {
 		g, err := randomGraph(seed)

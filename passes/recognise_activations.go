@@ -16,9 +16,8 @@ import (
 //	x·½·(1+erf(x/√2)), in any order    Gelu
 //	clip of clip, max and min with constants   Clip
 //
-// It is legal when no node outside the pattern reads a value inside it. The
-// function rounds once where the pattern rounds several times, so the pass is
-// not exact.
+// It is legal if no node outside the pattern reads a value inside it. The pass is not exact:
+// the function rounds once, the pattern several times.
 func recogniseActivations(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
@@ -58,8 +57,8 @@ func activationOf(n *ir.Node) (x *ir.Value, fn ir.Act, ok bool) {
 	return nil, fn, false
 }
 
-// factorsOf splits the result of n into factors and the product k of those that
-// are constant scalars. It looks through nodes with a single reader.
+// factorsOf splits the result of n into factors that are not constant scalars and the product
+// k of the constant scalars. It looks through nodes with a single reader.
 func factorsOf(n *ir.Node) (factors []*ir.Value, k float64) {
 	k = 1
 	b, ok := n.Op.(ir.Binary)
@@ -92,7 +91,7 @@ func factorsOf(n *ir.Node) (factors []*ir.Value, k float64) {
 
 func near32(a, b float64) bool { return math.Abs(a-b) <= 2e-7*math.Abs(b) }
 
-// gate returns the function of x that k·v·x is, where v depends on x only.
+// gate returns the function of x that equals k·v·x, where v depends on x only.
 func gate(v, x *ir.Value, k float64) (ir.Act, bool) {
 	d := v.Def()
 	if d == nil || len(v.Uses()) != 1 {
@@ -124,7 +123,7 @@ func gate(v, x *ir.Value, k float64) (ir.Act, bool) {
 	return ir.Act{}, false
 }
 
-// inner is operand for a value with a single reader.
+// inner is like operand, for a value with a single reader.
 func inner(v *ir.Value, fn ir.Fn) *ir.Value {
 	if v == nil || v.OnlyUse() == nil {
 		return nil
@@ -148,8 +147,8 @@ func plus(v *ir.Value) (x *ir.Value, c float64, ok bool) {
 	return d.In[1], c, ok
 }
 
-// clamp returns the operand and the Relu or Clip that a maximum or minimum with
-// a constant is.
+// clamp returns the operand of a maximum or minimum with a constant, and the equivalent Relu
+// or Clip.
 func clamp(n *ir.Node, b ir.Binary) (*ir.Value, ir.Act, bool) {
 	if b.Fn != ir.Max && b.Fn != ir.Min {
 		return nil, ir.Act{}, false
@@ -168,7 +167,7 @@ func clamp(n *ir.Node, b ir.Binary) (*ir.Value, ir.Act, bool) {
 	} else {
 		hi = k
 	}
-	// A Relu or Clip in front joins if the bounds do not cross.
+	// Merge a Relu or Clip in front if the bounds do not cross.
 	if d := x.Def(); d != nil && x.OnlyUse() == n {
 		if u, ok := d.Op.(ir.Unary); ok {
 			l, h := math.Inf(-1), math.Inf(1)

@@ -6,17 +6,16 @@ import (
 	"modelc/ir"
 )
 
-// recogniseNormalisation replaces layer, instance and group normalisation
-// written as several nodes by Normalize. With μ the mean of x over some axes,
-// v the mean of (x−μ)² over the same, r = √(v+ε):
+// recogniseNormalisation replaces layer, instance and group normalisation that is written as
+// several nodes by Normalize. μ is the mean of x over some axes, v the mean of (x−μ)² over
+// the same axes, and r = √(v+ε):
 //
 //	(x−μ)/r  or  (x−μ)·(1/r)                        PyTorch
 //	x·m + (β − μ·m),  m = 1/r  or  (1/r)·γ          TensorFlow
 //
-// γ and β that follow the first form stay arithmetic. The pass is legal for
-// constant γ and β that broadcast to x. Values inside the pattern that have other
-// readers stay. The result is rounded once where the pattern rounds several
-// times, so the pass is not exact.
+// A γ and a β that follow the first form remain separate nodes. The pass is legal for
+// constant γ and β that broadcast to x. Values inside the pattern that have other readers
+// stay. The pass is not exact: Normalize rounds once, the pattern several times.
 func recogniseNormalisation(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {

@@ -6,14 +6,14 @@ import (
 	"modelc/ir"
 )
 
-// recogniseShuffle replaces Reshape, Transpose and Reshape that move whole
-// channels: ShuffleNet's permutation of channels by Gather along them, the pixel
-// shuffle of super-resolution (DepthToSpace) by Interleave of such Gathers. A
-// Slice of gathered channels becomes a Gather of fewer channels.
+// recogniseShuffle replaces Reshape, Transpose and Reshape that move whole channels. The
+// permutation of channels in ShuffleNet becomes a Gather along channels. The pixel shuffle of
+// super-resolution (DepthToSpace) becomes an Interleave of such Gathers. A Slice of gathered
+// channels becomes a Gather of fewer channels.
 //
-// The pass evaluates any chain of nodes between two values [N,C,D…] that reorder
-// elements, on the positions of the elements. It is legal when the values between
-// have no other reader.
+// The pass considers chains of reordering nodes between two values [N,C,D…]. It evaluates
+// them on the positions of the elements. It is legal if the values between have no other
+// reader.
 func recogniseShuffle(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
@@ -40,9 +40,8 @@ func recogniseShuffle(g *ir.Graph, _ *Config) (int, error) {
 	return changed, nil
 }
 
-// shuffle is a movement of channels of x whose last node is end. strides are
-// those of the Interleave, nil for a single operand. channels lists the channels
-// of each operand.
+// shuffle is a movement of channels of x. Its last node is end. strides holds the strides of
+// the Interleave, and is nil if there is none. channels lists the channels of each operand.
 type shuffle struct {
 	x        *ir.Value
 	end      *ir.Node
@@ -119,8 +118,8 @@ func enlarged(x, y ir.Shape) (strides []int, ok bool) {
 }
 
 // channelsMoved returns, for each position of the grid of strides, the channels
-// of x that y has there. It returns nil if the chain from x to y moves elements
-// otherwise, or none.
+// of x that y has there. It returns nil if the chain from x to y moves elements in another
+// way, or moves none.
 func channelsMoved(x, y *ir.Value, strides []int) [][]int {
 	got, ok := positions(x, y)
 	if !ok {

@@ -6,12 +6,12 @@ import (
 	"modelc/ir"
 )
 
-// recogniseUpsampling replaces nearest upsampling by whole factors, which some
-// exporters write as Tile between reshapes and transpositions, by Resize.
+// recogniseUpsampling replaces nearest upsampling by whole factors by Resize. Some exporters
+// write it as Tile between reshapes and transpositions.
 //
-// The pass evaluates any chain of nodes that reorder or repeat elements on the
-// positions of the elements and compares the result with that of Resize. It is
-// legal when the values between have no other reader.
+// The pass considers chains of nodes that reorder or repeat elements. It evaluates them on
+// the positions of the elements and compares the result with that of Resize. It is legal if
+// the values between have no other reader.
 func recogniseUpsampling(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
@@ -75,7 +75,7 @@ func upsampling(x, y *ir.Value) (op ir.Resize, ok bool) {
 		for i := 0; i < len(s) && len(shape) == len(s) && shape[i]%s[i] == 0; i++ {
 			op.Scales = append(op.Scales, float64(shape[i]/s[i]))
 		}
-		if len(op.Scales) < len(s) || op.Scales[0] != 1 { // the batch is not an image's axis
+		if len(op.Scales) < len(s) || op.Scales[0] != 1 { // the batch is not an axis of an image
 			continue
 		}
 		if want, ok := compute(numbered(s), []ir.Op{op}); ok && slices.Equal(got, want) {

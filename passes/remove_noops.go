@@ -2,12 +2,12 @@ package passes
 
 import "modelc/ir"
 
-// removeNoops drops nodes that return their operand: reshapes and expansions
-// to the same shape, transpositions that keep the order, full slices, pads
-// and casts that change nothing, concatenations of one, identity functions.
+// removeNoops removes nodes that return their operand: reshapes and expansions to the same
+// shape, transpositions that keep the order, full slices, pads and casts without effect,
+// concatenations of one value, and identity functions.
 //
-// It leaves additions of zero and multiplications by one. They change −0 and the
-// payloads of NaN, and fold_batchnorm removes them where they cost time.
+// It does not remove additions of zero and multiplications by one, which change −0 and the
+// payloads of NaN. fold_batchnorm removes those that cost time.
 func removeNoops(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {

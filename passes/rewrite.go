@@ -7,18 +7,18 @@ import (
 	"modelc/ir/eval"
 )
 
-// Questions about values and nodes that several passes ask.
+// Predicates of values and nodes that several passes share.
 
 // padded reports whether any of pads adds elements.
 func padded(pads []int) bool { return slices.ContainsFunc(pads, func(p int) bool { return p > 0 }) }
 
-// freeEpilogue reports whether n has room for an epilogue and none yet.
+// freeEpilogue reports whether n can have an epilogue and has none.
 func freeEpilogue(n *ir.Node) bool {
 	a, ok := ir.Epilogue(n.Op)
 	return ok && a.IsIdentity()
 }
 
-// scalar returns the only element of a constant of floats.
+// scalar returns the element of a constant with a single float.
 func scalar(v *ir.Value) (float64, bool) {
 	if v == nil || v.Const == nil || v.Const.Shape.Len() != 1 || !v.Const.DType.IsFloat() {
 		return 0, false
@@ -26,8 +26,8 @@ func scalar(v *ir.Value) (float64, bool) {
 	return v.Const.Float64s()[0], true
 }
 
-// operand returns the operand of the node that makes v if that applies fn, nil
-// otherwise.
+// operand returns the operand of the node that computes v if that node applies fn, otherwise
+// nil.
 func operand(v *ir.Value, fn ir.Fn) *ir.Value {
 	if v == nil || v.Def() == nil {
 		return nil
@@ -38,8 +38,8 @@ func operand(v *ir.Value, fn ir.Fn) *ir.Value {
 	return nil
 }
 
-// binary returns the node that makes v if that applies fn and has no epilogue,
-// nil otherwise.
+// binary returns the node that computes v if that node applies fn and has no epilogue,
+// otherwise nil.
 func binary(v *ir.Value, fn ir.BinaryFn) *ir.Node {
 	if v == nil || v.Def() == nil {
 		return nil
@@ -68,14 +68,13 @@ func permOf(v *ir.Value) ([]int, bool) {
 	return t.Perm, ok
 }
 
-// maxPositions is the maximum number of elements of tensors whose elements are
-// followed, which takes about 8 bytes per element and node. Tensors of pictures
-// are far smaller.
+// maxPositions is the maximum number of elements of tensors whose positions are evaluated.
+// That takes about 8 bytes per element and node. Tensors of pictures are far smaller.
 const maxPositions = 1 << 25
 
-// positions returns, for each element of y, its position in x. The nodes from
-// x to y must rearrange the elements of one operand. ok is false where that is
-// too large to evaluate.
+// positions returns, for each element of y, its position in x. The nodes from x to y must
+// rearrange the elements of one operand. ok is false if the tensors are too large to
+// evaluate.
 func positions(x, y *ir.Value) (at []float64, ok bool) {
 	if x.Type.Shape.Len() > maxPositions {
 		return nil, false
@@ -101,7 +100,7 @@ func numbered(s ir.Shape) *ir.Tensor {
 	return ir.FromFloat64s(ir.Type{DType: ir.Float64, Shape: s}, position)
 }
 
-// compute applies ops with one operand in a row.
+// compute applies a sequence of ops with one operand each.
 func compute(x *ir.Tensor, ops []ir.Op) ([]float64, bool) {
 	g := ir.NewGraph("")
 	v := g.AddConst("x", x)
@@ -118,7 +117,7 @@ func compute(x *ir.Tensor, ops []ir.Op) ([]float64, bool) {
 	return t.Float64s(), true
 }
 
-// Edits. They record which node does the work of those that go.
+// Edits. They record which node does the work of the removed nodes.
 
 // nodes returns a copy of the node list, so that a pass may edit the graph
 // while it walks.
@@ -131,15 +130,14 @@ func replace(g *ir.Graph, n *ir.Node, v *ir.Value) {
 	redirect(g, n, v)
 }
 
-// redirect is replace for callers that record themselves which node does the
-// work of n.
+// redirect is like replace, for callers that record which node does the work of n.
 func redirect(g *ir.Graph, n *ir.Node, v *ir.Value) {
 	g.ReplaceUses(n.Out[0], v)
 	g.Remove(n)
 }
 
-// replaceAll is replace for n and the nodes that only n needed. The node by
-// does the work of all.
+// replaceAll is like replace, for n and the nodes that only n needed. Node by does the work
+// of all of them.
 func replaceAll(g *ir.Graph, n *ir.Node, v *ir.Value, by *ir.Node) {
 	by.Absorb(n)
 	redirect(g, n, v)

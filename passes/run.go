@@ -9,15 +9,16 @@ import (
 	"modelc/ir/eval"
 )
 
-// The largest change of a result by all passes, relative to its largest
-// magnitude. Exact passes may only change the order of sums. The others round
-// folded weights once more, which deep networks amplify.
+// The maximum change of a result by all passes, relative to its largest magnitude. Exact
+// passes may only change the order of sums. The others round folded weights once more, and
+// deep networks amplify that.
 const (
 	exactTolerance = 2e-6
 	tolerance      = 1e-4
 )
 
-// Run applies the pipeline to g, which it changes.
+// Run applies the pipeline to g and changes it. It fails if cfg names an unknown pass, if a
+// pass fails, or if a check between passes fails.
 func Run(g *ir.Graph, cfg *Config) (*Report, error) {
 	for _, name := range slices.Concat(cfg.Only, cfg.Disable, cfg.PrintAfter) {
 		if name != "all" && !slices.ContainsFunc(Pipeline, func(p Pass) bool { return p.Name == name }) {
@@ -99,7 +100,7 @@ func sizeOf(g *ir.Graph) Size {
 // near returns a hint at the pass whose name has the longest beginning and end
 // in common with name.
 func near(name string) string {
-	best, score := "", 3 // fewer letters are a coincidence
+	best, score := "", 3 // fewer common letters may be a coincidence
 	for _, p := range Pipeline {
 		n, m := 0, min(len(name), len(p.Name))
 		for n < m && name[n] == p.Name[n] {

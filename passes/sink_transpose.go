@@ -8,28 +8,26 @@ import (
 	"modelc/ir/eval"
 )
 
-// sinkTranspose moves transpositions towards the outputs: a node that reads a
-// transposed value computes on the value itself, and its result is transposed
-// instead. Two that meet become one, or none. One in front of a flattening that
-// a Dense layer reads permutes the layer's weights. A Dense layer over the
-// channels of every pixel becomes a 1×1 convolution. Networks written with
-// channels last, with a transposition around every convolution, end with none
-// inside.
+// sinkTranspose moves transpositions towards the outputs: a node that reads a transposed
+// value reads the value itself, and its result is transposed instead. Two transpositions that
+// meet become one or cancel. A transposition in front of a flattened operand of a Dense layer
+// permutes the weights of the layer. A Dense layer over the channels of every pixel becomes a
+// 1×1 convolution. Networks with channels last have a transposition around every convolution.
+// After the pass, none is left inside them.
 //
-// A transposition moves past element-wise nodes whose other operands are
-// constants, are transposed alike, or have the same order of elements either way
-// (a factor per channel, [N,1,1,C]). It moves past Concat, Pad, Slice, Expand,
-// Reduce, Softmax, Normalize, Resize, and reshapes that split axes or join axes
-// that stay side by side. Transpositions of a model input stay where they are,
-// because packing absorbs them; one between a model input and a layer moves up
-// over the nodes between.
+// A transposition moves past element-wise nodes whose other operands are constants, have the
+// same transposition, or keep the order of their elements when transposed, like a factor per
+// channel [N,1,1,C]. It moves past Concat, Pad, Slice, Expand, Reduce, Softmax, Normalize,
+// Resize, and reshapes that split axes or join axes that stay adjacent. Transpositions of a
+// model input stay, because packing absorbs them. A transposition between a model input and a
+// layer moves up over the nodes between.
 //
-// The pass leaves transpositions in front of other reshapes and matrix products.
+// The pass does not change transpositions in front of other reshapes and matrix products.
 func sinkTranspose(g *ir.Graph, _ *Config) (int, error) {
 	s := sinker{g: g}
 	for again := true; again; {
 		again = false
-		g.Prune() // nodes that were passed still read their operands
+		g.Prune() // replaced nodes still read their operands
 		for _, n := range nodes(g) {
 			if !slices.Contains(g.Nodes, n) {
 				continue
@@ -118,9 +116,8 @@ func (s *sinker) visit(n *ir.Node) (bool, error) {
 	return true, nil
 }
 
-// before returns operand v of n as it is before the permutation: the operand of
-// a transposition, a constant permuted back, or v reshaped where that leaves the
-// elements in order.
+// before returns operand v of n before the permutation: the operand of a transposition, a
+// constant permuted back, or v reshaped if that keeps the elements in order.
 func (s *sinker) before(v *ir.Value, perm []int, n *ir.Node) (*ir.Value, bool) {
 	if v == nil {
 		return nil, true
@@ -148,8 +145,8 @@ func (s *sinker) before(v *ir.Value, perm []int, n *ir.Node) (*ir.Value, bool) {
 	return s.g.AddConst(v.Name+".transposed", c), true
 }
 
-// small is before for arithmetic on constants and on values that a permutation
-// leaves in order. It repeats the arithmetic on the operands permuted back.
+// small is like before, for arithmetic on constants and on values whose elements a
+// permutation keeps in order. It repeats the arithmetic on the operands permuted back.
 func (s *sinker) small(v *ir.Value, perm []int, n *ir.Node) (*ir.Value, bool) {
 	d := v.Def()
 	if d == nil || v.Type.Rank() != len(perm) {
@@ -173,8 +170,8 @@ func (s *sinker) small(v *ir.Value, perm []int, n *ir.Node) (*ir.Value, bool) {
 	return m.Out[0], true
 }
 
-// reshaped returns v with another shape, computed in front of node at. It skips
-// reshapes that make v; those without other readers are part of the result.
+// reshaped returns v with another shape, computed in front of node at. It skips reshapes that
+// compute v. The result does the work of those without other readers.
 func (s *sinker) reshaped(v *ir.Value, shape ir.Shape, at *ir.Node) *ir.Value {
 	var passed []*ir.Node
 	for isReshape(v.Def()) {
@@ -189,7 +186,7 @@ func (s *sinker) reshaped(v *ir.Value, shape ir.Shape, at *ir.Node) *ir.Value {
 	}
 	m, err := s.g.InsertBefore(at, at.Name, ir.Reshape{Shape: shape}, v)
 	if err != nil {
-		panic(err) // as many elements as before
+		panic(err) // impossible, the number of elements is the same
 	}
 	m.Absorb(passed...)
 	return m.Out[0]
@@ -204,8 +201,8 @@ func transposed(t *ir.Tensor, perm []int) (*ir.Tensor, bool) {
 	return eval.Const(v)
 }
 
-// below returns the op that computes on the untransposed operands what n computes
-// on the transposed ones, and the permutation of its result.
+// below returns the op that, on the untransposed operands, computes the result of n before a
+// permutation, and that permutation.
 func below(n *ir.Node, perm []int) (ir.Op, []int, bool) {
 	axes := func(list []int) []int {
 		out := make([]int, len(list))
@@ -379,8 +376,8 @@ func squeezed(perm, reduced []int) []int {
 	return left
 }
 
-// transposition simplifies a transposition of a transposition or of axes of
-// extent one, and moves up one that a layer reads.
+// transposition simplifies a transposition of a transposition or of axes of extent one. It
+// moves a transposition up if a layer reads it.
 func (s *sinker) transposition(n *ir.Node, t ir.Transpose) (bool, error) {
 	x := n.In[0]
 	if p, ok := permOf(x); ok {
@@ -441,8 +438,8 @@ func meetsLayer(v *ir.Value) bool {
 	return true
 }
 
-// hoist moves a transposition in front of a layer up over all nodes between it
-// and a model input: T(f(x)) = f'(T(x)).
+// hoist moves a transposition in front of a layer up over all nodes between it and a model
+// input: T(f(x)) = f′(T(x)).
 func (s *sinker) hoist(n *ir.Node, t ir.Transpose) (bool, error) {
 	x := n.In[0]
 	if !meetsLayer(n.Out[0]) || isInput(x) || x.OnlyUse() != n || !liftable(x, t.Perm) {
@@ -612,8 +609,8 @@ func (s *sinker) pointwise(n *ir.Node, op ir.Dense, x *ir.Value) (bool, error) {
 	return true, nil
 }
 
-// permuteRows returns weights whose row j is row order[j] of w, or whose columns
-// are if trans is set.
+// permuteRows returns weights whose row j is row order[j] of w. If trans is set, it permutes
+// columns instead.
 func permuteRows(w *ir.Tensor, trans bool, order []int) *ir.Tensor {
 	out := ir.NewTensor(w.Type)
 	size := w.DType.Size()

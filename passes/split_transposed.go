@@ -6,15 +6,15 @@ import (
 	"modelc/ir"
 )
 
-// splitTransposed replaces a transposed convolution by ordinary ones, one for
-// each position within a stride, and an Interleave of their results: outputs
-// that are a stride apart are products with the same taps of the kernel. No
-// zeros between the operand's elements are multiplied.
+// splitTransposed replaces a transposed convolution by ordinary ones, one for each position
+// within a stride, and an Interleave of their results. Outputs that are a stride apart have
+// the same taps of the kernel. The ordinary convolutions do not multiply zeros between the
+// elements of the operand.
 //
-// It is legal for constant weights. It leaves dilated kernels, results smaller
-// than a stride, strides of more positions than maxPhases, kernels too large for
-// their padding to be legal, and more than two spatial axes, for which there is no
-// fast convolution.
+// It is legal for constant weights. The pass does not change dilated kernels, results smaller
+// than a stride, strides with more than maxPhases positions, and kernels whose padding would
+// exceed the limits. It does not change more than two spatial axes, for which there is no fast
+// convolution.
 func splitTransposed(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
@@ -55,9 +55,9 @@ func splitTransposed(g *ir.Graph, _ *Config) (int, error) {
 	return changed, nil
 }
 
-// maxPhases is the maximum number of convolutions that replace one. The largest
-// strides in segmentation networks are 8×8; a hostile file must not make the
-// graph grow without bound.
+// maxPhases is the maximum number of convolutions that replace one. The largest strides in
+// segmentation networks are 8×8. The limit keeps a hostile file from making the graph grow
+// without bound.
 const maxPhases = 64
 
 func splits(n *ir.Node, op ir.ConvTranspose) bool {
@@ -72,8 +72,8 @@ func splits(n *ir.Node, op ir.ConvTranspose) bool {
 	return true
 }
 
-// phase returns the convolution that gives the outputs q·stride+at, and its
-// weights [M,C/groups,J…].
+// phase returns the convolution that computes the outputs at q·stride+at, and its weights
+// [M,C/groups,J…].
 //
 // Output o is the sum over taps k of x[(o+pad−k)/stride] where that is whole:
 // with r and base the remainder and quotient of at+pad, over k = r+stride·j of
@@ -92,7 +92,7 @@ func phase(n *ir.Node, op ir.ConvTranspose, at []int) (ir.Conv, *ir.Tensor) {
 			r, base = r+s, base-1
 		}
 		first[a] = r
-		taps[a] = max(1, (w.Shape[2+a]-r+s-1)/s) // one of zero, if there is none
+		taps[a] = max(1, (w.Shape[2+a]-r+s-1)/s) // one tap of zero if there is none
 		c.Strides[a], c.Dilations[a] = 1, 1
 		c.Pads[a] = taps[a] - 1 - base
 		out := (y[2+a] - at[a] + s - 1) / s
@@ -104,7 +104,7 @@ func phase(n *ir.Node, op ir.ConvTranspose, at []int) (ir.Conv, *ir.Tensor) {
 	shape := append(ir.Shape{mg * op.Groups, cg}, taps...)
 	dst := make([]float64, shape.Len())
 	for i := range dst {
-		// i counts output channel, input channel of the group, taps.
+		// i counts output channels, input channels of the group, and taps.
 		t := i % taps.Len()
 		ci, m := i/taps.Len()%cg, i/taps.Len()/cg
 		k, inside := 0, true

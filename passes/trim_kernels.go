@@ -6,14 +6,12 @@ import (
 	"modelc/ir"
 )
 
-// trimKernels drops the first and last rows and columns of a convolution's
-// filters that only multiply padding. They occur with a dilation as wide as the
-// image, or with 3×3 on a single pixel, where a network made for pictures reads
-// thumbnails.
+// trimKernels removes the first and last rows and columns of the filters of a convolution
+// that only multiply padding. They occur with a dilation as wide as the image, or with 3×3
+// filters on a single pixel, if a network for pictures reads thumbnails.
 //
-// It is legal for constant weights. An infinite or NaN weight that is dropped no
-// longer makes the result NaN. The pass leaves taps between others that are
-// used, and one tap on each axis.
+// It is legal for constant weights. A removed weight that is infinite or NaN no longer makes
+// the result NaN. The pass keeps taps between others that are used, and one tap on each axis.
 func trimKernels(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
@@ -45,11 +43,11 @@ func trimKernels(g *ir.Graph, _ *Config) (int, error) {
 	return changed, nil
 }
 
-// tapsInside returns the range of taps along an axis that remain when taps that
-// lie before or behind the image at every position are dropped. in, kernel and
-// out are the extents of the operand, the filters and the result.
+// tapsInside returns the range of taps along an axis without the first and last taps that lie
+// outside the image at every position. in, kernel and out are the extents of the operand, the
+// filters and the result.
 func tapsInside(op ir.Conv, axis, in, kernel, out int) (from, to int) {
-	// at returns the position of a tap for the first result; for the last, it is
+	// at returns the position of a tap for the first result. For the last result it is
 	// larger by reach.
 	at := func(tap int) int { return tap*op.Dilations[axis] - op.Pads[axis] }
 	reach := (out - 1) * op.Strides[axis]

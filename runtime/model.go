@@ -19,10 +19,11 @@ type Model struct {
 	ready    team.Progress // bytes of prepared
 }
 
-// NewModel checks the size of the weights and returns the model. It transforms
-// weights in the background; runs wait for those that they read. The model keeps
-// weights without a copy, unless their memory does not start at a multiple of 4
-// bytes.
+// NewModel returns the model of p with the given weights, the payload of a weights
+// file. It fails if their size is not that of the plan. NewModel transforms weights
+// in the background; runs wait for those that they read. The model refers to
+// weights and does not copy them, unless their memory does not start at a multiple
+// of 4 bytes.
 func NewModel(p *Plan, weights []byte) (*Model, error) {
 	if len(weights) != p.WeightsBytes {
 		return nil, fmt.Errorf("modelc: the weights are %d bytes, the package was generated for %d", len(weights), p.WeightsBytes)
@@ -40,8 +41,8 @@ func NewModel(p *Plan, weights []byte) (*Model, error) {
 	return m, nil
 }
 
-// newContext returns what the steps of p need to run. ready is nil for steps
-// that prepare weights.
+// newContext returns a context for steps of p, with arena bytes of memory for
+// activations. ready is nil for steps that prepare weights.
 func (m *Model) newContext(threads int, p *Plan, steps []Step, arena int, ready *team.Progress) *kernel.Context {
 	scratch := 0
 	for _, s := range steps {
@@ -55,9 +56,9 @@ func (m *Model) newContext(threads int, p *Plan, steps []Step, arena int, ready 
 }
 
 // prepare fills the space Prepared from its start to its end, which is the order
-// in which the steps of the plan read it. So the first run begins while the
-// weights of the last layers are still being transformed. prepare has a worker
-// for every processor, because a run that waits for weights leaves its own idle.
+// in which the steps of the plan read it. The first run can therefore begin while
+// the weights of the last layers are still being transformed. prepare has a worker
+// for every processor: the workers of a run that waits for weights are idle.
 func (m *Model) prepare() {
 	load := m.plan.Load
 	c := m.newContext(goruntime.GOMAXPROCS(0), m.plan, load, 0, nil)
@@ -74,6 +75,6 @@ func (m *Model) prepare() {
 	}
 }
 
-// Wait returns when all weights are prepared. Runs wait for the weights that they
-// read, so that only measurements need Wait.
+// Wait returns when all weights are prepared. Only measurements need it: runs wait
+// for the weights that they read.
 func (m *Model) Wait() { m.ready.Await(m.plan.PreparedBytes) }

@@ -7,10 +7,10 @@ import (
 	"sync/atomic"
 )
 
-// RunAll calls run(0) … run(n−1) from at most the given number of goroutines, 0
-// for GOMAXPROCS. Each goroutine calls open for a run of its own, and close at
-// the end. After a failure RunAll starts no further calls. Its error is that of
-// the lowest i that failed, with i.
+// RunAll calls run(0) … run(n−1) from at most the given number of goroutines; 0
+// means GOMAXPROCS. Each goroutine calls open once to get its own run, and close at
+// the end. After a call of run fails, RunAll starts no further calls. It returns
+// the error of the lowest i that failed, with i in its text.
 func RunAll(n, goroutines int, open func() (run func(i int) error, close func())) error {
 	if goroutines <= 0 {
 		goroutines = goruntime.GOMAXPROCS(0)

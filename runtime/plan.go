@@ -21,13 +21,13 @@ type Plan struct {
 	// Graph is the SHA-256 of everything but the values of the weights. A weights
 	// file carries the digest of the plan that it was packed for.
 	Graph [32]byte
-	// Sizes in bytes: of the arena of a session, of the weights in their file, and
-	// of the weights that are transformed at load.
+	// The sizes in bytes of a session's arena, of the weights in their file, and of
+	// the weights that are transformed at load.
 	ArenaBytes    int
 	WeightsBytes  int
 	PreparedBytes int
 	// Double makes convolutions and dense layers accumulate in float64 and round
-	// each sum once, at a fraction of the speed.
+	// each sum once. They are several times slower.
 	Double  bool
 	Inputs  []Port
 	Outputs []Port

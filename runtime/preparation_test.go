@@ -8,7 +8,7 @@ import (
 	"modelc/runtime/kernel"
 )
 
-// held prepares one float from one weight when it is let go on.
+// held prepares one float from one weight as soon as the test allows it.
 type held struct {
 	src, dst kernel.Ref
 	letGo    chan struct{}
@@ -22,7 +22,7 @@ func (k *held) Run(c *kernel.Context) {
 	c.F32(k.dst)[0] = -c.F32(k.src)[0]
 }
 
-// read copies a prepared float to an output and says so.
+// read copies a prepared float to an output and signals that it ran.
 type read struct {
 	src, dst kernel.Ref
 	done     chan struct{}
@@ -34,8 +34,8 @@ func (k *read) Run(c *kernel.Context) {
 	close(k.done)
 }
 
-// Runs begin before all weights are prepared, and wait for those that they
-// read, also where a later step prepares an earlier place.
+// Runs begin before all weights are prepared. They wait for the weights that they
+// read, even if a later step prepares an earlier place.
 func TestPreparation(t *testing.T) {
 	const n = 3
 	order := []int{0, 2, 1} // of the steps that prepare

@@ -10,14 +10,15 @@ import (
 
 // Options configures a session.
 type Options struct {
-	// Plan, unless nil, is another plan on the weights of the model, for another
-	// batch size.
+	// Plan replaces the plan of the model, unless it is nil. It is a plan for the
+	// same weights and another batch size.
 	Plan *Plan
-	// Threads is the number of goroutines of a run; 0 means GOMAXPROCS.
+	// Threads is the number of goroutines that compute a run; 0 means GOMAXPROCS.
 	Threads int
 }
 
-// Session owns the memory that one run needs. Use one per goroutine.
+// Session owns the memory and the workers that one run needs. Only one goroutine at
+// a time may use it.
 type Session struct {
 	model *Model
 	plan  *Plan
@@ -39,11 +40,11 @@ func (m *Model) NewSession(o Options) *Session {
 	return s
 }
 
-// io returns the space of port i, counted through inputs, then outputs.
+// io returns the space of port i. Ports are numbered consecutively, inputs first.
 func io(i int) kernel.Space { return kernel.IO + kernel.Space(i) }
 
-// Bind sets the memory of port i, counted through inputs, then outputs. The error
-// of a wrong size names both numbers of elements.
+// Bind makes mem the memory of port i. Ports are numbered consecutively, inputs
+// first. Bind fails if mem does not have the size of the port.
 func (s *Session) Bind(i int, mem []byte) error {
 	var p Port
 	if n := len(s.plan.Inputs); i < n {
@@ -66,7 +67,8 @@ func (s *Session) Bind(i int, mem []byte) error {
 	return nil
 }
 
-// Run computes the outputs from the bound inputs. It allocates nothing.
+// Run computes the outputs from the bound inputs. It fails if an input is not
+// bound. It allocates nothing.
 func (s *Session) Run() error {
 	for i := range s.plan.Inputs {
 		if !s.ctx.Bound(io(i)) && s.plan.Inputs[i].Bytes > 0 {
@@ -80,8 +82,8 @@ func (s *Session) Run() error {
 	return nil
 }
 
-// RunSteps is Run that calls after behind each step, for profiles and for
-// comparing intermediate values.
+// RunSteps computes the outputs like Run and calls after at the end of each step,
+// for profiles and for comparisons of intermediate values. All inputs must be bound.
 func (s *Session) RunSteps(after func(i int, step Step)) {
 	for i, st := range s.plan.Steps {
 		st.Kernel.Run(s.ctx)
@@ -90,8 +92,8 @@ func (s *Session) RunSteps(after func(i int, step Step)) {
 	goruntime.KeepAlive(s)
 }
 
-// Memory returns the bytes of r as the last run left them. elem is the size of an
-// element in bytes.
+// Memory returns the memory of r with the values of the last run. elem is the size
+// of an element in bytes.
 func (s *Session) Memory(r kernel.Ref, elem int) []byte { return s.ctx.Bytes(r, elem) }
 
 // Close ends the workers of the session.

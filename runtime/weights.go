@@ -37,14 +37,15 @@ func cutHeader(file []byte, p *Plan) (payload []byte, sum [32]byte, err error) {
 		return nil, sum, fmt.Errorf("modelc: the weights file is damaged: %d bytes of weights, want %d", len(payload), n)
 	}
 	if !bytes.Equal(file[WeightsGraph:WeightsGraph+32], p.Graph[:]) {
-		return nil, sum, errors.New("modelc: these are the weights of another network, or of other flags or another version of modelc")
+		return nil, sum, errors.New("modelc: these are the weights of another network, or they were written with other flags or by another version of modelc")
 	}
 	copy(sum[:], file[WeightsSum:])
 	return payload, sum, nil
 }
 
 // EmbeddedModel returns the model of p with the weights in file, the content of a
-// weights file. It fails if their digest is not want.
+// weights file. It fails if the header does not fit p, or if the digest of the
+// weights is not want.
 func EmbeddedModel(p *Plan, file string, want [32]byte) (*Model, error) {
 	payload, sum, err := cutHeader(unsafe.Slice(unsafe.StringData(file), len(file)), p)
 	if err != nil {
@@ -58,10 +59,10 @@ func EmbeddedModel(p *Plan, file string, want [32]byte) (*Model, error) {
 
 // OpenModel maps the weights file at path and returns the model of p with the
 // weights in it. It reads the whole file to check the digest of the weights.
-// Unless want is nil, the digest must be want; otherwise weights of any model
-// with the same graph are accepted. The file stays mapped until the garbage
-// collector finds the model unused. Until then it must not be written, but another
-// file may replace it.
+// If want is nil, OpenModel accepts the weights of any model with the same graph;
+// otherwise the digest must be *want. The file stays mapped until the garbage
+// collector finds the model unused. Until then no program may write to it, but
+// another file may replace it. Errors name the path.
 func OpenModel(p *Plan, path string, want *[32]byte) (*Model, error) {
 	file, err := mem.Map(path)
 	if err != nil {

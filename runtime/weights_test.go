@@ -85,7 +85,7 @@ func TestWeightsFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		m = nil
-		goruntime.GC() // the file stays mapped as long as a session may read it
+		goruntime.GC() // the file stays mapped while a session may read it
 		if err := s.Run(); err != nil || string(out) != string(payload) {
 			t.Errorf("%s: %v, output %q", c.name, err, out)
 		}
@@ -95,7 +95,7 @@ func TestWeightsFile(t *testing.T) {
 	}
 }
 
-// A model that nobody uses any more gives its memory back.
+// The weights of an unused model are unmapped.
 func TestUnmap(t *testing.T) {
 	p := echo(1 << 20)
 	payload := make([]byte, p.WeightsBytes)

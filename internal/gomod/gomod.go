@@ -1,5 +1,5 @@
-// Package gomod asks the go command about a folder in which Go code will be
-// written: its module, its import path and the packages that it can import.
+// Package gomod asks the go command about a folder for Go code: its module, its import path
+// and the packages that it can import.
 package gomod
 
 import (
@@ -21,17 +21,17 @@ type Place struct {
 	Path   string // import path of the folder's package
 	Name   string // name of the package that the folder holds; empty if it holds none
 
-	// The rest is about the package that Locate was asked about.
+	// The other fields describe the argument imported of Locate.
 
-	Imports  bool   // whether the folder's package can import it
-	Why      string // why not, if the module requires it; otherwise empty
-	Imported string // folder of the package
+	Imports  bool   // whether the package of the folder can import it
+	Why      string // the reason why not, if the module requires it; otherwise empty
+	Imported string // folder of the imported package
 }
 
-// Locate describes dir, which need not exist, and whether its package can import
-// the package with the path imported, if one is given. Modules, workspaces,
-// vendor folders and GOFLAGS count as they do when the package in dir is built.
-// Locate changes no go.mod file.
+// Locate describes dir, which need not exist. If the import path of a package is given, it
+// also reports whether the package of dir can import it. It respects modules, workspaces,
+// vendor folders and GOFLAGS like a build of the package in dir. It does not change go.mod
+// files. Locate fails if dir lies in no module or the go command fails.
 func Locate(dir string, imported ...string) (*Place, error) {
 	exists := dir
 	for !isDir(exists) && exists != filepath.Dir(exists) {
@@ -50,7 +50,8 @@ func Locate(dir string, imported ...string) (*Place, error) {
 		return nil, err
 	}
 	p.Module = m.dir
-	// packages.Load tells nothing about a folder without Go files, hence moduleOf.
+	// packages.Load does not report the module of a folder without Go files; moduleOf
+	// does.
 	cfg := &packages.Config{Dir: exists, Env: env, Mode: packages.NeedName | packages.NeedFiles}
 	if strings.Contains(os.Getenv("GOFLAGS"), "-mod=mod") {
 		cfg.BuildFlags = []string{"-mod=readonly"} // -mod=mod would add the module of a package that go.mod does not require
@@ -78,9 +79,8 @@ func Locate(dir string, imported ...string) (*Place, error) {
 	return p, nil
 }
 
-// unknown reports whether an error of the go command says only that no module
-// that go.mod requires has a package. The text depends on whether the path has a
-// dot, and on the flag -mod.
+// unknown reports whether msg, an error of the go command, means only that no required module
+// has a package. The text depends on whether the path has a dot, and on the flag -mod.
 func unknown(msg string) bool {
 	for _, s := range []string{"is not in std", "no required module provides package", "cannot find module providing package"} {
 		if strings.Contains(msg, s) {
@@ -105,7 +105,7 @@ func moduleOf(dir string) (*mainModule, []string, error) {
 		out, err := cmd.Output()
 		switch {
 		case errors.Is(err, exec.ErrNotFound):
-			return nil, nil, fmt.Errorf("the go command is missing, which tells the module of %s: install Go", dir)
+			return nil, nil, fmt.Errorf("the go command, which reports the module of %s, is missing: install Go", dir)
 		case err != nil && strings.Contains(stderr.String(), "go.mod file not found"):
 			return nil, nil, noModule(dir)
 		case err != nil:

@@ -1,4 +1,4 @@
-// Package measure measures what compiled models cost on this machine.
+// Package measure measures the run times of compiled models on this machine.
 package measure
 
 import (
@@ -12,48 +12,48 @@ import (
 	"modelc/runtime"
 )
 
-// Profile is how long a model takes on one machine. Times are in milliseconds,
-// rates in GFLOP/s.
+// Profile holds the run times of a model on one machine. Times are in milliseconds, rates in
+// GFLOP/s.
 type Profile struct {
 	SHA256  string      `json:"sha256"` // of the model
 	Model   string      `json:"model"`
 	Threads int         `json:"threads"`
 	Tier    string      `json:"tier"`
 	Peak    float64     `json:"peak_gflops"` // of one core; 0 if the tier has no measurement
-	Stream  float64     `json:"stream_gbs"`  // GB/s that all threads together read from memory
+	Stream  float64     `json:"stream_gbs"`  // rate at which all threads together read memory, in GB/s
 	Load    float64     `json:"load_ms"`     // time to prepare the weights
 	Median  float64     `json:"median_ms"`
 	Best    float64     `json:"best_ms"`
 	P90     float64     `json:"p90_ms"` // 90th percentile
-	GFLOPS  float64     `json:"gflops"` // the model's operations per median time
+	GFLOPS  float64     `json:"gflops"` // operations of the model divided by the median time
 	Layers  []LayerTime `json:"layers"`
 }
 
-// LayerTime is how long one step of the program takes.
+// LayerTime holds the run time of one step of the program.
 type LayerTime struct {
 	Name   string  `json:"name"`
 	Doc    string  `json:"doc"`
 	Kernel string  `json:"kernel"`
 	Best   float64 `json:"best_ms"` // shortest time of all runs
-	FLOPs  int64   `json:"flops"`   // of the layer as the graph defines it
-	Bytes  int64   `json:"bytes"`   // of its operands and results
+	FLOPs  int64   `json:"flops"`   // operations of the layer, as the graph defines it
+	Bytes  int64   `json:"bytes"`   // size of its operands and results
 	GFLOPS float64 `json:"gflops"`
 	// OfPeak is GFLOPS as a fraction of the multiply-add peak of all threads. It
 	// may exceed 1 if the layer's algorithm does fewer operations than FLOPs.
 	OfPeak float64 `json:"of_peak"`
-	// Arithmetic is the time of the algorithm's operations at the peak. Memory
-	// is the time to read the weights from memory. The larger of the two is a
+	// Arithmetic is the time of the operations of the algorithm at the peak rate.
+	// Memory is the time to read the weights from memory. The larger of the two is a
 	// lower bound of Best, unless a cache holds the weights.
 	Arithmetic float64 `json:"arithmetic_ms"`
 	Memory     float64 `json:"memory_ms"`
 }
 
-// streamed is the number of bytes that each thread reads to measure the rate of
-// memory. It must exceed the caches.
+// streamed is the number of bytes that each thread reads to measure Stream. It must exceed
+// the caches.
 const streamed = 64 << 20
 
-// Bench times the compiled model on seeded random inputs, runs times on a
-// number of threads.
+// Bench measures the compiled model on seeded random inputs. It runs it the given number of
+// times on the given number of threads.
 func Bench(c *modelc.Compiled, threads, runs int) (*Profile, error) {
 	if err := c.Options.Progress.Update("measuring layers", 0, 1); err != nil {
 		return nil, err

@@ -13,14 +13,14 @@ import (
 	"modelc/runtime"
 )
 
-// Tune times every algorithm of every convolution that several algorithms can
-// compute. It builds a program for each algorithm and runs it runs times on a
-// number of threads. The shortest time of each layer counts.
+// Tune measures every algorithm of every convolution that several algorithms can compute. It
+// builds a program for each algorithm and runs it the given number of times on the given
+// number of threads. It compares the shortest times of each layer.
 func Tune(c *modelc.Compiled, threads, runs int) (*modelc.Tuning, error) {
 	t := &modelc.Tuning{SHA256: c.Model.SHA256, Tier: runtime.Tier(), Threads: threads}
 	in := eval.Inputs(c.Before, 1)
 	possible := map[string]bool{}
-	steps := map[string][]*ir.Node{} // by convolution: the nodes that its step computes, with the algorithm that fuses most
+	steps := map[string][]*ir.Node{} // by convolution: the nodes of its step, with the algorithm that fuses most nodes
 	for _, l := range c.Program.Layers {
 		if l.Choice.Estimates == nil {
 			continue
@@ -66,7 +66,7 @@ func Tune(c *modelc.Compiled, threads, runs int) (*modelc.Tuning, error) {
 			t.RestMs += ms(took[i])
 		}
 	}
-	spent := func(l *modelc.TunedConv, a string) (ms float64) { // time of the layer in the program of a
+	spent := func(l *modelc.TunedConv, a string) (ms float64) { // the time of the layer in the program of a
 		for _, n := range steps[l.Name] {
 			ms += times[a][plan.NodeName(n)]
 		}

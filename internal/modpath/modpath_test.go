@@ -7,7 +7,7 @@ import (
 	"golang.org/x/mod/modfile"
 )
 
-// The path is that of go.mod.
+// Module is the path in go.mod.
 func TestModule(t *testing.T) {
 	b, err := os.ReadFile("../../go.mod")
 	if err != nil {

@@ -1,12 +1,12 @@
-// Command rename changes the path of this module, which the first line of go.mod
-// has. From the root of the module:
+// Command rename changes the path of this module, which go.mod states. Run it in the root of
+// the module:
 //
 //	go run ./internal/rename example.org/x/modelc
 //
-// It rewrites the go.mod files of the module and of the modules below it, imports
-// in all Go files, generated packages among them, and import paths in all other
-// text: go:generate lines, comments, documentation and scripts. A second call
-// with the old path undoes it.
+// It rewrites the go.mod files of the module and of the modules below it. It rewrites imports
+// in all Go files, including generated packages, and import paths in all other text:
+// go:generate lines, comments, documentation and scripts. To undo the change, run it with the
+// old path.
 package main
 
 import (

@@ -40,7 +40,7 @@ func rename(root, path string) (changed int, err error) {
 			folders = append(folders, regexp.QuoteMeta(e.Name()))
 		}
 	}
-	// A path begins where no other path goes on, and leads to a folder.
+	// A path starts where no other path continues, and leads to a folder.
 	from := regexp.QuoteMeta(r.from)
 	r.packages = regexp.MustCompile(`(^|[^\w./@-])` + from + `/(\.\.\.|(?:` + strings.Join(folders, "|") + `)\b)`)
 	r.flags = regexp.MustCompile(`(-(?:drop)?(?:require|replace)=)` + from + `\b`)
@@ -55,7 +55,7 @@ func rename(root, path string) (changed int, err error) {
 		}
 		before, err := os.ReadFile(name)
 		if err != nil || bytes.IndexByte(before, 0) >= 0 || !utf8.Valid(before) {
-			return err // binary, or not to be read
+			return err // a binary or unreadable file
 		}
 		after, err := r.file(d.Name(), before)
 		if err != nil {
@@ -95,12 +95,11 @@ func (r *renamer) file(name string, text []byte) ([]byte, error) {
 	return text, nil
 }
 
-// imports replaces imports of the root package. Its path alone is an ordinary
-// word, so it is replaced nowhere else.
+// imports replaces imports of the root package. Elsewhere its path, an ordinary word, stays.
 func (r *renamer) imports(text []byte) []byte {
 	f, err := parser.ParseFile(token.NewFileSet(), "", text, parser.ImportsOnly)
 	if err != nil {
-		return text // a broken file of testdata
+		return text // a file of testdata with errors
 	}
 	for _, i := range slices.Backward(f.Imports) {
 		if path, err := strconv.Unquote(i.Path.Value); err == nil && path == r.from {

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/mod/modfile"
 )
 
-// A copy of this module is renamed and renamed back.
+// TestRename renames a copy of this module and renames it back.
 func TestRename(t *testing.T) {
 	const to = "example.org/x/renamed"
 	mod, err := os.ReadFile("../../go.mod")
@@ -83,13 +83,13 @@ func TestRename(t *testing.T) {
 	}
 	for name, text := range read(t, dir) {
 		if text != before[name] {
-			t.Errorf("%s changed from there to back", name)
+			t.Errorf("%s differs after it was renamed back", name)
 		}
 	}
 }
 
-// read returns the text files below a folder that matter to the go command and
-// to readers.
+// read returns the text files below a folder, except those that neither the go command nor
+// readers use.
 func read(t *testing.T, root string) map[string]string {
 	t.Helper()
 	files := map[string]string{}

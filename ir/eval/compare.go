@@ -10,16 +10,16 @@ import (
 
 // Diff is the difference between two tensors.
 type Diff struct {
-	MaxAbs float64 // the largest absolute difference; +Inf where NaN or infinity disagree
-	Rel    float64 // MaxAbs over the largest magnitude of the reference; MaxAbs where that is 0
+	MaxAbs float64 // the largest absolute difference; +Inf if NaN or infinity disagree
+	Rel    float64 // MaxAbs divided by the largest magnitude of the reference; MaxAbs if that is 0
 	At     int     // the flat position of the largest difference
 	Got    float64
 	Want   float64
 }
 
-// Compare returns the difference between two tensors of the same type.
-// Equal infinities and NaNs agree. Integers and truth values are compared as
-// numbers, so that a tolerance of 0 demands equality.
+// Compare returns the difference between two tensors. It fails if their types differ. Equal
+// infinities agree, and so do NaNs. Integers and truth values are compared as numbers, so
+// that a tolerance of 0 requires equality.
 func Compare(got, want *ir.Tensor) (Diff, error) {
 	if !got.Type.Equal(want.Type) {
 		return Diff{}, fmt.Errorf("got %s, want %s", got.Type, want.Type)
@@ -53,9 +53,9 @@ func Compare(got, want *ir.Tensor) (Diff, error) {
 // largest magnitude.
 func (d Diff) Within(tol float64) bool { return d.Rel <= tol }
 
-// Step returns the distance between neighbouring values of a quantised v, 0 if
-// v is not quantised. Engines that sum in different orders may be one step
-// apart, where a sum lies between two integers.
+// Step returns the distance between adjacent values of a quantised v, or 0 if v is not
+// quantised. If a sum lies between two integers, engines that sum in different orders may
+// be one step apart.
 func Step(v *ir.Value) float64 {
 	n := v.Def()
 	if n == nil {
@@ -90,10 +90,10 @@ func Step(v *ir.Value) float64 {
 // step of a quantised value (see [Step]).
 func (d Diff) Agrees(tol, step float64) bool { return d.Within(tol) || d.MaxAbs <= step*(1+1e-5) }
 
-// Cut makes outputs of g comparable with those of an engine whose shapes are
-// dynamic. The results of ir.NonMaxSuppression have the maximum number of rows,
-// and outputs of g count the real ones. Cut shortens an axis to want's if one of
-// the counts is want's extent, and leaves out counts that want lacks.
+// Cut makes outputs of g comparable with those of an engine whose shapes are dynamic. The
+// results of [ir.NonMaxSuppression] have the maximum number of rows, and other outputs of g
+// count the used ones. Cut shortens an axis to the extent in want if that is one of the
+// counts. It omits counts that want lacks.
 func Cut(g *ir.Graph, got, want []*ir.Tensor) []*ir.Tensor {
 	counts := map[int]bool{}
 	given := len(got)

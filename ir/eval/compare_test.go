@@ -15,7 +15,7 @@ func parse(t *testing.T, text string) *ir.Graph {
 	return g
 }
 
-// A dynamic engine gives two boxes; the graph has room for three, and counts.
+// A dynamic engine gives two boxes. The graph has room for three, and a count.
 func TestCut(t *testing.T) {
 	g := parse(t, `
 input %boxes : f32[1,3,4]
@@ -42,13 +42,13 @@ output "rows.count" %count`)
 			t.Errorf("output %d: %v %v", i, d, err)
 		}
 	}
-	// A wrong number of rows is not cut to fit.
+	// Cut does not shorten an axis to a wrong number of rows.
 	one := ir.NewTensor(ir.T(ir.Int64, 1, 3))
 	if c := Cut(g, got, []*ir.Tensor{want[0], one}); !c[1].Shape.Equal(ir.Shape{3, 3}) {
 		t.Errorf("cut to %s", c[1].Shape)
 	}
 	if all := Cut(g, got, got); len(all) != 3 {
-		t.Errorf("%d outputs where the count is wanted", len(all))
+		t.Errorf("%d outputs, although want has the count", len(all))
 	}
 }
 

@@ -15,8 +15,8 @@ func init() {
 	define(pool)
 }
 
-// parallel calls f(0) … f(n−1) from all processors. Each call writes its own
-// part of a result, so the order does not matter.
+// parallel calls f(0) … f(n−1) on all processors. Each call must write a separate part of a
+// result.
 func parallel(n int, f func(i int)) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
@@ -59,17 +59,17 @@ func prologue(x, scale, shift *ir.Tensor, fn ir.Act) []float64 {
 	return v
 }
 
-// tap is one position of a kernel, applied to one output row: the part of the
-// row for which it lies inside the input.
+// tap is one position of a kernel, with the part of an output row for which it lies inside
+// the input.
 type tap struct {
 	weight int // flat position in the kernel
 	row    int // flat position of the input row, before the last axis
-	lo, hi int // the range of outputs along the last axis that read inside
+	lo, hi int // the range of outputs along the last axis that read inside the input
 	first  int // the input position of output lo
 }
 
-// taps returns the positions of a kernel that lie inside the input for the
-// output row at the coordinates at, of all axes but the last.
+// taps returns the positions of a kernel that lie inside the input for one output row. at
+// holds the coordinates of the row along all axes but the last.
 func taps(in, out, kernel, strides, pads, dilations []int, at []int) []tap {
 	r := len(in)
 	var list []tap
@@ -127,7 +127,7 @@ func conv(c ir.Conv, a call) ([]*ir.Tensor, error) {
 		coordinates(r, out[:len(out)-1], at)
 		rowTaps[r] = taps(in, out, kernel, c.Strides, c.Pads, c.Dilations, at)
 	}
-	// Output channels in fours share each read of the input.
+	// Four output channels share each read of the input.
 	const together = 4
 	blocks := (mg + together - 1) / together
 	parallel(t.Shape[0]*c.Groups*blocks, func(i int) {

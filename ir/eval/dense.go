@@ -7,7 +7,7 @@ func init() {
 	define(matMul)
 }
 
-// dense does not convert all weights at once: a layer of VGG-16 has 400 MB.
+// dense does not convert all weights at once, because a layer of VGG-16 has 400 MB.
 func dense(d ir.Dense, c call) ([]*ir.Tensor, error) {
 	x, w := c.in[0], c.in[ir.Weights]
 	k, m := d.KM(w.Shape)
@@ -86,8 +86,8 @@ func matMul(_ ir.MatMul, c call) ([]*ir.Tensor, error) {
 	return c.floats(out)
 }
 
-// products visits every multiplication of a batched matrix product: result o,
-// operands p and q.
+// products calls f for every multiplication of a batched matrix product. o is the position
+// of the result; p and q are the positions of the operands.
 func products(lead, al, bl ir.Shape, m, k, n int, f func(o, p, q int)) {
 	batch := lead.Len()
 	parallel(batch*m, func(r int) {

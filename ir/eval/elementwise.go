@@ -33,7 +33,7 @@ func unary(op ir.Unary, c call) ([]*ir.Tensor, error) {
 	return c.floats(v)
 }
 
-// fromInts stores integers exactly, wrapping to the type's width.
+// fromInts returns a tensor of the integers v, which wrap to the width of the type.
 func fromInts(t ir.Type, v []int64) *ir.Tensor {
 	out := ir.NewTensor(t)
 	switch t.DType {

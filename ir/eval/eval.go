@@ -1,7 +1,6 @@
-// Package eval is the reference interpreter of the IR. It computes every op in
-// plain loops and in float64, and rounds once to the result's type. Tests compare
-// passes, schedules and kernels with it; front ends resolve shape arithmetic
-// with it. It is not fast.
+// Package eval is the reference interpreter of the IR. It computes every op with simple
+// loops in float64 and rounds once to the type of the result. Tests compare passes, programs
+// and kernels with it. Front ends resolve arithmetic on shapes with it. It is slow.
 package eval
 
 import (
@@ -12,20 +11,20 @@ import (
 	"modelc/ir"
 )
 
-// Run evaluates g on inputs in the order of g.Inputs and returns the outputs
-// in the order of g.Outputs.
+// Run evaluates g. Inputs have the order of g.Inputs, results that of g.Outputs. Run fails
+// if the number or a type of the inputs is wrong.
 func Run(g *ir.Graph, in []*ir.Tensor) ([]*ir.Tensor, error) {
 	return Trace(g, in, nil)
 }
 
-// Trace is Run that calls visit with every computed value, in node order. An
-// error from visit ends the run. visit may be nil.
+// Trace is like [Run], and calls visit with every computed value, in the order of the nodes.
+// An error from visit ends the run. visit may be nil.
 func Trace(g *ir.Graph, in []*ir.Tensor, visit func(v *ir.Value, t *ir.Tensor) error) ([]*ir.Tensor, error) {
 	if len(in) != len(g.Inputs) {
 		return nil, fmt.Errorf("graph %q takes %d inputs, got %d", g.Name, len(g.Inputs), len(in))
 	}
 	values := map[*ir.Value]*ir.Tensor{}
-	left := map[*ir.Value]int{} // uses to come: values without any are dropped
+	left := map[*ir.Value]int{} // the number of remaining uses; a value without uses is dropped
 	for v := range g.Values() {
 		left[v] = len(v.Uses())
 	}
@@ -73,14 +72,14 @@ func Trace(g *ir.Graph, in []*ir.Tensor, visit func(v *ir.Value, t *ir.Tensor) e
 	return res, nil
 }
 
-// maxConst is the maximum number of elements of a result that Const computes.
+// maxConst is the maximum number of elements of the results that Const computes.
 const maxConst = 1 << 22
 
 // Const returns the value of v if it depends on constants only and no
 // intermediate result is large. Front ends resolve shape arithmetic with it.
 func Const(v *ir.Value) (*ir.Tensor, bool) { return constant(v, maxConst) }
 
-// Fold is Const for values of any size, such as weights.
+// Fold is like [Const], for values of any size, such as weights.
 func Fold(v *ir.Value) (*ir.Tensor, bool) { return constant(v, math.MaxInt) }
 
 func constant(v *ir.Value, limit int) (*ir.Tensor, bool) {
@@ -120,8 +119,8 @@ func constant(v *ir.Value, limit int) (*ir.Tensor, bool) {
 	return t, t != nil
 }
 
-// Inputs returns seeded values for the inputs of g: standard normal floats,
-// small non-negative integers.
+// Inputs returns pseudo-random values for the inputs of g that depend on the seed: floats
+// with the standard normal distribution, and small non-negative integers.
 func Inputs(g *ir.Graph, seed uint64) []*ir.Tensor {
 	r := rand.New(rand.NewPCG(seed, 0x696e70757473))
 	in := make([]*ir.Tensor, len(g.Inputs))
@@ -142,7 +141,7 @@ func Inputs(g *ir.Graph, seed uint64) []*ir.Tensor {
 	return in
 }
 
-// Node returns the results of n for the given operands, nil for absent ones.
+// Node returns the results of n for the given operands, which are nil if absent.
 func Node(n *ir.Node, in []*ir.Tensor) ([]*ir.Tensor, error) {
 	f := rules[n.Op.Name()]
 	if f == nil {

@@ -74,7 +74,7 @@ func groups(shape ir.Shape, axes []int) [][]int {
 		return out
 	}
 	if keep.Len() == 0 {
-		return nil // however many elements a group would have
+		return nil // no groups; their number of elements does not matter
 	}
 	inner := offsets(red, rs)
 	var list [][]int

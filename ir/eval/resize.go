@@ -36,8 +36,8 @@ func resize(r ir.Resize, c call) ([]*ir.Tensor, error) {
 	return c.floats(x)
 }
 
-// interpolate returns element p of a resized line of n elements. Beyond its
-// ends, line repeats the outer elements.
+// interpolate returns element p of a resized line of n elements. line must repeat the outer
+// elements beyond its ends.
 func interpolate(r ir.Resize, axis, n, p int, line func(int) float64) float64 {
 	at, inside := r.Source(axis, p, n)
 	if !inside {
@@ -54,7 +54,7 @@ func interpolate(r ir.Resize, axis, n, p int, line func(int) float64) float64 {
 	if r.Antialias {
 		s = min(r.Scales[axis], 1)
 	}
-	// Elements within the radius of the coordinate, scaled, are summed.
+	// Sum the elements within the scaled radius around the coordinate.
 	sum, weights := 0.0, 0.0
 	for k := int(math.Floor(at - float64(radius)/s)); k <= int(math.Ceil(at+float64(radius)/s)); k++ {
 		w := f((float64(k) - at) * s)

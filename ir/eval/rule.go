@@ -8,7 +8,7 @@ type call struct {
 	out []ir.Type    // the types of the results
 }
 
-// arg returns operand i, nil when it is absent.
+// arg returns operand i, or nil if it is absent.
 func (c call) arg(i int) *ir.Tensor {
 	if i < len(c.in) {
 		return c.in[i]
@@ -24,11 +24,11 @@ func (c call) floats(v []float64) ([]*ir.Tensor, error) {
 // one returns t as the only result.
 func one(t *ir.Tensor) ([]*ir.Tensor, error) { return []*ir.Tensor{t}, nil }
 
-// rules holds the meaning of each op by name. The files of this package add
-// their own.
+// rules holds the function that computes each op, by the name of the op. The files of this
+// package add functions by define.
 var rules = map[string]func(op ir.Op, c call) ([]*ir.Tensor, error){}
 
-// define adds the meaning of the op type O.
+// define makes f the function that computes ops of type O.
 func define[O ir.Op](f func(op O, c call) ([]*ir.Tensor, error)) {
 	var zero O
 	rules[zero.Name()] = func(op ir.Op, c call) ([]*ir.Tensor, error) { return f(op.(O), c) }

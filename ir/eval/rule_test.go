@@ -6,7 +6,7 @@ import (
 	"modelc/ir"
 )
 
-// Every op of the IR has a meaning, and nothing else has.
+// Every op of the IR has a rule, and every rule is that of an op.
 func TestRules(t *testing.T) {
 	for _, info := range ir.Ops() {
 		if rules[info.Op.Name()] == nil {

@@ -16,8 +16,8 @@ type sampleTap struct {
 	weight float64
 }
 
-// sampleTaps returns the elements along an axis of n that are read at a
-// coordinate of the grid.
+// sampleTaps returns the elements that a sample reads along an axis of n elements. at is a
+// coordinate in the grid.
 func sampleTaps(g ir.GridSample, at float64, n int) []sampleTap {
 	last := float64(n - 1)
 	lo, hi := -0.5, last+0.5
@@ -32,7 +32,7 @@ func sampleTaps(g ir.GridSample, at float64, n int) []sampleTap {
 	if isNaN(at) {
 		at = -1 << 30
 	}
-	// First the coordinate moves inside, then each element that is read.
+	// Move the coordinate inside x, then each element that it reads.
 	if at < lo || at > hi {
 		switch g.Border {
 		case ir.SampleEdge:

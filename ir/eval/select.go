@@ -57,7 +57,7 @@ func upTo(n int) []int {
 	return s
 }
 
-// box is the corners of a box, the lesser first.
+// box holds two corners of a box, the lesser coordinates first.
 type box struct{ x0, y0, x1, y1 float32 }
 
 func boxOf(v []float32, center bool) box {
@@ -70,8 +70,7 @@ func boxOf(v []float32, center bool) box {
 
 func (b box) area() float32 { return (b.x1 - b.x0) * (b.y1 - b.y0) }
 
-// overlap is the intersection over the union of two boxes, 0 unless both have
-// an area.
+// overlap returns the intersection over the union of two boxes, or 0 if one has no area.
 func (b box) overlap(o box) float32 {
 	w := min(b.x1, o.x1) - max(b.x0, o.x0)
 	h := min(b.y1, o.y1) - max(b.y0, o.y0)

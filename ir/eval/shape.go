@@ -17,8 +17,8 @@ func init() {
 	define(gather)
 }
 
-// pick builds a tensor of type t whose element i is element from(coordinates
-// of i) of x; a negative position leaves zero.
+// pick returns a tensor of type t. Its element at coordinates at is element from(at) of x,
+// or zero if from(at) is negative.
 func pick(t ir.Type, x *ir.Tensor, from func(at []int) int) *ir.Tensor {
 	out := ir.NewTensor(t)
 	size := t.DType.Size()
@@ -138,8 +138,8 @@ func pad(p ir.Pad, c call) ([]*ir.Tensor, error) {
 	return one(out)
 }
 
-// outside returns the index of the element, of n, that the border repeats at
-// position k, or −1 where the border is the constant.
+// outside returns the index of the element, of n elements, that the border repeats at
+// position k, or −1 if the border is the constant.
 func outside(m ir.PadMode, k, n int) int {
 	switch m {
 	case ir.PadEdge:

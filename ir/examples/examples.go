@@ -1,5 +1,5 @@
-// Package examples holds a small graph around each op of the IR. Tests of back
-// ends run them, and documents list what runs them.
+// Package examples holds a small graph around each op of the IR. Tests of back ends run the
+// graphs, and docs/ops.md lists the kernels that run them.
 package examples
 
 import (
@@ -17,21 +17,21 @@ var examples []byte
 
 // Example is a small graph around one op with elements of one type.
 type Example struct {
-	Name  string // the name of the op, then what is special
+	Name  string // the name of the op, then a word for a special case
 	Op    string
 	DType ir.DType
 	Graph *ir.Graph
 }
 
-// All returns, for every op of the IR, a graph for each element type that
-// the op is defined for.
+// All returns examples of every op of the IR, one for each element type that the op
+// supports.
 func All() ([]Example, error) {
 	var list []Example
 	for _, f := range txtar.Parse(examples).Files {
 		op, _, _ := strings.Cut(f.Name, " ")
 		for d := ir.Float32; d <= ir.Bool; d++ {
 			if d == ir.Float16 || d == ir.BFloat16 {
-				continue // front ends widen them
+				continue // front ends convert these types to float32
 			}
 			text := strings.ReplaceAll(string(f.Data), ": T[", ": "+d.String()+"[")
 			g, err := ir.Parse(text + "output \"y\" %y\n")

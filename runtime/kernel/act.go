@@ -246,11 +246,11 @@ func Apply(x []float32, a Act) {
 	}
 }
 
-// applyVector is Apply for the activations that have a kernel. It reports whether
-// there is one.
+// applyVector is Apply for the activations that have a micro-kernel. It reports
+// whether act has one.
 func applyVector(x []float32, a Act) bool {
 	if a.Fn == ActLeakyRelu && a.Alpha-a.Alpha != 0 {
-		return false // the kernel multiplies zeros by the slope, too: ∞·0 is NaN
+		return false // the kernel multiplies zeros by the slope as well: ∞·0 is NaN
 	}
 	n := len(x) / 16
 	if n > 0 && !vectorAct(a, &x[0], n) {
@@ -267,9 +267,9 @@ func applyVector(x []float32, a Act) bool {
 	return true
 }
 
-// vectorAct replaces n vectors of 16 floats. It reports whether there is a
-// kernel for the activation. The calls are direct: through a variable, x would
-// move to the heap.
+// vectorAct replaces n vectors of 16 floats. It reports whether the activation has a
+// micro-kernel. The calls are direct, because through a variable x would move to the
+// heap.
 func vectorAct(a Act, x *float32, n int) bool {
 	switch a.Fn {
 	case ActRelu, ActClip:

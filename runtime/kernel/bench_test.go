@@ -20,12 +20,12 @@ type bench struct {
 	flops float64
 }
 
-// coldBytes is more than caches hold.
+// coldBytes is larger than the caches.
 const coldBytes = 64 << 20
 
-// copies has so many copies of a kernel's weights that the next one is in no
-// cache, as in a network: only weights come from memory there, since the code
-// and, mostly, the activations are those of the layer before.
+// copies holds copies of a kernel's weights that exceed the caches together, so that
+// the next copy is in no cache. In a network, too, weights come from memory, while
+// caches hold the code and most activations.
 var copies []byte
 
 // weights allocates the kernel's weights.
@@ -37,9 +37,9 @@ func (b *bench) weights(n int) Ref {
 	return Ref{Space: Weights, Len: n}
 }
 
-// run measures k on one worker. The time that counts is the best of all runs,
-// and the share of the peak is taken of the best peak measured around it: the
-// ratio then says the same on a busy machine.
+// run measures k on one worker. It reports the shortest time of all runs, and the
+// share of the best peak measured before and after them. On a busy machine that
+// ratio stays the same.
 func (b *bench) run(k Kernel) {
 	c := &Context{team: team.New[*Context](1), scratch: [][]byte{mem.Aligned(k.ScratchBytes() + 64)}}
 	data := mem.Aligned(len(b.m.data) * 4)
@@ -72,7 +72,7 @@ func (b *bench) run(k Kernel) {
 	}
 }
 
-// touch brings activations into the caches, as the step before would have.
+// touch brings activations into the caches, as the previous step would.
 func touch(x []float32) {
 	for i := 0; i < len(x); i += 16 {
 		touched += x[i]
@@ -110,8 +110,8 @@ func BenchmarkConv(b *testing.B) {
 
 var prologueLayers = []layer{{256, 128, 56, 1, 1}, {512, 128, 28, 1, 1}, {1024, 128, 14, 1, 1}, {1024, 128, 7, 1, 1}, {256, 64, 56, 1, 1}, {1024, 256, 14, 1, 1}}
 
-// BenchmarkConvPrologue measures the pre-activation convolutions of DenseNet
-// and ResNet v2: batch normalisation and ReLU in front.
+// BenchmarkConvPrologue measures the pre-activation convolutions of DenseNet and
+// ResNet v2, which apply batch normalisation and ReLU to their operand.
 func BenchmarkConvPrologue(b *testing.B) {
 	for _, l := range prologueLayers {
 		b.Run(l.String(), func(b *testing.B) { l.conv(b, true) })
@@ -133,7 +133,7 @@ func (l layer) conv(tb *testing.B, prologue bool) {
 	b.run(&k)
 }
 
-// BenchmarkWinograd measures the blockings that the schedule chooses among.
+// BenchmarkWinograd measures the blockings from which the compiler chooses.
 func BenchmarkWinograd(b *testing.B) {
 	for _, l := range directLayers {
 		if l.k != 3 || l.stride != 1 {
@@ -169,7 +169,7 @@ func (l layer) winograd(tb *testing.B, m, tiles, outBlocks int) {
 	b.run(&k)
 }
 
-// BenchmarkWinogradStrided measures the stages' first 3×3 convolutions in
+// BenchmarkWinogradStrided measures the first 3×3 convolution of each stage of
 // ResNet-18 and ResNet-50.
 func BenchmarkWinogradStrided(b *testing.B) {
 	for _, l := range []layer{{64, 128, 28, 3, 2}, {128, 128, 28, 3, 2}, {128, 256, 14, 3, 2}, {256, 256, 14, 3, 2}} {
@@ -185,8 +185,8 @@ func BenchmarkWinogradStrided(b *testing.B) {
 	}
 }
 
-// BenchmarkFive measures 5×5 convolutions of AlexNet and GoogLeNet, direct and
-// as F(2×2,5×5).
+// BenchmarkFive measures 5×5 convolutions of AlexNet and GoogLeNet, computed
+// directly and as F(2×2,5×5).
 func BenchmarkFive(b *testing.B) {
 	for _, l := range []layer{{64, 192, 27, 5, 1}, {16, 32, 28, 5, 1}, {32, 96, 28, 5, 1}} {
 		l.both(b, l.String(), 1, Winograd{M: 2, Five: true, PadTop: 2, PadLeft: 2, Tiles: 42, OutBlocks: 2})
@@ -194,7 +194,7 @@ func BenchmarkFive(b *testing.B) {
 }
 
 // BenchmarkDilated measures dilated 3×3 convolutions of FCN-ResNet-50 and of a
-// denoiser, direct and as F(4×4) of their phases.
+// denoiser, computed directly and as F(4×4) of their phases.
 func BenchmarkDilated(b *testing.B) {
 	for _, c := range []struct {
 		layer
@@ -205,7 +205,7 @@ func BenchmarkDilated(b *testing.B) {
 	}
 }
 
-// both measures a layer with equal padding around, direct and as w.
+// both measures a layer with equal padding on all sides, computed directly and as w.
 func (l layer) both(b *testing.B, name string, dilation int, w Winograd) {
 	for _, direct := range []bool{true, false} {
 		b.Run(fmt.Sprintf("%s_direct=%t", name, direct), func(tb *testing.B) {

@@ -2,7 +2,7 @@ package kernel
 
 import "math"
 
-// BinaryFn names a function of two variables, with the values of ir.BinaryFn.
+// BinaryFn names a function of two variables. The values are those of ir.BinaryFn.
 type BinaryFn uint8
 
 // The functions of two variables.
@@ -31,8 +31,7 @@ const (
 	BinShiftRight
 )
 
-// EvalBinary returns fn(a, b) for the functions whose result has the type of
-// their operands.
+// EvalBinary returns fn(a, b). The result of fn must have the type of its operands.
 func EvalBinary[T Number](fn BinaryFn, a, b T) T {
 	switch fn {
 	case BinAdd:
@@ -64,7 +63,8 @@ func EvalBinary[T Number](fn BinaryFn, a, b T) T {
 	return bits(fn, a, b)
 }
 
-// Power raises a to b. It raises integers by squaring, so that no digit is lost.
+// Power returns a raised to b. It computes powers of integers by squaring, so that
+// they are exact.
 func Power[T, E Number](a T, b E) T {
 	if IsFloat[T]() || IsFloat[E]() || b < 0 {
 		return T(math.Pow(float64(a), float64(b)))

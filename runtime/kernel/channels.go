@@ -6,8 +6,9 @@ import (
 	"modelc/runtime/internal/simd"
 )
 
-// SelectChannels makes an image from channels of others, NC16 to NC16. Channel c of
-// Dst is channel From[c] of the sources, whose channels are numbered consecutively.
+// SelectChannels assembles an image from channels of other images, NC16 to NC16.
+// Channel c of Dst is channel From[c] of the sources, whose channels are numbered
+// consecutively.
 type SelectChannels struct {
 	Src  []Image // with the extents of Dst
 	Dst  Image
@@ -47,7 +48,7 @@ type laneSources struct {
 	}
 }
 
-// add makes channel ch of image n of img the source of a lane.
+// add makes channel ch of batch element n of img the source of a lane.
 func (s *laneSources) add(c *Context, lane int, img *Image, n, ch int) {
 	h := &s.half[lane/8]
 	at := img.At(n, ch/16, 0, 0) + ch%16&8
@@ -87,8 +88,8 @@ func (s *laneSources) gather(c *Context, dst *Image, n, b int, keep bool) {
 	}
 }
 
-// Spread writes an image to every SY-th row and SX-th column of another, beginning at
-// row Y and column X, NC16 to NC16. Dst has as many channels as Src.
+// Spread writes an image to every SY-th row and SX-th column of another, starting at
+// row Y and column X, NC16 to NC16. Dst and Src have the same number of channels.
 type Spread struct {
 	Src, Dst     Image
 	SY, SX, Y, X int

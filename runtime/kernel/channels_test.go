@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Selected channels, and copies of channels that start anywhere, bit for bit.
+// SelectChannels gives exactly the selected channels.
 func TestSelectChannels(t *testing.T) {
 	tiers(t, func(t *testing.T) {
 		for seed := range uint64(150) {
@@ -45,6 +45,8 @@ func TestSelectChannels(t *testing.T) {
 	})
 }
 
+// Copy gives exactly the copied channels, wherever their range starts, and keeps the
+// others.
 func TestCopyChannels(t *testing.T) {
 	tiers(t, func(t *testing.T) {
 		for seed := range uint64(150) {
@@ -94,7 +96,7 @@ func TestNormalizeChannels(t *testing.T) {
 				if r.IntN(2) == 0 {
 					k.Shift = m.put(random(r, c))
 				}
-				// Far from zero, where squares alone would cancel.
+				// Values far from zero: a variance from sums of squares would cancel.
 				for i := range m.slice(k.Src.Ref) {
 					m.slice(k.Src.Ref)[i] += 30
 				}
@@ -130,7 +132,7 @@ func TestNormalizeChannels(t *testing.T) {
 	}
 }
 
-// Changes of layout there and back, with channels first and last.
+// Pack and Unpack are inverse, with channels first and channels last.
 func TestPackUnpack(t *testing.T) {
 	tiers(t, func(t *testing.T) {
 		for seed := range uint64(100) {

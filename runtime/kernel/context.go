@@ -8,25 +8,25 @@ import (
 	"modelc/runtime/internal/team"
 )
 
-// Context is what a running kernel sees: the spaces of one session, its scratch
-// memory and its workers.
+// Context holds the state that a kernel runs with: the spaces of one session, its
+// scratch memory and its workers.
 type Context struct {
 	spaces  [][]byte
 	scratch [][]byte // one per worker, 64-byte aligned
 	double  bool     // sums are accumulated in float64
 	team    *team.Team[*Context]
-	first   int            // the first of the blocks of tiles in work, see Winograd.Run
+	first   int            // the first block of tiles in progress, see Winograd.Run
 	ready   *team.Progress // bytes of Prepared, nil for kernels that prepare
 }
 
-// NewContext returns a context for kernels that need scratch bytes of memory per
-// worker. spaces holds the memory of each [Space]. double makes convolutions and
-// dense layers accumulate in float64. ready, unless nil, counts the bytes of
-// Prepared that may be read.
+// NewContext returns a context with the given number of threads, for kernels that
+// need at most scratch bytes of memory per worker. spaces holds the memory of each
+// [Space]. double makes convolutions and dense layers accumulate in float64. ready,
+// unless nil, counts the bytes of Prepared that kernels may read.
 func NewContext(spaces [][]byte, threads, scratch int, double bool, ready *team.Progress) *Context {
 	c := &Context{spaces: spaces, double: double, team: team.New[*Context](threads), ready: ready}
 	c.scratch = make([][]byte, c.Threads())
-	for i := range c.scratch { // an odd number of cache lines apart, so that workers do not share sets
+	for i := range c.scratch { // an odd number of cache lines apart, so that workers use different sets
 		c.scratch[i] = mem.Aligned(scratch + 64)[:scratch:scratch]
 	}
 	return c
@@ -47,12 +47,12 @@ func (c *Context) Threads() int { return c.team.Threads() }
 // Job is the work of a kernel, cut into parts.
 type Job = team.Job[*Context]
 
-// small is the amount of work, in operations on one float, below which waking a
-// worker costs more than it saves. It is zero in tests.
+// small is the minimum amount of work, in operations on one float, that justifies
+// waking workers. It is zero in tests.
 var small = 1 << 14
 
-// Do runs n parts of j on all workers, or on the caller alone if the work, in
-// operations on one float, is small.
+// Do runs n parts of j on all workers. If work, the number of operations on one
+// float, is small, Do runs them on the calling goroutine alone.
 func (c *Context) Do(n, work int, j Job) {
 	if work < small {
 		for i := range n {
@@ -66,8 +66,8 @@ func (c *Context) Do(n, work int, j Job) {
 // DoAll runs n parts of j on all workers.
 func (c *Context) DoAll(n int, j Job) { c.team.Do(n, c, j) }
 
-// slices returns the number of pieces, at most most, into which each of regions
-// regions is cut so that every worker finds work.
+// slices returns the number of pieces into which each region is cut so that every
+// worker finds work. It is at most most. regions is the number of regions.
 func (c *Context) slices(regions, most int) int {
 	n, threads := 1, c.Threads()
 	for n < most && regions*n < 4*threads && regions*n%threads != 0 {
@@ -79,8 +79,9 @@ func (c *Context) slices(regions, most int) int {
 // Scratch returns the scratch memory of a worker.
 func (c *Context) Scratch(worker int) []byte { return c.scratch[worker] }
 
-// Bytes returns the memory of r for elements of size bytes. It waits until they
-// are prepared. A Ref outside its space is a bug in the plan.
+// Bytes returns the memory of r, whose elements have size bytes. It waits until the
+// elements are prepared. It panics if r is outside its space, which is a bug in the
+// plan.
 func (c *Context) Bytes(r Ref, size int) []byte {
 	if r.Space == Prepared && c.ready != nil {
 		c.ready.Await(r.Off + r.Len*size)
@@ -88,7 +89,7 @@ func (c *Context) Bytes(r Ref, size int) []byte {
 	return c.spaces[r.Space][r.Off : r.Off+r.Len*size]
 }
 
-// F32 returns the memory of r as float32, nil for an absent Ref.
+// F32 returns the memory of r as float32, or nil if r is absent.
 func (c *Context) F32(r Ref) []float32 {
 	if r.Len == 0 {
 		return nil
@@ -101,8 +102,8 @@ type Number interface {
 	~float32 | ~float64 | ~int8 | ~int16 | ~int32 | ~int64 | ~uint8 | ~uint16 | ~uint32 | ~uint64
 }
 
-// View returns the memory of r as elements of type T, nil for an absent Ref. Bool
-// tensors are viewed as uint8 that hold 0 or 1.
+// View returns the memory of r as elements of type T, or nil if r is absent. Bool
+// tensors are viewed as uint8 with the values 0 and 1.
 func View[T Number](c *Context, r Ref) []T {
 	if r.Len == 0 {
 		return nil
@@ -117,12 +118,12 @@ func IsFloat[T Number]() bool {
 	return T(half) != 0
 }
 
-// Floats views bytes as float32.
+// Floats returns the memory b as float32, without a copy.
 func Floats(b []byte) []float32 {
 	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/4)
 }
 
-// Values that have no literal in Go.
+// Float32 values that have no literal in Go.
 var (
 	Inf32 = float32(math.Inf(1))
 	Inf64 = math.Inf(1)

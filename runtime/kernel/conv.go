@@ -7,33 +7,34 @@ import (
 	"modelc/runtime/internal/team"
 )
 
-// Conv is a convolution (a correlation: the kernel is not flipped) from NC16
-// to NC16, any kernel, stride and dilation:
+// Conv is a convolution with any filter, stride and dilation, NC16 to NC16. As in
+// neural networks, it is a correlation: the filter is not flipped.
 //
 //	Dst = Act(conv(Pre(Src·Scale+Shift), W) + Bias + Residual)
 //
-// The border of Src holds the padding. With a prologue (Scale, Shift or Pre)
-// the border still counts as zero after it.
+// The border of Src holds the padding. The prologue (Scale, Shift and Pre) does not
+// apply to the border, which stays zero.
 type Conv struct {
 	Src, Dst     Image
 	W            Ref   // [Groups][ceil(OC/32)][ceil(IC/16)][KH][KW][16][32], see backend/cpu/pack
 	Bias         Ref   // [OC padded to 16], absent for none
-	Residual     Image // extents of Dst, own border and strides; N = 0 for none. May be Dst itself.
+	Residual     Image // the extents of Dst, any border and strides; N = 0 for none. It may be Dst.
 	Scale, Shift Ref   // [IC padded to 16], absent for none
 	Pre, Act     Act
 	KH, KW       int
 	SH, SW       int
 	DH, DW       int
-	// Groups is the number of groups of channels, each a convolution of its own
-	// with OC and IC channels; 0 means 1. Groups consist of whole blocks.
+	// Groups is the number of groups of channels; 0 means 1. Each group is an
+	// independent convolution with IC input and OC output channels. If there are
+	// several, they consist of whole blocks.
 	Groups int
 	// PadTop and PadLeft are the numbers of border rows and columns that the first
 	// window covers, at most Src.Top and Src.Left. Negative numbers crop.
 	PadTop, PadLeft int
 }
 
-// scratchTarget is the maximum size in bytes of the transformed input of a part:
-// less than half of a typical L2.
+// scratchTarget is the maximum size in bytes of the transformed input of a part. It
+// is less than half of a typical L2 cache.
 const scratchTarget = 256 << 10
 
 // grid describes the output of a convolution as rows of width pixels. The output
@@ -47,15 +48,15 @@ func (k *Conv) prologue() bool {
 	return k.Scale.Present() || k.Shift.Present() || k.Pre.Fn != ActIdentity
 }
 
-// samples reports whether the filter is one pixel and strides skip some.
+// samples reports whether the filter is 1×1 and the strides skip pixels.
 func (k *Conv) samples() bool {
 	return k.KH == 1 && k.KW == 1 && k.SH*k.SW > 1 && k.PadTop == 0 && k.PadLeft == 0 &&
 		(k.Dst.H-1)*k.SH < k.Src.H && (k.Dst.W-1)*k.SW < k.Src.W
 }
 
-// transforms reports whether parts copy their input to scratch first. They do so
-// for a prologue, and for a sample of the pixels that many channels read: in the
-// copy the sampled pixels are neighbours.
+// transforms reports whether parts copy their input to scratch first. They do so to
+// apply a prologue. They also do so if strides skip pixels and many output channels
+// read the others, which are adjacent in the copy.
 func (k *Conv) transforms() bool {
 	return k.prologue() || k.samples() && k.units() >= 4*max(1, k.Groups)
 }
@@ -129,14 +130,14 @@ func (k *Conv) Run(c *Context) {
 	c.Do(k.Dst.N*k.units()*k.chunks(c), work, (*convDirect)(k))
 }
 
-// units returns the number of units, the blocks of 32 or 16 output channels.
+// units returns the number of units, blocks of 32 or 16 output channels.
 func (k *Conv) units() int {
 	g := max(1, k.Groups)
 	return g * outBlocks(k.groupChannels(g))
 }
 
 // groupChannels returns the number of output channels of one of g groups. If there
-// are several, they are whole blocks.
+// are several groups, it is a multiple of 16.
 func (k *Conv) groupChannels(g int) int {
 	if g == 1 {
 		return k.Dst.C
@@ -175,7 +176,8 @@ func blockWidth(channels, ob int) int {
 }
 
 // chunks returns the number of pieces into which the tiles of one unit are cut, so
-// that all workers find work, and the same number of pieces if they are few.
+// that every worker finds work. If there are few pieces, every worker gets the same
+// number.
 func (k *Conv) chunks(c *Context) int {
 	threads := c.Threads()
 	if threads == 1 {
@@ -193,8 +195,8 @@ func (k *Conv) chunks(c *Context) int {
 	return min(g.rows*team.Split(g.width, simd.Active().TilePixels), n)
 }
 
-// byPixels reports whether consecutive parts, which one worker takes, share pixels
-// instead of weights. A worker then reads few pixels that another has computed.
+// byPixels reports whether consecutive parts share pixels instead of weights. One
+// worker takes consecutive parts, so it reads few pixels that other workers computed.
 // All weights must stay in L2 beside the pixels.
 func (k *Conv) byPixels(c *Context) bool {
 	return c.Threads() > 1 && k.W.Len*4 <= 2*spanBytes && k.W.Len <= k.Src.Size()
@@ -250,15 +252,16 @@ func (k *convDirect) Part(c *Context, i, worker int) {
 // lineTiles is the maximum number of tiles whose results a second pass finds in L1.
 const lineTiles = 16
 
-// spanBytes is the number of bytes of weights that all tiles use before they read
-// further ones: that many stay in L2 beside the input.
+// spanBytes is the target size in bytes of a span of weights. All tiles use one span
+// before the next, so a span stays in L2 beside the input.
 const spanBytes = 128 << 10
 
-// spans returns the number of ranges of input channels of unit u. Partial sums meet
-// in Dst. Units of 16 and of 32 output channels have the same number, see sets in
-// internal/kernelgen/conv. If a convolution has one unit and few pixels, the pixels
-// wait for weights from memory. Shorter spans then hide the latency: the weights of
-// all but the first arrive during the tiles of the span before.
+// spans returns the number of ranges of input channels of unit u. Between them, Dst
+// holds the partial sums. The number is the same for units of 16 and of 32 output
+// channels, so that both sum in the same order; see sets in internal/kernelgen/conv.
+// If a convolution has one unit and few pixels, tiles wait for weights from memory.
+// Shorter spans hide that latency: the weights of the next span arrive while the
+// tiles of the current one are computed.
 func (k *Conv) spans(c *Context, u unit) int {
 	bytes, most := u.blocks*simd.WeightStep*k.KH*k.KW, spanBytes
 	if k.units() == 1 && k.Dst.H*k.Dst.W <= fewPixels {
@@ -270,7 +273,7 @@ func (k *Conv) spans(c *Context, u unit) int {
 	return min(u.blocks, team.Split(bytes, most))
 }
 
-// fewPixels is the number of pixels up to which weights are waited for.
+// fewPixels is the maximum number of pixels whose tiles wait for weights.
 const fewPixels = 14 * 14
 
 // weights sets the operands of a for unit u and its input blocks from ≤ b < to. It
@@ -291,9 +294,9 @@ func (k *Conv) weights(c *Context, a *simd.Tile, u unit, from, to int) (more boo
 	return to == u.blocks && !setAct(a, k.Act)
 }
 
-// output computes pixels of output row y, beginning at column x. It adds to the
-// sums in Dst if onto is set, otherwise to the residual, and then applies the
-// activation if more is set.
+// output computes the given number of pixels of output row y, starting at column x.
+// It adds them to the sums in Dst if onto is set, otherwise to the residual. It
+// applies the activation if more is set.
 func (k *Conv) output(c *Context, a *simd.Tile, dst []float32, n int, u unit, y, x, pixels int, onto, more bool) {
 	o := k.Dst.At(n, u.out, y, x)
 	a.Out = unsafe.Pointer(&dst[o])
@@ -313,8 +316,8 @@ func (k *Conv) output(c *Context, a *simd.Tile, dst []float32, n int, u unit, y,
 	}
 }
 
-// convTransformed copies the input of a region through the prologue to scratch, and
-// computes a range of output channels from there.
+// convTransformed applies the prologue to the input of a region, writes it to
+// scratch, and computes a range of output channels from there.
 type convTransformed Conv
 
 func (k *convTransformed) Part(c *Context, i, worker int) {
@@ -346,7 +349,7 @@ func (k *convTransformed) Part(c *Context, i, worker int) {
 	a.RowStride, a.ColStride = k.DH*iw*pixelBytes, k.DW*pixelBytes
 	height, width := y1-y0, x1-x0
 	if cv.samples() && k.Dst.tight() && (k.Residual.N == 0 || k.Residual.tight()) {
-		height, width = 1, height*width // without a border, rows are contiguous in source and result
+		height, width = 1, height*width // without borders, the rows of source and result are contiguous
 	}
 	perRow := team.Split(width, simd.Active().TilePixels)
 	units := cv.units()
@@ -371,5 +374,6 @@ func (k *convTransformed) Part(c *Context, i, worker int) {
 	}
 }
 
-// tileWork returns the work of multiply-adds in tiles, for [Context.Do].
+// tileWork returns the amount of work, as [Context.Do] counts it, of multiply-adds in
+// tiles.
 func tileWork(macs int) int { return macs / simd.Active().MACs }

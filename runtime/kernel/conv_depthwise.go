@@ -7,28 +7,29 @@ import (
 	"modelc/runtime/internal/team"
 )
 
-// ConvDepthwise is a 1×1 convolution and a depthwise convolution of its
-// result, NC16 to NC16: the first two layers of an inverted residual block
-// (Sandler et al. 2018). The image between them is the largest of the block. A
-// part keeps only a few rows of 32 of its channels, in scratch.
+// ConvDepthwise is a 1×1 convolution and a depthwise convolution of its result, NC16
+// to NC16. They are the first two layers of an inverted residual block (Sandler et
+// al. 2018). The intermediate image is the largest of the block. A part keeps only a
+// few rows of 32 of its channels, in scratch.
 type ConvDepthwise struct {
-	// Point has stride 1, no padding, groups, prologue or residual. Its Dst has
-	// extents and border, but no memory.
+	// Point has stride 1, and no padding, groups, prologue or residual. Its Dst has
+	// extents and a border, but no memory.
 	Point Conv
 	// Depth reads Point.Dst, without a prologue.
 	Depth Depthwise
 }
 
-// ScratchBytes is the size of the rows of the image between that a part keeps.
+// ScratchBytes is the size of the rows of the intermediate image that a part keeps.
 func (k *ConvDepthwise) ScratchBytes() int { return k.between(k.band()) * 4 }
 
-// between returns the number of floats of the image between for rows of output.
+// between returns the number of floats of the intermediate image that rows of output
+// need.
 func (k *ConvDepthwise) between(rows int) int {
 	return 2 * k.Depth.inRows(rows) * k.Point.Dst.Row()
 }
 
 // band returns the maximum number of output rows of a part. Adjacent parts compute
-// some rows of the image between twice.
+// some rows of the intermediate image twice.
 func (k *ConvDepthwise) band() int {
 	d := &k.Depth
 	inRows := scratchTarget / (2 * k.Point.Dst.RowBytes()) // that fit

@@ -8,8 +8,8 @@ import (
 )
 
 // ConvFirst is a convolution of few input channels, such as those of a picture. It
-// reads them from the user's layout or from NC16, without padding to 16, and writes
-// NC16. It needs no border: it pads with zeros itself.
+// reads a dense tensor or an NC16 image and writes NC16. It multiplies only the
+// channels that exist. Its operand needs no border, because it pads with zeros itself.
 type ConvFirst struct {
 	Image      Image // the operand in NC16; N = 0 if it is dense, Src
 	Src        Ref   // [N,C,H,W], or [N,H,W,C] when NHWC is set
@@ -30,7 +30,7 @@ type ConvFirst struct {
 // channels of the last pixel, and of a row of 8 output channels.
 func (k *ConvFirst) ScratchBytes() int { return 4 * k.scratchFloats(k.region()) }
 
-// scratchFloats is the same in floats, for a number of output rows.
+// scratchFloats returns that size in floats for a number of output rows.
 func (k *ConvFirst) scratchFloats(rows int) int { return k.inputFloats(rows) + k.Dst.W*8 + 8 }
 
 func (k *ConvFirst) inputFloats(rows int) int { return k.inRows(rows)*k.rowFloats() + 16 }
@@ -64,8 +64,8 @@ func (k *ConvFirst) Part(c *Context, i, worker int) {
 	k.rows(c, n, y0, y1, Floats(c.scratch[worker]), out, 16, k.Dst.Row(), k.Dst.Plane())
 }
 
-// width returns the number of output channels that a tier computes of block ob:
-// 32, 16, or 8.
+// width returns the number of output channels that a tier computes for block ob: 32,
+// 16 or 8.
 func (k *ConvFirst) width(t *simd.Tier, double bool, ob int) int {
 	if k.Dst.C-ob*32 <= 8 && t.NarrowPixels > 0 && !double {
 		return 8
@@ -73,13 +73,13 @@ func (k *ConvFirst) width(t *simd.Tier, double bool, ob int) int {
 	return blockWidth(k.Dst.C, ob)
 }
 
-// rows writes output rows y0 ≤ y < y1 of image n to out. The pixels of out are pitch,
-// the rows row, and the blocks plane floats apart. A pitch of 8 requires a width of
-// 8 and rows without a gap; 8 floats behind the last pixel are overwritten.
+// rows writes output rows y0 ≤ y < y1 of image n to out. In out, pixels are pitch
+// floats apart, rows row floats, and blocks plane floats. A pitch of 8 requires a
+// width of 8 and rows without gaps. It overwrites 8 floats behind the last pixel.
 //
-// rows first copies the input to scratch as [row][column][channel] with padding.
-// There the values of a filter row are consecutive, so that a row of the filter is
-// one step of the micro-kernel.
+// rows first copies the input to scratch as [row][column][channel] with padding. In
+// that layout the values of a filter row are consecutive, so that a filter row is one
+// step of the micro-kernel.
 func (k *ConvFirst) rows(c *Context, n, y0, y1 int, scratch, out []float32, pitch, row, plane int) {
 	line := scratch[k.inputFloats(y1-y0):]
 	rowFloats := k.rowFloats()
@@ -106,7 +106,7 @@ func (k *ConvFirst) rows(c *Context, n, y0, y1 int, scratch, out []float32, pitc
 		for y := range y1 - y0 {
 			dst := out[2*ob*plane+y*row:]
 			a.In, a.Out = unsafe.Pointer(&scratch[y*k.SH*rowFloats]), unsafe.Pointer(&dst[0])
-			if apart { // compute at a pitch of 8, where the activation wastes no lanes
+			if apart { // compute at a pitch of 8, so that the activation wastes no lanes
 				a.Out = unsafe.Pointer(&line[0])
 				a.Line(width, k.Dst.W)
 				Apply(line[:wholeBlocks(k.Dst.W*8)], k.Act)
@@ -126,7 +126,8 @@ func (k *ConvFirst) rows(c *Context, n, y0, y1 int, scratch, out []float32, pitc
 	}
 }
 
-// spreadNarrow writes pixels of 8 channels as pixels of 16, padded with zeros.
+// spreadNarrow writes pixels of 8 channels as pixels of 16 channels, padded with
+// zeros.
 func spreadNarrow(dst, src []float32, pixels int) {
 	to := unsafe.Slice((*[4][4]float32)(unsafe.Pointer(&dst[0])), pixels)
 	from := unsafe.Slice((*[2][4]float32)(unsafe.Pointer(&src[0])), pixels)
@@ -139,9 +140,9 @@ func spreadNarrow(dst, src []float32, pixels int) {
 	}
 }
 
-// padRows writes rows y … y+rows−1 of image n to dst [row][column][channel],
-// beginning PadLeft columns to the left of the image. Rows may lie outside the
-// image. The floats behind the last row may be overwritten.
+// padRows writes rows y … y+rows−1 of image n to dst [row][column][channel], starting
+// PadLeft columns to the left of the image. Rows may lie outside the image. padRows
+// may overwrite floats behind the last row.
 func (k *ConvFirst) padRows(c *Context, dst []float32, n, y, rows int) {
 	width := k.rowFloats()
 	cols := width / k.C

@@ -6,18 +6,19 @@ import (
 )
 
 // ConvFirstPool is a convolution of few input channels and the pool of its result.
-// The image between them is the largest of most networks. A part keeps only a few
-// rows of it, in scratch.
+// The intermediate image is the largest image of most networks. A part keeps only a
+// few rows of it, in scratch.
 type ConvFirstPool struct {
 	// Conv.Dst has extents, but no memory.
 	Conv ConvFirst
-	// Pool reads Conv.Dst, without a prologue or dilation. Every window has
-	// pixels inside it.
+	// Pool reads Conv.Dst and has no prologue or dilation. Every window contains
+	// pixels of the image.
 	Pool Pool
 }
 
-// pitch returns the distance in floats between pixels of the image between: 8 if it
-// has no more channels and all columns of the pool's windows lie inside.
+// pitch returns the distance in floats between pixels of the intermediate image. It
+// is 8 if there are at most 8 channels, the tier has narrow kernels, and all columns
+// of the pool's windows lie inside the image. Otherwise it is 16.
 func (k *ConvFirstPool) pitch(t *simd.Tier, double bool) int {
 	if lo, hi := k.Pool.inside(); k.Conv.width(t, double, 0) == 8 && lo == 0 && hi == k.Pool.Dst.W {
 		return 8
@@ -25,17 +26,19 @@ func (k *ConvFirstPool) pitch(t *simd.Tier, double bool) int {
 	return 16
 }
 
-// ScratchBytes is the scratch of the convolution and the rows of the image between.
+// ScratchBytes is the size of the scratch of the convolution and of the rows of the
+// intermediate image.
 func (k *ConvFirstPool) ScratchBytes() int {
 	return 4 * (k.convFloats() + k.between(k.band())*k.rowFloats())
 }
 
-// convFloats returns the scratch of the convolution in floats, whole cache lines.
+// convFloats returns the size of the scratch of the convolution in floats, rounded up
+// to whole cache lines.
 func (k *ConvFirstPool) convFloats() int {
 	return wholeBlocks(k.Conv.scratchFloats(k.between(k.band())))
 }
 
-// rowFloats returns the number of floats of a row of the image between.
+// rowFloats returns the number of floats of a row of the intermediate image.
 func (k *ConvFirstPool) rowFloats() int { return k.Conv.Dst.Blocks() * k.Conv.Dst.W * 16 }
 
 // between returns the number of rows of the convolution that rows of the pool read.
@@ -43,8 +46,8 @@ func (k *ConvFirstPool) between(rows int) int {
 	return min((rows-1)*k.Pool.SH+k.Pool.KH, k.Conv.Dst.H)
 }
 
-// band returns the number of rows of the pool that are computed at a time. The rows
-// that they read stay in L2.
+// band returns the number of rows of the pool that a part computes at a time. The
+// rows of the intermediate image that they read stay in L2.
 func (k *ConvFirstPool) band() int {
 	rows := 1
 	for rows < k.Pool.Dst.H && k.between(rows+1)*k.rowFloats()*4 <= scratchTarget {
@@ -53,8 +56,8 @@ func (k *ConvFirstPool) band() int {
 	return rows
 }
 
-// parts returns the number of ranges of rows of an image: two for each worker, not
-// more, because adjacent ranges compute some rows twice.
+// parts returns the number of ranges of rows of an image: two for each worker.
+// Adjacent ranges compute some rows twice, so more ranges would cost time.
 func (k *ConvFirstPool) parts(c *Context) int {
 	if c.Threads() == 1 {
 		return 1
@@ -70,8 +73,8 @@ func (k *ConvFirstPool) Run(c *Context) {
 	c.Do(v.N*k.parts(c), work, k)
 }
 
-// Part computes a range of rows, band after band. Rows of the image between that
-// the next band reads too move to its start.
+// Part computes a range of rows, band after band. Rows of the intermediate image that
+// the next band also reads move to the start of the scratch memory.
 func (k *ConvFirstPool) Part(c *Context, i, worker int) {
 	v, p := &k.Conv, &k.Pool
 	parts := k.parts(c)
@@ -82,7 +85,7 @@ func (k *ConvFirstPool) Part(c *Context, i, worker int) {
 	row := v.Dst.W * pitch
 	plane := k.between(band) * row
 	dst := c.F32(p.Dst.Ref)
-	first, end := 0, 0 // the rows of the image between in scratch
+	first, end := 0, 0 // the rows of the intermediate image in scratch
 	for y, to := team.Cut(p.Dst.H, parts, chunk), team.Cut(p.Dst.H, parts, chunk+1); y < to; {
 		next := min(y+band, to)
 		from := max(0, y*p.SH-p.PadTop)

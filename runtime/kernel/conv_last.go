@@ -7,10 +7,10 @@ import (
 	"modelc/runtime/internal/team"
 )
 
-// ConvLast is a convolution to few output channels, such as those of a picture, NC16
-// to NC16. Vectors hold input channels, and their lanes are added at the end, so
-// that no lane computes an output channel that does not exist. Operands are as in
-// Conv, without a prologue.
+// ConvLast is a convolution with few output channels, such as those of a picture,
+// NC16 to NC16. Its vectors hold input channels, and their lanes are added at the
+// end. So no lane computes an output channel that does not exist. Operands are as in
+// [Conv], without a prologue.
 type ConvLast struct {
 	Src, Dst        Image
 	W               Ref // [OC][ceil(IC/16)][KH][KW][16]
@@ -57,7 +57,7 @@ func (k *ConvLast) Part(c *Context, i, worker int) {
 			for b := range k.Src.Blocks() {
 				a.In, a.W = unsafe.Pointer(&src[in+b*k.Src.Plane()+x*k.SW*16]), unsafe.Pointer(&w[(o*k.Src.Blocks()+b)*taps])
 				a.ComputeDepthwise()
-				a.Res = a.Out // the blocks before
+				a.Res = a.Out // the sums of the previous blocks
 			}
 		}
 		start := float32(0)

@@ -22,8 +22,9 @@ func tiers(t *testing.T, f func(t *testing.T)) {
 	}
 }
 
-// spared reports whether an element may go unchecked: with -short, which is for
-// emulators, most may, since what is expected takes longer than the kernel.
+// spared reports whether an element stays unchecked. With -short, which is for
+// emulators, most do, because computing the expected value takes longer than the
+// kernel.
 func spared(r *rand.Rand) bool { return testing.Short() && r.IntN(8) > 0 }
 
 const canary = float32(-12345.5)
@@ -59,8 +60,8 @@ func (m *memory) put(v []float32) Ref {
 
 func (m *memory) slice(r Ref) []float32 { return m.data[r.Off/4 : r.Off/4+r.Len] }
 
-// image allocates an image of random pixels in a concatenation of extra
-// blocks; the border is zero, or a canary where the kernel is to clear it.
+// image allocates an image of random pixels in a concatenation with extra blocks. The
+// border is zero, or a canary if the kernel must clear it.
 func (m *memory) image(r *rand.Rand, n, c, h, w int, top, left, bottom, right, extra int, fill bool) Image {
 	img := Image{N: n, C: c, H: h, W: w, Top: top, Left: left, Bottom: bottom, Right: right}
 	img.BatchStride = (img.Blocks() + extra) * img.Plane()
@@ -83,8 +84,8 @@ func (m *memory) image(r *rand.Rand, n, c, h, w int, top, left, bottom, right, e
 	return img
 }
 
-// residual returns an operand for the kernel that writes dst: an image of its
-// own or dst itself.
+// residual returns an operand for the kernel that writes dst: another image or dst
+// itself.
 func (m *memory) residual(r *rand.Rand, dst *Image) Image {
 	if r.IntN(2) == 0 {
 		return m.image(r, dst.N, dst.C, dst.H, dst.W, r.IntN(2), r.IntN(2), 0, r.IntN(2), 0, true)
@@ -103,10 +104,10 @@ func (m *memory) residual(r *rand.Rand, dst *Image) Image {
 	return *dst
 }
 
-// clone returns the memory as it is now.
+// clone returns a copy of the memory.
 func (m *memory) clone() *memory { return &memory{data: slices.Clone(m.data)} }
 
-// at returns one pixel's channel, zero outside the image.
+// at returns one channel of a pixel, zero outside the image.
 func (m *memory) at(img *Image, n, c, y, x int) float64 {
 	if y < 0 || y >= img.H || x < 0 || x >= img.W {
 		return 0
@@ -114,8 +115,9 @@ func (m *memory) at(img *Image, n, c, y, x int) float64 {
 	return float64(img.row(m.slice(img.Ref), n, c/16, y)[x*16+c%16])
 }
 
-// run executes k with several numbers of threads, checks that each gives the
-// same bits, keeps the canaries and, unless -short, allocates nothing.
+// run executes k with several numbers of threads. It checks that all results have the
+// same bits, that the canaries are unchanged and, without -short, that k allocates
+// nothing.
 func (m *memory) run(t *testing.T, k Kernel) {
 	t.Helper()
 	defer func(n int) { small = n }(small)
@@ -129,7 +131,7 @@ func (m *memory) run(t *testing.T, k Kernel) {
 		c.spaces = [][]byte{bytes}
 		for range threads {
 			scratch := mem.Aligned(k.ScratchBytes())
-			for i := range Floats(scratch) { // as another kernel left it
+			for i := range Floats(scratch) { // values of another kernel
 				Floats(scratch)[i] = canary
 			}
 			c.scratch = append(c.scratch, scratch)
@@ -173,8 +175,8 @@ func padded16(v []float32) []float32 {
 
 var someActs = []Act{{}, {Fn: ActRelu}, {Fn: ActClip, Alpha: -0.5, Beta: 1}, {Fn: ActTanh}, {Fn: ActLeakyRelu, Alpha: 0.1}}
 
-// tolerance of a sum, relative to the sum of its terms' magnitudes: in
-// float64 the rounding of the result alone.
+// tolerance returns the tolerance of a sum, relative to the sum of the magnitudes of
+// its terms. In float64 it is the rounding of the result.
 func (m *memory) tolerance() float64 {
 	if m.double {
 		return 2e-7
@@ -196,7 +198,7 @@ func TestConv(t *testing.T) {
 			if k.Groups = groups; groups > 1 {
 				ic, oc = groups*pick(r, 16, 32), groups*pick(r, 16, 32, 48, 64)
 			}
-			ic /= groups // of each
+			ic /= groups // of each group
 			h, w := 1+r.IntN(12), 1+r.IntN(33)
 			if r.IntN(4) == 0 {
 				k.KH, k.KW, k.SH, k.SW = 1, 1, 1, 1
@@ -352,8 +354,7 @@ func TestConvLast(t *testing.T) {
 	})
 }
 
-// checkBorder makes sure that an image's border is zero: it was, or the
-// kernel cleared it.
+// checkBorder checks that the border of an image is zero.
 func checkBorder(t *testing.T, m *memory, img *Image) {
 	t.Helper()
 	data := m.slice(img.Ref)
@@ -377,8 +378,8 @@ func checkBorder(t *testing.T, m *memory, img *Image) {
 	}
 }
 
-// checkUnused fails where the channels that fill the last block are not zero:
-// NaN times a weight of zero would be NaN.
+// checkUnused checks that the unused channels of the last block are zero. Other values
+// could be NaN, and NaN times a weight of zero is NaN.
 func checkUnused(t *testing.T, m *memory, img *Image) {
 	t.Helper()
 	for n := range img.N {
@@ -476,8 +477,8 @@ func TestConvFirst(t *testing.T) {
 	})
 }
 
-// TestConvFirstPool compares with the convolution and the pool one after the
-// other, bit for bit, in one band and several.
+// TestConvFirstPool compares ConvFirstPool with the convolution and the pool one after
+// the other, bit for bit, in one band and in several.
 func TestConvFirstPool(t *testing.T) {
 	tiers(t, func(t *testing.T) {
 		for seed := range uint64(80) {
@@ -621,7 +622,7 @@ func TestDepthwise(t *testing.T) {
 	})
 }
 
-// NaN and infinity must come through the clamps of the micro-kernels.
+// The clamps of the micro-kernels must keep NaN and infinity.
 func TestClampKeepsNaN(t *testing.T) {
 	tiers(t, func(t *testing.T) {
 		m := &memory{}
@@ -634,9 +635,9 @@ func TestClampKeepsNaN(t *testing.T) {
 	})
 }
 
-// TestWinograd compares F(2×2), also with stride 2 and of 5×5, F(4×4) and F(6×6),
-// also dilated, with loops in float64, on extents that are and are not multiples
-// of the tile, with and without a pool.
+// TestWinograd compares all forms of Winograd with loops in float64: F(2×2) with
+// strides 1 and 2 and with 5×5 filters, F(4×4) and F(6×6), dilated and not. Some
+// extents are multiples of the tile, and some cases have a pool.
 func TestWinograd(t *testing.T) {
 	tiers(t, func(t *testing.T) {
 		for seed := range uint64(80) {
@@ -740,7 +741,8 @@ func TestWinograd(t *testing.T) {
 	})
 }
 
-// TestConvDepthwise compares with loops in float64, in one band and several.
+// TestConvDepthwise compares ConvDepthwise with loops in float64, in one band and in
+// several.
 func TestConvDepthwise(t *testing.T) {
 	tiers(t, func(t *testing.T) {
 		for seed := range uint64(30) {

@@ -7,7 +7,7 @@ import (
 	"modelc/runtime/internal/team"
 )
 
-// Dense is a fully connected layer: Y[n,m] = Act(Σ X[n,k]·W[k,m] + Bias[m]).
+// Dense is a fully connected layer: Y[n,m] = Act(Σ_k X[n,k]·W[k,m] + Bias[m]).
 type Dense struct {
 	X       Ref // [N,K]
 	Y       Ref // [N,M]
@@ -17,12 +17,12 @@ type Dense struct {
 	Act     Act
 }
 
-// denseRows is the maximum number of rows that share one pass over the weights: four
-// tiles.
+// denseRows is the maximum number of rows that share one pass over the weights. It is
+// the size of four tiles.
 const denseRows = 4 * simd.MaxTilePixels
 
-// ScratchBytes is the size of the rows of a pass, in the layout [K/16][rows][16]
-// that the micro-kernel reads, and of a tile wider than the rest of the result.
+// ScratchBytes is the size of the rows of a pass, in the layout [K/16][rows][16] that
+// the micro-kernel reads, and of a tile for an output block that extends beyond Y.
 func (k *Dense) ScratchBytes() int { return (k.packedFloats() + simd.MaxTilePixels*32) * 4 }
 
 func (k *Dense) packedFloats() int {
@@ -34,16 +34,16 @@ func (k *Dense) packedFloats() int {
 
 func (k *Dense) blocks() int { return (k.K + 15) / 16 }
 
-// inPlace reports whether the micro-kernel can read the input in place: a single row
-// of whole blocks. Several rows are often a multiple of 4 KiB apart and would
-// compete for the same cache sets.
+// inPlace reports whether the micro-kernel reads the input in place. It does for a
+// single row of whole blocks. Several rows are often a multiple of 4 KiB apart and
+// would compete for the same cache sets.
 func (k *Dense) inPlace() bool { return k.N == 1 && k.K%16 == 0 }
 
 // Run computes the layer.
 func (k *Dense) Run(c *Context) { c.Do(k.pieces(c), tileWork(k.N*k.K*k.M), k) }
 
-// pieces returns the number of ranges of output blocks. Each packs the input for
-// itself.
+// pieces returns the number of ranges of output blocks. The input is packed once for
+// each range.
 func (k *Dense) pieces(c *Context) int {
 	if c.Threads() == 1 {
 		return 1
@@ -70,7 +70,7 @@ func (k *Dense) Part(c *Context, i, worker int) {
 	}
 }
 
-// pack writes rows of K features to dst [K/16][rows][16].
+// pack writes rows of K features to dst [ceil(K/16)][rows][16].
 func (k *Dense) pack(dst, rows []float32) {
 	n := len(rows) / k.K
 	for r := range n {
@@ -91,7 +91,7 @@ func (k *Dense) block(c *Context, ob int, in []float32, n0, n1 int, tile []float
 	a.Pix, a.Blocks, a.BlockStride, a.Rows, a.Cols = pixelBytes, k.blocks(), (n1-n0)*pixelBytes, 1, 1
 	a.W = unsafe.Pointer(&c.F32(k.W)[ob*32*k.blocks()*16])
 	a.Bias = biasOf(c, k.Bias, 2*ob)
-	// The last block may be wider than the rest of the result.
+	// The last block may extend beyond the result.
 	cols := min(width, k.M-ob*32)
 	pieces := team.Split(n1-n0, simd.Active().TilePixels)
 	for p := range pieces {

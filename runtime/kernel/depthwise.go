@@ -8,7 +8,7 @@ import (
 )
 
 // Depthwise is a convolution with one filter per channel, NC16 to NC16. Operands are
-// as in Conv.
+// as in [Conv].
 type Depthwise struct {
 	Src, Dst        Image
 	W               Ref // [ceil(C/16)][KH][KW][16]
@@ -22,7 +22,7 @@ type Depthwise struct {
 	PadTop, PadLeft int
 }
 
-// ScratchBytes is the size of a transformed block of the input if there is a
+// ScratchBytes is the size of one transformed block of the input, zero without a
 // prologue.
 func (k *Depthwise) ScratchBytes() int {
 	if !k.prologue() {
@@ -45,8 +45,8 @@ func (k *Depthwise) Run(c *Context) {
 	c.Do(blocks*k.chunks(c), tileWork(blocks*16*k.Dst.H*k.Dst.W*k.KH*k.KW), k)
 }
 
-// chunks returns the number of ranges of rows of a block, so that every worker finds
-// work.
+// chunks returns the number of ranges into which the rows of a block are cut, so that
+// every worker finds work.
 func (k *Depthwise) chunks(c *Context) int {
 	blocks := k.Dst.N * k.Dst.Blocks()
 	if c.Threads() == 1 || blocks >= 4*c.Threads() {

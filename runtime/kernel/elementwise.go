@@ -2,23 +2,23 @@ package kernel
 
 import "math"
 
-// Affine is Dst = Act(Src·Scale+Shift) per channel, NC16 to NC16.
-// Dst may be Src.
+// Affine computes Dst = Act(Src·Scale+Shift) per channel, NC16 to NC16. Dst may be
+// Src.
 type Affine struct {
 	Src, Dst     Image
 	Scale, Shift Ref // [C padded to 16], absent for 1 and 0
 	Act          Act
 }
 
-// AffineDouble is Affine in float64, rounded once: batch normalisation with the
-// model's own parameters.
+// AffineDouble computes Dst = Src·Scale+Shift in float64 and rounds once. It is batch
+// normalisation with the parameters of the model.
 type AffineDouble struct {
 	Src, Dst     Image
 	Scale, Shift Ref // float64, [C padded to 16]
 }
 
-// Binary is Dst = Act(Fn(A, B)) on images. Fn is one of BinAdd … BinMin. B has the
-// extents of A, or H = W = 1, which is broadcast over the pixels; its N may be 1.
+// Binary computes Dst = Act(Fn(A, B)) on images. Fn is one of BinAdd … BinMin. B has
+// the rows and columns of A, or one pixel that is broadcast. Its N is that of A or 1.
 // Dst may be A.
 type Binary struct {
 	Fn        BinaryFn
@@ -26,7 +26,7 @@ type Binary struct {
 	Act       Act
 }
 
-// PRelu is a leaky ReLU with a slope per channel, NC16 to NC16.
+// PRelu is a leaky ReLU with one slope per channel, NC16 to NC16.
 type PRelu struct {
 	Src, Dst Image
 	Slope    Ref // [C padded to 16]
@@ -49,6 +49,7 @@ func (k *Affine) Run(c *Context) {
 	c.Do(k.Dst.N*k.Dst.Blocks(), k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W, k)
 }
 
+// Part computes one block of 16 channels of one image.
 func (k *Affine) Part(c *Context, i, worker int) {
 	n, b := i/k.Dst.Blocks(), i%k.Dst.Blocks()
 	src, dst := c.F32(k.Src.Ref), c.F32(k.Dst.Ref)
@@ -67,6 +68,7 @@ func (k *AffineDouble) Run(c *Context) {
 	c.Do(k.Dst.N*k.Dst.Blocks(), k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W, k)
 }
 
+// Part computes one block of 16 channels of one image.
 func (k *AffineDouble) Part(c *Context, i, worker int) {
 	n, b := i/k.Dst.Blocks(), i%k.Dst.Blocks()
 	src, dst := c.F32(k.Src.Ref), c.F32(k.Dst.Ref)
@@ -88,6 +90,7 @@ func (k *Binary) Run(c *Context) {
 	c.Do(k.Dst.N*k.Dst.Blocks(), k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W, k)
 }
 
+// Part computes one block of 16 channels of one image.
 func (k *Binary) Part(c *Context, i, worker int) {
 	n, b := i/k.Dst.Blocks(), i%k.Dst.Blocks()
 	x, y, dst := c.F32(k.A.Ref), c.F32(k.B.Ref), c.F32(k.Dst.Ref)
@@ -115,6 +118,7 @@ func (k *PRelu) Run(c *Context) {
 	c.Do(k.Dst.N*k.Dst.Blocks(), k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W, k)
 }
 
+// Part computes one block of 16 channels of one image.
 func (k *PRelu) Part(c *Context, i, worker int) {
 	n, b := i/k.Dst.Blocks(), i%k.Dst.Blocks()
 	src, dst := c.F32(k.Src.Ref), c.F32(k.Dst.Ref)
@@ -139,7 +143,7 @@ func (k *LRN) Run(c *Context) {
 	c.Do(k.Dst.N*k.Dst.H, k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W*8, k)
 }
 
-// Part computes one row of pixels through all channels.
+// Part computes all channels of one row of pixels.
 func (k *LRN) Part(c *Context, i, worker int) {
 	n, y := i/k.Dst.H, i%k.Dst.H
 	src, dst := c.F32(k.Src.Ref), c.F32(k.Dst.Ref)

@@ -17,6 +17,7 @@ const (
 	BF16        // the upper half of a float32
 )
 
+// String returns the name of the format.
 func (f Format) String() string {
 	switch f {
 	case F32:
@@ -29,7 +30,7 @@ func (f Format) String() string {
 	return fmt.Sprintf("Format(%d)", uint8(f))
 }
 
-// Bytes returns the size of an element.
+// Bytes returns the size of an element in bytes.
 func (f Format) Bytes() int {
 	if f == F32 {
 		return 4
@@ -40,7 +41,7 @@ func (f Format) Bytes() int {
 // Widen converts weights stored in half precision to float32 at load, exactly.
 type Widen struct {
 	Format Format
-	Src    Ref // in Weights, of two bytes an element
+	Src    Ref // in Weights, two bytes per element
 	Dst    Ref // in Prepared
 }
 
@@ -53,9 +54,13 @@ func (k *Widen) ScratchBytes() int { return 0 }
 // Run computes the step.
 func (k *Widen) Run(c *Context) { c.DoAll(team.Split(k.Src.Len, widenChunk), k) }
 
+// Source returns the weights that the step reads, and their format.
 func (k *Widen) Source() (Ref, Format) { return k.Src, k.Format }
-func (k *Widen) Prepares() Ref         { return k.Dst }
 
+// Prepares returns the weights that the step writes.
+func (k *Widen) Prepares() Ref { return k.Dst }
+
+// Part converts widenChunk weights.
 func (k *Widen) Part(c *Context, i, worker int) {
 	from, to := i*widenChunk, min((i+1)*widenChunk, k.Src.Len)
 	widen(c.F32(k.Dst)[from:to], View[uint16](c, k.Src)[from:to], k.Format)
@@ -82,8 +87,8 @@ func widen(dst []float32, src []uint16, f Format) {
 	}
 }
 
-// floatsOf returns the n weights at element off of w as float32. It widens weights in
-// half precision into scratch.
+// floatsOf returns n weights as float32, starting at element off of w. It converts
+// weights in half precision to scratch.
 func (c *Context) floatsOf(w Ref, f Format, off, n int, scratch []byte) []float32 {
 	if f == F32 {
 		return c.F32(w)[off:][:n]

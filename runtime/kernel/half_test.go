@@ -7,7 +7,7 @@ import (
 	"modelc/ir"
 )
 
-// Every half-precision number becomes the float32 that the IR says it is.
+// Widen and package ir convert every half-precision number to the same float32.
 func TestWiden(t *testing.T) {
 	src := make([]uint16, 1<<16)
 	for i := range src {

@@ -11,7 +11,7 @@ const (
 	Uint8
 )
 
-// Bytes returns the size of an element.
+// Bytes returns the size of an element in bytes.
 func (e Elem) Bytes() int {
 	switch e {
 	case Float32:
@@ -26,29 +26,30 @@ func (e Elem) Bytes() int {
 // [N][ceil(C/Block)][Top+H+Bottom][Left+W+Right][Block]. The layout of float32
 // with blocks of 16 is called NC16.
 //
-// The border is zero whenever a kernel reads the image. Channels beyond C in the
-// last block hold finite values that no kernel lets reach the others: weights
-// are zero there.
+// The border is zero whenever a kernel reads the image. Channels beyond C in the last
+// block hold finite values. They do not affect other channels, because their weights
+// are zero.
 //
-// All sizes and strides of images are computed by the methods in this file.
-// Kernels on float32 may use the constants [lanes] and [pixelBytes] instead.
+// The methods of Image compute all sizes and strides of images. Kernels on float32 may
+// use the constants lanes and pixelBytes instead.
 type Image struct {
 	Ref                      // starts at the first border element of block 0 of image 0
 	Elem                     Elem
 	Block                    int // channels of a block; 0 means 16
 	N, C, H, W               int
 	Top, Left, Bottom, Right int
-	// BatchStride is the distance in elements from one image to the next. It
-	// exceeds the size of an image that is a slice of a concatenation's buffer.
+	// BatchStride is the distance in elements from one image of the batch to the
+	// next. It exceeds the size of an image that is a slice of the buffer of a
+	// concatenation.
 	BatchStride int
-	// Clear makes the kernel that writes the image zero its border too. It is
-	// false where nothing else uses the memory of the border, which then stays
-	// zero from the start of the session.
+	// Clear makes the kernel that writes the image also write zeros to its border. It
+	// is false if nothing else uses the memory of the border, which is zero when a
+	// session starts.
 	Clear bool
 }
 
-// lanes is the number of channels in a block of float32, and pixelBytes the size
-// of a pixel of one block.
+// lanes is the number of channels in a block of float32. pixelBytes is the size in
+// bytes of a pixel of one block.
 const (
 	lanes      = 16
 	pixelBytes = lanes * 4
@@ -85,28 +86,29 @@ func (m *Image) At(n, b, y, x int) int {
 // last image.
 func (m *Image) Size() int { return (m.N-1)*m.BatchStride + m.Blocks()*m.Plane() }
 
-// Bytes returns the size that Size counts, in bytes.
+// Bytes returns Size in bytes.
 func (m *Image) Bytes() int { return m.Size() * m.Elem.Bytes() }
 
-// PixelBytes is the size of a pixel of one block in bytes.
+// PixelBytes returns the size of a pixel of one block in bytes.
 func (m *Image) PixelBytes() int { return m.Lanes() * m.Elem.Bytes() }
 
-// RowBytes is Row in bytes.
+// RowBytes returns Row in bytes.
 func (m *Image) RowBytes() int { return m.Row() * m.Elem.Bytes() }
 
-// PlaneBytes is Plane in bytes.
+// PlaneBytes returns Plane in bytes.
 func (m *Image) PlaneBytes() int { return m.Plane() * m.Elem.Bytes() }
 
 // tight reports whether rows of pixels follow one another without a border.
 func (m *Image) tight() bool { return m.Top+m.Left+m.Bottom+m.Right == 0 }
 
-// row returns row y of block b of image n of float32, without the border.
+// row returns row y of block b of image n, without the border. data is the memory of
+// the image, which has float32 elements.
 func (m *Image) row(data []float32, n, b, y int) []float32 {
 	o := m.At(n, b, y, 0)
 	return data[o : o+m.W*lanes]
 }
 
-// clearBorder zeroes the border of float32 if the plan asks for it.
+// clearBorder writes zeros to the border if Clear is set. The elements are float32.
 func (m *Image) clearBorder(c *Context) {
 	if !m.Clear {
 		return
@@ -126,5 +128,5 @@ func (m *Image) clearBorder(c *Context) {
 	}
 }
 
-// wholeBlocks returns the number of channels of the blocks that hold n channels.
+// wholeBlocks returns n rounded up to whole blocks of channels.
 func wholeBlocks(n int) int { return (n + lanes - 1) &^ (lanes - 1) }

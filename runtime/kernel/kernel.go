@@ -1,9 +1,9 @@
-// Package kernel holds the kernels on images, and what every kernel works with:
-// places in memory, images, activations, the context of a run.
+// Package kernel holds the kernels on images, and the types that all kernels share:
+// places in memory, images, activations, and the context of a run.
 //
-// A kernel is a struct of constants: its operands, extents and choices. The
-// generated package holds one for each step of a network, and so does
-// backend/inproc. Kernels on dense tensors of any type are in package plain.
+// A kernel is a struct of constants: its operands, extents and options. Generated
+// packages and programs of backend/inproc hold one kernel for each step of a network.
+// Kernels on dense tensors of any type are in package plain.
 package kernel
 
 import "fmt"
@@ -11,19 +11,19 @@ import "fmt"
 // Kernel is one step of a plan. Implementations are structs of constants: the
 // operands as [Ref] or [Image], and every extent.
 type Kernel interface {
-	// Run computes the step. It allocates nothing and may use every worker of
-	// the session. The result does not depend on the number of workers, bit for
-	// bit.
+	// Run computes the step. It allocates nothing and may use every worker of the
+	// session. Results are bit-identical for any number of workers.
 	Run(c *Context)
-	// ScratchBytes is the memory that each worker needs while the step runs.
+	// ScratchBytes returns the size of the memory that each worker needs while the
+	// step runs.
 	ScratchBytes() int
 }
 
 // Preparer is a kernel that transforms weights when a model is loaded.
 type Preparer interface {
 	Kernel
-	Source() (Ref, Format) // what it reads, in Weights
-	Prepares() Ref         // what it writes, in Prepared
+	Source() (Ref, Format) // the weights that it reads, in Weights, and their format
+	Prepares() Ref         // the weights that it writes, in Prepared
 }
 
 // Space names a region of memory that a [Ref] points into.
@@ -38,14 +38,15 @@ const (
 	IO                    // the first input of the model
 )
 
-// Ref is a place in a space. The zero Ref means "absent".
+// Ref is a place in a space. The zero Ref stands for an absent operand.
 type Ref struct {
 	Space Space
 	Off   int // bytes from the start of the space, a multiple of the element size
 	Len   int // elements
 }
 
-// Present reports whether r points to anything.
+// Present reports whether r has elements.
 func (r Ref) Present() bool { return r.Len > 0 }
 
+// String returns r in the form space:offset+length.
 func (r Ref) String() string { return fmt.Sprintf("%d:%d+%d", r.Space, r.Off, r.Len) }

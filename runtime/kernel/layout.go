@@ -17,20 +17,21 @@ type Unpack struct {
 	NHWC bool
 }
 
-// Copy copies channels of an image to another of the same extents, which may have
-// another border or be a slice of a concatenation's buffer. It copies Channels
-// channels from SrcChannel to DstChannel; neither needs to be a multiple of 16.
-// Other channels of Dst keep their values, but those beyond C in the last block
-// become zero if the range ends at C.
+// Copy copies Channels channels of Src, starting at SrcChannel, to channels of Dst,
+// starting at DstChannel. The images have the same rows and columns. Dst may have
+// another border, or be a slice of the buffer of a concatenation. SrcChannel and
+// DstChannel need not be multiples of 16. Other channels of Dst keep their values. If
+// the range ends at C, the channels beyond C in the last block become zero.
 type Copy struct {
 	Src, Dst               Image
 	SrcChannel, DstChannel int
 	Channels               int
 }
 
-// ResizeImage interpolates H and W, NC16 to NC16. The compiler makes the tables of
-// rows and columns: result row y is Σ_k RowWeight[y·RowTaps+k] · source row
-// RowIndex[y·RowTaps+k]. Columns are alike. Nearest neighbours have one tap.
+// ResizeImage interpolates H and W, NC16 to NC16. The compiler computes the tables of
+// rows and columns. Result row y is Σ_k RowWeight[y·RowTaps+k] · source row
+// RowIndex[y·RowTaps+k]. The tables of columns have the same form. Nearest
+// neighbours have one tap.
 type ResizeImage struct {
 	Src, Dst             Image
 	RowTaps, ColTaps     int
@@ -38,9 +39,9 @@ type ResizeImage struct {
 	RowWeight, ColWeight []float32
 }
 
-// PadImage copies an image to one with other rows and columns: result row y is source
-// row Rows[y], or Value if that is −1. Columns are alike. It serves every mode of
-// padding, and crops.
+// PadImage copies an image to one with other rows and columns, for every mode of
+// padding and for crops. Result row y is source row Rows[y], or Value if Rows[y] is
+// −1. Cols has the same form.
 type PadImage struct {
 	Src, Dst   Image
 	Rows, Cols []int32
@@ -56,6 +57,7 @@ func (k *Pack) Run(c *Context) {
 	c.Do(k.Dst.N*k.Dst.Blocks(), k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W, k)
 }
 
+// Part writes one block of 16 channels of one image.
 func (k *Pack) Part(c *Context, i, worker int) {
 	m := &k.Dst
 	n, b := i/m.Blocks(), i%m.Blocks()
@@ -99,6 +101,7 @@ func (k *Unpack) Run(c *Context) {
 	c.Do(k.Src.N*k.Src.Blocks(), k.Src.N*k.Src.C*k.Src.H*k.Src.W, k)
 }
 
+// Part reads one block of 16 channels of one image.
 func (k *Unpack) Part(c *Context, i, worker int) {
 	m := &k.Src
 	n, b := i/m.Blocks(), i%m.Blocks()
@@ -183,8 +186,8 @@ func (k *ResizeImage) Run(c *Context) {
 	c.Do(k.Dst.N*k.Dst.Blocks()*k.Dst.H, k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W*(1+k.ColTaps), k)
 }
 
-// Part computes one row: the source rows are combined in scratch, then its
-// columns.
+// Part computes one row of one block. It combines source rows in scratch, and then the
+// columns of the combined row.
 func (k *ResizeImage) Part(c *Context, i, worker int) {
 	y := i % k.Dst.H
 	i /= k.Dst.H
@@ -228,6 +231,7 @@ func (k *PadImage) Run(c *Context) {
 	c.Do(k.Dst.N*k.Dst.Blocks()*k.Dst.H, k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W, k)
 }
 
+// Part writes one row of one block of one image.
 func (k *PadImage) Part(c *Context, i, worker int) {
 	y := i % k.Dst.H
 	i /= k.Dst.H

@@ -7,9 +7,9 @@ import (
 	"modelc/runtime/internal/team"
 )
 
-// NormalizeChannels normalises the channels of each pixel to zero mean and unit
-// variance, then scales and shifts each channel: layer normalisation with channels
-// last, NC16 to NC16. C is a multiple of 16. Dst may be Src.
+// NormalizeChannels is layer normalisation over channels, NC16 to NC16. It normalises
+// the channels of each pixel to zero mean and unit variance, then scales and shifts
+// each channel. C is a multiple of 16. Dst may be Src.
 type NormalizeChannels struct {
 	Src, Dst     Image
 	Scale, Shift Ref // [C], absent for 1 and 0
@@ -25,7 +25,7 @@ func (k *NormalizeChannels) Run(c *Context) {
 	c.Do(k.Dst.N*k.Dst.H, 4*k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W, k)
 }
 
-// Part computes one row of pixels through all channels.
+// Part computes all channels of one row of pixels.
 func (k *NormalizeChannels) Part(c *Context, i, worker int) {
 	n, y := i/k.Dst.H, i%k.Dst.H
 	src := c.F32(k.Src.Ref)[k.Src.At(n, 0, y, 0):]
@@ -83,7 +83,7 @@ type SoftmaxRows struct {
 	Rows, N  int
 }
 
-// softmaxChunk is the number of floats that a part computes.
+// softmaxChunk is the approximate number of floats that a part computes.
 const softmaxChunk = 1 << 12
 
 // ScratchBytes is zero.
@@ -94,6 +94,7 @@ func (k *SoftmaxRows) Run(c *Context) { c.Do(k.parts(), 8*k.Rows*k.N, k) }
 
 func (k *SoftmaxRows) parts() int { return min(k.Rows, team.Split(k.Rows*k.N, softmaxChunk)) }
 
+// Part computes a range of rows.
 func (k *SoftmaxRows) Part(c *Context, i, worker int) {
 	first, last := team.Cut(k.Rows, k.parts(), i), team.Cut(k.Rows, k.parts(), i+1)
 	src, dst := c.F32(k.Src)[first*k.N:last*k.N], c.F32(k.Dst)[first*k.N:last*k.N]

@@ -12,7 +12,7 @@ const (
 )
 
 // Pool is a maximum or average over windows, NC16 to NC16. It clips windows to the
-// image, so that it never reads the border of Src.
+// image, so it never reads the border of Src.
 type Pool struct {
 	Kind            PoolKind
 	Src, Dst        Image
@@ -36,7 +36,7 @@ type GlobalPool struct {
 	Pre          Act
 }
 
-// ScratchBytes is the size of a transformed block of an image if there is a
+// ScratchBytes is the size of one transformed block of an image, zero without a
 // prologue.
 func (k *Pool) ScratchBytes() int {
 	if !k.prologue() {
@@ -74,9 +74,9 @@ func (k *Pool) Part(c *Context, i, worker int) {
 	}
 }
 
-// row computes output row y of a block. Row r of the operand starts at in + r·row of
-// src. Its pixels are pitch floats apart: 16, or 8 if the tier has narrow kernels
-// and all columns are inside.
+// row computes output row y of a block. Row r of the operand starts at src[in+r·row].
+// Its pixels are pitch floats apart: 16, or 8 if the tier has narrow kernels and all
+// columns are inside the image.
 func (k *Pool) row(out, src []float32, in, pitch, row, y int) {
 	y0, y1 := clip(y*k.SH-k.PadTop, k.KH, k.DH, k.Src.H)
 	lo, hi := 0, 0 // the pixels that rowVector computed
@@ -105,7 +105,7 @@ func (k *Pool) row(out, src []float32, in, pitch, row, y int) {
 	}
 }
 
-// inside returns the output columns whose windows lie inside the image.
+// inside returns the range of output columns whose windows lie inside the image.
 func (k *Pool) inside() (lo, hi int) {
 	lo = (k.PadLeft + k.SW - 1) / k.SW
 	last := k.Src.W - (k.KW-1)*k.DW - 1 + k.PadLeft
@@ -115,8 +115,8 @@ func (k *Pool) inside() (lo, hi int) {
 	return min(lo, k.Dst.W), max(min(lo, k.Dst.W), min(k.Dst.W, last/k.SW+1))
 }
 
-// rowVector computes columns lo ≤ x < hi of output row y. It reports whether the
-// tier in use has a kernel for that.
+// rowVector computes columns lo ≤ x < hi of output row y. It reports whether the tier
+// in use has a kernel for them.
 func (k *Pool) rowVector(out, src []float32, in, pitch, row, y, y0, y1, lo, hi int) bool {
 	if lo == hi {
 		return true
@@ -142,8 +142,8 @@ func (k *Pool) rowVector(out, src []float32, in, pitch, row, y, y0, y1, lo, hi i
 	return true
 }
 
-// clip returns the positions lo ≤ p < hi, in steps of dil, of the taps of a window
-// that lie in [0,n). The window has size taps, dil apart, from start.
+// clip returns the taps of a window that lie in [0,n), as positions lo ≤ p < hi in
+// steps of dil. The window has size taps, dil apart, starting at start.
 func clip(start, size, dil, n int) (lo, hi int) {
 	lo, hi = start, start+size*dil
 	for lo < 0 {
@@ -167,7 +167,8 @@ func Counted(start, size, dil, end int) int {
 	return size
 }
 
-// poolMax writes the maximum of ny×nx pixels to o. NaN wins.
+// poolMax writes the maximum of ny×nx pixels to o. The maximum of NaN and a number is
+// NaN.
 func poolMax(o, src []float32, dy, dx, ny, nx int) {
 	for c := range o {
 		o[c] = -Inf32
@@ -208,7 +209,7 @@ func poolAvg(o, src []float32, dy, dx, ny, nx int, count float32) {
 	}
 }
 
-// ScratchBytes is the size of a transformed row.
+// ScratchBytes is the size of one transformed row.
 func (k *GlobalPool) ScratchBytes() int { return k.Src.W * pixelBytes }
 
 // Run computes the pool.
@@ -217,6 +218,7 @@ func (k *GlobalPool) Run(c *Context) {
 	c.Do(k.Dst.N*k.Dst.Blocks(), k.Src.N*k.Src.C*k.Src.H*k.Src.W, k)
 }
 
+// Part computes one block of 16 channels of one image.
 func (k *GlobalPool) Part(c *Context, i, worker int) {
 	n, b := i/k.Dst.Blocks(), i%k.Dst.Blocks()
 	src := c.F32(k.Src.Ref)

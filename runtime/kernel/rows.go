@@ -33,8 +33,8 @@ func clampOf(act Act) (lo, hi float32, ok bool) {
 	return -Inf32, Inf32, false
 }
 
-// setAct makes the micro-kernel apply act if it is a clamp, and reports whether
-// it is. Other activations follow on the stored tile.
+// setAct makes the micro-kernel apply act if it is a clamp, and reports whether it is.
+// The caller applies other activations to the stored tile.
 func setAct(a *simd.Tile, act Act) (ok bool) {
 	a.Lo, a.Hi, ok = clampOf(act)
 	a.Clamp = 0
@@ -85,8 +85,8 @@ func affineRowGo(dst, src, scale, shift []float32, act Act) {
 	Apply(dst[:len(src)], act)
 }
 
-// binaryRow computes dst = act(fn(a, b)). Element i of a meets element i&mask of
-// b; mask is −1, or 15 for one pixel.
+// binaryRow computes dst = act(fn(a, b)). It combines element i of a with element
+// i&mask of b. mask is −1, or 15 if b is one pixel.
 func binaryRow(dst, a, b []float32, mask int, fn BinaryFn, act Act) {
 	if len(a) == 0 {
 		return
@@ -132,8 +132,8 @@ func binaryRowGo(dst, a, b []float32, mask int, fn BinaryFn, act Act) {
 	Apply(dst[:len(a)], act)
 }
 
-// copyPixels copies n pixels of 16 channels that are dstStep and srcStep floats
-// apart.
+// copyPixels copies n pixels of 16 channels. Pixels are dstStep floats apart in dst and
+// srcStep floats in src.
 func copyPixels(dst, src []float32, n, dstStep, srcStep int) {
 	if n == 0 {
 		return
@@ -150,7 +150,7 @@ func copyPixels(dst, src []float32, n, dstStep, srcStep int) {
 	}
 }
 
-// blocksOf returns a per-channel operand from block b on, nil if it is absent.
+// blocksOf returns a per-channel operand starting at block b, nil if it is absent.
 func blocksOf(v []float32, b int) []float32 {
 	if v == nil {
 		return nil
@@ -168,8 +168,7 @@ func blockOf(v []float32, b int) []float32 {
 
 var zeroBias [32]float32
 
-// biasOf returns the bias of the channels from a block of 16 on, zeros if it is
-// absent.
+// biasOf returns the bias starting at a block of 16 channels, zeros if it is absent.
 func biasOf(c *Context, bias Ref, block int) unsafe.Pointer {
 	if !bias.Present() {
 		return unsafe.Pointer(&zeroBias[0])
@@ -184,11 +183,11 @@ type prologue struct {
 	scale, shift       []float32 // nil for 1 and 0
 	act                Act
 	flat               bool // the pixels are one row
-	skipRows, skipCols int  // the numbers of rows and columns that are skipped after each
+	skipRows, skipCols int  // the numbers of rows and columns to skip after each one that is read
 }
 
-// window writes all blocks of h×w pixels, beginning at row y and column x, to
-// dst [blocks][h][w][16]. Pixels outside the image become zero.
+// window writes all blocks of h×w pixels, starting at row y and column x, to dst
+// [blocks][h][w][16]. Pixels outside the image become zero.
 func (p *prologue) window(dst []float32, y, x, h, w int) {
 	m := p.img
 	rows, cols := m.H, m.W

@@ -8,7 +8,8 @@ import (
 	"modelc/runtime/internal/simd"
 )
 
-// The vector activations against float64, over magnitudes and at the edges.
+// TestVectorActivations compares the vector activations with float64, for many
+// magnitudes and at the ends of the range.
 func TestVectorActivations(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 5))
 	x := []float32{0, float32(math.Copysign(0, -1)), Inf32, -Inf32, NaN32, 0.625, -0.625, 88, -88, 104, -104, 1e30, -1e30, 1e-30, 1e-8}
@@ -27,7 +28,7 @@ func TestVectorActivations(t *testing.T) {
 			{Act{Fn: ActClip, Alpha: -0.5, Beta: 6}, 0, 0},
 			{Act{Fn: ActLeakyRelu, Alpha: 0.1}, 0, 0},
 			{Act{Fn: ActHardSigmoid, Alpha: 0.2, Beta: 0.5}, 2e-7, 1e-8},
-			{Act{Fn: ActHardSwish}, 2e-7, 1e-7}, // what 1/6 rounds to
+			{Act{Fn: ActHardSwish}, 2e-7, 1e-7}, // the rounding of 1/6
 			{Act{Fn: ActSiLU, Alpha: 1}, 5e-7, 1e-38},
 			{Act{Fn: ActSiLU, Alpha: 1.702}, 6e-6, 1e-38}, // the product is rounded before its exponential is taken
 			{Act{Fn: ActGelu}, 0, 3e-7},                   // 1+erf loses digits below zero
@@ -37,7 +38,7 @@ func TestVectorActivations(t *testing.T) {
 			for i, v := range x {
 				if c.Fn == ActSiLU || c.Fn == ActHardSwish || c.Fn == ActGelu {
 					if math.IsInf(float64(v), -1) {
-						continue // −∞·0, or a denormal's worth off it
+						continue // −∞·0
 					}
 				}
 				want := float64(float32(Eval(c.Fn, float64(v), float64(c.Alpha), float64(c.Beta))))
@@ -53,7 +54,7 @@ func TestVectorActivations(t *testing.T) {
 	})
 }
 
-// Pools and row kernels give the same on every tier.
+// Pools give the same results on every tier, up to rounding.
 func TestPoolTiers(t *testing.T) {
 	defer simd.Use(simd.Active())
 	for seed := range uint64(120) {
@@ -89,7 +90,7 @@ func TestPoolTiers(t *testing.T) {
 	}
 }
 
-// Row kernels against their twins in Go.
+// TestRowKernels compares row kernels with their twins in Go.
 func TestRowKernels(t *testing.T) {
 	tiers(t, func(t *testing.T) {
 		for seed := range uint64(300) {

@@ -7,11 +7,12 @@ import (
 	"modelc/runtime/internal/team"
 )
 
-// Strassen is a 1×1 convolution computed by one step of Strassen's algorithm
-// (1969) in Winograd's form, with fewer additions: pixels, input and output
-// channels are halved, and seven products of halves take the place of eight.
-// Operands are as in Conv, in whole blocks: the input channels are a multiple of 32,
-// the output channels of 64. There is no padding. StrassenWeights makes the weights.
+// Strassen is a 1×1 convolution computed by one step of Strassen's algorithm (1969) in
+// Winograd's form, which has fewer additions. It halves the pixels, the input channels
+// and the output channels, and computes seven products of halves instead of eight.
+// Operands are as in [Conv]. The number of input channels is a multiple of 32, that of
+// output channels a multiple of 64. There is no padding. [StrassenWeights] prepares
+// the weights.
 //
 // Let A be the pixels by input channels, B the weights and C the result, each in
 // quarters. Then
@@ -27,19 +28,19 @@ import (
 // X, Y and Z hold 32 output channels of each half and stay in the caches.
 type Strassen struct {
 	Src, Dst     Image
-	W            Ref // in Prepared, see pack.StrassenLen
+	W            Ref // in Prepared, see StrassenLen in backend/cpu/pack
 	Bias         Ref
 	Residual     Image
 	Scale, Shift Ref
 	Pre, Act     Act
 	SH, SW       int
-	// Pixels is the approximate number of pixels that are computed together. Span is
-	// the number of blocks of input channels, an even number; sums of spans meet in
-	// Dst.
+	// Pixels is the approximate number of pixels of a region, which are computed
+	// together. Span is the number of blocks of input channels of a span, an even
+	// number. Between spans, Dst holds the partial sums.
 	Pixels, Span int
 }
 
-// StrassenWeights makes the weights of a Strassen step at load.
+// StrassenWeights prepares the weights of a [Strassen] step at load.
 type StrassenWeights struct {
 	IC, OC, Span int
 	W            Ref // as Conv.W with KH = KW = 1
@@ -47,8 +48,8 @@ type StrassenWeights struct {
 	Dst          Ref // in Prepared
 }
 
-// ScratchBytes is the size of the weights of a part in float32, if they are stored in
-// half precision.
+// ScratchBytes is the size of the weights of a part in float32 if they are stored in
+// half precision, otherwise zero.
 func (k *StrassenWeights) ScratchBytes() int {
 	if k.Format == F32 {
 		return 0
@@ -59,10 +60,13 @@ func (k *StrassenWeights) ScratchBytes() int {
 // Run computes the sums.
 func (k *StrassenWeights) Run(c *Context) { c.DoAll(k.OC/64, k) }
 
+// Source returns the weights that the step reads, and their format.
 func (k *StrassenWeights) Source() (Ref, Format) { return k.W, k.Format }
-func (k *StrassenWeights) Prepares() Ref         { return k.Dst }
 
-// Part makes the weights of a pair of blocks of 32 output channels.
+// Prepares returns the weights that the step writes.
+func (k *StrassenWeights) Prepares() Ref { return k.Dst }
+
+// Part prepares the weights of a pair of blocks of 32 output channels.
 func (k *StrassenWeights) Part(c *Context, u, worker int) {
 	pairs, unit := k.OC/64, k.IC*32
 	scratch := c.scratch[worker]
@@ -95,7 +99,7 @@ func (k *Strassen) flat() bool {
 	return k.Dst.tight() && (k.Residual.N == 0 || k.Residual.tight())
 }
 
-// inOrder reports whether the pixels that are read are contiguous.
+// inOrder reports whether the pixels that the step reads are contiguous.
 func (k *Strassen) inOrder() bool { return k.Src.tight() && k.SH == 1 && k.SW == 1 }
 
 // copies reports whether parts read pixels from a copy in scratch.
@@ -103,8 +107,8 @@ func (k *Strassen) copies() bool {
 	return k.Scale.Present() || k.Shift.Present() || k.Pre.Fn != ActIdentity || !k.inOrder()
 }
 
-// row returns the number of consecutive pixels that stay in the same half: a whole
-// row if the pixels are copied as a sample or without a border.
+// row returns the number of consecutive pixels that belong to the same half. It is a
+// whole row, unless the pixels that the step reads are contiguous.
 func (k *Strassen) row() int {
 	if k.inOrder() {
 		return 1
@@ -114,13 +118,13 @@ func (k *Strassen) row() int {
 
 func (k *Strassen) pairs() int { return k.Dst.C / 64 }
 
-// lines returns the number of pairs of lines, of row pixels, of an image. The top half
-// of a region has as many lines as the bottom half, or one more at the end of the
-// image.
+// lines returns the number of pairs of lines of an image. A line has row pixels. Both
+// halves of a region have the same number of lines, except that the last region may
+// have one line more in the top half.
 func (k *Strassen) lines() (pairs int) { return team.Split(k.Dst.H*k.Dst.W/k.row(), 2) }
 
-// regions returns the number of regions of an image: one, or an even number for an
-// even number of workers.
+// regions returns the number of regions of an image. It is one or, if there are enough
+// lines, an even number, which an even number of workers can share equally.
 func (k *Strassen) regions() int {
 	n := team.Split(k.lines(), max(1, k.Pixels/(2*k.row())))
 	if n > 1 {
@@ -129,9 +133,9 @@ func (k *Strassen) regions() int {
 	return min(n, k.lines())
 }
 
-// ScratchBytes is the size of the memory of a part: S1 … S4 [4][half a span's blocks][top][16], X,
-// Y, Z and another buffer [2][top][16], and the copy of the pixels
-// [span][pixels][16].
+// ScratchBytes is the size of the memory of a part: S1 … S4 with the layout
+// [4][blocks of half a span][top][16], X, Y, Z and another buffer [2][top][16], and the
+// copy of the pixels [span][pixels][16].
 func (k *Strassen) ScratchBytes() int {
 	top := team.Split(k.lines(), k.regions()) * k.row()
 	n := 4*k.Span/2*top*16 + 4*2*top*16
@@ -155,14 +159,14 @@ func (k *Strassen) Run(c *Context) {
 type strassenPart struct {
 	*Strassen
 	c          *Context
-	a          simd.Tile // of the current product; W advances with each
-	n, p0      int       // the image, the region's first pixel
-	top        int       // pixels of the top half
-	onto, last bool      // not the first span, the last one
+	a          simd.Tile // arguments of the current product; W advances with each product
+	n, p0      int       // the image, and the first pixel of the region
+	top        int       // the number of pixels of the top half
+	onto, last bool      // whether the span is not the first, and whether it is the last
 	spare      []float32
 }
 
-// quarter is half of the channels of half of the pixels. Pixels are contiguous.
+// quarter is half of the channels of half of the pixels. Its pixels are contiguous.
 type quarter struct {
 	at          unsafe.Pointer
 	blockStride int // bytes
@@ -219,8 +223,8 @@ func (k *Strassen) Part(c *Context, i, worker int) {
 	}
 }
 
-// copyPixels writes blocks of pixels, beginning at block first and pixel p0, to
-// dst [blocks][pixels][16].
+// copyPixels writes blocks of pixels, starting at block first and pixel p0, to dst
+// [blocks][pixels][16].
 func (k *Strassen) copyPixels(c *Context, src, dst []float32, first, blocks, p0, pixels int) {
 	part := k.Src
 	part.C = blocks * 16
@@ -233,8 +237,8 @@ func (k *Strassen) copyPixels(c *Context, src, dst []float32, first, blocks, p0,
 	}
 }
 
-// start sets the operands of a product, but not its results. bias is a block of
-// output channels, −1 for none.
+// start sets the operands of a product, but not its results. bias is the block of
+// output channels whose bias it adds, −1 for none.
 func (j *strassenPart) start(in quarter, sum []float32, bias, pixels int) {
 	a := &j.a
 	a.In, a.BlockStride = in.at, in.blockStride
@@ -257,7 +261,8 @@ func (j *strassenPart) product(in quarter, out, sum []float32, bias int) {
 }
 
 // result writes in·W + bias + sum, with residual and activation, to two blocks of the
-// image, beginning at block: pixels pixels from pixel p of the region.
+// image, starting at block. It writes the given number of pixels, starting at pixel p
+// of the region.
 func (j *strassenPart) result(in quarter, sum []float32, block, bias, p, pixels int) {
 	sum = j.whole(sum, block, p, pixels)
 	j.start(in, sum, bias, pixels)
@@ -279,7 +284,7 @@ func (j *strassenPart) result(in quarter, sum []float32, block, bias, p, pixels 
 	a.W = unsafe.Add(a.W, a.WeightBytes(32))
 }
 
-// add is result without a product: a + b.
+// add is like result, with a + b instead of a product.
 func (j *strassenPart) add(a, b []float32, block, p, pixels int) {
 	a = j.whole(a, block, p, pixels)
 	act := Act{}
@@ -297,8 +302,8 @@ func (j *strassenPart) add(a, b []float32, block, p, pixels int) {
 	}
 }
 
-// whole returns sum plus the residual or, from the second span on, plus the sums of
-// the earlier spans in the image.
+// whole returns sum plus the residual in the first span, and sum plus the partial sums
+// in the image in later spans.
 func (j *strassenPart) whole(sum []float32, block, p, pixels int) []float32 {
 	m := &j.Residual
 	if j.onto {
@@ -319,8 +324,8 @@ func (j *strassenPart) whole(sum []float32, block, p, pixels int) []float32 {
 	return j.spare
 }
 
-// run returns the number of pixels, at most pixels, that are contiguous in the result
-// beginning at pixel p of the region.
+// run returns the number of contiguous pixels of the result, starting at pixel p of the
+// region. It is at most pixels.
 func (j *strassenPart) run(p, pixels int) int {
 	if j.flat() {
 		return pixels
@@ -334,9 +339,9 @@ func (j *strassenPart) offset(m *Image, block, p int) int {
 	return m.At(j.n, block, p/m.W, p%m.W)
 }
 
-// strassenSums writes S1 … S4, stride floats apart, of a block of the first half of
-// the channels and a block of the second. The bottom half may have fewer pixels than
-// the top half; missing ones count as zero.
+// strassenSums writes S1 … S4, stride floats apart, of a block of the first half of the
+// channels and a block of the second half. The bottom half may have fewer pixels than
+// the top half; the missing ones count as zero.
 func strassenSums(s []float32, stride int, first, second []float32, top, bottom int) {
 	if bottom > 0 {
 		simd.StrassenSums(s, stride, first, second, first[top*16:], second[top*16:], bottom)

@@ -81,8 +81,8 @@ func TestStrassen(t *testing.T) {
 	})
 }
 
-// BenchmarkStrassen measures the layers of ResNet-50 and DenseNet-121 beside
-// direct convolution (BenchmarkConv, BenchmarkConvPrologue).
+// BenchmarkStrassen measures layers of ResNet-50 and DenseNet-121. Compare it with
+// BenchmarkConv and BenchmarkConvPrologue.
 func BenchmarkStrassen(b *testing.B) {
 	for _, l := range directLayers {
 		if l.k == 1 && l.oc%64 == 0 && l.ic%32 == 0 {

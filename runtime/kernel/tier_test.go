@@ -11,8 +11,8 @@ import (
 
 var demanded = flag.String("runtime.tier", "", "fail unless the kernels in use are those of this tier")
 
-// Tests leave out tiers that the machine lacks. A test run in an emulator demands
-// the tier that it is there for.
+// Tests skip tiers that the machine lacks. With -runtime.tier, which runs in emulators
+// use, they fail if the tier in use is another.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if tier := simd.Active().Name; *demanded != "" && tier != *demanded {

@@ -7,22 +7,22 @@ import (
 	"modelc/runtime/internal/team"
 )
 
-// Governed lists the micro-kernels, functions of package simd, that a kernel
-// calls only if [Uses] says so. A copy of the runtime for one network leaves out
-// those that none of its kernels uses.
+// Governed lists the micro-kernels, by the names of their functions in package simd,
+// that a kernel calls only if [Uses] lists them. A copy of the runtime for one network
+// omits those that its kernels do not use.
 var Governed = []string{
 	"Tile32", "Tile16", "Run32", "Run16", "Run8", "Double32", "Double16",
 	"PoolMax", "PoolSum", "PoolMax8", "PoolSum8", "Interleave3",
 	"Tanh", "Sigmoid", "Exp", "HardSwish", "Gelu", "LeakyRelu", "Silu",
 }
 
-// AnyPixels stands for every number of pixels that a micro-kernel takes.
+// AnyPixels stands for every number of pixels that a micro-kernel supports.
 const AnyPixels = 0
 
-// Uses calls use with the micro-kernels of Governed that k may call on any
-// machine, and with the number of pixels of each tile. A kernel that calls others
-// still gives the right results in a copy without them, but slowly: package simd
-// then computes in Go. double is that of the plan.
+// Uses calls use for each micro-kernel of [Governed] that k may call on any machine,
+// with the number of pixels of its tiles. double is Double of the plan. If a kernel
+// calls a micro-kernel that a copy omits, package simd computes the same result in Go,
+// which is slow.
 func Uses(k Kernel, double bool, use func(micro string, pixels int)) {
 	usesOfActs(reflect.ValueOf(k), use)
 	if double {
@@ -31,7 +31,7 @@ func Uses(k Kernel, double bool, use func(micro string, pixels int)) {
 		}
 	}
 	for _, t := range simd.All {
-		if t.Lanes == 1 { // no kernels
+		if t.Lanes == 1 { // the generic tier
 			continue
 		}
 		switch k := k.(type) {
@@ -55,13 +55,13 @@ func Uses(k Kernel, double bool, use func(micro string, pixels int)) {
 			use(k.Kind.micro(16), 1)
 		case *Dense:
 			k.uses(t, use)
-		case *SoftmaxRows: // where Softmax has no kernel
+		case *SoftmaxRows: // on tiers without the micro-kernel Softmax
 			use("Exp", AnyPixels)
 		}
 	}
 }
 
-// usesOfActs calls use for the activations in a kernel.
+// usesOfActs calls use for the micro-kernels of the activations in a kernel.
 func usesOfActs(v reflect.Value, use func(micro string, pixels int)) {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -79,8 +79,7 @@ func usesOfActs(v reflect.Value, use func(micro string, pixels int)) {
 	}
 }
 
-// micro returns the name of the micro-kernel of a function, "" without one of its
-// own.
+// micro returns the name of the micro-kernel of a function, "" if it has none.
 func (f Fn) micro() string {
 	switch f {
 	case ActTanh:
@@ -101,7 +100,7 @@ func (f Fn) micro() string {
 	return ""
 }
 
-// micro returns the name of the micro-kernel for pixels pitch floats apart.
+// micro returns the name of the micro-kernel for pixels that are pitch floats apart.
 func (k PoolKind) micro(pitch int) string {
 	name := "PoolSum"
 	if k == PoolMax {
@@ -113,8 +112,8 @@ func (k PoolKind) micro(pitch int) string {
 	return name
 }
 
-// pieces calls use with the sizes of the pieces, at most most, that n pixels are
-// cut into.
+// pieces calls use with the sizes of the pieces into which n pixels are cut. A piece
+// has at most most pixels.
 func pieces(n, most int, micro string, use func(micro string, pixels int)) {
 	if n <= 0 || most == 0 {
 		return

@@ -7,31 +7,32 @@ import (
 	"modelc/runtime/internal/team"
 )
 
-// Winograd is a 3×3 convolution, with stride 1 or dilated, computed as F(M×M,3×3)
-// (Lavin & Gray 2015): fewer multiplications, slightly more rounding.
-// Operands are as in Conv. WinogradWeights transforms the weights.
+// Winograd is a convolution computed as F(M×M,3×3) (Lavin & Gray 2015), which has fewer
+// multiplications and slightly larger rounding errors. The filter is 3×3 with stride 1,
+// unless Strided, Five or Dilation is set. Operands are as in [Conv].
+// [WinogradWeights] transforms the weights.
 type Winograd struct {
 	M int // 2, 4 or 6
 	// Strided makes the stride 2. M is then 2, Dst has even extents, and there is no
-	// prologue or Pool. The weights are those of pack.StridedLen.
+	// prologue or Pool. For the layout of the weights see StridedLen in
+	// backend/cpu/pack.
 	Strided bool
 	// Five makes the filter 5×5. M is then 2, and there is no Dilation or Pool, and
 	// Strided is not set.
 	Five bool
-	// Dilation, unless 0, is the distance of the filter's taps in pixels. The pixels
-	// at that distance, a phase, are an image with an ordinary convolution. Strided
-	// is then not set, and there is no Pool.
+	// Dilation, unless 0, is the distance between the taps of the filter in pixels.
+	// The pixels at that distance from one another form a phase, an image with an
+	// ordinary convolution. Strided is then not set, and there is no Pool.
 	Dilation        int
 	Src, Dst        Image
-	W               Ref // in Prepared, see pack.WinogradLen
+	W               Ref // in Prepared, see WinogradLen in backend/cpu/pack
 	Bias            Ref
 	Residual        Image
 	Scale, Shift    Ref
 	Pre, Act        Act
 	PadTop, PadLeft int
-	// Pool, unless 0, is the side of the square windows of a maximum pool whose
-	// stride is that side too. Dst has the extents of the pool. Pool divides M, and
-	// there is no Residual.
+	// Pool, unless 0, is the side and the stride of the square windows of a maximum
+	// pool. Dst has the extents of the pool. Pool divides M, and there is no Residual.
 	Pool int
 	// Tiles is the number of tiles that are transformed together. OutBlocks is the
 	// number of blocks of 32 output channels that are multiplied before their output
@@ -39,12 +40,12 @@ type Winograd struct {
 	Tiles, OutBlocks int
 }
 
-// The scratch of a part: transformed inputs [ic/16][position][tiles][16],
-// products [2·OutBlocks][group][tiles][16], a window of the input, a row of
-// output tiles. Positions are an odd number of cache lines apart, because powers of
-// two would map all of them to the same sets.
+// The scratch of a part holds transformed inputs [ic/16][position][tiles][16],
+// products [2·OutBlocks][group][tiles][16], a window of the input, and a row of output
+// tiles. Positions are an odd number of cache lines apart: with a power of two they
+// would all map to the same sets.
 //
-// A group is a position, except if Strided is set.
+// Unless Strided is set, a group is a position.
 func (k *Winograd) positions() int {
 	if k.Strided {
 		return stridedSide * stridedSide
@@ -72,27 +73,27 @@ func (k *Winograd) windowLen() int {
 func (k *Winograd) outputLen() int { return k.M * k.runTiles() * k.M * 16 }
 func (k *Winograd) runTiles() int  { return min(k.Tiles, k.across()) }
 
-// across and down return the numbers of tiles of a phase, tiles that of an image,
-// phase after phase.
+// across and down return the numbers of tiles in a row and in a column of a phase.
+// tiles returns the number of tiles of an image, phase after phase.
 func (k *Winograd) across() int { return team.Split(team.Split(k.Dst.W*max(1, k.Pool), k.step()), k.M) }
 func (k *Winograd) down() int   { return team.Split(team.Split(k.Dst.H*max(1, k.Pool), k.step()), k.M) }
 func (k *Winograd) tiles() int  { return k.across() * k.down() * k.step() * k.step() }
 func (k *Winograd) step() int   { return max(1, k.Dilation) }
 
-// Products returns the number of products of an image for each pair of an input and
-// an output channel.
+// Products returns the number of products of an image for one input channel and one
+// output channel.
 func (k *Winograd) Products() int { return k.tiles() * k.positions() }
 
-// phase returns the first pixel of the phase of row ty of tiles, and the number of
-// that row in the phase.
+// phase returns the first pixel of the phase that row ty of tiles belongs to, and the
+// index of that row in the phase.
 func (k *Winograd) phase(ty int) (y, x, row int) {
 	p := ty / k.down()
 	return p / k.step(), p % k.step(), ty % k.down()
 }
 
-// perImage returns the number of blocks of tiles of an image. If the output channels
-// of a block do not occupy all workers, there are enough blocks for that, and the
-// same number for each worker if they are few.
+// perImage returns the number of blocks of tiles of an image. It makes blocks smaller
+// than Tiles until they and their output channels occupy all workers. If there are few
+// blocks, it also makes their number a multiple of the number of workers.
 func (k *Winograd) perImage(c *Context) int {
 	tiles, threads := k.tiles(), c.Threads()
 	n := team.Split(tiles, k.Tiles)
@@ -106,9 +107,9 @@ func (k *Winograd) perImage(c *Context) int {
 	return n
 }
 
-// fewTiles is the minimum number of tiles of a block that is made smaller for more
-// workers: a register tile of AVX2. Micro-kernels sum fewer tiles in another order,
-// and results would depend on the number of threads.
+// fewTiles is the minimum number of tiles of a block that perImage makes smaller for
+// the sake of more workers. It is a register tile of AVX2. Micro-kernels sum fewer
+// tiles in another order, so results would depend on the number of threads.
 const fewTiles = 6
 
 // ScratchBytes is the size of the memory described above.
@@ -116,9 +117,9 @@ func (k *Winograd) ScratchBytes() int {
 	return (k.inputs() + k.products() + k.windowLen() + k.outputLen()) * 4
 }
 
-// Run computes the convolution. A worker transforms a block of tiles and multiplies
-// it. If there are too few blocks, all workers together transform one block per
-// worker, and then share the products.
+// Run computes the convolution. If there are enough blocks of tiles, each worker
+// transforms and multiplies its own blocks. Otherwise all workers first transform one
+// block per worker together, and then share the products.
 func (k *Winograd) Run(c *Context) {
 	k.Dst.clearBorder(c)
 	blocks, threads := k.Dst.N*k.perImage(c), c.Threads()
@@ -141,7 +142,8 @@ func (k *Winograd) block(c *Context, i int) block {
 	return block{i / n, team.Cut(tiles, n, i%n), team.Cut(tiles, n, i%n+1)}
 }
 
-// winogradScratch divides the scratch of a worker, see ScratchBytes.
+// winogradScratch holds the parts of the scratch of a worker: transformed inputs,
+// products, a window of the input, and a row of output tiles.
 type winogradScratch struct{ v, m, window, out []float32 }
 
 func (k *Winograd) scratch(c *Context, worker int) (s winogradScratch) {
@@ -163,8 +165,8 @@ func (j *winogradBlocks) Part(c *Context, i, worker int) {
 	k.outputs(c, b, 0, outBlocks(k.Dst.C), s)
 }
 
-// winogradInputs transforms a range of the channels of a block of tiles. The results
-// go to the scratch of the worker with the number of the block.
+// winogradInputs transforms a range of the channels of a block of tiles. It writes the
+// results to the scratch of the worker that has the number of the block.
 type winogradInputs Winograd
 
 func (k *Winograd) inputParts(c *Context) int { return min(k.Src.Blocks(), 2*c.Threads()) }
@@ -234,7 +236,7 @@ func (k *Winograd) outputs(c *Context, b block, from, to int, s winogradScratch)
 
 // transformInput writes Bᵀ·d·B of a run of tiles in one row of tiles, for the input
 // blocks from ≤ b < to. It reads tiles inside the image and its border in place. It
-// reads others, and those of a phase, from a copy that is padded with zeros.
+// reads other tiles, and tiles of a phase, from a copy that is padded with zeros.
 func (k *Winograd) transformInput(c *Context, n, from, to, ty, tx, run int, v, window []float32) {
 	s := &k.Src
 	src := c.F32(s.Ref)[n*s.BatchStride:]
@@ -294,13 +296,13 @@ func (k *Winograd) multiply(c *Context, v, m, bias []float32, tiles, first, last
 		a.Half = 1
 	}
 	pieces, pitch := team.Split(tiles, simd.Active().TilePixels), weightsPitch(k.W, k.positions())
-	ones, al := matrices(k.M, k.Five).Ones, k.side() // those of Strided are the first three of F(2×2)
+	ones, al := matrices(k.M, k.Five).Ones, k.side() // Strided uses the first three ones of F(2×2)
 	for pos := range k.groups() {
 		for ob := first; ob < last; ob++ {
 			position, weights, rows, cols := k.group(pos, ob, pitch)
 			a.W, a.Rows, a.Cols = unsafe.Pointer(&u[weights]), rows, cols
-			// Each block of weights is read once per group, which is too short for
-			// the hardware to prefetch.
+			// A group reads its block of weights once. That is too short for the
+			// hardware to prefetch.
 			var next int
 			switch {
 			case ob < last-1:
@@ -367,14 +369,14 @@ func (k *Winograd) transformOutput(c *Context, n, b, ty, tx, run int, m, out []f
 	}
 }
 
-// dilatedOutput is transformOutput for a phase. The results go through s.out, and the
-// pixels of the residual are gathered in s.window.
+// dilatedOutput is like transformOutput, for a phase. The results go through s.out.
+// s.window receives the pixels of the residual.
 func (k *Winograd) dilatedOutput(c *Context, n, b, ty, tx, run int, m []float32, s winogradScratch) {
 	d, step := &k.Dst, k.step()
 	py, px, ty := k.phase(ty)
 	y, x := ty*k.M, tx*k.M // in the image of the phase
 	rows, cols := min(k.M, team.Split(d.H-py, step)-y), min(run*k.M, team.Split(d.W-px, step)-x)
-	if rows <= 0 || cols <= 0 { // a phase may have a row or column less than others
+	if rows <= 0 || cols <= 0 { // a phase may have one row or column less than another
 		return
 	}
 	row := run * k.M * 16
@@ -397,8 +399,8 @@ func (k *Winograd) dilatedOutput(c *Context, n, b, ty, tx, run int, m []float32,
 	}
 }
 
-// poolOutput is transformOutput with a pool: the results go to out, and the maximum
-// over each window of the pool to the image.
+// poolOutput is like transformOutput, with a pool. It writes the results to out, and
+// the maximum of each window of the pool to the image.
 func (k *Winograd) poolOutput(c *Context, n, b, ty, tx, run int, m, out []float32) {
 	d := &k.Dst
 	row := run * k.M * 16

@@ -12,10 +12,10 @@ import (
 
 const sqrt2 = math.Sqrt2
 
-// winogradFive has the matrices of F(2×2,5×5): 36 products instead of 100. It
-// shares the tiles, the points and the input transform of F(4×4,3×3), but its
-// tiles are two pixels apart instead of four. An output is one sum over the
-// positions, a depthwise convolution.
+// winogradFive has the matrices of F(2×2,5×5), which has 36 products instead of 100.
+// Its tiles, points and input transform are those of F(4×4,3×3), but its tiles are two
+// pixels apart instead of four. An output is one sum over the positions, which is a
+// depthwise convolution.
 var winogradFive = simd.Matrices{
 	BT: simd.Winograd[4].BT,
 	G: [][]float64{{1, 0, 0, 0, 0}, scaled(-sqrt2/6, sqrt2/2), scaled(-sqrt2/6, -sqrt2/2),
@@ -33,8 +33,8 @@ func scaled(f, point float64) []float64 {
 	return row
 }
 
-// fiveFilters has the factors of the positions for each output of a tile, repeated
-// for 16 channels.
+// fiveFilters holds the factors of the positions for each output of a tile, repeated for
+// 16 channels.
 var fiveFilters = func() (f [2][2][6 * 6][16]float32) {
 	for y, rows := range winogradFive.AT {
 		for x, cols := range winogradFive.AT {
@@ -67,8 +67,8 @@ func matrices(m int, five bool) simd.Matrices {
 }
 
 // sumOutput writes the outputs of a run of tiles of one block of 16 channels to the
-// image, with residual and activation. Each output is a sum of positions or groups,
-// so that every pixel of a tile is a depthwise convolution.
+// image, with residual and activation. Each output is a sum of positions or groups. A
+// depthwise convolution computes each pixel of all tiles.
 func (k *Winograd) sumOutput(c *Context, n, b, ty, tx, run int, m []float32) {
 	d := &k.Dst
 	a := simd.NewTile(false)
@@ -103,48 +103,47 @@ func (k *Winograd) sumOutput(c *Context, n, b, ty, tx, run int, m []float32) {
 	}
 }
 
-// Winograd with stride 2. A row of the filter meets even columns with taps 0 and 2,
-// which is a convolution of two taps, F(2,2), and odd columns with tap 1. With the
-// five values under two outputs,
+// Winograd with stride 2. In a row of the filter, taps 0 and 2 apply to even columns,
+// which is a convolution with two taps, F(2,2). Tap 1 applies to odd columns. Two
+// outputs read five values:
 //
 //	y₀ = (x₀−x₂)·g₀ + x₁·g₁ + x₂·(g₀+g₂)
 //	y₁ = x₂·(g₀+g₂) + (x₄−x₂)·g₂ + x₃·g₁
 //
-// has five products instead of six, and 25 instead of 36 in two dimensions. Outputs
-// are sums of three groups: the first two products, the product that both outputs
-// share, and the last two. The micro-kernel adds the products of a group as if they
-// belonged to further input channels, so that only nine groups remain for the output
-// transform.
+// These are five products instead of six, and 25 instead of 36 in two dimensions. The
+// products form three groups: the first two, the one that both outputs share, and the
+// last two. The micro-kernel adds the products of a group as if they belonged to
+// further input channels, so that the output transform adds only nine groups.
 
-// stridedSide and stridedGroups are the numbers of positions and of groups of a tile
-// in one dimension.
+// stridedSide is the number of positions of a tile in one dimension, stridedGroups the
+// number of groups.
 const (
 	stridedSide   = 5
 	stridedGroups = 3
 )
 
-// stridedFirst and stridedCount give the first product of a group and their number,
-// in one dimension.
+// stridedFirst holds the first product of each group, stridedCount the number of its
+// products, in one dimension.
 var (
 	stridedFirst = [stridedGroups]int{0, 2, 3}
 	stridedCount = [stridedGroups]int{2, 1, 2}
 )
 
-// stridedStart is the first value of each product. stridedSigns has the factors of
-// that value and of the value two further.
+// stridedStart holds the index of the first value of each product. stridedSigns holds
+// the factors of that value and of the one two further.
 var (
 	stridedStart = [stridedSide]int{0, 1, 2, 2, 3}
 	stridedSigns = [stridedSide][]float32{{1, -1}, {1}, {1}, {-1, 1}, {1}}
 )
 
-// stridedShared is the product whose weight is the sum of taps 0 and 2.
-// stridedWeight has the taps of the others.
+// stridedShared is the product whose weight is the sum of taps 0 and 2. stridedWeight
+// holds the taps of the other products.
 const stridedShared = 2
 
 var stridedWeight = [stridedSide]int{0, 1, 0, 2, 1}
 
-// stridedFilters has the products of the signs of both dimensions, repeated for 16
-// channels, as filters of a depthwise convolution.
+// stridedFilters holds filters of a depthwise convolution: the products of the signs of
+// both dimensions, repeated for 16 channels.
 var stridedFilters = func() (f [stridedSide][stridedSide][4][16]float32) {
 	for i, rows := range stridedSigns {
 		for j, cols := range stridedSigns {
@@ -180,8 +179,7 @@ func stridedGroup(pos int) (first, weights, rows, cols int) {
 }
 
 // strided transforms blocks first ≤ b < last of input channels of one block of output
-// channels, the weights of a tap for 16 by 32 channels at a time. w starts at block
-// first.
+// channels. It transforms a tap of 16 by 32 channels at a time. w starts at block first.
 func (k *WinogradWeights) strided(dst, w []float32, ob, first, last int) {
 	width := blockWidth(k.OC, ob)
 	pitch := weightsPitch(k.Dst, stridedSide*stridedSide)
@@ -215,9 +213,8 @@ func (k *WinogradWeights) strided(dst, w []float32, ob, first, last int) {
 	}
 }
 
-// stridedInput writes the transformed input of a run of tiles in one row of tiles,
-// for the input blocks from ≤ b < to, to v: a depthwise convolution for each
-// position.
+// stridedInput writes the transformed input of a run of tiles in one row of tiles to v,
+// for the input blocks from ≤ b < to. A depthwise convolution computes each position.
 func (k *Winograd) stridedInput(c *Context, n, from, to, ty, tx, run int, v []float32) {
 	s := &k.Src
 	y, x := ty*2*k.M-k.PadTop, tx*2*k.M-k.PadLeft

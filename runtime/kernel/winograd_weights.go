@@ -5,7 +5,7 @@ import (
 	"modelc/runtime/internal/team"
 )
 
-// WinogradWeights transforms the weights of a Winograd step at load.
+// WinogradWeights transforms the weights of a [Winograd] step at load.
 type WinogradWeights struct {
 	M             int
 	Strided, Five bool
@@ -16,11 +16,12 @@ type WinogradWeights struct {
 }
 
 // weightsPitch returns the distance in floats between the positions of
-// transformed weights. It is an odd number of cache lines, see pack.WinogradLen.
+// transformed weights. It is an odd number of cache lines, see WinogradLen in
+// backend/cpu/pack.
 func weightsPitch(w Ref, positions int) int { return w.Len / positions }
 
-// ScratchBytes is the size of the weights of a part in float32, if they are stored in
-// half precision.
+// ScratchBytes is the size of the weights of a part in float32 if they are stored in
+// half precision, otherwise zero.
 func (k *WinogradWeights) ScratchBytes() int {
 	if k.Format == F32 {
 		return 0
@@ -33,15 +34,18 @@ func (k *WinogradWeights) ScratchBytes() int {
 func (k *WinogradWeights) Run(c *Context) { c.DoAll(outBlocks(k.OC)*k.slices(), k) }
 
 // slices returns the number of ranges of input channels into which a block of output
-// channels is cut, so that every worker finds work. A range writes whole pages,
-// because their first touch takes most of the time.
+// channels is cut, so that every worker finds work. A range is large enough to write
+// whole pages, because the first write to a page takes most of the time.
 func (k *WinogradWeights) slices() int { return team.Split((k.IC+15)/16, weightBlocks) }
 
 // weightBlocks is the maximum number of blocks of 16 input channels of a part.
 const weightBlocks = 4
 
+// Source returns the weights that the step reads, and their format.
 func (k *WinogradWeights) Source() (Ref, Format) { return k.W, k.Format }
-func (k *WinogradWeights) Prepares() Ref         { return k.Dst }
+
+// Prepares returns the weights that the step writes.
+func (k *WinogradWeights) Prepares() Ref { return k.Dst }
 
 // Part transforms a range of input channels of one block of output channels.
 func (k *WinogradWeights) Part(c *Context, i, worker int) {

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/tools/go/packages"
 )
 
-// The offsets that the generators write into assembly are those of the fields in
-// package simd, on every architecture that has kernels.
+// The offsets that the generators use are those of the fields in package simd, on every
+// architecture that has kernels.
 func TestOffsets(t *testing.T) {
 	pkgs, err := packages.Load(&packages.Config{Mode: packages.NeedTypes | packages.NeedImports | packages.NeedDeps | packages.NeedSyntax | packages.NeedName | packages.NeedTypesInfo,
 		BuildFlags: []string{"-tags=purego"}}, "modelc/runtime/internal/simd")
@@ -54,7 +54,7 @@ func TestOffsets(t *testing.T) {
 	}
 }
 
-// Every kernel of the table is written for tiers of the table, and no other.
+// Every kernel of the table exists for some tier of the table, and for no other tier.
 func TestTiers(t *testing.T) {
 	for _, k := range Kernels {
 		for _, tier := range Tiers {

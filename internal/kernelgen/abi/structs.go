@@ -1,7 +1,7 @@
-// Package abi describes what the assembly kernels and package simd agree on:
-// the kernels with their parameters, the tiers that have them, and the offsets
-// of the fields that kernels read. The generators of every architecture work
-// from these tables, and a test compares the offsets with package simd.
+// Package abi describes the interface between the assembly kernels and package simd: the
+// kernels with their parameters, the tiers that have them, and the offsets of the fields
+// that kernels read. The generators of all architectures read these tables. A test
+// compares the offsets with package simd.
 package abi
 
 // Offsets into simd.Tile. Hi is four bytes behind Lo.
@@ -54,7 +54,7 @@ const (
 // Struct lists the fields of a structure of package simd that assembly reads.
 type Struct struct {
 	Name   string
-	Size   int // bytes, 0 where no kernel depends on it
+	Size   int // in bytes, 0 if no kernel depends on it
 	Fields []Field
 }
 

@@ -2,15 +2,15 @@
 //
 //	go run modelc/internal/kernelgen/conv -out zconv_amd64.s -stubs zconv_amd64.go -pkg simd
 //
-// A micro-kernel computes a tile of some pixels by 32 (or 16) output channels
-// in registers; weights are read strictly forwards.
+// A micro-kernel computes a tile of pixels by 32 or 16 output channels in registers. It
+// reads weights strictly forwards.
 //
-// AVX-512 takes 14 pixels: 28 accumulators, two weight vectors and a broadcast
-// operand per pixel fill the 32 registers. AVX2 takes six pixels by 16
-// channels: 12 accumulators, two weight vectors and two broadcasts fill 16. A
-// tile 32 channels wide is then computed in two halves, whose weights are every
-// other cache line, but for up to three pixels, which have room for all 32. Of
-// eight channels it takes 14 pixels, with AVX-512 as well.
+// A tile of AVX-512 has at most 14 pixels: 28 accumulators and two weight vectors, with
+// operands broadcast from memory, fit into 32 registers. A tile of AVX2 has at most six
+// pixels by 16 channels: 12 accumulators, two weight vectors and two broadcasts fill 16
+// registers. With AVX2, a tile of 32 channels is computed in two halves, whose weights
+// are every other cache line; at most three pixels fit undivided. A tile of 8 channels
+// has at most 14 pixels, and AVX-512 machines use it too.
 package main
 
 import (
@@ -26,7 +26,7 @@ import (
 )
 
 func main() {
-	// Types are read without the files that this program writes.
+	// Load package simd without the files that this program writes.
 	os.Setenv("GOFLAGS", "-tags=purego")
 	Package("modelc/runtime/internal/simd")
 	ConstraintExpr("!purego")
@@ -58,20 +58,20 @@ func main() {
 	Generate()
 }
 
-// narrowPixels is how many pixels kernels of 8 channels take: accumulators, and
-// two registers more.
+// narrowPixels is the maximum number of pixels of kernels of 8 channels. The accumulators
+// leave two registers.
 const narrowPixels = 14
 
-// generator writes the kernels of one instruction set, for tiles of so many
-// pixels at most.
+// generator writes the kernels of one instruction set, for tiles of at most the given
+// numbers of pixels.
 type generator struct {
 	x86.ISA
 	pixels        int
-	channelPixels int // of kernels that work on each channel alone
+	channelPixels int // for kernels that compute each channel alone
 }
 
-// function starts a kernel for up to pixels pixels, which the code for each
-// number of them follows.
+// function starts a kernel for at most the given number of pixels. The code for each
+// number of pixels follows.
 func (g generator) function(name string, pixels int) {
 	g.Function(name, NOSPLIT)
 	Load(Param("a"), RDI)
@@ -82,8 +82,8 @@ func (g generator) function(name string, pixels int) {
 	}
 }
 
-// kernel writes one function for all tile widths: width output channels,
-// unroll input values per innermost step.
+// kernel writes one function for all numbers of pixels. It computes width output channels,
+// with unroll input values per innermost step.
 func (g generator) kernel(name string, width, unroll int) {
 	pixels := g.pixels
 	if width == 8 {
@@ -92,7 +92,7 @@ func (g generator) kernel(name string, width, unroll int) {
 	g.function(name, pixels)
 	for p := 1; p <= pixels; p++ {
 		t := tile{generator: g, p: p, b: width * 4 / g.Bytes, row: max(64, width*4), sets: 1}
-		if width == 32 && t.p*t.b > g.pixels*2 { // more accumulators than there is room for
+		if width == 32 && t.p*t.b > g.pixels*2 { // the accumulators do not fit
 			t.b /= 2
 			t.halves = true
 		}
@@ -103,10 +103,10 @@ func (g generator) kernel(name string, width, unroll int) {
 	}
 }
 
-// sets returns how many sets of accumulators p pixels have: a few alone would
-// wait for one another, since a multiply-add takes four cycles. Both widths
-// have as many as the wider one has room for, and so sum in the same order:
-// filters with equal weights give equal results, whichever block they are in.
+// sets returns the number of sets of accumulators for p pixels. A multiply-add takes four
+// cycles, so few accumulators would wait for one another. Both widths have the number of
+// sets that fits the wider one, and so sum in the same order: filters with equal weights
+// give equal results in any block.
 func (g generator) sets(p int) int {
 	room := 8
 	if g.Bytes < 64 {
@@ -115,19 +115,20 @@ func (g generator) sets(p int) int {
 	return max(1, min(4, room/(p*32*4/g.Bytes)))
 }
 
-// tile is the code for p pixels by b vectors of output channels. Its labels
-// are its own.
+// tile writes the code for p pixels by b vectors of output channels. Each tile has
+// separate labels.
 //
-// Register use: DI args, SI input block, DX weights, R9 input row, R11 input
-// column and AX, CX, R15 the same 4, 8, 12 pixels on; R14 and R13 one and three
-// pixels; R8, R10, R12 counters; BX the counter of a run, or the weights to
-// prefetch. With halves CX is the offset of a half's weights in a row of them.
+// Registers: DI holds the arguments, SI the input block, DX the weights, R9 the input row,
+// R11 the input column, and AX, CX and R15 that of pixels 4, 8 and 12. R14 and R13 hold
+// the size of one and of three pixels. R8, R10 and R12 are counters. BX is the counter of a
+// run, or the address of weights to prefetch. With halves, CX is the offset of the weights
+// of a half in a row of weights.
 type tile struct {
 	generator
 	p, b   int
-	sets   int  // of accumulators, which share the input values
-	row    int  // bytes of the weights of an input value
-	halves bool // the tile is computed twice, for 16 channels each time
+	sets   int  // the number of sets of accumulators, which share the input values
+	row    int  // the size in bytes of the weights of an input value
+	halves bool // whether the tile is computed in two halves of 16 channels
 }
 
 func arg(off int) Mem { return Mem{Base: RDI, Disp: off} }
@@ -195,7 +196,7 @@ func (t tile) convolution(unroll int) {
 			t.prefetch(c/4, c/4+1)
 		}
 		t.multiply(weights, c%sets*b*p, func(i int) Mem { return pixel(i, c) })
-		if c == 7 && unroll == 16 { // the last block may have no more channels
+		if c == 7 && unroll == 16 { // the last block may have only 8 channels
 			CMPQ(R8, arg(abi.Half))
 			JEQ(LabelRef(t.label("step")))
 		}
@@ -205,7 +206,7 @@ func (t tile) convolution(unroll int) {
 	}
 	ADDQ(U32(uint32(unroll*t.row)), RDX)
 	if prefetch {
-		for n := 4; n < unroll; n *= 2 { // rarely: tiles of few
+		for n := 4; n < unroll; n *= 2 { // if few tiles share the prefetches
 			CMPQ(arg(abi.NextStep), U32(uint32(n*t.row)))
 			JLE(LabelRef(t.label("asked")))
 			t.prefetch(n, 2*n)
@@ -219,7 +220,7 @@ func (t tile) convolution(unroll int) {
 		}
 		DECQ(RBX)
 		JNZ(LabelRef(t.label("run")))
-		// R11 moved along the run; back to where it started.
+		// Move R11 back to the start of the run.
 		MOVQ(arg(abi.Run), RBX)
 		SHLQ(Imm(2), RBX)
 		SUBQ(RBX, R11)
@@ -241,8 +242,8 @@ func (t tile) convolution(unroll int) {
 	t.epilogue()
 }
 
-// prefetch asks for the weights of the input values from ≤ c < to of the step
-// to come, of its half where there are halves.
+// prefetch requests the weights of the input values from ≤ c < to of a later step. With
+// halves, it requests those of the current half.
 func (t tile) prefetch(from, to int) {
 	for c := from; c < to; c++ {
 		for off := 0; off < t.b*t.Bytes; off += 64 {
@@ -251,8 +252,8 @@ func (t tile) prefetch(from, to int) {
 	}
 }
 
-// multiply adds the products of one input value of each pixel and its weights
-// to the accumulators from set on.
+// multiply adds the products of one input value of each pixel and its weights to the
+// accumulators that start at register set.
 func (t tile) multiply(weights []Mem, set int, pixel func(i int) Mem) {
 	b, p := t.b, t.p
 	switch {
@@ -269,7 +270,7 @@ func (t tile) multiply(weights []Mem, set int, pixel func(i int) Mem) {
 			VBROADCASTSS(pixel(i), x)
 			VFMADD231PS(x, w, t.Regs[set+i])
 		}
-	case b == 4: // no room for all weights, but for the input
+	case b == 4: // the registers hold the input, but not all weights
 		for i := range p {
 			VBROADCASTSS(pixel(i), t.Last(i))
 		}
@@ -294,8 +295,8 @@ func (t tile) multiply(weights []Mem, set int, pixel func(i int) Mem) {
 	}
 }
 
-// doublePixels is how many pixels the kernels in float64 take: 24 accumulators
-// for 32 output channels.
+// doublePixels is the maximum number of pixels of the kernels in float64, which have 24
+// accumulators for 32 output channels.
 const doublePixels = 6
 
 // double writes a tile kernel that accumulates in float64 and leaves the
@@ -378,9 +379,9 @@ func double(width int) {
 	}
 }
 
-// channelKernel writes a kernel that works on each channel alone: for every tap
-// of the window the vectors of each pixel. weights tells whether a pixel's worth
-// of them is read for each tap.
+// channelKernel writes a kernel that computes each channel alone. For every tap of the
+// window, it applies step to the vectors of each pixel. weights reports whether a tap has
+// weights, one for each channel.
 func (g generator) channelKernel(name string, width int, weights bool, step func(x Mem, w, acc VecPhysical)) {
 	pixels := g.channelPixels
 	if width == 8 {
@@ -431,13 +432,13 @@ func (g generator) channelKernel(name string, width int, weights bool, step func
 	}
 }
 
-// neighbours is how many pixels depthwise3 takes.
+// neighbours is the maximum number of pixels of depthwise3.
 const neighbours = 12
 
-// depthwise3 writes a depthwise kernel for rows of three taps, whose pixels and
-// taps lie next to one another: what it reads serves up to three pixels, while
-// the general kernel reads as many values as it multiplies. The 8 channels of a
-// vector at a time, so that the weights of a row stay in registers.
+// depthwise3 writes a depthwise kernel for rows of three taps, with adjacent pixels and
+// taps. A value that it reads contributes to at most three pixels, while the general
+// kernel reads a value for each product. It computes 8 channels at a time, so that the
+// weights of a row stay in registers.
 func (g generator) depthwise3() {
 	g.function("depthwise3", neighbours)
 	weights, x := []VecPhysical{g.Last(3), g.Last(2), g.Last(1)}, g.Last(0)
@@ -491,10 +492,10 @@ func (g generator) depthwise3() {
 	}
 }
 
-// pixelBases hold the input column of pixels 0, 4, 8 and 12.
+// pixelBases lists the registers with the input column of pixels 0, 4, 8 and 12.
 var pixelBases = []GPPhysical{R11, RAX, RCX, R15}
 
-// pixelsOf sets the bases of p pixels up from R11 and returns the address of
+// pixelsOf sets the bases of p pixels from R11. It returns a function for the address of
 // value c of pixel i.
 func pixelsOf(p int) func(i, c int) Mem {
 	for i := 1; i*4 < p; i++ {
@@ -522,10 +523,10 @@ func (t tile) epilogue() {
 	t.forPixels("res", RSI, abi.ResPix, abi.ResBlock, func(m Mem, acc VecPhysical) { VADDPS(m, acc, acc) })
 	Label(t.label("clamp"))
 	lo, hi := t.Last(1), t.Last(0)
-	// The first operand is what comes out of a comparison with NaN.
+	// If one operand is NaN, the result is the first operand.
 	if t.Bytes == 32 {
-		// Stores one after another hold the next tile up; between two operations
-		// they do not, even if those change nothing: see newTile.
+		// Consecutive stores delay the next tile. Stores between other operations do
+		// not, even if the bounds are infinite; see simd.NewTile.
 		VBROADCASTSS(arg(abi.LoHi), lo)
 		VBROADCASTSS(arg(abi.LoHi+4), hi)
 		clamped := func(m Mem, acc VecPhysical) {
@@ -565,7 +566,7 @@ func (t tile) epilogue() {
 	t.store("out", func(m Mem, acc VecPhysical) { VMOVUPS(acc, m) })
 }
 
-// store has op store each accumulator and ends the tile.
+// store ends the tile. It calls op to store each accumulator.
 func (t tile) store(name string, op func(m Mem, acc VecPhysical)) {
 	MOVQ(arg(abi.Out), RBX)
 	t.forPixels(name, RBX, abi.OutPix, abi.OutBlock, op)
@@ -578,8 +579,9 @@ func (t tile) store(name string, op func(m Mem, acc VecPhysical)) {
 	RET()
 }
 
-// forPixels calls f with the place of each accumulator in an image: pixels and
-// blocks of 16 channels are as far apart as the arguments pix and block tell.
+// forPixels calls f with the address of each accumulator in an image. pix and block are
+// the offsets of the arguments that hold the distances between pixels and between blocks
+// of 16 channels.
 func (t tile) forPixels(name string, base GPPhysical, pix, block int, f func(m Mem, acc VecPhysical)) {
 	if t.halves {
 		TESTQ(RCX, RCX)
@@ -604,8 +606,8 @@ func (t tile) forPixels(name string, base GPPhysical, pix, block int, f func(m M
 	}
 }
 
-// peak writes a loop of independent multiply-adds on registers: the most the
-// core can do.
+// peak writes a loop of independent multiply-adds on registers, which run at the peak rate
+// of the core.
 func (g generator) peak() {
 	accumulators := min(2*g.pixels, 24)
 	g.Function("peak", NOSPLIT)

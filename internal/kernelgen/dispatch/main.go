@@ -1,9 +1,9 @@
-// Command dispatch writes a function for each kernel of the table that calls
-// the one of the tier in use, a file for each architecture:
+// Command dispatch writes the dispatchers, one file for each architecture. A dispatcher
+// calls a kernel of the tier in use:
 //
 //	go run modelc/internal/kernelgen/dispatch -dir .
 //
-// Calls are direct: through a variable, arguments would move to the heap.
+// The calls are direct, because through a variable the arguments would move to the heap.
 package main
 
 import (
@@ -66,15 +66,15 @@ func write(name, constraint, arch string) {
 	}
 }
 
-// call is the call of a kernel and the tiers that it is for.
+// call is the call of a kernel on some tiers.
 type call struct {
 	text  string
 	tiers []string
-	all   bool // tiers of the architecture
+	all   bool // whether tiers has all of the architecture
 }
 
-// calls returns the kernels of the tiers of an architecture. A tier without a
-// kernel of its own has that of the next lesser one.
+// calls returns the calls of kernel k on the tiers of an architecture. A tier that lacks
+// the kernel calls that of the next lesser tier.
 func calls(k abi.Kernel, arch string) (list []call) {
 	n := 0 // tiers
 	for i, t := range abi.Tiers {

@@ -6,16 +6,15 @@ import (
 	"modelc/internal/kernelgen/abi"
 )
 
-// maxPixels by 16 channels are 24 accumulators; six vectors of input and two of
-// weights fill the 32 registers. A tile 32 channels wide is computed in two
-// halves, whose weights are every other 64 bytes, but for up to three pixels,
-// which have room for all 32.
+// maxPixels by 16 channels need 24 accumulators. With six vectors of input and two of
+// weights they fill the 32 registers. A tile of 32 channels is computed in two halves,
+// whose weights are every other 64 bytes; at most three pixels fit undivided.
 const (
 	maxPixels    = 6
 	accumulators = 24
 
-	inputs  vec = 24 // of a pixel each
-	weights vec = 30 // and 31, in turn
+	inputs  vec = 24 // the first of six vectors, one for each pixel
+	weights vec = 30 // alternates with 31
 )
 
 func convolution(a *asm) {
@@ -40,7 +39,7 @@ func convolution(a *asm) {
 	a.do("RET")
 }
 
-// function starts a kernel, which the code for each tile width follows.
+// function starts a kernel. The code for each number of pixels follows.
 func function(a *asm, name string) {
 	a.text(name, 8, 0)
 	a.do("MOVD a+0(FP), R0")
@@ -51,17 +50,17 @@ func function(a *asm, name string) {
 	}
 }
 
-// tile is the code for p pixels by b vectors of output channels, those of a
-// pixel in consecutive registers.
+// tile writes the code for p pixels by b vectors of output channels. The vectors of a
+// pixel are consecutive registers.
 //
-// Register use: R0 args, R1 input block, R2 weights, R3 input row, R4 input
-// column, R5–R7 the counters of these, R8–R13 the pixels, R14 the offset of a
-// half's weights in a row of them, R15 the weights to prefetch, R16 and R17
-// scratch, R19–R23 strides, R24 the counter of a run.
+// Registers: R0 holds the arguments, R1 the input block, R2 the weights, R3 the input row,
+// R4 the input column, R5–R7 the counters of blocks, rows and columns, R8–R13 the pixels,
+// R14 the offset of the weights of a half in a row of weights, R15 the address of weights
+// to prefetch, R19–R23 strides, and R24 the counter of a run. R16 and R17 are scratch.
 type tile struct {
 	*asm
 	p, b   int
-	row    int // bytes of the weights of an input value
+	row    int // the size in bytes of the weights of an input value
 	halves bool
 }
 
@@ -87,8 +86,8 @@ func convKernel(a *asm, name string, width, unroll int) {
 
 func (t tile) convolution(unroll int) {
 	p, b := t.p, t.b
-	// Few accumulators would wait for one another; several sets of them share
-	// the input values.
+	// Few accumulators would wait for one another. Several sets share the input
+	// values.
 	sets := 1
 	if unroll > 1 {
 		sets = max(1, min(4, 16/(p*b)))
@@ -164,7 +163,7 @@ func (t tile) convolution(unroll int) {
 		}
 		t.do("ADD $%d, R2", unroll*t.row)
 		if prefetch {
-			for n := 4; n < unroll; n *= 2 { // rarely: tiles of few
+			for n := 4; n < unroll; n *= 2 { // if few tiles share the prefetches
 				t.do("CMP $%d, R23", n*t.row)
 				t.do("BLE %s", t.name("asked"))
 				t.prefetch(n, 2*n)
@@ -182,8 +181,8 @@ func (t tile) convolution(unroll int) {
 	t.epilogue()
 }
 
-// prefetch asks for the weights of the input values from ≤ c < to of the step
-// to come, of its half where there are halves.
+// prefetch requests the weights of the input values from ≤ c < to of a later step. With
+// halves, it requests those of the current half.
 func (t tile) prefetch(from, to int) {
 	for c := from; c < to; c++ {
 		for off := 0; off < t.b*16; off += 64 {
@@ -192,8 +191,8 @@ func (t tile) prefetch(from, to int) {
 	}
 }
 
-// window emits f for every tap of the window, with pointers to the pixels set
-// up, and for every block of input channels if blocks is set.
+// window emits f for every tap of the window, with registers that point to the pixels. If
+// blocks is set, it does so for every block of input channels.
 func (t tile) window(blocks bool, f func()) {
 	t.arg(abi.Pix, "R22")
 	t.arg(abi.RowStride, "R20")
@@ -224,9 +223,9 @@ func (t tile) window(blocks bool, f func()) {
 	}
 }
 
-// channelKernel writes a kernel that works on each channel alone: for every tap
-// of the window the four vectors of each pixel. filter tells whether four
-// vectors of weights are read for each tap.
+// channelKernel writes a kernel that computes each channel alone. For every tap of the
+// window, it applies step to the four vectors of each pixel. filter reports whether a tap
+// has weights, four vectors.
 func channelKernel(a *asm, name string, filter bool, step func(acc, x, w vec)) {
 	const x, w vec = 24, 28
 	function(a, name)
@@ -291,8 +290,8 @@ func (t tile) epilogue() {
 	t.do("RET")
 }
 
-// forPixels emits f for the first of the four vectors of each pixel and block of
-// 16 channels, with R17 at their place in the image that starts at R16.
+// forPixels emits f for the first of the four vectors of each pixel and block of 16
+// channels. R17 points to their place in the image, which starts at R16.
 func (t tile) forPixels(name string, pix, block int, f func(acc vec)) {
 	t.arg(pix, "R20")
 	t.arg(block, "R21")

@@ -104,8 +104,7 @@ func strassen(a *asm) {
 	a.do("RET")
 }
 
-// interleave writes the transposition of three planes of a picture to pixels,
-// which is what VST3 does.
+// interleave writes the transposition of three planes of a picture to pixels, with VST3.
 func interleave(a *asm) {
 	a.text("interleave3", 40, 0)
 	a.do("MOVD dst+0(FP), R0")
@@ -123,7 +122,7 @@ func interleave(a *asm) {
 	a.do("RET")
 }
 
-// activation writes a function of one variable; f emits it on register 0.
+// activation writes a function of one variable. f emits the function of register 0.
 func activation(a *asm, name string, f func(a *asm, k func(x float64) vec)) {
 	a.text(name, 16, 0)
 	a.loop(f)
@@ -132,7 +131,7 @@ func activation(a *asm, name string, f func(a *asm, k func(x float64) vec)) {
 // alpha holds the parameter of a function that has one.
 const alpha vec = 31
 
-// parametric is activation for functions that read alpha.
+// parametric is like activation, for functions that read alpha.
 func parametric(a *asm, name string, f func(a *asm, k func(x float64) vec)) {
 	a.text(name, 20, 0)
 	a.do("FMOVS alpha+16(FP), F%d", int(alpha))
@@ -145,7 +144,7 @@ func (a *asm) loop(f func(a *asm, k func(x float64) vec)) {
 	a.do("MOVD x+0(FP), R0")
 	a.do("MOVD n+8(FP), R1")
 	a.do("LSL $2, R1")
-	// The constants are known once the code has been written.
+	// Only the code determines the constants, so it is written first.
 	const first vec = 8
 	var consts []uint32
 	body := &asm{}
@@ -173,9 +172,9 @@ func (a *asm) loop(f func(a *asm, k func(x float64) vec)) {
 
 const exponentBias = 127
 
-// exp replaces register 0, x, by eˣ, from 88.73 on by infinity: 2ⁿ·eʳ with |r| ≤ ln2/2, r by Cody and
-// Waite's split of ln2, eʳ by the polynomial of Cephes' expf. It uses registers
-// 1 to 3.
+// exp replaces x, register 0, by eˣ = 2ⁿ·eʳ with |r| ≤ ln2/2, and by infinity if
+// x ≥ 88.73. It computes r with Cody and Waite's split of ln2, and eʳ with the polynomial
+// of Cephes' expf. It uses registers 1 to 3.
 func exp(a *asm, k func(x float64) vec) {
 	const x, n, p, t vec = 0, 1, 2, 3
 	a.min(x, x, k(89))
@@ -188,7 +187,7 @@ func exp(a *asm, k func(x float64) vec) {
 	a.mul(t, x, x)
 	a.fma(x, t, p)
 	a.add(p, x, k(1))
-	// 2ⁿ may lie beyond the normal numbers, its two halves do not.
+	// 2ⁿ may exceed the normal numbers. Its two factors do not.
 	a.toInt(n, n)
 	a.shiftRight1(t, n)
 	a.do("VSUB %v, %v, %v", t, n, n)
@@ -200,8 +199,8 @@ func exp(a *asm, k func(x float64) vec) {
 	a.move(x, p)
 }
 
-// polynomial sets p to the polynomial in x, the highest power's coefficient
-// first, by Horner's rule.
+// polynomial sets p to a polynomial in x by Horner's rule. The coefficient of the highest
+// power comes first.
 func polynomial(a *asm, p, x, t vec, k func(x float64) vec, coefficients ...float64) {
 	a.move(p, k(coefficients[0]))
 	for _, c := range coefficients[1:] {
@@ -211,7 +210,7 @@ func polynomial(a *asm, p, x, t vec, k func(x float64) vec, coefficients ...floa
 	}
 }
 
-// sigmoid is 1/(1+e^−x).
+// sigmoid computes 1/(1+e^−x).
 func sigmoid(a *asm, k func(x float64) vec) {
 	a.negate(0, 0)
 	exp(a, k)
@@ -232,12 +231,12 @@ func tanh(a *asm, k func(x float64) vec) {
 	a.add(x, x, k(1))
 	a.div(x, k(2), x)
 	a.sub(x, k(1), x)
-	// Where x² is below 0.625² the polynomial holds.
+	// Use the polynomial where x² is below 0.625².
 	a.greater(t, k(0.625*0.625), sq)
 	a.do("VBIT V%d.B16, V%d.B16, V%d.B16", int(t), int(small), int(x))
 }
 
-// hardSwish is x·min(max(x/6+1/2, 0), 1).
+// hardSwish computes x·min(max(x/6+1/2, 0), 1).
 func hardSwish(a *asm, k func(x float64) vec) {
 	const x, t vec = 0, 1
 	a.move(t, k(0.5))
@@ -246,7 +245,7 @@ func hardSwish(a *asm, k func(x float64) vec) {
 	a.mul(x, x, t)
 }
 
-// leakyRelu is max(x, 0)+alpha·min(x, 0): the sums are exact.
+// leakyRelu computes max(x, 0)+alpha·min(x, 0). The sum is exact.
 func leakyRelu(a *asm, k func(x float64) vec) {
 	const x, t vec = 0, 1
 	a.min(t, x, k(0))
@@ -262,7 +261,7 @@ func silu(a *asm, k func(x float64) vec) {
 	a.mul(x, x, t)
 }
 
-// gelu is x/2·(1+erf(x/√2)), erf as on amd64.
+// gelu computes x/2·(1+erf(x/√2)), with erf as on amd64.
 func gelu(a *asm, k func(x float64) vec) {
 	const x, z, sq, p, q, t vec = 0, 1, 2, 3, 4, 5
 	a.mul(z, x, k(math.Sqrt2/2))

@@ -8,8 +8,8 @@ import (
 	"modelc/internal/kernelgen/transform"
 )
 
-// The transforms take four channels at a time. The transformed columns go
-// through memory on the stack, [row][column] of vectors; rows follow from there.
+// The transforms process four channels at a time. They first transform columns and store
+// them on the stack as [row][column] vectors. Then they transform rows.
 
 func winograd(a *asm) {
 	for _, m := range []int{2, 4, 6} {
@@ -18,8 +18,8 @@ func winograd(a *asm) {
 	}
 }
 
-// apply emits ops, whose factors are in registers from firstFactor on; store is
-// called for each result.
+// apply emits ops, whose factors are in registers starting at firstFactor. It calls store
+// for each result.
 func apply(a *asm, ops []transform.Op, store func(i int, x vec)) {
 	factors := transform.Factors(ops)
 	for _, op := range ops {
@@ -59,14 +59,14 @@ func loadFactors(a *asm, ops []transform.Op) {
 // multiple names the register that holds k times a stride, 1 ≤ k < 8.
 func multiple(k int) string { return fmt.Sprintf("R%d", 18+k) }
 
-// multiples sets them up for a stride in multiple(1).
+// multiples sets multiple(2), multiple(3), … from the stride in multiple(1).
 func multiples(a *asm, n int) {
 	for k := 2; k < n; k++ {
 		a.do("ADD %s, %s, %s", multiple(1), multiple(k-1), multiple(k))
 	}
 }
 
-// loadStrided loads n vectors, stride apart, from base on into registers 0 ….
+// loadStrided loads n vectors, stride apart, starting at base, into registers 0 ….
 func loadStrided(a *asm, n int, base, stride string) {
 	a.do("MOVD %s, R16", base)
 	for i := range n {
@@ -77,8 +77,8 @@ func loadStrided(a *asm, n int, base, stride string) {
 	}
 }
 
-// quarters emits f four times, in a loop, for four channels each; pointers move
-// along.
+// quarters emits a loop that runs f four times, for four channels each. It advances
+// pointers.
 func quarters(a *asm, pointers []string, f func()) {
 	a.do("MOVD $4, R5")
 	a.label("quarter")

@@ -1,8 +1,8 @@
-// Package transform holds the transforms of Winograd's F(m×m,3×3), m = 2, 4, 6,
-// as the kernel generators of every architecture use them (Lavin & Gray 2015).
-// The points are 0, ±1, ∞ for m = 2, 0, ±√½, ±√2, ∞ for 4, and 0, ±1, ±2, ±1/2, ∞
-// for 6. With 0, ±1, ±2 the error of F(4×4,3×3) is twice as large. A transform in two dimensions is one of the
-// columns, then one of the rows.
+// Package transform holds the transforms of Winograd's F(m×m,3×3) for m = 2, 4 and 6
+// (Lavin & Gray 2015), for the kernel generators of all architectures. The points are
+// 0, ±1, ∞ for m = 2; 0, ±√½, ±√2, ∞ for 4; 0, ±1, ±2, ±1/2, ∞ for 6. With 0, ±1, ±2, ∞
+// the error of m = 4 would be twice as large. A transform in two dimensions transforms the
+// columns, then the rows.
 package transform
 
 import (
@@ -18,8 +18,8 @@ type Term struct {
 	Factor float64
 }
 
-// Pair is two rows A and B of Bᵀ. Shared rows are First+Second and
-// First−Second, others First and Second.
+// Pair describes two rows of Bᵀ. They are First+Second and First−Second if Share is set,
+// otherwise First and Second.
 type Pair struct {
 	A, B          int
 	First, Second []Term
@@ -38,16 +38,16 @@ var Input = map[int][]Pair{
 		{5, 6, []Term{{6, 1}, {2, 4}, {4, -5}}, []Term{{1, 2}, {5, .5}, {3, -2.5}}, true}},
 }
 
-// Output has the factors of the pairs of sources (1,2), (3,4), (5,6) in each
-// row of Aᵀ: of their sums in even rows, of their differences in odd ones. Row 0
-// adds source 0, the last row the last source.
+// Output holds, for each row of Aᵀ, the factors of the pairs of sources (1,2), (3,4) and
+// (5,6). In even rows they are the factors of the sums of the pairs, in odd rows those of
+// the differences. Row 0 also adds source 0, the last row the last source.
 var Output = map[int][][]float64{
 	2: {{1}, {1}},
 	4: {{2 * sqrt2, 1}, {2, sqrt2}, {sqrt2, 2}, {1, 2 * sqrt2}},
 	6: {{1, 1, 32}, {1, 2, 16}, {1, 4, 8}, {1, 8, 4}, {1, 16, 2}, {1, 32, 1}},
 }
 
-// Kind is what an [Op] does.
+// Kind is the operation of an [Op].
 type Kind uint8
 
 // The kinds.
@@ -68,7 +68,7 @@ type Op struct {
 	Factor    float64
 }
 
-// Registers is how many registers the ops of a transform use.
+// Registers is the maximum number of registers that the ops of a transform use.
 const Registers = 12
 
 // InputOps returns the ops of Bᵀ·x.
@@ -81,7 +81,7 @@ func InputOps(m int) (ops []Op) {
 			continue
 		}
 		first, second := t, u
-		if len(p.First) == 1 { // a source as it is
+		if len(p.First) == 1 { // an unchanged source
 			first, second = p.First[0].Source, p.Second[0].Source
 		} else {
 			ops = linear(linear(ops, t, p.First), u, p.Second)
@@ -95,7 +95,7 @@ func InputOps(m int) (ops []Op) {
 // OutputOps returns the ops of Aᵀ·x.
 func OutputOps(m int) (ops []Op) {
 	sum, result := m+2, m+2+m/2
-	for k := range m / 2 { // differences take the place of the second source
+	for k := range m / 2 { // differences replace the second source
 		ops = append(ops, Op{Kind: Add, Dst: sum + k, X: 2*k + 1, Y: 2*k + 2}, Op{Kind: Sub, Dst: 2*k + 2, X: 2*k + 1, Y: 2*k + 2})
 	}
 	for row, factors := range Output[m] {

@@ -98,7 +98,7 @@ func (g generator) affine() {
 			off, x := 64*i+v*g.Bytes, g.Regs[i*g.PerPixel()+v]
 			VMOVUPS(Mem{Base: RSI, Disp: off}, x)
 			VFMADD132PS(scale[v], shift[v], x)
-			// The last operand is what comes out of a comparison with NaN.
+			// If one operand is NaN, the result is the last operand.
 			VMAXPS(x, lo, x)
 			VMINPS(x, hi, x)
 			VMOVUPS(x, Mem{Base: RDI, Disp: off})
@@ -172,8 +172,8 @@ func (g generator) interleave() {
 	Load(Param("n"), RCX)
 }
 
-// interleaveAVX512: each of three output vectors takes lanes from all planes,
-// in two steps.
+// interleaveAVX512 fills each of three output vectors with lanes of all planes, in two
+// steps.
 func interleaveAVX512() {
 	generator{x86.AVX512}.interleave()
 	index := []VecPhysical{Z16, Z17, Z18, Z19, Z20, Z21}
@@ -219,8 +219,8 @@ func interleaveAVX512() {
 	RET()
 }
 
-// interleaveAVX2: element e of the result is lane e/3 of plane e%3, so the
-// same permutation of all three planes brings lanes where they belong.
+// interleaveAVX2 permutes the lanes of all three planes alike. Element e of the result is
+// lane e/3 of plane e%3, so the permutation brings lanes to their places.
 func interleaveAVX2() {
 	generator{x86.AVX2}.interleave()
 	planes := []GPPhysical{RSI, RDX, RBX}
@@ -256,9 +256,9 @@ func interleaveAVX2() {
 	RET()
 }
 
-// normalize writes layer normalisation over the channels of each pixel. It
-// waits for sums across a register most of the time, so that wider registers
-// would gain little: AVX-512 machines run it too.
+// normalize writes layer normalisation over the channels of each pixel. AVX-512 machines
+// use it too: it mostly waits for sums across a register, so wider registers would gain
+// little.
 func normalize() {
 	generator{x86.AVX2}.function("normalize")
 	Load(Param("dst"), RDI)
@@ -283,7 +283,7 @@ func normalize() {
 		DECQ(RDX)
 		JNZ(LabelRef(label))
 	}
-	// average replaces a by the sum of the lanes of a and b, times inverse.
+	// average replaces all lanes of a by the sum of the lanes of a and b, times inverse.
 	average := func(a, b VecPhysical) {
 		VADDPS(b, a, a)
 		VEXTRACTF128(Imm(1), a, b.AsX())
@@ -338,7 +338,7 @@ func normalize() {
 	RET()
 }
 
-// gatherLanes writes the permutation of channels between blocks of pixels,
+// gatherLanes writes the permutation of channels between blocks of pixels. It permutes
 // eight lanes at a time on every machine.
 func gatherLanes() {
 	generator{x86.AVX2}.function("gatherLanes")
@@ -347,7 +347,7 @@ func gatherLanes() {
 	Load(Param("groups"), RSI)
 	Load(Param("n"), RDX)
 	Load(Param("keep"), AX)
-	XORQ(R8, R8) // bytes from the first pixel
+	XORQ(R8, R8) // the offset from the first pixel in bytes
 	pixels := func(count int) {
 		label := func(name string) string { return fmt.Sprintf("%s%d", name, count) }
 		acc := []VecPhysical{Y0, Y1, Y2, Y3}[:count]
@@ -400,8 +400,7 @@ func gatherLanes() {
 	RET()
 }
 
-// transpose writes the transposition of squares of eight by eight, between
-// planes and pixels.
+// transpose writes the transposition of squares of 8×8 floats, between planes and pixels.
 func transpose() {
 	generator{x86.AVX2}.function("transpose")
 	Load(Param("dst"), RDI)
@@ -446,12 +445,13 @@ func transpose() {
 	RET()
 }
 
-// softmax writes the softmax of short rows, such as a detector has thousands
-// of, on every machine in vectors of eight.
+// softmax writes the softmax of short rows. A detector has thousands of them. Every
+// machine computes them in vectors of eight.
 func softmax() {
 	g := generator{x86.AVX2}
 	g.function("softmax")
-	// Loaded from here, minus the size of a rest, is a mask of the rest.
+	// A load from mask, at an offset that depends on the size of the rest, gives a
+	// mask of the rest.
 	mask := GLOBL("rest", 8|16)
 	for lane := range 16 {
 		DATA(4*lane, U32(uint32(int64(lane-8)>>63)))
@@ -464,10 +464,10 @@ func softmax() {
 	LEAQ(mask.Offset(32), R8)
 	MOVQ(RAX, R9)
 	ANDQ(Imm(7), R9)
-	SHLQ(Imm(2), R9) // bytes of the rest
+	SHLQ(Imm(2), R9) // the size of the rest in bytes
 	SUBQ(R9, R8)
 	VMOVUPS(Mem{Base: R8}, rest)
-	SHRQ(Imm(3), RAX) // whole vectors
+	SHRQ(Imm(3), RAX) // the number of whole vectors
 	// over runs body at each vector of the row, then at its rest.
 	over := func(name string, body func(off Register, whole bool)) {
 		MOVQ(RAX, RDX)
@@ -486,7 +486,7 @@ func softmax() {
 		Label(name + "done")
 	}
 	at := func(base, off Register) Mem { return Mem{Base: base, Index: off, Scale: 1} }
-	// across replaces a by the result over its lanes in all of them.
+	// across combines all lanes of a by op and replaces each lane by the result.
 	across := func(a VecPhysical, op func(x, y, z VecPhysical)) {
 		VPERM2F128(Imm(1), a, a, Y4)
 		op(Y4, a, a)
@@ -538,7 +538,7 @@ func softmax() {
 		VMULPS(sum, x, x)
 		VMASKMOVPS(x, rest, at(RDI, off))
 	})
-	// The rest belongs to the row.
+	// Skip the rest of the row.
 	LEAQ(Mem{Base: R10, Index: R9, Scale: 1}, R10)
 	ADDQ(R10, RSI)
 	ADDQ(R10, RDI)
@@ -548,7 +548,7 @@ func softmax() {
 	RET()
 }
 
-// constants are whole vectors in read-only memory.
+// constants holds vectors in read-only memory, by the bits of their elements.
 var constants = map[uint32]Mem{}
 
 // constant returns a vector of x.
@@ -580,7 +580,7 @@ func (g generator) parametric(name string, f func(x, alpha VecPhysical)) {
 	g.loop(func(x VecPhysical) { f(x, alpha) })
 }
 
-// loop applies f, which may use all registers but the last, to each vector.
+// loop applies f to each vector. f may use all registers but the last.
 func (g generator) loop(f func(x VecPhysical)) {
 	Load(Param("x"), RSI)
 	Load(Param("n"), RCX)
@@ -599,11 +599,12 @@ func (g generator) loop(f func(x VecPhysical)) {
 	RET()
 }
 
-// exp replaces x by eˣ, from 88.73 on by infinity: 2ⁿ·eʳ with |r| ≤ ln2/2, r by Cody and Waite's split of
-// ln2, eʳ by the polynomial of Cephes' expf. It uses registers 1 to 3.
+// exp replaces x by eˣ = 2ⁿ·eʳ with |r| ≤ ln2/2, and by infinity if x ≥ 88.73. It computes
+// r with Cody and Waite's split of ln2, and eʳ with the polynomial of Cephes' expf. It uses
+// registers 1 to 3.
 func (g generator) exp(x VecPhysical) {
 	n, p, t := g.Regs[1], g.Regs[2], g.Regs[3]
-	// x stands where NaN comes through.
+	// x is the operand whose NaN becomes the result.
 	VMOVUPS(constant(89), t)
 	VMINPS(x, t, x)
 	VMOVUPS(constant(-104), t)
@@ -627,7 +628,7 @@ func (g generator) exp(x VecPhysical) {
 		VSCALEFPS(n, p, x)
 		return
 	}
-	// 2ⁿ may lie beyond the normal numbers, its two halves do not.
+	// 2ⁿ may exceed the normal numbers. Its two factors do not.
 	VCVTPS2DQ(n, n)
 	VPSRAD(Imm(1), n, t)
 	VPSUBD(t, n, n)
@@ -650,11 +651,11 @@ func (g generator) sigmoid(x VecPhysical) {
 	VDIVPS(x, t, x)
 }
 
-// tanh is a quotient of polynomials of degree 9 and 8 between −7.905 and
-// 7.905, where the nearest float32 is 1 but for one unit in the last place.
+// tanh computes a quotient of polynomials of degree 9 and 8 between −7.905 and 7.905. At
+// these bounds it is 1 in float32, but for one unit in the last place.
 func (g generator) tanh(x VecPhysical) {
 	s, p, q := g.Regs[1], g.Regs[2], g.Regs[3]
-	// x stands where NaN comes through.
+	// x is the operand whose NaN becomes the result.
 	VMOVUPS(constant(7.905), s)
 	VMINPS(x, s, x)
 	VMOVUPS(constant(-7.905), s)
@@ -666,8 +667,7 @@ func (g generator) tanh(x VecPhysical) {
 	VDIVPS(q, p, x)
 }
 
-// horner is the polynomial of s with these coefficients, the highest power's
-// first.
+// horner sets p to a polynomial in s. The coefficient of the highest power comes first.
 func horner(p, s VecPhysical, coefficients ...float64) {
 	VMOVUPS(constant(coefficients[0]), p)
 	for _, c := range coefficients[1:] {
@@ -675,15 +675,14 @@ func horner(p, s VecPhysical, coefficients ...float64) {
 	}
 }
 
-// The coefficients of tanh(x)/x in x², the highest power's first, those of the
-// numerator and of the denominator: the relative error is 6e-9 at most before
-// rounding.
+// The coefficients of the numerator and the denominator of tanh(x)/x in x², the highest
+// power first. The relative error is at most 6e-9 before rounding.
 var (
 	tanhAbove = []float64{1.54194497968620e-08, 2.20178272707193e-05, 3.57868492606125e-03, 1.34503674964859e-01, 1}
 	tanhBelow = []float64{8.59552861296433e-07, 3.42313423186762e-04, 2.61910874315076e-02, 4.67836954862206e-01, 1}
 )
 
-// hardSwish is x·min(max(x/6+1/2, 0), 1).
+// hardSwish computes x·min(max(x/6+1/2, 0), 1).
 func (g generator) hardSwish(x VecPhysical) {
 	t, zero := g.Regs[1], g.Regs[2]
 	VMOVUPS(constant(1.0/6), t)
@@ -694,7 +693,7 @@ func (g generator) hardSwish(x VecPhysical) {
 	VMULPS(t, x, x)
 }
 
-// leakyRelu is max(x, 0)+alpha·min(x, 0): the sums are exact.
+// leakyRelu computes max(x, 0)+alpha·min(x, 0). The sum is exact.
 func (g generator) leakyRelu(x, alpha VecPhysical) {
 	t, zero := g.Regs[1], g.Regs[2]
 	VXORPS(zero, zero, zero)
@@ -711,12 +710,12 @@ func (g generator) silu(x, alpha VecPhysical) {
 	VMULPS(t, x, x)
 }
 
-// gelu is x/2·(1+erf(x/√2)), erf a quotient of polynomials of degree 13 and 8
-// between −4 and 4, where it is 1 but for 2e-8.
+// gelu computes x/2·(1+erf(x/√2)). erf is a quotient of polynomials of degree 13 and 8
+// between −4 and 4. At these bounds it differs from 1 by 2e-8.
 func (g generator) gelu(x VecPhysical) {
 	z, s, p, q := g.Regs[1], g.Regs[2], g.Regs[3], g.Regs[4]
 	VMULPS(constant(math.Sqrt2/2), x, z)
-	// z stands where NaN comes through.
+	// z is the operand whose NaN becomes the result.
 	VMOVUPS(constant(4), p)
 	VMINPS(z, p, z)
 	VMOVUPS(constant(-4), p)
@@ -731,8 +730,8 @@ func (g generator) gelu(x VecPhysical) {
 	VMOVAPS(p, x)
 }
 
-// The coefficients of erf(z)/z in z², the highest power's first: those of the
-// numerator and of the denominator.
+// The coefficients of the numerator and the denominator of erf(z)/z in z², the highest
+// power first.
 var (
 	erfAbove = []float64{-2.72614225801306e-10, 2.77068142495902e-08, -2.10102402082508e-06, -5.69250639462346e-05, -7.34990630326855e-04, -2.95459980854025e-03, -1.60960333262415e-02}
 	erfBelow = []float64{-1.45660718464996e-05, -2.13374055278905e-04, -1.68282697438203e-03, -7.37332916720468e-03, -1.42647390514189e-02}

@@ -13,10 +13,11 @@ import (
 	"modelc/internal/kernelgen/x86"
 )
 
-// AVX2 has no room for a tile, so the transformed columns go through memory on
-// the stack, [row][column] of vectors of eight channels; rows follow from there.
+// A tile does not fit into the registers of AVX2. The transforms first transform columns
+// and store them on the stack as [row][column] vectors of eight channels. Then they
+// transform rows.
 
-// vectors are constants in read-only memory.
+// vectors holds constants in read-only memory.
 var vectors = map[float64]Mem{}
 
 func vector(f float64) Mem {
@@ -32,7 +33,7 @@ func vector(f float64) Mem {
 	return m
 }
 
-// apply emits ops; store is called for each result.
+// apply emits ops. It calls store for each result.
 func apply(ops []transform.Op, store func(i int, x VecPhysical)) {
 	r := x86.AVX2.Regs
 	for _, op := range ops {
@@ -57,8 +58,8 @@ func apply(ops []transform.Op, store func(i int, x VecPhysical)) {
 	}
 }
 
-// square allocates the transformed columns of al×rows vectors and returns what
-// points a register to them.
+// square allocates the given number of vectors for transformed columns. It returns a
+// function that makes a register point to them.
 func square(vectors int) func(r GPPhysical) {
 	local := AllocLocal(vectors*32 + 32)
 	return func(r GPPhysical) {
@@ -166,7 +167,7 @@ func outputAVX2(m int) {
 				JZ(LabelRef(clamp))
 				VADDPS(Mem{Base: R8, Disp: j * 64}, x, x)
 				Label(clamp)
-				// The first operand is what comes out of a comparison with NaN.
+				// If one operand is NaN, the result is the first operand.
 				VMAXPS(x, lo, x)
 				VMINPS(x, hi, x)
 				VMOVUPS(x, Mem{Base: RBX, Disp: j * 64})

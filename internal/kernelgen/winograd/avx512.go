@@ -13,12 +13,12 @@ import (
 	"modelc/internal/kernelgen/x86"
 )
 
-// With AVX-512 everything stays in registers. The input transform makes two
-// rows at a time, a pair that shares its even and odd part; the output transform
-// all rows (m = 2, 4), or the even, then the odd ones (m = 6).
+// With AVX-512, tiles stay in registers. The input transform computes two rows at a time,
+// a pair that shares its even and its odd part. The output transform computes all rows for
+// m = 2 and 4. For m = 6 it computes the even rows, then the odd ones.
 
-// body collects instructions, so that the constants they turn out to need can
-// be loaded in front of the loop.
+// body collects the instructions of a loop, so that the constants that they need can be
+// loaded before the loop.
 type body struct {
 	emit   []func()
 	consts []float64
@@ -37,13 +37,13 @@ func (b *body) constant(v float64) VecPhysical {
 	return x86.AVX512.Regs[b.first+len(b.consts)-1]
 }
 
-// operand of a linear combination.
+// factor is an operand of a linear combination with its factor.
 type factor struct {
 	f float64
 	x Op
 }
 
-// linear emits dst = Σ f·x. A first term that is dst itself adds nothing.
+// linear emits dst = Σ f·x. It emits nothing for a first term that is dst.
 func (b *body) linear(dst VecPhysical, terms []factor) {
 	for i, t := range terms {
 		switch {
@@ -148,9 +148,10 @@ func inputAVX512(m int) {
 	b.finish()
 }
 
-// outputAVX512 writes the output transform. Register use: SI and DI the tile's first
-// position and pixel, DX the residual's pixel, R14 its row stride, AX the
-// position stride, R8–R11 and R12, R13, R15 multiples of strides, BX scratch.
+// outputAVX512 writes the output transform. Registers: SI and DI point to the first
+// position and pixel of the tile, DX to the pixel of the residual. R14 holds the row stride
+// of the residual, AX the position stride. R8–R11, R12, R13 and R15 hold multiples of
+// strides. BX is scratch.
 func outputAVX512(m int) {
 	al, np := m+2, m/2
 	x86.AVX512.Function(fmt.Sprintf("winogradOut%d", m), NOSPLIT)
@@ -257,7 +258,7 @@ func outputAVX512(m int) {
 					pixels[x] = d
 				}
 			}
-			// The differences are used up.
+			// The differences are no longer needed.
 			lo, hi := a[2], free[0]
 			b.add(func() { finishRow(r, m, pixels, lo, hi, at(RDI, r, rs, 0)) })
 		}
@@ -281,7 +282,7 @@ func finishRow(r, m int, pixels []VecPhysical, lo, hi VecPhysical, to Mem) {
 	}
 	Label(clamp)
 	for x, p := range pixels {
-		// The first operand is what comes out of a comparison with NaN.
+		// If one operand is NaN, the result is the first operand.
 		VMAXPS(p, lo, p)
 		VMINPS(p, hi, p)
 		to.Disp = 64 * x

@@ -29,7 +29,7 @@ func main() {
 	Generate()
 }
 
-// at is base + k·stride + disp; r holds the stride times 1, 3, 5 and 7.
+// at returns base + k·stride + disp. r holds the stride times 1, 3, 5 and 7.
 func at(base GPPhysical, k int, r []GPPhysical, disp int) Mem {
 	m := Mem{Base: base, Disp: disp}
 	switch k {

@@ -10,8 +10,8 @@ import (
 	"modelc/internal/kernelgen/x86"
 )
 
-// weights writes the transform of weights, G·w·Gᵀ: in float64, half a vector of
-// output channels at a time, since what is lost here every tile would show.
+// weights writes the transform of weights, G·w·Gᵀ, in float64, half a vector of output
+// channels at a time. A rounding error of the weights would affect every tile.
 func weights(isa x86.ISA, m int) {
 	al := m + 2
 	isa.Function(fmt.Sprintf("winogradWeights%d", m), NOSPLIT)
@@ -22,7 +22,7 @@ func weights(isa x86.ISA, m int) {
 	Load(Param("row"), R8)
 	Load(Param("posStride"), R9)
 	MOVQ(R8, R10)
-	SHLQ(Imm(4), R10) // from tap to tap
+	SHLQ(Imm(4), R10) // the distance between taps
 
 	coefficient := func(i, k int) Mem { return Mem{Base: RBX, Disp: (i*3 + k) * 8} }
 	taps, r, sums := isa.Regs[:9], isa.Regs[9:12], isa.Regs[12:16]
@@ -30,7 +30,7 @@ func weights(isa x86.ISA, m int) {
 	mul := func(c Mem, x, dst VecPhysical) { VMULPD_BCST(c, x, dst) }
 	fma := func(c Mem, x, dst VecPhysical) { VFMADD231PD_BCST(c, x, dst) }
 	round := func(x, dst VecPhysical) { VCVTPD2PS(x, dst) }
-	if isa.Name == x86.AVX2.Name { // no operand is broadcast from memory: two registers take turns
+	if isa.Name == x86.AVX2.Name { // AVX2 operands are not broadcast from memory, so two registers alternate
 		sums, narrow = sums[:2], []VecPhysical{X12, X13}
 		free, other := Y14, Y15
 		broadcast := func(c Mem) VecPhysical {
@@ -57,7 +57,7 @@ func weights(isa x86.ISA, m int) {
 	}
 
 	Label("channel")
-	XORQ(R12, R12) // byte of the row
+	XORQ(R12, R12) // the offset in the row in bytes
 	Label("lanes")
 	LEAQ(Mem{Base: RSI, Index: R12, Scale: 1}, R11)
 	for i, t := range taps {

@@ -9,7 +9,7 @@ import (
 	"modelc/internal/kernelgen/abi"
 )
 
-// Function starts the kernel of the table for the instruction set.
+// Function starts the kernel of the table with the given name, for the instruction set.
 func (s ISA) Function(name string, attributes attr.Attribute) {
 	k := abi.Lookup(name, s.Name)
 	build.TEXT(name+s.Name, attributes, fmt.Sprintf("func(%s)", k.Args))

@@ -1,10 +1,10 @@
-// Command proxy writes this module as one version of a Go module proxy that
-// consists of files. From the root of the module:
+// Command proxy writes this module as one version to a Go module proxy that consists of
+// files. Run it in the root of the module:
 //
 //	go run ./internal/rename/proxy DIR v0.0.1
 //	GOPROXY=file://DIR go install PATH/cmd/modelc@v0.0.1
 //
-// So .ci/newcomer tests that a module with a host in its path can be installed.
+// .ci/newcomer uses it to test the installation of a module with a host in its path.
 package main
 
 import (

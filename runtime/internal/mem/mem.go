@@ -6,13 +6,13 @@ import (
 	"unsafe"
 )
 
-// What some systems do better, in files of their own.
+// Functions that the files for some systems replace.
 var (
-	// hugePages asks for large pages for b, which nothing has touched yet.
+	// hugePages asks the system for large pages for b, which is still untouched.
 	hugePages = func(b []byte) {}
 	// release tells the system that b will hardly be read again.
 	release = func(b []byte) {}
-	// mapFile returns the content of a file, and what ends the use of it.
+	// mapFile returns the content of a file and a function that ends its use.
 	mapFile = func(path string) (data []byte, unmap func(), err error) {
 		data, err = os.ReadFile(path)
 		return data, func() {}, err
@@ -27,9 +27,9 @@ func Aligned(n int) []byte {
 	return b[off : off+n : off+n]
 }
 
-// Release tells the system that b, which must not be written, will hardly be read
-// again. Where b is memory of a file, its pages stop counting as the process's
-// memory; a later read finds them unchanged. Elsewhere Release does nothing.
+// Release tells the system that b will hardly be read again. The caller must not
+// write to b. If b is memory of a file, its pages no longer count as memory of the
+// process, and a later read finds them unchanged. Otherwise Release does nothing.
 func Release(b []byte) { release(b) }
 
 // File is a file in memory.
@@ -38,12 +38,12 @@ type File struct {
 	unmap func()
 }
 
-// Map maps a file read-only into memory, or reads it where the system has no
-// mappings.
+// Map maps a file read-only into memory. If the system has no mappings, Map reads
+// the file.
 func Map(path string) (File, error) {
 	data, unmap, err := mapFile(path)
 	return File{data, unmap}, err
 }
 
-// Unmap ends the use of Data.
+// Unmap removes the mapping. Data must not be used after it.
 func (f File) Unmap() { f.unmap() }

@@ -11,9 +11,9 @@ import (
 
 func init() { hugePages, release = adviseHugePages, adviseRelease }
 
-// adviseHugePages asks for pages of 2 MB in the middle of b. One fault then takes
-// a sixth of the time of the 512 faults that it replaces. It asks only while the
-// system has twice as many such pages free: otherwise the system would first
+// adviseHugePages asks for pages of 2 MB in the middle of b. One fault takes a sixth
+// of the time of the 512 faults that it replaces. adviseHugePages asks only if at
+// least twice the number of such pages is free. Otherwise the system would first
 // compact memory, which takes longer than the pages save.
 func adviseHugePages(b []byte) {
 	const size = 2 << 20
@@ -45,8 +45,8 @@ func hugeFree(buddyinfo []byte) (n int) {
 }
 
 // adviseRelease drops the pages of b if all of them belong to files: to a mapping,
-// or to the program itself, which holds embedded files. It leaves alone the heap,
-// and a program that was unpacked to memory.
+// or to the program itself, which holds embedded files. It does not drop pages of
+// the heap or of a program that was unpacked to memory.
 func adviseRelease(b []byte) {
 	page := uintptr(os.Getpagesize())
 	from := uintptr(unsafe.Pointer(unsafe.SliceData(b)))

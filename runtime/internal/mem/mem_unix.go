@@ -21,7 +21,7 @@ func mmap(path string) (data []byte, unmap func(), err error) {
 		return nil, nil, err
 	}
 	if !st.Mode().IsRegular() || st.Size() == 0 {
-		return nil, nil, fmt.Errorf("modelc: %s is empty, or no file", path)
+		return nil, nil, fmt.Errorf("modelc: %s is empty or not a regular file", path)
 	}
 	b, err := syscall.Mmap(int(f.Fd()), 0, int(st.Size()), syscall.PROT_READ, syscall.MAP_SHARED)
 	if err != nil {

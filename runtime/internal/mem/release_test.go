@@ -31,8 +31,7 @@ func resident(t *testing.T, b []byte) (n int) {
 	return n
 }
 
-// The weights that a model transforms at load leave its memory when they lie in
-// a file, and can be read again.
+// Released pages of a file leave memory and can be read again.
 func TestReleaseOfFile(t *testing.T) {
 	page := os.Getpagesize()
 	content := bytes.Repeat([]byte("weights!"), 64*page/8)
@@ -58,7 +57,8 @@ func TestReleaseOfFile(t *testing.T) {
 	}
 }
 
-// Memory that is of no file, or no longer what the file holds, is not touched.
+// Release does not change memory that belongs to no file, or that differs from the
+// file.
 func TestReleaseOfMemory(t *testing.T) {
 	page := os.Getpagesize()
 	heap := bytes.Repeat([]byte("weights!"), 64*page/8)

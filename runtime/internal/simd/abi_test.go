@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// The tables of tiers and kernels agree with the functions of this package.
+// Every tier but the generic one sets all fields. Only the pixels of narrow and of
+// neighbour kernels may be 0.
 func TestTierTable(t *testing.T) {
 	for _, tier := range All {
 		v := reflect.ValueOf(*tier)

@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// The arguments of kernels. The assembly reads the fields by offset: a test in
+// The arguments of kernels. The assembly reads the fields by offset. A test in
 // internal/kernelgen/abi compares the offsets.
 
 // Tile holds the arguments of a micro-kernel. For each pixel p < Pixels and
@@ -13,9 +13,9 @@ import (
 //
 //	Out[p,o] = clamp(Bias[o] + Σ In[…]·W[…,o] + Res[p,o])
 //
-// The sum runs over Blocks × Rows × Cols steps of 16 input channels, in the run
-// kernels of Run consecutive values. Strides are in bytes. Weights are read in
-// the order of the steps, 32 or 16 output channels for each input value.
+// The sum has Blocks × Rows × Cols steps of 16 input channels. A step of a run
+// kernel has Run consecutive values instead. Strides are in bytes. Weights are read
+// in the order of the steps, 32 or 16 output channels for each input value.
 type Tile struct {
 	In, W, Out, Bias, Res unsafe.Pointer // Res may be nil, Bias may not
 	Pix                   int            // from one pixel's input to the next
@@ -26,17 +26,17 @@ type Tile struct {
 	Cols, ColStride       int
 	Run                   int // values of a step, run kernels only
 	Pixels                int // 1 … Tier.TilePixels
-	Clamp                 int // 0 where Lo and Hi are infinite
+	Clamp                 int // 0 if Lo and Hi are infinite
 	Lo, Hi                float32
 	// next is the address of weights that later tiles read. A tile of 32 output
-	// channels with steps of 16 input channels prefetches them into L2: nextStep
-	// bytes with each step. Where many tiles share the work a step requests 512
-	// bytes, because a second request takes time from the weights that L1 waits
-	// for. If nextStep is 0, the tile prefetches its own weights.
+	// channels with steps of 16 input channels prefetches nextStep bytes of them
+	// into L2 with each step. If many tiles share the weights, a step requests 512
+	// bytes: further requests would delay the weights that L1 waits for. If nextStep
+	// is 0, the tile prefetches its own weights.
 	next     uintptr // never dereferenced, so it may lie beyond the weights
 	nextStep int
-	// Half is 1 where the last block has at most 8 channels. The kernels of amd64
-	// leave out the others, whose products are zero.
+	// Half is 1 if the last block has at most 8 channels. The kernels of amd64 skip
+	// the other channels, whose products are zero.
 	Half int
 	// Double accumulates in float64.
 	Double bool
@@ -48,11 +48,11 @@ type Tile struct {
 
 var inf = float32(math.Inf(1))
 
-// NewTile returns arguments that clamp nothing.
+// NewTile returns arguments with infinite bounds.
 func NewTile(double bool) Tile { return Tile{Lo: -inf, Hi: inf, Double: double} }
 
-// LaneGroup tells what eight lanes take from eight others: lane i, if Mask[i] is
-// not 0, takes lane Perm[i].
+// LaneGroup describes a permutation of eight lanes: if Mask[i] is not 0, lane i of
+// the result is lane Perm[i] of the source.
 type LaneGroup struct {
 	In   unsafe.Pointer // the eight lanes of the first pixel
 	Perm [8]int32

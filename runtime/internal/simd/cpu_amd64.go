@@ -6,8 +6,8 @@ package simd
 func cpuid(leaf, sub uint32) (eax, ebx, ecx, edx uint32)
 func xgetbv() (eax, edx uint32)
 
-// Available returns the tiers of this machine, the best last: those that the CPU
-// has and whose registers the operating system saves.
+// Available returns the tiers of this machine, the best last. The CPU has their
+// instructions, and the operating system saves their registers.
 func Available() []*Tier {
 	const (
 		osxsave, avx, fma = 1 << 27, 1 << 28, 1 << 12

@@ -2,5 +2,6 @@
 
 package simd
 
-// Available returns the tiers of every arm64.
+// Available returns the tiers of this machine, the best last. Every arm64 CPU has
+// NEON.
 func Available() []*Tier { return []*Tier{&generic, &neon} }

@@ -2,5 +2,5 @@
 
 package simd
 
-// Available returns the tier of every machine.
+// Available returns the tiers of this machine: only the generic one.
 func Available() []*Tier { return []*Tier{&generic} }

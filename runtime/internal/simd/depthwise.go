@@ -6,7 +6,8 @@ import (
 	"modelc/runtime/internal/team"
 )
 
-// ComputeDepthwise computes a tile of one block of 16 channels, one filter each.
+// ComputeDepthwise computes a tile of one block of 16 channels with one filter per
+// channel.
 func (a *Tile) ComputeDepthwise() {
 	switch {
 	case a.Double:
@@ -16,7 +17,8 @@ func (a *Tile) ComputeDepthwise() {
 	}
 }
 
-// DepthwiseLine computes pixels side by side, tile after tile. res may be nil.
+// DepthwiseLine computes the given number of adjacent pixels, tile after tile. res
+// may be nil.
 func (a *Tile) DepthwiseLine(in, out, res unsafe.Pointer, pixels int) {
 	most, near := active.ChannelPixels, a.neighbours() && res == nil
 	if near {
@@ -36,7 +38,8 @@ func (a *Tile) DepthwiseLine(in, out, res unsafe.Pointer, pixels int) {
 	}
 }
 
-// neighbours reports whether Depthwise3 computes the tile if it has no residual.
+// neighbours reports whether Depthwise3 can compute the tile, provided that it has
+// no residual.
 func (a *Tile) neighbours() bool {
 	return active.NeighbourPixels > 0 && !a.Double && a.Cols == 3 && a.Pix == 64 && a.ColStride == 64
 }

@@ -5,8 +5,8 @@ import "unsafe"
 // doublePixels is the maximum number of pixels of a tile in float64.
 const doublePixels = 6
 
-// double computes a tile with sums in float64, each rounded once. Products of two
-// float32 are exact there. step is the number of input values of a step.
+// double computes a tile with sums in float64, each rounded once. The product of two
+// float32 is exact in float64. step is the number of input values of a step.
 func (a *Tile) double(width, step int) {
 	var sums [doublePixels * 32]float32
 	part := *a

@@ -2,14 +2,14 @@ package simd
 
 import "unsafe"
 
-// storeNarrow stores 8 channels of pixel p, and zeros in the others unless
+// storeNarrow stores 8 channels of pixel p. It stores zeros in the other 8, unless
 // pixels are 8 floats apart.
 func (a *Tile) storeNarrow(p int, v []float32) {
 	out := unsafe.Slice((*float32)(unsafe.Add(a.Out, p*a.OutPix)), min(16, a.OutPix/4))
 	clear(out[copy(out, v[:8]):])
 }
 
-// finish adds the residual to pixel p, clamps and stores it: the epilogue.
+// finish is the epilogue: it adds the residual to pixel p, clamps it and stores it.
 func (a *Tile) finish(p int, acc []float32) {
 	for blk := range len(acc) / 16 {
 		v := acc[blk*16 : blk*16+16]

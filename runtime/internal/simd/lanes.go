@@ -2,8 +2,9 @@ package simd
 
 import "unsafe"
 
-// Gather writes eight lanes of so many pixels, 16 floats apart, to out. Lanes
-// without a source become zero, or keep their values.
+// Gather writes eight lanes of each pixel to out, where pixels are 16 floats apart.
+// The lanes come from the first n of groups. Lanes without a source become zero, or
+// keep their values if keep is set.
 func Gather(out []float32, pixels int, groups *[8]LaneGroup, n int, keep bool) {
 	if !GatherLanes(&out[0], pixels, &groups[0], n, keep) {
 		gather(out, pixels, groups[:n], keep)

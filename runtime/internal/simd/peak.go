@@ -2,8 +2,8 @@ package simd
 
 import "time"
 
-// PeakGFLOPS measures the peak of multiply-adds of one core in the tier in use,
-// in GFLOP/s: the best of a few short runs on registers alone. It is 0 where the
+// PeakGFLOPS measures the peak rate of multiply-adds of one core in the tier in
+// use, in GFLOP/s: the best of a few short runs on registers. It returns 0 if the
 // tier has no such kernel.
 func PeakGFLOPS() float64 {
 	const rounds = 1_000_000

@@ -11,13 +11,12 @@ var (
 	lowest = [16]float32{-inf, -inf, -inf, -inf, -inf, -inf, -inf, -inf, -inf, -inf, -inf, -inf, -inf, -inf, -inf, -inf}
 )
 
-// PoolLine reduces n windows side by side that lie inside the image: their
-// maxima, or else their sums, undivided. A window has rows × cols taps; its
-// columns are colStep pixels apart, its rows rowStride floats. Pixels are pitch
-// floats apart, 16 or, if Tier.NarrowPixels is not 0, 8. The next window is step
-// pixels further.
+// PoolLine writes the maxima of n adjacent windows to out, or their sums unless
+// maximum is set. The windows lie inside the image, step pixels apart. A window has
+// rows × cols taps: its columns are colStep pixels apart, its rows rowStride floats.
+// Pixels are pitch floats apart: 16, or 8 if Tier.NarrowPixels is not 0.
 //
-// The generic tier has no such kernel: PoolLine reports whether it did the work.
+// PoolLine reports whether it did the work: the generic tier has no such kernel.
 func PoolLine(maximum bool, out, in []float32, n, pitch, step, rows, rowStride, cols, colStep int) bool {
 	if active == &generic {
 		return false
@@ -42,9 +41,9 @@ func PoolLine(maximum bool, out, in []float32, n, pitch, step, rows, rowStride, 
 	return true
 }
 
-// Accumulate adds n pixels of 16 channels to the sums in acc, or takes the
-// maximum. The generic tier has no such kernel: Accumulate reports whether it
-// did the work.
+// Accumulate adds pixels of 16 channels to the sums in acc, or updates the maxima in
+// acc if maximum is set. It reports whether it did the work: the generic tier has no
+// such kernel.
 func Accumulate(maximum bool, acc *[16]float32, in []float32) bool {
 	if active == &generic {
 		return false
@@ -56,7 +55,7 @@ func Accumulate(maximum bool, acc *[16]float32, in []float32) bool {
 	return true
 }
 
-// computePool computes a tile of windows of pixels pitch floats apart.
+// computePool computes a tile of windows. Pixels are pitch floats apart.
 func (a *Tile) computePool(maximum bool, pitch int) {
 	done := false
 	switch {

@@ -1,28 +1,28 @@
 // Package simd holds the micro-kernels: loops over registers, in assembly for
 // each tier and in Go as their specification.
 //
-// A tier is an instruction set that kernels are written for. Dispatchers
-// (zdispatch_*.go) call the kernel of the tier in use. They are generated from
-// the table in internal/kernelgen/abi, and report whether there is such a
-// kernel: where there is none, the function in Go does the work.
+// A tier is an instruction set that has kernels. Dispatchers (zdispatch_*.go) call
+// the kernel of the tier in use and report whether it exists. If it does not, the
+// function in Go does the work. Dispatchers are generated from the table in
+// internal/kernelgen/abi.
 package simd
 
 // Tier describes an instruction set and the register tiles of its kernels.
 type Tier struct {
 	Name  string
-	Lanes int // floats of a vector
+	Lanes int // the number of float32 in a vector
 	// TilePixels is the maximum number of pixels of a tile of 16 or 32 output
 	// channels.
 	TilePixels int
-	// ChannelPixels is the same for kernels that compute each channel alone.
+	// ChannelPixels is that maximum for kernels that compute each channel alone.
 	ChannelPixels int
-	// NarrowPixels is the same for kernels of 8 channels, 0 without such kernels.
+	// NarrowPixels is that maximum for kernels of 8 channels, 0 if there are none.
 	NarrowPixels int
-	// NeighbourPixels is the same for the depthwise kernel of three neighbouring
-	// taps, 0 where the general one is as fast.
+	// NeighbourPixels is that maximum for the depthwise kernel of three neighbouring
+	// taps, 0 if the general kernel is as fast.
 	NeighbourPixels int
-	// MACs is the number of multiply-adds that take as long as one operation on
-	// one float outside the tiles.
+	// MACs is the number of multiply-adds in a tile that take as long as one
+	// operation on one float outside tiles.
 	MACs int
 	// Accumulators is the number of vectors that a round of the peak measurement
 	// multiplies and adds.

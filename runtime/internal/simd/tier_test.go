@@ -12,7 +12,7 @@ func TestChoose(t *testing.T) {
 		{"", old, &generic}, {"", amd, &avx512}, {"", arm, &neon},
 		{"avx512", amd, &avx512}, {"avx2", amd, &avx2}, {"generic", amd, &generic},
 		{"neon", arm, &neon}, {"generic", arm, &generic},
-		// What the machine lacks, and what does not exist.
+		// Tiers that the machine lacks, and a tier that does not exist.
 		{"avx512", []*Tier{&generic, &avx2}, &avx2}, {"neon", amd, &avx512}, {"avx2", arm, &neon}, {"avx2", old, &generic}, {"sse9", amd, &avx512},
 	} {
 		if got := choose(c.wanted, c.tiers); got != c.want {

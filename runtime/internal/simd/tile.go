@@ -10,7 +10,7 @@ import (
 // channels.
 const WeightStep = 16 * 32 * 4
 
-// Compute computes a tile of 16 input channels a step. width is the number of
+// Compute computes a tile with steps of 16 input channels. width is the number of
 // output channels, 32 or 16.
 func (a *Tile) Compute(width int) {
 	switch {
@@ -28,7 +28,7 @@ func (a *Tile) Compute(width int) {
 	a.compute(width, 16)
 }
 
-// prefetch sets what the tile prefetches.
+// prefetch sets next and nextStep.
 func (a *Tile) prefetch() {
 	a.next, a.nextStep = uintptr(a.W), 0
 	if a.ahead != 0 {
@@ -37,8 +37,8 @@ func (a *Tile) prefetch() {
 	}
 }
 
-// Ahead makes the next n tiles prefetch together as many weights as one of them
-// reads, from the address at.
+// Ahead makes the next n tiles prefetch weights from the address at: together, the
+// number of bytes that one tile reads.
 func (a *Tile) Ahead(at uintptr, n int) {
 	a.ahead, a.aheadTile, a.aheadStep = at, a.WeightBytes(32)/n, WeightStep/n
 }
@@ -54,9 +54,9 @@ func (a *Tile) AheadNone() { a.ahead = 0 }
 // WeightBytes returns the size of the weights of width output channels.
 func (a *Tile) WeightBytes(width int) int { return a.Blocks * a.Rows * a.Cols * 16 * width * 4 }
 
-// Line computes pixels side by side, tile after tile, beginning at a.In, a.Out
-// and a.Res. A width of 8 is allowed only for runs, and only if
-// Tier.NarrowPixels is not 0.
+// Line computes the given number of adjacent pixels, tile after tile, starting at
+// a.In, a.Out and a.Res. A width of 8 output channels is valid only for runs, and
+// only if Tier.NarrowPixels is not 0.
 func (a *Tile) Line(width, pixels int) {
 	most := active.TilePixels
 	if width == 8 {
@@ -76,7 +76,7 @@ func (a *Tile) Line(width, pixels int) {
 			a.Res = unsafe.Add(res, x*a.ResPix)
 		}
 		switch {
-		case width == 8 && Run8(a): // such tiles are so small that a call more takes 5 % of their time
+		case width == 8 && Run8(a): // another call would take 5 % of the time of such a tile
 		case a.Run > 0:
 			a.ComputeRun(width)
 		default:
@@ -86,8 +86,8 @@ func (a *Tile) Line(width, pixels int) {
 	}
 }
 
-// ComputeRun computes a tile of a.Run input values a step. width is the number
-// of output channels: 32, 16, or 8 without Double.
+// ComputeRun computes a tile with steps of a.Run input values. width is the number
+// of output channels: 32, 16, or 8 if a.Double is not set.
 func (a *Tile) ComputeRun(width int) {
 	switch {
 	case a.Double:
@@ -110,9 +110,9 @@ func (a *Tile) ComputeRun(width int) {
 	a.compute(width, a.Run)
 }
 
-// compute is the micro-kernel in Go, the specification of the others. The
-// others fuse multiplication and addition and, for few pixels, sum every fourth
-// input channel apart.
+// compute is the micro-kernel in Go and the specification of those in assembly. The
+// assembly fuses multiplication and addition. For few pixels it sums every fourth
+// input channel separately.
 func (a *Tile) compute(width, step int) {
 	for p := 0; p < a.Pixels; p++ {
 		var acc [32]float32

@@ -55,14 +55,14 @@ func random(r *rand.Rand, n int) []float32 {
 
 func pick[T any](r *rand.Rand, list ...T) T { return list[r.IntN(len(list))] }
 
-// Every micro-kernel for every number of pixels against its twin in Go, with
-// all options of the epilogue, NaN in the input, and canaries around and, since
-// pixels and blocks are apart, between what it writes.
+// TestMicroKernels compares every micro-kernel with its twin in Go, for every number
+// of pixels, all options of the epilogue, and NaN in the input. Canaries surround
+// the output and lie between its pixels and blocks.
 func TestMicroKernels(t *testing.T) {
 	kernels := []struct {
 		name         string
 		vector, twin func(a *Tile)
-		width, step  int // output channels, input values a step (0: depthwise)
+		width, step  int // the numbers of output channels and of input values of a step; 0 for depthwise
 	}{
 		{"tile32", func(a *Tile) { a.Compute(32) }, func(a *Tile) { a.compute(32, 16) }, 32, 16},
 		{"tile16", func(a *Tile) { a.Compute(16) }, func(a *Tile) { a.compute(16, 16) }, 16, 16},

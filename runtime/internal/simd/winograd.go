@@ -7,17 +7,17 @@ import (
 
 const sqrt2 = math.Sqrt2
 
-// Matrices are those of F(m×m,r×r), Winograd's minimal filtering: Bᵀ transforms
-// inputs, G weights, Aᵀ outputs.
+// Matrices holds the matrices of F(m×m,r×r), Winograd's minimal filtering: Bᵀ
+// transforms inputs, G weights, Aᵀ outputs.
 type Matrices struct {
 	BT, G, AT [][]float64
-	// Ones is a vector that Aᵀ turns into ones: how a bias enters.
+	// Ones is a vector that Aᵀ transforms to ones. A bias is added times this vector.
 	Ones []float64
 }
 
 // Winograd has the matrices of F(m×m,3×3) for m = 2, 4 and 6. The points are
-// 0, ±1, ∞ (m = 2), 0, ±√½, ±√2, ∞ (4), and 0, ±1, ±2, ±1/2, ∞ (6). Those of
-// m = 4 halve the error of 0, ±1, ±2, ∞.
+// 0, ±1, ∞ for m = 2; 0, ±√½, ±√2, ∞ for 4; 0, ±1, ±2, ±1/2, ∞ for 6. With
+// 0, ±1, ±2, ∞ the error of m = 4 would be twice as large.
 var Winograd = map[int]Matrices{
 	2: {
 		BT: [][]float64{{1, 0, -1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, -1, 0, 1}},
@@ -51,7 +51,7 @@ var Winograd = map[int]Matrices{
 // tile, both in floats.
 func TransformIn(m, step int, in, out []float32, row, pos, n int) {
 	run := n
-	if step != m { // the tiles of the kernels are m pixels apart
+	if step != m { // the kernels read tiles that are m pixels apart
 		run = 1
 	}
 	for t := 0; t < n; t += run {
@@ -100,8 +100,8 @@ func transformIn(m, step int, in, out []float32, row, pos, n int) {
 }
 
 // TransformOut writes Aᵀ·x·A of n tiles of 16 channels to rows of pixels, adds
-// res unless it is nil, and clamps. pos, row and resRow are the distances
-// between positions of a tile, rows of out and rows of res, in floats.
+// res unless it is nil, and clamps the results to lo … hi. pos, row and resRow are
+// the distances between positions of a tile, rows of out and rows of res, in floats.
 func TransformOut(m int, in, out, res []float32, pos, row, resRow, n int, lo, hi float32) {
 	a := WinogradOut{In: unsafe.Pointer(&in[0]), Out: unsafe.Pointer(&out[0]), Res: unsafe.Pointer(unsafe.SliceData(res)),
 		PosStride: pos * 4, RowStride: row * 4, ResStride: resRow * 4, Tiles: n, Lo: lo, Hi: hi}
@@ -158,10 +158,10 @@ func transformOut(m int, in, out, res []float32, pos, row, resRow, n int, lo, hi
 	}
 }
 
-// TransformWeights writes G·w·Gᵀ of the filters of n input channels, row/4 output
-// channels each, in float64, rounded once. The taps of w are 16·row bytes apart,
-// the positions of dst pos bytes, channels row bytes. It reports whether the tier
-// in use has such a kernel.
+// TransformWeights writes G·w·Gᵀ of the filters of n input channels and row/4 output
+// channels to dst. It computes in float64 and rounds once. The taps of w are 16·row
+// bytes apart and the positions of dst pos bytes; input channels are row bytes apart
+// in both. TransformWeights reports whether the tier in use has such a kernel.
 func TransformWeights(m int, w, dst []float32, n, row, pos int) bool {
 	var g [8][3]float64
 	for i, r := range Winograd[m].G {

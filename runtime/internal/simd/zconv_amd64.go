@@ -4,22 +4,22 @@
 
 package simd
 
-// tile32AVX512 computes a.Pixels pixels by 32 output channels, 16 input channels a step.
+// tile32AVX512 computes a.Pixels pixels by 32 output channels, 16 input channels per step.
 //
 //go:noescape
 func tile32AVX512(a *Tile)
 
-// tile16AVX512 computes a.Pixels pixels by 16 output channels, 16 input channels a step.
+// tile16AVX512 computes a.Pixels pixels by 16 output channels, 16 input channels per step.
 //
 //go:noescape
 func tile16AVX512(a *Tile)
 
-// run32AVX512 computes a.Pixels pixels by 32 output channels, a.Run input values a step.
+// run32AVX512 computes a.Pixels pixels by 32 output channels, a.Run input values per step.
 //
 //go:noescape
 func run32AVX512(a *Tile)
 
-// run16AVX512 computes a.Pixels pixels by 16 output channels, a.Run input values a step.
+// run16AVX512 computes a.Pixels pixels by 16 output channels, a.Run input values per step.
 //
 //go:noescape
 func run16AVX512(a *Tile)
@@ -29,12 +29,12 @@ func run16AVX512(a *Tile)
 //go:noescape
 func depthwiseAVX512(a *Tile)
 
-// poolMaxAVX512 takes the maximum over the windows of a.Pixels pixels of one block; a.Bias is the start.
+// poolMaxAVX512 computes the maximum of a.Bias and the window of each of a.Pixels pixels of one block.
 //
 //go:noescape
 func poolMaxAVX512(a *Tile)
 
-// poolSumAVX512 sums the windows of a.Pixels pixels of one block onto a.Bias.
+// poolSumAVX512 computes the sum of a.Bias and the window of each of a.Pixels pixels of one block.
 //
 //go:noescape
 func poolSumAVX512(a *Tile)
@@ -44,27 +44,27 @@ func poolSumAVX512(a *Tile)
 //go:noescape
 func peakAVX512(n int)
 
-// run8AVX2 computes a.Pixels pixels by the first 8 of 16 output channels, a.Run input values a step. The other channels of a pixel become zero, except where pixels are 8 floats apart.
+// run8AVX2 computes a.Pixels pixels by the first 8 of 16 output channels, a.Run input values per step. The other channels of a pixel become zero, unless pixels are 8 floats apart.
 //
 //go:noescape
 func run8AVX2(a *Tile)
 
-// tile32AVX2 computes a.Pixels pixels by 32 output channels, 16 input channels a step.
+// tile32AVX2 computes a.Pixels pixels by 32 output channels, 16 input channels per step.
 //
 //go:noescape
 func tile32AVX2(a *Tile)
 
-// tile16AVX2 computes a.Pixels pixels by 16 output channels, 16 input channels a step.
+// tile16AVX2 computes a.Pixels pixels by 16 output channels, 16 input channels per step.
 //
 //go:noescape
 func tile16AVX2(a *Tile)
 
-// run32AVX2 computes a.Pixels pixels by 32 output channels, a.Run input values a step.
+// run32AVX2 computes a.Pixels pixels by 32 output channels, a.Run input values per step.
 //
 //go:noescape
 func run32AVX2(a *Tile)
 
-// run16AVX2 computes a.Pixels pixels by 16 output channels, a.Run input values a step.
+// run16AVX2 computes a.Pixels pixels by 16 output channels, a.Run input values per step.
 //
 //go:noescape
 func run16AVX2(a *Tile)
@@ -79,22 +79,22 @@ func depthwiseAVX2(a *Tile)
 //go:noescape
 func depthwise3AVX2(a *Tile)
 
-// poolMaxAVX2 takes the maximum over the windows of a.Pixels pixels of one block; a.Bias is the start.
+// poolMaxAVX2 computes the maximum of a.Bias and the window of each of a.Pixels pixels of one block.
 //
 //go:noescape
 func poolMaxAVX2(a *Tile)
 
-// poolSumAVX2 sums the windows of a.Pixels pixels of one block onto a.Bias.
+// poolSumAVX2 computes the sum of a.Bias and the window of each of a.Pixels pixels of one block.
 //
 //go:noescape
 func poolSumAVX2(a *Tile)
 
-// poolMax8AVX2 takes the maximum over the windows of a.Pixels pixels of 8 channels; a.Bias is the start. The other channels of a pixel become zero, except where pixels are 8 floats apart.
+// poolMax8AVX2 computes the maximum of a.Bias and the window of each of a.Pixels pixels of 8 channels. The other channels of a pixel become zero, unless pixels are 8 floats apart.
 //
 //go:noescape
 func poolMax8AVX2(a *Tile)
 
-// poolSum8AVX2 sums the windows of a.Pixels pixels of 8 channels onto a.Bias. The other channels of a pixel become zero, except where pixels are 8 floats apart.
+// poolSum8AVX2 computes the sum of a.Bias and the window of each of a.Pixels pixels of 8 channels. The other channels of a pixel become zero, unless pixels are 8 floats apart.
 //
 //go:noescape
 func poolSum8AVX2(a *Tile)
@@ -104,12 +104,12 @@ func poolSum8AVX2(a *Tile)
 //go:noescape
 func peakAVX2(n int)
 
-// double32AVX512 writes the sums, in float64, of a.Pixels pixels by 32 output channels to out, step input values a step.
+// double32AVX512 accumulates a.Pixels pixels by 32 output channels in float64, step input values per step, and writes the sums to out.
 //
 //go:noescape
 func double32AVX512(a *Tile, out *float32, step int)
 
-// double16AVX512 writes the sums, in float64, of a.Pixels pixels by 16 output channels to out, step input values a step.
+// double16AVX512 accumulates a.Pixels pixels by 16 output channels in float64, step input values per step, and writes the sums to out.
 //
 //go:noescape
 func double16AVX512(a *Tile, out *float32, step int)

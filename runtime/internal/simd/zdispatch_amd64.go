@@ -4,7 +4,7 @@
 
 package simd
 
-// Tile32 computes a.Pixels pixels by 32 output channels, 16 input channels a step.
+// Tile32 computes a.Pixels pixels by 32 output channels, 16 input channels per step.
 // It reports whether the tier in use has the kernel.
 func Tile32(a *Tile) bool {
 	switch active {
@@ -18,7 +18,7 @@ func Tile32(a *Tile) bool {
 	return true
 }
 
-// Tile16 computes a.Pixels pixels by 16 output channels, 16 input channels a step.
+// Tile16 computes a.Pixels pixels by 16 output channels, 16 input channels per step.
 // It reports whether the tier in use has the kernel.
 func Tile16(a *Tile) bool {
 	switch active {
@@ -32,7 +32,7 @@ func Tile16(a *Tile) bool {
 	return true
 }
 
-// Run32 computes a.Pixels pixels by 32 output channels, a.Run input values a step.
+// Run32 computes a.Pixels pixels by 32 output channels, a.Run input values per step.
 // It reports whether the tier in use has the kernel.
 func Run32(a *Tile) bool {
 	switch active {
@@ -46,7 +46,7 @@ func Run32(a *Tile) bool {
 	return true
 }
 
-// Run16 computes a.Pixels pixels by 16 output channels, a.Run input values a step.
+// Run16 computes a.Pixels pixels by 16 output channels, a.Run input values per step.
 // It reports whether the tier in use has the kernel.
 func Run16(a *Tile) bool {
 	switch active {
@@ -60,7 +60,7 @@ func Run16(a *Tile) bool {
 	return true
 }
 
-// Run8 computes a.Pixels pixels by the first 8 of 16 output channels, a.Run input values a step. The other channels of a pixel become zero, except where pixels are 8 floats apart.
+// Run8 computes a.Pixels pixels by the first 8 of 16 output channels, a.Run input values per step. The other channels of a pixel become zero, unless pixels are 8 floats apart.
 // It reports whether the tier in use has the kernel.
 func Run8(a *Tile) bool {
 	if active == &generic {
@@ -70,7 +70,7 @@ func Run8(a *Tile) bool {
 	return true
 }
 
-// Double32 writes the sums, in float64, of a.Pixels pixels by 32 output channels to out, step input values a step.
+// Double32 accumulates a.Pixels pixels by 32 output channels in float64, step input values per step, and writes the sums to out.
 // It reports whether the tier in use has the kernel.
 func Double32(a *Tile, out *float32, step int) bool {
 	switch active {
@@ -82,7 +82,7 @@ func Double32(a *Tile, out *float32, step int) bool {
 	return true
 }
 
-// Double16 writes the sums, in float64, of a.Pixels pixels by 16 output channels to out, step input values a step.
+// Double16 accumulates a.Pixels pixels by 16 output channels in float64, step input values per step, and writes the sums to out.
 // It reports whether the tier in use has the kernel.
 func Double16(a *Tile, out *float32, step int) bool {
 	switch active {
@@ -118,7 +118,7 @@ func Depthwise3(a *Tile) bool {
 	return true
 }
 
-// PoolMax takes the maximum over the windows of a.Pixels pixels of one block; a.Bias is the start.
+// PoolMax computes the maximum of a.Bias and the window of each of a.Pixels pixels of one block.
 // It reports whether the tier in use has the kernel.
 func PoolMax(a *Tile) bool {
 	switch active {
@@ -132,7 +132,7 @@ func PoolMax(a *Tile) bool {
 	return true
 }
 
-// PoolSum sums the windows of a.Pixels pixels of one block onto a.Bias.
+// PoolSum computes the sum of a.Bias and the window of each of a.Pixels pixels of one block.
 // It reports whether the tier in use has the kernel.
 func PoolSum(a *Tile) bool {
 	switch active {
@@ -146,7 +146,7 @@ func PoolSum(a *Tile) bool {
 	return true
 }
 
-// PoolMax8 takes the maximum over the windows of a.Pixels pixels of 8 channels; a.Bias is the start. The other channels of a pixel become zero, except where pixels are 8 floats apart.
+// PoolMax8 computes the maximum of a.Bias and the window of each of a.Pixels pixels of 8 channels. The other channels of a pixel become zero, unless pixels are 8 floats apart.
 // It reports whether the tier in use has the kernel.
 func PoolMax8(a *Tile) bool {
 	if active == &generic {
@@ -156,7 +156,7 @@ func PoolMax8(a *Tile) bool {
 	return true
 }
 
-// PoolSum8 sums the windows of a.Pixels pixels of 8 channels onto a.Bias. The other channels of a pixel become zero, except where pixels are 8 floats apart.
+// PoolSum8 computes the sum of a.Bias and the window of each of a.Pixels pixels of 8 channels. The other channels of a pixel become zero, unless pixels are 8 floats apart.
 // It reports whether the tier in use has the kernel.
 func PoolSum8(a *Tile) bool {
 	if active == &generic {
@@ -222,7 +222,7 @@ func MulRow(dst, a, b *float32, n, bStep int, lo, hi float32) bool {
 	return true
 }
 
-// Strassen writes a21+a22, S2 = S1−a11, a11−a21 and a12−S2 of n pixels, stride bytes apart, see kernel.Strassen.
+// Strassen writes S1 = a21+a22, S2 = S1−a11, S3 = a11−a21 and S4 = a12−S2 of n pixels to s, stride bytes apart. See kernel.Strassen.
 // It reports whether the tier in use has the kernel.
 func Strassen(s *float32, stride int, a11, a12, a21, a22 *float32, n int) bool {
 	switch active {
@@ -236,7 +236,7 @@ func Strassen(s *float32, stride int, a11, a12, a21, a22 *float32, n int) bool {
 	return true
 }
 
-// Interleave3 writes a[0], b[0], c[0], a[1], … for n vectors of 16 floats of each.
+// Interleave3 writes a[0], b[0], c[0], a[1], … to dst, for n vectors of 16 floats of each source.
 // It reports whether the tier in use has the kernel.
 func Interleave3(dst, a, b, c *float32, n int) bool {
 	switch active {
@@ -348,7 +348,7 @@ func Silu(x *float32, n int, alpha float32) bool {
 	return true
 }
 
-// Normalize computes dst = (src−mean)/√(variance+epsilon)·scale+shift over the channels of each pixel, in blocks of 16 that lie dstBlock and srcBlock bytes apart. inverse is one by their number.
+// Normalize computes dst = (src−mean)/√(variance+epsilon)·scale+shift over the channels of each pixel. Blocks of 16 channels are dstBlock and srcBlock bytes apart. inverse is 1 divided by the number of channels.
 // It reports whether the tier in use has the kernel.
 func Normalize(dst, src *float32, pixels, blocks, dstBlock, srcBlock int, scale, shift *float32, inverse, epsilon float32) bool {
 	if active == &generic {
@@ -358,7 +358,7 @@ func Normalize(dst, src *float32, pixels, blocks, dstBlock, srcBlock int, scale,
 	return true
 }
 
-// GatherLanes writes eight lanes of pixels, taken from n groups of eight lanes. Lanes without a source become zero, or keep their values.
+// GatherLanes writes eight lanes of pixels, taken from n groups of eight lanes. Lanes without a source become zero, or keep their values if keep is set.
 // It reports whether the tier in use has the kernel.
 func GatherLanes(dst *float32, pixels int, groups *LaneGroup, n int, keep bool) bool {
 	if active == &generic {
@@ -368,7 +368,7 @@ func GatherLanes(dst *float32, pixels int, groups *LaneGroup, n int, keep bool) 
 	return true
 }
 
-// Transpose transposes n squares of 8×8 floats. Strides are in bytes: from row to row, and from square to square.
+// Transpose transposes n squares of 8×8 floats. Rows of a square and the squares are dstRow, srcRow, dstStep and srcStep bytes apart.
 // It reports whether the tier in use has the kernel.
 func Transpose(dst, src *float32, dstRow, srcRow, dstStep, srcStep, n int) bool {
 	if active == &generic {
@@ -416,7 +416,7 @@ func WinogradOut2(a *WinogradOut) bool {
 	return true
 }
 
-// WinogradWeights2 transforms the filters of n input channels, row/4 output channels each, from w, whose taps are 16 rows apart, to dst, whose positions are posStride and channels row bytes apart. matrix is G.
+// WinogradWeights2 transforms the filters of n input channels and row/4 output channels in w to dst. Taps of w are 16·row bytes apart, positions of dst posStride bytes, and input channels row bytes in both. matrix is G.
 // It reports whether the tier in use has the kernel.
 func WinogradWeights2(w, dst *float32, matrix *float64, n, row, posStride int) bool {
 	switch active {
@@ -458,7 +458,7 @@ func WinogradOut4(a *WinogradOut) bool {
 	return true
 }
 
-// WinogradWeights4 transforms the filters of n input channels, row/4 output channels each, from w, whose taps are 16 rows apart, to dst, whose positions are posStride and channels row bytes apart. matrix is G.
+// WinogradWeights4 transforms the filters of n input channels and row/4 output channels in w to dst. Taps of w are 16·row bytes apart, positions of dst posStride bytes, and input channels row bytes in both. matrix is G.
 // It reports whether the tier in use has the kernel.
 func WinogradWeights4(w, dst *float32, matrix *float64, n, row, posStride int) bool {
 	switch active {
@@ -500,7 +500,7 @@ func WinogradOut6(a *WinogradOut) bool {
 	return true
 }
 
-// WinogradWeights6 transforms the filters of n input channels, row/4 output channels each, from w, whose taps are 16 rows apart, to dst, whose positions are posStride and channels row bytes apart. matrix is G.
+// WinogradWeights6 transforms the filters of n input channels and row/4 output channels in w to dst. Taps of w are 16·row bytes apart, positions of dst posStride bytes, and input channels row bytes in both. matrix is G.
 // It reports whether the tier in use has the kernel.
 func WinogradWeights6(w, dst *float32, matrix *float64, n, row, posStride int) bool {
 	switch active {

@@ -4,22 +4,22 @@
 
 package simd
 
-// tile32NEON computes a.Pixels pixels by 32 output channels, 16 input channels a step.
+// tile32NEON computes a.Pixels pixels by 32 output channels, 16 input channels per step.
 //
 //go:noescape
 func tile32NEON(a *Tile)
 
-// tile16NEON computes a.Pixels pixels by 16 output channels, 16 input channels a step.
+// tile16NEON computes a.Pixels pixels by 16 output channels, 16 input channels per step.
 //
 //go:noescape
 func tile16NEON(a *Tile)
 
-// run32NEON computes a.Pixels pixels by 32 output channels, a.Run input values a step.
+// run32NEON computes a.Pixels pixels by 32 output channels, a.Run input values per step.
 //
 //go:noescape
 func run32NEON(a *Tile)
 
-// run16NEON computes a.Pixels pixels by 16 output channels, a.Run input values a step.
+// run16NEON computes a.Pixels pixels by 16 output channels, a.Run input values per step.
 //
 //go:noescape
 func run16NEON(a *Tile)
@@ -29,12 +29,12 @@ func run16NEON(a *Tile)
 //go:noescape
 func depthwiseNEON(a *Tile)
 
-// poolMaxNEON takes the maximum over the windows of a.Pixels pixels of one block; a.Bias is the start.
+// poolMaxNEON computes the maximum of a.Bias and the window of each of a.Pixels pixels of one block.
 //
 //go:noescape
 func poolMaxNEON(a *Tile)
 
-// poolSumNEON sums the windows of a.Pixels pixels of one block onto a.Bias.
+// poolSumNEON computes the sum of a.Bias and the window of each of a.Pixels pixels of one block.
 //
 //go:noescape
 func poolSumNEON(a *Tile)
@@ -59,12 +59,12 @@ func addRowNEON(dst, a, b *float32, n, bStep int, lo, hi float32)
 //go:noescape
 func mulRowNEON(dst, a, b *float32, n, bStep int, lo, hi float32)
 
-// strassenNEON writes a21+a22, S2 = S1−a11, a11−a21 and a12−S2 of n pixels, stride bytes apart, see kernel.Strassen.
+// strassenNEON writes S1 = a21+a22, S2 = S1−a11, S3 = a11−a21 and S4 = a12−S2 of n pixels to s, stride bytes apart. See kernel.Strassen.
 //
 //go:noescape
 func strassenNEON(s *float32, stride int, a11, a12, a21, a22 *float32, n int)
 
-// interleave3NEON writes a[0], b[0], c[0], a[1], … for n vectors of 16 floats of each.
+// interleave3NEON writes a[0], b[0], c[0], a[1], … to dst, for n vectors of 16 floats of each source.
 //
 //go:noescape
 func interleave3NEON(dst, a, b, c *float32, n int)

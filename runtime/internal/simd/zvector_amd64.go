@@ -19,7 +19,7 @@ func addRowAVX512(dst *float32, a *float32, b *float32, n int, bStep int, lo flo
 //go:noescape
 func mulRowAVX512(dst *float32, a *float32, b *float32, n int, bStep int, lo float32, hi float32)
 
-// strassenAVX512 writes a21+a22, S2 = S1−a11, a11−a21 and a12−S2 of n pixels, stride bytes apart, see kernel.Strassen.
+// strassenAVX512 writes S1 = a21+a22, S2 = S1−a11, S3 = a11−a21 and S4 = a12−S2 of n pixels to s, stride bytes apart. See kernel.Strassen.
 //
 //go:noescape
 func strassenAVX512(s *float32, stride int, a11 *float32, a12 *float32, a21 *float32, a22 *float32, n int)
@@ -74,7 +74,7 @@ func addRowAVX2(dst *float32, a *float32, b *float32, n int, bStep int, lo float
 //go:noescape
 func mulRowAVX2(dst *float32, a *float32, b *float32, n int, bStep int, lo float32, hi float32)
 
-// strassenAVX2 writes a21+a22, S2 = S1−a11, a11−a21 and a12−S2 of n pixels, stride bytes apart, see kernel.Strassen.
+// strassenAVX2 writes S1 = a21+a22, S2 = S1−a11, S3 = a11−a21 and S4 = a12−S2 of n pixels to s, stride bytes apart. See kernel.Strassen.
 //
 //go:noescape
 func strassenAVX2(s *float32, stride int, a11 *float32, a12 *float32, a21 *float32, a22 *float32, n int)
@@ -114,27 +114,27 @@ func leakyReluAVX2(x *float32, n int, alpha float32)
 //go:noescape
 func siluAVX2(x *float32, n int, alpha float32)
 
-// interleave3AVX512 writes a[0], b[0], c[0], a[1], … for n vectors of 16 floats of each.
+// interleave3AVX512 writes a[0], b[0], c[0], a[1], … to dst, for n vectors of 16 floats of each source.
 //
 //go:noescape
 func interleave3AVX512(dst *float32, a *float32, b *float32, c *float32, n int)
 
-// interleave3AVX2 writes a[0], b[0], c[0], a[1], … for n vectors of 16 floats of each.
+// interleave3AVX2 writes a[0], b[0], c[0], a[1], … to dst, for n vectors of 16 floats of each source.
 //
 //go:noescape
 func interleave3AVX2(dst *float32, a *float32, b *float32, c *float32, n int)
 
-// normalizeAVX2 computes dst = (src−mean)/√(variance+epsilon)·scale+shift over the channels of each pixel, in blocks of 16 that lie dstBlock and srcBlock bytes apart. inverse is one by their number.
+// normalizeAVX2 computes dst = (src−mean)/√(variance+epsilon)·scale+shift over the channels of each pixel. Blocks of 16 channels are dstBlock and srcBlock bytes apart. inverse is 1 divided by the number of channels.
 //
 //go:noescape
 func normalizeAVX2(dst *float32, src *float32, pixels int, blocks int, dstBlock int, srcBlock int, scale *float32, shift *float32, inverse float32, epsilon float32)
 
-// gatherLanesAVX2 writes eight lanes of pixels, taken from n groups of eight lanes. Lanes without a source become zero, or keep their values.
+// gatherLanesAVX2 writes eight lanes of pixels, taken from n groups of eight lanes. Lanes without a source become zero, or keep their values if keep is set.
 //
 //go:noescape
 func gatherLanesAVX2(dst *float32, pixels int, groups *LaneGroup, n int, keep bool)
 
-// transposeAVX2 transposes n squares of 8×8 floats. Strides are in bytes: from row to row, and from square to square.
+// transposeAVX2 transposes n squares of 8×8 floats. Rows of a square and the squares are dstRow, srcRow, dstStep and srcStep bytes apart.
 //
 //go:noescape
 func transposeAVX2(dst *float32, src *float32, dstRow int, srcRow int, dstStep int, srcStep int, n int)

@@ -14,7 +14,7 @@ func winogradIn2AVX512(in *float32, out *float32, rowStride int, posStride int, 
 //go:noescape
 func winogradOut2AVX512(a *WinogradOut)
 
-// winogradWeights2AVX512 transforms the filters of n input channels, row/4 output channels each, from w, whose taps are 16 rows apart, to dst, whose positions are posStride and channels row bytes apart. matrix is G.
+// winogradWeights2AVX512 transforms the filters of n input channels and row/4 output channels in w to dst. Taps of w are 16·row bytes apart, positions of dst posStride bytes, and input channels row bytes in both. matrix is G.
 //
 //go:noescape
 func winogradWeights2AVX512(w *float32, dst *float32, matrix *float64, n int, row int, posStride int)
@@ -29,7 +29,7 @@ func winogradIn2AVX2(in *float32, out *float32, rowStride int, posStride int, n 
 //go:noescape
 func winogradOut2AVX2(a *WinogradOut)
 
-// winogradWeights2AVX2 transforms the filters of n input channels, row/4 output channels each, from w, whose taps are 16 rows apart, to dst, whose positions are posStride and channels row bytes apart. matrix is G.
+// winogradWeights2AVX2 transforms the filters of n input channels and row/4 output channels in w to dst. Taps of w are 16·row bytes apart, positions of dst posStride bytes, and input channels row bytes in both. matrix is G.
 //
 //go:noescape
 func winogradWeights2AVX2(w *float32, dst *float32, matrix *float64, n int, row int, posStride int)
@@ -44,7 +44,7 @@ func winogradIn4AVX512(in *float32, out *float32, rowStride int, posStride int, 
 //go:noescape
 func winogradOut4AVX512(a *WinogradOut)
 
-// winogradWeights4AVX512 transforms the filters of n input channels, row/4 output channels each, from w, whose taps are 16 rows apart, to dst, whose positions are posStride and channels row bytes apart. matrix is G.
+// winogradWeights4AVX512 transforms the filters of n input channels and row/4 output channels in w to dst. Taps of w are 16·row bytes apart, positions of dst posStride bytes, and input channels row bytes in both. matrix is G.
 //
 //go:noescape
 func winogradWeights4AVX512(w *float32, dst *float32, matrix *float64, n int, row int, posStride int)
@@ -59,7 +59,7 @@ func winogradIn4AVX2(in *float32, out *float32, rowStride int, posStride int, n 
 //go:noescape
 func winogradOut4AVX2(a *WinogradOut)
 
-// winogradWeights4AVX2 transforms the filters of n input channels, row/4 output channels each, from w, whose taps are 16 rows apart, to dst, whose positions are posStride and channels row bytes apart. matrix is G.
+// winogradWeights4AVX2 transforms the filters of n input channels and row/4 output channels in w to dst. Taps of w are 16·row bytes apart, positions of dst posStride bytes, and input channels row bytes in both. matrix is G.
 //
 //go:noescape
 func winogradWeights4AVX2(w *float32, dst *float32, matrix *float64, n int, row int, posStride int)
@@ -74,7 +74,7 @@ func winogradIn6AVX512(in *float32, out *float32, rowStride int, posStride int, 
 //go:noescape
 func winogradOut6AVX512(a *WinogradOut)
 
-// winogradWeights6AVX512 transforms the filters of n input channels, row/4 output channels each, from w, whose taps are 16 rows apart, to dst, whose positions are posStride and channels row bytes apart. matrix is G.
+// winogradWeights6AVX512 transforms the filters of n input channels and row/4 output channels in w to dst. Taps of w are 16·row bytes apart, positions of dst posStride bytes, and input channels row bytes in both. matrix is G.
 //
 //go:noescape
 func winogradWeights6AVX512(w *float32, dst *float32, matrix *float64, n int, row int, posStride int)
@@ -89,7 +89,7 @@ func winogradIn6AVX2(in *float32, out *float32, rowStride int, posStride int, n 
 //go:noescape
 func winogradOut6AVX2(a *WinogradOut)
 
-// winogradWeights6AVX2 transforms the filters of n input channels, row/4 output channels each, from w, whose taps are 16 rows apart, to dst, whose positions are posStride and channels row bytes apart. matrix is G.
+// winogradWeights6AVX2 transforms the filters of n input channels and row/4 output channels in w to dst. Taps of w are 16·row bytes apart, positions of dst posStride bytes, and input channels row bytes in both. matrix is G.
 //
 //go:noescape
 func winogradWeights6AVX2(w *float32, dst *float32, matrix *float64, n int, row int, posStride int)

@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// Progress is a count that one goroutine raises and others wait for. Init must
-// be called first.
+// Progress is a count that one goroutine raises and others wait for. Call Init
+// before any other method.
 type Progress struct {
 	made atomic.Int64
 	mu   sync.Mutex
@@ -16,7 +16,7 @@ type Progress struct {
 // Init makes p ready at a count of 0.
 func (p *Progress) Init() { p.grew.L = &p.mu }
 
-// Set raises the count.
+// Set raises the count to made.
 func (p *Progress) Set(made int) {
 	p.mu.Lock()
 	p.made.Store(int64(made))

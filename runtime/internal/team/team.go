@@ -15,8 +15,8 @@ type Job[C any] interface {
 }
 
 // spins is the number of times that a worker looks for the next job before it
-// parks. It takes about 50 µs: longer than the gaps between the steps of a
-// network, and short enough that an idle session burns nothing.
+// parks. They take about 50 µs. That is longer than the gaps between the steps of a
+// network, and short enough that an idle session uses no processor time.
 const spins = 30_000
 
 // Team is a group of workers: the calling goroutine, which is worker 0, and
@@ -31,14 +31,14 @@ type Team[C any] struct {
 	// The job in progress. It is written before the workers start.
 	job     Job[C]
 	ctx     C
-	shares  []share // of all, one for each worker that takes part
+	shares  []share // of the job, one for each worker that takes part
 	all     []share
 	running atomic.Int32 // the number of workers that have not finished
 }
 
 // share holds the parts that one worker still has to do. The worker takes them in
-// order, because a part finds in the caches what the part before it left or
-// prefetched. A worker whose share is empty takes the last parts of others.
+// order, because the caches hold data that the previous part used or prefetched. A
+// worker whose share is empty takes the last parts of others.
 type share struct {
 	left atomic.Uint64 // first<<32 | end
 	_    [56]byte      // neighbours stay off its cache line
@@ -121,9 +121,9 @@ func (k *worker) await(seen uint32, spin bool) uint32 {
 	}
 	for {
 		// This store must be visible before the load below, or a start in between
-		// is lost. A plain atomic store guarantees that too, but an emulator of
-		// arm64 on amd64 (qemu) does not: there, only read-modify-write operations
-		// are full barriers.
+		// is lost. An atomic store guarantees that too, except in an emulator of
+		// arm64 on amd64 (qemu), where only read-modify-write operations are full
+		// barriers.
 		k.parked.Swap(true)
 		if s := k.seq.Load(); s != seen && k.parked.CompareAndSwap(true, false) {
 			return s // the job came in between, and no wake-up will follow
@@ -163,7 +163,8 @@ func (t *Team[C]) work(id int) {
 	}
 }
 
-// Do runs parts 0 … n−1 of j and returns when all are done. It allocates nothing.
+// Do runs parts 0 … n−1 of j with context c and returns when all are done. It
+// allocates nothing.
 func (t *Team[C]) Do(n int, c C, j Job[C]) {
 	if n <= 1 || t.threads == 1 {
 		for i := range n {

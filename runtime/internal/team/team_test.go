@@ -6,13 +6,13 @@ import (
 	"testing"
 )
 
-// tally counts how often each part ran.
+// tally counts the runs of each part.
 type tally [7]atomic.Int32
 
 func (t *tally) Part(_ *int, i, _ int) { t[i].Add(1) }
 
-// Every part of every job runs once, whether the workers find it spinning
-// (no more threads than processors) or asleep.
+// Every part of every job runs once, whether the workers spin or sleep before it.
+// They spin if there are at most as many threads as processors.
 func TestTeam(t *testing.T) {
 	defer goruntime.GOMAXPROCS(goruntime.GOMAXPROCS(0))
 	for _, procs := range []int{1, 3} {
@@ -38,8 +38,8 @@ func TestTeam(t *testing.T) {
 	}
 }
 
-// A worker may finish a job before start, which counts first and looks for
-// sleepers then, has looked. It must not take that for another job.
+// Start counts a job and then wakes the worker if it sleeps. The worker may finish
+// the job between the two steps. It must not take the wake-up for another job.
 func TestQuickWorker(t *testing.T) {
 	k := &worker{wake: make(chan struct{}, 1)}
 	k.seq.Add(1) // the first half of start

@@ -6,18 +6,18 @@ import (
 	"modelc/runtime/kernel"
 )
 
-// MatMul multiplies matrices [M,K]·[K,N] for every element of Lead. It sums in T, in
-// the order of K.
+// MatMul multiplies matrices [M,K]·[K,N] for every position of the leading axes. It
+// accumulates in T, in the order of K.
 type MatMul[T kernel.Number] struct {
 	A, B, Dst    kernel.Ref
 	Lead         []int
-	ALead, BLead []int // strides along Lead, elements
+	ALead, BLead []int // strides along Lead in elements
 	M, K, N      int
-	ARow, BRow   int // distance between rows, elements
+	ARow, BRow   int // distance between rows in elements
 }
 
-// Conv is a convolution of any rank, groups and dilation on dense tensors. Operands
-// are as in kernel.Conv; T is float32 or float64.
+// Conv is a convolution with any rank, groups and dilation on dense tensors. Operands
+// are as in [kernel.Conv]. T is float32 or float64.
 type Conv[T kernel.Number] struct {
 	Src, Dst, W, Bias, Residual, Scale, Shift kernel.Ref // W [M,C/Groups,K…]
 	N, C, M, Groups                           int
@@ -26,7 +26,8 @@ type Conv[T kernel.Number] struct {
 	Pre, Act                                  kernel.Act
 }
 
-// ConvTranspose is the gradient of a convolution; W [C,M/Groups,K…].
+// ConvTranspose is the gradient of a convolution with respect to its input. W is
+// [C,M/Groups,K…].
 type ConvTranspose[T kernel.Number] struct {
 	Src, Dst, W, Bias        kernel.Ref
 	N, C, M, Groups          int
@@ -36,20 +37,20 @@ type ConvTranspose[T kernel.Number] struct {
 }
 
 // Pool is pooling of any rank on dense tensors. Indices, unless absent, receives the
-// flat position of each maximum as int64.
+// flat position of each maximum in Src as int64.
 type Pool[T kernel.Number] struct {
 	Kind                              uint8 // 0 max, 1 average, 2 Lp
 	Src, Dst, Indices, Scale, Shift   kernel.Ref
 	N, C                              int
 	In, Out, Kernel                   []int
-	Strides, Pads, EndPads, Dilations []int // begins; ends that CountPad counts
+	Strides, Pads, EndPads, Dilations []int // Pads: begins; EndPads: the ends that CountPad counts
 	CountPad                          bool
 	P                                 int
 	ColMajor                          bool
 	Pre                               kernel.Act
 }
 
-// LRN is kernel.LRN on dense tensors [N,C,Inner].
+// LRN is [kernel.LRN] on dense tensors [N,C,Inner].
 type LRN[T kernel.Number] struct {
 	Src, Dst          kernel.Ref
 	N, C, Inner, Size int
@@ -97,8 +98,8 @@ type window struct {
 	strides, pads, dilations []int
 }
 
-// tap returns the flat index in the input of tap t of the window at output position
-// pos, both flat, and whether the tap lies inside the input.
+// tap returns the flat index in the input that tap t of the window at output position
+// pos reads, and whether it lies inside the input. t and pos are flat.
 func (w *window) tap(pos, t int) (in int, ok bool) {
 	var at, kt [maxAxes]int
 	for i := w.rank - 1; i >= 0; i-- {
@@ -176,7 +177,8 @@ func (k *ConvTranspose[T]) ScratchBytes() int { return 0 }
 // Run computes the step.
 func (k *ConvTranspose[T]) Run(c *kernel.Context) { c.DoAll(k.N*k.M, k) }
 
-// Part computes one output channel of one image by scattering the input.
+// Part computes one output channel of one image. It adds the products of each input
+// element to the results that it contributes to.
 func (k *ConvTranspose[T]) Part(c *kernel.Context, i, worker int) {
 	n, m := i/k.M, i%k.M
 	src, w, bias := kernel.View[T](c, k.Src), kernel.View[T](c, k.W), kernel.View[T](c, k.Bias)
@@ -287,7 +289,7 @@ func (k *Pool[T]) flat(at int) int {
 	return plane*h*w + x*h + y
 }
 
-// padded counts the taps of the window at pos that lie inside the padded
+// padded returns the number of taps of the window at pos that lie inside the padded
 // input.
 func (k *Pool[T]) padded(pos int) int {
 	n := 1

@@ -4,25 +4,25 @@ import (
 	"modelc/runtime/kernel"
 )
 
-// StridedCopy copies between two strided views of the same extents. Slice,
-// Transpose, Expand (stride 0), Concat and constant Pad consist of it.
+// StridedCopy copies between two strided views of the same extents. It implements
+// Slice, Transpose, Expand (with strides of 0), Concat and constant Pad.
 type StridedCopy[T kernel.Number] struct {
 	Src, Dst             kernel.Ref
 	Shape                []int // up to 8 axes
-	SrcStart, DstStart   int   // elements
-	SrcStride, DstStride []int // elements, may be 0 or negative in Src
+	SrcStart, DstStart   int   // in elements
+	SrcStride, DstStride []int // in elements; those of Src may be 0 or negative
 }
 
 // Gather selects slices along one axis: Dst [Outer,len(Indices),Inner] of Src
-// [Outer,Axis,Inner]. Negative indices count from the end. Indices outside are
-// clamped, so that no input reads other memory.
+// [Outer,Axis,Inner]. Negative indices count from the end. Indices outside the axis are
+// clamped, so that no index reads other memory.
 type Gather[T, I kernel.Number] struct {
 	Src, Indices, Dst  kernel.Ref
 	Outer, Axis, Inner int
 }
 
-// Resize interpolates one axis with tables as in kernel.ResizeImage: Src
-// [Outer,In,Inner] to Dst [Outer,Out,Inner].
+// Resize interpolates one axis, Src [Outer,In,Inner] to Dst [Outer,Out,Inner]. Its
+// tables are as in [kernel.ResizeImage].
 type Resize[T kernel.Number] struct {
 	Src, Dst              kernel.Ref
 	Outer, In, Out, Inner int
@@ -31,7 +31,8 @@ type Resize[T kernel.Number] struct {
 	Weight                []float32
 }
 
-// Pad adds a border by an index table per axis. −1 stands for Value.
+// Pad adds a border. An element of the result has the source positions in the index
+// tables of the axes; −1 stands for Value.
 type Pad[T kernel.Number] struct {
 	Src, Dst kernel.Ref
 	InShape  []int

@@ -5,32 +5,32 @@ import (
 	"modelc/runtime/kernel"
 )
 
-// Unary applies Fn to each element. Integer tensors support Abs, Neg, Sign, Relu, Clip
-// and Not.
+// Unary applies a function to each element. Integer tensors support Abs, Neg, Sign,
+// Relu, Clip and Not.
 type Unary[T kernel.Number] struct {
 	Src, Dst    kernel.Ref
 	Fn          kernel.Fn
 	Alpha, Beta float64
 }
 
-// Test applies a function that yields truth values (IsNaN, IsInf, Not).
+// Test applies a function whose result is a truth value: IsNaN, IsInf or Not.
 type Test[T kernel.Number] struct {
 	Src, Dst    kernel.Ref // Dst uint8
 	Fn          kernel.Fn
 	Alpha, Beta float64
 }
 
-// Binary is Dst = Act(Fn(A, B)) with broadcasting by strides. Act is
-// applied to float types only.
+// Binary computes Dst = Act(Fn(A, B)). Strides of 0 broadcast an operand. Act applies to
+// float types only.
 type Binary[T kernel.Number] struct {
 	Fn               kernel.BinaryFn
 	A, B, Dst        kernel.Ref
 	Shape            []int
-	AStride, BStride []int // elements, 0 along broadcast axes
+	AStride, BStride []int // in elements, 0 along broadcast axes
 	Act              kernel.Act
 }
 
-// Compare is Binary for functions that yield truth values.
+// Compare is [Binary] for functions whose result is a truth value.
 type Compare[T kernel.Number] struct {
 	Fn               kernel.BinaryFn
 	A, B, Dst        kernel.Ref // Dst uint8
@@ -38,22 +38,22 @@ type Compare[T kernel.Number] struct {
 	AStride, BStride []int
 }
 
-// Pow raises A to B, whose type may differ.
+// Pow raises A to B. The operands may have different types.
 type Pow[T, E kernel.Number] struct {
 	A, B, Dst        kernel.Ref
 	Shape            []int
 	AStride, BStride []int
 }
 
-// Where selects A where Cond is not 0, B elsewhere.
+// Where copies A where Cond is not 0, and B elsewhere.
 type Where[T kernel.Number] struct {
 	Cond, A, B, Dst              kernel.Ref
 	Shape                        []int
 	CondStride, AStride, BStride []int
 }
 
-// Cast converts element types: floats to integers toward zero, and to
-// truth values as x ≠ 0 when ToBool is set.
+// Cast converts the element type. It truncates floats toward zero for integers. If
+// ToBool is set, the result is x ≠ 0.
 type Cast[From, To kernel.Number] struct {
 	Src, Dst kernel.Ref
 	ToBool   bool
@@ -69,6 +69,7 @@ func (k *Unary[T]) Run(c *kernel.Context) {
 
 const unaryChunk = 1 << 13
 
+// Part computes unaryChunk elements.
 func (k *Unary[T]) Part(c *kernel.Context, i, worker int) {
 	lo, hi := i*unaryChunk, min(k.Src.Len, (i+1)*unaryChunk)
 	src, dst := kernel.View[T](c, k.Src)[lo:hi], kernel.View[T](c, k.Dst)[lo:hi]

@@ -1,20 +1,20 @@
-// Package plain holds the kernels on dense row-major tensors of any type and rank.
-// They are simple loops: correct, and slow. Type parameters named T are element
-// types; Bool is held as uint8.
+// Package plain holds the kernels on dense row-major tensors of any type and rank. They
+// are simple loops and slow. Type parameters named T are element types. Elements of
+// type Bool are stored as uint8.
 package plain
 
 const maxAxes = 8
 
-// walk is a position in nested loops over up to maxAxes axes, with its offset in each
-// of up to four operands.
+// walk is a position in nested loops over at most maxAxes axes, with its offset in each
+// of at most four operands.
 type walk struct {
 	shape []int
 	at    [maxAxes]int
 	off   [4]int
 }
 
-// next moves to the next position in row-major order. strides has the distance of
-// each operand along each axis. next returns false at the end.
+// next moves to the next position in row-major order. strides holds the strides of each
+// operand. next returns false at the end.
 func (w *walk) next(strides *[4][]int) bool {
 	for i := len(w.shape) - 1; i >= 0; i-- {
 		w.at[i]++
@@ -36,8 +36,8 @@ func (w *walk) next(strides *[4][]int) bool {
 	return false
 }
 
-// inner separates the last axis from the others, so that kernels can loop over it
-// tightly. A shape without axes has one element.
+// inner separates the last axis, which kernels loop over, from the others. A shape
+// without axes has one element.
 func inner(shape []int) (outer []int, n int) {
 	if len(shape) == 0 {
 		return nil, 1

@@ -23,9 +23,9 @@ const (
 	RedLogSumExp
 )
 
-// Reduce reduces axes. For every element of Dst, with extents Shape and strides
-// SrcStride in Src, it reduces the elements of Src with extents RedShape and strides
-// RedStride. Floats are summed in float64.
+// Reduce reduces axes. Dst has the extents Shape, whose strides in Src are SrcStride.
+// Each element of Dst is the reduction of the elements of Src with extents RedShape and
+// strides RedStride. Floats are summed in float64.
 type Reduce[T kernel.Number] struct {
 	Fn                  ReduceFn
 	Src, Dst            kernel.Ref
@@ -33,7 +33,7 @@ type Reduce[T kernel.Number] struct {
 	RedShape, RedStride []int
 }
 
-// ArgReduce finds the index of the extreme element of Src
+// ArgReduce finds the index of the largest or smallest element of Src
 // [Outer,Axis,Inner] along Axis. Dst is int64 [Outer,Inner].
 type ArgReduce[T kernel.Number] struct {
 	Src, Dst           kernel.Ref
@@ -49,10 +49,10 @@ type Softmax[T kernel.Number] struct {
 	Log                bool
 }
 
-// Normalize is (x−mean)/√(variance+ε)·scale+bias. Groups have extents Shape and strides
-// SrcStride; the moments are those of the elements of a group, with extents RedShape
-// and strides RedStride. Scale and Bias may be absent. Their strides are over Shape,
-// then RedShape.
+// Normalize computes (x−mean)/√(variance+ε)·scale+bias, with mean and variance over the
+// elements of a group. The groups have extents Shape and strides SrcStride, the elements
+// of a group extents RedShape and strides RedStride. Scale and Bias may be absent. Their
+// strides are those along Shape, then those along RedShape.
 type Normalize[T kernel.Number] struct {
 	Src, Dst, Scale, Bias   kernel.Ref
 	Shape, SrcStride        []int
@@ -191,6 +191,7 @@ func (k *Softmax[T]) Run(c *kernel.Context) {
 	c.Do(k.Outer, k.Src.Len*16, k)
 }
 
+// Part computes all of Axis and Inner at one position of Outer.
 func (k *Softmax[T]) Part(c *kernel.Context, o, worker int) {
 	src, dst := kernel.View[T](c, k.Src), kernel.View[T](c, k.Dst)
 	for i := range k.Inner {

@@ -6,8 +6,8 @@ import (
 	"modelc/runtime/kernel"
 )
 
-// The modes of GridSample, with the values of ir.ResizeMode, and its borders, with the
-// values of ir.SampleBorder.
+// The modes and borders of [GridSample]. The values are those of ir.ResizeMode and
+// ir.SampleBorder.
 const (
 	sampleNearest = iota
 	sampleLinear
@@ -20,8 +20,8 @@ const (
 	sampleReflection
 )
 
-// GridSample interpolates Src [N,C,In…] at Grid [N,Out…,len(In)], whose
-// coordinates run from −1 to 1 over Src, the last axis first.
+// GridSample interpolates Src [N,C,In…] at the coordinates in Grid [N,Out…,len(In)].
+// Coordinates run from −1 to 1 over Src. That of the last axis comes first.
 type GridSample[T kernel.Number] struct {
 	Src, Grid, Dst kernel.Ref
 	N, C           int
@@ -30,8 +30,8 @@ type GridSample[T kernel.Number] struct {
 	AlignCorners   bool
 }
 
-// sampleTaps lists the elements of one axis that a sample reads, up to four, with
-// weights. −1 stands for a zero outside.
+// sampleTaps lists the elements of one axis that a sample reads, at most four, with
+// their weights. −1 stands for a zero outside Src.
 type sampleTaps struct {
 	n      int
 	index  [4]int
@@ -99,7 +99,7 @@ func (k *GridSample[T]) taps(at float64, n int) (t sampleTaps) {
 	if at != at {
 		at = -1 << 30
 	}
-	// First the coordinate is moved inside, then each element that it reads.
+	// Move the coordinate inside Src, then each element that it reads.
 	if at < lo || at > hi {
 		switch k.Border {
 		case sampleEdge:

@@ -6,18 +6,18 @@ import (
 	"modelc/runtime/kernel"
 )
 
-// TopK finds the K largest, or smallest, elements of Src [Outer,Axis,Inner] along Axis,
+// TopK finds the K largest or smallest elements of Src [Outer,Axis,Inner] along Axis,
 // in order. Equal elements keep their order. NaN counts as smaller than every number.
-// Values and Indices, in int64, are [Outer,K,Inner].
+// Values and Indices are [Outer,K,Inner]; Indices is int64.
 type TopK[T kernel.Number] struct {
 	Src, Values, Indices  kernel.Ref
 	Outer, Axis, K, Inner int
 	Smallest              bool
 }
 
-// NonMaxSuppression selects boxes [N,B,4] by scores [N,Classes,B], both float32, as
-// ir.NonMaxSuppression does. Rows is int64 [N·Classes·PerClass,3]; unused rows are −1.
-// Count is int64 [1].
+// NonMaxSuppression selects boxes [N,B,4] by scores [N,Classes,B], both float32, like
+// ir.NonMaxSuppression. Rows is int64 [N·Classes·PerClass,3]; unused rows are −1. Count
+// is int64 [1], the number of used rows.
 type NonMaxSuppression struct {
 	Boxes, Scores, Rows, Count kernel.Ref
 	N, Classes, B, PerClass    int
@@ -25,8 +25,9 @@ type NonMaxSuppression struct {
 	Center                     bool
 }
 
-// MaxUnpool writes zeros, and the elements of Src at the flat positions in Indices
-// (int64). It ignores positions outside Dst, so that no input writes other memory.
+// MaxUnpool fills Dst with zeros, and with the elements of Src at the flat positions in
+// Indices, which is int64. It ignores positions outside Dst, so that no index writes to
+// other memory.
 type MaxUnpool[T kernel.Number] struct {
 	Src, Indices, Dst kernel.Ref
 }
@@ -36,8 +37,8 @@ func ints(scratch []byte, n int) []int32 {
 	return unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(scratch))), n)
 }
 
-// siftDown restores the heap below position i, whose element may be out of place. The
-// root of a heap is first in the order before.
+// siftDown restores the heap below position i, whose element may be out of place. before
+// defines the order: the root of a heap is its first element.
 func siftDown(heap []int32, i int, before func(a, b int32) bool) {
 	for {
 		c := 2*i + 1
@@ -55,7 +56,7 @@ func siftDown(heap []int32, i int, before func(a, b int32) bool) {
 	}
 }
 
-// heapify orders heap so that its root is first.
+// heapify makes a heap of the elements of heap.
 func heapify(heap []int32, before func(a, b int32) bool) {
 	for i := len(heap)/2 - 1; i >= 0; i-- {
 		siftDown(heap, i, before)
@@ -75,7 +76,7 @@ func (k *TopK[T]) Run(c *kernel.Context) {
 // Part orders one line.
 func (k *TopK[T]) Part(c *kernel.Context, i, worker int) {
 	src := kernel.View[T](c, k.Src)[i/k.Inner*k.Axis*k.Inner+i%k.Inner:]
-	// The heap holds the best so far, the worst of them at its root.
+	// The heap holds the best elements so far. Its root is the worst of them.
 	worse := func(a, b int32) bool {
 		x, y := src[int(a)*k.Inner], src[int(b)*k.Inner]
 		if k.Smallest {
@@ -146,8 +147,8 @@ func (k *NonMaxSuppression) pick(c *kernel.Context, boxes, scores []float32) []i
 	}
 	heapify(heap, better)
 	corners := kernel.Floats(c.Scratch(0)[k.B*4:])[:0]
-	// Popping frees memory behind the heap. Selected boxes go there, the first one
-	// last.
+	// Each pop frees one place behind the heap. Selected boxes go there, in reverse
+	// order.
 	all := heap[:len(heap):len(heap)]
 	picked := len(all)
 	for len(heap) > 0 && len(all)-picked < k.PerClass {
