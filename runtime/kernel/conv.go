@@ -377,3 +377,5 @@ func (k *convTransformed) Part(c *Context, i, worker int) {
 // tileWork returns the amount of work, as [Context.Do] counts it, of multiply-adds in
 // tiles.
 func tileWork(macs int) int { return macs / simd.Active().MACs }
+
+func (k *Conv) uses(_ *simd.Tier, use useFunc) { usesTiles(use) }

@@ -99,3 +99,5 @@ func (k *ConvDepthwise) Part(c *Context, i, worker int) {
 		d.rows(c, n, b, y0, y1, between[(b-u.out)*plane+(m.Left-d.PadLeft)*16:], row)
 	}
 }
+
+func (k *ConvDepthwise) uses(_ *simd.Tier, use useFunc) { usesTiles(use) }

@@ -188,3 +188,19 @@ func (k *ConvFirst) gatherRow(src, dst []float32, n, y, cols int) {
 		}
 	}
 }
+
+func (k *ConvFirst) uses(t *simd.Tier, use useFunc) {
+	for ob := range outBlocks(k.Dst.C) {
+		switch k.width(t, false, ob) {
+		case 32:
+			pieces(k.Dst.W, t.TilePixels, "Run32", use)
+		case 16:
+			pieces(k.Dst.W, t.TilePixels, "Run16", use)
+		case 8:
+			pieces(k.Dst.W, t.NarrowPixels, "Run8", use)
+		}
+	}
+	if k.C == 3 && !k.NHWC && k.Image.N == 0 {
+		use("Interleave3", AnyPixels)
+	}
+}

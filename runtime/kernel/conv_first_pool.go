@@ -106,3 +106,8 @@ func (k *ConvFirstPool) Part(c *Context, i, worker int) {
 		y = next
 	}
 }
+
+func (k *ConvFirstPool) uses(t *simd.Tier, use useFunc) {
+	k.Conv.uses(t, use)
+	k.Pool.usesPixels(t, k.pitch(t, false), use)
+}

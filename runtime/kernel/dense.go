@@ -115,3 +115,16 @@ func (k *Dense) block(c *Context, ob int, in []float32, n0, n1 int, tile []float
 		}
 	}
 }
+
+func (k *Dense) uses(t *simd.Tier, use useFunc) {
+	passes := team.Split(k.N, denseRows)
+	for _, rows := range []int{k.N / passes, team.Split(k.N, passes)} {
+		for ob := range outBlocks(k.M) {
+			if blockWidth(k.M, ob) == 32 {
+				pieces(rows, t.TilePixels, "Tile32", use)
+			} else {
+				pieces(rows, t.TilePixels, "Tile16", use)
+			}
+		}
+	}
+}

@@ -123,3 +123,6 @@ func softmaxRowGo(dst, src []float32) {
 		dst[i] = float32(float64(v) / sum)
 	}
 }
+
+// uses lists Exp for tiers without the micro-kernel Softmax.
+func (k *SoftmaxRows) uses(_ *simd.Tier, use useFunc) { use("Exp", AnyPixels) }

@@ -269,3 +269,29 @@ func (k *GlobalPool) Part(c *Context, i, worker int) {
 		}
 	}
 }
+
+func (k *Pool) uses(t *simd.Tier, use useFunc) { k.usesPixels(t, lanes, use) }
+
+// usesPixels is uses for pixels pitch floats apart.
+func (k *Pool) usesPixels(t *simd.Tier, pitch int, use useFunc) {
+	most := t.ChannelPixels
+	if pitch == 8 {
+		most = t.NarrowPixels
+	}
+	lo, hi := k.inside()
+	pieces(hi-lo, most, k.Kind.micro(pitch), use)
+}
+
+func (k *GlobalPool) uses(_ *simd.Tier, use useFunc) { use(k.Kind.micro(lanes), 1) }
+
+// micro returns the name of the micro-kernel for pixels that are pitch floats apart.
+func (k PoolKind) micro(pitch int) string {
+	name := "PoolSum"
+	if k == PoolMax {
+		name = "PoolMax"
+	}
+	if pitch == 8 {
+		name += "8"
+	}
+	return name
+}

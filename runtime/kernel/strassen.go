@@ -350,3 +350,5 @@ func strassenSums(s []float32, stride int, first, second []float32, top, bottom 
 		simd.StrassenSums(s[p*16:], stride, first[p*16:], second[p*16:], zeros[:], zeros[:], 1)
 	}
 }
+
+func (k *Strassen) uses(_ *simd.Tier, use useFunc) { usesTiles(use) }

@@ -19,10 +19,19 @@ var Governed = []string{
 // AnyPixels stands for every number of pixels that a micro-kernel supports.
 const AnyPixels = 0
 
+// microUser is a kernel that lists the micro-kernels of [Governed] that it calls in
+// a tier. Activations need no entry.
+type microUser interface {
+	uses(t *simd.Tier, use useFunc)
+}
+
+// useFunc takes the name of a micro-kernel and the number of pixels of a tile, or
+// AnyPixels.
+type useFunc func(micro string, pixels int)
+
 // Uses calls use for each micro-kernel of [Governed] that k may call on any machine,
 // with the number of pixels of its tiles. double is Double of the plan. If a kernel
-// calls a micro-kernel that a copy omits, package simd computes the same result in Go,
-// which is slow.
+// calls a micro-kernel that a copy omits, package simd computes in Go, which is slow.
 func Uses(k Kernel, double bool, use func(micro string, pixels int)) {
 	usesOfActs(reflect.ValueOf(k), use)
 	if double {
@@ -30,35 +39,28 @@ func Uses(k Kernel, double bool, use func(micro string, pixels int)) {
 			use(name, AnyPixels)
 		}
 	}
-	for _, t := range simd.All {
-		if t.Lanes == 1 { // the generic tier
-			continue
-		}
-		switch k := k.(type) {
-		case *Conv, *ConvDepthwise, *Strassen:
-			use("Tile32", AnyPixels)
-			use("Tile16", AnyPixels)
-		case *Winograd:
-			use("Tile32", AnyPixels)
-			use("Tile16", AnyPixels)
-			if k.Pool > 0 {
-				use("PoolMax", AnyPixels)
+	u, ok := k.(microUser)
+	if !ok {
+		// Kernels of package plain call no others. A kernel on images that does not
+		// list them may call all.
+		if reflect.TypeOf(k).Elem().PkgPath() == reflect.TypeFor[Conv]().PkgPath() {
+			for _, name := range Governed {
+				use(name, AnyPixels)
 			}
-		case *ConvFirst:
-			k.uses(t, use)
-		case *ConvFirstPool:
-			k.Conv.uses(t, use)
-			k.Pool.uses(t, k.pitch(t, false), use)
-		case *Pool:
-			k.uses(t, 16, use)
-		case *GlobalPool:
-			use(k.Kind.micro(16), 1)
-		case *Dense:
-			k.uses(t, use)
-		case *SoftmaxRows: // on tiers without the micro-kernel Softmax
-			use("Exp", AnyPixels)
+		}
+		return
+	}
+	for _, t := range simd.All {
+		if t.Lanes > 1 { // all but the generic tier
+			u.uses(t, use)
 		}
 	}
+}
+
+// usesTiles is for kernels that compute whole images by register tiles.
+func usesTiles(use useFunc) {
+	use("Tile32", AnyPixels)
+	use("Tile16", AnyPixels)
 }
 
 // usesOfActs calls use for the micro-kernels of the activations in a kernel.
@@ -100,21 +102,9 @@ func (f Fn) micro() string {
 	return ""
 }
 
-// micro returns the name of the micro-kernel for pixels that are pitch floats apart.
-func (k PoolKind) micro(pitch int) string {
-	name := "PoolSum"
-	if k == PoolMax {
-		name = "PoolMax"
-	}
-	if pitch == 8 {
-		name += "8"
-	}
-	return name
-}
-
 // pieces calls use with the sizes of the pieces into which n pixels are cut. A piece
 // has at most most pixels.
-func pieces(n, most int, micro string, use func(micro string, pixels int)) {
+func pieces(n, most int, micro string, use useFunc) {
 	if n <= 0 || most == 0 {
 		return
 	}
@@ -123,40 +113,23 @@ func pieces(n, most int, micro string, use func(micro string, pixels int)) {
 	use(micro, team.Split(n, tiles))
 }
 
-func (k *ConvFirst) uses(t *simd.Tier, use func(micro string, pixels int)) {
-	for ob := range outBlocks(k.Dst.C) {
-		switch k.width(t, false, ob) {
-		case 32:
-			pieces(k.Dst.W, t.TilePixels, "Run32", use)
-		case 16:
-			pieces(k.Dst.W, t.TilePixels, "Run16", use)
-		case 8:
-			pieces(k.Dst.W, t.NarrowPixels, "Run8", use)
-		}
-	}
-	if k.C == 3 && !k.NHWC && k.Image.N == 0 {
-		use("Interleave3", AnyPixels)
-	}
-}
-
-func (k *Pool) uses(t *simd.Tier, pitch int, use func(micro string, pixels int)) {
-	most := t.ChannelPixels
-	if pitch == 8 {
-		most = t.NarrowPixels
-	}
-	lo, hi := k.inside()
-	pieces(hi-lo, most, k.Kind.micro(pitch), use)
-}
-
-func (k *Dense) uses(t *simd.Tier, use func(micro string, pixels int)) {
-	passes := team.Split(k.N, denseRows)
-	for _, rows := range []int{k.N / passes, team.Split(k.N, passes)} {
-		for ob := range outBlocks(k.M) {
-			if blockWidth(k.M, ob) == 32 {
-				pieces(rows, t.TilePixels, "Tile32", use)
-			} else {
-				pieces(rows, t.TilePixels, "Tile16", use)
-			}
-		}
-	}
-}
+// These kernels call none of them, apart from activations.
+func (*Affine) uses(*simd.Tier, useFunc)            {}
+func (*AffineDouble) uses(*simd.Tier, useFunc)      {}
+func (*Binary) uses(*simd.Tier, useFunc)            {}
+func (*PRelu) uses(*simd.Tier, useFunc)             {}
+func (*LRN) uses(*simd.Tier, useFunc)               {}
+func (*Widen) uses(*simd.Tier, useFunc)             {}
+func (*Pack) uses(*simd.Tier, useFunc)              {}
+func (*Unpack) uses(*simd.Tier, useFunc)            {}
+func (*Copy) uses(*simd.Tier, useFunc)              {}
+func (*ResizeImage) uses(*simd.Tier, useFunc)       {}
+func (*PadImage) uses(*simd.Tier, useFunc)          {}
+func (*NormalizeChannels) uses(*simd.Tier, useFunc) {}
+func (*SelectChannels) uses(*simd.Tier, useFunc)    {}
+func (*Spread) uses(*simd.Tier, useFunc)            {}
+func (*UnpackWoven) uses(*simd.Tier, useFunc)       {}
+func (*ConvLast) uses(*simd.Tier, useFunc)          {}
+func (*Depthwise) uses(*simd.Tier, useFunc)         {}
+func (*StrassenWeights) uses(*simd.Tier, useFunc)   {}
+func (*WinogradWeights) uses(*simd.Tier, useFunc)   {}

@@ -417,3 +417,10 @@ func (k *Winograd) poolOutput(c *Context, n, b, ty, tx, run int, m, out []float3
 		maxOfWindows(dst[r*d.Row():][:min(run*per, d.W-x)*16], rows, row, k.Pool)
 	}
 }
+
+func (k *Winograd) uses(_ *simd.Tier, use useFunc) {
+	usesTiles(use)
+	if k.Pool > 0 {
+		use("PoolMax", AnyPixels)
+	}
+}
