@@ -41,25 +41,24 @@ var (
 	outputsOnly    = flag.String("outputs.only", "", "only models whose name matches this `expression`")
 )
 
-// outputsModel is a model file on its way to outputs; options are those that
-// a name does not say.
+// outputsModel is a model file with the options and inputs of a run.
 type outputsModel struct {
 	name, path string
 	options    modelc.Options
 	given      map[string]*ir.Tensor // inputs by name; others are random
 }
 
-// TestOutputs tells whether a change of the code changes a bit of any output.
-// Before it and after it, with MODELC_CORPUS and, for a lesser tier than the
-// machine's, MODELC_CPU set:
+// TestOutputs checks that a change of the code changes no bit of any output. Run
+// the first command before the change and the second after it. MODELC_CORPUS is
+// the corpus. MODELC_CPU selects a tier.
 //
 //	go test . -run 'TestOutputs$' -v -timeout 2h -outputs.level 2 -outputs.write FILE
 //	go test . -run 'TestOutputs$' -v -timeout 2h -outputs.level 2 -outputs.compare FILE
 //
-// A line is a model, an output and the SHA-256 of its bytes, or the word
-// refused for a model that does not compile. The test fails where a line is
-// another, or missing, or where one thread and two do not give the same. Level
-// 1 is for the generic tier, 0 for emulators.
+// A line of FILE is a model, an output and the SHA-256 of its bytes, or the word
+// refused for a model that does not compile. The test fails if a line differs or
+// is missing, or if one thread and two threads give different outputs. Level 1 is
+// for the generic tier, level 0 for emulators.
 func TestOutputs(t *testing.T) {
 	if *outputsWrite == "" && *outputsCompare == "" {
 		t.Skip("neither -outputs.write nor -outputs.compare")

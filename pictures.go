@@ -11,9 +11,9 @@ import (
 )
 
 // Preprocess returns the preprocessing that turns an image into the model's
-// input. It has the levels of a mode of [vision.Preset], stretches the image to
-// the input's size, and converts it to grey if the input has one channel. The
-// caller may change its fields.
+// input. The levels are those of a mode of [vision.Preset]. The preprocessing
+// stretches the image to the input's size, and converts it to grey if the input
+// has one channel. The caller may change its fields.
 //
 // The model must have one input, float32 [1,C,H,W] or [1,H,W,C], with 1 or 3
 // channels. If a shape fits both layouts, Keras models are taken to be NHWC and
@@ -68,7 +68,7 @@ func (c *Compiled) Labels(name string) ([]string, error) {
 	return labels, c.checkLabels(name, labels)
 }
 
-// checkLabels fails unless there is a label for each class.
+// checkLabels returns an error unless there is a label for each class.
 func (c *Compiled) checkLabels(name string, labels []string) error {
 	n, err := c.numClasses()
 	if err == nil && len(labels) != n {
@@ -89,7 +89,7 @@ func (c *Compiled) numClasses() (int, error) {
 	return g.Outputs[0].Value.Type.Shape.Len(), nil
 }
 
-// pictures returns the parameters of a package's method Predict.
+// pictures returns the parameters of the method Predict.
 func (c *Compiled) pictures(o PackageOptions) (*golang.Pictures, error) {
 	v, err := c.picture()
 	if err != nil {
