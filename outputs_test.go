@@ -117,15 +117,15 @@ func TestOutputs(t *testing.T) {
 	t.Logf("%s: %d outputs in %.0f s, %d changed, %d no more", runtime.Tier(), lines, time.Since(start).Seconds(), changed, len(before))
 }
 
-// outputsModels calls f for each model: those of testdata and of the corpus,
-// the ONNX node tests in it, and the zoo.
+// outputsModels calls f for each model of testdata, of the corpus with its ONNX node
+// tests, and of the zoo.
 func outputsModels(t *testing.T, only *regexp.Regexp, f func(outputsModel)) {
 	one := func(m outputsModel) {
 		if only.MatchString(m.name) {
 			f(m)
 		}
 	}
-	// all is one with every option that chooses other kernels.
+	// all calls one with every option that selects other kernels.
 	all := func(m outputsModel) {
 		one(m)
 		if *outputsLevel == 0 && !strings.HasPrefix(m.name, "zoo/") && !(strings.HasPrefix(m.name, "testdata/") && strings.HasSuffix(m.name, ".onnx")) {
