@@ -94,8 +94,8 @@ func (l *layout) runsOnImages(n *ir.Node) bool {
 	return r.fits != nil && takes(r.types, x.DType) && r.fits(l, n)
 }
 
-// takes reports whether kernels for the given element types, nil for float32
-// alone, take elements of type d.
+// takes reports whether kernels for the given element types read elements of type
+// d. Nil types stand for float32.
 func takes(types []ir.DType, d ir.DType) bool {
 	return d == ir.Float32 && types == nil || slices.Contains(types, d)
 }
