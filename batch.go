@@ -65,7 +65,7 @@ func checkBatch(base, g *ir.Graph, n int) error {
 			return fmt.Errorf("input %q is %s: its first dimension is fixed, or is not the batch", v.Name, v.Type)
 		}
 		if b[0] == 0 || from > 0 && b[0] != from {
-			return fmt.Errorf("the inputs have batches of %d and %d in the file", from, b[0])
+			return fmt.Errorf("the inputs have batch sizes of %d and %d in the file", from, b[0])
 		}
 		from = b[0]
 		scaled[v] = true

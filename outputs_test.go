@@ -197,8 +197,8 @@ func outputsModels(t *testing.T, only *regexp.Regexp, f func(outputsModel)) {
 	}
 }
 
-// outputsTunings returns a tuning for each algorithm that computes a
-// convolution of m: all that can have it do.
+// outputsTunings returns a tuning for each algorithm that can compute a convolution
+// of m. The tuning selects the algorithm for all convolutions that it can compute.
 func outputsTunings(m outputsModel) iter.Seq2[string, *modelc.Tuning] {
 	list := map[string]*modelc.Tuning{}
 	if c, err := modelc.Compile(m.path, m.options); err == nil {
@@ -223,8 +223,8 @@ func outputsTunings(m outputsModel) iter.Seq2[string, *modelc.Tuning] {
 	}
 }
 
-// outputsNodes calls f for each ONNX node test, with its stored inputs: those
-// that are weights or arguments in real networks are bound.
+// outputsNodes calls f for each ONNX node test, with its stored inputs. Inputs that
+// are weights or arguments in real networks become constants.
 func outputsNodes(t *testing.T, root, temp string, f func(outputsModel)) {
 	s, err := conformance.Open(root)
 	if err != nil {
@@ -261,8 +261,8 @@ func outputsNodes(t *testing.T, root, temp string, f func(outputsModel)) {
 	}
 }
 
-// outputsOf compiles m and runs it with one thread and two; it returns the
-// name and digest of each output.
+// outputsOf compiles m and runs it with one thread and with two. It returns the name
+// and digest of each output.
 func outputsOf(t *testing.T, m outputsModel) (lines [][2]string) {
 	c, err := modelc.Compile(m.path, m.options)
 	if err != nil {
@@ -292,9 +292,9 @@ func outputsOf(t *testing.T, m outputsModel) (lines [][2]string) {
 	return lines
 }
 
-// outputsInputs returns the inputs of m: where none is given, one that depends
-// on the model's name and the input's place alone. It has floats from -2 to 2
-// that are the same in every precision, small integers or bytes of any value.
+// outputsInputs returns the inputs of m. An input that m does not give depends only
+// on the model's name and the number of the input. It has floats from -2 to 2 that
+// every precision represents exactly, small integers, or bytes of any value.
 func outputsInputs(m outputsModel, g *ir.Graph) (in []*ir.Tensor) {
 	name, _, _ := strings.Cut(m.name, " ") // the same with other options
 	h := fnv.New64a()

@@ -118,7 +118,7 @@ func (c *Compiled) target(dir string, o PackageOptions) (*target, error) {
 			return nil, err
 		}
 	} else if o.Labels != nil {
-		return nil, errors.New("PackageOptions.Labels is set, Preprocess is not: Labels are the classes of Predict, which takes images")
+		return nil, errors.New("PackageOptions.Labels needs Preprocess: Labels are the classes of Predict, which takes images")
 	}
 	return t, c.golden(&t.options)
 }

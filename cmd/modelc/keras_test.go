@@ -213,8 +213,8 @@ func TestCorpusKerasONNX(t *testing.T) {
 	}
 }
 
-// transposesInside counts transpositions that neither read a model input,
-// reshaped or not, nor make an output, where they are how the tensor is packed.
+// transposesInside counts the transpositions inside the network. It does not count
+// those of an input of the model, reshaped or not, or of an output.
 func transposesInside(g *ir.Graph) int {
 	n := 0
 	for _, node := range g.Nodes {

@@ -171,7 +171,7 @@ func TestJSON(t *testing.T) {
 	for _, c := range []struct {
 		code int
 		args string
-		want string // somewhere in what is printed
+		want string // part of the printed text
 	}{
 		{0, "compile " + model + " -o " + filepath.Join(dir, "net"), `"package": "net"`},
 		{0, "diff " + model + " " + filepath.Join(dir, "net"), `"current": true`},
