@@ -124,7 +124,7 @@ func TestNoBatch(t *testing.T) {
 		{"rows", "input %x : f32[1,6]\n%y = Unary(%x) fn=Relu\noutput \"y\" %y\n", "input %x : f32[4,6]\n%y = Unary(%x) fn=Relu\noutput \"y\" %y\n", ""},
 		{"merged", "input %x : f32[1,6]\n%y = Reshape(%x) shape=[1,6]\noutput \"y\" %y\n", "input %x : f32[4,6]\n%y = Reshape(%x) shape=[1,24]\noutput \"y\" %y\n", "f32[1,24]"},
 		{"no batch", "input %x : f32[1,6]\n%y = Unary(%x) fn=Relu\noutput \"y\" %y\n", "input %x : f32[1,6]\n%y = Unary(%x) fn=Relu\noutput \"y\" %y\n", "is not the batch"},
-		{"two batches", "input %x : f32[1,6]\ninput %z : f32[2,6]\n%y = Unary(%x) fn=Relu\noutput \"y\" %y\n", "input %x : f32[4,6]\ninput %z : f32[4,6]\n%y = Unary(%x) fn=Relu\noutput \"y\" %y\n", "batches of 1 and 2"},
+		{"two batches", "input %x : f32[1,6]\ninput %z : f32[2,6]\n%y = Unary(%x) fn=Relu\noutput \"y\" %y\n", "input %x : f32[4,6]\ninput %z : f32[4,6]\n%y = Unary(%x) fn=Relu\noutput \"y\" %y\n", "batch sizes of 1 and 2"},
 		{"constant", "input %x : f32[1,6]\nconst %k : f32[2] = seed=1\n%y = Unary(%k) fn=Relu\noutput \"y\" %y\n", "input %x : f32[4,6]\nconst %k : f32[2] = seed=1\n%y = Unary(%k) fn=Relu\noutput \"y\" %y\n", "does not depend"},
 	} {
 		err := checkBatch(graph(c.one), graph(c.four), 4)
