@@ -9,9 +9,8 @@ import (
 	"modelc/ir"
 )
 
-// loadBatches loads the model at path for each batch size, in the order of
-// sizes, and checks that the model computes the examples of a batch
-// independently.
+// loadBatches loads the model at path for each batch size, in the order of sizes.
+// It checks that the model computes the examples of a batch independently.
 func loadBatches(path string, o source.Options, sizes []int) (models []*source.Model, err error) {
 	defer func() {
 		if err != nil {
@@ -52,11 +51,11 @@ func release(models []*source.Model) error {
 	return err
 }
 
-// checkBatch fails unless g computes n examples independently. base is the
-// model with the batch size of the file. From base to g, the first extent of
+// checkBatch returns an error unless g computes n examples independently. base is
+// the model with the batch size of the file. From base to g, the first extent of
 // every value that depends on the inputs must grow by the same factor as that of
-// the inputs, and the other extents must not change. This refuses a model that
-// was exported with a batch size written into a shape.
+// the inputs, and the other extents must not change. This refuses models in which
+// a shape contains the batch size.
 func checkBatch(base, g *ir.Graph, n int) error {
 	from := 0 // batch size of base
 	scaled := map[*ir.Value]bool{}
@@ -66,7 +65,7 @@ func checkBatch(base, g *ir.Graph, n int) error {
 			return fmt.Errorf("input %q is %s: its first dimension is fixed, or is not the batch", v.Name, v.Type)
 		}
 		if b[0] == 0 || from > 0 && b[0] != from {
-			return fmt.Errorf("the inputs have batches of %d and %d in the file", from, b[0])
+			return fmt.Errorf("the inputs have batch sizes of %d and %d in the file", from, b[0])
 		}
 		from = b[0]
 		scaled[v] = true

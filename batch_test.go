@@ -17,8 +17,9 @@ import (
 	"modelc/runtime/kernel"
 )
 
-// One file of weights serves several batch sizes, and a batch gives each
-// example what it gets alone: every network of the zoo, by fixed batches of 1.
+// One weights file serves several batch sizes, and each example of a batch gets the
+// outputs that it gets alone. The test has every network of the zoo, with a fixed
+// batch size of 1 in the file.
 func TestBatches(t *testing.T) {
 	for _, name := range zoo.Names() {
 		t.Run(name, func(t *testing.T) {
@@ -61,7 +62,7 @@ func TestBatches(t *testing.T) {
 	}
 }
 
-// sideBySide compares batches of c with examples alone.
+// sideBySide compares the outputs of batches of c with those of single examples.
 func sideBySide(t *testing.T, c *Compiled) {
 	t.Helper()
 	one, err := inproc.New(c.Program, 1)
@@ -99,7 +100,7 @@ func sideBySide(t *testing.T, c *Compiled) {
 	}
 }
 
-// example cuts example i, of the given type, out of a batch.
+// example returns example i of a batch, with the given type.
 func example(t *testing.T, batch *ir.Tensor, one ir.Type, i int) *ir.Tensor {
 	t.Helper()
 	n := one.Bytes()
@@ -110,7 +111,7 @@ func example(t *testing.T, batch *ir.Tensor, one ir.Type, i int) *ir.Tensor {
 	return x
 }
 
-// What cannot be batched is refused, with the node that is in the way.
+// Models that mix the examples of a batch are refused. The error names the node.
 func TestNoBatch(t *testing.T) {
 	graph := func(text string) *ir.Graph {
 		g, err := ir.Parse("graph \"g\"\n" + text)
@@ -123,7 +124,7 @@ func TestNoBatch(t *testing.T) {
 		{"rows", "input %x : f32[1,6]\n%y = Unary(%x) fn=Relu\noutput \"y\" %y\n", "input %x : f32[4,6]\n%y = Unary(%x) fn=Relu\noutput \"y\" %y\n", ""},
 		{"merged", "input %x : f32[1,6]\n%y = Reshape(%x) shape=[1,6]\noutput \"y\" %y\n", "input %x : f32[4,6]\n%y = Reshape(%x) shape=[1,24]\noutput \"y\" %y\n", "f32[1,24]"},
 		{"no batch", "input %x : f32[1,6]\n%y = Unary(%x) fn=Relu\noutput \"y\" %y\n", "input %x : f32[1,6]\n%y = Unary(%x) fn=Relu\noutput \"y\" %y\n", "is not the batch"},
-		{"two batches", "input %x : f32[1,6]\ninput %z : f32[2,6]\n%y = Unary(%x) fn=Relu\noutput \"y\" %y\n", "input %x : f32[4,6]\ninput %z : f32[4,6]\n%y = Unary(%x) fn=Relu\noutput \"y\" %y\n", "batches of 1 and 2"},
+		{"two batches", "input %x : f32[1,6]\ninput %z : f32[2,6]\n%y = Unary(%x) fn=Relu\noutput \"y\" %y\n", "input %x : f32[4,6]\ninput %z : f32[4,6]\n%y = Unary(%x) fn=Relu\noutput \"y\" %y\n", "batch sizes of 1 and 2"},
 		{"constant", "input %x : f32[1,6]\nconst %k : f32[2] = seed=1\n%y = Unary(%k) fn=Relu\noutput \"y\" %y\n", "input %x : f32[4,6]\nconst %k : f32[2] = seed=1\n%y = Unary(%k) fn=Relu\noutput \"y\" %y\n", "does not depend"},
 	} {
 		err := checkBatch(graph(c.one), graph(c.four), 4)
@@ -133,8 +134,8 @@ func TestNoBatch(t *testing.T) {
 	}
 }
 
-// Models of the corpus in batches, by value; those that fix the batch in the
-// file too. With -v the refused ones are listed.
+// Batches of models of the corpus give the outputs of single examples, also if the
+// file fixes the batch size. With -v the test lists the refused models.
 func TestBatchCorpus(t *testing.T) {
 	root := os.Getenv("MODELC_CORPUS")
 	if root == "" {
@@ -148,10 +149,10 @@ func TestBatchCorpus(t *testing.T) {
 			return err
 		}
 		name, _ := filepath.Rel(root, path)
-		exact := strings.Contains(name, "_q") // quantised: a sum may lie on the edge between two integers
+		exact := strings.Contains(name, "_q") // quantised: a sum may lie between two integers
 		alone, err := Compile(path, Options{Exact: exact})
 		if err != nil {
-			open++ // left open, or not supported
+			open++ // has other open dimensions, or is not supported
 			return nil
 		}
 		defer alone.Close()
@@ -175,7 +176,7 @@ func TestBatchCorpus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if more > 1 { // one has a constant of the batch's shape
+	if more > 1 { // one model has a constant of the batch's shape
 		t.Errorf("%d models take more weights for two batch sizes than for one", more)
 	}
 	t.Logf("%d models in batches of 1 and 3, %d not compiled at all, %d refused:\n%s", done, open, len(refused), strings.Join(refused, "\n"))

@@ -15,18 +15,19 @@ import (
 // Compiled is a compiled model.
 type Compiled struct {
 	Model   *source.Model
-	Before  *ir.Graph      // as the front end made it
-	Graph   *ir.Graph      // as the passes left it
-	Report  *passes.Report // what the passes did
-	Program *cpu.Program   // the steps that compute Graph
+	Before  *ir.Graph      // graph of the model, before the passes
+	Graph   *ir.Graph      // graph after the passes
+	Report  *passes.Report // effects of the passes
+	Program *cpu.Program   // steps that compute Graph
 	Options Options
 
 	batch int         // number of examples per run; 0 if Options.Batches is empty
-	more  []*Compiled // the model compiled for the larger sizes of Options.Batches; all share one file of weights
+	more  []*Compiled // the model compiled for the larger sizes of Options.Batches; all share one weights file
 }
 
-// Compile loads, optimises and schedules the model at path. The caller must
-// call Close: constants of the graphs may be slices of the open file.
+// Compile compiles the model at path, an ONNX or Keras file. The caller must call
+// [Compiled.Close], because constants of the graphs may be slices of the open file.
+// The error of a model with unsupported operations lists all of them.
 func Compile(path string, o Options) (*Compiled, error) {
 	if err := o.Progress.Update("model file", 0, 1); err != nil {
 		return nil, err
@@ -53,15 +54,15 @@ func Compile(path string, o Options) (*Compiled, error) {
 	return c, nil
 }
 
-// CompileModel is [Compile] for a model that is loaded already. It ignores
-// o.Batches.
+// CompileModel compiles a model that is loaded already. It ignores o.Source and
+// o.Batches. Closing the result releases m.
 func CompileModel(m *source.Model, o Options) (*Compiled, error) {
 	o.Batches = nil
 	return compile([]*source.Model{m}, o)
 }
 
-// compile optimises the same model for several batch sizes and schedules all of
-// them on the same weights.
+// compile compiles models, which are the same model for several batch sizes, to
+// programs that share one weights file.
 func compile(models []*source.Model, o Options) (*Compiled, error) {
 	s := cpu.Config{Exact: o.Exact, Weights: o.Weights}
 	var err error
@@ -102,7 +103,7 @@ func compile(models []*source.Model, o Options) (*Compiled, error) {
 	return list[0], nil
 }
 
-// Close releases the model file.
+// Close releases the model file. The graphs cannot be used after that.
 func (c *Compiled) Close() error {
 	err := c.Model.Release()
 	for _, m := range c.more {

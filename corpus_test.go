@@ -24,9 +24,9 @@ import (
 
 var long = flag.Bool("long", false, "check networks of full size too, which takes minutes of the reference interpreter")
 
-// Every model of the corpus that a front end accepts keeps its values after
-// each pass, and in the in-process engine: within the default tolerance, and
-// within the exact one under Exact. With -v the errors are printed.
+// Every model of the corpus that a front end accepts keeps its values after each
+// pass, and in the in-process engine: within the default tolerance or, with Exact,
+// within the exact one. With -v the test prints the errors.
 func TestCorpusCheck(t *testing.T) {
 	root := os.Getenv("MODELC_CORPUS")
 	if root == "" {
@@ -75,7 +75,7 @@ func TestCorpusCheck(t *testing.T) {
 	t.Logf("%d refused:\n%s", len(refused), strings.Join(refused, "\n"))
 }
 
-// The networks of the zoo at full size, checked the same way.
+// The networks of the zoo at full size keep their values too.
 func TestCheckZoo(t *testing.T) {
 	for _, name := range zoo.Names() {
 		t.Run(name, func(t *testing.T) {
@@ -159,8 +159,8 @@ func check(t *testing.T, m *source.Model) string {
 	return strings.Join(row, " ")
 }
 
-// Keras exports graphs with channels last and a transposition around each
-// convolution: none is a step of its own in the program.
+// Graphs that Keras exports have channels last and transpositions around each
+// convolution. No transposition is a step of the program.
 func TestCorpusTransposes(t *testing.T) {
 	root := os.Getenv("MODELC_CORPUS")
 	if root == "" {

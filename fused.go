@@ -6,29 +6,29 @@ import (
 	"modelc/ir"
 )
 
-// Fused counts nodes that need not be steps of their own, because other steps
-// can compute them.
+// Fused counts the nodes of kinds that other steps can compute.
 type Fused struct {
 	BatchNorms  Count `json:"batch_norms"`
 	Activations Count `json:"activations"`
 	Sums        Count `json:"sums"` // of two computed tensors
 	Pools       Count `json:"pools"`
 	// Transposes.Left does not count transpositions of an input or output of the
-	// model, or of an image that is unpacked: a step must write those elements
+	// model, or of an image that is unpacked. A step must write those elements
 	// anyway.
 	Transposes Count `json:"transposes"`
-	Concats    Count `json:"concats"` // Left counts copies of operands
+	Concats    Count `json:"concats"` // Left is the number of copied operands
 	// Folded is the number of BatchNorms that became part of weights.
-	// Convolutions and pools apply the others as they read their inputs.
+	// Convolutions and pools apply the other ones to their inputs.
 	Folded int `json:"batch_norms_folded"`
-	// Steps describes the steps that are left.
+	// Steps has the name and documentation of the steps that the Left fields
+	// count.
 	Steps []string `json:"left"`
 }
 
 // Count is the number of nodes of a kind.
 type Count struct {
-	Of   int `json:"of"`   // in the model as it was written
-	Left int `json:"left"` // that are still steps of their own
+	Of   int `json:"of"`   // number in the graph of the model
+	Left int `json:"left"` // number of steps that compute only such a node
 }
 
 // fused counts the nodes of c.
@@ -85,9 +85,9 @@ func (c *Compiled) fused() Fused {
 	return f
 }
 
-// movesAnyway reports whether step i is a transposition of elements that a step
-// must write anyway: those of an input or output of the model, or of an image
-// that is unpacked.
+// movesAnyway reports whether step i is a transposition of an input or output of
+// the model, or of an image that is unpacked. A step must write those elements
+// anyway.
 func (c *Compiled) movesAnyway(i int) bool {
 	l := &c.Program.Layers[i]
 	n := l.Node

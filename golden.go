@@ -8,12 +8,12 @@ import (
 	"modelc/runtime/vision"
 )
 
-// golden sets the expected outputs of the self-test, the kind of its inputs, and
-// the error that rounded weights cause.
+// golden sets the expected outputs of the self-test, the mask of its inputs, and
+// the error of weights in half precision.
 //
-// If the weights are in half precision, the self-test expects what the reference
-// interpreter computes with the rounded weights. So it tests the package at the
-// usual tolerance, and the error of rounding is reported apart from it.
+// The expected outputs are those of the reference interpreter with the rounded
+// weights. So the self-test has the usual tolerance, and the error of rounding is
+// reported separately.
 func (c *Compiled) golden(g *golang.Options) error {
 	in, want, err := c.reference(g)
 	if err != nil || c.Options.Weights == kernel.F32 {
@@ -27,8 +27,8 @@ func (c *Compiled) golden(g *golang.Options) error {
 	return err
 }
 
-// reference returns the inputs of the self-test and the outputs of the model as
-// it was written.
+// reference returns the inputs of the self-test and the outputs of the model, with
+// its own weights, before the passes.
 func (c *Compiled) reference(g *golang.Options) (in, out []*ir.Tensor, err error) {
 	if g.Pictures != nil {
 		if in, err = golang.GoldenPicture(c.Before, g.Pictures.Preprocess); err != nil {

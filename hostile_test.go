@@ -11,14 +11,15 @@ import (
 	"unicode"
 )
 
-// notYet are files of the corpus's hostile part that do not get what they
-// should, and why. One that does must leave the list; -long tells.
+// notYet lists hostile files of the corpus that are not handled as the corpus
+// requires, with the reason. The test fails with -long if such a file is handled.
 var notYet = map[string]string{
 	"F4_cumsum_16384.onnx": "CumSum is a product with a matrix of 2^28 elements, which takes longer than the limit",
 }
 
-// Files made to break a compiler are refused or compiled as the corpus says:
-// in short time, without a panic, and with nothing written when refused.
+// Files that try to break a compiler are refused or compiled, as the corpus
+// requires, in short time and without a panic. If one is refused, nothing is
+// written.
 func TestHostileFiles(t *testing.T) {
 	root := os.Getenv("MODELC_CORPUS")
 	if root == "" {
@@ -57,7 +58,7 @@ func TestHostileFiles(t *testing.T) {
 	}
 }
 
-// hostile says what is wrong with how the file is handled.
+// hostile returns an error if the file is not handled as the corpus requires.
 func hostile(file, want, dir string) (problem error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -75,7 +76,7 @@ func hostile(file, want, dir string) (problem error) {
 	}
 	if err == nil {
 		defer c.Close()
-		// Here the go command looks for the module, which takes a while.
+		// The go command looks for the module here, which takes time.
 		begin := time.Now()
 		_, err = c.WritePackage(out, PackageOptions{Standalone: true})
 		if took := time.Since(begin); took > 20*time.Second {

@@ -46,10 +46,10 @@ func ExampleCompiled_Preprocess() {
 	// Output: 28 28 1 NHWC 784
 }
 
-// The networks of testdata/keras, trained by Keras: every format gives what
-// Keras computes, in the interpreter and on the kernels, and the formats agree
-// among themselves; read from the sheet of held-out digits, as many are right
-// as Keras counted.
+// The networks of testdata/keras give the outputs of Keras, which trained them, in
+// every format, with the reference interpreter and with the kernels. The formats
+// agree with one another. The number of digits that they recognise on the sheet of
+// held-out digits is the number that Keras counted.
 func TestKeras(t *testing.T) {
 	const root = "testdata/keras"
 	text, err := os.ReadFile(filepath.Join(root, "heldout.json"))
@@ -81,8 +81,8 @@ func TestKeras(t *testing.T) {
 	}
 }
 
-// formatsAgree compares the outputs of the model in dir in its formats with
-// Keras' and with each other.
+// formatsAgree compares the outputs of all formats of the model in dir with those of
+// Keras and with one another.
 func formatsAgree(t *testing.T, dir string) {
 	in, err := npy.Read(filepath.Join(dir, "input_0.npy"))
 	if err != nil {
@@ -136,8 +136,8 @@ func formatsAgree(t *testing.T, dir string) {
 	}
 }
 
-// countRight returns how many digits of the sheet the model at path reads as
-// their labels say.
+// countRight returns the number of digits of the sheet that the model at path
+// recognises.
 func countRight(t *testing.T, path string, sheet *image.Gray, labels string) (right int) {
 	c, err := modelc.Compile(path, modelc.Options{})
 	if err != nil {

@@ -15,9 +15,9 @@ import (
 	"modelc/ir/eval"
 )
 
-// What a first lecture on convolutional networks says about their layers and
-// networks, in the words of Keras: each case is a .keras file, compiled and
-// run, and compared with the definition written out as loops.
+// The tests of this file check the layers and networks of a first lecture on
+// convolutional networks. Each case is a .keras file, which is compiled and run. Its
+// outputs are compared with the definition of the layer as loops.
 
 // A lesson is a compiled model of the lecture.
 type lesson struct {
@@ -40,11 +40,11 @@ func learn(t *testing.T, config kerastest.Dict, w kerastest.Weights) lesson {
 	return lesson{c, t}
 }
 
-// shape is that of the output.
+// shape returns the shape of the output.
 func (l lesson) shape() ir.Shape { return l.Graph.Outputs[0].Value.Type.Shape }
 
-// run computes the output for a seeded input, which it returns too, and checks
-// that the reference interpreter agrees.
+// run returns a seeded input and the output for it. It checks that the reference
+// interpreter computes the same output.
 func (l lesson) run() (x, y *ir.Tensor) {
 	l.t.Helper()
 	in := eval.Inputs(l.Before, 1)
@@ -73,14 +73,14 @@ type image struct {
 	at      []float32
 }
 
-// picture is element n of a batch [N,H,W,C].
+// picture returns element n of a batch [N,H,W,C].
 func picture(t *ir.Tensor, n int) image {
 	s := t.Shape
 	size := s[1] * s[2] * s[3]
 	return image{s[1], s[2], s[3], t.Float32s()[n*size : (n+1)*size]}
 }
 
-// pixel is the value at a place, zero outside.
+// pixel returns the value at a position. It is zero outside the image.
 func (m image) pixel(y, x, c int) float64 {
 	if y < 0 || y >= m.h || x < 0 || x >= m.w {
 		return 0
@@ -88,7 +88,7 @@ func (m image) pixel(y, x, c int) float64 {
 	return float64(m.at[(y*m.w+x)*m.c+c])
 }
 
-// distance is the largest difference to what f says of each pixel.
+// distance returns the largest difference of a value from f at its position.
 func (m image) distance(f func(y, x, c int) float64) float64 {
 	worst := 0.0
 	for y := range m.h {
@@ -101,12 +101,12 @@ func (m image) distance(f func(y, x, c int) float64) float64 {
 	return worst
 }
 
-// near is how far float32 may be from the loops.
+// near is the maximum difference of float32 results from the loops.
 const near = 1e-4
 
-// filter is a kernel [K,K,C,M] of a convolution at pixel y, x: a correlation,
-// Σ input(y+i, x+j)·kernel(i, j), or with flipped what mathematics calls a
-// convolution.
+// filter applies a kernel [K,K,C,M] at pixel y, x. The result is the correlation
+// Σ input(y+i, x+j)·kernel(i, j) or, if flipped is set, the convolution of
+// mathematics.
 func filter(in image, kernel *h5test.Node, flipped bool, y, x, m int) float64 {
 	k, channels, filters := kernel.Shape[0], kernel.Shape[2], kernel.Shape[3]
 	sum := 0.0
@@ -150,7 +150,7 @@ func TestLectureConv2D(t *testing.T) {
 	}
 }
 
-// The kernel is not flipped: a convolution of networks is a correlation.
+// A convolution of networks does not flip the kernel. It is a correlation.
 func TestLectureCorrelation(t *testing.T) {
 	w := kerastest.Weights{"conv2d": {kerastest.Seeded(3, 3, 2, 4)}}
 	x, y := learn(t, kerastest.Sequential([]any{1, 9, 9, 2}, conv("conv", 4, 3, nil)), w).run()
@@ -163,7 +163,7 @@ func TestLectureCorrelation(t *testing.T) {
 	}
 }
 
-// Pooling: extents, and what a window gives. Padding never counts.
+// Pools have the right extents and values. Padding is not part of a window.
 func TestLecturePooling(t *testing.T) {
 	for _, c := range []struct {
 		class, padding string
@@ -212,8 +212,8 @@ func TestLecturePooling(t *testing.T) {
 	}
 }
 
-// At test time batch normalisation uses the moving averages of its channel,
-// whatever the batch: γ(x−μ)/√(σ²+ε)+β.
+// Batch normalisation uses the moving averages of the channel for any batch:
+// γ(x−μ)/√(σ²+ε)+β.
 func TestLectureBatchNormalization(t *testing.T) {
 	gamma, beta, mean := kerastest.Seeded(3), h5test.Dataset([]float32{1, -2, 3}, 3), h5test.Dataset([]float32{.5, 0, -4}, 3)
 	variance := h5test.Dataset([]float32{4, .25, 9}, 3)
@@ -230,8 +230,8 @@ func TestLectureBatchNormalization(t *testing.T) {
 	}
 }
 
-// Padding: with zeros, by repeating the border, by mirroring with and without
-// it.
+// Padding adds zeros, repeats the border, or mirrors the image with or without the
+// border.
 func TestLecturePadding(t *testing.T) {
 	pad := func(mode string) kerastest.Dict {
 		l := kerastest.Layer("Pad", "pad", kerastest.Dict{"pad_width": []any{[]int{0, 0}, []int{2, 2}, []int{2, 2}, []int{0, 0}}, "mode": mode})
@@ -253,7 +253,7 @@ func TestLecturePadding(t *testing.T) {
 		{pad("symmetric"), func(i int) int { return min(max(i, -1-i), 2*n-1-i) }},
 		{pad("reflect"), func(i int) int { return min(max(i, -i), 2*n-2-i) }},
 	} {
-		// A convolution behind it: borders are padded in place of being stored.
+		// With a convolution after it, the padding is not stored.
 		w := kerastest.Weights{"conv2d": {kerastest.Seeded(3, 3, 2, 4)}}
 		for _, layers := range [][]kerastest.Dict{{c.layer}, {c.layer, conv("conv", 4, 3, nil)}} {
 			var list []kerastest.Dict
@@ -284,8 +284,9 @@ func TestLecturePadding(t *testing.T) {
 	}
 }
 
-// With stride s a convolution gives every s-th of its results; "same" has
-// ⌈n/s⌉ of them and puts an odd zero at the end.
+// With stride s, a convolution has every s-th result. With "same" padding, the
+// result has ⌈n/s⌉ pixels along an axis, and if the number of zeros is odd, there is
+// one more at the end.
 func TestLectureStride(t *testing.T) {
 	w := kerastest.Weights{"conv2d": {kerastest.Seeded(3, 3, 3, 5)}}
 	for _, c := range []struct {
@@ -339,7 +340,7 @@ func (d *drawing) keep(class string, list ...*h5test.Node) {
 	d.w[key] = list
 }
 
-// scaled is a random weight that keeps the scale of what it is applied to.
+// scaled returns random weights that keep the scale of the operand.
 func scaled(fan int, shape ...int) *h5test.Node {
 	n := kerastest.Seeded(shape...)
 	for i := range n.Data {
@@ -353,7 +354,7 @@ func (d *drawing) conv(name string, from string, size, in, out, stride int, acti
 	return d.add("Conv2D", name, kerastest.Dict{"filters": out, "kernel_size": size, "strides": stride, "padding": "same", "activation": activation}, from)
 }
 
-// norm is a batch normalisation whose result is multiplied by gain.
+// norm adds a batch normalisation whose result is multiplied by gain.
 func (d *drawing) norm(name, from string, n int, gain float32) string {
 	gamma, variance := make([]float32, n), make([]float32, n)
 	for i := range n {
@@ -386,7 +387,7 @@ func (l lesson) probabilities(classes int) {
 	}
 }
 
-// shapes are those of the layers by name.
+// shapes returns the shapes of the layers by name.
 func (l lesson) shapes() map[string]ir.Shape {
 	m := map[string]ir.Shape{}
 	for _, n := range l.Before.Nodes {
@@ -424,8 +425,8 @@ func TestLectureLeNet5(t *testing.T) {
 	l.probabilities(10)
 }
 
-// VGG-16: thirteen 3×3 convolutions in five blocks, three dense layers; here
-// with an eighth of the channels and pixels.
+// VGG-16 has thirteen 3×3 convolutions in five blocks, and three dense layers. The
+// test has an eighth of the channels and pixels.
 func TestLectureVGG16(t *testing.T) {
 	d := draw()
 	in := 3
@@ -452,16 +453,17 @@ func TestLectureVGG16(t *testing.T) {
 	for _, n := range l.Graph.Nodes {
 		count[n.Op.Name()]++
 	}
-	// Activations are inside the layers, and nothing else is left but the
-	// layout of the picture.
+	// Activations are parts of layers. The only other step changes the layout of the
+	// picture.
 	if count["Conv"] != 13 || count["Pool"] != 5 || count["Dense"] != 3 || count["Unary"] != 0 || count["Transpose"] > 1 {
 		t.Errorf("%v", count)
 	}
 	l.probabilities(10)
 }
 
-// A block of ResNet v1 adds its input to what its convolutions compute, and
-// rectifies the sum. Convolutions that give nothing leave relu(input).
+// A block of ResNet v1 adds its input to the result of its convolutions, and
+// rectifies the sum. If the result of the convolutions is 0, the block is
+// relu(input).
 func TestLectureResNetV1(t *testing.T) {
 	block := func(gain float32) *drawing {
 		d := draw()
@@ -492,8 +494,8 @@ func TestLectureResNetV1(t *testing.T) {
 	}
 }
 
-// A block of ResNet v2 normalises and rectifies in front of its convolutions;
-// the path around it is the identity, with no rectifier behind the sum.
+// A block of ResNet v2 normalises and rectifies before its convolutions. The path
+// around them is the identity, and no rectifier follows the sum.
 func TestLectureResNetV2(t *testing.T) {
 	block := func(silent bool) *drawing {
 		d := draw()
@@ -520,8 +522,8 @@ func TestLectureResNetV2(t *testing.T) {
 	}
 }
 
-// A block of DenseNet: each layer reads everything in front of it and appends
-// its maps; what was there stays.
+// Each layer of a block of DenseNet reads the results of all layers before it and
+// appends its channels to them.
 func TestLectureDenseNet(t *testing.T) {
 	const growth = 12
 	d := draw()

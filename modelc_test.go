@@ -37,8 +37,7 @@ func Example() {
 	// 13 nodes became 6 steps
 }
 
-// A program writes a package into a module, and can tell later whether it is
-// still what the model gives.
+// A program writes a package into a module and later compares it with the model.
 func ExampleCompiled_WritePackage() {
 	module, err := os.MkdirTemp("", "")
 	if err != nil {
@@ -94,7 +93,7 @@ func TestRuntimeFiles(t *testing.T) {
 	}
 }
 
-// The same model, flags and version give the same bytes.
+// The same model, options and version give the same bytes.
 func TestDeterministic(t *testing.T) {
 	root := t.TempDir()
 	if err := os.WriteFile(filepath.Join(root, "go.mod"), []byte("module example.com/m\n"), 0o644); err != nil {
@@ -135,7 +134,7 @@ func TestDeterministic(t *testing.T) {
 	}
 }
 
-// Damaged files are refused or run; nothing panics.
+// Damaged files are refused or run. None causes a panic.
 func TestDamagedModels(t *testing.T) {
 	var squeezenet strings.Builder
 	if err := zoo.Write(&squeezenet, "squeezenet1.1", zoo.Options{Width: 0.25, Size: 32}); err != nil {
@@ -145,7 +144,7 @@ func TestDamagedModels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const most = 1 << 26 // bytes of a tensor worth running
+	const most = 1 << 26 // maximum size in bytes of a tensor of a model to run
 	run := func(b []byte) (ok bool, err error) {
 		m, err := onnx.Parse("damaged", b, "", source.Options{})
 		if err != nil {
@@ -174,7 +173,7 @@ func TestDamagedModels(t *testing.T) {
 		const tries = 400
 		for range tries {
 			b := append([]byte(nil), model...)
-			// The structure lies at the ends of the file; in between are weights.
+			// The graph is at the ends of the file. Between them are weights.
 			for range 1 + r.IntN(3) {
 				at := r.IntN(min(len(b), 4000))
 				if r.IntN(2) == 0 {

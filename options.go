@@ -14,31 +14,33 @@ type Options struct {
 	// Passes selects the passes that run, and what they check and print.
 	Passes passes.Config
 	// Exact keeps every rounding step of the model: batch normalisations are
-	// not folded, and Winograd's and Strassen's algorithms are not used.
+	// not folded, sums are computed in float64, and Winograd's and Strassen's
+	// algorithms are not used.
 	Exact bool
-	// Tuning, unless nil, replaces the cost model's choice of algorithms.
+	// Tuning, unless nil, replaces the cost model's choice of algorithms. It must
+	// have been measured on the same model.
 	Tuning *Tuning
 	// Weights is the format in which packages store the weights of layers. In
 	// half precision the weights are rounded, and the compiled graph has the
 	// rounded values.
 	Weights kernel.Format
-	// Batches are the batch sizes to compile for. If it is empty, the model
-	// keeps its batch size, and an open one becomes 1.
+	// Batches are the batch sizes to compile for, each at least 1. If it is empty,
+	// the model keeps its batch size, and an open batch size becomes 1.
 	Batches []int
 	// Flags are recorded in the headers of generated files.
 	Flags []string
-	// Progress, unless nil, is told how far compiling, writing and computing
-	// with these options are.
+	// Progress, unless nil, is called during work on the model: when it is
+	// compiled, written or computed.
 	Progress Progress
 }
 
-// Progress is a function that long work calls. It gets the name of a stage, for
-// people, and how much of the stage's total is done. It is never called by two
-// goroutines at once. If it returns an error, the work ends and returns that
-// error.
+// Progress is a function that reports the progress of long work: done of total
+// units of a stage are done. The name of the stage is text for people. Only one
+// goroutine calls the function at a time. If it returns an error, the work stops
+// and returns the error.
 type Progress func(stage string, done, total int) error
 
-// Update calls p, unless p is nil.
+// Update calls p, unless p is nil. It returns the error of p.
 func (p Progress) Update(stage string, done, total int) error {
 	if p == nil {
 		return nil
@@ -50,26 +52,28 @@ func (p Progress) Update(stage string, done, total int) error {
 // default.
 type PackageOptions struct {
 	// Package is the name of the package. The default is the name of the package
-	// that the folder holds, or one made from the folder's name.
+	// that the folder holds. If it holds none, the name is made from the folder's
+	// name.
 	Package string
-	// Sidecar keeps the weights in a file beside the binary. By default they are
-	// embedded.
+	// Sidecar keeps the weights in the file weights.bin, which the package opens at
+	// run time. By default they are embedded.
 	Sidecar bool
 	// Standalone copies the part of the runtime that the package uses into the
-	// package's folder, so that the package needs no other module. This is also
-	// done if the package cannot import the runtime of this module.
+	// package's folder, so that the package needs no other module. WritePackage
+	// also does this if the package cannot import the runtime of this module.
 	Standalone bool
 	// SharedRuntime, unless empty, is a folder of the package's module. The whole
-	// runtime is copied to it, for several packages to share.
+	// runtime is copied to it. Several packages can share it.
 	SharedRuntime string
-	// Runtime, unless empty, is the import path of the runtime. By default the go
-	// command is asked what the package can import.
+	// Runtime, unless empty, is the import path of the runtime. By default,
+	// WritePackage runs the go command to find out which runtime the package can
+	// import.
 	Runtime string
-	// Preprocess, unless nil, makes the package take images: its sessions have a
-	// method Predict(image.Image) ([]Class, error). [Compiled.Preprocess] returns
-	// a value that fits the model.
+	// Preprocess, unless nil, gives sessions of the package the method
+	// Predict(image.Image) ([]Class, error). [Compiled.Preprocess] returns a value
+	// that fits the model.
 	Preprocess *vision.Preprocess
-	// Labels are the names of the classes that Predict returns, by index.
-	// [Compiled.Labels] reads them.
+	// Labels are the names of the classes that Predict returns, by index. It
+	// requires Preprocess. [Compiled.Labels] reads labels.
 	Labels []string
 }

@@ -8,14 +8,14 @@ import (
 	"modelc/backend/golang"
 )
 
-// Largest error that generated tests accept, relative to the largest output.
+// The maximum error that generated tests accept, relative to the largest output.
 const (
 	tolerance      = 1e-4
 	exactTolerance = 2e-6
 )
 
 // WritePackage writes the package to the folder dir, which may hold an earlier
-// version of it. If it fails, dir is as it was.
+// version of the package. If WritePackage returns an error, dir is unchanged.
 func (c *Compiled) WritePackage(dir string, o PackageOptions) (*Summary, error) {
 	t, err := c.target(dir, o)
 	if err != nil {
@@ -56,8 +56,9 @@ func (c *Compiled) WritePackage(dir string, o PackageOptions) (*Summary, error) 
 }
 
 // DiffPackage returns the files in which the package in dir, and its shared
-// runtime, differ from what WritePackage would write. Their paths begin with dir
-// and o.SharedRuntime. DiffPackage writes no file there.
+// runtime, differ from those that [Compiled.WritePackage] would write. Their paths
+// begin with dir or o.SharedRuntime. It returns nil if no file differs.
+// DiffPackage does not write to these folders.
 func (c *Compiled) DiffPackage(dir string, o PackageOptions) ([]golang.Difference, error) {
 	t, err := c.target(dir, o)
 	if err != nil {
@@ -77,7 +78,7 @@ func (c *Compiled) DiffPackage(dir string, o PackageOptions) ([]golang.Differenc
 	return all, nil
 }
 
-// below puts dir before the files of list.
+// below joins dir to the paths of the files in list.
 func below(dir string, list []golang.Difference) []golang.Difference {
 	for i := range list {
 		list[i].File = filepath.Join(dir, filepath.FromSlash(list[i].File))
@@ -85,14 +86,14 @@ func below(dir string, list []golang.Difference) []golang.Difference {
 	return list
 }
 
-// WriteWeights writes only the weights, to the file at path: those of a
-// retrained model, for the package in dir. It fails if the package computes
-// another graph. The model must be compiled with the flags of the package.
+// WriteWeights writes the weights of a retrained model to the file at path, for
+// the package in dir. The model must be compiled with the options of the package.
+// WriteWeights returns an error if the package computes another graph.
 func (c *Compiled) WriteWeights(path, dir string) error {
 	return golang.WriteWeights(path, dir, c.Program, c.weightsProgress)
 }
 
-// target decides how the package in dir looks.
+// target returns the description of the package to write to dir.
 func (c *Compiled) target(dir string, o PackageOptions) (*target, error) {
 	t := &target{options: golang.Options{
 		Header: golang.Header{Version: Version, SHA256: c.Model.SHA256, Flags: c.Options.Flags},
@@ -117,12 +118,12 @@ func (c *Compiled) target(dir string, o PackageOptions) (*target, error) {
 			return nil, err
 		}
 	} else if o.Labels != nil {
-		return nil, errors.New("PackageOptions.Labels is set, Preprocess is not: Labels are the classes of Predict, which takes images")
+		return nil, errors.New("PackageOptions.Labels needs Preprocess: Labels are the classes of Predict, which takes images")
 	}
 	return t, c.golden(&t.options)
 }
 
-// weightsProgress is told how much of the file of weights is written.
+// weightsProgress reports the progress of writing the weights file.
 func (c *Compiled) weightsProgress(done, total int) error {
 	return c.Options.Progress.Update("weights", done, total)
 }

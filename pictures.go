@@ -11,9 +11,9 @@ import (
 )
 
 // Preprocess returns the preprocessing that turns an image into the model's
-// input. It has the levels of a mode of [vision.Preset], stretches the image to
-// the input's size, and converts it to grey if the input has one channel. The
-// caller may change its fields.
+// input. The levels are those of a mode of [vision.Preset]. The preprocessing
+// stretches the image to the input's size, and converts it to grey if the input
+// has one channel. The caller may change its fields.
 //
 // The model must have one input, float32 [1,C,H,W] or [1,H,W,C], with 1 or 3
 // channels. If a shape fits both layouts, Keras models are taken to be NHWC and
@@ -40,15 +40,15 @@ func (c *Compiled) Preprocess(mode string) (vision.Preprocess, error) {
 func (c *Compiled) picture() (*ir.Value, error) {
 	g := c.Before
 	if len(g.Inputs) != 1 {
-		return nil, fmt.Errorf("%s has %d inputs; pictures fit models with one", c.Model.Path, len(g.Inputs))
+		return nil, fmt.Errorf("%s has %d inputs; images need a model with one input", c.Model.Path, len(g.Inputs))
 	}
 	v := g.Inputs[0]
 	s := v.Type.Shape
 	switch {
 	case v.Type.DType != ir.Float32 || len(s) != 4 || s[1] != 1 && s[1] != 3 && s[3] != 1 && s[3] != 3:
-		return nil, fmt.Errorf("%s: input %q is %s; pictures fit f32[1,C,H,W] or f32[1,H,W,C] with 1 or 3 channels", c.Model.Path, v.Name, v.Type)
+		return nil, fmt.Errorf("%s: input %q is %s; images need f32[1,C,H,W] or f32[1,H,W,C] with 1 or 3 channels", c.Model.Path, v.Name, v.Type)
 	case s[0] != 1:
-		return nil, fmt.Errorf("%s: input %q is %s, a batch of %d; pictures go one at a time, give the first dimension 1", c.Model.Path, v.Name, v.Type, s[0])
+		return nil, fmt.Errorf("%s: input %q is %s, a batch of %d; images need a batch of 1", c.Model.Path, v.Name, v.Type, s[0])
 	}
 	return v, nil
 }
@@ -68,7 +68,7 @@ func (c *Compiled) Labels(name string) ([]string, error) {
 	return labels, c.checkLabels(name, labels)
 }
 
-// checkLabels fails unless there is a label for each class.
+// checkLabels returns an error unless there is a label for each class.
 func (c *Compiled) checkLabels(name string, labels []string) error {
 	n, err := c.numClasses()
 	if err == nil && len(labels) != n {
@@ -81,7 +81,7 @@ func (c *Compiled) checkLabels(name string, labels []string) error {
 func (c *Compiled) numClasses() (int, error) {
 	g := c.Before
 	if len(g.Outputs) != 1 {
-		return 0, fmt.Errorf("%s has %d outputs; a classifier has one", c.Model.Path, len(g.Outputs))
+		return 0, fmt.Errorf("%s has %d outputs; a classifier has one output", c.Model.Path, len(g.Outputs))
 	}
 	if o := g.Outputs[0]; !classes.AreScores(o.Value.Type) {
 		return 0, fmt.Errorf("%s: output %q is %s; a classifier has one score per class, f32[1,N]", c.Model.Path, o.Name, o.Value.Type)
@@ -89,7 +89,7 @@ func (c *Compiled) numClasses() (int, error) {
 	return g.Outputs[0].Value.Type.Shape.Len(), nil
 }
 
-// pictures returns the parameters of a package's method Predict.
+// pictures returns the parameters of the method Predict.
 func (c *Compiled) pictures(o PackageOptions) (*golang.Pictures, error) {
 	v, err := c.picture()
 	if err != nil {

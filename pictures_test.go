@@ -26,8 +26,8 @@ func compileText(t *testing.T, format, text string) *Compiled {
 	return c
 }
 
-// pooled is a network that turns an image of that shape into scores of that
-// many elements.
+// pooled returns a network with an input of the given shape and the given number of
+// scores.
 func pooled(t *testing.T, format, shape string, elements int) *Compiled {
 	return compileText(t, format, fmt.Sprintf("graph \"g\"\ninput %%x : f32%s\n%%y = Unary(%%x) fn=Relu\n%%z = Reshape(%%y) shape=[1,%d]\noutput \"z\" %%z\n", shape, elements))
 }
@@ -46,8 +46,8 @@ func TestPreprocess(t *testing.T) {
 		{"Keras 3", "[1,3,4,5]", 60, vision.Preprocess{Width: 5, Height: 4, Channels: 3}, ""},
 		{"ONNX", "[1,3,4,1]", 12, vision.Preprocess{Width: 1, Height: 4, Channels: 3}, ""},
 		{"Keras 3", "[1,3,4,1]", 12, vision.Preprocess{Width: 4, Height: 3, Channels: 1, Layout: vision.NHWC}, ""},
-		{"ONNX", "[1,4,5,6]", 120, vision.Preprocess{}, `net: input "x" is f32[1,4,5,6]; pictures fit`},
-		{"ONNX", "[1,3,5]", 15, vision.Preprocess{}, "pictures fit"},
+		{"ONNX", "[1,4,5,6]", 120, vision.Preprocess{}, `net: input "x" is f32[1,4,5,6]; images need`},
+		{"ONNX", "[1,3,5]", 15, vision.Preprocess{}, "images need f32[1,C,H,W]"},
 		{"ONNX", "[2,3,4,5]", 120, vision.Preprocess{}, "a batch of 2"},
 	} {
 		c := pooled(t, test.format, test.shape, test.elements)
@@ -69,7 +69,7 @@ func TestPreprocess(t *testing.T) {
 	}
 }
 
-// What does not fit is an error before anything is written.
+// Options that do not fit the model give an error, and nothing is written.
 func TestPicturesMustFit(t *testing.T) {
 	root := t.TempDir()
 	if err := os.WriteFile(filepath.Join(root, "go.mod"), []byte("module example.com/m\n"), 0o644); err != nil {
@@ -91,7 +91,7 @@ func TestPicturesMustFit(t *testing.T) {
 		{c, PackageOptions{Preprocess: &good, Labels: []string{"a", "b"}}, "scores 12 classes, Labels names 2"},
 		{c, PackageOptions{Preprocess: &small}, "makes 6 elements"},
 		{c, PackageOptions{Preprocess: &grey}, "BGR (mode caffe) needs 3"},
-		{c, PackageOptions{Labels: make([]string, 12)}, "Preprocess is not"},
+		{c, PackageOptions{Labels: make([]string, 12)}, "Labels needs Preprocess"},
 		{compileText(t, "ONNX", "graph \"g\"\ninput %x : f32[1,3,2,2]\n%z = Unary(%x) fn=Relu\noutput \"z\" %z\n"), PackageOptions{Preprocess: &good}, "one score per class"},
 		{pooled(t, "ONNX", "[1,3,2,4]", 24), PackageOptions{Preprocess: &good}, "makes 12 elements"},
 	} {

@@ -7,16 +7,17 @@ import (
 	"modelc/ir/eval"
 )
 
-// Reference computes the model as it was written with the reference
-// interpreter. It takes seconds per GFLOP.
+// Reference computes the outputs of the model with the reference interpreter,
+// before the passes. in has the inputs in the order of c.Before.Inputs. Reference
+// takes seconds per GFLOP.
 func (c *Compiled) Reference(in []*ir.Tensor) ([]*ir.Tensor, error) {
 	return c.trace(c.Before, in, func(*ir.Value, *ir.Tensor) {})
 }
 
-// CompareLayers runs the program on in, and the reference interpreter on the
-// optimised graph. It calls visit for each layer that completes a value, with
-// the difference between the two, or with the reason why they cannot be
-// compared.
+// CompareLayers runs the program and, on the optimised graph, the reference
+// interpreter, with the inputs in. It calls visit for each layer that completes a
+// value, with the difference between the two values, or with the reason why they
+// cannot be compared.
 func (c *Compiled) CompareLayers(in []*ir.Tensor, visit func(l plan.Layer, d eval.Diff, err error)) error {
 	want := map[*ir.Value]*ir.Tensor{}
 	if _, err := c.trace(c.Graph, in, func(x *ir.Value, t *ir.Tensor) { want[x] = t }); err != nil {

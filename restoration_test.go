@@ -16,8 +16,8 @@ import (
 	"modelc/runtime/vision"
 )
 
-// The networks of testdata/pictures compute on a picture what ONNX Runtime
-// does, compiled by default and exactly. Their packages are tested in examples.
+// The networks of testdata/pictures give the outputs of ONNX Runtime for a picture,
+// with and without Exact. The tests of the examples check their packages.
 func TestPictures(t *testing.T) {
 	for _, test := range []struct {
 		name, picture string
@@ -62,7 +62,7 @@ func TestPictures(t *testing.T) {
 	}
 }
 
-// pictureTensor returns a picture as a network takes it, levels from 0 to 1.
+// pictureTensor returns a picture as an input, with levels from 0 to 1.
 func pictureTensor(t *testing.T, path string, channels int) *ir.Tensor {
 	t.Helper()
 	img, err := vision.Open(path)
@@ -77,9 +77,9 @@ func pictureTensor(t *testing.T, path string, channels int) *ir.Tensor {
 	return in
 }
 
-// The super-resolution network of the corpus enlarges the corpus' photo: the
-// result has sharper edges than bicubic interpolation, and shrunk again it is
-// the photo.
+// The super-resolution network of the corpus enlarges the photo of the corpus. The
+// result has sharper edges than bicubic interpolation, and its reduction to the
+// original size is close to the photo.
 func TestCorpusSuperResolution(t *testing.T) {
 	root := os.Getenv("MODELC_CORPUS")
 	if root == "" {
@@ -132,7 +132,7 @@ func TestCorpusSuperResolution(t *testing.T) {
 	}
 }
 
-// edges is the mean square of the difference between neighbours in a row, with
+// edges returns the mean square of the difference between neighbours in a row, with
 // levels from 0 to 1.
 func edges(t *testing.T, img image.Image) float64 {
 	t.Helper()

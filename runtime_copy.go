@@ -13,14 +13,13 @@ import (
 	"modelc/backend/golang"
 )
 
-// runtimeSource holds package runtime and the packages below it, for packages
-// that cannot import them from this module, and the licence.
+// runtimeSource holds package runtime, the packages below it, and the licence. They
+// are copied for packages that cannot import the runtime of this module.
 //
 //go:embed LICENSE runtime/*.go runtime/kernel/*.go runtime/kernel/plain/*.go runtime/internal/*/*.go runtime/internal/*/*.s runtime/vision/*.go
 var runtimeSource embed.FS
 
-// isRuntime reports whether the package in dir is the runtime for which this
-// version of the compiler writes plans.
+// isRuntime reports whether dir holds the runtime of this version of the compiler.
 func isRuntime(dir string) (bool, error) {
 	files, err := runtimeFiles()
 	if err != nil {
@@ -31,7 +30,7 @@ func isRuntime(dir string) (bool, error) {
 			continue
 		}
 		if _, err := os.Stat(filepath.Join(dir, path.Dir(name))); errors.Is(err, fs.ErrNotExist) {
-			continue // go mod vendor leaves out packages that the module does not import
+			continue // go mod vendor omits packages that the module does not import
 		}
 		if got, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name))); err != nil || !bytes.Equal(got, want) {
 			return false, nil
@@ -40,8 +39,8 @@ func isRuntime(dir string) (bool, error) {
 	return true, nil
 }
 
-// runtimeFiles returns the sources of package runtime and of the packages below
-// it, without tests, by their path below runtime/, and the licence.
+// runtimeFiles returns the files of package runtime and of the packages below it,
+// without tests, and the licence, by their path below runtime/.
 func runtimeFiles() (golang.Files, error) {
 	files := golang.Files{}
 	err := fs.WalkDir(runtimeSource, ".", func(name string, d fs.DirEntry, err error) error {

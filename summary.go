@@ -6,28 +6,28 @@ import (
 	"modelc/passes"
 )
 
-// Summary describes a package that [Compiled.WritePackage] wrote: what it costs
-// and what the compiler did.
+// Summary describes a package that [Compiled.WritePackage] wrote: its cost and the
+// work of the compiler.
 type Summary struct {
 	golang.Summary
-	Dir     string  `json:"dir"`     // absolute path of the package's folder
-	Package string  `json:"package"` // name
-	Runtime string  `json:"runtime"` // import path of the runtime
-	Copied  *Copied `json:"copied,omitempty"`
-	Model   string  `json:"model"`
-	Format  string  `json:"format"`
-	// Predict describes how the package turns an image into its input. It is
-	// empty if the package takes no images.
+	Dir     string  `json:"dir"`              // absolute path of the package's folder
+	Package string  `json:"package"`          // name of the package
+	Runtime string  `json:"runtime"`          // import path of the runtime
+	Copied  *Copied `json:"copied,omitempty"` // copied runtime; nil if the package imports the runtime of this module
+	Model   string  `json:"model"`            // name of the graph
+	Format  string  `json:"format"`           // format of the model
+	// Predict describes how Predict converts an image to the input. It is empty if
+	// the package has no Predict.
 	Predict string `json:"predict,omitempty"`
-	// Rounding describes what weights in half precision do to the outputs. It is
-	// nil if the weights have full precision.
+	// Rounding describes the effect of weights in half precision on the outputs. It
+	// is nil if the weights have full precision.
 	Rounding *golang.Rounding `json:"rounding,omitempty"`
-	Notes    []string         `json:"notes,omitempty"`
-	// Sessions has an element for each batch size but the smallest.
+	Notes    []string         `json:"notes,omitempty"` // remarks for the user
+	// Sessions has an element for each batch size except the smallest.
 	Sessions []Session `json:"sessions,omitempty"`
 
-	// ModelParameters, ModelFLOPs and ModelNodes count those of the model as it
-	// was written.
+	// ModelParameters, ModelFLOPs and ModelNodes are the numbers of the model's
+	// parameters, floating-point operations per run and nodes, before the passes.
 	ModelParameters int64 `json:"model_parameters"`
 	ModelFLOPs      int64 `json:"model_flops"`
 	ModelNodes      int   `json:"model_nodes"`
@@ -37,10 +37,10 @@ type Summary struct {
 	FileBytes map[string]int `json:"files"` // size of each file, by its path in the package
 }
 
-// Session is what a session for one batch size costs.
+// Session is the cost of a session for one batch size.
 type Session struct {
-	Batch int `json:"batch"`
-	Arena int `json:"arena_bytes"`
+	Batch int `json:"batch"`       // number of examples per run
+	Arena int `json:"arena_bytes"` // size of the memory for activations
 }
 
 // Copied is the size of a copied runtime.
@@ -48,12 +48,12 @@ type Copied struct {
 	Files int `json:"files"`
 	Lines int `json:"lines"`
 	Bytes int `json:"bytes"`
-	// Shared reports whether the whole runtime was copied, to a folder of its
-	// own.
+	// Shared reports whether the whole runtime was copied, to a separate folder.
 	Shared bool `json:"shared,omitempty"`
 }
 
-// summary describes what does not depend on the package's options.
+// summary returns the part of a Summary that does not depend on the options of the
+// package.
 func (c *Compiled) summary() *Summary {
 	s := &Summary{Summary: golang.Summarize(c.Program), Model: c.Graph.Name, Format: c.Model.Format, Notes: c.Model.Notes,
 		ModelNodes: len(c.Before.Nodes), Fused: c.fused(), FileBytes: map[string]int{}}

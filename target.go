@@ -11,7 +11,7 @@ import (
 	"modelc/internal/modpath"
 )
 
-// target is a package to print, and its place.
+// target is a package to write.
 type target struct {
 	dir       string // absolute path of the package's folder
 	options   golang.Options
@@ -20,8 +20,8 @@ type target struct {
 	notes     []string
 }
 
-// setRuntime sets the package's name and the import path of its runtime, and
-// the files of the runtime that must be written.
+// setRuntime sets the name of the package, the import path of its runtime, and the
+// files of the runtime that must be copied.
 func (t *target) setRuntime(o PackageOptions) (err error) {
 	t.options.Package, t.options.Runtime = o.Package, o.Runtime
 	if o.Package == "" {
@@ -68,8 +68,8 @@ func (t *target) setRuntime(o PackageOptions) (err error) {
 	return err
 }
 
-// sharedPath returns the import path of the shared runtime, which the package at
-// a place must be able to import.
+// sharedPath returns the import path of the shared runtime. It returns an error if
+// the package at the place at cannot import it.
 func (t *target) sharedPath(at *gomod.Place) (string, error) {
 	shared, err := gomod.Locate(t.sharedDir)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"modelc/internal/modpath"
 )
 
-// What the go command says about modules, workspaces, replacements and vendor
-// folders decides which runtime a package imports.
+// A package imports the runtime that the go command finds, with modules, workspaces,
+// replacements and vendor folders.
 func TestRuntimeOf(t *testing.T) {
 	t.Setenv("GOPROXY", "off")
 	t.Setenv("GOWORK", "")
@@ -26,8 +26,8 @@ func TestRuntimeOf(t *testing.T) {
 		}
 	}
 	const runtime = "package runtime\n"
-	// A module of the same path without requirements stands in for this one, whose
-	// requirements the toolchain would check.
+	// A module with the same path and no requirements replaces this module, because
+	// the toolchain would check the requirements.
 	self, imported := modpath.Module, modpath.Package("runtime")
 	put("self/go.mod", "module "+self+"\n\ngo 1.24\n")
 	put("self/runtime/runtime.go", runtime)
@@ -74,7 +74,7 @@ func TestRuntimeOf(t *testing.T) {
 		{dir: "replaced/x", name: "x", path: imported, flags: "-mod=mod"},
 		{dir: "replaced/x", o: PackageOptions{Standalone: true}, name: "x", path: "example.com/replaced/x/internal/runtime", copied: true},
 		{dir: "replaced/nested/x", name: "x", path: "example.com/nested/x/internal/runtime", copied: true},
-		{dir: "required/x", name: "x", path: "example.com/required/x/internal/runtime", copied: true}, // but not to be had
+		{dir: "required/x", name: "x", path: "example.com/required/x/internal/runtime", copied: true}, // required, but not available
 		{dir: "work/in/x", name: "x", path: imported},
 		{dir: "work/out/x", name: "x", path: "example.com/out/x/internal/runtime", copied: true},
 		{dir: "self/examples/x", name: "x", path: imported},
@@ -109,7 +109,7 @@ func TestRuntimeOf(t *testing.T) {
 		switch {
 		case c.dir == "required/x":
 			want = "cannot import it"
-		case c.path == imported: // the stand-in's runtime is another
+		case c.path == imported: // the replacement has another runtime
 			want = "of another version"
 		}
 		if note := strings.Join(got.notes, ""); (note != "") != (want != "") || !strings.Contains(note, want) {

@@ -7,66 +7,70 @@ import (
 )
 
 // algorithm is a way to compute convolutions on images: a row of the table in
-// conv.go. Functions that are nil say nothing.
+// conv.go. Only name and refuses are required, and either weights and kernel or
+// emit.
 type algorithm struct {
 	// name is the algorithm's name in tune files, documentation and reports.
 	name string
-	// doc describes the algorithm in the documentation of a step where the name
-	// does not.
+	// doc replaces name in the documentation of steps, unless it is "".
 	doc string
-	// why is the reason for the algorithm where nothing competes with it.
+	// why is the reason for the algorithm if no other competes with it.
 	why string
 	// instead, unless "", is the name of the plain algorithm that this one
 	// competes with by cost.
 	instead string
-	// types are the element types of the operand that kernel takes; nil for
-	// float32 alone.
+	// types are the element types that the kernel reads. If it is nil, the kernel
+	// reads float32.
 	types []ir.DType
-	// refuses returns why the algorithm cannot compute o, "" if it can, and a
-	// note for the documentation of the plain algorithm's step.
+	// refuses returns the reason why the algorithm cannot compute o, and a note
+	// for the documentation of the plain algorithm's step. The reason is "" if the
+	// algorithm can compute o.
 	refuses func(o *conv) (why, note string)
-	// cost estimates the time in nanoseconds, on one core of the target.
+	// cost estimates the time in nanoseconds on one core of the target.
 	cost func(o *conv) float64
-	// each is set where the costs of one example are compared, whatever the batch
-	// size: the rivals pack their weights in different ways, or prepare others,
-	// and one choice keeps one packing in the file.
+	// each reports whether costs are compared for one example, whatever the batch
+	// size. The competing algorithms store or prepare the weights in different
+	// forms. Programs for several batch sizes that make the same choice share one
+	// form.
 	each bool
-	// gain, unless 0, is the part of the plain algorithm's cost above which this
-	// one is not worth its memory and rounding.
+	// gain, unless 0, is the maximum ratio of this algorithm's cost to the plain
+	// algorithm's. Above it, the algorithm is not worth its memory and rounding.
 	gain float64
 	// kept is a note for the documentation of a plain algorithm that is the
 	// cheapest.
 	kept string
 	// shown, unless nil, replaces the choice in reports.
 	shown *plan.Choice
-	// dense is set where the operand is read as it lies in the model's input.
+	// dense reports whether the kernel reads a dense operand, in the layout of the
+	// model's input, and no image.
 	dense bool
-	// pads returns why the kernel needs no border around its operand, "" if it
-	// reads one.
+	// pads returns the reason why the kernel needs no border around its operand,
+	// or "" if it reads a border. Nil means that the kernel reads a border.
 	pads func(o *conv) string
-	// leave, unless nil, may leave the convolution to the step behind it.
+	// leave, unless nil, reports whether it left the convolution to the step after
+	// it.
 	leave func(b *builder, o *conv, doc string) bool
-	// weights stores the weights, and prepares them.
+	// weights stores the weights and returns the form that the kernel reads.
 	weights func(b *builder, o *conv) kernel.Ref
-	// prepared returns the number of floats that are prepared from weights of
-	// shape w [M,C,K…].
+	// prepared returns the number of floats that are prepared at load from weights
+	// of shape w [M,C,K…].
 	prepared func(w ir.Shape) int
 	// lighter, unless nil, is an algorithm that prepares fewer weights.
 	lighter *lighter
-	// kernel returns the kernel once offsets are final. It knows its scratch
-	// memory.
+	// kernel returns the kernel. It is called when offsets are final.
 	kernel func(o *conv, w kernel.Ref) kernel.Kernel
-	// pool returns the kernel that computes the pool behind the convolution,
-	// too, and what it adds to the documentation of the step; nil if there is no
-	// such kernel.
+	// pool returns the constructor of a kernel that also computes the pool after
+	// the convolution, and the text that it adds to the documentation of the step.
+	// The constructor is nil if there is no such kernel.
 	pool func(b *builder, o *conv, w kernel.Ref, pool *ir.Node) (doc string, makeKernel func(dst *place) kernel.Kernel)
-	// work returns the amount of work; nil where it is that of the graph.
+	// work returns the amount of work. Nil means that the algorithm does the
+	// operations of the graph.
 	work func(l *plan.Layer, k kernel.Kernel) plan.Work
-	// emit emits the steps where weights, kernel and pool do not suffice.
+	// emit, unless nil, emits the steps in place of weights, kernel and pool.
 	emit func(b *builder, o *conv, doc string)
 }
 
-// refusal is refuses for operands of any type.
+// refusal is like refuses, but also checks the type of the operand.
 func (a *algorithm) refusal(o *conv) (why, note string) {
 	if t := o.node.In[0].Type.DType; !takes(a.types, t) {
 		return "it has no kernel for " + t.String(), ""
@@ -74,13 +78,13 @@ func (a *algorithm) refusal(o *conv) (why, note string) {
 	return a.refuses(o)
 }
 
-// lighter is an alternative to an algorithm that takes less memory.
+// lighter is an alternative to an algorithm that needs less memory.
 type lighter struct {
 	algorithm string
 	why, note string
 }
 
-// padding says how the algorithm gets the elements around the operand.
+// padding returns how the algorithm gets the elements around the operand.
 func (a *algorithm) padding(o *conv) plan.Padding {
 	if o.reach == (border{}) {
 		return plan.Padding{How: plan.NoPadding, Why: "no window leaves the operand"}
@@ -99,7 +103,8 @@ func (a *algorithm) padding(o *conv) plan.Padding {
 	return plan.Padding{How: plan.Halo, Why: "the producer's buffer carries the border"}
 }
 
-// compute emits the convolution o, whose places are set, by the algorithm a.
+// compute emits the steps of the convolution o with the algorithm a. The places
+// of o must be set.
 func (b *builder) compute(a *algorithm, o *conv, choice plan.Choice, note string) {
 	p := a.padding(o)
 	doc := plan.ConvDoc(o.node, o.op)
@@ -133,8 +138,8 @@ func (b *builder) compute(a *algorithm, o *conv, choice plan.Choice, note string
 	}
 }
 
-// emitConv emits the step of o, and of the pool behind it where the algorithm
-// takes it.
+// emitConv emits the step of o. If the algorithm has a kernel for the pool after
+// o, the step computes the pool too.
 func (b *builder) emitConv(a *algorithm, o *conv, doc string) {
 	w := a.weights(b, o)
 	pool, more, makeKernel := b.poolAfter(o.node), "", (func(dst *place) kernel.Kernel)(nil)
@@ -152,20 +157,20 @@ func (b *builder) emitConv(a *algorithm, o *conv, doc string) {
 	b.steps[len(b.steps)-1].work = a.work
 }
 
-// emitPooled emits a step that computes a convolution and the pool behind it.
-// The result of the convolution itself is never written.
+// emitPooled emits a step that computes a convolution and the pool after it. The
+// result of the convolution is not written to memory.
 func (b *builder) emitPooled(o *conv, pool *ir.Node, doc string, makeKernel func(dst *place) kernel.Kernel) {
 	dst := b.newImage(pool.Out[0])
 	b.pooled[pool] = true
-	b.Node = pool // whose value the step completes
+	b.Node = pool // the step completes its value
 	b.emit(doc, o.reads(), []*place{dst}, func() kernel.Kernel { return makeKernel(dst) })
 	b.Node = o.node
 	b.Include(o.node)
 	b.Last().Node, b.Last().Name = o.node, plan.NodeName(o.node)
 }
 
-// poolAfter returns the pool that alone reads the result of a convolution, as
-// it is; nil if there is none.
+// poolAfter returns the pool that reads the result of a convolution, if it is the
+// only reader and a kernel can compute both. Otherwise it returns nil.
 func (b *builder) poolAfter(conv *ir.Node) *ir.Node {
 	pool := conv.Out[0].OnlyUse()
 	if pool == nil || !b.node[pool] {
@@ -177,8 +182,8 @@ func (b *builder) poolAfter(conv *ir.Node) *ir.Node {
 	return pool
 }
 
-// unfit returns what keeps a pool from being computed together with the
-// convolution before it, "" if nothing does.
+// unfit returns the reason why a pool cannot be computed together with the
+// convolution before it, or "" if it can.
 func unfit(n *ir.Node, p ir.Pool) string {
 	x, y := n.In[0].Type.Shape[2:], n.Out[0].Type.Shape[2:]
 	for i, k := range p.Kernel {
@@ -195,7 +200,8 @@ func unfit(n *ir.Node, p ir.Pool) string {
 	return ""
 }
 
-// poolKernel returns the kernel of a pool without its images, and what it does.
+// poolKernel returns the kernel of a pool without its images, and its
+// documentation.
 func (b *builder) poolKernel(n *ir.Node, p ir.Pool) (kernel.Pool, string) {
 	c := n.In[0].Type.Shape[1]
 	w := plan.PoolWindow(p)

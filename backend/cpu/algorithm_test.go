@@ -42,8 +42,8 @@ output "y" %y
 	}
 }
 
-// Strassen's algorithm takes the place of a matrix product where channels and
-// pixels are many, and halves of them whole blocks.
+// Strassen's algorithm replaces a matrix product of many channels and pixels if
+// half of the channels fill whole blocks.
 func TestStrassen(t *testing.T) {
 	for _, c := range []struct {
 		in, out, size int
@@ -53,8 +53,8 @@ func TestStrassen(t *testing.T) {
 	}{
 		{256, 1024, 14, "strides=[1,1] pads=[0,0,0,0]", Config{}, "strassen"},
 		{512, 256, 28, "strides=[2,2] pads=[0,0,0,0]", Config{}, "strassen"},
-		{64, 64, 56, "strides=[1,1] pads=[0,0,0,0]", Config{}, "pointwise"},    // its sums cost too much
-		{2048, 512, 7, "strides=[1,1] pads=[0,0,0,0]", Config{}, "pointwise"},  // its weights do
+		{64, 64, 56, "strides=[1,1] pads=[0,0,0,0]", Config{}, "pointwise"},    // the sums cost too much
+		{2048, 512, 7, "strides=[1,1] pads=[0,0,0,0]", Config{}, "pointwise"},  // the weights cost too much
 		{240, 1024, 14, "strides=[1,1] pads=[0,0,0,0]", Config{}, "pointwise"}, // 15 blocks
 		{256, 1056, 14, "strides=[1,1] pads=[0,0,0,0]", Config{}, "pointwise"}, // 33 units
 		{256, 1024, 14, "strides=[1,1] pads=[1,1,0,0]", Config{}, "pointwise"}, // a row of padding
@@ -82,8 +82,8 @@ output "y" %%c
 	}
 }
 
-// Where a result is rounded, as in quantised networks, an error of Winograd's or
-// Strassen's algorithm might become a whole step.
+// If a result is rounded, as in quantised networks, a small error of Winograd's
+// or Strassen's algorithm can change it by a whole step.
 func TestAlgorithmOfRounded(t *testing.T) {
 	for _, c := range []struct {
 		after   string

@@ -11,10 +11,10 @@ import (
 	"modelc/ir"
 )
 
-// The transformed weights of six layers of 512 channels need 170 MB more than
-// the weights, of which 96 may be: four layers give way. A layer with many
-// pixels would lose too much and keeps its choice, as does one that was
-// measured.
+// The transformed weights of six layers of 512 channels need 170 MB more than the
+// weights. The budget is 96 MB, so four layers use a lighter algorithm. A layer
+// with many pixels would lose too much time and keeps its algorithm, and so does
+// a layer whose algorithm was measured.
 func TestBudget(t *testing.T) {
 	var text strings.Builder
 	text.WriteString("graph \"budget\"\ninput %c0 : f32[1,512,14,14]\ninput %large : f32[1,512,28,28]\n")

@@ -16,8 +16,8 @@ import (
 	"modelc/runtime/kernel"
 )
 
-// Build schedules g, which must have passed ir.Verify. It reports all nodes
-// without a kernel at once.
+// Build returns the program that computes g, which must have passed ir.Verify.
+// Its error lists all nodes without a kernel.
 func Build(g *ir.Graph, cfg Config) (*Program, error) {
 	p, err := BuildAll([]*ir.Graph{g}, cfg)
 	if err != nil {
@@ -26,9 +26,9 @@ func Build(g *ir.Graph, cfg Config) (*Program, error) {
 	return p[0], nil
 }
 
-// BuildAll schedules graphs of the same model for several batch sizes. Their
-// programs share one file of weights and what is prepared from it; constants
-// that are equal are stored once.
+// BuildAll returns the programs of graphs of the same model for several batch
+// sizes. The programs share one weights file and the weights that are prepared
+// from it. Equal constants are stored once.
 func BuildAll(graphs []*ir.Graph, cfg Config) ([]*Program, error) {
 	for node, a := range cfg.Algorithms {
 		if !slices.Contains(Algorithms(), a) {
@@ -48,8 +48,8 @@ func BuildAll(graphs []*ir.Graph, cfg Config) ([]*Program, error) {
 	return build(graphs, cfg, light)
 }
 
-// build is BuildAll with, for each graph, the names of the convolutions that
-// use a lighter algorithm.
+// build is like BuildAll. light has, for each graph, the names of the
+// convolutions that use a lighter algorithm.
 func build(graphs []*ir.Graph, cfg Config, light []map[string]bool) ([]*Program, error) {
 	st := &store{byKey: map[string]kernel.Ref{}}
 	builders := make([]*builder, len(graphs))
@@ -74,8 +74,8 @@ func build(graphs []*ir.Graph, cfg Config, light []map[string]bool) ([]*Program,
 	return programs, nil
 }
 
-// digested returns what a plan computes but for the values of its weights:
-// everything except the names of steps.
+// digested returns the part of a plan that its digest covers: everything except
+// the names of steps. The values of the weights are not in a plan.
 func digested(p *runtime.Plan) any {
 	q := *p
 	unnamed := func(steps []runtime.Step) []runtime.Step {
@@ -104,7 +104,7 @@ func lowerAll(g *ir.Graph, cfg Config, light map[string]bool, st *store) (*build
 		b.Node = n
 		if err := b.lower(n); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", n, err))
-			// Give the results a place, so that their readers are checked too.
+			// Give the results places, so that their readers are checked too.
 			for _, v := range n.Out {
 				b.newDense(v)
 			}
@@ -118,8 +118,8 @@ func lowerAll(g *ir.Graph, cfg Config, light map[string]bool, st *store) (*build
 	return b, nil
 }
 
-// finishOutputs brings every output that no step has written there into the
-// caller's memory.
+// finishOutputs emits copies to the caller's memory for all outputs that no step
+// has written there.
 func (b *builder) finishOutputs() {
 	for i, o := range b.g.Outputs {
 		v := o.Value
@@ -137,8 +137,8 @@ func (b *builder) finishOutputs() {
 	}
 }
 
-// program gives the steps their final places. All programs on the same store
-// must have been lowered.
+// program places the buffers, makes the kernels and returns the program. All
+// programs on the same store must have been lowered.
 func (b *builder) program() *Program {
 	arena, bound := plan.Place(b.Buffers, len(b.steps), align)
 	p := &Program{sections: b.sections, extra: alignUp(b.prepared) - b.replaced}
@@ -177,8 +177,8 @@ func port(name string, t ir.Type) runtime.Port {
 	return runtime.Port{Name: name, Type: t.DType.String(), Shape: t.Shape, Bytes: t.Bytes()}
 }
 
-// kernelName returns the type of a kernel without its type parameters. The names
-// of kernels on dense tensors have the prefix "plain.".
+// kernelName returns the name of a kernel's type without type parameters. Kernels
+// on dense tensors have the prefix "plain.".
 func kernelName(k kernel.Kernel) string {
 	t := reflect.TypeOf(k).Elem()
 	name, _, _ := strings.Cut(t.Name(), "[")
@@ -188,23 +188,23 @@ func kernelName(k kernel.Kernel) string {
 	return name
 }
 
-// A model may need more memory than its weights as they are shipped, because
-// some are transformed. The weights of F(4×4) are four times the original, those
-// of F(2×2) less than twice; where a layer has many channels and few pixels both
-// take about the same time, since the time goes by what is read.
+// Transformed weights need more memory than stored ones: the weights of F(4×4)
+// are four times as large, those of F(2×2) less than twice. For a layer with many
+// channels and few pixels, both algorithms take about the same time, because
+// reading the weights dominates it.
 const (
-	// budgetBytes is the extra memory that transformed weights may take, and
-	// budgetShare the part of all weights that they may take if that is more.
+	// The maximum of the extra memory for transformed weights is budgetBytes, or
+	// the share budgetShare of the size of all weights if that is more.
 	budgetBytes = 96 << 20
 	budgetShare = 0.2
-	// budgetLoss is the part of its time by which a lighter algorithm may slow a
-	// layer down. A layer that would lose more keeps its choice.
+	// budgetLoss is the maximum relative increase of a layer's time by a lighter
+	// algorithm. A layer that would lose more keeps its algorithm.
 	budgetLoss = 0.1
 )
 
 // withinBudget returns the names of the convolutions that must use a lighter
-// algorithm for the transformed weights of p to fit the budget: first those that
-// lose the least time for the memory.
+// algorithm so that the transformed weights of p fit the budget. It prefers
+// convolutions that lose little time for the memory they save.
 func withinBudget(p *Program, cfg Config) map[string]bool {
 	extra := p.extra - max(budgetBytes, int(budgetShare*float64(p.Plan.WeightsBytes)))
 	type swap struct {
@@ -241,8 +241,8 @@ func withinBudget(p *Program, cfg Config) map[string]bool {
 	return light
 }
 
-// holds returns the values in each buffer of the arena. Buffers must have been
-// placed.
+// holds returns the values in each buffer of the arena. The buffers must have
+// offsets.
 func (b *builder) holds() map[*plan.Buffer][]Held {
 	step := map[*ir.Value]string{}
 	for _, l := range b.Layers {
@@ -256,7 +256,7 @@ func (b *builder) holds() map[*plan.Buffer][]Held {
 		switch {
 		case ok:
 		case v.Def() == nil:
-			name = v.Name // an input, in another layout
+			name = v.Name // an input in another layout
 		default:
 			name = plan.NodeName(v.Def())
 		}
@@ -272,8 +272,8 @@ func (b *builder) holds() map[*plan.Buffer][]Held {
 	return holds
 }
 
-// bufferName returns the name of a buffer for people: the name of the layer of
-// its largest value, or of the first of several.
+// bufferName returns the name of a buffer: the name of the layer of its largest
+// value, or of the first of several equally large ones.
 func bufferName(b *plan.Buffer, holds []Held) string {
 	name, most := b.Name, 0
 	for _, h := range holds {

@@ -13,25 +13,26 @@ type builder struct {
 	*layout
 	g     *ir.Graph
 	cfg   Config
-	steps []step // as Recorder.Layers
+	steps []step // parallel to Recorder.Layers
 
-	dense  map[*ir.Value]*place // where a value lies dense, if it does
-	images map[*ir.Value]*place // where it lies as an image, if it does
+	dense  map[*ir.Value]*place // places of values that lie dense
+	images map[*ir.Value]*place // places of values that lie as images
 	roots  map[*ir.Value]*place // memory that several values share
 
-	lighter map[string]bool    // convolutions whose memory counts, see withinBudget
-	cached  bool               // the caches keep all weights, see cachedBytes
-	pooled  map[*ir.Node]bool  // pools that a convolution computes
-	copied  map[*ir.Value]bool // operands whose first copy into a concatenation is made
-	// prologues are steps that the global pool reading their result computes.
+	lighter map[string]bool    // convolutions that use a lighter algorithm, see withinBudget
+	cached  bool               // whether the caches hold all weights, see cachedBytes
+	pooled  map[*ir.Node]bool  // pools that the step of a convolution computes
+	copied  map[*ir.Value]bool // operands whose first copy into a concatenation is emitted
+	// prologues has, by result, the nodes that the global pool after them computes.
 	prologues map[*ir.Value]prologue
-	points    map[*ir.Value]*pointConv // results that the next step computes
+	// points has, by result, the 1×1 convolutions that the next step computes.
+	points map[*ir.Value]*pointConv
 }
 
-// step is a kernel to be: made once offsets are known.
+// step makes a kernel when offsets are final.
 type step struct {
 	make func() kernel.Kernel
-	at   *place // where the value lies that the step completes
+	at   *place // place of the value that the step completes; nil for a helper step
 	// work, unless nil, returns the amount of work of the step.
 	work func(l *plan.Layer, k kernel.Kernel) plan.Work
 }
@@ -50,8 +51,8 @@ func newBuilder(g *ir.Graph, cfg Config, st *store) *builder {
 	return b
 }
 
-// emit appends a step that reads and writes the given places, nil ones left
-// out. Its kernel is made when their offsets are final.
+// emit appends a step that reads and writes the given places. It ignores nil
+// places. make is called when offsets are final.
 func (b *builder) emit(doc string, reads, writes []*place, make func() kernel.Kernel) {
 	b.Step(doc, tensors(reads), tensors(writes))
 	s := step{make: make}
@@ -68,7 +69,7 @@ func (b *builder) emit(doc string, reads, writes []*place, make func() kernel.Ke
 	b.steps = append(b.steps, s)
 }
 
-// emitPlain is emit for a loop over dense tensors of any type and rank.
+// emitPlain is like emit, for a loop over dense tensors of any type and rank.
 func (b *builder) emitPlain(doc string, reads, writes []*place, make func() kernel.Kernel) {
 	b.emit(doc, reads, writes, make)
 	b.Last().Generic = true
@@ -94,8 +95,8 @@ func (b *builder) outputSpace(i int) kernel.Space {
 	return kernel.IO + kernel.Space(len(b.g.Inputs)+i)
 }
 
-// newDense gives v a dense place: the memory of the model's output where v ends
-// there, else a new buffer.
+// newDense gives v a dense place: the memory of the model's output that v
+// becomes, or a new buffer if v becomes none.
 func (b *builder) newDense(v *ir.Value) *place {
 	var p *place
 	if i := plan.OutputOf(v); i >= 0 {
@@ -119,9 +120,9 @@ func (b *builder) tempImage(name string, t ir.Type, bd border) *place {
 	return p
 }
 
-// newImage gives v a place as an image: a slice of a concatenation's result
-// where the layout says so, else a buffer of its own, with the border that its
-// readers need.
+// newImage gives v a place as an image, with the border that its readers need.
+// The image is a slice of shared memory if the layout has one for v. Otherwise it
+// has a buffer of its own.
 func (b *builder) newImage(v *ir.Value) *place {
 	var p *place
 	if s, ok := b.SliceOf(v); ok {
@@ -139,8 +140,8 @@ func (b *builder) newImage(v *ir.Value) *place {
 	return p
 }
 
-// overwrite gives the result of n the memory src of its operand x where x ends
-// here and both have the same form, else memory of its own.
+// overwrite gives the result of n a place as an image: the place src of its
+// operand x if the result can overwrite x, otherwise memory of its own.
 func (b *builder) overwrite(n *ir.Node, x *ir.Value, src *place) *place {
 	v := n.Out[0]
 	if b.CanOverwrite(n, x) && b.images[x] == src && b.dense[x] == nil {
@@ -152,20 +153,20 @@ func (b *builder) overwrite(n *ir.Node, x *ir.Value, src *place) *place {
 	return b.newImage(v)
 }
 
-// elementwise is overwrite for the first operand.
+// elementwise is like overwrite, for the first operand.
 func (b *builder) elementwise(n *ir.Node, src *place) *place { return b.overwrite(n, n.In[0], src) }
 
-// lowering is a row of the table of ops: how nodes become steps.
+// lowering is the row of an op in the table of ops.
 type lowering struct {
 	rules
-	image lowerFunc // used where rules.fits says so
-	dense lowerFunc
+	image lowerFunc // for nodes that rules.fits accepts
+	dense lowerFunc // for other nodes
 }
 
 // lowerFunc emits the steps of one node and gives its results places.
 type lowerFunc func(b *builder, n *ir.Node) error
 
-// do makes a lowerFunc of a function that takes the op by its type.
+// do returns a lowerFunc that calls f with the op of the node.
 func do[O ir.Op](f func(b *builder, n *ir.Node, op O) error) lowerFunc {
 	return func(b *builder, n *ir.Node) error { return f(b, n, n.Op.(O)) }
 }

@@ -16,9 +16,9 @@ var convLowerings = map[string]lowering{
 	"ConvTranspose": {dense: do((*builder).convTransposePlain)},
 }
 
-// algorithms is the table of convolution algorithms on images. Of the plain
-// ones the first that takes a convolution is used, unless one that competes with
-// it is cheaper.
+// algorithms is the table of convolution algorithms on images. The first plain
+// algorithm that can compute a convolution is used, unless an algorithm that
+// competes with it is cheaper.
 var algorithms = []*algorithm{
 	// Plain algorithms.
 	&first,
@@ -35,8 +35,8 @@ var algorithms = []*algorithm{
 	&strassen,
 }
 
-// Algorithms returns the names of the algorithms that compete by cost, and that a
-// tune file chooses among, in the order of the table.
+// Algorithms returns the names of the algorithms that compete by cost, in the
+// order of the table. A tune file chooses among them.
 func Algorithms() []string {
 	var names []string
 	for _, a := range algorithms {
@@ -48,8 +48,8 @@ func Algorithms() []string {
 	return names
 }
 
-// algorithmNamed returns the algorithm of that name that competes with a plain
-// one, nil if there is none.
+// algorithmNamed returns the algorithm with a name if it competes with a plain
+// algorithm. Otherwise it returns nil.
 func algorithmNamed(name string) *algorithm {
 	for _, a := range algorithms {
 		if a.instead != "" && a.name == name {
@@ -59,8 +59,8 @@ func algorithmNamed(name string) *algorithm {
 	return nil
 }
 
-// choose returns the algorithm for o, the choice as it is reported, and a note
-// for the documentation of the step.
+// choose returns the algorithm for o, the choice for reports, and a note for the
+// documentation of the step.
 func (b *builder) choose(o *conv) (a *algorithm, c plan.Choice, note string) {
 	isPlain := algorithms[slices.IndexFunc(algorithms, func(a *algorithm) bool { why, _ := a.refusal(o); return why == "" })]
 	a, c = isPlain, plan.Choice{Algorithm: isPlain.name, Why: isPlain.why}
@@ -71,7 +71,7 @@ func (b *builder) choose(o *conv) (a *algorithm, c plan.Choice, note string) {
 			}
 		}()
 	}
-	refused := "" // why no other algorithm takes o
+	refused := "" // the reason why no other algorithm can compute o
 	rivals := map[string]*algorithm{}
 	for _, r := range algorithms {
 		if r.instead != isPlain.name {
@@ -133,9 +133,9 @@ func (b *builder) choose(o *conv) (a *algorithm, c plan.Choice, note string) {
 
 const byCost = "cheapest by the cost model"
 
-// convRules: weights and per-channel operands of a convolution on images are
-// constants. The operand carries a border unless the kernel reads a copy, or the
-// model's input.
+// convRules: the weights and the per-channel operands of a convolution on images
+// are constants. The operand has a border unless the kernel reads a copy of it,
+// or reads the model's input.
 var convRules = rules{
 	fits: func(l *layout, n *ir.Node) bool {
 		return n.Const(ir.Weights) != nil && n.ConstOrAbsent(ir.Bias) && n.ConstOrAbsent(ir.ConvScale) && n.ConstOrAbsent(ir.ConvShift)
@@ -162,7 +162,8 @@ func (b *builder) convImage(n *ir.Node, c ir.Conv) error {
 		o.src = b.dense[x]
 	}
 	if r := n.Input(ir.ConvResidual); r != nil {
-		// The residual's pixels are read just before the result's are written.
+		// The kernel reads each pixel of the residual before it writes that pixel of
+		// the result.
 		o.residual = b.asImage(r)
 		o.dst = b.overwrite(n, r, o.residual)
 	} else {
@@ -173,8 +174,8 @@ func (b *builder) convImage(n *ir.Node, c ir.Conv) error {
 	return nil
 }
 
-// convPlain is a convolution of any rank or of float64, or with computed
-// weights.
+// convPlain lowers a convolution that does not run on images: one of another
+// rank or type, or with computed weights.
 func (b *builder) convPlain(n *ir.Node, c ir.Conv) error {
 	x, w := b.plain(n.In[0]), b.plain(n.In[ir.Weights])
 	bias, residual := b.plain(n.Input(ir.Bias)), b.plain(n.Input(ir.ConvResidual))
@@ -189,7 +190,8 @@ func (b *builder) convPlain(n *ir.Node, c ir.Conv) error {
 	return err
 }
 
-// clipped describes the padding of kernels that clip their windows.
+// clipped returns the padding of kernels that clip their windows. leaves reports
+// whether a window leaves the operand.
 func clipped(leaves bool) plan.Padding {
 	if leaves {
 		return plan.Padding{How: plan.Peel, Why: "elements outside never count"}

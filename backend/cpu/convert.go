@@ -7,7 +7,7 @@ import (
 	"modelc/runtime/kernel/plain"
 )
 
-// constant returns a constant stored as it is.
+// constant returns the place of a constant, stored dense and row-major.
 func (b *builder) constant(v *ir.Value) *place {
 	if p := b.dense[v]; p != nil {
 		return p
@@ -17,8 +17,8 @@ func (b *builder) constant(v *ir.Value) *place {
 	return p
 }
 
-// plain returns v dense and row-major, converting it if it is not. It returns
-// nil for nil.
+// plain returns a dense, row-major place of v. It emits a conversion if v has
+// none. It returns nil for nil.
 func (b *builder) plain(v *ir.Value) *place {
 	if v == nil {
 		return nil
@@ -30,7 +30,7 @@ func (b *builder) plain(v *ir.Value) *place {
 		if !p.nhwc {
 			return p
 		}
-		// Only now does a deferred transposition cost something.
+		// The transposition was deferred: see transpose.
 		q := b.temp(v.Name, v.Type)
 		reader := b.Node
 		b.Node = v.Def()
@@ -40,7 +40,7 @@ func (b *builder) plain(v *ir.Value) *place {
 		return q
 	}
 	img := b.images[v]
-	// Pixels without extent: the channels are the row.
+	// An image of one pixel is a row of channels.
 	if img.dims.h*img.dims.w == 1 && img.contiguous() && (img.dims.n == 1 || img.dims.c%img.form.block == 0) {
 		q := &place{Tensor: img.Tensor}
 		q.Shape = v.Type.Shape
@@ -53,8 +53,8 @@ func (b *builder) plain(v *ir.Value) *place {
 	return q
 }
 
-// unpack turns an image into the dense tensor dst, which lies in memory as the
-// tensor as.
+// unpack emits a conversion of an image to the dense tensor dst. as is the same
+// memory with the axes in the order that the kernel writes.
 func (b *builder) unpack(doc string, img, dst, as *place) {
 	b.emit(doc, []*place{img}, []*place{dst}, func() kernel.Kernel {
 		return &kernel.Unpack{Src: img.img(), Dst: as.ref(), NHWC: as.nhwc}
@@ -62,7 +62,8 @@ func (b *builder) unpack(doc string, img, dst, as *place) {
 	b.Last().MovesLayout = true
 }
 
-// asImage returns v as an image, packing it if it is dense.
+// asImage returns the place of v as an image. It emits a conversion if v is
+// dense.
 func (b *builder) asImage(v *ir.Value) *place {
 	if p := b.images[v]; p != nil {
 		return p
@@ -79,7 +80,7 @@ func (b *builder) asImage(v *ir.Value) *place {
 	return dst
 }
 
-// withBorder copies an image into one with a border.
+// withBorder emits a copy of an image to a new image with the border bd.
 func (b *builder) withBorder(src *place, bd border) *place {
 	dst := b.tempImage(src.Buffer.Name+".padded", src.Type, bd)
 	b.emit("Copy with border", []*place{src}, []*place{dst}, func() kernel.Kernel {
@@ -88,14 +89,14 @@ func (b *builder) withBorder(src *place, bd border) *place {
 	return dst
 }
 
-// strided is a copy between strided views of one shape.
+// strided describes a copy between strided views of the same shape.
 type strided struct {
 	shape              []int
 	srcStart, dstStart int
 	src, dst           []int // strides
 }
 
-// copyStrided emits a copy. Only the size of the elements matters.
+// copyStrided emits a copy. The kernel depends only on the size of an element.
 func (b *builder) copyStrided(doc string, src, dst *place, s strided) {
 	shape, st := plan.Collapse(s.shape, s.src, s.dst)
 	longestLast(shape, st)
@@ -113,13 +114,12 @@ func (number[T]) copy(src, dst *place, s strided) kernel.Kernel {
 	return &plain.StridedCopy[T]{Src: src.ref(), Dst: dst.ref(), Shape: s.shape, SrcStart: s.srcStart, DstStart: s.dstStart, SrcStride: s.src, DstStride: s.dst}
 }
 
-// shortLoop is the number of elements of an inner loop below which the loops
-// around it cost more than it does.
+// shortLoop is the number of elements of an inner loop below which the outer
+// loops cost more time.
 const shortLoop = 8
 
-// longestLast gives a copy a long inner loop: where the last axis is short, as
-// when channels become pixels, it changes places with the longest. Memory that
-// lies together in both views is copied together.
+// longestLast gives a copy a long inner loop: it swaps a short last axis with the
+// longest one. It keeps a last axis that is contiguous in both views.
 func longestLast(dims []int, strides [][]int) {
 	last := len(dims) - 1
 	if last < 1 || dims[last] >= shortLoop || strides[0][last] == 1 && strides[1][last] == 1 {
@@ -127,7 +127,7 @@ func longestLast(dims []int, strides [][]int) {
 	}
 	longest := last
 	for i, d := range dims[:last] {
-		if d > dims[longest] || longest < last && d == dims[longest] { // of equals the inner one, whose steps are shorter
+		if d > dims[longest] || longest < last && d == dims[longest] { // of equal axes the inner one, which has smaller strides
 			longest = i
 		}
 	}
@@ -141,7 +141,7 @@ func (b *builder) copyDense(doc string, src, dst *place) {
 	b.copyStrided(doc, src, dst, strided{shape: []int{src.Shape.Len()}, src: []int{1}, dst: []int{1}})
 }
 
-// permute copies src with its axes permuted: axis i of dst is axis perm[i].
+// permute emits a copy with permuted axes: axis i of dst is axis perm[i] of src.
 func (b *builder) permute(doc string, src, dst *place, perm []int) {
 	from := src.Shape.Strides()
 	s := strided{shape: make([]int, len(perm)), src: make([]int, len(perm))}

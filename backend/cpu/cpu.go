@@ -1,11 +1,11 @@
-// Package cpu turns an optimised graph into a program for CPUs: a straight list
-// of the runtime's kernels over buffers with fixed offsets, and the weights
-// packed the way those kernels read them. After it there are no choices left.
+// Package cpu turns an optimised graph into a program for CPUs: a sequence of the
+// runtime's kernels on buffers with fixed offsets, and the weights packed in the
+// order in which the kernels read them. A program leaves no choices open.
 //
-// Images lie in NC16, [N][C/16][rows][columns][16], with a border of zeros
-// where a reader needs one; other tensors are dense. layout.go decides which
-// values are images. lower.go has a row for each op, conv.go a row for each
-// convolution algorithm.
+// Images are stored in NC16, [N][C/16][rows][columns][16], with a border of zeros
+// if a reader needs one. Other tensors are dense. layout.go decides which values
+// are images. lower.go collects the table of ops. conv.go has the table of
+// convolution algorithms.
 package cpu
 
 import (
@@ -18,7 +18,8 @@ import (
 	"modelc/runtime/kernel"
 )
 
-// Program is a scheduled network: what printers print and engines run.
+// Program is a network in the form that package golang prints and package inproc
+// runs.
 type Program struct {
 	// Program describes the steps; Layers describe Plan.Steps, Loads Plan.Load.
 	plan.Program
@@ -26,45 +27,44 @@ type Program struct {
 	// weights have the same weights and the same load steps.
 	Plan *runtime.Plan
 
-	places   []*place // by step: where Layer.Value lies, nil for helper steps
+	places   []*place // by step, the place of Layer.Value; nil for helper steps
 	held     map[*plan.Buffer][]Held
 	sections []section
 	extra    int // bytes by which prepared weights exceed the stored ones that they replace
 }
 
-// Location is where a value lies in a session's memory: as an image, or dense
-// and row-major when Image.N is 0.
+// Location is the place of a value in a session's memory. The value lies at
+// Image, or dense and row-major at Dense if Image.N is 0.
 type Location struct {
 	Image kernel.Image
 	Dense kernel.Ref
-	// Rank is the number of axes of the value, [N,C], [N,C,W] or [N,C,H,W],
-	// when it lies as an image.
+	// Rank is the number of axes of the value. An image can hold a value of shape
+	// [N,C], [N,C,W] or [N,C,H,W].
 	Rank int
 }
 
-// Where returns where the value that step i completes lies after the step. The
-// step must complete one.
+// Where returns the location, after step i, of the value that the step completes.
+// It panics if step i completes no value.
 func (p *Program) Where(i int) Location {
 	return p.places[i].location()
 }
 
-// Holds returns the values that lie in a buffer of the arena, in the order of
-// the graph. Values at the same place follow one another in time. A buffer that
-// only one step uses holds none.
+// Holds returns the values that lie in a buffer of the arena, in the order of the
+// graph. Values at the same place are alive at different times. A buffer that
+// only one step uses holds no values.
 func (p *Program) Holds(b *plan.Buffer) []Held { return p.held[b] }
 
 // Held is a value in a buffer of the arena.
 type Held struct {
-	// Layer is the name of the step that completes the value. If no step does,
-	// as for a concatenation in place, it is the name of the value's node, or of
-	// the input.
+	// Layer is the name of the step that completes the value. If no step does, as
+	// for a concatenation in place, it is the name of the value's node or input.
 	Layer string
 	Value *ir.Value
 	Where Location
 }
 
-// WriteWeights writes the packed weights, Plan.WeightsBytes in all. Sections
-// start on multiples of 64 bytes.
+// WriteWeights writes the packed weights, Plan.WeightsBytes bytes. Each section
+// starts at a multiple of 64 bytes.
 func (p *Program) WriteWeights(w io.Writer) error {
 	var zero [align]byte
 	off := 0
@@ -85,16 +85,16 @@ func (p *Program) WriteWeights(w io.Writer) error {
 	return err
 }
 
-// Config chooses among correct programs.
+// Config configures [Build].
 type Config struct {
-	// Exact asks for sums in float64, rounded once, and forbids algorithms that
-	// round differently (Winograd, Strassen).
+	// Exact selects sums in float64, which are rounded once, and excludes
+	// Winograd's and Strassen's algorithms, which round differently.
 	Exact bool
-	// Algorithms overrides the cost model for convolutions, by the name of the
-	// node, where the algorithm is possible. Its values are names of
-	// [Algorithms].
+	// Algorithms overrides the cost model: it has the algorithm of a convolution by
+	// the name of its node. The names of algorithms are those of [Algorithms]. An
+	// algorithm that cannot compute the convolution is ignored.
 	Algorithms map[string]string
 	// Weights is the format in which the weights of layers are stored. In half
-	// precision the weights must have values of the format: see [RoundWeights].
+	// precision the format must represent all weights exactly: see [RoundWeights].
 	Weights kernel.Format
 }

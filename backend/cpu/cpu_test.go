@@ -15,8 +15,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite testdata from what Build does")
 
-// Each testdata/*.txtar holds the text of a graph, the exact program it
-// becomes and, where it differs, the fast one.
+// Each testdata/*.txtar holds the text of a graph, the program with Config.Exact
+// and, if it differs, the program without.
 func TestPrograms(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {

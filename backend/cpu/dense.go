@@ -16,7 +16,7 @@ var denseLowerings = map[string]lowering{
 	"MatMul": {dense: do((*builder).matMul)},
 }
 
-// dense lowers a dense layer to the kernel that reads packed weights.
+// denseLayer lowers a dense layer to the kernel that reads packed weights.
 func (b *builder) denseLayer(n *ir.Node, d ir.Dense) error {
 	w := n.Const(ir.Weights)
 	if w == nil || !n.ConstOrAbsent(ir.Bias) || n.In[0].Type.DType != ir.Float32 || n.In[0].Type.Shape.Len() == 0 || n.Out[0].Type.Shape.Len() == 0 {
@@ -46,8 +46,9 @@ func (b *builder) denseLayer(n *ir.Node, d ir.Dense) error {
 	return nil
 }
 
-// packDense packs a weight matrix. rows, unless nil, has the row of the matrix
-// that each element of the operand meets, −1 for none.
+// packDense stores a packed weight matrix. rows, unless nil, has, for each element
+// of the operand, the row of the matrix that it is multiplied with, or −1 for a
+// row of zeros.
 func (b *builder) packDense(t *ir.Tensor, trans bool, rows []int) kernel.Ref {
 	k, m := t.Shape[0], t.Shape[1]
 	if trans {
@@ -63,7 +64,7 @@ func (b *builder) packDense(t *ir.Tensor, trans bool, rows []int) kernel.Ref {
 	})
 }
 
-// densePlain is a dense layer whose weights are computed, or not float32.
+// densePlain lowers a dense layer whose weights are computed or are not float32.
 func (b *builder) densePlain(n *ir.Node, d ir.Dense) error {
 	x, w := b.plain(n.In[0]), b.plain(n.In[ir.Weights])
 	if d.TransW {
@@ -91,7 +92,7 @@ func (b *builder) densePlain(n *ir.Node, d ir.Dense) error {
 	return nil
 }
 
-// matMul lowers a product of two computed matrices, or of more than two axes.
+// matMul lowers a product of two operands, which may have leading axes.
 func (b *builder) matMul(n *ir.Node, _ ir.MatMul) error {
 	x, y := b.plain(n.In[0]), b.plain(n.In[1])
 	dst := b.newDense(n.Out[0])
@@ -105,8 +106,8 @@ func (b *builder) matMul(n *ir.Node, _ ir.MatMul) error {
 	return b.matMulStep(fmt.Sprintf("MatMul %s by %s", as, bs), x, y, dst, as, bs)
 }
 
-// matMulStep emits dst = x·y, seen as matrices of shapes as and bs behind
-// leading axes that broadcast.
+// matMulStep emits dst = x·y. as and bs are the shapes of x and y: leading axes
+// that broadcast, and the two axes of a matrix.
 func (b *builder) matMulStep(doc string, x, y, dst *place, as, bs ir.Shape) error {
 	o := matrices{a: x, b: y, dst: dst, m: as[len(as)-2], k: as[len(as)-1], n: bs[len(bs)-1]}
 	al, bl := as[:len(as)-2], bs[:len(bs)-2]

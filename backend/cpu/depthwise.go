@@ -6,8 +6,8 @@ import (
 	"modelc/runtime/kernel"
 )
 
-// A depthwise convolution has one filter for each channel. The 1×1 convolution
-// before it may be part of its step: see leaveToDepthwise.
+// A depthwise convolution has one filter for each channel. Its step may also
+// compute the 1×1 convolution before it: see leaveToDepthwise.
 
 var depthwise = algorithm{
 	name: "depthwise",

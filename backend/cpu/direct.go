@@ -8,7 +8,7 @@ import (
 	"modelc/runtime/kernel"
 )
 
-// Register-tiled direct convolution: of any window larger than 1×1, and of
+// Direct convolution with register tiles, for windows larger than 1×1 and for
 // groups of channels.
 
 var direct = algorithm{
@@ -59,10 +59,10 @@ func (o *conv) directKernel(w kernel.Ref) *kernel.Conv {
 		KH: g.KH, KW: g.KW, SH: g.SH, SW: g.SW, DH: g.DH, DW: g.DW, PadTop: g.PadTop, PadLeft: g.PadLeft, Groups: o.groups}
 }
 
-// emitGrouped emits a grouped convolution. The kernel takes groups of whole
-// blocks of channels, so neighbouring groups are merged, with zero weights
-// between them, until both sides fill blocks. The groups that are left over are
-// a convolution of their own.
+// emitGrouped emits a grouped convolution. The kernel needs groups that fill
+// whole blocks of channels. emitGrouped merges neighbouring groups, with zero
+// weights between them, until their input and output channels fill blocks. The
+// remaining groups become a step of their own.
 func emitGrouped(b *builder, o *conv, doc string) {
 	groups := o.op.Groups
 	cg, mg := o.w.Shape[1], o.w.Shape[0]/groups
@@ -93,14 +93,14 @@ func emitGrouped(b *builder, o *conv, doc string) {
 		}
 		writes := []*place{part.dst}
 		if first += n; first == groups {
-			writes = []*place{o.dst} // the step that completes the value
+			writes = []*place{o.dst} // this step completes the value
 		}
 		b.emit(d, part.reads(), writes, func() kernel.Kernel { return directKernel(&part, w) })
 	}
 }
 
-// subChannels narrows a per-channel operand to channels [c0,c0+c), padded to
-// whole blocks.
+// subChannels returns the part of a per-channel operand for channels [c0,c0+c),
+// padded to whole blocks.
 func subChannels(r kernel.Ref, c0, c int) kernel.Ref {
 	if !r.Present() {
 		return r
@@ -108,8 +108,9 @@ func subChannels(r kernel.Ref, c0, c int) kernel.Ref {
 	return kernel.Ref{Space: r.Space, Off: r.Off + c0*ir.Float32.Size(), Len: nc16.whole(c)}
 }
 
-// packGrouped packs n groups, from the given one on, as the given number of
-// convolutions, each with zeros between the groups that it merges.
+// packGrouped stores the packed weights of n groups, starting at group first, as
+// the weights of the given number of convolutions. Each convolution merges n/parts
+// groups, with zeros between them.
 func (b *builder) packGrouped(t *ir.Tensor, groups, first, n, parts int) kernel.Ref {
 	m, cg, kh, kw := shape4(t.Shape)
 	mg := m / groups

@@ -11,7 +11,7 @@ import (
 	"modelc/runtime/kernel/plain"
 )
 
-// elementwiseLowerings has the rows of ops that compute each element alone.
+// elementwiseLowerings has the rows of elementwise ops.
 var elementwiseLowerings = map[string]lowering{
 	"BatchNorm": {batchNormRules, do((*builder).batchNormImage), do((*builder).batchNormPlain)},
 	"Affine":    {affineRules, do((*builder).affineImage), do((*builder).affinePlain)},
@@ -65,7 +65,7 @@ func (b *builder) affinePlain(n *ir.Node, a ir.Affine) error {
 	return b.affineSteps(n, b.plain(n.In[ir.AffineScale]), b.plain(n.In[ir.AffineShift]), a.Epilogue)
 }
 
-// affineSteps is an affine step on dense tensors: a product, then a sum.
+// affineSteps emits an affine op on dense tensors: a product, then a sum.
 func (b *builder) affineSteps(n *ir.Node, scale, shift *place, a ir.Act) error {
 	t := n.Out[0].Type
 	if err := checkFloat(t.DType); err != nil {
@@ -84,8 +84,8 @@ func (b *builder) affineSteps(n *ir.Node, scale, shift *place, a ir.Act) error {
 	return b.binaryStep("Affine: shift"+plan.ActDoc(a), ir.Add, product, alongChannels(shift), b.newDense(n.Out[0]), a)
 }
 
-// scaleAndShift returns what a batch normalisation that no pass folded
-// multiplies and adds.
+// scaleAndShift returns the scale and shift of each channel by which a batch
+// normalisation is x·scale + shift.
 func scaleAndShift(n *ir.Node, bn ir.BatchNorm) (scale, shift []float64, err error) {
 	for i := 1; i < 5; i++ {
 		if n.Const(i) == nil {
@@ -97,7 +97,7 @@ func scaleAndShift(n *ir.Node, bn ir.BatchNorm) (scale, shift []float64, err err
 	scale, shift = make([]float64, len(gamma)), make([]float64, len(gamma))
 	for i := range gamma {
 		scale[i] = gamma[i] / math.Sqrt(variance[i]+bn.Epsilon)
-		shift[i] = beta[i] - float64(mean[i]*scale[i]) // never fused: the same bits everywhere
+		shift[i] = beta[i] - float64(mean[i]*scale[i]) // the conversion prevents a fused multiply-add, so the bits are the same on all machines
 	}
 	return scale, shift, nil
 }
@@ -174,7 +174,7 @@ func (b *builder) preluImage(n *ir.Node, _ ir.PRelu) error {
 	return nil
 }
 
-// preluPlain is where(x < 0, x·slope, x).
+// preluPlain lowers a PRelu on dense tensors to where(x < 0, x·slope, x).
 func (b *builder) preluPlain(n *ir.Node, _ ir.PRelu) error {
 	x, slope := b.plain(n.In[0]), b.plain(n.In[ir.PReluSlope])
 	t := n.Out[0].Type
@@ -205,7 +205,7 @@ var binaryRules = rules{
 }
 
 // binaryOnImages reports whether both operands are images of the result's
-// extents, or one is and the other is broadcast over its pixels.
+// extents, or one operand is and the other has one value for each channel.
 func binaryOnImages(l *layout, n *ir.Node) bool {
 	x, y := n.In[0], n.In[1]
 	out := n.Out[0].Type.Shape
@@ -224,8 +224,8 @@ func binaryOnImages(l *layout, n *ir.Node) bool {
 	return false
 }
 
-// overPixels reports whether a tensor of shape s broadcasts to x [N,C,…] with
-// one value for each channel, of every image or of all.
+// overPixels reports whether s is [N,C,1,…] or [1,C,1,…] for x [N,C,…]: one value
+// for each channel.
 func overPixels(s, x ir.Shape) bool {
 	if len(s) != len(x) || s[1] != x[1] || s[0] != x[0] && s[0] != 1 {
 		return false
@@ -267,7 +267,8 @@ func (b *builder) binaryImage(n *ir.Node, op ir.Binary) error {
 	return nil
 }
 
-// operands is a broadcast pair, its axes merged where both walk them alike.
+// operands are the operands of a binary op, broadcast to the shape of the result.
+// Axes that are one axis in both operands are merged.
 type operands struct {
 	a, b, dst *place
 	shape     []int
@@ -308,7 +309,7 @@ func (number[T]) binary(fn ir.BinaryFn, o operands, a ir.Act) kernel.Kernel {
 	return &plain.Binary[T]{Fn: kernel.BinaryFn(fn), A: o.a.ref(), B: o.b.ref(), Dst: o.dst.ref(), Shape: o.shape, AStride: o.as, BStride: o.bs, Act: act(a)}
 }
 
-// powPlain is a power whose exponent has another type than its base.
+// powPlain emits a power whose exponent and base have different types.
 func (b *builder) powPlain(o operands) error {
 	base, ok := elements[o.a.DType].(powerBase)
 	if !ok {
@@ -322,8 +323,8 @@ func (b *builder) powPlain(o operands) error {
 	return nil
 }
 
-// powerBase is an element type of bases. power returns the constructors for an
-// exponent of the given type.
+// powerBase is implemented by element types of bases. power returns the
+// constructors for exponents of the given type.
 type powerBase interface{ power(exponent ir.DType) any }
 
 func (product[T]) power(exponent ir.DType) any { return with[T](exponent) }
@@ -341,14 +342,15 @@ func (b *builder) wherePlain(n *ir.Node, _ ir.Where) error {
 	return nil
 }
 
-// whereStep selects elements; only their size matters.
+// whereStep emits a selection of elements. The kernel depends only on the size of
+// an element.
 func (b *builder) whereStep(doc string, cond, x, y, dst *place) {
 	o := choice{cond: cond, x: x, y: y, dst: dst}
 	o.shape, o.strides = plan.Collapse(dst.Shape, plan.BroadcastStrides(cond.Shape, dst.Shape), plan.BroadcastStrides(x.Shape, dst.Shape), plan.BroadcastStrides(y.Shape, dst.Shape))
 	b.emitPlain(doc, []*place{cond, x, y}, []*place{dst}, func() kernel.Kernel { return ofSize[chooser](x).where(o) })
 }
 
-// choice is a selection between the elements of two tensors.
+// choice describes a selection between the elements of two tensors.
 type choice struct {
 	cond, x, y, dst *place
 	shape           []int
@@ -376,8 +378,8 @@ func (b *builder) castPlain(n *ir.Node, c ir.Cast) error {
 	return nil
 }
 
-// caster is an element type that is converted. cast returns the constructors for
-// a result of the given type.
+// caster is implemented by element types of operands. cast returns the
+// constructors for results of the given type.
 type caster interface{ cast(to ir.DType) any }
 
 func (number[T]) cast(to ir.DType) any { return with[T](to) }

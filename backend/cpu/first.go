@@ -9,22 +9,21 @@ import (
 	"modelc/runtime/kernel"
 )
 
-// Convolutions of few channels. Few input channels are gathered instead of
-// multiplied with the zeros of a block: those of the model's input, as the user
-// laid them out, and those of an image. For few output channels the vectors hold
-// input channels.
+// Convolutions with few channels. The kernel gathers few input channels, from the
+// model's input or from an image, so that it does not multiply the zeros of a
+// block. For few output channels, vectors hold input channels.
 
 const (
-	// firstChannels is the maximum number of channels that are read from the
-	// model's input: those of pictures. A block wastes little beyond it.
+	// firstChannels is the maximum number of channels that a first layer reads
+	// directly from the model's input.
 	firstChannels = 4
 	// fewChannels is the maximum number of channels gathered from an image.
 	fewChannels = 12
 	// lastChannels is the maximum number of output channels for which vectors
 	// hold input channels.
 	lastChannels = 4
-	// lastVectors is the minimum number of such vectors for a sum, below which
-	// adding up their lanes costs more than it saves.
+	// lastVectors is the minimum number of such vectors in a sum. With fewer,
+	// adding up the lanes costs more than the vectors save.
 	lastVectors = 8
 )
 
@@ -86,8 +85,8 @@ var last = algorithm{
 	},
 }
 
-// readsUserLayout reports whether the convolution n reads the dense tensor
-// itself: the first layer of a network.
+// readsUserLayout reports whether the convolution n is a first layer that reads
+// the model's input, or a constant, in the caller's layout.
 func readsUserLayout(n *ir.Node) bool {
 	c := n.Op.(ir.Conv)
 	x := n.In[0]
@@ -137,7 +136,8 @@ func (o *conv) firstKernel(w kernel.Ref) *kernel.ConvFirst {
 	return k
 }
 
-// firstPool computes the pool behind, row by row (LeNet, ResNet).
+// firstPool returns the constructor of a kernel that also computes the pool after
+// a first layer, row by row, as in LeNet and ResNet.
 func firstPool(b *builder, o *conv, w kernel.Ref, pool *ir.Node) (string, func(dst *place) kernel.Kernel) {
 	p, doc := b.poolKernel(pool, pool.Op.(ir.Pool))
 	return "; " + doc, func(dst *place) kernel.Kernel {

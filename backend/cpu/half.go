@@ -11,8 +11,8 @@ import (
 	"modelc/runtime/kernel"
 )
 
-// isWeights reports whether v holds the weights of layers and nothing else, so
-// that it is worth storing in half precision. Biases, per-channel factors and
+// isWeights reports whether v is used only as the weights of layers. Such
+// constants are worth storing in half precision. Biases, per-channel factors and
 // other constants are small.
 func isWeights(v *ir.Value) bool {
 	return v.Type.DType == ir.Float32 && len(v.Uses()) > 0 && !slices.ContainsFunc(v.Uses(), func(u ir.Use) bool {
@@ -40,11 +40,12 @@ func halves(g *ir.Graph) map[*ir.Tensor]bool {
 	return m
 }
 
-// RoundWeights rounds the weights of g's layers to values of the format. The
-// error of one weight of a filter is carried to the next, so that the sum over
-// each filter does not change: inputs behind a ReLU are positive, and errors in
-// one direction would add up. RoundWeights reports all layers that have a weight
-// too large for the format, and then changes nothing.
+// RoundWeights rounds the weights of g's layers to the format f. It adds the error
+// of each weight of a filter to the next weight, so that the sum over the filter
+// stays the same up to the error of the last weight. Inputs after a ReLU are
+// positive, so errors with the same sign would add up. If a weight is too large
+// for f, RoundWeights changes nothing and returns an error that lists all such
+// layers.
 func RoundWeights(g *ir.Graph, f kernel.Format) error {
 	if f == kernel.F32 {
 		return nil
@@ -63,7 +64,7 @@ func RoundWeights(g *ir.Graph, f kernel.Format) error {
 		for i, x := range v.Const.Float32s() {
 			debt := &owed[filter(i)]
 			to[i] = round(f, x+*debt)
-			if *debt += x - to[i]; *debt-*debt != 0 { // infinities and NaN are theirs alone
+			if *debt += x - to[i]; *debt-*debt != 0 { // do not carry an infinity or NaN
 				*debt = 0
 			}
 			if math.IsInf(float64(to[i]), 0) && !math.IsInf(float64(x), 0) {
@@ -81,9 +82,9 @@ func RoundWeights(g *ir.Graph, f kernel.Format) error {
 	return nil
 }
 
-// filterOf returns the number n of filters that the first reader of the weights v
-// has, and a function from the index of an element of v to the filter that it
-// belongs to. A filter is what makes one output channel.
+// filterOf returns the number n of filters in the weights v, as the first reader
+// of v uses them, and a function from the index of an element of v to the index of
+// its filter. A filter holds the weights of one output channel.
 func filterOf(v *ir.Value) (filter func(i int) int, n int) {
 	u, s := v.Uses()[0], v.Type.Shape
 	rows := func(n int) (func(i int) int, int) {
@@ -108,7 +109,7 @@ func filterOf(v *ir.Value) (filter func(i int) int, n int) {
 	return rows(s[0])
 }
 
-// wider returns the next format with larger numbers.
+// wider returns the next format with a larger range.
 func wider(f kernel.Format) kernel.Format {
 	if f == kernel.F16 {
 		return kernel.BF16
@@ -123,8 +124,8 @@ func round(f kernel.Format, x float32) float32 {
 	return ir.BFloat16ToFloat32(ir.Float32ToBFloat16(x))
 }
 
-// narrow returns the elements of x as the file stores them. They must have
-// values of the format.
+// narrow returns the elements of x in the format f, which must represent them
+// exactly.
 func narrow(f kernel.Format, x []float32) []byte {
 	out := make([]uint16, len(x))
 	to := ir.Float32ToBFloat16

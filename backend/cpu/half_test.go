@@ -37,7 +37,7 @@ const %w : f32[7,300] = seed=1
 			if err != nil {
 				t.Fatal(err)
 			}
-			// Of an input of ones, a pixel that no border cuts is the filter's sum.
+			// For an input of ones, a pixel away from the border is the sum of a filter.
 			ones := ir.NewTensor(g.Inputs[0].Type)
 			for i := range ones.Float32s() {
 				ir.Elements[float32](ones)[i] = 1

@@ -7,35 +7,36 @@ import (
 	"modelc/ir"
 )
 
-// layout is what is decided of values before any node is lowered: which nodes
-// run on images, the border of each image, and which images are slices of a
-// concatenation's result.
+// layout holds decisions that are made before nodes are lowered: which nodes run
+// on images, the border of each image, and which images are slices of the result
+// of a concatenation.
 type layout struct {
 	rules  func(ir.Op) rules
-	node   map[*ir.Node]bool // runs on images
+	node   map[*ir.Node]bool // nodes that run on images
 	image  map[*ir.Value]bool
 	border map[*ir.Value]border
-	// scattered are nodes that are never lowered: concatenations whose readers
-	// take channels from the operands, and selections of channels that are woven
-	// into a dense result.
+	// scattered are nodes that no step computes: concatenations whose readers
+	// select channels of the operands, and selections of channels that the step of
+	// an interleaving computes.
 	scattered map[*ir.Node]bool
 	*plan.Sharing
 	rootBorder map[*ir.Value]border // of memory that several values share
 }
 
-// rules is what the layout must know of an op that has kernels on images; the
-// zero rules belong to an op without.
+// rules describes an op that has kernels on images to the layout. It is zero for
+// other ops.
 type rules struct {
-	// types are the element types of images that the kernels read; nil for
-	// float32 alone.
+	// types are the element types of images that the kernels read. If it is nil,
+	// they read float32.
 	types []ir.DType
-	// fits reports whether a kernel on images computes n. Operands are images
-	// where the nodes that compute them are.
+	// fits reports whether a kernel on images can compute n. l.image is set for
+	// the operands of n that are images.
 	fits func(l *layout, n *ir.Node) bool
-	// border returns the border that n reads around its operand; nil for none.
+	// border returns the border that n reads around its operand. Nil means no
+	// border.
 	border func(l *layout, n *ir.Node) border
-	// view reports whether the result of n is, or may become, a view of memory
-	// of another value; nil where n always writes memory of its own.
+	// view reports whether the result of n is, or may become, a view of the memory
+	// of another value. Nil means that it never does.
 	view func(l *layout, n *ir.Node) bool
 }
 
@@ -50,7 +51,7 @@ func planLayout(g *ir.Graph, of func(ir.Op) rules) *layout {
 			l.image[n.Out[0]] = true
 		}
 	}
-	for i := len(g.Nodes) - 1; i >= 0; i-- { // readers first: a Pad hands on what they need
+	for i := len(g.Nodes) - 1; i >= 0; i-- { // readers first: the border of a Pad includes that of its readers
 		n := g.Nodes[i]
 		if f := of(n.Op).border; f != nil && l.node[n] {
 			l.border[n.In[0]] = l.border[n.In[0]].union(f(l, n))
@@ -75,9 +76,9 @@ func planLayout(g *ir.Graph, of func(ir.Op) rules) *layout {
 	return l
 }
 
-// runsOnImages reports whether n is lowered to a kernel on images. Convolutions
-// and pools always are, whatever their operand is; cheaper ops follow their
-// operand, since a change of layout costs as much as they do.
+// runsOnImages reports whether n runs on images. Convolutions and pools do, even
+// if their operand is dense. Other ops do if their operand is an image, because a
+// change of layout costs as much as the op.
 func (l *layout) runsOnImages(n *ir.Node) bool {
 	if len(n.Out) == 0 || n.In[0] == nil {
 		return false
@@ -93,8 +94,8 @@ func (l *layout) runsOnImages(n *ir.Node) bool {
 	return r.fits != nil && takes(r.types, x.DType) && r.fits(l, n)
 }
 
-// takes reports whether kernels for the given element types, nil for float32
-// alone, take elements of type d.
+// takes reports whether kernels for the given element types read elements of type
+// d. Nil types stand for float32.
 func takes(types []ir.DType, d ir.DType) bool {
 	return d == ir.Float32 && types == nil || slices.Contains(types, d)
 }
@@ -109,12 +110,12 @@ func block(v *ir.Value) int { return channelBlocks[v.Type.DType] }
 // fillsBlocks reports whether the image x has no unused channels.
 func fillsBlocks(x *ir.Value) bool { return x.Type.Shape[1]%block(x) == 0 }
 
-// padsSafely reports whether fn leaves the unused channels of an image finite.
-// They hold what earlier steps made of zeros.
+// padsSafely reports whether fn keeps the unused channels of the image x finite.
+// They hold the results of earlier steps on zeros.
 func padsSafely(x *ir.Value, fn ir.Act) bool { return fillsBlocks(x) || fn.FiniteAtZero() }
 
-// channelsOrAbsent reports whether operand i is absent, or a constant with one
-// value for each channel of x or one for all.
+// channelsOrAbsent reports whether operand i is absent, or is a constant with one
+// value for each channel of x or one value for all channels.
 func channelsOrAbsent(n *ir.Node, i int, x ir.Shape) bool {
 	return n.Input(i) == nil || n.Const(i) != nil && ir.PerChannel(n.In[i].Type.Shape, x)
 }
@@ -129,7 +130,7 @@ func (l *layout) allImages(n *ir.Node) bool {
 	return true
 }
 
-// selectedOnly reports whether all readers of v take channels of it.
+// selectedOnly reports whether all readers of v select channels.
 func (l *layout) selectedOnly(v *ir.Value) bool {
 	for _, u := range v.Uses() {
 		if u.Node == nil || !l.node[u.Node] {
@@ -142,7 +143,7 @@ func (l *layout) selectedOnly(v *ir.Value) bool {
 	return true
 }
 
-// The methods below answer plan.Share.
+// The methods below implement plan.Machine.
 
 // Joins reports whether the operands of n may be slices of its image.
 func (l *layout) Joins(n *ir.Node) bool {
@@ -150,12 +151,12 @@ func (l *layout) Joins(n *ir.Node) bool {
 	return ok && l.node[n] && !l.scattered[n]
 }
 
-// ChannelStep returns the channels of a block of v, at whose multiples slices
-// start.
+// ChannelStep returns the number of channels in a block of v. A slice starts with
+// a block.
 func (l *layout) ChannelStep(v *ir.Value) int { return block(v) }
 
-// Writes reports whether the step that computes v writes an image of its own. A
-// slice of channels may be a view of its operand instead.
+// Writes reports whether the step that computes v writes an image. A Slice may be
+// a view of its operand.
 func (l *layout) Writes(v *ir.Value) bool {
 	if v.Def() == nil {
 		return true
@@ -172,7 +173,8 @@ func (l *layout) Alike(a, b *ir.Value) bool {
 	return l.border[a] == l.border[b] && a.Type.Equal(b.Type)
 }
 
-// View reports whether v lives, or may live, in memory that another value reads.
+// View reports whether v is, or may become, a view of the memory of another
+// value.
 func (l *layout) View(v *ir.Value) bool {
 	n := v.Def()
 	if n == nil {

@@ -6,12 +6,12 @@ import (
 	"modelc/ir"
 )
 
-// families are the rows of the table of ops, by the file that lowers them.
+// families has the rows of each file that lowers ops.
 var families = []map[string]lowering{
 	convLowerings, denseLowerings, elementwiseLowerings, movementLowerings, poolLowerings, reduceLowerings, resizeLowerings,
 }
 
-// lowerings has a row for each op, by name.
+// lowerings is the table of ops, by name.
 var lowerings = map[string]lowering{}
 
 func init() {
@@ -35,7 +35,7 @@ func (b *builder) lower(n *ir.Node) error {
 	}
 	if elements == 0 {
 		for _, v := range n.Out {
-			b.newDense(v) // nothing to compute
+			b.newDense(v) // empty
 		}
 		return nil
 	}

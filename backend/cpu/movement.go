@@ -22,11 +22,11 @@ var movementLowerings = map[string]lowering{
 	"Gather":     {gatherRules, do((*builder).selectImage), do((*builder).gatherPlain)},
 }
 
-// reshape is free where the operand is dense.
+// reshape makes the result a view of the dense operand.
 func (b *builder) reshape(n *ir.Node, _ ir.Reshape) error {
 	v := n.Out[0]
 	if b.onlyFlattened(n) {
-		return nil // the readers take the image itself
+		return nil // the readers read the image
 	}
 	src := b.plain(n.In[0])
 	p := &place{Tensor: src.Tensor}
@@ -35,8 +35,9 @@ func (b *builder) reshape(n *ir.Node, _ ir.Reshape) error {
 	return nil
 }
 
-// onlyFlattened reports whether every reader of a reshaped image is a dense
-// layer whose weights absorb the layout.
+// onlyFlattened reports whether every reader of a reshaped image is a dense layer
+// that reads the image. The order of such a layer's packed weights is that of the
+// image.
 func (b *builder) onlyFlattened(n *ir.Node) bool {
 	v := n.Out[0]
 	if img, _ := b.flattened(v); img == nil {
@@ -53,9 +54,10 @@ func (b *builder) onlyFlattened(n *ir.Node) bool {
 	return true
 }
 
-// flattened returns the image that x is a flattening of, when its memory can be
-// read as the matrix itself, and for each column of the matrix the row of the
-// weights that belongs to it, −1 for an unused channel.
+// flattened returns the image that x flattens if the memory of the image can be
+// read as a matrix. For each column of the matrix, rows has the row of the weights
+// that belongs to it, or −1 for an unused channel. The image is nil if there is
+// none.
 func (b *builder) flattened(x *ir.Value) (*place, []int) {
 	if x.Def() == nil {
 		return nil, nil
@@ -83,8 +85,9 @@ func (b *builder) flattened(x *ir.Value) (*place, []int) {
 	return img, rows
 }
 
-// transpose defers the move of channels to axis 1, which packing absorbs, and
-// unpacks straight into channels-last order.
+// transpose emits a transposition. It defers one that moves the channels to axis
+// 1, because packing can do it. A transposition of an image to channels last
+// becomes the unpacking of the image.
 func (b *builder) transpose(n *ir.Node, t ir.Transpose) error {
 	x, v := n.In[0], n.Out[0]
 	r := x.Type.Rank()
@@ -160,7 +163,8 @@ var sliceRules = rules{
 	view: always,
 }
 
-// sliceImage is a view where it takes whole blocks of channels and all pixels.
+// sliceImage lowers a slice of an image. A slice of all pixels that starts with a
+// block of channels becomes a view.
 func (b *builder) sliceImage(n *ir.Node, s ir.Slice) error {
 	x, v := n.In[0], n.Out[0]
 	src := b.asImage(x)
@@ -203,8 +207,9 @@ func (b *builder) sliceImage(n *ir.Node, s ir.Slice) error {
 	return nil
 }
 
-// pixels emits a step that copies the rows and columns of an image that table
-// returns for the last two of rank axes, −1 for the given value.
+// pixels emits a step that copies rows and columns of an image. For each of the
+// last two of rank axes, table returns the positions to copy from. A position of
+// −1 stands for the given value.
 func (b *builder) pixels(doc string, src, dst *place, value float32, table func(axis int) []int32, rank int) {
 	rows := []int32{0}
 	if rank > 3 {
@@ -244,13 +249,13 @@ var padRules = rules{
 	view: always,
 }
 
-// padsWithBorder reports whether the border of the operand can be the padding:
-// zeros around the pixels.
+// padsWithBorder reports whether the padding is zeros around the pixels, so that
+// the border of the operand can serve as the padding.
 func padsWithBorder(p ir.Pad) bool {
 	return p.Mode == ir.PadConstant && p.Value == 0 && slices.Min(p.Pads) >= 0
 }
 
-// padBorder returns the pads of the pixels.
+// padBorder returns the spatial pads of p.
 func padBorder(p ir.Pad) border {
 	r := len(p.Pads) / 2
 	b := border{left: p.Pads[r-1], right: p.Pads[2*r-1]}
@@ -260,8 +265,8 @@ func padBorder(p ir.Pad) border {
 	return b
 }
 
-// padImage is a view where the padding is zeros: the operand with part of its
-// border.
+// padImage lowers the padding of an image. Padding with zeros becomes a view: the
+// operand with a part of its border.
 func (b *builder) padImage(n *ir.Node, p ir.Pad) error {
 	x := n.In[0]
 	src := b.asImage(x)
@@ -324,7 +329,7 @@ var gatherRules = rules{
 	},
 }
 
-// selects reports whether the indices of a Gather of channels exist.
+// selects reports whether all indices of a Gather of channels are in range.
 func selects(n *ir.Node) bool {
 	c := float64(n.In[0].Type.Shape[1])
 	for _, i := range n.Const(ir.GatherIndices).Float64s() {
@@ -335,8 +340,8 @@ func selects(n *ir.Node) bool {
 	return true
 }
 
-// selectImage lowers a Gather of channels, of a concatenation straight from its
-// operands.
+// selectImage lowers a Gather of channels. If the operand is a concatenation that
+// no step computes, the step reads the operands of the concatenation.
 func (b *builder) selectImage(n *ir.Node, _ ir.Gather) error {
 	if b.scattered[n] {
 		return nil
@@ -367,7 +372,8 @@ func (b *builder) selectImage(n *ir.Node, _ ir.Gather) error {
 	return nil
 }
 
-// channelIndices returns the indices of a Gather of channels, none negative.
+// channelIndices returns the indices of a Gather of channels, with negative ones
+// resolved.
 func channelIndices(n *ir.Node) []int32 {
 	var list []int32
 	for _, i := range n.Const(ir.GatherIndices).Float64s() {
@@ -400,17 +406,17 @@ func (number[T]) gather(src, idx, dst *place, axis int) kernel.Kernel {
 	return &plain.Gather[T, int64]{Src: src.ref(), Indices: idx.ref(), Dst: dst.ref(), Outer: outer, Axis: n, Inner: inner}
 }
 
-// wovenChannels is the minimum number of channels with which the result of a
-// pixel shuffle is an image. Fewer would be padded to a multiple of their
-// memory.
+// wovenChannels is the minimum number of channels for which the result of a pixel
+// shuffle is an image. With fewer channels, most of the image would be padding.
 const wovenChannels = 8
 
 var interleaveRules = rules{
 	fits: func(l *layout, n *ir.Node) bool { return !weaves(l, n) && l.allImages(n) },
 }
 
-// weaves reports whether n weaves few channels selected from one image, which
-// one kernel does at once, and marks the selections.
+// weaves reports whether n interleaves selections of few channels of one image.
+// One kernel then does the selections and the interleaving. weaves marks the
+// selections as scattered.
 func weaves(l *layout, n *ir.Node) bool {
 	first := n.In[0].Def()
 	if n.In[0].Type.Shape[1] >= wovenChannels || first == nil {
@@ -431,7 +437,8 @@ func weaves(l *layout, n *ir.Node) bool {
 	return true
 }
 
-// interleaveImage writes each operand to its pixels of the result.
+// interleaveImage emits, for each operand, a step that writes its pixels of the
+// result.
 func (b *builder) interleaveImage(n *ir.Node, op ir.Interleave) error {
 	grid := ir.Shape(op.Strides)
 	var srcs []*place
@@ -473,7 +480,8 @@ func (b *builder) interleavePlain(n *ir.Node, op ir.Interleave) error {
 	return nil
 }
 
-// weave writes channels selected from an image as the pixels of a dense result.
+// weave emits a step that writes selected channels of an image as the pixels of a
+// dense result.
 func (b *builder) weave(n *ir.Node, grid ir.Shape) error {
 	src := b.asImage(n.In[0].Def().In[0])
 	dst := b.newDense(n.Out[0])

@@ -6,39 +6,37 @@ import (
 	"modelc/runtime/kernel"
 )
 
-// conv is a convolution on images as its algorithms see it.
+// conv describes a convolution on images to the algorithms.
 type conv struct {
 	node *ir.Node
 	op   ir.Conv
 	w    *ir.Tensor // [M,C/groups,K…]
 	win  plan.Window
-	// in and out are the extents of the operand and of the result. The cost of
-	// some algorithms is that of one example.
+	// in and out are the extents of the operand and of the result.
 	in, out dims
-	reach   border // the part of the padding that windows touch
-	exact   bool   // as in Config
-	cached  bool   // the caches keep all weights of the network
-	// The places and constants, which are set once the algorithm is chosen.
+	reach   border // the part of the padding that windows read
+	exact   bool   // Config.Exact
+	cached  bool   // whether the caches hold all weights of the network
+	// The places and constants are set when the algorithm has been chosen.
 	src, dst, residual *place
 	bias, scale, shift kernel.Ref
 	pre, act           kernel.Act
-	// groups is the number of groups that the kernel computes, 0 for one.
+	// groups is the number of groups that the kernel computes. 0 stands for one.
 	groups int
-	// point is the 1×1 convolution that the same step computes first; nil for
-	// none.
+	// point, unless nil, is the 1×1 convolution that the same step computes first.
 	point *pointConv
 }
 
-// pointConv is a 1×1 convolution that the depthwise convolution behind it
-// computes.
+// pointConv is a 1×1 convolution that the step of the depthwise convolution after
+// it computes.
 type pointConv struct {
 	conv
 	weights kernel.Ref
 	doc     string
 }
 
-// prologue is arithmetic per channel and a function, which a pool applies to
-// what it reads.
+// prologue is arithmetic per channel and a function that a pool applies to its
+// operand.
 type prologue struct {
 	node         *ir.Node
 	scale, shift kernel.Ref
@@ -55,7 +53,7 @@ func newConv(n *ir.Node, op ir.Conv) *conv {
 	return o
 }
 
-// reach returns the part of the padding of n that windows touch.
+// reach returns the part of the padding of n that windows read.
 func reach(n *ir.Node, c ir.Conv) border {
 	w := plan.ConvWindow(c, n.In[ir.Weights].Type.Shape)
 	d, _ := imageDims(n.In[0].Type.Shape)
@@ -72,25 +70,26 @@ func (o *conv) reads() []*place {
 	return []*place{o.src, o.residual}
 }
 
-// transforms reports whether the convolution has a prologue.
+// transforms reports whether the convolution has a prologue, so that it transforms
+// its operand.
 func (o *conv) transforms() bool { return o.node.HasPrologue() }
 
-// hasResidual reports whether the convolution adds another image.
+// hasResidual reports whether the convolution adds another image to its result.
 func (o *conv) hasResidual() bool { return o.node.Input(ir.ConvResidual) != nil }
 
 // inBlocks returns the number of blocks of input channels.
 func (o *conv) inBlocks() int { return nc16.blocks(o.in.c) }
 
-// single returns the convolution of one example.
+// single returns the same convolution of a batch of one example.
 func (o *conv) single() *conv {
 	one := *o
 	one.in.n, one.out.n = 1, 1
 	return &one
 }
 
-// steady reports why the sums of the convolution must not be rounded otherwise
-// than the direct ones, and a note for the documentation of the step; "" if
-// they may.
+// steady returns the reason why the sums of the convolution must be rounded as
+// those of direct convolution, and a note for the documentation of the step. The
+// reason is "" if they may be rounded differently.
 func (o *conv) steady() (why, note string) {
 	switch {
 	case o.exact:

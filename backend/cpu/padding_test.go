@@ -21,9 +21,9 @@ import (
 	"modelc/runtime/kernel"
 )
 
-// What programs say of the padding of every convolution and pool is what their
-// kernels do, and follows what choose_padding decided: in the zoo, and in the
-// corpus where there is one.
+// For every convolution and pool of the zoo, and of the corpus if there is one,
+// the padding that a program reports is what its kernel does, and follows the
+// decision of choose_padding.
 func TestPadding(t *testing.T) {
 	count, models := map[string]int{}, 0
 	check := func(t *testing.T, path string, o source.Options) {
@@ -112,8 +112,8 @@ func storedShapes(dir string) (shapes []ir.Shape) {
 	}
 }
 
-// Pictures with their channels last, a first layer with groups, and dilations
-// whose border would be larger than what others read.
+// paddingCases are graphs with a channels-last input, with a first layer that has
+// groups, and with dilations that would need a larger border than other readers.
 var paddingCases = []string{
 	`input %i : f32[1,12,12,3]
 const %w : f32[8,3,3,3] = seed=1
@@ -145,8 +145,8 @@ output "g" %g
 `,
 }
 
-// checkPadding compares what the layers of p say of their padding with their
-// kernels, and returns how many have which.
+// checkPadding compares the padding that the layers of p report with their
+// kernels. It returns the number of layers with each kind of padding.
 func checkPadding(t *testing.T, p *cpu.Program) map[string]int {
 	t.Helper()
 	count := map[string]int{}
@@ -213,8 +213,8 @@ func checkPadding(t *testing.T, p *cpu.Program) map[string]int {
 	return count
 }
 
-// operand returns the image that a kernel reads, and whether the kernel needs no
-// border around it.
+// operand returns the image that a kernel reads. clips reports whether the kernel
+// needs no border around it.
 func operand(k kernel.Kernel) (src kernel.Image, clips bool) {
 	transforms := func(scale, shift kernel.Ref, pre kernel.Act) bool {
 		return scale.Present() || shift.Present() || pre != kernel.Act{}
@@ -236,8 +236,8 @@ func operand(k kernel.Kernel) (src kernel.Image, clips bool) {
 	return kernel.Image{}, true // first layers, pools, plain loops
 }
 
-// carries reports whether the border of src holds all that the windows of the
-// convolution n touch.
+// carries reports whether the border of src holds all elements that the windows
+// of the convolution n read.
 func carries(src kernel.Image, n *ir.Node) bool {
 	c := n.Op.(ir.Conv)
 	w, out := n.In[1].Type.Shape, n.Out[0].Type.Shape

@@ -6,47 +6,46 @@ import (
 	"modelc/runtime/kernel"
 )
 
-// form is how images of an element type lie in memory:
+// form is the form in memory of images of an element type:
 // [N][blocks of channels][rows][columns][channels of a block].
 type form struct {
 	elem  int // bytes of an element
-	block int // channels side by side
+	block int // channels of a block
 }
 
-// channelBlocks has the channels of a block for each element type that images
-// may have. Tensors of other types are dense and row-major.
+// channelBlocks has the number of channels in a block, for each element type of
+// images. Tensors of other types are dense and row-major.
 var channelBlocks = map[ir.DType]int{ir.Float32: 16}
 
-// imageElem has the runtime's name of each of these types.
+// imageElem has the runtime's constant for each of these types.
 var imageElem = map[ir.DType]kernel.Elem{ir.Float32: kernel.Float32}
 
 // formOf returns the form of images with elements of type d.
 func formOf(d ir.DType) form { return form{d.Size(), channelBlocks[d]} }
 
-// nc16 is the form of the kernels that exist so far, and of their per-channel
-// operands.
+// nc16 is the form of images of float32.
 var nc16 = formOf(ir.Float32)
 
 // blocks returns the number of blocks of c channels.
 func (f form) blocks(c int) int { return (c + f.block - 1) / f.block }
 
-// whole returns the smallest number of channels that fills blocks and is not
-// below c.
+// whole returns c rounded up to whole blocks.
 func (f form) whole(c int) int { return f.blocks(c) * f.block }
 
 // alignTo returns the smallest multiple of k that is not below n.
 func alignTo(n, k int) int { return plan.AlignUp(n, k) }
 
-// align is the alignment of buffers and of weights in bytes: a cache line, and
-// an AVX-512 register.
+// align is the alignment in bytes of buffers and of sections of weights: the size
+// of a cache line and of an AVX-512 register.
 const align = 64
 
 func alignUp(n int) int { return plan.AlignUp(n, align) }
 
-// dims is a shape seen as images.
+// dims are the extents of a batch of images.
 type dims struct{ n, c, h, w int }
 
-// imageDims views a shape [N,C,H,W] or [N,C,W] as images.
+// imageDims returns the extents of a tensor of shape [N,C,H,W] or [N,C,W] as
+// images, and false for other shapes.
 func imageDims(s ir.Shape) (dims, bool) {
 	switch len(s) {
 	case 3:
@@ -72,13 +71,13 @@ func (b border) minus(o border) border {
 	return border{b.top - o.top, b.left - o.left, b.bottom - o.bottom, b.right - o.right}
 }
 
-// place is where a value lives: part of a buffer, as an image or dense. The
-// spaces of its buffer are those of the runtime.
+// place is the place of a value in a buffer, as an image or dense. The space of
+// the buffer is a kernel.Space.
 type place struct {
 	plan.Tensor
 	image bool
-	// nhwc is set where a dense value lies in memory with its channels last. A
-	// transposed model input needs no work this way.
+	// nhwc reports whether a dense value lies in memory with its channels last.
+	// With it, the transposition of a model's input needs no step.
 	nhwc bool
 	// The other fields belong to images.
 	form        form
@@ -90,13 +89,14 @@ type place struct {
 // blocks returns the number of blocks of channels.
 func (p *place) blocks() int { return p.form.blocks(p.dims.c) }
 
-// plane returns the number of elements of a block with its border.
+// plane returns the number of elements of a block of channels of one image, with
+// the border.
 func (p *place) plane() int {
 	return (p.border.top + p.dims.h + p.border.bottom) * (p.border.left + p.dims.w + p.border.right) * p.form.block
 }
 
-// imageOf describes an image of the given type that is not in memory yet. Its
-// batch is dense.
+// imageOf returns a place for an image of the given type, without a buffer. The
+// images of its batch lie one after another.
 func imageOf(t ir.Type, bd border) *place {
 	d, _ := imageDims(t.Shape)
 	p := &place{Tensor: plan.Tensor{Type: t}, image: true, form: formOf(t.DType), dims: d, border: bd}
@@ -104,7 +104,7 @@ func imageOf(t ir.Type, bd border) *place {
 	return p
 }
 
-// bytes returns the size of an image whose batch is dense.
+// bytes returns the size of an image that imageOf returned.
 func (p *place) bytes() int { return p.dims.n * p.batchStride * p.form.elem }
 
 // ref returns the place as a dense operand. Offsets must be final.
@@ -115,8 +115,8 @@ func (p *place) ref() kernel.Ref {
 	return kernel.Ref{Space: kernel.Space(p.Buffer.Space), Off: p.Buffer.Off + p.Off, Len: p.Shape.Len()}
 }
 
-// img returns the place as an image operand. Offsets must be final. An image
-// that is never whole in memory has extents and strides alone.
+// img returns the place as an image operand. Offsets must be final. An image that
+// is never whole in memory has extents and strides, but no Ref.
 func (p *place) img() kernel.Image {
 	if p == nil {
 		return kernel.Image{}
@@ -137,8 +137,7 @@ func (p *place) img() kernel.Image {
 	return m
 }
 
-// location returns the place for people and for comparisons. Offsets must be
-// final.
+// location returns the place as a Location. Offsets must be final.
 func (p *place) location() Location {
 	if p.image {
 		return Location{Image: p.img(), Rank: len(p.Shape)}
@@ -146,14 +145,14 @@ func (p *place) location() Location {
 	return Location{Dense: p.ref(), Rank: len(p.Shape)}
 }
 
-// contiguous reports whether an image has no border and a dense batch, so that
-// its memory can be read as a matrix [N, blocks·H·W·block].
+// contiguous reports whether the memory of an image, without gaps, is a matrix
+// [N, blocks·H·W·block]. The image must have no border.
 func (p *place) contiguous() bool {
 	return p.border == border{} && (p.dims.n == 1 || p.batchStride == p.blocks()*p.plane())
 }
 
-// window returns the view of channels [c0,c0+c) of an image. A block starts at
-// c0.
+// window returns the view of channels [c0,c0+c) of an image. c0 must be a multiple
+// of the block.
 func (p *place) window(c0, c int) *place {
 	q := *p
 	q.Off += c0 / p.form.block * p.plane() * p.form.elem
@@ -163,7 +162,7 @@ func (p *place) window(c0, c int) *place {
 	return &q
 }
 
-// asNHWC returns the place of the tensor as it lies in memory: [N,H,W,C].
+// asNHWC returns the place with the shape of its memory, [N,H,W,C].
 func (p *place) asNHWC() *place {
 	q := *p
 	q.nhwc = false
@@ -172,7 +171,7 @@ func (p *place) asNHWC() *place {
 	return &q
 }
 
-// act returns a as the kernels take it.
+// act converts an activation to that of the kernels.
 func act(a ir.Act) kernel.Act {
 	return kernel.Act{Fn: kernel.Fn(a.Fn), Alpha: float32(a.Alpha), Beta: float32(a.Beta)}
 }

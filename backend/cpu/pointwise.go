@@ -7,13 +7,13 @@ import (
 	"modelc/runtime/kernel"
 )
 
-// Convolutions of 1×1: a matrix product over the pixels, and Strassen's
-// algorithm, which takes halves of input channels, of output channels and of
-// pixels, and seven products of them instead of eight.
+// A 1×1 convolution is a matrix product over the pixels. Strassen's algorithm
+// divides the input channels, the output channels and the pixels into halves, and
+// computes seven products of halves instead of eight.
 //
-// A 1×1 convolution before a depthwise one, as in MobileNet, makes the largest
-// image of its network, which the other reads once. One step computes both, a
-// few rows at a time; the image itself has no memory.
+// In networks like MobileNet, the largest image is the result of a 1×1
+// convolution that a depthwise convolution reads. One step computes both, a few
+// rows at a time, so that the image needs no memory.
 
 var pointwise = algorithm{
 	name: "pointwise",
@@ -34,12 +34,13 @@ var pointwise = algorithm{
 }
 
 const (
-	// strassenGain is the part of the cost of direct convolution above which
-	// Strassen's algorithm is not worth its memory and rounding.
+	// strassenGain is the maximum ratio of the cost of Strassen's algorithm to that
+	// of the direct product. Above it, the algorithm is not worth its memory and
+	// rounding.
 	strassenGain = 0.97
-	// strassenSpan is the maximum number of blocks of input channels, and
-	// strassenPixels about the number of pixels, that are computed together:
-	// these and their sums fill less than half a megabyte.
+	// strassenSpan is the maximum number of blocks of input channels that are
+	// computed together. strassenPixels is approximately the number of pixels.
+	// These operands and their sums take less than half a megabyte.
 	strassenSpan   = 32
 	strassenPixels = 112
 )
@@ -79,8 +80,8 @@ var strassen = algorithm{
 
 func strassenLen(w ir.Shape) int { return pack.StrassenLen(w[0], w[1]) }
 
-// strassenSpans returns the number of ranges that Strassen's algorithm cuts the
-// input channels into, and the number of blocks of a range.
+// strassenSpans returns the number of spans into which Strassen's algorithm
+// divides the input channels, and the number of blocks of a span.
 func strassenSpans(channels int) (spans, blocks int) {
 	spans = (channels/16 + strassenSpan - 1) / strassenSpan
 	return spans, alignTo((channels/16+spans-1)/spans, 2)
@@ -90,10 +91,10 @@ func strassenCost(o *conv) float64 {
 	d, s := o.out, o.in
 	spans, _ := strassenSpans(s.c)
 	pixels := float64(d.n * d.h * d.w)
-	if d.h%2 == 1 && o.win.SH*o.win.SW > 1 { // a half has a row more than the other
+	if d.h%2 == 1 && o.win.SH*o.win.SW > 1 { // the halves differ by a row
 		pixels *= float64(d.h+1) / float64(d.h)
 	}
-	moved := 3*s.c + 3*d.c*spans + 3*d.c*(spans-1) // those of pixels go to L2
+	moved := 3*s.c + 3*d.c*spans + 3*d.c*(spans-1) // the sums of pixels go to L2
 	if o.hasResidual() {
 		moved += 3 * d.c
 	}
@@ -101,8 +102,9 @@ func strassenCost(o *conv) float64 {
 		o.streamCost(d.c*s.c*7/4, d.h*d.w/2)
 }
 
-// leaveToDepthwise lets the depthwise convolution that alone reads the result
-// of the 1×1 convolution o compute it.
+// leaveToDepthwise leaves the 1×1 convolution o to the step of the depthwise
+// convolution after it, and reports whether it did. The depthwise convolution must
+// be the only reader of the result.
 func leaveToDepthwise(b *builder, o *conv, doc string) bool {
 	g := o.win
 	if g.SH*g.SW != 1 || o.in.h != o.out.h || o.in.w != o.out.w || g.PadTop != 0 || g.PadLeft != 0 ||
@@ -113,8 +115,8 @@ func leaveToDepthwise(b *builder, o *conv, doc string) bool {
 	return true
 }
 
-// depthwiseFollows reports whether the node behind n is a depthwise convolution
-// that alone reads its result, as it is.
+// depthwiseFollows reports whether the node after n is a depthwise convolution
+// that is the only reader of n's result and has no prologue and no residual.
 func depthwiseFollows(l *layout, n *ir.Node) bool {
 	v := n.Out[0]
 	r := v.OnlyUse()

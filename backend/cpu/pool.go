@@ -27,7 +27,7 @@ var poolRules = rules{
 // poolImage lowers a pool that is a step of its own.
 func (b *builder) poolImage(n *ir.Node, p ir.Pool) error {
 	if b.pooled[n] {
-		return nil // by the convolution before it
+		return nil // the step of the convolution computes it
 	}
 	src := b.asImage(n.In[0])
 	dst := b.newImage(n.Out[0])
@@ -41,12 +41,12 @@ func (b *builder) poolImage(n *ir.Node, p ir.Pool) error {
 	return nil
 }
 
-// leaves reports whether windows of the pool leave its operand.
+// leaves reports whether a window of the pool leaves its operand.
 func leaves(n *ir.Node, p ir.Pool) bool {
 	return plan.Leaves(n.In[0].Type.Shape[2:], n.Out[0].Type.Shape[2:], p.Kernel, p.Strides, p.Dilations, p.Pads)
 }
 
-// poolAlone says why the pool is a step of its own.
+// poolAlone returns the reason why the pool is a step of its own.
 func poolAlone(n *ir.Node, p ir.Pool) string {
 	conv := n.In[0].Def()
 	if conv == nil {
@@ -117,7 +117,7 @@ func (b *builder) globalPool(n *ir.Node, r ir.Reduce) error {
 	if r.KeepDims {
 		dst = b.newImage(v)
 	} else {
-		// [N,C]: the same memory, seen without its pixel.
+		// The result [N,C] is the memory of an image of 1×1 pixels.
 		b.images[v] = dst
 		dst.Shape = v.Type.Shape
 	}
@@ -145,8 +145,8 @@ func (p prologue) doc() string {
 	return p.node.Op.Name()
 }
 
-// leaveToGlobalPool lets the global pool that alone reads the result of n
-// compute it as it reads.
+// leaveToGlobalPool leaves the arithmetic p of n to the global pool that reads the
+// result, and reports whether it did.
 func (b *builder) leaveToGlobalPool(n *ir.Node, src *place, p prologue) bool {
 	if !leftToGlobalPool(b.layout, n) {
 		return false
@@ -155,8 +155,8 @@ func (b *builder) leaveToGlobalPool(n *ir.Node, src *place, p prologue) bool {
 	return true
 }
 
-// leftToGlobalPool reports whether a global pool alone reads the result of n,
-// a step of arithmetic per channel.
+// leftToGlobalPool reports whether a global pool is the only reader of the result
+// of n, which is arithmetic per channel.
 func leftToGlobalPool(l *layout, n *ir.Node) bool {
 	v := n.Out[0]
 	r := v.OnlyUse()
@@ -167,7 +167,8 @@ func leftToGlobalPool(l *layout, n *ir.Node) bool {
 	return isGlobal && !l.Shares(v)
 }
 
-// maxUnpoolPlain moves elements; only their size matters.
+// maxUnpoolPlain lowers an unpooling. The kernel depends only on the size of an
+// element.
 func (b *builder) maxUnpoolPlain(n *ir.Node, _ ir.MaxUnpool) error {
 	src, idx := b.plain(n.In[0]), b.plain(n.In[ir.MaxUnpoolIndices])
 	dst := b.newDense(n.Out[0])

@@ -27,7 +27,7 @@ func (b *builder) reducePlain(n *ir.Node, r ir.Reduce) error {
 	src := b.plain(n.In[0])
 	dst := b.newDense(n.Out[0])
 	if src.Shape.Len() == 0 {
-		// What nothing folds to depends on the function alone.
+		// The result of a reduction of no elements depends only on the function.
 		of, err := eval.Node(n, []*ir.Tensor{ir.NewTensor(n.In[0].Type)})
 		if err != nil {
 			return err
@@ -111,7 +111,7 @@ func (b *builder) softmaxPlain(n *ir.Node, s ir.Softmax) error {
 	return b.softmaxStep(doc, softmax{src, dst, outer, src.Shape[first : last+1].Len(), inner, s.Log})
 }
 
-// softmax is a softmax over the axis in the middle of three.
+// softmax is a softmax over the second of three axes.
 type softmax struct {
 	src, dst           *place
 	outer, axis, inner int
@@ -137,7 +137,8 @@ func (floating[T]) softmax(s softmax) kernel.Kernel {
 	return &plain.Softmax[T]{Src: s.src.ref(), Dst: s.dst.ref(), Outer: s.outer, Axis: s.axis, Inner: s.inner, Log: s.log}
 }
 
-// softmaxScattered brings axes that are not neighbours together and back.
+// softmaxScattered emits a softmax over axes that are not neighbours: it permutes
+// them to the end, and permutes the result back.
 func (b *builder) softmaxScattered(src, dst *place, s ir.Softmax, doc string) error {
 	var perm []int
 	for i := range src.Shape {

@@ -41,7 +41,7 @@ func (b *builder) resizeImage(n *ir.Node, r ir.Resize) error {
 	return nil
 }
 
-// resizePlain interpolates axis by axis.
+// resizePlain lowers a resize of a dense tensor: a step for each axis.
 func (b *builder) resizePlain(n *ir.Node, r ir.Resize) error {
 	v := n.Out[0]
 	if err := checkFloat(v.Type.DType); err != nil && r.Mode != ir.ResizeNearest {

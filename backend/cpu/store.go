@@ -12,16 +12,16 @@ import (
 	"modelc/runtime/kernel"
 )
 
-// store is the weights file in the making, and what is prepared from it at
-// load. The programs of several batch sizes share one.
+// store collects the sections of the weights file and the steps that prepare
+// weights at load. The programs of several batch sizes share one store.
 type store struct {
 	sections []section
 	byKey    map[string]kernel.Ref // sections and prepared memory, by key
 	weights  int                   // bytes so far
 	prepared int                   // bytes so far
-	replaced int                   // bytes of memory that prepared weights make unnecessary
+	replaced int                   // bytes of stored weights that prepared weights replace
 	loads    []load
-	programs int // lowered so far
+	programs int // number of programs lowered so far
 }
 
 // load is a step that prepares weights.
@@ -30,14 +30,14 @@ type load struct {
 	make  func() kernel.Kernel
 }
 
-// section is a run of weights in the file: a constant in a form. pack makes
-// its bytes; it is called once per write so that only one section is in memory
-// at a time.
+// section is a range of the weights file that holds a constant in a form. pack
+// returns its bytes. It is called when the section is written, so that only one
+// section is in memory at a time.
 type section struct {
 	form    string
 	t       *ir.Tensor
-	node    string // that first read it
-	program int    // that first read it
+	node    string // name of the first node that reads it
+	program int    // number of the first program that reads it
 	off     int
 	bytes   int
 	pack    func() []byte
@@ -46,14 +46,13 @@ type section struct {
 // weights stores the constants of one program.
 type weights struct {
 	*store
-	rec    *plan.Recorder // whose Node reads the constants
-	stored kernel.Format  // of the tensors in halves
-	halves map[*ir.Tensor]bool
+	rec    *plan.Recorder      // rec.Node reads the constants
+	stored kernel.Format       // format of the tensors in halves
+	halves map[*ir.Tensor]bool // tensors that are stored in half precision
 }
 
-// section reserves room for n elements of the given size in the weights file,
-// which hold the constant t in a form. A constant that several steps read in
-// the same form is stored once.
+// section reserves n elements of size bytes in the weights file for the constant t
+// in a form. If several steps read a constant in the same form, it is stored once.
 func (w *weights) section(form string, t *ir.Tensor, n, size int, pack func() []byte) kernel.Ref {
 	key := fmt.Sprintf("%s %s %p", form, t.Type, unsafe.SliceData(t.Bytes()))
 	r, ok := w.byKey[key]
@@ -69,9 +68,9 @@ func (w *weights) section(form string, t *ir.Tensor, n, size int, pack func() []
 }
 
 // earlier returns the section of an earlier program with the same content, if
-// there is one. Among equal ones it prefers the section that the node of the
-// same name reads: which sections are equal depends on the values, and the
-// program must not.
+// there is one. Of several equal sections it prefers the one that a node of the
+// same name reads. Otherwise the offsets in a program could depend on the values
+// of the weights.
 func (w *weights) earlier(form string, t *ir.Tensor, n int) (r kernel.Ref, found bool) {
 	reader := plan.NodeName(w.rec.Node)
 	for _, s := range w.sections {
@@ -87,7 +86,7 @@ func (w *weights) earlier(form string, t *ir.Tensor, n int) (r kernel.Ref, found
 	return r, found
 }
 
-// floats stores n float32 values that pack makes from t.
+// floats stores t in a form of n float32 values, which pack returns.
 func (w *weights) floats(form string, t *ir.Tensor, n int, pack func() []float32) kernel.Ref {
 	return w.section(form, t, n, ir.Float32.Size(), func() []byte { return runtime.BytesOf(pack()) })
 }
@@ -109,7 +108,7 @@ func (w *weights) format(t *ir.Tensor) kernel.Format {
 	return kernel.F32
 }
 
-// sizeOf returns the bytes of an element in the format.
+// sizeOf returns the size in bytes of an element in the format.
 func sizeOf(f kernel.Format) int {
 	if f == kernel.F32 {
 		return ir.Float32.Size()
@@ -117,8 +116,8 @@ func sizeOf(f kernel.Format) int {
 	return ir.Float16.Size()
 }
 
-// floats32 returns the float32 form of the section r of weights t. Weights in
-// half precision are widened at load.
+// floats32 returns the weights t, stored in the section r, as float32. A load step
+// widens weights in half precision.
 func (w *weights) floats32(t *ir.Tensor, r kernel.Ref) kernel.Ref {
 	f := w.format(t)
 	if f == kernel.F32 {
@@ -129,14 +128,14 @@ func (w *weights) floats32(t *ir.Tensor, r kernel.Ref) kernel.Ref {
 	})
 }
 
-// transformed returns the room for n floats that a load step computes from the
-// section r of weights t. The section leaves the memory once it is transformed.
+// transformed reserves n floats that a load step computes from the weights t,
+// stored in the section r. The section is not needed after that.
 func (w *weights) transformed(t *ir.Tensor, n int, doc string, r kernel.Ref, makeKernel func(dst kernel.Ref) kernel.Kernel) kernel.Ref {
 	return w.prepare(n, r.Len*sizeOf(w.format(t)), doc, r, makeKernel)
 }
 
-// prepare reserves room for n floats that a load step computes from the section
-// r, which makes the given number of bytes unnecessary.
+// prepare reserves n floats that a load step computes from the section r. They
+// replace the given number of bytes of the section.
 func (w *weights) prepare(n, replaces int, doc string, r kernel.Ref, makeKernel func(dst kernel.Ref) kernel.Kernel) kernel.Ref {
 	key := fmt.Sprint(doc, r)
 	if d, ok := w.byKey[key]; ok {
@@ -150,12 +149,12 @@ func (w *weights) prepare(n, replaces int, doc string, r kernel.Ref, makeKernel 
 	return d
 }
 
-// channels stores a constant with a value for each of c channels, padded with
-// zeros to whole blocks. A constant with one element is repeated. A nil tensor
-// gives an absent operand.
+// channels stores a constant with one value for each of c channels, or one value
+// for all, padded with zeros to whole blocks. It returns an absent operand if t is
+// nil.
 func (w *weights) channels(t *ir.Tensor, c int) kernel.Ref { return w.channelsPadded(t, c, 0) }
 
-// channelsPadded is channels with another value for the unused channels.
+// channelsPadded is like channels, with the value pad for unused channels.
 func (w *weights) channelsPadded(t *ir.Tensor, c int, pad float32) kernel.Ref {
 	if t == nil {
 		return kernel.Ref{}
@@ -171,7 +170,7 @@ func (w *weights) channelsPadded(t *ir.Tensor, c int, pad float32) kernel.Ref {
 	})
 }
 
-// tensor stores a constant as it is.
+// tensor stores a constant dense and row-major.
 func (w *weights) tensor(name string, t *ir.Tensor) *place {
 	var r kernel.Ref
 	if w.halves[t] {
@@ -182,8 +181,8 @@ func (w *weights) tensor(name string, t *ir.Tensor) *place {
 	return &place{Tensor: plan.Tensor{Buffer: fixed(name, r.Space, r.Off, t.Type.Bytes()), Type: t.Type}}
 }
 
-// channelImage stores a constant with a value for each of c channels, or one
-// for all, as an image of 1×1 pixels.
+// channelImage stores a constant with one value for each of c channels, or one
+// value for all, as an image of 1×1 pixels.
 func (w *weights) channelImage(t *ir.Tensor, c int, pad float32) *place {
 	r := w.channelsPadded(t, c, pad)
 	p := imageOf(ir.T(ir.Float32, 1, c, 1, 1), border{})
@@ -191,12 +190,13 @@ func (w *weights) channelImage(t *ir.Tensor, c int, pad float32) *place {
 	return p
 }
 
-// fixed describes memory outside the arena.
+// fixed returns a buffer outside the arena.
 func fixed(name string, s kernel.Space, off, bytes int) *plan.Buffer {
 	return &plan.Buffer{Name: name, Space: int(s), Off: off, Bytes: bytes}
 }
 
-// shape4 views weights of one spatial axis as weights of height 1.
+// shape4 returns the extents of weights. It gives weights with one spatial axis a
+// height of 1.
 func shape4(w ir.Shape) (oc, ic, kh, kw int) {
 	if len(w) == 3 {
 		return w[0], w[1], 1, w[2]

@@ -21,8 +21,8 @@ func TestLowerings(t *testing.T) {
 	}
 }
 
-// The rows of the table of algorithms are complete, and their names are those of
-// tune files.
+// The rows of the table of algorithms are complete, and the algorithms that
+// compete have the names in tune files.
 func TestAlgorithms(t *testing.T) {
 	for _, a := range algorithms {
 		emits := a.emit != nil || a.weights != nil && a.kernel != nil

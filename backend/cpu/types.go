@@ -7,11 +7,11 @@ import (
 	"modelc/runtime/kernel"
 )
 
-// Kernels on dense tensors are generic over the element type. A kernel's
-// constructor is a method of one of the types below, which stand for element
-// types: number[T] for every T, the others for those T that fewer kernels take.
-// elements is the one list of element types; a kernel without the method has no
-// kernel for the type.
+// Kernels on dense tensors are generic over the element type. The types below
+// stand for element types, and the constructors of kernels are their methods.
+// number[T] has the kernels that read every T. The other types have kernels that
+// read fewer T. elements is the list of element types. If the value for a type
+// lacks the method of a kernel, the kernel does not read that type.
 type (
 	number[T kernel.Number]   struct{}
 	product[T kernel.Number]  struct{} // sums of products
@@ -57,7 +57,7 @@ type byteLike struct {
 	windowed[uint8]
 }
 
-// pair stands for two element types, of which the first is known.
+// pair stands for two element types.
 type pair[T, U kernel.Number] struct{}
 
 // with returns pair[T, U] for the element type U.
@@ -87,15 +87,15 @@ func with[T kernel.Number](u ir.DType) any {
 	return nil
 }
 
-// ofSize returns the constructors of kernels for which only the size of an
-// element of p matters.
+// ofSize returns constructors of kernels that depend only on the size of an
+// element of p.
 func ofSize[M any](p *place) M {
 	unsigned := map[int]ir.DType{1: ir.Uint8, 2: ir.Uint16, 4: ir.Uint32, 8: ir.Uint64}
 	return elements[unsigned[p.DType.Size()]].(M)
 }
 
-// emitTyped emits the kernel that the constructors M make for elements of type
-// d, or says that there is none.
+// emitTyped emits the kernel that make returns for the constructors of element
+// type d. It returns an error if d does not implement M.
 func emitTyped[M any](b *builder, d ir.DType, doc string, reads, writes []*place, make func(M) kernel.Kernel) error {
 	m, ok := elements[d].(M)
 	if !ok {
@@ -110,7 +110,7 @@ func unsupportedType(d ir.DType) error {
 	return fmt.Errorf("no kernel for elements of type %s", d)
 }
 
-// checkFloat admits the types of kernels that compute in floating point.
+// checkFloat returns an error unless d is float32 or float64.
 func checkFloat(d ir.DType) error {
 	if d != ir.Float32 && d != ir.Float64 {
 		return unsupportedType(d)

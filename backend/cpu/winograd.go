@@ -10,12 +10,13 @@ import (
 	"modelc/runtime/kernel"
 )
 
-// Winograd's algorithms: F(2×2,3×3), F(4×4,3×3), both also with a dilation,
-// F(2×2,5×5), and F(2×2,3×3) with stride 2 by its phases.
+// Winograd's algorithms are F(2×2,3×3) and F(4×4,3×3), both also with a dilation,
+// F(2×2,5×5), and F(2×2,3×3) with stride 2, which computes the four phases of the
+// operand.
 //
-// F(6×6,3×3), which the kernel has, would be about 6 % faster than F(4×4) on maps
-// of 28 pixels and more, but its error, three times larger, brings VGG-16 to the
-// tolerance of 1e-4.
+// The compiler does not choose F(6×6,3×3), although the kernel has it. It is about
+// 6 % faster than F(4×4) on images of 28×28 pixels and more, but its error is
+// three times as large: with it, VGG-16 reaches the tolerance of 1e-4.
 
 var (
 	winograd2       = winogradRow("winograd2", 2, false)
@@ -27,7 +28,7 @@ func init() {
 	winograd4.lighter = &lighter{winograd2.name, "F(4×4) would take more memory for little", "less memory than F(4×4)"}
 }
 
-// tiling is the tile of one of Winograd's algorithms.
+// tiling describes the tiles of one of Winograd's algorithms.
 type tiling struct {
 	m       int // outputs along a side
 	strided bool
@@ -81,8 +82,8 @@ func (t tiling) refuses(o *conv) (why, note string) {
 	return "", ""
 }
 
-// positions returns the number of products that a tile of channels needs, and
-// the number of sums of them that are transformed to its outputs.
+// positions returns the number of products that a tile needs for each pair of
+// channels, and the number of sums that are transformed to its outputs.
 func (t tiling) positions(o *conv) (products, sums int) {
 	if t.strided {
 		return 25, 9
@@ -91,8 +92,8 @@ func (t tiling) positions(o *conv) (products, sums int) {
 	return side * side, side * side
 }
 
-// rows returns the number of rows of tiles that an image has: with a dilation,
-// those of all phases, see runtime.Winograd.
+// rows returns the number of rows of tiles of an image. With a dilation it counts
+// the rows of all phases: see kernel.Winograd.
 func (t tiling) rows(o *conv) int { return o.win.DH * o.win.DW * t.along(o.out.h, o.win.DH) }
 
 // tiles returns the number of tiles of an image.
@@ -110,15 +111,15 @@ func (t tiling) cost(o *conv) float64 {
 	calls := float64(d.n*products*alignTo(oc, 32)/32*((tiles+tilePixels-1)/tilePixels))*tileNs +
 		float64(d.n*t.rows(o)*(ic+oc)/16)*runNs
 	moved := float64(d.n*tiles) * float64(products*ic+sums*oc) * 2
-	if o.win.DH > 1 { // pixels are gathered and spread
+	if o.win.DH > 1 { // the kernel gathers and spreads pixels
 		moved += float64(d.n*tiles) * float64(products*ic+t.m*t.m*oc) * 2
 	}
 	return macs/macsPerNs/tileEfficiency(tiles*d.n) + moved/transformPerNs + o.streamCost(products*ic*oc, tiles*d.n) + calls
 }
 
-// blocking returns the number of tiles that are transformed together, so that
-// the transformed input stays in half of L2, and the number of blocks of 32
-// output channels that are multiplied before their output transform.
+// blocking returns the number of tiles that are transformed together, and the
+// number of blocks of 32 output channels that are multiplied before their output
+// transform. The transformed input takes at most half of L2.
 func (t tiling) blocking(o *conv) (tiles, outBlocks int) {
 	const l2Floats = 1 << 17
 	products, sums := t.positions(o)
@@ -146,8 +147,8 @@ func (t tiling) prepared(w ir.Shape) int {
 	return pack.WinogradLen(t.m, w[0], w[1])
 }
 
-// weights stores the weights as direct convolution does and transforms them at
-// load.
+// weights stores the weights in the form of direct convolution. A load step
+// transforms them.
 func (t tiling) weights(b *builder, o *conv) kernel.Ref {
 	w := o.w
 	stored, five := b.packConv(w), w.Shape[2] == 5
@@ -174,9 +175,9 @@ func (t tiling) kernel(o *conv, w kernel.Ref) *kernel.Winograd {
 	return k
 }
 
-// pool takes a maximum over windows inside a tile, whose outputs are in
-// registers together. The convolution's own result, four times larger, is never
-// written (VGG).
+// pool returns the constructor of a kernel that also computes a max pool whose
+// windows lie inside tiles, as in VGG. The outputs of a tile are in registers, so
+// the result of the convolution is not written to memory.
 func (t tiling) pool(b *builder, o *conv, w kernel.Ref, pool *ir.Node) (string, func(dst *place) kernel.Kernel) {
 	p := pool.Op.(ir.Pool)
 	if o.hasResidual() || t.strided || o.win.DH > 1 || o.win.KH != 3 || apart(pool, p) != "" || t.m%p.Kernel[0] != 0 {
@@ -190,8 +191,9 @@ func (t tiling) pool(b *builder, o *conv, w kernel.Ref, pool *ir.Node) (string, 
 	}
 }
 
-// apart returns what keeps the windows of a maximum from being squares side by
-// side inside the operand, "" if nothing does.
+// apart returns the reason why the windows of a pool do not divide its operand
+// into squares, or why it is not a max pool. It returns "" for a max pool whose
+// windows do.
 func apart(n *ir.Node, p ir.Pool) string {
 	x, y := n.In[0].Type.Shape, n.Out[0].Type.Shape
 	switch {

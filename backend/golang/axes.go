@@ -6,14 +6,14 @@ import (
 	"modelc/ir"
 )
 
-// The names of the orders of an image's axes.
+// Names of the orders of an image's axes.
 const (
 	nchw = "NCHW"
 	nhwc = "NHWC"
 )
 
-// inputAxes returns the order in which a network reads the axes of v as images,
-// "" where the graph does not tell.
+// inputAxes returns the order of the axes of an input that a network reads as
+// images. It returns "" if the graph does not define the order.
 func inputAxes(v *ir.Value) string {
 	if len(v.Type.Shape) != 4 {
 		return ""
@@ -38,7 +38,7 @@ func inputAxes(v *ir.Value) string {
 	return ""
 }
 
-// outputAxes returns the order of the axes of a result, as inputAxes does.
+// outputAxes is like inputAxes, for an output.
 func outputAxes(v *ir.Value) string {
 	if len(v.Type.Shape) != 4 || v.Def() == nil {
 		return ""

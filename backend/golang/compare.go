@@ -18,18 +18,20 @@ import (
 	"modelc/runtime/kernel"
 )
 
-// Difference is a file that differs from what Write would write.
+// Difference is a file that differs from the one that [Write] would write.
 type Difference struct {
 	File string // slashed, below the package's folder
-	// Old and New are the contents of a text. They are nil where the file does not
-	// exist or is not text.
+	// Old and New are the contents of a text file: in the package, and as Write
+	// would write it. Each is nil if the file does not exist there or is not text.
 	Old, New []byte
-	// Note says what differs in a file that is not text. It is "" for text.
+	// Note describes the difference of a file that is not text, as the predicate of
+	// a sentence about the file. It is "" for text.
 	Note string
 }
 
-// Compare returns the differences between the package in dir and what Write
-// would write there, nil for none. It writes nothing to dir.
+// Compare returns the differences between the package in dir and the one that
+// [Write] would write there. It returns nil if there are none. It does not write
+// to dir.
 func Compare(dir string, p *cpu.Program, o Options) ([]Difference, error) {
 	return compare(dir, packageLayout, func(tmp string) error {
 		_, err := render(tmp, p, o)
@@ -37,8 +39,8 @@ func Compare(dir string, p *cpu.Program, o Options) ([]Difference, error) {
 	}, func(offset int64) string { return sectionAt(p.Plan, offset) })
 }
 
-// CompareRuntime returns the differences between dir and what WriteRuntime would
-// write there.
+// CompareRuntime returns the differences between the runtime in dir and the one
+// that [WriteRuntime] would write there.
 func CompareRuntime(dir string, source Files, imports, version string) ([]Difference, error) {
 	return compare(dir, runtimeLayout, func(tmp string) error {
 		_, err := writeFiles(tmp, sharedRuntime(source, imports, version))
@@ -101,7 +103,7 @@ func compare(dir string, l layout, render func(tmp string) error, section func(o
 		if slices.Contains(made, f) || !l.generated(dir, f) {
 			continue
 		}
-		d := Difference{File: f, Note: "is no longer made"}
+		d := Difference{File: f, Note: "is no longer written"}
 		if path.Ext(f) != ".bin" {
 			d.Note = ""
 			if d.Old, err = os.ReadFile(filepath.Join(dir, f)); err != nil {
@@ -114,8 +116,8 @@ func compare(dir string, l layout, render func(tmp string) error, section func(o
 	return out, nil
 }
 
-// binaryNote describes how two files differ: their sizes and digests and, if
-// their sizes are equal, the sections that differ.
+// binaryNote describes the difference of two files: their sizes and digests and,
+// if the sizes are equal, the sections that differ.
 func binaryNote(have, want string, section func(offset int64) string) (string, error) {
 	a, sumA, err := digest(have)
 	if err != nil {
@@ -148,8 +150,8 @@ func binaryNote(have, want string, section func(offset int64) string) (string, e
 	return note, err
 }
 
-// sectionAt returns the layer whose weights lie at an offset of the weights
-// file, "" for its header.
+// sectionAt returns the layer whose weights lie at an offset of the weights file,
+// or "" if the offset is in the header.
 func sectionAt(p *runtime.Plan, offset int64) string {
 	at := int(offset) - runtime.WeightsHeader
 	best, name := -1, ""

@@ -1,6 +1,6 @@
-// Package golang prints a scheduled program as a Go package: the API
-// (model.go), the plan with a variable for each step and buffer (layers.go), the
-// packed weights and a self-test. docs/generated-package.md describes the result.
+// Package golang prints a program as a Go package: the API (model.go), the plan
+// with a variable for each step and buffer (layers.go), the packed weights and a
+// self-test. docs/generated-package.md describes the package.
 package golang
 
 import (
@@ -10,41 +10,44 @@ import (
 
 // Options describes a package.
 type Options struct {
-	Package string // its name
+	Package string // name of the package
 	Runtime string // import path of the runtime package
 	Header
-	Model  string // name of the graph, for people
-	Format string // of the model, for people: "ONNX, IR version 8, opset 13"
-	// Sidecar makes the package open weights.bin at run time. Without it the
+	Model  string // name of the graph
+	Format string // format of the model: "ONNX, IR version 8, opset 13"
+	// Sidecar makes the package open weights.bin at run time. Otherwise the
 	// weights are embedded.
 	Sidecar   bool
 	Tolerance float64 // of the self-test, relative to the largest output
-	// Examples is the number of examples in a run, 0 where the model does not
-	// tell. More are programs for larger batches that share the weights (see
-	// cpu.BuildAll).
+	// Examples is the number of examples in a run. It is 0 if the model does not
+	// define it.
 	Examples int
-	More     []Batch
-	// RuntimeSource, unless nil, makes the package carry a copy of the parts of
-	// the runtime that it uses, in RuntimeDir. It has the files of package runtime
-	// by their path below its folder.
+	// More are the programs for larger batches, smallest first. They share the
+	// weights of the first program: see [cpu.BuildAll].
+	More []Batch
+	// RuntimeSource, unless nil, has the files of the runtime by their path below
+	// the folder of package runtime. The parts that the package uses are copied to
+	// RuntimeDir.
 	RuntimeSource Files
-	// Pictures, unless nil, makes the package take pictures.
+	// Pictures, unless nil, gives sessions the method Predict, which takes a
+	// picture.
 	Pictures *Pictures
-	// Rounding, unless nil, describes weights in half precision.
+	// Rounding, unless nil, describes the effect of weights in half precision.
 	Rounding *Rounding
 	// Golden are the outputs that the self-test expects, in the order of the
-	// graph's outputs. Its inputs are those of GoldenInputs with GoldenMask or,
-	// with Pictures, of GoldenPicture.
+	// graph's outputs. Its inputs are those of [GoldenInputs] with GoldenMask or,
+	// if Pictures is set, of [GoldenPicture].
 	Golden     []*ir.Tensor
 	GoldenMask uint64
 	// Progress, unless nil, is called with the number of bytes of the weights
-	// that are written. An error stops the work.
+	// written so far, and with their total. If it returns an error, the work stops
+	// and returns the error.
 	Progress func(done, total int) error
 }
 
 // Batch is a model compiled for a batch size.
 type Batch struct {
-	Examples int // in a run
+	Examples int // number of examples in a run
 	Program  *cpu.Program
 }
 
@@ -54,7 +57,7 @@ type Files map[string][]byte
 // The files of a package.
 const (
 	modelFile  = "model.go"
-	layersFile = "layers.go" // and layersN.go for batches of N
+	layersFile = "layers.go" // layersN.go for batches of N
 	testFile   = "model_test.go"
 	goldenFile = "testdata/golden.bin" // the self-test's expected outputs
 	// WeightsFile holds the packed weights, embedded or not.

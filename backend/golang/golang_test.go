@@ -13,8 +13,7 @@ import (
 	"modelc/runtime/kernel/plain"
 )
 
-// What a model may call things to break out of a string, a comment or an
-// identifier.
+// hostile has names that try to break out of a string, a comment or an identifier.
 var hostile = []string{
 	"", "x", "\"; panic(1); \"", "*/ panic(1) /*", "`+panic(1)+`", "a\nb", "a\r\nimport \"os\"", "func", "日本語", "1st",
 	"\x00\xff\xfe", "/etc/passwd", "a//b", strings.Repeat("long ", 1000), "\u2028func init() {}", "import _ \"os\"",
@@ -42,7 +41,7 @@ func TestHostileNames(t *testing.T) {
 	}
 }
 
-// The printer relies on equal values of functions in both packages.
+// Functions have the same numbers in both packages. The printer relies on this.
 func TestFunctionsCoincide(t *testing.T) {
 	for _, c := range []struct {
 		a ir.Fn

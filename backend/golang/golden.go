@@ -22,11 +22,11 @@ func sample(t *ir.Tensor, stride int) []byte {
 }
 
 // GoldenMasks are masks for the integers of the self-test's inputs, widest first.
-// An integer may be an index, so a model may accept small integers only.
+// A model that uses an integer as an index may accept only small ones.
 var GoldenMasks = []uint64{3, 1, 0}
 
-// GoldenInputs returns the inputs of the self-test, with integers of the bits in
-// mask. The template of model_test.go makes the same inputs.
+// GoldenInputs returns the inputs of the self-test. Integers have only bits of
+// mask. The template of model_test.go has the same generator.
 func GoldenInputs(g *ir.Graph, mask uint64) []*ir.Tensor {
 	var in []*ir.Tensor
 	for i, v := range g.Inputs {
@@ -54,12 +54,12 @@ func GoldenInputs(g *ir.Graph, mask uint64) []*ir.Tensor {
 	return in
 }
 
-// fill writes numbers with mean 0 and variance 1.
+// fill writes pseudo-random numbers with mean 0 and variance 1.
 func fill[T float32 | float64](x []T, seed uint64) {
 	for k := range x {
 		u := float64(mix(seed<<32+uint64(k))>>11) / (1 << 53)
-		// The conversion keeps the compiler from fusing operations, which gives
-		// other bits on some machines.
+		// The conversion prevents a fused multiply-add, which would give other bits
+		// on some machines.
 		x[k] = T(float32(float64(u*(2*math.Sqrt(3))) - math.Sqrt(3)))
 	}
 }

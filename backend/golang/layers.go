@@ -17,26 +17,27 @@ type layersSource struct {
 	Loads, Steps []entry
 	// Ports are the inputs and outputs that steps use.
 	Ports []declaration
-	// Buffers are the places in the arena, a section for each buffer.
+	// Buffers declare the places in the arena, a section for each buffer.
 	Buffers []section
-	Images  bool // some are images
-	// Layers are the steps with the weights that they read, a section each.
+	Images  bool // whether some places are images
+	// Layers declare the steps with the weights that they read, a section for each
+	// step.
 	Layers []section
-	// Imports are the packages that the file needs, as the compiler spells
-	// them.
+	// Imports are the import paths of the packages that the file needs, as in the
+	// compiler.
 	Imports []string
 }
 
 // section is a group of variables under a comment.
 type section struct {
-	Comment      string // lines, or none
+	Comment      string // lines; may be empty
 	Declarations []declaration
 }
 
 // declaration is a variable.
 type declaration struct {
-	Comment string // lines, or none
-	Apart   bool   // behind an empty line
+	Comment string // lines; may be empty
+	Apart   bool   // whether an empty line precedes it
 	Name    string
 	Value   string
 }
@@ -54,7 +55,7 @@ func (e entry) String() string {
 }
 
 // newLayersSources returns the files of batches that share weights. The plan of
-// the first has all load steps.
+// the first batch has all load steps.
 func newLayersSources(batches []*batch) []*layersSource {
 	vs := newVariables()
 	list := make([]*layers, len(batches))
@@ -76,7 +77,8 @@ func newLayersSources(batches []*batch) []*layersSource {
 	return files
 }
 
-// history says which layers fill a place in turn, "" for one layer.
+// history returns text that lists the layers whose results lie in a place one
+// after another. It returns "" if there is only one layer.
 func (l *layers) history(held []cpu.Held) string {
 	var names []string
 	for _, h := range held {
@@ -91,8 +93,8 @@ func (l *layers) history(held []cpu.Held) string {
 	return fmt.Sprintf("the results of %s and %s in turn", strings.Join(names[:n-1], ", "), names[n-1])
 }
 
-// channels says which channels of the buffer's image an operand has, "" for
-// all or where that is not an image.
+// channels returns text that gives the channels of the buffer's image that an
+// operand has. It returns "" if the operand has all channels or is no image.
 func (l *layers) channels(b *plan.Buffer, o operand) string {
 	m, ok := o.value.Interface().(kernel.Image)
 	all := 0
@@ -106,7 +108,7 @@ func (l *layers) channels(b *plan.Buffer, o operand) string {
 	return fmt.Sprintf("channels %d to %d", first, first+m.C-1)
 }
 
-// short returns a name of a layer as comments show it.
+// short returns the name of a layer for comments.
 func short(name string) string {
 	const most = 60
 	if r := []rune(comment(name)); len(r) > most {
@@ -139,7 +141,8 @@ func (l *layers) file() *layersSource {
 	return f
 }
 
-// declare returns the declarations of places, which gofmt aligns.
+// declare returns the declarations of places. Their width allows for the alignment
+// by gofmt.
 func declare(p *printer, places []variableOf) []declaration {
 	longest := 0
 	for _, v := range places {
@@ -202,7 +205,8 @@ func (l *layers) layerSection(i int, operands *printer) section {
 	return s
 }
 
-// joined joins those of two texts that are not empty.
+// joined returns two texts with between between them, or one of them if the other
+// is empty.
 func joined(between, a, b string) string {
 	if a == "" || b == "" {
 		return a + b
@@ -210,7 +214,7 @@ func joined(between, a, b string) string {
 	return a + between + b
 }
 
-// lines returns text as lines of a comment, "" for none.
+// lines returns text as lines of a comment. It returns "" if text is empty.
 func lines(text string) string {
 	if text == "" {
 		return ""

@@ -14,13 +14,13 @@ import (
 	"modelc/runtime/vision"
 )
 
-// printer writes values of the runtime's types as Go literals: fields by
-// name, zero fields left out. A new kernel needs nothing here.
+// printer prints values of the runtime's types as Go literals, with the names of
+// fields and without zero fields. It prints any kernel by reflection.
 type printer struct {
-	// name returns the variable that holds a value, "" for none.
+	// name returns the variable that holds a value, or "" if there is none.
 	name func(v reflect.Value) string
-	// packages are the import paths of the types that were printed, as the
-	// compiler spells them.
+	// packages are the import paths of the types that were printed, as in the
+	// compiler.
 	packages map[string]bool
 }
 
@@ -57,8 +57,8 @@ func (p *printer) literal(v reflect.Value) string {
 	return strconv.FormatUint(v.Uint(), 10)
 }
 
-// elements returns the elements of a slice, without the type that stands in
-// front of all. Slices among them are broken into lines of the given width.
+// elements returns the literals of the elements of a slice or array, without the
+// types of composite ones. Nested slices are broken into lines of the given width.
 func (p *printer) elements(v reflect.Value, width int) []string {
 	parts := make([]string, v.Len())
 	for i := range parts {
@@ -90,12 +90,13 @@ func (p *printer) fields(v reflect.Value) []string {
 
 // The widths of literals, without indentation.
 const (
-	wideLiteral = 117 // the longest line of one that starts in the first column
-	flatKernel  = 72  // the longest kernel on one line
+	wideLiteral = 117 // maximum length of a line of a literal that starts in the first column
+	flatKernel  = 72  // maximum length of a kernel on one line
 )
 
-// packed returns v on one line of the given width or else with as many fields
-// or elements on a line as fit. used is the width of what stands in front of it.
+// packed returns the literal of v, on one line if it fits the given width.
+// Otherwise each line has the maximum number of fields or elements that fits. used
+// is the width of the text before the literal.
 func (p *printer) packed(v reflect.Value, used, width int) string {
 	flat := p.literal(v)
 	if used+columns(flat) <= width {
@@ -104,7 +105,7 @@ func (p *printer) packed(v reflect.Value, used, width int) string {
 	switch v.Kind() {
 	case reflect.Struct:
 		name, parts := p.typeName(v.Type()), p.fields(v)
-		if _, ok := asOperand(v); ok { // the Ref, then the layout on lines of its own
+		if _, ok := asOperand(v); ok { // the layout follows the Ref on separate lines
 			return name + "{" + parts[0] + ",\n" + pack(parts[1:], 0, width-tabColumns) + "}"
 		}
 		return name + "{" + pack(parts, used+columns(name)+1, width-tabColumns) + "}"
@@ -117,7 +118,8 @@ func (p *printer) packed(v reflect.Value, used, width int) string {
 	return flat
 }
 
-// pack joins parts with commas in lines. The first line is used already.
+// pack joins parts with commas and breaks them into lines of the given width. used
+// is the used width of the first line.
 func pack(parts []string, used, width int) string {
 	var b strings.Builder
 	for i, part := range parts {
@@ -142,8 +144,8 @@ func pack(parts []string, used, width int) string {
 	return b.String()
 }
 
-// kernel returns a kernel with a line for each operand and lines of the given
-// width for the rest of its fields.
+// kernel returns the literal of a kernel. A long literal has a line for each
+// operand, and lines of the given width for the other fields.
 func (p *printer) kernel(v reflect.Value, width int) string {
 	if flat := p.literal(v); columns(flat) <= flatKernel {
 		return flat
@@ -169,14 +171,14 @@ func (p *printer) kernel(v reflect.Value, width int) string {
 	}
 	if len(extents) > 0 {
 		if len(operands) > 0 {
-			operands = append(operands, "") // or gofmt aligns the first extent with the operands
+			operands = append(operands, "") // keeps gofmt from aligning the first extent with the operands
 		}
 		operands = append(operands, pack(extents, 0, width)+",")
 	}
 	return p.typeName(v.Type()) + "{\n" + strings.Join(operands, "\n") + "\n}"
 }
 
-// longestField is the maximum width of a field's name, to which gofmt aligns.
+// longestField is the maximum width of a field's name.
 const longestField = 12
 
 func (p *printer) variable(v reflect.Value) string {
@@ -186,8 +188,8 @@ func (p *printer) variable(v reflect.Value) string {
 	return p.name(v)
 }
 
-// constant returns the name of the constant that v equals, "" where values of
-// its type have no names. The values of functions coincide with those of ir.
+// constant returns the name of the constant with the value v. It returns "" if the
+// type of v has no constants. Functions have the same numbers in ir.
 func constant(v reflect.Value) string {
 	switch x := v.Interface().(type) {
 	case kernel.Space:
@@ -215,7 +217,7 @@ func constant(v reflect.Value) string {
 			return "PoolMax"
 		}
 		return "PoolAvg"
-	case vision.Layout, vision.Fit, vision.Filter: // named as their constants
+	case vision.Layout, vision.Fit, vision.Filter: // String returns the names of their constants
 		return identifier(fmt.Sprint(x), "")
 	}
 	return ""
@@ -227,7 +229,8 @@ var reductions = map[plain.ReduceFn]string{
 	plain.RedLogSum: "RedLogSum", plain.RedLogSumExp: "RedLogSumExp",
 }
 
-// float prints a number that has no literal of its own too.
+// float returns the literal of a number, or the runtime's name for an infinity or
+// NaN.
 func (p *printer) float(v reflect.Value) string {
 	bits := 64
 	if v.Kind() == reflect.Float32 {
@@ -245,14 +248,14 @@ func (p *printer) float(v reflect.Value) string {
 	return s
 }
 
-// runtimePath is the import path of the runtime in the compiler. That of a
-// generated package may be another.
+// runtimePath is the import path of the runtime in the compiler. A generated
+// package may import the runtime from another path.
 var runtimePath = reflect.TypeFor[runtime.Plan]().PkgPath()
 
-// kernelPath is that of the kernels.
+// kernelPath is the import path of package kernel in the compiler.
 var kernelPath = reflect.TypeFor[kernel.Ref]().PkgPath()
 
-// typeName spells a type as the source of another package does.
+// typeName returns a type as the source of another package writes it.
 func (p *printer) typeName(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Slice:
@@ -266,7 +269,7 @@ func (p *printer) typeName(t reflect.Type) string {
 	return t.String()
 }
 
-// qualified returns a name of the package at an import path.
+// qualified returns a name, qualified with the package at an import path.
 func (p *printer) qualified(pkgPath, name string) string {
 	p.packages[pkgPath] = true
 	return path.Base(pkgPath) + "." + name

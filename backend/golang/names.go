@@ -11,16 +11,15 @@ import (
 	"unicode/utf8"
 )
 
-// Names in a model are hostile text. They reach generated source through the
-// functions of this file alone: as an identifier, as a quoted string, or as
-// the text of a line comment.
+// Names in a model are hostile text. They reach generated source only through the
+// functions of this file: as identifiers, as quoted strings, or as text of line
+// comments.
 
 // maxIdentifier is the maximum length of an identifier made from a name.
 const maxIdentifier = 32
 
-// identifier turns any text into an exported Go identifier for the API of a
-// package: words capitalised and joined, everything else dropped. fallback
-// stands in where nothing is left.
+// identifier returns an exported Go identifier for the API of a package: the words
+// of s, capitalised and joined. It returns fallback if s has no words.
 func identifier(s, fallback string) string {
 	var b strings.Builder
 	for _, w := range words(s) {
@@ -35,10 +34,10 @@ func identifier(s, fallback string) string {
 	return b.String()[:min(b.Len(), maxIdentifier)]
 }
 
-// variable turns the name of a layer into an unexported Go identifier:
-// layer1_0Conv1 for layer1.0.conv1 or /layer1/layer1.0/conv1. kind stands in front
-// of a name that starts with a digit, and for one of which nothing is left. Of a
-// long name the end is kept, which tells it from its neighbours.
+// variable returns an unexported Go identifier for the name of a layer:
+// layer1_0Conv1 for layer1.0.conv1 or /layer1/layer1.0/conv1. kind precedes a name
+// that starts with a digit, and replaces a name without words. A long name is cut
+// at the start, because neighbouring layers differ at the end of their names.
 func variable(s, kind string) string {
 	all := words(withoutRepeats(s))
 	name := ""
@@ -65,8 +64,8 @@ func variable(s, kind string) string {
 	return uncapitalised(name)
 }
 
-// withoutRepeats drops the components of a path that the next one repeats, as
-// in the names that PyTorch exports.
+// withoutRepeats removes the components of a path that the next component repeats.
+// Names that PyTorch exports have such components.
 func withoutRepeats(path string) string {
 	parts := strings.Split(path, "/")
 	var kept []string
@@ -94,8 +93,8 @@ func capitalised(s string) string {
 	return strings.ToUpper(s[:1]) + s[1:]
 }
 
-// uncapitalised lowers the first letter, or all of the capitals that a name
-// starts with but the one that starts the next word: BN1 becomes bn1, LSTMCell
+// uncapitalised lowers the first letter of s. If s starts with several capitals,
+// it lowers those of the first word: BN1 becomes bn1, and LSTMCell becomes
 // lstmCell.
 func uncapitalised(s string) string {
 	n := 0
@@ -108,7 +107,8 @@ func uncapitalised(s string) string {
 	return strings.ToLower(s[:n]) + s[n:]
 }
 
-// unique appends a number to name until seen does not hold it.
+// unique returns name, or name with a number if seen holds name, and adds the
+// result to seen.
 func unique(name string, seen map[string]bool) string {
 	u := name
 	for i := 2; seen[u]; i++ {
@@ -118,7 +118,7 @@ func unique(name string, seen map[string]bool) string {
 	return u
 }
 
-// uniqueVariable is unique for names that may end with a digit.
+// uniqueVariable is like unique, for names that may end with a digit.
 func uniqueVariable(name string, seen map[string]bool) string {
 	if seen[name] && isDigit(name[len(name)-1]) {
 		name += "_"
@@ -126,8 +126,8 @@ func uniqueVariable(name string, seen map[string]bool) string {
 	return unique(name, seen)
 }
 
-// reserved returns the names that no variable of a generated package may have:
-// what Go and the packages' own files use, and the imports of any of them.
+// reserved returns the names that variables of layers.go must not have: names of
+// Go, names that other files of the package declare, and names of imports.
 func reserved() map[string]bool {
 	seen := map[string]bool{}
 	for k := token.BREAK; k <= token.VAR; k++ {
@@ -149,11 +149,11 @@ var packageNames = []string{
 	"testModel", "tolerance", "within",
 }
 
-// quoteWidth is the width of quoted names that stand in slices of structs.
+// quoteWidth is the maximum width of quoted names in slices of structs.
 const quoteWidth = 80
 
-// quote returns a Go string literal, or several joined by +, each on a line
-// of its own, where one would be longer than width.
+// quote returns s as a Go string literal. If the literal is longer than width, it
+// is divided into several on lines of their own, joined by +.
 func quote(s string, width int) string {
 	s = clip(s)
 	var lines []string
@@ -172,8 +172,8 @@ func quote(s string, width int) string {
 	}
 }
 
-// comment returns s fit to stand anywhere in a line comment. At its start
-// "+build" would be a build constraint, which gofmt turns into a directive.
+// comment returns s as text for any place in a line comment. It changes "+build",
+// which is a build constraint at the start of a comment.
 func comment(s string) string {
 	var b strings.Builder
 	for _, r := range clip(strings.ReplaceAll(s, "+build", "+ build")) {
@@ -186,7 +186,7 @@ func comment(s string) string {
 	return b.String()
 }
 
-// clip shortens names that would drown the source.
+// clip shortens long names.
 func clip(s string) string {
 	const most = 200
 	if len(s) <= most {
@@ -195,7 +195,7 @@ func clip(s string) string {
 	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
-// PackageName turns a file or folder name into a Go package name.
+// PackageName returns a Go package name for the name of a file or folder.
 func PackageName(s string) string {
 	var b strings.Builder
 	for _, r := range strings.ToLower(s) {
@@ -210,7 +210,8 @@ func PackageName(s string) string {
 	return name
 }
 
-// checkPackageName says why s cannot name a package.
+// checkPackageName returns an error if s cannot be the name of a package that
+// others import.
 func checkPackageName(s string) error {
 	if !token.IsIdentifier(s) || s == "_" || s == "main" {
 		return fmt.Errorf("%q cannot name a Go package that others import", s)

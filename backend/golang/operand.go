@@ -8,8 +8,8 @@ import (
 	"modelc/runtime/kernel"
 )
 
-// operand is a place that a kernel uses: a Ref, or a struct around one that
-// adds a layout.
+// operand is a place that a kernel uses: a Ref, or a struct that holds a Ref and a
+// layout.
 type operand struct {
 	value reflect.Value
 	ref   kernel.Ref
@@ -17,7 +17,7 @@ type operand struct {
 
 var refType = reflect.TypeFor[kernel.Ref]()
 
-// asOperand returns v as an operand, ok false if it is none or absent.
+// asOperand returns v as an operand. ok is false if v is no operand or is absent.
 func asOperand(v reflect.Value) (o operand, ok bool) {
 	if v.Kind() != reflect.Struct || v.IsZero() {
 		return o, false
@@ -32,7 +32,7 @@ func asOperand(v reflect.Value) (o operand, ok bool) {
 	return operand{v, v.FieldByIndex(f.Index).Interface().(kernel.Ref)}, true
 }
 
-// field is an operand of a kernel with the names of the fields that lead to it.
+// field is an operand of a kernel, with the path of the names of its fields.
 type field struct {
 	operand
 	path []string
@@ -57,8 +57,8 @@ func fields(v reflect.Value, path ...string) []field {
 	return list
 }
 
-// fieldNames returns a name for each operand of a kernel: that of its field,
-// with those around it where it would not tell two operands apart.
+// fieldNames returns a name for each operand of a kernel: the name of its field,
+// with the names of the fields around it if several operands have that name.
 func fieldNames(list []field) []string {
 	last := func(f field) string {
 		i := len(f.path) - 1
@@ -85,7 +85,7 @@ func fieldNames(list []field) []string {
 	return names
 }
 
-// fieldWord spells out the fields that kernels abbreviate.
+// fieldWord returns the word for the name of a field, which may be abbreviated.
 func fieldWord(name string) string {
 	switch name {
 	case "W", "Wt":

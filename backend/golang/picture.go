@@ -12,30 +12,31 @@ import (
 	"modelc/runtime/vision"
 )
 
-// Pictures makes a package take pictures: its method Predict.
+// Pictures describes the method Predict of a package. The network must have one
+// input and one output.
 type Pictures struct {
-	Preprocess vision.Preprocess // into the only input
-	// Labels are the names of the classes, in the order of the scores in the only
-	// output. It is nil where classes have no names.
+	Preprocess vision.Preprocess // converts a picture to the input
+	// Labels are the names of the classes, in the order of the scores in the
+	// output. It is nil if classes have no names.
 	Labels []string
 }
 
-// The files of a package that takes pictures, beside the others.
+// The additional files of a package with Predict.
 const (
 	predictFile     = "predict.go"
 	predictTestFile = "predict_test.go"
 	classesFile     = "classes.go"
 )
 
-// answers is the maximum number of classes that Predict returns, as in
-// decode_predictions of Keras.
+// answers is the maximum number of classes that Predict returns. It is the default
+// of Keras' decode_predictions.
 const answers = 5
 
 // pictureSize is the size of the self-test's picture.
 var pictureSize = image.Pt(320, 240)
 
 // picture returns the picture of the self-test. The template of predict_test.go
-// has the same function.
+// contains the same function.
 func picture() image.Image {
 	img := image.NewNRGBA(image.Rectangle{Max: pictureSize})
 	for y := range pictureSize.Y {
@@ -46,8 +47,8 @@ func picture() image.Image {
 	return img
 }
 
-// GoldenPicture returns the input of the self-test of a package that takes
-// pictures.
+// GoldenPicture returns the input of the self-test of a package with Predict. It
+// returns an error if the preprocessing p does not fit the input of g.
 func GoldenPicture(g *ir.Graph, p vision.Preprocess) ([]*ir.Tensor, error) {
 	t := ir.NewTensor(g.Inputs[0].Type)
 	return []*ir.Tensor{t}, p.Apply(t.Float32s(), picture())
@@ -55,15 +56,15 @@ func GoldenPicture(g *ir.Graph, p vision.Preprocess) ([]*ir.Tensor, error) {
 
 // predictView is the data of the templates of Predict.
 type predictView struct {
-	Literal string // of the preprocessing
-	Fit     string // says what it does to the size
-	Levels  string // says what it does to the levels
+	Literal string // Go literal of the preprocessing
+	Fit     string // its effect on the size
+	Levels  string // its effect on the levels
 	Answers int
 	Classes int
 	Labels  []string    // quoted
-	Size    image.Point // of the self-test's picture
+	Size    image.Point // size of the self-test's picture
 	// Best is the best class of the self-test's picture, as the Example prints it.
-	// It is empty where rounding may decide which class is the best.
+	// It is empty if rounding can change the best class.
 	Best string
 }
 
@@ -85,8 +86,8 @@ func newPredictView(p *Pictures, scores []float32, tolerance float64) *predictVi
 	return v
 }
 
-// Describe returns what preprocessing does to the size of a picture, and to its
-// levels, as parts of a sentence.
+// Describe returns the effects of the preprocessing p on the size and on the
+// levels of a picture, as participles: "stretched to …", "ordered …".
 func Describe(p vision.Preprocess) (fit, levels string) {
 	fit = "stretched"
 	switch p.Fit {

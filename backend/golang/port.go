@@ -7,25 +7,25 @@ import (
 	"modelc/ir"
 )
 
-// port is an input or output as the API shows it.
+// port is an input or output in the API.
 type port struct {
-	Name     string // Go name: Input, or InputIds where there are several
+	Name     string // Go name: Input, or InputIds if there are several inputs
 	Variable string // Go name of its memory in layers.go
-	Field    string // Go name of its field in Input or Output: Data where there is one
+	Field    string // Go name of its field in Input or Output: Data if it is the only one
 	Model    string // name in the model
-	Quoted   string
-	Text     string // for comments
-	Go       string // element type
-	Type     string // as in the IR
+	Quoted   string // Model as a Go literal
+	Text     string // Model as text of a comment
+	Go       string // element type in Go
+	Type     string // element type in the IR
 	Shape    string
 	Axes     string // order of an image's axes
-	Dims     string // Go literal
-	Index    int    // among the plan's inputs and outputs
-	Len      int    // elements
+	Dims     string // Go literal of the shape
+	Index    int    // number among the plan's inputs and outputs
+	Len      int    // number of elements
 	Bytes    int
-	Stride   int // of the golden samples
+	Stride   int // distance of the elements that golden.bin holds
 	Float    bool
-	Top1     int // classes in a row of scores, 0 where rows are no scores
+	Top1     int // number of classes in a row of scores; 0 if rows are not scores
 }
 
 // Literal returns the port as an element of a slice of runtime.Port.
@@ -74,8 +74,8 @@ func ports(g *ir.Graph) (in, out []port, err error) {
 	return in, out, nil
 }
 
-// Fields returns the names of the fields of Input and Output in the package of
-// g.
+// Fields returns the names of the fields of the types Input and Output in the
+// package of g, in the order of the inputs and outputs of g.
 func Fields(g *ir.Graph) (in, out []string) {
 	names := func(n int, name func(i int) string, kind string) []string {
 		if n == 1 {

@@ -43,8 +43,8 @@ func network(t *testing.T, name string, o zoo.Options, batches ...int) (*cpu.Pro
 	return programs(t, graphs, batches)
 }
 
-// programs returns the first program of graphs and the options of a package
-// of all.
+// programs returns the first program of graphs, and the options of a package with
+// all of them.
 func programs(t *testing.T, graphs []*ir.Graph, batches []int) (*cpu.Program, Options) {
 	t.Helper()
 	list, err := cpu.BuildAll(graphs, cpu.Config{})
@@ -62,8 +62,8 @@ func programs(t *testing.T, graphs []*ir.Graph, batches []int) (*cpu.Program, Op
 	return list[0], o
 }
 
-// chain is a graph of steps whose names try to break out, to collide with
-// names that Go or the package has, and to be alike.
+// chain returns a graph of steps whose names try to break out, to collide with
+// names of Go or of the package, or to give equal identifiers.
 func chain(t *testing.T) *ir.Graph {
 	t.Helper()
 	names := slices.Concat(hostile, packageNames, []string{
@@ -96,9 +96,10 @@ func chain(t *testing.T) *ir.Graph {
 	return g
 }
 
-// Generated packages can be read: no line is longer than 120 columns, all is
-// gofmt's style, kernels refer to memory by name, and the names are the layers'.
-// They cost nothing at start-up: the Go compiler initialises every variable.
+// Generated packages are readable: no line is longer than 120 columns, gofmt does
+// not change the files, kernels refer to memory by name, and the names are those
+// of the layers. Variables cost no time at start-up: the Go compiler initialises
+// them.
 func TestReadable(t *testing.T) {
 	dir := t.TempDir()
 	root, err := filepath.Abs("../..")
@@ -154,7 +155,7 @@ func TestReadable(t *testing.T) {
 				}
 			}
 			if formatted, err := format.Source([]byte(src)); err != nil || string(formatted) != src {
-				t.Errorf("%s/%s is not as gofmt has it: %v", name, file, err)
+				t.Errorf("%s/%s differs from gofmt's output: %v", name, file, err)
 			}
 			if strings.Contains(src, "//go:build") || strings.Count(src, "//go:embed") > 1 {
 				t.Errorf("%s/%s: a name became a directive", name, file)
@@ -165,7 +166,7 @@ func TestReadable(t *testing.T) {
 			t.Errorf("%s: no variable is called %s", name, want)
 		}
 	}
-	// The linker drops what initialises a package if that does nothing.
+	// The linker removes the initialisation of a package if it does nothing.
 	var main strings.Builder
 	main.WriteString("package main\n\nimport (\n")
 	for _, name := range networks {
@@ -199,8 +200,8 @@ func TestReadable(t *testing.T) {
 }
 
 // checkNames adds the variables that a generated file declares to declared.
-// Those of layers.go must not have names that the package uses otherwise, the
-// unexported ones of the other files must be reserved.
+// Variables of layers.go must not have names that the package uses elsewhere.
+// Unexported names of the other files must be reserved.
 func checkNames(t *testing.T, file, src string, layers bool, declared, taken map[string]bool) {
 	t.Helper()
 	tree, err := parser.ParseFile(token.NewFileSet(), file, src, 0)
@@ -247,7 +248,7 @@ func checkNames(t *testing.T, file, src string, layers bool, declared, taken map
 	}
 }
 
-// checkKernel reports places in memory that a kernel does not name.
+// checkKernel reports places in memory that a kernel uses without a name.
 func checkKernel(t *testing.T, file string, v *ast.ValueSpec) {
 	typeOf := func(e ast.Expr) string {
 		if c, ok := e.(*ast.CompositeLit); ok {

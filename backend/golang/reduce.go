@@ -17,20 +17,19 @@ import (
 	"modelc/internal/modpath"
 )
 
-// A standalone package gets the declarations of the runtime that it can reach,
-// and the assembly behind them. Reaching is by name: a declaration that is kept
-// keeps whatever has a name that it mentions, in any file for any platform. A
-// local name may keep too much. Nothing that is used is lost, and no platform
-// needs a type check.
+// A standalone package gets the declarations of the runtime that it can reach, and
+// their assembly. Reachability is by name: a declaration that is kept keeps all
+// declarations whose names it mentions, in files for any platform. This may keep
+// too much, for example because of a local name, but it never loses a declaration
+// that is used, and it needs no type check for each platform.
 //
-// What kernels call is decided more finely. The printer knows the kernels of the
-// plan, and so the micro-kernels that they use, with the numbers of pixels: see
-// cuts.
+// Micro-kernels are selected more precisely. The printer knows the kernels of the
+// plan, the micro-kernels that they call, and the numbers of pixels: see cuts.
 
-// uses lists the names that Go source takes from other packages.
+// uses lists the names of other packages that Go source mentions.
 type uses struct {
 	of        map[string]map[string]bool // names by package: "runtime" → "NewModel", …
-	selectors map[string]bool            // every name behind a dot, methods among them
+	selectors map[string]bool            // all names after a dot, including methods
 }
 
 // usesOf reads the selectors in the Go files among files.
@@ -62,25 +61,25 @@ func usesOf(files Files) (uses, error) {
 
 // declared is a declaration, which is kept or left out as a whole.
 type declared struct {
-	text     string   // with comments
-	names    []string // of the package; none for a method
-	receiver string   // the type of a method
-	method   string
-	mentions map[string]bool            // names that may be of the package
-	members  map[string]bool            // names behind dots
-	imported map[string]map[string]bool // names behind dots, by the name in front
+	text     string                     // source, with comments
+	names    []string                   // names of the package that it declares; none for a method
+	receiver string                     // type of a method's receiver
+	method   string                     // name of a method
+	mentions map[string]bool            // names that may belong to the package
+	members  map[string]bool            // names after dots
+	imported map[string]map[string]bool // names after dots, by the name before the dot
 }
 
 type goFile struct {
 	name       string
-	doc        string // comment of the package
+	doc        string // comment of the package clause
 	pkg        string
 	constraint string            // the line //go:build …
 	imports    map[string]string // paths by local name
 	decls      []*declared
 }
 
-// assembly is a file of Go's assembler, cut into what stands under one symbol.
+// assembly is a file of Go's assembler, divided at its symbols.
 type assembly struct {
 	name       string
 	constraint string
@@ -97,14 +96,15 @@ type block struct {
 type parsed struct {
 	files    []*goFile
 	assembly []*assembly
-	internal bool            // nobody but the runtime imports it
-	reached  map[string]bool // names of the package
+	internal bool            // whether only the runtime can import it
+	reached  map[string]bool // reached names of the package
 	kept     map[*declared]bool
 }
 
-// cuts tells what to leave out of package simd: micro-kernels by name, with the
-// numbers of pixels to keep, none for a micro-kernel to leave out. A function
-// without its micro-kernel reports that the tier has none.
+// cuts lists the micro-kernels of package simd that are not needed completely, by
+// name, with the numbers of pixels to keep. A micro-kernel without numbers is left
+// out. The function that calls it then reports that the tier has no such
+// micro-kernel.
 type cuts map[string][]int
 
 // parsePackage reads the files of a package.
@@ -125,9 +125,9 @@ func parsePackage(files Files, cut cuts) (*parsed, error) {
 	return p, nil
 }
 
-// reach marks what is reached in packages, by their path below the module's
-// runtime, from the names that are reached already. members are names that stand
-// behind dots in what uses the packages.
+// reach marks the declarations that can be reached from the names that are marked
+// already. packages has the packages by their path below the runtime. members are
+// the names after dots in the code that uses the packages.
 func reach(packages map[string]*parsed, members map[string]bool) {
 	for again := true; again; {
 		again = false
@@ -172,9 +172,9 @@ func reach(packages map[string]*parsed, members map[string]bool) {
 // runtimeModule is the import path of the runtime in its module.
 var runtimeModule = modpath.Package("runtime")
 
-// print returns what is kept of a package, a file for each build constraint and
-// language. dir is the package's folder, imports the path that takes the place of
-// runtimeModule.
+// print returns the kept declarations of a package: a file for each build
+// constraint and language. dir is the package's folder. imports is the import path
+// that replaces runtimeModule.
 func (p *parsed) print(dir, imports string) (Files, error) {
 	out := Files{}
 	name := func(file, constraint string) string {
@@ -221,11 +221,12 @@ func (p *parsed) print(dir, imports string) (Files, error) {
 	return out, nil
 }
 
-// knownSuffix matches names of files that the go command takes for some platforms
-// alone.
+// knownSuffix matches names of files that the go command builds only for some
+// platforms.
 var knownSuffix = regexp.MustCompile(`_(linux|windows|darwin|unix|other|amd64|arm64)$`)
 
-// merge returns what is kept of files with the same constraint as one file.
+// merge returns the kept declarations of files with the same constraint as one
+// file.
 func (p *parsed) merge(files []*goFile, base string) ([]byte, error) {
 	imports := map[string]string{}
 	var doc, body strings.Builder
@@ -273,10 +274,10 @@ func (p *parsed) merge(files []*goFile, base string) ([]byte, error) {
 	return format.Source([]byte(b.String()))
 }
 
-// wanted reports whether d must be kept: a name of it is reached or, for a method,
-// its type is, and something may call it. An exported method may be called
-// through an interface of any package, unless the package is internal to the
-// runtime.
+// wanted reports whether d must be kept: one of its names is reached or, for a
+// method, its type is reached and code may call the method. Code of any package
+// may call an exported method through an interface, unless the package is internal
+// to the runtime.
 func (d *declared) wanted(reached, members map[string]bool, internal bool) bool {
 	if d.receiver != "" {
 		return reached[d.receiver] && (token.IsExported(d.method) && !internal || members[d.method])
@@ -292,7 +293,7 @@ func parseFile(name string, src []byte, cut cuts) (*goFile, error) {
 	}
 	offset := func(p token.Pos) int { return set.Position(p).Offset }
 	f := &goFile{name: name, pkg: tree.Name.Name, imports: map[string]string{}}
-	// A name that the file declares, but not for the package, is a local one.
+	// A name that the file declares, but not in the package's scope, is local.
 	local := func(i *ast.Ident) bool { return i.Obj != nil && tree.Scope.Lookup(i.Name) != i.Obj }
 	note := func(d *declared, n ast.Node) { ast.Inspect(n, func(n ast.Node) bool { return d.note(n, local) }) }
 	for line := range strings.Lines(string(src[:offset(tree.Package)])) {
@@ -362,9 +363,9 @@ func parseFile(name string, src []byte, cut cuts) (*goFile, error) {
 	return f, nil
 }
 
-// cut changes a function that calls a micro-kernel, so that it reports that there
-// is none, or none for other numbers of pixels. brace is the offset of its body.
-// cut reports whether it replaced the whole body.
+// cut changes a function that calls a micro-kernel. The function then reports that
+// the tier has no such micro-kernel, or none for other numbers of pixels. brace is
+// the offset of its body. cut reports whether it replaced the whole body.
 func (d *declared) cut(fn *ast.FuncDecl, pixels []int, brace int, body []byte) bool {
 	if len(pixels) == 0 {
 		d.text = d.text[:brace] + "{ return false }"
@@ -381,12 +382,12 @@ func (d *declared) cut(fn *ast.FuncDecl, pixels []int, brace int, body []byte) b
 	return false
 }
 
-// note records the names in n, except local ones.
+// note records the names in n that are not local.
 func (d *declared) note(n ast.Node, local func(*ast.Ident) bool) bool {
 	inspect := func(n ast.Node) { ast.Inspect(n, func(n ast.Node) bool { return d.note(n, local) }) }
 	switch n := n.(type) {
 	case *ast.StructType:
-		for _, f := range n.Fields.List { // the names of fields are no mentions
+		for _, f := range n.Fields.List { // the names of fields mention nothing
 			inspect(f.Type)
 		}
 		return false
@@ -431,8 +432,8 @@ func receiver(e ast.Expr) string {
 	return ""
 }
 
-// symbolOf returns the symbol that a line of assembly starts or fills, "" for
-// any other line.
+// symbolOf returns the symbol that a line of assembly starts or fills. It returns
+// "" for other lines.
 func symbolOf(line string) string {
 	for _, directive := range []string{"TEXT ", "DATA ", "GLOBL "} {
 		if rest, ok := strings.CutPrefix(line, directive); ok {
@@ -444,8 +445,8 @@ func symbolOf(line string) string {
 	return ""
 }
 
-// symbolsIn adds the symbols that text mentions to set: names of the package
-// behind a middle dot, those of the file in front of <>.
+// symbolsIn adds the symbols that text mentions to set. A middle dot precedes the
+// symbols of the package, and <> follows the symbols of the file.
 func symbolsIn(text string, set map[string]bool) {
 	word := func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }
 	for rest := text; ; {
@@ -471,7 +472,7 @@ func symbolsIn(text string, set map[string]bool) {
 }
 
 // parseAssembly divides a file at the directives that start or fill a symbol.
-// Comments in front of a directive belong to it.
+// Comments before a directive belong to it.
 func parseAssembly(name, src string, cut cuts) *assembly {
 	a := &assembly{name: name}
 	var comments string
@@ -511,14 +512,16 @@ func parseAssembly(name, src string, cut cuts) *assembly {
 	return a
 }
 
-// A micro-kernel starts with jumps to a section for each number of pixels, which
-// begins at the label p2, p3, …; the section for one pixel follows the jumps.
+// A micro-kernel starts with jumps to a section for each number of pixels. The
+// sections start at the labels p2, p3, and so on. The section for one pixel follows
+// the jumps.
 var (
 	sectionJump  = regexp.MustCompile(`(?m)^\tCMPQ? .*\n\tB?J?EQ +p(\d+)\n`)
 	sectionLabel = regexp.MustCompile(`(?m)^p(\d+):\n`)
 )
 
-// cutSections returns a micro-kernel with the sections for some numbers of pixels.
+// cutSections returns a micro-kernel with only the sections for the given numbers
+// of pixels.
 func cutSections(text string, pixels []int) string {
 	keep := func(s string) bool {
 		n, err := strconv.Atoi(s)

@@ -21,7 +21,7 @@ import (
 	"modelc/runtime/kernel"
 )
 
-// runtimeSource reads package runtime and what lies below it, without tests.
+// runtimeSource reads package runtime and the packages below it, without tests.
 func runtimeSource(t *testing.T) Files {
 	t.Helper()
 	files := Files{}
@@ -44,7 +44,7 @@ func runtimeSource(t *testing.T) Files {
 	return files
 }
 
-// platform tells which files the toolchain takes there.
+// platform is a platform of the Go toolchain, with an additional build tag.
 type platform struct{ os, arch, tag string }
 
 func (p platform) takes(name string, src []byte) bool {
@@ -66,10 +66,9 @@ func (p platform) takes(name string, src []byte) bool {
 	return true
 }
 
-// What is left of the runtime for one kernel, whichever it is, is a set of
-// packages on every platform: all names declared, no import unused, a body for
-// every function. That holds with all micro-kernels, and with none of those that
-// the printer leaves out.
+// The runtime, reduced to any one kernel, compiles on every platform: all names
+// are declared, no import is unused, and every function has a body. This holds
+// with all micro-kernels, and without those that the printer leaves out.
 func TestReduceKernels(t *testing.T) {
 	source := runtimeSource(t)
 	all := 0
@@ -129,7 +128,7 @@ func with(t int) { _ = runtime.Options{Threads: t}; _ = runtime.BytesOf[float32]
 	}
 }
 
-// everything is steps that use every micro-kernel.
+// everything has steps that use every micro-kernel.
 var everything = func() (steps []runtime.Step) {
 	conv := kernel.ConvFirst{C: 3, Dst: kernel.Image{N: 1, C: 40, H: 9, W: 9}}
 	pool := kernel.Pool{Src: conv.Dst, Dst: kernel.Image{N: 1, C: 40, H: 3, W: 3}, KH: 1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1}
@@ -157,7 +156,8 @@ func (c *checker) Import(full string) (*types.Package, error) {
 	return c.std.Import(full)
 }
 
-// check type-checks a package and looks for the bodies of functions without one.
+// check type-checks a package, and checks that functions without a body have one
+// in assembly.
 func (c *checker) check(dir string) *types.Package {
 	if dir == "" {
 		dir = "."
@@ -191,7 +191,7 @@ func (c *checker) check(dir string) *types.Package {
 		trees = append(trees, f)
 	}
 	config := types.Config{Importer: c, Error: func(err error) {
-		if !strings.Contains(err.Error(), "undefined: syscall.") { // the importer's platform is this one
+		if !strings.Contains(err.Error(), "undefined: syscall.") { // the importer reads syscall for this machine's platform
 			t.Errorf("%s on %v: %v", kernel, p, err)
 		}
 	}}
@@ -213,7 +213,7 @@ func (c *checker) check(dir string) *types.Package {
 	return pkg
 }
 
-// A declaration stays when something that stays mentions it, whichever way.
+// A declaration is kept if a kept declaration mentions it in any way.
 func TestReduce(t *testing.T) {
 	files := Files{
 		"doc.go": []byte("// Package p.\npackage p\n"),

@@ -12,18 +12,18 @@ import (
 	"modelc/runtime/kernel"
 )
 
-// The files of a copied runtime that are known by name.
+// Files of a copied runtime.
 const (
-	licenseFile   = "LICENSE" // the text, which the licence demands
-	runtimeDoc    = "doc.go"  // of a whole copy
-	runtimeEntry  = "plan.go"
-	runtimeMerged = "runtime.go" // of a reduced copy
+	licenseFile   = "LICENSE"    // copies must include the licence
+	runtimeDoc    = "doc.go"     // in a complete copy
+	runtimeEntry  = "plan.go"    // in a complete copy
+	runtimeMerged = "runtime.go" // in a reduced copy
 )
 
 // runtimeFolders lists the folders of the runtime.
 var runtimeFolders = []string{".", "internal", "internal/mem", "internal/simd", "internal/team", "kernel", "kernel/plain", "vision"}
 
-// cutsOf returns what the plans do not use of the micro-kernels.
+// cutsOf returns the micro-kernels that the plans do not use completely.
 func cutsOf(plans []*runtime.Plan) cuts {
 	used := map[string]map[int]bool{}
 	for _, name := range kernel.Governed {
@@ -43,14 +43,14 @@ func cutsOf(plans []*runtime.Plan) cuts {
 	return c
 }
 
-// adviceFile asks Linux for large pages, and returns the memory of weights that
-// were transformed.
+// adviceFile requests huge pages from Linux for large regions of memory, and
+// releases the memory of stored weights that were transformed.
 const adviceFile = "internal/mem/mem_linux.go"
 
-// small reports whether no region of memory is large enough for that, and no
-// weights are transformed.
+// small reports whether the plans do not need adviceFile: no region of memory is
+// large, and no weights are transformed.
 func small(plans []*runtime.Plan) bool {
-	const large = 1 << 20 // bytes, well below what adviceFile acts on
+	const large = 1 << 20 // bytes; huge pages are used only for larger regions
 	for _, p := range plans {
 		if len(p.Load) > 0 || max(p.ArenaBytes, p.WeightsBytes) > large ||
 			slices.ContainsFunc(p.Steps, func(s runtime.Step) bool { return s.Kernel.ScratchBytes() > large }) {
@@ -60,10 +60,10 @@ func small(plans []*runtime.Plan) bool {
 	return true
 }
 
-// copyRuntime returns a copy of the runtime reduced to what the files of a
-// package and its plans use: its files by their path below RuntimeDir. source
-// holds the files of package runtime and of packages below it. imports is the
-// import path of the copy.
+// copyRuntime returns the parts of the runtime that the files of a package and its
+// plans use, as files by their path below RuntimeDir. source holds the files of
+// package runtime and of the packages below it. imports is the import path of the
+// copy.
 func copyRuntime(source, users Files, plans []*runtime.Plan, imports, version string) (Files, error) {
 	packages, err := parseRuntime(source, cutsOf(plans), small(plans))
 	if err != nil {
@@ -82,9 +82,9 @@ func copyRuntime(source, users Files, plans []*runtime.Plan, imports, version st
 	return out, nil
 }
 
-// parseRuntime reads the packages of the runtime without some micro-kernels and,
-// if small is set, without adviceFile. It returns them by their import path behind
-// runtimeModule.
+// parseRuntime reads the packages of the runtime. It leaves out the micro-kernels
+// in cut and, if small is set, adviceFile. It returns the packages by their import
+// path after runtimeModule.
 func parseRuntime(source Files, cut cuts, small bool) (map[string]*parsed, error) {
 	packages := map[string]*parsed{}
 	for _, dir := range runtimeFolders {
@@ -111,7 +111,8 @@ func parseRuntime(source Files, cut cuts, small bool) (map[string]*parsed, error
 	return packages, nil
 }
 
-// reduce returns the parts of packages that the files in users reach.
+// reduce returns the parts of packages that can be reached from the files in
+// users.
 func reduce(packages map[string]*parsed, users Files, imports string) (Files, error) {
 	u, err := usesOf(users)
 	if err != nil {
@@ -141,7 +142,7 @@ func sharedRuntime(source Files, imports, version string) Files {
 		switch {
 		case name == licenseFile:
 		case path.Base(name) == "generate.go":
-			continue // its programs are not there
+			continue // the copy does not have the programs that it runs
 		default:
 			if path.Ext(name) == ".go" {
 				b = []byte(strings.ReplaceAll(string(b), `"`+runtimeModule+"/", `"`+imports+"/"))
@@ -153,7 +154,7 @@ func sharedRuntime(source Files, imports, version string) Files {
 	return out
 }
 
-// head is what copied files start with: the licence asks for its name and for a
+// head returns the start of copied files. The licence requires its name and a
 // notice of changes.
 func head(version, change string) []byte {
 	return []byte(strings.Join([]string{

@@ -10,8 +10,8 @@ import (
 	"modelc/runtime"
 )
 
-// source returns the files of the package but the weights, whose digest is
-// sum.
+// source returns the files of the package except the weights file. sum is the
+// digest of the weights.
 func source(p *cpu.Program, sum [32]byte, o Options) (Files, error) {
 	v, err := newView(p, sum, o)
 	if err != nil {
@@ -52,14 +52,15 @@ func source(p *cpu.Program, sum [32]byte, o Options) (Files, error) {
 	return files, nil
 }
 
-// execute returns the formatted source of a file.
+// execute returns the formatted source that a template makes of v. name is the name
+// of the file.
 func execute(name string, t *template.Template, v any) ([]byte, error) {
 	var b bytes.Buffer
 	if err := t.Execute(&b, v); err != nil {
 		return nil, err
 	}
 	text := b.Bytes()
-	if t != layersTemplate { // whose comments are filled
+	if t != layersTemplate { // its comments are filled already
 		text = reflow(text)
 	}
 	src, err := format.Source(text)

@@ -10,15 +10,15 @@ import (
 // Summary is the cost of a compiled package.
 type Summary struct {
 	Layers     int   `json:"layers"`
-	Parameters int64 `json:"parameters"` // elements of the constants
-	FLOPs      int64 `json:"flops"`      // of the optimised graph, per run
+	Parameters int64 `json:"parameters"` // number of elements of the constants
+	FLOPs      int64 `json:"flops"`      // floating-point operations of the optimised graph, per run
 	Arena      int   `json:"arena_bytes"`
 	LowerBound int   `json:"arena_lower_bound"`
 	Weights    int   `json:"weights_bytes"`
 	Prepared   int   `json:"prepared_bytes"`
 }
 
-// Summarize returns the cost of p.
+// Summarize returns the cost of the package of p.
 func Summarize(p *cpu.Program) Summary {
 	s := Summary{Layers: len(p.Layers), Arena: p.Plan.ArenaBytes, LowerBound: p.LowerBound, Weights: p.Plan.WeightsBytes, Prepared: p.Plan.PreparedBytes}
 	for _, c := range p.Graph.Constants {
@@ -43,7 +43,7 @@ type Rounding struct {
 }
 
 func (r *Rounding) String() string {
-	s := fmt.Sprintf("Weights are stored as %s and widened to float32 at load. Rounding them moves outputs by up to %.1e of the largest (on the input of the self-test)", r.Name, r.Error)
+	s := fmt.Sprintf("Weights are stored as %s and widened to float32 at load. On the input of the self-test, rounding them changes outputs by at most %.1e of the largest", r.Name, r.Error)
 	switch {
 	case r.Rows == 0:
 		return s + "."

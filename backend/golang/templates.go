@@ -8,7 +8,8 @@ import (
 	"text/template"
 )
 
-// The files of a package, as templates over a view or, of layers.go, a batch.
+// templates has the files of a package. The data of layers.go.tmpl is a batch, that
+// of the other templates a view.
 //
 //go:embed templates
 var templates embed.FS
@@ -26,7 +27,7 @@ func parse(name string) *template.Template {
 	return template.Must(template.New(name+".tmpl").Funcs(template.FuncMap{"axes": axes, "import": importSpec}).ParseFS(templates, "templates/"+name+".tmpl"))
 }
 
-// axes spells out the order of an image's axes.
+// axes returns the order of an image's axes as text for comments.
 func axes(a string) string {
 	switch a {
 	case nchw:
@@ -37,8 +38,9 @@ func axes(a string) string {
 	return ""
 }
 
-// importSpec returns the quoted import path of a package of the runtime, which
-// the compiler has at pkgPath, where the runtime is at the path at.
+// importSpec returns the quoted import path of a package of the runtime. pkgPath is
+// its path in the compiler. at is the import path of the runtime in the generated
+// package.
 func importSpec(at, pkgPath string) string {
 	return strconv.Quote(path.Join(at, strings.TrimPrefix(pkgPath, runtimePath)))
 }

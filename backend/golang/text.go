@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// maxColumns is the maximum width of a line of generated source, with tabs of
+// maxColumns is the maximum width of a line of generated source. A tab counts as
 // tabColumns. Comments are filled to textColumns.
 const (
 	maxColumns  = 120
@@ -20,8 +20,9 @@ func columns(line string) int {
 	return utf8.RuneCountInString(line) + tabs*(tabColumns-1)
 }
 
-// wrap breaks text at blanks into lines that start with first or, from the
-// second on, with rest. A word that is too long for a line is cut.
+// wrap breaks text at blanks into lines of at most width columns. The first line
+// starts with first, the others with rest. A word that is too long for a line is
+// cut.
 func wrap(text, first, rest string, width int) string {
 	var b strings.Builder
 	line, empty := first, true
@@ -47,9 +48,9 @@ func wrap(text, first, rest string, width int) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// reflow fills those paragraphs of comments in Go source that have a line
-// longer than textColumns. Templates put names and numbers of any length into
-// their comments. Directives, headers and the outputs of examples stay.
+// reflow fills the paragraphs of comments in Go source that have a line longer than
+// textColumns. Such lines occur because names and numbers in a template can be of
+// any length. Directives, headers and the outputs of examples do not change.
 func reflow(src []byte) []byte {
 	var out bytes.Buffer
 	var p paragraph
@@ -80,8 +81,8 @@ func reflow(src []byte) []byte {
 	return out.Bytes()
 }
 
-// commentIndent returns the tabs in front of a line that is part of a comment
-// for people.
+// commentIndent returns the tabs before a line of a comment. ok is false if the
+// line is no comment, a directive, or the output of an example.
 func commentIndent(line string) (indent string, ok bool) {
 	rest := strings.TrimLeft(line, "\t")
 	ok = rest == "//" || strings.HasPrefix(rest, "// ") && !strings.HasPrefix(rest, "// Output:")
@@ -91,7 +92,7 @@ func commentIndent(line string) (indent string, ok bool) {
 // paragraph is a run of comment lines that are filled together.
 type paragraph struct {
 	indent string
-	item   bool // of a list
+	item   bool // whether it is an item of a list
 	lines  []string
 }
 

@@ -12,16 +12,16 @@ import (
 	"modelc/runtime/kernel"
 )
 
-// The variables of layers.go: one for each step, and one for each place in
-// memory that steps read or write. A place that several steps use is declared
-// once. Places in the arena are named after the layer whose result they hold,
-// weights after the layer that reads them.
+// layers.go has a variable for each step, and a variable for each place in memory
+// that steps read or write. A place that several steps use is declared once. A
+// place in the arena has the name of the layer whose result it holds. Weights have
+// the name of the layer that reads them.
 
 // variables holds the names of a package's variables.
 type variables struct {
 	taken map[string]bool
-	// shared has the variables of places in the weights and in what is prepared
-	// from them, which the programs of a package share.
+	// shared has the variables of places in the stored and the prepared weights,
+	// which the programs of a package share.
 	shared map[any]string
 }
 
@@ -31,9 +31,9 @@ func newVariables() *variables {
 
 func (vs *variables) unique(name string) string { return uniqueVariable(name, vs.taken) }
 
-// stepVariables returns the name of each step's variable. The step that
-// completes the result of a layer has the name of the layer. A step that helps
-// it has the name of its kernel behind that.
+// stepVariables returns the name of each step's variable. The step that completes
+// the result of a layer has the name of the layer. A helper step has the name of
+// the layer, followed by the name of its kernel.
 func (vs *variables) stepVariables(layers []plan.Layer, prefix string) []string {
 	names := make([]string, len(layers))
 	for _, completes := range []bool{true, false} {
@@ -53,7 +53,7 @@ func (vs *variables) stepVariables(layers []plan.Layer, prefix string) []string 
 	return names
 }
 
-// prefixed returns an unexported name behind a prefix, which may be empty.
+// prefixed returns an unexported name after a prefix, which may be empty.
 func prefixed(prefix, name string) string {
 	if prefix == "" {
 		return name
@@ -66,39 +66,39 @@ type layers struct {
 	*variables
 	program *cpu.Program
 	prefix  string
-	steps   []string                   // the variable of each step
-	makes   map[*ir.Value]int          // the step that completes a value
-	places  map[place]string           // the variable of a place in the arena or in a port
-	images  map[*ir.Value]*plan.Buffer // where a value lies as an image
+	steps   []string                   // variables of the steps
+	makes   map[*ir.Value]int          // indices of the steps that complete the values
+	places  map[place]string           // variables of places in the arena and of ports
+	images  map[*ir.Value]*plan.Buffer // buffers of values that lie as images
 	ports   map[kernel.Ref]port
 
 	portsUsed []variableOf
-	buffers   [][]variableOf // the places in each buffer
-	order     []int          // the buffers by their first use
-	weights   [][]variableOf // for each step, what it is the first to read
-	loads     [][]loading    // for each step, what prepares its weights
+	buffers   [][]variableOf // places in each buffer
+	order     []int          // indices of the buffers, by first use
+	weights   [][]variableOf // by step, the weights that it is the first to read
+	loads     [][]loading    // by step, the load steps that prepare its weights
 }
 
-// place identifies an operand. The same offset in the arena belongs to
-// different buffers at different times.
+// place identifies an operand. An offset in the arena belongs to different buffers
+// at different times.
 type place struct {
-	buffer int // as bufferOf returns it
-	value  any // the Ref, or the struct around it
+	buffer int // result of bufferOf
+	value  any // Ref, or the struct that holds it
 }
 
 // variableOf is the variable of an operand.
 type variableOf struct {
 	operand
 	name    string
-	comment string // says what lies there
-	history string // says which layers fill it in turn, "" for one
+	comment string // describes its contents
+	history string // result of history
 }
 
 // loading is a load step.
 type loading struct {
 	name   string
 	doc    string
-	stored []variableOf // what it is the first to read in the weights file
+	stored []variableOf // stored weights that it is the first to read
 	kernel reflect.Value
 }
 
@@ -139,8 +139,8 @@ func newLayers(vs *variables, b *batch) *layers {
 	return l
 }
 
-// nameOperand gives an operand of a step a variable, unless it has one. field
-// is its name in the kernel.
+// nameOperand gives an operand of a step a variable, unless it has one. field is
+// the name of the operand in the kernel.
 func (l *layers) nameOperand(step int, o operand, field string) {
 	own := prefixed(l.steps[step], field)
 	switch {
@@ -174,15 +174,15 @@ func (l *layers) nameOperand(step int, o operand, field string) {
 	}
 }
 
-// nameInArena gives an operand in the arena a variable, unless it has one. own
-// is its name where it holds no result of a layer.
+// nameInArena gives an operand in the arena a variable, unless it has one. own is
+// the name of the variable if the operand holds no result of a layer.
 func (l *layers) nameInArena(step int, o operand, own string) {
 	i := l.bufferOf(step, o)
 	at := place{i, o.value.Interface()}
 	if l.places[at] != "" {
 		return
 	}
-	if i < 0 { // a plan does not have such operands
+	if i < 0 { // does not occur in plans
 		l.places[at] = l.unique(own)
 		l.weights[step] = append(l.weights[step], variableOf{operand: o, name: l.places[at]})
 		return
@@ -208,7 +208,8 @@ func (l *layers) nameInArena(step int, o operand, own string) {
 	l.buffers[i] = append(l.buffers[i], v)
 }
 
-// valuesAt returns the values that lie at an operand, in the order of time.
+// valuesAt returns the values that lie at an operand at different times, earliest
+// first.
 func (l *layers) valuesAt(b *plan.Buffer, o operand) []cpu.Held {
 	var list []cpu.Held
 	for _, h := range l.program.Holds(b) {
@@ -236,8 +237,8 @@ func (l *layers) resultName(b *plan.Buffer, h cpu.Held, o operand) string {
 	return base + "Out"
 }
 
-// resultPlace returns the variable of the place in the arena where the value
-// that a step completes lies, "" for none.
+// resultPlace returns the variable of the place in the arena of the value that a
+// step completes. It returns "" if there is none.
 func (l *layers) resultPlace(step int) string {
 	if l.program.Layers[step].Value == nil {
 		return ""
@@ -251,9 +252,9 @@ func (l *layers) resultPlace(step int) string {
 	return ""
 }
 
-// bufferOf returns the index of the buffer in which an operand of a step lies.
-// It is −1 outside the arena, and a number of the step's own for an image without
-// memory.
+// bufferOf returns the index of the buffer in which an operand of a step lies. It
+// returns −1 for an operand outside the arena. For an image without memory it
+// returns a number that no other step has.
 func (l *layers) bufferOf(step int, o operand) int {
 	switch {
 	case !o.ref.Present():
@@ -266,8 +267,8 @@ func (l *layers) bufferOf(step int, o operand) int {
 	})
 }
 
-// reader returns the program with the first step that reads what a load step
-// prepares.
+// reader returns the program that has the first step that reads the weights that a
+// load step prepares, and the index of that step.
 func reader(list []*layers, load reflect.Value) (l *layers, step int) {
 	for _, l := range list {
 		for step, variables := range l.weights {
@@ -278,11 +279,11 @@ func reader(list []*layers, load reflect.Value) (l *layers, step int) {
 			}
 		}
 	}
-	return list[0], len(list[0].program.Layers) - 1 // a plan does not prepare what it does not read
+	return list[0], len(list[0].program.Layers) - 1 // does not occur: plans read all weights that they prepare
 }
 
-// nameLoad gives a load step a variable beside the step that reads what it
-// prepares.
+// nameLoad gives a load step a variable. It is declared with the step that reads
+// the weights that the load step prepares.
 func (l *layers) nameLoad(load plan.Layer, of reflect.Value, step int) string {
 	list := fields(of)
 	base := l.steps[step]

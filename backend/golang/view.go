@@ -13,25 +13,25 @@ import (
 // view is the data of the templates.
 type view struct {
 	Options
-	*batch  // the first
+	*batch  // the first batch
 	Head    string
 	Title   string
-	Digest  string   // of the weights, as a Go literal
+	Digest  string   // digest of the weights as a Go literal
 	Batches []*batch // smallest first
 	More    []*batch // all but the first
 
-	Predict *predictView // nil where the package takes no pictures
+	Predict *predictView // nil if the package has no Predict
 
 	Parameters string
 	FLOPs      string
 	Memory     string
 	Weights    string
-	Prepared   string // empty where nothing is made at load
+	Prepared   string // empty if no weights are prepared at load
 	Rounding   string // sentence about weights in half precision
-	// What kinds of ports the self-test has.
+	// The kinds of ports that the self-test has.
 	FloatInput, FloatOutput, ExactOutput, TakesData, GivesData bool
-	// Class is the class that the Example prints, empty where rounding may decide
-	// it.
+	// Class is the class that the Example prints. It is empty if rounding can
+	// change the best class.
 	Class string
 
 	golden []byte
@@ -44,17 +44,17 @@ func (v *view) Fills() bool { return v.Predict == nil || len(v.More) > 0 }
 type batch struct {
 	view    *view
 	N       int
-	Suffix  string // of its names: empty for the first, else the size
+	Suffix  string // suffix of names: empty for the first batch, the size for others
 	Inputs  []port
 	Outputs []port
-	Graph   string // digest of the graph, of the first
+	Graph   string // digest of the graph; empty except for the first batch
 	Plan    *runtime.Plan
 	Source  *layersSource
 
 	program *cpu.Program
 }
 
-// View returns the package, for the template of layers.go.
+// View returns the view of the package, for the template of layers.go.
 func (b *batch) View() *view { return b.view }
 
 func newView(p *cpu.Program, sum [32]byte, o Options) (*view, error) {
@@ -107,8 +107,8 @@ func newView(p *cpu.Program, sum [32]byte, o Options) (*view, error) {
 	return v, nil
 }
 
-// clearBest reports whether the largest score stays the largest under any error
-// within the tolerance.
+// clearBest reports whether no errors within the tolerance can change which score
+// is the largest.
 func clearBest(scores []float32, tolerance float64) bool {
 	top := float32(0)
 	for _, s := range scores {
@@ -118,7 +118,7 @@ func clearBest(scores []float32, tolerance float64) bool {
 	return len(best) < 2 || float64(best[0].Score-best[1].Score) > 4*tolerance*float64(top)
 }
 
-// newBatch returns the view of the first program or, with more, of another.
+// newBatch returns the data of a batch. more is set for all but the first.
 func newBatch(of Batch, more bool) (*batch, error) {
 	b := &batch{N: of.Examples, Plan: of.Program.Plan, program: of.Program}
 	if more {
@@ -129,7 +129,7 @@ func newBatch(of Batch, more bool) (*batch, error) {
 	return b, err
 }
 
-// bytesLiteral returns a digest as a literal of two lines.
+// bytesLiteral returns a digest as a Go literal of two lines.
 func bytesLiteral(sum [32]byte) string {
 	var s strings.Builder
 	s.WriteString("[32]byte{")

@@ -20,17 +20,18 @@ import (
 	"modelc/runtime"
 )
 
-// FileSize is the size of a file of a package. Lines is 0 where the file is not
-// text.
+// FileSize is the size of a file of a package. Lines is 0 if the file is not text.
 type FileSize struct{ Bytes, Lines int }
 
-// Write writes the package of p to dir and returns the size of each file.
+// Write writes the package of p to dir and returns the size of each file, by its
+// slashed path below dir.
 //
-// Write makes all files in a folder beside dir first, so that an error leaves dir
+// Write first writes all files to a folder beside dir, so that an error leaves dir
 // unchanged. If dir does not exist, Write renames that folder. Otherwise it
-// replaces files one by one and removes files of an earlier generation that are
-// no longer made. It never touches a file that modelc did not write. If such a
-// file has the name of a new one, Write fails before it changes anything.
+// replaces files one by one, and removes files that modelc wrote earlier and that
+// are not part of the package. It never changes a file that modelc did not write.
+// If such a file has the name of a new one, Write fails before it changes
+// anything.
 //
 // A process that dies while it replaces files leaves a package without its main
 // file, which does not build. The next Write completes the package and removes
@@ -39,18 +40,18 @@ func Write(dir string, p *cpu.Program, o Options) (map[string]FileSize, error) {
 	return write(dir, packageLayout, func(tmp string) (map[string]FileSize, error) { return render(tmp, p, o) })
 }
 
-// WriteRuntime writes to dir, as Write does, a copy of the runtime that several
-// packages share. The copy is complete, so that any package may use it. source
-// has the files of package runtime by their path below its folder. imports is the
-// import path of the copy.
+// WriteRuntime writes a copy of the runtime that several packages share to dir, in
+// the same way as [Write]. The copy is complete, so that any package can use it.
+// source has the files of the runtime by their path below the folder of package
+// runtime. imports is the import path of the copy.
 func WriteRuntime(dir string, source Files, imports, version string) (map[string]FileSize, error) {
 	return write(dir, runtimeLayout, func(tmp string) (map[string]FileSize, error) {
 		return writeFiles(tmp, sharedRuntime(source, imports, version))
 	})
 }
 
-// write calls render with an empty folder beside dir and moves what that makes
-// into dir.
+// write calls render with an empty folder beside dir and moves the files that
+// render writes into dir.
 func write(dir string, l layout, render func(tmp string) (map[string]FileSize, error)) (map[string]FileSize, error) {
 	if st, err := os.Stat(dir); err == nil && !st.IsDir() {
 		return nil, &fs.PathError{Op: "write package", Path: dir, Err: errors.New("it is a file, not a folder")}
@@ -65,7 +66,8 @@ func write(dir string, l layout, render func(tmp string) (map[string]FileSize, e
 		return nil, err
 	}
 	pattern := "." + filepath.Base(dir) + ".tmp"
-	// This process holds the lock, so a process that died left what is there.
+	// This process holds the lock, so temporary folders are remains of processes
+	// that died.
 	entries, err := os.ReadDir(parent)
 	if err != nil {
 		return nil, err
@@ -92,8 +94,8 @@ func write(dir string, l layout, render func(tmp string) (map[string]FileSize, e
 	return sizes, install(tmp, dir, l)
 }
 
-// lock keeps other processes of this user from writing to dir. The system
-// releases it when the process dies.
+// lock prevents other processes of this user from writing to dir. The system
+// releases the lock when the process dies.
 func lock(dir string) (unlock func() error, err error) {
 	dir, err = filepath.Abs(dir)
 	if err != nil {
@@ -111,7 +113,7 @@ func lock(dir string) (unlock func() error, err error) {
 	return l.Unlock, l.Lock()
 }
 
-// render makes the package of p in the empty folder dir.
+// render writes the package of p to the empty folder dir.
 func render(dir string, p *cpu.Program, o Options) (map[string]FileSize, error) {
 	if err := checkPackageName(o.Package); err != nil {
 		return nil, err
@@ -151,8 +153,8 @@ func writeFiles(dir string, files Files) (map[string]FileSize, error) {
 	return sizes, nil
 }
 
-// createWeights writes the weights file of p and returns the digest of its
-// payload. The header, which holds the digest, is written last.
+// createWeights writes the weights file of p and returns the digest of the weights.
+// It writes the header, which holds the digest, last.
 func createWeights(path string, p *cpu.Program, progress func(done, total int) error) (sum [32]byte, err error) {
 	f, err := os.Create(path)
 	if err != nil {
@@ -184,10 +186,10 @@ func weightsHeader(size int, sum, graph [32]byte) [runtime.WeightsHeader]byte {
 	return h
 }
 
-// WriteWeights writes the weights of p, or of all programs that share them, to
-// a file for the package in dir, whose graph must be theirs. The file is
-// complete or not there; one at path is replaced, not written into, since a
-// program may have it mapped.
+// WriteWeights writes the weights of p, and of the programs that share them, to
+// the file at path, for the package in dir. It returns an error if the package
+// computes another graph. It replaces a file at path by renaming a complete one,
+// because programs may have the old file mapped.
 func WriteWeights(path, dir string, p *cpu.Program, progress func(done, total int) error) error {
 	h, err := ReadHeader(dir)
 	if err != nil {
@@ -210,7 +212,7 @@ func WriteWeights(path, dir string, p *cpu.Program, progress func(done, total in
 // counter is a writer that reports the number of bytes written so far.
 type counter struct {
 	done, total int
-	tell        func(done, total int) error // nil for nobody
+	tell        func(done, total int) error // may be nil
 }
 
 func (c *counter) Write(b []byte) (int, error) {
@@ -223,12 +225,12 @@ func (c *counter) Write(b []byte) (int, error) {
 
 // layout describes a folder that modelc writes.
 type layout struct {
-	folders []string // that may hold its files, "." among them
-	// entry is the file without which the folder cannot be used. It is absent
-	// while the other files are replaced.
+	folders []string // folders that may hold its files, including "."
+	// entry is a file without which the package does not build. It is absent while
+	// other files are replaced.
 	entry string
-	// owners has, for each file without a header, the file whose header tells
-	// whether modelc wrote both.
+	// owners has, for each file without a header, a file with a header. modelc
+	// wrote both or none of them.
 	owners map[string]string
 }
 
@@ -245,7 +247,7 @@ var (
 	}
 )
 
-// below returns folders joined to dir.
+// below returns the paths of folders, which are relative to dir.
 func below(dir string, folders []string) (list []string) {
 	for _, f := range folders {
 		list = append(list, path.Join(dir, f))
@@ -253,7 +255,7 @@ func below(dir string, folders []string) (list []string) {
 	return list
 }
 
-// install moves what was written to the folder tmp into dir.
+// install moves the files in tmp into dir.
 func install(tmp, dir string, l layout) error {
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return os.Rename(tmp, dir)
@@ -313,7 +315,7 @@ func install(tmp, dir string, l layout) error {
 	return nil
 }
 
-// list returns the files below dir that the folder may consist of.
+// list returns the files in the folders of l below dir.
 func (l layout) list(dir string) ([]string, error) {
 	var files []string
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -329,16 +331,16 @@ func (l layout) list(dir string) ([]string, error) {
 		case !d.IsDir():
 			files = append(files, rel)
 		case !slices.Contains(l.folders, rel):
-			return fs.SkipDir // it belongs to another package
+			return fs.SkipDir // a folder of another package
 		}
 		return nil
 	})
 	return files, err
 }
 
-// ownersFirst moves files with an owner behind the others. Files are made in this
-// order and removed in reverse, so that no file ever exists without its owner: a
-// process that dies leaves no file that modelc does not recognise.
+// ownersFirst moves files that have an owner to the end. Files are written in this
+// order and removed in reverse, so that no file exists without its owner. If the
+// process dies, modelc recognises all files that remain.
 func (l layout) ownersFirst(files []string) {
 	owned := func(f string) int {
 		if _, ok := l.owners[f]; ok {

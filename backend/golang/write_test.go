@@ -21,10 +21,10 @@ import (
 	"modelc/runtime/vision"
 )
 
-var update = flag.Bool("update", false, "write the generated packages below testdata anew")
+var update = flag.Bool("update", false, "rewrite the generated packages below testdata")
 
-// program returns the program of a graph in text form and the options of a
-// package of it.
+// program returns the program of a graph in text form, and the options of its
+// package.
 func program(t *testing.T, file string) (*cpu.Program, Options) {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -46,8 +46,8 @@ func program(t *testing.T, file string) (*cpu.Program, Options) {
 	return p, Options{Package: "net", Runtime: modpath.Package("runtime"), Header: Header{Version: "v0", SHA256: "0123"}, Model: g.Name, Format: "text", Tolerance: 2e-6, Golden: golden, GoldenMask: 3}
 }
 
-// takePictures makes o those of a package that takes pictures, under labels
-// that try to break out.
+// takePictures sets the options of a package with Predict, with labels that try to
+// break out.
 func takePictures(t *testing.T, p *cpu.Program, o *Options) {
 	t.Helper()
 	pre, err := vision.Preset("caffe", 8, 6)
@@ -84,10 +84,10 @@ func tree(t *testing.T, dir string) map[string]string {
 	return files
 }
 
-// The packages below testdata are what modelc writes, byte for byte, and they
-// build, vet and pass their own tests. hostile has ports of many types, and
-// names that try to break out of strings, comments and identifiers; classifier
-// takes pictures, and its labels try so too.
+// modelc writes the packages below testdata byte for byte. They build, pass go vet
+// and pass their own tests. hostile has ports of many types, and names that try to
+// break out of strings, comments and identifiers. classifier has Predict, and
+// labels that try to break out.
 func TestGoldenPackages(t *testing.T) {
 	var dirs []string
 	for name, file := range map[string]string{"hostile": "hostile.ir", "hostile_file": "hostile.ir", "classifier": "classifier.ir"} {
@@ -119,8 +119,8 @@ func TestGoldenPackages(t *testing.T) {
 	}
 }
 
-// Packages with ports of every type, and with pictures, build on what is
-// copied of the runtime alone.
+// Packages with ports of every type, and with Predict, build with only the copied
+// parts of the runtime.
 func TestCopiedRuntime(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/m\n\ngo 1.24\n"), 0o644); err != nil {
@@ -250,8 +250,8 @@ func TestOwnersFirst(t *testing.T) {
 	}
 }
 
-// A process that is killed while it installs a package leaves the old one, the
-// new one, or one that does not build, and the next Write completes it.
+// A process that is killed while it installs a package leaves the old package, the
+// new one, or one that does not build. The next Write completes the package.
 func TestWriteKilled(t *testing.T) {
 	const steps = "MODELC_TEST_KILL"
 	old, o := program(t, "testdata/hostile.ir")

@@ -9,13 +9,12 @@ import (
 	"modelc/ir"
 )
 
-// Every function of ir computes the same here as in the reference interpreter,
-// on dense tensors and on images: the runtime has an enumeration and
-// definitions of its own.
+// Every function of ir gives the same values in the kernels as in the reference
+// interpreter, on dense tensors and on images.
 func TestFunctions(t *testing.T) {
 	for f := ir.Fn(0); !strings.HasPrefix(f.String(), "Fn("); f++ {
 		t.Run(f.String(), func(t *testing.T) {
-			// Parameters that no function takes are ignored.
+			// A function ignores parameters that it does not have.
 			op := ir.Unary{Fn: ir.Act{Fn: f, Alpha: 0.25, Beta: 0.75}}
 			g := ir.NewGraph(f.String())
 			x := g.AddInput("x", ir.T(ir.Float32, 1, 16, 5, 5))
@@ -35,7 +34,8 @@ func TestFunctions(t *testing.T) {
 	}
 }
 
-// Likewise for functions of two variables.
+// Every function of two variables gives the same values as in the reference
+// interpreter.
 func TestBinaryFunctions(t *testing.T) {
 	for f := ir.BinaryFn(0); !strings.HasSuffix(f.String(), "?"); f++ {
 		t.Run(f.String(), func(t *testing.T) {

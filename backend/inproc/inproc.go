@@ -1,6 +1,5 @@
-// Package inproc runs a scheduled program in this process, with the kernels
-// that the generated package would use. Tests, `verify` and adapters build on
-// it.
+// Package inproc runs a program in this process, with the kernels that the
+// generated package would use.
 package inproc
 
 import (
@@ -25,8 +24,8 @@ type Engine struct {
 	outputs []*ir.Tensor // bound to the session
 }
 
-// New packs the weights of p and prepares a session with the given number of
-// threads, 0 for GOMAXPROCS.
+// New packs the weights of p and returns an engine that runs p with the given
+// number of threads. 0 stands for GOMAXPROCS. The caller must call Close.
 func New(p *cpu.Program, threads int) (*Engine, error) {
 	var w bytes.Buffer
 	w.Grow(p.Plan.WeightsBytes)
@@ -51,13 +50,15 @@ func New(p *cpu.Program, threads int) (*Engine, error) {
 	return e, nil
 }
 
-// Wait returns when the weights are transformed, see [runtime.Model.Wait].
+// Wait returns when the weights are prepared: see [runtime.Model.Wait].
 func (e *Engine) Wait() { e.model.Wait() }
 
-// Close ends the session's workers.
+// Close stops the workers. The engine cannot run after that.
 func (e *Engine) Close() { e.session.Close() }
 
-// Run computes the outputs for inputs in the order of the graph's.
+// Run computes the outputs for the inputs in. Inputs and outputs are in the order
+// of the graph's. It returns an error if the number or a type of the inputs
+// differs from the graph's. The outputs are copies.
 func (e *Engine) Run(in []*ir.Tensor) ([]*ir.Tensor, error) {
 	if err := e.Bind(in); err != nil {
 		return nil, err
@@ -68,7 +69,8 @@ func (e *Engine) Run(in []*ir.Tensor) ([]*ir.Tensor, error) {
 	return e.results(), nil
 }
 
-// Bind sets the inputs of the runs to come. Their elements are read in place.
+// Bind sets the inputs of the next runs. The runs read their elements in place. It
+// returns an error if the number or a type of the inputs differs from the graph's.
 func (e *Engine) Bind(in []*ir.Tensor) error {
 	if len(in) != len(e.inputs) {
 		return fmt.Errorf("the model takes %d inputs, got %d", len(e.inputs), len(in))
@@ -84,10 +86,11 @@ func (e *Engine) Bind(in []*ir.Tensor) error {
 	return nil
 }
 
-// Step runs on the bound inputs once more, for benchmarks.
+// Step runs on the inputs that Bind set, without copying the outputs. Benchmarks
+// use it.
 func (e *Engine) Step() error { return e.session.Run() }
 
-// Program returns what the engine runs.
+// Program returns the program that the engine runs.
 func (e *Engine) Program() *cpu.Program { return e.program }
 
 func (e *Engine) results() []*ir.Tensor {
@@ -99,8 +102,8 @@ func (e *Engine) results() []*ir.Tensor {
 	return out
 }
 
-// Trace is Run that shows the value of every layer that completes one, as a
-// logical tensor.
+// Trace is like Run. It also calls visit with a copy of the value of every layer
+// that completes one, as a dense tensor of the value's type.
 func (e *Engine) Trace(in []*ir.Tensor, visit func(l plan.Layer, got *ir.Tensor)) ([]*ir.Tensor, error) {
 	if err := e.Bind(in); err != nil {
 		return nil, err
@@ -113,8 +116,8 @@ func (e *Engine) Trace(in []*ir.Tensor, visit func(l plan.Layer, got *ir.Tensor)
 	return e.results(), nil
 }
 
-// Profile runs the program on inputs a number of times and returns, for each
-// layer, the shortest time that one run of it took.
+// Profile runs the program on the inputs in the given number of times. It returns,
+// for each layer, the shortest time of a run of that layer.
 func (e *Engine) Profile(in []*ir.Tensor, runs int) ([]time.Duration, error) {
 	if err := e.Bind(in); err != nil {
 		return nil, err

@@ -17,7 +17,8 @@ import (
 	"modelc/runtime/kernel"
 )
 
-// check runs g here and in the reference interpreter, value by value.
+// check runs g in the engine and in the reference interpreter, and compares every
+// value.
 func check(t *testing.T, g *ir.Graph, cfg cpu.Config, tol float64) {
 	t.Helper()
 	if err := ir.Verify(g); err != nil {
@@ -39,7 +40,7 @@ func check(t *testing.T, g *ir.Graph, cfg cpu.Config, tol float64) {
 			t.Fatal(err)
 		}
 		defer e.Close()
-		// Twice: the second run meets a used arena.
+		// The second run uses an arena that is not zero.
 		for range 2 {
 			got, err := e.Trace(in, func(l plan.Layer, x *ir.Tensor) {
 				if d, err := eval.Compare(x, want[l.Value]); err != nil || !d.Within(tol) {
@@ -55,8 +56,8 @@ func check(t *testing.T, g *ir.Graph, cfg cpu.Config, tol float64) {
 				}
 			}
 		}
-		// A collection of garbage that falls into the runs allocates as well; a
-		// step that does so does it every time.
+		// A garbage collection during the runs allocates too. A step that allocates
+		// does so in every run.
 		allocs := 1.0
 		for try := 0; allocs > 0 && try < 3; try++ {
 			allocs = testing.AllocsPerRun(3, func() { e.Step() })
@@ -67,7 +68,8 @@ func check(t *testing.T, g *ir.Graph, cfg cpu.Config, tol float64) {
 	}
 }
 
-// The graphs of the golden tests of package cpu, by value.
+// The programs of the golden tests of package cpu give the values of the reference
+// interpreter.
 func TestProgramCases(t *testing.T) {
 	files, _ := filepath.Glob("../cpu/testdata/*.txtar")
 	for _, f := range files {
@@ -91,7 +93,8 @@ func TestProgramCases(t *testing.T) {
 	}
 }
 
-// checkHalf is check with weights in half precision, whose values g gets.
+// checkHalf is like check, with weights in half precision. It rounds the weights
+// of g.
 func checkHalf(t *testing.T, g *ir.Graph, cfg cpu.Config, tol float64) {
 	t.Helper()
 	for _, cfg.Weights = range []kernel.Format{kernel.F16, kernel.BF16} {
@@ -103,7 +106,7 @@ func checkHalf(t *testing.T, g *ir.Graph, cfg cpu.Config, tol float64) {
 	}
 }
 
-// Each file of testdata/*.txtar is a graph of ops that run in plain kernels.
+// Each testdata/*.txtar holds graphs of ops that run in kernels on dense tensors.
 func TestPlainKernels(t *testing.T) {
 	files, _ := filepath.Glob("testdata/*.txtar")
 	for _, f := range files {
@@ -124,7 +127,8 @@ func TestPlainKernels(t *testing.T) {
 	}
 }
 
-// Every kernel on every element type that it is said to take.
+// Every kernel gives the values of the reference interpreter, for every element
+// type that it supports.
 func TestExamples(t *testing.T) {
 	list, err := examples.All()
 	if err != nil {
@@ -152,8 +156,8 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// Half precision halves what weights take, whatever kernel reads them, and
-// leaves other constants alone.
+// Half precision halves the size of weights, for every kernel that reads them, and
+// does not change other constants.
 func TestHalfSize(t *testing.T) {
 	g, err := ir.Parse(`graph "halves"
 input %x : f32[1,64,12,12]
@@ -184,7 +188,7 @@ output "y" %y
 		return p.Plan
 	}
 	full := plan(kernel.F32)
-	weights := 0 // those of layers, packed in blocks of 16 channels
+	weights := 0 // bytes of the weights of layers, in blocks of 16 channels
 	for _, n := range []int{64 * 64 * 9, 64 * 64, 64 * 9, 64 * 64 * 4, 36864 * 16} {
 		weights += n * 4
 	}

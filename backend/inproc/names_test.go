@@ -14,7 +14,7 @@ import (
 )
 
 // constants returns the names of the constants of a type in package kernel, in
-// their order, without a prefix.
+// the order of their declaration, without a prefix.
 func constants(t *testing.T, file, typ, prefix string) (names []string) {
 	t.Helper()
 	f, err := parser.ParseFile(token.NewFileSet(), "../../runtime/kernel/"+file, nil, 0)
@@ -50,8 +50,8 @@ func functions(name func(i int) string) (names []string) {
 	return names
 }
 
-// The functions of the IR and of the kernels have the same names and values: the
-// scheduler converts one to the other, and the printer writes constants by name.
+// The functions of the IR and of the kernels have the same names and numbers.
+// Package cpu converts one to the other, and package golang prints the names.
 func TestFunctionNames(t *testing.T) {
 	ones, twos := functions(func(i int) string { return ir.Fn(i).String() }), functions(func(i int) string { return ir.BinaryFn(i).String() })
 	if got := constants(t, "act.go", "Fn", "Act"); !slices.Equal(got, ones) {
@@ -62,8 +62,8 @@ func TestFunctionNames(t *testing.T) {
 	}
 }
 
-// The functions have the same values, in float64, for numbers of all sizes, NaN
-// and infinities, with all kinds of parameters.
+// The functions of the IR and of the kernels give the same values in float64, for
+// numbers of all magnitudes, NaN and infinities, with all kinds of parameters.
 func TestFunctionValues(t *testing.T) {
 	inf, nan := math.Inf(1), math.NaN()
 	x := []float64{nan, inf, -inf, 0, math.Copysign(0, -1), 1, -1, 0.5, -0.5, 1.5, 2.5, -2.5, 3, -3, 0.1, -0.1, 6, 7, -7, 88, -88, 1e-30, -1e-30, 1e30, -1e30}

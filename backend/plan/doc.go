@@ -16,8 +16,8 @@ func ConvDoc(n *ir.Node, c ir.Conv) string {
 	return s + FusedDoc(n, c)
 }
 
-// FusedDoc lists what is fused into a convolution: ", affine before, bias,
-// Relu".
+// FusedDoc lists the operations that are fused into a convolution: ", affine
+// before, bias, Relu".
 func FusedDoc(n *ir.Node, c ir.Conv) string {
 	s := ""
 	if n.Input(ir.ConvScale) != nil || n.Input(ir.ConvShift) != nil {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Format returns the program as text: a line for each step, then the buffers
-// with a bar over the steps during which each is alive.
+// Format returns the program as text: a line for each step, then a line for each
+// buffer, with a bar that covers the steps during which the buffer is alive.
 func (p *Program) Format() string {
 	var b strings.Builder
 	for _, l := range p.Loads {

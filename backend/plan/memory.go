@@ -5,23 +5,24 @@ import (
 	"slices"
 )
 
-// Buffer is memory that tensors live in: a piece of the arena, or a region
-// that exists already (weights, an input or output of the model).
+// Buffer is memory for tensors: a part of the arena, or a region outside it such
+// as the weights or an input or output of the model.
 type Buffer struct {
 	// Name is the name of the layer whose result is the largest in the buffer.
 	Name string
-	// Space is 0 for the arena. Other numbers are the machine's: each is a
+	// Space is 0 for the arena. The machine defines the other numbers, each for a
 	// region outside the arena.
 	Space int
-	// Off is the distance in bytes from the start of the space. In the arena it
-	// is set by Place.
+	// Off is the distance in bytes from the start of the space. Place sets it for
+	// buffers in the arena.
 	Off int
 	// Bytes is the size. Place rounds it up to the alignment.
 	Bytes int
-	// First and Last are the first and the last step that touch the buffer.
-	// First is negative before any step does.
+	// First and Last are the indices of the first and the last step that use the
+	// buffer. First is negative if no step uses it.
 	First, Last int
-	// Shared is set by Place where other buffers use the memory at other times.
+	// Shared reports whether other buffers use the same memory at other times.
+	// Place sets it.
 	Shared bool
 }
 
@@ -33,21 +34,21 @@ func (b *Buffer) Touch(step int) {
 	b.Last = max(b.Last, step)
 }
 
-// InArena reports whether b is a piece of the arena that some step touches.
+// InArena reports whether b is a part of the arena that a step uses.
 func (b *Buffer) InArena() bool { return b.Space == 0 && b.First >= 0 }
 
 // AlignUp returns the smallest multiple of align that is not below n.
 func AlignUp(n, align int) int { return (n + align - 1) / align * align }
 
-// Place gives every buffer of the arena an offset, a multiple of align bytes,
+// Place gives every buffer in the arena an offset, a multiple of align bytes,
 // so that buffers alive at the same step do not overlap. It returns the size of
-// the arena in bytes and the lower bound: the largest sum of bytes alive at one
-// step.
+// the arena in bytes, and a lower bound of that size: the largest sum of bytes
+// alive at one step.
 //
 // Finding the optimum is NP-hard: it is two-dimensional packing with one axis
-// fixed. Best fit in a few orders comes within a few per cent of the bound on
-// networks: by size (large buffers first, small ones fill the gaps), by
-// lifetime, by their product, and by time.
+// fixed. Place tries best fit in four orders and keeps the best result: largest
+// first, longest lifetime first, largest product of both first, and in order of
+// time. On networks this comes within a few per cent of the bound.
 func Place(buffers []*Buffer, steps, align int) (arena, bound int) {
 	live := make([]int, steps+1)
 	var placed []*Buffer

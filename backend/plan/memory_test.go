@@ -37,7 +37,7 @@ func TestPlaceNeverOverlaps(t *testing.T) {
 	}
 }
 
-// A chain of equal buffers needs two of them however long it is.
+// A chain of equal buffers, each alive for two steps, needs memory for two.
 func TestPlaceChain(t *testing.T) {
 	var bufs []*Buffer
 	for i := range 50 {

@@ -7,8 +7,9 @@ import (
 	"modelc/ir"
 )
 
-// NodeName returns what steps and messages call a node: its name or, where the
-// model gives none, the name of its first result. It returns "" for nil.
+// NodeName returns the name of a node for steps and messages. It is the name of
+// the node's first result if the model does not name the node, and "" if n is
+// nil.
 func NodeName(n *ir.Node) string {
 	if n == nil {
 		return ""
@@ -19,7 +20,7 @@ func NodeName(n *ir.Node) string {
 	return n.Name
 }
 
-// Extents writes extents as 56×56.
+// Extents formats extents, such as 56×56.
 func Extents(s ...int) string {
 	parts := make([]string, len(s))
 	for i, d := range s {
@@ -28,8 +29,8 @@ func Extents(s ...int) string {
 	return strings.Join(parts, "×")
 }
 
-// ActDoc writes an activation behind a description: ", Relu". It returns ""
-// for the identity.
+// ActDoc formats an activation for the end of a description: ", Relu". It
+// returns "" for the identity.
 func ActDoc(a ir.Act) string {
 	if a.IsIdentity() {
 		return ""

@@ -2,9 +2,11 @@ package plan
 
 import "modelc/ir"
 
-// PadTable returns, for each position of a padded axis of n elements, the
-// position that it is copied from, −1 for the constant. Negative pads crop, and
-// elements are cropped before the border is made.
+// PadTable returns, for each position of the result along an axis of n elements,
+// the position in the operand that it is copied from, or −1 for the constant.
+// begin and end are the numbers of elements added on both sides. Negative
+// numbers crop. Cropping comes first, so the border repeats elements that
+// remain.
 func PadTable(mode ir.PadMode, n, begin, end int) []int32 {
 	first := max(0, -begin)
 	inner := n - first - max(0, -end)

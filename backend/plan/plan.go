@@ -1,26 +1,28 @@
-// Package plan holds what every machine needs to turn a graph into a straight
-// list of steps: lifetimes and offsets of buffers ([Place]), concatenations
-// whose operands are written in place and results that overwrite an operand
-// ([Share]), the description of steps ([Recorder], [Program]) and the index
-// arithmetic of ops that move elements.
+// Package plan turns a graph into a sequence of steps, as far as that does not
+// depend on the machine.
 //
-// The package knows no machine: no layout, no kernel and no cost. A machine
-// says how large its tensors are and where a slice of one may start.
+// [Place] gives buffers their offsets in the arena. [Share] finds operands that
+// can be written into the result of a concatenation, and results that can
+// overwrite an operand. [Recorder] and [Program] describe the steps. The other
+// functions do the index arithmetic of ops that move elements.
+//
+// The package has no layouts, no kernels and no costs. A machine supplies the
+// sizes of its tensors and the channels at which a slice of a tensor may start.
 package plan
 
 import (
 	"modelc/ir"
 )
 
-// Program describes a scheduled network to people and tools, whatever machine
-// runs it.
+// Program describes the steps of a network to people and tools. It does not
+// depend on the machine.
 type Program struct {
-	// Graph is the graph that was scheduled.
+	// Graph is the graph that the steps compute.
 	Graph *ir.Graph
 	// Layers describe the steps that compute the outputs, in order. Loads
 	// describe the steps that prepare the weights once, at load.
 	Layers, Loads []Layer
-	// Buffers are the pieces of the arena, by offset.
+	// Buffers are the buffers in the arena, sorted by offset.
 	Buffers []*Buffer
 	// Arena is the size of the arena in bytes.
 	Arena int
@@ -31,54 +33,55 @@ type Program struct {
 
 // Layer describes a step.
 type Layer struct {
-	// Name is the name of Node. A step without a node has the name of the layer
-	// whose operand it prepares, or of the output that it writes.
+	// Name is the name of Node. If Node is nil, it is the name of the layer whose
+	// operand the step prepares, or of the output that it writes.
 	Name string
-	// Node is the layer that the step computes. If the step computes several, it
-	// is the last convolution: a convolution with the pool behind it has the name
-	// of the convolution, and a pointwise with a depthwise convolution that of the
-	// depthwise one. Node is nil for changes of layout and copies to the outputs.
+	// Node is the layer that the step computes. If the step computes several
+	// layers, Node is the last convolution among them: the convolution of a
+	// convolution with a pool after it, and the depthwise convolution of a
+	// pointwise and a depthwise convolution. Node is nil for changes of layout
+	// and for copies to the outputs.
 	Node *ir.Node
 	// Nodes are all nodes of the graph that the step computes, in order.
 	Nodes []*ir.Node
-	// Doc says what the step computes and how:
+	// Doc describes what the step computes and how:
 	// "Conv 3×3 64→128 at 56×56, bias, Relu, halo: direct".
 	Doc string
 	// Kernel is the name of the machine's kernel.
 	Kernel string
-	// Generic is set for loops over dense tensors of any type and rank, which
-	// are correct and slow.
+	// Generic is set for loops over dense tensors of any type and rank. They are
+	// slow.
 	Generic bool
-	// MovesLayout is set for steps that only bring a tensor into another layout.
+	// MovesLayout is set for steps that only change the layout of a tensor.
 	MovesLayout bool
-	// Choice is the algorithm of a convolution; the zero Choice for other steps.
+	// Choice is the algorithm of a convolution. It is zero for other steps.
 	Choice Choice
-	// Padding says how a convolution or pool gets the elements around its
-	// operand; the zero Padding for other steps.
+	// Padding is how a convolution or pool gets the elements around its operand.
+	// It is zero for other steps.
 	Padding Padding
 	// Work is the amount of work of the algorithm in use.
 	Work Work
 	// FLOPs is the number of floating-point operations of Nodes as the graph
-	// defines them, a multiply-add as two.
+	// defines them. A multiply-add counts as two.
 	FLOPs int64
-	// Bytes is the size of the activations that are read and written and of the
-	// weights that are read.
+	// Bytes is the size of the activations that the step reads and writes, and of
+	// the weights that it reads.
 	Bytes int64
-	// Value is the graph value that is complete after the step, nil for a
-	// helper step.
+	// Value is the value of the graph that is complete after the step. It is nil
+	// for a helper step.
 	Value *ir.Value
-	// Out is the shape of Value, or of what a helper step writes.
+	// Out is the shape of Value, or of the result of a helper step.
 	Out ir.Shape
 }
 
-// Choice is the algorithm of a convolution and what it was chosen from.
+// Choice is the algorithm of a convolution, and the costs of the alternatives.
 type Choice struct {
 	// Algorithm is the name of the algorithm.
 	Algorithm string
 	// Why is the reason in words.
 	Why string
-	// Estimates are the costs by the machine's model, in nanoseconds, of every
-	// algorithm that is possible; nil where there is only one.
+	// Estimates are the costs in nanoseconds, by the machine's cost model, of
+	// every possible algorithm. It is nil if there is only one.
 	Estimates map[string]float64
 }
 
@@ -100,17 +103,17 @@ const (
 
 func (p Padding) String() string { return p.How + ": " + p.Why }
 
-// Work is what the algorithm of a step does.
+// Work is the amount of work of a step's algorithm.
 type Work struct {
-	// Ops is the number of floating-point operations, a multiply-add as two.
-	// Fast algorithms need fewer than the layer's FLOPs.
+	// Ops is the number of floating-point operations. A multiply-add counts as
+	// two. Fast algorithms need fewer operations than the layer's FLOPs.
 	Ops float64
 	// WeightBytes is the size of the weights as the kernel reads them.
 	WeightBytes float64
 }
 
-// WorkOf returns the work of a step that computes its nodes as they are
-// defined, with the constants of the node n as its weights.
+// WorkOf returns the work of a step that does the given number of operations.
+// Its weights are the constant operands of the node n, which may be nil.
 func WorkOf(n *ir.Node, flops int64) Work {
 	w := Work{Ops: float64(flops)}
 	if n == nil {
@@ -124,8 +127,9 @@ func WorkOf(n *ir.Node, flops int64) Work {
 	return w
 }
 
-// OutputOf returns the index of the graph output that v becomes, itself or
-// through reshapes that nothing else reads; −1 if it becomes none.
+// OutputOf returns the index of the graph output whose elements are those of v:
+// v is the output, or becomes the output by reshapes that nothing else reads. It
+// returns −1 if there is no such output.
 func OutputOf(v *ir.Value) int {
 	for {
 		for _, u := range v.Uses() {

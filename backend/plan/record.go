@@ -29,8 +29,8 @@ func (r *Recorder) NewBuffer(name string, bytes int) *Buffer {
 	return b
 }
 
-// Step adds a step that reads and writes the given tensors, which stay alive
-// until then.
+// Step adds a step that reads and writes the given tensors, and extends the
+// lifetimes of their buffers to it.
 func (r *Recorder) Step(doc string, reads, writes []*Tensor) *Layer {
 	l := Layer{Doc: doc}
 	for _, list := range [][]*Tensor{reads, writes} {
@@ -54,8 +54,8 @@ func (r *Recorder) Step(doc string, reads, writes []*Tensor) *Layer {
 // Last returns the description of the last step.
 func (r *Recorder) Last() *Layer { return &r.Layers[len(r.Layers)-1] }
 
-// Complete says that v is complete after the last step. Of several steps that
-// write parts of v the last one completes it.
+// Complete records that v is complete after the last step. If several steps
+// write parts of v, the last of them must call Complete last.
 func (r *Recorder) Complete(v *ir.Value) {
 	for i := range r.Layers {
 		if l := &r.Layers[i]; l.Value == v {
@@ -66,14 +66,15 @@ func (r *Recorder) Complete(v *ir.Value) {
 	l.Value, l.FLOPs = v, ir.FLOPs(v.Def())
 }
 
-// Include says that the last step computes node, too.
+// Include records that the last step also computes node.
 func (r *Recorder) Include(node *ir.Node) {
 	l := r.Last()
 	l.Nodes = append([]*ir.Node{node}, l.Nodes...)
 	l.FLOPs += ir.FLOPs(node)
 }
 
-// Program returns the description of all steps. Buffers must have been placed.
+// Program returns the description of all steps. The buffers must have offsets:
+// arena and bound are the results of Place.
 func (r *Recorder) Program(g *ir.Graph, loads []Layer, arena, bound int) Program {
 	p := Program{Graph: g, Layers: r.Layers, Loads: loads, Arena: arena, LowerBound: bound}
 	for i := range p.Layers {

@@ -6,9 +6,10 @@ import (
 	"modelc/ir"
 )
 
-// ResizeTable returns, for each position along an axis of the result, the
-// source positions that it is made of and their weights: taps of each.
-// It follows the definition of ONNX Resize.
+// ResizeTable returns the interpolation along one axis of an operand with in
+// elements on that axis. Each position of the result is a weighted sum of taps
+// elements: index has their positions and weight their weights, taps of each for
+// every position. The table follows the definition of ONNX Resize.
 func ResizeTable(r ir.Resize, axis, in int) (taps int, index []int32, weight []float32) {
 	out := r.Shape[axis]
 	scale := r.Scales[axis]
@@ -51,8 +52,9 @@ func nearest(m ir.NearestMode, at float64) int {
 	return int(math.Ceil(at - 0.5))
 }
 
-// filter samples a kernel of the given radius around at. With antialias a
-// kernel that shrinks is widened by the scale and normalised.
+// filter samples the kernel f of the given radius around at. It returns the
+// position of the first sample and the samples. If antialias is set, it widens
+// the kernel by 1/scale for scales below 1, and normalises the samples.
 func filter(at, scale float64, antialias bool, radius int, f func(float64) float64) (first int, w []float64) {
 	// A coordinate on an element counts as the right end of its interval.
 	base := int(math.Ceil(at)) - 1

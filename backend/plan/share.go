@@ -2,14 +2,14 @@ package plan
 
 import "modelc/ir"
 
-// Machine answers what Share asks of a layout. Only values that the machine
-// holds in its own layout take part.
+// Machine describes the layout of a machine to [Share]. Share considers only
+// values that the machine holds in that layout.
 type Machine interface {
-	// Joins reports whether the result of the concatenation n, along the
-	// channels, is memory that the operands can be slices of.
+	// Joins reports whether n is a concatenation along the channels whose operands
+	// can be slices of its result.
 	Joins(n *ir.Node) bool
-	// ChannelStep returns the number of channels at whose multiples a slice of v
-	// may start.
+	// ChannelStep returns the number of channels of which the first channel of a
+	// slice of v must be a multiple.
 	ChannelStep(v *ir.Value) int
 	// Writes reports whether the step that computes v can write it to a slice of
 	// another tensor.
@@ -18,28 +18,30 @@ type Machine interface {
 	Holds(v *ir.Value) bool
 	// Alike reports whether a and b, both held, have the same memory layout.
 	Alike(a, b *ir.Value) bool
-	// View reports whether v is, or may become, a view of memory that belongs to
-	// another value.
+	// View reports whether v is, or may become, a view of the memory of another
+	// value.
 	View(v *ir.Value) bool
-	// Skips reports whether no step computes n: its readers read its operands.
+	// Skips reports whether no step computes n, because its readers read its
+	// operands.
 	Skips(n *ir.Node) bool
 }
 
-// Slice is the position of a value inside the memory of Root.
+// Slice is the position of a value in the memory of Root: Channel is the first
+// of its channels.
 type Slice struct {
 	Root    *ir.Value
 	Channel int
 }
 
-// Sharing tells which values of a graph share memory.
+// Sharing holds the values of a graph that share memory.
 type Sharing struct {
 	machine Machine
 	at      map[*ir.Node]int    // position in the graph
 	slices  map[*ir.Value]Slice // values that are parts of a concatenation's result, and such results
-	copies  map[*ir.Value]Slice // where the first copy of an operand goes that is not written in place
+	copies  map[*ir.Value]Slice // position of the first copy of each operand that is not written in place
 }
 
-// Share decides which operands of concatenations are written straight into the
+// Share decides which operands of concatenations are written directly into the
 // result.
 func Share(g *ir.Graph, m Machine) *Sharing {
 	s := &Sharing{machine: m, at: map[*ir.Node]int{}, slices: map[*ir.Value]Slice{}, copies: map[*ir.Value]Slice{}}
@@ -54,10 +56,10 @@ func Share(g *ir.Graph, m Machine) *Sharing {
 	return s
 }
 
-// join gives the operands of the concatenation n slices of its result. A
-// concatenation whose operands lie side by side already (DenseNet's blocks,
-// flattened) becomes a view of them. An operand that belongs into two different
-// results, or twice into one, is copied; views share the first copy.
+// join makes the operands of the concatenation n slices of its result. If the
+// operands already lie side by side, as in DenseNet's blocks, the result becomes
+// a view of them. An operand that belongs to two results, or occurs twice in one,
+// is copied. Views use the first copy.
 func (s *Sharing) join(n *ir.Node) {
 	r := n.Out[0]
 	base, placed := s.slices[r]
@@ -83,8 +85,8 @@ func (s *Sharing) join(n *ir.Node) {
 	}
 }
 
-// sideBySide returns where the operands start if they, or their copies, lie
-// behind one another in the same memory and a slice may start there.
+// sideBySide returns the position of the first operand if the operands, or their
+// copies, lie one after another in the same memory and a slice may start there.
 func (s *Sharing) sideBySide(in []*ir.Value) (Slice, bool) {
 	for _, where := range []map[*ir.Value]Slice{s.slices, s.copies} {
 		first, ok := where[in[0]]
@@ -103,7 +105,8 @@ func (s *Sharing) sideBySide(in []*ir.Value) (Slice, bool) {
 	return Slice{}, false
 }
 
-// SliceOf returns the position of v, and false where v has memory of its own.
+// SliceOf returns the position of v in memory that several values share, and
+// false if v has memory of its own.
 func (s *Sharing) SliceOf(v *ir.Value) (Slice, bool) {
 	p, ok := s.slices[v]
 	return p, ok
@@ -115,14 +118,14 @@ func (s *Sharing) Shares(v *ir.Value) bool {
 	return ok
 }
 
-// InPlace reports whether x lies at the given channel of the result v of a
-// concatenation, so that it need not be copied there.
+// InPlace reports whether the operand x of a concatenation is written in place:
+// at the given channel of the result v.
 func (s *Sharing) InPlace(x, v *ir.Value, channel int) bool {
 	return s.slices[x] == s.channelOf(v, channel)
 }
 
-// FirstCopy reports whether the given channel of v is where the first copy of x
-// goes, which later views share.
+// FirstCopy reports whether the first copy of x lies at the given channel of v.
+// Views use that copy.
 func (s *Sharing) FirstCopy(x, v *ir.Value, channel int) bool {
 	return s.copies[x] == s.channelOf(v, channel)
 }
@@ -132,12 +135,13 @@ func (s *Sharing) channelOf(v *ir.Value, channel int) Slice {
 	return Slice{p.Root, p.Channel + channel}
 }
 
-// Follows reports whether n is the node directly behind before.
+// Follows reports whether n is the next node of the graph after before.
 func (s *Sharing) Follows(n, before *ir.Node) bool { return s.at[n] == s.at[before]+1 }
 
-// CanOverwrite reports whether the result of n may take the memory of its
-// operand x: n is the last reader of x and reads it once, no view of x is left,
-// neither is part of shared memory, and both have the same layout.
+// CanOverwrite reports whether the result of n may use the memory of its operand
+// x. This requires that n is the last reader of x and reads it once, that no
+// later node reads a view of x, that neither value lies in shared memory, and
+// that both have the same layout.
 func (s *Sharing) CanOverwrite(n *ir.Node, x *ir.Value) bool {
 	v, m := n.Out[0], s.machine
 	if !m.Holds(x) || s.Shares(x) || s.Shares(v) || !m.Alike(x, v) || m.View(x) {

@@ -9,8 +9,7 @@ import (
 	"modelc/ir"
 )
 
-// machine holds every value in memory of channels in steps of a given size, as
-// a machine other than the CPU might.
+// machine is a machine whose slices start at multiples of step channels.
 type machine struct{ step int }
 
 func (m machine) Joins(n *ir.Node) bool       { _, ok := n.Op.(ir.Concat); return ok }

@@ -6,8 +6,9 @@ import (
 	"modelc/ir"
 )
 
-// BroadcastStrides returns the distances at which an operand of shape s is read
-// at each position of out: 0 along the axes on which it is repeated.
+// BroadcastStrides returns, for each axis of out, the stride in elements of an
+// operand of shape s that is broadcast to out. It is 0 for an axis on which the
+// operand is repeated.
 func BroadcastStrides(s, out ir.Shape) []int {
 	st := make([]int, len(out))
 	own := s.Strides()
@@ -19,8 +20,9 @@ func BroadcastStrides(s, out ir.Shape) []int {
 	return st
 }
 
-// Collapse merges neighbouring axes that every operand walks as one, so that
-// kernels loop over few axes. It works on copies.
+// Collapse merges neighbouring axes that are one axis in the memory of every
+// operand, so that kernels loop over few axes. It returns the new shape and the
+// new strides of each operand. The arguments do not change.
 func Collapse(shape []int, strides ...[]int) ([]int, [][]int) {
 	var out []int
 	st := make([][]int, len(strides))
@@ -49,8 +51,8 @@ func Collapse(shape []int, strides ...[]int) ([]int, [][]int) {
 	return out, st
 }
 
-// SplitAxes separates the axes of shape into those that are kept and those that
-// are reduced, each with the strides of the operand.
+// SplitAxes returns the extents and strides of the axes of shape that a reduction
+// over axes keeps, and of those that it reduces.
 func SplitAxes(shape ir.Shape, axes []int) (keep, keepStride, red, redStride []int) {
 	st := shape.Strides()
 	for i, d := range shape {
@@ -63,7 +65,8 @@ func SplitAxes(shape ir.Shape, axes []int) (keep, keepStride, red, redStride []i
 	return
 }
 
-// Around returns the extents of s before, at and behind axis.
+// Around returns the number of elements of the axes of s before axis, the extent
+// of axis, and the number of elements of the axes after it.
 func Around(s ir.Shape, axis int) (outer, n, inner int) {
 	return s[:axis].Len(), s[axis], s[axis+1:].Len()
 }

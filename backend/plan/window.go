@@ -6,13 +6,13 @@ import (
 	"modelc/ir"
 )
 
-// Window is the window of a convolution or pool on two axes. A single spatial
-// axis counts as rows of height 1.
+// Window is the window of a convolution or pool on two axes. An operand with one
+// spatial axis counts as an image of height 1.
 type Window struct {
 	KH, KW          int // extents of the kernel
 	SH, SW          int // strides
 	DH, DW          int // dilations
-	PadTop, PadLeft int // elements before the operand; negative ones crop
+	PadTop, PadLeft int // elements before the operand; negative numbers crop
 }
 
 // ConvWindow returns the window of a convolution with weights of shape w
@@ -37,16 +37,17 @@ func (w Window) Taps() int { return w.KH * w.KW }
 // Crops reports whether the window starts inside the operand.
 func (w Window) Crops() bool { return w.PadTop < 0 || w.PadLeft < 0 }
 
-// After returns how many rows below and columns right of an operand of h×w
-// elements the windows of a result of outH×outW elements reach. A stride may
-// leave some of the padding unread.
+// After returns the number of rows below and of columns right of an operand of
+// h×wd elements that the windows of a result of outH×outW elements read. With a
+// stride this can be less than the padding.
 func (w Window) After(h, wd, outH, outW int) (below, right int) {
 	return max(0, (outH-1)*w.SH+(w.KH-1)*w.DH+1-w.PadTop-h), max(0, (outW-1)*w.SW+(w.KW-1)*w.DW+1-w.PadLeft-wd)
 }
 
-// Leaves reports whether a window of a convolution or pool reaches outside its
-// operand. in and out are the spatial extents, the other slices have a value
-// for each spatial axis; pads has those before the operand first.
+// Leaves reports whether a window of a convolution or pool reads elements outside
+// its operand. in and out are the spatial extents of the operand and the result.
+// The other slices have a value for each spatial axis. pads starts with the pads
+// before the operand.
 func Leaves(in, out, kernel, strides, dilations, pads []int) bool {
 	for i, n := range in {
 		if pads[i] > 0 || (out[i]-1)*strides[i]+(kernel[i]-1)*dilations[i]+1-pads[i] > n {

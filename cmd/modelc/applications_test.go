@@ -36,8 +36,8 @@ func replaceSection(t *testing.T, page []byte, name, text string) []byte {
 	return re.ReplaceAll(page, []byte("${1}"+strings.ReplaceAll(text, "$", "$$")+"${2}"))
 }
 
-// The list of layers in docs/keras.md is that of the front end; -update writes
-// it anew.
+// The list of layers in docs/keras.md is that of the front end. -update rewrites
+// it.
 func TestKerasDoc(t *testing.T) {
 	page, err := os.ReadFile(kerasDoc)
 	if err != nil {
@@ -76,8 +76,8 @@ var applications = strings.Fields(`VGG16 VGG19 ResNet50 ResNet101 ResNet152
 	InceptionResNetV2 Xception EfficientNetB0 EfficientNetV2B0 NASNetMobile
 	ConvNeXtTiny`)
 
-// kerasPython returns the Python that MODELC_KERAS names, which has TensorFlow
-// and Keras.
+// kerasPython returns the Python interpreter in MODELC_KERAS. It must have
+// TensorFlow and Keras.
 func kerasPython(t *testing.T) string {
 	python := os.Getenv("MODELC_KERAS")
 	if python == "" {
@@ -86,10 +86,10 @@ func kerasPython(t *testing.T) string {
 	return python
 }
 
-// The networks of keras.applications at full size, through generated packages,
-// against what Keras computes; the .h5 file gives the same graph and weights
-// to the bit as the .keras file. With -update their rows of the table in
-// docs/keras.md are written anew.
+// Generated packages of the networks of keras.applications at full size give the
+// outputs of Keras. The .h5 file and the .keras file of a network give the same
+// graph and bit-identical weights. -update rewrites the rows of the networks in the
+// table of docs/keras.md.
 func TestApplications(t *testing.T) {
 	python := kerasPython(t)
 	rows := map[string]string{}
@@ -152,7 +152,7 @@ func TestApplications(t *testing.T) {
 	}
 }
 
-// sameGraphs loads two files of one model and compares all they hold.
+// sameGraphs loads two files of one model and compares their graphs and weights.
 func sameGraphs(t *testing.T, paths ...string) {
 	t.Helper()
 	var texts []string
@@ -171,8 +171,7 @@ func sameGraphs(t *testing.T, paths ...string) {
 	}
 }
 
-// updateApplications replaces rows of the table; those of networks that did
-// not run stay.
+// updateApplications replaces the rows of networks that ran in the table.
 func updateApplications(t *testing.T, rows map[string]string, footnote string) {
 	t.Helper()
 	page, err := os.ReadFile(kerasDoc)
@@ -200,7 +199,7 @@ func top(t *ir.Tensor) int {
 	return slices.Index(x, slices.Max(x))
 }
 
-// processor names this machine's.
+// processor returns the name of this machine's processor.
 func processor() string {
 	info, _ := os.ReadFile("/proc/cpuinfo")
 	for l := range strings.Lines(string(info)) {

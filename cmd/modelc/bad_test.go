@@ -17,8 +17,8 @@ import (
 
 var update = flag.Bool("update", false, "write testdata/bad.txtar anew")
 
-// What a user gets wrong: one clear error, the right exit status, nothing
-// written. testdata/bad.txtar holds the messages.
+// A mistake of the user gives one clear error and the right exit status, and writes
+// nothing. testdata/bad.txtar has the messages.
 func TestBadInput(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name string, b []byte) {
@@ -182,7 +182,7 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-// files returns what lies below dir.
+// files returns the paths below dir.
 func files(t *testing.T, dir string) []string {
 	t.Helper()
 	var list []string
@@ -196,8 +196,8 @@ func files(t *testing.T, dir string) []string {
 	return list
 }
 
-// model is an ONNX model of parts of a graph: image float32 [1,1,28,28] in, y
-// out.
+// model returns an ONNX model with the given parts of a graph. Its input is image,
+// float32 [1,1,28,28], and its output is y.
 func model(parts ...[]byte) []byte {
 	g := field(nil, 2, []byte("test"))
 	for _, p := range parts {
@@ -210,7 +210,8 @@ func model(parts ...[]byte) []byte {
 	return field(m, 7, g)
 }
 
-// node is a node with the given operands and, last, its result.
+// node returns a node. The last name is that of its result, the others are its
+// operands.
 func node(op, name string, values ...string) []byte {
 	var n []byte
 	for _, v := range values[:len(values)-1] {
@@ -221,12 +222,12 @@ func node(op, name string, values ...string) []byte {
 	return field(nil, 1, field(n, 4, []byte(op)))
 }
 
-// tensor is a float32 initializer.
+// tensor returns a float32 initializer.
 func tensor(name string, raw []byte, dims ...uint64) []byte {
 	return field(nil, 5, field(head(name, dims), 9, raw))
 }
 
-// external is an initializer whose elements lie in another file.
+// external returns an initializer whose elements are in another file.
 func external(name, location string, dims ...uint64) []byte {
 	entry := field(field(nil, 1, []byte("location")), 2, []byte(location))
 	return field(nil, 5, number(field(head(name, dims), 13, entry), 14, 1))

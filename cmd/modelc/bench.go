@@ -17,17 +17,17 @@ func benchCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "bench MODEL",
 		Short: "Time a model, layer by layer",
-		Long: `Time a model on seeded random inputs, with the kernels that its generated package
-uses. The time of a layer is the shortest of all runs, the time of the model is
-the median.
+		Long: `Time a model on seeded random inputs, with the kernels of its generated package.
+The time of a layer is the shortest of all runs. The time of the model is the
+median.
 
-FLOPs are those of the layer as the model defines it. A layer can exceed the
-peak if its algorithm does fewer multiplications.
+FLOPs are the operations of the layer as the model defines it. A layer can exceed
+the peak if its algorithm does fewer multiplications.
 
-The roofline is a lower bound of the layer's time: the larger of the time of the
-algorithm's multiplications at the measured peak ("arithmetic"), and the time to
-read the weights at the measured memory bandwidth ("memory"). Weights in a cache
-can be read faster.`,
+The roofline is a lower bound of the layer's time. It is the larger of two times:
+the multiplications of the algorithm at the measured peak ("arithmetic"), and
+reading the weights at the measured memory bandwidth ("memory"). Reading weights
+from a cache takes less time.`,
 	}
 	c.Flags().IntVar(&top, "top", 0, "print only the `N` slowest layers, the slowest first")
 	return measurement[*measure.Profile]{
@@ -37,8 +37,8 @@ can be read faster.`,
 	}.command(c)
 }
 
-// printProfile prints a table of the layers, or of the top slowest if top is not
-// 0, and the time of the model.
+// printProfile prints a table of the layers, and the time of the model. If top is
+// not 0, the table has only the top slowest layers.
 func printProfile(out io.Writer, p *measure.Profile, top int) error {
 	sum := 0.0
 	for _, l := range p.Layers {

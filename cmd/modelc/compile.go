@@ -23,8 +23,9 @@ func compileCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "compile [MODEL -o DIR]",
 		Short: "Write the Go package of a model",
-		Long: `Write the Go package of a model. With --preprocess its sessions have a method
-Predict(image.Image) ([]Class, error). --labels gives the names of the classes.
+		Long: `Write the Go package of a model. With --preprocess, sessions of the package have
+the method Predict(image.Image) ([]Class, error). --labels gives the names of the
+classes.
 
 Without a model, compile all models in the list ` + listFile + ` of the current folder,
 or in the list that -f names. The keys of a list are flags:
@@ -79,7 +80,7 @@ Paths in a list are relative to its folder.`,
 	return c
 }
 
-// printSummary prints what a package costs and what the compiler did.
+// printSummary prints the cost of a package and the work of the compiler.
 func printSummary(w io.Writer, dir string, s *modelc.Summary) {
 	fmt.Fprintf(w, "%s: package %s, from %s (%s)\n", dir, s.Package, s.Model, s.Format)
 	fmt.Fprintf(w, "  %d nodes became %d steps; %s parameters, %s FLOP a run\n", s.ModelNodes, s.Layers, units.Count(s.ModelParameters), units.Count(s.ModelFLOPs))
@@ -121,7 +122,8 @@ func printSummary(w io.Writer, dir string, s *modelc.Summary) {
 	}
 }
 
-// printFused prints how many nodes other steps compute, and which steps are left.
+// printFused prints the numbers of nodes that other steps compute, and the steps
+// that remain.
 func printFused(w io.Writer, f modelc.Fused) {
 	var parts []string
 	for _, k := range []struct {

@@ -11,10 +11,11 @@ import (
 	"modelc/runtime/vision"
 )
 
-// completion returns the words that complete a word, and a directive for the shell.
+// completion returns the words that complete the word typed, and a directive for
+// the shell.
 type completion = func(c *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective)
 
-// Extensions of files of models, and of files that models run on.
+// Extensions of files of models, and of inputs.
 var (
 	modelExts = []string{"onnx", "keras", "h5", "hdf5", "json"}
 	dataExts  = []string{"png", "jpg", "jpeg", "npy", "pb"}
@@ -59,7 +60,8 @@ func anyOf(words ...cobra.Completion) completion {
 	return cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)
 }
 
-// listOf completes the last word of a comma-separated list.
+// listOf completes the last word of a comma-separated list with words that the
+// list does not contain.
 func listOf(words ...cobra.Completion) completion {
 	return func(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		before := typed[:strings.LastIndex(typed, ",")+1]

@@ -27,8 +27,8 @@ func corpus(t *testing.T) string {
 	return dir
 }
 
-// corpusModel is a model of the corpus with a folder of inputs and outputs, ""
-// for the reference interpreter's.
+// corpusModel is a model of the corpus with a folder of inputs and outputs. The
+// folder is "" if the outputs are those of the reference interpreter.
 type corpusModel struct{ group, variant, path, set string }
 
 func corpusModels(t *testing.T) []corpusModel {
@@ -88,9 +88,9 @@ func lightSet(t *testing.T, model string) string {
 	return set
 }
 
-// Every model of the corpus through the kernels, and with -long through the
-// generated package too, against whoever computed its outputs. docs/models.md
-// has the table of it; what it says of errors may differ between processors.
+// The kernels compute the stored outputs of every model of the corpus. With -long,
+// the generated package does too. docs/models.md has a table of the errors, which
+// may differ between processors.
 func TestCorpusModels(t *testing.T) {
 	engines := []string{"inproc"}
 	if *long {
@@ -170,7 +170,8 @@ func TestCorpusModels(t *testing.T) {
 
 const modelsDoc = "../../docs/models.md"
 
-// Trained models, value by value, with every pass checked.
+// Every value of trained models is that of the reference interpreter, also after
+// each pass.
 func TestCorpusLayers(t *testing.T) {
 	for _, m := range corpusModels(t) {
 		if !strings.HasPrefix(m.group, "trained") {
@@ -190,8 +191,8 @@ func TestCorpusLayers(t *testing.T) {
 	}
 }
 
-// The photos' class ids stand in their names; what counts is that the
-// compiled network ranks them as the reference interpreter does.
+// The compiled network gives photos the same best classes as the reference
+// interpreter. The name of a photo contains its class.
 func TestCorpusPhotos(t *testing.T) {
 	dir := corpus(t)
 	photos, _ := filepath.Glob(filepath.Join(dir, "images", "imagenet", "*"))
@@ -225,9 +226,9 @@ func TestCorpusPhotos(t *testing.T) {
 	t.Logf("top-1 equals the reference's on %d photos; it is the photo's label on %d", len(photos), right)
 }
 
-// What Keras makes of the photos: load_img(photo, target_size=(224, 224),
-// interpolation=…), preprocess_input in mode tf, predict. The best class is
-// the same with both interpolations.
+// The answers of Keras for the photos: load_img(photo, target_size=(224, 224),
+// interpolation=…), preprocess_input in mode tf, and predict. The best class is the
+// same with both interpolations.
 var kerasPhotos = map[string]struct {
 	class             int
 	nearest, bilinear float64 // the class' probability
@@ -247,9 +248,9 @@ var kerasPhotos = map[string]struct {
 	"zebra_340.png":       {340, 1.0000, 1.0000},
 }
 
-// A trained Keras network names the photos as Keras does. Probabilities differ
-// by what Go and libjpeg round differently in a JPEG, which is a level here and
-// there; another resize would show.
+// A trained Keras network gives the photos the same classes as Keras. Go and
+// libjpeg decode some levels of a JPEG differently by one, so probabilities differ
+// slightly. A different resize would differ more.
 func TestCorpusKerasPhotos(t *testing.T) {
 	dir := corpus(t)
 	names := classes.ImageNet()

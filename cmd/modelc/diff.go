@@ -21,9 +21,9 @@ func diffCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "diff [MODEL DIR]",
 		Short: "Compare a package with what its model compiles to",
-		Long: `Compare the package in DIR, byte by byte, with what this version of modelc
-writes for MODEL, and print the differences. No file is written. The flags are
-read from the header of DIR/model.go; flags of the command line replace them.
+		Long: `Compare the package in DIR, byte by byte, with the package that this version of
+modelc writes for MODEL, and print the differences. No file is written. The flags
+are read from the header of DIR/model.go. Flags of the command line replace them.
 Repeat the flags --labels, --bind, --tune and --runtime, because headers do not
 record paths.
 
@@ -84,7 +84,7 @@ cannot be compiled.`,
 type state struct {
 	Dir     string   `json:"dir"`
 	Current bool     `json:"current"`
-	Files   []string `json:"files"` // those that differ, are missing or are no longer written
+	Files   []string `json:"files"` // files that differ, are missing or are no longer written
 }
 
 // diff compiles the model and prints the differences to its package. If
@@ -135,8 +135,7 @@ func (j job) diff(w io.Writer, fromHeader bool) (s state, err error) {
 	return s, nil
 }
 
-// mostLines is the maximum number of lines of a file's differences that are
-// printed.
+// mostLines is the maximum number of printed lines of a file's differences.
 const mostLines = 200
 
 // printDifference prints the difference of one file.

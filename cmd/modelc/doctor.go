@@ -38,11 +38,11 @@ type diagnosis struct {
 
 type cpuState struct {
 	Name       string   `json:"name"`
-	Features   []string `json:"features"` // those that kernels for networks could use
+	Features   []string `json:"features"` // features that kernels could use
 	L2         int      `json:"l2_bytes"` // 0 if it is unknown
 	L3         int      `json:"l3_bytes"`
 	Tier       string   `json:"tier"`  // in use
-	Tiers      []string `json:"tiers"` // tiers that this machine has, the best last
+	Tiers      []string `json:"tiers"` // tiers of this machine, the best last
 	Forced     string   `json:"modelc_cpu,omitempty"`
 	CPUs       int      `json:"cpus"` // number of CPUs that the process may run on
 	GOMAXPROCS int      `json:"gomaxprocs"`
@@ -84,11 +84,11 @@ func doctorCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check this machine: CPU, Go toolchain, cache, measured limits",
-		Long: `Check this machine. Print the features of the CPU and the kernels that are used on
-it, the number of CPUs that the process may use, whether the Go toolchain builds
-packages, whether the cache can be written, and the measured peak of arithmetic
-and of memory. The exit status is 1 if a command cannot work. Problems that make
-commands slow are printed too.`,
+		Long: `Check this machine. Print the features of the CPU, the kernels that it runs, the
+number of CPUs that the process may use, whether the Go toolchain builds packages,
+whether the cache can be written, and the measured rates of arithmetic and of
+reading memory. Problems that make commands slow are printed too. The exit status
+is 1 if a command cannot work.`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			report := progressOf(c)
@@ -152,13 +152,13 @@ func (s *cpuState) why() string {
 	best := s.Tiers[len(s.Tiers)-1]
 	switch {
 	case s.Tier != best:
-		return fmt.Sprintf("MODELC_CPU asks for it; this machine has %s", best)
+		return fmt.Sprintf("MODELC_CPU selects it; this machine has %s", best)
 	case best == "avx2":
-		return "the best that this machine has; avx512 needs " + wants["avx512"]
+		return "the fastest on this machine; avx512 needs " + wants["avx512"]
 	case best == "generic":
-		return "this machine has only the kernels in Go; there are faster ones for " + wants["avx2"] + ", and for arm64"
+		return "this machine has only the kernels in Go; faster ones need " + wants["avx2"] + ", or arm64"
 	}
-	return "the best there is"
+	return "the fastest kernels"
 }
 
 // arithmetic measures the rate of multiply-adds.
@@ -182,7 +182,7 @@ func (m *measured) memory(s cpuState) {
 	m.BandwidthAll = machine.ReadBandwidth(s.GOMAXPROCS, bytes)
 }
 
-// lookAtGo builds an empty program as run and verify build theirs.
+// lookAtGo builds an empty program with the go command that run and verify use.
 func lookAtGo(ctx context.Context) (s goState) {
 	fail := func(err error, output []byte) goState {
 		s.Error = strings.TrimSpace(fmt.Sprintf("%v: %.1000s", err, output))
@@ -259,7 +259,7 @@ func lookAtCache() (s cache) {
 
 // advise returns the changes that the user should make.
 func (d *diagnosis) advise() []advice {
-	list := []advice{} // JSON's [] is easier to read than its null
+	list := []advice{} // [] in JSON, not null
 	add := func(problem bool, format string, args ...any) {
 		list = append(list, advice{problem, fmt.Sprintf(format, args...)})
 	}

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// A machine that this test runs on has a Go toolchain, and measures something.
+// doctor finds the Go toolchain of the machine that runs this test, and measures
+// rates above 0.
 func TestDoctor(t *testing.T) {
 	code, out, errs := invoke(t, "doctor", "--json")
 	var d diagnosis
@@ -22,7 +23,7 @@ func TestDoctor(t *testing.T) {
 	}
 }
 
-// Without a toolchain and a cache the doctor says so, and fails.
+// doctor fails without a toolchain or a cache, and prints the reason.
 func TestDoctorFails(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")

@@ -28,7 +28,7 @@ type engine interface {
 
 // engineFlag adds --engine and checks its value.
 func engineFlag(c *cobra.Command, name *string) {
-	c.Flags().StringVar(name, "engine", "go", "go (builds and runs the generated package), inproc (runs its kernels in this process) or eval (the reference interpreter)")
+	c.Flags().StringVar(name, "engine", "go", "go (build and run the generated package), inproc (run its kernels in this process) or eval (the reference interpreter)")
 	c.PreRunE = func(*cobra.Command, []string) error {
 		if !slices.Contains([]string{"go", "inproc", "eval"}, *name) {
 			return usageError{fmt.Errorf("--engine %q: want go, inproc or eval", *name)}
@@ -118,8 +118,8 @@ func cacheDir() (string, error) {
 	return filepath.Join(dir, "modelc"), err
 }
 
-// unused is how long a build stays in the cache after its last use. The build of
-// a large network takes half a gigabyte.
+// unused is the time after its last use for which a build stays in the cache. The
+// build of a large network takes half a gigabyte.
 const unused = 5 * 24 * time.Hour
 
 // trim removes old builds and remains of interrupted builds from the cache. It

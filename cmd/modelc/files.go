@@ -38,7 +38,7 @@ func fit(t *ir.Tensor, want ir.Type) (*ir.Tensor, error) {
 	return nil, fmt.Errorf("the data is %s, the model wants %s", t.Type, want)
 }
 
-// readJSON reads a file that a command of modelc wrote.
+// readJSON reads a file that the given command wrote.
 func readJSON(path, command string, v any) error {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -50,8 +50,8 @@ func readJSON(path, command string, v any) error {
 	return nil
 }
 
-// writeFile writes a temporary file and renames it to path, so that path is
-// complete or as it was.
+// writeFile writes a temporary file and renames it to path. If it returns an
+// error, the file at path is unchanged.
 func writeFile(path string, write func(f *os.File) error) error {
 	tmp := path + ".tmp"
 	f, err := os.Create(tmp)

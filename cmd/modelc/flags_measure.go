@@ -24,8 +24,8 @@ func (f *measureFlags) check() error {
 	return nil
 }
 
-// measurement is the body of a command that compiles a model, measures it and
-// prints the result.
+// measurement describes a command that compiles a model, measures it and prints
+// the result.
 type measurement[T any] struct {
 	runs    int // default of --runs
 	measure func(m *modelc.Compiled, threads, runs int) (T, error)

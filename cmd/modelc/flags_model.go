@@ -161,8 +161,8 @@ func pathIn(flag, value string) (prefix, path string) {
 	return "", ""
 }
 
-// withoutFolder returns the value of a flag as a header records it. Of a path it
-// keeps only the last element, so that headers are equal on all machines.
+// withoutFolder returns the value of a flag for a header. It keeps only the last
+// element of a path, so that headers are equal on all machines.
 func withoutFolder(flag, value string) string {
 	if prefix, path := pathIn(flag, value); path != "" {
 		return prefix + filepath.Base(path)

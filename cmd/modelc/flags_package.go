@@ -22,7 +22,7 @@ type weightsFlag struct {
 }
 
 func (f *weightsFlag) add(c *cobra.Command) {
-	c.Flags().StringSliceVar(&f.words, "weights", []string{"embed"}, "`WHERE,HOW`: embed the weights in the binary, or keep them in a file; store them as f32, or in half the size as f16 or bf16")
+	c.Flags().StringSliceVar(&f.words, "weights", []string{"embed"}, "place and format of the weights, `WHERE,HOW`: embed (in the binary) or file; f32, or half the size as f16 or bf16")
 }
 
 // parse reads the words of the flag, at most one of each kind.
@@ -50,7 +50,7 @@ func (f *weightsFlag) parse() error {
 	return nil
 }
 
-// recorded returns the flag as the header of a package records it.
+// recorded returns the flag for the header of a package.
 func (f *weightsFlag) recorded() []string {
 	var words []string
 	if f.sidecar {
@@ -83,7 +83,7 @@ func (f *packageFlags) add(c *cobra.Command) {
 	f.weights.add(c)
 	fl := c.Flags()
 	fl.StringVarP(&f.output, "output", "o", "", "folder `DIR` of the package")
-	fl.StringVar(&f.name, "package", "", "`NAME` of the package; the default is that of the package in the folder, or is made from the folder's name")
+	fl.StringVar(&f.name, "package", "", "`NAME` of the package; by default the name of the package in the folder, or a name made from the folder's name")
 	fl.BoolVar(&f.standalone, "standalone", false, "copy the part of the runtime that the package uses, so that it needs no other module")
 	fl.StringVar(&f.runtime, "runtime", "", "copy the runtime to the folder `DIR`, for several packages to share")
 }

@@ -11,7 +11,8 @@ import (
 	"modelc/runtime/vision"
 )
 
-// pictureFlags say how an image becomes the input, and name the classes.
+// pictureFlags are the flags about images: the preprocessing and the names of the
+// classes.
 type pictureFlags struct {
 	mode, labels, interpolation, mean, std string
 	scale                                  float64
@@ -27,7 +28,7 @@ func (f *pictureFlags) add(c *cobra.Command, mode string) {
 	fl.Float64Var(&f.scale, "scale", 0, "multiply the levels by `NUMBER` instead of the mode's factor")
 	fl.StringVar(&f.mean, "mean", "", "subtract `R,G,B` from the scaled levels, in the order of the tensor's channels")
 	fl.StringVar(&f.std, "std", "", "divide the scaled levels, less --mean, by `R,G,B`")
-	fl.BoolVar(&f.bgr, "bgr", false, "put blue first")
+	fl.BoolVar(&f.bgr, "bgr", false, "order the channels blue, green, red")
 	fl.IntVar(&f.crop, "crop", 0, "resize the short side of an image to `N` pixels and crop the centre, instead of stretching")
 }
 

@@ -22,8 +22,9 @@ func graphCommand() *cobra.Command {
 		Use:   "graph MODEL -o FILE.svg|FILE.dot",
 		Short: "Draw a model's graph",
 		Long: `Draw a model's graph as an image (.svg), or write it as text for Graphviz (.dot).
-Without --optimised or --after it is the graph of the model as written. The nodes
-of an optimised graph name the nodes of the model that were merged into them.`,
+By default it is the graph before the passes. --optimised and --after draw it after
+passes. The nodes of an optimised graph list the nodes of the model that were merged
+into them.`,
 		Args: exactly(1, "one model"),
 		RunE: func(c *cobra.Command, args []string) error {
 			var write func(p *report.Picture, w io.Writer) error
@@ -69,8 +70,8 @@ of an optimised graph name the nodes of the model that were merged into them.`,
 	return c
 }
 
-// upTo returns the passes up to the named one. If only is not empty, it leaves
-// out those that are not in it.
+// upTo returns the passes up to and including the named one. If only is not empty,
+// upTo leaves out other passes that are not in it.
 func upTo(name string, only []string) ([]string, error) {
 	var list []string
 	for _, p := range passes.Pipeline {

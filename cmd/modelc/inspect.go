@@ -12,7 +12,7 @@ import (
 	"modelc/ir"
 )
 
-// layerRow is a layer of the model as it was written.
+// layerRow is a layer of a graph.
 type layerRow struct {
 	Name       string `json:"name"`
 	Op         string `json:"op"`

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// jsonFlag adds --json to a command that prints what a machine may read.
+// jsonFlag adds --json to a command.
 func jsonFlag(c *cobra.Command, on *bool) {
 	c.Flags().BoolVar(on, "json", false, "print JSON")
 }
@@ -20,8 +20,8 @@ func printJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// finite is a float that may be what JSON has no form for: NaN and infinities
-// become null.
+// finite is a float whose JSON form is null for NaN and infinities, which JSON
+// cannot represent.
 type finite float64
 
 func (n finite) MarshalJSON() ([]byte, error) {

@@ -15,8 +15,8 @@ import (
 	"modelc/ir/eval"
 )
 
-// kerasTolerances are the models whose expected outputs are not within 1e-4 of
-// any other engine's, with the reason.
+// kerasTolerances has the tolerances of models whose stored outputs differ from all
+// other engines by more than 1e-4, with the reason.
 var kerasTolerances = map[string]struct {
 	tol    float64
 	reason string
@@ -24,11 +24,10 @@ var kerasTolerances = map[string]struct {
 	"many-layers": {1e-3, "sixty normalisations amplify rounding: what Keras computes in float32 is 2.5e-4 from what it computes in float64"},
 }
 
-// TestCorpusKeras verifies every Keras model of the corpus in every format, on
-// the kernels in this process and on generated packages: against the outputs
-// Keras computed or, for the trained models, which have none, against the
-// reference interpreter. With -v it prints the list of all, and why files are
-// missing where the corpus has not got them.
+// TestCorpusKeras verifies every Keras model of the corpus in every format, on the
+// kernels in this process and on generated packages. It compares with the outputs
+// of Keras or, for the trained models, with the reference interpreter. With -v it
+// prints a list of all models, with the reasons for missing files.
 func TestCorpusKeras(t *testing.T) {
 	dir := corpus(t)
 	b, err := gorun.NewBuilder(t.TempDir(), false)
@@ -116,8 +115,8 @@ func folders(t *testing.T, dir string) []string {
 	return list
 }
 
-// leftOut returns why a file of the corpus does not exist: the line of
-// about.txt that names it.
+// leftOut returns the reason why a file of the corpus does not exist: the line of
+// about.txt that contains its name.
 func leftOut(t *testing.T, folder, file string) string {
 	about, err := os.ReadFile(filepath.Join(folder, "about.txt"))
 	if err != nil {
@@ -141,8 +140,8 @@ func inProcessOnce(_ int, c *comparison) ([]*ir.Tensor, error) {
 	return e.Run(c.in)
 }
 
-// What Keras exports to ONNX computes what its own file does, and no
-// transposition is left inside. The exceptions, with the reason.
+// A model that Keras exported to ONNX gives the outputs of its Keras file, and no
+// transposition remains inside the network. The exceptions have reasons.
 var (
 	exportRounds = map[string]struct {
 		limit  float64
@@ -171,7 +170,7 @@ func TestCorpusKerasONNX(t *testing.T) {
 	for _, set := range folders(t, filepath.Join(corpus(t), "keras-small")) {
 		name := filepath.Base(set)
 		if _, err := os.Stat(filepath.Join(set, "model.onnx")); err != nil {
-			continue // TestCorpusKeras says why
+			continue // TestCorpusKeras prints the reason
 		}
 		pairs++
 		var out [2][]*ir.Tensor
@@ -214,8 +213,8 @@ func TestCorpusKerasONNX(t *testing.T) {
 	}
 }
 
-// transposesInside counts transpositions that neither read a model input,
-// reshaped or not, nor make an output, where they are how the tensor is packed.
+// transposesInside counts the transpositions inside the network. It does not count
+// those of an input of the model, reshaped or not, or of an output.
 func transposesInside(g *ir.Graph) int {
 	n := 0
 	for _, node := range g.Nodes {

@@ -11,7 +11,7 @@ import (
 	"modelc/internal/zoo"
 )
 
-// copyFile copies a file of the repository, and lets edit change it.
+// copyFile copies a file of the repository. edit, unless nil, changes the copy.
 func copyFile(t *testing.T, from, to string, edit func([]byte)) {
 	t.Helper()
 	b, err := os.ReadFile(from)
@@ -26,8 +26,8 @@ func copyFile(t *testing.T, from, to string, edit func([]byte)) {
 	}
 }
 
-// userModule is an empty module with the digits' model in it, which the test
-// then runs in.
+// userModule makes a module that contains only the model of digits, and makes its
+// folder the working directory.
 func userModule(t *testing.T) (dir string) {
 	t.Helper()
 	lenet, err := filepath.Abs(digits + "lenet5.onnx")
@@ -52,8 +52,8 @@ func put(t *testing.T, path, text string) {
 	}
 }
 
-// What compile has just written is current; what anybody changed is told, and
-// diff changes nothing itself.
+// A package is current after compile. diff reports every change to it, and writes
+// nothing.
 func TestDiff(t *testing.T) {
 	userModule(t)
 	edit := func(path, old, new string) func() {
@@ -136,7 +136,7 @@ func TestDiff(t *testing.T) {
 	}
 }
 
-// treeOf is all that is below a folder.
+// treeOf returns the names and contents of all files below a folder.
 func treeOf(t *testing.T, dir string) string {
 	t.Helper()
 	var all strings.Builder
@@ -153,8 +153,8 @@ func treeOf(t *testing.T, dir string) string {
 	return all.String()
 }
 
-// Models of a list share a runtime and build; what is wrong with a list is
-// told with its place, all at once.
+// The packages of a list share a runtime, and they build. All errors in a list are
+// reported at once, with their places.
 func TestList(t *testing.T) {
 	dir := userModule(t)
 	copyFile(t, zooFile(t, "mobilenetv2", zoo.Options{Width: 0.25, Size: 32}), "models.onnx", nil)
@@ -176,7 +176,7 @@ func TestList(t *testing.T) {
 	}
 	goTool(t, dir, nil, "vet", "./...")
 	goTool(t, dir, nil, "test", "./...")
-	// From elsewhere: paths count from the list's folder.
+	// In another working directory, paths are still relative to the list's folder.
 	t.Chdir(t.TempDir())
 	if code, out, errs := invoke(t, "diff", "-f", filepath.Join(dir, "modelc.json")); code != 0 || strings.Count(out, ": current\n") != 2 {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
@@ -200,7 +200,7 @@ func TestList(t *testing.T) {
 		{`["a"]`, []string{"modelc.json:1:2: want a model"}},
 		{"", []string{"modelc.json:1:1: the list is incomplete"}},
 		{"[]", []string{"no model in the list"}},
-		// The good one of three is compiled.
+		// Of three models, the valid one is compiled.
 		{`[{"model": "none.onnx", "output": "x"}, {"model": "digits.onnx", "output": "three"}, {"model": "digits.onnx", "output": "y", "bgr": true}]`,
 			[]string{"modelc.json:1:2: open none.onnx", "modelc.json:1:86: --bgr=true is about images"}},
 	} {
@@ -226,8 +226,8 @@ func TestList(t *testing.T) {
 	}
 }
 
-// Standalone packages of the zoo's networks, narrow ones, build with what they
-// carry of the runtime and pass their own tests. Without -long one of them.
+// Standalone packages of narrow networks of the zoo build with their copied parts
+// of the runtime and pass their own tests. Without -long the test has one network.
 func TestStandaloneZoo(t *testing.T) {
 	dir := userModule(t)
 	names := []string{"densenet121"}
@@ -248,8 +248,8 @@ func TestStandaloneZoo(t *testing.T) {
 				t.Log(name, strings.TrimSpace(line))
 			}
 		}
-		// What one of them does not use, it does not carry. Winograd's transforms
-		// for stride 2 are depthwise convolutions.
+		// A package does not contain kernels that it does not use. Winograd's
+		// transforms for stride 2 are depthwise convolutions.
 		files := treeOf(t, name)
 		const winograd = "vgg16 vgg19 resnet18 resnet50 resnet50v2 densenet121 squeezenet1.1"
 		for kernel, users := range map[string]string{"TEXT ·depthwise": "mobilenetv2 " + winograd, "TEXT ·winograd": winograd, "TEXT ·strassen": "resnet50 resnet50v2 densenet121"} {

@@ -47,11 +47,12 @@ func (j job) write() (*modelc.Summary, error) {
 // listFile lists the models of a module; see modelc compile --help.
 const listFile = "modelc.json"
 
-// flagsOfList are the flags that are about a call of the command, not about a
-// model. They are not allowed in a list.
+// flagsOfList are the flags of the command that do not describe a model. A list
+// must not contain them.
 var flagsOfList = []string{"file", "json", "quiet", "help"}
 
-// firstChanged returns the name of a flag that is set and is about a model, or "".
+// firstChanged returns the name of a flag that is set and describes a model, or ""
+// if there is none.
 func firstChanged(c *cobra.Command) (name string) {
 	c.Flags().Visit(func(f *pflag.Flag) {
 		if name == "" && !slices.Contains(flagsOfList, f.Name) {
@@ -113,7 +114,7 @@ func readList(c *cobra.Command, path string) ([]job, error) {
 	return l.jobs, errors.Join(l.failed...)
 }
 
-// list is a list of models that is being read.
+// list is the state of reading a list of models.
 type list struct {
 	path   string
 	text   []byte
@@ -223,7 +224,8 @@ func (l *list) model(parent *cobra.Command, d *json.Decoder) {
 	l.jobs = append(l.jobs, j)
 }
 
-// set sets a flag to the value of its key. A list sets it repeatedly.
+// set sets a flag to the value of its key. If the value is a JSON array, it sets
+// the flag to each element in turn.
 func (l *list) set(c *cobra.Command, flag *pflag.Flag, value any) error {
 	values, ok := value.([]any)
 	if _, repeated := flag.Value.(pflag.SliceValue); ok && !repeated {
@@ -246,7 +248,8 @@ func (l *list) set(c *cobra.Command, flag *pflag.Flag, value any) error {
 	return nil
 }
 
-// below returns a path of the list relative to the working directory.
+// below returns a path that is relative to the list's folder, relative to the
+// working directory.
 func (l *list) below(path string) string {
 	if path == "" || filepath.IsAbs(path) {
 		return path
@@ -254,7 +257,7 @@ func (l *list) below(path string) string {
 	return filepath.Join(filepath.Dir(l.path), filepath.FromSlash(path))
 }
 
-// text returns a value as the text of a flag.
+// text returns a JSON value as the text of a flag.
 func text(v any) (string, error) {
 	switch v := v.(type) {
 	case string:

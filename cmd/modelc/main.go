@@ -49,7 +49,7 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	err := root.ExecuteContext(withTerminal(ctx, t))
 	t.progress.clear()
 	if err != nil && ctx.Err() != nil {
-		err = errInterrupted // not what the interrupted work returned
+		err = errInterrupted // replaces the error of the interrupted work
 	}
 	var usage usageError
 	switch {

@@ -31,7 +31,7 @@ func invoke(t *testing.T, args ...string) (code int, stdout, stderr string) {
 const digits = "../../testdata/digits/"
 
 func TestMain(m *testing.M) {
-	// Builds of other versions must not be taken for this one's.
+	// The cache must not contain builds of other versions.
 	dir, err := os.MkdirTemp("", "modelc-cache")
 	if err != nil {
 		panic(err)
@@ -58,7 +58,7 @@ func TestVerifyDigits(t *testing.T) {
 	if code != 0 || !strings.Contains(out, "layers agree") || !strings.Contains(out, ": ok") {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
-	// A tolerance that nothing meets fails.
+	// A tolerance that no output meets fails.
 	if code, _, _ := invoke(t, "verify", digits+"lenet5.onnx", "--data", digits+"data", "--engine", "inproc", "--tol", "1e-12"); code != 1 {
 		t.Errorf("exit %d", code)
 	}
@@ -80,7 +80,8 @@ func zooFile(t *testing.T, name string, o zoo.Options) string {
 	return path
 }
 
-// Every network of the zoo, small unless -long is given, layer by layer.
+// Every layer of every network of the zoo gives the values of the reference
+// interpreter. Without -long the networks are small.
 func TestZoo(t *testing.T) {
 	for _, name := range zoo.Names() {
 		t.Run(name, func(t *testing.T) {
@@ -98,8 +99,8 @@ func TestZoo(t *testing.T) {
 	}
 }
 
-// A generated package builds, passes its own test, also under the race
-// detector where there is one, and is the same bytes each time.
+// A generated package builds and passes its own test, also with the race detector
+// if the platform has one. Compiling again writes the same bytes.
 func TestGeneratedPackage(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/generated\n\ngo 1.24\n"), 0o644); err != nil {
@@ -144,9 +145,9 @@ func TestGeneratedPackage(t *testing.T) {
 	}
 }
 
-// A package that takes pictures passes its own test, Example included, alone
-// in its module: with names, without, with ImageNet's. Its Predict says what
-// run says.
+// A package with Predict passes its own test, including the Example, as the only
+// package of its module: with names of classes, without, and with ImageNet's names.
+// Predict gives the same answers as modelc run.
 func TestPredict(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) {
@@ -275,8 +276,8 @@ func TestCompileJSON(t *testing.T) {
 	}
 }
 
-// Outputs written as .npy are what verify reads; labels and the printing of
-// graphs between passes go where they should.
+// verify reads the outputs that run writes as .npy. run prints labels to the
+// standard output, and --print-after prints graphs to the standard error.
 func TestRunOutputs(t *testing.T) {
 	dir := t.TempDir()
 	code, out, errs := invoke(t, "run", "--engine", "inproc", "--output", filepath.Join(dir, "out"), digits+"lenet5.onnx", digits+"data/input_0.npy")
@@ -307,7 +308,7 @@ func TestRunOutputs(t *testing.T) {
 		t.Errorf("--print-after printed\n%s", errs)
 	}
 
-	// However it is compiled, it agrees with the reference.
+	// The model agrees with the reference interpreter with all options.
 	for _, flags := range [][]string{nil, {"--exact"}, {"--disable-pass", "fuse_activation"}, {"--passes", "choose_padding"}} {
 		args := append([]string{"verify", digits + "lenet5.onnx", "--engine", "inproc", "--dim", "N=3"}, flags...)
 		if code, out, errs := invoke(t, args...); code != 0 || !strings.Contains(out, "f32[3,10]") {
@@ -333,8 +334,8 @@ func TestBench(t *testing.T) {
 	}
 }
 
-// What tune measures, compile uses: here the opposite of the cost model's
-// choice.
+// compile uses the algorithms in a file of tune. The test replaces them by the
+// opposite of the cost model's choice.
 func TestTune(t *testing.T) {
 	dir := t.TempDir()
 	path, file := zooFile(t, "resnet18", zoo.Options{Width: 0.5, Size: 64}), filepath.Join(dir, "tune.json")
@@ -363,7 +364,7 @@ func TestTune(t *testing.T) {
 	if code, out, _ := invoke(t, "inspect", path, "--steps", "--tune", file); code != 0 || strings.Contains(out, "winograd") || !strings.Contains(out, "direct, as measured") {
 		t.Errorf("exit %d\n%s", code, out)
 	}
-	// Another model's tuning, and no tuning at all, are refused.
+	// A file for another model, and a file that is no tuning, are refused.
 	if code, _, errs := invoke(t, "inspect", digits+"lenet5.onnx", "--tune", file); code != 1 || !strings.Contains(errs, "another model") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
@@ -397,7 +398,7 @@ func TestGraph(t *testing.T) {
 	}
 }
 
-// A report shows the times that bench has measured of the same program.
+// A report shows the times that bench measured for the same program.
 func TestReport(t *testing.T) {
 	dir := t.TempDir()
 	page, profile := filepath.Join(dir, "report.html"), filepath.Join(dir, "profile.json")

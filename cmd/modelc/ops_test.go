@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// docs/ops.md is what the tables say.
+// docs/ops.md has the text of opsDoc.
 func TestOpsDoc(t *testing.T) {
 	want, err := opsDoc()
 	if err != nil {

@@ -24,10 +24,10 @@ func reportCommand() *cobra.Command {
 the passes, a table of the compiled layers, the memory plan and the log of the
 passes. The page loads no other file.
 
-The page has the error of each layer, compared with the reference interpreter,
-which takes seconds for large networks; --verify=false omits it. It has the time
-of each layer if --bench measures it, or if --profile names a file that
-modelc bench --json wrote.`,
+The page shows the error of each layer, compared with the reference interpreter.
+This takes seconds for large networks; --verify=false omits it. With --bench, the
+page shows the measured time of each layer. With --profile it shows the times in a
+file that modelc bench --json wrote.`,
 		Args: exactly(1, "one model"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if out == "" {
@@ -86,7 +86,7 @@ modelc bench --json wrote.`,
 	return c
 }
 
-// readProfile reads a file of modelc bench --json.
+// readProfile reads a file that modelc bench --json wrote.
 func readProfile(path string) (*measure.Profile, error) {
 	const command = "modelc bench --json"
 	p := new(measure.Profile)

@@ -30,8 +30,8 @@ type answer struct {
 	Outputs []output `json:"outputs"`
 }
 
-// output is one output of the model: the best classes if it has a score per
-// class, or the file to which it was written.
+// output is one output of the model. It has the file to which the output was
+// written, or the best classes if the output has one score per class.
 type output struct {
 	Name    string  `json:"name"`
 	Type    string  `json:"type"`
@@ -51,9 +51,9 @@ func runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run MODEL IMAGE|FILE.npy|FILE.pb …",
 		Short: "Run a model on images or tensors",
-		Long: `Run a model on images (PNG, JPEG) or stored tensors. The model is compiled to a Go
-package, which the Go toolchain builds; the build is cached. If an output has one
-score per class, the best classes are printed.`,
+		Long: `Run a model on images (PNG, JPEG) or stored tensors. modelc compiles the model to a
+Go package, builds it with the Go toolchain and caches the build. If an output has
+one score per class, the best classes are printed.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) < 2 {
 				return usageError{fmt.Errorf("want a model and at least one image or tensor")}

@@ -9,13 +9,13 @@ import (
 	"testing"
 )
 
-// cutKernel matches what a copied runtime has in the place of micro-kernels that
-// its network does not use, or of tiles of other numbers of pixels.
+// cutKernel matches the code that replaces unused micro-kernels, or unused numbers
+// of pixels, in a copied runtime.
 var cutKernel = regexp.MustCompile(`(?m)(\{) return false \}$|return false // this copy has no others$`)
 
-// strict makes the copied runtimes below dir panic where they would compute in Go
-// what they lack of the micro-kernels. Their packages' tests then show that
-// nothing lacks that the networks use.
+// strict changes the copied runtimes below dir so that they panic if they call a
+// micro-kernel that was left out. The tests of the packages then show that the
+// networks use none of them.
 func strict(t *testing.T, dir string) {
 	t.Helper()
 	n := 0
@@ -41,7 +41,7 @@ func strict(t *testing.T, dir string) {
 	}
 }
 
-// A small network carries little of the runtime.
+// The package of a small network contains a small part of the runtime.
 func TestStandaloneSmall(t *testing.T) {
 	dir := userModule(t)
 	if code, _, errs := invoke(t, "compile", "digits.onnx", "--standalone", "-o", "digits"); code != 0 {

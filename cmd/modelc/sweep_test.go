@@ -18,10 +18,10 @@ import (
 	"modelc/ir/eval"
 )
 
-// Every layer, activation and operation of Keras in the combinations of its
-// options, as branches of models that testdata/sweep.py makes: each gives what
-// Keras computes, from .keras and .h5. What is refused, and why, is
-// testdata/sweep.txt; -update writes it anew.
+// Every layer, activation and operation of Keras gives the outputs of Keras, for
+// combinations of its options, from .keras and .h5 files. testdata/sweep.py makes
+// models with these layers as branches. testdata/sweep.txt lists the refused ones
+// with the reason. -update rewrites it.
 func TestKerasSweep(t *testing.T) {
 	dir := t.TempDir()
 	if out, err := exec.CommandContext(t.Context(), kerasPython(t), "testdata/sweep.py", dir).CombinedOutput(); err != nil {
@@ -43,7 +43,7 @@ func TestKerasSweep(t *testing.T) {
 		for _, file := range []string{"model.keras", "model.h5"} {
 			path := filepath.Join(set, file)
 			if _, err := os.Stat(path); err != nil {
-				continue // sweep.py says why
+				continue // sweep.py has the reason
 			}
 			c, err := load(path, set, modelc.Options{})
 			var u *source.Unsupported

@@ -145,11 +145,11 @@ func opsDoc() (string, error) {
 			b.WriteString("| " + strings.ReplaceAll(strings.Join(r, "\x00"), "|", "\\|") + " |\n")
 		}
 	}
-	b.WriteString("# Operators\n\nMade by `go test ./cmd/modelc -run TestOpsDoc -update` from the tables of the front end and of the IR and by scheduling an example of each op; `modelc ops` prints it.\n\n## ONNX\n\nEach operator, in all forms that it had in the opsets named, becomes ops of the IR.\n\n")
+	b.WriteString("# Operators\n\n`go test ./cmd/modelc -run TestOpsDoc -update` writes this page from the tables of the front ends and of the IR, and compiles an example of each op to find its kernels. `modelc ops` prints the same tables.\n\n## ONNX\n\nThe front end converts each operator, in all its forms in the given opsets, to ops of the IR.\n\n")
 	table(tables[0])
 	b.WriteString("\n## Keras\n\n")
 	table(tables[1])
-	b.WriteString("\n## The IR\n\nThe reference interpreter (`--engine eval`) computes every op on every element type that it is defined for. The kernels run in generated packages (`go`) and in this process (`inproc`) alike; those named Plain are loops over dense tensors of any rank, the others run on images in NC16. Half precision is widened to f32 when a model is read.\n\n")
+	b.WriteString("\n## The IR\n\nThe reference interpreter (`--engine eval`) computes every op on every element type that it is defined for. The kernels run in generated packages (`--engine go`) and in the process of modelc (`--engine inproc`). Kernels with the prefix `plain.` run on dense tensors of any rank, the others on images in NC16. The front ends widen half precision to f32.\n\n")
 	table(tables[2])
 	return strings.ReplaceAll(b.String(), "\x00", " | "), nil
 }

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/term"
 )
 
-// terminal is where a command writes: results to out, everything else to err.
+// terminal has the outputs of a command: out for results, err for everything else.
 type terminal struct {
 	out, err   stream
 	progress   *progress
@@ -42,8 +42,8 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// behind returns a writer to s that first erases the progress bar, if both are on
-// the same screen.
+// behind returns a writer to s. If s is a terminal, the writer first erases the
+// progress bar.
 func (t *terminal) behind(s stream) io.Writer {
 	if !s.tty {
 		return s.Writer
@@ -58,7 +58,7 @@ type writer func(b []byte) (int, error)
 
 func (w writer) Write(b []byte) (int, error) { return w(b) }
 
-// A colour stands for the meaning of a text.
+// A colour is the escape sequence for the meaning of a text.
 type colour string
 
 const (
@@ -108,8 +108,8 @@ func progressOf(c *cobra.Command) func(stage string, done, total int) error {
 	}
 }
 
-// progress shows the progress of long work: a bar on a terminal, otherwise a line
-// from time to time. It shows nothing of short work.
+// progress shows the progress of long work: as a bar on a terminal, otherwise as a
+// line every few seconds. It shows nothing for short work.
 type progress struct {
 	w   io.Writer
 	bar bool
@@ -125,7 +125,7 @@ const (
 	lineEvery = 5 * time.Second        // time between two lines
 )
 
-// report shows that done of the total of a stage is done.
+// report shows that done of total units of a stage are done.
 func (p *progress) report(stage string, done, total int) {
 	now := p.now()
 	if p.start.IsZero() {

@@ -15,8 +15,8 @@ import (
 	"modelc/internal/zoo"
 )
 
-// A bar appears when work is long, changes a few times a second, and is gone
-// before anything else is written.
+// A bar appears during long work, changes a few times a second, and is erased
+// before other text is written.
 func TestBar(t *testing.T) {
 	var screen bytes.Buffer
 	now := time.Now()
@@ -49,7 +49,7 @@ func TestBar(t *testing.T) {
 	}
 }
 
-// Where nobody looks, lines tell now and then what takes long.
+// Without a terminal, long work prints a line every few seconds.
 func TestProgressLines(t *testing.T) {
 	var log bytes.Buffer
 	now := time.Now()
@@ -64,15 +64,15 @@ func TestProgressLines(t *testing.T) {
 	}
 }
 
-// The stages of long work are reported, none with --quiet, and an interrupt
-// ends it with nothing written.
+// Long work reports its stages, except with --quiet. An interrupt stops it, and
+// nothing is written.
 func TestProgress(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/progress\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	path := zooFile(t, "resnet18", zoo.Options{Width: 0.25, Size: 64})
-	// A clock that jumps makes every report one to show.
+	// The clock jumps, so that every report is shown.
 	slow := func(args ...string) (code int, out, errs string) {
 		var stdout, stderr bytes.Buffer
 		term := newTerminal(&stdout, &stderr)
@@ -110,7 +110,7 @@ func TestProgress(t *testing.T) {
 		t.Errorf("compile -q prints\n%s", out)
 	}
 
-	// Interrupted when so many reports have come.
+	// Interrupt the work after the given number of reports.
 	for _, after := range []int{0, 3, 60} {
 		ctx, cancel := context.WithCancel(t.Context())
 		var stdout, stderr bytes.Buffer
@@ -133,7 +133,7 @@ func TestProgress(t *testing.T) {
 	}
 }
 
-// Colours are for a terminal whose user wants them.
+// Colours are used only on a terminal, and only if the user wants them.
 func TestColours(t *testing.T) {
 	for _, c := range []struct {
 		tty, colourless bool
@@ -171,7 +171,7 @@ func TestJSON(t *testing.T) {
 	for _, c := range []struct {
 		code int
 		args string
-		want string // somewhere in what is printed
+		want string // part of the printed text
 	}{
 		{0, "compile " + model + " -o " + filepath.Join(dir, "net"), `"package": "net"`},
 		{0, "diff " + model + " " + filepath.Join(dir, "net"), `"current": true`},
@@ -202,7 +202,7 @@ func TestJSON(t *testing.T) {
 
 func inf() float64 { zero := 0.0; return 1 / zero }
 
-// What a shell offers for what was typed.
+// Completion offers words for the typed text.
 func TestCompletion(t *testing.T) {
 	for _, c := range []struct {
 		typed string // words; the last, after a space, may be empty
@@ -270,7 +270,7 @@ func TestCompletion(t *testing.T) {
 	}
 }
 
-// Every command's help says what its exit status means.
+// The help of every command explains the exit status.
 func TestHelp(t *testing.T) {
 	for _, args := range [][]string{{"--help"}, {"compile", "--help"}, {"doctor", "-h"}, {}} {
 		if code, out, errs := invoke(t, args...); code != 0 || !strings.Contains(out, "Exit status:\n  0  success\n") || !strings.Contains(out, "--quiet") {

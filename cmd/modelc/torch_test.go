@@ -23,10 +23,9 @@ import (
 	"modelc/ir"
 )
 
-// The networks of torchvision and others at full size, exported by both
-// exporters of PyTorch, through generated packages against what PyTorch
-// computed. testdata/torch.sh makes the folder that MODELC_TORCH names. With
-// -update the table in docs/models.md is written anew.
+// Generated packages of networks of torchvision and others, at full size and from
+// both exporters of PyTorch, give the outputs of PyTorch. testdata/torch.sh makes
+// the folder in MODELC_TORCH. -update rewrites the table in docs/models.md.
 func TestTorch(t *testing.T) {
 	dir := os.Getenv("MODELC_TORCH")
 	if dir == "" {
@@ -97,8 +96,8 @@ func TestTorch(t *testing.T) {
 	}
 }
 
-// torchTable returns the table with new rows in place of the old ones of the
-// same networks and exporters, so that it can be made in parts.
+// torchTable returns the table with new rows. They replace rows of the same networks
+// and exporters, so that a run may have only some of the networks.
 func torchTable(page string, rows []string) string {
 	row := regexp.MustCompile(`(?m)^(\| \S+ \| (?:torchscript|dynamo) \|).*$`)
 	all := map[string]string{}
@@ -114,7 +113,7 @@ func torchTable(page string, rows []string) string {
 	return b.String()
 }
 
-// processorTime returns what this process and its children have used.
+// processorTime returns the processor time of this process and its children.
 func processorTime(t *testing.T) time.Duration {
 	t.Helper()
 	var sum time.Duration
@@ -128,13 +127,13 @@ func processorTime(t *testing.T) time.Duration {
 	return sum
 }
 
-// mostGeneric is the largest share of a step with a generic kernel in what all
-// steps read and write: beyond it a layer of these networks has lost its fast
-// kernel.
+// mostGeneric is the maximum share of a step with a generic kernel in the bytes that
+// all steps read and write. A larger share means that a layer of these networks does
+// not use its fast kernel.
 const mostGeneric = 0.05
 
 // generic returns the share of the bytes that generic kernels read and write,
-// and the steps beyond mostGeneric.
+// and the steps whose share exceeds mostGeneric.
 func generic(p *cpu.Program) (share float64, steps []string) {
 	var slow, all int64
 	for _, l := range p.Layers {
@@ -151,8 +150,8 @@ func generic(p *cpu.Program) (share float64, steps []string) {
 	return float64(slow) / float64(all), steps
 }
 
-// size returns how many parameters a model has and what operations a run
-// takes.
+// size returns the number of parameters of a model and the number of operations of a
+// run.
 func size(g *ir.Graph) (parameters int, flops int64) {
 	for _, v := range g.Constants {
 		if v.Type.DType.IsFloat() {

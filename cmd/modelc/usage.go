@@ -8,11 +8,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// The exit codes: the model, its data or its result is wrong; the command line
-// is wrong.
+// The exit codes.
 const (
-	exitFailed = 1
-	exitUsage  = 2
+	exitFailed = 1 // the model, its data or the result is wrong
+	exitUsage  = 2 // the command line is wrong
 )
 
 // usageError is an error of the command line.
@@ -29,7 +28,8 @@ Exit status:
   2  the command line is wrong
 `
 
-// suggest asks whether one of names was meant.
+// suggest returns text that asks whether the user meant one of names. It returns ""
+// if there are none.
 func suggest(names []string) string {
 	if len(names) == 0 {
 		return ""

@@ -23,18 +23,19 @@ func verifyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "verify MODEL [--data DIR]",
 		Short: "Compare a compiled model with stored outputs or with the reference interpreter",
-		Long: `Compare a compiled model with the stored inputs and outputs in DIR: input_0 and
-output_0 and so on, as .npy or .pb files, or folders test_data_set_* of such
-files. Without --data, compare it with the reference interpreter on seeded
-inputs. The exit status is 1 if the error of an output exceeds the tolerance.
+		Long: `Run a compiled model on the stored inputs in DIR and compare its outputs with the
+stored ones. The files are input_0, output_0 and so on, as .npy or .pb, in DIR or
+in folders below it. Without --data, compare the model with the reference
+interpreter on seeded inputs. The exit status is 1 if the error of an output
+exceeds the tolerance.
 
 An output that the model quantises may differ by one step of its scale. Of the
-boxes of a NonMaxSuppression, only those that were selected are compared.
+boxes of a NonMaxSuppression, only the selected ones are compared.
 
-If an output differs from a stored one by more than the tolerance, both are
-compared with the reference interpreter, which adds in float64. The output
-passes if the error of the stored output is within the tolerance and its own
-error is at most twice as large.`,
+If an output differs from the stored one by more than the tolerance, both are
+compared with the reference interpreter, which computes sums in float64. The
+output passes if the error of the stored output is within the tolerance and its
+own error is at most twice as large.`,
 		Args: exactly(1, "one model"),
 		RunE: func(c *cobra.Command, args []string) error {
 			o, err := f.options(c)
@@ -86,8 +87,8 @@ error is at most twice as large.`,
 	return c
 }
 
-// dataSets returns dir if it holds an input_0 or output_0, otherwise the folders
-// below it that do, in order.
+// dataSets returns dir if it holds an input_0 or output_0. Otherwise it returns the
+// folders below dir that do, in order.
 func dataSets(dir string) ([]string, error) {
 	if _, ok := dataFile(dir, "input", 0); ok {
 		return []string{dir}, nil
@@ -142,14 +143,15 @@ func readAll(dir, kind string) ([]*ir.Tensor, error) {
 }
 
 // halfTolerance is the default tolerance for stored outputs of models in half
-// precision. modelc computes in float32. Whoever stored the outputs rounded each
-// layer to 11 bits, which changes the outputs of a deep network by so much.
+// precision. modelc computes in float32. The engine that stored the outputs rounded
+// the result of each layer to 11 bits, which changes the outputs of a deep network
+// by about this much.
 const halfTolerance = 5e-3
 
 type verifier struct {
 	engine  string
 	tol     float64 // allowed difference, relative to the largest output
-	halfTol float64 // the same for expected outputs of half precision
+	halfTol float64 // the same for stored outputs of models in half precision
 	layers  bool
 	out     io.Writer
 	paint   func(c colour, text string) string // nil for plain text
@@ -173,24 +175,24 @@ type verdict struct {
 type difference struct {
 	Name      string        `json:"name"`
 	Type      string        `json:"type"`
-	MaxAbs    finite        `json:"max_abs"` // null for infinite
+	MaxAbs    finite        `json:"max_abs"` // null in JSON if it is infinite
 	Relative  finite        `json:"relative"`
 	Tolerance finite        `json:"tolerance"`
 	OK        bool          `json:"ok"`
 	Arbiter   *offReference `json:"reference,omitempty"` // set if the difference to a stored output exceeds the tolerance
 }
 
-// offReference has the relative differences between the stored output, the
-// computed one, and the reference interpreter's.
+// offReference has the relative errors of a stored output and of the computed one,
+// compared with the reference interpreter's.
 type offReference struct {
 	Expected finite `json:"expected"`
 	Got      finite `json:"got"`
 }
 
-// decides reports whether rounding explains that two outputs differ by more than
-// tol. In a network that amplifies rounding, the stored output has an error too.
-// The computed one may have twice that error, as in PyTorch's tests of its own
-// compiler.
+// decides reports whether rounding explains that the outputs differ by more than
+// tol. In a network that amplifies rounding, the stored output has an error too. The
+// computed output may have twice that error. PyTorch's tests of its compiler use the
+// same rule.
 func (e *offReference) decides(tol float64) bool {
 	return float64(e.Expected) <= tol && e.Got <= 2*e.Expected
 }
@@ -203,7 +205,7 @@ func (e *offReference) String() string {
 type layersVerdict struct {
 	Compared int    `json:"compared"`
 	Worst    finite `json:"worst"`           // relative difference
-	First    string `json:"first,omitempty"` // the first that differs by more than the tolerance
+	First    string `json:"first,omitempty"` // first layer that differs by more than the tolerance
 }
 
 // comparison is a compiled model with inputs and expected outputs.
@@ -271,7 +273,8 @@ func load(path, set string, o modelc.Options) (_ *comparison, err error) {
 	return c, nil
 }
 
-// prepare converts inputs and outputs to the types of the model, or makes them.
+// prepare converts the stored inputs to the types of the model. Without stored
+// data, it makes inputs and computes the expected outputs.
 func (c *comparison) prepare() (err error) {
 	g := c.Before
 	if c.set == "" {
@@ -343,7 +346,8 @@ func (v *verifier) report(c *comparison, got []*ir.Tensor) error {
 	return nil
 }
 
-// arbiter compares both outputs i with the reference interpreter's.
+// arbiter compares the expected output i and the computed one with the reference
+// interpreter's.
 func (c *comparison) arbiter(i int, want, got *ir.Tensor) (*offReference, error) {
 	if c.reference == nil {
 		ref, err := c.Reference(c.in)

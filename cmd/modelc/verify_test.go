@@ -9,11 +9,11 @@ import (
 	"modelc/ir"
 )
 
-// Where a stored output and the computed one differ, the reference decides.
+// If a stored output and the computed one differ, the reference interpreter decides.
 func TestArbiter(t *testing.T) {
 	for _, tt := range []struct {
 		name          string
-		expected, got float64 // off the reference, in parts of the tolerance
+		expected, got float64 // differences from the reference, relative to the tolerance
 		ok            bool
 	}{
 		{"within the tolerance", 0.3, 0.6, true},

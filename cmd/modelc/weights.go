@@ -17,10 +17,10 @@ func weightsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "weights MODEL DIR -o FILE",
 		Short: "Write the weights of a retrained model for an existing package",
-		Long: `Write the weights of a retrained model for the package in DIR, which opens
-them with WithWeights(FILE). It is an error if the model differs in more than
-its weights. The flags are read from the header of DIR/model.go. Repeat --bind
-and --tune, because headers do not record paths.`,
+		Long: `Write the weights of a retrained model for the package in DIR. WithWeights(FILE)
+of the package opens them. It is an error if the model differs in more than its
+weights. The flags are read from the header of DIR/model.go. Repeat --bind and
+--tune, because headers do not record paths.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 || out == "" {
 				return usageError{fmt.Errorf("want a model, the folder of a package, and -o FILE; see --help")}

@@ -22,7 +22,8 @@ import (
 	"modelc/runtime/vision"
 )
 
-// Packages of half the size pass their own test and say what rounding costs.
+// Packages with weights in half precision pass their own test, and their comment
+// gives the error of rounding.
 func TestHalfWeights(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/half\n\ngo 1.24\n"), 0o644); err != nil {
@@ -71,8 +72,8 @@ func TestHalfWeights(t *testing.T) {
 	goTool(t, dir, nil, "test", "./f16", "./bf16")
 }
 
-// The weights of a retrained model run in the package of the first; those of
-// another graph are refused, and leave the file as it was.
+// The package of a model runs the weights of a retrained model. The weights of
+// another graph are refused, and the file does not change.
 func TestRetrained(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/retrained\n\ngo 1.24\n"), 0o644); err != nil {
@@ -152,10 +153,9 @@ func TestRetrained(t *testing.T) {
 	}
 }
 
-// Trained networks name pictures with weights as f16 as they do in full: the
-// photos, and 100 pictures each of the test sets of MNIST and CIFAR-10. bf16
-// has three bits less, and may turn one picture that the network is not sure
-// of.
+// Trained networks with weights in f16 give pictures the same classes as with
+// weights in f32: the photos, and 100 pictures each of the test sets of MNIST and
+// CIFAR-10. bf16 has three bits less, and may change the class of one picture.
 func TestCorpusHalf(t *testing.T) {
 	dir := corpus(t)
 	for _, c := range []struct{ model, pictures, mode string }{
@@ -281,7 +281,7 @@ func corpusPictures(t *testing.T, dir, set string) (pictures []image.Image, labe
 		label, v := int(v[0]), v[1:]
 		if len(v) == 28*28 {
 			pictures = append(pictures, &image.Gray{Pix: v, Stride: 28, Rect: image.Rect(0, 0, 28, 28)})
-		} else { // 32×32 pixels of red, green and blue
+		} else { // planes of red, green and blue, 32×32 pixels each
 			img := image.NewNRGBA(image.Rect(0, 0, 32, 32))
 			for i := range 32 * 32 {
 				img.SetNRGBA(i%32, i/32, color.NRGBA{v[3*i], v[3*i+1], v[3*i+2], 255})

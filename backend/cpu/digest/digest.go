@@ -1,5 +1,5 @@
-// Package digest computes digests of values that stay the same when the types
-// they are made of gain fields or move to another package.
+// Package digest computes digests of Go values. A digest does not change if a type
+// gains a field that is zero, or if it moves to another package.
 package digest
 
 import (
@@ -13,12 +13,13 @@ import (
 )
 
 // Of returns the SHA-256 of values: booleans, numbers, strings, and slices,
-// arrays, structs, pointers and interfaces of them.
+// arrays, structs, pointers and interfaces of them. It panics if a value has
+// another type.
 //
-// A struct is the name of its type without the package, and its exported fields,
-// sorted by name. Fields that are zero count for nothing, so a new field changes the
-// digest only where it is set. A type whose fields change their meaning must
-// change its name.
+// The digest covers, for a struct, the name of its type without the package, and
+// its exported fields, sorted by name. It ignores fields that are zero, so a new
+// field changes a digest only if it is set. If a field changes its meaning, its
+// type must get a new name.
 func Of(values ...any) (sum [32]byte) {
 	h := sha256.New()
 	w := bufio.NewWriter(h)
@@ -76,9 +77,8 @@ func write(w io.Writer, v reflect.Value) {
 	}
 }
 
-// packages matches what stands before a type's own name.
+// packages matches the packages before the names of types.
 var packages = regexp.MustCompile(`[^\[\],]*\.`)
 
-// typeName returns the name of a type and of its type arguments, without
-// packages.
+// typeName returns the name of a type with its type arguments, without packages.
 func typeName(t reflect.Type) string { return packages.ReplaceAllString(t.Name(), "") }

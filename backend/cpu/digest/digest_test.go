@@ -7,7 +7,8 @@ import (
 
 type ref struct{ Space, Off, Len int }
 
-// before and after return a kernel as it was, and with new fields.
+// before returns a kernel. after returns the same kernel of a type with more
+// fields.
 func before(k int) any {
 	type Conv struct {
 		Ref    ref
@@ -38,8 +39,8 @@ func after(k, added int) any {
 	}{Deep: true}}
 }
 
-// A field that is zero changes nothing, wherever it stands; one that is set
-// does, as does every other value.
+// A field that is zero does not change the digest, wherever it stands. Other
+// values of fields do.
 func TestZeroField(t *testing.T) {
 	want := Of(before(3), "x", 1.5)
 	if got := Of(after(3, 0), "x", 1.5); got != want {
@@ -56,7 +57,7 @@ func TestZeroField(t *testing.T) {
 
 type generic[T, U any] struct{ Len int }
 
-// Packages of types, and of type arguments, count for nothing.
+// Type names have no packages, and neither have their type arguments.
 func TestTypeName(t *testing.T) {
 	for _, c := range []struct {
 		v    any

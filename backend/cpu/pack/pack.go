@@ -1,8 +1,9 @@
-// Package pack lays weights out as the kernels of package runtime/kernel read
-// them. The compiler uses it; programs that run compiled networks do not.
+// Package pack orders the elements of weights as the kernels of package
+// runtime/kernel read them. Only the compiler uses it.
 //
-// In all layouts output channels come in blocks of 32. The last block has 16
-// where 16 hold the remaining channels. Missing channels, in and out, are zeros.
+// Output channels come in blocks of 32, except in the layouts of Depthwise and
+// Last. The last block has 16 channels if 16 hold the rest. Channels that the
+// weights do not have are zeros.
 package pack
 
 func up(n, k int) int { return (n + k - 1) / k * k }
@@ -15,7 +16,7 @@ func block(oc, o int) int {
 	return 32
 }
 
-// ConvLen returns the number of floats that Conv makes.
+// ConvLen returns the number of floats that Conv returns.
 func ConvLen(oc, ic, kh, kw int) int { return up(oc, 16) * up(ic, 16) * kh * kw }
 
 // Conv packs w [oc,ic,kh,kw] to [oc/32][ic/16][kh][kw][16][32].
@@ -41,11 +42,11 @@ func Conv(w []float32, oc, ic, kh, kw int) []float32 {
 	return out
 }
 
-// FirstLen returns the number of floats that First makes.
+// FirstLen returns the number of floats that First returns.
 func FirstLen(oc, ic, kh, kw int) int { return up(oc, 16) * ic * kh * kw }
 
-// First packs w [oc,ic,kh,kw] to [oc/32][kh][kw][ic][32], for the few input
-// channels of a first layer.
+// First packs w [oc,ic,kh,kw] to [oc/32][kh][kw][ic][32]. Kernels read this form
+// if there are few input channels.
 func First(w []float32, oc, ic, kh, kw int) []float32 {
 	out := make([]float32, FirstLen(oc, ic, kh, kw))
 	i := 0
@@ -64,7 +65,7 @@ func First(w []float32, oc, ic, kh, kw int) []float32 {
 	return out
 }
 
-// DepthwiseLen returns the number of floats that Depthwise makes.
+// DepthwiseLen returns the number of floats that Depthwise returns.
 func DepthwiseLen(c, kh, kw int) int { return up(c, 16) * kh * kw }
 
 // Depthwise packs w [c,1,kh,kw] to [c/16][kh][kw][16].
@@ -79,11 +80,11 @@ func Depthwise(w []float32, c, kh, kw int) []float32 {
 	return out
 }
 
-// LastLen returns the number of floats that Last makes.
+// LastLen returns the number of floats that Last returns.
 func LastLen(oc, ic, kh, kw int) int { return oc * up(ic, 16) * kh * kw }
 
-// Last packs w [oc,ic,kh,kw] to [oc][ic/16][kh][kw][16], for the few output
-// channels of a last layer.
+// Last packs w [oc,ic,kh,kw] to [oc][ic/16][kh][kw][16]. Kernels read this form if
+// there are few output channels.
 func Last(w []float32, oc, ic, kh, kw int) []float32 {
 	k := kh * kw
 	var out []float32
@@ -93,13 +94,13 @@ func Last(w []float32, oc, ic, kh, kw int) []float32 {
 	return out
 }
 
-// DenseLen returns the number of floats that Dense makes.
+// DenseLen returns the number of floats that Dense returns.
 func DenseLen(k, m int) int { return up(m, 16) * up(k, 16) }
 
-// Dense packs a weight matrix to [m/32][k padded to 16][32]. w is [·,m], or
-// [m,·] when trans is set. rows, unless nil, gives for each of the k features
-// the row of w that belongs to it, −1 for none; without it they are rows
-// 0 … k−1.
+// Dense packs a weight matrix to [m/32][k padded to 16][32]. w is [K,m], or [m,K]
+// if trans is set. rows, unless nil, has, for each of the k elements of the
+// operand, the row of [K,m] that belongs to it, or −1 for a row of zeros. If rows
+// is nil, they are rows 0 … k−1.
 func Dense(w []float32, k, m int, trans bool, rows []int) []float32 {
 	out := make([]float32, DenseLen(k, m))
 	n := len(w) / m // rows of w
@@ -128,24 +129,22 @@ func Dense(w []float32, k, m int, trans bool, rows []int) []float32 {
 }
 
 // winogradPitch returns the distance in floats between the positions of
-// transformed weights. It is an odd number of cache lines: the positions of a
-// filter are written together, and a power of two would map all of them to the
-// same sets.
+// transformed weights. It is an odd number of cache lines. The transform writes
+// all positions of a filter together, and a power of two would map them to the
+// same sets of the cache.
 func winogradPitch(oc, ic int) int { return up(oc, 16)*up(ic, 16) + 16 }
 
 // WinogradLen returns the number of floats of the transformed weights of a
-// Winograd convolution F(m×m,3×3); those of F(2×2,5×5) are as many as for m = 4.
-// For each of (m+2)² positions they are [ceil(oc/32)][ic padded to 16][32], the
-// last block 16 wide where oc leaves one.
+// Winograd convolution F(m×m,3×3). F(2×2,5×5) has the same number as m = 4. The
+// weights of each of the (m+2)² positions are [oc/32][ic padded to 16][32].
 func WinogradLen(m, oc, ic int) int { return (m + 2) * (m + 2) * winogradPitch(oc, ic) }
 
 // StridedLen returns the number of floats of the transformed weights of a Winograd
-// convolution with stride 2. For each group of positions they are
-// [ceil(oc/32)][ic padded to 16, in blocks][row][column][16][32], the last block
-// 16 wide where oc leaves one.
+// convolution with stride 2. The weights of each group of positions are
+// [oc/32][ic padded to 16, in blocks][row][column][16][32].
 func StridedLen(oc, ic int) int { return 5 * 5 * winogradPitch(oc, ic) }
 
-// StrassenLen returns the number of floats of the weights of a Strassen step:
-// [spans][oc/64][B11, B21, T2, T1, B22, T3, T4][half a span's channels][32], in
-// the order of their use.
+// StrassenLen returns the number of floats of the weights of a Strassen step,
+// [spans][oc/64][7][half of the channels of a span][32]. The seven matrices are
+// B11, B21, T2, T1, B22, T3 and T4, in the order in which the kernel reads them.
 func StrassenLen(oc, ic int) int { return oc * ic / 4 * 7 }

@@ -1,5 +1,5 @@
-// Package support tells which kernels run the ops of the IR. It finds out by
-// scheduling an example of each op with elements of each type.
+// Package support lists the kernels that run the ops of the IR. It compiles an
+// example of each op with elements of each type.
 package support
 
 import (
@@ -10,10 +10,10 @@ import (
 	"modelc/ir/examples"
 )
 
-// Support is what runs an op.
+// Support describes the kernels of an op.
 type Support struct {
-	Op string
-	// Types are the element types that there are kernels for.
+	Op string // name of the op
+	// Types are the element types that the kernels support.
 	Types []ir.DType
 	// Names are the names of the kernels, without type parameters.
 	Names []string

@@ -14,8 +14,7 @@ import (
 // plan is the network as the runtime executes it.
 //
 // A run of a session executes Steps in order. Each step is a kernel of the
-// runtime with constant operands and extents. The variables of all steps are
-// below.
+// runtime with constant operands and extents. The steps are declared below.
 var plan = runtime.Plan{
 	Graph: [32]byte{
 		0xdf, 0x33, 0x3b, 0x7c, 0x0b, 0xee, 0xde, 0xb4, 0x19, 0x41, 0x87, 0xf9, 0xac, 0x62, 0x4f, 0xce,
@@ -40,8 +39,8 @@ var plan = runtime.Plan{
 	},
 }
 
-// The inputs and outputs, in the memory of the caller of Run. Len is the number
-// of elements.
+// The inputs and outputs are in memory of the caller of Run. Len is the number of
+// elements.
 var (
 	// f32[1,1,28,28], the tensor "image"
 	input = kernel.Ref{Space: kernel.IO, Len: 784}
@@ -49,15 +48,15 @@ var (
 	output = kernel.Ref{Space: kernel.IO + 1, Len: 10}
 )
 
-// The buffers, in the arena: 14144 bytes of memory that each session
+// The buffers are in the arena, 14144 bytes of memory that each session
 // has. Off is the offset in bytes, Len the number of elements. Buffers that are
 // in use at different times share memory.
 //
 // An image is stored in blocks of 16 channels. Around the pixels of each block
 // is a border of Top, Left, Bottom and Right zero pixels, which Len includes.
 // BatchStride is the number of elements from one image of a batch to the next.
-// Clear means that other buffers use the memory of the border, so that the step
-// which writes the image sets the border to zero.
+// Clear is set if other buffers use the memory of the border. The step that writes
+// such an image sets the border to zero.
 
 // f32[1,6,14,14], 12.2 kB, in use from conv1 to conv2.
 var conv1Out = kernel.Image{Ref: kernel.Ref{Len: 3136}, N: 1, C: 6, H: 14, W: 14, BatchStride: 3136}
@@ -79,8 +78,8 @@ var fc2Out = kernel.Ref{Off: 512, Len: 84}
 // f32[1,10], 64 bytes, in use from fc3 to softmax.
 var fc3Out = kernel.Ref{Len: 10}
 
-// The steps, in order, with the weights that they read. Weights are declared
-// with the first step that reads them.
+// The steps are in order. Weights are declared with the first step that reads
+// them.
 
 // conv1: Conv 5×5 1→6 at 28×28, bias, Tanh: first layer; Pool avg 2×2/2×2 at 14×14
 var (

@@ -137,7 +137,7 @@ func Threads(n int) Option { return func(o *runtime.Options) { o.Threads = n } }
 // at a time.
 type Session struct {
 	session *runtime.Session
-	in      *Input // of Predict, nil before its first call
+	in      *Input // in and out belong to Predict and are nil before its first call
 	out     *Output
 }
 

@@ -16,7 +16,7 @@ import (
 // the Name of the class and the Score, a float32.
 type Class = vision.Class
 
-// preprocess says how a picture becomes the input.
+// preprocess describes how a picture is converted to the input.
 var preprocess = vision.Preprocess{
 	Width: 28, Height: 28, Channels: 1, Scale: 0.00392156862745098,
 }

@@ -33,7 +33,7 @@ func ExampleSession_Predict() {
 	}
 	s := m.NewSession()
 	defer s.Close()
-	img := picture() // or what image.Decode returns
+	img := picture() // or an image from image.Decode
 	classes, err := s.Predict(img)
 	if err != nil {
 		log.Fatal(err)

@@ -14,11 +14,10 @@ import (
 // plan is the network as the runtime executes it.
 //
 // A run of a session executes Steps in order. Each step is a kernel of the
-// runtime with constant operands and extents. The variables of all steps are
-// below.
+// runtime with constant operands and extents. The steps are declared below.
 //
-// Load runs once for a model, when it is opened: it transforms weights into the
-// form that the kernels read.
+// Load is executed once, when a model is opened. Its steps transform weights into
+// the form that the kernels read.
 var plan = runtime.Plan{
 	Graph: [32]byte{
 		0x87, 0xa6, 0x26, 0xf5, 0xeb, 0x29, 0xd8, 0x1f, 0x45, 0x7e, 0x00, 0x3c, 0xed, 0x23, 0xbd, 0x94,
@@ -80,8 +79,8 @@ var plan = runtime.Plan{
 	},
 }
 
-// The inputs and outputs, in the memory of the caller of Run. Len is the number
-// of elements.
+// The inputs and outputs are in memory of the caller of Run. Len is the number of
+// elements.
 var (
 	// f32[1,3,192,192], the tensor "picture"
 	input = kernel.Ref{Space: kernel.IO, Len: 110592}
@@ -89,15 +88,15 @@ var (
 	output = kernel.Ref{Space: kernel.IO + 1, Len: 110592}
 )
 
-// The buffers, in the arena: 9045504 bytes of memory that each session
+// The buffers are in the arena, 9045504 bytes of memory that each session
 // has. Off is the offset in bytes, Len the number of elements. Buffers that are
 // in use at different times share memory.
 //
 // An image is stored in blocks of 16 channels. Around the pixels of each block
 // is a border of Top, Left, Bottom and Right zero pixels, which Len includes.
 // BatchStride is the number of elements from one image of a batch to the next.
-// Clear means that other buffers use the memory of the border, so that the step
-// which writes the image sets the border to zero.
+// Clear is set if other buffers use the memory of the border. The step that writes
+// such an image sets the border to zero.
 
 // f32[1,16,192,192], 2.3 MB, in use from node_conv2d to node_conv2d_1.
 var nodeConv2dOut = kernel.Image{Ref: kernel.Ref{Off: 4817408, Len: 602176},
@@ -214,9 +213,9 @@ var picturePacked = kernel.Image{Ref: kernel.Ref{Off: 2359296, Len: 589824},
 var nodeSubOut = kernel.Image{Ref: kernel.Ref{Off: 4718592, Len: 589824},
 	N: 1, C: 3, H: 192, W: 192, BatchStride: 589824}
 
-// The steps, in order, with the weights that they read. Weights are declared
-// with the first step that reads them. A kernel of Load prepares weights from
-// their form in the weights file, which has a name that ends with Stored.
+// The steps are in order. Weights are declared with the first step that reads
+// them. A name that ends with Stored stands for weights in the form of the
+// weights file. A step of Load, whose name ends with Load, prepares them.
 
 // node_conv2d: Conv 3×3 3→16 at 192×192, bias, Relu: first layer
 var (

@@ -14,11 +14,10 @@ import (
 // plan is the network as the runtime executes it.
 //
 // A run of a session executes Steps in order. Each step is a kernel of the
-// runtime with constant operands and extents. The variables of all steps are
-// below.
+// runtime with constant operands and extents. The steps are declared below.
 //
-// Load runs once for a model, when it is opened: it transforms weights into the
-// form that the kernels read.
+// Load is executed once, when a model is opened. Its steps transform weights into
+// the form that the kernels read.
 var plan = runtime.Plan{
 	Graph: [32]byte{
 		0xf0, 0xd9, 0x2a, 0x87, 0x6e, 0x8b, 0xca, 0x78, 0xc8, 0x0e, 0x0c, 0xb7, 0x1b, 0xc9, 0x53, 0x7d,
@@ -120,8 +119,8 @@ var plan = runtime.Plan{
 	},
 }
 
-// The inputs and outputs, in the memory of the caller of Run. Len is the number
-// of elements.
+// The inputs and outputs are in memory of the caller of Run. Len is the number of
+// elements.
 var (
 	// f32[1,3,256,256], the tensor "picture"
 	input = kernel.Ref{Space: kernel.IO, Len: 196608}
@@ -131,15 +130,15 @@ var (
 	outputDetectionsCount = kernel.Ref{Space: kernel.IO + 2, Len: 1}
 )
 
-// The buffers, in the arena: 1622592 bytes of memory that each session
+// The buffers are in the arena, 1622592 bytes of memory that each session
 // has. Off is the offset in bytes, Len the number of elements. Buffers that are
 // in use at different times share memory.
 //
 // An image is stored in blocks of 16 channels. Around the pixels of each block
 // is a border of Top, Left, Bottom and Right zero pixels, which Len includes.
 // BatchStride is the number of elements from one image of a batch to the next.
-// Clear means that other buffers use the memory of the border, so that the step
-// which writes the image sets the border to zero.
+// Clear is set if other buffers use the memory of the border. The step that writes
+// such an image sets the border to zero.
 
 // f32[1,16,128,128], 1.0 MB, in use from /net/fine/fine.0/fine.0.0/Conv to
 // /net/fine/fine.1/fine.1.0/Conv.
@@ -363,9 +362,9 @@ var add1Out = kernel.Ref{Off: 63872, Len: 600}
 // f32[300,1], 1.2 kB, in use from /Cast to /Concat_1.
 var castOut = kernel.Ref{Off: 67520, Len: 300}
 
-// The steps, in order, with the weights that they read. Weights are declared
-// with the first step that reads them. A kernel of Load prepares weights from
-// their form in the weights file, which has a name that ends with Stored.
+// The steps are in order. Weights are declared with the first step that reads
+// them. A name that ends with Stored stands for weights in the form of the
+// weights file. A step of Load, whose name ends with Load, prepares them.
 
 // /net/fine/fine.0/fine.0.0/Conv: Conv 3×3/2 3→16 at 128×128, bias, SiLU(1): first layer
 var (

@@ -14,11 +14,10 @@ import (
 // plan is the network as the runtime executes it.
 //
 // A run of a session executes Steps in order. Each step is a kernel of the
-// runtime with constant operands and extents. The variables of all steps are
-// below.
+// runtime with constant operands and extents. The steps are declared below.
 //
-// Load runs once for a model, when it is opened: it transforms weights into the
-// form that the kernels read.
+// Load is executed once, when a model is opened. Its steps transform weights into
+// the form that the kernels read.
 var plan = runtime.Plan{
 	Graph: [32]byte{
 		0x7d, 0x5e, 0x4f, 0xf2, 0x3b, 0x2d, 0xe9, 0x99, 0x9a, 0xe9, 0x33, 0xf2, 0xfd, 0x56, 0xf9, 0xdf,
@@ -52,8 +51,8 @@ var plan = runtime.Plan{
 	},
 }
 
-// The inputs and outputs, in the memory of the caller of Run. Len is the number
-// of elements.
+// The inputs and outputs are in memory of the caller of Run. Len is the number of
+// elements.
 var (
 	// f32[1,28,28,1], the tensor "input_layer"
 	input = kernel.Ref{Space: kernel.IO, Len: 784}
@@ -61,15 +60,15 @@ var (
 	output = kernel.Ref{Space: kernel.IO + 1, Len: 10}
 )
 
-// The buffers, in the arena: 115200 bytes of memory that each session
+// The buffers are in the arena, 115200 bytes of memory that each session
 // has. Off is the offset in bytes, Len the number of elements. Buffers that are
 // in use at different times share memory.
 //
 // An image is stored in blocks of 16 channels. Around the pixels of each block
 // is a border of Top, Left, Bottom and Right zero pixels, which Len includes.
 // BatchStride is the number of elements from one image of a batch to the next.
-// Clear means that other buffers use the memory of the border, so that the step
-// which writes the image sets the border to zero.
+// Clear is set if other buffers use the memory of the border. The step that writes
+// such an image sets the border to zero.
 
 // f32[1,1,28,28], 56.2 kB, in use during block1_conv1.
 var block1Conv1Out = kernel.Image{Ref: kernel.Ref{Len: 14400},
@@ -115,9 +114,9 @@ var fc2Out = kernel.Ref{Len: 48}
 // f32[1,10], 64 bytes, in use during predictions.
 var predictionsOut = kernel.Ref{Off: 192, Len: 10}
 
-// The steps, in order, with the weights that they read. Weights are declared
-// with the first step that reads them. A kernel of Load prepares weights from
-// their form in the weights file, which has a name that ends with Stored.
+// The steps are in order. Weights are declared with the first step that reads
+// them. A name that ends with Stored stands for weights in the form of the
+// weights file. A step of Load, whose name ends with Load, prepares them.
 
 // block1_conv1: Pack to NC16
 var block1Conv1Pack = kernel.Pack{Src: input, Dst: block1Conv1Out}

@@ -15,11 +15,10 @@ import (
 // plan is the network as the runtime executes it.
 //
 // A run of a session executes Steps in order. Each step is a kernel of the
-// runtime with constant operands and extents. The variables of all steps are
-// below.
+// runtime with constant operands and extents. The steps are declared below.
 //
-// Load runs once for a model, when it is opened: it transforms weights into the
-// form that the kernels read.
+// Load is executed once, when a model is opened. Its steps transform weights into
+// the form that the kernels read.
 var plan = runtime.Plan{
 	Graph: [32]byte{
 		0xa3, 0x6d, 0xba, 0xbf, 0xa5, 0x7c, 0x77, 0x93, 0x2f, 0x6e, 0x63, 0xbe, 0xe5, 0x53, 0xdf, 0xe7,
@@ -65,8 +64,8 @@ var plan = runtime.Plan{
 	},
 }
 
-// The inputs and outputs, in the memory of the caller of Run. Len is the number
-// of elements.
+// The inputs and outputs are in memory of the caller of Run. Len is the number of
+// elements.
 var (
 	// f32[1,1,64,64], the tensor "luma"
 	input = kernel.Ref{Space: kernel.IO, Len: 4096}
@@ -74,15 +73,15 @@ var (
 	output = kernel.Ref{Space: kernel.IO + 1, Len: 36864}
 )
 
-// The buffers, in the arena: 1672704 bytes of memory that each session
+// The buffers are in the arena, 1672704 bytes of memory that each session
 // has. Off is the offset in bytes, Len the number of elements. Buffers that are
 // in use at different times share memory.
 //
 // An image is stored in blocks of 16 channels. Around the pixels of each block
 // is a border of Top, Left, Bottom and Right zero pixels, which Len includes.
 // BatchStride is the number of elements from one image of a batch to the next.
-// Clear means that other buffers use the memory of the border, so that the step
-// which writes the image sets the border to zero.
+// Clear is set if other buffers use the memory of the border. The step that writes
+// such an image sets the border to zero.
 
 // f32[1,64,64,64], 1.1 MB, in use from node_conv2d to node_conv2d_1.
 var nodeConv2dOut = kernel.Image{Ref: kernel.Ref{Len: 278784},
@@ -128,9 +127,9 @@ var nodePixelShuffle8Out = kernel.Ref{Off: 262144, Len: 4096}
 // f32[1,1,64,64], 16.0 kB, in use during node_pixel_shuffle.
 var nodePixelShuffle9Out = kernel.Ref{Off: 278528, Len: 4096}
 
-// The steps, in order, with the weights that they read. Weights are declared
-// with the first step that reads them. A kernel of Load prepares weights from
-// their form in the weights file, which has a name that ends with Stored.
+// The steps are in order. Weights are declared with the first step that reads
+// them. A name that ends with Stored stands for weights in the form of the
+// weights file. A step of Load, whose name ends with Load, prepares them.
 
 // node_conv2d: Conv 5×5 1→64 at 64×64, bias, Relu: first layer
 var (

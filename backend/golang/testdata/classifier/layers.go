@@ -14,8 +14,7 @@ import (
 // plan is the network as the runtime executes it.
 //
 // A run of a session executes Steps in order. Each step is a kernel of the
-// runtime with constant operands and extents. The variables of all steps are
-// below.
+// runtime with constant operands and extents. The steps are declared below.
 var plan = runtime.Plan{
 	Graph: [32]byte{
 		0xae, 0x49, 0x5e, 0x32, 0xa0, 0x21, 0x33, 0x99, 0xcc, 0xce, 0x80, 0xb2, 0xdf, 0xec, 0xe3, 0xa5,
@@ -38,8 +37,8 @@ var plan = runtime.Plan{
 	},
 }
 
-// The inputs and outputs, in the memory of the caller of Run. Len is the number
-// of elements.
+// The inputs and outputs are in memory of the caller of Run. Len is the number of
+// elements.
 var (
 	// f32[1,6,8,3], the tensor "image"
 	input = kernel.Ref{Space: kernel.IO, Len: 144}
@@ -47,15 +46,15 @@ var (
 	output = kernel.Ref{Space: kernel.IO + 1, Len: 4}
 )
 
-// The buffers, in the arena: 3136 bytes of memory that each session
+// The buffers are in the arena, 3136 bytes of memory that each session
 // has. Off is the offset in bytes, Len the number of elements. Buffers that are
 // in use at different times share memory.
 //
 // An image is stored in blocks of 16 channels. Around the pixels of each block
 // is a border of Top, Left, Bottom and Right zero pixels, which Len includes.
 // BatchStride is the number of elements from one image of a batch to the next.
-// Clear means that other buffers use the memory of the border, so that the step
-// which writes the image sets the border to zero.
+// Clear is set if other buffers use the memory of the border. The step that writes
+// such an image sets the border to zero.
 
 // The buffer of c: 3.0 kB, in use from c to s.
 var (
@@ -68,8 +67,8 @@ var (
 // f32[1,4], 64 bytes, in use from s to p.
 var sOut = kernel.Ref{Off: 3072, Len: 4}
 
-// The steps, in order, with the weights that they read. Weights are declared
-// with the first step that reads them.
+// The steps are in order. Weights are declared with the first step that reads
+// them.
 
 // c: Conv 3×3 3→4 at 6×8, Relu: first layer
 var (

@@ -15,7 +15,7 @@ import (
 // the Name of the class and the Score, a float32.
 type Class = vision.Class
 
-// preprocess says how a picture becomes the input.
+// preprocess describes how a picture is converted to the input.
 var preprocess = vision.Preprocess{
 	Width: 8, Height: 6, Layout: vision.NHWC, Fit: vision.Crop, Filter: vision.Lanczos, BGR: true,
 	Mean: [3]float64{103.939, 116.779, 123.68},

@@ -15,8 +15,7 @@ import (
 // plan is the network as the runtime executes it.
 //
 // A run of a session executes Steps in order. Each step is a kernel of the
-// runtime with constant operands and extents. The variables of all steps are
-// below.
+// runtime with constant operands and extents. The steps are declared below.
 var plan = runtime.Plan{
 	Graph: [32]byte{
 		0x0e, 0xc1, 0xcb, 0xf7, 0x4a, 0xa6, 0x32, 0xda, 0x04, 0x8d, 0xba, 0xf9, 0xb0, 0xd1, 0x28, 0x17,
@@ -52,8 +51,8 @@ var plan = runtime.Plan{
 	},
 }
 
-// The inputs and outputs, in the memory of the caller of Run. Len is the number
-// of elements.
+// The inputs and outputs are in memory of the caller of Run. Len is the number of
+// elements.
 var (
 	// f32[2,3,4,4], the tensor "x\"; panic(1); \""
 	inputXPanic1 = kernel.Ref{Space: kernel.IO, Len: 96}
@@ -77,15 +76,15 @@ var (
 	outputOutput3 = kernel.Ref{Space: kernel.IO + 10, Len: 4}
 )
 
-// The buffers, in the arena: 2112 bytes of memory that each session
+// The buffers are in the arena, 2112 bytes of memory that each session
 // has. Off is the offset in bytes, Len the number of elements. Buffers that are
 // in use at different times share memory.
 //
 // An image is stored in blocks of 16 channels. Around the pixels of each block
 // is a border of Top, Left, Bottom and Right zero pixels, which Len includes.
 // BatchStride is the number of elements from one image of a batch to the next.
-// Clear means that other buffers use the memory of the border, so that the step
-// which writes the image sets the border to zero.
+// Clear is set if other buffers use the memory of the border. The step that writes
+// such an image sets the border to zero.
 
 // The buffer of c: 2.0 kB, in use from c to s.
 var (
@@ -98,8 +97,8 @@ var (
 // f32[2,5], 64 bytes, in use from s to p.
 var sOut = kernel.Ref{Off: 2048, Len: 10}
 
-// The steps, in order, with the weights that they read. Weights are declared
-// with the first step that reads them.
+// The steps are in order. Weights are declared with the first step that reads
+// them.
 
 // c: Conv 3×3 3→4 at 4×4, Clip(0,6): first layer
 var (

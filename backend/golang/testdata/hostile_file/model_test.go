@@ -76,7 +76,8 @@ func fill(in *Input) {
 	}
 }
 
-// noise returns the k-th of a sequence with mean 0 and variance 1.
+// noise returns the k-th number of a pseudo-random sequence with mean 0 and
+// variance 1.
 func noise(k uint64) float32 {
 	u := float64(mix(k)>>11) / (1 << 53)
 	return float32(float64(u*(2*math.Sqrt(3))) - math.Sqrt(3))
@@ -110,8 +111,8 @@ func TestGolden(t *testing.T) {
 	near(t, OutputOutput3Name, out.Output3, stored, 1, 0)
 }
 
-// read returns the stored elements of an output with n elements: every
-// stride-th.
+// read returns the stored elements of an output with n elements: the first
+// element and every stride-th element after it.
 func read[T any](t *testing.T, stored io.Reader, n, stride int) []T {
 	want := make([]T, (n+stride-1)/stride)
 	if err := binary.Read(stored, binary.LittleEndian, want); err != nil {
@@ -120,8 +121,8 @@ func read[T any](t *testing.T, stored io.Reader, n, stride int) []T {
 	return want
 }
 
-// near compares floats. Where width is not 0, rows of that width hold scores,
-// and near compares the best class of each row too.
+// near compares floats. If width is not 0, the rows of that width hold scores,
+// and near also compares the best class of each row.
 func near[T float32 | float64](t *testing.T, name string, got []T, stored io.Reader, stride, width int) {
 	want := read[T](t, stored, len(got), stride)
 	top, worst, at := 0.0, 0.0, 0
@@ -182,8 +183,8 @@ func TestNoAllocations(t *testing.T) {
 	check(m.NewSession(), NewInput(), NewOutput())
 }
 
-// TestConcurrent checks that eight goroutines that share a model get the same
-// bits.
+// TestConcurrent checks that eight goroutines that share a model get
+// bit-identical outputs.
 func TestConcurrent(t *testing.T) {
 	m := testModel(t)
 	var wg sync.WaitGroup
@@ -210,7 +211,7 @@ func TestConcurrent(t *testing.T) {
 	}
 }
 
-// same compares the elements of two sessions.
+// same checks that two sessions gave the same elements.
 func same[T comparable](t *testing.T, name string, a, b []T) {
 	for k := range a {
 		if a[k] != b[k] && (a[k] == a[k] || b[k] == b[k]) {
@@ -250,8 +251,8 @@ func TestRunBatch(t *testing.T) {
 	}
 }
 
-// TestWithWeights checks that the weights of a file give the same bits, and
-// that a file without weights is refused.
+// TestWithWeights checks that the weights of a file give bit-identical outputs,
+// and that WithWeights refuses a file without weights.
 func TestWithWeights(t *testing.T) {
 	m, err := WithWeights("weights.bin")
 	if err != nil {
@@ -297,8 +298,8 @@ func TestMisuse(t *testing.T) {
 	}
 }
 
-// BenchmarkRun measures a run with GOMAXPROCS threads. The flag -cpu 1,2,4 sets
-// others.
+// BenchmarkRun measures a run with GOMAXPROCS threads. The flag -cpu 1,2,4
+// measures other numbers of threads.
 func BenchmarkRun(b *testing.B) {
 	benchmark(b, testModel(b).NewSession(), NewInput(), NewOutput(), 1)
 }
