@@ -1,6 +1,10 @@
 package runtime
 
-import "modelc/runtime/internal/simd"
+import (
+	"slices"
+
+	"modelc/runtime/internal/simd"
+)
 
 // Tier returns the name of the tier in use, the instruction set of the kernels:
 // "generic", "neon", "avx2" or "avx512".
@@ -13,6 +17,21 @@ func Tiers() []string {
 		names = append(names, t.Name)
 	}
 	return names
+}
+
+// FasterTiers describes the tiers that are faster than the best of this machine, for
+// people: "avx512 needs AVX-512 F, DQ, BW and VL". If this machine has only the
+// kernels in Go, these are the tiers of all architectures.
+func FasterTiers() []string {
+	available := simd.Available()
+	best := available[len(available)-1]
+	var list []string
+	for _, t := range simd.All[slices.Index(simd.All, best)+1:] {
+		if t.Arch == best.Arch || best.Arch == "" {
+			list = append(list, t.Name+" needs "+t.Needs)
+		}
+	}
+	return list
 }
 
 // PeakGFLOPS measures the peak rate of multiply-adds of one core in the tier in

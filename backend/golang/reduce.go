@@ -499,11 +499,10 @@ func parseAssembly(name, src string, cut cuts) *assembly {
 	add(comments)
 	for i := range a.blocks {
 		b := &a.blocks[i]
-		for _, suffix := range []string{"AVX512", "AVX2", "NEON"} {
-			if kernel, ok := strings.CutSuffix(b.symbol, suffix); ok && kernel != "" {
-				if pixels := cut[strings.ToUpper(kernel[:1])+kernel[1:]]; len(pixels) > 0 {
-					b.text = cutSections(b.text, pixels)
-				}
+		for micro, pixels := range cut {
+			tier, ok := strings.CutPrefix(b.symbol, uncapitalised(micro))
+			if ok && tierSuffix.MatchString(tier) && len(pixels) > 0 {
+				b.text = cutSections(b.text, pixels)
 			}
 		}
 		b.mentions = map[string]bool{}
@@ -511,6 +510,9 @@ func parseAssembly(name, src string, cut cuts) *assembly {
 	}
 	return a
 }
+
+// tierSuffix is the end of the name of a micro-kernel in assembly: AVX512.
+var tierSuffix = regexp.MustCompile(`^[A-Z][A-Z0-9]*$`)
 
 // A micro-kernel starts with jumps to a section for each number of pixels. The
 // sections start at the labels p2, p3, and so on. The section for one pixel follows

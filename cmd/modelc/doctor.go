@@ -43,6 +43,7 @@ type cpuState struct {
 	L3         int      `json:"l3_bytes"`
 	Tier       string   `json:"tier"`  // in use
 	Tiers      []string `json:"tiers"` // tiers of this machine, the best last
+	Faster     []string `json:"-"`     // faster tiers that other machines have
 	Forced     string   `json:"modelc_cpu,omitempty"`
 	CPUs       int      `json:"cpus"` // number of CPUs that the process may run on
 	GOMAXPROCS int      `json:"gomaxprocs"`
@@ -133,7 +134,7 @@ var shown = []cpuid.FeatureID{
 
 func lookAtCPU() cpuState {
 	s := cpuState{
-		Name: cpuid.CPU.BrandName, L2: max(0, cpuid.CPU.Cache.L2), L3: max(0, cpuid.CPU.Cache.L3), Tier: runtime.Tier(), Tiers: runtime.Tiers(), Forced: os.Getenv("MODELC_CPU"),
+		Name: cpuid.CPU.BrandName, L2: max(0, cpuid.CPU.Cache.L2), L3: max(0, cpuid.CPU.Cache.L3), Tier: runtime.Tier(), Tiers: runtime.Tiers(), Faster: runtime.FasterTiers(), Forced: os.Getenv("MODELC_CPU"),
 		CPUs: goruntime.NumCPU(), GOMAXPROCS: goruntime.GOMAXPROCS(0), Quota: machine.Quota(os.DirFS("/")),
 	}
 	for _, f := range shown {
@@ -144,19 +145,14 @@ func lookAtCPU() cpuState {
 	return s
 }
 
-// wants names the features of the CPU that a tier needs.
-var wants = map[string]string{"avx512": "AVX-512 F, DQ, BW and VL", "avx2": "AVX2 and FMA", "neon": "arm64"}
-
 // why returns the reason why the tier is used.
 func (s *cpuState) why() string {
 	best := s.Tiers[len(s.Tiers)-1]
 	switch {
 	case s.Tier != best:
 		return fmt.Sprintf("MODELC_CPU selects it; this machine has %s", best)
-	case best == "avx2":
-		return "the fastest on this machine; avx512 needs " + wants["avx512"]
-	case best == "generic":
-		return "this machine has only the kernels in Go; faster ones need " + wants["avx2"] + ", or arm64"
+	case len(s.Faster) > 0:
+		return "the fastest on this machine; " + strings.Join(s.Faster, ", ")
 	}
 	return "the fastest kernels"
 }
@@ -270,7 +266,7 @@ func (d *diagnosis) advise() []advice {
 		add(false, "MODELC_CPU=%s is ignored: this machine has %s", c.Forced, strings.Join(c.Tiers, ", "))
 	}
 	if c.Tiers[len(c.Tiers)-1] == "generic" {
-		add(false, "the kernels in Go are correct but slow: run packages on a CPU with %s, or on arm64", wants["avx2"])
+		add(false, "the kernels in Go are correct but slow: use a CPU with faster ones (%s)", strings.Join(c.Faster, ", "))
 	}
 	if c.Quota > 0 && float64(c.GOMAXPROCS) > math.Ceil(c.Quota) {
 		add(false, "GOMAXPROCS is %d, but the container may use %.3g CPUs, so the system stops it for a part of every period: set GOMAXPROCS=%.0f", c.GOMAXPROCS, c.Quota, math.Ceil(c.Quota))

@@ -10,7 +10,9 @@ package simd
 // Tier describes an instruction set and the register tiles of its kernels.
 type Tier struct {
 	Name  string
-	Lanes int // the number of float32 in a vector
+	Arch  string // GOARCH, "" for all
+	Needs string // the features of the CPU that it needs, for people
+	Lanes int    // the number of float32 in a vector
 	// TilePixels is the maximum number of pixels of a tile of 16 or 32 output
 	// channels.
 	TilePixels int
@@ -37,12 +39,13 @@ var (
 	// generic is pure Go.
 	generic = Tier{Name: "generic", Lanes: 1, TilePixels: 14, ChannelPixels: 14, MACs: 1}
 	// neon has the 128-bit vectors of arm64.
-	neon = Tier{Name: "neon", Lanes: 4, TilePixels: 6, ChannelPixels: 6, MACs: 4, Accumulators: 24}
+	neon = Tier{Name: "neon", Arch: "arm64", Needs: "arm64", Lanes: 4, TilePixels: 6, ChannelPixels: 6, MACs: 4, Accumulators: 24}
 	// avx2 has 256-bit vectors and FMA.
-	avx2 = Tier{Name: "avx2", Lanes: 8, TilePixels: 6, ChannelPixels: 7, NarrowPixels: 14, NeighbourPixels: 12, MACs: 8, Accumulators: 12}
-	// avx512 has 512-bit vectors: AVX-512 F, DQ, BW and VL.
-	avx512 = Tier{Name: "avx512", Lanes: 16, TilePixels: 14, ChannelPixels: 14, NarrowPixels: 14, MACs: 16, Accumulators: 24}
+	avx2 = Tier{Name: "avx2", Arch: "amd64", Needs: "AVX2 and FMA", Lanes: 8, TilePixels: 6, ChannelPixels: 7, NarrowPixels: 14, NeighbourPixels: 12, MACs: 8, Accumulators: 12}
+	// avx512 has 512-bit vectors.
+	avx512 = Tier{Name: "avx512", Arch: "amd64", Needs: "AVX-512 F, DQ, BW and VL", Lanes: 16, TilePixels: 14, ChannelPixels: 14, NarrowPixels: 14, MACs: 16, Accumulators: 24}
 )
 
-// All lists the tiers of all machines.
+// All lists the tiers of all machines. Of those of one architecture, later
+// ones are faster.
 var All = []*Tier{&generic, &neon, &avx2, &avx512}
