@@ -1,8 +1,10 @@
 package runtime
 
 import (
+	"errors"
 	"fmt"
 	goruntime "runtime"
+	"sync/atomic"
 	"unsafe"
 
 	"modelc/runtime/kernel"
@@ -17,13 +19,30 @@ type Options struct {
 	Threads int
 }
 
+// The errors of a session that cannot begin a run.
+var (
+	// ErrInUse says that another goroutine uses the session.
+	ErrInUse = errors.New("session is in use: every goroutine needs its own")
+	// ErrClosed says that the session is closed.
+	ErrClosed = errors.New("session is closed")
+)
+
 // Session owns the memory and the workers that one run needs. Only one goroutine at
-// a time may use it.
+// a time may use it. Begin and End reserve it.
 type Session struct {
 	model *Model
 	plan  *Plan
 	ctx   *kernel.Context
+	state atomic.Int32
 }
+
+// The states of a session.
+const (
+	idle    = iota
+	running // between Begin and End
+	closing // running, and closed by End
+	closed
+)
 
 // NewSession returns a session with its own arena and workers. Close releases the
 // workers. A session that is never closed keeps them parked until the garbage
@@ -38,6 +57,52 @@ func (m *Model) NewSession(o Options) *Session {
 	s := &Session{model: m, plan: o.Plan, ctx: m.newContext(o.Threads, o.Plan, o.Plan.Steps, o.Plan.ArenaBytes, &m.ready)}
 	goruntime.AddCleanup(s, func(end func()) { end() }, s.ctx.Closer())
 	return s
+}
+
+// Begin reserves the session for the caller until End. It fails with ErrInUse or
+// ErrClosed.
+func (s *Session) Begin() error {
+	switch {
+	case s == nil:
+		return ErrClosed
+	case s.state.CompareAndSwap(idle, running):
+		return nil
+	case s.state.Load() == closed:
+		return ErrClosed
+	}
+	return ErrInUse
+}
+
+// End ends the reservation of Begin. If Close was called since, it closes the
+// session.
+func (s *Session) End() {
+	if !s.state.CompareAndSwap(running, idle) {
+		s.state.Store(closed)
+		s.ctx.Closer()()
+	}
+}
+
+// Close ends the workers of the session. During a run it returns at once, and the
+// session closes at the end of the run.
+func (s *Session) Close() {
+	if s == nil {
+		return
+	}
+	for {
+		switch s.state.Load() {
+		case idle:
+			if s.state.CompareAndSwap(idle, closed) {
+				s.ctx.Closer()()
+				return
+			}
+		case running:
+			if s.state.CompareAndSwap(running, closing) {
+				return
+			}
+		default:
+			return
+		}
+	}
 }
 
 // io returns the space of port i. Ports are numbered consecutively, inputs first.
@@ -95,9 +160,6 @@ func (s *Session) RunSteps(after func(i int, step Step)) {
 // Memory returns the memory of r with the values of the last run. elem is the size
 // of an element in bytes.
 func (s *Session) Memory(r kernel.Ref, elem int) []byte { return s.ctx.Bytes(r, elem) }
-
-// Close ends the workers of the session.
-func (s *Session) Close() { s.ctx.Closer()() }
 
 // BytesOf returns the memory of s as bytes, without a copy.
 func BytesOf[T kernel.Number | ~bool](s []T) []byte {

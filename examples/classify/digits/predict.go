@@ -7,6 +7,7 @@
 package digits
 
 import (
+	"fmt"
 	"image"
 
 	"modelc/runtime/vision"
@@ -29,13 +30,17 @@ var preprocess = vision.Preprocess{
 //
 // Predict allocates the answer and a few buffers of pixels.
 func (s *Session) Predict(img image.Image) ([]Class, error) {
+	if err := s.session.Begin(); err != nil {
+		return nil, fmt.Errorf("digits: %w", err)
+	}
+	defer s.session.End()
 	if s.in == nil {
 		s.in, s.out = NewInput(), NewOutput()
 	}
 	if err := preprocess.Apply(s.in.Data, img); err != nil {
 		return nil, err
 	}
-	if err := s.Run(s.in, s.out); err != nil {
+	if err := s.run(s.in, s.out); err != nil {
 		return nil, err
 	}
 	return vision.Top(s.out.Data, 5, ClassNames[:]), nil

@@ -218,24 +218,26 @@ func (m *Model) newSession(p *runtime.Plan, options []Option) *Session {
 	return &Session{session: m.model.NewSession(o)}
 }
 
-// Close releases the session's goroutines. It must not be called during a run.
-// A closed session cannot run again.
-func (s *Session) Close() {
-	if s.session != nil {
-		s.session.Close()
-		s.session = nil
-	}
-}
+// Close releases the session's goroutines. A closed session cannot run again. A
+// run that another goroutine has begun ends first; Close does not wait for it.
+func (s *Session) Close() { s.session.Close() }
 
 // Run computes out from in. It does not allocate memory. It fails if a tensor
-// does not have the session's number of elements, or if the session is closed.
+// does not have the session's number of elements, if the session is closed, or
+// if another goroutine uses the session.
 func (s *Session) Run(in *Input, out *Output) error {
-	if s.session == nil {
-		return errors.New("net: the session is closed")
-	}
 	if in == nil || out == nil {
 		return errors.New("net: Run needs an input and an output")
 	}
+	if err := s.session.Begin(); err != nil {
+		return fmt.Errorf("net: %w", err)
+	}
+	defer s.session.End()
+	return s.run(in, out)
+}
+
+// run is Run for a session that the caller has reserved.
+func (s *Session) run(in *Input, out *Output) error {
 	if err := s.session.Bind(0, runtime.BytesOf(in.XPanic1)); err != nil {
 		return fmt.Errorf("net: in.XPanic1: %w", err)
 	}
