@@ -1,6 +1,8 @@
 package runtime
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
 	goruntime "runtime"
 	"unsafe"
@@ -20,11 +22,14 @@ type Model struct {
 }
 
 // NewModel returns the model of p with the given weights, the payload of a weights
-// file. It fails if their size is not that of the plan. NewModel transforms weights
-// in the background; runs wait for those that they read. The model refers to
-// weights and does not copy them, unless their memory does not start at a multiple
-// of 4 bytes.
+// file. It fails if their size is not that of the plan, or on a big-endian machine.
+// NewModel transforms weights in the background; runs wait for those that they read.
+// The model refers to weights and does not copy them, unless their memory does not
+// start at a multiple of 4 bytes.
 func NewModel(p *Plan, weights []byte) (*Model, error) {
+	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
+		return nil, errors.New("modelc: weights are little-endian, this machine is big-endian")
+	}
 	if len(weights) != p.WeightsBytes {
 		return nil, fmt.Errorf("modelc: the weights are %d bytes, the package was generated for %d", len(weights), p.WeightsBytes)
 	}

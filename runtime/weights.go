@@ -57,12 +57,13 @@ func EmbeddedModel(p *Plan, file string, want [32]byte) (*Model, error) {
 	return NewModel(p, payload)
 }
 
-// OpenModel maps the weights file at path and returns the model of p with the
+// OpenModel reads or maps the weights file at path and returns the model of p with the
 // weights in it. It reads the whole file to check the digest of the weights.
 // If want is nil, OpenModel accepts the weights of any model with the same graph;
-// otherwise the digest must be *want. The file stays mapped until the garbage
-// collector finds the model unused. Until then no program may write to it, but
-// another file may replace it. Errors name the path.
+// otherwise the digest must be *want. A file of 16 MB or more stays mapped until the
+// garbage collector finds the model unused. Until then no program may write to it or
+// truncate it, but another file may replace it. Smaller files are read. Errors name
+// the path.
 func OpenModel(p *Plan, path string, want *[32]byte) (*Model, error) {
 	file, err := mem.Map(path)
 	if err != nil {

@@ -13,11 +13,19 @@ var (
 	// release tells the system that b will hardly be read again.
 	release = func(b []byte) {}
 	// mapFile returns the content of a file and a function that ends its use.
-	mapFile = func(path string) (data []byte, unmap func(), err error) {
-		data, err = os.ReadFile(path)
-		return data, func() {}, err
-	}
+	mapFile = readFile
 )
+
+// readFile reads a file into memory that starts on a cache line.
+func readFile(path string) (data []byte, unmap func(), err error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	data = Aligned(len(b))
+	copy(data, b)
+	return data, func() {}, nil
+}
 
 // Aligned returns n zero bytes that start on a cache line.
 func Aligned(n int) []byte {
@@ -38,8 +46,9 @@ type File struct {
 	unmap func()
 }
 
-// Map maps a file read-only into memory. If the system has no mappings, Map reads
-// the file.
+// Map maps a file read-only into memory. It reads a small file, and every file if
+// the system has no mappings. No program may write to a mapped file or truncate it
+// while it is in use.
 func Map(path string) (File, error) {
 	data, unmap, err := mapFile(path)
 	return File{data, unmap}, err

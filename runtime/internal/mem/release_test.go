@@ -33,6 +33,8 @@ func resident(t *testing.T, b []byte) (n int) {
 
 // Released pages of a file leave memory and can be read again.
 func TestReleaseOfFile(t *testing.T) {
+	defer func(n int64) { mappedBytes = n }(mappedBytes)
+	mappedBytes = 0
 	page := os.Getpagesize()
 	content := bytes.Repeat([]byte("weights!"), 64*page/8)
 	path := filepath.Join(t.TempDir(), "weights.bin")
