@@ -94,7 +94,11 @@ func (k *Resize[T]) Run(c *kernel.Context) {
 		for x := range k.Out {
 			out := dst[(o*k.Out+x)*k.Inner:][:k.Inner]
 			if k.Taps == 1 {
-				copy(out, src[(o*k.In+int(k.Index[x]))*k.Inner:])
+				if k.Weight[x] == 0 { // outside the region
+					clear(out)
+				} else {
+					copy(out, src[(o*k.In+int(k.Index[x]))*k.Inner:])
+				}
 				continue
 			}
 			for i := range out {
