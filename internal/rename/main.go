@@ -5,7 +5,7 @@
 //
 // It rewrites the go.mod files of the module and of the modules below it. It rewrites imports
 // in all Go files, including generated packages, and import paths in all other text:
-// go:generate lines, comments, documentation and scripts. To undo the change, run it with the
+// lines of go:generate, comments, documentation and scripts. To undo the change, run it with the
 // old path.
 package main
 
