@@ -114,6 +114,9 @@ func (r Resize) Keeps(axis, n int) bool {
 // elements along the axis. inside is false if the coordinate is in a part of Region outside
 // x.
 func (r Resize) Source(axis, p, n int) (at float64, inside bool) {
+	if r.Keeps(axis, n) {
+		return float64(p), true // tf_half_pixel_for_nn would move it
+	}
 	out, scale := r.Shape[axis], r.Scales[axis]
 	f, last := float64(p), float64(n-1)
 	// The extent before it was rounded down. Models store scales as float32, so

@@ -15,9 +15,6 @@ func ResizeTable(r ir.Resize, axis, in int) (taps int, index []int32, weight []f
 	scale := r.Scales[axis]
 	for x := range out {
 		at, inside := r.Source(axis, x, in)
-		if r.Coord == ir.TfHalfPixelForNN && r.Keeps(axis, in) {
-			at = float64(x) // the mapping would move an axis that stays as it is
-		}
 		var first int
 		var w []float64
 		switch r.Mode {

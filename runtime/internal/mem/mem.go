@@ -2,6 +2,7 @@
 package mem
 
 import (
+	"io"
 	"os"
 	"unsafe"
 )
@@ -18,13 +19,18 @@ var (
 
 // readFile reads a file into memory that starts on a cache line.
 func readFile(path string) (data []byte, unmap func(), err error) {
-	b, err := os.ReadFile(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	data = Aligned(len(b))
-	copy(data, b)
-	return data, func() {}, nil
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, nil, err
+	}
+	data = Aligned(int(st.Size()))
+	_, err = io.ReadFull(f, data)
+	return data, func() {}, err
 }
 
 // Aligned returns n zero bytes that start on a cache line.
