@@ -14,6 +14,13 @@ type double struct{ src, tmp, dst kernel.Ref }
 
 func (*double) ScratchBytes() int { return 0 }
 
+func (k *double) Check(v *kernel.Verifier) {
+	n := int64(k.tmp.Len)
+	v.Read("src", k.src, 4, n)
+	v.Write("tmp", k.tmp, 4, n)
+	v.Write("dst", k.dst, 4, n)
+}
+
 func (k *double) Run(c *kernel.Context) {
 	tmp, dst := c.F32(k.tmp), c.F32(k.dst)
 	copy(tmp, c.F32(k.src))

@@ -65,6 +65,9 @@ func build(graphs []*ir.Graph, cfg Config, light []map[string]bool) ([]*Program,
 	var plans []any
 	for i, b := range builders {
 		programs[i] = b.program()
+		if err := b.verify(programs[i].Plan); err != nil {
+			return nil, fmt.Errorf("a bug of the compiler: %w", err)
+		}
 		plans = append(plans, digested(programs[i].Plan))
 	}
 	graph := digest.Of(plans...)
@@ -171,6 +174,22 @@ func (b *builder) program() *Program {
 		buf.Name = bufferName(buf, p.held[buf])
 	}
 	return p
+}
+
+// verify returns an error if a step of p may touch memory outside its operands, or
+// memory of the arena outside the buffers that it was recorded with. The lifetimes of
+// other buffers do not count with that step.
+func (b *builder) verify(p *runtime.Plan) error {
+	var outside error
+	err := p.Verify(func(i int, r kernel.Ref, elem int) {
+		in := func(t *plan.Tensor) bool {
+			return t.Buffer.InArena() && r.Off >= t.Buffer.Off && r.Off+r.Len*elem <= t.Buffer.Off+t.Buffer.Bytes
+		}
+		if r.Space == kernel.Arena && !slices.ContainsFunc(b.steps[i].uses, in) && outside == nil {
+			outside = fmt.Errorf("step %q (%T): operand %v is outside the buffers of the step", p.Steps[i].Name, p.Steps[i].Kernel, r)
+		}
+	})
+	return cmp.Or(err, outside)
 }
 
 func port(name string, t ir.Type) runtime.Port {

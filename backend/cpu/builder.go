@@ -33,6 +33,7 @@ type builder struct {
 type step struct {
 	make func() kernel.Kernel
 	at   *place // place of the value that the step completes; nil for a helper step
+	uses []*plan.Tensor
 	// work, unless nil, returns the amount of work of the step.
 	work func(l *plan.Layer, k kernel.Kernel) plan.Work
 }
@@ -55,7 +56,7 @@ func newBuilder(g *ir.Graph, cfg Config, st *store) *builder {
 // places. make is called when offsets are final.
 func (b *builder) emit(doc string, reads, writes []*place, make func() kernel.Kernel) {
 	b.Step(doc, tensors(reads), tensors(writes))
-	s := step{make: make}
+	s := step{make: make, uses: tensors(append(reads[:len(reads):len(reads)], writes...))}
 	if b.Node != nil {
 		for _, v := range b.Node.Out {
 			for _, w := range writes {

@@ -15,6 +15,20 @@ type SelectChannels struct {
 	From []int32
 }
 
+// Check declares the memory of the step.
+func (k *SelectChannels) Check(v *Verifier) {
+	v.writes("Dst", &k.Dst)
+	channels := 0
+	for i := range k.Src {
+		m := &k.Src[i]
+		v.reads("Src", m)
+		v.Require(m.N == k.Dst.N && m.H == k.Dst.H && m.W == k.Dst.W, "the extents of the operands differ")
+		channels = min(channels+m.C, MaxExtent)
+	}
+	v.Require(len(k.From) == k.Dst.C, "the table of channels does not have the channels of the result")
+	v.Indices("channels", k.From, 0, channels)
+}
+
 // ScratchBytes is zero.
 func (k *SelectChannels) ScratchBytes() int { return 0 }
 
@@ -95,6 +109,16 @@ type Spread struct {
 	SY, SX, Y, X int
 }
 
+// Check declares the memory of the step.
+func (k *Spread) Check(v *Verifier) {
+	v.reads("Src", &k.Src)
+	v.writes("Dst", &k.Dst)
+	v.Require(k.Src.N == k.Dst.N && k.Src.Blocks() == k.Dst.Blocks(), "the extents of the operands differ")
+	top, bottom := v.Window(k.Src.H, k.SY, 1, 1, -k.Y)
+	left, right := v.Window(k.Src.W, k.SX, 1, 1, -k.X)
+	v.Require(top >= 0 && left >= 0 && bottom < int64(k.Dst.H) && right < int64(k.Dst.W), "the pixels leave the result")
+}
+
 // ScratchBytes is zero.
 func (k *Spread) ScratchBytes() int { return 0 }
 
@@ -125,6 +149,17 @@ type UnpackWoven struct {
 	Dst    Ref
 	SY, SX int
 	From   []int32
+}
+
+// Check declares the memory of the step.
+func (k *UnpackWoven) Check(v *Verifier) {
+	v.reads("Src", &k.Src)
+	v.Positive("SY and SX", k.SY, k.SX)
+	v.Require(v.err != nil || len(k.From) > 0 && int64(len(k.From))%Product(k.SY, k.SX) == 0, "the table of channels does not have whole pixels")
+	if v.err == nil {
+		v.Write("Dst", k.Dst, 4, Product(k.Src.N, len(k.From), k.Src.H, k.Src.W))
+		v.Indices("channels", k.From, 0, k.Src.C)
+	}
 }
 
 // ScratchBytes is zero.

@@ -26,6 +26,30 @@ type ConvFirst struct {
 	PadLeft    int
 }
 
+// Check declares the memory of the step.
+func (k *ConvFirst) Check(v *Verifier) {
+	v.writes("Dst", &k.Dst)
+	k.checkOperands(v)
+}
+
+// checkOperands declares the operands, but not the memory of Dst.
+func (k *ConvFirst) checkOperands(v *Verifier) {
+	v.Positive("extents", k.N, k.C, k.H, k.W)
+	if k.Image.N != 0 {
+		v.reads("Image", &k.Image)
+		v.Require(k.Image.N == k.N && k.Image.H == k.H && k.Image.W == k.W && k.C <= lanes, "the extents differ from those of the image")
+	} else {
+		v.floats("Src", k.Src, Product(k.N, k.C, k.H, k.W))
+	}
+	v.Require(k.N == k.Dst.N && k.PadLeft >= 0, "the operand does not fit the result")
+	v.floats("Wt", k.Wt, Product(k.Dst.Blocks(), lanes, k.KH, k.KW, k.C))
+	v.channels("Bias", k.Bias, k.Dst.Blocks())
+	v.Act(k.Act.Fn)
+	top, bottom := v.Window(k.Dst.H, k.SH, k.KH, k.DH, k.PadTop)
+	left, right := v.Window(k.Dst.W, k.SW, k.KW, k.DW, k.PadLeft)
+	v.Require(Product(int(bottom-top)+1, int(right-left)+1, k.C, 4) <= maxMemory, "the padded operand is too large")
+}
+
 // ScratchBytes is the size of the padded input rows of a part, of the unused
 // channels of the last pixel, and of a row of 8 output channels.
 func (k *ConvFirst) ScratchBytes() int { return 4 * k.scratchFloats(k.region()) }

@@ -40,6 +40,14 @@ type LRN struct {
 	Alpha, Beta, Bias float32
 }
 
+// Check declares the memory of the step.
+func (k *Affine) Check(v *Verifier) {
+	v.reads("Src", &k.Src)
+	v.writes("Dst", &k.Dst)
+	v.same(&k.Src, &k.Dst)
+	v.prologue(k.Scale, k.Shift, k.Act, k.Dst.Blocks())
+}
+
 // ScratchBytes is zero.
 func (k *Affine) ScratchBytes() int { return 0 }
 
@@ -57,6 +65,15 @@ func (k *Affine) Part(c *Context, i, worker int) {
 	for y := range k.Dst.H {
 		affineRow(k.Dst.row(dst, n, b, y), k.Src.row(src, n, b, y), scale, shift, k.Act)
 	}
+}
+
+// Check declares the memory of the step.
+func (k *AffineDouble) Check(v *Verifier) {
+	v.reads("Src", &k.Src)
+	v.writes("Dst", &k.Dst)
+	v.same(&k.Src, &k.Dst)
+	v.Read("Scale", k.Scale, 8, Product(k.Dst.Blocks(), lanes))
+	v.Read("Shift", k.Shift, 8, Product(k.Dst.Blocks(), lanes))
 }
 
 // ScratchBytes is zero.
@@ -79,6 +96,17 @@ func (k *AffineDouble) Part(c *Context, i, worker int) {
 			out[i] = float32(float64(v)*scale[i&15] + shift[i&15])
 		}
 	}
+}
+
+// Check declares the memory of the step.
+func (k *Binary) Check(v *Verifier) {
+	v.reads("A", &k.A)
+	v.reads("B", &k.B)
+	v.writes("Dst", &k.Dst)
+	v.same(&k.A, &k.Dst)
+	v.Require(k.B.Blocks() == k.Dst.Blocks() && (k.B.N == 1 || k.B.N == k.Dst.N) && (k.B.H == 1 && k.B.W == 1 || k.B.H == k.Dst.H && k.B.W == k.Dst.W),
+		"the extents of the operands differ")
+	v.Act(k.Act.Fn)
 }
 
 // ScratchBytes is zero.
@@ -109,6 +137,14 @@ func (k *Binary) Part(c *Context, i, worker int) {
 	}
 }
 
+// Check declares the memory of the step.
+func (k *PRelu) Check(v *Verifier) {
+	v.reads("Src", &k.Src)
+	v.writes("Dst", &k.Dst)
+	v.same(&k.Src, &k.Dst)
+	v.floats("Slope", k.Slope, Product(k.Dst.Blocks(), lanes))
+}
+
 // ScratchBytes is zero.
 func (k *PRelu) ScratchBytes() int { return 0 }
 
@@ -132,6 +168,14 @@ func (k *PRelu) Part(c *Context, i, worker int) {
 			out[j] = v
 		}
 	}
+}
+
+// Check declares the memory of the step.
+func (k *LRN) Check(v *Verifier) {
+	v.reads("Src", &k.Src)
+	v.writes("Dst", &k.Dst)
+	v.same(&k.Src, &k.Dst)
+	v.Positive("Size", k.Size)
 }
 
 // ScratchBytes is zero.

@@ -48,6 +48,19 @@ type Widen struct {
 // widenChunk is the number of weights that a part of Widen converts.
 const widenChunk = 1 << 16
 
+// weights checks n weights that are stored in a format.
+func (v *Verifier) weights(operand string, r Ref, f Format, n int64) {
+	v.Require(f <= BF16, "there is no such format")
+	v.Read(operand, r, f.Bytes(), n)
+}
+
+// Check declares the memory of the step.
+func (k *Widen) Check(v *Verifier) {
+	v.Require(k.Format == F16 || k.Format == BF16, "there is no such format")
+	v.Read("Src", k.Src, 2, int64(k.Src.Len))
+	v.Write("Dst", k.Dst, 4, int64(k.Src.Len))
+}
+
 // ScratchBytes is zero.
 func (k *Widen) ScratchBytes() int { return 0 }
 

@@ -48,6 +48,12 @@ type PadImage struct {
 	Value      float32
 }
 
+// Check declares the memory of the step.
+func (k *Pack) Check(v *Verifier) {
+	v.writes("Dst", &k.Dst)
+	v.floats("Src", k.Src, Product(k.Dst.N, k.Dst.C, k.Dst.H, k.Dst.W))
+}
+
 // ScratchBytes is zero.
 func (k *Pack) ScratchBytes() int { return 0 }
 
@@ -93,6 +99,12 @@ func (k *Pack) Part(c *Context, i, worker int) {
 	}
 }
 
+// Check declares the memory of the step.
+func (k *Unpack) Check(v *Verifier) {
+	v.reads("Src", &k.Src)
+	v.Write("Dst", k.Dst, 4, Product(k.Src.N, k.Src.C, k.Src.H, k.Src.W))
+}
+
 // ScratchBytes is zero.
 func (k *Unpack) ScratchBytes() int { return 0 }
 
@@ -135,6 +147,15 @@ func (k *Unpack) Part(c *Context, i, worker int) {
 	}
 }
 
+// Check declares the memory of the step.
+func (k *Copy) Check(v *Verifier) {
+	v.reads("Src", &k.Src)
+	v.writes("Dst", &k.Dst)
+	v.Require(k.Src.N == k.Dst.N && k.Src.H == k.Dst.H && k.Src.W == k.Dst.W, "the extents of the operands differ")
+	v.Positive("Channels", k.Channels)
+	v.Require(k.SrcChannel >= 0 && k.SrcChannel <= k.Src.C-k.Channels && k.DstChannel >= 0 && k.DstChannel <= k.Dst.C-k.Channels, "the channels are outside the images")
+}
+
 // ScratchBytes is zero.
 func (k *Copy) ScratchBytes() int { return 0 }
 
@@ -175,6 +196,15 @@ func (k *Copy) Part(c *Context, i, worker int) {
 			}
 		}
 	}
+}
+
+// Check declares the memory of the step.
+func (k *ResizeImage) Check(v *Verifier) {
+	v.reads("Src", &k.Src)
+	v.writes("Dst", &k.Dst)
+	v.Require(k.Src.N == k.Dst.N && k.Src.Blocks() == k.Dst.Blocks(), "the extents of the operands differ")
+	v.Table("rows", k.RowIndex, k.RowWeight, k.Dst.H, k.RowTaps, k.Src.H)
+	v.Table("columns", k.ColIndex, k.ColWeight, k.Dst.W, k.ColTaps, k.Src.W)
 }
 
 // ScratchBytes is the size of a source row.
@@ -220,6 +250,15 @@ func (k *ResizeImage) Part(c *Context, i, worker int) {
 			}
 		}
 	}
+}
+
+// Check declares the memory of the step.
+func (k *PadImage) Check(v *Verifier) {
+	v.reads("Src", &k.Src)
+	v.writes("Dst", &k.Dst)
+	v.Require(k.Src.N == k.Dst.N && k.Src.Blocks() == k.Dst.Blocks() && len(k.Rows) == k.Dst.H && len(k.Cols) == k.Dst.W, "the extents of the operands differ")
+	v.Indices("rows", k.Rows, -1, k.Src.H)
+	v.Indices("columns", k.Cols, -1, k.Src.W)
 }
 
 // ScratchBytes is zero.

@@ -16,6 +16,15 @@ type NormalizeChannels struct {
 	Epsilon      float32
 }
 
+// Check declares the memory of the step.
+func (k *NormalizeChannels) Check(v *Verifier) {
+	v.reads("Src", &k.Src)
+	v.writes("Dst", &k.Dst)
+	v.same(&k.Src, &k.Dst)
+	v.Require(k.Src.C%lanes == 0, "the channels are not whole blocks")
+	v.prologue(k.Scale, k.Shift, Act{}, k.Src.Blocks())
+}
+
 // ScratchBytes is the size of a scale of ones and a shift of zeros.
 func (k *NormalizeChannels) ScratchBytes() int { return 2 * k.Src.C * 4 }
 
@@ -85,6 +94,13 @@ type SoftmaxRows struct {
 
 // softmaxChunk is the approximate number of floats that a part computes.
 const softmaxChunk = 1 << 12
+
+// Check declares the memory of the step.
+func (k *SoftmaxRows) Check(v *Verifier) {
+	v.Positive("extents", k.Rows, k.N)
+	v.floats("Src", k.Src, Product(k.Rows, k.N))
+	v.Write("Dst", k.Dst, 4, Product(k.Rows, k.N))
+}
 
 // ScratchBytes is zero.
 func (k *SoftmaxRows) ScratchBytes() int { return 0 }

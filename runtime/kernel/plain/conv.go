@@ -2,6 +2,7 @@ package plain
 
 import (
 	"math"
+	"slices"
 
 	"modelc/runtime/kernel"
 )
@@ -55,6 +56,16 @@ type LRN[T kernel.Number] struct {
 	Src, Dst          kernel.Ref
 	N, C, Inner, Size int
 	Alpha, Beta, Bias float64
+}
+
+// Check declares the memory of the step.
+func (k *MatMul[T]) Check(v *kernel.Verifier) {
+	v.Axes(k.Lead)
+	v.Positive("extents", k.M, k.N)
+	size := kernel.Size[T]()
+	v.Strided("A", k.A, size, 0, append(slices.Clone(k.Lead), k.M, k.K), append(slices.Clone(k.ALead), k.ARow, 1), false)
+	v.Strided("B", k.B, size, 0, append(slices.Clone(k.Lead), k.K, k.N), append(slices.Clone(k.BLead), k.BRow, 1), false)
+	v.Write("Dst", k.Dst, size, kernel.Product(append(slices.Clone(k.Lead), k.M, k.N)...))
 }
 
 // ScratchBytes is zero.
@@ -117,12 +128,52 @@ func (w *window) tap(pos, t int) (in int, ok bool) {
 	return in, true
 }
 
+// checkWindows checks windows over an operand, whose extents are in. It returns the
+// products of the extents.
+func checkWindows(v *kernel.Verifier, in, out, taps, strides, pads, dilations []int) (ins, outs, all int) {
+	v.Axes(in)
+	rank := len(in)
+	v.Require(len(out) == rank && len(taps) == rank && len(strides) == rank && len(pads) == rank && len(dilations) == rank, "the windows have different numbers of axes")
+	if v.Failed() {
+		return 0, 0, 0
+	}
+	for i := range in {
+		v.Window(out[i], strides[i], taps[i], dilations[i], pads[i])
+	}
+	n, m, t := kernel.Product(in...), kernel.Product(out...), kernel.Product(taps...)
+	v.Require(max(n, m, t) <= kernel.MaxExtent, "the windows are too large")
+	if v.Failed() {
+		return 0, 0, 0
+	}
+	return int(n), int(m), int(t)
+}
+
 func product(s []int) int {
 	n := 1
 	for _, d := range s {
 		n *= d
 	}
 	return n
+}
+
+// Check declares the memory of the step.
+func (k *Conv[T]) Check(v *kernel.Verifier) {
+	ins, outs, taps := checkWindows(v, k.In, k.Out, k.Kernel, k.Strides, k.Pads, k.Dilations)
+	v.Positive("channels", k.N, k.C, k.M, k.Groups)
+	if v.Failed() {
+		return
+	}
+	v.Require(k.C%k.Groups == 0 && k.M%k.Groups == 0, "the groups do not divide the channels")
+	size := kernel.Size[T]()
+	v.Read("Src", k.Src, size, kernel.Product(k.N, k.C, ins))
+	v.Write("Dst", k.Dst, size, kernel.Product(k.N, k.M, outs))
+	v.Read("W", k.W, size, kernel.Product(k.M, k.C/k.Groups, taps))
+	v.Optional("Bias", k.Bias, size, int64(k.M))
+	v.Optional("Residual", k.Residual, size, kernel.Product(k.N, k.M, outs))
+	v.Optional("Scale", k.Scale, size, int64(k.C))
+	v.Optional("Shift", k.Shift, size, int64(k.C))
+	v.Act(k.Pre.Fn)
+	v.Act(k.Act.Fn)
 }
 
 // ScratchBytes is zero.
@@ -171,6 +222,22 @@ func (k *Conv[T]) Part(c *kernel.Context, i, worker int) {
 	}
 }
 
+// Check declares the memory of the step.
+func (k *ConvTranspose[T]) Check(v *kernel.Verifier) {
+	outs, ins, taps := checkWindows(v, k.Out, k.In, k.Kernel, k.Strides, k.Pads, k.Dilations)
+	v.Positive("channels", k.N, k.C, k.M, k.Groups)
+	if v.Failed() {
+		return
+	}
+	v.Require(k.C%k.Groups == 0 && k.M%k.Groups == 0, "the groups do not divide the channels")
+	size := kernel.Size[T]()
+	v.Read("Src", k.Src, size, kernel.Product(k.N, k.C, ins))
+	v.Write("Dst", k.Dst, size, kernel.Product(k.N, k.M, outs))
+	v.Read("W", k.W, size, kernel.Product(k.C, k.M/k.Groups, taps))
+	v.Optional("Bias", k.Bias, size, int64(k.M))
+	v.Act(k.Act.Fn)
+}
+
 // ScratchBytes is zero.
 func (k *ConvTranspose[T]) ScratchBytes() int { return 0 }
 
@@ -211,6 +278,25 @@ func (k *ConvTranspose[T]) Part(c *kernel.Context, i, worker int) {
 	}
 	for o, v := range dst {
 		dst[o] = T(kernel.Eval(k.Act.Fn, float64(v), float64(k.Act.Alpha), float64(k.Act.Beta)))
+	}
+}
+
+// Check declares the memory of the step.
+func (k *Pool[T]) Check(v *kernel.Verifier) {
+	ins, outs, _ := checkWindows(v, k.In, k.Out, k.Kernel, k.Strides, k.Pads, k.Dilations)
+	v.Positive("channels", k.N, k.C)
+	size := kernel.Size[T]()
+	v.Read("Src", k.Src, size, kernel.Product(k.N, k.C, ins))
+	v.Write("Dst", k.Dst, size, kernel.Product(k.N, k.C, outs))
+	if k.Indices.Len != 0 {
+		v.Write("Indices", k.Indices, 8, kernel.Product(k.N, k.C, outs))
+	}
+	v.Optional("Scale", k.Scale, size, int64(k.C))
+	v.Optional("Shift", k.Shift, size, int64(k.C))
+	v.Act(k.Pre.Fn)
+	v.Require(len(k.EndPads) == len(k.In), "the windows have different numbers of axes")
+	for _, p := range k.EndPads {
+		v.Window(1, 1, 1, 1, p)
 	}
 }
 
@@ -299,6 +385,13 @@ func (k *Pool[T]) padded(pos int) int {
 		n *= kernel.Counted(x*k.Strides[i]-k.Pads[i], k.Kernel[i], k.Dilations[i], k.In[i]+k.EndPads[i])
 	}
 	return n
+}
+
+// Check declares the memory of the step.
+func (k *LRN[T]) Check(v *kernel.Verifier) {
+	v.Positive("extents", k.N, k.C, k.Inner, k.Size)
+	v.Read("Src", k.Src, kernel.Size[T](), kernel.Product(k.N, k.C, k.Inner))
+	v.Write("Dst", k.Dst, kernel.Size[T](), kernel.Product(k.N, k.C, k.Inner))
 }
 
 // ScratchBytes is zero.

@@ -40,6 +40,13 @@ type Pad[T kernel.Number] struct {
 	Value    T
 }
 
+// Check declares the memory of the step.
+func (k *StridedCopy[T]) Check(v *kernel.Verifier) {
+	v.Axes(k.Shape)
+	v.Strided("Src", k.Src, kernel.Size[T](), k.SrcStart, k.Shape, k.SrcStride, false)
+	v.Strided("Dst", k.Dst, kernel.Size[T](), k.DstStart, k.Shape, k.DstStride, true)
+}
+
 // ScratchBytes is zero.
 func (k *StridedCopy[T]) ScratchBytes() int { return 0 }
 
@@ -66,6 +73,14 @@ func (k *StridedCopy[T]) Run(c *kernel.Context) {
 	}
 }
 
+// Check declares the memory of the step.
+func (k *Gather[T, I]) Check(v *kernel.Verifier) {
+	v.Positive("extents", k.Outer, k.Axis, k.Inner)
+	v.Read("Src", k.Src, kernel.Size[T](), kernel.Product(k.Outer, k.Axis, k.Inner))
+	v.Read("Indices", k.Indices, kernel.Size[I](), int64(k.Indices.Len))
+	v.Write("Dst", k.Dst, kernel.Size[T](), kernel.Product(k.Outer, k.Indices.Len, k.Inner))
+}
+
 // ScratchBytes is zero.
 func (k *Gather[T, I]) ScratchBytes() int { return 0 }
 
@@ -82,6 +97,14 @@ func (k *Gather[T, I]) Run(c *kernel.Context) {
 			copy(dst[(o*len(idx)+j)*k.Inner:][:k.Inner], src[(o*k.Axis+at)*k.Inner:])
 		}
 	}
+}
+
+// Check declares the memory of the step.
+func (k *Resize[T]) Check(v *kernel.Verifier) {
+	v.Positive("extents", k.Outer, k.In, k.Out, k.Inner)
+	v.Read("Src", k.Src, kernel.Size[T](), kernel.Product(k.Outer, k.In, k.Inner))
+	v.Write("Dst", k.Dst, kernel.Size[T](), kernel.Product(k.Outer, k.Out, k.Inner))
+	v.Table("Index", k.Index, k.Weight, k.Out, k.Taps, k.In)
 }
 
 // ScratchBytes is zero.
@@ -110,6 +133,26 @@ func (k *Resize[T]) Run(c *kernel.Context) {
 			}
 		}
 	}
+}
+
+// Check declares the memory of the step.
+func (k *Pad[T]) Check(v *kernel.Verifier) {
+	v.Require(len(k.Index) <= maxAxes && len(k.Index) <= len(k.InShape), "there are too many axes")
+	if v.Failed() {
+		return
+	}
+	in := k.InShape[:len(k.Index)]
+	v.Axes(in)
+	for a, index := range k.Index {
+		v.Require(len(index) > 0, "a table is empty")
+		v.Indices("Index", index, -1, in[a])
+	}
+	n := kernel.Product(in...)
+	if len(in) == 0 {
+		n = int64(min(k.Src.Len, k.Dst.Len))
+	}
+	v.Read("Src", k.Src, kernel.Size[T](), n)
+	v.Write("Dst", k.Dst, kernel.Size[T](), int64(k.Dst.Len))
 }
 
 // ScratchBytes is zero.

@@ -2,6 +2,7 @@ package plain
 
 import (
 	"math"
+	"slices"
 
 	"modelc/runtime/kernel"
 )
@@ -59,6 +60,17 @@ type Normalize[T kernel.Number] struct {
 	RedShape, RedStride     []int
 	ScaleStride, BiasStride []int // len(Shape)+len(RedShape)
 	Epsilon                 float64
+}
+
+// Check declares the memory of the step.
+func (k *Reduce[T]) Check(v *kernel.Verifier) {
+	v.Axes(k.Shape)
+	v.Axes(k.RedShape)
+	// The elements of a reduction are indexed from its first one.
+	first, _ := v.Range(0, k.RedShape, k.RedStride)
+	v.Require(first >= 0, "a stride of the reduced axes is negative")
+	v.Strided("Src", k.Src, kernel.Size[T](), 0, slices.Concat(k.Shape, k.RedShape), slices.Concat(k.SrcStride, k.RedStride), false)
+	v.Write("Dst", k.Dst, kernel.Size[T](), int64(k.Dst.Len))
 }
 
 // ScratchBytes is zero.
@@ -162,6 +174,13 @@ func reduce[T kernel.Number](fn ReduceFn, src []T, shape []int, strides *[4][]in
 	return T(sum)
 }
 
+// Check declares the memory of the step.
+func (k *ArgReduce[T]) Check(v *kernel.Verifier) {
+	v.Positive("extents", k.Outer, k.Axis, k.Inner)
+	v.Read("Src", k.Src, kernel.Size[T](), kernel.Product(k.Outer, k.Axis, k.Inner))
+	v.Write("Dst", k.Dst, 8, kernel.Product(k.Outer, k.Inner))
+}
+
 // ScratchBytes is zero.
 func (k *ArgReduce[T]) ScratchBytes() int { return 0 }
 
@@ -181,6 +200,13 @@ func (k *ArgReduce[T]) Run(c *kernel.Context) {
 			dst[o*k.Inner+i] = int64(best)
 		}
 	}
+}
+
+// Check declares the memory of the step.
+func (k *Softmax[T]) Check(v *kernel.Verifier) {
+	v.Positive("extents", k.Outer, k.Axis, k.Inner)
+	v.Read("Src", k.Src, kernel.Size[T](), kernel.Product(k.Outer, k.Axis, k.Inner))
+	v.Write("Dst", k.Dst, kernel.Size[T](), kernel.Product(k.Outer, k.Axis, k.Inner))
 }
 
 // ScratchBytes is zero.
@@ -218,6 +244,23 @@ func (k *Softmax[T]) Part(c *kernel.Context, o, worker int) {
 		for x := range k.Axis {
 			dst[at+x*k.Inner] = T(float64(dst[at+x*k.Inner]) / sum)
 		}
+	}
+}
+
+// Check declares the memory of the step.
+func (k *Normalize[T]) Check(v *kernel.Verifier) {
+	v.Axes(k.Shape)
+	v.Axes(k.RedShape)
+	all := slices.Concat(k.Shape, k.RedShape)
+	v.Require(len(k.Shape) == len(k.SrcStride), "the extents and the strides have different numbers of axes")
+	strides := slices.Concat(k.SrcStride, k.RedStride)
+	v.Strided("Src", k.Src, kernel.Size[T](), 0, all, strides, false)
+	v.Strided("Dst", k.Dst, kernel.Size[T](), 0, all, strides, true)
+	if k.Scale.Len != 0 {
+		v.Strided("Scale", k.Scale, kernel.Size[T](), 0, all, k.ScaleStride, false)
+	}
+	if k.Bias.Len != 0 {
+		v.Strided("Bias", k.Bias, kernel.Size[T](), 0, all, k.BiasStride, false)
 	}
 }
 

@@ -1,0 +1,311 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"unsafe"
+)
+
+// Memory describes the memory of a [Space] to a [Verifier].
+type Memory struct {
+	Bytes       int
+	Read, Write bool // what steps may do with it
+}
+
+// Verifier checks kernels of a plan before they run. The package comment explains
+// what Kernel.Check tells it. All methods keep the first problem of a kernel and
+// ignore later ones, so that Check needs no branches.
+type Verifier struct {
+	// Touch, unless nil, is called for every operand that a kernel reads or writes.
+	// elem is the size of an element in bytes.
+	Touch func(r Ref, elem int)
+
+	spaces  []Memory
+	scratch int64 // bytes, of the kernel being checked
+	err     error
+}
+
+const (
+	// MaxExtent is the maximum of a field that counts something along an axis or is
+	// a distance. The sum of three does not overflow.
+	MaxExtent = min(1<<30, math.MaxInt/4)
+	// far is more than any memory has. The sum of 64 such numbers does not overflow.
+	far = 1 << 56
+	// maxMemory is the maximum size of a space, and of the scratch of a worker.
+	maxMemory = min(1<<38, math.MaxInt)
+)
+
+// NewVerifier returns a verifier for kernels that run on the given memory. spaces
+// holds the memory of each [Space].
+func NewVerifier(spaces []Memory) (*Verifier, error) {
+	for i, m := range spaces {
+		if m.Bytes < 0 || int64(m.Bytes) > maxMemory {
+			return nil, fmt.Errorf("space %d has %d bytes", i, m.Bytes)
+		}
+	}
+	return &Verifier{spaces: spaces}, nil
+}
+
+// Verify returns an error if k may touch memory outside its operands, or may index
+// or loop outside its tables.
+func (v *Verifier) Verify(k Kernel) error {
+	v.scratch, v.err = 0, nil
+	k.Check(v)
+	if v.err == nil {
+		n := k.ScratchBytes()
+		v.Require(n >= 0 && int64(n) <= maxMemory && int64(n) >= v.scratch, "the scratch memory is too small or too large")
+	}
+	return v.err
+}
+
+// Require records a problem unless ok is set. what describes the requirement that
+// is not met.
+func (v *Verifier) Require(ok bool, what string) {
+	if !ok && v.err == nil {
+		v.err = errors.New(what)
+	}
+}
+
+// Positive requires that every one of the fields, which count something or are
+// distances, is at least 1.
+func (v *Verifier) Positive(what string, fields ...int) {
+	for _, f := range fields {
+		if (f < 1 || f > MaxExtent) && v.err == nil {
+			v.err = fmt.Errorf("%s: %d is not a number from 1 to %d", what, f, MaxExtent)
+		}
+	}
+}
+
+// Failed reports whether the kernel has a problem.
+func (v *Verifier) Failed() bool { return v.err != nil }
+
+// Axes requires positive extents of at most 8 axes.
+func (v *Verifier) Axes(shape []int) {
+	v.Require(len(shape) <= 8, "there are too many axes")
+	v.Positive("extents", shape...)
+}
+
+// Product returns the product of the factors. It does not overflow: if it is more
+// than any memory has, or if a factor is negative, the result is a number of that
+// size.
+func Product(factors ...int) int64 {
+	p := int64(1)
+	for _, f := range factors {
+		switch {
+		case f < 0:
+			return far
+		case f > 0 && p > far/int64(f):
+			p = far
+		default:
+			p *= int64(f)
+		}
+	}
+	return p
+}
+
+// Window requires that a window of taps, which are dilation apart and move by
+// stride for each of out results, has positive extents and positions that an int of
+// 32 bits holds. pad is the distance from the first tap to position 0. It returns
+// the first and the last position that the taps have.
+func (v *Verifier) Window(out, stride, taps, dilation, pad int) (first, last int64) {
+	v.Positive("window", out, stride, taps, dilation)
+	if v.err != nil {
+		return 0, 0
+	}
+	first = -int64(pad)
+	last = first + int64(out-1)*int64(stride) + int64(taps-1)*int64(dilation)
+	v.Require(first >= -MaxExtent && first <= MaxExtent && last <= MaxExtent &&
+		int64(out)*int64(stride) <= MaxExtent && int64(taps)*int64(dilation) <= MaxExtent, "a window is too large or too far from its operand")
+	return first, last
+}
+
+// Read requires that a step may read n elements of r, starting at its first one.
+// elem is the size of an element in bytes.
+func (v *Verifier) Read(operand string, r Ref, elem int, n int64) {
+	v.span(operand, r, elem, 0, n)
+	v.permit(operand, r, false)
+}
+
+// Write is like Read, for elements that the step writes. It may read them, too.
+func (v *Verifier) Write(operand string, r Ref, elem int, n int64) {
+	v.span(operand, r, elem, 0, n)
+	v.permit(operand, r, true)
+}
+
+// Optional is like Read, for an operand that may be absent.
+func (v *Verifier) Optional(operand string, r Ref, elem int, n int64) {
+	if r.Len != 0 {
+		v.Read(operand, r, elem, n)
+	}
+}
+
+// Strided is like Read or Write, for elements start + Σ i·stride, 0 ≤ i < extent, of
+// every axis. Nothing is touched if an extent is 0.
+func (v *Verifier) Strided(operand string, r Ref, elem, start int, shape, strides []int, write bool) {
+	first, last := v.Range(start, shape, strides)
+	v.span(operand, r, elem, first, last+1)
+	v.permit(operand, r, write)
+}
+
+// Range returns the first and the last element that [Verifier.Strided] describes,
+// 0 and −1 if there is none.
+func (v *Verifier) Range(start int, shape, strides []int) (first, last int64) {
+	v.Require(len(shape) == len(strides), "the extents and the strides have different numbers of axes")
+	v.Require(int64(start) >= -far && int64(start) <= far, "an offset is too large")
+	if v.err != nil {
+		return 0, 0
+	}
+	if slices.Contains(shape, 0) {
+		return 0, -1
+	}
+	first, last = int64(start), int64(start)
+	for i, d := range shape {
+		switch s := strides[i]; {
+		case d < 0:
+			return -far, far
+		case s >= 0:
+			last = min(last+Product(d-1, s), far)
+		case s == -s: // the least int
+			return -far, far
+		default:
+			first = max(first-Product(d-1, -s), -far)
+		}
+	}
+	return first, last
+}
+
+// permit requires that steps may read or write the space of r.
+func (v *Verifier) permit(operand string, r Ref, write bool) {
+	if v.err != nil {
+		return
+	}
+	if m := v.spaces[r.Space]; !write && !m.Read {
+		v.err = errors.New(operand + ": the step must not read this memory")
+	} else if write && !m.Write {
+		v.err = errors.New(operand + ": the step must not write this memory")
+	}
+}
+
+// span requires that r lies in its space, and that elements first ≤ i < end lie in
+// r.
+func (v *Verifier) span(operand string, r Ref, elem int, first, end int64) {
+	if v.err != nil {
+		return
+	}
+	switch {
+	case int(r.Space) >= len(v.spaces):
+		v.err = fmt.Errorf("%s: the plan has no space %d", operand, r.Space)
+	case r.Off < 0 || r.Len < 0 || r.Off%elem != 0 || r.Off > v.spaces[r.Space].Bytes || r.Len > (v.spaces[r.Space].Bytes-r.Off)/elem:
+		v.err = fmt.Errorf("%s: %v, with elements of %d bytes, is outside its memory of %d bytes", operand, r, elem, v.spaces[r.Space].Bytes)
+	case first < 0 || end > int64(r.Len):
+		v.err = fmt.Errorf("%s: elements %d to %d are outside its %d elements", operand, first, end-1, r.Len)
+	case v.Touch != nil:
+		v.Touch(r, elem)
+	}
+}
+
+// Scratch requires that ScratchBytes returns at least n.
+func (v *Verifier) Scratch(n int64) {
+	v.scratch = n
+	v.Require(n <= maxMemory, "the step needs too much scratch memory")
+}
+
+// Indices requires that every entry of a table is at least least, and less than
+// extent.
+func (v *Verifier) Indices(what string, table []int32, least, extent int) {
+	for _, i := range table {
+		if (int(i) < least || int(i) >= extent) && v.err == nil {
+			v.err = fmt.Errorf("%s: index %d is outside the extent %d", what, i, extent)
+		}
+	}
+}
+
+// Table checks a table of interpolation, as in [ResizeImage], for n results.
+func (v *Verifier) Table(what string, index []int32, weight []float32, n, taps, extent int) {
+	v.Positive(what, n, taps)
+	v.Require(Product(n, taps) <= int64(min(len(index), len(weight))), what+": the table is too short")
+	v.Indices(what, index, 0, extent)
+}
+
+// Size returns the size of an element of type T in bytes.
+func Size[T Number]() int { return int(unsafe.Sizeof(T(0))) }
+
+// Act requires that a function exists.
+func (v *Verifier) Act(f Fn) { v.Require(f <= ActIsInf, "there is no such function") }
+
+// floats is Read for float32.
+func (v *Verifier) floats(operand string, r Ref, n int64) { v.Read(operand, r, 4, n) }
+
+// channels is floats for an operand per channel that may be absent. blocks is the
+// number of blocks of 16 channels.
+func (v *Verifier) channels(operand string, r Ref, blocks int) {
+	if r.Len != 0 {
+		v.floats(operand, r, Product(blocks, lanes))
+	}
+}
+
+// prologue checks the operands of a prologue of blocks of 16 channels.
+func (v *Verifier) prologue(scale, shift Ref, pre Act, blocks int) {
+	v.channels("Scale", scale, blocks)
+	v.channels("Shift", shift, blocks)
+	v.Act(pre.Fn)
+}
+
+// extents checks the fields of an image, which need not have memory.
+func (v *Verifier) extents(operand string, m *Image) {
+	v.Positive(operand, m.N, m.C, m.H, m.W)
+	for _, b := range [...]int{m.Top, m.Left, m.Bottom, m.Right} {
+		v.Require(b >= 0 && b <= MaxExtent, operand+": the border is negative or too large")
+	}
+	v.Require(m.Block >= 0 && m.Block <= MaxExtent && m.Elem <= Uint8, operand+": there is no such layout")
+}
+
+// image checks an image of any layout.
+func (v *Verifier) image(operand string, m *Image, write bool) {
+	if v.extents(operand, m); v.err != nil {
+		return
+	}
+	n := Product(m.N-1, m.BatchStride) + Product(m.Blocks(), m.Top+m.H+m.Bottom, m.Left+m.W+m.Right, m.Lanes())
+	if write {
+		v.Write(operand, m.Ref, m.Elem.Bytes(), n)
+	} else {
+		v.Read(operand, m.Ref, m.Elem.Bytes(), n)
+	}
+}
+
+// reads and writes check images in NC16 that a step reads and writes.
+func (v *Verifier) reads(operand string, m *Image)  { v.nc16(operand, m); v.image(operand, m, false) }
+func (v *Verifier) writes(operand string, m *Image) { v.nc16(operand, m); v.image(operand, m, true) }
+
+func (v *Verifier) nc16(operand string, m *Image) {
+	v.Require(m.Elem == Float32 && m.Lanes() == lanes, operand+": not an image of float32 in blocks of 16 channels")
+}
+
+// same requires that two images have the same extents.
+func (v *Verifier) same(a, b *Image) {
+	v.Require(a.N == b.N && a.Blocks() == b.Blocks() && a.H == b.H && a.W == b.W, "the extents of the operands differ")
+}
+
+// residual checks an image that is added to dst. It is absent if N is 0.
+func (v *Verifier) residual(m, dst *Image) {
+	if m.N != 0 {
+		v.reads("Residual", m)
+		v.same(m, dst)
+	}
+}
+
+// filter describes the windows of a kernel on images.
+type filter struct{ KH, KW, SH, SW, DH, DW, PadTop, PadLeft int }
+
+// windows requires that the windows of f are sound. It reports whether those of an
+// output of h×w pixels lie inside src and its border.
+func (v *Verifier) windows(f filter, h, w int, src *Image) (inside bool) {
+	top, bottom := v.Window(h, f.SH, f.KH, f.DH, f.PadTop)
+	left, right := v.Window(w, f.SW, f.KW, f.DW, f.PadLeft)
+	return top >= -int64(src.Top) && bottom < int64(src.H)+int64(src.Bottom) && left >= -int64(src.Left) && right < int64(src.W)+int64(src.Right)
+}
+
+// leaves is the problem of a kernel whose windows do not lie inside the border.
+const leaves = "a window leaves the border of the operand"
