@@ -8,6 +8,7 @@ import (
 	"modelc/backend/inproc"
 	"modelc/ir"
 	"modelc/ir/eval"
+	"modelc/ir/examples"
 	"modelc/passes"
 )
 
@@ -18,7 +19,7 @@ var graphs = flag.Int("passes.graphs", 300, "the number of random graphs that Te
 // The default number of graphs finds broken conditions of passes, see TestMutations.
 func TestRandomGraphs(t *testing.T) {
 	for seed := range uint64(*graphs) {
-		g, err := randomGraph(seed)
+		g, err := examples.Random(seed)
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}

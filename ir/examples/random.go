@@ -1,4 +1,4 @@
-package passes_test
+package examples
 
 import (
 	"fmt"
@@ -20,7 +20,7 @@ type sketch struct {
 // layer appends nodes that read x and returns their result, or nil if x does not fit.
 type layer func(s *sketch, x *ir.Value) (*ir.Value, error)
 
-// layers lists the layers from which randomGraph draws, the first ones more often.
+// layers lists the layers from which Random draws, the first ones more often.
 var layers = []struct {
 	often int
 	layer layer
@@ -30,7 +30,9 @@ var layers = []struct {
 	{1, channelsLast}, {1, squeezeExcite}, {1, shuffle}, {1, resize}, {1, slice}, {1, clipped}, {1, prelu}, {1, normalisation},
 }
 
-func randomGraph(seed uint64) (*ir.Graph, error) {
+// Random returns a small random network of the ops that passes rewrite. It depends only on
+// seed. It satisfies ir.Verify, or Random fails.
+func Random(seed uint64) (*ir.Graph, error) {
 	s := &sketch{rand.New(rand.NewPCG(seed, 11)), ir.NewGraph(fmt.Sprint("random ", seed)), nil, map[string]*ir.Value{}}
 	n, h, w := 1+s.IntN(2), 3+s.IntN(8), 3+s.IntN(8)
 	if s.IntN(3) == 0 {
