@@ -76,7 +76,11 @@ func (g *guarded) release() (intact bool) {
 		}
 		intact = bytes.Count(outside, []byte{canary}) == rest
 	}
-	unused[len(all)] = append(unused[len(all)], g)
+	if len(all) <= 1<<20 && len(unused[len(all)]) < 16 {
+		unused[len(all)] = append(unused[len(all)], g)
+	} else if err := syscall.Munmap(g.pages); err != nil {
+		panic(err)
+	}
 	return intact
 }
 

@@ -295,8 +295,12 @@ func (k *Pool[T]) Check(v *kernel.Verifier) {
 	v.Optional("Shift", k.Shift, size, int64(k.C))
 	v.Act(k.Pre.Fn)
 	v.Require(len(k.EndPads) == len(k.In), "the windows have different numbers of axes")
-	for _, p := range k.EndPads {
+	if v.Failed() {
+		return
+	}
+	for i, p := range k.EndPads {
 		v.Window(1, 1, 1, 1, p)
+		v.Require((k.Kernel[i]-1)*k.Dilations[i] < k.In[i]+k.Pads[i]+p+k.Strides[i], "a window is larger than the padded operand")
 	}
 }
 
