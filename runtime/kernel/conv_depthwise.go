@@ -24,7 +24,7 @@ func (k *ConvDepthwise) Check(v *Verifier) {
 	p, d := &k.Point, &k.Depth
 	v.reads("Point.Src", &p.Src)
 	v.extents("Point.Dst", &p.Dst)
-	v.nc16("Point.Dst", &p.Dst)
+	v.nc16(&p.Dst)
 	p.checkChannels(v)
 	v.Require(p.Src.N == p.Dst.N && p.Src.H == p.Dst.H && p.Src.W == p.Dst.W && p.KH == 1 && p.KW == 1 && p.SH == 1 && p.SW == 1 && p.PadTop == 0 && p.PadLeft == 0 && p.Groups <= 1 && p.Residual.N == 0 && !p.prologue(),
 		"the first convolution is not a plain one of 1×1")

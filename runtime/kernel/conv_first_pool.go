@@ -30,7 +30,7 @@ func (k *ConvFirstPool) pitch(t *simd.Tier, double bool) int {
 func (k *ConvFirstPool) Check(v *Verifier) {
 	c, p := &k.Conv, &k.Pool
 	v.extents("Conv.Dst", &c.Dst)
-	v.nc16("Conv.Dst", &c.Dst)
+	v.nc16(&c.Dst)
 	c.checkOperands(v)
 	v.writes("Pool.Dst", &p.Dst)
 	v.Require(p.Dst.N == c.N && p.Dst.Blocks() == c.Dst.Blocks() && p.Src.H == c.Dst.H && p.Src.W == c.Dst.W && p.DH == 1 && p.DW == 1 && !p.prologue(),

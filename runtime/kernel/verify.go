@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
-	"unsafe"
 )
 
 // Memory describes the memory of a [Space] to a [Verifier].
@@ -81,12 +79,6 @@ func (v *Verifier) Positive(what string, fields ...int) {
 // Failed reports whether the kernel has a problem.
 func (v *Verifier) Failed() bool { return v.err != nil }
 
-// Axes requires positive extents of at most 8 axes.
-func (v *Verifier) Axes(shape []int) {
-	v.Require(len(shape) <= 8, "there are too many axes")
-	v.Positive("extents", shape...)
-}
-
 // Product returns the product of the factors. It does not overflow: if it is more
 // than any memory has, or if a factor is negative, the result is a number of that
 // size.
@@ -124,83 +116,32 @@ func (v *Verifier) Window(out, stride, taps, dilation, pad int) (first, last int
 // Read requires that a step may read n elements of r, starting at its first one.
 // elem is the size of an element in bytes.
 func (v *Verifier) Read(operand string, r Ref, elem int, n int64) {
-	v.span(operand, r, elem, 0, n)
-	v.permit(operand, r, false)
+	v.Span(operand, r, elem, 0, n, false)
 }
 
 // Write is like Read, for elements that the step writes. It may read them, too.
 func (v *Verifier) Write(operand string, r Ref, elem int, n int64) {
-	v.span(operand, r, elem, 0, n)
-	v.permit(operand, r, true)
+	v.Span(operand, r, elem, 0, n, true)
 }
 
-// Optional is like Read, for an operand that may be absent.
-func (v *Verifier) Optional(operand string, r Ref, elem int, n int64) {
-	if r.Len != 0 {
-		v.Read(operand, r, elem, n)
-	}
-}
-
-// Strided is like Read or Write, for elements start + Σ i·stride, 0 ≤ i < extent, of
-// every axis. Nothing is touched if an extent is 0.
-func (v *Verifier) Strided(operand string, r Ref, elem, start int, shape, strides []int, write bool) {
-	first, last := v.Range(start, shape, strides)
-	v.span(operand, r, elem, first, last+1)
-	v.permit(operand, r, write)
-}
-
-// Range returns the first and the last element that [Verifier.Strided] describes,
-// 0 and −1 if there is none.
-func (v *Verifier) Range(start int, shape, strides []int) (first, last int64) {
-	v.Require(len(shape) == len(strides), "the extents and the strides have different numbers of axes")
-	v.Require(int64(start) >= -far && int64(start) <= far, "an offset is too large")
-	if v.err != nil {
-		return 0, 0
-	}
-	if slices.Contains(shape, 0) {
-		return 0, -1
-	}
-	first, last = int64(start), int64(start)
-	for i, d := range shape {
-		switch s := strides[i]; {
-		case d < 0:
-			return -far, far
-		case s >= 0:
-			last = min(last+Product(d-1, s), far)
-		case s == -s: // the least int
-			return -far, far
-		default:
-			first = max(first-Product(d-1, -s), -far)
-		}
-	}
-	return first, last
-}
-
-// permit requires that steps may read or write the space of r.
-func (v *Verifier) permit(operand string, r Ref, write bool) {
+// Span is like Read or Write, for elements first ≤ i < end of r.
+func (v *Verifier) Span(operand string, r Ref, elem int, first, end int64, write bool) {
 	if v.err != nil {
 		return
 	}
-	if m := v.spaces[r.Space]; !write && !m.Read {
-		v.err = errors.New(operand + ": the step must not read this memory")
-	} else if write && !m.Write {
-		v.err = errors.New(operand + ": the step must not write this memory")
-	}
-}
-
-// span requires that r lies in its space, and that elements first ≤ i < end lie in
-// r.
-func (v *Verifier) span(operand string, r Ref, elem int, first, end int64) {
-	if v.err != nil {
-		return
-	}
-	switch {
-	case int(r.Space) >= len(v.spaces):
+	if int(r.Space) >= len(v.spaces) {
 		v.err = fmt.Errorf("%s: the plan has no space %d", operand, r.Space)
-	case r.Off < 0 || r.Len < 0 || r.Off%elem != 0 || r.Off > v.spaces[r.Space].Bytes || r.Len > (v.spaces[r.Space].Bytes-r.Off)/elem:
-		v.err = fmt.Errorf("%s: %v, with elements of %d bytes, is outside its memory of %d bytes", operand, r, elem, v.spaces[r.Space].Bytes)
+		return
+	}
+	switch m := v.spaces[r.Space]; {
+	case r.Off < 0 || r.Len < 0 || r.Off%elem != 0 || r.Off > m.Bytes || r.Len > (m.Bytes-r.Off)/elem:
+		v.err = fmt.Errorf("%s: %v, with elements of %d bytes, is outside its memory of %d bytes", operand, r, elem, m.Bytes)
 	case first < 0 || end > int64(r.Len):
 		v.err = fmt.Errorf("%s: elements %d to %d are outside its %d elements", operand, first, end-1, r.Len)
+	case !write && !m.Read:
+		v.err = fmt.Errorf("%s: the step must not read this memory", operand)
+	case write && !m.Write:
+		v.err = fmt.Errorf("%s: the step must not write this memory", operand)
 	case v.Touch != nil:
 		v.Touch(r, elem)
 	}
@@ -225,12 +166,9 @@ func (v *Verifier) Indices(what string, table []int32, least, extent int) {
 // Table checks a table of interpolation, as in [ResizeImage], for n results.
 func (v *Verifier) Table(what string, index []int32, weight []float32, n, taps, extent int) {
 	v.Positive(what, n, taps)
-	v.Require(Product(n, taps) <= int64(min(len(index), len(weight))), what+": the table is too short")
+	v.Require(Product(n, taps) <= int64(min(len(index), len(weight))), "a table is too short")
 	v.Indices(what, index, 0, extent)
 }
-
-// Size returns the size of an element of type T in bytes.
-func Size[T Number]() int { return int(unsafe.Sizeof(T(0))) }
 
 // Act requires that a function exists.
 func (v *Verifier) Act(f Fn) { v.Require(f <= ActIsInf, "there is no such function") }
@@ -256,31 +194,25 @@ func (v *Verifier) prologue(scale, shift Ref, pre Act, blocks int) {
 // extents checks the fields of an image, which need not have memory.
 func (v *Verifier) extents(operand string, m *Image) {
 	v.Positive(operand, m.N, m.C, m.H, m.W)
-	for _, b := range [...]int{m.Top, m.Left, m.Bottom, m.Right} {
-		v.Require(b >= 0 && b <= MaxExtent, operand+": the border is negative or too large")
-	}
-	v.Require(m.Block >= 0 && m.Block <= MaxExtent && m.Elem <= Uint8, operand+": there is no such layout")
+	v.Require(min(m.Top, m.Left, m.Bottom, m.Right) >= 0 && max(m.Top, m.Left, m.Bottom, m.Right) <= MaxExtent, "a border is negative or too large")
+	v.Require(m.Block >= 0 && m.Block <= MaxExtent && m.Elem <= Uint8, "there is no such layout of images")
 }
 
 // image checks an image of any layout.
 func (v *Verifier) image(operand string, m *Image, write bool) {
-	if v.extents(operand, m); v.err != nil {
+	if v.extents(operand, m); v.Failed() {
 		return
 	}
 	n := Product(m.N-1, m.BatchStride) + Product(m.Blocks(), m.Top+m.H+m.Bottom, m.Left+m.W+m.Right, m.Lanes())
-	if write {
-		v.Write(operand, m.Ref, m.Elem.Bytes(), n)
-	} else {
-		v.Read(operand, m.Ref, m.Elem.Bytes(), n)
-	}
+	v.Span(operand, m.Ref, m.Elem.Bytes(), 0, n, write)
 }
 
 // reads and writes check images in NC16 that a step reads and writes.
-func (v *Verifier) reads(operand string, m *Image)  { v.nc16(operand, m); v.image(operand, m, false) }
-func (v *Verifier) writes(operand string, m *Image) { v.nc16(operand, m); v.image(operand, m, true) }
+func (v *Verifier) reads(operand string, m *Image)  { v.nc16(m); v.image(operand, m, false) }
+func (v *Verifier) writes(operand string, m *Image) { v.nc16(m); v.image(operand, m, true) }
 
-func (v *Verifier) nc16(operand string, m *Image) {
-	v.Require(m.Elem == Float32 && m.Lanes() == lanes, operand+": not an image of float32 in blocks of 16 channels")
+func (v *Verifier) nc16(m *Image) {
+	v.Require(m.Elem == Float32 && m.Lanes() == lanes, "an image is not float32 in blocks of 16 channels")
 }
 
 // same requires that two images have the same extents.

@@ -60,12 +60,11 @@ type LRN[T kernel.Number] struct {
 
 // Check declares the memory of the step.
 func (k *MatMul[T]) Check(v *kernel.Verifier) {
-	v.Axes(k.Lead)
+	axes(v, k.Lead)
 	v.Positive("extents", k.M, k.N)
-	size := kernel.Size[T]()
-	v.Strided("A", k.A, size, 0, append(slices.Clone(k.Lead), k.M, k.K), append(slices.Clone(k.ALead), k.ARow, 1), false)
-	v.Strided("B", k.B, size, 0, append(slices.Clone(k.Lead), k.K, k.N), append(slices.Clone(k.BLead), k.BRow, 1), false)
-	v.Write("Dst", k.Dst, size, kernel.Product(append(slices.Clone(k.Lead), k.M, k.N)...))
+	strided(v, "A", k.A, size[T](), 0, append(slices.Clone(k.Lead), k.M, k.K), append(slices.Clone(k.ALead), k.ARow, 1), false)
+	strided(v, "B", k.B, size[T](), 0, append(slices.Clone(k.Lead), k.K, k.N), append(slices.Clone(k.BLead), k.BRow, 1), false)
+	v.Write("Dst", k.Dst, size[T](), kernel.Product(append(slices.Clone(k.Lead), k.M, k.N)...))
 }
 
 // ScratchBytes is zero.
@@ -131,7 +130,7 @@ func (w *window) tap(pos, t int) (in int, ok bool) {
 // checkWindows checks windows over an operand, whose extents are in. It returns the
 // products of the extents.
 func checkWindows(v *kernel.Verifier, in, out, taps, strides, pads, dilations []int) (ins, outs, all int) {
-	v.Axes(in)
+	axes(v, in)
 	rank := len(in)
 	v.Require(len(out) == rank && len(taps) == rank && len(strides) == rank && len(pads) == rank && len(dilations) == rank, "the windows have different numbers of axes")
 	if v.Failed() {
@@ -164,14 +163,13 @@ func (k *Conv[T]) Check(v *kernel.Verifier) {
 		return
 	}
 	v.Require(k.C%k.Groups == 0 && k.M%k.Groups == 0, "the groups do not divide the channels")
-	size := kernel.Size[T]()
-	v.Read("Src", k.Src, size, kernel.Product(k.N, k.C, ins))
-	v.Write("Dst", k.Dst, size, kernel.Product(k.N, k.M, outs))
-	v.Read("W", k.W, size, kernel.Product(k.M, k.C/k.Groups, taps))
-	v.Optional("Bias", k.Bias, size, int64(k.M))
-	v.Optional("Residual", k.Residual, size, kernel.Product(k.N, k.M, outs))
-	v.Optional("Scale", k.Scale, size, int64(k.C))
-	v.Optional("Shift", k.Shift, size, int64(k.C))
+	v.Read("Src", k.Src, size[T](), kernel.Product(k.N, k.C, ins))
+	v.Write("Dst", k.Dst, size[T](), kernel.Product(k.N, k.M, outs))
+	v.Read("W", k.W, size[T](), kernel.Product(k.M, k.C/k.Groups, taps))
+	optional(v, "Bias", k.Bias, size[T](), int64(k.M))
+	optional(v, "Residual", k.Residual, size[T](), kernel.Product(k.N, k.M, outs))
+	optional(v, "Scale", k.Scale, size[T](), int64(k.C))
+	optional(v, "Shift", k.Shift, size[T](), int64(k.C))
 	v.Act(k.Pre.Fn)
 	v.Act(k.Act.Fn)
 }
@@ -230,11 +228,10 @@ func (k *ConvTranspose[T]) Check(v *kernel.Verifier) {
 		return
 	}
 	v.Require(k.C%k.Groups == 0 && k.M%k.Groups == 0, "the groups do not divide the channels")
-	size := kernel.Size[T]()
-	v.Read("Src", k.Src, size, kernel.Product(k.N, k.C, ins))
-	v.Write("Dst", k.Dst, size, kernel.Product(k.N, k.M, outs))
-	v.Read("W", k.W, size, kernel.Product(k.C, k.M/k.Groups, taps))
-	v.Optional("Bias", k.Bias, size, int64(k.M))
+	v.Read("Src", k.Src, size[T](), kernel.Product(k.N, k.C, ins))
+	v.Write("Dst", k.Dst, size[T](), kernel.Product(k.N, k.M, outs))
+	v.Read("W", k.W, size[T](), kernel.Product(k.C, k.M/k.Groups, taps))
+	optional(v, "Bias", k.Bias, size[T](), int64(k.M))
 	v.Act(k.Act.Fn)
 }
 
@@ -285,14 +282,13 @@ func (k *ConvTranspose[T]) Part(c *kernel.Context, i, worker int) {
 func (k *Pool[T]) Check(v *kernel.Verifier) {
 	ins, outs, _ := checkWindows(v, k.In, k.Out, k.Kernel, k.Strides, k.Pads, k.Dilations)
 	v.Positive("channels", k.N, k.C)
-	size := kernel.Size[T]()
-	v.Read("Src", k.Src, size, kernel.Product(k.N, k.C, ins))
-	v.Write("Dst", k.Dst, size, kernel.Product(k.N, k.C, outs))
+	v.Read("Src", k.Src, size[T](), kernel.Product(k.N, k.C, ins))
+	v.Write("Dst", k.Dst, size[T](), kernel.Product(k.N, k.C, outs))
 	if k.Indices.Len != 0 {
 		v.Write("Indices", k.Indices, 8, kernel.Product(k.N, k.C, outs))
 	}
-	v.Optional("Scale", k.Scale, size, int64(k.C))
-	v.Optional("Shift", k.Shift, size, int64(k.C))
+	optional(v, "Scale", k.Scale, size[T](), int64(k.C))
+	optional(v, "Shift", k.Shift, size[T](), int64(k.C))
 	v.Act(k.Pre.Fn)
 	v.Require(len(k.EndPads) == len(k.In), "the windows have different numbers of axes")
 	if v.Failed() {
@@ -394,8 +390,8 @@ func (k *Pool[T]) padded(pos int) int {
 // Check declares the memory of the step.
 func (k *LRN[T]) Check(v *kernel.Verifier) {
 	v.Positive("extents", k.N, k.C, k.Inner, k.Size)
-	v.Read("Src", k.Src, kernel.Size[T](), kernel.Product(k.N, k.C, k.Inner))
-	v.Write("Dst", k.Dst, kernel.Size[T](), kernel.Product(k.N, k.C, k.Inner))
+	v.Read("Src", k.Src, size[T](), kernel.Product(k.N, k.C, k.Inner))
+	v.Write("Dst", k.Dst, size[T](), kernel.Product(k.N, k.C, k.Inner))
 }
 
 // ScratchBytes is zero.

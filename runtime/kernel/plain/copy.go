@@ -42,9 +42,9 @@ type Pad[T kernel.Number] struct {
 
 // Check declares the memory of the step.
 func (k *StridedCopy[T]) Check(v *kernel.Verifier) {
-	v.Axes(k.Shape)
-	v.Strided("Src", k.Src, kernel.Size[T](), k.SrcStart, k.Shape, k.SrcStride, false)
-	v.Strided("Dst", k.Dst, kernel.Size[T](), k.DstStart, k.Shape, k.DstStride, true)
+	axes(v, k.Shape)
+	strided(v, "Src", k.Src, size[T](), k.SrcStart, k.Shape, k.SrcStride, false)
+	strided(v, "Dst", k.Dst, size[T](), k.DstStart, k.Shape, k.DstStride, true)
 }
 
 // ScratchBytes is zero.
@@ -76,9 +76,9 @@ func (k *StridedCopy[T]) Run(c *kernel.Context) {
 // Check declares the memory of the step.
 func (k *Gather[T, I]) Check(v *kernel.Verifier) {
 	v.Positive("extents", k.Outer, k.Axis, k.Inner)
-	v.Read("Src", k.Src, kernel.Size[T](), kernel.Product(k.Outer, k.Axis, k.Inner))
-	v.Read("Indices", k.Indices, kernel.Size[I](), int64(k.Indices.Len))
-	v.Write("Dst", k.Dst, kernel.Size[T](), kernel.Product(k.Outer, k.Indices.Len, k.Inner))
+	v.Read("Src", k.Src, size[T](), kernel.Product(k.Outer, k.Axis, k.Inner))
+	v.Read("Indices", k.Indices, size[I](), int64(k.Indices.Len))
+	v.Write("Dst", k.Dst, size[T](), kernel.Product(k.Outer, k.Indices.Len, k.Inner))
 }
 
 // ScratchBytes is zero.
@@ -102,8 +102,8 @@ func (k *Gather[T, I]) Run(c *kernel.Context) {
 // Check declares the memory of the step.
 func (k *Resize[T]) Check(v *kernel.Verifier) {
 	v.Positive("extents", k.Outer, k.In, k.Out, k.Inner)
-	v.Read("Src", k.Src, kernel.Size[T](), kernel.Product(k.Outer, k.In, k.Inner))
-	v.Write("Dst", k.Dst, kernel.Size[T](), kernel.Product(k.Outer, k.Out, k.Inner))
+	v.Read("Src", k.Src, size[T](), kernel.Product(k.Outer, k.In, k.Inner))
+	v.Write("Dst", k.Dst, size[T](), kernel.Product(k.Outer, k.Out, k.Inner))
 	v.Table("Index", k.Index, k.Weight, k.Out, k.Taps, k.In)
 }
 
@@ -142,7 +142,7 @@ func (k *Pad[T]) Check(v *kernel.Verifier) {
 		return
 	}
 	in := k.InShape[:len(k.Index)]
-	v.Axes(in)
+	axes(v, in)
 	for a, index := range k.Index {
 		v.Require(len(index) > 0, "a table is empty")
 		v.Indices("Index", index, -1, in[a])
@@ -151,8 +151,8 @@ func (k *Pad[T]) Check(v *kernel.Verifier) {
 	if len(in) == 0 {
 		n = int64(min(k.Src.Len, k.Dst.Len))
 	}
-	v.Read("Src", k.Src, kernel.Size[T](), n)
-	v.Write("Dst", k.Dst, kernel.Size[T](), int64(k.Dst.Len))
+	v.Read("Src", k.Src, size[T](), n)
+	v.Write("Dst", k.Dst, size[T](), int64(k.Dst.Len))
 }
 
 // ScratchBytes is zero.

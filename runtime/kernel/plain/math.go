@@ -61,8 +61,8 @@ type Cast[From, To kernel.Number] struct {
 
 // Check declares the memory of the step.
 func (k *Unary[T]) Check(v *kernel.Verifier) {
-	v.Read("Src", k.Src, kernel.Size[T](), int64(k.Src.Len))
-	v.Write("Dst", k.Dst, kernel.Size[T](), int64(k.Src.Len))
+	v.Read("Src", k.Src, size[T](), int64(k.Src.Len))
+	v.Write("Dst", k.Dst, size[T](), int64(k.Src.Len))
 	v.Act(k.Fn)
 }
 
@@ -101,7 +101,7 @@ func (k *Unary[T]) Part(c *kernel.Context, i, worker int) {
 
 // Check declares the memory of the step.
 func (k *Test[T]) Check(v *kernel.Verifier) {
-	v.Read("Src", k.Src, kernel.Size[T](), int64(k.Src.Len))
+	v.Read("Src", k.Src, size[T](), int64(k.Src.Len))
 	v.Write("Dst", k.Dst, 1, int64(k.Src.Len))
 	v.Act(k.Fn)
 }
@@ -142,11 +142,11 @@ func compare[T kernel.Number](fn kernel.BinaryFn, a, b T) bool {
 
 // Check declares the memory of the step.
 func (k *Binary[T]) Check(v *kernel.Verifier) {
-	v.Axes(k.Shape)
-	v.Strided("A", k.A, kernel.Size[T](), 0, k.Shape, k.AStride, false)
-	v.Strided("B", k.B, kernel.Size[T](), 0, k.Shape, k.BStride, false)
+	axes(v, k.Shape)
+	strided(v, "A", k.A, size[T](), 0, k.Shape, k.AStride, false)
+	strided(v, "B", k.B, size[T](), 0, k.Shape, k.BStride, false)
 	v.Require(last(k.AStride) >= 0 && last(k.BStride) >= 0, "a stride is negative")
-	v.Write("Dst", k.Dst, kernel.Size[T](), kernel.Product(k.Shape...))
+	v.Write("Dst", k.Dst, size[T](), kernel.Product(k.Shape...))
 	v.Act(k.Act.Fn)
 }
 
@@ -195,9 +195,9 @@ func (k *Binary[T]) Run(c *kernel.Context) {
 
 // Check declares the memory of the step.
 func (k *Compare[T]) Check(v *kernel.Verifier) {
-	v.Axes(k.Shape)
-	v.Strided("A", k.A, kernel.Size[T](), 0, k.Shape, k.AStride, false)
-	v.Strided("B", k.B, kernel.Size[T](), 0, k.Shape, k.BStride, false)
+	axes(v, k.Shape)
+	strided(v, "A", k.A, size[T](), 0, k.Shape, k.AStride, false)
+	strided(v, "B", k.B, size[T](), 0, k.Shape, k.BStride, false)
 	v.Write("Dst", k.Dst, 1, int64(k.Dst.Len))
 	v.Require(k.Fn >= kernel.BinEqual && k.Fn <= kernel.BinXor, "there is no such comparison")
 }
@@ -221,10 +221,10 @@ func (k *Compare[T]) Run(c *kernel.Context) {
 
 // Check declares the memory of the step.
 func (k *Pow[T, E]) Check(v *kernel.Verifier) {
-	v.Axes(k.Shape)
-	v.Strided("A", k.A, kernel.Size[T](), 0, k.Shape, k.AStride, false)
-	v.Strided("B", k.B, kernel.Size[E](), 0, k.Shape, k.BStride, false)
-	v.Write("Dst", k.Dst, kernel.Size[T](), int64(k.Dst.Len))
+	axes(v, k.Shape)
+	strided(v, "A", k.A, size[T](), 0, k.Shape, k.AStride, false)
+	strided(v, "B", k.B, size[E](), 0, k.Shape, k.BStride, false)
+	v.Write("Dst", k.Dst, size[T](), int64(k.Dst.Len))
 }
 
 // ScratchBytes is zero.
@@ -243,11 +243,11 @@ func (k *Pow[T, E]) Run(c *kernel.Context) {
 
 // Check declares the memory of the step.
 func (k *Where[T]) Check(v *kernel.Verifier) {
-	v.Axes(k.Shape)
-	v.Strided("Cond", k.Cond, 1, 0, k.Shape, k.CondStride, false)
-	v.Strided("A", k.A, kernel.Size[T](), 0, k.Shape, k.AStride, false)
-	v.Strided("B", k.B, kernel.Size[T](), 0, k.Shape, k.BStride, false)
-	v.Write("Dst", k.Dst, kernel.Size[T](), int64(k.Dst.Len))
+	axes(v, k.Shape)
+	strided(v, "Cond", k.Cond, 1, 0, k.Shape, k.CondStride, false)
+	strided(v, "A", k.A, size[T](), 0, k.Shape, k.AStride, false)
+	strided(v, "B", k.B, size[T](), 0, k.Shape, k.BStride, false)
+	v.Write("Dst", k.Dst, size[T](), int64(k.Dst.Len))
 }
 
 // ScratchBytes is zero.
@@ -270,8 +270,8 @@ func (k *Where[T]) Run(c *kernel.Context) {
 
 // Check declares the memory of the step.
 func (k *Cast[From, To]) Check(v *kernel.Verifier) {
-	v.Read("Src", k.Src, kernel.Size[From](), int64(k.Src.Len))
-	v.Write("Dst", k.Dst, kernel.Size[To](), int64(k.Src.Len))
+	v.Read("Src", k.Src, size[From](), int64(k.Src.Len))
+	v.Write("Dst", k.Dst, size[To](), int64(k.Src.Len))
 }
 
 // ScratchBytes is zero.

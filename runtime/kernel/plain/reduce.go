@@ -64,13 +64,13 @@ type Normalize[T kernel.Number] struct {
 
 // Check declares the memory of the step.
 func (k *Reduce[T]) Check(v *kernel.Verifier) {
-	v.Axes(k.Shape)
-	v.Axes(k.RedShape)
+	axes(v, k.Shape)
+	axes(v, k.RedShape)
 	// The elements of a reduction are indexed from its first one.
-	first, _ := v.Range(0, k.RedShape, k.RedStride)
+	first, _ := span(v, 0, k.RedShape, k.RedStride)
 	v.Require(first >= 0, "a stride of the reduced axes is negative")
-	v.Strided("Src", k.Src, kernel.Size[T](), 0, slices.Concat(k.Shape, k.RedShape), slices.Concat(k.SrcStride, k.RedStride), false)
-	v.Write("Dst", k.Dst, kernel.Size[T](), int64(k.Dst.Len))
+	strided(v, "Src", k.Src, size[T](), 0, slices.Concat(k.Shape, k.RedShape), slices.Concat(k.SrcStride, k.RedStride), false)
+	v.Write("Dst", k.Dst, size[T](), int64(k.Dst.Len))
 }
 
 // ScratchBytes is zero.
@@ -177,7 +177,7 @@ func reduce[T kernel.Number](fn ReduceFn, src []T, shape []int, strides *[4][]in
 // Check declares the memory of the step.
 func (k *ArgReduce[T]) Check(v *kernel.Verifier) {
 	v.Positive("extents", k.Outer, k.Axis, k.Inner)
-	v.Read("Src", k.Src, kernel.Size[T](), kernel.Product(k.Outer, k.Axis, k.Inner))
+	v.Read("Src", k.Src, size[T](), kernel.Product(k.Outer, k.Axis, k.Inner))
 	v.Write("Dst", k.Dst, 8, kernel.Product(k.Outer, k.Inner))
 }
 
@@ -205,8 +205,8 @@ func (k *ArgReduce[T]) Run(c *kernel.Context) {
 // Check declares the memory of the step.
 func (k *Softmax[T]) Check(v *kernel.Verifier) {
 	v.Positive("extents", k.Outer, k.Axis, k.Inner)
-	v.Read("Src", k.Src, kernel.Size[T](), kernel.Product(k.Outer, k.Axis, k.Inner))
-	v.Write("Dst", k.Dst, kernel.Size[T](), kernel.Product(k.Outer, k.Axis, k.Inner))
+	v.Read("Src", k.Src, size[T](), kernel.Product(k.Outer, k.Axis, k.Inner))
+	v.Write("Dst", k.Dst, size[T](), kernel.Product(k.Outer, k.Axis, k.Inner))
 }
 
 // ScratchBytes is zero.
@@ -249,18 +249,18 @@ func (k *Softmax[T]) Part(c *kernel.Context, o, worker int) {
 
 // Check declares the memory of the step.
 func (k *Normalize[T]) Check(v *kernel.Verifier) {
-	v.Axes(k.Shape)
-	v.Axes(k.RedShape)
+	axes(v, k.Shape)
+	axes(v, k.RedShape)
 	all := slices.Concat(k.Shape, k.RedShape)
 	v.Require(len(k.Shape) == len(k.SrcStride), "the extents and the strides have different numbers of axes")
 	strides := slices.Concat(k.SrcStride, k.RedStride)
-	v.Strided("Src", k.Src, kernel.Size[T](), 0, all, strides, false)
-	v.Strided("Dst", k.Dst, kernel.Size[T](), 0, all, strides, true)
+	strided(v, "Src", k.Src, size[T](), 0, all, strides, false)
+	strided(v, "Dst", k.Dst, size[T](), 0, all, strides, true)
 	if k.Scale.Len != 0 {
-		v.Strided("Scale", k.Scale, kernel.Size[T](), 0, all, k.ScaleStride, false)
+		strided(v, "Scale", k.Scale, size[T](), 0, all, k.ScaleStride, false)
 	}
 	if k.Bias.Len != 0 {
-		v.Strided("Bias", k.Bias, kernel.Size[T](), 0, all, k.BiasStride, false)
+		strided(v, "Bias", k.Bias, size[T](), 0, all, k.BiasStride, false)
 	}
 }
 

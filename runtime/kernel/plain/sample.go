@@ -41,13 +41,13 @@ type sampleTaps struct {
 // Check declares the memory of the step.
 func (k *GridSample[T]) Check(v *kernel.Verifier) {
 	v.Positive("extents", k.N, k.C)
-	v.Axes(k.In)
-	v.Axes(k.Out)
+	axes(v, k.In)
+	axes(v, k.Out)
 	ins, outs := kernel.Product(k.In...), kernel.Product(k.Out...)
 	v.Require(len(k.In) == len(k.Out) && ins <= kernel.MaxExtent && outs <= kernel.MaxExtent, "the images are too large, or have different numbers of axes")
-	v.Read("Src", k.Src, kernel.Size[T](), kernel.Product(k.N, k.C, int(ins)))
-	v.Read("Grid", k.Grid, kernel.Size[T](), kernel.Product(k.N, len(k.In), int(outs)))
-	v.Write("Dst", k.Dst, kernel.Size[T](), kernel.Product(k.N, k.C, int(outs)))
+	v.Read("Src", k.Src, size[T](), kernel.Product(k.N, k.C, int(ins)))
+	v.Read("Grid", k.Grid, size[T](), kernel.Product(k.N, len(k.In), int(outs)))
+	v.Write("Dst", k.Dst, size[T](), kernel.Product(k.N, k.C, int(outs)))
 }
 
 // ScratchBytes is zero.

@@ -67,8 +67,8 @@ func heapify(heap []int32, before func(a, b int32) bool) {
 func (k *TopK[T]) Check(v *kernel.Verifier) {
 	v.Positive("extents", k.Outer, k.Axis, k.Inner)
 	v.Require(k.K >= 0 && k.K <= k.Axis, "K is more than the axis has")
-	v.Read("Src", k.Src, kernel.Size[T](), kernel.Product(k.Outer, k.Axis, k.Inner))
-	v.Write("Values", k.Values, kernel.Size[T](), kernel.Product(k.Outer, k.K, k.Inner))
+	v.Read("Src", k.Src, size[T](), kernel.Product(k.Outer, k.Axis, k.Inner))
+	v.Write("Values", k.Values, size[T](), kernel.Product(k.Outer, k.K, k.Inner))
 	v.Write("Indices", k.Indices, 8, kernel.Product(k.Outer, k.K, k.Inner))
 	v.Scratch(kernel.Product(k.K, 4))
 }
@@ -222,8 +222,8 @@ func (k *NonMaxSuppression) covered(picked []float32, x0, y0, x1, y1 float32) bo
 // Check declares the memory of the step.
 func (k *MaxUnpool[T]) Check(v *kernel.Verifier) {
 	v.Read("Indices", k.Indices, 8, int64(k.Indices.Len))
-	v.Read("Src", k.Src, kernel.Size[T](), int64(k.Indices.Len))
-	v.Write("Dst", k.Dst, kernel.Size[T](), int64(k.Dst.Len))
+	v.Read("Src", k.Src, size[T](), int64(k.Indices.Len))
+	v.Write("Dst", k.Dst, size[T](), int64(k.Dst.Len))
 }
 
 // ScratchBytes is zero.
