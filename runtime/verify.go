@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"fmt"
-	"math"
 
 	"modelc/runtime/kernel"
 )
@@ -23,8 +22,8 @@ func (p *Plan) Verify(touch func(step int, r kernel.Ref, elem int)) error {
 		}
 		run = append(run, kernel.Memory{Bytes: port.Bytes, Read: true, Write: i >= len(p.Inputs)})
 	}
-	if len(run) > math.MaxUint8+1 { // see kernel.Space
-		return fmt.Errorf("%d inputs and outputs are too many", len(p.Inputs)+len(p.Outputs))
+	if n := len(p.Inputs) + len(p.Outputs); n > MaxPorts {
+		return fmt.Errorf("%d inputs and outputs are too many", n)
 	}
 	for _, s := range p.Load {
 		if _, ok := s.Kernel.(kernel.Preparer); !ok {

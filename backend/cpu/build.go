@@ -94,6 +94,9 @@ func digested(p *runtime.Plan) any {
 
 // lowerAll collects the steps of g and adds its weights to st.
 func lowerAll(g *ir.Graph, cfg Config, light map[string]bool, st *store) (*builder, error) {
+	if n := len(g.Inputs) + len(g.Outputs); n > runtime.MaxPorts {
+		return nil, fmt.Errorf("the model has %d inputs and outputs, the maximum is %d", n, runtime.MaxPorts)
+	}
 	b := newBuilder(g, cfg, st)
 	b.lighter = light
 	size := 0
