@@ -97,7 +97,8 @@ func reduce[T kernel.Number](fn ReduceFn, src []T, shape []int, strides *[4][]in
 	w := walk{shape: shape}
 	top := src[0]
 	sum := 0.0
-	whole := T(0) // integers sum exactly
+	whole := T(0)    // integers sum exactly
+	wide := int64(0) // the sum of integers for their mean, which T may not hold
 	prod := T(1)
 	for range n {
 		v := src[w.off[0]]
@@ -152,15 +153,19 @@ func reduce[T kernel.Number](fn ReduceFn, src []T, shape []int, strides *[4][]in
 		default:
 			sum += v
 			whole += src[w.off[0]]
+			wide += int64(src[w.off[0]])
 		}
 		w.next(strides)
 	}
 	switch fn {
 	case RedMean:
-		if !kernel.IsFloat[T]() {
-			return whole / T(n)
+		switch {
+		case kernel.IsFloat[T]():
+			return T(sum / float64(n))
+		case size[T]() < 8:
+			return T(wide / int64(n))
 		}
-		return T(sum / float64(n))
+		return whole / T(n)
 	case RedL2:
 		return T(math.Sqrt(sum))
 	case RedLogSum:
