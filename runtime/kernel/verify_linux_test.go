@@ -37,13 +37,14 @@ func kernelType(k any) string {
 type edit struct {
 	what  string
 	apply func(root reflect.Value)
+	byOne bool // a number grows or shrinks by one
 }
 
 // edits lists changes of each field at v and below it. path finds the same field in a
 // copy of the kernel.
 func edits(v reflect.Value, name string, path func(root reflect.Value) reflect.Value) (list []edit) {
 	set := func(what string, f func(v reflect.Value)) {
-		list = append(list, edit{name + what, func(root reflect.Value) { f(path(root)) }})
+		list = append(list, edit{what: name + what, apply: func(root reflect.Value) { f(path(root)) }})
 	}
 	switch v.Kind() {
 	case reflect.Struct:
@@ -74,6 +75,7 @@ func edits(v reflect.Value, name string, path func(root reflect.Value) reflect.V
 		for _, y := range slices.Compact(values) {
 			if y != x && !v.OverflowInt(y) {
 				set(fmt.Sprintf(" = %d, was %d", y, x), func(v reflect.Value) { v.SetInt(y) })
+				list[len(list)-1].byOne = y-x == 1 || x-y == 1
 			}
 		}
 	case reflect.Uint8:
@@ -102,6 +104,25 @@ var noise = func() []byte {
 	}
 	return b
 }()
+
+// pairs returns n pairs of edits by one. Together, changes can compensate for each
+// other: a column more and a border less.
+func pairs(list []edit, n int, rng *rand.Rand) (both []edit) {
+	var small []edit
+	for _, e := range list {
+		if e.byOne {
+			small = append(small, e)
+		}
+	}
+	if len(small) == 0 {
+		return nil
+	}
+	for range n {
+		a, b := small[rng.IntN(len(small))], small[rng.IntN(len(small))]
+		both = append(both, edit{what: a.what + " and " + b.what, apply: func(root reflect.Value) { a.apply(root); b.apply(root) }})
+	}
+	return both
+}
 
 // tally counts the mutations of kernels. Some of those that were not rejected need too
 // much scratch memory to run.
@@ -202,8 +223,8 @@ func (k *isolated) bytes() (n int) {
 	return n
 }
 
-// The verifier accepts all kernels of compiled programs. After a change of one field
-// it rejects a kernel, or the kernel stays inside its memory: it runs between protected
+// The verifier accepts all kernels of compiled programs. After a change of one field, or
+// small changes of two, it rejects a kernel, or the kernel stays inside its memory: it runs between protected
 // pages, at both ends, in Go and in the best tier.
 func TestVerifierMutations(t *testing.T) {
 	each, random := 3, 30
@@ -248,7 +269,11 @@ func (k *isolated) mutate(t *testing.T, c *tally) {
 	identity := func(v reflect.Value) reflect.Value { return v }
 	best := simd.Active()
 	defer simd.Use(best)
-	for _, e := range edits(reflect.ValueOf(original).Elem(), "", identity) {
+	list, most := edits(reflect.ValueOf(original).Elem(), "", identity), 50
+	if *verifyAll {
+		most = 500
+	}
+	for _, e := range append(list, pairs(list, most, rand.New(rand.NewPCG(3, uint64(c.tried))))...) {
 		changed := clone(original)
 		e.apply(reflect.ValueOf(changed).Elem())
 		k.set(changed)
