@@ -48,7 +48,7 @@ const (
 // NewSession returns a session with its own arena and workers. Close releases the
 // workers. A session that is never closed keeps them parked until the garbage
 // collector finds it. If [Plan.Verify] refuses o.Plan, or if it is a plan for other
-// weights, Begin returns the error.
+// weights, Begin, Bind and Run return the error.
 func (m *Model) NewSession(o Options) *Session {
 	if o.Threads <= 0 {
 		o.Threads = goruntime.GOMAXPROCS(0)
@@ -129,6 +129,9 @@ func io(i int) kernel.Space { return kernel.IO + kernel.Space(i) }
 // Bind makes mem the memory of port i. Ports are numbered consecutively, inputs
 // first. Bind fails if mem does not have the size of the port.
 func (s *Session) Bind(i int, mem []byte) error {
+	if s.err != nil {
+		return s.err
+	}
 	p := s.plan.port(i)
 	if len(mem) != p.Bytes {
 		n := 1
@@ -148,6 +151,9 @@ func (s *Session) Bind(i int, mem []byte) error {
 // Run computes the outputs from the bound inputs. It fails if an input is not
 // bound. It allocates nothing.
 func (s *Session) Run() error {
+	if s.err != nil {
+		return s.err
+	}
 	for i := range s.plan.Inputs {
 		if !s.ctx.Bound(io(i)) && s.plan.Inputs[i].Bytes > 0 {
 			return fmt.Errorf("modelc: input %q is not bound", s.plan.Inputs[i].Name)

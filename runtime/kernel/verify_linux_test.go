@@ -227,6 +227,9 @@ func (k *isolated) bytes() (n int) {
 // small changes of two, it rejects a kernel, or the kernel stays inside its memory: it runs between protected
 // pages, at both ends, in Go and in the best tier.
 func TestVerifierMutations(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long with the race detector, which has nothing to find here")
+	}
 	each, random := 3, 30
 	if *verifyAll {
 		each, random = 25, 300
