@@ -74,7 +74,7 @@ func (k *Conv) Check(v *Verifier) {
 	v.reads("Src", &k.Src)
 	v.writes("Dst", &k.Dst)
 	v.residual(&k.Residual, &k.Dst)
-	v.Require(v.windows(filter{k.KH, k.KW, k.SH, k.SW, k.DH, k.DW, k.PadTop, k.PadLeft}, k.Dst.H, k.Dst.W, &k.Src), leaves)
+	v.Require(v.Windows(Filter{k.KH, k.KW, k.SH, k.SW, k.DH, k.DW, k.PadTop, k.PadLeft}, k.Dst.H, k.Dst.W, &k.Src), leaves)
 	k.checkChannels(v)
 	v.Require(k.Src.N == k.Dst.N, "the extents of the operands differ")
 	v.prologue(k.Scale, k.Shift, k.Pre, k.Src.Blocks())

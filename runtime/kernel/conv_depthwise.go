@@ -23,7 +23,7 @@ type ConvDepthwise struct {
 func (k *ConvDepthwise) Check(v *Verifier) {
 	p, d := &k.Point, &k.Depth
 	v.reads("Point.Src", &p.Src)
-	v.extents("Point.Dst", &p.Dst)
+	v.Extents("Point.Dst", &p.Dst)
 	v.nc16(&p.Dst)
 	p.checkChannels(v)
 	v.Require(p.Src.N == p.Dst.N && p.Src.H == p.Dst.H && p.Src.W == p.Dst.W && p.KH == 1 && p.KW == 1 && p.SH == 1 && p.SW == 1 && p.PadTop == 0 && p.PadLeft == 0 && p.Groups <= 1 && p.Residual.N == 0 && !p.prologue(),
@@ -32,7 +32,7 @@ func (k *ConvDepthwise) Check(v *Verifier) {
 	v.Require(d.Dst.N == p.Dst.N && d.Dst.Blocks() == p.Dst.Blocks() && !d.prologue(), "the second convolution does not fit the first")
 	m := p.Dst
 	m.Top, m.Bottom = MaxExtent, MaxExtent // rows outside are zeros
-	v.Require(v.windows(d.filter(), d.Dst.H, d.Dst.W, &m), leaves)
+	v.Require(v.Windows(d.filter(), d.Dst.H, d.Dst.W, &m), leaves)
 	if v.err == nil {
 		v.Scratch(Product(2, d.inRows(1), m.Left+m.W+m.Right, pixelBytes))
 	}

@@ -29,7 +29,7 @@ func (k *ConvFirstPool) pitch(t *simd.Tier, double bool) int {
 // Check declares the memory of the step.
 func (k *ConvFirstPool) Check(v *Verifier) {
 	c, p := &k.Conv, &k.Pool
-	v.extents("Conv.Dst", &c.Dst)
+	v.Extents("Conv.Dst", &c.Dst)
 	v.nc16(&c.Dst)
 	c.checkOperands(v)
 	v.writes("Pool.Dst", &p.Dst)

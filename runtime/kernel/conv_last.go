@@ -29,7 +29,7 @@ func (k *ConvLast) Check(v *Verifier) {
 	v.writes("Dst", &k.Dst)
 	v.residual(&k.Residual, &k.Dst)
 	v.Require(k.Src.N == k.Dst.N && k.Dst.C <= lanes, "the operands do not fit the convolution")
-	v.Require(v.windows(filter{k.KH, k.KW, k.SH, k.SW, k.DH, k.DW, k.PadTop, k.PadLeft}, k.Dst.H, k.Dst.W, &k.Src), leaves)
+	v.Require(v.Windows(Filter{k.KH, k.KW, k.SH, k.SW, k.DH, k.DW, k.PadTop, k.PadLeft}, k.Dst.H, k.Dst.W, &k.Src), leaves)
 	v.floats("W", k.W, Product(k.Dst.C, k.Src.Blocks(), k.KH, k.KW, lanes))
 	v.channels("Bias", k.Bias, 1)
 	v.Act(k.Act.Fn)

@@ -28,7 +28,7 @@ func (k *Depthwise) Check(v *Verifier) {
 	k.checkOperands(v)
 	v.Require(k.Src.N == k.Dst.N && k.Src.Blocks() == k.Dst.Blocks(), "the extents of the operands differ")
 	v.prologue(k.Scale, k.Shift, k.Pre, k.Src.Blocks())
-	v.Require(v.windows(k.filter(), k.Dst.H, k.Dst.W, &k.Src), leaves)
+	v.Require(v.Windows(k.filter(), k.Dst.H, k.Dst.W, &k.Src), leaves)
 }
 
 // checkOperands declares the operands of all channels but the input.
@@ -40,8 +40,8 @@ func (k *Depthwise) checkOperands(v *Verifier) {
 	v.Act(k.Act.Fn)
 }
 
-func (k *Depthwise) filter() filter {
-	return filter{k.KH, k.KW, k.SH, k.SW, k.DH, k.DW, k.PadTop, k.PadLeft}
+func (k *Depthwise) filter() Filter {
+	return Filter{k.KH, k.KW, k.SH, k.SW, k.DH, k.DW, k.PadTop, k.PadLeft}
 }
 
 // ScratchBytes is the size of one transformed block of the input, zero without a

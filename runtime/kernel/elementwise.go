@@ -44,7 +44,7 @@ type LRN struct {
 func (k *Affine) Check(v *Verifier) {
 	v.reads("Src", &k.Src)
 	v.writes("Dst", &k.Dst)
-	v.same(&k.Src, &k.Dst)
+	v.Same(&k.Src, &k.Dst)
 	v.prologue(k.Scale, k.Shift, k.Act, k.Dst.Blocks())
 }
 
@@ -71,7 +71,7 @@ func (k *Affine) Part(c *Context, i, worker int) {
 func (k *AffineDouble) Check(v *Verifier) {
 	v.reads("Src", &k.Src)
 	v.writes("Dst", &k.Dst)
-	v.same(&k.Src, &k.Dst)
+	v.Same(&k.Src, &k.Dst)
 	v.Read("Scale", k.Scale, 8, Product(k.Dst.Blocks(), lanes))
 	v.Read("Shift", k.Shift, 8, Product(k.Dst.Blocks(), lanes))
 }
@@ -103,7 +103,7 @@ func (k *Binary) Check(v *Verifier) {
 	v.reads("A", &k.A)
 	v.reads("B", &k.B)
 	v.writes("Dst", &k.Dst)
-	v.same(&k.A, &k.Dst)
+	v.Same(&k.A, &k.Dst)
 	v.Require(k.B.Blocks() == k.Dst.Blocks() && (k.B.N == 1 || k.B.N == k.Dst.N) && (k.B.H == 1 && k.B.W == 1 || k.B.H == k.Dst.H && k.B.W == k.Dst.W),
 		"the extents of the operands differ")
 	v.Act(k.Act.Fn)
@@ -141,7 +141,7 @@ func (k *Binary) Part(c *Context, i, worker int) {
 func (k *PRelu) Check(v *Verifier) {
 	v.reads("Src", &k.Src)
 	v.writes("Dst", &k.Dst)
-	v.same(&k.Src, &k.Dst)
+	v.Same(&k.Src, &k.Dst)
 	v.floats("Slope", k.Slope, Product(k.Dst.Blocks(), lanes))
 }
 
@@ -174,7 +174,7 @@ func (k *PRelu) Part(c *Context, i, worker int) {
 func (k *LRN) Check(v *Verifier) {
 	v.reads("Src", &k.Src)
 	v.writes("Dst", &k.Dst)
-	v.same(&k.Src, &k.Dst)
+	v.Same(&k.Src, &k.Dst)
 	v.Positive("Size", k.Size)
 }
 

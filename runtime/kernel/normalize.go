@@ -20,7 +20,7 @@ type NormalizeChannels struct {
 func (k *NormalizeChannels) Check(v *Verifier) {
 	v.reads("Src", &k.Src)
 	v.writes("Dst", &k.Dst)
-	v.same(&k.Src, &k.Dst)
+	v.Same(&k.Src, &k.Dst)
 	v.Require(k.Src.C%lanes == 0, "the channels are not whole blocks")
 	v.prologue(k.Scale, k.Shift, Act{}, k.Src.Blocks())
 }

@@ -191,32 +191,32 @@ func (v *Verifier) prologue(scale, shift Ref, pre Act, blocks int) {
 	v.Act(pre.Fn)
 }
 
-// extents checks the fields of an image, which need not have memory.
-func (v *Verifier) extents(operand string, m *Image) {
+// Extents checks the fields of an image, which need not have memory.
+func (v *Verifier) Extents(operand string, m *Image) {
 	v.Positive(operand, m.N, m.C, m.H, m.W)
 	v.Require(min(m.Top, m.Left, m.Bottom, m.Right) >= 0 && max(m.Top, m.Left, m.Bottom, m.Right) <= MaxExtent, "a border is negative or too large")
 	v.Require(m.Block >= 0 && m.Block <= MaxExtent && m.Elem <= Uint8, "there is no such layout of images")
 }
 
-// image checks an image of any layout.
-func (v *Verifier) image(operand string, m *Image, write bool) {
-	if v.extents(operand, m); v.Failed() {
+// Image declares that a step reads or writes an image of any layout, with its border.
+func (v *Verifier) Image(operand string, m *Image, write bool) {
+	if v.Extents(operand, m); v.Failed() {
 		return
 	}
 	n := Product(m.N-1, m.BatchStride) + Product(m.Blocks(), m.Top+m.H+m.Bottom, m.Left+m.W+m.Right, m.Lanes())
 	v.Span(operand, m.Ref, m.Elem.Bytes(), 0, n, write)
 }
 
-// reads and writes check images in NC16 that a step reads and writes.
-func (v *Verifier) reads(operand string, m *Image)  { v.nc16(m); v.image(operand, m, false) }
-func (v *Verifier) writes(operand string, m *Image) { v.nc16(m); v.image(operand, m, true) }
+// reads and writes are Image for NC16.
+func (v *Verifier) reads(operand string, m *Image)  { v.nc16(m); v.Image(operand, m, false) }
+func (v *Verifier) writes(operand string, m *Image) { v.nc16(m); v.Image(operand, m, true) }
 
 func (v *Verifier) nc16(m *Image) {
 	v.Require(m.Elem == Float32 && m.Lanes() == lanes, "an image is not float32 in blocks of 16 channels")
 }
 
-// same requires that two images have the same extents.
-func (v *Verifier) same(a, b *Image) {
+// Same requires that two images have the same extents.
+func (v *Verifier) Same(a, b *Image) {
 	v.Require(a.N == b.N && a.Blocks() == b.Blocks() && a.H == b.H && a.W == b.W, "the extents of the operands differ")
 }
 
@@ -224,16 +224,16 @@ func (v *Verifier) same(a, b *Image) {
 func (v *Verifier) residual(m, dst *Image) {
 	if m.N != 0 {
 		v.reads("Residual", m)
-		v.same(m, dst)
+		v.Same(m, dst)
 	}
 }
 
-// filter describes the windows of a kernel on images.
-type filter struct{ KH, KW, SH, SW, DH, DW, PadTop, PadLeft int }
+// Filter describes the windows of a kernel on images.
+type Filter struct{ KH, KW, SH, SW, DH, DW, PadTop, PadLeft int }
 
-// windows requires that the windows of f are sound. It reports whether those of an
+// Windows requires that the windows of f are sound. It reports whether those of an
 // output of h×w pixels lie inside src and its border.
-func (v *Verifier) windows(f filter, h, w int, src *Image) (inside bool) {
+func (v *Verifier) Windows(f Filter, h, w int, src *Image) (inside bool) {
 	top, bottom := v.Window(h, f.SH, f.KH, f.DH, f.PadTop)
 	left, right := v.Window(w, f.SW, f.KW, f.DW, f.PadLeft)
 	return top >= -int64(src.Top) && bottom < int64(src.H)+int64(src.Bottom) && left >= -int64(src.Left) && right < int64(src.W)+int64(src.Right)

@@ -351,8 +351,8 @@ func zooGraph(t *testing.T, name string) *ir.Graph {
 // kernelTypes returns the names of all types with a method Check.
 func kernelTypes(t *testing.T) (names []string) {
 	t.Helper()
-	for _, dir := range []string{".", "plain"} {
-		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	for _, pattern := range []string{"*.go", "*/*.go"} {
+		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -365,9 +365,9 @@ func kernelTypes(t *testing.T) (names []string) {
 				t.Fatal(err)
 			}
 			for _, m := range checkMethod.FindAllSubmatch(src, -1) {
-				pkg := "kernel"
-				if dir != "." {
-					pkg = dir
+				pkg := filepath.Dir(f)
+				if pkg == "." {
+					pkg = "kernel"
 				}
 				names = append(names, pkg+"."+string(m[1]))
 			}

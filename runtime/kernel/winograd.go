@@ -135,7 +135,7 @@ func (k *Winograd) Check(v *Verifier) {
 		return
 	}
 	t := taps(k.Five)
-	inside := v.windows(filter{t, t, stride, stride, k.step(), k.step(), k.PadTop, k.PadLeft}, rows*max(1, k.Pool), cols*max(1, k.Pool), &k.Src)
+	inside := v.Windows(Filter{t, t, stride, stride, k.step(), k.step(), k.PadTop, k.PadLeft}, rows*max(1, k.Pool), cols*max(1, k.Pool), &k.Src)
 	v.Require(inside || !k.Strided, leaves) // the other forms read tiles that leave the border from a copy
 	if v.err != nil {
 		return
