@@ -47,7 +47,7 @@ func (k *Pool) Check(v *Verifier) {
 
 // checkWindows checks the windows, which may leave the image.
 func (k *Pool) checkWindows(v *Verifier) {
-	v.Require(k.Kind <= PoolAvg && k.PadLeft >= 0, "there is no such pool")
+	v.Require(k.Kind <= PoolAvg, "there is no such pool")
 	v.Window(k.Dst.H, k.SH, k.KH, k.DH, k.PadTop)
 	v.Window(k.Dst.W, k.SW, k.KW, k.DW, k.PadLeft)
 	v.Window(1, 1, 1, 1, k.PadBottom)
@@ -125,7 +125,7 @@ func (k *Pool) row(out, src []float32, in, pitch, row, y int) {
 
 // inside returns the range of output columns whose windows lie inside the image.
 func (k *Pool) inside() (lo, hi int) {
-	lo = (k.PadLeft + k.SW - 1) / k.SW
+	lo = max(0, (k.PadLeft+k.SW-1)/k.SW) // padding may crop
 	last := k.Src.W - (k.KW-1)*k.DW - 1 + k.PadLeft
 	if last < 0 {
 		return 0, 0
