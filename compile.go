@@ -54,8 +54,8 @@ func Compile(path string, o Options) (*Compiled, error) {
 	return c, nil
 }
 
-// CompileModel compiles a model that is loaded already. It ignores o.Source and
-// o.Batches. Closing the result releases m.
+// CompileModel compiles a model that is loaded already. Of o.Source it
+// uses the bounds only. It ignores o.Batches. Closing the result releases m.
 func CompileModel(m *source.Model, o Options) (*Compiled, error) {
 	o.Batches = nil
 	return compile([]*source.Model{m}, o)
@@ -71,6 +71,7 @@ func compile(models []*source.Model, o Options) (*Compiled, error) {
 			return nil, err
 		}
 	}
+	progress := o.timed()
 	list := make([]*Compiled, len(models))
 	graphs := make([]*ir.Graph, len(models))
 	for i, m := range models {
@@ -80,8 +81,14 @@ func compile(models []*source.Model, o Options) (*Compiled, error) {
 		}
 		cfg := o.Passes
 		cfg.Exact = o.Exact
-		cfg.Progress = func(done, total int) error { return o.Progress.Update("passes", done, total) }
+		cfg.Progress = func(done, total int) error { return progress.Update("passes", done, total) }
+		if err := checkWork(c.Graph, &o.Source.Bounds); err != nil {
+			return nil, err
+		}
 		if c.Report, err = passes.Run(c.Graph, &cfg); err != nil {
+			return nil, err
+		}
+		if err := checkConstants(c.Graph); err != nil {
 			return nil, err
 		}
 		if err := cpu.RoundWeights(c.Graph, o.Weights); err != nil {
@@ -89,7 +96,7 @@ func compile(models []*source.Model, o Options) (*Compiled, error) {
 		}
 		list[i], graphs[i] = c, c.Graph
 	}
-	if err := o.Progress.Update("schedule", 0, 1); err != nil {
+	if err := progress.Update("schedule", 0, 1); err != nil {
 		return nil, err
 	}
 	programs, err := cpu.BuildAll(graphs, s)
@@ -97,6 +104,9 @@ func compile(models []*source.Model, o Options) (*Compiled, error) {
 		return nil, err
 	}
 	for i, p := range programs {
+		if err := checkSession(p, &o.Source.Bounds); err != nil {
+			return nil, err
+		}
 		list[i].Program = p
 	}
 	list[0].more = list[1:]

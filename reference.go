@@ -38,6 +38,7 @@ func (c *Compiled) CompareLayers(in []*ir.Tensor, visit func(l plan.Layer, d eva
 // trace runs the reference interpreter on g and calls visit with each value
 // that it computes.
 func (c *Compiled) trace(g *ir.Graph, in []*ir.Tensor, visit func(v *ir.Value, t *ir.Tensor)) ([]*ir.Tensor, error) {
+	progress := c.Options.timed()
 	done, total := 0, 0
 	for _, n := range g.Nodes {
 		total += len(n.Out)
@@ -45,6 +46,6 @@ func (c *Compiled) trace(g *ir.Graph, in []*ir.Tensor, visit func(v *ir.Value, t
 	return eval.Trace(g, in, func(v *ir.Value, t *ir.Tensor) error {
 		visit(v, t)
 		done++
-		return c.Options.Progress.Update("reference outputs", done, total)
+		return progress.Update("reference outputs", done, total)
 	})
 }

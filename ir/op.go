@@ -14,6 +14,20 @@ type Op interface {
 	Infer(in []Type) ([]Type, error)
 }
 
+// CheckConstants returns an error if an operand of n is a constant for which the result is
+// only defined to keep computation safe: a zero that divides integers, or an index outside
+// its axis. Such a constant is a mistake in the model.
+func CheckConstants(n *Node) error {
+	c, ok := n.Op.(interface{ checkConstants(n *Node) error })
+	if !ok {
+		return nil
+	}
+	if err := c.checkConstants(n); err != nil {
+		return fmt.Errorf("%s: %w", n, err)
+	}
+	return nil
+}
+
 // Info holds the facts about an op beside its rule of types. Passes, back ends, the text
 // form and docs/ops.md read them.
 type Info struct {

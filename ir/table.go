@@ -49,7 +49,7 @@ var table = []Info{
 		Doc: "Index of the largest or smallest element along one axis, as i64."},
 	{Op: TopK{}, Args: []string{"x"}, FLOPs: noFLOPs,
 		Doc: "The k largest or smallest elements along one axis, in order, and their positions as i64."},
-	{Op: NonMaxSuppression{}, Args: []string{"boxes", NonMaxSuppressionScores: "scores"}, FLOPs: noFLOPs,
+	{Op: NonMaxSuppression{}, Args: []string{"boxes", NonMaxSuppressionScores: "scores"}, FLOPs: suppressionFLOPs,
 		Doc: "Best boxes that do not overlap: rows of image, class, box as i64, padded with −1, and their number."},
 	{Op: Reshape{}, Args: []string{"x"}, Moves: Reorders, integers: allIntegers,
 		Doc: "The same elements in row-major order under another shape."},

@@ -134,7 +134,7 @@ func formatConst(t *Tensor) string {
 	}
 	n := t.Shape.Len()
 	if n > smallConst {
-		sum := sha256.Sum256(t.data)
+		sum := sha256.Sum256(t.Bytes())
 		return "sha256=" + hex.EncodeToString(sum[:8])
 	}
 	var s []string
@@ -608,7 +608,7 @@ func setAttr(f reflect.Value, s string) error {
 
 // SameBits reports whether two tensors have equal types and identical bytes.
 func SameBits(a, b *Tensor) bool {
-	return a.Type.Equal(b.Type) && slices.Equal(a.data, b.data)
+	return a.Type.Equal(b.Type) && slices.Equal(a.Bytes(), b.Bytes())
 }
 
 // MaxAbs returns the largest magnitude of the elements of t. It ignores NaN, and returns 0

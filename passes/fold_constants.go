@@ -10,11 +10,16 @@ import (
 // picture.
 const maxGrowth = 1 << 16
 
+// maxFoldWork is the maximum number of floating-point operations of all folded nodes, which
+// take seconds.
+const maxFoldWork = 1 << 32
+
 // foldConstants computes nodes whose operands are all constants.
 //
-// It does not change nodes whose results are much larger than their operands.
+// It does not change nodes whose results are much larger than their operands, or when the
+// folded constants become too large or the work too long.
 func foldConstants(g *ir.Graph, _ *Config) (int, error) {
-	changed := 0
+	changed, bytes, work := 0, int64(0), int64(0)
 	for _, n := range nodes(g) {
 		in := make([]*ir.Tensor, len(n.In))
 		size, all := 0, true
@@ -32,6 +37,9 @@ func foldConstants(g *ir.Graph, _ *Config) (int, error) {
 		if !all {
 			continue
 		}
+		if err := ir.CheckConstants(n); err != nil {
+			return changed, err
+		}
 		result := 0
 		for _, v := range n.Out {
 			result += v.Type.Shape.Len()
@@ -39,6 +47,14 @@ func foldConstants(g *ir.Graph, _ *Config) (int, error) {
 		if result > size+maxGrowth {
 			continue
 		}
+		made := int64(0)
+		for _, t := range n.OutTypes() {
+			made += int64(t.Bytes())
+		}
+		if work+ir.FLOPs(n) > maxFoldWork || g.Bounds.Check(ir.BoundConstants, 8*(bytes+made)) != nil {
+			continue
+		}
+		work, bytes = work+ir.FLOPs(n), bytes+made
 		out, err := eval.Node(n, in)
 		if err != nil {
 			return changed, err

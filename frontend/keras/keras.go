@@ -126,6 +126,7 @@ func convert(path string, f *file, opts source.Options) (*source.Model, error) {
 		return nil, err
 	}
 	im := &importer{g: ir.NewGraph(n.name), opts: opts, major: major(f.version), reported: map[*layer]bool{}}
+	im.g.Bounds = opts.Bounds
 	if err := im.run(n, f.store); err != nil {
 		return nil, err
 	}

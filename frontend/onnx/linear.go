@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"modelc/ir"
-	"modelc/ir/eval"
 )
 
 var linearOps = []operator{
@@ -85,7 +84,7 @@ func (n *node) matrix(v *ir.Value) (w *ir.Value, transposed bool) {
 			return d.In[0], true
 		}
 	}
-	if t, ok := eval.Const(v); ok {
+	if t, ok := n.im.folder.Const(v); ok {
 		return n.constValue(t), false
 	}
 	return nil, false

@@ -51,7 +51,7 @@ type files struct {
 	dir  string
 	open map[string][]byte
 	undo []func() error
-	hash func([]byte) // called once for the content of each external file
+	read func([]byte) // called once for the content of each external file
 }
 
 // tensor converts t. The result shares raw little-endian data.
@@ -176,7 +176,7 @@ func (f *files) external(t *tensorProto, want int) ([]byte, error) {
 		}
 		f.open[location] = data
 		f.undo = append(f.undo, release)
-		f.hash(data)
+		f.read(data)
 	}
 	off, err := number("offset", 0)
 	if err != nil {

@@ -30,6 +30,8 @@ type Options struct {
 	// InputShapes gives the shapes of inputs by position, for inputs without
 	// an entry in Shapes.
 	InputShapes []ir.Shape
+	// Bounds limits the memory and the work that the model may ask for.
+	Bounds ir.Bounds
 }
 
 // Rebatch returns the first extent of an input of the given rank whose file
@@ -84,20 +86,25 @@ func (p Problem) String() string {
 }
 
 // Unsupported is the error for a well-formed model that modelc cannot compile.
-// It lists all problems.
+// Its text lists the first hundred problems.
 type Unsupported struct {
 	Path     string
 	Problems []Problem
 }
 
 func (u *Unsupported) Error() string {
+	const most = 100
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %d thing", u.Path, len(u.Problems))
 	if len(u.Problems) != 1 {
 		b.WriteByte('s')
 	}
 	b.WriteString(" in this model cannot be compiled:")
-	for _, p := range u.Problems {
+	for i, p := range u.Problems {
+		if i == most {
+			fmt.Fprintf(&b, "\n  and %d more", len(u.Problems)-most)
+			break
+		}
 		b.WriteString("\n  " + p.String())
 	}
 	return b.String()

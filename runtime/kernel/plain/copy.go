@@ -74,11 +74,11 @@ func (k *Gather[T, I]) Run(c *kernel.Context) {
 	src, idx, dst := kernel.View[T](c, k.Src), kernel.View[I](c, k.Indices), kernel.View[T](c, k.Dst)
 	for o := range k.Outer {
 		for j, ix := range idx {
-			at := int(ix)
-			if at < 0 {
-				at += k.Axis
+			wide := int64(ix) // int may have 32 bits
+			if wide < 0 {
+				wide += int64(k.Axis)
 			}
-			at = min(max(at, 0), k.Axis-1)
+			at := int(min(max(wide, 0), int64(k.Axis)-1))
 			copy(dst[(o*len(idx)+j)*k.Inner:][:k.Inner], src[(o*k.Axis+at)*k.Inner:])
 		}
 	}
