@@ -151,12 +151,12 @@ func TestBadInput(t *testing.T) {
 		for _, a := range strings.Fields(c.line) {
 			args = append(args, strings.Replace(a, "DIR", dir, 1))
 		}
-		before := files(t, dir)
+		before := pathsBelow(t, dir)
 		code, stdout, stderr := invoke(t, args...)
 		if code != c.code || stdout != "" {
 			t.Errorf("%s: exit %d, want %d\n%s%s", c.line, code, c.code, stdout, stderr)
 		}
-		if d := cmp.Diff(before, files(t, dir)); d != "" {
+		if d := cmp.Diff(before, pathsBelow(t, dir)); d != "" {
 			t.Errorf("%s wrote files:\n%s", c.line, d)
 		}
 		stderr = strings.ReplaceAll(filepath.ToSlash(stderr), filepath.ToSlash(dir), "DIR")
@@ -182,8 +182,8 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-// files returns the paths below dir.
-func files(t *testing.T, dir string) []string {
+// pathsBelow returns the paths below dir.
+func pathsBelow(t *testing.T, dir string) []string {
 	t.Helper()
 	var list []string
 	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {

@@ -2,14 +2,12 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"modelc/frontend/onnx"
+	"modelc/internal/files"
 	"modelc/internal/npy"
 	"modelc/ir"
 )
@@ -38,9 +36,12 @@ func fit(t *ir.Tensor, want ir.Type) (*ir.Tensor, error) {
 	return nil, fmt.Errorf("the data is %s, the model wants %s", t.Type, want)
 }
 
+// maxJSON is the maximum size of a JSON file to read, in bytes.
+const maxJSON = 64 << 20
+
 // readJSON reads a file that the given command wrote.
 func readJSON(path, command string, v any) error {
-	b, err := os.ReadFile(path)
+	b, err := files.Read(path, maxJSON)
 	if err != nil {
 		return err
 	}
@@ -48,27 +49,4 @@ func readJSON(path, command string, v any) error {
 		return fmt.Errorf("%s was not written by %s: %w", path, command, err)
 	}
 	return nil
-}
-
-// writeFile writes a temporary file and renames it to path. If it returns an
-// error, the file at path is unchanged.
-func writeFile(path string, write func(f *os.File) error) error {
-	tmp := path + ".tmp"
-	f, err := os.Create(tmp)
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		p.Path = path // the user does not know tmp
-	}
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp)
-	if err := write(f); err != nil {
-		f.Close()
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(tmp, path)
 }

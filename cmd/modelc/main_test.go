@@ -31,6 +31,9 @@ func invoke(t *testing.T, args ...string) (code int, stdout, stderr string) {
 const digits = "../../testdata/digits/"
 
 func TestMain(m *testing.M) {
+	if os.Getenv(commandArgs) != "" { // TestCommand uses the cache of the test that starts it
+		os.Exit(m.Run())
+	}
 	// The cache must not contain builds of other versions.
 	dir, err := os.MkdirTemp("", "modelc-cache")
 	if err != nil {

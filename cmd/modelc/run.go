@@ -11,6 +11,7 @@ import (
 
 	"modelc"
 	"modelc/internal/classes"
+	"modelc/internal/files"
 	"modelc/internal/npy"
 	"modelc/ir"
 	"modelc/runtime/vision"
@@ -152,6 +153,9 @@ func (r *runFlags) input(c *cobra.Command, file string, m *modelc.Compiled) (*ir
 	}
 	p, err := r.pictures.preprocess(c, m)
 	if err != nil {
+		return nil, err
+	}
+	if err := files.Check(file); err != nil {
 		return nil, err
 	}
 	img, err := vision.Open(file)

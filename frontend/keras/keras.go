@@ -72,8 +72,15 @@ func Load(path string, opts source.Options) (*source.Model, error) {
 		return errors.Join(errs...)
 	}
 	digest := sha256.New()
-	open := func(path string) ([]byte, error) {
-		data, unmap, err := source.MapFile(path)
+	open := func(file string) ([]byte, error) {
+		var data []byte
+		var unmap func() error
+		var err error
+		if file == path {
+			data, unmap, err = source.MapFile(path)
+		} else { // the weights of a JSON file
+			data, unmap, err = source.MapBelow(filepath.Dir(path), filepath.Base(file))
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -15,7 +15,7 @@ import (
 type importer struct {
 	g         *ir.Graph
 	opts      source.Options
-	files     *files
+	files     *externals
 	operators map[string]*operator      // operators by name
 	opsets    map[string]int            // opsets of the model by domain
 	functions map[string]*functionProto // functions by functionKey

@@ -74,7 +74,7 @@ func Parse(name string, data []byte, dir string, opts source.Options) (*source.M
 	digest.Write(data)
 	im := &importer{
 		g: ir.NewGraph(p.graph.name), opts: opts, opsets: p.opsets, operators: operators,
-		files:     &files{dir: dir, open: map[string][]byte{}},
+		files:     &externals{dir: dir, open: map[string][]byte{}},
 		functions: map[string]*functionProto{}, tensors: map[*tensorProto]*ir.Tensor{}, stored: int64(len(data)),
 	}
 	im.g.Bounds = opts.Bounds

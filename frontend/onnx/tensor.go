@@ -2,12 +2,12 @@ package onnx
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 
 	"modelc/frontend/source"
+	"modelc/internal/files"
 	"modelc/ir"
 )
 
@@ -46,8 +46,8 @@ func elementType(t int64) (ir.DType, error) {
 // isHalf reports whether tensors of type t are converted to float32.
 func isHalf(t int64) bool { return t == 10 || t == 16 }
 
-// files reads external data in the model's folder.
-type files struct {
+// externals reads external data in the model's folder.
+type externals struct {
 	dir  string
 	open map[string][]byte
 	undo []func() error
@@ -55,7 +55,7 @@ type files struct {
 }
 
 // tensor converts t. The result shares raw little-endian data.
-func (f *files) tensor(t *tensorProto) (*ir.Tensor, error) {
+func (f *externals) tensor(t *tensorProto) (*ir.Tensor, error) {
 	d, ok := elementTypes[t.dataType]
 	if !ok {
 		return nil, fmt.Errorf("tensor %q has elements of type %s", t.name, typeName(t.dataType))
@@ -144,7 +144,7 @@ func typedData(t *tensorProto, typ ir.Type) (*ir.Tensor, error) {
 }
 
 // external returns the bytes of a tensor in an external file in the model's folder.
-func (f *files) external(t *tensorProto, want int) ([]byte, error) {
+func (f *externals) external(t *tensorProto, want int) ([]byte, error) {
 	location := t.external["location"]
 	if location == "" {
 		return nil, fmt.Errorf("external data without a location")
@@ -170,8 +170,7 @@ func (f *files) external(t *tensorProto, want int) ([]byte, error) {
 		}
 		var release func() error
 		var err error
-		path := filepath.Join(f.dir, filepath.FromSlash(location))
-		if data, release, err = source.MapFile(path); err != nil {
+		if data, release, err = source.MapBelow(f.dir, filepath.FromSlash(location)); err != nil {
 			return nil, fmt.Errorf("external data: %w", err)
 		}
 		f.open[location] = data
@@ -195,11 +194,14 @@ func (f *files) external(t *tensorProto, want int) ([]byte, error) {
 	return data[off : off+n], nil
 }
 
+// maxTensorFile is the maximum size of a file with a serialized TensorProto, in bytes.
+const maxTensorFile = 1 << 30
+
 // ReadTensor reads a file with a serialized TensorProto, which is the format of ONNX
 // test data. It returns the tensor and its name. Half-precision elements are converted
 // to float32.
 func ReadTensor(path string) (*ir.Tensor, string, error) {
-	b, err := os.ReadFile(path)
+	b, err := files.Read(path, maxTensorFile)
 	if err != nil {
 		return nil, "", err
 	}
@@ -217,6 +219,6 @@ func ParseTensor(b []byte) (*ir.Tensor, string, error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("not a tensor: %w", err)
 	}
-	c, err := (&files{}).tensor(t)
+	c, err := (&externals{}).tensor(t)
 	return c, t.name, err
 }

@@ -8,8 +8,29 @@ import (
 	"strconv"
 	"strings"
 
+	"modelc/internal/files"
 	"modelc/ir"
 )
+
+// MapFile maps the file at path read-only. release unmaps it. It fails if path is not a
+// regular file.
+func MapFile(path string) (data []byte, release func() error, err error) {
+	f, err := files.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	return Map(f)
+}
+
+// MapBelow maps a file below the folder dir. It fails if a symbolic link leads out of the
+// folder.
+func MapBelow(dir, path string) (data []byte, release func() error, err error) {
+	file, err := files.OpenBelow(dir, path)
+	if err != nil {
+		return nil, nil, err
+	}
+	return Map(file)
+}
 
 // Options determines what a model file leaves open.
 type Options struct {
