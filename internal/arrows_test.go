@@ -29,7 +29,7 @@ var layers = []struct {
 	{"ir/eval", []string{"ir"}},
 	{"ir/examples", []string{"ir"}},
 	{"ir", nil},
-	{"frontend", []string{"internal/files", "ir", "frontend"}},
+	{"frontend", []string{"internal/files", "internal/plaintext", "ir", "frontend"}},
 	{"passes", []string{"ir"}},
 	{"backend/plan", []string{"ir"}},
 	{"backend/cpu/pack", nil},
@@ -41,6 +41,7 @@ var layers = []struct {
 	{"internal/files", nil},
 	{"internal/gomod", nil},
 	{"internal/modpath", nil},
+	{"internal/plaintext", nil},
 	{"internal/units", nil},
 	{"internal/report/layout", nil},
 	// These stand above the root package and below the command.

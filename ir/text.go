@@ -344,6 +344,9 @@ func (p *parser) statement() error {
 		if err != nil {
 			return err
 		}
+		if v == nil {
+			return fmt.Errorf("output %q has no value", name)
+		}
 		p.g.AddOutput(name, v)
 		return nil
 	}

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"math"
 
 	"github.com/spf13/cobra"
+
+	"modelc/internal/plaintext"
 )
 
 // jsonFlag adds --json to a command.
@@ -14,10 +17,15 @@ func jsonFlag(c *cobra.Command, on *bool) {
 }
 
 func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, plaintext.JSON(b.String()))
+	return err
 }
 
 // finite is a float whose JSON form is null for NaN and infinities, which JSON

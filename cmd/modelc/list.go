@@ -17,6 +17,7 @@ import (
 
 	"modelc"
 	"modelc/internal/files"
+	"modelc/internal/plaintext"
 )
 
 // job is a package to write or to compare.
@@ -320,9 +321,12 @@ func (l *list) below(path string) string {
 func text(v any) (string, error) {
 	switch v := v.(type) {
 	case string:
+		if plaintext.Name(v) != v {
+			return "", fmt.Errorf("%s has characters that cannot be printed", plaintext.Name(v))
+		}
 		return v, nil
 	case bool, json.Number:
 		return fmt.Sprint(v), nil
 	}
-	return "", fmt.Errorf("want a string, a number, true or false, got %s", strings.TrimSpace(fmt.Sprint(v)))
+	return "", fmt.Errorf("want a string, a number, true or false, got %s", plaintext.Name(strings.TrimSpace(fmt.Sprint(v))))
 }

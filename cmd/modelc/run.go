@@ -13,6 +13,7 @@ import (
 	"modelc/internal/classes"
 	"modelc/internal/files"
 	"modelc/internal/npy"
+	"modelc/internal/plaintext"
 	"modelc/ir"
 	"modelc/runtime/vision"
 )
@@ -208,7 +209,7 @@ func (a answer) print(w io.Writer) {
 			fmt.Fprintf(w, "  %s: %s (write it with --output DIR)\n", o.Name, o.Type)
 		}
 		for _, c := range o.Classes {
-			fmt.Fprintf(w, "  %s\n", vision.Class{Index: c.Index, Name: c.Name, Score: float32(c.Score)})
+			fmt.Fprintf(w, "  %s\n", vision.Class{Index: c.Index, Name: plaintext.Name(c.Name), Score: float32(c.Score)})
 		}
 	}
 }

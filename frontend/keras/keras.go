@@ -26,6 +26,7 @@ import (
 
 	"modelc/frontend/keras/hdf5"
 	"modelc/frontend/source"
+	"modelc/internal/plaintext"
 	"modelc/ir"
 )
 
@@ -241,7 +242,8 @@ func readHDF5(data []byte) (*file, error) {
 		if a, err := g.Attr("keras_version"); err != nil {
 			return nil, err
 		} else if a != nil && f.version == "" {
-			if f.version, err = a.Str(); err != nil {
+			version, err := a.Str()
+			if f.version = plaintext.Name(version); err != nil {
 				return nil, err
 			}
 		}

@@ -8,6 +8,7 @@ import (
 
 	"modelc/frontend/source"
 	"modelc/internal/files"
+	"modelc/internal/plaintext"
 	"modelc/ir"
 )
 
@@ -145,7 +146,7 @@ func typedData(t *tensorProto, typ ir.Type) (*ir.Tensor, error) {
 
 // external returns the bytes of a tensor in an external file in the model's folder.
 func (f *externals) external(t *tensorProto, want int) ([]byte, error) {
-	location := t.external["location"]
+	location := plaintext.Name(t.external["location"])
 	if location == "" {
 		return nil, fmt.Errorf("external data without a location")
 	}

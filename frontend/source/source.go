@@ -5,7 +5,6 @@ package source
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"modelc/internal/files"
@@ -93,9 +92,6 @@ type Problem struct {
 
 func (p Problem) String() string {
 	s := p.Op
-	if q := strconv.Quote(s); q != `"`+s+`"` {
-		s = q // a file may contain any string here, such as terminal control codes
-	}
 	if p.Node != "" {
 		s = fmt.Sprintf("%s %q", s, p.Node)
 	}
