@@ -48,6 +48,7 @@ func TestParseErrors(t *testing.T) {
 		{"input %x : f32[1,2,3]\n%y : f32[2] = Unary(%x) fn=Relu", "is written as f32[2]"},
 		{"input %x : f32[1,2,3]\n%y = Unary(%x) colour=red", `no attribute "colour"`},
 		{"const %c : f32[3] = {1, 2}", "f32[3] with 2 elements"},
+		{"input %x : f32[1]\noutput \"y\" _", `output "y" has no value`},
 		{"input %x : f32[1,2]\ninput %x : f32[1,2]", "defined twice"},
 		{"input %x : f32[1,3,4,4]\nconst %w : f32[2,4,3,3] = seed=1\n%y = Conv(%x, %w) groups=1", "3 channels"},
 		{"input %x : f32[1,3,4,4]\n%y = Conv(%x) groups=1", `operand "w" is missing`},

@@ -118,6 +118,9 @@ func TestPlainOutput(t *testing.T) {
 			"bench MODEL --runs 1", "bench MODEL --runs 1 --json", "tune MODEL --runs 1", "tune MODEL --runs 1 --json", "diff MODEL net", "diff MODEL net --json",
 			"weights MODEL net -o w.bin", "run MODEL " + picture + " --engine inproc --labels labels.json", "run MODEL " + picture + " --engine inproc --json",
 		} {
+			if model == "open.onnx" && !strings.HasSuffix(line, "MODEL -o net") && !strings.HasSuffix(line, "MODEL") {
+				continue // its only difference is a note
+			}
 			line = strings.ReplaceAll(line, "MODEL", model)
 			code := 0
 			if strings.Contains(line, "labels") {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-var kills = flag.Int("kills", 10, "number of times that TestKill kills the command")
+var kills = flag.Int("kills", 3, "number of times that TestKill kills the command")
 
 // commandArgs is the variable with the arguments of the command that TestCommand runs, one
 // per line.

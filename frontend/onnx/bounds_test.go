@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"strings"
 	"testing"
@@ -157,5 +158,31 @@ func TestShapeArithmeticBounds(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	if n := after.TotalAlloc - before.TotalAlloc; n > 512<<20 {
 		t.Errorf("it took %d MB", n>>20)
+	}
+}
+
+// Constant indices outside their axis are refused.
+func TestConstantIndices(t *testing.T) {
+	for _, c := range []struct {
+		op    string
+		dims  []int64
+		index []int64
+		attrs []message
+		want  string
+	}{
+		{"GatherElements", []int64{2, 2}, []int64{0, 1, -2, 1}, []message{intAttr("axis", 0)}, ""},
+		{"GatherElements", []int64{2, 2}, []int64{0, 1, 2, 1}, []message{intAttr("axis", 0)}, "index 2 is outside an axis of 2 elements"},
+		{"GatherElements", []int64{2, 2}, []int64{0, 1, 2, -4}, []message{intAttr("axis", 1)}, "index -4 is outside an axis of 3 elements"},
+		{"GatherND", []int64{2, 2}, []int64{1, 2, -2, -3}, nil, ""},
+		{"GatherND", []int64{2, 2}, []int64{1, 2, 2, 0}, nil, "index 2 is outside an axis of 2 elements"},
+		{"GatherND", []int64{2, 2}, []int64{1, 3, 0, 0}, nil, "index 3 is outside an axis of 3 elements"},
+		{"GatherND", []int64{1, 1}, []int64{math.MinInt64}, nil, "is outside an axis of 2 elements"},
+	} {
+		idx := message{}.packed(1, c.dims...).int(2, 7).packed(7, c.index...).str(8, "i")
+		g := graphParts{nodes: []message{nodeMessage(c.op, "", []string{"x", "i"}, []string{"y"}, c.attrs...)}, weights: []message{idx}, inputs: oneInput, outputs: oneOutput}
+		_, err := Parse("test.onnx", modelMessage(8, 17, g.encode()), "", source.Options{})
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s %v: %v, want %q", c.op, c.index, err, c.want)
+		}
 	}
 }
