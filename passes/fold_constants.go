@@ -12,7 +12,7 @@ const maxGrowth = 1 << 16
 
 // maxFoldWork is the maximum number of floating-point operations of all folded nodes, which
 // take seconds.
-const maxFoldWork = 1 << 32
+const maxFoldWork = 1 << 29
 
 // foldConstants computes nodes whose operands are all constants.
 //

@@ -186,6 +186,7 @@ func TestHostile(t *testing.T) {
 		{"layers in a circle", kerastest.Archive(functional([]any{nil, 4}, "b", on(entryOf("Add", "a", nil), "input", "b"), on(entryOf("ReLU", "b", nil), "a")), nil), "the layers form a cycle"},
 		{"a layer that does not exist", kerastest.Archive(functional([]any{nil, 4}, "b", on(entryOf("ReLU", "b", nil), "a")), nil), `layer "a", which does not exist`},
 		{"an output that does not exist", kerastest.Archive(functional([]any{nil, 4}, "z", on(entryOf("ReLU", "b", nil), "input")), nil), `layer "z", which does not exist`},
+		{"long names", kerastest.Archive(sequential([]any{nil, 4}, entryOf("ReLU", strings.Repeat("n", 5000), nil)), nil), "is longer than 4096 bytes"},
 		{"models inside models", kerastest.Archive(doubled(30), nil), "expand to more than"},
 		{"a long chain backwards", kerastest.Archive(functional([]any{nil, 4}, "a0", chain...), nil), "precede the layers that they read"},
 		{"many outputs", kerastest.Archive(outputs, nil), "inputs or outputs"},

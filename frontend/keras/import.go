@@ -24,10 +24,12 @@ type importer struct {
 	waiting   int   // layers whose inputs are being imported
 }
 
-// Limits of the operands of a layer, of the layers that precede their operands in the list, and of the inputs and outputs
-// of a model. Networks of two thousand layers stay far below them.
+// Limits of the operands of a layer, of the bytes of its name with those of the models
+// around it, of the layers that precede their operands in the list, and of the inputs and
+// outputs of a model. Networks of two thousand layers stay far below them.
 const (
 	maxOperands  = 1 << 9
+	maxName      = 1 << 12
 	maxWaiting   = 1 << 12
 	maxTerminals = 1 << 12
 )
@@ -245,6 +247,11 @@ func (s *scope) call(l *layer, k int, in inbound, poisoned bool) []*ir.Value {
 		name = fmt.Sprintf("%s.%d", name, k)
 	}
 	if im.exhausted {
+		return nil
+	}
+	if len(name) > maxName {
+		im.exhausted = true
+		im.problem(l, name[:maxName], fmt.Sprintf("its name, with those of the models around it, is longer than %d bytes", maxName), "")
 		return nil
 	}
 	operands := 0

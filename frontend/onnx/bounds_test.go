@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,6 +70,7 @@ func TestBounds(t *testing.T) {
 	input := func(op string, dims ...any) message {
 		return graph(graphParts{nodes: []message{simple(op, "y", "x")}, inputs: []message{tensorInput("x", 1, dims...)}, outputs: []message{tensorInput("y", 1)}})
 	}
+	many := graphParts{weights: slices.Repeat([]message{intWeights("w", 1)}, 1<<12), outputs: []message{tensorInput("w", 7)}}.encode()
 	relu := func(in, out string) message { return simple("Relu", out, in) }
 	fill := func(n int, elements int64) message {
 		nodes := []message{}
@@ -94,6 +96,9 @@ func TestBounds(t *testing.T) {
 		{"calls with long names", calls(14, 2, "Relu", strings.Repeat("n", 3000)), "longer than 4096 bytes", ""},
 		{"deep calls", calls(30, 1, "Relu", ""), "--limit depth=N", "depth=30"},
 		{"calls of functions that split", inner(4096, simple("Expand", "e", "a", "s"), simple("SplitToSequence", "q", "e"), nodeMessage("ConcatFromSequence", "", []string{"q"}, []string{"k"}, intAttr("axis", 0)), simple("ReduceSum", "b", "k")), "--limit nodes=N", ""},
+		{"calls of functions with many attributes", inner(4, nodeMessage("ReduceSum", "", []string{"a"}, []string{"b"}, intsAttr("other", make([]int64, 1<<12)...))), "--limit nodes=N", ""},
+		{"calls of functions with many arguments", top("f11").sub(25, append(callsOf(12, 2, "Relu", "")[1:], function("f0", append([]string{"a"}, make([]string, 1<<12)...), []string{"b"}, simple("Relu", "b", "a")))...), "--limit nodes=N", ""},
+		{"branches with many weights", inner(4, simple("Relu", "b", "a"), simple("Equal", "q", "s", "s"), simple("ReduceMin", "k", "q"), nodeMessage("If", "", []string{"k"}, []string{"z"}, graphAttr("then_branch", many), graphAttr("else_branch", many))), "--limit nodes=N", ""},
 		{"a constant", fill(1, 1<<29), "--limit constants=N", "constants=3e9"},
 		{"many constants", fill(60, 1<<24), "--limit constants=N", "constants=5e9"},
 		{"a range", graph(small("y", []message{simple("Range", "y", "a", "b", "c")}, scalarWeights("a", 0), scalarWeights("b", 1<<27), scalarWeights("c", 1))), "--limit constants=N", ""},

@@ -126,6 +126,9 @@ func (im *importer) nodes(list []*nodeProto, s *scope, depth int) {
 	for _, p := range list {
 		n := &node{im: im, p: p, scope: s, depth: depth}
 		im.visited += 1 + int64(len(p.inputs)+len(p.outputs))/8
+		if depth > 0 { // the attributes of a function are read at each call
+			im.visited += p.attributes() / 8
+		}
 		err := errors.Join(im.opts.Bounds.Check(ir.BoundNodes, im.visited), im.opts.Bounds.Check(ir.BoundDepth, int64(depth)))
 		if err == nil && len(s.prefix)+len(p.name) > maxName || slices.ContainsFunc(p.outputs, func(o string) bool { return len(o) > maxName }) {
 			err = fmt.Errorf("a name is longer than %d bytes", maxName)
@@ -148,6 +151,15 @@ func (im *importer) nodes(list []*nodeProto, s *scope, depth int) {
 			}
 		}
 	}
+}
+
+// attributes returns the number of elements of the attributes of a node.
+func (p *nodeProto) attributes() int64 {
+	n := int64(len(p.attrs))
+	for _, a := range p.attrs {
+		n += int64(len(a.ints) + len(a.floats) + len(a.strings))
+	}
+	return n
 }
 
 func (im *importer) node(n *node) error {
@@ -304,6 +316,7 @@ func (im *importer) builder(n *node) (func(*node) []*ir.Value, error) {
 
 // call inlines a model-local function.
 func (im *importer) call(f *functionProto, n *node) []*ir.Value {
+	im.visited += int64(len(f.inputs)+len(f.outputs)+len(f.defaults)) / 8
 	in := newScope(f.opsets)
 	in.attrs = map[string]*attribute{}
 	in.prefix = n.name + "/"
@@ -347,6 +360,7 @@ func (im *importer) call(f *functionProto, n *node) []*ir.Value {
 // branch inlines a graph attribute. The values of the enclosing scope are visible in
 // it.
 func (im *importer) branch(g *graphProto, n *node) []*ir.Value {
+	im.visited += int64(len(g.initializers)+len(g.outputs)) / 8
 	s := newScope(n.scope.opsets)
 	s.outer, s.attrs, s.prefix = n.scope, n.scope.attrs, n.scope.prefix
 	for _, t := range g.initializers {

@@ -77,7 +77,7 @@ func Trace(g *ir.Graph, in []*ir.Tensor, visit func(v *ir.Value, t *ir.Tensor) e
 const (
 	maxConst = 1 << 22
 	maxMemo  = 1 << 24
-	maxWork  = 1 << 30
+	maxWork  = 1 << 29
 )
 
 // Const returns the value of v if it depends on constants only and no
