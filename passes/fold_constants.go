@@ -10,16 +10,22 @@ import (
 // picture.
 const maxGrowth = 1 << 16
 
-// maxFoldWork is the maximum number of floating-point operations of all folded nodes, which
-// take seconds.
-const maxFoldWork = 1 << 29
+// The maximum number of floating-point operations of all folded nodes: a number that takes a
+// second, and a number for each element of a constant, for arithmetic on weights.
+const (
+	freeFoldWork = 1 << 29
+	maxFoldWork  = 16
+)
 
 // foldConstants computes nodes whose operands are all constants.
 //
 // It does not change nodes whose results are much larger than their operands, or when the
 // folded constants become too large or the work too long.
 func foldConstants(g *ir.Graph, _ *Config) (int, error) {
-	changed, bytes, work := 0, int64(0), int64(0)
+	changed, bytes, work := 0, int64(0), int64(freeFoldWork)
+	for _, v := range g.Constants {
+		work += maxFoldWork * int64(v.Type.Shape.Len())
+	}
 	for _, n := range nodes(g) {
 		in := make([]*ir.Tensor, len(n.In))
 		size, all := 0, true
@@ -51,10 +57,10 @@ func foldConstants(g *ir.Graph, _ *Config) (int, error) {
 		for _, t := range n.OutTypes() {
 			made += int64(t.Bytes())
 		}
-		if work+ir.FLOPs(n) > maxFoldWork || g.Bounds.Check(ir.BoundConstants, 8*(bytes+made)) != nil {
+		if ir.FLOPs(n) > work || g.Bounds.Check(ir.BoundConstants, 8*(bytes+made)) != nil {
 			continue
 		}
-		work, bytes = work+ir.FLOPs(n), bytes+made
+		work, bytes = work-ir.FLOPs(n), bytes+made
 		out, err := eval.Node(n, in)
 		if err != nil {
 			return changed, err
