@@ -1,6 +1,8 @@
 package passes
 
 import (
+	"slices"
+
 	"modelc/ir"
 	"modelc/ir/eval"
 )
@@ -10,21 +12,28 @@ import (
 // picture.
 const maxGrowth = 1 << 16
 
-// The maximum number of floating-point operations of all folded nodes: a number that takes a
-// second, and a number for each element of a constant, for arithmetic on weights.
+// The maximum number of floating-point operations of all folded nodes: a number that takes
+// seconds, and a number for each element of a constant of the file, for arithmetic on
+// weights. Moving an element takes as long as moveWork operations.
 const (
 	freeFoldWork = 1 << 29
-	maxFoldWork  = 16
+	maxFoldWork  = 64
+	moveWork     = 8
 )
+
+// maxUnused is the maximum number of bytes of constants that are kept without a reader.
+const maxUnused = 1 << 26
 
 // foldConstants computes nodes whose operands are all constants.
 //
 // It does not change nodes whose results are much larger than their operands, or when the
 // folded constants become too large or the work too long.
 func foldConstants(g *ir.Graph, _ *Config) (int, error) {
-	changed, bytes, work := 0, int64(0), int64(freeFoldWork)
+	changed, bytes, unused, work := 0, int64(0), int64(0), int64(freeFoldWork)
 	for _, v := range g.Constants {
-		work += maxFoldWork * int64(v.Type.Shape.Len())
+		if !v.Const.IsFilled() {
+			work += maxFoldWork * int64(v.Type.Shape.Len())
+		}
 	}
 	for _, n := range nodes(g) {
 		in := make([]*ir.Tensor, len(n.In))
@@ -53,14 +62,14 @@ func foldConstants(g *ir.Graph, _ *Config) (int, error) {
 		if result > size+maxGrowth {
 			continue
 		}
-		made := int64(0)
+		made, cost := int64(0), max(ir.FLOPs(n), moveWork*int64(result))
 		for _, t := range n.OutTypes() {
 			made += int64(t.Bytes())
 		}
-		if ir.FLOPs(n) > work || g.Bounds.Check(ir.BoundConstants, 8*(bytes+made)) != nil {
+		if cost > work || g.Bounds.Check(ir.BoundConstants, 8*(bytes+made)) != nil {
 			continue
 		}
-		work, bytes = work-ir.FLOPs(n), bytes+made
+		work, bytes = work-cost, bytes+made
 		out, err := eval.Node(n, in)
 		if err != nil {
 			return changed, err
@@ -72,6 +81,16 @@ func foldConstants(g *ir.Graph, _ *Config) (int, error) {
 		}
 		g.Remove(n)
 		changed++
+		for i, v := range n.In {
+			if v != nil && len(v.Uses()) == 0 && !slices.Contains(n.In[:i], v) {
+				unused += int64(v.Type.Bytes())
+				bytes -= int64(v.Type.Bytes())
+			}
+		}
+		if unused > maxUnused {
+			g.PruneConstants()
+			unused = 0
+		}
 	}
 	return changed, nil
 }
