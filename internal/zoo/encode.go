@@ -32,14 +32,14 @@ func (b *builder) encode(w io.Writer) error {
 	graph = appendMessage(graph, 11, b.valueInfo(b.input))
 	graph = appendMessage(graph, 12, b.valueInfo(b.output))
 
-	size := len(graph)
+	size := float64(len(graph)) // exact, and does not wrap
 	heads := make([][]byte, len(b.tensors))
 	for i, t := range b.tensors {
 		heads[i] = t.head()
-		size += len(heads[i]) + t.len()*t.fill.elementSize()
+		size += float64(len(heads[i])) + t.bytes()
 	}
 	if size > math.MaxInt32-1024 {
-		return fmt.Errorf("zoo: %s needs %d MB, an ONNX file can have 2047 MB: use a smaller width or size", b.name, size>>20)
+		return fmt.Errorf("zoo: %s needs %d MB, an ONNX file can have 2047 MB: use a smaller width or size", b.name, int64(size/(1<<20)))
 	}
 
 	var model []byte
@@ -76,12 +76,12 @@ func (t tensor) head() []byte {
 	}
 	m = appendVarint(m, 2, dataType)
 	m = appendString(m, 8, t.name)
-	data := t.len() * t.fill.elementSize()
+	data := uint64(t.bytes())
 	m = protowire.AppendTag(m, 9, protowire.BytesType)
-	m = protowire.AppendVarint(m, uint64(data))
+	m = protowire.AppendVarint(m, data)
 
 	head := protowire.AppendTag(nil, 5, protowire.BytesType)
-	head = protowire.AppendVarint(head, uint64(len(m)+data))
+	head = protowire.AppendVarint(head, uint64(len(m))+data)
 	return append(head, m...)
 }
 

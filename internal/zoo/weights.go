@@ -26,6 +26,15 @@ func (t tensor) len() int {
 	return n
 }
 
+// bytes returns the size of the elements. It may exceed an int of 32 bits.
+func (t tensor) bytes() float64 {
+	n := float64(t.fill.elementSize())
+	for _, d := range t.dims {
+		n *= float64(d)
+	}
+	return n
+}
+
 // rows splits t along its first dimension. A row has the weights of one output channel.
 func (t tensor) rows() (count, length int) {
 	if len(t.dims) == 0 {
