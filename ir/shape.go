@@ -122,6 +122,9 @@ func (p Pad) Infer(in []Type) ([]Type, error) {
 	if len(p.Pads) != 2*r {
 		return typeErr("x is %s, but pads %v", in[0], p.Pads)
 	}
+	if in[0].DType == Bool && p.Value != 0 && p.Value != 1 {
+		return typeErr("x is %s, but the border %g is no truth value", in[0], p.Value)
+	}
 	out := slices.Clone(in[0].Shape)
 	for i := range out {
 		begin, end := int64(p.Pads[i]), int64(p.Pads[r+i])
@@ -177,6 +180,9 @@ func (g Gather) Infer(in []Type) ([]Type, error) {
 	}
 	if idx.DType != Int64 && idx.DType != Int32 {
 		return typeErr("indices are %s, want i32 or i64", idx)
+	}
+	if x.Shape[g.Axis] == 0 && idx.Shape.Len() > 0 {
+		return typeErr("axis %d of %s has no element to select", g.Axis, x)
 	}
 	return one(Type{x.DType, slices.Concat(x.Shape[:g.Axis], idx.Shape, x.Shape[g.Axis+1:])})
 }

@@ -15,6 +15,7 @@ type sketch struct {
 	g      *ir.Graph
 	live   []*ir.Value // float32 [N,C,H,W]
 	shared map[string]*ir.Value
+	large  int // a value with so many channels or elements is the last; 0 for no limit
 }
 
 // layer appends nodes that read x and returns their result, or nil if x does not fit.
@@ -31,7 +32,13 @@ var layers = []struct {
 }
 
 func randomGraph(seed uint64) (*ir.Graph, error) {
-	s := &sketch{rand.New(rand.NewPCG(seed, 11)), ir.NewGraph(fmt.Sprint("random ", seed)), nil, map[string]*ir.Value{}}
+	s := sketch{Rand: rand.New(rand.NewPCG(seed, 11)), g: ir.NewGraph(fmt.Sprint("random ", seed))}
+	return s.draw()
+}
+
+// draw draws all of the graph.
+func (s *sketch) draw() (*ir.Graph, error) {
+	s.shared = map[string]*ir.Value{}
 	n, h, w := 1+s.IntN(2), 3+s.IntN(8), 3+s.IntN(8)
 	if s.IntN(3) == 0 {
 		x := s.g.AddInput("x", ir.T(ir.Float32, n, h, w, 1+s.IntN(5)))
@@ -62,6 +69,9 @@ func randomGraph(seed uint64) (*ir.Graph, error) {
 			continue
 		}
 		s.live = append(s.live, v)
+		if shape := v.Type.Shape; s.large > 0 && (shape.Len() > s.large || shape[1] > s.large/64) {
+			break
+		}
 		if s.IntN(8) == 0 {
 			s.g.AddOutput(fmt.Sprint("middle", len(s.g.Outputs)), v)
 		}

@@ -2,10 +2,12 @@ package passes_test
 
 import (
 	"flag"
+	"slices"
 	"testing"
 
 	"modelc/backend/cpu"
 	"modelc/backend/inproc"
+	"modelc/internal/choices"
 	"modelc/ir"
 	"modelc/ir/eval"
 	"modelc/passes"
@@ -72,4 +74,55 @@ func TestRandomGraphs(t *testing.T) {
 			e.Close()
 		}
 	}
+}
+
+// FuzzGraphs compares the compiled program of any graph that the bytes choose with the
+// reference interpreter.
+func FuzzGraphs(f *testing.F) {
+	for i := range byte(16) {
+		f.Add([]byte{16 * i, 100, 50 * i, 30 * i, 7 * i, 200, 11 * i})
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s := sketch{Rand: choices.New(b), g: ir.NewGraph("fuzz"), large: 1 << 13}
+		g, err := s.draw()
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := eval.Inputs(g, 1)
+		want, err := eval.Run(g, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, exact := range []bool{true, false} {
+			c := g.Clone()
+			if _, err := passes.Run(c, &passes.Config{Exact: exact, Verify: true}); err != nil {
+				t.Fatalf("%v\n%s", err, ir.Format(g))
+			}
+			p, err := cpu.Build(c, cpu.Config{Exact: exact})
+			if err != nil {
+				t.Fatalf("%v\n%s", err, ir.Format(c))
+			}
+			e, err := inproc.New(p, 1+s.IntN(2))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer e.Close()
+			var first []*ir.Tensor
+			for range 2 { // the second run uses an arena that is not zero
+				got, err := e.Run(in)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i := range got {
+					if d, err := eval.Compare(got[i], want[i]); err != nil || !d.Within(5e-5) {
+						t.Fatalf("exact %v, output %d: %v %v\n%s", exact, i, d, err, ir.Format(g))
+					}
+					if first != nil && !slices.Equal(first[i].Bytes(), got[i].Bytes()) {
+						t.Fatalf("exact %v, output %d: the second run gives other bits\n%s", exact, i, ir.Format(g))
+					}
+				}
+				first = got
+			}
+		}
+	})
 }

@@ -193,15 +193,29 @@ var operatorCases = []operatorCase{
 	{op: "ConcatFromSequence", opset: 13, in: []any{nil}, attrs: attrs(intParam("axis", 1), intParam("new_axis", 1))},
 }
 
-// model encodes the case. If an operand is a sequence, SplitToSequence computes it.
+// model encodes a model with the case as its only node.
 func (c operatorCase) model() message {
 	var g graphParts
+	for _, o := range c.add(&g, "", func(operand computed) string { return "" }) {
+		g.outputs = append(g.outputs, tensorInput(o, 1))
+	}
+	return modelMessage(8, c.opset, g.encode())
+}
+
+// add adds the nodes of the case to g and returns the names of their results. Names
+// start with prefix. A computed operand is the value that choose names, or a new
+// input of g if that is "". If an operand is a sequence, SplitToSequence computes it.
+func (c operatorCase) add(g *graphParts, prefix string, choose func(computed) string) []string {
 	var in []string
 	for i, o := range c.in {
-		name := fmt.Sprintf("in%d", i)
+		name := fmt.Sprintf("%sin%d", prefix, i)
 		switch o := o.(type) {
 		case computed:
-			g.inputs = append(g.inputs, tensorInput(name, o.elem, o.dims...))
+			if chosen := choose(o); chosen != "" {
+				name = chosen
+			} else {
+				g.inputs = append(g.inputs, tensorInput(name, o.elem, o.dims...))
+			}
 		case stored:
 			g.weights = append(g.weights, o.weights(name))
 		case parameter:
@@ -209,19 +223,19 @@ func (c operatorCase) model() message {
 		case nil:
 			name = ""
 			if sequence := c.op == "SequenceAt" || c.op == "ConcatFromSequence"; sequence {
-				name = "s"
-				g.inputs = append(g.inputs, tensorInput("x", 1, 2, 7))
-				g.nodes = append(g.nodes, simple("SplitToSequence", "s", "x"))
+				name = prefix + "s"
+				g.inputs = append(g.inputs, tensorInput(prefix+"x", 1, 2, 7))
+				g.nodes = append(g.nodes, simple("SplitToSequence", name, prefix+"x"))
 			}
 		}
 		in = append(in, name)
 	}
-	out := []string{"y"}
+	out := []string{prefix + "y"}
 	if c.then != nil {
 		out = []string{"r"}
 	}
 	for i := 1; i < c.outs; i++ {
-		out = append(out, fmt.Sprintf("y%d", i))
+		out = append(out, fmt.Sprintf("%sy%d", prefix, i))
 	}
 	list := slices.Clone(c.text)
 	for _, p := range c.attrs {
@@ -232,10 +246,7 @@ func (c operatorCase) model() message {
 	if c.then != nil {
 		out = []string{"y"}
 	}
-	for _, o := range out {
-		g.outputs = append(g.outputs, tensorInput(o, 1))
-	}
-	return modelMessage(8, c.opset, g.encode())
+	return out
 }
 
 // parameters returns the parameters of the operands, then those of the attributes.

@@ -20,6 +20,7 @@ type Example struct {
 	Name  string // the name of the op, then a word for a special case
 	Op    string
 	DType ir.DType
+	Text  string // the text form of Graph
 	Graph *ir.Graph
 }
 
@@ -33,8 +34,8 @@ func All() ([]Example, error) {
 			if d == ir.Float16 || d == ir.BFloat16 {
 				continue // front ends convert these types to float32
 			}
-			text := strings.ReplaceAll(string(f.Data), ": T[", ": "+d.String()+"[")
-			g, err := ir.Parse(text + "output \"y\" %y\n")
+			text := strings.ReplaceAll(string(f.Data), ": T[", ": "+d.String()+"[") + "output \"y\" %y\n"
+			g, err := ir.Parse(text)
 			if err == nil {
 				err = ir.Verify(g)
 			}
@@ -42,7 +43,7 @@ func All() ([]Example, error) {
 				return nil, fmt.Errorf("%s: %w", f.Name, err)
 			}
 			if err == nil {
-				list = append(list, Example{f.Name, op, d, g})
+				list = append(list, Example{f.Name, op, d, text, g})
 			}
 		}
 	}
