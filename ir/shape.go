@@ -182,7 +182,7 @@ func (g Gather) Infer(in []Type) ([]Type, error) {
 		return typeErr("indices are %s, want i32 or i64", idx)
 	}
 	if x.Shape[g.Axis] == 0 && idx.Shape.Len() > 0 {
-		return typeErr("axis %d of %s has no element to select", g.Axis, x)
+		return typeErr("%d indices of axis %d of %s, which has no elements", idx.Shape.Len(), g.Axis, x)
 	}
 	return one(Type{x.DType, slices.Concat(x.Shape[:g.Axis], idx.Shape, x.Shape[g.Axis+1:])})
 }

@@ -77,7 +77,15 @@ func Parse(b []byte) (*ir.Tensor, error) {
 		total *= k
 		t.Shape = append(t.Shape, k)
 	}
-	return ir.FromBytes(t, b[start+n:])
+	data := b[start+n:]
+	if d == ir.Bool {
+		for _, c := range data {
+			if c > 1 {
+				return nil, fmt.Errorf("an element is %d, which is no truth value", c)
+			}
+		}
+	}
+	return ir.FromBytes(t, data)
 }
 
 // Write writes t to the file at path.
