@@ -10,6 +10,7 @@ import (
 	"modelc/internal/choices"
 	"modelc/ir"
 	"modelc/ir/eval"
+	"modelc/ir/examples"
 	"modelc/passes"
 )
 
@@ -20,7 +21,7 @@ var graphs = flag.Int("passes.graphs", 300, "the number of random graphs that Te
 // The default number of graphs finds broken conditions of passes, see TestMutations.
 func TestRandomGraphs(t *testing.T) {
 	for seed := range uint64(*graphs) {
-		g, err := randomGraph(seed)
+		g, err := examples.Random(seed)
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
@@ -83,8 +84,8 @@ func FuzzGraphs(f *testing.F) {
 		f.Add([]byte{16 * i, 100, 50 * i, 30 * i, 7 * i, 200, 11 * i})
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s := sketch{Rand: choices.New(b), g: ir.NewGraph("fuzz"), large: 1 << 13}
-		g, err := s.draw()
+		r := choices.New(b)
+		g, err := examples.RandomFrom(r, 1<<13)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +103,7 @@ func FuzzGraphs(f *testing.F) {
 			if err != nil {
 				t.Fatalf("%v\n%s", err, ir.Format(c))
 			}
-			e, err := inproc.New(p, 1+s.IntN(2))
+			e, err := inproc.New(p, 1+r.IntN(2))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,5 +1,5 @@
-// Package examples holds a small graph around each op of the IR. Tests of back ends run the
-// graphs, and docs/ops.md lists the kernels that run them.
+// Package examples holds a small graph around each op of the IR, and makes random graphs.
+// Tests of passes and back ends run them. docs/ops.md lists the kernels that run the former.
 package examples
 
 import (

@@ -1,4 +1,4 @@
-package passes_test
+package examples
 
 import (
 	"fmt"
@@ -15,13 +15,13 @@ type sketch struct {
 	g      *ir.Graph
 	live   []*ir.Value // float32 [N,C,H,W]
 	shared map[string]*ir.Value
-	large  int // a value with so many channels or elements is the last; 0 for no limit
+	large  int // see RandomFrom; 0 for no limit
 }
 
 // layer appends nodes that read x and returns their result, or nil if x does not fit.
 type layer func(s *sketch, x *ir.Value) (*ir.Value, error)
 
-// layers lists the layers from which randomGraph draws, the first ones more often.
+// layers lists the layers from which Random draws, the first ones more often.
 var layers = []struct {
 	often int
 	layer layer
@@ -31,8 +31,17 @@ var layers = []struct {
 	{1, channelsLast}, {1, squeezeExcite}, {1, shuffle}, {1, resize}, {1, slice}, {1, clipped}, {1, prelu}, {1, normalisation},
 }
 
-func randomGraph(seed uint64) (*ir.Graph, error) {
+// Random returns a small random network of the ops that passes rewrite. It depends only on
+// seed. It satisfies ir.Verify, or Random fails.
+func Random(seed uint64) (*ir.Graph, error) {
 	s := sketch{Rand: rand.New(rand.NewPCG(seed, 11)), g: ir.NewGraph(fmt.Sprint("random ", seed))}
+	return s.draw()
+}
+
+// RandomFrom is Random with decisions from r. A value with more elements than large, or
+// more channels than large/64, is the last one of the graph.
+func RandomFrom(r *rand.Rand, large int) (*ir.Graph, error) {
+	s := sketch{Rand: r, g: ir.NewGraph("random"), large: large}
 	return s.draw()
 }
 
