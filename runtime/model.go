@@ -35,7 +35,7 @@ func NewModel(p *Plan, weights []byte) (*Model, error) {
 	}
 	if len(weights) > 0 && uintptr(unsafe.Pointer(unsafe.SliceData(weights)))%4 != 0 {
 		w := mem.Aligned(len(weights))
-		copy(w, weights)
+		kernel.Move(w, weights)
 		weights = w
 	}
 	m := &Model{plan: p, weights: weights, prepared: mem.Aligned(p.PreparedBytes)}

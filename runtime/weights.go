@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	goruntime "runtime"
+	"slices"
 	"unsafe"
 
 	"modelc/runtime/internal/mem"
@@ -74,7 +75,7 @@ func OpenModel(p *Plan, path string, want *[32]byte) (*Model, error) {
 	case err != nil:
 	case want != nil && sum != *want:
 		err = errOtherWeights
-	case sha256.Sum256(payload) != sum:
+	case digest(payload) != sum:
 		err = errors.New("modelc: the weights file is damaged: its SHA-256 does not match")
 	}
 	var m *Model
@@ -88,6 +89,16 @@ func OpenModel(p *Plan, path string, want *[32]byte) (*Model, error) {
 	// Sessions refer to the model and keep themselves alive while they run.
 	goruntime.AddCleanup(m, mem.File.Unmap, file)
 	return m, nil
+}
+
+// digest returns the SHA-256 of b. A garbage collection can stop it between parts.
+func digest(b []byte) (sum [32]byte) {
+	h := sha256.New()
+	for part := range slices.Chunk(b, 1<<18) {
+		h.Write(part)
+	}
+	h.Sum(sum[:0])
+	return sum
 }
 
 var errOtherWeights = errors.New("modelc: these are not the weights that the package was generated with; WithWeights takes those of a retrained model")

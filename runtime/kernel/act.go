@@ -252,6 +252,12 @@ func applyVector(x []float32, a Act) bool {
 	if a.Fn == ActLeakyRelu && a.Alpha-a.Alpha != 0 {
 		return false // the kernel multiplies zeros by the slope as well: ∞·0 is NaN
 	}
+	for len(x) > callFloats {
+		if !vectorAct(a, &x[0], callFloats/16) {
+			return false
+		}
+		x = x[callFloats:]
+	}
 	n := len(x) / 16
 	if n > 0 && !vectorAct(a, &x[0], n) {
 		return false

@@ -80,9 +80,20 @@ func (s *laneSources) gather(c *Context, dst *Image, n, b int, keep bool) {
 			rows, width = 1, dst.H*dst.W
 		}
 		for y := range rows {
-			simd.Gather(out[y*dst.Row()+i*8:], width, &h.groups, h.n, keep)
-			for g := range h.groups[:h.n] {
-				h.groups[g].In = unsafe.Add(h.groups[g].In, h.groups[g].Row)
+			for x := 0; x < width; {
+				pixels := min(callFloats/16, width-x)
+				simd.Gather(out[y*dst.Row()+x*16+i*8:], pixels, &h.groups, h.n, keep)
+				x += pixels
+				for g := range h.groups[:h.n] {
+					step := pixels * pixelBytes
+					switch {
+					case x == width && y == rows-1:
+						step = 0 // a pointer must not leave the memory
+					case x == width:
+						step += h.groups[g].Row - width*pixelBytes
+					}
+					h.groups[g].In = unsafe.Add(h.groups[g].In, step)
+				}
 			}
 		}
 	}

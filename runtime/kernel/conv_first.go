@@ -178,8 +178,13 @@ func (k *ConvFirst) gatherRow(src, dst []float32, n, y, cols int) {
 		return
 	}
 	done := 0
-	if plane := src[y*k.W:]; k.C == 3 && cols >= 16 && simd.Interleave3(&dst[0], &plane[0], &plane[k.H*k.W], &plane[2*k.H*k.W], cols/16) {
-		done = cols &^ 15
+	plane := src[y*k.W:]
+	for k.C == 3 && cols-done >= 16 {
+		n := min((cols-done)/16, callFloats/48)
+		if !simd.Interleave3(&dst[done*3], &plane[done], &plane[k.H*k.W+done], &plane[2*k.H*k.W+done], n) {
+			break
+		}
+		done += n * 16
 	}
 	for ch := range k.C {
 		row := src[(ch*k.H+y)*k.W:][:cols]

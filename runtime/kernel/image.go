@@ -118,8 +118,8 @@ func (m *Image) clearBorder(c *Context) {
 	for n := range m.N {
 		for b := range m.Blocks() {
 			p := data[n*m.BatchStride+b*m.Plane():][:m.Plane()]
-			clear(p[:m.Top*row])
-			clear(p[(m.Top+m.H)*row:])
+			Zero(p[:m.Top*row])
+			Zero(p[(m.Top+m.H)*row:])
 			for y := m.Top; y < m.Top+m.H; y++ {
 				clear(p[y*row : y*row+m.Left*lanes])
 				clear(p[y*row+(m.Left+m.W)*lanes : (y+1)*row])

@@ -76,7 +76,11 @@ func (k *Pack) Part(c *Context, i, worker int) {
 		}
 		plane := src[(b*16*m.H+y)*m.W:]
 		for ch := 0; ch < channels; {
-			if x := m.W &^ 7; ch%8 == 0 && ch+8 <= channels && x > 0 && simd.Transpose(&out[ch], &plane[ch*m.H*m.W], pixelBytes, m.H*m.W*4, 8*pixelBytes, 8*4, x/8) {
+			x := 0
+			if ch%8 == 0 && ch+8 <= channels {
+				x = transpose(out[ch:], plane[ch*m.H*m.W:], 16, m.H*m.W, 16, 1, m.W)
+			}
+			if x > 0 {
 				for ; x < m.W; x++ {
 					for i := ch; i < ch+8; i++ {
 						out[x*16+i] = plane[i*m.H*m.W+x]
@@ -91,6 +95,20 @@ func (k *Pack) Part(c *Context, i, worker int) {
 			ch++
 		}
 	}
+}
+
+// transpose transposes eight rows of src and n columns, and returns the number of
+// columns that it did. Rows and columns are dstRow, srcRow, dstCol and srcCol floats
+// apart; a square of 8×8 has rows of eight adjacent floats.
+func transpose(dst, src []float32, dstRow, srcRow, dstCol, srcCol, n int) (done int) {
+	for n-done >= 8 {
+		squares := min((n-done)/8, callFloats/64)
+		if !simd.Transpose(&dst[done*dstCol], &src[done*srcCol], dstRow*4, srcRow*4, 8*dstCol*4, 8*srcCol*4, squares) {
+			break
+		}
+		done += squares * 8
+	}
+	return done
 }
 
 // ScratchBytes is zero.
@@ -117,7 +135,11 @@ func (k *Unpack) Part(c *Context, i, worker int) {
 		}
 		plane := dst[(b*16*m.H+y)*m.W:]
 		for ch := 0; ch < channels; {
-			if x := m.W &^ 7; ch%8 == 0 && ch+8 <= channels && x > 0 && simd.Transpose(&plane[ch*m.H*m.W], &in[ch], m.H*m.W*4, pixelBytes, 8*4, 8*pixelBytes, x/8) {
+			x := 0
+			if ch%8 == 0 && ch+8 <= channels {
+				x = transpose(plane[ch*m.H*m.W:], in[ch:], m.H*m.W, 16, 1, 16, m.W)
+			}
+			if x > 0 {
 				for ; x < m.W; x++ {
 					for i := ch; i < ch+8; i++ {
 						plane[i*m.H*m.W+x] = in[x*16+i]
@@ -158,7 +180,7 @@ func (k *Copy) Part(c *Context, i, worker int) {
 	tail := hi == end && end == k.Dst.C
 	if from%16 == 0 && lo == b*16 && (hi == b*16+16) {
 		for y := range k.Dst.H {
-			copy(k.Dst.row(dst, n, b, y), k.Src.row(src, n, from/16, y))
+			Move(k.Dst.row(dst, n, b, y), k.Src.row(src, n, from/16, y))
 		}
 		return
 	}

@@ -42,11 +42,13 @@ func (k *NormalizeChannels) Part(c *Context, i, worker int) {
 		shift = scratch[k.Src.C : 2*k.Src.C]
 		clear(shift)
 	}
-	if !c.double && simd.Normalize(&dst[0], &src[0], k.Dst.W, k.Src.Blocks(), k.Dst.PlaneBytes(), k.Src.PlaneBytes(), &scale[0], &shift[0], 1/float32(k.Src.C), k.Epsilon) {
-		return
-	}
-	for x := range k.Dst.W {
-		k.pixel(dst[x*16:], src[x*16:], scale, shift)
+	for x := 0; x < k.Dst.W; {
+		n := min(k.Dst.W-x, max(1, callFloats/k.Src.C))
+		if c.double || !simd.Normalize(&dst[x*16], &src[x*16], n, k.Src.Blocks(), k.Dst.PlaneBytes(), k.Src.PlaneBytes(), &scale[0], &shift[0], 1/float32(k.Src.C), k.Epsilon) {
+			n = 1
+			k.pixel(dst[x*16:], src[x*16:], scale, shift)
+		}
+		x += n
 	}
 }
 
@@ -98,7 +100,7 @@ func (k *SoftmaxRows) parts() int { return min(k.Rows, team.Split(k.Rows*k.N, so
 func (k *SoftmaxRows) Part(c *Context, i, worker int) {
 	first, last := team.Cut(k.Rows, k.parts(), i), team.Cut(k.Rows, k.parts(), i+1)
 	src, dst := c.F32(k.Src)[first*k.N:last*k.N], c.F32(k.Dst)[first*k.N:last*k.N]
-	if simd.Softmax(&dst[0], &src[0], k.N, last-first) {
+	if k.N <= 8*callFloats && simd.Softmax(&dst[0], &src[0], k.N, last-first) {
 		return
 	}
 	for at := 0; at < len(src); at += k.N {

@@ -236,15 +236,20 @@ func (k *GlobalPool) Part(c *Context, i, worker int) {
 			affineRow(scratch, row, scale, shift, k.Pre)
 			row = scratch
 		}
-		if k.Kind == PoolMax && simd.Accumulate(true, &top, row) {
-			continue
-		}
-		sum = [16]float32{}
-		if k.Kind == PoolAvg && simd.Accumulate(false, &sum, row) {
-			for ch, v := range sum {
-				acc[ch] += float64(v)
+		for len(row) > 0 {
+			part := row[:min(len(row), callFloats)]
+			if k.Kind == PoolMax && !simd.Accumulate(true, &top, part) {
+				break
 			}
-			continue
+			if k.Kind == PoolAvg {
+				if sum = [16]float32{}; !simd.Accumulate(false, &sum, part) {
+					break
+				}
+				for ch, v := range sum {
+					acc[ch] += float64(v)
+				}
+			}
+			row = row[len(part):]
 		}
 		for x := 0; x < len(row); x += 16 {
 			px := row[x : x+16]

@@ -19,6 +19,11 @@ func splat(x float32) (v [16]float32) {
 	return v
 }
 
+// callFloats is the maximum number of floats that one call of a micro-kernel computes.
+// A garbage collection waits for the end of a call, because no goroutine can be stopped
+// inside assembly. A call takes at most about 50 µs. Tests change it.
+var callFloats = 1 << 15
+
 // clampOf returns the bounds of an activation that is a clamp. For any other it
 // returns infinite bounds and false.
 func clampOf(act Act) (lo, hi float32, ok bool) {
@@ -47,6 +52,10 @@ func setAct(a *simd.Tile, act Act) (ok bool) {
 // affineRow computes dst = act(src·scale+shift) over pixels of 16 channels. scale
 // and shift may be nil. dst may be src.
 func affineRow(dst, src, scale, shift []float32, act Act) {
+	for len(src) > callFloats {
+		affineRow(dst, src[:callFloats], scale, shift, act)
+		dst, src = dst[callFloats:], src[callFloats:]
+	}
 	if len(src) == 0 {
 		return
 	}
@@ -88,6 +97,13 @@ func affineRowGo(dst, src, scale, shift []float32, act Act) {
 // binaryRow computes dst = act(fn(a, b)). It combines element i of a with element
 // i&mask of b. mask is −1, or 15 if b is one pixel.
 func binaryRow(dst, a, b []float32, mask int, fn BinaryFn, act Act) {
+	for len(a) > callFloats {
+		binaryRow(dst, a[:callFloats], b, mask, fn, act)
+		dst, a = dst[callFloats:], a[callFloats:]
+		if mask == -1 {
+			b = b[callFloats:]
+		}
+	}
 	if len(a) == 0 {
 		return
 	}

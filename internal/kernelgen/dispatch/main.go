@@ -48,6 +48,11 @@ func write(name, constraint, arch string) {
 		case len(calls) == 0:
 			fmt.Fprintf(&b, "func %s(%s) bool { return false }\n", exported, k.Args)
 		case len(calls) == 1 && calls[0].all: // short enough to be inlined
+			// A goroutine can be stopped where it calls a function in Go, and loops
+			// over long calls must be stopped between them.
+			if k.Args != "a *Tile" {
+				b.WriteString("//\n//go:noinline\n")
+			}
 			fmt.Fprintf(&b, "func %s(%s) bool {\n\tif active == &generic {\n\t\treturn false\n\t}\n\t%s\n\treturn true\n}\n", exported, k.Args, calls[0].text)
 		default:
 			fmt.Fprintf(&b, "func %s(%s) bool {\n\tswitch active {\n", exported, k.Args)

@@ -350,6 +350,8 @@ func Silu(x *float32, n int, alpha float32) bool {
 
 // Normalize computes dst = (src−mean)/√(variance+epsilon)·scale+shift over the channels of each pixel. Blocks of 16 channels are dstBlock and srcBlock bytes apart. inverse is 1 divided by the number of channels.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func Normalize(dst, src *float32, pixels, blocks, dstBlock, srcBlock int, scale, shift *float32, inverse, epsilon float32) bool {
 	if active == &generic {
 		return false
@@ -360,6 +362,8 @@ func Normalize(dst, src *float32, pixels, blocks, dstBlock, srcBlock int, scale,
 
 // GatherLanes writes eight lanes of pixels, taken from n groups of eight lanes. Lanes without a source become zero, or keep their values if keep is set.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func GatherLanes(dst *float32, pixels int, groups *LaneGroup, n int, keep bool) bool {
 	if active == &generic {
 		return false
@@ -370,6 +374,8 @@ func GatherLanes(dst *float32, pixels int, groups *LaneGroup, n int, keep bool) 
 
 // Transpose transposes n squares of 8×8 floats. Rows of a square and the squares are dstRow, srcRow, dstStep and srcStep bytes apart.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func Transpose(dst, src *float32, dstRow, srcRow, dstStep, srcStep, n int) bool {
 	if active == &generic {
 		return false
@@ -380,6 +386,8 @@ func Transpose(dst, src *float32, dstRow, srcRow, dstStep, srcStep, n int) bool 
 
 // Softmax computes exp(x−max)/Σ exp(x−max) of rows of n floats.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func Softmax(dst, src *float32, n, rows int) bool {
 	if active == &generic {
 		return false

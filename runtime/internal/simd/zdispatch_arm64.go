@@ -100,6 +100,8 @@ func PoolSum8(a *Tile) bool { return false }
 
 // Peak runs n rounds of independent multiply-adds on registers.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func Peak(n int) bool {
 	if active == &generic {
 		return false
@@ -110,6 +112,8 @@ func Peak(n int) bool {
 
 // Affine computes dst = min(max(src·scale+shift, lo), hi) over n pixels of 16 channels.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func Affine(dst, src *float32, n int, scale, shift *float32, lo, hi float32) bool {
 	if active == &generic {
 		return false
@@ -120,6 +124,8 @@ func Affine(dst, src *float32, n int, scale, shift *float32, lo, hi float32) boo
 
 // AddRow computes dst = clamp(a + b) over n pixels; b moves by bStep bytes.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func AddRow(dst, a, b *float32, n, bStep int, lo, hi float32) bool {
 	if active == &generic {
 		return false
@@ -130,6 +136,8 @@ func AddRow(dst, a, b *float32, n, bStep int, lo, hi float32) bool {
 
 // MulRow computes dst = clamp(a · b) over n pixels; b moves by bStep bytes.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func MulRow(dst, a, b *float32, n, bStep int, lo, hi float32) bool {
 	if active == &generic {
 		return false
@@ -140,6 +148,8 @@ func MulRow(dst, a, b *float32, n, bStep int, lo, hi float32) bool {
 
 // Strassen writes S1 = a21+a22, S2 = S1−a11, S3 = a11−a21 and S4 = a12−S2 of n pixels to s, stride bytes apart. See kernel.Strassen.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func Strassen(s *float32, stride int, a11, a12, a21, a22 *float32, n int) bool {
 	if active == &generic {
 		return false
@@ -150,6 +160,8 @@ func Strassen(s *float32, stride int, a11, a12, a21, a22 *float32, n int) bool {
 
 // Interleave3 writes a[0], b[0], c[0], a[1], … to dst, for n vectors of 16 floats of each source.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func Interleave3(dst, a, b, c *float32, n int) bool {
 	if active == &generic {
 		return false
@@ -160,6 +172,8 @@ func Interleave3(dst, a, b, c *float32, n int) bool {
 
 // Tanh replaces n vectors of 16 floats by their hyperbolic tangents.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func Tanh(x *float32, n int) bool {
 	if active == &generic {
 		return false
@@ -170,6 +184,8 @@ func Tanh(x *float32, n int) bool {
 
 // Sigmoid replaces n vectors of 16 floats by 1/(1+exp(−x)).
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func Sigmoid(x *float32, n int) bool {
 	if active == &generic {
 		return false
@@ -180,6 +196,8 @@ func Sigmoid(x *float32, n int) bool {
 
 // Exp replaces n vectors of 16 floats by their exponentials.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func Exp(x *float32, n int) bool {
 	if active == &generic {
 		return false
@@ -190,6 +208,8 @@ func Exp(x *float32, n int) bool {
 
 // HardSwish replaces n vectors of 16 floats by x·min(max(x/6+1/2, 0), 1).
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func HardSwish(x *float32, n int) bool {
 	if active == &generic {
 		return false
@@ -200,6 +220,8 @@ func HardSwish(x *float32, n int) bool {
 
 // Gelu replaces n vectors of 16 floats by x/2·(1+erf(x/√2)).
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func Gelu(x *float32, n int) bool {
 	if active == &generic {
 		return false
@@ -210,6 +232,8 @@ func Gelu(x *float32, n int) bool {
 
 // LeakyRelu replaces n vectors of 16 floats by max(x, 0)+alpha·min(x, 0).
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func LeakyRelu(x *float32, n int, alpha float32) bool {
 	if active == &generic {
 		return false
@@ -220,6 +244,8 @@ func LeakyRelu(x *float32, n int, alpha float32) bool {
 
 // Silu replaces n vectors of 16 floats by x/(1+exp(−alpha·x)).
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func Silu(x *float32, n int, alpha float32) bool {
 	if active == &generic {
 		return false
@@ -248,6 +274,8 @@ func Softmax(dst, src *float32, n, rows int) bool { return false }
 
 // WinogradIn2 transforms n tiles of 4×4 pixels, 2 pixels apart, to positions posStride bytes apart.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func WinogradIn2(in, out *float32, rowStride, posStride, n int) bool {
 	if active == &generic {
 		return false
@@ -258,6 +286,8 @@ func WinogradIn2(in, out *float32, rowStride, posStride, n int) bool {
 
 // WinogradOut2 transforms a.Tiles tiles of 4×4 positions to 2×2 pixels.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func WinogradOut2(a *WinogradOut) bool {
 	if active == &generic {
 		return false
@@ -272,6 +302,8 @@ func WinogradWeights2(w, dst *float32, matrix *float64, n, row, posStride int) b
 
 // WinogradIn4 transforms n tiles of 6×6 pixels, 4 pixels apart, to positions posStride bytes apart.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func WinogradIn4(in, out *float32, rowStride, posStride, n int) bool {
 	if active == &generic {
 		return false
@@ -282,6 +314,8 @@ func WinogradIn4(in, out *float32, rowStride, posStride, n int) bool {
 
 // WinogradOut4 transforms a.Tiles tiles of 6×6 positions to 4×4 pixels.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func WinogradOut4(a *WinogradOut) bool {
 	if active == &generic {
 		return false
@@ -296,6 +330,8 @@ func WinogradWeights4(w, dst *float32, matrix *float64, n, row, posStride int) b
 
 // WinogradIn6 transforms n tiles of 8×8 pixels, 6 pixels apart, to positions posStride bytes apart.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func WinogradIn6(in, out *float32, rowStride, posStride, n int) bool {
 	if active == &generic {
 		return false
@@ -306,6 +342,8 @@ func WinogradIn6(in, out *float32, rowStride, posStride, n int) bool {
 
 // WinogradOut6 transforms a.Tiles tiles of 8×8 positions to 6×6 pixels.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func WinogradOut6(a *WinogradOut) bool {
 	if active == &generic {
 		return false

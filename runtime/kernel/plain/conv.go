@@ -82,7 +82,7 @@ func (k *MatMul[T]) Part(c *kernel.Context, i, worker int) {
 		at += x * k.ALead[ax]
 		bt += x * k.BLead[ax]
 	}
-	clear(dst)
+	kernel.Zero(dst)
 	for p := range k.K {
 		v := a[at+p]
 		for j, w := range b[bt+p*k.BRow:][:k.N] {

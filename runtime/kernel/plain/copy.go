@@ -54,7 +54,7 @@ func (k *StridedCopy[T]) Run(c *kernel.Context) {
 		s, d := w.off[0], w.off[1]
 		switch {
 		case ss == 1 && ds == 1:
-			copy(dst[d:d+n], src[s:s+n])
+			kernel.Move(dst[d:d+n], src[s:s+n])
 		default:
 			for i := range n {
 				dst[d+i*ds] = src[s+i*ss]
@@ -79,7 +79,7 @@ func (k *Gather[T, I]) Run(c *kernel.Context) {
 				at += k.Axis
 			}
 			at = min(max(at, 0), k.Axis-1)
-			copy(dst[(o*len(idx)+j)*k.Inner:][:k.Inner], src[(o*k.Axis+at)*k.Inner:])
+			kernel.Move(dst[(o*len(idx)+j)*k.Inner:][:k.Inner], src[(o*k.Axis+at)*k.Inner:][:k.Inner])
 		}
 	}
 }

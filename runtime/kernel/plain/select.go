@@ -205,7 +205,7 @@ func (k *MaxUnpool[T]) ScratchBytes() int { return 0 }
 // Run computes the step.
 func (k *MaxUnpool[T]) Run(c *kernel.Context) {
 	src, idx, dst := kernel.View[T](c, k.Src), kernel.View[int64](c, k.Indices), kernel.View[T](c, k.Dst)
-	clear(dst)
+	kernel.Zero(dst)
 	for i, p := range idx {
 		if p >= 0 && p < int64(len(dst)) {
 			dst[p] = src[i]
