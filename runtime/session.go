@@ -46,8 +46,11 @@ const (
 
 // NewSession returns a session with its own arena and workers. Close releases the
 // workers. A session that is never closed keeps them parked until the garbage
-// collector finds it.
+// collector finds it. A nil model has a nil session, whose runs fail with ErrClosed.
 func (m *Model) NewSession(o Options) *Session {
+	if m == nil {
+		return nil
+	}
 	if o.Threads <= 0 {
 		o.Threads = goruntime.GOMAXPROCS(0)
 	}

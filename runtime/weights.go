@@ -62,8 +62,9 @@ func EmbeddedModel(p *Plan, file string, want [32]byte) (*Model, error) {
 // weights in it. It reads the whole file to check the digest of the weights.
 // If want is nil, OpenModel accepts the weights of any model with the same graph;
 // otherwise the digest must be *want. A file of 16 MB or more stays mapped until the
-// garbage collector finds the model unused. Until then no program may write to it or
-// truncate it, but another file may replace it. Smaller files are read. Errors name
+// garbage collector finds the model unused. Until then no program may write to it, and
+// another file may replace it. If a program truncates it, a run that reads the missing
+// part makes the system end the process (SIGBUS). Smaller files are read. Errors name
 // the path.
 func OpenModel(p *Plan, path string, want *[32]byte) (*Model, error) {
 	file, err := mem.Map(path)
