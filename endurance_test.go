@@ -89,6 +89,7 @@ func TestEndurance(t *testing.T) {
 				}
 				runtime.Gosched()
 			}
+			runtime.KeepAlive(e) // so that Close ended them
 		})
 	}
 }
