@@ -27,6 +27,10 @@ import (
 // Absent optional operands are written as _. Attributes with the zero value of their type
 // are omitted. Names with characters other than those of isNameRune are quoted: %"a b".
 
+// maxSeeded is the maximum number of elements that Parse draws for a constant. A line of
+// text must not take seconds.
+const maxSeeded = 1 << 24
+
 // smallConst is the maximum number of elements of a constant that is printed in
 // full.
 const smallConst = 64
@@ -371,6 +375,9 @@ func (p *parser) constant() error {
 }
 
 func parseConst(t Type, s string) (*Tensor, error) {
+	if !strings.HasPrefix(s, "{") && t.Shape.Len() > maxSeeded {
+		return nil, fmt.Errorf("%s has more than %d elements to draw", t, maxSeeded)
+	}
 	if seed, ok := strings.CutPrefix(s, "seed="); ok {
 		n, err := strconv.ParseUint(seed, 10, 64)
 		if err != nil {
