@@ -46,10 +46,10 @@ const (
 
 // NewSession returns a session with its own arena and workers. Close releases the
 // workers. A session that is never closed keeps them parked until the garbage
-// collector finds it. A nil model has a nil session, whose runs fail with ErrClosed.
+// collector finds it.
 func (m *Model) NewSession(o Options) *Session {
 	if m == nil {
-		return nil
+		return nil // Begin of no session fails with ErrClosed
 	}
 	if o.Threads <= 0 {
 		o.Threads = goruntime.GOMAXPROCS(0)

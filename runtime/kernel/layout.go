@@ -1,7 +1,5 @@
 package kernel
 
-import "modelc/runtime/internal/simd"
-
 // Pack converts a dense float32 tensor to an image. The channels beyond C in the last
 // block become zero.
 type Pack struct {
@@ -95,20 +93,6 @@ func (k *Pack) Part(c *Context, i, worker int) {
 			ch++
 		}
 	}
-}
-
-// transpose transposes eight rows of src and n columns, and returns the number of
-// columns that it did. Rows and columns are dstRow, srcRow, dstCol and srcCol floats
-// apart; a square of 8×8 has rows of eight adjacent floats.
-func transpose(dst, src []float32, dstRow, srcRow, dstCol, srcCol, n int) (done int) {
-	for n-done >= 8 {
-		squares := min((n-done)/8, callFloats/64)
-		if !simd.Transpose(&dst[done*dstCol], &src[done*srcCol], dstRow*4, srcRow*4, 8*dstCol*4, 8*srcCol*4, squares) {
-			break
-		}
-		done += squares * 8
-	}
-	return done
 }
 
 // ScratchBytes is zero.

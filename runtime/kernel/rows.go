@@ -148,6 +148,20 @@ func binaryRowGo(dst, a, b []float32, mask int, fn BinaryFn, act Act) {
 	Apply(dst[:len(a)], act)
 }
 
+// transpose transposes eight rows of src and n columns, and returns the number of
+// columns that it did. Rows and columns are dstRow, srcRow, dstCol and srcCol floats
+// apart; a square of 8×8 has rows of eight adjacent floats.
+func transpose(dst, src []float32, dstRow, srcRow, dstCol, srcCol, n int) (done int) {
+	for n-done >= 8 {
+		squares := min((n-done)/8, callFloats/64)
+		if !simd.Transpose(&dst[done*dstCol], &src[done*srcCol], dstRow*4, srcRow*4, 8*dstCol*4, 8*srcCol*4, squares) {
+			break
+		}
+		done += squares * 8
+	}
+	return done
+}
+
 // copyPixels copies n pixels of 16 channels. Pixels are dstStep floats apart in dst and
 // srcStep floats in src.
 func copyPixels(dst, src []float32, n, dstStep, srcStep int) {
