@@ -50,6 +50,7 @@ func TestParseErrors(t *testing.T) {
 		{"const %c : f32[3] = {1, 2}", "f32[3] with 2 elements"},
 		{"input %x : f32[1,2]\ninput %x : f32[1,2]", "defined twice"},
 		{"const %c : f32[206666663] = seed=1", "more than 16777216 elements to draw"},
+		{"input %x : f32[2,0,3]\n%y = ArgReduce(%x) axis=1", "no element to find"},
 		{"input %x : bool[3]\n%y = Pad(%x) pads=[1,1] value=17", "17 is no truth value"},
 		{"input %x : f32[2,0]\ninput %i : i64[1]\n%y = Gather(%x, %i) axis=1", "which has no elements"},
 		{"input %x : f32[1,3,4,4]\nconst %w : f32[2,4,3,3] = seed=1\n%y = Conv(%x, %w) groups=1", "3 channels"},
