@@ -107,7 +107,7 @@ func (k *Pool) row(out, src []float32, in, pitch, row, y int) {
 
 // inside returns the range of output columns whose windows lie inside the image.
 func (k *Pool) inside() (lo, hi int) {
-	lo = (k.PadLeft + k.SW - 1) / k.SW
+	lo = max(0, (k.PadLeft+k.SW-1)/k.SW) // padding may crop
 	last := k.Src.W - (k.KW-1)*k.DW - 1 + k.PadLeft
 	if last < 0 {
 		return 0, 0
