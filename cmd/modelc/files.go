@@ -4,10 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/spf13/cobra"
 
 	"modelc/frontend/onnx"
 	"modelc/internal/npy"
@@ -71,4 +75,27 @@ func writeFile(path string, write func(f *os.File) error) error {
 		return err
 	}
 	return os.Rename(tmp, path)
+}
+
+// jsonFlag adds --json to a command.
+func jsonFlag(c *cobra.Command, on *bool) {
+	c.Flags().BoolVar(on, "json", false, "print JSON")
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// finite is a float whose JSON form is null for NaN and infinities, which JSON
+// cannot represent.
+type finite float64
+
+func (n finite) MarshalJSON() ([]byte, error) {
+	if math.IsNaN(float64(n)) || math.IsInf(float64(n), 0) {
+		return []byte("null"), nil
+	}
+	return json.Marshal(float64(n))
 }
