@@ -32,8 +32,6 @@ var Pipeline = []Pass{
 	{"fold_constants", "Computes nodes whose operands are all constants.", foldConstants, true},
 	// Removes nodes between the parts of the patterns below.
 	{"remove_noops", "Removes nodes that return their operand.", removeNoops, true},
-	// While rounding and clipping are still nodes.
-	{"cancel_casts", "Removes casts of rounded and clipped floats to integers and back.", cancelCasts, true},
 	{"merge_reshapes", "Replaces a chain of reshapes by one.", mergeReshapes, true},
 	// While the parts of an activation are still nodes.
 	{"recognise_activations", "Replaces activations written as several nodes by the function.", recogniseActivations, false},
@@ -69,7 +67,6 @@ var Pipeline = []Pass{
 // constraints lists pairs of passes whose order matters.
 var constraints = []struct{ before, after, reason string }{
 	{"fold_constants", "fold_batchnorm", "constant nodes may compute statistics"},
-	{"cancel_casts", "fuse_activation", "rounding and clipping that became epilogues are not recognised"},
 	{"remove_noops", "fold_batchnorm", "an identity between convolution and normalisation hides the pair"},
 	{"recognise_activations", "fold_batchnorm", "the constants inside an activation look like per-channel arithmetic"},
 	{"recognise_activations", "fuse_activation", "the parts of an activation must not become epilogues"},
