@@ -44,6 +44,8 @@ var Pipeline = []Pass{
 	{"sink_transpose", "Moves transpositions down until they cancel or meet a layer that absorbs them.", sinkTranspose, true},
 	// Now mean and operand have the same layout.
 	{"recognise_normalisation", "Replaces normalisations over axes written as several nodes by Normalize.", recogniseNormalisation, false},
+	// While activations are nodes, and before padding in front of a layer is a part of it.
+	{"form_integers", "Makes layers between dequantised operands and quantised results compute on integers.", formIntegers, false},
 	// Before padding matters to fold_batchnorm.
 	{"fold_pad", "Makes constant zero padding part of the convolution or pool that reads it.", foldPad, true},
 	{"trim_kernels", "Drops the rows and columns of filters that only multiply padding.", trimKernels, true},
@@ -80,6 +82,11 @@ var constraints = []struct{ before, after, reason string }{
 	{"sink_transpose", "recognise_normalisation", "exporters transpose an operand and its mean separately"},
 	{"sink_transpose", "fold_batchnorm", "per-channel constants must lie along axis 1"},
 	{"sink_transpose", "fold_pad", "pads must be along the spatial axes of the layer that reads them"},
+	{"fold_constants", "form_integers", "scales and zero points must be constants"},
+	{"recognise_activations", "form_integers", "activations become tables, ranges and epilogues"},
+	{"sink_transpose", "form_integers", "channels must lie along axis 1, and transpositions move past floats only"},
+	{"form_integers", "fold_pad", "padding of integers is their zero point"},
+	{"form_integers", "fuse_activation", "an epilogue between a layer and its quantised result is less general"},
 	{"fold_pad", "trim_kernels", "until then padding may be a node"},
 	{"trim_kernels", "fold_batchnorm", "trimmed filters may have no padding, and then a shift folds"},
 	{"fold_pad", "fold_batchnorm", "a shift folds into a convolution only where no zero padding takes part"},
