@@ -41,15 +41,15 @@ func Form(g *ir.Graph) (changed int, r *Report, err error) {
 	f := &former{g: g, weights: map[weightsKey]*weights{}, moved: map[*ir.Node]bool{}, why: map[*ir.Node]string{}}
 	for _, rule := range []func(n *ir.Node) error{f.moveDequantised, f.quantise, f.compose, f.clamp, f.layerToFloat, f.dynamic} {
 		for _, n := range slices.Clone(g.Nodes) {
-			if !slices.ContainsFunc(n.Out, func(v *ir.Value) bool { return len(v.Uses()) > 0 }) {
-				continue // replaced
+			if !isRead(n) {
+				continue // removed
 			}
 			if err := rule(n); err != nil {
 				return f.changed, nil, fmt.Errorf("%s: %w", n, err)
 			}
 		}
-		g.Prune()
 	}
+	g.Prune()
 	return f.changed, f.report(), nil
 }
 
@@ -86,8 +86,10 @@ func (f *former) become(n *ir.Node, op ir.Op, by []*ir.Node, in ...*ir.Value) er
 		}
 	}
 	n.Absorb(by...)
+	above := slices.Clone(n.In)
 	n.Op = op
 	f.g.SetInputs(n, in...)
+	f.sweep(above)
 	f.changed++
 	if err := f.g.Retype(n); err != nil {
 		return err
@@ -96,6 +98,24 @@ func (f *former) become(n *ir.Node, op ir.Op, by []*ir.Node, in ...*ir.Value) er
 		return fmt.Errorf("the result became %s instead of %s", t, old)
 	}
 	return nil
+}
+
+// sweep removes the nodes that compute values without readers.
+func (f *former) sweep(values []*ir.Value) {
+	for _, v := range values {
+		if v == nil || v.Def() == nil || !slices.Contains(f.g.Nodes, v.Def()) || isRead(v.Def()) {
+			continue
+		}
+		d := v.Def()
+		above := slices.Clone(d.In)
+		f.g.Remove(d)
+		f.sweep(above)
+	}
+}
+
+// isRead reports whether a result of n has a reader.
+func isRead(n *ir.Node) bool {
+	return slices.ContainsFunc(n.Out, func(v *ir.Value) bool { return len(v.Uses()) > 0 })
 }
 
 // constant adds a constant for n.

@@ -38,7 +38,7 @@ func (f *former) lookup(n *ir.Node, by []*ir.Node, x *ir.Value, table *ir.Tensor
 	x.Def().Absorb(n)
 	x.Def().Absorb(by...)
 	f.g.ReplaceUses(n.Out[0], x)
-	f.g.Remove(n)
+	f.sweep(n.Out[:1:1])
 	if x.Def() != nil && f.moved[x.Def()] {
 		f.g.Rename(x, name)
 	}

@@ -70,6 +70,9 @@ func (f *former) layerToFloat(n *ir.Node) error {
 // makeLayer makes n the layer d on integers.
 func (f *former) makeLayer(n, d *ir.Node, q ir.Integer, a ir.Act, by []*ir.Node, l *layerOperands, bias *ir.Value, multiplier []float32) error {
 	m := f.constant(n, "multiplier", scalarOrChannels(multiplier))
+	if l.w.v == nil {
+		l.w.v = f.g.AddConst(d.In[ir.Weights].Name+".integers", l.w.t)
+	}
 	if op, ok := d.Op.(ir.Conv); ok {
 		op.Integer, op.Epilogue = q, a
 		return f.become(n, op, by, l.x.Value, l.w.v, bias, nil, nil, nil, m)
@@ -98,7 +101,8 @@ type layerOperands struct {
 
 // weights are constant quantised weights, without their zero points.
 type weights struct {
-	v     *ir.Value // i8 or i16
+	t     *ir.Tensor // i8 or i16
+	v     *ir.Value  // the constant, nil until a layer reads it
 	scale []float32 // one, or one per output channel
 	// The sums of the positive and of the negative weights of each output channel.
 	positive, negative []int64
@@ -192,7 +196,7 @@ func (f *former) weightsOf(v *ir.Value, transposed bool) (*weights, string) {
 			d = ir.Int16
 		}
 	}
-	w.v = f.g.AddConst(v.Name+".integers", ir.FromInt64s(ir.Type{DType: d, Shape: shape}, centred))
+	w.t = ir.FromInt64s(ir.Type{DType: d, Shape: shape}, centred)
 	f.weights[key] = w
 	return w, ""
 }

@@ -30,16 +30,18 @@ func (f *former) moveDequantised(n *ir.Node) error {
 	if !ok {
 		return nil
 	}
-	readers := slices.Clone(n.Out[0].Uses())
 	var above []*ir.Node
 	for _, i := range m.data {
 		above = append(above, n.In[i].Def())
 	}
+	old := slices.Clone(n.In)
 	n.Op = op
 	f.g.SetInputs(n, in...)
+	f.sweep(old)
 	if err := f.g.Retype(n); err != nil {
 		return err
 	}
+	readers := slices.Clone(n.Out[0].Uses())
 	back, err := f.g.InsertAfter(n, n.Name, ir.Dequantize{}, n.Out[0], dq.In[ir.QuantizeScale], dq.Input(ir.QuantizeZero))
 	if err != nil {
 		return err
