@@ -217,9 +217,6 @@ func dequantisedWeights(v *ir.Value) (q, scale, zero *ir.Tensor, why string) {
 			if *t != nil && (*t).Shape.Len() > 1 {
 				*t = permuted(*t, op.Perm)
 			}
-			if t == &q && q == nil {
-				return nil, nil, nil, fmt.Sprintf("the weights %s are not constant", v)
-			}
 		}
 		return q, scale, zero, ""
 	case ir.Dequantize:
@@ -244,15 +241,13 @@ func dequantisedWeights(v *ir.Value) (q, scale, zero *ir.Tensor, why string) {
 	return nil, nil, nil, fmt.Sprintf("the weights %s are not quantised", v)
 }
 
-// permuted returns t transposed.
+// permuted returns t, which broadcasts to a tensor with the axes of perm, transposed.
 func permuted(t *ir.Tensor, perm []int) *ir.Tensor {
-	if len(t.Shape) != len(perm) {
-		return nil
-	}
+	wide := slices.Concat(slices.Repeat(ir.Shape{1}, len(perm)-len(t.Shape)), t.Shape)
 	g := ir.NewGraph("")
-	v, err := g.Emit("t", ir.Transpose{Perm: perm}, g.AddConst("c", t))
+	v, err := g.Emit("t", ir.Transpose{Perm: perm}, g.AddConst("c", t.Reshaped(wide)))
 	if err != nil {
-		return nil
+		panic(err) // impossible, the weights have these axes
 	}
 	out, _ := eval.Fold(v)
 	return out
@@ -261,9 +256,6 @@ func permuted(t *ir.Tensor, perm []int) *ir.Tensor {
 // perOutput returns the elements of t, which broadcasts to weights of the given shape, if it
 // has one element or one for each of the m outputs.
 func perOutput(t *ir.Tensor, shape ir.Shape, m int, transposed bool) ([]float64, bool) {
-	if t == nil {
-		return nil, false
-	}
 	v := t.Float64s()
 	if len(v) == 1 {
 		return v, true
