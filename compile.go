@@ -20,6 +20,9 @@ type Compiled struct {
 	Report  *passes.Report // effects of the passes
 	Program *cpu.Program   // steps that compute Graph
 	Options Options
+	// Quantized describes the quantisation if the model is the result of
+	// [Quantized.Compile], otherwise it is nil.
+	Quantized *QuantizedReport
 
 	batch int         // number of examples per run; 0 if Options.Batches is empty
 	more  []*Compiled // the model compiled for the larger sizes of Options.Batches; all share one weights file

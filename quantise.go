@@ -103,45 +103,48 @@ type Attempt struct {
 // activations, and compares the quantised model with the float one on the same data. c must
 // have been compiled from a float model for one example per run.
 func (c *Compiled) Quantize(data Examples, o QuantizeOptions) (*Quantized, error) {
-	q, err := c.quantize(data, o)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", c.Model.Path, err)
-	}
-	return q, nil
-}
-
-func (c *Compiled) quantize(data Examples, o QuantizeOptions) (*Quantized, error) {
 	if o.Activations == ir.Invalid {
 		o.Activations = ir.Uint8
 	}
-	if len(c.Before.Inputs) != 1 {
-		return nil, fmt.Errorf("the model has %d inputs; only models with one input can be quantised", len(c.Before.Inputs))
-	}
-	if data.Len() == 0 {
-		return nil, errors.New("no examples for calibration")
-	}
-	g := c.Before.Clone()
-	if _, err := passes.Run(g, &passes.Config{Only: quantise.Passes}); err != nil {
-		return nil, err
-	}
-	if err := quantise.Prepare(g); err != nil {
-		return nil, err
-	}
-	z := &quantizer{c: c, o: o, g: g, data: data}
-	if err := z.list(); err != nil {
-		return nil, err
+	z := &quantizer{c: c, o: o, data: data}
+	if err := z.prepare(); err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Model.Path, err)
 	}
 	if err := z.calibrate(); err != nil {
 		return nil, err
 	}
 	q := &Quantized{source: c.Model}
-	file, err := z.choose(&q.QuantizedReport)
-	if err != nil {
-		return nil, err
+	var err error
+	if q.file, err = z.choose(&q.QuantizedReport); err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Model.Path, err)
 	}
-	q.file = file
 	q.Examples, q.Layers, q.FloatWeights = data.Len(), z.layers, constantBytes(c.Before)
 	return q, nil
+}
+
+// prepare runs passes on the float model and finds its layers.
+func (z *quantizer) prepare() error {
+	before := z.c.Before
+	if len(before.Inputs) != 1 {
+		return fmt.Errorf("the model has %d inputs; only models with one input can be quantised", len(before.Inputs))
+	}
+	if z.data.Len() == 0 {
+		return errors.New("no examples for calibration")
+	}
+	for _, n := range before.Nodes {
+		switch n.Op.(type) {
+		case ir.Quantize, ir.Dequantize, ir.DynamicQuantize:
+			return fmt.Errorf("%s: the model is quantised already; quantise the float model", n)
+		}
+	}
+	z.g = before.Clone()
+	if _, err := passes.Run(z.g, &passes.Config{Only: quantise.Passes}); err != nil {
+		return err
+	}
+	if err := quantise.Prepare(z.g); err != nil {
+		return err
+	}
+	return z.list()
 }
 
 // constantBytes returns the size of the constants of g.
@@ -424,5 +427,10 @@ func (q *Quantized) Compile(o Options) (*Compiled, error) {
 	m.Format = q.source.Format + ", quantised"
 	m.Notes = q.source.Notes
 	m.Metadata = q.source.Metadata
-	return CompileModel(m, o)
+	c, err := CompileModel(m, o)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", m.Path, err)
+	}
+	c.Quantized = &q.QuantizedReport
+	return c, nil
 }

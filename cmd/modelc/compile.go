@@ -84,6 +84,9 @@ Paths in a list are relative to its folder.`,
 func printSummary(w io.Writer, dir string, s *modelc.Summary) {
 	fmt.Fprintf(w, "%s: package %s, from %s (%s)\n", dir, s.Package, s.Model, s.Format)
 	fmt.Fprintf(w, "  %d nodes became %d steps; %s parameters, %s FLOP a run\n", s.ModelNodes, s.Layers, units.Count(s.ModelParameters), units.Count(s.ModelFLOPs))
+	if s.Quantized != nil {
+		printQuantized(w, s.Quantized, false)
+	}
 	printFused(w, s.Fused)
 	printPasses(w, s.Passes)
 	fmt.Fprintf(w, "  memory: %s a session (lower bound %s)", units.Bytes(s.Arena), units.Bytes(s.LowerBound))

@@ -122,7 +122,11 @@ func completions() map[string]completion {
 		"print-after":   listOf(passNames("all")...),
 		"after":         anyOf(passNames()...),
 		"tune":          filesOf("json"),
-		"data":          directories,
+		"data":          orFile(),
+		"calibrate":     orFile(),
+		"calibration":   anyOf("minmax\tall elements", "percentile\tmost elements", "entropy\tthe least divergence"),
+		"activations":   anyOf("u8", "i8"),
+		"against":       filesOf(modelExts...),
 		"bind":          orFile(),
 	}
 }

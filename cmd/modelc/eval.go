@@ -115,30 +115,36 @@ type subject struct {
 	n      int // number of classes
 }
 
-func newSubject(c *cobra.Command, path string, o modelc.Options, p *pictureFlags, data []string, samples, threads int) (s *subject, err error) {
-	s = &subject{path: path}
-	if s.m, err = modelc.Compile(path, o); err != nil {
+// newSubject compiles a model and opens the examples as its inputs.
+func newSubject(c *cobra.Command, path string, o modelc.Options, p *pictureFlags, data []string, samples, threads int) (*subject, error) {
+	m, err := modelc.Compile(path, o)
+	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			s.close()
-		}
-	}()
+	s := &subject{path: path, m: m}
+	if err := s.open(c, p, data, samples, threads); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *subject) open(c *cobra.Command, p *pictureFlags, data []string, samples, threads int) error {
 	out := s.m.Before.Outputs[0]
 	if !classes.AreScores(out.Value.Type) {
-		return nil, fmt.Errorf("%s: output %q is %s; a classifier has one score per class, f32[1,N]", path, out.Name, out.Value.Type)
+		return fmt.Errorf("%s: output %q is %s; a classifier has one score per class, f32[1,N]", s.path, out.Name, out.Value.Type)
 	}
 	s.n = out.Value.Type.Shape.Len()
-	if s.set, err = p.examples(c, s.m, data...); err != nil {
-		return nil, err
+	set, err := p.examples(c, s.m, data...)
+	if err != nil {
+		return err
 	}
-	s.set = s.set.Sample(samples)
-	if err = s.set.CheckLabels(s.n); err != nil {
-		return nil, err
+	s.set = set.Sample(samples)
+	if err := s.set.CheckLabels(s.n); err != nil {
+		return err
 	}
 	s.engine, err = inproc.New(s.m.Program, threads)
-	return s, err
+	return err
 }
 
 func (s *subject) close() {

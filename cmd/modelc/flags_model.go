@@ -147,7 +147,7 @@ func (f *modelFlags) recorded() []string {
 // empty if the value has no path.
 func pathIn(flag, value string) (prefix, path string) {
 	switch flag {
-	case "output", "runtime", "tune":
+	case "output", "runtime", "tune", "calibrate":
 		return "", value
 	case "labels":
 		if value != "imagenet" {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -97,7 +98,9 @@ func (f *pictureFlags) examples(c *cobra.Command, m *modelc.Compiled, paths ...s
 	if o.Classes, err = f.names(m); err != nil {
 		return nil, err
 	}
-	if p, err := f.preprocess(c, m); err == nil {
+	if f.mode == "" {
+		o.Why = errors.New("a picture needs --preprocess MODE")
+	} else if p, err := f.preprocess(c, m); err == nil {
 		o.Apply = p.Apply
 	} else {
 		o.Why = err

@@ -45,6 +45,23 @@ func (f *quantizeFlags) add(c *cobra.Command) {
 	fl.Float64Var(&f.maxDrop, "max-drop", 0, "keep the most sensitive layers in float32 until the accuracy drops by at most `POINTS`: top-1, or agreement with the float model if examples have no labels")
 }
 
+// recorded returns the flags that are set, for the header of a package.
+func (f *quantizeFlags) recorded(c *cobra.Command) []string {
+	var list []string
+	for _, name := range []string{"samples", "calibration", "percentile", "activations", "per-tensor", "no-bias-correction", "exclude-op", "max-drop"} {
+		if fl := c.Flags().Lookup(name); fl.Changed {
+			list = append(list, "--"+name+"="+strings.Trim(fl.Value.String(), "[]"))
+		}
+	}
+	for _, e := range f.exclude {
+		list = append(list, "--exclude", e)
+	}
+	for _, p := range f.data {
+		list = append(list, "--calibrate", withoutFolder("calibrate", p))
+	}
+	return list
+}
+
 // options returns the options of the quantisation.
 func (f *quantizeFlags) options(c *cobra.Command) (modelc.QuantizeOptions, error) {
 	o := modelc.QuantizeOptions{PerTensor: f.perTensor, NoCorrection: f.keepBias, Exclude: f.exclude, ExcludeOps: f.excludeOps, Sensitivity: f.sensitivity}
@@ -148,7 +165,7 @@ accuracy of both models. Labels are optional.
 				return nil
 			}
 			fmt.Fprintf(c.OutOrStdout(), "%s: %s in 8 bits\n", out, args[0])
-			f.print(c.OutOrStdout(), &q.QuantizedReport)
+			printQuantized(c.OutOrStdout(), &q.QuantizedReport, f.sensitivity)
 			return nil
 		},
 	}
@@ -162,18 +179,15 @@ accuracy of both models. Labels are optional.
 	return c
 }
 
-// print prints the decisions and the accuracy.
-func (f *quantizeFlags) print(out io.Writer, r *modelc.QuantizedReport) {
+// printQuantized prints the decisions and the accuracy. With all, it prints the sensitivity of
+// all layers.
+func printQuantized(out io.Writer, r *modelc.QuantizedReport, all bool) {
 	in8, ops := 0, map[string]int{}
 	for _, l := range r.Layers {
 		if l.Float == "" {
 			in8++
 			ops[l.Op]++
 		}
-	}
-	scales := "a scale per channel"
-	if f.perTensor {
-		scales = "a scale per layer"
 	}
 	fmt.Fprintf(out, "  %d of %d layers in 8 bits: %s\n", in8, len(r.Layers), counts(ops))
 	if len(r.Float) > 0 {
@@ -184,13 +198,13 @@ func (f *quantizeFlags) print(out io.Writer, r *modelc.QuantizedReport) {
 			fmt.Fprintf(out, "    %s (%s): %s\n", l.Name, l.Op, l.Float)
 		}
 	}
-	fmt.Fprintf(out, "  activations %s, weights i8 with %s; %d tensors calibrated on %d examples, %s\n", f.activations, scales, r.Tensors, r.Examples, f.calibration)
-	fmt.Fprintf(out, "  constants %s, before %s\n", units.Bytes(r.Weights), units.Bytes(r.FloatWeights))
+	fmt.Fprintf(out, "  %d tensors calibrated on %d examples\n", r.Tensors, r.Examples)
+	fmt.Fprintf(out, "  constants: %s, %s in float32\n", units.Bytes(r.Weights), units.Bytes(r.FloatWeights))
 	fmt.Fprintf(out, "  %s\n", accuracyText(r.Accuracy))
 	for _, t := range r.Tried {
-		fmt.Fprintf(out, "    with %d layers in float32 by fallback: drop of %.2f points\n", t.Float, t.Accuracy.Drop())
+		fmt.Fprintf(out, "    with a fallback of %d layers the accuracy drops by %.2f points\n", t.Float, t.Accuracy.Drop())
 	}
-	printSensitivity(out, r.Layers, f.sensitivity)
+	printSensitivity(out, r.Layers, all)
 }
 
 // counts formats a map of numbers by name.

@@ -288,7 +288,7 @@ func (s *Set) Input(i int) (*ir.Tensor, error) {
 		return t, nil
 	}
 	if s.o.Apply == nil {
-		return nil, fmt.Errorf("%s: %w", it.name, s.o.Why)
+		return nil, fmt.Errorf("%s cannot be an input: %w", it.name, s.o.Why)
 	}
 	img, err := it.read()
 	if err != nil {

@@ -4,8 +4,8 @@
 //
 // [NewPlan] decides which tensors get pairs. [Stats] measures their ranges on examples, and
 // [Plan.Ranges] turns the measurements into scales. [Plan.Apply] rewrites the graph. The
-// decisions are those of ONNX Runtime's quantisation tool (quantize_static), with one
-// exception: the tail of the network stays in float32, so that its scores are not rounded.
+// decisions are those of ONNX Runtime's quantisation tool (quantize_static), except that sums,
+// concatenations, pools and activations which only float nodes read stay in float32.
 package quantise
 
 import (
@@ -125,7 +125,9 @@ func NewPlan(g *ir.Graph, keep func(*ir.Node) bool) *Plan {
 	p := &Plan{g: g, roles: map[*ir.Node]role{}, group: map[*ir.Value]*ir.Value{}, pairs: map[*ir.Value]bool{}}
 	for _, n := range slices.Backward(g.Nodes) {
 		r := roleOf(n)
-		// The tail: what no layer with weights follows.
+		// A layer without weights that only floats follow would round its result for
+		// nothing. Normalisations after sums and concatenations, whose channels differ
+		// in range, are sensitive to it. The tail of a network is such a case, too.
 		if r != weigh && !p.feeds(n.Out[0]) && !(r == clips && followsConv(n)) {
 			r = float
 		}
@@ -167,7 +169,7 @@ func isConcat(op ir.Op) bool {
 	return ok
 }
 
-// feeds reports whether an integer layer reads v, also behind nodes that move or clip.
+// feeds reports whether a node that computes on integers reads v.
 func (p *Plan) feeds(v *ir.Value) bool {
 	return slices.ContainsFunc(v.Uses(), func(u ir.Use) bool { return u.Node != nil && p.roles[u.Node] != float })
 }
@@ -211,7 +213,7 @@ func (p *Plan) mark(n *ir.Node) {
 			p.pairs[p.find(next.Out[0])] = true
 			return
 		}
-		// The scores of a classifier stay floats, which engines compute from exact sums.
+		// Scores stay floats, which engines compute from exact sums.
 		if _, dense := n.Op.(ir.Dense); dense && !p.feeds(n.Out[0]) {
 			return
 		}
