@@ -178,12 +178,12 @@ func port(name string, t ir.Type) runtime.Port {
 }
 
 // kernelName returns the name of a kernel's type without type parameters. Kernels
-// on dense tensors have the prefix "plain.".
+// on dense tensors have the prefix "plain.", those on images of bytes "integer.".
 func kernelName(k kernel.Kernel) string {
 	t := reflect.TypeOf(k).Elem()
 	name, _, _ := strings.Cut(t.Name(), "[")
-	if path.Base(t.PkgPath()) == "plain" {
-		return "plain." + name
+	if pkg := path.Base(t.PkgPath()); pkg != "kernel" {
+		return pkg + "." + name
 	}
 	return name
 }

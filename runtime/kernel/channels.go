@@ -20,7 +20,7 @@ func (k *SelectChannels) ScratchBytes() int { return 0 }
 
 // Run computes the step.
 func (k *SelectChannels) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	c.Do(k.Dst.N*k.Dst.Blocks(), 2*k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W, k)
 }
 
@@ -100,7 +100,7 @@ func (k *Spread) ScratchBytes() int { return 0 }
 
 // Run computes the step.
 func (k *Spread) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	c.Do(k.Src.N*k.Src.Blocks(), k.Src.N*k.Src.C*k.Src.H*k.Src.W, k)
 }
 

@@ -53,7 +53,7 @@ func (k *Pack) ScratchBytes() int { return 0 }
 
 // Run computes the step.
 func (k *Pack) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	c.Do(k.Dst.N*k.Dst.Blocks(), k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W, k)
 }
 
@@ -140,7 +140,7 @@ func (k *Copy) ScratchBytes() int { return 0 }
 
 // Run computes the step.
 func (k *Copy) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	first, last := k.DstChannel/16, (k.DstChannel+k.Channels-1)/16
 	c.Do(k.Dst.N*(last-first+1), k.Dst.N*k.Channels*k.Dst.H*k.Dst.W, k)
 }
@@ -182,7 +182,7 @@ func (k *ResizeImage) ScratchBytes() int { return k.Src.W * pixelBytes }
 
 // Run computes the step.
 func (k *ResizeImage) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	c.Do(k.Dst.N*k.Dst.Blocks()*k.Dst.H, k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W*(1+k.ColTaps), k)
 }
 
@@ -227,7 +227,7 @@ func (k *PadImage) ScratchBytes() int { return 0 }
 
 // Run computes the step.
 func (k *PadImage) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	c.Do(k.Dst.N*k.Dst.Blocks()*k.Dst.H, k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W, k)
 }
 

@@ -121,7 +121,7 @@ func (k *Winograd) ScratchBytes() int {
 // transforms and multiplies its own blocks. Otherwise all workers first transform one
 // block per worker together, and then share the products.
 func (k *Winograd) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	blocks, threads := k.Dst.N*k.perImage(c), c.Threads()
 	if threads == 1 || blocks >= 2*threads {
 		c.DoAll(blocks, (*winogradBlocks)(k))
