@@ -74,6 +74,14 @@ var Kernels = append([]Kernel{
 		"computes dst = (src−mean)/√(variance+epsilon)·scale+shift over the channels of each pixel. Blocks of 16 channels are dstBlock and srcBlock bytes apart. inverse is 1 divided by the number of channels.", narrow},
 	{"gatherLanes", "dst *float32, pixels int, groups *LaneGroup, n int, keep bool", "writes eight lanes of pixels, taken from n groups of eight lanes. Lanes without a source become zero, or keep their values if keep is set.", narrow},
 	{"transpose", "dst, src *float32, dstRow, srcRow, dstStep, srcStep, n int", "transposes n squares of 8×8 floats. Rows of a square and the squares are dstRow, srcRow, dstStep and srcStep bytes apart.", narrow},
+	{"quantizeRow", "dst *byte, src *float32, n int, scale float32, zero int", "computes dst = saturate(round(src/scale)+zero) of n vectors of 16 floats.", all},
+	{"quantizePixels", "dst *byte, src *float32, plane, channels, n int, scale float32, zero int", "is quantizeRow for n groups of 16 pixels of at most 4 channels. Channels of src are plane bytes apart. Pixels of dst have 4 bytes.", all},
+	{"dequantizeRow", "dst *float32, src *byte, n int, scale float32, zero int", "computes dst = scale·(src−zero) of n vectors of 16 bytes.", all},
+	{"rangeRow", "bounds, x *float32, n int", "lowers bounds[0] and raises bounds[1] to the bounds of n vectors of 16 floats. With NaN both become NaN.", "AVX2 NEON"},
+	{"addBytes", "dst, a, b *byte, n, bStep int, p *ByteBinary", "computes the sums of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.", all},
+	{"mulBytes", "dst, a, b *byte, n, bStep int, p *ByteBinary", "computes the products of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.", all},
+	{"maxBytes", "dst, src *byte, n, pix, rows, rowStride, cols, colStride int", "writes the maxima of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.", "AVX2 NEON"},
+	{"sumBytes", "sums *int32, src *byte, n, step int", "adds n pixels of 16 bytes, step bytes apart, to 16 sums.", "AVX2 NEON"},
 	{"softmax", "dst, src *float32, n, rows int", "computes exp(x−max)/Σ exp(x−max) of rows of n floats.", narrow},
 }, winograd()...)
 

@@ -51,6 +51,17 @@ const (
 	LaneGroupSize = 80
 )
 
+// Offsets into simd.ByteBinary.
+const (
+	ByteAScale = 4 * iota
+	ByteBScale
+	ByteAZero
+	ByteBZero
+	ByteZero
+	ByteLow
+	ByteHigh
+)
+
 // Struct lists the fields of a structure of package simd that assembly reads.
 type Struct struct {
 	Name   string
@@ -73,5 +84,6 @@ var Structs = []Struct{
 		{"next", Next}, {"nextStep", NextStep}, {"Half", Half}}},
 	{"WinogradOut", 0, []Field{{"In", WinogradIn}, {"Out", WinogradOut}, {"Res", WinogradRes}, {"PosStride", WinogradPosStride},
 		{"RowStride", WinogradRowStride}, {"ResStride", WinogradResStride}, {"Tiles", WinogradTiles}, {"Lo", WinogradLoHi}, {"Hi", WinogradLoHi + 4}}},
+	{"ByteBinary", 0, []Field{{"AScale", ByteAScale}, {"BScale", ByteBScale}, {"AZero", ByteAZero}, {"BZero", ByteBZero}, {"Zero", ByteZero}, {"Low", ByteLow}, {"High", ByteHigh}}},
 	{"LaneGroup", LaneGroupSize, []Field{{"In", LaneIn}, {"Perm", LanePerm}, {"Mask", LaneMask}}},
 }

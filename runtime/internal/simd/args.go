@@ -68,3 +68,15 @@ type WinogradOut struct {
 	Tiles                int
 	Lo, Hi               float32
 }
+
+// ByteBinary holds the constants of a sum or product of bytes:
+//
+//	sum:     round(clamp(f32(a−AZero)·AScale + f32(b−BZero)·BScale, Low, High)) + Zero
+//	product: round(clamp(f32((a−AZero)·(b−BZero))·AScale, Low, High)) + Zero
+//
+// Every operation is rounded to float32, and round rounds half to even.
+type ByteBinary struct {
+	AScale, BScale     float32
+	AZero, BZero, Zero int32
+	Low, High          float32 // integers; the result lies between Low+Zero and High+Zero
+}

@@ -242,6 +242,86 @@ func GatherLanes(dst *float32, pixels int, groups *LaneGroup, n int, keep bool) 
 // It reports whether the tier in use has the kernel.
 func Transpose(dst, src *float32, dstRow, srcRow, dstStep, srcStep, n int) bool { return false }
 
+// QuantizeRow computes dst = saturate(round(src/scale)+zero) of n vectors of 16 floats.
+// It reports whether the tier in use has the kernel.
+func QuantizeRow(dst *byte, src *float32, n int, scale float32, zero int) bool {
+	if active == &generic {
+		return false
+	}
+	quantizeRowNEON(dst, src, n, scale, zero)
+	return true
+}
+
+// QuantizePixels is quantizeRow for n groups of 16 pixels of at most 4 channels. Channels of src are plane bytes apart. Pixels of dst have 4 bytes.
+// It reports whether the tier in use has the kernel.
+func QuantizePixels(dst *byte, src *float32, plane, channels, n int, scale float32, zero int) bool {
+	if active == &generic {
+		return false
+	}
+	quantizePixelsNEON(dst, src, plane, channels, n, scale, zero)
+	return true
+}
+
+// DequantizeRow computes dst = scale·(src−zero) of n vectors of 16 bytes.
+// It reports whether the tier in use has the kernel.
+func DequantizeRow(dst *float32, src *byte, n int, scale float32, zero int) bool {
+	if active == &generic {
+		return false
+	}
+	dequantizeRowNEON(dst, src, n, scale, zero)
+	return true
+}
+
+// RangeRow lowers bounds[0] and raises bounds[1] to the bounds of n vectors of 16 floats. With NaN both become NaN.
+// It reports whether the tier in use has the kernel.
+func RangeRow(bounds, x *float32, n int) bool {
+	if active == &generic {
+		return false
+	}
+	rangeRowNEON(bounds, x, n)
+	return true
+}
+
+// AddBytes computes the sums of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.
+// It reports whether the tier in use has the kernel.
+func AddBytes(dst, a, b *byte, n, bStep int, p *ByteBinary) bool {
+	if active == &generic {
+		return false
+	}
+	addBytesNEON(dst, a, b, n, bStep, p)
+	return true
+}
+
+// MulBytes computes the products of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.
+// It reports whether the tier in use has the kernel.
+func MulBytes(dst, a, b *byte, n, bStep int, p *ByteBinary) bool {
+	if active == &generic {
+		return false
+	}
+	mulBytesNEON(dst, a, b, n, bStep, p)
+	return true
+}
+
+// MaxBytes writes the maxima of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.
+// It reports whether the tier in use has the kernel.
+func MaxBytes(dst, src *byte, n, pix, rows, rowStride, cols, colStride int) bool {
+	if active == &generic {
+		return false
+	}
+	maxBytesNEON(dst, src, n, pix, rows, rowStride, cols, colStride)
+	return true
+}
+
+// SumBytes adds n pixels of 16 bytes, step bytes apart, to 16 sums.
+// It reports whether the tier in use has the kernel.
+func SumBytes(sums *int32, src *byte, n, step int) bool {
+	if active == &generic {
+		return false
+	}
+	sumBytesNEON(sums, src, n, step)
+	return true
+}
+
 // Softmax computes exp(x−max)/Σ exp(x−max) of rows of n floats.
 // It reports whether the tier in use has the kernel.
 func Softmax(dst, src *float32, n, rows int) bool { return false }
