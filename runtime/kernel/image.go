@@ -102,6 +102,16 @@ func (m *Image) RowBytes() int { return m.Row() * m.Elem.Bytes() }
 // PlaneBytes returns Plane in bytes.
 func (m *Image) PlaneBytes() int { return m.Plane() * m.Elem.Bytes() }
 
+// line returns the bytes of row y of block b of image n, without the border. data is
+// the memory of the image.
+func (m *Image) line(data []byte, n, b, y int) []byte {
+	o, size := m.At(n, b, y, 0), m.Elem.Bytes()
+	return data[o*size:][:m.W*m.PixelBytes()]
+}
+
+// bytes returns the memory of m.
+func (m *Image) bytes(c *Context) []byte { return c.Bytes(m.Ref, m.Elem.Bytes()) }
+
 // tight reports whether rows of pixels follow one another without a border.
 func (m *Image) tight() bool { return m.Top+m.Left+m.Bottom+m.Right == 0 }
 
