@@ -48,8 +48,10 @@ type Image struct {
 	// the border is zero and nothing else uses its memory, which is zero when a session
 	// starts.
 	Clear bool
-	// Fill is the value of the border of an image of bytes: the zero point.
-	Fill byte
+	// Fill is the value of the border of an image of bytes: the zero point. If that is
+	// known only at run time, it is the byte that FillFrom refers to.
+	Fill     byte
+	FillFrom Ref
 }
 
 // lanes is the number of channels in a block of float32. pixelBytes is the size in
@@ -129,19 +131,23 @@ func (m *Image) ClearBorder(c *Context) {
 	}
 	size, pixel, row := m.Elem.Bytes(), m.PixelBytes(), m.RowBytes()
 	data := c.Bytes(m.Ref, size)
+	value := m.Fill
+	if m.FillFrom.Present() {
+		value = c.Bytes(m.FillFrom, 1)[0]
+	}
 	for n := range m.N {
 		for b := range m.Blocks() {
 			p := data[n*m.BatchStride*size+b*m.PlaneBytes():][:m.PlaneBytes()]
 			// The end of a row and the start of the next are one run.
 			at := m.Top*row + m.Left*pixel
-			fill(p[:at], m.Fill)
+			fill(p[:at], value)
 			for range m.H {
 				at += m.W * pixel
 				end := min(at+(m.Right+m.Left)*pixel, len(p))
-				fill(p[at:end], m.Fill)
+				fill(p[at:end], value)
 				at = end
 			}
-			fill(p[at:], m.Fill)
+			fill(p[at:], value)
 		}
 	}
 }
