@@ -49,7 +49,7 @@ var table = []Info{
 		Doc: "x as u8 with the smallest scale that holds its range and zero; results: the integers, their scale, their zero point."},
 	{Op: Lookup{}, Args: []string{"x", LookupTable: "table"}, FLOPs: noFLOPs,
 		Doc: "table[x−lowest] for each element of x, of type u8 or i8, with a table of 256 elements."},
-	{Op: QBinary{}, Args: []string{"a", "b"}, FLOPs: perOutput(5),
+	{Op: QBinary{}, Args: []string{"a", "b"}, Elementwise: true, FLOPs: perOutput(5),
 		Doc: "Sum or product of quantised tensors, requantised; operands broadcast."},
 	{Op: QAveragePool{}, Args: []string{"x"}, FLOPs: func(op Op, in, out []Type) int64 { return poolFLOPs(op.(QAveragePool).Pool(), in, out) },
 		Doc: "Average over windows of a quantised x [N,C,D…], requantised."},

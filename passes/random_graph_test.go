@@ -27,7 +27,7 @@ var layers = []struct {
 }{
 	{3, convolution}, {2, batchNorm}, {2, activation}, {2, residual}, {2, arithmetic},
 	{1, groupedConvolution}, {1, transposedConvolution}, {1, sum}, {1, product}, {1, concat}, {1, pool}, {1, pad}, {1, padded},
-	{1, channelsLast}, {1, squeezeExcite}, {1, shuffle}, {1, resize}, {1, slice}, {1, clipped}, {1, prelu}, {1, normalisation},
+	{1, channelsLast}, {1, squeezeExcite}, {1, shuffle}, {1, resize}, {1, slice}, {1, clipped}, {1, prelu}, {1, normalisation}, {2, quantised},
 }
 
 func randomGraph(seed uint64) (*ir.Graph, error) {
@@ -376,4 +376,69 @@ func normalisation(s *sketch, x *ir.Value) (*ir.Value, error) {
 		return s.g.Emit("softmax", ir.Softmax{Axes: []int{1}}, x)
 	}
 	return s.g.Emit("norm", ir.Normalize{Axes: []int{2, 3}, Epsilon: 1e-3}, x, s.weights(1, c, 1, 1), s.weights(1, c, 1, 1))
+}
+
+// quantised is a chain of ops on integers between quantisation and dequantisation. It reads
+// the input of the graph, because no pass may change what is quantised by an error of
+// rounding: it would become a step.
+func quantised(s *sketch, _ *ir.Value) (*ir.Value, error) {
+	to := []ir.DType{ir.Uint8, ir.Int8}[s.IntN(2)]
+	lo, hi := to.Range()
+	point := func() int { return lo + s.IntN(hi-lo+1) }
+	zero := point()
+	scale := func(x float64) *ir.Value {
+		return s.g.AddConst("s", ir.FromFloat64s(ir.T(ir.Float32), []float64{x}))
+	}
+	number := func(x int) *ir.Value { return s.g.AddConst("z", ir.FromFloat64s(ir.T(to), []float64{float64(x)})) }
+	v, err := s.g.Emit("quantize", ir.Quantize{To: to}, s.live[0], scale(0.03), number(zero))
+	for range 1 + s.IntN(4) {
+		if err != nil {
+			return nil, err
+		}
+		in := v.Type.Shape
+		window := []int{min(3, in[2]), min(3, in[3])}
+		switch s.IntN(6) {
+		case 0:
+			// A Pad may be part of the next convolution.
+			value := []int{0, zero}[s.IntN(2)]
+			if value < lo {
+				value = lo
+			}
+			v, err = s.g.Emit("pad", ir.Pad{Pads: []int{0, 0, 1, 0, 0, 0, 1, 1}, Value: float64(value)}, v)
+		case 1:
+			next := point()
+			op := ir.QBinary{Fn: []ir.BinaryFn{ir.Add, ir.Mul}[s.IntN(2)], To: to, AScale: 0.0625, BScale: 0.5, AZero: zero, BZero: zero, YZero: next, Lo: lo, Hi: hi}
+			v, err = s.g.Emit("qbinary", op, v, v)
+			zero = next
+		case 2:
+			next := point()
+			v, err = s.g.Emit("qpool", ir.QAveragePool{To: to, Kernel: window, Strides: []int{1, 2}, Pads: []int{1, 0, 0, 1}, Dilations: []int{1, 1},
+				CountPad: s.IntN(2) == 0, XScale: 0.5, YScale: 0.25, XZero: zero, YZero: next}, v)
+			zero = next
+		case 3:
+			v, err = s.g.Emit("lookup", ir.Lookup{}, v, s.g.AddConst("table", ir.Seeded(ir.T(to, 256), s.Uint64())))
+		case 4:
+			v, err = s.g.Emit("pool", ir.Pool{Kind: ir.MaxPool, Kernel: window, Strides: []int{1, 1}, Pads: []int{0, 1, 1, 0}, Dilations: []int{1, 1}}, v)
+		default:
+			next := point()
+			op := ir.Conv{Strides: []int{1, 1}, Pads: []int{0, 1, 1, 0}, Dilations: []int{1, 1}, Groups: 1,
+				Integer: ir.Integer{To: to, XZero: zero, YZero: next, Lo: lo, Hi: hi}}
+			v, err = s.g.Emit("qconv", op, v, s.integers(1+s.IntN(5), in[1], window[0], window[1]), nil, nil, nil, nil, scale(0.01))
+			zero = next
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if s.IntN(2) == 0 {
+		return s.g.Emit("dequantize", ir.Dequantize{}, v, scale(0.02), number(zero))
+	}
+	in := v.Type.Shape
+	op := ir.Conv{Strides: []int{1, 1}, Pads: []int{0, 0, 0, 0}, Dilations: []int{1, 1}, Groups: 1, Integer: ir.Integer{To: ir.Float32, XZero: zero}}
+	return s.g.Emit("qconv", op, v, s.integers(in[1], in[1], 1, 1), s.weights(1, in[1]), nil, nil, nil, scale(0.01))
+}
+
+// integers returns weights of 8 bits.
+func (s *sketch) integers(shape ...int) *ir.Value {
+	return s.g.AddConst("w", ir.Seeded(ir.T(ir.Int8, shape...), s.Uint64()))
 }

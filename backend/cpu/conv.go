@@ -177,6 +177,9 @@ func (b *builder) convImage(n *ir.Node, c ir.Conv) error {
 // convPlain lowers a convolution that does not run on images: one of another
 // rank or type, or with computed weights.
 func (b *builder) convPlain(n *ir.Node, c ir.Conv) error {
+	if !c.Integer.IsZero() {
+		return b.convInteger(n, c)
+	}
 	x, w := b.plain(n.In[0]), b.plain(n.In[ir.Weights])
 	bias, residual := b.plain(n.Input(ir.Bias)), b.plain(n.Input(ir.ConvResidual))
 	scale, shift := b.plain(n.Input(ir.ConvScale)), b.plain(n.Input(ir.ConvShift))

@@ -8,7 +8,7 @@ import (
 
 // families has the rows of each file that lowers ops.
 var families = []map[string]lowering{
-	convLowerings, denseLowerings, elementwiseLowerings, movementLowerings, poolLowerings, reduceLowerings, resizeLowerings,
+	convLowerings, denseLowerings, elementwiseLowerings, movementLowerings, poolLowerings, quantisedLowerings, reduceLowerings, resizeLowerings,
 }
 
 // lowerings is the table of ops, by name.

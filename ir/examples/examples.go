@@ -3,6 +3,7 @@
 package examples
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"strings"
@@ -24,11 +25,13 @@ type Example struct {
 }
 
 // All returns examples of every op of the IR, one for each element type that the op
-// supports.
+// supports. The element type of an example whose text has no T is that of %x.
 func All() ([]Example, error) {
 	var list []Example
 	for _, f := range txtar.Parse(examples).Files {
 		op, _, _ := strings.Cut(f.Name, " ")
+		before := len(list)
+		var failure error
 		for d := ir.Float32; d <= ir.Bool; d++ {
 			if d == ir.Float16 || d == ir.BFloat16 {
 				continue // front ends convert these types to float32
@@ -38,12 +41,14 @@ func All() ([]Example, error) {
 			if err == nil {
 				err = ir.Verify(g)
 			}
-			if err != nil && d == ir.Float32 {
-				return nil, fmt.Errorf("%s: %w", f.Name, err)
-			}
-			if err == nil {
+			if err != nil {
+				failure = cmp.Or(failure, err)
+			} else if text != string(f.Data) || g.Lookup("x").Type.DType == d {
 				list = append(list, Example{f.Name, op, d, g})
 			}
+		}
+		if len(list) == before {
+			return nil, fmt.Errorf("%s: %w", f.Name, failure)
 		}
 	}
 	return list, nil

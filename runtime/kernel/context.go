@@ -123,6 +123,11 @@ func Floats(b []byte) []float32 {
 	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/4)
 }
 
+// Int32s returns the memory b as int32, without a copy.
+func Int32s(b []byte) []int32 {
+	return unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/4)
+}
+
 // Float32 values that have no literal in Go.
 var (
 	Inf32 = float32(math.Inf(1))

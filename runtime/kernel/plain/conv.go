@@ -117,6 +117,27 @@ func (w *window) tap(pos, t int) (in int, ok bool) {
 	return in, true
 }
 
+// row is like tap, for the row of the input that the tap reads for a row of positions,
+// starting at pos, along the last axis. in is the index of the first element of the row.
+func (w *window) row(pos, t int) (in int, ok bool) {
+	last := w.rank - 1
+	v := window{last, w.in, w.out, w.kernel, w.strides, w.pads, w.dilations}
+	in, ok = v.tap(pos/w.out[last], t/w.kernel[last])
+	return in * w.in[last], ok
+}
+
+// padded returns the number of taps of the window at pos that lie inside the padded
+// input, with endPads at its ends.
+func (w *window) padded(pos int, endPads []int) int {
+	n := 1
+	for i := w.rank - 1; i >= 0; i-- {
+		x := pos % w.out[i]
+		pos /= w.out[i]
+		n *= kernel.Counted(x*w.strides[i]-w.pads[i], w.kernel[i], w.dilations[i], w.in[i]+endPads[i])
+	}
+	return n
+}
+
 func product(s []int) int {
 	n := 1
 	for _, d := range s {
@@ -268,7 +289,7 @@ func (k *Pool[T]) Part(c *kernel.Context, i, worker int) {
 			}
 		case 1:
 			if k.CountPad {
-				count = k.padded(pos)
+				count = win.padded(pos, k.EndPads)
 			}
 			dst[o] = T(sum / float64(count))
 		case 2:
@@ -287,18 +308,6 @@ func (k *Pool[T]) flat(at int) int {
 	plane := at / (h * w)
 	y, x := at/w%h, at%w
 	return plane*h*w + x*h + y
-}
-
-// padded returns the number of taps of the window at pos that lie inside the padded
-// input.
-func (k *Pool[T]) padded(pos int) int {
-	n := 1
-	for i := len(k.Out) - 1; i >= 0; i-- {
-		x := pos % k.Out[i]
-		pos /= k.Out[i]
-		n *= kernel.Counted(x*k.Strides[i]-k.Pads[i], k.Kernel[i], k.Dilations[i], k.In[i]+k.EndPads[i])
-	}
-	return n
 }
 
 // ScratchBytes is zero.
