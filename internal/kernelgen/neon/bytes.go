@@ -62,7 +62,7 @@ func (a *asm) spread(dst vec, name string, offset int) {
 // byteBounds sets low = −zero and high = 255−zero as floats, and zero to the argument at
 // the given offset, in all lanes.
 func (a *asm) byteBounds(offset int, low, high, zero vec) {
-	a.do("MOVD zero+%d(FP), R16", offset)
+	a.do("MOVW zero+%d(FP), R16", offset)
 	a.do("VDUP R16, %v", zero)
 	a.do("NEGW R16, R17")
 	a.do("VDUP R17, %v", low)
@@ -75,12 +75,12 @@ func (a *asm) byteBounds(offset int, low, high, zero vec) {
 const byteScale, byteLow, byteHigh, byteZero vec = 28, 29, 30, 31
 
 func quantizeRow(a *asm) {
-	a.text("quantizeRow", 40, 0)
+	a.text("quantizeRow", 32, 0)
 	a.do("MOVD dst+0(FP), R0")
 	a.do("MOVD src+8(FP), R1")
 	a.do("MOVD n+16(FP), R2")
 	a.spread(byteScale, "scale", 24)
-	a.byteBounds(32, byteLow, byteHigh, byteZero)
+	a.byteBounds(28, byteLow, byteHigh, byteZero)
 	const x vec = 0
 	a.label("loop")
 	a.do("VLD1.P 64(R1), %s", x.list(4))
@@ -97,14 +97,14 @@ func quantizeRow(a *asm) {
 
 // quantizePixels starts with the last channel, whose byte moves up for each other one.
 func quantizePixels(a *asm) {
-	a.text("quantizePixels", 56, 0)
+	a.text("quantizePixels", 48, 0)
 	a.do("MOVD dst+0(FP), R0")
 	a.do("MOVD src+8(FP), R1")
 	a.do("MOVD plane+16(FP), R2")
 	a.do("MOVD channels+24(FP), R3")
 	a.do("MOVD n+32(FP), R4")
 	a.spread(byteScale, "scale", 40)
-	a.byteBounds(48, byteLow, byteHigh, byteZero)
+	a.byteBounds(44, byteLow, byteHigh, byteZero)
 	a.do("LSL $2, R4")
 	a.do("SUB $1, R3, R5")
 	a.do("MUL R2, R5")
@@ -130,12 +130,12 @@ func quantizePixels(a *asm) {
 }
 
 func dequantizeRow(a *asm) {
-	a.text("dequantizeRow", 40, 0)
+	a.text("dequantizeRow", 32, 0)
 	a.do("MOVD dst+0(FP), R0")
 	a.do("MOVD src+8(FP), R1")
 	a.do("MOVD n+16(FP), R2")
 	a.spread(byteScale, "scale", 24)
-	a.do("MOVD zero+32(FP), R16")
+	a.do("MOVW zero+28(FP), R16")
 	a.do("VDUP R16, %v", byteZero)
 	const x, bytes vec = 0, 4
 	a.label("loop")

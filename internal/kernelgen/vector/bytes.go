@@ -70,7 +70,7 @@ func (g generator) quantizeRow() {
 	Load(Param("n"), RCX)
 	scale, low, high, zero := g.Last(0), g.Last(1), g.Last(2), g.Last(3)
 	VBROADCASTSS(NewParamAddr("scale", 24), scale)
-	g.bounds(32, low, high, zero)
+	g.bounds(28, low, high, zero)
 	x := g.Regs[:g.PerPixel()]
 	overPixels(RCX, func() {
 		for v, x := range x {
@@ -92,7 +92,7 @@ func (g generator) quantizePixels() {
 	Load(Param("n"), RCX)
 	scale, low, high, zero, shift := g.Last(0), g.Last(1), g.Last(2), g.Last(3), g.Last(4)
 	VBROADCASTSS(NewParamAddr("scale", 40), scale)
-	g.bounds(48, low, high, zero)
+	g.bounds(44, low, high, zero)
 	x, pixel := g.Regs[0], g.Regs[1]
 	if g.PerPixel() == 2 {
 		SHLQ(Imm(1), RCX)
@@ -127,7 +127,7 @@ func (g generator) dequantizeRow() {
 	Load(Param("n"), RCX)
 	scale, zero := g.Last(0), g.Last(1)
 	VBROADCASTSS(NewParamAddr("scale", 24), scale)
-	VBROADCASTSS(NewParamAddr("zero", 32), zero)
+	VBROADCASTSS(NewParamAddr("zero", 28), zero)
 	overPixels(RCX, func() {
 		for v, x := range g.Regs[:g.PerPixel()] {
 			VPMOVZXBD(Mem{Base: RSI, Disp: v * g.Bytes / 4}, x)

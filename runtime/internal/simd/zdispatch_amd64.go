@@ -380,7 +380,7 @@ func Transpose(dst, src *float32, dstRow, srcRow, dstStep, srcStep, n int) bool 
 
 // QuantizeRow computes dst = saturate(round(src/scale)+zero) of n vectors of 16 floats.
 // It reports whether the tier in use has the kernel.
-func QuantizeRow(dst *byte, src *float32, n int, scale float32, zero int) bool {
+func QuantizeRow(dst *byte, src *float32, n int, scale float32, zero int32) bool {
 	switch active {
 	case &avx512:
 		quantizeRowAVX512(dst, src, n, scale, zero)
@@ -394,7 +394,7 @@ func QuantizeRow(dst *byte, src *float32, n int, scale float32, zero int) bool {
 
 // QuantizePixels is quantizeRow for n groups of 16 pixels of at most 4 channels. Channels of src are plane bytes apart. Pixels of dst have 4 bytes.
 // It reports whether the tier in use has the kernel.
-func QuantizePixels(dst *byte, src *float32, plane, channels, n int, scale float32, zero int) bool {
+func QuantizePixels(dst *byte, src *float32, plane, channels, n int, scale float32, zero int32) bool {
 	switch active {
 	case &avx512:
 		quantizePixelsAVX512(dst, src, plane, channels, n, scale, zero)
@@ -408,7 +408,7 @@ func QuantizePixels(dst *byte, src *float32, plane, channels, n int, scale float
 
 // DequantizeRow computes dst = scale·(src−zero) of n vectors of 16 bytes.
 // It reports whether the tier in use has the kernel.
-func DequantizeRow(dst *float32, src *byte, n int, scale float32, zero int) bool {
+func DequantizeRow(dst *float32, src *byte, n int, scale float32, zero int32) bool {
 	switch active {
 	case &avx512:
 		dequantizeRowAVX512(dst, src, n, scale, zero)

@@ -124,17 +124,17 @@ func Transpose(dst, src *float32, dstRow, srcRow, dstStep, srcStep, n int) bool 
 
 // QuantizeRow computes dst = saturate(round(src/scale)+zero) of n vectors of 16 floats.
 // It reports whether the tier in use has the kernel.
-func QuantizeRow(dst *byte, src *float32, n int, scale float32, zero int) bool { return false }
+func QuantizeRow(dst *byte, src *float32, n int, scale float32, zero int32) bool { return false }
 
 // QuantizePixels is quantizeRow for n groups of 16 pixels of at most 4 channels. Channels of src are plane bytes apart. Pixels of dst have 4 bytes.
 // It reports whether the tier in use has the kernel.
-func QuantizePixels(dst *byte, src *float32, plane, channels, n int, scale float32, zero int) bool {
+func QuantizePixels(dst *byte, src *float32, plane, channels, n int, scale float32, zero int32) bool {
 	return false
 }
 
 // DequantizeRow computes dst = scale·(src−zero) of n vectors of 16 bytes.
 // It reports whether the tier in use has the kernel.
-func DequantizeRow(dst *float32, src *byte, n int, scale float32, zero int) bool { return false }
+func DequantizeRow(dst *float32, src *byte, n int, scale float32, zero int32) bool { return false }
 
 // RangeRow lowers bounds[0] and raises bounds[1] to the bounds of n vectors of 16 floats. With NaN both become NaN.
 // It reports whether the tier in use has the kernel.

@@ -107,17 +107,17 @@ func siluNEON(x *float32, n int, alpha float32)
 // quantizeRowNEON computes dst = saturate(round(src/scale)+zero) of n vectors of 16 floats.
 //
 //go:noescape
-func quantizeRowNEON(dst *byte, src *float32, n int, scale float32, zero int)
+func quantizeRowNEON(dst *byte, src *float32, n int, scale float32, zero int32)
 
 // quantizePixelsNEON is quantizeRow for n groups of 16 pixels of at most 4 channels. Channels of src are plane bytes apart. Pixels of dst have 4 bytes.
 //
 //go:noescape
-func quantizePixelsNEON(dst *byte, src *float32, plane, channels, n int, scale float32, zero int)
+func quantizePixelsNEON(dst *byte, src *float32, plane, channels, n int, scale float32, zero int32)
 
 // dequantizeRowNEON computes dst = scale·(src−zero) of n vectors of 16 bytes.
 //
 //go:noescape
-func dequantizeRowNEON(dst *float32, src *byte, n int, scale float32, zero int)
+func dequantizeRowNEON(dst *float32, src *byte, n int, scale float32, zero int32)
 
 // rangeRowNEON lowers bounds[0] and raises bounds[1] to the bounds of n vectors of 16 floats. With NaN both become NaN.
 //

@@ -10850,14 +10850,14 @@ loop:
 	BNE loop
 	RET
 
-// func quantizeRowNEON(dst *byte, src *float32, n int, scale float32, zero int)
-TEXT ·quantizeRowNEON(SB), NOSPLIT, $0-40
+// func quantizeRowNEON(dst *byte, src *float32, n int, scale float32, zero int32)
+TEXT ·quantizeRowNEON(SB), NOSPLIT, $0-32
 	MOVD dst+0(FP), R0
 	MOVD src+8(FP), R1
 	MOVD n+16(FP), R2
 	MOVWU scale+24(FP), R16
 	VDUP R16, V28.S4
-	MOVD zero+32(FP), R16
+	MOVW zero+28(FP), R16
 	VDUP R16, V31.S4
 	NEGW R16, R17
 	VDUP R17, V29.S4
@@ -10895,8 +10895,8 @@ loop:
 	BNE loop
 	RET
 
-// func quantizePixelsNEON(dst *byte, src *float32, plane, channels, n int, scale float32, zero int)
-TEXT ·quantizePixelsNEON(SB), NOSPLIT, $0-56
+// func quantizePixelsNEON(dst *byte, src *float32, plane, channels, n int, scale float32, zero int32)
+TEXT ·quantizePixelsNEON(SB), NOSPLIT, $0-48
 	MOVD dst+0(FP), R0
 	MOVD src+8(FP), R1
 	MOVD plane+16(FP), R2
@@ -10904,7 +10904,7 @@ TEXT ·quantizePixelsNEON(SB), NOSPLIT, $0-56
 	MOVD n+32(FP), R4
 	MOVWU scale+40(FP), R16
 	VDUP R16, V28.S4
-	MOVD zero+48(FP), R16
+	MOVW zero+44(FP), R16
 	VDUP R16, V31.S4
 	NEGW R16, R17
 	VDUP R17, V29.S4
@@ -10938,14 +10938,14 @@ channel:
 	BNE loop
 	RET
 
-// func dequantizeRowNEON(dst *float32, src *byte, n int, scale float32, zero int)
-TEXT ·dequantizeRowNEON(SB), NOSPLIT, $0-40
+// func dequantizeRowNEON(dst *float32, src *byte, n int, scale float32, zero int32)
+TEXT ·dequantizeRowNEON(SB), NOSPLIT, $0-32
 	MOVD dst+0(FP), R0
 	MOVD src+8(FP), R1
 	MOVD n+16(FP), R2
 	MOVWU scale+24(FP), R16
 	VDUP R16, V28.S4
-	MOVD zero+32(FP), R16
+	MOVW zero+28(FP), R16
 	VDUP R16, V31.S4
 loop:
 	FMOVQ.P 16(R1), F4

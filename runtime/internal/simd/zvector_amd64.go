@@ -62,17 +62,17 @@ func siluAVX512(x *float32, n int, alpha float32)
 // quantizeRowAVX512 computes dst = saturate(round(src/scale)+zero) of n vectors of 16 floats.
 //
 //go:noescape
-func quantizeRowAVX512(dst *byte, src *float32, n int, scale float32, zero int)
+func quantizeRowAVX512(dst *byte, src *float32, n int, scale float32, zero int32)
 
 // quantizePixelsAVX512 is quantizeRow for n groups of 16 pixels of at most 4 channels. Channels of src are plane bytes apart. Pixels of dst have 4 bytes.
 //
 //go:noescape
-func quantizePixelsAVX512(dst *byte, src *float32, plane int, channels int, n int, scale float32, zero int)
+func quantizePixelsAVX512(dst *byte, src *float32, plane int, channels int, n int, scale float32, zero int32)
 
 // dequantizeRowAVX512 computes dst = scale·(src−zero) of n vectors of 16 bytes.
 //
 //go:noescape
-func dequantizeRowAVX512(dst *float32, src *byte, n int, scale float32, zero int)
+func dequantizeRowAVX512(dst *float32, src *byte, n int, scale float32, zero int32)
 
 // addBytesAVX512 computes the sums of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.
 //
@@ -142,17 +142,17 @@ func siluAVX2(x *float32, n int, alpha float32)
 // quantizeRowAVX2 computes dst = saturate(round(src/scale)+zero) of n vectors of 16 floats.
 //
 //go:noescape
-func quantizeRowAVX2(dst *byte, src *float32, n int, scale float32, zero int)
+func quantizeRowAVX2(dst *byte, src *float32, n int, scale float32, zero int32)
 
 // quantizePixelsAVX2 is quantizeRow for n groups of 16 pixels of at most 4 channels. Channels of src are plane bytes apart. Pixels of dst have 4 bytes.
 //
 //go:noescape
-func quantizePixelsAVX2(dst *byte, src *float32, plane int, channels int, n int, scale float32, zero int)
+func quantizePixelsAVX2(dst *byte, src *float32, plane int, channels int, n int, scale float32, zero int32)
 
 // dequantizeRowAVX2 computes dst = scale·(src−zero) of n vectors of 16 bytes.
 //
 //go:noescape
-func dequantizeRowAVX2(dst *float32, src *byte, n int, scale float32, zero int)
+func dequantizeRowAVX2(dst *float32, src *byte, n int, scale float32, zero int32)
 
 // rangeRowAVX2 lowers bounds[0] and raises bounds[1] to the bounds of n vectors of 16 floats. With NaN both become NaN.
 //

@@ -1197,14 +1197,14 @@ loop:
 	VZEROUPPER
 	RET
 
-// func quantizeRowAVX512(dst *byte, src *float32, n int, scale float32, zero int)
+// func quantizeRowAVX512(dst *byte, src *float32, n int, scale float32, zero int32)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·quantizeRowAVX512(SB), NOSPLIT, $0-40
+TEXT ·quantizeRowAVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), DI
 	MOVQ         src+8(FP), SI
 	MOVQ         n+16(FP), CX
 	VBROADCASTSS scale+24(FP), Z31
-	VBROADCASTSS zero+32(FP), Z28
+	VBROADCASTSS zero+28(FP), Z28
 	VXORPS       Z30, Z30, Z30
 	VPSUBD       Z28, Z30, Z30
 	VPADDD       f000000ff<>+0(SB), Z30, Z29
@@ -1248,15 +1248,15 @@ DATA f000000ff<>+56(SB)/4, $0x000000ff
 DATA f000000ff<>+60(SB)/4, $0x000000ff
 GLOBL f000000ff<>(SB), RODATA|NOPTR, $64
 
-// func quantizePixelsAVX512(dst *byte, src *float32, plane int, channels int, n int, scale float32, zero int)
+// func quantizePixelsAVX512(dst *byte, src *float32, plane int, channels int, n int, scale float32, zero int32)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·quantizePixelsAVX512(SB), NOSPLIT, $0-56
+TEXT ·quantizePixelsAVX512(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), DI
 	MOVQ         src+8(FP), SI
 	MOVQ         plane+16(FP), AX
 	MOVQ         n+32(FP), CX
 	VBROADCASTSS scale+40(FP), Z31
-	VBROADCASTSS zero+48(FP), Z28
+	VBROADCASTSS zero+44(FP), Z28
 	VXORPS       Z30, Z30, Z30
 	VPSUBD       Z28, Z30, Z30
 	VPADDD       f000000ff<>+0(SB), Z30, Z29
@@ -1296,14 +1296,14 @@ done:
 	VZEROUPPER
 	RET
 
-// func dequantizeRowAVX512(dst *float32, src *byte, n int, scale float32, zero int)
+// func dequantizeRowAVX512(dst *float32, src *byte, n int, scale float32, zero int32)
 // Requires: AVX, AVX512F
-TEXT ·dequantizeRowAVX512(SB), NOSPLIT, $0-40
+TEXT ·dequantizeRowAVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), DI
 	MOVQ         src+8(FP), SI
 	MOVQ         n+16(FP), CX
 	VBROADCASTSS scale+24(FP), Z31
-	VBROADCASTSS zero+32(FP), Z30
+	VBROADCASTSS zero+28(FP), Z30
 	TESTQ        CX, CX
 	JZ           done
 
@@ -2257,14 +2257,14 @@ loop:
 	VZEROUPPER
 	RET
 
-// func quantizeRowAVX2(dst *byte, src *float32, n int, scale float32, zero int)
+// func quantizeRowAVX2(dst *byte, src *float32, n int, scale float32, zero int32)
 // Requires: AVX, AVX2
-TEXT ·quantizeRowAVX2(SB), NOSPLIT, $0-40
+TEXT ·quantizeRowAVX2(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), DI
 	MOVQ         src+8(FP), SI
 	MOVQ         n+16(FP), CX
 	VBROADCASTSS scale+24(FP), Y15
-	VBROADCASTSS zero+32(FP), Y12
+	VBROADCASTSS zero+28(FP), Y12
 	VXORPS       Y14, Y14, Y14
 	VPSUBD       Y12, Y14, Y14
 	VPADDD       f000000ff<>+0(SB), Y14, Y13
@@ -2300,15 +2300,15 @@ done:
 	VZEROUPPER
 	RET
 
-// func quantizePixelsAVX2(dst *byte, src *float32, plane int, channels int, n int, scale float32, zero int)
+// func quantizePixelsAVX2(dst *byte, src *float32, plane int, channels int, n int, scale float32, zero int32)
 // Requires: AVX, AVX2
-TEXT ·quantizePixelsAVX2(SB), NOSPLIT, $0-56
+TEXT ·quantizePixelsAVX2(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), DI
 	MOVQ         src+8(FP), SI
 	MOVQ         plane+16(FP), AX
 	MOVQ         n+32(FP), CX
 	VBROADCASTSS scale+40(FP), Y15
-	VBROADCASTSS zero+48(FP), Y12
+	VBROADCASTSS zero+44(FP), Y12
 	VXORPS       Y14, Y14, Y14
 	VPSUBD       Y12, Y14, Y14
 	VPADDD       f000000ff<>+0(SB), Y14, Y13
@@ -2349,14 +2349,14 @@ done:
 	VZEROUPPER
 	RET
 
-// func dequantizeRowAVX2(dst *float32, src *byte, n int, scale float32, zero int)
+// func dequantizeRowAVX2(dst *float32, src *byte, n int, scale float32, zero int32)
 // Requires: AVX, AVX2
-TEXT ·dequantizeRowAVX2(SB), NOSPLIT, $0-40
+TEXT ·dequantizeRowAVX2(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), DI
 	MOVQ         src+8(FP), SI
 	MOVQ         n+16(FP), CX
 	VBROADCASTSS scale+24(FP), Y15
-	VBROADCASTSS zero+32(FP), Y14
+	VBROADCASTSS zero+28(FP), Y14
 	TESTQ        CX, CX
 	JZ           done
 

@@ -38,7 +38,7 @@ func (k *Lookup) Run(c *kernel.Context) {
 // Part computes some rows of one block of one image.
 func (k *Lookup) Part(c *kernel.Context, i, worker int) {
 	n, b, from, to := span(&k.Dst, i)
-	src, dst, table := bytes(c, k.Src.Ref), bytes(c, k.Dst.Ref), (*[256]byte)(bytes(c, k.Table))
+	src, dst, table := bytesOf(c, k.Src.Ref), bytesOf(c, k.Dst.Ref), (*[256]byte)(bytesOf(c, k.Table))
 	for y := from; y < to; y++ {
 		out := row(dst, &k.Dst, n, b, y)
 		for j, v := range row(src, &k.Src, n, b, y) {
@@ -59,7 +59,7 @@ func (k *Binary) Run(c *kernel.Context) {
 // Part computes some rows of one block of one image.
 func (k *Binary) Part(c *kernel.Context, i, worker int) {
 	n, b, from, to := span(&k.Dst, i)
-	x, y, dst := bytes(c, k.A.Ref), bytes(c, k.B.Ref), bytes(c, k.Dst.Ref)
+	x, y, dst := bytesOf(c, k.A.Ref), bytesOf(c, k.B.Ref), bytesOf(c, k.Dst.Ref)
 	nb := n
 	if k.B.N == 1 {
 		nb = 0

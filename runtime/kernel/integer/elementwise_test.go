@@ -192,6 +192,7 @@ func TestDynamicQuantize(t *testing.T) {
 		n, c, h, w := 1+r.IntN(2), 1+r.IntN(20), 1+r.IntN(9), 1+r.IntN(20)
 		k := &DynamicQuantize{Scale: a.take(1, 4), Zero: a.take(1, 1)}
 		k.Dst = a.image(kernel.Uint8, lanes, n, c, h, w)
+		k.Dst.FillFrom = k.Zero
 		k.Image = a.image(kernel.Float32, lanes, n, c, h, w)
 		shift := r.NormFloat64() * 3
 		lo, hi := float32(0), float32(0)

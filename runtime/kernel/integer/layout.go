@@ -33,9 +33,9 @@ func (k *Pack) Run(c *kernel.Context) {
 func (k *Pack) Part(c *kernel.Context, i, worker int) {
 	m := &k.Dst
 	n, b, from, to := span(m, i)
-	dst := bytes(c, m.Ref)
+	dst := bytesOf(c, m.Ref)
 	pixel, channel, first := dense(m, k.NHWC, b)
-	src := bytes(c, k.Src)[n*m.C*m.H*m.W+first:]
+	src := bytesOf(c, k.Src)[n*m.C*m.H*m.W+first:]
 	for y := from; y < to; y++ {
 		out := row(dst, m, n, b, y)
 		for ch := range min(m.Lanes(), m.C-b*m.Lanes()) {
@@ -60,9 +60,9 @@ func (k *Unpack) Run(c *kernel.Context) {
 func (k *Unpack) Part(c *kernel.Context, i, worker int) {
 	m := &k.Src
 	n, b, from, to := span(m, i)
-	src := bytes(c, m.Ref)
+	src := bytesOf(c, m.Ref)
 	pixel, channel, first := dense(m, k.NHWC, b)
-	dst := bytes(c, k.Dst)[n*m.C*m.H*m.W+first:]
+	dst := bytesOf(c, k.Dst)[n*m.C*m.H*m.W+first:]
 	for y := from; y < to; y++ {
 		in := row(src, m, n, b, y)
 		for ch := range min(m.Lanes(), m.C-b*m.Lanes()) {

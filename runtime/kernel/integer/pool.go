@@ -50,7 +50,7 @@ func (k *MaxPool) Run(c *kernel.Context) {
 // Part computes some rows of one block of one image.
 func (k *MaxPool) Part(c *kernel.Context, i, worker int) {
 	n, b, from, to := span(&k.Dst, i)
-	src, dst, m := bytes(c, k.Src.Ref), bytes(c, k.Dst.Ref), &k.Src
+	src, dst, m := bytesOf(c, k.Src.Ref), bytesOf(c, k.Dst.Ref), &k.Src
 	block := m.Lanes()
 	for y := from; y < to; y++ {
 		out := row(dst, &k.Dst, n, b, y)
@@ -119,7 +119,7 @@ func (k *AveragePool) Run(c *kernel.Context) {
 // Part computes some rows of one block of one image.
 func (k *AveragePool) Part(c *kernel.Context, i, worker int) {
 	n, b, from, to := span(&k.Dst, i)
-	src, dst, m := bytes(c, k.Src.Ref), bytes(c, k.Dst.Ref), &k.Src
+	src, dst, m := bytesOf(c, k.Src.Ref), bytesOf(c, k.Dst.Ref), &k.Src
 	block := m.Lanes()
 	for y := from; y < to; y++ {
 		out := row(dst, &k.Dst, n, b, y)

@@ -32,8 +32,8 @@ type Dequantize struct {
 }
 
 // DynamicQuantize converts floats to an image of bytes with the smallest scale that holds
-// the range of all elements and zero. It writes the scale and the zero point. The border
-// of Dst becomes the zero point.
+// the range of all elements and zero. It writes the scale and the zero point. FillFrom of
+// Dst may be Zero.
 type DynamicQuantize struct {
 	Image       kernel.Image // float32, in blocks of 16
 	Src         kernel.Ref   // float32, [N,C,H,W], or [N,H,W,C] if NHWC is set
@@ -71,7 +71,7 @@ type source struct {
 // quantize writes the rows of part i of dst.
 func (s source) quantize(c *kernel.Context, dst *kernel.Image, i int, scale float32, zero int, scratch []byte) {
 	n, b, from, to := span(dst, i)
-	out := bytes(c, dst.Ref)
+	out := bytesOf(c, dst.Ref)
 	block := dst.Lanes()
 	channels := min(block, dst.C-b*block)
 	if s.img.N > 0 {
@@ -142,7 +142,7 @@ func widen(dst, src []byte, channels int) {
 // 4 bytes.
 func quantizePixels(dst []byte, src []float32, plane, channels, n int, scale float32, zero int) {
 	whole := n / lanes
-	if whole > 0 && !simd.QuantizePixels(&dst[0], &src[0], plane*4, channels, whole, scale, zero) {
+	if whole > 0 && !simd.QuantizePixels(&dst[0], &src[0], plane*4, channels, whole, scale, int32(zero)) {
 		whole = 0
 	}
 	for ch := range channels {
@@ -167,7 +167,7 @@ func (k *Dequantize) Run(c *kernel.Context) {
 func (k *Dequantize) Part(c *kernel.Context, i, worker int) {
 	m := &k.Src
 	n, b, from, to := span(m, i)
-	src := bytes(c, m.Ref)
+	src := bytesOf(c, m.Ref)
 	block := m.Lanes()
 	channels := min(block, m.C-b*block)
 	if k.Image.N > 0 {
@@ -237,17 +237,15 @@ func (k *DynamicQuantize) Run(c *kernel.Context) {
 	}
 	zero := saturate((0-lo)/scale, 0, 0, 255)
 	c.F32(k.Scale)[0] = scale
-	bytes(c, k.Zero)[0] = zero
-	dst := k.Dst
-	dst.Fill = zero
-	dst.ClearBorder(c)
+	bytesOf(c, k.Zero)[0] = zero
+	k.Dst.ClearBorder(c)
 	c.Do(parts(&k.Dst), 2*k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W, k)
 }
 
 // Part computes some rows of one block of one image.
 func (k *DynamicQuantize) Part(c *kernel.Context, i, worker int) {
 	s := source{&k.Image, k.Src, k.NHWC}
-	s.quantize(c, &k.Dst, i, c.F32(k.Scale)[0], int(bytes(c, k.Zero)[0]), c.Scratch(worker))
+	s.quantize(c, &k.Dst, i, c.F32(k.Scale)[0], int(bytesOf(c, k.Zero)[0]), c.Scratch(worker))
 }
 
 // rangeOf returns the smallest and the largest of lo, hi and the elements of x.

@@ -33,8 +33,8 @@ func row[T byte | float32](data []T, m *kernel.Image, n, b, y int) []T {
 	return data[at : at+m.W*m.Lanes()]
 }
 
-// bytes returns the memory of an image of bytes.
-func bytes(c *kernel.Context, r kernel.Ref) []byte { return c.Bytes(r, 1) }
+// bytesOf returns the memory of an image of bytes.
+func bytesOf(c *kernel.Context, r kernel.Ref) []byte { return c.Bytes(r, 1) }
 
 // saturate returns round(v) + zero between lo and hi, rounded half to even. NaN becomes
 // lo.
@@ -49,7 +49,7 @@ func saturate(v float32, zero, lo, hi int) byte {
 // quantizeRow computes dst = saturate(src/scale) + zero.
 func quantizeRow(dst []byte, src []float32, scale float32, zero int) {
 	whole := len(src) / lanes
-	if whole > 0 && simd.QuantizeRow(&dst[0], &src[0], whole, scale, zero) {
+	if whole > 0 && simd.QuantizeRow(&dst[0], &src[0], whole, scale, int32(zero)) {
 		dst, src = dst[whole*lanes:], src[whole*lanes:]
 	}
 	for i, v := range src {
@@ -60,7 +60,7 @@ func quantizeRow(dst []byte, src []float32, scale float32, zero int) {
 // dequantizeRow computes dst = scale·(src − zero).
 func dequantizeRow(dst []float32, src []byte, scale float32, zero int) {
 	whole := len(src) / lanes
-	if whole > 0 && simd.DequantizeRow(&dst[0], &src[0], whole, scale, zero) {
+	if whole > 0 && simd.DequantizeRow(&dst[0], &src[0], whole, scale, int32(zero)) {
 		dst, src = dst[whole*lanes:], src[whole*lanes:]
 	}
 	for i, q := range src {
