@@ -49,8 +49,8 @@
 // returns the name of the tier in use.
 //
 // Results of one tier are the same bits for any number of threads. Integers are the same
-// in all tiers. Floats differ by rounding: vector kernels fuse multiplication and addition and may
-// sum in another order.
+// in all tiers. Floats differ by rounding: vector kernels fuse multiplication and
+// addition and may sum in another order.
 //
 // The build tag purego leaves the assembly out.
 package runtime
