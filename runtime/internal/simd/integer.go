@@ -71,19 +71,38 @@ func (a IntTile) Line(step IntStep, width, pixels int) {
 
 // Compute computes a tile.
 func (a *IntTile) Compute(step IntStep, width int) {
-	switch step {
-	case IntBlock:
-		a.compute(width, 4, 4, active.IntWords)
-	case IntPixel:
-		a.compute(width, 1, 4, active.IntWords)
-	case IntProduct:
-		a.products(width)
+	switch {
+	case step == IntBlock && width == 32:
+		if !IntBlock32(a) {
+			a.compute(width, 4)
+		}
+	case step == IntBlock:
+		if !IntBlock16(a) {
+			a.compute(width, 4)
+		}
+	case step == IntPixel && width == 32:
+		if !IntPixel32(a) {
+			a.compute(width, 1)
+		}
+	case step == IntPixel:
+		if !IntPixel16(a) {
+			a.compute(width, 1)
+		}
+	case width == 32:
+		if !IntProduct32(a) {
+			a.products(width)
+		}
+	default:
+		if !IntProduct16(a) {
+			a.products(width)
+		}
 	}
 }
 
 // compute is the micro-kernel in Go and the specification of those in assembly, for steps
 // of groups of 4 input values.
-func (a *IntTile) compute(width, groups, size int, words bool) {
+func (a *IntTile) compute(width, groups int) {
+	words := active.IntWords
 	for p := range a.Pixels {
 		var acc [32]int32
 		copy(acc[:], unsafe.Slice((*int32)(a.Start), width))
@@ -93,7 +112,7 @@ func (a *IntTile) compute(width, groups, size int, words bool) {
 				for y := range a.Rows {
 					for x := range a.Cols {
 						in := unsafe.Add(a.In, p*a.Pix+b*a.BlockStride+y*a.RowStride+x*a.ColStride)
-						for c := range groups * size {
+						for c := range 4 * groups {
 							var v int32
 							if words {
 								v = int32(*(*int16)(unsafe.Add(in, 2*c)))
@@ -101,10 +120,10 @@ func (a *IntTile) compute(width, groups, size int, words bool) {
 								v = int32(*(*uint8)(unsafe.Add(in, c)))
 							}
 							for o := range width {
-								acc[o&31] += v * int32(*(*int8)(unsafe.Add(w, (c/size*width+o)*size+c%size)))
+								acc[o&31] += v * int32(*(*int8)(unsafe.Add(w, (c/4*width+o)*4+c%4)))
 							}
 						}
-						w = unsafe.Add(w, groups*size*width)
+						w = unsafe.Add(w, 4*groups*width)
 					}
 				}
 			}
@@ -176,7 +195,11 @@ type IntDepthwise struct {
 }
 
 // Compute computes the pixels.
-func (a *IntDepthwise) Compute() { a.compute() }
+func (a *IntDepthwise) Compute() {
+	if !IntDepthwiseRow(a) {
+		a.compute()
+	}
+}
 
 // compute is the micro-kernel in Go.
 func (a *IntDepthwise) compute() {
@@ -199,6 +222,9 @@ func (a *IntDepthwise) compute() {
 // after the product and after the sum, between lo and hi. x holds the bits of int32
 // numbers.
 func IntFloats(x []float32, n int, multiplier, shift *[16]float32, lo, hi float32) {
+	if IntFloatRow(&x[0], n, &multiplier[0], &shift[0], lo, hi) {
+		return
+	}
 	for i := range x[:n*16] {
 		v := float32(float32(int32(math.Float32bits(x[i]))) * multiplier[i&15])
 		v += shift[i&15]
@@ -212,10 +238,14 @@ func IntFloats(x []float32, n int, multiplier, shift *[16]float32, lo, hi float3
 	}
 }
 
-// IntWiden writes n bytes as words. n is a multiple of 16.
-func IntWiden(dst []int16, src []uint8, n int) {
-	dst = dst[:n]
-	for i, v := range src[:n] {
-		dst[i] = int16(v)
+// IntWiden writes bytes as words.
+func IntWiden(dst []int16, src []uint8) {
+	dst = dst[:len(src)]
+	done := 0
+	if n := len(src) / 16; n > 0 && IntWidenRow(&dst[0], &src[0], n) {
+		done = n * 16
+	}
+	for i := done; i < len(src); i++ {
+		dst[i] = int16(src[i])
 	}
 }

@@ -19,8 +19,15 @@ const inverse9 = 954437177
 
 // IntTransformIn writes Bᵀ·d·B of n tiles of 6×6 pixels, 4 pixels apart, to 36 positions
 // of 16 words each. in points to bytes, 16 channels a pixel, in rows that are row bytes
-// apart. Positions are pos bytes apart, and tiles 32 bytes.
-func IntTransformIn(in, out unsafe.Pointer, row, pos, n int) {
+// apart. Positions are pos bytes apart, and tiles 32 bytes. scratch has 6·(4n+2)·16 words.
+func IntTransformIn(in *uint8, out *int16, row, pos, n int, scratch *int16) {
+	if !IntTilesIn(in, out, row, pos, n, scratch) {
+		intTransformIn(unsafe.Pointer(in), unsafe.Pointer(out), row, pos, n)
+	}
+}
+
+// intTransformIn is the input transform in Go.
+func intTransformIn(in, out unsafe.Pointer, row, pos, n int) {
 	for t := range n {
 		for c := range 16 {
 			var d [6][6]int32
@@ -61,7 +68,11 @@ type IntTransformOut struct {
 }
 
 // Compute transforms the tiles.
-func (a *IntTransformOut) Compute() { a.compute() }
+func (a *IntTransformOut) Compute() {
+	if !IntTilesOut(a) {
+		a.compute()
+	}
+}
 
 // compute is the output transform in Go.
 func (a *IntTransformOut) compute() {

@@ -160,6 +160,50 @@ func SumBytes(sums *int32, src *byte, n, step int) bool { return false }
 // It reports whether the tier in use has the kernel.
 func Softmax(dst, src *float32, n, rows int) bool { return false }
 
+// IntBlock32 computes a.Pixels pixels by 32 output channels, 16 input channels per step.
+// It reports whether the tier in use has the kernel.
+func IntBlock32(a *IntTile) bool { return false }
+
+// IntBlock16 computes a.Pixels pixels by 16 output channels, 16 input channels per step.
+// It reports whether the tier in use has the kernel.
+func IntBlock16(a *IntTile) bool { return false }
+
+// IntPixel32 computes a.Pixels pixels by 32 output channels, 4 input channels per step.
+// It reports whether the tier in use has the kernel.
+func IntPixel32(a *IntTile) bool { return false }
+
+// IntPixel16 computes a.Pixels pixels by 16 output channels, 4 input channels per step.
+// It reports whether the tier in use has the kernel.
+func IntPixel16(a *IntTile) bool { return false }
+
+// IntProduct32 computes the sums of a.Pixels pixels by 32 output channels, 16 words per step.
+// It reports whether the tier in use has the kernel.
+func IntProduct32(a *IntTile) bool { return false }
+
+// IntProduct16 computes the sums of a.Pixels pixels by 16 output channels, 16 words per step.
+// It reports whether the tier in use has the kernel.
+func IntProduct16(a *IntTile) bool { return false }
+
+// IntDepthwiseRow computes a.Pixels pixels of 16 channels, one filter per channel.
+// It reports whether the tier in use has the kernel.
+func IntDepthwiseRow(a *IntDepthwise) bool { return false }
+
+// IntFloatRow replaces n pixels of 16 sums by float32(sum)·multiplier+shift between lo and hi.
+// It reports whether the tier in use has the kernel.
+func IntFloatRow(x *float32, n int, multiplier, shift *float32, lo, hi float32) bool { return false }
+
+// IntWidenRow writes n times 16 bytes as words.
+// It reports whether the tier in use has the kernel.
+func IntWidenRow(dst *int16, src *uint8, n int) bool { return false }
+
+// IntTilesIn transforms n tiles of 6×6 pixels, 4 pixels apart, to positions pos bytes apart. scratch has 6·(4n+2)·16 words.
+// It reports whether the tier in use has the kernel.
+func IntTilesIn(in *uint8, out *int16, row, pos, n int, scratch *int16) bool { return false }
+
+// IntTilesOut transforms a.Tiles tiles of 6×6 positions to 4×4 pixels.
+// It reports whether the tier in use has the kernel.
+func IntTilesOut(a *IntTransformOut) bool { return false }
+
 // WinogradIn2 transforms n tiles of 4×4 pixels, 2 pixels apart, to positions posStride bytes apart.
 // It reports whether the tier in use has the kernel.
 func WinogradIn2(in, out *float32, rowStride, posStride, n int) bool { return false }

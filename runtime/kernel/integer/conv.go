@@ -238,7 +238,7 @@ func (j *convWidened) Part(c *kernel.Context, i, worker int) {
 	for b := first; b < last; b++ {
 		for r := range ih {
 			from := k.Src.At(n, b, y0*k.SH-k.PadTop+r, x0*k.SW-k.PadLeft)
-			simd.IntWiden(scratch[((b-first)*ih+r)*iw*lanes:], src[from:], iw*lanes)
+			simd.IntWiden(scratch[((b-first)*ih+r)*iw*lanes:], src[from:][:iw*lanes])
 		}
 	}
 	for i := u0; i < u1; i++ {

@@ -115,7 +115,7 @@ func (k *Dense) pack(dst, rows []byte) {
 				*(*[16]byte)(dst[at:]) = x
 				continue
 			}
-			simd.IntWiden(unsafe.Slice((*int16)(unsafe.Pointer(&dst[at])), 16), x[:], 16)
+			simd.IntWiden(unsafe.Slice((*int16)(unsafe.Pointer(&dst[at])), 16), x[:])
 		}
 	}
 }

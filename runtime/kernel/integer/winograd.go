@@ -31,8 +31,8 @@ const (
 )
 
 // The scratch of a part holds transformed inputs s16 [ic/16][position][tiles][16],
-// products i32 [2·OutBlocks][position][tiles][16], a window of the input, and a row of
-// output tiles. Positions are an odd number of cache lines apart: with a power of two they
+// products i32 [2·OutBlocks][position][tiles][16], a run of transformed
+// columns, a window of the input, and a row of output tiles. Positions are an odd number of cache lines apart: with a power of two they
 // would all map to the same sets.
 func (k *Winograd) inPitch() int  { return (team.Split(k.Tiles, 2) | 1) * 64 }
 func (k *Winograd) outPitch() int { return (k.Tiles | 1) * 64 }
@@ -40,6 +40,7 @@ func (k *Winograd) inputs() int   { return k.Src.Blocks() * positions * k.inPitc
 func (k *Winograd) products() int { return 2 * k.OutBlocks * positions * k.outPitch() }
 func (k *Winograd) runTiles() int { return min(k.Tiles, k.across()) }
 func (k *Winograd) window() int   { return inSide * (k.runTiles()*outSide + 2) * 16 }
+func (k *Winograd) columns() int  { return 2 * k.window() }
 func (k *Winograd) output() int   { return outSide * k.runTiles() * outSide * 64 }
 
 // across and tiles return the numbers of tiles in a row and in an image.
@@ -48,7 +49,7 @@ func (k *Winograd) tiles() int  { return k.across() * team.Split(k.Dst.H, outSid
 
 // ScratchBytes is the size of the memory described above.
 func (k *Winograd) ScratchBytes() int {
-	return k.inputs() + k.products() + (k.window()+63)&^63 + k.output()
+	return k.inputs() + k.products() + k.columns() + (k.window()+63)&^63 + k.output()
 }
 
 // Run computes the convolution.
@@ -71,12 +72,13 @@ func (k *Winograd) slices(c *kernel.Context) int {
 }
 
 // winogradScratch holds the parts of the scratch of a worker.
-type winogradScratch struct{ v, m, window, out []byte }
+type winogradScratch struct{ v, m, columns, window, out []byte }
 
 func (k *Winograd) scratch(c *kernel.Context, worker int) (s winogradScratch) {
 	all := c.Scratch(worker)
 	s.v, all = all[:k.inputs()], all[k.inputs():]
 	s.m, all = all[:k.products()], all[k.products():]
+	s.columns, all = all[:k.columns()], all[k.columns():]
 	s.window, s.out = all[:k.window()], all[(k.window()+63)&^63:][:k.output()]
 	return s
 }
@@ -87,7 +89,7 @@ func (k *Winograd) Part(c *kernel.Context, i, worker int) {
 	slice, b, n := i%slices, i/slices%blocks, i/slices/blocks
 	s := k.scratch(c, worker)
 	t0, t1 := team.Cut(k.tiles(), blocks, b), team.Cut(k.tiles(), blocks, b+1)
-	k.runs(t0, t1, func(t, ty, tx, run int) { k.transform(c, n, ty, tx, run, s.v[(t-t0)*32:], s.window) })
+	k.runs(t0, t1, func(t, ty, tx, run int) { k.transform(c, n, ty, tx, run, s.v[(t-t0)*32:], s) })
 	all := outBlocks(k.Dst.C)
 	end := team.Cut(all, slices, slice+1)
 	for first := team.Cut(all, slices, slice); first < end; first += k.OutBlocks {
@@ -114,8 +116,8 @@ func (k *Winograd) runs(t0, t1 int, f func(t, ty, tx, run int)) {
 // transform writes the transformed input of a run of tiles in one row. It reads tiles
 // inside the image and its border in place, and others from a copy. What the copy has
 // outside the border does not matter: only results outside Dst depend on it.
-func (k *Winograd) transform(c *kernel.Context, n, ty, tx, run int, v, window []byte) {
-	s := &k.Src
+func (k *Winograd) transform(c *kernel.Context, n, ty, tx, run int, v []byte, w winogradScratch) {
+	s, window, columns := &k.Src, w.window, word(w.columns)
 	src := c.Bytes(s.Ref, 1)
 	y, x := ty*outSide-k.PadTop, tx*outSide-k.PadLeft
 	rows := min(inSide, s.H+s.Bottom-y)
@@ -127,7 +129,7 @@ func (k *Winograd) transform(c *kernel.Context, n, ty, tx, run int, v, window []
 	for b := range s.Blocks() {
 		to := v[b*positions*k.inPitch():]
 		if direct > 0 {
-			simd.IntTransformIn(unsafe.Pointer(&src[s.At(n, b, y, x)]), unsafe.Pointer(&to[0]), s.Row(), k.inPitch(), direct)
+			simd.IntTransformIn(&src[s.At(n, b, y, x)], word(to), s.Row(), k.inPitch(), direct, columns)
 		}
 		if direct == run {
 			continue
@@ -137,9 +139,12 @@ func (k *Winograd) transform(c *kernel.Context, n, ty, tx, run int, v, window []
 		for r := range rows {
 			copy(window[r*cols*16:][:have*16], src[s.At(n, b, y+r, left):])
 		}
-		simd.IntTransformIn(unsafe.Pointer(&window[0]), unsafe.Pointer(&to[direct*32]), cols*16, k.inPitch(), run-direct)
+		simd.IntTransformIn(&window[0], word(to[direct*32:]), cols*16, k.inPitch(), run-direct, columns)
 	}
 }
+
+// word returns the address of b as that of words.
+func word(b []byte) *int16 { return (*int16)(unsafe.Pointer(unsafe.SliceData(b))) }
 
 // multiply computes the products of all positions for output blocks first ≤ ob < last of
 // 32 channels.
