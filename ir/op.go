@@ -35,10 +35,6 @@ type Info struct {
 	// ops that move elements.
 	FLOPs func(op Op, in, out []Type) int64
 
-	// integers reports whether the result of n holds whole numbers only, before the
-	// epilogue. holds reports that of an operand. A nil function stands for false.
-	integers func(n *Node, holds func(*Value) bool) bool
-
 	// Indices of fields of the struct (epilogue, prologue) and of an operand (scale),
 	// −1 if the op has none.
 	epilogue, prologue, scale int

@@ -185,6 +185,44 @@ func (q Integer) check(x, w Type, m int, bias, multiplier, zero Type, epilogue A
 	return checkChannel("bias", bias, m, biasType)
 }
 
+// CheckSums returns an error if a sum of a convolution or dense layer on integers could
+// exceed 32 bits for some operand x, of type u8 or i8. zero is the zero point of x. computed
+// means that it may be any number of the type. The weights are [M,…], or [K,M] if columns is
+// set. bias is [M] or nil.
+func CheckSums(x DType, zero int, computed bool, weights *Tensor, columns bool, bias *Tensor) error {
+	lo, hi := x.Range()
+	lo, hi = lo-zero, hi-zero
+	if computed {
+		hi -= lo
+		lo = -hi
+	}
+	w, m := weights.Int64s(), weights.Shape[0]
+	if columns {
+		m = weights.Shape[1]
+	}
+	least, most := make([]int64, m), make([]int64, m)
+	if bias != nil {
+		copy(least, bias.Int64s())
+		copy(most, least)
+	}
+	per := len(w) / max(m, 1)
+	for i, k := range w {
+		o := i % m
+		if !columns {
+			o = i / per
+		}
+		a, b := k*int64(lo), k*int64(hi)
+		least[o] += min(a, b)
+		most[o] += max(a, b)
+	}
+	for o := range m {
+		if least[o] < math.MinInt32 || most[o] > math.MaxInt32 {
+			return fmt.Errorf("the sums of channel %d lie between %d and %d, beyond 32 bits", o, least[o], most[o])
+		}
+	}
+	return nil
+}
+
 // QBinary is Add or Mul of quantised tensors that broadcast. Operands: a and b, u8 or i8.
 // With A = AScale and B = BScale, both float32, and every operation rounded to float32:
 //

@@ -12,10 +12,18 @@ const maxGrowth = 1 << 16
 
 // foldConstants computes nodes whose operands are all constants.
 //
-// It does not change nodes whose results are much larger than their operands.
-func foldConstants(g *ir.Graph, _ *Config) (int, error) {
+// It does not change nodes whose results are much larger than their operands. It does not
+// dequantise constants, because form_integers needs the integers.
+func foldConstants(g *ir.Graph, _ *Config) (int, error) { return computeConstants(g, false) }
+
+// computeConstants computes nodes whose operands are all constants, also Dequantize if
+// dequantise is set.
+func computeConstants(g *ir.Graph, dequantise bool) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
+		if _, ok := n.Op.(ir.Dequantize); ok && !dequantise {
+			continue
+		}
 		in := make([]*ir.Tensor, len(n.In))
 		size, all := 0, true
 		for i, v := range n.In {

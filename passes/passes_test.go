@@ -87,7 +87,8 @@ func find(ar *txtar.Archive, name string) string {
 	return ""
 }
 
-// sameValues compares two graphs in the reference interpreter.
+// sameValues compares two graphs in the reference interpreter. In quantised networks it
+// compares each layer alone.
 func sameValues(t *testing.T, name string, a, b *ir.Graph) {
 	t.Helper()
 	in := eval.Inputs(a, 3)
@@ -101,7 +102,9 @@ func sameValues(t *testing.T, name string, a, b *ir.Graph) {
 	}
 	for i := range want {
 		if d, err := eval.Compare(got[i], want[i]); err != nil || !d.Within(2e-6) {
-			t.Errorf("%s: output %d: %v %v", name, i, d, err)
+			if steps := eval.CompareSteps(b, a, in, 2e-6); steps != nil {
+				t.Errorf("%s: output %d: %v %v\n%v", name, i, d, err, steps)
+			}
 		}
 	}
 }

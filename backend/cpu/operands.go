@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"slices"
+
 	"modelc/backend/plan"
 	"modelc/ir"
 	"modelc/runtime/kernel"
@@ -100,9 +102,7 @@ func (o *conv) steady() (why, note string) {
 	switch {
 	case o.exact:
 		return "exact", ", exact"
-	case ir.SumsIntegers(o.node):
-		return "sums of integers are exact without Winograd", ", integers"
-	case ir.RoundsResult(o.node):
+	case ir.Rounds(o.node.Op), slices.ContainsFunc(o.node.Out[0].Uses(), func(u ir.Use) bool { return u.Node != nil && ir.Rounds(u.Node.Op) }):
 		return "its result is rounded, where a small error may become a whole step", ", rounded"
 	}
 	return "", ""

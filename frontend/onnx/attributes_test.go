@@ -97,7 +97,7 @@ func attrs(p ...parameter) []parameter { return p }
 
 // operatorCase is a small valid node of an operator.
 type operatorCase struct {
-	op    string
+	op    string // with the domain in front unless it is the default
 	opset int64
 	in    []any // computed, stored or parameter; nil is an absent operand
 	attrs []parameter
@@ -181,6 +181,14 @@ var operatorCases = []operatorCase{
 	{op: "QuantizeLinear", opset: 13, in: []any{floatsIn(2, 4), ones(4)}, attrs: attrs(intParam("axis", 1))},
 	{op: "DequantizeLinear", opset: 21, in: []any{bytesIn(2, 4), ones(2, 2)}, attrs: attrs(intParam("axis", 1), intParam("block_size", 2))},
 	{op: "QLinearConv", opset: 13, in: []any{bytesIn(1, 4, 8, 8), scale(1), byteOnes(), byteOnes(6, 2, 3, 3), scale(1), byteOnes(), scale(1), byteOnes()}, attrs: windowAnd(intParam("group", 2))},
+	{op: "QuantizeLinear", opset: 23, in: []any{floatsIn(2, 4), ones(4)}, attrs: attrs(intParam("axis", 1), intParam("precision", 11))},
+	{op: "DequantizeLinear", opset: 23, in: []any{bytesIn(2, 4), ones(4)}, attrs: attrs(intParam("axis", 1), intParam("output_dtype", 11))},
+	{op: "com.microsoft.QGemm", opset: 13, in: []any{bytesIn(2, 4), scale(1), byteOnes(), byteOnes(4, 3), scale(1), byteOnes(), nil, scale(1), byteOnes()}, attrs: attrs(intParam("transA", 0), intParam("transB", 0))},
+	{op: "com.microsoft.QLinearAveragePool", opset: 13, in: []any{bytesIn(1, 4, 8, 8), scale(1), byteOnes(), scale(1), byteOnes()}, attrs: attrs(intsParam("kernel_shape", 3, 3), intsParam("strides", 1, 2), intsParam("pads", 1, 1, 1, 1), intParam("ceil_mode", 1), intParam("channels_last", 1))},
+	{op: "com.microsoft.QLinearGlobalAveragePool", opset: 13, in: []any{bytesIn(1, 4, 8, 8), scale(1), byteOnes(), scale(1), byteOnes()}, attrs: attrs(intParam("channels_last", 1))},
+	{op: "com.microsoft.QLinearReduceMean", opset: 13, in: []any{bytesIn(2, 4, 3), scale(1), byteOnes(), scale(1), byteOnes()}, attrs: attrs(intsParam("axes", 0, -1), intParam("keepdims", 1))},
+	{op: "com.microsoft.QLinearSoftmax", opset: 13, in: []any{bytesIn(2, 4, 3), scale(1), byteOnes(), scale(1), byteOnes()}, attrs: attrs(intParam("axis", 1), intParam("opset", 11))},
+	{op: "com.microsoft.QLinearConcat", opset: 13, in: []any{scale(1), byteOnes(), bytesIn(2, 4), scale(1), byteOnes(), bytesIn(2, 3), scale(1), byteOnes()}, attrs: attrs(intParam("axis", 1))},
 	{op: "ConvInteger", opset: 13, in: []any{bytesIn(1, 4, 8, 8), byteOnes(6, 2, 3, 3)}, attrs: windowAnd(intParam("group", 2))},
 	{op: "ConstantOfShape", opset: 13, in: []any{intsParam("shape", 2, 3)}},
 	{op: "Shape", opset: 15, in: []any{floatsIn(2, 3, 4)}, attrs: attrs(intParam("start", 1), intParam("end", -1))},
@@ -227,7 +235,11 @@ func (c operatorCase) model() message {
 	for _, p := range c.attrs {
 		list = append(list, p.attr())
 	}
-	g.nodes = append(g.nodes, nodeMessage(c.op, "", in, out, list...))
+	domain, op := "", c.op
+	if i := strings.LastIndex(op, "."); i >= 0 {
+		domain, op = op[:i], op[i+1:]
+	}
+	g.nodes = append(g.nodes, nodeMessage(op, "", in, out, list...).str(7, domain))
 	g.nodes = append(g.nodes, c.then...)
 	if c.then != nil {
 		out = []string{"y"}

@@ -140,6 +140,14 @@ func typedData(t *tensorProto, typ ir.Type) (*ir.Tensor, error) {
 	case typ.DType.IsFloat():
 		return nil, fmt.Errorf("tensor %q of type %s stores its elements as integers", t.name, typ)
 	}
+	if size := typ.DType.Size(); typ.DType.IsInt() && size <= 2 {
+		lo, hi := typ.DType.Range()
+		for _, x := range t.ints {
+			if x < int64(lo) || x > int64(hi) {
+				return nil, fmt.Errorf("tensor %q of type %s has the element %d", t.name, typ, x)
+			}
+		}
+	}
 	return ir.FromInt64s(typ, t.ints), nil
 }
 

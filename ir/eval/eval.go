@@ -20,6 +20,17 @@ func Run(g *ir.Graph, in []*ir.Tensor) ([]*ir.Tensor, error) {
 // Trace is like [Run], and calls visit with every computed value, in the order of the nodes.
 // An error from visit ends the run. visit may be nil.
 func Trace(g *ir.Graph, in []*ir.Tensor, visit func(v *ir.Value, t *ir.Tensor) error) ([]*ir.Tensor, error) {
+	return Replace(g, in, func(v *ir.Value, t *ir.Tensor) (*ir.Tensor, error) {
+		if visit == nil {
+			return t, nil
+		}
+		return t, visit(v, t)
+	})
+}
+
+// Replace is like [Trace], and readers of v get the tensor that visit returns, of the type
+// of v.
+func Replace(g *ir.Graph, in []*ir.Tensor, visit func(v *ir.Value, t *ir.Tensor) (*ir.Tensor, error)) ([]*ir.Tensor, error) {
 	if len(in) != len(g.Inputs) {
 		return nil, fmt.Errorf("graph %q takes %d inputs, got %d", g.Name, len(g.Inputs), len(in))
 	}
@@ -49,11 +60,8 @@ func Trace(g *ir.Graph, in []*ir.Tensor, visit func(v *ir.Value, t *ir.Tensor) e
 			return nil, err
 		}
 		for i, v := range n.Out {
-			values[v] = out[i]
-			if visit != nil {
-				if err := visit(v, out[i]); err != nil {
-					return nil, err
-				}
+			if values[v], err = visit(v, out[i]); err != nil {
+				return nil, err
 			}
 		}
 		for _, v := range n.In {
