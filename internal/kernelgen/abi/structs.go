@@ -62,6 +62,27 @@ const (
 	ByteHigh
 )
 
+// Offsets into simd.ByteAverage.
+const (
+	AverageStart = 4 * iota
+	AverageBy
+	AverageZero
+	AverageLow
+	AverageHigh
+)
+
+// Offsets into simd.ByteAffine.
+const (
+	AffineXScale = 4 * iota
+	AffineXZero
+	AffineLo
+	AffineHi
+	AffineScale
+	AffineZero
+	AffineLow
+	AffineHigh
+)
+
 // Offsets into simd.IntTile. Lo and Hi are two and three bytes behind Zero.
 const (
 	IntIn = 8 * iota
@@ -127,6 +148,8 @@ var Structs = []Struct{
 	{"WinogradOut", 0, []Field{{"In", WinogradIn}, {"Out", WinogradOut}, {"Res", WinogradRes}, {"PosStride", WinogradPosStride},
 		{"RowStride", WinogradRowStride}, {"ResStride", WinogradResStride}, {"Tiles", WinogradTiles}, {"Lo", WinogradLoHi}, {"Hi", WinogradLoHi + 4}}},
 	{"ByteBinary", 0, []Field{{"AScale", ByteAScale}, {"BScale", ByteBScale}, {"AZero", ByteAZero}, {"BZero", ByteBZero}, {"Zero", ByteZero}, {"Low", ByteLow}, {"High", ByteHigh}}},
+	{"ByteAverage", 0, []Field{{"Start", AverageStart}, {"By", AverageBy}, {"Zero", AverageZero}, {"Low", AverageLow}, {"High", AverageHigh}}},
+	{"ByteAffine", 0, []Field{{"XScale", AffineXScale}, {"XZero", AffineXZero}, {"Lo", AffineLo}, {"Hi", AffineHi}, {"Scale", AffineScale}, {"Zero", AffineZero}, {"Low", AffineLow}, {"High", AffineHigh}}},
 	{"IntTile", 0, []Field{{"In", IntIn}, {"W", IntW}, {"Out", IntOut}, {"Start", IntStart}, {"Multiplier", IntMultiplier}, {"Pix", IntPix}, {"OutBlock", IntOutBlock},
 		{"Parts", IntParts}, {"Blocks", IntBlocks}, {"BlockStride", IntBlockStride}, {"Rows", IntRows}, {"RowStride", IntRowStride}, {"Cols", IntCols}, {"ColStride", IntColStride},
 		{"Half", IntHalf}, {"Pixels", IntPixels}, {"Zero", IntZero}, {"Lo", IntZero + 2}, {"Hi", IntZero + 3}}},

@@ -23,7 +23,8 @@ func byteKernels(a *asm) {
 		a.mul(x, x, xScale)
 	})
 	maxBytes(a)
-	sumBytes(a)
+	averageBytes(a)
+	affineBytes(a)
 }
 
 func (a *asm) toFloat(dst, x vec) { a.two("SCVTF", 0x4E21D800, dst, x) }
@@ -245,21 +246,78 @@ func maxBytes(a *asm) {
 	a.do("RET")
 }
 
-func sumBytes(a *asm) {
-	a.text("sumBytes", 32, 0)
-	for i, name := range []string{"sums", "src", "n", "step"} {
+func averageBytes(a *asm) {
+	a.text("averageBytes", 72, 0)
+	for i, name := range []string{"dst", "src", "n", "pix", "rows", "rowStride", "cols", "colStride", "p"} {
 		a.do("MOVD %s+%d(FP), R%d", name, 8*i, i)
 	}
-	const x, sums, bytes vec = 0, 4, 8
-	a.do("VLD1 (R0), %s", sums.list(4))
+	const x, sums, bytes, first vec = 0, 4, 8, 16
+	for i := range 5 {
+		a.broadcast(first+vec(i), "R8")
+		a.do("ADD $4, R8")
+	}
+	at := func(offset int) vec { return first + vec(offset/4) }
 	a.label("loop")
-	a.load(bytes, 0, "R1")
-	a.do("ADD R3, R1")
+	for v := range vec(4) {
+		a.move(sums+v, at(abi.AverageStart))
+	}
+	a.do("MOVD R1, R8")
+	a.do("MOVD R4, R9")
+	a.label("row")
+	a.do("MOVD R8, R10")
+	a.do("MOVD R6, R11")
+	a.label("col")
+	a.load(bytes, 0, "R10")
+	a.do("ADD R7, R10")
 	a.widen(x, bytes)
 	for v := range vec(4) {
 		a.do("VADD %v, %v, %[2]v", x+v, sums+v)
 	}
+	a.down("R11", "col")
+	a.do("ADD R5, R8")
+	a.down("R9", "row")
+	for v := range vec(4) {
+		a.toFloat(sums+v, sums+v)
+		a.mul(sums+v, sums+v, at(abi.AverageBy))
+		a.round(sums+v, at(abi.AverageLow), at(abi.AverageHigh))
+		a.do("VADD %v, %v, %[2]v", at(abi.AverageZero), sums+v)
+	}
+	a.narrow(sums)
+	a.do("FMOVQ.P F%d, 16(R0)", int(sums))
+	a.do("ADD R3, R1")
 	a.down("R2", "loop")
-	a.do("VST1 %s, (R0)", sums.list(4))
+	a.do("RET")
+}
+
+func affineBytes(a *asm) {
+	a.text("affineBytes", 48, 0)
+	for i, name := range []string{"dst", "src", "n", "scale", "shift", "p"} {
+		a.do("MOVD %s+%d(FP), R%d", name, 8*i, i)
+	}
+	const x, y, bytes, scale, shift, first vec = 0, 4, 8, 12, 16, 20
+	a.do("VLD1 (R3), %s", scale.list(4))
+	a.do("VLD1 (R4), %s", shift.list(4))
+	for i := range 8 {
+		a.broadcast(first+vec(i), "R5")
+		a.do("ADD $4, R5")
+	}
+	at := func(offset int) vec { return first + vec(offset/4) }
+	a.label("loop")
+	a.do("FMOVQ.P 16(R1), F%d", int(bytes))
+	a.widen(x, bytes)
+	for v := range vec(4) {
+		a.do("VSUB %v, %v, %[2]v", at(abi.AffineXZero), x+v)
+		a.toFloat(x+v, x+v)
+		a.mul(x+v, x+v, at(abi.AffineXScale))
+		a.move(y+v, shift+v)
+		a.fma(y+v, x+v, scale+v)
+		a.clamp(y+v, at(abi.AffineLo), at(abi.AffineHi))
+		a.div(y+v, y+v, at(abi.AffineScale))
+		a.round(y+v, at(abi.AffineLow), at(abi.AffineHigh))
+		a.do("VADD %v, %v, %[2]v", at(abi.AffineZero), y+v)
+	}
+	a.narrow(y)
+	a.do("FMOVQ.P F%d, 16(R0)", int(y))
+	a.down("R2", "loop")
 	a.do("RET")
 }

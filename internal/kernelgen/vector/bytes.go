@@ -234,8 +234,12 @@ func (g generator) byteBinary(name string, f func(a, b, aScale, bScale VecPhysic
 		ADDQ(Imm(uint64(16*count)), RDI)
 		ADDQ(Imm(uint64(16*count)), RSI)
 	}
-	together := 4 / g.PerPixel()
 	VMOVUPS(g.unpacked(), g.Last(7))
+	fewOrMany(4/g.PerPixel(), pixels)
+}
+
+// fewOrMany writes a loop over RCX pixels: together many at a time, then one at a time.
+func fewOrMany(together int, pixels func(count int)) {
 	CMPQ(RCX, Imm(uint64(together)))
 	JLT(LabelRef("tail"))
 	Label("many")
@@ -343,29 +347,106 @@ func maxBytes() {
 	RET()
 }
 
-// sumBytes adds pixels to sums of 32 bits.
-func sumBytes() {
-	generator{x86.AVX2}.function("sumBytes")
-	Load(Param("sums"), RDI)
+// averageBytes sums windows in 32 bits.
+func averageBytes() {
+	g := generator{x86.AVX2}
+	g.function("averageBytes")
+	Load(Param("dst"), RDI)
 	Load(Param("src"), RSI)
 	Load(Param("n"), RCX)
-	Load(Param("step"), RAX)
-	sums := []VecPhysical{Y0, Y1}
-	for i, s := range sums {
-		VMOVUPS(Mem{Base: RDI, Disp: 32 * i}, s)
+	Load(Param("pix"), RAX)
+	Load(Param("p"), RDX)
+	constant := make([]VecPhysical, 5)
+	for i := range constant {
+		constant[i] = g.Last(i)
+		VBROADCASTSS(Mem{Base: RDX, Disp: 4 * i}, constant[i])
 	}
-	Label("loop")
+	at := func(offset int) VecPhysical { return constant[offset/4] }
+	sums := []VecPhysical{Y0, Y1}
+	Label("window")
+	for _, s := range sums {
+		VMOVAPS(at(abi.AverageStart), s)
+	}
+	MOVQ(RSI, R8)
+	Load(Param("rows"), R9)
+	Label("row")
+	MOVQ(R8, R10)
+	Load(Param("cols"), R11)
+	Label("col")
 	for i, s := range sums {
 		x := []VecPhysical{Y2, Y3}[i]
-		VPMOVZXBD(Mem{Base: RSI, Disp: 8 * i}, x)
+		VPMOVZXBD(Mem{Base: R10, Disp: 8 * i}, x)
 		VPADDD(x, s, s)
 	}
+	ADDQ(NewParamAddr("colStride", 56), R10)
+	DECQ(R11)
+	JNZ(LabelRef("col"))
+	ADDQ(NewParamAddr("rowStride", 40), R8)
+	DECQ(R9)
+	JNZ(LabelRef("row"))
+	for _, s := range sums {
+		VCVTDQ2PS(s, s)
+		VMULPS(at(abi.AverageBy), s, s)
+		round(s, at(abi.AverageLow), at(abi.AverageHigh))
+		VPADDD(at(abi.AverageZero), s, s)
+	}
+	g.storeBytes(sums, Mem{Base: RDI})
+	ADDQ(Imm(16), RDI)
 	ADDQ(RAX, RSI)
 	DECQ(RCX)
-	JNZ(LabelRef("loop"))
-	for i, s := range sums {
-		VMOVUPS(s, Mem{Base: RDI, Disp: 32 * i})
-	}
+	JNZ(LabelRef("window"))
 	VZEROUPPER()
 	RET()
+}
+
+// affineBytes writes arithmetic per channel on bytes.
+func (g generator) affineBytes() {
+	g.function("affineBytes")
+	Load(Param("dst"), RDI)
+	Load(Param("src"), RSI)
+	Load(Param("n"), RCX)
+	Load(Param("scale"), RAX)
+	Load(Param("shift"), RBX)
+	Load(Param("p"), R8)
+	constant := make([]VecPhysical, 8)
+	for i := range constant {
+		constant[i] = g.Last(i)
+		VBROADCASTSS(Mem{Base: R8, Disp: 4 * i}, constant[i])
+	}
+	at := func(offset int) VecPhysical { return constant[offset/4] }
+	var scale, shift []VecPhysical
+	for v := range g.PerPixel() {
+		scale, shift = append(scale, g.Last(8+2*v)), append(shift, g.Last(9+2*v))
+		VMOVUPS(Mem{Base: RAX, Disp: v * g.Bytes}, scale[v])
+		VMOVUPS(Mem{Base: RBX, Disp: v * g.Bytes}, shift[v])
+	}
+	pixels := func(count int) {
+		x := g.Regs[:count*g.PerPixel()]
+		for v, x := range x {
+			VPMOVZXBD(Mem{Base: RSI, Disp: v * g.Bytes / 4}, x)
+			VPSUBD(at(abi.AffineXZero), x, x)
+			VCVTDQ2PS(x, x)
+			VMULPS(at(abi.AffineXScale), x, x)
+			VFMADD132PS(scale[v%g.PerPixel()], shift[v%g.PerPixel()], x)
+			// If one operand is NaN, the result is the last operand.
+			VMAXPS(x, at(abi.AffineLo), x)
+			VMINPS(x, at(abi.AffineHi), x)
+			VDIVPS(at(abi.AffineScale), x, x)
+			round(x, at(abi.AffineLow), at(abi.AffineHigh))
+			VPADDD(at(abi.AffineZero), x, x)
+		}
+		if count == 1 {
+			g.storeBytes(x, Mem{Base: RDI})
+		} else {
+			VPACKSSDW(x[1], x[0], x[0])
+			VPACKSSDW(x[3], x[2], x[2])
+			VPACKUSWB(x[2], x[0], x[0])
+			VMOVUPS(g.unpacked(), x[1])
+			VPERMD(x[0], x[1], x[0])
+			VMOVUPS(x[0], Mem{Base: RDI})
+		}
+		ADDQ(Imm(uint64(16*count)), RDI)
+		ADDQ(Imm(uint64(16*count)), RSI)
+	}
+	fewOrMany(4/g.PerPixel(), pixels)
 }

@@ -38,6 +38,7 @@ func main() {
 		g.rangeRow()
 		g.byteBinary("addBytes", g.addBytes)
 		g.byteBinary("mulBytes", g.mulBytes)
+		g.affineBytes()
 	}
 	interleaveAVX512()
 	interleaveAVX2()
@@ -46,7 +47,7 @@ func main() {
 	transpose()
 	softmax()
 	maxBytes()
-	sumBytes()
+	averageBytes()
 	Generate()
 }
 

@@ -468,13 +468,27 @@ func MaxBytes(dst, src *byte, n, pix, rows, rowStride, cols, colStride int) bool
 	return true
 }
 
-// SumBytes adds n pixels of 16 bytes, step bytes apart, to 16 sums.
+// AverageBytes writes the averages of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.
 // It reports whether the tier in use has the kernel.
-func SumBytes(sums *int32, src *byte, n, step int) bool {
+func AverageBytes(dst, src *byte, n, pix, rows, rowStride, cols, colStride int, p *ByteAverage) bool {
 	if active == &generic {
 		return false
 	}
-	sumBytesAVX2(sums, src, n, step)
+	averageBytesAVX2(dst, src, n, pix, rows, rowStride, cols, colStride, p)
+	return true
+}
+
+// AffineBytes computes arithmetic on floats between bytes for n pixels of 16 channels. See kernel integer.Affine.
+// It reports whether the tier in use has the kernel.
+func AffineBytes(dst, src *byte, n int, scale, shift *float32, p *ByteAffine) bool {
+	switch active {
+	case &avx512vnni, &avx512:
+		affineBytesAVX512(dst, src, n, scale, shift, p)
+	case &avxvnni, &avx2:
+		affineBytesAVX2(dst, src, n, scale, shift, p)
+	default:
+		return false
+	}
 	return true
 }
 

@@ -152,9 +152,15 @@ func MulBytes(dst, a, b *byte, n, bStep int, p *ByteBinary) bool { return false 
 // It reports whether the tier in use has the kernel.
 func MaxBytes(dst, src *byte, n, pix, rows, rowStride, cols, colStride int) bool { return false }
 
-// SumBytes adds n pixels of 16 bytes, step bytes apart, to 16 sums.
+// AverageBytes writes the averages of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.
 // It reports whether the tier in use has the kernel.
-func SumBytes(sums *int32, src *byte, n, step int) bool { return false }
+func AverageBytes(dst, src *byte, n, pix, rows, rowStride, cols, colStride int, p *ByteAverage) bool {
+	return false
+}
+
+// AffineBytes computes arithmetic on floats between bytes for n pixels of 16 channels. See kernel integer.Affine.
+// It reports whether the tier in use has the kernel.
+func AffineBytes(dst, src *byte, n int, scale, shift *float32, p *ByteAffine) bool { return false }
 
 // Softmax computes exp(x−max)/Σ exp(x−max) of rows of n floats.
 // It reports whether the tier in use has the kernel.

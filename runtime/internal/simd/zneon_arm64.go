@@ -139,10 +139,15 @@ func mulBytesNEON(dst, a, b *byte, n, bStep int, p *ByteBinary)
 //go:noescape
 func maxBytesNEON(dst, src *byte, n, pix, rows, rowStride, cols, colStride int)
 
-// sumBytesNEON adds n pixels of 16 bytes, step bytes apart, to 16 sums.
+// averageBytesNEON writes the averages of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.
 //
 //go:noescape
-func sumBytesNEON(sums *int32, src *byte, n, step int)
+func averageBytesNEON(dst, src *byte, n, pix, rows, rowStride, cols, colStride int, p *ByteAverage)
+
+// affineBytesNEON computes arithmetic on floats between bytes for n pixels of 16 channels. See kernel integer.Affine.
+//
+//go:noescape
+func affineBytesNEON(dst, src *byte, n int, scale, shift *float32, p *ByteAffine)
 
 // winogradIn2NEON transforms n tiles of 4×4 pixels, 2 pixels apart, to positions posStride bytes apart.
 //

@@ -84,6 +84,11 @@ func addBytesAVX512(dst *byte, a *byte, b *byte, n int, bStep int, p *ByteBinary
 //go:noescape
 func mulBytesAVX512(dst *byte, a *byte, b *byte, n int, bStep int, p *ByteBinary)
 
+// affineBytesAVX512 computes arithmetic on floats between bytes for n pixels of 16 channels. See kernel integer.Affine.
+//
+//go:noescape
+func affineBytesAVX512(dst *byte, src *byte, n int, scale *float32, shift *float32, p *ByteAffine)
+
 // affineAVX2 computes dst = min(max(src·scale+shift, lo), hi) over n pixels of 16 channels.
 //
 //go:noescape
@@ -169,6 +174,11 @@ func addBytesAVX2(dst *byte, a *byte, b *byte, n int, bStep int, p *ByteBinary)
 //go:noescape
 func mulBytesAVX2(dst *byte, a *byte, b *byte, n int, bStep int, p *ByteBinary)
 
+// affineBytesAVX2 computes arithmetic on floats between bytes for n pixels of 16 channels. See kernel integer.Affine.
+//
+//go:noescape
+func affineBytesAVX2(dst *byte, src *byte, n int, scale *float32, shift *float32, p *ByteAffine)
+
 // interleave3AVX512 writes a[0], b[0], c[0], a[1], … to dst, for n vectors of 16 floats of each source.
 //
 //go:noescape
@@ -204,7 +214,7 @@ func softmaxAVX2(dst *float32, src *float32, n int, rows int)
 //go:noescape
 func maxBytesAVX2(dst *byte, src *byte, n int, pix int, rows int, rowStride int, cols int, colStride int)
 
-// sumBytesAVX2 adds n pixels of 16 bytes, step bytes apart, to 16 sums.
+// averageBytesAVX2 writes the averages of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.
 //
 //go:noescape
-func sumBytesAVX2(sums *int32, src *byte, n int, step int)
+func averageBytesAVX2(dst *byte, src *byte, n int, pix int, rows int, rowStride int, cols int, colStride int, p *ByteAverage)

@@ -1564,6 +1564,116 @@ done:
 	VZEROUPPER
 	RET
 
+// func affineBytesAVX512(dst *byte, src *byte, n int, scale *float32, shift *float32, p *ByteAffine)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·affineBytesAVX512(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), DI
+	MOVQ         src+8(FP), SI
+	MOVQ         n+16(FP), CX
+	MOVQ         scale+24(FP), AX
+	MOVQ         shift+32(FP), BX
+	MOVQ         p+40(FP), R8
+	VBROADCASTSS (R8), Z31
+	VBROADCASTSS 4(R8), Z30
+	VBROADCASTSS 8(R8), Z29
+	VBROADCASTSS 12(R8), Z28
+	VBROADCASTSS 16(R8), Z27
+	VBROADCASTSS 20(R8), Z26
+	VBROADCASTSS 24(R8), Z25
+	VBROADCASTSS 28(R8), Z24
+	VMOVUPS      (AX), Z23
+	VMOVUPS      (BX), Z22
+	CMPQ         CX, $0x04
+	JLT          tail
+
+many:
+	VPMOVZXBD   (SI), Z0
+	VPSUBD      Z30, Z0, Z0
+	VCVTDQ2PS   Z0, Z0
+	VMULPS      Z31, Z0, Z0
+	VFMADD132PS Z23, Z22, Z0
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z28, Z0
+	VDIVPS      Z27, Z0, Z0
+	VMAXPS      Z25, Z0, Z0
+	VMINPS      Z24, Z0, Z0
+	VCVTPS2DQ   Z0, Z0
+	VPADDD      Z26, Z0, Z0
+	VPMOVZXBD   16(SI), Z1
+	VPSUBD      Z30, Z1, Z1
+	VCVTDQ2PS   Z1, Z1
+	VMULPS      Z31, Z1, Z1
+	VFMADD132PS Z23, Z22, Z1
+	VMAXPS      Z1, Z29, Z1
+	VMINPS      Z1, Z28, Z1
+	VDIVPS      Z27, Z1, Z1
+	VMAXPS      Z25, Z1, Z1
+	VMINPS      Z24, Z1, Z1
+	VCVTPS2DQ   Z1, Z1
+	VPADDD      Z26, Z1, Z1
+	VPMOVZXBD   32(SI), Z2
+	VPSUBD      Z30, Z2, Z2
+	VCVTDQ2PS   Z2, Z2
+	VMULPS      Z31, Z2, Z2
+	VFMADD132PS Z23, Z22, Z2
+	VMAXPS      Z2, Z29, Z2
+	VMINPS      Z2, Z28, Z2
+	VDIVPS      Z27, Z2, Z2
+	VMAXPS      Z25, Z2, Z2
+	VMINPS      Z24, Z2, Z2
+	VCVTPS2DQ   Z2, Z2
+	VPADDD      Z26, Z2, Z2
+	VPMOVZXBD   48(SI), Z3
+	VPSUBD      Z30, Z3, Z3
+	VCVTDQ2PS   Z3, Z3
+	VMULPS      Z31, Z3, Z3
+	VFMADD132PS Z23, Z22, Z3
+	VMAXPS      Z3, Z29, Z3
+	VMINPS      Z3, Z28, Z3
+	VDIVPS      Z27, Z3, Z3
+	VMAXPS      Z25, Z3, Z3
+	VMINPS      Z24, Z3, Z3
+	VCVTPS2DQ   Z3, Z3
+	VPADDD      Z26, Z3, Z3
+	VPACKSSDW   Z1, Z0, Z0
+	VPACKSSDW   Z3, Z2, Z2
+	VPACKUSWB   Z2, Z0, Z0
+	VMOVUPS     unpackedAVX512<>+0(SB), Z1
+	VPERMD      Z0, Z1, Z0
+	VMOVUPS     Z0, (DI)
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, SI
+	SUBQ        $0x04, CX
+	CMPQ        CX, $0x04
+	JGE         many
+
+tail:
+	TESTQ CX, CX
+	JZ    done
+
+one:
+	VPMOVZXBD   (SI), Z0
+	VPSUBD      Z30, Z0, Z0
+	VCVTDQ2PS   Z0, Z0
+	VMULPS      Z31, Z0, Z0
+	VFMADD132PS Z23, Z22, Z0
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z28, Z0
+	VDIVPS      Z27, Z0, Z0
+	VMAXPS      Z25, Z0, Z0
+	VMINPS      Z24, Z0, Z0
+	VCVTPS2DQ   Z0, Z0
+	VPADDD      Z26, Z0, Z0
+	VPMOVDB     Z0, (DI)
+	ADDQ        $0x10, DI
+	ADDQ        $0x10, SI
+	DECQ        CX
+	JNZ         one
+
+done:
+	VZEROUPPER
+	RET
+
 // func affineAVX2(dst *float32, src *float32, n int, scale *float32, shift *float32, lo float32, hi float32)
 // Requires: AVX, FMA3
 TEXT ·affineAVX2(SB), NOSPLIT, $0-48
@@ -2695,6 +2805,134 @@ done:
 	VZEROUPPER
 	RET
 
+// func affineBytesAVX2(dst *byte, src *byte, n int, scale *float32, shift *float32, p *ByteAffine)
+// Requires: AVX, AVX2, FMA3
+TEXT ·affineBytesAVX2(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), DI
+	MOVQ         src+8(FP), SI
+	MOVQ         n+16(FP), CX
+	MOVQ         scale+24(FP), AX
+	MOVQ         shift+32(FP), BX
+	MOVQ         p+40(FP), R8
+	VBROADCASTSS (R8), Y15
+	VBROADCASTSS 4(R8), Y14
+	VBROADCASTSS 8(R8), Y13
+	VBROADCASTSS 12(R8), Y12
+	VBROADCASTSS 16(R8), Y11
+	VBROADCASTSS 20(R8), Y10
+	VBROADCASTSS 24(R8), Y9
+	VBROADCASTSS 28(R8), Y8
+	VMOVUPS      (AX), Y7
+	VMOVUPS      (BX), Y6
+	VMOVUPS      32(AX), Y5
+	VMOVUPS      32(BX), Y4
+	CMPQ         CX, $0x02
+	JLT          tail
+
+many:
+	VPMOVZXBD   (SI), Y0
+	VPSUBD      Y14, Y0, Y0
+	VCVTDQ2PS   Y0, Y0
+	VMULPS      Y15, Y0, Y0
+	VFMADD132PS Y7, Y6, Y0
+	VMAXPS      Y0, Y13, Y0
+	VMINPS      Y0, Y12, Y0
+	VDIVPS      Y11, Y0, Y0
+	VMAXPS      Y9, Y0, Y0
+	VMINPS      Y8, Y0, Y0
+	VCVTPS2DQ   Y0, Y0
+	VPADDD      Y10, Y0, Y0
+	VPMOVZXBD   8(SI), Y1
+	VPSUBD      Y14, Y1, Y1
+	VCVTDQ2PS   Y1, Y1
+	VMULPS      Y15, Y1, Y1
+	VFMADD132PS Y5, Y4, Y1
+	VMAXPS      Y1, Y13, Y1
+	VMINPS      Y1, Y12, Y1
+	VDIVPS      Y11, Y1, Y1
+	VMAXPS      Y9, Y1, Y1
+	VMINPS      Y8, Y1, Y1
+	VCVTPS2DQ   Y1, Y1
+	VPADDD      Y10, Y1, Y1
+	VPMOVZXBD   16(SI), Y2
+	VPSUBD      Y14, Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VMULPS      Y15, Y2, Y2
+	VFMADD132PS Y7, Y6, Y2
+	VMAXPS      Y2, Y13, Y2
+	VMINPS      Y2, Y12, Y2
+	VDIVPS      Y11, Y2, Y2
+	VMAXPS      Y9, Y2, Y2
+	VMINPS      Y8, Y2, Y2
+	VCVTPS2DQ   Y2, Y2
+	VPADDD      Y10, Y2, Y2
+	VPMOVZXBD   24(SI), Y3
+	VPSUBD      Y14, Y3, Y3
+	VCVTDQ2PS   Y3, Y3
+	VMULPS      Y15, Y3, Y3
+	VFMADD132PS Y5, Y4, Y3
+	VMAXPS      Y3, Y13, Y3
+	VMINPS      Y3, Y12, Y3
+	VDIVPS      Y11, Y3, Y3
+	VMAXPS      Y9, Y3, Y3
+	VMINPS      Y8, Y3, Y3
+	VCVTPS2DQ   Y3, Y3
+	VPADDD      Y10, Y3, Y3
+	VPACKSSDW   Y1, Y0, Y0
+	VPACKSSDW   Y3, Y2, Y2
+	VPACKUSWB   Y2, Y0, Y0
+	VMOVUPS     unpackedAVX2<>+0(SB), Y1
+	VPERMD      Y0, Y1, Y0
+	VMOVUPS     Y0, (DI)
+	ADDQ        $0x20, DI
+	ADDQ        $0x20, SI
+	SUBQ        $0x02, CX
+	CMPQ        CX, $0x02
+	JGE         many
+
+tail:
+	TESTQ CX, CX
+	JZ    done
+
+one:
+	VPMOVZXBD    (SI), Y0
+	VPSUBD       Y14, Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y15, Y0, Y0
+	VFMADD132PS  Y7, Y6, Y0
+	VMAXPS       Y0, Y13, Y0
+	VMINPS       Y0, Y12, Y0
+	VDIVPS       Y11, Y0, Y0
+	VMAXPS       Y9, Y0, Y0
+	VMINPS       Y8, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VPADDD       Y10, Y0, Y0
+	VPMOVZXBD    8(SI), Y1
+	VPSUBD       Y14, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y15, Y1, Y1
+	VFMADD132PS  Y5, Y4, Y1
+	VMAXPS       Y1, Y13, Y1
+	VMINPS       Y1, Y12, Y1
+	VDIVPS       Y11, Y1, Y1
+	VMAXPS       Y9, Y1, Y1
+	VMINPS       Y8, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPADDD       Y10, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSWB    X1, X0, X0
+	VMOVUPS      X0, (DI)
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, SI
+	DECQ         CX
+	JNZ          one
+
+done:
+	VZEROUPPER
+	RET
+
 // func interleave3AVX512(dst *float32, a *float32, b *float32, c *float32, n int)
 // Requires: AVX, AVX512F
 TEXT ·interleave3AVX512(SB), NOSPLIT, $0-40
@@ -3441,25 +3679,61 @@ done:
 	VZEROUPPER
 	RET
 
-// func sumBytesAVX2(sums *int32, src *byte, n int, step int)
+// func averageBytesAVX2(dst *byte, src *byte, n int, pix int, rows int, rowStride int, cols int, colStride int, p *ByteAverage)
 // Requires: AVX, AVX2
-TEXT ·sumBytesAVX2(SB), NOSPLIT, $0-32
-	MOVQ    sums+0(FP), DI
-	MOVQ    src+8(FP), SI
-	MOVQ    n+16(FP), CX
-	MOVQ    step+24(FP), AX
-	VMOVUPS (DI), Y0
-	VMOVUPS 32(DI), Y1
+TEXT ·averageBytesAVX2(SB), NOSPLIT, $0-72
+	MOVQ         dst+0(FP), DI
+	MOVQ         src+8(FP), SI
+	MOVQ         n+16(FP), CX
+	MOVQ         pix+24(FP), AX
+	MOVQ         p+64(FP), DX
+	VBROADCASTSS (DX), Y15
+	VBROADCASTSS 4(DX), Y14
+	VBROADCASTSS 8(DX), Y13
+	VBROADCASTSS 12(DX), Y12
+	VBROADCASTSS 16(DX), Y11
 
-loop:
-	VPMOVZXBD (SI), Y2
-	VPADDD    Y2, Y0, Y0
-	VPMOVZXBD 8(SI), Y3
-	VPADDD    Y3, Y1, Y1
-	ADDQ      AX, SI
-	DECQ      CX
-	JNZ       loop
-	VMOVUPS   Y0, (DI)
-	VMOVUPS   Y1, 32(DI)
+window:
+	VMOVAPS Y15, Y0
+	VMOVAPS Y15, Y1
+	MOVQ    SI, R8
+	MOVQ    rows+32(FP), R9
+
+row:
+	MOVQ R8, R10
+	MOVQ cols+48(FP), R11
+
+col:
+	VPMOVZXBD    (R10), Y2
+	VPADDD       Y2, Y0, Y0
+	VPMOVZXBD    8(R10), Y3
+	VPADDD       Y3, Y1, Y1
+	ADDQ         colStride+56(FP), R10
+	DECQ         R11
+	JNZ          col
+	ADDQ         rowStride+40(FP), R8
+	DECQ         R9
+	JNZ          row
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y14, Y0, Y0
+	VMAXPS       Y12, Y0, Y0
+	VMINPS       Y11, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VPADDD       Y13, Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y14, Y1, Y1
+	VMAXPS       Y12, Y1, Y1
+	VMINPS       Y11, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPADDD       Y13, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSWB    X1, X0, X0
+	VMOVUPS      X0, (DI)
+	ADDQ         $0x10, DI
+	ADDQ         AX, SI
+	DECQ         CX
+	JNZ          window
 	VZEROUPPER
 	RET

@@ -1,6 +1,8 @@
 package integer
 
 import (
+	"math"
+
 	"modelc/runtime/internal/simd"
 	"modelc/runtime/kernel"
 )
@@ -24,6 +26,20 @@ type Binary struct {
 	AScale, BScale     float32
 	AZero, BZero, Zero int
 	Lo, Hi             int
+}
+
+// Affine is arithmetic on floats between images of bytes, per channel:
+//
+//	Dst = saturate(round(Act(XScale·(x − XZero)·Scale + Shift)/YScale) + YZero)
+//
+// The second product and the sum are rounded once, every other operation is rounded to
+// float32, and round rounds half to even. NaN becomes 0. Act is a clamp.
+type Affine struct {
+	Src, Dst       kernel.Image // in blocks of 16
+	Scale, Shift   kernel.Ref   // float32, [C padded to 16], absent for 1 and 0
+	Act            kernel.Act
+	XScale, YScale float32
+	XZero, YZero   int
 }
 
 // ScratchBytes is zero.
@@ -104,4 +120,50 @@ func (k *Binary) eval(a, b int) byte {
 	}
 	// The conversions prevent a fused multiply-add.
 	return saturate(float32(float32(a)*k.AScale)+float32(float32(b)*k.BScale), k.Zero, k.Lo, k.Hi)
+}
+
+// ScratchBytes is zero.
+func (k *Affine) ScratchBytes() int { return 0 }
+
+// Run computes the step.
+func (k *Affine) Run(c *kernel.Context) {
+	k.Dst.ClearBorder(c)
+	c.Do(parts(&k.Dst), 2*k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W, k)
+}
+
+// Part computes some rows of one block of one image.
+func (k *Affine) Part(c *kernel.Context, i, worker int) {
+	n, b, from, to := span(&k.Dst, i)
+	src, dst := bytesOf(c, k.Src.Ref), bytesOf(c, k.Dst.Ref)
+	scale, shift := [lanes]float32{}, [lanes]float32{}
+	for ch := range scale {
+		scale[ch] = 1
+	}
+	if k.Scale.Present() {
+		copy(scale[:], c.F32(k.Scale)[b*lanes:])
+	}
+	if k.Shift.Present() {
+		copy(shift[:], c.F32(k.Shift)[b*lanes:])
+	}
+	lo, hi, _ := k.Act.Clamp()
+	p := simd.ByteAffine{XScale: k.XScale, XZero: int32(k.XZero), Lo: lo, Hi: hi, Scale: k.YScale, Zero: int32(k.YZero),
+		Low: float32(-k.YZero), High: float32(255 - k.YZero)}
+	for y := from; y < to; y++ {
+		in, out := row(src, &k.Src, n, b, y), row(dst, &k.Dst, n, b, y)
+		if simd.AffineBytes(&out[0], &in[0], len(in)/lanes, &scale[0], &shift[0], &p) {
+			continue
+		}
+		for j, q := range in {
+			x := float32(int(q)-k.XZero) * k.XScale
+			// As one operation of float32 would, but for results halfway between two.
+			v := float32(math.FMA(float64(x), float64(scale[j%lanes]), float64(shift[j%lanes])))
+			if v < lo {
+				v = lo
+			}
+			if v > hi {
+				v = hi
+			}
+			out[j] = saturate(v/k.YScale, k.YZero, 0, 255)
+		}
+	}
 }

@@ -348,6 +348,45 @@ func TestBinary(t *testing.T) {
 	}
 }
 
+func TestAffine(t *testing.T) {
+	for seed := range uint64(20) {
+		r := rand.New(rand.NewPCG(seed, 8))
+		a := newArena(r)
+		c, h, w := 1+r.IntN(36), 1+r.IntN(20), 1+r.IntN(12)
+		k := &Affine{XScale: 0.37, YScale: float32(0.1 + r.Float64()), XZero: r.IntN(256), YZero: r.IntN(256),
+			Act: []kernel.Act{{}, {Fn: kernel.ActRelu}, {Fn: kernel.ActClip, Alpha: -3, Beta: 20}}[r.IntN(3)]}
+		k.Src, k.Dst = a.image(kernel.Uint8, lanes, 2, c, h, w), a.image(kernel.Uint8, lanes, 2, c, h, w)
+		scale, shift := make([]float32, 48), make([]float32, 48)
+		for i := range scale {
+			scale[i], shift[i] = 1, 0
+		}
+		if seed > 0 {
+			k.Scale, k.Shift = a.take(48, 4), a.take(48, 4)
+			scale, shift = a.floats(k.Scale), a.floats(k.Shift)
+			for i := range scale {
+				scale[i], shift[i] = float32(r.NormFloat64()), float32(r.NormFloat64())
+			}
+		}
+		if seed == 1 {
+			shift[0] = kernel.NaN32
+		}
+		lo, hi, _ := k.Act.Clamp()
+		a.run(t, k, &k.Dst, func(t *testing.T) {
+			overImage(&k.Dst, func(n, ch, y, x int) {
+				v := float32(int(a.at(&k.Src, n, ch, y, x))-k.XZero) * k.XScale
+				v = float32(math.FMA(float64(v), float64(scale[ch]), float64(shift[ch])))
+				want := byte(0)
+				if v == v {
+					want = rounded(float64(min(max(v, lo), hi)/k.YScale), k.YZero, 0, 255)
+				}
+				if got := a.at(&k.Dst, n, ch, y, x); got != want {
+					t.Fatalf("seed %d: got %d, want %d", seed, got, want)
+				}
+			})
+		})
+	}
+}
+
 func TestPools(t *testing.T) {
 	for seed := range uint64(40) {
 		r := rand.New(rand.NewPCG(seed, 7))

@@ -52,31 +52,35 @@ func (k *MaxPool) Part(c *kernel.Context, i, worker int) {
 	n, b, from, to := span(&k.Dst, i)
 	src, dst, m := bytesOf(c, k.Src.Ref), bytesOf(c, k.Dst.Ref), &k.Src
 	block := m.Lanes()
+	lo, hi := k.inside(m.W, k.Dst.W)
 	for y := from; y < to; y++ {
 		out := row(dst, &k.Dst, n, b, y)
 		y0, ny := taps(y*k.SH-k.PadTop, k.KH, k.DH, m.H)
-		lo, hi := k.inside(m.W, k.Dst.W)
-		if ny > 0 && lo < hi && block == lanes {
-			in := src[m.At(n, b, y0, lo*k.SW-k.PadLeft):]
-			if !simd.MaxBytes(&out[lo*lanes], &in[0], hi-lo, k.SW*lanes, ny, k.DH*m.Row(), k.KW, k.DW*lanes) {
-				lo, hi = 0, 0
-			}
-		} else {
-			lo, hi = 0, 0
-		}
-		for x := 0; x < k.Dst.W; x++ {
-			if x == lo && lo < hi {
-				x = hi - 1
-				continue
-			}
+		for x := 0; x < k.Dst.W; {
 			x0, nx := taps(x*k.SW-k.PadLeft, k.KW, k.DW, m.W)
-			o := out[x*block : (x+1)*block]
-			clear(o)
-			for ky := range ny {
-				for kx := range nx {
-					for ch, v := range src[m.At(n, b, y0+ky*k.DH, x0+kx*k.DW):][:block] {
-						o[ch] = max(o[ch], v)
-					}
+			count := 1 // of windows with the same taps
+			if x == lo && lo < hi {
+				count = hi - lo
+			}
+			maxPixels(out[x*block:(x+count)*block], src[m.At(n, b, y0, x0):], block, k.SW*block, ny, k.DH*m.Row(), nx, k.DW*block)
+			x += count
+		}
+	}
+}
+
+// maxPixels writes the maxima of windows, pix bytes apart, to the pixels of out. Windows
+// have at least one tap.
+func maxPixels(out, src []byte, block, pix, rows, rowStride, cols, colStride int) {
+	if block == lanes && simd.MaxBytes(&out[0], &src[0], len(out)/block, pix, rows, rowStride, cols, colStride) {
+		return
+	}
+	clear(out)
+	for x := 0; x < len(out); x += block {
+		o, at := out[x:x+block], x/block*pix
+		for y := range rows {
+			for c := range cols {
+				for ch, v := range src[at+y*rowStride+c*colStride:][:block] {
+					o[ch] = max(o[ch], v)
 				}
 			}
 		}
@@ -121,37 +125,50 @@ func (k *AveragePool) Part(c *kernel.Context, i, worker int) {
 	n, b, from, to := span(&k.Dst, i)
 	src, dst, m := bytesOf(c, k.Src.Ref), bytesOf(c, k.Dst.Ref), &k.Src
 	block := m.Lanes()
+	lo, hi := k.inside(m.W, k.Dst.W)
 	for y := from; y < to; y++ {
 		out := row(dst, &k.Dst, n, b, y)
 		y0, ny := taps(y*k.SH-k.PadTop, k.KH, k.DH, m.H)
-		for x := range k.Dst.W {
+		rows := ny
+		if k.CountPad {
+			rows = kernel.Counted(y*k.SH-k.PadTop, k.KH, k.DH, m.H+k.PadBottom)
+		}
+		for x := 0; x < k.Dst.W; {
 			x0, nx := taps(x*k.SW-k.PadLeft, k.KW, k.DW, m.W)
-			var sums [lanes]int32
-			for ky := range ny {
-				if nx > 0 {
-					sumPixels(&sums, src[m.At(n, b, y0+ky*k.DH, x0):], nx, k.DW*block, block)
-				}
+			count, cols := 1, nx
+			if x == lo && lo < hi {
+				count = hi - lo
+			} else if k.CountPad {
+				cols = kernel.Counted(x*k.SW-k.PadLeft, k.KW, k.DW, m.W+k.PadRight)
 			}
-			count := ny * nx
-			if k.CountPad {
-				count = kernel.Counted(y*k.SH-k.PadTop, k.KH, k.DH, m.H+k.PadBottom) * kernel.Counted(x*k.SW-k.PadLeft, k.KW, k.DW, m.W+k.PadRight)
+			p := simd.ByteAverage{Start: int32(-ny * nx * k.XZero), By: k.XScale / float32(k.YScale*float32(rows*cols)),
+				Zero: int32(k.YZero), Low: float32(-k.YZero), High: float32(255 - k.YZero)}
+			o := out[x*block : (x+count)*block]
+			if ny*nx > 0 {
+				averagePixels(o, src[m.At(n, b, y0, x0):], block, k.SW*block, ny, k.DH*m.Row(), nx, k.DW*block, &p)
+			} else {
+				averagePixels(o, src, block, 0, 0, 0, 0, 0, &p)
 			}
-			by := k.XScale / (k.YScale * float32(count))
-			for ch, s := range sums[:block] {
-				out[x*block+ch] = saturate(float32(int(s)-ny*nx*k.XZero)*by, k.YZero, 0, 255)
-			}
+			x += count
 		}
 	}
 }
 
-// sumPixels adds n pixels, step bytes apart, to sums.
-func sumPixels(sums *[lanes]int32, src []byte, n, step, block int) {
-	if block == lanes && simd.SumBytes(&sums[0], &src[0], n, step) {
+// averagePixels writes the averages of windows, pix bytes apart, to the pixels of out.
+func averagePixels(out, src []byte, block, pix, rows, rowStride, cols, colStride int, p *simd.ByteAverage) {
+	if block == lanes && rows*cols > 0 && simd.AverageBytes(&out[0], &src[0], len(out)/block, pix, rows, rowStride, cols, colStride, p) {
 		return
 	}
-	for i := range n {
-		for ch, v := range src[i*step:][:block] {
-			sums[ch] += int32(v)
+	for x := 0; x < len(out); x += block {
+		at := x / block * pix
+		for ch := range block {
+			sum := p.Start
+			for y := range rows {
+				for c := range cols {
+					sum += int32(src[at+y*rowStride+c*colStride+ch])
+				}
+			}
+			out[x+ch] = saturate(float32(sum)*p.By, int(p.Zero), 0, 255)
 		}
 	}
 }
