@@ -3,6 +3,7 @@ package passes_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"modelc/ir"
 )
@@ -27,7 +28,7 @@ var layers = []struct {
 }{
 	{3, convolution}, {2, batchNorm}, {2, activation}, {2, residual}, {2, arithmetic},
 	{1, groupedConvolution}, {1, transposedConvolution}, {1, sum}, {1, product}, {1, concat}, {1, pool}, {1, pad}, {1, padded},
-	{1, channelsLast}, {1, squeezeExcite}, {1, shuffle}, {1, resize}, {1, slice}, {1, clipped}, {1, prelu}, {1, normalisation}, {2, quantised},
+	{1, channelsLast}, {1, squeezeExcite}, {1, shuffle}, {1, resize}, {1, slice}, {1, clipped}, {1, prelu}, {1, normalisation}, {2, quantised}, {3, dequantised},
 }
 
 func randomGraph(seed uint64) (*ir.Graph, error) {
@@ -441,4 +442,131 @@ func quantised(s *sketch, _ *ir.Value) (*ir.Value, error) {
 // integers returns weights of 8 bits.
 func (s *sketch) integers(shape ...int) *ir.Value {
 	return s.g.AddConst("w", ir.Seeded(ir.T(ir.Int8, shape...), s.Uint64()))
+}
+
+// dequantised is a chain of layers on floats between dequantisation and quantisation, as in
+// quantised models. Scales are powers of two, so that sums of floats are exact. It reads the
+// input of the graph, see quantised.
+func dequantised(s *sketch, _ *ir.Value) (*ir.Value, error) {
+	q := &quantiser{sketch: s}
+	v, err := s.live[0], error(nil)
+	v, err = q.requantise(v, err)
+	for range 1 + s.IntN(5) {
+		if err != nil {
+			return nil, err
+		}
+		v, err = q.layer(v)
+		if s.IntN(4) == 0 && err == nil {
+			v, err = s.g.Emit("act", ir.Unary{Fn: s.act()}, v)
+		}
+		if s.IntN(6) > 0 {
+			v, err = q.requantise(v, err)
+		}
+	}
+	return v, err
+}
+
+// quantiser makes the layers of dequantised.
+type quantiser struct {
+	*sketch
+	known []*ir.Value // dequantised values
+}
+
+// number returns a constant.
+func (q *quantiser) number(d ir.DType, x float64) *ir.Value {
+	return q.g.AddConst("n", ir.FromFloat64s(ir.T(d), []float64{x}))
+}
+
+// requantise quantises and dequantises v.
+func (q *quantiser) requantise(v *ir.Value, err error) (*ir.Value, error) {
+	if err != nil {
+		return nil, err
+	}
+	to := []ir.DType{ir.Uint8, ir.Int8}[q.IntN(2)]
+	lo, hi := to.Range()
+	scale := []float64{0.125, 0.25, 0.0625}[q.IntN(3)]
+	zero := q.number(to, float64([]int{0, lo, hi, (lo + hi) / 2, lo + 7}[q.IntN(5)]))
+	i, err := q.g.Emit("q", ir.Quantize{To: to}, v, q.number(ir.Float32, scale), zero)
+	if err != nil {
+		return nil, err
+	}
+	if q.IntN(12) == 0 {
+		q.g.AddOutput(fmt.Sprint("integers", len(q.g.Outputs)), i)
+	}
+	v, err = q.g.Emit("dq", ir.Dequantize{}, i, q.number(ir.Float32, scale), zero)
+	q.known = append(q.known, v)
+	return v, err
+}
+
+func (q *quantiser) layer(v *ir.Value) (*ir.Value, error) {
+	in := v.Type.Shape
+	other := q.known[q.IntN(len(q.known))]
+	window := []int{min(2, in[2]), min(2, in[3])}
+	switch q.IntN(8) {
+	case 0:
+		if other.Type.Equal(v.Type) {
+			return q.g.Emit("combine", ir.Binary{Fn: []ir.BinaryFn{ir.Add, ir.Mul}[q.IntN(2)]}, v, other)
+		}
+		fallthrough
+	case 1:
+		if o := other.Type.Shape; o[2] == in[2] && o[3] == in[3] {
+			return q.g.Emit("concat", ir.Concat{Axis: 1}, v, other)
+		}
+		fallthrough
+	case 2:
+		return q.g.Emit("pool", ir.Pool{Kind: ir.PoolKind(q.IntN(2)), Kernel: window, Strides: []int{1, 2}, Pads: []int{1, 0, 0, 1}, Dilations: []int{1, 1}, CountPad: q.IntN(2) == 0}, v)
+	case 3:
+		return q.g.Emit("pad", ir.Pad{Pads: []int{0, 0, 1, 0, 0, 0, 1, 1}, Value: []float64{0, 0.25, 0.3}[q.IntN(3)]}, v)
+	case 4:
+		return q.g.Emit("mean", ir.Reduce{Fn: []ir.ReduceFn{ir.ReduceMean, ir.ReduceMax}[q.IntN(2)], Axes: []int{2, 3}, KeepDims: true}, v)
+	}
+	return q.convolution(v, window)
+}
+
+// convolution has quantised weights with one scale or one per filter, and perhaps a bias.
+func (q *quantiser) convolution(v *ir.Value, window []int) (*ir.Value, error) {
+	in := v.Type.Shape
+	m := 1 + q.IntN(6)
+	shape := ir.Shape{m, in[1], window[0], window[1]}
+	to := []ir.DType{ir.Int8, ir.Uint8}[q.IntN(2)]
+	scales := ir.T(ir.Float32)
+	if q.IntN(2) == 0 {
+		scales = ir.T(ir.Float32, m, 1, 1, 1)
+	}
+	scale := make([]float64, scales.Shape.Len())
+	for i := range scale {
+		scale[i] = []float64{0.0625, 0.125}[q.IntN(2)]
+	}
+	zero := ir.FromFloat64s(ir.T(to), []float64{float64([]int{0, 1}[q.IntN(2)])})
+	w, err := q.g.Emit("w", ir.Dequantize{}, q.g.AddConst("w", ir.Seeded(ir.Type{DType: to, Shape: shape}, q.Uint64())),
+		q.g.AddConst("s", ir.FromFloat64s(scales, scale)), q.g.AddConst("z", zero))
+	if err != nil {
+		return nil, err
+	}
+	operands := []*ir.Value{v, w}
+	if d := v.Def(); q.IntN(2) == 0 {
+		var bias *ir.Value
+		if _, ok := d.Op.(ir.Dequantize); ok && q.IntN(3) > 0 {
+			by := d.Const(ir.QuantizeScale).Float64s()[0]
+			if q.IntN(6) == 0 {
+				by *= 1.5 // not the scale of the sums
+			}
+			unit := make([]float64, m)
+			for i := range unit {
+				unit[i] = by * scale[i%len(scale)]
+			}
+			bias, err = q.g.Emit("b", ir.Dequantize{}, q.g.AddConst("b", ir.Seeded(ir.T(ir.Int32, m), q.Uint64())), q.g.AddConst("s", ir.FromFloat64s(ir.T(ir.Float32, m), unit)))
+		} else {
+			bias = q.g.AddConst("b", ir.FromFloat64s(ir.T(ir.Float32, m), slices.Repeat([]float64{[]float64{0.75, 0.1}[q.IntN(2)]}, m)))
+		}
+		if err != nil {
+			return nil, err
+		}
+		operands = append(operands, bias)
+	}
+	v, err = q.g.Emit("conv", ir.Conv{Strides: []int{1, 1}, Pads: []int{1, 0, 0, 1}, Dilations: []int{1, 1}, Groups: 1}, operands...)
+	if err == nil && q.IntN(8) == 0 {
+		q.live = append(q.live, v)
+	}
+	return v, err
 }

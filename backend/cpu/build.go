@@ -118,6 +118,49 @@ func lowerAll(g *ir.Graph, cfg Config, light map[string]bool, st *store) (*build
 	return b, nil
 }
 
+// families has the rows of each file that lowers ops.
+var families = []map[string]lowering{
+	convLowerings, denseLowerings, elementwiseLowerings, movementLowerings, poolLowerings, quantisedLowerings, reduceLowerings, resizeLowerings,
+}
+
+// lowerings is the table of ops, by name.
+var lowerings = map[string]lowering{}
+
+func init() {
+	for _, f := range families {
+		for name, row := range f {
+			if _, ok := lowerings[name]; ok {
+				panic("cpu: op lowered twice: " + name)
+			}
+			lowerings[name] = row
+		}
+	}
+}
+
+func rulesOf(op ir.Op) rules { return lowerings[op.Name()].rules }
+
+// lower emits the steps of n and gives its results places.
+func (b *builder) lower(n *ir.Node) error {
+	elements := 0
+	for _, v := range n.Out {
+		elements += v.Type.Shape.Len()
+	}
+	if elements == 0 {
+		for _, v := range n.Out {
+			b.newDense(v) // empty
+		}
+		return nil
+	}
+	row := lowerings[n.Op.Name()]
+	switch {
+	case b.node[n]:
+		return row.image(b, n)
+	case row.dense != nil:
+		return row.dense(b, n)
+	}
+	return fmt.Errorf("no kernel for this op")
+}
+
 // finishOutputs emits copies to the caller's memory for all outputs that no step
 // has written there.
 func (b *builder) finishOutputs() {
@@ -178,12 +221,12 @@ func port(name string, t ir.Type) runtime.Port {
 }
 
 // kernelName returns the name of a kernel's type without type parameters. Kernels
-// on dense tensors have the prefix "plain.".
+// on dense tensors have the prefix "plain.", those on images of bytes "integer.".
 func kernelName(k kernel.Kernel) string {
 	t := reflect.TypeOf(k).Elem()
 	name, _, _ := strings.Cut(t.Name(), "[")
-	if path.Base(t.PkgPath()) == "plain" {
-		return "plain." + name
+	if pkg := path.Base(t.PkgPath()); pkg != "kernel" {
+		return pkg + "." + name
 	}
 	return name
 }

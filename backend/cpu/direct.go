@@ -86,7 +86,13 @@ func emitGrouped(b *builder, o *conv, doc string) {
 		part.bias = subChannels(o.bias, mi, n*mg)
 		part.scale = subChannels(o.scale, ci, n*cg)
 		part.shift = subChannels(o.shift, ci, n*cg)
-		w := b.floats32(o.w, b.packGrouped(o.w, groups, first, n, parts))
+		w, makeKernel := kernel.Ref{}, directKernel
+		if r := o.result; r != nil {
+			part.result, makeKernel = r.of(mi, n*mg), integerKernel
+			w = b.integerGroups(o.w, groups, first, n, parts, r.parts)
+		} else {
+			w = b.floats32(o.w, b.packGrouped(o.w, groups, first, n, parts))
+		}
 		d := doc
 		if n < groups {
 			d += fmt.Sprintf(", groups %d–%d", first, first+n-1)
@@ -95,7 +101,7 @@ func emitGrouped(b *builder, o *conv, doc string) {
 		if first += n; first == groups {
 			writes = []*place{o.dst} // this step completes the value
 		}
-		b.emit(d, part.reads(), writes, func() kernel.Kernel { return directKernel(&part, w) })
+		b.emit(d, part.reads(), writes, func() kernel.Kernel { return makeKernel(&part, w) })
 	}
 }
 
@@ -120,15 +126,21 @@ func (b *builder) packGrouped(t *ir.Tensor, groups, first, n, parts int) kernel.
 		k := kh * kw
 		var packed []float32
 		for part := range parts {
-			w := make([]float32, oc*ic*k)
-			for o := range oc {
-				from := (part*oc + o) * cg * k
-				copy(w[(o*ic+o/mg*cg)*k:], src[from:from+cg*k])
-			}
-			packed = append(packed, pack.Conv(w, oc, ic, kh, kw)...)
+			packed = append(packed, pack.Conv(merged(src, part, oc, mg, ic, cg, k), oc, ic, kh, kw)...)
 		}
 		return packed
 	})
+}
+
+// merged returns the weights [oc,ic,k] of convolution i of those that merge groups with mg
+// output and cg input channels each, with zeros between the groups.
+func merged[T any](src []T, i, oc, mg, ic, cg, k int) []T {
+	w := make([]T, oc*ic*k)
+	for o := range oc {
+		from := (i*oc + o) * cg * k
+		copy(w[(o*ic+o/mg*cg)*k:], src[from:from+cg*k])
+	}
+	return w
 }
 
 // A depthwise convolution has one filter for each channel. Its step may also

@@ -19,10 +19,13 @@ type conv struct {
 	reach   border // the part of the padding that windows read
 	exact   bool   // Config.Exact
 	cached  bool   // whether the caches hold all weights of the network
+	few     bool   // whether the operand has the form fewBytes
+	copied  bool   // whether the step reads a copy, because others need a border of another value
 	// The places and constants are set when the algorithm has been chosen.
 	src, dst, residual *place
 	bias, scale, shift kernel.Ref
 	pre, act           kernel.Act
+	result             *result // of a convolution on integers
 	// groups is the number of groups that the kernel computes. 0 stands for one.
 	groups int
 	// point, unless nil, is the 1×1 convolution that the same step computes first.
@@ -68,6 +71,9 @@ func reach(n *ir.Node, c ir.Conv) border {
 func (o *conv) reads() []*place {
 	if o.point != nil {
 		return o.point.reads()
+	}
+	if r := o.result; r != nil {
+		return []*place{o.src, r.multiplier, r.zero}
 	}
 	return []*place{o.src, o.residual}
 }

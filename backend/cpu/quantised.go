@@ -2,31 +2,205 @@ package cpu
 
 import (
 	"fmt"
+	"slices"
 
 	"modelc/backend/plan"
 	"modelc/ir"
 	"modelc/runtime/kernel"
+	"modelc/runtime/kernel/integer"
 	"modelc/runtime/kernel/plain"
 )
 
 // quantisedLowerings has the rows of ops on quantised tensors. Conv and Dense on integers
 // have the rows of those ops.
 var quantisedLowerings = map[string]lowering{
-	"Quantize":        {dense: do((*builder).quantizePlain)},
-	"Dequantize":      {dense: do((*builder).dequantizePlain)},
-	"DynamicQuantize": {dense: do((*builder).dynamicQuantizePlain)},
-	"Lookup":          {dense: do((*builder).lookupPlain)},
-	"QBinary":         {dense: do((*builder).qBinaryPlain)},
-	"QAveragePool":    {dense: do((*builder).qAveragePoolPlain)},
+	"Quantize":        {quantizeRules, do((*builder).quantizeImage), do((*builder).quantizePlain)},
+	"Dequantize":      {dequantizeRules, do((*builder).dequantizeImage), do((*builder).dequantizePlain)},
+	"DynamicQuantize": {dynamicQuantizeRules, do((*builder).dynamicQuantizeImage), do((*builder).dynamicQuantizePlain)},
+	"Lookup":          {lookupRules, do((*builder).lookupImage), do((*builder).lookupPlain)},
+	"QBinary":         {qBinaryRules, do((*builder).qBinaryImage), do((*builder).qBinaryPlain)},
+	"QAveragePool":    {qAveragePoolRules, do((*builder).qAveragePoolImage), do((*builder).qAveragePoolPlain)},
 }
 
-// flip returns the bit that kernels on bytes change in elements of type d, 8-bit integers,
-// and the number that this adds to each element and zero point.
-func flip(d ir.DType) (bit uint8, add int) {
-	if d == ir.Int8 {
-		return 0x80, 128
+// The rows of ops on images of bytes.
+var (
+	quantizeRules = rules{
+		fits: func(l *layout, n *ir.Node) bool {
+			return isByte(n.Out[0].Type.DType) && oneScale(n) && (l.image[n.In[0]] || readByConvolution(n.Out[0]))
+		},
 	}
-	return 0, 0
+	dequantizeRules = rules{
+		types: bytesOnly,
+		fits: func(l *layout, n *ir.Node) bool {
+			return l.image[n.In[0]] && n.Out[0].Type.DType == ir.Float32 && oneScale(n)
+		},
+	}
+	dynamicQuantizeRules = rules{
+		fits: func(l *layout, n *ir.Node) bool { return l.image[n.In[0]] || readByConvolution(n.Out[0]) },
+	}
+	lookupRules = rules{
+		types: bytesOnly,
+		fits: func(l *layout, n *ir.Node) bool {
+			return l.image[n.In[0]] && isByte(n.Out[0].Type.DType) && n.Const(ir.LookupTable) != nil
+		},
+	}
+	qBinaryRules = rules{
+		types: bytesOnly,
+		fits: func(l *layout, n *ir.Node) bool {
+			x, y := n.In[0], n.In[1]
+			return x.Const == nil && y.Const == nil && (l.image[x] || l.image[y]) && binaryOnImages(l, n, true)
+		},
+	}
+	qAveragePoolRules = rules{
+		types: bytesOnly,
+		fits:  always,
+	}
+)
+
+// oneScale reports whether the scale and zero point of n, a Quantize or Dequantize, are
+// single constants.
+func oneScale(n *ir.Node) bool {
+	s, z := n.Const(ir.QuantizeScale), n.Const(ir.QuantizeZero)
+	return s != nil && s.Shape.Len() == 1 && n.ConstOrAbsent(ir.QuantizeZero) && (z == nil || z.Shape.Len() == 1)
+}
+
+// readByConvolution reports whether a convolution reads v.
+func readByConvolution(v *ir.Value) bool {
+	for _, u := range v.Uses() {
+		if u.Node != nil {
+			if _, ok := u.Node.Op.(ir.Conv); ok && u.Index == 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// scaleOf returns the scale of n, for which oneScale holds, and its zero point as it is
+// stored.
+func scaleOf(n *ir.Node, d ir.DType) (scale float32, zero int) {
+	if z := n.Const(ir.QuantizeZero); z != nil {
+		zero = int(z.Int64s()[0])
+	}
+	return n.Const(ir.QuantizeScale).Float32s()[0], stored(d, zero)
+}
+
+// floatsOf returns the place of v as an image, or dense if it is no image.
+func (b *builder) floatsOf(v *ir.Value) *place {
+	if p := b.images[v]; p != nil {
+		return p
+	}
+	if v.Const != nil {
+		return b.constant(v)
+	}
+	return b.dense[v]
+}
+
+// floatOperand returns the operand of a kernel that reads an image or a dense tensor.
+// Offsets must be final.
+func floatOperand(p *place) (img kernel.Image, dense kernel.Ref, nhwc bool) {
+	if p.image {
+		return p.img(), kernel.Ref{}, false
+	}
+	return kernel.Image{}, p.ref(), p.nhwc
+}
+
+func (b *builder) quantizeImage(n *ir.Node, q ir.Quantize) error {
+	src, dst := b.floatsOf(n.In[0]), b.newImage(n.Out[0])
+	scale, zero := scaleOf(n, q.To)
+	b.emit("Quantize to "+q.To.String(), []*place{src}, []*place{dst}, func() kernel.Kernel {
+		k := &integer.Quantize{Dst: dst.img(), Scale: scale, Zero: zero}
+		k.Image, k.Src, k.NHWC = floatOperand(src)
+		return k
+	})
+	return nil
+}
+
+func (b *builder) dequantizeImage(n *ir.Node, _ ir.Dequantize) error {
+	src := b.asImage(n.In[0])
+	dst := b.newImage(n.Out[0])
+	scale, zero := scaleOf(n, src.DType)
+	b.emit("Dequantize "+src.DType.String(), []*place{src}, []*place{dst}, func() kernel.Kernel {
+		return &integer.Dequantize{Src: src.img(), Image: dst.img(), Scale: scale, Zero: zero}
+	})
+	return nil
+}
+
+func (b *builder) dynamicQuantizeImage(n *ir.Node, _ ir.DynamicQuantize) error {
+	src, scale, zero := b.floatsOf(n.In[0]), b.newDense(n.Out[1]), b.newDense(n.Out[2])
+	dst := b.newImage(n.Out[0])
+	b.emit("Quantize to u8, with the range of x", []*place{src}, []*place{scale, zero, dst}, func() kernel.Kernel {
+		k := &integer.DynamicQuantize{Dst: dst.img(), Scale: scale.ref(), Zero: zero.ref()}
+		k.Image, k.Src, k.NHWC = floatOperand(src)
+		return k
+	})
+	return nil
+}
+
+func (b *builder) lookupImage(n *ir.Node, _ ir.Lookup) error {
+	src := b.asImage(n.In[0])
+	t := n.Const(ir.LookupTable)
+	table := b.bytes("table", t, 256, func() []byte {
+		bit, _ := flip(t.DType)
+		list := slices.Clone(t.Bytes())
+		for i := range list {
+			list[i] ^= bit
+		}
+		return list
+	})
+	dst := b.elementwise(n, src)
+	b.emit("Table", []*place{src}, []*place{dst}, func() kernel.Kernel {
+		return &integer.Lookup{Src: src.img(), Dst: dst.img(), Table: table}
+	})
+	return nil
+}
+
+func (b *builder) qBinaryImage(n *ir.Node, q ir.QBinary) error {
+	x, y := n.In[0], n.In[1]
+	k := integer.Binary{Fn: kernel.BinaryFn(q.Fn), AScale: float32(q.AScale), BScale: float32(q.BScale),
+		AZero: stored(x.Type.DType, q.AZero), BZero: stored(y.Type.DType, q.BZero), Zero: stored(q.To, q.YZero), Lo: stored(q.To, q.Lo), Hi: stored(q.To, q.Hi)}
+	if !x.Type.Shape.Equal(n.Out[0].Type.Shape) {
+		x, y = y, x
+		k.AZero, k.BZero = k.BZero, k.AZero
+		if q.Fn == ir.Add {
+			k.AScale, k.BScale = k.BScale, k.AScale
+		}
+	}
+	src, second := b.asImage(x), b.asImage(y)
+	var dst *place
+	switch {
+	case x == y:
+		dst = b.newImage(n.Out[0])
+	case b.CanOverwrite(n, x) || !y.Type.Shape.Equal(x.Type.Shape):
+		dst = b.overwrite(n, x, src)
+	default:
+		dst = b.overwrite(n, y, second)
+	}
+	b.emit(q.Fn.String()+" of "+q.To.String(), []*place{src, second}, []*place{dst}, func() kernel.Kernel {
+		k := k
+		k.A, k.B, k.Dst = src.img(), second.img(), dst.img()
+		return &k
+	})
+	return nil
+}
+
+func (b *builder) qAveragePoolImage(n *ir.Node, q ir.QAveragePool) error {
+	src := b.asImage(n.In[0])
+	dst := b.newImage(n.Out[0])
+	k := integer.AveragePool{Window: byteWindow(q.Pool()), CountPad: q.CountPad, XScale: float32(q.XScale), YScale: float32(q.YScale),
+		XZero: stored(src.DType, q.XZero), YZero: stored(q.To, q.YZero)}
+	ends := q.Pads[len(q.Kernel):]
+	if len(ends) == 2 {
+		k.PadBottom = ends[0]
+	}
+	k.PadRight = ends[len(ends)-1]
+	b.emit(plan.PoolDoc(q.Pool())+" of "+q.To.String(), []*place{src}, []*place{dst}, func() kernel.Kernel {
+		k := k
+		k.Src, k.Dst = src.img(), dst.img()
+		return &k
+	})
+	b.Last().Padding = clipped(leaves(n, q.Pool()))
+	return nil
 }
 
 // scaled are the operands of a Quantize or Dequantize.
@@ -196,6 +370,9 @@ func (b *builder) convInteger(n *ir.Node, c ir.Conv) error {
 }
 
 func (b *builder) denseInteger(n *ir.Node, d ir.Dense) error {
+	if b.denseIntegerPacked(n, d) {
+		return nil
+	}
 	w := b.plain(n.In[ir.Weights])
 	switch t := n.Const(ir.Weights); {
 	case d.TransW:

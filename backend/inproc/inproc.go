@@ -154,6 +154,9 @@ func (e *Engine) read(t ir.Type, at cpu.Location) *ir.Tensor {
 				for x := range m.W {
 					at := m.At(n, c/lanes, y, x) + c%lanes
 					copy(dst[i:i+size], src[at*size:])
+					if t.DType == ir.Int8 { // stored with 128 added
+						dst[i] ^= 0x80
+					}
 					i += size
 				}
 			}

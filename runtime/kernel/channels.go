@@ -6,7 +6,7 @@ import (
 	"modelc/runtime/internal/simd"
 )
 
-// SelectChannels assembles an image from channels of other images, NC16 to NC16.
+// SelectChannels assembles an image from channels of other images, of floats or bytes.
 // Channel c of Dst is channel From[c] of the sources, whose channels are numbered
 // consecutively.
 type SelectChannels struct {
@@ -20,13 +20,14 @@ func (k *SelectChannels) ScratchBytes() int { return 0 }
 
 // Run computes the step.
 func (k *SelectChannels) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	c.Do(k.Dst.N*k.Dst.Blocks(), 2*k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W, k)
 }
 
 // Part fills one block of one image.
 func (k *SelectChannels) Part(c *Context, i, worker int) {
 	n, b := i/k.Dst.Blocks(), i%k.Dst.Blocks()
+	floats := k.Dst.Elem == Float32
 	var s laneSources
 	for lane, from := range k.From[b*16 : min(b*16+16, len(k.From))] {
 		at := int(from)
@@ -35,7 +36,14 @@ func (k *SelectChannels) Part(c *Context, i, worker int) {
 			at -= k.Src[img].C
 			img++
 		}
-		s.add(c, lane, &k.Src[img], n, at)
+		if floats {
+			s.add(c, lane, &k.Src[img], n, at)
+		} else {
+			copyLane(c, &k.Dst, &k.Src[img], n, b*16+lane, at)
+		}
+	}
+	if !floats {
+		return
 	}
 	s.gather(c, &k.Dst, n, b, false)
 }
@@ -89,7 +97,7 @@ func (s *laneSources) gather(c *Context, dst *Image, n, b int, keep bool) {
 }
 
 // Spread writes an image to every SY-th row and SX-th column of another, starting at
-// row Y and column X, NC16 to NC16. Dst and Src have the same number of channels.
+// row Y and column X. Dst and Src have the same element type and number of channels.
 type Spread struct {
 	Src, Dst     Image
 	SY, SX, Y, X int
@@ -100,19 +108,19 @@ func (k *Spread) ScratchBytes() int { return 0 }
 
 // Run computes the step.
 func (k *Spread) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	c.Do(k.Src.N*k.Src.Blocks(), k.Src.N*k.Src.C*k.Src.H*k.Src.W, k)
 }
 
 // Part spreads one block of 16 channels of one image.
 func (k *Spread) Part(c *Context, i, worker int) {
 	n, b := i/k.Src.Blocks(), i%k.Src.Blocks()
-	src, dst := c.F32(k.Src.Ref), c.F32(k.Dst.Ref)
+	src, dst, pixel := k.Src.bytes(c), k.Dst.bytes(c), k.Src.PixelBytes()
 	for y := range k.Src.H {
-		in := k.Src.row(src, n, b, y)
-		out := k.Dst.row(dst, n, b, y*k.SY+k.Y)[k.X*16:]
-		for x := 0; x < k.Src.W*16; x += 16 {
-			*(*[16]float32)(out[x*k.SX:]) = [16]float32(in[x:])
+		in := k.Src.line(src, n, b, y)
+		out := k.Dst.line(dst, n, b, y*k.SY+k.Y)[k.X*pixel:]
+		for x := 0; x < len(in); x += pixel {
+			copy(out[x*k.SX:], in[x:x+pixel])
 		}
 	}
 }

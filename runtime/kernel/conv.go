@@ -121,7 +121,7 @@ func (k *Conv) steps() (rows, cols int) {
 
 // Run computes the convolution.
 func (k *Conv) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	work := tileWork(k.Dst.N * k.Dst.H * k.Dst.W * k.Dst.C * k.Src.C * k.KH * k.KW / max(1, k.Groups))
 	if k.transforms() {
 		c.Do(k.regions()*k.slices(c), work, (*convTransformed)(k))

@@ -49,7 +49,7 @@ func (k *ConvDepthwise) bands(c *Context) int {
 // Run computes both convolutions.
 func (k *ConvDepthwise) Run(c *Context) {
 	d, p := &k.Depth.Dst, &k.Point
-	d.clearBorder(c)
+	d.ClearBorder(c)
 	work := tileWork(d.N * (p.Dst.H*p.Dst.W*p.Dst.C*p.Src.C + d.H*d.W*d.C*k.Depth.KH*k.Depth.KW))
 	c.Do(d.N*k.bands(c)*p.units(), work, k)
 }

@@ -51,7 +51,7 @@ func (k *ConvFirst) region() int {
 
 // Run computes the convolution.
 func (k *ConvFirst) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	c.Do(k.N*team.Split(k.Dst.H, k.region()), tileWork(k.N*k.Dst.H*k.Dst.W*k.Dst.C*k.C*k.KH*k.KW), k)
 }
 

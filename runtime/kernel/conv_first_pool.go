@@ -67,7 +67,7 @@ func (k *ConvFirstPool) parts(c *Context) int {
 
 // Run computes the convolution and the pool.
 func (k *ConvFirstPool) Run(c *Context) {
-	k.Pool.Dst.clearBorder(c)
+	k.Pool.Dst.ClearBorder(c)
 	v, p := &k.Conv, &k.Pool
 	work := tileWork(v.N*v.Dst.H*v.Dst.W*v.Dst.C*v.C*v.KH*v.KW) + p.Dst.N*p.Dst.C*p.Dst.H*p.Dst.W*p.KH*p.KW
 	c.Do(v.N*k.parts(c), work, k)

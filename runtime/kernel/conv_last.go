@@ -28,7 +28,7 @@ func (k *ConvLast) ScratchBytes() int { return k.Dst.W * pixelBytes }
 
 // Run computes the convolution.
 func (k *ConvLast) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	c.Do(k.Dst.N*k.Dst.H, tileWork(k.Dst.N*k.Dst.H*k.Dst.W*k.Dst.C*k.Src.C*k.KH*k.KW), k)
 }
 

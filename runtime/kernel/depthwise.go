@@ -40,7 +40,7 @@ func (k *Depthwise) inCols() int         { return (k.Dst.W-1)*k.SW + (k.KW-1)*k.
 
 // Run computes the convolution.
 func (k *Depthwise) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	blocks := k.Dst.N * k.Dst.Blocks()
 	c.Do(blocks*k.chunks(c), tileWork(blocks*16*k.Dst.H*k.Dst.W*k.KH*k.KW), k)
 }

@@ -45,7 +45,7 @@ func (k *Affine) ScratchBytes() int { return 0 }
 
 // Run computes the step.
 func (k *Affine) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	c.Do(k.Dst.N*k.Dst.Blocks(), k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W, k)
 }
 
@@ -64,7 +64,7 @@ func (k *AffineDouble) ScratchBytes() int { return 0 }
 
 // Run computes the step.
 func (k *AffineDouble) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	c.Do(k.Dst.N*k.Dst.Blocks(), k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W, k)
 }
 
@@ -86,7 +86,7 @@ func (k *Binary) ScratchBytes() int { return 0 }
 
 // Run computes the step.
 func (k *Binary) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	c.Do(k.Dst.N*k.Dst.Blocks(), k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W, k)
 }
 
@@ -114,7 +114,7 @@ func (k *PRelu) ScratchBytes() int { return 0 }
 
 // Run computes the step.
 func (k *PRelu) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	c.Do(k.Dst.N*k.Dst.Blocks(), k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W, k)
 }
 
@@ -139,7 +139,7 @@ func (k *LRN) ScratchBytes() int { return 0 }
 
 // Run computes the step.
 func (k *LRN) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	c.Do(k.Dst.N*k.Dst.H, k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W*8, k)
 }
 

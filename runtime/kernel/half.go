@@ -15,6 +15,7 @@ const (
 	F32  Format = iota
 	F16         // IEEE 754 binary16
 	BF16        // the upper half of a float32
+	I8          // integers of 8 bits
 )
 
 // String returns the name of the format.
@@ -26,14 +27,19 @@ func (f Format) String() string {
 		return "f16"
 	case BF16:
 		return "bf16"
+	case I8:
+		return "i8"
 	}
 	return fmt.Sprintf("Format(%d)", uint8(f))
 }
 
 // Bytes returns the size of an element in bytes.
 func (f Format) Bytes() int {
-	if f == F32 {
+	switch f {
+	case F32:
 		return 4
+	case I8:
+		return 1
 	}
 	return 2
 }

@@ -3,7 +3,8 @@
 //
 // A kernel is a struct of constants: its operands, extents and options. Generated
 // packages and programs of backend/inproc hold one kernel for each step of a network.
-// Kernels on dense tensors of any type are in package plain.
+// Kernels on images of bytes are in package integer, and kernels on dense tensors of any
+// type in package plain.
 package kernel
 
 import "fmt"

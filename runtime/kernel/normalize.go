@@ -21,7 +21,7 @@ func (k *NormalizeChannels) ScratchBytes() int { return 2 * k.Src.C * 4 }
 
 // Run computes the step.
 func (k *NormalizeChannels) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	c.Do(k.Dst.N*k.Dst.H, 4*k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W, k)
 }
 

@@ -51,7 +51,7 @@ func (k *Pool) prologue() bool {
 
 // Run computes the pool.
 func (k *Pool) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	c.Do(k.Dst.N*k.Dst.Blocks(), k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W*k.KH*k.KW, k)
 }
 
@@ -214,7 +214,7 @@ func (k *GlobalPool) ScratchBytes() int { return k.Src.W * pixelBytes }
 
 // Run computes the pool.
 func (k *GlobalPool) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	c.Do(k.Dst.N*k.Dst.Blocks(), k.Src.N*k.Src.C*k.Src.H*k.Src.W, k)
 }
 

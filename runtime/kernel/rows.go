@@ -19,24 +19,10 @@ func splat(x float32) (v [16]float32) {
 	return v
 }
 
-// clampOf returns the bounds of an activation that is a clamp. For any other it
-// returns infinite bounds and false.
-func clampOf(act Act) (lo, hi float32, ok bool) {
-	switch act.Fn {
-	case ActIdentity:
-		return -Inf32, Inf32, true
-	case ActRelu:
-		return 0, Inf32, true
-	case ActClip:
-		return act.Alpha, act.Beta, true
-	}
-	return -Inf32, Inf32, false
-}
-
 // setAct makes the micro-kernel apply act if it is a clamp, and reports whether it is.
 // The caller applies other activations to the stored tile.
 func setAct(a *simd.Tile, act Act) (ok bool) {
-	a.Lo, a.Hi, ok = clampOf(act)
+	a.Lo, a.Hi, ok = act.Clamp()
 	a.Clamp = 0
 	if ok && act.Fn != ActIdentity {
 		a.Clamp = 1
@@ -57,7 +43,7 @@ func affineRow(dst, src, scale, shift []float32, act Act) {
 	if shift != nil {
 		t = &shift[0]
 	}
-	lo, hi, clamp := clampOf(act)
+	lo, hi, clamp := act.Clamp()
 	if !simd.Affine(&dst[0], &src[0], len(src)/16, s, t, lo, hi) {
 		affineRowGo(dst, src, scale, shift, act)
 	} else if !clamp {
@@ -95,7 +81,7 @@ func binaryRow(dst, a, b []float32, mask int, fn BinaryFn, act Act) {
 	if mask == 15 {
 		step = 0
 	}
-	lo, hi, clamp := clampOf(act)
+	lo, hi, clamp := act.Clamp()
 	done := false
 	switch fn {
 	case BinAdd:

@@ -151,7 +151,7 @@ func (k *Strassen) slices(c *Context) int { return c.slices(k.Dst.N*k.regions(),
 
 // Run computes the convolution.
 func (k *Strassen) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	c.DoAll(k.Dst.N*k.regions()*k.slices(c), k)
 }
 

@@ -121,7 +121,7 @@ func (k *Winograd) ScratchBytes() int {
 // transforms and multiplies its own blocks. Otherwise all workers first transform one
 // block per worker together, and then share the products.
 func (k *Winograd) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	blocks, threads := k.Dst.N*k.perImage(c), c.Threads()
 	if threads == 1 || blocks >= 2*threads {
 		c.DoAll(blocks, (*winogradBlocks)(k))
@@ -346,7 +346,7 @@ func (k *Winograd) transformOutput(c *Context, n, b, ty, tx, run int, m, out []f
 		inside = min(run, (d.W-x)/k.M)
 	}
 	if inside > 0 {
-		lo, hi, clamp := clampOf(k.Act)
+		lo, hi, clamp := k.Act.Clamp()
 		simd.TransformOut(k.M, m, dst, res, k.pitch(), d.Row(), k.Residual.Row(), inside, lo, hi)
 		for r := 0; r < k.M && !clamp; r++ {
 			Apply(dst[r*d.Row():][:inside*k.M*16], k.Act)
@@ -388,7 +388,7 @@ func (k *Winograd) dilatedOutput(c *Context, n, b, ty, tx, run int, m []float32,
 			copyPixels(res[r*row:], from[(x*step+px)*16:], cols, 16, step*16)
 		}
 	}
-	lo, hi, clamp := clampOf(k.Act)
+	lo, hi, clamp := k.Act.Clamp()
 	simd.TransformOut(k.M, m, s.out, res, k.pitch(), row, row, run, lo, hi)
 	for r := range rows {
 		from := s.out[r*row:][:cols*16]
@@ -404,7 +404,7 @@ func (k *Winograd) dilatedOutput(c *Context, n, b, ty, tx, run int, m []float32,
 func (k *Winograd) poolOutput(c *Context, n, b, ty, tx, run int, m, out []float32) {
 	d := &k.Dst
 	row := run * k.M * 16
-	lo, hi, clamp := clampOf(k.Act)
+	lo, hi, clamp := k.Act.Clamp()
 	simd.TransformOut(k.M, m, out, nil, k.pitch(), row, 0, run, lo, hi)
 	per := k.M / k.Pool // rows and columns of windows in a tile
 	y, x := ty*per, tx*per

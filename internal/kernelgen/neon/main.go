@@ -24,6 +24,7 @@ func main() {
 	a.stubs.WriteString(header + "package simd\n")
 	convolution(a)
 	vectors(a)
+	byteKernels(a)
 	winograd(a)
 	for name, data := range map[string]*bytes.Buffer{*out: &a.code, *stubs: &a.stubs} {
 		if err := os.WriteFile(name, data.Bytes(), 0o644); err != nil {

@@ -104,6 +104,51 @@ func leakyReluNEON(x *float32, n int, alpha float32)
 //go:noescape
 func siluNEON(x *float32, n int, alpha float32)
 
+// quantizeRowNEON computes dst = saturate(round(src/scale)+zero) of n vectors of 16 floats.
+//
+//go:noescape
+func quantizeRowNEON(dst *byte, src *float32, n int, scale float32, zero int32)
+
+// quantizePixelsNEON is quantizeRow for n groups of 16 pixels of at most 4 channels. Channels of src are plane bytes apart. Pixels of dst have 4 bytes.
+//
+//go:noescape
+func quantizePixelsNEON(dst *byte, src *float32, plane, channels, n int, scale float32, zero int32)
+
+// dequantizeRowNEON computes dst = scale·(src−zero) of n vectors of 16 bytes.
+//
+//go:noescape
+func dequantizeRowNEON(dst *float32, src *byte, n int, scale float32, zero int32)
+
+// rangeRowNEON lowers bounds[0] and raises bounds[1] to the bounds of n vectors of 16 floats. With NaN both become NaN.
+//
+//go:noescape
+func rangeRowNEON(bounds, x *float32, n int)
+
+// addBytesNEON computes the sums of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.
+//
+//go:noescape
+func addBytesNEON(dst, a, b *byte, n, bStep int, p *ByteBinary)
+
+// mulBytesNEON computes the products of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.
+//
+//go:noescape
+func mulBytesNEON(dst, a, b *byte, n, bStep int, p *ByteBinary)
+
+// maxBytesNEON writes the maxima of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.
+//
+//go:noescape
+func maxBytesNEON(dst, src *byte, n, pix, rows, rowStride, cols, colStride int)
+
+// averageBytesNEON writes the averages of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.
+//
+//go:noescape
+func averageBytesNEON(dst, src *byte, n, pix, rows, rowStride, cols, colStride int, p *ByteAverage)
+
+// affineBytesNEON computes arithmetic on floats between bytes for n pixels of 16 channels. See kernel integer.Affine.
+//
+//go:noescape
+func affineBytesNEON(dst, src *byte, n int, scale, shift *float32, p *ByteAffine)
+
 // winogradIn2NEON transforms n tiles of 4×4 pixels, 2 pixels apart, to positions posStride bytes apart.
 //
 //go:noescape

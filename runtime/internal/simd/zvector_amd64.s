@@ -1197,6 +1197,483 @@ loop:
 	VZEROUPPER
 	RET
 
+// func quantizeRowAVX512(dst *byte, src *float32, n int, scale float32, zero int32)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·quantizeRowAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         src+8(FP), SI
+	MOVQ         n+16(FP), CX
+	VBROADCASTSS scale+24(FP), Z31
+	VBROADCASTSS zero+28(FP), Z28
+	VXORPS       Z30, Z30, Z30
+	VPSUBD       Z28, Z30, Z30
+	VPADDD       f000000ff<>+0(SB), Z30, Z29
+	VCVTDQ2PS    Z30, Z30
+	VCVTDQ2PS    Z29, Z29
+	TESTQ        CX, CX
+	JZ           done
+
+loop:
+	VMOVUPS   (SI), Z0
+	VDIVPS    Z31, Z0, Z0
+	VMAXPS    Z30, Z0, Z0
+	VMINPS    Z29, Z0, Z0
+	VCVTPS2DQ Z0, Z0
+	VPADDD    Z28, Z0, Z0
+	VPMOVDB   Z0, (DI)
+	ADDQ      $0x10, DI
+	ADDQ      $0x40, SI
+	DECQ      CX
+	JNZ       loop
+
+done:
+	VZEROUPPER
+	RET
+
+DATA f000000ff<>+0(SB)/4, $0x000000ff
+DATA f000000ff<>+4(SB)/4, $0x000000ff
+DATA f000000ff<>+8(SB)/4, $0x000000ff
+DATA f000000ff<>+12(SB)/4, $0x000000ff
+DATA f000000ff<>+16(SB)/4, $0x000000ff
+DATA f000000ff<>+20(SB)/4, $0x000000ff
+DATA f000000ff<>+24(SB)/4, $0x000000ff
+DATA f000000ff<>+28(SB)/4, $0x000000ff
+DATA f000000ff<>+32(SB)/4, $0x000000ff
+DATA f000000ff<>+36(SB)/4, $0x000000ff
+DATA f000000ff<>+40(SB)/4, $0x000000ff
+DATA f000000ff<>+44(SB)/4, $0x000000ff
+DATA f000000ff<>+48(SB)/4, $0x000000ff
+DATA f000000ff<>+52(SB)/4, $0x000000ff
+DATA f000000ff<>+56(SB)/4, $0x000000ff
+DATA f000000ff<>+60(SB)/4, $0x000000ff
+GLOBL f000000ff<>(SB), RODATA|NOPTR, $64
+
+// func quantizePixelsAVX512(dst *byte, src *float32, plane int, channels int, n int, scale float32, zero int32)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·quantizePixelsAVX512(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), DI
+	MOVQ         src+8(FP), SI
+	MOVQ         plane+16(FP), AX
+	MOVQ         n+32(FP), CX
+	VBROADCASTSS scale+40(FP), Z31
+	VBROADCASTSS zero+44(FP), Z28
+	VXORPS       Z30, Z30, Z30
+	VPSUBD       Z28, Z30, Z30
+	VPADDD       f000000ff<>+0(SB), Z30, Z29
+	VCVTDQ2PS    Z30, Z30
+	VCVTDQ2PS    Z29, Z29
+	MOVL         $0x00000008, R8
+	VMOVD        R8, X26
+	TESTQ        CX, CX
+	JZ           done
+
+loop:
+	VXORPS Z1, Z1, Z1
+	VXORPS X27, X27, X27
+	MOVQ   SI, R9
+	MOVQ   channels+24(FP), BX
+
+channel:
+	VMOVUPS   (R9), Z0
+	VDIVPS    Z31, Z0, Z0
+	VMAXPS    Z30, Z0, Z0
+	VMINPS    Z29, Z0, Z0
+	VCVTPS2DQ Z0, Z0
+	VPADDD    Z28, Z0, Z0
+	VPSLLD    X27, Z0, Z0
+	VORPS     Z0, Z1, Z1
+	VPADDD    X26, X27, X27
+	ADDQ      AX, R9
+	DECQ      BX
+	JNZ       channel
+	VMOVUPS   Z1, (DI)
+	ADDQ      $0x40, DI
+	ADDQ      $0x40, SI
+	DECQ      CX
+	JNZ       loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func dequantizeRowAVX512(dst *float32, src *byte, n int, scale float32, zero int32)
+// Requires: AVX, AVX512F
+TEXT ·dequantizeRowAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         src+8(FP), SI
+	MOVQ         n+16(FP), CX
+	VBROADCASTSS scale+24(FP), Z31
+	VBROADCASTSS zero+28(FP), Z30
+	TESTQ        CX, CX
+	JZ           done
+
+loop:
+	VPMOVZXBD (SI), Z0
+	VPSUBD    Z30, Z0, Z0
+	VCVTDQ2PS Z0, Z0
+	VMULPS    Z31, Z0, Z0
+	VMOVUPS   Z0, (DI)
+	ADDQ      $0x40, DI
+	ADDQ      $0x10, SI
+	DECQ      CX
+	JNZ       loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func addBytesAVX512(dst *byte, a *byte, b *byte, n int, bStep int, p *ByteBinary)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·addBytesAVX512(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         b+16(FP), DX
+	MOVQ         n+24(FP), CX
+	MOVQ         bStep+32(FP), AX
+	MOVQ         p+40(FP), R8
+	VBROADCASTSS (R8), Z31
+	VBROADCASTSS 4(R8), Z30
+	VBROADCASTSS 8(R8), Z29
+	VBROADCASTSS 12(R8), Z28
+	VBROADCASTSS 16(R8), Z27
+	VBROADCASTSS 20(R8), Z26
+	VBROADCASTSS 24(R8), Z25
+	VMOVUPS      unpackedAVX512<>+0(SB), Z24
+	CMPQ         CX, $0x04
+	JLT          tail
+
+many:
+	VPMOVZXBD (SI), Z0
+	VPMOVZXBD (DX), Z4
+	ADDQ      AX, DX
+	VPSUBD    Z29, Z0, Z0
+	VPSUBD    Z28, Z4, Z4
+	VPMOVZXBD 16(SI), Z1
+	VPMOVZXBD (DX), Z5
+	ADDQ      AX, DX
+	VPSUBD    Z29, Z1, Z1
+	VPSUBD    Z28, Z5, Z5
+	VPMOVZXBD 32(SI), Z2
+	VPMOVZXBD (DX), Z6
+	ADDQ      AX, DX
+	VPSUBD    Z29, Z2, Z2
+	VPSUBD    Z28, Z6, Z6
+	VPMOVZXBD 48(SI), Z3
+	VPMOVZXBD (DX), Z7
+	ADDQ      AX, DX
+	VPSUBD    Z29, Z3, Z3
+	VPSUBD    Z28, Z7, Z7
+	VCVTDQ2PS Z0, Z0
+	VCVTDQ2PS Z4, Z4
+	VMULPS    Z31, Z0, Z0
+	VMULPS    Z30, Z4, Z4
+	VADDPS    Z4, Z0, Z0
+	VCVTDQ2PS Z1, Z1
+	VCVTDQ2PS Z5, Z5
+	VMULPS    Z31, Z1, Z1
+	VMULPS    Z30, Z5, Z5
+	VADDPS    Z5, Z1, Z1
+	VCVTDQ2PS Z2, Z2
+	VCVTDQ2PS Z6, Z6
+	VMULPS    Z31, Z2, Z2
+	VMULPS    Z30, Z6, Z6
+	VADDPS    Z6, Z2, Z2
+	VCVTDQ2PS Z3, Z3
+	VCVTDQ2PS Z7, Z7
+	VMULPS    Z31, Z3, Z3
+	VMULPS    Z30, Z7, Z7
+	VADDPS    Z7, Z3, Z3
+	VMAXPS    Z26, Z0, Z0
+	VMINPS    Z25, Z0, Z0
+	VCVTPS2DQ Z0, Z0
+	VPADDD    Z27, Z0, Z0
+	VMAXPS    Z26, Z1, Z1
+	VMINPS    Z25, Z1, Z1
+	VCVTPS2DQ Z1, Z1
+	VPADDD    Z27, Z1, Z1
+	VMAXPS    Z26, Z2, Z2
+	VMINPS    Z25, Z2, Z2
+	VCVTPS2DQ Z2, Z2
+	VPADDD    Z27, Z2, Z2
+	VMAXPS    Z26, Z3, Z3
+	VMINPS    Z25, Z3, Z3
+	VCVTPS2DQ Z3, Z3
+	VPADDD    Z27, Z3, Z3
+	VPACKSSDW Z1, Z0, Z0
+	VPACKSSDW Z3, Z2, Z2
+	VPACKUSWB Z2, Z0, Z0
+	VPERMD    Z0, Z24, Z0
+	VMOVUPS   Z0, (DI)
+	ADDQ      $0x40, DI
+	ADDQ      $0x40, SI
+	SUBQ      $0x04, CX
+	CMPQ      CX, $0x04
+	JGE       many
+
+tail:
+	TESTQ CX, CX
+	JZ    done
+
+one:
+	VPMOVZXBD (SI), Z0
+	VPMOVZXBD (DX), Z4
+	ADDQ      AX, DX
+	VPSUBD    Z29, Z0, Z0
+	VPSUBD    Z28, Z4, Z4
+	VCVTDQ2PS Z0, Z0
+	VCVTDQ2PS Z4, Z4
+	VMULPS    Z31, Z0, Z0
+	VMULPS    Z30, Z4, Z4
+	VADDPS    Z4, Z0, Z0
+	VMAXPS    Z26, Z0, Z0
+	VMINPS    Z25, Z0, Z0
+	VCVTPS2DQ Z0, Z0
+	VPADDD    Z27, Z0, Z0
+	VPMOVDB   Z0, (DI)
+	ADDQ      $0x10, DI
+	ADDQ      $0x10, SI
+	DECQ      CX
+	JNZ       one
+
+done:
+	VZEROUPPER
+	RET
+
+DATA unpackedAVX512<>+0(SB)/4, $0x00000000
+DATA unpackedAVX512<>+4(SB)/4, $0x00000004
+DATA unpackedAVX512<>+8(SB)/4, $0x00000008
+DATA unpackedAVX512<>+12(SB)/4, $0x0000000c
+DATA unpackedAVX512<>+16(SB)/4, $0x00000001
+DATA unpackedAVX512<>+20(SB)/4, $0x00000005
+DATA unpackedAVX512<>+24(SB)/4, $0x00000009
+DATA unpackedAVX512<>+28(SB)/4, $0x0000000d
+DATA unpackedAVX512<>+32(SB)/4, $0x00000002
+DATA unpackedAVX512<>+36(SB)/4, $0x00000006
+DATA unpackedAVX512<>+40(SB)/4, $0x0000000a
+DATA unpackedAVX512<>+44(SB)/4, $0x0000000e
+DATA unpackedAVX512<>+48(SB)/4, $0x00000003
+DATA unpackedAVX512<>+52(SB)/4, $0x00000007
+DATA unpackedAVX512<>+56(SB)/4, $0x0000000b
+DATA unpackedAVX512<>+60(SB)/4, $0x0000000f
+GLOBL unpackedAVX512<>(SB), RODATA|NOPTR, $64
+
+// func mulBytesAVX512(dst *byte, a *byte, b *byte, n int, bStep int, p *ByteBinary)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·mulBytesAVX512(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         b+16(FP), DX
+	MOVQ         n+24(FP), CX
+	MOVQ         bStep+32(FP), AX
+	MOVQ         p+40(FP), R8
+	VBROADCASTSS (R8), Z31
+	VBROADCASTSS 4(R8), Z30
+	VBROADCASTSS 8(R8), Z29
+	VBROADCASTSS 12(R8), Z28
+	VBROADCASTSS 16(R8), Z27
+	VBROADCASTSS 20(R8), Z26
+	VBROADCASTSS 24(R8), Z25
+	VMOVUPS      unpackedAVX512<>+0(SB), Z24
+	CMPQ         CX, $0x04
+	JLT          tail
+
+many:
+	VPMOVZXBD (SI), Z0
+	VPMOVZXBD (DX), Z4
+	ADDQ      AX, DX
+	VPSUBD    Z29, Z0, Z0
+	VPSUBD    Z28, Z4, Z4
+	VPMOVZXBD 16(SI), Z1
+	VPMOVZXBD (DX), Z5
+	ADDQ      AX, DX
+	VPSUBD    Z29, Z1, Z1
+	VPSUBD    Z28, Z5, Z5
+	VPMOVZXBD 32(SI), Z2
+	VPMOVZXBD (DX), Z6
+	ADDQ      AX, DX
+	VPSUBD    Z29, Z2, Z2
+	VPSUBD    Z28, Z6, Z6
+	VPMOVZXBD 48(SI), Z3
+	VPMOVZXBD (DX), Z7
+	ADDQ      AX, DX
+	VPSUBD    Z29, Z3, Z3
+	VPSUBD    Z28, Z7, Z7
+	VPMULLD   Z4, Z0, Z0
+	VCVTDQ2PS Z0, Z0
+	VMULPS    Z31, Z0, Z0
+	VPMULLD   Z5, Z1, Z1
+	VCVTDQ2PS Z1, Z1
+	VMULPS    Z31, Z1, Z1
+	VPMULLD   Z6, Z2, Z2
+	VCVTDQ2PS Z2, Z2
+	VMULPS    Z31, Z2, Z2
+	VPMULLD   Z7, Z3, Z3
+	VCVTDQ2PS Z3, Z3
+	VMULPS    Z31, Z3, Z3
+	VMAXPS    Z26, Z0, Z0
+	VMINPS    Z25, Z0, Z0
+	VCVTPS2DQ Z0, Z0
+	VPADDD    Z27, Z0, Z0
+	VMAXPS    Z26, Z1, Z1
+	VMINPS    Z25, Z1, Z1
+	VCVTPS2DQ Z1, Z1
+	VPADDD    Z27, Z1, Z1
+	VMAXPS    Z26, Z2, Z2
+	VMINPS    Z25, Z2, Z2
+	VCVTPS2DQ Z2, Z2
+	VPADDD    Z27, Z2, Z2
+	VMAXPS    Z26, Z3, Z3
+	VMINPS    Z25, Z3, Z3
+	VCVTPS2DQ Z3, Z3
+	VPADDD    Z27, Z3, Z3
+	VPACKSSDW Z1, Z0, Z0
+	VPACKSSDW Z3, Z2, Z2
+	VPACKUSWB Z2, Z0, Z0
+	VPERMD    Z0, Z24, Z0
+	VMOVUPS   Z0, (DI)
+	ADDQ      $0x40, DI
+	ADDQ      $0x40, SI
+	SUBQ      $0x04, CX
+	CMPQ      CX, $0x04
+	JGE       many
+
+tail:
+	TESTQ CX, CX
+	JZ    done
+
+one:
+	VPMOVZXBD (SI), Z0
+	VPMOVZXBD (DX), Z4
+	ADDQ      AX, DX
+	VPSUBD    Z29, Z0, Z0
+	VPSUBD    Z28, Z4, Z4
+	VPMULLD   Z4, Z0, Z0
+	VCVTDQ2PS Z0, Z0
+	VMULPS    Z31, Z0, Z0
+	VMAXPS    Z26, Z0, Z0
+	VMINPS    Z25, Z0, Z0
+	VCVTPS2DQ Z0, Z0
+	VPADDD    Z27, Z0, Z0
+	VPMOVDB   Z0, (DI)
+	ADDQ      $0x10, DI
+	ADDQ      $0x10, SI
+	DECQ      CX
+	JNZ       one
+
+done:
+	VZEROUPPER
+	RET
+
+// func affineBytesAVX512(dst *byte, src *byte, n int, scale *float32, shift *float32, p *ByteAffine)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·affineBytesAVX512(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), DI
+	MOVQ         src+8(FP), SI
+	MOVQ         n+16(FP), CX
+	MOVQ         scale+24(FP), AX
+	MOVQ         shift+32(FP), BX
+	MOVQ         p+40(FP), R8
+	VBROADCASTSS (R8), Z31
+	VBROADCASTSS 4(R8), Z30
+	VBROADCASTSS 8(R8), Z29
+	VBROADCASTSS 12(R8), Z28
+	VBROADCASTSS 16(R8), Z27
+	VBROADCASTSS 20(R8), Z26
+	VBROADCASTSS 24(R8), Z25
+	VBROADCASTSS 28(R8), Z24
+	VMOVUPS      (AX), Z23
+	VMOVUPS      (BX), Z22
+	CMPQ         CX, $0x04
+	JLT          tail
+
+many:
+	VPMOVZXBD   (SI), Z0
+	VPSUBD      Z30, Z0, Z0
+	VCVTDQ2PS   Z0, Z0
+	VMULPS      Z31, Z0, Z0
+	VFMADD132PS Z23, Z22, Z0
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z28, Z0
+	VDIVPS      Z27, Z0, Z0
+	VMAXPS      Z25, Z0, Z0
+	VMINPS      Z24, Z0, Z0
+	VCVTPS2DQ   Z0, Z0
+	VPADDD      Z26, Z0, Z0
+	VPMOVZXBD   16(SI), Z1
+	VPSUBD      Z30, Z1, Z1
+	VCVTDQ2PS   Z1, Z1
+	VMULPS      Z31, Z1, Z1
+	VFMADD132PS Z23, Z22, Z1
+	VMAXPS      Z1, Z29, Z1
+	VMINPS      Z1, Z28, Z1
+	VDIVPS      Z27, Z1, Z1
+	VMAXPS      Z25, Z1, Z1
+	VMINPS      Z24, Z1, Z1
+	VCVTPS2DQ   Z1, Z1
+	VPADDD      Z26, Z1, Z1
+	VPMOVZXBD   32(SI), Z2
+	VPSUBD      Z30, Z2, Z2
+	VCVTDQ2PS   Z2, Z2
+	VMULPS      Z31, Z2, Z2
+	VFMADD132PS Z23, Z22, Z2
+	VMAXPS      Z2, Z29, Z2
+	VMINPS      Z2, Z28, Z2
+	VDIVPS      Z27, Z2, Z2
+	VMAXPS      Z25, Z2, Z2
+	VMINPS      Z24, Z2, Z2
+	VCVTPS2DQ   Z2, Z2
+	VPADDD      Z26, Z2, Z2
+	VPMOVZXBD   48(SI), Z3
+	VPSUBD      Z30, Z3, Z3
+	VCVTDQ2PS   Z3, Z3
+	VMULPS      Z31, Z3, Z3
+	VFMADD132PS Z23, Z22, Z3
+	VMAXPS      Z3, Z29, Z3
+	VMINPS      Z3, Z28, Z3
+	VDIVPS      Z27, Z3, Z3
+	VMAXPS      Z25, Z3, Z3
+	VMINPS      Z24, Z3, Z3
+	VCVTPS2DQ   Z3, Z3
+	VPADDD      Z26, Z3, Z3
+	VPACKSSDW   Z1, Z0, Z0
+	VPACKSSDW   Z3, Z2, Z2
+	VPACKUSWB   Z2, Z0, Z0
+	VMOVUPS     unpackedAVX512<>+0(SB), Z1
+	VPERMD      Z0, Z1, Z0
+	VMOVUPS     Z0, (DI)
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, SI
+	SUBQ        $0x04, CX
+	CMPQ        CX, $0x04
+	JGE         many
+
+tail:
+	TESTQ CX, CX
+	JZ    done
+
+one:
+	VPMOVZXBD   (SI), Z0
+	VPSUBD      Z30, Z0, Z0
+	VCVTDQ2PS   Z0, Z0
+	VMULPS      Z31, Z0, Z0
+	VFMADD132PS Z23, Z22, Z0
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z28, Z0
+	VDIVPS      Z27, Z0, Z0
+	VMAXPS      Z25, Z0, Z0
+	VMINPS      Z24, Z0, Z0
+	VCVTPS2DQ   Z0, Z0
+	VPADDD      Z26, Z0, Z0
+	VPMOVDB     Z0, (DI)
+	ADDQ        $0x10, DI
+	ADDQ        $0x10, SI
+	DECQ        CX
+	JNZ         one
+
+done:
+	VZEROUPPER
+	RET
+
 // func affineAVX2(dst *float32, src *float32, n int, scale *float32, shift *float32, lo float32, hi float32)
 // Requires: AVX, FMA3
 TEXT ·affineAVX2(SB), NOSPLIT, $0-48
@@ -1890,6 +2367,572 @@ loop:
 	VZEROUPPER
 	RET
 
+// func quantizeRowAVX2(dst *byte, src *float32, n int, scale float32, zero int32)
+// Requires: AVX, AVX2
+TEXT ·quantizeRowAVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         src+8(FP), SI
+	MOVQ         n+16(FP), CX
+	VBROADCASTSS scale+24(FP), Y15
+	VBROADCASTSS zero+28(FP), Y12
+	VXORPS       Y14, Y14, Y14
+	VPSUBD       Y12, Y14, Y14
+	VPADDD       f000000ff<>+0(SB), Y14, Y13
+	VCVTDQ2PS    Y14, Y14
+	VCVTDQ2PS    Y13, Y13
+	TESTQ        CX, CX
+	JZ           done
+
+loop:
+	VMOVUPS      (SI), Y0
+	VDIVPS       Y15, Y0, Y0
+	VMAXPS       Y14, Y0, Y0
+	VMINPS       Y13, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VPADDD       Y12, Y0, Y0
+	VMOVUPS      32(SI), Y1
+	VDIVPS       Y15, Y1, Y1
+	VMAXPS       Y14, Y1, Y1
+	VMINPS       Y13, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPADDD       Y12, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSWB    X1, X0, X0
+	VMOVUPS      X0, (DI)
+	ADDQ         $0x10, DI
+	ADDQ         $0x40, SI
+	DECQ         CX
+	JNZ          loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func quantizePixelsAVX2(dst *byte, src *float32, plane int, channels int, n int, scale float32, zero int32)
+// Requires: AVX, AVX2
+TEXT ·quantizePixelsAVX2(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), DI
+	MOVQ         src+8(FP), SI
+	MOVQ         plane+16(FP), AX
+	MOVQ         n+32(FP), CX
+	VBROADCASTSS scale+40(FP), Y15
+	VBROADCASTSS zero+44(FP), Y12
+	VXORPS       Y14, Y14, Y14
+	VPSUBD       Y12, Y14, Y14
+	VPADDD       f000000ff<>+0(SB), Y14, Y13
+	VCVTDQ2PS    Y14, Y14
+	VCVTDQ2PS    Y13, Y13
+	SHLQ         $0x01, CX
+	MOVL         $0x00000008, R8
+	VMOVD        R8, X10
+	TESTQ        CX, CX
+	JZ           done
+
+loop:
+	VXORPS Y1, Y1, Y1
+	VXORPS X11, X11, X11
+	MOVQ   SI, R9
+	MOVQ   channels+24(FP), BX
+
+channel:
+	VMOVUPS   (R9), Y0
+	VDIVPS    Y15, Y0, Y0
+	VMAXPS    Y14, Y0, Y0
+	VMINPS    Y13, Y0, Y0
+	VCVTPS2DQ Y0, Y0
+	VPADDD    Y12, Y0, Y0
+	VPSLLD    X11, Y0, Y0
+	VORPS     Y0, Y1, Y1
+	VPADDD    X10, X11, X11
+	ADDQ      AX, R9
+	DECQ      BX
+	JNZ       channel
+	VMOVUPS   Y1, (DI)
+	ADDQ      $0x20, DI
+	ADDQ      $0x20, SI
+	DECQ      CX
+	JNZ       loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func dequantizeRowAVX2(dst *float32, src *byte, n int, scale float32, zero int32)
+// Requires: AVX, AVX2
+TEXT ·dequantizeRowAVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         src+8(FP), SI
+	MOVQ         n+16(FP), CX
+	VBROADCASTSS scale+24(FP), Y15
+	VBROADCASTSS zero+28(FP), Y14
+	TESTQ        CX, CX
+	JZ           done
+
+loop:
+	VPMOVZXBD (SI), Y0
+	VPSUBD    Y14, Y0, Y0
+	VCVTDQ2PS Y0, Y0
+	VMULPS    Y15, Y0, Y0
+	VMOVUPS   Y0, (DI)
+	VPMOVZXBD 8(SI), Y1
+	VPSUBD    Y14, Y1, Y1
+	VCVTDQ2PS Y1, Y1
+	VMULPS    Y15, Y1, Y1
+	VMOVUPS   Y1, 32(DI)
+	ADDQ      $0x40, DI
+	ADDQ      $0x10, SI
+	DECQ      CX
+	JNZ       loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func rangeRowAVX2(bounds *float32, x *float32, n int)
+// Requires: AVX
+TEXT ·rangeRowAVX2(SB), NOSPLIT, $0-24
+	MOVQ         bounds+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         n+16(FP), CX
+	VBROADCASTSS (DI), Y0
+	VBROADCASTSS 4(DI), Y2
+	VBROADCASTSS (DI), Y1
+	VBROADCASTSS 4(DI), Y3
+	VCMPPS       $0x03, Y2, Y0, Y4
+
+loop:
+	VMOVUPS    (SI), Y5
+	VMINPS     Y5, Y0, Y0
+	VMAXPS     Y5, Y2, Y2
+	VCMPPS     $0x03, Y5, Y5, Y7
+	VORPS      Y7, Y4, Y4
+	VMOVUPS    32(SI), Y6
+	VMINPS     Y6, Y1, Y1
+	VMAXPS     Y6, Y3, Y3
+	VCMPPS     $0x03, Y6, Y6, Y8
+	VORPS      Y8, Y4, Y4
+	ADDQ       $0x40, SI
+	DECQ       CX
+	JNZ        loop
+	VMINPS     Y1, Y0, Y0
+	VMAXPS     Y3, Y2, Y2
+	VPERM2F128 $0x01, Y0, Y0, Y8
+	VMINPS     Y8, Y0, Y0
+	VPERMILPS  $0x4e, Y0, Y8
+	VMINPS     Y8, Y0, Y0
+	VPERMILPS  $0xb1, Y0, Y8
+	VMINPS     Y8, Y0, Y0
+	VPERM2F128 $0x01, Y2, Y2, Y8
+	VMAXPS     Y8, Y2, Y2
+	VPERMILPS  $0x4e, Y2, Y8
+	VMAXPS     Y8, Y2, Y2
+	VPERMILPS  $0xb1, Y2, Y8
+	VMAXPS     Y8, Y2, Y2
+	VPERM2F128 $0x01, Y4, Y4, Y8
+	VORPS      Y8, Y4, Y4
+	VPERMILPS  $0x4e, Y4, Y8
+	VORPS      Y8, Y4, Y4
+	VPERMILPS  $0xb1, Y4, Y8
+	VORPS      Y8, Y4, Y4
+	VORPS      Y4, Y0, Y0
+	VMOVSS     X0, (DI)
+	VORPS      Y4, Y2, Y2
+	VMOVSS     X2, 4(DI)
+	VZEROUPPER
+	RET
+
+// func addBytesAVX2(dst *byte, a *byte, b *byte, n int, bStep int, p *ByteBinary)
+// Requires: AVX, AVX2
+TEXT ·addBytesAVX2(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         b+16(FP), DX
+	MOVQ         n+24(FP), CX
+	MOVQ         bStep+32(FP), AX
+	MOVQ         p+40(FP), R8
+	VBROADCASTSS (R8), Y15
+	VBROADCASTSS 4(R8), Y14
+	VBROADCASTSS 8(R8), Y13
+	VBROADCASTSS 12(R8), Y12
+	VBROADCASTSS 16(R8), Y11
+	VBROADCASTSS 20(R8), Y10
+	VBROADCASTSS 24(R8), Y9
+	VMOVUPS      unpackedAVX2<>+0(SB), Y8
+	CMPQ         CX, $0x02
+	JLT          tail
+
+many:
+	VPMOVZXBD (SI), Y0
+	VPMOVZXBD (DX), Y4
+	VPSUBD    Y13, Y0, Y0
+	VPSUBD    Y12, Y4, Y4
+	VPMOVZXBD 8(SI), Y1
+	VPMOVZXBD 8(DX), Y5
+	ADDQ      AX, DX
+	VPSUBD    Y13, Y1, Y1
+	VPSUBD    Y12, Y5, Y5
+	VPMOVZXBD 16(SI), Y2
+	VPMOVZXBD (DX), Y6
+	VPSUBD    Y13, Y2, Y2
+	VPSUBD    Y12, Y6, Y6
+	VPMOVZXBD 24(SI), Y3
+	VPMOVZXBD 8(DX), Y7
+	ADDQ      AX, DX
+	VPSUBD    Y13, Y3, Y3
+	VPSUBD    Y12, Y7, Y7
+	VCVTDQ2PS Y0, Y0
+	VCVTDQ2PS Y4, Y4
+	VMULPS    Y15, Y0, Y0
+	VMULPS    Y14, Y4, Y4
+	VADDPS    Y4, Y0, Y0
+	VCVTDQ2PS Y1, Y1
+	VCVTDQ2PS Y5, Y5
+	VMULPS    Y15, Y1, Y1
+	VMULPS    Y14, Y5, Y5
+	VADDPS    Y5, Y1, Y1
+	VCVTDQ2PS Y2, Y2
+	VCVTDQ2PS Y6, Y6
+	VMULPS    Y15, Y2, Y2
+	VMULPS    Y14, Y6, Y6
+	VADDPS    Y6, Y2, Y2
+	VCVTDQ2PS Y3, Y3
+	VCVTDQ2PS Y7, Y7
+	VMULPS    Y15, Y3, Y3
+	VMULPS    Y14, Y7, Y7
+	VADDPS    Y7, Y3, Y3
+	VMAXPS    Y10, Y0, Y0
+	VMINPS    Y9, Y0, Y0
+	VCVTPS2DQ Y0, Y0
+	VPADDD    Y11, Y0, Y0
+	VMAXPS    Y10, Y1, Y1
+	VMINPS    Y9, Y1, Y1
+	VCVTPS2DQ Y1, Y1
+	VPADDD    Y11, Y1, Y1
+	VMAXPS    Y10, Y2, Y2
+	VMINPS    Y9, Y2, Y2
+	VCVTPS2DQ Y2, Y2
+	VPADDD    Y11, Y2, Y2
+	VMAXPS    Y10, Y3, Y3
+	VMINPS    Y9, Y3, Y3
+	VCVTPS2DQ Y3, Y3
+	VPADDD    Y11, Y3, Y3
+	VPACKSSDW Y1, Y0, Y0
+	VPACKSSDW Y3, Y2, Y2
+	VPACKUSWB Y2, Y0, Y0
+	VPERMD    Y0, Y8, Y0
+	VMOVUPS   Y0, (DI)
+	ADDQ      $0x20, DI
+	ADDQ      $0x20, SI
+	SUBQ      $0x02, CX
+	CMPQ      CX, $0x02
+	JGE       many
+
+tail:
+	TESTQ CX, CX
+	JZ    done
+
+one:
+	VPMOVZXBD    (SI), Y0
+	VPMOVZXBD    (DX), Y4
+	VPSUBD       Y13, Y0, Y0
+	VPSUBD       Y12, Y4, Y4
+	VPMOVZXBD    8(SI), Y1
+	VPMOVZXBD    8(DX), Y5
+	ADDQ         AX, DX
+	VPSUBD       Y13, Y1, Y1
+	VPSUBD       Y12, Y5, Y5
+	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y15, Y0, Y0
+	VMULPS       Y14, Y4, Y4
+	VADDPS       Y4, Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y15, Y1, Y1
+	VMULPS       Y14, Y5, Y5
+	VADDPS       Y5, Y1, Y1
+	VMAXPS       Y10, Y0, Y0
+	VMINPS       Y9, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VPADDD       Y11, Y0, Y0
+	VMAXPS       Y10, Y1, Y1
+	VMINPS       Y9, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPADDD       Y11, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSWB    X1, X0, X0
+	VMOVUPS      X0, (DI)
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, SI
+	DECQ         CX
+	JNZ          one
+
+done:
+	VZEROUPPER
+	RET
+
+DATA unpackedAVX2<>+0(SB)/4, $0x00000000
+DATA unpackedAVX2<>+4(SB)/4, $0x00000004
+DATA unpackedAVX2<>+8(SB)/4, $0x00000001
+DATA unpackedAVX2<>+12(SB)/4, $0x00000005
+DATA unpackedAVX2<>+16(SB)/4, $0x00000002
+DATA unpackedAVX2<>+20(SB)/4, $0x00000006
+DATA unpackedAVX2<>+24(SB)/4, $0x00000003
+DATA unpackedAVX2<>+28(SB)/4, $0x00000007
+GLOBL unpackedAVX2<>(SB), RODATA|NOPTR, $32
+
+// func mulBytesAVX2(dst *byte, a *byte, b *byte, n int, bStep int, p *ByteBinary)
+// Requires: AVX, AVX2
+TEXT ·mulBytesAVX2(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         b+16(FP), DX
+	MOVQ         n+24(FP), CX
+	MOVQ         bStep+32(FP), AX
+	MOVQ         p+40(FP), R8
+	VBROADCASTSS (R8), Y15
+	VBROADCASTSS 4(R8), Y14
+	VBROADCASTSS 8(R8), Y13
+	VBROADCASTSS 12(R8), Y12
+	VBROADCASTSS 16(R8), Y11
+	VBROADCASTSS 20(R8), Y10
+	VBROADCASTSS 24(R8), Y9
+	VMOVUPS      unpackedAVX2<>+0(SB), Y8
+	CMPQ         CX, $0x02
+	JLT          tail
+
+many:
+	VPMOVZXBD (SI), Y0
+	VPMOVZXBD (DX), Y4
+	VPSUBD    Y13, Y0, Y0
+	VPSUBD    Y12, Y4, Y4
+	VPMOVZXBD 8(SI), Y1
+	VPMOVZXBD 8(DX), Y5
+	ADDQ      AX, DX
+	VPSUBD    Y13, Y1, Y1
+	VPSUBD    Y12, Y5, Y5
+	VPMOVZXBD 16(SI), Y2
+	VPMOVZXBD (DX), Y6
+	VPSUBD    Y13, Y2, Y2
+	VPSUBD    Y12, Y6, Y6
+	VPMOVZXBD 24(SI), Y3
+	VPMOVZXBD 8(DX), Y7
+	ADDQ      AX, DX
+	VPSUBD    Y13, Y3, Y3
+	VPSUBD    Y12, Y7, Y7
+	VPMULLD   Y4, Y0, Y0
+	VCVTDQ2PS Y0, Y0
+	VMULPS    Y15, Y0, Y0
+	VPMULLD   Y5, Y1, Y1
+	VCVTDQ2PS Y1, Y1
+	VMULPS    Y15, Y1, Y1
+	VPMULLD   Y6, Y2, Y2
+	VCVTDQ2PS Y2, Y2
+	VMULPS    Y15, Y2, Y2
+	VPMULLD   Y7, Y3, Y3
+	VCVTDQ2PS Y3, Y3
+	VMULPS    Y15, Y3, Y3
+	VMAXPS    Y10, Y0, Y0
+	VMINPS    Y9, Y0, Y0
+	VCVTPS2DQ Y0, Y0
+	VPADDD    Y11, Y0, Y0
+	VMAXPS    Y10, Y1, Y1
+	VMINPS    Y9, Y1, Y1
+	VCVTPS2DQ Y1, Y1
+	VPADDD    Y11, Y1, Y1
+	VMAXPS    Y10, Y2, Y2
+	VMINPS    Y9, Y2, Y2
+	VCVTPS2DQ Y2, Y2
+	VPADDD    Y11, Y2, Y2
+	VMAXPS    Y10, Y3, Y3
+	VMINPS    Y9, Y3, Y3
+	VCVTPS2DQ Y3, Y3
+	VPADDD    Y11, Y3, Y3
+	VPACKSSDW Y1, Y0, Y0
+	VPACKSSDW Y3, Y2, Y2
+	VPACKUSWB Y2, Y0, Y0
+	VPERMD    Y0, Y8, Y0
+	VMOVUPS   Y0, (DI)
+	ADDQ      $0x20, DI
+	ADDQ      $0x20, SI
+	SUBQ      $0x02, CX
+	CMPQ      CX, $0x02
+	JGE       many
+
+tail:
+	TESTQ CX, CX
+	JZ    done
+
+one:
+	VPMOVZXBD    (SI), Y0
+	VPMOVZXBD    (DX), Y4
+	VPSUBD       Y13, Y0, Y0
+	VPSUBD       Y12, Y4, Y4
+	VPMOVZXBD    8(SI), Y1
+	VPMOVZXBD    8(DX), Y5
+	ADDQ         AX, DX
+	VPSUBD       Y13, Y1, Y1
+	VPSUBD       Y12, Y5, Y5
+	VPMULLD      Y4, Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y15, Y0, Y0
+	VPMULLD      Y5, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y15, Y1, Y1
+	VMAXPS       Y10, Y0, Y0
+	VMINPS       Y9, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VPADDD       Y11, Y0, Y0
+	VMAXPS       Y10, Y1, Y1
+	VMINPS       Y9, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPADDD       Y11, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSWB    X1, X0, X0
+	VMOVUPS      X0, (DI)
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, SI
+	DECQ         CX
+	JNZ          one
+
+done:
+	VZEROUPPER
+	RET
+
+// func affineBytesAVX2(dst *byte, src *byte, n int, scale *float32, shift *float32, p *ByteAffine)
+// Requires: AVX, AVX2, FMA3
+TEXT ·affineBytesAVX2(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), DI
+	MOVQ         src+8(FP), SI
+	MOVQ         n+16(FP), CX
+	MOVQ         scale+24(FP), AX
+	MOVQ         shift+32(FP), BX
+	MOVQ         p+40(FP), R8
+	VBROADCASTSS (R8), Y15
+	VBROADCASTSS 4(R8), Y14
+	VBROADCASTSS 8(R8), Y13
+	VBROADCASTSS 12(R8), Y12
+	VBROADCASTSS 16(R8), Y11
+	VBROADCASTSS 20(R8), Y10
+	VBROADCASTSS 24(R8), Y9
+	VBROADCASTSS 28(R8), Y8
+	VMOVUPS      (AX), Y7
+	VMOVUPS      (BX), Y6
+	VMOVUPS      32(AX), Y5
+	VMOVUPS      32(BX), Y4
+	CMPQ         CX, $0x02
+	JLT          tail
+
+many:
+	VPMOVZXBD   (SI), Y0
+	VPSUBD      Y14, Y0, Y0
+	VCVTDQ2PS   Y0, Y0
+	VMULPS      Y15, Y0, Y0
+	VFMADD132PS Y7, Y6, Y0
+	VMAXPS      Y0, Y13, Y0
+	VMINPS      Y0, Y12, Y0
+	VDIVPS      Y11, Y0, Y0
+	VMAXPS      Y9, Y0, Y0
+	VMINPS      Y8, Y0, Y0
+	VCVTPS2DQ   Y0, Y0
+	VPADDD      Y10, Y0, Y0
+	VPMOVZXBD   8(SI), Y1
+	VPSUBD      Y14, Y1, Y1
+	VCVTDQ2PS   Y1, Y1
+	VMULPS      Y15, Y1, Y1
+	VFMADD132PS Y5, Y4, Y1
+	VMAXPS      Y1, Y13, Y1
+	VMINPS      Y1, Y12, Y1
+	VDIVPS      Y11, Y1, Y1
+	VMAXPS      Y9, Y1, Y1
+	VMINPS      Y8, Y1, Y1
+	VCVTPS2DQ   Y1, Y1
+	VPADDD      Y10, Y1, Y1
+	VPMOVZXBD   16(SI), Y2
+	VPSUBD      Y14, Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VMULPS      Y15, Y2, Y2
+	VFMADD132PS Y7, Y6, Y2
+	VMAXPS      Y2, Y13, Y2
+	VMINPS      Y2, Y12, Y2
+	VDIVPS      Y11, Y2, Y2
+	VMAXPS      Y9, Y2, Y2
+	VMINPS      Y8, Y2, Y2
+	VCVTPS2DQ   Y2, Y2
+	VPADDD      Y10, Y2, Y2
+	VPMOVZXBD   24(SI), Y3
+	VPSUBD      Y14, Y3, Y3
+	VCVTDQ2PS   Y3, Y3
+	VMULPS      Y15, Y3, Y3
+	VFMADD132PS Y5, Y4, Y3
+	VMAXPS      Y3, Y13, Y3
+	VMINPS      Y3, Y12, Y3
+	VDIVPS      Y11, Y3, Y3
+	VMAXPS      Y9, Y3, Y3
+	VMINPS      Y8, Y3, Y3
+	VCVTPS2DQ   Y3, Y3
+	VPADDD      Y10, Y3, Y3
+	VPACKSSDW   Y1, Y0, Y0
+	VPACKSSDW   Y3, Y2, Y2
+	VPACKUSWB   Y2, Y0, Y0
+	VMOVUPS     unpackedAVX2<>+0(SB), Y1
+	VPERMD      Y0, Y1, Y0
+	VMOVUPS     Y0, (DI)
+	ADDQ        $0x20, DI
+	ADDQ        $0x20, SI
+	SUBQ        $0x02, CX
+	CMPQ        CX, $0x02
+	JGE         many
+
+tail:
+	TESTQ CX, CX
+	JZ    done
+
+one:
+	VPMOVZXBD    (SI), Y0
+	VPSUBD       Y14, Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y15, Y0, Y0
+	VFMADD132PS  Y7, Y6, Y0
+	VMAXPS       Y0, Y13, Y0
+	VMINPS       Y0, Y12, Y0
+	VDIVPS       Y11, Y0, Y0
+	VMAXPS       Y9, Y0, Y0
+	VMINPS       Y8, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VPADDD       Y10, Y0, Y0
+	VPMOVZXBD    8(SI), Y1
+	VPSUBD       Y14, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y15, Y1, Y1
+	VFMADD132PS  Y5, Y4, Y1
+	VMAXPS       Y1, Y13, Y1
+	VMINPS       Y1, Y12, Y1
+	VDIVPS       Y11, Y1, Y1
+	VMAXPS       Y9, Y1, Y1
+	VMINPS       Y8, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPADDD       Y10, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSWB    X1, X0, X0
+	VMOVUPS      X0, (DI)
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, SI
+	DECQ         CX
+	JNZ          one
+
+done:
+	VZEROUPPER
+	RET
+
 // func interleave3AVX512(dst *float32, a *float32, b *float32, c *float32, n int)
 // Requires: AVX, AVX512F
 TEXT ·interleave3AVX512(SB), NOSPLIT, $0-40
@@ -2559,3 +3602,138 @@ DATA fff800000<>+52(SB)/4, $0xff800000
 DATA fff800000<>+56(SB)/4, $0xff800000
 DATA fff800000<>+60(SB)/4, $0xff800000
 GLOBL fff800000<>(SB), RODATA|NOPTR, $64
+
+// func maxBytesAVX2(dst *byte, src *byte, n int, pix int, rows int, rowStride int, cols int, colStride int)
+// Requires: AVX
+TEXT ·maxBytesAVX2(SB), NOSPLIT, $0-64
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	MOVQ pix+24(FP), AX
+	LEAQ (AX)(AX*2), BX
+	CMPQ CX, $0x04
+	JLT  tail
+
+four:
+	VPXOR X0, X0, X0
+	VPXOR X1, X1, X1
+	VPXOR X2, X2, X2
+	VPXOR X3, X3, X3
+	MOVQ  SI, R8
+	MOVQ  rows+32(FP), R9
+
+rowFour:
+	MOVQ R8, R10
+	MOVQ cols+48(FP), R11
+
+colFour:
+	VPMAXUB (R10), X0, X0
+	VPMAXUB (R10)(AX*1), X1, X1
+	VPMAXUB (R10)(AX*2), X2, X2
+	VPMAXUB (R10)(BX*1), X3, X3
+	ADDQ    colStride+56(FP), R10
+	DECQ    R11
+	JNZ     colFour
+	ADDQ    rowStride+40(FP), R8
+	DECQ    R9
+	JNZ     rowFour
+	VMOVUPS X0, (DI)
+	VMOVUPS X1, 16(DI)
+	VMOVUPS X2, 32(DI)
+	VMOVUPS X3, 48(DI)
+	ADDQ    $0x40, DI
+	ADDQ    BX, SI
+	ADDQ    AX, SI
+	SUBQ    $0x04, CX
+	CMPQ    CX, $0x04
+	JGE     four
+
+tail:
+	TESTQ CX, CX
+	JZ    done
+
+one:
+	VPXOR X0, X0, X0
+	MOVQ  SI, R8
+	MOVQ  rows+32(FP), R9
+
+rowOne:
+	MOVQ R8, R10
+	MOVQ cols+48(FP), R11
+
+colOne:
+	VPMAXUB (R10), X0, X0
+	ADDQ    colStride+56(FP), R10
+	DECQ    R11
+	JNZ     colOne
+	ADDQ    rowStride+40(FP), R8
+	DECQ    R9
+	JNZ     rowOne
+	VMOVUPS X0, (DI)
+	ADDQ    $0x10, DI
+	ADDQ    AX, SI
+	DECQ    CX
+	JNZ     one
+
+done:
+	VZEROUPPER
+	RET
+
+// func averageBytesAVX2(dst *byte, src *byte, n int, pix int, rows int, rowStride int, cols int, colStride int, p *ByteAverage)
+// Requires: AVX, AVX2
+TEXT ·averageBytesAVX2(SB), NOSPLIT, $0-72
+	MOVQ         dst+0(FP), DI
+	MOVQ         src+8(FP), SI
+	MOVQ         n+16(FP), CX
+	MOVQ         pix+24(FP), AX
+	MOVQ         p+64(FP), DX
+	VBROADCASTSS (DX), Y15
+	VBROADCASTSS 4(DX), Y14
+	VBROADCASTSS 8(DX), Y13
+	VBROADCASTSS 12(DX), Y12
+	VBROADCASTSS 16(DX), Y11
+
+window:
+	VMOVAPS Y15, Y0
+	VMOVAPS Y15, Y1
+	MOVQ    SI, R8
+	MOVQ    rows+32(FP), R9
+
+row:
+	MOVQ R8, R10
+	MOVQ cols+48(FP), R11
+
+col:
+	VPMOVZXBD    (R10), Y2
+	VPADDD       Y2, Y0, Y0
+	VPMOVZXBD    8(R10), Y3
+	VPADDD       Y3, Y1, Y1
+	ADDQ         colStride+56(FP), R10
+	DECQ         R11
+	JNZ          col
+	ADDQ         rowStride+40(FP), R8
+	DECQ         R9
+	JNZ          row
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y14, Y0, Y0
+	VMAXPS       Y12, Y0, Y0
+	VMINPS       Y11, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VPADDD       Y13, Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y14, Y1, Y1
+	VMAXPS       Y12, Y1, Y1
+	VMINPS       Y11, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPADDD       Y13, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSWB    X1, X0, X0
+	VMOVUPS      X0, (DI)
+	ADDQ         $0x10, DI
+	ADDQ         AX, SI
+	DECQ         CX
+	JNZ          window
+	VZEROUPPER
+	RET

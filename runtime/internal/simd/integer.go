@@ -1,0 +1,251 @@
+package simd
+
+import (
+	"math"
+	"unsafe"
+
+	"modelc/runtime/internal/team"
+)
+
+// IntTile holds the arguments of a micro-kernel on integers. For each pixel p < Pixels
+// and each output channel o of the tile it computes
+//
+//	sum = Start[o] + Σ x·w
+//	Out[p,o] = clamp(round(float32(sum)·Multiplier[o]) + Zero, Lo, Hi)
+//
+// modulo 2³², rounded half to even. The sum has Parts × Blocks × Rows × Cols steps; every
+// part reads the same input with other weights. Strides are in bytes. Weights are read in
+// the order of the steps. x is a byte without a sign, or a word of 16 bits if
+// Tier.IntWords is set.
+//
+// The product must be less than 2³¹ in magnitude.
+type IntTile struct {
+	In, W, Out          unsafe.Pointer
+	Start               unsafe.Pointer // int32, one for each channel of the tile
+	Multiplier          unsafe.Pointer // float32, or nil: Out receives the sums, int32
+	Pix                 int            // from one pixel's input to the next
+	OutBlock            int            // from 16 channels to the next 16; the 16 channels of the next pixel are adjacent
+	Parts               int
+	Blocks, BlockStride int
+	Rows, RowStride     int
+	Cols, ColStride     int
+	Half                int // 1 if the last block has at most 8 channels, so that kernels may skip the others
+	Pixels              int // 1 … Tier.IntPixels
+	Zero                int16
+	Lo, Hi              uint8
+}
+
+// Kinds of steps of [IntTile].
+type IntStep int
+
+const (
+	// IntBlock is a step of 16 channels. Its weights are s8 [4][width][4].
+	IntBlock IntStep = iota
+	// IntPixel is a step of 4 channels. Its weights are s8 [width][4].
+	IntPixel
+	// IntProduct is a step of 16 words x. Its weights are s16 [8][width][2].
+	IntProduct
+)
+
+// Line computes the given number of adjacent pixels, tile after tile, starting at a.In
+// and a.Out. width is the number of output channels, 32 or 16.
+func (a IntTile) Line(step IntStep, width, pixels int) {
+	outPix := 16
+	if a.Multiplier == nil {
+		outPix = 64
+	}
+	tiles := team.Split(pixels, active.IntPixels)
+	size, longer := pixels/tiles, pixels%tiles
+	in, out := a.In, a.Out
+	x := 0
+	for t := range tiles {
+		a.Pixels = size
+		if t < longer {
+			a.Pixels++
+		}
+		a.In, a.Out = unsafe.Add(in, x*a.Pix), unsafe.Add(out, x*outPix)
+		a.Compute(step, width)
+		x += a.Pixels
+	}
+}
+
+// Compute computes a tile.
+func (a *IntTile) Compute(step IntStep, width int) {
+	switch {
+	case step == IntBlock && width == 32:
+		if !IntBlock32(a) {
+			a.compute(width, 4)
+		}
+	case step == IntBlock:
+		if !IntBlock16(a) {
+			a.compute(width, 4)
+		}
+	case step == IntPixel && width == 32:
+		if !IntPixel32(a) {
+			a.compute(width, 1)
+		}
+	case step == IntPixel:
+		if !IntPixel16(a) {
+			a.compute(width, 1)
+		}
+	case width == 32:
+		if !IntProduct32(a) {
+			a.products(width)
+		}
+	default:
+		if !IntProduct16(a) {
+			a.products(width)
+		}
+	}
+}
+
+// compute is the micro-kernel in Go and the specification of those in assembly, for steps
+// of groups of 4 input values.
+func (a *IntTile) compute(width, groups int) {
+	words := active.IntWords
+	for p := range a.Pixels {
+		var acc [32]int32
+		copy(acc[:], unsafe.Slice((*int32)(a.Start), width))
+		w := unsafe.Pointer(a.W)
+		for range a.Parts {
+			for b := range a.Blocks {
+				for y := range a.Rows {
+					for x := range a.Cols {
+						in := unsafe.Add(a.In, p*a.Pix+b*a.BlockStride+y*a.RowStride+x*a.ColStride)
+						for c := range 4 * groups {
+							var v int32
+							if words {
+								v = int32(*(*int16)(unsafe.Add(in, 2*c)))
+							} else {
+								v = int32(*(*uint8)(unsafe.Add(in, c)))
+							}
+							for o := range width {
+								acc[o&31] += v * int32(*(*int8)(unsafe.Add(w, (c/4*width+o)*4+c%4)))
+							}
+						}
+						w = unsafe.Add(w, 4*groups*width)
+					}
+				}
+			}
+		}
+		a.finish(p, acc[:width])
+	}
+}
+
+// products is IntProduct in Go.
+func (a *IntTile) products(width int) {
+	for p := range a.Pixels {
+		var acc [32]int32
+		copy(acc[:], unsafe.Slice((*int32)(a.Start), width))
+		w := unsafe.Pointer(a.W)
+		for range a.Parts {
+			for b := range a.Blocks {
+				for y := range a.Rows {
+					for x := range a.Cols {
+						in := (*[16]int16)(unsafe.Add(a.In, p*a.Pix+b*a.BlockStride+y*a.RowStride+x*a.ColStride))
+						for c, v := range in {
+							for o := range width {
+								acc[o&31] += int32(v) * int32(*(*int16)(unsafe.Add(w, (c/2*width+o)*4+c%2*2)))
+							}
+						}
+						w = unsafe.Add(w, 16*width*2)
+					}
+				}
+			}
+		}
+		a.finish(p, acc[:width])
+	}
+}
+
+// finish writes the sums of a pixel, blocks of 16 channels.
+func (a *IntTile) finish(p int, acc []int32) {
+	for b := range len(acc) / 16 {
+		sums := (*[16]int32)(acc[b*16:])
+		if a.Multiplier == nil {
+			*(*[16]int32)(unsafe.Add(a.Out, b*a.OutBlock+p*64)) = *sums
+			continue
+		}
+		out := (*[16]uint8)(unsafe.Add(a.Out, b*a.OutBlock+p*16))
+		multiplier := (*[16]float32)(unsafe.Add(a.Multiplier, b*64))
+		for o, s := range sums {
+			out[o] = Requantize(s, multiplier[o], a.Zero, a.Lo, a.Hi)
+		}
+	}
+}
+
+// Requantize returns clamp(round(float32(sum)·multiplier) + zero, lo, hi), rounded half
+// to even.
+func Requantize(sum int32, multiplier float32, zero int16, lo, hi uint8) uint8 {
+	v := math.RoundToEven(float64(float32(sum)*multiplier)) + float64(zero)
+	return uint8(max(float64(lo), min(float64(hi), v)))
+}
+
+// IntDepthwise holds the arguments of a micro-kernel that computes each of 16 channels
+// alone. It computes Pixels adjacent pixels of bytes, and writes them as [IntTile] does.
+// Groups of four taps have weights s8 [16][4].
+type IntDepthwise struct {
+	In, W, Out        unsafe.Pointer
+	Start, Multiplier unsafe.Pointer // as in IntTile, 16 channels
+	Taps              unsafe.Pointer // int64, the offsets of 4·Groups taps in bytes
+	Groups            int
+	Pix               int
+	Pixels            int
+	Zero              int16
+	Lo, Hi            uint8
+}
+
+// Compute computes the pixels.
+func (a *IntDepthwise) Compute() {
+	if !IntDepthwiseRow(a) {
+		a.compute()
+	}
+}
+
+// compute is the micro-kernel in Go.
+func (a *IntDepthwise) compute() {
+	t := IntTile{Out: a.Out, Multiplier: a.Multiplier, Zero: a.Zero, Lo: a.Lo, Hi: a.Hi}
+	taps := unsafe.Slice((*int64)(a.Taps), 4*a.Groups)
+	for p := range a.Pixels {
+		acc := *(*[16]int32)(a.Start)
+		for i, off := range taps {
+			in := (*[16]uint8)(unsafe.Add(a.In, p*a.Pix+int(off)))
+			w := (*[64]int8)(unsafe.Add(a.W, i/4*64))
+			for c := range acc {
+				acc[c] += int32(in[c]) * int32(w[c*4+i%4])
+			}
+		}
+		t.finish(p, acc[:])
+	}
+}
+
+// IntFloats replaces n pixels of 16 sums in x by float32(sum)·multiplier + shift, rounded
+// after the product and after the sum, between lo and hi. x holds the bits of int32
+// numbers.
+func IntFloats(x []float32, n int, multiplier, shift *[16]float32, lo, hi float32) {
+	if IntFloatRow(&x[0], n, &multiplier[0], &shift[0], lo, hi) {
+		return
+	}
+	for i := range x[:n*16] {
+		v := float32(float32(int32(math.Float32bits(x[i]))) * multiplier[i&15])
+		v += shift[i&15]
+		if v < lo {
+			v = lo
+		}
+		if v > hi {
+			v = hi
+		}
+		x[i] = v
+	}
+}
+
+// IntWiden writes bytes as words.
+func IntWiden(dst []int16, src []uint8) {
+	dst = dst[:len(src)]
+	done := 0
+	if n := len(src) / 16; n > 0 && IntWidenRow(&dst[0], &src[0], n) {
+		done = n * 16
+	}
+	for i := done; i < len(src); i++ {
+		dst[i] = int16(src[i])
+	}
+}

@@ -1,0 +1,134 @@
+package simd
+
+import "unsafe"
+
+// The transforms of the exact F(4×4,3×3) on integers. They use the points 0, ±1, ±2 and ∞
+// (Lavin & Gray 2015), with the rows of the weights' transform G scaled to integers, so
+// that the result is 576 times the sum. Transformed bytes are at most 17,340 in magnitude,
+// transformed weights at most 18,432, so 16 bits hold both. Everything after that is
+// computed modulo 2³².
+
+// intInput is Bᵀ.
+var intInput = [6][6]int32{{4, 0, -5, 0, 1, 0}, {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0}, {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}}
+
+// intOutput is Aᵀ. The scale of G's last row doubles its last column.
+var intOutput = [4][6]int32{{1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 2}}
+
+// inverse9 is the inverse of 9 modulo 2³². 576 = 9·2⁶.
+const inverse9 = 954437177
+
+// IntTransformIn writes Bᵀ·d·B of n tiles of 6×6 pixels, 4 pixels apart, to 36 positions
+// of 16 words each. in points to bytes, 16 channels a pixel, in rows that are row bytes
+// apart. Positions are pos bytes apart, and tiles 32 bytes. scratch has 6·(4n+2)·16 words.
+func IntTransformIn(in *uint8, out *int16, row, pos, n int, scratch *int16) {
+	if !IntTilesIn(in, out, row, pos, n, scratch) {
+		intTransformIn(unsafe.Pointer(in), unsafe.Pointer(out), row, pos, n)
+	}
+}
+
+// intTransformIn is the input transform in Go.
+func intTransformIn(in, out unsafe.Pointer, row, pos, n int) {
+	for t := range n {
+		for c := range 16 {
+			var d [6][6]int32
+			for i := range 6 {
+				for j := range 6 {
+					d[i][j] = int32(*(*uint8)(unsafe.Add(in, i*row+(t*4+j)*16+c)))
+				}
+			}
+			for i := range 6 {
+				var m [6]int32
+				for j := range 6 {
+					for k := range 6 {
+						m[j] += intInput[i][k] * d[k][j]
+					}
+				}
+				for j := range 6 {
+					v := int32(0)
+					for k := range 6 {
+						v += intInput[j][k] * m[k]
+					}
+					*(*int16)(unsafe.Add(out, (i*6+j)*pos+t*32+c*2)) = int16(v)
+				}
+			}
+		}
+	}
+}
+
+// IntTransformOut holds the arguments of an output transform. Strides are in bytes. Start,
+// Multiplier, Zero, Lo and Hi are as in [IntTile], for 16 channels.
+type IntTransformOut struct {
+	In, Out           unsafe.Pointer // products [position][tile][16] of int32, and 4×4 pixels of each tile
+	Start, Multiplier unsafe.Pointer
+	PosStride         int // from one position of a tile to the next
+	RowStride         int // between rows of pixels
+	Tiles             int
+	Zero              int16
+	Lo, Hi            uint8
+}
+
+// Compute transforms the tiles.
+func (a *IntTransformOut) Compute() {
+	if !IntTilesOut(a) {
+		a.compute()
+	}
+}
+
+// compute is the output transform in Go.
+func (a *IntTransformOut) compute() {
+	start := (*[16]int32)(a.Start)
+	for t := range a.Tiles {
+		var sums [4][4][16]int32
+		for c := range 16 {
+			var rows [4][6]int32
+			for j := range 6 {
+				for i := range 6 {
+					m := *(*int32)(unsafe.Add(a.In, (i*6+j)*a.PosStride+t*64+c*4))
+					for y := range 4 {
+						rows[y][j] += intOutput[y][i] * m
+					}
+				}
+			}
+			for y := range 4 {
+				for x := range 4 {
+					v := int32(0)
+					for j := range 6 {
+						v += intOutput[x][j] * rows[y][j]
+					}
+					k := int32(inverse9)
+					sums[y][x][c] = v*k>>6 + start[c]
+				}
+			}
+		}
+		f := IntTile{Multiplier: a.Multiplier, Zero: a.Zero, Lo: a.Lo, Hi: a.Hi}
+		for y := range 4 {
+			for x := range 4 {
+				pixel := 16
+				if a.Multiplier == nil {
+					pixel = 64
+				}
+				f.Out = unsafe.Add(a.Out, y*a.RowStride+t*4*pixel)
+				f.finish(x, sums[y][x][:])
+			}
+		}
+	}
+}
+
+// intWeights is G with rows scaled to integers.
+var intWeights = [6][3]int32{{6, 0, 0}, {-4, -4, -4}, {-4, 4, -4}, {1, 2, 4}, {1, -2, 4}, {0, 0, 12}}
+
+// IntTransformWeights returns G·g·Gᵀ of a filter g, 576 times that of the usual G.
+func IntTransformWeights(g *[9]int8) (u [36]int16) {
+	for i := range 6 {
+		var m [3]int32
+		for x := range 3 {
+			for k := range 3 {
+				m[x] += intWeights[i][k] * int32(g[k*3+x])
+			}
+		}
+		for j := range 6 {
+			u[i*6+j] = int16(intWeights[j][0]*m[0] + intWeights[j][1]*m[1] + intWeights[j][2]*m[2])
+		}
+	}
+	return u
+}

@@ -1,0 +1,51 @@
+package integer
+
+import (
+	"modelc/runtime/internal/simd"
+	"modelc/runtime/internal/team"
+	"modelc/runtime/kernel"
+)
+
+// WinogradWeights transforms the weights of a [Winograd] step at load.
+type WinogradWeights struct {
+	IC, OC int
+	W      kernel.Ref // as Conv.W with KH = KW = 3
+	Dst    kernel.Ref // s16, in Prepared
+}
+
+// ScratchBytes is zero.
+func (k *WinogradWeights) ScratchBytes() int { return 0 }
+
+// Source returns the weights that the step reads, and their format.
+func (k *WinogradWeights) Source() (kernel.Ref, kernel.Format) { return k.W, kernel.I8 }
+
+// Prepares returns the weights that the step writes.
+func (k *WinogradWeights) Prepares() kernel.Ref { return k.Dst }
+
+// Run transforms every pair of channels.
+func (k *WinogradWeights) Run(c *kernel.Context) {
+	c.DoAll(outBlocks(k.OC)*team.Split(k.IC, 16), k)
+}
+
+// Part transforms 16 input channels of one block of output channels.
+func (k *WinogradWeights) Part(c *kernel.Context, i, worker int) {
+	blocks := team.Split(k.IC, 16)
+	ob, ib := i/blocks, i%blocks
+	width := blockWidth(k.OC, ob)
+	w := kernel.View[int8](c, k.W)[ob*32*blocks*16*9+ib*16*9*width:][:16*9*width]
+	dst := kernel.View[int16](c, k.Dst)
+	pitch := k.Dst.Len / positions
+	to := dst[ob*32*blocks*16+ib*16*width:]
+	for ch := range 16 {
+		for o := range width {
+			var g [9]int8
+			for t := range g {
+				g[t] = w[((t*4+ch/4)*width+o)*4+ch%4]
+			}
+			u := simd.IntTransformWeights(&g)
+			for pos, v := range u {
+				to[pos*pitch+(ch/2*width+o)*2+ch%2] = v
+			}
+		}
+	}
+}
