@@ -76,7 +76,8 @@ type QuantizedReport struct {
 	Weights      int `json:"weights"`
 	// Accuracy compares the quantised model with the float one.
 	Accuracy Accuracy `json:"accuracy"`
-	// Tried are the accuracies of attempts with fewer layers in float32.
+	// Tried are the attempts to hold the maximum drop, in order. It is empty if the first
+	// one succeeded.
 	Tried []Attempt `json:"tried,omitempty"`
 }
 
@@ -93,9 +94,9 @@ type QuantizedLayer struct {
 	node *ir.Node
 }
 
-// Attempt is a model with the given number of layers in float32.
+// Attempt is a model in which the most sensitive layers stay in float32.
 type Attempt struct {
-	Float    int      `json:"float"`
+	Float    int      `json:"float"` // the number of these layers
 	Accuracy Accuracy `json:"accuracy"`
 }
 
@@ -246,11 +247,10 @@ func (l *QuantizedLayer) isFloat() bool { return l.Float != "" }
 func (z *quantizer) calibrate() error {
 	p := quantise.NewPlan(z.g, nil)
 	g := z.g.Clone()
-	z.stats = map[string]*quantise.Stats{}
+	z.stats = p.NewStats()
 	outputs := len(g.Outputs)
 	var names []string
 	for _, v := range p.Tensors {
-		z.stats[v.Name] = quantise.NewStats()
 		if v.Def() != nil {
 			g.AddOutput(v.Name, g.Lookup(v.Name))
 			names = append(names, v.Name)
@@ -332,6 +332,9 @@ func (z *quantizer) choose(r *QuantizedReport) ([]byte, error) {
 		return nil, err
 	}
 	misses := func() bool { return z.o.MaxDrop != nil && r.Accuracy.Drop() > *z.o.MaxDrop }
+	if misses() && !r.Accuracy.Classifier {
+		return nil, errors.New("a maximum drop needs a classifier, with one score per class")
+	}
 	if !z.o.Sensitivity && !misses() {
 		return file, nil
 	}
@@ -339,40 +342,36 @@ func (z *quantizer) choose(r *QuantizedReport) ([]byte, error) {
 	if err != nil || !misses() {
 		return file, err
 	}
-	if !r.Accuracy.Classifier {
-		return nil, errors.New("a maximum drop needs a classifier, with one score per class")
-	}
-	// The smallest number of layers that suffices, if more layers never do harm.
-	worst := func(n int) {
+	r.Tried = []Attempt{{0, r.Accuracy}}
+	fallBack := func(n int) error {
 		for i, l := range order {
-			if l.Float == fellBack {
-				l.Float = ""
-			}
-			if i < n {
+			if l.Float = ""; i < n {
 				l.Float = fellBack
 			}
 		}
+		if file, err = try(); err == nil {
+			r.Tried = append(r.Tried, Attempt{n, r.Accuracy})
+		}
+		return err
 	}
-	none, enough := 0, len(order)+1
-	for enough-none > 1 {
-		r.Tried = append(r.Tried, Attempt{none, r.Accuracy})
-		n := min((none+enough)/2, len(order))
-		worst(n)
-		if file, err = try(); err != nil {
+	// Find the smallest number of layers that suffices, as if more layers never did harm.
+	last, few, enough := 0, 0, len(order)
+	for enough-few > 1 {
+		last = (few + enough) / 2
+		if err := fallBack(last); err != nil {
 			return nil, err
 		}
 		if misses() {
-			none = n
+			few = last
 		} else {
-			enough = n
-		}
-		if n == len(order) && misses() {
-			return nil, fmt.Errorf("the drop is %.2f points even with all layers in float32", r.Accuracy.Drop())
+			enough = last
 		}
 	}
-	if misses() {
-		worst(enough)
-		file, err = try()
+	if last != enough {
+		err = fallBack(enough)
+	}
+	if err == nil && misses() {
+		err = fmt.Errorf("the accuracy drops by %.2f points even if all layers stay in float32", r.Accuracy.Drop())
 	}
 	return file, err
 }

@@ -202,7 +202,7 @@ func printQuantized(out io.Writer, r *modelc.QuantizedReport, all bool) {
 	fmt.Fprintf(out, "  constants: %s, %s in float32\n", units.Bytes(r.Weights), units.Bytes(r.FloatWeights))
 	fmt.Fprintf(out, "  %s\n", accuracyText(r.Accuracy))
 	for _, t := range r.Tried {
-		fmt.Fprintf(out, "    with a fallback of %d layers the accuracy drops by %.2f points\n", t.Float, t.Accuracy.Drop())
+		fmt.Fprintf(out, "    with %d layers in float32 by fallback, the accuracy drops by %.2f points\n", t.Float, t.Accuracy.Drop())
 	}
 	printSensitivity(out, r.Layers, all)
 }

@@ -24,7 +24,7 @@ func (p *Plan) Ranges(d ir.DType, m Method, stats map[string]*Stats) (map[string
 	widest := map[*ir.Value]*Stats{}
 	for _, v := range p.Tensors {
 		s := stats[v.Name]
-		if s == nil || s.count == 0 {
+		if s == nil || s.examples == 0 {
 			return nil, fmt.Errorf("tensor %q was not measured", v.Name)
 		}
 		if w := widest[p.find(v)]; w == nil || extent(s) > extent(w) {

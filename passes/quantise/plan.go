@@ -236,3 +236,16 @@ func rounds(op ir.Op) bool {
 
 // IsFloat reports whether n computes on floats.
 func (p *Plan) IsFloat(n *ir.Node) bool { return p.roles[n] == float }
+
+// NewStats returns statistics of no example for all tensors of p, by name.
+func (p *Plan) NewStats() map[string]*Stats {
+	m := map[string]*Stats{}
+	for _, v := range p.Tensors {
+		s := &Stats{Min: math.Inf(1), Max: math.Inf(-1)}
+		if slices.ContainsFunc(v.Uses(), func(u ir.Use) bool { return u.Index == 0 && u.Node != nil && p.roles[u.Node] == weigh }) {
+			s.sums = make([]float64, v.Type.Shape[1:].Len())
+		}
+		m[v.Name] = s
+	}
+	return m
+}

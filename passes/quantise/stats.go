@@ -9,57 +9,39 @@ import (
 
 // Stats has what was measured about a tensor in examples.
 type Stats struct {
-	Min, Max float64   // the smallest and the largest element
-	sums     []float64 // of the elements at each position along axis 1
-	count    int       // the number of elements in each of the sums
+	Min, Max float64 // the smallest and the largest element
+
+	examples int
+	sums     []float64 // of each element over the examples; nil unless they are needed
 
 	bins  []float64 // the number of elements other than 0 in equal parts of the range
 	zeros float64
 }
 
-// NewStats returns the statistics of no example.
-func NewStats() *Stats { return &Stats{Min: math.Inf(1), Max: math.Inf(-1)} }
-
-// Add measures the range and the means of t. It fails if an element is not finite.
+// Add measures the range of t, and the mean of each element if the plan needs it. Axis 0 counts
+// examples. It fails if an element is not finite.
 func (s *Stats) Add(t *ir.Tensor) error {
-	channels, inner := 1, 1
-	if t.Rank() > 1 {
-		channels, inner = t.Shape[1], t.Shape[2:].Len()
-	}
-	if s.sums == nil {
-		s.sums = make([]float64, channels)
-	}
 	x := t.Float32s()
-	for i := 0; i < len(x); i += inner {
-		sum := 0.0
-		for _, v := range x[i : i+inner] {
-			f := float64(v)
-			s.Min, s.Max = min(s.Min, f), max(s.Max, f)
-			sum += f
+	n := max(1, len(s.sums))
+	for i, v := range x {
+		f := float64(v)
+		if math.IsNaN(f) || math.IsInf(f, 0) {
+			return fmt.Errorf("it has an element that is %g", f)
 		}
-		if math.IsNaN(sum) || math.IsInf(sum, 0) {
-			return fmt.Errorf("it has an element that is %g", notFinite(x))
+		s.Min, s.Max = min(s.Min, f), max(s.Max, f)
+		if s.sums != nil {
+			s.sums[i%n] += f
 		}
-		s.sums[i/inner%channels] += sum
 	}
-	s.count += len(x) / channels
+	s.examples += t.Shape[0]
 	return nil
 }
 
-func notFinite(x []float32) float64 {
-	for _, v := range x {
-		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
-			return f
-		}
-	}
-	return math.Inf(1)
-}
-
-// means returns the mean of each channel.
+// means returns the mean of each element.
 func (s *Stats) means() []float64 {
 	m := make([]float64, len(s.sums))
 	for i, sum := range s.sums {
-		m[i] = sum / float64(max(s.count, 1))
+		m[i] = sum / float64(max(s.examples, 1))
 	}
 	return m
 }
@@ -157,21 +139,28 @@ const levels = 256
 // entropy tries ranges of different size around zero. It compares the histogram inside each
 // range, with the elements outside at its ends, with the same histogram in 256 levels, by the
 // divergence of Kullback and Leibler (S. Migacz, 8-bit Inference with TensorRT, 2017). Zeros do
-// not count, because every range represents them exactly.
+// not count, because every range represents them exactly. Ranges that cut more than a
+// thousandth of the elements are not tried: if many elements have the same value, as in the
+// background of pictures, the divergence prefers much too narrow ranges.
 func (s *Stats) entropy() (lo, hi float64) {
-	const step = 8
+	const step, mostCut = 8, 0.001
+	sums := make([]float64, numBins+1) // of the bins below each edge
+	for i, n := range s.bins {
+		sums[i+1] = sums[i] + n
+	}
 	centre := min(max(-s.Min/(s.Max-s.Min)*numBins, 0), numBins)
 	lo, hi = s.Min, s.Max
 	best := math.Inf(1)
 	for reach := float64(step); ; reach += step {
 		from, to := int(max(centre-reach, 0)), int(min(math.Ceil(centre+reach), numBins))
-		if to-from < levels && !(from == 0 && to == numBins) {
+		all := from == 0 && to == numBins
+		if !all && (to-from < levels || sums[to]-sums[from] < (1-mostCut)*sums[numBins]) {
 			continue
 		}
 		if d := divergence(s.bins, from, to); d < best {
 			best, lo, hi = d, s.edge(from), s.edge(to)
 		}
-		if from == 0 && to == numBins {
+		if all {
 			return lo, hi
 		}
 	}
@@ -191,6 +180,7 @@ func divergence(bins []float64, from, to int) float64 {
 		}
 	}
 	coarse := make([]float64, n)
+	usedLevels, usedBins := 0, 0
 	for l := range levels {
 		a, b := l*n/levels, (l+1)*n/levels
 		sum, used := 0.0, 0
@@ -199,6 +189,10 @@ func divergence(bins []float64, from, to int) float64 {
 			if clipped[i] > 0 {
 				used++
 			}
+		}
+		if used > 0 {
+			usedLevels++
+			usedBins += used
 		}
 		for i := a; i < b; i++ {
 			if clipped[i] > 0 {
@@ -221,5 +215,6 @@ func divergence(bins []float64, from, to int) float64 {
 			d += p / total * math.Log(p/total/max(coarse[i]/all, least))
 		}
 	}
-	return d
+	// The bias of the divergence of few elements (G. Miller, 1955).
+	return d - float64(usedBins-usedLevels)/(2*total)
 }

@@ -20,35 +20,77 @@ type weights struct {
 	bias  []float64  // the corrected bias
 }
 
-// dims describes the weights of n: element (m, i) is at m·stride + i·next for Dense with weights
-// [K,M], and in rows otherwise. inputs returns the input channel that element i reads.
+// dims describes the weights of a layer as a matrix: element i of channel m is at
+// m·stride + i·next.
 type dims struct {
 	m, k         int
-	axis         int // of the channels
+	axis         int // of the channels in the weights
 	stride, next int
-	input        func(m, i int) int
 }
 
 func dimsOf(n *ir.Node) dims {
 	s := n.In[ir.Weights].Type.Shape
-	switch op := n.Op.(type) {
-	case ir.Dense:
+	if op, ok := n.Op.(ir.Dense); ok {
 		k, m := op.KM(s)
-		d := dims{m: m, k: k, axis: 1, stride: 1, next: m, input: func(_, i int) int { return i }}
 		if op.TransW {
-			d.axis, d.stride, d.next = 0, k, 1
+			return dims{m: m, k: k, stride: k, next: 1}
 		}
-		return d
-	case ir.Conv:
-		each, taps := s[0]/op.Groups, s[2:].Len()
-		return dims{m: s[0], k: s[1:].Len(), stride: s[1:].Len(), next: 1,
-			input: func(m, i int) int { return m/each*s[1] + i/taps }}
+		return dims{m: m, k: k, axis: 1, stride: 1, next: m}
 	}
-	panic("quantise: weights of " + n.Op.Name())
+	return dims{m: s[0], k: s[1:].Len(), stride: s[1:].Len(), next: 1}
+}
+
+// operandMeans returns, for element i of channel m of the weights of n, the mean of the operands
+// with which it is multiplied. x has the mean of each element of the layer's operand, without
+// the axis of examples. The mean is over all positions of the result; zeros of the padding
+// count.
+func operandMeans(n *ir.Node, x []float64) func(m, i int) float64 {
+	op, ok := n.Op.(ir.Conv)
+	if !ok {
+		return func(_, i int) float64 { return x[i] }
+	}
+	w, in, out := n.In[ir.Weights].Type.Shape, n.In[0].Type.Shape[2:], n.Out[0].Type.Shape[2:]
+	kernel, each := w[2:], w[0]/op.Groups
+	channels, taps, area := n.In[0].Type.Shape[1], kernel.Len(), in.Len()
+	means := make([]float64, channels*taps)
+	inStrides := in.Strides()
+	tap := make([]int, len(kernel))
+	for t := range taps {
+		at := make([]int, len(out))
+		for range out.Len() {
+			offset, inside := 0, true
+			for a := range at {
+				p := at[a]*op.Strides[a] - op.Pads[a] + tap[a]*op.Dilations[a]
+				inside = inside && p >= 0 && p < in[a]
+				offset += p * inStrides[a]
+			}
+			if inside {
+				for c := range channels {
+					means[c*taps+t] += x[c*area+offset]
+				}
+			}
+			advance(at, out)
+		}
+		advance(tap, kernel)
+	}
+	for i := range means {
+		means[i] /= float64(out.Len())
+	}
+	return func(m, i int) float64 { return means[(m/each*w[1]+i/taps)*taps+i%taps] }
+}
+
+// advance moves to the next position in row-major order.
+func advance(at []int, s ir.Shape) {
+	for a := len(s) - 1; a >= 0; a-- {
+		if at[a]++; at[a] < s[a] {
+			return
+		}
+		at[a] = 0
+	}
 }
 
 // weightsOf quantises the weights of n, symmetrically and with one scale per channel unless all
-// have one. x is the scale of the operand. If means is not nil, it has the mean of each channel
+// have one. x is the scale of the operand. If means is not nil, it has the mean of each element
 // of the operand, and the bias is corrected by the mean error of the sums, which is Σ(w−ŵ)·mean
 // (M. Nagel et al., Data-Free Quantization through Weight Equalization and Bias Correction, 2019).
 func weightsOf(n *ir.Node, x Scale, perTensor bool, means []float64) weights {
@@ -76,6 +118,10 @@ func weightsOf(n *ir.Node, x Scale, perTensor bool, means []float64) weights {
 			steps[m] = most
 		}
 	}
+	var operand func(m, i int) float64
+	if means != nil {
+		operand = operandMeans(n, means)
+	}
 	q := make([]float64, len(w))
 	for m := range steps {
 		if steps[m] < minStep {
@@ -86,7 +132,7 @@ func weightsOf(n *ir.Node, x Scale, perTensor bool, means []float64) weights {
 			at := m*d.stride + i*d.next
 			q[at] = min(max(math.RoundToEven(w[at]/float64(step)), -mostWeight), mostWeight)
 			if means != nil {
-				out.bias[m] += (w[at] - q[at]*float64(step)) * means[d.input(m, i)]
+				out.bias[m] += (w[at] - q[at]*float64(step)) * operand(m, i)
 			}
 		}
 		out.steps = append(out.steps, step)
