@@ -54,8 +54,10 @@ func (w *writer) pool(op ir.Pool) error {
 			return fmt.Errorf("ONNX cannot express the padding %v and %v of this pool", op.Pads, op.Extra)
 		}
 	}
-	attrs := []Attribute{Ints("kernel_shape", op.Kernel...), Ints("strides", op.Strides...), Ints("pads", op.Pads...),
-		Ints("dilations", op.Dilations...), Int("ceil_mode", truth(ceil))}
+	attrs := []Attribute{Ints("kernel_shape", op.Kernel...), Ints("strides", op.Strides...), Ints("pads", op.Pads...), Int("ceil_mode", truth(ceil))}
+	if slices.Max(op.Dilations) > 1 { // ONNX Runtime refuses dilations of quantised average pools
+		attrs = append(attrs, Ints("dilations", op.Dilations...))
+	}
 	out := []string{w.out(0)}
 	switch op.Kind {
 	case ir.MaxPool:
