@@ -103,6 +103,7 @@ var Kernels = append([]Kernel{
 	{"intProduct32", intTile, "computes the sums of a.Pixels pixels by 32 output channels, 16 words per step.", products},
 	{"intProduct16", intTile, "computes the sums of a.Pixels pixels by 16 output channels, 16 words per step.", products},
 	{"intDepthwiseRow", "a *IntDepthwise", "computes a.Pixels pixels of 16 channels, one filter per channel.", products},
+	{"intDepthwise3", "a *IntDepthwise", "computes a.Rows rows of a.Pixels pixels, at least four, with 3×3 adjacent taps, strides of one or two pixels and bytes as results.", "AVX512VNNI AVX2"},
 	{"intFloatRow", "x *float32, n int, multiplier, shift *float32, lo, hi float32", "replaces n pixels of 16 sums by float32(sum)·multiplier+shift between lo and hi.", all},
 	{"intWidenRow", "dst *int16, src *uint8, n int", "writes n times 16 bytes as words.", "AVX2"},
 	{"intTilesIn", "in *uint8, out *int16, row, pos, n int, scratch *int16", "transforms n tiles of 6×6 pixels, 4 pixels apart, to positions pos bytes apart. scratch has 6·(4n+2)·16 words.", all},

@@ -192,6 +192,34 @@ type IntDepthwise struct {
 	Pixels            int
 	Zero              int16
 	Lo, Hi            uint8
+	// Of kernels for rows with 3×3 taps, which do not read Taps. Wide has the weights
+	// as words, see intWide3.
+	Wide        unsafe.Pointer
+	Row, OutRow int // between input and result rows
+	Rows        int
+}
+
+// intWide3 writes the weights s8 [3][16][4] of 3×3 taps as the words that some tiers read:
+// [2][3][2][8][2], for halves of 8 channels and columns of taps: the first and the second
+// row together, and the third row with zeros.
+func intWide3(dst *[192]int16, w *[192]int8) {
+	for c := range 16 {
+		for x := range 3 {
+			i := ((c/8*3+x)*2*8 + c%8) * 2
+			dst[i], dst[i+1] = int16(w[c*4+x]), int16(w[64+c*4+x])
+			dst[i+16], dst[i+17] = int16(w[128+c*4+x]), 0
+		}
+	}
+}
+
+// Compute3 computes rows with 3×3 taps, if the tier has a kernel for them. wide is memory
+// for weights.
+func (a *IntDepthwise) Compute3(wide *[192]int16) bool {
+	if active != &avx512vnni { // its kernel reads bytes
+		intWide3(wide, (*[192]int8)(a.W))
+		a.Wide = unsafe.Pointer(wide)
+	}
+	return IntDepthwise3(a)
 }
 
 // Compute computes the pixels.
