@@ -45,7 +45,7 @@ var (
 	// generic is pure Go.
 	generic = Tier{Name: "generic", Lanes: 1, TilePixels: 14, ChannelPixels: 14, IntPixels: 14, MACs: 1}
 	// neon has the 128-bit vectors of arm64.
-	neon = Tier{Name: "neon", Arch: "arm64", Needs: "arm64", Lanes: 4, TilePixels: 6, ChannelPixels: 6, IntPixels: 4, MACs: 4, Accumulators: 24}
+	neon = Tier{Name: "neon", Arch: "arm64", Needs: "arm64", Lanes: 4, TilePixels: 6, ChannelPixels: 6, IntPixels: 5, MACs: 4, Accumulators: 24}
 	// neondot also has the dot products of bytes of Armv8.4.
 	neondot = Tier{Name: "neondot", Arch: "arm64", Needs: "arm64 with dot products (Armv8.2 and later)", Lanes: 4, TilePixels: 6, ChannelPixels: 6, IntPixels: 6, IntOffset: 128, MACs: 4, Accumulators: 24}
 	// avx2 has 256-bit vectors and FMA.
