@@ -7,6 +7,11 @@
 // internal/kernelgen/abi.
 package simd
 
+import (
+	"os"
+	"slices"
+)
+
 // Tier describes an instruction set and the register tiles of its kernels.
 type Tier struct {
 	Name  string
@@ -61,3 +66,20 @@ var (
 // All lists the tiers of all machines. Of those of one architecture, later
 // ones are faster.
 var All = []*Tier{&generic, &neon, &neondot, &avx2, &avxvnni, &avx512, &avx512vnni}
+
+// active is the tier in use.
+var active = choose(os.Getenv("MODELC_CPU"), Available())
+
+// choose returns the tier named wanted, or the last of tiers if none has that name.
+func choose(wanted string, tiers []*Tier) *Tier {
+	if i := slices.IndexFunc(tiers, func(t *Tier) bool { return t.Name == wanted }); i >= 0 {
+		return tiers[i]
+	}
+	return tiers[len(tiers)-1]
+}
+
+// Active returns the tier in use.
+func Active() *Tier { return active }
+
+// Use makes t the tier in use. Only tests call it. No kernel may run at that time.
+func Use(t *Tier) { active = t }
