@@ -61,6 +61,10 @@ var (
 // BatchStride is the number of elements from one image of a batch to the next.
 // Clear is set if other buffers use the memory of the border. The step that writes
 // such an image sets the border to zero.
+//
+// Images of bytes have blocks of Block channels, if that is given. Fill is the value of
+// their border, which the step that writes the image sets. Signed bytes are stored with
+// 128 added.
 
 // u8[1,3,9,8], 448 bytes, in use from q to c1.
 var qOut = kernel.Image{Ref: kernel.Ref{Off: 3520, Len: 440},
