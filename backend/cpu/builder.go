@@ -27,6 +27,8 @@ type builder struct {
 	joined  map[*ir.Value]bool // operands whose first copy into a concatenation is emitted
 	// prologues has, by result, the nodes that the global pool after them computes.
 	prologues map[*ir.Value]prologue
+	// chains has, by result, the arithmetic between bytes that a later step computes.
+	chains map[*ir.Value]*chain
 	// points has, by result, the 1×1 convolutions that the next step computes.
 	points map[*ir.Value]*pointConv
 }
@@ -42,7 +44,7 @@ type step struct {
 func newBuilder(g *ir.Graph, cfg Config, st *store) *builder {
 	b := &builder{Recorder: &plan.Recorder{}, g: g, cfg: cfg,
 		dense: map[*ir.Value]*place{}, images: map[*ir.Value]*place{}, roots: map[*ir.Value]*place{},
-		pooled: map[*ir.Node]bool{}, joined: map[*ir.Value]bool{}, prologues: map[*ir.Value]prologue{}, points: map[*ir.Value]*pointConv{}}
+		pooled: map[*ir.Node]bool{}, joined: map[*ir.Value]bool{}, prologues: map[*ir.Value]prologue{}, chains: map[*ir.Value]*chain{}, points: map[*ir.Value]*pointConv{}}
 	b.weights = weights{store: st, rec: b.Recorder, stored: cfg.Weights}
 	if cfg.Weights != kernel.F32 {
 		b.halves = halves(g)

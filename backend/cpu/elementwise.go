@@ -44,9 +44,12 @@ var (
 )
 
 func (b *builder) affineStep(n *ir.Node, scale, shift *ir.Tensor, a ir.Act, doc string) error {
-	src := b.asImage(n.In[0])
-	c := src.dims.c
+	c := n.In[0].Type.Shape[1]
 	s, t := b.channels(scale, c), b.channels(shift, c)
+	if b.extend(n, s, t, act(a)) {
+		return nil
+	}
+	src := b.asImage(n.In[0])
 	if b.leaveToGlobalPool(n, src, prologue{n, s, t, act(a)}) {
 		return nil
 	}

@@ -306,25 +306,20 @@ func refusesIntegerWinograd(o *conv) (why, note string) {
 	return "", ""
 }
 
-// The costs are times in nanoseconds on a 2.6 GHz core with AVX-512 VNNI, as those of
-// cost.go. Without VNNI both algorithms are slower, direct convolution more so.
+// The costs are times in nanoseconds, measured on a core with AVX-512 VNNI and a peak of
+// 467 GOP/s. Without VNNI both algorithms are slower, direct convolution more so.
 const (
 	byteMACsPerNs   = 230.0 // direct
 	wordMACsPerNs   = 115.0 // products of 16 bits of Winograd
-	byteStreamPerNs = 20.0  // bytes of weights read from memory
-	byteTransformNs = 0.022 // transform of one channel of a tile, input or output
+	byteStreamPerNs = 24.0  // bytes of weights read from a cache that other cores share
+	byteTransformNs = 3.2   // transform of one channel of a tile, of the input or output
 )
 
 func integerCost(o *conv) float64 {
 	d := o.out
 	macs := float64(d.n*d.h*d.w) * float64(alignTo(o.in.c, 8)*alignTo(d.c, 16)*o.win.Taps())
-	return macs/byteMACsPerNs/(tileEfficiency(d.h*d.w)*windowShare) + integerStream(d.c*o.in.c*o.win.Taps(), d.h*d.w)
-}
-
-// integerStream returns the part of the time to read weights that the arithmetic on the
-// given number of pixels does not hide.
-func integerStream(bytes, pixels int) float64 {
-	return float64(bytes) / byteStreamPerNs / (1 + float64(pixels)/128)
+	stream := float64(d.c*o.in.c*o.win.Taps()) / byteStreamPerNs
+	return macs/byteMACsPerNs/tileEfficiency(d.h*d.w) + stream/(1+float64(d.h*d.w)/128) // the arithmetic hides a part
 }
 
 func integerWinogradCost(o *conv) float64 {
@@ -332,9 +327,7 @@ func integerWinogradCost(o *conv) float64 {
 	tiles := (d.h + 3) / 4 * ((d.w + 3) / 4)
 	ic, oc := alignTo(o.in.c, 16), alignTo(d.c, 16)
 	macs := float64(d.n*tiles*36) * float64(alignTo(o.in.c, 8)*oc)
-	calls := float64(d.n*36*alignTo(oc, 32)/32*((tiles+tilePixels-1)/tilePixels)) * tileNs / 2
-	return macs/wordMACsPerNs/tileEfficiency(tiles*d.n) + float64(d.n*tiles*(ic+2*oc))*byteTransformNs +
-		integerStream(2*36*ic*oc, tiles*d.n*9/4) + calls
+	return macs/wordMACsPerNs/tileEfficiency(tiles*d.n) + float64(d.n*tiles*(ic+oc))*byteTransformNs + float64(2*36*ic*oc)/byteStreamPerNs
 }
 
 // integerBlocking returns the number of tiles that are transformed together, and the

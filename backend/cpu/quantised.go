@@ -34,6 +34,7 @@ var (
 		fits: func(l *layout, n *ir.Node) bool {
 			return l.image[n.In[0]] && n.Out[0].Type.DType == ir.Float32 && oneScale(n)
 		},
+		view: func(l *layout, n *ir.Node) bool { return l.staysInBytes(n) },
 	}
 	dynamicQuantizeRules = rules{
 		fits: func(l *layout, n *ir.Node) bool { return l.image[n.In[0]] || readByConvolution(n.Out[0]) },
@@ -105,7 +106,93 @@ func floatOperand(p *place) (img kernel.Image, dense kernel.Ref, nhwc bool) {
 	return kernel.Image{}, p.ref(), p.nhwc
 }
 
+// A chain is arithmetic per channel on floats that starts and ends with bytes, as the batch
+// normalisations of DenseNet in a quantised network. One step computes it.
+type chain struct {
+	nodes []*ir.Node
+	src   *place
+	k     integer.Affine // without images
+}
+
+// staysInBytes reports whether n, a Dequantize, starts a chain.
+func (l *layout) staysInBytes(n *ir.Node) bool {
+	if l.few[n.In[0]] {
+		return false
+	}
+	affine, clamp := false, false
+	for v := n.Out[0]; ; {
+		r := v.OnlyUse()
+		if r == nil || !l.node[r] || r.In[0] != v || l.Shares(v) {
+			return false
+		}
+		var fn ir.Act
+		switch op := r.Op.(type) {
+		case ir.Affine:
+			fn = op.Epilogue
+		case ir.BatchNorm:
+		case ir.Unary:
+			fn = op.Fn
+		case ir.Quantize:
+			return !l.few[r.Out[0]]
+		default:
+			return false
+		}
+		_, isUnary := r.Op.(ir.Unary)
+		if _, _, ok := act(fn).Clamp(); !ok || clamp || !isUnary && affine {
+			return false
+		}
+		affine, clamp = affine || !isUnary, !fn.IsIdentity()
+		v = r.Out[0]
+	}
+}
+
+// extend adds n to the chain that computes its operand, and reports whether there is one.
+func (b *builder) extend(n *ir.Node, scale, shift kernel.Ref, a kernel.Act) bool {
+	c := b.chains[n.In[0]]
+	if c == nil {
+		return false
+	}
+	c.nodes = append(c.nodes, n)
+	if scale.Present() || shift.Present() {
+		c.k.Scale, c.k.Shift = scale, shift
+	}
+	if a.Fn != kernel.ActIdentity {
+		c.k.Act = a
+	}
+	b.chains[n.Out[0]] = c
+	return true
+}
+
+// endChain emits the step of the chain that computes the operand of n, a Quantize, and
+// reports whether there is one.
+func (b *builder) endChain(n *ir.Node, q ir.Quantize) bool {
+	c := b.chains[n.In[0]]
+	if c == nil {
+		return false
+	}
+	k := c.k
+	k.YScale, k.YZero = scaleOf(n, q.To)
+	dst := b.newImage(n.Out[0])
+	doc := "Dequantize"
+	for _, n := range c.nodes[1:] {
+		doc += ", " + n.Op.Name()
+	}
+	clamp := plan.ActDoc(ir.Act{Fn: ir.Fn(k.Act.Fn), Alpha: float64(k.Act.Alpha), Beta: float64(k.Act.Beta)})
+	b.emit(fmt.Sprintf("%s%s, quantize to %s", doc, clamp, q.To), []*place{c.src}, []*place{dst}, func() kernel.Kernel {
+		k := k
+		k.Src, k.Dst = c.src.img(), dst.img()
+		return &k
+	})
+	for _, n := range slices.Backward(c.nodes) {
+		b.Include(n)
+	}
+	return true
+}
+
 func (b *builder) quantizeImage(n *ir.Node, q ir.Quantize) error {
+	if b.endChain(n, q) {
+		return nil
+	}
 	src, dst := b.floatsOf(n.In[0]), b.newImage(n.Out[0])
 	scale, zero := scaleOf(n, q.To)
 	b.emit("Quantize to "+q.To.String(), []*place{src}, []*place{dst}, func() kernel.Kernel {
@@ -118,8 +205,12 @@ func (b *builder) quantizeImage(n *ir.Node, q ir.Quantize) error {
 
 func (b *builder) dequantizeImage(n *ir.Node, _ ir.Dequantize) error {
 	src := b.asImage(n.In[0])
-	dst := b.newImage(n.Out[0])
 	scale, zero := scaleOf(n, src.DType)
+	if b.staysInBytes(n) && !b.cfg.Exact {
+		b.chains[n.Out[0]] = &chain{[]*ir.Node{n}, src, integer.Affine{XScale: scale, XZero: zero}}
+		return nil
+	}
+	dst := b.newImage(n.Out[0])
 	b.emit("Dequantize "+src.DType.String(), []*place{src}, []*place{dst}, func() kernel.Kernel {
 		return &integer.Dequantize{Src: src.img(), Image: dst.img(), Scale: scale, Zero: zero}
 	})

@@ -87,10 +87,10 @@ func tree(t *testing.T, dir string) map[string]string {
 // modelc writes the packages below testdata byte for byte. They build, pass go vet
 // and pass their own tests. hostile has ports of many types, and names that try to
 // break out of strings, comments and identifiers. classifier has Predict, and
-// labels that try to break out.
+// labels that try to break out. quantised computes on integers.
 func TestGoldenPackages(t *testing.T) {
 	var dirs []string
-	for name, file := range map[string]string{"hostile": "hostile.ir", "hostile_file": "hostile.ir", "classifier": "classifier.ir"} {
+	for name, file := range map[string]string{"hostile": "hostile.ir", "hostile_file": "hostile.ir", "classifier": "classifier.ir", "quantised": "quantised.ir"} {
 		p, o := program(t, "testdata/"+file)
 		switch name {
 		case "hostile_file":
@@ -126,7 +126,7 @@ func TestCopiedRuntime(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/m\n\ngo 1.24\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"hostile", "classifier"} {
+	for _, name := range []string{"hostile", "classifier", "quantised"} {
 		p, o := program(t, "testdata/"+name+".ir")
 		if name == "classifier" {
 			takePictures(t, p, &o)

@@ -54,8 +54,9 @@ const (
 	rowWith = "x *float32, n int, alpha float32"
 
 	// Kernels on bytes and on 16-bit integers.
-	integer = "AVX512VNNI AVXVNNI AVX2"
-	intTile = "a *IntTile"
+	integer  = "AVX512VNNI AVXVNNI AVX2 NEONDOT NEON"
+	products = "AVX512VNNI AVXVNNI AVX2 NEON"
+	intTile  = "a *IntTile"
 
 	othersZero = " The other channels of a pixel become zero, unless pixels are 8 floats apart."
 )
@@ -108,13 +109,14 @@ var Kernels = append([]Kernel{
 	{"intBlock16", intTile, "computes a.Pixels pixels by 16 output channels, 16 input channels per step.", integer},
 	{"intPixel32", intTile, "computes a.Pixels pixels by 32 output channels, 4 input channels per step.", integer},
 	{"intPixel16", intTile, "computes a.Pixels pixels by 16 output channels, 4 input channels per step.", integer},
-	{"intProduct32", intTile, "computes the sums of a.Pixels pixels by 32 output channels, 16 words per step.", integer},
-	{"intProduct16", intTile, "computes the sums of a.Pixels pixels by 16 output channels, 16 words per step.", integer},
-	{"intDepthwiseRow", "a *IntDepthwise", "computes a.Pixels pixels of 16 channels, one filter per channel.", integer},
-	{"intFloatRow", "x *float32, n int, multiplier, shift *float32, lo, hi float32", "replaces n pixels of 16 sums by float32(sum)·multiplier+shift between lo and hi.", x86},
+	{"intProduct32", intTile, "computes the sums of a.Pixels pixels by 32 output channels, 16 words per step.", products},
+	{"intProduct16", intTile, "computes the sums of a.Pixels pixels by 16 output channels, 16 words per step.", products},
+	{"intDepthwiseRow", "a *IntDepthwise", "computes a.Pixels pixels of 16 channels, one filter per channel.", products},
+	{"intDepthwise3", "a *IntDepthwise", "computes a.Rows rows of a.Pixels pixels, at least four, with 3×3 adjacent taps, strides of one or two pixels and bytes as results.", "AVX512VNNI AVX2"},
+	{"intFloatRow", "x *float32, n int, multiplier, shift *float32, lo, hi float32", "replaces n pixels of 16 sums by float32(sum)·multiplier+shift between lo and hi.", all},
 	{"intWidenRow", "dst *int16, src *uint8, n int", "writes n times 16 bytes as words.", "AVX2"},
-	{"intTilesIn", "in *uint8, out *int16, row, pos, n int, scratch *int16", "transforms n tiles of 6×6 pixels, 4 pixels apart, to positions pos bytes apart. scratch has 6·(4n+2)·16 words.", x86},
-	{"intTilesOut", "a *IntTransformOut", "transforms a.Tiles tiles of 6×6 positions to 4×4 pixels.", x86},
+	{"intTilesIn", "in *uint8, out *int16, row, pos, n int, scratch *int16", "transforms n tiles of 6×6 pixels, 4 pixels apart, to positions pos bytes apart. scratch has 6·(4n+2)·16 words.", all},
+	{"intTilesOut", "a *IntTransformOut", "transforms a.Tiles tiles of 6×6 positions to 4×4 pixels.", all},
 }, winograd()...)
 
 // winograd lists the transforms of F(m×m,3×3).

@@ -111,6 +111,10 @@ const (
 	IntDepthwisePix
 	IntDepthwisePixels
 	IntDepthwiseZero
+	IntDepthwiseWide
+	IntDepthwiseRow
+	IntDepthwiseOutRow
+	IntDepthwiseRows
 )
 
 // Offsets into simd.IntTransformOut.
@@ -154,7 +158,8 @@ var Structs = []Struct{
 		{"Parts", IntParts}, {"Blocks", IntBlocks}, {"BlockStride", IntBlockStride}, {"Rows", IntRows}, {"RowStride", IntRowStride}, {"Cols", IntCols}, {"ColStride", IntColStride},
 		{"Half", IntHalf}, {"Pixels", IntPixels}, {"Zero", IntZero}, {"Lo", IntZero + 2}, {"Hi", IntZero + 3}}},
 	{"IntDepthwise", 0, []Field{{"In", IntIn}, {"W", IntW}, {"Out", IntOut}, {"Start", IntStart}, {"Multiplier", IntMultiplier}, {"Taps", IntDepthwiseTaps},
-		{"Groups", IntDepthwiseGroups}, {"Pix", IntDepthwisePix}, {"Pixels", IntDepthwisePixels}, {"Zero", IntDepthwiseZero}, {"Lo", IntDepthwiseZero + 2}, {"Hi", IntDepthwiseZero + 3}}},
+		{"Groups", IntDepthwiseGroups}, {"Pix", IntDepthwisePix}, {"Pixels", IntDepthwisePixels}, {"Zero", IntDepthwiseZero}, {"Lo", IntDepthwiseZero + 2}, {"Hi", IntDepthwiseZero + 3},
+		{"Wide", IntDepthwiseWide}, {"Row", IntDepthwiseRow}, {"OutRow", IntDepthwiseOutRow}, {"Rows", IntDepthwiseRows}}},
 	{"IntTransformOut", 0, []Field{{"In", IntTransformIn}, {"Out", IntTransformOut}, {"Start", IntTransformStart}, {"Multiplier", IntTransformMultiplier},
 		{"PosStride", IntTransformPosStride}, {"RowStride", IntTransformRowStride}, {"Tiles", IntTransformTiles}, {"Zero", IntTransformZero}, {"Lo", IntTransformZero + 2}, {"Hi", IntTransformZero + 3}}},
 	{"LaneGroup", LaneGroupSize, []Field{{"In", LaneIn}, {"Perm", LanePerm}, {"Mask", LaneMask}}},

@@ -37,6 +37,8 @@ func main() {
 	depthwiseAVX512()
 	depthwiseBytes(x86.AVXVNNI)
 	depthwiseBytes(x86.AVX2)
+	depthwise3AVX512()
+	depthwise3AVX2()
 	widen()
 	Generate()
 }

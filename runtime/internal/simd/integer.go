@@ -74,19 +74,19 @@ func (a *IntTile) Compute(step IntStep, width int) {
 	switch {
 	case step == IntBlock && width == 32:
 		if !IntBlock32(a) {
-			a.compute(width, 4)
+			a.pairs(width, 4)
 		}
 	case step == IntBlock:
 		if !IntBlock16(a) {
-			a.compute(width, 4)
+			a.pairs(width, 4)
 		}
 	case step == IntPixel && width == 32:
 		if !IntPixel32(a) {
-			a.compute(width, 1)
+			a.pairs(width, 1)
 		}
 	case step == IntPixel:
 		if !IntPixel16(a) {
-			a.compute(width, 1)
+			a.pairs(width, 1)
 		}
 	case width == 32:
 		if !IntProduct32(a) {
@@ -106,24 +106,26 @@ func (a *IntTile) compute(width, groups int) {
 	for p := range a.Pixels {
 		var acc [32]int32
 		copy(acc[:], unsafe.Slice((*int32)(a.Start), width))
-		w := unsafe.Pointer(a.W)
+		w := a.W
 		for range a.Parts {
 			for b := range a.Blocks {
 				for y := range a.Rows {
 					for x := range a.Cols {
 						in := unsafe.Add(a.In, p*a.Pix+b*a.BlockStride+y*a.RowStride+x*a.ColStride)
-						for c := range 4 * groups {
-							var v int32
-							if words {
-								v = int32(*(*int16)(unsafe.Add(in, 2*c)))
-							} else {
-								v = int32(*(*uint8)(unsafe.Add(in, c)))
+						for c := range groups {
+							var v [4]int32
+							for i := range v {
+								if words {
+									v[i] = int32(*(*int16)(unsafe.Add(in, 8*c+2*i)))
+								} else {
+									v[i] = int32(*(*uint8)(unsafe.Add(in, 4*c+i)))
+								}
 							}
-							for o := range width {
-								acc[o&31] += v * int32(*(*int8)(unsafe.Add(w, (c/4*width+o)*4+c%4)))
+							for o, k := range unsafe.Slice((*[4]int8)(w), width) {
+								acc[o&31] += v[0]*int32(k[0]) + v[1]*int32(k[1]) + v[2]*int32(k[2]) + v[3]*int32(k[3])
 							}
+							w = unsafe.Add(w, 4*width)
 						}
-						w = unsafe.Add(w, 4*groups*width)
 					}
 				}
 			}
@@ -132,23 +134,71 @@ func (a *IntTile) compute(width, groups int) {
 	}
 }
 
+// pairs is compute for a tier without kernels, which multiplies a byte by the weights of
+// two output channels at once: the halves of an int64 hold their sums.
+func (a *IntTile) pairs(width, groups int) {
+	const most = (1<<31 - 1) / (255 * 128) // terms of a sum that fits 32 bits
+	if active.IntWords || a.Parts*a.Blocks*a.Rows*a.Cols*groups*4 > most {
+		a.compute(width, groups)
+		return
+	}
+	var acc [MaxTilePixels][16]int64
+	w := a.W
+	for range a.Parts {
+		for b := range a.Blocks {
+			for y := range a.Rows {
+				for x := range a.Cols {
+					in := unsafe.Add(a.In, b*a.BlockStride+y*a.RowStride+x*a.ColStride)
+					for c := range groups {
+						var k [16][4]int64
+						for o := range width / 2 {
+							p, q := (*[4]int8)(unsafe.Add(w, 8*o)), (*[4]int8)(unsafe.Add(w, 8*o+4))
+							k[o] = [4]int64{int64(p[0]) + int64(q[0])<<32, int64(p[1]) + int64(q[1])<<32, int64(p[2]) + int64(q[2])<<32, int64(p[3]) + int64(q[3])<<32}
+						}
+						for p := range a.Pixels {
+							v := (*[4]uint8)(unsafe.Add(in, p*a.Pix+4*c))
+							v0, v1, v2, v3 := int64(v[0]), int64(v[1]), int64(v[2]), int64(v[3])
+							sums := &acc[p]
+							for o := range width / 2 {
+								f := &k[o&15]
+								sums[o&15] += v0*f[0] + v1*f[1] + v2*f[2] + v3*f[3]
+							}
+						}
+						w = unsafe.Add(w, 4*width)
+					}
+				}
+			}
+		}
+	}
+	start := unsafe.Slice((*int32)(a.Start), width)
+	for p := range a.Pixels {
+		var sums [32]int32
+		for o, s := range acc[p][:width/2] {
+			low := int32(s)
+			sums[2*o], sums[2*o+1] = start[2*o]+low, start[2*o+1]+int32((s-int64(low))>>32)
+		}
+		a.finish(p, sums[:width])
+	}
+}
+
 // products is IntProduct in Go.
 func (a *IntTile) products(width int) {
 	for p := range a.Pixels {
 		var acc [32]int32
 		copy(acc[:], unsafe.Slice((*int32)(a.Start), width))
-		w := unsafe.Pointer(a.W)
+		w := a.W
 		for range a.Parts {
 			for b := range a.Blocks {
 				for y := range a.Rows {
 					for x := range a.Cols {
 						in := (*[16]int16)(unsafe.Add(a.In, p*a.Pix+b*a.BlockStride+y*a.RowStride+x*a.ColStride))
-						for c, v := range in {
-							for o := range width {
-								acc[o&31] += int32(v) * int32(*(*int16)(unsafe.Add(w, (c/2*width+o)*4+c%2*2)))
+						for c := range 8 {
+							v0, v1 := int32(in[2*c]), int32(in[2*c+1])
+							for o, k := range unsafe.Slice((*[2]int16)(w), width) {
+								acc[o&31] += v0*int32(k[0]) + v1*int32(k[1])
 							}
+							w = unsafe.Add(w, 4*width)
 						}
-						w = unsafe.Add(w, 16*width*2)
 					}
 				}
 			}
@@ -192,6 +242,34 @@ type IntDepthwise struct {
 	Pixels            int
 	Zero              int16
 	Lo, Hi            uint8
+	// Of kernels for rows with 3×3 taps, which do not read Taps. Wide has the weights
+	// as words, see intWide3.
+	Wide        unsafe.Pointer
+	Row, OutRow int // between input and result rows
+	Rows        int
+}
+
+// intWide3 writes the weights s8 [3][16][4] of 3×3 taps as the words that some tiers read:
+// [2][3][2][8][2], for halves of 8 channels and columns of taps: the first and the second
+// row together, and the third row with zeros.
+func intWide3(dst *[192]int16, w *[192]int8) {
+	for c := range 16 {
+		for x := range 3 {
+			i := ((c/8*3+x)*2*8 + c%8) * 2
+			dst[i], dst[i+1] = int16(w[c*4+x]), int16(w[64+c*4+x])
+			dst[i+16], dst[i+17] = int16(w[128+c*4+x]), 0
+		}
+	}
+}
+
+// Compute3 computes rows with 3×3 taps, if the tier has a kernel for them. wide is memory
+// for weights.
+func (a *IntDepthwise) Compute3(wide *[192]int16) bool {
+	if active != &avx512vnni { // its kernel reads bytes
+		intWide3(wide, (*[192]int8)(a.W))
+		a.Wide = unsafe.Pointer(wide)
+	}
+	return IntDepthwise3(a)
 }
 
 // Compute computes the pixels.
@@ -204,14 +282,17 @@ func (a *IntDepthwise) Compute() {
 // compute is the micro-kernel in Go.
 func (a *IntDepthwise) compute() {
 	t := IntTile{Out: a.Out, Multiplier: a.Multiplier, Zero: a.Zero, Lo: a.Lo, Hi: a.Hi}
-	taps := unsafe.Slice((*int64)(a.Taps), 4*a.Groups)
+	taps := unsafe.Slice((*[4]int64)(a.Taps), a.Groups)
 	for p := range a.Pixels {
 		acc := *(*[16]int32)(a.Start)
 		for i, off := range taps {
-			in := (*[16]uint8)(unsafe.Add(a.In, p*a.Pix+int(off)))
-			w := (*[64]int8)(unsafe.Add(a.W, i/4*64))
-			for c := range acc {
-				acc[c] += int32(in[c]) * int32(w[c*4+i%4])
+			var in [4]*[16]uint8
+			for j, o := range off {
+				in[j] = (*[16]uint8)(unsafe.Add(a.In, p*a.Pix+int(o)))
+			}
+			x, y, z, t := in[0], in[1], in[2], in[3]
+			for c, w := range (*[16][4]int8)(unsafe.Add(a.W, 64*i)) {
+				acc[c] += int32(x[c])*int32(w[0]) + int32(y[c])*int32(w[1]) + int32(z[c])*int32(w[2]) + int32(t[c])*int32(w[3])
 			}
 		}
 		t.finish(p, acc[:])

@@ -196,6 +196,50 @@ func TestIntDepthwise(t *testing.T) {
 	})
 }
 
+// TestIntDepthwise3 compares the kernel for 3×3 taps with the twin of the general kernel.
+func TestIntDepthwise3(t *testing.T) {
+	tiers(t, func(t *testing.T) {
+		for seed := range uint64(200) {
+			m := &area{r: rand.New(rand.NewPCG(seed, 24))}
+			r := m.r
+			stride := 1 + r.IntN(2)
+			a := IntDepthwise{Pixels: 4 + int(seed)%13, Rows: 1 + r.IntN(9), Groups: 3, Pix: 16 * stride, Zero: int16(r.IntN(256)), Lo: uint8(r.IntN(100)), Hi: uint8(100 + r.IntN(156))}
+			a.Row, a.OutRow = 16*((a.Pixels-1)*stride+3+r.IntN(2)), 16*(a.Pixels+r.IntN(2))
+			in := m.bytes(((a.Rows-1)*stride+2)*a.Row + ((a.Pixels-1)*stride+3)*16)
+			w, start, scales := m.bytes(192), m.bytes(64), m.floats(multipliers(r, 16, 1<<31)...)
+			for i := range 192 {
+				if i%4 == 3 {
+					m.data[w+i] = 0
+				}
+			}
+			offsets := m.bytes(12 * 8)
+			for i := range 12 {
+				*(*int64)(unsafe.Pointer(&m.data[offsets+8*i])) = int64(i/4*a.Row + min(i%4, 2)*16)
+			}
+			out := m.bytes((a.Rows-1)*a.OutRow + 16*a.Pixels)
+			run := func(f func(a *IntDepthwise)) func(at func(int) unsafe.Pointer) {
+				return func(at func(int) unsafe.Pointer) {
+					b := a
+					b.In, b.W, b.Start, b.Multiplier, b.Out, b.Taps = at(in), at(w), at(start), at(scales), at(out), at(offsets)
+					f(&b)
+				}
+			}
+			twin := func(a *IntDepthwise) {
+				for y := range a.Rows {
+					b := *a
+					b.In, b.Out = unsafe.Add(a.In, y*stride*a.Row), unsafe.Add(a.Out, y*a.OutRow)
+					b.compute()
+				}
+			}
+			m.same(t, fmt.Sprintf("seed %d\n%+v", seed, a), run(func(a *IntDepthwise) {
+				if !a.Compute3(new([192]int16)) {
+					twin(a)
+				}
+			}), run(twin))
+		}
+	})
+}
+
 // TestIntTransforms compares the transforms of Winograd with their twins.
 func TestIntTransforms(t *testing.T) {
 	tiers(t, func(t *testing.T) {

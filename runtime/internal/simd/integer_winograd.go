@@ -8,11 +8,20 @@ import "unsafe"
 // transformed weights at most 18,432, so 16 bits hold both. Everything after that is
 // computed modulo 2³².
 
-// intInput is Bᵀ.
-var intInput = [6][6]int32{{4, 0, -5, 0, 1, 0}, {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0}, {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}}
+// intInput returns Bᵀ·d. The rows of Bᵀ are (4,0,−5,0,1,0), (0,−4,−4,1,1,0),
+// (0,4,−4,−1,1,0), (0,−2,−1,2,1,0), (0,2,−1,−2,1,0) and (0,4,0,−5,0,1).
+func intInput(d [6]int32) [6]int32 {
+	a, b := d[4]-4*d[2], d[3]-4*d[1]
+	e, f := d[4]-d[2], 2*(d[3]-d[1])
+	return [6]int32{4*d[0] - d[2] + a, a + b, a - b, e + f, e - f, d[5] - 4*d[3] - b}
+}
 
-// intOutput is Aᵀ. The scale of G's last row doubles its last column.
-var intOutput = [4][6]int32{{1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 2}}
+// intOutput returns Aᵀ·m. The rows of Aᵀ are (1,1,1,1,1,0), (0,1,−1,2,−2,0),
+// (0,1,1,4,4,0) and (0,1,−1,8,−8,2): the scale of G's last row doubles the last column.
+func intOutput(m [6]int32) [4]int32 {
+	a, b, e, f := m[1]+m[2], m[1]-m[2], m[3]+m[4], m[3]-m[4]
+	return [4]int32{m[0] + a + e, b + 2*f, a + 4*e, b + 8*f + 2*m[5]}
+}
 
 // inverse9 is the inverse of 9 modulo 2³². 576 = 9·2⁶.
 const inverse9 = 954437177
@@ -30,24 +39,18 @@ func IntTransformIn(in *uint8, out *int16, row, pos, n int, scratch *int16) {
 func intTransformIn(in, out unsafe.Pointer, row, pos, n int) {
 	for t := range n {
 		for c := range 16 {
-			var d [6][6]int32
-			for i := range 6 {
-				for j := range 6 {
-					d[i][j] = int32(*(*uint8)(unsafe.Add(in, i*row+(t*4+j)*16+c)))
+			var m [6][6]int32 // the transformed columns
+			for j := range 6 {
+				var d [6]int32
+				for i := range d {
+					d[i] = int32(*(*uint8)(unsafe.Add(in, i*row+(t*4+j)*16+c)))
+				}
+				for i, v := range intInput(d) {
+					m[i][j] = v
 				}
 			}
-			for i := range 6 {
-				var m [6]int32
-				for j := range 6 {
-					for k := range 6 {
-						m[j] += intInput[i][k] * d[k][j]
-					}
-				}
-				for j := range 6 {
-					v := int32(0)
-					for k := range 6 {
-						v += intInput[j][k] * m[k]
-					}
+			for i := range m {
+				for j, v := range intInput(m[i]) {
 					*(*int16)(unsafe.Add(out, (i*6+j)*pos+t*32+c*2)) = int16(v)
 				}
 			}
@@ -82,21 +85,17 @@ func (a *IntTransformOut) compute() {
 		for c := range 16 {
 			var rows [4][6]int32
 			for j := range 6 {
-				for i := range 6 {
-					m := *(*int32)(unsafe.Add(a.In, (i*6+j)*a.PosStride+t*64+c*4))
-					for y := range 4 {
-						rows[y][j] += intOutput[y][i] * m
-					}
+				var m [6]int32
+				for i := range m {
+					m[i] = *(*int32)(unsafe.Add(a.In, (i*6+j)*a.PosStride+t*64+c*4))
+				}
+				for y, v := range intOutput(m) {
+					rows[y][j] = v
 				}
 			}
-			for y := range 4 {
-				for x := range 4 {
-					v := int32(0)
-					for j := range 6 {
-						v += intOutput[x][j] * rows[y][j]
-					}
-					k := int32(inverse9)
-					sums[y][x][c] = v*k>>6 + start[c]
+			for y := range rows {
+				for x, v := range intOutput(rows[y]) {
+					sums[y][x][c] = v*int32(inverse9)>>6 + start[c]
 				}
 			}
 		}

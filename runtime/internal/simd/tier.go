@@ -7,6 +7,11 @@
 // internal/kernelgen/abi.
 package simd
 
+import (
+	"os"
+	"slices"
+)
+
 // Tier describes an instruction set and the register tiles of its kernels.
 type Tier struct {
 	Name  string
@@ -45,7 +50,7 @@ var (
 	// generic is pure Go.
 	generic = Tier{Name: "generic", Lanes: 1, TilePixels: 14, ChannelPixels: 14, IntPixels: 14, MACs: 1}
 	// neon has the 128-bit vectors of arm64.
-	neon = Tier{Name: "neon", Arch: "arm64", Needs: "arm64", Lanes: 4, TilePixels: 6, ChannelPixels: 6, IntPixels: 4, MACs: 4, Accumulators: 24}
+	neon = Tier{Name: "neon", Arch: "arm64", Needs: "arm64", Lanes: 4, TilePixels: 6, ChannelPixels: 6, IntPixels: 5, MACs: 4, Accumulators: 24}
 	// neondot also has the dot products of bytes of Armv8.4.
 	neondot = Tier{Name: "neondot", Arch: "arm64", Needs: "arm64 with dot products (Armv8.2 and later)", Lanes: 4, TilePixels: 6, ChannelPixels: 6, IntPixels: 6, IntOffset: 128, MACs: 4, Accumulators: 24}
 	// avx2 has 256-bit vectors and FMA.
@@ -61,3 +66,20 @@ var (
 // All lists the tiers of all machines. Of those of one architecture, later
 // ones are faster.
 var All = []*Tier{&generic, &neon, &neondot, &avx2, &avxvnni, &avx512, &avx512vnni}
+
+// active is the tier in use.
+var active = choose(os.Getenv("MODELC_CPU"), Available())
+
+// choose returns the tier named wanted, or the last of tiers if none has that name.
+func choose(wanted string, tiers []*Tier) *Tier {
+	if i := slices.IndexFunc(tiers, func(t *Tier) bool { return t.Name == wanted }); i >= 0 {
+		return tiers[i]
+	}
+	return tiers[len(tiers)-1]
+}
+
+// Active returns the tier in use.
+func Active() *Tier { return active }
+
+// Use makes t the tier in use. Only tests call it. No kernel may run at that time.
+func Use(t *Tier) { active = t }

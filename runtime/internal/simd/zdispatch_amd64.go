@@ -614,6 +614,20 @@ func IntDepthwiseRow(a *IntDepthwise) bool {
 	return true
 }
 
+// IntDepthwise3 computes a.Rows rows of a.Pixels pixels, at least four, with 3×3 adjacent taps, strides of one or two pixels and bytes as results.
+// It reports whether the tier in use has the kernel.
+func IntDepthwise3(a *IntDepthwise) bool {
+	switch active {
+	case &avx512vnni:
+		intDepthwise3AVX512VNNI(a)
+	case &avx512, &avxvnni, &avx2:
+		intDepthwise3AVX2(a)
+	default:
+		return false
+	}
+	return true
+}
+
 // IntFloatRow replaces n pixels of 16 sums by float32(sum)·multiplier+shift between lo and hi.
 // It reports whether the tier in use has the kernel.
 func IntFloatRow(x *float32, n int, multiplier, shift *float32, lo, hi float32) bool {

@@ -338,35 +338,103 @@ func Softmax(dst, src *float32, n, rows int) bool { return false }
 
 // IntBlock32 computes a.Pixels pixels by 32 output channels, 16 input channels per step.
 // It reports whether the tier in use has the kernel.
-func IntBlock32(a *IntTile) bool { return false }
+func IntBlock32(a *IntTile) bool {
+	switch active {
+	case &neondot:
+		intBlock32NEONDOT(a)
+	case &neon:
+		intBlock32NEON(a)
+	default:
+		return false
+	}
+	return true
+}
 
 // IntBlock16 computes a.Pixels pixels by 16 output channels, 16 input channels per step.
 // It reports whether the tier in use has the kernel.
-func IntBlock16(a *IntTile) bool { return false }
+func IntBlock16(a *IntTile) bool {
+	switch active {
+	case &neondot:
+		intBlock16NEONDOT(a)
+	case &neon:
+		intBlock16NEON(a)
+	default:
+		return false
+	}
+	return true
+}
 
 // IntPixel32 computes a.Pixels pixels by 32 output channels, 4 input channels per step.
 // It reports whether the tier in use has the kernel.
-func IntPixel32(a *IntTile) bool { return false }
+func IntPixel32(a *IntTile) bool {
+	switch active {
+	case &neondot:
+		intPixel32NEONDOT(a)
+	case &neon:
+		intPixel32NEON(a)
+	default:
+		return false
+	}
+	return true
+}
 
 // IntPixel16 computes a.Pixels pixels by 16 output channels, 4 input channels per step.
 // It reports whether the tier in use has the kernel.
-func IntPixel16(a *IntTile) bool { return false }
+func IntPixel16(a *IntTile) bool {
+	switch active {
+	case &neondot:
+		intPixel16NEONDOT(a)
+	case &neon:
+		intPixel16NEON(a)
+	default:
+		return false
+	}
+	return true
+}
 
 // IntProduct32 computes the sums of a.Pixels pixels by 32 output channels, 16 words per step.
 // It reports whether the tier in use has the kernel.
-func IntProduct32(a *IntTile) bool { return false }
+func IntProduct32(a *IntTile) bool {
+	if active == &generic {
+		return false
+	}
+	intProduct32NEON(a)
+	return true
+}
 
 // IntProduct16 computes the sums of a.Pixels pixels by 16 output channels, 16 words per step.
 // It reports whether the tier in use has the kernel.
-func IntProduct16(a *IntTile) bool { return false }
+func IntProduct16(a *IntTile) bool {
+	if active == &generic {
+		return false
+	}
+	intProduct16NEON(a)
+	return true
+}
 
 // IntDepthwiseRow computes a.Pixels pixels of 16 channels, one filter per channel.
 // It reports whether the tier in use has the kernel.
-func IntDepthwiseRow(a *IntDepthwise) bool { return false }
+func IntDepthwiseRow(a *IntDepthwise) bool {
+	if active == &generic {
+		return false
+	}
+	intDepthwiseRowNEON(a)
+	return true
+}
+
+// IntDepthwise3 computes a.Rows rows of a.Pixels pixels, at least four, with 3×3 adjacent taps, strides of one or two pixels and bytes as results.
+// It reports whether the tier in use has the kernel.
+func IntDepthwise3(a *IntDepthwise) bool { return false }
 
 // IntFloatRow replaces n pixels of 16 sums by float32(sum)·multiplier+shift between lo and hi.
 // It reports whether the tier in use has the kernel.
-func IntFloatRow(x *float32, n int, multiplier, shift *float32, lo, hi float32) bool { return false }
+func IntFloatRow(x *float32, n int, multiplier, shift *float32, lo, hi float32) bool {
+	if active == &generic {
+		return false
+	}
+	intFloatRowNEON(x, n, multiplier, shift, lo, hi)
+	return true
+}
 
 // IntWidenRow writes n times 16 bytes as words.
 // It reports whether the tier in use has the kernel.
@@ -374,11 +442,23 @@ func IntWidenRow(dst *int16, src *uint8, n int) bool { return false }
 
 // IntTilesIn transforms n tiles of 6×6 pixels, 4 pixels apart, to positions pos bytes apart. scratch has 6·(4n+2)·16 words.
 // It reports whether the tier in use has the kernel.
-func IntTilesIn(in *uint8, out *int16, row, pos, n int, scratch *int16) bool { return false }
+func IntTilesIn(in *uint8, out *int16, row, pos, n int, scratch *int16) bool {
+	if active == &generic {
+		return false
+	}
+	intTilesInNEON(in, out, row, pos, n, scratch)
+	return true
+}
 
 // IntTilesOut transforms a.Tiles tiles of 6×6 positions to 4×4 pixels.
 // It reports whether the tier in use has the kernel.
-func IntTilesOut(a *IntTransformOut) bool { return false }
+func IntTilesOut(a *IntTransformOut) bool {
+	if active == &generic {
+		return false
+	}
+	intTilesOutNEON(a)
+	return true
+}
 
 // WinogradIn2 transforms n tiles of 4×4 pixels, 2 pixels apart, to positions posStride bytes apart.
 // It reports whether the tier in use has the kernel.

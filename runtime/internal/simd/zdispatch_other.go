@@ -194,6 +194,10 @@ func IntProduct16(a *IntTile) bool { return false }
 // It reports whether the tier in use has the kernel.
 func IntDepthwiseRow(a *IntDepthwise) bool { return false }
 
+// IntDepthwise3 computes a.Rows rows of a.Pixels pixels, at least four, with 3×3 adjacent taps, strides of one or two pixels and bytes as results.
+// It reports whether the tier in use has the kernel.
+func IntDepthwise3(a *IntDepthwise) bool { return false }
+
 // IntFloatRow replaces n pixels of 16 sums by float32(sum)·multiplier+shift between lo and hi.
 // It reports whether the tier in use has the kernel.
 func IntFloatRow(x *float32, n int, multiplier, shift *float32, lo, hi float32) bool { return false }

@@ -139,6 +139,16 @@ func intDepthwiseRowAVXVNNI(a *IntDepthwise)
 //go:noescape
 func intDepthwiseRowAVX2(a *IntDepthwise)
 
+// intDepthwise3AVX512VNNI computes a.Rows rows of a.Pixels pixels, at least four, with 3×3 adjacent taps, strides of one or two pixels and bytes as results.
+//
+//go:noescape
+func intDepthwise3AVX512VNNI(a *IntDepthwise)
+
+// intDepthwise3AVX2 computes a.Rows rows of a.Pixels pixels, at least four, with 3×3 adjacent taps, strides of one or two pixels and bytes as results.
+//
+//go:noescape
+func intDepthwise3AVX2(a *IntDepthwise)
+
 // intWidenRowAVX2 writes n times 16 bytes as words.
 //
 //go:noescape

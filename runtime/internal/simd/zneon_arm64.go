@@ -178,3 +178,73 @@ func winogradIn6NEON(in, out *float32, rowStride, posStride, n int)
 //
 //go:noescape
 func winogradOut6NEON(a *WinogradOut)
+
+// intBlock32NEONDOT computes a.Pixels pixels by 32 output channels, 16 input channels per step.
+//
+//go:noescape
+func intBlock32NEONDOT(a *IntTile)
+
+// intPixel32NEONDOT computes a.Pixels pixels by 32 output channels, 4 input channels per step.
+//
+//go:noescape
+func intPixel32NEONDOT(a *IntTile)
+
+// intBlock32NEON computes a.Pixels pixels by 32 output channels, 16 input channels per step.
+//
+//go:noescape
+func intBlock32NEON(a *IntTile)
+
+// intPixel32NEON computes a.Pixels pixels by 32 output channels, 4 input channels per step.
+//
+//go:noescape
+func intPixel32NEON(a *IntTile)
+
+// intProduct32NEON computes the sums of a.Pixels pixels by 32 output channels, 16 words per step.
+//
+//go:noescape
+func intProduct32NEON(a *IntTile)
+
+// intBlock16NEONDOT computes a.Pixels pixels by 16 output channels, 16 input channels per step.
+//
+//go:noescape
+func intBlock16NEONDOT(a *IntTile)
+
+// intPixel16NEONDOT computes a.Pixels pixels by 16 output channels, 4 input channels per step.
+//
+//go:noescape
+func intPixel16NEONDOT(a *IntTile)
+
+// intBlock16NEON computes a.Pixels pixels by 16 output channels, 16 input channels per step.
+//
+//go:noescape
+func intBlock16NEON(a *IntTile)
+
+// intPixel16NEON computes a.Pixels pixels by 16 output channels, 4 input channels per step.
+//
+//go:noescape
+func intPixel16NEON(a *IntTile)
+
+// intProduct16NEON computes the sums of a.Pixels pixels by 16 output channels, 16 words per step.
+//
+//go:noescape
+func intProduct16NEON(a *IntTile)
+
+// intDepthwiseRowNEON computes a.Pixels pixels of 16 channels, one filter per channel.
+//
+//go:noescape
+func intDepthwiseRowNEON(a *IntDepthwise)
+
+// intFloatRowNEON replaces n pixels of 16 sums by float32(sum)·multiplier+shift between lo and hi.
+//
+//go:noescape
+func intFloatRowNEON(x *float32, n int, multiplier, shift *float32, lo, hi float32)
+
+// intTilesInNEON transforms n tiles of 6×6 pixels, 4 pixels apart, to positions pos bytes apart. scratch has 6·(4n+2)·16 words.
+//
+//go:noescape
+func intTilesInNEON(in *uint8, out *int16, row, pos, n int, scratch *int16)
+
+// intTilesOutNEON transforms a.Tiles tiles of 6×6 positions to 4×4 pixels.
+//
+//go:noescape
+func intTilesOutNEON(a *IntTransformOut)

@@ -254,3 +254,12 @@ func (j *convWidened) Part(c *kernel.Context, i, worker int) {
 		}
 	}
 }
+
+// Uses lists the micro-kernels that the convolution calls.
+func (k *Conv) Uses(_ *simd.Tier, use func(micro string, pixels int)) {
+	name := "IntBlock"
+	if k.Src.Lanes() == 4 {
+		name = "IntPixel"
+	}
+	usesBlocks(name, k.groupChannels(max(1, k.Groups)), use)
+}

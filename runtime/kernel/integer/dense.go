@@ -1,6 +1,7 @@
 package integer
 
 import (
+	"fmt"
 	"unsafe"
 
 	"modelc/runtime/internal/simd"
@@ -161,6 +162,22 @@ func (k *Dense) block(c *kernel.Context, ob int, in []byte, n0, n1 int, tile []b
 				if left := cols - b*16; left > 0 {
 					copy(c.Bytes(k.Y, size)[((n0+r)*k.M+ob*32+b*16)*size:], from[:min(16, left)*size])
 				}
+			}
+		}
+	}
+}
+
+// Uses lists the micro-kernels that the layer calls.
+func (k *Dense) Uses(t *simd.Tier, use func(micro string, pixels int)) {
+	passes := team.Split(k.N, denseRows)
+	for _, rows := range []int{k.N / passes, team.Split(k.N, passes)} {
+		if rows == 0 {
+			continue
+		}
+		tiles := team.Split(rows, t.IntPixels)
+		for ob := range outBlocks(k.M) {
+			for _, pixels := range []int{rows / tiles, team.Split(rows, tiles)} {
+				use(fmt.Sprint("IntBlock", blockWidth(k.M, ob)), pixels)
 			}
 		}
 	}

@@ -25,8 +25,13 @@ type Depthwise struct {
 // groups returns the number of groups of four taps.
 func (k *Depthwise) groups() int { return max(1, k.Parts) * k.KH * team.Split(k.KW, 4) }
 
-// ScratchBytes is the size of the offsets of the taps.
-func (k *Depthwise) ScratchBytes() int { return k.groups() * 4 * 8 }
+// ScratchBytes is the size of the offsets of the taps, or of widened weights.
+func (k *Depthwise) ScratchBytes() int { return max(k.groups()*4*8, 192*2) }
+
+// three reports whether a kernel for 3×3 taps computes the convolution.
+func (k *Depthwise) three() bool {
+	return k.KH == 3 && k.KW == 3 && k.DH == 1 && k.DW == 1 && k.SH == k.SW && k.SW <= 2 && k.Parts <= 1 && k.Dst.W >= 4 && k.Dst.Elem == kernel.Uint8
+}
 
 // Run computes the convolution.
 func (k *Depthwise) Run(c *kernel.Context) {
@@ -54,11 +59,19 @@ func (k *Depthwise) Part(c *kernel.Context, i, worker int) {
 	v := k.channels(c, b*16, 16, 0)
 	a := simd.IntDepthwise{Start: unsafe.Pointer(&v.start), Groups: k.groups(), Pix: k.SW * 16, Pixels: k.Dst.W, Zero: k.Zero, Lo: k.Lo, Hi: k.Hi}
 	a.W = unsafe.Pointer(&c.Bytes(k.W, 1)[b*a.Groups*64])
-	a.Taps = k.taps(c.Scratch(worker))
 	quantised := k.Dst.Elem == kernel.Uint8
 	if quantised {
 		a.Multiplier = unsafe.Pointer(&v.multiplier)
 	}
+	if k.three() {
+		a.In = unsafe.Pointer(&src[k.Src.At(n, b, y0*k.SH-k.PadTop, -k.PadLeft)])
+		a.Out = unsafe.Pointer(&c.Bytes(k.Dst.Ref, 1)[k.Dst.At(n, b, y0, 0)])
+		a.Row, a.OutRow, a.Rows = k.Src.RowBytes(), k.Dst.RowBytes(), y1-y0
+		if a.Compute3((*[192]int16)(unsafe.Pointer(unsafe.SliceData(c.Scratch(worker))))) {
+			return
+		}
+	}
+	a.Taps = k.taps(c.Scratch(worker))
 	for y := y0; y < y1; y++ {
 		a.In = unsafe.Pointer(&src[k.Src.At(n, b, y*k.SH-k.PadTop, -k.PadLeft)])
 		o := k.Dst.At(n, b, y, 0)

@@ -1,6 +1,7 @@
 package integer
 
 import (
+	"fmt"
 	"unsafe"
 
 	"modelc/runtime/internal/simd"
@@ -108,4 +109,11 @@ func blockWidth(channels, ob int) int {
 		return 16
 	}
 	return 32
+}
+
+// usesBlocks lists the micro-kernel of each width that a number of output channels needs.
+func usesBlocks(name string, channels int, use func(micro string, pixels int)) {
+	for ob := range outBlocks(channels) {
+		use(fmt.Sprint(name, blockWidth(channels, ob)), kernel.AnyPixels)
+	}
 }

@@ -200,3 +200,8 @@ func (k *Winograd) results(c *kernel.Context, v *channels, n, ob, ty, tx, run in
 		}
 	}
 }
+
+// Uses lists the micro-kernels that the convolution calls.
+func (k *Winograd) Uses(_ *simd.Tier, use func(micro string, pixels int)) {
+	usesBlocks("IntProduct", k.Dst.C, use)
+}
