@@ -116,6 +116,15 @@ func qLinearAveragePool(n *node) []*ir.Value {
 		if n.flag("ceil_mode", false) {
 			p.Extra = n.extra(v.Type.Shape[2:], w)
 		}
+		if p.CountPad && p.Extra != nil {
+			// ONNX Runtime divides by the size of the whole window here, unlike in
+			// AveragePool.
+			r := len(p.Extra)
+			for i, e := range p.Extra {
+				p.Pads[r+i] = n.legal("pads", int64(p.Pads[r+i])+int64(e))
+			}
+			p.Extra = nil
+		}
 		return n.average(quantised{v, x.parameters}, y, p)
 	})
 }
