@@ -152,9 +152,11 @@ func qLinearReduceMean(n *node) []*ir.Value {
 func qLinearSoftmax(n *node) []*ir.Value {
 	x, y := n.quantised(0), n.result(3, n.in[0].Type.DType)
 	r := x.x.Type.Rank()
-	axes := []int{n.axis(n.int("axis", -1), r)}
+	var axes []int
 	if n.int("opset", n.version) < 13 {
-		axes = upTo(axes[0], r)
+		axes = upTo(n.axis(n.int("axis", 1), r), r)
+	} else {
+		axes = []int{n.axis(n.int("axis", -1), r)}
 	}
 	return []*ir.Value{n.between(x, y, func(v *ir.Value) *ir.Value { return n.emit(ir.Softmax{Axes: axes}, v) })}
 }
