@@ -37,3 +37,7 @@ func FasterTiers() []string {
 // PeakGFLOPS measures the peak rate of multiply-adds of one core in the tier in
 // use, in GFLOP/s. It returns 0 if the tier has no such measurement.
 func PeakGFLOPS() float64 { return simd.PeakGFLOPS() }
+
+// ByteRate returns the peak rate of multiply-adds of 8-bit integers in the tier in use,
+// divided by that of floats.
+func ByteRate() float64 { return simd.Active().ByteRate }

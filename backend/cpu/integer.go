@@ -89,7 +89,7 @@ var (
 		},
 		work: func(l *plan.Layer, k kernel.Kernel) plan.Work {
 			w := k.(*integer.Winograd)
-			return plan.Work{Ops: float64(l.FLOPs) / 4, WeightBytes: float64(w.W.Len * 2)}
+			return plan.Work{Ops: 2 * float64(l.FLOPs) / 4, Integers: true, WeightBytes: float64(w.W.Len * 2)}
 		},
 	}
 )

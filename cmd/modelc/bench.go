@@ -87,7 +87,8 @@ The time of a layer is the shortest of all runs. The time of the model is the
 median.
 
 FLOPs are the operations of the layer as the model defines it. A layer can exceed
-the peak if its algorithm does fewer multiplications.
+the peak if its algorithm does fewer multiplications. Operations of layers on
+integers count as FLOPs, and their peak is that of multiplications of 8 bits.
 
 The roofline is a lower bound of the layer's time. It is the larger of two times:
 the multiplications of the algorithm at the measured peak ("arithmetic"), and
