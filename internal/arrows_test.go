@@ -43,6 +43,7 @@ var layers = []struct {
 	{"internal/modpath", nil},
 	{"internal/units", nil},
 	{"internal/report/layout", nil},
+	{"internal/dataset", []string{"internal/npy", "ir", "runtime/vision"}},
 	// These stand above the root package and below the command.
 	{"internal/gorun", []string{".", "backend/golang", "ir"}},
 	{"internal/measure", []string{".", "backend/cpu", "backend/inproc", "backend/plan", "internal/machine", "ir", "runtime"}},
