@@ -35,11 +35,11 @@ type quantized struct {
 	least       float64  // the top-1 accuracy of the float model
 }
 
-// write quantises the model with 200 examples.
+// write quantises the model.
 func (q quantized) write(t *testing.T, flags ...string) (path string, r modelc.QuantizedReport) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "quantised.onnx")
-	args := slices.Concat([]string{"quantize", q.model, "-o", path, "--calibrate", q.data, "--samples", "200", "--json"}, q.flags, flags)
+	args := slices.Concat([]string{"quantize", q.model, "-o", path, "--calibrate", q.data, "--json"}, q.flags, flags)
 	code, out, errs := invoke(t, args...)
 	if err := json.Unmarshal([]byte(out), &r); code != 0 || err != nil {
 		t.Fatalf("exit %d, %v\n%s%s", code, err, out, errs)
@@ -47,12 +47,11 @@ func (q quantized) write(t *testing.T, flags ...string) (path string, r modelc.Q
 	return path, r
 }
 
-// check quantises the model and compares the accuracy of both on at least 1,000 examples, or
-// on all.
+// check quantises the model and compares the accuracy of both on 2,000 examples, or on all.
 func (q quantized) check(t *testing.T, flags ...string) (path string) {
 	t.Helper()
 	path, _ = q.write(t, flags...)
-	args := append([]string{"eval", path, "--against", q.model, "--data", q.data, "--samples", "1000", "--json"}, q.flags...)
+	args := append([]string{"eval", path, "--against", q.model, "--data", q.data, "--samples", "2000", "--json"}, q.flags...)
 	code, out, errs := invoke(t, args...)
 	var e evaluation
 	if err := json.Unmarshal([]byte(out), &e); code != 0 || err != nil || e.Against == nil {
@@ -267,7 +266,7 @@ func (q quantized) compareORT(t *testing.T, python, path string) {
 // folder of pictures without labels measures the agreement.
 func TestQuantizeReport(t *testing.T) {
 	q := quantized{model: digits + "lenet5.onnx", data: heldOut}
-	path, r := q.write(t, "--exclude", "conv*", "--exclude-op", "tanh", "--sensitivity")
+	path, r := q.write(t, "--samples", "200", "--exclude", "conv*", "--exclude-op", "tanh", "--sensitivity")
 	kept, measured := []string{}, 0
 	for _, l := range r.Layers {
 		if l.Float != "" {
