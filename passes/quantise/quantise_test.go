@@ -70,34 +70,66 @@ func apply(t *testing.T, g *ir.Graph, o Options, m Method, seeds int, keep func(
 	return q
 }
 
-func TestPlan(t *testing.T) {
-	const path = "testdata/plan.txtar"
+// golden compares graphs before and after a rewrite with the file at path.
+func golden(t *testing.T, path string, rewrite func(g *ir.Graph) *ir.Graph) {
+	t.Helper()
 	a, err := txtar.ParseFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := &txtar.Archive{Comment: a.Comment}
 	for _, f := range a.Files {
-		name, ok := strings.CutPrefix(f.Name, "before ")
-		if !ok {
-			continue
+		if name, ok := strings.CutPrefix(f.Name, "before "); ok {
+			after := ir.Format(rewrite(parse(t, string(f.Data))))
+			got.Files = append(got.Files, f, txtar.File{Name: "after " + name, Data: []byte(after)})
 		}
-		g := parse(t, string(f.Data))
-		before := ir.Format(g)
-		q := apply(t, g, Options{Activations: ir.Uint8}, Method{}, 1, func(n *ir.Node) bool { return n.Name == "keep" || n.Out[0].Name == "keep" })
-		if after := ir.Format(g); after != before {
-			t.Errorf("%s: the float graph changed", name)
-		}
-		got.Files = append(got.Files, f, txtar.File{Name: "after " + name, Data: []byte(ir.Format(q))})
 	}
 	if *update {
 		if err := os.WriteFile(path, txtar.Format(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if d := cmp.Diff(string(txtar.Format(a)), string(txtar.Format(got))); d != "" && !*update {
+	} else if d := cmp.Diff(string(txtar.Format(a)), string(txtar.Format(got))); d != "" {
 		t.Errorf("-update accepts this:\n%s", d)
 	}
+}
+
+func TestPlan(t *testing.T) {
+	golden(t, "testdata/plan.txtar", func(g *ir.Graph) *ir.Graph {
+		before := ir.Format(g)
+		q := apply(t, g, Options{Activations: ir.Uint8}, Method{}, 1, func(n *ir.Node) bool { return n.Out[0].Name == "keep" })
+		if ir.Format(g) != before {
+			t.Error("the float graph changed")
+		}
+		return q
+	})
+}
+
+// Prepare keeps the values.
+func TestPrepare(t *testing.T) {
+	golden(t, "testdata/prepare.txtar", func(g *ir.Graph) *ir.Graph {
+		p := g.Clone()
+		if err := Prepare(p); err != nil {
+			t.Fatal(err)
+		}
+		if err := ir.Verify(p); err != nil {
+			t.Error(err)
+		}
+		in := eval.Inputs(g, 1)
+		want, err := eval.Run(g, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := eval.Run(p, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range want {
+			if !ir.SameBits(got[i], want[i]) {
+				t.Errorf("output %d changed", i)
+			}
+		}
+		return p
+	})
 }
 
 // A quantised network stays near the float one, for both types of activations, weights per
