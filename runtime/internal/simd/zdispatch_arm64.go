@@ -450,6 +450,16 @@ func IntTilesIn(in *uint8, out *int16, row, pos, n int, scratch *int16) bool {
 	return true
 }
 
+// IntFilters transforms the 3×3 filters s8 [9][4][width][4] of 16 input channels to positions s16 [8][width][2], pos bytes apart. width is 16 or 32.
+// It reports whether the tier in use has the kernel.
+func IntFilters(w *int8, dst *int16, width, pos int) bool {
+	if active == &generic {
+		return false
+	}
+	intFiltersNEON(w, dst, width, pos)
+	return true
+}
+
 // IntTilesOut transforms a.Tiles tiles of 6×6 positions to 4×4 pixels.
 // It reports whether the tier in use has the kernel.
 func IntTilesOut(a *IntTransformOut) bool {
