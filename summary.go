@@ -4,6 +4,7 @@ import (
 	"modelc/backend/golang"
 	"modelc/ir"
 	"modelc/passes"
+	"modelc/passes/integer"
 )
 
 // Summary describes a package that [Compiled.WritePackage] wrote: its cost and the
@@ -35,6 +36,9 @@ type Summary struct {
 	Passes    []passes.Stat  `json:"passes"` // the passes that changed something
 	Fused     Fused          `json:"fused"`
 	FileBytes map[string]int `json:"files"` // size of each file, by its path in the package
+	// Integers says which layers of a quantised model compute on integers. It is nil
+	// for other models.
+	Integers *integer.Report `json:"integers,omitempty"`
 }
 
 // Session is the cost of a session for one batch size.
@@ -56,7 +60,7 @@ type Copied struct {
 // package.
 func (c *Compiled) summary() *Summary {
 	s := &Summary{Summary: golang.Summarize(c.Program), Model: c.Graph.Name, Format: c.Model.Format, Notes: c.Model.Notes,
-		ModelNodes: len(c.Before.Nodes), Fused: c.fused(), FileBytes: map[string]int{}}
+		ModelNodes: len(c.Before.Nodes), Fused: c.fused(), FileBytes: map[string]int{}, Integers: c.Report.Integers}
 	for _, n := range c.Before.Nodes {
 		s.ModelFLOPs += ir.FLOPs(n)
 	}

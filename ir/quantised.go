@@ -187,40 +187,75 @@ func (q Integer) check(x, w Type, m int, bias, multiplier, zero Type, epilogue A
 
 // CheckSums returns an error if a sum of a convolution or dense layer on integers could
 // exceed 32 bits for some operand x, of type u8 or i8. zero is the zero point of x. computed
-// means that it may be any number of the type. The weights are [M,…], or [K,M] if columns is
-// set. bias is [M] or nil.
+// means that it may be any number of the type. The weights are i8 or i16, [M,…], or [K,M] if
+// columns is set. bias is [M] or nil.
 func CheckSums(x DType, zero int, computed bool, weights *Tensor, columns bool, bias *Tensor) error {
-	lo, hi := x.Range()
-	lo, hi = lo-zero, hi-zero
-	if computed {
-		hi -= lo
-		lo = -hi
-	}
-	w, m := weights.Int64s(), weights.Shape[0]
+	m := weights.Shape[0]
 	if columns {
 		m = weights.Shape[1]
 	}
-	least, most := make([]int64, m), make([]int64, m)
-	if bias != nil {
-		copy(least, bias.Int64s())
-		copy(most, least)
+	// The sums of the negative and of the positive weights of each channel.
+	negative, positive := make([]int64, m), make([]int64, m)
+	if weights.DType == Int8 {
+		addBySign(Elements[int8](weights), columns, negative, positive)
+	} else {
+		addBySign(Elements[int16](weights), columns, negative, positive)
 	}
-	per := len(w) / max(m, 1)
-	for i, k := range w {
-		o := i % m
-		if !columns {
-			o = i / per
-		}
-		a, b := k*int64(lo), k*int64(hi)
-		least[o] += min(a, b)
-		most[o] += max(a, b)
-	}
+	lo, hi := distances(x, zero, computed)
 	for o := range m {
-		if least[o] < math.MinInt32 || most[o] > math.MaxInt32 {
-			return fmt.Errorf("the sums of channel %d lie between %d and %d, beyond 32 bits", o, least[o], most[o])
+		start := int64(0)
+		if bias != nil {
+			start = int64(Elements[int32](bias)[o])
+		}
+		if err := checkSum(o, start+positive[o]*lo+negative[o]*hi, start+positive[o]*hi+negative[o]*lo); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// CheckComputedSums is like [CheckSums] for weights of the given type that the graph
+// computes. A sum has k products.
+func CheckComputedSums(x DType, zero int, computed bool, weights DType, k int) error {
+	lo, hi := distances(x, zero, computed)
+	largest := int64(255) // of a difference of two bytes
+	if weights == Int8 {
+		largest = 128
+	}
+	largest *= int64(k) * max(-lo, hi)
+	return checkSum(0, -largest, largest)
+}
+
+// distances returns the range of x − zero for integers of type x.
+func distances(x DType, zero int, computed bool) (least, most int64) {
+	lo, hi := x.Range()
+	if computed {
+		return int64(lo - hi), int64(hi - lo)
+	}
+	return int64(lo - zero), int64(hi - zero)
+}
+
+func checkSum(channel int, least, most int64) error {
+	if least < math.MinInt32 || most > math.MaxInt32 {
+		return fmt.Errorf("the sums of channel %d may lie between %d and %d, beyond 32 bits", channel, least, most)
+	}
+	return nil
+}
+
+// addBySign adds the weights of each channel to negative or positive.
+func addBySign[T int8 | int16](w []T, columns bool, negative, positive []int64) {
+	m := len(positive)
+	for i, v := range w {
+		o := i % m
+		if !columns {
+			o = i / (len(w) / m)
+		}
+		if v < 0 {
+			negative[o] += int64(v)
+		} else {
+			positive[o] += int64(v)
+		}
+	}
 }
 
 // QBinary is Add or Mul of quantised tensors that broadcast. Operands: a and b, u8 or i8.

@@ -514,7 +514,8 @@ func (q *quantiser) layer(v *ir.Value) (*ir.Value, error) {
 		}
 		fallthrough
 	case 2:
-		return q.g.Emit("pool", ir.Pool{Kind: ir.PoolKind(q.IntN(2)), Kernel: window, Strides: []int{1, 2}, Pads: []int{1, 0, 0, 1}, Dilations: []int{1, 1}, CountPad: q.IntN(2) == 0}, v)
+		// Each window has an element of the image.
+		return q.g.Emit("pool", ir.Pool{Kind: ir.PoolKind(q.IntN(2)), Kernel: window, Strides: []int{1, 2}, Pads: []int{window[0] - 1, 0, 0, window[1] - 1}, Dilations: []int{1, 1}, CountPad: q.IntN(2) == 0}, v)
 	case 3:
 		return q.g.Emit("pad", ir.Pad{Pads: []int{0, 0, 1, 0, 0, 0, 1, 1}, Value: []float64{0, 0.25, 0.3}[q.IntN(3)]}, v)
 	case 4:

@@ -116,6 +116,15 @@ func qLinearAveragePool(n *node) []*ir.Value {
 		if n.flag("ceil_mode", false) {
 			p.Extra = n.extra(v.Type.Shape[2:], w)
 		}
+		if p.CountPad && p.Extra != nil {
+			// ONNX Runtime divides by the size of the whole window here, unlike in
+			// AveragePool.
+			r := len(p.Extra)
+			for i, e := range p.Extra {
+				p.Pads[r+i] = n.legal("pads", int64(p.Pads[r+i])+int64(e))
+			}
+			p.Extra = nil
+		}
 		return n.average(quantised{v, x.parameters}, y, p)
 	})
 }
@@ -143,9 +152,11 @@ func qLinearReduceMean(n *node) []*ir.Value {
 func qLinearSoftmax(n *node) []*ir.Value {
 	x, y := n.quantised(0), n.result(3, n.in[0].Type.DType)
 	r := x.x.Type.Rank()
-	axes := []int{n.axis(n.int("axis", -1), r)}
+	var axes []int
 	if n.int("opset", n.version) < 13 {
-		axes = upTo(axes[0], r)
+		axes = upTo(n.axis(n.int("axis", 1), r), r)
+	} else {
+		axes = []int{n.axis(n.int("axis", -1), r)}
 	}
 	return []*ir.Value{n.between(x, y, func(v *ir.Value) *ir.Value { return n.emit(ir.Softmax{Axes: axes}, v) })}
 }

@@ -5,7 +5,6 @@ import (
 	"math"
 
 	"modelc/ir"
-	"modelc/ir/eval"
 )
 
 // Convolutions and products of integers. Their sums are exact. A sum that could exceed 32
@@ -111,51 +110,70 @@ func (n *node) centred(w quantised, axis int) *ir.Value {
 	if z, ok := w.singleZero(); ok && z == 0 && w.x.Type.DType == ir.Int8 {
 		return w.x
 	}
+	w.x = n.folded(w.x)
+	if w.x.Const != nil && (zero == nil || zero.Const != nil) {
+		return n.constValue(difference(w.x.Const, zero, w.x.Type.Shape[axis+1:].Len()))
+	}
 	c := n.cast(w.x, ir.Int16)
 	if zero != nil {
 		c = n.binary(ir.Sub, c, n.cast(zero, ir.Int16))
 	}
-	t, ok := eval.Fold(c)
-	if !ok {
-		return c
+	return c
+}
+
+// difference returns constant weights of 8 bits minus a zero point, which may be nil, as i8
+// if they fit, otherwise as i16. inner is the number of weights from one channel to the next.
+func difference(w *ir.Tensor, zero *ir.Value, inner int) *ir.Tensor {
+	zeros := []int64{0}
+	if zero != nil {
+		zeros = zero.Const.Int64s()
 	}
-	v := t.Int64s()
-	lo, hi := ir.Int8.Range()
-	for _, x := range v {
-		if x < int64(lo) || x > int64(hi) {
-			return n.constValue(t)
+	out := ir.NewTensor(ir.Type{DType: ir.Int16, Shape: w.Shape})
+	to := ir.Elements[int16](out)
+	fits := true
+	for i, b := range w.Bytes() {
+		v := int16(b)
+		if w.DType == ir.Int8 {
+			v = int16(int8(b))
 		}
+		to[i] = v - int16(zeros[i/inner%len(zeros)])
+		fits = fits && to[i] == int16(int8(to[i]))
 	}
-	return n.constValue(ir.FromInt64s(ir.Type{DType: ir.Int8, Shape: t.Shape}, v))
+	if !fits {
+		return out
+	}
+	narrow := ir.NewTensor(ir.Type{DType: ir.Int8, Shape: w.Shape})
+	for i, v := range to {
+		ir.Elements[int8](narrow)[i] = int8(v)
+	}
+	return narrow
 }
 
 // check refuses a layer whose sums could exceed 32 bits. columns reports whether the
 // weights are [K,M] instead of [M,…].
 func (n *node) check(x quantised, zero int, computed bool, w *ir.Value, columns bool, bias *ir.Value) {
-	if !isByte(x.x.Type.DType) {
+	d := x.x.Type.DType
+	if !isByte(d) {
 		n.failf("x is %s, want u8 or i8", x.x.Type)
+	}
+	channels, k := w.Type.Shape[0], w.Type.Shape[1:].Len()
+	if columns {
+		channels, k = k, channels
 	}
 	var b *ir.Tensor
 	if bias != nil {
-		if bias.Type.DType != ir.Int32 {
-			n.failf("bias %q is %s, want i32", bias.Name, bias.Type)
+		if want := ir.T(ir.Int32, channels); !bias.Type.Equal(want) {
+			n.failf("bias %q is %s, want %s", bias.Name, bias.Type, want)
 		}
 		b = bias.Const
 	}
-	t := w.Const
-	if t == nil {
-		// Weights of the largest magnitude.
-		largest := int16(-255)
-		if w.Type.DType == ir.Int8 {
-			largest = -128
-		}
-		t = ir.NewTensor(ir.Type{DType: ir.Int16, Shape: w.Type.Shape})
-		v := ir.Elements[int16](t)
-		for i := range v {
-			v[i] = largest
-		}
+	var err error
+	if w.Const != nil {
+		err = ir.CheckSums(d, zero, computed, w.Const, columns, b)
+	} else {
+		err = ir.CheckComputedSums(d, zero, computed, w.Type.DType, k)
 	}
-	if err := ir.CheckSums(x.x.Type.DType, zero, computed, t, columns, b); err != nil {
+	if err != nil {
 		n.refuse(err.Error(), "keep this layer in floats")
 	}
 }

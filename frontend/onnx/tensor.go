@@ -144,7 +144,7 @@ func typedData(t *tensorProto, typ ir.Type) (*ir.Tensor, error) {
 		lo, hi := typ.DType.Range()
 		for _, x := range t.ints {
 			if x < int64(lo) || x > int64(hi) {
-				return nil, fmt.Errorf("tensor %q of type %s has the element %d", t.name, typ, x)
+				return nil, fmt.Errorf("tensor %q of type %s has the element %d", t.name, typ.DType, x)
 			}
 		}
 	}

@@ -67,7 +67,7 @@ const %table : u8[256] = seed=1
 %d = Conv(%t, %w) strides=[1] pads=[0,0] dilations=[1] groups=1 integer=i32(3,0,0,0)
 %e = Quantize(%x, %scale, %zero) to=u8
 %s = QBinary(%e, %e) fn=Add to=u8 aScale=1 bScale=1 aZero=0 bZero=0 yZero=0 lo=0 hi=255
-%m = QBinary(%e, %t) fn=Add to=u8 aScale=1 bScale=1 aZero=0 bZero=0 yZero=0 lo=0 hi=255
+%m = Conv(%e, %w, _, _, _, _, %scale) strides=[1] pads=[0,0] dilations=[1] groups=1 integer=u8(3,0,0,255)
 output "q" %q
 output "y" %y
 output "t" %t
@@ -75,7 +75,7 @@ output "d" %d
 output "s" %s
 output "m" %m
 output "r" %r`)
-	for i, want := range []float64{1, 0.25, 1, 0, 0, 1, 0} {
+	for i, want := range []float64{1, 0.25, 1, 0, 1, 0, 0} {
 		if got := Step(g.Outputs[i].Value); got != want {
 			t.Errorf("output %d: step %g, want %g", i, got, want)
 		}

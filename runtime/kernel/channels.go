@@ -88,10 +88,14 @@ func (s *laneSources) gather(c *Context, dst *Image, n, b int, keep bool) {
 			rows, width = 1, dst.H*dst.W
 		}
 		for y := range rows {
-			simd.Gather(out[y*dst.Row()+i*8:], width, &h.groups, h.n, keep)
+			// No pointer is left behind the last row: the collector of garbage may
+			// find it there.
 			for g := range h.groups[:h.n] {
-				h.groups[g].In = unsafe.Add(h.groups[g].In, h.groups[g].Row)
+				if y > 0 {
+					h.groups[g].In = unsafe.Add(h.groups[g].In, h.groups[g].Row)
+				}
 			}
+			simd.Gather(out[y*dst.Row()+i*8:], width, &h.groups, h.n, keep)
 		}
 	}
 }
