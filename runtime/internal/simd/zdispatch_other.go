@@ -152,6 +152,10 @@ func MulBytes(dst, a, b *byte, n, bStep int, p *ByteBinary) bool { return false 
 // It reports whether the tier in use has the kernel.
 func MaxBytes(dst, src *byte, n, pix, rows, rowStride, cols, colStride int) bool { return false }
 
+// LookupBytes replaces each byte of n vectors of 64 bytes by that of a table of 256 bytes.
+// It reports whether the tier in use has the kernel.
+func LookupBytes(dst, src *byte, n int, table *byte) bool { return false }
+
 // AverageBytes writes the averages of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.
 // It reports whether the tier in use has the kernel.
 func AverageBytes(dst, src *byte, n, pix, rows, rowStride, cols, colStride int, p *ByteAverage) bool {

@@ -57,8 +57,11 @@ func (k *Lookup) Part(c *kernel.Context, i, worker int) {
 	src, dst, table := bytesOf(c, k.Src.Ref), bytesOf(c, k.Dst.Ref), (*[256]byte)(bytesOf(c, k.Table))
 	count := lines(to-from, &k.Src, &k.Dst)
 	for y := from; y < to; y += count {
-		out := rows(dst, &k.Dst, n, b, y, count)
-		for j, v := range rows(src, &k.Src, n, b, y, count) {
+		out, in := rows(dst, &k.Dst, n, b, y, count), rows(src, &k.Src, n, b, y, count)
+		if whole := len(in) / 64; whole > 0 && simd.LookupBytes(&out[0], &in[0], whole, &table[0]) {
+			out, in = out[whole*64:], in[whole*64:]
+		}
+		for j, v := range in {
 			out[j] = table[v]
 		}
 	}
