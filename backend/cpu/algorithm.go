@@ -110,6 +110,9 @@ func (a *algorithm) padding(o *conv) plan.Padding {
 func (b *builder) compute(a *algorithm, o *conv, choice plan.Choice, note string) {
 	p := a.padding(o)
 	doc := plan.ConvDoc(o.node, o.op)
+	if o.result != nil {
+		doc += resultDoc(o.node.In[0].Type.DType, o.op.Integer)
+	}
 	if a.leave != nil && a.leave(b, o, doc) {
 		return
 	}

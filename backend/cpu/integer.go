@@ -411,5 +411,8 @@ func outputsFirst(w *ir.Tensor, d ir.Dense) *ir.Tensor {
 
 // resultDoc describes the types of a step on integers.
 func resultDoc(x ir.DType, q ir.Integer) string {
+	if x == q.To {
+		return ", " + x.String()
+	}
 	return fmt.Sprintf(", %s to %s", x, q.To)
 }

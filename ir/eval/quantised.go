@@ -104,7 +104,7 @@ func qBinary(q ir.QBinary, c call) ([]*ir.Tensor, error) {
 		if q.Fn == ir.Mul {
 			v = float32(x*y) * a
 		} else {
-			v = float32(float32(x)*a) + float32(float32(y)*b) // the conversions prevent a fused multiply-add
+			v = float32(float32(x)*a) + float32(float32(y)*b) // conversions prevent a fused multiply-add
 		}
 		return float64(saturate(float64(v), q.YZero, q.Lo, q.Hi))
 	})

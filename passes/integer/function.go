@@ -64,8 +64,8 @@ type region struct {
 	nodes []*ir.Node // in topological order
 }
 
-// add adds the node n and those that it depends on, down to quantised tensors. It fails if
-// they depend on another tensor.
+// add adds the node n and those that it depends on, down to quantised tensors. x becomes one
+// of them.
 func (r *region) add(n *ir.Node) bool {
 	if slices.Contains(r.nodes, n) {
 		return true
@@ -78,7 +78,7 @@ func (r *region) add(n *ir.Node) bool {
 		switch {
 		case v == nil:
 		case fromIntegers && i == 0:
-			if r.x != nil && r.x != v || v.Const != nil || !v.Type.Shape.Equal(r.shape) || v.Type.DType.Size() != 1 {
+			if v.Const != nil || !v.Type.Shape.Equal(r.shape) || v.Type.DType.Size() != 1 {
 				return false
 			}
 			r.x = v
@@ -100,7 +100,7 @@ func (r *region) table(n *ir.Node) (*ir.Tensor, bool) {
 }
 
 // tabulate returns the values of y for all values of x. The nodes compute y, element by
-// element.
+// element. It fails if they depend on another tensor.
 func tabulate(x *ir.Value, nodes []*ir.Node, y *ir.Value, rank int) (*ir.Tensor, bool) {
 	lo, hi := x.Type.DType.Range()
 	all := make([]int64, hi-lo+1)
@@ -165,7 +165,7 @@ func (f *former) compose(n *ir.Node) error {
 				composed = true
 			}
 		}
-		if x != nil && x != from || from.Const != nil {
+		if from.Const != nil {
 			return nil
 		}
 		x = from

@@ -101,6 +101,7 @@ var Kernels = append([]Kernel{
 	{"addBytes", "dst, a, b *byte, n, bStep int, p *ByteBinary", "computes the sums of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.", all},
 	{"mulBytes", "dst, a, b *byte, n, bStep int, p *ByteBinary", "computes the products of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.", all},
 	{"maxBytes", "dst, src *byte, n, pix, rows, rowStride, cols, colStride int", "writes the maxima of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.", "AVX2 NEON"},
+	{"lookupBytes", "dst, src *byte, n int, table *byte", "replaces each byte of n vectors of 64 bytes by that of a table of 256 bytes.", wide},
 	{"averageBytes", "dst, src *byte, n, pix, rows, rowStride, cols, colStride int, p *ByteAverage", "writes the averages of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.", "AVX2 NEON"},
 	{"affineBytes", "dst, src *byte, n int, scale, shift *float32, p *ByteAffine", "computes arithmetic on floats between bytes for n pixels of 16 channels. See kernel integer.Affine.", all},
 	{"softmax", "dst, src *float32, n, rows int", "computes exp(x−max)/Σ exp(x−max) of rows of n floats.", narrow},
@@ -116,6 +117,7 @@ var Kernels = append([]Kernel{
 	{"intFloatRow", "x *float32, n int, multiplier, shift *float32, lo, hi float32", "replaces n pixels of 16 sums by float32(sum)·multiplier+shift between lo and hi.", all},
 	{"intWidenRow", "dst *int16, src *uint8, n int", "writes n times 16 bytes as words.", "AVX2"},
 	{"intTilesIn", "in *uint8, out *int16, row, pos, n int, scratch *int16", "transforms n tiles of 6×6 pixels, 4 pixels apart, to positions pos bytes apart. scratch has 6·(4n+2)·16 words.", all},
+	{"intFilters", "w *int8, dst *int16, width, pos int", "transforms the 3×3 filters s8 [9][4][width][4] of 16 input channels to positions s16 [8][width][2], pos bytes apart. width is 16 or 32.", "AVX2 NEON"},
 	{"intTilesOut", "a *IntTransformOut", "transforms a.Tiles tiles of 6×6 positions to 4×4 pixels.", all},
 }, winograd()...)
 

@@ -39,6 +39,7 @@ func main() {
 	depthwiseBytes(x86.AVX2)
 	depthwise3AVX512()
 	depthwise3AVX2()
+	filters()
 	widen()
 	Generate()
 }

@@ -21,6 +21,7 @@ func integers(a *asm) {
 	intFloats(a)
 	intTransformIn(a)
 	intTransformOut(a)
+	intFilters(a)
 }
 
 // intTile writes the code for p pixels by 16 channels, a pass. Each pixel has four
@@ -559,4 +560,79 @@ func (a *asm) transformSums(m vec, d [4]vec, t vec) {
 	add(m+3, m+3, m+5)
 	add(d[3], m+3, m+1)
 	add(d[1], m+4, m+1)
+}
+
+// intFilters transforms the weights of 4 output and 2 input channels at a time, which are
+// adjacent in the result.
+func intFilters(a *asm) {
+	const columns, g, temporaries vec = 0, 18, 21
+	a.text("intFilters", 32, 0)
+	for i, name := range []string{"w", "dst", "width", "pos"} {
+		a.do("MOVD %s+%d(FP), R%d", name, 8*i, i)
+	}
+	a.do("LSL $4, R2, R4") // the size of a tap
+	a.do("LSL $2, R2, R5") // of a pair of input channels in the result
+	a.do("MOVD $4, R6")
+	a.label("quad")
+	a.do("LSR $2, R2, R7")
+	a.label("group")
+	for half := range 2 {
+		for x := range 3 {
+			for y := range vec(3) {
+				a.do("MOVD $%d, R8", 3*int(y)+x)
+				a.do("MADD R8, R0, R4, R8")
+				a.load(g+y, 0, "R8")
+				a.three([]string{"UZP1", "UZP2"}[half], []uint32{0x4E401800, 0x4E405800}[half], g+y, g+y, g+y) // words
+				a.widenSigned(g+y, g+y, false)
+			}
+			a.transformFilter(g, temporaries, func(i int, r vec) { a.move(columns+vec(3*i+x), r) })
+		}
+		a.do("MOVD R1, R9")
+		if half == 1 {
+			a.do("ADD R5, R9")
+		}
+		for i := range vec(6) {
+			a.transformFilter(columns+3*i, temporaries, func(_ int, r vec) {
+				a.store(r, 0, "R9")
+				a.do("ADD R3, R9")
+			})
+		}
+	}
+	a.do("ADD $16, R0")
+	a.do("ADD $16, R1")
+	a.down("R7", "group")
+	a.do("ADD R5, R1") // the pair that the second half wrote
+	a.down("R6", "quad")
+	a.do("RET")
+}
+
+// transformFilter computes G·g of three registers, with four temporaries from t on, and
+// calls store with each element of the result, as that of amd64 does.
+func (a *asm) transformFilter(g, t vec, store func(i int, r vec)) {
+	shift := func(dst, x vec) { a.do("VSHL $2, V%d.H8, V%d.H8", int(x), int(dst)) }
+	add := func(dst, x, y vec) { a.halves("VADD", dst, x, y) }
+	sub := func(dst, x, y vec) { a.halves("VSUB", dst, x, y) }
+	add(t, g, g)
+	shift(t+1, g)
+	add(t, t, t+1)
+	store(0, t)
+	add(t, g, g+2)
+	add(t+1, t, g+1)
+	sub(t+2, g+1, t)
+	shift(t+1, t+1)
+	a.zero(t + 3)
+	sub(t+1, t+3, t+1)
+	store(1, t+1)
+	shift(t+2, t+2)
+	store(2, t+2)
+	shift(t, g+2)
+	add(t+1, t, g)
+	add(t+2, g+1, g+1)
+	add(t+3, t+1, t+2)
+	store(3, t+3)
+	sub(t+1, t+1, t+2)
+	store(4, t+1)
+	add(t+1, t, t)
+	add(t, t, t+1)
+	store(5, t)
 }

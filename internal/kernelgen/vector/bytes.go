@@ -450,3 +450,41 @@ func (g generator) affineBytes() {
 	}
 	fewOrMany(4/g.PerPixel(), pixels)
 }
+
+// lookupBytes selects among 16 tables of 16 bytes by the upper half of a byte. Two vectors
+// at a time hide the latency of the selections.
+func lookupBytes() {
+	g := generator{x86.AVX512}
+	g.function("lookupBytes")
+	Load(Param("dst"), RDI)
+	Load(Param("src"), RSI)
+	Load(Param("n"), RCX)
+	Load(Param("table"), RAX)
+	for h := range 16 {
+		VBROADCASTI32X4(Mem{Base: RAX, Disp: 16 * h}, g.Regs[h])
+	}
+	vectors := func(count int) {
+		low, high, acc := g.Regs[16:18], g.Regs[18:20], g.Regs[20:22]
+		for i := range count {
+			VMOVDQU8(Mem{Base: RSI, Disp: 64 * i}, low[i])
+			VPSRLW(Imm(4), low[i], high[i])
+			VPANDD(bits(0x0F0F0F0F), low[i], low[i])
+			VPANDD(bits(0x0F0F0F0F), high[i], high[i])
+			VPSHUFB(low[i], g.Regs[0], acc[i])
+		}
+		masks := []Register{K1, K2, K3, K4}
+		for h := 1; h < 16; h++ {
+			for i := range count {
+				k := masks[(2*h+i)%len(masks)]
+				VPCMPEQB(bits(uint32(h)*0x01010101), high[i], k)
+				VPSHUFB(low[i], g.Regs[h], k, acc[i])
+			}
+		}
+		for i := range count {
+			VMOVDQU8(acc[i], Mem{Base: RDI, Disp: 64 * i})
+		}
+		ADDQ(Imm(uint64(64*count)), RDI)
+		ADDQ(Imm(uint64(64*count)), RSI)
+	}
+	fewOrMany(2, vectors)
+}

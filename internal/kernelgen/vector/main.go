@@ -48,6 +48,7 @@ func main() {
 	softmax()
 	maxBytes()
 	averageBytes()
+	lookupBytes()
 	Generate()
 }
 

@@ -277,6 +277,24 @@ func TestIntTransforms(t *testing.T) {
 	})
 }
 
+// TestIntWeights compares the transform of Winograd's weights with its twin.
+func TestIntWeights(t *testing.T) {
+	tiers(t, func(t *testing.T) {
+		for seed := range uint64(50) {
+			m := &area{r: rand.New(rand.NewPCG(seed, 25))}
+			width := pick(m.r, 16, 32)
+			pitch := 16*width + 16*m.r.IntN(3)
+			w, dst := m.bytes(9*16*width), m.bytes(2*(35*pitch+16*width))
+			run := func(f func(w []int8, dst []int16, width, pitch int)) func(at func(int) unsafe.Pointer) {
+				return func(at func(int) unsafe.Pointer) {
+					f(unsafe.Slice((*int8)(at(w)), 9*16*width), unsafe.Slice((*int16)(at(dst)), 35*pitch+16*width), width, pitch)
+				}
+			}
+			m.same(t, fmt.Sprintf("seed %d", seed), run(IntTransformWeights), run(intTransformWeights))
+		}
+	})
+}
+
 // TestIntRows compares the conversions of rows with their twins.
 func TestIntRows(t *testing.T) {
 	tiers(t, func(t *testing.T) {

@@ -113,21 +113,42 @@ func (a *IntTransformOut) compute() {
 	}
 }
 
-// intWeights is G with rows scaled to integers.
-var intWeights = [6][3]int32{{6, 0, 0}, {-4, -4, -4}, {-4, 4, -4}, {1, 2, 4}, {1, -2, 4}, {0, 0, 12}}
+// IntTransformWeights writes G·g·Gᵀ of the filters s8 [9][4][width][4] of 16 input
+// channels to positions s16 [8][width][2], pitch words apart. It is 576 times that of the
+// usual G.
+func IntTransformWeights(w []int8, dst []int16, width, pitch int) {
+	if !IntFilters(&w[0], &dst[0], width, 2*pitch) {
+		intTransformWeights(w, dst, width, pitch)
+	}
+}
 
-// IntTransformWeights returns G·g·Gᵀ of a filter g, 576 times that of the usual G.
-func IntTransformWeights(g *[9]int8) (u [36]int16) {
-	for i := range 6 {
-		var m [3]int32
-		for x := range 3 {
-			for k := range 3 {
-				m[x] += intWeights[i][k] * int32(g[k*3+x])
+// intTransformWeights is the transform of weights in Go.
+func intTransformWeights(w []int8, dst []int16, width, pitch int) {
+	for c := range 16 {
+		for o := range width {
+			from, to := (c/4*width+o)*4+c%4, (c/2*width+o)*2+c%2
+			var columns [6][3]int16
+			for x := range 3 {
+				var g [3]int16
+				for y := range g {
+					g[y] = int16(w[(y*3+x)*16*width+from])
+				}
+				for i, v := range intFilter(g) {
+					columns[i][x] = v
+				}
+			}
+			for i := range columns {
+				for j, v := range intFilter(columns[i]) {
+					dst[(i*6+j)*pitch+to] = v
+				}
 			}
 		}
-		for j := range 6 {
-			u[i*6+j] = int16(intWeights[j][0]*m[0] + intWeights[j][1]*m[1] + intWeights[j][2]*m[2])
-		}
 	}
-	return u
+}
+
+// intFilter returns G·g. The rows of G are (6,0,0), (−4,−4,−4), (−4,4,−4), (1,2,4),
+// (1,−2,4) and (0,0,12).
+func intFilter(g [3]int16) [6]int16 {
+	a, b := g[0]+g[2], g[0]+4*g[2]
+	return [6]int16{6 * g[0], -4 * (a + g[1]), 4 * (g[1] - a), b + 2*g[1], b - 2*g[1], 12 * g[2]}
 }

@@ -468,6 +468,18 @@ func MaxBytes(dst, src *byte, n, pix, rows, rowStride, cols, colStride int) bool
 	return true
 }
 
+// LookupBytes replaces each byte of n vectors of 64 bytes by that of a table of 256 bytes.
+// It reports whether the tier in use has the kernel.
+func LookupBytes(dst, src *byte, n int, table *byte) bool {
+	switch active {
+	case &avx512vnni, &avx512:
+		lookupBytesAVX512(dst, src, n, table)
+	default:
+		return false
+	}
+	return true
+}
+
 // AverageBytes writes the averages of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.
 // It reports whether the tier in use has the kernel.
 func AverageBytes(dst, src *byte, n, pix, rows, rowStride, cols, colStride int, p *ByteAverage) bool {
@@ -663,6 +675,16 @@ func IntTilesIn(in *uint8, out *int16, row, pos, n int, scratch *int16) bool {
 	default:
 		return false
 	}
+	return true
+}
+
+// IntFilters transforms the 3×3 filters s8 [9][4][width][4] of 16 input channels to positions s16 [8][width][2], pos bytes apart. width is 16 or 32.
+// It reports whether the tier in use has the kernel.
+func IntFilters(w *int8, dst *int16, width, pos int) bool {
+	if active == &generic {
+		return false
+	}
+	intFiltersAVX2(w, dst, width, pos)
 	return true
 }
 

@@ -152,6 +152,10 @@ func MulBytes(dst, a, b *byte, n, bStep int, p *ByteBinary) bool { return false 
 // It reports whether the tier in use has the kernel.
 func MaxBytes(dst, src *byte, n, pix, rows, rowStride, cols, colStride int) bool { return false }
 
+// LookupBytes replaces each byte of n vectors of 64 bytes by that of a table of 256 bytes.
+// It reports whether the tier in use has the kernel.
+func LookupBytes(dst, src *byte, n int, table *byte) bool { return false }
+
 // AverageBytes writes the averages of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.
 // It reports whether the tier in use has the kernel.
 func AverageBytes(dst, src *byte, n, pix, rows, rowStride, cols, colStride int, p *ByteAverage) bool {
@@ -209,6 +213,10 @@ func IntWidenRow(dst *int16, src *uint8, n int) bool { return false }
 // IntTilesIn transforms n tiles of 6×6 pixels, 4 pixels apart, to positions pos bytes apart. scratch has 6·(4n+2)·16 words.
 // It reports whether the tier in use has the kernel.
 func IntTilesIn(in *uint8, out *int16, row, pos, n int, scratch *int16) bool { return false }
+
+// IntFilters transforms the 3×3 filters s8 [9][4][width][4] of 16 input channels to positions s16 [8][width][2], pos bytes apart. width is 16 or 32.
+// It reports whether the tier in use has the kernel.
+func IntFilters(w *int8, dst *int16, width, pos int) bool { return false }
 
 // IntTilesOut transforms a.Tiles tiles of 6×6 positions to 4×4 pixels.
 // It reports whether the tier in use has the kernel.

@@ -149,6 +149,11 @@ func intDepthwise3AVX512VNNI(a *IntDepthwise)
 //go:noescape
 func intDepthwise3AVX2(a *IntDepthwise)
 
+// intFiltersAVX2 transforms the 3×3 filters s8 [9][4][width][4] of 16 input channels to positions s16 [8][width][2], pos bytes apart. width is 16 or 32.
+//
+//go:noescape
+func intFiltersAVX2(w *int8, dst *int16, width int, pos int)
+
 // intWidenRowAVX2 writes n times 16 bytes as words.
 //
 //go:noescape

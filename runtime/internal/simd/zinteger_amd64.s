@@ -41640,6 +41640,600 @@ halves:
 	VZEROUPPER
 	RET
 
+// func intFiltersAVX2(w *int8, dst *int16, width int, pos int)
+// Requires: AVX, AVX2
+TEXT ·intFiltersAVX2(SB), $576-32
+	MOVQ           w+0(FP), SI
+	MOVQ           dst+8(FP), DI
+	MOVQ           width+16(FP), R11
+	MOVQ           pos+24(FP), R12
+	LEAQ           (R12)(R12*2), R13
+	LEAQ           (R12)(R12*4), R14
+	LEAQ           (R13)(R13*1), R15
+	SHLQ           $0x02, R11
+	MOVQ           R11, R8
+	SHLQ           $0x02, R8
+	LEAQ           (R8)(R8*2), R10
+	VBROADCASTI128 intPairs<>+0(SB), Y15
+	MOVL           $0x00000004, CX
+
+quad:
+	MOVQ R11, R9
+	SHRQ $0x05, R9
+
+group:
+	MOVQ         SI, BX
+	VMOVDQU      (BX), Y0
+	VPSHUFB      Y15, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VPMOVSXBW    X0, Y0
+	VMOVDQU      (BX)(R10*1), Y1
+	VPSHUFB      Y15, Y1, Y1
+	VPERMQ       $0xd8, Y1, Y1
+	VPMOVSXBW    X1, Y1
+	VMOVDQU      (BX)(R10*2), Y2
+	VPSHUFB      Y15, Y2, Y2
+	VPERMQ       $0xd8, Y2, Y2
+	VPMOVSXBW    X2, Y2
+	VPADDW       Y0, Y0, Y3
+	VPSLLW       $0x02, Y0, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, (SP)
+	VPADDW       Y2, Y0, Y3
+	VPADDW       Y1, Y3, Y4
+	VPSUBW       Y3, Y1, Y5
+	VPSLLW       $0x02, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	VPSUBW       Y4, Y6, Y4
+	VMOVDQU      Y4, 96(SP)
+	VPSLLW       $0x02, Y5, Y5
+	VMOVDQU      Y5, 192(SP)
+	VPSLLW       $0x02, Y2, Y3
+	VPADDW       Y0, Y3, Y4
+	VPADDW       Y1, Y1, Y5
+	VPADDW       Y5, Y4, Y6
+	VMOVDQU      Y6, 288(SP)
+	VPSUBW       Y5, Y4, Y4
+	VMOVDQU      Y4, 384(SP)
+	VPADDW       Y3, Y3, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, 480(SP)
+	MOVQ         SI, BX
+	ADDQ         R8, BX
+	VMOVDQU      (BX), Y0
+	VPSHUFB      Y15, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VPMOVSXBW    X0, Y0
+	VMOVDQU      (BX)(R10*1), Y1
+	VPSHUFB      Y15, Y1, Y1
+	VPERMQ       $0xd8, Y1, Y1
+	VPMOVSXBW    X1, Y1
+	VMOVDQU      (BX)(R10*2), Y2
+	VPSHUFB      Y15, Y2, Y2
+	VPERMQ       $0xd8, Y2, Y2
+	VPMOVSXBW    X2, Y2
+	VPADDW       Y0, Y0, Y3
+	VPSLLW       $0x02, Y0, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, 32(SP)
+	VPADDW       Y2, Y0, Y3
+	VPADDW       Y1, Y3, Y4
+	VPSUBW       Y3, Y1, Y5
+	VPSLLW       $0x02, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	VPSUBW       Y4, Y6, Y4
+	VMOVDQU      Y4, 128(SP)
+	VPSLLW       $0x02, Y5, Y5
+	VMOVDQU      Y5, 224(SP)
+	VPSLLW       $0x02, Y2, Y3
+	VPADDW       Y0, Y3, Y4
+	VPADDW       Y1, Y1, Y5
+	VPADDW       Y5, Y4, Y6
+	VMOVDQU      Y6, 320(SP)
+	VPSUBW       Y5, Y4, Y4
+	VMOVDQU      Y4, 416(SP)
+	VPADDW       Y3, Y3, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, 512(SP)
+	MOVQ         SI, BX
+	ADDQ         R8, BX
+	ADDQ         R8, BX
+	VMOVDQU      (BX), Y0
+	VPSHUFB      Y15, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VPMOVSXBW    X0, Y0
+	VMOVDQU      (BX)(R10*1), Y1
+	VPSHUFB      Y15, Y1, Y1
+	VPERMQ       $0xd8, Y1, Y1
+	VPMOVSXBW    X1, Y1
+	VMOVDQU      (BX)(R10*2), Y2
+	VPSHUFB      Y15, Y2, Y2
+	VPERMQ       $0xd8, Y2, Y2
+	VPMOVSXBW    X2, Y2
+	VPADDW       Y0, Y0, Y3
+	VPSLLW       $0x02, Y0, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, 64(SP)
+	VPADDW       Y2, Y0, Y3
+	VPADDW       Y1, Y3, Y4
+	VPSUBW       Y3, Y1, Y5
+	VPSLLW       $0x02, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	VPSUBW       Y4, Y6, Y4
+	VMOVDQU      Y4, 160(SP)
+	VPSLLW       $0x02, Y5, Y5
+	VMOVDQU      Y5, 256(SP)
+	VPSLLW       $0x02, Y2, Y3
+	VPADDW       Y0, Y3, Y4
+	VPADDW       Y1, Y1, Y5
+	VPADDW       Y5, Y4, Y6
+	VMOVDQU      Y6, 352(SP)
+	VPSUBW       Y5, Y4, Y4
+	VMOVDQU      Y4, 448(SP)
+	VPADDW       Y3, Y3, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, 544(SP)
+	MOVQ         DI, BX
+	VMOVDQU      (SP), Y0
+	VMOVDQU      32(SP), Y1
+	VMOVDQU      64(SP), Y2
+	VPADDW       Y0, Y0, Y3
+	VPSLLW       $0x02, Y0, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, (BX)
+	VPADDW       Y2, Y0, Y3
+	VPADDW       Y1, Y3, Y4
+	VPSUBW       Y3, Y1, Y5
+	VPSLLW       $0x02, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	VPSUBW       Y4, Y6, Y4
+	VMOVDQU      Y4, (BX)(R12*1)
+	VPSLLW       $0x02, Y5, Y5
+	VMOVDQU      Y5, (BX)(R12*2)
+	VPSLLW       $0x02, Y2, Y3
+	VPADDW       Y0, Y3, Y4
+	VPADDW       Y1, Y1, Y5
+	VPADDW       Y5, Y4, Y6
+	VMOVDQU      Y6, (BX)(R13*1)
+	VPSUBW       Y5, Y4, Y4
+	VMOVDQU      Y4, (BX)(R12*4)
+	VPADDW       Y3, Y3, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, (BX)(R14*1)
+	ADDQ         R15, BX
+	VMOVDQU      96(SP), Y0
+	VMOVDQU      128(SP), Y1
+	VMOVDQU      160(SP), Y2
+	VPADDW       Y0, Y0, Y3
+	VPSLLW       $0x02, Y0, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, (BX)
+	VPADDW       Y2, Y0, Y3
+	VPADDW       Y1, Y3, Y4
+	VPSUBW       Y3, Y1, Y5
+	VPSLLW       $0x02, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	VPSUBW       Y4, Y6, Y4
+	VMOVDQU      Y4, (BX)(R12*1)
+	VPSLLW       $0x02, Y5, Y5
+	VMOVDQU      Y5, (BX)(R12*2)
+	VPSLLW       $0x02, Y2, Y3
+	VPADDW       Y0, Y3, Y4
+	VPADDW       Y1, Y1, Y5
+	VPADDW       Y5, Y4, Y6
+	VMOVDQU      Y6, (BX)(R13*1)
+	VPSUBW       Y5, Y4, Y4
+	VMOVDQU      Y4, (BX)(R12*4)
+	VPADDW       Y3, Y3, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, (BX)(R14*1)
+	ADDQ         R15, BX
+	VMOVDQU      192(SP), Y0
+	VMOVDQU      224(SP), Y1
+	VMOVDQU      256(SP), Y2
+	VPADDW       Y0, Y0, Y3
+	VPSLLW       $0x02, Y0, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, (BX)
+	VPADDW       Y2, Y0, Y3
+	VPADDW       Y1, Y3, Y4
+	VPSUBW       Y3, Y1, Y5
+	VPSLLW       $0x02, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	VPSUBW       Y4, Y6, Y4
+	VMOVDQU      Y4, (BX)(R12*1)
+	VPSLLW       $0x02, Y5, Y5
+	VMOVDQU      Y5, (BX)(R12*2)
+	VPSLLW       $0x02, Y2, Y3
+	VPADDW       Y0, Y3, Y4
+	VPADDW       Y1, Y1, Y5
+	VPADDW       Y5, Y4, Y6
+	VMOVDQU      Y6, (BX)(R13*1)
+	VPSUBW       Y5, Y4, Y4
+	VMOVDQU      Y4, (BX)(R12*4)
+	VPADDW       Y3, Y3, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, (BX)(R14*1)
+	ADDQ         R15, BX
+	VMOVDQU      288(SP), Y0
+	VMOVDQU      320(SP), Y1
+	VMOVDQU      352(SP), Y2
+	VPADDW       Y0, Y0, Y3
+	VPSLLW       $0x02, Y0, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, (BX)
+	VPADDW       Y2, Y0, Y3
+	VPADDW       Y1, Y3, Y4
+	VPSUBW       Y3, Y1, Y5
+	VPSLLW       $0x02, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	VPSUBW       Y4, Y6, Y4
+	VMOVDQU      Y4, (BX)(R12*1)
+	VPSLLW       $0x02, Y5, Y5
+	VMOVDQU      Y5, (BX)(R12*2)
+	VPSLLW       $0x02, Y2, Y3
+	VPADDW       Y0, Y3, Y4
+	VPADDW       Y1, Y1, Y5
+	VPADDW       Y5, Y4, Y6
+	VMOVDQU      Y6, (BX)(R13*1)
+	VPSUBW       Y5, Y4, Y4
+	VMOVDQU      Y4, (BX)(R12*4)
+	VPADDW       Y3, Y3, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, (BX)(R14*1)
+	ADDQ         R15, BX
+	VMOVDQU      384(SP), Y0
+	VMOVDQU      416(SP), Y1
+	VMOVDQU      448(SP), Y2
+	VPADDW       Y0, Y0, Y3
+	VPSLLW       $0x02, Y0, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, (BX)
+	VPADDW       Y2, Y0, Y3
+	VPADDW       Y1, Y3, Y4
+	VPSUBW       Y3, Y1, Y5
+	VPSLLW       $0x02, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	VPSUBW       Y4, Y6, Y4
+	VMOVDQU      Y4, (BX)(R12*1)
+	VPSLLW       $0x02, Y5, Y5
+	VMOVDQU      Y5, (BX)(R12*2)
+	VPSLLW       $0x02, Y2, Y3
+	VPADDW       Y0, Y3, Y4
+	VPADDW       Y1, Y1, Y5
+	VPADDW       Y5, Y4, Y6
+	VMOVDQU      Y6, (BX)(R13*1)
+	VPSUBW       Y5, Y4, Y4
+	VMOVDQU      Y4, (BX)(R12*4)
+	VPADDW       Y3, Y3, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, (BX)(R14*1)
+	ADDQ         R15, BX
+	VMOVDQU      480(SP), Y0
+	VMOVDQU      512(SP), Y1
+	VMOVDQU      544(SP), Y2
+	VPADDW       Y0, Y0, Y3
+	VPSLLW       $0x02, Y0, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, (BX)
+	VPADDW       Y2, Y0, Y3
+	VPADDW       Y1, Y3, Y4
+	VPSUBW       Y3, Y1, Y5
+	VPSLLW       $0x02, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	VPSUBW       Y4, Y6, Y4
+	VMOVDQU      Y4, (BX)(R12*1)
+	VPSLLW       $0x02, Y5, Y5
+	VMOVDQU      Y5, (BX)(R12*2)
+	VPSLLW       $0x02, Y2, Y3
+	VPADDW       Y0, Y3, Y4
+	VPADDW       Y1, Y1, Y5
+	VPADDW       Y5, Y4, Y6
+	VMOVDQU      Y6, (BX)(R13*1)
+	VPSUBW       Y5, Y4, Y4
+	VMOVDQU      Y4, (BX)(R12*4)
+	VPADDW       Y3, Y3, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, (BX)(R14*1)
+	MOVQ         SI, BX
+	VMOVDQU      (BX), Y0
+	VPSHUFB      Y15, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X0
+	VPMOVSXBW    X0, Y0
+	VMOVDQU      (BX)(R10*1), Y1
+	VPSHUFB      Y15, Y1, Y1
+	VPERMQ       $0xd8, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X1
+	VPMOVSXBW    X1, Y1
+	VMOVDQU      (BX)(R10*2), Y2
+	VPSHUFB      Y15, Y2, Y2
+	VPERMQ       $0xd8, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X2
+	VPMOVSXBW    X2, Y2
+	VPADDW       Y0, Y0, Y3
+	VPSLLW       $0x02, Y0, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, (SP)
+	VPADDW       Y2, Y0, Y3
+	VPADDW       Y1, Y3, Y4
+	VPSUBW       Y3, Y1, Y5
+	VPSLLW       $0x02, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	VPSUBW       Y4, Y6, Y4
+	VMOVDQU      Y4, 96(SP)
+	VPSLLW       $0x02, Y5, Y5
+	VMOVDQU      Y5, 192(SP)
+	VPSLLW       $0x02, Y2, Y3
+	VPADDW       Y0, Y3, Y4
+	VPADDW       Y1, Y1, Y5
+	VPADDW       Y5, Y4, Y6
+	VMOVDQU      Y6, 288(SP)
+	VPSUBW       Y5, Y4, Y4
+	VMOVDQU      Y4, 384(SP)
+	VPADDW       Y3, Y3, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, 480(SP)
+	MOVQ         SI, BX
+	ADDQ         R8, BX
+	VMOVDQU      (BX), Y0
+	VPSHUFB      Y15, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X0
+	VPMOVSXBW    X0, Y0
+	VMOVDQU      (BX)(R10*1), Y1
+	VPSHUFB      Y15, Y1, Y1
+	VPERMQ       $0xd8, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X1
+	VPMOVSXBW    X1, Y1
+	VMOVDQU      (BX)(R10*2), Y2
+	VPSHUFB      Y15, Y2, Y2
+	VPERMQ       $0xd8, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X2
+	VPMOVSXBW    X2, Y2
+	VPADDW       Y0, Y0, Y3
+	VPSLLW       $0x02, Y0, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, 32(SP)
+	VPADDW       Y2, Y0, Y3
+	VPADDW       Y1, Y3, Y4
+	VPSUBW       Y3, Y1, Y5
+	VPSLLW       $0x02, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	VPSUBW       Y4, Y6, Y4
+	VMOVDQU      Y4, 128(SP)
+	VPSLLW       $0x02, Y5, Y5
+	VMOVDQU      Y5, 224(SP)
+	VPSLLW       $0x02, Y2, Y3
+	VPADDW       Y0, Y3, Y4
+	VPADDW       Y1, Y1, Y5
+	VPADDW       Y5, Y4, Y6
+	VMOVDQU      Y6, 320(SP)
+	VPSUBW       Y5, Y4, Y4
+	VMOVDQU      Y4, 416(SP)
+	VPADDW       Y3, Y3, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, 512(SP)
+	MOVQ         SI, BX
+	ADDQ         R8, BX
+	ADDQ         R8, BX
+	VMOVDQU      (BX), Y0
+	VPSHUFB      Y15, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X0
+	VPMOVSXBW    X0, Y0
+	VMOVDQU      (BX)(R10*1), Y1
+	VPSHUFB      Y15, Y1, Y1
+	VPERMQ       $0xd8, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X1
+	VPMOVSXBW    X1, Y1
+	VMOVDQU      (BX)(R10*2), Y2
+	VPSHUFB      Y15, Y2, Y2
+	VPERMQ       $0xd8, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X2
+	VPMOVSXBW    X2, Y2
+	VPADDW       Y0, Y0, Y3
+	VPSLLW       $0x02, Y0, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, 64(SP)
+	VPADDW       Y2, Y0, Y3
+	VPADDW       Y1, Y3, Y4
+	VPSUBW       Y3, Y1, Y5
+	VPSLLW       $0x02, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	VPSUBW       Y4, Y6, Y4
+	VMOVDQU      Y4, 160(SP)
+	VPSLLW       $0x02, Y5, Y5
+	VMOVDQU      Y5, 256(SP)
+	VPSLLW       $0x02, Y2, Y3
+	VPADDW       Y0, Y3, Y4
+	VPADDW       Y1, Y1, Y5
+	VPADDW       Y5, Y4, Y6
+	VMOVDQU      Y6, 352(SP)
+	VPSUBW       Y5, Y4, Y4
+	VMOVDQU      Y4, 448(SP)
+	VPADDW       Y3, Y3, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, 544(SP)
+	MOVQ         DI, BX
+	ADDQ         R11, BX
+	VMOVDQU      (SP), Y0
+	VMOVDQU      32(SP), Y1
+	VMOVDQU      64(SP), Y2
+	VPADDW       Y0, Y0, Y3
+	VPSLLW       $0x02, Y0, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, (BX)
+	VPADDW       Y2, Y0, Y3
+	VPADDW       Y1, Y3, Y4
+	VPSUBW       Y3, Y1, Y5
+	VPSLLW       $0x02, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	VPSUBW       Y4, Y6, Y4
+	VMOVDQU      Y4, (BX)(R12*1)
+	VPSLLW       $0x02, Y5, Y5
+	VMOVDQU      Y5, (BX)(R12*2)
+	VPSLLW       $0x02, Y2, Y3
+	VPADDW       Y0, Y3, Y4
+	VPADDW       Y1, Y1, Y5
+	VPADDW       Y5, Y4, Y6
+	VMOVDQU      Y6, (BX)(R13*1)
+	VPSUBW       Y5, Y4, Y4
+	VMOVDQU      Y4, (BX)(R12*4)
+	VPADDW       Y3, Y3, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, (BX)(R14*1)
+	ADDQ         R15, BX
+	VMOVDQU      96(SP), Y0
+	VMOVDQU      128(SP), Y1
+	VMOVDQU      160(SP), Y2
+	VPADDW       Y0, Y0, Y3
+	VPSLLW       $0x02, Y0, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, (BX)
+	VPADDW       Y2, Y0, Y3
+	VPADDW       Y1, Y3, Y4
+	VPSUBW       Y3, Y1, Y5
+	VPSLLW       $0x02, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	VPSUBW       Y4, Y6, Y4
+	VMOVDQU      Y4, (BX)(R12*1)
+	VPSLLW       $0x02, Y5, Y5
+	VMOVDQU      Y5, (BX)(R12*2)
+	VPSLLW       $0x02, Y2, Y3
+	VPADDW       Y0, Y3, Y4
+	VPADDW       Y1, Y1, Y5
+	VPADDW       Y5, Y4, Y6
+	VMOVDQU      Y6, (BX)(R13*1)
+	VPSUBW       Y5, Y4, Y4
+	VMOVDQU      Y4, (BX)(R12*4)
+	VPADDW       Y3, Y3, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, (BX)(R14*1)
+	ADDQ         R15, BX
+	VMOVDQU      192(SP), Y0
+	VMOVDQU      224(SP), Y1
+	VMOVDQU      256(SP), Y2
+	VPADDW       Y0, Y0, Y3
+	VPSLLW       $0x02, Y0, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, (BX)
+	VPADDW       Y2, Y0, Y3
+	VPADDW       Y1, Y3, Y4
+	VPSUBW       Y3, Y1, Y5
+	VPSLLW       $0x02, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	VPSUBW       Y4, Y6, Y4
+	VMOVDQU      Y4, (BX)(R12*1)
+	VPSLLW       $0x02, Y5, Y5
+	VMOVDQU      Y5, (BX)(R12*2)
+	VPSLLW       $0x02, Y2, Y3
+	VPADDW       Y0, Y3, Y4
+	VPADDW       Y1, Y1, Y5
+	VPADDW       Y5, Y4, Y6
+	VMOVDQU      Y6, (BX)(R13*1)
+	VPSUBW       Y5, Y4, Y4
+	VMOVDQU      Y4, (BX)(R12*4)
+	VPADDW       Y3, Y3, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, (BX)(R14*1)
+	ADDQ         R15, BX
+	VMOVDQU      288(SP), Y0
+	VMOVDQU      320(SP), Y1
+	VMOVDQU      352(SP), Y2
+	VPADDW       Y0, Y0, Y3
+	VPSLLW       $0x02, Y0, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, (BX)
+	VPADDW       Y2, Y0, Y3
+	VPADDW       Y1, Y3, Y4
+	VPSUBW       Y3, Y1, Y5
+	VPSLLW       $0x02, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	VPSUBW       Y4, Y6, Y4
+	VMOVDQU      Y4, (BX)(R12*1)
+	VPSLLW       $0x02, Y5, Y5
+	VMOVDQU      Y5, (BX)(R12*2)
+	VPSLLW       $0x02, Y2, Y3
+	VPADDW       Y0, Y3, Y4
+	VPADDW       Y1, Y1, Y5
+	VPADDW       Y5, Y4, Y6
+	VMOVDQU      Y6, (BX)(R13*1)
+	VPSUBW       Y5, Y4, Y4
+	VMOVDQU      Y4, (BX)(R12*4)
+	VPADDW       Y3, Y3, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, (BX)(R14*1)
+	ADDQ         R15, BX
+	VMOVDQU      384(SP), Y0
+	VMOVDQU      416(SP), Y1
+	VMOVDQU      448(SP), Y2
+	VPADDW       Y0, Y0, Y3
+	VPSLLW       $0x02, Y0, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, (BX)
+	VPADDW       Y2, Y0, Y3
+	VPADDW       Y1, Y3, Y4
+	VPSUBW       Y3, Y1, Y5
+	VPSLLW       $0x02, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	VPSUBW       Y4, Y6, Y4
+	VMOVDQU      Y4, (BX)(R12*1)
+	VPSLLW       $0x02, Y5, Y5
+	VMOVDQU      Y5, (BX)(R12*2)
+	VPSLLW       $0x02, Y2, Y3
+	VPADDW       Y0, Y3, Y4
+	VPADDW       Y1, Y1, Y5
+	VPADDW       Y5, Y4, Y6
+	VMOVDQU      Y6, (BX)(R13*1)
+	VPSUBW       Y5, Y4, Y4
+	VMOVDQU      Y4, (BX)(R12*4)
+	VPADDW       Y3, Y3, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, (BX)(R14*1)
+	ADDQ         R15, BX
+	VMOVDQU      480(SP), Y0
+	VMOVDQU      512(SP), Y1
+	VMOVDQU      544(SP), Y2
+	VPADDW       Y0, Y0, Y3
+	VPSLLW       $0x02, Y0, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, (BX)
+	VPADDW       Y2, Y0, Y3
+	VPADDW       Y1, Y3, Y4
+	VPSUBW       Y3, Y1, Y5
+	VPSLLW       $0x02, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	VPSUBW       Y4, Y6, Y4
+	VMOVDQU      Y4, (BX)(R12*1)
+	VPSLLW       $0x02, Y5, Y5
+	VMOVDQU      Y5, (BX)(R12*2)
+	VPSLLW       $0x02, Y2, Y3
+	VPADDW       Y0, Y3, Y4
+	VPADDW       Y1, Y1, Y5
+	VPADDW       Y5, Y4, Y6
+	VMOVDQU      Y6, (BX)(R13*1)
+	VPSUBW       Y5, Y4, Y4
+	VMOVDQU      Y4, (BX)(R12*4)
+	VPADDW       Y3, Y3, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      Y3, (BX)(R14*1)
+	ADDQ         $0x20, SI
+	ADDQ         $0x20, DI
+	DECQ         R9
+	JNZ          group
+	ADDQ         R11, DI
+	DECQ         CX
+	JNZ          quad
+	VZEROUPPER
+	RET
+
+DATA intPairs<>+0(SB)/4, $0x05040100
+DATA intPairs<>+4(SB)/4, $0x0d0c0908
+DATA intPairs<>+8(SB)/4, $0x07060302
+DATA intPairs<>+12(SB)/4, $0x0f0e0b0a
+GLOBL intPairs<>(SB), RODATA|NOPTR, $16
+
 // func intWidenRowAVX2(dst *int16, src *uint8, n int)
 // Requires: AVX, AVX2
 TEXT ·intWidenRowAVX2(SB), NOSPLIT, $0-24

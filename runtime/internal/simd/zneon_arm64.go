@@ -248,3 +248,8 @@ func intTilesInNEON(in *uint8, out *int16, row, pos, n int, scratch *int16)
 //
 //go:noescape
 func intTilesOutNEON(a *IntTransformOut)
+
+// intFiltersNEON transforms the 3×3 filters s8 [9][4][width][4] of 16 input channels to positions s16 [8][width][2], pos bytes apart. width is 16 or 32.
+//
+//go:noescape
+func intFiltersNEON(w *int8, dst *int16, width, pos int)

@@ -218,3 +218,8 @@ func maxBytesAVX2(dst *byte, src *byte, n int, pix int, rows int, rowStride int,
 //
 //go:noescape
 func averageBytesAVX2(dst *byte, src *byte, n int, pix int, rows int, rowStride int, cols int, colStride int, p *ByteAverage)
+
+// lookupBytesAVX512 replaces each byte of n vectors of 64 bytes by that of a table of 256 bytes.
+//
+//go:noescape
+func lookupBytesAVX512(dst *byte, src *byte, n int, table *byte)

@@ -206,3 +206,11 @@ func BenchmarkDense(tb *testing.B) {
 		})
 	}
 }
+
+func BenchmarkWinogradWeights(tb *testing.B) {
+	const oc, ic = 512, 512
+	b := newBench(tb, oc*ic*9)
+	k := WinogradWeights{IC: ic, OC: oc, Dst: b.m.alloc(pack.IntWinogradLen(oc, ic), 2)}
+	k.W = b.weights(pack.IntConvLen(oc, ic, 3, 3, 1), 1)
+	b.run(&k)
+}

@@ -55,9 +55,13 @@ func (k *Lookup) Run(c *kernel.Context) {
 func (k *Lookup) Part(c *kernel.Context, i, worker int) {
 	n, b, from, to := span(&k.Dst, i)
 	src, dst, table := bytesOf(c, k.Src.Ref), bytesOf(c, k.Dst.Ref), (*[256]byte)(bytesOf(c, k.Table))
-	for y := from; y < to; y++ {
-		out := row(dst, &k.Dst, n, b, y)
-		for j, v := range row(src, &k.Src, n, b, y) {
+	count := lines(to-from, &k.Src, &k.Dst)
+	for y := from; y < to; y += count {
+		out, in := rows(dst, &k.Dst, n, b, y, count), rows(src, &k.Src, n, b, y, count)
+		if whole := len(in) / 64; whole > 0 && simd.LookupBytes(&out[0], &in[0], whole, &table[0]) {
+			out, in = out[whole*64:], in[whole*64:]
+		}
+		for j, v := range in {
 			out[j] = table[v]
 		}
 	}
@@ -82,12 +86,16 @@ func (k *Binary) Part(c *kernel.Context, i, worker int) {
 	}
 	block := k.Dst.Lanes()
 	pixel := k.B.H*k.B.W == 1 && k.A.H*k.A.W > 1
-	for r := from; r < to; r++ {
-		out, a := row(dst, &k.Dst, n, b, r), row(x, &k.A, n, b, r)
+	count := lines(to-from, &k.A, &k.B, &k.Dst)
+	if pixel {
+		count = lines(to-from, &k.A, &k.Dst)
+	}
+	for r := from; r < to; r += count {
+		out, a := rows(dst, &k.Dst, n, b, r, count), rows(x, &k.A, n, b, r, count)
 		if pixel {
 			k.row(out, a, row(y, &k.B, nb, b, 0), block)
 		} else {
-			k.row(out, a, row(y, &k.B, nb, b, r), len(a))
+			k.row(out, a, rows(y, &k.B, nb, b, r, count), len(a))
 		}
 	}
 }
@@ -148,8 +156,9 @@ func (k *Affine) Part(c *kernel.Context, i, worker int) {
 	lo, hi, _ := k.Act.Clamp()
 	p := simd.ByteAffine{XScale: k.XScale, XZero: int32(k.XZero), Lo: lo, Hi: hi, Scale: k.YScale, Zero: int32(k.YZero),
 		Low: float32(-k.YZero), High: float32(255 - k.YZero)}
-	for y := from; y < to; y++ {
-		in, out := row(src, &k.Src, n, b, y), row(dst, &k.Dst, n, b, y)
+	count := lines(to-from, &k.Src, &k.Dst)
+	for y := from; y < to; y += count {
+		in, out := rows(src, &k.Src, n, b, y, count), rows(dst, &k.Dst, n, b, y, count)
 		if simd.AffineBytes(&out[0], &in[0], len(in)/lanes, &scale[0], &shift[0], &p) {
 			continue
 		}

@@ -40,6 +40,9 @@ func (a *arena) take(n, size int) kernel.Ref {
 func (a *arena) image(elem kernel.Elem, block, n, c, h, w int) kernel.Image {
 	r := a.r
 	m := kernel.Image{Elem: elem, N: n, C: c, H: h, W: w, Top: r.IntN(3), Left: r.IntN(3), Bottom: r.IntN(3), Right: r.IntN(3), Fill: byte(r.Uint32()), Clear: true}
+	if r.IntN(2) == 0 {
+		m.Left, m.Right = 0, 0
+	}
 	if block != lanes {
 		m.Block = block
 	}

@@ -26,6 +26,23 @@ func span(m *kernel.Image, i int) (n, b, from, to int) {
 	return i / m.Blocks(), i % m.Blocks(), from, min(m.H, from+rowsPerPart)
 }
 
+// lines returns the number of rows that a kernel treats as one: all n rows of a span if
+// they follow one another without a border in every image, otherwise 1.
+func lines(n int, images ...*kernel.Image) int {
+	for _, m := range images {
+		if m.Left+m.Right > 0 {
+			return 1
+		}
+	}
+	return max(1, n)
+}
+
+// rows is like row, for n rows without a border between them.
+func rows[T byte | float32](data []T, m *kernel.Image, n, b, y, count int) []T {
+	at := m.At(n, b, y, 0)
+	return data[at : at+count*m.W*m.Lanes()]
+}
+
 // row returns row y of block b of image n, without the border. data is the memory of
 // the image, which has elements of type T.
 func row[T byte | float32](data []T, m *kernel.Image, n, b, y int) []T {

@@ -35,17 +35,5 @@ func (k *WinogradWeights) Part(c *kernel.Context, i, worker int) {
 	w := kernel.View[int8](c, k.W)[ob*32*blocks*16*9+ib*16*9*width:][:16*9*width]
 	dst := kernel.View[int16](c, k.Dst)
 	pitch := k.Dst.Len / positions
-	to := dst[ob*32*blocks*16+ib*16*width:]
-	for ch := range 16 {
-		for o := range width {
-			var g [9]int8
-			for t := range g {
-				g[t] = w[((t*4+ch/4)*width+o)*4+ch%4]
-			}
-			u := simd.IntTransformWeights(&g)
-			for pos, v := range u {
-				to[pos*pitch+(ch/2*width+o)*2+ch%2] = v
-			}
-		}
-	}
+	simd.IntTransformWeights(w, dst[ob*32*blocks*16+ib*16*width:], width, pitch)
 }

@@ -103,7 +103,7 @@ var (
 // q: Quantize to u8
 var q = integer.Quantize{Src: input, Dst: qOut, Scale: 0.02, Zero: 128}
 
-// c1: Conv 3×3 3→20 at 9×8, bias, halo: first layer
+// c1: Conv 3×3 3→20 at 9×8, bias, u8, halo: first layer
 var (
 	c1Weights    = kernel.Ref{Space: kernel.Weights, Off: 320, Len: 1152}
 	c1Bias       = kernel.Ref{Space: kernel.Weights, Off: 192, Len: 20}
@@ -126,7 +126,7 @@ var (
 	}
 )
 
-// c2: Conv 3×3 20→20 at 9×8, halo: direct, small
+// c2: Conv 3×3 20→20 at 9×8, u8, halo: direct, small
 var (
 	c2Weights = kernel.Ref{Space: kernel.Weights, Off: 1728, Len: 9216}
 	c2Bias    = kernel.Ref{Space: kernel.Weights, Off: 1600, Len: 20}
@@ -148,7 +148,7 @@ var (
 	}
 )
 
-// c3: Conv 3×3 20→20 at 9×8, 20 groups, halo: depthwise
+// c3: Conv 3×3 20→20 at 9×8, 20 groups, u8, halo: depthwise
 var (
 	c3Weights = kernel.Ref{Space: kernel.Weights, Off: 11200, Len: 384}
 	c3Bias    = kernel.Ref{Space: kernel.Weights, Off: 11072, Len: 20}
