@@ -34,11 +34,7 @@ type weightsKey struct {
 
 // weightsOf returns the weights that v dequantises. The outputs are the first axis of v, or
 // the last if columns is set. Transpositions may follow the Dequantize.
-func (f *former) weightsOf(v *ir.Value, columns bool) (*weights, string) {
-	key := weightsKey{v, columns}
-	if w := f.weights[key]; w != nil {
-		return w, ""
-	}
+func weightsOf(v *ir.Value, columns bool) (*weights, string) {
 	q, scale, zero, why := dequantisedWeights(v)
 	if why != "" {
 		return nil, why
@@ -76,7 +72,6 @@ func (f *former) weightsOf(v *ir.Value, columns bool) (*weights, string) {
 		}
 	}
 	w.t = ir.FromInt64s(ir.Type{DType: d, Shape: shape}, centred)
-	f.weights[key] = w
 	return w, ""
 }
 
