@@ -63,6 +63,10 @@ func weightsOf(v *ir.Value, columns bool) (*weights, string) {
 		}
 		w.scale = append(w.scale, float32(s))
 	}
+	if q.DType == ir.Int8 && !slices.ContainsFunc(zeros, func(z float64) bool { return z != 0 }) {
+		w.t = q // large weights are not copied
+		return w, ""
+	}
 	centred := q.Int64s()
 	d := ir.Int8
 	for i := range centred {
