@@ -5,13 +5,32 @@ import (
 	"modelc/backend/plan"
 	"modelc/ir"
 	"modelc/ir/eval"
+	"modelc/passes"
 )
 
 // Reference computes the outputs of the model with the reference interpreter,
 // before the passes. in has the inputs in the order of c.Before.Inputs. Reference
 // takes seconds per GFLOP.
+//
+// Layers of quantised models compute on integers, as docs/quantisation.md defines them.
+// Their arithmetic on floats, which the model states, may give an integer that differs by
+// one step, and the layers behind it amplify steps.
 func (c *Compiled) Reference(in []*ir.Tensor) ([]*ir.Tensor, error) {
-	return c.trace(c.Before, in, func(*ir.Value, *ir.Tensor) {})
+	g := c.Before
+	if c.Report.Integers != nil && c.Report.Changed("form_integers") > 0 {
+		g = g.Clone()
+		var first []string
+		for _, p := range passes.Pipeline {
+			first = append(first, p.Name)
+			if p.Name == "form_integers" {
+				break
+			}
+		}
+		if _, err := passes.Run(g, &passes.Config{Only: first, Disable: c.Options.Passes.Disable}); err != nil {
+			return nil, err
+		}
+	}
+	return c.trace(g, in, func(*ir.Value, *ir.Tensor) {})
 }
 
 // CompareLayers runs the program and, on the optimised graph, the reference

@@ -118,9 +118,13 @@ func (f *former) operandsOf(d *ir.Node) (*layerOperands, string) {
 	if why != "" {
 		return nil, why
 	}
-	w, why := f.weightsOf(d.In[ir.Weights], columns)
-	if why != "" {
-		return nil, why
+	key := weightsKey{d.In[ir.Weights], columns}
+	w := f.weights[key]
+	if w == nil {
+		if w, why = weightsOf(key.v, columns); why != "" {
+			return nil, why
+		}
+		f.weights[key] = w
 	}
 	l := &layerOperands{x: x, w: w, m: w.outputs()}
 	if b := d.Input(ir.Bias); b != nil {

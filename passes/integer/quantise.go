@@ -26,13 +26,6 @@ func (f *former) quantise(n *ir.Node) error {
 	return nil
 }
 
-// explain records why n, which may be nil, computes on floats. The first reason counts.
-func (f *former) explain(n *ir.Node, why string) {
-	if n != nil && f.why[n] == "" {
-		f.why[n] = why
-	}
-}
-
 // result replaces n, a Quantize, by a node on integers that does the arithmetic of the node
 // whose result n quantises. Between them may be activations Relu and Clip, which become a
 // range of the integers.

@@ -75,20 +75,6 @@ func (f *former) report() *Report {
 	return r
 }
 
-// kindOf reports whether n is a convolution or dense layer, and whether it computes on
-// integers.
-func kindOf(n *ir.Node) (layer, integer bool) {
-	switch op := n.Op.(type) {
-	case ir.Conv:
-		return true, !op.Integer.IsZero()
-	case ir.Dense:
-		return true, !op.Integer.IsZero()
-	case ir.ConvTranspose, ir.MatMul:
-		return true, false
-	}
-	return false, false
-}
-
 // computesFloats reports whether n does arithmetic on floats that depend on a model input.
 func computesFloats(n *ir.Node) bool {
 	if convertsIntegers(n) || ir.InfoOf(n.Op).FLOPs == nil || !n.Out[0].Type.DType.IsFloat() || !n.In[0].Type.DType.IsFloat() {

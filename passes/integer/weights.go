@@ -34,11 +34,7 @@ type weightsKey struct {
 
 // weightsOf returns the weights that v dequantises. The outputs are the first axis of v, or
 // the last if columns is set. Transpositions may follow the Dequantize.
-func (f *former) weightsOf(v *ir.Value, columns bool) (*weights, string) {
-	key := weightsKey{v, columns}
-	if w := f.weights[key]; w != nil {
-		return w, ""
-	}
+func weightsOf(v *ir.Value, columns bool) (*weights, string) {
 	q, scale, zero, why := dequantisedWeights(v)
 	if why != "" {
 		return nil, why
@@ -67,6 +63,10 @@ func (f *former) weightsOf(v *ir.Value, columns bool) (*weights, string) {
 		}
 		w.scale = append(w.scale, float32(s))
 	}
+	if q.DType == ir.Int8 && !slices.ContainsFunc(zeros, func(z float64) bool { return z != 0 }) {
+		w.t = q // large weights are not copied
+		return w, ""
+	}
 	centred := q.Int64s()
 	d := ir.Int8
 	for i := range centred {
@@ -76,7 +76,6 @@ func (f *former) weightsOf(v *ir.Value, columns bool) (*weights, string) {
 		}
 	}
 	w.t = ir.FromInt64s(ir.Type{DType: d, Shape: shape}, centred)
-	f.weights[key] = w
 	return w, ""
 }
 

@@ -196,7 +196,11 @@ func (k *QBinary) Run(c *kernel.Context) {
 			if k.Mul {
 				v = float32(a*b) * k.AScale
 			} else {
+<<<<<<< HEAD
 				v = float32(float32(a)*k.AScale) + float32(float32(b)*k.BScale) // conversions prevent a fused multiply-add
+=======
+				v = float32(float32(a)*k.AScale) + float32(float32(b)*k.BScale) // conversions: no fused multiply-add
+>>>>>>> int-pass
 			}
 			row[i] = uint8(saturate(float64(v), k.YZero, k.Lo, k.Hi)) ^ k.Flip
 		}
@@ -283,7 +287,7 @@ func (k *ConvInteger[W, R]) Part(c *kernel.Context, i, worker int) {
 			bias = b[m]
 		}
 		for o, s := range sum {
-			dst[o] = float32(float32(s)*by) + bias // as in QBinary
+			dst[o] = float32(float32(s)*by) + bias
 		}
 		kernel.Apply(dst, k.Act)
 	}
