@@ -33,6 +33,17 @@ type IntTile struct {
 	Pixels              int // 1 … Tier.IntPixels
 	Zero                int16
 	Lo, Hi              uint8
+	next                uintptr // weights that some kernels prefetch into L2, never dereferenced
+	nextStep            int     // the number of bytes that a step prefetches
+	left                int     // the number of parts that are left
+}
+
+// Ahead makes tiles from t on, of n that share the work, prefetch weights at an address:
+// together, the given number of bytes, which is that of one tile's weights. A tile has the
+// given number of steps.
+func (a *IntTile) Ahead(at uintptr, bytes, steps, t, n int) {
+	a.nextStep = bytes / steps / n
+	a.next = at + uintptr(t*a.nextStep*steps)
 }
 
 // Kinds of steps of [IntTile].
@@ -65,6 +76,7 @@ func (a IntTile) Line(step IntStep, width, pixels int) {
 		}
 		a.In, a.Out = unsafe.Add(in, x*a.Pix), unsafe.Add(out, x*outPix)
 		a.Compute(step, width)
+		a.next += uintptr(a.nextStep * a.Parts * a.Blocks * a.Rows * a.Cols)
 		x += a.Pixels
 	}
 }

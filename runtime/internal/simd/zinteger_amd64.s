@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func intBlock32AVX512VNNI(a *IntTile)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, MMX+
 TEXT ·intBlock32AVX512VNNI(SB), NOSPLIT, $0-8
 	MOVQ      a+0(FP), DI
 	MOVQ      120(DI), AX
@@ -48,6 +48,8 @@ TEXT ·intBlock32AVX512VNNI(SB), NOSPLIT, $0-8
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p1_part:
 	MOVQ (DI), SI
@@ -86,6 +88,21 @@ p1_col:
 	VPDPBUSD     Z29, Z31, Z7
 
 p1_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p1_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p1_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p1_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -96,7 +113,7 @@ p1_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p1_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p1_part
 	VPADDD       Z4, Z0, Z0
 	VPADDD       Z5, Z1, Z1
@@ -158,6 +175,8 @@ p2:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p2_part:
 	MOVQ (DI), SI
@@ -208,6 +227,21 @@ p2_col:
 	VPDPBUSD     Z29, Z30, Z7
 
 p2_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p2_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p2_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p2_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -218,7 +252,7 @@ p2_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p2_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p2_part
 	VPADDD       Z4, Z0, Z0
 	VPADDD       Z5, Z1, Z1
@@ -284,6 +318,8 @@ p3:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p3_part:
 	MOVQ (DI), SI
@@ -346,6 +382,21 @@ p3_col:
 	VPDPBUSD     Z29, Z31, Z5
 
 p3_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p3_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p3_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p3_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -356,7 +407,7 @@ p3_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p3_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p3_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -436,6 +487,8 @@ p4:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p4_part:
 	MOVQ (DI), SI
@@ -510,6 +563,21 @@ p4_col:
 	VPDPBUSD     Z29, Z30, Z7
 
 p4_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p4_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p4_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p4_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -520,7 +588,7 @@ p4_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p4_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p4_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -606,6 +674,8 @@ p5:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p5_part:
 	MOVQ (DI), SI
@@ -693,6 +763,21 @@ p5_col:
 	VPDPBUSD     Z29, Z31, Z9
 
 p5_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p5_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p5_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p5_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -703,7 +788,7 @@ p5_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p5_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p5_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -813,6 +898,8 @@ p6:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p6_part:
 	MOVQ (DI), SI
@@ -912,6 +999,21 @@ p6_col:
 	VPDPBUSD     Z29, Z30, Z11
 
 p6_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p6_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p6_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p6_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -922,7 +1024,7 @@ p6_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p6_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p6_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -1042,6 +1144,8 @@ p7:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p7_part:
 	MOVQ (DI), SI
@@ -1153,6 +1257,21 @@ p7_col:
 	VPDPBUSD     Z29, Z31, Z13
 
 p7_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p7_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p7_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p7_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -1163,7 +1282,7 @@ p7_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p7_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p7_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -1301,6 +1420,8 @@ p8:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p8_part:
 	MOVQ (DI), SI
@@ -1424,6 +1545,21 @@ p8_col:
 	VPDPBUSD     Z29, Z30, Z15
 
 p8_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p8_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p8_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p8_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -1434,7 +1570,7 @@ p8_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p8_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p8_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -1578,6 +1714,8 @@ p9:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p9_part:
 	MOVQ (DI), SI
@@ -1714,6 +1852,21 @@ p9_col:
 	VPDPBUSD     Z29, Z31, Z17
 
 p9_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p9_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p9_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p9_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -1724,7 +1877,7 @@ p9_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p9_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p9_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -1892,6 +2045,8 @@ p10:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p10_part:
 	MOVQ (DI), SI
@@ -2040,6 +2195,21 @@ p10_col:
 	VPDPBUSD     Z29, Z30, Z19
 
 p10_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p10_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p10_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p10_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -2050,7 +2220,7 @@ p10_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p10_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p10_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -2228,6 +2398,8 @@ p11:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p11_part:
 	MOVQ (DI), SI
@@ -2388,6 +2560,21 @@ p11_col:
 	VPDPBUSD     Z29, Z31, Z21
 
 p11_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p11_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p11_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p11_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -2398,7 +2585,7 @@ p11_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p11_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p11_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -2594,6 +2781,8 @@ p12:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p12_part:
 	MOVQ (DI), SI
@@ -2766,6 +2955,21 @@ p12_col:
 	VPDPBUSD     Z29, Z30, Z23
 
 p12_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p12_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p12_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p12_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -2776,7 +2980,7 @@ p12_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p12_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p12_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -2978,6 +3182,8 @@ p13:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p13_part:
 	MOVQ (DI), SI
@@ -3163,6 +3369,21 @@ p13_col:
 	VPDPBUSD     Z29, Z31, Z25
 
 p13_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p13_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p13_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p13_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -3173,7 +3394,7 @@ p13_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p13_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p13_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -3399,6 +3620,8 @@ p14:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p14_part:
 	MOVQ (DI), SI
@@ -3596,6 +3819,21 @@ p14_col:
 	VPDPBUSD     Z29, Z30, Z27
 
 p14_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p14_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p14_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p14_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -3606,7 +3844,7 @@ p14_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p14_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p14_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -3872,6 +4110,7 @@ TEXT ·intPixel32AVX512VNNI(SB), NOSPLIT, $0-8
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -3901,7 +4140,7 @@ p1_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p1_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p1_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -3953,6 +4192,7 @@ p2:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -3985,7 +4225,7 @@ p2_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p2_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p2_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -4047,6 +4287,7 @@ p3:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -4082,7 +4323,7 @@ p3_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p3_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p3_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -4162,6 +4403,7 @@ p4:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -4200,7 +4442,7 @@ p4_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p4_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p4_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -4286,6 +4528,7 @@ p5:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -4328,7 +4571,7 @@ p5_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p5_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p5_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -4438,6 +4681,7 @@ p6:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p6_part:
 	MOVQ (DI), SI
@@ -4483,7 +4727,7 @@ p6_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p6_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p6_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -4603,6 +4847,7 @@ p7:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p7_part:
 	MOVQ (DI), SI
@@ -4651,7 +4896,7 @@ p7_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p7_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p7_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -4789,6 +5034,7 @@ p8:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p8_part:
 	MOVQ (DI), SI
@@ -4840,7 +5086,7 @@ p8_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p8_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p8_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -4984,6 +5230,7 @@ p9:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p9_part:
 	MOVQ (DI), SI
@@ -5039,7 +5286,7 @@ p9_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p9_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p9_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -5207,6 +5454,7 @@ p10:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p10_part:
 	MOVQ (DI), SI
@@ -5265,7 +5513,7 @@ p10_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p10_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p10_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -5443,6 +5691,7 @@ p11:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p11_part:
 	MOVQ (DI), SI
@@ -5504,7 +5753,7 @@ p11_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p11_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p11_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -5700,6 +5949,7 @@ p12:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p12_part:
 	MOVQ (DI), SI
@@ -5764,7 +6014,7 @@ p12_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p12_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p12_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -5966,6 +6216,7 @@ p13:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p13_part:
 	MOVQ (DI), SI
@@ -6034,7 +6285,7 @@ p13_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p13_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p13_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -6260,6 +6511,7 @@ p14:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p14_part:
 	MOVQ (DI), SI
@@ -6331,7 +6583,7 @@ p14_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p14_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p14_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -6532,7 +6784,7 @@ p14_sums:
 	RET
 
 // func intProduct32AVX512VNNI(a *IntTile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·intProduct32AVX512VNNI(SB), NOSPLIT, $0-8
 	MOVQ      a+0(FP), DI
 	MOVQ      120(DI), AX
@@ -6575,6 +6827,8 @@ TEXT ·intProduct32AVX512VNNI(SB), NOSPLIT, $0-8
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p1_part:
 	MOVQ (DI), SI
@@ -6629,29 +6883,52 @@ p1_col:
 	VPBROADCASTD 28(R11), Z31
 	VPDPWSSD     Z28, Z31, Z6
 	VPDPWSSD     Z29, Z31, Z7
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p1_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p1_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p1_block
-	DECQ         BX
-	JNZ          p1_part
-	VPADDD       Z4, Z0, Z0
-	VPADDD       Z5, Z1, Z1
-	VPADDD       Z6, Z2, Z2
-	VPADDD       Z7, Z3, Z3
-	VPADDD       Z2, Z0, Z0
-	VPADDD       Z3, Z1, Z1
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	ADDQ         R9, R11
-	VMOVDQU32    Z1, (R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p1_asked
+	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p1_asked
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+	PREFETCHT1   512(BX)
+	PREFETCHT1   576(BX)
+	PREFETCHT1   640(BX)
+	PREFETCHT1   704(BX)
+	PREFETCHT1   768(BX)
+	PREFETCHT1   832(BX)
+	PREFETCHT1   896(BX)
+	PREFETCHT1   960(BX)
+
+p1_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000400, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p1_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p1_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p1_block
+	DECQ      152(DI)
+	JNZ       p1_part
+	VPADDD    Z4, Z0, Z0
+	VPADDD    Z5, Z1, Z1
+	VPADDD    Z6, Z2, Z2
+	VPADDD    Z7, Z3, Z3
+	VPADDD    Z2, Z0, Z0
+	VPADDD    Z3, Z1, Z1
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	ADDQ      R9, R11
+	VMOVDQU32 Z1, (R11)
 	VZEROUPPER
 	RET
 
@@ -6669,6 +6946,8 @@ p2:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p2_part:
 	MOVQ (DI), SI
@@ -6747,29 +7026,52 @@ p2_col:
 	VPBROADCASTD 28(R11)(R14*1), Z30
 	VPDPWSSD     Z28, Z30, Z5
 	VPDPWSSD     Z29, Z30, Z7
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p2_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p2_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p2_block
-	DECQ         BX
-	JNZ          p2_part
-	VPADDD       Z4, Z0, Z0
-	VPADDD       Z5, Z1, Z1
-	VPADDD       Z6, Z2, Z2
-	VPADDD       Z7, Z3, Z3
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	ADDQ         R9, R11
-	VMOVDQU32    Z2, (R11)
-	VMOVDQU32    Z3, 64(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p2_asked
+	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p2_asked
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+	PREFETCHT1   512(BX)
+	PREFETCHT1   576(BX)
+	PREFETCHT1   640(BX)
+	PREFETCHT1   704(BX)
+	PREFETCHT1   768(BX)
+	PREFETCHT1   832(BX)
+	PREFETCHT1   896(BX)
+	PREFETCHT1   960(BX)
+
+p2_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000400, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p2_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p2_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p2_block
+	DECQ      152(DI)
+	JNZ       p2_part
+	VPADDD    Z4, Z0, Z0
+	VPADDD    Z5, Z1, Z1
+	VPADDD    Z6, Z2, Z2
+	VPADDD    Z7, Z3, Z3
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	ADDQ      R9, R11
+	VMOVDQU32 Z2, (R11)
+	VMOVDQU32 Z3, 64(R11)
 	VZEROUPPER
 	RET
 
@@ -6785,6 +7087,8 @@ p3:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p3_part:
 	MOVQ (DI), SI
@@ -6887,27 +7191,50 @@ p3_col:
 	VPBROADCASTD 28(R11)(R14*2), Z31
 	VPDPWSSD     Z28, Z31, Z2
 	VPDPWSSD     Z29, Z31, Z5
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p3_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p3_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p3_block
-	DECQ         BX
-	JNZ          p3_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	ADDQ         R9, R11
-	VMOVDQU32    Z3, (R11)
-	VMOVDQU32    Z4, 64(R11)
-	VMOVDQU32    Z5, 128(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p3_asked
+	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p3_asked
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+	PREFETCHT1   512(BX)
+	PREFETCHT1   576(BX)
+	PREFETCHT1   640(BX)
+	PREFETCHT1   704(BX)
+	PREFETCHT1   768(BX)
+	PREFETCHT1   832(BX)
+	PREFETCHT1   896(BX)
+	PREFETCHT1   960(BX)
+
+p3_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000400, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p3_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p3_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p3_block
+	DECQ      152(DI)
+	JNZ       p3_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	ADDQ      R9, R11
+	VMOVDQU32 Z3, (R11)
+	VMOVDQU32 Z4, 64(R11)
+	VMOVDQU32 Z5, 128(R11)
 	VZEROUPPER
 	RET
 
@@ -6925,6 +7252,8 @@ p4:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p4_part:
 	MOVQ (DI), SI
@@ -7051,29 +7380,52 @@ p4_col:
 	VPBROADCASTD 28(R11)(R13*1), Z30
 	VPDPWSSD     Z28, Z30, Z3
 	VPDPWSSD     Z29, Z30, Z7
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p4_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p4_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p4_block
-	DECQ         BX
-	JNZ          p4_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	ADDQ         R9, R11
-	VMOVDQU32    Z4, (R11)
-	VMOVDQU32    Z5, 64(R11)
-	VMOVDQU32    Z6, 128(R11)
-	VMOVDQU32    Z7, 192(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p4_asked
+	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p4_asked
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+	PREFETCHT1   512(BX)
+	PREFETCHT1   576(BX)
+	PREFETCHT1   640(BX)
+	PREFETCHT1   704(BX)
+	PREFETCHT1   768(BX)
+	PREFETCHT1   832(BX)
+	PREFETCHT1   896(BX)
+	PREFETCHT1   960(BX)
+
+p4_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000400, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p4_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p4_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p4_block
+	DECQ      152(DI)
+	JNZ       p4_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	ADDQ      R9, R11
+	VMOVDQU32 Z4, (R11)
+	VMOVDQU32 Z5, 64(R11)
+	VMOVDQU32 Z6, 128(R11)
+	VMOVDQU32 Z7, 192(R11)
 	VZEROUPPER
 	RET
 
@@ -7093,6 +7445,8 @@ p5:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p5_part:
 	MOVQ (DI), SI
@@ -7244,31 +7598,54 @@ p5_col:
 	VPBROADCASTD 28(AX), Z31
 	VPDPWSSD     Z28, Z31, Z4
 	VPDPWSSD     Z29, Z31, Z9
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p5_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p5_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p5_block
-	DECQ         BX
-	JNZ          p5_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	ADDQ         R9, R11
-	VMOVDQU32    Z5, (R11)
-	VMOVDQU32    Z6, 64(R11)
-	VMOVDQU32    Z7, 128(R11)
-	VMOVDQU32    Z8, 192(R11)
-	VMOVDQU32    Z9, 256(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p5_asked
+	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p5_asked
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+	PREFETCHT1   512(BX)
+	PREFETCHT1   576(BX)
+	PREFETCHT1   640(BX)
+	PREFETCHT1   704(BX)
+	PREFETCHT1   768(BX)
+	PREFETCHT1   832(BX)
+	PREFETCHT1   896(BX)
+	PREFETCHT1   960(BX)
+
+p5_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000400, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p5_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p5_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p5_block
+	DECQ      152(DI)
+	JNZ       p5_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	ADDQ      R9, R11
+	VMOVDQU32 Z5, (R11)
+	VMOVDQU32 Z6, 64(R11)
+	VMOVDQU32 Z7, 128(R11)
+	VMOVDQU32 Z8, 192(R11)
+	VMOVDQU32 Z9, 256(R11)
 	VZEROUPPER
 	RET
 
@@ -7290,6 +7667,8 @@ p6:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p6_part:
 	MOVQ (DI), SI
@@ -7465,33 +7844,56 @@ p6_col:
 	VPBROADCASTD 28(AX)(R14*1), Z30
 	VPDPWSSD     Z28, Z30, Z5
 	VPDPWSSD     Z29, Z30, Z11
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p6_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p6_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p6_block
-	DECQ         BX
-	JNZ          p6_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	ADDQ         R9, R11
-	VMOVDQU32    Z6, (R11)
-	VMOVDQU32    Z7, 64(R11)
-	VMOVDQU32    Z8, 128(R11)
-	VMOVDQU32    Z9, 192(R11)
-	VMOVDQU32    Z10, 256(R11)
-	VMOVDQU32    Z11, 320(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p6_asked
+	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p6_asked
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+	PREFETCHT1   512(BX)
+	PREFETCHT1   576(BX)
+	PREFETCHT1   640(BX)
+	PREFETCHT1   704(BX)
+	PREFETCHT1   768(BX)
+	PREFETCHT1   832(BX)
+	PREFETCHT1   896(BX)
+	PREFETCHT1   960(BX)
+
+p6_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000400, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p6_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p6_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p6_block
+	DECQ      152(DI)
+	JNZ       p6_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	ADDQ      R9, R11
+	VMOVDQU32 Z6, (R11)
+	VMOVDQU32 Z7, 64(R11)
+	VMOVDQU32 Z8, 128(R11)
+	VMOVDQU32 Z9, 192(R11)
+	VMOVDQU32 Z10, 256(R11)
+	VMOVDQU32 Z11, 320(R11)
 	VZEROUPPER
 	RET
 
@@ -7515,6 +7917,8 @@ p7:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p7_part:
 	MOVQ (DI), SI
@@ -7714,35 +8118,58 @@ p7_col:
 	VPBROADCASTD 28(AX)(R14*2), Z31
 	VPDPWSSD     Z28, Z31, Z6
 	VPDPWSSD     Z29, Z31, Z13
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p7_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p7_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p7_block
-	DECQ         BX
-	JNZ          p7_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
-	ADDQ         R9, R11
-	VMOVDQU32    Z7, (R11)
-	VMOVDQU32    Z8, 64(R11)
-	VMOVDQU32    Z9, 128(R11)
-	VMOVDQU32    Z10, 192(R11)
-	VMOVDQU32    Z11, 256(R11)
-	VMOVDQU32    Z12, 320(R11)
-	VMOVDQU32    Z13, 384(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p7_asked
+	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p7_asked
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+	PREFETCHT1   512(BX)
+	PREFETCHT1   576(BX)
+	PREFETCHT1   640(BX)
+	PREFETCHT1   704(BX)
+	PREFETCHT1   768(BX)
+	PREFETCHT1   832(BX)
+	PREFETCHT1   896(BX)
+	PREFETCHT1   960(BX)
+
+p7_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000400, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p7_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p7_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p7_block
+	DECQ      152(DI)
+	JNZ       p7_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
+	ADDQ      R9, R11
+	VMOVDQU32 Z7, (R11)
+	VMOVDQU32 Z8, 64(R11)
+	VMOVDQU32 Z9, 128(R11)
+	VMOVDQU32 Z10, 192(R11)
+	VMOVDQU32 Z11, 256(R11)
+	VMOVDQU32 Z12, 320(R11)
+	VMOVDQU32 Z13, 384(R11)
 	VZEROUPPER
 	RET
 
@@ -7768,6 +8195,8 @@ p8:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p8_part:
 	MOVQ (DI), SI
@@ -7991,37 +8420,60 @@ p8_col:
 	VPBROADCASTD 28(AX)(R13*1), Z30
 	VPDPWSSD     Z28, Z30, Z7
 	VPDPWSSD     Z29, Z30, Z15
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p8_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p8_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p8_block
-	DECQ         BX
-	JNZ          p8_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
-	VMOVDQU32    Z7, 448(R11)
-	ADDQ         R9, R11
-	VMOVDQU32    Z8, (R11)
-	VMOVDQU32    Z9, 64(R11)
-	VMOVDQU32    Z10, 128(R11)
-	VMOVDQU32    Z11, 192(R11)
-	VMOVDQU32    Z12, 256(R11)
-	VMOVDQU32    Z13, 320(R11)
-	VMOVDQU32    Z14, 384(R11)
-	VMOVDQU32    Z15, 448(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p8_asked
+	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p8_asked
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+	PREFETCHT1   512(BX)
+	PREFETCHT1   576(BX)
+	PREFETCHT1   640(BX)
+	PREFETCHT1   704(BX)
+	PREFETCHT1   768(BX)
+	PREFETCHT1   832(BX)
+	PREFETCHT1   896(BX)
+	PREFETCHT1   960(BX)
+
+p8_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000400, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p8_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p8_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p8_block
+	DECQ      152(DI)
+	JNZ       p8_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
+	VMOVDQU32 Z7, 448(R11)
+	ADDQ      R9, R11
+	VMOVDQU32 Z8, (R11)
+	VMOVDQU32 Z9, 64(R11)
+	VMOVDQU32 Z10, 128(R11)
+	VMOVDQU32 Z11, 192(R11)
+	VMOVDQU32 Z12, 256(R11)
+	VMOVDQU32 Z13, 320(R11)
+	VMOVDQU32 Z14, 384(R11)
+	VMOVDQU32 Z15, 448(R11)
 	VZEROUPPER
 	RET
 
@@ -8049,6 +8501,8 @@ p9:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p9_part:
 	MOVQ (DI), SI
@@ -8297,39 +8751,62 @@ p9_col:
 	VPBROADCASTD 28(CX), Z31
 	VPDPWSSD     Z28, Z31, Z8
 	VPDPWSSD     Z29, Z31, Z17
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p9_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p9_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p9_block
-	DECQ         BX
-	JNZ          p9_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
-	VMOVDQU32    Z7, 448(R11)
-	VMOVDQU32    Z8, 512(R11)
-	ADDQ         R9, R11
-	VMOVDQU32    Z9, (R11)
-	VMOVDQU32    Z10, 64(R11)
-	VMOVDQU32    Z11, 128(R11)
-	VMOVDQU32    Z12, 192(R11)
-	VMOVDQU32    Z13, 256(R11)
-	VMOVDQU32    Z14, 320(R11)
-	VMOVDQU32    Z15, 384(R11)
-	VMOVDQU32    Z16, 448(R11)
-	VMOVDQU32    Z17, 512(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p9_asked
+	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p9_asked
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+	PREFETCHT1   512(BX)
+	PREFETCHT1   576(BX)
+	PREFETCHT1   640(BX)
+	PREFETCHT1   704(BX)
+	PREFETCHT1   768(BX)
+	PREFETCHT1   832(BX)
+	PREFETCHT1   896(BX)
+	PREFETCHT1   960(BX)
+
+p9_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000400, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p9_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p9_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p9_block
+	DECQ      152(DI)
+	JNZ       p9_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
+	VMOVDQU32 Z7, 448(R11)
+	VMOVDQU32 Z8, 512(R11)
+	ADDQ      R9, R11
+	VMOVDQU32 Z9, (R11)
+	VMOVDQU32 Z10, 64(R11)
+	VMOVDQU32 Z11, 128(R11)
+	VMOVDQU32 Z12, 192(R11)
+	VMOVDQU32 Z13, 256(R11)
+	VMOVDQU32 Z14, 320(R11)
+	VMOVDQU32 Z15, 384(R11)
+	VMOVDQU32 Z16, 448(R11)
+	VMOVDQU32 Z17, 512(R11)
 	VZEROUPPER
 	RET
 
@@ -8359,6 +8836,8 @@ p10:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p10_part:
 	MOVQ (DI), SI
@@ -8631,41 +9110,64 @@ p10_col:
 	VPBROADCASTD 28(CX)(R14*1), Z30
 	VPDPWSSD     Z28, Z30, Z9
 	VPDPWSSD     Z29, Z30, Z19
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p10_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p10_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p10_block
-	DECQ         BX
-	JNZ          p10_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
-	VMOVDQU32    Z7, 448(R11)
-	VMOVDQU32    Z8, 512(R11)
-	VMOVDQU32    Z9, 576(R11)
-	ADDQ         R9, R11
-	VMOVDQU32    Z10, (R11)
-	VMOVDQU32    Z11, 64(R11)
-	VMOVDQU32    Z12, 128(R11)
-	VMOVDQU32    Z13, 192(R11)
-	VMOVDQU32    Z14, 256(R11)
-	VMOVDQU32    Z15, 320(R11)
-	VMOVDQU32    Z16, 384(R11)
-	VMOVDQU32    Z17, 448(R11)
-	VMOVDQU32    Z18, 512(R11)
-	VMOVDQU32    Z19, 576(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p10_asked
+	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p10_asked
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+	PREFETCHT1   512(BX)
+	PREFETCHT1   576(BX)
+	PREFETCHT1   640(BX)
+	PREFETCHT1   704(BX)
+	PREFETCHT1   768(BX)
+	PREFETCHT1   832(BX)
+	PREFETCHT1   896(BX)
+	PREFETCHT1   960(BX)
+
+p10_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000400, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p10_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p10_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p10_block
+	DECQ      152(DI)
+	JNZ       p10_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
+	VMOVDQU32 Z7, 448(R11)
+	VMOVDQU32 Z8, 512(R11)
+	VMOVDQU32 Z9, 576(R11)
+	ADDQ      R9, R11
+	VMOVDQU32 Z10, (R11)
+	VMOVDQU32 Z11, 64(R11)
+	VMOVDQU32 Z12, 128(R11)
+	VMOVDQU32 Z13, 192(R11)
+	VMOVDQU32 Z14, 256(R11)
+	VMOVDQU32 Z15, 320(R11)
+	VMOVDQU32 Z16, 384(R11)
+	VMOVDQU32 Z17, 448(R11)
+	VMOVDQU32 Z18, 512(R11)
+	VMOVDQU32 Z19, 576(R11)
 	VZEROUPPER
 	RET
 
@@ -8697,6 +9199,8 @@ p11:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p11_part:
 	MOVQ (DI), SI
@@ -8993,43 +9497,66 @@ p11_col:
 	VPBROADCASTD 28(CX)(R14*2), Z31
 	VPDPWSSD     Z28, Z31, Z10
 	VPDPWSSD     Z29, Z31, Z21
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p11_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p11_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p11_block
-	DECQ         BX
-	JNZ          p11_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
-	VMOVDQU32    Z7, 448(R11)
-	VMOVDQU32    Z8, 512(R11)
-	VMOVDQU32    Z9, 576(R11)
-	VMOVDQU32    Z10, 640(R11)
-	ADDQ         R9, R11
-	VMOVDQU32    Z11, (R11)
-	VMOVDQU32    Z12, 64(R11)
-	VMOVDQU32    Z13, 128(R11)
-	VMOVDQU32    Z14, 192(R11)
-	VMOVDQU32    Z15, 256(R11)
-	VMOVDQU32    Z16, 320(R11)
-	VMOVDQU32    Z17, 384(R11)
-	VMOVDQU32    Z18, 448(R11)
-	VMOVDQU32    Z19, 512(R11)
-	VMOVDQU32    Z20, 576(R11)
-	VMOVDQU32    Z21, 640(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p11_asked
+	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p11_asked
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+	PREFETCHT1   512(BX)
+	PREFETCHT1   576(BX)
+	PREFETCHT1   640(BX)
+	PREFETCHT1   704(BX)
+	PREFETCHT1   768(BX)
+	PREFETCHT1   832(BX)
+	PREFETCHT1   896(BX)
+	PREFETCHT1   960(BX)
+
+p11_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000400, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p11_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p11_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p11_block
+	DECQ      152(DI)
+	JNZ       p11_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
+	VMOVDQU32 Z7, 448(R11)
+	VMOVDQU32 Z8, 512(R11)
+	VMOVDQU32 Z9, 576(R11)
+	VMOVDQU32 Z10, 640(R11)
+	ADDQ      R9, R11
+	VMOVDQU32 Z11, (R11)
+	VMOVDQU32 Z12, 64(R11)
+	VMOVDQU32 Z13, 128(R11)
+	VMOVDQU32 Z14, 192(R11)
+	VMOVDQU32 Z15, 256(R11)
+	VMOVDQU32 Z16, 320(R11)
+	VMOVDQU32 Z17, 384(R11)
+	VMOVDQU32 Z18, 448(R11)
+	VMOVDQU32 Z19, 512(R11)
+	VMOVDQU32 Z20, 576(R11)
+	VMOVDQU32 Z21, 640(R11)
 	VZEROUPPER
 	RET
 
@@ -9063,6 +9590,8 @@ p12:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p12_part:
 	MOVQ (DI), SI
@@ -9383,45 +9912,68 @@ p12_col:
 	VPBROADCASTD 28(CX)(R13*1), Z30
 	VPDPWSSD     Z28, Z30, Z11
 	VPDPWSSD     Z29, Z30, Z23
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p12_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p12_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p12_block
-	DECQ         BX
-	JNZ          p12_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
-	VMOVDQU32    Z7, 448(R11)
-	VMOVDQU32    Z8, 512(R11)
-	VMOVDQU32    Z9, 576(R11)
-	VMOVDQU32    Z10, 640(R11)
-	VMOVDQU32    Z11, 704(R11)
-	ADDQ         R9, R11
-	VMOVDQU32    Z12, (R11)
-	VMOVDQU32    Z13, 64(R11)
-	VMOVDQU32    Z14, 128(R11)
-	VMOVDQU32    Z15, 192(R11)
-	VMOVDQU32    Z16, 256(R11)
-	VMOVDQU32    Z17, 320(R11)
-	VMOVDQU32    Z18, 384(R11)
-	VMOVDQU32    Z19, 448(R11)
-	VMOVDQU32    Z20, 512(R11)
-	VMOVDQU32    Z21, 576(R11)
-	VMOVDQU32    Z22, 640(R11)
-	VMOVDQU32    Z23, 704(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p12_asked
+	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p12_asked
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+	PREFETCHT1   512(BX)
+	PREFETCHT1   576(BX)
+	PREFETCHT1   640(BX)
+	PREFETCHT1   704(BX)
+	PREFETCHT1   768(BX)
+	PREFETCHT1   832(BX)
+	PREFETCHT1   896(BX)
+	PREFETCHT1   960(BX)
+
+p12_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000400, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p12_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p12_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p12_block
+	DECQ      152(DI)
+	JNZ       p12_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
+	VMOVDQU32 Z7, 448(R11)
+	VMOVDQU32 Z8, 512(R11)
+	VMOVDQU32 Z9, 576(R11)
+	VMOVDQU32 Z10, 640(R11)
+	VMOVDQU32 Z11, 704(R11)
+	ADDQ      R9, R11
+	VMOVDQU32 Z12, (R11)
+	VMOVDQU32 Z13, 64(R11)
+	VMOVDQU32 Z14, 128(R11)
+	VMOVDQU32 Z15, 192(R11)
+	VMOVDQU32 Z16, 256(R11)
+	VMOVDQU32 Z17, 320(R11)
+	VMOVDQU32 Z18, 384(R11)
+	VMOVDQU32 Z19, 448(R11)
+	VMOVDQU32 Z20, 512(R11)
+	VMOVDQU32 Z21, 576(R11)
+	VMOVDQU32 Z22, 640(R11)
+	VMOVDQU32 Z23, 704(R11)
 	VZEROUPPER
 	RET
 
@@ -9457,6 +10009,8 @@ p13:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p13_part:
 	MOVQ (DI), SI
@@ -9802,47 +10356,70 @@ p13_col:
 	VPBROADCASTD 28(R15), Z31
 	VPDPWSSD     Z28, Z31, Z12
 	VPDPWSSD     Z29, Z31, Z25
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p13_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p13_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p13_block
-	DECQ         BX
-	JNZ          p13_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
-	VMOVDQU32    Z7, 448(R11)
-	VMOVDQU32    Z8, 512(R11)
-	VMOVDQU32    Z9, 576(R11)
-	VMOVDQU32    Z10, 640(R11)
-	VMOVDQU32    Z11, 704(R11)
-	VMOVDQU32    Z12, 768(R11)
-	ADDQ         R9, R11
-	VMOVDQU32    Z13, (R11)
-	VMOVDQU32    Z14, 64(R11)
-	VMOVDQU32    Z15, 128(R11)
-	VMOVDQU32    Z16, 192(R11)
-	VMOVDQU32    Z17, 256(R11)
-	VMOVDQU32    Z18, 320(R11)
-	VMOVDQU32    Z19, 384(R11)
-	VMOVDQU32    Z20, 448(R11)
-	VMOVDQU32    Z21, 512(R11)
-	VMOVDQU32    Z22, 576(R11)
-	VMOVDQU32    Z23, 640(R11)
-	VMOVDQU32    Z24, 704(R11)
-	VMOVDQU32    Z25, 768(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p13_asked
+	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p13_asked
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+	PREFETCHT1   512(BX)
+	PREFETCHT1   576(BX)
+	PREFETCHT1   640(BX)
+	PREFETCHT1   704(BX)
+	PREFETCHT1   768(BX)
+	PREFETCHT1   832(BX)
+	PREFETCHT1   896(BX)
+	PREFETCHT1   960(BX)
+
+p13_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000400, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p13_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p13_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p13_block
+	DECQ      152(DI)
+	JNZ       p13_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
+	VMOVDQU32 Z7, 448(R11)
+	VMOVDQU32 Z8, 512(R11)
+	VMOVDQU32 Z9, 576(R11)
+	VMOVDQU32 Z10, 640(R11)
+	VMOVDQU32 Z11, 704(R11)
+	VMOVDQU32 Z12, 768(R11)
+	ADDQ      R9, R11
+	VMOVDQU32 Z13, (R11)
+	VMOVDQU32 Z14, 64(R11)
+	VMOVDQU32 Z15, 128(R11)
+	VMOVDQU32 Z16, 192(R11)
+	VMOVDQU32 Z17, 256(R11)
+	VMOVDQU32 Z18, 320(R11)
+	VMOVDQU32 Z19, 384(R11)
+	VMOVDQU32 Z20, 448(R11)
+	VMOVDQU32 Z21, 512(R11)
+	VMOVDQU32 Z22, 576(R11)
+	VMOVDQU32 Z23, 640(R11)
+	VMOVDQU32 Z24, 704(R11)
+	VMOVDQU32 Z25, 768(R11)
 	VZEROUPPER
 	RET
 
@@ -9880,6 +10457,8 @@ p14:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p14_part:
 	MOVQ (DI), SI
@@ -10249,54 +10828,77 @@ p14_col:
 	VPBROADCASTD 28(R15)(R14*1), Z30
 	VPDPWSSD     Z28, Z30, Z13
 	VPDPWSSD     Z29, Z30, Z27
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p14_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p14_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p14_block
-	DECQ         BX
-	JNZ          p14_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
-	VMOVDQU32    Z7, 448(R11)
-	VMOVDQU32    Z8, 512(R11)
-	VMOVDQU32    Z9, 576(R11)
-	VMOVDQU32    Z10, 640(R11)
-	VMOVDQU32    Z11, 704(R11)
-	VMOVDQU32    Z12, 768(R11)
-	VMOVDQU32    Z13, 832(R11)
-	ADDQ         R9, R11
-	VMOVDQU32    Z14, (R11)
-	VMOVDQU32    Z15, 64(R11)
-	VMOVDQU32    Z16, 128(R11)
-	VMOVDQU32    Z17, 192(R11)
-	VMOVDQU32    Z18, 256(R11)
-	VMOVDQU32    Z19, 320(R11)
-	VMOVDQU32    Z20, 384(R11)
-	VMOVDQU32    Z21, 448(R11)
-	VMOVDQU32    Z22, 512(R11)
-	VMOVDQU32    Z23, 576(R11)
-	VMOVDQU32    Z24, 640(R11)
-	VMOVDQU32    Z25, 704(R11)
-	VMOVDQU32    Z26, 768(R11)
-	VMOVDQU32    Z27, 832(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p14_asked
+	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p14_asked
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+	PREFETCHT1   512(BX)
+	PREFETCHT1   576(BX)
+	PREFETCHT1   640(BX)
+	PREFETCHT1   704(BX)
+	PREFETCHT1   768(BX)
+	PREFETCHT1   832(BX)
+	PREFETCHT1   896(BX)
+	PREFETCHT1   960(BX)
+
+p14_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000400, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p14_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p14_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p14_block
+	DECQ      152(DI)
+	JNZ       p14_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
+	VMOVDQU32 Z7, 448(R11)
+	VMOVDQU32 Z8, 512(R11)
+	VMOVDQU32 Z9, 576(R11)
+	VMOVDQU32 Z10, 640(R11)
+	VMOVDQU32 Z11, 704(R11)
+	VMOVDQU32 Z12, 768(R11)
+	VMOVDQU32 Z13, 832(R11)
+	ADDQ      R9, R11
+	VMOVDQU32 Z14, (R11)
+	VMOVDQU32 Z15, 64(R11)
+	VMOVDQU32 Z16, 128(R11)
+	VMOVDQU32 Z17, 192(R11)
+	VMOVDQU32 Z18, 256(R11)
+	VMOVDQU32 Z19, 320(R11)
+	VMOVDQU32 Z20, 384(R11)
+	VMOVDQU32 Z21, 448(R11)
+	VMOVDQU32 Z22, 512(R11)
+	VMOVDQU32 Z23, 576(R11)
+	VMOVDQU32 Z24, 640(R11)
+	VMOVDQU32 Z25, 704(R11)
+	VMOVDQU32 Z26, 768(R11)
+	VMOVDQU32 Z27, 832(R11)
 	VZEROUPPER
 	RET
 
 // func intBlock16AVX512VNNI(a *IntTile)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, MMX+
 TEXT ·intBlock16AVX512VNNI(SB), NOSPLIT, $0-8
 	MOVQ      a+0(FP), DI
 	MOVQ      120(DI), AX
@@ -10335,6 +10937,8 @@ TEXT ·intBlock16AVX512VNNI(SB), NOSPLIT, $0-8
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p1_part:
 	MOVQ (DI), SI
@@ -10365,6 +10969,17 @@ p1_col:
 	VPDPBUSD     Z28, Z31, Z3
 
 p1_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p1_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p1_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p1_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000100, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -10375,7 +10990,7 @@ p1_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p1_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p1_part
 	VPADDD       Z2, Z0, Z0
 	VPADDD       Z3, Z1, Z1
@@ -10421,6 +11036,8 @@ p2:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p2_part:
 	MOVQ (DI), SI
@@ -10459,6 +11076,17 @@ p2_col:
 	VPDPBUSD     Z28, Z30, Z7
 
 p2_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p2_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p2_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p2_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000100, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -10469,7 +11097,7 @@ p2_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p2_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p2_part
 	VPADDD       Z4, Z0, Z0
 	VPADDD       Z5, Z1, Z1
@@ -10520,6 +11148,8 @@ p3:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p3_part:
 	MOVQ (DI), SI
@@ -10566,6 +11196,17 @@ p3_col:
 	VPDPBUSD     Z28, Z31, Z5
 
 p3_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p3_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p3_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p3_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000100, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -10576,7 +11217,7 @@ p3_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p3_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p3_part
 	VPADDD       Z3, Z0, Z0
 	VPADDD       Z4, Z1, Z1
@@ -10634,6 +11275,8 @@ p4:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p4_part:
 	MOVQ (DI), SI
@@ -10688,6 +11331,17 @@ p4_col:
 	VPDPBUSD     Z28, Z30, Z7
 
 p4_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p4_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p4_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p4_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000100, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -10698,7 +11352,7 @@ p4_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p4_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p4_part
 	VPADDD       Z4, Z0, Z0
 	VPADDD       Z5, Z1, Z1
@@ -10756,6 +11410,8 @@ p5:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p5_part:
 	MOVQ (DI), SI
@@ -10819,6 +11475,17 @@ p5_col:
 	VPDPBUSD     Z28, Z31, Z4
 
 p5_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p5_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p5_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p5_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000100, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -10829,7 +11496,7 @@ p5_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p5_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p5_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -10895,6 +11562,8 @@ p6:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p6_part:
 	MOVQ (DI), SI
@@ -10966,6 +11635,17 @@ p6_col:
 	VPDPBUSD     Z28, Z30, Z5
 
 p6_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p6_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p6_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p6_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000100, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -10976,7 +11656,7 @@ p6_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p6_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p6_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -11047,6 +11727,8 @@ p7:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p7_part:
 	MOVQ (DI), SI
@@ -11126,6 +11808,17 @@ p7_col:
 	VPDPBUSD     Z28, Z31, Z6
 
 p7_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p7_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p7_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p7_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000100, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -11136,7 +11829,7 @@ p7_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p7_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p7_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -11216,6 +11909,8 @@ p8:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p8_part:
 	MOVQ (DI), SI
@@ -11303,6 +11998,17 @@ p8_col:
 	VPDPBUSD     Z28, Z30, Z7
 
 p8_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p8_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p8_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p8_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000100, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -11313,7 +12019,7 @@ p8_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p8_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p8_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -11396,6 +12102,8 @@ p9:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p9_part:
 	MOVQ (DI), SI
@@ -11492,6 +12200,17 @@ p9_col:
 	VPDPBUSD     Z28, Z31, Z8
 
 p9_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p9_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p9_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p9_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000100, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -11502,7 +12221,7 @@ p9_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p9_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p9_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -11597,6 +12316,8 @@ p10:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p10_part:
 	MOVQ (DI), SI
@@ -11701,6 +12422,17 @@ p10_col:
 	VPDPBUSD     Z28, Z30, Z9
 
 p10_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p10_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p10_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p10_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000100, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -11711,7 +12443,7 @@ p10_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p10_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p10_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -11811,6 +12543,8 @@ p11:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p11_part:
 	MOVQ (DI), SI
@@ -11923,6 +12657,17 @@ p11_col:
 	VPDPBUSD     Z28, Z31, Z10
 
 p11_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p11_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p11_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p11_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000100, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -11933,7 +12678,7 @@ p11_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p11_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p11_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -12042,6 +12787,8 @@ p12:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p12_part:
 	MOVQ (DI), SI
@@ -12162,6 +12909,17 @@ p12_col:
 	VPDPBUSD     Z28, Z30, Z11
 
 p12_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p12_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p12_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p12_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000100, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -12172,7 +12930,7 @@ p12_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p12_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p12_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -12284,6 +13042,8 @@ p13:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p13_part:
 	MOVQ (DI), SI
@@ -12413,6 +13173,17 @@ p13_col:
 	VPDPBUSD     Z28, Z31, Z12
 
 p13_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p13_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p13_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p13_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000100, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -12423,7 +13194,7 @@ p13_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p13_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p13_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -12547,6 +13318,8 @@ p14:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p14_part:
 	MOVQ (DI), SI
@@ -12684,6 +13457,17 @@ p14_col:
 	VPDPBUSD     Z28, Z30, Z13
 
 p14_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p14_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p14_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p14_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000100, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -12694,7 +13478,7 @@ p14_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p14_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p14_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -12839,6 +13623,7 @@ TEXT ·intPixel16AVX512VNNI(SB), NOSPLIT, $0-8
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -12866,7 +13651,7 @@ p1_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p1_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p1_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -12903,6 +13688,7 @@ p2:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -12932,7 +13718,7 @@ p2_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p2_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p2_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -12974,6 +13760,7 @@ p3:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -13005,7 +13792,7 @@ p3_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p3_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p3_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -13056,6 +13843,7 @@ p4:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -13089,7 +13877,7 @@ p4_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p4_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p4_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -13143,6 +13931,7 @@ p5:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -13179,7 +13968,7 @@ p5_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p5_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p5_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -13245,6 +14034,7 @@ p6:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p6_part:
 	MOVQ (DI), SI
@@ -13283,7 +14073,7 @@ p6_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p6_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p6_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -13354,6 +14144,7 @@ p7:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p7_part:
 	MOVQ (DI), SI
@@ -13394,7 +14185,7 @@ p7_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p7_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p7_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -13474,6 +14265,7 @@ p8:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p8_part:
 	MOVQ (DI), SI
@@ -13516,7 +14308,7 @@ p8_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p8_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p8_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -13599,6 +14391,7 @@ p9:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p9_part:
 	MOVQ (DI), SI
@@ -13644,7 +14437,7 @@ p9_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p9_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p9_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -13739,6 +14532,7 @@ p10:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p10_part:
 	MOVQ (DI), SI
@@ -13786,7 +14580,7 @@ p10_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p10_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p10_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -13886,6 +14680,7 @@ p11:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p11_part:
 	MOVQ (DI), SI
@@ -13935,7 +14730,7 @@ p11_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p11_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p11_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -14044,6 +14839,7 @@ p12:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p12_part:
 	MOVQ (DI), SI
@@ -14095,7 +14891,7 @@ p12_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p12_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p12_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -14207,6 +15003,7 @@ p13:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p13_part:
 	MOVQ (DI), SI
@@ -14261,7 +15058,7 @@ p13_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p13_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p13_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -14385,6 +15182,7 @@ p14:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p14_part:
 	MOVQ (DI), SI
@@ -14441,7 +15239,7 @@ p14_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p14_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p14_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -14550,7 +15348,7 @@ p14_sums:
 	RET
 
 // func intProduct16AVX512VNNI(a *IntTile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·intProduct16AVX512VNNI(SB), NOSPLIT, $0-8
 	MOVQ      a+0(FP), DI
 	MOVQ      120(DI), AX
@@ -14589,6 +15387,8 @@ TEXT ·intProduct16AVX512VNNI(SB), NOSPLIT, $0-8
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p1_part:
 	MOVQ (DI), SI
@@ -14627,24 +15427,39 @@ p1_col:
 	VMOVDQU32    448(DX), Z28
 	VPBROADCASTD 28(R11), Z31
 	VPDPWSSD     Z28, Z31, Z3
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p1_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p1_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p1_block
-	DECQ         BX
-	JNZ          p1_part
-	VPADDD       Z2, Z0, Z0
-	VPADDD       Z3, Z1, Z1
-	VPADDD       Z1, Z0, Z0
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p1_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p1_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p1_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000200, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p1_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p1_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p1_block
+	DECQ      152(DI)
+	JNZ       p1_part
+	VPADDD    Z2, Z0, Z0
+	VPADDD    Z3, Z1, Z1
+	VPADDD    Z1, Z0, Z0
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
 	VZEROUPPER
 	RET
 
@@ -14662,6 +15477,8 @@ p2:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p2_part:
 	MOVQ (DI), SI
@@ -14716,28 +15533,43 @@ p2_col:
 	VPDPWSSD     Z28, Z31, Z6
 	VPBROADCASTD 28(R11)(R14*1), Z30
 	VPDPWSSD     Z28, Z30, Z7
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p2_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p2_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p2_block
-	DECQ         BX
-	JNZ          p2_part
-	VPADDD       Z4, Z0, Z0
-	VPADDD       Z5, Z1, Z1
-	VPADDD       Z6, Z2, Z2
-	VPADDD       Z7, Z3, Z3
-	VPADDD       Z2, Z0, Z0
-	VPADDD       Z3, Z1, Z1
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p2_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p2_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p2_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000200, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p2_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p2_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p2_block
+	DECQ      152(DI)
+	JNZ       p2_part
+	VPADDD    Z4, Z0, Z0
+	VPADDD    Z5, Z1, Z1
+	VPADDD    Z6, Z2, Z2
+	VPADDD    Z7, Z3, Z3
+	VPADDD    Z2, Z0, Z0
+	VPADDD    Z3, Z1, Z1
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
 	VZEROUPPER
 	RET
 
@@ -14753,6 +15585,8 @@ p3:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p3_part:
 	MOVQ (DI), SI
@@ -14823,26 +15657,41 @@ p3_col:
 	VPDPWSSD     Z28, Z30, Z4
 	VPBROADCASTD 28(R11)(R14*2), Z31
 	VPDPWSSD     Z28, Z31, Z5
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p3_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p3_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p3_block
-	DECQ         BX
-	JNZ          p3_part
-	VPADDD       Z3, Z0, Z0
-	VPADDD       Z4, Z1, Z1
-	VPADDD       Z5, Z2, Z2
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p3_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p3_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p3_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000200, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p3_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p3_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p3_block
+	DECQ      152(DI)
+	JNZ       p3_part
+	VPADDD    Z3, Z0, Z0
+	VPADDD    Z4, Z1, Z1
+	VPADDD    Z5, Z2, Z2
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
 	VZEROUPPER
 	RET
 
@@ -14860,6 +15709,8 @@ p4:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p4_part:
 	MOVQ (DI), SI
@@ -14946,28 +15797,43 @@ p4_col:
 	VPDPWSSD     Z28, Z31, Z6
 	VPBROADCASTD 28(R11)(R13*1), Z30
 	VPDPWSSD     Z28, Z30, Z7
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p4_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p4_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p4_block
-	DECQ         BX
-	JNZ          p4_part
-	VPADDD       Z4, Z0, Z0
-	VPADDD       Z5, Z1, Z1
-	VPADDD       Z6, Z2, Z2
-	VPADDD       Z7, Z3, Z3
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p4_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p4_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p4_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000200, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p4_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p4_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p4_block
+	DECQ      152(DI)
+	JNZ       p4_part
+	VPADDD    Z4, Z0, Z0
+	VPADDD    Z5, Z1, Z1
+	VPADDD    Z6, Z2, Z2
+	VPADDD    Z7, Z3, Z3
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
 	VZEROUPPER
 	RET
 
@@ -14982,6 +15848,8 @@ p5:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p5_part:
 	MOVQ (DI), SI
@@ -15085,25 +15953,40 @@ p5_col:
 	VPDPWSSD     Z28, Z30, Z3
 	VPBROADCASTD 28(AX), Z31
 	VPDPWSSD     Z28, Z31, Z4
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p5_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p5_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p5_block
-	DECQ         BX
-	JNZ          p5_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p5_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p5_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p5_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000200, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p5_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p5_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p5_block
+	DECQ      152(DI)
+	JNZ       p5_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
 	VZEROUPPER
 	RET
 
@@ -15119,6 +16002,8 @@ p6:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p6_part:
 	MOVQ (DI), SI
@@ -15238,26 +16123,41 @@ p6_col:
 	VPDPWSSD     Z28, Z31, Z4
 	VPBROADCASTD 28(AX)(R14*1), Z30
 	VPDPWSSD     Z28, Z30, Z5
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p6_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p6_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p6_block
-	DECQ         BX
-	JNZ          p6_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p6_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p6_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p6_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000200, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p6_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p6_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p6_block
+	DECQ      152(DI)
+	JNZ       p6_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
 	VZEROUPPER
 	RET
 
@@ -15274,6 +16174,8 @@ p7:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p7_part:
 	MOVQ (DI), SI
@@ -15409,27 +16311,42 @@ p7_col:
 	VPDPWSSD     Z28, Z30, Z5
 	VPBROADCASTD 28(AX)(R14*2), Z31
 	VPDPWSSD     Z28, Z31, Z6
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p7_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p7_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p7_block
-	DECQ         BX
-	JNZ          p7_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p7_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p7_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p7_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000200, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p7_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p7_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p7_block
+	DECQ      152(DI)
+	JNZ       p7_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
 	VZEROUPPER
 	RET
 
@@ -15447,6 +16364,8 @@ p8:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p8_part:
 	MOVQ (DI), SI
@@ -15598,28 +16517,43 @@ p8_col:
 	VPDPWSSD     Z28, Z31, Z6
 	VPBROADCASTD 28(AX)(R13*1), Z30
 	VPDPWSSD     Z28, Z30, Z7
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p8_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p8_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p8_block
-	DECQ         BX
-	JNZ          p8_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
-	VMOVDQU32    Z7, 448(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p8_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p8_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p8_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000200, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p8_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p8_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p8_block
+	DECQ      152(DI)
+	JNZ       p8_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
+	VMOVDQU32 Z7, 448(R11)
 	VZEROUPPER
 	RET
 
@@ -15638,6 +16572,8 @@ p9:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p9_part:
 	MOVQ (DI), SI
@@ -15806,29 +16742,44 @@ p9_col:
 	VPDPWSSD     Z28, Z30, Z7
 	VPBROADCASTD 28(CX), Z31
 	VPDPWSSD     Z28, Z31, Z8
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p9_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p9_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p9_block
-	DECQ         BX
-	JNZ          p9_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
-	VMOVDQU32    Z7, 448(R11)
-	VMOVDQU32    Z8, 512(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p9_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p9_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p9_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000200, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p9_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p9_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p9_block
+	DECQ      152(DI)
+	JNZ       p9_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
+	VMOVDQU32 Z7, 448(R11)
+	VMOVDQU32 Z8, 512(R11)
 	VZEROUPPER
 	RET
 
@@ -15848,6 +16799,8 @@ p10:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p10_part:
 	MOVQ (DI), SI
@@ -16032,30 +16985,45 @@ p10_col:
 	VPDPWSSD     Z28, Z31, Z8
 	VPBROADCASTD 28(CX)(R14*1), Z30
 	VPDPWSSD     Z28, Z30, Z9
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p10_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p10_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p10_block
-	DECQ         BX
-	JNZ          p10_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
-	VMOVDQU32    Z7, 448(R11)
-	VMOVDQU32    Z8, 512(R11)
-	VMOVDQU32    Z9, 576(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p10_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p10_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p10_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000200, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p10_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p10_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p10_block
+	DECQ      152(DI)
+	JNZ       p10_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
+	VMOVDQU32 Z7, 448(R11)
+	VMOVDQU32 Z8, 512(R11)
+	VMOVDQU32 Z9, 576(R11)
 	VZEROUPPER
 	RET
 
@@ -16076,6 +17044,8 @@ p11:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p11_part:
 	MOVQ (DI), SI
@@ -16276,31 +17246,46 @@ p11_col:
 	VPDPWSSD     Z28, Z30, Z9
 	VPBROADCASTD 28(CX)(R14*2), Z31
 	VPDPWSSD     Z28, Z31, Z10
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p11_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p11_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p11_block
-	DECQ         BX
-	JNZ          p11_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
-	VMOVDQU32    Z7, 448(R11)
-	VMOVDQU32    Z8, 512(R11)
-	VMOVDQU32    Z9, 576(R11)
-	VMOVDQU32    Z10, 640(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p11_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p11_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p11_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000200, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p11_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p11_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p11_block
+	DECQ      152(DI)
+	JNZ       p11_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
+	VMOVDQU32 Z7, 448(R11)
+	VMOVDQU32 Z8, 512(R11)
+	VMOVDQU32 Z9, 576(R11)
+	VMOVDQU32 Z10, 640(R11)
 	VZEROUPPER
 	RET
 
@@ -16322,6 +17307,8 @@ p12:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p12_part:
 	MOVQ (DI), SI
@@ -16538,32 +17525,47 @@ p12_col:
 	VPDPWSSD     Z28, Z31, Z10
 	VPBROADCASTD 28(CX)(R13*1), Z30
 	VPDPWSSD     Z28, Z30, Z11
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p12_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p12_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p12_block
-	DECQ         BX
-	JNZ          p12_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
-	VMOVDQU32    Z7, 448(R11)
-	VMOVDQU32    Z8, 512(R11)
-	VMOVDQU32    Z9, 576(R11)
-	VMOVDQU32    Z10, 640(R11)
-	VMOVDQU32    Z11, 704(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p12_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p12_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p12_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000200, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p12_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p12_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p12_block
+	DECQ      152(DI)
+	JNZ       p12_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
+	VMOVDQU32 Z7, 448(R11)
+	VMOVDQU32 Z8, 512(R11)
+	VMOVDQU32 Z9, 576(R11)
+	VMOVDQU32 Z10, 640(R11)
+	VMOVDQU32 Z11, 704(R11)
 	VZEROUPPER
 	RET
 
@@ -16586,6 +17588,8 @@ p13:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p13_part:
 	MOVQ (DI), SI
@@ -16819,33 +17823,48 @@ p13_col:
 	VPDPWSSD     Z28, Z30, Z11
 	VPBROADCASTD 28(R15), Z31
 	VPDPWSSD     Z28, Z31, Z12
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p13_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p13_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p13_block
-	DECQ         BX
-	JNZ          p13_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
-	VMOVDQU32    Z7, 448(R11)
-	VMOVDQU32    Z8, 512(R11)
-	VMOVDQU32    Z9, 576(R11)
-	VMOVDQU32    Z10, 640(R11)
-	VMOVDQU32    Z11, 704(R11)
-	VMOVDQU32    Z12, 768(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p13_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p13_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p13_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000200, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p13_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p13_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p13_block
+	DECQ      152(DI)
+	JNZ       p13_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
+	VMOVDQU32 Z7, 448(R11)
+	VMOVDQU32 Z8, 512(R11)
+	VMOVDQU32 Z9, 576(R11)
+	VMOVDQU32 Z10, 640(R11)
+	VMOVDQU32 Z11, 704(R11)
+	VMOVDQU32 Z12, 768(R11)
 	VZEROUPPER
 	RET
 
@@ -16869,6 +17888,8 @@ p14:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p14_part:
 	MOVQ (DI), SI
@@ -17118,34 +18139,49 @@ p14_col:
 	VPDPWSSD     Z28, Z31, Z12
 	VPBROADCASTD 28(R15)(R14*1), Z30
 	VPDPWSSD     Z28, Z30, Z13
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p14_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p14_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p14_block
-	DECQ         BX
-	JNZ          p14_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
-	VMOVDQU32    Z7, 448(R11)
-	VMOVDQU32    Z8, 512(R11)
-	VMOVDQU32    Z9, 576(R11)
-	VMOVDQU32    Z10, 640(R11)
-	VMOVDQU32    Z11, 704(R11)
-	VMOVDQU32    Z12, 768(R11)
-	VMOVDQU32    Z13, 832(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p14_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p14_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p14_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000200, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p14_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p14_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p14_block
+	DECQ      152(DI)
+	JNZ       p14_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
+	VMOVDQU32 Z7, 448(R11)
+	VMOVDQU32 Z8, 512(R11)
+	VMOVDQU32 Z9, 576(R11)
+	VMOVDQU32 Z10, 640(R11)
+	VMOVDQU32 Z11, 704(R11)
+	VMOVDQU32 Z12, 768(R11)
+	VMOVDQU32 Z13, 832(R11)
 	VZEROUPPER
 	RET
 
@@ -17188,6 +18224,7 @@ p1_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -17232,7 +18269,7 @@ p1_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p1_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p1_part
 	VPADDD Y2, Y0, Y0
 	VPADDD Y3, Y1, Y1
@@ -17303,6 +18340,7 @@ p2_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -17359,7 +18397,7 @@ p2_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p2_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p2_part
 	VPADDD Y4, Y0, Y0
 	VPADDD Y5, Y1, Y1
@@ -17437,6 +18475,7 @@ p3_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -17505,7 +18544,7 @@ p3_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p3_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p3_part
 	VPADDD Y3, Y0, Y0
 	VPADDD Y4, Y1, Y1
@@ -17591,6 +18630,7 @@ p4_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -17671,7 +18711,7 @@ p4_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p4_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p4_part
 	VPADDD Y4, Y0, Y0
 	VPADDD Y5, Y1, Y1
@@ -17761,6 +18801,7 @@ p5_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -17854,7 +18895,7 @@ p5_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p5_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p5_part
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
@@ -17953,6 +18994,7 @@ p6_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p6_part:
 	MOVQ (DI), SI
@@ -18058,7 +19100,7 @@ p6_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p6_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p6_part
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
@@ -18164,6 +19206,7 @@ p7_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p7_part:
 	MOVQ (DI), SI
@@ -18281,7 +19324,7 @@ p7_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p7_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p7_part
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
@@ -18397,6 +19440,7 @@ p8_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p8_part:
 	MOVQ (DI), SI
@@ -18526,7 +19570,7 @@ p8_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p8_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p8_part
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
@@ -18649,6 +19693,7 @@ p9_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p9_part:
 	MOVQ (DI), SI
@@ -18791,7 +19836,7 @@ p9_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p9_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p9_part
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
@@ -18927,6 +19972,7 @@ p10_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p10_part:
 	MOVQ (DI), SI
@@ -19081,7 +20127,7 @@ p10_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p10_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p10_part
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
@@ -19224,6 +20270,7 @@ p11_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p11_part:
 	MOVQ (DI), SI
@@ -19390,7 +20437,7 @@ p11_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p11_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p11_part
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
@@ -19543,6 +20590,7 @@ p12_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p12_part:
 	MOVQ (DI), SI
@@ -19721,7 +20769,7 @@ p12_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p12_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p12_part
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
@@ -19895,6 +20943,7 @@ p1_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -19923,7 +20972,7 @@ p1_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p1_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p1_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -19985,6 +21034,7 @@ p2_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -20016,7 +21066,7 @@ p2_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p2_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p2_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -20085,6 +21135,7 @@ p3_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -20119,7 +21170,7 @@ p3_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p3_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p3_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -20198,6 +21249,7 @@ p4_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -20235,7 +21287,7 @@ p4_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p4_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p4_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -20321,6 +21373,7 @@ p5_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -20362,7 +21415,7 @@ p5_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p5_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p5_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -20461,6 +21514,7 @@ p6_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p6_part:
 	MOVQ (DI), SI
@@ -20505,7 +21559,7 @@ p6_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p6_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p6_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -20611,6 +21665,7 @@ p7_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p7_part:
 	MOVQ (DI), SI
@@ -20658,7 +21713,7 @@ p7_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p7_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p7_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -20774,6 +21829,7 @@ p8_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p8_part:
 	MOVQ (DI), SI
@@ -20824,7 +21880,7 @@ p8_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p8_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p8_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -20947,6 +22003,7 @@ p9_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p9_part:
 	MOVQ (DI), SI
@@ -21001,7 +22058,7 @@ p9_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p9_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p9_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -21137,6 +22194,7 @@ p10_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p10_part:
 	MOVQ (DI), SI
@@ -21194,7 +22252,7 @@ p10_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p10_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p10_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -21337,6 +22395,7 @@ p11_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p11_part:
 	MOVQ (DI), SI
@@ -21397,7 +22456,7 @@ p11_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p11_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p11_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -21550,6 +22609,7 @@ p12_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p12_part:
 	MOVQ (DI), SI
@@ -21613,7 +22673,7 @@ p12_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p12_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p12_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -21790,6 +22850,7 @@ p1_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -21846,7 +22907,7 @@ p1_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p1_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p1_part
 	VPADDD       Y2, Y0, Y0
 	VPADDD       Y3, Y1, Y1
@@ -21889,6 +22950,7 @@ p2_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -21969,7 +23031,7 @@ p2_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p2_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p2_part
 	VPADDD       Y4, Y0, Y0
 	VPADDD       Y5, Y1, Y1
@@ -22015,6 +23077,7 @@ p3_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -22119,7 +23182,7 @@ p3_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p3_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p3_part
 	VPADDD       Y3, Y0, Y0
 	VPADDD       Y4, Y1, Y1
@@ -22166,6 +23229,7 @@ p4_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -22294,7 +23358,7 @@ p4_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p4_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p4_part
 	VPADDD       Y4, Y0, Y0
 	VPADDD       Y5, Y1, Y1
@@ -22341,6 +23405,7 @@ p5_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -22494,7 +23559,7 @@ p5_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p5_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p5_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -22540,6 +23605,7 @@ p6_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p6_part:
 	MOVQ (DI), SI
@@ -22717,7 +23783,7 @@ p6_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p6_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p6_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -22766,6 +23832,7 @@ p7_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p7_part:
 	MOVQ (DI), SI
@@ -22967,7 +24034,7 @@ p7_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p7_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p7_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -23019,6 +24086,7 @@ p8_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p8_part:
 	MOVQ (DI), SI
@@ -23244,7 +24312,7 @@ p8_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p8_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p8_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -23299,6 +24367,7 @@ p9_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p9_part:
 	MOVQ (DI), SI
@@ -23549,7 +24618,7 @@ p9_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p9_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p9_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -23607,6 +24676,7 @@ p10_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p10_part:
 	MOVQ (DI), SI
@@ -23881,7 +24951,7 @@ p10_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p10_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p10_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -23942,6 +25012,7 @@ p11_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p11_part:
 	MOVQ (DI), SI
@@ -24240,7 +25311,7 @@ p11_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p11_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p11_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -24304,6 +25375,7 @@ p12_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p12_part:
 	MOVQ (DI), SI
@@ -24626,7 +25698,7 @@ p12_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p12_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p12_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -24710,6 +25782,7 @@ p1_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -24754,7 +25827,7 @@ p1_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p1_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p1_part
 	VPADDD Y2, Y0, Y0
 	VPADDD Y3, Y1, Y1
@@ -24825,6 +25898,7 @@ p2_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -24881,7 +25955,7 @@ p2_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p2_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p2_part
 	VPADDD Y4, Y0, Y0
 	VPADDD Y5, Y1, Y1
@@ -24959,6 +26033,7 @@ p3_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -25027,7 +26102,7 @@ p3_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p3_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p3_part
 	VPADDD Y3, Y0, Y0
 	VPADDD Y4, Y1, Y1
@@ -25113,6 +26188,7 @@ p4_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -25193,7 +26269,7 @@ p4_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p4_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p4_part
 	VPADDD Y4, Y0, Y0
 	VPADDD Y5, Y1, Y1
@@ -25283,6 +26359,7 @@ p5_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -25376,7 +26453,7 @@ p5_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p5_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p5_part
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
@@ -25475,6 +26552,7 @@ p6_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p6_part:
 	MOVQ (DI), SI
@@ -25580,7 +26658,7 @@ p6_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p6_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p6_part
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
@@ -25686,6 +26764,7 @@ p7_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p7_part:
 	MOVQ (DI), SI
@@ -25803,7 +26882,7 @@ p7_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p7_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p7_part
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
@@ -25919,6 +26998,7 @@ p8_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p8_part:
 	MOVQ (DI), SI
@@ -26048,7 +27128,7 @@ p8_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p8_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p8_part
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
@@ -26171,6 +27251,7 @@ p9_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p9_part:
 	MOVQ (DI), SI
@@ -26313,7 +27394,7 @@ p9_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p9_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p9_part
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
@@ -26449,6 +27530,7 @@ p10_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p10_part:
 	MOVQ (DI), SI
@@ -26603,7 +27685,7 @@ p10_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p10_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p10_part
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
@@ -26746,6 +27828,7 @@ p11_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p11_part:
 	MOVQ (DI), SI
@@ -26912,7 +27995,7 @@ p11_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p11_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p11_part
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
@@ -27065,6 +28148,7 @@ p12_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p12_part:
 	MOVQ (DI), SI
@@ -27243,7 +28327,7 @@ p12_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p12_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p12_part
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
@@ -27417,6 +28501,7 @@ p1_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -27445,7 +28530,7 @@ p1_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p1_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p1_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -27507,6 +28592,7 @@ p2_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -27538,7 +28624,7 @@ p2_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p2_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p2_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -27607,6 +28693,7 @@ p3_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -27641,7 +28728,7 @@ p3_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p3_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p3_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -27720,6 +28807,7 @@ p4_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -27757,7 +28845,7 @@ p4_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p4_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p4_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -27843,6 +28931,7 @@ p5_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -27884,7 +28973,7 @@ p5_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p5_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p5_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -27983,6 +29072,7 @@ p6_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p6_part:
 	MOVQ (DI), SI
@@ -28027,7 +29117,7 @@ p6_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p6_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p6_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -28133,6 +29223,7 @@ p7_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p7_part:
 	MOVQ (DI), SI
@@ -28180,7 +29271,7 @@ p7_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p7_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p7_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -28296,6 +29387,7 @@ p8_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p8_part:
 	MOVQ (DI), SI
@@ -28346,7 +29438,7 @@ p8_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p8_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p8_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -28469,6 +29561,7 @@ p9_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p9_part:
 	MOVQ (DI), SI
@@ -28523,7 +29616,7 @@ p9_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p9_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p9_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -28659,6 +29752,7 @@ p10_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p10_part:
 	MOVQ (DI), SI
@@ -28716,7 +29810,7 @@ p10_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p10_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p10_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -28859,6 +29953,7 @@ p11_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p11_part:
 	MOVQ (DI), SI
@@ -28919,7 +30014,7 @@ p11_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p11_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p11_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -29072,6 +30167,7 @@ p12_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p12_part:
 	MOVQ (DI), SI
@@ -29135,7 +30231,7 @@ p12_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p12_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p12_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -29312,6 +30408,7 @@ p1_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -29368,7 +30465,7 @@ p1_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p1_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p1_part
 	VPADDD       Y2, Y0, Y0
 	VPADDD       Y3, Y1, Y1
@@ -29411,6 +30508,7 @@ p2_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -29491,7 +30589,7 @@ p2_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p2_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p2_part
 	VPADDD       Y4, Y0, Y0
 	VPADDD       Y5, Y1, Y1
@@ -29537,6 +30635,7 @@ p3_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -29641,7 +30740,7 @@ p3_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p3_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p3_part
 	VPADDD       Y3, Y0, Y0
 	VPADDD       Y4, Y1, Y1
@@ -29688,6 +30787,7 @@ p4_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -29816,7 +30916,7 @@ p4_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p4_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p4_part
 	VPADDD       Y4, Y0, Y0
 	VPADDD       Y5, Y1, Y1
@@ -29863,6 +30963,7 @@ p5_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -30016,7 +31117,7 @@ p5_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p5_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p5_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -30062,6 +31163,7 @@ p6_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p6_part:
 	MOVQ (DI), SI
@@ -30239,7 +31341,7 @@ p6_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p6_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p6_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -30288,6 +31390,7 @@ p7_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p7_part:
 	MOVQ (DI), SI
@@ -30489,7 +31592,7 @@ p7_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p7_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p7_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -30541,6 +31644,7 @@ p8_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p8_part:
 	MOVQ (DI), SI
@@ -30766,7 +31870,7 @@ p8_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p8_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p8_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -30821,6 +31925,7 @@ p9_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p9_part:
 	MOVQ (DI), SI
@@ -31071,7 +32176,7 @@ p9_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p9_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p9_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -31129,6 +32234,7 @@ p10_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p10_part:
 	MOVQ (DI), SI
@@ -31403,7 +32509,7 @@ p10_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p10_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p10_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -31464,6 +32570,7 @@ p11_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p11_part:
 	MOVQ (DI), SI
@@ -31762,7 +32869,7 @@ p11_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p11_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p11_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -31826,6 +32933,7 @@ p12_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p12_part:
 	MOVQ (DI), SI
@@ -32148,7 +33256,7 @@ p12_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p12_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p12_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -32218,6 +33326,7 @@ p1_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -32274,7 +33383,7 @@ p1_step:
 	ADDQ    72(DI), SI
 	DECQ    R8
 	JNZ     p1_block
-	DECQ    BX
+	DECQ    152(DI)
 	JNZ     p1_part
 	MOVQ    24(DI), BX
 	ADDQ    R15, BX
@@ -32340,6 +33449,7 @@ p2_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -32416,7 +33526,7 @@ p2_step:
 	ADDQ    72(DI), SI
 	DECQ    R8
 	JNZ     p2_block
-	DECQ    BX
+	DECQ    152(DI)
 	JNZ     p2_part
 	MOVQ    24(DI), BX
 	ADDQ    R15, BX
@@ -32492,6 +33602,7 @@ p3_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -32588,7 +33699,7 @@ p3_step:
 	ADDQ    72(DI), SI
 	DECQ    R8
 	JNZ     p3_block
-	DECQ    BX
+	DECQ    152(DI)
 	JNZ     p3_part
 	MOVQ    24(DI), BX
 	ADDQ    R15, BX
@@ -32677,6 +33788,7 @@ p4_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -32793,7 +33905,7 @@ p4_step:
 	ADDQ    72(DI), SI
 	DECQ    R8
 	JNZ     p4_block
-	DECQ    BX
+	DECQ    152(DI)
 	JNZ     p4_part
 	MOVQ    24(DI), BX
 	ADDQ    R15, BX
@@ -32892,6 +34004,7 @@ p5_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -33029,7 +34142,7 @@ p5_step:
 	ADDQ    72(DI), SI
 	DECQ    R8
 	JNZ     p5_block
-	DECQ    BX
+	DECQ    152(DI)
 	JNZ     p5_part
 	MOVQ    24(DI), BX
 	ADDQ    R15, BX
@@ -33144,6 +34257,7 @@ p6_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p6_part:
 	MOVQ (DI), SI
@@ -33301,7 +34415,7 @@ p6_step:
 	ADDQ    72(DI), SI
 	DECQ    R8
 	JNZ     p6_block
-	DECQ    BX
+	DECQ    152(DI)
 	JNZ     p6_part
 	MOVQ    24(DI), BX
 	ADDQ    R15, BX
@@ -33428,6 +34542,7 @@ p1_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -33459,7 +34574,7 @@ p1_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p1_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p1_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -33525,6 +34640,7 @@ p2_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -33561,7 +34677,7 @@ p2_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p2_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p2_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -33637,6 +34753,7 @@ p3_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -33678,7 +34795,7 @@ p3_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p3_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p3_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -33767,6 +34884,7 @@ p4_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -33813,7 +34931,7 @@ p4_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p4_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p4_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -33912,6 +35030,7 @@ p5_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -33964,7 +35083,7 @@ p5_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p5_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p5_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -34079,6 +35198,7 @@ p6_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p6_part:
 	MOVQ (DI), SI
@@ -34136,7 +35256,7 @@ p6_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p6_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p6_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -34263,6 +35383,7 @@ p1_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -34343,7 +35464,7 @@ p1_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p1_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p1_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -34376,6 +35497,7 @@ p2_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -34496,7 +35618,7 @@ p2_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p2_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p2_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -34535,6 +35657,7 @@ p3_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -34695,7 +35818,7 @@ p3_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p3_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p3_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -34740,6 +35863,7 @@ p4_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -34940,7 +36064,7 @@ p4_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p4_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p4_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -34991,6 +36115,7 @@ p5_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -35232,7 +36357,7 @@ p5_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p5_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p5_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -35289,6 +36414,7 @@ p6_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p6_part:
 	MOVQ (DI), SI
@@ -35570,7 +36696,7 @@ p6_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p6_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p6_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -35635,6 +36761,7 @@ p1_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -35691,7 +36818,7 @@ p1_step:
 	ADDQ    72(DI), SI
 	DECQ    R8
 	JNZ     p1_block
-	DECQ    BX
+	DECQ    152(DI)
 	JNZ     p1_part
 	MOVQ    24(DI), BX
 	ADDQ    R15, BX
@@ -35757,6 +36884,7 @@ p2_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -35833,7 +36961,7 @@ p2_step:
 	ADDQ    72(DI), SI
 	DECQ    R8
 	JNZ     p2_block
-	DECQ    BX
+	DECQ    152(DI)
 	JNZ     p2_part
 	MOVQ    24(DI), BX
 	ADDQ    R15, BX
@@ -35909,6 +37037,7 @@ p3_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -36005,7 +37134,7 @@ p3_step:
 	ADDQ    72(DI), SI
 	DECQ    R8
 	JNZ     p3_block
-	DECQ    BX
+	DECQ    152(DI)
 	JNZ     p3_part
 	MOVQ    24(DI), BX
 	ADDQ    R15, BX
@@ -36094,6 +37223,7 @@ p4_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -36210,7 +37340,7 @@ p4_step:
 	ADDQ    72(DI), SI
 	DECQ    R8
 	JNZ     p4_block
-	DECQ    BX
+	DECQ    152(DI)
 	JNZ     p4_part
 	MOVQ    24(DI), BX
 	ADDQ    R15, BX
@@ -36309,6 +37439,7 @@ p5_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -36446,7 +37577,7 @@ p5_step:
 	ADDQ    72(DI), SI
 	DECQ    R8
 	JNZ     p5_block
-	DECQ    BX
+	DECQ    152(DI)
 	JNZ     p5_part
 	MOVQ    24(DI), BX
 	ADDQ    R15, BX
@@ -36561,6 +37692,7 @@ p6_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p6_part:
 	MOVQ (DI), SI
@@ -36718,7 +37850,7 @@ p6_step:
 	ADDQ    72(DI), SI
 	DECQ    R8
 	JNZ     p6_block
-	DECQ    BX
+	DECQ    152(DI)
 	JNZ     p6_part
 	MOVQ    24(DI), BX
 	ADDQ    R15, BX
@@ -36845,6 +37977,7 @@ p1_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -36876,7 +38009,7 @@ p1_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p1_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p1_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -36942,6 +38075,7 @@ p2_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -36978,7 +38112,7 @@ p2_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p2_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p2_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -37054,6 +38188,7 @@ p3_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -37095,7 +38230,7 @@ p3_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p3_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p3_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -37184,6 +38319,7 @@ p4_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -37230,7 +38366,7 @@ p4_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p4_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p4_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -37329,6 +38465,7 @@ p5_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -37381,7 +38518,7 @@ p5_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p5_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p5_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -37496,6 +38633,7 @@ p6_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p6_part:
 	MOVQ (DI), SI
@@ -37553,7 +38691,7 @@ p6_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p6_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p6_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -37680,6 +38818,7 @@ p1_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -37760,7 +38899,7 @@ p1_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p1_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p1_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -37793,6 +38932,7 @@ p2_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -37913,7 +39053,7 @@ p2_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p2_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p2_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -37952,6 +39092,7 @@ p3_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -38112,7 +39253,7 @@ p3_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p3_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p3_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -38157,6 +39298,7 @@ p4_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -38357,7 +39499,7 @@ p4_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p4_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p4_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -38408,6 +39550,7 @@ p5_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -38649,7 +39792,7 @@ p5_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p5_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p5_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -38706,6 +39849,7 @@ p6_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p6_part:
 	MOVQ (DI), SI
@@ -38987,7 +40131,7 @@ p6_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p6_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p6_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
