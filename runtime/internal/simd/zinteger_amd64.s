@@ -41796,178 +41796,84 @@ done:
 	VZEROUPPER
 	RET
 
-// func intDepthwiseRowAVXVNNI(a *IntDepthwise)
+// func intDepthwiseRowAVX2(a *IntDepthwise)
 // Requires: AVX, AVX2
-TEXT ·intDepthwiseRowAVXVNNI(SB), NOSPLIT, $0-8
-	MOVQ a+0(FP), DI
-	MOVQ (DI), SI
-	MOVQ 16(DI), DX
-	MOVQ 64(DI), R15
-
-pixel:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	MOVQ  8(DI), BX
-	MOVQ  40(DI), AX
-	MOVQ  48(DI), CX
-
-taps:
-	MOVQ         (AX), R8
-	VMOVDQU      (SI)(R8*1), X4
-	MOVQ         8(AX), R9
-	VMOVDQU      (SI)(R9*1), X5
-	MOVQ         16(AX), R10
-	VMOVDQU      (SI)(R10*1), X6
-	MOVQ         24(AX), R11
-	VMOVDQU      (SI)(R11*1), X7
-	VPUNPCKLBW   X5, X4, X8
-	VPUNPCKHBW   X5, X4, X9
-	VPUNPCKLBW   X7, X6, X10
-	VPUNPCKHBW   X7, X6, X11
-	VPUNPCKLWD   X10, X8, X4
-	VPUNPCKHWD   X10, X8, X5
-	VPUNPCKLWD   X11, X9, X6
-	VPUNPCKHWD   X11, X9, X7
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VMOVDQU      (BX), Y8
-	LONG         $0x505dc2c4
-	BYTE         $0xc0
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VMOVDQU      32(BX), Y9
-	LONG         $0x504dc2c4
-	BYTE         $0xc9
-	ADDQ         $0x20, AX
-	ADDQ         $0x40, BX
-	DECQ         CX
-	JNZ          taps
-	MOVQ         24(DI), AX
-	VPADDD       (AX), Y0, Y0
-	VPADDD       32(AX), Y1, Y1
-	MOVQ         32(DI), AX
-	TESTQ        AX, AX
-	JZ           sums
+TEXT ·intDepthwiseRowAVX2(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), DI
+	MOVQ         (DI), SI
+	MOVQ         16(DI), DX
+	MOVQ         64(DI), R15
+	MOVQ         24(DI), R12
+	MOVQ         32(DI), R13
+	VMOVDQU      (R12), X10
+	VINSERTI128  $0x01, 32(R12), Y10, Y10
+	VMOVDQU      16(R12), X11
+	VINSERTI128  $0x01, 48(R12), Y11, Y11
 	VPBROADCASTW 72(DI), Y12
 	VPBROADCASTB 74(DI), Y13
 	VPBROADCASTB 75(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
+
+pixel:
+	VMOVDQA Y10, Y0
+	VMOVDQA Y11, Y1
+	MOVQ    80(DI), BX
+	MOVQ    40(DI), AX
+	MOVQ    48(DI), CX
+
+taps:
+	MOVQ         (AX), R8
+	VPMOVZXBW    (SI)(R8*1), Y2
+	MOVQ         8(AX), R9
+	VPMOVZXBW    (SI)(R9*1), Y3
+	MOVQ         16(AX), R10
+	VPMOVZXBW    (SI)(R10*1), Y4
+	MOVQ         24(AX), R11
+	VPMOVZXBW    (SI)(R11*1), Y5
+	VPUNPCKLWD   Y3, Y2, Y6
+	VPUNPCKHWD   Y3, Y2, Y7
+	VPMADDWD     (BX), Y6, Y6
+	VPADDD       Y6, Y0, Y0
+	VPMADDWD     32(BX), Y7, Y7
+	VPADDD       Y7, Y1, Y1
+	VPUNPCKLWD   Y5, Y4, Y6
+	VPUNPCKHWD   Y5, Y4, Y7
+	VPMADDWD     64(BX), Y6, Y6
+	VPADDD       Y6, Y0, Y0
+	VPMADDWD     96(BX), Y7, Y7
+	VPADDD       Y7, Y1, Y1
+	ADDQ         $0x20, AX
+	ADDQ         $0x00000080, BX
+	DECQ         CX
+	JNZ          taps
+	TESTQ        R13, R13
+	JZ           sums
+	VMOVDQU      (R13), X8
+	VINSERTI128  $0x01, 32(R13), Y8, Y8
+	VMOVDQU      16(R13), X9
+	VINSERTI128  $0x01, 48(R13), Y9, Y9
 	VCVTDQ2PS    Y0, Y0
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       (AX), Y0, Y0
-	VMULPS       32(AX), Y1, Y1
+	VMULPS       Y8, Y0, Y0
+	VMULPS       Y9, Y1, Y1
 	VCVTPS2DQ    Y0, Y0
 	VCVTPS2DQ    Y1, Y1
 	VPACKSSDW    Y1, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKUSWB    Y0, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSWB    X1, X0, X0
+	VPMAXUB      X13, X0, X0
+	VPMINUB      X14, X0, X0
 	VMOVDQU      X0, (DX)
 	ADDQ         $0x10, DX
 	JMP          next
 
 sums:
-	VMOVDQU Y0, (DX)
-	VMOVDQU Y1, 32(DX)
-	ADDQ    $0x40, DX
-
-next:
-	ADDQ 56(DI), SI
-	DECQ R15
-	JNZ  pixel
-	VZEROUPPER
-	RET
-
-// func intDepthwiseRowAVX2(a *IntDepthwise)
-// Requires: AVX, AVX2
-TEXT ·intDepthwiseRowAVX2(SB), NOSPLIT, $0-8
-	MOVQ a+0(FP), DI
-	MOVQ (DI), SI
-	MOVQ 16(DI), DX
-	MOVQ 64(DI), R15
-
-pixel:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	MOVQ  8(DI), BX
-	MOVQ  40(DI), AX
-	MOVQ  48(DI), CX
-
-taps:
-	MOVQ         (AX), R8
-	VMOVDQU      (SI)(R8*1), X4
-	MOVQ         8(AX), R9
-	VMOVDQU      (SI)(R9*1), X5
-	MOVQ         16(AX), R10
-	VMOVDQU      (SI)(R10*1), X6
-	MOVQ         24(AX), R11
-	VMOVDQU      (SI)(R11*1), X7
-	VPUNPCKLBW   X5, X4, X8
-	VPUNPCKHBW   X5, X4, X9
-	VPUNPCKLBW   X7, X6, X10
-	VPUNPCKHBW   X7, X6, X11
-	VPUNPCKLWD   X10, X8, X4
-	VPUNPCKHWD   X10, X8, X5
-	VPUNPCKLWD   X11, X9, X6
-	VPUNPCKHWD   X11, X9, X7
-	VPMOVZXBW    X4, Y4
-	VPMOVSXBW    (BX), Y8
-	VPMADDWD     Y8, Y4, Y4
-	VPADDD       Y4, Y0, Y0
-	VPMOVZXBW    X5, Y5
-	VPMOVSXBW    16(BX), Y9
-	VPMADDWD     Y9, Y5, Y5
-	VPADDD       Y5, Y1, Y1
-	VPMOVZXBW    X6, Y6
-	VPMOVSXBW    32(BX), Y10
-	VPMADDWD     Y10, Y6, Y6
-	VPADDD       Y6, Y2, Y2
-	VPMOVZXBW    X7, Y7
-	VPMOVSXBW    48(BX), Y11
-	VPMADDWD     Y11, Y7, Y7
-	VPADDD       Y7, Y3, Y3
-	ADDQ         $0x20, AX
-	ADDQ         $0x40, BX
-	DECQ         CX
-	JNZ          taps
-	VPHADDD      Y1, Y0, Y0
-	VPERMQ       $0xd8, Y0, Y0
-	VPHADDD      Y3, Y2, Y2
-	VPERMQ       $0xd8, Y2, Y2
-	MOVQ         24(DI), AX
-	VPADDD       (AX), Y0, Y0
-	VPADDD       32(AX), Y2, Y2
-	MOVQ         32(DI), AX
-	TESTQ        AX, AX
-	JZ           sums
-	VPBROADCASTW 72(DI), Y12
-	VPBROADCASTB 74(DI), Y13
-	VPBROADCASTB 75(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       (AX), Y0, Y0
-	VMULPS       32(AX), Y2, Y2
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y2, Y2
-	VPACKSSDW    Y2, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKUSWB    Y0, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
 	VMOVDQU      X0, (DX)
-	ADDQ         $0x10, DX
-	JMP          next
-
-sums:
-	VMOVDQU Y0, (DX)
-	VMOVDQU Y2, 32(DX)
-	ADDQ    $0x40, DX
+	VEXTRACTI128 $0x01, Y0, 32(DX)
+	VMOVDQU      X1, 16(DX)
+	VEXTRACTI128 $0x01, Y1, 48(DX)
+	ADDQ         $0x40, DX
 
 next:
 	ADDQ 56(DI), SI
