@@ -13,9 +13,9 @@ import (
 
 // A tile of AVX-512 has at most 14 pixels by 32 channels: 28 accumulators, two vectors of
 // weights and two operands fill the 32 registers. The other instruction sets compute a
-// tile in passes of 8 channels: at most 12 pixels with VNNI; at most 6 without, where a
-// vector holds two sums for each of four channels, because the four words of an operand
-// are multiplied together. Products of words without VNNI have passes of 16 channels.
+// tile of at most 6 pixels in passes of 16 channels. Without VNNI, passes on bytes have 8
+// channels: a vector holds two sums for each of four channels, because the four words of
+// an operand are multiplied together.
 
 // tiles writes the tile kernels of an instruction set.
 func tiles(isa x86.ISA) {
@@ -58,7 +58,7 @@ func (k kind) kernel(isa x86.ISA, width int) {
 	case x86.AVX512VNNI.Name:
 		t.b = width / 16
 	case x86.AVXVNNI.Name:
-		pixels = 12
+		pixels, t.b = 6, 2
 	case x86.AVX2.Name:
 		pixels, t.b, t.wide = 6, 2, !k.words
 	}
@@ -343,23 +343,36 @@ func (t tile) finish256() {
 		TESTQ(RBX, RBX)
 		JZ(LabelRef(t.label("sums")))
 		ADDQ(R15, RBX)
-		TESTQ(U32(32), R15)
-		JZ(LabelRef(t.label("half")))
-		ADDQ(Imm(8), R11)
-		Label(t.label("half"))
+		if t.octets() == 1 {
+			TESTQ(U32(32), R15)
+			JZ(LabelRef(t.label("half")))
+			ADDQ(Imm(8), R11)
+			Label(t.label("half"))
+		}
 		q := loadRequantizer(t.ISA, RDI, abi.IntZero)
-		for i := 0; i < t.p; i += 4 {
-			group := make([]VecPhysical, min(4, t.p-i))
-			for j := range group {
-				group[j] = t.acc(0, i+j)
+		for i := 0; i < t.p; i += 4 / t.octets() {
+			var group []VecPhysical
+			for j := i; j < min(t.p, i+4/t.octets()); j++ {
+				for o := range t.octets() {
+					group = append(group, t.acc(o, j))
+				}
 			}
-			q.scale(group, func(VecPhysical) Op { return Mem{Base: RBX} })
+			o := 0
+			q.scale(group, func(VecPhysical) Op { o++; return Mem{Base: RBX, Disp: (o - 1) % t.octets() * 32} })
 			r := q.pack(group)
 			VPERMD(r, q.perm, r)
-			store8(r.AsX(), len(group), R11, 16*i)
-			if len(group) > 2 {
-				VEXTRACTI128(Imm(1), r, r.AsX())
-				store8(r.AsX(), len(group)-2, R11, 16*i+32)
+			at := Mem{Base: R11, Disp: 16 * i}
+			switch {
+			case t.octets() == 1:
+				store8(r.AsX(), len(group), R11, at.Disp)
+				if len(group) > 2 {
+					VEXTRACTI128(Imm(1), r, r.AsX())
+					store8(r.AsX(), len(group)-2, R11, at.Disp+32)
+				}
+			case len(group) == 4:
+				VMOVDQU(r, at)
+			default:
+				VMOVDQU(r.AsX(), at)
 			}
 		}
 		JMP(LabelRef(t.label("next")))

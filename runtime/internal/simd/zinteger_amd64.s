@@ -18190,18 +18190,6 @@ p14_asked:
 TEXT ·intBlock32AVXVNNI(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), DI
 	MOVQ 120(DI), AX
-	CMPQ AX, $0x0c
-	JEQ  p12
-	CMPQ AX, $0x0b
-	JEQ  p11
-	CMPQ AX, $0x0a
-	JEQ  p10
-	CMPQ AX, $0x09
-	JEQ  p9
-	CMPQ AX, $0x08
-	JEQ  p8
-	CMPQ AX, $0x07
-	JEQ  p7
 	CMPQ AX, $0x06
 	JEQ  p6
 	CMPQ AX, $0x05
@@ -18219,6 +18207,10 @@ p1_pass:
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
@@ -18240,23 +18232,35 @@ p1_row:
 
 p1_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xcd
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xcc
+	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xdd
 	CMPQ         R8, 112(DI)
 	JEQ          p1_step
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xd4
+	BYTE         $0xe4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xdc
+	BYTE         $0xf4
+	LONG         $0x5005c2c4
+	BYTE         $0xfd
 
 p1_step:
 	ADDQ   $0x00000200, DX
@@ -18271,53 +18275,51 @@ p1_step:
 	JNZ    p1_block
 	DECQ   152(DI)
 	JNZ    p1_part
+	VPADDD Y4, Y0, Y0
+	VPADDD Y5, Y1, Y1
+	VPADDD Y6, Y2, Y2
+	VPADDD Y7, Y3, Y3
 	VPADDD Y2, Y0, Y0
 	VPADDD Y3, Y1, Y1
-	VPADDD Y1, Y0, Y0
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
 	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y1, Y1
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
 	JLT    p1_first
 	ADDQ   48(DI), R11
 
 p1_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p1_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p1_half
-	ADDQ  $0x08, R11
-
-p1_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p1_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y1, Y1
 	VCVTPS2DQ    Y0, Y0
-	VPACKSSDW    Y0, Y0, Y0
+	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
 	VPACKUSWB    Y0, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
+	VMOVDQU      X0, (R11)
 	JMP          p1_next
 
 p1_sums:
-	TESTQ $0x00000020, R15
-	JZ    p1_even
-	ADDQ  $0x20, R11
-
-p1_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y1, 32(R11)
 
 p1_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x80
 	JNE  p1_pass
 	VZEROUPPER
@@ -18356,35 +18358,55 @@ p2_row:
 
 p2_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xd5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xdd
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xd4
+	BYTE         $0xe4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xdc
+	BYTE         $0xec
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	CMPQ         R8, 112(DI)
 	JEQ          p2_step
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xd5
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xdd
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xf4
+	BYTE         $0xe4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xfc
+	BYTE         $0xec
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 
 p2_step:
 	ADDQ   $0x00000200, DX
@@ -18403,58 +18425,57 @@ p2_step:
 	VPADDD Y5, Y1, Y1
 	VPADDD Y6, Y2, Y2
 	VPADDD Y7, Y3, Y3
-	VPADDD Y2, Y0, Y0
-	VPADDD Y3, Y1, Y1
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
 	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y2, Y2
 	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y3, Y3
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
 	JLT    p2_first
 	ADDQ   48(DI), R11
 
 p2_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p2_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p2_half
-	ADDQ  $0x08, R11
-
-p2_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p2_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y2, Y2
 	VCVTDQ2PS    Y1, Y1
+	VCVTDQ2PS    Y3, Y3
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y2, Y2
 	VMULPS       (BX), Y1, Y1
+	VMULPS       32(BX), Y3, Y3
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y2, Y2
 	VCVTPS2DQ    Y1, Y1
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y2, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKUSWB    Y0, Y0, Y0
+	VPACKSSDW    Y3, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
+	VMOVDQU      Y0, (R11)
 	JMP          p2_next
 
 p2_sums:
-	TESTQ $0x00000020, R15
-	JZ    p2_even
-	ADDQ  $0x20, R11
-
-p2_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y2, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y3, 96(R11)
 
 p2_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x80
 	JNE  p2_pass
 	VZEROUPPER
@@ -18491,47 +18512,75 @@ p3_row:
 
 p3_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xdd
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xdc
+	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xe4
+	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xec
+	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	CMPQ         R8, 112(DI)
 	JEQ          p3_step
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xdc
+	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xe4
+	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xec
+	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 
 p3_step:
 	ADDQ   $0x00000200, DX
@@ -18546,68 +18595,74 @@ p3_step:
 	JNZ    p3_block
 	DECQ   152(DI)
 	JNZ    p3_part
-	VPADDD Y3, Y0, Y0
-	VPADDD Y4, Y1, Y1
-	VPADDD Y5, Y2, Y2
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
 	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y3, Y3
 	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y4, Y4
 	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y5, Y5
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
 	JLT    p3_first
 	ADDQ   48(DI), R11
 
 p3_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p3_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p3_half
-	ADDQ  $0x08, R11
-
-p3_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p3_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y3, Y3
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y4, Y4
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y3, Y3
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y4, Y4
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y3, Y3
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y4, Y4
+	VPACKSSDW    Y3, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y2, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y4, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y5, Y5
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y5, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKUSWB    Y2, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      X2, 32(R11)
 	JMP          p3_next
 
 p3_sums:
-	TESTQ $0x00000020, R15
-	JZ    p3_even
-	ADDQ  $0x20, R11
-
-p3_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y3, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y4, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y5, 160(R11)
 
 p3_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x80
 	JNE  p3_pass
 	VZEROUPPER
@@ -18646,59 +18701,95 @@ p4_row:
 
 p4_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xe5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xed
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xf4
+	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xfc
+	BYTE         $0xdc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	CMPQ         R8, 112(DI)
 	JEQ          p4_step
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 8(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xf4
+	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xfc
+	BYTE         $0xdc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 
 p4_step:
 	ADDQ   $0x00000200, DX
@@ -18713,75 +18804,86 @@ p4_step:
 	JNZ    p4_block
 	DECQ   152(DI)
 	JNZ    p4_part
-	VPADDD Y4, Y0, Y0
-	VPADDD Y5, Y1, Y1
-	VPADDD Y6, Y2, Y2
-	VPADDD Y7, Y3, Y3
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
 	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y4, Y4
 	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y5, Y5
 	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y6, Y6
 	VPADDD (BX), Y3, Y3
+	VPADDD 32(BX), Y7, Y7
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
 	JLT    p4_first
 	ADDQ   48(DI), R11
 
 p4_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p4_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p4_half
-	ADDQ  $0x08, R11
-
-p4_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p4_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y4, Y4
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y5, Y5
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y4, Y4
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y5, Y5
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y4, Y4
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y4, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y5, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y6, Y6
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y6, Y6
+	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y7, Y7
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y6, Y6
+	VCVTPS2DQ    Y3, Y3
+	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y6, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKSSDW    Y7, Y3, Y3
+	VPADDSW      Y12, Y3, Y3
+	VPACKUSWB    Y3, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      Y2, 32(R11)
 	JMP          p4_next
 
 p4_sums:
-	TESTQ $0x00000020, R15
-	JZ    p4_even
-	ADDQ  $0x20, R11
-
-p4_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y4, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y5, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y6, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y7, 224(R11)
 
 p4_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x80
 	JNE  p4_pass
 	VZEROUPPER
@@ -18796,6 +18898,11 @@ p5_pass:
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
 	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	VPXOR Y8, Y8, Y8
+	VPXOR Y9, Y9, Y9
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
@@ -18818,71 +18925,115 @@ p5_row:
 p5_col:
 	LEAQ         (R11)(R14*4), AX
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xfd
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xc5
 	VPBROADCASTD (AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xcd
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 4(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 4(AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xcd
 	CMPQ         R8, 112(DI)
 	JEQ          p5_step
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 8(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 8(AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xcd
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 12(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 12(AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xcd
 
 p5_step:
 	ADDQ   $0x00000200, DX
@@ -18900,80 +19051,100 @@ p5_step:
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
 	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y5, Y5
 	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y6, Y6
 	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y7, Y7
 	VPADDD (BX), Y3, Y3
+	VPADDD 32(BX), Y8, Y8
 	VPADDD (BX), Y4, Y4
+	VPADDD 32(BX), Y9, Y9
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
 	JLT    p5_first
 	ADDQ   48(DI), R11
 
 p5_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p5_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p5_half
-	ADDQ  $0x08, R11
-
-p5_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p5_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y5, Y5
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y6, Y6
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y5, Y5
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y6, Y6
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y5, Y5
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y6, Y6
+	VPACKSSDW    Y5, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y6, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y7, Y7
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y7, Y7
+	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y8, Y8
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y7, Y7
+	VCVTPS2DQ    Y3, Y3
+	VCVTPS2DQ    Y8, Y8
+	VPACKSSDW    Y7, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKSSDW    Y8, Y3, Y3
+	VPADDSW      Y12, Y3, Y3
+	VPACKUSWB    Y3, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      Y2, 32(R11)
 	VCVTDQ2PS    Y4, Y4
+	VCVTDQ2PS    Y9, Y9
 	VMULPS       (BX), Y4, Y4
+	VMULPS       32(BX), Y9, Y9
 	VCVTPS2DQ    Y4, Y4
-	VPACKSSDW    Y4, Y4, Y4
+	VCVTPS2DQ    Y9, Y9
+	VPACKSSDW    Y9, Y4, Y4
 	VPADDSW      Y12, Y4, Y4
 	VPACKUSWB    Y4, Y4, Y4
 	VPMAXUB      Y13, Y4, Y4
 	VPMINUB      Y14, Y4, Y4
 	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
+	VMOVDQU      X4, 64(R11)
 	JMP          p5_next
 
 p5_sums:
-	TESTQ $0x00000020, R15
-	JZ    p5_even
-	ADDQ  $0x20, R11
-
-p5_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y5, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y6, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y7, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y8, 224(R11)
 	VMOVDQU Y4, 256(R11)
+	VMOVDQU Y9, 288(R11)
 
 p5_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x80
 	JNE  p5_pass
 	VZEROUPPER
@@ -18989,6 +19160,12 @@ p6_pass:
 	VPXOR Y3, Y3, Y3
 	VPXOR Y4, Y4, Y4
 	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	VPXOR Y8, Y8, Y8
+	VPXOR Y9, Y9, Y9
+	VPXOR Y10, Y10, Y10
+	VPXOR Y11, Y11, Y11
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
@@ -19011,83 +19188,135 @@ p6_row:
 p6_col:
 	LEAQ         (R11)(R14*4), AX
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x500542c4
+	BYTE         $0xc5
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xcd
 	VPBROADCASTD (AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xd5
 	VPBROADCASTD (AX)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xec
+	LONG         $0x500d42c4
+	BYTE         $0xdd
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x500542c4
+	BYTE         $0xc5
 	VPBROADCASTD 4(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 4(AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xd5
 	VPBROADCASTD 4(AX)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xec
+	LONG         $0x500d42c4
+	BYTE         $0xdd
 	CMPQ         R8, 112(DI)
 	JEQ          p6_step
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x500542c4
+	BYTE         $0xc5
 	VPBROADCASTD 8(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 8(AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xd5
 	VPBROADCASTD 8(AX)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xec
+	LONG         $0x500d42c4
+	BYTE         $0xdd
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x500542c4
+	BYTE         $0xc5
 	VPBROADCASTD 12(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 12(AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xd5
 	VPBROADCASTD 12(AX)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xec
+	LONG         $0x500d42c4
+	BYTE         $0xdd
 
 p6_step:
 	ADDQ   $0x00000200, DX
@@ -19105,1805 +19334,114 @@ p6_step:
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
 	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y6, Y6
 	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y7, Y7
 	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y8, Y8
 	VPADDD (BX), Y3, Y3
+	VPADDD 32(BX), Y9, Y9
 	VPADDD (BX), Y4, Y4
+	VPADDD 32(BX), Y10, Y10
 	VPADDD (BX), Y5, Y5
+	VPADDD 32(BX), Y11, Y11
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
 	JLT    p6_first
 	ADDQ   48(DI), R11
 
 p6_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p6_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p6_half
-	ADDQ  $0x08, R11
-
-p6_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p6_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y6, Y6
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y7, Y7
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y6, Y6
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y7, Y7
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y6, Y6
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y6, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y7, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y8, Y8
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y8, Y8
+	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y9, Y9
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y8, Y8
+	VCVTPS2DQ    Y3, Y3
+	VCVTPS2DQ    Y9, Y9
+	VPACKSSDW    Y8, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKSSDW    Y9, Y3, Y3
+	VPADDSW      Y12, Y3, Y3
+	VPACKUSWB    Y3, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      Y2, 32(R11)
 	VCVTDQ2PS    Y4, Y4
+	VCVTDQ2PS    Y10, Y10
 	VCVTDQ2PS    Y5, Y5
+	VCVTDQ2PS    Y11, Y11
 	VMULPS       (BX), Y4, Y4
+	VMULPS       32(BX), Y10, Y10
 	VMULPS       (BX), Y5, Y5
+	VMULPS       32(BX), Y11, Y11
 	VCVTPS2DQ    Y4, Y4
+	VCVTPS2DQ    Y10, Y10
 	VCVTPS2DQ    Y5, Y5
-	VPACKSSDW    Y5, Y4, Y4
+	VCVTPS2DQ    Y11, Y11
+	VPACKSSDW    Y10, Y4, Y4
 	VPADDSW      Y12, Y4, Y4
-	VPACKUSWB    Y4, Y4, Y4
+	VPACKSSDW    Y11, Y5, Y5
+	VPADDSW      Y12, Y5, Y5
+	VPACKUSWB    Y5, Y4, Y4
 	VPMAXUB      Y13, Y4, Y4
 	VPMINUB      Y14, Y4, Y4
 	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
+	VMOVDQU      Y4, 64(R11)
 	JMP          p6_next
 
 p6_sums:
-	TESTQ $0x00000020, R15
-	JZ    p6_even
-	ADDQ  $0x20, R11
-
-p6_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y6, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y7, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y8, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y9, 224(R11)
 	VMOVDQU Y4, 256(R11)
+	VMOVDQU Y10, 288(R11)
 	VMOVDQU Y5, 320(R11)
+	VMOVDQU Y11, 352(R11)
 
 p6_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x80
 	JNE  p6_pass
-	VZEROUPPER
-	RET
-
-p7:
-	XORL R15, R15
-
-p7_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p7_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p7_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p7_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p7_col:
-	LEAQ         (R11)(R14*4), AX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	CMPQ         R8, 112(DI)
-	JEQ          p7_step
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-
-p7_step:
-	ADDQ   $0x00000200, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p7_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p7_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p7_block
-	DECQ   152(DI)
-	JNZ    p7_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD (BX), Y1, Y1
-	VPADDD (BX), Y2, Y2
-	VPADDD (BX), Y3, Y3
-	VPADDD (BX), Y4, Y4
-	VPADDD (BX), Y5, Y5
-	VPADDD (BX), Y6, Y6
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p7_first
-	ADDQ   48(DI), R11
-
-p7_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p7_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p7_half
-	ADDQ  $0x08, R11
-
-p7_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y6, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	JMP          p7_next
-
-p7_sums:
-	TESTQ $0x00000020, R15
-	JZ    p7_even
-	ADDQ  $0x20, R11
-
-p7_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-
-p7_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x80
-	JNE  p7_pass
-	VZEROUPPER
-	RET
-
-p8:
-	XORL R15, R15
-
-p8_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p8_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p8_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p8_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p8_col:
-	LEAQ         (R11)(R14*4), AX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	CMPQ         R8, 112(DI)
-	JEQ          p8_step
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-
-p8_step:
-	ADDQ   $0x00000200, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p8_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p8_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p8_block
-	DECQ   152(DI)
-	JNZ    p8_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD (BX), Y1, Y1
-	VPADDD (BX), Y2, Y2
-	VPADDD (BX), Y3, Y3
-	VPADDD (BX), Y4, Y4
-	VPADDD (BX), Y5, Y5
-	VPADDD (BX), Y6, Y6
-	VPADDD (BX), Y7, Y7
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p8_first
-	ADDQ   48(DI), R11
-
-p8_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p8_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p8_half
-	ADDQ  $0x08, R11
-
-p8_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	JMP          p8_next
-
-p8_sums:
-	TESTQ $0x00000020, R15
-	JZ    p8_even
-	ADDQ  $0x20, R11
-
-p8_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-
-p8_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x80
-	JNE  p8_pass
-	VZEROUPPER
-	RET
-
-p9:
-	XORL R15, R15
-
-p9_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p9_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p9_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p9_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p9_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	CMPQ         R8, 112(DI)
-	JEQ          p9_step
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-
-p9_step:
-	ADDQ   $0x00000200, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p9_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p9_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p9_block
-	DECQ   152(DI)
-	JNZ    p9_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD (BX), Y1, Y1
-	VPADDD (BX), Y2, Y2
-	VPADDD (BX), Y3, Y3
-	VPADDD (BX), Y4, Y4
-	VPADDD (BX), Y5, Y5
-	VPADDD (BX), Y6, Y6
-	VPADDD (BX), Y7, Y7
-	VPADDD (BX), Y8, Y8
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p9_first
-	ADDQ   48(DI), R11
-
-p9_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p9_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p9_half
-	ADDQ  $0x08, R11
-
-p9_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       (BX), Y8, Y8
-	VCVTPS2DQ    Y8, Y8
-	VPACKSSDW    Y8, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKUSWB    Y8, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	JMP          p9_next
-
-p9_sums:
-	TESTQ $0x00000020, R15
-	JZ    p9_even
-	ADDQ  $0x20, R11
-
-p9_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-
-p9_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x80
-	JNE  p9_pass
-	VZEROUPPER
-	RET
-
-p10:
-	XORL R15, R15
-
-p10_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p10_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p10_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p10_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p10_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	CMPQ         R8, 112(DI)
-	JEQ          p10_step
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-
-p10_step:
-	ADDQ   $0x00000200, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p10_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p10_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p10_block
-	DECQ   152(DI)
-	JNZ    p10_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD (BX), Y1, Y1
-	VPADDD (BX), Y2, Y2
-	VPADDD (BX), Y3, Y3
-	VPADDD (BX), Y4, Y4
-	VPADDD (BX), Y5, Y5
-	VPADDD (BX), Y6, Y6
-	VPADDD (BX), Y7, Y7
-	VPADDD (BX), Y8, Y8
-	VPADDD (BX), Y9, Y9
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p10_first
-	ADDQ   48(DI), R11
-
-p10_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p10_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p10_half
-	ADDQ  $0x08, R11
-
-p10_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y8, Y8
-	VMULPS       (BX), Y9, Y9
-	VCVTPS2DQ    Y8, Y8
-	VCVTPS2DQ    Y9, Y9
-	VPACKSSDW    Y9, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKUSWB    Y8, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	VMOVHPS      X8, 144(R11)
-	JMP          p10_next
-
-p10_sums:
-	TESTQ $0x00000020, R15
-	JZ    p10_even
-	ADDQ  $0x20, R11
-
-p10_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-
-p10_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x80
-	JNE  p10_pass
-	VZEROUPPER
-	RET
-
-p11:
-	XORL R15, R15
-
-p11_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	VPXOR Y10, Y10, Y10
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p11_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p11_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p11_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p11_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD (CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	CMPQ         R8, 112(DI)
-	JEQ          p11_step
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-
-p11_step:
-	ADDQ   $0x00000200, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p11_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p11_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p11_block
-	DECQ   152(DI)
-	JNZ    p11_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD (BX), Y1, Y1
-	VPADDD (BX), Y2, Y2
-	VPADDD (BX), Y3, Y3
-	VPADDD (BX), Y4, Y4
-	VPADDD (BX), Y5, Y5
-	VPADDD (BX), Y6, Y6
-	VPADDD (BX), Y7, Y7
-	VPADDD (BX), Y8, Y8
-	VPADDD (BX), Y9, Y9
-	VPADDD (BX), Y10, Y10
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p11_first
-	ADDQ   48(DI), R11
-
-p11_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p11_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p11_half
-	ADDQ  $0x08, R11
-
-p11_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VCVTDQ2PS    Y9, Y9
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (BX), Y8, Y8
-	VMULPS       (BX), Y9, Y9
-	VMULPS       (BX), Y10, Y10
-	VCVTPS2DQ    Y8, Y8
-	VCVTPS2DQ    Y9, Y9
-	VCVTPS2DQ    Y10, Y10
-	VPACKSSDW    Y9, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKSSDW    Y10, Y10, Y10
-	VPADDSW      Y12, Y10, Y10
-	VPACKUSWB    Y10, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	VMOVHPS      X8, 144(R11)
-	VEXTRACTI128 $0x01, Y8, X8
-	VMOVQ        X8, 160(R11)
-	JMP          p11_next
-
-p11_sums:
-	TESTQ $0x00000020, R15
-	JZ    p11_even
-	ADDQ  $0x20, R11
-
-p11_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-	VMOVDQU Y10, 640(R11)
-
-p11_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x80
-	JNE  p11_pass
-	VZEROUPPER
-	RET
-
-p12:
-	XORL R15, R15
-
-p12_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	VPXOR Y10, Y10, Y10
-	VPXOR Y11, Y11, Y11
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p12_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p12_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p12_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p12_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD (CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	VPBROADCASTD (CX)(R13*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xdc
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(CX)(R13*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xdc
-	CMPQ         R8, 112(DI)
-	JEQ          p12_step
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(CX)(R13*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xdc
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(CX)(R13*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xdc
-
-p12_step:
-	ADDQ   $0x00000200, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p12_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p12_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p12_block
-	DECQ   152(DI)
-	JNZ    p12_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD (BX), Y1, Y1
-	VPADDD (BX), Y2, Y2
-	VPADDD (BX), Y3, Y3
-	VPADDD (BX), Y4, Y4
-	VPADDD (BX), Y5, Y5
-	VPADDD (BX), Y6, Y6
-	VPADDD (BX), Y7, Y7
-	VPADDD (BX), Y8, Y8
-	VPADDD (BX), Y9, Y9
-	VPADDD (BX), Y10, Y10
-	VPADDD (BX), Y11, Y11
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p12_first
-	ADDQ   48(DI), R11
-
-p12_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p12_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p12_half
-	ADDQ  $0x08, R11
-
-p12_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VCVTDQ2PS    Y9, Y9
-	VCVTDQ2PS    Y10, Y10
-	VCVTDQ2PS    Y11, Y11
-	VMULPS       (BX), Y8, Y8
-	VMULPS       (BX), Y9, Y9
-	VMULPS       (BX), Y10, Y10
-	VMULPS       (BX), Y11, Y11
-	VCVTPS2DQ    Y8, Y8
-	VCVTPS2DQ    Y9, Y9
-	VCVTPS2DQ    Y10, Y10
-	VCVTPS2DQ    Y11, Y11
-	VPACKSSDW    Y9, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKSSDW    Y11, Y10, Y10
-	VPADDSW      Y12, Y10, Y10
-	VPACKUSWB    Y10, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	VMOVHPS      X8, 144(R11)
-	VEXTRACTI128 $0x01, Y8, X8
-	VMOVQ        X8, 160(R11)
-	VMOVHPS      X8, 176(R11)
-	JMP          p12_next
-
-p12_sums:
-	TESTQ $0x00000020, R15
-	JZ    p12_even
-	ADDQ  $0x20, R11
-
-p12_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-	VMOVDQU Y10, 640(R11)
-	VMOVDQU Y11, 704(R11)
-
-p12_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x80
-	JNE  p12_pass
 	VZEROUPPER
 	RET
 
@@ -20912,18 +19450,6 @@ p12_next:
 TEXT ·intPixel32AVXVNNI(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), DI
 	MOVQ 120(DI), AX
-	CMPQ AX, $0x0c
-	JEQ  p12
-	CMPQ AX, $0x0b
-	JEQ  p11
-	CMPQ AX, $0x0a
-	JEQ  p10
-	CMPQ AX, $0x09
-	JEQ  p9
-	CMPQ AX, $0x08
-	JEQ  p8
-	CMPQ AX, $0x07
-	JEQ  p7
 	CMPQ AX, $0x06
 	JEQ  p6
 	CMPQ AX, $0x05
@@ -20938,6 +19464,7 @@ TEXT ·intPixel32AVXVNNI(SB), NOSPLIT, $0-8
 
 p1_pass:
 	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
@@ -20959,9 +19486,12 @@ p1_row:
 
 p1_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xcd
 	ADDQ         $0x00000080, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -20977,47 +19507,42 @@ p1_col:
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y1, Y1
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p1_first
 	ADDQ         48(DI), R11
 
 p1_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p1_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p1_half
-	ADDQ  $0x08, R11
-
-p1_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p1_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y1, Y1
 	VCVTPS2DQ    Y0, Y0
-	VPACKSSDW    Y0, Y0, Y0
+	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
 	VPACKUSWB    Y0, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
+	VMOVDQU      X0, (R11)
 	JMP          p1_next
 
 p1_sums:
-	TESTQ $0x00000020, R15
-	JZ    p1_even
-	ADDQ  $0x20, R11
-
-p1_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y1, 32(R11)
 
 p1_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x80
 	JNE  p1_pass
 	VZEROUPPER
@@ -21029,6 +19554,8 @@ p2:
 p2_pass:
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
@@ -21050,12 +19577,17 @@ p2_row:
 
 p2_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xd5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xdd
 	ADDQ         $0x00000080, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -21071,53 +19603,54 @@ p2_col:
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y2, Y2
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y3, Y3
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p2_first
 	ADDQ         48(DI), R11
 
 p2_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p2_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p2_half
-	ADDQ  $0x08, R11
-
-p2_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p2_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y2, Y2
 	VCVTDQ2PS    Y1, Y1
+	VCVTDQ2PS    Y3, Y3
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y2, Y2
 	VMULPS       (BX), Y1, Y1
+	VMULPS       32(BX), Y3, Y3
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y2, Y2
 	VCVTPS2DQ    Y1, Y1
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y2, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKUSWB    Y0, Y0, Y0
+	VPACKSSDW    Y3, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
+	VMOVDQU      Y0, (R11)
 	JMP          p2_next
 
 p2_sums:
-	TESTQ $0x00000020, R15
-	JZ    p2_even
-	ADDQ  $0x20, R11
-
-p2_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y2, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y3, 96(R11)
 
 p2_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x80
 	JNE  p2_pass
 	VZEROUPPER
@@ -21130,6 +19663,9 @@ p3_pass:
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
@@ -21151,15 +19687,22 @@ p3_row:
 
 p3_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xdd
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	ADDQ         $0x00000080, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -21175,62 +19718,71 @@ p3_col:
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y3, Y3
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y4, Y4
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y5, Y5
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p3_first
 	ADDQ         48(DI), R11
 
 p3_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p3_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p3_half
-	ADDQ  $0x08, R11
-
-p3_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p3_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y3, Y3
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y4, Y4
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y3, Y3
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y4, Y4
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y3, Y3
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y4, Y4
+	VPACKSSDW    Y3, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y2, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y4, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y5, Y5
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y5, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKUSWB    Y2, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      X2, 32(R11)
 	JMP          p3_next
 
 p3_sums:
-	TESTQ $0x00000020, R15
-	JZ    p3_even
-	ADDQ  $0x20, R11
-
-p3_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y3, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y4, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y5, 160(R11)
 
 p3_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x80
 	JNE  p3_pass
 	VZEROUPPER
@@ -21244,6 +19796,10 @@ p4_pass:
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
@@ -21265,18 +19821,27 @@ p4_row:
 
 p4_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xe5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xed
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	ADDQ         $0x00000080, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -21292,68 +19857,83 @@ p4_col:
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y4, Y4
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y5, Y5
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y6, Y6
 	VPADDD       (BX), Y3, Y3
+	VPADDD       32(BX), Y7, Y7
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p4_first
 	ADDQ         48(DI), R11
 
 p4_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p4_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p4_half
-	ADDQ  $0x08, R11
-
-p4_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p4_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y4, Y4
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y5, Y5
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y4, Y4
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y5, Y5
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y4, Y4
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y4, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y5, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y6, Y6
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y6, Y6
+	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y7, Y7
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y6, Y6
+	VCVTPS2DQ    Y3, Y3
+	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y6, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKSSDW    Y7, Y3, Y3
+	VPADDSW      Y12, Y3, Y3
+	VPACKUSWB    Y3, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      Y2, 32(R11)
 	JMP          p4_next
 
 p4_sums:
-	TESTQ $0x00000020, R15
-	JZ    p4_even
-	ADDQ  $0x20, R11
-
-p4_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y4, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y5, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y6, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y7, 224(R11)
 
 p4_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x80
 	JNE  p4_pass
 	VZEROUPPER
@@ -21368,6 +19948,11 @@ p5_pass:
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
 	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	VPXOR Y8, Y8, Y8
+	VPXOR Y9, Y9, Y9
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
@@ -21390,21 +19975,32 @@ p5_row:
 p5_col:
 	LEAQ         (R11)(R14*4), AX
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xfd
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xc5
 	VPBROADCASTD (AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xcd
 	ADDQ         $0x00000080, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -21420,80 +20016,100 @@ p5_col:
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y5, Y5
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y6, Y6
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y7, Y7
 	VPADDD       (BX), Y3, Y3
+	VPADDD       32(BX), Y8, Y8
 	VPADDD       (BX), Y4, Y4
+	VPADDD       32(BX), Y9, Y9
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p5_first
 	ADDQ         48(DI), R11
 
 p5_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p5_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p5_half
-	ADDQ  $0x08, R11
-
-p5_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p5_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y5, Y5
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y6, Y6
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y5, Y5
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y6, Y6
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y5, Y5
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y6, Y6
+	VPACKSSDW    Y5, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y6, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y7, Y7
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y7, Y7
+	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y8, Y8
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y7, Y7
+	VCVTPS2DQ    Y3, Y3
+	VCVTPS2DQ    Y8, Y8
+	VPACKSSDW    Y7, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKSSDW    Y8, Y3, Y3
+	VPADDSW      Y12, Y3, Y3
+	VPACKUSWB    Y3, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      Y2, 32(R11)
 	VCVTDQ2PS    Y4, Y4
+	VCVTDQ2PS    Y9, Y9
 	VMULPS       (BX), Y4, Y4
+	VMULPS       32(BX), Y9, Y9
 	VCVTPS2DQ    Y4, Y4
-	VPACKSSDW    Y4, Y4, Y4
+	VCVTPS2DQ    Y9, Y9
+	VPACKSSDW    Y9, Y4, Y4
 	VPADDSW      Y12, Y4, Y4
 	VPACKUSWB    Y4, Y4, Y4
 	VPMAXUB      Y13, Y4, Y4
 	VPMINUB      Y14, Y4, Y4
 	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
+	VMOVDQU      X4, 64(R11)
 	JMP          p5_next
 
 p5_sums:
-	TESTQ $0x00000020, R15
-	JZ    p5_even
-	ADDQ  $0x20, R11
-
-p5_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y5, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y6, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y7, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y8, 224(R11)
 	VMOVDQU Y4, 256(R11)
+	VMOVDQU Y9, 288(R11)
 
 p5_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x80
 	JNE  p5_pass
 	VZEROUPPER
@@ -21509,6 +20125,12 @@ p6_pass:
 	VPXOR Y3, Y3, Y3
 	VPXOR Y4, Y4, Y4
 	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	VPXOR Y8, Y8, Y8
+	VPXOR Y9, Y9, Y9
+	VPXOR Y10, Y10, Y10
+	VPXOR Y11, Y11, Y11
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
@@ -21531,24 +20153,37 @@ p6_row:
 p6_col:
 	LEAQ         (R11)(R14*4), AX
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x500542c4
+	BYTE         $0xc5
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xcd
 	VPBROADCASTD (AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xd5
 	VPBROADCASTD (AX)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xec
+	LONG         $0x500d42c4
+	BYTE         $0xdd
 	ADDQ         $0x00000080, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -21564,1250 +20199,114 @@ p6_col:
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y6, Y6
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y7, Y7
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y8, Y8
 	VPADDD       (BX), Y3, Y3
+	VPADDD       32(BX), Y9, Y9
 	VPADDD       (BX), Y4, Y4
+	VPADDD       32(BX), Y10, Y10
 	VPADDD       (BX), Y5, Y5
+	VPADDD       32(BX), Y11, Y11
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p6_first
 	ADDQ         48(DI), R11
 
 p6_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p6_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p6_half
-	ADDQ  $0x08, R11
-
-p6_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p6_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y6, Y6
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y7, Y7
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y6, Y6
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y7, Y7
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y6, Y6
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y6, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y7, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y8, Y8
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y8, Y8
+	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y9, Y9
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y8, Y8
+	VCVTPS2DQ    Y3, Y3
+	VCVTPS2DQ    Y9, Y9
+	VPACKSSDW    Y8, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKSSDW    Y9, Y3, Y3
+	VPADDSW      Y12, Y3, Y3
+	VPACKUSWB    Y3, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      Y2, 32(R11)
 	VCVTDQ2PS    Y4, Y4
+	VCVTDQ2PS    Y10, Y10
 	VCVTDQ2PS    Y5, Y5
+	VCVTDQ2PS    Y11, Y11
 	VMULPS       (BX), Y4, Y4
+	VMULPS       32(BX), Y10, Y10
 	VMULPS       (BX), Y5, Y5
+	VMULPS       32(BX), Y11, Y11
 	VCVTPS2DQ    Y4, Y4
+	VCVTPS2DQ    Y10, Y10
 	VCVTPS2DQ    Y5, Y5
-	VPACKSSDW    Y5, Y4, Y4
+	VCVTPS2DQ    Y11, Y11
+	VPACKSSDW    Y10, Y4, Y4
 	VPADDSW      Y12, Y4, Y4
-	VPACKUSWB    Y4, Y4, Y4
+	VPACKSSDW    Y11, Y5, Y5
+	VPADDSW      Y12, Y5, Y5
+	VPACKUSWB    Y5, Y4, Y4
 	VPMAXUB      Y13, Y4, Y4
 	VPMINUB      Y14, Y4, Y4
 	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
+	VMOVDQU      Y4, 64(R11)
 	JMP          p6_next
 
 p6_sums:
-	TESTQ $0x00000020, R15
-	JZ    p6_even
-	ADDQ  $0x20, R11
-
-p6_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y6, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y7, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y8, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y9, 224(R11)
 	VMOVDQU Y4, 256(R11)
+	VMOVDQU Y10, 288(R11)
 	VMOVDQU Y5, 320(R11)
+	VMOVDQU Y11, 352(R11)
 
 p6_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x80
 	JNE  p6_pass
-	VZEROUPPER
-	RET
-
-p7:
-	XORL R15, R15
-
-p7_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p7_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p7_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p7_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p7_col:
-	LEAQ         (R11)(R14*4), AX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	ADDQ         $0x00000080, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p7_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p7_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p7_block
-	DECQ         152(DI)
-	JNZ          p7_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p7_first
-	ADDQ         48(DI), R11
-
-p7_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p7_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p7_half
-	ADDQ  $0x08, R11
-
-p7_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y6, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	JMP          p7_next
-
-p7_sums:
-	TESTQ $0x00000020, R15
-	JZ    p7_even
-	ADDQ  $0x20, R11
-
-p7_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-
-p7_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x80
-	JNE  p7_pass
-	VZEROUPPER
-	RET
-
-p8:
-	XORL R15, R15
-
-p8_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p8_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p8_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p8_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p8_col:
-	LEAQ         (R11)(R14*4), AX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	ADDQ         $0x00000080, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p8_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p8_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p8_block
-	DECQ         152(DI)
-	JNZ          p8_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p8_first
-	ADDQ         48(DI), R11
-
-p8_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p8_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p8_half
-	ADDQ  $0x08, R11
-
-p8_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	JMP          p8_next
-
-p8_sums:
-	TESTQ $0x00000020, R15
-	JZ    p8_even
-	ADDQ  $0x20, R11
-
-p8_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-
-p8_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x80
-	JNE  p8_pass
-	VZEROUPPER
-	RET
-
-p9:
-	XORL R15, R15
-
-p9_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p9_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p9_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p9_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p9_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	ADDQ         $0x00000080, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p9_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p9_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p9_block
-	DECQ         152(DI)
-	JNZ          p9_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p9_first
-	ADDQ         48(DI), R11
-
-p9_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p9_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p9_half
-	ADDQ  $0x08, R11
-
-p9_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       (BX), Y8, Y8
-	VCVTPS2DQ    Y8, Y8
-	VPACKSSDW    Y8, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKUSWB    Y8, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	JMP          p9_next
-
-p9_sums:
-	TESTQ $0x00000020, R15
-	JZ    p9_even
-	ADDQ  $0x20, R11
-
-p9_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-
-p9_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x80
-	JNE  p9_pass
-	VZEROUPPER
-	RET
-
-p10:
-	XORL R15, R15
-
-p10_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p10_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p10_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p10_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p10_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	ADDQ         $0x00000080, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p10_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p10_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p10_block
-	DECQ         152(DI)
-	JNZ          p10_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	VPADDD       (BX), Y9, Y9
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p10_first
-	ADDQ         48(DI), R11
-
-p10_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p10_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p10_half
-	ADDQ  $0x08, R11
-
-p10_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y8, Y8
-	VMULPS       (BX), Y9, Y9
-	VCVTPS2DQ    Y8, Y8
-	VCVTPS2DQ    Y9, Y9
-	VPACKSSDW    Y9, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKUSWB    Y8, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	VMOVHPS      X8, 144(R11)
-	JMP          p10_next
-
-p10_sums:
-	TESTQ $0x00000020, R15
-	JZ    p10_even
-	ADDQ  $0x20, R11
-
-p10_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-
-p10_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x80
-	JNE  p10_pass
-	VZEROUPPER
-	RET
-
-p11:
-	XORL R15, R15
-
-p11_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	VPXOR Y10, Y10, Y10
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p11_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p11_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p11_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p11_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD (CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	ADDQ         $0x00000080, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p11_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p11_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p11_block
-	DECQ         152(DI)
-	JNZ          p11_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	VPADDD       (BX), Y9, Y9
-	VPADDD       (BX), Y10, Y10
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p11_first
-	ADDQ         48(DI), R11
-
-p11_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p11_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p11_half
-	ADDQ  $0x08, R11
-
-p11_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VCVTDQ2PS    Y9, Y9
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (BX), Y8, Y8
-	VMULPS       (BX), Y9, Y9
-	VMULPS       (BX), Y10, Y10
-	VCVTPS2DQ    Y8, Y8
-	VCVTPS2DQ    Y9, Y9
-	VCVTPS2DQ    Y10, Y10
-	VPACKSSDW    Y9, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKSSDW    Y10, Y10, Y10
-	VPADDSW      Y12, Y10, Y10
-	VPACKUSWB    Y10, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	VMOVHPS      X8, 144(R11)
-	VEXTRACTI128 $0x01, Y8, X8
-	VMOVQ        X8, 160(R11)
-	JMP          p11_next
-
-p11_sums:
-	TESTQ $0x00000020, R15
-	JZ    p11_even
-	ADDQ  $0x20, R11
-
-p11_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-	VMOVDQU Y10, 640(R11)
-
-p11_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x80
-	JNE  p11_pass
-	VZEROUPPER
-	RET
-
-p12:
-	XORL R15, R15
-
-p12_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	VPXOR Y10, Y10, Y10
-	VPXOR Y11, Y11, Y11
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p12_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p12_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p12_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p12_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD (CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	VPBROADCASTD (CX)(R13*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xdc
-	ADDQ         $0x00000080, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p12_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p12_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p12_block
-	DECQ         152(DI)
-	JNZ          p12_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	VPADDD       (BX), Y9, Y9
-	VPADDD       (BX), Y10, Y10
-	VPADDD       (BX), Y11, Y11
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p12_first
-	ADDQ         48(DI), R11
-
-p12_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p12_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p12_half
-	ADDQ  $0x08, R11
-
-p12_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VCVTDQ2PS    Y9, Y9
-	VCVTDQ2PS    Y10, Y10
-	VCVTDQ2PS    Y11, Y11
-	VMULPS       (BX), Y8, Y8
-	VMULPS       (BX), Y9, Y9
-	VMULPS       (BX), Y10, Y10
-	VMULPS       (BX), Y11, Y11
-	VCVTPS2DQ    Y8, Y8
-	VCVTPS2DQ    Y9, Y9
-	VCVTPS2DQ    Y10, Y10
-	VCVTPS2DQ    Y11, Y11
-	VPACKSSDW    Y9, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKSSDW    Y11, Y10, Y10
-	VPADDSW      Y12, Y10, Y10
-	VPACKUSWB    Y10, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	VMOVHPS      X8, 144(R11)
-	VEXTRACTI128 $0x01, Y8, X8
-	VMOVQ        X8, 160(R11)
-	VMOVHPS      X8, 176(R11)
-	JMP          p12_next
-
-p12_sums:
-	TESTQ $0x00000020, R15
-	JZ    p12_even
-	ADDQ  $0x20, R11
-
-p12_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-	VMOVDQU Y10, 640(R11)
-	VMOVDQU Y11, 704(R11)
-
-p12_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x80
-	JNE  p12_pass
 	VZEROUPPER
 	RET
 
@@ -22816,18 +20315,6 @@ p12_next:
 TEXT ·intProduct32AVXVNNI(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), DI
 	MOVQ 120(DI), AX
-	CMPQ AX, $0x0c
-	JEQ  p12
-	CMPQ AX, $0x0b
-	JEQ  p11
-	CMPQ AX, $0x0a
-	JEQ  p10
-	CMPQ AX, $0x09
-	JEQ  p9
-	CMPQ AX, $0x08
-	JEQ  p8
-	CMPQ AX, $0x07
-	JEQ  p7
 	CMPQ AX, $0x06
 	JEQ  p6
 	CMPQ AX, $0x05
@@ -22845,6 +20332,10 @@ p1_pass:
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
@@ -22866,37 +20357,61 @@ p1_row:
 
 p1_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xcd
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xcc
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xd4
+	BYTE         $0xe4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xdc
+	BYTE         $0xf4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VMOVDQU      512(DX), Y12
+	VMOVDQU      544(DX), Y13
 	VPBROADCASTD 16(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xcd
 	VMOVDQU      640(DX), Y12
+	VMOVDQU      672(DX), Y13
 	VPBROADCASTD 20(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xcc
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VMOVDQU      768(DX), Y12
+	VMOVDQU      800(DX), Y13
 	VPBROADCASTD 24(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xd4
+	BYTE         $0xe4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      896(DX), Y12
+	VMOVDQU      928(DX), Y13
 	VPBROADCASTD 28(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xdc
+	BYTE         $0xf4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	ADDQ         $0x00000400, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -22909,25 +20424,25 @@ p1_col:
 	JNZ          p1_block
 	DECQ         152(DI)
 	JNZ          p1_part
+	VPADDD       Y4, Y0, Y0
+	VPADDD       Y5, Y1, Y1
+	VPADDD       Y6, Y2, Y2
+	VPADDD       Y7, Y3, Y3
 	VPADDD       Y2, Y0, Y0
 	VPADDD       Y3, Y1, Y1
-	VPADDD       Y1, Y0, Y0
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y1, Y1
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p1_first
 	ADDQ         48(DI), R11
 
 p1_first:
-	TESTQ $0x00000020, R15
-	JZ    p1_even
-	ADDQ  $0x20, R11
-
-p1_even:
 	VMOVDQU Y0, (R11)
-	ADDQ    $0x20, R15
+	VMOVDQU Y1, 32(R11)
+	ADDQ    $0x40, R15
 	CMPQ    R15, $0x80
 	JNE     p1_pass
 	VZEROUPPER
@@ -22966,61 +20481,101 @@ p2_row:
 
 p2_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xd5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xdd
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xd4
+	BYTE         $0xe4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xdc
+	BYTE         $0xec
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xd5
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xdd
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xf4
+	BYTE         $0xe4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xfc
+	BYTE         $0xec
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      512(DX), Y12
+	VMOVDQU      544(DX), Y13
 	VPBROADCASTD 16(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xd5
 	VPBROADCASTD 16(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xdd
 	VMOVDQU      640(DX), Y12
+	VMOVDQU      672(DX), Y13
 	VPBROADCASTD 20(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xd4
+	BYTE         $0xe4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 20(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xdc
+	BYTE         $0xec
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      768(DX), Y12
+	VMOVDQU      800(DX), Y13
 	VPBROADCASTD 24(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xd5
 	VPBROADCASTD 24(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xdd
 	VMOVDQU      896(DX), Y12
+	VMOVDQU      928(DX), Y13
 	VPBROADCASTD 28(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xf4
+	BYTE         $0xe4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 28(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xfc
+	BYTE         $0xec
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	ADDQ         $0x00000400, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -23037,26 +20592,23 @@ p2_col:
 	VPADDD       Y5, Y1, Y1
 	VPADDD       Y6, Y2, Y2
 	VPADDD       Y7, Y3, Y3
-	VPADDD       Y2, Y0, Y0
-	VPADDD       Y3, Y1, Y1
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y2, Y2
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y3, Y3
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p2_first
 	ADDQ         48(DI), R11
 
 p2_first:
-	TESTQ $0x00000020, R15
-	JZ    p2_even
-	ADDQ  $0x20, R11
-
-p2_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y2, 32(R11)
 	VMOVDQU Y1, 64(R11)
-	ADDQ    $0x20, R15
+	VMOVDQU Y3, 96(R11)
+	ADDQ    $0x40, R15
 	CMPQ    R15, $0x80
 	JNE     p2_pass
 	VZEROUPPER
@@ -23093,85 +20645,141 @@ p3_row:
 
 p3_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xdc
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xe4
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xec
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xdc
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xe4
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xec
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      512(DX), Y12
+	VMOVDQU      544(DX), Y13
 	VPBROADCASTD 16(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 16(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 16(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      640(DX), Y12
+	VMOVDQU      672(DX), Y13
 	VPBROADCASTD 20(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xdc
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 20(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xe4
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 20(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xec
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      768(DX), Y12
+	VMOVDQU      800(DX), Y13
 	VPBROADCASTD 24(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 24(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 24(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      896(DX), Y12
+	VMOVDQU      928(DX), Y13
 	VPBROADCASTD 28(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xdc
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 28(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xe4
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 28(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xec
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	ADDQ         $0x00000400, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -23184,29 +20792,27 @@ p3_col:
 	JNZ          p3_block
 	DECQ         152(DI)
 	JNZ          p3_part
-	VPADDD       Y3, Y0, Y0
-	VPADDD       Y4, Y1, Y1
-	VPADDD       Y5, Y2, Y2
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y3, Y3
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y4, Y4
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y5, Y5
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p3_first
 	ADDQ         48(DI), R11
 
 p3_first:
-	TESTQ $0x00000020, R15
-	JZ    p3_even
-	ADDQ  $0x20, R11
-
-p3_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y3, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y4, 96(R11)
 	VMOVDQU Y2, 128(R11)
-	ADDQ    $0x20, R15
+	VMOVDQU Y5, 160(R11)
+	ADDQ    $0x40, R15
 	CMPQ    R15, $0x80
 	JNE     p3_pass
 	VZEROUPPER
@@ -23245,109 +20851,181 @@ p4_row:
 
 p4_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xf4
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xfc
+	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 8(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xf4
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xfc
+	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      512(DX), Y12
+	VMOVDQU      544(DX), Y13
 	VPBROADCASTD 16(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 16(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 16(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 16(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      640(DX), Y12
+	VMOVDQU      672(DX), Y13
 	VPBROADCASTD 20(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 20(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 20(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xf4
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 20(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xfc
+	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      768(DX), Y12
+	VMOVDQU      800(DX), Y13
 	VPBROADCASTD 24(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 24(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 24(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 24(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      896(DX), Y12
+	VMOVDQU      928(DX), Y13
 	VPBROADCASTD 28(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 28(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 28(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xf4
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 28(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xfc
+	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	ADDQ         $0x00000400, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -23360,32 +21038,31 @@ p4_col:
 	JNZ          p4_block
 	DECQ         152(DI)
 	JNZ          p4_part
-	VPADDD       Y4, Y0, Y0
-	VPADDD       Y5, Y1, Y1
-	VPADDD       Y6, Y2, Y2
-	VPADDD       Y7, Y3, Y3
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y4, Y4
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y5, Y5
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y6, Y6
 	VPADDD       (BX), Y3, Y3
+	VPADDD       32(BX), Y7, Y7
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p4_first
 	ADDQ         48(DI), R11
 
 p4_first:
-	TESTQ $0x00000020, R15
-	JZ    p4_even
-	ADDQ  $0x20, R11
-
-p4_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y4, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y5, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y6, 160(R11)
 	VMOVDQU Y3, 192(R11)
-	ADDQ    $0x20, R15
+	VMOVDQU Y7, 224(R11)
+	ADDQ    $0x40, R15
 	CMPQ    R15, $0x80
 	JNE     p4_pass
 	VZEROUPPER
@@ -23400,6 +21077,11 @@ p5_pass:
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
 	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	VPXOR Y8, Y8, Y8
+	VPXOR Y9, Y9, Y9
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
@@ -23422,133 +21104,221 @@ p5_row:
 p5_col:
 	LEAQ         (R11)(R14*4), AX
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD (AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 4(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 4(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 8(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 8(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 12(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 12(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	VMOVDQU      512(DX), Y12
+	VMOVDQU      544(DX), Y13
 	VPBROADCASTD 16(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD 16(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 16(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 16(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 16(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	VMOVDQU      640(DX), Y12
+	VMOVDQU      672(DX), Y13
 	VPBROADCASTD 20(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD 20(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 20(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 20(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 20(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	VMOVDQU      768(DX), Y12
+	VMOVDQU      800(DX), Y13
 	VPBROADCASTD 24(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD 24(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 24(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 24(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 24(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	VMOVDQU      896(DX), Y12
+	VMOVDQU      928(DX), Y13
 	VPBROADCASTD 28(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD 28(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 28(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 28(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 28(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	ADDQ         $0x00000400, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -23564,27 +21334,32 @@ p5_col:
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y5, Y5
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y6, Y6
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y7, Y7
 	VPADDD       (BX), Y3, Y3
+	VPADDD       32(BX), Y8, Y8
 	VPADDD       (BX), Y4, Y4
+	VPADDD       32(BX), Y9, Y9
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p5_first
 	ADDQ         48(DI), R11
 
 p5_first:
-	TESTQ $0x00000020, R15
-	JZ    p5_even
-	ADDQ  $0x20, R11
-
-p5_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y5, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y6, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y7, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y8, 224(R11)
 	VMOVDQU Y4, 256(R11)
-	ADDQ    $0x20, R15
+	VMOVDQU Y9, 288(R11)
+	ADDQ    $0x40, R15
 	CMPQ    R15, $0x80
 	JNE     p5_pass
 	VZEROUPPER
@@ -23600,6 +21375,12 @@ p6_pass:
 	VPXOR Y3, Y3, Y3
 	VPXOR Y4, Y4, Y4
 	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	VPXOR Y8, Y8, Y8
+	VPXOR Y9, Y9, Y9
+	VPXOR Y10, Y10, Y10
+	VPXOR Y11, Y11, Y11
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
@@ -23622,157 +21403,261 @@ p6_row:
 p6_col:
 	LEAQ         (R11)(R14*4), AX
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD (AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD (AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
+	LONG         $0x520d42c4
+	BYTE         $0xdd
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD 4(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 4(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD 4(AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
+	LONG         $0x520d42c4
+	BYTE         $0xdd
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD 8(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 8(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD 8(AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
+	LONG         $0x520d42c4
+	BYTE         $0xdd
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD 12(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 12(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD 12(AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
+	LONG         $0x520d42c4
+	BYTE         $0xdd
 	VMOVDQU      512(DX), Y12
+	VMOVDQU      544(DX), Y13
 	VPBROADCASTD 16(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 16(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 16(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD 16(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 16(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD 16(AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
+	LONG         $0x520d42c4
+	BYTE         $0xdd
 	VMOVDQU      640(DX), Y12
+	VMOVDQU      672(DX), Y13
 	VPBROADCASTD 20(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 20(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 20(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD 20(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 20(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD 20(AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
+	LONG         $0x520d42c4
+	BYTE         $0xdd
 	VMOVDQU      768(DX), Y12
+	VMOVDQU      800(DX), Y13
 	VPBROADCASTD 24(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 24(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 24(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD 24(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 24(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD 24(AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
+	LONG         $0x520d42c4
+	BYTE         $0xdd
 	VMOVDQU      896(DX), Y12
+	VMOVDQU      928(DX), Y13
 	VPBROADCASTD 28(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 28(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 28(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD 28(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 28(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD 28(AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
+	LONG         $0x520d42c4
+	BYTE         $0xdd
 	ADDQ         $0x00000400, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -23788,1958 +21673,38 @@ p6_col:
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y6, Y6
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y7, Y7
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y8, Y8
 	VPADDD       (BX), Y3, Y3
+	VPADDD       32(BX), Y9, Y9
 	VPADDD       (BX), Y4, Y4
+	VPADDD       32(BX), Y10, Y10
 	VPADDD       (BX), Y5, Y5
+	VPADDD       32(BX), Y11, Y11
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p6_first
 	ADDQ         48(DI), R11
 
 p6_first:
-	TESTQ $0x00000020, R15
-	JZ    p6_even
-	ADDQ  $0x20, R11
-
-p6_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y6, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y7, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y8, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y9, 224(R11)
 	VMOVDQU Y4, 256(R11)
+	VMOVDQU Y10, 288(R11)
 	VMOVDQU Y5, 320(R11)
-	ADDQ    $0x20, R15
+	VMOVDQU Y11, 352(R11)
+	ADDQ    $0x40, R15
 	CMPQ    R15, $0x80
 	JNE     p6_pass
-	VZEROUPPER
-	RET
-
-p7:
-	XORL R15, R15
-
-p7_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p7_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p7_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p7_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p7_col:
-	LEAQ         (R11)(R14*4), AX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VMOVDQU      512(DX), Y12
-	VPBROADCASTD 16(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 16(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 16(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 16(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 16(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VMOVDQU      640(DX), Y12
-	VPBROADCASTD 20(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 20(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 20(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 20(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 20(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VMOVDQU      768(DX), Y12
-	VPBROADCASTD 24(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 24(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 24(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 24(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 24(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VMOVDQU      896(DX), Y12
-	VPBROADCASTD 28(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 28(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 28(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 28(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 28(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p7_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p7_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p7_block
-	DECQ         152(DI)
-	JNZ          p7_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p7_first
-	ADDQ         48(DI), R11
-
-p7_first:
-	TESTQ $0x00000020, R15
-	JZ    p7_even
-	ADDQ  $0x20, R11
-
-p7_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	ADDQ    $0x20, R15
-	CMPQ    R15, $0x80
-	JNE     p7_pass
-	VZEROUPPER
-	RET
-
-p8:
-	XORL R15, R15
-
-p8_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p8_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p8_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p8_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p8_col:
-	LEAQ         (R11)(R14*4), AX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VMOVDQU      512(DX), Y12
-	VPBROADCASTD 16(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 16(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 16(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 16(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 16(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 16(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VMOVDQU      640(DX), Y12
-	VPBROADCASTD 20(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 20(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 20(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 20(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 20(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 20(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VMOVDQU      768(DX), Y12
-	VPBROADCASTD 24(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 24(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 24(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 24(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 24(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 24(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VMOVDQU      896(DX), Y12
-	VPBROADCASTD 28(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 28(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 28(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 28(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 28(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 28(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p8_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p8_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p8_block
-	DECQ         152(DI)
-	JNZ          p8_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p8_first
-	ADDQ         48(DI), R11
-
-p8_first:
-	TESTQ $0x00000020, R15
-	JZ    p8_even
-	ADDQ  $0x20, R11
-
-p8_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	ADDQ    $0x20, R15
-	CMPQ    R15, $0x80
-	JNE     p8_pass
-	VZEROUPPER
-	RET
-
-p9:
-	XORL R15, R15
-
-p9_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p9_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p9_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p9_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p9_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VMOVDQU      512(DX), Y12
-	VPBROADCASTD 16(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 16(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 16(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 16(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 16(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 16(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 16(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VMOVDQU      640(DX), Y12
-	VPBROADCASTD 20(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 20(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 20(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 20(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 20(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 20(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 20(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VMOVDQU      768(DX), Y12
-	VPBROADCASTD 24(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 24(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 24(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 24(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 24(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 24(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 24(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VMOVDQU      896(DX), Y12
-	VPBROADCASTD 28(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 28(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 28(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 28(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 28(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 28(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 28(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p9_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p9_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p9_block
-	DECQ         152(DI)
-	JNZ          p9_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p9_first
-	ADDQ         48(DI), R11
-
-p9_first:
-	TESTQ $0x00000020, R15
-	JZ    p9_even
-	ADDQ  $0x20, R11
-
-p9_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	ADDQ    $0x20, R15
-	CMPQ    R15, $0x80
-	JNE     p9_pass
-	VZEROUPPER
-	RET
-
-p10:
-	XORL R15, R15
-
-p10_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p10_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p10_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p10_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p10_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VMOVDQU      512(DX), Y12
-	VPBROADCASTD 16(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 16(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 16(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 16(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 16(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 16(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 16(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VMOVDQU      640(DX), Y12
-	VPBROADCASTD 20(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 20(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 20(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 20(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 20(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 20(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 20(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VMOVDQU      768(DX), Y12
-	VPBROADCASTD 24(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 24(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 24(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 24(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 24(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 24(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 24(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VMOVDQU      896(DX), Y12
-	VPBROADCASTD 28(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 28(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 28(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 28(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 28(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 28(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 28(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p10_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p10_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p10_block
-	DECQ         152(DI)
-	JNZ          p10_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	VPADDD       (BX), Y9, Y9
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p10_first
-	ADDQ         48(DI), R11
-
-p10_first:
-	TESTQ $0x00000020, R15
-	JZ    p10_even
-	ADDQ  $0x20, R11
-
-p10_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-	ADDQ    $0x20, R15
-	CMPQ    R15, $0x80
-	JNE     p10_pass
-	VZEROUPPER
-	RET
-
-p11:
-	XORL R15, R15
-
-p11_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	VPXOR Y10, Y10, Y10
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p11_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p11_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p11_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p11_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD (CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VMOVDQU      512(DX), Y12
-	VPBROADCASTD 16(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 16(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 16(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 16(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 16(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 16(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 16(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VMOVDQU      640(DX), Y12
-	VPBROADCASTD 20(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 20(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 20(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 20(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 20(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 20(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 20(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VMOVDQU      768(DX), Y12
-	VPBROADCASTD 24(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 24(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 24(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 24(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 24(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 24(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 24(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VMOVDQU      896(DX), Y12
-	VPBROADCASTD 28(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 28(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 28(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 28(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 28(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 28(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 28(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p11_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p11_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p11_block
-	DECQ         152(DI)
-	JNZ          p11_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	VPADDD       (BX), Y9, Y9
-	VPADDD       (BX), Y10, Y10
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p11_first
-	ADDQ         48(DI), R11
-
-p11_first:
-	TESTQ $0x00000020, R15
-	JZ    p11_even
-	ADDQ  $0x20, R11
-
-p11_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-	VMOVDQU Y10, 640(R11)
-	ADDQ    $0x20, R15
-	CMPQ    R15, $0x80
-	JNE     p11_pass
-	VZEROUPPER
-	RET
-
-p12:
-	XORL R15, R15
-
-p12_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	VPXOR Y10, Y10, Y10
-	VPXOR Y11, Y11, Y11
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p12_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p12_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p12_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p12_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD (CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD (CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
-	VMOVDQU      512(DX), Y12
-	VPBROADCASTD 16(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 16(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 16(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 16(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 16(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 16(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 16(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD 16(CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
-	VMOVDQU      640(DX), Y12
-	VPBROADCASTD 20(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 20(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 20(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 20(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 20(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 20(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 20(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD 20(CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
-	VMOVDQU      768(DX), Y12
-	VPBROADCASTD 24(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 24(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 24(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 24(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 24(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 24(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 24(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD 24(CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
-	VMOVDQU      896(DX), Y12
-	VPBROADCASTD 28(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 28(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 28(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 28(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 28(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 28(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 28(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD 28(CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p12_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p12_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p12_block
-	DECQ         152(DI)
-	JNZ          p12_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	VPADDD       (BX), Y9, Y9
-	VPADDD       (BX), Y10, Y10
-	VPADDD       (BX), Y11, Y11
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p12_first
-	ADDQ         48(DI), R11
-
-p12_first:
-	TESTQ $0x00000020, R15
-	JZ    p12_even
-	ADDQ  $0x20, R11
-
-p12_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-	VMOVDQU Y10, 640(R11)
-	VMOVDQU Y11, 704(R11)
-	ADDQ    $0x20, R15
-	CMPQ    R15, $0x80
-	JNE     p12_pass
 	VZEROUPPER
 	RET
 
@@ -25748,18 +21713,6 @@ p12_even:
 TEXT ·intBlock16AVXVNNI(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), DI
 	MOVQ 120(DI), AX
-	CMPQ AX, $0x0c
-	JEQ  p12
-	CMPQ AX, $0x0b
-	JEQ  p11
-	CMPQ AX, $0x0a
-	JEQ  p10
-	CMPQ AX, $0x09
-	JEQ  p9
-	CMPQ AX, $0x08
-	JEQ  p8
-	CMPQ AX, $0x07
-	JEQ  p7
 	CMPQ AX, $0x06
 	JEQ  p6
 	CMPQ AX, $0x05
@@ -25777,6 +21730,10 @@ p1_pass:
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
@@ -25798,23 +21755,35 @@ p1_row:
 
 p1_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xcd
 	VMOVDQU      64(DX), Y12
+	VMOVDQU      96(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xcc
+	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xdd
 	CMPQ         R8, 112(DI)
 	JEQ          p1_step
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xd4
+	BYTE         $0xe4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VMOVDQU      192(DX), Y12
+	VMOVDQU      224(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xdc
+	BYTE         $0xf4
+	LONG         $0x5005c2c4
+	BYTE         $0xfd
 
 p1_step:
 	ADDQ   $0x00000100, DX
@@ -25829,53 +21798,51 @@ p1_step:
 	JNZ    p1_block
 	DECQ   152(DI)
 	JNZ    p1_part
+	VPADDD Y4, Y0, Y0
+	VPADDD Y5, Y1, Y1
+	VPADDD Y6, Y2, Y2
+	VPADDD Y7, Y3, Y3
 	VPADDD Y2, Y0, Y0
 	VPADDD Y3, Y1, Y1
-	VPADDD Y1, Y0, Y0
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
 	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y1, Y1
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
 	JLT    p1_first
 	ADDQ   48(DI), R11
 
 p1_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p1_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p1_half
-	ADDQ  $0x08, R11
-
-p1_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p1_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y1, Y1
 	VCVTPS2DQ    Y0, Y0
-	VPACKSSDW    Y0, Y0, Y0
+	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
 	VPACKUSWB    Y0, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
+	VMOVDQU      X0, (R11)
 	JMP          p1_next
 
 p1_sums:
-	TESTQ $0x00000020, R15
-	JZ    p1_even
-	ADDQ  $0x20, R11
-
-p1_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y1, 32(R11)
 
 p1_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x40
 	JNE  p1_pass
 	VZEROUPPER
@@ -25914,35 +21881,55 @@ p2_row:
 
 p2_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xd5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xdd
 	VMOVDQU      64(DX), Y12
+	VMOVDQU      96(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xd4
+	BYTE         $0xe4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xdc
+	BYTE         $0xec
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	CMPQ         R8, 112(DI)
 	JEQ          p2_step
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xd5
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xdd
 	VMOVDQU      192(DX), Y12
+	VMOVDQU      224(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xf4
+	BYTE         $0xe4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xfc
+	BYTE         $0xec
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 
 p2_step:
 	ADDQ   $0x00000100, DX
@@ -25961,58 +21948,57 @@ p2_step:
 	VPADDD Y5, Y1, Y1
 	VPADDD Y6, Y2, Y2
 	VPADDD Y7, Y3, Y3
-	VPADDD Y2, Y0, Y0
-	VPADDD Y3, Y1, Y1
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
 	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y2, Y2
 	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y3, Y3
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
 	JLT    p2_first
 	ADDQ   48(DI), R11
 
 p2_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p2_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p2_half
-	ADDQ  $0x08, R11
-
-p2_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p2_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y2, Y2
 	VCVTDQ2PS    Y1, Y1
+	VCVTDQ2PS    Y3, Y3
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y2, Y2
 	VMULPS       (BX), Y1, Y1
+	VMULPS       32(BX), Y3, Y3
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y2, Y2
 	VCVTPS2DQ    Y1, Y1
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y2, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKUSWB    Y0, Y0, Y0
+	VPACKSSDW    Y3, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
+	VMOVDQU      Y0, (R11)
 	JMP          p2_next
 
 p2_sums:
-	TESTQ $0x00000020, R15
-	JZ    p2_even
-	ADDQ  $0x20, R11
-
-p2_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y2, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y3, 96(R11)
 
 p2_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x40
 	JNE  p2_pass
 	VZEROUPPER
@@ -26049,47 +22035,75 @@ p3_row:
 
 p3_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xdd
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VMOVDQU      64(DX), Y12
+	VMOVDQU      96(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xdc
+	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xe4
+	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xec
+	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	CMPQ         R8, 112(DI)
 	JEQ          p3_step
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VMOVDQU      192(DX), Y12
+	VMOVDQU      224(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xdc
+	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xe4
+	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xec
+	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 
 p3_step:
 	ADDQ   $0x00000100, DX
@@ -26104,68 +22118,74 @@ p3_step:
 	JNZ    p3_block
 	DECQ   152(DI)
 	JNZ    p3_part
-	VPADDD Y3, Y0, Y0
-	VPADDD Y4, Y1, Y1
-	VPADDD Y5, Y2, Y2
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
 	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y3, Y3
 	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y4, Y4
 	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y5, Y5
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
 	JLT    p3_first
 	ADDQ   48(DI), R11
 
 p3_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p3_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p3_half
-	ADDQ  $0x08, R11
-
-p3_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p3_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y3, Y3
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y4, Y4
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y3, Y3
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y4, Y4
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y3, Y3
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y4, Y4
+	VPACKSSDW    Y3, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y2, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y4, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y5, Y5
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y5, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKUSWB    Y2, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      X2, 32(R11)
 	JMP          p3_next
 
 p3_sums:
-	TESTQ $0x00000020, R15
-	JZ    p3_even
-	ADDQ  $0x20, R11
-
-p3_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y3, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y4, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y5, 160(R11)
 
 p3_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x40
 	JNE  p3_pass
 	VZEROUPPER
@@ -26204,59 +22224,95 @@ p4_row:
 
 p4_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xe5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xed
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	VMOVDQU      64(DX), Y12
+	VMOVDQU      96(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xf4
+	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xfc
+	BYTE         $0xdc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	CMPQ         R8, 112(DI)
 	JEQ          p4_step
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 8(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	VMOVDQU      192(DX), Y12
+	VMOVDQU      224(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xf4
+	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xfc
+	BYTE         $0xdc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 
 p4_step:
 	ADDQ   $0x00000100, DX
@@ -26271,75 +22327,86 @@ p4_step:
 	JNZ    p4_block
 	DECQ   152(DI)
 	JNZ    p4_part
-	VPADDD Y4, Y0, Y0
-	VPADDD Y5, Y1, Y1
-	VPADDD Y6, Y2, Y2
-	VPADDD Y7, Y3, Y3
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
 	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y4, Y4
 	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y5, Y5
 	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y6, Y6
 	VPADDD (BX), Y3, Y3
+	VPADDD 32(BX), Y7, Y7
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
 	JLT    p4_first
 	ADDQ   48(DI), R11
 
 p4_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p4_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p4_half
-	ADDQ  $0x08, R11
-
-p4_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p4_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y4, Y4
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y5, Y5
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y4, Y4
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y5, Y5
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y4, Y4
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y4, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y5, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y6, Y6
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y6, Y6
+	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y7, Y7
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y6, Y6
+	VCVTPS2DQ    Y3, Y3
+	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y6, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKSSDW    Y7, Y3, Y3
+	VPADDSW      Y12, Y3, Y3
+	VPACKUSWB    Y3, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      Y2, 32(R11)
 	JMP          p4_next
 
 p4_sums:
-	TESTQ $0x00000020, R15
-	JZ    p4_even
-	ADDQ  $0x20, R11
-
-p4_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y4, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y5, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y6, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y7, 224(R11)
 
 p4_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x40
 	JNE  p4_pass
 	VZEROUPPER
@@ -26354,6 +22421,11 @@ p5_pass:
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
 	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	VPXOR Y8, Y8, Y8
+	VPXOR Y9, Y9, Y9
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
@@ -26376,71 +22448,115 @@ p5_row:
 p5_col:
 	LEAQ         (R11)(R14*4), AX
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xfd
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xc5
 	VPBROADCASTD (AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xcd
 	VMOVDQU      64(DX), Y12
+	VMOVDQU      96(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 4(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 4(AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xcd
 	CMPQ         R8, 112(DI)
 	JEQ          p5_step
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 8(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 8(AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xcd
 	VMOVDQU      192(DX), Y12
+	VMOVDQU      224(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 12(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 12(AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xcd
 
 p5_step:
 	ADDQ   $0x00000100, DX
@@ -26458,80 +22574,100 @@ p5_step:
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
 	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y5, Y5
 	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y6, Y6
 	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y7, Y7
 	VPADDD (BX), Y3, Y3
+	VPADDD 32(BX), Y8, Y8
 	VPADDD (BX), Y4, Y4
+	VPADDD 32(BX), Y9, Y9
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
 	JLT    p5_first
 	ADDQ   48(DI), R11
 
 p5_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p5_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p5_half
-	ADDQ  $0x08, R11
-
-p5_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p5_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y5, Y5
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y6, Y6
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y5, Y5
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y6, Y6
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y5, Y5
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y6, Y6
+	VPACKSSDW    Y5, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y6, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y7, Y7
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y7, Y7
+	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y8, Y8
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y7, Y7
+	VCVTPS2DQ    Y3, Y3
+	VCVTPS2DQ    Y8, Y8
+	VPACKSSDW    Y7, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKSSDW    Y8, Y3, Y3
+	VPADDSW      Y12, Y3, Y3
+	VPACKUSWB    Y3, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      Y2, 32(R11)
 	VCVTDQ2PS    Y4, Y4
+	VCVTDQ2PS    Y9, Y9
 	VMULPS       (BX), Y4, Y4
+	VMULPS       32(BX), Y9, Y9
 	VCVTPS2DQ    Y4, Y4
-	VPACKSSDW    Y4, Y4, Y4
+	VCVTPS2DQ    Y9, Y9
+	VPACKSSDW    Y9, Y4, Y4
 	VPADDSW      Y12, Y4, Y4
 	VPACKUSWB    Y4, Y4, Y4
 	VPMAXUB      Y13, Y4, Y4
 	VPMINUB      Y14, Y4, Y4
 	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
+	VMOVDQU      X4, 64(R11)
 	JMP          p5_next
 
 p5_sums:
-	TESTQ $0x00000020, R15
-	JZ    p5_even
-	ADDQ  $0x20, R11
-
-p5_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y5, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y6, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y7, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y8, 224(R11)
 	VMOVDQU Y4, 256(R11)
+	VMOVDQU Y9, 288(R11)
 
 p5_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x40
 	JNE  p5_pass
 	VZEROUPPER
@@ -26547,6 +22683,12 @@ p6_pass:
 	VPXOR Y3, Y3, Y3
 	VPXOR Y4, Y4, Y4
 	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	VPXOR Y8, Y8, Y8
+	VPXOR Y9, Y9, Y9
+	VPXOR Y10, Y10, Y10
+	VPXOR Y11, Y11, Y11
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
@@ -26569,83 +22711,135 @@ p6_row:
 p6_col:
 	LEAQ         (R11)(R14*4), AX
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x500542c4
+	BYTE         $0xc5
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xcd
 	VPBROADCASTD (AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xd5
 	VPBROADCASTD (AX)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xec
+	LONG         $0x500d42c4
+	BYTE         $0xdd
 	VMOVDQU      64(DX), Y12
+	VMOVDQU      96(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x500542c4
+	BYTE         $0xc5
 	VPBROADCASTD 4(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 4(AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xd5
 	VPBROADCASTD 4(AX)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xec
+	LONG         $0x500d42c4
+	BYTE         $0xdd
 	CMPQ         R8, 112(DI)
 	JEQ          p6_step
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x500542c4
+	BYTE         $0xc5
 	VPBROADCASTD 8(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 8(AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xd5
 	VPBROADCASTD 8(AX)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xec
+	LONG         $0x500d42c4
+	BYTE         $0xdd
 	VMOVDQU      192(DX), Y12
+	VMOVDQU      224(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x500542c4
+	BYTE         $0xc5
 	VPBROADCASTD 12(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 12(AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xd5
 	VPBROADCASTD 12(AX)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xec
+	LONG         $0x500d42c4
+	BYTE         $0xdd
 
 p6_step:
 	ADDQ   $0x00000100, DX
@@ -26663,1805 +22857,114 @@ p6_step:
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
 	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y6, Y6
 	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y7, Y7
 	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y8, Y8
 	VPADDD (BX), Y3, Y3
+	VPADDD 32(BX), Y9, Y9
 	VPADDD (BX), Y4, Y4
+	VPADDD 32(BX), Y10, Y10
 	VPADDD (BX), Y5, Y5
+	VPADDD 32(BX), Y11, Y11
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
 	JLT    p6_first
 	ADDQ   48(DI), R11
 
 p6_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p6_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p6_half
-	ADDQ  $0x08, R11
-
-p6_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p6_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y6, Y6
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y7, Y7
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y6, Y6
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y7, Y7
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y6, Y6
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y6, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y7, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y8, Y8
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y8, Y8
+	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y9, Y9
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y8, Y8
+	VCVTPS2DQ    Y3, Y3
+	VCVTPS2DQ    Y9, Y9
+	VPACKSSDW    Y8, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKSSDW    Y9, Y3, Y3
+	VPADDSW      Y12, Y3, Y3
+	VPACKUSWB    Y3, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      Y2, 32(R11)
 	VCVTDQ2PS    Y4, Y4
+	VCVTDQ2PS    Y10, Y10
 	VCVTDQ2PS    Y5, Y5
+	VCVTDQ2PS    Y11, Y11
 	VMULPS       (BX), Y4, Y4
+	VMULPS       32(BX), Y10, Y10
 	VMULPS       (BX), Y5, Y5
+	VMULPS       32(BX), Y11, Y11
 	VCVTPS2DQ    Y4, Y4
+	VCVTPS2DQ    Y10, Y10
 	VCVTPS2DQ    Y5, Y5
-	VPACKSSDW    Y5, Y4, Y4
+	VCVTPS2DQ    Y11, Y11
+	VPACKSSDW    Y10, Y4, Y4
 	VPADDSW      Y12, Y4, Y4
-	VPACKUSWB    Y4, Y4, Y4
+	VPACKSSDW    Y11, Y5, Y5
+	VPADDSW      Y12, Y5, Y5
+	VPACKUSWB    Y5, Y4, Y4
 	VPMAXUB      Y13, Y4, Y4
 	VPMINUB      Y14, Y4, Y4
 	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
+	VMOVDQU      Y4, 64(R11)
 	JMP          p6_next
 
 p6_sums:
-	TESTQ $0x00000020, R15
-	JZ    p6_even
-	ADDQ  $0x20, R11
-
-p6_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y6, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y7, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y8, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y9, 224(R11)
 	VMOVDQU Y4, 256(R11)
+	VMOVDQU Y10, 288(R11)
 	VMOVDQU Y5, 320(R11)
+	VMOVDQU Y11, 352(R11)
 
 p6_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x40
 	JNE  p6_pass
-	VZEROUPPER
-	RET
-
-p7:
-	XORL R15, R15
-
-p7_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p7_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p7_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p7_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p7_col:
-	LEAQ         (R11)(R14*4), AX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VMOVDQU      64(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	CMPQ         R8, 112(DI)
-	JEQ          p7_step
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VMOVDQU      192(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-
-p7_step:
-	ADDQ   $0x00000100, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p7_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p7_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p7_block
-	DECQ   152(DI)
-	JNZ    p7_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD (BX), Y1, Y1
-	VPADDD (BX), Y2, Y2
-	VPADDD (BX), Y3, Y3
-	VPADDD (BX), Y4, Y4
-	VPADDD (BX), Y5, Y5
-	VPADDD (BX), Y6, Y6
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p7_first
-	ADDQ   48(DI), R11
-
-p7_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p7_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p7_half
-	ADDQ  $0x08, R11
-
-p7_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y6, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	JMP          p7_next
-
-p7_sums:
-	TESTQ $0x00000020, R15
-	JZ    p7_even
-	ADDQ  $0x20, R11
-
-p7_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-
-p7_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x40
-	JNE  p7_pass
-	VZEROUPPER
-	RET
-
-p8:
-	XORL R15, R15
-
-p8_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p8_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p8_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p8_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p8_col:
-	LEAQ         (R11)(R14*4), AX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VMOVDQU      64(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	CMPQ         R8, 112(DI)
-	JEQ          p8_step
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VMOVDQU      192(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-
-p8_step:
-	ADDQ   $0x00000100, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p8_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p8_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p8_block
-	DECQ   152(DI)
-	JNZ    p8_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD (BX), Y1, Y1
-	VPADDD (BX), Y2, Y2
-	VPADDD (BX), Y3, Y3
-	VPADDD (BX), Y4, Y4
-	VPADDD (BX), Y5, Y5
-	VPADDD (BX), Y6, Y6
-	VPADDD (BX), Y7, Y7
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p8_first
-	ADDQ   48(DI), R11
-
-p8_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p8_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p8_half
-	ADDQ  $0x08, R11
-
-p8_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	JMP          p8_next
-
-p8_sums:
-	TESTQ $0x00000020, R15
-	JZ    p8_even
-	ADDQ  $0x20, R11
-
-p8_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-
-p8_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x40
-	JNE  p8_pass
-	VZEROUPPER
-	RET
-
-p9:
-	XORL R15, R15
-
-p9_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p9_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p9_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p9_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p9_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VMOVDQU      64(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	CMPQ         R8, 112(DI)
-	JEQ          p9_step
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VMOVDQU      192(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-
-p9_step:
-	ADDQ   $0x00000100, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p9_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p9_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p9_block
-	DECQ   152(DI)
-	JNZ    p9_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD (BX), Y1, Y1
-	VPADDD (BX), Y2, Y2
-	VPADDD (BX), Y3, Y3
-	VPADDD (BX), Y4, Y4
-	VPADDD (BX), Y5, Y5
-	VPADDD (BX), Y6, Y6
-	VPADDD (BX), Y7, Y7
-	VPADDD (BX), Y8, Y8
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p9_first
-	ADDQ   48(DI), R11
-
-p9_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p9_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p9_half
-	ADDQ  $0x08, R11
-
-p9_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       (BX), Y8, Y8
-	VCVTPS2DQ    Y8, Y8
-	VPACKSSDW    Y8, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKUSWB    Y8, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	JMP          p9_next
-
-p9_sums:
-	TESTQ $0x00000020, R15
-	JZ    p9_even
-	ADDQ  $0x20, R11
-
-p9_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-
-p9_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x40
-	JNE  p9_pass
-	VZEROUPPER
-	RET
-
-p10:
-	XORL R15, R15
-
-p10_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p10_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p10_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p10_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p10_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VMOVDQU      64(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	CMPQ         R8, 112(DI)
-	JEQ          p10_step
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VMOVDQU      192(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-
-p10_step:
-	ADDQ   $0x00000100, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p10_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p10_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p10_block
-	DECQ   152(DI)
-	JNZ    p10_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD (BX), Y1, Y1
-	VPADDD (BX), Y2, Y2
-	VPADDD (BX), Y3, Y3
-	VPADDD (BX), Y4, Y4
-	VPADDD (BX), Y5, Y5
-	VPADDD (BX), Y6, Y6
-	VPADDD (BX), Y7, Y7
-	VPADDD (BX), Y8, Y8
-	VPADDD (BX), Y9, Y9
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p10_first
-	ADDQ   48(DI), R11
-
-p10_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p10_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p10_half
-	ADDQ  $0x08, R11
-
-p10_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y8, Y8
-	VMULPS       (BX), Y9, Y9
-	VCVTPS2DQ    Y8, Y8
-	VCVTPS2DQ    Y9, Y9
-	VPACKSSDW    Y9, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKUSWB    Y8, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	VMOVHPS      X8, 144(R11)
-	JMP          p10_next
-
-p10_sums:
-	TESTQ $0x00000020, R15
-	JZ    p10_even
-	ADDQ  $0x20, R11
-
-p10_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-
-p10_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x40
-	JNE  p10_pass
-	VZEROUPPER
-	RET
-
-p11:
-	XORL R15, R15
-
-p11_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	VPXOR Y10, Y10, Y10
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p11_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p11_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p11_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p11_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD (CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	VMOVDQU      64(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	CMPQ         R8, 112(DI)
-	JEQ          p11_step
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	VMOVDQU      192(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-
-p11_step:
-	ADDQ   $0x00000100, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p11_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p11_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p11_block
-	DECQ   152(DI)
-	JNZ    p11_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD (BX), Y1, Y1
-	VPADDD (BX), Y2, Y2
-	VPADDD (BX), Y3, Y3
-	VPADDD (BX), Y4, Y4
-	VPADDD (BX), Y5, Y5
-	VPADDD (BX), Y6, Y6
-	VPADDD (BX), Y7, Y7
-	VPADDD (BX), Y8, Y8
-	VPADDD (BX), Y9, Y9
-	VPADDD (BX), Y10, Y10
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p11_first
-	ADDQ   48(DI), R11
-
-p11_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p11_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p11_half
-	ADDQ  $0x08, R11
-
-p11_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VCVTDQ2PS    Y9, Y9
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (BX), Y8, Y8
-	VMULPS       (BX), Y9, Y9
-	VMULPS       (BX), Y10, Y10
-	VCVTPS2DQ    Y8, Y8
-	VCVTPS2DQ    Y9, Y9
-	VCVTPS2DQ    Y10, Y10
-	VPACKSSDW    Y9, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKSSDW    Y10, Y10, Y10
-	VPADDSW      Y12, Y10, Y10
-	VPACKUSWB    Y10, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	VMOVHPS      X8, 144(R11)
-	VEXTRACTI128 $0x01, Y8, X8
-	VMOVQ        X8, 160(R11)
-	JMP          p11_next
-
-p11_sums:
-	TESTQ $0x00000020, R15
-	JZ    p11_even
-	ADDQ  $0x20, R11
-
-p11_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-	VMOVDQU Y10, 640(R11)
-
-p11_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x40
-	JNE  p11_pass
-	VZEROUPPER
-	RET
-
-p12:
-	XORL R15, R15
-
-p12_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	VPXOR Y10, Y10, Y10
-	VPXOR Y11, Y11, Y11
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p12_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p12_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p12_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p12_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD (CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	VPBROADCASTD (CX)(R13*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xdc
-	VMOVDQU      64(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(CX)(R13*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xdc
-	CMPQ         R8, 112(DI)
-	JEQ          p12_step
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(CX)(R13*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xdc
-	VMOVDQU      192(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(CX)(R13*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xdc
-
-p12_step:
-	ADDQ   $0x00000100, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p12_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p12_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p12_block
-	DECQ   152(DI)
-	JNZ    p12_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD (BX), Y1, Y1
-	VPADDD (BX), Y2, Y2
-	VPADDD (BX), Y3, Y3
-	VPADDD (BX), Y4, Y4
-	VPADDD (BX), Y5, Y5
-	VPADDD (BX), Y6, Y6
-	VPADDD (BX), Y7, Y7
-	VPADDD (BX), Y8, Y8
-	VPADDD (BX), Y9, Y9
-	VPADDD (BX), Y10, Y10
-	VPADDD (BX), Y11, Y11
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p12_first
-	ADDQ   48(DI), R11
-
-p12_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p12_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p12_half
-	ADDQ  $0x08, R11
-
-p12_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VCVTDQ2PS    Y9, Y9
-	VCVTDQ2PS    Y10, Y10
-	VCVTDQ2PS    Y11, Y11
-	VMULPS       (BX), Y8, Y8
-	VMULPS       (BX), Y9, Y9
-	VMULPS       (BX), Y10, Y10
-	VMULPS       (BX), Y11, Y11
-	VCVTPS2DQ    Y8, Y8
-	VCVTPS2DQ    Y9, Y9
-	VCVTPS2DQ    Y10, Y10
-	VCVTPS2DQ    Y11, Y11
-	VPACKSSDW    Y9, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKSSDW    Y11, Y10, Y10
-	VPADDSW      Y12, Y10, Y10
-	VPACKUSWB    Y10, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	VMOVHPS      X8, 144(R11)
-	VEXTRACTI128 $0x01, Y8, X8
-	VMOVQ        X8, 160(R11)
-	VMOVHPS      X8, 176(R11)
-	JMP          p12_next
-
-p12_sums:
-	TESTQ $0x00000020, R15
-	JZ    p12_even
-	ADDQ  $0x20, R11
-
-p12_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-	VMOVDQU Y10, 640(R11)
-	VMOVDQU Y11, 704(R11)
-
-p12_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x40
-	JNE  p12_pass
 	VZEROUPPER
 	RET
 
@@ -28470,18 +22973,6 @@ p12_next:
 TEXT ·intPixel16AVXVNNI(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), DI
 	MOVQ 120(DI), AX
-	CMPQ AX, $0x0c
-	JEQ  p12
-	CMPQ AX, $0x0b
-	JEQ  p11
-	CMPQ AX, $0x0a
-	JEQ  p10
-	CMPQ AX, $0x09
-	JEQ  p9
-	CMPQ AX, $0x08
-	JEQ  p8
-	CMPQ AX, $0x07
-	JEQ  p7
 	CMPQ AX, $0x06
 	JEQ  p6
 	CMPQ AX, $0x05
@@ -28496,6 +22987,7 @@ TEXT ·intPixel16AVXVNNI(SB), NOSPLIT, $0-8
 
 p1_pass:
 	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
@@ -28517,9 +23009,12 @@ p1_row:
 
 p1_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xcd
 	ADDQ         $0x00000040, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -28535,47 +23030,42 @@ p1_col:
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y1, Y1
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p1_first
 	ADDQ         48(DI), R11
 
 p1_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p1_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p1_half
-	ADDQ  $0x08, R11
-
-p1_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p1_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y1, Y1
 	VCVTPS2DQ    Y0, Y0
-	VPACKSSDW    Y0, Y0, Y0
+	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
 	VPACKUSWB    Y0, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
+	VMOVDQU      X0, (R11)
 	JMP          p1_next
 
 p1_sums:
-	TESTQ $0x00000020, R15
-	JZ    p1_even
-	ADDQ  $0x20, R11
-
-p1_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y1, 32(R11)
 
 p1_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x40
 	JNE  p1_pass
 	VZEROUPPER
@@ -28587,6 +23077,8 @@ p2:
 p2_pass:
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
@@ -28608,12 +23100,17 @@ p2_row:
 
 p2_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xd5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xdd
 	ADDQ         $0x00000040, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -28629,53 +23126,54 @@ p2_col:
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y2, Y2
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y3, Y3
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p2_first
 	ADDQ         48(DI), R11
 
 p2_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p2_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p2_half
-	ADDQ  $0x08, R11
-
-p2_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p2_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y2, Y2
 	VCVTDQ2PS    Y1, Y1
+	VCVTDQ2PS    Y3, Y3
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y2, Y2
 	VMULPS       (BX), Y1, Y1
+	VMULPS       32(BX), Y3, Y3
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y2, Y2
 	VCVTPS2DQ    Y1, Y1
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y2, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKUSWB    Y0, Y0, Y0
+	VPACKSSDW    Y3, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
+	VMOVDQU      Y0, (R11)
 	JMP          p2_next
 
 p2_sums:
-	TESTQ $0x00000020, R15
-	JZ    p2_even
-	ADDQ  $0x20, R11
-
-p2_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y2, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y3, 96(R11)
 
 p2_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x40
 	JNE  p2_pass
 	VZEROUPPER
@@ -28688,6 +23186,9 @@ p3_pass:
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
@@ -28709,15 +23210,22 @@ p3_row:
 
 p3_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xdd
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	ADDQ         $0x00000040, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -28733,62 +23241,71 @@ p3_col:
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y3, Y3
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y4, Y4
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y5, Y5
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p3_first
 	ADDQ         48(DI), R11
 
 p3_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p3_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p3_half
-	ADDQ  $0x08, R11
-
-p3_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p3_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y3, Y3
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y4, Y4
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y3, Y3
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y4, Y4
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y3, Y3
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y4, Y4
+	VPACKSSDW    Y3, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y2, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y4, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y5, Y5
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y5, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKUSWB    Y2, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      X2, 32(R11)
 	JMP          p3_next
 
 p3_sums:
-	TESTQ $0x00000020, R15
-	JZ    p3_even
-	ADDQ  $0x20, R11
-
-p3_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y3, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y4, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y5, 160(R11)
 
 p3_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x40
 	JNE  p3_pass
 	VZEROUPPER
@@ -28802,6 +23319,10 @@ p4_pass:
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
@@ -28823,18 +23344,27 @@ p4_row:
 
 p4_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xe5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xed
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	ADDQ         $0x00000040, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -28850,68 +23380,83 @@ p4_col:
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y4, Y4
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y5, Y5
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y6, Y6
 	VPADDD       (BX), Y3, Y3
+	VPADDD       32(BX), Y7, Y7
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p4_first
 	ADDQ         48(DI), R11
 
 p4_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p4_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p4_half
-	ADDQ  $0x08, R11
-
-p4_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p4_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y4, Y4
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y5, Y5
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y4, Y4
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y5, Y5
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y4, Y4
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y4, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y5, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y6, Y6
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y6, Y6
+	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y7, Y7
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y6, Y6
+	VCVTPS2DQ    Y3, Y3
+	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y6, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKSSDW    Y7, Y3, Y3
+	VPADDSW      Y12, Y3, Y3
+	VPACKUSWB    Y3, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      Y2, 32(R11)
 	JMP          p4_next
 
 p4_sums:
-	TESTQ $0x00000020, R15
-	JZ    p4_even
-	ADDQ  $0x20, R11
-
-p4_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y4, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y5, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y6, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y7, 224(R11)
 
 p4_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x40
 	JNE  p4_pass
 	VZEROUPPER
@@ -28926,6 +23471,11 @@ p5_pass:
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
 	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	VPXOR Y8, Y8, Y8
+	VPXOR Y9, Y9, Y9
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
@@ -28948,21 +23498,32 @@ p5_row:
 p5_col:
 	LEAQ         (R11)(R14*4), AX
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xfd
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xc5
 	VPBROADCASTD (AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xcd
 	ADDQ         $0x00000040, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -28978,80 +23539,100 @@ p5_col:
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y5, Y5
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y6, Y6
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y7, Y7
 	VPADDD       (BX), Y3, Y3
+	VPADDD       32(BX), Y8, Y8
 	VPADDD       (BX), Y4, Y4
+	VPADDD       32(BX), Y9, Y9
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p5_first
 	ADDQ         48(DI), R11
 
 p5_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p5_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p5_half
-	ADDQ  $0x08, R11
-
-p5_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p5_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y5, Y5
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y6, Y6
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y5, Y5
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y6, Y6
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y5, Y5
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y6, Y6
+	VPACKSSDW    Y5, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y6, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y7, Y7
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y7, Y7
+	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y8, Y8
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y7, Y7
+	VCVTPS2DQ    Y3, Y3
+	VCVTPS2DQ    Y8, Y8
+	VPACKSSDW    Y7, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKSSDW    Y8, Y3, Y3
+	VPADDSW      Y12, Y3, Y3
+	VPACKUSWB    Y3, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      Y2, 32(R11)
 	VCVTDQ2PS    Y4, Y4
+	VCVTDQ2PS    Y9, Y9
 	VMULPS       (BX), Y4, Y4
+	VMULPS       32(BX), Y9, Y9
 	VCVTPS2DQ    Y4, Y4
-	VPACKSSDW    Y4, Y4, Y4
+	VCVTPS2DQ    Y9, Y9
+	VPACKSSDW    Y9, Y4, Y4
 	VPADDSW      Y12, Y4, Y4
 	VPACKUSWB    Y4, Y4, Y4
 	VPMAXUB      Y13, Y4, Y4
 	VPMINUB      Y14, Y4, Y4
 	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
+	VMOVDQU      X4, 64(R11)
 	JMP          p5_next
 
 p5_sums:
-	TESTQ $0x00000020, R15
-	JZ    p5_even
-	ADDQ  $0x20, R11
-
-p5_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y5, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y6, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y7, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y8, 224(R11)
 	VMOVDQU Y4, 256(R11)
+	VMOVDQU Y9, 288(R11)
 
 p5_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x40
 	JNE  p5_pass
 	VZEROUPPER
@@ -29067,6 +23648,12 @@ p6_pass:
 	VPXOR Y3, Y3, Y3
 	VPXOR Y4, Y4, Y4
 	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	VPXOR Y8, Y8, Y8
+	VPXOR Y9, Y9, Y9
+	VPXOR Y10, Y10, Y10
+	VPXOR Y11, Y11, Y11
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
@@ -29089,24 +23676,37 @@ p6_row:
 p6_col:
 	LEAQ         (R11)(R14*4), AX
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x500542c4
+	BYTE         $0xc5
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xcd
 	VPBROADCASTD (AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xd5
 	VPBROADCASTD (AX)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xec
+	LONG         $0x500d42c4
+	BYTE         $0xdd
 	ADDQ         $0x00000040, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -29122,1250 +23722,114 @@ p6_col:
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y6, Y6
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y7, Y7
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y8, Y8
 	VPADDD       (BX), Y3, Y3
+	VPADDD       32(BX), Y9, Y9
 	VPADDD       (BX), Y4, Y4
+	VPADDD       32(BX), Y10, Y10
 	VPADDD       (BX), Y5, Y5
+	VPADDD       32(BX), Y11, Y11
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p6_first
 	ADDQ         48(DI), R11
 
 p6_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p6_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p6_half
-	ADDQ  $0x08, R11
-
-p6_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p6_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y6, Y6
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y7, Y7
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y6, Y6
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y7, Y7
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y6, Y6
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y6, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y7, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y8, Y8
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y8, Y8
+	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y9, Y9
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y8, Y8
+	VCVTPS2DQ    Y3, Y3
+	VCVTPS2DQ    Y9, Y9
+	VPACKSSDW    Y8, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKSSDW    Y9, Y3, Y3
+	VPADDSW      Y12, Y3, Y3
+	VPACKUSWB    Y3, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      Y2, 32(R11)
 	VCVTDQ2PS    Y4, Y4
+	VCVTDQ2PS    Y10, Y10
 	VCVTDQ2PS    Y5, Y5
+	VCVTDQ2PS    Y11, Y11
 	VMULPS       (BX), Y4, Y4
+	VMULPS       32(BX), Y10, Y10
 	VMULPS       (BX), Y5, Y5
+	VMULPS       32(BX), Y11, Y11
 	VCVTPS2DQ    Y4, Y4
+	VCVTPS2DQ    Y10, Y10
 	VCVTPS2DQ    Y5, Y5
-	VPACKSSDW    Y5, Y4, Y4
+	VCVTPS2DQ    Y11, Y11
+	VPACKSSDW    Y10, Y4, Y4
 	VPADDSW      Y12, Y4, Y4
-	VPACKUSWB    Y4, Y4, Y4
+	VPACKSSDW    Y11, Y5, Y5
+	VPADDSW      Y12, Y5, Y5
+	VPACKUSWB    Y5, Y4, Y4
 	VPMAXUB      Y13, Y4, Y4
 	VPMINUB      Y14, Y4, Y4
 	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
+	VMOVDQU      Y4, 64(R11)
 	JMP          p6_next
 
 p6_sums:
-	TESTQ $0x00000020, R15
-	JZ    p6_even
-	ADDQ  $0x20, R11
-
-p6_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y6, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y7, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y8, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y9, 224(R11)
 	VMOVDQU Y4, 256(R11)
+	VMOVDQU Y10, 288(R11)
 	VMOVDQU Y5, 320(R11)
+	VMOVDQU Y11, 352(R11)
 
 p6_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x40
 	JNE  p6_pass
-	VZEROUPPER
-	RET
-
-p7:
-	XORL R15, R15
-
-p7_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p7_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p7_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p7_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p7_col:
-	LEAQ         (R11)(R14*4), AX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	ADDQ         $0x00000040, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p7_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p7_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p7_block
-	DECQ         152(DI)
-	JNZ          p7_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p7_first
-	ADDQ         48(DI), R11
-
-p7_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p7_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p7_half
-	ADDQ  $0x08, R11
-
-p7_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y6, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	JMP          p7_next
-
-p7_sums:
-	TESTQ $0x00000020, R15
-	JZ    p7_even
-	ADDQ  $0x20, R11
-
-p7_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-
-p7_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x40
-	JNE  p7_pass
-	VZEROUPPER
-	RET
-
-p8:
-	XORL R15, R15
-
-p8_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p8_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p8_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p8_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p8_col:
-	LEAQ         (R11)(R14*4), AX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	ADDQ         $0x00000040, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p8_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p8_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p8_block
-	DECQ         152(DI)
-	JNZ          p8_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p8_first
-	ADDQ         48(DI), R11
-
-p8_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p8_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p8_half
-	ADDQ  $0x08, R11
-
-p8_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	JMP          p8_next
-
-p8_sums:
-	TESTQ $0x00000020, R15
-	JZ    p8_even
-	ADDQ  $0x20, R11
-
-p8_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-
-p8_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x40
-	JNE  p8_pass
-	VZEROUPPER
-	RET
-
-p9:
-	XORL R15, R15
-
-p9_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p9_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p9_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p9_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p9_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	ADDQ         $0x00000040, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p9_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p9_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p9_block
-	DECQ         152(DI)
-	JNZ          p9_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p9_first
-	ADDQ         48(DI), R11
-
-p9_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p9_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p9_half
-	ADDQ  $0x08, R11
-
-p9_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       (BX), Y8, Y8
-	VCVTPS2DQ    Y8, Y8
-	VPACKSSDW    Y8, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKUSWB    Y8, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	JMP          p9_next
-
-p9_sums:
-	TESTQ $0x00000020, R15
-	JZ    p9_even
-	ADDQ  $0x20, R11
-
-p9_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-
-p9_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x40
-	JNE  p9_pass
-	VZEROUPPER
-	RET
-
-p10:
-	XORL R15, R15
-
-p10_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p10_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p10_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p10_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p10_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	ADDQ         $0x00000040, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p10_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p10_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p10_block
-	DECQ         152(DI)
-	JNZ          p10_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	VPADDD       (BX), Y9, Y9
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p10_first
-	ADDQ         48(DI), R11
-
-p10_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p10_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p10_half
-	ADDQ  $0x08, R11
-
-p10_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y8, Y8
-	VMULPS       (BX), Y9, Y9
-	VCVTPS2DQ    Y8, Y8
-	VCVTPS2DQ    Y9, Y9
-	VPACKSSDW    Y9, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKUSWB    Y8, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	VMOVHPS      X8, 144(R11)
-	JMP          p10_next
-
-p10_sums:
-	TESTQ $0x00000020, R15
-	JZ    p10_even
-	ADDQ  $0x20, R11
-
-p10_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-
-p10_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x40
-	JNE  p10_pass
-	VZEROUPPER
-	RET
-
-p11:
-	XORL R15, R15
-
-p11_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	VPXOR Y10, Y10, Y10
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p11_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p11_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p11_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p11_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD (CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	ADDQ         $0x00000040, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p11_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p11_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p11_block
-	DECQ         152(DI)
-	JNZ          p11_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	VPADDD       (BX), Y9, Y9
-	VPADDD       (BX), Y10, Y10
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p11_first
-	ADDQ         48(DI), R11
-
-p11_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p11_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p11_half
-	ADDQ  $0x08, R11
-
-p11_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VCVTDQ2PS    Y9, Y9
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (BX), Y8, Y8
-	VMULPS       (BX), Y9, Y9
-	VMULPS       (BX), Y10, Y10
-	VCVTPS2DQ    Y8, Y8
-	VCVTPS2DQ    Y9, Y9
-	VCVTPS2DQ    Y10, Y10
-	VPACKSSDW    Y9, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKSSDW    Y10, Y10, Y10
-	VPADDSW      Y12, Y10, Y10
-	VPACKUSWB    Y10, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	VMOVHPS      X8, 144(R11)
-	VEXTRACTI128 $0x01, Y8, X8
-	VMOVQ        X8, 160(R11)
-	JMP          p11_next
-
-p11_sums:
-	TESTQ $0x00000020, R15
-	JZ    p11_even
-	ADDQ  $0x20, R11
-
-p11_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-	VMOVDQU Y10, 640(R11)
-
-p11_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x40
-	JNE  p11_pass
-	VZEROUPPER
-	RET
-
-p12:
-	XORL R15, R15
-
-p12_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	VPXOR Y10, Y10, Y10
-	VPXOR Y11, Y11, Y11
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p12_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p12_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p12_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p12_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD (CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	VPBROADCASTD (CX)(R13*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xdc
-	ADDQ         $0x00000040, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p12_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p12_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p12_block
-	DECQ         152(DI)
-	JNZ          p12_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	VPADDD       (BX), Y9, Y9
-	VPADDD       (BX), Y10, Y10
-	VPADDD       (BX), Y11, Y11
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p12_first
-	ADDQ         48(DI), R11
-
-p12_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p12_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p12_half
-	ADDQ  $0x08, R11
-
-p12_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VCVTDQ2PS    Y9, Y9
-	VCVTDQ2PS    Y10, Y10
-	VCVTDQ2PS    Y11, Y11
-	VMULPS       (BX), Y8, Y8
-	VMULPS       (BX), Y9, Y9
-	VMULPS       (BX), Y10, Y10
-	VMULPS       (BX), Y11, Y11
-	VCVTPS2DQ    Y8, Y8
-	VCVTPS2DQ    Y9, Y9
-	VCVTPS2DQ    Y10, Y10
-	VCVTPS2DQ    Y11, Y11
-	VPACKSSDW    Y9, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKSSDW    Y11, Y10, Y10
-	VPADDSW      Y12, Y10, Y10
-	VPACKUSWB    Y10, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	VMOVHPS      X8, 144(R11)
-	VEXTRACTI128 $0x01, Y8, X8
-	VMOVQ        X8, 160(R11)
-	VMOVHPS      X8, 176(R11)
-	JMP          p12_next
-
-p12_sums:
-	TESTQ $0x00000020, R15
-	JZ    p12_even
-	ADDQ  $0x20, R11
-
-p12_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-	VMOVDQU Y10, 640(R11)
-	VMOVDQU Y11, 704(R11)
-
-p12_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x40
-	JNE  p12_pass
 	VZEROUPPER
 	RET
 
@@ -30374,18 +23838,6 @@ p12_next:
 TEXT ·intProduct16AVXVNNI(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), DI
 	MOVQ 120(DI), AX
-	CMPQ AX, $0x0c
-	JEQ  p12
-	CMPQ AX, $0x0b
-	JEQ  p11
-	CMPQ AX, $0x0a
-	JEQ  p10
-	CMPQ AX, $0x09
-	JEQ  p9
-	CMPQ AX, $0x08
-	JEQ  p8
-	CMPQ AX, $0x07
-	JEQ  p7
 	CMPQ AX, $0x06
 	JEQ  p6
 	CMPQ AX, $0x05
@@ -30403,6 +23855,10 @@ p1_pass:
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
@@ -30424,37 +23880,61 @@ p1_row:
 
 p1_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xcd
 	VMOVDQU      64(DX), Y12
+	VMOVDQU      96(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xcc
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xd4
+	BYTE         $0xe4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      192(DX), Y12
+	VMOVDQU      224(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xdc
+	BYTE         $0xf4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 16(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xcd
 	VMOVDQU      320(DX), Y12
+	VMOVDQU      352(DX), Y13
 	VPBROADCASTD 20(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xcc
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 24(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xd4
+	BYTE         $0xe4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      448(DX), Y12
+	VMOVDQU      480(DX), Y13
 	VPBROADCASTD 28(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xdc
+	BYTE         $0xf4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -30467,25 +23947,25 @@ p1_col:
 	JNZ          p1_block
 	DECQ         152(DI)
 	JNZ          p1_part
+	VPADDD       Y4, Y0, Y0
+	VPADDD       Y5, Y1, Y1
+	VPADDD       Y6, Y2, Y2
+	VPADDD       Y7, Y3, Y3
 	VPADDD       Y2, Y0, Y0
 	VPADDD       Y3, Y1, Y1
-	VPADDD       Y1, Y0, Y0
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y1, Y1
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p1_first
 	ADDQ         48(DI), R11
 
 p1_first:
-	TESTQ $0x00000020, R15
-	JZ    p1_even
-	ADDQ  $0x20, R11
-
-p1_even:
 	VMOVDQU Y0, (R11)
-	ADDQ    $0x20, R15
+	VMOVDQU Y1, 32(R11)
+	ADDQ    $0x40, R15
 	CMPQ    R15, $0x40
 	JNE     p1_pass
 	VZEROUPPER
@@ -30524,61 +24004,101 @@ p2_row:
 
 p2_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xd5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xdd
 	VMOVDQU      64(DX), Y12
+	VMOVDQU      96(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xd4
+	BYTE         $0xe4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xdc
+	BYTE         $0xec
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xd5
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xdd
 	VMOVDQU      192(DX), Y12
+	VMOVDQU      224(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xf4
+	BYTE         $0xe4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xfc
+	BYTE         $0xec
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 16(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xd5
 	VPBROADCASTD 16(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xdd
 	VMOVDQU      320(DX), Y12
+	VMOVDQU      352(DX), Y13
 	VPBROADCASTD 20(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xd4
+	BYTE         $0xe4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 20(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xdc
+	BYTE         $0xec
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 24(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xd5
 	VPBROADCASTD 24(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xdd
 	VMOVDQU      448(DX), Y12
+	VMOVDQU      480(DX), Y13
 	VPBROADCASTD 28(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xf4
+	BYTE         $0xe4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 28(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xfc
+	BYTE         $0xec
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -30595,26 +24115,23 @@ p2_col:
 	VPADDD       Y5, Y1, Y1
 	VPADDD       Y6, Y2, Y2
 	VPADDD       Y7, Y3, Y3
-	VPADDD       Y2, Y0, Y0
-	VPADDD       Y3, Y1, Y1
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y2, Y2
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y3, Y3
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p2_first
 	ADDQ         48(DI), R11
 
 p2_first:
-	TESTQ $0x00000020, R15
-	JZ    p2_even
-	ADDQ  $0x20, R11
-
-p2_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y2, 32(R11)
 	VMOVDQU Y1, 64(R11)
-	ADDQ    $0x20, R15
+	VMOVDQU Y3, 96(R11)
+	ADDQ    $0x40, R15
 	CMPQ    R15, $0x40
 	JNE     p2_pass
 	VZEROUPPER
@@ -30651,85 +24168,141 @@ p3_row:
 
 p3_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      64(DX), Y12
+	VMOVDQU      96(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xdc
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xe4
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xec
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      192(DX), Y12
+	VMOVDQU      224(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xdc
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xe4
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xec
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 16(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 16(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 16(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      320(DX), Y12
+	VMOVDQU      352(DX), Y13
 	VPBROADCASTD 20(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xdc
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 20(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xe4
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 20(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xec
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 24(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 24(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 24(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      448(DX), Y12
+	VMOVDQU      480(DX), Y13
 	VPBROADCASTD 28(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xdc
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 28(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xe4
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 28(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xec
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -30742,29 +24315,27 @@ p3_col:
 	JNZ          p3_block
 	DECQ         152(DI)
 	JNZ          p3_part
-	VPADDD       Y3, Y0, Y0
-	VPADDD       Y4, Y1, Y1
-	VPADDD       Y5, Y2, Y2
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y3, Y3
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y4, Y4
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y5, Y5
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p3_first
 	ADDQ         48(DI), R11
 
 p3_first:
-	TESTQ $0x00000020, R15
-	JZ    p3_even
-	ADDQ  $0x20, R11
-
-p3_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y3, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y4, 96(R11)
 	VMOVDQU Y2, 128(R11)
-	ADDQ    $0x20, R15
+	VMOVDQU Y5, 160(R11)
+	ADDQ    $0x40, R15
 	CMPQ    R15, $0x40
 	JNE     p3_pass
 	VZEROUPPER
@@ -30803,109 +24374,181 @@ p4_row:
 
 p4_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      64(DX), Y12
+	VMOVDQU      96(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xf4
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xfc
+	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 8(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      192(DX), Y12
+	VMOVDQU      224(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xf4
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xfc
+	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 16(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 16(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 16(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 16(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      320(DX), Y12
+	VMOVDQU      352(DX), Y13
 	VPBROADCASTD 20(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 20(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 20(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xf4
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 20(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xfc
+	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 24(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 24(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 24(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 24(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      448(DX), Y12
+	VMOVDQU      480(DX), Y13
 	VPBROADCASTD 28(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 28(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 28(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xf4
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 28(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xfc
+	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -30918,32 +24561,31 @@ p4_col:
 	JNZ          p4_block
 	DECQ         152(DI)
 	JNZ          p4_part
-	VPADDD       Y4, Y0, Y0
-	VPADDD       Y5, Y1, Y1
-	VPADDD       Y6, Y2, Y2
-	VPADDD       Y7, Y3, Y3
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y4, Y4
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y5, Y5
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y6, Y6
 	VPADDD       (BX), Y3, Y3
+	VPADDD       32(BX), Y7, Y7
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p4_first
 	ADDQ         48(DI), R11
 
 p4_first:
-	TESTQ $0x00000020, R15
-	JZ    p4_even
-	ADDQ  $0x20, R11
-
-p4_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y4, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y5, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y6, 160(R11)
 	VMOVDQU Y3, 192(R11)
-	ADDQ    $0x20, R15
+	VMOVDQU Y7, 224(R11)
+	ADDQ    $0x40, R15
 	CMPQ    R15, $0x40
 	JNE     p4_pass
 	VZEROUPPER
@@ -30958,6 +24600,11 @@ p5_pass:
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
 	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	VPXOR Y8, Y8, Y8
+	VPXOR Y9, Y9, Y9
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
@@ -30980,133 +24627,221 @@ p5_row:
 p5_col:
 	LEAQ         (R11)(R14*4), AX
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD (AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	VMOVDQU      64(DX), Y12
+	VMOVDQU      96(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 4(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 4(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 8(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 8(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	VMOVDQU      192(DX), Y12
+	VMOVDQU      224(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 12(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 12(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 16(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD 16(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 16(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 16(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 16(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	VMOVDQU      320(DX), Y12
+	VMOVDQU      352(DX), Y13
 	VPBROADCASTD 20(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD 20(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 20(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 20(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 20(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 24(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD 24(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 24(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 24(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 24(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	VMOVDQU      448(DX), Y12
+	VMOVDQU      480(DX), Y13
 	VPBROADCASTD 28(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD 28(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 28(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 28(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 28(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -31122,27 +24857,32 @@ p5_col:
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y5, Y5
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y6, Y6
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y7, Y7
 	VPADDD       (BX), Y3, Y3
+	VPADDD       32(BX), Y8, Y8
 	VPADDD       (BX), Y4, Y4
+	VPADDD       32(BX), Y9, Y9
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p5_first
 	ADDQ         48(DI), R11
 
 p5_first:
-	TESTQ $0x00000020, R15
-	JZ    p5_even
-	ADDQ  $0x20, R11
-
-p5_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y5, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y6, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y7, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y8, 224(R11)
 	VMOVDQU Y4, 256(R11)
-	ADDQ    $0x20, R15
+	VMOVDQU Y9, 288(R11)
+	ADDQ    $0x40, R15
 	CMPQ    R15, $0x40
 	JNE     p5_pass
 	VZEROUPPER
@@ -31158,6 +24898,12 @@ p6_pass:
 	VPXOR Y3, Y3, Y3
 	VPXOR Y4, Y4, Y4
 	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	VPXOR Y8, Y8, Y8
+	VPXOR Y9, Y9, Y9
+	VPXOR Y10, Y10, Y10
+	VPXOR Y11, Y11, Y11
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
@@ -31180,157 +24926,261 @@ p6_row:
 p6_col:
 	LEAQ         (R11)(R14*4), AX
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD (AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD (AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
+	LONG         $0x520d42c4
+	BYTE         $0xdd
 	VMOVDQU      64(DX), Y12
+	VMOVDQU      96(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD 4(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 4(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD 4(AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
+	LONG         $0x520d42c4
+	BYTE         $0xdd
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD 8(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 8(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD 8(AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
+	LONG         $0x520d42c4
+	BYTE         $0xdd
 	VMOVDQU      192(DX), Y12
+	VMOVDQU      224(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD 12(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 12(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD 12(AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
+	LONG         $0x520d42c4
+	BYTE         $0xdd
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 16(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 16(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 16(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD 16(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 16(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD 16(AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
+	LONG         $0x520d42c4
+	BYTE         $0xdd
 	VMOVDQU      320(DX), Y12
+	VMOVDQU      352(DX), Y13
 	VPBROADCASTD 20(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 20(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 20(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD 20(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 20(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD 20(AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
+	LONG         $0x520d42c4
+	BYTE         $0xdd
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 24(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 24(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 24(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD 24(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 24(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD 24(AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
+	LONG         $0x520d42c4
+	BYTE         $0xdd
 	VMOVDQU      448(DX), Y12
+	VMOVDQU      480(DX), Y13
 	VPBROADCASTD 28(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 28(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 28(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD 28(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 28(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD 28(AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
+	LONG         $0x520d42c4
+	BYTE         $0xdd
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -31346,1958 +25196,38 @@ p6_col:
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y6, Y6
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y7, Y7
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y8, Y8
 	VPADDD       (BX), Y3, Y3
+	VPADDD       32(BX), Y9, Y9
 	VPADDD       (BX), Y4, Y4
+	VPADDD       32(BX), Y10, Y10
 	VPADDD       (BX), Y5, Y5
+	VPADDD       32(BX), Y11, Y11
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p6_first
 	ADDQ         48(DI), R11
 
 p6_first:
-	TESTQ $0x00000020, R15
-	JZ    p6_even
-	ADDQ  $0x20, R11
-
-p6_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y6, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y7, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y8, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y9, 224(R11)
 	VMOVDQU Y4, 256(R11)
+	VMOVDQU Y10, 288(R11)
 	VMOVDQU Y5, 320(R11)
-	ADDQ    $0x20, R15
+	VMOVDQU Y11, 352(R11)
+	ADDQ    $0x40, R15
 	CMPQ    R15, $0x40
 	JNE     p6_pass
-	VZEROUPPER
-	RET
-
-p7:
-	XORL R15, R15
-
-p7_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p7_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p7_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p7_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p7_col:
-	LEAQ         (R11)(R14*4), AX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VMOVDQU      64(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VMOVDQU      192(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 16(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 16(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 16(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 16(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 16(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VMOVDQU      320(DX), Y12
-	VPBROADCASTD 20(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 20(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 20(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 20(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 20(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 24(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 24(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 24(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 24(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 24(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VMOVDQU      448(DX), Y12
-	VPBROADCASTD 28(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 28(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 28(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 28(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 28(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p7_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p7_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p7_block
-	DECQ         152(DI)
-	JNZ          p7_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p7_first
-	ADDQ         48(DI), R11
-
-p7_first:
-	TESTQ $0x00000020, R15
-	JZ    p7_even
-	ADDQ  $0x20, R11
-
-p7_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	ADDQ    $0x20, R15
-	CMPQ    R15, $0x40
-	JNE     p7_pass
-	VZEROUPPER
-	RET
-
-p8:
-	XORL R15, R15
-
-p8_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p8_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p8_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p8_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p8_col:
-	LEAQ         (R11)(R14*4), AX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VMOVDQU      64(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VMOVDQU      192(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 16(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 16(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 16(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 16(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 16(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 16(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VMOVDQU      320(DX), Y12
-	VPBROADCASTD 20(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 20(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 20(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 20(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 20(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 20(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 24(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 24(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 24(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 24(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 24(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 24(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VMOVDQU      448(DX), Y12
-	VPBROADCASTD 28(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 28(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 28(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 28(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 28(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 28(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p8_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p8_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p8_block
-	DECQ         152(DI)
-	JNZ          p8_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p8_first
-	ADDQ         48(DI), R11
-
-p8_first:
-	TESTQ $0x00000020, R15
-	JZ    p8_even
-	ADDQ  $0x20, R11
-
-p8_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	ADDQ    $0x20, R15
-	CMPQ    R15, $0x40
-	JNE     p8_pass
-	VZEROUPPER
-	RET
-
-p9:
-	XORL R15, R15
-
-p9_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p9_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p9_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p9_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p9_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VMOVDQU      64(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VMOVDQU      192(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 16(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 16(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 16(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 16(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 16(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 16(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 16(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VMOVDQU      320(DX), Y12
-	VPBROADCASTD 20(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 20(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 20(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 20(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 20(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 20(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 20(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 24(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 24(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 24(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 24(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 24(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 24(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 24(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VMOVDQU      448(DX), Y12
-	VPBROADCASTD 28(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 28(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 28(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 28(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 28(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 28(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 28(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p9_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p9_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p9_block
-	DECQ         152(DI)
-	JNZ          p9_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p9_first
-	ADDQ         48(DI), R11
-
-p9_first:
-	TESTQ $0x00000020, R15
-	JZ    p9_even
-	ADDQ  $0x20, R11
-
-p9_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	ADDQ    $0x20, R15
-	CMPQ    R15, $0x40
-	JNE     p9_pass
-	VZEROUPPER
-	RET
-
-p10:
-	XORL R15, R15
-
-p10_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p10_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p10_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p10_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p10_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VMOVDQU      64(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VMOVDQU      192(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 16(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 16(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 16(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 16(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 16(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 16(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 16(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VMOVDQU      320(DX), Y12
-	VPBROADCASTD 20(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 20(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 20(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 20(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 20(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 20(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 20(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 24(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 24(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 24(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 24(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 24(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 24(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 24(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VMOVDQU      448(DX), Y12
-	VPBROADCASTD 28(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 28(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 28(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 28(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 28(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 28(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 28(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p10_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p10_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p10_block
-	DECQ         152(DI)
-	JNZ          p10_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	VPADDD       (BX), Y9, Y9
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p10_first
-	ADDQ         48(DI), R11
-
-p10_first:
-	TESTQ $0x00000020, R15
-	JZ    p10_even
-	ADDQ  $0x20, R11
-
-p10_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-	ADDQ    $0x20, R15
-	CMPQ    R15, $0x40
-	JNE     p10_pass
-	VZEROUPPER
-	RET
-
-p11:
-	XORL R15, R15
-
-p11_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	VPXOR Y10, Y10, Y10
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p11_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p11_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p11_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p11_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD (CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VMOVDQU      64(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VMOVDQU      192(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 16(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 16(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 16(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 16(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 16(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 16(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 16(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VMOVDQU      320(DX), Y12
-	VPBROADCASTD 20(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 20(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 20(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 20(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 20(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 20(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 20(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 24(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 24(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 24(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 24(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 24(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 24(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 24(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VMOVDQU      448(DX), Y12
-	VPBROADCASTD 28(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 28(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 28(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 28(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 28(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 28(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 28(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p11_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p11_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p11_block
-	DECQ         152(DI)
-	JNZ          p11_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	VPADDD       (BX), Y9, Y9
-	VPADDD       (BX), Y10, Y10
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p11_first
-	ADDQ         48(DI), R11
-
-p11_first:
-	TESTQ $0x00000020, R15
-	JZ    p11_even
-	ADDQ  $0x20, R11
-
-p11_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-	VMOVDQU Y10, 640(R11)
-	ADDQ    $0x20, R15
-	CMPQ    R15, $0x40
-	JNE     p11_pass
-	VZEROUPPER
-	RET
-
-p12:
-	XORL R15, R15
-
-p12_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	VPXOR Y10, Y10, Y10
-	VPXOR Y11, Y11, Y11
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-
-p12_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p12_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p12_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p12_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD (CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD (CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
-	VMOVDQU      64(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
-	VMOVDQU      192(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 16(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 16(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 16(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 16(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 16(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 16(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 16(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD 16(CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
-	VMOVDQU      320(DX), Y12
-	VPBROADCASTD 20(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 20(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 20(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 20(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 20(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 20(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 20(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD 20(CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 24(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 24(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 24(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 24(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 24(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 24(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 24(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD 24(CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
-	VMOVDQU      448(DX), Y12
-	VPBROADCASTD 28(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 28(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 28(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 28(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 28(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 28(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 28(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD 28(CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p12_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p12_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p12_block
-	DECQ         152(DI)
-	JNZ          p12_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	VPADDD       (BX), Y9, Y9
-	VPADDD       (BX), Y10, Y10
-	VPADDD       (BX), Y11, Y11
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p12_first
-	ADDQ         48(DI), R11
-
-p12_first:
-	TESTQ $0x00000020, R15
-	JZ    p12_even
-	ADDQ  $0x20, R11
-
-p12_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-	VMOVDQU Y10, 640(R11)
-	VMOVDQU Y11, 704(R11)
-	ADDQ    $0x20, R15
-	CMPQ    R15, $0x40
-	JNE     p12_pass
 	VZEROUPPER
 	RET
 
