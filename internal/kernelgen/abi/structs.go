@@ -124,7 +124,7 @@ var Structs = []Struct{
 		{"RowStride", WinogradRowStride}, {"ResStride", WinogradResStride}, {"Tiles", WinogradTiles}, {"Lo", WinogradLoHi}, {"Hi", WinogradLoHi + 4}}},
 	{"IntTile", 0, []Field{{"In", IntIn}, {"W", IntW}, {"Out", IntOut}, {"Start", IntStart}, {"Multiplier", IntMultiplier}, {"Pix", IntPix}, {"OutBlock", IntOutBlock},
 		{"Parts", IntParts}, {"Blocks", IntBlocks}, {"BlockStride", IntBlockStride}, {"Rows", IntRows}, {"RowStride", IntRowStride}, {"Cols", IntCols}, {"ColStride", IntColStride},
-		{"Half", IntHalf}, {"Pixels", IntPixels}, {"Zero", IntZero}, {"Lo", IntZero + 2}, {"Hi", IntZero + 3}, {"next", IntNext}, {"nextStep", IntNextStep}, {"left", IntLeft}}},
+		{"Half", IntHalf}, {"Pixels", IntPixels}, {"Zero", IntZero}, {"Lo", IntZero + 2}, {"Hi", IntZero + 3}, {"next", IntNext}, {"nextStep", IntNextStep}, {"Left", IntLeft}}},
 	{"IntDepthwise", 0, []Field{{"In", IntIn}, {"W", IntW}, {"Out", IntOut}, {"Start", IntStart}, {"Multiplier", IntMultiplier}, {"Taps", IntDepthwiseTaps},
 		{"Groups", IntDepthwiseGroups}, {"Pix", IntDepthwisePix}, {"Pixels", IntDepthwisePixels}, {"Zero", IntDepthwiseZero}, {"Lo", IntDepthwiseZero + 2}, {"Hi", IntDepthwiseZero + 3},
 		{"Wide", IntDepthwiseWide}, {"Row", IntDepthwiseRow}, {"OutRow", IntDepthwiseOutRow}, {"Rows", IntDepthwiseRows}}},

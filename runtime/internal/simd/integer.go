@@ -35,7 +35,7 @@ type IntTile struct {
 	Lo, Hi              uint8
 	next                uintptr // weights that some kernels prefetch into L2, never dereferenced
 	nextStep            int     // the number of bytes that a step prefetches
-	left                int     // the number of parts that are left
+	Left                int     // the number of parts that are left; kernels write it
 }
 
 // Ahead makes tiles from t on, of n that share the work, prefetch weights at an address:
@@ -46,9 +46,10 @@ func (a *IntTile) Ahead(at uintptr, bytes, steps, t, n int) {
 	a.next = at + uintptr(t*a.nextStep*steps)
 }
 
-// Kinds of steps of [IntTile].
+// IntStep is a kind of steps of [IntTile].
 type IntStep int
 
+// The kinds.
 const (
 	// IntBlock is a step of 16 channels. Its weights are s8 [4][width][4].
 	IntBlock IntStep = iota
