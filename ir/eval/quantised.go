@@ -104,11 +104,7 @@ func qBinary(q ir.QBinary, c call) ([]*ir.Tensor, error) {
 		if q.Fn == ir.Mul {
 			v = float32(x*y) * a
 		} else {
-<<<<<<< HEAD
-			v = float32(float32(x)*a) + float32(float32(y)*b) // conversions prevent a fused multiply-add
-=======
 			v = float32(float32(x)*a) + float32(float32(y)*b) // conversions: no fused multiply-add
->>>>>>> int-pass
 		}
 		return float64(saturate(float64(v), q.YZero, q.Lo, q.Hi))
 	})
@@ -182,11 +178,7 @@ func (c call) sums(q ir.Integer, epilogue ir.Act, sum []int64, bias, multiplier 
 		case q.Requantises():
 			y[i] = float64(requantise(q, s, by))
 		case floats:
-<<<<<<< HEAD
-			v := float32(float32(s) * by) // the conversion prevents a fused multiply-add
-=======
 			v := float32(float32(s) * by) // the conversion forbids a fused multiply-add
->>>>>>> int-pass
 			if b != nil {
 				v += float32(b[o])
 			}

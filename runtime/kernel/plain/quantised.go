@@ -196,11 +196,7 @@ func (k *QBinary) Run(c *kernel.Context) {
 			if k.Mul {
 				v = float32(a*b) * k.AScale
 			} else {
-<<<<<<< HEAD
-				v = float32(float32(a)*k.AScale) + float32(float32(b)*k.BScale) // conversions prevent a fused multiply-add
-=======
 				v = float32(float32(a)*k.AScale) + float32(float32(b)*k.BScale) // conversions: no fused multiply-add
->>>>>>> int-pass
 			}
 			row[i] = uint8(saturate(float64(v), k.YZero, k.Lo, k.Hi)) ^ k.Flip
 		}
