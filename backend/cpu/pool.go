@@ -75,6 +75,9 @@ func poolAlone(n *ir.Node, p ir.Pool) string {
 	if why := unfit(n, p); why != "" {
 		return why
 	}
+	if isByte(n.In[0].Type.DType) {
+		return "no kernel on bytes computes both"
+	}
 	if why := apart(n, p); why != "" {
 		return why
 	}

@@ -56,6 +56,11 @@ func TestIntegers(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		if seed%10 == 0 {
+			if n := testing.AllocsPerRun(3, func() { e.Step() }); n > 0 {
+				t.Errorf("seed %d: %g allocations a run", seed, n)
+			}
+		}
 		e.Close()
 		if t.Failed() {
 			return

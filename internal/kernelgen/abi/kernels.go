@@ -112,7 +112,7 @@ var Kernels = append([]Kernel{
 	{"intPixel16", intTile, "computes a.Pixels pixels by 16 output channels, 4 input channels per step.", integer},
 	{"intProduct32", intTile, "computes the sums of a.Pixels pixels by 32 output channels, 16 words per step.", products},
 	{"intProduct16", intTile, "computes the sums of a.Pixels pixels by 16 output channels, 16 words per step.", products},
-	{"intDepthwiseRow", "a *IntDepthwise", "computes a.Pixels pixels of 16 channels, one filter per channel.", products},
+	{"intDepthwiseRow", "a *IntDepthwise", "computes a.Pixels pixels of 16 channels, one filter per channel.", "AVX512VNNI AVX2 NEON"},
 	{"intDepthwise3", "a *IntDepthwise", "computes a.Rows rows of a.Pixels pixels, at least four, with 3×3 adjacent taps, strides of one or two pixels and bytes as results.", "AVX512VNNI AVX2"},
 	{"intFloatRow", "x *float32, n int, multiplier, shift *float32, lo, hi float32", "replaces n pixels of 16 sums by float32(sum)·multiplier+shift between lo and hi.", all},
 	{"intWidenRow", "dst *int16, src *uint8, n int", "writes n times 16 bytes as words.", "AVX2"},

@@ -151,74 +151,71 @@ func interleave(x, y []VecPhysical) {
 	VPUNPCKHWD(y[3], y[1], x[3])
 }
 
-// depthwiseBytes writes the depthwise kernel of AVX2 and of AVX-VNNI, which computes one
-// pixel at a time. Without VNNI, an accumulator holds two sums for each channel.
-func depthwiseBytes(isa x86.ISA) {
-	vnni := isa.Name == x86.AVXVNNI.Name
+// depthwiseAVX2 writes the depthwise kernel for one pixel at a time. The words of two taps
+// are interleaved, multiplied and added. The weights are those of Wide. Accumulator 0 has
+// channels 0 to 3 and 8 to 11, accumulator 1 the others, which packing puts in order.
+func depthwiseAVX2() {
+	isa := x86.AVX2
 	isa.Function("intDepthwiseRow", NOSPLIT)
 	Load(Param("a"), RDI)
 	MOVQ(arg(abi.IntIn), RSI)
 	MOVQ(arg(abi.IntOut), RDX)
 	MOVQ(arg(abi.IntDepthwisePixels), R15)
-	// Of four channels each, or of eight with VNNI.
-	acc, x, y := isa.Regs[:4], isa.Regs[4:8], isa.Regs[8:12]
-	Label("pixel")
-	for _, r := range acc {
-		VPXOR(r, r, r)
+	MOVQ(arg(abi.IntStart), R12)
+	MOVQ(arg(abi.IntMultiplier), R13)
+	acc, x, t := isa.Regs[:2], isa.Regs[2:6], isa.Regs[6:10]
+	start, multiplier := isa.Regs[10:12], isa.Regs[8:10] // the multipliers replace products
+	load := func(base GPPhysical, to []VecPhysical) {
+		for i, r := range to {
+			VMOVDQU(Mem{Base: base, Disp: 16 * i}, r.AsX())
+			VINSERTI128(Imm(1), Mem{Base: base, Disp: 16*i + 32}, r, r)
+		}
 	}
-	MOVQ(arg(abi.IntW), RBX)
+	load(R12, start)
+	q := loadRequantizer(isa, RDI, abi.IntDepthwiseZero)
+	Label("pixel")
+	for i, r := range acc {
+		VMOVDQA(start[i], r)
+	}
+	MOVQ(arg(abi.IntDepthwiseWide), RBX)
 	MOVQ(arg(abi.IntDepthwiseTaps), RAX)
 	MOVQ(arg(abi.IntDepthwiseGroups), RCX)
 	Label("taps")
 	for i, off := range []GPPhysical{R8, R9, R10, R11} {
 		MOVQ(Mem{Base: RAX, Disp: 8 * i}, off)
-		VMOVDQU(Mem{Base: RSI, Index: off, Scale: 1}, x[i].AsX())
+		VPMOVZXBW(Mem{Base: RSI, Index: off, Scale: 1}, x[i])
 	}
-	interleave(half(x), half(y))
-	if vnni {
-		for i := range 2 {
-			VINSERTI128(Imm(1), x[2*i+1].AsX(), x[2*i], x[2*i])
-			VMOVDQU(Mem{Base: RBX, Disp: 32 * i}, y[i])
-			dot(isa, dotBytes, y[i], x[2*i], acc[i])
-		}
-	} else {
+	for pair := range 2 {
+		a, b := x[2*pair], x[2*pair+1]
+		VPUNPCKLWD(b, a, t[0])
+		VPUNPCKHWD(b, a, t[1])
 		for i, r := range acc {
-			VPMOVZXBW(x[i].AsX(), x[i])
-			VPMOVSXBW(Mem{Base: RBX, Disp: 16 * i}, y[i])
-			VPMADDWD(y[i], x[i], x[i])
-			VPADDD(x[i], r, r)
+			VPMADDWD(Mem{Base: RBX, Disp: 64*pair + 32*i}, t[i], t[i])
+			VPADDD(t[i], r, r)
 		}
 	}
 	ADDQ(Imm(32), RAX)
-	ADDQ(Imm(64), RBX)
+	ADDQ(U32(128), RBX)
 	DECQ(RCX)
 	JNZ(LabelRef("taps"))
-	if !vnni {
-		for i := range 2 { // see finish256
-			VPHADDD(acc[2*i+1], acc[2*i], acc[2*i])
-			VPERMQ(Imm(0xd8), acc[2*i], acc[2*i])
-		}
-		acc = []VecPhysical{acc[0], acc[2]}
-	}
-	acc = acc[:2]
-	MOVQ(arg(abi.IntStart), RAX)
-	for i, r := range acc {
-		VPADDD(Mem{Base: RAX, Disp: 32 * i}, r, r)
-	}
-	MOVQ(arg(abi.IntMultiplier), RAX)
-	TESTQ(RAX, RAX)
+	TESTQ(R13, R13)
 	JZ(LabelRef("sums"))
-	q := loadRequantizer(isa, RDI, abi.IntDepthwiseZero)
+	load(R13, multiplier)
 	i := 0
-	q.scale(acc, func(VecPhysical) Op { i += 32; return Mem{Base: RAX, Disp: i - 32} })
-	r := q.pack(acc)
-	VPERMD(r, q.perm, r)
-	VMOVDQU(r.AsX(), Mem{Base: RDX})
+	q.scale(acc, func(VecPhysical) Op { i++; return multiplier[i-1] })
+	VPACKSSDW(acc[1], acc[0], acc[0])
+	VPADDSW(q.zero, acc[0], acc[0])
+	VEXTRACTI128(Imm(1), acc[0], acc[1].AsX())
+	VPACKUSWB(acc[1].AsX(), acc[0].AsX(), acc[0].AsX())
+	VPMAXUB(q.lo.AsX(), acc[0].AsX(), acc[0].AsX())
+	VPMINUB(q.hi.AsX(), acc[0].AsX(), acc[0].AsX())
+	VMOVDQU(acc[0].AsX(), Mem{Base: RDX})
 	ADDQ(Imm(16), RDX)
 	JMP(LabelRef("next"))
 	Label("sums")
 	for i, r := range acc {
-		VMOVDQU(r, Mem{Base: RDX, Disp: 32 * i})
+		VMOVDQU(r.AsX(), Mem{Base: RDX, Disp: 16 * i})
+		VEXTRACTI128(Imm(1), r, Mem{Base: RDX, Disp: 16*i + 32})
 	}
 	ADDQ(Imm(64), RDX)
 	Label("next")
@@ -227,13 +224,4 @@ func depthwiseBytes(isa x86.ISA) {
 	JNZ(LabelRef("pixel"))
 	VZEROUPPER()
 	RET()
-}
-
-// half returns the lower halves of registers.
-func half(regs []VecPhysical) []VecPhysical {
-	var list []VecPhysical
-	for _, r := range regs {
-		list = append(list, r.AsX().(VecPhysical))
-	}
-	return list
 }

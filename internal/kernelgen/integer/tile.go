@@ -13,9 +13,9 @@ import (
 
 // A tile of AVX-512 has at most 14 pixels by 32 channels: 28 accumulators, two vectors of
 // weights and two operands fill the 32 registers. The other instruction sets compute a
-// tile in passes of 8 channels: at most 12 pixels with VNNI; at most 6 without, where a
-// vector holds two sums for each of four channels, because the four words of an operand
-// are multiplied together. Products of words without VNNI have passes of 16 channels.
+// tile of at most 6 pixels in passes of 16 channels. Without VNNI, passes on bytes have 8
+// channels: a vector holds two sums for each of four channels, because the four words of
+// an operand are multiplied together.
 
 // tiles writes the tile kernels of an instruction set.
 func tiles(isa x86.ISA) {
@@ -38,9 +38,9 @@ type kind struct {
 //
 // Registers: DI holds the arguments, SI the input block, DX the weights, R9 the input row,
 // R11 the input column, and AX, CX and R15 that of pixels 4, 8 and 12. R14 and R13 hold
-// the size of one and of three pixels. R8, R10, R12 and BX are counters of blocks, rows,
-// columns and parts. Without AVX-512, R15 is the offset of the weights of a pass in a row
-// of weights.
+// the size of one and of three pixels. R8, R10 and R12 are counters of blocks, rows and
+// columns; that of parts is in memory. BX is the address of weights to prefetch. Without
+// AVX-512, R15 is the offset of the weights of a pass in a row of weights.
 type tile struct {
 	kind
 	x86.ISA
@@ -58,7 +58,7 @@ func (k kind) kernel(isa x86.ISA, width int) {
 	case x86.AVX512VNNI.Name:
 		t.b = width / 16
 	case x86.AVXVNNI.Name:
-		pixels = 12
+		pixels, t.b = 6, 2
 	case x86.AVX2.Name:
 		pixels, t.b, t.wide = 6, 2, !k.words
 	}
@@ -126,6 +126,10 @@ func (t tile) code() {
 	MOVQ(arg(abi.IntPix), R14)
 	LEAQ(Mem{Base: R14, Index: R14, Scale: 2}, R13)
 	MOVQ(arg(abi.IntParts), RBX)
+	MOVQ(RBX, arg(abi.IntLeft))
+	if t.prefetches() {
+		MOVQ(arg(abi.IntNext), RBX)
+	}
 	Label(t.label("part"))
 	MOVQ(arg(abi.IntIn), RSI)
 	MOVQ(arg(abi.IntBlocks), R8)
@@ -161,6 +165,9 @@ func (t tile) code() {
 	if t.rows == 4 {
 		Label(t.label("step"))
 	}
+	if t.prefetches() {
+		t.prefetch()
+	}
 	ADDQ(U32(uint32(t.rows*t.width*4)), RDX)
 	ADDQ(arg(abi.IntColStride), R11)
 	DECQ(R12)
@@ -171,7 +178,7 @@ func (t tile) code() {
 	ADDQ(arg(abi.IntBlockStride), RSI)
 	DECQ(R8)
 	JNZ(LabelRef(t.label("block")))
-	DECQ(RBX)
+	DECQ(arg(abi.IntLeft))
 	JNZ(LabelRef(t.label("part")))
 	for s := t.sets; s > 1; s /= 2 {
 		for i := s / 2 * n; i < s*n; i++ {
@@ -188,6 +195,27 @@ func (t tile) code() {
 	JNE(LabelRef(t.label("pass")))
 	VZEROUPPER()
 	RET()
+}
+
+// prefetches reports whether the tile prefetches weights.
+func (t tile) prefetches() bool { return t.zmm() && t.rows > 1 }
+
+// prefetch requests nextStep bytes of the weights that later tiles read. The number of
+// cache lines depends on the number of tiles that share them.
+func (t tile) prefetch() {
+	line := func(i int) { PREFETCHT1(Mem{Base: RBX, Disp: 64 * i}) }
+	all := t.rows * t.width * 4 / 64 // that a step reads
+	some := max(2, all/4)
+	line(0)
+	for _, r := range [][2]int{{1, some}, {some, all}} {
+		CMPQ(arg(abi.IntNextStep), U32(uint32(64*r[0])))
+		JLE(LabelRef(t.label("asked")))
+		for i := r[0]; i < r[1]; i++ {
+			line(i)
+		}
+	}
+	Label(t.label("asked"))
+	ADDQ(arg(abi.IntNextStep), RBX)
 }
 
 func add(x, acc VecPhysical) { VPADDD(x, acc, acc) }
@@ -315,23 +343,36 @@ func (t tile) finish256() {
 		TESTQ(RBX, RBX)
 		JZ(LabelRef(t.label("sums")))
 		ADDQ(R15, RBX)
-		TESTQ(U32(32), R15)
-		JZ(LabelRef(t.label("half")))
-		ADDQ(Imm(8), R11)
-		Label(t.label("half"))
+		if t.octets() == 1 {
+			TESTQ(U32(32), R15)
+			JZ(LabelRef(t.label("half")))
+			ADDQ(Imm(8), R11)
+			Label(t.label("half"))
+		}
 		q := loadRequantizer(t.ISA, RDI, abi.IntZero)
-		for i := 0; i < t.p; i += 4 {
-			group := make([]VecPhysical, min(4, t.p-i))
-			for j := range group {
-				group[j] = t.acc(0, i+j)
+		for i := 0; i < t.p; i += 4 / t.octets() {
+			var group []VecPhysical
+			for j := i; j < min(t.p, i+4/t.octets()); j++ {
+				for o := range t.octets() {
+					group = append(group, t.acc(o, j))
+				}
 			}
-			q.scale(group, func(VecPhysical) Op { return Mem{Base: RBX} })
+			o := 0
+			q.scale(group, func(VecPhysical) Op { o++; return Mem{Base: RBX, Disp: (o - 1) % t.octets() * 32} })
 			r := q.pack(group)
 			VPERMD(r, q.perm, r)
-			store8(r.AsX(), len(group), R11, 16*i)
-			if len(group) > 2 {
-				VEXTRACTI128(Imm(1), r, r.AsX())
-				store8(r.AsX(), len(group)-2, R11, 16*i+32)
+			at := Mem{Base: R11, Disp: 16 * i}
+			switch {
+			case t.octets() == 1:
+				store8(r.AsX(), len(group), R11, at.Disp)
+				if len(group) > 2 {
+					VEXTRACTI128(Imm(1), r, r.AsX())
+					store8(r.AsX(), len(group)-2, R11, at.Disp+32)
+				}
+			case len(group) == 4:
+				VMOVDQU(r, at)
+			default:
+				VMOVDQU(r.AsX(), at)
 			}
 		}
 		JMP(LabelRef(t.label("next")))

@@ -33,11 +33,23 @@ type IntTile struct {
 	Pixels              int // 1 … Tier.IntPixels
 	Zero                int16
 	Lo, Hi              uint8
+	next                uintptr // weights that some kernels prefetch into L2, never dereferenced
+	nextStep            int     // the number of bytes that a step prefetches
+	Left                int     // the number of parts that are left; kernels write it
 }
 
-// Kinds of steps of [IntTile].
+// Ahead makes tiles from t on, of n that share the work, prefetch weights at an address:
+// together, the given number of bytes, which is that of one tile's weights. A tile has the
+// given number of steps.
+func (a *IntTile) Ahead(at uintptr, bytes, steps, t, n int) {
+	a.nextStep = bytes / steps / n
+	a.next = at + uintptr(t*a.nextStep*steps)
+}
+
+// IntStep is a kind of steps of [IntTile].
 type IntStep int
 
+// The kinds.
 const (
 	// IntBlock is a step of 16 channels. Its weights are s8 [4][width][4].
 	IntBlock IntStep = iota
@@ -65,6 +77,7 @@ func (a IntTile) Line(step IntStep, width, pixels int) {
 		}
 		a.In, a.Out = unsafe.Add(in, x*a.Pix), unsafe.Add(out, x*outPix)
 		a.Compute(step, width)
+		a.next += uintptr(a.nextStep * a.Parts * a.Blocks * a.Rows * a.Cols)
 		x += a.Pixels
 	}
 }
@@ -242,34 +255,62 @@ type IntDepthwise struct {
 	Pixels            int
 	Zero              int16
 	Lo, Hi            uint8
-	// Of kernels for rows with 3×3 taps, which do not read Taps. Wide has the weights
-	// as words, see intWide3.
-	Wide        unsafe.Pointer
+	// Wide has the weights as words for tiers that need them: see widen and widen3.
+	Wide unsafe.Pointer
+	// Of kernels for rows with 3×3 taps, which do not read Taps.
 	Row, OutRow int // between input and result rows
 	Rows        int
 }
 
-// intWide3 writes the weights s8 [3][16][4] of 3×3 taps as the words that some tiers read:
-// [2][3][2][8][2], for halves of 8 channels and columns of taps: the first and the second
-// row together, and the third row with zeros.
-func intWide3(dst *[192]int16, w *[192]int8) {
+// IntWideBytes returns the size of the weights of groups of four taps as words.
+func IntWideBytes(groups int) int { return 128 * groups }
+
+// words reports whether the kernels of the tier in use read weights as words.
+func (a *IntDepthwise) words() bool {
+	return active == &avx2 || active == &avxvnni || active == &avx512
+}
+
+// widen writes the weights of all groups as words [2][2][8][2]: pairs of taps, and halves
+// with channels 0 to 3 and 8 to 11, and with the others.
+func (a *IntDepthwise) widen(dst unsafe.Pointer) {
+	a.Wide = dst
+	for g, w := range unsafe.Slice((*[16][4]int8)(a.W), a.Groups) {
+		d := (*[2][2][8][2]int16)(unsafe.Add(dst, g*128))
+		for c, taps := range w {
+			half, i := c>>2&1, c>>3<<2|c&3
+			d[0][half][i] = [2]int16{int16(taps[0]), int16(taps[1])}
+			d[1][half][i] = [2]int16{int16(taps[2]), int16(taps[3])}
+		}
+	}
+}
+
+// widen3 writes the weights of 3×3 taps as words [2][3][2][8][2], for halves of 8 channels
+// and columns of taps: the first and the second row together, and the third row with zeros.
+func (a *IntDepthwise) widen3(dst unsafe.Pointer) {
+	a.Wide = dst
+	d, w := (*[2][3][2][8][2]int16)(dst), (*[3][16][4]int8)(a.W)
 	for c := range 16 {
 		for x := range 3 {
-			i := ((c/8*3+x)*2*8 + c%8) * 2
-			dst[i], dst[i+1] = int16(w[c*4+x]), int16(w[64+c*4+x])
-			dst[i+16], dst[i+17] = int16(w[128+c*4+x]), 0
+			d[c/8][x][0][c%8] = [2]int16{int16(w[0][c][x]), int16(w[1][c][x])}
+			d[c/8][x][1][c%8] = [2]int16{int16(w[2][c][x]), 0}
 		}
 	}
 }
 
 // Compute3 computes rows with 3×3 taps, if the tier has a kernel for them. wide is memory
-// for weights.
-func (a *IntDepthwise) Compute3(wide *[192]int16) bool {
-	if active != &avx512vnni { // its kernel reads bytes
-		intWide3(wide, (*[192]int8)(a.W))
-		a.Wide = unsafe.Pointer(wide)
+// of IntWideBytes(3) bytes.
+func (a *IntDepthwise) Compute3(wide unsafe.Pointer) bool {
+	if a.words() {
+		a.widen3(wide)
 	}
 	return IntDepthwise3(a)
+}
+
+// Prepare must be called before Compute. wide is memory of IntWideBytes(a.Groups) bytes.
+func (a *IntDepthwise) Prepare(wide unsafe.Pointer) {
+	if a.words() {
+		a.widen(wide)
+	}
 }
 
 // Compute computes the pixels.

@@ -191,7 +191,10 @@ func TestIntDepthwise(t *testing.T) {
 					f(&b)
 				}
 			}
-			m.same(t, fmt.Sprintf("seed %d\n%+v", seed, a), run((*IntDepthwise).Compute), run((*IntDepthwise).compute))
+			m.same(t, fmt.Sprintf("seed %d\n%+v", seed, a), run(func(a *IntDepthwise) {
+				a.Prepare(unsafe.Pointer(&make([]int64, IntWideBytes(a.Groups)/8)[0]))
+				a.Compute()
+			}), run((*IntDepthwise).compute))
 		}
 	})
 }
@@ -232,7 +235,7 @@ func TestIntDepthwise3(t *testing.T) {
 				}
 			}
 			m.same(t, fmt.Sprintf("seed %d\n%+v", seed, a), run(func(a *IntDepthwise) {
-				if !a.Compute3(new([192]int16)) {
+				if !a.Compute3(unsafe.Pointer(new([192]int16))) {
 					twin(a)
 				}
 			}), run(twin))

@@ -58,7 +58,7 @@ var (
 	// avx2 has 256-bit vectors and FMA.
 	avx2 = Tier{Name: "avx2", Arch: "amd64", Needs: "AVX2 and FMA", Lanes: 8, TilePixels: 6, ChannelPixels: 7, NarrowPixels: 14, NeighbourPixels: 12, IntPixels: 6, IntWords: true, MACs: 8, ByteRate: 1.6, Accumulators: 12}
 	// avxvnni also has dot products of bytes.
-	avxvnni = Tier{Name: "avxvnni", Arch: "amd64", Needs: "AVX-VNNI, AVX2 and FMA", Lanes: 8, TilePixels: 6, ChannelPixels: 7, NarrowPixels: 14, NeighbourPixels: 12, IntPixels: 12, MACs: 8, ByteRate: 4, Accumulators: 12}
+	avxvnni = Tier{Name: "avxvnni", Arch: "amd64", Needs: "AVX-VNNI, AVX2 and FMA", Lanes: 8, TilePixels: 6, ChannelPixels: 7, NarrowPixels: 14, NeighbourPixels: 12, IntPixels: 6, MACs: 8, ByteRate: 4, Accumulators: 12}
 	// avx512 has 512-bit vectors.
 	avx512 = Tier{Name: "avx512", Arch: "amd64", Needs: "AVX-512 F, DQ, BW and VL", Lanes: 16, TilePixels: 14, ChannelPixels: 14, NarrowPixels: 14, IntPixels: 6, IntWords: true, MACs: 16, ByteRate: 1.6, Accumulators: 24}
 	// avx512vnni also has dot products of bytes.

@@ -616,10 +616,8 @@ func IntDepthwiseRow(a *IntDepthwise) bool {
 	switch active {
 	case &avx512vnni:
 		intDepthwiseRowAVX512VNNI(a)
-	case &avx512, &avx2:
+	case &avx512, &avxvnni, &avx2:
 		intDepthwiseRowAVX2(a)
-	case &avxvnni:
-		intDepthwiseRowAVXVNNI(a)
 	default:
 		return false
 	}

@@ -129,11 +129,6 @@ func intTilesOutAVX2(a *IntTransformOut)
 //go:noescape
 func intDepthwiseRowAVX512VNNI(a *IntDepthwise)
 
-// intDepthwiseRowAVXVNNI computes a.Pixels pixels of 16 channels, one filter per channel.
-//
-//go:noescape
-func intDepthwiseRowAVXVNNI(a *IntDepthwise)
-
 // intDepthwiseRowAVX2 computes a.Pixels pixels of 16 channels, one filter per channel.
 //
 //go:noescape

@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func intBlock32AVX512VNNI(a *IntTile)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, MMX+
 TEXT ·intBlock32AVX512VNNI(SB), NOSPLIT, $0-8
 	MOVQ      a+0(FP), DI
 	MOVQ      120(DI), AX
@@ -48,6 +48,8 @@ TEXT ·intBlock32AVX512VNNI(SB), NOSPLIT, $0-8
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p1_part:
 	MOVQ (DI), SI
@@ -86,6 +88,21 @@ p1_col:
 	VPDPBUSD     Z29, Z31, Z7
 
 p1_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p1_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p1_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p1_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -96,7 +113,7 @@ p1_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p1_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p1_part
 	VPADDD       Z4, Z0, Z0
 	VPADDD       Z5, Z1, Z1
@@ -158,6 +175,8 @@ p2:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p2_part:
 	MOVQ (DI), SI
@@ -208,6 +227,21 @@ p2_col:
 	VPDPBUSD     Z29, Z30, Z7
 
 p2_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p2_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p2_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p2_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -218,7 +252,7 @@ p2_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p2_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p2_part
 	VPADDD       Z4, Z0, Z0
 	VPADDD       Z5, Z1, Z1
@@ -284,6 +318,8 @@ p3:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p3_part:
 	MOVQ (DI), SI
@@ -346,6 +382,21 @@ p3_col:
 	VPDPBUSD     Z29, Z31, Z5
 
 p3_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p3_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p3_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p3_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -356,7 +407,7 @@ p3_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p3_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p3_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -436,6 +487,8 @@ p4:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p4_part:
 	MOVQ (DI), SI
@@ -510,6 +563,21 @@ p4_col:
 	VPDPBUSD     Z29, Z30, Z7
 
 p4_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p4_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p4_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p4_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -520,7 +588,7 @@ p4_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p4_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p4_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -606,6 +674,8 @@ p5:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p5_part:
 	MOVQ (DI), SI
@@ -693,6 +763,21 @@ p5_col:
 	VPDPBUSD     Z29, Z31, Z9
 
 p5_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p5_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p5_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p5_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -703,7 +788,7 @@ p5_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p5_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p5_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -813,6 +898,8 @@ p6:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p6_part:
 	MOVQ (DI), SI
@@ -912,6 +999,21 @@ p6_col:
 	VPDPBUSD     Z29, Z30, Z11
 
 p6_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p6_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p6_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p6_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -922,7 +1024,7 @@ p6_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p6_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p6_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -1042,6 +1144,8 @@ p7:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p7_part:
 	MOVQ (DI), SI
@@ -1153,6 +1257,21 @@ p7_col:
 	VPDPBUSD     Z29, Z31, Z13
 
 p7_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p7_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p7_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p7_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -1163,7 +1282,7 @@ p7_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p7_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p7_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -1301,6 +1420,8 @@ p8:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p8_part:
 	MOVQ (DI), SI
@@ -1424,6 +1545,21 @@ p8_col:
 	VPDPBUSD     Z29, Z30, Z15
 
 p8_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p8_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p8_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p8_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -1434,7 +1570,7 @@ p8_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p8_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p8_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -1578,6 +1714,8 @@ p9:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p9_part:
 	MOVQ (DI), SI
@@ -1714,6 +1852,21 @@ p9_col:
 	VPDPBUSD     Z29, Z31, Z17
 
 p9_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p9_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p9_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p9_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -1724,7 +1877,7 @@ p9_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p9_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p9_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -1892,6 +2045,8 @@ p10:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p10_part:
 	MOVQ (DI), SI
@@ -2040,6 +2195,21 @@ p10_col:
 	VPDPBUSD     Z29, Z30, Z19
 
 p10_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p10_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p10_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p10_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -2050,7 +2220,7 @@ p10_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p10_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p10_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -2228,6 +2398,8 @@ p11:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p11_part:
 	MOVQ (DI), SI
@@ -2388,6 +2560,21 @@ p11_col:
 	VPDPBUSD     Z29, Z31, Z21
 
 p11_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p11_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p11_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p11_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -2398,7 +2585,7 @@ p11_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p11_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p11_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -2594,6 +2781,8 @@ p12:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p12_part:
 	MOVQ (DI), SI
@@ -2766,6 +2955,21 @@ p12_col:
 	VPDPBUSD     Z29, Z30, Z23
 
 p12_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p12_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p12_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p12_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -2776,7 +2980,7 @@ p12_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p12_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p12_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -2978,6 +3182,8 @@ p13:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p13_part:
 	MOVQ (DI), SI
@@ -3163,6 +3369,21 @@ p13_col:
 	VPDPBUSD     Z29, Z31, Z25
 
 p13_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p13_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p13_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p13_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -3173,7 +3394,7 @@ p13_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p13_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p13_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -3399,6 +3620,8 @@ p14:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p14_part:
 	MOVQ (DI), SI
@@ -3596,6 +3819,21 @@ p14_col:
 	VPDPBUSD     Z29, Z30, Z27
 
 p14_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p14_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p14_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p14_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -3606,7 +3844,7 @@ p14_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p14_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p14_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -3872,6 +4110,7 @@ TEXT ·intPixel32AVX512VNNI(SB), NOSPLIT, $0-8
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -3901,7 +4140,7 @@ p1_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p1_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p1_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -3953,6 +4192,7 @@ p2:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -3985,7 +4225,7 @@ p2_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p2_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p2_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -4047,6 +4287,7 @@ p3:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -4082,7 +4323,7 @@ p3_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p3_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p3_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -4162,6 +4403,7 @@ p4:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -4200,7 +4442,7 @@ p4_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p4_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p4_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -4286,6 +4528,7 @@ p5:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -4328,7 +4571,7 @@ p5_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p5_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p5_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -4438,6 +4681,7 @@ p6:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p6_part:
 	MOVQ (DI), SI
@@ -4483,7 +4727,7 @@ p6_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p6_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p6_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -4603,6 +4847,7 @@ p7:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p7_part:
 	MOVQ (DI), SI
@@ -4651,7 +4896,7 @@ p7_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p7_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p7_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -4789,6 +5034,7 @@ p8:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p8_part:
 	MOVQ (DI), SI
@@ -4840,7 +5086,7 @@ p8_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p8_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p8_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -4984,6 +5230,7 @@ p9:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p9_part:
 	MOVQ (DI), SI
@@ -5039,7 +5286,7 @@ p9_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p9_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p9_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -5207,6 +5454,7 @@ p10:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p10_part:
 	MOVQ (DI), SI
@@ -5265,7 +5513,7 @@ p10_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p10_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p10_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -5443,6 +5691,7 @@ p11:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p11_part:
 	MOVQ (DI), SI
@@ -5504,7 +5753,7 @@ p11_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p11_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p11_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -5700,6 +5949,7 @@ p12:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p12_part:
 	MOVQ (DI), SI
@@ -5764,7 +6014,7 @@ p12_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p12_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p12_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -5966,6 +6216,7 @@ p13:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p13_part:
 	MOVQ (DI), SI
@@ -6034,7 +6285,7 @@ p13_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p13_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p13_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -6260,6 +6511,7 @@ p14:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p14_part:
 	MOVQ (DI), SI
@@ -6331,7 +6583,7 @@ p14_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p14_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p14_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -6532,7 +6784,7 @@ p14_sums:
 	RET
 
 // func intProduct32AVX512VNNI(a *IntTile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·intProduct32AVX512VNNI(SB), NOSPLIT, $0-8
 	MOVQ      a+0(FP), DI
 	MOVQ      120(DI), AX
@@ -6575,6 +6827,8 @@ TEXT ·intProduct32AVX512VNNI(SB), NOSPLIT, $0-8
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p1_part:
 	MOVQ (DI), SI
@@ -6629,29 +6883,52 @@ p1_col:
 	VPBROADCASTD 28(R11), Z31
 	VPDPWSSD     Z28, Z31, Z6
 	VPDPWSSD     Z29, Z31, Z7
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p1_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p1_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p1_block
-	DECQ         BX
-	JNZ          p1_part
-	VPADDD       Z4, Z0, Z0
-	VPADDD       Z5, Z1, Z1
-	VPADDD       Z6, Z2, Z2
-	VPADDD       Z7, Z3, Z3
-	VPADDD       Z2, Z0, Z0
-	VPADDD       Z3, Z1, Z1
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	ADDQ         R9, R11
-	VMOVDQU32    Z1, (R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p1_asked
+	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p1_asked
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+	PREFETCHT1   512(BX)
+	PREFETCHT1   576(BX)
+	PREFETCHT1   640(BX)
+	PREFETCHT1   704(BX)
+	PREFETCHT1   768(BX)
+	PREFETCHT1   832(BX)
+	PREFETCHT1   896(BX)
+	PREFETCHT1   960(BX)
+
+p1_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000400, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p1_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p1_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p1_block
+	DECQ      152(DI)
+	JNZ       p1_part
+	VPADDD    Z4, Z0, Z0
+	VPADDD    Z5, Z1, Z1
+	VPADDD    Z6, Z2, Z2
+	VPADDD    Z7, Z3, Z3
+	VPADDD    Z2, Z0, Z0
+	VPADDD    Z3, Z1, Z1
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	ADDQ      R9, R11
+	VMOVDQU32 Z1, (R11)
 	VZEROUPPER
 	RET
 
@@ -6669,6 +6946,8 @@ p2:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p2_part:
 	MOVQ (DI), SI
@@ -6747,29 +7026,52 @@ p2_col:
 	VPBROADCASTD 28(R11)(R14*1), Z30
 	VPDPWSSD     Z28, Z30, Z5
 	VPDPWSSD     Z29, Z30, Z7
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p2_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p2_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p2_block
-	DECQ         BX
-	JNZ          p2_part
-	VPADDD       Z4, Z0, Z0
-	VPADDD       Z5, Z1, Z1
-	VPADDD       Z6, Z2, Z2
-	VPADDD       Z7, Z3, Z3
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	ADDQ         R9, R11
-	VMOVDQU32    Z2, (R11)
-	VMOVDQU32    Z3, 64(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p2_asked
+	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p2_asked
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+	PREFETCHT1   512(BX)
+	PREFETCHT1   576(BX)
+	PREFETCHT1   640(BX)
+	PREFETCHT1   704(BX)
+	PREFETCHT1   768(BX)
+	PREFETCHT1   832(BX)
+	PREFETCHT1   896(BX)
+	PREFETCHT1   960(BX)
+
+p2_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000400, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p2_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p2_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p2_block
+	DECQ      152(DI)
+	JNZ       p2_part
+	VPADDD    Z4, Z0, Z0
+	VPADDD    Z5, Z1, Z1
+	VPADDD    Z6, Z2, Z2
+	VPADDD    Z7, Z3, Z3
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	ADDQ      R9, R11
+	VMOVDQU32 Z2, (R11)
+	VMOVDQU32 Z3, 64(R11)
 	VZEROUPPER
 	RET
 
@@ -6785,6 +7087,8 @@ p3:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p3_part:
 	MOVQ (DI), SI
@@ -6887,27 +7191,50 @@ p3_col:
 	VPBROADCASTD 28(R11)(R14*2), Z31
 	VPDPWSSD     Z28, Z31, Z2
 	VPDPWSSD     Z29, Z31, Z5
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p3_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p3_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p3_block
-	DECQ         BX
-	JNZ          p3_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	ADDQ         R9, R11
-	VMOVDQU32    Z3, (R11)
-	VMOVDQU32    Z4, 64(R11)
-	VMOVDQU32    Z5, 128(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p3_asked
+	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p3_asked
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+	PREFETCHT1   512(BX)
+	PREFETCHT1   576(BX)
+	PREFETCHT1   640(BX)
+	PREFETCHT1   704(BX)
+	PREFETCHT1   768(BX)
+	PREFETCHT1   832(BX)
+	PREFETCHT1   896(BX)
+	PREFETCHT1   960(BX)
+
+p3_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000400, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p3_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p3_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p3_block
+	DECQ      152(DI)
+	JNZ       p3_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	ADDQ      R9, R11
+	VMOVDQU32 Z3, (R11)
+	VMOVDQU32 Z4, 64(R11)
+	VMOVDQU32 Z5, 128(R11)
 	VZEROUPPER
 	RET
 
@@ -6925,6 +7252,8 @@ p4:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p4_part:
 	MOVQ (DI), SI
@@ -7051,29 +7380,52 @@ p4_col:
 	VPBROADCASTD 28(R11)(R13*1), Z30
 	VPDPWSSD     Z28, Z30, Z3
 	VPDPWSSD     Z29, Z30, Z7
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p4_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p4_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p4_block
-	DECQ         BX
-	JNZ          p4_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	ADDQ         R9, R11
-	VMOVDQU32    Z4, (R11)
-	VMOVDQU32    Z5, 64(R11)
-	VMOVDQU32    Z6, 128(R11)
-	VMOVDQU32    Z7, 192(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p4_asked
+	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p4_asked
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+	PREFETCHT1   512(BX)
+	PREFETCHT1   576(BX)
+	PREFETCHT1   640(BX)
+	PREFETCHT1   704(BX)
+	PREFETCHT1   768(BX)
+	PREFETCHT1   832(BX)
+	PREFETCHT1   896(BX)
+	PREFETCHT1   960(BX)
+
+p4_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000400, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p4_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p4_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p4_block
+	DECQ      152(DI)
+	JNZ       p4_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	ADDQ      R9, R11
+	VMOVDQU32 Z4, (R11)
+	VMOVDQU32 Z5, 64(R11)
+	VMOVDQU32 Z6, 128(R11)
+	VMOVDQU32 Z7, 192(R11)
 	VZEROUPPER
 	RET
 
@@ -7093,6 +7445,8 @@ p5:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p5_part:
 	MOVQ (DI), SI
@@ -7244,31 +7598,54 @@ p5_col:
 	VPBROADCASTD 28(AX), Z31
 	VPDPWSSD     Z28, Z31, Z4
 	VPDPWSSD     Z29, Z31, Z9
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p5_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p5_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p5_block
-	DECQ         BX
-	JNZ          p5_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	ADDQ         R9, R11
-	VMOVDQU32    Z5, (R11)
-	VMOVDQU32    Z6, 64(R11)
-	VMOVDQU32    Z7, 128(R11)
-	VMOVDQU32    Z8, 192(R11)
-	VMOVDQU32    Z9, 256(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p5_asked
+	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p5_asked
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+	PREFETCHT1   512(BX)
+	PREFETCHT1   576(BX)
+	PREFETCHT1   640(BX)
+	PREFETCHT1   704(BX)
+	PREFETCHT1   768(BX)
+	PREFETCHT1   832(BX)
+	PREFETCHT1   896(BX)
+	PREFETCHT1   960(BX)
+
+p5_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000400, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p5_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p5_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p5_block
+	DECQ      152(DI)
+	JNZ       p5_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	ADDQ      R9, R11
+	VMOVDQU32 Z5, (R11)
+	VMOVDQU32 Z6, 64(R11)
+	VMOVDQU32 Z7, 128(R11)
+	VMOVDQU32 Z8, 192(R11)
+	VMOVDQU32 Z9, 256(R11)
 	VZEROUPPER
 	RET
 
@@ -7290,6 +7667,8 @@ p6:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p6_part:
 	MOVQ (DI), SI
@@ -7465,33 +7844,56 @@ p6_col:
 	VPBROADCASTD 28(AX)(R14*1), Z30
 	VPDPWSSD     Z28, Z30, Z5
 	VPDPWSSD     Z29, Z30, Z11
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p6_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p6_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p6_block
-	DECQ         BX
-	JNZ          p6_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	ADDQ         R9, R11
-	VMOVDQU32    Z6, (R11)
-	VMOVDQU32    Z7, 64(R11)
-	VMOVDQU32    Z8, 128(R11)
-	VMOVDQU32    Z9, 192(R11)
-	VMOVDQU32    Z10, 256(R11)
-	VMOVDQU32    Z11, 320(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p6_asked
+	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p6_asked
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+	PREFETCHT1   512(BX)
+	PREFETCHT1   576(BX)
+	PREFETCHT1   640(BX)
+	PREFETCHT1   704(BX)
+	PREFETCHT1   768(BX)
+	PREFETCHT1   832(BX)
+	PREFETCHT1   896(BX)
+	PREFETCHT1   960(BX)
+
+p6_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000400, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p6_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p6_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p6_block
+	DECQ      152(DI)
+	JNZ       p6_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	ADDQ      R9, R11
+	VMOVDQU32 Z6, (R11)
+	VMOVDQU32 Z7, 64(R11)
+	VMOVDQU32 Z8, 128(R11)
+	VMOVDQU32 Z9, 192(R11)
+	VMOVDQU32 Z10, 256(R11)
+	VMOVDQU32 Z11, 320(R11)
 	VZEROUPPER
 	RET
 
@@ -7515,6 +7917,8 @@ p7:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p7_part:
 	MOVQ (DI), SI
@@ -7714,35 +8118,58 @@ p7_col:
 	VPBROADCASTD 28(AX)(R14*2), Z31
 	VPDPWSSD     Z28, Z31, Z6
 	VPDPWSSD     Z29, Z31, Z13
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p7_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p7_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p7_block
-	DECQ         BX
-	JNZ          p7_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
-	ADDQ         R9, R11
-	VMOVDQU32    Z7, (R11)
-	VMOVDQU32    Z8, 64(R11)
-	VMOVDQU32    Z9, 128(R11)
-	VMOVDQU32    Z10, 192(R11)
-	VMOVDQU32    Z11, 256(R11)
-	VMOVDQU32    Z12, 320(R11)
-	VMOVDQU32    Z13, 384(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p7_asked
+	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p7_asked
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+	PREFETCHT1   512(BX)
+	PREFETCHT1   576(BX)
+	PREFETCHT1   640(BX)
+	PREFETCHT1   704(BX)
+	PREFETCHT1   768(BX)
+	PREFETCHT1   832(BX)
+	PREFETCHT1   896(BX)
+	PREFETCHT1   960(BX)
+
+p7_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000400, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p7_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p7_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p7_block
+	DECQ      152(DI)
+	JNZ       p7_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
+	ADDQ      R9, R11
+	VMOVDQU32 Z7, (R11)
+	VMOVDQU32 Z8, 64(R11)
+	VMOVDQU32 Z9, 128(R11)
+	VMOVDQU32 Z10, 192(R11)
+	VMOVDQU32 Z11, 256(R11)
+	VMOVDQU32 Z12, 320(R11)
+	VMOVDQU32 Z13, 384(R11)
 	VZEROUPPER
 	RET
 
@@ -7768,6 +8195,8 @@ p8:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p8_part:
 	MOVQ (DI), SI
@@ -7991,37 +8420,60 @@ p8_col:
 	VPBROADCASTD 28(AX)(R13*1), Z30
 	VPDPWSSD     Z28, Z30, Z7
 	VPDPWSSD     Z29, Z30, Z15
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p8_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p8_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p8_block
-	DECQ         BX
-	JNZ          p8_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
-	VMOVDQU32    Z7, 448(R11)
-	ADDQ         R9, R11
-	VMOVDQU32    Z8, (R11)
-	VMOVDQU32    Z9, 64(R11)
-	VMOVDQU32    Z10, 128(R11)
-	VMOVDQU32    Z11, 192(R11)
-	VMOVDQU32    Z12, 256(R11)
-	VMOVDQU32    Z13, 320(R11)
-	VMOVDQU32    Z14, 384(R11)
-	VMOVDQU32    Z15, 448(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p8_asked
+	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p8_asked
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+	PREFETCHT1   512(BX)
+	PREFETCHT1   576(BX)
+	PREFETCHT1   640(BX)
+	PREFETCHT1   704(BX)
+	PREFETCHT1   768(BX)
+	PREFETCHT1   832(BX)
+	PREFETCHT1   896(BX)
+	PREFETCHT1   960(BX)
+
+p8_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000400, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p8_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p8_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p8_block
+	DECQ      152(DI)
+	JNZ       p8_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
+	VMOVDQU32 Z7, 448(R11)
+	ADDQ      R9, R11
+	VMOVDQU32 Z8, (R11)
+	VMOVDQU32 Z9, 64(R11)
+	VMOVDQU32 Z10, 128(R11)
+	VMOVDQU32 Z11, 192(R11)
+	VMOVDQU32 Z12, 256(R11)
+	VMOVDQU32 Z13, 320(R11)
+	VMOVDQU32 Z14, 384(R11)
+	VMOVDQU32 Z15, 448(R11)
 	VZEROUPPER
 	RET
 
@@ -8049,6 +8501,8 @@ p9:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p9_part:
 	MOVQ (DI), SI
@@ -8297,39 +8751,62 @@ p9_col:
 	VPBROADCASTD 28(CX), Z31
 	VPDPWSSD     Z28, Z31, Z8
 	VPDPWSSD     Z29, Z31, Z17
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p9_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p9_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p9_block
-	DECQ         BX
-	JNZ          p9_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
-	VMOVDQU32    Z7, 448(R11)
-	VMOVDQU32    Z8, 512(R11)
-	ADDQ         R9, R11
-	VMOVDQU32    Z9, (R11)
-	VMOVDQU32    Z10, 64(R11)
-	VMOVDQU32    Z11, 128(R11)
-	VMOVDQU32    Z12, 192(R11)
-	VMOVDQU32    Z13, 256(R11)
-	VMOVDQU32    Z14, 320(R11)
-	VMOVDQU32    Z15, 384(R11)
-	VMOVDQU32    Z16, 448(R11)
-	VMOVDQU32    Z17, 512(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p9_asked
+	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p9_asked
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+	PREFETCHT1   512(BX)
+	PREFETCHT1   576(BX)
+	PREFETCHT1   640(BX)
+	PREFETCHT1   704(BX)
+	PREFETCHT1   768(BX)
+	PREFETCHT1   832(BX)
+	PREFETCHT1   896(BX)
+	PREFETCHT1   960(BX)
+
+p9_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000400, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p9_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p9_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p9_block
+	DECQ      152(DI)
+	JNZ       p9_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
+	VMOVDQU32 Z7, 448(R11)
+	VMOVDQU32 Z8, 512(R11)
+	ADDQ      R9, R11
+	VMOVDQU32 Z9, (R11)
+	VMOVDQU32 Z10, 64(R11)
+	VMOVDQU32 Z11, 128(R11)
+	VMOVDQU32 Z12, 192(R11)
+	VMOVDQU32 Z13, 256(R11)
+	VMOVDQU32 Z14, 320(R11)
+	VMOVDQU32 Z15, 384(R11)
+	VMOVDQU32 Z16, 448(R11)
+	VMOVDQU32 Z17, 512(R11)
 	VZEROUPPER
 	RET
 
@@ -8359,6 +8836,8 @@ p10:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p10_part:
 	MOVQ (DI), SI
@@ -8631,41 +9110,64 @@ p10_col:
 	VPBROADCASTD 28(CX)(R14*1), Z30
 	VPDPWSSD     Z28, Z30, Z9
 	VPDPWSSD     Z29, Z30, Z19
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p10_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p10_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p10_block
-	DECQ         BX
-	JNZ          p10_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
-	VMOVDQU32    Z7, 448(R11)
-	VMOVDQU32    Z8, 512(R11)
-	VMOVDQU32    Z9, 576(R11)
-	ADDQ         R9, R11
-	VMOVDQU32    Z10, (R11)
-	VMOVDQU32    Z11, 64(R11)
-	VMOVDQU32    Z12, 128(R11)
-	VMOVDQU32    Z13, 192(R11)
-	VMOVDQU32    Z14, 256(R11)
-	VMOVDQU32    Z15, 320(R11)
-	VMOVDQU32    Z16, 384(R11)
-	VMOVDQU32    Z17, 448(R11)
-	VMOVDQU32    Z18, 512(R11)
-	VMOVDQU32    Z19, 576(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p10_asked
+	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p10_asked
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+	PREFETCHT1   512(BX)
+	PREFETCHT1   576(BX)
+	PREFETCHT1   640(BX)
+	PREFETCHT1   704(BX)
+	PREFETCHT1   768(BX)
+	PREFETCHT1   832(BX)
+	PREFETCHT1   896(BX)
+	PREFETCHT1   960(BX)
+
+p10_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000400, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p10_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p10_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p10_block
+	DECQ      152(DI)
+	JNZ       p10_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
+	VMOVDQU32 Z7, 448(R11)
+	VMOVDQU32 Z8, 512(R11)
+	VMOVDQU32 Z9, 576(R11)
+	ADDQ      R9, R11
+	VMOVDQU32 Z10, (R11)
+	VMOVDQU32 Z11, 64(R11)
+	VMOVDQU32 Z12, 128(R11)
+	VMOVDQU32 Z13, 192(R11)
+	VMOVDQU32 Z14, 256(R11)
+	VMOVDQU32 Z15, 320(R11)
+	VMOVDQU32 Z16, 384(R11)
+	VMOVDQU32 Z17, 448(R11)
+	VMOVDQU32 Z18, 512(R11)
+	VMOVDQU32 Z19, 576(R11)
 	VZEROUPPER
 	RET
 
@@ -8697,6 +9199,8 @@ p11:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p11_part:
 	MOVQ (DI), SI
@@ -8993,43 +9497,66 @@ p11_col:
 	VPBROADCASTD 28(CX)(R14*2), Z31
 	VPDPWSSD     Z28, Z31, Z10
 	VPDPWSSD     Z29, Z31, Z21
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p11_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p11_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p11_block
-	DECQ         BX
-	JNZ          p11_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
-	VMOVDQU32    Z7, 448(R11)
-	VMOVDQU32    Z8, 512(R11)
-	VMOVDQU32    Z9, 576(R11)
-	VMOVDQU32    Z10, 640(R11)
-	ADDQ         R9, R11
-	VMOVDQU32    Z11, (R11)
-	VMOVDQU32    Z12, 64(R11)
-	VMOVDQU32    Z13, 128(R11)
-	VMOVDQU32    Z14, 192(R11)
-	VMOVDQU32    Z15, 256(R11)
-	VMOVDQU32    Z16, 320(R11)
-	VMOVDQU32    Z17, 384(R11)
-	VMOVDQU32    Z18, 448(R11)
-	VMOVDQU32    Z19, 512(R11)
-	VMOVDQU32    Z20, 576(R11)
-	VMOVDQU32    Z21, 640(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p11_asked
+	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p11_asked
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+	PREFETCHT1   512(BX)
+	PREFETCHT1   576(BX)
+	PREFETCHT1   640(BX)
+	PREFETCHT1   704(BX)
+	PREFETCHT1   768(BX)
+	PREFETCHT1   832(BX)
+	PREFETCHT1   896(BX)
+	PREFETCHT1   960(BX)
+
+p11_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000400, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p11_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p11_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p11_block
+	DECQ      152(DI)
+	JNZ       p11_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
+	VMOVDQU32 Z7, 448(R11)
+	VMOVDQU32 Z8, 512(R11)
+	VMOVDQU32 Z9, 576(R11)
+	VMOVDQU32 Z10, 640(R11)
+	ADDQ      R9, R11
+	VMOVDQU32 Z11, (R11)
+	VMOVDQU32 Z12, 64(R11)
+	VMOVDQU32 Z13, 128(R11)
+	VMOVDQU32 Z14, 192(R11)
+	VMOVDQU32 Z15, 256(R11)
+	VMOVDQU32 Z16, 320(R11)
+	VMOVDQU32 Z17, 384(R11)
+	VMOVDQU32 Z18, 448(R11)
+	VMOVDQU32 Z19, 512(R11)
+	VMOVDQU32 Z20, 576(R11)
+	VMOVDQU32 Z21, 640(R11)
 	VZEROUPPER
 	RET
 
@@ -9063,6 +9590,8 @@ p12:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p12_part:
 	MOVQ (DI), SI
@@ -9383,45 +9912,68 @@ p12_col:
 	VPBROADCASTD 28(CX)(R13*1), Z30
 	VPDPWSSD     Z28, Z30, Z11
 	VPDPWSSD     Z29, Z30, Z23
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p12_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p12_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p12_block
-	DECQ         BX
-	JNZ          p12_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
-	VMOVDQU32    Z7, 448(R11)
-	VMOVDQU32    Z8, 512(R11)
-	VMOVDQU32    Z9, 576(R11)
-	VMOVDQU32    Z10, 640(R11)
-	VMOVDQU32    Z11, 704(R11)
-	ADDQ         R9, R11
-	VMOVDQU32    Z12, (R11)
-	VMOVDQU32    Z13, 64(R11)
-	VMOVDQU32    Z14, 128(R11)
-	VMOVDQU32    Z15, 192(R11)
-	VMOVDQU32    Z16, 256(R11)
-	VMOVDQU32    Z17, 320(R11)
-	VMOVDQU32    Z18, 384(R11)
-	VMOVDQU32    Z19, 448(R11)
-	VMOVDQU32    Z20, 512(R11)
-	VMOVDQU32    Z21, 576(R11)
-	VMOVDQU32    Z22, 640(R11)
-	VMOVDQU32    Z23, 704(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p12_asked
+	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p12_asked
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+	PREFETCHT1   512(BX)
+	PREFETCHT1   576(BX)
+	PREFETCHT1   640(BX)
+	PREFETCHT1   704(BX)
+	PREFETCHT1   768(BX)
+	PREFETCHT1   832(BX)
+	PREFETCHT1   896(BX)
+	PREFETCHT1   960(BX)
+
+p12_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000400, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p12_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p12_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p12_block
+	DECQ      152(DI)
+	JNZ       p12_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
+	VMOVDQU32 Z7, 448(R11)
+	VMOVDQU32 Z8, 512(R11)
+	VMOVDQU32 Z9, 576(R11)
+	VMOVDQU32 Z10, 640(R11)
+	VMOVDQU32 Z11, 704(R11)
+	ADDQ      R9, R11
+	VMOVDQU32 Z12, (R11)
+	VMOVDQU32 Z13, 64(R11)
+	VMOVDQU32 Z14, 128(R11)
+	VMOVDQU32 Z15, 192(R11)
+	VMOVDQU32 Z16, 256(R11)
+	VMOVDQU32 Z17, 320(R11)
+	VMOVDQU32 Z18, 384(R11)
+	VMOVDQU32 Z19, 448(R11)
+	VMOVDQU32 Z20, 512(R11)
+	VMOVDQU32 Z21, 576(R11)
+	VMOVDQU32 Z22, 640(R11)
+	VMOVDQU32 Z23, 704(R11)
 	VZEROUPPER
 	RET
 
@@ -9457,6 +10009,8 @@ p13:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p13_part:
 	MOVQ (DI), SI
@@ -9802,47 +10356,70 @@ p13_col:
 	VPBROADCASTD 28(R15), Z31
 	VPDPWSSD     Z28, Z31, Z12
 	VPDPWSSD     Z29, Z31, Z25
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p13_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p13_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p13_block
-	DECQ         BX
-	JNZ          p13_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
-	VMOVDQU32    Z7, 448(R11)
-	VMOVDQU32    Z8, 512(R11)
-	VMOVDQU32    Z9, 576(R11)
-	VMOVDQU32    Z10, 640(R11)
-	VMOVDQU32    Z11, 704(R11)
-	VMOVDQU32    Z12, 768(R11)
-	ADDQ         R9, R11
-	VMOVDQU32    Z13, (R11)
-	VMOVDQU32    Z14, 64(R11)
-	VMOVDQU32    Z15, 128(R11)
-	VMOVDQU32    Z16, 192(R11)
-	VMOVDQU32    Z17, 256(R11)
-	VMOVDQU32    Z18, 320(R11)
-	VMOVDQU32    Z19, 384(R11)
-	VMOVDQU32    Z20, 448(R11)
-	VMOVDQU32    Z21, 512(R11)
-	VMOVDQU32    Z22, 576(R11)
-	VMOVDQU32    Z23, 640(R11)
-	VMOVDQU32    Z24, 704(R11)
-	VMOVDQU32    Z25, 768(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p13_asked
+	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p13_asked
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+	PREFETCHT1   512(BX)
+	PREFETCHT1   576(BX)
+	PREFETCHT1   640(BX)
+	PREFETCHT1   704(BX)
+	PREFETCHT1   768(BX)
+	PREFETCHT1   832(BX)
+	PREFETCHT1   896(BX)
+	PREFETCHT1   960(BX)
+
+p13_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000400, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p13_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p13_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p13_block
+	DECQ      152(DI)
+	JNZ       p13_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
+	VMOVDQU32 Z7, 448(R11)
+	VMOVDQU32 Z8, 512(R11)
+	VMOVDQU32 Z9, 576(R11)
+	VMOVDQU32 Z10, 640(R11)
+	VMOVDQU32 Z11, 704(R11)
+	VMOVDQU32 Z12, 768(R11)
+	ADDQ      R9, R11
+	VMOVDQU32 Z13, (R11)
+	VMOVDQU32 Z14, 64(R11)
+	VMOVDQU32 Z15, 128(R11)
+	VMOVDQU32 Z16, 192(R11)
+	VMOVDQU32 Z17, 256(R11)
+	VMOVDQU32 Z18, 320(R11)
+	VMOVDQU32 Z19, 384(R11)
+	VMOVDQU32 Z20, 448(R11)
+	VMOVDQU32 Z21, 512(R11)
+	VMOVDQU32 Z22, 576(R11)
+	VMOVDQU32 Z23, 640(R11)
+	VMOVDQU32 Z24, 704(R11)
+	VMOVDQU32 Z25, 768(R11)
 	VZEROUPPER
 	RET
 
@@ -9880,6 +10457,8 @@ p14:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p14_part:
 	MOVQ (DI), SI
@@ -10249,54 +10828,77 @@ p14_col:
 	VPBROADCASTD 28(R15)(R14*1), Z30
 	VPDPWSSD     Z28, Z30, Z13
 	VPDPWSSD     Z29, Z30, Z27
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p14_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p14_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p14_block
-	DECQ         BX
-	JNZ          p14_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
-	VMOVDQU32    Z7, 448(R11)
-	VMOVDQU32    Z8, 512(R11)
-	VMOVDQU32    Z9, 576(R11)
-	VMOVDQU32    Z10, 640(R11)
-	VMOVDQU32    Z11, 704(R11)
-	VMOVDQU32    Z12, 768(R11)
-	VMOVDQU32    Z13, 832(R11)
-	ADDQ         R9, R11
-	VMOVDQU32    Z14, (R11)
-	VMOVDQU32    Z15, 64(R11)
-	VMOVDQU32    Z16, 128(R11)
-	VMOVDQU32    Z17, 192(R11)
-	VMOVDQU32    Z18, 256(R11)
-	VMOVDQU32    Z19, 320(R11)
-	VMOVDQU32    Z20, 384(R11)
-	VMOVDQU32    Z21, 448(R11)
-	VMOVDQU32    Z22, 512(R11)
-	VMOVDQU32    Z23, 576(R11)
-	VMOVDQU32    Z24, 640(R11)
-	VMOVDQU32    Z25, 704(R11)
-	VMOVDQU32    Z26, 768(R11)
-	VMOVDQU32    Z27, 832(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p14_asked
+	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p14_asked
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+	PREFETCHT1   512(BX)
+	PREFETCHT1   576(BX)
+	PREFETCHT1   640(BX)
+	PREFETCHT1   704(BX)
+	PREFETCHT1   768(BX)
+	PREFETCHT1   832(BX)
+	PREFETCHT1   896(BX)
+	PREFETCHT1   960(BX)
+
+p14_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000400, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p14_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p14_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p14_block
+	DECQ      152(DI)
+	JNZ       p14_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
+	VMOVDQU32 Z7, 448(R11)
+	VMOVDQU32 Z8, 512(R11)
+	VMOVDQU32 Z9, 576(R11)
+	VMOVDQU32 Z10, 640(R11)
+	VMOVDQU32 Z11, 704(R11)
+	VMOVDQU32 Z12, 768(R11)
+	VMOVDQU32 Z13, 832(R11)
+	ADDQ      R9, R11
+	VMOVDQU32 Z14, (R11)
+	VMOVDQU32 Z15, 64(R11)
+	VMOVDQU32 Z16, 128(R11)
+	VMOVDQU32 Z17, 192(R11)
+	VMOVDQU32 Z18, 256(R11)
+	VMOVDQU32 Z19, 320(R11)
+	VMOVDQU32 Z20, 384(R11)
+	VMOVDQU32 Z21, 448(R11)
+	VMOVDQU32 Z22, 512(R11)
+	VMOVDQU32 Z23, 576(R11)
+	VMOVDQU32 Z24, 640(R11)
+	VMOVDQU32 Z25, 704(R11)
+	VMOVDQU32 Z26, 768(R11)
+	VMOVDQU32 Z27, 832(R11)
 	VZEROUPPER
 	RET
 
 // func intBlock16AVX512VNNI(a *IntTile)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, MMX+
 TEXT ·intBlock16AVX512VNNI(SB), NOSPLIT, $0-8
 	MOVQ      a+0(FP), DI
 	MOVQ      120(DI), AX
@@ -10335,6 +10937,8 @@ TEXT ·intBlock16AVX512VNNI(SB), NOSPLIT, $0-8
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p1_part:
 	MOVQ (DI), SI
@@ -10365,6 +10969,17 @@ p1_col:
 	VPDPBUSD     Z28, Z31, Z3
 
 p1_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p1_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p1_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p1_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000100, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -10375,7 +10990,7 @@ p1_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p1_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p1_part
 	VPADDD       Z2, Z0, Z0
 	VPADDD       Z3, Z1, Z1
@@ -10421,6 +11036,8 @@ p2:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p2_part:
 	MOVQ (DI), SI
@@ -10459,6 +11076,17 @@ p2_col:
 	VPDPBUSD     Z28, Z30, Z7
 
 p2_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p2_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p2_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p2_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000100, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -10469,7 +11097,7 @@ p2_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p2_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p2_part
 	VPADDD       Z4, Z0, Z0
 	VPADDD       Z5, Z1, Z1
@@ -10520,6 +11148,8 @@ p3:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p3_part:
 	MOVQ (DI), SI
@@ -10566,6 +11196,17 @@ p3_col:
 	VPDPBUSD     Z28, Z31, Z5
 
 p3_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p3_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p3_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p3_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000100, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -10576,7 +11217,7 @@ p3_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p3_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p3_part
 	VPADDD       Z3, Z0, Z0
 	VPADDD       Z4, Z1, Z1
@@ -10634,6 +11275,8 @@ p4:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p4_part:
 	MOVQ (DI), SI
@@ -10688,6 +11331,17 @@ p4_col:
 	VPDPBUSD     Z28, Z30, Z7
 
 p4_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p4_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p4_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p4_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000100, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -10698,7 +11352,7 @@ p4_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p4_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p4_part
 	VPADDD       Z4, Z0, Z0
 	VPADDD       Z5, Z1, Z1
@@ -10756,6 +11410,8 @@ p5:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p5_part:
 	MOVQ (DI), SI
@@ -10819,6 +11475,17 @@ p5_col:
 	VPDPBUSD     Z28, Z31, Z4
 
 p5_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p5_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p5_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p5_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000100, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -10829,7 +11496,7 @@ p5_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p5_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p5_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -10895,6 +11562,8 @@ p6:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p6_part:
 	MOVQ (DI), SI
@@ -10966,6 +11635,17 @@ p6_col:
 	VPDPBUSD     Z28, Z30, Z5
 
 p6_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p6_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p6_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p6_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000100, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -10976,7 +11656,7 @@ p6_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p6_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p6_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -11047,6 +11727,8 @@ p7:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p7_part:
 	MOVQ (DI), SI
@@ -11126,6 +11808,17 @@ p7_col:
 	VPDPBUSD     Z28, Z31, Z6
 
 p7_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p7_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p7_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p7_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000100, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -11136,7 +11829,7 @@ p7_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p7_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p7_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -11216,6 +11909,8 @@ p8:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p8_part:
 	MOVQ (DI), SI
@@ -11303,6 +11998,17 @@ p8_col:
 	VPDPBUSD     Z28, Z30, Z7
 
 p8_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p8_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p8_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p8_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000100, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -11313,7 +12019,7 @@ p8_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p8_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p8_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -11396,6 +12102,8 @@ p9:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p9_part:
 	MOVQ (DI), SI
@@ -11492,6 +12200,17 @@ p9_col:
 	VPDPBUSD     Z28, Z31, Z8
 
 p9_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p9_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p9_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p9_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000100, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -11502,7 +12221,7 @@ p9_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p9_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p9_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -11597,6 +12316,8 @@ p10:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p10_part:
 	MOVQ (DI), SI
@@ -11701,6 +12422,17 @@ p10_col:
 	VPDPBUSD     Z28, Z30, Z9
 
 p10_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p10_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p10_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p10_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000100, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -11711,7 +12443,7 @@ p10_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p10_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p10_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -11811,6 +12543,8 @@ p11:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p11_part:
 	MOVQ (DI), SI
@@ -11923,6 +12657,17 @@ p11_col:
 	VPDPBUSD     Z28, Z31, Z10
 
 p11_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p11_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p11_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p11_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000100, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -11933,7 +12678,7 @@ p11_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p11_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p11_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -12042,6 +12787,8 @@ p12:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p12_part:
 	MOVQ (DI), SI
@@ -12162,6 +12909,17 @@ p12_col:
 	VPDPBUSD     Z28, Z30, Z11
 
 p12_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p12_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p12_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p12_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000100, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -12172,7 +12930,7 @@ p12_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p12_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p12_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -12284,6 +13042,8 @@ p13:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p13_part:
 	MOVQ (DI), SI
@@ -12413,6 +13173,17 @@ p13_col:
 	VPDPBUSD     Z28, Z31, Z12
 
 p13_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p13_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p13_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p13_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000100, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -12423,7 +13194,7 @@ p13_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p13_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p13_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -12547,6 +13318,8 @@ p14:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p14_part:
 	MOVQ (DI), SI
@@ -12684,6 +13457,17 @@ p14_col:
 	VPDPBUSD     Z28, Z30, Z13
 
 p14_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p14_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p14_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p14_asked:
+	ADDQ         144(DI), BX
 	ADDQ         $0x00000100, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -12694,7 +13478,7 @@ p14_step:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p14_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p14_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -12839,6 +13623,7 @@ TEXT ·intPixel16AVX512VNNI(SB), NOSPLIT, $0-8
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -12866,7 +13651,7 @@ p1_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p1_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p1_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -12903,6 +13688,7 @@ p2:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -12932,7 +13718,7 @@ p2_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p2_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p2_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -12974,6 +13760,7 @@ p3:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -13005,7 +13792,7 @@ p3_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p3_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p3_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -13056,6 +13843,7 @@ p4:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -13089,7 +13877,7 @@ p4_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p4_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p4_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -13143,6 +13931,7 @@ p5:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -13179,7 +13968,7 @@ p5_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p5_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p5_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -13245,6 +14034,7 @@ p6:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p6_part:
 	MOVQ (DI), SI
@@ -13283,7 +14073,7 @@ p6_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p6_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p6_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -13354,6 +14144,7 @@ p7:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p7_part:
 	MOVQ (DI), SI
@@ -13394,7 +14185,7 @@ p7_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p7_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p7_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -13474,6 +14265,7 @@ p8:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p8_part:
 	MOVQ (DI), SI
@@ -13516,7 +14308,7 @@ p8_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p8_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p8_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -13599,6 +14391,7 @@ p9:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p9_part:
 	MOVQ (DI), SI
@@ -13644,7 +14437,7 @@ p9_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p9_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p9_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -13739,6 +14532,7 @@ p10:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p10_part:
 	MOVQ (DI), SI
@@ -13786,7 +14580,7 @@ p10_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p10_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p10_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -13886,6 +14680,7 @@ p11:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p11_part:
 	MOVQ (DI), SI
@@ -13935,7 +14730,7 @@ p11_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p11_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p11_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -14044,6 +14839,7 @@ p12:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p12_part:
 	MOVQ (DI), SI
@@ -14095,7 +14891,7 @@ p12_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p12_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p12_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -14207,6 +15003,7 @@ p13:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p13_part:
 	MOVQ (DI), SI
@@ -14261,7 +15058,7 @@ p13_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p13_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p13_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -14385,6 +15182,7 @@ p14:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
 
 p14_part:
 	MOVQ (DI), SI
@@ -14441,7 +15239,7 @@ p14_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p14_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p14_part
 	MOVQ         16(DI), R11
 	MOVQ         48(DI), R9
@@ -14550,7 +15348,7 @@ p14_sums:
 	RET
 
 // func intProduct16AVX512VNNI(a *IntTile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·intProduct16AVX512VNNI(SB), NOSPLIT, $0-8
 	MOVQ      a+0(FP), DI
 	MOVQ      120(DI), AX
@@ -14589,6 +15387,8 @@ TEXT ·intProduct16AVX512VNNI(SB), NOSPLIT, $0-8
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p1_part:
 	MOVQ (DI), SI
@@ -14627,24 +15427,39 @@ p1_col:
 	VMOVDQU32    448(DX), Z28
 	VPBROADCASTD 28(R11), Z31
 	VPDPWSSD     Z28, Z31, Z3
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p1_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p1_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p1_block
-	DECQ         BX
-	JNZ          p1_part
-	VPADDD       Z2, Z0, Z0
-	VPADDD       Z3, Z1, Z1
-	VPADDD       Z1, Z0, Z0
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p1_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p1_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p1_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000200, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p1_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p1_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p1_block
+	DECQ      152(DI)
+	JNZ       p1_part
+	VPADDD    Z2, Z0, Z0
+	VPADDD    Z3, Z1, Z1
+	VPADDD    Z1, Z0, Z0
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
 	VZEROUPPER
 	RET
 
@@ -14662,6 +15477,8 @@ p2:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p2_part:
 	MOVQ (DI), SI
@@ -14716,28 +15533,43 @@ p2_col:
 	VPDPWSSD     Z28, Z31, Z6
 	VPBROADCASTD 28(R11)(R14*1), Z30
 	VPDPWSSD     Z28, Z30, Z7
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p2_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p2_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p2_block
-	DECQ         BX
-	JNZ          p2_part
-	VPADDD       Z4, Z0, Z0
-	VPADDD       Z5, Z1, Z1
-	VPADDD       Z6, Z2, Z2
-	VPADDD       Z7, Z3, Z3
-	VPADDD       Z2, Z0, Z0
-	VPADDD       Z3, Z1, Z1
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p2_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p2_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p2_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000200, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p2_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p2_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p2_block
+	DECQ      152(DI)
+	JNZ       p2_part
+	VPADDD    Z4, Z0, Z0
+	VPADDD    Z5, Z1, Z1
+	VPADDD    Z6, Z2, Z2
+	VPADDD    Z7, Z3, Z3
+	VPADDD    Z2, Z0, Z0
+	VPADDD    Z3, Z1, Z1
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
 	VZEROUPPER
 	RET
 
@@ -14753,6 +15585,8 @@ p3:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p3_part:
 	MOVQ (DI), SI
@@ -14823,26 +15657,41 @@ p3_col:
 	VPDPWSSD     Z28, Z30, Z4
 	VPBROADCASTD 28(R11)(R14*2), Z31
 	VPDPWSSD     Z28, Z31, Z5
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p3_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p3_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p3_block
-	DECQ         BX
-	JNZ          p3_part
-	VPADDD       Z3, Z0, Z0
-	VPADDD       Z4, Z1, Z1
-	VPADDD       Z5, Z2, Z2
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p3_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p3_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p3_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000200, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p3_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p3_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p3_block
+	DECQ      152(DI)
+	JNZ       p3_part
+	VPADDD    Z3, Z0, Z0
+	VPADDD    Z4, Z1, Z1
+	VPADDD    Z5, Z2, Z2
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
 	VZEROUPPER
 	RET
 
@@ -14860,6 +15709,8 @@ p4:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p4_part:
 	MOVQ (DI), SI
@@ -14946,28 +15797,43 @@ p4_col:
 	VPDPWSSD     Z28, Z31, Z6
 	VPBROADCASTD 28(R11)(R13*1), Z30
 	VPDPWSSD     Z28, Z30, Z7
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p4_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p4_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p4_block
-	DECQ         BX
-	JNZ          p4_part
-	VPADDD       Z4, Z0, Z0
-	VPADDD       Z5, Z1, Z1
-	VPADDD       Z6, Z2, Z2
-	VPADDD       Z7, Z3, Z3
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p4_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p4_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p4_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000200, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p4_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p4_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p4_block
+	DECQ      152(DI)
+	JNZ       p4_part
+	VPADDD    Z4, Z0, Z0
+	VPADDD    Z5, Z1, Z1
+	VPADDD    Z6, Z2, Z2
+	VPADDD    Z7, Z3, Z3
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
 	VZEROUPPER
 	RET
 
@@ -14982,6 +15848,8 @@ p5:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p5_part:
 	MOVQ (DI), SI
@@ -15085,25 +15953,40 @@ p5_col:
 	VPDPWSSD     Z28, Z30, Z3
 	VPBROADCASTD 28(AX), Z31
 	VPDPWSSD     Z28, Z31, Z4
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p5_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p5_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p5_block
-	DECQ         BX
-	JNZ          p5_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p5_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p5_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p5_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000200, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p5_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p5_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p5_block
+	DECQ      152(DI)
+	JNZ       p5_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
 	VZEROUPPER
 	RET
 
@@ -15119,6 +16002,8 @@ p6:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p6_part:
 	MOVQ (DI), SI
@@ -15238,26 +16123,41 @@ p6_col:
 	VPDPWSSD     Z28, Z31, Z4
 	VPBROADCASTD 28(AX)(R14*1), Z30
 	VPDPWSSD     Z28, Z30, Z5
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p6_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p6_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p6_block
-	DECQ         BX
-	JNZ          p6_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p6_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p6_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p6_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000200, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p6_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p6_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p6_block
+	DECQ      152(DI)
+	JNZ       p6_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
 	VZEROUPPER
 	RET
 
@@ -15274,6 +16174,8 @@ p7:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p7_part:
 	MOVQ (DI), SI
@@ -15409,27 +16311,42 @@ p7_col:
 	VPDPWSSD     Z28, Z30, Z5
 	VPBROADCASTD 28(AX)(R14*2), Z31
 	VPDPWSSD     Z28, Z31, Z6
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p7_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p7_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p7_block
-	DECQ         BX
-	JNZ          p7_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p7_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p7_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p7_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000200, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p7_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p7_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p7_block
+	DECQ      152(DI)
+	JNZ       p7_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
 	VZEROUPPER
 	RET
 
@@ -15447,6 +16364,8 @@ p8:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p8_part:
 	MOVQ (DI), SI
@@ -15598,28 +16517,43 @@ p8_col:
 	VPDPWSSD     Z28, Z31, Z6
 	VPBROADCASTD 28(AX)(R13*1), Z30
 	VPDPWSSD     Z28, Z30, Z7
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p8_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p8_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p8_block
-	DECQ         BX
-	JNZ          p8_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
-	VMOVDQU32    Z7, 448(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p8_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p8_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p8_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000200, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p8_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p8_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p8_block
+	DECQ      152(DI)
+	JNZ       p8_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
+	VMOVDQU32 Z7, 448(R11)
 	VZEROUPPER
 	RET
 
@@ -15638,6 +16572,8 @@ p9:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p9_part:
 	MOVQ (DI), SI
@@ -15806,29 +16742,44 @@ p9_col:
 	VPDPWSSD     Z28, Z30, Z7
 	VPBROADCASTD 28(CX), Z31
 	VPDPWSSD     Z28, Z31, Z8
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p9_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p9_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p9_block
-	DECQ         BX
-	JNZ          p9_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
-	VMOVDQU32    Z7, 448(R11)
-	VMOVDQU32    Z8, 512(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p9_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p9_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p9_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000200, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p9_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p9_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p9_block
+	DECQ      152(DI)
+	JNZ       p9_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
+	VMOVDQU32 Z7, 448(R11)
+	VMOVDQU32 Z8, 512(R11)
 	VZEROUPPER
 	RET
 
@@ -15848,6 +16799,8 @@ p10:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p10_part:
 	MOVQ (DI), SI
@@ -16032,30 +16985,45 @@ p10_col:
 	VPDPWSSD     Z28, Z31, Z8
 	VPBROADCASTD 28(CX)(R14*1), Z30
 	VPDPWSSD     Z28, Z30, Z9
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p10_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p10_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p10_block
-	DECQ         BX
-	JNZ          p10_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
-	VMOVDQU32    Z7, 448(R11)
-	VMOVDQU32    Z8, 512(R11)
-	VMOVDQU32    Z9, 576(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p10_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p10_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p10_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000200, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p10_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p10_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p10_block
+	DECQ      152(DI)
+	JNZ       p10_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
+	VMOVDQU32 Z7, 448(R11)
+	VMOVDQU32 Z8, 512(R11)
+	VMOVDQU32 Z9, 576(R11)
 	VZEROUPPER
 	RET
 
@@ -16076,6 +17044,8 @@ p11:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p11_part:
 	MOVQ (DI), SI
@@ -16276,31 +17246,46 @@ p11_col:
 	VPDPWSSD     Z28, Z30, Z9
 	VPBROADCASTD 28(CX)(R14*2), Z31
 	VPDPWSSD     Z28, Z31, Z10
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p11_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p11_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p11_block
-	DECQ         BX
-	JNZ          p11_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
-	VMOVDQU32    Z7, 448(R11)
-	VMOVDQU32    Z8, 512(R11)
-	VMOVDQU32    Z9, 576(R11)
-	VMOVDQU32    Z10, 640(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p11_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p11_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p11_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000200, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p11_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p11_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p11_block
+	DECQ      152(DI)
+	JNZ       p11_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
+	VMOVDQU32 Z7, 448(R11)
+	VMOVDQU32 Z8, 512(R11)
+	VMOVDQU32 Z9, 576(R11)
+	VMOVDQU32 Z10, 640(R11)
 	VZEROUPPER
 	RET
 
@@ -16322,6 +17307,8 @@ p12:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p12_part:
 	MOVQ (DI), SI
@@ -16538,32 +17525,47 @@ p12_col:
 	VPDPWSSD     Z28, Z31, Z10
 	VPBROADCASTD 28(CX)(R13*1), Z30
 	VPDPWSSD     Z28, Z30, Z11
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p12_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p12_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p12_block
-	DECQ         BX
-	JNZ          p12_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
-	VMOVDQU32    Z7, 448(R11)
-	VMOVDQU32    Z8, 512(R11)
-	VMOVDQU32    Z9, 576(R11)
-	VMOVDQU32    Z10, 640(R11)
-	VMOVDQU32    Z11, 704(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p12_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p12_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p12_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000200, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p12_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p12_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p12_block
+	DECQ      152(DI)
+	JNZ       p12_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
+	VMOVDQU32 Z7, 448(R11)
+	VMOVDQU32 Z8, 512(R11)
+	VMOVDQU32 Z9, 576(R11)
+	VMOVDQU32 Z10, 640(R11)
+	VMOVDQU32 Z11, 704(R11)
 	VZEROUPPER
 	RET
 
@@ -16586,6 +17588,8 @@ p13:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p13_part:
 	MOVQ (DI), SI
@@ -16819,33 +17823,48 @@ p13_col:
 	VPDPWSSD     Z28, Z30, Z11
 	VPBROADCASTD 28(R15), Z31
 	VPDPWSSD     Z28, Z31, Z12
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p13_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p13_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p13_block
-	DECQ         BX
-	JNZ          p13_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
-	VMOVDQU32    Z7, 448(R11)
-	VMOVDQU32    Z8, 512(R11)
-	VMOVDQU32    Z9, 576(R11)
-	VMOVDQU32    Z10, 640(R11)
-	VMOVDQU32    Z11, 704(R11)
-	VMOVDQU32    Z12, 768(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p13_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p13_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p13_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000200, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p13_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p13_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p13_block
+	DECQ      152(DI)
+	JNZ       p13_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
+	VMOVDQU32 Z7, 448(R11)
+	VMOVDQU32 Z8, 512(R11)
+	VMOVDQU32 Z9, 576(R11)
+	VMOVDQU32 Z10, 640(R11)
+	VMOVDQU32 Z11, 704(R11)
+	VMOVDQU32 Z12, 768(R11)
 	VZEROUPPER
 	RET
 
@@ -16869,6 +17888,8 @@ p14:
 	MOVQ      40(DI), R14
 	LEAQ      (R14)(R14*2), R13
 	MOVQ      56(DI), BX
+	MOVQ      BX, 152(DI)
+	MOVQ      136(DI), BX
 
 p14_part:
 	MOVQ (DI), SI
@@ -17118,34 +18139,49 @@ p14_col:
 	VPDPWSSD     Z28, Z31, Z12
 	VPBROADCASTD 28(R15)(R14*1), Z30
 	VPDPWSSD     Z28, Z30, Z13
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p14_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p14_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p14_block
-	DECQ         BX
-	JNZ          p14_part
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMOVDQU32    Z0, (R11)
-	VMOVDQU32    Z1, 64(R11)
-	VMOVDQU32    Z2, 128(R11)
-	VMOVDQU32    Z3, 192(R11)
-	VMOVDQU32    Z4, 256(R11)
-	VMOVDQU32    Z5, 320(R11)
-	VMOVDQU32    Z6, 384(R11)
-	VMOVDQU32    Z7, 448(R11)
-	VMOVDQU32    Z8, 512(R11)
-	VMOVDQU32    Z9, 576(R11)
-	VMOVDQU32    Z10, 640(R11)
-	VMOVDQU32    Z11, 704(R11)
-	VMOVDQU32    Z12, 768(R11)
-	VMOVDQU32    Z13, 832(R11)
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p14_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p14_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p14_asked:
+	ADDQ      144(DI), BX
+	ADDQ      $0x00000200, DX
+	ADDQ      104(DI), R11
+	DECQ      R12
+	JNZ       p14_col
+	ADDQ      88(DI), R9
+	DECQ      R10
+	JNZ       p14_row
+	ADDQ      72(DI), SI
+	DECQ      R8
+	JNZ       p14_block
+	DECQ      152(DI)
+	JNZ       p14_part
+	MOVQ      16(DI), R11
+	MOVQ      48(DI), R9
+	VMOVDQU32 Z0, (R11)
+	VMOVDQU32 Z1, 64(R11)
+	VMOVDQU32 Z2, 128(R11)
+	VMOVDQU32 Z3, 192(R11)
+	VMOVDQU32 Z4, 256(R11)
+	VMOVDQU32 Z5, 320(R11)
+	VMOVDQU32 Z6, 384(R11)
+	VMOVDQU32 Z7, 448(R11)
+	VMOVDQU32 Z8, 512(R11)
+	VMOVDQU32 Z9, 576(R11)
+	VMOVDQU32 Z10, 640(R11)
+	VMOVDQU32 Z11, 704(R11)
+	VMOVDQU32 Z12, 768(R11)
+	VMOVDQU32 Z13, 832(R11)
 	VZEROUPPER
 	RET
 
@@ -17154,18 +18190,6 @@ p14_col:
 TEXT ·intBlock32AVXVNNI(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), DI
 	MOVQ 120(DI), AX
-	CMPQ AX, $0x0c
-	JEQ  p12
-	CMPQ AX, $0x0b
-	JEQ  p11
-	CMPQ AX, $0x0a
-	JEQ  p10
-	CMPQ AX, $0x09
-	JEQ  p9
-	CMPQ AX, $0x08
-	JEQ  p8
-	CMPQ AX, $0x07
-	JEQ  p7
 	CMPQ AX, $0x06
 	JEQ  p6
 	CMPQ AX, $0x05
@@ -17183,11 +18207,16 @@ p1_pass:
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -17203,23 +18232,35 @@ p1_row:
 
 p1_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xcd
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xcc
+	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xdd
 	CMPQ         R8, 112(DI)
 	JEQ          p1_step
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xd4
+	BYTE         $0xe4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xdc
+	BYTE         $0xf4
+	LONG         $0x5005c2c4
+	BYTE         $0xfd
 
 p1_step:
 	ADDQ   $0x00000200, DX
@@ -17232,55 +18273,53 @@ p1_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p1_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p1_part
+	VPADDD Y4, Y0, Y0
+	VPADDD Y5, Y1, Y1
+	VPADDD Y6, Y2, Y2
+	VPADDD Y7, Y3, Y3
 	VPADDD Y2, Y0, Y0
 	VPADDD Y3, Y1, Y1
-	VPADDD Y1, Y0, Y0
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
 	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y1, Y1
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
 	JLT    p1_first
 	ADDQ   48(DI), R11
 
 p1_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p1_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p1_half
-	ADDQ  $0x08, R11
-
-p1_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p1_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y1, Y1
 	VCVTPS2DQ    Y0, Y0
-	VPACKSSDW    Y0, Y0, Y0
+	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
 	VPACKUSWB    Y0, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
+	VMOVDQU      X0, (R11)
 	JMP          p1_next
 
 p1_sums:
-	TESTQ $0x00000020, R15
-	JZ    p1_even
-	ADDQ  $0x20, R11
-
-p1_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y1, 32(R11)
 
 p1_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x80
 	JNE  p1_pass
 	VZEROUPPER
@@ -17303,6 +18342,7 @@ p2_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -17318,35 +18358,55 @@ p2_row:
 
 p2_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xd5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xdd
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xd4
+	BYTE         $0xe4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xdc
+	BYTE         $0xec
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	CMPQ         R8, 112(DI)
 	JEQ          p2_step
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xd5
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xdd
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xf4
+	BYTE         $0xe4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xfc
+	BYTE         $0xec
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 
 p2_step:
 	ADDQ   $0x00000200, DX
@@ -17359,64 +18419,63 @@ p2_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p2_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p2_part
 	VPADDD Y4, Y0, Y0
 	VPADDD Y5, Y1, Y1
 	VPADDD Y6, Y2, Y2
 	VPADDD Y7, Y3, Y3
-	VPADDD Y2, Y0, Y0
-	VPADDD Y3, Y1, Y1
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
 	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y2, Y2
 	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y3, Y3
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
 	JLT    p2_first
 	ADDQ   48(DI), R11
 
 p2_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p2_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p2_half
-	ADDQ  $0x08, R11
-
-p2_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p2_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y2, Y2
 	VCVTDQ2PS    Y1, Y1
+	VCVTDQ2PS    Y3, Y3
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y2, Y2
 	VMULPS       (BX), Y1, Y1
+	VMULPS       32(BX), Y3, Y3
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y2, Y2
 	VCVTPS2DQ    Y1, Y1
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y2, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKUSWB    Y0, Y0, Y0
+	VPACKSSDW    Y3, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
+	VMOVDQU      Y0, (R11)
 	JMP          p2_next
 
 p2_sums:
-	TESTQ $0x00000020, R15
-	JZ    p2_even
-	ADDQ  $0x20, R11
-
-p2_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y2, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y3, 96(R11)
 
 p2_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x80
 	JNE  p2_pass
 	VZEROUPPER
@@ -17437,6 +18496,7 @@ p3_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -17452,47 +18512,75 @@ p3_row:
 
 p3_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xdd
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xdc
+	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xe4
+	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xec
+	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	CMPQ         R8, 112(DI)
 	JEQ          p3_step
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xdc
+	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xe4
+	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xec
+	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 
 p3_step:
 	ADDQ   $0x00000200, DX
@@ -17505,70 +18593,76 @@ p3_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p3_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p3_part
-	VPADDD Y3, Y0, Y0
-	VPADDD Y4, Y1, Y1
-	VPADDD Y5, Y2, Y2
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
 	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y3, Y3
 	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y4, Y4
 	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y5, Y5
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
 	JLT    p3_first
 	ADDQ   48(DI), R11
 
 p3_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p3_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p3_half
-	ADDQ  $0x08, R11
-
-p3_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p3_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y3, Y3
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y4, Y4
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y3, Y3
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y4, Y4
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y3, Y3
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y4, Y4
+	VPACKSSDW    Y3, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y2, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y4, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y5, Y5
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y5, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKUSWB    Y2, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      X2, 32(R11)
 	JMP          p3_next
 
 p3_sums:
-	TESTQ $0x00000020, R15
-	JZ    p3_even
-	ADDQ  $0x20, R11
-
-p3_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y3, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y4, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y5, 160(R11)
 
 p3_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x80
 	JNE  p3_pass
 	VZEROUPPER
@@ -17591,6 +18685,7 @@ p4_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -17606,59 +18701,95 @@ p4_row:
 
 p4_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xe5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xed
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xf4
+	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xfc
+	BYTE         $0xdc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	CMPQ         R8, 112(DI)
 	JEQ          p4_step
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 8(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xf4
+	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xfc
+	BYTE         $0xdc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 
 p4_step:
 	ADDQ   $0x00000200, DX
@@ -17671,77 +18802,88 @@ p4_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p4_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p4_part
-	VPADDD Y4, Y0, Y0
-	VPADDD Y5, Y1, Y1
-	VPADDD Y6, Y2, Y2
-	VPADDD Y7, Y3, Y3
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
 	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y4, Y4
 	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y5, Y5
 	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y6, Y6
 	VPADDD (BX), Y3, Y3
+	VPADDD 32(BX), Y7, Y7
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
 	JLT    p4_first
 	ADDQ   48(DI), R11
 
 p4_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p4_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p4_half
-	ADDQ  $0x08, R11
-
-p4_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p4_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y4, Y4
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y5, Y5
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y4, Y4
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y5, Y5
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y4, Y4
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y4, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y5, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y6, Y6
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y6, Y6
+	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y7, Y7
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y6, Y6
+	VCVTPS2DQ    Y3, Y3
+	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y6, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKSSDW    Y7, Y3, Y3
+	VPADDSW      Y12, Y3, Y3
+	VPACKUSWB    Y3, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      Y2, 32(R11)
 	JMP          p4_next
 
 p4_sums:
-	TESTQ $0x00000020, R15
-	JZ    p4_even
-	ADDQ  $0x20, R11
-
-p4_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y4, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y5, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y6, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y7, 224(R11)
 
 p4_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x80
 	JNE  p4_pass
 	VZEROUPPER
@@ -17756,11 +18898,17 @@ p5_pass:
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
 	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	VPXOR Y8, Y8, Y8
+	VPXOR Y9, Y9, Y9
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -17777,71 +18925,115 @@ p5_row:
 p5_col:
 	LEAQ         (R11)(R14*4), AX
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xfd
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xc5
 	VPBROADCASTD (AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xcd
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 4(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 4(AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xcd
 	CMPQ         R8, 112(DI)
 	JEQ          p5_step
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 8(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 8(AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xcd
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 12(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 12(AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xcd
 
 p5_step:
 	ADDQ   $0x00000200, DX
@@ -17854,85 +19046,105 @@ p5_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p5_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p5_part
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
 	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y5, Y5
 	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y6, Y6
 	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y7, Y7
 	VPADDD (BX), Y3, Y3
+	VPADDD 32(BX), Y8, Y8
 	VPADDD (BX), Y4, Y4
+	VPADDD 32(BX), Y9, Y9
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
 	JLT    p5_first
 	ADDQ   48(DI), R11
 
 p5_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p5_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p5_half
-	ADDQ  $0x08, R11
-
-p5_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p5_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y5, Y5
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y6, Y6
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y5, Y5
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y6, Y6
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y5, Y5
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y6, Y6
+	VPACKSSDW    Y5, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y6, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y7, Y7
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y7, Y7
+	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y8, Y8
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y7, Y7
+	VCVTPS2DQ    Y3, Y3
+	VCVTPS2DQ    Y8, Y8
+	VPACKSSDW    Y7, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKSSDW    Y8, Y3, Y3
+	VPADDSW      Y12, Y3, Y3
+	VPACKUSWB    Y3, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      Y2, 32(R11)
 	VCVTDQ2PS    Y4, Y4
+	VCVTDQ2PS    Y9, Y9
 	VMULPS       (BX), Y4, Y4
+	VMULPS       32(BX), Y9, Y9
 	VCVTPS2DQ    Y4, Y4
-	VPACKSSDW    Y4, Y4, Y4
+	VCVTPS2DQ    Y9, Y9
+	VPACKSSDW    Y9, Y4, Y4
 	VPADDSW      Y12, Y4, Y4
 	VPACKUSWB    Y4, Y4, Y4
 	VPMAXUB      Y13, Y4, Y4
 	VPMINUB      Y14, Y4, Y4
 	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
+	VMOVDQU      X4, 64(R11)
 	JMP          p5_next
 
 p5_sums:
-	TESTQ $0x00000020, R15
-	JZ    p5_even
-	ADDQ  $0x20, R11
-
-p5_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y5, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y6, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y7, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y8, 224(R11)
 	VMOVDQU Y4, 256(R11)
+	VMOVDQU Y9, 288(R11)
 
 p5_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x80
 	JNE  p5_pass
 	VZEROUPPER
@@ -17942,1590 +19154,6 @@ p6:
 	XORL R15, R15
 
 p6_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p6_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p6_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p6_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p6_col:
-	LEAQ         (R11)(R14*4), AX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	CMPQ         R8, 112(DI)
-	JEQ          p6_step
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-
-p6_step:
-	ADDQ   $0x00000200, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p6_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p6_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p6_block
-	DECQ   BX
-	JNZ    p6_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD (BX), Y1, Y1
-	VPADDD (BX), Y2, Y2
-	VPADDD (BX), Y3, Y3
-	VPADDD (BX), Y4, Y4
-	VPADDD (BX), Y5, Y5
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p6_first
-	ADDQ   48(DI), R11
-
-p6_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p6_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p6_half
-	ADDQ  $0x08, R11
-
-p6_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKUSWB    Y4, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	JMP          p6_next
-
-p6_sums:
-	TESTQ $0x00000020, R15
-	JZ    p6_even
-	ADDQ  $0x20, R11
-
-p6_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-
-p6_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x80
-	JNE  p6_pass
-	VZEROUPPER
-	RET
-
-p7:
-	XORL R15, R15
-
-p7_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p7_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p7_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p7_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p7_col:
-	LEAQ         (R11)(R14*4), AX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	CMPQ         R8, 112(DI)
-	JEQ          p7_step
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-
-p7_step:
-	ADDQ   $0x00000200, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p7_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p7_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p7_block
-	DECQ   BX
-	JNZ    p7_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD (BX), Y1, Y1
-	VPADDD (BX), Y2, Y2
-	VPADDD (BX), Y3, Y3
-	VPADDD (BX), Y4, Y4
-	VPADDD (BX), Y5, Y5
-	VPADDD (BX), Y6, Y6
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p7_first
-	ADDQ   48(DI), R11
-
-p7_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p7_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p7_half
-	ADDQ  $0x08, R11
-
-p7_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y6, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	JMP          p7_next
-
-p7_sums:
-	TESTQ $0x00000020, R15
-	JZ    p7_even
-	ADDQ  $0x20, R11
-
-p7_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-
-p7_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x80
-	JNE  p7_pass
-	VZEROUPPER
-	RET
-
-p8:
-	XORL R15, R15
-
-p8_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p8_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p8_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p8_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p8_col:
-	LEAQ         (R11)(R14*4), AX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	CMPQ         R8, 112(DI)
-	JEQ          p8_step
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-
-p8_step:
-	ADDQ   $0x00000200, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p8_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p8_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p8_block
-	DECQ   BX
-	JNZ    p8_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD (BX), Y1, Y1
-	VPADDD (BX), Y2, Y2
-	VPADDD (BX), Y3, Y3
-	VPADDD (BX), Y4, Y4
-	VPADDD (BX), Y5, Y5
-	VPADDD (BX), Y6, Y6
-	VPADDD (BX), Y7, Y7
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p8_first
-	ADDQ   48(DI), R11
-
-p8_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p8_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p8_half
-	ADDQ  $0x08, R11
-
-p8_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	JMP          p8_next
-
-p8_sums:
-	TESTQ $0x00000020, R15
-	JZ    p8_even
-	ADDQ  $0x20, R11
-
-p8_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-
-p8_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x80
-	JNE  p8_pass
-	VZEROUPPER
-	RET
-
-p9:
-	XORL R15, R15
-
-p9_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p9_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p9_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p9_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p9_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	CMPQ         R8, 112(DI)
-	JEQ          p9_step
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-
-p9_step:
-	ADDQ   $0x00000200, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p9_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p9_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p9_block
-	DECQ   BX
-	JNZ    p9_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD (BX), Y1, Y1
-	VPADDD (BX), Y2, Y2
-	VPADDD (BX), Y3, Y3
-	VPADDD (BX), Y4, Y4
-	VPADDD (BX), Y5, Y5
-	VPADDD (BX), Y6, Y6
-	VPADDD (BX), Y7, Y7
-	VPADDD (BX), Y8, Y8
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p9_first
-	ADDQ   48(DI), R11
-
-p9_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p9_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p9_half
-	ADDQ  $0x08, R11
-
-p9_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       (BX), Y8, Y8
-	VCVTPS2DQ    Y8, Y8
-	VPACKSSDW    Y8, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKUSWB    Y8, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	JMP          p9_next
-
-p9_sums:
-	TESTQ $0x00000020, R15
-	JZ    p9_even
-	ADDQ  $0x20, R11
-
-p9_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-
-p9_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x80
-	JNE  p9_pass
-	VZEROUPPER
-	RET
-
-p10:
-	XORL R15, R15
-
-p10_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p10_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p10_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p10_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p10_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	CMPQ         R8, 112(DI)
-	JEQ          p10_step
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-
-p10_step:
-	ADDQ   $0x00000200, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p10_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p10_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p10_block
-	DECQ   BX
-	JNZ    p10_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD (BX), Y1, Y1
-	VPADDD (BX), Y2, Y2
-	VPADDD (BX), Y3, Y3
-	VPADDD (BX), Y4, Y4
-	VPADDD (BX), Y5, Y5
-	VPADDD (BX), Y6, Y6
-	VPADDD (BX), Y7, Y7
-	VPADDD (BX), Y8, Y8
-	VPADDD (BX), Y9, Y9
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p10_first
-	ADDQ   48(DI), R11
-
-p10_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p10_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p10_half
-	ADDQ  $0x08, R11
-
-p10_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y8, Y8
-	VMULPS       (BX), Y9, Y9
-	VCVTPS2DQ    Y8, Y8
-	VCVTPS2DQ    Y9, Y9
-	VPACKSSDW    Y9, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKUSWB    Y8, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	VMOVHPS      X8, 144(R11)
-	JMP          p10_next
-
-p10_sums:
-	TESTQ $0x00000020, R15
-	JZ    p10_even
-	ADDQ  $0x20, R11
-
-p10_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-
-p10_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x80
-	JNE  p10_pass
-	VZEROUPPER
-	RET
-
-p11:
-	XORL R15, R15
-
-p11_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	VPXOR Y10, Y10, Y10
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p11_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p11_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p11_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p11_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD (CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	CMPQ         R8, 112(DI)
-	JEQ          p11_step
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-
-p11_step:
-	ADDQ   $0x00000200, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p11_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p11_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p11_block
-	DECQ   BX
-	JNZ    p11_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD (BX), Y1, Y1
-	VPADDD (BX), Y2, Y2
-	VPADDD (BX), Y3, Y3
-	VPADDD (BX), Y4, Y4
-	VPADDD (BX), Y5, Y5
-	VPADDD (BX), Y6, Y6
-	VPADDD (BX), Y7, Y7
-	VPADDD (BX), Y8, Y8
-	VPADDD (BX), Y9, Y9
-	VPADDD (BX), Y10, Y10
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p11_first
-	ADDQ   48(DI), R11
-
-p11_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p11_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p11_half
-	ADDQ  $0x08, R11
-
-p11_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VCVTDQ2PS    Y9, Y9
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (BX), Y8, Y8
-	VMULPS       (BX), Y9, Y9
-	VMULPS       (BX), Y10, Y10
-	VCVTPS2DQ    Y8, Y8
-	VCVTPS2DQ    Y9, Y9
-	VCVTPS2DQ    Y10, Y10
-	VPACKSSDW    Y9, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKSSDW    Y10, Y10, Y10
-	VPADDSW      Y12, Y10, Y10
-	VPACKUSWB    Y10, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	VMOVHPS      X8, 144(R11)
-	VEXTRACTI128 $0x01, Y8, X8
-	VMOVQ        X8, 160(R11)
-	JMP          p11_next
-
-p11_sums:
-	TESTQ $0x00000020, R15
-	JZ    p11_even
-	ADDQ  $0x20, R11
-
-p11_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-	VMOVDQU Y10, 640(R11)
-
-p11_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x80
-	JNE  p11_pass
-	VZEROUPPER
-	RET
-
-p12:
-	XORL R15, R15
-
-p12_pass:
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -19543,319 +19171,277 @@ p12_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
-p12_part:
+p6_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
 
-p12_block:
+p6_block:
 	MOVQ SI, R9
 	MOVQ 80(DI), R10
 
-p12_row:
+p6_row:
 	MOVQ R9, R11
 	MOVQ 96(DI), R12
 
-p12_col:
+p6_col:
 	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x500542c4
+	BYTE         $0xc5
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xcd
 	VPBROADCASTD (AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xd5
 	VPBROADCASTD (AX)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
 	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD (CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	VPBROADCASTD (CX)(R13*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xdc
+	BYTE         $0xdd
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x500542c4
+	BYTE         $0xc5
 	VPBROADCASTD 4(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 4(AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xd5
 	VPBROADCASTD 4(AX)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(CX)(R14*1), Y14
 	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(CX)(R13*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xdc
+	BYTE         $0xdd
 	CMPQ         R8, 112(DI)
-	JEQ          p12_step
+	JEQ          p6_step
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x500542c4
+	BYTE         $0xc5
 	VPBROADCASTD 8(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 8(AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xd5
 	VPBROADCASTD 8(AX)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(CX)(R14*1), Y14
 	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(CX)(R13*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xdc
+	BYTE         $0xdd
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x500542c4
+	BYTE         $0xc5
 	VPBROADCASTD 12(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 12(AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xd5
 	VPBROADCASTD 12(AX)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(CX)(R14*1), Y14
 	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(CX)(R13*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xdc
+	BYTE         $0xdd
 
-p12_step:
+p6_step:
 	ADDQ   $0x00000200, DX
 	ADDQ   104(DI), R11
 	DECQ   R12
-	JNZ    p12_col
+	JNZ    p6_col
 	ADDQ   88(DI), R9
 	DECQ   R10
-	JNZ    p12_row
+	JNZ    p6_row
 	ADDQ   72(DI), SI
 	DECQ   R8
-	JNZ    p12_block
-	DECQ   BX
-	JNZ    p12_part
+	JNZ    p6_block
+	DECQ   152(DI)
+	JNZ    p6_part
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
 	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y6, Y6
 	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y7, Y7
 	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y8, Y8
 	VPADDD (BX), Y3, Y3
+	VPADDD 32(BX), Y9, Y9
 	VPADDD (BX), Y4, Y4
+	VPADDD 32(BX), Y10, Y10
 	VPADDD (BX), Y5, Y5
-	VPADDD (BX), Y6, Y6
-	VPADDD (BX), Y7, Y7
-	VPADDD (BX), Y8, Y8
-	VPADDD (BX), Y9, Y9
-	VPADDD (BX), Y10, Y10
-	VPADDD (BX), Y11, Y11
+	VPADDD 32(BX), Y11, Y11
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
-	JLT    p12_first
+	JLT    p6_first
 	ADDQ   48(DI), R11
 
-p12_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p12_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p12_half
-	ADDQ  $0x08, R11
-
-p12_half:
+p6_first:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p6_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y6, Y6
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y7, Y7
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y6, Y6
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y7, Y7
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y6, Y6
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y6, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y7, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y8, Y8
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y8, Y8
+	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y9, Y9
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y8, Y8
+	VCVTPS2DQ    Y3, Y3
+	VCVTPS2DQ    Y9, Y9
+	VPACKSSDW    Y8, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKSSDW    Y9, Y3, Y3
+	VPADDSW      Y12, Y3, Y3
+	VPACKUSWB    Y3, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      Y2, 32(R11)
 	VCVTDQ2PS    Y4, Y4
+	VCVTDQ2PS    Y10, Y10
 	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
+	VCVTDQ2PS    Y11, Y11
 	VMULPS       (BX), Y4, Y4
+	VMULPS       32(BX), Y10, Y10
 	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
+	VMULPS       32(BX), Y11, Y11
 	VCVTPS2DQ    Y4, Y4
+	VCVTPS2DQ    Y10, Y10
 	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
+	VCVTPS2DQ    Y11, Y11
+	VPACKSSDW    Y10, Y4, Y4
 	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
+	VPACKSSDW    Y11, Y5, Y5
+	VPADDSW      Y12, Y5, Y5
+	VPACKUSWB    Y5, Y4, Y4
 	VPMAXUB      Y13, Y4, Y4
 	VPMINUB      Y14, Y4, Y4
 	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VCVTDQ2PS    Y9, Y9
-	VCVTDQ2PS    Y10, Y10
-	VCVTDQ2PS    Y11, Y11
-	VMULPS       (BX), Y8, Y8
-	VMULPS       (BX), Y9, Y9
-	VMULPS       (BX), Y10, Y10
-	VMULPS       (BX), Y11, Y11
-	VCVTPS2DQ    Y8, Y8
-	VCVTPS2DQ    Y9, Y9
-	VCVTPS2DQ    Y10, Y10
-	VCVTPS2DQ    Y11, Y11
-	VPACKSSDW    Y9, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKSSDW    Y11, Y10, Y10
-	VPADDSW      Y12, Y10, Y10
-	VPACKUSWB    Y10, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	VMOVHPS      X8, 144(R11)
-	VEXTRACTI128 $0x01, Y8, X8
-	VMOVQ        X8, 160(R11)
-	VMOVHPS      X8, 176(R11)
-	JMP          p12_next
+	VMOVDQU      Y4, 64(R11)
+	JMP          p6_next
 
-p12_sums:
-	TESTQ $0x00000020, R15
-	JZ    p12_even
-	ADDQ  $0x20, R11
-
-p12_even:
+p6_sums:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y6, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y7, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y8, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y9, 224(R11)
 	VMOVDQU Y4, 256(R11)
+	VMOVDQU Y10, 288(R11)
 	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-	VMOVDQU Y10, 640(R11)
-	VMOVDQU Y11, 704(R11)
+	VMOVDQU Y11, 352(R11)
 
-p12_next:
-	ADDQ $0x20, R15
+p6_next:
+	ADDQ $0x40, R15
 	CMPQ R15, $0x80
-	JNE  p12_pass
+	JNE  p6_pass
 	VZEROUPPER
 	RET
 
@@ -19864,18 +19450,6 @@ p12_next:
 TEXT ·intPixel32AVXVNNI(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), DI
 	MOVQ 120(DI), AX
-	CMPQ AX, $0x0c
-	JEQ  p12
-	CMPQ AX, $0x0b
-	JEQ  p11
-	CMPQ AX, $0x0a
-	JEQ  p10
-	CMPQ AX, $0x09
-	JEQ  p9
-	CMPQ AX, $0x08
-	JEQ  p8
-	CMPQ AX, $0x07
-	JEQ  p7
 	CMPQ AX, $0x06
 	JEQ  p6
 	CMPQ AX, $0x05
@@ -19890,11 +19464,13 @@ TEXT ·intPixel32AVXVNNI(SB), NOSPLIT, $0-8
 
 p1_pass:
 	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -19910,9 +19486,12 @@ p1_row:
 
 p1_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xcd
 	ADDQ         $0x00000080, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -19923,52 +19502,47 @@ p1_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p1_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p1_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y1, Y1
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p1_first
 	ADDQ         48(DI), R11
 
 p1_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p1_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p1_half
-	ADDQ  $0x08, R11
-
-p1_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p1_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y1, Y1
 	VCVTPS2DQ    Y0, Y0
-	VPACKSSDW    Y0, Y0, Y0
+	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
 	VPACKUSWB    Y0, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
+	VMOVDQU      X0, (R11)
 	JMP          p1_next
 
 p1_sums:
-	TESTQ $0x00000020, R15
-	JZ    p1_even
-	ADDQ  $0x20, R11
-
-p1_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y1, 32(R11)
 
 p1_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x80
 	JNE  p1_pass
 	VZEROUPPER
@@ -19980,11 +19554,14 @@ p2:
 p2_pass:
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -20000,12 +19577,17 @@ p2_row:
 
 p2_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xd5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xdd
 	ADDQ         $0x00000080, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -20016,58 +19598,59 @@ p2_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p2_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p2_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y2, Y2
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y3, Y3
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p2_first
 	ADDQ         48(DI), R11
 
 p2_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p2_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p2_half
-	ADDQ  $0x08, R11
-
-p2_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p2_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y2, Y2
 	VCVTDQ2PS    Y1, Y1
+	VCVTDQ2PS    Y3, Y3
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y2, Y2
 	VMULPS       (BX), Y1, Y1
+	VMULPS       32(BX), Y3, Y3
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y2, Y2
 	VCVTPS2DQ    Y1, Y1
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y2, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKUSWB    Y0, Y0, Y0
+	VPACKSSDW    Y3, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
+	VMOVDQU      Y0, (R11)
 	JMP          p2_next
 
 p2_sums:
-	TESTQ $0x00000020, R15
-	JZ    p2_even
-	ADDQ  $0x20, R11
-
-p2_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y2, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y3, 96(R11)
 
 p2_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x80
 	JNE  p2_pass
 	VZEROUPPER
@@ -20080,11 +19663,15 @@ p3_pass:
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -20100,15 +19687,22 @@ p3_row:
 
 p3_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xdd
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	ADDQ         $0x00000080, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -20119,67 +19713,76 @@ p3_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p3_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p3_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y3, Y3
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y4, Y4
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y5, Y5
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p3_first
 	ADDQ         48(DI), R11
 
 p3_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p3_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p3_half
-	ADDQ  $0x08, R11
-
-p3_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p3_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y3, Y3
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y4, Y4
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y3, Y3
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y4, Y4
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y3, Y3
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y4, Y4
+	VPACKSSDW    Y3, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y2, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y4, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y5, Y5
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y5, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKUSWB    Y2, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      X2, 32(R11)
 	JMP          p3_next
 
 p3_sums:
-	TESTQ $0x00000020, R15
-	JZ    p3_even
-	ADDQ  $0x20, R11
-
-p3_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y3, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y4, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y5, 160(R11)
 
 p3_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x80
 	JNE  p3_pass
 	VZEROUPPER
@@ -20193,11 +19796,16 @@ p4_pass:
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -20213,18 +19821,27 @@ p4_row:
 
 p4_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xe5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xed
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	ADDQ         $0x00000080, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -20235,73 +19852,88 @@ p4_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p4_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p4_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y4, Y4
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y5, Y5
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y6, Y6
 	VPADDD       (BX), Y3, Y3
+	VPADDD       32(BX), Y7, Y7
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p4_first
 	ADDQ         48(DI), R11
 
 p4_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p4_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p4_half
-	ADDQ  $0x08, R11
-
-p4_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p4_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y4, Y4
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y5, Y5
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y4, Y4
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y5, Y5
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y4, Y4
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y4, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y5, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y6, Y6
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y6, Y6
+	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y7, Y7
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y6, Y6
+	VCVTPS2DQ    Y3, Y3
+	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y6, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKSSDW    Y7, Y3, Y3
+	VPADDSW      Y12, Y3, Y3
+	VPACKUSWB    Y3, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      Y2, 32(R11)
 	JMP          p4_next
 
 p4_sums:
-	TESTQ $0x00000020, R15
-	JZ    p4_even
-	ADDQ  $0x20, R11
-
-p4_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y4, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y5, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y6, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y7, 224(R11)
 
 p4_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x80
 	JNE  p4_pass
 	VZEROUPPER
@@ -20316,11 +19948,17 @@ p5_pass:
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
 	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	VPXOR Y8, Y8, Y8
+	VPXOR Y9, Y9, Y9
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -20337,21 +19975,32 @@ p5_row:
 p5_col:
 	LEAQ         (R11)(R14*4), AX
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xfd
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xc5
 	VPBROADCASTD (AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xcd
 	ADDQ         $0x00000080, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -20362,85 +20011,105 @@ p5_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p5_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p5_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y5, Y5
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y6, Y6
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y7, Y7
 	VPADDD       (BX), Y3, Y3
+	VPADDD       32(BX), Y8, Y8
 	VPADDD       (BX), Y4, Y4
+	VPADDD       32(BX), Y9, Y9
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p5_first
 	ADDQ         48(DI), R11
 
 p5_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p5_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p5_half
-	ADDQ  $0x08, R11
-
-p5_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p5_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y5, Y5
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y6, Y6
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y5, Y5
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y6, Y6
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y5, Y5
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y6, Y6
+	VPACKSSDW    Y5, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y6, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y7, Y7
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y7, Y7
+	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y8, Y8
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y7, Y7
+	VCVTPS2DQ    Y3, Y3
+	VCVTPS2DQ    Y8, Y8
+	VPACKSSDW    Y7, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKSSDW    Y8, Y3, Y3
+	VPADDSW      Y12, Y3, Y3
+	VPACKUSWB    Y3, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      Y2, 32(R11)
 	VCVTDQ2PS    Y4, Y4
+	VCVTDQ2PS    Y9, Y9
 	VMULPS       (BX), Y4, Y4
+	VMULPS       32(BX), Y9, Y9
 	VCVTPS2DQ    Y4, Y4
-	VPACKSSDW    Y4, Y4, Y4
+	VCVTPS2DQ    Y9, Y9
+	VPACKSSDW    Y9, Y4, Y4
 	VPADDSW      Y12, Y4, Y4
 	VPACKUSWB    Y4, Y4, Y4
 	VPMAXUB      Y13, Y4, Y4
 	VPMINUB      Y14, Y4, Y4
 	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
+	VMOVDQU      X4, 64(R11)
 	JMP          p5_next
 
 p5_sums:
-	TESTQ $0x00000020, R15
-	JZ    p5_even
-	ADDQ  $0x20, R11
-
-p5_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y5, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y6, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y7, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y8, 224(R11)
 	VMOVDQU Y4, 256(R11)
+	VMOVDQU Y9, 288(R11)
 
 p5_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x80
 	JNE  p5_pass
 	VZEROUPPER
@@ -20450,1089 +20119,6 @@ p6:
 	XORL R15, R15
 
 p6_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p6_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p6_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p6_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p6_col:
-	LEAQ         (R11)(R14*4), AX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	ADDQ         $0x00000080, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p6_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p6_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p6_block
-	DECQ         BX
-	JNZ          p6_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p6_first
-	ADDQ         48(DI), R11
-
-p6_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p6_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p6_half
-	ADDQ  $0x08, R11
-
-p6_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKUSWB    Y4, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	JMP          p6_next
-
-p6_sums:
-	TESTQ $0x00000020, R15
-	JZ    p6_even
-	ADDQ  $0x20, R11
-
-p6_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-
-p6_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x80
-	JNE  p6_pass
-	VZEROUPPER
-	RET
-
-p7:
-	XORL R15, R15
-
-p7_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p7_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p7_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p7_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p7_col:
-	LEAQ         (R11)(R14*4), AX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	ADDQ         $0x00000080, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p7_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p7_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p7_block
-	DECQ         BX
-	JNZ          p7_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p7_first
-	ADDQ         48(DI), R11
-
-p7_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p7_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p7_half
-	ADDQ  $0x08, R11
-
-p7_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y6, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	JMP          p7_next
-
-p7_sums:
-	TESTQ $0x00000020, R15
-	JZ    p7_even
-	ADDQ  $0x20, R11
-
-p7_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-
-p7_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x80
-	JNE  p7_pass
-	VZEROUPPER
-	RET
-
-p8:
-	XORL R15, R15
-
-p8_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p8_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p8_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p8_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p8_col:
-	LEAQ         (R11)(R14*4), AX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	ADDQ         $0x00000080, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p8_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p8_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p8_block
-	DECQ         BX
-	JNZ          p8_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p8_first
-	ADDQ         48(DI), R11
-
-p8_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p8_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p8_half
-	ADDQ  $0x08, R11
-
-p8_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	JMP          p8_next
-
-p8_sums:
-	TESTQ $0x00000020, R15
-	JZ    p8_even
-	ADDQ  $0x20, R11
-
-p8_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-
-p8_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x80
-	JNE  p8_pass
-	VZEROUPPER
-	RET
-
-p9:
-	XORL R15, R15
-
-p9_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p9_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p9_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p9_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p9_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	ADDQ         $0x00000080, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p9_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p9_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p9_block
-	DECQ         BX
-	JNZ          p9_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p9_first
-	ADDQ         48(DI), R11
-
-p9_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p9_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p9_half
-	ADDQ  $0x08, R11
-
-p9_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       (BX), Y8, Y8
-	VCVTPS2DQ    Y8, Y8
-	VPACKSSDW    Y8, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKUSWB    Y8, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	JMP          p9_next
-
-p9_sums:
-	TESTQ $0x00000020, R15
-	JZ    p9_even
-	ADDQ  $0x20, R11
-
-p9_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-
-p9_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x80
-	JNE  p9_pass
-	VZEROUPPER
-	RET
-
-p10:
-	XORL R15, R15
-
-p10_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p10_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p10_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p10_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p10_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	ADDQ         $0x00000080, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p10_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p10_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p10_block
-	DECQ         BX
-	JNZ          p10_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	VPADDD       (BX), Y9, Y9
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p10_first
-	ADDQ         48(DI), R11
-
-p10_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p10_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p10_half
-	ADDQ  $0x08, R11
-
-p10_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y8, Y8
-	VMULPS       (BX), Y9, Y9
-	VCVTPS2DQ    Y8, Y8
-	VCVTPS2DQ    Y9, Y9
-	VPACKSSDW    Y9, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKUSWB    Y8, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	VMOVHPS      X8, 144(R11)
-	JMP          p10_next
-
-p10_sums:
-	TESTQ $0x00000020, R15
-	JZ    p10_even
-	ADDQ  $0x20, R11
-
-p10_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-
-p10_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x80
-	JNE  p10_pass
-	VZEROUPPER
-	RET
-
-p11:
-	XORL R15, R15
-
-p11_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	VPXOR Y10, Y10, Y10
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p11_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p11_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p11_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p11_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD (CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	ADDQ         $0x00000080, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p11_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p11_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p11_block
-	DECQ         BX
-	JNZ          p11_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	VPADDD       (BX), Y9, Y9
-	VPADDD       (BX), Y10, Y10
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p11_first
-	ADDQ         48(DI), R11
-
-p11_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p11_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p11_half
-	ADDQ  $0x08, R11
-
-p11_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VCVTDQ2PS    Y9, Y9
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (BX), Y8, Y8
-	VMULPS       (BX), Y9, Y9
-	VMULPS       (BX), Y10, Y10
-	VCVTPS2DQ    Y8, Y8
-	VCVTPS2DQ    Y9, Y9
-	VCVTPS2DQ    Y10, Y10
-	VPACKSSDW    Y9, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKSSDW    Y10, Y10, Y10
-	VPADDSW      Y12, Y10, Y10
-	VPACKUSWB    Y10, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	VMOVHPS      X8, 144(R11)
-	VEXTRACTI128 $0x01, Y8, X8
-	VMOVQ        X8, 160(R11)
-	JMP          p11_next
-
-p11_sums:
-	TESTQ $0x00000020, R15
-	JZ    p11_even
-	ADDQ  $0x20, R11
-
-p11_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-	VMOVDQU Y10, 640(R11)
-
-p11_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x80
-	JNE  p11_pass
-	VZEROUPPER
-	RET
-
-p12:
-	XORL R15, R15
-
-p12_pass:
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -21550,204 +20136,177 @@ p12_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
-p12_part:
+p6_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
 
-p12_block:
+p6_block:
 	MOVQ SI, R9
 	MOVQ 80(DI), R10
 
-p12_row:
+p6_row:
 	MOVQ R9, R11
 	MOVQ 96(DI), R12
 
-p12_col:
+p6_col:
 	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x500542c4
+	BYTE         $0xc5
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xcd
 	VPBROADCASTD (AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xd5
 	VPBROADCASTD (AX)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
 	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD (CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	VPBROADCASTD (CX)(R13*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xdc
+	BYTE         $0xdd
 	ADDQ         $0x00000080, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
-	JNZ          p12_col
+	JNZ          p6_col
 	ADDQ         88(DI), R9
 	DECQ         R10
-	JNZ          p12_row
+	JNZ          p6_row
 	ADDQ         72(DI), SI
 	DECQ         R8
-	JNZ          p12_block
-	DECQ         BX
-	JNZ          p12_part
+	JNZ          p6_block
+	DECQ         152(DI)
+	JNZ          p6_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y6, Y6
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y7, Y7
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y8, Y8
 	VPADDD       (BX), Y3, Y3
+	VPADDD       32(BX), Y9, Y9
 	VPADDD       (BX), Y4, Y4
+	VPADDD       32(BX), Y10, Y10
 	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	VPADDD       (BX), Y9, Y9
-	VPADDD       (BX), Y10, Y10
-	VPADDD       (BX), Y11, Y11
+	VPADDD       32(BX), Y11, Y11
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
-	JLT          p12_first
+	JLT          p6_first
 	ADDQ         48(DI), R11
 
-p12_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p12_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p12_half
-	ADDQ  $0x08, R11
-
-p12_half:
+p6_first:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p6_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y6, Y6
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y7, Y7
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y6, Y6
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y7, Y7
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y6, Y6
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y6, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y7, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y8, Y8
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y8, Y8
+	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y9, Y9
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y8, Y8
+	VCVTPS2DQ    Y3, Y3
+	VCVTPS2DQ    Y9, Y9
+	VPACKSSDW    Y8, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKSSDW    Y9, Y3, Y3
+	VPADDSW      Y12, Y3, Y3
+	VPACKUSWB    Y3, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      Y2, 32(R11)
 	VCVTDQ2PS    Y4, Y4
+	VCVTDQ2PS    Y10, Y10
 	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
+	VCVTDQ2PS    Y11, Y11
 	VMULPS       (BX), Y4, Y4
+	VMULPS       32(BX), Y10, Y10
 	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
+	VMULPS       32(BX), Y11, Y11
 	VCVTPS2DQ    Y4, Y4
+	VCVTPS2DQ    Y10, Y10
 	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
+	VCVTPS2DQ    Y11, Y11
+	VPACKSSDW    Y10, Y4, Y4
 	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
+	VPACKSSDW    Y11, Y5, Y5
+	VPADDSW      Y12, Y5, Y5
+	VPACKUSWB    Y5, Y4, Y4
 	VPMAXUB      Y13, Y4, Y4
 	VPMINUB      Y14, Y4, Y4
 	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VCVTDQ2PS    Y9, Y9
-	VCVTDQ2PS    Y10, Y10
-	VCVTDQ2PS    Y11, Y11
-	VMULPS       (BX), Y8, Y8
-	VMULPS       (BX), Y9, Y9
-	VMULPS       (BX), Y10, Y10
-	VMULPS       (BX), Y11, Y11
-	VCVTPS2DQ    Y8, Y8
-	VCVTPS2DQ    Y9, Y9
-	VCVTPS2DQ    Y10, Y10
-	VCVTPS2DQ    Y11, Y11
-	VPACKSSDW    Y9, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKSSDW    Y11, Y10, Y10
-	VPADDSW      Y12, Y10, Y10
-	VPACKUSWB    Y10, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	VMOVHPS      X8, 144(R11)
-	VEXTRACTI128 $0x01, Y8, X8
-	VMOVQ        X8, 160(R11)
-	VMOVHPS      X8, 176(R11)
-	JMP          p12_next
+	VMOVDQU      Y4, 64(R11)
+	JMP          p6_next
 
-p12_sums:
-	TESTQ $0x00000020, R15
-	JZ    p12_even
-	ADDQ  $0x20, R11
-
-p12_even:
+p6_sums:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y6, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y7, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y8, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y9, 224(R11)
 	VMOVDQU Y4, 256(R11)
+	VMOVDQU Y10, 288(R11)
 	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-	VMOVDQU Y10, 640(R11)
-	VMOVDQU Y11, 704(R11)
+	VMOVDQU Y11, 352(R11)
 
-p12_next:
-	ADDQ $0x20, R15
+p6_next:
+	ADDQ $0x40, R15
 	CMPQ R15, $0x80
-	JNE  p12_pass
+	JNE  p6_pass
 	VZEROUPPER
 	RET
 
@@ -21756,18 +20315,6 @@ p12_next:
 TEXT ·intProduct32AVXVNNI(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), DI
 	MOVQ 120(DI), AX
-	CMPQ AX, $0x0c
-	JEQ  p12
-	CMPQ AX, $0x0b
-	JEQ  p11
-	CMPQ AX, $0x0a
-	JEQ  p10
-	CMPQ AX, $0x09
-	JEQ  p9
-	CMPQ AX, $0x08
-	JEQ  p8
-	CMPQ AX, $0x07
-	JEQ  p7
 	CMPQ AX, $0x06
 	JEQ  p6
 	CMPQ AX, $0x05
@@ -21785,11 +20332,16 @@ p1_pass:
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -21805,37 +20357,61 @@ p1_row:
 
 p1_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xcd
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xcc
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xd4
+	BYTE         $0xe4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xdc
+	BYTE         $0xf4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VMOVDQU      512(DX), Y12
+	VMOVDQU      544(DX), Y13
 	VPBROADCASTD 16(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xcd
 	VMOVDQU      640(DX), Y12
+	VMOVDQU      672(DX), Y13
 	VPBROADCASTD 20(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xcc
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VMOVDQU      768(DX), Y12
+	VMOVDQU      800(DX), Y13
 	VPBROADCASTD 24(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xd4
+	BYTE         $0xe4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      896(DX), Y12
+	VMOVDQU      928(DX), Y13
 	VPBROADCASTD 28(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xdc
+	BYTE         $0xf4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	ADDQ         $0x00000400, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -21846,27 +20422,27 @@ p1_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p1_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p1_part
+	VPADDD       Y4, Y0, Y0
+	VPADDD       Y5, Y1, Y1
+	VPADDD       Y6, Y2, Y2
+	VPADDD       Y7, Y3, Y3
 	VPADDD       Y2, Y0, Y0
 	VPADDD       Y3, Y1, Y1
-	VPADDD       Y1, Y0, Y0
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y1, Y1
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p1_first
 	ADDQ         48(DI), R11
 
 p1_first:
-	TESTQ $0x00000020, R15
-	JZ    p1_even
-	ADDQ  $0x20, R11
-
-p1_even:
 	VMOVDQU Y0, (R11)
-	ADDQ    $0x20, R15
+	VMOVDQU Y1, 32(R11)
+	ADDQ    $0x40, R15
 	CMPQ    R15, $0x80
 	JNE     p1_pass
 	VZEROUPPER
@@ -21889,6 +20465,7 @@ p2_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -21904,61 +20481,101 @@ p2_row:
 
 p2_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xd5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xdd
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xd4
+	BYTE         $0xe4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xdc
+	BYTE         $0xec
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xd5
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xdd
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xf4
+	BYTE         $0xe4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xfc
+	BYTE         $0xec
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      512(DX), Y12
+	VMOVDQU      544(DX), Y13
 	VPBROADCASTD 16(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xd5
 	VPBROADCASTD 16(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xdd
 	VMOVDQU      640(DX), Y12
+	VMOVDQU      672(DX), Y13
 	VPBROADCASTD 20(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xd4
+	BYTE         $0xe4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 20(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xdc
+	BYTE         $0xec
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      768(DX), Y12
+	VMOVDQU      800(DX), Y13
 	VPBROADCASTD 24(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xd5
 	VPBROADCASTD 24(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xdd
 	VMOVDQU      896(DX), Y12
+	VMOVDQU      928(DX), Y13
 	VPBROADCASTD 28(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xf4
+	BYTE         $0xe4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 28(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xfc
+	BYTE         $0xec
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	ADDQ         $0x00000400, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -21969,32 +20586,29 @@ p2_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p2_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p2_part
 	VPADDD       Y4, Y0, Y0
 	VPADDD       Y5, Y1, Y1
 	VPADDD       Y6, Y2, Y2
 	VPADDD       Y7, Y3, Y3
-	VPADDD       Y2, Y0, Y0
-	VPADDD       Y3, Y1, Y1
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y2, Y2
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y3, Y3
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p2_first
 	ADDQ         48(DI), R11
 
 p2_first:
-	TESTQ $0x00000020, R15
-	JZ    p2_even
-	ADDQ  $0x20, R11
-
-p2_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y2, 32(R11)
 	VMOVDQU Y1, 64(R11)
-	ADDQ    $0x20, R15
+	VMOVDQU Y3, 96(R11)
+	ADDQ    $0x40, R15
 	CMPQ    R15, $0x80
 	JNE     p2_pass
 	VZEROUPPER
@@ -22015,6 +20629,7 @@ p3_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -22030,85 +20645,141 @@ p3_row:
 
 p3_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xdc
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xe4
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xec
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xdc
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xe4
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xec
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      512(DX), Y12
+	VMOVDQU      544(DX), Y13
 	VPBROADCASTD 16(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 16(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 16(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      640(DX), Y12
+	VMOVDQU      672(DX), Y13
 	VPBROADCASTD 20(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xdc
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 20(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xe4
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 20(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xec
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      768(DX), Y12
+	VMOVDQU      800(DX), Y13
 	VPBROADCASTD 24(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 24(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 24(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      896(DX), Y12
+	VMOVDQU      928(DX), Y13
 	VPBROADCASTD 28(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xdc
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 28(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xe4
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 28(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xec
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	ADDQ         $0x00000400, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -22119,31 +20790,29 @@ p3_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p3_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p3_part
-	VPADDD       Y3, Y0, Y0
-	VPADDD       Y4, Y1, Y1
-	VPADDD       Y5, Y2, Y2
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y3, Y3
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y4, Y4
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y5, Y5
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p3_first
 	ADDQ         48(DI), R11
 
 p3_first:
-	TESTQ $0x00000020, R15
-	JZ    p3_even
-	ADDQ  $0x20, R11
-
-p3_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y3, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y4, 96(R11)
 	VMOVDQU Y2, 128(R11)
-	ADDQ    $0x20, R15
+	VMOVDQU Y5, 160(R11)
+	ADDQ    $0x40, R15
 	CMPQ    R15, $0x80
 	JNE     p3_pass
 	VZEROUPPER
@@ -22166,6 +20835,7 @@ p4_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -22181,109 +20851,181 @@ p4_row:
 
 p4_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xf4
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xfc
+	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 8(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xf4
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xfc
+	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      512(DX), Y12
+	VMOVDQU      544(DX), Y13
 	VPBROADCASTD 16(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 16(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 16(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 16(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      640(DX), Y12
+	VMOVDQU      672(DX), Y13
 	VPBROADCASTD 20(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 20(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 20(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xf4
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 20(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xfc
+	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      768(DX), Y12
+	VMOVDQU      800(DX), Y13
 	VPBROADCASTD 24(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 24(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 24(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 24(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      896(DX), Y12
+	VMOVDQU      928(DX), Y13
 	VPBROADCASTD 28(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 28(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 28(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xf4
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 28(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xfc
+	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	ADDQ         $0x00000400, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -22294,34 +21036,33 @@ p4_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p4_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p4_part
-	VPADDD       Y4, Y0, Y0
-	VPADDD       Y5, Y1, Y1
-	VPADDD       Y6, Y2, Y2
-	VPADDD       Y7, Y3, Y3
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y4, Y4
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y5, Y5
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y6, Y6
 	VPADDD       (BX), Y3, Y3
+	VPADDD       32(BX), Y7, Y7
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p4_first
 	ADDQ         48(DI), R11
 
 p4_first:
-	TESTQ $0x00000020, R15
-	JZ    p4_even
-	ADDQ  $0x20, R11
-
-p4_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y4, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y5, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y6, 160(R11)
 	VMOVDQU Y3, 192(R11)
-	ADDQ    $0x20, R15
+	VMOVDQU Y7, 224(R11)
+	ADDQ    $0x40, R15
 	CMPQ    R15, $0x80
 	JNE     p4_pass
 	VZEROUPPER
@@ -22336,11 +21077,17 @@ p5_pass:
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
 	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	VPXOR Y8, Y8, Y8
+	VPXOR Y9, Y9, Y9
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -22357,133 +21104,221 @@ p5_row:
 p5_col:
 	LEAQ         (R11)(R14*4), AX
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD (AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 4(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 4(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 8(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 8(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 12(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 12(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	VMOVDQU      512(DX), Y12
+	VMOVDQU      544(DX), Y13
 	VPBROADCASTD 16(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD 16(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 16(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 16(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 16(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	VMOVDQU      640(DX), Y12
+	VMOVDQU      672(DX), Y13
 	VPBROADCASTD 20(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD 20(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 20(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 20(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 20(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	VMOVDQU      768(DX), Y12
+	VMOVDQU      800(DX), Y13
 	VPBROADCASTD 24(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD 24(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 24(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 24(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 24(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	VMOVDQU      896(DX), Y12
+	VMOVDQU      928(DX), Y13
 	VPBROADCASTD 28(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD 28(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 28(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 28(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 28(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	ADDQ         $0x00000400, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -22494,32 +21329,37 @@ p5_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p5_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p5_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y5, Y5
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y6, Y6
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y7, Y7
 	VPADDD       (BX), Y3, Y3
+	VPADDD       32(BX), Y8, Y8
 	VPADDD       (BX), Y4, Y4
+	VPADDD       32(BX), Y9, Y9
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p5_first
 	ADDQ         48(DI), R11
 
 p5_first:
-	TESTQ $0x00000020, R15
-	JZ    p5_even
-	ADDQ  $0x20, R11
-
-p5_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y5, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y6, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y7, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y8, 224(R11)
 	VMOVDQU Y4, 256(R11)
-	ADDQ    $0x20, R15
+	VMOVDQU Y9, 288(R11)
+	ADDQ    $0x40, R15
 	CMPQ    R15, $0x80
 	JNE     p5_pass
 	VZEROUPPER
@@ -22529,1764 +21369,6 @@ p6:
 	XORL R15, R15
 
 p6_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p6_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p6_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p6_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p6_col:
-	LEAQ         (R11)(R14*4), AX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VMOVDQU      512(DX), Y12
-	VPBROADCASTD 16(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 16(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 16(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 16(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VMOVDQU      640(DX), Y12
-	VPBROADCASTD 20(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 20(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 20(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 20(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VMOVDQU      768(DX), Y12
-	VPBROADCASTD 24(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 24(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 24(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 24(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VMOVDQU      896(DX), Y12
-	VPBROADCASTD 28(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 28(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 28(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 28(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p6_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p6_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p6_block
-	DECQ         BX
-	JNZ          p6_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p6_first
-	ADDQ         48(DI), R11
-
-p6_first:
-	TESTQ $0x00000020, R15
-	JZ    p6_even
-	ADDQ  $0x20, R11
-
-p6_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	ADDQ    $0x20, R15
-	CMPQ    R15, $0x80
-	JNE     p6_pass
-	VZEROUPPER
-	RET
-
-p7:
-	XORL R15, R15
-
-p7_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p7_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p7_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p7_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p7_col:
-	LEAQ         (R11)(R14*4), AX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VMOVDQU      512(DX), Y12
-	VPBROADCASTD 16(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 16(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 16(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 16(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 16(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VMOVDQU      640(DX), Y12
-	VPBROADCASTD 20(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 20(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 20(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 20(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 20(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VMOVDQU      768(DX), Y12
-	VPBROADCASTD 24(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 24(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 24(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 24(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 24(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VMOVDQU      896(DX), Y12
-	VPBROADCASTD 28(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 28(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 28(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 28(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 28(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p7_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p7_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p7_block
-	DECQ         BX
-	JNZ          p7_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p7_first
-	ADDQ         48(DI), R11
-
-p7_first:
-	TESTQ $0x00000020, R15
-	JZ    p7_even
-	ADDQ  $0x20, R11
-
-p7_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	ADDQ    $0x20, R15
-	CMPQ    R15, $0x80
-	JNE     p7_pass
-	VZEROUPPER
-	RET
-
-p8:
-	XORL R15, R15
-
-p8_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p8_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p8_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p8_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p8_col:
-	LEAQ         (R11)(R14*4), AX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VMOVDQU      512(DX), Y12
-	VPBROADCASTD 16(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 16(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 16(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 16(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 16(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 16(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VMOVDQU      640(DX), Y12
-	VPBROADCASTD 20(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 20(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 20(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 20(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 20(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 20(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VMOVDQU      768(DX), Y12
-	VPBROADCASTD 24(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 24(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 24(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 24(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 24(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 24(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VMOVDQU      896(DX), Y12
-	VPBROADCASTD 28(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 28(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 28(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 28(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 28(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 28(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p8_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p8_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p8_block
-	DECQ         BX
-	JNZ          p8_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p8_first
-	ADDQ         48(DI), R11
-
-p8_first:
-	TESTQ $0x00000020, R15
-	JZ    p8_even
-	ADDQ  $0x20, R11
-
-p8_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	ADDQ    $0x20, R15
-	CMPQ    R15, $0x80
-	JNE     p8_pass
-	VZEROUPPER
-	RET
-
-p9:
-	XORL R15, R15
-
-p9_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p9_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p9_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p9_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p9_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VMOVDQU      512(DX), Y12
-	VPBROADCASTD 16(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 16(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 16(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 16(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 16(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 16(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 16(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VMOVDQU      640(DX), Y12
-	VPBROADCASTD 20(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 20(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 20(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 20(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 20(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 20(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 20(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VMOVDQU      768(DX), Y12
-	VPBROADCASTD 24(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 24(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 24(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 24(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 24(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 24(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 24(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VMOVDQU      896(DX), Y12
-	VPBROADCASTD 28(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 28(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 28(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 28(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 28(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 28(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 28(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p9_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p9_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p9_block
-	DECQ         BX
-	JNZ          p9_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p9_first
-	ADDQ         48(DI), R11
-
-p9_first:
-	TESTQ $0x00000020, R15
-	JZ    p9_even
-	ADDQ  $0x20, R11
-
-p9_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	ADDQ    $0x20, R15
-	CMPQ    R15, $0x80
-	JNE     p9_pass
-	VZEROUPPER
-	RET
-
-p10:
-	XORL R15, R15
-
-p10_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p10_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p10_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p10_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p10_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VMOVDQU      512(DX), Y12
-	VPBROADCASTD 16(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 16(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 16(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 16(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 16(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 16(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 16(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VMOVDQU      640(DX), Y12
-	VPBROADCASTD 20(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 20(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 20(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 20(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 20(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 20(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 20(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VMOVDQU      768(DX), Y12
-	VPBROADCASTD 24(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 24(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 24(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 24(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 24(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 24(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 24(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VMOVDQU      896(DX), Y12
-	VPBROADCASTD 28(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 28(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 28(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 28(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 28(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 28(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 28(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p10_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p10_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p10_block
-	DECQ         BX
-	JNZ          p10_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	VPADDD       (BX), Y9, Y9
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p10_first
-	ADDQ         48(DI), R11
-
-p10_first:
-	TESTQ $0x00000020, R15
-	JZ    p10_even
-	ADDQ  $0x20, R11
-
-p10_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-	ADDQ    $0x20, R15
-	CMPQ    R15, $0x80
-	JNE     p10_pass
-	VZEROUPPER
-	RET
-
-p11:
-	XORL R15, R15
-
-p11_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	VPXOR Y10, Y10, Y10
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p11_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p11_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p11_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p11_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD (CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VMOVDQU      512(DX), Y12
-	VPBROADCASTD 16(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 16(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 16(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 16(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 16(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 16(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 16(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VMOVDQU      640(DX), Y12
-	VPBROADCASTD 20(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 20(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 20(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 20(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 20(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 20(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 20(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VMOVDQU      768(DX), Y12
-	VPBROADCASTD 24(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 24(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 24(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 24(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 24(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 24(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 24(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VMOVDQU      896(DX), Y12
-	VPBROADCASTD 28(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 28(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 28(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 28(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 28(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 28(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 28(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p11_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p11_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p11_block
-	DECQ         BX
-	JNZ          p11_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	VPADDD       (BX), Y9, Y9
-	VPADDD       (BX), Y10, Y10
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p11_first
-	ADDQ         48(DI), R11
-
-p11_first:
-	TESTQ $0x00000020, R15
-	JZ    p11_even
-	ADDQ  $0x20, R11
-
-p11_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-	VMOVDQU Y10, 640(R11)
-	ADDQ    $0x20, R15
-	CMPQ    R15, $0x80
-	JNE     p11_pass
-	VZEROUPPER
-	RET
-
-p12:
-	XORL R15, R15
-
-p12_pass:
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -24304,370 +21386,325 @@ p12_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
-p12_part:
+p6_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
 
-p12_block:
+p6_block:
 	MOVQ SI, R9
 	MOVQ 80(DI), R10
 
-p12_row:
+p6_row:
 	MOVQ R9, R11
 	MOVQ 96(DI), R12
 
-p12_col:
+p6_col:
 	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD (AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD (AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
 	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD (CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD (CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
+	BYTE         $0xdd
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD 4(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 4(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD 4(AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(CX)(R14*1), Y14
 	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
+	BYTE         $0xdd
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD 8(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 8(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD 8(AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(CX)(R14*1), Y14
 	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
+	BYTE         $0xdd
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD 12(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 12(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD 12(AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(CX)(R14*1), Y14
 	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
+	BYTE         $0xdd
 	VMOVDQU      512(DX), Y12
+	VMOVDQU      544(DX), Y13
 	VPBROADCASTD 16(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 16(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 16(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD 16(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 16(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD 16(AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
-	VPBROADCASTD 16(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 16(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 16(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(CX)(R14*1), Y14
 	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD 16(CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
+	BYTE         $0xdd
 	VMOVDQU      640(DX), Y12
+	VMOVDQU      672(DX), Y13
 	VPBROADCASTD 20(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 20(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 20(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD 20(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 20(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD 20(AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
-	VPBROADCASTD 20(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 20(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 20(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(CX)(R14*1), Y14
 	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD 20(CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
+	BYTE         $0xdd
 	VMOVDQU      768(DX), Y12
+	VMOVDQU      800(DX), Y13
 	VPBROADCASTD 24(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 24(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 24(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD 24(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 24(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD 24(AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
-	VPBROADCASTD 24(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 24(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 24(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(CX)(R14*1), Y14
 	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD 24(CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
+	BYTE         $0xdd
 	VMOVDQU      896(DX), Y12
+	VMOVDQU      928(DX), Y13
 	VPBROADCASTD 28(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 28(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 28(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD 28(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 28(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD 28(AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
-	VPBROADCASTD 28(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 28(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 28(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(CX)(R14*1), Y14
 	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD 28(CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
+	BYTE         $0xdd
 	ADDQ         $0x00000400, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
-	JNZ          p12_col
+	JNZ          p6_col
 	ADDQ         88(DI), R9
 	DECQ         R10
-	JNZ          p12_row
+	JNZ          p6_row
 	ADDQ         72(DI), SI
 	DECQ         R8
-	JNZ          p12_block
-	DECQ         BX
-	JNZ          p12_part
+	JNZ          p6_block
+	DECQ         152(DI)
+	JNZ          p6_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y6, Y6
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y7, Y7
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y8, Y8
 	VPADDD       (BX), Y3, Y3
+	VPADDD       32(BX), Y9, Y9
 	VPADDD       (BX), Y4, Y4
+	VPADDD       32(BX), Y10, Y10
 	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	VPADDD       (BX), Y9, Y9
-	VPADDD       (BX), Y10, Y10
-	VPADDD       (BX), Y11, Y11
+	VPADDD       32(BX), Y11, Y11
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
-	JLT          p12_first
+	JLT          p6_first
 	ADDQ         48(DI), R11
 
-p12_first:
-	TESTQ $0x00000020, R15
-	JZ    p12_even
-	ADDQ  $0x20, R11
-
-p12_even:
+p6_first:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y6, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y7, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y8, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y9, 224(R11)
 	VMOVDQU Y4, 256(R11)
+	VMOVDQU Y10, 288(R11)
 	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-	VMOVDQU Y10, 640(R11)
-	VMOVDQU Y11, 704(R11)
-	ADDQ    $0x20, R15
+	VMOVDQU Y11, 352(R11)
+	ADDQ    $0x40, R15
 	CMPQ    R15, $0x80
-	JNE     p12_pass
+	JNE     p6_pass
 	VZEROUPPER
 	RET
 
@@ -24676,18 +21713,6 @@ p12_even:
 TEXT ·intBlock16AVXVNNI(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), DI
 	MOVQ 120(DI), AX
-	CMPQ AX, $0x0c
-	JEQ  p12
-	CMPQ AX, $0x0b
-	JEQ  p11
-	CMPQ AX, $0x0a
-	JEQ  p10
-	CMPQ AX, $0x09
-	JEQ  p9
-	CMPQ AX, $0x08
-	JEQ  p8
-	CMPQ AX, $0x07
-	JEQ  p7
 	CMPQ AX, $0x06
 	JEQ  p6
 	CMPQ AX, $0x05
@@ -24705,11 +21730,16 @@ p1_pass:
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -24725,23 +21755,35 @@ p1_row:
 
 p1_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xcd
 	VMOVDQU      64(DX), Y12
+	VMOVDQU      96(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xcc
+	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xdd
 	CMPQ         R8, 112(DI)
 	JEQ          p1_step
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xd4
+	BYTE         $0xe4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VMOVDQU      192(DX), Y12
+	VMOVDQU      224(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xdc
+	BYTE         $0xf4
+	LONG         $0x5005c2c4
+	BYTE         $0xfd
 
 p1_step:
 	ADDQ   $0x00000100, DX
@@ -24754,55 +21796,53 @@ p1_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p1_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p1_part
+	VPADDD Y4, Y0, Y0
+	VPADDD Y5, Y1, Y1
+	VPADDD Y6, Y2, Y2
+	VPADDD Y7, Y3, Y3
 	VPADDD Y2, Y0, Y0
 	VPADDD Y3, Y1, Y1
-	VPADDD Y1, Y0, Y0
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
 	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y1, Y1
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
 	JLT    p1_first
 	ADDQ   48(DI), R11
 
 p1_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p1_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p1_half
-	ADDQ  $0x08, R11
-
-p1_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p1_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y1, Y1
 	VCVTPS2DQ    Y0, Y0
-	VPACKSSDW    Y0, Y0, Y0
+	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
 	VPACKUSWB    Y0, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
+	VMOVDQU      X0, (R11)
 	JMP          p1_next
 
 p1_sums:
-	TESTQ $0x00000020, R15
-	JZ    p1_even
-	ADDQ  $0x20, R11
-
-p1_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y1, 32(R11)
 
 p1_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x40
 	JNE  p1_pass
 	VZEROUPPER
@@ -24825,6 +21865,7 @@ p2_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -24840,35 +21881,55 @@ p2_row:
 
 p2_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xd5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xdd
 	VMOVDQU      64(DX), Y12
+	VMOVDQU      96(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xd4
+	BYTE         $0xe4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xdc
+	BYTE         $0xec
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	CMPQ         R8, 112(DI)
 	JEQ          p2_step
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xd5
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xdd
 	VMOVDQU      192(DX), Y12
+	VMOVDQU      224(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xf4
+	BYTE         $0xe4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xfc
+	BYTE         $0xec
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 
 p2_step:
 	ADDQ   $0x00000100, DX
@@ -24881,64 +21942,63 @@ p2_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p2_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p2_part
 	VPADDD Y4, Y0, Y0
 	VPADDD Y5, Y1, Y1
 	VPADDD Y6, Y2, Y2
 	VPADDD Y7, Y3, Y3
-	VPADDD Y2, Y0, Y0
-	VPADDD Y3, Y1, Y1
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
 	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y2, Y2
 	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y3, Y3
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
 	JLT    p2_first
 	ADDQ   48(DI), R11
 
 p2_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p2_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p2_half
-	ADDQ  $0x08, R11
-
-p2_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p2_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y2, Y2
 	VCVTDQ2PS    Y1, Y1
+	VCVTDQ2PS    Y3, Y3
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y2, Y2
 	VMULPS       (BX), Y1, Y1
+	VMULPS       32(BX), Y3, Y3
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y2, Y2
 	VCVTPS2DQ    Y1, Y1
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y2, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKUSWB    Y0, Y0, Y0
+	VPACKSSDW    Y3, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
+	VMOVDQU      Y0, (R11)
 	JMP          p2_next
 
 p2_sums:
-	TESTQ $0x00000020, R15
-	JZ    p2_even
-	ADDQ  $0x20, R11
-
-p2_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y2, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y3, 96(R11)
 
 p2_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x40
 	JNE  p2_pass
 	VZEROUPPER
@@ -24959,6 +22019,7 @@ p3_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -24974,47 +22035,75 @@ p3_row:
 
 p3_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xdd
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VMOVDQU      64(DX), Y12
+	VMOVDQU      96(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xdc
+	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xe4
+	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xec
+	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	CMPQ         R8, 112(DI)
 	JEQ          p3_step
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VMOVDQU      192(DX), Y12
+	VMOVDQU      224(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xdc
+	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xe4
+	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xec
+	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 
 p3_step:
 	ADDQ   $0x00000100, DX
@@ -25027,70 +22116,76 @@ p3_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p3_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p3_part
-	VPADDD Y3, Y0, Y0
-	VPADDD Y4, Y1, Y1
-	VPADDD Y5, Y2, Y2
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
 	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y3, Y3
 	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y4, Y4
 	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y5, Y5
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
 	JLT    p3_first
 	ADDQ   48(DI), R11
 
 p3_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p3_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p3_half
-	ADDQ  $0x08, R11
-
-p3_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p3_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y3, Y3
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y4, Y4
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y3, Y3
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y4, Y4
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y3, Y3
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y4, Y4
+	VPACKSSDW    Y3, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y2, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y4, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y5, Y5
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y5, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKUSWB    Y2, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      X2, 32(R11)
 	JMP          p3_next
 
 p3_sums:
-	TESTQ $0x00000020, R15
-	JZ    p3_even
-	ADDQ  $0x20, R11
-
-p3_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y3, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y4, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y5, 160(R11)
 
 p3_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x40
 	JNE  p3_pass
 	VZEROUPPER
@@ -25113,6 +22208,7 @@ p4_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -25128,59 +22224,95 @@ p4_row:
 
 p4_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xe5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xed
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	VMOVDQU      64(DX), Y12
+	VMOVDQU      96(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xf4
+	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xfc
+	BYTE         $0xdc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	CMPQ         R8, 112(DI)
 	JEQ          p4_step
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 8(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	VMOVDQU      192(DX), Y12
+	VMOVDQU      224(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
-	BYTE         $0xf4
+	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
-	BYTE         $0xfc
+	BYTE         $0xdc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 
 p4_step:
 	ADDQ   $0x00000100, DX
@@ -25193,77 +22325,88 @@ p4_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p4_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p4_part
-	VPADDD Y4, Y0, Y0
-	VPADDD Y5, Y1, Y1
-	VPADDD Y6, Y2, Y2
-	VPADDD Y7, Y3, Y3
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
 	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y4, Y4
 	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y5, Y5
 	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y6, Y6
 	VPADDD (BX), Y3, Y3
+	VPADDD 32(BX), Y7, Y7
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
 	JLT    p4_first
 	ADDQ   48(DI), R11
 
 p4_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p4_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p4_half
-	ADDQ  $0x08, R11
-
-p4_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p4_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y4, Y4
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y5, Y5
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y4, Y4
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y5, Y5
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y4, Y4
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y4, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y5, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y6, Y6
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y6, Y6
+	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y7, Y7
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y6, Y6
+	VCVTPS2DQ    Y3, Y3
+	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y6, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKSSDW    Y7, Y3, Y3
+	VPADDSW      Y12, Y3, Y3
+	VPACKUSWB    Y3, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      Y2, 32(R11)
 	JMP          p4_next
 
 p4_sums:
-	TESTQ $0x00000020, R15
-	JZ    p4_even
-	ADDQ  $0x20, R11
-
-p4_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y4, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y5, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y6, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y7, 224(R11)
 
 p4_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x40
 	JNE  p4_pass
 	VZEROUPPER
@@ -25278,11 +22421,17 @@ p5_pass:
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
 	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	VPXOR Y8, Y8, Y8
+	VPXOR Y9, Y9, Y9
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -25299,71 +22448,115 @@ p5_row:
 p5_col:
 	LEAQ         (R11)(R14*4), AX
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xfd
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xc5
 	VPBROADCASTD (AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xcd
 	VMOVDQU      64(DX), Y12
+	VMOVDQU      96(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 4(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 4(AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xcd
 	CMPQ         R8, 112(DI)
 	JEQ          p5_step
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 8(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 8(AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xcd
 	VMOVDQU      192(DX), Y12
+	VMOVDQU      224(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 12(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 12(AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xcd
 
 p5_step:
 	ADDQ   $0x00000100, DX
@@ -25376,85 +22569,105 @@ p5_step:
 	ADDQ   72(DI), SI
 	DECQ   R8
 	JNZ    p5_block
-	DECQ   BX
+	DECQ   152(DI)
 	JNZ    p5_part
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
 	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y5, Y5
 	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y6, Y6
 	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y7, Y7
 	VPADDD (BX), Y3, Y3
+	VPADDD 32(BX), Y8, Y8
 	VPADDD (BX), Y4, Y4
+	VPADDD 32(BX), Y9, Y9
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
 	JLT    p5_first
 	ADDQ   48(DI), R11
 
 p5_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p5_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p5_half
-	ADDQ  $0x08, R11
-
-p5_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p5_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y5, Y5
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y6, Y6
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y5, Y5
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y6, Y6
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y5, Y5
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y6, Y6
+	VPACKSSDW    Y5, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y6, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y7, Y7
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y7, Y7
+	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y8, Y8
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y7, Y7
+	VCVTPS2DQ    Y3, Y3
+	VCVTPS2DQ    Y8, Y8
+	VPACKSSDW    Y7, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKSSDW    Y8, Y3, Y3
+	VPADDSW      Y12, Y3, Y3
+	VPACKUSWB    Y3, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      Y2, 32(R11)
 	VCVTDQ2PS    Y4, Y4
+	VCVTDQ2PS    Y9, Y9
 	VMULPS       (BX), Y4, Y4
+	VMULPS       32(BX), Y9, Y9
 	VCVTPS2DQ    Y4, Y4
-	VPACKSSDW    Y4, Y4, Y4
+	VCVTPS2DQ    Y9, Y9
+	VPACKSSDW    Y9, Y4, Y4
 	VPADDSW      Y12, Y4, Y4
 	VPACKUSWB    Y4, Y4, Y4
 	VPMAXUB      Y13, Y4, Y4
 	VPMINUB      Y14, Y4, Y4
 	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
+	VMOVDQU      X4, 64(R11)
 	JMP          p5_next
 
 p5_sums:
-	TESTQ $0x00000020, R15
-	JZ    p5_even
-	ADDQ  $0x20, R11
-
-p5_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y5, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y6, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y7, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y8, 224(R11)
 	VMOVDQU Y4, 256(R11)
+	VMOVDQU Y9, 288(R11)
 
 p5_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x40
 	JNE  p5_pass
 	VZEROUPPER
@@ -25464,1590 +22677,6 @@ p6:
 	XORL R15, R15
 
 p6_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p6_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p6_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p6_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p6_col:
-	LEAQ         (R11)(R14*4), AX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VMOVDQU      64(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	CMPQ         R8, 112(DI)
-	JEQ          p6_step
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VMOVDQU      192(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-
-p6_step:
-	ADDQ   $0x00000100, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p6_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p6_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p6_block
-	DECQ   BX
-	JNZ    p6_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD (BX), Y1, Y1
-	VPADDD (BX), Y2, Y2
-	VPADDD (BX), Y3, Y3
-	VPADDD (BX), Y4, Y4
-	VPADDD (BX), Y5, Y5
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p6_first
-	ADDQ   48(DI), R11
-
-p6_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p6_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p6_half
-	ADDQ  $0x08, R11
-
-p6_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKUSWB    Y4, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	JMP          p6_next
-
-p6_sums:
-	TESTQ $0x00000020, R15
-	JZ    p6_even
-	ADDQ  $0x20, R11
-
-p6_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-
-p6_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x40
-	JNE  p6_pass
-	VZEROUPPER
-	RET
-
-p7:
-	XORL R15, R15
-
-p7_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p7_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p7_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p7_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p7_col:
-	LEAQ         (R11)(R14*4), AX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VMOVDQU      64(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	CMPQ         R8, 112(DI)
-	JEQ          p7_step
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VMOVDQU      192(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-
-p7_step:
-	ADDQ   $0x00000100, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p7_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p7_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p7_block
-	DECQ   BX
-	JNZ    p7_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD (BX), Y1, Y1
-	VPADDD (BX), Y2, Y2
-	VPADDD (BX), Y3, Y3
-	VPADDD (BX), Y4, Y4
-	VPADDD (BX), Y5, Y5
-	VPADDD (BX), Y6, Y6
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p7_first
-	ADDQ   48(DI), R11
-
-p7_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p7_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p7_half
-	ADDQ  $0x08, R11
-
-p7_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y6, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	JMP          p7_next
-
-p7_sums:
-	TESTQ $0x00000020, R15
-	JZ    p7_even
-	ADDQ  $0x20, R11
-
-p7_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-
-p7_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x40
-	JNE  p7_pass
-	VZEROUPPER
-	RET
-
-p8:
-	XORL R15, R15
-
-p8_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p8_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p8_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p8_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p8_col:
-	LEAQ         (R11)(R14*4), AX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VMOVDQU      64(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	CMPQ         R8, 112(DI)
-	JEQ          p8_step
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VMOVDQU      192(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-
-p8_step:
-	ADDQ   $0x00000100, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p8_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p8_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p8_block
-	DECQ   BX
-	JNZ    p8_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD (BX), Y1, Y1
-	VPADDD (BX), Y2, Y2
-	VPADDD (BX), Y3, Y3
-	VPADDD (BX), Y4, Y4
-	VPADDD (BX), Y5, Y5
-	VPADDD (BX), Y6, Y6
-	VPADDD (BX), Y7, Y7
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p8_first
-	ADDQ   48(DI), R11
-
-p8_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p8_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p8_half
-	ADDQ  $0x08, R11
-
-p8_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	JMP          p8_next
-
-p8_sums:
-	TESTQ $0x00000020, R15
-	JZ    p8_even
-	ADDQ  $0x20, R11
-
-p8_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-
-p8_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x40
-	JNE  p8_pass
-	VZEROUPPER
-	RET
-
-p9:
-	XORL R15, R15
-
-p9_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p9_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p9_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p9_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p9_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VMOVDQU      64(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	CMPQ         R8, 112(DI)
-	JEQ          p9_step
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VMOVDQU      192(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-
-p9_step:
-	ADDQ   $0x00000100, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p9_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p9_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p9_block
-	DECQ   BX
-	JNZ    p9_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD (BX), Y1, Y1
-	VPADDD (BX), Y2, Y2
-	VPADDD (BX), Y3, Y3
-	VPADDD (BX), Y4, Y4
-	VPADDD (BX), Y5, Y5
-	VPADDD (BX), Y6, Y6
-	VPADDD (BX), Y7, Y7
-	VPADDD (BX), Y8, Y8
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p9_first
-	ADDQ   48(DI), R11
-
-p9_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p9_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p9_half
-	ADDQ  $0x08, R11
-
-p9_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       (BX), Y8, Y8
-	VCVTPS2DQ    Y8, Y8
-	VPACKSSDW    Y8, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKUSWB    Y8, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	JMP          p9_next
-
-p9_sums:
-	TESTQ $0x00000020, R15
-	JZ    p9_even
-	ADDQ  $0x20, R11
-
-p9_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-
-p9_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x40
-	JNE  p9_pass
-	VZEROUPPER
-	RET
-
-p10:
-	XORL R15, R15
-
-p10_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p10_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p10_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p10_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p10_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VMOVDQU      64(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	CMPQ         R8, 112(DI)
-	JEQ          p10_step
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VMOVDQU      192(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-
-p10_step:
-	ADDQ   $0x00000100, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p10_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p10_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p10_block
-	DECQ   BX
-	JNZ    p10_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD (BX), Y1, Y1
-	VPADDD (BX), Y2, Y2
-	VPADDD (BX), Y3, Y3
-	VPADDD (BX), Y4, Y4
-	VPADDD (BX), Y5, Y5
-	VPADDD (BX), Y6, Y6
-	VPADDD (BX), Y7, Y7
-	VPADDD (BX), Y8, Y8
-	VPADDD (BX), Y9, Y9
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p10_first
-	ADDQ   48(DI), R11
-
-p10_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p10_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p10_half
-	ADDQ  $0x08, R11
-
-p10_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y8, Y8
-	VMULPS       (BX), Y9, Y9
-	VCVTPS2DQ    Y8, Y8
-	VCVTPS2DQ    Y9, Y9
-	VPACKSSDW    Y9, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKUSWB    Y8, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	VMOVHPS      X8, 144(R11)
-	JMP          p10_next
-
-p10_sums:
-	TESTQ $0x00000020, R15
-	JZ    p10_even
-	ADDQ  $0x20, R11
-
-p10_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-
-p10_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x40
-	JNE  p10_pass
-	VZEROUPPER
-	RET
-
-p11:
-	XORL R15, R15
-
-p11_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	VPXOR Y10, Y10, Y10
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p11_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p11_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p11_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p11_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD (CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	VMOVDQU      64(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	CMPQ         R8, 112(DI)
-	JEQ          p11_step
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	VMOVDQU      192(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-
-p11_step:
-	ADDQ   $0x00000100, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p11_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p11_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p11_block
-	DECQ   BX
-	JNZ    p11_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD (BX), Y1, Y1
-	VPADDD (BX), Y2, Y2
-	VPADDD (BX), Y3, Y3
-	VPADDD (BX), Y4, Y4
-	VPADDD (BX), Y5, Y5
-	VPADDD (BX), Y6, Y6
-	VPADDD (BX), Y7, Y7
-	VPADDD (BX), Y8, Y8
-	VPADDD (BX), Y9, Y9
-	VPADDD (BX), Y10, Y10
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p11_first
-	ADDQ   48(DI), R11
-
-p11_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p11_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p11_half
-	ADDQ  $0x08, R11
-
-p11_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VCVTDQ2PS    Y9, Y9
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (BX), Y8, Y8
-	VMULPS       (BX), Y9, Y9
-	VMULPS       (BX), Y10, Y10
-	VCVTPS2DQ    Y8, Y8
-	VCVTPS2DQ    Y9, Y9
-	VCVTPS2DQ    Y10, Y10
-	VPACKSSDW    Y9, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKSSDW    Y10, Y10, Y10
-	VPADDSW      Y12, Y10, Y10
-	VPACKUSWB    Y10, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	VMOVHPS      X8, 144(R11)
-	VEXTRACTI128 $0x01, Y8, X8
-	VMOVQ        X8, 160(R11)
-	JMP          p11_next
-
-p11_sums:
-	TESTQ $0x00000020, R15
-	JZ    p11_even
-	ADDQ  $0x20, R11
-
-p11_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-	VMOVDQU Y10, 640(R11)
-
-p11_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x40
-	JNE  p11_pass
-	VZEROUPPER
-	RET
-
-p12:
-	XORL R15, R15
-
-p12_pass:
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -27065,319 +22694,277 @@ p12_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
-p12_part:
+p6_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
 
-p12_block:
+p6_block:
 	MOVQ SI, R9
 	MOVQ 80(DI), R10
 
-p12_row:
+p6_row:
 	MOVQ R9, R11
 	MOVQ 96(DI), R12
 
-p12_col:
+p6_col:
 	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x500542c4
+	BYTE         $0xc5
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xcd
 	VPBROADCASTD (AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xd5
 	VPBROADCASTD (AX)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
 	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD (CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	VPBROADCASTD (CX)(R13*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xdc
+	BYTE         $0xdd
 	VMOVDQU      64(DX), Y12
+	VMOVDQU      96(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x500542c4
+	BYTE         $0xc5
 	VPBROADCASTD 4(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 4(AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xd5
 	VPBROADCASTD 4(AX)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(CX)(R14*1), Y14
 	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(CX)(R13*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xdc
+	BYTE         $0xdd
 	CMPQ         R8, 112(DI)
-	JEQ          p12_step
+	JEQ          p6_step
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x500542c4
+	BYTE         $0xc5
 	VPBROADCASTD 8(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 8(AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xd5
 	VPBROADCASTD 8(AX)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(CX)(R14*1), Y14
 	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(CX)(R13*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xdc
+	BYTE         $0xdd
 	VMOVDQU      192(DX), Y12
+	VMOVDQU      224(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x500542c4
+	BYTE         $0xc5
 	VPBROADCASTD 12(R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 12(AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xd5
 	VPBROADCASTD 12(AX)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(CX)(R14*1), Y14
 	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(CX)(R13*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xdc
+	BYTE         $0xdd
 
-p12_step:
+p6_step:
 	ADDQ   $0x00000100, DX
 	ADDQ   104(DI), R11
 	DECQ   R12
-	JNZ    p12_col
+	JNZ    p6_col
 	ADDQ   88(DI), R9
 	DECQ   R10
-	JNZ    p12_row
+	JNZ    p6_row
 	ADDQ   72(DI), SI
 	DECQ   R8
-	JNZ    p12_block
-	DECQ   BX
-	JNZ    p12_part
+	JNZ    p6_block
+	DECQ   152(DI)
+	JNZ    p6_part
 	MOVQ   24(DI), BX
 	ADDQ   R15, BX
 	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y6, Y6
 	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y7, Y7
 	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y8, Y8
 	VPADDD (BX), Y3, Y3
+	VPADDD 32(BX), Y9, Y9
 	VPADDD (BX), Y4, Y4
+	VPADDD 32(BX), Y10, Y10
 	VPADDD (BX), Y5, Y5
-	VPADDD (BX), Y6, Y6
-	VPADDD (BX), Y7, Y7
-	VPADDD (BX), Y8, Y8
-	VPADDD (BX), Y9, Y9
-	VPADDD (BX), Y10, Y10
-	VPADDD (BX), Y11, Y11
+	VPADDD 32(BX), Y11, Y11
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
-	JLT    p12_first
+	JLT    p6_first
 	ADDQ   48(DI), R11
 
-p12_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p12_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p12_half
-	ADDQ  $0x08, R11
-
-p12_half:
+p6_first:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p6_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y6, Y6
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y7, Y7
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y6, Y6
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y7, Y7
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y6, Y6
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y6, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y7, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y8, Y8
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y8, Y8
+	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y9, Y9
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y8, Y8
+	VCVTPS2DQ    Y3, Y3
+	VCVTPS2DQ    Y9, Y9
+	VPACKSSDW    Y8, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKSSDW    Y9, Y3, Y3
+	VPADDSW      Y12, Y3, Y3
+	VPACKUSWB    Y3, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      Y2, 32(R11)
 	VCVTDQ2PS    Y4, Y4
+	VCVTDQ2PS    Y10, Y10
 	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
+	VCVTDQ2PS    Y11, Y11
 	VMULPS       (BX), Y4, Y4
+	VMULPS       32(BX), Y10, Y10
 	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
+	VMULPS       32(BX), Y11, Y11
 	VCVTPS2DQ    Y4, Y4
+	VCVTPS2DQ    Y10, Y10
 	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
+	VCVTPS2DQ    Y11, Y11
+	VPACKSSDW    Y10, Y4, Y4
 	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
+	VPACKSSDW    Y11, Y5, Y5
+	VPADDSW      Y12, Y5, Y5
+	VPACKUSWB    Y5, Y4, Y4
 	VPMAXUB      Y13, Y4, Y4
 	VPMINUB      Y14, Y4, Y4
 	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VCVTDQ2PS    Y9, Y9
-	VCVTDQ2PS    Y10, Y10
-	VCVTDQ2PS    Y11, Y11
-	VMULPS       (BX), Y8, Y8
-	VMULPS       (BX), Y9, Y9
-	VMULPS       (BX), Y10, Y10
-	VMULPS       (BX), Y11, Y11
-	VCVTPS2DQ    Y8, Y8
-	VCVTPS2DQ    Y9, Y9
-	VCVTPS2DQ    Y10, Y10
-	VCVTPS2DQ    Y11, Y11
-	VPACKSSDW    Y9, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKSSDW    Y11, Y10, Y10
-	VPADDSW      Y12, Y10, Y10
-	VPACKUSWB    Y10, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	VMOVHPS      X8, 144(R11)
-	VEXTRACTI128 $0x01, Y8, X8
-	VMOVQ        X8, 160(R11)
-	VMOVHPS      X8, 176(R11)
-	JMP          p12_next
+	VMOVDQU      Y4, 64(R11)
+	JMP          p6_next
 
-p12_sums:
-	TESTQ $0x00000020, R15
-	JZ    p12_even
-	ADDQ  $0x20, R11
-
-p12_even:
+p6_sums:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y6, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y7, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y8, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y9, 224(R11)
 	VMOVDQU Y4, 256(R11)
+	VMOVDQU Y10, 288(R11)
 	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-	VMOVDQU Y10, 640(R11)
-	VMOVDQU Y11, 704(R11)
+	VMOVDQU Y11, 352(R11)
 
-p12_next:
-	ADDQ $0x20, R15
+p6_next:
+	ADDQ $0x40, R15
 	CMPQ R15, $0x40
-	JNE  p12_pass
+	JNE  p6_pass
 	VZEROUPPER
 	RET
 
@@ -27386,18 +22973,6 @@ p12_next:
 TEXT ·intPixel16AVXVNNI(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), DI
 	MOVQ 120(DI), AX
-	CMPQ AX, $0x0c
-	JEQ  p12
-	CMPQ AX, $0x0b
-	JEQ  p11
-	CMPQ AX, $0x0a
-	JEQ  p10
-	CMPQ AX, $0x09
-	JEQ  p9
-	CMPQ AX, $0x08
-	JEQ  p8
-	CMPQ AX, $0x07
-	JEQ  p7
 	CMPQ AX, $0x06
 	JEQ  p6
 	CMPQ AX, $0x05
@@ -27412,11 +22987,13 @@ TEXT ·intPixel16AVXVNNI(SB), NOSPLIT, $0-8
 
 p1_pass:
 	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -27432,9 +23009,12 @@ p1_row:
 
 p1_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xcd
 	ADDQ         $0x00000040, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -27445,52 +23025,47 @@ p1_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p1_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p1_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y1, Y1
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p1_first
 	ADDQ         48(DI), R11
 
 p1_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p1_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p1_half
-	ADDQ  $0x08, R11
-
-p1_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p1_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y1, Y1
 	VCVTPS2DQ    Y0, Y0
-	VPACKSSDW    Y0, Y0, Y0
+	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
 	VPACKUSWB    Y0, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
+	VMOVDQU      X0, (R11)
 	JMP          p1_next
 
 p1_sums:
-	TESTQ $0x00000020, R15
-	JZ    p1_even
-	ADDQ  $0x20, R11
-
-p1_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y1, 32(R11)
 
 p1_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x40
 	JNE  p1_pass
 	VZEROUPPER
@@ -27502,11 +23077,14 @@ p2:
 p2_pass:
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -27522,12 +23100,17 @@ p2_row:
 
 p2_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xd5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xdd
 	ADDQ         $0x00000040, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -27538,58 +23121,59 @@ p2_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p2_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p2_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y2, Y2
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y3, Y3
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p2_first
 	ADDQ         48(DI), R11
 
 p2_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p2_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p2_half
-	ADDQ  $0x08, R11
-
-p2_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p2_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y2, Y2
 	VCVTDQ2PS    Y1, Y1
+	VCVTDQ2PS    Y3, Y3
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y2, Y2
 	VMULPS       (BX), Y1, Y1
+	VMULPS       32(BX), Y3, Y3
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y2, Y2
 	VCVTPS2DQ    Y1, Y1
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y2, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKUSWB    Y0, Y0, Y0
+	VPACKSSDW    Y3, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
+	VMOVDQU      Y0, (R11)
 	JMP          p2_next
 
 p2_sums:
-	TESTQ $0x00000020, R15
-	JZ    p2_even
-	ADDQ  $0x20, R11
-
-p2_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y2, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y3, 96(R11)
 
 p2_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x40
 	JNE  p2_pass
 	VZEROUPPER
@@ -27602,11 +23186,15 @@ p3_pass:
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -27622,15 +23210,22 @@ p3_row:
 
 p3_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xdd
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	ADDQ         $0x00000040, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -27641,67 +23236,76 @@ p3_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p3_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p3_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y3, Y3
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y4, Y4
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y5, Y5
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p3_first
 	ADDQ         48(DI), R11
 
 p3_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p3_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p3_half
-	ADDQ  $0x08, R11
-
-p3_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p3_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y3, Y3
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y4, Y4
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y3, Y3
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y4, Y4
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y3, Y3
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y4, Y4
+	VPACKSSDW    Y3, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y2, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y4, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y5, Y5
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y5, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKUSWB    Y2, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      X2, 32(R11)
 	JMP          p3_next
 
 p3_sums:
-	TESTQ $0x00000020, R15
-	JZ    p3_even
-	ADDQ  $0x20, R11
-
-p3_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y3, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y4, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y5, 160(R11)
 
 p3_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x40
 	JNE  p3_pass
 	VZEROUPPER
@@ -27715,11 +23319,16 @@ p4_pass:
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -27735,18 +23344,27 @@ p4_row:
 
 p4_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xe5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xed
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	ADDQ         $0x00000040, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -27757,73 +23375,88 @@ p4_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p4_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p4_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y4, Y4
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y5, Y5
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y6, Y6
 	VPADDD       (BX), Y3, Y3
+	VPADDD       32(BX), Y7, Y7
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p4_first
 	ADDQ         48(DI), R11
 
 p4_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p4_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p4_half
-	ADDQ  $0x08, R11
-
-p4_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p4_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y4, Y4
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y5, Y5
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y4, Y4
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y5, Y5
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y4, Y4
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y4, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y5, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y6, Y6
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y6, Y6
+	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y7, Y7
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y6, Y6
+	VCVTPS2DQ    Y3, Y3
+	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y6, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKSSDW    Y7, Y3, Y3
+	VPADDSW      Y12, Y3, Y3
+	VPACKUSWB    Y3, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      Y2, 32(R11)
 	JMP          p4_next
 
 p4_sums:
-	TESTQ $0x00000020, R15
-	JZ    p4_even
-	ADDQ  $0x20, R11
-
-p4_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y4, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y5, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y6, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y7, 224(R11)
 
 p4_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x40
 	JNE  p4_pass
 	VZEROUPPER
@@ -27838,11 +23471,17 @@ p5_pass:
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
 	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	VPXOR Y8, Y8, Y8
+	VPXOR Y9, Y9, Y9
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -27859,21 +23498,32 @@ p5_row:
 p5_col:
 	LEAQ         (R11)(R14*4), AX
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xed
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x5005c2c4
+	BYTE         $0xfd
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xc5
 	VPBROADCASTD (AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xcd
 	ADDQ         $0x00000040, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -27884,85 +23534,105 @@ p5_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p5_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p5_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y5, Y5
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y6, Y6
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y7, Y7
 	VPADDD       (BX), Y3, Y3
+	VPADDD       32(BX), Y8, Y8
 	VPADDD       (BX), Y4, Y4
+	VPADDD       32(BX), Y9, Y9
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p5_first
 	ADDQ         48(DI), R11
 
 p5_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p5_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p5_half
-	ADDQ  $0x08, R11
-
-p5_half:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p5_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y5, Y5
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y6, Y6
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y5, Y5
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y6, Y6
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y5, Y5
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y6, Y6
+	VPACKSSDW    Y5, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y6, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y7, Y7
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y7, Y7
+	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y8, Y8
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y7, Y7
+	VCVTPS2DQ    Y3, Y3
+	VCVTPS2DQ    Y8, Y8
+	VPACKSSDW    Y7, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKSSDW    Y8, Y3, Y3
+	VPADDSW      Y12, Y3, Y3
+	VPACKUSWB    Y3, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      Y2, 32(R11)
 	VCVTDQ2PS    Y4, Y4
+	VCVTDQ2PS    Y9, Y9
 	VMULPS       (BX), Y4, Y4
+	VMULPS       32(BX), Y9, Y9
 	VCVTPS2DQ    Y4, Y4
-	VPACKSSDW    Y4, Y4, Y4
+	VCVTPS2DQ    Y9, Y9
+	VPACKSSDW    Y9, Y4, Y4
 	VPADDSW      Y12, Y4, Y4
 	VPACKUSWB    Y4, Y4, Y4
 	VPMAXUB      Y13, Y4, Y4
 	VPMINUB      Y14, Y4, Y4
 	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
+	VMOVDQU      X4, 64(R11)
 	JMP          p5_next
 
 p5_sums:
-	TESTQ $0x00000020, R15
-	JZ    p5_even
-	ADDQ  $0x20, R11
-
-p5_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y5, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y6, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y7, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y8, 224(R11)
 	VMOVDQU Y4, 256(R11)
+	VMOVDQU Y9, 288(R11)
 
 p5_next:
-	ADDQ $0x20, R15
+	ADDQ $0x40, R15
 	CMPQ R15, $0x40
 	JNE  p5_pass
 	VZEROUPPER
@@ -27972,1089 +23642,6 @@ p6:
 	XORL R15, R15
 
 p6_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p6_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p6_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p6_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p6_col:
-	LEAQ         (R11)(R14*4), AX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	ADDQ         $0x00000040, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p6_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p6_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p6_block
-	DECQ         BX
-	JNZ          p6_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p6_first
-	ADDQ         48(DI), R11
-
-p6_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p6_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p6_half
-	ADDQ  $0x08, R11
-
-p6_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKUSWB    Y4, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	JMP          p6_next
-
-p6_sums:
-	TESTQ $0x00000020, R15
-	JZ    p6_even
-	ADDQ  $0x20, R11
-
-p6_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-
-p6_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x40
-	JNE  p6_pass
-	VZEROUPPER
-	RET
-
-p7:
-	XORL R15, R15
-
-p7_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p7_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p7_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p7_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p7_col:
-	LEAQ         (R11)(R14*4), AX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	ADDQ         $0x00000040, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p7_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p7_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p7_block
-	DECQ         BX
-	JNZ          p7_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p7_first
-	ADDQ         48(DI), R11
-
-p7_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p7_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p7_half
-	ADDQ  $0x08, R11
-
-p7_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y6, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	JMP          p7_next
-
-p7_sums:
-	TESTQ $0x00000020, R15
-	JZ    p7_even
-	ADDQ  $0x20, R11
-
-p7_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-
-p7_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x40
-	JNE  p7_pass
-	VZEROUPPER
-	RET
-
-p8:
-	XORL R15, R15
-
-p8_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p8_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p8_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p8_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p8_col:
-	LEAQ         (R11)(R14*4), AX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	ADDQ         $0x00000040, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p8_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p8_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p8_block
-	DECQ         BX
-	JNZ          p8_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p8_first
-	ADDQ         48(DI), R11
-
-p8_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p8_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p8_half
-	ADDQ  $0x08, R11
-
-p8_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	JMP          p8_next
-
-p8_sums:
-	TESTQ $0x00000020, R15
-	JZ    p8_even
-	ADDQ  $0x20, R11
-
-p8_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-
-p8_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x40
-	JNE  p8_pass
-	VZEROUPPER
-	RET
-
-p9:
-	XORL R15, R15
-
-p9_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p9_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p9_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p9_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p9_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	ADDQ         $0x00000040, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p9_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p9_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p9_block
-	DECQ         BX
-	JNZ          p9_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p9_first
-	ADDQ         48(DI), R11
-
-p9_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p9_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p9_half
-	ADDQ  $0x08, R11
-
-p9_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       (BX), Y8, Y8
-	VCVTPS2DQ    Y8, Y8
-	VPACKSSDW    Y8, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKUSWB    Y8, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	JMP          p9_next
-
-p9_sums:
-	TESTQ $0x00000020, R15
-	JZ    p9_even
-	ADDQ  $0x20, R11
-
-p9_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-
-p9_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x40
-	JNE  p9_pass
-	VZEROUPPER
-	RET
-
-p10:
-	XORL R15, R15
-
-p10_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p10_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p10_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p10_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p10_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	ADDQ         $0x00000040, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p10_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p10_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p10_block
-	DECQ         BX
-	JNZ          p10_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	VPADDD       (BX), Y9, Y9
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p10_first
-	ADDQ         48(DI), R11
-
-p10_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p10_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p10_half
-	ADDQ  $0x08, R11
-
-p10_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y8, Y8
-	VMULPS       (BX), Y9, Y9
-	VCVTPS2DQ    Y8, Y8
-	VCVTPS2DQ    Y9, Y9
-	VPACKSSDW    Y9, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKUSWB    Y8, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	VMOVHPS      X8, 144(R11)
-	JMP          p10_next
-
-p10_sums:
-	TESTQ $0x00000020, R15
-	JZ    p10_even
-	ADDQ  $0x20, R11
-
-p10_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-
-p10_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x40
-	JNE  p10_pass
-	VZEROUPPER
-	RET
-
-p11:
-	XORL R15, R15
-
-p11_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	VPXOR Y10, Y10, Y10
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p11_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p11_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p11_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p11_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD (CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	ADDQ         $0x00000040, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p11_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p11_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p11_block
-	DECQ         BX
-	JNZ          p11_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	VPADDD       (BX), Y9, Y9
-	VPADDD       (BX), Y10, Y10
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p11_first
-	ADDQ         48(DI), R11
-
-p11_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p11_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p11_half
-	ADDQ  $0x08, R11
-
-p11_half:
-	VPBROADCASTW 128(DI), Y12
-	VPBROADCASTB 130(DI), Y13
-	VPBROADCASTB 131(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (BX), Y0, Y0
-	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
-	VCVTDQ2PS    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       (BX), Y4, Y4
-	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
-	VCVTPS2DQ    Y4, Y4
-	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      Y13, Y4, Y4
-	VPMINUB      Y14, Y4, Y4
-	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VCVTDQ2PS    Y9, Y9
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (BX), Y8, Y8
-	VMULPS       (BX), Y9, Y9
-	VMULPS       (BX), Y10, Y10
-	VCVTPS2DQ    Y8, Y8
-	VCVTPS2DQ    Y9, Y9
-	VCVTPS2DQ    Y10, Y10
-	VPACKSSDW    Y9, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKSSDW    Y10, Y10, Y10
-	VPADDSW      Y12, Y10, Y10
-	VPACKUSWB    Y10, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	VMOVHPS      X8, 144(R11)
-	VEXTRACTI128 $0x01, Y8, X8
-	VMOVQ        X8, 160(R11)
-	JMP          p11_next
-
-p11_sums:
-	TESTQ $0x00000020, R15
-	JZ    p11_even
-	ADDQ  $0x20, R11
-
-p11_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-	VMOVDQU Y10, 640(R11)
-
-p11_next:
-	ADDQ $0x20, R15
-	CMPQ R15, $0x40
-	JNE  p11_pass
-	VZEROUPPER
-	RET
-
-p12:
-	XORL R15, R15
-
-p12_pass:
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -29072,204 +23659,177 @@ p12_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
-p12_part:
+p6_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
 
-p12_block:
+p6_block:
 	MOVQ SI, R9
 	MOVQ 80(DI), R10
 
-p12_row:
+p6_row:
 	MOVQ R9, R11
 	MOVQ 96(DI), R12
 
-p12_col:
+p6_col:
 	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xc4
+	LONG         $0x5005c2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xcc
+	LONG         $0x500dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xd4
+	LONG         $0x500542c4
+	BYTE         $0xc5
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xdc
+	LONG         $0x500d42c4
+	BYTE         $0xcd
 	VPBROADCASTD (AX), Y15
 	LONG         $0x5005c2c4
 	BYTE         $0xe4
+	LONG         $0x500542c4
+	BYTE         $0xd5
 	VPBROADCASTD (AX)(R14*1), Y14
 	LONG         $0x500dc2c4
 	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5005c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x500dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x500542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
 	LONG         $0x500d42c4
-	BYTE         $0xcc
-	VPBROADCASTD (CX)(R14*2), Y15
-	LONG         $0x500542c4
-	BYTE         $0xd4
-	VPBROADCASTD (CX)(R13*1), Y14
-	LONG         $0x500d42c4
-	BYTE         $0xdc
+	BYTE         $0xdd
 	ADDQ         $0x00000040, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
-	JNZ          p12_col
+	JNZ          p6_col
 	ADDQ         88(DI), R9
 	DECQ         R10
-	JNZ          p12_row
+	JNZ          p6_row
 	ADDQ         72(DI), SI
 	DECQ         R8
-	JNZ          p12_block
-	DECQ         BX
-	JNZ          p12_part
+	JNZ          p6_block
+	DECQ         152(DI)
+	JNZ          p6_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y6, Y6
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y7, Y7
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y8, Y8
 	VPADDD       (BX), Y3, Y3
+	VPADDD       32(BX), Y9, Y9
 	VPADDD       (BX), Y4, Y4
+	VPADDD       32(BX), Y10, Y10
 	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	VPADDD       (BX), Y9, Y9
-	VPADDD       (BX), Y10, Y10
-	VPADDD       (BX), Y11, Y11
+	VPADDD       32(BX), Y11, Y11
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
-	JLT          p12_first
+	JLT          p6_first
 	ADDQ         48(DI), R11
 
-p12_first:
-	MOVQ  32(DI), BX
-	TESTQ BX, BX
-	JZ    p12_sums
-	ADDQ  R15, BX
-	TESTQ $0x00000020, R15
-	JZ    p12_half
-	ADDQ  $0x08, R11
-
-p12_half:
+p6_first:
+	MOVQ         32(DI), BX
+	TESTQ        BX, BX
+	JZ           p6_sums
+	ADDQ         R15, BX
 	VPBROADCASTW 128(DI), Y12
 	VPBROADCASTB 130(DI), Y13
 	VPBROADCASTB 131(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
 	VCVTDQ2PS    Y0, Y0
+	VCVTDQ2PS    Y6, Y6
 	VCVTDQ2PS    Y1, Y1
-	VCVTDQ2PS    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y7, Y7
 	VMULPS       (BX), Y0, Y0
+	VMULPS       32(BX), Y6, Y6
 	VMULPS       (BX), Y1, Y1
-	VMULPS       (BX), Y2, Y2
-	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y7, Y7
 	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y6, Y6
 	VCVTPS2DQ    Y1, Y1
-	VCVTPS2DQ    Y2, Y2
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y1, Y0, Y0
+	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y6, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      Y12, Y2, Y2
-	VPACKUSWB    Y2, Y0, Y0
+	VPACKSSDW    Y7, Y1, Y1
+	VPADDSW      Y12, Y1, Y1
+	VPACKUSWB    Y1, Y0, Y0
 	VPMAXUB      Y13, Y0, Y0
 	VPMINUB      Y14, Y0, Y0
 	VPERMD       Y0, Y15, Y0
-	VMOVQ        X0, (R11)
-	VMOVHPS      X0, 16(R11)
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVQ        X0, 32(R11)
-	VMOVHPS      X0, 48(R11)
+	VMOVDQU      Y0, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y8, Y8
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       (BX), Y2, Y2
+	VMULPS       32(BX), Y8, Y8
+	VMULPS       (BX), Y3, Y3
+	VMULPS       32(BX), Y9, Y9
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y8, Y8
+	VCVTPS2DQ    Y3, Y3
+	VCVTPS2DQ    Y9, Y9
+	VPACKSSDW    Y8, Y2, Y2
+	VPADDSW      Y12, Y2, Y2
+	VPACKSSDW    Y9, Y3, Y3
+	VPADDSW      Y12, Y3, Y3
+	VPACKUSWB    Y3, Y2, Y2
+	VPMAXUB      Y13, Y2, Y2
+	VPMINUB      Y14, Y2, Y2
+	VPERMD       Y2, Y15, Y2
+	VMOVDQU      Y2, 32(R11)
 	VCVTDQ2PS    Y4, Y4
+	VCVTDQ2PS    Y10, Y10
 	VCVTDQ2PS    Y5, Y5
-	VCVTDQ2PS    Y6, Y6
-	VCVTDQ2PS    Y7, Y7
+	VCVTDQ2PS    Y11, Y11
 	VMULPS       (BX), Y4, Y4
+	VMULPS       32(BX), Y10, Y10
 	VMULPS       (BX), Y5, Y5
-	VMULPS       (BX), Y6, Y6
-	VMULPS       (BX), Y7, Y7
+	VMULPS       32(BX), Y11, Y11
 	VCVTPS2DQ    Y4, Y4
+	VCVTPS2DQ    Y10, Y10
 	VCVTPS2DQ    Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y5, Y4, Y4
+	VCVTPS2DQ    Y11, Y11
+	VPACKSSDW    Y10, Y4, Y4
 	VPADDSW      Y12, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      Y12, Y6, Y6
-	VPACKUSWB    Y6, Y4, Y4
+	VPACKSSDW    Y11, Y5, Y5
+	VPADDSW      Y12, Y5, Y5
+	VPACKUSWB    Y5, Y4, Y4
 	VPMAXUB      Y13, Y4, Y4
 	VPMINUB      Y14, Y4, Y4
 	VPERMD       Y4, Y15, Y4
-	VMOVQ        X4, 64(R11)
-	VMOVHPS      X4, 80(R11)
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVQ        X4, 96(R11)
-	VMOVHPS      X4, 112(R11)
-	VCVTDQ2PS    Y8, Y8
-	VCVTDQ2PS    Y9, Y9
-	VCVTDQ2PS    Y10, Y10
-	VCVTDQ2PS    Y11, Y11
-	VMULPS       (BX), Y8, Y8
-	VMULPS       (BX), Y9, Y9
-	VMULPS       (BX), Y10, Y10
-	VMULPS       (BX), Y11, Y11
-	VCVTPS2DQ    Y8, Y8
-	VCVTPS2DQ    Y9, Y9
-	VCVTPS2DQ    Y10, Y10
-	VCVTPS2DQ    Y11, Y11
-	VPACKSSDW    Y9, Y8, Y8
-	VPADDSW      Y12, Y8, Y8
-	VPACKSSDW    Y11, Y10, Y10
-	VPADDSW      Y12, Y10, Y10
-	VPACKUSWB    Y10, Y8, Y8
-	VPMAXUB      Y13, Y8, Y8
-	VPMINUB      Y14, Y8, Y8
-	VPERMD       Y8, Y15, Y8
-	VMOVQ        X8, 128(R11)
-	VMOVHPS      X8, 144(R11)
-	VEXTRACTI128 $0x01, Y8, X8
-	VMOVQ        X8, 160(R11)
-	VMOVHPS      X8, 176(R11)
-	JMP          p12_next
+	VMOVDQU      Y4, 64(R11)
+	JMP          p6_next
 
-p12_sums:
-	TESTQ $0x00000020, R15
-	JZ    p12_even
-	ADDQ  $0x20, R11
-
-p12_even:
+p6_sums:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y6, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y7, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y8, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y9, 224(R11)
 	VMOVDQU Y4, 256(R11)
+	VMOVDQU Y10, 288(R11)
 	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-	VMOVDQU Y10, 640(R11)
-	VMOVDQU Y11, 704(R11)
+	VMOVDQU Y11, 352(R11)
 
-p12_next:
-	ADDQ $0x20, R15
+p6_next:
+	ADDQ $0x40, R15
 	CMPQ R15, $0x40
-	JNE  p12_pass
+	JNE  p6_pass
 	VZEROUPPER
 	RET
 
@@ -29278,18 +23838,6 @@ p12_next:
 TEXT ·intProduct16AVXVNNI(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), DI
 	MOVQ 120(DI), AX
-	CMPQ AX, $0x0c
-	JEQ  p12
-	CMPQ AX, $0x0b
-	JEQ  p11
-	CMPQ AX, $0x0a
-	JEQ  p10
-	CMPQ AX, $0x09
-	JEQ  p9
-	CMPQ AX, $0x08
-	JEQ  p8
-	CMPQ AX, $0x07
-	JEQ  p7
 	CMPQ AX, $0x06
 	JEQ  p6
 	CMPQ AX, $0x05
@@ -29307,11 +23855,16 @@ p1_pass:
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -29327,37 +23880,61 @@ p1_row:
 
 p1_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xcd
 	VMOVDQU      64(DX), Y12
+	VMOVDQU      96(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xcc
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xd4
+	BYTE         $0xe4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      192(DX), Y12
+	VMOVDQU      224(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xdc
+	BYTE         $0xf4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 16(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xcd
 	VMOVDQU      320(DX), Y12
+	VMOVDQU      352(DX), Y13
 	VPBROADCASTD 20(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xcc
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 24(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xd4
+	BYTE         $0xe4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      448(DX), Y12
+	VMOVDQU      480(DX), Y13
 	VPBROADCASTD 28(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xdc
+	BYTE         $0xf4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -29368,27 +23945,27 @@ p1_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p1_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p1_part
+	VPADDD       Y4, Y0, Y0
+	VPADDD       Y5, Y1, Y1
+	VPADDD       Y6, Y2, Y2
+	VPADDD       Y7, Y3, Y3
 	VPADDD       Y2, Y0, Y0
 	VPADDD       Y3, Y1, Y1
-	VPADDD       Y1, Y0, Y0
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y1, Y1
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p1_first
 	ADDQ         48(DI), R11
 
 p1_first:
-	TESTQ $0x00000020, R15
-	JZ    p1_even
-	ADDQ  $0x20, R11
-
-p1_even:
 	VMOVDQU Y0, (R11)
-	ADDQ    $0x20, R15
+	VMOVDQU Y1, 32(R11)
+	ADDQ    $0x40, R15
 	CMPQ    R15, $0x40
 	JNE     p1_pass
 	VZEROUPPER
@@ -29411,6 +23988,7 @@ p2_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -29426,61 +24004,101 @@ p2_row:
 
 p2_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xd5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xdd
 	VMOVDQU      64(DX), Y12
+	VMOVDQU      96(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xd4
+	BYTE         $0xe4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xdc
+	BYTE         $0xec
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xd5
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xdd
 	VMOVDQU      192(DX), Y12
+	VMOVDQU      224(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xf4
+	BYTE         $0xe4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xfc
+	BYTE         $0xec
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 16(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xd5
 	VPBROADCASTD 16(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xdd
 	VMOVDQU      320(DX), Y12
+	VMOVDQU      352(DX), Y13
 	VPBROADCASTD 20(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xd4
+	BYTE         $0xe4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 20(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xdc
+	BYTE         $0xec
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 24(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xd5
 	VPBROADCASTD 24(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xdd
 	VMOVDQU      448(DX), Y12
+	VMOVDQU      480(DX), Y13
 	VPBROADCASTD 28(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xf4
+	BYTE         $0xe4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 28(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xfc
+	BYTE         $0xec
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -29491,32 +24109,29 @@ p2_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p2_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p2_part
 	VPADDD       Y4, Y0, Y0
 	VPADDD       Y5, Y1, Y1
 	VPADDD       Y6, Y2, Y2
 	VPADDD       Y7, Y3, Y3
-	VPADDD       Y2, Y0, Y0
-	VPADDD       Y3, Y1, Y1
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y2, Y2
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y3, Y3
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p2_first
 	ADDQ         48(DI), R11
 
 p2_first:
-	TESTQ $0x00000020, R15
-	JZ    p2_even
-	ADDQ  $0x20, R11
-
-p2_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y2, 32(R11)
 	VMOVDQU Y1, 64(R11)
-	ADDQ    $0x20, R15
+	VMOVDQU Y3, 96(R11)
+	ADDQ    $0x40, R15
 	CMPQ    R15, $0x40
 	JNE     p2_pass
 	VZEROUPPER
@@ -29537,6 +24152,7 @@ p3_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -29552,85 +24168,141 @@ p3_row:
 
 p3_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      64(DX), Y12
+	VMOVDQU      96(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xdc
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xe4
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xec
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      192(DX), Y12
+	VMOVDQU      224(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xdc
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xe4
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xec
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 16(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 16(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 16(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      320(DX), Y12
+	VMOVDQU      352(DX), Y13
 	VPBROADCASTD 20(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xdc
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 20(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xe4
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 20(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xec
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 24(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 24(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 24(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VMOVDQU      448(DX), Y12
+	VMOVDQU      480(DX), Y13
 	VPBROADCASTD 28(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xdc
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xdd
 	VPBROADCASTD 28(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xe4
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xe5
 	VPBROADCASTD 28(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xec
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -29641,31 +24313,29 @@ p3_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p3_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p3_part
-	VPADDD       Y3, Y0, Y0
-	VPADDD       Y4, Y1, Y1
-	VPADDD       Y5, Y2, Y2
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y3, Y3
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y4, Y4
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y5, Y5
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p3_first
 	ADDQ         48(DI), R11
 
 p3_first:
-	TESTQ $0x00000020, R15
-	JZ    p3_even
-	ADDQ  $0x20, R11
-
-p3_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y3, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y4, 96(R11)
 	VMOVDQU Y2, 128(R11)
-	ADDQ    $0x20, R15
+	VMOVDQU Y5, 160(R11)
+	ADDQ    $0x40, R15
 	CMPQ    R15, $0x40
 	JNE     p3_pass
 	VZEROUPPER
@@ -29688,6 +24358,7 @@ p4_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -29703,109 +24374,181 @@ p4_row:
 
 p4_col:
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      64(DX), Y12
+	VMOVDQU      96(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xf4
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xfc
+	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 8(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      192(DX), Y12
+	VMOVDQU      224(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xf4
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xfc
+	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 16(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 16(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 16(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 16(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      320(DX), Y12
+	VMOVDQU      352(DX), Y13
 	VPBROADCASTD 20(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 20(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 20(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xf4
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 20(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xfc
+	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 24(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 24(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 24(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 24(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VMOVDQU      448(DX), Y12
+	VMOVDQU      480(DX), Y13
 	VPBROADCASTD 28(R11), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xe4
+	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xe5
 	VPBROADCASTD 28(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xec
+	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xed
 	VPBROADCASTD 28(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
-	BYTE         $0xf4
+	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 28(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
-	BYTE         $0xfc
+	BYTE         $0xdc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -29816,34 +24559,33 @@ p4_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p4_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p4_part
-	VPADDD       Y4, Y0, Y0
-	VPADDD       Y5, Y1, Y1
-	VPADDD       Y6, Y2, Y2
-	VPADDD       Y7, Y3, Y3
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y4, Y4
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y5, Y5
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y6, Y6
 	VPADDD       (BX), Y3, Y3
+	VPADDD       32(BX), Y7, Y7
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p4_first
 	ADDQ         48(DI), R11
 
 p4_first:
-	TESTQ $0x00000020, R15
-	JZ    p4_even
-	ADDQ  $0x20, R11
-
-p4_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y4, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y5, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y6, 160(R11)
 	VMOVDQU Y3, 192(R11)
-	ADDQ    $0x20, R15
+	VMOVDQU Y7, 224(R11)
+	ADDQ    $0x40, R15
 	CMPQ    R15, $0x40
 	JNE     p4_pass
 	VZEROUPPER
@@ -29858,11 +24600,17 @@ p5_pass:
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
 	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	VPXOR Y8, Y8, Y8
+	VPXOR Y9, Y9, Y9
 	MOVQ  8(DI), DX
 	ADDQ  R15, DX
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -29879,133 +24627,221 @@ p5_row:
 p5_col:
 	LEAQ         (R11)(R14*4), AX
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD (AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	VMOVDQU      64(DX), Y12
+	VMOVDQU      96(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 4(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 4(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 8(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 8(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	VMOVDQU      192(DX), Y12
+	VMOVDQU      224(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 12(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 12(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 16(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD 16(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 16(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 16(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 16(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	VMOVDQU      320(DX), Y12
+	VMOVDQU      352(DX), Y13
 	VPBROADCASTD 20(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD 20(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 20(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 20(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 20(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 24(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD 24(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 24(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 24(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 24(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	VMOVDQU      448(DX), Y12
+	VMOVDQU      480(DX), Y13
 	VPBROADCASTD 28(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xed
 	VPBROADCASTD 28(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xf5
 	VPBROADCASTD 28(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x5205c2c4
+	BYTE         $0xfd
 	VPBROADCASTD 28(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xc5
 	VPBROADCASTD 28(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xcd
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
@@ -30016,32 +24852,37 @@ p5_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p5_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p5_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y5, Y5
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y6, Y6
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y7, Y7
 	VPADDD       (BX), Y3, Y3
+	VPADDD       32(BX), Y8, Y8
 	VPADDD       (BX), Y4, Y4
+	VPADDD       32(BX), Y9, Y9
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p5_first
 	ADDQ         48(DI), R11
 
 p5_first:
-	TESTQ $0x00000020, R15
-	JZ    p5_even
-	ADDQ  $0x20, R11
-
-p5_even:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y5, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y6, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y7, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y8, 224(R11)
 	VMOVDQU Y4, 256(R11)
-	ADDQ    $0x20, R15
+	VMOVDQU Y9, 288(R11)
+	ADDQ    $0x40, R15
 	CMPQ    R15, $0x40
 	JNE     p5_pass
 	VZEROUPPER
@@ -30051,1764 +24892,6 @@ p6:
 	XORL R15, R15
 
 p6_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p6_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p6_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p6_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p6_col:
-	LEAQ         (R11)(R14*4), AX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VMOVDQU      64(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VMOVDQU      192(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 16(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 16(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 16(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 16(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VMOVDQU      320(DX), Y12
-	VPBROADCASTD 20(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 20(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 20(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 20(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 24(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 24(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 24(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 24(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VMOVDQU      448(DX), Y12
-	VPBROADCASTD 28(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 28(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 28(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 28(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p6_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p6_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p6_block
-	DECQ         BX
-	JNZ          p6_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p6_first
-	ADDQ         48(DI), R11
-
-p6_first:
-	TESTQ $0x00000020, R15
-	JZ    p6_even
-	ADDQ  $0x20, R11
-
-p6_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	ADDQ    $0x20, R15
-	CMPQ    R15, $0x40
-	JNE     p6_pass
-	VZEROUPPER
-	RET
-
-p7:
-	XORL R15, R15
-
-p7_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p7_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p7_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p7_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p7_col:
-	LEAQ         (R11)(R14*4), AX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VMOVDQU      64(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VMOVDQU      192(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 16(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 16(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 16(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 16(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 16(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VMOVDQU      320(DX), Y12
-	VPBROADCASTD 20(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 20(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 20(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 20(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 20(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 24(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 24(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 24(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 24(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 24(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VMOVDQU      448(DX), Y12
-	VPBROADCASTD 28(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 28(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 28(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 28(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 28(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p7_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p7_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p7_block
-	DECQ         BX
-	JNZ          p7_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p7_first
-	ADDQ         48(DI), R11
-
-p7_first:
-	TESTQ $0x00000020, R15
-	JZ    p7_even
-	ADDQ  $0x20, R11
-
-p7_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	ADDQ    $0x20, R15
-	CMPQ    R15, $0x40
-	JNE     p7_pass
-	VZEROUPPER
-	RET
-
-p8:
-	XORL R15, R15
-
-p8_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p8_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p8_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p8_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p8_col:
-	LEAQ         (R11)(R14*4), AX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VMOVDQU      64(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VMOVDQU      192(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 16(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 16(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 16(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 16(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 16(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 16(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VMOVDQU      320(DX), Y12
-	VPBROADCASTD 20(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 20(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 20(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 20(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 20(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 20(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 24(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 24(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 24(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 24(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 24(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 24(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VMOVDQU      448(DX), Y12
-	VPBROADCASTD 28(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 28(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 28(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 28(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 28(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 28(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p8_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p8_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p8_block
-	DECQ         BX
-	JNZ          p8_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p8_first
-	ADDQ         48(DI), R11
-
-p8_first:
-	TESTQ $0x00000020, R15
-	JZ    p8_even
-	ADDQ  $0x20, R11
-
-p8_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	ADDQ    $0x20, R15
-	CMPQ    R15, $0x40
-	JNE     p8_pass
-	VZEROUPPER
-	RET
-
-p9:
-	XORL R15, R15
-
-p9_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p9_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p9_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p9_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p9_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VMOVDQU      64(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VMOVDQU      192(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 16(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 16(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 16(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 16(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 16(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 16(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 16(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VMOVDQU      320(DX), Y12
-	VPBROADCASTD 20(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 20(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 20(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 20(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 20(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 20(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 20(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 24(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 24(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 24(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 24(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 24(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 24(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 24(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VMOVDQU      448(DX), Y12
-	VPBROADCASTD 28(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 28(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 28(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 28(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 28(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 28(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 28(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p9_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p9_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p9_block
-	DECQ         BX
-	JNZ          p9_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p9_first
-	ADDQ         48(DI), R11
-
-p9_first:
-	TESTQ $0x00000020, R15
-	JZ    p9_even
-	ADDQ  $0x20, R11
-
-p9_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	ADDQ    $0x20, R15
-	CMPQ    R15, $0x40
-	JNE     p9_pass
-	VZEROUPPER
-	RET
-
-p10:
-	XORL R15, R15
-
-p10_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p10_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p10_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p10_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p10_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VMOVDQU      64(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VMOVDQU      192(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 16(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 16(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 16(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 16(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 16(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 16(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 16(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VMOVDQU      320(DX), Y12
-	VPBROADCASTD 20(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 20(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 20(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 20(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 20(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 20(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 20(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 24(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 24(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 24(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 24(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 24(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 24(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 24(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VMOVDQU      448(DX), Y12
-	VPBROADCASTD 28(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 28(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 28(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 28(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 28(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 28(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 28(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p10_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p10_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p10_block
-	DECQ         BX
-	JNZ          p10_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	VPADDD       (BX), Y9, Y9
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p10_first
-	ADDQ         48(DI), R11
-
-p10_first:
-	TESTQ $0x00000020, R15
-	JZ    p10_even
-	ADDQ  $0x20, R11
-
-p10_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-	ADDQ    $0x20, R15
-	CMPQ    R15, $0x40
-	JNE     p10_pass
-	VZEROUPPER
-	RET
-
-p11:
-	XORL R15, R15
-
-p11_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	VPXOR Y10, Y10, Y10
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-
-p11_part:
-	MOVQ (DI), SI
-	MOVQ 64(DI), R8
-
-p11_block:
-	MOVQ SI, R9
-	MOVQ 80(DI), R10
-
-p11_row:
-	MOVQ R9, R11
-	MOVQ 96(DI), R12
-
-p11_col:
-	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
-	VMOVDQU      (DX), Y12
-	VPBROADCASTD (R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD (R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD (R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD (R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD (AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD (AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD (CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VMOVDQU      64(DX), Y12
-	VPBROADCASTD 4(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 4(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 4(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VMOVDQU      128(DX), Y12
-	VPBROADCASTD 8(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 8(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 8(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VMOVDQU      192(DX), Y12
-	VPBROADCASTD 12(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 12(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 12(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VMOVDQU      256(DX), Y12
-	VPBROADCASTD 16(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 16(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 16(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 16(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 16(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 16(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 16(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VMOVDQU      320(DX), Y12
-	VPBROADCASTD 20(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 20(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 20(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 20(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 20(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 20(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 20(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VMOVDQU      384(DX), Y12
-	VPBROADCASTD 24(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 24(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 24(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 24(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 24(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 24(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 24(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VMOVDQU      448(DX), Y12
-	VPBROADCASTD 28(R11), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(R11)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(R11)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xd4
-	VPBROADCASTD 28(R11)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xdc
-	VPBROADCASTD 28(AX), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xe4
-	VPBROADCASTD 28(AX)(R14*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xec
-	VPBROADCASTD 28(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 28(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 28(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(CX)(R14*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p11_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p11_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p11_block
-	DECQ         BX
-	JNZ          p11_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       (BX), Y1, Y1
-	VPADDD       (BX), Y2, Y2
-	VPADDD       (BX), Y3, Y3
-	VPADDD       (BX), Y4, Y4
-	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	VPADDD       (BX), Y9, Y9
-	VPADDD       (BX), Y10, Y10
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p11_first
-	ADDQ         48(DI), R11
-
-p11_first:
-	TESTQ $0x00000020, R15
-	JZ    p11_even
-	ADDQ  $0x20, R11
-
-p11_even:
-	VMOVDQU Y0, (R11)
-	VMOVDQU Y1, 64(R11)
-	VMOVDQU Y2, 128(R11)
-	VMOVDQU Y3, 192(R11)
-	VMOVDQU Y4, 256(R11)
-	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-	VMOVDQU Y10, 640(R11)
-	ADDQ    $0x20, R15
-	CMPQ    R15, $0x40
-	JNE     p11_pass
-	VZEROUPPER
-	RET
-
-p12:
-	XORL R15, R15
-
-p12_pass:
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -31826,370 +24909,325 @@ p12_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
-p12_part:
+p6_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
 
-p12_block:
+p6_block:
 	MOVQ SI, R9
 	MOVQ 80(DI), R10
 
-p12_row:
+p6_row:
 	MOVQ R9, R11
 	MOVQ 96(DI), R12
 
-p12_col:
+p6_col:
 	LEAQ         (R11)(R14*4), AX
-	LEAQ         (AX)(R14*4), CX
 	VMOVDQU      (DX), Y12
+	VMOVDQU      32(DX), Y13
 	VPBROADCASTD (R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD (R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD (R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD (R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD (AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD (AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
-	VPBROADCASTD (AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD (AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD (CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD (CX)(R14*1), Y14
 	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD (CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD (CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
+	BYTE         $0xdd
 	VMOVDQU      64(DX), Y12
+	VMOVDQU      96(DX), Y13
 	VPBROADCASTD 4(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 4(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 4(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD 4(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 4(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD 4(AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
-	VPBROADCASTD 4(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 4(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 4(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 4(CX)(R14*1), Y14
 	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 4(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD 4(CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
+	BYTE         $0xdd
 	VMOVDQU      128(DX), Y12
+	VMOVDQU      160(DX), Y13
 	VPBROADCASTD 8(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 8(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 8(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD 8(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 8(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD 8(AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
-	VPBROADCASTD 8(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 8(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 8(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 8(CX)(R14*1), Y14
 	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 8(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD 8(CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
+	BYTE         $0xdd
 	VMOVDQU      192(DX), Y12
+	VMOVDQU      224(DX), Y13
 	VPBROADCASTD 12(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 12(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 12(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD 12(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 12(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD 12(AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
-	VPBROADCASTD 12(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 12(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 12(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 12(CX)(R14*1), Y14
 	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 12(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD 12(CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
+	BYTE         $0xdd
 	VMOVDQU      256(DX), Y12
+	VMOVDQU      288(DX), Y13
 	VPBROADCASTD 16(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 16(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 16(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD 16(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 16(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD 16(AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
-	VPBROADCASTD 16(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 16(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 16(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 16(CX)(R14*1), Y14
 	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 16(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD 16(CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
+	BYTE         $0xdd
 	VMOVDQU      320(DX), Y12
+	VMOVDQU      352(DX), Y13
 	VPBROADCASTD 20(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 20(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 20(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD 20(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 20(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD 20(AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
-	VPBROADCASTD 20(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 20(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 20(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 20(CX)(R14*1), Y14
 	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 20(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD 20(CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
+	BYTE         $0xdd
 	VMOVDQU      384(DX), Y12
+	VMOVDQU      416(DX), Y13
 	VPBROADCASTD 24(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 24(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 24(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD 24(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 24(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD 24(AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
-	VPBROADCASTD 24(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 24(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 24(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 24(CX)(R14*1), Y14
 	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 24(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD 24(CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
+	BYTE         $0xdd
 	VMOVDQU      448(DX), Y12
+	VMOVDQU      480(DX), Y13
 	VPBROADCASTD 28(R11), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xc4
+	LONG         $0x5205c2c4
+	BYTE         $0xf5
 	VPBROADCASTD 28(R11)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xcc
+	LONG         $0x520dc2c4
+	BYTE         $0xfd
 	VPBROADCASTD 28(R11)(R14*2), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xd4
+	LONG         $0x520542c4
+	BYTE         $0xc5
 	VPBROADCASTD 28(R11)(R13*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xdc
+	LONG         $0x520d42c4
+	BYTE         $0xcd
 	VPBROADCASTD 28(AX), Y15
 	LONG         $0x5205c2c4
 	BYTE         $0xe4
+	LONG         $0x520542c4
+	BYTE         $0xd5
 	VPBROADCASTD 28(AX)(R14*1), Y14
 	LONG         $0x520dc2c4
 	BYTE         $0xec
-	VPBROADCASTD 28(AX)(R14*2), Y15
-	LONG         $0x5205c2c4
-	BYTE         $0xf4
-	VPBROADCASTD 28(AX)(R13*1), Y14
-	LONG         $0x520dc2c4
-	BYTE         $0xfc
-	VPBROADCASTD 28(CX), Y15
-	LONG         $0x520542c4
-	BYTE         $0xc4
-	VPBROADCASTD 28(CX)(R14*1), Y14
 	LONG         $0x520d42c4
-	BYTE         $0xcc
-	VPBROADCASTD 28(CX)(R14*2), Y15
-	LONG         $0x520542c4
-	BYTE         $0xd4
-	VPBROADCASTD 28(CX)(R13*1), Y14
-	LONG         $0x520d42c4
-	BYTE         $0xdc
+	BYTE         $0xdd
 	ADDQ         $0x00000200, DX
 	ADDQ         104(DI), R11
 	DECQ         R12
-	JNZ          p12_col
+	JNZ          p6_col
 	ADDQ         88(DI), R9
 	DECQ         R10
-	JNZ          p12_row
+	JNZ          p6_row
 	ADDQ         72(DI), SI
 	DECQ         R8
-	JNZ          p12_block
-	DECQ         BX
-	JNZ          p12_part
+	JNZ          p6_block
+	DECQ         152(DI)
+	JNZ          p6_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
 	VPADDD       (BX), Y0, Y0
+	VPADDD       32(BX), Y6, Y6
 	VPADDD       (BX), Y1, Y1
+	VPADDD       32(BX), Y7, Y7
 	VPADDD       (BX), Y2, Y2
+	VPADDD       32(BX), Y8, Y8
 	VPADDD       (BX), Y3, Y3
+	VPADDD       32(BX), Y9, Y9
 	VPADDD       (BX), Y4, Y4
+	VPADDD       32(BX), Y10, Y10
 	VPADDD       (BX), Y5, Y5
-	VPADDD       (BX), Y6, Y6
-	VPADDD       (BX), Y7, Y7
-	VPADDD       (BX), Y8, Y8
-	VPADDD       (BX), Y9, Y9
-	VPADDD       (BX), Y10, Y10
-	VPADDD       (BX), Y11, Y11
+	VPADDD       32(BX), Y11, Y11
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
-	JLT          p12_first
+	JLT          p6_first
 	ADDQ         48(DI), R11
 
-p12_first:
-	TESTQ $0x00000020, R15
-	JZ    p12_even
-	ADDQ  $0x20, R11
-
-p12_even:
+p6_first:
 	VMOVDQU Y0, (R11)
+	VMOVDQU Y6, 32(R11)
 	VMOVDQU Y1, 64(R11)
+	VMOVDQU Y7, 96(R11)
 	VMOVDQU Y2, 128(R11)
+	VMOVDQU Y8, 160(R11)
 	VMOVDQU Y3, 192(R11)
+	VMOVDQU Y9, 224(R11)
 	VMOVDQU Y4, 256(R11)
+	VMOVDQU Y10, 288(R11)
 	VMOVDQU Y5, 320(R11)
-	VMOVDQU Y6, 384(R11)
-	VMOVDQU Y7, 448(R11)
-	VMOVDQU Y8, 512(R11)
-	VMOVDQU Y9, 576(R11)
-	VMOVDQU Y10, 640(R11)
-	VMOVDQU Y11, 704(R11)
-	ADDQ    $0x20, R15
+	VMOVDQU Y11, 352(R11)
+	ADDQ    $0x40, R15
 	CMPQ    R15, $0x40
-	JNE     p12_pass
+	JNE     p6_pass
 	VZEROUPPER
 	RET
 
@@ -32218,6 +25256,7 @@ p1_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -32274,7 +25313,7 @@ p1_step:
 	ADDQ    72(DI), SI
 	DECQ    R8
 	JNZ     p1_block
-	DECQ    BX
+	DECQ    152(DI)
 	JNZ     p1_part
 	MOVQ    24(DI), BX
 	ADDQ    R15, BX
@@ -32340,6 +25379,7 @@ p2_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -32416,7 +25456,7 @@ p2_step:
 	ADDQ    72(DI), SI
 	DECQ    R8
 	JNZ     p2_block
-	DECQ    BX
+	DECQ    152(DI)
 	JNZ     p2_part
 	MOVQ    24(DI), BX
 	ADDQ    R15, BX
@@ -32492,6 +25532,7 @@ p3_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -32588,7 +25629,7 @@ p3_step:
 	ADDQ    72(DI), SI
 	DECQ    R8
 	JNZ     p3_block
-	DECQ    BX
+	DECQ    152(DI)
 	JNZ     p3_part
 	MOVQ    24(DI), BX
 	ADDQ    R15, BX
@@ -32677,6 +25718,7 @@ p4_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -32793,7 +25835,7 @@ p4_step:
 	ADDQ    72(DI), SI
 	DECQ    R8
 	JNZ     p4_block
-	DECQ    BX
+	DECQ    152(DI)
 	JNZ     p4_part
 	MOVQ    24(DI), BX
 	ADDQ    R15, BX
@@ -32892,6 +25934,7 @@ p5_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -33029,7 +26072,7 @@ p5_step:
 	ADDQ    72(DI), SI
 	DECQ    R8
 	JNZ     p5_block
-	DECQ    BX
+	DECQ    152(DI)
 	JNZ     p5_part
 	MOVQ    24(DI), BX
 	ADDQ    R15, BX
@@ -33144,6 +26187,7 @@ p6_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p6_part:
 	MOVQ (DI), SI
@@ -33301,7 +26345,7 @@ p6_step:
 	ADDQ    72(DI), SI
 	DECQ    R8
 	JNZ     p6_block
-	DECQ    BX
+	DECQ    152(DI)
 	JNZ     p6_part
 	MOVQ    24(DI), BX
 	ADDQ    R15, BX
@@ -33428,6 +26472,7 @@ p1_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -33459,7 +26504,7 @@ p1_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p1_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p1_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -33525,6 +26570,7 @@ p2_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -33561,7 +26607,7 @@ p2_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p2_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p2_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -33637,6 +26683,7 @@ p3_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -33678,7 +26725,7 @@ p3_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p3_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p3_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -33767,6 +26814,7 @@ p4_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -33813,7 +26861,7 @@ p4_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p4_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p4_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -33912,6 +26960,7 @@ p5_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -33964,7 +27013,7 @@ p5_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p5_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p5_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -34079,6 +27128,7 @@ p6_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p6_part:
 	MOVQ (DI), SI
@@ -34136,7 +27186,7 @@ p6_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p6_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p6_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -34263,6 +27313,7 @@ p1_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -34343,7 +27394,7 @@ p1_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p1_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p1_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -34376,6 +27427,7 @@ p2_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -34496,7 +27548,7 @@ p2_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p2_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p2_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -34535,6 +27587,7 @@ p3_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -34695,7 +27748,7 @@ p3_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p3_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p3_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -34740,6 +27793,7 @@ p4_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -34940,7 +27994,7 @@ p4_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p4_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p4_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -34991,6 +28045,7 @@ p5_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -35232,7 +28287,7 @@ p5_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p5_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p5_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -35289,6 +28344,7 @@ p6_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p6_part:
 	MOVQ (DI), SI
@@ -35570,7 +28626,7 @@ p6_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p6_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p6_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -35635,6 +28691,7 @@ p1_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -35691,7 +28748,7 @@ p1_step:
 	ADDQ    72(DI), SI
 	DECQ    R8
 	JNZ     p1_block
-	DECQ    BX
+	DECQ    152(DI)
 	JNZ     p1_part
 	MOVQ    24(DI), BX
 	ADDQ    R15, BX
@@ -35757,6 +28814,7 @@ p2_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -35833,7 +28891,7 @@ p2_step:
 	ADDQ    72(DI), SI
 	DECQ    R8
 	JNZ     p2_block
-	DECQ    BX
+	DECQ    152(DI)
 	JNZ     p2_part
 	MOVQ    24(DI), BX
 	ADDQ    R15, BX
@@ -35909,6 +28967,7 @@ p3_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -36005,7 +29064,7 @@ p3_step:
 	ADDQ    72(DI), SI
 	DECQ    R8
 	JNZ     p3_block
-	DECQ    BX
+	DECQ    152(DI)
 	JNZ     p3_part
 	MOVQ    24(DI), BX
 	ADDQ    R15, BX
@@ -36094,6 +29153,7 @@ p4_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -36210,7 +29270,7 @@ p4_step:
 	ADDQ    72(DI), SI
 	DECQ    R8
 	JNZ     p4_block
-	DECQ    BX
+	DECQ    152(DI)
 	JNZ     p4_part
 	MOVQ    24(DI), BX
 	ADDQ    R15, BX
@@ -36309,6 +29369,7 @@ p5_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -36446,7 +29507,7 @@ p5_step:
 	ADDQ    72(DI), SI
 	DECQ    R8
 	JNZ     p5_block
-	DECQ    BX
+	DECQ    152(DI)
 	JNZ     p5_part
 	MOVQ    24(DI), BX
 	ADDQ    R15, BX
@@ -36561,6 +29622,7 @@ p6_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p6_part:
 	MOVQ (DI), SI
@@ -36718,7 +29780,7 @@ p6_step:
 	ADDQ    72(DI), SI
 	DECQ    R8
 	JNZ     p6_block
-	DECQ    BX
+	DECQ    152(DI)
 	JNZ     p6_part
 	MOVQ    24(DI), BX
 	ADDQ    R15, BX
@@ -36845,6 +29907,7 @@ p1_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -36876,7 +29939,7 @@ p1_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p1_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p1_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -36942,6 +30005,7 @@ p2_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -36978,7 +30042,7 @@ p2_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p2_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p2_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -37054,6 +30118,7 @@ p3_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -37095,7 +30160,7 @@ p3_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p3_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p3_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -37184,6 +30249,7 @@ p4_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -37230,7 +30296,7 @@ p4_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p4_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p4_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -37329,6 +30395,7 @@ p5_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -37381,7 +30448,7 @@ p5_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p5_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p5_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -37496,6 +30563,7 @@ p6_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p6_part:
 	MOVQ (DI), SI
@@ -37553,7 +30621,7 @@ p6_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p6_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p6_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -37680,6 +30748,7 @@ p1_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -37760,7 +30829,7 @@ p1_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p1_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p1_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -37793,6 +30862,7 @@ p2_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -37913,7 +30983,7 @@ p2_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p2_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p2_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -37952,6 +31022,7 @@ p3_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -38112,7 +31183,7 @@ p3_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p3_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p3_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -38157,6 +31228,7 @@ p4_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -38357,7 +31429,7 @@ p4_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p4_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p4_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -38408,6 +31480,7 @@ p5_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -38649,7 +31722,7 @@ p5_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p5_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p5_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -38706,6 +31779,7 @@ p6_pass:
 	MOVQ  40(DI), R14
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
+	MOVQ  BX, 152(DI)
 
 p6_part:
 	MOVQ (DI), SI
@@ -38987,7 +32061,7 @@ p6_col:
 	ADDQ         72(DI), SI
 	DECQ         R8
 	JNZ          p6_block
-	DECQ         BX
+	DECQ         152(DI)
 	JNZ          p6_part
 	MOVQ         24(DI), BX
 	ADDQ         R15, BX
@@ -40652,178 +33726,84 @@ done:
 	VZEROUPPER
 	RET
 
-// func intDepthwiseRowAVXVNNI(a *IntDepthwise)
+// func intDepthwiseRowAVX2(a *IntDepthwise)
 // Requires: AVX, AVX2
-TEXT ·intDepthwiseRowAVXVNNI(SB), NOSPLIT, $0-8
-	MOVQ a+0(FP), DI
-	MOVQ (DI), SI
-	MOVQ 16(DI), DX
-	MOVQ 64(DI), R15
-
-pixel:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	MOVQ  8(DI), BX
-	MOVQ  40(DI), AX
-	MOVQ  48(DI), CX
-
-taps:
-	MOVQ         (AX), R8
-	VMOVDQU      (SI)(R8*1), X4
-	MOVQ         8(AX), R9
-	VMOVDQU      (SI)(R9*1), X5
-	MOVQ         16(AX), R10
-	VMOVDQU      (SI)(R10*1), X6
-	MOVQ         24(AX), R11
-	VMOVDQU      (SI)(R11*1), X7
-	VPUNPCKLBW   X5, X4, X8
-	VPUNPCKHBW   X5, X4, X9
-	VPUNPCKLBW   X7, X6, X10
-	VPUNPCKHBW   X7, X6, X11
-	VPUNPCKLWD   X10, X8, X4
-	VPUNPCKHWD   X10, X8, X5
-	VPUNPCKLWD   X11, X9, X6
-	VPUNPCKHWD   X11, X9, X7
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VMOVDQU      (BX), Y8
-	LONG         $0x505dc2c4
-	BYTE         $0xc0
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VMOVDQU      32(BX), Y9
-	LONG         $0x504dc2c4
-	BYTE         $0xc9
-	ADDQ         $0x20, AX
-	ADDQ         $0x40, BX
-	DECQ         CX
-	JNZ          taps
-	MOVQ         24(DI), AX
-	VPADDD       (AX), Y0, Y0
-	VPADDD       32(AX), Y1, Y1
-	MOVQ         32(DI), AX
-	TESTQ        AX, AX
-	JZ           sums
+TEXT ·intDepthwiseRowAVX2(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), DI
+	MOVQ         (DI), SI
+	MOVQ         16(DI), DX
+	MOVQ         64(DI), R15
+	MOVQ         24(DI), R12
+	MOVQ         32(DI), R13
+	VMOVDQU      (R12), X10
+	VINSERTI128  $0x01, 32(R12), Y10, Y10
+	VMOVDQU      16(R12), X11
+	VINSERTI128  $0x01, 48(R12), Y11, Y11
 	VPBROADCASTW 72(DI), Y12
 	VPBROADCASTB 74(DI), Y13
 	VPBROADCASTB 75(DI), Y14
 	VMOVDQU      intPixels2<>+0(SB), Y15
+
+pixel:
+	VMOVDQA Y10, Y0
+	VMOVDQA Y11, Y1
+	MOVQ    80(DI), BX
+	MOVQ    40(DI), AX
+	MOVQ    48(DI), CX
+
+taps:
+	MOVQ         (AX), R8
+	VPMOVZXBW    (SI)(R8*1), Y2
+	MOVQ         8(AX), R9
+	VPMOVZXBW    (SI)(R9*1), Y3
+	MOVQ         16(AX), R10
+	VPMOVZXBW    (SI)(R10*1), Y4
+	MOVQ         24(AX), R11
+	VPMOVZXBW    (SI)(R11*1), Y5
+	VPUNPCKLWD   Y3, Y2, Y6
+	VPUNPCKHWD   Y3, Y2, Y7
+	VPMADDWD     (BX), Y6, Y6
+	VPADDD       Y6, Y0, Y0
+	VPMADDWD     32(BX), Y7, Y7
+	VPADDD       Y7, Y1, Y1
+	VPUNPCKLWD   Y5, Y4, Y6
+	VPUNPCKHWD   Y5, Y4, Y7
+	VPMADDWD     64(BX), Y6, Y6
+	VPADDD       Y6, Y0, Y0
+	VPMADDWD     96(BX), Y7, Y7
+	VPADDD       Y7, Y1, Y1
+	ADDQ         $0x20, AX
+	ADDQ         $0x00000080, BX
+	DECQ         CX
+	JNZ          taps
+	TESTQ        R13, R13
+	JZ           sums
+	VMOVDQU      (R13), X8
+	VINSERTI128  $0x01, 32(R13), Y8, Y8
+	VMOVDQU      16(R13), X9
+	VINSERTI128  $0x01, 48(R13), Y9, Y9
 	VCVTDQ2PS    Y0, Y0
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       (AX), Y0, Y0
-	VMULPS       32(AX), Y1, Y1
+	VMULPS       Y8, Y0, Y0
+	VMULPS       Y9, Y1, Y1
 	VCVTPS2DQ    Y0, Y0
 	VCVTPS2DQ    Y1, Y1
 	VPACKSSDW    Y1, Y0, Y0
 	VPADDSW      Y12, Y0, Y0
-	VPACKUSWB    Y0, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSWB    X1, X0, X0
+	VPMAXUB      X13, X0, X0
+	VPMINUB      X14, X0, X0
 	VMOVDQU      X0, (DX)
 	ADDQ         $0x10, DX
 	JMP          next
 
 sums:
-	VMOVDQU Y0, (DX)
-	VMOVDQU Y1, 32(DX)
-	ADDQ    $0x40, DX
-
-next:
-	ADDQ 56(DI), SI
-	DECQ R15
-	JNZ  pixel
-	VZEROUPPER
-	RET
-
-// func intDepthwiseRowAVX2(a *IntDepthwise)
-// Requires: AVX, AVX2
-TEXT ·intDepthwiseRowAVX2(SB), NOSPLIT, $0-8
-	MOVQ a+0(FP), DI
-	MOVQ (DI), SI
-	MOVQ 16(DI), DX
-	MOVQ 64(DI), R15
-
-pixel:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	MOVQ  8(DI), BX
-	MOVQ  40(DI), AX
-	MOVQ  48(DI), CX
-
-taps:
-	MOVQ         (AX), R8
-	VMOVDQU      (SI)(R8*1), X4
-	MOVQ         8(AX), R9
-	VMOVDQU      (SI)(R9*1), X5
-	MOVQ         16(AX), R10
-	VMOVDQU      (SI)(R10*1), X6
-	MOVQ         24(AX), R11
-	VMOVDQU      (SI)(R11*1), X7
-	VPUNPCKLBW   X5, X4, X8
-	VPUNPCKHBW   X5, X4, X9
-	VPUNPCKLBW   X7, X6, X10
-	VPUNPCKHBW   X7, X6, X11
-	VPUNPCKLWD   X10, X8, X4
-	VPUNPCKHWD   X10, X8, X5
-	VPUNPCKLWD   X11, X9, X6
-	VPUNPCKHWD   X11, X9, X7
-	VPMOVZXBW    X4, Y4
-	VPMOVSXBW    (BX), Y8
-	VPMADDWD     Y8, Y4, Y4
-	VPADDD       Y4, Y0, Y0
-	VPMOVZXBW    X5, Y5
-	VPMOVSXBW    16(BX), Y9
-	VPMADDWD     Y9, Y5, Y5
-	VPADDD       Y5, Y1, Y1
-	VPMOVZXBW    X6, Y6
-	VPMOVSXBW    32(BX), Y10
-	VPMADDWD     Y10, Y6, Y6
-	VPADDD       Y6, Y2, Y2
-	VPMOVZXBW    X7, Y7
-	VPMOVSXBW    48(BX), Y11
-	VPMADDWD     Y11, Y7, Y7
-	VPADDD       Y7, Y3, Y3
-	ADDQ         $0x20, AX
-	ADDQ         $0x40, BX
-	DECQ         CX
-	JNZ          taps
-	VPHADDD      Y1, Y0, Y0
-	VPERMQ       $0xd8, Y0, Y0
-	VPHADDD      Y3, Y2, Y2
-	VPERMQ       $0xd8, Y2, Y2
-	MOVQ         24(DI), AX
-	VPADDD       (AX), Y0, Y0
-	VPADDD       32(AX), Y2, Y2
-	MOVQ         32(DI), AX
-	TESTQ        AX, AX
-	JZ           sums
-	VPBROADCASTW 72(DI), Y12
-	VPBROADCASTB 74(DI), Y13
-	VPBROADCASTB 75(DI), Y14
-	VMOVDQU      intPixels2<>+0(SB), Y15
-	VCVTDQ2PS    Y0, Y0
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       (AX), Y0, Y0
-	VMULPS       32(AX), Y2, Y2
-	VCVTPS2DQ    Y0, Y0
-	VCVTPS2DQ    Y2, Y2
-	VPACKSSDW    Y2, Y0, Y0
-	VPADDSW      Y12, Y0, Y0
-	VPACKUSWB    Y0, Y0, Y0
-	VPMAXUB      Y13, Y0, Y0
-	VPMINUB      Y14, Y0, Y0
-	VPERMD       Y0, Y15, Y0
 	VMOVDQU      X0, (DX)
-	ADDQ         $0x10, DX
-	JMP          next
-
-sums:
-	VMOVDQU Y0, (DX)
-	VMOVDQU Y2, 32(DX)
-	ADDQ    $0x40, DX
+	VEXTRACTI128 $0x01, Y0, 32(DX)
+	VMOVDQU      X1, 16(DX)
+	VEXTRACTI128 $0x01, Y1, 48(DX)
+	ADDQ         $0x40, DX
 
 next:
 	ADDQ 56(DI), SI

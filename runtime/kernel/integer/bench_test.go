@@ -17,11 +17,10 @@ import (
 // bench is a kernel with the memory of its operands.
 type bench struct {
 	*testing.B
-	m    memory
-	r    *rand.Rand
-	w    []byte
-	size int // of an element of the weights
-	ops  float64
+	m   memory
+	r   *rand.Rand
+	w   []byte
+	ops float64
 }
 
 func newBench(b *testing.B, ops float64) *bench {

@@ -160,6 +160,11 @@ func (j *convDirect) Part(c *kernel.Context, i, worker int) {
 		run := min(t1-t, perRow-xi)
 		x, end := team.Cut(width, perRow, xi), team.Cut(width, perRow, xi+run)
 		a.In = unsafe.Pointer(&src[k.Src.At(n, u.in, y*k.SH-k.PadTop, x*k.SW-k.PadLeft)])
+		if i/chunks%units < units-1 {
+			steps := a.Parts * a.Blocks * a.Rows * a.Cols
+			bytes := steps * k.Src.Lanes() * u.width
+			a.Ahead(uintptr(a.W)+uintptr(bytes), bytes, steps, t-t0, t1-t0)
+		}
 		k.output(c, &a, &v, n, u, y, x, end-x)
 		t += run
 	}

@@ -198,18 +198,18 @@ type window struct{ kh, kw, sh, sw, dh, dw, top, left int }
 func (m *memory) compare(t *testing.T, k any, seed uint64, src, dst *kernel.Image, q *quantised, w []int16, icg, groups int, f window) {
 	t.Helper()
 	in := view[byte](m, src.Ref)
-	ocg := dst.C / groups
+	ocg, plane, lanes := dst.C/groups, src.Plane(), src.Lanes()
 	for n := range dst.N {
 		for o := range dst.C {
 			for y := range dst.H {
 				for x := range dst.W {
 					sum := 0
-					for c := range icg {
-						ch := o/ocg*icg + c
-						for i := range f.kh {
-							for j := range f.kw {
-								at := src.At(n, ch/src.Lanes(), y*f.sh-f.top+i*f.dh, x*f.sw-f.left+j*f.dw) + ch%src.Lanes()
-								sum += (int(in[at]) - int(q.zero)) * int(w[((o*icg+c)*f.kh+i)*f.kw+j])
+					for i := range f.kh {
+						for j := range f.kw {
+							pixel := in[src.At(n, 0, y*f.sh-f.top+i*f.dh, x*f.sw-f.left+j*f.dw):]
+							for c := range icg {
+								ch := o/ocg*icg + c
+								sum += (int(pixel[ch/lanes*plane+ch%lanes]) - int(q.zero)) * int(w[((o*icg+c)*f.kh+i)*f.kw+j])
 							}
 						}
 					}
@@ -344,7 +344,7 @@ func TestDepthwise(t *testing.T) {
 // have the signs of the transforms, so that transformed values reach their limits.
 func TestWinograd(t *testing.T) {
 	tiers(t, func(t *testing.T) {
-		for seed := range uint64(60) {
+		for seed := range uint64(40) {
 			r := rand.New(rand.NewPCG(seed, 4))
 			k := Winograd{PadTop: r.IntN(2), PadLeft: r.IntN(2), Tiles: pick(r, 3, 14, 20), OutBlocks: 1 + r.IntN(2)}
 			n, ic, oc := pick(r, 1, 2), pick(r, 3, 16, 40), pick(r, 5, 16, 33, 64, 80)

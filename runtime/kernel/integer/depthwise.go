@@ -25,8 +25,8 @@ type Depthwise struct {
 // groups returns the number of groups of four taps.
 func (k *Depthwise) groups() int { return max(1, k.Parts) * k.KH * team.Split(k.KW, 4) }
 
-// ScratchBytes is the size of the offsets of the taps, or of widened weights.
-func (k *Depthwise) ScratchBytes() int { return max(k.groups()*4*8, 192*2) }
+// ScratchBytes is the size of widened weights, and of the offsets of the taps.
+func (k *Depthwise) ScratchBytes() int { return simd.IntWideBytes(k.groups()) + k.groups()*4*8 }
 
 // three reports whether a kernel for 3×3 taps computes the convolution.
 func (k *Depthwise) three() bool {
@@ -63,15 +63,17 @@ func (k *Depthwise) Part(c *kernel.Context, i, worker int) {
 	if quantised {
 		a.Multiplier = unsafe.Pointer(&v.multiplier)
 	}
+	wide := unsafe.Pointer(unsafe.SliceData(c.Scratch(worker)))
 	if k.three() {
 		a.In = unsafe.Pointer(&src[k.Src.At(n, b, y0*k.SH-k.PadTop, -k.PadLeft)])
 		a.Out = unsafe.Pointer(&c.Bytes(k.Dst.Ref, 1)[k.Dst.At(n, b, y0, 0)])
 		a.Row, a.OutRow, a.Rows = k.Src.RowBytes(), k.Dst.RowBytes(), y1-y0
-		if a.Compute3((*[192]int16)(unsafe.Pointer(unsafe.SliceData(c.Scratch(worker))))) {
+		if a.Compute3(wide) {
 			return
 		}
 	}
-	a.Taps = k.taps(c.Scratch(worker))
+	a.Prepare(wide)
+	a.Taps = k.taps(c.Scratch(worker)[simd.IntWideBytes(a.Groups):])
 	for y := y0; y < y1; y++ {
 		a.In = unsafe.Pointer(&src[k.Src.At(n, b, y*k.SH-k.PadTop, -k.PadLeft)])
 		o := k.Dst.At(n, b, y, 0)

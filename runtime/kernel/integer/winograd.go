@@ -155,8 +155,19 @@ func (k *Winograd) multiply(c *kernel.Context, s winogradScratch, tiles, first, 
 	step := k.Src.Blocks() * 16 * 32 * 2
 	a := simd.IntTile{Start: unsafe.Pointer(&zeros), Pix: 32, Parts: 1, Blocks: k.Src.Blocks(), BlockStride: positions * k.inPitch(), Rows: 1, Cols: 1}
 	a.OutBlock = positions * k.outPitch()
+	pieces := team.Split(tiles, simd.Active().IntPixels)
 	for pos := range positions {
 		for ob := first; ob < last; ob++ {
+			// A position reads its block of weights once. That is too short for the hardware
+			// to prefetch.
+			next := pos*pitch + (ob+1)*step
+			if ob == last-1 {
+				next = (pos+1)*pitch + first*step
+				if pos == positions-1 {
+					next = last % outBlocks(k.Dst.C) * step
+				}
+			}
+			a.Ahead(uintptr(unsafe.Pointer(unsafe.SliceData(w)))+uintptr(next), step, a.Blocks, 0, pieces)
 			a.In = unsafe.Pointer(&s.v[pos*k.inPitch()])
 			a.W = unsafe.Pointer(&w[pos*pitch+ob*step])
 			a.Out = unsafe.Pointer(&s.m[((ob-first)*2*positions+pos)*k.outPitch()])
