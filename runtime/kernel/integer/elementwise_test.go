@@ -403,8 +403,8 @@ func TestPools(t *testing.T) {
 		if r.IntN(4) == 0 {
 			g = Window{KH: h, KW: w, SH: 1, SW: 1, DH: 1, DW: 1}
 		}
-		g.PadTop, g.PadLeft = r.IntN(g.KH), r.IntN(g.KW)
-		bottom, right := r.IntN(g.KH), r.IntN(g.KW)
+		g.PadTop, g.PadLeft = r.IntN(g.KH+2), r.IntN(g.KW+2) // windows may have no pixels
+		bottom, right := r.IntN(g.KH+2), r.IntN(g.KW+2)
 		tall, wide := h+g.PadTop+bottom-(g.KH-1)*g.DH-1, w+g.PadLeft+right-(g.KW-1)*g.DW-1
 		if tall < 0 || wide < 0 {
 			continue

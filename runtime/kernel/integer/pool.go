@@ -14,8 +14,8 @@ type Window struct {
 	PadTop, PadLeft int
 }
 
-// MaxPool is the maximum over windows of an image of bytes. Every window has a pixel of
-// the image.
+// MaxPool is the maximum over windows of an image of bytes, 0 for a window without pixels
+// of the image.
 type MaxPool struct {
 	Src, Dst kernel.Image
 	Window
@@ -62,7 +62,11 @@ func (k *MaxPool) Part(c *kernel.Context, i, worker int) {
 			if x == lo && lo < hi {
 				count = hi - lo
 			}
-			maxPixels(out[x*block:(x+count)*block], src[m.At(n, b, y0, x0):], block, k.SW*block, ny, k.DH*m.Row(), nx, k.DW*block)
+			if o := out[x*block : (x+count)*block]; ny*nx > 0 {
+				maxPixels(o, src[m.At(n, b, y0, x0):], block, k.SW*block, ny, k.DH*m.Row(), nx, k.DW*block)
+			} else {
+				clear(o)
+			}
 			x += count
 		}
 	}
