@@ -39,7 +39,7 @@ func (b *builder) poolImage(n *ir.Node, p ir.Pool) error {
 	k, doc := b.poolKernel(n, p)
 	b.emit(fmt.Sprintf("%s (%s)", doc, poolAlone(n, p)), []*place{src}, []*place{dst}, func() kernel.Kernel {
 		if isByte(src.DType) {
-			return &integer.MaxPool{Src: src.img(), Dst: dst.img(), Window: byteWindow(p)}
+			return &integer.MaxPool{Src: src.img(), Dst: dst.img(), Window: byteWindow(p), Empty: byte(stored(src.DType, 0))}
 		}
 		k := k
 		k.Src, k.Dst = src.img(), dst.img()

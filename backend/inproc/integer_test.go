@@ -301,7 +301,7 @@ func (s *integers) global(x *ir.Value) (*ir.Value, error) {
 func (s *integers) window(in ir.Shape) (kernel, strides, pads, dilations []int, ok bool) {
 	k := 2 + s.IntN(2)
 	for range 4 {
-		pads = append(pads, s.IntN(k))
+		pads = append(pads, s.IntN(k+1)) // a window may have no pixels
 	}
 	ok = in[2]+pads[0]+pads[2] >= k && in[3]+pads[1]+pads[3] >= k
 	return []int{k, k}, []int{1 + s.IntN(2), 1 + s.IntN(2)}, pads, []int{1, 1}, ok

@@ -411,7 +411,7 @@ func TestPools(t *testing.T) {
 		}
 		oh, ow := tall/g.SH+1, wide/g.SW+1
 		src, dst := a.image(kernel.Uint8, block, n, c, h, w), a.image(kernel.Uint8, block, n, c, oh, ow)
-		p := &MaxPool{Src: src, Dst: dst, Window: g}
+		p := &MaxPool{Src: src, Dst: dst, Window: g, Empty: byte(r.Uint32())}
 		q := &AveragePool{Src: src, Dst: dst, Window: g, PadBottom: bottom, PadRight: right, CountPad: r.IntN(2) == 0, XScale: 0.3, YScale: float32(0.1 + r.Float64()), XZero: r.IntN(256), YZero: r.IntN(256)}
 		// over calls f with the elements of a window, and returns the number of elements
 		// inside the padded image.
@@ -432,7 +432,11 @@ func TestPools(t *testing.T) {
 		a.run(t, p, &dst, func(t *testing.T) {
 			overImage(&dst, func(n, ch, y, x int) {
 				want := 0
-				over(n, ch, y, x, func(v int) { want = max(want, v) })
+				empty := true
+				over(n, ch, y, x, func(v int) { want, empty = max(want, v), false })
+				if empty {
+					want = int(p.Empty)
+				}
 				if got := a.at(&dst, n, ch, y, x); int(got) != want {
 					t.Fatalf("seed %d: maximum is %d, want %d", seed, got, want)
 				}

@@ -14,11 +14,12 @@ type Window struct {
 	PadTop, PadLeft int
 }
 
-// MaxPool is the maximum over windows of an image of bytes, 0 for a window without pixels
-// of the image.
+// MaxPool is the maximum over windows of an image of bytes. It is Empty for a window
+// without pixels of the image.
 type MaxPool struct {
 	Src, Dst kernel.Image
 	Window
+	Empty byte
 }
 
 // AveragePool is the average over windows of an image of bytes, requantised:
@@ -65,7 +66,9 @@ func (k *MaxPool) Part(c *kernel.Context, i, worker int) {
 			if o := out[x*block : (x+count)*block]; ny*nx > 0 {
 				maxPixels(o, src[m.At(n, b, y0, x0):], block, k.SW*block, ny, k.DH*m.Row(), nx, k.DW*block)
 			} else {
-				clear(o)
+				for ch := range o {
+					o[ch] = k.Empty
+				}
 			}
 			x += count
 		}
