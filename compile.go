@@ -20,6 +20,9 @@ type Compiled struct {
 	Report  *passes.Report // effects of the passes
 	Program *cpu.Program   // steps that compute Graph
 	Options Options
+	// Quantized describes the quantisation if the model is the result of
+	// [Quantized.Compile], otherwise it is nil.
+	Quantized *QuantizedReport
 
 	batch int         // number of examples per run; 0 if Options.Batches is empty
 	more  []*Compiled // the model compiled for the larger sizes of Options.Batches; all share one weights file
@@ -54,8 +57,8 @@ func Compile(path string, o Options) (*Compiled, error) {
 	return c, nil
 }
 
-// CompileModel compiles a model that is loaded already. It ignores o.Source and
-// o.Batches. Closing the result releases m.
+// CompileModel compiles a model that is loaded already. Of o.Source it
+// uses the bounds only. It ignores o.Batches. Closing the result releases m.
 func CompileModel(m *source.Model, o Options) (*Compiled, error) {
 	o.Batches = nil
 	return compile([]*source.Model{m}, o)
@@ -71,6 +74,7 @@ func compile(models []*source.Model, o Options) (*Compiled, error) {
 			return nil, err
 		}
 	}
+	progress := o.timed()
 	list := make([]*Compiled, len(models))
 	graphs := make([]*ir.Graph, len(models))
 	for i, m := range models {
@@ -80,8 +84,14 @@ func compile(models []*source.Model, o Options) (*Compiled, error) {
 		}
 		cfg := o.Passes
 		cfg.Exact = o.Exact
-		cfg.Progress = func(done, total int) error { return o.Progress.Update("passes", done, total) }
+		cfg.Progress = func(done, total int) error { return progress.Update("passes", done, total) }
+		if err := checkWork(c.Graph, &o.Source.Bounds); err != nil {
+			return nil, err
+		}
 		if c.Report, err = passes.Run(c.Graph, &cfg); err != nil {
+			return nil, err
+		}
+		if err := checkConstants(c.Graph); err != nil {
 			return nil, err
 		}
 		if err := cpu.RoundWeights(c.Graph, o.Weights); err != nil {
@@ -89,7 +99,7 @@ func compile(models []*source.Model, o Options) (*Compiled, error) {
 		}
 		list[i], graphs[i] = c, c.Graph
 	}
-	if err := o.Progress.Update("schedule", 0, 1); err != nil {
+	if err := progress.Update("schedule", 0, 1); err != nil {
 		return nil, err
 	}
 	programs, err := cpu.BuildAll(graphs, s)
@@ -97,6 +107,9 @@ func compile(models []*source.Model, o Options) (*Compiled, error) {
 		return nil, err
 	}
 	for i, p := range programs {
+		if err := checkSession(p, &o.Source.Bounds); err != nil {
+			return nil, err
+		}
 		list[i].Program = p
 	}
 	list[0].more = list[1:]

@@ -5,20 +5,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 	"unicode"
+
+	"modelc/frontend/source"
+	"modelc/ir"
 )
 
-// notYet lists hostile files of the corpus that are not handled as the corpus
-// requires, with the reason. The test fails with -long if such a file is handled.
-var notYet = map[string]string{
-	"F4_cumsum_16384.onnx": "CumSum is a product with a matrix of 2^28 elements, which takes longer than the limit",
-}
-
 // Files that try to break a compiler are refused or compiled, as the corpus
-// requires, in short time and without a panic. If one is refused, nothing is
+// requires, in short time, with little memory and without a panic. If one is refused, nothing is
 // written.
 func TestHostileFiles(t *testing.T) {
 	root := os.Getenv("MODELC_CORPUS")
@@ -41,17 +39,7 @@ func TestHostileFiles(t *testing.T) {
 			t.Fatalf("row %q", row)
 		}
 		t.Run(name, func(t *testing.T) {
-			reason, known := notYet[name]
-			if known && !*long {
-				t.Skip(reason)
-			}
-			problem := hostile(filepath.Join(dir, name), want, t.TempDir())
-			switch {
-			case known && problem == nil:
-				t.Errorf("it gets what it should: take it out of notYet (%s)", reason)
-			case known:
-				t.Skipf("%s: %v", reason, problem)
-			case problem != nil:
+			if problem := hostile(t, filepath.Join(dir, name), want, t.TempDir()); problem != nil {
 				t.Error(problem)
 			}
 		})
@@ -59,7 +47,7 @@ func TestHostileFiles(t *testing.T) {
 }
 
 // hostile returns an error if the file is not handled as the corpus requires.
-func hostile(file, want, dir string) (problem error) {
+func hostile(t *testing.T, file, want, dir string) (problem error) {
 	defer func() {
 		if r := recover(); r != nil {
 			problem = fmt.Errorf("panic: %v", r)
@@ -69,10 +57,20 @@ func hostile(file, want, dir string) (problem error) {
 		return err
 	}
 	out := filepath.Join(dir, "out")
+	st, err := os.Stat(file)
+	if err != nil {
+		return err
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
 	begin := time.Now()
 	c, err := Compile(file, Options{})
-	if took := time.Since(begin); took > 2*time.Second {
-		return fmt.Errorf("it took %v", took)
+	took := time.Since(begin)
+	runtime.ReadMemStats(&after)
+	mem := int64(after.TotalAlloc - before.TotalAlloc) // not less than the peak
+	t.Logf("%v, %d kB", took, mem>>10)
+	if took > 2*time.Second || mem > 512<<20+st.Size() {
+		return fmt.Errorf("it took %v and %d MB", took, mem>>20)
 	}
 	if err == nil {
 		defer c.Close()
@@ -106,4 +104,67 @@ func hostile(file, want, dir string) (problem error) {
 		}
 	}
 	return nil
+}
+
+// tryText compiles a graph in text form.
+func tryText(t *testing.T, text string, o Options) error {
+	t.Helper()
+	g, err := ir.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := CompileModel(&source.Model{Graph: g, Release: func() error { return nil }}, o)
+	if err == nil {
+		err = c.Close()
+	}
+	return err
+}
+
+// A model whose sessions or runs exceed a limit is refused, and so is a constant without
+// meaning.
+func TestCost(t *testing.T) {
+	for _, c := range []struct{ name, text, want, raise string }{
+		{"operations", "graph \"g\"\ninput %x : f32[8192,8192]\n%y = MatMul(%x, %x)\noutput \"y\" %y", "--limit flops=N", "flops=2e12"},
+		{"a wide normalisation", "graph \"g\"\ninput %x : f32[1,4194304,1,1]\n%y = LRN(%x) size=4194303 alpha=1 beta=1 bias=1\noutput \"y\" %y", "--limit flops=N", "flops=1e14"},
+		{"boxes", "graph \"g\"\ninput %b : f32[1,1048576,4]\ninput %s : f32[1,1,1048576]\n%r, %n = NonMaxSuppression(%b, %s) perClass=1048576\noutput \"r\" %r", "--limit flops=N", "flops=1e14"},
+		{"a session", "graph \"g\"\ninput %x : f32[67108864]\ninput %y : f32[67108864]\n%a = Binary(%x, %y) fn=Add\n%b = Binary(%x, %a) fn=Sub\n%c = Binary(%b, %a) fn=Mul\n%d = Binary(%a, %b) fn=Max\n%e = Binary(%c, %d) fn=Min\noutput \"a\" %a\noutput \"b\" %b\noutput \"c\" %c\noutput \"d\" %d\noutput \"e\" %e\noutput \"f\" %x\noutput \"g\" %y", "--limit session=N", "session=4e9"},
+		{"a division by zero", "graph \"g\"\ninput %x : i64[2]\nconst %z : i64[2] = {1, 0}\n%y = Binary(%x, %z) fn=Div\noutput \"y\" %y", "divided by a constant zero", ""},
+		{"a remainder of zero", "graph \"g\"\ninput %x : u8[2]\nconst %z : u8[1] = {0}\n%y = Binary(%x, %z) fn=Mod\noutput \"y\" %y", "divided by a constant zero", ""},
+		{"a division of constants", "graph \"g\"\ninput %x : i64[1]\nconst %z : i64[1] = {0}\nconst %a : i64[1] = {3}\n%b = Binary(%a, %z) fn=Div\n%y = Binary(%x, %b) fn=Add\noutput \"y\" %y", "divided by a constant zero", ""},
+		{"a float division", "graph \"g\"\ninput %x : f32[1]\nconst %z : f32[1] = {0}\n%y = Binary(%x, %z) fn=Div\noutput \"y\" %y", "", ""},
+		{"an index", "graph \"g\"\ninput %x : f32[3]\nconst %i : i64[2] = {-3, 3}\n%y = Gather(%x, %i) axis=0\noutput \"y\" %y", "index 3 is outside axis 0", ""},
+		{"a negative index", "graph \"g\"\ninput %x : f32[3]\nconst %i : i32[1] = {-4}\n%y = Gather(%x, %i) axis=0\noutput \"y\" %y", "index -4 is outside axis 0", ""},
+		{"legal indices", "graph \"g\"\ninput %x : f32[3]\nconst %i : i64[2] = {-3, 2}\n%y = Gather(%x, %i) axis=0\noutput \"y\" %y", "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := tryText(t, c.text, Options{})
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("%v, want %q", err, c.want)
+			}
+			if c.raise == "" {
+				return
+			}
+			var o Options
+			if err := o.Source.Bounds.Set(c.raise); err != nil {
+				t.Fatal(err)
+			}
+			if err := tryText(t, c.text, o); err != nil {
+				t.Errorf("with %s: %v", c.raise, err)
+			}
+		})
+	}
+}
+
+// Work that takes longer than the limit ends with an error.
+func TestTimeLimit(t *testing.T) {
+	var o Options
+	o.Source.Bounds[ir.BoundTime] = 1
+	p := o.timed()
+	if err := p("passes", 0, 1); err != nil {
+		t.Error(err)
+	}
+	time.Sleep(1100 * time.Millisecond)
+	if err := p("passes", 0, 1); err == nil || !strings.Contains(err.Error(), "exceeds the limit of 1 seconds; raise it with --limit time=N") {
+		t.Error(err)
+	}
 }

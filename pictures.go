@@ -6,6 +6,7 @@ import (
 
 	"modelc/backend/golang"
 	"modelc/internal/classes"
+	"modelc/internal/files"
 	"modelc/ir"
 	"modelc/runtime/vision"
 )
@@ -60,6 +61,9 @@ func (c *Compiled) picture() (*ir.Value, error) {
 func (c *Compiled) Labels(name string) ([]string, error) {
 	labels := classes.ImageNet()
 	if name != "imagenet" {
+		if err := files.Check(name); err != nil {
+			return nil, err
+		}
 		var err error
 		if labels, err = vision.OpenNames(name); err != nil {
 			return nil, err

@@ -5,13 +5,32 @@ import (
 	"modelc/backend/plan"
 	"modelc/ir"
 	"modelc/ir/eval"
+	"modelc/passes"
 )
 
 // Reference computes the outputs of the model with the reference interpreter,
 // before the passes. in has the inputs in the order of c.Before.Inputs. Reference
 // takes seconds per GFLOP.
+//
+// Layers of quantised models compute on integers, as docs/quantisation.md defines them.
+// Their arithmetic on floats, which the model states, may give an integer that differs by
+// one step, and the layers behind it amplify steps.
 func (c *Compiled) Reference(in []*ir.Tensor) ([]*ir.Tensor, error) {
-	return c.trace(c.Before, in, func(*ir.Value, *ir.Tensor) {})
+	g := c.Before
+	if c.Report.Integers != nil && c.Report.Changed("form_integers") > 0 {
+		g = g.Clone()
+		var first []string
+		for _, p := range passes.Pipeline {
+			first = append(first, p.Name)
+			if p.Name == "form_integers" {
+				break
+			}
+		}
+		if _, err := passes.Run(g, &passes.Config{Only: first, Disable: c.Options.Passes.Disable}); err != nil {
+			return nil, err
+		}
+	}
+	return c.trace(g, in, func(*ir.Value, *ir.Tensor) {})
 }
 
 // CompareLayers runs the program and, on the optimised graph, the reference
@@ -38,6 +57,7 @@ func (c *Compiled) CompareLayers(in []*ir.Tensor, visit func(l plan.Layer, d eva
 // trace runs the reference interpreter on g and calls visit with each value
 // that it computes.
 func (c *Compiled) trace(g *ir.Graph, in []*ir.Tensor, visit func(v *ir.Value, t *ir.Tensor)) ([]*ir.Tensor, error) {
+	progress := c.Options.timed()
 	done, total := 0, 0
 	for _, n := range g.Nodes {
 		total += len(n.Out)
@@ -45,6 +65,6 @@ func (c *Compiled) trace(g *ir.Graph, in []*ir.Tensor, visit func(v *ir.Value, t
 	return eval.Trace(g, in, func(v *ir.Value, t *ir.Tensor) error {
 		visit(v, t)
 		done++
-		return c.Options.Progress.Update("reference outputs", done, total)
+		return progress.Update("reference outputs", done, total)
 	})
 }

@@ -1,9 +1,12 @@
 package modelc
 
 import (
+	"slices"
+
 	"modelc/backend/golang"
 	"modelc/ir"
 	"modelc/passes"
+	"modelc/passes/integer"
 )
 
 // Summary describes a package that [Compiled.WritePackage] wrote: its cost and the
@@ -23,6 +26,8 @@ type Summary struct {
 	// is nil if the weights have full precision.
 	Rounding *golang.Rounding `json:"rounding,omitempty"`
 	Notes    []string         `json:"notes,omitempty"` // remarks for the user
+	// Quantized describes the quantisation of the model, if modelc quantised it.
+	Quantized *QuantizedReport `json:"quantized,omitempty"`
 	// Sessions has an element for each batch size except the smallest.
 	Sessions []Session `json:"sessions,omitempty"`
 
@@ -35,6 +40,9 @@ type Summary struct {
 	Passes    []passes.Stat  `json:"passes"` // the passes that changed something
 	Fused     Fused          `json:"fused"`
 	FileBytes map[string]int `json:"files"` // size of each file, by its path in the package
+	// Integers says which layers of a quantised model compute on integers. It is nil
+	// for other models.
+	Integers *integer.Report `json:"integers,omitempty"`
 }
 
 // Session is the cost of a session for one batch size.
@@ -52,16 +60,34 @@ type Copied struct {
 	Shared bool `json:"shared,omitempty"`
 }
 
+// isParameter reports whether the constant v has parameters of the model: floats or quantised
+// numbers, but no scales or zero points.
+func isParameter(v *ir.Value) bool {
+	if d := v.Type.DType; !d.IsFloat() && (!d.IsInt() || d.Size() > 4) {
+		return false
+	}
+	return !slices.ContainsFunc(v.Uses(), func(u ir.Use) bool {
+		if u.Node == nil || u.Index == 0 {
+			return false
+		}
+		switch u.Node.Op.(type) {
+		case ir.Quantize, ir.Dequantize:
+			return true
+		}
+		return false
+	})
+}
+
 // summary returns the part of a Summary that does not depend on the options of the
 // package.
 func (c *Compiled) summary() *Summary {
 	s := &Summary{Summary: golang.Summarize(c.Program), Model: c.Graph.Name, Format: c.Model.Format, Notes: c.Model.Notes,
-		ModelNodes: len(c.Before.Nodes), Fused: c.fused(), FileBytes: map[string]int{}}
+		ModelNodes: len(c.Before.Nodes), Fused: c.fused(), Quantized: c.Quantized, FileBytes: map[string]int{}, Integers: c.Report.Integers}
 	for _, n := range c.Before.Nodes {
 		s.ModelFLOPs += ir.FLOPs(n)
 	}
 	for _, v := range c.Before.Constants {
-		if v.Type.DType.IsFloat() {
+		if isParameter(v) {
 			s.ModelParameters += int64(v.Type.Shape.Len())
 		}
 	}

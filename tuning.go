@@ -1,6 +1,10 @@
 package modelc
 
-import "fmt"
+import (
+	"fmt"
+
+	"modelc/internal/plaintext"
+)
 
 // Tuning has the times of the algorithms of each convolution, for one model on one
 // machine. The command modelc tune measures it and writes it as JSON.
@@ -33,7 +37,7 @@ type TunedConv struct {
 // unless t was measured on the model with the given digest.
 func (t *Tuning) algorithms(sha256 string) (map[string]string, error) {
 	if t.SHA256 != sha256 {
-		return nil, fmt.Errorf("the tuning was measured on another model (SHA-256 %.12s…, this one has %.12s…): run modelc tune again", t.SHA256, sha256)
+		return nil, fmt.Errorf("the tuning was measured on another model (SHA-256 %.12s…, this one has %.12s…): run modelc tune again", plaintext.Name(t.SHA256), sha256)
 	}
 	m := map[string]string{}
 	for _, l := range t.Layers {

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"unicode"
@@ -15,22 +14,16 @@ import (
 	"modelc/frontend/keras"
 	"modelc/frontend/onnx"
 	"modelc/frontend/source"
+	"modelc/internal/files"
 )
 
 // Load reads the model at path, in any supported format.
 func Load(path string, opts source.Options) (*source.Model, error) {
-	f, err := os.Open(path)
+	f, err := files.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if st.IsDir() {
-		return nil, fmt.Errorf("%s is a folder, not a model", path)
-	}
 	head := make([]byte, 64)
 	n, err := io.ReadFull(f, head)
 	if err != nil && err != io.ErrUnexpectedEOF && err != io.EOF {

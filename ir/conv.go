@@ -59,6 +59,7 @@ type Conv struct {
 	Prologue  Act
 	Epilogue  Act
 	Padding   Padding
+	Integer   Integer // of convolutions on integers, which have no residual, scale, shift or prologue
 }
 
 // The positions of operands that Conv, [ConvTranspose] and [Dense] share.
@@ -72,6 +73,9 @@ const (
 	ConvResidual = 3
 	ConvScale    = 4
 	ConvShift    = 5
+	// Of convolutions on integers, see [Integer].
+	ConvMultiplier = 6 // f32, a scalar or [M]
+	ConvXZero      = 7 // the zero point of x in place of Integer.XZero, a scalar
 )
 
 func (Conv) Name() string { return "Conv" }
@@ -86,21 +90,36 @@ func (c Conv) Infer(in []Type) ([]Type, error) {
 	if x.Rank() < 3 {
 		return typeErr("x is %s, want [N,C,D…]", x)
 	}
-	if w.Rank() != x.Rank() || w.DType != x.DType {
+	if w.Rank() != x.Rank() || w.DType != x.DType && c.Integer.IsZero() {
 		return typeErr("weights %s do not fit x %s", w, x)
 	}
 	if want := int64(w.Shape[1]) * int64(c.Groups); int64(x.Shape[1]) != want || w.Shape[0]%c.Groups != 0 {
 		return typeErr("x has %d channels, weights %s with %d groups want %d", x.Shape[1], w.Shape, c.Groups, want)
 	}
 	m := w.Shape[0]
-	if err := checkChannel("bias", arg(in, 2), m, x.DType); err != nil {
-		return nil, err
-	}
 	sp, err := windowShape(x.Shape, w.Shape[2:], c.Strides, c.Pads, c.Dilations, nil)
 	if err != nil {
 		return nil, err
 	}
 	t := Type{x.DType, append(Shape{x.Shape[0], m}, sp...)}
+	if !c.Integer.IsZero() {
+		for _, i := range []int{ConvResidual, ConvScale, ConvShift} {
+			if arg(in, i).Present() || !c.Prologue.IsIdentity() {
+				return typeErr("a residual or prologue with integers")
+			}
+		}
+		t.DType = c.Integer.To
+		if err := c.Integer.check(x, w, m, arg(in, Bias), arg(in, ConvMultiplier), arg(in, ConvXZero), c.Epilogue); err != nil {
+			return nil, err
+		}
+		return one(t)
+	}
+	if arg(in, ConvMultiplier).Present() || arg(in, ConvXZero).Present() {
+		return typeErr("a multiplier or zero point with floats")
+	}
+	if err := checkChannel("bias", arg(in, Bias), m, x.DType); err != nil {
+		return nil, err
+	}
 	if r := arg(in, 3); r.Present() && !r.Equal(t) {
 		return typeErr("residual is %s, result %s", r, t)
 	}

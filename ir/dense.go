@@ -6,7 +6,14 @@ package ir
 type Dense struct {
 	TransW   bool
 	Epilogue Act
+	Integer  Integer // of layers on integers
 }
+
+// The positions of operands of a Dense on integers, see [Integer].
+const (
+	DenseMultiplier = 3 // f32, a scalar or [M]
+	DenseXZero      = 4 // the zero point of x in place of Integer.XZero, a scalar
+)
 
 func (Dense) Name() string { return "Dense" }
 
@@ -21,14 +28,23 @@ func (d Dense) KM(w Shape) (k, m int) {
 
 func (d Dense) Infer(in []Type) ([]Type, error) {
 	x, w := in[0], in[1]
-	if x.Rank() != 2 || w.Rank() != 2 || x.DType != w.DType {
+	if x.Rank() != 2 || w.Rank() != 2 || x.DType != w.DType && d.Integer.IsZero() {
 		return typeErr("x %s and weights %s must be matrices of one type", x, w)
 	}
 	k, m := d.KM(w.Shape)
 	if x.Shape[1] != k {
 		return typeErr("x has %d features, weights %s want %d", x.Shape[1], w.Shape, k)
 	}
-	if err := checkChannel("bias", arg(in, 2), m, x.DType); err != nil {
+	if !d.Integer.IsZero() {
+		if err := d.Integer.check(x, w, m, arg(in, Bias), arg(in, DenseMultiplier), arg(in, DenseXZero), d.Epilogue); err != nil {
+			return nil, err
+		}
+		return one(T(d.Integer.To, x.Shape[0], m))
+	}
+	if arg(in, DenseMultiplier).Present() || arg(in, DenseXZero).Present() {
+		return typeErr("a multiplier or zero point with floats")
+	}
+	if err := checkChannel("bias", arg(in, Bias), m, x.DType); err != nil {
 		return nil, err
 	}
 	return one(T(x.DType, x.Shape[0], m))

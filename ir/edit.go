@@ -125,6 +125,12 @@ func (g *Graph) Prune() []*Node {
 		gone = append(gone, n)
 		return true
 	})
+	g.PruneConstants()
+	return gone
+}
+
+// PruneConstants removes every constant without a reader.
+func (g *Graph) PruneConstants() {
 	g.Constants = slices.DeleteFunc(g.Constants, func(v *Value) bool {
 		if len(v.uses) > 0 {
 			return false
@@ -132,7 +138,6 @@ func (g *Graph) Prune() []*Node {
 		g.freeName(v.Name)
 		return true
 	})
-	return gone
 }
 
 // Sort restores topological order after edits that make nodes read later values. It is

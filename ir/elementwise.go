@@ -1,5 +1,10 @@
 package ir
 
+import (
+	"errors"
+	"slices"
+)
+
 // Unary applies Fn to each element.
 type Unary struct {
 	Fn Act
@@ -63,7 +68,8 @@ func (f BinaryFn) Commutative() bool {
 }
 
 // Binary applies Fn to each pair of elements of its operands, and the epilogue to the
-// result. The operands broadcast.
+// result. The operands broadcast. Integers divided by zero, and their remainder, are zero;
+// see [CheckConstants].
 type Binary struct {
 	Fn       BinaryFn
 	Epilogue Act
@@ -84,6 +90,17 @@ func (b Binary) Infer(in []Type) ([]Type, error) {
 		return one(Type{Bool, s})
 	}
 	return one(Type{in[0].DType, s})
+}
+
+func (b Binary) checkConstants(n *Node) error {
+	by := n.Const(1)
+	if by == nil || b.Fn != Div && b.Fn != Mod && b.Fn != FMod || !by.DType.IsInt() || n.Out[0].Type.Shape.Len() == 0 {
+		return nil
+	}
+	if slices.Contains(by.Int64s(), 0) {
+		return errors.New("integers are divided by a constant zero")
+	}
+	return nil
 }
 
 // PRelu is x where x ≥ 0 and slope·x elsewhere. Operands: x, and a slope that

@@ -52,6 +52,22 @@ func Epilogue(op Op) (a Act, ok bool) {
 // WithEpilogue returns op with epilogue a. It panics if op cannot have an epilogue.
 func WithEpilogue(op Op, a Act) Op { return withAct(op, InfoOf(op).epilogue, a) }
 
+// Rounds reports whether op rounds its result to whole numbers. The smallest error of its
+// operand may then become a whole step.
+func Rounds(op Op) bool {
+	switch op := op.(type) {
+	case Quantize, DynamicQuantize:
+		return true
+	case Unary:
+		return op.Fn.rounds()
+	}
+	a, ok := Epilogue(op)
+	return ok && a.rounds()
+}
+
+// rounds reports whether a gives whole numbers for all arguments.
+func (a Act) rounds() bool { return a.Fn == Round || a.Fn == Floor || a.Fn == Ceil }
+
 func withAct(op Op, field int, a Act) Op {
 	v := reflect.New(reflect.TypeOf(op)).Elem()
 	v.Set(reflect.ValueOf(op))

@@ -18,6 +18,7 @@ type Graph struct {
 	Outputs   []Output
 	Nodes     []*Node
 	Constants []*Value
+	Bounds    Bounds // limits the results of nodes
 
 	names map[string]bool // every value name in use
 	// The names name.1 to name.taken[name] are in use. Without taken, the search for
@@ -243,6 +244,11 @@ func (g *Graph) insert(i int, name string, op Op, in []*Value) (*Node, error) {
 		return nil, err
 	}
 	for _, t := range types {
+		if err := g.Bounds.Check(BoundElements, int64(t.Shape.Len())); err != nil {
+			return nil, fmt.Errorf("%s: the result is %s: %w", n, t, err)
+		}
+	}
+	for _, t := range types {
 		v := g.newValue(name, t)
 		v.def = n
 		n.Out = append(n.Out, v)
@@ -352,6 +358,7 @@ func (g *Graph) Values() func(yield func(*Value) bool) {
 // are immutable. Origins of each copied node is the node of g.
 func (g *Graph) Clone() *Graph {
 	c := NewGraph(g.Name)
+	c.Bounds = g.Bounds
 	to := map[*Value]*Value{nil: nil}
 	copyValue := func(v *Value, def *Node) *Value {
 		w := &Value{Name: v.Name, Type: v.Type, Const: v.Const, def: def}

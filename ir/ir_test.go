@@ -48,7 +48,12 @@ func TestParseErrors(t *testing.T) {
 		{"input %x : f32[1,2,3]\n%y : f32[2] = Unary(%x) fn=Relu", "is written as f32[2]"},
 		{"input %x : f32[1,2,3]\n%y = Unary(%x) colour=red", `no attribute "colour"`},
 		{"const %c : f32[3] = {1, 2}", "f32[3] with 2 elements"},
+		{"input %x : f32[1]\noutput \"y\" _", `output "y" has no value`},
 		{"input %x : f32[1,2]\ninput %x : f32[1,2]", "defined twice"},
+		{"const %c : f32[206666663] = seed=1", "more than 16777216 elements to draw"},
+		{"input %x : f32[2,0,3]\n%y = ArgReduce(%x) axis=1", "no element to find"},
+		{"input %x : bool[3]\n%y = Pad(%x) pads=[1,1] value=17", "17 is no truth value"},
+		{"input %x : f32[2,0]\ninput %i : i64[1]\n%y = Gather(%x, %i) axis=1", "which has no elements"},
 		{"input %x : f32[1,3,4,4]\nconst %w : f32[2,4,3,3] = seed=1\n%y = Conv(%x, %w) groups=1", "3 channels"},
 		{"input %x : f32[1,3,4,4]\n%y = Conv(%x) groups=1", `operand "w" is missing`},
 	} {

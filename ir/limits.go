@@ -62,7 +62,9 @@ var limits = []Limit{
 	{[]string{"depth"}, 0, MaxExtent, "the classes of a one-hot code"},
 	{[]string{"k"}, -MaxExtent, MaxExtent, "the number of elements to select, or a diagonal"},
 	{[]string{"perClass", "max_output_boxes_per_class"}, 0, MaxExtent, "the number of boxes to select; ONNX clamps larger numbers"},
-	{[]string{"to", "dtype", "output_dtype"}, 0, math.MaxInt32, "a number of TensorProto.DataType"},
+	{[]string{"aZero", "bZero", "xZero", "yZero", "lo", "hi"}, math.MinInt16, math.MaxUint16, "quantised integers"},
+	{[]string{"opset"}, 0, 1 << 16, "an opset"},
+	{[]string{"to", "dtype", "output_dtype", "precision"}, 0, math.MaxInt32, "a number of TensorProto.DataType"},
 }
 
 var limitByName = func() map[string]*Limit {

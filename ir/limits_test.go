@@ -48,7 +48,13 @@ func valid(t *testing.T) []example {
 		t.Fatal(err)
 	}
 	for _, f := range txtar.Parse(b).Files {
-		g, err := Parse(strings.ReplaceAll(string(f.Data), ": T[", ": f32[") + "output \"y\" %y\n")
+		as := func(d DType) (*Graph, error) {
+			return Parse(strings.ReplaceAll(string(f.Data), ": T[", ": "+d.String()+"[") + "output \"y\" %y\n")
+		}
+		g, err := as(Float32)
+		if err != nil {
+			g, err = as(Uint8)
+		}
 		if err != nil {
 			t.Fatal(err)
 		}

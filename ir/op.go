@@ -14,6 +14,20 @@ type Op interface {
 	Infer(in []Type) ([]Type, error)
 }
 
+// CheckConstants returns an error if an operand of n is a constant for which the result is
+// only defined to keep computation safe: a zero that divides integers, or an index outside
+// its axis. Such a constant is a mistake in the model.
+func CheckConstants(n *Node) error {
+	c, ok := n.Op.(interface{ checkConstants(n *Node) error })
+	if !ok {
+		return nil
+	}
+	if err := c.checkConstants(n); err != nil {
+		return fmt.Errorf("%s: %w", n, err)
+	}
+	return nil
+}
+
 // Info holds the facts about an op beside its rule of types. Passes, back ends, the text
 // form and docs/ops.md read them.
 type Info struct {
@@ -34,10 +48,6 @@ type Info struct {
 	// results of the given types; a multiply-add counts as two. It is nil for
 	// ops that move elements.
 	FLOPs func(op Op, in, out []Type) int64
-
-	// integers reports whether the result of n holds whole numbers only, before the
-	// epilogue. holds reports that of an operand. A nil function stands for false.
-	integers func(n *Node, holds func(*Value) bool) bool
 
 	// Indices of fields of the struct (epilogue, prologue) and of an operand (scale),
 	// −1 if the op has none.

@@ -73,5 +73,9 @@ func (a ArgReduce) Infer(in []Type) ([]Type, error) {
 	if err := checkAxes([]int{a.Axis}, in[0].Rank()); err != nil {
 		return nil, err
 	}
-	return one(Type{Int64, reducedShape(in[0].Shape, []int{a.Axis}, a.KeepDims)})
+	s := reducedShape(in[0].Shape, []int{a.Axis}, a.KeepDims)
+	if in[0].Shape[a.Axis] == 0 && s.Len() > 0 {
+		return typeErr("axis %d of %s has no element to find", a.Axis, in[0])
+	}
+	return one(Type{Int64, s})
 }

@@ -65,3 +65,10 @@ func (s NonMaxSuppression) Infer(in []Type) ([]Type, error) {
 	}
 	return []Type{T(Int64, rows[:3].Len(), 3), T(Int64, 1)}, nil
 }
+
+// suppressionFLOPs counts a comparison of each box with each box that can be selected before
+// it.
+func suppressionFLOPs(op Op, in, out []Type) int64 {
+	boxes := int64(in[NonMaxSuppressionScores].Shape[2])
+	return int64(out[0].Shape[0]) * boxes
+}

@@ -1,6 +1,9 @@
 package ir
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // Reshape changes the shape and keeps the elements in row-major order. Front ends translate
 // Flatten, Squeeze and Unsqueeze to Reshape.
@@ -122,6 +125,9 @@ func (p Pad) Infer(in []Type) ([]Type, error) {
 	if len(p.Pads) != 2*r {
 		return typeErr("x is %s, but pads %v", in[0], p.Pads)
 	}
+	if in[0].DType == Bool && p.Value != 0 && p.Value != 1 {
+		return typeErr("x is %s, but the border %g is no truth value", in[0], p.Value)
+	}
 	out := slices.Clone(in[0].Shape)
 	for i := range out {
 		begin, end := int64(p.Pads[i]), int64(p.Pads[r+i])
@@ -160,7 +166,9 @@ func (e Expand) Infer(in []Type) ([]Type, error) {
 }
 
 // Gather takes slices of x along Axis at the positions in the operand indices, i32 or i64.
-// The axes of the result are those of x, with Axis replaced by the axes of indices.
+// The axes of the result are those of x, with Axis replaced by the axes of indices. A
+// negative index counts from the end. An index outside the axis selects the nearest element
+// in a compiled model, and is an error of the reference interpreter; see [CheckConstants].
 type Gather struct {
 	Axis int
 }
@@ -178,7 +186,24 @@ func (g Gather) Infer(in []Type) ([]Type, error) {
 	if idx.DType != Int64 && idx.DType != Int32 {
 		return typeErr("indices are %s, want i32 or i64", idx)
 	}
+	if x.Shape[g.Axis] == 0 && idx.Shape.Len() > 0 {
+		return typeErr("%d indices of axis %d of %s, which has no elements", idx.Shape.Len(), g.Axis, x)
+	}
 	return one(Type{x.DType, slices.Concat(x.Shape[:g.Axis], idx.Shape, x.Shape[g.Axis+1:])})
+}
+
+func (g Gather) checkConstants(n *Node) error {
+	idx := n.Const(GatherIndices)
+	if idx == nil {
+		return nil
+	}
+	x := n.In[0].Type
+	for _, k := range idx.Int64s() {
+		if d := int64(x.Shape[g.Axis]); k < -d || k >= d {
+			return fmt.Errorf("index %d is outside axis %d of %s", k, g.Axis, x)
+		}
+	}
+	return nil
 }
 
 // Interleave combines images, one for each position of a grid whose spatial extents are

@@ -3,6 +3,7 @@ package ir
 import (
 	"fmt"
 	"math"
+	"sync"
 	"unsafe"
 )
 
@@ -17,7 +18,8 @@ type Element interface {
 // created.
 type Tensor struct {
 	Type
-	data []byte
+	data   []byte
+	filled *filling // unless nil, the elements instead of data
 	// origin is the text form of a constant that is too large to print, such as
 	// "seed=3". [Format] returns it again.
 	origin string
@@ -39,6 +41,40 @@ func NewTensor(t Type) *Tensor {
 	}
 	return &Tensor{Type: t, data: unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), t.Bytes())}
 }
+
+// Filled returns a tensor of equal elements. element holds the bytes of one. The elements
+// take memory from the first access, so that a model that is refused takes none.
+func Filled(t Type, element []byte) (*Tensor, error) {
+	if err := t.Shape.checkLen(); err != nil {
+		return nil, err
+	}
+	if len(element) != t.DType.Size() {
+		return nil, fmt.Errorf("an element of %s has %d bytes, got %d", t, t.DType.Size(), len(element))
+	}
+	return &Tensor{Type: t, filled: &filling{typ: t, element: element}}, nil
+}
+
+// filling holds the elements of tensors of equal elements.
+type filling struct {
+	once    sync.Once
+	typ     Type
+	element []byte
+	data    []byte
+}
+
+func (f *filling) bytes() []byte {
+	f.once.Do(func() {
+		f.data = NewTensor(f.typ).data
+		n := copy(f.data, f.element)
+		for n < len(f.data) && n > 0 {
+			n += copy(f.data[n:], f.data[:n])
+		}
+	})
+	return f.data
+}
+
+// IsFilled reports whether t is the result of [Filled].
+func (t *Tensor) IsFilled() bool { return t.filled != nil }
 
 // FromBytes returns a tensor that refers to data and does not copy it. It fails if data
 // does not have the size of the type.
@@ -97,7 +133,12 @@ func DTypeOf[E Element]() DType {
 }
 
 // Bytes returns the elements as stored.
-func (t *Tensor) Bytes() []byte { return t.data }
+func (t *Tensor) Bytes() []byte {
+	if t.filled != nil {
+		return t.filled.bytes()
+	}
+	return t.data
+}
 
 // Elements returns the elements of t. The slice is a view if the bytes are aligned for E,
 // otherwise a copy: weights may start anywhere in a file. Elements panics if E does not have
@@ -112,12 +153,13 @@ func Elements[E Element](t *Tensor) []E {
 	if n == 0 {
 		return nil
 	}
-	p := unsafe.Pointer(&t.data[0])
+	data := t.Bytes()
+	p := unsafe.Pointer(&data[0])
 	if uintptr(p)%uintptr(size) == 0 {
 		return unsafe.Slice((*E)(p), n)
 	}
 	out := make([]E, n)
-	copy(unsafe.Slice((*byte)(unsafe.Pointer(&out[0])), len(t.data)), t.data)
+	copy(unsafe.Slice((*byte)(unsafe.Pointer(&out[0])), len(data)), data)
 	return out
 }
 
@@ -265,7 +307,7 @@ func (t *Tensor) Reshaped(s Shape) *Tensor {
 	if s.Len() != t.Shape.Len() {
 		panic(fmt.Sprintf("ir: reshape %s to %s", t.Type, s))
 	}
-	return &Tensor{Type: Type{t.DType, s}, data: t.data}
+	return &Tensor{Type: Type{t.DType, s}, data: t.data, filled: t.filled}
 }
 
 type number interface {

@@ -27,6 +27,10 @@ import (
 // Absent optional operands are written as _. Attributes with the zero value of their type
 // are omitted. Names with characters other than those of isNameRune are quoted: %"a b".
 
+// maxSeeded is the maximum number of elements that Parse draws for a constant. A line of
+// text must not take seconds.
+const maxSeeded = 1 << 24
+
 // smallConst is the maximum number of elements of a constant that is printed in
 // full.
 const smallConst = 64
@@ -134,7 +138,7 @@ func formatConst(t *Tensor) string {
 	}
 	n := t.Shape.Len()
 	if n > smallConst {
-		sum := sha256.Sum256(t.data)
+		sum := sha256.Sum256(t.Bytes())
 		return "sha256=" + hex.EncodeToString(sum[:8])
 	}
 	var s []string
@@ -344,6 +348,9 @@ func (p *parser) statement() error {
 		if err != nil {
 			return err
 		}
+		if v == nil {
+			return fmt.Errorf("output %q has no value", name)
+		}
 		p.g.AddOutput(name, v)
 		return nil
 	}
@@ -371,6 +378,9 @@ func (p *parser) constant() error {
 }
 
 func parseConst(t Type, s string) (*Tensor, error) {
+	if !strings.HasPrefix(s, "{") && t.Shape.Len() > maxSeeded {
+		return nil, fmt.Errorf("%s has more than %d elements to draw", t, maxSeeded)
+	}
 	if seed, ok := strings.CutPrefix(s, "seed="); ok {
 		n, err := strconv.ParseUint(seed, 10, 64)
 		if err != nil {
@@ -608,7 +618,7 @@ func setAttr(f reflect.Value, s string) error {
 
 // SameBits reports whether two tensors have equal types and identical bytes.
 func SameBits(a, b *Tensor) bool {
-	return a.Type.Equal(b.Type) && slices.Equal(a.data, b.data)
+	return a.Type.Equal(b.Type) && slices.Equal(a.Bytes(), b.Bytes())
 }
 
 // MaxAbs returns the largest magnitude of the elements of t. It ignores NaN, and returns 0

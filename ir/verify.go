@@ -3,7 +3,6 @@ package ir
 import (
 	"errors"
 	"fmt"
-	"slices"
 )
 
 // Verify checks the invariants of the graph and returns an error with all violations. Names
@@ -108,8 +107,12 @@ func sameUses(a, b []Use) bool {
 	if len(a) != len(b) {
 		return false
 	}
+	found := make(map[Use]bool, len(b))
+	for _, u := range b {
+		found[u] = true
+	}
 	for _, u := range a {
-		if !slices.Contains(b, u) {
+		if !found[u] {
 			return false
 		}
 	}

@@ -17,10 +17,7 @@ func absorbs(v *ir.Value, scale, shift []float64) bool {
 	switch op := d.Op.(type) {
 	case ir.Conv, ir.ConvTranspose, ir.Dense:
 		_, isConv := op.(ir.Conv)
-		if ir.SumsIntegers(d) && slices.ContainsFunc(scale, func(x float64) bool { return x != 1 }) {
-			return false // the sum would be inexact
-		}
-		return freeEpilogue(d) && d.Const(ir.Weights) != nil && d.ConstOrAbsent(ir.Bias) && !(isConv && d.Input(ir.ConvResidual) != nil)
+		return !onIntegers(d) && freeEpilogue(d) && d.Const(ir.Weights) != nil && d.ConstOrAbsent(ir.Bias) && !(isConv && d.Input(ir.ConvResidual) != nil)
 	case ir.Pool, ir.Reduce:
 		return commutes(d, scale, shift) && d.In[0].OnlyUse() == d && absorbs(d.In[0], scale, shift)
 	case ir.Concat:

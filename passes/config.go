@@ -3,6 +3,8 @@ package passes
 import (
 	"io"
 	"time"
+
+	"modelc/passes/integer"
 )
 
 // Config selects the passes and the checks between them.
@@ -20,11 +22,16 @@ type Config struct {
 	// Run calls Progress, unless it is nil, with the number of completed passes. An
 	// error from Progress ends the run.
 	Progress func(done, total int) error
+
+	report *Report // of the run
 }
 
 // Report is the outcome of a run.
 type Report struct {
 	Passes []Stat
+	// Integers says which layers compute on integers. It is nil unless the model has
+	// quantised tensors.
+	Integers *integer.Report
 }
 
 // Stat is the outcome of one pass.

@@ -7,7 +7,8 @@ import "modelc/ir"
 //
 // It is legal if the layer has no bias or epilogue, the sum is its only reader, and the
 // constant broadcasts with one value per output. A reshape of the rows of the layer may be
-// between them.
+// between them. A layer on integers must have a result of floats: the sums and the bias of
+// others could exceed 32 bits.
 func denseBias(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
@@ -28,7 +29,7 @@ func denseBias(g *ir.Graph, _ *Config) (int, error) {
 			d = d.In[0].Def()
 		}
 		dense, ok := d.Op.(ir.Dense)
-		if !ok || d.Input(ir.Bias) != nil || !freeEpilogue(d) {
+		if !ok || d.Input(ir.Bias) != nil || !freeEpilogue(d) || onIntegers(d) && dense.Integer.To != ir.Float32 {
 			continue
 		}
 		m := x.Type.Shape[last]

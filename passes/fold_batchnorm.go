@@ -17,8 +17,7 @@ import (
 //   - into the Conv, ConvTranspose or Dense in front of it: w·s, b·s+t. It is
 //     legal if the result of that layer and the links of the chain have no other
 //     reader, and the layer has constant weights and no epilogue or residual.
-//     The layer may have groups. A scale does not fold into a layer that sums
-//     whole numbers, as in quantised networks, because its sums are exact.
+//     The layer may have groups. It must not compute on integers.
 //     The chain folds through pools, means and concatenations that commute with
 //     it (absorb.go).
 //   - into the Conv behind it: w·s for the channels that the weights read, b+Σw·t.

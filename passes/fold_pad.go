@@ -9,8 +9,8 @@ import (
 // foldPad makes a Pad part of the convolution or pool that reads it. The layer's
 // own padding grows, or shrinks for crops.
 //
-// It is legal for constant zeros in front of a convolution without a prologue. It is legal
-// for zeros in front of an average that counts its padding, or has none and then counts the
+// It is legal for constant zeros in front of a convolution without a prologue; on integers,
+// the constant must be the zero point. It is legal for zeros in front of an average that counts its padding, or has none and then counts the
 // zeros. It is legal for crops in front of windows without padding. The pads must be along
 // spatial axes. The pass does not change max pools, to which the zeros of a Pad are values,
 // the modes edge, reflect and wrap, and pads whose sum is outside the limits.
@@ -22,7 +22,7 @@ func foldPad(g *ir.Graph, _ *Config) (int, error) {
 		}
 		d := n.In[0].Def()
 		p, ok := d.Op.(ir.Pad)
-		if !ok || p.Mode != ir.PadConstant || p.Value != 0 {
+		if !ok || p.Mode != ir.PadConstant {
 			continue
 		}
 		r := len(p.Pads) / 2
@@ -32,7 +32,7 @@ func foldPad(g *ir.Graph, _ *Config) (int, error) {
 		pads := slices.Concat(p.Pads[2:r], p.Pads[r+2:])
 		switch op := n.Op.(type) {
 		case ir.Conv:
-			if n.HasPrologue() || !addable(pads, op.Pads) {
+			if n.HasPrologue() || !addable(pads, op.Pads) || p.Value != float64(op.Integer.XZero) || n.Input(ir.ConvXZero) != nil {
 				continue
 			}
 			op.Pads = sum(pads, op.Pads)
@@ -42,7 +42,7 @@ func foldPad(g *ir.Graph, _ *Config) (int, error) {
 			n.Op = op
 		case ir.Pool:
 			own := padded(op.Pads) || op.Extra != nil
-			if op.Kind != ir.AvgPool || n.HasPrologue() || slices.Min(pads) < 0 || own && !op.CountPad || op.Extra != nil {
+			if op.Kind != ir.AvgPool || p.Value != 0 || n.HasPrologue() || slices.Min(pads) < 0 || own && !op.CountPad || op.Extra != nil {
 				continue
 			}
 			op.Pads, op.CountPad = sum(pads, op.Pads), true

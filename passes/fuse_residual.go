@@ -12,7 +12,8 @@ import (
 // It is legal if the sum is the only reader of the convolution, the convolution has no
 // epilogue or residual, both operands have the shape of the sum, and the other branch is
 // computed before the convolution. If both branches end in such a convolution, the later one
-// takes the sum. The pass does not change sums with constants and sums of float64.
+// takes the sum. The pass does not change sums with constants, sums of float64, and
+// convolutions on integers.
 func fuseResidual(g *ir.Graph, _ *Config) (int, error) {
 	changed := 0
 	for _, n := range nodes(g) {
@@ -44,7 +45,7 @@ func lastConv(g *ir.Graph, sum *ir.Node) (conv *ir.Node, other *ir.Value) {
 		if d == nil || v.OnlyUse() != sum || !v.Type.Equal(sum.Out[0].Type) || !o.Type.Equal(v.Type) || o.Const != nil || v.Type.DType != ir.Float32 {
 			continue
 		}
-		if _, ok := d.Op.(ir.Conv); !ok || d.Input(ir.ConvResidual) != nil || !freeEpilogue(d) {
+		if _, ok := d.Op.(ir.Conv); !ok || onIntegers(d) || d.Input(ir.ConvResidual) != nil || !freeEpilogue(d) {
 			continue
 		}
 		p := slices.Index(g.Nodes, d)

@@ -87,7 +87,8 @@ func find(ar *txtar.Archive, name string) string {
 	return ""
 }
 
-// sameValues compares two graphs in the reference interpreter.
+// sameValues compares two graphs in the reference interpreter. In quantised networks it
+// compares each layer alone.
 func sameValues(t *testing.T, name string, a, b *ir.Graph) {
 	t.Helper()
 	in := eval.Inputs(a, 3)
@@ -101,7 +102,9 @@ func sameValues(t *testing.T, name string, a, b *ir.Graph) {
 	}
 	for i := range want {
 		if d, err := eval.Compare(got[i], want[i]); err != nil || !d.Within(2e-6) {
-			t.Errorf("%s: output %d: %v %v", name, i, d, err)
+			if steps := eval.CompareSteps(b, a, in, 2e-6); steps != nil {
+				t.Errorf("%s: output %d: %v %v\n%v", name, i, d, err, steps)
+			}
 		}
 	}
 }
@@ -162,4 +165,42 @@ func lost(before, after *ir.Graph) []*ir.Node {
 		list = append(list, o)
 	}
 	return list
+}
+
+// Folding stops where constants become too large or the work too long.
+func TestFoldingBounds(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		limit int64 // of constants
+		grow  func(g *ir.Graph, v *ir.Value) (*ir.Value, error)
+		start ir.Type
+	}{
+		{"doubling", 8 << 20, func(g *ir.Graph, v *ir.Value) (*ir.Value, error) { return g.Emit("c", ir.Concat{}, v, v) }, ir.T(ir.Float32, 4)},
+		{"products", 0, func(g *ir.Graph, v *ir.Value) (*ir.Value, error) { return g.Emit("p", ir.MatMul{}, v, v) }, ir.T(ir.Float32, 256, 256)},
+	} {
+		g := ir.NewGraph(c.name)
+		g.Bounds[ir.BoundConstants] = c.limit
+		v := g.AddConst("c0", ir.NewTensor(c.start))
+		for range 20 {
+			var err error
+			if v, err = c.grow(g, v); err != nil {
+				t.Fatal(err)
+			}
+		}
+		g.AddOutput("y", v)
+		changed, err := foldConstants(g, &Config{})
+		if err != nil || changed == 0 || changed == 20 {
+			t.Errorf("%s: %d of 20 nodes folded, %v", c.name, changed, err)
+		}
+		bytes := 0
+		for _, v := range g.Constants {
+			bytes += v.Type.Bytes()
+		}
+		if c.limit > 0 && int64(bytes) > c.limit/8 {
+			t.Errorf("%s: constants of %d bytes", c.name, bytes)
+		}
+		if err := ir.Verify(g); err != nil {
+			t.Error(err)
+		}
+	}
 }

@@ -28,12 +28,12 @@ type Pass struct {
 // Pipeline lists the passes in the order in which they run. The comment above a row gives
 // the reason for its place.
 var Pipeline = []Pass{
-	// First: other passes look for constants.
+	// First: constants that it makes operands of Dequantize are not yet floats.
+	{"recognise_quantisation", "Replaces quantisation and dequantisation written as arithmetic by Quantize and Dequantize.", recogniseQuantisation, false},
+	// Other passes look for constants.
 	{"fold_constants", "Computes nodes whose operands are all constants.", foldConstants, true},
 	// Removes nodes between the parts of the patterns below.
 	{"remove_noops", "Removes nodes that return their operand.", removeNoops, true},
-	// While rounding and clipping are still nodes.
-	{"cancel_casts", "Removes casts of rounded and clipped floats to integers and back.", cancelCasts, true},
 	{"merge_reshapes", "Replaces a chain of reshapes by one.", mergeReshapes, true},
 	// While the parts of an activation are still nodes.
 	{"recognise_activations", "Replaces activations written as several nodes by the function.", recogniseActivations, false},
@@ -44,6 +44,10 @@ var Pipeline = []Pass{
 	{"sink_transpose", "Moves transpositions down until they cancel or meet a layer that absorbs them.", sinkTranspose, true},
 	// Now mean and operand have the same layout.
 	{"recognise_normalisation", "Replaces normalisations over axes written as several nodes by Normalize.", recogniseNormalisation, false},
+	// While activations are nodes, and before padding in front of a layer is a part of it.
+	{"form_integers", "Makes layers between dequantised operands and quantised results compute on integers.", formIntegers, false},
+	// What no layer on integers reads.
+	{"dequantise_constants", "Computes constants that are dequantised, and what depends on them only.", dequantiseConstants, true},
 	// Before padding matters to fold_batchnorm.
 	{"fold_pad", "Makes constant zero padding part of the convolution or pool that reads it.", foldPad, true},
 	{"trim_kernels", "Drops the rows and columns of filters that only multiply padding.", trimKernels, true},
@@ -69,7 +73,8 @@ var Pipeline = []Pass{
 // constraints lists pairs of passes whose order matters.
 var constraints = []struct{ before, after, reason string }{
 	{"fold_constants", "fold_batchnorm", "constant nodes may compute statistics"},
-	{"cancel_casts", "fuse_activation", "rounding and clipping that became epilogues are not recognised"},
+	{"recognise_quantisation", "fold_constants", "weights must stay integers"},
+	{"recognise_quantisation", "form_integers", "layers between Dequantize and Quantize become layers on integers"},
 	{"remove_noops", "fold_batchnorm", "an identity between convolution and normalisation hides the pair"},
 	{"recognise_activations", "fold_batchnorm", "the constants inside an activation look like per-channel arithmetic"},
 	{"recognise_activations", "fuse_activation", "the parts of an activation must not become epilogues"},
@@ -80,6 +85,13 @@ var constraints = []struct{ before, after, reason string }{
 	{"sink_transpose", "recognise_normalisation", "exporters transpose an operand and its mean separately"},
 	{"sink_transpose", "fold_batchnorm", "per-channel constants must lie along axis 1"},
 	{"sink_transpose", "fold_pad", "pads must be along the spatial axes of the layer that reads them"},
+	{"fold_constants", "form_integers", "scales and zero points must be constants"},
+	{"recognise_activations", "form_integers", "activations become tables, ranges and epilogues"},
+	{"sink_transpose", "form_integers", "channels must lie along axis 1, and transpositions move past floats only"},
+	{"form_integers", "dequantise_constants", "layers on integers read weights before they are dequantised"},
+	{"dequantise_constants", "fold_batchnorm", "layers on floats need constant weights"},
+	{"form_integers", "fold_pad", "padding of integers is their zero point"},
+	{"form_integers", "fuse_activation", "an epilogue between a layer and its quantised result is less general"},
 	{"fold_pad", "trim_kernels", "until then padding may be a node"},
 	{"trim_kernels", "fold_batchnorm", "trimmed filters may have no padding, and then a shift folds"},
 	{"fold_pad", "fold_batchnorm", "a shift folds into a convolution only where no zero padding takes part"},

@@ -2,12 +2,15 @@ package passes_test
 
 import (
 	"flag"
+	"slices"
 	"testing"
 
 	"modelc/backend/cpu"
 	"modelc/backend/inproc"
+	"modelc/internal/choices"
 	"modelc/ir"
 	"modelc/ir/eval"
+	"modelc/ir/examples"
 	"modelc/passes"
 )
 
@@ -18,7 +21,7 @@ var graphs = flag.Int("passes.graphs", 300, "the number of random graphs that Te
 // The default number of graphs finds broken conditions of passes, see TestMutations.
 func TestRandomGraphs(t *testing.T) {
 	for seed := range uint64(*graphs) {
-		g, err := randomGraph(seed)
+		g, err := examples.Random(seed)
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
@@ -27,11 +30,14 @@ func TestRandomGraphs(t *testing.T) {
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
-		compare := func(what string, got []*ir.Tensor, tol float64) {
+		// c computes got. The integers of a quantised network may differ by steps.
+		compare := func(what string, c *ir.Graph, got, want []*ir.Tensor, tol float64) {
 			t.Helper()
 			for i := range want {
 				if d, err := eval.Compare(got[i], want[i]); err != nil || !d.Within(tol) {
-					t.Fatalf("seed %d, %s, output %d: %v %v\n%s", seed, what, i, d, err, ir.Format(g))
+					if c == nil || eval.CompareSteps(c, g, in, tol) != nil {
+						t.Fatalf("seed %d, %s, output %d: %v %v\n%s", seed, what, i, d, err, ir.Format(g))
+					}
 				}
 			}
 		}
@@ -46,7 +52,7 @@ func TestRandomGraphs(t *testing.T) {
 			if err != nil {
 				t.Fatalf("seed %d, %s: %v", seed, what, err)
 			}
-			compare(what, got, 1e-5)
+			compare(what, c, got, want, 1e-5)
 			return c
 		}
 		for _, p := range passes.Pipeline {
@@ -54,6 +60,10 @@ func TestRandomGraphs(t *testing.T) {
 		}
 		run("exact", &passes.Config{Exact: true})
 		for _, c := range []*ir.Graph{g, run("all", &passes.Config{})} {
+			want, err := eval.Run(c, in)
+			if err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
 			p, err := cpu.Build(c, cpu.Config{})
 			if err != nil {
 				t.Fatalf("seed %d: %v\n%s", seed, err, ir.Format(c))
@@ -67,9 +77,60 @@ func TestRandomGraphs(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				compare("compiled", got, 5e-5)
+				compare("compiled", nil, got, want, 5e-5)
 			}
 			e.Close()
 		}
 	}
+}
+
+// FuzzGraphs compares the compiled program of any graph that the bytes choose with the
+// reference interpreter.
+func FuzzGraphs(f *testing.F) {
+	for i := range byte(16) {
+		f.Add([]byte{16 * i, 100, 50 * i, 30 * i, 7 * i, 200, 11 * i})
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r := choices.New(b)
+		g, err := examples.RandomFrom(r, 1<<13)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := eval.Inputs(g, 1)
+		want, err := eval.Run(g, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, exact := range []bool{true, false} {
+			c := g.Clone()
+			if _, err := passes.Run(c, &passes.Config{Exact: exact, Verify: true}); err != nil {
+				t.Fatalf("%v\n%s", err, ir.Format(g))
+			}
+			p, err := cpu.Build(c, cpu.Config{Exact: exact})
+			if err != nil {
+				t.Fatalf("%v\n%s", err, ir.Format(c))
+			}
+			e, err := inproc.New(p, 1+r.IntN(2))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer e.Close()
+			var first []*ir.Tensor
+			for range 2 { // the second run uses an arena that is not zero
+				got, err := e.Run(in)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i := range got {
+					if d, err := eval.Compare(got[i], want[i]); err != nil || !d.Within(5e-5) {
+						t.Fatalf("exact %v, output %d: %v %v\n%s", exact, i, d, err, ir.Format(g))
+					}
+					if first != nil && !slices.Equal(first[i].Bytes(), got[i].Bytes()) {
+						t.Fatalf("exact %v, output %d: the second run gives other bits\n%s", exact, i, ir.Format(g))
+					}
+				}
+				first = got
+			}
+		}
+	})
 }

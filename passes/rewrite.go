@@ -18,6 +18,17 @@ func freeEpilogue(n *ir.Node) bool {
 	return ok && a.IsIdentity()
 }
 
+// onIntegers reports whether n is a convolution or dense layer on integers.
+func onIntegers(n *ir.Node) bool {
+	switch op := n.Op.(type) {
+	case ir.Conv:
+		return !op.Integer.IsZero()
+	case ir.Dense:
+		return !op.Integer.IsZero()
+	}
+	return false
+}
+
 // scalar returns the element of a constant with a single float.
 func scalar(v *ir.Value) (float64, bool) {
 	if v == nil || v.Const == nil || v.Const.Shape.Len() != 1 || !v.Const.DType.IsFloat() {

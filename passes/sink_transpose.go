@@ -591,10 +591,12 @@ func (s *sinker) pointwise(n *ir.Node, op ir.Dense, x *ir.Value) (bool, error) {
 	}
 	ones := slices.Repeat([]int{1}, last-1)
 	in := []*ir.Value{x.Def().In[0], s.g.AddConst(n.In[ir.Weights].Name+".pointwise", w.Reshaped(append(ir.Shape{m, k}, ones...)))}
-	if b := n.Input(ir.Bias); b != nil {
-		in = append(in, b)
+	in = append(in, n.Input(ir.Bias))
+	if !op.Integer.IsZero() {
+		in = append(in, make([]*ir.Value, 1+ir.ConvXZero-len(in))...)
+		in[ir.ConvMultiplier], in[ir.ConvXZero] = n.Input(ir.DenseMultiplier), n.Input(ir.DenseXZero)
 	}
-	conv := ir.Conv{Strides: ones, Pads: make([]int, 2*(last-1)), Dilations: ones, Groups: 1, Epilogue: op.Epilogue}
+	conv := ir.Conv{Strides: ones, Pads: make([]int, 2*(last-1)), Dilations: ones, Groups: 1, Epilogue: op.Epilogue, Integer: op.Integer}
 	c, err := s.g.InsertBefore(n, n.Name, conv, in...)
 	if err != nil {
 		return false, err

@@ -32,19 +32,25 @@
 // Kernels exist in pure Go and, for hot loops, in assembly. All tiers read the
 // same layout and the same weights:
 //
-//	avx512   amd64 with AVX-512 F, DQ, BW and VL
-//	avx2     amd64 with AVX2 and FMA
-//	neon     arm64
-//	generic  everywhere: pure Go
+//	avx512vnni  amd64 with AVX-512 F, DQ, BW, VL and VNNI
+//	avx512      amd64 with AVX-512 F, DQ, BW and VL
+//	avxvnni     amd64 with AVX-VNNI, AVX2 and FMA
+//	avx2        amd64 with AVX2 and FMA
+//	neondot     arm64 with dot products (Armv8.2 and later)
+//	neon        arm64
+//	generic     everywhere: pure Go
+//
+// The tiers with VNNI or dot products differ from avx512, avx2 and neon only in their
+// kernels on integers.
 //
 // At start the package chooses the best tier that the CPU has and whose registers
 // the operating system saves. The environment variable MODELC_CPU names another
 // one; if the machine lacks it, or the name is unknown, the choice stays. [Tier]
 // returns the name of the tier in use.
 //
-// Results of one tier are the same bits for any number of threads. Between tiers
-// they differ by rounding: vector kernels fuse multiplication and addition and may
-// sum in another order.
+// Results of one tier are the same bits for any number of threads. Integers are the same
+// in all tiers. Floats differ by rounding: vector kernels fuse multiplication and
+// addition and may sum in another order.
 //
 // The build tag purego leaves the assembly out.
 package runtime

@@ -22,7 +22,8 @@ type Model struct {
 }
 
 // NewModel returns the model of p with the given weights, the payload of a weights
-// file. It fails if their size is not that of the plan, or on a big-endian machine.
+// file. It fails if their size is not that of the plan, if [Plan.Verify] does, or on a
+// big-endian machine.
 // NewModel transforms weights in the background; runs wait for those that they read.
 // The model refers to weights and does not copy them, unless their memory does not
 // start at a multiple of 4 bytes.
@@ -33,9 +34,12 @@ func NewModel(p *Plan, weights []byte) (*Model, error) {
 	if len(weights) != p.WeightsBytes {
 		return nil, fmt.Errorf("modelc: the weights are %d bytes, the package was generated for %d", len(weights), p.WeightsBytes)
 	}
+	if err := p.Verify(nil); err != nil {
+		return nil, fmt.Errorf("modelc: the package is damaged, generate it again: %w", err)
+	}
 	if len(weights) > 0 && uintptr(unsafe.Pointer(unsafe.SliceData(weights)))%4 != 0 {
 		w := mem.Aligned(len(weights))
-		copy(w, weights)
+		kernel.Move(w, weights)
 		weights = w
 	}
 	m := &Model{plan: p, weights: weights, prepared: mem.Aligned(p.PreparedBytes)}

@@ -1,6 +1,10 @@
 package runtime
 
-import "modelc/runtime/kernel"
+import (
+	"math"
+
+	"modelc/runtime/kernel"
+)
 
 // Step is a kernel with the name of the layer that it computes.
 type Step struct {
@@ -15,6 +19,10 @@ type Port struct {
 	Shape []int
 	Bytes int
 }
+
+// MaxPorts is the maximum number of inputs and outputs of a model together: each is a
+// [kernel.Space].
+const MaxPorts = math.MaxUint8 - int(kernel.IO) + 1
 
 // Plan is a compiled network without its weights.
 type Plan struct {

@@ -17,6 +17,10 @@ type held struct {
 func (k *held) Source() (kernel.Ref, kernel.Format) { return k.src, kernel.F32 }
 func (k *held) Prepares() kernel.Ref                { return k.dst }
 func (k *held) ScratchBytes() int                   { return 0 }
+func (k *held) Check(v *kernel.Verifier) {
+	v.Read("src", k.src, 4, 1)
+	v.Write("dst", k.dst, 4, 1)
+}
 func (k *held) Run(c *kernel.Context) {
 	<-k.letGo
 	c.F32(k.dst)[0] = -c.F32(k.src)[0]
@@ -29,6 +33,11 @@ type read struct {
 }
 
 func (k *read) ScratchBytes() int { return 0 }
+
+func (k *read) Check(v *kernel.Verifier) {
+	v.Read("src", k.src, 4, 1)
+	v.Write("dst", k.dst, 4, 1)
+}
 func (k *read) Run(c *kernel.Context) {
 	c.F32(k.dst)[0] = c.F32(k.src)[0]
 	close(k.done)

@@ -34,6 +34,7 @@ type Session struct {
 	plan  *Plan
 	ctx   *kernel.Context
 	state atomic.Int32
+	err   error // why the session cannot run, unless nil
 }
 
 // The states of a session.
@@ -46,25 +47,45 @@ const (
 
 // NewSession returns a session with its own arena and workers. Close releases the
 // workers. A session that is never closed keeps them parked until the garbage
-// collector finds it.
+// collector finds it. If [Plan.Verify] refuses o.Plan, or if it is a plan for other
+// weights, Begin, Bind and Run return the error.
 func (m *Model) NewSession(o Options) *Session {
+	if m == nil {
+		return nil // Begin of no session fails with ErrClosed
+	}
 	if o.Threads <= 0 {
 		o.Threads = goruntime.GOMAXPROCS(0)
 	}
 	if o.Plan == nil {
 		o.Plan = m.plan
 	}
+	if err := m.accepts(o.Plan); err != nil {
+		return &Session{err: err}
+	}
 	s := &Session{model: m, plan: o.Plan, ctx: m.newContext(o.Threads, o.Plan, o.Plan.Steps, o.Plan.ArenaBytes, &m.ready)}
 	goruntime.AddCleanup(s, func(end func()) { end() }, s.ctx.Closer())
 	return s
 }
 
+// accepts returns an error if the sessions of m must not run p.
+func (m *Model) accepts(p *Plan) error {
+	switch {
+	case p == m.plan:
+		return nil
+	case p.WeightsBytes != m.plan.WeightsBytes || p.PreparedBytes != m.plan.PreparedBytes || len(p.Load) != len(m.plan.Load):
+		return errors.New("the plan was compiled for other weights")
+	}
+	return p.Verify(nil)
+}
+
 // Begin reserves the session for the caller until End. It fails with ErrInUse or
-// ErrClosed.
+// ErrClosed, or if the session cannot run its plan.
 func (s *Session) Begin() error {
 	switch {
 	case s == nil:
 		return ErrClosed
+	case s.err != nil:
+		return s.err
 	case s.state.CompareAndSwap(idle, running):
 		return nil
 	case s.state.Load() == closed:
@@ -85,7 +106,7 @@ func (s *Session) End() {
 // Close ends the workers of the session. During a run it returns at once, and the
 // session closes at the end of the run.
 func (s *Session) Close() {
-	if s == nil {
+	if s == nil || s.err != nil {
 		return
 	}
 	for {
@@ -111,12 +132,10 @@ func io(i int) kernel.Space { return kernel.IO + kernel.Space(i) }
 // Bind makes mem the memory of port i. Ports are numbered consecutively, inputs
 // first. Bind fails if mem does not have the size of the port.
 func (s *Session) Bind(i int, mem []byte) error {
-	var p Port
-	if n := len(s.plan.Inputs); i < n {
-		p = s.plan.Inputs[i]
-	} else {
-		p = s.plan.Outputs[i-n]
+	if s.err != nil {
+		return s.err
 	}
+	p := s.plan.port(i)
 	if len(mem) != p.Bytes {
 		n := 1
 		for _, d := range p.Shape {
@@ -135,6 +154,9 @@ func (s *Session) Bind(i int, mem []byte) error {
 // Run computes the outputs from the bound inputs. It fails if an input is not
 // bound. It allocates nothing.
 func (s *Session) Run() error {
+	if s.err != nil {
+		return s.err
+	}
 	for i := range s.plan.Inputs {
 		if !s.ctx.Bound(io(i)) && s.plan.Inputs[i].Bytes > 0 {
 			return fmt.Errorf("modelc: input %q is not bound", s.plan.Inputs[i].Name)

@@ -2,7 +2,9 @@ package runtime
 
 import (
 	"errors"
+	"fmt"
 	goruntime "runtime"
+	"strings"
 	"sync"
 	"testing"
 
@@ -13,6 +15,13 @@ import (
 type double struct{ src, tmp, dst kernel.Ref }
 
 func (*double) ScratchBytes() int { return 0 }
+
+func (k *double) Check(v *kernel.Verifier) {
+	n := int64(k.tmp.Len)
+	v.Read("src", k.src, 4, n)
+	v.Write("tmp", k.tmp, 4, n)
+	v.Write("dst", k.dst, 4, n)
+}
 
 func (k *double) Run(c *kernel.Context) {
 	tmp, dst := c.F32(k.tmp), c.F32(k.dst)
@@ -110,5 +119,25 @@ func TestSessionClose(t *testing.T) {
 	s.Close() // again
 	if err := (*Session)(nil).Begin(); err != ErrClosed {
 		t.Errorf("Begin of no session: %v", err)
+	}
+}
+
+// A tensor that is nil, short or long is an error, and so is an input that is missing.
+func TestBind(t *testing.T) {
+	s := doubling(t)
+	defer s.Close()
+	if err := s.Run(); err == nil || !strings.Contains(err.Error(), `input "x" is not bound`) {
+		t.Errorf("a run without an input: %v", err)
+	}
+	for _, n := range []int{0, 63, 65} {
+		for port := range 2 {
+			want := fmt.Sprintf("%d elements, want 64: f32[64]", n)
+			if err := s.Bind(port, BytesOf(make([]float32, n))); err == nil || err.Error() != want {
+				t.Errorf("port %d: %v, want %s", port, err, want)
+			}
+		}
+	}
+	if err := (*Model)(nil).NewSession(Options{}).Begin(); err != ErrClosed {
+		t.Errorf("a session of no model: %v", err)
 	}
 }

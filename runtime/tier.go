@@ -7,7 +7,7 @@ import (
 )
 
 // Tier returns the name of the tier in use, the instruction set of the kernels:
-// "generic", "neon", "avx2" or "avx512".
+// "generic", "neon", "neondot", "avx2", "avxvnni", "avx512" or "avx512vnni".
 func Tier() string { return simd.Active().Name }
 
 // Tiers returns the names of the tiers that can run on this machine, the best last.
@@ -37,3 +37,7 @@ func FasterTiers() []string {
 // PeakGFLOPS measures the peak rate of multiply-adds of one core in the tier in
 // use, in GFLOP/s. It returns 0 if the tier has no such measurement.
 func PeakGFLOPS() float64 { return simd.PeakGFLOPS() }
+
+// ByteRate returns the peak rate of multiply-adds of 8-bit integers in the tier in use,
+// divided by that of floats.
+func ByteRate() float64 { return simd.Active().ByteRate }

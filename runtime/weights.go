@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	goruntime "runtime"
+	"slices"
 	"unsafe"
 
 	"modelc/runtime/internal/mem"
@@ -61,8 +62,9 @@ func EmbeddedModel(p *Plan, file string, want [32]byte) (*Model, error) {
 // weights in it. It reads the whole file to check the digest of the weights.
 // If want is nil, OpenModel accepts the weights of any model with the same graph;
 // otherwise the digest must be *want. A file of 16 MB or more stays mapped until the
-// garbage collector finds the model unused. Until then no program may write to it or
-// truncate it, but another file may replace it. Smaller files are read. Errors name
+// garbage collector finds the model unused. Until then no program may write to it, and
+// another file may replace it. If a program truncates it, a run that reads the missing
+// part makes the system end the process (SIGBUS). Smaller files are read. Errors name
 // the path.
 func OpenModel(p *Plan, path string, want *[32]byte) (*Model, error) {
 	file, err := mem.Map(path)
@@ -74,7 +76,7 @@ func OpenModel(p *Plan, path string, want *[32]byte) (*Model, error) {
 	case err != nil:
 	case want != nil && sum != *want:
 		err = errOtherWeights
-	case sha256.Sum256(payload) != sum:
+	case digest(payload) != sum:
 		err = errors.New("modelc: the weights file is damaged: its SHA-256 does not match")
 	}
 	var m *Model
@@ -88,6 +90,16 @@ func OpenModel(p *Plan, path string, want *[32]byte) (*Model, error) {
 	// Sessions refer to the model and keep themselves alive while they run.
 	goruntime.AddCleanup(m, mem.File.Unmap, file)
 	return m, nil
+}
+
+// digest returns the SHA-256 of b. A garbage collection can stop it between parts.
+func digest(b []byte) (sum [32]byte) {
+	h := sha256.New()
+	for part := range slices.Chunk(b, 1<<18) {
+		h.Write(part)
+	}
+	h.Sum(sum[:0])
+	return sum
 }
 
 var errOtherWeights = errors.New("modelc: these are not the weights that the package was generated with; WithWeights takes those of a retrained model")

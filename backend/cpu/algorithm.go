@@ -95,6 +95,8 @@ func (a *algorithm) padding(o *conv) plan.Padding {
 		}
 	}
 	switch {
+	case o.copied:
+		return plan.Padding{How: plan.PaddedCopy, Why: "other readers need a border of another value"}
 	case o.op.Padding == ir.PadCopy:
 		return plan.Padding{How: plan.PaddedCopy, Why: "a border would more than double a buffer that others read"}
 	case o.transforms():
@@ -108,6 +110,9 @@ func (a *algorithm) padding(o *conv) plan.Padding {
 func (b *builder) compute(a *algorithm, o *conv, choice plan.Choice, note string) {
 	p := a.padding(o)
 	doc := plan.ConvDoc(o.node, o.op)
+	if o.result != nil {
+		doc += resultDoc(o.node.In[0].Type.DType, o.op.Integer)
+	}
 	if a.leave != nil && a.leave(b, o, doc) {
 		return
 	}
@@ -118,7 +123,7 @@ func (b *builder) compute(a *algorithm, o *conv, choice plan.Choice, note string
 	case plan.Halo:
 		doc += ", halo"
 	case plan.PaddedCopy:
-		o.src = b.withBorder(o.src, o.reach)
+		o.src = b.withBorder(o.src, o.reach, fillOf(o.node, o.op))
 		doc += ", padded copy"
 	}
 	how := a.doc

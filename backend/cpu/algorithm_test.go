@@ -2,45 +2,10 @@ package cpu
 
 import (
 	"fmt"
-	"math"
 	"testing"
 
 	"modelc/ir"
 )
-
-// Sums of integers stay exact: Winograd would round them.
-func TestAlgorithmOfIntegers(t *testing.T) {
-	for _, whole := range []bool{false, true} {
-		g, err := ir.Parse(`input %x : f32[1,64,28,28]
-const %w : f32[64,64,3,3] = seed=1
-%r = Unary(%x) fn=Round
-%y = Conv(%r, %w) strides=[1,1] pads=[1,1,1,1] dilations=[1,1] groups=1
-output "y" %y
-`)
-		if err != nil {
-			t.Fatal(err)
-		}
-		n := g.Outputs[0].Value.Def()
-		want := "winograd4"
-		if whole {
-			w := n.Const(ir.Weights).Float64s()
-			for i := range w {
-				w[i] = math.Round(100 * w[i])
-			}
-			g.SetInput(n, 1, g.AddConst("integers", ir.FromFloat64s(n.In[1].Type, w)))
-			want = "direct"
-		}
-		p, err := Build(g, Config{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, l := range p.Layers {
-			if l.Node == n && l.Choice.Algorithm != want {
-				t.Errorf("weights of whole numbers %v: %v", whole, l.Choice)
-			}
-		}
-	}
-}
 
 // Strassen's algorithm replaces a matrix product of many channels and pixels if
 // half of the channels fill whole blocks.
@@ -92,10 +57,12 @@ func TestAlgorithmOfRounded(t *testing.T) {
 		{"%y = Unary(%c) fn=Round", true},
 		{"%y = Affine(%c, %s, %s) epilogue=Round", true},
 		{"%y = Binary(%c, %x) epilogue=Round", true},
+		{"%z = Quantize(%c, %one) to=u8\n%y = Dequantize(%z, %one)", true},
+		{"%z, %a, %b = DynamicQuantize(%c)\n%y = Dequantize(%z, %a, %b)", true},
 		{"%y = Unary(%c) fn=Tanh", false},
 	} {
 		for kernel, fast := range map[string]string{"3,3] = seed=1\n%c = Conv(%x, %w) pads=[1,1,1,1]": "winograd4", "1,1] = seed=1\n%c = Conv(%x, %w) pads=[0,0,0,0]": "strassen"} {
-			g, err := ir.Parse("input %x : f32[1,512,28,28]\nconst %s : f32[512] = seed=2\nconst %w : f32[512,512," + kernel + " strides=[1,1] dilations=[1,1] groups=1\n" + c.after + "\noutput \"y\" %y\n")
+			g, err := ir.Parse("input %x : f32[1,512,28,28]\nconst %s : f32[512] = seed=2\nconst %one : f32[] = {1}\nconst %w : f32[512,512," + kernel + " strides=[1,1] dilations=[1,1] groups=1\n" + c.after + "\noutput \"y\" %y\n")
 			if err != nil {
 				t.Fatal(err)
 			}

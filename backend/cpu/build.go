@@ -65,6 +65,9 @@ func build(graphs []*ir.Graph, cfg Config, light []map[string]bool) ([]*Program,
 	var plans []any
 	for i, b := range builders {
 		programs[i] = b.program()
+		if err := b.verify(programs[i].Plan); err != nil {
+			return nil, fmt.Errorf("a bug of the compiler: %w", err)
+		}
 		plans = append(plans, digested(programs[i].Plan))
 	}
 	graph := digest.Of(plans...)
@@ -91,6 +94,9 @@ func digested(p *runtime.Plan) any {
 
 // lowerAll collects the steps of g and adds its weights to st.
 func lowerAll(g *ir.Graph, cfg Config, light map[string]bool, st *store) (*builder, error) {
+	if n := len(g.Inputs) + len(g.Outputs); n > runtime.MaxPorts {
+		return nil, fmt.Errorf("the model has %d inputs and outputs, the maximum is %d", n, runtime.MaxPorts)
+	}
 	b := newBuilder(g, cfg, st)
 	b.lighter = light
 	size := 0
@@ -116,6 +122,49 @@ func lowerAll(g *ir.Graph, cfg Config, light map[string]bool, st *store) (*build
 	b.Node = nil
 	b.finishOutputs()
 	return b, nil
+}
+
+// families has the rows of each file that lowers ops.
+var families = []map[string]lowering{
+	convLowerings, denseLowerings, elementwiseLowerings, movementLowerings, poolLowerings, quantisedLowerings, reduceLowerings, resizeLowerings,
+}
+
+// lowerings is the table of ops, by name.
+var lowerings = map[string]lowering{}
+
+func init() {
+	for _, f := range families {
+		for name, row := range f {
+			if _, ok := lowerings[name]; ok {
+				panic("cpu: op lowered twice: " + name)
+			}
+			lowerings[name] = row
+		}
+	}
+}
+
+func rulesOf(op ir.Op) rules { return lowerings[op.Name()].rules }
+
+// lower emits the steps of n and gives its results places.
+func (b *builder) lower(n *ir.Node) error {
+	elements := 0
+	for _, v := range n.Out {
+		elements += v.Type.Shape.Len()
+	}
+	if elements == 0 {
+		for _, v := range n.Out {
+			b.newDense(v) // empty
+		}
+		return nil
+	}
+	row := lowerings[n.Op.Name()]
+	switch {
+	case b.node[n]:
+		return row.image(b, n)
+	case row.dense != nil:
+		return row.dense(b, n)
+	}
+	return fmt.Errorf("no kernel for this op")
 }
 
 // finishOutputs emits copies to the caller's memory for all outputs that no step
@@ -173,17 +222,33 @@ func (b *builder) program() *Program {
 	return p
 }
 
+// verify returns an error if a step of p may touch memory outside its operands, or
+// memory of the arena outside the buffers that it was recorded with. The lifetimes of
+// other buffers do not count with that step.
+func (b *builder) verify(p *runtime.Plan) error {
+	var outside error
+	err := p.Verify(func(i int, r kernel.Ref, elem int) {
+		in := func(t *plan.Tensor) bool {
+			return t.Buffer.InArena() && r.Off >= t.Buffer.Off && r.Off+r.Len*elem <= t.Buffer.Off+t.Buffer.Bytes
+		}
+		if r.Space == kernel.Arena && !slices.ContainsFunc(b.steps[i].uses, in) && outside == nil {
+			outside = fmt.Errorf("step %q (%T): operand %v is outside the buffers of the step", p.Steps[i].Name, p.Steps[i].Kernel, r)
+		}
+	})
+	return cmp.Or(err, outside)
+}
+
 func port(name string, t ir.Type) runtime.Port {
 	return runtime.Port{Name: name, Type: t.DType.String(), Shape: t.Shape, Bytes: t.Bytes()}
 }
 
 // kernelName returns the name of a kernel's type without type parameters. Kernels
-// on dense tensors have the prefix "plain.".
+// on dense tensors have the prefix "plain.", those on images of bytes "integer.".
 func kernelName(k kernel.Kernel) string {
 	t := reflect.TypeOf(k).Elem()
 	name, _, _ := strings.Cut(t.Name(), "[")
-	if path.Base(t.PkgPath()) == "plain" {
-		return "plain." + name
+	if pkg := path.Base(t.PkgPath()); pkg != "kernel" {
+		return pkg + "." + name
 	}
 	return name
 }

@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"slices"
+
 	"modelc/backend/plan"
 	"modelc/ir"
 	"modelc/runtime/kernel"
@@ -22,9 +24,11 @@ type builder struct {
 	lighter map[string]bool    // convolutions that use a lighter algorithm, see withinBudget
 	cached  bool               // whether the caches hold all weights, see cachedBytes
 	pooled  map[*ir.Node]bool  // pools that the step of a convolution computes
-	copied  map[*ir.Value]bool // operands whose first copy into a concatenation is emitted
+	joined  map[*ir.Value]bool // operands whose first copy into a concatenation is emitted
 	// prologues has, by result, the nodes that the global pool after them computes.
 	prologues map[*ir.Value]prologue
+	// chains has, by result, the arithmetic between bytes that a later step computes.
+	chains map[*ir.Value]*chain
 	// points has, by result, the 1×1 convolutions that the next step computes.
 	points map[*ir.Value]*pointConv
 }
@@ -33,6 +37,7 @@ type builder struct {
 type step struct {
 	make func() kernel.Kernel
 	at   *place // place of the value that the step completes; nil for a helper step
+	uses []*plan.Tensor
 	// work, unless nil, returns the amount of work of the step.
 	work func(l *plan.Layer, k kernel.Kernel) plan.Work
 }
@@ -40,7 +45,7 @@ type step struct {
 func newBuilder(g *ir.Graph, cfg Config, st *store) *builder {
 	b := &builder{Recorder: &plan.Recorder{}, g: g, cfg: cfg,
 		dense: map[*ir.Value]*place{}, images: map[*ir.Value]*place{}, roots: map[*ir.Value]*place{},
-		pooled: map[*ir.Node]bool{}, copied: map[*ir.Value]bool{}, prologues: map[*ir.Value]prologue{}, points: map[*ir.Value]*pointConv{}}
+		pooled: map[*ir.Node]bool{}, joined: map[*ir.Value]bool{}, prologues: map[*ir.Value]prologue{}, chains: map[*ir.Value]*chain{}, points: map[*ir.Value]*pointConv{}}
 	b.weights = weights{store: st, rec: b.Recorder, stored: cfg.Weights}
 	if cfg.Weights != kernel.F32 {
 		b.halves = halves(g)
@@ -54,8 +59,13 @@ func newBuilder(g *ir.Graph, cfg Config, st *store) *builder {
 // emit appends a step that reads and writes the given places. It ignores nil
 // places. make is called when offsets are final.
 func (b *builder) emit(doc string, reads, writes []*place, make func() kernel.Kernel) {
+	for _, w := range writes {
+		if w != nil && w.fillFrom != nil {
+			reads = append(slices.Clone(reads), w.fillFrom)
+		}
+	}
 	b.Step(doc, tensors(reads), tensors(writes))
-	s := step{make: make}
+	s := step{make: make, uses: tensors(append(reads[:len(reads):len(reads)], writes...))}
 	if b.Node != nil {
 		for _, v := range b.Node.Out {
 			for _, w := range writes {
@@ -113,10 +123,18 @@ func (b *builder) temp(name string, t ir.Type) *place {
 	return &place{Tensor: plan.Tensor{Buffer: b.NewBuffer(name, t.Bytes()), Type: t}}
 }
 
-// tempImage returns an image for an intermediate result.
+// tempImage returns an image for an intermediate result. Its border is zero.
 func (b *builder) tempImage(name string, t ir.Type, bd border) *place {
-	p := imageOf(t, bd)
+	return b.ownImage(name, t, formOf(t.DType), bd, fill{})
+}
+
+// ownImage returns an image in a new buffer, with the border bd of value fl.
+func (b *builder) ownImage(name string, t ir.Type, f form, bd border, fl fill) *place {
+	p := imageOf(t, f, bd)
 	p.Buffer = b.NewBuffer(name, p.bytes())
+	if p.fill = fl.value; fl.from != nil {
+		p.fillFrom = b.plain(fl.from)
+	}
 	return p
 }
 
@@ -128,13 +146,13 @@ func (b *builder) newImage(v *ir.Value) *place {
 	if s, ok := b.SliceOf(v); ok {
 		root := b.roots[s.Root]
 		if root == nil {
-			root = b.tempImage(s.Root.Name, s.Root.Type, b.rootBorder[s.Root])
+			root = b.ownImage(s.Root.Name, s.Root.Type, b.form(s.Root), b.rootBorder[s.Root], b.rootFill[s.Root])
 			b.roots[s.Root] = root
 		}
 		p = root.window(s.Channel, v.Type.Shape[1])
 		p.Type = v.Type
 	} else {
-		p = b.tempImage(v.Name, v.Type, b.border[v])
+		p = b.ownImage(v.Name, v.Type, b.form(v), b.border[v], b.fill[v])
 	}
 	b.images[v] = p
 	return p

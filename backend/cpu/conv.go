@@ -20,7 +20,13 @@ var convLowerings = map[string]lowering{
 // algorithm that can compute a convolution is used, unless an algorithm that
 // competes with it is cheaper.
 var algorithms = []*algorithm{
-	// Plain algorithms.
+	// Plain algorithms on bytes.
+	&integerFirst,
+	&integerDepthwise,
+	&integerGrouped,
+	&integerDirect,
+	&integerPointwise,
+	// Plain algorithms on floats.
 	&first,
 	&depthwise,
 	&grouped,
@@ -33,6 +39,7 @@ var algorithms = []*algorithm{
 	&winograd4,
 	&winogradStrided,
 	&strassen,
+	&integerWinograd,
 }
 
 // Algorithms returns the names of the algorithms that compete by cost, in the
@@ -74,7 +81,7 @@ func (b *builder) choose(o *conv) (a *algorithm, c plan.Choice, note string) {
 	refused := "" // the reason why no other algorithm can compute o
 	rivals := map[string]*algorithm{}
 	for _, r := range algorithms {
-		if r.instead != isPlain.name {
+		if r.instead != isPlain.name || !takes(r.types, o.node.In[0].Type.DType) {
 			continue
 		}
 		if why, n := r.refusal(o); why == "" {
@@ -137,20 +144,33 @@ const byCost = "cheapest by the cost model"
 // are constants. The operand has a border unless the kernel reads a copy of it,
 // or reads the model's input.
 var convRules = rules{
+	types: imageTypes,
 	fits: func(l *layout, n *ir.Node) bool {
-		return n.Const(ir.Weights) != nil && n.ConstOrAbsent(ir.Bias) && n.ConstOrAbsent(ir.ConvScale) && n.ConstOrAbsent(ir.ConvShift)
+		if c := n.Op.(ir.Conv); !c.Integer.IsZero() {
+			return convOnIntegers(n, c)
+		}
+		return n.In[0].Type.DType == ir.Float32 && n.Const(ir.Weights) != nil && n.ConstOrAbsent(ir.Bias) && n.ConstOrAbsent(ir.ConvScale) && n.ConstOrAbsent(ir.ConvShift)
 	},
-	border: func(l *layout, n *ir.Node) border {
+	border: func(l *layout, n *ir.Node) (border, fill) {
 		c := n.Op.(ir.Conv)
 		if c.Padding == ir.PadCopy || readsUserLayout(n) {
-			return border{}
+			return border{}, fill{}
 		}
-		return reach(n, c)
+		return reach(n, c), fillOf(n, c)
 	},
+}
+
+// fillOf returns the value of the elements around the operand of n.
+func fillOf(n *ir.Node, c ir.Conv) fill {
+	if zero := n.Input(ir.ConvXZero); zero != nil {
+		return fill{from: zero}
+	}
+	return fill{value: byte(stored(n.In[0].Type.DType, c.Integer.XZero))}
 }
 
 func (b *builder) convImage(n *ir.Node, c ir.Conv) error {
 	o := newConv(n, c)
+	o.few, o.copied = b.few[n.In[0]], b.copied[n]
 	o.exact, o.cached, o.point = b.cfg.Exact, b.cached, b.points[n.In[0]]
 	a, choice, note := b.choose(o)
 	switch x := n.In[0]; {
@@ -169,6 +189,11 @@ func (b *builder) convImage(n *ir.Node, c ir.Conv) error {
 	} else {
 		o.dst = b.newImage(n.Out[0])
 	}
+	if !c.Integer.IsZero() {
+		o.result = b.integerResult(n, c.Integer, c.Epilogue, o.w, func() []int32 { return integerSums(o.w) }, stored(n.In[0].Type.DType, c.Integer.XZero), ir.ConvMultiplier, ir.ConvXZero)
+		b.compute(a, o, choice, note)
+		return nil
+	}
 	o.bias, o.scale, o.shift = b.channels(n.Const(ir.Bias), o.out.c), b.channels(n.Const(ir.ConvScale), o.in.c), b.channels(n.Const(ir.ConvShift), o.in.c)
 	b.compute(a, o, choice, note)
 	return nil
@@ -177,6 +202,9 @@ func (b *builder) convImage(n *ir.Node, c ir.Conv) error {
 // convPlain lowers a convolution that does not run on images: one of another
 // rank or type, or with computed weights.
 func (b *builder) convPlain(n *ir.Node, c ir.Conv) error {
+	if !c.Integer.IsZero() {
+		return b.convInteger(n, c)
+	}
 	x, w := b.plain(n.In[0]), b.plain(n.In[ir.Weights])
 	bias, residual := b.plain(n.Input(ir.Bias)), b.plain(n.Input(ir.ConvResidual))
 	scale, shift := b.plain(n.Input(ir.ConvScale)), b.plain(n.Input(ir.ConvShift))

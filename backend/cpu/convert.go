@@ -4,6 +4,7 @@ import (
 	"modelc/backend/plan"
 	"modelc/ir"
 	"modelc/runtime/kernel"
+	"modelc/runtime/kernel/integer"
 	"modelc/runtime/kernel/plain"
 )
 
@@ -40,8 +41,9 @@ func (b *builder) plain(v *ir.Value) *place {
 		return q
 	}
 	img := b.images[v]
-	// An image of one pixel is a row of channels.
-	if img.dims.h*img.dims.w == 1 && img.contiguous() && (img.dims.n == 1 || img.dims.c%img.form.block == 0) {
+	// An image of one pixel is a row of channels. Bytes of type i8 are stored in another
+	// form.
+	if v.Type.DType != ir.Int8 && img.dims.h*img.dims.w == 1 && img.contiguous() && (img.dims.n == 1 || img.dims.c%img.form.block == 0) {
 		q := &place{Tensor: img.Tensor}
 		q.Shape = v.Type.Shape
 		b.dense[v] = q
@@ -57,6 +59,10 @@ func (b *builder) plain(v *ir.Value) *place {
 // memory with the axes in the order that the kernel writes.
 func (b *builder) unpack(doc string, img, dst, as *place) {
 	b.emit(doc, []*place{img}, []*place{dst}, func() kernel.Kernel {
+		if isByte(img.DType) {
+			bit, _ := flip(img.DType)
+			return &integer.Unpack{Src: img.img(), Dst: as.ref(), NHWC: as.nhwc, Flip: bit}
+		}
 		return &kernel.Unpack{Src: img.img(), Dst: as.ref(), NHWC: as.nhwc}
 	})
 	b.Last().MovesLayout = true
@@ -74,15 +80,20 @@ func (b *builder) asImage(v *ir.Value) *place {
 	}
 	dst := b.newImage(v)
 	b.emit("Pack to NC16", []*place{src}, []*place{dst}, func() kernel.Kernel {
+		if isByte(v.Type.DType) {
+			bit, _ := flip(v.Type.DType)
+			return &integer.Pack{Src: src.ref(), NHWC: src.nhwc, Dst: dst.img(), Flip: bit}
+		}
 		return &kernel.Pack{Src: src.ref(), NHWC: src.nhwc, Dst: dst.img()}
 	})
 	b.Last().Node, b.Last().MovesLayout = nil, true
 	return dst
 }
 
-// withBorder emits a copy of an image to a new image with the border bd.
-func (b *builder) withBorder(src *place, bd border) *place {
-	dst := b.tempImage(src.Buffer.Name+".padded", src.Type, bd)
+// withBorder emits a copy of an image to a new image with the border bd, which has the
+// value f.
+func (b *builder) withBorder(src *place, bd border, f fill) *place {
+	dst := b.ownImage(src.Buffer.Name+".padded", src.Type, src.form, bd, f)
 	b.emit("Copy with border", []*place{src}, []*place{dst}, func() kernel.Kernel {
 		return &kernel.Copy{Src: src.img(), Dst: dst.img(), Channels: src.dims.c}
 	})

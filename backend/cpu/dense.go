@@ -18,6 +18,9 @@ var denseLowerings = map[string]lowering{
 
 // denseLayer lowers a dense layer to the kernel that reads packed weights.
 func (b *builder) denseLayer(n *ir.Node, d ir.Dense) error {
+	if !d.Integer.IsZero() {
+		return b.denseInteger(n, d)
+	}
 	w := n.Const(ir.Weights)
 	if w == nil || !n.ConstOrAbsent(ir.Bias) || n.In[0].Type.DType != ir.Float32 || n.In[0].Type.Shape.Len() == 0 || n.Out[0].Type.Shape.Len() == 0 {
 		return b.densePlain(n, d)
@@ -68,9 +71,7 @@ func (b *builder) packDense(t *ir.Tensor, trans bool, rows []int) kernel.Ref {
 func (b *builder) densePlain(n *ir.Node, d ir.Dense) error {
 	x, w := b.plain(n.In[0]), b.plain(n.In[ir.Weights])
 	if d.TransW {
-		t := b.temp(n.Out[0].Name+".weights", ir.T(w.DType, w.Shape[1], w.Shape[0]))
-		b.permute("Dense: transpose weights", w, t, []int{1, 0})
-		w = t
+		w = b.transposed(n, w)
 	}
 	v := n.Out[0]
 	bias := n.Input(ir.Bias)
@@ -90,6 +91,13 @@ func (b *builder) densePlain(n *ir.Node, d ir.Dense) error {
 		return b.binaryStep("Dense: bias"+plan.ActDoc(d.Epilogue), ir.Add, product, add, dst, d.Epilogue)
 	}
 	return nil
+}
+
+// transposed emits the transposition of the weights of the dense layer n.
+func (b *builder) transposed(n *ir.Node, w *place) *place {
+	t := b.temp(n.Out[0].Name+".weights", ir.T(w.DType, w.Shape[1], w.Shape[0]))
+	b.permute("Dense: transpose weights", w, t, []int{1, 0})
+	return t
 }
 
 // matMul lowers a product of two operands, which may have leading axes.

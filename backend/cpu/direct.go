@@ -86,7 +86,13 @@ func emitGrouped(b *builder, o *conv, doc string) {
 		part.bias = subChannels(o.bias, mi, n*mg)
 		part.scale = subChannels(o.scale, ci, n*cg)
 		part.shift = subChannels(o.shift, ci, n*cg)
-		w := b.floats32(o.w, b.packGrouped(o.w, groups, first, n, parts))
+		w, makeKernel := kernel.Ref{}, directKernel
+		if r := o.result; r != nil {
+			part.result, makeKernel = r.of(mi, n*mg), integerKernel
+			w = b.integerGroups(o.w, groups, first, n, parts, r.parts)
+		} else {
+			w = b.floats32(o.w, b.packGrouped(o.w, groups, first, n, parts))
+		}
 		d := doc
 		if n < groups {
 			d += fmt.Sprintf(", groups %d–%d", first, first+n-1)
@@ -95,7 +101,7 @@ func emitGrouped(b *builder, o *conv, doc string) {
 		if first += n; first == groups {
 			writes = []*place{o.dst} // this step completes the value
 		}
-		b.emit(d, part.reads(), writes, func() kernel.Kernel { return directKernel(&part, w) })
+		b.emit(d, part.reads(), writes, func() kernel.Kernel { return makeKernel(&part, w) })
 	}
 }
 
@@ -120,13 +126,52 @@ func (b *builder) packGrouped(t *ir.Tensor, groups, first, n, parts int) kernel.
 		k := kh * kw
 		var packed []float32
 		for part := range parts {
-			w := make([]float32, oc*ic*k)
-			for o := range oc {
-				from := (part*oc + o) * cg * k
-				copy(w[(o*ic+o/mg*cg)*k:], src[from:from+cg*k])
-			}
-			packed = append(packed, pack.Conv(w, oc, ic, kh, kw)...)
+			packed = append(packed, pack.Conv(merged(src, part, oc, mg, ic, cg, k), oc, ic, kh, kw)...)
 		}
 		return packed
 	})
+}
+
+// merged returns the weights [oc,ic,k] of convolution i of those that merge groups with mg
+// output and cg input channels each, with zeros between the groups.
+func merged[T any](src []T, i, oc, mg, ic, cg, k int) []T {
+	w := make([]T, oc*ic*k)
+	for o := range oc {
+		from := (i*oc + o) * cg * k
+		copy(w[(o*ic+o/mg*cg)*k:], src[from:from+cg*k])
+	}
+	return w
+}
+
+// A depthwise convolution has one filter for each channel. Its step may also
+// compute the 1×1 convolution before it: see leaveToDepthwise.
+
+var depthwise = algorithm{
+	name: "depthwise",
+	why:  "one filter per channel",
+	refuses: func(o *conv) (why, note string) {
+		if !o.op.IsDepthwise(o.node.In[0].Type.Shape, o.node.In[ir.Weights].Type.Shape) {
+			return "its channels share filters", ""
+		}
+		return "", ""
+	},
+	weights: func(b *builder, o *conv) kernel.Ref {
+		c, _, kh, kw := shape4(o.w.Shape)
+		return b.floats32(o.w, b.layerWeights("depthwise", o.w, pack.DepthwiseLen(c, kh, kw), func() []float32 {
+			return pack.Depthwise(o.w.Float32s(), c, kh, kw)
+		}))
+	},
+	kernel: func(o *conv, w kernel.Ref) kernel.Kernel {
+		if p := o.point; p != nil {
+			return &kernel.ConvDepthwise{Point: *p.directKernel(p.weights), Depth: *o.depthwiseKernel(w)}
+		}
+		return o.depthwiseKernel(w)
+	},
+}
+
+func (o *conv) depthwiseKernel(w kernel.Ref) *kernel.Depthwise {
+	g := o.win
+	return &kernel.Depthwise{Src: o.src.img(), Dst: o.dst.img(), W: w, Bias: o.bias, Residual: o.residual.img(),
+		Scale: o.scale, Shift: o.shift, Pre: o.pre, Act: o.act,
+		KH: g.KH, KW: g.KW, SH: g.SH, SW: g.SW, DH: g.DH, DW: g.DW, PadTop: g.PadTop, PadLeft: g.PadLeft}
 }

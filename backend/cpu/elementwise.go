@@ -44,9 +44,12 @@ var (
 )
 
 func (b *builder) affineStep(n *ir.Node, scale, shift *ir.Tensor, a ir.Act, doc string) error {
-	src := b.asImage(n.In[0])
-	c := src.dims.c
+	c := n.In[0].Type.Shape[1]
 	s, t := b.channels(scale, c), b.channels(shift, c)
+	if b.extend(n, s, t, act(a)) {
+		return nil
+	}
+	src := b.asImage(n.In[0])
 	if b.leaveToGlobalPool(n, src, prologue{n, s, t, act(a)}) {
 		return nil
 	}
@@ -200,13 +203,13 @@ var binaryRules = rules{
 	fits: func(l *layout, n *ir.Node) bool {
 		op, x := n.Op.(ir.Binary), n.In[0]
 		quotient := op.Fn == ir.Div && n.In[1].Const == nil && !fillsBlocks(x) // 0/0 in unused channels
-		return op.Fn <= ir.Min && !quotient && padsSafely(x, op.Epilogue) && binaryOnImages(l, n)
+		return op.Fn <= ir.Min && !quotient && padsSafely(x, op.Epilogue) && binaryOnImages(l, n, op.Fn.Commutative())
 	},
 }
 
 // binaryOnImages reports whether both operands are images of the result's
 // extents, or one operand is and the other has one value for each channel.
-func binaryOnImages(l *layout, n *ir.Node) bool {
+func binaryOnImages(l *layout, n *ir.Node, commutative bool) bool {
 	x, y := n.In[0], n.In[1]
 	out := n.Out[0].Type.Shape
 	full := func(v *ir.Value) bool { return l.image[v] && v.Type.Shape.Equal(out) }
@@ -219,7 +222,7 @@ func binaryOnImages(l *layout, n *ir.Node) bool {
 	case full(x) && small(y):
 		return true
 	case full(y) && small(x):
-		return n.Op.(ir.Binary).Fn.Commutative()
+		return commutative
 	}
 	return false
 }

@@ -90,7 +90,7 @@ var last = algorithm{
 func readsUserLayout(n *ir.Node) bool {
 	c := n.Op.(ir.Conv)
 	x := n.In[0]
-	if x.Type.Shape[1] > firstChannels || c.Groups != 1 || n.Input(ir.ConvResidual) != nil || n.HasPrologue() || c.Padding == ir.PadCopy {
+	if x.Type.DType != ir.Float32 || x.Type.Shape[1] > firstChannels || c.Groups != 1 || n.Input(ir.ConvResidual) != nil || n.HasPrologue() || c.Padding == ir.PadCopy {
 		return false
 	}
 	for _, p := range c.Pads {

@@ -15,12 +15,20 @@ type layout struct {
 	node   map[*ir.Node]bool // nodes that run on images
 	image  map[*ir.Value]bool
 	border map[*ir.Value]border
+	fill   map[*ir.Value]fill // of images of bytes with a border
+	few    map[*ir.Value]bool // images with the form fewBytes
+	// copied are convolutions that read a copy of their operand, because others need a
+	// border of another value.
+	copied map[*ir.Node]bool
+	// padded are nodes whose padding is the border of their operand.
+	padded map[*ir.Node]bool
 	// scattered are nodes that no step computes: concatenations whose readers
 	// select channels of the operands, and selections of channels that the step of
 	// an interleaving computes.
 	scattered map[*ir.Node]bool
 	*plan.Sharing
 	rootBorder map[*ir.Value]border // of memory that several values share
+	rootFill   map[*ir.Value]fill
 }
 
 // rules describes an op that has kernels on images to the layout. It is zero for
@@ -32,29 +40,35 @@ type rules struct {
 	// fits reports whether a kernel on images can compute n. l.image is set for
 	// the operands of n that are images.
 	fits func(l *layout, n *ir.Node) bool
-	// border returns the border that n reads around its operand. Nil means no
-	// border.
-	border func(l *layout, n *ir.Node) border
+	// border returns the border that n reads around its operand, and its value. Nil
+	// means no border.
+	border func(l *layout, n *ir.Node) (border, fill)
 	// view reports whether the result of n is, or may become, a view of the memory
 	// of another value. Nil means that it never does.
 	view func(l *layout, n *ir.Node) bool
 }
 
+// imageTypes are the element types of images.
+var imageTypes = []ir.DType{ir.Float32, ir.Uint8, ir.Int8}
+
 func always(*layout, *ir.Node) bool { return true }
 
 func planLayout(g *ir.Graph, of func(ir.Op) rules) *layout {
 	l := &layout{rules: of, node: map[*ir.Node]bool{}, image: map[*ir.Value]bool{}, border: map[*ir.Value]border{},
-		scattered: map[*ir.Node]bool{}, rootBorder: map[*ir.Value]border{}}
+		fill: map[*ir.Value]fill{}, few: map[*ir.Value]bool{}, copied: map[*ir.Node]bool{}, padded: map[*ir.Node]bool{},
+		scattered: map[*ir.Node]bool{}, rootBorder: map[*ir.Value]border{}, rootFill: map[*ir.Value]fill{}}
 	for _, n := range g.Nodes {
 		if l.runsOnImages(n) {
 			l.node[n] = true
 			l.image[n.Out[0]] = true
 		}
 	}
+	for v := range g.Values() {
+		l.few[v] = l.onlyFirstLayers(v)
+	}
 	for i := len(g.Nodes) - 1; i >= 0; i-- { // readers first: the border of a Pad includes that of its readers
-		n := g.Nodes[i]
-		if f := of(n.Op).border; f != nil && l.node[n] {
-			l.border[n.In[0]] = l.border[n.In[0]].union(f(l, n))
+		if n := g.Nodes[i]; of(n.Op).border != nil && l.node[n] {
+			l.giveBorder(n)
 		}
 	}
 	for _, n := range g.Nodes {
@@ -69,11 +83,70 @@ func planLayout(g *ir.Graph, of func(ir.Op) rules) *layout {
 			continue
 		}
 		if _, ok := l.rootBorder[s.Root]; !ok {
-			l.rootBorder[s.Root] = l.border[s.Root]
+			l.rootBorder[s.Root], l.rootFill[s.Root] = l.border[s.Root], l.fill[s.Root]
+		}
+		if l.border[v] == (border{}) {
+			continue
+		}
+		if l.rootBorder[s.Root] == (border{}) {
+			l.rootFill[s.Root] = l.fill[v]
+		}
+		if l.rootFill[s.Root] != l.fill[v] {
+			l.copyForReaders(v)
+			continue
 		}
 		l.rootBorder[s.Root] = l.rootBorder[s.Root].union(l.border[v])
 	}
 	return l
+}
+
+// onlyFirstLayers reports whether the readers of v are convolutions on integers with at
+// most 4 input channels, and a conversion writes v.
+func (l *layout) onlyFirstLayers(v *ir.Value) bool {
+	if !isByte(v.Type.DType) || v.Type.Rank() < 3 || v.Type.Shape[1] > fewBytes.block || len(v.Uses()) == 0 {
+		return false
+	}
+	for _, u := range v.Uses() {
+		if u.Node == nil || !l.node[u.Node] {
+			return false
+		}
+		if c, ok := u.Node.Op.(ir.Conv); !ok || c.Groups != 1 {
+			return false
+		}
+	}
+	if v.Def() == nil {
+		return true
+	}
+	switch v.Def().Op.(type) {
+	case ir.Quantize, ir.DynamicQuantize, ir.Transpose:
+		return true
+	}
+	return false
+}
+
+// giveBorder gives the operand of n the border that n reads, unless a reader of the
+// operand needs a border of another value.
+func (l *layout) giveBorder(n *ir.Node) {
+	x := n.In[0]
+	bd, f := l.rules(n.Op).border(l, n)
+	if bd == (border{}) {
+		return
+	}
+	if l.border[x] != (border{}) && l.fill[x] != f {
+		l.copied[n] = true
+		return
+	}
+	l.border[x], l.fill[x], l.padded[n] = l.border[x].union(bd), f, true
+}
+
+// copyForReaders makes the readers of the border of v read copies of v.
+func (l *layout) copyForReaders(v *ir.Value) {
+	l.border[v] = border{}
+	for _, u := range v.Uses() {
+		if u.Node != nil && l.padded[u.Node] {
+			l.padded[u.Node], l.copied[u.Node] = false, true
+		}
+	}
 }
 
 // runsOnImages reports whether n runs on images. Convolutions and pools do, even
@@ -104,8 +177,17 @@ func hasForm(t ir.Type) bool {
 	return channelBlocks[t.DType] > 0
 }
 
-// block returns the number of channels of a block of the image v.
+// block returns the number of channels of a block of the image v, unless its form is
+// fewBytes.
 func block(v *ir.Value) int { return channelBlocks[v.Type.DType] }
+
+// form returns the form of the image v.
+func (l *layout) form(v *ir.Value) form {
+	if l.few[v] {
+		return fewBytes
+	}
+	return formOf(v.Type.DType)
+}
 
 // fillsBlocks reports whether the image x has no unused channels.
 func fillsBlocks(x *ir.Value) bool { return x.Type.Shape[1]%block(x) == 0 }
@@ -168,9 +250,9 @@ func (l *layout) Writes(v *ir.Value) bool {
 // Holds reports whether v is an image.
 func (l *layout) Holds(v *ir.Value) bool { return l.image[v] }
 
-// Alike reports whether the images a and b have the same extents and border.
+// Alike reports whether the images a and b have the same extents, form and border.
 func (l *layout) Alike(a, b *ir.Value) bool {
-	return l.border[a] == l.border[b] && a.Type.Equal(b.Type)
+	return l.border[a] == l.border[b] && l.fill[a] == l.fill[b] && l.form(a) == l.form(b) && a.Type.Shape.Equal(b.Type.Shape)
 }
 
 // View reports whether v is, or may become, a view of the memory of another

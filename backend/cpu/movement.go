@@ -47,7 +47,8 @@ func (b *builder) onlyFlattened(n *ir.Node) bool {
 		if u.Node == nil || u.Index != 0 {
 			return false
 		}
-		if _, ok := u.Node.Op.(ir.Dense); !ok || u.Node.Const(ir.Weights) == nil || !u.Node.ConstOrAbsent(ir.Bias) {
+		d, ok := u.Node.Op.(ir.Dense)
+		if !ok || u.Node.Const(ir.Weights) == nil || !u.Node.ConstOrAbsent(ir.Bias) || !d.Integer.IsZero() && !denseOnIntegers(u.Node, d) {
 			return false
 		}
 	}
@@ -111,7 +112,8 @@ func (b *builder) transpose(n *ir.Node, t ir.Transpose) error {
 }
 
 var concatRules = rules{
-	fits: func(l *layout, n *ir.Node) bool { return n.Op.(ir.Concat).Axis == 1 && l.allImages(n) },
+	types: imageTypes,
+	fits:  func(l *layout, n *ir.Node) bool { return n.Op.(ir.Concat).Axis == 1 && l.allImages(n) },
 }
 
 // concatImage copies the operands that were not written in place.
@@ -125,8 +127,8 @@ func (b *builder) concatImage(n *ir.Node, _ ir.Concat) error {
 	for i, x := range n.In {
 		src := b.asImage(x)
 		first := b.FirstCopy(x, v, at)
-		if !b.InPlace(x, v, at) && !(first && b.copied[x]) {
-			b.copied[x] = b.copied[x] || first
+		if !b.InPlace(x, v, at) && !(first && b.joined[x]) {
+			b.joined[x] = b.joined[x] || first
 			at := at
 			c := src.dims.c
 			// The step of the last copy completes the value.
@@ -156,6 +158,7 @@ func (b *builder) concatPlain(n *ir.Node, c ir.Concat) error {
 }
 
 var sliceRules = rules{
+	types: imageTypes,
 	fits: func(l *layout, n *ir.Node) bool {
 		s, x := n.Op.(ir.Slice), n.In[0]
 		return l.image[x] && s.Start[0] == 0 && s.Count[0] == x.Type.Shape[0] && s.Step[1] == 1
@@ -235,24 +238,24 @@ func (b *builder) slicePlain(n *ir.Node, s ir.Slice) error {
 }
 
 var padRules = rules{
+	types: imageTypes,
 	fits: func(l *layout, n *ir.Node) bool {
 		p := n.Op.(ir.Pad).Pads
 		r := len(p) / 2
 		return l.image[n.In[0]] && p[0] == 0 && p[1] == 0 && p[r] == 0 && p[r+1] == 0
 	},
-	border: func(l *layout, n *ir.Node) border {
-		if p := n.Op.(ir.Pad); padsWithBorder(p) {
-			return padBorder(p).plus(l.border[n.Out[0]])
+	border: func(l *layout, n *ir.Node) (border, fill) {
+		p, y := n.Op.(ir.Pad), n.Out[0]
+		f := fill{}
+		if isByte(y.Type.DType) {
+			f.value = byte(stored(y.Type.DType, int(p.Value)))
 		}
-		return border{}
+		if p.Mode != ir.PadConstant || p.Value != 0 && !isByte(y.Type.DType) || slices.Min(p.Pads) < 0 || l.border[y] != (border{}) && l.fill[y] != f {
+			return border{}, fill{}
+		}
+		return padBorder(p).plus(l.border[y]), f
 	},
 	view: always,
-}
-
-// padsWithBorder reports whether the padding is zeros around the pixels, so that
-// the border of the operand can serve as the padding.
-func padsWithBorder(p ir.Pad) bool {
-	return p.Mode == ir.PadConstant && p.Value == 0 && slices.Min(p.Pads) >= 0
 }
 
 // padBorder returns the spatial pads of p.
@@ -265,12 +268,12 @@ func padBorder(p ir.Pad) border {
 	return b
 }
 
-// padImage lowers the padding of an image. Padding with zeros becomes a view: the
-// operand with a part of its border.
+// padImage lowers the padding of an image. Padding with the value of the border of the
+// operand becomes a view: the operand with a part of its border.
 func (b *builder) padImage(n *ir.Node, p ir.Pad) error {
 	x := n.In[0]
 	src := b.asImage(x)
-	if v := n.Out[0]; padsWithBorder(p) && !b.Shares(v) {
+	if v := n.Out[0]; b.padded[n] && !b.Shares(v) {
 		pads := padBorder(p)
 		q := *src
 		q.Shape = v.Type.Shape
@@ -281,7 +284,11 @@ func (b *builder) padImage(n *ir.Node, p ir.Pad) error {
 		return nil
 	}
 	r := x.Type.Rank()
-	b.pixels(fmt.Sprintf("Pad %s", p.Mode), src, b.newImage(n.Out[0]), float32(p.Value), func(i int) []int32 {
+	value := p.Value
+	if isByte(x.Type.DType) {
+		value = float64(byte(stored(x.Type.DType, int(value))))
+	}
+	b.pixels(fmt.Sprintf("Pad %s", p.Mode), src, b.newImage(n.Out[0]), float32(value), func(i int) []int32 {
 		return plan.PadTable(p.Mode, x.Type.Shape[i], p.Pads[i], p.Pads[r+i])
 	}, r)
 	return nil
@@ -324,6 +331,7 @@ func (b *builder) expandPlain(n *ir.Node, _ ir.Expand) error {
 }
 
 var gatherRules = rules{
+	types: imageTypes,
 	fits: func(l *layout, n *ir.Node) bool {
 		return l.image[n.In[0]] && n.Op.(ir.Gather).Axis == 1 && n.Const(ir.GatherIndices) != nil && n.In[ir.GatherIndices].Type.Rank() == 1 && selects(n)
 	},
@@ -411,7 +419,8 @@ func (number[T]) gather(src, idx, dst *place, axis int) kernel.Kernel {
 const wovenChannels = 8
 
 var interleaveRules = rules{
-	fits: func(l *layout, n *ir.Node) bool { return !weaves(l, n) && l.allImages(n) },
+	types: imageTypes,
+	fits:  func(l *layout, n *ir.Node) bool { return !weaves(l, n) && l.allImages(n) },
 }
 
 // weaves reports whether n interleaves selections of few channels of one image.
@@ -419,7 +428,7 @@ var interleaveRules = rules{
 // selections as scattered.
 func weaves(l *layout, n *ir.Node) bool {
 	first := n.In[0].Def()
-	if n.In[0].Type.Shape[1] >= wovenChannels || first == nil {
+	if n.In[0].Type.Shape[1] >= wovenChannels || first == nil || n.In[0].Type.DType != ir.Float32 {
 		return false
 	}
 	for _, v := range n.In {

@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"slices"
+
 	"modelc/backend/plan"
 	"modelc/ir"
 	"modelc/runtime/kernel"
@@ -17,10 +19,13 @@ type conv struct {
 	reach   border // the part of the padding that windows read
 	exact   bool   // Config.Exact
 	cached  bool   // whether the caches hold all weights of the network
+	few     bool   // whether the operand has the form fewBytes
+	copied  bool   // whether the step reads a copy, because others need a border of another value
 	// The places and constants are set when the algorithm has been chosen.
 	src, dst, residual *place
 	bias, scale, shift kernel.Ref
 	pre, act           kernel.Act
+	result             *result // of a convolution on integers
 	// groups is the number of groups that the kernel computes. 0 stands for one.
 	groups int
 	// point, unless nil, is the 1×1 convolution that the same step computes first.
@@ -67,6 +72,9 @@ func (o *conv) reads() []*place {
 	if o.point != nil {
 		return o.point.reads()
 	}
+	if r := o.result; r != nil {
+		return []*place{o.src, r.multiplier, r.zero}
+	}
 	return []*place{o.src, o.residual}
 }
 
@@ -94,9 +102,7 @@ func (o *conv) steady() (why, note string) {
 	switch {
 	case o.exact:
 		return "exact", ", exact"
-	case ir.SumsIntegers(o.node):
-		return "sums of integers are exact without Winograd", ", integers"
-	case ir.RoundsResult(o.node):
+	case ir.Rounds(o.node.Op), slices.ContainsFunc(o.node.Out[0].Uses(), func(u ir.Use) bool { return u.Node != nil && ir.Rounds(u.Node.Op) }):
 		return "its result is rounded, where a small error may become a whole step", ", rounded"
 	}
 	return "", ""

@@ -15,16 +15,39 @@ type form struct {
 
 // channelBlocks has the number of channels in a block, for each element type of
 // images. Tensors of other types are dense and row-major.
-var channelBlocks = map[ir.DType]int{ir.Float32: 16}
+var channelBlocks = map[ir.DType]int{ir.Float32: 16, ir.Uint8: 16, ir.Int8: 16}
 
 // imageElem has the runtime's constant for each of these types.
-var imageElem = map[ir.DType]kernel.Elem{ir.Float32: kernel.Float32}
+// Elements of type i8 are stored with 128 added.
+var imageElem = map[ir.DType]kernel.Elem{ir.Float32: kernel.Float32, ir.Uint8: kernel.Uint8, ir.Int8: kernel.Uint8}
 
 // formOf returns the form of images with elements of type d.
 func formOf(d ir.DType) form { return form{d.Size(), channelBlocks[d]} }
 
 // nc16 is the form of images of float32.
 var nc16 = formOf(ir.Float32)
+
+// fewBytes is the form of images of bytes with at most 4 channels that only first layers
+// read. A pixel is one dword.
+var fewBytes = form{elem: 1, block: 4}
+
+// isByte reports whether images with elements of type d have bytes.
+func isByte(d ir.DType) bool { return imageElem[d] == kernel.Uint8 }
+
+// flip returns the bit that kernels on bytes change in elements of type d, 8-bit integers,
+// and the number that this adds to each element and zero point.
+func flip(d ir.DType) (bit uint8, add int) {
+	if d == ir.Int8 {
+		return 0x80, 128
+	}
+	return 0, 0
+}
+
+// stored returns q, an integer of type d, as kernels on bytes read it.
+func stored(d ir.DType, q int) int {
+	_, add := flip(d)
+	return q + add
+}
 
 // blocks returns the number of blocks of c channels.
 func (f form) blocks(c int) int { return (c + f.block - 1) / f.block }
@@ -56,7 +79,8 @@ func imageDims(s ir.Shape) (dims, bool) {
 	return dims{}, false
 }
 
-// border is the number of zero pixels on each side of an image.
+// border is the number of pixels beyond each side of an image. They are zero, or the fill
+// of an image of bytes.
 type border struct{ top, left, bottom, right int }
 
 func (b border) union(o border) border {
@@ -71,6 +95,12 @@ func (b border) minus(o border) border {
 	return border{b.top - o.top, b.left - o.left, b.bottom - o.bottom, b.right - o.right}
 }
 
+// fill is the value of the border of an image of bytes.
+type fill struct {
+	value byte      // as stored in the image
+	from  *ir.Value // unless nil, the computed value
+}
+
 // place is the place of a value in a buffer, as an image or dense. The space of
 // the buffer is a kernel.Space.
 type place struct {
@@ -83,7 +113,9 @@ type place struct {
 	form        form
 	dims        dims
 	border      border
-	batchStride int // elements from one image to the next
+	fill        byte
+	fillFrom    *place // unless nil, the computed value of the border
+	batchStride int    // elements from one image to the next
 }
 
 // blocks returns the number of blocks of channels.
@@ -95,11 +127,11 @@ func (p *place) plane() int {
 	return (p.border.top + p.dims.h + p.border.bottom) * (p.border.left + p.dims.w + p.border.right) * p.form.block
 }
 
-// imageOf returns a place for an image of the given type, without a buffer. The
-// images of its batch lie one after another.
-func imageOf(t ir.Type, bd border) *place {
+// imageOf returns a place for an image of the given type and form, without a buffer.
+// The images of its batch lie one after another.
+func imageOf(t ir.Type, f form, bd border) *place {
 	d, _ := imageDims(t.Shape)
-	p := &place{Tensor: plan.Tensor{Type: t}, image: true, form: formOf(t.DType), dims: d, border: bd}
+	p := &place{Tensor: plan.Tensor{Type: t}, image: true, form: f, dims: d, border: bd}
 	p.batchStride = p.blocks() * p.plane()
 	return p
 }
@@ -126,7 +158,10 @@ func (p *place) img() kernel.Image {
 		N:    p.dims.n, C: p.dims.c, H: p.dims.h, W: p.dims.w,
 		Top: p.border.top, Left: p.border.left, Bottom: p.border.bottom, Right: p.border.right,
 		BatchStride: p.batchStride,
-		Clear:       p.Buffer.Shared && p.border != border{},
+	}
+	if p.border != (border{}) {
+		m.Fill, m.FillFrom = p.fill, p.fillFrom.ref()
+		m.Clear = p.Buffer.Shared || m.Fill != 0 || m.FillFrom.Present()
 	}
 	if p.form.block != nc16.block {
 		m.Block = p.form.block

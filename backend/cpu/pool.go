@@ -7,6 +7,7 @@ import (
 	"modelc/backend/plan"
 	"modelc/ir"
 	"modelc/runtime/kernel"
+	"modelc/runtime/kernel/integer"
 	"modelc/runtime/kernel/plain"
 )
 
@@ -18,8 +19,12 @@ var poolLowerings = map[string]lowering{
 }
 
 var poolRules = rules{
+	types: imageTypes,
 	fits: func(l *layout, n *ir.Node) bool {
 		p := n.Op.(ir.Pool)
+		if isByte(n.In[0].Type.DType) && (p.Kind != ir.MaxPool || n.HasPrologue()) {
+			return false
+		}
 		return p.Kind != ir.LpPool && !p.Indices && n.ConstOrAbsent(ir.PoolScale) && n.ConstOrAbsent(ir.PoolShift)
 	},
 }
@@ -33,12 +38,21 @@ func (b *builder) poolImage(n *ir.Node, p ir.Pool) error {
 	dst := b.newImage(n.Out[0])
 	k, doc := b.poolKernel(n, p)
 	b.emit(fmt.Sprintf("%s (%s)", doc, poolAlone(n, p)), []*place{src}, []*place{dst}, func() kernel.Kernel {
+		if isByte(src.DType) {
+			return &integer.MaxPool{Src: src.img(), Dst: dst.img(), Window: byteWindow(p), Empty: byte(stored(src.DType, 0))}
+		}
 		k := k
 		k.Src, k.Dst = src.img(), dst.img()
 		return &k
 	})
 	b.Last().Padding = clipped(leaves(n, p))
 	return nil
+}
+
+// byteWindow returns the windows of a pool on bytes.
+func byteWindow(p ir.Pool) integer.Window {
+	w := plan.PoolWindow(p)
+	return integer.Window{KH: w.KH, KW: w.KW, SH: w.SH, SW: w.SW, DH: w.DH, DW: w.DW, PadTop: w.PadTop, PadLeft: w.PadLeft}
 }
 
 // leaves reports whether a window of the pool leaves its operand.
@@ -60,6 +74,9 @@ func poolAlone(n *ir.Node, p ir.Pool) string {
 	}
 	if why := unfit(n, p); why != "" {
 		return why
+	}
+	if isByte(n.In[0].Type.DType) {
+		return "no kernel on bytes computes both"
 	}
 	if why := apart(n, p); why != "" {
 		return why

@@ -17,8 +17,12 @@ var resizeLowerings = map[string]lowering{
 }
 
 var resizeRules = rules{
+	types: imageTypes,
 	fits: func(l *layout, n *ir.Node) bool {
 		r, x := n.Op.(ir.Resize), n.In[0]
+		if isByte(x.Type.DType) && r.Mode != ir.ResizeNearest {
+			return false
+		}
 		return l.image[x] && r.Keeps(0, x.Type.Shape[0]) && r.Keeps(1, x.Type.Shape[1])
 	},
 }

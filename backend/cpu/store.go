@@ -123,7 +123,7 @@ func (w *weights) floats32(t *ir.Tensor, r kernel.Ref) kernel.Ref {
 	if f == kernel.F32 {
 		return r
 	}
-	return w.prepare(r.Len, r.Len*ir.Float32.Size(), fmt.Sprintf("Widen %s weights", f), r, func(dst kernel.Ref) kernel.Kernel {
+	return w.prepare(r.Len, ir.Float32.Size(), r.Len*ir.Float32.Size(), fmt.Sprintf("Widen %s weights", f), r, func(dst kernel.Ref) kernel.Kernel {
 		return &kernel.Widen{Format: f, Src: r, Dst: dst}
 	})
 }
@@ -131,18 +131,18 @@ func (w *weights) floats32(t *ir.Tensor, r kernel.Ref) kernel.Ref {
 // transformed reserves n floats that a load step computes from the weights t,
 // stored in the section r. The section is not needed after that.
 func (w *weights) transformed(t *ir.Tensor, n int, doc string, r kernel.Ref, makeKernel func(dst kernel.Ref) kernel.Kernel) kernel.Ref {
-	return w.prepare(n, r.Len*sizeOf(w.format(t)), doc, r, makeKernel)
+	return w.prepare(n, ir.Float32.Size(), r.Len*sizeOf(w.format(t)), doc, r, makeKernel)
 }
 
-// prepare reserves n floats that a load step computes from the section r. They
-// replace the given number of bytes of the section.
-func (w *weights) prepare(n, replaces int, doc string, r kernel.Ref, makeKernel func(dst kernel.Ref) kernel.Kernel) kernel.Ref {
+// prepare reserves n elements of size bytes that a load step computes from the section r.
+// They replace the given number of bytes of the section.
+func (w *weights) prepare(n, size, replaces int, doc string, r kernel.Ref, makeKernel func(dst kernel.Ref) kernel.Kernel) kernel.Ref {
 	key := fmt.Sprint(doc, r)
 	if d, ok := w.byKey[key]; ok {
 		return d
 	}
 	d := kernel.Ref{Space: kernel.Prepared, Off: alignUp(w.prepared), Len: n}
-	w.prepared = d.Off + n*ir.Float32.Size()
+	w.prepared = d.Off + n*size
 	w.replaced += replaces
 	w.byKey[key] = d
 	w.loads = append(w.loads, load{plan.Layer{Name: plan.NodeName(w.rec.Node), Doc: doc}, func() kernel.Kernel { return makeKernel(d) }})
@@ -185,7 +185,7 @@ func (w *weights) tensor(name string, t *ir.Tensor) *place {
 // value for all, as an image of 1×1 pixels.
 func (w *weights) channelImage(t *ir.Tensor, c int, pad float32) *place {
 	r := w.channelsPadded(t, c, pad)
-	p := imageOf(ir.T(ir.Float32, 1, c, 1, 1), border{})
+	p := imageOf(ir.T(ir.Float32, 1, c, 1, 1), nc16, border{})
 	p.Buffer = fixed("constant", r.Space, r.Off, p.bytes())
 	return p
 }

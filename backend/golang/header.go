@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"modelc/internal/files"
 )
 
 // marker is the start of every generated source file.
@@ -73,12 +74,15 @@ func flagWords(f string, width int) []string {
 	return append(list, strconv.QuoteToASCII(f[start:]))
 }
 
+// maxSource is the maximum size of a package's main file to read, in bytes.
+const maxSource = 64 << 20
+
 // ReadHeader reads the header of the package in dir. The error is
 // [fs.ErrNotExist] if dir holds no package. It is another error if modelc did not
 // write the package.
 func ReadHeader(dir string) (Header, error) {
 	path := filepath.Join(dir, modelFile)
-	b, err := os.ReadFile(path)
+	b, err := files.Read(path, maxSource)
 	if err != nil {
 		return Header{}, err
 	}

@@ -20,6 +20,7 @@ type layersSource struct {
 	// Buffers declare the places in the arena, a section for each buffer.
 	Buffers []section
 	Images  bool // whether some places are images
+	Bytes   bool // whether some images have bytes
 	// Layers declare the steps with the weights that they read, a section for each
 	// step.
 	Layers []section
@@ -129,6 +130,10 @@ func (l *layers) file() *layersSource {
 	f.Ports = declare(operands, l.portsUsed)
 	for _, i := range l.order {
 		f.Buffers = append(f.Buffers, l.bufferSection(i, operands))
+		f.Bytes = f.Bytes || slices.ContainsFunc(l.buffers[i], func(v variableOf) bool {
+			m, ok := v.value.Interface().(kernel.Image)
+			return ok && m.Elem == kernel.Uint8
+		})
 		f.Images = f.Images || slices.ContainsFunc(l.buffers[i], func(v variableOf) bool { return v.value.Type() != refType })
 	}
 	for i := range l.program.Layers {

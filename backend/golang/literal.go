@@ -10,6 +10,7 @@ import (
 	"modelc/ir"
 	"modelc/runtime"
 	"modelc/runtime/kernel"
+	"modelc/runtime/kernel/integer"
 	"modelc/runtime/kernel/plain"
 	"modelc/runtime/vision"
 )
@@ -212,6 +213,10 @@ func constant(v reflect.Value) string {
 		return reductions[x]
 	case kernel.Format:
 		return strings.ToUpper(x.String())
+	case kernel.Elem:
+		return elems[x]
+	case integer.Output:
+		return outputs[x]
 	case kernel.PoolKind:
 		if x == kernel.PoolMax {
 			return "PoolMax"
@@ -222,6 +227,10 @@ func constant(v reflect.Value) string {
 	}
 	return ""
 }
+
+var elems = map[kernel.Elem]string{kernel.Float32: "Float32", kernel.BFloat16: "BFloat16", kernel.Int8: "Int8", kernel.Uint8: "Uint8"}
+
+var outputs = map[integer.Output]string{integer.Bytes: "Bytes", integer.SignedBytes: "SignedBytes", integer.Floats: "Floats", integer.Integers: "Integers"}
 
 var reductions = map[plain.ReduceFn]string{
 	plain.RedMean: "RedMean", plain.RedSum: "RedSum", plain.RedMax: "RedMax", plain.RedMin: "RedMin", plain.RedProd: "RedProd",

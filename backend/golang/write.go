@@ -17,6 +17,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"modelc/backend/cpu"
+	"modelc/internal/files"
 	"modelc/runtime"
 )
 
@@ -27,15 +28,16 @@ type FileSize struct{ Bytes, Lines int }
 // slashed path below dir.
 //
 // Write first writes all files to a folder beside dir, so that an error leaves dir
-// unchanged. If dir does not exist, Write renames that folder. Otherwise it
-// replaces files one by one, and removes files that modelc wrote earlier and that
-// are not part of the package. It never changes a file that modelc did not write.
-// If such a file has the name of a new one, Write fails before it changes
-// anything.
+// unchanged. If dir does not exist, Write renames that folder. Otherwise the folder
+// and dir exchange their names, so that a process that dies leaves the old package or
+// the new one. Write removes files that modelc wrote earlier and that are not part of
+// the package. It never changes a file that modelc did not write. If such a file has
+// the name of a new one, Write fails before it changes anything.
 //
-// A process that dies while it replaces files leaves a package without its main
-// file, which does not build. The next Write completes the package and removes
-// the folder beside dir.
+// Where names cannot be exchanged, because the system cannot do it, dir has folders of
+// others, or the process works in dir, Write replaces files one by one. Then a process
+// that dies leaves a package without its main file, which does not build. The next
+// Write completes the package and removes the folder beside dir.
 func Write(dir string, p *cpu.Program, o Options) (map[string]FileSize, error) {
 	return write(dir, packageLayout, func(tmp string) (map[string]FileSize, error) { return render(tmp, p, o) })
 }
@@ -101,12 +103,12 @@ func lock(dir string) (unlock func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	cache, err := os.UserCacheDir()
+	own, err := files.Private()
 	if err != nil {
-		cache = os.TempDir()
+		return nil, err
 	}
-	locks := filepath.Join(cache, "modelc", "locks")
-	if err := os.MkdirAll(locks, 0o755); err != nil {
+	locks := filepath.Join(own, "locks")
+	if err := os.MkdirAll(locks, 0o700); err != nil {
 		return nil, err
 	}
 	l := flock.New(filepath.Join(locks, fmt.Sprintf("%x", sha256.Sum256([]byte(dir)))[:32]))
@@ -156,11 +158,16 @@ func writeFiles(dir string, files Files) (map[string]FileSize, error) {
 // createWeights writes the weights file of p and returns the digest of the weights.
 // It writes the header, which holds the digest, last.
 func createWeights(path string, p *cpu.Program, progress func(done, total int) error) (sum [32]byte, err error) {
-	f, err := os.Create(path)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return sum, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	return writeWeights(f, p, progress)
+}
+
+// writeWeights writes the weights of p to the empty file f.
+func writeWeights(f *os.File, p *cpu.Program, progress func(done, total int) error) (sum [32]byte, err error) {
 	if _, err := f.Seek(runtime.WeightsHeader, io.SeekStart); err != nil {
 		return sum, err
 	}
@@ -201,12 +208,10 @@ func WriteWeights(path, dir string, p *cpu.Program, progress func(done, total in
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	tmp := path + ".tmp"
-	defer os.Remove(tmp)
-	if _, err := createWeights(tmp, p, progress); err != nil {
+	return files.Write(path, func(f *os.File) error {
+		_, err := writeWeights(f, p, progress)
 		return err
-	}
-	return os.Rename(tmp, path)
+	})
 }
 
 // counter is a writer that reports the number of bytes written so far.
@@ -260,6 +265,12 @@ func install(tmp, dir string, l layout) error {
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return os.Rename(tmp, dir)
 	}
+	for _, folder := range l.folders {
+		path := filepath.Join(dir, folder)
+		if st, err := os.Lstat(path); err == nil && st.Mode()&fs.ModeSymlink != 0 && folder != "." {
+			return &fs.PathError{Op: "write", Path: path, Err: errors.New("it is a link, which could lead anywhere: remove it, or choose another folder")}
+		}
+	}
 	made, err := l.list(tmp)
 	if err != nil {
 		return err
@@ -284,6 +295,9 @@ func install(tmp, dir string, l layout) error {
 		} else if !same {
 			return &fs.PathError{Op: "replace", Path: filepath.Join(dir, f), Err: errors.New("modelc did not write this file: remove it, or choose another folder")}
 		}
+	}
+	if exchange(tmp, dir, l, made, old) {
+		return nil
 	}
 	if ours[l.entry] {
 		if err := os.Remove(filepath.Join(dir, l.entry)); err != nil {
@@ -313,6 +327,61 @@ func install(tmp, dir string, l layout) error {
 		}
 	}
 	return nil
+}
+
+// exchange makes the folder tmp, which has the new files, the folder dir, and the other way
+// round. Both have the files of others. It reports false, with dir unchanged, if it must not
+// or cannot do that: a process that works in dir would lose it, folders of others have only
+// one place, and not every system can exchange names.
+func exchange(tmp, dir string, l layout, made, old []string) bool {
+	if work, err := os.Getwd(); err != nil || within(work, dir) {
+		return false
+	}
+	st, err := os.Lstat(dir)
+	if err != nil || !st.IsDir() || l.hasOthers(dir) {
+		return false
+	}
+	for _, f := range old {
+		if slices.Contains(made, f) || l.generated(dir, f) {
+			continue
+		}
+		to := filepath.Join(tmp, f)
+		if os.MkdirAll(filepath.Dir(to), 0o755) != nil || os.Link(filepath.Join(dir, f), to) != nil {
+			return false
+		}
+	}
+	return os.Chmod(tmp, st.Mode().Perm()) == nil && files.Exchange(tmp, dir) == nil
+}
+
+// within reports whether the folder path is dir or lies below it.
+func within(path, dir string) bool {
+	a, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return true // the folder is unknown
+	}
+	b, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return true
+	}
+	rel, err := filepath.Rel(b, a)
+	return err != nil || filepath.IsLocal(rel)
+}
+
+// hasOthers reports whether dir has folders of others.
+func (l layout) hasOthers(dir string) bool {
+	found := false
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		if err == nil && !slices.Contains(l.folders, filepath.ToSlash(rel)) {
+			found = true
+			return fs.SkipAll
+		}
+		return err
+	})
+	return found || err != nil
 }
 
 // list returns the files in the folders of l below dir.
@@ -364,7 +433,7 @@ func (l layout) generated(dir, name string) bool {
 }
 
 func startsWith(path, prefix string) bool {
-	f, err := os.Open(path)
+	f, err := files.Open(path)
 	if err != nil {
 		return false
 	}

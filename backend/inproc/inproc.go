@@ -14,8 +14,9 @@ import (
 	"modelc/runtime"
 )
 
-// Engine is a program with its weights and one session. It is not safe for
-// concurrent use.
+// Engine is a program with its weights and one session. One goroutine at a time may
+// use it. Methods that run the program or bind inputs fail with [runtime.ErrInUse] if
+// another goroutine uses the engine, and with [runtime.ErrClosed] after Close.
 type Engine struct {
 	program *cpu.Program
 	model   *runtime.Model
@@ -53,14 +54,19 @@ func New(p *cpu.Program, threads int) (*Engine, error) {
 // Wait returns when the weights are prepared: see [runtime.Model.Wait].
 func (e *Engine) Wait() { e.model.Wait() }
 
-// Close stops the workers. The engine cannot run after that.
+// Close stops the workers, at the end of a run if there is one. The engine cannot run
+// after that.
 func (e *Engine) Close() { e.session.Close() }
 
 // Run computes the outputs for the inputs in. Inputs and outputs are in the order
 // of the graph's. It returns an error if the number or a type of the inputs
 // differs from the graph's. The outputs are copies.
 func (e *Engine) Run(in []*ir.Tensor) ([]*ir.Tensor, error) {
-	if err := e.Bind(in); err != nil {
+	if err := e.session.Begin(); err != nil {
+		return nil, err
+	}
+	defer e.session.End()
+	if err := e.bind(in); err != nil {
 		return nil, err
 	}
 	if err := e.session.Run(); err != nil {
@@ -72,10 +78,22 @@ func (e *Engine) Run(in []*ir.Tensor) ([]*ir.Tensor, error) {
 // Bind sets the inputs of the next runs. The runs read their elements in place. It
 // returns an error if the number or a type of the inputs differs from the graph's.
 func (e *Engine) Bind(in []*ir.Tensor) error {
+	if err := e.session.Begin(); err != nil {
+		return err
+	}
+	defer e.session.End()
+	return e.bind(in)
+}
+
+// bind is Bind for a session that the caller has reserved.
+func (e *Engine) bind(in []*ir.Tensor) error {
 	if len(in) != len(e.inputs) {
 		return fmt.Errorf("the model takes %d inputs, got %d", len(e.inputs), len(in))
 	}
 	for i, t := range in {
+		if t == nil {
+			return fmt.Errorf("input %q is nil, want %s", e.program.Graph.Inputs[i].Name, e.inputs[i])
+		}
 		if !t.Type.Equal(e.inputs[i]) {
 			return fmt.Errorf("input %q is %s, want %s", e.program.Graph.Inputs[i].Name, t.Type, e.inputs[i])
 		}
@@ -88,7 +106,13 @@ func (e *Engine) Bind(in []*ir.Tensor) error {
 
 // Step runs on the inputs that Bind set, without copying the outputs. Benchmarks
 // use it.
-func (e *Engine) Step() error { return e.session.Run() }
+func (e *Engine) Step() error {
+	if err := e.session.Begin(); err != nil {
+		return err
+	}
+	defer e.session.End()
+	return e.session.Run()
+}
 
 // Program returns the program that the engine runs.
 func (e *Engine) Program() *cpu.Program { return e.program }
@@ -105,7 +129,11 @@ func (e *Engine) results() []*ir.Tensor {
 // Trace is like Run. It also calls visit with a copy of the value of every layer
 // that completes one, as a dense tensor of the value's type.
 func (e *Engine) Trace(in []*ir.Tensor, visit func(l plan.Layer, got *ir.Tensor)) ([]*ir.Tensor, error) {
-	if err := e.Bind(in); err != nil {
+	if err := e.session.Begin(); err != nil {
+		return nil, err
+	}
+	defer e.session.End()
+	if err := e.bind(in); err != nil {
 		return nil, err
 	}
 	e.session.RunSteps(func(i int, _ runtime.Step) {
@@ -119,7 +147,11 @@ func (e *Engine) Trace(in []*ir.Tensor, visit func(l plan.Layer, got *ir.Tensor)
 // Profile runs the program on the inputs in the given number of times. It returns,
 // for each layer, the shortest time of a run of that layer.
 func (e *Engine) Profile(in []*ir.Tensor, runs int) ([]time.Duration, error) {
-	if err := e.Bind(in); err != nil {
+	if err := e.session.Begin(); err != nil {
+		return nil, err
+	}
+	defer e.session.End()
+	if err := e.bind(in); err != nil {
 		return nil, err
 	}
 	best := make([]time.Duration, len(e.program.Layers))
@@ -154,6 +186,9 @@ func (e *Engine) read(t ir.Type, at cpu.Location) *ir.Tensor {
 				for x := range m.W {
 					at := m.At(n, c/lanes, y, x) + c%lanes
 					copy(dst[i:i+size], src[at*size:])
+					if t.DType == ir.Int8 { // stored with 128 added
+						dst[i] ^= 0x80
+					}
 					i += size
 				}
 			}

@@ -108,6 +108,9 @@ type Work struct {
 	// Ops is the number of floating-point operations. A multiply-add counts as
 	// two. Fast algorithms need fewer operations than the layer's FLOPs.
 	Ops float64
+	// Integers reports whether they are operations on 8-bit integers. An operation on 16
+	// bits counts as two.
+	Integers bool
 	// WeightBytes is the size of the weights as the kernel reads them.
 	WeightBytes float64
 }
@@ -118,6 +121,12 @@ func WorkOf(n *ir.Node, flops int64) Work {
 	w := Work{Ops: float64(flops)}
 	if n == nil {
 		return w
+	}
+	switch op := n.Op.(type) {
+	case ir.Conv:
+		w.Integers = !op.Integer.IsZero()
+	case ir.Dense:
+		w.Integers = !op.Integer.IsZero()
 	}
 	for _, v := range n.In {
 		if v != nil && v.Const != nil {

@@ -20,6 +20,8 @@ type Recorder struct {
 	Node    *ir.Node
 	Layers  []Layer
 	Buffers []*Buffer
+
+	completed map[*ir.Value]int // the step after which each value is complete
 }
 
 // NewBuffer returns a new buffer of the arena.
@@ -57,11 +59,13 @@ func (r *Recorder) Last() *Layer { return &r.Layers[len(r.Layers)-1] }
 // Complete records that v is complete after the last step. If several steps
 // write parts of v, the last of them must call Complete last.
 func (r *Recorder) Complete(v *ir.Value) {
-	for i := range r.Layers {
-		if l := &r.Layers[i]; l.Value == v {
-			l.Value, l.FLOPs = nil, 0
-		}
+	if i, ok := r.completed[v]; ok && r.Layers[i].Value == v {
+		r.Layers[i].Value, r.Layers[i].FLOPs = nil, 0
 	}
+	if r.completed == nil {
+		r.completed = map[*ir.Value]int{}
+	}
+	r.completed[v] = len(r.Layers) - 1
 	l := r.Last()
 	l.Value, l.FLOPs = v, ir.FLOPs(v.Def())
 }
@@ -77,10 +81,19 @@ func (r *Recorder) Include(node *ir.Node) {
 // arena and bound are the results of Place.
 func (r *Recorder) Program(g *ir.Graph, loads []Layer, arena, bound int) Program {
 	p := Program{Graph: g, Layers: r.Layers, Loads: loads, Arena: arena, LowerBound: bound}
+	work := map[*ir.Node]Work{} // a node with many operands may have many steps
 	for i := range p.Layers {
-		if l := &p.Layers[i]; l.Work == (Work{}) {
-			l.Work = WorkOf(l.Node, l.FLOPs)
+		l := &p.Layers[i]
+		if l.Work != (Work{}) {
+			continue
 		}
+		w, ok := work[l.Node]
+		if !ok {
+			w = WorkOf(l.Node, 0)
+			work[l.Node] = w
+		}
+		w.Ops = float64(l.FLOPs)
+		l.Work = w
 	}
 	for _, b := range r.Buffers {
 		if b.InArena() {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"flag"
+	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,6 +63,25 @@ func TestBadInput(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	if err := os.MkdirAll(filepath.Join(dir, "empty"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write("notes/readme.txt", []byte("no pictures here\n"))
+	write("classes/0/3.png", picture)
+	write("classes/none/readme.txt", nil)
+	write("broken/cut.png", picture[:len(picture)/2])
+	write("high/12/3.png", picture)
+	write("list.csv", []byte("file,label\n3.png,3\nnowhere.png,4\n"))
+	write("fields.csv", []byte("3.png,3,4\n"))
+	write("x-images-idx3-ubyte", []byte("\x00\x00\x08\x03\x00\x00\x00\x02\x00\x00\x00\x1c\x00\x00\x00\x1c"))
+	nan := ir.NewTensor(ir.T(ir.Float32, 2, 1, 28, 28))
+	nan.Float32s()[800] = float32(math.NaN())
+	for name, t8 := range map[string]*ir.Tensor{"nan.npy": nan, "good.npy": ir.NewTensor(ir.T(ir.Float32, 2, 1, 28, 28)), "good_labels.npy": ir.TensorOf(ir.Shape{1}, int64(1))} {
+		if err := npy.Write(filepath.Join(dir, name), t8); err != nil {
+			t.Fatal(err)
+		}
+	}
+
 	weights := func(n int) []byte { return make([]byte, 4*n) }
 	conv := node("Conv", "conv1", "image", "w", "y")
 	write("unknown_ops.onnx", model(node("Rulu", "first", "image", "a"), node("Loop", "second", "a", "y"), tensor("w", weights(9), 1, 1, 3, 3)))
@@ -70,6 +91,7 @@ func TestBadInput(t *testing.T) {
 	write("external.onnx", model(conv, external("w", "weights.data", 1, 1, 3, 3)))
 	write("outside.onnx", model(conv, external("w", "../../secret", 1, 1, 3, 3)))
 	write("no_producer.onnx", model(node("Relu", "r", "nobody", "y")))
+	write("quantised.onnx", model(node("DequantizeLinear", "d", "q", "s", "w"), conv, tensor("s", []byte{0, 0, 0x80, 0x3f}), bytesTensor("q", make([]byte, 9), 1, 1, 3, 3)))
 	write("filter.onnx", model(node("Relu", "r", "image", "y")))
 	write("no_output.onnx", model(node("Relu", "r", "image", "z")))
 
@@ -134,6 +156,42 @@ func TestBadInput(t *testing.T) {
 		{2, "compile DIR/lenet5.onnx -o DIR/out --labels imagenet"},
 		{2, "run DIR/lenet5.onnx DIR/3.png --engine gpu"},
 		{2, "run DIR/lenet5.onnx"},
+		{2, "quantize DIR/lenet5.onnx --calibrate DIR/good.npy"},
+		{2, "quantize DIR/lenet5.onnx -o DIR/q.onnx"},
+		{2, "quantize -o DIR/q.onnx"},
+		{2, "quantize DIR/lenet5.onnx -o DIR/q.onnx --calibrate DIR/3.png --calibration mean"},
+		{2, "quantize DIR/lenet5.onnx -o DIR/q.onnx --calibrate DIR/3.png --calibration percentile --percentile 0.99"},
+		{2, "quantize DIR/lenet5.onnx -o DIR/q.onnx --calibrate DIR/3.png --activations s8"},
+		{2, "quantize DIR/lenet5.onnx -o DIR/q.onnx --calibrate DIR/3.png --max-drop -1"},
+		{1, "quantize DIR/lenet5.onnx -o DIR/q.onnx --calibrate DIR/nowhere"},
+		{1, "quantize DIR/lenet5.onnx -o DIR/q.onnx --calibrate DIR/empty"},
+		{1, "quantize DIR/lenet5.onnx -o DIR/q.onnx --calibrate DIR/notes"},
+		{1, "quantize DIR/lenet5.onnx -o DIR/q.onnx --calibrate DIR/classes"},
+		{1, "quantize DIR/lenet5.onnx -o DIR/q.onnx --calibrate DIR/broken"},
+		{1, "quantize DIR/lenet5.onnx -o DIR/q.onnx --calibrate DIR/text.onnx"},
+		{1, "quantize DIR/lenet5.onnx -o DIR/q.onnx --calibrate DIR/list.csv"},
+		{1, "quantize DIR/lenet5.onnx -o DIR/q.onnx --calibrate DIR/fields.csv"},
+		{1, "quantize DIR/lenet5.onnx -o DIR/q.onnx --calibrate DIR/x-images-idx3-ubyte"},
+		{1, "quantize DIR/lenet5.onnx -o DIR/q.onnx --calibrate DIR/wide.npy"},
+		{1, "quantize DIR/lenet5.onnx -o DIR/q.onnx --calibrate DIR/ints.npy"},
+		{1, "quantize DIR/lenet5.onnx -o DIR/q.onnx --calibrate DIR/nan.npy"},
+		{1, "quantize DIR/lenet5.onnx -o DIR/q.onnx --calibrate DIR/good.npy"},
+		{1, "quantize DIR/lenet5.onnx -o DIR/q.onnx --calibrate DIR/3.png --preprocess caffe"},
+		{1, "quantize DIR/lenet5.onnx -o DIR/q.onnx --calibrate DIR/3.png --dim N=2"},
+		{1, "quantize DIR/lenet5.onnx -o DIR/q.onnx --calibrate DIR/3.png --exclude conv9"},
+		{1, "quantize DIR/lenet5.onnx -o DIR/q.onnx --calibrate DIR/3.png --exclude-op Softmax"},
+		{1, "quantize DIR/filter.onnx -o DIR/q.onnx --calibrate DIR/3.png"},
+		{1, "quantize DIR/quantised.onnx -o DIR/q.onnx --calibrate DIR/3.png"},
+		{1, "quantize DIR/lenet5.onnx -o DIR/nowhere/q.onnx --calibrate DIR/3.png"},
+		{2, "compile DIR/lenet5.onnx -o DIR/out --calibrate DIR/3.png"},
+		{2, "compile DIR/lenet5.onnx -o DIR/out --quantize"},
+		{2, "compile DIR/lenet5.onnx -o DIR/out --quantize --calibrate DIR/3.png --batch 1,8"},
+		{1, "compile DIR/lenet5.onnx -o DIR/out --quantize --calibrate DIR/3.png"},
+		{2, "eval DIR/lenet5.onnx"},
+		{1, "eval DIR/lenet5.onnx --data DIR/empty"},
+		{1, "eval DIR/lenet5.onnx --data DIR/high"},
+		{1, "eval DIR/filter.onnx --data DIR/3.png"},
+		{1, "eval DIR/lenet5.onnx --data DIR/3.png --against DIR/filter.onnx"},
 		{1, "verify DIR/lenet5.onnx --data DIR/mine"},
 		{1, "verify DIR/lenet5.onnx --data DIR/data"},
 		{1, "zoo vgg17 -o DIR/out"},
@@ -151,16 +209,17 @@ func TestBadInput(t *testing.T) {
 		for _, a := range strings.Fields(c.line) {
 			args = append(args, strings.Replace(a, "DIR", dir, 1))
 		}
-		before := files(t, dir)
+		before := pathsBelow(t, dir)
 		code, stdout, stderr := invoke(t, args...)
 		if code != c.code || stdout != "" {
 			t.Errorf("%s: exit %d, want %d\n%s%s", c.line, code, c.code, stdout, stderr)
 		}
-		if d := cmp.Diff(before, files(t, dir)); d != "" {
+		if d := cmp.Diff(before, pathsBelow(t, dir)); d != "" {
 			t.Errorf("%s wrote files:\n%s", c.line, d)
 		}
 		stderr = strings.ReplaceAll(filepath.ToSlash(stderr), filepath.ToSlash(dir), "DIR")
-		stderr = strings.ReplaceAll(stderr, "\u00a0", " ") // protobuf varies its messages from build to build
+		stderr = strings.ReplaceAll(stderr, "\u00a0", " ")                               // protobuf varies its messages from build to build
+		stderr = strings.ReplaceAll(stderr, fmt.Sprint(ir.MaxExtent), fmt.Sprint(1<<30)) // int may have 32 bits
 		golden.Files = append(golden.Files, txtar.File{Name: c.line, Data: []byte(stderr)})
 	}
 	const path = "testdata/bad.txtar"
@@ -182,8 +241,8 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-// files returns the paths below dir.
-func files(t *testing.T, dir string) []string {
+// pathsBelow returns the paths below dir.
+func pathsBelow(t *testing.T, dir string) []string {
 	t.Helper()
 	var list []string
 	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
@@ -225,6 +284,15 @@ func node(op, name string, values ...string) []byte {
 // tensor returns a float32 initializer.
 func tensor(name string, raw []byte, dims ...uint64) []byte {
 	return field(nil, 5, field(head(name, dims), 9, raw))
+}
+
+// bytesTensor returns an initializer of int8.
+func bytesTensor(name string, raw []byte, dims ...uint64) []byte {
+	var t []byte
+	for _, d := range dims {
+		t = number(t, 1, d)
+	}
+	return field(nil, 5, field(field(number(t, 2, 3), 8, []byte(name)), 9, raw))
 }
 
 // external returns an initializer whose elements are in another file.

@@ -14,6 +14,7 @@ import (
 	"modelc/backend/golang"
 	"modelc/internal/units"
 	"modelc/passes"
+	"modelc/passes/integer"
 )
 
 func compileCommand() *cobra.Command {
@@ -84,7 +85,11 @@ Paths in a list are relative to its folder.`,
 func printSummary(w io.Writer, dir string, s *modelc.Summary) {
 	fmt.Fprintf(w, "%s: package %s, from %s (%s)\n", dir, s.Package, s.Model, s.Format)
 	fmt.Fprintf(w, "  %d nodes became %d steps; %s parameters, %s FLOP a run\n", s.ModelNodes, s.Layers, units.Count(s.ModelParameters), units.Count(s.ModelFLOPs))
+	if s.Quantized != nil {
+		printQuantized(w, s.Quantized, false)
+	}
 	printFused(w, s.Fused)
+	printIntegers(w, "  ", s.Integers)
 	printPasses(w, s.Passes)
 	fmt.Fprintf(w, "  memory: %s a session (lower bound %s)", units.Bytes(s.Arena), units.Bytes(s.LowerBound))
 	for _, b := range s.Sessions {
@@ -119,6 +124,24 @@ func printSummary(w io.Writer, dir string, s *modelc.Summary) {
 	}
 	for _, n := range s.Notes {
 		fmt.Fprintf(w, "  note: %s\n", n)
+	}
+}
+
+// printIntegers prints which layers of a quantised model compute on integers, and why the
+// others do not. r is nil for other models.
+func printIntegers(w io.Writer, indent string, r *integer.Report) {
+	if r == nil {
+		return
+	}
+	fmt.Fprintf(w, "%sin integers: %s\n", indent, r)
+	const most = 8
+	lines := r.Reasons()
+	for i, l := range lines {
+		if i == most {
+			fmt.Fprintf(w, "%sin float32: %d more reasons, see --json\n", indent, len(lines)-most)
+			break
+		}
+		fmt.Fprintf(w, "%sin float32: %s\n", indent, l)
 	}
 }
 

@@ -122,7 +122,10 @@ func completions() map[string]completion {
 		"print-after":   listOf(passNames("all")...),
 		"after":         anyOf(passNames()...),
 		"tune":          filesOf("json"),
-		"data":          directories,
+		"calibrate":     orFile(),
+		"calibration":   anyOf("minmax\tall elements", "percentile\tmost elements", "entropy\tthe least divergence"),
+		"activations":   anyOf("u8", "i8"),
+		"against":       filesOf(modelExts...),
 		"bind":          orFile(),
 	}
 }
@@ -137,8 +140,10 @@ func addCompletions(root *cobra.Command) {
 				c.RegisterFlagCompletionFunc(name, complete)
 			}
 		}
-		if output := c.Flags().Lookup("output"); output != nil && strings.Contains(output.Usage, "`DIR`") {
-			c.RegisterFlagCompletionFunc("output", directories)
+		for _, name := range []string{"output", "data"} { // of some commands, not of others
+			if fl := c.Flags().Lookup(name); fl != nil && strings.Contains(fl.Usage, "`DIR`") {
+				c.RegisterFlagCompletionFunc(name, directories)
+			}
 		}
 		switch complete, ok := arguments[c.Name()]; {
 		case ok:

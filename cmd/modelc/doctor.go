@@ -239,12 +239,9 @@ func lookAtCache() (s cache) {
 		}
 		return nil
 	})
-	err = os.MkdirAll(s.Dir, 0o755)
-	if err == nil {
-		var tmp string
-		if tmp, err = os.MkdirTemp(s.Dir, "doctor"); err == nil {
-			err = os.Remove(tmp)
-		}
+	var tmp string
+	if tmp, err = os.MkdirTemp(s.Dir, "doctor"); err == nil {
+		err = os.Remove(tmp)
 	}
 	if err != nil {
 		s.Error = err.Error()

@@ -4,19 +4,24 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"modelc"
 	"modelc/backend/inproc"
+	"modelc/internal/files"
 	"modelc/internal/gorun"
 	"modelc/ir"
 )
@@ -78,12 +83,15 @@ func buildPackage(ctx context.Context, c *modelc.Compiled) (engine, error) {
 		return nil, err
 	}
 	dir := filepath.Join(root, key)
-	if p, err := gorun.Open(dir, c.Graph); err == nil {
+	p, err := gorun.Open(dir, c.Graph)
+	if err == nil {
 		now := time.Now()
 		return generated{p}, os.Chtimes(dir, now, now)
 	}
-	if err := os.MkdirAll(root, 0o755); err != nil {
-		return nil, err
+	if !errors.Is(err, fs.ErrNotExist) { // a damaged build
+		if err := os.RemoveAll(dir); err != nil {
+			return nil, err
+		}
 	}
 	trim(root)
 	tmp, err := os.MkdirTemp(root, "build")
@@ -105,18 +113,15 @@ func buildPackage(ctx context.Context, c *modelc.Compiled) (engine, error) {
 		return nil, err
 	}
 	renamed := os.Rename(tmp, dir)
-	p, err := gorun.Open(dir, c.Graph)
-	if err != nil {
+	if p, err = gorun.Open(dir, c.Graph); err != nil {
 		return nil, errors.Join(renamed, err) // unless another process has built it
 	}
 	return generated{p}, nil
 }
 
-// cacheDir returns the folder of the cache, which has a folder for each build.
-func cacheDir() (string, error) {
-	dir, err := os.UserCacheDir()
-	return filepath.Join(dir, "modelc"), err
-}
+// cacheDir returns the folder of the cache, which has a folder for each build. Nobody else
+// can write to it, because the command executes programs in it.
+func cacheDir() (string, error) { return files.Private() }
 
 // unused is the time after its last use for which a build stays in the cache. The
 // build of a large network takes half a gigabyte.
@@ -127,16 +132,36 @@ const unused = 5 * 24 * time.Hour
 func trim(root string) {
 	entries, _ := os.ReadDir(root)
 	for _, e := range entries {
-		if i, err := e.Info(); err == nil && time.Since(i.ModTime()) > unused {
+		if i, err := e.Info(); err == nil && e.IsDir() && e.Name() != "locks" && time.Since(i.ModTime()) > unused {
 			os.RemoveAll(filepath.Join(root, e.Name()))
 		}
 	}
 }
 
-// cacheKey returns the key of a build.
+// cacheKey returns the key of a build. It depends on everything that shapes the program: the
+// model, the options, this command, and the go command with its settings.
 func cacheKey(c *modelc.Compiled) (string, error) {
 	h := sha256.New()
-	fmt.Fprintf(h, "%s %s %q\n", modelc.Version, c.Model.SHA256, c.Options.Flags)
+	o := &c.Options
+	fmt.Fprintf(h, "%s %s %q\n", modelc.Version, c.Model.SHA256, o.Flags)
+	fmt.Fprintf(h, "%v %v %v %q %q\n", o.Exact, o.Weights, o.Batches, o.Passes.Only, o.Passes.Disable)
+	if err := json.NewEncoder(h).Encode(o.Tuning); err != nil {
+		return "", err
+	}
+	compiler, err := exec.LookPath("go")
+	if err != nil {
+		return "", err
+	}
+	st, err := os.Stat(compiler)
+	if err != nil {
+		return "", err
+	}
+	fmt.Fprintf(h, "%q %d %v\n", compiler, st.Size(), st.ModTime())
+	for _, v := range slices.Sorted(slices.Values(os.Environ())) {
+		if strings.HasPrefix(v, "GO") && !strings.HasPrefix(v, "GOMAXPROCS=") {
+			fmt.Fprintf(h, "%q\n", v)
+		}
+	}
 	for _, v := range c.Graph.Inputs {
 		fmt.Fprintf(h, "%q %s\n", v.Name, v.Type)
 	}

@@ -1,16 +1,20 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
+	"io"
+	"math"
 	"path/filepath"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"modelc/frontend/onnx"
+	"modelc/internal/files"
 	"modelc/internal/npy"
+	"modelc/internal/plaintext"
 	"modelc/ir"
 )
 
@@ -38,9 +42,12 @@ func fit(t *ir.Tensor, want ir.Type) (*ir.Tensor, error) {
 	return nil, fmt.Errorf("the data is %s, the model wants %s", t.Type, want)
 }
 
+// maxJSON is the maximum size of a JSON file to read, in bytes.
+const maxJSON = 64 << 20
+
 // readJSON reads a file that the given command wrote.
 func readJSON(path, command string, v any) error {
-	b, err := os.ReadFile(path)
+	b, err := files.Read(path, maxJSON)
 	if err != nil {
 		return err
 	}
@@ -50,25 +57,30 @@ func readJSON(path, command string, v any) error {
 	return nil
 }
 
-// writeFile writes a temporary file and renames it to path. If it returns an
-// error, the file at path is unchanged.
-func writeFile(path string, write func(f *os.File) error) error {
-	tmp := path + ".tmp"
-	f, err := os.Create(tmp)
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		p.Path = path // the user does not know tmp
-	}
-	if err != nil {
+// jsonFlag adds --json to a command.
+func jsonFlag(c *cobra.Command, on *bool) {
+	c.Flags().BoolVar(on, "json", false, "print JSON")
+}
+
+func printJSON(w io.Writer, v any) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(v); err != nil {
 		return err
 	}
-	defer os.Remove(tmp)
-	if err := write(f); err != nil {
-		f.Close()
-		return err
+	_, err := io.WriteString(w, plaintext.JSON(b.String()))
+	return err
+}
+
+// finite is a float whose JSON form is null for NaN and infinities, which JSON
+// cannot represent.
+type finite float64
+
+func (n finite) MarshalJSON() ([]byte, error) {
+	if math.IsNaN(float64(n)) || math.IsInf(float64(n), 0) {
+		return []byte("null"), nil
 	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(tmp, path)
+	return json.Marshal(float64(n))
 }

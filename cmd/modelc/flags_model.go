@@ -19,6 +19,7 @@ type modelFlags struct {
 	batches                   []int
 	several                   bool // whether --batch takes more than one size
 	dims, bind, shapes        []string
+	limits                    []string
 	exact, check              bool
 	tune                      string
 	only, disable, printAfter []string
@@ -34,6 +35,7 @@ func (f *modelFlags) add(c *cobra.Command) {
 	fl.StringArrayVar(&f.dims, "dim", nil, "bind an open dimension: `NAME=N` (repeatable)")
 	fl.StringArrayVar(&f.shapes, "shape", nil, "give an input's shape: `NAME=1,3,224,224` (repeatable)")
 	fl.StringArrayVar(&f.bind, "bind", nil, "make an input a constant: `NAME=FILE` (.npy or .pb, repeatable)")
+	fl.StringArrayVar(&f.limits, "limit", nil, "set a limit of memory or work: `NAME=N` (repeatable; docs/limits.md lists them)")
 	fl.BoolVar(&f.exact, "exact", false, "keep every rounding step of the model: no batch-norm folding, no Winograd or Strassen, sums in float64")
 	fl.StringVar(&f.tune, "tune", "", "use the algorithms in `FILE`, which modelc tune -o wrote")
 	fl.BoolVar(&f.check, "check", false, "after every pass, compare values with the reference interpreter")
@@ -85,6 +87,11 @@ func (f *modelFlags) options(c *cobra.Command) (modelc.Options, error) {
 		}
 		o.Source.Bind[name] = t
 	}
+	for _, l := range f.limits {
+		if err := o.Source.Bounds.Set(l); err != nil {
+			return o, usageError{fmt.Errorf("--limit %w", err)}
+		}
+	}
 	if f.tune != "" {
 		o.Tuning = new(modelc.Tuning)
 		if err := readJSON(f.tune, "modelc tune -o", o.Tuning); err != nil {
@@ -113,7 +120,7 @@ func cut(s string) (name, value string, ok bool) {
 	return s[:i], s[i+1:], true
 }
 
-// recorded returns the flags that change generated code, for its header.
+// recorded returns the flags that change generated code, for its header. Limits do not.
 func (f *modelFlags) recorded() []string {
 	var out []string
 	if len(f.batches) > 0 {
@@ -147,7 +154,7 @@ func (f *modelFlags) recorded() []string {
 // empty if the value has no path.
 func pathIn(flag, value string) (prefix, path string) {
 	switch flag {
-	case "output", "runtime", "tune":
+	case "output", "runtime", "tune", "calibrate":
 		return "", value
 	case "labels":
 		if value != "imagenet" {

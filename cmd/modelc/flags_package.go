@@ -71,6 +71,8 @@ type packageFlags struct {
 	model        modelFlags
 	pictures     pictureFlags
 	weights      weightsFlag
+	quantize     bool
+	calibrate    quantizeFlags
 	output, name string
 	runtime      string
 	standalone   bool
@@ -86,6 +88,8 @@ func (f *packageFlags) add(c *cobra.Command) {
 	fl.StringVar(&f.name, "package", "", "`NAME` of the package; by default the name of the package in the folder, or a name made from the folder's name")
 	fl.BoolVar(&f.standalone, "standalone", false, "copy the part of the runtime that the package uses, so that it needs no other module")
 	fl.StringVar(&f.runtime, "runtime", "", "copy the runtime to the folder `DIR`, for several packages to share")
+	fl.BoolVar(&f.quantize, "quantize", false, "quantise the model to 8 bits first, calibrated on --calibrate PATH; modelc quantize --help describes the flags")
+	f.calibrate.add(c)
 }
 
 // compile compiles a model and returns the options of its package. The caller
@@ -116,7 +120,7 @@ func (f *packageFlags) compile(c *cobra.Command, model string) (*modelc.Compiled
 		return nil, p, usageError{fmt.Errorf("%s is about images: add --preprocess MODE", recorded[0])}
 	}
 	o.Flags = append(o.Flags, recorded...)
-	m, err := modelc.Compile(model, o)
+	m, err := f.model8(c, model, o)
 	if err != nil {
 		return nil, p, err
 	}
@@ -131,6 +135,36 @@ func (f *packageFlags) compile(c *cobra.Command, model string) (*modelc.Compiled
 		}
 	}
 	return m, p, nil
+}
+
+// model8 compiles a model, which it quantises first if the flags require it.
+func (f *packageFlags) model8(c *cobra.Command, model string, o modelc.Options) (*modelc.Compiled, error) {
+	recorded := f.calibrate.recorded(c)
+	if !f.quantize {
+		if len(recorded) > 0 {
+			return nil, usageError{fmt.Errorf("%s is about quantisation: add --quantize", recorded[0])}
+		}
+		return modelc.Compile(model, o)
+	}
+	if len(o.Batches) > 0 {
+		return nil, usageError{errors.New("--quantize and --batch: write the quantised model with modelc quantize, and compile it with --batch")}
+	}
+	if _, err := f.calibrate.options(c); err != nil {
+		return nil, err
+	}
+	float := o
+	float.Tuning = nil // that of the quantised model
+	m, err := modelc.Compile(model, float)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	q, err := f.calibrate.quantize(c, m, &f.pictures)
+	if err != nil {
+		return nil, err
+	}
+	o.Flags = append(append(o.Flags, "--quantize"), recorded...)
+	return q.Compile(o)
 }
 
 // takeFlags sets the flags of c that the header of the package in dir records

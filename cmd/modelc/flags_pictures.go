@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -8,6 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
+	"modelc/internal/dataset"
+	"modelc/ir"
 	"modelc/runtime/vision"
 )
 
@@ -79,6 +82,30 @@ func (f *pictureFlags) preprocess(c *cobra.Command, m *modelc.Compiled) (vision.
 		return p, fmt.Errorf("%s: %w", m.Model.Path, err)
 	}
 	return p, nil
+}
+
+// examples opens the examples in paths as inputs of m.
+func (f *pictureFlags) examples(c *cobra.Command, m *modelc.Compiled, paths ...string) (*dataset.Set, error) {
+	if n := len(m.Before.Inputs); n != 1 {
+		return nil, fmt.Errorf("%s has %d inputs, want a model with one input", m.Model.Path, n)
+	}
+	v := m.Before.Inputs[0]
+	if v.Type.DType != ir.Float32 || v.Type.Rank() < 1 || v.Type.Shape[0] != 1 {
+		return nil, fmt.Errorf("%s: input %q is %s, want f32 with a batch of 1", m.Model.Path, v.Name, v.Type)
+	}
+	o := dataset.Options{Input: v.Type}
+	var err error
+	if o.Classes, err = f.names(m); err != nil {
+		return nil, err
+	}
+	if f.mode == "" {
+		o.Why = errors.New("a picture needs --preprocess MODE")
+	} else if p, err := f.preprocess(c, m); err == nil {
+		o.Apply = p.Apply
+	} else {
+		o.Why = err
+	}
+	return dataset.Open(o, paths...)
 }
 
 // names returns the names of the classes of m, or nil without --labels.

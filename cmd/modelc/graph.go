@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc/frontend"
+	"modelc/internal/files"
 	"modelc/internal/report"
 	"modelc/passes"
 )
@@ -59,7 +60,7 @@ into them.`,
 					return err
 				}
 			}
-			return writeFile(out, func(f *os.File) error { return write(report.Draw(g), f) })
+			return files.Write(out, func(f *os.File) error { return write(report.Draw(g), f) })
 		},
 	}
 	f.add(c)

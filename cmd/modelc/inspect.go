@@ -10,6 +10,7 @@ import (
 	"modelc/backend/plan"
 	"modelc/internal/units"
 	"modelc/ir"
+	"modelc/passes/integer"
 )
 
 // layerRow is a layer of a graph.
@@ -32,7 +33,9 @@ type inspection struct {
 	Outputs  []string          `json:"outputs"`
 	Layers   []layerRow        `json:"layers"`
 	Total    layerRow          `json:"total"`
+	Weights  int               `json:"weights_bytes"` // of the program, packed
 	Arena    int               `json:"arena_bytes"`
+	Integers *integer.Report   `json:"integers,omitempty"`
 }
 
 func inspectCommand() *cobra.Command {
@@ -87,7 +90,8 @@ func inspectCommand() *cobra.Command {
 			if err := t.Flush(); err != nil {
 				return err
 			}
-			fmt.Fprintf(w, "memory of a session: %s\n", units.Bytes(in.Arena))
+			printIntegers(w, "", in.Integers)
+			fmt.Fprintf(w, "weights: %s, memory of a session: %s\n", units.Bytes(in.Weights), units.Bytes(in.Arena))
 			return nil
 		},
 	}
@@ -101,7 +105,7 @@ func inspectCommand() *cobra.Command {
 
 // inspect describes the graph g of m.
 func inspect(m *modelc.Compiled, g *ir.Graph) inspection {
-	in := inspection{Name: g.Name, Format: m.Model.Format, SHA256: m.Model.SHA256, Metadata: m.Model.Metadata, Notes: m.Model.Notes, Arena: m.Program.Plan.ArenaBytes}
+	in := inspection{Name: g.Name, Format: m.Model.Format, SHA256: m.Model.SHA256, Metadata: m.Model.Metadata, Notes: m.Model.Notes, Weights: m.Program.Plan.WeightsBytes, Arena: m.Program.Plan.ArenaBytes, Integers: m.Report.Integers}
 	for _, v := range g.Inputs {
 		in.Inputs = append(in.Inputs, v.Name+" "+v.Type.String())
 	}

@@ -16,6 +16,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"modelc"
+	"modelc/internal/files"
+	"modelc/internal/plaintext"
 )
 
 // job is a package to write or to compare.
@@ -83,7 +85,7 @@ func jobsOf(c *cobra.Command, args []string, f *packageFlags, file string) ([]jo
 // readList reads a list of models. It reports all errors at once, with their
 // places.
 func readList(c *cobra.Command, path string) ([]job, error) {
-	text, err := os.ReadFile(path)
+	text, err := files.Read(path, maxJSON)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && path == listFile:
 		return nil, usageError{fmt.Errorf("name a model, or list models in %s; see --help", listFile)}
@@ -91,6 +93,9 @@ func readList(c *cobra.Command, path string) ([]job, error) {
 		return nil, err
 	}
 	l := list{path: path, text: text}
+	if l.root, err = rootOf(filepath.Dir(path)); err != nil {
+		return nil, err
+	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
 	l.delim(d, '[', "a list of models")
@@ -117,6 +122,7 @@ func readList(c *cobra.Command, path string) ([]job, error) {
 // list is the state of reading a list of models.
 type list struct {
 	path   string
+	root   string // folder that outputs must lie in
 	text   []byte
 	jobs   []job
 	failed []error
@@ -216,12 +222,66 @@ func (l *list) model(parent *cobra.Command, d *json.Decoder) {
 			l.report(start, fmt.Errorf("the model has no %q", k.key))
 		}
 	}
+	for _, dir := range []string{j.flags.output, j.flags.runtime} {
+		if err := l.inside(dir); err != nil {
+			l.report(start, err)
+		}
+	}
 	for _, other := range l.jobs {
 		if filepath.Clean(other.flags.output) == filepath.Clean(j.flags.output) && j.flags.output != "" {
 			l.report(start, fmt.Errorf("two models have the output %s", j.flags.output))
 		}
 	}
 	l.jobs = append(l.jobs, j)
+}
+
+// rootOf returns the folder that the outputs of a list in the folder dir must lie in: the
+// root of its module, or dir if it lies in none. The path has no symbolic links.
+func rootOf(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err == nil {
+		dir, err = filepath.EvalSymlinks(dir)
+	}
+	if err != nil {
+		return "", err
+	}
+	for root := dir; ; root = filepath.Dir(root) {
+		if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
+			return root, nil
+		}
+		if root == filepath.Dir(root) {
+			return dir, nil
+		}
+	}
+}
+
+// inside returns an error if the folder dir, which need not exist, lies outside the root of
+// the list. A list comes with a repository, and must not write to other places.
+func (l *list) inside(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	path, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	exists, rest := path, ""
+	for {
+		real, err := filepath.EvalSymlinks(exists)
+		if err == nil {
+			path = filepath.Join(real, rest)
+			break
+		}
+		// A link to a folder that does not exist could lead anywhere.
+		if st, err := os.Lstat(exists); err == nil && st.Mode()&fs.ModeSymlink != 0 || exists == filepath.Dir(exists) {
+			return fmt.Errorf("%s cannot be followed", exists)
+		}
+		exists, rest = filepath.Dir(exists), filepath.Join(filepath.Base(exists), rest)
+	}
+	if rel, err := filepath.Rel(l.root, path); err != nil || !filepath.IsLocal(rel) {
+		return fmt.Errorf("the folder %s lies outside %s: a list writes only to its module; name the model and -o DIR on the command line", dir, l.root)
+	}
+	return nil
 }
 
 // set sets a flag to the value of its key. If the value is a JSON array, it sets
@@ -261,9 +321,12 @@ func (l *list) below(path string) string {
 func text(v any) (string, error) {
 	switch v := v.(type) {
 	case string:
+		if plaintext.Name(v) != v {
+			return "", fmt.Errorf("%s has characters that cannot be printed", plaintext.Name(v))
+		}
 		return v, nil
 	case bool, json.Number:
 		return fmt.Sprint(v), nil
 	}
-	return "", fmt.Errorf("want a string, a number, true or false, got %s", strings.TrimSpace(fmt.Sprint(v)))
+	return "", fmt.Errorf("want a string, a number, true or false, got %s", plaintext.Name(strings.TrimSpace(fmt.Sprint(v))))
 }

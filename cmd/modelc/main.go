@@ -44,7 +44,7 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
 	})
-	root.AddCommand(compileCommand(), diffCommand(), weightsCommand(), runCommand(), verifyCommand(), benchCommand(), tuneCommand(), inspectCommand(), graphCommand(), reportCommand(), zooCommand(), passesCommand(), opsCommand(), doctorCommand(), versionCommand())
+	root.AddCommand(compileCommand(), diffCommand(), weightsCommand(), runCommand(), verifyCommand(), quantizeCommand(), evalCommand(), benchCommand(), tuneCommand(), inspectCommand(), graphCommand(), reportCommand(), zooCommand(), passesCommand(), opsCommand(), doctorCommand(), versionCommand())
 	addCompletions(root)
 	err := root.ExecuteContext(withTerminal(ctx, t))
 	t.progress.clear()

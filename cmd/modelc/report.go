@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
+	"modelc/internal/files"
 	"modelc/internal/measure"
 	"modelc/internal/report"
 	"modelc/internal/units"
@@ -59,7 +60,7 @@ file that modelc bench --json wrote.`,
 					return err
 				}
 			}
-			err = writeFile(out, func(f *os.File) error {
+			err = files.Write(out, func(f *os.File) error {
 				if err := report.Write(f, m, r); err != nil {
 					return fmt.Errorf("%s: %w", args[0], err)
 				}

@@ -11,7 +11,9 @@ import (
 
 	"modelc"
 	"modelc/internal/classes"
+	"modelc/internal/files"
 	"modelc/internal/npy"
+	"modelc/internal/plaintext"
 	"modelc/ir"
 	"modelc/runtime/vision"
 )
@@ -154,6 +156,9 @@ func (r *runFlags) input(c *cobra.Command, file string, m *modelc.Compiled) (*ir
 	if err != nil {
 		return nil, err
 	}
+	if err := files.Check(file); err != nil {
+		return nil, err
+	}
 	img, err := vision.Open(file)
 	if err != nil {
 		return nil, err
@@ -204,7 +209,7 @@ func (a answer) print(w io.Writer) {
 			fmt.Fprintf(w, "  %s: %s (write it with --output DIR)\n", o.Name, o.Type)
 		}
 		for _, c := range o.Classes {
-			fmt.Fprintf(w, "  %s\n", vision.Class{Index: c.Index, Name: c.Name, Score: float32(c.Score)})
+			fmt.Fprintf(w, "  %s\n", vision.Class{Index: c.Index, Name: plaintext.Name(c.Name), Score: float32(c.Score)})
 		}
 	}
 }

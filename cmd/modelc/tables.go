@@ -149,7 +149,7 @@ func opsDoc() (string, error) {
 	table(tables[0])
 	b.WriteString("\n## Keras\n\n")
 	table(tables[1])
-	b.WriteString("\n## The IR\n\nThe reference interpreter (`--engine eval`) computes every op on every element type that it is defined for. The kernels run in generated packages (`--engine go`) and in the process of modelc (`--engine inproc`). Kernels with the prefix `plain.` run on dense tensors of any rank, the others on images in NC16. The front ends widen half precision to f32.\n\n")
+	b.WriteString("\n## The IR\n\nThe reference interpreter (`--engine eval`) computes every op on every element type that it is defined for. The kernels run in generated packages (`--engine go`) and in the process of modelc (`--engine inproc`). Kernels with the prefix `plain.` run on dense tensors of any rank, those with the prefix `integer.` on images of bytes, the others on images in NC16. The front ends widen half precision to f32.\n\n")
 	table(tables[2])
 	return strings.ReplaceAll(b.String(), "\x00", " | "), nil
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"modelc/internal/plaintext"
 )
 
 // terminal has the outputs of a command: out for results, err for everything else.
@@ -42,16 +44,37 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// behind returns a writer to s. If s is a terminal, the writer first erases the
-// progress bar.
+// behind returns a writer to s. The writer escapes control characters, which can come
+// from a file, except colours for a terminal. If s is a terminal, the writer first
+// erases the progress bar.
 func (t *terminal) behind(s stream) io.Writer {
-	if !s.tty {
-		return s.Writer
-	}
 	return writer(func(b []byte) (int, error) {
-		t.progress.clear()
-		return s.Write(b)
+		text := ""
+		if s.tty {
+			t.progress.clear()
+			text = plainBetweenColours(string(b))
+		} else {
+			text = plaintext.Text(string(b))
+		}
+		_, err := io.WriteString(s.Writer, text)
+		return len(b), err
 	})
+}
+
+// plainBetweenColours makes text plain and keeps the sequences that paint writes.
+func plainBetweenColours(text string) string {
+	var out strings.Builder
+	for text != "" {
+		at, sequence := len(text), ""
+		for _, c := range []colour{good, warn, bad, reset} {
+			if i := strings.Index(text[:at], string(c)); i >= 0 {
+				at, sequence = i, string(c)
+			}
+		}
+		out.WriteString(plaintext.Text(text[:at]) + sequence)
+		text = text[at+len(sequence):]
+	}
+	return out.String()
 }
 
 type writer func(b []byte) (int, error)
@@ -65,6 +88,8 @@ const (
 	good colour = "\x1b[32m" // green
 	warn colour = "\x1b[33m" // yellow
 	bad  colour = "\x1b[31m" // red
+
+	reset colour = "\x1b[0m"
 )
 
 // paint returns text for s, coloured if s is a terminal and the user wants
@@ -73,12 +98,12 @@ func (t *terminal) paint(s stream, c colour, text string) string {
 	if !s.tty || t.colourless {
 		return text
 	}
-	return string(c) + text + "\x1b[0m"
+	return string(c) + text + string(reset)
 }
 
 // fail prints an error.
 func (t *terminal) fail(err error) {
-	fmt.Fprintln(t.err, t.paint(t.err, bad, "modelc:"), err)
+	fmt.Fprintln(t.behind(t.err), t.paint(t.err, bad, "modelc:"), err)
 }
 
 type terminalKey struct{}

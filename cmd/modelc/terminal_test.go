@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -226,6 +227,9 @@ func TestCompletion(t *testing.T) {
 		{"bench --print-after ", []string{"all", "dead_code\t"}, nil, "6"},
 		{"compile -o ", nil, nil, "16"},
 		{"verify --data ", nil, nil, "16"},
+		{"eval --data ", nil, nil, "0"},
+		{"quantize --calibration ", []string{"minmax\t", "percentile\t", "entropy\t"}, nil, "4"},
+		{"eval --against ", []string{"onnx", "keras"}, []string{"png"}, "8"},
 		{"compile --tune ", []string{"json"}, nil, "8"},
 		{"zoo ", []string{"vgg16\tVGG-16", "resnet50\t"}, nil, "4"},
 		{"zoo vgg16 ", nil, []string{"vgg16"}, "4"},
@@ -275,6 +279,25 @@ func TestHelp(t *testing.T) {
 	for _, args := range [][]string{{"--help"}, {"compile", "--help"}, {"doctor", "-h"}, {}} {
 		if code, out, errs := invoke(t, args...); code != 0 || !strings.Contains(out, "Exit status:\n  0  success\n") || !strings.Contains(out, "--quiet") {
 			t.Errorf("%q: exit %d\n%s%s", args, code, out, errs)
+		}
+	}
+}
+
+// Only the colours of the command reach a terminal as control characters.
+func TestPlainTerminal(t *testing.T) {
+	for _, c := range []struct {
+		tty        bool
+		text, want string
+	}{
+		{true, "a \x1b[32mok\x1b[0m\n", "a \x1b[32mok\x1b[0m\n"},
+		{true, "\x1b[2J\a\x1b[31mbad\x1b[0m\u202e\r", `\x1b[2J\a` + "\x1b[31mbad\x1b[0m" + `\u202e\r`},
+		{false, "\x1b[32mok\x1b[0m\t\n", `\x1b[32mok\x1b[0m` + "\t\n"},
+	} {
+		var screen bytes.Buffer
+		term := newTerminal(&screen, &screen)
+		n, err := io.WriteString(term.behind(stream{&screen, c.tty}), c.text)
+		if got := screen.String(); got != c.want || n != len(c.text) || err != nil {
+			t.Errorf("%q: %q, %d, %v; want %q", c.text, got, n, err, c.want)
 		}
 	}
 }

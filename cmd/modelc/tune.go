@@ -11,6 +11,7 @@ import (
 
 	"modelc"
 	"modelc/backend/cpu"
+	"modelc/internal/files"
 	"modelc/internal/measure"
 )
 
@@ -33,7 +34,7 @@ for machines of the same kind.`,
 			if output == "" {
 				return nil
 			}
-			return writeFile(output, func(f *os.File) error { return printJSON(f, t) })
+			return files.Write(output, func(f *os.File) error { return printJSON(f, t) })
 		},
 	}.command(c)
 }

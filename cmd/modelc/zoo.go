@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"modelc/internal/files"
 	"modelc/internal/zoo"
 )
 
@@ -39,7 +40,7 @@ func zooCommand() *cobra.Command {
 			if out == "" {
 				return usageError{fmt.Errorf("-o FILE is missing: the ONNX file to write")}
 			}
-			return writeFile(out, func(f *os.File) error { return zoo.Write(f, args[0], o) })
+			return files.Write(out, func(f *os.File) error { return zoo.Write(f, args[0], o) })
 		},
 	}
 	fl := c.Flags()

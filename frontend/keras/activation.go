@@ -121,6 +121,7 @@ func (c *call) sparsemax(x *ir.Value, axis int) *ir.Value {
 		c.failf("%v", err)
 	}
 	sorted := top.Out[0]
+	c.afford(n * n)
 	upto, count := make([]float64, n*n), make([]float64, n) // partial sum k has count[k] elements
 	for k := range n {
 		count[k] = float64(k + 1)

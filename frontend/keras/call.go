@@ -441,8 +441,18 @@ func (c *call) scalar(x float64, d ir.DType) *ir.Value {
 	return c.im.g.AddConst(c.name+"/const", ir.FromFloat64s(ir.T(d), []float64{x}))
 }
 
+// afford counts the elements of a constant to make. It fails if the constants of the model
+// become too large.
+func (c *call) afford(elements int) {
+	c.im.made += 8 * int64(elements)
+	if err := c.im.opts.Bounds.Check(ir.BoundConstants, 8*c.im.made); err != nil {
+		c.failf("%v", err)
+	}
+}
+
 // filled returns a tensor of n elements with value x.
 func (c *call) filled(n int, x float64) *ir.Tensor {
+	c.afford(n)
 	v := make([]float64, n)
 	for i := range v {
 		v[i] = x

@@ -11,23 +11,25 @@ import (
 
 // importer converts a model to IR.
 type importer struct {
-	g        *ir.Graph
-	opts     source.Options
-	major    int // version of Keras that wrote the file: 2 or 3
-	problems []source.Problem
-	reported map[*layer]bool // layers of an unknown class that problems contains
-	notes    []string
-	half     bool // the model has a layer or input in half precision
-	calls    int  // imported calls of layers; each counts as its number of tensors
-	waiting  int  // layers whose inputs are being imported
+	g         *ir.Graph
+	opts      source.Options
+	major     int // version of Keras that wrote the file: 2 or 3
+	problems  []source.Problem
+	reported  map[*layer]bool // layers of an unknown class that problems contains
+	notes     []string
+	half      bool  // the model has a layer or input in half precision
+	exhausted bool  // a limit of the expansion was reported
+	calls     int   // imported calls of layers; each counts as its number of tensors
+	made      int64 // bytes of the constants that layers made, at 8 an element
+	waiting   int   // layers whose inputs are being imported
 }
 
-// Limits of the expansion of nested models, of the operands of a layer, of the
-// layers that precede their operands in the list, and of the inputs and outputs
-// of a model. Networks of two thousand layers stay far below them.
+// Limits of the operands of a layer, of the bytes of its name with those of the models
+// around it, of the layers that precede their operands in the list, and of the inputs and
+// outputs of a model. Networks of two thousand layers stay far below them.
 const (
-	maxCalls     = 1 << 15
 	maxOperands  = 1 << 9
+	maxName      = 1 << 12
 	maxWaiting   = 1 << 12
 	maxTerminals = 1 << 12
 )
@@ -244,7 +246,12 @@ func (s *scope) call(l *layer, k int, in inbound, poisoned bool) []*ir.Value {
 	if k > 0 {
 		name = fmt.Sprintf("%s.%d", name, k)
 	}
-	if im.calls > maxCalls {
+	if im.exhausted {
+		return nil
+	}
+	if len(name) > maxName {
+		im.exhausted = true
+		im.problem(l, name[:maxName], fmt.Sprintf("its name, with those of the models around it, is longer than %d bytes", maxName), "")
 		return nil
 	}
 	operands := 0
@@ -254,8 +261,9 @@ func (s *scope) call(l *layer, k int, in inbound, poisoned bool) []*ir.Value {
 		return nil
 	}
 	im.calls += 1 + operands
-	if im.calls > maxCalls {
-		im.problem(l, name, fmt.Sprintf("its nested models expand to more than %d layers and inputs of layers", maxCalls), "")
+	if err := im.opts.Bounds.Check(ir.BoundNodes, int64(im.calls)); err != nil {
+		im.exhausted = true
+		im.problem(l, name, fmt.Sprintf("its nested models expand to more than %d layers and inputs of layers", im.opts.Bounds.Max(ir.BoundNodes)), "raise it with --limit nodes=N")
 		return nil
 	}
 	st, err := s.store.layer(l)
@@ -372,8 +380,8 @@ func (im *importer) input(name string, shape []int, dtype any) (*ir.Value, error
 	if err != nil {
 		return nil, err
 	}
-	if elements(s) > maxElements {
-		return nil, fmt.Errorf("input %q of shape %s is too large", name, s)
+	if err := im.opts.Bounds.Check(ir.BoundElements, int64(elements(s))); err != nil {
+		return nil, fmt.Errorf("input %q of shape %s: %w", name, s, err)
 	}
 	return im.g.AddInput(name, ir.Type{DType: d, Shape: s}), nil
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+
+	"modelc/internal/plaintext"
 )
 
 // record is a JSON object that preserves the order of its fields, which is the
@@ -86,7 +88,7 @@ func (d *decoder) value(depth int) (any, error) {
 			if err != nil {
 				return nil, err
 			}
-			r.set(k.(string), v)
+			r.set(plaintext.Name(k.(string)), v)
 		}
 		_, err := d.Token()
 		return r, err
@@ -101,6 +103,9 @@ func (d *decoder) value(depth int) (any, error) {
 		}
 		_, err := d.Token()
 		return list, err
+	}
+	if s, ok := t.(string); ok {
+		return plaintext.Name(s), nil // messages and generated files may contain it
 	}
 	return t, nil
 }

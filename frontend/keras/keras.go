@@ -26,6 +26,7 @@ import (
 
 	"modelc/frontend/keras/hdf5"
 	"modelc/frontend/source"
+	"modelc/internal/plaintext"
 	"modelc/ir"
 )
 
@@ -72,8 +73,15 @@ func Load(path string, opts source.Options) (*source.Model, error) {
 		return errors.Join(errs...)
 	}
 	digest := sha256.New()
-	open := func(path string) ([]byte, error) {
-		data, unmap, err := source.MapFile(path)
+	open := func(file string) ([]byte, error) {
+		var data []byte
+		var unmap func() error
+		var err error
+		if file == path {
+			data, unmap, err = source.MapFile(path)
+		} else { // the weights of a JSON file
+			data, unmap, err = source.MapBelow(filepath.Dir(path), filepath.Base(file))
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -126,6 +134,7 @@ func convert(path string, f *file, opts source.Options) (*source.Model, error) {
 		return nil, err
 	}
 	im := &importer{g: ir.NewGraph(n.name), opts: opts, major: major(f.version), reported: map[*layer]bool{}}
+	im.g.Bounds = opts.Bounds
 	if err := im.run(n, f.store); err != nil {
 		return nil, err
 	}
@@ -233,7 +242,8 @@ func readHDF5(data []byte) (*file, error) {
 		if a, err := g.Attr("keras_version"); err != nil {
 			return nil, err
 		} else if a != nil && f.version == "" {
-			if f.version, err = a.Str(); err != nil {
+			version, err := a.Str()
+			if f.version = plaintext.Name(version); err != nil {
 				return nil, err
 			}
 		}

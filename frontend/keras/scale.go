@@ -102,6 +102,7 @@ func normalization(c *call) *ir.Value {
 	shift, factor := mean.Float64s(), variance.Float64s()
 	for _, v := range []*[]float64{&shift, &factor} {
 		if len(*v) == 1 {
+			c.afford(elements(own))
 			*v = slices.Repeat(*v, elements(own))
 		}
 		if len(*v) != elements(own) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"modelc/frontend/keras/hdf5"
+	"modelc/internal/plaintext"
 	"modelc/ir"
 )
 
@@ -102,7 +103,8 @@ func nameOf(g *hdf5.Group) (string, error) {
 	if a == nil || err != nil {
 		return "", err
 	}
-	return a.Str()
+	name, err := a.Str()
+	return plaintext.Name(name), err
 }
 
 func (s *archiveStore) wrapped(*layer) (store, error) {
@@ -147,6 +149,14 @@ func (s legacyStore) layer(l *layer) (store, error) {
 	return e, err
 }
 
+// plainNames makes names fit for messages.
+func plainNames(list []string) []string {
+	for i, s := range list {
+		list[i] = plaintext.Name(s)
+	}
+	return list
+}
+
 // strs reads an attribute with a list of strings. Keras splits long lists into
 // the attributes NAME0, NAME1, ….
 func strs(g *hdf5.Group, name string) ([]string, error) {
@@ -155,7 +165,8 @@ func strs(g *hdf5.Group, name string) ([]string, error) {
 		return nil, err
 	}
 	if a != nil {
-		return a.Strings()
+		list, err := a.Strings()
+		return plainNames(list), err
 	}
 	var list []string
 	for i := 0; ; i++ {
@@ -170,7 +181,7 @@ func strs(g *hdf5.Group, name string) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, part...)
+		list = append(list, plainNames(part)...)
 	}
 	if list == nil {
 		return nil, fmt.Errorf("%s has no attribute %q", g.Path(), name)

@@ -4,7 +4,6 @@ import (
 	"math"
 
 	"modelc/ir"
-	"modelc/ir/eval"
 )
 
 var activationOps = []operator{
@@ -91,7 +90,7 @@ func (n *node) bounds() (lo, hi float64, ok bool) {
 		if v == nil {
 			continue
 		}
-		t, constant := eval.Const(v)
+		t, constant := n.im.folder.Const(v)
 		if !constant || !v.Type.DType.IsFloat() || v.Type.Shape.Len() != 1 {
 			return 0, 0, false
 		}

@@ -97,7 +97,7 @@ func attrs(p ...parameter) []parameter { return p }
 
 // operatorCase is a small valid node of an operator.
 type operatorCase struct {
-	op    string
+	op    string // with the domain in front unless it is the default
 	opset int64
 	in    []any // computed, stored or parameter; nil is an absent operand
 	attrs []parameter
@@ -181,6 +181,14 @@ var operatorCases = []operatorCase{
 	{op: "QuantizeLinear", opset: 13, in: []any{floatsIn(2, 4), ones(4)}, attrs: attrs(intParam("axis", 1))},
 	{op: "DequantizeLinear", opset: 21, in: []any{bytesIn(2, 4), ones(2, 2)}, attrs: attrs(intParam("axis", 1), intParam("block_size", 2))},
 	{op: "QLinearConv", opset: 13, in: []any{bytesIn(1, 4, 8, 8), scale(1), byteOnes(), byteOnes(6, 2, 3, 3), scale(1), byteOnes(), scale(1), byteOnes()}, attrs: windowAnd(intParam("group", 2))},
+	{op: "QuantizeLinear", opset: 23, in: []any{floatsIn(2, 4), ones(4)}, attrs: attrs(intParam("axis", 1), intParam("precision", 11))},
+	{op: "DequantizeLinear", opset: 23, in: []any{bytesIn(2, 4), ones(4)}, attrs: attrs(intParam("axis", 1), intParam("output_dtype", 11))},
+	{op: "com.microsoft.QGemm", opset: 13, in: []any{bytesIn(2, 4), scale(1), byteOnes(), byteOnes(4, 3), scale(1), byteOnes(), nil, scale(1), byteOnes()}, attrs: attrs(intParam("transA", 0), intParam("transB", 0))},
+	{op: "com.microsoft.QLinearAveragePool", opset: 13, in: []any{bytesIn(1, 4, 8, 8), scale(1), byteOnes(), scale(1), byteOnes()}, attrs: attrs(intsParam("kernel_shape", 3, 3), intsParam("strides", 1, 2), intsParam("pads", 1, 1, 1, 1), intParam("ceil_mode", 1), intParam("channels_last", 1))},
+	{op: "com.microsoft.QLinearGlobalAveragePool", opset: 13, in: []any{bytesIn(1, 4, 8, 8), scale(1), byteOnes(), scale(1), byteOnes()}, attrs: attrs(intParam("channels_last", 1))},
+	{op: "com.microsoft.QLinearReduceMean", opset: 13, in: []any{bytesIn(2, 4, 3), scale(1), byteOnes(), scale(1), byteOnes()}, attrs: attrs(intsParam("axes", 0, -1), intParam("keepdims", 1))},
+	{op: "com.microsoft.QLinearSoftmax", opset: 13, in: []any{bytesIn(2, 4, 3), scale(1), byteOnes(), scale(1), byteOnes()}, attrs: attrs(intParam("axis", 1), intParam("opset", 11))},
+	{op: "com.microsoft.QLinearConcat", opset: 13, in: []any{scale(1), byteOnes(), bytesIn(2, 4), scale(1), byteOnes(), bytesIn(2, 3), scale(1), byteOnes()}, attrs: attrs(intParam("axis", 1))},
 	{op: "ConvInteger", opset: 13, in: []any{bytesIn(1, 4, 8, 8), byteOnes(6, 2, 3, 3)}, attrs: windowAnd(intParam("group", 2))},
 	{op: "ConstantOfShape", opset: 13, in: []any{intsParam("shape", 2, 3)}},
 	{op: "Shape", opset: 15, in: []any{floatsIn(2, 3, 4)}, attrs: attrs(intParam("start", 1), intParam("end", -1))},
@@ -193,15 +201,29 @@ var operatorCases = []operatorCase{
 	{op: "ConcatFromSequence", opset: 13, in: []any{nil}, attrs: attrs(intParam("axis", 1), intParam("new_axis", 1))},
 }
 
-// model encodes the case. If an operand is a sequence, SplitToSequence computes it.
+// model encodes a model with the case as its only node.
 func (c operatorCase) model() message {
 	var g graphParts
+	for _, o := range c.add(&g, "", func(operand computed) string { return "" }) {
+		g.outputs = append(g.outputs, tensorInput(o, 1))
+	}
+	return modelMessage(8, c.opset, g.encode())
+}
+
+// add adds the nodes of the case to g and returns the names of their results. Names
+// start with prefix. A computed operand is the value that choose names, or a new
+// input of g if that is "". If an operand is a sequence, SplitToSequence computes it.
+func (c operatorCase) add(g *graphParts, prefix string, choose func(computed) string) []string {
 	var in []string
 	for i, o := range c.in {
-		name := fmt.Sprintf("in%d", i)
+		name := fmt.Sprintf("%sin%d", prefix, i)
 		switch o := o.(type) {
 		case computed:
-			g.inputs = append(g.inputs, tensorInput(name, o.elem, o.dims...))
+			if chosen := choose(o); chosen != "" {
+				name = chosen
+			} else {
+				g.inputs = append(g.inputs, tensorInput(name, o.elem, o.dims...))
+			}
 		case stored:
 			g.weights = append(g.weights, o.weights(name))
 		case parameter:
@@ -209,33 +231,34 @@ func (c operatorCase) model() message {
 		case nil:
 			name = ""
 			if sequence := c.op == "SequenceAt" || c.op == "ConcatFromSequence"; sequence {
-				name = "s"
-				g.inputs = append(g.inputs, tensorInput("x", 1, 2, 7))
-				g.nodes = append(g.nodes, simple("SplitToSequence", "s", "x"))
+				name = prefix + "s"
+				g.inputs = append(g.inputs, tensorInput(prefix+"x", 1, 2, 7))
+				g.nodes = append(g.nodes, simple("SplitToSequence", name, prefix+"x"))
 			}
 		}
 		in = append(in, name)
 	}
-	out := []string{"y"}
+	out := []string{prefix + "y"}
 	if c.then != nil {
 		out = []string{"r"}
 	}
 	for i := 1; i < c.outs; i++ {
-		out = append(out, fmt.Sprintf("y%d", i))
+		out = append(out, fmt.Sprintf("%sy%d", prefix, i))
 	}
 	list := slices.Clone(c.text)
 	for _, p := range c.attrs {
 		list = append(list, p.attr())
 	}
-	g.nodes = append(g.nodes, nodeMessage(c.op, "", in, out, list...))
+	domain, op := "", c.op
+	if i := strings.LastIndex(op, "."); i >= 0 {
+		domain, op = op[:i], op[i+1:]
+	}
+	g.nodes = append(g.nodes, nodeMessage(op, "", in, out, list...).str(7, domain))
 	g.nodes = append(g.nodes, c.then...)
 	if c.then != nil {
 		out = []string{"y"}
 	}
-	for _, o := range out {
-		g.outputs = append(g.outputs, tensorInput(o, 1))
-	}
-	return modelMessage(8, c.opset, g.encode())
+	return out
 }
 
 // parameters returns the parameters of the operands, then those of the attributes.

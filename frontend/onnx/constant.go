@@ -63,10 +63,9 @@ func constantOfShape(n *node) []*ir.Value {
 			n.failf("the value is %s, want one element", v.Type)
 		}
 	}
-	n.budget(dims)
-	t := ir.NewTensor(ir.Type{DType: v.DType, Shape: dims})
-	for b := t.Bytes(); len(b) > 0; b = b[len(v.Bytes()):] {
-		copy(b, v.Bytes())
+	t, err := ir.Filled(ir.Type{DType: v.DType, Shape: dims}, v.Bytes())
+	if err != nil {
+		n.fail(err)
 	}
 	return []*ir.Value{n.constValue(t)}
 }
@@ -91,7 +90,7 @@ func size(n *node) []*ir.Value {
 func rangeOp(n *node) []*ir.Value {
 	start, limit, delta := n.scalar(0, "start", 0), n.scalar(1, "limit", 0), n.scalar(2, "delta", 1)
 	count := math.Ceil((limit - start) / delta)
-	if math.IsNaN(count) || count > maxFill || delta == 0 {
+	if math.IsNaN(count) || count > ir.MaxExtent || delta == 0 {
 		n.failf("invalid range from %g to %g with step %g", start, limit, delta)
 	}
 	v := make([]float64, n.budget(ir.Shape{int(max(0, count))}))

@@ -3,40 +3,39 @@ package onnx
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
 	"modelc/frontend/source"
 	"modelc/ir"
+	"modelc/ir/eval"
 )
 
 // importer converts a decoded graph to IR.
 type importer struct {
 	g         *ir.Graph
 	opts      source.Options
-	files     *files
+	files     *externals
 	operators map[string]*operator      // operators by name
 	opsets    map[string]int            // opsets of the model by domain
 	functions map[string]*functionProto // functions by functionKey
 	problems  []source.Problem
 	notes     []string
-	widened   bool       // the model has a half-precision type
-	visited   int        // number of imported nodes; nodes of functions count at each call
-	filled    int        // number of elements of constants that nodes created
+	widened   bool  // the model has a half-precision type
+	visited   int64 // number of imported nodes; nodes of functions count at each call
+	exhausted bool  // a limit of the expansion was reported
+	made      int64 // bytes of the constants that nodes made, except filled ones
+	filled    int64 // bytes of the constants with equal elements that nodes made
+	stored    int64 // bytes of the model's files
+	tensors   map[*tensorProto]*ir.Tensor
+	folder    eval.Folder
 	batch     int        // batch that the file fixes and Options.Batch replaces
 	padded    []*ir.Node // NonMaxSuppression nodes, whose counts become outputs
 }
 
-// A file of a few bytes can describe an infinite graph and tensors of any size. These
-// limits are far above the needs of networks.
-const (
-	maxNodes = 1 << 20 // maximum number of nodes after expanding functions and branches
-	// maxFill is the maximum number of elements that ConstantOfShape and similar
-	// operators create. Some are created in float64, and their size must fit in an
-	// int of 32 bits.
-	maxFill = min(1<<28, math.MaxInt/128)
-)
+// maxName is the maximum length of the name of a node or of a result, in bytes. Expanded
+// functions copy names.
+const maxName = 1 << 12
 
 // scope holds the names that are visible to nodes of a graph, of a function's body or
 // of a branch. The names of the enclosing graph are visible in a branch.
@@ -83,10 +82,41 @@ func (s *scope) sequence(name string) ([]*ir.Value, bool) {
 	return nil, false
 }
 
-// tensor converts a tensor of the file to an ir.Tensor.
+// tensor converts a tensor of the file to an ir.Tensor. It converts each tensor once,
+// because a function may be called many times.
 func (im *importer) tensor(t *tensorProto) (*ir.Tensor, error) {
+	if c := im.tensors[t]; c != nil {
+		return c, nil
+	}
 	im.widened = im.widened || isHalf(t.dataType)
-	return im.files.tensor(t)
+	c, err := im.files.tensor(t)
+	if err != nil {
+		return nil, err
+	}
+	im.tensors[t] = c
+	return c, nil
+}
+
+// spend counts nodes and constants that were made for a node of the file. It returns an
+// error if they exceed a limit.
+func (im *importer) spend(nodes []*ir.Node, constants []*ir.Value) error {
+	for _, m := range nodes[min(1, len(nodes)):] {
+		im.visited += 1 + int64(len(m.In))/8
+	}
+	for _, v := range constants {
+		if v.Const.IsFilled() {
+			im.filled += int64(v.Type.Bytes())
+		} else {
+			im.made += int64(v.Type.Bytes())
+		}
+	}
+	return errors.Join(im.afford(0), im.opts.Bounds.Check(ir.BoundNodes, im.visited))
+}
+
+// afford returns an error if further constants of the given size exceed the limit.
+// Constants with equal elements have no memory yet, so others count more.
+func (im *importer) afford(bytes int64) error {
+	return im.opts.Bounds.Check(ir.BoundConstants, im.filled+max(0, 8*(im.made+bytes-8*im.stored)))
 }
 
 // nodes imports nodes in order. If a node fails, nodes records a problem and marks
@@ -94,12 +124,25 @@ func (im *importer) tensor(t *tensorProto) (*ir.Tensor, error) {
 // that do not depend on operands.
 func (im *importer) nodes(list []*nodeProto, s *scope, depth int) {
 	for _, p := range list {
-		n := &node{im: im, p: p, scope: s, name: s.prefix + p.name, depth: depth}
-		if im.visited++; im.visited > maxNodes || depth > maxDepth {
-			im.report(n, errors.New("functions and branches expand to too many nodes"))
+		n := &node{im: im, p: p, scope: s, depth: depth}
+		im.visited += 1 + int64(len(p.inputs)+len(p.outputs))/8
+		if depth > 0 { // the attributes of a function are read at each call
+			im.visited += p.attributes() / 8
+		}
+		err := errors.Join(im.opts.Bounds.Check(ir.BoundNodes, im.visited), im.opts.Bounds.Check(ir.BoundDepth, int64(depth)))
+		if err == nil && len(s.prefix)+len(p.name) > maxName || slices.ContainsFunc(p.outputs, func(o string) bool { return len(o) > maxName }) {
+			err = fmt.Errorf("a name is longer than %d bytes", maxName)
+		}
+		if err != nil {
+			im.exhausted = true
+			im.report(n, err)
 			return
 		}
+		n.name = s.prefix + p.name
 		if err := im.node(n); err != nil {
+			if im.exhausted {
+				return // the innermost node reported it
+			}
 			im.report(n, err)
 			for _, o := range p.outputs {
 				if o != "" {
@@ -108,6 +151,15 @@ func (im *importer) nodes(list []*nodeProto, s *scope, depth int) {
 			}
 		}
 	}
+}
+
+// attributes returns the number of elements of the attributes of a node.
+func (p *nodeProto) attributes() int64 {
+	n := int64(len(p.attrs))
+	for _, a := range p.attrs {
+		n += int64(len(a.ints) + len(a.floats) + len(a.strings))
+	}
+	return n
 }
 
 func (im *importer) node(n *node) error {
@@ -138,9 +190,12 @@ func (im *importer) node(n *node) error {
 	if poisoned {
 		return errPoisoned
 	}
-	before := len(im.g.Nodes)
+	before, constants := len(im.g.Nodes), len(im.g.Constants)
 	out, err := n.run(build)
 	if err != nil {
+		return err
+	}
+	if err := im.spend(im.g.Nodes[before:], im.g.Constants[constants:]); err != nil {
 		return err
 	}
 	for i, name := range n.p.outputs {
@@ -261,6 +316,7 @@ func (im *importer) builder(n *node) (func(*node) []*ir.Value, error) {
 
 // call inlines a model-local function.
 func (im *importer) call(f *functionProto, n *node) []*ir.Value {
+	im.visited += int64(len(f.inputs)+len(f.outputs)+len(f.defaults)) / 8
 	in := newScope(f.opsets)
 	in.attrs = map[string]*attribute{}
 	in.prefix = n.name + "/"
@@ -304,6 +360,7 @@ func (im *importer) call(f *functionProto, n *node) []*ir.Value {
 // branch inlines a graph attribute. The values of the enclosing scope are visible in
 // it.
 func (im *importer) branch(g *graphProto, n *node) []*ir.Value {
+	im.visited += int64(len(g.initializers)+len(g.outputs)) / 8
 	s := newScope(n.scope.opsets)
 	s.outer, s.attrs, s.prefix = n.scope, n.scope.attrs, n.scope.prefix
 	for _, t := range g.initializers {

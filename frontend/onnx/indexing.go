@@ -9,9 +9,9 @@ import (
 // All gathering operators become the IR's Gather on a flattened x, with positions
 // computed from the indices.
 var indexingOps = []operator{
-	{name: "Gather", operands: 2, becomes: "Gather", build: gather},
-	{name: "GatherElements", since: 11, operands: 2, becomes: "Reshape, Binary, Where, Gather", build: gatherElements},
-	{name: "GatherND", since: 11, operands: 2, becomes: "Reshape, Binary, Where, Reduce, Gather", build: gatherND},
+	{name: "Gather", operands: 2, becomes: "Gather", limits: "constant indices lie inside the axis; at run time, others select the nearest element", build: gather},
+	{name: "GatherElements", since: 11, operands: 2, becomes: "Reshape, Binary, Where, Gather", limits: "as Gather; at run time, the position in x is clamped to it", build: gatherElements},
+	{name: "GatherND", since: 11, operands: 2, becomes: "Reshape, Binary, Where, Reduce, Gather", limits: "as GatherElements", build: gatherND},
 	{name: "OneHot", since: 9, operands: 3, becomes: "Binary Equal, Where", limits: "the depth is constant", build: oneHot},
 }
 
@@ -27,6 +27,20 @@ func (n *node) counted(idx *ir.Value, extents ...int) *ir.Value {
 	idx = n.cast(idx, ir.Int64)
 	e := n.int64s(extents)
 	return n.emit(ir.Where{}, n.binary(ir.Less, idx, n.number(ir.Int64, 0)), n.binary(ir.Add, idx, e), idx)
+}
+
+// checkIndices fails if constant indices lie outside their axes. extents are as for counted.
+// In a compiled model, the position that such indices give is clamped to x.
+func (n *node) checkIndices(idx *ir.Value, extents ...int) {
+	t, ok := n.im.folder.Const(idx)
+	if !ok {
+		return
+	}
+	for i, k := range integersOf(t) {
+		if d := int64(extents[i%len(extents)]); k < -d || k >= d {
+			n.failf("index %d is outside an axis of %d elements", k, d)
+		}
+	}
 }
 
 // int64s adds a constant vector.
@@ -49,6 +63,7 @@ func gatherElements(n *node) []*ir.Value {
 	}
 	a := n.axis(n.int("axis", 0), r)
 	st := s.Strides()
+	n.checkIndices(idx, s[a])
 	at := n.counted(idx, s[a])
 	if st[a] != 1 {
 		at = n.binary(ir.Mul, at, n.number(ir.Int64, float64(st[a])))
@@ -86,6 +101,7 @@ func gatherND(n *node) []*ir.Value {
 	}
 	k := is[len(is)-1]
 	batch, picked, rest := s[:b].Len(), s[b:b+k], s[b+k:]
+	n.checkIndices(idx, picked...)
 	at := n.counted(n.reshape(idx, ir.Shape{batch, is[b : len(is)-1].Len(), k}), picked...)
 	at = n.emit(ir.Reduce{Fn: ir.ReduceSum, Axes: []int{2}}, n.binary(ir.Mul, at, n.int64s(picked.Strides())))
 	if batch > 1 {

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"modelc/ir"
-	"modelc/ir/eval"
 )
 
 var linearOps = []operator{
@@ -60,11 +59,9 @@ func (n *node) product(a, b *ir.Value, transB bool, alpha, beta float64, bias *i
 		transB = transB != trans
 		_, m := ir.Dense{TransW: transB}.KM(w.Type.Shape)
 		var own *ir.Value
-		if bias != nil && beta == 1 && bias.Const != nil && bias.Type.Shape.Len() == m && (bias.Type.Rank() == 1 || bias.Type.Shape[0] == 1) {
+		if bias != nil && beta == 1 && isWeights(bias) && bias.Type.Shape.Len() == m && (bias.Type.Rank() == 1 || bias.Type.Shape[0] == 1) {
 			own, bias = bias, nil
-			if own.Type.Rank() == 2 {
-				own = n.constValue(own.Const.Reshaped(ir.Shape{m}))
-			}
+			own = n.folded(n.reshape(own, ir.Shape{m}))
 		}
 		return n.emit(ir.Dense{TransW: transB}, a, w, own), bias
 	}
@@ -74,21 +71,31 @@ func (n *node) product(a, b *ir.Value, transB bool, alpha, beta float64, bias *i
 	return n.scaled(n.emit(ir.MatMul{}, a, b), alpha), bias
 }
 
-// matrix returns v as a constant if it is a constant or a transposed constant, and nil
-// otherwise. It does not transpose large weights.
+// matrix returns v as weights if it holds weights or transposed weights, and nil otherwise.
+// It does not transpose large weights.
 func (n *node) matrix(v *ir.Value) (w *ir.Value, transposed bool) {
-	if v.Const != nil {
+	if isWeights(v) {
 		return v, false
 	}
 	if d := v.Def(); d != nil {
-		if t, ok := d.Op.(ir.Transpose); ok && len(t.Perm) == 2 && t.Perm[0] == 1 && d.In[0].Const != nil {
+		if t, ok := d.Op.(ir.Transpose); ok && len(t.Perm) == 2 && t.Perm[0] == 1 && isWeights(d.In[0]) {
 			return d.In[0], true
 		}
 	}
-	if t, ok := eval.Const(v); ok {
+	if t, ok := n.im.folder.Const(v); ok {
 		return n.constValue(t), false
 	}
 	return nil, false
+}
+
+// isWeights reports whether v is a constant, or the dequantisation of one. Passes fold the
+// latter unless a layer computes on the integers.
+func isWeights(v *ir.Value) bool {
+	if d := v.Def(); d != nil {
+		_, ok := d.Op.(ir.Dequantize)
+		return ok && !slices.ContainsFunc(d.In, func(v *ir.Value) bool { return v != nil && v.Const == nil })
+	}
+	return v.Const != nil
 }
 
 // scaled multiplies v by a number.

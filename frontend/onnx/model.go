@@ -74,8 +74,13 @@ func Parse(name string, data []byte, dir string, opts source.Options) (*source.M
 	digest.Write(data)
 	im := &importer{
 		g: ir.NewGraph(p.graph.name), opts: opts, opsets: p.opsets, operators: operators,
-		files:     &files{dir: dir, open: map[string][]byte{}, hash: func(b []byte) { digest.Write(b) }},
-		functions: map[string]*functionProto{},
+		files:     &externals{dir: dir, open: map[string][]byte{}},
+		functions: map[string]*functionProto{}, tensors: map[*tensorProto]*ir.Tensor{}, stored: int64(len(data)),
+	}
+	im.g.Bounds = opts.Bounds
+	im.files.read = func(b []byte) {
+		digest.Write(b)
+		im.stored += int64(len(b))
 	}
 	release := func() error {
 		for _, f := range im.files.undo {
@@ -145,7 +150,9 @@ func (im *importer) run(p *modelProto) error {
 	if err := im.inputs(g.inputs, s); err != nil {
 		return err
 	}
-	im.nodes(g.nodes, s, 0)
+	if im.nodes(g.nodes, s, 0); im.exhausted {
+		return nil // the problem is reported, and outputs are missing
+	}
 	if len(g.outputs) == 0 {
 		return errors.New("the graph has no outputs")
 	}
@@ -223,6 +230,9 @@ func (im *importer) inputs(list []*valueInfo, s *scope) error {
 		open = append(open, flags...)
 		if err := shape.Check(); err != nil {
 			return fmt.Errorf("input %q: %w", v.name, err)
+		}
+		if err := im.opts.Bounds.Check(ir.BoundElements, int64(shape.Len())); err != nil {
+			return fmt.Errorf("input %q of shape %s: %w", v.name, shape, err)
 		}
 		s.values[v.name] = im.g.AddInput(v.name, ir.Type{DType: d, Shape: shape})
 	}

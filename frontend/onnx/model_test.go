@@ -216,7 +216,7 @@ func TestFunctionsWithoutEnd(t *testing.T) {
 	g := graphParts{nodes: []message{call("f0", "y", "x")}, inputs: oneInput, outputs: oneOutput}
 	model := modelMessage(8, 13, g.encode())
 	self := function("f0", []string{"v"}, []string{"r"}, call("f0", "r", "v"))
-	wantText(t, failure(t, model.sub(25, self), source.Options{}), "expand to too many nodes")
+	wantText(t, failure(t, model.sub(25, self), source.Options{}), "exceeds the limit of ")
 	for i := range 12 {
 		name, next := "f"+string(rune('0'+i)), "f"+string(rune('1'+i))
 		var body []message
@@ -226,7 +226,7 @@ func TestFunctionsWithoutEnd(t *testing.T) {
 		model = model.sub(25, function(name, []string{"v"}, []string{"r"}, body...))
 	}
 	model = model.sub(25, function("f"+string(rune('0'+12)), []string{"v"}, []string{"r"}, simple("Identity", "r", "v")))
-	wantText(t, failure(t, model, source.Options{}), "expand to too many nodes")
+	wantText(t, failure(t, model, source.Options{}), "exceeds the limit of ")
 }
 
 func TestIf(t *testing.T) {

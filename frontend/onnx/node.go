@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"modelc/ir"
-	"modelc/ir/eval"
 )
 
 // node is a node that is being imported. Its methods are the vocabulary of builders.
@@ -111,18 +110,17 @@ func (n *node) number(d ir.DType, x float64) *ir.Value {
 	return n.constValue(ir.FromFloat64s(ir.T(d), []float64{x}))
 }
 
-// budget returns the number of elements of a constant to create. It fails if the
-// graph creates too many elements.
+// budget returns the number of elements of a constant to make. It fails if the constants
+// of the graph would be too large.
 func (n *node) budget(s ir.Shape) int {
 	if err := s.Check(); err != nil {
 		n.fail(err)
 	}
-	elements := s.Len()
-	if elements > maxFill-n.im.filled {
-		n.failf("shape %s: constants made by the graph exceed %d elements", s, maxFill)
+	// Some operators make the elements in float64 first.
+	if err := n.im.afford(8 * int64(s.Len())); err != nil {
+		n.fail(fmt.Errorf("a constant of shape %s: %w", s, err))
 	}
-	n.im.filled += elements
-	return elements
+	return s.Len()
 }
 
 // arg returns operand i, or nil if it is absent.
@@ -150,7 +148,7 @@ func (n *node) constant(i int, what string) *ir.Tensor {
 	if v == nil {
 		return nil
 	}
-	t, ok := eval.Const(v)
+	t, ok := n.im.folder.Const(v)
 	if !ok {
 		n.refuse(fmt.Sprintf("%s (%q) is computed at run time", what, v.Name), "it must be a constant; --bind NAME=FILE makes a graph input constant")
 	}

@@ -2,7 +2,6 @@ package onnx
 
 import (
 	"modelc/ir"
-	"modelc/ir/eval"
 )
 
 var normalisationOps = []operator{
@@ -29,7 +28,7 @@ func batchNorm(n *node) []*ir.Value {
 	}
 	eps := n.float("epsilon", 1e-5)
 	for _, v := range n.in[1:5] {
-		if _, fixed := eval.Const(v); !fixed {
+		if _, fixed := n.im.folder.Const(v); !fixed {
 			return n.computedNorm(eps)
 		}
 	}

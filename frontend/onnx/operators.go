@@ -19,6 +19,8 @@ var families = []family{
 	{"resampling", resamplingOps},
 	{"selection", selectionOps},
 	{"quantisation", quantisedOps},
+	{"layers on integers", integerOps},
+	{"quantised tensors of ONNX Runtime", runtimeOps},
 	{"constants and control", constantOps},
 	{"sequences", sequenceOps},
 }

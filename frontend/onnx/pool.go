@@ -29,12 +29,42 @@ func pool(kind ir.PoolKind) func(n *node) []*ir.Value {
 		if n.flag("ceil_mode", false) {
 			p.Extra = n.extra(x.Type.Shape[2:], w)
 		}
+		if kind != ir.LpPool && !p.CountPad {
+			n.checkCovered(x.Type.Shape[2:], w, p.Extra)
+		}
 		return n.one(p, x)
 	}
 }
 
+// checkCovered fails if a window of a pool has no element of the input, because its maximum
+// or mean has no meaning. Dilations larger than the input make such windows.
+func (n *node) checkCovered(in []int, w window, extra []int) {
+	r := len(in)
+	for i := range r {
+		end := w.pads[r+i]
+		if extra != nil {
+			end += extra[i]
+		}
+		first := -int64(w.pads[i])
+		last := first + max(0, int64(in[i])+int64(w.pads[i])+int64(end)-w.span(i))/int64(w.strides[i])*int64(w.strides[i])
+		d, k := int64(w.dilations[i]), int64(w.kernel[i])
+		for at := first; at <= last; at += int64(w.strides[i]) {
+			inside := at // the first position of the window that is not before the input
+			if at < 0 {
+				inside = at + min((-at+d-1)/d, k-1)*d
+			} else if last < int64(in[i]) {
+				break // so are all others
+			}
+			if inside < 0 || inside >= int64(in[i]) {
+				n.failf("spatial axis %d: the window at %d has no element of the input", i, at)
+			}
+		}
+	}
+}
+
 // extra returns the additional padding at the ends for ceil_mode. The last window is
-// omitted if it would start in the padding after the input.
+// omitted if it would start in the padding after the input. A window that is wider than
+// the padded input, by less than a stride, has one position.
 func (n *node) extra(in []int, w window) []int {
 	r := len(in)
 	out := make([]int, r)
@@ -42,14 +72,15 @@ func (n *node) extra(in []int, w window) []int {
 	for i := range r {
 		behind, stride := int64(in[i])+int64(w.pads[i]), int64(w.strides[i])
 		room := behind + int64(w.pads[r+i]) - w.span(i)
-		rest := room % stride
-		if room < 0 || rest == 0 {
+		positions := room/stride + 1
+		if room < 0 {
+			positions = 0
+		}
+		missing := positions*stride - room
+		if missing >= stride || positions*stride >= behind {
 			continue
 		}
-		if last := (room/stride + 1) * stride; last >= behind {
-			continue
-		}
-		out[i] = n.legal("extra", stride-rest)
+		out[i] = n.legal("extra", missing)
 		any = true
 	}
 	if !any {

@@ -16,7 +16,7 @@ var reductionOps = []operator{
 	{name: "ArgMax", operands: 1, becomes: "ArgReduce", build: arg(false)},
 	{name: "ArgMin", operands: 1, becomes: "ArgReduce", build: arg(true)},
 	{name: "Hardmax", operands: 1, becomes: "ArgReduce, Binary Equal, Cast", build: hardmax},
-	{name: "CumSum", since: 11, operands: 2, becomes: "MatMul with a triangle of ones", build: cumSum},
+	{name: "CumSum", since: 11, operands: 2, becomes: "Pad, Binary Add", build: cumSum},
 }
 
 // reduce imports reductions. The axes are an attribute in older opsets and an operand
@@ -64,27 +64,28 @@ func hardmax(n *node) []*ir.Value {
 	return []*ir.Value{n.reshape(n.cast(hit, x.Type.DType), s)}
 }
 
-// cumSum moves the axis to the end and multiplies by a triangular matrix of ones.
+// cumSum adds x to itself, moved along the axis by 1, 2, 4, … elements. Each sum doubles
+// the number of elements that it includes, so the work is the size of x times the
+// logarithm of the axis.
 func cumSum(n *node) []*ir.Value {
 	x := n.in[0]
 	r := x.Type.Rank()
 	a := n.axis(n.legal("axis", n.integer(1, "the axis", 0)), r)
-	k := x.Type.Shape[a]
-	exclusive, reverse := n.flag("exclusive", false), n.flag("reverse", false)
-	t := make([]float64, n.budget(ir.Shape{k, k}))
-	for i := range k {
-		for j := range k {
-			if i == j && !exclusive || i < j && !reverse || i > j && reverse {
-				t[i*k+j] = 1
-			}
+	moved := func(v *ir.Value, by int) *ir.Value {
+		pads := make([]int, 2*r)
+		pads[a], pads[r+a] = by, -by
+		if n.flag("reverse", false) {
+			pads[a], pads[r+a] = -by, by
 		}
+		return n.emit(ir.Pad{Pads: pads}, v)
 	}
-	ones := n.constValue(ir.FromFloat64s(ir.T(x.Type.DType, k, k), t))
-	if a == r-1 {
-		return n.one(ir.MatMul{}, x, ones)
+	k := x.Type.Shape[a]
+	y := x
+	if n.flag("exclusive", false) && k > 0 {
+		y = moved(y, 1)
 	}
-	perm := upTo(0, r)
-	perm[a], perm[r-1] = r-1, a
-	y := n.emit(ir.MatMul{}, n.transpose(x, perm...), ones)
-	return []*ir.Value{n.transpose(y, perm...)}
+	for by := 1; by < k; by *= 2 {
+		y = n.binary(ir.Add, y, moved(y, by))
+	}
+	return []*ir.Value{y}
 }

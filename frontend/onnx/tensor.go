@@ -2,12 +2,13 @@ package onnx
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 
 	"modelc/frontend/source"
+	"modelc/internal/files"
+	"modelc/internal/plaintext"
 	"modelc/ir"
 )
 
@@ -46,16 +47,16 @@ func elementType(t int64) (ir.DType, error) {
 // isHalf reports whether tensors of type t are converted to float32.
 func isHalf(t int64) bool { return t == 10 || t == 16 }
 
-// files reads external data in the model's folder.
-type files struct {
+// externals reads external data in the model's folder.
+type externals struct {
 	dir  string
 	open map[string][]byte
 	undo []func() error
-	hash func([]byte) // called once for the content of each external file
+	read func([]byte) // called once for the content of each external file
 }
 
 // tensor converts t. The result shares raw little-endian data.
-func (f *files) tensor(t *tensorProto) (*ir.Tensor, error) {
+func (f *externals) tensor(t *tensorProto) (*ir.Tensor, error) {
 	d, ok := elementTypes[t.dataType]
 	if !ok {
 		return nil, fmt.Errorf("tensor %q has elements of type %s", t.name, typeName(t.dataType))
@@ -140,12 +141,20 @@ func typedData(t *tensorProto, typ ir.Type) (*ir.Tensor, error) {
 	case typ.DType.IsFloat():
 		return nil, fmt.Errorf("tensor %q of type %s stores its elements as integers", t.name, typ)
 	}
+	if size := typ.DType.Size(); typ.DType.IsInt() && size <= 2 {
+		lo, hi := typ.DType.Range()
+		for _, x := range t.ints {
+			if x < int64(lo) || x > int64(hi) {
+				return nil, fmt.Errorf("tensor %q of type %s has the element %d", t.name, typ.DType, x)
+			}
+		}
+	}
 	return ir.FromInt64s(typ, t.ints), nil
 }
 
 // external returns the bytes of a tensor in an external file in the model's folder.
-func (f *files) external(t *tensorProto, want int) ([]byte, error) {
-	location := t.external["location"]
+func (f *externals) external(t *tensorProto, want int) ([]byte, error) {
+	location := plaintext.Name(t.external["location"])
 	if location == "" {
 		return nil, fmt.Errorf("external data without a location")
 	}
@@ -170,13 +179,12 @@ func (f *files) external(t *tensorProto, want int) ([]byte, error) {
 		}
 		var release func() error
 		var err error
-		path := filepath.Join(f.dir, filepath.FromSlash(location))
-		if data, release, err = source.MapFile(path); err != nil {
+		if data, release, err = source.MapBelow(f.dir, filepath.FromSlash(location)); err != nil {
 			return nil, fmt.Errorf("external data: %w", err)
 		}
 		f.open[location] = data
 		f.undo = append(f.undo, release)
-		f.hash(data)
+		f.read(data)
 	}
 	off, err := number("offset", 0)
 	if err != nil {
@@ -195,11 +203,14 @@ func (f *files) external(t *tensorProto, want int) ([]byte, error) {
 	return data[off : off+n], nil
 }
 
+// maxTensorFile is the maximum size of a file with a serialized TensorProto, in bytes.
+const maxTensorFile = 1 << 30
+
 // ReadTensor reads a file with a serialized TensorProto, which is the format of ONNX
 // test data. It returns the tensor and its name. Half-precision elements are converted
 // to float32.
 func ReadTensor(path string) (*ir.Tensor, string, error) {
-	b, err := os.ReadFile(path)
+	b, err := files.Read(path, maxTensorFile)
 	if err != nil {
 		return nil, "", err
 	}
@@ -217,6 +228,6 @@ func ParseTensor(b []byte) (*ir.Tensor, string, error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("not a tensor: %w", err)
 	}
-	c, err := (&files{}).tensor(t)
+	c, err := (&externals{}).tensor(t)
 	return c, t.name, err
 }

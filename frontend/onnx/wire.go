@@ -5,6 +5,8 @@ import (
 	"math"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"modelc/internal/plaintext"
 )
 
 // The messages of onnx.proto that the compiler reads. Weights are slices of the file:
@@ -165,9 +167,9 @@ func decodeModel(b []byte) (*modelProto, error) {
 		case 1:
 			m.irVersion = int64(fl.x)
 		case 2:
-			m.producer = string(fl.b)
+			m.producer = nameOf(fl)
 		case 3:
-			m.producerVersion = string(fl.b)
+			m.producerVersion = nameOf(fl)
 		case 7:
 			m.graph, err = nested(d, fl, decodeGraph)
 		case 8:
@@ -200,12 +202,15 @@ func decodeOpset(d decoder, fl field, into map[string]int) error {
 	return err
 }
 
+// nameOf reads a string that messages and generated files may contain.
+func nameOf(fl field) string { return plaintext.Name(string(fl.b)) }
+
 // domain reads the name of an operator domain. The default domain has two names.
 func domain(fl field) string {
 	if string(fl.b) == "ai.onnx" {
 		return ""
 	}
-	return string(fl.b)
+	return nameOf(fl)
 }
 
 func decodeEntry(d decoder, fl field, into map[string]string) error {
@@ -213,7 +218,7 @@ func decodeEntry(d decoder, fl field, into map[string]string) error {
 	err := d.in(fl).each(fl.b, func(fl field) error {
 		switch fl.num {
 		case 1:
-			key = string(fl.b)
+			key = nameOf(fl)
 		case 2:
 			value = string(fl.b)
 		}
@@ -233,7 +238,7 @@ func decodeGraph(d decoder, b []byte) (*graphProto, error) {
 				g.nodes = append(g.nodes, n)
 			}
 		case 2:
-			g.name = string(fl.b)
+			g.name = nameOf(fl)
 		case 5:
 			var t *tensorProto
 			if t, err = nested(d, fl, decodeTensor); err == nil {
@@ -265,11 +270,11 @@ func decodeFunction(d decoder, b []byte) (*functionProto, error) {
 	err := d.each(b, func(fl field) (err error) {
 		switch fl.num {
 		case 1:
-			f.name = string(fl.b)
+			f.name = nameOf(fl)
 		case 4:
-			f.inputs = append(f.inputs, string(fl.b))
+			f.inputs = append(f.inputs, nameOf(fl))
 		case 5:
-			f.outputs = append(f.outputs, string(fl.b))
+			f.outputs = append(f.outputs, nameOf(fl))
 		case 7:
 			var n *nodeProto
 			if n, err = nested(d, fl, decodeNode); err == nil {
@@ -285,7 +290,7 @@ func decodeFunction(d decoder, b []byte) (*functionProto, error) {
 				f.defaults = append(f.defaults, a)
 			}
 		case 13:
-			f.overload = string(fl.b)
+			f.overload = nameOf(fl)
 		}
 		return err
 	})
@@ -297,13 +302,13 @@ func decodeNode(d decoder, b []byte) (*nodeProto, error) {
 	err := d.each(b, func(fl field) (err error) {
 		switch fl.num {
 		case 1:
-			n.inputs = append(n.inputs, string(fl.b))
+			n.inputs = append(n.inputs, nameOf(fl))
 		case 2:
-			n.outputs = append(n.outputs, string(fl.b))
+			n.outputs = append(n.outputs, nameOf(fl))
 		case 3:
-			n.name = string(fl.b)
+			n.name = nameOf(fl)
 		case 4:
-			n.opType = string(fl.b)
+			n.opType = nameOf(fl)
 		case 5:
 			var a *attribute
 			if a, err = nested(d, fl, decodeAttribute); err == nil {
@@ -312,7 +317,7 @@ func decodeNode(d decoder, b []byte) (*nodeProto, error) {
 		case 7:
 			n.domain = domain(fl)
 		case 8:
-			n.overload = string(fl.b)
+			n.overload = nameOf(fl)
 		}
 		return err
 	})
@@ -324,13 +329,13 @@ func decodeAttribute(d decoder, b []byte) (*attribute, error) {
 	err := d.each(b, func(fl field) (err error) {
 		switch fl.num {
 		case 1:
-			a.name = string(fl.b)
+			a.name = nameOf(fl)
 		case 2:
 			a.f = math.Float32frombits(uint32(fl.x))
 		case 3:
 			a.i = int64(fl.x)
 		case 4:
-			a.s = string(fl.b)
+			a.s = nameOf(fl)
 		case 5:
 			a.t, err = nested(d, fl, decodeTensor)
 		case 6:
@@ -340,9 +345,9 @@ func decodeAttribute(d decoder, b []byte) (*attribute, error) {
 		case 8:
 			a.ints, err = appendInts(a.ints, fl)
 		case 9:
-			a.strings = append(a.strings, string(fl.b))
+			a.strings = append(a.strings, nameOf(fl))
 		case 21:
-			a.ref = string(fl.b)
+			a.ref = nameOf(fl)
 		}
 		return err
 	})
@@ -364,7 +369,7 @@ func decodeTensor(d decoder, b []byte) (*tensorProto, error) {
 		case 6:
 			t.strings++
 		case 8:
-			t.name = string(fl.b)
+			t.name = nameOf(fl)
 		case 9:
 			t.raw, t.hasRaw = fl.b, true
 		case 10:
@@ -399,7 +404,7 @@ func decodeValueInfo(d decoder, b []byte) (*valueInfo, error) {
 	err := d.each(b, func(fl field) error {
 		switch fl.num {
 		case 1:
-			v.name = string(fl.b)
+			v.name = nameOf(fl)
 		case 2:
 			return d.in(fl).each(fl.b, v.decodeType(d.in(fl)))
 		}
@@ -452,7 +457,7 @@ func (v *valueInfo) decodeShape(d decoder) func(field) error {
 			case 1:
 				dim.value, dim.known = int64(fl.x), true
 			case 2:
-				dim.param = string(fl.b)
+				dim.param = nameOf(fl)
 			}
 			return nil
 		})

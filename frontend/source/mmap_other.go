@@ -2,10 +2,14 @@
 
 package source
 
-import "os"
+import (
+	"io"
+	"os"
+)
 
-// MapFile reads the whole file: the system cannot map files.
-func MapFile(path string) (data []byte, release func() error, err error) {
-	data, err = os.ReadFile(path)
+// Map reads the whole file f and closes it: the system cannot map files.
+func Map(f *os.File) (data []byte, release func() error, err error) {
+	defer f.Close()
+	data, err = io.ReadAll(f)
 	return data, func() error { return nil }, err
 }

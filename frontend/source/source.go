@@ -5,11 +5,31 @@ package source
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
+	"modelc/internal/files"
 	"modelc/ir"
 )
+
+// MapFile maps the file at path read-only. release unmaps it. It fails if path is not a
+// regular file.
+func MapFile(path string) (data []byte, release func() error, err error) {
+	f, err := files.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	return Map(f)
+}
+
+// MapBelow maps a file below the folder dir. It fails if a symbolic link leads out of the
+// folder.
+func MapBelow(dir, path string) (data []byte, release func() error, err error) {
+	file, err := files.OpenBelow(dir, path)
+	if err != nil {
+		return nil, nil, err
+	}
+	return Map(file)
+}
 
 // Options determines what a model file leaves open.
 type Options struct {
@@ -30,6 +50,8 @@ type Options struct {
 	// InputShapes gives the shapes of inputs by position, for inputs without
 	// an entry in Shapes.
 	InputShapes []ir.Shape
+	// Bounds limits the memory and the work that the model may ask for.
+	Bounds ir.Bounds
 }
 
 // Rebatch returns the first extent of an input of the given rank whose file
@@ -70,9 +92,6 @@ type Problem struct {
 
 func (p Problem) String() string {
 	s := p.Op
-	if q := strconv.Quote(s); q != `"`+s+`"` {
-		s = q // a file may contain any string here, such as terminal control codes
-	}
 	if p.Node != "" {
 		s = fmt.Sprintf("%s %q", s, p.Node)
 	}
@@ -84,20 +103,25 @@ func (p Problem) String() string {
 }
 
 // Unsupported is the error for a well-formed model that modelc cannot compile.
-// It lists all problems.
+// Its text lists the first hundred problems.
 type Unsupported struct {
 	Path     string
 	Problems []Problem
 }
 
 func (u *Unsupported) Error() string {
+	const most = 100
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %d thing", u.Path, len(u.Problems))
 	if len(u.Problems) != 1 {
 		b.WriteByte('s')
 	}
 	b.WriteString(" in this model cannot be compiled:")
-	for _, p := range u.Problems {
+	for i, p := range u.Problems {
+		if i == most {
+			fmt.Fprintf(&b, "\n  and %d more", len(u.Problems)-most)
+			break
+		}
 		b.WriteString("\n  " + p.String())
 	}
 	return b.String()

@@ -19,12 +19,14 @@ import (
 
 	"modelc"
 	"modelc/backend/golang"
+	"modelc/internal/files"
 	"modelc/ir"
 )
 
 // Names in a program's folder.
 const (
 	program     = "run.exe"
+	programSum  = "run.exe.sha256" // its digest
 	modulePath  = "program"
 	packageName = "model" // of every package; their folders differ
 )
@@ -109,7 +111,11 @@ func (b *Builder) Build(ctx context.Context) (*Program, error) {
 	if msg, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("go build of generated packages: %w\n%.2000s", err, msg)
 	}
-	return &b.p, nil
+	sum, err := sumOf(filepath.Join(b.p.dir, program))
+	if err != nil {
+		return nil, err
+	}
+	return &b.p, os.WriteFile(filepath.Join(b.p.dir, programSum), sum, 0o644)
 }
 
 // main returns the source of the program, which has a function for each package in
@@ -184,16 +190,37 @@ type model struct {
 }
 
 // Open returns the program that an earlier build left in dir. The program must
-// have one model, with the graph g.
+// have one model, with the graph g. Open fails if the program is not the one that was
+// built, for example because the disk was full.
 func Open(dir string, g *ir.Graph) (*Program, error) {
-	if _, err := os.Stat(filepath.Join(dir, program)); err != nil {
+	want, err := files.Read(filepath.Join(dir, programSum), sha256.Size)
+	if err != nil {
 		return nil, err
+	}
+	sum, err := sumOf(filepath.Join(dir, program))
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(sum, want) {
+		return nil, fmt.Errorf("%s changed after it was built", filepath.Join(dir, program))
 	}
 	packages, err := filepath.Glob(filepath.Join(dir, "m*", golang.WeightsFile))
 	if err != nil || len(packages) != 1 {
 		return nil, fmt.Errorf("%s contains %d packages, want one", dir, len(packages))
 	}
 	return &Program{dir, []model{{filepath.Base(filepath.Dir(packages[0])), g}}}, nil
+}
+
+// sumOf returns the digest of a file.
+func sumOf(path string) ([]byte, error) {
+	f, err := files.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	return h.Sum(nil), err
 }
 
 // Run computes the outputs of model i in a new process. Inputs and outputs have the

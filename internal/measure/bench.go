@@ -19,9 +19,10 @@ type Profile struct {
 	Model   string      `json:"model"`
 	Threads int         `json:"threads"`
 	Tier    string      `json:"tier"`
-	Peak    float64     `json:"peak_gflops"` // of one core; 0 if the tier has no measurement
-	Stream  float64     `json:"stream_gbs"`  // rate at which all threads together read memory, in GB/s
-	Load    float64     `json:"load_ms"`     // time to prepare the weights
+	Peak    float64     `json:"peak_gflops"`       // of one core; 0 if the tier has no measurement
+	Integer float64     `json:"integer_peak_gops"` // of one core, on 8-bit integers
+	Stream  float64     `json:"stream_gbs"`        // rate at which all threads together read memory, in GB/s
+	Load    float64     `json:"load_ms"`           // time to prepare the weights
 	Median  float64     `json:"median_ms"`
 	Best    float64     `json:"best_ms"`
 	P90     float64     `json:"p90_ms"` // 90th percentile
@@ -38,8 +39,8 @@ type LayerTime struct {
 	FLOPs  int64   `json:"flops"`   // operations of the layer, as the graph defines it
 	Bytes  int64   `json:"bytes"`   // size of its operands and results
 	GFLOPS float64 `json:"gflops"`
-	// OfPeak is GFLOPS as a fraction of the multiply-add peak of all threads. It
-	// may exceed 1 if the layer's algorithm does fewer operations than FLOPs.
+	// OfPeak is GFLOPS as a fraction of the multiply-add peak of all threads, on
+	// integers if the layer computes on integers. It may exceed 1 if the layer's algorithm does fewer operations than FLOPs.
 	OfPeak float64 `json:"of_peak"`
 	// Arithmetic is the time of the operations of the algorithm at the peak rate.
 	// Memory is the time to read the weights from memory. The larger of the two is a
@@ -66,6 +67,7 @@ func Bench(c *modelc.Compiled, threads, runs int) (*Profile, error) {
 	defer e.Close()
 	e.Wait()
 	p := &Profile{SHA256: c.Model.SHA256, Model: c.Graph.Name, Threads: threads, Tier: runtime.Tier(), Load: ms(time.Since(start)), Peak: runtime.PeakGFLOPS()}
+	p.Integer = p.Peak * runtime.ByteRate()
 	p.Stream = machine.ReadBandwidth(threads, threads*streamed)
 	in := eval.Inputs(c.Before, 1)
 	times, err := e.Profile(in, max(2, runs/4)) // this also warms up
@@ -78,11 +80,13 @@ func Bench(c *modelc.Compiled, threads, runs int) (*Profile, error) {
 		if times[i] > 0 {
 			x.GFLOPS = float64(l.FLOPs) / float64(times[i].Nanoseconds())
 		}
-		if p.Peak > 0 {
-			x.OfPeak = x.GFLOPS / p.Peak / float64(threads)
+		peak := p.Peak
+		if l.Work.Integers {
+			peak = p.Integer
 		}
-		if p.Peak > 0 {
-			x.Arithmetic = l.Work.Ops / p.Peak / float64(threads) / 1e6
+		if peak > 0 {
+			x.OfPeak = x.GFLOPS / peak / float64(threads)
+			x.Arithmetic = l.Work.Ops / peak / float64(threads) / 1e6
 		}
 		x.Memory = l.Work.WeightBytes / p.Stream / 1e6
 		total += l.FLOPs

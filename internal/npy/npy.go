@@ -10,8 +10,12 @@ import (
 	"strconv"
 	"strings"
 
+	"modelc/internal/files"
 	"modelc/ir"
 )
+
+// maxFile is the maximum size of a file to read, in bytes.
+const maxFile = 1 << 30
 
 const magic = "\x93NUMPY"
 
@@ -26,7 +30,7 @@ var (
 
 // Read reads the tensor in the file at path.
 func Read(path string) (*ir.Tensor, error) {
-	b, err := os.ReadFile(path)
+	b, err := files.Read(path, maxFile)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +81,15 @@ func Parse(b []byte) (*ir.Tensor, error) {
 		total *= k
 		t.Shape = append(t.Shape, k)
 	}
-	return ir.FromBytes(t, b[start+n:])
+	data := b[start+n:]
+	if d == ir.Bool {
+		for _, c := range data {
+			if c > 1 {
+				return nil, fmt.Errorf("an element is %d, which is no truth value", c)
+			}
+		}
+	}
+	return ir.FromBytes(t, data)
 }
 
 // Write writes t to the file at path.
@@ -105,5 +117,8 @@ func Write(path string, t *ir.Tensor) error {
 	b := append([]byte(magic), 1, 0)
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(head)))
 	b = append(b, head...)
-	return os.WriteFile(path, append(b, t.Bytes()...), 0o644)
+	return files.Write(path, func(f *os.File) error {
+		_, err := f.Write(append(b, t.Bytes()...))
+		return err
+	})
 }

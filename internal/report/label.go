@@ -31,6 +31,8 @@ var (
 		"Unary": actFamily, "PRelu": actFamily, "Softmax": actFamily,
 		"Pool": poolFamily, "MaxUnpool": poolFamily, "Reduce": poolFamily, "ArgReduce": poolFamily, "TopK": poolFamily, "NonMaxSuppression": poolFamily,
 		"Binary": arithFamily, "Where": arithFamily, "Cast": arithFamily,
+		"Quantize": arithFamily, "Dequantize": arithFamily, "DynamicQuantize": arithFamily, "QBinary": arithFamily,
+		"Lookup": actFamily, "QAveragePool": poolFamily,
 	}
 )
 

@@ -219,6 +219,13 @@ func (p *page) facts(c *modelc.Compiled) {
 	if s.Prepared > 0 {
 		p.Facts[0].More += ", " + units.Bytes(s.Prepared) + " transformed at load"
 	}
+	if r := c.Report.Integers; r != nil {
+		more := "convolutions and dense layers"
+		if lines := r.Reasons(); len(lines) > 0 {
+			more += "; in float32: " + strings.Join(lines, "; ")
+		}
+		p.Facts = append(p.Facts, fact{"Integers", fmt.Sprintf("%d of %d", r.Integer, r.Layers), more})
+	}
 	if p.HasErrors {
 		p.Facts = append(p.Facts, fact{"Largest error", p.Worst, "of a layer, relative to its largest value"})
 	}

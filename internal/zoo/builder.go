@@ -3,6 +3,8 @@ package zoo
 import (
 	"fmt"
 	"math"
+
+	"modelc/internal/onnxfile"
 )
 
 // value is a tensor of the graph: [N, c, h, w], or [N, c] with h = w = 1 after flattening.
@@ -19,14 +21,6 @@ type value struct {
 
 func (v value) variance() float64 { return v.sq - v.mean*v.mean }
 
-// node is an ONNX node with one output. Its attributes are encoded.
-type node struct {
-	op, name string
-	inputs   []string
-	output   string
-	attrs    [][]byte
-}
-
 // builder assembles a graph layer by layer. It keeps the first error, after which the results of
 // methods are meaningless. So the code of a network reads like the table in its paper.
 type builder struct {
@@ -34,7 +28,7 @@ type builder struct {
 	network
 	input   value
 	output  value
-	nodes   []node
+	nodes   []onnxfile.Node
 	tensors []tensor
 	macs    int64 // multiply-accumulates for one image
 	err     error
@@ -66,8 +60,8 @@ func (b *builder) parameters() int64 {
 
 // add appends a node that reads x and the extra inputs. It returns x with the node's name; callers
 // update the other fields.
-func (b *builder) add(op, name string, x value, extra []string, attrs ...[]byte) value {
-	b.nodes = append(b.nodes, node{op, name, append([]string{x.name}, extra...), name, attrs})
+func (b *builder) add(op, name string, x value, extra []string, attrs ...onnxfile.Attribute) value {
+	b.nodes = append(b.nodes, onnxfile.Node{Op: op, Name: name, Inputs: append([]string{x.name}, extra...), Outputs: []string{name}, Attributes: attrs})
 	x.name = name
 	return x
 }
@@ -80,7 +74,7 @@ func (b *builder) tensor(name string, trained bool, d distribution, dims ...int)
 
 // rename changes the name of the last node's result to a name of the model's interface.
 func (b *builder) rename(x value, name string) value {
-	b.nodes[len(b.nodes)-1].output = name
+	b.nodes[len(b.nodes)-1].Outputs = []string{name}
 	x.name = name
 	return x
 }
@@ -107,8 +101,8 @@ func (b *builder) scaledConv(name string, x value, p convolution, sq float64) va
 		params = append(params, b.tensor(name+".bias", true, uniform(-0.1, 0.1), p.out))
 	}
 	y := b.add("Conv", name, x, params,
-		intsAttr("dilations", 1, 1), intAttr("group", groups), intsAttr("kernel_shape", p.kernel, p.kernel),
-		intsAttr("pads", p.pad, p.pad, p.pad, p.pad), intsAttr("strides", p.stride, p.stride))
+		onnxfile.Ints("dilations", 1, 1), onnxfile.Int("group", groups), onnxfile.Ints("kernel_shape", p.kernel, p.kernel),
+		onnxfile.Ints("pads", p.pad, p.pad, p.pad, p.pad), onnxfile.Ints("strides", p.stride, p.stride))
 	y.c, y.h, y.w = p.out, b.extent(name, x.h, p.kernel, p.stride, p.pad, false), b.extent(name, x.w, p.kernel, p.stride, p.pad, false)
 	y.mean, y.sq = 0, sq
 	b.macs += int64(y.c*y.h*y.w) * int64(fanIn)
@@ -149,7 +143,7 @@ func (b *builder) norm(name string, x value) value {
 		b.tensor(name+".bias", true, uniform(-0.1, 0.1), x.c),
 		b.tensor(name+".running_mean", false, uniform(x.mean-0.2*std, x.mean+0.2*std), x.c),
 		b.tensor(name+".running_var", false, uniform(0.7*variance, 1.4*variance), x.c),
-	}, floatAttr("epsilon", 1e-5))
+	}, onnxfile.Float("epsilon", 1e-5))
 	y.mean, y.sq = 0, 1
 	return y
 }
@@ -206,9 +200,9 @@ func (b *builder) maxPoolCeil(name string, x value, kernel, stride, pad int) val
 }
 
 func (b *builder) maxPoolRounded(name string, x value, kernel, stride, pad int, ceil bool) value {
-	attrs := [][]byte{intsAttr("kernel_shape", kernel, kernel), intsAttr("pads", pad, pad, pad, pad), intsAttr("strides", stride, stride)}
+	attrs := []onnxfile.Attribute{onnxfile.Ints("kernel_shape", kernel, kernel), onnxfile.Ints("pads", pad, pad, pad, pad), onnxfile.Ints("strides", stride, stride)}
 	if ceil {
-		attrs = append(attrs, intAttr("ceil_mode", 1))
+		attrs = append(attrs, onnxfile.Int("ceil_mode", 1))
 	}
 	y := b.add("MaxPool", name, x, nil, attrs...)
 	y.h, y.w = b.extent(name, x.h, kernel, stride, pad, ceil), b.extent(name, x.w, kernel, stride, pad, ceil)
@@ -225,7 +219,7 @@ func (b *builder) maxPoolRounded(name string, x value, kernel, stride, pad int, 
 }
 
 func (b *builder) avgPool(name string, x value, kernel, stride int) value {
-	y := b.add("AveragePool", name, x, nil, intsAttr("kernel_shape", kernel, kernel), intsAttr("strides", stride, stride))
+	y := b.add("AveragePool", name, x, nil, onnxfile.Ints("kernel_shape", kernel, kernel), onnxfile.Ints("strides", stride, stride))
 	y.h, y.w = b.extent(name, x.h, kernel, stride, 0, false), b.extent(name, x.w, kernel, stride, 0, false)
 	return averaged(y, kernel*kernel)
 }
@@ -259,7 +253,7 @@ func (b *builder) addTensors(name string, x, z value) value {
 }
 
 func (b *builder) concat(name string, x, z value) value {
-	y := b.add("Concat", name, x, []string{z.name}, intAttr("axis", 1))
+	y := b.add("Concat", name, x, []string{z.name}, onnxfile.Int("axis", 1))
 	y.c = x.c + z.c
 	part := float64(x.c) / float64(y.c)
 	y.mean, y.sq = part*x.mean+(1-part)*z.mean, part*x.sq+(1-part)*z.sq
@@ -267,7 +261,7 @@ func (b *builder) concat(name string, x, z value) value {
 }
 
 func (b *builder) flatten(name string, x value) value {
-	y := b.add("Flatten", name, x, nil, intAttr("axis", 1))
+	y := b.add("Flatten", name, x, nil, onnxfile.Int("axis", 1))
 	y.c, y.h, y.w, y.flat = x.c*x.h*x.w, 1, 1, true
 	return y
 }
@@ -292,12 +286,12 @@ func (b *builder) gemm(name string, x value, units int, d distribution) value {
 	y := b.add("Gemm", name, x, []string{
 		b.tensor(name+".weight", true, d, units, x.c),
 		b.tensor(name+".bias", true, uniform(-0.1, 0.1), units),
-	}, floatAttr("alpha", 1), floatAttr("beta", 1), intAttr("transB", 1))
+	}, onnxfile.Float("alpha", 1), onnxfile.Float("beta", 1), onnxfile.Int("transB", 1))
 	b.macs += int64(x.c) * int64(units)
 	y.c = units
 	return y
 }
 
 func (b *builder) softmax(name string, x value) value {
-	return b.add("Softmax", name, x, nil, intAttr("axis", 1))
+	return b.add("Softmax", name, x, nil, onnxfile.Int("axis", 1))
 }

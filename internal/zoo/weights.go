@@ -71,14 +71,6 @@ func coarse(v float64) float32 {
 	return float32(math.Ldexp(math.Round(frac*1024)/1024, exp))
 }
 
-// elementSize is the number of bytes of an element.
-func (d distribution) elementSize() int {
-	if d.kind == kindInt64s {
-		return 8
-	}
-	return 4
-}
-
 // chunk is the number of elements drawn between two writes. It is large enough to occupy all cores
 // and small compared with the model.
 const chunk = 1 << 20

@@ -277,7 +277,7 @@ func decode(t *testing.T, file []byte) model {
 				elements *= int(n)
 			}
 			data, name := w[9][0], string(w[8][0])
-			if dataType, _ := protowire.ConsumeVarint(w[2][0]); dataType == onnxFloat {
+			if dataType, _ := protowire.ConsumeVarint(w[2][0]); dataType == 1 { // float32
 				m.weights[name] = floats(data)
 			} else {
 				m.weights[name] = nil

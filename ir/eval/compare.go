@@ -53,37 +53,60 @@ func Compare(got, want *ir.Tensor) (Diff, error) {
 // largest magnitude.
 func (d Diff) Within(tol float64) bool { return d.Rel <= tol }
 
-// Step returns the distance between adjacent values of a quantised v, or 0 if v is not
-// quantised. If a sum lies between two integers, engines that sum in different orders may
-// be one step apart.
-func Step(v *ir.Value) float64 {
-	n := v.Def()
-	if n == nil {
+// Step returns the distance between adjacent values of v if v is quantised and its integers
+// depend on floats that the graph computes, or on operators that engines compute in floats;
+// otherwise 0. If such a float lies between two integers, engines that round in different
+// orders may be one step apart. docs/quantisation.md lists the operators.
+func Step(v *ir.Value) float64 { return steps{}.of(v) }
+
+// steps records the results of Step, so that a value with many readers is examined once.
+type steps map[*ir.Value]float64
+
+func (s steps) of(v *ir.Value) float64 {
+	if v == nil || v.Def() == nil {
 		return 0
 	}
+	if step, ok := s[v]; ok {
+		return step
+	}
+	s[v] = s.decide(v.Def())
+	return s[v]
+}
+
+func (s steps) decide(n *ir.Node) float64 {
 	switch op := n.Op.(type) {
-	case ir.Reshape, ir.Transpose, ir.Slice:
-		return Step(n.In[0])
-	case ir.Cast:
-		if n.In[0].Type.DType.IsInt() {
-			return Step(n.In[0])
+	case ir.Quantize, ir.DynamicQuantize:
+		if n.In[0].Def() == nil {
+			return 0 // a quotient, which is rounded alike
 		}
-		if d := n.In[0].Def(); d != nil && op.To.IsInt() {
-			if u, ok := d.Op.(ir.Unary); ok && u.Fn.Fn == ir.Clip {
-				return 1
-			}
+		return 1
+	case ir.Dequantize:
+		scale, ok := Const(n.In[ir.QuantizeScale])
+		if !ok {
+			return 0
 		}
-	case ir.Binary:
-		by, ok := Const(n.In[1])
-		switch {
-		case !ok || by.Shape.Len() != 1:
-		case op.Fn == ir.Sub:
-			return Step(n.In[0])
-		case op.Fn == ir.Mul:
-			return Step(n.In[0]) * math.Abs(by.Float64s()[0])
+		return s.of(n.In[0]) * slices.Max(scale.Float64s())
+	case ir.Conv:
+		if !op.Integer.Requantises() {
+			return 0
+		}
+	case ir.Dense:
+		if !op.Integer.Requantises() {
+			return 0
+		}
+	case ir.QBinary, ir.QAveragePool:
+		return 1 // ONNX Runtime rounds them in another order
+	case ir.Pool, ir.Lookup:
+	default:
+		if ir.InfoOf(op).Moves == ir.Computes {
+			return 0
 		}
 	}
-	return 0
+	step := 0.0
+	for _, x := range n.In {
+		step = max(step, s.of(x))
+	}
+	return step
 }
 
 // Agrees reports whether the difference is within tol, or within a rounding

@@ -54,19 +54,28 @@ output "rows.count" %count`)
 
 func TestStep(t *testing.T) {
 	g := parse(t, `
-input %x : f32[4]
+input %x : f32[1,1,4]
 const %scale : f32[1] = {0.25}
-const %zero : f32[] = {3}
-%r = Unary(%x) fn=Round
-%c = Unary(%r) fn=Clip(0,255)
-%q = Cast(%c) to=u8
-%f = Cast(%q) to=f32
-%d = Binary(%f, %zero) fn=Sub
-%y = Binary(%d, %scale) fn=Mul
+const %zero : u8[] = {3}
+const %w : i8[1,1,1] = {1}
+const %table : u8[256] = seed=1
+%r = Unary(%x) fn=Tanh
+%q = Quantize(%r, %scale, %zero) to=u8
+%y = Dequantize(%q, %scale, %zero)
+%c = Conv(%q, %w, _, _, _, _, %scale) strides=[1] pads=[0,0] dilations=[1] groups=1 integer=u8(3,0,0,255)
+%t = Lookup(%c, %table)
+%d = Conv(%t, %w) strides=[1] pads=[0,0] dilations=[1] groups=1 integer=i32(3,0,0,0)
+%e = Quantize(%x, %scale, %zero) to=u8
+%s = QBinary(%e, %e) fn=Add to=u8 aScale=1 bScale=1 aZero=0 bZero=0 yZero=0 lo=0 hi=255
+%m = Conv(%e, %w, _, _, _, _, %scale) strides=[1] pads=[0,0] dilations=[1] groups=1 integer=u8(3,0,0,255)
 output "q" %q
 output "y" %y
+output "t" %t
+output "d" %d
+output "s" %s
+output "m" %m
 output "r" %r`)
-	for i, want := range []float64{1, 0.25, 0} {
+	for i, want := range []float64{1, 0.25, 1, 0, 1, 0, 0} {
 		if got := Step(g.Outputs[i].Value); got != want {
 			t.Errorf("output %d: step %g, want %g", i, got, want)
 		}

@@ -103,6 +103,9 @@ func taps(in, out, kernel, strides, pads, dilations []int, at []int) []tap {
 }
 
 func conv(c ir.Conv, a call) ([]*ir.Tensor, error) {
+	if !c.Integer.IsZero() {
+		return convOfIntegers(c, a)
+	}
 	x, w, t := a.in[0], a.in[ir.Weights], a.out[0]
 	v := prologue(x, a.arg(ir.ConvScale), a.arg(ir.ConvShift), c.Prologue)
 	wf := w.Float64s()

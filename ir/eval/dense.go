@@ -9,6 +9,9 @@ func init() {
 
 // dense does not convert all weights at once, because a layer of VGG-16 has 400 MB.
 func dense(d ir.Dense, c call) ([]*ir.Tensor, error) {
+	if !d.Integer.IsZero() {
+		return denseOfIntegers(d, c)
+	}
 	x, w := c.in[0], c.in[ir.Weights]
 	k, m := d.KM(w.Shape)
 	v := x.Float64s()

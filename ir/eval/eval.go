@@ -5,7 +5,6 @@ package eval
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 
 	"modelc/ir"
@@ -20,6 +19,17 @@ func Run(g *ir.Graph, in []*ir.Tensor) ([]*ir.Tensor, error) {
 // Trace is like [Run], and calls visit with every computed value, in the order of the nodes.
 // An error from visit ends the run. visit may be nil.
 func Trace(g *ir.Graph, in []*ir.Tensor, visit func(v *ir.Value, t *ir.Tensor) error) ([]*ir.Tensor, error) {
+	return Replace(g, in, func(v *ir.Value, t *ir.Tensor) (*ir.Tensor, error) {
+		if visit == nil {
+			return t, nil
+		}
+		return t, visit(v, t)
+	})
+}
+
+// Replace is like [Trace], and readers of v get the tensor that visit returns, of the type
+// of v.
+func Replace(g *ir.Graph, in []*ir.Tensor, visit func(v *ir.Value, t *ir.Tensor) (*ir.Tensor, error)) ([]*ir.Tensor, error) {
 	if len(in) != len(g.Inputs) {
 		return nil, fmt.Errorf("graph %q takes %d inputs, got %d", g.Name, len(g.Inputs), len(in))
 	}
@@ -49,11 +59,8 @@ func Trace(g *ir.Graph, in []*ir.Tensor, visit func(v *ir.Value, t *ir.Tensor) e
 			return nil, err
 		}
 		for i, v := range n.Out {
-			values[v] = out[i]
-			if visit != nil {
-				if err := visit(v, out[i]); err != nil {
-					return nil, err
-				}
+			if values[v], err = visit(v, out[i]); err != nil {
+				return nil, err
 			}
 		}
 		for _, v := range n.In {
@@ -72,51 +79,78 @@ func Trace(g *ir.Graph, in []*ir.Tensor, visit func(v *ir.Value, t *ir.Tensor) e
 	return res, nil
 }
 
-// maxConst is the maximum number of elements of the results that Const computes.
-const maxConst = 1 << 22
+// The limits of a Folder: the maximum number of elements of a result and of all results,
+// and the maximum number of floating-point operations. Arithmetic on shapes needs a few
+// elements.
+const (
+	maxConst = 1 << 22
+	maxMemo  = 1 << 24
+	maxWork  = 1 << 29
+)
 
 // Const returns the value of v if it depends on constants only and no
 // intermediate result is large. Front ends resolve shape arithmetic with it.
-func Const(v *ir.Value) (*ir.Tensor, bool) { return constant(v, maxConst) }
+func Const(v *ir.Value) (*ir.Tensor, bool) { return new(Folder).Const(v) }
 
 // Fold is like [Const], for values of any size, such as weights.
-func Fold(v *ir.Value) (*ir.Tensor, bool) { return constant(v, math.MaxInt) }
+func Fold(v *ir.Value) (*ir.Tensor, bool) { return (&Folder{unlimited: true}).Const(v) }
 
-func constant(v *ir.Value, limit int) (*ir.Tensor, bool) {
-	memo := map[*ir.Value]*ir.Tensor{}
-	var get func(v *ir.Value) *ir.Tensor
-	get = func(v *ir.Value) *ir.Tensor {
-		if v.Const != nil {
-			return v.Const
-		}
-		if t, ok := memo[v]; ok {
-			return t
-		}
-		memo[v] = nil
-		n := v.Def()
-		if n == nil || v.Type.Shape.Len() > limit {
-			return nil
-		}
-		args := make([]*ir.Tensor, len(n.In))
-		for i, a := range n.In {
-			if a == nil {
-				continue
-			}
-			if args[i] = get(a); args[i] == nil {
-				return nil
-			}
-		}
-		out, err := Node(n, args)
-		if err != nil {
-			return nil
-		}
-		for i, o := range n.Out {
-			memo[o] = out[i]
-		}
-		return memo[v]
+// Folder is like [Const] for many values of a graph. It computes each node once. The nodes
+// must not change. The zero value is ready for use.
+type Folder struct {
+	memo            map[*ir.Value]*ir.Tensor // nil for values that are not constant
+	elements, flops int64                    // of the results in memo
+	unlimited       bool
+}
+
+// Const returns the value of v if it depends on constants only and is within the limits.
+func (f *Folder) Const(v *ir.Value) (*ir.Tensor, bool) {
+	if f.memo == nil {
+		f.memo = map[*ir.Value]*ir.Tensor{}
 	}
-	t := get(v)
+	t := f.get(v)
 	return t, t != nil
+}
+
+func (f *Folder) get(v *ir.Value) *ir.Tensor {
+	if v.Const != nil {
+		return v.Const
+	}
+	if t, ok := f.memo[v]; ok {
+		return t
+	}
+	f.memo[v] = nil
+	n := v.Def()
+	if n == nil || !f.unlimited && v.Type.Shape.Len() > maxConst {
+		return nil
+	}
+	args := make([]*ir.Tensor, len(n.In))
+	for i, a := range n.In {
+		if a == nil {
+			continue
+		}
+		if args[i] = f.get(a); args[i] == nil {
+			return nil
+		}
+	}
+	f.flops += ir.FLOPs(n)
+	for _, o := range n.Out {
+		f.elements += int64(o.Type.Shape.Len())
+	}
+	if !f.unlimited && (f.flops > maxWork || f.elements > maxMemo) {
+		return nil
+	}
+	if ir.CheckConstants(n) != nil {
+		return nil
+	}
+	out, err := Node(n, args)
+	if err != nil {
+		return nil
+	}
+	for i, o := range n.Out {
+		f.memo[o] = out[i]
+	}
+	return f.memo[v]
 }
 
 // Inputs returns pseudo-random values for the inputs of g that depend on the seed: floats

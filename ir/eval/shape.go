@@ -175,15 +175,17 @@ func outside(m ir.PadMode, k, n int) int {
 }
 
 func gather(g ir.Gather, c call) ([]*ir.Tensor, error) {
-	x, t, idx := c.in[0], c.out[0], c.in[ir.GatherIndices].Ints()
+	x, t := c.in[0], c.out[0]
 	n := x.Shape[g.Axis]
-	for i, k := range idx {
-		if k < -n || k >= n {
+	idx := make([]int, c.in[ir.GatherIndices].Shape.Len())
+	for i, k := range c.in[ir.GatherIndices].Int64s() {
+		if k < int64(-n) || k >= int64(n) {
 			return nil, fmt.Errorf("index %d is outside axis %d of %s", k, g.Axis, x.Type)
 		}
 		if k < 0 {
-			idx[i] = k + n
+			k += int64(n)
 		}
+		idx[i] = int(k)
 	}
 	out := ir.NewTensor(t)
 	inner := x.Shape[g.Axis+1:].Len() * t.DType.Size()

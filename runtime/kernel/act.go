@@ -65,6 +65,20 @@ type Act struct {
 	Alpha, Beta float32
 }
 
+// Clamp returns the bounds of an activation that is a clamp. For any other it returns
+// infinite bounds and false.
+func (a Act) Clamp() (lo, hi float32, ok bool) {
+	switch a.Fn {
+	case ActIdentity:
+		return -Inf32, Inf32, true
+	case ActRelu:
+		return 0, Inf32, true
+	case ActClip:
+		return a.Alpha, a.Beta, true
+	}
+	return -Inf32, Inf32, false
+}
+
 // Eval returns f(x) in float64. a and b are the parameters Alpha and Beta.
 func Eval(f Fn, x, a, b float64) float64 {
 	switch f {
@@ -252,6 +266,12 @@ func applyVector(x []float32, a Act) bool {
 	if a.Fn == ActLeakyRelu && a.Alpha-a.Alpha != 0 {
 		return false // the kernel multiplies zeros by the slope as well: ∞·0 is NaN
 	}
+	for len(x) > callFloats {
+		if !vectorAct(a, &x[0], callFloats/16) {
+			return false
+		}
+		x = x[callFloats:]
+	}
 	n := len(x) / 16
 	if n > 0 && !vectorAct(a, &x[0], n) {
 		return false
@@ -273,7 +293,7 @@ func applyVector(x []float32, a Act) bool {
 func vectorAct(a Act, x *float32, n int) bool {
 	switch a.Fn {
 	case ActRelu, ActClip:
-		lo, hi, _ := clampOf(a)
+		lo, hi, _ := a.Clamp()
 		return simd.Affine(x, x, n, &ones[0], &zeros[0], lo, hi)
 	case ActHardSigmoid:
 		scale, shift := splat(a.Alpha), splat(a.Beta)

@@ -123,6 +123,35 @@ func Floats(b []byte) []float32 {
 	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/4)
 }
 
+// Move copies src to dst like copy. A garbage collection can stop it in between.
+func Move[T Number](dst, src []T) {
+	for len(src) > callFloats {
+		moveAll(dst, src[:callFloats])
+		dst, src = dst[callFloats:], src[callFloats:]
+	}
+	moveAll(dst, src)
+}
+
+//go:noinline
+func moveAll[T Number](dst, src []T) { copy(dst, src) }
+
+// Zero clears x like clear. A garbage collection can stop it in between.
+func Zero[T Number](x []T) {
+	for len(x) > callFloats {
+		zeroAll(x[:callFloats])
+		x = x[callFloats:]
+	}
+	zeroAll(x)
+}
+
+//go:noinline
+func zeroAll[T Number](x []T) { clear(x) }
+
+// Int32s returns the memory b as int32, without a copy.
+func Int32s(b []byte) []int32 {
+	return unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/4)
+}
+
 // Float32 values that have no literal in Go.
 var (
 	Inf32 = float32(math.Inf(1))

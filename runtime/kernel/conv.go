@@ -69,6 +69,30 @@ func (k *Conv) grid() grid {
 	return grid{k.Dst.H, k.Dst.W, false}
 }
 
+// Check declares the memory of the step.
+func (k *Conv) Check(v *Verifier) {
+	v.reads("Src", &k.Src)
+	v.writes("Dst", &k.Dst)
+	v.residual(&k.Residual, &k.Dst)
+	v.Require(v.Windows(Filter{k.KH, k.KW, k.SH, k.SW, k.DH, k.DW, k.PadTop, k.PadLeft}, k.Dst.H, k.Dst.W, &k.Src), leaves)
+	k.checkChannels(v)
+	v.Require(k.Src.N == k.Dst.N, "the extents of the operands differ")
+	v.prologue(k.Scale, k.Shift, k.Pre, k.Src.Blocks())
+}
+
+// checkChannels declares the operands that depend on the channels and their groups.
+func (k *Conv) checkChannels(v *Verifier) {
+	v.Require(k.Groups >= 0 && k.Groups <= MaxExtent, "the number of groups is negative or too large")
+	if v.err != nil {
+		return
+	}
+	in, out, g := k.Src.Blocks(), k.Dst.Blocks(), max(1, k.Groups)
+	v.Require(in%g == 0 && out%g == 0, "the groups are not whole blocks of channels")
+	v.floats("W", k.W, Product(out, in/g, k.KH, k.KW, lanes*lanes))
+	v.channels("Bias", k.Bias, out)
+	v.Act(k.Act.Fn)
+}
+
 // ScratchBytes is the size of the transformed input of a part.
 func (k *Conv) ScratchBytes() int {
 	if !k.transforms() {
@@ -121,7 +145,7 @@ func (k *Conv) steps() (rows, cols int) {
 
 // Run computes the convolution.
 func (k *Conv) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	work := tileWork(k.Dst.N * k.Dst.H * k.Dst.W * k.Dst.C * k.Src.C * k.KH * k.KW / max(1, k.Groups))
 	if k.transforms() {
 		c.Do(k.regions()*k.slices(c), work, (*convTransformed)(k))

@@ -19,6 +19,25 @@ type ConvDepthwise struct {
 	Depth Depthwise
 }
 
+// Check declares the memory of the step.
+func (k *ConvDepthwise) Check(v *Verifier) {
+	p, d := &k.Point, &k.Depth
+	v.reads("Point.Src", &p.Src)
+	v.Extents("Point.Dst", &p.Dst)
+	v.nc16(&p.Dst)
+	p.checkChannels(v)
+	v.Require(p.Src.N == p.Dst.N && p.Src.H == p.Dst.H && p.Src.W == p.Dst.W && p.KH == 1 && p.KW == 1 && p.SH == 1 && p.SW == 1 && p.PadTop == 0 && p.PadLeft == 0 && p.Groups <= 1 && p.Residual.N == 0 && !p.prologue(),
+		"the first convolution is not a plain one of 1×1")
+	d.checkOperands(v)
+	v.Require(d.Dst.N == p.Dst.N && d.Dst.Blocks() == p.Dst.Blocks() && !d.prologue(), "the second convolution does not fit the first")
+	m := p.Dst
+	m.Top, m.Bottom = MaxExtent, MaxExtent // rows outside are zeros
+	v.Require(v.Windows(d.filter(), d.Dst.H, d.Dst.W, &m), leaves)
+	if v.err == nil {
+		v.Scratch(Product(2, d.inRows(1), m.Left+m.W+m.Right, pixelBytes))
+	}
+}
+
 // ScratchBytes is the size of the rows of the intermediate image that a part keeps.
 func (k *ConvDepthwise) ScratchBytes() int { return k.between(k.band()) * 4 }
 
@@ -49,7 +68,7 @@ func (k *ConvDepthwise) bands(c *Context) int {
 // Run computes both convolutions.
 func (k *ConvDepthwise) Run(c *Context) {
 	d, p := &k.Depth.Dst, &k.Point
-	d.clearBorder(c)
+	d.ClearBorder(c)
 	work := tileWork(d.N * (p.Dst.H*p.Dst.W*p.Dst.C*p.Src.C + d.H*d.W*d.C*k.Depth.KH*k.Depth.KW))
 	c.Do(d.N*k.bands(c)*p.units(), work, k)
 }

@@ -26,6 +26,30 @@ type ConvFirst struct {
 	PadLeft    int
 }
 
+// Check declares the memory of the step.
+func (k *ConvFirst) Check(v *Verifier) {
+	v.writes("Dst", &k.Dst)
+	k.checkOperands(v)
+}
+
+// checkOperands declares the operands, but not the memory of Dst.
+func (k *ConvFirst) checkOperands(v *Verifier) {
+	v.Positive("extents", k.N, k.C, k.H, k.W)
+	if k.Image.N != 0 {
+		v.reads("Image", &k.Image)
+		v.Require(k.Image.N == k.N && k.Image.H == k.H && k.Image.W == k.W && k.C <= lanes, "the extents differ from those of the image")
+	} else {
+		v.floats("Src", k.Src, Product(k.N, k.C, k.H, k.W))
+	}
+	v.Require(k.N == k.Dst.N && k.PadLeft >= 0, "the operand does not fit the result")
+	v.floats("Wt", k.Wt, Product(k.Dst.Blocks(), lanes, k.KH, k.KW, k.C))
+	v.channels("Bias", k.Bias, k.Dst.Blocks())
+	v.Act(k.Act.Fn)
+	top, bottom := v.Window(k.Dst.H, k.SH, k.KH, k.DH, k.PadTop)
+	left, right := v.Window(k.Dst.W, k.SW, k.KW, k.DW, k.PadLeft)
+	v.Require(Product(int(bottom-top)+1, int(right-left)+1, k.C, 4) <= maxMemory, "the padded operand is too large")
+}
+
 // ScratchBytes is the size of the padded input rows of a part, of the unused
 // channels of the last pixel, and of a row of 8 output channels.
 func (k *ConvFirst) ScratchBytes() int { return 4 * k.scratchFloats(k.region()) }
@@ -51,7 +75,7 @@ func (k *ConvFirst) region() int {
 
 // Run computes the convolution.
 func (k *ConvFirst) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	c.Do(k.N*team.Split(k.Dst.H, k.region()), tileWork(k.N*k.Dst.H*k.Dst.W*k.Dst.C*k.C*k.KH*k.KW), k)
 }
 
@@ -178,8 +202,13 @@ func (k *ConvFirst) gatherRow(src, dst []float32, n, y, cols int) {
 		return
 	}
 	done := 0
-	if plane := src[y*k.W:]; k.C == 3 && cols >= 16 && simd.Interleave3(&dst[0], &plane[0], &plane[k.H*k.W], &plane[2*k.H*k.W], cols/16) {
-		done = cols &^ 15
+	plane := src[y*k.W:]
+	for k.C == 3 && cols-done >= 16 {
+		n := min((cols-done)/16, callFloats/48)
+		if !simd.Interleave3(&dst[done*3], &plane[done], &plane[k.H*k.W+done], &plane[2*k.H*k.W+done], n) {
+			break
+		}
+		done += n * 16
 	}
 	for ch := range k.C {
 		row := src[(ch*k.H+y)*k.W:][:cols]

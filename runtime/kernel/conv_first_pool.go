@@ -26,6 +26,21 @@ func (k *ConvFirstPool) pitch(t *simd.Tier, double bool) int {
 	return 16
 }
 
+// Check declares the memory of the step.
+func (k *ConvFirstPool) Check(v *Verifier) {
+	c, p := &k.Conv, &k.Pool
+	v.Extents("Conv.Dst", &c.Dst)
+	v.nc16(&c.Dst)
+	c.checkOperands(v)
+	v.writes("Pool.Dst", &p.Dst)
+	v.Require(p.Dst.N == c.N && p.Dst.Blocks() == c.Dst.Blocks() && p.Src.H == c.Dst.H && p.Src.W == c.Dst.W && p.DH == 1 && p.DW == 1 && !p.prologue(),
+		"the pool does not fit the convolution")
+	p.checkWindows(v)
+	outside := func(out, stride, taps, pad, in int) bool { return pad >= taps || (out-1)*stride-pad >= in }
+	v.Require(v.err != nil || !outside(p.Dst.H, p.SH, p.KH, p.PadTop, p.Src.H) && !outside(p.Dst.W, p.SW, p.KW, p.PadLeft, p.Src.W), "a window of the pool has no pixels")
+	v.Require(Product(c.Dst.H, c.Dst.Blocks(), c.Dst.W, pixelBytes) <= maxMemory, "the intermediate image is too large")
+}
+
 // ScratchBytes is the size of the scratch of the convolution and of the rows of the
 // intermediate image.
 func (k *ConvFirstPool) ScratchBytes() int {
@@ -67,7 +82,7 @@ func (k *ConvFirstPool) parts(c *Context) int {
 
 // Run computes the convolution and the pool.
 func (k *ConvFirstPool) Run(c *Context) {
-	k.Pool.Dst.clearBorder(c)
+	k.Pool.Dst.ClearBorder(c)
 	v, p := &k.Conv, &k.Pool
 	work := tileWork(v.N*v.Dst.H*v.Dst.W*v.Dst.C*v.C*v.KH*v.KW) + p.Dst.N*p.Dst.C*p.Dst.H*p.Dst.W*p.KH*p.KW
 	c.Do(v.N*k.parts(c), work, k)

@@ -23,12 +23,24 @@ type ConvLast struct {
 	PadTop, PadLeft int
 }
 
+// Check declares the memory of the step.
+func (k *ConvLast) Check(v *Verifier) {
+	v.reads("Src", &k.Src)
+	v.writes("Dst", &k.Dst)
+	v.residual(&k.Residual, &k.Dst)
+	v.Require(k.Src.N == k.Dst.N && k.Dst.C <= lanes, "the operands do not fit the convolution")
+	v.Require(v.Windows(Filter{k.KH, k.KW, k.SH, k.SW, k.DH, k.DW, k.PadTop, k.PadLeft}, k.Dst.H, k.Dst.W, &k.Src), leaves)
+	v.floats("W", k.W, Product(k.Dst.C, k.Src.Blocks(), k.KH, k.KW, lanes))
+	v.channels("Bias", k.Bias, 1)
+	v.Act(k.Act.Fn)
+}
+
 // ScratchBytes is the size of the sums of a row.
 func (k *ConvLast) ScratchBytes() int { return k.Dst.W * pixelBytes }
 
 // Run computes the convolution.
 func (k *ConvLast) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	c.Do(k.Dst.N*k.Dst.H, tileWork(k.Dst.N*k.Dst.H*k.Dst.W*k.Dst.C*k.Src.C*k.KH*k.KW), k)
 }
 

@@ -21,6 +21,16 @@ type Dense struct {
 // the size of four tiles.
 const denseRows = 4 * simd.MaxTilePixels
 
+// Check declares the memory of the step.
+func (k *Dense) Check(v *Verifier) {
+	v.Positive("extents", k.N, k.K, k.M)
+	v.floats("X", k.X, Product(k.N, k.K))
+	v.Write("Y", k.Y, 4, Product(k.N, k.M))
+	v.floats("W", k.W, Product(wholeBlocks(k.M), wholeBlocks(k.K)))
+	v.channels("Bias", k.Bias, wholeBlocks(k.M)/lanes)
+	v.Act(k.Act.Fn)
+}
+
 // ScratchBytes is the size of the rows of a pass, in the layout [K/16][rows][16] that
 // the micro-kernel reads, and of a tile for an output block that extends beyond Y.
 func (k *Dense) ScratchBytes() int { return (k.packedFloats() + simd.MaxTilePixels*32) * 4 }

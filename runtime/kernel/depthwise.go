@@ -22,6 +22,28 @@ type Depthwise struct {
 	PadTop, PadLeft int
 }
 
+// Check declares the memory of the step.
+func (k *Depthwise) Check(v *Verifier) {
+	v.reads("Src", &k.Src)
+	k.checkOperands(v)
+	v.Require(k.Src.N == k.Dst.N && k.Src.Blocks() == k.Dst.Blocks(), "the extents of the operands differ")
+	v.prologue(k.Scale, k.Shift, k.Pre, k.Src.Blocks())
+	v.Require(v.Windows(k.filter(), k.Dst.H, k.Dst.W, &k.Src), leaves)
+}
+
+// checkOperands declares the operands of all channels but the input.
+func (k *Depthwise) checkOperands(v *Verifier) {
+	v.writes("Dst", &k.Dst)
+	v.residual(&k.Residual, &k.Dst)
+	v.floats("W", k.W, Product(k.Dst.Blocks(), k.KH, k.KW, lanes))
+	v.channels("Bias", k.Bias, k.Dst.Blocks())
+	v.Act(k.Act.Fn)
+}
+
+func (k *Depthwise) filter() Filter {
+	return Filter{k.KH, k.KW, k.SH, k.SW, k.DH, k.DW, k.PadTop, k.PadLeft}
+}
+
 // ScratchBytes is the size of one transformed block of the input, zero without a
 // prologue.
 func (k *Depthwise) ScratchBytes() int {
@@ -40,7 +62,7 @@ func (k *Depthwise) inCols() int         { return (k.Dst.W-1)*k.SW + (k.KW-1)*k.
 
 // Run computes the convolution.
 func (k *Depthwise) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	blocks := k.Dst.N * k.Dst.Blocks()
 	c.Do(blocks*k.chunks(c), tileWork(blocks*16*k.Dst.H*k.Dst.W*k.KH*k.KW), k)
 }

@@ -40,12 +40,20 @@ type LRN struct {
 	Alpha, Beta, Bias float32
 }
 
+// Check declares the memory of the step.
+func (k *Affine) Check(v *Verifier) {
+	v.reads("Src", &k.Src)
+	v.writes("Dst", &k.Dst)
+	v.Same(&k.Src, &k.Dst)
+	v.prologue(k.Scale, k.Shift, k.Act, k.Dst.Blocks())
+}
+
 // ScratchBytes is zero.
 func (k *Affine) ScratchBytes() int { return 0 }
 
 // Run computes the step.
 func (k *Affine) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	c.Do(k.Dst.N*k.Dst.Blocks(), k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W, k)
 }
 
@@ -59,12 +67,21 @@ func (k *Affine) Part(c *Context, i, worker int) {
 	}
 }
 
+// Check declares the memory of the step.
+func (k *AffineDouble) Check(v *Verifier) {
+	v.reads("Src", &k.Src)
+	v.writes("Dst", &k.Dst)
+	v.Same(&k.Src, &k.Dst)
+	v.Read("Scale", k.Scale, 8, Product(k.Dst.Blocks(), lanes))
+	v.Read("Shift", k.Shift, 8, Product(k.Dst.Blocks(), lanes))
+}
+
 // ScratchBytes is zero.
 func (k *AffineDouble) ScratchBytes() int { return 0 }
 
 // Run computes the step.
 func (k *AffineDouble) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	c.Do(k.Dst.N*k.Dst.Blocks(), k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W, k)
 }
 
@@ -81,12 +98,23 @@ func (k *AffineDouble) Part(c *Context, i, worker int) {
 	}
 }
 
+// Check declares the memory of the step.
+func (k *Binary) Check(v *Verifier) {
+	v.reads("A", &k.A)
+	v.reads("B", &k.B)
+	v.writes("Dst", &k.Dst)
+	v.Same(&k.A, &k.Dst)
+	v.Require(k.B.Blocks() == k.Dst.Blocks() && (k.B.N == 1 || k.B.N == k.Dst.N) && (k.B.H == 1 && k.B.W == 1 || k.B.H == k.Dst.H && k.B.W == k.Dst.W),
+		"the extents of the operands differ")
+	v.Act(k.Act.Fn)
+}
+
 // ScratchBytes is zero.
 func (k *Binary) ScratchBytes() int { return 0 }
 
 // Run computes the step.
 func (k *Binary) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	c.Do(k.Dst.N*k.Dst.Blocks(), k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W, k)
 }
 
@@ -109,12 +137,20 @@ func (k *Binary) Part(c *Context, i, worker int) {
 	}
 }
 
+// Check declares the memory of the step.
+func (k *PRelu) Check(v *Verifier) {
+	v.reads("Src", &k.Src)
+	v.writes("Dst", &k.Dst)
+	v.Same(&k.Src, &k.Dst)
+	v.floats("Slope", k.Slope, Product(k.Dst.Blocks(), lanes))
+}
+
 // ScratchBytes is zero.
 func (k *PRelu) ScratchBytes() int { return 0 }
 
 // Run computes the step.
 func (k *PRelu) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	c.Do(k.Dst.N*k.Dst.Blocks(), k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W, k)
 }
 
@@ -134,12 +170,20 @@ func (k *PRelu) Part(c *Context, i, worker int) {
 	}
 }
 
+// Check declares the memory of the step.
+func (k *LRN) Check(v *Verifier) {
+	v.reads("Src", &k.Src)
+	v.writes("Dst", &k.Dst)
+	v.Same(&k.Src, &k.Dst)
+	v.Positive("Size", k.Size)
+}
+
 // ScratchBytes is zero.
 func (k *LRN) ScratchBytes() int { return 0 }
 
 // Run computes the step.
 func (k *LRN) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	c.Do(k.Dst.N*k.Dst.H, k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W*8, k)
 }
 

@@ -15,6 +15,7 @@ const (
 	F32  Format = iota
 	F16         // IEEE 754 binary16
 	BF16        // the upper half of a float32
+	I8          // integers of 8 bits
 )
 
 // String returns the name of the format.
@@ -26,14 +27,19 @@ func (f Format) String() string {
 		return "f16"
 	case BF16:
 		return "bf16"
+	case I8:
+		return "i8"
 	}
 	return fmt.Sprintf("Format(%d)", uint8(f))
 }
 
 // Bytes returns the size of an element in bytes.
 func (f Format) Bytes() int {
-	if f == F32 {
+	switch f {
+	case F32:
 		return 4
+	case I8:
+		return 1
 	}
 	return 2
 }
@@ -47,6 +53,19 @@ type Widen struct {
 
 // widenChunk is the number of weights that a part of Widen converts.
 const widenChunk = 1 << 16
+
+// weights checks n weights that are stored in a format.
+func (v *Verifier) weights(operand string, r Ref, f Format, n int64) {
+	v.Require(f <= BF16, "there is no such format")
+	v.Read(operand, r, f.Bytes(), n)
+}
+
+// Check declares the memory of the step.
+func (k *Widen) Check(v *Verifier) {
+	v.Require(k.Format == F16 || k.Format == BF16, "there is no such format")
+	v.Read("Src", k.Src, 2, int64(k.Src.Len))
+	v.Write("Dst", k.Dst, 4, int64(k.Src.Len))
+}
 
 // ScratchBytes is zero.
 func (k *Widen) ScratchBytes() int { return 0 }

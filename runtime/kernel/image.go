@@ -26,9 +26,11 @@ func (e Elem) Bytes() int {
 // [N][ceil(C/Block)][Top+H+Bottom][Left+W+Right][Block]. The layout of float32
 // with blocks of 16 is called NC16.
 //
-// The border is zero whenever a kernel reads the image. Channels beyond C in the last
-// block hold finite values. They do not affect other channels, because their weights
-// are zero.
+// The border is zero, or Fill for bytes, whenever a kernel reads the image. Channels
+// beyond C in the last block hold finite values. They do not affect other channels,
+// because their weights are zero.
+//
+// A tensor of type i8 is stored with 128 added to each element, as Uint8.
 //
 // The methods of Image compute all sizes and strides of images. Kernels on float32 may
 // use the constants lanes and pixelBytes instead.
@@ -42,10 +44,14 @@ type Image struct {
 	// next. It exceeds the size of an image that is a slice of the buffer of a
 	// concatenation.
 	BatchStride int
-	// Clear makes the kernel that writes the image also write zeros to its border. It
-	// is false if nothing else uses the memory of the border, which is zero when a
-	// session starts.
+	// Clear makes the kernel that writes the image also write its border. It is false if
+	// the border is zero and nothing else uses its memory, which is zero when a session
+	// starts.
 	Clear bool
+	// Fill is the value of the border of an image of bytes: the zero point. If that is
+	// known only at run time, it is the byte that FillFrom refers to.
+	Fill     byte
+	FillFrom Ref
 }
 
 // lanes is the number of channels in a block of float32. pixelBytes is the size in
@@ -98,6 +104,16 @@ func (m *Image) RowBytes() int { return m.Row() * m.Elem.Bytes() }
 // PlaneBytes returns Plane in bytes.
 func (m *Image) PlaneBytes() int { return m.Plane() * m.Elem.Bytes() }
 
+// line returns the bytes of row y of block b of image n, without the border. data is
+// the memory of the image.
+func (m *Image) line(data []byte, n, b, y int) []byte {
+	o, size := m.At(n, b, y, 0), m.Elem.Bytes()
+	return data[o*size:][:m.W*m.PixelBytes()]
+}
+
+// bytes returns the memory of m.
+func (m *Image) bytes(c *Context) []byte { return c.Bytes(m.Ref, m.Elem.Bytes()) }
+
 // tight reports whether rows of pixels follow one another without a border.
 func (m *Image) tight() bool { return m.Top+m.Left+m.Bottom+m.Right == 0 }
 
@@ -108,24 +124,49 @@ func (m *Image) row(data []float32, n, b, y int) []float32 {
 	return data[o : o+m.W*lanes]
 }
 
-// clearBorder writes zeros to the border if Clear is set. The elements are float32.
-func (m *Image) clearBorder(c *Context) {
+// ClearBorder writes zeros, or Fill, to the border if Clear is set.
+func (m *Image) ClearBorder(c *Context) {
 	if !m.Clear {
 		return
 	}
-	data := c.F32(m.Ref)
-	row := m.Row()
+	size, pixel, row := m.Elem.Bytes(), m.PixelBytes(), m.RowBytes()
+	data := c.Bytes(m.Ref, size)
+	value := m.Fill
+	if m.FillFrom.Present() {
+		value = c.Bytes(m.FillFrom, 1)[0]
+	}
 	for n := range m.N {
 		for b := range m.Blocks() {
-			p := data[n*m.BatchStride+b*m.Plane():][:m.Plane()]
-			clear(p[:m.Top*row])
-			clear(p[(m.Top+m.H)*row:])
-			for y := m.Top; y < m.Top+m.H; y++ {
-				clear(p[y*row : y*row+m.Left*lanes])
-				clear(p[y*row+(m.Left+m.W)*lanes : (y+1)*row])
+			p := data[n*m.BatchStride*size+b*m.PlaneBytes():][:m.PlaneBytes()]
+			// The end of a row and the start of the next are one run.
+			at := m.Top*row + m.Left*pixel
+			fill(p[:at], value)
+			for range m.H {
+				at += m.W * pixel
+				end := min(at+(m.Right+m.Left)*pixel, len(p))
+				fill(p[at:end], value)
+				at = end
 			}
+			fill(p[at:], value)
 		}
 	}
+}
+
+// fill sets all elements of p to v.
+func fill(p []byte, v byte) {
+	if v == 0 {
+		clear(p)
+		return
+	}
+	var many [16]byte
+	for i := range many {
+		many[i] = v
+	}
+	for len(p) >= len(many) {
+		*(*[16]byte)(p) = many // one instruction
+		p = p[len(many):]
+	}
+	copy(p, many[:])
 }
 
 // wholeBlocks returns n rounded up to whole blocks of channels.

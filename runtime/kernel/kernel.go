@@ -3,7 +3,36 @@
 //
 // A kernel is a struct of constants: its operands, extents and options. Generated
 // packages and programs of backend/inproc hold one kernel for each step of a network.
-// Kernels on dense tensors of any type are in package plain.
+// Kernels on images of bytes are in package integer, and kernels on dense tensors of any
+// type in package plain.
+//
+// # Memory safety
+//
+// Kernels compute addresses from their fields, and assembly does not check them. A
+// plan may come from a compiler with a bug, or from a package that was edited. So a
+// [Verifier] checks every kernel before it runs: in the compiler, and again when a
+// program loads a model or opens a session for another batch size.
+//
+// The method Check of a kernel stands beside its code. It tells the verifier, for
+// each operand, the space and the elements that Run may touch. It computes them from
+// the fields that Run computes addresses from: extents, strides, offsets, borders,
+// groups, and the sizes of packed weights. It also requires what Run relies on: counts
+// are positive, extents of operands agree, groups divide the channels, windows stay
+// inside borders, indices in tables stay inside axes. The verifier then requires that
+//
+//   - the elements lie in their operand, and the operand lies in its space;
+//   - steps write to the arena and to outputs only, and steps that prepare weights
+//     read Weights and write Prepared only;
+//   - ScratchBytes is at least what Run uses.
+//
+// A step that passes stays inside its operands and does not panic, for any values in
+// its tensors. It may still compute nonsense: the verifier does not know the model.
+//
+// Fields may have any values, and int may have 32 bits. [Product] does not overflow.
+// Check uses other arithmetic only on fields that it has bounded before.
+//
+// Tests change fields of kernels at random. They run what the verifier accepts between
+// protected pages.
 package kernel
 
 import "fmt"
@@ -17,6 +46,9 @@ type Kernel interface {
 	// ScratchBytes returns the size of the memory that each worker needs while the
 	// step runs.
 	ScratchBytes() int
+	// Check tells v the memory that Run reads and writes, for any values of the
+	// fields: see the package comment.
+	Check(v *Verifier)
 }
 
 // Preparer is a kernel that transforms weights when a model is loaded.

@@ -16,12 +16,21 @@ type NormalizeChannels struct {
 	Epsilon      float32
 }
 
+// Check declares the memory of the step.
+func (k *NormalizeChannels) Check(v *Verifier) {
+	v.reads("Src", &k.Src)
+	v.writes("Dst", &k.Dst)
+	v.Same(&k.Src, &k.Dst)
+	v.Require(k.Src.C%lanes == 0, "the channels are not whole blocks")
+	v.prologue(k.Scale, k.Shift, Act{}, k.Src.Blocks())
+}
+
 // ScratchBytes is the size of a scale of ones and a shift of zeros.
 func (k *NormalizeChannels) ScratchBytes() int { return 2 * k.Src.C * 4 }
 
 // Run computes the step.
 func (k *NormalizeChannels) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	c.Do(k.Dst.N*k.Dst.H, 4*k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W, k)
 }
 
@@ -42,11 +51,13 @@ func (k *NormalizeChannels) Part(c *Context, i, worker int) {
 		shift = scratch[k.Src.C : 2*k.Src.C]
 		clear(shift)
 	}
-	if !c.double && simd.Normalize(&dst[0], &src[0], k.Dst.W, k.Src.Blocks(), k.Dst.PlaneBytes(), k.Src.PlaneBytes(), &scale[0], &shift[0], 1/float32(k.Src.C), k.Epsilon) {
-		return
-	}
-	for x := range k.Dst.W {
-		k.pixel(dst[x*16:], src[x*16:], scale, shift)
+	for x := 0; x < k.Dst.W; {
+		n := min(k.Dst.W-x, max(1, callFloats/k.Src.C))
+		if c.double || !simd.Normalize(&dst[x*16], &src[x*16], n, k.Src.Blocks(), k.Dst.PlaneBytes(), k.Src.PlaneBytes(), &scale[0], &shift[0], 1/float32(k.Src.C), k.Epsilon) {
+			n = 1
+			k.pixel(dst[x*16:], src[x*16:], scale, shift)
+		}
+		x += n
 	}
 }
 
@@ -86,6 +97,13 @@ type SoftmaxRows struct {
 // softmaxChunk is the approximate number of floats that a part computes.
 const softmaxChunk = 1 << 12
 
+// Check declares the memory of the step.
+func (k *SoftmaxRows) Check(v *Verifier) {
+	v.Positive("extents", k.Rows, k.N)
+	v.floats("Src", k.Src, Product(k.Rows, k.N))
+	v.Write("Dst", k.Dst, 4, Product(k.Rows, k.N))
+}
+
 // ScratchBytes is zero.
 func (k *SoftmaxRows) ScratchBytes() int { return 0 }
 
@@ -98,7 +116,7 @@ func (k *SoftmaxRows) parts() int { return min(k.Rows, team.Split(k.Rows*k.N, so
 func (k *SoftmaxRows) Part(c *Context, i, worker int) {
 	first, last := team.Cut(k.Rows, k.parts(), i), team.Cut(k.Rows, k.parts(), i+1)
 	src, dst := c.F32(k.Src)[first*k.N:last*k.N], c.F32(k.Dst)[first*k.N:last*k.N]
-	if simd.Softmax(&dst[0], &src[0], k.N, last-first) {
+	if k.N <= 8*callFloats && simd.Softmax(&dst[0], &src[0], k.N, last-first) {
 		return
 	}
 	for at := 0; at < len(src); at += k.N {

@@ -36,6 +36,24 @@ type GlobalPool struct {
 	Pre          Act
 }
 
+// Check declares the memory of the step.
+func (k *Pool) Check(v *Verifier) {
+	v.reads("Src", &k.Src)
+	v.writes("Dst", &k.Dst)
+	v.Require(k.Src.N == k.Dst.N && k.Src.Blocks() == k.Dst.Blocks(), "the extents of the operands differ")
+	v.prologue(k.Scale, k.Shift, k.Pre, k.Src.Blocks())
+	k.checkWindows(v)
+}
+
+// checkWindows checks the windows, which may leave the image.
+func (k *Pool) checkWindows(v *Verifier) {
+	v.Require(k.Kind <= PoolAvg, "there is no such pool")
+	v.Window(k.Dst.H, k.SH, k.KH, k.DH, k.PadTop)
+	v.Window(k.Dst.W, k.SW, k.KW, k.DW, k.PadLeft)
+	v.Window(1, 1, 1, 1, k.PadBottom)
+	v.Window(1, 1, 1, 1, k.PadRight)
+}
+
 // ScratchBytes is the size of one transformed block of an image, zero without a
 // prologue.
 func (k *Pool) ScratchBytes() int {
@@ -51,7 +69,7 @@ func (k *Pool) prologue() bool {
 
 // Run computes the pool.
 func (k *Pool) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	c.Do(k.Dst.N*k.Dst.Blocks(), k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W*k.KH*k.KW, k)
 }
 
@@ -107,7 +125,7 @@ func (k *Pool) row(out, src []float32, in, pitch, row, y int) {
 
 // inside returns the range of output columns whose windows lie inside the image.
 func (k *Pool) inside() (lo, hi int) {
-	lo = (k.PadLeft + k.SW - 1) / k.SW
+	lo = max(0, (k.PadLeft+k.SW-1)/k.SW) // padding may crop
 	last := k.Src.W - (k.KW-1)*k.DW - 1 + k.PadLeft
 	if last < 0 {
 		return 0, 0
@@ -146,11 +164,11 @@ func (k *Pool) rowVector(out, src []float32, in, pitch, row, y, y0, y1, lo, hi i
 // steps of dil. The window has size taps, dil apart, starting at start.
 func clip(start, size, dil, n int) (lo, hi int) {
 	lo, hi = start, start+size*dil
-	for lo < 0 {
-		lo += dil
+	if lo < 0 {
+		lo += (dil - 1 - lo) / dil * dil
 	}
-	for hi-dil >= n {
-		hi -= dil
+	if last := hi - dil; last >= n {
+		hi -= ((last-n)/dil + 1) * dil
 	}
 	if hi <= lo {
 		return 0, 0
@@ -161,8 +179,12 @@ func clip(start, size, dil, n int) (lo, hi int) {
 // Counted returns the number of taps of a window that lie below end. The first
 // tap is at start, the others dil apart.
 func Counted(start, size, dil, end int) int {
-	for size > 0 && start+(size-1)*dil >= end {
-		size--
+	switch {
+	case start+(size-1)*dil < end:
+	case start >= end:
+		return 0
+	default:
+		size = (end-start-1)/dil + 1
 	}
 	return size
 }
@@ -209,12 +231,20 @@ func poolAvg(o, src []float32, dy, dx, ny, nx int, count float32) {
 	}
 }
 
+// Check declares the memory of the step.
+func (k *GlobalPool) Check(v *Verifier) {
+	v.reads("Src", &k.Src)
+	v.writes("Dst", &k.Dst)
+	v.Require(k.Src.N == k.Dst.N && k.Src.Blocks() == k.Dst.Blocks() && k.Dst.H == 1 && k.Dst.W == 1, "the result is not one pixel of each image")
+	v.prologue(k.Scale, k.Shift, k.Pre, k.Src.Blocks())
+}
+
 // ScratchBytes is the size of one transformed row.
 func (k *GlobalPool) ScratchBytes() int { return k.Src.W * pixelBytes }
 
 // Run computes the pool.
 func (k *GlobalPool) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	c.Do(k.Dst.N*k.Dst.Blocks(), k.Src.N*k.Src.C*k.Src.H*k.Src.W, k)
 }
 
@@ -236,15 +266,20 @@ func (k *GlobalPool) Part(c *Context, i, worker int) {
 			affineRow(scratch, row, scale, shift, k.Pre)
 			row = scratch
 		}
-		if k.Kind == PoolMax && simd.Accumulate(true, &top, row) {
-			continue
-		}
-		sum = [16]float32{}
-		if k.Kind == PoolAvg && simd.Accumulate(false, &sum, row) {
-			for ch, v := range sum {
-				acc[ch] += float64(v)
+		for len(row) > 0 {
+			part := row[:min(len(row), callFloats)]
+			if k.Kind == PoolMax && !simd.Accumulate(true, &top, part) {
+				break
 			}
-			continue
+			if k.Kind == PoolAvg {
+				if sum = [16]float32{}; !simd.Accumulate(false, &sum, part) {
+					break
+				}
+				for ch, v := range sum {
+					acc[ch] += float64(v)
+				}
+			}
+			row = row[len(part):]
 		}
 		for x := 0; x < len(row); x += 16 {
 			px := row[x : x+16]

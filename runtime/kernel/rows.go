@@ -19,24 +19,15 @@ func splat(x float32) (v [16]float32) {
 	return v
 }
 
-// clampOf returns the bounds of an activation that is a clamp. For any other it
-// returns infinite bounds and false.
-func clampOf(act Act) (lo, hi float32, ok bool) {
-	switch act.Fn {
-	case ActIdentity:
-		return -Inf32, Inf32, true
-	case ActRelu:
-		return 0, Inf32, true
-	case ActClip:
-		return act.Alpha, act.Beta, true
-	}
-	return -Inf32, Inf32, false
-}
+// callFloats is the maximum number of floats that one call of a micro-kernel computes.
+// A garbage collection waits for the end of a call, because no goroutine can be stopped
+// inside assembly. A call takes at most about 50 µs. Tests change it.
+var callFloats = 1 << 15
 
 // setAct makes the micro-kernel apply act if it is a clamp, and reports whether it is.
 // The caller applies other activations to the stored tile.
 func setAct(a *simd.Tile, act Act) (ok bool) {
-	a.Lo, a.Hi, ok = clampOf(act)
+	a.Lo, a.Hi, ok = act.Clamp()
 	a.Clamp = 0
 	if ok && act.Fn != ActIdentity {
 		a.Clamp = 1
@@ -47,6 +38,10 @@ func setAct(a *simd.Tile, act Act) (ok bool) {
 // affineRow computes dst = act(src·scale+shift) over pixels of 16 channels. scale
 // and shift may be nil. dst may be src.
 func affineRow(dst, src, scale, shift []float32, act Act) {
+	for len(src) > callFloats {
+		affineRow(dst, src[:callFloats], scale, shift, act)
+		dst, src = dst[callFloats:], src[callFloats:]
+	}
 	if len(src) == 0 {
 		return
 	}
@@ -57,7 +52,7 @@ func affineRow(dst, src, scale, shift []float32, act Act) {
 	if shift != nil {
 		t = &shift[0]
 	}
-	lo, hi, clamp := clampOf(act)
+	lo, hi, clamp := act.Clamp()
 	if !simd.Affine(&dst[0], &src[0], len(src)/16, s, t, lo, hi) {
 		affineRowGo(dst, src, scale, shift, act)
 	} else if !clamp {
@@ -88,6 +83,13 @@ func affineRowGo(dst, src, scale, shift []float32, act Act) {
 // binaryRow computes dst = act(fn(a, b)). It combines element i of a with element
 // i&mask of b. mask is −1, or 15 if b is one pixel.
 func binaryRow(dst, a, b []float32, mask int, fn BinaryFn, act Act) {
+	for len(a) > callFloats {
+		binaryRow(dst, a[:callFloats], b, mask, fn, act)
+		dst, a = dst[callFloats:], a[callFloats:]
+		if mask == -1 {
+			b = b[callFloats:]
+		}
+	}
 	if len(a) == 0 {
 		return
 	}
@@ -95,7 +97,7 @@ func binaryRow(dst, a, b []float32, mask int, fn BinaryFn, act Act) {
 	if mask == 15 {
 		step = 0
 	}
-	lo, hi, clamp := clampOf(act)
+	lo, hi, clamp := act.Clamp()
 	done := false
 	switch fn {
 	case BinAdd:
@@ -130,6 +132,20 @@ func binaryRowGo(dst, a, b []float32, mask int, fn BinaryFn, act Act) {
 		}
 	}
 	Apply(dst[:len(a)], act)
+}
+
+// transpose transposes eight rows of src and n columns, and returns the number of
+// columns that it did. Rows and columns are dstRow, srcRow, dstCol and srcCol floats
+// apart; a square of 8×8 has rows of eight adjacent floats.
+func transpose(dst, src []float32, dstRow, srcRow, dstCol, srcCol, n int) (done int) {
+	for n-done >= 8 {
+		squares := min((n-done)/8, callFloats/64)
+		if !simd.Transpose(&dst[done*dstCol], &src[done*srcCol], dstRow*4, srcRow*4, 8*dstCol*4, 8*srcCol*4, squares) {
+			break
+		}
+		done += squares * 8
+	}
+	return done
 }
 
 // copyPixels copies n pixels of 16 channels. Pixels are dstStep floats apart in dst and

@@ -48,6 +48,20 @@ type StrassenWeights struct {
 	Dst          Ref // in Prepared
 }
 
+// Check declares the memory of the step.
+func (k *StrassenWeights) Check(v *Verifier) {
+	v.strassen(k.IC, k.OC, k.Span)
+	v.weights("W", k.W, k.Format, Product(k.IC, k.OC))
+	v.Write("Dst", k.Dst, 4, Product(k.IC/4, k.OC, 7))
+}
+
+// strassen requires channels that have halves of whole blocks, in spans of an even
+// number of blocks.
+func (v *Verifier) strassen(ic, oc, span int) {
+	v.Positive("channels and span", ic, oc, span)
+	v.Require(ic%32 == 0 && oc%64 == 0 && span%2 == 0 && span <= ic/lanes, "the channels have no halves of whole blocks")
+}
+
 // ScratchBytes is the size of the weights of a part in float32 if they are stored in
 // half precision, otherwise zero.
 func (k *StrassenWeights) ScratchBytes() int {
@@ -133,6 +147,23 @@ func (k *Strassen) regions() int {
 	return min(n, k.lines())
 }
 
+// Check declares the memory of the step.
+func (k *Strassen) Check(v *Verifier) {
+	v.reads("Src", &k.Src)
+	v.writes("Dst", &k.Dst)
+	v.residual(&k.Residual, &k.Dst)
+	v.strassen(k.Src.C, k.Dst.C, k.Span)
+	v.floats("W", k.W, Product(k.Src.C/4, k.Dst.C, 7))
+	v.channels("Bias", k.Bias, k.Dst.Blocks())
+	v.prologue(k.Scale, k.Shift, k.Pre, k.Src.Blocks())
+	v.Act(k.Act.Fn)
+	v.Positive("Pixels", k.Pixels)
+	_, bottom := v.Window(k.Dst.H, k.SH, 1, 1, 0)
+	_, right := v.Window(k.Dst.W, k.SW, 1, 1, 0)
+	v.Require(k.Src.N == k.Dst.N && bottom < int64(k.Src.H) && right < int64(k.Src.W) && (!k.inOrder() || k.Src.W == k.Dst.W), "the pixels lie outside the operand")
+	v.Require(Product(4*k.Span+8, k.Dst.H, k.Dst.W, pixelBytes) <= maxMemory, "the scratch memory is too large")
+}
+
 // ScratchBytes is the size of the memory of a part: S1 … S4 with the layout
 // [4][blocks of half a span][top][16], X, Y, Z and another buffer [2][top][16], and the
 // copy of the pixels [span][pixels][16].
@@ -151,7 +182,7 @@ func (k *Strassen) slices(c *Context) int { return c.slices(k.Dst.N*k.regions(),
 
 // Run computes the convolution.
 func (k *Strassen) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	c.DoAll(k.Dst.N*k.regions()*k.slices(c), k)
 }
 

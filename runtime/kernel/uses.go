@@ -13,6 +13,7 @@ import (
 var Governed = []string{
 	"Tile32", "Tile16", "Run32", "Run16", "Run8", "Double32", "Double16",
 	"PoolMax", "PoolSum", "PoolMax8", "PoolSum8", "Interleave3",
+	"IntBlock32", "IntBlock16", "IntPixel32", "IntPixel16", "IntProduct32", "IntProduct16",
 	"Tanh", "Sigmoid", "Exp", "HardSwish", "Gelu", "LeakyRelu", "Silu",
 }
 
@@ -23,6 +24,12 @@ const AnyPixels = 0
 // a tier. Activations need no entry.
 type microUser interface {
 	uses(t *simd.Tier, use useFunc)
+}
+
+// MicroUser is a kernel of another package that lists the micro-kernels of [Governed]
+// that it calls in a tier. use takes the arguments of that of [Uses].
+type MicroUser interface {
+	Uses(t *simd.Tier, use func(micro string, pixels int))
 }
 
 // useFunc takes the name of a micro-kernel and the number of pixels of a tile, or
@@ -39,9 +46,14 @@ func Uses(k Kernel, double bool, use func(micro string, pixels int)) {
 			use(name, AnyPixels)
 		}
 	}
-	u, ok := k.(microUser)
-	if !ok {
-		// Kernels of package plain call no others. A kernel on images that does not
+	var list func(t *simd.Tier, use useFunc)
+	switch u := k.(type) {
+	case microUser:
+		list = u.uses
+	case MicroUser:
+		list = func(t *simd.Tier, use useFunc) { u.Uses(t, use) }
+	default:
+		// Kernels of other packages call none. A kernel on images that does not
 		// list them may call all.
 		if reflect.TypeOf(k).Elem().PkgPath() == reflect.TypeFor[Conv]().PkgPath() {
 			for _, name := range Governed {
@@ -52,7 +64,7 @@ func Uses(k Kernel, double bool, use func(micro string, pixels int)) {
 	}
 	for _, t := range simd.All {
 		if t.Lanes > 1 { // all but the generic tier
-			u.uses(t, use)
+			list(t, use)
 		}
 	}
 }

@@ -112,6 +112,41 @@ func (k *Winograd) perImage(c *Context) int {
 // tiles in another order, so results would depend on the number of threads.
 const fewTiles = 6
 
+// Check declares the memory of the step.
+func (k *Winograd) Check(v *Verifier) {
+	v.reads("Src", &k.Src)
+	v.writes("Dst", &k.Dst)
+	v.residual(&k.Residual, &k.Dst)
+	v.prologue(k.Scale, k.Shift, k.Pre, k.Src.Blocks())
+	v.Act(k.Act.Fn)
+	v.channels("Bias", k.Bias, k.Dst.Blocks())
+	v.form(k.M, k.Strided, k.Five)
+	v.Positive("Tiles and OutBlocks", k.Tiles, k.OutBlocks)
+	v.Require(k.Src.N == k.Dst.N, "the extents of the operands differ")
+	v.Require(k.Dilation >= 0 && (k.Dilation <= 1 || !k.Strided && !k.Five && k.Pool == 0), "this form has no dilation")
+	v.Require(k.Pool >= 0 && (k.Pool == 0 || !k.Strided && !k.Five && k.M%k.Pool == 0 && k.Residual.N == 0), "this form has no such pool")
+	rows, cols, stride := k.Dst.H, k.Dst.W, 1
+	if k.Strided {
+		stride = 2
+		v.Require(rows%2 == 0 && cols%2 == 0 && k.Scale.Len == 0 && k.Shift.Len == 0 && k.Pre.Fn == ActIdentity, "this form has no odd extents and no prologue")
+	}
+	if v.err != nil || Product(rows, max(1, k.Pool)) > MaxExtent || Product(cols, max(1, k.Pool)) > MaxExtent {
+		v.Require(false, "the result is too large")
+		return
+	}
+	t := taps(k.Five)
+	inside := v.Windows(Filter{t, t, stride, stride, k.step(), k.step(), k.PadTop, k.PadLeft}, rows*max(1, k.Pool), cols*max(1, k.Pool), &k.Src)
+	v.Require(inside || !k.Strided, leaves) // the other forms read tiles that leave the border from a copy
+	if v.err != nil {
+		return
+	}
+	v.Require(Product(k.across(), k.down(), k.step(), k.step()) <= MaxExtent, "there are too many tiles")
+	v.transformed("W", k.W, k.positions(), k.Src.C, k.Dst.C, false)
+	blocks, tiles := k.Src.Blocks(), k.Tiles|1
+	v.Scratch(Product(blocks, k.positions(), tiles, pixelBytes) + Product(2*k.OutBlocks, k.groups(), tiles, pixelBytes) +
+		Product(blocks, k.M+k.overlap(), k.runTiles()*k.M+k.overlap(), pixelBytes) + Product(k.M, k.runTiles(), k.M, pixelBytes))
+}
+
 // ScratchBytes is the size of the memory described above.
 func (k *Winograd) ScratchBytes() int {
 	return (k.inputs() + k.products() + k.windowLen() + k.outputLen()) * 4
@@ -121,7 +156,7 @@ func (k *Winograd) ScratchBytes() int {
 // transforms and multiplies its own blocks. Otherwise all workers first transform one
 // block per worker together, and then share the products.
 func (k *Winograd) Run(c *Context) {
-	k.Dst.clearBorder(c)
+	k.Dst.ClearBorder(c)
 	blocks, threads := k.Dst.N*k.perImage(c), c.Threads()
 	if threads == 1 || blocks >= 2*threads {
 		c.DoAll(blocks, (*winogradBlocks)(k))
@@ -346,7 +381,7 @@ func (k *Winograd) transformOutput(c *Context, n, b, ty, tx, run int, m, out []f
 		inside = min(run, (d.W-x)/k.M)
 	}
 	if inside > 0 {
-		lo, hi, clamp := clampOf(k.Act)
+		lo, hi, clamp := k.Act.Clamp()
 		simd.TransformOut(k.M, m, dst, res, k.pitch(), d.Row(), k.Residual.Row(), inside, lo, hi)
 		for r := 0; r < k.M && !clamp; r++ {
 			Apply(dst[r*d.Row():][:inside*k.M*16], k.Act)
@@ -388,7 +423,7 @@ func (k *Winograd) dilatedOutput(c *Context, n, b, ty, tx, run int, m []float32,
 			copyPixels(res[r*row:], from[(x*step+px)*16:], cols, 16, step*16)
 		}
 	}
-	lo, hi, clamp := clampOf(k.Act)
+	lo, hi, clamp := k.Act.Clamp()
 	simd.TransformOut(k.M, m, s.out, res, k.pitch(), row, row, run, lo, hi)
 	for r := range rows {
 		from := s.out[r*row:][:cols*16]
@@ -404,7 +439,7 @@ func (k *Winograd) dilatedOutput(c *Context, n, b, ty, tx, run int, m []float32,
 func (k *Winograd) poolOutput(c *Context, n, b, ty, tx, run int, m, out []float32) {
 	d := &k.Dst
 	row := run * k.M * 16
-	lo, hi, clamp := clampOf(k.Act)
+	lo, hi, clamp := k.Act.Clamp()
 	simd.TransformOut(k.M, m, out, nil, k.pitch(), row, 0, run, lo, hi)
 	per := k.M / k.Pool // rows and columns of windows in a tile
 	y, x := ty*per, tx*per

@@ -20,6 +20,37 @@ type WinogradWeights struct {
 // backend/cpu/pack.
 func weightsPitch(w Ref, positions int) int { return w.Len / positions }
 
+// form requires that a form of Winograd's algorithm exists.
+func (v *Verifier) form(m int, strided, five bool) {
+	v.Require(m == 2 || !strided && !five && (m == 4 || m == 6), "there is no such form")
+	v.Require(!strided || !five, "there is no such form")
+}
+
+// transformed checks weights of a number of positions: see weightsPitch.
+func (v *Verifier) transformed(operand string, r Ref, positions, ic, oc int, write bool) {
+	n := Product(positions, wholeBlocks(ic), wholeBlocks(oc))
+	if write {
+		v.Write(operand, r, 4, n)
+	} else {
+		v.floats(operand, r, n)
+	}
+}
+
+// Check declares the memory of the step.
+func (k *WinogradWeights) Check(v *Verifier) {
+	v.form(k.M, k.Strided, k.Five)
+	v.Positive("channels", k.IC, k.OC)
+	if v.err != nil {
+		return
+	}
+	t, positions := taps(k.Five), len(matrices(k.M, k.Five).G)
+	if k.Strided {
+		positions = stridedSide
+	}
+	v.weights("W", k.W, k.Format, Product(wholeBlocks(k.OC), wholeBlocks(k.IC), t, t))
+	v.transformed("Dst", k.Dst, positions*positions, k.IC, k.OC, true)
+}
+
 // ScratchBytes is the size of the weights of a part in float32 if they are stored in
 // half precision, otherwise zero.
 func (k *WinogradWeights) ScratchBytes() int {

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"modelc/internal/plaintext"
 )
 
 // Group is a folder of groups and datasets.
@@ -102,7 +104,7 @@ func (g *Group) symbols(at uint64, names string) error {
 		if end <= 0 {
 			return fmt.Errorf("the name of entry %d is empty or not terminated", i)
 		}
-		name := names[at : at+uint64(end)]
+		name := plaintext.Name(names[at : at+uint64(end)])
 		if _, twice := g.entries[name]; twice {
 			return fmt.Errorf("two entries are named %q", name)
 		}

@@ -2,6 +2,7 @@ package abi
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -10,14 +11,28 @@ type Tier struct {
 	Name   string // the name of the variable in package simd
 	Arch   string // GOARCH
 	Suffix string // the suffix of the names of its kernels
+	Lesser string // the suffix of the tier whose kernels it uses where it has none, "" for none
 }
 
-// Tiers lists the tiers. Those of one architecture start with the best. A machine with
-// one of them also has those that follow.
+// Tiers lists the tiers. Those of one architecture start with the best. A machine with a
+// tier also has its Lesser.
 var Tiers = []Tier{
-	{"avx512", "amd64", "AVX512"},
-	{"avx2", "amd64", "AVX2"},
-	{"neon", "arm64", "NEON"},
+	{"avx512vnni", "amd64", "AVX512VNNI", "AVX512"},
+	{"avx512", "amd64", "AVX512", "AVX2"},
+	{"avxvnni", "amd64", "AVXVNNI", "AVX2"},
+	{"avx2", "amd64", "AVX2", ""},
+	{"neondot", "arm64", "NEONDOT", "NEON"},
+	{"neon", "arm64", "NEON", ""},
+}
+
+// KernelOf returns the suffix of the tier whose kernel k the tier with the given suffix
+// uses, or "" if there is none.
+func KernelOf(k Kernel, suffix string) string {
+	for suffix != "" && !k.Has(suffix) {
+		i := slices.IndexFunc(Tiers, func(t Tier) bool { return t.Suffix == suffix })
+		suffix = Tiers[i].Lesser
+	}
+	return suffix
 }
 
 // Kernel is a function in assembly. Its name in assembly is Name and the suffix
@@ -37,6 +52,11 @@ const (
 	tile    = "a *Tile"
 	row     = "x *float32, n int"
 	rowWith = "x *float32, n int, alpha float32"
+
+	// Kernels on bytes and on 16-bit integers.
+	integer  = "AVX512VNNI AVXVNNI AVX2 NEONDOT NEON"
+	products = "AVX512VNNI AVXVNNI AVX2 NEON"
+	intTile  = "a *IntTile"
 
 	othersZero = " The other channels of a pixel become zero, unless pixels are 8 floats apart."
 )
@@ -74,7 +94,31 @@ var Kernels = append([]Kernel{
 		"computes dst = (src−mean)/√(variance+epsilon)·scale+shift over the channels of each pixel. Blocks of 16 channels are dstBlock and srcBlock bytes apart. inverse is 1 divided by the number of channels.", narrow},
 	{"gatherLanes", "dst *float32, pixels int, groups *LaneGroup, n int, keep bool", "writes eight lanes of pixels, taken from n groups of eight lanes. Lanes without a source become zero, or keep their values if keep is set.", narrow},
 	{"transpose", "dst, src *float32, dstRow, srcRow, dstStep, srcStep, n int", "transposes n squares of 8×8 floats. Rows of a square and the squares are dstRow, srcRow, dstStep and srcStep bytes apart.", narrow},
+	{"quantizeRow", "dst *byte, src *float32, n int, scale float32, zero int32", "computes dst = saturate(round(src/scale)+zero) of n vectors of 16 floats.", all},
+	{"quantizePixels", "dst *byte, src *float32, plane, channels, n int, scale float32, zero int32", "is quantizeRow for n groups of 16 pixels of at most 4 channels. Channels of src are plane bytes apart. Pixels of dst have 4 bytes.", all},
+	{"dequantizeRow", "dst *float32, src *byte, n int, scale float32, zero int32", "computes dst = scale·(src−zero) of n vectors of 16 bytes.", all},
+	{"rangeRow", "bounds, x *float32, n int", "lowers bounds[0] and raises bounds[1] to the bounds of n vectors of 16 floats. With NaN both become NaN.", "AVX2 NEON"},
+	{"addBytes", "dst, a, b *byte, n, bStep int, p *ByteBinary", "computes the sums of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.", all},
+	{"mulBytes", "dst, a, b *byte, n, bStep int, p *ByteBinary", "computes the products of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.", all},
+	{"maxBytes", "dst, src *byte, n, pix, rows, rowStride, cols, colStride int", "writes the maxima of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.", "AVX2 NEON"},
+	{"lookupBytes", "dst, src *byte, n int, table *byte", "replaces each byte of n vectors of 64 bytes by that of a table of 256 bytes.", wide},
+	{"averageBytes", "dst, src *byte, n, pix, rows, rowStride, cols, colStride int, p *ByteAverage", "writes the averages of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.", "AVX2 NEON"},
+	{"affineBytes", "dst, src *byte, n int, scale, shift *float32, p *ByteAffine", "computes arithmetic on floats between bytes for n pixels of 16 channels. See kernel integer.Affine.", all},
 	{"softmax", "dst, src *float32, n, rows int", "computes exp(x−max)/Σ exp(x−max) of rows of n floats.", narrow},
+
+	{"intBlock32", intTile, "computes a.Pixels pixels by 32 output channels, 16 input channels per step.", integer},
+	{"intBlock16", intTile, "computes a.Pixels pixels by 16 output channels, 16 input channels per step.", integer},
+	{"intPixel32", intTile, "computes a.Pixels pixels by 32 output channels, 4 input channels per step.", integer},
+	{"intPixel16", intTile, "computes a.Pixels pixels by 16 output channels, 4 input channels per step.", integer},
+	{"intProduct32", intTile, "computes the sums of a.Pixels pixels by 32 output channels, 16 words per step.", products},
+	{"intProduct16", intTile, "computes the sums of a.Pixels pixels by 16 output channels, 16 words per step.", products},
+	{"intDepthwiseRow", "a *IntDepthwise", "computes a.Pixels pixels of 16 channels, one filter per channel.", "AVX512VNNI AVX2 NEON"},
+	{"intDepthwise3", "a *IntDepthwise", "computes a.Rows rows of a.Pixels pixels, at least four, with 3×3 adjacent taps, strides of one or two pixels and bytes as results.", "AVX512VNNI AVX2"},
+	{"intFloatRow", "x *float32, n int, multiplier, shift *float32, lo, hi float32", "replaces n pixels of 16 sums by float32(sum)·multiplier+shift between lo and hi.", all},
+	{"intWidenRow", "dst *int16, src *uint8, n int", "writes n times 16 bytes as words.", "AVX2"},
+	{"intTilesIn", "in *uint8, out *int16, row, pos, n int, scratch *int16", "transforms n tiles of 6×6 pixels, 4 pixels apart, to positions pos bytes apart. scratch has 6·(4n+2)·16 words.", all},
+	{"intFilters", "w *int8, dst *int16, width, pos int", "transforms the 3×3 filters s8 [9][4][width][4] of 16 input channels to positions s16 [8][width][2], pos bytes apart. width is 16 or 32.", "AVX2 NEON"},
+	{"intTilesOut", "a *IntTransformOut", "transforms a.Tiles tiles of 6×6 positions to 4×4 pixels.", all},
 }, winograd()...)
 
 // winograd lists the transforms of F(m×m,3×3).

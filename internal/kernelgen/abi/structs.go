@@ -51,6 +51,87 @@ const (
 	LaneGroupSize = 80
 )
 
+// Offsets into simd.ByteBinary.
+const (
+	ByteAScale = 4 * iota
+	ByteBScale
+	ByteAZero
+	ByteBZero
+	ByteZero
+	ByteLow
+	ByteHigh
+)
+
+// Offsets into simd.ByteAverage.
+const (
+	AverageStart = 4 * iota
+	AverageBy
+	AverageZero
+	AverageLow
+	AverageHigh
+)
+
+// Offsets into simd.ByteAffine.
+const (
+	AffineXScale = 4 * iota
+	AffineXZero
+	AffineLo
+	AffineHi
+	AffineScale
+	AffineZero
+	AffineLow
+	AffineHigh
+)
+
+// Offsets into simd.IntTile. Lo and Hi are two and three bytes behind Zero.
+const (
+	IntIn = 8 * iota
+	IntW
+	IntOut
+	IntStart
+	IntMultiplier
+	IntPix
+	IntOutBlock
+	IntParts
+	IntBlocks
+	IntBlockStride
+	IntRows
+	IntRowStride
+	IntCols
+	IntColStride
+	IntHalf
+	IntPixels
+	IntZero
+	IntNext
+	IntNextStep
+	IntLeft
+)
+
+// Offsets into simd.IntDepthwise. The first fields are those of simd.IntTile.
+const (
+	IntDepthwiseTaps = IntPix + 8*iota
+	IntDepthwiseGroups
+	IntDepthwisePix
+	IntDepthwisePixels
+	IntDepthwiseZero
+	IntDepthwiseWide
+	IntDepthwiseRow
+	IntDepthwiseOutRow
+	IntDepthwiseRows
+)
+
+// Offsets into simd.IntTransformOut.
+const (
+	IntTransformIn = 8 * iota
+	IntTransformOut
+	IntTransformStart
+	IntTransformMultiplier
+	IntTransformPosStride
+	IntTransformRowStride
+	IntTransformTiles
+	IntTransformZero
+)
+
 // Struct lists the fields of a structure of package simd that assembly reads.
 type Struct struct {
 	Name   string
@@ -73,5 +154,16 @@ var Structs = []Struct{
 		{"next", Next}, {"nextStep", NextStep}, {"Half", Half}}},
 	{"WinogradOut", 0, []Field{{"In", WinogradIn}, {"Out", WinogradOut}, {"Res", WinogradRes}, {"PosStride", WinogradPosStride},
 		{"RowStride", WinogradRowStride}, {"ResStride", WinogradResStride}, {"Tiles", WinogradTiles}, {"Lo", WinogradLoHi}, {"Hi", WinogradLoHi + 4}}},
+	{"ByteBinary", 0, []Field{{"AScale", ByteAScale}, {"BScale", ByteBScale}, {"AZero", ByteAZero}, {"BZero", ByteBZero}, {"Zero", ByteZero}, {"Low", ByteLow}, {"High", ByteHigh}}},
+	{"ByteAverage", 0, []Field{{"Start", AverageStart}, {"By", AverageBy}, {"Zero", AverageZero}, {"Low", AverageLow}, {"High", AverageHigh}}},
+	{"ByteAffine", 0, []Field{{"XScale", AffineXScale}, {"XZero", AffineXZero}, {"Lo", AffineLo}, {"Hi", AffineHi}, {"Scale", AffineScale}, {"Zero", AffineZero}, {"Low", AffineLow}, {"High", AffineHigh}}},
+	{"IntTile", 0, []Field{{"In", IntIn}, {"W", IntW}, {"Out", IntOut}, {"Start", IntStart}, {"Multiplier", IntMultiplier}, {"Pix", IntPix}, {"OutBlock", IntOutBlock},
+		{"Parts", IntParts}, {"Blocks", IntBlocks}, {"BlockStride", IntBlockStride}, {"Rows", IntRows}, {"RowStride", IntRowStride}, {"Cols", IntCols}, {"ColStride", IntColStride},
+		{"Half", IntHalf}, {"Pixels", IntPixels}, {"Zero", IntZero}, {"Lo", IntZero + 2}, {"Hi", IntZero + 3}, {"next", IntNext}, {"nextStep", IntNextStep}, {"Left", IntLeft}}},
+	{"IntDepthwise", 0, []Field{{"In", IntIn}, {"W", IntW}, {"Out", IntOut}, {"Start", IntStart}, {"Multiplier", IntMultiplier}, {"Taps", IntDepthwiseTaps},
+		{"Groups", IntDepthwiseGroups}, {"Pix", IntDepthwisePix}, {"Pixels", IntDepthwisePixels}, {"Zero", IntDepthwiseZero}, {"Lo", IntDepthwiseZero + 2}, {"Hi", IntDepthwiseZero + 3},
+		{"Wide", IntDepthwiseWide}, {"Row", IntDepthwiseRow}, {"OutRow", IntDepthwiseOutRow}, {"Rows", IntDepthwiseRows}}},
+	{"IntTransformOut", 0, []Field{{"In", IntTransformIn}, {"Out", IntTransformOut}, {"Start", IntTransformStart}, {"Multiplier", IntTransformMultiplier},
+		{"PosStride", IntTransformPosStride}, {"RowStride", IntTransformRowStride}, {"Tiles", IntTransformTiles}, {"Zero", IntTransformZero}, {"Lo", IntTransformZero + 2}, {"Hi", IntTransformZero + 3}}},
 	{"LaneGroup", LaneGroupSize, []Field{{"In", LaneIn}, {"Perm", LanePerm}, {"Mask", LaneMask}}},
 }

@@ -48,6 +48,11 @@ func write(name, constraint, arch string) {
 		case len(calls) == 0:
 			fmt.Fprintf(&b, "func %s(%s) bool { return false }\n", exported, k.Args)
 		case len(calls) == 1 && calls[0].all: // short enough to be inlined
+			// A goroutine can be stopped where it calls a function in Go, and loops
+			// over long calls must be stopped between them.
+			if k.Args != "a *Tile" {
+				b.WriteString("//\n//go:noinline\n")
+			}
 			fmt.Fprintf(&b, "func %s(%s) bool {\n\tif active == &generic {\n\t\treturn false\n\t}\n\t%s\n\treturn true\n}\n", exported, k.Args, calls[0].text)
 		default:
 			fmt.Fprintf(&b, "func %s(%s) bool {\n\tswitch active {\n", exported, k.Args)
@@ -74,27 +79,25 @@ type call struct {
 }
 
 // calls returns the calls of kernel k on the tiers of an architecture. A tier that lacks
-// the kernel calls that of the next lesser tier.
+// the kernel calls that of its lesser tier.
 func calls(k abi.Kernel, arch string) (list []call) {
 	n := 0 // tiers
-	for i, t := range abi.Tiers {
+	for _, t := range abi.Tiers {
 		if t.Arch != arch {
 			continue
 		}
 		n++
-		for _, lesser := range abi.Tiers[i:] {
-			if lesser.Arch != arch || !k.Has(lesser.Suffix) {
-				continue
-			}
-			text := fmt.Sprintf("%s%s(%s)", k.Name, lesser.Suffix, strings.Join(names(k.Args), ", "))
-			at := slices.IndexFunc(list, func(c call) bool { return c.text == text })
-			if at < 0 {
-				at = len(list)
-				list = append(list, call{text: text})
-			}
-			list[at].tiers = append(list[at].tiers, "&"+t.Name)
-			break
+		suffix := abi.KernelOf(k, t.Suffix)
+		if suffix == "" {
+			continue
 		}
+		text := fmt.Sprintf("%s%s(%s)", k.Name, suffix, strings.Join(names(k.Args), ", "))
+		at := slices.IndexFunc(list, func(c call) bool { return c.text == text })
+		if at < 0 {
+			at = len(list)
+			list = append(list, call{text: text})
+		}
+		list[at].tiers = append(list[at].tiers, "&"+t.Name)
 	}
 	for i := range list {
 		list[i].all = len(list[i].tiers) == n

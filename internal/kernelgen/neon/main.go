@@ -24,7 +24,9 @@ func main() {
 	a.stubs.WriteString(header + "package simd\n")
 	convolution(a)
 	vectors(a)
+	byteKernels(a)
 	winograd(a)
+	integers(a)
 	for name, data := range map[string]*bytes.Buffer{*out: &a.code, *stubs: &a.stubs} {
 		if err := os.WriteFile(name, data.Bytes(), 0o644); err != nil {
 			log.Fatal(err)
@@ -39,9 +41,12 @@ type asm struct {
 
 // text starts the kernel of the table with the given name. argBytes and frame are the
 // sizes of its arguments and of its frame in bytes.
-func (a *asm) text(name string, argBytes, frame int) {
-	k := abi.Lookup(name, "NEON")
-	name += "NEON"
+func (a *asm) text(name string, argBytes, frame int) { a.textOf(name, "NEON", argBytes, frame) }
+
+// textOf is text for the tier with the given suffix.
+func (a *asm) textOf(name, suffix string, argBytes, frame int) {
+	k := abi.Lookup(name, suffix)
+	name += suffix
 	flag := "NOSPLIT"
 	if frame > 0 {
 		flag = "0"

@@ -32,6 +32,13 @@ func main() {
 		g.activation("gelu", g.gelu)
 		g.parametric("leakyRelu", g.leakyRelu)
 		g.parametric("silu", g.silu)
+		g.quantizeRow()
+		g.quantizePixels()
+		g.dequantizeRow()
+		g.rangeRow()
+		g.byteBinary("addBytes", g.addBytes)
+		g.byteBinary("mulBytes", g.mulBytes)
+		g.affineBytes()
 	}
 	interleaveAVX512()
 	interleaveAVX2()
@@ -39,6 +46,9 @@ func main() {
 	gatherLanes()
 	transpose()
 	softmax()
+	maxBytes()
+	averageBytes()
+	lookupBytes()
 	Generate()
 }
 

@@ -17,6 +17,12 @@ var AVX512 = ISA{"AVX512", 64, []VecPhysical{Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8,
 // AVX2 has 16 registers of 8 floats. It includes FMA.
 var AVX2 = ISA{"AVX2", 32, []VecPhysical{Y0, Y1, Y2, Y3, Y4, Y5, Y6, Y7, Y8, Y9, Y10, Y11, Y12, Y13, Y14, Y15}}
 
+// AVX512VNNI is AVX512 with VPDPBUSD and VPDPWSSD.
+var AVX512VNNI = ISA{"AVX512VNNI", 64, AVX512.Regs}
+
+// AVXVNNI is AVX2 with VPDPBUSD and VPDPWSSD.
+var AVXVNNI = ISA{"AVXVNNI", 32, AVX2.Regs}
+
 // PerPixel returns the number of vectors that hold the 16 channels of a pixel.
 func (s ISA) PerPixel() int { return 64 / s.Bytes }
 

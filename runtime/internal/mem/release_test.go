@@ -20,7 +20,7 @@ func resident(t *testing.T, b []byte) (n int) {
 	}
 	defer f.Close()
 	page := os.Getpagesize()
-	first := int(uintptr(unsafe.Pointer(&b[0]))) / page
+	first := uintptr(unsafe.Pointer(&b[0])) / uintptr(page)
 	entries := make([]byte, (len(b)+page-1)/page*8)
 	if _, err := f.ReadAt(entries, int64(first)*8); err != nil {
 		t.Fatal(err)

@@ -68,3 +68,40 @@ type WinogradOut struct {
 	Tiles                int
 	Lo, Hi               float32
 }
+
+// ByteBinary holds the constants of a sum or product of bytes:
+//
+//	sum:     round(clamp(f32(a−AZero)·AScale + f32(b−BZero)·BScale, Low, High)) + Zero
+//	product: round(clamp(f32((a−AZero)·(b−BZero))·AScale, Low, High)) + Zero
+//
+// Every operation is rounded to float32, and round rounds half to even.
+type ByteBinary struct {
+	AScale, BScale     float32
+	AZero, BZero, Zero int32
+	Low, High          float32 // integers; the result lies between Low+Zero and High+Zero
+}
+
+// ByteAverage holds the constants of an average of bytes:
+//
+//	round(clamp(f32(Start + Σ x)·By, Low, High)) + Zero
+type ByteAverage struct {
+	Start     int32 // −zero point of x, for each element
+	By        float32
+	Zero      int32
+	Low, High float32 // integers
+}
+
+// ByteAffine holds the constants of arithmetic on floats between bytes:
+//
+//	round(clamp(clamp(f32(x−XZero)·XScale·scale+shift, Lo, Hi)/Scale, Low, High)) + Zero
+//
+// The second product and the sum are rounded once, every other operation is rounded to
+// float32.
+type ByteAffine struct {
+	XScale    float32
+	XZero     int32
+	Lo, Hi    float32
+	Scale     float32
+	Zero      int32
+	Low, High float32 // integers
+}

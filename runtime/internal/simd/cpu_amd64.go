@@ -14,6 +14,8 @@ func Available() []*Tier {
 		bit2              = 1 << 5 // AVX2
 		f, dq             = 1 << 16, 1 << 17
 		bw, vl            = 1 << 30, 1 << 31
+		vnni512           = 1 << 11 // of ECX
+		vnni              = 1 << 4  // of EAX, sub-leaf 1
 
 		ymmState = 0x06 // XMM, YMM
 		zmmState = 0xe6 // also the opmasks and both halves of ZMM
@@ -27,11 +29,19 @@ func Available() []*Tier {
 		return tiers
 	}
 	state, _ := xgetbv()
-	_, b7, _, _ := cpuid(7, 0)
+	subleaves, b7, c7, _ := cpuid(7, 0)
 	if has(b7, bit2) && has(state, ymmState) {
 		tiers = append(tiers, &avx2)
+		if subleaves >= 1 {
+			if a, _, _, _ := cpuid(7, 1); has(a, vnni) {
+				tiers = append(tiers, &avxvnni)
+			}
+		}
 		if has(b7, f|dq|bw|vl) && has(state, zmmState) {
 			tiers = append(tiers, &avx512)
+			if has(c7, vnni512) {
+				tiers = append(tiers, &avx512vnni)
+			}
 		}
 	}
 	return tiers

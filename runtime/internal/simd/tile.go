@@ -17,6 +17,10 @@ func (a *Tile) Compute(width int) {
 	case a.Double:
 		a.double(width, 16)
 		return
+	case a.WeightBytes(width) > callBytes:
+		a.prefetch()
+		a.inParts(width, 16, false)
+		return
 	case width == 32:
 		a.prefetch()
 		if Tile32(a) {
@@ -27,6 +31,62 @@ func (a *Tile) Compute(width int) {
 	}
 	a.compute(width, 16)
 }
+
+// steps16 is Compute for a tile that one call computes.
+func (a *Tile) steps16(width int) {
+	if width == 32 && Tile32(a) || width == 16 && Tile16(a) {
+		return
+	}
+	a.compute(width, 16)
+}
+
+// callBytes is the maximum size in bytes of the weights that one call of a micro-kernel
+// reads. A garbage collection waits for the end of a call, because no goroutine can be
+// stopped inside assembly. A call takes at most about 200 µs, if the weights come from
+// memory. Tests change it.
+var callBytes = 1 << 20
+
+// inParts computes a tile in several calls, each with a range of the blocks or, if a
+// block is larger than a call, a range of the rows of a block. Between the calls, Out
+// holds the partial sums. step is the number of input values of a step. run selects the
+// run kernels.
+func (a *Tile) inParts(width, step int, run bool) {
+	part := *a
+	row := a.Cols * step * width * 4 // bytes of weights
+	blocks, rows := max(1, callBytes/(row*a.Rows)), a.Rows
+	if blocks == 1 {
+		rows = min(a.Rows, max(1, callBytes/row))
+	}
+	for b := 0; b < a.Blocks; b += blocks {
+		part.Blocks = min(blocks, a.Blocks-b)
+		for y := 0; y < a.Rows; y += rows {
+			part.Rows = min(rows, a.Rows-y)
+			done := (b*a.Rows + y) * row
+			part.In, part.W = unsafe.Add(a.In, b*a.BlockStride+y*a.RowStride), unsafe.Add(a.W, done)
+			if part.nextStep == 0 {
+				part.next = uintptr(part.W)
+			} else {
+				part.next = a.next + uintptr(done/(step*width*4)*a.nextStep)
+			}
+			last := b+part.Blocks == a.Blocks
+			if part.Half = a.Half; !last {
+				part.Half = 0
+			}
+			part.Clamp, part.Lo, part.Hi = 0, -inf, inf
+			if last && y+part.Rows == a.Rows {
+				part.Clamp, part.Lo, part.Hi = a.Clamp, a.Lo, a.Hi
+			}
+			if run {
+				part.stepsRun(width)
+			} else {
+				part.steps16(width)
+			}
+			part.Bias, part.Res, part.ResPix, part.ResBlock = unsafe.Pointer(&zeroBias), a.Out, a.OutPix, a.OutBlock
+		}
+	}
+}
+
+var zeroBias [32]float32
 
 // prefetch sets next and nextStep.
 func (a *Tile) prefetch() {
@@ -63,6 +123,16 @@ func (a *Tile) Line(width, pixels int) {
 		most = active.NarrowPixels
 	}
 	tiles := team.Split(pixels, most)
+	if width == 8 && tiles > inlinedTiles {
+		in, out := a.In, a.Out
+		parts := team.Split(tiles, inlinedTiles)
+		for i := range parts {
+			x := team.Cut(pixels, parts, i)
+			a.In, a.Out = unsafe.Add(in, x*a.Pix), unsafe.Add(out, x*a.OutPix)
+			a.Line(width, team.Cut(pixels, parts, i+1)-x)
+		}
+		return
+	}
 	size, longer := pixels/tiles, pixels%tiles
 	in, out, res := a.In, a.Out, a.Res
 	x := 0
@@ -86,25 +156,30 @@ func (a *Tile) Line(width, pixels int) {
 	}
 }
 
+// inlinedTiles is the maximum number of tiles of 8 output channels that a line computes
+// without a call of a function in Go, where a garbage collection can stop it.
+const inlinedTiles = 256
+
 // ComputeRun computes a tile with steps of a.Run input values. width is the number
 // of output channels: 32, 16, or 8 if a.Double is not set.
 func (a *Tile) ComputeRun(width int) {
 	switch {
 	case a.Double:
 		a.double(width, a.Run)
-		return
-	case width == 32:
-		if Run32(a) {
-			return
+	case width == 8:
+		if !Run8(a) {
+			a.computeNarrow()
 		}
-	case width == 16:
-		if Run16(a) {
-			return
-		}
-	case Run8(a):
-		return
+	case a.Blocks*a.Rows*a.Cols*a.Run*width*4 > callBytes:
+		a.inParts(width, a.Run, true)
 	default:
-		a.computeNarrow()
+		a.stepsRun(width)
+	}
+}
+
+// stepsRun is ComputeRun for a tile that one call computes.
+func (a *Tile) stepsRun(width int) {
+	if width == 32 && Run32(a) || width == 16 && Run16(a) {
 		return
 	}
 	a.compute(width, a.Run)

@@ -8,9 +8,9 @@ package simd
 // It reports whether the tier in use has the kernel.
 func Tile32(a *Tile) bool {
 	switch active {
-	case &avx512:
+	case &avx512vnni, &avx512:
 		tile32AVX512(a)
-	case &avx2:
+	case &avxvnni, &avx2:
 		tile32AVX2(a)
 	default:
 		return false
@@ -22,9 +22,9 @@ func Tile32(a *Tile) bool {
 // It reports whether the tier in use has the kernel.
 func Tile16(a *Tile) bool {
 	switch active {
-	case &avx512:
+	case &avx512vnni, &avx512:
 		tile16AVX512(a)
-	case &avx2:
+	case &avxvnni, &avx2:
 		tile16AVX2(a)
 	default:
 		return false
@@ -36,9 +36,9 @@ func Tile16(a *Tile) bool {
 // It reports whether the tier in use has the kernel.
 func Run32(a *Tile) bool {
 	switch active {
-	case &avx512:
+	case &avx512vnni, &avx512:
 		run32AVX512(a)
-	case &avx2:
+	case &avxvnni, &avx2:
 		run32AVX2(a)
 	default:
 		return false
@@ -50,9 +50,9 @@ func Run32(a *Tile) bool {
 // It reports whether the tier in use has the kernel.
 func Run16(a *Tile) bool {
 	switch active {
-	case &avx512:
+	case &avx512vnni, &avx512:
 		run16AVX512(a)
-	case &avx2:
+	case &avxvnni, &avx2:
 		run16AVX2(a)
 	default:
 		return false
@@ -74,7 +74,7 @@ func Run8(a *Tile) bool {
 // It reports whether the tier in use has the kernel.
 func Double32(a *Tile, out *float32, step int) bool {
 	switch active {
-	case &avx512:
+	case &avx512vnni, &avx512:
 		double32AVX512(a, out, step)
 	default:
 		return false
@@ -86,7 +86,7 @@ func Double32(a *Tile, out *float32, step int) bool {
 // It reports whether the tier in use has the kernel.
 func Double16(a *Tile, out *float32, step int) bool {
 	switch active {
-	case &avx512:
+	case &avx512vnni, &avx512:
 		double16AVX512(a, out, step)
 	default:
 		return false
@@ -98,9 +98,9 @@ func Double16(a *Tile, out *float32, step int) bool {
 // It reports whether the tier in use has the kernel.
 func Depthwise(a *Tile) bool {
 	switch active {
-	case &avx512:
+	case &avx512vnni, &avx512:
 		depthwiseAVX512(a)
-	case &avx2:
+	case &avxvnni, &avx2:
 		depthwiseAVX2(a)
 	default:
 		return false
@@ -122,9 +122,9 @@ func Depthwise3(a *Tile) bool {
 // It reports whether the tier in use has the kernel.
 func PoolMax(a *Tile) bool {
 	switch active {
-	case &avx512:
+	case &avx512vnni, &avx512:
 		poolMaxAVX512(a)
-	case &avx2:
+	case &avxvnni, &avx2:
 		poolMaxAVX2(a)
 	default:
 		return false
@@ -136,9 +136,9 @@ func PoolMax(a *Tile) bool {
 // It reports whether the tier in use has the kernel.
 func PoolSum(a *Tile) bool {
 	switch active {
-	case &avx512:
+	case &avx512vnni, &avx512:
 		poolSumAVX512(a)
-	case &avx2:
+	case &avxvnni, &avx2:
 		poolSumAVX2(a)
 	default:
 		return false
@@ -170,9 +170,9 @@ func PoolSum8(a *Tile) bool {
 // It reports whether the tier in use has the kernel.
 func Peak(n int) bool {
 	switch active {
-	case &avx512:
+	case &avx512vnni, &avx512:
 		peakAVX512(n)
-	case &avx2:
+	case &avxvnni, &avx2:
 		peakAVX2(n)
 	default:
 		return false
@@ -184,9 +184,9 @@ func Peak(n int) bool {
 // It reports whether the tier in use has the kernel.
 func Affine(dst, src *float32, n int, scale, shift *float32, lo, hi float32) bool {
 	switch active {
-	case &avx512:
+	case &avx512vnni, &avx512:
 		affineAVX512(dst, src, n, scale, shift, lo, hi)
-	case &avx2:
+	case &avxvnni, &avx2:
 		affineAVX2(dst, src, n, scale, shift, lo, hi)
 	default:
 		return false
@@ -198,9 +198,9 @@ func Affine(dst, src *float32, n int, scale, shift *float32, lo, hi float32) boo
 // It reports whether the tier in use has the kernel.
 func AddRow(dst, a, b *float32, n, bStep int, lo, hi float32) bool {
 	switch active {
-	case &avx512:
+	case &avx512vnni, &avx512:
 		addRowAVX512(dst, a, b, n, bStep, lo, hi)
-	case &avx2:
+	case &avxvnni, &avx2:
 		addRowAVX2(dst, a, b, n, bStep, lo, hi)
 	default:
 		return false
@@ -212,9 +212,9 @@ func AddRow(dst, a, b *float32, n, bStep int, lo, hi float32) bool {
 // It reports whether the tier in use has the kernel.
 func MulRow(dst, a, b *float32, n, bStep int, lo, hi float32) bool {
 	switch active {
-	case &avx512:
+	case &avx512vnni, &avx512:
 		mulRowAVX512(dst, a, b, n, bStep, lo, hi)
-	case &avx2:
+	case &avxvnni, &avx2:
 		mulRowAVX2(dst, a, b, n, bStep, lo, hi)
 	default:
 		return false
@@ -226,9 +226,9 @@ func MulRow(dst, a, b *float32, n, bStep int, lo, hi float32) bool {
 // It reports whether the tier in use has the kernel.
 func Strassen(s *float32, stride int, a11, a12, a21, a22 *float32, n int) bool {
 	switch active {
-	case &avx512:
+	case &avx512vnni, &avx512:
 		strassenAVX512(s, stride, a11, a12, a21, a22, n)
-	case &avx2:
+	case &avxvnni, &avx2:
 		strassenAVX2(s, stride, a11, a12, a21, a22, n)
 	default:
 		return false
@@ -240,9 +240,9 @@ func Strassen(s *float32, stride int, a11, a12, a21, a22 *float32, n int) bool {
 // It reports whether the tier in use has the kernel.
 func Interleave3(dst, a, b, c *float32, n int) bool {
 	switch active {
-	case &avx512:
+	case &avx512vnni, &avx512:
 		interleave3AVX512(dst, a, b, c, n)
-	case &avx2:
+	case &avxvnni, &avx2:
 		interleave3AVX2(dst, a, b, c, n)
 	default:
 		return false
@@ -254,9 +254,9 @@ func Interleave3(dst, a, b, c *float32, n int) bool {
 // It reports whether the tier in use has the kernel.
 func Tanh(x *float32, n int) bool {
 	switch active {
-	case &avx512:
+	case &avx512vnni, &avx512:
 		tanhAVX512(x, n)
-	case &avx2:
+	case &avxvnni, &avx2:
 		tanhAVX2(x, n)
 	default:
 		return false
@@ -268,9 +268,9 @@ func Tanh(x *float32, n int) bool {
 // It reports whether the tier in use has the kernel.
 func Sigmoid(x *float32, n int) bool {
 	switch active {
-	case &avx512:
+	case &avx512vnni, &avx512:
 		sigmoidAVX512(x, n)
-	case &avx2:
+	case &avxvnni, &avx2:
 		sigmoidAVX2(x, n)
 	default:
 		return false
@@ -282,9 +282,9 @@ func Sigmoid(x *float32, n int) bool {
 // It reports whether the tier in use has the kernel.
 func Exp(x *float32, n int) bool {
 	switch active {
-	case &avx512:
+	case &avx512vnni, &avx512:
 		expAVX512(x, n)
-	case &avx2:
+	case &avxvnni, &avx2:
 		expAVX2(x, n)
 	default:
 		return false
@@ -296,9 +296,9 @@ func Exp(x *float32, n int) bool {
 // It reports whether the tier in use has the kernel.
 func HardSwish(x *float32, n int) bool {
 	switch active {
-	case &avx512:
+	case &avx512vnni, &avx512:
 		hardSwishAVX512(x, n)
-	case &avx2:
+	case &avxvnni, &avx2:
 		hardSwishAVX2(x, n)
 	default:
 		return false
@@ -310,9 +310,9 @@ func HardSwish(x *float32, n int) bool {
 // It reports whether the tier in use has the kernel.
 func Gelu(x *float32, n int) bool {
 	switch active {
-	case &avx512:
+	case &avx512vnni, &avx512:
 		geluAVX512(x, n)
-	case &avx2:
+	case &avxvnni, &avx2:
 		geluAVX2(x, n)
 	default:
 		return false
@@ -324,9 +324,9 @@ func Gelu(x *float32, n int) bool {
 // It reports whether the tier in use has the kernel.
 func LeakyRelu(x *float32, n int, alpha float32) bool {
 	switch active {
-	case &avx512:
+	case &avx512vnni, &avx512:
 		leakyReluAVX512(x, n, alpha)
-	case &avx2:
+	case &avxvnni, &avx2:
 		leakyReluAVX2(x, n, alpha)
 	default:
 		return false
@@ -338,9 +338,9 @@ func LeakyRelu(x *float32, n int, alpha float32) bool {
 // It reports whether the tier in use has the kernel.
 func Silu(x *float32, n int, alpha float32) bool {
 	switch active {
-	case &avx512:
+	case &avx512vnni, &avx512:
 		siluAVX512(x, n, alpha)
-	case &avx2:
+	case &avxvnni, &avx2:
 		siluAVX2(x, n, alpha)
 	default:
 		return false
@@ -350,6 +350,8 @@ func Silu(x *float32, n int, alpha float32) bool {
 
 // Normalize computes dst = (src−mean)/√(variance+epsilon)·scale+shift over the channels of each pixel. Blocks of 16 channels are dstBlock and srcBlock bytes apart. inverse is 1 divided by the number of channels.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func Normalize(dst, src *float32, pixels, blocks, dstBlock, srcBlock int, scale, shift *float32, inverse, epsilon float32) bool {
 	if active == &generic {
 		return false
@@ -360,6 +362,8 @@ func Normalize(dst, src *float32, pixels, blocks, dstBlock, srcBlock int, scale,
 
 // GatherLanes writes eight lanes of pixels, taken from n groups of eight lanes. Lanes without a source become zero, or keep their values if keep is set.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func GatherLanes(dst *float32, pixels int, groups *LaneGroup, n int, keep bool) bool {
 	if active == &generic {
 		return false
@@ -370,6 +374,8 @@ func GatherLanes(dst *float32, pixels int, groups *LaneGroup, n int, keep bool) 
 
 // Transpose transposes n squares of 8×8 floats. Rows of a square and the squares are dstRow, srcRow, dstStep and srcStep bytes apart.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func Transpose(dst, src *float32, dstRow, srcRow, dstStep, srcStep, n int) bool {
 	if active == &generic {
 		return false
@@ -378,8 +384,136 @@ func Transpose(dst, src *float32, dstRow, srcRow, dstStep, srcStep, n int) bool 
 	return true
 }
 
+// QuantizeRow computes dst = saturate(round(src/scale)+zero) of n vectors of 16 floats.
+// It reports whether the tier in use has the kernel.
+func QuantizeRow(dst *byte, src *float32, n int, scale float32, zero int32) bool {
+	switch active {
+	case &avx512vnni, &avx512:
+		quantizeRowAVX512(dst, src, n, scale, zero)
+	case &avxvnni, &avx2:
+		quantizeRowAVX2(dst, src, n, scale, zero)
+	default:
+		return false
+	}
+	return true
+}
+
+// QuantizePixels is quantizeRow for n groups of 16 pixels of at most 4 channels. Channels of src are plane bytes apart. Pixels of dst have 4 bytes.
+// It reports whether the tier in use has the kernel.
+func QuantizePixels(dst *byte, src *float32, plane, channels, n int, scale float32, zero int32) bool {
+	switch active {
+	case &avx512vnni, &avx512:
+		quantizePixelsAVX512(dst, src, plane, channels, n, scale, zero)
+	case &avxvnni, &avx2:
+		quantizePixelsAVX2(dst, src, plane, channels, n, scale, zero)
+	default:
+		return false
+	}
+	return true
+}
+
+// DequantizeRow computes dst = scale·(src−zero) of n vectors of 16 bytes.
+// It reports whether the tier in use has the kernel.
+func DequantizeRow(dst *float32, src *byte, n int, scale float32, zero int32) bool {
+	switch active {
+	case &avx512vnni, &avx512:
+		dequantizeRowAVX512(dst, src, n, scale, zero)
+	case &avxvnni, &avx2:
+		dequantizeRowAVX2(dst, src, n, scale, zero)
+	default:
+		return false
+	}
+	return true
+}
+
+// RangeRow lowers bounds[0] and raises bounds[1] to the bounds of n vectors of 16 floats. With NaN both become NaN.
+// It reports whether the tier in use has the kernel.
+func RangeRow(bounds, x *float32, n int) bool {
+	if active == &generic {
+		return false
+	}
+	rangeRowAVX2(bounds, x, n)
+	return true
+}
+
+// AddBytes computes the sums of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.
+// It reports whether the tier in use has the kernel.
+func AddBytes(dst, a, b *byte, n, bStep int, p *ByteBinary) bool {
+	switch active {
+	case &avx512vnni, &avx512:
+		addBytesAVX512(dst, a, b, n, bStep, p)
+	case &avxvnni, &avx2:
+		addBytesAVX2(dst, a, b, n, bStep, p)
+	default:
+		return false
+	}
+	return true
+}
+
+// MulBytes computes the products of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.
+// It reports whether the tier in use has the kernel.
+func MulBytes(dst, a, b *byte, n, bStep int, p *ByteBinary) bool {
+	switch active {
+	case &avx512vnni, &avx512:
+		mulBytesAVX512(dst, a, b, n, bStep, p)
+	case &avxvnni, &avx2:
+		mulBytesAVX2(dst, a, b, n, bStep, p)
+	default:
+		return false
+	}
+	return true
+}
+
+// MaxBytes writes the maxima of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.
+// It reports whether the tier in use has the kernel.
+func MaxBytes(dst, src *byte, n, pix, rows, rowStride, cols, colStride int) bool {
+	if active == &generic {
+		return false
+	}
+	maxBytesAVX2(dst, src, n, pix, rows, rowStride, cols, colStride)
+	return true
+}
+
+// LookupBytes replaces each byte of n vectors of 64 bytes by that of a table of 256 bytes.
+// It reports whether the tier in use has the kernel.
+func LookupBytes(dst, src *byte, n int, table *byte) bool {
+	switch active {
+	case &avx512vnni, &avx512:
+		lookupBytesAVX512(dst, src, n, table)
+	default:
+		return false
+	}
+	return true
+}
+
+// AverageBytes writes the averages of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.
+// It reports whether the tier in use has the kernel.
+func AverageBytes(dst, src *byte, n, pix, rows, rowStride, cols, colStride int, p *ByteAverage) bool {
+	if active == &generic {
+		return false
+	}
+	averageBytesAVX2(dst, src, n, pix, rows, rowStride, cols, colStride, p)
+	return true
+}
+
+// AffineBytes computes arithmetic on floats between bytes for n pixels of 16 channels. See kernel integer.Affine.
+// It reports whether the tier in use has the kernel.
+func AffineBytes(dst, src *byte, n int, scale, shift *float32, p *ByteAffine) bool {
+	switch active {
+	case &avx512vnni, &avx512:
+		affineBytesAVX512(dst, src, n, scale, shift, p)
+	case &avxvnni, &avx2:
+		affineBytesAVX2(dst, src, n, scale, shift, p)
+	default:
+		return false
+	}
+	return true
+}
+
 // Softmax computes exp(x−max)/Σ exp(x−max) of rows of n floats.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func Softmax(dst, src *float32, n, rows int) bool {
 	if active == &generic {
 		return false
@@ -388,13 +522,199 @@ func Softmax(dst, src *float32, n, rows int) bool {
 	return true
 }
 
+// IntBlock32 computes a.Pixels pixels by 32 output channels, 16 input channels per step.
+// It reports whether the tier in use has the kernel.
+func IntBlock32(a *IntTile) bool {
+	switch active {
+	case &avx512vnni:
+		intBlock32AVX512VNNI(a)
+	case &avx512, &avx2:
+		intBlock32AVX2(a)
+	case &avxvnni:
+		intBlock32AVXVNNI(a)
+	default:
+		return false
+	}
+	return true
+}
+
+// IntBlock16 computes a.Pixels pixels by 16 output channels, 16 input channels per step.
+// It reports whether the tier in use has the kernel.
+func IntBlock16(a *IntTile) bool {
+	switch active {
+	case &avx512vnni:
+		intBlock16AVX512VNNI(a)
+	case &avx512, &avx2:
+		intBlock16AVX2(a)
+	case &avxvnni:
+		intBlock16AVXVNNI(a)
+	default:
+		return false
+	}
+	return true
+}
+
+// IntPixel32 computes a.Pixels pixels by 32 output channels, 4 input channels per step.
+// It reports whether the tier in use has the kernel.
+func IntPixel32(a *IntTile) bool {
+	switch active {
+	case &avx512vnni:
+		intPixel32AVX512VNNI(a)
+	case &avx512, &avx2:
+		intPixel32AVX2(a)
+	case &avxvnni:
+		intPixel32AVXVNNI(a)
+	default:
+		return false
+	}
+	return true
+}
+
+// IntPixel16 computes a.Pixels pixels by 16 output channels, 4 input channels per step.
+// It reports whether the tier in use has the kernel.
+func IntPixel16(a *IntTile) bool {
+	switch active {
+	case &avx512vnni:
+		intPixel16AVX512VNNI(a)
+	case &avx512, &avx2:
+		intPixel16AVX2(a)
+	case &avxvnni:
+		intPixel16AVXVNNI(a)
+	default:
+		return false
+	}
+	return true
+}
+
+// IntProduct32 computes the sums of a.Pixels pixels by 32 output channels, 16 words per step.
+// It reports whether the tier in use has the kernel.
+func IntProduct32(a *IntTile) bool {
+	switch active {
+	case &avx512vnni:
+		intProduct32AVX512VNNI(a)
+	case &avx512, &avx2:
+		intProduct32AVX2(a)
+	case &avxvnni:
+		intProduct32AVXVNNI(a)
+	default:
+		return false
+	}
+	return true
+}
+
+// IntProduct16 computes the sums of a.Pixels pixels by 16 output channels, 16 words per step.
+// It reports whether the tier in use has the kernel.
+func IntProduct16(a *IntTile) bool {
+	switch active {
+	case &avx512vnni:
+		intProduct16AVX512VNNI(a)
+	case &avx512, &avx2:
+		intProduct16AVX2(a)
+	case &avxvnni:
+		intProduct16AVXVNNI(a)
+	default:
+		return false
+	}
+	return true
+}
+
+// IntDepthwiseRow computes a.Pixels pixels of 16 channels, one filter per channel.
+// It reports whether the tier in use has the kernel.
+func IntDepthwiseRow(a *IntDepthwise) bool {
+	switch active {
+	case &avx512vnni:
+		intDepthwiseRowAVX512VNNI(a)
+	case &avx512, &avxvnni, &avx2:
+		intDepthwiseRowAVX2(a)
+	default:
+		return false
+	}
+	return true
+}
+
+// IntDepthwise3 computes a.Rows rows of a.Pixels pixels, at least four, with 3×3 adjacent taps, strides of one or two pixels and bytes as results.
+// It reports whether the tier in use has the kernel.
+func IntDepthwise3(a *IntDepthwise) bool {
+	switch active {
+	case &avx512vnni:
+		intDepthwise3AVX512VNNI(a)
+	case &avx512, &avxvnni, &avx2:
+		intDepthwise3AVX2(a)
+	default:
+		return false
+	}
+	return true
+}
+
+// IntFloatRow replaces n pixels of 16 sums by float32(sum)·multiplier+shift between lo and hi.
+// It reports whether the tier in use has the kernel.
+func IntFloatRow(x *float32, n int, multiplier, shift *float32, lo, hi float32) bool {
+	switch active {
+	case &avx512vnni, &avx512:
+		intFloatRowAVX512(x, n, multiplier, shift, lo, hi)
+	case &avxvnni, &avx2:
+		intFloatRowAVX2(x, n, multiplier, shift, lo, hi)
+	default:
+		return false
+	}
+	return true
+}
+
+// IntWidenRow writes n times 16 bytes as words.
+// It reports whether the tier in use has the kernel.
+func IntWidenRow(dst *int16, src *uint8, n int) bool {
+	if active == &generic {
+		return false
+	}
+	intWidenRowAVX2(dst, src, n)
+	return true
+}
+
+// IntTilesIn transforms n tiles of 6×6 pixels, 4 pixels apart, to positions pos bytes apart. scratch has 6·(4n+2)·16 words.
+// It reports whether the tier in use has the kernel.
+func IntTilesIn(in *uint8, out *int16, row, pos, n int, scratch *int16) bool {
+	switch active {
+	case &avx512vnni, &avx512:
+		intTilesInAVX512(in, out, row, pos, n, scratch)
+	case &avxvnni, &avx2:
+		intTilesInAVX2(in, out, row, pos, n, scratch)
+	default:
+		return false
+	}
+	return true
+}
+
+// IntFilters transforms the 3×3 filters s8 [9][4][width][4] of 16 input channels to positions s16 [8][width][2], pos bytes apart. width is 16 or 32.
+// It reports whether the tier in use has the kernel.
+func IntFilters(w *int8, dst *int16, width, pos int) bool {
+	if active == &generic {
+		return false
+	}
+	intFiltersAVX2(w, dst, width, pos)
+	return true
+}
+
+// IntTilesOut transforms a.Tiles tiles of 6×6 positions to 4×4 pixels.
+// It reports whether the tier in use has the kernel.
+func IntTilesOut(a *IntTransformOut) bool {
+	switch active {
+	case &avx512vnni, &avx512:
+		intTilesOutAVX512(a)
+	case &avxvnni, &avx2:
+		intTilesOutAVX2(a)
+	default:
+		return false
+	}
+	return true
+}
+
 // WinogradIn2 transforms n tiles of 4×4 pixels, 2 pixels apart, to positions posStride bytes apart.
 // It reports whether the tier in use has the kernel.
 func WinogradIn2(in, out *float32, rowStride, posStride, n int) bool {
 	switch active {
-	case &avx512:
+	case &avx512vnni, &avx512:
 		winogradIn2AVX512(in, out, rowStride, posStride, n)
-	case &avx2:
+	case &avxvnni, &avx2:
 		winogradIn2AVX2(in, out, rowStride, posStride, n)
 	default:
 		return false
@@ -406,9 +726,9 @@ func WinogradIn2(in, out *float32, rowStride, posStride, n int) bool {
 // It reports whether the tier in use has the kernel.
 func WinogradOut2(a *WinogradOut) bool {
 	switch active {
-	case &avx512:
+	case &avx512vnni, &avx512:
 		winogradOut2AVX512(a)
-	case &avx2:
+	case &avxvnni, &avx2:
 		winogradOut2AVX2(a)
 	default:
 		return false
@@ -420,9 +740,9 @@ func WinogradOut2(a *WinogradOut) bool {
 // It reports whether the tier in use has the kernel.
 func WinogradWeights2(w, dst *float32, matrix *float64, n, row, posStride int) bool {
 	switch active {
-	case &avx512:
+	case &avx512vnni, &avx512:
 		winogradWeights2AVX512(w, dst, matrix, n, row, posStride)
-	case &avx2:
+	case &avxvnni, &avx2:
 		winogradWeights2AVX2(w, dst, matrix, n, row, posStride)
 	default:
 		return false
@@ -434,9 +754,9 @@ func WinogradWeights2(w, dst *float32, matrix *float64, n, row, posStride int) b
 // It reports whether the tier in use has the kernel.
 func WinogradIn4(in, out *float32, rowStride, posStride, n int) bool {
 	switch active {
-	case &avx512:
+	case &avx512vnni, &avx512:
 		winogradIn4AVX512(in, out, rowStride, posStride, n)
-	case &avx2:
+	case &avxvnni, &avx2:
 		winogradIn4AVX2(in, out, rowStride, posStride, n)
 	default:
 		return false
@@ -448,9 +768,9 @@ func WinogradIn4(in, out *float32, rowStride, posStride, n int) bool {
 // It reports whether the tier in use has the kernel.
 func WinogradOut4(a *WinogradOut) bool {
 	switch active {
-	case &avx512:
+	case &avx512vnni, &avx512:
 		winogradOut4AVX512(a)
-	case &avx2:
+	case &avxvnni, &avx2:
 		winogradOut4AVX2(a)
 	default:
 		return false
@@ -462,9 +782,9 @@ func WinogradOut4(a *WinogradOut) bool {
 // It reports whether the tier in use has the kernel.
 func WinogradWeights4(w, dst *float32, matrix *float64, n, row, posStride int) bool {
 	switch active {
-	case &avx512:
+	case &avx512vnni, &avx512:
 		winogradWeights4AVX512(w, dst, matrix, n, row, posStride)
-	case &avx2:
+	case &avxvnni, &avx2:
 		winogradWeights4AVX2(w, dst, matrix, n, row, posStride)
 	default:
 		return false
@@ -476,9 +796,9 @@ func WinogradWeights4(w, dst *float32, matrix *float64, n, row, posStride int) b
 // It reports whether the tier in use has the kernel.
 func WinogradIn6(in, out *float32, rowStride, posStride, n int) bool {
 	switch active {
-	case &avx512:
+	case &avx512vnni, &avx512:
 		winogradIn6AVX512(in, out, rowStride, posStride, n)
-	case &avx2:
+	case &avxvnni, &avx2:
 		winogradIn6AVX2(in, out, rowStride, posStride, n)
 	default:
 		return false
@@ -490,9 +810,9 @@ func WinogradIn6(in, out *float32, rowStride, posStride, n int) bool {
 // It reports whether the tier in use has the kernel.
 func WinogradOut6(a *WinogradOut) bool {
 	switch active {
-	case &avx512:
+	case &avx512vnni, &avx512:
 		winogradOut6AVX512(a)
-	case &avx2:
+	case &avxvnni, &avx2:
 		winogradOut6AVX2(a)
 	default:
 		return false
@@ -504,9 +824,9 @@ func WinogradOut6(a *WinogradOut) bool {
 // It reports whether the tier in use has the kernel.
 func WinogradWeights6(w, dst *float32, matrix *float64, n, row, posStride int) bool {
 	switch active {
-	case &avx512:
+	case &avx512vnni, &avx512:
 		winogradWeights6AVX512(w, dst, matrix, n, row, posStride)
-	case &avx2:
+	case &avxvnni, &avx2:
 		winogradWeights6AVX2(w, dst, matrix, n, row, posStride)
 	default:
 		return false

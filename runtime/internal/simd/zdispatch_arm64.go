@@ -100,6 +100,8 @@ func PoolSum8(a *Tile) bool { return false }
 
 // Peak runs n rounds of independent multiply-adds on registers.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func Peak(n int) bool {
 	if active == &generic {
 		return false
@@ -110,6 +112,8 @@ func Peak(n int) bool {
 
 // Affine computes dst = min(max(src·scale+shift, lo), hi) over n pixels of 16 channels.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func Affine(dst, src *float32, n int, scale, shift *float32, lo, hi float32) bool {
 	if active == &generic {
 		return false
@@ -120,6 +124,8 @@ func Affine(dst, src *float32, n int, scale, shift *float32, lo, hi float32) boo
 
 // AddRow computes dst = clamp(a + b) over n pixels; b moves by bStep bytes.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func AddRow(dst, a, b *float32, n, bStep int, lo, hi float32) bool {
 	if active == &generic {
 		return false
@@ -130,6 +136,8 @@ func AddRow(dst, a, b *float32, n, bStep int, lo, hi float32) bool {
 
 // MulRow computes dst = clamp(a · b) over n pixels; b moves by bStep bytes.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func MulRow(dst, a, b *float32, n, bStep int, lo, hi float32) bool {
 	if active == &generic {
 		return false
@@ -140,6 +148,8 @@ func MulRow(dst, a, b *float32, n, bStep int, lo, hi float32) bool {
 
 // Strassen writes S1 = a21+a22, S2 = S1−a11, S3 = a11−a21 and S4 = a12−S2 of n pixels to s, stride bytes apart. See kernel.Strassen.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func Strassen(s *float32, stride int, a11, a12, a21, a22 *float32, n int) bool {
 	if active == &generic {
 		return false
@@ -150,6 +160,8 @@ func Strassen(s *float32, stride int, a11, a12, a21, a22 *float32, n int) bool {
 
 // Interleave3 writes a[0], b[0], c[0], a[1], … to dst, for n vectors of 16 floats of each source.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func Interleave3(dst, a, b, c *float32, n int) bool {
 	if active == &generic {
 		return false
@@ -160,6 +172,8 @@ func Interleave3(dst, a, b, c *float32, n int) bool {
 
 // Tanh replaces n vectors of 16 floats by their hyperbolic tangents.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func Tanh(x *float32, n int) bool {
 	if active == &generic {
 		return false
@@ -170,6 +184,8 @@ func Tanh(x *float32, n int) bool {
 
 // Sigmoid replaces n vectors of 16 floats by 1/(1+exp(−x)).
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func Sigmoid(x *float32, n int) bool {
 	if active == &generic {
 		return false
@@ -180,6 +196,8 @@ func Sigmoid(x *float32, n int) bool {
 
 // Exp replaces n vectors of 16 floats by their exponentials.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func Exp(x *float32, n int) bool {
 	if active == &generic {
 		return false
@@ -190,6 +208,8 @@ func Exp(x *float32, n int) bool {
 
 // HardSwish replaces n vectors of 16 floats by x·min(max(x/6+1/2, 0), 1).
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func HardSwish(x *float32, n int) bool {
 	if active == &generic {
 		return false
@@ -200,6 +220,8 @@ func HardSwish(x *float32, n int) bool {
 
 // Gelu replaces n vectors of 16 floats by x/2·(1+erf(x/√2)).
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func Gelu(x *float32, n int) bool {
 	if active == &generic {
 		return false
@@ -210,6 +232,8 @@ func Gelu(x *float32, n int) bool {
 
 // LeakyRelu replaces n vectors of 16 floats by max(x, 0)+alpha·min(x, 0).
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func LeakyRelu(x *float32, n int, alpha float32) bool {
 	if active == &generic {
 		return false
@@ -220,6 +244,8 @@ func LeakyRelu(x *float32, n int, alpha float32) bool {
 
 // Silu replaces n vectors of 16 floats by x/(1+exp(−alpha·x)).
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func Silu(x *float32, n int, alpha float32) bool {
 	if active == &generic {
 		return false
@@ -242,12 +268,242 @@ func GatherLanes(dst *float32, pixels int, groups *LaneGroup, n int, keep bool) 
 // It reports whether the tier in use has the kernel.
 func Transpose(dst, src *float32, dstRow, srcRow, dstStep, srcStep, n int) bool { return false }
 
+// QuantizeRow computes dst = saturate(round(src/scale)+zero) of n vectors of 16 floats.
+// It reports whether the tier in use has the kernel.
+func QuantizeRow(dst *byte, src *float32, n int, scale float32, zero int32) bool {
+	if active == &generic {
+		return false
+	}
+	quantizeRowNEON(dst, src, n, scale, zero)
+	return true
+}
+
+// QuantizePixels is quantizeRow for n groups of 16 pixels of at most 4 channels. Channels of src are plane bytes apart. Pixels of dst have 4 bytes.
+// It reports whether the tier in use has the kernel.
+func QuantizePixels(dst *byte, src *float32, plane, channels, n int, scale float32, zero int32) bool {
+	if active == &generic {
+		return false
+	}
+	quantizePixelsNEON(dst, src, plane, channels, n, scale, zero)
+	return true
+}
+
+// DequantizeRow computes dst = scale·(src−zero) of n vectors of 16 bytes.
+// It reports whether the tier in use has the kernel.
+func DequantizeRow(dst *float32, src *byte, n int, scale float32, zero int32) bool {
+	if active == &generic {
+		return false
+	}
+	dequantizeRowNEON(dst, src, n, scale, zero)
+	return true
+}
+
+// RangeRow lowers bounds[0] and raises bounds[1] to the bounds of n vectors of 16 floats. With NaN both become NaN.
+// It reports whether the tier in use has the kernel.
+func RangeRow(bounds, x *float32, n int) bool {
+	if active == &generic {
+		return false
+	}
+	rangeRowNEON(bounds, x, n)
+	return true
+}
+
+// AddBytes computes the sums of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.
+// It reports whether the tier in use has the kernel.
+func AddBytes(dst, a, b *byte, n, bStep int, p *ByteBinary) bool {
+	if active == &generic {
+		return false
+	}
+	addBytesNEON(dst, a, b, n, bStep, p)
+	return true
+}
+
+// MulBytes computes the products of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.
+// It reports whether the tier in use has the kernel.
+func MulBytes(dst, a, b *byte, n, bStep int, p *ByteBinary) bool {
+	if active == &generic {
+		return false
+	}
+	mulBytesNEON(dst, a, b, n, bStep, p)
+	return true
+}
+
+// MaxBytes writes the maxima of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.
+// It reports whether the tier in use has the kernel.
+func MaxBytes(dst, src *byte, n, pix, rows, rowStride, cols, colStride int) bool {
+	if active == &generic {
+		return false
+	}
+	maxBytesNEON(dst, src, n, pix, rows, rowStride, cols, colStride)
+	return true
+}
+
+// LookupBytes replaces each byte of n vectors of 64 bytes by that of a table of 256 bytes.
+// It reports whether the tier in use has the kernel.
+func LookupBytes(dst, src *byte, n int, table *byte) bool { return false }
+
+// AverageBytes writes the averages of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.
+// It reports whether the tier in use has the kernel.
+func AverageBytes(dst, src *byte, n, pix, rows, rowStride, cols, colStride int, p *ByteAverage) bool {
+	if active == &generic {
+		return false
+	}
+	averageBytesNEON(dst, src, n, pix, rows, rowStride, cols, colStride, p)
+	return true
+}
+
+// AffineBytes computes arithmetic on floats between bytes for n pixels of 16 channels. See kernel integer.Affine.
+// It reports whether the tier in use has the kernel.
+func AffineBytes(dst, src *byte, n int, scale, shift *float32, p *ByteAffine) bool {
+	if active == &generic {
+		return false
+	}
+	affineBytesNEON(dst, src, n, scale, shift, p)
+	return true
+}
+
 // Softmax computes exp(x−max)/Σ exp(x−max) of rows of n floats.
 // It reports whether the tier in use has the kernel.
 func Softmax(dst, src *float32, n, rows int) bool { return false }
 
+// IntBlock32 computes a.Pixels pixels by 32 output channels, 16 input channels per step.
+// It reports whether the tier in use has the kernel.
+func IntBlock32(a *IntTile) bool {
+	switch active {
+	case &neondot:
+		intBlock32NEONDOT(a)
+	case &neon:
+		intBlock32NEON(a)
+	default:
+		return false
+	}
+	return true
+}
+
+// IntBlock16 computes a.Pixels pixels by 16 output channels, 16 input channels per step.
+// It reports whether the tier in use has the kernel.
+func IntBlock16(a *IntTile) bool {
+	switch active {
+	case &neondot:
+		intBlock16NEONDOT(a)
+	case &neon:
+		intBlock16NEON(a)
+	default:
+		return false
+	}
+	return true
+}
+
+// IntPixel32 computes a.Pixels pixels by 32 output channels, 4 input channels per step.
+// It reports whether the tier in use has the kernel.
+func IntPixel32(a *IntTile) bool {
+	switch active {
+	case &neondot:
+		intPixel32NEONDOT(a)
+	case &neon:
+		intPixel32NEON(a)
+	default:
+		return false
+	}
+	return true
+}
+
+// IntPixel16 computes a.Pixels pixels by 16 output channels, 4 input channels per step.
+// It reports whether the tier in use has the kernel.
+func IntPixel16(a *IntTile) bool {
+	switch active {
+	case &neondot:
+		intPixel16NEONDOT(a)
+	case &neon:
+		intPixel16NEON(a)
+	default:
+		return false
+	}
+	return true
+}
+
+// IntProduct32 computes the sums of a.Pixels pixels by 32 output channels, 16 words per step.
+// It reports whether the tier in use has the kernel.
+func IntProduct32(a *IntTile) bool {
+	if active == &generic {
+		return false
+	}
+	intProduct32NEON(a)
+	return true
+}
+
+// IntProduct16 computes the sums of a.Pixels pixels by 16 output channels, 16 words per step.
+// It reports whether the tier in use has the kernel.
+func IntProduct16(a *IntTile) bool {
+	if active == &generic {
+		return false
+	}
+	intProduct16NEON(a)
+	return true
+}
+
+// IntDepthwiseRow computes a.Pixels pixels of 16 channels, one filter per channel.
+// It reports whether the tier in use has the kernel.
+func IntDepthwiseRow(a *IntDepthwise) bool {
+	if active == &generic {
+		return false
+	}
+	intDepthwiseRowNEON(a)
+	return true
+}
+
+// IntDepthwise3 computes a.Rows rows of a.Pixels pixels, at least four, with 3×3 adjacent taps, strides of one or two pixels and bytes as results.
+// It reports whether the tier in use has the kernel.
+func IntDepthwise3(a *IntDepthwise) bool { return false }
+
+// IntFloatRow replaces n pixels of 16 sums by float32(sum)·multiplier+shift between lo and hi.
+// It reports whether the tier in use has the kernel.
+func IntFloatRow(x *float32, n int, multiplier, shift *float32, lo, hi float32) bool {
+	if active == &generic {
+		return false
+	}
+	intFloatRowNEON(x, n, multiplier, shift, lo, hi)
+	return true
+}
+
+// IntWidenRow writes n times 16 bytes as words.
+// It reports whether the tier in use has the kernel.
+func IntWidenRow(dst *int16, src *uint8, n int) bool { return false }
+
+// IntTilesIn transforms n tiles of 6×6 pixels, 4 pixels apart, to positions pos bytes apart. scratch has 6·(4n+2)·16 words.
+// It reports whether the tier in use has the kernel.
+func IntTilesIn(in *uint8, out *int16, row, pos, n int, scratch *int16) bool {
+	if active == &generic {
+		return false
+	}
+	intTilesInNEON(in, out, row, pos, n, scratch)
+	return true
+}
+
+// IntFilters transforms the 3×3 filters s8 [9][4][width][4] of 16 input channels to positions s16 [8][width][2], pos bytes apart. width is 16 or 32.
+// It reports whether the tier in use has the kernel.
+func IntFilters(w *int8, dst *int16, width, pos int) bool {
+	if active == &generic {
+		return false
+	}
+	intFiltersNEON(w, dst, width, pos)
+	return true
+}
+
+// IntTilesOut transforms a.Tiles tiles of 6×6 positions to 4×4 pixels.
+// It reports whether the tier in use has the kernel.
+func IntTilesOut(a *IntTransformOut) bool {
+	if active == &generic {
+		return false
+	}
+	intTilesOutNEON(a)
+	return true
+}
+
 // WinogradIn2 transforms n tiles of 4×4 pixels, 2 pixels apart, to positions posStride bytes apart.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func WinogradIn2(in, out *float32, rowStride, posStride, n int) bool {
 	if active == &generic {
 		return false
@@ -258,6 +514,8 @@ func WinogradIn2(in, out *float32, rowStride, posStride, n int) bool {
 
 // WinogradOut2 transforms a.Tiles tiles of 4×4 positions to 2×2 pixels.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func WinogradOut2(a *WinogradOut) bool {
 	if active == &generic {
 		return false
@@ -272,6 +530,8 @@ func WinogradWeights2(w, dst *float32, matrix *float64, n, row, posStride int) b
 
 // WinogradIn4 transforms n tiles of 6×6 pixels, 4 pixels apart, to positions posStride bytes apart.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func WinogradIn4(in, out *float32, rowStride, posStride, n int) bool {
 	if active == &generic {
 		return false
@@ -282,6 +542,8 @@ func WinogradIn4(in, out *float32, rowStride, posStride, n int) bool {
 
 // WinogradOut4 transforms a.Tiles tiles of 6×6 positions to 4×4 pixels.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func WinogradOut4(a *WinogradOut) bool {
 	if active == &generic {
 		return false
@@ -296,6 +558,8 @@ func WinogradWeights4(w, dst *float32, matrix *float64, n, row, posStride int) b
 
 // WinogradIn6 transforms n tiles of 8×8 pixels, 6 pixels apart, to positions posStride bytes apart.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func WinogradIn6(in, out *float32, rowStride, posStride, n int) bool {
 	if active == &generic {
 		return false
@@ -306,6 +570,8 @@ func WinogradIn6(in, out *float32, rowStride, posStride, n int) bool {
 
 // WinogradOut6 transforms a.Tiles tiles of 8×8 positions to 6×6 pixels.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func WinogradOut6(a *WinogradOut) bool {
 	if active == &generic {
 		return false

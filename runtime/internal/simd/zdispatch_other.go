@@ -122,9 +122,105 @@ func GatherLanes(dst *float32, pixels int, groups *LaneGroup, n int, keep bool) 
 // It reports whether the tier in use has the kernel.
 func Transpose(dst, src *float32, dstRow, srcRow, dstStep, srcStep, n int) bool { return false }
 
+// QuantizeRow computes dst = saturate(round(src/scale)+zero) of n vectors of 16 floats.
+// It reports whether the tier in use has the kernel.
+func QuantizeRow(dst *byte, src *float32, n int, scale float32, zero int32) bool { return false }
+
+// QuantizePixels is quantizeRow for n groups of 16 pixels of at most 4 channels. Channels of src are plane bytes apart. Pixels of dst have 4 bytes.
+// It reports whether the tier in use has the kernel.
+func QuantizePixels(dst *byte, src *float32, plane, channels, n int, scale float32, zero int32) bool {
+	return false
+}
+
+// DequantizeRow computes dst = scale·(src−zero) of n vectors of 16 bytes.
+// It reports whether the tier in use has the kernel.
+func DequantizeRow(dst *float32, src *byte, n int, scale float32, zero int32) bool { return false }
+
+// RangeRow lowers bounds[0] and raises bounds[1] to the bounds of n vectors of 16 floats. With NaN both become NaN.
+// It reports whether the tier in use has the kernel.
+func RangeRow(bounds, x *float32, n int) bool { return false }
+
+// AddBytes computes the sums of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.
+// It reports whether the tier in use has the kernel.
+func AddBytes(dst, a, b *byte, n, bStep int, p *ByteBinary) bool { return false }
+
+// MulBytes computes the products of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.
+// It reports whether the tier in use has the kernel.
+func MulBytes(dst, a, b *byte, n, bStep int, p *ByteBinary) bool { return false }
+
+// MaxBytes writes the maxima of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.
+// It reports whether the tier in use has the kernel.
+func MaxBytes(dst, src *byte, n, pix, rows, rowStride, cols, colStride int) bool { return false }
+
+// LookupBytes replaces each byte of n vectors of 64 bytes by that of a table of 256 bytes.
+// It reports whether the tier in use has the kernel.
+func LookupBytes(dst, src *byte, n int, table *byte) bool { return false }
+
+// AverageBytes writes the averages of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.
+// It reports whether the tier in use has the kernel.
+func AverageBytes(dst, src *byte, n, pix, rows, rowStride, cols, colStride int, p *ByteAverage) bool {
+	return false
+}
+
+// AffineBytes computes arithmetic on floats between bytes for n pixels of 16 channels. See kernel integer.Affine.
+// It reports whether the tier in use has the kernel.
+func AffineBytes(dst, src *byte, n int, scale, shift *float32, p *ByteAffine) bool { return false }
+
 // Softmax computes exp(x−max)/Σ exp(x−max) of rows of n floats.
 // It reports whether the tier in use has the kernel.
 func Softmax(dst, src *float32, n, rows int) bool { return false }
+
+// IntBlock32 computes a.Pixels pixels by 32 output channels, 16 input channels per step.
+// It reports whether the tier in use has the kernel.
+func IntBlock32(a *IntTile) bool { return false }
+
+// IntBlock16 computes a.Pixels pixels by 16 output channels, 16 input channels per step.
+// It reports whether the tier in use has the kernel.
+func IntBlock16(a *IntTile) bool { return false }
+
+// IntPixel32 computes a.Pixels pixels by 32 output channels, 4 input channels per step.
+// It reports whether the tier in use has the kernel.
+func IntPixel32(a *IntTile) bool { return false }
+
+// IntPixel16 computes a.Pixels pixels by 16 output channels, 4 input channels per step.
+// It reports whether the tier in use has the kernel.
+func IntPixel16(a *IntTile) bool { return false }
+
+// IntProduct32 computes the sums of a.Pixels pixels by 32 output channels, 16 words per step.
+// It reports whether the tier in use has the kernel.
+func IntProduct32(a *IntTile) bool { return false }
+
+// IntProduct16 computes the sums of a.Pixels pixels by 16 output channels, 16 words per step.
+// It reports whether the tier in use has the kernel.
+func IntProduct16(a *IntTile) bool { return false }
+
+// IntDepthwiseRow computes a.Pixels pixels of 16 channels, one filter per channel.
+// It reports whether the tier in use has the kernel.
+func IntDepthwiseRow(a *IntDepthwise) bool { return false }
+
+// IntDepthwise3 computes a.Rows rows of a.Pixels pixels, at least four, with 3×3 adjacent taps, strides of one or two pixels and bytes as results.
+// It reports whether the tier in use has the kernel.
+func IntDepthwise3(a *IntDepthwise) bool { return false }
+
+// IntFloatRow replaces n pixels of 16 sums by float32(sum)·multiplier+shift between lo and hi.
+// It reports whether the tier in use has the kernel.
+func IntFloatRow(x *float32, n int, multiplier, shift *float32, lo, hi float32) bool { return false }
+
+// IntWidenRow writes n times 16 bytes as words.
+// It reports whether the tier in use has the kernel.
+func IntWidenRow(dst *int16, src *uint8, n int) bool { return false }
+
+// IntTilesIn transforms n tiles of 6×6 pixels, 4 pixels apart, to positions pos bytes apart. scratch has 6·(4n+2)·16 words.
+// It reports whether the tier in use has the kernel.
+func IntTilesIn(in *uint8, out *int16, row, pos, n int, scratch *int16) bool { return false }
+
+// IntFilters transforms the 3×3 filters s8 [9][4][width][4] of 16 input channels to positions s16 [8][width][2], pos bytes apart. width is 16 or 32.
+// It reports whether the tier in use has the kernel.
+func IntFilters(w *int8, dst *int16, width, pos int) bool { return false }
+
+// IntTilesOut transforms a.Tiles tiles of 6×6 positions to 4×4 pixels.
+// It reports whether the tier in use has the kernel.
+func IntTilesOut(a *IntTransformOut) bool { return false }
 
 // WinogradIn2 transforms n tiles of 4×4 pixels, 2 pixels apart, to positions posStride bytes apart.
 // It reports whether the tier in use has the kernel.

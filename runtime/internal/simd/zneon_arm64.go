@@ -104,6 +104,51 @@ func leakyReluNEON(x *float32, n int, alpha float32)
 //go:noescape
 func siluNEON(x *float32, n int, alpha float32)
 
+// quantizeRowNEON computes dst = saturate(round(src/scale)+zero) of n vectors of 16 floats.
+//
+//go:noescape
+func quantizeRowNEON(dst *byte, src *float32, n int, scale float32, zero int32)
+
+// quantizePixelsNEON is quantizeRow for n groups of 16 pixels of at most 4 channels. Channels of src are plane bytes apart. Pixels of dst have 4 bytes.
+//
+//go:noescape
+func quantizePixelsNEON(dst *byte, src *float32, plane, channels, n int, scale float32, zero int32)
+
+// dequantizeRowNEON computes dst = scale·(src−zero) of n vectors of 16 bytes.
+//
+//go:noescape
+func dequantizeRowNEON(dst *float32, src *byte, n int, scale float32, zero int32)
+
+// rangeRowNEON lowers bounds[0] and raises bounds[1] to the bounds of n vectors of 16 floats. With NaN both become NaN.
+//
+//go:noescape
+func rangeRowNEON(bounds, x *float32, n int)
+
+// addBytesNEON computes the sums of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.
+//
+//go:noescape
+func addBytesNEON(dst, a, b *byte, n, bStep int, p *ByteBinary)
+
+// mulBytesNEON computes the products of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.
+//
+//go:noescape
+func mulBytesNEON(dst, a, b *byte, n, bStep int, p *ByteBinary)
+
+// maxBytesNEON writes the maxima of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.
+//
+//go:noescape
+func maxBytesNEON(dst, src *byte, n, pix, rows, rowStride, cols, colStride int)
+
+// averageBytesNEON writes the averages of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.
+//
+//go:noescape
+func averageBytesNEON(dst, src *byte, n, pix, rows, rowStride, cols, colStride int, p *ByteAverage)
+
+// affineBytesNEON computes arithmetic on floats between bytes for n pixels of 16 channels. See kernel integer.Affine.
+//
+//go:noescape
+func affineBytesNEON(dst, src *byte, n int, scale, shift *float32, p *ByteAffine)
+
 // winogradIn2NEON transforms n tiles of 4×4 pixels, 2 pixels apart, to positions posStride bytes apart.
 //
 //go:noescape
@@ -133,3 +178,78 @@ func winogradIn6NEON(in, out *float32, rowStride, posStride, n int)
 //
 //go:noescape
 func winogradOut6NEON(a *WinogradOut)
+
+// intBlock32NEONDOT computes a.Pixels pixels by 32 output channels, 16 input channels per step.
+//
+//go:noescape
+func intBlock32NEONDOT(a *IntTile)
+
+// intPixel32NEONDOT computes a.Pixels pixels by 32 output channels, 4 input channels per step.
+//
+//go:noescape
+func intPixel32NEONDOT(a *IntTile)
+
+// intBlock32NEON computes a.Pixels pixels by 32 output channels, 16 input channels per step.
+//
+//go:noescape
+func intBlock32NEON(a *IntTile)
+
+// intPixel32NEON computes a.Pixels pixels by 32 output channels, 4 input channels per step.
+//
+//go:noescape
+func intPixel32NEON(a *IntTile)
+
+// intProduct32NEON computes the sums of a.Pixels pixels by 32 output channels, 16 words per step.
+//
+//go:noescape
+func intProduct32NEON(a *IntTile)
+
+// intBlock16NEONDOT computes a.Pixels pixels by 16 output channels, 16 input channels per step.
+//
+//go:noescape
+func intBlock16NEONDOT(a *IntTile)
+
+// intPixel16NEONDOT computes a.Pixels pixels by 16 output channels, 4 input channels per step.
+//
+//go:noescape
+func intPixel16NEONDOT(a *IntTile)
+
+// intBlock16NEON computes a.Pixels pixels by 16 output channels, 16 input channels per step.
+//
+//go:noescape
+func intBlock16NEON(a *IntTile)
+
+// intPixel16NEON computes a.Pixels pixels by 16 output channels, 4 input channels per step.
+//
+//go:noescape
+func intPixel16NEON(a *IntTile)
+
+// intProduct16NEON computes the sums of a.Pixels pixels by 16 output channels, 16 words per step.
+//
+//go:noescape
+func intProduct16NEON(a *IntTile)
+
+// intDepthwiseRowNEON computes a.Pixels pixels of 16 channels, one filter per channel.
+//
+//go:noescape
+func intDepthwiseRowNEON(a *IntDepthwise)
+
+// intFloatRowNEON replaces n pixels of 16 sums by float32(sum)·multiplier+shift between lo and hi.
+//
+//go:noescape
+func intFloatRowNEON(x *float32, n int, multiplier, shift *float32, lo, hi float32)
+
+// intTilesInNEON transforms n tiles of 6×6 pixels, 4 pixels apart, to positions pos bytes apart. scratch has 6·(4n+2)·16 words.
+//
+//go:noescape
+func intTilesInNEON(in *uint8, out *int16, row, pos, n int, scratch *int16)
+
+// intTilesOutNEON transforms a.Tiles tiles of 6×6 positions to 4×4 pixels.
+//
+//go:noescape
+func intTilesOutNEON(a *IntTransformOut)
+
+// intFiltersNEON transforms the 3×3 filters s8 [9][4][width][4] of 16 input channels to positions s16 [8][width][2], pos bytes apart. width is 16 or 32.
+//
+//go:noescape
+func intFiltersNEON(w *int8, dst *int16, width, pos int)

@@ -59,6 +59,36 @@ func leakyReluAVX512(x *float32, n int, alpha float32)
 //go:noescape
 func siluAVX512(x *float32, n int, alpha float32)
 
+// quantizeRowAVX512 computes dst = saturate(round(src/scale)+zero) of n vectors of 16 floats.
+//
+//go:noescape
+func quantizeRowAVX512(dst *byte, src *float32, n int, scale float32, zero int32)
+
+// quantizePixelsAVX512 is quantizeRow for n groups of 16 pixels of at most 4 channels. Channels of src are plane bytes apart. Pixels of dst have 4 bytes.
+//
+//go:noescape
+func quantizePixelsAVX512(dst *byte, src *float32, plane int, channels int, n int, scale float32, zero int32)
+
+// dequantizeRowAVX512 computes dst = scale·(src−zero) of n vectors of 16 bytes.
+//
+//go:noescape
+func dequantizeRowAVX512(dst *float32, src *byte, n int, scale float32, zero int32)
+
+// addBytesAVX512 computes the sums of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.
+//
+//go:noescape
+func addBytesAVX512(dst *byte, a *byte, b *byte, n int, bStep int, p *ByteBinary)
+
+// mulBytesAVX512 computes the products of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.
+//
+//go:noescape
+func mulBytesAVX512(dst *byte, a *byte, b *byte, n int, bStep int, p *ByteBinary)
+
+// affineBytesAVX512 computes arithmetic on floats between bytes for n pixels of 16 channels. See kernel integer.Affine.
+//
+//go:noescape
+func affineBytesAVX512(dst *byte, src *byte, n int, scale *float32, shift *float32, p *ByteAffine)
+
 // affineAVX2 computes dst = min(max(src·scale+shift, lo), hi) over n pixels of 16 channels.
 //
 //go:noescape
@@ -114,6 +144,41 @@ func leakyReluAVX2(x *float32, n int, alpha float32)
 //go:noescape
 func siluAVX2(x *float32, n int, alpha float32)
 
+// quantizeRowAVX2 computes dst = saturate(round(src/scale)+zero) of n vectors of 16 floats.
+//
+//go:noescape
+func quantizeRowAVX2(dst *byte, src *float32, n int, scale float32, zero int32)
+
+// quantizePixelsAVX2 is quantizeRow for n groups of 16 pixels of at most 4 channels. Channels of src are plane bytes apart. Pixels of dst have 4 bytes.
+//
+//go:noescape
+func quantizePixelsAVX2(dst *byte, src *float32, plane int, channels int, n int, scale float32, zero int32)
+
+// dequantizeRowAVX2 computes dst = scale·(src−zero) of n vectors of 16 bytes.
+//
+//go:noescape
+func dequantizeRowAVX2(dst *float32, src *byte, n int, scale float32, zero int32)
+
+// rangeRowAVX2 lowers bounds[0] and raises bounds[1] to the bounds of n vectors of 16 floats. With NaN both become NaN.
+//
+//go:noescape
+func rangeRowAVX2(bounds *float32, x *float32, n int)
+
+// addBytesAVX2 computes the sums of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.
+//
+//go:noescape
+func addBytesAVX2(dst *byte, a *byte, b *byte, n int, bStep int, p *ByteBinary)
+
+// mulBytesAVX2 computes the products of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.
+//
+//go:noescape
+func mulBytesAVX2(dst *byte, a *byte, b *byte, n int, bStep int, p *ByteBinary)
+
+// affineBytesAVX2 computes arithmetic on floats between bytes for n pixels of 16 channels. See kernel integer.Affine.
+//
+//go:noescape
+func affineBytesAVX2(dst *byte, src *byte, n int, scale *float32, shift *float32, p *ByteAffine)
+
 // interleave3AVX512 writes a[0], b[0], c[0], a[1], … to dst, for n vectors of 16 floats of each source.
 //
 //go:noescape
@@ -143,3 +208,18 @@ func transposeAVX2(dst *float32, src *float32, dstRow int, srcRow int, dstStep i
 //
 //go:noescape
 func softmaxAVX2(dst *float32, src *float32, n int, rows int)
+
+// maxBytesAVX2 writes the maxima of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.
+//
+//go:noescape
+func maxBytesAVX2(dst *byte, src *byte, n int, pix int, rows int, rowStride int, cols int, colStride int)
+
+// averageBytesAVX2 writes the averages of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.
+//
+//go:noescape
+func averageBytesAVX2(dst *byte, src *byte, n int, pix int, rows int, rowStride int, cols int, colStride int, p *ByteAverage)
+
+// lookupBytesAVX512 replaces each byte of n vectors of 64 bytes by that of a table of 256 bytes.
+//
+//go:noescape
+func lookupBytesAVX512(dst *byte, src *byte, n int, table *byte)

@@ -2,6 +2,7 @@ package plain
 
 import (
 	"math"
+	"slices"
 
 	"modelc/runtime/kernel"
 )
@@ -57,6 +58,15 @@ type LRN[T kernel.Number] struct {
 	Alpha, Beta, Bias float64
 }
 
+// Check declares the memory of the step.
+func (k *MatMul[T]) Check(v *kernel.Verifier) {
+	axes(v, k.Lead)
+	v.Positive("extents", k.M, k.N)
+	strided(v, "A", k.A, size[T](), 0, append(slices.Clone(k.Lead), k.M, k.K), append(slices.Clone(k.ALead), k.ARow, 1), false)
+	strided(v, "B", k.B, size[T](), 0, append(slices.Clone(k.Lead), k.K, k.N), append(slices.Clone(k.BLead), k.BRow, 1), false)
+	v.Write("Dst", k.Dst, size[T](), kernel.Product(append(slices.Clone(k.Lead), k.M, k.N)...))
+}
+
 // ScratchBytes is zero.
 func (k *MatMul[T]) ScratchBytes() int { return 0 }
 
@@ -82,7 +92,7 @@ func (k *MatMul[T]) Part(c *kernel.Context, i, worker int) {
 		at += x * k.ALead[ax]
 		bt += x * k.BLead[ax]
 	}
-	clear(dst)
+	kernel.Zero(dst)
 	for p := range k.K {
 		v := a[at+p]
 		for j, w := range b[bt+p*k.BRow:][:k.N] {
@@ -117,12 +127,73 @@ func (w *window) tap(pos, t int) (in int, ok bool) {
 	return in, true
 }
 
+// checkWindows checks windows over an operand, whose extents are in. It returns the
+// products of the extents.
+func checkWindows(v *kernel.Verifier, in, out, taps, strides, pads, dilations []int) (ins, outs, all int) {
+	extents(v, in...)
+	rank := len(in)
+	v.Require(len(out) == rank && len(taps) == rank && len(strides) == rank && len(pads) == rank && len(dilations) == rank, "the windows have different numbers of axes")
+	if v.Failed() {
+		return 0, 0, 0
+	}
+	for i := range in {
+		v.Window(out[i], strides[i], taps[i], dilations[i], pads[i])
+	}
+	n, m, t := kernel.Product(in...), kernel.Product(out...), kernel.Product(taps...)
+	v.Require(max(n, m, t) <= kernel.MaxExtent, "the windows are too large")
+	if v.Failed() {
+		return 0, 0, 0
+	}
+	return int(n), int(m), int(t)
+}
+
+// row is like tap, for the row of the input that the tap reads for a row of positions,
+// starting at pos, along the last axis. in is the index of the first element of the row.
+func (w *window) row(pos, t int) (in int, ok bool) {
+	last := w.rank - 1
+	v := window{last, w.in, w.out, w.kernel, w.strides, w.pads, w.dilations}
+	in, ok = v.tap(pos/w.out[last], t/w.kernel[last])
+	return in * w.in[last], ok
+}
+
+// padded returns the number of taps of the window at pos that lie inside the padded
+// input, with endPads at its ends.
+func (w *window) padded(pos int, endPads []int) int {
+	n := 1
+	for i := w.rank - 1; i >= 0; i-- {
+		x := pos % w.out[i]
+		pos /= w.out[i]
+		n *= kernel.Counted(x*w.strides[i]-w.pads[i], w.kernel[i], w.dilations[i], w.in[i]+endPads[i])
+	}
+	return n
+}
+
 func product(s []int) int {
 	n := 1
 	for _, d := range s {
 		n *= d
 	}
 	return n
+}
+
+// Check declares the memory of the step.
+func (k *Conv[T]) Check(v *kernel.Verifier) {
+	ins, outs, taps := checkWindows(v, k.In, k.Out, k.Kernel, k.Strides, k.Pads, k.Dilations)
+	v.Positive("channels", k.N, k.M, k.Groups)
+	extents(v, k.C)
+	if v.Failed() {
+		return
+	}
+	v.Require(k.C%k.Groups == 0 && k.M%k.Groups == 0, "the groups do not divide the channels")
+	v.Read("Src", k.Src, size[T](), kernel.Product(k.N, k.C, ins))
+	v.Write("Dst", k.Dst, size[T](), kernel.Product(k.N, k.M, outs))
+	v.Read("W", k.W, size[T](), kernel.Product(k.M, k.C/k.Groups, taps))
+	optional(v, "Bias", k.Bias, size[T](), int64(k.M))
+	optional(v, "Residual", k.Residual, size[T](), kernel.Product(k.N, k.M, outs))
+	optional(v, "Scale", k.Scale, size[T](), int64(k.C))
+	optional(v, "Shift", k.Shift, size[T](), int64(k.C))
+	v.Act(k.Pre.Fn)
+	v.Act(k.Act.Fn)
 }
 
 // ScratchBytes is zero.
@@ -171,6 +242,21 @@ func (k *Conv[T]) Part(c *kernel.Context, i, worker int) {
 	}
 }
 
+// Check declares the memory of the step.
+func (k *ConvTranspose[T]) Check(v *kernel.Verifier) {
+	outs, ins, taps := checkWindows(v, k.Out, k.In, k.Kernel, k.Strides, k.Pads, k.Dilations)
+	v.Positive("channels", k.N, k.C, k.M, k.Groups)
+	if v.Failed() {
+		return
+	}
+	v.Require(k.C%k.Groups == 0 && k.M%k.Groups == 0, "the groups do not divide the channels")
+	v.Read("Src", k.Src, size[T](), kernel.Product(k.N, k.C, ins))
+	v.Write("Dst", k.Dst, size[T](), kernel.Product(k.N, k.M, outs))
+	v.Read("W", k.W, size[T](), kernel.Product(k.C, k.M/k.Groups, taps))
+	optional(v, "Bias", k.Bias, size[T](), int64(k.M))
+	v.Act(k.Act.Fn)
+}
+
 // ScratchBytes is zero.
 func (k *ConvTranspose[T]) ScratchBytes() int { return 0 }
 
@@ -211,6 +297,28 @@ func (k *ConvTranspose[T]) Part(c *kernel.Context, i, worker int) {
 	}
 	for o, v := range dst {
 		dst[o] = T(kernel.Eval(k.Act.Fn, float64(v), float64(k.Act.Alpha), float64(k.Act.Beta)))
+	}
+}
+
+// Check declares the memory of the step.
+func (k *Pool[T]) Check(v *kernel.Verifier) {
+	ins, outs, _ := checkWindows(v, k.In, k.Out, k.Kernel, k.Strides, k.Pads, k.Dilations)
+	v.Positive("channels", k.N, k.C)
+	v.Read("Src", k.Src, size[T](), kernel.Product(k.N, k.C, ins))
+	v.Write("Dst", k.Dst, size[T](), kernel.Product(k.N, k.C, outs))
+	if k.Indices.Len != 0 {
+		v.Write("Indices", k.Indices, 8, kernel.Product(k.N, k.C, outs))
+	}
+	optional(v, "Scale", k.Scale, size[T](), int64(k.C))
+	optional(v, "Shift", k.Shift, size[T](), int64(k.C))
+	v.Act(k.Pre.Fn)
+	v.Require(len(k.EndPads) == len(k.In), "the windows have different numbers of axes")
+	if v.Failed() {
+		return
+	}
+	for i, p := range k.EndPads {
+		v.Window(1, 1, 1, 1, p)
+		v.Require((k.Kernel[i]-1)*k.Dilations[i] < k.In[i]+k.Pads[i]+p+k.Strides[i], "a window is larger than the padded operand")
 	}
 }
 
@@ -268,7 +376,7 @@ func (k *Pool[T]) Part(c *kernel.Context, i, worker int) {
 			}
 		case 1:
 			if k.CountPad {
-				count = k.padded(pos)
+				count = win.padded(pos, k.EndPads)
 			}
 			dst[o] = T(sum / float64(count))
 		case 2:
@@ -289,16 +397,11 @@ func (k *Pool[T]) flat(at int) int {
 	return plane*h*w + x*h + y
 }
 
-// padded returns the number of taps of the window at pos that lie inside the padded
-// input.
-func (k *Pool[T]) padded(pos int) int {
-	n := 1
-	for i := len(k.Out) - 1; i >= 0; i-- {
-		x := pos % k.Out[i]
-		pos /= k.Out[i]
-		n *= kernel.Counted(x*k.Strides[i]-k.Pads[i], k.Kernel[i], k.Dilations[i], k.In[i]+k.EndPads[i])
-	}
-	return n
+// Check declares the memory of the step.
+func (k *LRN[T]) Check(v *kernel.Verifier) {
+	v.Positive("extents", k.N, k.C, k.Inner, k.Size)
+	v.Read("Src", k.Src, size[T](), kernel.Product(k.N, k.C, k.Inner))
+	v.Write("Dst", k.Dst, size[T](), kernel.Product(k.N, k.C, k.Inner))
 }
 
 // ScratchBytes is zero.

@@ -40,6 +40,17 @@ type Pad[T kernel.Number] struct {
 	Value    T
 }
 
+// Check declares the memory of the step.
+func (k *StridedCopy[T]) Check(v *kernel.Verifier) {
+	if len(k.Shape) == 1 && k.Shape[0] == 0 {
+		v.Require(k.SrcStart == 0 && k.DstStart == 0 && len(k.SrcStride) == 1 && len(k.DstStride) == 1, "a copy of nothing has a start")
+		return
+	}
+	axes(v, k.Shape)
+	strided(v, "Src", k.Src, size[T](), k.SrcStart, k.Shape, k.SrcStride, false)
+	strided(v, "Dst", k.Dst, size[T](), k.DstStart, k.Shape, k.DstStride, true)
+}
+
 // ScratchBytes is zero.
 func (k *StridedCopy[T]) ScratchBytes() int { return 0 }
 
@@ -54,7 +65,7 @@ func (k *StridedCopy[T]) Run(c *kernel.Context) {
 		s, d := w.off[0], w.off[1]
 		switch {
 		case ss == 1 && ds == 1:
-			copy(dst[d:d+n], src[s:s+n])
+			kernel.Move(dst[d:d+n], src[s:s+n])
 		default:
 			for i := range n {
 				dst[d+i*ds] = src[s+i*ss]
@@ -66,6 +77,14 @@ func (k *StridedCopy[T]) Run(c *kernel.Context) {
 	}
 }
 
+// Check declares the memory of the step.
+func (k *Gather[T, I]) Check(v *kernel.Verifier) {
+	v.Positive("extents", k.Outer, k.Axis, k.Inner)
+	v.Read("Src", k.Src, size[T](), kernel.Product(k.Outer, k.Axis, k.Inner))
+	v.Read("Indices", k.Indices, size[I](), int64(k.Indices.Len))
+	v.Write("Dst", k.Dst, size[T](), kernel.Product(k.Outer, k.Indices.Len, k.Inner))
+}
+
 // ScratchBytes is zero.
 func (k *Gather[T, I]) ScratchBytes() int { return 0 }
 
@@ -74,14 +93,22 @@ func (k *Gather[T, I]) Run(c *kernel.Context) {
 	src, idx, dst := kernel.View[T](c, k.Src), kernel.View[I](c, k.Indices), kernel.View[T](c, k.Dst)
 	for o := range k.Outer {
 		for j, ix := range idx {
-			at := int(ix)
-			if at < 0 {
-				at += k.Axis
+			wide := int64(ix) // int may have 32 bits
+			if wide < 0 {
+				wide += int64(k.Axis)
 			}
-			at = min(max(at, 0), k.Axis-1)
-			copy(dst[(o*len(idx)+j)*k.Inner:][:k.Inner], src[(o*k.Axis+at)*k.Inner:])
+			at := int(min(max(wide, 0), int64(k.Axis)-1))
+			kernel.Move(dst[(o*len(idx)+j)*k.Inner:][:k.Inner], src[(o*k.Axis+at)*k.Inner:][:k.Inner])
 		}
 	}
+}
+
+// Check declares the memory of the step.
+func (k *Resize[T]) Check(v *kernel.Verifier) {
+	v.Positive("extents", k.Outer, k.In, k.Out, k.Inner)
+	v.Read("Src", k.Src, size[T](), kernel.Product(k.Outer, k.In, k.Inner))
+	v.Write("Dst", k.Dst, size[T](), kernel.Product(k.Outer, k.Out, k.Inner))
+	v.Table("Index", k.Index, k.Weight, k.Out, k.Taps, k.In)
 }
 
 // ScratchBytes is zero.
@@ -110,6 +137,26 @@ func (k *Resize[T]) Run(c *kernel.Context) {
 			}
 		}
 	}
+}
+
+// Check declares the memory of the step.
+func (k *Pad[T]) Check(v *kernel.Verifier) {
+	v.Require(len(k.Index) <= maxAxes && len(k.Index) <= len(k.InShape), "there are too many axes")
+	if v.Failed() {
+		return
+	}
+	in := k.InShape[:len(k.Index)]
+	extents(v, in...)
+	for a, index := range k.Index {
+		v.Require(len(index) > 0, "a table is empty")
+		v.Indices("Index", index, -1, in[a])
+	}
+	n := kernel.Product(in...)
+	if len(in) == 0 {
+		n = int64(min(k.Src.Len, k.Dst.Len))
+	}
+	v.Read("Src", k.Src, size[T](), n)
+	v.Write("Dst", k.Dst, size[T](), int64(k.Dst.Len))
 }
 
 // ScratchBytes is zero.

@@ -59,6 +59,13 @@ type Cast[From, To kernel.Number] struct {
 	ToBool   bool
 }
 
+// Check declares the memory of the step.
+func (k *Unary[T]) Check(v *kernel.Verifier) {
+	v.Read("Src", k.Src, size[T](), int64(k.Src.Len))
+	v.Write("Dst", k.Dst, size[T](), int64(k.Src.Len))
+	v.Act(k.Fn)
+}
+
 // ScratchBytes is zero.
 func (k *Unary[T]) ScratchBytes() int { return 0 }
 
@@ -90,6 +97,13 @@ func (k *Unary[T]) Part(c *kernel.Context, i, worker int) {
 			dst[i] = T(kernel.Eval(k.Fn, float64(v), k.Alpha, k.Beta))
 		}
 	}
+}
+
+// Check declares the memory of the step.
+func (k *Test[T]) Check(v *kernel.Verifier) {
+	v.Read("Src", k.Src, size[T](), int64(k.Src.Len))
+	v.Write("Dst", k.Dst, 1, int64(k.Src.Len))
+	v.Act(k.Fn)
 }
 
 // ScratchBytes is zero.
@@ -124,6 +138,16 @@ func compare[T kernel.Number](fn kernel.BinaryFn, a, b T) bool {
 		return (a != 0) != (b != 0)
 	}
 	panic("runtime: comparison out of range")
+}
+
+// Check declares the memory of the step.
+func (k *Binary[T]) Check(v *kernel.Verifier) {
+	axes(v, k.Shape)
+	strided(v, "A", k.A, size[T](), 0, k.Shape, k.AStride, false)
+	strided(v, "B", k.B, size[T](), 0, k.Shape, k.BStride, false)
+	v.Require(last(k.AStride) >= 0 && last(k.BStride) >= 0, "a stride is negative")
+	v.Write("Dst", k.Dst, size[T](), kernel.Product(k.Shape...))
+	v.Act(k.Act.Fn)
 }
 
 // ScratchBytes is zero.
@@ -169,6 +193,15 @@ func (k *Binary[T]) Run(c *kernel.Context) {
 	}
 }
 
+// Check declares the memory of the step.
+func (k *Compare[T]) Check(v *kernel.Verifier) {
+	axes(v, k.Shape)
+	strided(v, "A", k.A, size[T](), 0, k.Shape, k.AStride, false)
+	strided(v, "B", k.B, size[T](), 0, k.Shape, k.BStride, false)
+	v.Write("Dst", k.Dst, 1, int64(k.Dst.Len))
+	v.Require(k.Fn >= kernel.BinEqual && k.Fn <= kernel.BinXor, "there is no such comparison")
+}
+
 // ScratchBytes is zero.
 func (k *Compare[T]) ScratchBytes() int { return 0 }
 
@@ -186,6 +219,14 @@ func (k *Compare[T]) Run(c *kernel.Context) {
 	}
 }
 
+// Check declares the memory of the step.
+func (k *Pow[T, E]) Check(v *kernel.Verifier) {
+	axes(v, k.Shape)
+	strided(v, "A", k.A, size[T](), 0, k.Shape, k.AStride, false)
+	strided(v, "B", k.B, size[E](), 0, k.Shape, k.BStride, false)
+	v.Write("Dst", k.Dst, size[T](), int64(k.Dst.Len))
+}
+
 // ScratchBytes is zero.
 func (k *Pow[T, E]) ScratchBytes() int { return 0 }
 
@@ -198,6 +239,15 @@ func (k *Pow[T, E]) Run(c *kernel.Context) {
 		dst[d] = kernel.Power(x[w.off[0]], y[w.off[1]])
 		w.next(&strides)
 	}
+}
+
+// Check declares the memory of the step.
+func (k *Where[T]) Check(v *kernel.Verifier) {
+	axes(v, k.Shape)
+	strided(v, "Cond", k.Cond, 1, 0, k.Shape, k.CondStride, false)
+	strided(v, "A", k.A, size[T](), 0, k.Shape, k.AStride, false)
+	strided(v, "B", k.B, size[T](), 0, k.Shape, k.BStride, false)
+	v.Write("Dst", k.Dst, size[T](), int64(k.Dst.Len))
 }
 
 // ScratchBytes is zero.
@@ -216,6 +266,12 @@ func (k *Where[T]) Run(c *kernel.Context) {
 		}
 		w.next(&strides)
 	}
+}
+
+// Check declares the memory of the step.
+func (k *Cast[From, To]) Check(v *kernel.Verifier) {
+	v.Read("Src", k.Src, size[From](), int64(k.Src.Len))
+	v.Write("Dst", k.Dst, size[To](), int64(k.Src.Len))
 }
 
 // ScratchBytes is zero.

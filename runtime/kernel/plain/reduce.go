@@ -2,6 +2,7 @@ package plain
 
 import (
 	"math"
+	"slices"
 
 	"modelc/runtime/kernel"
 )
@@ -61,6 +62,17 @@ type Normalize[T kernel.Number] struct {
 	Epsilon                 float64
 }
 
+// Check declares the memory of the step.
+func (k *Reduce[T]) Check(v *kernel.Verifier) {
+	axes(v, k.Shape)
+	axes(v, k.RedShape)
+	// The elements of a reduction are indexed from its first one.
+	first, _ := span(v, 0, k.RedShape, k.RedStride)
+	v.Require(first >= 0, "a stride of the reduced axes is negative")
+	strided(v, "Src", k.Src, size[T](), 0, slices.Concat(k.Shape, k.RedShape), slices.Concat(k.SrcStride, k.RedStride), false)
+	v.Write("Dst", k.Dst, size[T](), int64(k.Dst.Len))
+}
+
 // ScratchBytes is zero.
 func (k *Reduce[T]) ScratchBytes() int { return 0 }
 
@@ -85,7 +97,8 @@ func reduce[T kernel.Number](fn ReduceFn, src []T, shape []int, strides *[4][]in
 	w := walk{shape: shape}
 	top := src[0]
 	sum := 0.0
-	whole := T(0) // integers sum exactly
+	whole := T(0)    // integers sum exactly
+	wide := int64(0) // the sum of integers for their mean, which T may not hold
 	prod := T(1)
 	for range n {
 		v := src[w.off[0]]
@@ -140,15 +153,19 @@ func reduce[T kernel.Number](fn ReduceFn, src []T, shape []int, strides *[4][]in
 		default:
 			sum += v
 			whole += src[w.off[0]]
+			wide += int64(src[w.off[0]])
 		}
 		w.next(strides)
 	}
 	switch fn {
 	case RedMean:
-		if !kernel.IsFloat[T]() {
-			return whole / T(n)
+		switch {
+		case kernel.IsFloat[T]():
+			return T(sum / float64(n))
+		case size[T]() < 8:
+			return T(wide / int64(n))
 		}
-		return T(sum / float64(n))
+		return whole / T(n)
 	case RedL2:
 		return T(math.Sqrt(sum))
 	case RedLogSum:
@@ -160,6 +177,13 @@ func reduce[T kernel.Number](fn ReduceFn, src []T, shape []int, strides *[4][]in
 		return whole
 	}
 	return T(sum)
+}
+
+// Check declares the memory of the step.
+func (k *ArgReduce[T]) Check(v *kernel.Verifier) {
+	v.Positive("extents", k.Outer, k.Axis, k.Inner)
+	v.Read("Src", k.Src, size[T](), kernel.Product(k.Outer, k.Axis, k.Inner))
+	v.Write("Dst", k.Dst, 8, kernel.Product(k.Outer, k.Inner))
 }
 
 // ScratchBytes is zero.
@@ -181,6 +205,13 @@ func (k *ArgReduce[T]) Run(c *kernel.Context) {
 			dst[o*k.Inner+i] = int64(best)
 		}
 	}
+}
+
+// Check declares the memory of the step.
+func (k *Softmax[T]) Check(v *kernel.Verifier) {
+	v.Positive("extents", k.Outer, k.Axis, k.Inner)
+	v.Read("Src", k.Src, size[T](), kernel.Product(k.Outer, k.Axis, k.Inner))
+	v.Write("Dst", k.Dst, size[T](), kernel.Product(k.Outer, k.Axis, k.Inner))
 }
 
 // ScratchBytes is zero.
@@ -218,6 +249,23 @@ func (k *Softmax[T]) Part(c *kernel.Context, o, worker int) {
 		for x := range k.Axis {
 			dst[at+x*k.Inner] = T(float64(dst[at+x*k.Inner]) / sum)
 		}
+	}
+}
+
+// Check declares the memory of the step.
+func (k *Normalize[T]) Check(v *kernel.Verifier) {
+	axes(v, k.Shape)
+	axes(v, k.RedShape)
+	all := slices.Concat(k.Shape, k.RedShape)
+	v.Require(len(k.Shape) == len(k.SrcStride), "the extents and the strides have different numbers of axes")
+	strides := slices.Concat(k.SrcStride, k.RedStride)
+	strided(v, "Src", k.Src, size[T](), 0, all, strides, false)
+	strided(v, "Dst", k.Dst, size[T](), 0, all, strides, true)
+	if k.Scale.Len != 0 {
+		strided(v, "Scale", k.Scale, size[T](), 0, all, k.ScaleStride, false)
+	}
+	if k.Bias.Len != 0 {
+		strided(v, "Bias", k.Bias, size[T](), 0, all, k.BiasStride, false)
 	}
 }
 

@@ -38,6 +38,18 @@ type sampleTaps struct {
 	weight [4]float64
 }
 
+// Check declares the memory of the step.
+func (k *GridSample[T]) Check(v *kernel.Verifier) {
+	v.Positive("extents", k.N, k.C)
+	axes(v, k.In)
+	axes(v, k.Out)
+	ins, outs := kernel.Product(k.In...), kernel.Product(k.Out...)
+	v.Require(len(k.In) == len(k.Out) && ins <= kernel.MaxExtent && outs <= kernel.MaxExtent, "the images are too large, or have different numbers of axes")
+	v.Read("Src", k.Src, size[T](), kernel.Product(k.N, k.C, int(ins)))
+	v.Read("Grid", k.Grid, size[T](), kernel.Product(k.N, len(k.In), int(outs)))
+	v.Write("Dst", k.Dst, size[T](), kernel.Product(k.N, k.C, int(outs)))
+}
+
 // ScratchBytes is zero.
 func (k *GridSample[T]) ScratchBytes() int { return 0 }
 

@@ -63,6 +63,16 @@ func heapify(heap []int32, before func(a, b int32) bool) {
 	}
 }
 
+// Check declares the memory of the step.
+func (k *TopK[T]) Check(v *kernel.Verifier) {
+	v.Positive("extents", k.Outer, k.Axis, k.Inner)
+	v.Require(k.K >= 0 && k.K <= k.Axis, "K is more than the axis has")
+	v.Read("Src", k.Src, size[T](), kernel.Product(k.Outer, k.Axis, k.Inner))
+	v.Write("Values", k.Values, size[T](), kernel.Product(k.Outer, k.K, k.Inner))
+	v.Write("Indices", k.Indices, 8, kernel.Product(k.Outer, k.K, k.Inner))
+	v.Scratch(kernel.Product(k.K, 4))
+}
+
 // ScratchBytes is the size of a heap of K positions.
 func (k *TopK[T]) ScratchBytes() int { return k.K * 4 }
 
@@ -110,6 +120,16 @@ func (k *TopK[T]) Part(c *kernel.Context, i, worker int) {
 		heap = heap[:n]
 		siftDown(heap, 0, worse)
 	}
+}
+
+// Check declares the memory of the step.
+func (k *NonMaxSuppression) Check(v *kernel.Verifier) {
+	extents(v, k.N, k.Classes, k.B)
+	v.Read("Boxes", k.Boxes, 4, kernel.Product(k.N, k.B, 4))
+	v.Read("Scores", k.Scores, 4, kernel.Product(k.N, k.Classes, k.B))
+	v.Write("Rows", k.Rows, 8, kernel.Product(k.N, k.Classes, k.PerClass, 3))
+	v.Write("Count", k.Count, 8, 1)
+	v.Scratch(kernel.Product(k.B, 4) + kernel.Product(k.PerClass, 16))
 }
 
 // ScratchBytes is the size of a heap of all boxes and of the corners of the selected
@@ -199,13 +219,20 @@ func (k *NonMaxSuppression) covered(picked []float32, x0, y0, x1, y1 float32) bo
 	return false
 }
 
+// Check declares the memory of the step.
+func (k *MaxUnpool[T]) Check(v *kernel.Verifier) {
+	v.Read("Indices", k.Indices, 8, int64(k.Indices.Len))
+	v.Read("Src", k.Src, size[T](), int64(k.Indices.Len))
+	v.Write("Dst", k.Dst, size[T](), int64(k.Dst.Len))
+}
+
 // ScratchBytes is zero.
 func (k *MaxUnpool[T]) ScratchBytes() int { return 0 }
 
 // Run computes the step.
 func (k *MaxUnpool[T]) Run(c *kernel.Context) {
 	src, idx, dst := kernel.View[T](c, k.Src), kernel.View[int64](c, k.Indices), kernel.View[T](c, k.Dst)
-	clear(dst)
+	kernel.Zero(dst)
 	for i, p := range idx {
 		if p >= 0 && p < int64(len(dst)) {
 			dst[p] = src[i]

@@ -1,0 +1,403 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+
+	"modelc/internal/kernelgen/abi"
+	"modelc/internal/kernelgen/x86"
+)
+
+// A tile of AVX-512 has at most 14 pixels by 32 channels: 28 accumulators, two vectors of
+// weights and two operands fill the 32 registers. The other instruction sets compute a
+// tile of at most 6 pixels in passes of 16 channels. Without VNNI, passes on bytes have 8
+// channels: a vector holds two sums for each of four channels, because the four words of
+// an operand are multiplied together.
+
+// tiles writes the tile kernels of an instruction set.
+func tiles(isa x86.ISA) {
+	for _, width := range []int{32, 16} {
+		for _, k := range []kind{{"intBlock", 4, false}, {"intPixel", 1, false}, {"intProduct", 8, true}} {
+			k.kernel(isa, width)
+		}
+	}
+}
+
+// kind is a kind of steps: a step has the given number of rows of weights, which are s8
+// [width][4], or s16 [width][2] for words.
+type kind struct {
+	name  string
+	rows  int
+	words bool // x and the weights
+}
+
+// tile writes the code for p pixels. Each tile has separate labels.
+//
+// Registers: DI holds the arguments, SI the input block, DX the weights, R9 the input row,
+// R11 the input column, and AX, CX and R15 that of pixels 4, 8 and 12. R14 and R13 hold
+// the size of one and of three pixels. R8, R10 and R12 are counters of blocks, rows and
+// columns; that of parts is in memory. BX is the address of weights to prefetch. Without
+// AVX-512, R15 is the offset of the weights of a pass in a row of weights.
+type tile struct {
+	kind
+	x86.ISA
+	p, b, width int
+	sets        int  // the number of sets of accumulators
+	wide        bool // words that are widened weights: no VNNI, and bytes
+}
+
+func arg(off int) Mem { return Mem{Base: RDI, Disp: off} }
+
+func (k kind) kernel(isa x86.ISA, width int) {
+	t := tile{kind: k, ISA: isa, width: width, b: 1}
+	pixels := 14
+	switch isa.Name {
+	case x86.AVX512VNNI.Name:
+		t.b = width / 16
+	case x86.AVXVNNI.Name:
+		pixels, t.b = 6, 2
+	case x86.AVX2.Name:
+		pixels, t.b, t.wide = 6, 2, !k.words
+	}
+	isa.Function(fmt.Sprintf("%s%d", k.name, width), NOSPLIT)
+	Load(Param("a"), RDI)
+	MOVQ(arg(abi.IntPixels), RAX)
+	for p := pixels; p > 1; p-- { // 1 falls through
+		CMPQ(RAX, Imm(uint64(p)))
+		JEQ(LabelRef(fmt.Sprintf("p%d", p)))
+	}
+	for t.p = 1; t.p <= pixels; t.p++ {
+		t.sets = 1
+		if k.rows > 1 && isa.Name != x86.AVX2.Name {
+			// A dot product takes four cycles or more, so few accumulators would wait for
+			// one another.
+			t.sets = max(1, min(4, 8/(t.p*t.b)))
+		}
+		t.code()
+	}
+}
+
+func (t tile) label(s string) string { return fmt.Sprintf("p%d_%s", t.p, s) }
+
+// acc returns the accumulator of vector blk of pixel i.
+func (t tile) acc(blk, i int) VecPhysical { return t.Regs[blk*t.p+i] }
+
+// zmm reports whether one pass computes all channels.
+func (t tile) zmm() bool { return t.Bytes == 64 }
+
+// octets returns the number of groups of 8 channels of a pass.
+func (t tile) octets() int {
+	if t.wide {
+		return 1
+	}
+	return t.b
+}
+
+func (t tile) code() {
+	if t.p > 1 {
+		Label(fmt.Sprintf("p%d", t.p))
+	}
+	n := t.b * t.p
+	if t.zmm() {
+		MOVQ(arg(abi.IntStart), R15)
+		for blk := range t.b {
+			VMOVDQU32(Mem{Base: R15, Disp: 64 * blk}, t.acc(blk, 0))
+			for i := 1; i < t.p; i++ {
+				VMOVDQA32(t.acc(blk, 0), t.acc(blk, i))
+			}
+		}
+		for _, r := range t.Regs[n : n*t.sets] {
+			VPXORD(r, r, r)
+		}
+	} else {
+		XORL(R15L, R15L)
+		Label(t.label("pass"))
+		for _, r := range t.Regs[:n*t.sets] {
+			VPXOR(r, r, r)
+		}
+	}
+	MOVQ(arg(abi.IntW), RDX)
+	if !t.zmm() {
+		ADDQ(R15, RDX)
+	}
+	MOVQ(arg(abi.IntPix), R14)
+	LEAQ(Mem{Base: R14, Index: R14, Scale: 2}, R13)
+	MOVQ(arg(abi.IntParts), RBX)
+	MOVQ(RBX, arg(abi.IntLeft))
+	if t.prefetches() {
+		MOVQ(arg(abi.IntNext), RBX)
+	}
+	Label(t.label("part"))
+	MOVQ(arg(abi.IntIn), RSI)
+	MOVQ(arg(abi.IntBlocks), R8)
+	Label(t.label("block"))
+	MOVQ(RSI, R9)
+	MOVQ(arg(abi.IntRows), R10)
+	Label(t.label("row"))
+	MOVQ(R9, R11)
+	MOVQ(arg(abi.IntCols), R12)
+	Label(t.label("col"))
+	bases := []GPPhysical{R11, RAX, RCX, R15}
+	for i := 1; i*4 < t.p; i++ {
+		LEAQ(Mem{Base: bases[i-1], Index: R14, Scale: 4}, bases[i])
+	}
+	for c := range t.rows {
+		t.multiply(c, func(i, disp int) Mem {
+			m := Mem{Base: bases[i/4], Disp: disp}
+			switch i % 4 {
+			case 1:
+				m.Index, m.Scale = R14, 1
+			case 2:
+				m.Index, m.Scale = R14, 2
+			case 3:
+				m.Index, m.Scale = R13, 1
+			}
+			return m
+		})
+		if c == 1 && t.rows == 4 { // the last block may have only 8 channels
+			CMPQ(R8, arg(abi.IntHalf))
+			JEQ(LabelRef(t.label("step")))
+		}
+	}
+	if t.rows == 4 {
+		Label(t.label("step"))
+	}
+	if t.prefetches() {
+		t.prefetch()
+	}
+	ADDQ(U32(uint32(t.rows*t.width*4)), RDX)
+	ADDQ(arg(abi.IntColStride), R11)
+	DECQ(R12)
+	JNZ(LabelRef(t.label("col")))
+	ADDQ(arg(abi.IntRowStride), R9)
+	DECQ(R10)
+	JNZ(LabelRef(t.label("row")))
+	ADDQ(arg(abi.IntBlockStride), RSI)
+	DECQ(R8)
+	JNZ(LabelRef(t.label("block")))
+	DECQ(arg(abi.IntLeft))
+	JNZ(LabelRef(t.label("part")))
+	for s := t.sets; s > 1; s /= 2 {
+		for i := s / 2 * n; i < s*n; i++ {
+			add(t.Regs[i], t.Regs[i-s/2*n])
+		}
+	}
+	if t.zmm() {
+		t.finish512()
+		return
+	}
+	t.finish256()
+	ADDQ(Imm(uint64(t.octets()*32)), R15)
+	CMPQ(R15, Imm(uint64(t.width*4)))
+	JNE(LabelRef(t.label("pass")))
+	VZEROUPPER()
+	RET()
+}
+
+// prefetches reports whether the tile prefetches weights.
+func (t tile) prefetches() bool { return t.zmm() && t.rows > 1 }
+
+// prefetch requests nextStep bytes of the weights that later tiles read. The number of
+// cache lines depends on the number of tiles that share them.
+func (t tile) prefetch() {
+	line := func(i int) { PREFETCHT1(Mem{Base: RBX, Disp: 64 * i}) }
+	all := t.rows * t.width * 4 / 64 // that a step reads
+	some := max(2, all/4)
+	line(0)
+	for _, r := range [][2]int{{1, some}, {some, all}} {
+		CMPQ(arg(abi.IntNextStep), U32(uint32(64*r[0])))
+		JLE(LabelRef(t.label("asked")))
+		for i := r[0]; i < r[1]; i++ {
+			line(i)
+		}
+	}
+	Label(t.label("asked"))
+	ADDQ(arg(abi.IntNextStep), RBX)
+}
+
+func add(x, acc VecPhysical) { VPADDD(x, acc, acc) }
+
+// multiply adds the products of row c of the weights. pixel returns the address of a byte
+// of a pixel.
+func (t tile) multiply(c int, pixel func(i, disp int) Mem) {
+	set := c % t.sets * t.b * t.p
+	row := c * t.width * 4
+	opcode := byte(dotBytes)
+	if t.words {
+		opcode = dotWords
+	}
+	var weights []VecPhysical
+	for blk := range t.b {
+		w := t.Last(3 - blk)
+		if t.Name == x86.AVX2.Name {
+			w = t.Last(2 - blk)
+		}
+		weights = append(weights, w)
+		switch {
+		case t.zmm():
+			VMOVDQU32(Mem{Base: RDX, Disp: row + 64*blk}, w)
+		case t.wide:
+			VPMOVSXBW(Mem{Base: RDX, Disp: row + 16*blk}, w)
+		default:
+			VMOVDQU(Mem{Base: RDX, Disp: row + 32*blk}, w)
+		}
+	}
+	for i := range t.p {
+		if t.Name != x86.AVX2.Name {
+			x := t.Last(i % 2)
+			VPBROADCASTD(pixel(i, 4*c), x)
+			for blk, w := range weights {
+				dot(t.ISA, opcode, w, x, t.Regs[set+blk*t.p+i])
+			}
+			continue
+		}
+		x, y := t.Last(3), t.Last(0)
+		if t.wide {
+			VPBROADCASTQ(pixel(i, 8*c), x)
+		} else {
+			VPBROADCASTD(pixel(i, 4*c), x)
+		}
+		VPMADDWD(weights[0], x, y)
+		VPADDD(y, t.acc(0, i), t.acc(0, i))
+		VPMADDWD(weights[1], x, x)
+		VPADDD(x, t.acc(1, i), t.acc(1, i))
+	}
+}
+
+// finish512 requantises and stores, or stores the sums. Four pixels of 16 channels are
+// packed and stored together.
+func (t tile) finish512() {
+	MOVQ(arg(abi.IntOut), R11)
+	MOVQ(arg(abi.IntOutBlock), R9)
+	if !t.words {
+		MOVQ(arg(abi.IntMultiplier), R15)
+		TESTQ(R15, R15)
+		JZ(LabelRef(t.label("sums")))
+		q := loadRequantizer(t.ISA, RDI, abi.IntZero)
+		for blk := range t.b {
+			for i := 0; i < t.p; i += 4 {
+				group := make([]VecPhysical, min(4, t.p-i))
+				for j := range group {
+					group[j] = t.acc(blk, i+j)
+				}
+				q.scale(group, func(VecPhysical) Op { return Mem{Base: R15, Disp: 64 * blk} })
+				r := q.pack(group)
+				VPERMD(r, q.perm, r)
+				at := Mem{Base: R11, Disp: 16 * i}
+				switch len(group) {
+				case 4:
+					VMOVDQU32(r, at)
+				case 3:
+					MOVL(U32(0xfff), EAX)
+					KMOVW(EAX, K1)
+					VMOVDQU32(r, K1, at)
+				case 2:
+					VMOVDQU32(r.AsY(), at)
+				case 1:
+					VMOVDQU32(r.AsX(), at)
+				}
+			}
+			if blk < t.b-1 {
+				ADDQ(R9, R11)
+			}
+		}
+		VZEROUPPER()
+		RET()
+		Label(t.label("sums"))
+	}
+	for blk := range t.b {
+		for i := range t.p {
+			VMOVDQU32(t.acc(blk, i), Mem{Base: R11, Disp: 64 * i})
+		}
+		if blk < t.b-1 {
+			ADDQ(R9, R11)
+		}
+	}
+	VZEROUPPER()
+	RET()
+}
+
+// finish256 is finish512 for the channels of a pass.
+func (t tile) finish256() {
+	MOVQ(arg(abi.IntStart), RBX)
+	ADDQ(R15, RBX)
+	for i := range t.p {
+		if t.wide { // [c0 c0 c1 c1 c2 c2 c3 c3] and [c4 …]
+			VPHADDD(t.acc(1, i), t.acc(0, i), t.acc(0, i))
+			VPERMQ(Imm(0xd8), t.acc(0, i), t.acc(0, i))
+		}
+		for o := range t.octets() {
+			VPADDD(Mem{Base: RBX, Disp: 32 * o}, t.acc(o, i), t.acc(o, i))
+		}
+	}
+	MOVQ(arg(abi.IntOut), R11)
+	CMPQ(R15, Imm(64))
+	JLT(LabelRef(t.label("first")))
+	ADDQ(arg(abi.IntOutBlock), R11)
+	Label(t.label("first"))
+	if !t.words {
+		MOVQ(arg(abi.IntMultiplier), RBX)
+		TESTQ(RBX, RBX)
+		JZ(LabelRef(t.label("sums")))
+		ADDQ(R15, RBX)
+		if t.octets() == 1 {
+			TESTQ(U32(32), R15)
+			JZ(LabelRef(t.label("half")))
+			ADDQ(Imm(8), R11)
+			Label(t.label("half"))
+		}
+		q := loadRequantizer(t.ISA, RDI, abi.IntZero)
+		for i := 0; i < t.p; i += 4 / t.octets() {
+			var group []VecPhysical
+			for j := i; j < min(t.p, i+4/t.octets()); j++ {
+				for o := range t.octets() {
+					group = append(group, t.acc(o, j))
+				}
+			}
+			o := 0
+			q.scale(group, func(VecPhysical) Op { o++; return Mem{Base: RBX, Disp: (o - 1) % t.octets() * 32} })
+			r := q.pack(group)
+			VPERMD(r, q.perm, r)
+			at := Mem{Base: R11, Disp: 16 * i}
+			switch {
+			case t.octets() == 1:
+				store8(r.AsX(), len(group), R11, at.Disp)
+				if len(group) > 2 {
+					VEXTRACTI128(Imm(1), r, r.AsX())
+					store8(r.AsX(), len(group)-2, R11, at.Disp+32)
+				}
+			case len(group) == 4:
+				VMOVDQU(r, at)
+			default:
+				VMOVDQU(r.AsX(), at)
+			}
+		}
+		JMP(LabelRef(t.label("next")))
+		Label(t.label("sums"))
+	}
+	if t.octets() == 1 {
+		TESTQ(U32(32), R15)
+		JZ(LabelRef(t.label("even")))
+		ADDQ(Imm(32), R11)
+		Label(t.label("even"))
+	}
+	for i := range t.p {
+		for o := range t.octets() {
+			VMOVDQU(t.acc(o, i), Mem{Base: R11, Disp: 64*i + 32*o})
+		}
+	}
+	if !t.words {
+		Label(t.label("next"))
+	}
+}
+
+// store8 stores the halves of x, 16 bytes apart. n is their number, 1 or more.
+func store8(x Op, n int, base GPPhysical, disp int) {
+	VMOVQ(x, Mem{Base: base, Disp: disp})
+	if n > 1 {
+		VMOVHPS(x, Mem{Base: base, Disp: disp + 16})
+	}
+}

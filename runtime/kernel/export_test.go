@@ -1,0 +1,4 @@
+package kernel
+
+// SetScratch replaces the scratch memory of a worker.
+func (c *Context) SetScratch(worker int, b []byte) { c.scratch[worker] = b }

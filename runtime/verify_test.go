@@ -1,0 +1,96 @@
+package runtime
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"modelc/runtime/kernel"
+	"modelc/runtime/kernel/plain"
+)
+
+// twice returns a plan that copies its input to the arena and then to its output.
+func twice(n int) *Plan {
+	step := func(name string, src, dst kernel.Ref) Step {
+		return Step{name, &plain.StridedCopy[uint32]{Src: src, Dst: dst, Shape: []int{n}, SrcStride: []int{1}, DstStride: []int{1}}}
+	}
+	in, tmp, out := kernel.Ref{Space: kernel.IO, Len: n}, kernel.Ref{Len: n}, kernel.Ref{Space: kernel.IO + 1, Len: n}
+	return &Plan{ArenaBytes: 4 * n,
+		Inputs:  []Port{{Name: "x", Type: "u32", Shape: []int{n}, Bytes: 4 * n}},
+		Outputs: []Port{{Name: "y", Type: "u32", Shape: []int{n}, Bytes: 4 * n}},
+		Steps:   []Step{step("first", in, tmp), step("second", tmp, out)},
+	}
+}
+
+// NewModel refuses plans that would touch memory outside their operands, and says
+// which step would.
+func TestVerifyPlan(t *testing.T) {
+	second := func(p *Plan) *plain.StridedCopy[uint32] { return p.Steps[1].Kernel.(*plain.StridedCopy[uint32]) }
+	for _, c := range []struct {
+		name string
+		edit func(p *Plan)
+		want string // in the error, "" for none
+	}{
+		{"intact", func(p *Plan) {}, ""},
+		{"a small arena", func(p *Plan) { p.ArenaBytes-- }, `step "first" (*plain.StridedCopy[uint32]): Dst: 0:0+16, with elements of 4 bytes, is outside its memory of 63 bytes`},
+		{"a negative arena", func(p *Plan) { p.ArenaBytes = -1 }, "space 0 has -1 bytes"},
+		{"an offset", func(p *Plan) { second(p).Src.Off = 4 }, `step "second"`},
+		{"an odd offset", func(p *Plan) { second(p).Src.Off = 2 }, "outside its memory"},
+		{"a length", func(p *Plan) { second(p).Src.Len++ }, "outside its memory"},
+		{"a length that overflows", func(p *Plan) { second(p).Src.Len = math.MaxInt/4 + 1 }, "outside its memory"},
+		{"a negative length", func(p *Plan) { second(p).Src.Len = -1 }, "outside its memory"},
+		{"an extent", func(p *Plan) { second(p).Shape[0]++ }, "Src: elements 0 to 16 are outside its 16 elements"},
+		{"a stride", func(p *Plan) { second(p).SrcStride[0] = 2 }, "Src: elements 0 to 30"},
+		{"a stride that overflows", func(p *Plan) { second(p).SrcStride[0] = math.MinInt }, "outside its 16 elements"},
+		{"a missing stride", func(p *Plan) { second(p).SrcStride = nil }, "different numbers of axes"},
+		{"a write to the input", func(p *Plan) { second(p).Dst.Space = kernel.IO }, "Dst: the step must not write this memory"},
+		{"a read of weights that nothing prepares", func(p *Plan) { second(p).Src, p.PreparedBytes = kernel.Ref{Space: kernel.Prepared, Len: 16}, 64 }, "must not read"},
+		{"a space that does not exist", func(p *Plan) { second(p).Dst.Space = kernel.IO + 2 }, "no space 5"},
+		{"no kernel", func(p *Plan) { p.Steps[1].Kernel = nil }, `step "second" has no kernel`},
+		{"a load step that prepares nothing", func(p *Plan) { p.Load = p.Steps[:1] }, "does not prepare weights"},
+		{"the bytes of a port", func(p *Plan) { p.Outputs[0].Bytes = 1 }, `"y" has 1 bytes`},
+		{"many ports", func(p *Plan) {
+			for range 256 {
+				p.Outputs = append(p.Outputs, p.Outputs[0])
+			}
+		}, "too many"},
+	} {
+		p := twice(16)
+		c.edit(p)
+		err := p.Verify(nil)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: error %v, want %q", c.name, err, c.want)
+		}
+		if _, again := NewModel(p, nil); (again == nil) != (err == nil) {
+			t.Errorf("%s: NewModel: %v, Verify: %v", c.name, again, err)
+		}
+	}
+}
+
+// A session with another plan than that of its model cannot run if the plan is damaged
+// or for other weights.
+func TestVerifySession(t *testing.T) {
+	m, err := NewModel(twice(16), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged, other := twice(32), twice(32)
+	damaged.ArenaBytes = 64
+	other.WeightsBytes = 4
+	for _, c := range []struct {
+		plan *Plan
+		want string
+	}{{nil, ""}, {twice(32), ""}, {damaged, "outside its memory"}, {other, "other weights"}} {
+		s := m.NewSession(Options{Plan: c.plan, Threads: 1})
+		err := s.Begin()
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("error %v, want %q", err, c.want)
+		}
+		if err == nil {
+			s.End()
+		} else if s.Run() == nil || s.Bind(0, nil) == nil {
+			t.Errorf("Run and Bind: no error, want %q", c.want)
+		}
+		s.Close()
+	}
+}
