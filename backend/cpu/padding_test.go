@@ -19,6 +19,7 @@ import (
 	"modelc/ir"
 	"modelc/passes"
 	"modelc/runtime/kernel"
+	"modelc/runtime/kernel/integer"
 )
 
 // For every convolution and pool of the zoo, and of the corpus if there is one,
@@ -171,6 +172,8 @@ func checkPadding(t *testing.T, p *cpu.Program) map[string]int {
 			copied = op.Padding == ir.PadCopy
 		case ir.Pool:
 			leaves = plan.Leaves(in, out, op.Kernel, op.Strides, op.Dilations, op.Pads)
+		case ir.QAveragePool:
+			leaves = plan.Leaves(in, out, op.Kernel, op.Strides, op.Dilations, op.Pads)
 		default:
 			if l.Padding != (plan.Padding{}) {
 				t.Errorf("%s: a %s has padding %s", l.Name, l.Node.Op.Name(), l.Padding)
@@ -231,6 +234,12 @@ func operand(k kernel.Kernel) (src kernel.Image, clips bool) {
 	case *kernel.Winograd:
 		return k.Src, k.Dilation > 1 || transforms(k.Scale, k.Shift, k.Pre)
 	case *kernel.Strassen:
+		return k.Src, false
+	case *integer.Conv:
+		return k.Src, false
+	case *integer.Depthwise:
+		return k.Src, false
+	case *integer.Winograd:
 		return k.Src, false
 	}
 	return kernel.Image{}, true // first layers, pools, plain loops
