@@ -35,6 +35,7 @@ var (
 			})
 		},
 		kernel: integerKernel,
+		pool:   integerPool,
 	}
 	integerDepthwise = algorithm{
 		name: "depthwise", why: depthwise.why, types: bytesOnly,
@@ -63,6 +64,7 @@ var (
 		cost:    integerCost,
 		weights: integerWeights,
 		kernel:  integerKernel,
+		pool:    integerPool,
 	}
 	integerPointwise = algorithm{
 		name: "pointwise", why: pointwise.why, types: bytesOnly,
@@ -281,10 +283,25 @@ func groupsOf[T pack.Integer](src []T, convs, oc, mg, ic, cg, kh, kw, parts int)
 	return all
 }
 
-func integerKernel(o *conv, w kernel.Ref) kernel.Kernel {
+func integerKernel(o *conv, w kernel.Ref) kernel.Kernel { return o.integerKernel(w) }
+
+func (o *conv) integerKernel(w kernel.Ref) *integer.Conv {
 	g := o.win
 	return &integer.Conv{Src: o.src.img(), Dst: o.dst.img(), W: w, Parts: o.result.parts, KH: g.KH, KW: g.KW, SH: g.SH, SW: g.SW, DH: g.DH, DW: g.DW,
 		Groups: o.groups, PadTop: g.PadTop, PadLeft: g.PadLeft, Result: o.result.kernel()}
+}
+
+// integerPool returns the constructor of a kernel that also computes the pool after a
+// convolution whose result is bytes, as in ResNet and SqueezeNet.
+func integerPool(b *builder, o *conv, w kernel.Ref, pool *ir.Node) (string, func(dst *place) kernel.Kernel) {
+	if !o.result.q.Requantises() {
+		return "", nil
+	}
+	p := pool.Op.(ir.Pool)
+	_, doc := b.poolKernel(pool, p)
+	return "; " + doc, func(dst *place) kernel.Kernel {
+		return &integer.ConvPool{Conv: *o.integerKernel(w), Window: byteWindow(p), Dst: dst.img()}
+	}
 }
 
 // refusesIntegerWinograd: the products are exact if the sums have 26 bits for every input.

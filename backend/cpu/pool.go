@@ -76,7 +76,7 @@ func poolAlone(n *ir.Node, p ir.Pool) string {
 		return why
 	}
 	if isByte(n.In[0].Type.DType) {
-		return "no kernel on bytes computes both"
+		return "the convolution's kernel on bytes does not pool"
 	}
 	if why := apart(n, p); why != "" {
 		return why

@@ -66,7 +66,7 @@ func TestIntegers(t *testing.T) {
 			return
 		}
 	}
-	for _, k := range []string{"Conv", "Depthwise", "Winograd", "Dense", "Quantize", "Dequantize", "DynamicQuantize", "Pack", "Unpack", "Lookup", "Binary", "MaxPool", "AveragePool"} {
+	for _, k := range []string{"Conv", "Depthwise", "Winograd", "Dense", "Quantize", "Dequantize", "DynamicQuantize", "Pack", "Unpack", "Lookup", "Binary", "MaxPool", "ConvPool", "AveragePool"} {
 		if images["integer."+k] == 0 {
 			t.Errorf("no network has a kernel integer.%s: %v", k, images)
 		}
@@ -240,7 +240,14 @@ func (s *integers) conv(x *ir.Value) (*ir.Value, error) {
 	if d := x.Def(); d != nil && d.Op.Name() == "DynamicQuantize" && s.IntN(2) == 0 {
 		zero = d.Out[2]
 	}
-	return s.g.Emit("conv", op, x, s.weights(m, c/groups, k, k), bias, nil, nil, nil, multiplier, zero)
+	y, err := s.g.Emit("conv", op, x, s.weights(m, c/groups, k, k), bias, nil, nil, nil, multiplier, zero)
+	if err != nil || s.IntN(4) > 0 {
+		return y, err
+	}
+	if pooled, err := s.pool(y); err != nil || pooled != nil { // no other op reads y
+		return pooled, err
+	}
+	return y, nil
 }
 
 func (s *integers) dense(x *ir.Value) (*ir.Value, error) {

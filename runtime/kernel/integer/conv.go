@@ -75,8 +75,13 @@ func (k *Conv) region() (rows, cols int) {
 
 // Check declares the memory of the step.
 func (k *Conv) Check(v *kernel.Verifier) {
-	v.Bytes("Src", &k.Src, false)
 	k.checkResult(v, &k.Src, &k.Dst)
+	k.checkOperands(v)
+}
+
+// checkOperands declares Src and W, for a result whose extents are checked.
+func (k *Conv) checkOperands(v *kernel.Verifier) {
+	v.Bytes("Src", &k.Src, false)
 	inside(v, kernel.Filter{KH: k.KH, KW: k.KW, SH: k.SH, SW: k.SW, DH: k.DH, DW: k.DW, PadTop: k.PadTop, PadLeft: k.PadLeft}, &k.Src, &k.Dst)
 	v.Require(k.Groups >= 0 && k.Groups <= kernel.MaxExtent && k.Parts >= 0 && k.Parts <= kernel.MaxExtent, "a number of groups or parts is negative or too large")
 	if v.Failed() {
@@ -99,12 +104,17 @@ func (k *Conv) ScratchBytes() int {
 // Run computes the convolution.
 func (k *Conv) Run(c *kernel.Context) {
 	k.Dst.ClearBorder(c)
-	n := work(k.Dst.N * k.Dst.H * k.Dst.W * k.Dst.C * k.Src.C * k.KH * k.KW * max(1, k.Parts) / max(1, k.Groups))
+	n := k.work()
 	if simd.Active().IntWords {
 		c.Do(k.regions()*k.slices(c), n, (*convWidened)(k))
 		return
 	}
 	c.Do(k.Dst.N*k.units()*k.chunks(c), n, (*convDirect)(k))
+}
+
+// work returns the amount of work, as [kernel.Context.Do] counts it.
+func (k *Conv) work() int {
+	return work(k.Dst.N * k.Dst.H * k.Dst.W * k.Dst.C * k.Src.C * k.KH * k.KW * max(1, k.Parts) / max(1, k.Groups))
 }
 
 // units returns the number of units, blocks of 32 or 16 output channels.
@@ -166,8 +176,7 @@ func (j *convDirect) Part(c *kernel.Context, i, worker int) {
 	v := k.channels(c, u.out*16, u.width, simd.Active().IntOffset)
 	a := k.tile(&v, k.Dst.Elem == kernel.Uint8)
 	k.weights(c, &a, u)
-	a.Pix = k.SW * k.Src.PixelBytes()
-	a.BlockStride, a.RowStride, a.ColStride = k.Src.PlaneBytes(), k.DH*k.Src.RowBytes(), k.DW*k.Src.PixelBytes()
+	k.strides(&a)
 	src := c.Bytes(k.Src.Ref, 1)
 	perRow := team.Split(width, simd.Active().IntPixels)
 	t0, t1 := team.Cut(rows*perRow, chunks, chunk), team.Cut(rows*perRow, chunks, chunk+1)
@@ -195,22 +204,39 @@ func (k *Conv) weights(c *kernel.Context, a *simd.IntTile, u unit) {
 	}
 }
 
+// strides sets the strides of a for the image Src.
+func (k *Conv) strides(a *simd.IntTile) {
+	a.Pix = k.SW * k.Src.PixelBytes()
+	a.BlockStride, a.RowStride, a.ColStride = k.Src.PlaneBytes(), k.DH*k.Src.RowBytes(), k.DW*k.Src.PixelBytes()
+}
+
+// wideStrides sets the strides of a for a widened input of the given extents.
+func (k *Conv) wideStrides(a *simd.IntTile, rows, cols int) {
+	pixel := 2 * k.Src.Lanes()
+	a.Pix, a.BlockStride = k.SW*pixel, rows*cols*pixel
+	a.RowStride, a.ColStride = k.DH*cols*pixel, k.DW*pixel
+}
+
+// step returns the kind of steps of tiles.
+func (k *Conv) step() simd.IntStep {
+	if k.Src.Lanes() == 4 {
+		return simd.IntPixel
+	}
+	return simd.IntBlock
+}
+
 // output computes the given number of pixels of output row y, starting at column x.
 func (k *Conv) output(c *kernel.Context, a *simd.IntTile, v *channels, n int, u unit, y, x, pixels int) {
-	step := simd.IntBlock
-	if k.Src.Lanes() == 4 {
-		step = simd.IntPixel
-	}
 	o := k.Dst.At(n, u.out, y, x)
 	a.OutBlock = k.Dst.PlaneBytes()
 	if k.Dst.Elem == kernel.Uint8 {
 		a.Out = unsafe.Pointer(&c.Bytes(k.Dst.Ref, 1)[o])
-		a.Line(step, u.width, pixels)
+		a.Line(k.step(), u.width, pixels)
 		return
 	}
 	dst := c.F32(k.Dst.Ref)
 	a.Out = unsafe.Pointer(&dst[o])
-	a.Line(step, u.width, pixels)
+	a.Line(k.step(), u.width, pixels)
 	for b := range u.width / 16 {
 		k.floats(dst[o+b*k.Dst.Plane():][:pixels*16], v, b)
 	}
@@ -233,6 +259,19 @@ func (k *Conv) slices(c *kernel.Context) int {
 	return n
 }
 
+// widen copies to dst, as words, the pixels of blocks [first,last) of image n that rows
+// [y0,y1) and columns [x0,x1) of the output read.
+func (k *Conv) widen(c *kernel.Context, dst []int16, n, first, last, y0, y1, x0, x1 int) {
+	rows, cols := k.inRows(y1-y0), k.inCols(x1-x0)*k.Src.Lanes()
+	src := c.Bytes(k.Src.Ref, 1)
+	for b := first; b < last; b++ {
+		for r := range rows {
+			from := k.Src.At(n, b, y0*k.SH-k.PadTop+r, x0*k.SW-k.PadLeft)
+			simd.IntWiden(dst[((b-first)*rows+r)*cols:], src[from:][:cols])
+		}
+	}
+}
+
 // convWidened copies the input of a region to scratch, as words, and computes a range of
 // units from there.
 type convWidened Conv
@@ -251,24 +290,16 @@ func (j *convWidened) Part(c *kernel.Context, i, worker int) {
 	x0, x1 := team.Cut(w, cp, ci), team.Cut(w, cp, ci+1)
 	ih, iw, lanes := k.inRows(y1-y0), k.inCols(x1-x0), k.Src.Lanes()
 	scratch := unsafe.Slice((*int16)(unsafe.Pointer(unsafe.SliceData(c.Scratch(worker)))), len(c.Scratch(worker))/2)
-	src := c.Bytes(k.Src.Ref, 1)
-
 	units := k.units()
 	u0, u1 := team.Cut(units, slices, slice), team.Cut(units, slices, slice+1)
 	first, last := k.unit(u0).in, k.unit(u1-1).in+k.unit(u1-1).blocks
-	for b := first; b < last; b++ {
-		for r := range ih {
-			from := k.Src.At(n, b, y0*k.SH-k.PadTop+r, x0*k.SW-k.PadLeft)
-			simd.IntWiden(scratch[((b-first)*ih+r)*iw*lanes:], src[from:][:iw*lanes])
-		}
-	}
+	k.widen(c, scratch, n, first, last, y0, y1, x0, x1)
 	for i := u0; i < u1; i++ {
 		u := k.unit(i)
 		v := k.channels(c, u.out*16, u.width, simd.Active().IntOffset)
 		a := k.tile(&v, k.Dst.Elem == kernel.Uint8)
 		k.weights(c, &a, u)
-		a.Pix, a.BlockStride = 2*k.SW*lanes, 2*ih*iw*lanes
-		a.RowStride, a.ColStride = 2*k.DH*iw*lanes, 2*k.DW*lanes
+		k.wideStrides(&a, ih, iw)
 		for y := range y1 - y0 {
 			a.In = unsafe.Pointer(&scratch[((u.in-first)*ih+y*k.SH)*iw*lanes])
 			k.output(c, &a, &v, n, u, y0+y, x0, x1-x0)

@@ -64,26 +64,31 @@ func (k *MaxPool) Run(c *kernel.Context) {
 func (k *MaxPool) Part(c *kernel.Context, i, worker int) {
 	n, b, from, to := span(&k.Dst, i)
 	src, dst, m := bytesOf(c, k.Src.Ref), bytesOf(c, k.Dst.Ref), &k.Src
-	block := m.Lanes()
-	lo, hi := k.inside(m.W, k.Dst.W)
 	for y := from; y < to; y++ {
-		out := row(dst, &k.Dst, n, b, y)
-		y0, ny := taps(y*k.SH-k.PadTop, k.KH, k.DH, m.H)
-		for x := 0; x < k.Dst.W; {
-			x0, nx := taps(x*k.SW-k.PadLeft, k.KW, k.DW, m.W)
-			count := 1 // of windows with the same taps
-			if x == lo && lo < hi {
-				count = hi - lo
-			}
-			if o := out[x*block : (x+count)*block]; ny*nx > 0 {
-				maxPixels(o, src[m.At(n, b, y0, x0):], block, k.SW*block, ny, k.DH*m.Row(), nx, k.DW*block)
-			} else {
-				for ch := range o {
-					o[ch] = k.Empty
-				}
-			}
-			x += count
+		k.maxRow(row(dst, &k.Dst, n, b, y), src, m.At(n, b, 0, 0), m.Row(), m.H, m.W, m.Lanes(), y, k.Empty)
+	}
+}
+
+// maxRow writes row y of the maximum over the windows of h×w pixels, one block of
+// channels. The first pixel is at src[origin], and rows are rowStride apart. empty is the
+// result of a window without pixels.
+func (k *Window) maxRow(out, src []byte, origin, rowStride, h, w, block, y int, empty byte) {
+	lo, hi := k.inside(w, len(out)/block)
+	y0, ny := taps(y*k.SH-k.PadTop, k.KH, k.DH, h)
+	for x := 0; x < len(out)/block; {
+		x0, nx := taps(x*k.SW-k.PadLeft, k.KW, k.DW, w)
+		count := 1 // of windows with the same taps
+		if x == lo && lo < hi {
+			count = hi - lo
 		}
+		if o := out[x*block : (x+count)*block]; ny*nx > 0 {
+			maxPixels(o, src[origin+y0*rowStride+x0*block:], block, k.SW*block, ny, k.DH*rowStride, nx, k.DW*block)
+		} else {
+			for ch := range o {
+				o[ch] = empty
+			}
+		}
+		x += count
 	}
 }
 
