@@ -29,6 +29,7 @@ func main() {
 	flag.BoolVar(&o.memory, "memory", false, "start processes and compare their memory")
 	flag.BoolVar(&o.start, "start", false, "start processes and compare the time to their first result")
 	flag.StringVar(&o.report, "report", "", "make all measurements with all engines and write bench.md, bench.svg and bench.json to this `folder`")
+	flag.StringVar(&o.int8, "int8", "", "quantise the models to 8 bits with this `tool` first: modelc, or onnxruntime, which the interpreter of -python must have")
 	flag.StringVar(&o.python, "python", "", "Python `interpreter` with the other engines, for -report")
 	isChild := flag.Bool("child", false, "")
 	flag.Parse()
@@ -49,6 +50,7 @@ type options struct {
 	seconds             float64
 	json, memory, start bool
 	report, python      string
+	int8                string
 }
 
 const timesHead = "| model | threads | modelc ms | ORT ms | × faster | spread of the ratio | load ms | ORT load ms | max error / max |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
@@ -72,7 +74,7 @@ func run(models []string, o options) error {
 		}
 		fmt.Printf("%s, %d CPUs, ONNX Runtime %s\n\n%s\n", cpuName(), goruntime.NumCPU(), ortVersion(), head)
 	}
-	return each(models, o.threads, func(name, path, _ string, threads int) error {
+	return each(models, o, func(name, path, _ string, threads int) error {
 		var row string
 		var value any
 		if o.memory || o.start {
@@ -102,10 +104,11 @@ func run(models []string, o options) error {
 }
 
 // each calls f for every model and number of threads, with the path of the model and
-// a folder for its files. Without names, the models are those of the zoo.
-func each(models []string, threads string, f func(name, path, dir string, threads int) error) error {
+// a folder for its files. Without names, the models are those of the zoo. With o.int8 they
+// are quantised, and the names say so.
+func each(models []string, o options, f func(name, path, dir string, threads int) error) error {
 	var counts []int
-	for _, t := range strings.Split(threads, ",") {
+	for _, t := range strings.Split(o.threads, ",") {
 		n, err := strconv.Atoi(t)
 		if err != nil {
 			return err
@@ -128,8 +131,15 @@ func each(models []string, threads string, f func(name, path, dir string, thread
 				return err
 			}
 		}
+		name := m
+		if o.int8 != "" {
+			name = fmt.Sprintf("%s, 8 bits by %s", strings.TrimSuffix(filepath.Base(m), ".onnx"), o.int8)
+			if path, err = quantise(path, dir, o); err != nil {
+				return err
+			}
+		}
 		for _, n := range counts {
-			if err := f(m, path, dir, n); err != nil {
+			if err := f(name, path, dir, n); err != nil {
 				return fmt.Errorf("%s: %w", m, err)
 			}
 		}

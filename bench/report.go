@@ -127,7 +127,7 @@ func report(models []string, o options) error {
 	if err := os.MkdirAll(o.report, 0o777); err != nil {
 		return err
 	}
-	err := each(models, o.threads, func(name, path, dir string, threads int) error {
+	err := each(models, o, func(name, path, dir string, threads int) error {
 		r, err := versus(name, path, dir, o.python, threads, time.Duration(o.seconds*float64(time.Second)))
 		if err != nil {
 			return err
