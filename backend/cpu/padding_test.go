@@ -237,6 +237,8 @@ func operand(k kernel.Kernel) (src kernel.Image, clips bool) {
 		return k.Src, false
 	case *integer.Conv:
 		return k.Src, false
+	case *integer.ConvPool:
+		return k.Conv.Src, false
 	case *integer.Depthwise:
 		return k.Src, false
 	case *integer.Winograd:

@@ -428,6 +428,8 @@ func DequantizeRow(dst *float32, src *byte, n int, scale float32, zero int32) bo
 
 // RangeRow lowers bounds[0] and raises bounds[1] to the bounds of n vectors of 16 floats. With NaN both become NaN.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func RangeRow(bounds, x *float32, n int) bool {
 	if active == &generic {
 		return false
@@ -466,6 +468,8 @@ func MulBytes(dst, a, b *byte, n, bStep int, p *ByteBinary) bool {
 
 // MaxBytes writes the maxima of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func MaxBytes(dst, src *byte, n, pix, rows, rowStride, cols, colStride int) bool {
 	if active == &generic {
 		return false
@@ -488,6 +492,8 @@ func LookupBytes(dst, src *byte, n int, table *byte) bool {
 
 // AverageBytes writes the averages of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func AverageBytes(dst, src *byte, n, pix, rows, rowStride, cols, colStride int, p *ByteAverage) bool {
 	if active == &generic {
 		return false
@@ -662,6 +668,8 @@ func IntFloatRow(x *float32, n int, multiplier, shift *float32, lo, hi float32) 
 
 // IntWidenRow writes n times 16 bytes as words.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func IntWidenRow(dst *int16, src *uint8, n int) bool {
 	if active == &generic {
 		return false
@@ -686,6 +694,8 @@ func IntTilesIn(in *uint8, out *int16, row, pos, n int, scratch *int16) bool {
 
 // IntFilters transforms the 3×3 filters s8 [9][4][width][4] of 16 input channels to positions s16 [8][width][2], pos bytes apart. width is 16 or 32.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func IntFilters(w *int8, dst *int16, width, pos int) bool {
 	if active == &generic {
 		return false

@@ -270,6 +270,8 @@ func Transpose(dst, src *float32, dstRow, srcRow, dstStep, srcStep, n int) bool 
 
 // QuantizeRow computes dst = saturate(round(src/scale)+zero) of n vectors of 16 floats.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func QuantizeRow(dst *byte, src *float32, n int, scale float32, zero int32) bool {
 	if active == &generic {
 		return false
@@ -280,6 +282,8 @@ func QuantizeRow(dst *byte, src *float32, n int, scale float32, zero int32) bool
 
 // QuantizePixels is quantizeRow for n groups of 16 pixels of at most 4 channels. Channels of src are plane bytes apart. Pixels of dst have 4 bytes.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func QuantizePixels(dst *byte, src *float32, plane, channels, n int, scale float32, zero int32) bool {
 	if active == &generic {
 		return false
@@ -290,6 +294,8 @@ func QuantizePixels(dst *byte, src *float32, plane, channels, n int, scale float
 
 // DequantizeRow computes dst = scale·(src−zero) of n vectors of 16 bytes.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func DequantizeRow(dst *float32, src *byte, n int, scale float32, zero int32) bool {
 	if active == &generic {
 		return false
@@ -300,6 +306,8 @@ func DequantizeRow(dst *float32, src *byte, n int, scale float32, zero int32) bo
 
 // RangeRow lowers bounds[0] and raises bounds[1] to the bounds of n vectors of 16 floats. With NaN both become NaN.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func RangeRow(bounds, x *float32, n int) bool {
 	if active == &generic {
 		return false
@@ -310,6 +318,8 @@ func RangeRow(bounds, x *float32, n int) bool {
 
 // AddBytes computes the sums of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func AddBytes(dst, a, b *byte, n, bStep int, p *ByteBinary) bool {
 	if active == &generic {
 		return false
@@ -320,6 +330,8 @@ func AddBytes(dst, a, b *byte, n, bStep int, p *ByteBinary) bool {
 
 // MulBytes computes the products of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func MulBytes(dst, a, b *byte, n, bStep int, p *ByteBinary) bool {
 	if active == &generic {
 		return false
@@ -330,6 +342,8 @@ func MulBytes(dst, a, b *byte, n, bStep int, p *ByteBinary) bool {
 
 // MaxBytes writes the maxima of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func MaxBytes(dst, src *byte, n, pix, rows, rowStride, cols, colStride int) bool {
 	if active == &generic {
 		return false
@@ -344,6 +358,8 @@ func LookupBytes(dst, src *byte, n int, table *byte) bool { return false }
 
 // AverageBytes writes the averages of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func AverageBytes(dst, src *byte, n, pix, rows, rowStride, cols, colStride int, p *ByteAverage) bool {
 	if active == &generic {
 		return false
@@ -354,6 +370,8 @@ func AverageBytes(dst, src *byte, n, pix, rows, rowStride, cols, colStride int, 
 
 // AffineBytes computes arithmetic on floats between bytes for n pixels of 16 channels. See kernel integer.Affine.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func AffineBytes(dst, src *byte, n int, scale, shift *float32, p *ByteAffine) bool {
 	if active == &generic {
 		return false
@@ -424,6 +442,8 @@ func IntPixel16(a *IntTile) bool {
 
 // IntProduct32 computes the sums of a.Pixels pixels by 32 output channels, 16 words per step.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func IntProduct32(a *IntTile) bool {
 	if active == &generic {
 		return false
@@ -434,6 +454,8 @@ func IntProduct32(a *IntTile) bool {
 
 // IntProduct16 computes the sums of a.Pixels pixels by 16 output channels, 16 words per step.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func IntProduct16(a *IntTile) bool {
 	if active == &generic {
 		return false
@@ -444,6 +466,8 @@ func IntProduct16(a *IntTile) bool {
 
 // IntDepthwiseRow computes a.Pixels pixels of 16 channels, one filter per channel.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func IntDepthwiseRow(a *IntDepthwise) bool {
 	if active == &generic {
 		return false
@@ -458,6 +482,8 @@ func IntDepthwise3(a *IntDepthwise) bool { return false }
 
 // IntFloatRow replaces n pixels of 16 sums by float32(sum)·multiplier+shift between lo and hi.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func IntFloatRow(x *float32, n int, multiplier, shift *float32, lo, hi float32) bool {
 	if active == &generic {
 		return false
@@ -472,6 +498,8 @@ func IntWidenRow(dst *int16, src *uint8, n int) bool { return false }
 
 // IntTilesIn transforms n tiles of 6×6 pixels, 4 pixels apart, to positions pos bytes apart. scratch has 6·(4n+2)·16 words.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func IntTilesIn(in *uint8, out *int16, row, pos, n int, scratch *int16) bool {
 	if active == &generic {
 		return false
@@ -482,6 +510,8 @@ func IntTilesIn(in *uint8, out *int16, row, pos, n int, scratch *int16) bool {
 
 // IntFilters transforms the 3×3 filters s8 [9][4][width][4] of 16 input channels to positions s16 [8][width][2], pos bytes apart. width is 16 or 32.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func IntFilters(w *int8, dst *int16, width, pos int) bool {
 	if active == &generic {
 		return false
@@ -492,6 +522,8 @@ func IntFilters(w *int8, dst *int16, width, pos int) bool {
 
 // IntTilesOut transforms a.Tiles tiles of 6×6 positions to 4×4 pixels.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func IntTilesOut(a *IntTransformOut) bool {
 	if active == &generic {
 		return false
