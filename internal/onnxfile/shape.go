@@ -3,7 +3,6 @@ package onnxfile
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 
 	"modelc/ir"
@@ -46,7 +45,7 @@ func (w *writer) slice(op ir.Slice) {
 		}
 		e := op.Start[i] + op.Count[i]*op.Step[i]
 		if e < 0 {
-			e = math.MinInt64 // negative ends count from the end of x
+			e = -d - 1 // negative ends count from the end of x
 		}
 		start, end, axes, step = append(start, op.Start[i]), append(end, e), append(axes, i), append(step, op.Step[i])
 	}
