@@ -5,6 +5,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +54,9 @@ func scalarWeights(name string, x int64) message {
 // A model that asks for more than its limits is refused in short time and with little
 // memory, and the error names the limit. The model is accepted with a higher limit.
 func TestBounds(t *testing.T) {
+	if strconv.IntSize == 32 {
+		t.Skip("extents that do not fit 32 bits are refused before the limits are")
+	}
 	top := func(f string) message {
 		return modelMessage(8, 17, small("y", []message{call(f, "y", "x0")}).encode()).sub(8, opsetMessage("local", 1))
 	}
