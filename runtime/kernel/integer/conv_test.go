@@ -97,7 +97,12 @@ func (m *memory) run(t *testing.T, k kernel.Kernel) {
 			t.Fatalf("%d threads: other bits than with one thread\n%+v", threads, k)
 		}
 		if !testing.Short() && threads == 2 {
-			if a := testing.AllocsPerRun(1, func() { copy(data, before); k.Run(c) }); a > 0 {
+			// Other goroutines of the test may allocate during a run, but not during each.
+			a := 1.0
+			for try := 0; a > 0 && try < 5; try++ {
+				a = testing.AllocsPerRun(1, func() { copy(data, before); k.Run(c) })
+			}
+			if a > 0 {
 				t.Fatalf("%g allocations\n%+v", a, k)
 			}
 		}
