@@ -44,6 +44,10 @@ type Pad[T kernel.Number] struct {
 func (k *StridedCopy[T]) Check(v *kernel.Verifier) {
 	if len(k.Shape) == 1 && k.Shape[0] == 0 {
 		v.Require(k.SrcStart == 0 && k.DstStart == 0 && len(k.SrcStride) == 1 && len(k.DstStride) == 1, "a copy of nothing has a start")
+		optional(v, "Src", k.Src, size[T](), 0)
+		if k.Dst.Len != 0 {
+			v.Write("Dst", k.Dst, size[T](), 0)
+		}
 		return
 	}
 	axes(v, k.Shape)
