@@ -239,9 +239,9 @@ func (k *isolated) bytes() (n int) {
 	return n
 }
 
-// The verifier accepts all kernels of compiled programs. After a change of one field, or
-// small changes of two, it rejects a kernel, or the kernel stays inside its memory: it runs between protected
-// pages, at both ends, in Go and in the best tier.
+// The verifier accepts all kernels of compiled programs. It rejects a kernel after a change
+// of one field, or small changes of two, or the kernel stays inside its memory. The test runs
+// such kernels between protected pages, at both ends, in Go and in the best tier.
 func TestVerifierMutations(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes long with the race detector, which has nothing to find here")

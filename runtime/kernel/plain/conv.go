@@ -300,6 +300,19 @@ func (k *ConvTranspose[T]) Part(c *kernel.Context, i, worker int) {
 	}
 }
 
+// checkEndPads checks the padding at the ends of the windows of a pool. checkWindows has
+// checked the rest.
+func checkEndPads(v *kernel.Verifier, in, taps, dilations, strides, pads, endPads []int) {
+	v.Require(len(endPads) == len(in), "the windows have different numbers of axes")
+	if v.Failed() {
+		return
+	}
+	for i, p := range endPads {
+		v.Window(1, 1, 1, 1, p)
+		v.Require((taps[i]-1)*dilations[i] < in[i]+pads[i]+p+strides[i], "a window is larger than the padded operand")
+	}
+}
+
 // Check declares the memory of the step.
 func (k *Pool[T]) Check(v *kernel.Verifier) {
 	ins, outs, _ := checkWindows(v, k.In, k.Out, k.Kernel, k.Strides, k.Pads, k.Dilations)
@@ -312,14 +325,7 @@ func (k *Pool[T]) Check(v *kernel.Verifier) {
 	optional(v, "Scale", k.Scale, size[T](), int64(k.C))
 	optional(v, "Shift", k.Shift, size[T](), int64(k.C))
 	v.Act(k.Pre.Fn)
-	v.Require(len(k.EndPads) == len(k.In), "the windows have different numbers of axes")
-	if v.Failed() {
-		return
-	}
-	for i, p := range k.EndPads {
-		v.Window(1, 1, 1, 1, p)
-		v.Require((k.Kernel[i]-1)*k.Dilations[i] < k.In[i]+k.Pads[i]+p+k.Strides[i], "a window is larger than the padded operand")
-	}
+	checkEndPads(v, k.In, k.Kernel, k.Dilations, k.Strides, k.Pads, k.EndPads)
 }
 
 // ScratchBytes is zero.

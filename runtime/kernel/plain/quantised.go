@@ -261,14 +261,7 @@ func (k *QAveragePool) Check(v *kernel.Verifier) {
 	v.Positive("channels", k.N, k.C)
 	v.Read("Src", k.Src, 1, kernel.Product(k.N, k.C, ins))
 	v.Write("Dst", k.Dst, 1, kernel.Product(k.N, k.C, outs))
-	v.Require(len(k.EndPads) == len(k.In), "the windows have different numbers of axes")
-	if v.Failed() {
-		return
-	}
-	for i, p := range k.EndPads {
-		v.Window(1, 1, 1, 1, p)
-		v.Require((k.Kernel[i]-1)*k.Dilations[i] < k.In[i]+k.Pads[i]+p+k.Strides[i], "a window is larger than the padded operand")
-	}
+	checkEndPads(v, k.In, k.Kernel, k.Dilations, k.Strides, k.Pads, k.EndPads)
 }
 
 // ScratchBytes is zero.
