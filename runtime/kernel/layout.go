@@ -238,7 +238,7 @@ func (k *ResizeImage) Part(c *Context, i, worker int) {
 	n, b := i/k.Dst.Blocks(), i%k.Dst.Blocks()
 	if k.Dst.Elem != Float32 {
 		in := k.Src.line(k.Src.bytes(c), n, b, int(k.RowIndex[y]))
-		copyColumns(k.Dst.line(k.Dst.bytes(c), n, b, y), in, k.ColIndex, k.Dst.PixelBytes(), nil)
+		copyColumns(k.Dst.line(k.Dst.bytes(c), n, b, y), in, k.ColIndex[:k.Dst.W], k.Dst.PixelBytes(), nil)
 		return
 	}
 	src := c.F32(k.Src.Ref)
