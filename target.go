@@ -1,7 +1,9 @@
 package modelc
 
 import (
+	"errors"
 	"fmt"
+	"go/version"
 	"path"
 	"path/filepath"
 	"strings"
@@ -40,8 +42,14 @@ func (t *target) setRuntime(o PackageOptions) (err error) {
 	}
 	runtime := modpath.Package("runtime")
 	at, err := gomod.Locate(t.dir, runtime)
-	if err != nil {
+	switch noGo := errors.Is(err, gomod.ErrNoGo); {
+	case noGo && !o.Standalone && t.shared == nil:
+		return fmt.Errorf("%w, which finds out whether the module of %s imports modelc: install Go %s or later, or give --standalone", err, t.dir, golang.MinimumGo)
+	case err != nil && !noGo:
 		return err
+	}
+	if version.Compare("go"+at.Go, "go"+golang.MinimumGo) < 0 {
+		return fmt.Errorf("%s selects Go %s, but the package needs Go %s: run `go mod edit -go=%[3]s` there", filepath.Join(at.Module, "go.mod"), at.Go, golang.MinimumGo)
 	}
 	switch {
 	case at.Name == "main":
@@ -72,7 +80,7 @@ func (t *target) setRuntime(o PackageOptions) (err error) {
 // the package at the place at cannot import it.
 func (t *target) sharedPath(at *gomod.Place) (string, error) {
 	shared, err := gomod.Locate(t.sharedDir)
-	if err != nil {
+	if err != nil && !errors.Is(err, gomod.ErrNoGo) {
 		return "", err
 	}
 	if shared.Module != at.Module {

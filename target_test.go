@@ -35,7 +35,9 @@ func TestRuntimeOf(t *testing.T) {
 	put("alone/used/used.go", "package other\n")
 	put("alone/used/other_test.go", "package other_test\n")
 	put("alone/prog/main.go", "package main\n")
-	put("alone/nested/go.mod", "module example.com/nested // has no requirements\n")
+	put("alone/nested/go.mod", "module example.com/nested // has no requirements\n\ngo 1.24\n")
+	put("old/go.mod", "module example.com/old\n\ngo 1.22\n")
+	put("older/go.mod", "module example.com/older\n")
 	put("replaced/go.mod", "module example.com/replaced\n\ngo 1.24\n\nrequire "+self+" v0.0.0\n\nreplace "+self+" => ../self\n")
 	put("replaced/nested/go.mod", "module example.com/nested\n\ngo 1.24\n")
 	put("required/go.mod", "module example.com/required\n\ngo 1.24\n\nrequire "+self+" v0.1.0\n")
@@ -90,6 +92,8 @@ func TestRuntimeOf(t *testing.T) {
 		{dir: "broken/x", err: "go.mod"},
 		{dir: "unnamed/x", err: "missing module declaration"},
 		{dir: "nowhere/x", err: "lies in no Go module"},
+		{dir: "old/x", err: "go.mod selects Go 1.22, but the package needs Go 1.24: run `go mod edit -go=1.24` there"},
+		{dir: "older/x", err: "selects Go 1.16"},
 	} {
 		t.Setenv("GOFLAGS", c.flags)
 		if c.o.SharedRuntime != "" {
@@ -114,6 +118,51 @@ func TestRuntimeOf(t *testing.T) {
 		}
 		if note := strings.Join(got.notes, ""); (note != "") != (want != "") || !strings.Contains(note, want) {
 			t.Errorf("%s: note %q, want %q", c.dir, note, want)
+		}
+	}
+}
+
+// Without the go command, a standalone package is placed by go.mod.
+func TestTargetWithoutGo(t *testing.T) {
+	root := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		path := filepath.Join(root, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("m/go.mod", "module example.com/m\n\ngo 1.24\n")
+	write("m/used/used.go", "package other\n")
+	write("m/prog/main.go", "package main\n")
+	write("old/go.mod", "module example.com/old\n\ngo 1.21\n")
+	write("broken/go.mod", "modul x\n")
+	t.Setenv("PATH", "")
+	for _, c := range []struct {
+		dir             string
+		standalone      bool
+		name, path, err string
+	}{
+		{dir: "m/a/b", standalone: true, name: "b", path: "example.com/m/a/b/internal/runtime"},
+		{dir: "m/used", standalone: true, name: "other", path: "example.com/m/used/internal/runtime"},
+		{dir: "m/prog", standalone: true, err: "package main"},
+		{dir: "m/a", err: "install Go 1.24 or later, or give --standalone"},
+		{dir: "old/a", standalone: true, err: "go mod edit"},
+		{dir: "broken/a", standalone: true, err: "go.mod"},
+		{dir: "a", standalone: true, err: "lies in no Go module"},
+	} {
+		got := &target{dir: filepath.Join(root, filepath.FromSlash(c.dir))}
+		err := got.setRuntime(PackageOptions{Standalone: c.standalone})
+		switch {
+		case c.err != "":
+			if err == nil || !strings.Contains(err.Error(), c.err) {
+				t.Errorf("%s: error %v, want %q", c.dir, err, c.err)
+			}
+		case err != nil || got.options.Package != c.name || got.options.Runtime != c.path || got.options.RuntimeSource == nil:
+			t.Errorf("%s: package %s, runtime %s, %v; want %s, %s", c.dir, got.options.Package, got.options.Runtime, err, c.name, c.path)
 		}
 	}
 }

@@ -32,7 +32,8 @@ type FileSize struct{ Bytes, Lines int }
 // and dir exchange their names, so that a process that dies leaves the old package or
 // the new one. Write removes files that modelc wrote earlier and that are not part of
 // the package. It never changes a file that modelc did not write. If such a file has
-// the name of a new one, Write fails before it changes anything.
+// the name of a new one, belongs to another package or declares the same names, Write
+// fails before it changes anything.
 //
 // Where names cannot be exchanged, because the system cannot do it, dir has folders of
 // others, or the process works in dir, Write replaces files one by one. Then a process
@@ -295,6 +296,10 @@ func install(tmp, dir string, l layout) error {
 		} else if !same {
 			return &fs.PathError{Op: "replace", Path: filepath.Join(dir, f), Err: errors.New("modelc did not write this file: remove it, or choose another folder")}
 		}
+	}
+	others := slices.DeleteFunc(slices.Clone(old), func(f string) bool { return ours[f] })
+	if err := checkNeighbours(tmp, dir, others); err != nil {
+		return err
 	}
 	if exchange(tmp, dir, l, made, old) {
 		return nil

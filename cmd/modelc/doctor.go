@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
+	"modelc/backend/golang"
 	"modelc/internal/machine"
 	"modelc/internal/units"
 	"modelc/runtime"
@@ -194,7 +195,7 @@ func lookAtGo(ctx context.Context) (s goState) {
 		return fail(err, nil)
 	}
 	defer os.RemoveAll(dir)
-	for name, text := range map[string]string{"go.mod": "module doctor\n\ngo 1.24\n", "main.go": "package main\n\nfunc main() {}\n"} {
+	for name, text := range map[string]string{"go.mod": "module doctor\n\ngo " + golang.MinimumGo + "\n", "main.go": "package main\n\nfunc main() {}\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			return fail(err, nil)
 		}
@@ -280,7 +281,7 @@ func (d *diagnosis) advise() []advice {
 	}
 	switch {
 	case d.Go.Path == "":
-		add(true, "no Go toolchain in PATH: install Go 1.24 or later from https://go.dev/dl, or give run and verify --engine inproc")
+		add(true, "no Go toolchain in PATH: install Go "+golang.MinimumGo+" or later from https://go.dev/dl, or give run and verify --engine inproc")
 	case d.Go.Error != "":
 		add(true, "%s does not build a program: %s", d.Go.Path, d.Go.Error)
 	}
