@@ -15,5 +15,32 @@
 // The command modelc (cmd/modelc) calls this package.
 package modelc
 
-// Version is the version of the compiler. Generated code names it.
-const Version = "v0.1.0"
+import (
+	"runtime/debug"
+
+	"modelc/internal/modpath"
+)
+
+// Version is the version of the compiler, such as v0.1.0, or v0.1.1-0.20260102150405-abcdef012345
+// for a commit between versions. It is "devel" if the build does not know it, as in go
+// run and in tests. Generated code names it.
+var Version = buildVersion()
+
+func buildVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "devel"
+	}
+	return versionIn(info)
+}
+
+// versionIn returns the version of this module in a build, which may be that of a module that
+// requires it.
+func versionIn(info *debug.BuildInfo) string {
+	for _, m := range append([]*debug.Module{&info.Main}, info.Deps...) {
+		if m.Path == modpath.Module && m.Replace == nil && m.Version != "" && m.Version != "(devel)" {
+			return m.Version
+		}
+	}
+	return "devel"
+}

@@ -1,6 +1,8 @@
 package modelc
 
 import (
+	"runtime/debug"
+
 	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
@@ -196,6 +198,28 @@ func TestDamagedModels(t *testing.T) {
 		}
 		if ran == 0 || ran == tries {
 			t.Errorf("%d of %d damaged models ran: the damage is not what this test wants", ran, tries)
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	self := func(version string) debug.Module { return debug.Module{Path: modpath.Module, Version: version} }
+	dependency, replaced := self("v0.3.0"), self("v0.3.0")
+	replaced.Replace = &debug.Module{Path: "../modelc"}
+	user := debug.Module{Path: "example.com/user", Version: "v1.0.0"}
+	for _, c := range []struct {
+		info debug.BuildInfo
+		want string
+	}{
+		{debug.BuildInfo{Main: self("v0.2.0")}, "v0.2.0"},
+		{debug.BuildInfo{Main: self("v0.2.1-0.20260102150405-abcdef012345+dirty")}, "v0.2.1-0.20260102150405-abcdef012345+dirty"},
+		{debug.BuildInfo{Main: self("(devel)")}, "devel"},
+		{debug.BuildInfo{Main: user, Deps: []*debug.Module{&dependency}}, "v0.3.0"},
+		{debug.BuildInfo{Main: user, Deps: []*debug.Module{&replaced}}, "devel"},
+		{debug.BuildInfo{}, "devel"},
+	} {
+		if got := versionIn(&c.info); got != c.want {
+			t.Errorf("%+v: version %s, want %s", c.info, got, c.want)
 		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"os/signal"
 
 	"github.com/spf13/cobra"
+
+	"modelc"
 )
 
 func main() {
@@ -31,6 +33,7 @@ func run(ctx context.Context, args []string, t *terminal) int {
 			return nil
 		},
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		Version:       modelc.Version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 
@@ -39,6 +42,7 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	root.SetArgs(args)
 	root.SetOut(t.behind(t.out))
 	root.SetErr(t.behind(t.err))
+	root.SetVersionTemplate("modelc {{.Version}}\n") // as modelc version prints it
 	root.SetUsageTemplate(root.UsageTemplate() + exitCodes)
 	root.PersistentFlags().BoolVarP(&t.quiet, "quiet", "q", false, "print only results and errors: no progress, no summary of a package")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
