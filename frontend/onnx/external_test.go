@@ -1,9 +1,11 @@
 package onnx
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,7 +37,7 @@ func TestExternalLinks(t *testing.T) {
 	for _, c := range []struct{ location, want string }{
 		{"data", ""}, {"sub/data", ""}, {"inside", ""}, {"sub/../data", ""},
 		{"link", "escapes"}, {"folder/secret", "escapes"}, {"loop", "external data"}, {"sub", "it is a folder, not a file"},
-		{rel, "lies outside the model's folder"}, {filepath.Join(outside, "secret"), "lies outside the model's folder"}, {"missing", "no such file"},
+		{rel, "lies outside the model's folder"}, {filepath.Join(outside, "secret"), "lies outside the model's folder"}, {"missing", `"missing" does not exist`},
 	} {
 		w := message{}.packed(1, 3).int(2, 1).str(8, "w").sub(13, message{}.str(1, "location").str(2, c.location)).int(14, 1)
 		g := graphParts{nodes: []message{simple("Add", "y", "x", "w")}, weights: []message{w}, inputs: oneInput, outputs: oneOutput}
@@ -50,5 +52,29 @@ func TestExternalLinks(t *testing.T) {
 		if err == nil {
 			m.Release()
 		}
+	}
+}
+
+// A missing file is one problem, however many tensors lie in it.
+func TestMissingExternal(t *testing.T) {
+	tensor := func(name, location string) message {
+		return message{}.packed(1, 3).int(2, 1).str(8, name).sub(13, message{}.str(1, "location").str(2, location)).int(14, 1)
+	}
+	g := graphParts{
+		nodes:   []message{simple("Add", "a", "x", "u"), simple("Add", "b", "x", "v"), simple("Add", "c", "x", "w"), simple("Sum", "y", "a", "b", "c")},
+		weights: []message{tensor("u", "one"), tensor("v", "one"), tensor("w", "two")}, inputs: oneInput, outputs: oneOutput,
+	}
+	path := filepath.Join(t.TempDir(), "model.onnx")
+	if err := os.WriteFile(path, modelMessage(8, 17, g.encode()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Load(path, source.Options{})
+	want := []source.Problem{
+		{Op: "external data", Reason: `"one" does not exist`, Remedy: "the file belongs into the model's folder, beside the model"},
+		{Op: "external data", Reason: `"two" does not exist`, Remedy: "the file belongs into the model's folder, beside the model"},
+	}
+	var u *source.Unsupported
+	if !errors.As(err, &u) || !slices.Equal(u.Problems, want) {
+		t.Errorf("%v, want %v", err, want)
 	}
 }

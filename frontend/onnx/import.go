@@ -243,6 +243,14 @@ func (im *importer) report(n *node, err error) {
 	if errors.Is(err, errPoisoned) {
 		return // the cause is reported
 	}
+	var m missingFile
+	if errors.As(err, &m) {
+		if !im.files.lost[m.location] { // once, however many tensors lie there
+			im.files.lost[m.location] = true
+			im.problems = append(im.problems, source.Problem{Op: "external data", Reason: fmt.Sprintf("%q does not exist", m.location), Remedy: "the file belongs into the model's folder, beside the model"})
+		}
+		return
+	}
 	p := source.Problem{Node: n.name, Op: n.p.opType, Reason: err.Error() + n.operands()}
 	var r refusal
 	if errors.As(err, &r) {

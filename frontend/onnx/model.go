@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 
 	"modelc/frontend/source"
 	"modelc/ir"
@@ -74,7 +75,7 @@ func Parse(name string, data []byte, dir string, opts source.Options) (*source.M
 	digest.Write(data)
 	im := &importer{
 		g: ir.NewGraph(p.graph.name), opts: opts, opsets: p.opsets, operators: operators,
-		files:     &externals{dir: dir, open: map[string][]byte{}},
+		files:     &externals{dir: dir, open: map[string][]byte{}, lost: map[string]bool{}},
 		functions: map[string]*functionProto{}, tensors: map[*tensorProto]*ir.Tensor{}, stored: int64(len(data)),
 	}
 	im.g.Bounds = opts.Bounds
@@ -247,7 +248,7 @@ func (im *importer) inputs(list []*valueInfo, s *scope) error {
 	}
 	for name := range im.opts.Dims {
 		if !dims[name] {
-			return fmt.Errorf("the model has no open dimension %q; it has %q", name, slices.Sorted(maps.Keys(dims)))
+			return source.UnknownDim(name, slices.Sorted(maps.Keys(dims)))
 		}
 	}
 	return nil
@@ -267,6 +268,22 @@ func bindable(v *valueInfo, t *ir.Tensor) error {
 		return fmt.Errorf("input %q cannot be bound to %s: the types differ", v.name, t.Type)
 	}
 	return nil
+}
+
+// pattern returns a shape as a value of --shape, with N for open extents.
+func pattern(dims []dimension) string {
+	var list []string
+	for i, d := range dims {
+		switch {
+		case d.known && d.value > 0:
+			list = append(list, fmt.Sprint(d.value))
+		case i == 0:
+			list = append(list, "1")
+		default:
+			list = append(list, "N")
+		}
+	}
+	return strings.Join(list, ",")
 }
 
 // inputShape sets the open dimensions of an input and adds their names to dims. It
@@ -321,6 +338,8 @@ func (im *importer) inputShape(v *valueInfo, dims map[string]bool) (shape ir.Sha
 			if !slices.Contains(im.notes, note) {
 				im.notes = append(im.notes, note)
 			}
+		case !strings.ContainsFunc(name, unicode.IsLetter): // "?" and the like stand for unrelated extents
+			open = append(open, "--shape "+v.name+"="+pattern(v.dims))
 		default:
 			open = append(open, "--dim "+name+"=N")
 		}

@@ -98,6 +98,20 @@ func TestOpenDimensions(t *testing.T) {
 	wantText(t, failure(t, model, source.Options{Dims: map[string]int{"h": 5, "H": 5, "x.3": 6}}), `no open dimension "h"`, `"H"`)
 }
 
+// Some exporters call every open dimension "?".
+func TestAnonymousDimensions(t *testing.T) {
+	dim := func(n int64, param string) message {
+		if param != "" {
+			return message{}.str(2, param)
+		}
+		return message{}.int(1, n)
+	}
+	shape := message{}.sub(1, dim(0, "?")).sub(1, dim(3, "")).sub(1, dim(0, "?")).sub(1, dim(0, "?"))
+	in := message{}.str(1, "x").sub(2, message{}.sub(1, message{}.int(1, 1).sub(2, shape)))
+	model := modelMessage(8, 13, graphParts{nodes: []message{simple("Relu", "y", "x")}, inputs: []message{in}, outputs: oneOutput}.encode())
+	wantText(t, failure(t, model, source.Options{}), "set them with --shape x=1,3,N,N")
+}
+
 func TestBind(t *testing.T) {
 	g := graphParts{nodes: []message{simple("Reshape", "y", "x", "shape")}, inputs: []message{oneInput[0], tensorInput("shape", 7, 1)}, outputs: []message{tensorInput("y", 1, 6)}}
 	model := modelMessage(8, 13, g.encode())
@@ -297,7 +311,7 @@ func TestExternalData(t *testing.T) {
 		{[]string{"location", "../w.data"}, "outside the model's folder"},
 		{[]string{"location", "/etc/passwd"}, "outside the model's folder"},
 		{[]string{"location", ""}, "without a location"},
-		{[]string{"location", "gone.data"}, "no such file"},
+		{[]string{"location", "gone.data"}, `"gone.data" does not exist`},
 		{[]string{"location", "w.data", "offset", "8"}, "has 16 bytes, the tensor lies at 8+12"},
 		{[]string{"location", "w.data", "offset", "-4"}, `offset "-4"`},
 		{[]string{"location", "w.data", "offset", "9223372036854775807"}, "the tensor lies at"},

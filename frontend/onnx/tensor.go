@@ -1,7 +1,9 @@
 package onnx
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -52,8 +54,14 @@ type externals struct {
 	dir  string
 	open map[string][]byte
 	undo []func() error
-	read func([]byte) // called once for the content of each external file
+	read func([]byte)    // called once for the content of each external file
+	lost map[string]bool // missing files that were reported
 }
+
+// missingFile says that a file with external data does not exist.
+type missingFile struct{ location string }
+
+func (m missingFile) Error() string { return fmt.Sprintf("external data: %s is missing", m.location) }
 
 // tensor converts t. The result shares raw little-endian data.
 func (f *externals) tensor(t *tensorProto) (*ir.Tensor, error) {
@@ -179,7 +187,9 @@ func (f *externals) external(t *tensorProto, want int) ([]byte, error) {
 		}
 		var release func() error
 		var err error
-		if data, release, err = source.MapBelow(f.dir, filepath.FromSlash(location)); err != nil {
+		if data, release, err = source.MapBelow(f.dir, filepath.FromSlash(location)); errors.Is(err, fs.ErrNotExist) {
+			return nil, missingFile{location}
+		} else if err != nil {
 			return nil, fmt.Errorf("external data: %w", err)
 		}
 		f.open[location] = data

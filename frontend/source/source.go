@@ -64,6 +64,18 @@ func (o *Options) Rebatch(n, rank int) int {
 	return n
 }
 
+// UnknownDim returns the error for a value of a dimension that the model does not have. known
+// are the names of its open dimensions.
+func UnknownDim(name string, known []string) error {
+	if len(known) == 0 {
+		return fmt.Errorf("the model has no open dimension %q: all its extents are fixed", name)
+	}
+	if near := nearest(name, known); near != "" {
+		return fmt.Errorf("the model has no open dimension %q: did you mean %q? It has %q", name, near, known)
+	}
+	return fmt.Errorf("the model has no open dimension %q; it has %q", name, known)
+}
+
 // Model is a loaded network.
 type Model struct {
 	Graph  *ir.Graph
