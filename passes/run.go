@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"modelc/internal/spelling"
 	"modelc/ir"
 	"modelc/ir/eval"
 )
@@ -111,24 +112,14 @@ func sizeOf(g *ir.Graph) Size {
 	return s
 }
 
-// near returns a hint at the pass whose name has the longest beginning and end
-// in common with name.
+// near returns a hint at the pass that the user meant by name.
 func near(name string) string {
-	best, score := "", 3 // fewer common letters may be a coincidence
+	var names []string
 	for _, p := range Pipeline {
-		n, m := 0, min(len(name), len(p.Name))
-		for n < m && name[n] == p.Name[n] {
-			n++
-		}
-		for k := 1; n < m && name[len(name)-k] == p.Name[len(p.Name)-k]; k++ {
-			n++
-		}
-		if n > score {
-			best, score = p.Name, n
-		}
+		names = append(names, p.Name)
 	}
-	if best == "" {
-		return ""
+	if best := spelling.Nearest(name, names); best != "" {
+		return fmt.Sprintf(", did you mean %q", best)
 	}
-	return fmt.Sprintf(", did you mean %q", best)
+	return ""
 }

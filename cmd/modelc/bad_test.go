@@ -37,7 +37,7 @@ func TestBadInput(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write("go.mod", []byte("module example.com/bad\n"))
+	write("go.mod", []byte("module example.com/bad\n\ngo 1.24\n"))
 	write("lenet5.onnx", lenet)
 	write("cut.onnx", lenet[:len(lenet)/2])
 	write("text.onnx", []byte("this is not a model\n"))
@@ -49,6 +49,9 @@ func TestBadInput(t *testing.T) {
 	write("keras.h5", []byte("\x89HDF\r\n\x1a\n and so on"))
 	write("page.keras", []byte("<!DOCTYPE html>"))
 	write("mine/model.go", []byte("package mine\n"))
+	write("old/go.mod", []byte("module example.com/old\n\ngo 1.21\n"))
+	write("other/other.go", []byte("package other\n"))
+	write("clash/clash.go", []byte("package clash\n\nfunc New() {}\n"))
 	write("data/input_0.npy", nil)
 	picture, err := os.ReadFile(digits + "3_0.png")
 	if err != nil {
@@ -132,6 +135,13 @@ func TestBadInput(t *testing.T) {
 		{2, "compile DIR/lenet5.onnx -o DIR/out --weights f4"},
 		{2, "compile DIR/lenet5.onnx -o DIR/out --weights embed,file"},
 		{2, "compile DIR/lenet5.onnx -o DIR/out --batch 1,0"},
+		{1, "compile DIR/lenet5.onnx -o DIR/out --dim M=1"},
+		{2, "compile DIR/lenet5.onnx -o DIR/out --batch many"},
+		{2, "compile DIR/lenet5.onnx -o DIR/out --standalon"},
+		{1, "compile DIR/lenet5.onnx -o DIR/old/out"},
+		{1, "compile DIR/lenet5.onnx -o DIR/other --package net"},
+		{1, "compile DIR/lenet5.onnx -o DIR/clash"},
+		{2, "report DIR/lenet5.onnx -o DIR/x.pdf"},
 		{1, "compile DIR/lenet5.onnx -o DIR/out --batch 8 --dim N=1"},
 		{1, "compile DIR/lenet5.onnx -o DIR/out --batch 1,8 --preprocess caffe"},
 		{1, "compile DIR/lenet5.onnx -o DIR/out --batch 8 --preprocess unit"},

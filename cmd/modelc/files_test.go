@@ -26,7 +26,7 @@ func TestSpecialFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"pipe.npy", "pipe.pb", "pipe.png", "pipe.json", "pipe.onnx", "pipe.keras", "pipe.txt"} {
+	for _, name := range []string{"pipe.npy", "pipe.pb", "pipe.png", "pipe.json", "pipe.onnx", "pipe.keras", "pipe.txt", "pipe.html"} {
 		if err := os.Symlink("pipe", name); err != nil {
 			t.Fatal(err)
 		}
@@ -39,7 +39,7 @@ func TestSpecialFiles(t *testing.T) {
 		{"run net.onnx pipe.png --labels pipe.txt --engine inproc", "it is a pipe"}, {"run net.onnx pipe.png --labels /dev/zero --engine inproc", "it is a device"},
 		{"inspect net.onnx --bind image=pipe.npy", "it is a pipe"}, {"inspect net.onnx --tune pipe.json", "it is a pipe"}, {"inspect net.onnx --tune /dev/zero", "it is a device"},
 		{"report net.onnx --profile pipe.json -o x.html", "it is a pipe"}, {"compile -f pipe.json", "it is a pipe"}, {"compile -f /dev/zero", "it is a device"},
-		{"zoo lenet5 -o pipe", "it is a pipe"}, {"report net.onnx -o pipe", "it is a pipe"}, {"graph net.onnx -o folder.svg", "it is a folder"}, {"tune net.onnx --runs 1 -o pipe", "it is a pipe"},
+		{"zoo lenet5 -o pipe", "it is a pipe"}, {"report net.onnx -o pipe.html", "it is a pipe"}, {"graph net.onnx -o folder.svg", "it is a folder"}, {"tune net.onnx --runs 1 -o pipe", "it is a pipe"},
 	} {
 		args := strings.Fields(c.args)
 		if code, out, errs := invoke(t, args...); code == 0 || !strings.Contains(errs, c.want) {

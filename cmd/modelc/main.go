@@ -45,9 +45,7 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	root.SetVersionTemplate("modelc {{.Version}}\n") // as modelc version prints it
 	root.SetUsageTemplate(root.UsageTemplate() + exitCodes)
 	root.PersistentFlags().BoolVarP(&t.quiet, "quiet", "q", false, "print only results and errors: no progress, no summary of a package")
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
-	})
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(compileCommand(), diffCommand(), weightsCommand(), runCommand(), verifyCommand(), quantizeCommand(), evalCommand(), benchCommand(), tuneCommand(), inspectCommand(), graphCommand(), reportCommand(), zooCommand(), passesCommand(), opsCommand(), doctorCommand(), versionCommand())
 	addCompletions(root)
 	err := root.ExecuteContext(withTerminal(ctx, t))

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -33,6 +34,11 @@ file that modelc bench --json wrote.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if out == "" {
 				return usageError{fmt.Errorf("-o FILE is missing: the page to write")}
+			}
+			switch filepath.Ext(out) {
+			case ".html", ".htm":
+			default:
+				return usageError{fmt.Errorf("-o %q: the page is HTML: want a FILE.html; a browser prints it to PDF", out)}
 			}
 			if bench && profile != "" {
 				return usageError{fmt.Errorf("--bench measures times, --profile reads them: choose one of them")}
@@ -79,7 +85,7 @@ file that modelc bench --json wrote.`,
 	}
 	f.add(c)
 	fl := c.Flags()
-	fl.StringVarP(&out, "output", "o", "", "`FILE` to write")
+	fl.StringVarP(&out, "output", "o", "", "`FILE` to write, .html")
 	fl.BoolVar(&verify, "verify", true, "compare each layer with the reference interpreter")
 	fl.StringVar(&profile, "profile", "", "read the times of the layers from `FILE`, which modelc bench --json wrote")
 	fl.BoolVar(&bench, "bench", false, "measure the times of the layers")

@@ -6,6 +6,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"modelc/internal/spelling"
 )
 
 // The exit codes.
@@ -35,6 +38,40 @@ func suggest(names []string) string {
 		return ""
 	}
 	return ", did you mean " + strings.Join(names, " or ") + "?"
+}
+
+// flagError explains an error in the flags of c.
+func flagError(c *cobra.Command, err error) error {
+	var invalid *pflag.InvalidValueError
+	var unknown *pflag.NotExistError
+	switch {
+	case errors.As(err, &invalid):
+		err = fmt.Errorf("--%s %q: want %s", invalid.GetFlag().Name, invalid.GetValue(), wanted(invalid.GetFlag()))
+	case errors.As(err, &unknown):
+		var names []string
+		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
+		if near := spelling.Nearest("--"+unknown.GetSpecifiedName(), names); near != "" {
+			return usageError{fmt.Errorf("%w%s See %s --help", err, suggest([]string{near}), c.CommandPath())}
+		}
+	}
+	return usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
+}
+
+// wanted describes the values of a flag.
+func wanted(f *pflag.Flag) string {
+	switch f.Value.Type() {
+	case "int":
+		return "a whole number"
+	case "intSlice":
+		return "whole numbers such as 1,8"
+	case "float64":
+		return "a number"
+	case "bool":
+		return "true or false"
+	case "duration":
+		return "a time such as 90s or 5m"
+	}
+	return "a value of type " + f.Value.Type()
 }
 
 // exactly accepts n positional arguments, described by what.

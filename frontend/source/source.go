@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"modelc/internal/files"
+	"modelc/internal/spelling"
 	"modelc/ir"
 )
 
@@ -70,7 +71,7 @@ func UnknownDim(name string, known []string) error {
 	if len(known) == 0 {
 		return fmt.Errorf("the model has no open dimension %q: all its extents are fixed", name)
 	}
-	if near := nearest(name, known); near != "" {
+	if near := spelling.Nearest(name, known); near != "" {
 		return fmt.Errorf("the model has no open dimension %q: did you mean %q? It has %q", name, near, known)
 	}
 	return fmt.Errorf("the model has no open dimension %q; it has %q", name, known)

@@ -23,7 +23,7 @@ func Private() (string, error) {
 // private creates the folder dir, or checks that nobody else can write to it.
 func private(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
+		return fmt.Errorf("the folder of modelc's cache and locks cannot be made: %w: set XDG_CACHE_HOME to a folder in which you can write", err)
 	}
 	st, err := os.Lstat(dir)
 	if err != nil {

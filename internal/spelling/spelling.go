@@ -1,10 +1,11 @@
-package source
+// Package spelling finds the name that a user meant.
+package spelling
 
 import "strings"
 
-// nearest returns the name in list that a user most likely meant by name, or "" if none
+// Nearest returns the name in list that a user most likely meant by name, or "" if none
 // resembles it.
-func nearest(name string, list []string) string {
+func Nearest(name string, list []string) string {
 	best, at := 1+len(name)/3, ""
 	for _, other := range list {
 		if strings.EqualFold(name, other) {
