@@ -18,8 +18,8 @@ import (
 type measureFlags struct{ threads, runs int }
 
 func (f *measureFlags) add(c *cobra.Command, runs int, of string) {
-	c.Flags().IntVar(&f.threads, "threads", 1, "number of goroutines per run"+of)
-	c.Flags().IntVar(&f.runs, "runs", runs, "number of runs"+of)
+	c.Flags().IntVar(&f.threads, "threads", 1, "number `N` of goroutines per run"+of)
+	c.Flags().IntVar(&f.runs, "runs", runs, "number `N` of runs"+of)
 }
 
 func (f *measureFlags) check() error {

@@ -33,7 +33,7 @@ type engine interface {
 
 // engineFlag adds --engine and checks its value.
 func engineFlag(c *cobra.Command, name *string) {
-	c.Flags().StringVar(name, "engine", "go", "go (build and run the generated package), inproc (run its kernels in this process) or eval (the reference interpreter)")
+	c.Flags().StringVar(name, "engine", "go", "`ENGINE`: go (build and run the generated package), inproc (run its kernels in this process) or eval (the reference interpreter)")
 	c.PreRunE = func(*cobra.Command, []string) error {
 		if !slices.Contains([]string{"go", "inproc", "eval"}, *name) {
 			return usageError{fmt.Errorf("--engine %q: want go, inproc or eval", *name)}

@@ -100,7 +100,7 @@ and prints the percentage of examples for which both choose the same class.`,
 	fl := c.Flags()
 	fl.StringArrayVar(&data, "data", nil, "examples: a folder, FILE.npy, FILE.csv or an idx file (`PATH`, repeatable)")
 	fl.IntVar(&samples, "samples", 0, "use at most `N` of the examples, evenly spaced; 0 means all")
-	fl.IntVar(&threads, "threads", 0, "number of goroutines per run; 0 means one per processor")
+	fl.IntVar(&threads, "threads", 0, "number `N` of goroutines per run; 0 means one per processor")
 	fl.StringVar(&against, "against", "", "compare the answers with those of another `MODEL`")
 	jsonFlag(c, &asJSON)
 	return c

@@ -42,6 +42,8 @@ func (f *modelFlags) add(c *cobra.Command) {
 	fl.StringSliceVar(&f.only, "passes", nil, "run only the passes in `LIST`")
 	fl.StringSliceVar(&f.disable, "disable-pass", nil, "do not run the pass `NAME`")
 	fl.StringSliceVar(&f.printAfter, "print-after", nil, "print the graph after the pass `NAME`, or after \"all\"")
+	group(c, ofModel, "batch", "dim", "shape", "bind", "limit", "exact")
+	group(c, ofCompiler, "tune", "check", "passes", "disable-pass", "print-after")
 }
 
 // options returns the compiler's options.

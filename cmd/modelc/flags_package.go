@@ -89,6 +89,7 @@ func (f *packageFlags) add(c *cobra.Command) {
 	fl.BoolVar(&f.standalone, "standalone", false, "copy the part of the runtime that the package uses, so that it needs no other module")
 	fl.StringVar(&f.runtime, "runtime", "", "copy the runtime to the folder `DIR`, for several packages to share")
 	fl.BoolVar(&f.quantize, "quantize", false, "quantise the model to 8 bits first, calibrated on --calibrate PATH; modelc quantize --help describes the flags")
+	group(c, ofIntegers, "quantize")
 	f.calibrate.add(c)
 }
 

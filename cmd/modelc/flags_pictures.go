@@ -33,6 +33,7 @@ func (f *pictureFlags) add(c *cobra.Command, mode string) {
 	fl.StringVar(&f.std, "std", "", "divide the scaled levels, less --mean, by `R,G,B`")
 	fl.BoolVar(&f.bgr, "bgr", false, "order the channels blue, green, red")
 	fl.IntVar(&f.crop, "crop", 0, "resize the short side of an image to `N` pixels and crop the centre, instead of stretching")
+	group(c, ofPictures, "preprocess", "labels", "interpolation", "scale", "mean", "std", "bgr", "crop")
 }
 
 // recorded returns the flags that are set, for the header of generated code.

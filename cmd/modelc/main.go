@@ -43,7 +43,8 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	root.SetOut(t.behind(t.out))
 	root.SetErr(t.behind(t.err))
 	root.SetVersionTemplate("modelc {{.Version}}\n") // as modelc version prints it
-	root.SetUsageTemplate(root.UsageTemplate() + exitCodes)
+	root.SetUsageFunc(printUsage)
+	root.SetHelpFunc(printHelp)
 	root.PersistentFlags().BoolVarP(&t.quiet, "quiet", "q", false, "print only results and errors: no progress, no summary of a package")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(compileCommand(), diffCommand(), weightsCommand(), runCommand(), verifyCommand(), quantizeCommand(), evalCommand(), benchCommand(), tuneCommand(), inspectCommand(), graphCommand(), reportCommand(), zooCommand(), passesCommand(), opsCommand(), doctorCommand(), versionCommand())

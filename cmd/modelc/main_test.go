@@ -8,9 +8,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"modelc"
 	"modelc/internal/measure"
@@ -432,6 +434,55 @@ func TestReport(t *testing.T) {
 	for _, args := range [][]string{{}, {"-o", page, "--bench", "--profile", profile}, {"-o", page, "--bench", "--runs", "0"}} {
 		if code, _, errs := invoke(t, append([]string{"report", digits + "lenet5.onnx"}, args...)...); code != 2 || errs == "" {
 			t.Errorf("%v: exit %d: %s", args, code, errs)
+		}
+	}
+}
+
+// The help of every command fits a terminal of 80 columns, puts every flag into a group, and
+// shows examples that the command accepts.
+func TestHelpPages(t *testing.T) {
+	_, top, _ := invoke(t, "--help")
+	names := regexp.MustCompile(`(?m)^  ([a-z]+)  `).FindAllStringSubmatch(top, -1)
+	if len(names) < 15 {
+		t.Fatalf("commands %v", names)
+	}
+	for _, n := range append(names, []string{"", ""}) {
+		args := strings.Fields(n[1] + " --help")
+		code, help, errs := invoke(t, args...)
+		if code != 0 || errs != "" {
+			t.Errorf("%s: exit %d, %s", n[1], code, errs)
+		}
+		for line := range strings.Lines(help) {
+			if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > helpWidth {
+				t.Errorf("%q: %d columns: %s", args, n, line)
+			}
+		}
+		if nameless := regexp.MustCompile(`--[a-z-]+ (u?int|float|strings?|duration)\b`).FindString(help); nameless != "" {
+			t.Errorf("%q: no name for the value of %q", args, nameless)
+		}
+		if n[1] == "completion" || n[1] == "" {
+			continue
+		}
+		_, part, ok := strings.Cut(help, "\nExamples:\n")
+		part, _, _ = strings.Cut(part, "\n\n")
+		if !ok {
+			t.Errorf("%q has no examples", args)
+		}
+		for line := range strings.Lines(part) {
+			words := strings.Fields(line)
+			if len(words) < 2 || words[0] != "modelc" || words[1] != n[1] {
+				t.Errorf("%q has the example %q", args, line)
+				continue
+			}
+			// Without a model and its data, only the command line can be wrong.
+			t.Chdir(t.TempDir())
+			put(t, "modelc.json", `[{"model": "x.onnx", "output": "x"}]`)
+			if words[1] == "doctor" || words[1] == "ops" || words[1] == "passes" || words[1] == "version" || words[1] == "zoo" {
+				continue
+			}
+			if code, _, errs := invoke(t, words[1:]...); code != exitFailed {
+				t.Errorf("%s: exit %d, %s", line, code, errs)
+			}
 		}
 	}
 }

@@ -37,13 +37,14 @@ func (f *quantizeFlags) add(c *cobra.Command) {
 	fl.StringArrayVar(&f.data, "calibrate", nil, "examples for calibration: a folder, FILE.npy, FILE.csv or an idx file (`PATH`, repeatable)")
 	fl.IntVar(&f.samples, "samples", 500, "use at most `N` of the examples, evenly spaced; 0 means all")
 	fl.StringVar(&f.calibration, "calibration", "minmax", "`METHOD` that selects ranges of activations: minmax, percentile or entropy")
-	fl.Float64Var(&f.percentile, "percentile", 99.999, "percentage of the elements inside the range, for --calibration percentile")
+	fl.Float64Var(&f.percentile, "percentile", 99.999, "percentage `P` of the elements inside the range, for --calibration percentile")
 	fl.StringVar(&f.activations, "activations", "u8", "`TYPE` of activations: u8 or i8")
 	fl.BoolVar(&f.perTensor, "per-tensor", false, "use one scale for all channels of a layer's weights")
 	fl.BoolVar(&f.keepBias, "no-bias-correction", false, "do not correct biases by the mean error of quantised weights")
 	fl.StringArrayVar(&f.exclude, "exclude", nil, "keep layers in float32 whose names match `PATTERN`, such as 'conv1*' (repeatable)")
 	fl.StringSliceVar(&f.excludeOps, "exclude-op", nil, "keep layers with these ops in float32: `LIST` such as Conv,Add")
 	fl.Float64Var(&f.maxDrop, "max-drop", 0, "keep the most sensitive layers in float32 until the accuracy drops by at most `POINTS`: top-1, or agreement with the float model if examples have no labels")
+	group(c, ofIntegers, "calibrate", "samples", "calibration", "percentile", "activations", "per-tensor", "no-bias-correction", "exclude", "exclude-op", "max-drop")
 }
 
 // recorded returns the flags that are set, for the header of a package.

@@ -122,7 +122,7 @@ one score per class, the best classes are printed.`,
 	r.pictures.add(c, "unit")
 	fl := c.Flags()
 	engineFlag(c, &r.engine)
-	fl.IntVar(&r.top, "top", 5, "number of classes to print")
+	fl.IntVar(&r.top, "top", 5, "number `N` of classes to print")
 	fl.StringVar(&r.output, "output", "", "write the outputs as .npy files to the folder `DIR` instead of printing them")
 	jsonFlag(c, &r.asJSON)
 	return c

@@ -36,10 +36,11 @@ func passesCommand() *cobra.Command {
 				return printJSON(c.OutOrStdout(), list)
 			}
 			t := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
+			fmt.Fprintln(t, "pass\twith --exact\twhat it does")
 			for _, p := range passes.Pipeline {
 				exact := ""
 				if p.Exact {
-					exact = "exact"
+					exact = "yes"
 				}
 				fmt.Fprintf(t, "%s\t%s\t%s\n", p.Name, exact, p.Doc)
 			}
@@ -54,7 +55,7 @@ func opsCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "ops",
-		Short: "List the supported ONNX operators, Keras layers and operations, the ops of the IR and their kernels",
+		Short: "List the supported ONNX operators, Keras layers and kernels",
 		Args:  exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			tables, err := opTables()

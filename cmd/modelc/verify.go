@@ -22,7 +22,7 @@ func verifyCommand() *cobra.Command {
 	var layers, asJSON bool
 	c := &cobra.Command{
 		Use:   "verify MODEL [--data DIR]",
-		Short: "Compare a compiled model with stored outputs or with the reference interpreter",
+		Short: "Compare a compiled model with stored or reference outputs",
 		Long: `Run a compiled model on the stored inputs in DIR and compare its outputs with the
 stored ones. The files are input_0, output_0 and so on, as .npy or .pb, in DIR or
 in folders below it. Without --data, compare the model with the reference
@@ -81,7 +81,7 @@ own error is at most twice as large.`,
 	fl := c.Flags()
 	fl.StringVar(&data, "data", "", "folder `DIR` of inputs and expected outputs")
 	engineFlag(c, &engineName)
-	fl.Float64Var(&tol, "tol", 1e-4, "largest error, relative to the largest output; the default with --exact is 2e-6, and 5e-3 for stored outputs of models in half precision")
+	fl.Float64Var(&tol, "tol", 1e-4, "largest error `E`, relative to the largest output; the default with --exact is 2e-6, and 5e-3 for stored outputs of models in half precision")
 	fl.BoolVar(&layers, "layers", false, "compare every intermediate value and name the first that differs")
 	jsonFlag(c, &asJSON)
 	return c

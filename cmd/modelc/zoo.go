@@ -18,7 +18,7 @@ func zooCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "zoo [NAME -o FILE]",
-		Short: "List the classic networks, or write one as ONNX with seeded weights",
+		Short: "List the classic networks, or write one as ONNX",
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				if asJSON {
@@ -45,11 +45,11 @@ func zooCommand() *cobra.Command {
 	}
 	fl := c.Flags()
 	fl.StringVarP(&out, "output", "o", "", "`FILE` to write")
-	fl.Float64Var(&o.Width, "width", 1, "factor of all channel counts")
-	fl.IntVar(&o.Size, "size", 0, "height and width of the input; 0 means the published size")
-	fl.IntVar(&o.Classes, "classes", 0, "number of classes; 0 means the published number")
-	fl.IntVar(&o.Batch, "batch", 1, "number of images per run")
-	fl.Uint64Var(&o.Seed, "seed", 0, "seed of the weights")
+	fl.Float64Var(&o.Width, "width", 1, "factor `F` of all channel counts")
+	fl.IntVar(&o.Size, "size", 0, "height and width `N` of the input; 0 means the published size")
+	fl.IntVar(&o.Classes, "classes", 0, "number `N` of classes; 0 means the published number")
+	fl.IntVar(&o.Batch, "batch", 1, "number `N` of images per run")
+	fl.Uint64Var(&o.Seed, "seed", 0, "seed `N` of the weights")
 	fl.BoolVar(&o.Logits, "logits", false, "omit the final softmax")
 	fl.BoolVar(&asJSON, "json", false, "print the list as JSON")
 	return c
