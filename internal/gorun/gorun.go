@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -42,7 +43,7 @@ type Builder struct {
 // requirements. If sidecar is set, the weights are files beside the program;
 // otherwise they are embedded.
 func NewBuilder(dir string, sidecar bool) (*Builder, error) {
-	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module "+modulePath+"\n\ngo 1.24\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module "+modulePath+"\n\ngo "+golang.MinimumGo+"\n"), 0o644); err != nil {
 		return nil, err
 	}
 	o := modelc.PackageOptions{Package: packageName, Sidecar: sidecar, Runtime: modulePath + "/runtime", SharedRuntime: filepath.Join(dir, "runtime")}
@@ -134,17 +135,18 @@ func (b *Builder) main() string {
 		if b.o.Sidecar {
 			open = fmt.Sprintf("%s.Open(%q)", m.folder, m.folder+"/"+golang.WeightsFile)
 		}
-		fmt.Fprintf(&funcs, "\nfunc run_%s(r io.Reader, w io.Writer) {\n\tm, err := %s\n\tcheck(err)\n", m.folder, open)
+		fmt.Fprintf(&funcs, "\nfunc run_%s(r *bufio.Reader, w *bufio.Writer) {\n\tm, err := %s\n\tcheck(err)\n", m.folder, open)
 		fmt.Fprintf(&funcs, "\ts := m.NewSession()\n\tin, out := %s.NewInput(), %[1]s.NewOutput()\n", m.folder)
 		in, out := golang.Fields(m.graph)
+		funcs.WriteString("\tfor more := true; more; more = next(r) {\n")
 		for _, f := range in {
-			fmt.Fprintf(&funcs, "\tcheck(binary.Read(r, binary.LittleEndian, in.%s))\n", f)
+			fmt.Fprintf(&funcs, "\t\tcheck(binary.Read(r, binary.LittleEndian, in.%s))\n", f)
 		}
-		funcs.WriteString("\tcheck(s.Run(in, out))\n")
+		funcs.WriteString("\t\tcheck(s.Run(in, out))\n")
 		for _, f := range out {
-			fmt.Fprintf(&funcs, "\tcheck(binary.Write(w, binary.LittleEndian, out.%s))\n", f)
+			fmt.Fprintf(&funcs, "\t\tcheck(binary.Write(w, binary.LittleEndian, out.%s))\n", f)
 		}
-		funcs.WriteString("}\n")
+		funcs.WriteString("\t\tcheck(w.Flush())\n\t}\n}\n")
 	}
 	return fmt.Sprintf(mainSource, imports.String(), table.String(), funcs.String())
 }
@@ -154,7 +156,6 @@ const mainSource = `package main
 import (
 	"bufio"
 	"encoding/binary"
-	"io"
 	"log"
 	"os"
 
@@ -162,9 +163,13 @@ import (
 
 func main() {
 	log.SetFlags(0)
-	w := bufio.NewWriterSize(os.Stdout, 1<<20)
-	run[os.Args[1]](bufio.NewReaderSize(os.Stdin, 1<<20), w)
-	check(w.Flush())
+	run[os.Args[1]](bufio.NewReaderSize(os.Stdin, 1<<20), bufio.NewWriterSize(os.Stdout, 1<<20))
+}
+
+// next waits for the inputs of another run. It returns false if there are none.
+func next(r *bufio.Reader) bool {
+	_, err := r.Peek(1)
+	return err == nil
 }
 
 func check(err error) {
@@ -173,7 +178,7 @@ func check(err error) {
 	}
 }
 
-var run = map[string]func(r io.Reader, w io.Writer){
+var run = map[string]func(r *bufio.Reader, w *bufio.Writer){
 %s}
 %s`
 
@@ -226,30 +231,99 @@ func sumOf(path string) ([]byte, error) {
 // Run computes the outputs of model i in a new process. Inputs and outputs have the
 // order of the model's graph.
 func (p *Program) Run(ctx context.Context, i int, in []*ir.Tensor) ([]*ir.Tensor, error) {
-	m := p.models[i]
-	if len(in) != len(m.graph.Inputs) {
-		return nil, fmt.Errorf("the model takes %d inputs, got %d", len(m.graph.Inputs), len(in))
+	r, err := p.Start(ctx, i)
+	if err != nil {
+		return nil, err
 	}
-	var raw []io.Reader
-	for k, t := range in {
-		if v := m.graph.Inputs[k]; !t.Type.Equal(v.Type) {
-			return nil, fmt.Errorf("input %q is %s, want %s", v.Name, t.Type, v.Type)
-		}
-		raw = append(raw, bytes.NewReader(t.Bytes()))
-	}
+	out, err := r.Run(in)
+	return out, errors.Join(err, r.Close())
+}
+
+// Process is a running program, which computes one model again and again. It is for one
+// goroutine at a time.
+type Process struct {
+	graph *ir.Graph
+	cmd   *exec.Cmd
+	stdin io.WriteCloser
+	out   io.Reader
+	msg   bytes.Buffer
+	ended error // why the process has ended; nil while it runs
+}
+
+// Start starts a process that computes model i. env are further variables of its
+// environment. If ctx is cancelled, the process ends.
+func (p *Program) Start(ctx context.Context, i int, env ...string) (*Process, error) {
 	path, err := filepath.Abs(filepath.Join(p.dir, program))
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, path, m.folder)
-	cmd.Dir = p.dir
-	cmd.Stdin = io.MultiReader(raw...)
-	var out, msg bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &msg
-	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("the generated program failed: %w\n%.2000s", err, msg.Bytes())
+	r := &Process{graph: p.models[i].graph, cmd: exec.CommandContext(ctx, path, p.models[i].folder)}
+	r.cmd.Dir, r.cmd.Stderr = p.dir, &r.msg
+	r.cmd.Env = append(os.Environ(), env...)
+	if r.stdin, err = r.cmd.StdinPipe(); err != nil {
+		return nil, err
 	}
-	return outputs(m.graph, out.Bytes())
+	if r.out, err = r.cmd.StdoutPipe(); err != nil {
+		return nil, err
+	}
+	return r, r.cmd.Start()
+}
+
+// Run computes the outputs for in. Inputs and outputs have the order of the model's graph.
+// After an error of the process all further runs fail.
+func (r *Process) Run(in []*ir.Tensor) ([]*ir.Tensor, error) {
+	if len(in) != len(r.graph.Inputs) {
+		return nil, fmt.Errorf("the model takes %d inputs, got %d", len(r.graph.Inputs), len(in))
+	}
+	for k, t := range in {
+		if v := r.graph.Inputs[k]; !t.Type.Equal(v.Type) {
+			return nil, fmt.Errorf("input %q is %s, want %s", v.Name, t.Type, v.Type)
+		}
+	}
+	if r.ended != nil {
+		return nil, r.ended
+	}
+	n := 0
+	for _, o := range r.graph.Outputs {
+		n += o.Value.Type.Bytes()
+	}
+	b := make([]byte, n)
+	var failed error
+	for _, t := range in {
+		if _, failed = r.stdin.Write(t.Bytes()); failed != nil {
+			break
+		}
+	}
+	if failed == nil {
+		_, failed = io.ReadFull(r.out, b)
+	}
+	if failed != nil {
+		return nil, r.end(failed)
+	}
+	return outputs(r.graph, b)
+}
+
+// end waits for the end of the process, which failed. It returns the reason.
+func (r *Process) end(failed error) error {
+	r.stdin.Close()
+	if err := r.cmd.Wait(); err != nil {
+		failed = err
+	}
+	r.ended = fmt.Errorf("the generated program failed: %w\n%.2000s", failed, r.msg.Bytes())
+	return r.ended
+}
+
+// Close ends the process.
+func (r *Process) Close() error {
+	if r.ended != nil {
+		return nil // and reported
+	}
+	r.stdin.Close()
+	r.ended = errors.New("the process is closed")
+	if err := r.cmd.Wait(); err != nil {
+		return fmt.Errorf("the generated program failed: %w\n%.2000s", err, r.msg.Bytes())
+	}
+	return nil
 }
 
 // outputs splits what a program wrote into the outputs of g.

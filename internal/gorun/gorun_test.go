@@ -1,8 +1,11 @@
 package gorun
 
 import (
+	"context"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"modelc"
@@ -71,6 +74,30 @@ func TestProgram(t *testing.T) {
 	}
 	if _, err := p.Run(t.Context(), 0, index[2]); err == nil {
 		t.Error("inputs of another model are accepted")
+	}
+	ctx, kill := context.WithCancel(t.Context())
+	r, err := p.Start(ctx, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range int64(3) {
+		in := []*ir.Tensor{index[2][0], ir.FromInt64s(ir.T(ir.Int64, 4), []int64{i % 2, 0, i / 2, 1})}
+		got, err := r.Run(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want, err := eval.Run(list[2].Before, in); err != nil || !slices.Equal(got[0].Float32s(), want[0].Float32s()) {
+			t.Errorf("run %d: %v, want %v, %v", i, got[0], want, err)
+		}
+	}
+	kill()
+	for range 2 {
+		if _, err := r.Run(index[2]); err == nil || !strings.Contains(err.Error(), "the generated program failed") {
+			t.Errorf("a process that was killed: %v", err)
+		}
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
 	}
 	if _, err := Open(dir, list[0].Graph); err == nil {
 		t.Error("a program of two packages is opened as one of one")
