@@ -78,6 +78,11 @@ func compile(models []*source.Model, o Options) (*Compiled, error) {
 	list := make([]*Compiled, len(models))
 	graphs := make([]*ir.Graph, len(models))
 	for i, m := range models {
+		if o.Softmax {
+			if err := addSoftmax(m.Graph); err != nil {
+				return nil, err
+			}
+		}
 		c := &Compiled{Model: m, Before: m.Graph, Graph: m.Graph.Clone(), Options: o}
 		if len(o.Batches) > 0 {
 			c.batch = o.Batches[i]

@@ -17,6 +17,9 @@ type Options struct {
 	// not folded, sums are computed in float64, and Winograd's and Strassen's
 	// algorithms are not used.
 	Exact bool
+	// Softmax makes probabilities of the scores of a model whose only output has
+	// logits.
+	Softmax bool
 	// Tuning, unless nil, replaces the cost model's choice of algorithms. It must
 	// have been measured on the same model.
 	Tuning *Tuning

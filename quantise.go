@@ -426,6 +426,7 @@ func (q *Quantized) Compile(o Options) (*Compiled, error) {
 	m.Format = q.source.Format + ", quantised"
 	m.Notes = q.source.Notes
 	m.Metadata = q.source.Metadata
+	o.Softmax = false // the file has it
 	c, err := CompileModel(m, o)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", m.Path, err)

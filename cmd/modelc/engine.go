@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -26,9 +27,10 @@ import (
 	"modelc/ir"
 )
 
-// engine runs a compiled model.
+// engine runs a compiled model, for one goroutine at a time.
 type engine interface {
 	run(ctx context.Context, in []*ir.Tensor) ([]*ir.Tensor, error)
+	close() error
 }
 
 // engineFlag adds --engine and checks its value.
@@ -44,14 +46,39 @@ func engineFlag(c *cobra.Command, name *string) {
 
 // newEngine returns the engine with a name that engineFlag has checked.
 func newEngine(ctx context.Context, name string, c *modelc.Compiled) (engine, error) {
-	switch name {
-	case "eval":
-		return reference{c}, nil
-	case "inproc":
-		e, err := inproc.New(c.Program, 0)
-		return inProcess{e}, err
+	list, err := newEngines(ctx, name, c, 1)
+	if err != nil {
+		return nil, err
 	}
-	return buildPackage(ctx, c)
+	return list[0], nil
+}
+
+// newEngines returns n engines that work at the same time and share the processors.
+func newEngines(ctx context.Context, name string, c *modelc.Compiled, n int) ([]engine, error) {
+	threads := 0 // one per processor
+	if n > 1 {
+		threads = max(1, runtime.GOMAXPROCS(0)/n)
+	}
+	list := make([]engine, n)
+	if name == "go" {
+		p, err := buildPackage(ctx, c)
+		for i := range list {
+			list[i] = &generated{program: p, threads: threads}
+		}
+		return list, err
+	}
+	for i := range list {
+		if name == "eval" {
+			list[i] = reference{c}
+			continue
+		}
+		e, err := inproc.New(c.Program, threads)
+		if err != nil {
+			return nil, err
+		}
+		list[i] = inProcess{e}
+	}
+	return list, nil
 }
 
 type reference struct{ c *modelc.Compiled }
@@ -60,20 +87,54 @@ func (r reference) run(_ context.Context, in []*ir.Tensor) ([]*ir.Tensor, error)
 	return r.c.Reference(in)
 }
 
+func (r reference) close() error { return nil }
+
 type inProcess struct{ e *inproc.Engine }
 
 func (p inProcess) run(_ context.Context, in []*ir.Tensor) ([]*ir.Tensor, error) { return p.e.Run(in) }
 
-// generated is a program built around a generated package.
-type generated struct{ p *gorun.Program }
+func (p inProcess) close() error {
+	p.e.Close()
+	return nil
+}
 
-func (g generated) run(ctx context.Context, in []*ir.Tensor) ([]*ir.Tensor, error) {
-	return g.p.Run(ctx, 0, in)
+// generated is a program built around a generated package.
+type generated struct {
+	program *gorun.Program
+	threads int            // 0 for one per processor
+	process *gorun.Process // nil before the first run, and after a failure
+}
+
+func (g *generated) run(ctx context.Context, in []*ir.Tensor) ([]*ir.Tensor, error) {
+	if g.process == nil {
+		var env []string
+		if g.threads > 0 {
+			env = []string{fmt.Sprintf("GOMAXPROCS=%d", g.threads)}
+		}
+		var err error
+		if g.process, err = g.program.Start(ctx, 0, env...); err != nil {
+			return nil, err
+		}
+	}
+	out, err := g.process.Run(in)
+	if err != nil {
+		err = errors.Join(err, g.close())
+	}
+	return out, err
+}
+
+func (g *generated) close() error {
+	if g.process == nil {
+		return nil
+	}
+	p := g.process
+	g.process = nil
+	return p.Close()
 }
 
 // buildPackage generates and builds the package in a folder of the cache. Its key
 // is a digest of the model, the flags and this command.
-func buildPackage(ctx context.Context, c *modelc.Compiled) (engine, error) {
+func buildPackage(ctx context.Context, c *modelc.Compiled) (*gorun.Program, error) {
 	root, err := cacheDir()
 	if err != nil {
 		return nil, err
@@ -86,7 +147,7 @@ func buildPackage(ctx context.Context, c *modelc.Compiled) (engine, error) {
 	p, err := gorun.Open(dir, c.Graph)
 	if err == nil {
 		now := time.Now()
-		return generated{p}, os.Chtimes(dir, now, now)
+		return p, os.Chtimes(dir, now, now)
 	}
 	if !errors.Is(err, fs.ErrNotExist) { // a damaged build
 		if err := os.RemoveAll(dir); err != nil {
@@ -116,7 +177,7 @@ func buildPackage(ctx context.Context, c *modelc.Compiled) (engine, error) {
 	if p, err = gorun.Open(dir, c.Graph); err != nil {
 		return nil, errors.Join(renamed, err) // unless another process has built it
 	}
-	return generated{p}, nil
+	return p, nil
 }
 
 // cacheDir returns the folder of the cache, which has a folder for each build. Nobody else

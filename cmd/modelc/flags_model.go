@@ -20,7 +20,7 @@ type modelFlags struct {
 	several                   bool // whether --batch takes more than one size
 	dims, bind, shapes        []string
 	limits                    []string
-	exact, check              bool
+	exact, softmax, check     bool
 	tune                      string
 	only, disable, printAfter []string
 }
@@ -37,18 +37,19 @@ func (f *modelFlags) add(c *cobra.Command) {
 	fl.StringArrayVar(&f.bind, "bind", nil, "make an input a constant: `NAME=FILE` (.npy or .pb, repeatable)")
 	fl.StringArrayVar(&f.limits, "limit", nil, "set a limit of memory or work: `NAME=N` (repeatable; docs/limits.md lists them)")
 	fl.BoolVar(&f.exact, "exact", false, "keep every rounding step of the model: no batch-norm folding, no Winograd or Strassen, sums in float64")
+	fl.BoolVar(&f.softmax, "softmax", false, "make probabilities of the logits in the model's output")
 	fl.StringVar(&f.tune, "tune", "", "use the algorithms in `FILE`, which modelc tune -o wrote")
 	fl.BoolVar(&f.check, "check", false, "after every pass, compare values with the reference interpreter")
 	fl.StringSliceVar(&f.only, "passes", nil, "run only the passes in `LIST`")
 	fl.StringSliceVar(&f.disable, "disable-pass", nil, "do not run the pass `NAME`")
 	fl.StringSliceVar(&f.printAfter, "print-after", nil, "print the graph after the pass `NAME`, or after \"all\"")
-	group(c, ofModel, "batch", "dim", "shape", "bind", "limit", "exact")
+	group(c, ofModel, "batch", "dim", "shape", "bind", "limit", "exact", "softmax")
 	group(c, ofCompiler, "tune", "check", "passes", "disable-pass", "print-after")
 }
 
 // options returns the compiler's options.
 func (f *modelFlags) options(c *cobra.Command) (modelc.Options, error) {
-	o := modelc.Options{Exact: f.exact, Source: source.Options{Dims: map[string]int{}, Bind: map[string]*ir.Tensor{}, Shapes: map[string]ir.Shape{}}}
+	o := modelc.Options{Exact: f.exact, Softmax: f.softmax, Source: source.Options{Dims: map[string]int{}, Bind: map[string]*ir.Tensor{}, Shapes: map[string]ir.Shape{}}}
 	if len(f.batches) > 1 && !f.several {
 		return o, usageError{fmt.Errorf("--batch %s: want one size", join(f.batches))}
 	}
@@ -139,6 +140,9 @@ func (f *modelFlags) recorded() []string {
 	}
 	if f.exact {
 		out = append(out, "--exact")
+	}
+	if f.softmax {
+		out = append(out, "--softmax")
 	}
 	if f.tune != "" {
 		out = append(out, "--tune", withoutFolder("tune", f.tune))

@@ -1,79 +1,77 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"modelc"
-	"modelc/internal/classes"
+	"modelc/internal/bulk"
 	"modelc/internal/files"
-	"modelc/internal/npy"
-	"modelc/internal/plaintext"
 	"modelc/ir"
 	"modelc/runtime/vision"
 )
 
-// runFlags select the engine and the output.
+// runFlags select the files, the engine and the output.
 type runFlags struct {
-	pictures       pictureFlags
-	engine, output string
-	top            int
-	asJSON         bool
-}
-
-// answer holds the outputs for one file.
-type answer struct {
-	File    string   `json:"file"`
-	Outputs []output `json:"outputs"`
-}
-
-// output is one output of the model. It has the file to which the output was
-// written, or the best classes if the output has one score per class.
-type output struct {
-	Name    string  `json:"name"`
-	Type    string  `json:"type"`
-	Classes []class `json:"classes,omitempty"`
-	File    string  `json:"file,omitempty"`
-}
-
-type class struct {
-	Index int    `json:"index"`
-	Name  string `json:"name,omitempty"`
-	Score finite `json:"score"`
+	pictures        pictureFlags
+	inputs          []string // NAME=FILE
+	engine, output  string
+	top, jobs       int
+	asJSON, resume  bool
+	format, results string
 }
 
 func runCommand() *cobra.Command {
 	var f modelFlags
 	var r runFlags
 	c := &cobra.Command{
-		Use:   "run MODEL IMAGE|FILE.npy|FILE.pb …",
+		Use:   "run MODEL FILE|FOLDER|PATTERN|- …",
 		Short: "Run a model on images or tensors",
-		Long: `Run a model on images (PNG, JPEG) or stored tensors. modelc compiles the model to a
-Go package, builds it with the Go toolchain and caches the build. If an output has
-one score per class, the best classes are printed.`,
+		Long: `Run a model on images (PNG, JPEG) or stored tensors (.npy, .pb). modelc compiles the
+model to a Go package, builds it with the Go toolchain and caches the build. If an
+output has one score per class, the best classes are printed.
+
+A folder stands for all images and tensors in it and in its folders, a quoted pattern
+such as 'photos/*.jpg' for the files that match, and - for the names in the lines of
+standard input. A file that cannot be read or run does not end the run: its error is
+printed, or is in its record, and the exit status is 1 at the end.
+
+--results FILE.jsonl or FILE.csv writes a record for each file as soon as it is done.
+--resume continues such a file: it keeps the records without an error, and runs the
+other files. --format writes records to standard output.
+
+A model with several inputs takes one file for each: --input NAME=FILE.`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) < 2 {
+			if len(args) < 2 && (len(args) < 1 || len(r.inputs) == 0) {
 				return usageError{fmt.Errorf("want a model and at least one image or tensor")}
+			}
+			if len(args) > 1 && len(r.inputs) > 0 {
+				return usageError{fmt.Errorf("--input names the files of the inputs; there is no place for %q", args[1:])}
 			}
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			if r.top < 1 {
-				return usageError{fmt.Errorf("--top must be at least 1")}
+			if err := r.check(); err != nil {
+				return err
 			}
 			o, err := f.options(c)
 			if err != nil {
 				return err
 			}
-			files := args[1:]
-			if t, err := firstTensor(files); err != nil {
+			named, err := r.named(&o)
+			if err != nil {
 				return err
-			} else if t != nil {
+			}
+			list, err := bulk.Files(c.InOrStdin(), args[1:]...)
+			if err != nil {
+				return err
+			}
+			if t := firstTensor(list); t != nil {
 				o.Source.InputShapes = append(o.Source.InputShapes, t.Shape)
 			}
 			m, err := modelc.Compile(args[0], o)
@@ -81,68 +79,154 @@ one score per class, the best classes are printed.`,
 				return err
 			}
 			defer m.Close()
-			if n := len(m.Before.Inputs); n != 1 {
-				return fmt.Errorf("%s has %d inputs; `modelc verify --data` runs models with several", args[0], n)
-			}
-			names, err := r.pictures.names(m)
-			if err != nil {
-				return err
-			}
-			e, err := newEngine(c.Context(), r.engine, m)
-			if err != nil {
-				return err
-			}
-			var answers []answer
-			for _, file := range files {
-				in, err := r.input(c, file, m)
-				if err != nil {
-					return err
+			b := &batchRun{runFlags: &r, m: m, c: c}
+			if named == nil {
+				if n := len(m.Before.Inputs); n != 1 {
+					return fmt.Errorf("%s has %d inputs: name a file for each with --input NAME=FILE: %s", args[0], n, inputNames(m.Before))
 				}
-				out, err := e.run(c.Context(), []*ir.Tensor{in})
-				if err != nil {
-					return err
-				}
-				a, err := r.answer(file, m.Before, out, names)
-				if err != nil {
-					return err
-				}
-				if r.asJSON {
-					answers = append(answers, a)
-				} else {
-					a.print(c.OutOrStdout())
-				}
+				return b.run(list)
 			}
-			if r.asJSON {
-				return printJSON(c.OutOrStdout(), answers)
-			}
-			return nil
+			return b.runNamed(named)
 		},
 	}
 	f.add(c)
 	r.pictures.add(c, "unit")
 	fl := c.Flags()
 	engineFlag(c, &r.engine)
+	fl.StringArrayVar(&r.inputs, "input", nil, "the file of an input: `NAME=FILE` (repeatable)")
 	fl.IntVar(&r.top, "top", 5, "number `N` of classes to print")
 	fl.StringVar(&r.output, "output", "", "write the outputs as .npy files to the folder `DIR` instead of printing them")
-	jsonFlag(c, &r.asJSON)
+	fl.StringVar(&r.format, "format", "text", "`FORMAT` of standard output: text, json, jsonl or csv")
+	fl.StringVar(&r.results, "results", "", "write a record for each file to `FILE`, .jsonl or .csv")
+	fl.BoolVar(&r.resume, "resume", false, "continue the records of --results")
+	fl.IntVar(&r.jobs, "jobs", 1, "run `N` files at a time; they share the processors")
+	fl.BoolVar(&r.asJSON, "json", false, "print JSON; the same as --format json")
 	return c
 }
 
-// firstTensor returns the first file if it is a tensor, or nil. Its shape binds
-// the model's open dimensions.
-func firstTensor(files []string) (*ir.Tensor, error) {
-	switch strings.ToLower(filepath.Ext(files[0])) {
-	case ".npy", ".pb":
-		return readTensor(files[0])
+// check returns an error if the flags contradict each other.
+func (r *runFlags) check() error {
+	if r.asJSON {
+		r.format = "json"
 	}
-	return nil, nil
+	switch {
+	case r.top < 1:
+		return usageError{fmt.Errorf("--top must be at least 1")}
+	case r.jobs < 1:
+		return usageError{fmt.Errorf("--jobs must be at least 1")}
+	case !slices.Contains([]string{"text", "json", "jsonl", "csv"}, r.format):
+		return usageError{fmt.Errorf("--format %q: want text, json, jsonl or csv", r.format)}
+	case r.resume && r.results == "":
+		return usageError{fmt.Errorf("--resume needs --results FILE: the records to continue")}
+	}
+	if r.results != "" {
+		if _, err := bulk.FormatOf(r.results); err != nil {
+			return usageError{fmt.Errorf("--results %w", err)}
+		}
+	}
+	return nil
 }
 
-// input reads a file as the model's input.
-func (r *runFlags) input(c *cobra.Command, file string, m *modelc.Compiled) (*ir.Tensor, error) {
-	v := m.Before.Inputs[0]
-	switch strings.ToLower(filepath.Ext(file)) {
-	case ".npy", ".pb":
+// firstTensor returns the first tensor among the files, or nil. Its shape binds the model's
+// open dimensions.
+func firstTensor(list []bulk.File) *ir.Tensor {
+	for _, f := range list {
+		if isTensor(f.Path) {
+			if t, err := readTensor(f.Path); err == nil {
+				return t
+			}
+		}
+	}
+	return nil
+}
+
+func isTensor(path string) bool {
+	ext := strings.ToLower(filepath.Ext(path))
+	return ext == ".npy" || ext == ".pb"
+}
+
+// named returns the files of --input by the name of the input, or nil. Tensors give the
+// inputs their shapes.
+func (r *runFlags) named(o *modelc.Options) (map[string]string, error) {
+	var list map[string]string
+	for _, s := range r.inputs {
+		name, path, ok := cut(s)
+		if !ok {
+			return nil, usageError{fmt.Errorf("--input %q: want NAME=FILE", s)}
+		}
+		if list == nil {
+			list = map[string]string{}
+		}
+		list[name] = path
+		if isTensor(path) {
+			t, err := readTensor(path)
+			if err != nil {
+				return nil, err
+			}
+			o.Source.Shapes[name] = t.Shape
+		}
+	}
+	return list, nil
+}
+
+func inputNames(g *ir.Graph) string {
+	var names []string
+	for _, v := range g.Inputs {
+		names = append(names, v.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// runNamed runs the model on the files of its inputs.
+func (b *batchRun) runNamed(files map[string]string) error {
+	g := b.m.Before
+	var in []*ir.Tensor
+	var missing []string
+	for _, v := range g.Inputs {
+		path, ok := files[v.Name]
+		if !ok {
+			missing = append(missing, v.Name)
+			continue
+		}
+		delete(files, v.Name)
+		t, err := b.input(path, v)
+		if err != nil {
+			return err
+		}
+		in = append(in, t)
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("%s: no file for the inputs %s: name them with --input NAME=FILE", b.m.Model.Path, strings.Join(missing, ", "))
+	}
+	for name := range files {
+		return fmt.Errorf("%s has no input %q; it has %s", b.m.Model.Path, name, inputNames(g))
+	}
+	if err := b.prepare(nil); err != nil {
+		return err
+	}
+	s, err := b.printer()
+	if err != nil {
+		return err
+	}
+	if b.results != "" {
+		return usageError{errors.New("--results is for many files; --input names one for each input")}
+	}
+	e, err := newEngine(b.c.Context(), b.engine, b.m)
+	if err != nil {
+		return err
+	}
+	defer e.close()
+	a := b.compute(b.c.Context(), e, strings.Join(b.inputs, " "), "model", in)
+	if a.err != nil {
+		return a.err
+	}
+	b.remark()
+	return errors.Join(s.write(a), s.close())
+}
+
+// input reads a file as an input.
+func (b *batchRun) input(file string, v *ir.Value) (*ir.Tensor, error) {
+	if isTensor(file) {
 		t, err := readTensor(file)
 		if err != nil {
 			return nil, err
@@ -152,9 +236,13 @@ func (r *runFlags) input(c *cobra.Command, file string, m *modelc.Compiled) (*ir
 		}
 		return t, nil
 	}
-	p, err := r.pictures.preprocess(c, m)
-	if err != nil {
-		return nil, err
+	p := b.preprocess
+	if p == nil { // an input of several, or none for pictures
+		q, err := b.pictures.preprocess(b.c, b.m)
+		if err != nil {
+			return nil, err
+		}
+		p = &q
 	}
 	if err := files.Check(file); err != nil {
 		return nil, err
@@ -165,51 +253,4 @@ func (r *runFlags) input(c *cobra.Command, file string, m *modelc.Compiled) (*ir
 	}
 	t := ir.NewTensor(v.Type)
 	return t, p.Apply(t.Float32s(), img)
-}
-
-// answer finds the best classes in the outputs of a file, or writes the outputs.
-func (r *runFlags) answer(file string, g *ir.Graph, out []*ir.Tensor, names []string) (answer, error) {
-	a := answer{File: file}
-	if r.output != "" {
-		if err := os.MkdirAll(r.output, 0o755); err != nil {
-			return a, err
-		}
-	}
-	base := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
-	for i, t := range out {
-		o := output{Name: g.Outputs[i].Name, Type: t.Type.String()}
-		switch {
-		case r.output != "":
-			o.File = filepath.Join(r.output, fmt.Sprintf("%s.output_%d.npy", base, i))
-			if err := npy.Write(o.File, t); err != nil {
-				return a, err
-			}
-		case classes.AreScores(t.Type):
-			for _, c := range vision.Top(t.Float32s(), r.top, names) {
-				o.Classes = append(o.Classes, class{c.Index, c.Name, finite(c.Score)})
-			}
-		}
-		a.Outputs = append(a.Outputs, o)
-	}
-	return a, nil
-}
-
-func (a answer) print(w io.Writer) {
-	heading := false
-	for _, o := range a.Outputs {
-		if o.File != "" {
-			fmt.Fprintf(w, "%s: %s %s\n", o.File, o.Name, o.Type)
-			continue
-		}
-		if !heading {
-			fmt.Fprintln(w, a.File)
-			heading = true
-		}
-		if o.Classes == nil {
-			fmt.Fprintf(w, "  %s: %s (write it with --output DIR)\n", o.Name, o.Type)
-		}
-		for _, c := range o.Classes {
-			fmt.Fprintf(w, "  %s\n", vision.Class{Index: c.Index, Name: plaintext.Name(c.Name), Score: float32(c.Score)})
-		}
-	}
 }

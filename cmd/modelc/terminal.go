@@ -142,6 +142,26 @@ type progress struct {
 
 	start, shown time.Time // when the work started, when progress was last shown
 	stage        string    // stage that the bar shows; empty if there is no bar
+	rates        bool      // show the rate of the units, and the remaining time
+	began        time.Time // when the stage with rates began
+	first        int       // the units that were done then
+}
+
+// rate returns the rate of the units and the remaining time.
+func (p *progress) rate(now time.Time, done, total int) string {
+	if !p.rates {
+		return ""
+	}
+	if p.began.IsZero() {
+		p.began, p.first = now, done
+	}
+	elapsed := now.Sub(p.began)
+	if done <= p.first || elapsed < time.Second {
+		return ""
+	}
+	each := elapsed / time.Duration(done-p.first)
+	left := (each * time.Duration(total-done)).Round(time.Second)
+	return fmt.Sprintf(", %d of %d, %.3g/s, %s left", done, total, 1/each.Seconds(), left)
 }
 
 const (
@@ -157,14 +177,15 @@ func (p *progress) report(stage string, done, total int) {
 		p.start, p.shown = now, now
 	}
 	part := min(1, float64(done)/max(1, float64(total)))
+	rate := p.rate(now, done, total)
 	switch since := now.Sub(p.shown); {
 	case !p.bar && since >= lineEvery:
-		fmt.Fprintf(p.w, "modelc: %s, %.0f %%\n", stage, 100*part)
+		fmt.Fprintf(p.w, "modelc: %s, %.0f %%%s\n", stage, 100*part, rate)
 		p.shown = now
 	case p.bar && now.Sub(p.start) >= patience && (stage != p.stage || since >= frame):
 		const width = 24
 		filled := int(width * part)
-		fmt.Fprintf(p.w, eraseLine+"%-*s │%s%s│ %3.0f %%", stageWidth, stage, strings.Repeat("█", filled), strings.Repeat("·", width-filled), 100*part)
+		fmt.Fprintf(p.w, eraseLine+"%-*s │%s%s│ %3.0f %%%s", stageWidth, stage, strings.Repeat("█", filled), strings.Repeat("·", width-filled), 100*part, rate)
 		p.stage, p.shown = stage, now
 	}
 }

@@ -234,6 +234,7 @@ func (v *verifier) verify(ctx context.Context, path, set string, o modelc.Option
 	if err != nil {
 		return err
 	}
+	defer e.close()
 	got, err := e.run(ctx, c.in)
 	if err != nil {
 		return err
