@@ -203,7 +203,7 @@ func TestHostile(t *testing.T) {
 		{"code and classes of others", broken(lambda("swap"), entryOf("ReLU", "fine", nil), custom, lambda("norm")),
 			"3 things in this model cannot be compiled:\n" +
 				`  keras.layers.Lambda "swap": it contains Python code, which modelc does not run (replace it by built-in layers or keras.ops, and save the model again)` + "\n" +
-				`  research.layers.MyAttention "look": it is of a custom class, whose Python code modelc does not run (build it from the layers of Keras, and save the model again)` + "\n" +
+				`  research>MyAttention "look": it is of the custom class research>MyAttention, whose Python code modelc does not run (build it from the layers of Keras or keras.ops, and save the model again)` + "\n" +
 				`  keras.layers.Lambda "norm"`},
 		{"where a custom layer stands", kerastest.Archive(functional([]any{nil, 4}, "b", on(entryOf("ReLU", "first", nil), "input"), on(lambda("b"), "first")), nil), `it reads ["first"]`},
 		{"random at inference", kerastest.Zip("metadata.json", `{"keras_version":"2.15.0"}`, "config.json",

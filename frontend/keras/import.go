@@ -44,6 +44,8 @@ func (im *importer) note(format string, args ...any) {
 func (im *importer) problem(l *layer, name, reason, remedy string) {
 	op := l.class
 	switch {
+	case l.custom != "":
+		op = l.custom
 	case l.module != "":
 		op = l.module + "." + op
 	case l.isOperation():

@@ -24,6 +24,15 @@ func (r *record) get(key string) any {
 	return r.values[key]
 }
 
+// has reports whether the object has the field, which may be null.
+func (r *record) has(key string) bool {
+	if r == nil {
+		return false
+	}
+	_, ok := r.values[key]
+	return ok
+}
+
 func (r *record) set(key string, v any) {
 	if _, ok := r.values[key]; !ok {
 		r.keys = append(r.keys, key)

@@ -70,6 +70,8 @@ func Table() []Supported {
 // the reason and a remedy.
 func lookup(l *layer) (e *entry, reason, remedy string) {
 	switch {
+	case l.custom != "":
+		return nil, "it is of the custom class " + l.custom + ", whose Python code modelc does not run", "build it from the layers of Keras or keras.ops, and save the model again"
 	case l.class == "Lambda":
 		return nil, "it contains Python code, which modelc does not run", "replace it by built-in layers or keras.ops, and save the model again"
 	case l.class == "TFOpLambda" || l.class == "SlicingOpLambda":
@@ -83,16 +85,14 @@ func lookup(l *layer) (e *entry, reason, remedy string) {
 			return nil, "this operation is not supported" + near(nsOp, l.class), ""
 		}
 		return e, "", ""
-	case l.module == "" || l.module == "keras" || strings.HasPrefix(l.module, "keras.") || strings.HasPrefix(l.module, "tf_keras."):
-		if e = registry[nsLayer][l.class]; e != nil {
-			return e, "", ""
-		}
-		if l.module == "" {
-			return nil, "this layer is not supported, or it is of a custom class, whose Python code modelc does not run" + near(nsLayer, l.class), "build it from the layers of Keras, and save the model again"
-		}
-		return nil, "this layer is not supported" + near(nsLayer, l.class), ""
 	}
-	return nil, "it is of a custom class, whose Python code modelc does not run" + near(nsLayer, l.class), "build it from the layers of Keras, and save the model again"
+	if e = registry[nsLayer][l.class]; e != nil {
+		return e, "", ""
+	}
+	if l.module == "" {
+		return nil, "this layer is not supported, or it is of a custom class, whose Python code modelc does not run" + near(nsLayer, l.class), "build it from the layers of Keras, and save the model again"
+	}
+	return nil, "this layer is not supported" + near(nsLayer, l.class), ""
 }
 
 // near suggests supported classes with a similar name.

@@ -19,8 +19,9 @@ type store interface {
 	variables() ([]*hdf5.Dataset, error)
 	// layer returns the store of a layer of this store's model.
 	layer(l *layer) (store, error)
-	// wrapped returns the store of the layer inside this store's wrapper.
-	wrapped(l *layer) (store, error)
+	// part returns the store of the layer that is an attribute of this store's layer:
+	// "layer" of a wrapper, "activation".
+	part(attribute string, l *layer) (store, error)
 }
 
 // archiveStore is a group of model.weights.h5 in a .keras archive. Variables are
@@ -107,11 +108,11 @@ func nameOf(g *hdf5.Group) (string, error) {
 	return plaintext.Name(name), err
 }
 
-func (s *archiveStore) wrapped(*layer) (store, error) {
-	if s.group == nil || !s.group.Has("layer") {
+func (s *archiveStore) part(attribute string, _ *layer) (store, error) {
+	if s.group == nil || !s.group.Has(attribute) {
 		return &archiveStore{}, nil
 	}
-	g, err := s.group.Group("layer")
+	g, err := s.group.Group(attribute)
 	return &archiveStore{group: g}, err
 }
 
@@ -134,7 +135,7 @@ func newLegacyStore(root *hdf5.Group) (legacyStore, error) {
 
 func (s legacyStore) variables() ([]*hdf5.Dataset, error) { return nil, nil }
 
-func (s legacyStore) wrapped(*layer) (store, error) { return s, nil }
+func (s legacyStore) part(string, *layer) (store, error) { return s, nil }
 
 func (s legacyStore) layer(l *layer) (store, error) {
 	e := legacyLayer{legacyGroup: &legacyGroup{}, top: true, paths: [][]string{{l.name}}}
@@ -212,10 +213,14 @@ func (s legacyLayer) layer(l *layer) (store, error) {
 	return legacyLayer{legacyGroup: s.legacyGroup, paths: s.below(l)}, nil
 }
 
-// wrapped returns the weights of the layer inside a wrapper. Their path may
-// contain only the wrapper's name.
-func (s legacyLayer) wrapped(l *layer) (store, error) {
-	return legacyLayer{legacyGroup: s.legacyGroup, top: s.top && l.network == nil, paths: append(s.below(l), s.paths...)}, nil
+// part returns the weights of the layer inside another. The path of those inside a
+// wrapper may contain only the wrapper's name.
+func (s legacyLayer) part(attribute string, l *layer) (store, error) {
+	e := legacyLayer{legacyGroup: s.legacyGroup, paths: s.below(l)}
+	if attribute == "layer" {
+		e.top, e.paths = s.top && l.network == nil, append(e.paths, s.paths...)
+	}
+	return e, nil
 }
 
 // maxPaths is the maximum number of possible paths of a layer inside wrappers.
