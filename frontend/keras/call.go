@@ -308,12 +308,20 @@ func (c *call) float(key string, def float64) float64 {
 func (c *call) number(what string, v any) float64 {
 	f, ok := v.(float64)
 	if r := object(v); !ok && r != nil {
-		f, ok = r.get("value").(float64) // a scalar {"class_name": "__numpy__", …}
+		f, ok = array(r).(float64)
 	}
 	if !ok {
 		c.failf("%s is %.60v, not a number", what, v)
 	}
 	return f
+}
+
+// array returns the number or list of numbers of a serialised NumPy array or tensor.
+func array(r *record) any {
+	if v := r.get("value"); v != nil {
+		return v
+	}
+	return object(r.get("config")).get("value")
 }
 
 func (c *call) int(key string, def int) int {

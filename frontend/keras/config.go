@@ -44,6 +44,8 @@ type layer struct {
 	// activation is the layer that was given as the layer's activation, or nil.
 	activation *layer
 	key        string // the layer's name in the weights of a .keras archive
+	index      int    // number of layers before it with the same class in snake case
+	alike      int    // number of all layers with that class
 
 	params map[string]*ir.Value // constants made from its weights, by name
 }
@@ -257,11 +259,14 @@ func (n *network) assignKeys() {
 			continue
 		}
 		l.key = snakeCase(l.class)
-		count := used[l.key]
+		l.index = used[l.key]
 		used[l.key]++
-		if count > 0 {
-			l.key = fmt.Sprintf("%s_%d", l.key, count)
+		if l.index > 0 {
+			l.key = fmt.Sprintf("%s_%d", l.key, l.index)
 		}
+	}
+	for _, l := range n.layers {
+		l.alike = used[snakeCase(l.class)]
 	}
 }
 

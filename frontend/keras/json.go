@@ -33,6 +33,14 @@ func (r *record) has(key string) bool {
 	return ok
 }
 
+// names returns the names of the fields.
+func (r *record) names() []string {
+	if r == nil {
+		return nil
+	}
+	return r.keys
+}
+
 func (r *record) set(key string, v any) {
 	if _, ok := r.values[key]; !ok {
 		r.keys = append(r.keys, key)

@@ -39,9 +39,9 @@ func (c *call) operand(d ir.DType, at int, names ...string) *ir.Value {
 		return c.scalar(v, d)
 	case []any:
 		return c.constant(d, v)
-	case *record: // a NumPy array
-		if array := object(v.get("config")).get("value"); array != nil {
-			return c.constant(d, array)
+	case *record:
+		if list := array(v); list != nil {
+			return c.constant(d, list)
 		}
 	}
 	c.failf("its argument %d is %.60v, not a tensor", at, c.arg(at, names...))
