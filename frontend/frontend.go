@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"unicode"
@@ -19,6 +20,9 @@ import (
 
 // Load reads the model at path, in any supported format.
 func Load(path string, opts source.Options) (*source.Model, error) {
+	if folder := savedModel(path); folder != "" {
+		return nil, fmt.Errorf("%s is a TensorFlow SavedModel: save the Keras model with model.save(\"model.keras\"), or convert the folder to ONNX: python -m tf2onnx.convert --saved-model %s --output model.onnx", path, folder)
+	}
 	f, err := files.Open(path)
 	if err != nil {
 		return nil, err
@@ -46,6 +50,19 @@ func Load(path string, opts source.Options) (*source.Model, error) {
 		return nil, fmt.Errorf("%s is %s", path, other)
 	}
 	return m, err
+}
+
+// savedModel returns the folder of the SavedModel at path, which is the folder itself or
+// its main file, or "" if there is none.
+func savedModel(path string) string {
+	const main = "saved_model.pb"
+	if filepath.Base(path) == main {
+		return filepath.Dir(path)
+	}
+	if st, err := os.Stat(filepath.Join(path, main)); err == nil && st.Mode().IsRegular() {
+		return path
+	}
+	return ""
 }
 
 // foreign describes a file that begins with head, and what to do with it, if

@@ -48,6 +48,7 @@ func TestBadInput(t *testing.T) {
 	write("empty.onnx", nil)
 	write("keras.h5", []byte("\x89HDF\r\n\x1a\n and so on"))
 	write("page.keras", []byte("<!DOCTYPE html>"))
+	write("saved/saved_model.pb", nil)
 	write("mine/model.go", []byte("package mine\n"))
 	write("old/go.mod", []byte("module example.com/old\n\ngo 1.21\n"))
 	write("other/other.go", []byte("package other\n"))
@@ -115,6 +116,8 @@ func TestBadInput(t *testing.T) {
 		{1, "compile DIR/3.png -o DIR/out"},
 		{1, "compile DIR/keras.h5 -o DIR/out"},
 		{1, "compile DIR/page.keras -o DIR/out"},
+		{1, "compile DIR/saved -o DIR/out"},
+		{1, "compile DIR/saved/saved_model.pb -o DIR/out"},
 		{1, "compile DIR/unknown_ops.onnx -o DIR/out"},
 		{1, "compile DIR/channels.onnx -o DIR/out"},
 		{1, "compile DIR/short_weights.onnx -o DIR/out"},

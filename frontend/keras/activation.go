@@ -1,6 +1,10 @@
 package keras
 
-import "modelc/ir"
+import (
+	"strings"
+
+	"modelc/ir"
+)
 
 var _ = register(nsLayer, "activation", map[string]func(*call) *ir.Value{
 	"Activation": func(c *call) *ir.Value { return c.activation(c.x()) },
@@ -147,28 +151,52 @@ func (c *call) sparsemax(x *ir.Value, axis int) *ir.Value {
 // string, a serialised function, or a layer.
 func (c *call) activation(x *ir.Value) *ir.Value {
 	v := c.config.get("activation")
+	if c.l.activation != nil {
+		return c.activationLayer(c.l.activation, x)
+	}
 	if r := object(v); r != nil {
-		class, config := text(r.get("class_name")), r.get("config")
-		switch {
-		case class == "function":
-			v = config
-			if m := text(r.get("module")); m != "" && m != "builtins" && m != "keras.activations" {
-				c.refuse("activation "+text(config)+" is a function of "+m+": modelc does not run its Python code", "use a built-in activation")
-			}
-		case registry[nsLayer][class] != nil && registry[nsLayer][class].family == "activation" && class != "PReLU":
-			inner := *c
-			inner.config = object(config)
-			inner.in = inbound{args: []any{x}, kwargs: newRecord()}
-			return registry[nsLayer][class].build(&inner)[0]
-		default:
-			c.failf("activation %s is not supported", class)
+		custom := customName(r)
+		if text(r.get("class_name")) == "__lambda__" || r.get("class_name") == nil {
+			custom = "lambda"
 		}
+		if custom != "" {
+			c.refuseActivation(custom)
+		}
+		v = r.get("config")
 	}
 	name := text(v)
+	if strings.Contains(name, ">") {
+		c.refuseActivation(name)
+	}
 	if v == nil {
 		name = "linear"
 	}
 	return c.activate(name, x)
+}
+
+func (c *call) refuseActivation(custom string) {
+	c.refuse("its activation is the user's "+custom+", whose Python code modelc does not run", "use a built-in activation")
+}
+
+// activationLayer applies a layer that was given as the activation of another, such
+// as PReLU, which has weights of its own.
+func (c *call) activationLayer(l *layer, x *ir.Value) *ir.Value {
+	if l.custom != "" {
+		c.refuseActivation(l.custom)
+	}
+	e := registry[nsLayer][l.class]
+	if e == nil || e.family != "activation" {
+		c.failf("its activation, a %s layer, is not supported", l.class)
+	}
+	st, err := c.store.part("activation", l)
+	if err != nil {
+		c.failf("%v", err)
+	}
+	inner := &call{im: c.im, l: l, store: st, config: l.config, name: c.name + "/" + l.name, in: inbound{args: []any{x}, kwargs: newRecord()}}
+	inner.policy()
+	y := e.build(inner)[0]
+	c.parts += inner.taken
+	return y
 }
 
 // activate applies the activation with the given name.

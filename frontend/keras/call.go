@@ -27,6 +27,7 @@ type call struct {
 	vars   []*hdf5.Dataset
 	loaded bool // vars is valid
 	taken  int  // number of variables used
+	parts  int  // number of variables that its parts used
 }
 
 type bailout struct{ reason, remedy string }
@@ -60,7 +61,7 @@ func (c *call) run(build func(*call) []*ir.Value) (out []*ir.Value, bad *bailout
 	}()
 	c.policy()
 	out = build(c)
-	if c.taken > 0 && c.taken < len(c.vars) {
+	if left := len(c.vars) - c.taken; c.taken > 0 && left > 0 && left != c.parts {
 		c.failf("it has %d weights in the file, want %d", len(c.vars), c.taken)
 	}
 	return out, nil
@@ -307,12 +308,20 @@ func (c *call) float(key string, def float64) float64 {
 func (c *call) number(what string, v any) float64 {
 	f, ok := v.(float64)
 	if r := object(v); !ok && r != nil {
-		f, ok = r.get("value").(float64) // a scalar {"class_name": "__numpy__", …}
+		f, ok = array(r).(float64)
 	}
 	if !ok {
 		c.failf("%s is %.60v, not a number", what, v)
 	}
 	return f
+}
+
+// array returns the number or list of numbers of a serialised NumPy array or tensor.
+func array(r *record) any {
+	if v := r.get("value"); v != nil {
+		return v
+	}
+	return object(r.get("config")).get("value")
 }
 
 func (c *call) int(key string, def int) int {

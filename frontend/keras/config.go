@@ -35,12 +35,17 @@ type layer struct {
 	name    string
 	class   string // "Conv2D"
 	module  string // "keras.layers"; empty in .h5 files
+	custom  string // name of the user's class, or ""
 	config  *record
 	calls   []inbound // each use of the layer; none in a Sequential
 	keras3  bool      // the calls have the format of Keras 3
 	network *network  // if the layer is a model
 	wrapped *layer    // of TimeDistributed
-	key     string    // the layer's name in the weights of a .keras archive
+	// activation is the layer that was given as the layer's activation, or nil.
+	activation *layer
+	key        string // the layer's name in the weights of a .keras archive
+	index      int    // number of layers before it with the same class in snake case
+	alike      int    // number of all layers with that class
 
 	params map[string]*ir.Value // constants made from its weights, by name
 }
@@ -61,8 +66,15 @@ type inbound struct {
 // parseModel reads the configuration of a whole model.
 func parseModel(m *record) (*network, error) {
 	class := text(m.get("class_name"))
-	if !isNetwork(class, m.get("config")) {
-		return nil, fmt.Errorf("the model is a %q: only Sequential and Functional models are supported, because others need their Python code", class)
+	if name := customName(m); name != "" {
+		class = name
+	}
+	switch network := isNetwork(class, m.get("config")); {
+	case network && customName(m) == "":
+	case object(m.get("config")).get("layers") != nil:
+		return nil, fmt.Errorf("the model is a %q, a subclass whose Python code modelc does not run: save keras.Model(model.inputs, model.outputs)", class)
+	default:
+		return nil, fmt.Errorf("the model is a %q: only Sequential and Functional models are supported, because a file does not describe the layers of others: build it with keras.Model(inputs, outputs), or save it with model.export(\"model.onnx\", format=\"onnx\")", class)
 	}
 	n, err := parseNetwork(m)
 	if err != nil {
@@ -74,8 +86,36 @@ func parseModel(m *record) (*network, error) {
 	return n, nil
 }
 
-// isNetwork reports whether a class with the given configuration is a model. A
-// subclass of Model with the configuration of a Functional model is one.
+// customName returns the name of the user's class or function that a serialised
+// object stands for, or "" if the object belongs to Keras. Keras looks up the
+// registered name first, PACKAGE>NAME if the user registered the class. The module
+// of an unregistered class is its own, or null. Old files have neither field.
+func customName(m *record) string {
+	name, registered := text(m.get("class_name")), text(m.get("registered_name"))
+	module, given := m.get("module"), m.has("module")
+	if name == "function" && text(m.get("config")) != "" {
+		name = text(m.get("config"))
+	}
+	switch {
+	case strings.Contains(name, ">"):
+		return name
+	case strings.Contains(registered, ">"), given && module == nil && registered != "":
+		return registered
+	case module != nil && !ownModule(text(module)):
+		return text(module) + "." + name
+	case registered != "" && registered != text(m.get("class_name")) && registered != name:
+		return registered
+	}
+	return ""
+}
+
+// ownModule reports whether classes and functions of the module belong to Keras.
+func ownModule(module string) bool {
+	root, _, _ := strings.Cut(module, ".")
+	return root == "keras" || root == "tf_keras" || module == "" || module == "builtins"
+}
+
+// isNetwork reports whether a class with the given configuration is a model.
 func isNetwork(class string, config any) bool {
 	switch class {
 	case "Sequential":
@@ -135,7 +175,7 @@ func parseNetwork(m *record) (*network, error) {
 }
 
 func parseLayer(m *record) (*layer, error) {
-	l := &layer{class: text(m.get("class_name")), module: text(m.get("module")), config: object(m.get("config")), name: text(m.get("name")), params: map[string]*ir.Value{}}
+	l := &layer{class: text(m.get("class_name")), module: text(m.get("module")), custom: customName(m), config: object(m.get("config")), name: text(m.get("name")), params: map[string]*ir.Value{}}
 	if l.class == "" {
 		return nil, fmt.Errorf("it has no class_name")
 	}
@@ -155,7 +195,7 @@ func parseLayer(m *record) (*layer, error) {
 	if l.module == "" && l.keras3 && registry[nsOp][l.class] != nil && l.config.get("trainable") == nil {
 		l.module = "keras.ops" // legacy files omit the module; layers have the field trainable, operations do not
 	}
-	if isNetwork(l.class, m.get("config")) {
+	if l.custom == "" && isNetwork(l.class, m.get("config")) {
 		if l.network, err = parseNetwork(m); err != nil {
 			return nil, err
 		}
@@ -169,6 +209,11 @@ func parseLayer(m *record) (*layer, error) {
 	if inner := object(l.config.get("layer")); l.class == "TimeDistributed" && inner != nil {
 		if l.wrapped, err = parseLayer(inner); err != nil {
 			return nil, fmt.Errorf("%q: %w", l.name, err)
+		}
+	}
+	if a := object(l.config.get("activation")); a != nil && object(a.get("config")) != nil && text(a.get("class_name")) != "__lambda__" {
+		if l.activation, err = parseLayer(a); err != nil {
+			return nil, fmt.Errorf("%q: its activation: %w", l.name, err)
 		}
 	}
 	return l, nil
@@ -214,11 +259,14 @@ func (n *network) assignKeys() {
 			continue
 		}
 		l.key = snakeCase(l.class)
-		count := used[l.key]
+		l.index = used[l.key]
 		used[l.key]++
-		if count > 0 {
-			l.key = fmt.Sprintf("%s_%d", l.key, count)
+		if l.index > 0 {
+			l.key = fmt.Sprintf("%s_%d", l.key, l.index)
 		}
+	}
+	for _, l := range n.layers {
+		l.alike = used[snakeCase(l.class)]
 	}
 }
 

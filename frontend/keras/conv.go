@@ -27,10 +27,15 @@ type window struct {
 	padding                    string
 }
 
-func (c *call) window(n int) window {
+// window reads the window of a convolution. As Keras does, it refuses strides
+// together with dilations. Keras 3 allows them in depthwise convolutions.
+func (c *call) window(n int, depthwise bool) window {
 	w := window{kernel: c.tuple("kernel_size", n, 1), strides: c.tuple("strides", n, 1), dilations: c.tuple("dilation_rate", n, 1), padding: c.str("padding", "valid")}
 	if w.padding == "causal" && n != 1 {
 		c.failf("padding causal in %d dimensions", n)
+	}
+	if slices.Max(w.strides) > 1 && slices.Max(w.dilations) > 1 && !(depthwise && c.im.major >= 3) {
+		c.failf("strides %v together with dilation_rate %v, which Keras does not support", w.strides, w.dilations)
 	}
 	return w
 }
@@ -76,7 +81,7 @@ func kernelLayout(n int) []int {
 
 // conv builds Conv1D and Conv2D. The kernel is [D…, C/groups, M].
 func (c *call) conv(n int) *ir.Value {
-	x, w := c.image(n), c.window(n)
+	x, w := c.image(n), c.window(n, false)
 	filters, groups := c.int("filters", 0), c.int("groups", 1)
 	channels := x.Type.Shape[c.channelAxis(x)]
 	if filters < 1 || groups < 1 || channels%groups != 0 {
@@ -87,7 +92,7 @@ func (c *call) conv(n int) *ir.Value {
 	})
 	bias := c.bias(filters)
 	y := c.planar(x, func(x *ir.Value) *ir.Value {
-		return c.convolve(ir.Conv{Strides: w.strides, Pads: w.pads(c, x.Type.Shape[2:]), Dilations: w.dilations, Groups: groups}, x, kernel, bias)
+		return c.emit(ir.Conv{Strides: w.strides, Pads: w.pads(c, x.Type.Shape[2:]), Dilations: w.dilations, Groups: groups}, x, kernel, bias)
 	})
 	return c.activation(y)
 }
@@ -100,13 +105,15 @@ func (c *call) bias(n int) *ir.Value {
 	return c.param("bias", ir.Shape{n}, nil)
 }
 
-// convolve applies a convolution to an image with channels first.
+// convolve applies a depthwise, separable or transposed convolution to an image with
+// channels first.
 //
-// Keras 3 on TensorFlow adds a bias of n elements along the last axis of the
-// result if this axis has n elements, even if the channels come first
-// (keras.ops.add assumes that the last axis is the channels). Models are
-// trained with this behaviour, so convolve adds such a bias along the width
-// too.
+// Keras 3 on TensorFlow adds the bias of these layers with keras.ops.add, which adds
+// n elements along the last axis of the result if this axis has n elements, even if
+// the channels come first (see call.biasAxis). Training, predict and exported models
+// do the same, so convolve does too. predict and exported models add the bias of
+// Conv1D and Conv2D along the channels, because XLA computes them and keras.ops.add
+// does not see the extents of the result.
 func (c *call) convolve(op ir.Op, x, kernel, bias *ir.Value) *ir.Value {
 	y := c.emit(op, x, kernel, bias)
 	width := y.Type.Shape[y.Type.Rank()-1]
@@ -131,7 +138,7 @@ func (c *call) depthwiseKernel(name string, w window, channels int) (kernel *ir.
 }
 
 func (c *call) depthwise(n int) *ir.Value {
-	x, w := c.image(n), c.window(n)
+	x, w := c.image(n), c.window(n, true)
 	channels := x.Type.Shape[c.channelAxis(x)]
 	kernel, filters := c.depthwiseKernel("depthwise_kernel", w, channels)
 	bias := c.bias(filters)
@@ -143,7 +150,7 @@ func (c *call) depthwise(n int) *ir.Value {
 
 // separable builds a depthwise convolution followed by a pointwise one.
 func (c *call) separable(n int) *ir.Value {
-	x, w := c.image(n), c.window(n)
+	x, w := c.image(n), c.window(n, true)
 	channels := x.Type.Shape[c.channelAxis(x)]
 	depthwise, inner := c.depthwiseKernel("depthwise_kernel", w, channels)
 	filters := c.int("filters", 0)
@@ -162,7 +169,7 @@ func (c *call) separable(n int) *ir.Value {
 // convTranspose builds Conv1DTranspose and Conv2DTranspose. The kernel is
 // [D…, M, C].
 func (c *call) convTranspose(n int) *ir.Value {
-	x, w := c.image(n), c.window(n)
+	x, w := c.image(n), c.window(n, false)
 	filters := c.int("filters", 0)
 	channels := x.Type.Shape[c.channelAxis(x)]
 	kernel := c.param("kernel", append(slices.Clone(w.kernel), filters, channels), func(t *ir.Tensor) *ir.Tensor {

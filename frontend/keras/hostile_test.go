@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"modelc/frontend/keras/hdf5"
 	"modelc/frontend/keras/hdf5/h5test"
 	"modelc/frontend/keras/kerastest"
 	"modelc/frontend/source"
@@ -131,6 +132,10 @@ func TestHostile(t *testing.T) {
 	custom := entryOf("MyAttention", "look", nil)
 	custom["module"], custom["registered_name"] = "research.layers", "research>MyAttention"
 
+	dense := func(name string, policy dict) dict { return entryOf("Dense", name, dict{"units": 2, "dtype": policy}) }
+	int8Policy := dict{"module": "keras.dtype_policies", "class_name": "QuantizedDTypePolicy", "config": dict{"mode": "int8", "source_name": "float32"}}
+	oldPolicy := dict{"class_name": "QuantizedDTypePolicy", "config": dict{"name": "float8_from_mixed_bfloat16"}}
+
 	var chain []dict
 	for i := range 10000 {
 		chain = append(chain, on(entryOf("ReLU", fmt.Sprint("a", i), nil), fmt.Sprint("a", i+1)))
@@ -203,8 +208,16 @@ func TestHostile(t *testing.T) {
 		{"code and classes of others", broken(lambda("swap"), entryOf("ReLU", "fine", nil), custom, lambda("norm")),
 			"3 things in this model cannot be compiled:\n" +
 				`  keras.layers.Lambda "swap": it contains Python code, which modelc does not run (replace it by built-in layers or keras.ops, and save the model again)` + "\n" +
-				`  research.layers.MyAttention "look": it is of a custom class, whose Python code modelc does not run (build it from the layers of Keras, and save the model again)` + "\n" +
+				`  research>MyAttention "look": it is of the custom class research>MyAttention, whose Python code modelc does not run (build it from the layers of Keras or keras.ops, and save the model again)` + "\n" +
 				`  keras.layers.Lambda "norm"`},
+		{"quantised layers", broken(dense("a", int8Policy), dense("b", oldPolicy), dense("c", dict{"class_name": "DTypePolicy", "config": dict{"name": "float32"}})),
+			"2 things in this model cannot be compiled:\n" +
+				"  keras.layers.Dense \"a\": model.quantize(\"int8\") changed it (save the model before model.quantize, and quantise it with `modelc quantize`)\n" +
+				"  keras.layers.Dense \"b\": model.quantize(\"float8\")"},
+		{"open extents", kerastest.Archive(sequential([]any{nil, nil, nil, 3}, entryOf("ReLU", "r", nil)), nil),
+			`the height of input "input" (axis 1) and the width of input "input" (axis 2) are open: set --dim height=N --dim width=N`},
+		{"shards without a model", []byte(`{"weight_map": {"/layers/dense/vars": ["m_00000.weights.h5"]}}`), "only lists shards of weights: write model.to_json()"},
+		{"strides and dilations", broken(entryOf("Conv2D", "c", dict{"filters": 2, "kernel_size": 3, "strides": 2, "dilation_rate": []int{1, 2}})), `"c": strides [2 2] together with dilation_rate [1 2], which Keras does not support`},
 		{"where a custom layer stands", kerastest.Archive(functional([]any{nil, 4}, "b", on(entryOf("ReLU", "first", nil), "input"), on(lambda("b"), "first")), nil), `it reads ["first"]`},
 		{"random at inference", kerastest.Zip("metadata.json", `{"keras_version":"2.15.0"}`, "config.json",
 			kerastest.JSON(functional([]any{nil, 4}, "b", training(on(entryOf("Dropout", "b", nil), "input")))), "model.weights.h5", string(hdf5)), "training=True"},
@@ -270,7 +283,7 @@ func FuzzConfig(f *testing.F) {
 			return
 		}
 		for _, version := range []string{"2.15.0", "3.15.1"} {
-			convert("model", &file{version: version, config: r, store: &archiveStore{group: store}, metadata: map[string]string{}}, source.Options{})
+			convert("model", &file{version: version, config: r, store: &archiveStore{groups: []*hdf5.Group{store}}, metadata: map[string]string{}}, source.Options{})
 		}
 		if took := time.Since(begin); took > 2*time.Second {
 			t.Errorf("it took %v", took)

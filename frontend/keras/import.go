@@ -17,11 +17,12 @@ type importer struct {
 	problems  []source.Problem
 	reported  map[*layer]bool // layers of an unknown class that problems contains
 	notes     []string
-	half      bool  // the model has a layer or input in half precision
-	exhausted bool  // a limit of the expansion was reported
-	calls     int   // imported calls of layers; each counts as its number of tensors
-	made      int64 // bytes of the constants that layers made, at 8 an element
-	waiting   int   // layers whose inputs are being imported
+	half      bool      // the model has a layer or input in half precision
+	open      []openDim // extents of inputs that are open
+	exhausted bool      // a limit of the expansion was reported
+	calls     int       // imported calls of layers; each counts as its number of tensors
+	made      int64     // bytes of the constants that layers made, at 8 an element
+	waiting   int       // layers whose inputs are being imported
 }
 
 // Limits of the operands of a layer, of the bytes of its name with those of the models
@@ -44,6 +45,8 @@ func (im *importer) note(format string, args ...any) {
 func (im *importer) problem(l *layer, name, reason, remedy string) {
 	op := l.class
 	switch {
+	case l.custom != "":
+		op = l.custom
 	case l.module != "":
 		op = l.module + "." + op
 	case l.isOperation():
@@ -103,6 +106,9 @@ func (im *importer) run(n *network, st store) error {
 			}
 			s.given = append(s.given, v)
 		}
+	}
+	if len(im.open) > 0 {
+		return openError(im.open)
 	}
 	out := s.run()
 	if len(im.problems) > 0 {
@@ -376,9 +382,13 @@ func (im *importer) input(name string, shape []int, dtype any) (*ir.Value, error
 		return nil, fmt.Errorf("input %q: %w", name, err)
 	}
 	im.half = im.half || half
-	s, err := im.bind(name, shape)
+	s, open, err := im.bind(name, shape)
 	if err != nil {
 		return nil, err
+	}
+	if open != nil {
+		im.open = append(im.open, open...)
+		return nil, nil
 	}
 	if err := im.opts.Bounds.Check(ir.BoundElements, int64(elements(s))); err != nil {
 		return nil, fmt.Errorf("input %q of shape %s: %w", name, s, err)
@@ -386,22 +396,23 @@ func (im *importer) input(name string, shape []int, dtype any) (*ir.Value, error
 	return im.g.AddInput(name, ir.Type{DType: d, Shape: s}), nil
 }
 
-// bind replaces the open extents (−1) of an input by their values.
-func (im *importer) bind(input string, dims []int) (ir.Shape, error) {
+// bind replaces the open extents (−1) of an input by their values, and returns the
+// dimensions that have none.
+func (im *importer) bind(input string, dims []int) (shape ir.Shape, open []openDim, err error) {
 	want, given := im.opts.Shapes[input]
 	if i := len(im.g.Inputs); !given && i < len(im.opts.InputShapes) {
 		want, given = im.opts.InputShapes[i], true
 	}
 	if dims == nil {
 		if !given {
-			return nil, fmt.Errorf("input %q: the file does not contain its shape: set it with --shape %s=…", input, input)
+			return nil, nil, fmt.Errorf("input %q: the file does not contain its shape: set it with --shape %s=…", input, input)
 		}
-		return want, nil
+		return want, nil, nil
 	}
 	if given && len(want) != len(dims) {
-		return nil, fmt.Errorf("input %q has %d axes, the shape %s given for it has %d", input, len(dims), want, len(want))
+		return nil, nil, fmt.Errorf("input %q has %d axes, the shape %s given for it has %d", input, len(dims), want, len(want))
 	}
-	shape := make(ir.Shape, len(dims))
+	shape = make(ir.Shape, len(dims))
 	for i, d := range dims {
 		name := dimName(dims, i)
 		n, bound := im.opts.Dims[name]
@@ -411,7 +422,7 @@ func (im *importer) bind(input string, dims []int) (ir.Shape, error) {
 		switch {
 		case d >= 0:
 			if given && want[i] != d {
-				return nil, fmt.Errorf("input %q has extent %d along axis %d, the shape %s given for it has %d", input, d, i, want, want[i])
+				return nil, nil, fmt.Errorf("input %q has extent %d along axis %d, the shape %s given for it has %d", input, d, i, want, want[i])
 			}
 			shape[i] = d
 			if i == 0 && !given {
@@ -427,13 +438,35 @@ func (im *importer) bind(input string, dims []int) (ir.Shape, error) {
 			shape[i] = 1
 			im.note("dimension %s is open: compiled for 1 (--batch N for more)", name)
 		default:
-			return nil, fmt.Errorf("input %q: its %s (axis %d) is open: set it with --dim %s=N", input, name, i, name)
+			open = append(open, openDim{input, name, i})
 		}
 		if shape[i] < 0 {
-			return nil, fmt.Errorf("input %q: extent %d along axis %d", input, shape[i], i)
+			return nil, nil, fmt.Errorf("input %q: extent %d along axis %d", input, shape[i], i)
 		}
 	}
-	return shape, nil
+	return shape, open, nil
+}
+
+// openDim is an extent of an input that nothing sets.
+type openDim struct {
+	input, name string
+	axis        int
+}
+
+// openError lists all open extents and the flags that set them.
+func openError(list []openDim) error {
+	var axes, flags []string
+	for _, d := range list {
+		axes = append(axes, fmt.Sprintf("the %s of input %q (axis %d)", d.name, d.input, d.axis))
+		if flag := fmt.Sprintf("--dim %s=N", d.name); !slices.Contains(flags, flag) {
+			flags = append(flags, flag)
+		}
+	}
+	verb := "is"
+	if len(list) > 1 {
+		verb = "are"
+	}
+	return fmt.Errorf("%s %s open: set %s", strings.Join(axes, " and "), verb, strings.Join(flags, " "))
 }
 
 // dimName returns the name of an open extent of an input: batch, height, width,

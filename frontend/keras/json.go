@@ -24,6 +24,23 @@ func (r *record) get(key string) any {
 	return r.values[key]
 }
 
+// has reports whether the object has the field, which may be null.
+func (r *record) has(key string) bool {
+	if r == nil {
+		return false
+	}
+	_, ok := r.values[key]
+	return ok
+}
+
+// names returns the names of the fields.
+func (r *record) names() []string {
+	if r == nil {
+		return nil
+	}
+	return r.keys
+}
+
 func (r *record) set(key string, v any) {
 	if _, ok := r.values[key]; !ok {
 		r.keys = append(r.keys, key)

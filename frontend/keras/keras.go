@@ -1,5 +1,5 @@
 // Package keras converts models saved by Keras to the IR. It reads .keras
-// archives (Keras 2.13 and later), whole-model .h5 files (Keras 2 and 3), and a
+// archives (Keras 2.12 and later), whole-model .h5 files (Keras 2 and 3), and a
 // JSON configuration with a file of weights. It needs no Python and never runs
 // code from a file: Lambda and custom layers are errors.
 //
@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -57,8 +58,8 @@ func Sniff(head []byte) bool { return isZip(head) || isHDF5(head) || isJSON(head
 
 // Load reads the model at path: a .keras archive, a whole-model .h5 file, or
 // the JSON of model.to_json() with its weights in the same folder
-// (STEM.weights.h5, STEM.h5, or the folder's only *.weights.h5). It detects the
-// format from the file's first bytes. Weights may be slices of the mapped file,
+// (STEM.weights.h5, STEM.h5, the shards that STEM.weights.json lists, or the
+// folder's only *.weights.h5). It detects the format from the file's first bytes. Weights may be slices of the mapped file,
 // which are valid until Release.
 //
 // Open extents of the inputs are the dimensions batch, height, width, channels
@@ -199,7 +200,7 @@ func readArchive(data []byte) (*file, error) {
 	if err != nil {
 		return nil, fmt.Errorf("model.weights.h5: %w", err)
 	}
-	f.store = &archiveStore{group: root}
+	f.store = &archiveStore{groups: []*hdf5.Group{root}, doubled: strings.HasPrefix(f.version, "2.12.") || strings.HasPrefix(f.version, "2.13.")}
 	return f, nil
 }
 
@@ -221,7 +222,7 @@ func readHDF5(data []byte) (*file, error) {
 		return nil, err
 	}
 	if a == nil {
-		return nil, errors.New("the file contains only weights: save the whole model with model.save, or write model.to_json() to STEM.json beside STEM.weights.h5 and load STEM.json")
+		return nil, errors.New("the file contains only weights: save the whole model with model.save(\"model.keras\"), or write model.to_json() to STEM.json beside STEM.weights.h5 or the shards' STEM.weights.json, and load STEM.json")
 	}
 	s, err := a.Str()
 	if err != nil {
@@ -257,26 +258,39 @@ func readJSON(path string, data []byte, open func(string) ([]byte, error)) (*fil
 	if f.config, err = decodeJSON(data, filepath.Base(path)); err != nil {
 		return nil, err
 	}
+	if f.config.has("weight_map") {
+		return nil, errors.New("the file only lists shards of weights: write model.to_json() to STEM.json beside STEM.weights.json, and load STEM.json")
+	}
 	f.version = text(f.config.get("keras_version"))
 	beside, err := weightsBeside(path)
 	if err != nil {
 		return nil, err
 	}
-	data, err = open(beside)
-	if err != nil {
-		return nil, err
+	shards := []string{beside}
+	if filepath.Ext(beside) == ".json" {
+		if shards, err = shardsOf(beside, open); err != nil {
+			return nil, fmt.Errorf("%s: %w", beside, err)
+		}
 	}
-	root, err := openRoot(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", beside, err)
+	var roots []*hdf5.Group
+	for _, shard := range shards {
+		if data, err = open(shard); err != nil {
+			return nil, err
+		}
+		root, err := openRoot(data)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", shard, err)
+		}
+		roots = append(roots, root)
 	}
+	root := roots[0]
 	switch {
 	case root.Has("model_weights"):
 		if root, err = root.Group("model_weights"); err == nil {
 			f.store, err = newLegacyStore(root)
 		}
-	case root.Has("layers"):
-		f.store = &archiveStore{group: root}
+	case root.Has("layers") || len(roots) > 1:
+		f.store = &archiveStore{groups: roots}
 		if f.version == "" {
 			f.version = "3"
 		}
@@ -290,7 +304,7 @@ func readJSON(path string, data []byte, open func(string) ([]byte, error)) (*fil
 func weightsBeside(path string) (string, error) {
 	stem := strings.TrimSuffix(path, filepath.Ext(path))
 	stem = strings.TrimSuffix(stem, ".config")
-	tried := []string{stem + ".weights.h5", stem + ".h5"}
+	tried := []string{stem + ".weights.h5", stem + ".h5", stem + ".weights.json"}
 	for _, p := range tried {
 		if st, err := os.Stat(p); err == nil && st.Mode().IsRegular() {
 			return p, nil
@@ -310,5 +324,44 @@ func weightsBeside(path string) (string, error) {
 	if len(list) == 1 {
 		return list[0], nil
 	}
-	return "", fmt.Errorf("no weights found: its folder has neither %s nor %s nor exactly one *.weights.h5", filepath.Base(tried[0]), filepath.Base(tried[1]))
+	return "", fmt.Errorf("no weights found: its folder has neither %s nor %s nor %s nor exactly one *.weights.h5", filepath.Base(tried[0]), filepath.Base(tried[1]), filepath.Base(tried[2]))
+}
+
+// maxShards is the maximum number of files of weights.
+const maxShards = 1 << 12
+
+// shardsOf returns the paths of the files that a *.weights.json lists.
+func shardsOf(path string, open func(string) ([]byte, error)) ([]string, error) {
+	data, err := open(path)
+	if err != nil {
+		return nil, err
+	}
+	list, err := decodeJSON(data, filepath.Base(path))
+	if err != nil {
+		return nil, err
+	}
+	var shards []string
+	files := object(list.get("weight_map"))
+	for _, key := range files.names() {
+		of, _ := files.get(key).([]any)
+		if name := text(files.get(key)); name != "" {
+			of = []any{name}
+		}
+		for _, e := range of {
+			name := text(e)
+			if name == "" || name != filepath.Base(name) {
+				return nil, fmt.Errorf("%.60v is not the name of a file in its folder", e)
+			}
+			if shard := filepath.Join(filepath.Dir(path), name); !slices.Contains(shards, shard) {
+				shards = append(shards, shard)
+			}
+		}
+		if len(shards) > maxShards {
+			return nil, fmt.Errorf("it lists more than the maximum of %d files", maxShards)
+		}
+	}
+	if len(shards) == 0 {
+		return nil, errors.New("it lists no files")
+	}
+	return shards, nil
 }

@@ -3,6 +3,7 @@ package keras
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"modelc/ir"
@@ -70,6 +71,11 @@ func Table() []Supported {
 // the reason and a remedy.
 func lookup(l *layer) (e *entry, reason, remedy string) {
 	switch {
+	case l.custom != "":
+		return nil, "it is of the custom class " + l.custom + ", whose Python code modelc does not run", "build it from the layers of Keras or keras.ops, and save the model again"
+	case quantised(l.config.get("dtype")) != "":
+		mode := quantised(l.config.get("dtype"))
+		return nil, "model.quantize(" + strconv.Quote(mode) + ") changed it", "save the model before model.quantize, and quantise it with `modelc quantize`"
 	case l.class == "Lambda":
 		return nil, "it contains Python code, which modelc does not run", "replace it by built-in layers or keras.ops, and save the model again"
 	case l.class == "TFOpLambda" || l.class == "SlicingOpLambda":
@@ -83,16 +89,32 @@ func lookup(l *layer) (e *entry, reason, remedy string) {
 			return nil, "this operation is not supported" + near(nsOp, l.class), ""
 		}
 		return e, "", ""
-	case l.module == "" || l.module == "keras" || strings.HasPrefix(l.module, "keras.") || strings.HasPrefix(l.module, "tf_keras."):
-		if e = registry[nsLayer][l.class]; e != nil {
-			return e, "", ""
-		}
-		if l.module == "" {
-			return nil, "this layer is not supported, or it is of a custom class, whose Python code modelc does not run" + near(nsLayer, l.class), "build it from the layers of Keras, and save the model again"
-		}
-		return nil, "this layer is not supported" + near(nsLayer, l.class), ""
 	}
-	return nil, "it is of a custom class, whose Python code modelc does not run" + near(nsLayer, l.class), "build it from the layers of Keras, and save the model again"
+	if e = registry[nsLayer][l.class]; e != nil {
+		return e, "", ""
+	}
+	if l.module == "" {
+		return nil, "this layer is not supported, or it is of a custom class, whose Python code modelc does not run" + near(nsLayer, l.class), "build it from the layers of Keras, and save the model again"
+	}
+	return nil, "this layer is not supported" + near(nsLayer, l.class), ""
+}
+
+// quantised returns the mode of a dtype policy that model.quantize has set, such as
+// "int8", or "" for another policy.
+func quantised(policy any) string {
+	name, config := text(policy), newRecord()
+	if r := object(policy); r != nil {
+		config = object(r.get("config"))
+		name = text(config.get("name"))
+	}
+	if mode := text(config.get("mode")); mode != "" {
+		return mode
+	}
+	mode, _, found := strings.Cut(name, "_from_")
+	if !found {
+		return ""
+	}
+	return mode
 }
 
 // near suggests supported classes with a similar name.

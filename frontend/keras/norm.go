@@ -7,11 +7,14 @@ import (
 )
 
 var _ = register(nsLayer, "normalization", map[string]func(*call) *ir.Value{
-	"BatchNormalization": batchNormalization,
-	"LayerNormalization": layerNormalization,
-	"GroupNormalization": groupNormalization,
-	"UnitNormalization":  func(c *call) *ir.Value { return c.unit(c.x(), c.config.get("axis")) },
-	"LayerScale":         layerScale,
+	"BatchNormalization":     batchNormalization,
+	"BatchNormalizationV1":   batchNormalization,
+	"BatchNormalizationV2":   batchNormalization,
+	"SyncBatchNormalization": batchNormalization,
+	"LayerNormalization":     layerNormalization,
+	"GroupNormalization":     groupNormalization,
+	"UnitNormalization":      func(c *call) *ir.Value { return c.unit(c.x(), c.config.get("axis")) },
+	"LayerScale":             layerScale,
 })
 
 // batchNormalization normalises by the moving averages.
@@ -48,6 +51,9 @@ func batchNormalization(c *call) *ir.Value {
 	}
 	if beta == nil {
 		beta = c.keep("beta", c.filled(n, 0))
+	}
+	if c.flag("renorm", false) {
+		c.taken = len(c.vars) // the statistics of the renormalisation count only in training
 	}
 	to, from := channelAxisFirst(axis, rank)
 	y := c.emit(ir.BatchNorm{Epsilon: c.float("epsilon", 1e-3)}, c.transpose(x, to), gamma, beta, mean, variance)

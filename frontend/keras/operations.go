@@ -39,9 +39,9 @@ func (c *call) operand(d ir.DType, at int, names ...string) *ir.Value {
 		return c.scalar(v, d)
 	case []any:
 		return c.constant(d, v)
-	case *record: // a NumPy array
-		if array := object(v.get("config")).get("value"); array != nil {
-			return c.constant(d, array)
+	case *record:
+		if list := array(v); list != nil {
+			return c.constant(d, list)
 		}
 	}
 	c.failf("its argument %d is %.60v, not a tensor", at, c.arg(at, names...))
@@ -169,7 +169,10 @@ func identity(n int) []int {
 }
 
 var _ = both("arithmetic", map[string]operation{
-	"Add":          arithmetic(ir.Add, "math.add", "__operators__.add", "add"),
+	"Add": {[]string{"math.add", "__operators__.add", "add"}, func(c *call) *ir.Value {
+		a, b := c.pair()
+		return c.binary(ir.Add, a, c.biasAxis(a, b))
+	}},
 	"Subtract":     arithmetic(ir.Sub, "math.subtract", "subtract"),
 	"Multiply":     arithmetic(ir.Mul, "math.multiply", "multiply"),
 	"Maximum":      arithmetic(ir.Max, "math.maximum", "maximum"),
@@ -204,6 +207,32 @@ var _ = both("arithmetic", map[string]operation{
 		return c.unary(ir.Act{Fn: ir.Clip, Alpha: c.number("x_min", c.arg(1, "x_min", "clip_value_min")), Beta: c.number("x_max", c.arg(2, "x_max", "clip_value_max"))}, c.floats())
 	}},
 })
+
+// biasAxis returns the second operand of an addition in the shape in which Keras 3 on
+// TensorFlow adds it. A constant with one extent n other than 1 is taken for a bias:
+// it is added along the last axis if this has n elements, or else along axis 1 if that
+// has n elements, wherever the n elements lie. In training, predict and exported
+// models this is the same.
+func (c *call) biasAxis(x, bias *ir.Value) *ir.Value {
+	rank := x.Type.Rank()
+	long := slices.IndexFunc(bias.Type.Shape, func(d int) bool { return d > 1 })
+	if c.im.major < 3 || c.l.class != "Add" || bias.Const == nil || rank < 2 || long < 0 {
+		return bias
+	}
+	n := bias.Type.Shape[long]
+	if elements(bias.Type.Shape) != n {
+		return bias
+	}
+	at := rank - 1
+	if x.Type.Shape[at] != n {
+		at = 1
+	}
+	if x.Type.Shape[at] != n || at == rank-bias.Type.Rank()+long && bias.Type.Rank() <= rank {
+		return bias
+	}
+	c.im.note("operation %q adds %d numbers of shape %s along axis %d of %s, as Keras on TensorFlow does", c.name, n, bias.Type.Shape, at, x.Type.Shape)
+	return c.reshape(bias, slices.Concat(ir.Shape{n}, slices.Repeat(ir.Shape{1}, rank-1-at)))
+}
 
 func divide(c *call) *ir.Value {
 	a, b := c.pair()

@@ -33,10 +33,8 @@ func zero(t *ir.Tensor) bool {
 // nil if the field is null.
 func (c *call) numbers(key string) *ir.Tensor {
 	v := c.config.get(key)
-	if r := object(v); r != nil { // a NumPy array or a tensor: {"config": {"value": …}}
-		if v = r.get("value"); v == nil {
-			v = object(r.get("config")).get("value")
-		}
+	if r := object(v); r != nil {
+		v = array(r)
 	}
 	if v == nil {
 		return nil

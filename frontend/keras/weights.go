@@ -2,6 +2,7 @@ package keras
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,101 +20,158 @@ type store interface {
 	variables() ([]*hdf5.Dataset, error)
 	// layer returns the store of a layer of this store's model.
 	layer(l *layer) (store, error)
-	// wrapped returns the store of the layer inside this store's wrapper.
-	wrapped(l *layer) (store, error)
+	// part returns the store of the layer that is an attribute of this store's layer:
+	// "layer" of a wrapper, "activation".
+	part(attribute string, l *layer) (store, error)
 }
 
-// archiveStore is a group of model.weights.h5 in a .keras archive. Variables are
-// named layers/KEY/vars/0, 1, …, where KEY is layer.key. A nil group has no
-// weights.
+// archiveStore is a group of model.weights.h5 in a .keras archive, or the same group in
+// several files, if the weights are in shards. Variables are named
+// layers/KEY/vars/0, 1, …, where KEY is layer.key. Keras 2.12 to 2.14 writes
+// _layer_checkpoint_dependencies for layers. No group has no weights.
 type archiveStore struct {
-	group  *hdf5.Group
-	byName map[string]*hdf5.Group // groups of its layers by name, made on first use
+	groups  []*hdf5.Group
+	doubled bool                     // KEY counts layers with weights twice, as Keras 2.12 and 2.13 do
+	byName  map[string]*archiveStore // stores of its layers by name, made on first use
+}
+
+// names returns the names in the group.
+func (s *archiveStore) names() []string {
+	var list []string
+	for _, g := range s.groups {
+		list = append(list, g.Names()...)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// child returns the group with the given name, which is empty if there is none.
+func (s *archiveStore) child(name string) (*archiveStore, error) {
+	c := &archiveStore{doubled: s.doubled}
+	for _, g := range s.groups {
+		if g.Has(name) {
+			g, err := g.Group(name)
+			if err != nil {
+				return nil, err
+			}
+			c.groups = append(c.groups, g)
+		}
+	}
+	return c, nil
 }
 
 func (s *archiveStore) variables() ([]*hdf5.Dataset, error) {
-	if s.group == nil || !s.group.Has("vars") {
-		return nil, nil
-	}
-	vars, err := s.group.Group("vars")
+	vars, err := s.child("vars")
 	if err != nil {
 		return nil, err
 	}
 	var list []*hdf5.Dataset
-	for i := range vars.Names() {
-		d, err := vars.Dataset(strconv.Itoa(i))
-		if err != nil {
-			return nil, err
+	for i := range vars.names() {
+		name := strconv.Itoa(i)
+		for _, g := range vars.groups {
+			if !g.Has(name) && (len(list) > i || g != vars.groups[len(vars.groups)-1]) {
+				continue // it is in another shard
+			}
+			d, err := g.Dataset(name)
+			if err != nil {
+				return nil, err
+			}
+			if len(list) > i {
+				return nil, fmt.Errorf("%s is in two shards", d.Path())
+			}
+			list = append(list, d)
 		}
-		list = append(list, d)
 	}
 	return list, nil
 }
 
 func (s *archiveStore) layer(l *layer) (store, error) {
-	if s.group == nil || !s.group.Has("layers") {
-		return &archiveStore{}, nil
-	}
-	layers, err := s.group.Group("layers")
+	layers, err := s.child("layers")
 	if err != nil {
 		return nil, err
 	}
-	if l.key != "" && layers.Has(l.key) {
-		g, err := layers.Group(l.key)
+	if layers.groups == nil {
+		if layers, err = s.child("_layer_checkpoint_dependencies"); err != nil {
+			return nil, err
+		}
+		if s.doubled {
+			return layers.nth(l)
+		}
+	}
+	if l.key != "" {
+		own, err := layers.child(l.key)
 		if err != nil {
 			return nil, err
 		}
-		name, err := nameOf(g)
+		name, err := own.name()
 		if err != nil {
 			return nil, err
 		}
-		if name == "" || name == l.name {
-			return &archiveStore{group: g}, nil
+		if own.groups != nil && (name == "" || name == l.name) {
+			return own, nil
 		}
 	}
 	// Versions of Keras count keys differently, so the name decides.
 	if s.byName == nil {
-		s.byName = map[string]*hdf5.Group{}
-		for _, key := range layers.Names() {
-			g, err := layers.Group(key)
+		s.byName = map[string]*archiveStore{}
+		for _, key := range layers.names() {
+			e, err := layers.child(key)
 			if err != nil {
 				return nil, err
 			}
-			name, err := nameOf(g)
+			name, err := e.name()
 			if err != nil {
 				return nil, err
 			}
-			s.byName[name] = g
+			s.byName[name] = e
 		}
 	}
-	return &archiveStore{group: s.byName[l.name]}, nil
+	if e := s.byName[l.name]; e != nil {
+		return e, nil
+	}
+	return &archiveStore{}, nil
 }
 
-// nameOf returns the layer's name that Keras 3 stores with its variables, or ""
-// if there is none.
-func nameOf(g *hdf5.Group) (string, error) {
-	if !g.Has("vars") {
-		return "", nil
+// nth returns the group of a layer among those of its class, which have increasing
+// numbers.
+func (s *archiveStore) nth(l *layer) (store, error) {
+	class := snakeCase(l.class)
+	numbers := map[string]int{}
+	for _, name := range s.names() {
+		end, of := strings.CutPrefix(name, class)
+		n, err := strconv.Atoi(strings.TrimPrefix(end, "_"))
+		if of && (end == "" || err == nil) {
+			numbers[name] = n
+		}
 	}
-	vars, err := g.Group("vars")
+	if len(numbers) != l.alike {
+		return nil, fmt.Errorf("the file has weights of %d layers of its class, and its model has %d such layers", len(numbers), l.alike)
+	}
+	names := slices.SortedFunc(maps.Keys(numbers), func(a, b string) int { return numbers[a] - numbers[b] })
+	return s.child(names[l.index])
+}
+
+// name returns the layer's name that Keras 3 stores with its variables, or "" if there
+// is none.
+func (s *archiveStore) name() (string, error) {
+	vars, err := s.child("vars")
 	if err != nil {
 		return "", err
 	}
-	a, err := vars.Attr("name")
-	if a == nil || err != nil {
-		return "", err
+	for _, g := range vars.groups {
+		a, err := g.Attr("name")
+		if err != nil {
+			return "", err
+		}
+		if a != nil {
+			name, err := a.Str()
+			return plaintext.Name(name), err
+		}
 	}
-	name, err := a.Str()
-	return plaintext.Name(name), err
+	return "", nil
 }
 
-func (s *archiveStore) wrapped(*layer) (store, error) {
-	if s.group == nil || !s.group.Has("layer") {
-		return &archiveStore{}, nil
-	}
-	g, err := s.group.Group("layer")
-	return &archiveStore{group: g}, err
-}
+func (s *archiveStore) part(attribute string, _ *layer) (store, error) { return s.child(attribute) }
 
 // legacyStore holds the weights of a whole-model .h5 file. The file has one
 // group per layer of the outermost model. Each group lists the names of all its
@@ -134,7 +192,7 @@ func newLegacyStore(root *hdf5.Group) (legacyStore, error) {
 
 func (s legacyStore) variables() ([]*hdf5.Dataset, error) { return nil, nil }
 
-func (s legacyStore) wrapped(*layer) (store, error) { return s, nil }
+func (s legacyStore) part(string, *layer) (store, error) { return s, nil }
 
 func (s legacyStore) layer(l *layer) (store, error) {
 	e := legacyLayer{legacyGroup: &legacyGroup{}, top: true, paths: [][]string{{l.name}}}
@@ -212,10 +270,14 @@ func (s legacyLayer) layer(l *layer) (store, error) {
 	return legacyLayer{legacyGroup: s.legacyGroup, paths: s.below(l)}, nil
 }
 
-// wrapped returns the weights of the layer inside a wrapper. Their path may
-// contain only the wrapper's name.
-func (s legacyLayer) wrapped(l *layer) (store, error) {
-	return legacyLayer{legacyGroup: s.legacyGroup, top: s.top && l.network == nil, paths: append(s.below(l), s.paths...)}, nil
+// part returns the weights of the layer inside another. The path of those inside a
+// wrapper may contain only the wrapper's name.
+func (s legacyLayer) part(attribute string, l *layer) (store, error) {
+	e := legacyLayer{legacyGroup: s.legacyGroup, paths: s.below(l)}
+	if attribute == "layer" {
+		e.top, e.paths = s.top && l.network == nil, append(e.paths, s.paths...)
+	}
+	return e, nil
 }
 
 // maxPaths is the maximum number of possible paths of a layer inside wrappers.

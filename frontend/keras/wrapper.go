@@ -22,7 +22,7 @@ func timeDistributed(c *call) *ir.Value {
 	s := x.Type.Shape
 	rows := elements(s[:2])
 	flat := c.reshape(x, slices.Concat(ir.Shape{rows}, s[2:]))
-	st, err := c.store.wrapped(inner)
+	st, err := c.store.part("layer", inner)
 	if err != nil {
 		c.failf("%v", err)
 	}

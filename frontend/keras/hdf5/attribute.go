@@ -48,7 +48,7 @@ func (o *object) Attr(name string) (*Attribute, error) {
 		}
 		a := &Attribute{o: o, Name: name}
 		var err error
-		if a.Type, err = o.parseType(field(typeSize)); err != nil {
+		if a.Type, _, err = o.parseType(field(typeSize)); err != nil {
 			return nil, fmt.Errorf("%w (attribute %q)", err, name)
 		}
 		var count uint64

@@ -1,6 +1,10 @@
 package hdf5
 
-import "fmt"
+import (
+	"bytes"
+	"fmt"
+	"slices"
+)
 
 // Dataset is an array of elements of one type, in row-major order.
 type Dataset struct {
@@ -8,6 +12,7 @@ type Dataset struct {
 	Type  Type
 	Shape []int // empty for a scalar
 	count uint64
+	big   bool // the numbers in the file are big-endian
 }
 
 func (f *File) dataset(path string, at uint64) (*Dataset, error) {
@@ -21,7 +26,7 @@ func (f *File) dataset(path string, at uint64) (*Dataset, error) {
 		}
 	}
 	d := &Dataset{object: *o}
-	if d.Type, err = o.parseType(o.msgs[msgDatatype]); err != nil {
+	if d.Type, d.big, err = o.parseType(o.msgs[msgDatatype]); err != nil {
 		return nil, err
 	}
 	if d.Shape, d.count, err = o.parseSpace(o.msgs[msgDataspace]); err != nil {
@@ -33,10 +38,26 @@ func (f *File) dataset(path string, at uint64) (*Dataset, error) {
 // Path returns the dataset's absolute path.
 func (d *Dataset) Path() string { return d.path }
 
-// Bytes returns the elements in the byte order of the file. For a contiguous
-// dataset of a file opened on [Bytes] the result is a slice of the file, which
-// the caller must not modify.
+// Bytes returns the elements. Numbers are little-endian. For a contiguous dataset of a
+// file opened on [Bytes] the result is a slice of the file, which the caller must not
+// modify, unless the numbers in the file are big-endian.
 func (d *Dataset) Bytes() ([]byte, error) {
+	b, err := d.stored()
+	if err != nil || !d.big || d.Type.Size == 1 {
+		return b, err
+	}
+	if err := d.f.produce(uint64(len(b))); err != nil {
+		return nil, d.errorf("%w", err)
+	}
+	b = bytes.Clone(b)
+	for e := range slices.Chunk(b, d.Type.Size) {
+		slices.Reverse(e)
+	}
+	return b, nil
+}
+
+// stored returns the elements in the byte order of the file.
+func (d *Dataset) stored() ([]byte, error) {
 	c := cursor{b: d.msgs[msgLayout]}
 	version, class := c.u8(), c.u8()
 	if version != 3 {

@@ -19,7 +19,7 @@ const (
 	VarString
 )
 
-// Type is the datatype of an element. Numbers are little-endian.
+// Type is the datatype of an element.
 type Type struct {
 	Class Class
 	Size  int // size of an element in the file, in bytes
@@ -47,23 +47,24 @@ func (t Type) String() string {
 // classNames lists the class names of the format (IV.A.2.d).
 var classNames = []string{"integer", "floating-point", "time", "string", "bit field", "opaque", "compound", "reference", "enumeration", "variable-length", "array"}
 
-// parseType decodes a datatype message.
-func (o *object) parseType(b []byte) (Type, error) {
+// parseType decodes a datatype message. big reports whether the numbers in the file are
+// big-endian.
+func (o *object) parseType(b []byte) (t Type, big bool, err error) {
 	c := cursor{b: b}
 	class, bits := c.u8(), uint32(c.u16())|uint32(c.u8())<<16
 	version := class >> 4
 	class &= 15
 	size := c.u32()
 	if err := c.err("datatype"); err != nil {
-		return Type{}, o.errorf("%w", err)
+		return Type{}, false, o.errorf("%w", err)
 	}
 	if version < 1 || version > 3 {
-		return Type{}, o.unsupported(fmt.Sprintf("datatype version %d", version))
+		return Type{}, false, o.unsupported(fmt.Sprintf("datatype version %d", version))
 	}
 	if size == 0 || size > 1<<20 {
-		return Type{}, o.unsupported(fmt.Sprintf("a datatype of %d bytes", size))
+		return Type{}, false, o.unsupported(fmt.Sprintf("a datatype of %d bytes", size))
 	}
-	t := Type{Size: int(size)}
+	t.Size = int(size)
 	name := fmt.Sprintf("datatype class %d", class)
 	if class < len(classNames) {
 		name = "datatype class " + classNames[class]
@@ -71,33 +72,32 @@ func (o *object) parseType(b []byte) (Type, error) {
 	switch class {
 	case 0:
 		offset, precision := c.u16(), c.u16()
-		if bits&1 != 0 {
-			return t, o.unsupported("a big-endian number")
-		}
+		big = bits&1 != 0
 		if offset != 0 || precision != 8*t.Size || t.Size > 8 || t.Size&(t.Size-1) != 0 {
-			return t, o.unsupported(fmt.Sprintf("an integer with %d bits in %d bytes", precision, size))
+			return t, false, o.unsupported(fmt.Sprintf("an integer with %d bits in %d bytes", precision, size))
 		}
 		t.Class = Uint
 		if bits&8 != 0 {
 			t.Class = Int
 		}
 	case 1:
-		if bits&0x41 != 0 {
-			return t, o.unsupported("a big-endian number")
+		if bits&0x40 != 0 {
+			return t, false, o.unsupported("a number in the byte order of VAX")
 		}
+		big = bits&1 != 0
 		offset, precision := c.u16(), c.u16()
 		expAt, expSize, manAt, manSize := c.u8(), c.u8(), c.u8(), c.u8()
 		bias := c.u32()
 		layout := [...]int{t.Size, expAt, expSize, manAt, manSize, int(bias)}
 		switch {
 		case offset != 0 || precision != 8*t.Size:
-			return t, o.unsupported(fmt.Sprintf("a floating-point number with %d bits in %d bytes", precision, size))
+			return t, false, o.unsupported(fmt.Sprintf("a floating-point number with %d bits in %d bytes", precision, size))
 		case layout == [...]int{2, 10, 5, 0, 10, 15} || layout == [...]int{4, 23, 8, 0, 23, 127} || layout == [...]int{8, 52, 11, 0, 52, 1023}:
 			t.Class = Float
 		case layout == [...]int{2, 7, 8, 0, 7, 127}:
 			t.Class = BFloat
 		default:
-			return t, o.unsupported(fmt.Sprintf("a floating-point number with %d bits of exponent and %d of mantissa", expSize, manSize))
+			return t, false, o.unsupported(fmt.Sprintf("a floating-point number with %d bits of exponent and %d of mantissa", expSize, manSize))
 		}
 	case 3:
 		t.Class = String
@@ -105,19 +105,19 @@ func (o *object) parseType(b []byte) (Type, error) {
 		t.Class = Opaque
 	case 9:
 		if bits&15 != 1 {
-			return t, o.unsupported("a sequence of variable length")
+			return t, false, o.unsupported("a sequence of variable length")
 		}
 		if t.Size != 16 {
-			return t, o.errorf("a variable-length string of %d bytes", t.Size)
+			return t, false, o.errorf("a variable-length string of %d bytes", t.Size)
 		}
 		t.Class = VarString
 	default:
-		return t, o.unsupported(name)
+		return t, false, o.unsupported(name)
 	}
 	if err := c.err("datatype"); err != nil {
-		return t, o.errorf("%w", err)
+		return t, false, o.errorf("%w", err)
 	}
-	return t, nil
+	return t, big, nil
 }
 
 // parseSpace decodes a dataspace message (IV.A.2.b). It returns the extents and

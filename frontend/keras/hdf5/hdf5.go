@@ -1,7 +1,8 @@
 // Package hdf5 reads the subset of the HDF5 format that Keras writes: superblock
 // version 0, version 1 object headers, groups as symbol tables, contiguous
 // datasets of numbers, and attributes, including strings of variable length. It
-// also reads the chunked, deflated and shuffled datasets of re-saved files.
+// also reads the chunked, deflated and shuffled datasets of re-saved files, and
+// big-endian numbers.
 //
 // The reader is strict. Every other feature is an [Unsupported] error with the
 // feature and the object's path, because a weight that is silently missing is

@@ -28,6 +28,11 @@ with new("types.h5") as f:
     f.attrs["none"] = np.zeros((0,))
     f.attrs["number"] = 3
 
+with new("big.h5") as f:
+    for t in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"):
+        f.create_dataset("numbers/" + t, data=np.arange(6, dtype=">" + t).reshape(2, 3), track_times=False)
+    f.create_dataset("chunks", data=np.arange(6, dtype=">f4").reshape(2, 3), chunks=(1, 2), compression="gzip", shuffle=True, track_times=False)
+
 with new("groups.h5") as f:
     g = f.create_group("many")
     g["link_000"] = np.float32(7)
@@ -51,7 +56,6 @@ with new("chunks.h5") as f:
     part[0, 0] = 1
 
 with new("refused.h5") as f:
-    f["big_endian"] = np.arange(3, dtype=">f4")
     f["compound"] = np.zeros(2, dtype=[("a", "f4"), ("b", "i4")])
     f["bool"] = np.array([True, False])
     f["reference"] = np.array([f.ref], dtype=h5py.ref_dtype)
