@@ -47,7 +47,7 @@ func ExampleCompiled_WritePackage() {
 		return
 	}
 	defer os.RemoveAll(module)
-	if err := os.WriteFile(filepath.Join(module, "go.mod"), []byte("module example.com/digits\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(module, "go.mod"), []byte("module example.com/digits\n\ngo 1.24\n"), 0o644); err != nil {
 		fmt.Println(err)
 		return
 	}
@@ -98,7 +98,7 @@ func TestRuntimeFiles(t *testing.T) {
 // The same model, options and version give the same bytes.
 func TestDeterministic(t *testing.T) {
 	root := t.TempDir()
-	if err := os.WriteFile(filepath.Join(root, "go.mod"), []byte("module example.com/m\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(root, "go.mod"), []byte("module example.com/m\n\ngo 1.24\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(root, "net")

@@ -72,7 +72,7 @@ func TestPreprocess(t *testing.T) {
 // Options that do not fit the model give an error, and nothing is written.
 func TestPicturesMustFit(t *testing.T) {
 	root := t.TempDir()
-	if err := os.WriteFile(filepath.Join(root, "go.mod"), []byte("module example.com/m\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(root, "go.mod"), []byte("module example.com/m\n\ngo 1.24\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	c := pooled(t, "ONNX", "[1,3,2,2]", 12)

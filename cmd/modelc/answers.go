@@ -111,11 +111,11 @@ func stems(list []bulk.File) map[string]string {
 	return names
 }
 
-// remark prints, before the first answer, how pictures became inputs and what the scores
+// remark prints, before the first answer in text, how pictures became inputs and what the scores
 // are.
 func (b *batchRun) remark() {
 	t := terminalOf(b.c)
-	if b.remarked || t.quiet {
+	if b.remarked || t.quiet || b.format != "text" {
 		return
 	}
 	b.remarked = true

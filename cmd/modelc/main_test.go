@@ -14,6 +14,9 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+
 	"modelc"
 	"modelc/internal/measure"
 	"modelc/internal/npy"
@@ -262,9 +265,35 @@ func TestInspect(t *testing.T) {
 	}
 }
 
+// The layers of a model have the rows of testdata/inspect.txtar. -update writes it anew.
+func TestInspectLayers(t *testing.T) {
+	const golden = "testdata/inspect.txtar"
+	got := &txtar.Archive{}
+	for _, args := range []string{"digits/lenet5.onnx", "keras/lenet5/model.keras", "keras/resnet_v1/model.keras", "keras/resnet_v1/model.keras --optimised"} {
+		words := strings.Fields("inspect ../../testdata/" + args)
+		code, out, errs := invoke(t, words...)
+		if code != 0 {
+			t.Fatal(errs)
+		}
+		got.Files = append(got.Files, txtar.File{Name: args, Data: []byte(out)})
+	}
+	if *update {
+		if err := os.WriteFile(golden, txtar.Format(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := txtar.ParseFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(txtar.Format(want)), string(txtar.Format(got))); d != "" {
+		t.Errorf("the layers differ from %s (-update accepts them):\n%s", golden, d)
+	}
+}
+
 func TestCompileJSON(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/x\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/x\n\ngo 1.24\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	path := zooFile(t, "resnet18", zoo.Options{Width: 0.25, Size: 32})

@@ -69,7 +69,7 @@ func TestProgressLines(t *testing.T) {
 // nothing is written.
 func TestProgress(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/progress\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/progress\n\ngo 1.24\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	path := zooFile(t, "resnet18", zoo.Options{Width: 0.25, Size: 64})
@@ -165,7 +165,7 @@ func TestColours(t *testing.T) {
 // --json prints one JSON value and nothing else.
 func TestJSON(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/json\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/json\n\ngo 1.24\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	model := digits + "lenet5.onnx"
@@ -183,7 +183,7 @@ func TestJSON(t *testing.T) {
 		{1, "verify " + model + " --data " + digits + "data --engine inproc --tol 1e-12", `"ok": false`},
 		{0, "bench " + model + " --runs 1", `"median_ms"`},
 		{0, "tune " + model + " --runs 1", `"sha256"`},
-		{0, "inspect " + model, `"op": "Conv"`},
+		{0, "inspect " + model, `"class": "Conv"`},
 		{0, "zoo", `"name": "vgg16"`},
 		{0, "passes", `"name": "fold_batchnorm"`},
 		{0, "ops", `"operator": "Conv"`},

@@ -414,7 +414,9 @@ func (c *call) variable(name string) *hdf5.Dataset {
 			"build the model and save it again")
 	}
 	c.taken++
-	return c.vars[c.taken-1]
+	d := c.vars[c.taken-1]
+	c.im.count(c.l, name, d)
+	return d
 }
 
 // param returns a weight as a constant of the graph, after layout has

@@ -23,6 +23,8 @@ type importer struct {
 	calls     int       // imported calls of layers; each counts as its number of tensors
 	made      int64     // bytes of the constants that layers made, at 8 an element
 	waiting   int       // layers whose inputs are being imported
+	layers    source.Layers
+	counted   map[string]bool // paths of the weights that are counted as parameters
 }
 
 // Limits of the operands of a layer, of the bytes of its name with those of the models
@@ -195,6 +197,8 @@ func (s *scope) eval(l *layer, k int) *result {
 	name := s.prefix + l.name
 	if i, ok := s.inputs[l.name]; ok && i < len(s.given) {
 		r.out = []*ir.Value{s.given[i]}
+		s.im.layers.Begin(l, source.Layer{Name: name, Class: l.class})
+		s.im.layers.End(nil, r.out)
 		return r
 	}
 	if len(l.calls) == 0 {
@@ -277,13 +281,19 @@ func (s *scope) call(l *layer, k int, in inbound, poisoned bool) []*ir.Value {
 		im.problem(l, name, err.Error(), "")
 		return nil
 	}
-	if l.network != nil {
-		return im.submodel(l, st, name, in)
-	}
-	if !im.known(l, name, in) || poisoned {
+	if l.network == nil && (!im.known(l, name, in) || poisoned) {
 		return nil
 	}
-	return im.build(l, st, name, in)
+	before := len(im.g.Nodes)
+	im.layers.Begin(l, s.describe(l, k))
+	var out []*ir.Value
+	if l.network != nil {
+		out = im.submodel(l, st, name, in)
+	} else {
+		out = im.build(l, st, name, in)
+	}
+	im.layers.End(im.g.Nodes[before:], out)
+	return out
 }
 
 // submodel imports a call of a layer that is a model.

@@ -94,7 +94,7 @@ func normalization(c *call) *ir.Value {
 	if mean == nil || variance == nil {
 		mean, variance = c.weight("mean", own), c.weight("variance", own)
 		if c.taken < len(c.vars) {
-			c.taken++ // the number of samples, which is not used
+			c.variable("count") // of samples, which is not used
 		}
 	}
 	shift, factor := mean.Float64s(), variance.Float64s()

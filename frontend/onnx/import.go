@@ -28,6 +28,9 @@ type importer struct {
 	filled    int64 // bytes of the constants with equal elements that nodes made
 	stored    int64 // bytes of the model's files
 	tensors   map[*tensorProto]*ir.Tensor
+	layers    source.Layers
+	madeBy    map[*ir.Value]string  // names of the layers that made values
+	counted   map[*tensorProto]bool // initializers that are counted as parameters
 	folder    eval.Folder
 	batch     int        // batch that the file fixes and Options.Batch replaces
 	padded    []*ir.Node // NonMaxSuppression nodes, whose counts become outputs
@@ -191,7 +194,9 @@ func (im *importer) node(n *node) error {
 		return errPoisoned
 	}
 	before, constants := len(im.g.Nodes), len(im.g.Constants)
+	im.begin(n)
 	out, err := n.run(build)
+	im.end(n, im.g.Nodes[before:], out)
 	if err != nil {
 		return err
 	}

@@ -113,7 +113,7 @@ func Parse(name string, data []byte, dir string, opts source.Options) (*source.M
 	}
 	return &source.Model{
 		Graph: im.g, Path: name, Format: fmt.Sprintf("ONNX, IR version %d, opset %d", p.irVersion, p.opsets[""]),
-		SHA256: hex.EncodeToString(digest.Sum(nil)), Notes: im.notes, Half: im.widened, Metadata: meta, Release: release,
+		SHA256: hex.EncodeToString(digest.Sum(nil)), Notes: im.notes, Half: im.widened, Layers: im.layers.List, Metadata: meta, Release: release,
 	}, nil
 }
 

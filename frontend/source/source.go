@@ -88,6 +88,8 @@ type Model struct {
 	// computed in float32, so results differ from those of engines that compute
 	// in half precision.
 	Half bool
+	// Layers are the layers as the model's author knows them, in the order of the file.
+	Layers []*Layer
 	// Metadata holds the file's own metadata (producer, metadata_props).
 	Metadata map[string]string
 	// Release unmaps the file. The graph's constants may be slices of the file

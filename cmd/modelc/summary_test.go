@@ -1,0 +1,81 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"modelc/frontend"
+	"modelc/frontend/source"
+	"modelc/ir"
+)
+
+// The layers, their shapes and their parameters are those of Keras' summary(), for the
+// networks of keras.applications and for models in models.
+func TestKerasSummary(t *testing.T) {
+	python := kerasPython(t)
+	for _, name := range append([]string{"nested", "options"}, applications...) {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if out, err := exec.CommandContext(t.Context(), python, "testdata/summary.py", dir, name).CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			text, err := os.ReadFile(filepath.Join(dir, name+".json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want struct {
+				Layers []struct {
+					Name, Class string
+					Shapes      [][]int // null is an open extent
+					Parameters  int64
+				}
+				Trainable, Others int64
+			}
+			if err := json.Unmarshal(text, &want); err != nil {
+				t.Fatal(err)
+			}
+			m, err := frontend.Load(filepath.Join(dir, name+".keras"), source.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Release()
+			var in inspection
+			in.setLayers(m.Layers)
+			if in.Total.Trainable != want.Trainable || in.Total.Fixed != want.Others {
+				t.Errorf("parameters %d and %d, Keras has %d and %d", in.Total.Trainable, in.Total.Fixed, want.Trainable, want.Others)
+			}
+			var top []*source.Layer
+			for _, l := range m.Layers {
+				if l.Depth == 0 {
+					top = append(top, l)
+				}
+			}
+			if len(top) != len(want.Layers) {
+				t.Fatalf("%d layers, Keras has %d", len(top), len(want.Layers))
+			}
+			for i, w := range want.Layers {
+				l := top[i]
+				if l.Name != w.Name || l.Class != w.Class || l.Trainable+l.Fixed != w.Parameters {
+					t.Errorf("layer %d is %s (%s) with %d parameters, for Keras %s (%s) with %d", i, l.Name, l.Class, l.Trainable+l.Fixed, w.Name, w.Class, w.Parameters)
+				}
+				if len(l.Shapes) != len(w.Shapes) {
+					t.Errorf("%s: shapes %v, Keras has %v", l.Name, l.Shapes, w.Shapes)
+					continue
+				}
+				for k, s := range w.Shapes {
+					for axis, n := range s {
+						if n == 0 { // open
+							s[axis] = 1
+						}
+					}
+					if !l.Shapes[k].Equal(ir.Shape(s)) {
+						t.Errorf("%s: shape %v, Keras has %v", l.Name, l.Shapes[k], s)
+					}
+				}
+			}
+		})
+	}
+}

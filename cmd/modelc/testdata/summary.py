@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""Saves models with what Keras' summary() says of them.
+
+    python summary.py DIR NAME ...
+
+Each NAME is a network of keras.applications, or one of the functions below. It
+gets DIR/NAME.keras and DIR/NAME.json: the name, class, output shape and number
+of parameters of each layer, and the totals. The weights are fresh. Needs
+tensorflow-cpu and keras.
+"""
+import json
+import os
+import pathlib
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+import keras
+from keras import layers
+
+
+def nested():
+    """A model in a model, twice, with a frozen part."""
+    inner = keras.Sequential([layers.Input((16, 16, 4)), layers.Conv2D(4, 3, padding="same"), layers.BatchNormalization(), layers.ReLU()], name="block")
+    x = keras.Input((16, 16, 3))
+    first = layers.Conv2D(4, 1, trainable=False, name="frozen")
+    y = first(x)
+    y = layers.Add()([inner(y), y])
+    y = inner(y)
+    y = layers.GlobalAveragePooling2D()(y)
+    shared = layers.Dense(4, name="shared")
+    y = layers.Concatenate()([shared(y), shared(layers.ReLU()(y))])
+    return keras.Model(x, layers.Dense(3, activation="softmax")(y))
+
+
+def options():
+    """Layers with weights that training does not change, and options of windows."""
+    return keras.Sequential([
+        layers.Input((20, 20, 3)),
+        layers.Normalization(mean=[1.0, 2.0, 3.0], variance=[1.0, 2.0, 4.0]),
+        layers.DepthwiseConv2D(3, depth_multiplier=2, padding="same"),
+        layers.Conv2D(8, (3, 5), dilation_rate=2, groups=2),
+        layers.BatchNormalization(scale=False),
+        layers.SeparableConv2D(6, 3, strides=2),
+        layers.PReLU(shared_axes=[1, 2]),
+        layers.MaxPooling2D(2),
+        layers.LayerNormalization(),
+        layers.Conv2DTranspose(4, 2, strides=2),
+        layers.Dropout(0.5),
+        layers.Flatten(),
+        layers.Dense(5, use_bias=False),
+    ])
+
+
+def make(name, folder):
+    keras.backend.clear_session()
+    if name in globals():
+        model = globals()[name]()
+    else:
+        model = getattr(keras.applications, name)(weights=None)
+    rows = []
+    for l in model.layers:
+        shape = getattr(l, "output", None)
+        shape = [list(o.shape) for o in (shape if isinstance(shape, (list, tuple)) else [shape])]
+        rows.append({"name": l.name, "class": type(l).__name__, "shapes": shape, "parameters": l.count_params()})
+    count = lambda ws: sum(int(keras.ops.size(w)) for w in ws)
+    text = {"layers": rows, "trainable": count(model.trainable_weights), "others": count(model.non_trainable_weights)}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(text))
+    model.save(folder / f"{name}.keras")
+
+
+def main():
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    for name in sys.argv[2:]:
+        make(name, pathlib.Path(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    main()

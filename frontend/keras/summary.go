@@ -1,0 +1,83 @@
+package keras
+
+import (
+	"slices"
+
+	"modelc/frontend/keras/hdf5"
+	"modelc/frontend/source"
+)
+
+// describe returns what the model's file says of a layer, for its call k. Names and
+// numbers are those of Keras' summary().
+func (s *scope) describe(l *layer, k int) source.Layer {
+	d := source.Layer{Name: l.name, Class: l.class}
+	switch {
+	case l.wrapped != nil:
+		d.Class += "(" + l.wrapped.class + ")"
+	case l.network != nil && d.Class != "Sequential":
+		d.Class = "Functional"
+	}
+	if k < len(l.calls) {
+		reads := func(r ref) any {
+			d.Read(r.layer)
+			return nil
+		}
+		mapRefs(l.calls[k].args, reads)
+		mapRefs(l.calls[k].kwargs, reads)
+	} else if i := slices.Index(s.n.layers, l); s.n.sequential && i > 0 {
+		d.Inputs = []string{s.n.layers[i-1].name}
+	}
+	c := l.config
+	for _, key := range []string{"kernel_size", "pool_size"} {
+		if list, ok := integers(c.get(key)); ok {
+			d.Kernel = list
+		}
+	}
+	if d.Kernel == nil {
+		return d
+	}
+	rank := len(d.Kernel)
+	same := func(key string) []int { // a number stands for all axes
+		list, ok := integers(c.get(key))
+		if n, one := integer(c.get(key)); one {
+			list, ok = slices.Repeat([]int{n}, rank), true
+		}
+		if !ok {
+			return nil
+		}
+		return list
+	}
+	d.Strides, d.Dilations = same("strides"), same("dilation_rate")
+	if d.Strides == nil && c.get("pool_size") != nil { // a pool's strides are its size
+		d.Strides = d.Kernel
+	}
+	d.Padding = text(c.get("padding"))
+	if n, ok := integer(c.get("groups")); ok {
+		d.Groups = n
+	}
+	return d
+}
+
+// fixed are the weights that training does not change by gradients.
+var fixed = map[string]bool{
+	"moving_mean": true, "moving_variance": true, "moving_stddev": true, // of BatchNormalization
+	"renorm_mean": true, "renorm_stddev": true, // of its renorm
+	"mean": true, "variance": true, "count": true, // of Normalization
+}
+
+// count counts the elements of a layer's weight once.
+func (im *importer) count(l *layer, name string, d *hdf5.Dataset) {
+	if im.counted[d.Path()] {
+		return
+	}
+	if im.counted == nil {
+		im.counted = map[string]bool{}
+	}
+	im.counted[d.Path()] = true
+	n := int64(1)
+	for _, e := range d.Shape {
+		n *= int64(e)
+	}
+	trainable, given := l.config.get("trainable").(bool)
+	im.layers.Count(n, !fixed[name] && (trainable || !given))
+}
