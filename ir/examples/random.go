@@ -2,6 +2,7 @@ package examples
 
 import (
 	"fmt"
+	"math/bits"
 	"math/rand/v2"
 	"slices"
 
@@ -538,7 +539,21 @@ func (q *quantiser) layer(v *ir.Value) (*ir.Value, error) {
 	case 3:
 		return q.g.Emit("pad", ir.Pad{Pads: []int{0, 0, 1, 0, 0, 0, 1, 1}, Value: []float64{0, 0.25, 0.3}[q.IntN(3)]}, v)
 	case 4:
-		return q.g.Emit("mean", ir.Reduce{Fn: []ir.ReduceFn{ir.ReduceMean, ir.ReduceMax}[q.IntN(2)], Axes: []int{2, 3}, KeepDims: true}, v)
+		fn := []ir.ReduceFn{ir.ReduceMean, ir.ReduceMax}[q.IntN(2)]
+		if fn == ir.ReduceMean {
+			// The mean of a power of two is exact. Others on integers may differ by a step.
+			count := slices.Clone(in)
+			for i := 2; i < 4; i++ {
+				count[i] = 1 << (bits.Len(uint(in[i])) - 1)
+			}
+			if !slices.Equal(count, in) {
+				var err error
+				if v, err = q.g.Emit("crop", ir.Slice{Start: make([]int, 4), Count: count, Step: []int{1, 1, 1, 1}}, v); err != nil {
+					return nil, err
+				}
+			}
+		}
+		return q.g.Emit("mean", ir.Reduce{Fn: fn, Axes: []int{2, 3}, KeepDims: true}, v)
 	}
 	return q.convolution(v, window)
 }

@@ -244,13 +244,19 @@ func (k *Conv[T]) Part(c *kernel.Context, i, worker int) {
 
 // Check declares the memory of the step.
 func (k *ConvTranspose[T]) Check(v *kernel.Verifier) {
-	outs, ins, taps := checkWindows(v, k.Out, k.In, k.Kernel, k.Strides, k.Pads, k.Dilations)
-	v.Positive("channels", k.N, k.C, k.M, k.Groups)
+	extents(v, k.In...)
+	in := slices.Clone(k.In)
+	for i := range in {
+		in[i] = max(1, in[i]) // the image may be empty: then the result is the bias
+	}
+	outs, _, taps := checkWindows(v, k.Out, in, k.Kernel, k.Strides, k.Pads, k.Dilations)
+	v.Positive("channels", k.N, k.M, k.Groups)
+	extents(v, k.C)
 	if v.Failed() {
 		return
 	}
 	v.Require(k.C%k.Groups == 0 && k.M%k.Groups == 0, "the groups do not divide the channels")
-	v.Read("Src", k.Src, size[T](), kernel.Product(k.N, k.C, ins))
+	v.Read("Src", k.Src, size[T](), kernel.Product(k.N, k.C, product(k.In)))
 	v.Write("Dst", k.Dst, size[T](), kernel.Product(k.N, k.M, outs))
 	v.Read("W", k.W, size[T](), kernel.Product(k.C, k.M/k.Groups, taps))
 	optional(v, "Bias", k.Bias, size[T](), int64(k.M))

@@ -294,7 +294,8 @@ func (k *QAveragePool) Part(c *kernel.Context, i, worker int) {
 // Check declares the memory of the step.
 func (k *ConvInteger[W, R]) Check(v *kernel.Verifier) {
 	ins, outs, taps := checkWindows(v, k.In, k.Out, k.Kernel, k.Strides, k.Pads, k.Dilations)
-	v.Positive("channels", k.N, k.C, k.M, k.Groups)
+	v.Positive("channels", k.N, k.M, k.Groups)
+	extents(v, k.C)
 	if v.Failed() {
 		return
 	}
