@@ -113,5 +113,9 @@ func (c *Compiled) pictures(o PackageOptions) (*golang.Pictures, error) {
 			return nil, err
 		}
 	}
-	return &golang.Pictures{Preprocess: *o.Preprocess, Labels: o.Labels}, nil
+	kind, err := c.Scores()
+	if err != nil {
+		return nil, err
+	}
+	return &golang.Pictures{Preprocess: *o.Preprocess, Labels: o.Labels, Scores: kind}, nil
 }

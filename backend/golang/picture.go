@@ -19,6 +19,8 @@ type Pictures struct {
 	// Labels are the names of the classes, in the order of the scores in the
 	// output. It is nil if classes have no names.
 	Labels []string
+	// Scores is the kind of the scores: "probability", "log-probability" or "logit".
+	Scores string
 }
 
 // The additional files of a package with Predict.
@@ -61,6 +63,7 @@ type predictView struct {
 	Levels  string // its effect on the levels
 	Answers int
 	Classes int
+	Scores  string // their kind
 	Labels  []string    // quoted
 	Size    image.Point // size of the self-test's picture
 	// Best is the best class of the self-test's picture, as the Example prints it.
@@ -69,7 +72,7 @@ type predictView struct {
 }
 
 func newPredictView(p *Pictures, scores []float32, tolerance float64) *predictView {
-	v := &predictView{Literal: newPrinter(nil).kernel(reflect.ValueOf(p.Preprocess), wideLiteral), Answers: min(answers, len(scores)), Classes: len(scores), Size: pictureSize}
+	v := &predictView{Literal: newPrinter(nil).kernel(reflect.ValueOf(p.Preprocess), wideLiteral), Answers: min(answers, len(scores)), Classes: len(scores), Scores: p.Scores, Size: pictureSize}
 	v.Fit, v.Levels = Describe(p.Preprocess)
 	for _, l := range p.Labels {
 		v.Labels = append(v.Labels, quote(l, quoteWidth))

@@ -56,7 +56,7 @@ func takePictures(t *testing.T, p *cpu.Program, o *Options) {
 		t.Fatal(err)
 	}
 	pre.Layout, pre.Filter, pre.Fit = vision.NHWC, vision.Lanczos, vision.Crop
-	o.Pictures = &Pictures{pre, []string{"\"}\npanic(1)", "// Output: 1\n", "`+panic(1)+`", "zebra"}}
+	o.Pictures = &Pictures{pre, []string{"\"}\npanic(1)", "// Output: 1\n", "`+panic(1)+`", "zebra"}, "logit"}
 	in, err := GoldenPicture(p.Graph, pre)
 	if err != nil {
 		t.Fatal(err)

@@ -62,6 +62,7 @@ func (s *service) handler() http.Handler {
 // answer is the body of a response: classes, best first, or an error.
 type answer struct {
 	Classes []class `json:"classes,omitempty"`
+	Scores  string  `json:"scores,omitempty"` // the kind of the scores, such as probability
 	Error   string  `json:"error,omitempty"`
 }
 
@@ -97,6 +98,9 @@ func (s *service) classify(w http.ResponseWriter, r *http.Request) {
 			status = f.status
 		}
 		a.Error = err.Error()
+	}
+	if err == nil {
+		a.Scores = network.Scores
 	}
 	for _, c := range classes {
 		a.Classes = append(a.Classes, class{c.Index, c.Name, c.Score})

@@ -75,6 +75,7 @@ func pictures(t *testing.T) []picture {
 		if err != nil {
 			t.Fatal(err)
 		}
+		p.want.Scores = network.Scores
 		for _, c := range classes {
 			p.want.Classes = append(p.want.Classes, class{c.Index, c.Name, c.Score})
 		}

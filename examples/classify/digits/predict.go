@@ -17,6 +17,9 @@ import (
 // the Name of the class and the Score, a float32.
 type Class = vision.Class
 
+// Scores is the kind of the scores of Predict.
+const Scores = "probability"
+
 // preprocess describes how a picture is converted to the input.
 var preprocess = vision.Preprocess{
 	Width: 28, Height: 28, Channels: 1, Scale: 0.00392156862745098,

@@ -16,6 +16,10 @@ import (
 // the Name of the class and the Score, a float32.
 type Class = vision.Class
 
+// Scores is the kind of the scores of Predict: numbers of any size, the largest
+// of which is the best. modelc compile --softmax makes probabilities of them.
+const Scores = "logit"
+
 // preprocess describes how a picture is converted to the input.
 var preprocess = vision.Preprocess{
 	Width: 8, Height: 6, Layout: vision.NHWC, Fit: vision.Crop, Filter: vision.Lanczos, BGR: true,
