@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import sys
+import zipfile
 import zlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -85,6 +86,27 @@ for name, layer, shape in [("conv2d", L.Conv2D, IMAGE), ("transpose2d", L.Conv2D
 grid("depthwise2d-act", L.DepthwiseConv2D, fixed=dict(kernel_size=3), activation=["relu6", "silu"])
 case("conv2d-one-pixel", lambda x: L.Conv2D(3, 1)(x), (1, 1, 6))
 case("conv2d-larger-than-image-same", lambda x: L.Conv2D(3, 11, padding="same")(x))
+
+
+
+def random_biases(n):
+    """Convolutions with channels first whose results are often as wide as they have
+    channels, where predict adds the bias of some layers along the width."""
+    rng = np.random.default_rng(11)
+    for i in range(n):
+        kind, rank = rng.choice(["conv", "depthwise", "separable", "transpose"]), int(rng.integers(1, 3))
+        width, channels = (int(v) for v in rng.integers(3, 6, 2))
+        filters = width if rng.integers(2) else int(rng.integers(2, 6))
+        if kind == "depthwise" and rng.integers(2):
+            channels = width
+        layer = {"conv": "Conv{}D", "depthwise": "DepthwiseConv{}D", "separable": "SeparableConv{}D", "transpose": "Conv{}DTranspose"}[kind].format(rank)
+        kw = dict(kernel_size=int(rng.integers(1, 4)), padding="same", data_format="channels_first")
+        if kind != "depthwise":
+            kw["filters"] = filters
+        case(f"{kind}-bias-channels_first-{i}", lambda x, layer=layer, kw=kw: getattr(L, layer)(**kw)(x), (channels, *[4] * (rank - 1), width))
+
+
+random_biases(40)
 
 # --------------------------------------------------------------------- dense
 
@@ -392,6 +414,21 @@ for name, f in SHAPES.items():
 
 # What modelc does not read, in a model of its own: others would be refused with
 # it.
+
+
+def random_constants(n):
+    """Constants of all shapes that broadcast. keras.ops.add takes some for biases."""
+    rng = np.random.default_rng(12)
+    for i in range(n):
+        shape = tuple(int(v) for v in rng.integers(3, 5, int(rng.integers(1, 4))))
+        wide = [d if rng.integers(3) == 0 else 1 for d in (1, *shape)][int(rng.integers(len(shape) + 1)):] or [1]
+        c = rng.normal(0, 1, wide).astype("float32")
+        op = rng.choice(["add", "radd", "subtract", "multiply", "maximum"])
+        case(f"constant-{op}-{i}", lambda x, op=op, c=c: ops.add(c, x) if op == "radd" else getattr(ops, op)(x, c), shape)
+
+
+random_constants(60)
+
 REFUSED = tuple("""op-erfinv op-argsort op-cbrt op-cumprod op-cumsum op-deg2rad op-exp2 op-isfinite op-median op-nan_to_num op-nonzero
 op-ones_like op-ravel op-signbit op-sort op-trunc op-zeros_like op2-arctan2 op2-scalar-arctan2 op2-left-arctan2 op2-dot op2-scalar-dot
 op2-left-dot op2-fmod op2-scalar-fmod op2-left-fmod op2-hypot op2-scalar-hypot op2-inner op2-logaddexp op2-scalar-logaddexp op2-left-logaddexp
@@ -449,10 +486,14 @@ def connect(cases):
     return inputs, outputs
 
 
-def predict(inputs, outputs, x, jit):
+def predict(inputs, outputs, x, first):
+    """The outputs of model.predict. It differs from a call of the model for biases of
+    convolutions with channels first."""
     model = keras.Model(list(inputs.values()), [v for list_ in outputs.values() for v in list_])
     fill(model, np.random.default_rng(7))
-    return model, [v.numpy() for v in tf.nest.flatten(tf.function(lambda a: model(a, training=False), jit_compile=jit)(x))]
+    if first:
+        return model, flat(model.predict(x, verbose=0))
+    return model, [v.numpy() for v in tf.nest.flatten(tf.function(lambda a: model(a, training=False))(x))]
 
 
 def make(group, cases, folder):
@@ -461,17 +502,17 @@ def make(group, cases, folder):
     rng = np.random.default_rng(zlib.crc32(group.encode()))
     inputs, outputs = connect(cases)
     x = [example(shape, dtype, rng) for shape, dtype, _ in inputs]
-    jit = group == FIRST_GROUP  # XLA has the one way to run these on a CPU
+    first = group == FIRST_GROUP
     try:
-        model, y = predict(inputs, outputs, x, jit)
+        model, y = predict(inputs, outputs, x, first)
     except Exception:
         for name in list(outputs):
             try:
-                predict(inputs, {name: outputs[name]}, x, jit)
+                predict(inputs, {name: outputs[name]}, x, first)
             except Exception as e:
                 print(f"{name}: Keras cannot run it: {first_line(e)}", flush=True)
                 del outputs[name]
-        model, y = predict(inputs, outputs, x, jit)
+        model, y = predict(inputs, outputs, x, first)
     folder.mkdir(parents=True, exist_ok=True)
     for kind, list_ in ("input", x), ("output", y):
         for i, a in enumerate(list_):
@@ -483,6 +524,62 @@ def make(group, cases, folder):
     except Exception as e:
         (folder / "model.h5").unlink(missing_ok=True)
         print(f"{group}: Keras cannot write the .h5: {first_line(e)}", flush=True)
+
+
+def mutants(folder, n):
+    """Models of one layer whose configurations were changed at random. Keras loads
+    them, and stores what it computes, or refuses them: then error.txt has the reason."""
+    rng = np.random.default_rng(13)
+    bases = {"conv2d": (L.Conv2D(4, 2), (5, 6, 4)), "conv1d": (L.Conv1D(4, 2), (6, 4)), "depthwise": (L.DepthwiseConv2D(2), (5, 6, 4)), "separable": (L.SeparableConv2D(4, 2), (5, 6, 4)),
+             "transpose": (L.Conv2DTranspose(4, 2), (5, 6, 4)), "dense": (L.Dense(4), (5, 4)), "bn": (L.BatchNormalization(), (5, 6, 4)), "relu": (L.ReLU(), (5, 4)),
+             "max": (L.MaxPooling2D(2), (5, 6, 4)), "average": (L.AveragePooling2D(2), (5, 6, 4)), "norm": (L.LayerNormalization(), (5, 4)), "upsampling": (L.UpSampling2D(2), (5, 6, 4)),
+             "steps": (L.TimeDistributed(L.Dense(4)), (5, 6, 4)), "group": (L.GroupNormalization(2), (5, 6, 4)), "prelu": (L.PReLU(), (5, 4)), "flatten": (L.Flatten(), (5, 4))}
+    values = {"strides": [1, [1, 1], [2, 2], [1, 2], [2, 1], [3], 0], "dilation_rate": [1, [1, 1], [2, 2], [1, 2], [2], 0], "padding": ["valid", "same", "causal", "SAME", "full"],
+              "data_format": ["channels_first", "channels_last", None, "NCHW"], "groups": [1, 2, 4, 3, 0], "use_bias": [True, False], "activation": ["relu", "tanh", None, "nothing"],
+              "kernel_size": [[2, 2], [2], 2, [1, 2]], "pool_size": [[2, 2], [3, 2], 2], "axis": [-1, 1, 0], "epsilon": [1e-3, 0.1], "center": [True, False], "scale": [True, False],
+              "max_value": [None, 1.0, -1.0], "negative_slope": [0.0, 0.1, -0.1], "threshold": [0.0, 0.2], "filters": [4, 2, 0], "units": [4, 3], "interpolation": ["nearest", "bilinear", "other"],
+              "size": [[2, 2], [3, 1], 2], "output_padding": [None, 0, 1, [1, 0]], "shared_axes": [None, [1]], "depth_multiplier": [1, 2], "rms_scaling": [False, True], "synchronized": [False, True]}
+    names = {"registered_name": ["ws>{}", "{}", "Other", None], "module": [None, "lab.layers", "keras.layers", "__main__"], "class_name": ["ws>{}", "{}"]}
+    functions = [{"module": "builtins", "class_name": "function", "config": "ws>relu", "registered_name": "function"}, {"module": "lab", "class_name": "function", "config": "relu", "registered_name": "relu"},
+                 {"module": "builtins", "class_name": "function", "config": "relu", "registered_name": "function"}, {"module": None, "class_name": "ReLU", "config": {"name": "r"}, "registered_name": "ReLU"},
+                 {"module": "keras.layers", "class_name": "ReLU", "config": {"name": "r"}, "registered_name": None}]
+    for i in range(n):
+        name = list(bases)[i % len(bases)]
+        base, shape = bases[name]
+        keras.utils.set_random_seed(i)
+        d = folder / f"{i:03}-{name}"
+        d.mkdir(parents=True, exist_ok=True)
+        model = keras.Sequential([keras.Input(shape), type(base).from_config(base.get_config())])
+        fill(model, np.random.default_rng(7))
+        model.save(d / "model.keras")
+        with zipfile.ZipFile(d / "model.keras") as z:
+            entries = {e: z.read(e) for e in z.namelist()}
+        config = json.loads(entries["config.json"])
+        entry = config["config"]["layers"][1]
+        if name == "steps" and rng.integers(2):
+            entry = entry["config"]["layer"]
+        for _ in range(int(rng.integers(1, 3))):
+            keys = [k for k in entry["config"] if k in values]
+            if not keys or rng.integers(4) == 0:
+                key = rng.choice(list(names))
+                v = names[key][rng.integers(len(names[key]))]
+                entry[key] = v and v.format(entry["class_name"].split(">")[-1])
+            else:
+                key = rng.choice(keys)
+                entry["config"][key] = values[key][rng.integers(len(values[key]))]
+                if key == "activation" and rng.integers(2):
+                    entry["config"][key] = functions[rng.integers(len(functions))]
+        entries["config.json"] = json.dumps(config).encode()
+        with zipfile.ZipFile(d / "model.keras", "w") as z:
+            for e, b in entries.items():
+                z.writestr(e, b)
+        x = np.random.default_rng(i).normal(0, 1, (1, *shape)).astype("float32")
+        np.save(d / "input_0.npy", x)
+        try:
+            y = keras.saving.load_model(d / "model.keras", compile=False).predict(x, verbose=0)
+            np.save(d / "output_0.npy", y)
+        except Exception as e:
+            (d / "error.txt").write_text(first_line(e))
 
 
 def first_line(e):
@@ -504,6 +601,9 @@ def main():
     for group, cases in groups.items():
         if group in (sys.argv[2:] or groups):
             make(group, cases, pathlib.Path(sys.argv[1]) / group)
+    if "mutants" in (sys.argv[2:] or ["mutants"]):
+        keras.backend.clear_session()
+        mutants(pathlib.Path(sys.argv[1]) / "mutants", 192)
 
 
 if __name__ == "__main__":
