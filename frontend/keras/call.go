@@ -90,6 +90,7 @@ func (c *call) unread() {
 // harmless lists values of parameters that every builder may ignore.
 var harmless = map[string][]any{
 	"data_format":      {"channels_last", "NHWC"},
+	"fill_mode":        {"constant"},
 	"out_type":         {"int32"},
 	"sorted":           {true},
 	"use_cudnn_on_gpu": {true},

@@ -646,6 +646,12 @@ var _ = both("shape", map[string]operation{
 			scale := min(float32(size[0])/float32(h), float32(size[1])/float32(w))
 			size = []int{max(int(math.RoundToEven(float64(scale*float32(h)))), 1), max(int(math.RoundToEven(float64(scale*float32(w)))), 1)}
 		}
+		switch {
+		case c.arg(-1, "crop_to_aspect_ratio") == true:
+			x = c.cropToAspect(x, size[0], size[1])
+		case c.arg(-1, "pad_to_aspect_ratio") == true:
+			x = c.padToAspect(x, size[0], size[1])
+		}
 		mode := text(c.arg(-1, "interpolation", "method"))
 		if mode == "" {
 			mode = "bilinear"

@@ -66,6 +66,8 @@ grid("conv1d-groups", L.Conv1D, STEPS, dict(filters=6, kernel_size=3), groups=[2
 grid("conv1d-format", L.Conv1D, STEPS, dict(filters=4, kernel_size=3), strides=[1, 2], padding=PADDINGS, data_format=FORMATS)
 grid("depthwise2d", L.DepthwiseConv2D, kernel_size=[1, 3, (2, 4)], strides=[1, 2], padding=PADDINGS, depth_multiplier=[1, 3])
 grid("depthwise2d-dilated", L.DepthwiseConv2D, fixed=dict(kernel_size=3), dilation_rate=[2, (3, 2)], padding=PADDINGS)
+grid("depthwise2d-strided", L.DepthwiseConv2D, fixed=dict(kernel_size=3, strides=2), dilation_rate=[2], padding=PADDINGS)
+grid("separable2d-strided", L.SeparableConv2D, fixed=dict(filters=5, kernel_size=3, strides=2), dilation_rate=[2], padding=PADDINGS)
 grid("depthwise2d-format", L.DepthwiseConv2D, fixed=dict(kernel_size=3, depth_multiplier=2), padding=PADDINGS, use_bias=[True, False], data_format=FORMATS)
 grid("depthwise1d", L.DepthwiseConv1D, STEPS, kernel_size=[1, 3, 4], strides=[1, 2], padding=PADDINGS, depth_multiplier=[1, 2])
 grid("depthwise1d-format", L.DepthwiseConv1D, STEPS, dict(kernel_size=3), data_format=FORMATS)
@@ -399,6 +401,7 @@ SHAPES = {
     "tile": lambda x: ops.tile(x, (1, 2, 1, 3)), "repeat": lambda x: ops.repeat(x, 2, axis=1), "flip": lambda x: ops.flip(x, axis=2), "flip-all": lambda x: ops.flip(x, axis=(1, 2)), "roll": lambda x: ops.roll(x, 2, axis=1),
     "swapaxes": lambda x: ops.swapaxes(x, 1, 3), "moveaxis": lambda x: ops.moveaxis(x, 3, 1), "broadcast": lambda x: ops.broadcast_to(ops.mean(x, axis=(1, 2), keepdims=True), (1, 7, 9, 6)),
     "take": lambda x: ops.take(x, [0, 2], axis=-1), "clip": lambda x: ops.clip(x, -0.5, 0.5), "where-number": lambda x: ops.where(x > 0, x, 0.0), "cast": lambda x: ops.cast(x > 0, "float32"),
+    "image-resize-crop": lambda x: ops.image.resize(x, (5, 6), crop_to_aspect_ratio=True), "image-resize-pad": lambda x: ops.image.resize(x, (5, 6), pad_to_aspect_ratio=True, fill_value=0.5),
     "image-resize": lambda x: ops.image.resize(x, (4, 5)), "image-resize-nearest": lambda x: ops.image.resize(x, (14, 18), interpolation="nearest"), "image-resize-antialias": lambda x: ops.image.resize(x, (3, 4), antialias=True),
     "image-pad": lambda x: ops.image.pad_images(x, 1, 2, target_height=10, target_width=13), "image-crop": lambda x: ops.image.crop_images(x, 1, 2, target_height=4, target_width=5),
     "conv": lambda x: ops.conv(x, np.ones((3, 3, 6, 2), "float32")), "max_pool": lambda x: ops.max_pool(x, 2), "average_pool": lambda x: ops.average_pool(x, 2, padding="same"),
