@@ -99,7 +99,7 @@ var _ = register(nsTF, "elementwise function", builders{
 		if x.Type.Rank() != 4 {
 			c.failf("its input has %d axes, want 4", x.Type.Rank())
 		}
-		size := 2*c.whole(5, 1, "depth_radius") + 1 // the average of ONNX becomes a sum
+		size := c.legal("size", 2*int64(c.whole(5, 1, "depth_radius"))+1) // the average of ONNX becomes a sum
 		op := ir.LRN{Size: size, Alpha: c.optional(1, 3, "alpha") * float64(size), Beta: c.optional(0.5, 4, "beta"), Bias: c.optional(1, 2, "bias")}
 		return c.channelsFirst(x, func(x *ir.Value) *ir.Value { return c.emit(op, x) })
 	},
@@ -319,16 +319,16 @@ func (c *call) blocks(toSpace bool) *ir.Value {
 	if x.Type.Rank() != 4 || c.tfChannels(x) != 3 {
 		c.failf("its input is %s, want [N,H,W,C]", x.Type.Shape)
 	}
-	b := c.legal("block_size", int64(c.whole(2, 1, "block_size")))
+	b := c.legal("blocksize", int64(c.whole(2, 1, "block_size")))
 	n, h, w, ch := x.Type.Shape[0], x.Type.Shape[1], x.Type.Shape[2], x.Type.Shape[3]
 	if toSpace {
-		if b < 1 || ch%(b*b) != 0 {
+		if int64(ch)%(int64(b)*int64(b)) != 0 {
 			c.failf("%d channels in blocks of %d×%d", ch, b, b)
 		}
 		x = c.transpose(c.reshape(x, ir.Shape{n, h, w, b, b, ch / (b * b)}), []int{0, 1, 3, 2, 4, 5})
 		return c.reshape(x, ir.Shape{n, h * b, w * b, ch / (b * b)})
 	}
-	if b < 1 || h%b != 0 || w%b != 0 {
+	if h%b != 0 || w%b != 0 {
 		c.failf("%d×%d pixels in blocks of %d×%d", h, w, b, b)
 	}
 	x = c.transpose(c.reshape(x, ir.Shape{n, h / b, b, w / b, b, ch}), []int{0, 1, 3, 2, 4, 5})
