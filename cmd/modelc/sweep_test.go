@@ -23,8 +23,56 @@ import (
 // models with these layers as branches. testdata/sweep.txt lists the refused ones
 // with the reason. -update rewrites it.
 func TestKerasSweep(t *testing.T) {
+	dir := sweep(t, kerasPython(t), "sweep")
+	mutants(t, filepath.Join(dir, "mutants"))
+}
+
+// The TensorFlow operators in models of Keras 2, and layers that Keras 3 has no more, give
+// the outputs of Keras. testdata/sweep2.py makes the models, testdata/sweep2.txt lists the
+// refused ones.
+func TestKeras2Sweep(t *testing.T) {
+	python := os.Getenv("MODELC_KERAS2")
+	if python == "" {
+		t.Skip("MODELC_KERAS2 is not set: it names a Python with tensorflow-cpu 2.12 to 2.15, which makes the models")
+	}
+	sweep(t, python, "sweep2")
+}
+
+// mutants compares models whose configurations were changed at random with Keras. A model
+// that Keras does not load must be refused; another one gives the outputs of Keras or is
+// refused too.
+func mutants(t *testing.T, dir string) {
+	values, refused, both := 0, 0, 0
+	for _, set := range folders(t, dir) {
+		path := filepath.Join(set, "model.keras")
+		reason, err := os.ReadFile(filepath.Join(set, "error.txt"))
+		invalid := err == nil
+		code, out, errs := invoke(t, "verify", path, "--data", set, "--engine", "inproc", "--tol", "1e-5")
+		switch {
+		case code == 0 && !invalid:
+			values++
+		case invalid && strings.Contains(errs, path):
+			both++
+		case invalid:
+			t.Errorf("%s: it is compiled, but Keras refuses it: %s", path, reason)
+		case strings.Contains(out, "FAILED"):
+			t.Errorf("%s", out)
+		default:
+			refused++
+			t.Logf("Keras loads it, but: %s", errs)
+		}
+	}
+	t.Logf("%d mutants agree, both refuse %d, modelc alone %d", values, both, refused)
+	if values < 60 || both < 60 {
+		t.Errorf("%d mutants agree, and both refuse %d", values, both)
+	}
+}
+
+// sweep runs a script of testdata and compares all models with the outputs that it
+// stored. The refused ones are those in the script's list. It returns the folder.
+func sweep(t *testing.T, python, script string) string {
 	dir := t.TempDir()
-	if out, err := exec.CommandContext(t.Context(), kerasPython(t), "testdata/sweep.py", dir).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), python, "testdata/"+script+".py", dir).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	} else {
 		t.Logf("%s", out)
@@ -32,6 +80,9 @@ func TestKerasSweep(t *testing.T) {
 	var refused []string
 	count, worst := 0, 0.0
 	for _, set := range folders(t, dir) {
+		if filepath.Base(set) == "mutants" {
+			continue
+		}
 		var cases []string
 		text, err := os.ReadFile(filepath.Join(set, "cases.json"))
 		if err == nil {
@@ -94,13 +145,13 @@ func TestKerasSweep(t *testing.T) {
 	}
 	t.Logf("%d results agree, the worst error is %.2g", count, worst)
 	slices.Sort(refused)
-	const list = "testdata/sweep.txt"
+	list := "testdata/" + script + ".txt"
 	text := strings.Join(slices.Compact(refused), "\n") + "\n"
 	if *update {
 		if err := os.WriteFile(list, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		return
+		return dir
 	}
 	want, err := os.ReadFile(list)
 	if err != nil {
@@ -109,4 +160,5 @@ func TestKerasSweep(t *testing.T) {
 	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(text, "\n")); diff != "" {
 		t.Errorf("what is refused differs from %s (-update accepts it):\n%s", list, diff)
 	}
+	return dir
 }

@@ -13,7 +13,11 @@ var _ = register(nsLayer, "activation", map[string]func(*call) *ir.Value{
 		if limited {
 			limit = c.float("max_value", 0)
 		}
-		return c.relu(c.x(), limited, limit, c.float("negative_slope", 0), c.float("threshold", 0))
+		slope, threshold := c.float("negative_slope", 0), c.float("threshold", 0)
+		if min(limit, slope, threshold) < 0 {
+			c.failf("max_value %v, negative_slope %v or threshold %v is negative, which Keras does not support", limit, slope, threshold)
+		}
+		return c.relu(c.x(), limited, limit, slope, threshold)
 	},
 	"LeakyReLU": func(c *call) *ir.Value {
 		return c.unary(ir.Act{Fn: ir.LeakyRelu, Alpha: c.float("negative_slope", c.float("alpha", 0.3))}, c.x())

@@ -61,10 +61,40 @@ func (c *call) run(build func(*call) []*ir.Value) (out []*ir.Value, bad *bailout
 	}()
 	c.policy()
 	out = build(c)
+	c.unread()
 	if left := len(c.vars) - c.taken; c.taken > 0 && left > 0 && left != c.parts {
 		c.failf("it has %d weights in the file, want %d", len(c.vars), c.taken)
 	}
 	return out, nil
+}
+
+// unread fails if a parameter of an operation was not read and differs from its default,
+// so that no parameter is ignored by mistake.
+func (c *call) unread() {
+	if !c.l.isTF() && !c.l.isOperation() {
+		return
+	}
+	for _, r := range []*record{c.in.kwargs, c.config} {
+		for _, key := range r.names() {
+			v := r.values[key]
+			switch {
+			case r.read[key], v == nil, v == false, v == 0.0, v == "", slices.Contains(harmless[key], v):
+			case key == "name", key == "dtype" && r == c.config, key == "trainable", key == "function":
+			default:
+				c.failf("its parameter %s is %.60v, which is not supported", key, v)
+			}
+		}
+	}
+}
+
+// harmless lists values of parameters that every builder may ignore.
+var harmless = map[string][]any{
+	"data_format":      {"channels_last", "NHWC"},
+	"fill_mode":        {"constant"},
+	"out_type":         {"int32"},
+	"sorted":           {true},
+	"use_cudnn_on_gpu": {true},
+	"validate_indices": {true},
 }
 
 // failf ends the builder with a reason.

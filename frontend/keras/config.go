@@ -1,6 +1,7 @@
 package keras
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -99,8 +100,8 @@ func customName(m *record) string {
 	switch {
 	case strings.Contains(name, ">"):
 		return name
-	case strings.Contains(registered, ">"), given && module == nil && registered != "":
-		return registered
+	case strings.Contains(registered, ">"), given && module == nil:
+		return cmp.Or(registered, name)
 	case module != nil && !ownModule(text(module)):
 		return text(module) + "." + name
 	case registered != "" && registered != text(m.get("class_name")) && registered != name:
@@ -120,7 +121,7 @@ func isNetwork(class string, config any) bool {
 	switch class {
 	case "Sequential":
 		return true
-	case "Functional", "Model":
+	case "Functional", "Model", "Network":
 		_, ok := object(config).get("layers").([]any)
 		return ok
 	}
@@ -235,6 +236,9 @@ func (l *layer) batchShape() []int {
 func (l *layer) isOperation() bool {
 	return strings.HasPrefix(l.module, "keras.src.ops.") || strings.HasPrefix(l.module, "keras.ops") || strings.HasPrefix(l.module, "keras.src.activations.")
 }
+
+// isTF reports whether the layer is a TensorFlow operator in a model of Keras 2.
+func (l *layer) isTF() bool { return l.class == "TFOpLambda" || l.class == "SlicingOpLambda" }
 
 // The regular expressions of Keras's function to_snake_case.
 var (

@@ -2,6 +2,7 @@ package keras
 
 import (
 	"slices"
+	"strings"
 
 	"modelc/ir"
 )
@@ -18,6 +19,9 @@ var _ = register(nsLayer, "convolution", map[string]func(*call) *ir.Value{
 	"Conv1DTranspose":        func(c *call) *ir.Value { return c.convTranspose(1) },
 	"Conv2DTranspose":        func(c *call) *ir.Value { return c.convTranspose(2) },
 	"Deconvolution2D":        func(c *call) *ir.Value { return c.convTranspose(2) },
+	"Convolution1DTranspose": func(c *call) *ir.Value { return c.convTranspose(1) },
+	"Convolution2DTranspose": func(c *call) *ir.Value { return c.convTranspose(2) },
+	"SeparableConvolution1D": func(c *call) *ir.Value { return c.separable(1) },
 	"SeparableConvolution2D": func(c *call) *ir.Value { return c.separable(2) },
 })
 
@@ -30,7 +34,7 @@ type window struct {
 // window reads the window of a convolution. As Keras does, it refuses strides
 // together with dilations. Keras 3 allows them in depthwise convolutions.
 func (c *call) window(n int, depthwise bool) window {
-	w := window{kernel: c.tuple("kernel_size", n, 1), strides: c.tuple("strides", n, 1), dilations: c.tuple("dilation_rate", n, 1), padding: c.str("padding", "valid")}
+	w := window{kernel: c.tuple("kernel_size", n, 1), strides: c.tuple("strides", n, 1), dilations: c.tuple("dilation_rate", n, 1), padding: c.padding()}
 	if w.padding == "causal" && n != 1 {
 		c.failf("padding causal in %d dimensions", n)
 	}
@@ -39,6 +43,9 @@ func (c *call) window(n int, depthwise bool) window {
 	}
 	return w
 }
+
+// padding returns the name of the padding in lower case, as Keras does.
+func (c *call) padding() string { return strings.ToLower(c.str("padding", "valid")) }
 
 // span returns the number of elements that a window covers along an axis.
 func (w window) span(axis int) int64 { return int64(w.kernel[axis]-1)*int64(w.dilations[axis]) + 1 }
@@ -187,6 +194,9 @@ func (c *call) convTranspose(n int) *ir.Value {
 		length, more := int64(0), int64(0)
 		if extra != nil {
 			more = int64(extra[i])
+		}
+		if more >= stride && extra != nil {
+			c.failf("output_padding %v with strides %v, which Keras does not support", extra, w.strides)
 		}
 		switch {
 		case w.padding == "valid" && extra == nil:

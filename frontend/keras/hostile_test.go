@@ -272,6 +272,18 @@ func FuzzConfig(f *testing.F) {
 	for _, class := range []string{"Resizing", "Reshape", "Permute", "UpSampling2D", "Cropping2D", "LayerNormalization", "GroupNormalization", "Softmax", "GlobalAveragePooling2D", "CenterCrop", "Normalization", "Rescaling", "TimeDistributed", "DepthwiseConv2D", "Conv2DTranspose", "AveragePooling2D"} {
 		f.Add([]byte(kerastest.JSON(sequential([]any{nil, 8, 8, 3}, entryOf(class, "l", dict{"height": 4, "width": 5, "target_shape": []int{-1, 3}, "dims": []int{2, 1, 3}, "size": 2, "cropping": 1, "groups": 3, "scale": 0.5, "mean": 1, "variance": 2, "axis": -1, "layer": entryOf("ReLU", "r", nil)})))))
 	}
+	for name := range registry[nsTF] {
+		for _, kwargs := range []string{
+			`{"axis":1,"shape":[["t",0,0],-1],"size":[3,4],"k":2,"ksize":[1,2,2,1],"strides":2,"padding":"SAME","block_size":2,"target_height":9,"target_width":5,"perm":[0,2,1,3],"multiples":[1,2,1,1],"y":["t",0,0],"num_or_size_splits":[1,-1]}`,
+			`{"begin":[0,1],"end":[1,3],"begin_mask":1,"strides":[1,-1],"paddings":[[0,0],[1,1],[0,1],[0,0]],"indices":[0,2],"depth":4,"bias":[1,2,3],"slice_spec":{"start":["t",0,0],"stop":2,"step":null},"filter":[[[[1,2]],[[1,2]],[[1,2]]]],"central_fraction":0.5,"b":2,"dims":[2,2],"value":1,"limit":5}`,
+		} {
+			f.Add([]byte(`{"class_name":"Functional","config":{"name":"m","layers":[
+{"class_name":"InputLayer","config":{"batch_input_shape":[1,8,6,3],"dtype":"float32","name":"i"},"name":"i","inbound_nodes":[]},
+{"class_name":"TFOpLambda","config":{"name":"t","function":"rank"},"name":"t","inbound_nodes":[["i",0,0,{}]]},
+{"class_name":"TFOpLambda","config":{"name":"c","function":"` + name + `"},"name":"c","inbound_nodes":[["i",0,0,` + kwargs + `]]}],
+"input_layers":[["i",0,0]],"output_layers":[["c",0,0]]}}`))
+		}
+	}
 	store, err := openRoot(h5test.Write(w.Root()))
 	if err != nil {
 		f.Fatal(err)

@@ -7,6 +7,7 @@ import (
 
 	"modelc/frontend/source"
 	"modelc/ir"
+	"modelc/ir/eval"
 )
 
 // importer converts a model to IR.
@@ -17,7 +18,8 @@ type importer struct {
 	problems  []source.Problem
 	reported  map[*layer]bool // layers of an unknown class that problems contains
 	notes     []string
-	half      bool      // the model has a layer or input in half precision
+	half      bool // the model has a layer or input in half precision
+	folder    eval.Folder
 	open      []openDim // extents of inputs that are open
 	exhausted bool      // a limit of the expansion was reported
 	calls     int       // imported calls of layers; each counts as its number of tensors
@@ -49,6 +51,8 @@ func (im *importer) problem(l *layer, name, reason, remedy string) {
 	switch {
 	case l.custom != "":
 		op = l.custom
+	case l.isTF():
+		op = "tf." + text(l.config.get("function"))
 	case l.module != "":
 		op = l.module + "." + op
 	case l.isOperation():
@@ -506,7 +510,7 @@ func parseDType(v any) (d ir.DType, half bool, err error) {
 	name := text(v)
 	if r := object(v); r != nil {
 		name = text(object(r.get("config")).get("name"))
-		if c := text(r.get("class_name")); c != "DTypePolicy" && c != "Policy" {
+		if c := text(r.get("class_name")); c != "DTypePolicy" && c != "Policy" && c != "PolicyV1" {
 			return 0, false, fmt.Errorf("dtype policy %s %q is not supported", c, name)
 		}
 	}

@@ -139,6 +139,13 @@ func tensorList(v any) ([]any, bool) {
 
 // value2 replaces the tensors in a keyword argument of Keras 2 by refs.
 func value2(v any) any {
+	if r := object(v); r != nil {
+		out := newRecord()
+		for _, k := range r.keys {
+			out.set(k, value2(r.values[k]))
+		}
+		return out
+	}
 	list, ok := v.([]any)
 	if !ok {
 		return v

@@ -7,7 +7,7 @@ var _ = register(nsLayer, "identity at inference", func() map[string]func(*call)
 	m := map[string]func(*call) *ir.Value{}
 	for _, name := range []string{
 		"Dropout", "SpatialDropout1D", "SpatialDropout2D", "AlphaDropout", "GaussianDropout", "GaussianNoise", "StochasticDepth",
-		"ActivityRegularization", "Identity",
+		"ActivityRegularization", "Identity", "AddLoss", "AddMetric", "RandomHeight", "RandomWidth",
 		"RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation", "RandomContrast", "RandomBrightness", "RandomShear",
 		"RandomHue", "RandomSaturation", "RandomSharpness", "RandomColorJitter", "RandomColorDegeneration", "RandomGrayscale",
 		"RandomGaussianBlur", "RandomInvert", "RandomPosterization", "RandomPerspective", "RandomElasticTransform", "RandomErasing",

@@ -15,13 +15,21 @@ import (
 type record struct {
 	keys   []string
 	values map[string]any
+	read   map[string]bool // fields that get has returned
 }
 
 func (r *record) get(key string) any {
 	if r == nil {
 		return nil
 	}
-	return r.values[key]
+	v, ok := r.values[key]
+	if ok && !r.read[key] {
+		if r.read == nil {
+			r.read = map[string]bool{}
+		}
+		r.read[key] = true
+	}
+	return v
 }
 
 // has reports whether the object has the field, which may be null.

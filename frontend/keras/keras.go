@@ -59,8 +59,8 @@ func Sniff(head []byte) bool { return isZip(head) || isHDF5(head) || isJSON(head
 // Load reads the model at path: a .keras archive, a whole-model .h5 file, or
 // the JSON of model.to_json() with its weights in the same folder
 // (STEM.weights.h5, STEM.h5, the shards that STEM.weights.json lists, or the
-// folder's only *.weights.h5). It detects the format from the file's first bytes. Weights may be slices of the mapped file,
-// which are valid until Release.
+// folder's only *.weights.h5). It detects the format from the file's first bytes.
+// Weights may be slices of the mapped file, which are valid until Release.
 //
 // Open extents of the inputs are the dimensions batch, height, width, channels
 // and steps of opts.Dims. The batch is 1 by default.

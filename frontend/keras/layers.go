@@ -76,10 +76,16 @@ func lookup(l *layer) (e *entry, reason, remedy string) {
 	case quantised(l.config.get("dtype")) != "":
 		mode := quantised(l.config.get("dtype"))
 		return nil, "model.quantize(" + strconv.Quote(mode) + ") changed it", "save the model before model.quantize, and quantise it with `modelc quantize`"
+	case l.config.has("nb_filter") || l.config.has("border_mode") || l.config.has("output_dim") && l.class == "Dense":
+		return nil, "Keras 1 saved it", "load the model with Keras 2 and save it again"
 	case l.class == "Lambda":
 		return nil, "it contains Python code, which modelc does not run", "replace it by built-in layers or keras.ops, and save the model again"
-	case l.class == "TFOpLambda" || l.class == "SlicingOpLambda":
+	case l.isTF():
+		// Operators of version 1 differ in the names of parameters, except those on images.
 		name := text(l.config.get("function"))
+		if short := strings.TrimPrefix(name, "compat.v1."); !strings.HasPrefix(short, "image.") {
+			name = short
+		}
 		if e = registry[nsTF][name]; e == nil {
 			return nil, "the TensorFlow operator " + name + " is not supported" + near(nsTF, name), "replace it by a layer"
 		}

@@ -38,6 +38,9 @@ func (c *call) operand(d ir.DType, at int, names ...string) *ir.Value {
 	case float64:
 		return c.scalar(v, d)
 	case []any:
+		if x, ok := c.stacked(d, v); ok {
+			return x
+		}
 		return c.constant(d, v)
 	case *record:
 		if list := array(v); list != nil {
@@ -46,6 +49,26 @@ func (c *call) operand(d ir.DType, at int, names ...string) *ir.Value {
 	}
 	c.failf("its argument %d is %.60v, not a tensor", at, c.arg(at, names...))
 	return nil
+}
+
+// stacked joins a list of scalars, some of which are tensors.
+func (c *call) stacked(d ir.DType, list []any) (x *ir.Value, ok bool) {
+	mapValues(list, func(*ir.Value) { ok = true })
+	if !ok {
+		return nil, false
+	}
+	var parts []*ir.Value
+	for _, e := range list {
+		v, tensor := e.(*ir.Value)
+		if !tensor {
+			v = c.scalar(c.number("an element", e), d)
+		}
+		if v.Type.Shape.Len() != 1 {
+			c.failf("its argument has an element of shape %s", v.Type.Shape)
+		}
+		parts = append(parts, c.reshape(c.cast(v, d), ir.Shape{1}))
+	}
+	return c.concat(parts, 0), true
 }
 
 // constant adds a list of numbers as a constant.
@@ -152,10 +175,10 @@ func reduction(f ir.ReduceFn, tf ...string) operation {
 // reduce reduces the axes that the call names, by default all.
 func (c *call) reduce(f ir.ReduceFn, x *ir.Value) *ir.Value {
 	axes := identity(x.Type.Rank())
-	if v := c.arg(1, "axis"); v != nil {
+	if v := c.arg(1, "axis", "reduction_indices"); v != nil {
 		axes = c.axes(v, len(axes))
 	}
-	keep, _ := c.arg(2, "keepdims").(bool)
+	keep, _ := c.arg(2, "keepdims", "keep_dims").(bool)
 	return c.emit(ir.Reduce{Fn: f, Axes: axes, KeepDims: keep}, x)
 }
 
@@ -191,7 +214,7 @@ var _ = both("arithmetic", map[string]operation{
 		a, b := c.pair()
 		return c.unary(ir.Act{Fn: ir.Not}, c.binary(ir.Equal, a, b))
 	}},
-	"FloorDivide": {[]string{"math.floordiv", "__operators__.floordiv"}, func(c *call) *ir.Value {
+	"FloorDivide": {[]string{"math.floordiv", "__operators__.floordiv", "floor_div"}, func(c *call) *ir.Value {
 		a, b := c.pair()
 		if a.Type.DType.IsFloat() {
 			return c.unary(ir.Act{Fn: ir.Floor}, c.binary(ir.Div, a, b))
@@ -249,13 +272,19 @@ func where(c *call) *ir.Value {
 }
 
 func matmul(c *call) *ir.Value {
-	for _, flag := range []string{"transpose_a", "transpose_b", "adjoint_a", "adjoint_b"} {
-		if c.in.kwargs.get(flag) == true {
-			c.failf("%s is not supported", flag)
-		}
-	}
 	a, b := c.pair()
-	return c.emit(ir.MatMul{}, a, b)
+	turned := func(x *ir.Value, operand string) *ir.Value {
+		if c.in.kwargs.get("transpose_"+operand) != true && c.in.kwargs.get("adjoint_"+operand) != true {
+			return x
+		}
+		perm := identity(x.Type.Rank())
+		if len(perm) < 2 {
+			c.failf("it transposes a tensor of %d axes", len(perm))
+		}
+		slices.Reverse(perm[len(perm)-2:])
+		return c.transpose(x, perm)
+	}
+	return c.emit(ir.MatMul{}, turned(a, "a"), turned(b, "b"))
 }
 
 var _ = both("elementwise function", map[string]operation{
@@ -358,10 +387,10 @@ var _ = both("elementwise function", map[string]operation{
 	}},
 	"Square": {[]string{"math.square", "square"}, func(c *call) *ir.Value { x := c.tensor0(); return c.binary(ir.Mul, x, x) }},
 	"Softmax": {[]string{"nn.softmax"}, func(c *call) *ir.Value {
-		return c.softmax(c.floats(), c.arg(1, "axis"), false)
+		return c.softmax(c.floats(), c.arg(1, "axis", "dim"), false)
 	}},
 	"LogSoftmax": {[]string{"nn.log_softmax"}, func(c *call) *ir.Value {
-		return c.softmax(c.floats(), c.arg(1, "axis"), true)
+		return c.softmax(c.floats(), c.arg(1, "axis", "dim"), true)
 	}},
 	"Cast": {[]string{"cast"}, func(c *call) *ir.Value {
 		d, half, err := parseDType(c.arg(1, "dtype"))
@@ -431,7 +460,7 @@ var _ = both("reduction", map[string]operation{
 func (c *call) variance() *ir.Value {
 	x := c.floats()
 	axes := identity(x.Type.Rank())
-	if v := c.arg(1, "axis"); v != nil {
+	if v := c.arg(1, "axis", "reduction_indices"); v != nil {
 		axes = c.axes(v, len(axes))
 	}
 	d := c.binary(ir.Sub, x, c.emit(ir.Reduce{Fn: ir.ReduceMean, Axes: axes, KeepDims: true}, x))
@@ -444,24 +473,61 @@ func (c *call) argReduce(smallest bool) *ir.Value {
 	x := c.tensor0()
 	shape := x.Type.Shape
 	op := ir.ArgReduce{Min: smallest}
-	op.KeepDims, _ = c.arg(2, "keepdims").(bool)
-	if v := c.arg(1, "axis"); v == nil {
+	op.KeepDims, _ = c.arg(2, "keepdims", "keep_dims").(bool)
+	if v := c.arg(1, "axis", "dimension"); v == nil {
 		x = c.reshape(x, ir.Shape{elements(shape)})
 	} else if axis, ok := integer(v); ok {
 		op.Axis = c.axis(axis, len(shape))
 	} else {
 		c.failf("its axis is %.60v", v)
 	}
-	y := c.cast(c.emit(op, x), ir.Int32)
+	to := ir.Int32
+	if c.l.isTF() && text(c.arg(-1, "output_type")) != "int32" {
+		to = ir.Int64
+	}
+	y := c.cast(c.emit(op, x), to)
 	if op.KeepDims && y.Type.Rank() < len(shape) {
 		y = c.reshape(y, slices.Repeat(ir.Shape{1}, len(shape)))
 	}
 	return y
 }
 
+// fixed replaces tensors that depend only on constants, such as the extents of another
+// tensor, by numbers and lists of numbers.
+func (c *call) fixed(v any) any {
+	switch v := v.(type) {
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = c.fixed(e)
+		}
+		return out
+	case *record:
+		out := newRecord()
+		for _, k := range v.keys {
+			out.set(k, c.fixed(v.values[k]))
+		}
+		return out
+	case *ir.Value:
+		t, ok := c.im.folder.Const(v)
+		if !ok || v.Type.Rank() > 1 {
+			break
+		}
+		var list []any
+		for _, x := range t.Float64s() {
+			list = append(list, x)
+		}
+		if v.Type.Rank() == 0 && len(list) == 1 {
+			return list[0]
+		}
+		return list
+	}
+	return v
+}
+
 // whole returns a parameter that is an integer, or def if it is absent.
 func (c *call) whole(def, at int, names ...string) int {
-	v := c.arg(at, names...)
+	v := c.fixed(c.arg(at, names...))
 	if v == nil {
 		return def
 	}
@@ -474,7 +540,7 @@ func (c *call) whole(def, at int, names ...string) int {
 
 // list returns a parameter that is a list of integers.
 func (c *call) list(at int, names ...string) []int {
-	v := c.arg(at, names...)
+	v := c.fixed(c.arg(at, names...))
 	out, ok := integers(v)
 	if !ok {
 		c.failf("%s is %.60v, not a list of whole numbers", names[0], v)
@@ -487,7 +553,7 @@ var _ = both("shape", map[string]operation{
 		x := c.tensor0()
 		return c.reshape(x, c.solve(c.list(1, "newshape", "shape"), x.Type.Shape))
 	}},
-	"Transpose": {[]string{"transpose", "compat.v1.transpose"}, func(c *call) *ir.Value {
+	"Transpose": {[]string{"transpose"}, func(c *call) *ir.Value {
 		x := c.tensor0()
 		perm := identity(x.Type.Rank())
 		slices.Reverse(perm)
@@ -518,9 +584,12 @@ var _ = both("shape", map[string]operation{
 		perm := slices.Delete(identity(x.Type.Rank()), from, from+1)
 		return c.transpose(x, slices.Insert(perm, to, from))
 	}},
-	"Take": {nil, func(c *call) *ir.Value {
+	"Take": {[]string{"gather"}, func(c *call) *ir.Value {
 		x := c.tensor0()
 		axis := c.axis(c.whole(0, 2, "axis"), x.Type.Rank())
+		if n := c.whole(0, -1, "batch_dims"); n != 0 {
+			c.failf("batch_dims is %d", n)
+		}
 		at := c.operand(ir.Int32, 1, "indices")
 		if at.Const == nil {
 			c.failf("it takes elements at positions that are computed at run time")
@@ -552,7 +621,7 @@ var _ = both("shape", map[string]operation{
 		return c.concat(wide, at)
 	}},
 	"GetItem": {nil, func(c *call) *ir.Value { return c.index(c.tensor0(), c.arg(1, "key")) }},
-	"Pad":     {[]string{"pad", "compat.v1.pad"}, pad},
+	"Pad":     {[]string{"pad"}, pad},
 	"BroadcastTo": {[]string{"broadcast_to"}, func(c *call) *ir.Value {
 		return c.emit(ir.Expand{Shape: c.list(1, "shape")}, c.tensor0())
 	}},
@@ -565,23 +634,23 @@ var _ = both("shape", map[string]operation{
 	}},
 	"Flip": {[]string{"reverse"}, func(c *call) *ir.Value {
 		x := c.tensor0()
-		r := x.Type.Rank()
-		s := ir.Slice{Start: make([]int, r), Count: slices.Clone(x.Type.Shape), Step: slices.Repeat([]int{1}, r)}
-		for _, a := range c.axes(c.arg(1, "axis"), r) {
-			s.Start[a], s.Step[a] = max(s.Count[a]-1, 0), -1
-		}
-		return c.emit(s, x)
+		return c.flip(x, c.axes(c.arg(1, "axis"), x.Type.Rank())...)
 	}},
 	"Resize": {[]string{"image.resize"}, func(c *call) *ir.Value {
-		size := c.list(1, "size")
-		if len(size) != 2 {
-			c.failf("size is %v", size)
-		}
-		c.legal("height", int64(size[0]))
-		c.legal("width", int64(size[1]))
-		x := c.floats()
+		x, size := c.floats(), c.size(1, "size")
 		if x.Type.Rank() != 4 {
 			c.failf("its input has %d axes, not 4", x.Type.Rank())
+		}
+		if c.arg(-1, "preserve_aspect_ratio") == true {
+			h, w := x.Type.Shape[c.spatial()], x.Type.Shape[c.spatial()+1]
+			scale := min(float32(size[0])/float32(h), float32(size[1])/float32(w))
+			size = []int{max(int(math.RoundToEven(float64(scale*float32(h)))), 1), max(int(math.RoundToEven(float64(scale*float32(w)))), 1)}
+		}
+		switch {
+		case c.arg(-1, "crop_to_aspect_ratio") == true:
+			x = c.cropToAspect(x, size[0], size[1])
+		case c.arg(-1, "pad_to_aspect_ratio") == true:
+			x = c.padToAspect(x, size[0], size[1])
 		}
 		mode := text(c.arg(-1, "interpolation", "method"))
 		if mode == "" {
@@ -595,6 +664,27 @@ var _ = both("shape", map[string]operation{
 var _ = register(nsTF, "shape", builders{
 	"__operators__.getitem": func(c *call) *ir.Value { return c.index(c.tensor0(), c.arg(1, "slice_spec")) },
 })
+
+// flip reverses the elements along axes.
+func (c *call) flip(x *ir.Value, axes ...int) *ir.Value {
+	r := x.Type.Rank()
+	s := ir.Slice{Start: make([]int, r), Count: slices.Clone(x.Type.Shape), Step: slices.Repeat([]int{1}, r)}
+	for _, a := range axes {
+		s.Start[a], s.Step[a] = max(s.Count[a]-1, 0), -1
+	}
+	return c.emit(s, x)
+}
+
+// size returns a parameter that is a height and a width.
+func (c *call) size(at int, name string) []int {
+	size := c.list(at, name)
+	if len(size) != 2 {
+		c.failf("%s is %v, not a height and a width", name, size)
+	}
+	c.legal("height", int64(size[0]))
+	c.legal("width", int64(size[1]))
+	return size
+}
 
 // tile repeats the whole tensor along its axes.
 func tile(c *call) *ir.Value {
@@ -658,7 +748,7 @@ func roll(c *call) *ir.Value {
 func squeeze(c *call) *ir.Value {
 	x := c.tensor0()
 	var axes []int
-	if v := c.arg(1, "axis"); v != nil {
+	if v := c.arg(1, "axis", "reduction_indices"); v != nil {
 		axes = c.axes(v, x.Type.Rank())
 	}
 	var shape ir.Shape
@@ -707,6 +797,7 @@ func pad(c *call) *ir.Value {
 
 // index returns x[key]. The key has numbers, slices, … and new axes.
 func (c *call) index(x *ir.Value, key any) *ir.Value {
+	key = c.fixed(key)
 	keys, ok := key.([]any)
 	if !ok {
 		keys = []any{key}
@@ -819,7 +910,7 @@ func split(c *call) []*ir.Value {
 	x := c.tensor0()
 	axis := c.axis(c.whole(0, 2, "axis"), x.Type.Rank())
 	n := x.Type.Shape[axis]
-	v := c.arg(1, "indices_or_sections", "num_or_size_splits")
+	v := c.fixed(c.arg(1, "indices_or_sections", "num_or_size_splits"))
 	ends, ok := integers(v)
 	if k, single := integer(v); single {
 		if k < 1 || n%k != 0 {
@@ -830,7 +921,15 @@ func split(c *call) []*ir.Value {
 		for i := range k {
 			ends = append(ends, (i+1)*(n/k))
 		}
-	} else if c.l.class == "TFOpLambda" {
+	} else if c.l.isTF() {
+		if open := slices.Index(ends, -1); open >= 0 {
+			ends[open] = n
+			for i, d := range ends {
+				if i != open {
+					ends[open] -= d
+				}
+			}
+		}
 		for i := 1; i < len(ends); i++ {
 			ends[i] = c.legal("start", int64(ends[i])+int64(ends[i-1]))
 		}

@@ -1,6 +1,7 @@
 package keras
 
 import (
+	"fmt"
 	"slices"
 
 	"modelc/ir"
@@ -56,6 +57,15 @@ func (c *call) resize(x *ir.Value, mode string, antialias bool, height, width in
 		if !antialias {
 			op.Coord = ir.TfBicubic
 		}
+	case "area":
+		h, w := x.Type.Shape[c.spatial()], x.Type.Shape[c.spatial()+1]
+		if height < 1 || width < 1 || h%height != 0 || w%width != 0 || c.firstFormat() {
+			c.refuse(fmt.Sprintf("interpolation area from %d×%d to %d×%d is not supported", h, w, height, width), "use a size of which the image is a multiple")
+		}
+		size := []int{c.legal("kernel_size", int64(h/height)), c.legal("kernel_size", int64(w/width))}
+		return c.channelsFirst(x, func(x *ir.Value) *ir.Value {
+			return c.emit(ir.Pool{Kind: ir.AvgPool, Kernel: size, Strides: size, Pads: make([]int, 4), Dilations: []int{1, 1}}, x)
+		})
 	default:
 		c.refuse("interpolation "+mode+" is not supported", "use nearest, bilinear or bicubic")
 	}

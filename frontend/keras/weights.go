@@ -68,19 +68,16 @@ func (s *archiveStore) variables() ([]*hdf5.Dataset, error) {
 	var list []*hdf5.Dataset
 	for i := range vars.names() {
 		name := strconv.Itoa(i)
-		for _, g := range vars.groups {
-			if !g.Has(name) && (len(list) > i || g != vars.groups[len(vars.groups)-1]) {
-				continue // it is in another shard
-			}
-			d, err := g.Dataset(name)
-			if err != nil {
-				return nil, err
-			}
-			if len(list) > i {
-				return nil, fmt.Errorf("%s is in two shards", d.Path())
-			}
-			list = append(list, d)
+		of := slices.DeleteFunc(slices.Clone(vars.groups), func(g *hdf5.Group) bool { return !g.Has(name) })
+		if len(of) > 1 {
+			return nil, fmt.Errorf("%s/%s is in two shards", of[0].Path(), name)
 		}
+		of = append(of, vars.groups[0]) // its error names the missing dataset
+		d, err := of[0].Dataset(name)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, d)
 	}
 	return list, nil
 }

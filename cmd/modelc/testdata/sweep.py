@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import sys
+import zipfile
 import zlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -65,6 +66,8 @@ grid("conv1d-groups", L.Conv1D, STEPS, dict(filters=6, kernel_size=3), groups=[2
 grid("conv1d-format", L.Conv1D, STEPS, dict(filters=4, kernel_size=3), strides=[1, 2], padding=PADDINGS, data_format=FORMATS)
 grid("depthwise2d", L.DepthwiseConv2D, kernel_size=[1, 3, (2, 4)], strides=[1, 2], padding=PADDINGS, depth_multiplier=[1, 3])
 grid("depthwise2d-dilated", L.DepthwiseConv2D, fixed=dict(kernel_size=3), dilation_rate=[2, (3, 2)], padding=PADDINGS)
+grid("depthwise2d-strided", L.DepthwiseConv2D, fixed=dict(kernel_size=3, strides=2), dilation_rate=[2], padding=PADDINGS)
+grid("separable2d-strided", L.SeparableConv2D, fixed=dict(filters=5, kernel_size=3, strides=2), dilation_rate=[2], padding=PADDINGS)
 grid("depthwise2d-format", L.DepthwiseConv2D, fixed=dict(kernel_size=3, depth_multiplier=2), padding=PADDINGS, use_bias=[True, False], data_format=FORMATS)
 grid("depthwise1d", L.DepthwiseConv1D, STEPS, kernel_size=[1, 3, 4], strides=[1, 2], padding=PADDINGS, depth_multiplier=[1, 2])
 grid("depthwise1d-format", L.DepthwiseConv1D, STEPS, dict(kernel_size=3), data_format=FORMATS)
@@ -85,6 +88,27 @@ for name, layer, shape in [("conv2d", L.Conv2D, IMAGE), ("transpose2d", L.Conv2D
 grid("depthwise2d-act", L.DepthwiseConv2D, fixed=dict(kernel_size=3), activation=["relu6", "silu"])
 case("conv2d-one-pixel", lambda x: L.Conv2D(3, 1)(x), (1, 1, 6))
 case("conv2d-larger-than-image-same", lambda x: L.Conv2D(3, 11, padding="same")(x))
+
+
+
+def random_biases(n):
+    """Convolutions with channels first whose results are often as wide as they have
+    channels, where predict adds the bias of some layers along the width."""
+    rng = np.random.default_rng(11)
+    for i in range(n):
+        kind, rank = rng.choice(["conv", "depthwise", "separable", "transpose"]), int(rng.integers(1, 3))
+        width, channels = (int(v) for v in rng.integers(3, 6, 2))
+        filters = width if rng.integers(2) else int(rng.integers(2, 6))
+        if kind == "depthwise" and rng.integers(2):
+            channels = width
+        layer = {"conv": "Conv{}D", "depthwise": "DepthwiseConv{}D", "separable": "SeparableConv{}D", "transpose": "Conv{}DTranspose"}[kind].format(rank)
+        kw = dict(kernel_size=int(rng.integers(1, 4)), padding="same", data_format="channels_first")
+        if kind != "depthwise":
+            kw["filters"] = filters
+        case(f"{kind}-bias-channels_first-{i}", lambda x, layer=layer, kw=kw: getattr(L, layer)(**kw)(x), (channels, *[4] * (rank - 1), width))
+
+
+random_biases(40)
 
 # --------------------------------------------------------------------- dense
 
@@ -377,6 +401,7 @@ SHAPES = {
     "tile": lambda x: ops.tile(x, (1, 2, 1, 3)), "repeat": lambda x: ops.repeat(x, 2, axis=1), "flip": lambda x: ops.flip(x, axis=2), "flip-all": lambda x: ops.flip(x, axis=(1, 2)), "roll": lambda x: ops.roll(x, 2, axis=1),
     "swapaxes": lambda x: ops.swapaxes(x, 1, 3), "moveaxis": lambda x: ops.moveaxis(x, 3, 1), "broadcast": lambda x: ops.broadcast_to(ops.mean(x, axis=(1, 2), keepdims=True), (1, 7, 9, 6)),
     "take": lambda x: ops.take(x, [0, 2], axis=-1), "clip": lambda x: ops.clip(x, -0.5, 0.5), "where-number": lambda x: ops.where(x > 0, x, 0.0), "cast": lambda x: ops.cast(x > 0, "float32"),
+    "image-resize-crop": lambda x: ops.image.resize(x, (5, 6), crop_to_aspect_ratio=True), "image-resize-pad": lambda x: ops.image.resize(x, (5, 6), pad_to_aspect_ratio=True, fill_value=0.5),
     "image-resize": lambda x: ops.image.resize(x, (4, 5)), "image-resize-nearest": lambda x: ops.image.resize(x, (14, 18), interpolation="nearest"), "image-resize-antialias": lambda x: ops.image.resize(x, (3, 4), antialias=True),
     "image-pad": lambda x: ops.image.pad_images(x, 1, 2, target_height=10, target_width=13), "image-crop": lambda x: ops.image.crop_images(x, 1, 2, target_height=4, target_width=5),
     "conv": lambda x: ops.conv(x, np.ones((3, 3, 6, 2), "float32")), "max_pool": lambda x: ops.max_pool(x, 2), "average_pool": lambda x: ops.average_pool(x, 2, padding="same"),
@@ -392,6 +417,21 @@ for name, f in SHAPES.items():
 
 # What modelc does not read, in a model of its own: others would be refused with
 # it.
+
+
+def random_constants(n):
+    """Constants of all shapes that broadcast. keras.ops.add takes some for biases."""
+    rng = np.random.default_rng(12)
+    for i in range(n):
+        shape = tuple(int(v) for v in rng.integers(3, 5, int(rng.integers(1, 4))))
+        wide = [d if rng.integers(3) == 0 else 1 for d in (1, *shape)][int(rng.integers(len(shape) + 1)):] or [1]
+        c = rng.normal(0, 1, wide).astype("float32")
+        op = rng.choice(["add", "radd", "subtract", "multiply", "maximum"])
+        case(f"constant-{op}-{i}", lambda x, op=op, c=c: ops.add(c, x) if op == "radd" else getattr(ops, op)(x, c), shape)
+
+
+random_constants(60)
+
 REFUSED = tuple("""op-erfinv op-argsort op-cbrt op-cumprod op-cumsum op-deg2rad op-exp2 op-isfinite op-median op-nan_to_num op-nonzero
 op-ones_like op-ravel op-signbit op-sort op-trunc op-zeros_like op2-arctan2 op2-scalar-arctan2 op2-left-arctan2 op2-dot op2-scalar-dot
 op2-left-dot op2-fmod op2-scalar-fmod op2-left-fmod op2-hypot op2-scalar-hypot op2-inner op2-logaddexp op2-scalar-logaddexp op2-left-logaddexp
@@ -449,10 +489,14 @@ def connect(cases):
     return inputs, outputs
 
 
-def predict(inputs, outputs, x, jit):
+def predict(inputs, outputs, x, first):
+    """The outputs of model.predict. It differs from a call of the model for biases of
+    convolutions with channels first."""
     model = keras.Model(list(inputs.values()), [v for list_ in outputs.values() for v in list_])
     fill(model, np.random.default_rng(7))
-    return model, [v.numpy() for v in tf.nest.flatten(tf.function(lambda a: model(a, training=False), jit_compile=jit)(x))]
+    if first:
+        return model, flat(model.predict(x, verbose=0))
+    return model, [v.numpy() for v in tf.nest.flatten(tf.function(lambda a: model(a, training=False))(x))]
 
 
 def make(group, cases, folder):
@@ -461,17 +505,17 @@ def make(group, cases, folder):
     rng = np.random.default_rng(zlib.crc32(group.encode()))
     inputs, outputs = connect(cases)
     x = [example(shape, dtype, rng) for shape, dtype, _ in inputs]
-    jit = group == FIRST_GROUP  # XLA has the one way to run these on a CPU
+    first = group == FIRST_GROUP
     try:
-        model, y = predict(inputs, outputs, x, jit)
+        model, y = predict(inputs, outputs, x, first)
     except Exception:
         for name in list(outputs):
             try:
-                predict(inputs, {name: outputs[name]}, x, jit)
+                predict(inputs, {name: outputs[name]}, x, first)
             except Exception as e:
                 print(f"{name}: Keras cannot run it: {first_line(e)}", flush=True)
                 del outputs[name]
-        model, y = predict(inputs, outputs, x, jit)
+        model, y = predict(inputs, outputs, x, first)
     folder.mkdir(parents=True, exist_ok=True)
     for kind, list_ in ("input", x), ("output", y):
         for i, a in enumerate(list_):
@@ -483,6 +527,62 @@ def make(group, cases, folder):
     except Exception as e:
         (folder / "model.h5").unlink(missing_ok=True)
         print(f"{group}: Keras cannot write the .h5: {first_line(e)}", flush=True)
+
+
+def mutants(folder, n):
+    """Models of one layer whose configurations were changed at random. Keras loads
+    them, and stores what it computes, or refuses them: then error.txt has the reason."""
+    rng = np.random.default_rng(13)
+    bases = {"conv2d": (L.Conv2D(4, 2), (5, 6, 4)), "conv1d": (L.Conv1D(4, 2), (6, 4)), "depthwise": (L.DepthwiseConv2D(2), (5, 6, 4)), "separable": (L.SeparableConv2D(4, 2), (5, 6, 4)),
+             "transpose": (L.Conv2DTranspose(4, 2), (5, 6, 4)), "dense": (L.Dense(4), (5, 4)), "bn": (L.BatchNormalization(), (5, 6, 4)), "relu": (L.ReLU(), (5, 4)),
+             "max": (L.MaxPooling2D(2), (5, 6, 4)), "average": (L.AveragePooling2D(2), (5, 6, 4)), "norm": (L.LayerNormalization(), (5, 4)), "upsampling": (L.UpSampling2D(2), (5, 6, 4)),
+             "steps": (L.TimeDistributed(L.Dense(4)), (5, 6, 4)), "group": (L.GroupNormalization(2), (5, 6, 4)), "prelu": (L.PReLU(), (5, 4)), "flatten": (L.Flatten(), (5, 4))}
+    values = {"strides": [1, [1, 1], [2, 2], [1, 2], [2, 1], [3], 0], "dilation_rate": [1, [1, 1], [2, 2], [1, 2], [2], 0], "padding": ["valid", "same", "causal", "SAME", "full"],
+              "data_format": ["channels_first", "channels_last", None, "NCHW"], "groups": [1, 2, 4, 3, 0], "use_bias": [True, False], "activation": ["relu", "tanh", None, "nothing"],
+              "kernel_size": [[2, 2], [2], 2, [1, 2]], "pool_size": [[2, 2], [3, 2], 2], "axis": [-1, 1, 0], "epsilon": [1e-3, 0.1], "center": [True, False], "scale": [True, False],
+              "max_value": [None, 1.0, -1.0], "negative_slope": [0.0, 0.1, -0.1], "threshold": [0.0, 0.2], "filters": [4, 2, 0], "units": [4, 3], "interpolation": ["nearest", "bilinear", "other"],
+              "size": [[2, 2], [3, 1], 2], "output_padding": [None, 0, 1, [1, 0]], "shared_axes": [None, [1]], "depth_multiplier": [1, 2], "rms_scaling": [False, True], "synchronized": [False, True]}
+    names = {"registered_name": ["ws>{}", "{}", "Other", None], "module": [None, "lab.layers", "keras.layers", "__main__"], "class_name": ["ws>{}", "{}"]}
+    functions = [{"module": "builtins", "class_name": "function", "config": "ws>relu", "registered_name": "function"}, {"module": "lab", "class_name": "function", "config": "relu", "registered_name": "relu"},
+                 {"module": "builtins", "class_name": "function", "config": "relu", "registered_name": "function"}, {"module": None, "class_name": "ReLU", "config": {"name": "r"}, "registered_name": "ReLU"},
+                 {"module": "keras.layers", "class_name": "ReLU", "config": {"name": "r"}, "registered_name": None}]
+    for i in range(n):
+        name = list(bases)[i % len(bases)]
+        base, shape = bases[name]
+        keras.utils.set_random_seed(i)
+        d = folder / f"{i:03}-{name}"
+        d.mkdir(parents=True, exist_ok=True)
+        model = keras.Sequential([keras.Input(shape), type(base).from_config(base.get_config())])
+        fill(model, np.random.default_rng(7))
+        model.save(d / "model.keras")
+        with zipfile.ZipFile(d / "model.keras") as z:
+            entries = {e: z.read(e) for e in z.namelist()}
+        config = json.loads(entries["config.json"])
+        entry = config["config"]["layers"][1]
+        if name == "steps" and rng.integers(2):
+            entry = entry["config"]["layer"]
+        for _ in range(int(rng.integers(1, 3))):
+            keys = [k for k in entry["config"] if k in values]
+            if not keys or rng.integers(4) == 0:
+                key = rng.choice(list(names))
+                v = names[key][rng.integers(len(names[key]))]
+                entry[key] = v and v.format(entry["class_name"].split(">")[-1])
+            else:
+                key = rng.choice(keys)
+                entry["config"][key] = values[key][rng.integers(len(values[key]))]
+                if key == "activation" and rng.integers(2):
+                    entry["config"][key] = functions[rng.integers(len(functions))]
+        entries["config.json"] = json.dumps(config).encode()
+        with zipfile.ZipFile(d / "model.keras", "w") as z:
+            for e, b in entries.items():
+                z.writestr(e, b)
+        x = np.random.default_rng(i).normal(0, 1, (1, *shape)).astype("float32")
+        np.save(d / "input_0.npy", x)
+        try:
+            y = keras.saving.load_model(d / "model.keras", compile=False).predict(x, verbose=0)
+            np.save(d / "output_0.npy", y)
+        except Exception as e:
+            (d / "error.txt").write_text(first_line(e))
 
 
 def first_line(e):
@@ -504,6 +604,9 @@ def main():
     for group, cases in groups.items():
         if group in (sys.argv[2:] or groups):
             make(group, cases, pathlib.Path(sys.argv[1]) / group)
+    if "mutants" in (sys.argv[2:] or ["mutants"]):
+        keras.backend.clear_session()
+        mutants(pathlib.Path(sys.argv[1]) / "mutants", 192)
 
 
 if __name__ == "__main__":
