@@ -129,6 +129,14 @@ func (t tile) code() {
 	MOVQ(RBX, arg(abi.IntLeft))
 	if t.prefetches() {
 		MOVQ(arg(abi.IntNext), RBX)
+		if t.passes() > 1 { // each pass prefetches its part of what a step prefetches
+			TESTQ(R15, R15)
+			JZ(LabelRef(t.label("ahead")))
+			MOVQ(arg(abi.IntNextStep), RAX)
+			SHRQ(Imm(1), RAX)
+			ADDQ(RAX, RBX)
+			Label(t.label("ahead"))
+		}
 	}
 	Label(t.label("part"))
 	MOVQ(arg(abi.IntIn), RSI)
@@ -197,18 +205,26 @@ func (t tile) code() {
 	RET()
 }
 
+// passes returns the number of passes over the channels.
+func (t tile) passes() int {
+	if t.zmm() {
+		return 1
+	}
+	return t.width / (8 * t.octets())
+}
+
 // prefetches reports whether the tile prefetches weights.
-func (t tile) prefetches() bool { return t.zmm() && t.rows > 1 }
+func (t tile) prefetches() bool { return t.rows > 1 && !t.wide }
 
 // prefetch requests nextStep bytes of the weights that later tiles read. The number of
 // cache lines depends on the number of tiles that share them.
 func (t tile) prefetch() {
 	line := func(i int) { PREFETCHT1(Mem{Base: RBX, Disp: 64 * i}) }
-	all := t.rows * t.width * 4 / 64 // that a step reads
+	all := t.rows * t.width * 4 / 64 / t.passes() // that a step of a pass reads
 	some := max(2, all/4)
 	line(0)
 	for _, r := range [][2]int{{1, some}, {some, all}} {
-		CMPQ(arg(abi.IntNextStep), U32(uint32(64*r[0])))
+		CMPQ(arg(abi.IntNextStep), U32(uint32(64*t.passes()*r[0])))
 		JLE(LabelRef(t.label("asked")))
 		for i := r[0]; i < r[1]; i++ {
 			line(i)

@@ -18186,7 +18186,7 @@ p14_asked:
 	RET
 
 // func intBlock32AVXVNNI(a *IntTile)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·intBlock32AVXVNNI(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), DI
 	MOVQ 120(DI), AX
@@ -18217,7 +18217,14 @@ p1_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
+	TESTQ R15, R15
+	JZ    p1_ahead
+	MOVQ  144(DI), AX
+	SHRQ  $0x01, AX
+	ADDQ  AX, BX
 
+p1_ahead:
 p1_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -18263,6 +18270,17 @@ p1_col:
 	BYTE         $0xfd
 
 p1_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p1_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000100
+	JLE        p1_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p1_asked:
+	ADDQ   144(DI), BX
 	ADDQ   $0x00000200, DX
 	ADDQ   104(DI), R11
 	DECQ   R12
@@ -18343,7 +18361,14 @@ p2_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
+	TESTQ R15, R15
+	JZ    p2_ahead
+	MOVQ  144(DI), AX
+	SHRQ  $0x01, AX
+	ADDQ  AX, BX
 
+p2_ahead:
 p2_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -18409,6 +18434,17 @@ p2_col:
 	BYTE         $0xfd
 
 p2_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p2_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000100
+	JLE        p2_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p2_asked:
+	ADDQ   144(DI), BX
 	ADDQ   $0x00000200, DX
 	ADDQ   104(DI), R11
 	DECQ   R12
@@ -18497,7 +18533,14 @@ p3_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
+	TESTQ R15, R15
+	JZ    p3_ahead
+	MOVQ  144(DI), AX
+	SHRQ  $0x01, AX
+	ADDQ  AX, BX
 
+p3_ahead:
 p3_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -18583,6 +18626,17 @@ p3_col:
 	BYTE         $0xed
 
 p3_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p3_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000100
+	JLE        p3_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p3_asked:
+	ADDQ   144(DI), BX
 	ADDQ   $0x00000200, DX
 	ADDQ   104(DI), R11
 	DECQ   R12
@@ -18686,7 +18740,14 @@ p4_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
+	TESTQ R15, R15
+	JZ    p4_ahead
+	MOVQ  144(DI), AX
+	SHRQ  $0x01, AX
+	ADDQ  AX, BX
 
+p4_ahead:
 p4_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -18792,6 +18853,17 @@ p4_col:
 	BYTE         $0xfd
 
 p4_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p4_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000100
+	JLE        p4_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p4_asked:
+	ADDQ   144(DI), BX
 	ADDQ   $0x00000200, DX
 	ADDQ   104(DI), R11
 	DECQ   R12
@@ -18909,7 +18981,14 @@ p5_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
+	TESTQ R15, R15
+	JZ    p5_ahead
+	MOVQ  144(DI), AX
+	SHRQ  $0x01, AX
+	ADDQ  AX, BX
 
+p5_ahead:
 p5_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -19036,6 +19115,17 @@ p5_col:
 	BYTE         $0xcd
 
 p5_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p5_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000100
+	JLE        p5_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p5_asked:
+	ADDQ   144(DI), BX
 	ADDQ   $0x00000200, DX
 	ADDQ   104(DI), R11
 	DECQ   R12
@@ -19172,7 +19262,14 @@ p6_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
+	TESTQ R15, R15
+	JZ    p6_ahead
+	MOVQ  144(DI), AX
+	SHRQ  $0x01, AX
+	ADDQ  AX, BX
 
+p6_ahead:
 p6_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -19319,6 +19416,17 @@ p6_col:
 	BYTE         $0xdd
 
 p6_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p6_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000100
+	JLE        p6_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p6_asked:
+	ADDQ   144(DI), BX
 	ADDQ   $0x00000200, DX
 	ADDQ   104(DI), R11
 	DECQ   R12
@@ -20311,7 +20419,7 @@ p6_next:
 	RET
 
 // func intProduct32AVXVNNI(a *IntTile)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·intProduct32AVXVNNI(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), DI
 	MOVQ 120(DI), AX
@@ -20342,7 +20450,14 @@ p1_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
+	TESTQ R15, R15
+	JZ    p1_ahead
+	MOVQ  144(DI), AX
+	SHRQ  $0x01, AX
+	ADDQ  AX, BX
 
+p1_ahead:
 p1_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -20412,32 +20527,47 @@ p1_col:
 	BYTE         $0xf4
 	LONG         $0x5205c2c4
 	BYTE         $0xfd
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p1_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p1_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p1_block
-	DECQ         152(DI)
-	JNZ          p1_part
-	VPADDD       Y4, Y0, Y0
-	VPADDD       Y5, Y1, Y1
-	VPADDD       Y6, Y2, Y2
-	VPADDD       Y7, Y3, Y3
-	VPADDD       Y2, Y0, Y0
-	VPADDD       Y3, Y1, Y1
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y1, Y1
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p1_first
-	ADDQ         48(DI), R11
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p1_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p1_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p1_asked:
+	ADDQ   144(DI), BX
+	ADDQ   $0x00000400, DX
+	ADDQ   104(DI), R11
+	DECQ   R12
+	JNZ    p1_col
+	ADDQ   88(DI), R9
+	DECQ   R10
+	JNZ    p1_row
+	ADDQ   72(DI), SI
+	DECQ   R8
+	JNZ    p1_block
+	DECQ   152(DI)
+	JNZ    p1_part
+	VPADDD Y4, Y0, Y0
+	VPADDD Y5, Y1, Y1
+	VPADDD Y6, Y2, Y2
+	VPADDD Y7, Y3, Y3
+	VPADDD Y2, Y0, Y0
+	VPADDD Y3, Y1, Y1
+	MOVQ   24(DI), BX
+	ADDQ   R15, BX
+	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y1, Y1
+	MOVQ   16(DI), R11
+	CMPQ   R15, $0x40
+	JLT    p1_first
+	ADDQ   48(DI), R11
 
 p1_first:
 	VMOVDQU Y0, (R11)
@@ -20466,7 +20596,14 @@ p2_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
+	TESTQ R15, R15
+	JZ    p2_ahead
+	MOVQ  144(DI), AX
+	SHRQ  $0x01, AX
+	ADDQ  AX, BX
 
+p2_ahead:
 p2_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -20576,32 +20713,47 @@ p2_col:
 	BYTE         $0xec
 	LONG         $0x520dc2c4
 	BYTE         $0xfd
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p2_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p2_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p2_block
-	DECQ         152(DI)
-	JNZ          p2_part
-	VPADDD       Y4, Y0, Y0
-	VPADDD       Y5, Y1, Y1
-	VPADDD       Y6, Y2, Y2
-	VPADDD       Y7, Y3, Y3
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y2, Y2
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y3, Y3
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p2_first
-	ADDQ         48(DI), R11
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p2_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p2_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p2_asked:
+	ADDQ   144(DI), BX
+	ADDQ   $0x00000400, DX
+	ADDQ   104(DI), R11
+	DECQ   R12
+	JNZ    p2_col
+	ADDQ   88(DI), R9
+	DECQ   R10
+	JNZ    p2_row
+	ADDQ   72(DI), SI
+	DECQ   R8
+	JNZ    p2_block
+	DECQ   152(DI)
+	JNZ    p2_part
+	VPADDD Y4, Y0, Y0
+	VPADDD Y5, Y1, Y1
+	VPADDD Y6, Y2, Y2
+	VPADDD Y7, Y3, Y3
+	MOVQ   24(DI), BX
+	ADDQ   R15, BX
+	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y2, Y2
+	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y3, Y3
+	MOVQ   16(DI), R11
+	CMPQ   R15, $0x40
+	JLT    p2_first
+	ADDQ   48(DI), R11
 
 p2_first:
 	VMOVDQU Y0, (R11)
@@ -20630,7 +20782,14 @@ p3_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
+	TESTQ R15, R15
+	JZ    p3_ahead
+	MOVQ  144(DI), AX
+	SHRQ  $0x01, AX
+	ADDQ  AX, BX
 
+p3_ahead:
 p3_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -20780,30 +20939,45 @@ p3_col:
 	BYTE         $0xd4
 	LONG         $0x5205c2c4
 	BYTE         $0xed
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p3_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p3_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p3_block
-	DECQ         152(DI)
-	JNZ          p3_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y3, Y3
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y4, Y4
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y5, Y5
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p3_first
-	ADDQ         48(DI), R11
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p3_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p3_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p3_asked:
+	ADDQ   144(DI), BX
+	ADDQ   $0x00000400, DX
+	ADDQ   104(DI), R11
+	DECQ   R12
+	JNZ    p3_col
+	ADDQ   88(DI), R9
+	DECQ   R10
+	JNZ    p3_row
+	ADDQ   72(DI), SI
+	DECQ   R8
+	JNZ    p3_block
+	DECQ   152(DI)
+	JNZ    p3_part
+	MOVQ   24(DI), BX
+	ADDQ   R15, BX
+	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y3, Y3
+	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y4, Y4
+	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y5, Y5
+	MOVQ   16(DI), R11
+	CMPQ   R15, $0x40
+	JLT    p3_first
+	ADDQ   48(DI), R11
 
 p3_first:
 	VMOVDQU Y0, (R11)
@@ -20836,7 +21010,14 @@ p4_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
+	TESTQ R15, R15
+	JZ    p4_ahead
+	MOVQ  144(DI), AX
+	SHRQ  $0x01, AX
+	ADDQ  AX, BX
 
+p4_ahead:
 p4_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -21026,32 +21207,47 @@ p4_col:
 	BYTE         $0xdc
 	LONG         $0x520dc2c4
 	BYTE         $0xfd
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p4_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p4_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p4_block
-	DECQ         152(DI)
-	JNZ          p4_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y4, Y4
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y5, Y5
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y6, Y6
-	VPADDD       (BX), Y3, Y3
-	VPADDD       32(BX), Y7, Y7
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p4_first
-	ADDQ         48(DI), R11
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p4_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p4_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p4_asked:
+	ADDQ   144(DI), BX
+	ADDQ   $0x00000400, DX
+	ADDQ   104(DI), R11
+	DECQ   R12
+	JNZ    p4_col
+	ADDQ   88(DI), R9
+	DECQ   R10
+	JNZ    p4_row
+	ADDQ   72(DI), SI
+	DECQ   R8
+	JNZ    p4_block
+	DECQ   152(DI)
+	JNZ    p4_part
+	MOVQ   24(DI), BX
+	ADDQ   R15, BX
+	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y4, Y4
+	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y5, Y5
+	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y6, Y6
+	VPADDD (BX), Y3, Y3
+	VPADDD 32(BX), Y7, Y7
+	MOVQ   16(DI), R11
+	CMPQ   R15, $0x40
+	JLT    p4_first
+	ADDQ   48(DI), R11
 
 p4_first:
 	VMOVDQU Y0, (R11)
@@ -21088,7 +21284,14 @@ p5_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
+	TESTQ R15, R15
+	JZ    p5_ahead
+	MOVQ  144(DI), AX
+	SHRQ  $0x01, AX
+	ADDQ  AX, BX
 
+p5_ahead:
 p5_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -21319,34 +21522,49 @@ p5_col:
 	BYTE         $0xe4
 	LONG         $0x520542c4
 	BYTE         $0xcd
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p5_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p5_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p5_block
-	DECQ         152(DI)
-	JNZ          p5_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y5, Y5
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y6, Y6
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y7, Y7
-	VPADDD       (BX), Y3, Y3
-	VPADDD       32(BX), Y8, Y8
-	VPADDD       (BX), Y4, Y4
-	VPADDD       32(BX), Y9, Y9
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p5_first
-	ADDQ         48(DI), R11
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p5_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p5_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p5_asked:
+	ADDQ   144(DI), BX
+	ADDQ   $0x00000400, DX
+	ADDQ   104(DI), R11
+	DECQ   R12
+	JNZ    p5_col
+	ADDQ   88(DI), R9
+	DECQ   R10
+	JNZ    p5_row
+	ADDQ   72(DI), SI
+	DECQ   R8
+	JNZ    p5_block
+	DECQ   152(DI)
+	JNZ    p5_part
+	MOVQ   24(DI), BX
+	ADDQ   R15, BX
+	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y5, Y5
+	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y6, Y6
+	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y7, Y7
+	VPADDD (BX), Y3, Y3
+	VPADDD 32(BX), Y8, Y8
+	VPADDD (BX), Y4, Y4
+	VPADDD 32(BX), Y9, Y9
+	MOVQ   16(DI), R11
+	CMPQ   R15, $0x40
+	JLT    p5_first
+	ADDQ   48(DI), R11
 
 p5_first:
 	VMOVDQU Y0, (R11)
@@ -21387,7 +21605,14 @@ p6_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
+	TESTQ R15, R15
+	JZ    p6_ahead
+	MOVQ  144(DI), AX
+	SHRQ  $0x01, AX
+	ADDQ  AX, BX
 
+p6_ahead:
 p6_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -21658,36 +21883,51 @@ p6_col:
 	BYTE         $0xec
 	LONG         $0x520d42c4
 	BYTE         $0xdd
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p6_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p6_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p6_block
-	DECQ         152(DI)
-	JNZ          p6_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y6, Y6
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y7, Y7
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y8, Y8
-	VPADDD       (BX), Y3, Y3
-	VPADDD       32(BX), Y9, Y9
-	VPADDD       (BX), Y4, Y4
-	VPADDD       32(BX), Y10, Y10
-	VPADDD       (BX), Y5, Y5
-	VPADDD       32(BX), Y11, Y11
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p6_first
-	ADDQ         48(DI), R11
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p6_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p6_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p6_asked:
+	ADDQ   144(DI), BX
+	ADDQ   $0x00000400, DX
+	ADDQ   104(DI), R11
+	DECQ   R12
+	JNZ    p6_col
+	ADDQ   88(DI), R9
+	DECQ   R10
+	JNZ    p6_row
+	ADDQ   72(DI), SI
+	DECQ   R8
+	JNZ    p6_block
+	DECQ   152(DI)
+	JNZ    p6_part
+	MOVQ   24(DI), BX
+	ADDQ   R15, BX
+	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y6, Y6
+	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y7, Y7
+	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y8, Y8
+	VPADDD (BX), Y3, Y3
+	VPADDD 32(BX), Y9, Y9
+	VPADDD (BX), Y4, Y4
+	VPADDD 32(BX), Y10, Y10
+	VPADDD (BX), Y5, Y5
+	VPADDD 32(BX), Y11, Y11
+	MOVQ   16(DI), R11
+	CMPQ   R15, $0x40
+	JLT    p6_first
+	ADDQ   48(DI), R11
 
 p6_first:
 	VMOVDQU Y0, (R11)
@@ -21709,7 +21949,7 @@ p6_first:
 	RET
 
 // func intBlock16AVXVNNI(a *IntTile)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·intBlock16AVXVNNI(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), DI
 	MOVQ 120(DI), AX
@@ -21740,6 +21980,7 @@ p1_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
 
 p1_part:
 	MOVQ (DI), SI
@@ -21786,6 +22027,17 @@ p1_col:
 	BYTE         $0xfd
 
 p1_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p1_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p1_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p1_asked:
+	ADDQ   144(DI), BX
 	ADDQ   $0x00000100, DX
 	ADDQ   104(DI), R11
 	DECQ   R12
@@ -21866,6 +22118,7 @@ p2_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
 
 p2_part:
 	MOVQ (DI), SI
@@ -21932,6 +22185,17 @@ p2_col:
 	BYTE         $0xfd
 
 p2_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p2_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p2_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p2_asked:
+	ADDQ   144(DI), BX
 	ADDQ   $0x00000100, DX
 	ADDQ   104(DI), R11
 	DECQ   R12
@@ -22020,6 +22284,7 @@ p3_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
 
 p3_part:
 	MOVQ (DI), SI
@@ -22106,6 +22371,17 @@ p3_col:
 	BYTE         $0xed
 
 p3_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p3_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p3_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p3_asked:
+	ADDQ   144(DI), BX
 	ADDQ   $0x00000100, DX
 	ADDQ   104(DI), R11
 	DECQ   R12
@@ -22209,6 +22485,7 @@ p4_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
 
 p4_part:
 	MOVQ (DI), SI
@@ -22315,6 +22592,17 @@ p4_col:
 	BYTE         $0xfd
 
 p4_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p4_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p4_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p4_asked:
+	ADDQ   144(DI), BX
 	ADDQ   $0x00000100, DX
 	ADDQ   104(DI), R11
 	DECQ   R12
@@ -22432,6 +22720,7 @@ p5_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
 
 p5_part:
 	MOVQ (DI), SI
@@ -22559,6 +22848,17 @@ p5_col:
 	BYTE         $0xcd
 
 p5_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p5_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p5_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p5_asked:
+	ADDQ   144(DI), BX
 	ADDQ   $0x00000100, DX
 	ADDQ   104(DI), R11
 	DECQ   R12
@@ -22695,6 +22995,7 @@ p6_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
 
 p6_part:
 	MOVQ (DI), SI
@@ -22842,6 +23143,17 @@ p6_col:
 	BYTE         $0xdd
 
 p6_step:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p6_asked
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p6_asked
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+
+p6_asked:
+	ADDQ   144(DI), BX
 	ADDQ   $0x00000100, DX
 	ADDQ   104(DI), R11
 	DECQ   R12
@@ -23834,7 +24146,7 @@ p6_next:
 	RET
 
 // func intProduct16AVXVNNI(a *IntTile)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·intProduct16AVXVNNI(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), DI
 	MOVQ 120(DI), AX
@@ -23865,6 +24177,7 @@ p1_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
 
 p1_part:
 	MOVQ (DI), SI
@@ -23935,32 +24248,47 @@ p1_col:
 	BYTE         $0xf4
 	LONG         $0x5205c2c4
 	BYTE         $0xfd
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p1_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p1_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p1_block
-	DECQ         152(DI)
-	JNZ          p1_part
-	VPADDD       Y4, Y0, Y0
-	VPADDD       Y5, Y1, Y1
-	VPADDD       Y6, Y2, Y2
-	VPADDD       Y7, Y3, Y3
-	VPADDD       Y2, Y0, Y0
-	VPADDD       Y3, Y1, Y1
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y1, Y1
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p1_first
-	ADDQ         48(DI), R11
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p1_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p1_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p1_asked:
+	ADDQ   144(DI), BX
+	ADDQ   $0x00000200, DX
+	ADDQ   104(DI), R11
+	DECQ   R12
+	JNZ    p1_col
+	ADDQ   88(DI), R9
+	DECQ   R10
+	JNZ    p1_row
+	ADDQ   72(DI), SI
+	DECQ   R8
+	JNZ    p1_block
+	DECQ   152(DI)
+	JNZ    p1_part
+	VPADDD Y4, Y0, Y0
+	VPADDD Y5, Y1, Y1
+	VPADDD Y6, Y2, Y2
+	VPADDD Y7, Y3, Y3
+	VPADDD Y2, Y0, Y0
+	VPADDD Y3, Y1, Y1
+	MOVQ   24(DI), BX
+	ADDQ   R15, BX
+	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y1, Y1
+	MOVQ   16(DI), R11
+	CMPQ   R15, $0x40
+	JLT    p1_first
+	ADDQ   48(DI), R11
 
 p1_first:
 	VMOVDQU Y0, (R11)
@@ -23989,6 +24317,7 @@ p2_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
 
 p2_part:
 	MOVQ (DI), SI
@@ -24099,32 +24428,47 @@ p2_col:
 	BYTE         $0xec
 	LONG         $0x520dc2c4
 	BYTE         $0xfd
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p2_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p2_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p2_block
-	DECQ         152(DI)
-	JNZ          p2_part
-	VPADDD       Y4, Y0, Y0
-	VPADDD       Y5, Y1, Y1
-	VPADDD       Y6, Y2, Y2
-	VPADDD       Y7, Y3, Y3
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y2, Y2
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y3, Y3
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p2_first
-	ADDQ         48(DI), R11
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p2_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p2_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p2_asked:
+	ADDQ   144(DI), BX
+	ADDQ   $0x00000200, DX
+	ADDQ   104(DI), R11
+	DECQ   R12
+	JNZ    p2_col
+	ADDQ   88(DI), R9
+	DECQ   R10
+	JNZ    p2_row
+	ADDQ   72(DI), SI
+	DECQ   R8
+	JNZ    p2_block
+	DECQ   152(DI)
+	JNZ    p2_part
+	VPADDD Y4, Y0, Y0
+	VPADDD Y5, Y1, Y1
+	VPADDD Y6, Y2, Y2
+	VPADDD Y7, Y3, Y3
+	MOVQ   24(DI), BX
+	ADDQ   R15, BX
+	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y2, Y2
+	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y3, Y3
+	MOVQ   16(DI), R11
+	CMPQ   R15, $0x40
+	JLT    p2_first
+	ADDQ   48(DI), R11
 
 p2_first:
 	VMOVDQU Y0, (R11)
@@ -24153,6 +24497,7 @@ p3_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
 
 p3_part:
 	MOVQ (DI), SI
@@ -24303,30 +24648,45 @@ p3_col:
 	BYTE         $0xd4
 	LONG         $0x5205c2c4
 	BYTE         $0xed
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p3_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p3_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p3_block
-	DECQ         152(DI)
-	JNZ          p3_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y3, Y3
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y4, Y4
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y5, Y5
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p3_first
-	ADDQ         48(DI), R11
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p3_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p3_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p3_asked:
+	ADDQ   144(DI), BX
+	ADDQ   $0x00000200, DX
+	ADDQ   104(DI), R11
+	DECQ   R12
+	JNZ    p3_col
+	ADDQ   88(DI), R9
+	DECQ   R10
+	JNZ    p3_row
+	ADDQ   72(DI), SI
+	DECQ   R8
+	JNZ    p3_block
+	DECQ   152(DI)
+	JNZ    p3_part
+	MOVQ   24(DI), BX
+	ADDQ   R15, BX
+	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y3, Y3
+	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y4, Y4
+	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y5, Y5
+	MOVQ   16(DI), R11
+	CMPQ   R15, $0x40
+	JLT    p3_first
+	ADDQ   48(DI), R11
 
 p3_first:
 	VMOVDQU Y0, (R11)
@@ -24359,6 +24719,7 @@ p4_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
 
 p4_part:
 	MOVQ (DI), SI
@@ -24549,32 +24910,47 @@ p4_col:
 	BYTE         $0xdc
 	LONG         $0x520dc2c4
 	BYTE         $0xfd
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p4_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p4_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p4_block
-	DECQ         152(DI)
-	JNZ          p4_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y4, Y4
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y5, Y5
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y6, Y6
-	VPADDD       (BX), Y3, Y3
-	VPADDD       32(BX), Y7, Y7
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p4_first
-	ADDQ         48(DI), R11
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p4_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p4_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p4_asked:
+	ADDQ   144(DI), BX
+	ADDQ   $0x00000200, DX
+	ADDQ   104(DI), R11
+	DECQ   R12
+	JNZ    p4_col
+	ADDQ   88(DI), R9
+	DECQ   R10
+	JNZ    p4_row
+	ADDQ   72(DI), SI
+	DECQ   R8
+	JNZ    p4_block
+	DECQ   152(DI)
+	JNZ    p4_part
+	MOVQ   24(DI), BX
+	ADDQ   R15, BX
+	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y4, Y4
+	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y5, Y5
+	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y6, Y6
+	VPADDD (BX), Y3, Y3
+	VPADDD 32(BX), Y7, Y7
+	MOVQ   16(DI), R11
+	CMPQ   R15, $0x40
+	JLT    p4_first
+	ADDQ   48(DI), R11
 
 p4_first:
 	VMOVDQU Y0, (R11)
@@ -24611,6 +24987,7 @@ p5_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
 
 p5_part:
 	MOVQ (DI), SI
@@ -24842,34 +25219,49 @@ p5_col:
 	BYTE         $0xe4
 	LONG         $0x520542c4
 	BYTE         $0xcd
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p5_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p5_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p5_block
-	DECQ         152(DI)
-	JNZ          p5_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y5, Y5
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y6, Y6
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y7, Y7
-	VPADDD       (BX), Y3, Y3
-	VPADDD       32(BX), Y8, Y8
-	VPADDD       (BX), Y4, Y4
-	VPADDD       32(BX), Y9, Y9
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p5_first
-	ADDQ         48(DI), R11
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p5_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p5_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p5_asked:
+	ADDQ   144(DI), BX
+	ADDQ   $0x00000200, DX
+	ADDQ   104(DI), R11
+	DECQ   R12
+	JNZ    p5_col
+	ADDQ   88(DI), R9
+	DECQ   R10
+	JNZ    p5_row
+	ADDQ   72(DI), SI
+	DECQ   R8
+	JNZ    p5_block
+	DECQ   152(DI)
+	JNZ    p5_part
+	MOVQ   24(DI), BX
+	ADDQ   R15, BX
+	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y5, Y5
+	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y6, Y6
+	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y7, Y7
+	VPADDD (BX), Y3, Y3
+	VPADDD 32(BX), Y8, Y8
+	VPADDD (BX), Y4, Y4
+	VPADDD 32(BX), Y9, Y9
+	MOVQ   16(DI), R11
+	CMPQ   R15, $0x40
+	JLT    p5_first
+	ADDQ   48(DI), R11
 
 p5_first:
 	VMOVDQU Y0, (R11)
@@ -24910,6 +25302,7 @@ p6_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
 
 p6_part:
 	MOVQ (DI), SI
@@ -25181,36 +25574,51 @@ p6_col:
 	BYTE         $0xec
 	LONG         $0x520d42c4
 	BYTE         $0xdd
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p6_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p6_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p6_block
-	DECQ         152(DI)
-	JNZ          p6_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y6, Y6
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y7, Y7
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y8, Y8
-	VPADDD       (BX), Y3, Y3
-	VPADDD       32(BX), Y9, Y9
-	VPADDD       (BX), Y4, Y4
-	VPADDD       32(BX), Y10, Y10
-	VPADDD       (BX), Y5, Y5
-	VPADDD       32(BX), Y11, Y11
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p6_first
-	ADDQ         48(DI), R11
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p6_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p6_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p6_asked:
+	ADDQ   144(DI), BX
+	ADDQ   $0x00000200, DX
+	ADDQ   104(DI), R11
+	DECQ   R12
+	JNZ    p6_col
+	ADDQ   88(DI), R9
+	DECQ   R10
+	JNZ    p6_row
+	ADDQ   72(DI), SI
+	DECQ   R8
+	JNZ    p6_block
+	DECQ   152(DI)
+	JNZ    p6_part
+	MOVQ   24(DI), BX
+	ADDQ   R15, BX
+	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y6, Y6
+	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y7, Y7
+	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y8, Y8
+	VPADDD (BX), Y3, Y3
+	VPADDD 32(BX), Y9, Y9
+	VPADDD (BX), Y4, Y4
+	VPADDD 32(BX), Y10, Y10
+	VPADDD (BX), Y5, Y5
+	VPADDD 32(BX), Y11, Y11
+	MOVQ   16(DI), R11
+	CMPQ   R15, $0x40
+	JLT    p6_first
+	ADDQ   48(DI), R11
 
 p6_first:
 	VMOVDQU Y0, (R11)
@@ -27289,7 +27697,7 @@ p6_next:
 	RET
 
 // func intProduct32AVX2(a *IntTile)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·intProduct32AVX2(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), DI
 	MOVQ 120(DI), AX
@@ -27314,7 +27722,14 @@ p1_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
+	TESTQ R15, R15
+	JZ    p1_ahead
+	MOVQ  144(DI), AX
+	SHRQ  $0x01, AX
+	ADDQ  AX, BX
 
+p1_ahead:
 p1_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -27384,26 +27799,41 @@ p1_col:
 	VPADDD       Y15, Y0, Y0
 	VPMADDWD     Y14, Y12, Y12
 	VPADDD       Y12, Y1, Y1
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p1_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p1_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p1_block
-	DECQ         152(DI)
-	JNZ          p1_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y1, Y1
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p1_first
-	ADDQ         48(DI), R11
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p1_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p1_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p1_asked:
+	ADDQ   144(DI), BX
+	ADDQ   $0x00000400, DX
+	ADDQ   104(DI), R11
+	DECQ   R12
+	JNZ    p1_col
+	ADDQ   88(DI), R9
+	DECQ   R10
+	JNZ    p1_row
+	ADDQ   72(DI), SI
+	DECQ   R8
+	JNZ    p1_block
+	DECQ   152(DI)
+	JNZ    p1_part
+	MOVQ   24(DI), BX
+	ADDQ   R15, BX
+	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y1, Y1
+	MOVQ   16(DI), R11
+	CMPQ   R15, $0x40
+	JLT    p1_first
+	ADDQ   48(DI), R11
 
 p1_first:
 	VMOVDQU Y0, (R11)
@@ -27428,7 +27858,14 @@ p2_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
+	TESTQ R15, R15
+	JZ    p2_ahead
+	MOVQ  144(DI), AX
+	SHRQ  $0x01, AX
+	ADDQ  AX, BX
 
+p2_ahead:
 p2_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -27538,28 +27975,43 @@ p2_col:
 	VPADDD       Y15, Y1, Y1
 	VPMADDWD     Y14, Y12, Y12
 	VPADDD       Y12, Y3, Y3
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p2_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p2_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p2_block
-	DECQ         152(DI)
-	JNZ          p2_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y2, Y2
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y3, Y3
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p2_first
-	ADDQ         48(DI), R11
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p2_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p2_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p2_asked:
+	ADDQ   144(DI), BX
+	ADDQ   $0x00000400, DX
+	ADDQ   104(DI), R11
+	DECQ   R12
+	JNZ    p2_col
+	ADDQ   88(DI), R9
+	DECQ   R10
+	JNZ    p2_row
+	ADDQ   72(DI), SI
+	DECQ   R8
+	JNZ    p2_block
+	DECQ   152(DI)
+	JNZ    p2_part
+	MOVQ   24(DI), BX
+	ADDQ   R15, BX
+	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y2, Y2
+	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y3, Y3
+	MOVQ   16(DI), R11
+	CMPQ   R15, $0x40
+	JLT    p2_first
+	ADDQ   48(DI), R11
 
 p2_first:
 	VMOVDQU Y0, (R11)
@@ -27588,7 +28040,14 @@ p3_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
+	TESTQ R15, R15
+	JZ    p3_ahead
+	MOVQ  144(DI), AX
+	SHRQ  $0x01, AX
+	ADDQ  AX, BX
 
+p3_ahead:
 p3_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -27738,30 +28197,45 @@ p3_col:
 	VPADDD       Y15, Y2, Y2
 	VPMADDWD     Y14, Y12, Y12
 	VPADDD       Y12, Y5, Y5
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p3_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p3_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p3_block
-	DECQ         152(DI)
-	JNZ          p3_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y3, Y3
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y4, Y4
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y5, Y5
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p3_first
-	ADDQ         48(DI), R11
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p3_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p3_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p3_asked:
+	ADDQ   144(DI), BX
+	ADDQ   $0x00000400, DX
+	ADDQ   104(DI), R11
+	DECQ   R12
+	JNZ    p3_col
+	ADDQ   88(DI), R9
+	DECQ   R10
+	JNZ    p3_row
+	ADDQ   72(DI), SI
+	DECQ   R8
+	JNZ    p3_block
+	DECQ   152(DI)
+	JNZ    p3_part
+	MOVQ   24(DI), BX
+	ADDQ   R15, BX
+	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y3, Y3
+	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y4, Y4
+	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y5, Y5
+	MOVQ   16(DI), R11
+	CMPQ   R15, $0x40
+	JLT    p3_first
+	ADDQ   48(DI), R11
 
 p3_first:
 	VMOVDQU Y0, (R11)
@@ -27794,7 +28268,14 @@ p4_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
+	TESTQ R15, R15
+	JZ    p4_ahead
+	MOVQ  144(DI), AX
+	SHRQ  $0x01, AX
+	ADDQ  AX, BX
 
+p4_ahead:
 p4_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -27984,32 +28465,47 @@ p4_col:
 	VPADDD       Y15, Y3, Y3
 	VPMADDWD     Y14, Y12, Y12
 	VPADDD       Y12, Y7, Y7
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p4_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p4_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p4_block
-	DECQ         152(DI)
-	JNZ          p4_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y4, Y4
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y5, Y5
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y6, Y6
-	VPADDD       (BX), Y3, Y3
-	VPADDD       32(BX), Y7, Y7
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p4_first
-	ADDQ         48(DI), R11
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p4_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p4_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p4_asked:
+	ADDQ   144(DI), BX
+	ADDQ   $0x00000400, DX
+	ADDQ   104(DI), R11
+	DECQ   R12
+	JNZ    p4_col
+	ADDQ   88(DI), R9
+	DECQ   R10
+	JNZ    p4_row
+	ADDQ   72(DI), SI
+	DECQ   R8
+	JNZ    p4_block
+	DECQ   152(DI)
+	JNZ    p4_part
+	MOVQ   24(DI), BX
+	ADDQ   R15, BX
+	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y4, Y4
+	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y5, Y5
+	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y6, Y6
+	VPADDD (BX), Y3, Y3
+	VPADDD 32(BX), Y7, Y7
+	MOVQ   16(DI), R11
+	CMPQ   R15, $0x40
+	JLT    p4_first
+	ADDQ   48(DI), R11
 
 p4_first:
 	VMOVDQU Y0, (R11)
@@ -28046,7 +28542,14 @@ p5_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
+	TESTQ R15, R15
+	JZ    p5_ahead
+	MOVQ  144(DI), AX
+	SHRQ  $0x01, AX
+	ADDQ  AX, BX
 
+p5_ahead:
 p5_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -28277,34 +28780,49 @@ p5_col:
 	VPADDD       Y15, Y4, Y4
 	VPMADDWD     Y14, Y12, Y12
 	VPADDD       Y12, Y9, Y9
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p5_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p5_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p5_block
-	DECQ         152(DI)
-	JNZ          p5_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y5, Y5
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y6, Y6
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y7, Y7
-	VPADDD       (BX), Y3, Y3
-	VPADDD       32(BX), Y8, Y8
-	VPADDD       (BX), Y4, Y4
-	VPADDD       32(BX), Y9, Y9
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p5_first
-	ADDQ         48(DI), R11
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p5_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p5_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p5_asked:
+	ADDQ   144(DI), BX
+	ADDQ   $0x00000400, DX
+	ADDQ   104(DI), R11
+	DECQ   R12
+	JNZ    p5_col
+	ADDQ   88(DI), R9
+	DECQ   R10
+	JNZ    p5_row
+	ADDQ   72(DI), SI
+	DECQ   R8
+	JNZ    p5_block
+	DECQ   152(DI)
+	JNZ    p5_part
+	MOVQ   24(DI), BX
+	ADDQ   R15, BX
+	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y5, Y5
+	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y6, Y6
+	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y7, Y7
+	VPADDD (BX), Y3, Y3
+	VPADDD 32(BX), Y8, Y8
+	VPADDD (BX), Y4, Y4
+	VPADDD 32(BX), Y9, Y9
+	MOVQ   16(DI), R11
+	CMPQ   R15, $0x40
+	JLT    p5_first
+	ADDQ   48(DI), R11
 
 p5_first:
 	VMOVDQU Y0, (R11)
@@ -28345,7 +28863,14 @@ p6_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
+	TESTQ R15, R15
+	JZ    p6_ahead
+	MOVQ  144(DI), AX
+	SHRQ  $0x01, AX
+	ADDQ  AX, BX
 
+p6_ahead:
 p6_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -28616,36 +29141,51 @@ p6_col:
 	VPADDD       Y15, Y5, Y5
 	VPMADDWD     Y14, Y12, Y12
 	VPADDD       Y12, Y11, Y11
-	ADDQ         $0x00000400, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p6_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p6_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p6_block
-	DECQ         152(DI)
-	JNZ          p6_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y6, Y6
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y7, Y7
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y8, Y8
-	VPADDD       (BX), Y3, Y3
-	VPADDD       32(BX), Y9, Y9
-	VPADDD       (BX), Y4, Y4
-	VPADDD       32(BX), Y10, Y10
-	VPADDD       (BX), Y5, Y5
-	VPADDD       32(BX), Y11, Y11
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p6_first
-	ADDQ         48(DI), R11
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p6_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000100
+	JLE          p6_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p6_asked:
+	ADDQ   144(DI), BX
+	ADDQ   $0x00000400, DX
+	ADDQ   104(DI), R11
+	DECQ   R12
+	JNZ    p6_col
+	ADDQ   88(DI), R9
+	DECQ   R10
+	JNZ    p6_row
+	ADDQ   72(DI), SI
+	DECQ   R8
+	JNZ    p6_block
+	DECQ   152(DI)
+	JNZ    p6_part
+	MOVQ   24(DI), BX
+	ADDQ   R15, BX
+	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y6, Y6
+	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y7, Y7
+	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y8, Y8
+	VPADDD (BX), Y3, Y3
+	VPADDD 32(BX), Y9, Y9
+	VPADDD (BX), Y4, Y4
+	VPADDD 32(BX), Y10, Y10
+	VPADDD (BX), Y5, Y5
+	VPADDD 32(BX), Y11, Y11
+	MOVQ   16(DI), R11
+	CMPQ   R15, $0x40
+	JLT    p6_first
+	ADDQ   48(DI), R11
 
 p6_first:
 	VMOVDQU Y0, (R11)
@@ -30724,7 +31264,7 @@ p6_next:
 	RET
 
 // func intProduct16AVX2(a *IntTile)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·intProduct16AVX2(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), DI
 	MOVQ 120(DI), AX
@@ -30749,6 +31289,7 @@ p1_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
 
 p1_part:
 	MOVQ (DI), SI
@@ -30819,26 +31360,41 @@ p1_col:
 	VPADDD       Y15, Y0, Y0
 	VPMADDWD     Y14, Y12, Y12
 	VPADDD       Y12, Y1, Y1
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p1_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p1_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p1_block
-	DECQ         152(DI)
-	JNZ          p1_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y1, Y1
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p1_first
-	ADDQ         48(DI), R11
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p1_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p1_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p1_asked:
+	ADDQ   144(DI), BX
+	ADDQ   $0x00000200, DX
+	ADDQ   104(DI), R11
+	DECQ   R12
+	JNZ    p1_col
+	ADDQ   88(DI), R9
+	DECQ   R10
+	JNZ    p1_row
+	ADDQ   72(DI), SI
+	DECQ   R8
+	JNZ    p1_block
+	DECQ   152(DI)
+	JNZ    p1_part
+	MOVQ   24(DI), BX
+	ADDQ   R15, BX
+	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y1, Y1
+	MOVQ   16(DI), R11
+	CMPQ   R15, $0x40
+	JLT    p1_first
+	ADDQ   48(DI), R11
 
 p1_first:
 	VMOVDQU Y0, (R11)
@@ -30863,6 +31419,7 @@ p2_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
 
 p2_part:
 	MOVQ (DI), SI
@@ -30973,28 +31530,43 @@ p2_col:
 	VPADDD       Y15, Y1, Y1
 	VPMADDWD     Y14, Y12, Y12
 	VPADDD       Y12, Y3, Y3
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p2_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p2_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p2_block
-	DECQ         152(DI)
-	JNZ          p2_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y2, Y2
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y3, Y3
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p2_first
-	ADDQ         48(DI), R11
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p2_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p2_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p2_asked:
+	ADDQ   144(DI), BX
+	ADDQ   $0x00000200, DX
+	ADDQ   104(DI), R11
+	DECQ   R12
+	JNZ    p2_col
+	ADDQ   88(DI), R9
+	DECQ   R10
+	JNZ    p2_row
+	ADDQ   72(DI), SI
+	DECQ   R8
+	JNZ    p2_block
+	DECQ   152(DI)
+	JNZ    p2_part
+	MOVQ   24(DI), BX
+	ADDQ   R15, BX
+	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y2, Y2
+	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y3, Y3
+	MOVQ   16(DI), R11
+	CMPQ   R15, $0x40
+	JLT    p2_first
+	ADDQ   48(DI), R11
 
 p2_first:
 	VMOVDQU Y0, (R11)
@@ -31023,6 +31595,7 @@ p3_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
 
 p3_part:
 	MOVQ (DI), SI
@@ -31173,30 +31746,45 @@ p3_col:
 	VPADDD       Y15, Y2, Y2
 	VPMADDWD     Y14, Y12, Y12
 	VPADDD       Y12, Y5, Y5
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p3_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p3_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p3_block
-	DECQ         152(DI)
-	JNZ          p3_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y3, Y3
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y4, Y4
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y5, Y5
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p3_first
-	ADDQ         48(DI), R11
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p3_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p3_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p3_asked:
+	ADDQ   144(DI), BX
+	ADDQ   $0x00000200, DX
+	ADDQ   104(DI), R11
+	DECQ   R12
+	JNZ    p3_col
+	ADDQ   88(DI), R9
+	DECQ   R10
+	JNZ    p3_row
+	ADDQ   72(DI), SI
+	DECQ   R8
+	JNZ    p3_block
+	DECQ   152(DI)
+	JNZ    p3_part
+	MOVQ   24(DI), BX
+	ADDQ   R15, BX
+	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y3, Y3
+	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y4, Y4
+	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y5, Y5
+	MOVQ   16(DI), R11
+	CMPQ   R15, $0x40
+	JLT    p3_first
+	ADDQ   48(DI), R11
 
 p3_first:
 	VMOVDQU Y0, (R11)
@@ -31229,6 +31817,7 @@ p4_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
 
 p4_part:
 	MOVQ (DI), SI
@@ -31419,32 +32008,47 @@ p4_col:
 	VPADDD       Y15, Y3, Y3
 	VPMADDWD     Y14, Y12, Y12
 	VPADDD       Y12, Y7, Y7
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p4_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p4_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p4_block
-	DECQ         152(DI)
-	JNZ          p4_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y4, Y4
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y5, Y5
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y6, Y6
-	VPADDD       (BX), Y3, Y3
-	VPADDD       32(BX), Y7, Y7
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p4_first
-	ADDQ         48(DI), R11
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p4_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p4_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p4_asked:
+	ADDQ   144(DI), BX
+	ADDQ   $0x00000200, DX
+	ADDQ   104(DI), R11
+	DECQ   R12
+	JNZ    p4_col
+	ADDQ   88(DI), R9
+	DECQ   R10
+	JNZ    p4_row
+	ADDQ   72(DI), SI
+	DECQ   R8
+	JNZ    p4_block
+	DECQ   152(DI)
+	JNZ    p4_part
+	MOVQ   24(DI), BX
+	ADDQ   R15, BX
+	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y4, Y4
+	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y5, Y5
+	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y6, Y6
+	VPADDD (BX), Y3, Y3
+	VPADDD 32(BX), Y7, Y7
+	MOVQ   16(DI), R11
+	CMPQ   R15, $0x40
+	JLT    p4_first
+	ADDQ   48(DI), R11
 
 p4_first:
 	VMOVDQU Y0, (R11)
@@ -31481,6 +32085,7 @@ p5_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
 
 p5_part:
 	MOVQ (DI), SI
@@ -31712,34 +32317,49 @@ p5_col:
 	VPADDD       Y15, Y4, Y4
 	VPMADDWD     Y14, Y12, Y12
 	VPADDD       Y12, Y9, Y9
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p5_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p5_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p5_block
-	DECQ         152(DI)
-	JNZ          p5_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y5, Y5
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y6, Y6
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y7, Y7
-	VPADDD       (BX), Y3, Y3
-	VPADDD       32(BX), Y8, Y8
-	VPADDD       (BX), Y4, Y4
-	VPADDD       32(BX), Y9, Y9
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p5_first
-	ADDQ         48(DI), R11
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p5_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p5_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p5_asked:
+	ADDQ   144(DI), BX
+	ADDQ   $0x00000200, DX
+	ADDQ   104(DI), R11
+	DECQ   R12
+	JNZ    p5_col
+	ADDQ   88(DI), R9
+	DECQ   R10
+	JNZ    p5_row
+	ADDQ   72(DI), SI
+	DECQ   R8
+	JNZ    p5_block
+	DECQ   152(DI)
+	JNZ    p5_part
+	MOVQ   24(DI), BX
+	ADDQ   R15, BX
+	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y5, Y5
+	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y6, Y6
+	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y7, Y7
+	VPADDD (BX), Y3, Y3
+	VPADDD 32(BX), Y8, Y8
+	VPADDD (BX), Y4, Y4
+	VPADDD 32(BX), Y9, Y9
+	MOVQ   16(DI), R11
+	CMPQ   R15, $0x40
+	JLT    p5_first
+	ADDQ   48(DI), R11
 
 p5_first:
 	VMOVDQU Y0, (R11)
@@ -31780,6 +32400,7 @@ p6_pass:
 	LEAQ  (R14)(R14*2), R13
 	MOVQ  56(DI), BX
 	MOVQ  BX, 152(DI)
+	MOVQ  136(DI), BX
 
 p6_part:
 	MOVQ (DI), SI
@@ -32051,36 +32672,51 @@ p6_col:
 	VPADDD       Y15, Y5, Y5
 	VPMADDWD     Y14, Y12, Y12
 	VPADDD       Y12, Y11, Y11
-	ADDQ         $0x00000200, DX
-	ADDQ         104(DI), R11
-	DECQ         R12
-	JNZ          p6_col
-	ADDQ         88(DI), R9
-	DECQ         R10
-	JNZ          p6_row
-	ADDQ         72(DI), SI
-	DECQ         R8
-	JNZ          p6_block
-	DECQ         152(DI)
-	JNZ          p6_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y6, Y6
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y7, Y7
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y8, Y8
-	VPADDD       (BX), Y3, Y3
-	VPADDD       32(BX), Y9, Y9
-	VPADDD       (BX), Y4, Y4
-	VPADDD       32(BX), Y10, Y10
-	VPADDD       (BX), Y5, Y5
-	VPADDD       32(BX), Y11, Y11
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p6_first
-	ADDQ         48(DI), R11
+	PREFETCHT1   (BX)
+	CMPQ         144(DI), $0x00000040
+	JLE          p6_asked
+	PREFETCHT1   64(BX)
+	CMPQ         144(DI), $0x00000080
+	JLE          p6_asked
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	PREFETCHT1   384(BX)
+	PREFETCHT1   448(BX)
+
+p6_asked:
+	ADDQ   144(DI), BX
+	ADDQ   $0x00000200, DX
+	ADDQ   104(DI), R11
+	DECQ   R12
+	JNZ    p6_col
+	ADDQ   88(DI), R9
+	DECQ   R10
+	JNZ    p6_row
+	ADDQ   72(DI), SI
+	DECQ   R8
+	JNZ    p6_block
+	DECQ   152(DI)
+	JNZ    p6_part
+	MOVQ   24(DI), BX
+	ADDQ   R15, BX
+	VPADDD (BX), Y0, Y0
+	VPADDD 32(BX), Y6, Y6
+	VPADDD (BX), Y1, Y1
+	VPADDD 32(BX), Y7, Y7
+	VPADDD (BX), Y2, Y2
+	VPADDD 32(BX), Y8, Y8
+	VPADDD (BX), Y3, Y3
+	VPADDD 32(BX), Y9, Y9
+	VPADDD (BX), Y4, Y4
+	VPADDD 32(BX), Y10, Y10
+	VPADDD (BX), Y5, Y5
+	VPADDD 32(BX), Y11, Y11
+	MOVQ   16(DI), R11
+	CMPQ   R15, $0x40
+	JLT    p6_first
+	ADDQ   48(DI), R11
 
 p6_first:
 	VMOVDQU Y0, (R11)
