@@ -20,6 +20,7 @@ func TestUses(t *testing.T) {
 		{&Conv{Src: kernel.Image{C: 3, Block: 4}, Dst: kernel.Image{C: 10}}, map[string]bool{"IntPixel16": true}},
 		{&ConvPool{Conv: Conv{Src: kernel.Image{C: 3, Block: 4}, Dst: kernel.Image{C: 40}}}, map[string]bool{"IntPixel32": true, "IntPixel16": true}},
 		{&Winograd{Dst: kernel.Image{C: 20}}, map[string]bool{"IntProduct32": true}},
+		{&ConvByTier{Bytes: Conv{Src: kernel.Image{C: 16}, Dst: kernel.Image{C: 20}}, Words: Winograd{Dst: kernel.Image{C: 20}}}, map[string]bool{"IntBlock32": true, "IntProduct32": true}},
 		{&Dense{N: 1, K: 10, M: 40}, map[string]bool{"IntBlock32": true, "IntBlock16": true}},
 		{&Depthwise{}, map[string]bool{}},
 	} {
