@@ -40,6 +40,8 @@ func main() {
 	depthwise3AVX2()
 	filters()
 	widen()
+	widenPixels()
+	widenWeights()
 	Generate()
 }
 

@@ -19,8 +19,12 @@ import (
 
 // tiles writes the tile kernels of an instruction set.
 func tiles(isa x86.ISA) {
+	few := kind{"intPixel", 1, false}
+	if isa.Name == x86.AVX2.Name {
+		few = kind{"intPair", 1, true}
+	}
 	for _, width := range []int{32, 16} {
-		for _, k := range []kind{{"intBlock", 4, false}, {"intPixel", 1, false}, {"intProduct", 8, true}} {
+		for _, k := range []kind{{"intBlock", 4, false}, few, {"intProduct", 8, true}} {
 			k.kernel(isa, width)
 		}
 	}
@@ -165,12 +169,12 @@ func (t tile) code() {
 			}
 			return m
 		})
-		if c == 1 && t.rows == 4 { // the last block may have only 8 channels
+		if t.rows > 1 && c == t.rows/2-1 { // the last block may have only 8 channels
 			CMPQ(R8, arg(abi.IntHalf))
 			JEQ(LabelRef(t.label("step")))
 		}
 	}
-	if t.rows == 4 {
+	if t.rows > 1 {
 		Label(t.label("step"))
 	}
 	if t.prefetches() {
@@ -212,6 +216,9 @@ func (t tile) passes() int {
 	}
 	return t.width / (8 * t.octets())
 }
+
+// quantises reports whether the kernel can requantise the sums.
+func (t tile) quantises() bool { return !t.words || t.Name == x86.AVX2.Name }
 
 // prefetches reports whether the tile prefetches weights.
 func (t tile) prefetches() bool { return t.rows > 1 && !t.wide }
@@ -354,7 +361,7 @@ func (t tile) finish256() {
 	JLT(LabelRef(t.label("first")))
 	ADDQ(arg(abi.IntOutBlock), R11)
 	Label(t.label("first"))
-	if !t.words {
+	if t.quantises() {
 		MOVQ(arg(abi.IntMultiplier), RBX)
 		TESTQ(RBX, RBX)
 		JZ(LabelRef(t.label("sums")))
@@ -405,7 +412,7 @@ func (t tile) finish256() {
 			VMOVDQU(t.acc(o, i), Mem{Base: R11, Disp: 64*i + 32*o})
 		}
 	}
-	if !t.words {
+	if t.quantises() {
 		Label(t.label("next"))
 	}
 }

@@ -55,8 +55,12 @@ const (
 	IntBlock IntStep = iota
 	// IntPixel is a step of 4 channels. Its weights are s8 [width][4].
 	IntPixel
-	// IntProduct is a step of 16 words x. Its weights are s16 [8][width][2].
+	// IntProduct is a step of 16 words x. Its weights are s16 [8][width][2]. The result is
+	// sums unless Tier.IntWords is set.
 	IntProduct
+	// IntPair is a step of 2 words x. Its weights are s16 [width][2]. Only tiers with
+	// IntWords have it.
+	IntPair
 )
 
 // Line computes the given number of adjacent pixels, tile after tile, starting at a.In
@@ -101,13 +105,21 @@ func (a *IntTile) Compute(step IntStep, width int) {
 		if !IntPixel16(a) {
 			a.pairs(width, 1)
 		}
-	case width == 32:
+	case step == IntProduct && width == 32:
 		if !IntProduct32(a) {
-			a.products(width)
+			a.products(width, 8)
+		}
+	case step == IntProduct:
+		if !IntProduct16(a) {
+			a.products(width, 8)
+		}
+	case width == 32:
+		if !IntPair32(a) {
+			a.products(width, 1)
 		}
 	default:
-		if !IntProduct16(a) {
-			a.products(width)
+		if !IntPair16(a) {
+			a.products(width, 1)
 		}
 	}
 }
@@ -194,8 +206,8 @@ func (a *IntTile) pairs(width, groups int) {
 	}
 }
 
-// products is IntProduct in Go.
-func (a *IntTile) products(width int) {
+// products is compute for steps of pairs of words.
+func (a *IntTile) products(width, pairs int) {
 	for p := range a.Pixels {
 		var acc [32]int32
 		copy(acc[:], unsafe.Slice((*int32)(a.Start), width))
@@ -204,8 +216,8 @@ func (a *IntTile) products(width int) {
 			for b := range a.Blocks {
 				for y := range a.Rows {
 					for x := range a.Cols {
-						in := (*[16]int16)(unsafe.Add(a.In, p*a.Pix+b*a.BlockStride+y*a.RowStride+x*a.ColStride))
-						for c := range 8 {
+						in := unsafe.Slice((*int16)(unsafe.Add(a.In, p*a.Pix+b*a.BlockStride+y*a.RowStride+x*a.ColStride)), 2*pairs)
+						for c := range pairs {
 							v0, v1 := int32(in[2*c]), int32(in[2*c+1])
 							for o, k := range unsafe.Slice((*[2]int16)(w), width) {
 								acc[o&31] += v0*int32(k[0]) + v1*int32(k[1])
@@ -369,5 +381,30 @@ func IntWiden(dst []int16, src []uint8) {
 	}
 	for i := done; i < len(src); i++ {
 		dst[i] = int16(src[i])
+	}
+}
+
+// IntWidenPixels writes pixels of 4 bytes as pixels of c words, and 4 words of any value
+// behind them.
+func IntWidenPixels(dst []int16, src []uint8, c int) {
+	done := 0
+	if n := len(src) / 16; c == 3 && n > 0 && IntWidenPixelsOf3(&dst[0], &src[0], n) {
+		done = n * 4
+	}
+	for i := done; i < len(src)/4; i++ {
+		for ch := range c {
+			dst[i*c+ch] = int16(src[i*4+ch])
+		}
+	}
+}
+
+// IntWidenWeights writes weights s8 [][width][4] as s16 [][2][width][2].
+func IntWidenWeights(dst []int16, src []int8, width int) {
+	if len(src) > 0 && IntWidenWeightRows(&dst[0], &src[0], len(src)/(4*width), width) {
+		return
+	}
+	for i, v := range src {
+		row, o, c := i/(4*width), i/4%width, i%4
+		dst[((row*2+c/2)*width+o)*2+c%2] = int16(v)
 	}
 }

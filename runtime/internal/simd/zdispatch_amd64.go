@@ -566,8 +566,6 @@ func IntPixel32(a *IntTile) bool {
 	switch active {
 	case &avx512vnni:
 		intPixel32AVX512VNNI(a)
-	case &avx512, &avx2:
-		intPixel32AVX2(a)
 	case &avxvnni:
 		intPixel32AVXVNNI(a)
 	default:
@@ -582,8 +580,6 @@ func IntPixel16(a *IntTile) bool {
 	switch active {
 	case &avx512vnni:
 		intPixel16AVX512VNNI(a)
-	case &avx512, &avx2:
-		intPixel16AVX2(a)
 	case &avxvnni:
 		intPixel16AVXVNNI(a)
 	default:
@@ -621,6 +617,30 @@ func IntProduct16(a *IntTile) bool {
 	default:
 		return false
 	}
+	return true
+}
+
+// IntPair32 computes a.Pixels pixels by 32 output channels, 2 words per step.
+// It reports whether the tier in use has the kernel.
+//
+//go:noinline
+func IntPair32(a *IntTile) bool {
+	if active == &generic {
+		return false
+	}
+	intPair32AVX2(a)
+	return true
+}
+
+// IntPair16 computes a.Pixels pixels by 16 output channels, 2 words per step.
+// It reports whether the tier in use has the kernel.
+//
+//go:noinline
+func IntPair16(a *IntTile) bool {
+	if active == &generic {
+		return false
+	}
+	intPair16AVX2(a)
 	return true
 }
 
@@ -675,6 +695,30 @@ func IntWidenRow(dst *int16, src *uint8, n int) bool {
 		return false
 	}
 	intWidenRowAVX2(dst, src, n)
+	return true
+}
+
+// IntWidenPixelsOf3 writes n times four pixels of 4 bytes as pixels of 3 words, and two words of any value behind them.
+// It reports whether the tier in use has the kernel.
+//
+//go:noinline
+func IntWidenPixelsOf3(dst *int16, src *uint8, n int) bool {
+	if active == &generic {
+		return false
+	}
+	intWidenPixelsOf3AVX2(dst, src, n)
+	return true
+}
+
+// IntWidenWeightRows writes n rows of weights s8 [width][4] as s16 [2][width][2]. width is 16 or 32.
+// It reports whether the tier in use has the kernel.
+//
+//go:noinline
+func IntWidenWeightRows(dst *int16, src *int8, n, width int) bool {
+	if active == &generic {
+		return false
+	}
+	intWidenWeightRowsAVX2(dst, src, n, width)
 	return true
 }
 
