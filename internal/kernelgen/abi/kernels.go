@@ -102,7 +102,7 @@ var Kernels = append([]Kernel{
 	{"addBytes", "dst, a, b *byte, n, bStep int, p *ByteBinary", "computes the sums of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.", all},
 	{"mulBytes", "dst, a, b *byte, n, bStep int, p *ByteBinary", "computes the products of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.", all},
 	{"maxBytes", "dst, src *byte, n, pix, rows, rowStride, cols, colStride int", "writes the maxima of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.", "AVX2 NEON"},
-	{"lookupBytes", "dst, src *byte, n int, table *byte", "replaces each byte of n vectors of 64 bytes by that of a table of 256 bytes.", wide},
+	{"lookupBytes", "dst, src *byte, n int, table *byte", "replaces each byte of n vectors of 64 bytes by that of a table of 256 bytes.", x86},
 	{"averageBytes", "dst, src *byte, n, pix, rows, rowStride, cols, colStride int, p *ByteAverage", "writes the averages of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.", "AVX2 NEON"},
 	{"affineBytes", "dst, src *byte, n int, scale, shift *float32, p *ByteAffine", "computes arithmetic on floats between bytes for n pixels of 16 channels. See kernel integer.Affine.", all},
 	{"softmax", "dst, src *float32, n, rows int", "computes exp(x−max)/Σ exp(x−max) of rows of n floats.", narrow},

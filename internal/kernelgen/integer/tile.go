@@ -119,7 +119,18 @@ func (t tile) code() {
 	} else {
 		XORL(R15L, R15L)
 		Label(t.label("pass"))
-		for _, r := range t.Regs[:n*t.sets] {
+		zero := t.Regs[:n*t.sets]
+		if !t.wide {
+			MOVQ(arg(abi.IntStart), RBX)
+			for o := range t.b {
+				VMOVDQU(Mem{Base: RBX, Index: R15, Scale: 1, Disp: 32 * o}, t.acc(o, 0))
+				for i := 1; i < t.p; i++ {
+					VMOVDQA(t.acc(o, 0), t.acc(o, i))
+				}
+			}
+			zero = t.Regs[n : n*t.sets]
+		}
+		for _, r := range zero {
 			VPXOR(r, r, r)
 		}
 	}
@@ -345,16 +356,13 @@ func (t tile) finish512() {
 
 // finish256 is finish512 for the channels of a pass.
 func (t tile) finish256() {
-	MOVQ(arg(abi.IntStart), RBX)
-	ADDQ(R15, RBX)
-	for i := range t.p {
-		if t.wide { // [c0 c0 c1 c1 c2 c2 c3 c3] and [c4 …]
-			VPHADDD(t.acc(1, i), t.acc(0, i), t.acc(0, i))
-			VPERMQ(Imm(0xd8), t.acc(0, i), t.acc(0, i))
+	for i := 0; i < t.p && t.wide; i++ { // [c0 c0 c1 c1 c2 c2 c3 c3] and [c4 …]
+		if i == 0 {
+			MOVQ(arg(abi.IntStart), RBX)
 		}
-		for o := range t.octets() {
-			VPADDD(Mem{Base: RBX, Disp: 32 * o}, t.acc(o, i), t.acc(o, i))
-		}
+		VPHADDD(t.acc(1, i), t.acc(0, i), t.acc(0, i))
+		VPERMQ(Imm(0xd8), t.acc(0, i), t.acc(0, i))
+		VPADDD(Mem{Base: RBX, Index: R15, Scale: 1}, t.acc(0, i), t.acc(0, i))
 	}
 	MOVQ(arg(abi.IntOut), R11)
 	CMPQ(R15, Imm(64))

@@ -484,6 +484,8 @@ func LookupBytes(dst, src *byte, n int, table *byte) bool {
 	switch active {
 	case &avx512vnni, &avx512:
 		lookupBytesAVX512(dst, src, n, table)
+	case &avxvnni, &avx2:
+		lookupBytesAVX2(dst, src, n, table)
 	default:
 		return false
 	}

@@ -18315,26 +18315,27 @@ TEXT ·intBlock32AVXVNNI(SB), NOSPLIT, $0-8
 	XORL R15, R15
 
 p1_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
-	TESTQ R15, R15
-	JZ    p1_ahead
-	MOVQ  144(DI), AX
-	SHRQ  $0x01, AX
-	ADDQ  AX, BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQU 32(BX)(R15*1), Y1
+	VPXOR   Y2, Y2, Y2
+	VPXOR   Y3, Y3, Y3
+	VPXOR   Y4, Y4, Y4
+	VPXOR   Y5, Y5, Y5
+	VPXOR   Y6, Y6, Y6
+	VPXOR   Y7, Y7, Y7
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
+	TESTQ   R15, R15
+	JZ      p1_ahead
+	MOVQ    144(DI), AX
+	SHRQ    $0x01, AX
+	ADDQ    AX, BX
 
 p1_ahead:
 p1_part:
@@ -18411,10 +18412,6 @@ p1_asked:
 	VPADDD Y7, Y3, Y3
 	VPADDD Y2, Y0, Y0
 	VPADDD Y3, Y1, Y1
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y1, Y1
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
 	JLT    p1_first
@@ -18459,26 +18456,27 @@ p2:
 	XORL R15, R15
 
 p2_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
-	TESTQ R15, R15
-	JZ    p2_ahead
-	MOVQ  144(DI), AX
-	SHRQ  $0x01, AX
-	ADDQ  AX, BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQU 32(BX)(R15*1), Y2
+	VMOVDQA Y2, Y3
+	VPXOR   Y4, Y4, Y4
+	VPXOR   Y5, Y5, Y5
+	VPXOR   Y6, Y6, Y6
+	VPXOR   Y7, Y7, Y7
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
+	TESTQ   R15, R15
+	JZ      p2_ahead
+	MOVQ    144(DI), AX
+	SHRQ    $0x01, AX
+	ADDQ    AX, BX
 
 p2_ahead:
 p2_part:
@@ -18573,12 +18571,6 @@ p2_asked:
 	VPADDD Y5, Y1, Y1
 	VPADDD Y6, Y2, Y2
 	VPADDD Y7, Y3, Y3
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y2, Y2
-	VPADDD (BX), Y1, Y1
-	VPADDD 32(BX), Y3, Y3
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
 	JLT    p2_first
@@ -18633,24 +18625,25 @@ p3:
 	XORL R15, R15
 
 p3_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
-	TESTQ R15, R15
-	JZ    p3_ahead
-	MOVQ  144(DI), AX
-	SHRQ  $0x01, AX
-	ADDQ  AX, BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQU 32(BX)(R15*1), Y3
+	VMOVDQA Y3, Y4
+	VMOVDQA Y3, Y5
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
+	TESTQ   R15, R15
+	JZ      p3_ahead
+	MOVQ    144(DI), AX
+	SHRQ    $0x01, AX
+	ADDQ    AX, BX
 
 p3_ahead:
 p3_part:
@@ -18748,31 +18741,23 @@ p3_step:
 	PREFETCHT1 192(BX)
 
 p3_asked:
-	ADDQ   144(DI), BX
-	ADDQ   $0x00000200, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p3_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p3_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p3_block
-	DECQ   152(DI)
-	JNZ    p3_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y3, Y3
-	VPADDD (BX), Y1, Y1
-	VPADDD 32(BX), Y4, Y4
-	VPADDD (BX), Y2, Y2
-	VPADDD 32(BX), Y5, Y5
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p3_first
-	ADDQ   48(DI), R11
+	ADDQ 144(DI), BX
+	ADDQ $0x00000200, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p3_col
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p3_row
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p3_block
+	DECQ 152(DI)
+	JNZ  p3_part
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p3_first
+	ADDQ 48(DI), R11
 
 p3_first:
 	MOVQ         32(DI), BX
@@ -18838,26 +18823,27 @@ p4:
 	XORL R15, R15
 
 p4_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
-	TESTQ R15, R15
-	JZ    p4_ahead
-	MOVQ  144(DI), AX
-	SHRQ  $0x01, AX
-	ADDQ  AX, BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQU 32(BX)(R15*1), Y4
+	VMOVDQA Y4, Y5
+	VMOVDQA Y4, Y6
+	VMOVDQA Y4, Y7
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
+	TESTQ   R15, R15
+	JZ      p4_ahead
+	MOVQ    144(DI), AX
+	SHRQ    $0x01, AX
+	ADDQ    AX, BX
 
 p4_ahead:
 p4_part:
@@ -18975,33 +18961,23 @@ p4_step:
 	PREFETCHT1 192(BX)
 
 p4_asked:
-	ADDQ   144(DI), BX
-	ADDQ   $0x00000200, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p4_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p4_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p4_block
-	DECQ   152(DI)
-	JNZ    p4_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y4, Y4
-	VPADDD (BX), Y1, Y1
-	VPADDD 32(BX), Y5, Y5
-	VPADDD (BX), Y2, Y2
-	VPADDD 32(BX), Y6, Y6
-	VPADDD (BX), Y3, Y3
-	VPADDD 32(BX), Y7, Y7
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p4_first
-	ADDQ   48(DI), R11
+	ADDQ 144(DI), BX
+	ADDQ $0x00000200, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p4_col
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p4_row
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p4_block
+	DECQ 152(DI)
+	JNZ  p4_part
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p4_first
+	ADDQ 48(DI), R11
 
 p4_first:
 	MOVQ         32(DI), BX
@@ -19077,28 +19053,29 @@ p5:
 	XORL R15, R15
 
 p5_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
-	TESTQ R15, R15
-	JZ    p5_ahead
-	MOVQ  144(DI), AX
-	SHRQ  $0x01, AX
-	ADDQ  AX, BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQA Y0, Y4
+	VMOVDQU 32(BX)(R15*1), Y5
+	VMOVDQA Y5, Y6
+	VMOVDQA Y5, Y7
+	VMOVDQA Y5, Y8
+	VMOVDQA Y5, Y9
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
+	TESTQ   R15, R15
+	JZ      p5_ahead
+	MOVQ    144(DI), AX
+	SHRQ    $0x01, AX
+	ADDQ    AX, BX
 
 p5_ahead:
 p5_part:
@@ -19237,35 +19214,23 @@ p5_step:
 	PREFETCHT1 192(BX)
 
 p5_asked:
-	ADDQ   144(DI), BX
-	ADDQ   $0x00000200, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p5_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p5_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p5_block
-	DECQ   152(DI)
-	JNZ    p5_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y5, Y5
-	VPADDD (BX), Y1, Y1
-	VPADDD 32(BX), Y6, Y6
-	VPADDD (BX), Y2, Y2
-	VPADDD 32(BX), Y7, Y7
-	VPADDD (BX), Y3, Y3
-	VPADDD 32(BX), Y8, Y8
-	VPADDD (BX), Y4, Y4
-	VPADDD 32(BX), Y9, Y9
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p5_first
-	ADDQ   48(DI), R11
+	ADDQ 144(DI), BX
+	ADDQ $0x00000200, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p5_col
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p5_row
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p5_block
+	DECQ 152(DI)
+	JNZ  p5_part
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p5_first
+	ADDQ 48(DI), R11
 
 p5_first:
 	MOVQ         32(DI), BX
@@ -19356,30 +19321,31 @@ p6:
 	XORL R15, R15
 
 p6_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	VPXOR Y10, Y10, Y10
-	VPXOR Y11, Y11, Y11
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
-	TESTQ R15, R15
-	JZ    p6_ahead
-	MOVQ  144(DI), AX
-	SHRQ  $0x01, AX
-	ADDQ  AX, BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQA Y0, Y4
+	VMOVDQA Y0, Y5
+	VMOVDQU 32(BX)(R15*1), Y6
+	VMOVDQA Y6, Y7
+	VMOVDQA Y6, Y8
+	VMOVDQA Y6, Y9
+	VMOVDQA Y6, Y10
+	VMOVDQA Y6, Y11
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
+	TESTQ   R15, R15
+	JZ      p6_ahead
+	MOVQ    144(DI), AX
+	SHRQ    $0x01, AX
+	ADDQ    AX, BX
 
 p6_ahead:
 p6_part:
@@ -19538,37 +19504,23 @@ p6_step:
 	PREFETCHT1 192(BX)
 
 p6_asked:
-	ADDQ   144(DI), BX
-	ADDQ   $0x00000200, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p6_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p6_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p6_block
-	DECQ   152(DI)
-	JNZ    p6_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y6, Y6
-	VPADDD (BX), Y1, Y1
-	VPADDD 32(BX), Y7, Y7
-	VPADDD (BX), Y2, Y2
-	VPADDD 32(BX), Y8, Y8
-	VPADDD (BX), Y3, Y3
-	VPADDD 32(BX), Y9, Y9
-	VPADDD (BX), Y4, Y4
-	VPADDD 32(BX), Y10, Y10
-	VPADDD (BX), Y5, Y5
-	VPADDD 32(BX), Y11, Y11
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p6_first
-	ADDQ   48(DI), R11
+	ADDQ 144(DI), BX
+	ADDQ $0x00000200, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p6_col
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p6_row
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p6_block
+	DECQ 152(DI)
+	JNZ  p6_part
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p6_first
+	ADDQ 48(DI), R11
 
 p6_first:
 	MOVQ         32(DI), BX
@@ -19683,14 +19635,15 @@ TEXT ·intPixel32AVXVNNI(SB), NOSPLIT, $0-8
 	XORL R15, R15
 
 p1_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQU 32(BX)(R15*1), Y1
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -19724,10 +19677,6 @@ p1_col:
 	JNZ          p1_block
 	DECQ         152(DI)
 	JNZ          p1_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y1, Y1
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p1_first
@@ -19772,16 +19721,17 @@ p2:
 	XORL R15, R15
 
 p2_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQU 32(BX)(R15*1), Y2
+	VMOVDQA Y2, Y3
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -19820,12 +19770,6 @@ p2_col:
 	JNZ          p2_block
 	DECQ         152(DI)
 	JNZ          p2_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y2, Y2
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y3, Y3
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p2_first
@@ -19880,18 +19824,19 @@ p3:
 	XORL R15, R15
 
 p3_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQU 32(BX)(R15*1), Y3
+	VMOVDQA Y3, Y4
+	VMOVDQA Y3, Y5
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -19935,14 +19880,6 @@ p3_col:
 	JNZ          p3_block
 	DECQ         152(DI)
 	JNZ          p3_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y3, Y3
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y4, Y4
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y5, Y5
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p3_first
@@ -20012,20 +19949,21 @@ p4:
 	XORL R15, R15
 
 p4_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQU 32(BX)(R15*1), Y4
+	VMOVDQA Y4, Y5
+	VMOVDQA Y4, Y6
+	VMOVDQA Y4, Y7
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -20074,16 +20012,6 @@ p4_col:
 	JNZ          p4_block
 	DECQ         152(DI)
 	JNZ          p4_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y4, Y4
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y5, Y5
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y6, Y6
-	VPADDD       (BX), Y3, Y3
-	VPADDD       32(BX), Y7, Y7
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p4_first
@@ -20163,22 +20091,23 @@ p5:
 	XORL R15, R15
 
 p5_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQA Y0, Y4
+	VMOVDQU 32(BX)(R15*1), Y5
+	VMOVDQA Y5, Y6
+	VMOVDQA Y5, Y7
+	VMOVDQA Y5, Y8
+	VMOVDQA Y5, Y9
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -20233,18 +20162,6 @@ p5_col:
 	JNZ          p5_block
 	DECQ         152(DI)
 	JNZ          p5_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y5, Y5
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y6, Y6
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y7, Y7
-	VPADDD       (BX), Y3, Y3
-	VPADDD       32(BX), Y8, Y8
-	VPADDD       (BX), Y4, Y4
-	VPADDD       32(BX), Y9, Y9
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p5_first
@@ -20339,24 +20256,25 @@ p6:
 	XORL R15, R15
 
 p6_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	VPXOR Y10, Y10, Y10
-	VPXOR Y11, Y11, Y11
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQA Y0, Y4
+	VMOVDQA Y0, Y5
+	VMOVDQU 32(BX)(R15*1), Y6
+	VMOVDQA Y6, Y7
+	VMOVDQA Y6, Y8
+	VMOVDQA Y6, Y9
+	VMOVDQA Y6, Y10
+	VMOVDQA Y6, Y11
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
 
 p6_part:
 	MOVQ (DI), SI
@@ -20416,20 +20334,6 @@ p6_col:
 	JNZ          p6_block
 	DECQ         152(DI)
 	JNZ          p6_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y6, Y6
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y7, Y7
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y8, Y8
-	VPADDD       (BX), Y3, Y3
-	VPADDD       32(BX), Y9, Y9
-	VPADDD       (BX), Y4, Y4
-	VPADDD       32(BX), Y10, Y10
-	VPADDD       (BX), Y5, Y5
-	VPADDD       32(BX), Y11, Y11
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p6_first
@@ -20548,26 +20452,27 @@ TEXT ·intProduct32AVXVNNI(SB), NOSPLIT, $0-8
 	XORL R15, R15
 
 p1_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
-	TESTQ R15, R15
-	JZ    p1_ahead
-	MOVQ  144(DI), AX
-	SHRQ  $0x01, AX
-	ADDQ  AX, BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQU 32(BX)(R15*1), Y1
+	VPXOR   Y2, Y2, Y2
+	VPXOR   Y3, Y3, Y3
+	VPXOR   Y4, Y4, Y4
+	VPXOR   Y5, Y5, Y5
+	VPXOR   Y6, Y6, Y6
+	VPXOR   Y7, Y7, Y7
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
+	TESTQ   R15, R15
+	JZ      p1_ahead
+	MOVQ    144(DI), AX
+	SHRQ    $0x01, AX
+	ADDQ    AX, BX
 
 p1_ahead:
 p1_part:
@@ -20676,10 +20581,6 @@ p1_asked:
 	VPADDD Y7, Y3, Y3
 	VPADDD Y2, Y0, Y0
 	VPADDD Y3, Y1, Y1
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y1, Y1
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
 	JLT    p1_first
@@ -20698,26 +20599,27 @@ p2:
 	XORL R15, R15
 
 p2_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
-	TESTQ R15, R15
-	JZ    p2_ahead
-	MOVQ  144(DI), AX
-	SHRQ  $0x01, AX
-	ADDQ  AX, BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQU 32(BX)(R15*1), Y2
+	VMOVDQA Y2, Y3
+	VPXOR   Y4, Y4, Y4
+	VPXOR   Y5, Y5, Y5
+	VPXOR   Y6, Y6, Y6
+	VPXOR   Y7, Y7, Y7
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
+	TESTQ   R15, R15
+	JZ      p2_ahead
+	MOVQ    144(DI), AX
+	SHRQ    $0x01, AX
+	ADDQ    AX, BX
 
 p2_ahead:
 p2_part:
@@ -20864,12 +20766,6 @@ p2_asked:
 	VPADDD Y5, Y1, Y1
 	VPADDD Y6, Y2, Y2
 	VPADDD Y7, Y3, Y3
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y2, Y2
-	VPADDD (BX), Y1, Y1
-	VPADDD 32(BX), Y3, Y3
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
 	JLT    p2_first
@@ -20890,24 +20786,25 @@ p3:
 	XORL R15, R15
 
 p3_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
-	TESTQ R15, R15
-	JZ    p3_ahead
-	MOVQ  144(DI), AX
-	SHRQ  $0x01, AX
-	ADDQ  AX, BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQU 32(BX)(R15*1), Y3
+	VMOVDQA Y3, Y4
+	VMOVDQA Y3, Y5
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
+	TESTQ   R15, R15
+	JZ      p3_ahead
+	MOVQ    144(DI), AX
+	SHRQ    $0x01, AX
+	ADDQ    AX, BX
 
 p3_ahead:
 p3_part:
@@ -21077,31 +20974,23 @@ p3_step:
 	PREFETCHT1 448(BX)
 
 p3_asked:
-	ADDQ   144(DI), BX
-	ADDQ   $0x00000400, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p3_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p3_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p3_block
-	DECQ   152(DI)
-	JNZ    p3_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y3, Y3
-	VPADDD (BX), Y1, Y1
-	VPADDD 32(BX), Y4, Y4
-	VPADDD (BX), Y2, Y2
-	VPADDD 32(BX), Y5, Y5
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p3_first
-	ADDQ   48(DI), R11
+	ADDQ 144(DI), BX
+	ADDQ $0x00000400, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p3_col
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p3_row
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p3_block
+	DECQ 152(DI)
+	JNZ  p3_part
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p3_first
+	ADDQ 48(DI), R11
 
 p3_first:
 	VMOVDQU Y0, (R11)
@@ -21120,26 +21009,27 @@ p4:
 	XORL R15, R15
 
 p4_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
-	TESTQ R15, R15
-	JZ    p4_ahead
-	MOVQ  144(DI), AX
-	SHRQ  $0x01, AX
-	ADDQ  AX, BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQU 32(BX)(R15*1), Y4
+	VMOVDQA Y4, Y5
+	VMOVDQA Y4, Y6
+	VMOVDQA Y4, Y7
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
+	TESTQ   R15, R15
+	JZ      p4_ahead
+	MOVQ    144(DI), AX
+	SHRQ    $0x01, AX
+	ADDQ    AX, BX
 
 p4_ahead:
 p4_part:
@@ -21349,33 +21239,23 @@ p4_step:
 	PREFETCHT1 448(BX)
 
 p4_asked:
-	ADDQ   144(DI), BX
-	ADDQ   $0x00000400, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p4_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p4_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p4_block
-	DECQ   152(DI)
-	JNZ    p4_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y4, Y4
-	VPADDD (BX), Y1, Y1
-	VPADDD 32(BX), Y5, Y5
-	VPADDD (BX), Y2, Y2
-	VPADDD 32(BX), Y6, Y6
-	VPADDD (BX), Y3, Y3
-	VPADDD 32(BX), Y7, Y7
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p4_first
-	ADDQ   48(DI), R11
+	ADDQ 144(DI), BX
+	ADDQ $0x00000400, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p4_col
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p4_row
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p4_block
+	DECQ 152(DI)
+	JNZ  p4_part
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p4_first
+	ADDQ 48(DI), R11
 
 p4_first:
 	VMOVDQU Y0, (R11)
@@ -21396,28 +21276,29 @@ p5:
 	XORL R15, R15
 
 p5_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
-	TESTQ R15, R15
-	JZ    p5_ahead
-	MOVQ  144(DI), AX
-	SHRQ  $0x01, AX
-	ADDQ  AX, BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQA Y0, Y4
+	VMOVDQU 32(BX)(R15*1), Y5
+	VMOVDQA Y5, Y6
+	VMOVDQA Y5, Y7
+	VMOVDQA Y5, Y8
+	VMOVDQA Y5, Y9
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
+	TESTQ   R15, R15
+	JZ      p5_ahead
+	MOVQ    144(DI), AX
+	SHRQ    $0x01, AX
+	ADDQ    AX, BX
 
 p5_ahead:
 p5_part:
@@ -21668,35 +21549,23 @@ p5_step:
 	PREFETCHT1 448(BX)
 
 p5_asked:
-	ADDQ   144(DI), BX
-	ADDQ   $0x00000400, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p5_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p5_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p5_block
-	DECQ   152(DI)
-	JNZ    p5_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y5, Y5
-	VPADDD (BX), Y1, Y1
-	VPADDD 32(BX), Y6, Y6
-	VPADDD (BX), Y2, Y2
-	VPADDD 32(BX), Y7, Y7
-	VPADDD (BX), Y3, Y3
-	VPADDD 32(BX), Y8, Y8
-	VPADDD (BX), Y4, Y4
-	VPADDD 32(BX), Y9, Y9
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p5_first
-	ADDQ   48(DI), R11
+	ADDQ 144(DI), BX
+	ADDQ $0x00000400, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p5_col
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p5_row
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p5_block
+	DECQ 152(DI)
+	JNZ  p5_part
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p5_first
+	ADDQ 48(DI), R11
 
 p5_first:
 	VMOVDQU Y0, (R11)
@@ -21719,30 +21588,31 @@ p6:
 	XORL R15, R15
 
 p6_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	VPXOR Y10, Y10, Y10
-	VPXOR Y11, Y11, Y11
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
-	TESTQ R15, R15
-	JZ    p6_ahead
-	MOVQ  144(DI), AX
-	SHRQ  $0x01, AX
-	ADDQ  AX, BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQA Y0, Y4
+	VMOVDQA Y0, Y5
+	VMOVDQU 32(BX)(R15*1), Y6
+	VMOVDQA Y6, Y7
+	VMOVDQA Y6, Y8
+	VMOVDQA Y6, Y9
+	VMOVDQA Y6, Y10
+	VMOVDQA Y6, Y11
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
+	TESTQ   R15, R15
+	JZ      p6_ahead
+	MOVQ    144(DI), AX
+	SHRQ    $0x01, AX
+	ADDQ    AX, BX
 
 p6_ahead:
 p6_part:
@@ -22033,37 +21903,23 @@ p6_step:
 	PREFETCHT1 448(BX)
 
 p6_asked:
-	ADDQ   144(DI), BX
-	ADDQ   $0x00000400, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p6_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p6_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p6_block
-	DECQ   152(DI)
-	JNZ    p6_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y6, Y6
-	VPADDD (BX), Y1, Y1
-	VPADDD 32(BX), Y7, Y7
-	VPADDD (BX), Y2, Y2
-	VPADDD 32(BX), Y8, Y8
-	VPADDD (BX), Y3, Y3
-	VPADDD 32(BX), Y9, Y9
-	VPADDD (BX), Y4, Y4
-	VPADDD 32(BX), Y10, Y10
-	VPADDD (BX), Y5, Y5
-	VPADDD 32(BX), Y11, Y11
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p6_first
-	ADDQ   48(DI), R11
+	ADDQ 144(DI), BX
+	ADDQ $0x00000400, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p6_col
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p6_row
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p6_block
+	DECQ 152(DI)
+	JNZ  p6_part
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p6_first
+	ADDQ 48(DI), R11
 
 p6_first:
 	VMOVDQU Y0, (R11)
@@ -22102,21 +21958,22 @@ TEXT ·intBlock16AVXVNNI(SB), NOSPLIT, $0-8
 	XORL R15, R15
 
 p1_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQU 32(BX)(R15*1), Y1
+	VPXOR   Y2, Y2, Y2
+	VPXOR   Y3, Y3, Y3
+	VPXOR   Y4, Y4, Y4
+	VPXOR   Y5, Y5, Y5
+	VPXOR   Y6, Y6, Y6
+	VPXOR   Y7, Y7, Y7
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
 
 p1_part:
 	MOVQ (DI), SI
@@ -22192,10 +22049,6 @@ p1_asked:
 	VPADDD Y7, Y3, Y3
 	VPADDD Y2, Y0, Y0
 	VPADDD Y3, Y1, Y1
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y1, Y1
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
 	JLT    p1_first
@@ -22240,21 +22093,22 @@ p2:
 	XORL R15, R15
 
 p2_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQU 32(BX)(R15*1), Y2
+	VMOVDQA Y2, Y3
+	VPXOR   Y4, Y4, Y4
+	VPXOR   Y5, Y5, Y5
+	VPXOR   Y6, Y6, Y6
+	VPXOR   Y7, Y7, Y7
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
 
 p2_part:
 	MOVQ (DI), SI
@@ -22348,12 +22202,6 @@ p2_asked:
 	VPADDD Y5, Y1, Y1
 	VPADDD Y6, Y2, Y2
 	VPADDD Y7, Y3, Y3
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y2, Y2
-	VPADDD (BX), Y1, Y1
-	VPADDD 32(BX), Y3, Y3
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
 	JLT    p2_first
@@ -22408,19 +22256,20 @@ p3:
 	XORL R15, R15
 
 p3_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQU 32(BX)(R15*1), Y3
+	VMOVDQA Y3, Y4
+	VMOVDQA Y3, Y5
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
 
 p3_part:
 	MOVQ (DI), SI
@@ -22517,31 +22366,23 @@ p3_step:
 	PREFETCHT1 192(BX)
 
 p3_asked:
-	ADDQ   144(DI), BX
-	ADDQ   $0x00000100, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p3_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p3_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p3_block
-	DECQ   152(DI)
-	JNZ    p3_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y3, Y3
-	VPADDD (BX), Y1, Y1
-	VPADDD 32(BX), Y4, Y4
-	VPADDD (BX), Y2, Y2
-	VPADDD 32(BX), Y5, Y5
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p3_first
-	ADDQ   48(DI), R11
+	ADDQ 144(DI), BX
+	ADDQ $0x00000100, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p3_col
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p3_row
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p3_block
+	DECQ 152(DI)
+	JNZ  p3_part
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p3_first
+	ADDQ 48(DI), R11
 
 p3_first:
 	MOVQ         32(DI), BX
@@ -22607,21 +22448,22 @@ p4:
 	XORL R15, R15
 
 p4_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQU 32(BX)(R15*1), Y4
+	VMOVDQA Y4, Y5
+	VMOVDQA Y4, Y6
+	VMOVDQA Y4, Y7
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
 
 p4_part:
 	MOVQ (DI), SI
@@ -22738,33 +22580,23 @@ p4_step:
 	PREFETCHT1 192(BX)
 
 p4_asked:
-	ADDQ   144(DI), BX
-	ADDQ   $0x00000100, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p4_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p4_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p4_block
-	DECQ   152(DI)
-	JNZ    p4_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y4, Y4
-	VPADDD (BX), Y1, Y1
-	VPADDD 32(BX), Y5, Y5
-	VPADDD (BX), Y2, Y2
-	VPADDD 32(BX), Y6, Y6
-	VPADDD (BX), Y3, Y3
-	VPADDD 32(BX), Y7, Y7
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p4_first
-	ADDQ   48(DI), R11
+	ADDQ 144(DI), BX
+	ADDQ $0x00000100, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p4_col
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p4_row
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p4_block
+	DECQ 152(DI)
+	JNZ  p4_part
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p4_first
+	ADDQ 48(DI), R11
 
 p4_first:
 	MOVQ         32(DI), BX
@@ -22840,23 +22672,24 @@ p5:
 	XORL R15, R15
 
 p5_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQA Y0, Y4
+	VMOVDQU 32(BX)(R15*1), Y5
+	VMOVDQA Y5, Y6
+	VMOVDQA Y5, Y7
+	VMOVDQA Y5, Y8
+	VMOVDQA Y5, Y9
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
 
 p5_part:
 	MOVQ (DI), SI
@@ -22994,35 +22827,23 @@ p5_step:
 	PREFETCHT1 192(BX)
 
 p5_asked:
-	ADDQ   144(DI), BX
-	ADDQ   $0x00000100, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p5_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p5_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p5_block
-	DECQ   152(DI)
-	JNZ    p5_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y5, Y5
-	VPADDD (BX), Y1, Y1
-	VPADDD 32(BX), Y6, Y6
-	VPADDD (BX), Y2, Y2
-	VPADDD 32(BX), Y7, Y7
-	VPADDD (BX), Y3, Y3
-	VPADDD 32(BX), Y8, Y8
-	VPADDD (BX), Y4, Y4
-	VPADDD 32(BX), Y9, Y9
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p5_first
-	ADDQ   48(DI), R11
+	ADDQ 144(DI), BX
+	ADDQ $0x00000100, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p5_col
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p5_row
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p5_block
+	DECQ 152(DI)
+	JNZ  p5_part
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p5_first
+	ADDQ 48(DI), R11
 
 p5_first:
 	MOVQ         32(DI), BX
@@ -23113,25 +22934,26 @@ p6:
 	XORL R15, R15
 
 p6_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	VPXOR Y10, Y10, Y10
-	VPXOR Y11, Y11, Y11
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQA Y0, Y4
+	VMOVDQA Y0, Y5
+	VMOVDQU 32(BX)(R15*1), Y6
+	VMOVDQA Y6, Y7
+	VMOVDQA Y6, Y8
+	VMOVDQA Y6, Y9
+	VMOVDQA Y6, Y10
+	VMOVDQA Y6, Y11
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
 
 p6_part:
 	MOVQ (DI), SI
@@ -23289,37 +23111,23 @@ p6_step:
 	PREFETCHT1 192(BX)
 
 p6_asked:
-	ADDQ   144(DI), BX
-	ADDQ   $0x00000100, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p6_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p6_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p6_block
-	DECQ   152(DI)
-	JNZ    p6_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y6, Y6
-	VPADDD (BX), Y1, Y1
-	VPADDD 32(BX), Y7, Y7
-	VPADDD (BX), Y2, Y2
-	VPADDD 32(BX), Y8, Y8
-	VPADDD (BX), Y3, Y3
-	VPADDD 32(BX), Y9, Y9
-	VPADDD (BX), Y4, Y4
-	VPADDD 32(BX), Y10, Y10
-	VPADDD (BX), Y5, Y5
-	VPADDD 32(BX), Y11, Y11
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p6_first
-	ADDQ   48(DI), R11
+	ADDQ 144(DI), BX
+	ADDQ $0x00000100, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p6_col
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p6_row
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p6_block
+	DECQ 152(DI)
+	JNZ  p6_part
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p6_first
+	ADDQ 48(DI), R11
 
 p6_first:
 	MOVQ         32(DI), BX
@@ -23434,14 +23242,15 @@ TEXT ·intPixel16AVXVNNI(SB), NOSPLIT, $0-8
 	XORL R15, R15
 
 p1_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQU 32(BX)(R15*1), Y1
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -23475,10 +23284,6 @@ p1_col:
 	JNZ          p1_block
 	DECQ         152(DI)
 	JNZ          p1_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y1, Y1
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p1_first
@@ -23523,16 +23328,17 @@ p2:
 	XORL R15, R15
 
 p2_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQU 32(BX)(R15*1), Y2
+	VMOVDQA Y2, Y3
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -23571,12 +23377,6 @@ p2_col:
 	JNZ          p2_block
 	DECQ         152(DI)
 	JNZ          p2_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y2, Y2
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y3, Y3
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p2_first
@@ -23631,18 +23431,19 @@ p3:
 	XORL R15, R15
 
 p3_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQU 32(BX)(R15*1), Y3
+	VMOVDQA Y3, Y4
+	VMOVDQA Y3, Y5
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -23686,14 +23487,6 @@ p3_col:
 	JNZ          p3_block
 	DECQ         152(DI)
 	JNZ          p3_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y3, Y3
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y4, Y4
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y5, Y5
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p3_first
@@ -23763,20 +23556,21 @@ p4:
 	XORL R15, R15
 
 p4_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQU 32(BX)(R15*1), Y4
+	VMOVDQA Y4, Y5
+	VMOVDQA Y4, Y6
+	VMOVDQA Y4, Y7
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -23825,16 +23619,6 @@ p4_col:
 	JNZ          p4_block
 	DECQ         152(DI)
 	JNZ          p4_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y4, Y4
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y5, Y5
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y6, Y6
-	VPADDD       (BX), Y3, Y3
-	VPADDD       32(BX), Y7, Y7
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p4_first
@@ -23914,22 +23698,23 @@ p5:
 	XORL R15, R15
 
 p5_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQA Y0, Y4
+	VMOVDQU 32(BX)(R15*1), Y5
+	VMOVDQA Y5, Y6
+	VMOVDQA Y5, Y7
+	VMOVDQA Y5, Y8
+	VMOVDQA Y5, Y9
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -23984,18 +23769,6 @@ p5_col:
 	JNZ          p5_block
 	DECQ         152(DI)
 	JNZ          p5_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y5, Y5
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y6, Y6
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y7, Y7
-	VPADDD       (BX), Y3, Y3
-	VPADDD       32(BX), Y8, Y8
-	VPADDD       (BX), Y4, Y4
-	VPADDD       32(BX), Y9, Y9
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p5_first
@@ -24090,24 +23863,25 @@ p6:
 	XORL R15, R15
 
 p6_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	VPXOR Y10, Y10, Y10
-	VPXOR Y11, Y11, Y11
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQA Y0, Y4
+	VMOVDQA Y0, Y5
+	VMOVDQU 32(BX)(R15*1), Y6
+	VMOVDQA Y6, Y7
+	VMOVDQA Y6, Y8
+	VMOVDQA Y6, Y9
+	VMOVDQA Y6, Y10
+	VMOVDQA Y6, Y11
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
 
 p6_part:
 	MOVQ (DI), SI
@@ -24167,20 +23941,6 @@ p6_col:
 	JNZ          p6_block
 	DECQ         152(DI)
 	JNZ          p6_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y6, Y6
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y7, Y7
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y8, Y8
-	VPADDD       (BX), Y3, Y3
-	VPADDD       32(BX), Y9, Y9
-	VPADDD       (BX), Y4, Y4
-	VPADDD       32(BX), Y10, Y10
-	VPADDD       (BX), Y5, Y5
-	VPADDD       32(BX), Y11, Y11
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p6_first
@@ -24299,21 +24059,22 @@ TEXT ·intProduct16AVXVNNI(SB), NOSPLIT, $0-8
 	XORL R15, R15
 
 p1_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQU 32(BX)(R15*1), Y1
+	VPXOR   Y2, Y2, Y2
+	VPXOR   Y3, Y3, Y3
+	VPXOR   Y4, Y4, Y4
+	VPXOR   Y5, Y5, Y5
+	VPXOR   Y6, Y6, Y6
+	VPXOR   Y7, Y7, Y7
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
 
 p1_part:
 	MOVQ (DI), SI
@@ -24421,10 +24182,6 @@ p1_asked:
 	VPADDD Y7, Y3, Y3
 	VPADDD Y2, Y0, Y0
 	VPADDD Y3, Y1, Y1
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y1, Y1
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
 	JLT    p1_first
@@ -24443,21 +24200,22 @@ p2:
 	XORL R15, R15
 
 p2_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQU 32(BX)(R15*1), Y2
+	VMOVDQA Y2, Y3
+	VPXOR   Y4, Y4, Y4
+	VPXOR   Y5, Y5, Y5
+	VPXOR   Y6, Y6, Y6
+	VPXOR   Y7, Y7, Y7
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
 
 p2_part:
 	MOVQ (DI), SI
@@ -24603,12 +24361,6 @@ p2_asked:
 	VPADDD Y5, Y1, Y1
 	VPADDD Y6, Y2, Y2
 	VPADDD Y7, Y3, Y3
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y2, Y2
-	VPADDD (BX), Y1, Y1
-	VPADDD 32(BX), Y3, Y3
 	MOVQ   16(DI), R11
 	CMPQ   R15, $0x40
 	JLT    p2_first
@@ -24629,19 +24381,20 @@ p3:
 	XORL R15, R15
 
 p3_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQU 32(BX)(R15*1), Y3
+	VMOVDQA Y3, Y4
+	VMOVDQA Y3, Y5
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
 
 p3_part:
 	MOVQ (DI), SI
@@ -24810,31 +24563,23 @@ p3_step:
 	PREFETCHT1 448(BX)
 
 p3_asked:
-	ADDQ   144(DI), BX
-	ADDQ   $0x00000200, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p3_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p3_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p3_block
-	DECQ   152(DI)
-	JNZ    p3_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y3, Y3
-	VPADDD (BX), Y1, Y1
-	VPADDD 32(BX), Y4, Y4
-	VPADDD (BX), Y2, Y2
-	VPADDD 32(BX), Y5, Y5
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p3_first
-	ADDQ   48(DI), R11
+	ADDQ 144(DI), BX
+	ADDQ $0x00000200, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p3_col
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p3_row
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p3_block
+	DECQ 152(DI)
+	JNZ  p3_part
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p3_first
+	ADDQ 48(DI), R11
 
 p3_first:
 	VMOVDQU Y0, (R11)
@@ -24853,21 +24598,22 @@ p4:
 	XORL R15, R15
 
 p4_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQU 32(BX)(R15*1), Y4
+	VMOVDQA Y4, Y5
+	VMOVDQA Y4, Y6
+	VMOVDQA Y4, Y7
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
 
 p4_part:
 	MOVQ (DI), SI
@@ -25076,33 +24822,23 @@ p4_step:
 	PREFETCHT1 448(BX)
 
 p4_asked:
-	ADDQ   144(DI), BX
-	ADDQ   $0x00000200, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p4_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p4_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p4_block
-	DECQ   152(DI)
-	JNZ    p4_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y4, Y4
-	VPADDD (BX), Y1, Y1
-	VPADDD 32(BX), Y5, Y5
-	VPADDD (BX), Y2, Y2
-	VPADDD 32(BX), Y6, Y6
-	VPADDD (BX), Y3, Y3
-	VPADDD 32(BX), Y7, Y7
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p4_first
-	ADDQ   48(DI), R11
+	ADDQ 144(DI), BX
+	ADDQ $0x00000200, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p4_col
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p4_row
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p4_block
+	DECQ 152(DI)
+	JNZ  p4_part
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p4_first
+	ADDQ 48(DI), R11
 
 p4_first:
 	VMOVDQU Y0, (R11)
@@ -25123,23 +24859,24 @@ p5:
 	XORL R15, R15
 
 p5_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQA Y0, Y4
+	VMOVDQU 32(BX)(R15*1), Y5
+	VMOVDQA Y5, Y6
+	VMOVDQA Y5, Y7
+	VMOVDQA Y5, Y8
+	VMOVDQA Y5, Y9
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
 
 p5_part:
 	MOVQ (DI), SI
@@ -25389,35 +25126,23 @@ p5_step:
 	PREFETCHT1 448(BX)
 
 p5_asked:
-	ADDQ   144(DI), BX
-	ADDQ   $0x00000200, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p5_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p5_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p5_block
-	DECQ   152(DI)
-	JNZ    p5_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y5, Y5
-	VPADDD (BX), Y1, Y1
-	VPADDD 32(BX), Y6, Y6
-	VPADDD (BX), Y2, Y2
-	VPADDD 32(BX), Y7, Y7
-	VPADDD (BX), Y3, Y3
-	VPADDD 32(BX), Y8, Y8
-	VPADDD (BX), Y4, Y4
-	VPADDD 32(BX), Y9, Y9
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p5_first
-	ADDQ   48(DI), R11
+	ADDQ 144(DI), BX
+	ADDQ $0x00000200, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p5_col
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p5_row
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p5_block
+	DECQ 152(DI)
+	JNZ  p5_part
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p5_first
+	ADDQ 48(DI), R11
 
 p5_first:
 	VMOVDQU Y0, (R11)
@@ -25440,25 +25165,26 @@ p6:
 	XORL R15, R15
 
 p6_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	VPXOR Y10, Y10, Y10
-	VPXOR Y11, Y11, Y11
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQA Y0, Y4
+	VMOVDQA Y0, Y5
+	VMOVDQU 32(BX)(R15*1), Y6
+	VMOVDQA Y6, Y7
+	VMOVDQA Y6, Y8
+	VMOVDQA Y6, Y9
+	VMOVDQA Y6, Y10
+	VMOVDQA Y6, Y11
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
 
 p6_part:
 	MOVQ (DI), SI
@@ -25748,37 +25474,23 @@ p6_step:
 	PREFETCHT1 448(BX)
 
 p6_asked:
-	ADDQ   144(DI), BX
-	ADDQ   $0x00000200, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p6_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p6_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p6_block
-	DECQ   152(DI)
-	JNZ    p6_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y6, Y6
-	VPADDD (BX), Y1, Y1
-	VPADDD 32(BX), Y7, Y7
-	VPADDD (BX), Y2, Y2
-	VPADDD 32(BX), Y8, Y8
-	VPADDD (BX), Y3, Y3
-	VPADDD 32(BX), Y9, Y9
-	VPADDD (BX), Y4, Y4
-	VPADDD 32(BX), Y10, Y10
-	VPADDD (BX), Y5, Y5
-	VPADDD 32(BX), Y11, Y11
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p6_first
-	ADDQ   48(DI), R11
+	ADDQ 144(DI), BX
+	ADDQ $0x00000200, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p6_col
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p6_row
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p6_block
+	DECQ 152(DI)
+	JNZ  p6_part
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p6_first
+	ADDQ 48(DI), R11
 
 p6_first:
 	VMOVDQU Y0, (R11)
@@ -25884,10 +25596,9 @@ p1_step:
 	DECQ    152(DI)
 	JNZ     p1_part
 	MOVQ    24(DI), BX
-	ADDQ    R15, BX
 	VPHADDD Y1, Y0, Y0
 	VPERMQ  $0xd8, Y0, Y0
-	VPADDD  (BX), Y0, Y0
+	VPADDD  (BX)(R15*1), Y0, Y0
 	MOVQ    16(DI), R11
 	CMPQ    R15, $0x40
 	JLT     p1_first
@@ -26027,13 +25738,12 @@ p2_step:
 	DECQ    152(DI)
 	JNZ     p2_part
 	MOVQ    24(DI), BX
-	ADDQ    R15, BX
 	VPHADDD Y2, Y0, Y0
 	VPERMQ  $0xd8, Y0, Y0
-	VPADDD  (BX), Y0, Y0
+	VPADDD  (BX)(R15*1), Y0, Y0
 	VPHADDD Y3, Y1, Y1
 	VPERMQ  $0xd8, Y1, Y1
-	VPADDD  (BX), Y1, Y1
+	VPADDD  (BX)(R15*1), Y1, Y1
 	MOVQ    16(DI), R11
 	CMPQ    R15, $0x40
 	JLT     p2_first
@@ -26200,16 +25910,15 @@ p3_step:
 	DECQ    152(DI)
 	JNZ     p3_part
 	MOVQ    24(DI), BX
-	ADDQ    R15, BX
 	VPHADDD Y3, Y0, Y0
 	VPERMQ  $0xd8, Y0, Y0
-	VPADDD  (BX), Y0, Y0
+	VPADDD  (BX)(R15*1), Y0, Y0
 	VPHADDD Y4, Y1, Y1
 	VPERMQ  $0xd8, Y1, Y1
-	VPADDD  (BX), Y1, Y1
+	VPADDD  (BX)(R15*1), Y1, Y1
 	VPHADDD Y5, Y2, Y2
 	VPERMQ  $0xd8, Y2, Y2
-	VPADDD  (BX), Y2, Y2
+	VPADDD  (BX)(R15*1), Y2, Y2
 	MOVQ    16(DI), R11
 	CMPQ    R15, $0x40
 	JLT     p3_first
@@ -26406,19 +26115,18 @@ p4_step:
 	DECQ    152(DI)
 	JNZ     p4_part
 	MOVQ    24(DI), BX
-	ADDQ    R15, BX
 	VPHADDD Y4, Y0, Y0
 	VPERMQ  $0xd8, Y0, Y0
-	VPADDD  (BX), Y0, Y0
+	VPADDD  (BX)(R15*1), Y0, Y0
 	VPHADDD Y5, Y1, Y1
 	VPERMQ  $0xd8, Y1, Y1
-	VPADDD  (BX), Y1, Y1
+	VPADDD  (BX)(R15*1), Y1, Y1
 	VPHADDD Y6, Y2, Y2
 	VPERMQ  $0xd8, Y2, Y2
-	VPADDD  (BX), Y2, Y2
+	VPADDD  (BX)(R15*1), Y2, Y2
 	VPHADDD Y7, Y3, Y3
 	VPERMQ  $0xd8, Y3, Y3
-	VPADDD  (BX), Y3, Y3
+	VPADDD  (BX)(R15*1), Y3, Y3
 	MOVQ    16(DI), R11
 	CMPQ    R15, $0x40
 	JLT     p4_first
@@ -26643,22 +26351,21 @@ p5_step:
 	DECQ    152(DI)
 	JNZ     p5_part
 	MOVQ    24(DI), BX
-	ADDQ    R15, BX
 	VPHADDD Y5, Y0, Y0
 	VPERMQ  $0xd8, Y0, Y0
-	VPADDD  (BX), Y0, Y0
+	VPADDD  (BX)(R15*1), Y0, Y0
 	VPHADDD Y6, Y1, Y1
 	VPERMQ  $0xd8, Y1, Y1
-	VPADDD  (BX), Y1, Y1
+	VPADDD  (BX)(R15*1), Y1, Y1
 	VPHADDD Y7, Y2, Y2
 	VPERMQ  $0xd8, Y2, Y2
-	VPADDD  (BX), Y2, Y2
+	VPADDD  (BX)(R15*1), Y2, Y2
 	VPHADDD Y8, Y3, Y3
 	VPERMQ  $0xd8, Y3, Y3
-	VPADDD  (BX), Y3, Y3
+	VPADDD  (BX)(R15*1), Y3, Y3
 	VPHADDD Y9, Y4, Y4
 	VPERMQ  $0xd8, Y4, Y4
-	VPADDD  (BX), Y4, Y4
+	VPADDD  (BX)(R15*1), Y4, Y4
 	MOVQ    16(DI), R11
 	CMPQ    R15, $0x40
 	JLT     p5_first
@@ -26916,25 +26623,24 @@ p6_step:
 	DECQ    152(DI)
 	JNZ     p6_part
 	MOVQ    24(DI), BX
-	ADDQ    R15, BX
 	VPHADDD Y6, Y0, Y0
 	VPERMQ  $0xd8, Y0, Y0
-	VPADDD  (BX), Y0, Y0
+	VPADDD  (BX)(R15*1), Y0, Y0
 	VPHADDD Y7, Y1, Y1
 	VPERMQ  $0xd8, Y1, Y1
-	VPADDD  (BX), Y1, Y1
+	VPADDD  (BX)(R15*1), Y1, Y1
 	VPHADDD Y8, Y2, Y2
 	VPERMQ  $0xd8, Y2, Y2
-	VPADDD  (BX), Y2, Y2
+	VPADDD  (BX)(R15*1), Y2, Y2
 	VPHADDD Y9, Y3, Y3
 	VPERMQ  $0xd8, Y3, Y3
-	VPADDD  (BX), Y3, Y3
+	VPADDD  (BX)(R15*1), Y3, Y3
 	VPHADDD Y10, Y4, Y4
 	VPERMQ  $0xd8, Y4, Y4
-	VPADDD  (BX), Y4, Y4
+	VPADDD  (BX)(R15*1), Y4, Y4
 	VPHADDD Y11, Y5, Y5
 	VPERMQ  $0xd8, Y5, Y5
-	VPADDD  (BX), Y5, Y5
+	VPADDD  (BX)(R15*1), Y5, Y5
 	MOVQ    16(DI), R11
 	CMPQ    R15, $0x40
 	JLT     p6_first
@@ -27033,14 +26739,15 @@ TEXT ·intPair32AVX2(SB), NOSPLIT, $0-8
 	XORL R15, R15
 
 p1_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQU 32(BX)(R15*1), Y1
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -27074,10 +26781,6 @@ p1_col:
 	JNZ          p1_block
 	DECQ         152(DI)
 	JNZ          p1_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y1, Y1
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p1_first
@@ -27122,16 +26825,17 @@ p2:
 	XORL R15, R15
 
 p2_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQU 32(BX)(R15*1), Y2
+	VMOVDQA Y2, Y3
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -27170,12 +26874,6 @@ p2_col:
 	JNZ          p2_block
 	DECQ         152(DI)
 	JNZ          p2_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y2, Y2
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y3, Y3
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p2_first
@@ -27230,18 +26928,19 @@ p3:
 	XORL R15, R15
 
 p3_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQU 32(BX)(R15*1), Y3
+	VMOVDQA Y3, Y4
+	VMOVDQA Y3, Y5
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -27285,14 +26984,6 @@ p3_col:
 	JNZ          p3_block
 	DECQ         152(DI)
 	JNZ          p3_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y3, Y3
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y4, Y4
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y5, Y5
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p3_first
@@ -27362,20 +27053,21 @@ p4:
 	XORL R15, R15
 
 p4_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQU 32(BX)(R15*1), Y4
+	VMOVDQA Y4, Y5
+	VMOVDQA Y4, Y6
+	VMOVDQA Y4, Y7
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -27424,16 +27116,6 @@ p4_col:
 	JNZ          p4_block
 	DECQ         152(DI)
 	JNZ          p4_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y4, Y4
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y5, Y5
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y6, Y6
-	VPADDD       (BX), Y3, Y3
-	VPADDD       32(BX), Y7, Y7
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p4_first
@@ -27513,22 +27195,23 @@ p5:
 	XORL R15, R15
 
 p5_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQA Y0, Y4
+	VMOVDQU 32(BX)(R15*1), Y5
+	VMOVDQA Y5, Y6
+	VMOVDQA Y5, Y7
+	VMOVDQA Y5, Y8
+	VMOVDQA Y5, Y9
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -27583,18 +27266,6 @@ p5_col:
 	JNZ          p5_block
 	DECQ         152(DI)
 	JNZ          p5_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y5, Y5
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y6, Y6
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y7, Y7
-	VPADDD       (BX), Y3, Y3
-	VPADDD       32(BX), Y8, Y8
-	VPADDD       (BX), Y4, Y4
-	VPADDD       32(BX), Y9, Y9
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p5_first
@@ -27689,24 +27360,25 @@ p6:
 	XORL R15, R15
 
 p6_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	VPXOR Y10, Y10, Y10
-	VPXOR Y11, Y11, Y11
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQA Y0, Y4
+	VMOVDQA Y0, Y5
+	VMOVDQU 32(BX)(R15*1), Y6
+	VMOVDQA Y6, Y7
+	VMOVDQA Y6, Y8
+	VMOVDQA Y6, Y9
+	VMOVDQA Y6, Y10
+	VMOVDQA Y6, Y11
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
 
 p6_part:
 	MOVQ (DI), SI
@@ -27766,20 +27438,6 @@ p6_col:
 	JNZ          p6_block
 	DECQ         152(DI)
 	JNZ          p6_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y6, Y6
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y7, Y7
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y8, Y8
-	VPADDD       (BX), Y3, Y3
-	VPADDD       32(BX), Y9, Y9
-	VPADDD       (BX), Y4, Y4
-	VPADDD       32(BX), Y10, Y10
-	VPADDD       (BX), Y5, Y5
-	VPADDD       32(BX), Y11, Y11
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p6_first
@@ -27898,20 +27556,21 @@ TEXT ·intProduct32AVX2(SB), NOSPLIT, $0-8
 	XORL R15, R15
 
 p1_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
-	TESTQ R15, R15
-	JZ    p1_ahead
-	MOVQ  144(DI), AX
-	SHRQ  $0x01, AX
-	ADDQ  AX, BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQU 32(BX)(R15*1), Y1
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
+	TESTQ   R15, R15
+	JZ      p1_ahead
+	MOVQ    144(DI), AX
+	SHRQ    $0x01, AX
+	ADDQ    AX, BX
 
 p1_ahead:
 p1_part:
@@ -28001,27 +27660,23 @@ p1_step:
 	PREFETCHT1 448(BX)
 
 p1_asked:
-	ADDQ   144(DI), BX
-	ADDQ   $0x00000400, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p1_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p1_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p1_block
-	DECQ   152(DI)
-	JNZ    p1_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y1, Y1
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p1_first
-	ADDQ   48(DI), R11
+	ADDQ 144(DI), BX
+	ADDQ $0x00000400, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p1_col
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p1_row
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p1_block
+	DECQ 152(DI)
+	JNZ  p1_part
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p1_first
+	ADDQ 48(DI), R11
 
 p1_first:
 	MOVQ         32(DI), BX
@@ -28062,22 +27717,23 @@ p2:
 	XORL R15, R15
 
 p2_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
-	TESTQ R15, R15
-	JZ    p2_ahead
-	MOVQ  144(DI), AX
-	SHRQ  $0x01, AX
-	ADDQ  AX, BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQU 32(BX)(R15*1), Y2
+	VMOVDQA Y2, Y3
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
+	TESTQ   R15, R15
+	JZ      p2_ahead
+	MOVQ    144(DI), AX
+	SHRQ    $0x01, AX
+	ADDQ    AX, BX
 
 p2_ahead:
 p2_part:
@@ -28207,29 +27863,23 @@ p2_step:
 	PREFETCHT1 448(BX)
 
 p2_asked:
-	ADDQ   144(DI), BX
-	ADDQ   $0x00000400, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p2_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p2_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p2_block
-	DECQ   152(DI)
-	JNZ    p2_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y2, Y2
-	VPADDD (BX), Y1, Y1
-	VPADDD 32(BX), Y3, Y3
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p2_first
-	ADDQ   48(DI), R11
+	ADDQ 144(DI), BX
+	ADDQ $0x00000400, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p2_col
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p2_row
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p2_block
+	DECQ 152(DI)
+	JNZ  p2_part
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p2_first
+	ADDQ 48(DI), R11
 
 p2_first:
 	MOVQ         32(DI), BX
@@ -28280,24 +27930,25 @@ p3:
 	XORL R15, R15
 
 p3_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
-	TESTQ R15, R15
-	JZ    p3_ahead
-	MOVQ  144(DI), AX
-	SHRQ  $0x01, AX
-	ADDQ  AX, BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQU 32(BX)(R15*1), Y3
+	VMOVDQA Y3, Y4
+	VMOVDQA Y3, Y5
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
+	TESTQ   R15, R15
+	JZ      p3_ahead
+	MOVQ    144(DI), AX
+	SHRQ    $0x01, AX
+	ADDQ    AX, BX
 
 p3_ahead:
 p3_part:
@@ -28467,31 +28118,23 @@ p3_step:
 	PREFETCHT1 448(BX)
 
 p3_asked:
-	ADDQ   144(DI), BX
-	ADDQ   $0x00000400, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p3_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p3_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p3_block
-	DECQ   152(DI)
-	JNZ    p3_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y3, Y3
-	VPADDD (BX), Y1, Y1
-	VPADDD 32(BX), Y4, Y4
-	VPADDD (BX), Y2, Y2
-	VPADDD 32(BX), Y5, Y5
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p3_first
-	ADDQ   48(DI), R11
+	ADDQ 144(DI), BX
+	ADDQ $0x00000400, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p3_col
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p3_row
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p3_block
+	DECQ 152(DI)
+	JNZ  p3_part
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p3_first
+	ADDQ 48(DI), R11
 
 p3_first:
 	MOVQ         32(DI), BX
@@ -28557,26 +28200,27 @@ p4:
 	XORL R15, R15
 
 p4_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
-	TESTQ R15, R15
-	JZ    p4_ahead
-	MOVQ  144(DI), AX
-	SHRQ  $0x01, AX
-	ADDQ  AX, BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQU 32(BX)(R15*1), Y4
+	VMOVDQA Y4, Y5
+	VMOVDQA Y4, Y6
+	VMOVDQA Y4, Y7
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
+	TESTQ   R15, R15
+	JZ      p4_ahead
+	MOVQ    144(DI), AX
+	SHRQ    $0x01, AX
+	ADDQ    AX, BX
 
 p4_ahead:
 p4_part:
@@ -28786,33 +28430,23 @@ p4_step:
 	PREFETCHT1 448(BX)
 
 p4_asked:
-	ADDQ   144(DI), BX
-	ADDQ   $0x00000400, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p4_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p4_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p4_block
-	DECQ   152(DI)
-	JNZ    p4_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y4, Y4
-	VPADDD (BX), Y1, Y1
-	VPADDD 32(BX), Y5, Y5
-	VPADDD (BX), Y2, Y2
-	VPADDD 32(BX), Y6, Y6
-	VPADDD (BX), Y3, Y3
-	VPADDD 32(BX), Y7, Y7
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p4_first
-	ADDQ   48(DI), R11
+	ADDQ 144(DI), BX
+	ADDQ $0x00000400, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p4_col
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p4_row
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p4_block
+	DECQ 152(DI)
+	JNZ  p4_part
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p4_first
+	ADDQ 48(DI), R11
 
 p4_first:
 	MOVQ         32(DI), BX
@@ -28888,28 +28522,29 @@ p5:
 	XORL R15, R15
 
 p5_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
-	TESTQ R15, R15
-	JZ    p5_ahead
-	MOVQ  144(DI), AX
-	SHRQ  $0x01, AX
-	ADDQ  AX, BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQA Y0, Y4
+	VMOVDQU 32(BX)(R15*1), Y5
+	VMOVDQA Y5, Y6
+	VMOVDQA Y5, Y7
+	VMOVDQA Y5, Y8
+	VMOVDQA Y5, Y9
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
+	TESTQ   R15, R15
+	JZ      p5_ahead
+	MOVQ    144(DI), AX
+	SHRQ    $0x01, AX
+	ADDQ    AX, BX
 
 p5_ahead:
 p5_part:
@@ -29160,35 +28795,23 @@ p5_step:
 	PREFETCHT1 448(BX)
 
 p5_asked:
-	ADDQ   144(DI), BX
-	ADDQ   $0x00000400, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p5_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p5_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p5_block
-	DECQ   152(DI)
-	JNZ    p5_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y5, Y5
-	VPADDD (BX), Y1, Y1
-	VPADDD 32(BX), Y6, Y6
-	VPADDD (BX), Y2, Y2
-	VPADDD 32(BX), Y7, Y7
-	VPADDD (BX), Y3, Y3
-	VPADDD 32(BX), Y8, Y8
-	VPADDD (BX), Y4, Y4
-	VPADDD 32(BX), Y9, Y9
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p5_first
-	ADDQ   48(DI), R11
+	ADDQ 144(DI), BX
+	ADDQ $0x00000400, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p5_col
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p5_row
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p5_block
+	DECQ 152(DI)
+	JNZ  p5_part
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p5_first
+	ADDQ 48(DI), R11
 
 p5_first:
 	MOVQ         32(DI), BX
@@ -29279,30 +28902,31 @@ p6:
 	XORL R15, R15
 
 p6_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	VPXOR Y10, Y10, Y10
-	VPXOR Y11, Y11, Y11
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
-	TESTQ R15, R15
-	JZ    p6_ahead
-	MOVQ  144(DI), AX
-	SHRQ  $0x01, AX
-	ADDQ  AX, BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQA Y0, Y4
+	VMOVDQA Y0, Y5
+	VMOVDQU 32(BX)(R15*1), Y6
+	VMOVDQA Y6, Y7
+	VMOVDQA Y6, Y8
+	VMOVDQA Y6, Y9
+	VMOVDQA Y6, Y10
+	VMOVDQA Y6, Y11
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
+	TESTQ   R15, R15
+	JZ      p6_ahead
+	MOVQ    144(DI), AX
+	SHRQ    $0x01, AX
+	ADDQ    AX, BX
 
 p6_ahead:
 p6_part:
@@ -29593,37 +29217,23 @@ p6_step:
 	PREFETCHT1 448(BX)
 
 p6_asked:
-	ADDQ   144(DI), BX
-	ADDQ   $0x00000400, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p6_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p6_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p6_block
-	DECQ   152(DI)
-	JNZ    p6_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y6, Y6
-	VPADDD (BX), Y1, Y1
-	VPADDD 32(BX), Y7, Y7
-	VPADDD (BX), Y2, Y2
-	VPADDD 32(BX), Y8, Y8
-	VPADDD (BX), Y3, Y3
-	VPADDD 32(BX), Y9, Y9
-	VPADDD (BX), Y4, Y4
-	VPADDD 32(BX), Y10, Y10
-	VPADDD (BX), Y5, Y5
-	VPADDD 32(BX), Y11, Y11
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p6_first
-	ADDQ   48(DI), R11
+	ADDQ 144(DI), BX
+	ADDQ $0x00000400, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p6_col
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p6_row
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p6_block
+	DECQ 152(DI)
+	JNZ  p6_part
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p6_first
+	ADDQ 48(DI), R11
 
 p6_first:
 	MOVQ         32(DI), BX
@@ -29805,10 +29415,9 @@ p1_step:
 	DECQ    152(DI)
 	JNZ     p1_part
 	MOVQ    24(DI), BX
-	ADDQ    R15, BX
 	VPHADDD Y1, Y0, Y0
 	VPERMQ  $0xd8, Y0, Y0
-	VPADDD  (BX), Y0, Y0
+	VPADDD  (BX)(R15*1), Y0, Y0
 	MOVQ    16(DI), R11
 	CMPQ    R15, $0x40
 	JLT     p1_first
@@ -29948,13 +29557,12 @@ p2_step:
 	DECQ    152(DI)
 	JNZ     p2_part
 	MOVQ    24(DI), BX
-	ADDQ    R15, BX
 	VPHADDD Y2, Y0, Y0
 	VPERMQ  $0xd8, Y0, Y0
-	VPADDD  (BX), Y0, Y0
+	VPADDD  (BX)(R15*1), Y0, Y0
 	VPHADDD Y3, Y1, Y1
 	VPERMQ  $0xd8, Y1, Y1
-	VPADDD  (BX), Y1, Y1
+	VPADDD  (BX)(R15*1), Y1, Y1
 	MOVQ    16(DI), R11
 	CMPQ    R15, $0x40
 	JLT     p2_first
@@ -30121,16 +29729,15 @@ p3_step:
 	DECQ    152(DI)
 	JNZ     p3_part
 	MOVQ    24(DI), BX
-	ADDQ    R15, BX
 	VPHADDD Y3, Y0, Y0
 	VPERMQ  $0xd8, Y0, Y0
-	VPADDD  (BX), Y0, Y0
+	VPADDD  (BX)(R15*1), Y0, Y0
 	VPHADDD Y4, Y1, Y1
 	VPERMQ  $0xd8, Y1, Y1
-	VPADDD  (BX), Y1, Y1
+	VPADDD  (BX)(R15*1), Y1, Y1
 	VPHADDD Y5, Y2, Y2
 	VPERMQ  $0xd8, Y2, Y2
-	VPADDD  (BX), Y2, Y2
+	VPADDD  (BX)(R15*1), Y2, Y2
 	MOVQ    16(DI), R11
 	CMPQ    R15, $0x40
 	JLT     p3_first
@@ -30327,19 +29934,18 @@ p4_step:
 	DECQ    152(DI)
 	JNZ     p4_part
 	MOVQ    24(DI), BX
-	ADDQ    R15, BX
 	VPHADDD Y4, Y0, Y0
 	VPERMQ  $0xd8, Y0, Y0
-	VPADDD  (BX), Y0, Y0
+	VPADDD  (BX)(R15*1), Y0, Y0
 	VPHADDD Y5, Y1, Y1
 	VPERMQ  $0xd8, Y1, Y1
-	VPADDD  (BX), Y1, Y1
+	VPADDD  (BX)(R15*1), Y1, Y1
 	VPHADDD Y6, Y2, Y2
 	VPERMQ  $0xd8, Y2, Y2
-	VPADDD  (BX), Y2, Y2
+	VPADDD  (BX)(R15*1), Y2, Y2
 	VPHADDD Y7, Y3, Y3
 	VPERMQ  $0xd8, Y3, Y3
-	VPADDD  (BX), Y3, Y3
+	VPADDD  (BX)(R15*1), Y3, Y3
 	MOVQ    16(DI), R11
 	CMPQ    R15, $0x40
 	JLT     p4_first
@@ -30564,22 +30170,21 @@ p5_step:
 	DECQ    152(DI)
 	JNZ     p5_part
 	MOVQ    24(DI), BX
-	ADDQ    R15, BX
 	VPHADDD Y5, Y0, Y0
 	VPERMQ  $0xd8, Y0, Y0
-	VPADDD  (BX), Y0, Y0
+	VPADDD  (BX)(R15*1), Y0, Y0
 	VPHADDD Y6, Y1, Y1
 	VPERMQ  $0xd8, Y1, Y1
-	VPADDD  (BX), Y1, Y1
+	VPADDD  (BX)(R15*1), Y1, Y1
 	VPHADDD Y7, Y2, Y2
 	VPERMQ  $0xd8, Y2, Y2
-	VPADDD  (BX), Y2, Y2
+	VPADDD  (BX)(R15*1), Y2, Y2
 	VPHADDD Y8, Y3, Y3
 	VPERMQ  $0xd8, Y3, Y3
-	VPADDD  (BX), Y3, Y3
+	VPADDD  (BX)(R15*1), Y3, Y3
 	VPHADDD Y9, Y4, Y4
 	VPERMQ  $0xd8, Y4, Y4
-	VPADDD  (BX), Y4, Y4
+	VPADDD  (BX)(R15*1), Y4, Y4
 	MOVQ    16(DI), R11
 	CMPQ    R15, $0x40
 	JLT     p5_first
@@ -30837,25 +30442,24 @@ p6_step:
 	DECQ    152(DI)
 	JNZ     p6_part
 	MOVQ    24(DI), BX
-	ADDQ    R15, BX
 	VPHADDD Y6, Y0, Y0
 	VPERMQ  $0xd8, Y0, Y0
-	VPADDD  (BX), Y0, Y0
+	VPADDD  (BX)(R15*1), Y0, Y0
 	VPHADDD Y7, Y1, Y1
 	VPERMQ  $0xd8, Y1, Y1
-	VPADDD  (BX), Y1, Y1
+	VPADDD  (BX)(R15*1), Y1, Y1
 	VPHADDD Y8, Y2, Y2
 	VPERMQ  $0xd8, Y2, Y2
-	VPADDD  (BX), Y2, Y2
+	VPADDD  (BX)(R15*1), Y2, Y2
 	VPHADDD Y9, Y3, Y3
 	VPERMQ  $0xd8, Y3, Y3
-	VPADDD  (BX), Y3, Y3
+	VPADDD  (BX)(R15*1), Y3, Y3
 	VPHADDD Y10, Y4, Y4
 	VPERMQ  $0xd8, Y4, Y4
-	VPADDD  (BX), Y4, Y4
+	VPADDD  (BX)(R15*1), Y4, Y4
 	VPHADDD Y11, Y5, Y5
 	VPERMQ  $0xd8, Y5, Y5
-	VPADDD  (BX), Y5, Y5
+	VPADDD  (BX)(R15*1), Y5, Y5
 	MOVQ    16(DI), R11
 	CMPQ    R15, $0x40
 	JLT     p6_first
@@ -30954,14 +30558,15 @@ TEXT ·intPair16AVX2(SB), NOSPLIT, $0-8
 	XORL R15, R15
 
 p1_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQU 32(BX)(R15*1), Y1
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
 
 p1_part:
 	MOVQ (DI), SI
@@ -30995,10 +30600,6 @@ p1_col:
 	JNZ          p1_block
 	DECQ         152(DI)
 	JNZ          p1_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y1, Y1
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p1_first
@@ -31043,16 +30644,17 @@ p2:
 	XORL R15, R15
 
 p2_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQU 32(BX)(R15*1), Y2
+	VMOVDQA Y2, Y3
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
 
 p2_part:
 	MOVQ (DI), SI
@@ -31091,12 +30693,6 @@ p2_col:
 	JNZ          p2_block
 	DECQ         152(DI)
 	JNZ          p2_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y2, Y2
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y3, Y3
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p2_first
@@ -31151,18 +30747,19 @@ p3:
 	XORL R15, R15
 
 p3_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQU 32(BX)(R15*1), Y3
+	VMOVDQA Y3, Y4
+	VMOVDQA Y3, Y5
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
 
 p3_part:
 	MOVQ (DI), SI
@@ -31206,14 +30803,6 @@ p3_col:
 	JNZ          p3_block
 	DECQ         152(DI)
 	JNZ          p3_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y3, Y3
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y4, Y4
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y5, Y5
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p3_first
@@ -31283,20 +30872,21 @@ p4:
 	XORL R15, R15
 
 p4_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQU 32(BX)(R15*1), Y4
+	VMOVDQA Y4, Y5
+	VMOVDQA Y4, Y6
+	VMOVDQA Y4, Y7
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
 
 p4_part:
 	MOVQ (DI), SI
@@ -31345,16 +30935,6 @@ p4_col:
 	JNZ          p4_block
 	DECQ         152(DI)
 	JNZ          p4_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y4, Y4
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y5, Y5
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y6, Y6
-	VPADDD       (BX), Y3, Y3
-	VPADDD       32(BX), Y7, Y7
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p4_first
@@ -31434,22 +31014,23 @@ p5:
 	XORL R15, R15
 
 p5_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQA Y0, Y4
+	VMOVDQU 32(BX)(R15*1), Y5
+	VMOVDQA Y5, Y6
+	VMOVDQA Y5, Y7
+	VMOVDQA Y5, Y8
+	VMOVDQA Y5, Y9
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
 
 p5_part:
 	MOVQ (DI), SI
@@ -31504,18 +31085,6 @@ p5_col:
 	JNZ          p5_block
 	DECQ         152(DI)
 	JNZ          p5_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y5, Y5
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y6, Y6
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y7, Y7
-	VPADDD       (BX), Y3, Y3
-	VPADDD       32(BX), Y8, Y8
-	VPADDD       (BX), Y4, Y4
-	VPADDD       32(BX), Y9, Y9
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p5_first
@@ -31610,24 +31179,25 @@ p6:
 	XORL R15, R15
 
 p6_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	VPXOR Y10, Y10, Y10
-	VPXOR Y11, Y11, Y11
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQA Y0, Y4
+	VMOVDQA Y0, Y5
+	VMOVDQU 32(BX)(R15*1), Y6
+	VMOVDQA Y6, Y7
+	VMOVDQA Y6, Y8
+	VMOVDQA Y6, Y9
+	VMOVDQA Y6, Y10
+	VMOVDQA Y6, Y11
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
 
 p6_part:
 	MOVQ (DI), SI
@@ -31687,20 +31257,6 @@ p6_col:
 	JNZ          p6_block
 	DECQ         152(DI)
 	JNZ          p6_part
-	MOVQ         24(DI), BX
-	ADDQ         R15, BX
-	VPADDD       (BX), Y0, Y0
-	VPADDD       32(BX), Y6, Y6
-	VPADDD       (BX), Y1, Y1
-	VPADDD       32(BX), Y7, Y7
-	VPADDD       (BX), Y2, Y2
-	VPADDD       32(BX), Y8, Y8
-	VPADDD       (BX), Y3, Y3
-	VPADDD       32(BX), Y9, Y9
-	VPADDD       (BX), Y4, Y4
-	VPADDD       32(BX), Y10, Y10
-	VPADDD       (BX), Y5, Y5
-	VPADDD       32(BX), Y11, Y11
 	MOVQ         16(DI), R11
 	CMPQ         R15, $0x40
 	JLT          p6_first
@@ -31819,15 +31375,16 @@ TEXT ·intProduct16AVX2(SB), NOSPLIT, $0-8
 	XORL R15, R15
 
 p1_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQU 32(BX)(R15*1), Y1
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
 
 p1_part:
 	MOVQ (DI), SI
@@ -31916,27 +31473,23 @@ p1_step:
 	PREFETCHT1 448(BX)
 
 p1_asked:
-	ADDQ   144(DI), BX
-	ADDQ   $0x00000200, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p1_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p1_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p1_block
-	DECQ   152(DI)
-	JNZ    p1_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y1, Y1
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p1_first
-	ADDQ   48(DI), R11
+	ADDQ 144(DI), BX
+	ADDQ $0x00000200, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p1_col
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p1_row
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p1_block
+	DECQ 152(DI)
+	JNZ  p1_part
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p1_first
+	ADDQ 48(DI), R11
 
 p1_first:
 	MOVQ         32(DI), BX
@@ -31977,17 +31530,18 @@ p2:
 	XORL R15, R15
 
 p2_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQU 32(BX)(R15*1), Y2
+	VMOVDQA Y2, Y3
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
 
 p2_part:
 	MOVQ (DI), SI
@@ -32116,29 +31670,23 @@ p2_step:
 	PREFETCHT1 448(BX)
 
 p2_asked:
-	ADDQ   144(DI), BX
-	ADDQ   $0x00000200, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p2_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p2_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p2_block
-	DECQ   152(DI)
-	JNZ    p2_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y2, Y2
-	VPADDD (BX), Y1, Y1
-	VPADDD 32(BX), Y3, Y3
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p2_first
-	ADDQ   48(DI), R11
+	ADDQ 144(DI), BX
+	ADDQ $0x00000200, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p2_col
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p2_row
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p2_block
+	DECQ 152(DI)
+	JNZ  p2_part
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p2_first
+	ADDQ 48(DI), R11
 
 p2_first:
 	MOVQ         32(DI), BX
@@ -32189,19 +31737,20 @@ p3:
 	XORL R15, R15
 
 p3_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQU 32(BX)(R15*1), Y3
+	VMOVDQA Y3, Y4
+	VMOVDQA Y3, Y5
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
 
 p3_part:
 	MOVQ (DI), SI
@@ -32370,31 +31919,23 @@ p3_step:
 	PREFETCHT1 448(BX)
 
 p3_asked:
-	ADDQ   144(DI), BX
-	ADDQ   $0x00000200, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p3_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p3_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p3_block
-	DECQ   152(DI)
-	JNZ    p3_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y3, Y3
-	VPADDD (BX), Y1, Y1
-	VPADDD 32(BX), Y4, Y4
-	VPADDD (BX), Y2, Y2
-	VPADDD 32(BX), Y5, Y5
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p3_first
-	ADDQ   48(DI), R11
+	ADDQ 144(DI), BX
+	ADDQ $0x00000200, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p3_col
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p3_row
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p3_block
+	DECQ 152(DI)
+	JNZ  p3_part
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p3_first
+	ADDQ 48(DI), R11
 
 p3_first:
 	MOVQ         32(DI), BX
@@ -32460,21 +32001,22 @@ p4:
 	XORL R15, R15
 
 p4_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQU 32(BX)(R15*1), Y4
+	VMOVDQA Y4, Y5
+	VMOVDQA Y4, Y6
+	VMOVDQA Y4, Y7
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
 
 p4_part:
 	MOVQ (DI), SI
@@ -32683,33 +32225,23 @@ p4_step:
 	PREFETCHT1 448(BX)
 
 p4_asked:
-	ADDQ   144(DI), BX
-	ADDQ   $0x00000200, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p4_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p4_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p4_block
-	DECQ   152(DI)
-	JNZ    p4_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y4, Y4
-	VPADDD (BX), Y1, Y1
-	VPADDD 32(BX), Y5, Y5
-	VPADDD (BX), Y2, Y2
-	VPADDD 32(BX), Y6, Y6
-	VPADDD (BX), Y3, Y3
-	VPADDD 32(BX), Y7, Y7
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p4_first
-	ADDQ   48(DI), R11
+	ADDQ 144(DI), BX
+	ADDQ $0x00000200, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p4_col
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p4_row
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p4_block
+	DECQ 152(DI)
+	JNZ  p4_part
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p4_first
+	ADDQ 48(DI), R11
 
 p4_first:
 	MOVQ         32(DI), BX
@@ -32785,23 +32317,24 @@ p5:
 	XORL R15, R15
 
 p5_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQA Y0, Y4
+	VMOVDQU 32(BX)(R15*1), Y5
+	VMOVDQA Y5, Y6
+	VMOVDQA Y5, Y7
+	VMOVDQA Y5, Y8
+	VMOVDQA Y5, Y9
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
 
 p5_part:
 	MOVQ (DI), SI
@@ -33051,35 +32584,23 @@ p5_step:
 	PREFETCHT1 448(BX)
 
 p5_asked:
-	ADDQ   144(DI), BX
-	ADDQ   $0x00000200, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p5_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p5_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p5_block
-	DECQ   152(DI)
-	JNZ    p5_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y5, Y5
-	VPADDD (BX), Y1, Y1
-	VPADDD 32(BX), Y6, Y6
-	VPADDD (BX), Y2, Y2
-	VPADDD 32(BX), Y7, Y7
-	VPADDD (BX), Y3, Y3
-	VPADDD 32(BX), Y8, Y8
-	VPADDD (BX), Y4, Y4
-	VPADDD 32(BX), Y9, Y9
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p5_first
-	ADDQ   48(DI), R11
+	ADDQ 144(DI), BX
+	ADDQ $0x00000200, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p5_col
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p5_row
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p5_block
+	DECQ 152(DI)
+	JNZ  p5_part
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p5_first
+	ADDQ 48(DI), R11
 
 p5_first:
 	MOVQ         32(DI), BX
@@ -33170,25 +32691,26 @@ p6:
 	XORL R15, R15
 
 p6_pass:
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	VPXOR Y10, Y10, Y10
-	VPXOR Y11, Y11, Y11
-	MOVQ  8(DI), DX
-	ADDQ  R15, DX
-	MOVQ  40(DI), R14
-	LEAQ  (R14)(R14*2), R13
-	MOVQ  56(DI), BX
-	MOVQ  BX, 152(DI)
-	MOVQ  136(DI), BX
+	MOVQ    24(DI), BX
+	VMOVDQU (BX)(R15*1), Y0
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQA Y0, Y4
+	VMOVDQA Y0, Y5
+	VMOVDQU 32(BX)(R15*1), Y6
+	VMOVDQA Y6, Y7
+	VMOVDQA Y6, Y8
+	VMOVDQA Y6, Y9
+	VMOVDQA Y6, Y10
+	VMOVDQA Y6, Y11
+	MOVQ    8(DI), DX
+	ADDQ    R15, DX
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    56(DI), BX
+	MOVQ    BX, 152(DI)
+	MOVQ    136(DI), BX
 
 p6_part:
 	MOVQ (DI), SI
@@ -33478,37 +33000,23 @@ p6_step:
 	PREFETCHT1 448(BX)
 
 p6_asked:
-	ADDQ   144(DI), BX
-	ADDQ   $0x00000200, DX
-	ADDQ   104(DI), R11
-	DECQ   R12
-	JNZ    p6_col
-	ADDQ   88(DI), R9
-	DECQ   R10
-	JNZ    p6_row
-	ADDQ   72(DI), SI
-	DECQ   R8
-	JNZ    p6_block
-	DECQ   152(DI)
-	JNZ    p6_part
-	MOVQ   24(DI), BX
-	ADDQ   R15, BX
-	VPADDD (BX), Y0, Y0
-	VPADDD 32(BX), Y6, Y6
-	VPADDD (BX), Y1, Y1
-	VPADDD 32(BX), Y7, Y7
-	VPADDD (BX), Y2, Y2
-	VPADDD 32(BX), Y8, Y8
-	VPADDD (BX), Y3, Y3
-	VPADDD 32(BX), Y9, Y9
-	VPADDD (BX), Y4, Y4
-	VPADDD 32(BX), Y10, Y10
-	VPADDD (BX), Y5, Y5
-	VPADDD 32(BX), Y11, Y11
-	MOVQ   16(DI), R11
-	CMPQ   R15, $0x40
-	JLT    p6_first
-	ADDQ   48(DI), R11
+	ADDQ 144(DI), BX
+	ADDQ $0x00000200, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p6_col
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p6_row
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p6_block
+	DECQ 152(DI)
+	JNZ  p6_part
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p6_first
+	ADDQ 48(DI), R11
 
 p6_first:
 	MOVQ         32(DI), BX
