@@ -182,9 +182,7 @@ func (j *convDirect) Part(c *kernel.Context, i, worker int) {
 		x, end := team.Cut(width, perRow, xi), team.Cut(width, perRow, xi+run)
 		a.In = unsafe.Pointer(&src[k.Src.At(n, u.in, y*k.SH-k.PadTop, x*k.SW-k.PadLeft)])
 		if i/chunks%units < units-1 {
-			steps := a.Parts * a.Blocks * a.Rows * a.Cols
-			bytes := steps * k.Src.Lanes() * u.width
-			a.Ahead(uintptr(a.W)+uintptr(bytes), bytes, steps, t-t0, t1-t0)
+			k.ahead(c, &a, k.unit(i/chunks%units+1), t-t0, t1-t0)
 		}
 		k.output(c, &a, &v, n, u, y, x, end-x)
 		t += run
@@ -196,6 +194,13 @@ func (k *Conv) weights(c *kernel.Context, a *simd.IntTile, u unit) {
 	a.W = unsafe.Pointer(&c.Bytes(k.W, 1)[u.weights])
 	a.Parts, a.Blocks, a.Rows, a.Cols = max(1, k.Parts), u.blocks, k.KH, k.KW
 	a.Half = k.half()
+}
+
+// ahead makes the tiles of a from t on, of n, prefetch the weights of unit u.
+func (k *Conv) ahead(c *kernel.Context, a *simd.IntTile, u unit, t, n int) {
+	bytes := u.blocks * k.Src.Lanes() * k.KH * k.KW * u.width * max(1, k.Parts)
+	w := unsafe.Pointer(unsafe.SliceData(c.Bytes(k.W, 1)))
+	a.Ahead(uintptr(w)+uintptr(u.weights), bytes, a.Parts*a.Blocks*a.Rows*a.Cols, t, n)
 }
 
 // half returns IntTile.Half.
@@ -288,7 +293,11 @@ func (j *convWidened) Part(c *kernel.Context, i, worker int) {
 		a := k.tile(&v, k.Dst.Elem == kernel.Uint8)
 		k.wideWindow(&a, u, ih, iw)
 		k.widenWeights(c, &a, u, weights)
+		perRow := team.Split(x1-x0, simd.Active().IntPixels)
 		for y := range y1 - y0 {
+			if i < u1-1 {
+				k.ahead(c, &a, k.unit(i+1), y*perRow, (y1-y0)*perRow)
+			}
 			a.In = unsafe.Pointer(&scratch[((u.in-first)*ih+y*k.SH)*iw*k.wideLanes()])
 			k.output(c, &a, &v, n, u, y0+y, x0, x1-x0)
 		}
