@@ -117,6 +117,7 @@ func (t tile) code() {
 			VPXORD(r, r, r)
 		}
 	} else {
+		Label(t.label("tile"))
 		XORL(R15L, R15L)
 		Label(t.label("pass"))
 		zero := t.Regs[:n*t.sets]
@@ -216,8 +217,29 @@ func (t tile) code() {
 	ADDQ(Imm(uint64(t.octets()*32)), R15)
 	CMPQ(R15, Imm(uint64(t.width*4)))
 	JNE(LabelRef(t.label("pass")))
+	if t.words && t.quantises() {
+		t.nextTile()
+	}
 	VZEROUPPER()
 	RET()
+}
+
+// nextTile continues with the tile beside this one, if there is one.
+func (t tile) nextTile() {
+	DECQ(arg(abi.IntTiles))
+	JZ(LabelRef(t.label("done")))
+	IMUL3Q(Imm(uint64(t.p)), R14, R14)
+	ADDQ(R14, arg(abi.IntIn))
+	MOVL(U32(uint32(16*t.p)), EAX)
+	CMPQ(arg(abi.IntMultiplier), Imm(0))
+	JNE(LabelRef(t.label("bytes")))
+	SHLQ(Imm(2), RAX)
+	Label(t.label("bytes"))
+	ADDQ(RAX, arg(abi.IntOut))
+	MOVQ(arg(abi.IntNextTile), RAX)
+	ADDQ(RAX, arg(abi.IntNext))
+	JMP(LabelRef(t.label("tile")))
+	Label(t.label("done"))
 }
 
 // passes returns the number of passes over the channels.

@@ -36,6 +36,10 @@ type IntTile struct {
 	next                uintptr // weights that some kernels prefetch into L2, never dereferenced
 	nextStep            int     // the number of bytes that a step prefetches
 	Left                int     // the number of parts that are left; kernels write it
+	nextTile            int     // the number of bytes that a tile prefetches
+	// Tiles is the number of adjacent tiles of Pixels pixels that kernels for words compute,
+	// if Tier.IntWords is set. They change it, In, Out and next.
+	Tiles int
 }
 
 // Ahead makes tiles from t on, of n that share the work, prefetch weights at an address:
@@ -43,7 +47,8 @@ type IntTile struct {
 // given number of steps.
 func (a *IntTile) Ahead(at uintptr, bytes, steps, t, n int) {
 	a.nextStep = bytes / steps / n
-	a.next = at + uintptr(t*a.nextStep*steps)
+	a.nextTile = a.nextStep * steps
+	a.next = at + uintptr(t*a.nextTile)
 }
 
 // IntStep is a kind of steps of [IntTile].
@@ -63,6 +68,9 @@ const (
 	IntPair
 )
 
+// lineTiles is the maximum number of tiles of a call. A garbage collection waits for it.
+const lineTiles = 16
+
 // Line computes the given number of adjacent pixels, tile after tile, starting at a.In
 // and a.Out. width is the number of output channels, 32 or 16.
 func (a IntTile) Line(step IntStep, width, pixels int) {
@@ -73,16 +81,21 @@ func (a IntTile) Line(step IntStep, width, pixels int) {
 	tiles := team.Split(pixels, active.IntPixels)
 	size, longer := pixels/tiles, pixels%tiles
 	in, out := a.In, a.Out
-	x := 0
-	for t := range tiles {
-		a.Pixels = size
+	most := 1
+	if active.IntWords && step >= IntProduct {
+		most = lineTiles
+	}
+	x, next := 0, a.next
+	for t := 0; t < tiles; {
+		a.Pixels, a.Tiles = size, min(most, tiles-t)
 		if t < longer {
-			a.Pixels++
+			a.Pixels, a.Tiles = size+1, min(most, longer-t)
 		}
-		a.In, a.Out = unsafe.Add(in, x*a.Pix), unsafe.Add(out, x*outPix)
+		n := a.Tiles
+		a.In, a.Out, a.next = unsafe.Add(in, x*a.Pix), unsafe.Add(out, x*outPix), next+uintptr(t*a.nextTile)
 		a.Compute(step, width)
-		a.next += uintptr(a.nextStep * a.Parts * a.Blocks * a.Rows * a.Cols)
-		x += a.Pixels
+		x += n * a.Pixels
+		t += n
 	}
 }
 
@@ -208,7 +221,7 @@ func (a *IntTile) pairs(width, groups int) {
 
 // products is compute for steps of pairs of words.
 func (a *IntTile) products(width, pairs int) {
-	for p := range a.Pixels {
+	for p := range a.Pixels * max(1, a.Tiles) {
 		var acc [32]int32
 		copy(acc[:], unsafe.Slice((*int32)(a.Start), width))
 		w := a.W

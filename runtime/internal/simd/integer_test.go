@@ -96,14 +96,19 @@ func TestIntTiles(t *testing.T) {
 			a := IntTile{Pixels: 1 + int(seed/4)%active.IntPixels, Parts: 1 + r.IntN(2), Blocks: 1 + r.IntN(3), Rows: 1 + r.IntN(3), Cols: 1 + r.IntN(3),
 				Zero: int16(r.IntN(256)), Lo: uint8(r.IntN(100)), Hi: uint8(100 + r.IntN(156))}
 			a.Pix, a.ColStride = pixel*(1+r.IntN(2)), pixel*(1+r.IntN(2))
-			a.RowStride = a.Pix*a.Pixels + a.ColStride*a.Cols
+			all := a.Pixels
+			if words && active.IntWords {
+				a.Tiles = 1 + r.IntN(3)
+				all *= a.Tiles
+			}
+			a.RowStride = a.Pix*all + a.ColStride*a.Cols
 			a.BlockStride = a.RowStride * a.Rows
 			width, quantised := pick(r, 32, 16), (!words || active.IntWords) && r.IntN(3) > 0
 			outPix := 64
 			if quantised {
 				outPix = 16
 			}
-			a.OutBlock = outPix*a.Pixels + 16*r.IntN(3)
+			a.OutBlock = outPix*all + 16*r.IntN(3)
 			var in int
 			if n := a.Blocks * a.BlockStride / size; size == 2 {
 				in = m.words(n, !words)
@@ -117,15 +122,15 @@ func TestIntTiles(t *testing.T) {
 			}
 			if rows > 1 && r.IntN(3) == 0 {
 				a.Half = 1
-				all := m.data[w:][:steps*rows*width*4]
+				weights := m.data[w:][:steps*rows*width*4]
 				for s := range steps {
 					if s/(a.Rows*a.Cols)%a.Blocks == a.Blocks-1 {
-						clear(all[s*rows*width*4:][width*rows*2 : width*rows*4])
+						clear(weights[s*rows*width*4:][width*rows*2 : width*rows*4])
 					}
 				}
 			}
 			start, scales := m.bytes(32*4), m.floats(multipliers(r, 32, 1<<31)...)
-			out := m.bytes(a.OutBlock + outPix*a.Pixels)
+			out := m.bytes(a.OutBlock + outPix*all)
 			run := func(f func(a *IntTile), offset int32) func(at func(int) unsafe.Pointer) {
 				return func(at func(int) unsafe.Pointer) {
 					b := a

@@ -26736,6 +26736,8 @@ TEXT ·intPair32AVX2(SB), NOSPLIT, $0-8
 	JEQ  p3
 	CMPQ AX, $0x02
 	JEQ  p2
+
+p1_tile:
 	XORL R15, R15
 
 p1_pass:
@@ -26815,13 +26817,30 @@ p1_sums:
 	VMOVDQU Y1, 32(R11)
 
 p1_next:
-	ADDQ $0x40, R15
-	CMPQ R15, $0x80
-	JNE  p1_pass
+	ADDQ   $0x40, R15
+	CMPQ   R15, $0x80
+	JNE    p1_pass
+	DECQ   168(DI)
+	JZ     p1_done
+	IMUL3Q $0x01, R14, R14
+	ADDQ   R14, (DI)
+	MOVL   $0x00000010, AX
+	CMPQ   32(DI), $0x00
+	JNE    p1_bytes
+	SHLQ   $0x02, AX
+
+p1_bytes:
+	ADDQ AX, 16(DI)
+	MOVQ 160(DI), AX
+	ADDQ AX, 136(DI)
+	JMP  p1_tile
+
+p1_done:
 	VZEROUPPER
 	RET
 
 p2:
+p2_tile:
 	XORL R15, R15
 
 p2_pass:
@@ -26918,13 +26937,30 @@ p2_sums:
 	VMOVDQU Y3, 96(R11)
 
 p2_next:
-	ADDQ $0x40, R15
-	CMPQ R15, $0x80
-	JNE  p2_pass
+	ADDQ   $0x40, R15
+	CMPQ   R15, $0x80
+	JNE    p2_pass
+	DECQ   168(DI)
+	JZ     p2_done
+	IMUL3Q $0x02, R14, R14
+	ADDQ   R14, (DI)
+	MOVL   $0x00000020, AX
+	CMPQ   32(DI), $0x00
+	JNE    p2_bytes
+	SHLQ   $0x02, AX
+
+p2_bytes:
+	ADDQ AX, 16(DI)
+	MOVQ 160(DI), AX
+	ADDQ AX, 136(DI)
+	JMP  p2_tile
+
+p2_done:
 	VZEROUPPER
 	RET
 
 p3:
+p3_tile:
 	XORL R15, R15
 
 p3_pass:
@@ -27043,13 +27079,30 @@ p3_sums:
 	VMOVDQU Y5, 160(R11)
 
 p3_next:
-	ADDQ $0x40, R15
-	CMPQ R15, $0x80
-	JNE  p3_pass
+	ADDQ   $0x40, R15
+	CMPQ   R15, $0x80
+	JNE    p3_pass
+	DECQ   168(DI)
+	JZ     p3_done
+	IMUL3Q $0x03, R14, R14
+	ADDQ   R14, (DI)
+	MOVL   $0x00000030, AX
+	CMPQ   32(DI), $0x00
+	JNE    p3_bytes
+	SHLQ   $0x02, AX
+
+p3_bytes:
+	ADDQ AX, 16(DI)
+	MOVQ 160(DI), AX
+	ADDQ AX, 136(DI)
+	JMP  p3_tile
+
+p3_done:
 	VZEROUPPER
 	RET
 
 p4:
+p4_tile:
 	XORL R15, R15
 
 p4_pass:
@@ -27185,13 +27238,30 @@ p4_sums:
 	VMOVDQU Y7, 224(R11)
 
 p4_next:
-	ADDQ $0x40, R15
-	CMPQ R15, $0x80
-	JNE  p4_pass
+	ADDQ   $0x40, R15
+	CMPQ   R15, $0x80
+	JNE    p4_pass
+	DECQ   168(DI)
+	JZ     p4_done
+	IMUL3Q $0x04, R14, R14
+	ADDQ   R14, (DI)
+	MOVL   $0x00000040, AX
+	CMPQ   32(DI), $0x00
+	JNE    p4_bytes
+	SHLQ   $0x02, AX
+
+p4_bytes:
+	ADDQ AX, 16(DI)
+	MOVQ 160(DI), AX
+	ADDQ AX, 136(DI)
+	JMP  p4_tile
+
+p4_done:
 	VZEROUPPER
 	RET
 
 p5:
+p5_tile:
 	XORL R15, R15
 
 p5_pass:
@@ -27350,13 +27420,30 @@ p5_sums:
 	VMOVDQU Y9, 288(R11)
 
 p5_next:
-	ADDQ $0x40, R15
-	CMPQ R15, $0x80
-	JNE  p5_pass
+	ADDQ   $0x40, R15
+	CMPQ   R15, $0x80
+	JNE    p5_pass
+	DECQ   168(DI)
+	JZ     p5_done
+	IMUL3Q $0x05, R14, R14
+	ADDQ   R14, (DI)
+	MOVL   $0x00000050, AX
+	CMPQ   32(DI), $0x00
+	JNE    p5_bytes
+	SHLQ   $0x02, AX
+
+p5_bytes:
+	ADDQ AX, 16(DI)
+	MOVQ 160(DI), AX
+	ADDQ AX, 136(DI)
+	JMP  p5_tile
+
+p5_done:
 	VZEROUPPER
 	RET
 
 p6:
+p6_tile:
 	XORL R15, R15
 
 p6_pass:
@@ -27532,9 +27619,25 @@ p6_sums:
 	VMOVDQU Y11, 352(R11)
 
 p6_next:
-	ADDQ $0x40, R15
-	CMPQ R15, $0x80
-	JNE  p6_pass
+	ADDQ   $0x40, R15
+	CMPQ   R15, $0x80
+	JNE    p6_pass
+	DECQ   168(DI)
+	JZ     p6_done
+	IMUL3Q $0x06, R14, R14
+	ADDQ   R14, (DI)
+	MOVL   $0x00000060, AX
+	CMPQ   32(DI), $0x00
+	JNE    p6_bytes
+	SHLQ   $0x02, AX
+
+p6_bytes:
+	ADDQ AX, 16(DI)
+	MOVQ 160(DI), AX
+	ADDQ AX, 136(DI)
+	JMP  p6_tile
+
+p6_done:
 	VZEROUPPER
 	RET
 
@@ -27553,6 +27656,8 @@ TEXT ·intProduct32AVX2(SB), NOSPLIT, $0-8
 	JEQ  p3
 	CMPQ AX, $0x02
 	JEQ  p2
+
+p1_tile:
 	XORL R15, R15
 
 p1_pass:
@@ -27707,13 +27812,30 @@ p1_sums:
 	VMOVDQU Y1, 32(R11)
 
 p1_next:
-	ADDQ $0x40, R15
-	CMPQ R15, $0x80
-	JNE  p1_pass
+	ADDQ   $0x40, R15
+	CMPQ   R15, $0x80
+	JNE    p1_pass
+	DECQ   168(DI)
+	JZ     p1_done
+	IMUL3Q $0x01, R14, R14
+	ADDQ   R14, (DI)
+	MOVL   $0x00000010, AX
+	CMPQ   32(DI), $0x00
+	JNE    p1_bytes
+	SHLQ   $0x02, AX
+
+p1_bytes:
+	ADDQ AX, 16(DI)
+	MOVQ 160(DI), AX
+	ADDQ AX, 136(DI)
+	JMP  p1_tile
+
+p1_done:
 	VZEROUPPER
 	RET
 
 p2:
+p2_tile:
 	XORL R15, R15
 
 p2_pass:
@@ -27920,13 +28042,30 @@ p2_sums:
 	VMOVDQU Y3, 96(R11)
 
 p2_next:
-	ADDQ $0x40, R15
-	CMPQ R15, $0x80
-	JNE  p2_pass
+	ADDQ   $0x40, R15
+	CMPQ   R15, $0x80
+	JNE    p2_pass
+	DECQ   168(DI)
+	JZ     p2_done
+	IMUL3Q $0x02, R14, R14
+	ADDQ   R14, (DI)
+	MOVL   $0x00000020, AX
+	CMPQ   32(DI), $0x00
+	JNE    p2_bytes
+	SHLQ   $0x02, AX
+
+p2_bytes:
+	ADDQ AX, 16(DI)
+	MOVQ 160(DI), AX
+	ADDQ AX, 136(DI)
+	JMP  p2_tile
+
+p2_done:
 	VZEROUPPER
 	RET
 
 p3:
+p3_tile:
 	XORL R15, R15
 
 p3_pass:
@@ -28190,13 +28329,30 @@ p3_sums:
 	VMOVDQU Y5, 160(R11)
 
 p3_next:
-	ADDQ $0x40, R15
-	CMPQ R15, $0x80
-	JNE  p3_pass
+	ADDQ   $0x40, R15
+	CMPQ   R15, $0x80
+	JNE    p3_pass
+	DECQ   168(DI)
+	JZ     p3_done
+	IMUL3Q $0x03, R14, R14
+	ADDQ   R14, (DI)
+	MOVL   $0x00000030, AX
+	CMPQ   32(DI), $0x00
+	JNE    p3_bytes
+	SHLQ   $0x02, AX
+
+p3_bytes:
+	ADDQ AX, 16(DI)
+	MOVQ 160(DI), AX
+	ADDQ AX, 136(DI)
+	JMP  p3_tile
+
+p3_done:
 	VZEROUPPER
 	RET
 
 p4:
+p4_tile:
 	XORL R15, R15
 
 p4_pass:
@@ -28512,13 +28668,30 @@ p4_sums:
 	VMOVDQU Y7, 224(R11)
 
 p4_next:
-	ADDQ $0x40, R15
-	CMPQ R15, $0x80
-	JNE  p4_pass
+	ADDQ   $0x40, R15
+	CMPQ   R15, $0x80
+	JNE    p4_pass
+	DECQ   168(DI)
+	JZ     p4_done
+	IMUL3Q $0x04, R14, R14
+	ADDQ   R14, (DI)
+	MOVL   $0x00000040, AX
+	CMPQ   32(DI), $0x00
+	JNE    p4_bytes
+	SHLQ   $0x02, AX
+
+p4_bytes:
+	ADDQ AX, 16(DI)
+	MOVQ 160(DI), AX
+	ADDQ AX, 136(DI)
+	JMP  p4_tile
+
+p4_done:
 	VZEROUPPER
 	RET
 
 p5:
+p5_tile:
 	XORL R15, R15
 
 p5_pass:
@@ -28892,13 +29065,30 @@ p5_sums:
 	VMOVDQU Y9, 288(R11)
 
 p5_next:
-	ADDQ $0x40, R15
-	CMPQ R15, $0x80
-	JNE  p5_pass
+	ADDQ   $0x40, R15
+	CMPQ   R15, $0x80
+	JNE    p5_pass
+	DECQ   168(DI)
+	JZ     p5_done
+	IMUL3Q $0x05, R14, R14
+	ADDQ   R14, (DI)
+	MOVL   $0x00000050, AX
+	CMPQ   32(DI), $0x00
+	JNE    p5_bytes
+	SHLQ   $0x02, AX
+
+p5_bytes:
+	ADDQ AX, 16(DI)
+	MOVQ 160(DI), AX
+	ADDQ AX, 136(DI)
+	JMP  p5_tile
+
+p5_done:
 	VZEROUPPER
 	RET
 
 p6:
+p6_tile:
 	XORL R15, R15
 
 p6_pass:
@@ -29324,9 +29514,25 @@ p6_sums:
 	VMOVDQU Y11, 352(R11)
 
 p6_next:
-	ADDQ $0x40, R15
-	CMPQ R15, $0x80
-	JNE  p6_pass
+	ADDQ   $0x40, R15
+	CMPQ   R15, $0x80
+	JNE    p6_pass
+	DECQ   168(DI)
+	JZ     p6_done
+	IMUL3Q $0x06, R14, R14
+	ADDQ   R14, (DI)
+	MOVL   $0x00000060, AX
+	CMPQ   32(DI), $0x00
+	JNE    p6_bytes
+	SHLQ   $0x02, AX
+
+p6_bytes:
+	ADDQ AX, 16(DI)
+	MOVQ 160(DI), AX
+	ADDQ AX, 136(DI)
+	JMP  p6_tile
+
+p6_done:
 	VZEROUPPER
 	RET
 
@@ -30555,6 +30761,8 @@ TEXT ·intPair16AVX2(SB), NOSPLIT, $0-8
 	JEQ  p3
 	CMPQ AX, $0x02
 	JEQ  p2
+
+p1_tile:
 	XORL R15, R15
 
 p1_pass:
@@ -30634,13 +30842,30 @@ p1_sums:
 	VMOVDQU Y1, 32(R11)
 
 p1_next:
-	ADDQ $0x40, R15
-	CMPQ R15, $0x40
-	JNE  p1_pass
+	ADDQ   $0x40, R15
+	CMPQ   R15, $0x40
+	JNE    p1_pass
+	DECQ   168(DI)
+	JZ     p1_done
+	IMUL3Q $0x01, R14, R14
+	ADDQ   R14, (DI)
+	MOVL   $0x00000010, AX
+	CMPQ   32(DI), $0x00
+	JNE    p1_bytes
+	SHLQ   $0x02, AX
+
+p1_bytes:
+	ADDQ AX, 16(DI)
+	MOVQ 160(DI), AX
+	ADDQ AX, 136(DI)
+	JMP  p1_tile
+
+p1_done:
 	VZEROUPPER
 	RET
 
 p2:
+p2_tile:
 	XORL R15, R15
 
 p2_pass:
@@ -30737,13 +30962,30 @@ p2_sums:
 	VMOVDQU Y3, 96(R11)
 
 p2_next:
-	ADDQ $0x40, R15
-	CMPQ R15, $0x40
-	JNE  p2_pass
+	ADDQ   $0x40, R15
+	CMPQ   R15, $0x40
+	JNE    p2_pass
+	DECQ   168(DI)
+	JZ     p2_done
+	IMUL3Q $0x02, R14, R14
+	ADDQ   R14, (DI)
+	MOVL   $0x00000020, AX
+	CMPQ   32(DI), $0x00
+	JNE    p2_bytes
+	SHLQ   $0x02, AX
+
+p2_bytes:
+	ADDQ AX, 16(DI)
+	MOVQ 160(DI), AX
+	ADDQ AX, 136(DI)
+	JMP  p2_tile
+
+p2_done:
 	VZEROUPPER
 	RET
 
 p3:
+p3_tile:
 	XORL R15, R15
 
 p3_pass:
@@ -30862,13 +31104,30 @@ p3_sums:
 	VMOVDQU Y5, 160(R11)
 
 p3_next:
-	ADDQ $0x40, R15
-	CMPQ R15, $0x40
-	JNE  p3_pass
+	ADDQ   $0x40, R15
+	CMPQ   R15, $0x40
+	JNE    p3_pass
+	DECQ   168(DI)
+	JZ     p3_done
+	IMUL3Q $0x03, R14, R14
+	ADDQ   R14, (DI)
+	MOVL   $0x00000030, AX
+	CMPQ   32(DI), $0x00
+	JNE    p3_bytes
+	SHLQ   $0x02, AX
+
+p3_bytes:
+	ADDQ AX, 16(DI)
+	MOVQ 160(DI), AX
+	ADDQ AX, 136(DI)
+	JMP  p3_tile
+
+p3_done:
 	VZEROUPPER
 	RET
 
 p4:
+p4_tile:
 	XORL R15, R15
 
 p4_pass:
@@ -31004,13 +31263,30 @@ p4_sums:
 	VMOVDQU Y7, 224(R11)
 
 p4_next:
-	ADDQ $0x40, R15
-	CMPQ R15, $0x40
-	JNE  p4_pass
+	ADDQ   $0x40, R15
+	CMPQ   R15, $0x40
+	JNE    p4_pass
+	DECQ   168(DI)
+	JZ     p4_done
+	IMUL3Q $0x04, R14, R14
+	ADDQ   R14, (DI)
+	MOVL   $0x00000040, AX
+	CMPQ   32(DI), $0x00
+	JNE    p4_bytes
+	SHLQ   $0x02, AX
+
+p4_bytes:
+	ADDQ AX, 16(DI)
+	MOVQ 160(DI), AX
+	ADDQ AX, 136(DI)
+	JMP  p4_tile
+
+p4_done:
 	VZEROUPPER
 	RET
 
 p5:
+p5_tile:
 	XORL R15, R15
 
 p5_pass:
@@ -31169,13 +31445,30 @@ p5_sums:
 	VMOVDQU Y9, 288(R11)
 
 p5_next:
-	ADDQ $0x40, R15
-	CMPQ R15, $0x40
-	JNE  p5_pass
+	ADDQ   $0x40, R15
+	CMPQ   R15, $0x40
+	JNE    p5_pass
+	DECQ   168(DI)
+	JZ     p5_done
+	IMUL3Q $0x05, R14, R14
+	ADDQ   R14, (DI)
+	MOVL   $0x00000050, AX
+	CMPQ   32(DI), $0x00
+	JNE    p5_bytes
+	SHLQ   $0x02, AX
+
+p5_bytes:
+	ADDQ AX, 16(DI)
+	MOVQ 160(DI), AX
+	ADDQ AX, 136(DI)
+	JMP  p5_tile
+
+p5_done:
 	VZEROUPPER
 	RET
 
 p6:
+p6_tile:
 	XORL R15, R15
 
 p6_pass:
@@ -31351,9 +31644,25 @@ p6_sums:
 	VMOVDQU Y11, 352(R11)
 
 p6_next:
-	ADDQ $0x40, R15
-	CMPQ R15, $0x40
-	JNE  p6_pass
+	ADDQ   $0x40, R15
+	CMPQ   R15, $0x40
+	JNE    p6_pass
+	DECQ   168(DI)
+	JZ     p6_done
+	IMUL3Q $0x06, R14, R14
+	ADDQ   R14, (DI)
+	MOVL   $0x00000060, AX
+	CMPQ   32(DI), $0x00
+	JNE    p6_bytes
+	SHLQ   $0x02, AX
+
+p6_bytes:
+	ADDQ AX, 16(DI)
+	MOVQ 160(DI), AX
+	ADDQ AX, 136(DI)
+	JMP  p6_tile
+
+p6_done:
 	VZEROUPPER
 	RET
 
@@ -31372,6 +31681,8 @@ TEXT ·intProduct16AVX2(SB), NOSPLIT, $0-8
 	JEQ  p3
 	CMPQ AX, $0x02
 	JEQ  p2
+
+p1_tile:
 	XORL R15, R15
 
 p1_pass:
@@ -31520,13 +31831,30 @@ p1_sums:
 	VMOVDQU Y1, 32(R11)
 
 p1_next:
-	ADDQ $0x40, R15
-	CMPQ R15, $0x40
-	JNE  p1_pass
+	ADDQ   $0x40, R15
+	CMPQ   R15, $0x40
+	JNE    p1_pass
+	DECQ   168(DI)
+	JZ     p1_done
+	IMUL3Q $0x01, R14, R14
+	ADDQ   R14, (DI)
+	MOVL   $0x00000010, AX
+	CMPQ   32(DI), $0x00
+	JNE    p1_bytes
+	SHLQ   $0x02, AX
+
+p1_bytes:
+	ADDQ AX, 16(DI)
+	MOVQ 160(DI), AX
+	ADDQ AX, 136(DI)
+	JMP  p1_tile
+
+p1_done:
 	VZEROUPPER
 	RET
 
 p2:
+p2_tile:
 	XORL R15, R15
 
 p2_pass:
@@ -31727,13 +32055,30 @@ p2_sums:
 	VMOVDQU Y3, 96(R11)
 
 p2_next:
-	ADDQ $0x40, R15
-	CMPQ R15, $0x40
-	JNE  p2_pass
+	ADDQ   $0x40, R15
+	CMPQ   R15, $0x40
+	JNE    p2_pass
+	DECQ   168(DI)
+	JZ     p2_done
+	IMUL3Q $0x02, R14, R14
+	ADDQ   R14, (DI)
+	MOVL   $0x00000020, AX
+	CMPQ   32(DI), $0x00
+	JNE    p2_bytes
+	SHLQ   $0x02, AX
+
+p2_bytes:
+	ADDQ AX, 16(DI)
+	MOVQ 160(DI), AX
+	ADDQ AX, 136(DI)
+	JMP  p2_tile
+
+p2_done:
 	VZEROUPPER
 	RET
 
 p3:
+p3_tile:
 	XORL R15, R15
 
 p3_pass:
@@ -31991,13 +32336,30 @@ p3_sums:
 	VMOVDQU Y5, 160(R11)
 
 p3_next:
-	ADDQ $0x40, R15
-	CMPQ R15, $0x40
-	JNE  p3_pass
+	ADDQ   $0x40, R15
+	CMPQ   R15, $0x40
+	JNE    p3_pass
+	DECQ   168(DI)
+	JZ     p3_done
+	IMUL3Q $0x03, R14, R14
+	ADDQ   R14, (DI)
+	MOVL   $0x00000030, AX
+	CMPQ   32(DI), $0x00
+	JNE    p3_bytes
+	SHLQ   $0x02, AX
+
+p3_bytes:
+	ADDQ AX, 16(DI)
+	MOVQ 160(DI), AX
+	ADDQ AX, 136(DI)
+	JMP  p3_tile
+
+p3_done:
 	VZEROUPPER
 	RET
 
 p4:
+p4_tile:
 	XORL R15, R15
 
 p4_pass:
@@ -32307,13 +32669,30 @@ p4_sums:
 	VMOVDQU Y7, 224(R11)
 
 p4_next:
-	ADDQ $0x40, R15
-	CMPQ R15, $0x40
-	JNE  p4_pass
+	ADDQ   $0x40, R15
+	CMPQ   R15, $0x40
+	JNE    p4_pass
+	DECQ   168(DI)
+	JZ     p4_done
+	IMUL3Q $0x04, R14, R14
+	ADDQ   R14, (DI)
+	MOVL   $0x00000040, AX
+	CMPQ   32(DI), $0x00
+	JNE    p4_bytes
+	SHLQ   $0x02, AX
+
+p4_bytes:
+	ADDQ AX, 16(DI)
+	MOVQ 160(DI), AX
+	ADDQ AX, 136(DI)
+	JMP  p4_tile
+
+p4_done:
 	VZEROUPPER
 	RET
 
 p5:
+p5_tile:
 	XORL R15, R15
 
 p5_pass:
@@ -32681,13 +33060,30 @@ p5_sums:
 	VMOVDQU Y9, 288(R11)
 
 p5_next:
-	ADDQ $0x40, R15
-	CMPQ R15, $0x40
-	JNE  p5_pass
+	ADDQ   $0x40, R15
+	CMPQ   R15, $0x40
+	JNE    p5_pass
+	DECQ   168(DI)
+	JZ     p5_done
+	IMUL3Q $0x05, R14, R14
+	ADDQ   R14, (DI)
+	MOVL   $0x00000050, AX
+	CMPQ   32(DI), $0x00
+	JNE    p5_bytes
+	SHLQ   $0x02, AX
+
+p5_bytes:
+	ADDQ AX, 16(DI)
+	MOVQ 160(DI), AX
+	ADDQ AX, 136(DI)
+	JMP  p5_tile
+
+p5_done:
 	VZEROUPPER
 	RET
 
 p6:
+p6_tile:
 	XORL R15, R15
 
 p6_pass:
@@ -33107,9 +33503,25 @@ p6_sums:
 	VMOVDQU Y11, 352(R11)
 
 p6_next:
-	ADDQ $0x40, R15
-	CMPQ R15, $0x40
-	JNE  p6_pass
+	ADDQ   $0x40, R15
+	CMPQ   R15, $0x40
+	JNE    p6_pass
+	DECQ   168(DI)
+	JZ     p6_done
+	IMUL3Q $0x06, R14, R14
+	ADDQ   R14, (DI)
+	MOVL   $0x00000060, AX
+	CMPQ   32(DI), $0x00
+	JNE    p6_bytes
+	SHLQ   $0x02, AX
+
+p6_bytes:
+	ADDQ AX, 16(DI)
+	MOVQ 160(DI), AX
+	ADDQ AX, 136(DI)
+	JMP  p6_tile
+
+p6_done:
 	VZEROUPPER
 	RET
 
