@@ -117,6 +117,7 @@ var Kernels = append([]Kernel{
 	{"intPair16", intTile, "computes a.Pixels pixels by 16 output channels, 2 words per step.", "AVX2"},
 	{"intDepthwiseRow", "a *IntDepthwise", "computes a.Pixels pixels of 16 channels, one filter per channel.", "AVX512VNNI AVX2 NEON"},
 	{"intDepthwise3", "a *IntDepthwise", "computes a.Rows rows of a.Pixels pixels, at least four, with 3×3 adjacent taps, strides of one or two pixels and bytes as results.", "AVX512VNNI AVX2"},
+	{"intWidenTaps3", "dst *int16, w *int8", "writes the weights s8 [3][16][4] of 3×3 taps as those of intDepthwise3: s16 [2][3][2][8][2].", "AVX2"},
 	{"intFloatRow", "x *float32, n int, multiplier, shift *float32, lo, hi float32", "replaces n pixels of 16 sums by float32(sum)·multiplier+shift between lo and hi.", all},
 	{"intWidenRow", "dst *int16, src *uint8, n int", "writes n times 16 bytes as words.", "AVX2"},
 	{"intWidenPixelsOf3", "dst *int16, src *uint8, n int", "writes n times four pixels of 4 bytes as pixels of 3 words, and two words of any value behind them.", "AVX2"},

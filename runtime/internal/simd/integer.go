@@ -313,6 +313,9 @@ func (a *IntDepthwise) widen(dst unsafe.Pointer) {
 // and columns of taps: the first and the second row together, and the third row with zeros.
 func (a *IntDepthwise) widen3(dst unsafe.Pointer) {
 	a.Wide = dst
+	if IntWidenTaps3((*int16)(dst), (*int8)(a.W)) {
+		return
+	}
 	d, w := (*[2][3][2][8][2]int16)(dst), (*[3][16][4]int8)(a.W)
 	for c := range 16 {
 		for x := range 3 {

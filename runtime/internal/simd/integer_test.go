@@ -317,7 +317,7 @@ func TestIntRows(t *testing.T) {
 			n := 1 + m.r.IntN(20)
 			src, words, sums := m.bytes(16*n), m.bytes(32*n), m.bytes(64*n)
 			pixels, c, width := m.bytes(32*n+8), 1+m.r.IntN(4), pick(m.r, 16, 32)
-			weights, wide := m.bytes(4*n*width), m.bytes(8*n*width)
+			weights, wide, taps := m.bytes(4*n*width+192), m.bytes(8*n*width), m.bytes(384)
 			scale, shift := m.floats(multipliers(m.r, 16, 1<<20)...), m.floats(random(m.r, 16)...)
 			lo, hi := -inf, inf
 			if m.r.IntN(2) == 0 {
@@ -329,6 +329,7 @@ func TestIntRows(t *testing.T) {
 				IntWidenPixels(unsafe.Slice((*int16)(at(pixels)), 16*n+4), unsafe.Slice((*uint8)(at(src)), 16*n), c)
 				clear(unsafe.Slice((*int16)(at(pixels)), 16*n+4)[4*n*c:]) // any value
 				IntWidenWeights(unsafe.Slice((*int16)(at(wide)), 4*n*width), unsafe.Slice((*int8)(at(weights)), 4*n*width), width)
+				(&IntDepthwise{W: at(weights)}).widen3(at(taps))
 				IntFloats(unsafe.Slice((*float32)(at(sums)), 16*n), n, (*[16]float32)(at(scale)), (*[16]float32)(at(shift)), lo, hi)
 			}
 			m.same(t, fmt.Sprintf("seed %d", seed), run, func(at func(int) unsafe.Pointer) {

@@ -674,6 +674,18 @@ func IntDepthwise3(a *IntDepthwise) bool {
 	return true
 }
 
+// IntWidenTaps3 writes the weights s8 [3][16][4] of 3×3 taps as those of intDepthwise3: s16 [2][3][2][8][2].
+// It reports whether the tier in use has the kernel.
+//
+//go:noinline
+func IntWidenTaps3(dst *int16, w *int8) bool {
+	if active == &generic {
+		return false
+	}
+	intWidenTaps3AVX2(dst, w)
+	return true
+}
+
 // IntFloatRow replaces n pixels of 16 sums by float32(sum)·multiplier+shift between lo and hi.
 // It reports whether the tier in use has the kernel.
 func IntFloatRow(x *float32, n int, multiplier, shift *float32, lo, hi float32) bool {

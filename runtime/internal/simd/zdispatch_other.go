@@ -210,6 +210,10 @@ func IntDepthwiseRow(a *IntDepthwise) bool { return false }
 // It reports whether the tier in use has the kernel.
 func IntDepthwise3(a *IntDepthwise) bool { return false }
 
+// IntWidenTaps3 writes the weights s8 [3][16][4] of 3×3 taps as those of intDepthwise3: s16 [2][3][2][8][2].
+// It reports whether the tier in use has the kernel.
+func IntWidenTaps3(dst *int16, w *int8) bool { return false }
+
 // IntFloatRow replaces n pixels of 16 sums by float32(sum)·multiplier+shift between lo and hi.
 // It reports whether the tier in use has the kernel.
 func IntFloatRow(x *float32, n int, multiplier, shift *float32, lo, hi float32) bool { return false }

@@ -144,6 +144,11 @@ func intDepthwise3AVX512VNNI(a *IntDepthwise)
 //go:noescape
 func intDepthwise3AVX2(a *IntDepthwise)
 
+// intWidenTaps3AVX2 writes the weights s8 [3][16][4] of 3×3 taps as those of intDepthwise3: s16 [2][3][2][8][2].
+//
+//go:noescape
+func intWidenTaps3AVX2(dst *int16, w *int8)
+
 // intFiltersAVX2 transforms the 3×3 filters s8 [9][4][width][4] of 16 input channels to positions s16 [8][width][2], pos bytes apart. width is 16 or 32.
 //
 //go:noescape
