@@ -73,8 +73,12 @@ func (k kind) kernel(isa x86.ISA, width int) {
 		CMPQ(RAX, Imm(uint64(p)))
 		JEQ(LabelRef(fmt.Sprintf("p%d", p)))
 	}
+	vectors := t.b
 	for t.p = 1; t.p <= pixels; t.p++ {
-		t.sets = 1
+		t.sets, t.b = 1, vectors
+		if t.wide && t.p == 1 { // one pass, so that the weights of a dense layer are read once
+			t.b = width / 4
+		}
 		if k.rows > 1 && isa.Name != x86.AVX2.Name {
 			// A dot product takes four cycles or more, so few accumulators would wait for
 			// one another.
@@ -95,7 +99,7 @@ func (t tile) zmm() bool { return t.Bytes == 64 }
 // octets returns the number of groups of 8 channels of a pass.
 func (t tile) octets() int {
 	if t.wide {
-		return 1
+		return t.b / 2
 	}
 	return t.b
 }
@@ -213,6 +217,10 @@ func (t tile) code() {
 		t.finish512()
 		return
 	}
+	if t.wide && t.p == 1 {
+		t.finishRow()
+		return
+	}
 	t.finish256()
 	ADDQ(Imm(uint64(t.octets()*32)), R15)
 	CMPQ(R15, Imm(uint64(t.width*4)))
@@ -284,6 +292,17 @@ func (t tile) multiply(c int, pixel func(i, disp int) Mem) {
 	opcode := byte(dotBytes)
 	if t.words {
 		opcode = dotWords
+	}
+	if t.wide && t.p == 1 {
+		x := t.Last(3)
+		VPBROADCASTQ(pixel(0, 8*c), x)
+		for blk := range t.b {
+			w := t.Last(blk % 3)
+			VPMOVSXBW(Mem{Base: RDX, Disp: row + 16*blk}, w)
+			VPMADDWD(x, w, w)
+			VPADDD(w, t.acc(blk, 0), t.acc(blk, 0))
+		}
+		return
 	}
 	var weights []VecPhysical
 	for blk := range t.b {
@@ -378,13 +397,8 @@ func (t tile) finish512() {
 
 // finish256 is finish512 for the channels of a pass.
 func (t tile) finish256() {
-	for i := 0; i < t.p && t.wide; i++ { // [c0 c0 c1 c1 c2 c2 c3 c3] and [c4 …]
-		if i == 0 {
-			MOVQ(arg(abi.IntStart), RBX)
-		}
-		VPHADDD(t.acc(1, i), t.acc(0, i), t.acc(0, i))
-		VPERMQ(Imm(0xd8), t.acc(0, i), t.acc(0, i))
-		VPADDD(Mem{Base: RBX, Index: R15, Scale: 1}, t.acc(0, i), t.acc(0, i))
+	if t.wide {
+		t.halves()
 	}
 	MOVQ(arg(abi.IntOut), R11)
 	CMPQ(R15, Imm(64))
@@ -445,6 +459,54 @@ func (t tile) finish256() {
 	if t.quantises() {
 		Label(t.label("next"))
 	}
+}
+
+// halves adds the two sums of each channel, [c0 c0 c1 c1 c2 c2 c3 c3] and [c4 …], and the
+// start values. The accumulators of the first vectors hold the results.
+func (t tile) halves() {
+	MOVQ(arg(abi.IntStart), RBX)
+	for i := range t.p {
+		for o := range t.octets() {
+			r := t.acc(o, i)
+			VPHADDD(t.acc(2*o+1, i), t.acc(2*o, i), r)
+			VPERMQ(Imm(0xd8), r, r)
+			VPADDD(Mem{Base: RBX, Index: R15, Scale: 1, Disp: 32 * o}, r, r)
+		}
+	}
+}
+
+// finishRow is finish256 for all channels of one pixel.
+func (t tile) finishRow() {
+	t.halves()
+	MOVQ(arg(abi.IntOut), R11)
+	MOVQ(arg(abi.IntOutBlock), R9)
+	MOVQ(arg(abi.IntMultiplier), RBX)
+	TESTQ(RBX, RBX)
+	JZ(LabelRef(t.label("sums")))
+	q := loadRequantizer(t.ISA, RDI, abi.IntZero)
+	var sums []VecPhysical
+	for o := range t.octets() {
+		sums = append(sums, t.acc(o, 0))
+	}
+	o := 0
+	q.scale(sums, func(VecPhysical) Op { o++; return Mem{Base: RBX, Disp: (o - 1) * 32} })
+	r := q.pack(sums)
+	VPERMD(r, q.perm, r)
+	VMOVDQU(r.AsX(), Mem{Base: R11})
+	if t.width == 32 {
+		VEXTRACTI128(Imm(1), r, Mem{Base: R11, Index: R9, Scale: 1})
+	}
+	VZEROUPPER()
+	RET()
+	Label(t.label("sums"))
+	for o := range t.octets() {
+		if o == 2 {
+			ADDQ(R9, R11)
+		}
+		VMOVDQU(t.acc(o, 0), Mem{Base: R11, Disp: o % 2 * 32})
+	}
+	VZEROUPPER()
+	RET()
 }
 
 // store8 stores the halves of x, 16 bytes apart. n is their number, 1 or more.
