@@ -377,7 +377,7 @@ var (
 // Times that all tiers share.
 const (
 	byteStreamPerNs = 28.0 // bytes of weights read from memory, while tiles are computed
-	byteTransformNs = 3.2  // transform of one channel of a tile, of the input or output
+	byteTransformNs = 3.0  // transform of one channel of a tile, of the input or output
 	byteTileNs      = 18.0 // overhead of a register tile
 )
 
