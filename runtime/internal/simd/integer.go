@@ -99,6 +99,12 @@ func (a IntTile) Line(step IntStep, width, pixels int) {
 	}
 }
 
+// Passed makes the next call of Line prefetch behind one that computed the given number of
+// pixels.
+func (a *IntTile) Passed(pixels int) {
+	a.next += uintptr(team.Split(pixels, active.IntPixels) * a.nextTile)
+}
+
 // Compute computes a tile.
 func (a *IntTile) Compute(step IntStep, width int) {
 	switch {

@@ -293,13 +293,13 @@ func (j *convWidened) Part(c *kernel.Context, i, worker int) {
 		a := k.tile(&v, k.Dst.Elem == kernel.Uint8)
 		k.wideWindow(&a, u, ih, iw)
 		k.widenWeights(c, &a, u, weights)
-		perRow := team.Split(x1-x0, simd.Active().IntPixels)
+		if i < u1-1 {
+			k.ahead(c, &a, k.unit(i+1), 0, (y1-y0)*team.Split(x1-x0, simd.Active().IntPixels))
+		}
 		for y := range y1 - y0 {
-			if i < u1-1 {
-				k.ahead(c, &a, k.unit(i+1), y*perRow, (y1-y0)*perRow)
-			}
 			a.In = unsafe.Pointer(&scratch[((u.in-first)*ih+y*k.SH)*iw*k.wideLanes()])
 			k.output(c, &a, &v, n, u, y0+y, x0, x1-x0)
+			a.Passed(x1 - x0)
 		}
 	}
 }
