@@ -66,7 +66,7 @@ func TestIntegers(t *testing.T) {
 			return
 		}
 	}
-	for _, k := range []string{"Conv", "Depthwise", "Winograd", "Dense", "Quantize", "Dequantize", "DynamicQuantize", "Pack", "Unpack", "Lookup", "Binary", "MaxPool", "ConvPool", "AveragePool"} {
+	for _, k := range []string{"Conv", "Depthwise", "Winograd", "ConvByTier", "Dense", "Quantize", "Dequantize", "DynamicQuantize", "Pack", "Unpack", "Lookup", "Binary", "MaxPool", "ConvPool", "AveragePool"} {
 		if images["integer."+k] == 0 {
 			t.Errorf("no network has a kernel integer.%s: %v", k, images)
 		}
