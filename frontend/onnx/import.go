@@ -238,12 +238,21 @@ func (im *importer) rebatch(x *ir.Value, d int) int {
 	return d
 }
 
+// label returns the name of the node for messages. A node without a name has that of its
+// first result.
+func (n *node) label() string {
+	if n.p.name == "" && len(n.p.outputs) > 0 {
+		return n.scope.prefix + n.p.outputs[0]
+	}
+	return n.name
+}
+
 // report records a problem of a node.
 func (im *importer) report(n *node, err error) {
 	if errors.Is(err, errPoisoned) {
 		return // the cause is reported
 	}
-	p := source.Problem{Node: n.name, Op: n.p.opType, Reason: err.Error() + n.operands()}
+	p := source.Problem{Node: n.label(), Op: n.p.opType, Reason: err.Error() + n.operands()}
 	var r refusal
 	if errors.As(err, &r) {
 		p.Remedy = r.remedy
@@ -253,9 +262,6 @@ func (im *importer) report(n *node, err error) {
 	}
 	if v, ok := n.scope.opsets[n.p.domain]; ok {
 		p.Op = fmt.Sprintf("%s-%d", p.Op, v)
-	}
-	if n.p.name == "" && len(n.p.outputs) > 0 { // name the node after its result
-		p.Node = n.scope.prefix + n.p.outputs[0]
 	}
 	im.problems = append(im.problems, p)
 }
