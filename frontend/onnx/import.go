@@ -23,7 +23,7 @@ type importer struct {
 	notes     []string
 	widened   bool  // the model has a half-precision type
 	visited   int64 // number of imported nodes; nodes of functions count at each call
-	exhausted bool  // a limit of the expansion was reported
+	stopped   bool  // a problem was reported after which no node can be imported
 	made      int64 // bytes of the constants that nodes made, except filled ones
 	filled    int64 // bytes of the constants with equal elements that nodes made
 	stored    int64 // bytes of the model's files
@@ -51,6 +51,17 @@ type scope struct {
 
 func newScope(opsets map[string]int) *scope {
 	return &scope{values: map[string]*ir.Value{}, sequences: map[string][]*ir.Value{}, pending: map[string]*tensorProto{}, opsets: opsets}
+}
+
+// initialize adds the initializers of a graph, whose names must differ.
+func (s *scope) initialize(list []*tensorProto) error {
+	for _, t := range list {
+		if s.pending[t.name] != nil {
+			return fmt.Errorf("two initializers have the name %q", t.name)
+		}
+		s.pending[t.name] = t
+	}
+	return nil
 }
 
 // value returns the value with the given name. It adds an initializer to the graph on
@@ -119,10 +130,13 @@ func (im *importer) afford(bytes int64) error {
 	return im.opts.Bounds.Check(ir.BoundConstants, im.filled+max(0, 8*(im.made+bytes-8*im.stored)))
 }
 
-// nodes imports nodes in order. If a node fails, nodes records a problem and marks
-// the node's results. For nodes that read such results, it records only problems
-// that do not depend on operands.
+// nodes imports the nodes of a graph, of a function's body or of a branch. If a node fails,
+// nodes records a problem and marks the node's results. For nodes that read such results, it
+// records only problems that do not depend on operands.
 func (im *importer) nodes(list []*nodeProto, s *scope, depth int) {
+	if list = im.ordered(list, s); im.stopped {
+		return
+	}
 	for _, p := range list {
 		n := &node{im: im, p: p, scope: s, depth: depth}
 		im.visited += 1 + int64(len(p.inputs)+len(p.outputs))/8
@@ -134,13 +148,13 @@ func (im *importer) nodes(list []*nodeProto, s *scope, depth int) {
 			err = fmt.Errorf("a name is longer than %d bytes", maxName)
 		}
 		if err != nil {
-			im.exhausted = true
+			im.stopped = true
 			im.report(n, err)
 			return
 		}
 		n.name = s.prefix + p.name
 		if err := im.node(n); err != nil {
-			if im.exhausted {
+			if im.stopped {
 				return // the innermost node reported it
 			}
 			im.report(n, err)
@@ -151,6 +165,125 @@ func (im *importer) nodes(list []*nodeProto, s *scope, depth int) {
 			}
 		}
 	}
+}
+
+// ordered returns nodes so that each follows the nodes whose results it reads, and otherwise
+// in the order of the file. It stops the import if a value is defined twice or depends on
+// itself.
+func (im *importer) ordered(list []*nodeProto, s *scope) []*nodeProto {
+	stop := func(p *nodeProto, err error) []*nodeProto {
+		im.stopped = true
+		im.report(&node{im: im, p: p, scope: s, name: s.prefix + p.name}, err)
+		return nil
+	}
+	producer := map[string]int{}
+	for i, p := range list {
+		for _, o := range p.outputs {
+			if o == "" {
+				continue
+			}
+			if what := s.defines(o); what != "" {
+				return stop(p, refusal{fmt.Sprintf("result %q has the name of %s", o, what), "each value must have a name of its own"})
+			}
+			if first, twice := producer[o]; twice {
+				return stop(p, refusal{fmt.Sprintf("result %q has the name of a result of %s %q", o, list[first].opType, list[first].name), "each value must have a name of its own"})
+			}
+			producer[o] = i
+		}
+	}
+	const onPath, done = 1, 2
+	state := make([]uint8, len(list))
+	type step struct {
+		node  int
+		reads []string // the names to follow
+	}
+	order := make([]*nodeProto, 0, len(list))
+	for first := range list {
+		if state[first] == done {
+			continue
+		}
+		path := []step{{first, list[first].reads()}}
+		state[first] = onPath
+		for len(path) > 0 {
+			at := &path[len(path)-1]
+			if len(at.reads) == 0 {
+				state[at.node] = done
+				order = append(order, list[at.node])
+				path = path[:len(path)-1]
+				continue
+			}
+			name := at.reads[0]
+			at.reads = at.reads[1:]
+			i, ok := producer[name]
+			switch {
+			case !ok || state[i] == done:
+			case state[i] == onPath:
+				return stop(list[i], refusal{fmt.Sprintf("result %q depends on itself", name), "a graph has no cycles; Loop and Scan repeat nodes"})
+			default:
+				state[i] = onPath
+				path = append(path, step{i, list[i].reads()})
+			}
+		}
+	}
+	return order
+}
+
+// defines says what has the given name in s before its nodes are imported. It returns "" if
+// nothing has.
+func (s *scope) defines(name string) string {
+	if _, ok := s.values[name]; ok {
+		return "an input"
+	}
+	if _, ok := s.sequences[name]; ok {
+		return "an input"
+	}
+	if _, ok := s.pending[name]; ok {
+		return "an initializer"
+	}
+	return ""
+}
+
+// reads returns the names of the values that a node reads: its operands, and the values around
+// it that its branches and bodies read.
+func (p *nodeProto) reads() []string {
+	names := p.inputs
+	for _, a := range p.attrs {
+		if a.g != nil {
+			names = append(slices.Clip(names), a.g.captures()...)
+		}
+	}
+	return names
+}
+
+// captures returns the names of the values around g that its nodes and outputs read.
+func (g *graphProto) captures() []string {
+	own := map[string]bool{"": true}
+	for _, v := range g.inputs {
+		own[v.name] = true
+	}
+	for _, t := range g.initializers {
+		own[t.name] = true
+	}
+	for _, p := range g.nodes {
+		for _, o := range p.outputs {
+			own[o] = true
+		}
+	}
+	var names []string
+	add := func(name string) {
+		if !own[name] {
+			names = append(names, name)
+		}
+	}
+	for _, p := range g.nodes {
+		for _, name := range p.reads() {
+			add(name)
+		}
+	}
+	for _, o := range g.outputs {
+		add(o.name)
+	}
+	return names
 }
 
 // attributes returns the number of elements of the attributes of a node.
@@ -177,7 +310,7 @@ func (im *importer) node(n *node) error {
 				n.in = nil // the problem does not depend on the other operands
 				return err
 			} else if !known {
-				return refusal{fmt.Sprintf("input %q is not defined", name), "the graph must be sorted topologically"}
+				return refusal{fmt.Sprintf("input %q is not defined", name), "no input, initializer or node has this name"}
 			}
 			poisoned = poisoned || v == nil
 		}
@@ -369,8 +502,8 @@ func (im *importer) branch(g *graphProto, n *node) []*ir.Value {
 	im.visited += int64(len(g.initializers)+len(g.outputs)) / 8
 	s := newScope(n.scope.opsets)
 	s.outer, s.attrs, s.prefix = n.scope, n.scope.attrs, n.scope.prefix
-	for _, t := range g.initializers {
-		s.pending[t.name] = t
+	if err := s.initialize(g.initializers); err != nil {
+		n.fail(err)
 	}
 	im.nodes(g.nodes, s, n.depth+1)
 	var names []string

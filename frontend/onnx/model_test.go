@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,10 +47,15 @@ func TestVersions(t *testing.T) {
 	if m.Format != "ONNX, IR version 8, opset 13" || m.Metadata["producer"] != "test " || len(m.SHA256) != 64 {
 		t.Errorf("%+v", m)
 	}
-	wantText(t, failure(t, modelMessage(2, 13, g.encode()), source.Options{}), "IR version 2")
+	for ir := int64(1); ir < 4; ir++ {
+		m = parse(t, message{}.int(1, ir).sub(7, g.encode()), source.Options{})
+		if want := fmt.Sprintf("ONNX, IR version %d, opset 1", ir); m.Format != want || ir == 3 != (len(m.Notes) == 1) {
+			t.Errorf("%s with notes %q, want %s", m.Format, m.Notes, want)
+		}
+	}
 	wantText(t, failure(t, modelMessage(99, 13, g.encode()), source.Options{}), "IR version 99")
 	wantText(t, failure(t, modelMessage(8, 99, g.encode()), source.Options{}), "opset 99")
-	wantText(t, failure(t, message{}.int(1, 8).sub(7, g.encode()), source.Options{}), "does not declare its opset")
+	wantText(t, failure(t, message{}.int(1, 8).sub(7, g.encode()).sub(8, opsetMessage("local", 1)), source.Options{}), "does not declare its opset")
 	wantText(t, failure(t, message{}.int(1, 8), source.Options{}), "no graph")
 	wantText(t, failure(t, modelMessage(8, 13, graphParts{inputs: oneInput}.encode()), source.Options{}), "no outputs")
 }
@@ -220,10 +226,10 @@ func TestFunctionsWithoutEnd(t *testing.T) {
 	for i := range 12 {
 		name, next := "f"+string(rune('0'+i)), "f"+string(rune('1'+i))
 		var body []message
-		for range 16 {
-			body = append(body, call(next, "r", "v"))
+		for k := range 16 {
+			body = append(body, call(next, fmt.Sprint("r", k), "v"))
 		}
-		model = model.sub(25, function(name, []string{"v"}, []string{"r"}, body...))
+		model = model.sub(25, function(name, []string{"v"}, []string{"r0"}, body...))
 	}
 	model = model.sub(25, function("f"+string(rune('0'+12)), []string{"v"}, []string{"r"}, simple("Identity", "r", "v")))
 	wantText(t, failure(t, model, source.Options{}), "exceeds the limit of ")

@@ -221,6 +221,9 @@ func (n *node) integers(i int, what string) ([]int64, bool) {
 	if t == nil {
 		return nil, false
 	}
+	if !t.DType.IsInt() && t.Shape.Len() > 0 {
+		n.failf("%s (%q) is %s, want integers", what, n.in[i].Name, t.Type)
+	}
 	return integersOf(t), true
 }
 

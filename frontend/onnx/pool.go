@@ -37,10 +37,14 @@ func pool(kind ir.PoolKind) func(n *node) []*ir.Value {
 }
 
 // checkCovered fails if a window of a pool has no element of the input, because its maximum
-// or mean has no meaning. Dilations larger than the input make such windows.
+// or mean has no meaning. Dilations larger than the input make such windows, and so does
+// padding as wide as the kernel, which other runtimes refuse for every input.
 func (n *node) checkCovered(in []int, w window, extra []int) {
 	r := len(in)
 	for i := range r {
+		if w.pads[i] >= w.kernel[i] || w.pads[r+i] >= w.kernel[i] {
+			n.failf("spatial axis %d: padding of %d and %d for a kernel of %d: it must be smaller", i, w.pads[i], w.pads[r+i], w.kernel[i])
+		}
 		end := w.pads[r+i]
 		if extra != nil {
 			end += extra[i]
