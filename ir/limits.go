@@ -35,7 +35,7 @@ var limits = []Limit{
 	{[]string{"rank"}, 0, MaxRank, "the axes of a tensor"},
 	{[]string{"shape", "target_shape", "output_shape", "sizes"}, -1, MaxExtent, "extents; ONNX and Keras leave one open as −1"},
 	{[]string{"spatial"}, 0, MaxExtent, "extents behind batch and channels"},
-	{[]string{"height", "width"}, 1, MaxStep, "extents of a picture"},
+	{[]string{"height", "width", "scale"}, 1, MaxStep, "extents of a picture"},
 	{[]string{"axis", "axes", "perm", "dims"}, -MaxRank, MaxRank, "axes; ONNX and Keras count negative ones from the end"},
 	{[]string{"batch_dims"}, 0, MaxRank, "the leading axes that two operands share"},
 
@@ -43,7 +43,7 @@ var limits = []Limit{
 	{[]string{"strides"}, 1, MaxStep, "the distance between windows"},
 	{[]string{"dilations", "dilation_rate"}, 1, MaxStep, "the distance between elements of a window"},
 	{[]string{"pads", "paddings"}, -MaxStep, MaxStep, "borders; negative ones crop"},
-	{[]string{"padding", "cropping"}, 0, MaxStep, "borders of a picture"},
+	{[]string{"padding", "cropping", "border"}, 0, MaxStep, "borders of a picture"},
 	{[]string{"outputPads", "output_padding"}, 0, MaxStep, "zeros at the ends of a transposed convolution"},
 	{[]string{"extra"}, 0, MaxStep, "the room that ceil_mode adds"},
 	{[]string{"groups", "group", "num_groups"}, 1, MaxExtent, "groups of channels"},

@@ -124,6 +124,7 @@ var operatorCases = []operatorCase{
 	{op: "LpPool", opset: 18, in: []any{floatsIn(1, 4, 8, 8)}, attrs: windowAnd(intParam("p", 2))},
 	{op: "GlobalLpPool", opset: 17, in: []any{floatsIn(1, 4, 8, 8)}, attrs: attrs(intParam("p", 2))},
 	{op: "MaxUnpool", opset: 17, in: []any{floatsIn(1, 1, 2, 2), intsIn(1, 1, 2, 2), intsParam("output_shape", 1, 1, 5, 5)}, attrs: attrs(intsParam("kernel_shape", 2, 2), intsParam("strides", 2, 2), intsParam("pads", 0, 0, 0, 0))},
+	{op: "Crop", opset: 6, in: []any{floatsIn(1, 4, 8, 8)}, attrs: attrs(intsParam("border", 1, 2, 3, 1), intsParam("scale", 2, 3))},
 	{op: "LRN", opset: 17, in: []any{floatsIn(1, 4, 8, 8)}, attrs: attrs(intParam("size", 5))},
 	{op: "LayerNormalization", opset: 17, in: []any{floatsIn(2, 3, 4), ones(4)}, attrs: attrs(intParam("axis", -1))},
 	{op: "RMSNormalization", opset: 23, in: []any{floatsIn(2, 3, 4), ones(4)}, attrs: attrs(intParam("axis", -1))},

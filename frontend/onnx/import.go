@@ -28,6 +28,7 @@ type importer struct {
 	filled    int64 // bytes of the constants with equal elements that nodes made
 	stored    int64 // bytes of the model's files
 	tensors   map[*tensorProto]*ir.Tensor
+	narrow    map[*ir.Tensor]string // types of constants of 4 bits, which only DequantizeLinear reads
 	folder    eval.Folder
 	batch     int        // batch that the file fixes and Options.Batch replaces
 	padded    []*ir.Node // NonMaxSuppression nodes, whose counts become outputs
@@ -105,6 +106,9 @@ func (im *importer) tensor(t *tensorProto) (*ir.Tensor, error) {
 		return nil, err
 	}
 	im.tensors[t] = c
+	if isHalfByte(t.dataType) {
+		im.narrow[c] = typeName(t.dataType)
+	}
 	return c, nil
 }
 
@@ -315,6 +319,9 @@ func (im *importer) node(n *node) error {
 			poisoned = poisoned || v == nil
 		}
 		n.in = append(n.in, v)
+		if v != nil && im.narrow[v.Const] != "" && n.p.opType != "DequantizeLinear" {
+			return refusal{fmt.Sprintf("tensor %q has elements of type %s", v.Name, im.narrow[v.Const]), "only DequantizeLinear reads them"}
+		}
 	}
 	build, err := im.builder(n)
 	if err != nil {
@@ -420,6 +427,9 @@ func (im *importer) builder(n *node) (func(*node) []*ir.Value, error) {
 		op = domain + "." + op
 	}
 	o := im.operators[op]
+	if o == nil && domain == "com.microsoft.nchwc" {
+		return nil, refusal{"ONNX Runtime saved this layer, and its weights, in the layout of one machine", "save the model with the optimisation level ORT_ENABLE_EXTENDED or less"}
+	}
 	if o == nil && domain != "" {
 		return nil, refusal{fmt.Sprintf("this op of domain %q is not supported", domain), im.nearest(n.p.opType)}
 	}

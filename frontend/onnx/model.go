@@ -84,7 +84,7 @@ func load(name string, p *modelProto, data []byte, dir string, opts source.Optio
 	im := &importer{
 		g: ir.NewGraph(p.graph.name), opts: opts, opsets: p.opsets, operators: operators,
 		files:     &externals{dir: dir, open: map[string][]byte{}},
-		functions: map[string]*functionProto{}, tensors: map[*tensorProto]*ir.Tensor{}, stored: int64(len(data)),
+		functions: map[string]*functionProto{}, tensors: map[*tensorProto]*ir.Tensor{}, narrow: map[*ir.Tensor]string{}, stored: int64(len(data)),
 	}
 	im.g.Bounds = opts.Bounds
 	if undeclared && p.irVersion > 2 {
@@ -178,6 +178,9 @@ func (im *importer) run(p *modelProto) error {
 		}
 		if !known {
 			return fmt.Errorf("output %q is not computed by any node", o.name)
+		}
+		if v != nil && im.narrow[v.Const] != "" {
+			return fmt.Errorf("output %q has elements of type %s", o.name, im.narrow[v.Const])
 		}
 		if v != nil { // if it is nil, its node was reported
 			im.g.AddOutput(o.name, v)

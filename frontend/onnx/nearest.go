@@ -18,7 +18,6 @@ var instead = map[string]string{
 	"Trilu": "Mul by a constant triangle", "CumProd": "Exp of CumSum of Log", "Det": "write it as Mul and Sub",
 	"ReverseSequence": "Slice with a negative step",
 	"RandomNormal":    random, "RandomUniform": random, "RandomNormalLike": random, "RandomUniformLike": random, "Bernoulli": random, "Multinomial": random,
-	"FusedConv": "export before ONNX Runtime's optimisation", "FusedMatMul": "export before ONNX Runtime's optimisation",
 }
 
 const (

@@ -178,4 +178,3 @@ func TestFloatShape(t *testing.T) {
 		wantText(t, failure(t, modelMessage(8, 13, g.encode()), source.Options{}), op, "f32[2]", "want integers")
 	}
 }
-

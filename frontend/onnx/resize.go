@@ -10,7 +10,7 @@ import (
 
 var resamplingOps = []operator{
 	{name: "Resize", since: 10, operands: 1, most: []most{{10, 2}, {11, 4}}, becomes: "Resize", limits: "scales, sizes and region are constant", build: resize},
-	{name: "Upsample", since: 7, operands: 1, most: []most{{9, 2}}, becomes: "Resize", limits: "scales are constant", build: upsample},
+	{name: "Upsample", operands: 1, most: []most{{9, 2}}, becomes: "Resize", limits: "scales are constant", build: upsample},
 	{name: "GridSample", since: 16, operands: 2, becomes: "GridSample", limits: "x and grid are floats", build: gridSample},
 }
 
@@ -24,6 +24,16 @@ var (
 // upsample imports Upsample. The corners of pixels are aligned at 0.
 func upsample(n *node) []*ir.Value {
 	op := n.resizeOp(ir.Asymmetric, ir.RoundFloor)
+	if n.version < 7 { // one attribute for each of two axes
+		if n.in[0].Type.Rank() != 4 {
+			n.failf("x is %s, want [N,C,H,W]", n.in[0].Type)
+		}
+		for i, name := range []string{"height_scale", "width_scale"} {
+			scale := n.float(name, 0)
+			op.Shape[2+i], op.Scales[2+i] = n.extent(math.Floor(float64(op.Shape[2+i])*scale)), scale
+		}
+		return n.one(op, n.in[0])
+	}
 	n.scale(&op, 1)
 	return n.one(op, n.in[0])
 }

@@ -32,7 +32,7 @@ class Case:
     def absent(self):
         self.names.append('')
 
-    def model(self, op, outputs, domain='', opset=21, **attrs):
+    def model(self, op, outputs, domain='', version=21, **attrs):
         """Return the model. outputs are the types of its outputs."""
         names = [f'y{i}' for i in range(len(outputs))]
         while self.names and self.names[-1] == '':
@@ -41,7 +41,7 @@ class Case:
         kind = lambda x: h.np_dtype_to_tensor_dtype(np.dtype(x))
         graph = h.make_graph([node], 'g', [h.make_tensor_value_info(n, kind(x.dtype), x.shape) for n, x in self.inputs],
                              [h.make_tensor_value_info(n, kind(d), None) for n, d in zip(names, outputs)], self.constants)
-        return h.make_model(graph, opset_imports=[h.make_opsetid('', opset), h.make_opsetid(MS, 1)], ir_version=10)
+        return h.make_model(graph, opset_imports=[h.make_opsetid('', version), h.make_opsetid(MS, 1)], ir_version=10)
 
 
 def write(makers, kind=Case):

@@ -3,6 +3,7 @@
 quantised.py DIR SEED COUNT
 """
 import numpy as np
+import onnx
 from onnx import helper as h
 import case
 from case import MS
@@ -190,6 +191,21 @@ def DequantizeLinear(c):
     return c.model('DequantizeLinear', [np.float32], **attrs)
 
 
+def DequantizeLinear4(c):
+    r = c.r
+    shape = [int(d) for d in r.integers(1, 7, 3)]
+    axis, block = int(r.integers(0, 3)), int(r.integers(1, 5))
+    blocks = list(shape)
+    blocks[axis] = -(-shape[axis] // block)
+    kind, low = [(onnx.TensorProto.INT4, -8), (onnx.TensorProto.UINT4, 0)][r.integers(2)]
+    for s, zero in [(shape, False), (blocks, True)]:
+        c.constants.append(h.make_tensor(f'x{len(c.names)}', kind, s, r.integers(low, low + 16, s).flatten()))
+        c.names.append(f'x{len(c.names)}')
+        if not zero:
+            c.constant(r.uniform(0.01, 1, blocks).astype(np.float32))
+    return c.model('DequantizeLinear', [np.float32], axis=axis, block_size=block)
+
+
 def MsQuantizeLinear(c):
     shape = tuple(int(n) for n in c.r.integers(1, 6, int(c.r.integers(1, 5))))
     d = c.r.choice([np.uint8, np.int8, np.uint16, np.int16])
@@ -285,7 +301,7 @@ def QLinearWhere(c):
 
 
 makers = [QLinearConv, ConvInteger, QLinearMatMul, MatMulInteger, QGemm, DynamicQuantizeMatMul, MatMulIntegerToFloat,
-          QuantizeLinear, QuantizeLinearHalf, DequantizeLinear, MsQuantizeLinear, MsDequantizeLinear, DynamicQuantizeLinear,
+          QuantizeLinear, QuantizeLinearHalf, DequantizeLinear, DequantizeLinear4, MsQuantizeLinear, MsDequantizeLinear, DynamicQuantizeLinear,
           binary('QLinearAdd', 0.01, 0.2), binary('QLinearMul', 0.01, 1), QLinearAveragePool, QLinearGlobalAveragePool,
           QLinearSoftmax, function('QLinearSigmoid'), function('QLinearLeakyRelu', alpha=0.1), QLinearConcat, QLinearWhere]
 

@@ -57,7 +57,7 @@ def resize(mode, coord):
             c.constant(np.array(sizes if axes else [*x[:2], *sizes]).astype(np.int64))
             if opset >= 18 and axes and r.random() < 0.4 and not crop:
                 attrs['keep_aspect_ratio_policy'] = str(r.choice(['not_larger', 'not_smaller']))
-        return c.model('Resize', [np.float32], opset=opset, **attrs)
+        return c.model('Resize', [np.float32], version=opset, **attrs)
 
     make.__name__ = f'Resize-{mode}-{coord}'
     return make
@@ -66,13 +66,13 @@ def resize(mode, coord):
 def resize10(c):
     image(c)
     c.constant(np.array([1, 1, *c.r.choice([0.5, 0.75, 1, 1.5, 2, 3], 2)], np.float32))
-    return c.model('Resize', [np.float32], opset=10, mode=str(c.r.choice(['nearest', 'linear'])))
+    return c.model('Resize', [np.float32], version=10, mode=str(c.r.choice(['nearest', 'linear'])))
 
 
 def upsample(c):
     image(c)
     c.constant(np.array([1, 1, *c.r.choice([1, 1.5, 2, 3], 2)], np.float32))
-    return c.model('Upsample', [np.float32], opset=9, mode=str(c.r.choice(['nearest', 'linear'])))
+    return c.model('Upsample', [np.float32], version=9, mode=str(c.r.choice(['nearest', 'linear'])))
 
 
 def sample(mode, border):
@@ -89,7 +89,7 @@ def sample(mode, border):
         name = mode
         if rank == 2 and r.random() < 0.5:
             opset, name = 16, {'linear': 'bilinear', 'cubic': 'bicubic'}.get(mode, mode)
-        return c.model('GridSample', [np.float32], opset=opset, mode=name, padding_mode=border, align_corners=int(r.integers(0, 2)))
+        return c.model('GridSample', [np.float32], version=opset, mode=name, padding_mode=border, align_corners=int(r.integers(0, 2)))
 
     make.__name__ = f'GridSample-{mode}-{border}'
     return make
