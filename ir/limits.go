@@ -36,7 +36,7 @@ var limits = []Limit{
 	{[]string{"shape", "target_shape", "output_shape", "sizes"}, -1, MaxExtent, "extents; ONNX and Keras leave one open as −1"},
 	{[]string{"spatial"}, 0, MaxExtent, "extents behind batch and channels"},
 	{[]string{"height", "width", "scale"}, 1, MaxStep, "extents of a picture"},
-	{[]string{"axis", "axes", "perm", "dims"}, -MaxRank, MaxRank, "axes; ONNX and Keras count negative ones from the end"},
+	{[]string{"axis", "axes", "perm", "dims", "scan_input_axes", "scan_output_axes"}, -MaxRank, MaxRank, "axes; ONNX and Keras count negative ones from the end"},
 	{[]string{"batch_dims"}, 0, MaxRank, "the leading axes that two operands share"},
 
 	{[]string{"kernel", "kernel_shape", "kernel_size", "pool_size"}, 1, MaxStep, "the extents of a window"},
@@ -63,6 +63,9 @@ var limits = []Limit{
 	{[]string{"k"}, -MaxExtent, MaxExtent, "the number of elements to select, or a diagonal"},
 	{[]string{"perClass", "max_output_boxes_per_class"}, 0, MaxExtent, "the number of boxes to select; ONNX clamps larger numbers"},
 	{[]string{"aZero", "bZero", "xZero", "yZero", "lo", "hi"}, math.MinInt16, math.MaxUint16, "quantised integers"},
+	{[]string{"trip count"}, math.MinInt64, math.MaxInt64, "the iterations of a loop, which have a limit of their own"},
+	{[]string{"num_scan_inputs"}, 1, MaxExtent, "the operands of a loop that it slices"},
+	{[]string{"scan_input_directions", "scan_output_directions"}, 0, 1, "whether a loop begins at the end"},
 	{[]string{"opset"}, 0, 1 << 16, "an opset"},
 	{[]string{"to", "dtype", "output_dtype", "precision"}, 0, math.MaxInt32, "a number of TensorProto.DataType"},
 }

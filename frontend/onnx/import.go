@@ -28,6 +28,7 @@ type importer struct {
 	filled    int64 // bytes of the constants with equal elements that nodes made
 	stored    int64 // bytes of the model's files
 	tensors   map[*tensorProto]*ir.Tensor
+	constants map[*tensorProto]*ir.Value // initializers, which iterations of a loop share
 	narrow    map[*ir.Tensor]string // types of constants of 4 bits, which only DequantizeLinear reads
 	folder    eval.Folder
 	batch     int        // batch that the file fixes and Options.Batch replaces
@@ -73,11 +74,15 @@ func (im *importer) value(s *scope, name string) (v *ir.Value, known bool, err e
 			return v, true, nil
 		}
 		if t, ok := e.pending[name]; ok {
-			c, err := im.tensor(t)
-			if err != nil {
-				return nil, false, err
+			v := im.constants[t]
+			if v == nil {
+				c, err := im.tensor(t)
+				if err != nil {
+					return nil, false, err
+				}
+				v = im.g.AddConst(name, c)
+				im.constants[t] = v
 			}
-			v := im.g.AddConst(name, c)
 			e.values[name] = v
 			return v, true, nil
 		}
@@ -503,19 +508,22 @@ func (im *importer) call(f *functionProto, n *node) []*ir.Value {
 		}
 	}
 	im.nodes(body, in, n.depth+1)
-	return n.results(f.outputs, in)
+	return n.yield(n.results(f.outputs, in))
 }
 
-// branch inlines a graph attribute. The values of the enclosing scope are visible in
-// it.
-func (im *importer) branch(g *graphProto, n *node) []*ir.Value {
-	im.visited += int64(len(g.initializers)+len(g.outputs)) / 8
+// branch inlines a graph attribute, whose inputs are the given ones. The values of the
+// enclosing scope are visible in it. prefix is that of its nodes' names.
+func (n *node) branch(g *graphProto, inputs []item, prefix string) []item {
+	n.im.visited += int64(len(g.initializers)+len(g.outputs)) / 8
 	s := newScope(n.scope.opsets)
-	s.outer, s.attrs, s.prefix = n.scope, n.scope.attrs, n.scope.prefix
+	s.outer, s.attrs, s.prefix = n.scope, n.scope.attrs, prefix
+	for i, x := range inputs {
+		s.bind(g.inputs[i].name, x)
+	}
 	if err := s.initialize(g.initializers); err != nil {
 		n.fail(err)
 	}
-	im.nodes(g.nodes, s, n.depth+1)
+	n.im.nodes(g.nodes, s, n.depth+1)
 	var names []string
 	for _, o := range g.outputs {
 		names = append(names, o.name)
@@ -524,11 +532,11 @@ func (im *importer) branch(g *graphProto, n *node) []*ir.Value {
 }
 
 // results returns the values of a function or branch with the given names.
-func (n *node) results(names []string, s *scope) []*ir.Value {
-	out := make([]*ir.Value, len(names))
+func (n *node) results(names []string, s *scope) []item {
+	out := make([]item, len(names))
 	for i, o := range names {
-		if list, ok := s.sequence(o); ok && i < len(n.p.outputs) {
-			n.scope.sequences[n.p.outputs[i]] = list
+		if list, ok := s.sequence(o); ok {
+			out[i] = item{list: list, sequence: true}
 			continue
 		}
 		v, known, err := n.im.value(s, o)
@@ -540,7 +548,7 @@ func (n *node) results(names []string, s *scope) []*ir.Value {
 		case v == nil:
 			n.fail(errPoisoned)
 		}
-		out[i] = v
+		out[i].value = v
 	}
 	return out
 }

@@ -84,7 +84,7 @@ func load(name string, p *modelProto, data []byte, dir string, opts source.Optio
 	im := &importer{
 		g: ir.NewGraph(p.graph.name), opts: opts, opsets: p.opsets, operators: operators,
 		files:     &externals{dir: dir, open: map[string][]byte{}},
-		functions: map[string]*functionProto{}, tensors: map[*tensorProto]*ir.Tensor{}, narrow: map[*ir.Tensor]string{}, stored: int64(len(data)),
+		functions: map[string]*functionProto{}, tensors: map[*tensorProto]*ir.Tensor{}, narrow: map[*ir.Tensor]string{}, constants: map[*tensorProto]*ir.Value{}, stored: int64(len(data)),
 	}
 	im.g.Bounds = opts.Bounds
 	if undeclared && p.irVersion > 2 {

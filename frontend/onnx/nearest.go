@@ -7,7 +7,6 @@ import (
 
 // instead maps unsupported operators to the nearest supported alternative.
 var instead = map[string]string{
-	"Loop": "export the model with its loops unrolled", "Scan": "export the model with its loops unrolled",
 	"NonZero": dataShape, "Unique": dataShape, "Compress": dataShape,
 	"ScatterND": scatter, "ScatterElements": scatter, "Scatter": scatter,
 	"LSTM": recurrent, "GRU": recurrent, "RNN": recurrent,

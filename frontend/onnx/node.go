@@ -148,6 +148,11 @@ func (n *node) constant(i int, what string) *ir.Tensor {
 	if v == nil {
 		return nil
 	}
+	return n.fixed(v, what)
+}
+
+// fixed returns the constant value of v.
+func (n *node) fixed(v *ir.Value, what string) *ir.Tensor {
 	t, ok := n.im.folder.Const(v)
 	if !ok {
 		n.refuse(fmt.Sprintf("%s (%q) is computed at run time", what, v.Name), "it must be a constant; --bind NAME=FILE makes a graph input constant")

@@ -35,6 +35,7 @@ func TestOperators(t *testing.T) {
 		{"quantised", 400, 1e-6},
 		{"resampling", 600, 1e-4},
 		{"contrib", 300, 2e-5},
+		{"control", 40, 1e-5},
 		{"optimised", 100, 1e-4},
 	} {
 		t.Run(family.script, func(t *testing.T) {
