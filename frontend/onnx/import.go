@@ -29,7 +29,7 @@ type importer struct {
 	stored    int64 // bytes of the model's files
 	tensors   map[*tensorProto]*ir.Tensor
 	constants map[*tensorProto]*ir.Value // initializers, which iterations of a loop share
-	narrow    map[*ir.Tensor]string // types of constants of 4 bits, which only DequantizeLinear reads
+	narrow    map[*ir.Tensor]string      // types of constants of 4 bits, which only DequantizeLinear reads
 	folder    eval.Folder
 	batch     int        // batch that the file fixes and Options.Batch replaces
 	padded    []*ir.Node // NonMaxSuppression nodes, whose counts become outputs
