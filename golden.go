@@ -20,7 +20,7 @@ func (c *Compiled) golden(g *golang.Options) error {
 		g.Golden = want
 		return err
 	}
-	if g.Golden, err = c.trace(c.Graph, in, func(*ir.Value, *ir.Tensor) {}); err != nil {
+	if g.Golden, err = c.first(c.Graph, in, g.GoldenParts); err != nil {
 		return err
 	}
 	g.Rounding, err = rounding(c.Options.Weights, g.Golden, want)
@@ -28,7 +28,8 @@ func (c *Compiled) golden(g *golang.Options) error {
 }
 
 // reference returns the inputs of the self-test and the outputs of the model, with
-// its own weights, before the passes.
+// its own weights, before the passes. If the model computes the examples of a batch
+// independently, the outputs are those of the first one.
 func (c *Compiled) reference(g *golang.Options) (in, out []*ir.Tensor, err error) {
 	if g.Pictures != nil {
 		if in, err = golang.GoldenPicture(c.Before, g.Pictures.Preprocess); err != nil {
@@ -37,9 +38,16 @@ func (c *Compiled) reference(g *golang.Options) (in, out []*ir.Tensor, err error
 		out, err = c.Reference(in)
 		return in, out, err
 	}
+	graph, err := c.referenceGraph()
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, n := oneExample(graph); n > 1 {
+		g.GoldenParts = n
+	}
 	for _, g.GoldenMask = range golang.GoldenMasks {
 		in = golang.GoldenInputs(c.Before, g.GoldenMask)
-		if out, err = c.Reference(in); err == nil {
+		if out, err = c.first(graph, in, g.GoldenParts); err == nil {
 			return in, out, nil
 		}
 	}

@@ -16,6 +16,15 @@ import (
 // Their arithmetic on floats, which the model states, may give an integer that differs by
 // one step, and the layers behind it amplify steps.
 func (c *Compiled) Reference(in []*ir.Tensor) ([]*ir.Tensor, error) {
+	g, err := c.referenceGraph()
+	if err != nil {
+		return nil, err
+	}
+	return c.trace(g, in, func(*ir.Value, *ir.Tensor) {})
+}
+
+// referenceGraph returns the graph that [Compiled.Reference] evaluates.
+func (c *Compiled) referenceGraph() (*ir.Graph, error) {
 	g := c.Before
 	if c.Report.Integers != nil && c.Report.Changed("form_integers") > 0 {
 		g = g.Clone()
@@ -30,7 +39,25 @@ func (c *Compiled) Reference(in []*ir.Tensor) ([]*ir.Tensor, error) {
 			return nil, err
 		}
 	}
-	return c.trace(g, in, func(*ir.Value, *ir.Tensor) {})
+	return g, nil
+}
+
+// first returns the outputs of g for the first example of a batch of the given size, of which
+// the examples are independent. It returns all outputs if the size is 0.
+func (c *Compiled) first(g *ir.Graph, in []*ir.Tensor, examples int) ([]*ir.Tensor, error) {
+	all := func(*ir.Value, *ir.Tensor) {}
+	if examples == 0 {
+		return c.trace(g, in, all)
+	}
+	if one, n := oneExample(g); n == examples {
+		return c.trace(one, firstExamples(in, n), all)
+	}
+	// The passes may have made a form for which oneExample has no proof.
+	out, err := c.trace(g, in, all)
+	if err != nil {
+		return nil, err
+	}
+	return firstExamples(out, examples), nil
 }
 
 // CompareLayers runs the program and, on the optimised graph, the reference

@@ -119,15 +119,14 @@ func (r Resize) Source(axis, p, n int) (at float64, inside bool) {
 	}
 	out, scale := r.Shape[axis], r.Scales[axis]
 	f, last := float64(p), float64(n-1)
-	// The extent before it was rounded down. Models store scales as float32, so
-	// a small distance from a whole number is noise.
-	extent := scale * float64(n)
-	if math.Abs(extent-float64(out)) < 1e-6*extent {
-		extent = float64(out)
-	}
 	switch r.Coord {
 	case HalfPixelSymmetric:
-		// Both ends share the extent that rounding removed.
+		// Both ends share the extent that rounding removed. Models store scales as
+		// float32, so a small distance from a whole number is noise.
+		extent := scale * float64(n)
+		if math.Abs(extent-float64(out)) < 1e-6*extent {
+			extent = float64(out)
+		}
 		return float64(n)/2*(1-float64(out)/extent) + (f+0.5)/scale - 0.5, true
 	case PytorchHalfPixel:
 		if out == 1 {
@@ -137,7 +136,7 @@ func (r Resize) Source(axis, p, n int) (at float64, inside bool) {
 		if out == 1 {
 			return 0, true
 		}
-		return f * last / (extent - 1), true
+		return f * last / float64(out-1), true
 	case Asymmetric:
 		return f / scale, true
 	case TfHalfPixelForNN:

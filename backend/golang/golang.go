@@ -36,9 +36,12 @@ type Options struct {
 	Rounding *Rounding
 	// Golden are the outputs that the self-test expects, in the order of the
 	// graph's outputs. Its inputs are those of [GoldenInputs] with GoldenMask or,
-	// if Pictures is set, of [GoldenPicture].
-	Golden     []*ir.Tensor
-	GoldenMask uint64
+	// if Pictures is set, of [GoldenPicture]. If GoldenParts is above 1, the graph
+	// computes the examples of a batch of this size independently, and Golden has the
+	// outputs of the first one alone.
+	Golden      []*ir.Tensor
+	GoldenMask  uint64
+	GoldenParts int
 	// Progress, unless nil, is called with the number of bytes of the weights
 	// written so far, and with their total. If it returns an error, the work stops
 	// and returns the error.

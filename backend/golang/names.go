@@ -145,7 +145,7 @@ var packageNames = []string{
 	"errors", "fmt", "runtime", "kernel", "integer", "plain", "vision",
 	"open", "plan", "weights", "weightsSHA256", "preprocess",
 	"bytes", "binary", "image", "color", "io", "log", "math", "os", "strings", "sync", "testing",
-	"benchmark", "best", "equal", "fill", "goldenInput", "mix", "near", "noise", "part", "picture", "read", "same",
+	"benchmark", "best", "equal", "example", "fill", "goldenInput", "mix", "near", "noise", "part", "picture", "read", "same",
 	"testModel", "tolerance", "within",
 }
 

@@ -38,6 +38,15 @@ func (p port) Literal() string {
 	return "{\nName: " + name + ",\n" + rest + ",\n}"
 }
 
+// sample sets what the self-test compares of an output, of which golden.bin has elements of
+// type t.
+func (p *port) sample(t ir.Type) {
+	p.Stride, p.Top1 = stride(t.Shape.Len()), 0
+	if len(t.Shape) == 2 && p.Stride == 1 && t.Shape.Len() > 0 {
+		p.Top1 = t.Shape[1]
+	}
+}
+
 // ports returns the inputs and outputs of a graph.
 func ports(g *ir.Graph) (in, out []port, err error) {
 	seen := map[string]bool{}
@@ -49,15 +58,13 @@ func ports(g *ir.Graph) (in, out []port, err error) {
 		}
 		p := port{Field: field, Model: name, Quoted: quote(name, quoteWidth-maxIdentifier), Text: comment(name), Go: element, Index: len(in) + len(out), Axes: axes,
 			Type: t.DType.String(), Shape: t.Shape.String(), Dims: strings.NewReplacer("[", "{", "]", "}", ",", ", ").Replace(t.Shape.String()),
-			Len: t.Shape.Len(), Bytes: t.Bytes(), Stride: stride(t.Shape.Len()), Float: t.DType.IsFloat()}
+			Len: t.Shape.Len(), Bytes: t.Bytes(), Float: t.DType.IsFloat()}
+		p.sample(t)
 		p.Name = kind
 		if of > 1 {
 			p.Name += field
 		}
 		p.Name = unique(p.Name, seen)
-		if len(t.Shape) == 2 && p.Stride == 1 && t.Shape.Len() > 0 {
-			p.Top1 = t.Shape[1]
-		}
 		*list = append(*list, p)
 		return nil
 	}

@@ -81,7 +81,9 @@ func newView(p *cpu.Program, sum [32]byte, o Options) (*view, error) {
 		v.FloatInput = v.FloatInput || p.Float
 		v.TakesData = v.TakesData || p.Len > 0
 	}
-	for i, p := range v.Outputs {
+	for i := range v.Outputs {
+		p := &v.Outputs[i]
+		p.sample(o.Golden[i].Type)
 		v.golden = append(v.golden, sample(o.Golden[i], p.Stride)...)
 		v.FloatOutput = v.FloatOutput || p.Float
 		v.ExactOutput = v.ExactOutput || !p.Float

@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"math"
+	"strings"
 
 	"modelc/ir"
 )
@@ -19,12 +20,18 @@ var activationOps = []operator{
 	{name: "Mish", since: 18, operands: 1, becomes: "Unary Mish", build: act(ir.Mish)},
 	{name: "Gelu", since: 20, operands: 1, becomes: "Unary Gelu or GeluTanh", build: gelu},
 	{name: "Elu", operands: 1, becomes: "Unary Elu", build: act(ir.Elu, param{"alpha", 1})},
-	{name: "Selu", operands: 1, becomes: "Unary Selu", build: act(ir.Selu, param{"alpha", 1.67326319217681884765625}, param{"gamma", 1.05070102214813232421875})},
+	{name: "Selu", operands: 1, becomes: "Unary Selu", build: selu},
 	{name: "Celu", since: 12, operands: 1, becomes: "Unary Celu", build: act(ir.Celu, param{"alpha", 1})},
 	{name: "Softplus", operands: 1, becomes: "Unary Softplus", build: act(ir.Softplus)},
 	{name: "Softsign", operands: 1, becomes: "Unary Softsign", build: act(ir.Softsign)},
 	{name: "ThresholdedRelu", operands: 1, becomes: "Unary ThresholdedRelu", build: act(ir.ThresholdedRelu, param{"alpha", 1})},
 	{name: "Shrink", since: 9, operands: 1, becomes: "Unary Shrink", build: act(ir.Shrink, param{"lambd", 0.5}, param{"bias", 0})},
+	{name: "ParametricSoftplus", operands: 1, becomes: "Unary Softplus, Binary Mul", build: scaledAct(ir.Softplus)},
+	{name: "ScaledTanh", operands: 1, becomes: "Unary Tanh, Binary Mul", build: scaledAct(ir.Tanh)},
+	{name: "com.microsoft.Gelu", operands: 1, becomes: "Unary Gelu", build: act(ir.Gelu)},
+	{name: "com.microsoft.QuickGelu", operands: 1, becomes: "Unary SiLU", build: act(ir.SiLU, param{"alpha", 1.702})},
+	{name: "com.microsoft.BiasGelu", operands: 2, becomes: "Binary Add, Unary Gelu", build: biasGelu(ir.Gelu)},
+	{name: "com.microsoft.FastGelu", operands: 1, most: []most{{1, 2}}, becomes: "Binary Add, Unary GeluTanh", build: biasGelu(ir.GeluTanh)},
 }
 
 // param describes a float attribute that is a parameter of a function.
@@ -47,6 +54,50 @@ func act(f ir.Fn, params ...param) func(n *node) []*ir.Value {
 		}
 		return n.one(ir.Unary{Fn: a}, n.in[0])
 	}
+}
+
+// selu imports Selu. The defaults were rounded before opset 6.
+func selu(n *node) []*ir.Value {
+	alpha, gamma := 1.67326319217681884765625, 1.05070102214813232421875
+	if n.version < 6 {
+		alpha, gamma = 1.6732, 1.0507
+	}
+	return act(ir.Selu, param{"alpha", alpha}, param{"gamma", gamma})(n)
+}
+
+// scaledAct imports alpha·f(beta·x). ONNX had such operators before opset 7, and ONNX Runtime
+// still has them.
+func scaledAct(f ir.Fn) func(n *node) []*ir.Value {
+	return func(n *node) []*ir.Value {
+		y := n.unary(f, n.scaled(n.in[0], n.float("beta", 1)))
+		return []*ir.Value{n.scaled(y, n.float("alpha", 1))}
+	}
+}
+
+// biasGelu imports the sum of x and a vector along its last axis, which may be absent, in f.
+func biasGelu(f ir.Fn) func(n *node) []*ir.Value {
+	return func(n *node) []*ir.Value {
+		x := n.in[0]
+		if b := n.arg(1); b != nil {
+			x = n.binary(ir.Add, x, b)
+		}
+		return []*ir.Value{n.unary(f, x)}
+	}
+}
+
+// fused applies the activation that ONNX Runtime fused into a layer. params has the attributes
+// of its operator.
+func (n *node) fused(v *ir.Value, op string, params map[string]float64) *ir.Value {
+	o := n.im.operators[op]
+	if o == nil || !strings.HasPrefix(o.becomes, "Unary") {
+		n.failf("activation %q", op)
+	}
+	// In this opset, all parameters are attributes.
+	a := &node{im: n.im, p: &nodeProto{opType: op, outputs: n.p.outputs}, scope: n.scope, version: 6, name: n.name, in: []*ir.Value{v}, depth: n.depth}
+	for name, x := range params {
+		a.p.attrs = append(a.p.attrs, &attribute{name: name, f: float32(x)})
+	}
+	return o.build(a)[0]
 }
 
 func gelu(n *node) []*ir.Value {

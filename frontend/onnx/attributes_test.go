@@ -124,6 +124,17 @@ var operatorCases = []operatorCase{
 	{op: "LpPool", opset: 18, in: []any{floatsIn(1, 4, 8, 8)}, attrs: windowAnd(intParam("p", 2))},
 	{op: "GlobalLpPool", opset: 17, in: []any{floatsIn(1, 4, 8, 8)}, attrs: attrs(intParam("p", 2))},
 	{op: "MaxUnpool", opset: 17, in: []any{floatsIn(1, 1, 2, 2), intsIn(1, 1, 2, 2), intsParam("output_shape", 1, 1, 5, 5)}, attrs: attrs(intsParam("kernel_shape", 2, 2), intsParam("strides", 2, 2), intsParam("pads", 0, 0, 0, 0))},
+	{op: "Crop", opset: 6, in: []any{floatsIn(1, 4, 8, 8)}, attrs: attrs(intsParam("border", 1, 2, 3, 1), intsParam("scale", 2, 3))},
+	{op: "Scan", opset: 11, in: []any{floatsIn(3), floatsIn(4, 5, 3)}, attrs: attrs(intParam("num_scan_inputs", 1), intsParam("scan_input_axes", 1), intsParam("scan_input_directions", 1), intsParam("scan_output_axes", 1), intsParam("scan_output_directions", 1)),
+		text: []message{graphAttr("body", graphParts{
+			nodes:  []message{simple("Relu", "b", "s"), simple("Relu", "r", "v")},
+			inputs: []message{tensorInput("s", 1, 3), tensorInput("v", 1, 4, 3)}, outputs: []message{tensorInput("b", 1), tensorInput("r", 1)},
+		}.encode())}, outs: 2},
+	{op: "Loop", opset: 13, in: []any{intParam("trip count", 3), stored{9, nil}, floatsIn(3)},
+		text: []message{graphAttr("body", graphParts{
+			nodes:  []message{simple("Identity", "go", "c"), simple("Exp", "b", "s")},
+			inputs: []message{tensorInput("i", 7), tensorInput("c", 9), tensorInput("s", 1, 3)}, outputs: []message{tensorInput("go", 9), tensorInput("b", 1)},
+		}.encode())}},
 	{op: "LRN", opset: 17, in: []any{floatsIn(1, 4, 8, 8)}, attrs: attrs(intParam("size", 5))},
 	{op: "LayerNormalization", opset: 17, in: []any{floatsIn(2, 3, 4), ones(4)}, attrs: attrs(intParam("axis", -1))},
 	{op: "RMSNormalization", opset: 23, in: []any{floatsIn(2, 3, 4), ones(4)}, attrs: attrs(intParam("axis", -1))},

@@ -15,7 +15,6 @@ var constantOps = []operator{
 	{name: "EyeLike", since: 9, operands: 1, becomes: "a constant", build: eyeLike},
 	{name: "Identity", operands: 1, becomes: "nothing", build: identity, sequences: true},
 	{name: "Dropout", operands: 1, most: []most{{12, 3}}, becomes: "nothing; its mask is an Expand", limits: "inference only", build: dropout},
-	{name: "If", operands: 1, becomes: "the branch taken", limits: "the condition is constant", build: ifOp},
 }
 
 func constant(n *node) []*ir.Value {
@@ -147,17 +146,4 @@ func dropout(n *node) []*ir.Value {
 		d = x.Type.DType
 	}
 	return []*ir.Value{x, n.emit(ir.Expand{Shape: x.Type.Shape}, n.number(d, 1))}
-}
-
-// ifOp imports the branch of If that a constant condition selects.
-func ifOp(n *node) []*ir.Value {
-	name := "else_branch"
-	if n.scalar(0, "the condition", 0) != 0 {
-		name = "then_branch"
-	}
-	a := n.attr(name)
-	if a == nil || a.g == nil {
-		n.failf("%s is missing", name)
-	}
-	return n.im.branch(a.g, n)
 }

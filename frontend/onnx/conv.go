@@ -9,6 +9,7 @@ import (
 var convolutionOps = []operator{
 	{name: "Conv", operands: 2, most: []most{{1, 3}}, becomes: "Conv", build: conv},
 	{name: "ConvTranspose", operands: 2, most: []most{{1, 3}}, becomes: "ConvTranspose", build: convTranspose},
+	{name: "com.microsoft.FusedConv", operands: 2, most: []most{{1, 4}}, becomes: "Conv, Binary Add, Unary", build: fusedConv},
 }
 
 // window holds the geometry of a convolution or pool.
@@ -92,6 +93,29 @@ func (n *node) convolve(x, w, bias *ir.Value) *ir.Value {
 	n.checkWeights(x, w)
 	g := n.window(x.Type.Shape, w.Type.Shape[2:])
 	return n.emit(ir.Conv{Strides: g.strides, Pads: g.pads, Dilations: g.dilations, Groups: n.int("group", 1)}, x, w, bias)
+}
+
+// fusedConv imports a convolution with the sum and the activation that ONNX Runtime fused into
+// it.
+func fusedConv(n *node) []*ir.Value {
+	v := conv(n)[0]
+	if z := n.arg(3); z != nil {
+		v = n.binary(ir.Add, v, z)
+	}
+	op := n.str("activation", "")
+	if op == "" {
+		return []*ir.Value{v}
+	}
+	names := map[string][]string{"LeakyRelu": {"alpha"}, "HardSigmoid": {"alpha", "beta"}, "Clip": {"min", "max"}}[op]
+	params := map[string]float64{}
+	if a := n.attr("activation_params"); a != nil {
+		for i, x := range a.floats {
+			if i < len(names) {
+				params[names[i]] = float64(x)
+			}
+		}
+	}
+	return []*ir.Value{n.fused(v, op, params)}
 }
 
 func convTranspose(n *node) []*ir.Value {

@@ -23,14 +23,16 @@ type importer struct {
 	notes     []string
 	widened   bool  // the model has a half-precision type
 	visited   int64 // number of imported nodes; nodes of functions count at each call
-	exhausted bool  // a limit of the expansion was reported
+	stopped   bool  // a problem was reported after which no node can be imported
 	made      int64 // bytes of the constants that nodes made, except filled ones
 	filled    int64 // bytes of the constants with equal elements that nodes made
 	stored    int64 // bytes of the model's files
 	tensors   map[*tensorProto]*ir.Tensor
 	layers    source.Layers
-	madeBy    map[*ir.Value]string  // names of the layers that made values
-	counted   map[*tensorProto]bool // initializers that are counted as parameters
+	madeBy    map[*ir.Value]string       // names of the layers that made values
+	counted   map[*tensorProto]bool      // initializers that are counted as parameters
+	constants map[*tensorProto]*ir.Value // initializers, which iterations of a loop share
+	narrow    map[*ir.Tensor]string      // types of constants of 4 bits, which only DequantizeLinear reads
 	folder    eval.Folder
 	batch     int        // batch that the file fixes and Options.Batch replaces
 	padded    []*ir.Node // NonMaxSuppression nodes, whose counts become outputs
@@ -56,6 +58,17 @@ func newScope(opsets map[string]int) *scope {
 	return &scope{values: map[string]*ir.Value{}, sequences: map[string][]*ir.Value{}, pending: map[string]*tensorProto{}, opsets: opsets}
 }
 
+// initialize adds the initializers of a graph, whose names must differ.
+func (s *scope) initialize(list []*tensorProto) error {
+	for _, t := range list {
+		if s.pending[t.name] != nil {
+			return fmt.Errorf("two initializers have the name %q", t.name)
+		}
+		s.pending[t.name] = t
+	}
+	return nil
+}
+
 // value returns the value with the given name. It adds an initializer to the graph on
 // first use.
 func (im *importer) value(s *scope, name string) (v *ir.Value, known bool, err error) {
@@ -64,11 +77,15 @@ func (im *importer) value(s *scope, name string) (v *ir.Value, known bool, err e
 			return v, true, nil
 		}
 		if t, ok := e.pending[name]; ok {
-			c, err := im.tensor(t)
-			if err != nil {
-				return nil, false, err
+			v := im.constants[t]
+			if v == nil {
+				c, err := im.tensor(t)
+				if err != nil {
+					return nil, false, err
+				}
+				v = im.g.AddConst(name, c)
+				im.constants[t] = v
 			}
-			v := im.g.AddConst(name, c)
 			e.values[name] = v
 			return v, true, nil
 		}
@@ -97,6 +114,9 @@ func (im *importer) tensor(t *tensorProto) (*ir.Tensor, error) {
 		return nil, err
 	}
 	im.tensors[t] = c
+	if isHalfByte(t.dataType) {
+		im.narrow[c] = typeName(t.dataType)
+	}
 	return c, nil
 }
 
@@ -122,10 +142,13 @@ func (im *importer) afford(bytes int64) error {
 	return im.opts.Bounds.Check(ir.BoundConstants, im.filled+max(0, 8*(im.made+bytes-8*im.stored)))
 }
 
-// nodes imports nodes in order. If a node fails, nodes records a problem and marks
-// the node's results. For nodes that read such results, it records only problems
-// that do not depend on operands.
+// nodes imports the nodes of a graph, of a function's body or of a branch. If a node fails,
+// nodes records a problem and marks the node's results. For nodes that read such results, it
+// records only problems that do not depend on operands.
 func (im *importer) nodes(list []*nodeProto, s *scope, depth int) {
+	if list = im.ordered(list, s); im.stopped {
+		return
+	}
 	for _, p := range list {
 		n := &node{im: im, p: p, scope: s, depth: depth}
 		im.visited += 1 + int64(len(p.inputs)+len(p.outputs))/8
@@ -137,13 +160,13 @@ func (im *importer) nodes(list []*nodeProto, s *scope, depth int) {
 			err = fmt.Errorf("a name is longer than %d bytes", maxName)
 		}
 		if err != nil {
-			im.exhausted = true
+			im.stopped = true
 			im.report(n, err)
 			return
 		}
 		n.name = s.prefix + p.name
 		if err := im.node(n); err != nil {
-			if im.exhausted {
+			if im.stopped {
 				return // the innermost node reported it
 			}
 			im.report(n, err)
@@ -154,6 +177,125 @@ func (im *importer) nodes(list []*nodeProto, s *scope, depth int) {
 			}
 		}
 	}
+}
+
+// ordered returns nodes so that each follows the nodes whose results it reads, and otherwise
+// in the order of the file. It stops the import if a value is defined twice or depends on
+// itself.
+func (im *importer) ordered(list []*nodeProto, s *scope) []*nodeProto {
+	stop := func(p *nodeProto, err error) []*nodeProto {
+		im.stopped = true
+		im.report(&node{im: im, p: p, scope: s, name: s.prefix + p.name}, err)
+		return nil
+	}
+	producer := map[string]int{}
+	for i, p := range list {
+		for _, o := range p.outputs {
+			if o == "" {
+				continue
+			}
+			if what := s.defines(o); what != "" {
+				return stop(p, refusal{fmt.Sprintf("result %q has the name of %s", o, what), "each value must have a name of its own"})
+			}
+			if first, twice := producer[o]; twice {
+				return stop(p, refusal{fmt.Sprintf("result %q has the name of a result of %s %q", o, list[first].opType, list[first].name), "each value must have a name of its own"})
+			}
+			producer[o] = i
+		}
+	}
+	const onPath, done = 1, 2
+	state := make([]uint8, len(list))
+	type step struct {
+		node  int
+		reads []string // the names to follow
+	}
+	order := make([]*nodeProto, 0, len(list))
+	for first := range list {
+		if state[first] == done {
+			continue
+		}
+		path := []step{{first, list[first].reads()}}
+		state[first] = onPath
+		for len(path) > 0 {
+			at := &path[len(path)-1]
+			if len(at.reads) == 0 {
+				state[at.node] = done
+				order = append(order, list[at.node])
+				path = path[:len(path)-1]
+				continue
+			}
+			name := at.reads[0]
+			at.reads = at.reads[1:]
+			i, ok := producer[name]
+			switch {
+			case !ok || state[i] == done:
+			case state[i] == onPath:
+				return stop(list[i], refusal{fmt.Sprintf("result %q depends on itself", name), "a graph has no cycles; Loop and Scan repeat nodes"})
+			default:
+				state[i] = onPath
+				path = append(path, step{i, list[i].reads()})
+			}
+		}
+	}
+	return order
+}
+
+// defines says what has the given name in s before its nodes are imported. It returns "" if
+// nothing has.
+func (s *scope) defines(name string) string {
+	if _, ok := s.values[name]; ok {
+		return "an input"
+	}
+	if _, ok := s.sequences[name]; ok {
+		return "an input"
+	}
+	if _, ok := s.pending[name]; ok {
+		return "an initializer"
+	}
+	return ""
+}
+
+// reads returns the names of the values that a node reads: its operands, and the values around
+// it that its branches and bodies read.
+func (p *nodeProto) reads() []string {
+	names := p.inputs
+	for _, a := range p.attrs {
+		if a.g != nil {
+			names = append(slices.Clip(names), a.g.captures()...)
+		}
+	}
+	return names
+}
+
+// captures returns the names of the values around g that its nodes and outputs read.
+func (g *graphProto) captures() []string {
+	own := map[string]bool{"": true}
+	for _, v := range g.inputs {
+		own[v.name] = true
+	}
+	for _, t := range g.initializers {
+		own[t.name] = true
+	}
+	for _, p := range g.nodes {
+		for _, o := range p.outputs {
+			own[o] = true
+		}
+	}
+	var names []string
+	add := func(name string) {
+		if !own[name] {
+			names = append(names, name)
+		}
+	}
+	for _, p := range g.nodes {
+		for _, name := range p.reads() {
+			add(name)
+		}
+	}
+	for _, o := range g.outputs {
+		add(o.name)
+	}
+	return names
 }
 
 // attributes returns the number of elements of the attributes of a node.
@@ -180,11 +322,14 @@ func (im *importer) node(n *node) error {
 				n.in = nil // the problem does not depend on the other operands
 				return err
 			} else if !known {
-				return refusal{fmt.Sprintf("input %q is not defined", name), "the graph must be sorted topologically"}
+				return refusal{fmt.Sprintf("input %q is not defined", name), "no input, initializer or node has this name"}
 			}
 			poisoned = poisoned || v == nil
 		}
 		n.in = append(n.in, v)
+		if v != nil && im.narrow[v.Const] != "" && n.p.opType != "DequantizeLinear" {
+			return refusal{fmt.Sprintf("tensor %q has elements of type %s", v.Name, im.narrow[v.Const]), "only DequantizeLinear reads them"}
+		}
 	}
 	build, err := im.builder(n)
 	if err != nil {
@@ -243,6 +388,15 @@ func (im *importer) rebatch(x *ir.Value, d int) int {
 	return d
 }
 
+// label returns the name of the node for messages. A node without a name has that of its
+// first result.
+func (n *node) label() string {
+	if n.p.name == "" && len(n.p.outputs) > 0 {
+		return n.scope.prefix + n.p.outputs[0]
+	}
+	return n.name
+}
+
 // report records a problem of a node.
 func (im *importer) report(n *node, err error) {
 	if errors.Is(err, errPoisoned) {
@@ -256,7 +410,7 @@ func (im *importer) report(n *node, err error) {
 		}
 		return
 	}
-	p := source.Problem{Node: n.name, Op: n.p.opType, Reason: err.Error() + n.operands()}
+	p := source.Problem{Node: n.label(), Op: n.p.opType, Reason: err.Error() + n.operands()}
 	var r refusal
 	if errors.As(err, &r) {
 		p.Remedy = r.remedy
@@ -266,9 +420,6 @@ func (im *importer) report(n *node, err error) {
 	}
 	if v, ok := n.scope.opsets[n.p.domain]; ok {
 		p.Op = fmt.Sprintf("%s-%d", p.Op, v)
-	}
-	if n.p.name == "" && len(n.p.outputs) > 0 { // name the node after its result
-		p.Node = n.scope.prefix + n.p.outputs[0]
 	}
 	im.problems = append(im.problems, p)
 }
@@ -294,6 +445,9 @@ func (im *importer) builder(n *node) (func(*node) []*ir.Value, error) {
 		op = domain + "." + op
 	}
 	o := im.operators[op]
+	if o == nil && domain == "com.microsoft.nchwc" {
+		return nil, refusal{"ONNX Runtime saved this layer, and its weights, in the layout of one machine", "save the model with the optimisation level ORT_ENABLE_EXTENDED or less"}
+	}
 	if o == nil && domain != "" {
 		return nil, refusal{fmt.Sprintf("this op of domain %q is not supported", domain), im.nearest(n.p.opType)}
 	}
@@ -367,19 +521,22 @@ func (im *importer) call(f *functionProto, n *node) []*ir.Value {
 		}
 	}
 	im.nodes(body, in, n.depth+1)
-	return n.results(f.outputs, in)
+	return n.yield(n.results(f.outputs, in))
 }
 
-// branch inlines a graph attribute. The values of the enclosing scope are visible in
-// it.
-func (im *importer) branch(g *graphProto, n *node) []*ir.Value {
-	im.visited += int64(len(g.initializers)+len(g.outputs)) / 8
+// branch inlines a graph attribute, whose inputs are the given ones. The values of the
+// enclosing scope are visible in it. prefix is that of its nodes' names.
+func (n *node) branch(g *graphProto, inputs []item, prefix string) []item {
+	n.im.visited += int64(len(g.initializers)+len(g.outputs)) / 8
 	s := newScope(n.scope.opsets)
-	s.outer, s.attrs, s.prefix = n.scope, n.scope.attrs, n.scope.prefix
-	for _, t := range g.initializers {
-		s.pending[t.name] = t
+	s.outer, s.attrs, s.prefix = n.scope, n.scope.attrs, prefix
+	for i, x := range inputs {
+		s.bind(g.inputs[i].name, x)
 	}
-	im.nodes(g.nodes, s, n.depth+1)
+	if err := s.initialize(g.initializers); err != nil {
+		n.fail(err)
+	}
+	n.im.nodes(g.nodes, s, n.depth+1)
 	var names []string
 	for _, o := range g.outputs {
 		names = append(names, o.name)
@@ -388,11 +545,11 @@ func (im *importer) branch(g *graphProto, n *node) []*ir.Value {
 }
 
 // results returns the values of a function or branch with the given names.
-func (n *node) results(names []string, s *scope) []*ir.Value {
-	out := make([]*ir.Value, len(names))
+func (n *node) results(names []string, s *scope) []item {
+	out := make([]item, len(names))
 	for i, o := range names {
-		if list, ok := s.sequence(o); ok && i < len(n.p.outputs) {
-			n.scope.sequences[n.p.outputs[i]] = list
+		if list, ok := s.sequence(o); ok {
+			out[i] = item{list: list, sequence: true}
 			continue
 		}
 		v, known, err := n.im.value(s, o)
@@ -404,7 +561,7 @@ func (n *node) results(names []string, s *scope) []*ir.Value {
 		case v == nil:
 			n.fail(errPoisoned)
 		}
-		out[i] = v
+		out[i].value = v
 	}
 	return out
 }

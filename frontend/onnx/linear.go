@@ -9,6 +9,9 @@ import (
 var linearOps = []operator{
 	{name: "Gemm", operands: 2, most: []most{{1, 3}}, becomes: "Dense with constant weights, else Transpose, MatMul, Binary", build: gemm},
 	{name: "MatMul", operands: 2, becomes: "Dense with a constant matrix, else MatMul", build: matMul},
+	{name: "com.microsoft.FusedGemm", operands: 2, most: []most{{1, 3}}, becomes: "as Gemm, then Unary", build: fusedGemm},
+	{name: "com.microsoft.FusedMatMul", operands: 2, becomes: "Transpose, then as MatMul, Binary Mul", build: fusedMatMul},
+	{name: "com.microsoft.TransposeMatMul", operands: 2, becomes: "Transpose, then as MatMul, Binary Mul", build: fusedMatMul},
 }
 
 // gemm computes alpha·A'·B' + beta·C.
@@ -29,6 +32,41 @@ func gemm(n *node) []*ir.Value {
 		return []*ir.Value{y}
 	}
 	return n.one(ir.Binary{Fn: ir.Add}, y, n.scaled(bias, beta))
+}
+
+// fusedGemm imports a Gemm with the activation that ONNX Runtime fused into it.
+func fusedGemm(n *node) []*ir.Value {
+	v := gemm(n)[0]
+	params := map[string]float64{}
+	for _, name := range []string{"alpha", "beta", "gamma"} {
+		if n.attr("activation_"+name) != nil {
+			params[name] = n.float("activation_"+name, 0)
+		}
+	}
+	if op := n.str("activation", ""); op != "" {
+		v = n.fused(v, op, params)
+	}
+	return []*ir.Value{v}
+}
+
+// fusedMatMul imports alpha·A'·B'. An operand whose batch is transposed has the axis of rows
+// or columns first.
+func fusedMatMul(n *node) []*ir.Value {
+	for i, name := range []string{"A", "B"} {
+		v := n.in[i]
+		r := v.Type.Rank()
+		perm := upTo(0, r)
+		if n.flag("transBatch"+name, false) && r > 2 {
+			perm = append(append(upTo(1, r-1), 0), r-1)
+		}
+		if n.flag("trans"+name, false) && r > 1 {
+			perm[r-2], perm[r-1] = perm[r-1], perm[r-2]
+		}
+		if !slices.IsSorted(perm) {
+			n.in[i] = n.transpose(v, perm...)
+		}
+	}
+	return []*ir.Value{n.scaled(matMul(n)[0], n.float("alpha", 1))}
 }
 
 // matMul imports a product with a constant matrix as a dense layer over the last axis.

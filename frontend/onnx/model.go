@@ -1,4 +1,4 @@
-// Package onnx converts ONNX models (IR version 3 to 14, opsets up to 28) to the IR.
+// Package onnx converts ONNX models (IR version 1 to 14, opsets up to 28) to the IR.
 //
 // wire.go decodes the protobuf and tensor.go the weights. model.go reads the
 // model's frame, import.go walks its graph. Each family of operators has a file
@@ -26,7 +26,7 @@ import (
 
 // The supported versions of the format.
 const (
-	minIR, maxIR = 3, 14
+	minIR, maxIR = 1, 14
 	maxOpset     = 28
 )
 
@@ -62,11 +62,20 @@ func Parse(name string, data []byte, dir string, opts source.Options) (*source.M
 		}
 		return nil, fmt.Errorf("%s: not an ONNX model, or damaged: %w", name, err)
 	}
+	return load(name, p, data, dir, opts)
+}
+
+// load converts a decoded model. data is the file's content.
+func load(name string, p *modelProto, data []byte, dir string, opts source.Options) (*source.Model, error) {
 	if p.graph == nil || p.irVersion == 0 {
 		return nil, fmt.Errorf("%s: not an ONNX model: it has no graph", name)
 	}
 	if p.irVersion < minIR || p.irVersion > maxIR {
 		return nil, fmt.Errorf("%s: ONNX IR version %d; %d to %d are supported", name, p.irVersion, minIR, maxIR)
+	}
+	undeclared := len(p.opsets) == 0 // as in files of IR version 1 and 2
+	if undeclared {
+		p.opsets = map[string]int{"": 1}
 	}
 	if v, ok := p.opsets[""]; ok && (v < 1 || v > maxOpset) {
 		return nil, fmt.Errorf("%s: ONNX opset %d; up to %d is supported", name, v, maxOpset)
@@ -76,9 +85,12 @@ func Parse(name string, data []byte, dir string, opts source.Options) (*source.M
 	im := &importer{
 		g: ir.NewGraph(p.graph.name), opts: opts, opsets: p.opsets, operators: operators,
 		files:     &externals{dir: dir, open: map[string][]byte{}, lost: map[string]bool{}},
-		functions: map[string]*functionProto{}, tensors: map[*tensorProto]*ir.Tensor{}, stored: int64(len(data)),
+		functions: map[string]*functionProto{}, tensors: map[*tensorProto]*ir.Tensor{}, narrow: map[*ir.Tensor]string{}, constants: map[*tensorProto]*ir.Value{}, stored: int64(len(data)),
 	}
 	im.g.Bounds = opts.Bounds
+	if undeclared && p.irVersion > 2 {
+		im.notes = append(im.notes, "the model does not declare its opset: its operators are those of opset 1")
+	}
 	im.files.read = func(b []byte) {
 		digest.Write(b)
 		im.stored += int64(len(b))
@@ -145,13 +157,13 @@ func (im *importer) run(p *modelProto) error {
 		im.functions[functionKey(f.domain, f.name, f.overload)] = f
 	}
 	s := newScope(p.opsets)
-	for _, t := range g.initializers {
-		s.pending[t.name] = t
+	if err := s.initialize(g.initializers); err != nil {
+		return err
 	}
 	if err := im.inputs(g.inputs, s); err != nil {
 		return err
 	}
-	if im.nodes(g.nodes, s, 0); im.exhausted {
+	if im.nodes(g.nodes, s, 0); im.stopped {
 		return nil // the problem is reported, and outputs are missing
 	}
 	if len(g.outputs) == 0 {
@@ -167,6 +179,9 @@ func (im *importer) run(p *modelProto) error {
 		}
 		if !known {
 			return fmt.Errorf("output %q is not computed by any node", o.name)
+		}
+		if v != nil && im.narrow[v.Const] != "" {
+			return fmt.Errorf("output %q has elements of type %s", o.name, im.narrow[v.Const])
 		}
 		if v != nil { // if it is nil, its node was reported
 			im.g.AddOutput(o.name, v)
@@ -201,6 +216,9 @@ func (im *importer) inputs(list []*valueInfo, s *scope) error {
 	dims := map[string]bool{}
 	var open []string // flags that set the open dimensions
 	for _, v := range list {
+		if named[v.name] {
+			return fmt.Errorf("two inputs have the name %q", v.name)
+		}
 		named[v.name] = true
 		if t := im.opts.Bind[v.name]; t != nil {
 			if err := bindable(v, t); err != nil {

@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,10 +47,15 @@ func TestVersions(t *testing.T) {
 	if m.Format != "ONNX, IR version 8, opset 13" || m.Metadata["producer"] != "test " || len(m.SHA256) != 64 {
 		t.Errorf("%+v", m)
 	}
-	wantText(t, failure(t, modelMessage(2, 13, g.encode()), source.Options{}), "IR version 2")
+	for ir := int64(1); ir < 4; ir++ {
+		m = parse(t, message{}.int(1, ir).sub(7, g.encode()), source.Options{})
+		if want := fmt.Sprintf("ONNX, IR version %d, opset 1", ir); m.Format != want || ir == 3 != (len(m.Notes) == 1) {
+			t.Errorf("%s with notes %q, want %s", m.Format, m.Notes, want)
+		}
+	}
 	wantText(t, failure(t, modelMessage(99, 13, g.encode()), source.Options{}), "IR version 99")
 	wantText(t, failure(t, modelMessage(8, 99, g.encode()), source.Options{}), "opset 99")
-	wantText(t, failure(t, message{}.int(1, 8).sub(7, g.encode()), source.Options{}), "does not declare its opset")
+	wantText(t, failure(t, message{}.int(1, 8).sub(7, g.encode()).sub(8, opsetMessage("local", 1)), source.Options{}), "does not declare its opset")
 	wantText(t, failure(t, message{}.int(1, 8), source.Options{}), "no graph")
 	wantText(t, failure(t, modelMessage(8, 13, graphParts{inputs: oneInput}.encode()), source.Options{}), "no outputs")
 }
@@ -133,7 +139,7 @@ func TestReport(t *testing.T) {
 		nodes: []message{
 			nodeMessage("Rulu", "first", []string{"x"}, []string{"a"}),
 			nodeMessage("Softmax", "depends", []string{"a"}, []string{"b"}, intAttr("axis", 7)),
-			nodeMessage("Loop", "", []string{"b"}, []string{"c"}),
+			nodeMessage("Det", "", []string{"b"}, []string{"c"}),
 			nodeMessage("Conv", "third", []string{"x", "w"}, []string{"d"}),
 			message{}.str(1, "x").str(2, "e").str(3, "fourth").str(4, "FusedConv").str(7, "com.example"),
 			nodeMessage("Add", "fifth", []string{"x"}, []string{"f"}),
@@ -151,7 +157,7 @@ func TestReport(t *testing.T) {
 	want := []string{
 		`input "s": a sequence cannot be an input`,
 		`Rulu-13 "first": this op is not supported; operands f32[2,3]`,
-		`Loop-13 "c": this op is not supported`,
+		`Det-13 "c": this op is not supported`,
 		`Conv-13 "third": weights f32[1,3,1,1] do not fit x f32[2,3]; operands f32[2,3], f32[1,3,1,1]`,
 		`com.example.FusedConv-2 "fourth": this op of domain "com.example" is not supported`,
 		`Add-13 "fifth": 2 operands are required, number 1 is missing`,
@@ -234,10 +240,10 @@ func TestFunctionsWithoutEnd(t *testing.T) {
 	for i := range 12 {
 		name, next := "f"+string(rune('0'+i)), "f"+string(rune('1'+i))
 		var body []message
-		for range 16 {
-			body = append(body, call(next, "r", "v"))
+		for k := range 16 {
+			body = append(body, call(next, fmt.Sprint("r", k), "v"))
 		}
-		model = model.sub(25, function(name, []string{"v"}, []string{"r"}, body...))
+		model = model.sub(25, function(name, []string{"v"}, []string{"r0"}, body...))
 	}
 	model = model.sub(25, function("f"+string(rune('0'+12)), []string{"v"}, []string{"r"}, simple("Identity", "r", "v")))
 	wantText(t, failure(t, model, source.Options{}), "exceeds the limit of ")
@@ -261,6 +267,44 @@ func TestIf(t *testing.T) {
 	m := parse(t, modelMessage(8, 13, g.encode()), source.Options{})
 	if n := m.Graph.Nodes; len(n) != 1 || n[0].Op != (ir.Binary{Fn: ir.Mul}) || n[0].Out[0].Name != "y" {
 		t.Error(ir.Format(m.Graph))
+	}
+}
+
+// The trip count of a loop is constant, or becomes so by binding an input. The body is repeated
+// up to the limit.
+func TestLoop(t *testing.T) {
+	body := graphParts{
+		nodes:  []message{simple("Identity", "go", "c"), simple("Add", "b", "s", "w")},
+		inputs: []message{tensorInput("i", 7), tensorInput("c", 9), tensorInput("s", 1)}, outputs: []message{tensorInput("go", 9), tensorInput("b", 1)},
+		weights: []message{floatWeights("w", nil, 2)},
+	}
+	loop := func(trips, condition string) message {
+		return graphParts{
+			nodes:   []message{nodeMessage("Loop", "the loop", []string{trips, condition, "x"}, []string{"y"}, graphAttr("body", body.encode()))},
+			inputs:  []message{oneInput[0], tensorInput("n", 7), tensorInput("k", 9)},
+			weights: []message{message{}.int(2, 9).int(5, 1).str(8, "true"), message{}.int(2, 7).int(7, 5000).str(8, "many")},
+			outputs: oneOutput,
+		}.encode()
+	}
+	model := func(trips, condition string) message { return modelMessage(8, 13, loop(trips, condition)) }
+	bind := func(n int64) source.Options {
+		return source.Options{Bind: map[string]*ir.Tensor{"n": ir.Scalar(n)}}
+	}
+	for trips := range int64(4) {
+		m := parse(t, model("n", "true"), bind(trips))
+		if n := m.Graph.Nodes; int64(len(n)) != trips || trips > 1 && n[1].In[1] != n[0].In[1] {
+			t.Errorf("%d iterations: %s", trips, ir.Format(m.Graph))
+		}
+	}
+	wantText(t, failure(t, model("n", "true"), source.Options{}), `Loop-13 "the loop": the trip count ("n") is computed at run time`, "--bind")
+	wantText(t, failure(t, model("n", "k"), bind(3)), `the condition ("k") is computed at run time`)
+	for _, trips := range []string{"", "many"} {
+		wantText(t, failure(t, model(trips, "true"), source.Options{}), `Loop-13 "the loop": iteration 1025: 1025 exceeds the limit of 1024 iterations; raise it with --limit iterations=N`)
+	}
+	opts := source.Options{}
+	opts.Bounds[ir.BoundIterations] = 5000
+	if m := parse(t, model("many", ""), opts); len(m.Graph.Nodes) != 5000 {
+		t.Errorf("%d nodes", len(m.Graph.Nodes))
 	}
 }
 

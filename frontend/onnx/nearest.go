@@ -7,7 +7,6 @@ import (
 
 // instead maps unsupported operators to the nearest supported alternative.
 var instead = map[string]string{
-	"Loop": "export the model with its loops unrolled", "Scan": "export the model with its loops unrolled",
 	"NonZero": dataShape, "Unique": dataShape, "Compress": dataShape,
 	"ScatterND": scatter, "ScatterElements": scatter, "Scatter": scatter,
 	"LSTM": recurrent, "GRU": recurrent, "RNN": recurrent,
@@ -18,7 +17,6 @@ var instead = map[string]string{
 	"Trilu": "Mul by a constant triangle", "CumProd": "Exp of CumSum of Log", "Det": "write it as Mul and Sub",
 	"ReverseSequence": "Slice with a negative step",
 	"RandomNormal":    random, "RandomUniform": random, "RandomNormalLike": random, "RandomUniformLike": random, "Bernoulli": random, "Multinomial": random,
-	"FusedConv": "export before ONNX Runtime's optimisation", "FusedMatMul": "export before ONNX Runtime's optimisation",
 }
 
 const (

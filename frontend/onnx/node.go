@@ -148,6 +148,11 @@ func (n *node) constant(i int, what string) *ir.Tensor {
 	if v == nil {
 		return nil
 	}
+	return n.fixed(v, what)
+}
+
+// fixed returns the constant value of v.
+func (n *node) fixed(v *ir.Value, what string) *ir.Tensor {
 	t, ok := n.im.folder.Const(v)
 	if !ok {
 		n.refuse(fmt.Sprintf("%s (%q) is computed at run time", what, v.Name), "it must be a constant; --bind NAME=FILE makes a graph input constant")
@@ -220,6 +225,9 @@ func (n *node) integers(i int, what string) ([]int64, bool) {
 	t := n.constant(i, what)
 	if t == nil {
 		return nil, false
+	}
+	if !t.DType.IsInt() && t.Shape.Len() > 0 {
+		n.failf("%s (%q) is %s, want integers", what, n.in[i].Name, t.Type)
 	}
 	return integersOf(t), true
 }

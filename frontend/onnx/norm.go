@@ -1,17 +1,25 @@
 package onnx
 
 import (
+	"fmt"
+
 	"modelc/ir"
 )
 
 var normalisationOps = []operator{
-	{name: "BatchNormalization", operands: 5, becomes: "BatchNorm, or Binary and Unary", limits: "inference only, statistics per channel", build: batchNorm},
+	{name: "BatchNormalization", operands: 5, becomes: "BatchNorm, or Binary and Unary", limits: "in training mode since opset 14", build: batchNorm},
 	{name: "InstanceNormalization", operands: 3, becomes: "Normalize", build: instanceNorm},
 	{name: "LayerNormalization", operands: 2, most: []most{{1, 3}}, becomes: "Normalize", build: layerNorm},
 	{name: "GroupNormalization", since: 18, operands: 3, becomes: "Reshape, Normalize, Binary", build: groupNorm},
 	{name: "RMSNormalization", since: 23, operands: 2, becomes: "Binary, Reduce, Unary", build: rmsNorm},
+	{name: "SimplifiedLayerNormalization", operands: 2, becomes: "as RMSNormalization", build: rmsNorm},
+	{name: "com.microsoft.SkipLayerNormalization", operands: 3, most: []most{{1, 5}}, becomes: "Binary Add, Normalize", build: skipNorm},
+	{name: "com.microsoft.SkipSimplifiedLayerNormalization", operands: 3, most: []most{{1, 4}}, becomes: "Binary, Reduce, Unary", build: skipNorm},
 	{name: "MeanVarianceNormalization", operands: 1, becomes: "Normalize", build: meanVarianceNorm},
 	{name: "LpNormalization", operands: 1, becomes: "Reduce, Binary", build: lpNorm},
+	{name: "Affine", operands: 1, becomes: "Binary", build: affine},
+	{name: "Scale", operands: 1, becomes: "Binary Mul", build: scaleOp},
+	{name: "ImageScaler", operands: 1, becomes: "Binary", build: imageScaler},
 	{name: "LRN", operands: 1, becomes: "LRN", build: lrn},
 	{name: "Softmax", operands: 1, becomes: "Softmax", build: softmax(false)},
 	{name: "LogSoftmax", operands: 1, becomes: "Softmax", build: softmax(true)},
@@ -19,14 +27,17 @@ var normalisationOps = []operator{
 
 func batchNorm(n *node) []*ir.Value {
 	switch {
-	case n.flag("training_mode", false), n.version >= 7 && n.version < 14 && n.wants(1):
+	case n.version >= 14 && n.flag("training_mode", false):
+		return n.trainedNorm()
+	case n.version >= 7 && n.version < 14 && n.wants(1):
 		n.refuse("batch normalisation in training mode", "export the model for inference")
 	case n.version < 7 && !n.flag("is_test", false):
 		n.refuse("batch normalisation in training mode", "export the model for inference (is_test = 1)")
-	case n.version < 9 && !n.flag("spatial", true):
-		n.refuse("batch normalisation per activation (spatial = 0)", "only statistics per channel are supported")
 	}
 	eps := n.float("epsilon", 1e-5)
+	if n.version < 9 && !n.flag("spatial", true) && n.in[1].Type.Rank() > 1 {
+		return n.computedNorm(eps) // statistics per activation
+	}
 	for _, v := range n.in[1:5] {
 		if _, fixed := n.im.folder.Const(v); !fixed {
 			return n.computedNorm(eps)
@@ -35,11 +46,39 @@ func batchNorm(n *node) []*ir.Value {
 	return n.one(ir.BatchNorm{Epsilon: eps}, n.in[:5]...)
 }
 
+// trainedNorm imports a batch normalisation in training mode. It normalises by the mean and
+// the variance of the batch. Its other results are the updated statistics.
+func (n *node) trainedNorm() []*ir.Value {
+	n.im.notes = append(n.im.notes, fmt.Sprintf("BatchNormalization %q is in training mode: an example changes the results of the others in its batch; export the model for inference (PyTorch: model.eval())", n.label()))
+	x := n.in[0]
+	r := x.Type.Rank()
+	scale, bias := n.alongChannels(n.in[1], r), n.alongChannels(n.in[2], r)
+	axes := append([]int{0}, ir.SpatialAxes(r)...)
+	out := []*ir.Value{n.emit(ir.Normalize{Axes: axes, Epsilon: n.float("epsilon", 1e-5)}, x, scale, bias)}
+	if !n.wants(1) && !n.wants(2) {
+		return out
+	}
+	mean := n.emit(ir.Reduce{Fn: ir.ReduceMean, Axes: axes, KeepDims: true}, x)
+	d := n.binary(ir.Sub, x, mean)
+	variance := n.emit(ir.Reduce{Fn: ir.ReduceMean, Axes: axes, KeepDims: true}, n.binary(ir.Mul, d, d))
+	m := n.float("momentum", 0.9)
+	for i, v := range []*ir.Value{mean, variance} {
+		v = n.reshape(v, ir.Shape{v.Type.Shape.Len()})
+		out = append(out, n.binary(ir.Add, n.scaled(n.in[3+i], m), n.scaled(v, 1-m)))
+	}
+	return out
+}
+
 // computedNorm imports a batch normalisation whose statistics or parameters the graph
 // computes. Some exporters write layer normalisation in this way.
 func (n *node) computedNorm(eps float64) []*ir.Value {
 	x := n.in[0]
-	operand := func(i int) *ir.Value { return n.alongChannels(n.in[i], x.Type.Rank()) }
+	operand := func(i int) *ir.Value {
+		if n.in[i].Type.Rank() > 1 {
+			return n.in[i] // [C,…], per activation
+		}
+		return n.alongChannels(n.in[i], x.Type.Rank())
+	}
 	scale, bias, mean, variance := operand(1), operand(2), operand(3), operand(4)
 	deviation := n.unary(ir.Sqrt, n.binary(ir.Add, variance, n.number(x.Type.DType, eps)))
 	y := n.binary(ir.Div, n.binary(ir.Sub, x, mean), deviation)
@@ -95,6 +134,49 @@ func rmsNorm(n *node) []*ir.Value {
 	return n.one(ir.Binary{Fn: ir.Mul}, y, n.in[1])
 }
 
+// skipNorm imports the normalisation of the sum of a tensor, a shortcut and a bias, as ONNX
+// Runtime fuses it. The last result is the sum.
+func skipNorm(n *node) []*ir.Value {
+	simplified := n.p.opType == "SkipSimplifiedLayerNormalization"
+	bias := 4
+	if simplified {
+		bias = 3
+	}
+	sum := n.binary(ir.Add, n.in[0], n.in[1])
+	if b := n.arg(bias); b != nil {
+		sum = n.binary(ir.Add, sum, b)
+	}
+	if n.wants(1) || n.wants(2) {
+		n.refuse("the mean or the deviation is a result", "save the model without optimisation")
+	}
+	eps := n.float("epsilon", 1e-12)
+	axes := []int{sum.Type.Rank() - 1}
+	if simplified {
+		return []*ir.Value{n.binary(ir.Mul, n.binary(ir.Mul, sum, n.inverseRoot(sum, axes, eps)), n.in[2]), nil, nil, sum}
+	}
+	return []*ir.Value{n.emit(ir.Normalize{Axes: axes, Epsilon: eps}, sum, n.in[2], n.arg(3)), nil, nil, sum}
+}
+
+// affine imports alpha·x+beta, which ONNX had before opset 7, and ONNX Runtime still has.
+func affine(n *node) []*ir.Value {
+	x := n.scaled(n.in[0], n.float("alpha", 1))
+	return n.one(ir.Binary{Fn: ir.Add}, x, n.number(x.Type.DType, n.float("beta", 0)))
+}
+
+// scaleOp imports scale·x, an operator like [affine].
+func scaleOp(n *node) []*ir.Value { return []*ir.Value{n.scaled(n.in[0], n.float("scale", 1))} }
+
+// imageScaler imports scale·x plus a bias per channel, an operator like [affine].
+func imageScaler(n *node) []*ir.Value {
+	x := n.scaled(n.in[0], n.float("scale", 1))
+	a := n.attr("bias")
+	if a == nil || x.Type.Rank() != 4 || len(a.floats) != x.Type.Shape[1] {
+		n.failf("a bias for each channel is required")
+	}
+	bias := n.alongChannels(n.constValue(ir.TensorOf(ir.Shape{len(a.floats)}, a.floats...)), 4)
+	return n.one(ir.Binary{Fn: ir.Add}, x, bias)
+}
+
 func groupNorm(n *node) []*ir.Value {
 	x := n.in[0]
 	s := x.Type.Shape
@@ -116,13 +198,20 @@ func groupNorm(n *node) []*ir.Value {
 
 // meanVarianceNorm imports MeanVarianceNormalization, which divides by the deviation
 // plus 1e-9. Here the square of 1e-9 is added under the root. A constant input gives 0
-// in both cases.
+// in both cases. Before opset 9, a flag includes the channels.
 func meanVarianceNorm(n *node) []*ir.Value {
 	axes := n.ints("axes")
 	if axes == nil {
 		axes = []int{0, 2, 3}
 	}
-	return n.one(ir.Normalize{Axes: n.axes(axes, n.in[0].Type.Rank()), Epsilon: 1e-18}, n.in[0])
+	if n.version < 9 && n.flag("across_channels", false) {
+		axes = []int{0, 1, 2, 3}
+	}
+	axes = n.axes(axes, n.in[0].Type.Rank())
+	if n.version < 9 && !n.flag("normalize_variance", true) {
+		return n.one(ir.Binary{Fn: ir.Sub}, n.in[0], n.emit(ir.Reduce{Fn: ir.ReduceMean, Axes: axes, KeepDims: true}, n.in[0]))
+	}
+	return n.one(ir.Normalize{Axes: axes, Epsilon: 1e-18}, n.in[0])
 }
 
 // softmax imports Softmax. Before opset 13 it normalises over the given axis and all

@@ -21,7 +21,8 @@ var families = []family{
 	{"quantisation", quantisedOps},
 	{"layers on integers", integerOps},
 	{"quantised tensors of ONNX Runtime", runtimeOps},
-	{"constants and control", constantOps},
+	{"constants", constantOps},
+	{"control", controlOps},
 	{"sequences", sequenceOps},
 }
 

@@ -9,10 +9,10 @@ import (
 var poolingOps = []operator{
 	{name: "MaxPool", operands: 1, becomes: "Pool", build: pool(ir.MaxPool)},
 	{name: "AveragePool", operands: 1, becomes: "Pool", build: pool(ir.AvgPool)},
-	{name: "LpPool", since: 2, operands: 1, becomes: "Pool", build: pool(ir.LpPool)},
+	{name: "LpPool", operands: 1, becomes: "Pool", build: pool(ir.LpPool)},
 	{name: "GlobalAveragePool", operands: 1, becomes: "Reduce", build: globalPool(ir.ReduceMean)},
 	{name: "GlobalMaxPool", operands: 1, becomes: "Reduce", build: globalPool(ir.ReduceMax)},
-	{name: "GlobalLpPool", since: 2, operands: 1, becomes: "Reduce", limits: "p is 1 or 2", build: globalLpPool},
+	{name: "GlobalLpPool", operands: 1, becomes: "Reduce", limits: "p is 1 or 2", build: globalLpPool},
 	{name: "MaxUnpool", since: 9, operands: 2, most: []most{{9, 3}}, becomes: "MaxUnpool, Pad", limits: "output_shape is constant", build: maxUnpool},
 }
 
@@ -22,7 +22,7 @@ func pool(kind ir.PoolKind) func(n *node) []*ir.Value {
 		w := n.window(x.Type.Shape, nil)
 		p := ir.Pool{Kind: kind, Kernel: w.kernel, Strides: w.strides, Pads: w.pads, Dilations: w.dilations, CountPad: n.flag("count_include_pad", false)}
 		if kind == ir.LpPool {
-			p.P = n.int("p", 2)
+			p.P = n.norm()
 		}
 		p.Indices = kind == ir.MaxPool && n.wants(1)
 		p.ColMajor = p.Indices && n.flag("storage_order", false)
@@ -37,10 +37,14 @@ func pool(kind ir.PoolKind) func(n *node) []*ir.Value {
 }
 
 // checkCovered fails if a window of a pool has no element of the input, because its maximum
-// or mean has no meaning. Dilations larger than the input make such windows.
+// or mean has no meaning. Dilations larger than the input make such windows, and so does
+// padding as wide as the kernel, which other runtimes refuse for every input.
 func (n *node) checkCovered(in []int, w window, extra []int) {
 	r := len(in)
 	for i := range r {
+		if w.pads[i] >= w.kernel[i] || w.pads[r+i] >= w.kernel[i] {
+			n.failf("spatial axis %d: padding of %d and %d for a kernel of %d: it must be smaller", i, w.pads[i], w.pads[r+i], w.kernel[i])
+		}
 		end := w.pads[r+i]
 		if extra != nil {
 			end += extra[i]
@@ -95,8 +99,16 @@ func globalPool(fn ir.ReduceFn) func(n *node) []*ir.Value {
 	}
 }
 
+// norm returns the attribute p of a pool, which was a float in opset 1.
+func (n *node) norm() int {
+	if n.version < 2 {
+		return n.legal("p", int64(n.float("p", 2)))
+	}
+	return n.int("p", 2)
+}
+
 func globalLpPool(n *node) []*ir.Value {
-	switch p := n.int("p", 2); p {
+	switch p := n.norm(); p {
 	case 1:
 		return globalPool(ir.ReduceL1)(n)
 	case 2:

@@ -1,6 +1,8 @@
 package onnx
 
 import (
+	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"modelc/frontend/source"
@@ -77,9 +79,31 @@ func TestEmptyWindow(t *testing.T) {
 		{"MaxPool", []message{intsAttr("kernel_shape", 3), intsAttr("strides", 2), intAttr("ceil_mode", 1)}, "a window of 3 does not fit 1 elements"},
 		{"MaxPool", []message{intsAttr("kernel_shape", 2), intsAttr("pads", 1, 1), intsAttr("dilations", 2)}, "the window at -1 has no element of the input"},
 		{"AveragePool", []message{intsAttr("kernel_shape", 2), intsAttr("pads", 1, 1), intsAttr("dilations", 2)}, "the window at -1 has no element of the input"},
-		{"AveragePool", []message{intsAttr("kernel_shape", 1), intsAttr("pads", 0, 1)}, "the window at 1 has no element of the input"},
+		{"AveragePool", []message{intsAttr("kernel_shape", 1), intsAttr("pads", 0, 1)}, "padding of 0 and 1 for a kernel of 1"},
 	} {
 		g := graphParts{nodes: []message{nodeMessage(c.op, "", []string{"x"}, []string{"y"}, c.attrs...)}, inputs: []message{tensorInput("x", 1, 1, 1, 1)}, outputs: oneOutput}
 		wantText(t, failure(t, modelMessage(8, 19, g.encode()), source.Options{}), c.want)
+	}
+}
+
+// Padding as wide as the kernel is refused, whatever the strides and extents are.
+func TestPaddingOfKernel(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	accepted := 0
+	for range 1000 {
+		k, begin, end := 1+r.Int64N(4), r.Int64N(5), r.Int64N(5)
+		op := []string{"MaxPool", "AveragePool"}[r.IntN(2)]
+		attrs := []message{intsAttr("kernel_shape", k), intsAttr("strides", 1+r.Int64N(4)), intsAttr("pads", begin, end), intAttr("ceil_mode", r.Int64N(2))}
+		g := graphParts{nodes: []message{nodeMessage(op, "", []string{"x"}, []string{"y"}, attrs...)}, inputs: []message{tensorInput("x", 1, 1, 1, 4+r.IntN(6))}, outputs: oneOutput}
+		_, err := Parse("test.onnx", modelMessage(8, 19, g.encode()), "", source.Options{})
+		if wide := begin >= k || end >= k; wide != (err != nil && strings.Contains(err.Error(), "it must be smaller")) {
+			t.Errorf("%s, kernel %d, pads %d and %d: %v", op, k, begin, end, err)
+		}
+		if err == nil {
+			accepted++
+		}
+	}
+	if accepted < 100 {
+		t.Errorf("%d models are accepted", accepted)
 	}
 }

@@ -13,7 +13,7 @@ import (
 // operators on quantised tensors, and its sources.
 var quantisedOps = []operator{
 	{name: "QuantizeLinear", since: 10, operands: 2, most: []most{{10, 3}}, becomes: "Quantize", limits: "to 8- and 16-bit integers", build: quantizeLinear},
-	{name: "DequantizeLinear", since: 10, operands: 2, most: []most{{10, 3}}, becomes: "Dequantize", limits: "from 8-, 16- and 32-bit integers", build: dequantizeLinear},
+	{name: "DequantizeLinear", since: 10, operands: 2, most: []most{{10, 3}}, becomes: "Dequantize", limits: "from 8-, 16- and 32-bit integers, and from constants of 4 bits", build: dequantizeLinear},
 	{name: "DynamicQuantizeLinear", since: 11, operands: 1, becomes: "DynamicQuantize", build: dynamicQuantizeLinear},
 	{name: "com.microsoft.QuantizeLinear", operands: 2, most: []most{{1, 3}}, becomes: "Quantize", limits: "to 8- and 16-bit integers", build: quantizeLinear},
 	{name: "com.microsoft.DequantizeLinear", operands: 2, most: []most{{1, 3}}, becomes: "Dequantize", limits: "from 8-, 16- and 32-bit integers", build: dequantizeLinear},

@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -9,7 +10,7 @@ import (
 
 var resamplingOps = []operator{
 	{name: "Resize", since: 10, operands: 1, most: []most{{10, 2}, {11, 4}}, becomes: "Resize", limits: "scales, sizes and region are constant", build: resize},
-	{name: "Upsample", since: 7, operands: 1, most: []most{{9, 2}}, becomes: "Resize", limits: "scales are constant", build: upsample},
+	{name: "Upsample", operands: 1, most: []most{{9, 2}}, becomes: "Resize", limits: "scales are constant", build: upsample},
 	{name: "GridSample", since: 16, operands: 2, becomes: "GridSample", limits: "x and grid are floats", build: gridSample},
 }
 
@@ -23,6 +24,16 @@ var (
 // upsample imports Upsample. The corners of pixels are aligned at 0.
 func upsample(n *node) []*ir.Value {
 	op := n.resizeOp(ir.Asymmetric, ir.RoundFloor)
+	if n.version < 7 { // one attribute for each of two axes
+		if n.in[0].Type.Rank() != 4 {
+			n.failf("x is %s, want [N,C,H,W]", n.in[0].Type)
+		}
+		for i, name := range []string{"height_scale", "width_scale"} {
+			scale := n.float(name, 0)
+			op.Shape[2+i], op.Scales[2+i] = n.extent(math.Floor(float64(op.Shape[2+i])*scale)), scale
+		}
+		return n.one(op, n.in[0])
+	}
 	n.scale(&op, 1)
 	return n.one(op, n.in[0])
 }
@@ -151,14 +162,32 @@ func (n *node) scale(op *ir.Resize, i int) bool {
 		if !(scales[k] > 0) || scales[k] > ir.MaxExtent {
 			n.failf("scales %v", scales)
 		}
-		span := float32(op.Shape[a])
-		if op.Region != nil {
-			span *= float32(op.Region[len(op.Shape)+a] - op.Region[a])
+		// Multiply in float32 like exporters, so that 10·0.7 is 7. The specification also
+		// multiplies by the extent of the region. No implementation does, nor does its own
+		// inference of shapes.
+		in := op.Shape[a]
+		op.Shape[a], op.Scales[a] = n.extent(math.Floor(float64(float32(in)*float32(scales[k])))), scales[k]
+		if op.Coord == ir.AlignCorners && op.Mode != ir.ResizeNearest {
+			n.warnCorners(in, op.Shape[a], scales[k], a)
 		}
-		// Multiply in float32 like exporters, so that 10·0.7 is 7.
-		op.Shape[a], op.Scales[a] = n.extent(math.Floor(float64(span*float32(scales[k])))), scales[k]
 	}
 	return true
+}
+
+// warnCorners adds a note if the corners of an axis depend on the reading of the
+// specification. By its text, and in PyTorch and ONNX Runtime, the length of the result
+// determines the coordinates, so that the corners meet. By its tests, it is the length before
+// it is rounded down.
+func (n *node) warnCorners(in, out int, scale float64, axis int) {
+	length := float64(in) * scale
+	if out < 2 || length <= 1 {
+		return
+	}
+	last := float64(in - 1)
+	const tolerance = 1e-4 // a fraction of a pixel
+	if moved := last - last*float64(out-1)/(length-1); moved > tolerance {
+		n.im.notes = append(n.im.notes, fmt.Sprintf("%s %q: align_corners with the scale %g along axis %d: the corners meet, as in PyTorch and ONNX Runtime; ONNX's reference implementation moves the last pixel by %.3g", n.p.opType, n.label(), scale, axis, moved))
+	}
 }
 
 // extent converts an extent that was computed in floating point.

@@ -11,6 +11,9 @@ import (
 var sequenceOps = []operator{
 	{name: "SplitToSequence", since: 11, operands: 1, most: []most{{11, 2}}, becomes: "Slice, Reshape", build: splitToSequence},
 	{name: "SequenceConstruct", since: 11, operands: 1, most: []most{{11, anyNumber}}, becomes: "nothing", build: sequenceConstruct},
+	{name: "SequenceEmpty", since: 11, becomes: "nothing", build: sequenceEmpty},
+	{name: "SequenceInsert", since: 11, operands: 2, most: []most{{11, 3}}, becomes: "nothing", limits: "the position is constant", build: sequenceInsert, sequences: true},
+	{name: "SequenceErase", since: 11, operands: 1, most: []most{{11, 2}}, becomes: "nothing", limits: "the position is constant", build: sequenceErase, sequences: true},
 	{name: "SequenceAt", since: 11, operands: 2, becomes: "nothing", limits: "the position is constant", build: sequenceAt, sequences: true},
 	{name: "SequenceLength", since: 11, operands: 1, becomes: "a constant", build: sequenceLength, sequences: true},
 	{name: "ConcatFromSequence", since: 11, operands: 1, becomes: "Concat, Reshape", build: concatFromSequence, sequences: true},
@@ -67,14 +70,34 @@ func splitToSequence(n *node) []*ir.Value {
 
 func sequenceAt(n *node) []*ir.Value {
 	list := n.needSequence(0)
-	i := n.legal("position", n.integer(1, "the position", 0))
-	if i < 0 {
-		i += len(list)
-	}
-	if i < 0 || i >= len(list) {
-		n.failf("position %d of a sequence of %d", i, len(list))
-	}
+	i := n.place(1, len(list), 0, len(list)-1)
 	return list[i : i+1]
+}
+
+// place returns the position in operand i, or def if it is absent. Negative ones count from
+// the end of a sequence of the given length. last is the last legal position.
+func (n *node) place(i, length, def, last int) int {
+	at := n.legal("position", n.integer(i, "the position", int64(def)))
+	if at < 0 {
+		at += length
+	}
+	if at < 0 || at > last {
+		n.failf("position %d of a sequence of %d", at, length)
+	}
+	return at
+}
+
+func sequenceEmpty(n *node) []*ir.Value { return n.yieldSequence([]*ir.Value{}) }
+
+func sequenceInsert(n *node) []*ir.Value {
+	list := n.needSequence(0)
+	return n.yieldSequence(slices.Insert(slices.Clone(list), n.place(2, len(list), len(list), len(list)), n.in[1]))
+}
+
+func sequenceErase(n *node) []*ir.Value {
+	list := n.needSequence(0)
+	i := n.place(1, len(list), len(list)-1, len(list)-1)
+	return n.yieldSequence(slices.Delete(slices.Clone(list), i, i+1))
 }
 
 func sequenceLength(n *node) []*ir.Value {

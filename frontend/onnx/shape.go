@@ -15,9 +15,11 @@ var shapeOps = []operator{
 	{name: "Concat", operands: 1, most: []most{{1, anyNumber}}, becomes: "Concat", build: concat},
 	{name: "Split", operands: 1, most: []most{{1, 2}, {2, 1}, {13, 2}}, becomes: "Slice", build: split},
 	{name: "Slice", operands: 1, most: []most{{10, 5}}, becomes: "Slice", limits: "starts, ends, axes and steps are constant", build: slice},
+	{name: "DynamicSlice", operands: 3, most: []most{{1, 4}}, becomes: "Slice", limits: "starts, ends and axes are constant", build: slice},
+	{name: "Crop", operands: 1, becomes: "Slice", build: crop},
 	{name: "Pad", operands: 1, most: []most{{11, 3}, {18, 4}}, becomes: "Pad", limits: "pads and value are constant", build: pad},
 	{name: "Expand", since: 8, operands: 2, becomes: "Expand", limits: "the shape is constant", build: expand},
-	{name: "Tile", since: 6, operands: 2, becomes: "Reshape, Expand", limits: "repeats are constant", build: tile},
+	{name: "Tile", operands: 2, most: []most{{1, 3}, {6, 2}}, becomes: "Reshape, Expand", limits: "repeats are constant", build: tile},
 	{name: "DepthToSpace", operands: 1, becomes: "Reshape, Transpose", build: depthToSpace},
 	{name: "SpaceToDepth", operands: 1, becomes: "Reshape, Transpose", build: spaceToDepth},
 }
@@ -203,6 +205,26 @@ func slice(n *node) []*ir.Value {
 	return n.one(s, x)
 }
 
+// crop imports Crop, which ONNX had before opset 7, and ONNX Runtime still has. border has the
+// widths to remove at the left, top, right and bottom. scale, if present, has the height and
+// the width of the result.
+func crop(n *node) []*ir.Value {
+	x := n.in[0]
+	border, size := n.ints("border"), n.ints("scale")
+	if x.Type.Rank() != 4 || len(border) != 4 || size != nil && len(size) != 2 {
+		n.failf("border %v and scale %v, want [left,top,right,bottom] and [height,width] for x [N,C,H,W]", border, size)
+	}
+	s := whole(x.Type.Shape)
+	for i := range 2 {
+		s.Start[2+i] = border[1-i]
+		s.Count[2+i] = x.Type.Shape[2+i] - border[1-i] - border[3-i]
+		if size != nil {
+			s.Count[2+i] = size[i]
+		}
+	}
+	return n.one(s, x)
+}
+
 var padModes = map[string]ir.PadMode{"constant": ir.PadConstant, "reflect": ir.PadReflect, "edge": ir.PadEdge, "wrap": ir.PadWrap}
 
 // pad imports Pad. Before opset 11, pads and value are attributes. Since opset 18 it
@@ -251,6 +273,12 @@ func expand(n *node) []*ir.Value {
 // axes together unless this exceeds the maximum rank; then it expands them one by one.
 func tile(n *node) []*ir.Value {
 	x := n.in[0]
+	if n.version < 6 { // tiles along one axis, as tensors of the type of x
+		a := n.axis(n.legal("axis", int64(n.scalar(2, "axis", 0))), x.Type.Rank())
+		reps := repeat(1, x.Type.Rank())
+		reps[a] = n.legal("repeats", int64(n.scalar(1, "tiles", 1)))
+		return []*ir.Value{n.tiled(x, reps)}
+	}
 	reps, _ := n.list(1, "repeats")
 	if len(reps) != x.Type.Rank() {
 		n.failf("repeats %v for x %s", reps, x.Type)

@@ -17,10 +17,7 @@ type useOf struct {
 
 // begin adds the node to the layers of the model.
 func (im *importer) begin(n *node) {
-	l := source.Layer{Name: n.name, Class: n.p.opType, Window: windowOf(n)}
-	if n.p.name == "" && len(n.p.outputs) > 0 {
-		l.Name = n.scope.prefix + n.p.outputs[0]
-	}
+	l := source.Layer{Name: n.label(), Class: n.p.opType, Window: windowOf(n)}
 	for i, name := range n.p.inputs {
 		v := n.in[i]
 		if v == nil || v.Const != nil {
@@ -53,11 +50,7 @@ func (im *importer) end(n *node, made []*ir.Node, out []*ir.Value) {
 	}
 	for _, v := range out {
 		if v != nil && v.Const == nil {
-			name := n.name
-			if n.p.name == "" {
-				name = n.scope.prefix + n.p.outputs[0]
-			}
-			im.madeBy[v] = name
+			im.madeBy[v] = n.label()
 		}
 	}
 	im.layers.End(made, out)

@@ -66,6 +66,9 @@ func (m missingFile) Error() string { return fmt.Sprintf("external data: %s is m
 // tensor converts t. The result shares raw little-endian data.
 func (f *externals) tensor(t *tensorProto) (*ir.Tensor, error) {
 	d, ok := elementTypes[t.dataType]
+	if isHalfByte(t.dataType) {
+		d, ok = map[int64]ir.DType{uint4Elem: ir.Uint8, int4Elem: ir.Int8}[t.dataType], true
+	}
 	if !ok {
 		return nil, fmt.Errorf("tensor %q has elements of type %s", t.name, typeName(t.dataType))
 	}
@@ -80,14 +83,21 @@ func (f *externals) tensor(t *tensorProto) (*ir.Tensor, error) {
 		return nil, fmt.Errorf("tensor %q: %w", t.name, err)
 	}
 	typ := ir.Type{DType: d, Shape: shape}
+	size := typ.Bytes()
+	if isHalfByte(t.dataType) {
+		size = (size + 1) / 2
+	}
 	raw := t.raw
 	if t.location == 1 || len(t.external) > 0 {
 		var err error
-		if raw, err = f.external(t, typ.Bytes()); err != nil {
+		if raw, err = f.external(t, size); err != nil {
 			return nil, fmt.Errorf("tensor %q: %w", t.name, err)
 		}
-	} else if !t.hasRaw {
+	} else if !t.hasRaw && !isHalfByte(t.dataType) {
 		return typedData(t, typ)
+	}
+	if isHalfByte(t.dataType) {
+		return halfBytes(t, typ, raw)
 	}
 	if d == ir.Bool {
 		raw = truths(raw)
@@ -97,6 +107,37 @@ func (f *externals) tensor(t *tensorProto) (*ir.Tensor, error) {
 		return nil, fmt.Errorf("tensor %q: %w", t.name, err)
 	}
 	return widen(c), nil
+}
+
+// The types of integers of 4 bits.
+const (
+	uint4Elem = 21
+	int4Elem  = 22
+)
+
+// isHalfByte reports whether tensors of type t have elements of 4 bits. They become integers
+// of 8 bits, which [importer.tensor] restricts.
+func isHalfByte(t int64) bool { return t == uint4Elem || t == int4Elem }
+
+// halfBytes unpacks elements of 4 bits. A byte has two, the first one in its low half.
+func halfBytes(t *tensorProto, typ ir.Type, raw []byte) (*ir.Tensor, error) {
+	raw = slices.Clip(raw)
+	for _, x := range t.ints {
+		raw = append(raw, byte(x))
+	}
+	n := typ.Shape.Len()
+	if len(raw) != (n+1)/2 {
+		return nil, fmt.Errorf("tensor %q of type %s and shape %s has %d bytes", t.name, typeName(t.dataType), typ.Shape, len(raw))
+	}
+	list := make([]int64, n)
+	for i := range list {
+		x := int64(raw[i/2] >> (i % 2 * 4) & 15)
+		if t.dataType == int4Elem && x > 7 {
+			x -= 16
+		}
+		list[i] = x
+	}
+	return ir.FromInt64s(typ, list), nil
 }
 
 // truths replaces every byte of b that is not 0 by 1, because Go's bool has no other

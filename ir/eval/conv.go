@@ -2,9 +2,7 @@ package eval
 
 import (
 	"math"
-	"runtime"
-	"sync"
-	"sync/atomic"
+	"slices"
 
 	"modelc/ir"
 )
@@ -13,23 +11,6 @@ func init() {
 	define(conv)
 	define(convTranspose)
 	define(pool)
-}
-
-// parallel calls f(0) … f(n−1) on all processors. Each call must write a separate part of a
-// result.
-func parallel(n int, f func(i int)) {
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range min(n, runtime.GOMAXPROCS(0)) {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-				f(i)
-			}
-		}()
-	}
-	wg.Wait()
 }
 
 // prologue returns fn(x·scale+shift) per channel of x [N,C,…], in float64.
@@ -118,12 +99,18 @@ func conv(c ir.Conv, a call) ([]*ir.Tensor, error) {
 	}
 	in, out, kernel := x.Shape[2:], t.Shape[2:], w.Shape[2:]
 	ins, outs, ks := in.Len(), out.Len(), kernel.Len()
+	if ks == 1 && ins == outs && !slices.ContainsFunc(slices.Concat(c.Pads, c.Strides), func(x int) bool { return x > 1 || x < 0 }) && !slices.Contains(c.Pads, 1) {
+		// A pixel reads one pixel, so that all of them are one row.
+		in, out, kernel = ir.Shape{ins}, ir.Shape{outs}, ir.Shape{1}
+		c.Strides, c.Pads, c.Dilations = []int{1}, []int{0, 0}, []int{1}
+	}
 	m, cg := w.Shape[0], w.Shape[1]
 	mg := m / c.Groups
 	width := out[len(out)-1]
 	rows := outs / width
 	stride := c.Strides[len(c.Strides)-1]
-	y := make([]float64, t.Shape.Len())
+	y := ir.NewTensor(t)
+	set := writer(y)
 	rowTaps := make([][]tap, rows)
 	for r := range rowTaps {
 		at := make([]int, len(out)-1)
@@ -149,22 +136,13 @@ func conv(c ir.Conv, a call) ([]*ir.Tensor, error) {
 			}
 			for ch := range cg {
 				plane := v[(n*x.Shape[1]+g*cg+ch)*ins:][:ins]
+				if num == together {
+					w := wf[(m0*cg+ch)*ks:]
+					quad(&acc, plane, list, stride, [together][]float64{w, w[cg*ks:], w[2*cg*ks:], w[3*cg*ks:]})
+					continue
+				}
 				for _, tp := range list {
 					src := plane[tp.row+tp.first:]
-					if num == together {
-						w0, w1 := wf[((m0+0)*cg+ch)*ks+tp.weight], wf[((m0+1)*cg+ch)*ks+tp.weight]
-						w2, w3 := wf[((m0+2)*cg+ch)*ks+tp.weight], wf[((m0+3)*cg+ch)*ks+tp.weight]
-						a0, a1 := acc[0][tp.lo:tp.hi], acc[1][tp.lo:tp.hi]
-						a2, a3 := acc[2][tp.lo:tp.hi], acc[3][tp.lo:tp.hi]
-						for j := range a0 {
-							s := src[j*stride]
-							a0[j] += s * w0
-							a1[j] += s * w1
-							a2[j] += s * w2
-							a3[j] += s * w3
-						}
-						continue
-					}
 					for k := range num {
 						wk := wf[((m0+k)*cg+ch)*ks+tp.weight]
 						a := acc[k][tp.lo:tp.hi]
@@ -183,12 +161,72 @@ func conv(c ir.Conv, a call) ([]*ir.Tensor, error) {
 					if res != nil {
 						s += res[base+j]
 					}
-					y[base+j] = c.Epilogue.Eval(s)
+					set(base+j, c.Epilogue.Eval(s))
 				}
 			}
 		}
 	})
-	return a.floats(y)
+	return one(y)
+}
+
+// quad adds the products of a row of one channel to the sums of four output channels. It takes
+// two taps at a time where both lie inside the input, in the order of the list.
+func quad(acc *[4][]float64, plane []float64, list []tap, stride int, w [4][]float64) {
+	for len(list) > 1 {
+		s, t := list[0], list[1]
+		lo, hi := max(s.lo, t.lo), min(s.hi, t.hi)
+		if lo >= hi {
+			break
+		}
+		single(acc, plane, s, s.lo, lo, stride, w)
+		single(acc, plane, s, hi, s.hi, stride, w)
+		v0, v1, v2, v3 := w[0][s.weight], w[1][s.weight], w[2][s.weight], w[3][s.weight]
+		w0, w1, w2, w3 := w[0][t.weight], w[1][t.weight], w[2][t.weight], w[3][t.weight]
+		a0, a1, a2, a3 := acc[0][lo:hi], acc[1][lo:hi], acc[2][lo:hi], acc[3][lo:hi]
+		ss, ts := plane[s.row+s.first+(lo-s.lo)*stride:], plane[t.row+t.first+(lo-t.lo)*stride:]
+		if stride == 1 {
+			ss, ts = ss[:hi-lo], ts[:hi-lo]
+			a1, a2, a3 = a1[:len(a0)], a2[:len(a0)], a3[:len(a0)]
+			for j, x := range ss {
+				y := ts[j]
+				a0[j] = a0[j] + x*v0 + y*w0
+				a1[j] = a1[j] + x*v1 + y*w1
+				a2[j] = a2[j] + x*v2 + y*w2
+				a3[j] = a3[j] + x*v3 + y*w3
+			}
+		} else {
+			for j := range a0 {
+				x, y := ss[j*stride], ts[j*stride]
+				a0[j] = a0[j] + x*v0 + y*w0
+				a1[j] = a1[j] + x*v1 + y*w1
+				a2[j] = a2[j] + x*v2 + y*w2
+				a3[j] = a3[j] + x*v3 + y*w3
+			}
+		}
+		single(acc, plane, t, t.lo, lo, stride, w)
+		single(acc, plane, t, hi, t.hi, stride, w)
+		list = list[2:]
+	}
+	for _, s := range list {
+		single(acc, plane, s, s.lo, s.hi, stride, w)
+	}
+}
+
+// single is quad for the outputs lo … hi−1 of one tap.
+func single(acc *[4][]float64, plane []float64, s tap, lo, hi, stride int, w [4][]float64) {
+	if lo >= hi {
+		return
+	}
+	w0, w1, w2, w3 := w[0][s.weight], w[1][s.weight], w[2][s.weight], w[3][s.weight]
+	a0, a1, a2, a3 := acc[0][lo:hi], acc[1][lo:hi], acc[2][lo:hi], acc[3][lo:hi]
+	src := plane[s.row+s.first+(lo-s.lo)*stride:]
+	for j := range a0 {
+		x := src[j*stride]
+		a0[j] += x * w0
+		a1[j] += x * w1
+		a2[j] += x * w2
+		a3[j] += x * w3
+	}
 }
 
 func convTranspose(c ir.ConvTranspose, args call) ([]*ir.Tensor, error) {
@@ -241,7 +279,10 @@ func pool(p ir.Pool, args call) ([]*ir.Tensor, error) {
 	ins, outs := in.Len(), out.Len()
 	r := len(in)
 	y := make([]float64, t.Shape.Len())
-	idx := make([]int64, t.Shape.Len())
+	var idx []int64
+	if p.Indices {
+		idx = make([]int64, t.Shape.Len())
+	}
 	parallel(x.Shape[0]*x.Shape[1], func(i int) {
 		src := v[i*ins : (i+1)*ins]
 		at, kt := make([]int, r), make([]int, r)
@@ -284,7 +325,9 @@ func pool(p ir.Pool, args call) ([]*ir.Tensor, error) {
 				if bestAt < 0 && !t.DType.IsFloat() {
 					y[o] = 0
 				}
-				idx[o] = int64(i*ins + flatIndex(bestAt, in, p.ColMajor))
+				if idx != nil {
+					idx[o] = int64(i*ins + flatIndex(bestAt, in, p.ColMajor))
+				}
 			case ir.AvgPool:
 				if p.CountPad {
 					inside = padded

@@ -55,16 +55,6 @@ func dense(d ir.Dense, c call) ([]*ir.Tensor, error) {
 	return c.floats(y)
 }
 
-// reader returns the elements of t as float64 without converting all of them.
-func reader(t *ir.Tensor) func(i int) float64 {
-	if t.DType == ir.Float32 {
-		f := t.Float32s()
-		return func(i int) float64 { return float64(f[i]) }
-	}
-	f := t.Float64s()
-	return func(i int) float64 { return f[i] }
-}
-
 func matMul(_ ir.MatMul, c call) ([]*ir.Tensor, error) {
 	a, b, t := c.in[0], c.in[1], c.out[0]
 	as, bs := a.Shape, b.Shape

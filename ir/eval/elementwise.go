@@ -26,11 +26,13 @@ func unary(op ir.Unary, c call) ([]*ir.Tensor, error) {
 		}
 		return one(fromInts(c.out[0], v))
 	}
-	v := x.Float64s()
-	for i, k := range v {
-		v[i] = op.Fn.Eval(k)
-	}
-	return c.floats(v)
+	return c.each(func(lo, hi int) []float64 {
+		v := part(x, lo, hi)
+		for i, k := range v {
+			v[i] = op.Fn.Eval(k)
+		}
+		return v
+	})
 }
 
 // fromInts returns a tensor of the integers v, which wrap to the width of the type.
@@ -75,7 +77,7 @@ func binary(op ir.Binary, c call) ([]*ir.Tensor, error) {
 	if (a.DType.IsInt() || a.DType == ir.Bool) && (b.DType.IsInt() || b.DType == ir.Bool) {
 		return one(binaryInts(op.Fn, t, a, b))
 	}
-	return c.floats(broadcast2(t.Shape, a, b, func(x, y float64) float64 { return op.Epilogue.Eval(floatFn(op.Fn, x, y)) }))
+	return c.broadcast2(a, b, func(x, y float64) float64 { return op.Epilogue.Eval(floatFn(op.Fn, x, y)) })
 }
 
 func truth(b bool) float64 {
@@ -220,28 +222,26 @@ func intFn(f ir.BinaryFn, x, y int64, unsigned bool) int64 {
 }
 
 func prelu(_ ir.PRelu, c call) ([]*ir.Tensor, error) {
-	return c.floats(broadcast2(c.out[0].Shape, c.in[0], c.in[ir.PReluSlope], func(x, s float64) float64 {
+	return c.broadcast2(c.in[0], c.in[ir.PReluSlope], func(x, s float64) float64 {
 		if x < 0 {
 			return x * s
 		}
 		return x
-	}))
+	})
 }
 
 func where(_ ir.Where, c call) ([]*ir.Tensor, error) {
 	t, cond := c.out[0], c.in[0].Int64s()
 	size := t.DType.Size()
 	out := ir.NewTensor(t)
-	at := make([]int, len(t.Shape))
-	for i := range t.Shape.Len() {
-		coordinates(i, t.Shape, at)
-		src := c.in[ir.WhereB]
+	a, b, to := c.in[ir.WhereA].Bytes(), c.in[ir.WhereB].Bytes(), out.Bytes()
+	walk(t.Shape, func(i int, at []int) {
+		src, from := b, c.in[ir.WhereB].Shape
 		if cond[broadcastIndex(c.in[0].Shape, at)] != 0 {
-			src = c.in[ir.WhereA]
+			src, from = a, c.in[ir.WhereA].Shape
 		}
-		from := broadcastIndex(src.Shape, at)
-		copy(out.Bytes()[i*size:(i+1)*size], src.Bytes()[from*size:])
-	}
+		copy(to[i*size:(i+1)*size], src[broadcastIndex(from, at)*size:])
+	})
 	return one(out)
 }
 
@@ -251,7 +251,7 @@ func cast(_ ir.Cast, c call) ([]*ir.Tensor, error) {
 	case t.DType == x.DType:
 		return one(x)
 	case x.DType.IsFloat() && (t.DType.IsFloat() || t.DType == ir.Bool):
-		return c.floats(x.Float64s())
+		return c.each(func(lo, hi int) []float64 { return part(x, lo, hi) })
 	}
 	return one(fromInts(t, x.Int64s()))
 }

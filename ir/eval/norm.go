@@ -16,15 +16,18 @@ func init() {
 }
 
 func batchNorm(b ir.BatchNorm, c call) ([]*ir.Tensor, error) {
-	x := c.in[0].Float64s()
+	x := c.in[0]
 	gamma, beta := c.in[ir.BatchNormScale].Float64s(), c.in[ir.BatchNormBias].Float64s()
 	mean, variance := c.in[ir.BatchNormMean].Float64s(), c.in[ir.BatchNormVar].Float64s()
 	inner := c.in[0].Shape[2:].Len()
-	for i, v := range x {
-		ch := i / inner % len(gamma)
-		x[i] = (v-mean[ch])/math.Sqrt(variance[ch]+b.Epsilon)*gamma[ch] + beta[ch]
-	}
-	return c.floats(x)
+	return c.each(func(lo, hi int) []float64 {
+		x := part(x, lo, hi)
+		for i, v := range x {
+			ch := (lo + i) / inner % len(gamma)
+			x[i] = (v-mean[ch])/math.Sqrt(variance[ch]+b.Epsilon)*gamma[ch] + beta[ch]
+		}
+		return x
+	})
 }
 
 func affine(a ir.Affine, c call) ([]*ir.Tensor, error) {
@@ -52,6 +55,21 @@ func lrn(l ir.LRN, a call) ([]*ir.Tensor, error) {
 // groups splits the elements of a shape by their coordinates outside axes. It
 // returns the flat positions of each group, in order.
 func groups(shape ir.Shape, axes []int) [][]int {
+	bases, inner := strided(shape, axes)
+	var list [][]int
+	for _, base := range bases {
+		g := make([]int, len(inner))
+		for i, o := range inner {
+			g[i] = base + o
+		}
+		list = append(list, g)
+	}
+	return list
+}
+
+// strided is like groups. The positions of a group are the sums of its base and each of the
+// offsets.
+func strided(shape ir.Shape, axes []int) (bases, inner []int) {
 	var keep, red ir.Shape
 	st := shape.Strides()
 	var ks, rs []int
@@ -74,71 +92,62 @@ func groups(shape ir.Shape, axes []int) [][]int {
 		return out
 	}
 	if keep.Len() == 0 {
-		return nil // no groups; their number of elements does not matter
+		return nil, nil // no groups; their number of elements does not matter
 	}
-	inner := offsets(red, rs)
-	var list [][]int
-	for _, base := range offsets(keep, ks) {
-		g := make([]int, len(inner))
-		for i, o := range inner {
-			g[i] = base + o
-		}
-		list = append(list, g)
-	}
-	return list
+	return offsets(keep, ks), offsets(red, rs)
 }
 
 func normalize(nm ir.Normalize, c call) ([]*ir.Tensor, error) {
 	t := c.in[0]
-	x := t.Float64s()
-	y := make([]float64, len(x))
-	for _, g := range groups(t.Shape, nm.Axes) {
+	out := ir.NewTensor(c.out[0])
+	x, set := reader(t), writer(out)
+	bases, inner := strided(t.Shape, nm.Axes)
+	means, deviations := make([]float64, len(bases)), make([]float64, len(bases))
+	parallel(len(bases), func(k int) {
 		mean, variance := 0.0, 0.0
-		for _, i := range g {
-			mean += x[i]
+		for _, i := range inner {
+			mean += x(bases[k] + i)
 		}
-		mean /= float64(len(g))
-		for _, i := range g {
-			variance += (x[i] - mean) * (x[i] - mean)
+		mean /= float64(len(inner))
+		for _, i := range inner {
+			d := x(bases[k]+i) - mean
+			variance += d * d
 		}
-		s := math.Sqrt(variance/float64(len(g)) + nm.Epsilon)
-		for _, i := range g {
-			y[i] = (x[i] - mean) / s
+		means[k], deviations[k] = mean, math.Sqrt(variance/float64(len(inner))+nm.Epsilon)
+	})
+	scale, bias := factor(c.arg(ir.NormalizeScale), 1), factor(c.arg(ir.NormalizeBias), 0)
+	walk(t.Shape, func(i int, at []int) {
+		k := 0 // the group: its coordinates are those outside the axes
+		for a, p := range at {
+			if !slices.Contains(nm.Axes, a) {
+				k = k*t.Shape[a] + p
+			}
 		}
-	}
-	at := make([]int, len(t.Shape))
-	apply := func(p *ir.Tensor, f func(v, k float64) float64) {
-		if p == nil {
-			return
-		}
-		k := p.Float64s()
-		for i := range y {
-			coordinates(i, t.Shape, at)
-			y[i] = f(y[i], k[broadcastIndex(p.Shape, at)])
-		}
-	}
-	apply(c.arg(ir.NormalizeScale), func(v, k float64) float64 { return v * k })
-	apply(c.arg(ir.NormalizeBias), func(v, k float64) float64 { return v + k })
-	return c.floats(y)
+		set(i, (x(i)-means[k])/deviations[k]*scale(at)+bias(at))
+	})
+	return one(out)
 }
 
 func softmax(s ir.Softmax, c call) ([]*ir.Tensor, error) {
-	x := c.in[0].Float64s()
-	for _, g := range groups(c.in[0].Shape, s.Axes) {
+	out := ir.NewTensor(c.out[0])
+	x, set := reader(c.in[0]), writer(out)
+	bases, inner := strided(c.in[0].Shape, s.Axes)
+	parallel(len(bases), func(k int) {
 		top, sum := math.Inf(-1), 0.0
-		for _, i := range g {
-			top = math.Max(top, x[i])
+		for _, i := range inner {
+			top = math.Max(top, x(bases[k]+i))
 		}
-		for _, i := range g {
-			sum += math.Exp(x[i] - top)
+		for _, i := range inner {
+			sum += math.Exp(x(bases[k]+i) - top)
 		}
-		for _, i := range g {
+		for _, i := range inner {
+			i += bases[k]
 			if s.Log {
-				x[i] = x[i] - top - math.Log(sum)
+				set(i, x(i)-top-math.Log(sum))
 			} else {
-				x[i] = math.Exp(x[i]-top) / sum
+				set(i, math.Exp(x(i)-top)/sum)
 			}
 		}
-	}
-	return c.floats(x)
+	})
+	return one(out)
 }

@@ -30,42 +30,34 @@ func requantise(q ir.Integer, sum int64, multiplier float32) int64 {
 	return saturate(float64(float32(sum)*multiplier), q.YZero, q.Lo, q.Hi)
 }
 
-// broadcast returns the elements of t, which broadcasts to s, for each element of s. A nil
-// t stands for zeros.
-func broadcast(t *ir.Tensor, s ir.Shape) []float64 {
-	if t == nil {
-		return make([]float64, s.Len())
-	}
-	return broadcast2(s, t, ir.FromFloat64s(ir.T(ir.Float64, 1), []float64{0}), func(x, _ float64) float64 { return x })
-}
-
 func quantize(q ir.Quantize, c call) ([]*ir.Tensor, error) {
-	x := c.in[0]
 	lo, hi := q.To.Range()
-	scale, zero := broadcast(c.in[ir.QuantizeScale], x.Shape), broadcast(c.arg(ir.QuantizeZero), x.Shape)
-	v := make([]int64, len(scale))
-	for i, e := range x.Float64s() {
-		ratio := e / scale[i]
-		if x.DType != ir.Float64 {
+	out := ir.NewTensor(c.out[0])
+	wide := c.in[0].DType == ir.Float64
+	x, set := reader(c.in[0]), writer(out)
+	scale, zero := factor(c.in[ir.QuantizeScale], 1), factor(c.arg(ir.QuantizeZero), 0)
+	walk(out.Shape, func(i int, at []int) {
+		ratio := x(i) / scale(at)
+		if !wide {
 			ratio = float64(float32(ratio))
 		}
-		v[i] = saturate(ratio, int(zero[i]), lo, hi)
-	}
-	return one(fromInts(c.out[0], v))
+		set(i, float64(saturate(ratio, int(zero(at)), lo, hi)))
+	})
+	return one(out)
 }
 
 func dequantize(_ ir.Dequantize, c call) ([]*ir.Tensor, error) {
-	x := c.in[0]
-	scale, zero := broadcast(c.in[ir.QuantizeScale], x.Shape), broadcast(c.arg(ir.QuantizeZero), x.Shape)
-	v := make([]float64, len(scale))
-	for i, e := range x.Float64s() {
-		d := e - zero[i]
-		if c.out[0].DType != ir.Float64 {
+	out := ir.NewTensor(c.out[0])
+	x, set := reader(c.in[0]), writer(out)
+	scale, zero := factor(c.in[ir.QuantizeScale], 1), factor(c.arg(ir.QuantizeZero), 0)
+	walk(out.Shape, func(i int, at []int) {
+		d := x(i) - zero(at)
+		if out.DType != ir.Float64 {
 			d = float64(float32(d))
 		}
-		v[i] = d * scale[i]
-	}
-	return c.floats(v)
+		set(i, d*scale(at))
+	})
+	return one(out)
 }
 
 func dynamicQuantize(_ ir.DynamicQuantize, c call) ([]*ir.Tensor, error) {
@@ -98,7 +90,7 @@ func lookup(_ ir.Lookup, c call) ([]*ir.Tensor, error) {
 
 func qBinary(q ir.QBinary, c call) ([]*ir.Tensor, error) {
 	a, b := float32(q.AScale), float32(q.BScale)
-	y := broadcast2(c.out[0].Shape, c.in[0], c.in[1], func(x, y float64) float64 {
+	return c.broadcast2(c.in[0], c.in[1], func(x, y float64) float64 {
 		x, y = x-float64(q.AZero), y-float64(q.BZero)
 		var v float32
 		if q.Fn == ir.Mul {
@@ -108,7 +100,6 @@ func qBinary(q ir.QBinary, c call) ([]*ir.Tensor, error) {
 		}
 		return float64(saturate(float64(v), q.YZero, q.Lo, q.Hi))
 	})
-	return c.floats(y)
 }
 
 func qAveragePool(q ir.QAveragePool, c call) ([]*ir.Tensor, error) {

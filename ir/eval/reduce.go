@@ -13,17 +13,17 @@ func init() {
 
 func reduce(r ir.Reduce, c call) ([]*ir.Tensor, error) {
 	x := c.in[0]
-	gs := groups(x.Shape, r.Axes)
 	if x.DType.IsInt() {
-		if v, ok := reduceInts(r.Fn, x.Int64s(), gs); ok {
+		if v, ok := reduceInts(r.Fn, x.Int64s(), groups(x.Shape, r.Axes)); ok {
 			return one(fromInts(c.out[0], v))
 		}
 	}
-	v := x.Float64s()
-	out := make([]float64, len(gs))
-	for k, g := range gs {
-		out[k] = fold(r.Fn, v, g)
-	}
+	get := reader(x)
+	bases, inner := strided(x.Shape, r.Axes)
+	out := make([]float64, len(bases))
+	parallel(len(bases), func(k int) {
+		out[k] = fold(r.Fn, func(i int) float64 { return get(bases[k] + i) }, inner)
+	})
 	return c.floats(out)
 }
 
@@ -63,7 +63,7 @@ func reduceInts(f ir.ReduceFn, v []int64, gs [][]int) ([]int64, bool) {
 	return out, true
 }
 
-func fold(f ir.ReduceFn, v []float64, g []int) float64 {
+func fold(f ir.ReduceFn, v func(i int) float64, g []int) float64 {
 	acc, shift := 0.0, 0.0
 	switch f {
 	case ir.ReduceProd:
@@ -75,14 +75,14 @@ func fold(f ir.ReduceFn, v []float64, g []int) float64 {
 	case ir.ReduceLogSumExp:
 		shift = math.Inf(-1)
 		for _, i := range g {
-			shift = math.Max(shift, v[i])
+			shift = math.Max(shift, v(i))
 		}
 		if math.IsInf(shift, 0) {
 			shift = 0
 		}
 	}
 	for _, i := range g {
-		x := v[i]
+		x := v(i)
 		switch f {
 		case ir.ReduceMax:
 			acc = math.Max(acc, x)

@@ -16,40 +16,74 @@ func resize(r ir.Resize, c call) ([]*ir.Tensor, error) {
 	if c.out[0].Shape.Len() == 0 {
 		return c.floats(nil) // between the axes there may be elements, of nothing
 	}
-	x := t.Float64s()
 	shape := append(ir.Shape{}, t.Shape...)
+	var axes []int
 	for a := range shape {
-		if r.Keeps(a, shape[a]) {
-			continue
+		if !r.Keeps(a, shape[a]) {
+			axes = append(axes, a)
 		}
+	}
+	if len(axes) == 0 {
+		return one(t)
+	}
+	get := reader(t)
+	var y *ir.Tensor
+	for k, a := range axes {
 		next := append(ir.Shape{}, shape...)
 		next[a] = r.Shape[a]
-		y := make([]float64, next.Len())
-		inner := shape[a+1:].Len()
-		for o := range shape[:a].Len() {
-			for i := range inner {
-				line := func(k int) float64 { return x[(o*shape[a]+min(max(k, 0), shape[a]-1))*inner+i] }
-				for p := range next[a] {
-					y[(o*next[a]+p)*inner+i] = interpolate(r, a, shape[a], p, line)
-				}
-			}
+		// Values between the axes are float64.
+		y = ir.NewTensor(ir.Type{DType: ir.Float64, Shape: next})
+		if k == len(axes)-1 {
+			y = ir.NewTensor(c.out[0])
 		}
-		x, shape = y, next
+		lines := make([]line, next[a])
+		for p := range lines {
+			lines[p] = newLine(r, a, shape[a], p)
+		}
+		set, inner, extent := writer(y), shape[a+1:].Len(), shape[a]
+		parallel(next[:a+1].Len(), func(row int) {
+			o, l := row/next[a], lines[row%next[a]]
+			for i := range inner {
+				sum := 0.0
+				for k, at := range l.index {
+					if x := l.weight[k] * get((o*extent+at)*inner+i); k == 0 {
+						sum = x // zero would change the sign of a negative zero
+					} else {
+						sum += x
+					}
+				}
+				set(row*inner+i, sum/l.divisor)
+			}
+		})
+		get, shape = reader(y), next
 	}
-	return c.floats(x)
+	return one(y)
 }
 
-// interpolate returns element p of a resized line of n elements. line must repeat the outer
-// elements beyond its ends.
-func interpolate(r ir.Resize, axis, n, p int, line func(int) float64) float64 {
+// line holds the elements along an axis that an element of the result reads. Its value is the
+// sum of their products with the weights, divided by divisor.
+type line struct {
+	index   []int
+	weight  []float64
+	divisor float64
+}
+
+// newLine returns the line of element p along an axis of n elements. The outer elements repeat
+// beyond the ends of the axis.
+func newLine(r ir.Resize, axis, n, p int) line {
+	l := line{divisor: 1}
 	at, inside := r.Source(axis, p, n)
 	if !inside {
-		return 0
+		return l
+	}
+	add := func(k int, w float64) {
+		l.index, l.weight = append(l.index, min(max(k, 0), n-1)), append(l.weight, w)
 	}
 	radius, f := 1, func(d float64) float64 { return max(0, 1-math.Abs(d)) }
 	switch r.Mode {
 	case ir.ResizeNearest:
-		return line(roundTo(r.Nearest, at))
+		add(roundTo(r.Nearest, at), 1)
+		return l
 	case ir.ResizeCubic:
 		radius, f = 2, keys(r.CubicA)
 	}
@@ -58,19 +92,19 @@ func interpolate(r ir.Resize, axis, n, p int, line func(int) float64) float64 {
 		s = min(r.Scales[axis], 1)
 	}
 	// Sum the elements within the scaled radius around the coordinate.
-	sum, weights := 0.0, 0.0
+	weights := 0.0
 	for k := int(math.Floor(at - float64(radius)/s)); k <= int(math.Ceil(at+float64(radius)/s)); k++ {
 		w := f((float64(k) - at) * s)
 		if r.ExcludeOutside && (k < 0 || k >= n) {
 			w = 0
 		}
 		weights += w
-		sum += w * line(k)
+		add(k, w)
 	}
 	if r.Antialias || r.ExcludeOutside {
-		sum /= weights
+		l.divisor = weights
 	}
-	return sum
+	return l
 }
 
 func roundTo(m ir.NearestMode, at float64) int {

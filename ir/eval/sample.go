@@ -17,7 +17,8 @@ type sampleTap struct {
 }
 
 // sampleTaps returns the elements that a sample reads along an axis of n elements. at is a
-// coordinate in the grid.
+// coordinate in the grid. Elements outside x are replaced one by one, as in PyTorch and ONNX
+// Runtime: their weights are those of the coordinate before it is moved inside x.
 func sampleTaps(g ir.GridSample, at float64, n int) []sampleTap {
 	last := float64(n - 1)
 	lo, hi := -0.5, last+0.5
@@ -31,15 +32,6 @@ func sampleTaps(g ir.GridSample, at float64, n int) []sampleTap {
 	at = min(max(at, -1<<30), 1<<30)
 	if isNaN(at) {
 		at = -1 << 30
-	}
-	// Move the coordinate inside x, then each element that it reads.
-	if at < lo || at > hi {
-		switch g.Border {
-		case ir.SampleEdge:
-			at = min(max(at, 0), last)
-		case ir.SampleReflection:
-			at = mirror(at, lo, hi)
-		}
 	}
 	var list []sampleTap
 	first, weights := int(math.Floor(at)), []float64{1}

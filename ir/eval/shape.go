@@ -22,13 +22,12 @@ func init() {
 func pick(t ir.Type, x *ir.Tensor, from func(at []int) int) *ir.Tensor {
 	out := ir.NewTensor(t)
 	size := t.DType.Size()
-	at := make([]int, len(t.Shape))
-	for i := range t.Shape.Len() {
-		coordinates(i, t.Shape, at)
+	to, b := out.Bytes(), x.Bytes()
+	walk(t.Shape, func(i int, at []int) {
 		if p := from(at); p >= 0 {
-			copy(out.Bytes()[i*size:(i+1)*size], x.Bytes()[p*size:(p+1)*size])
+			copy(to[i*size:(i+1)*size], b[p*size:(p+1)*size])
 		}
-	}
+	})
 	return out
 }
 
@@ -128,13 +127,12 @@ func pad(p ir.Pad, c call) ([]*ir.Tensor, error) {
 	}
 	size := t.DType.Size()
 	fill := ir.FromFloat64s(ir.T(t.DType), []float64{p.Value}).Bytes()
-	at := make([]int, r)
-	for i := range t.Shape.Len() {
-		coordinates(i, t.Shape, at)
+	b := out.Bytes()
+	walk(t.Shape, func(i int, at []int) {
 		if source(at) < 0 {
-			copy(out.Bytes()[i*size:(i+1)*size], fill)
+			copy(b[i*size:(i+1)*size], fill)
 		}
-	}
+	})
 	return one(out)
 }
 

@@ -96,7 +96,9 @@ func (k *GridSample[T]) Part(c *kernel.Context, i, worker int) {
 	}
 }
 
-// taps lists the elements along an axis of n that a coordinate reads.
+// taps lists the elements along an axis of n that a coordinate reads. Elements outside Src
+// are replaced one by one. Their weights are those of the coordinate before it is moved
+// inside Src.
 func (k *GridSample[T]) taps(at float64, n int) (t sampleTaps) {
 	last := float64(n - 1)
 	lo, hi := -0.5, last+0.5
@@ -110,15 +112,6 @@ func (k *GridSample[T]) taps(at float64, n int) (t sampleTaps) {
 	at = min(max(at, -1<<30), 1<<30)
 	if at != at {
 		at = -1 << 30
-	}
-	// Move the coordinate inside Src, then each element that it reads.
-	if at < lo || at > hi {
-		switch k.Border {
-		case sampleEdge:
-			at = min(max(at, 0), last)
-		case sampleReflection:
-			at = mirror(at, lo, hi)
-		}
 	}
 	first := int(math.Floor(at))
 	f := at - math.Floor(at)

@@ -1,44 +1,16 @@
 """Write random models of one quantised operator each, with ONNX Runtime's results.
 
-operators.py DIR SEED COUNT
-
-Each folder DIR/OPERATOR-N gets model.onnx, input_I.npy and output_I.npy.
+quantised.py DIR SEED COUNT
 """
-import os, sys
 import numpy as np
 import onnx
-import onnxruntime as ort
-from onnx import helper as h, numpy_helper as nh
-
-out, seed, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-MS = 'com.microsoft'
+from onnx import helper as h
+import case
+from case import MS
 
 
-class Case:
-    """A model of one node. Operands are inputs or constants."""
-
-    def __init__(self, r):
-        self.r, self.inputs, self.constants, self.names = r, [], [], []
-
-    def input(self, x):
-        name = f'x{len(self.names)}'
-        self.inputs.append((name, x))
-        self.names.append(name)
-        return x
-
-    def constant(self, x):
-        name = f'x{len(self.names)}'
-        self.constants.append(nh.from_array(np.asarray(x), name))
-        self.names.append(name)
-        return x
-
-    def either(self, x, constant):
-        return self.constant(x) if constant else self.input(x)
-
-    def absent(self):
-        self.names.append('')
-
-    # Operands of quantised operators.
+class Case(case.Case):
+    """A model of one quantised operator."""
 
     def type(self):
         return self.r.choice([np.uint8, np.int8])
@@ -54,16 +26,6 @@ class Case:
     def integers(self, d, shape, constant=False):
         i = np.iinfo(d)
         return self.either(self.r.integers(i.min, i.max + 1, shape).astype(d), constant)
-
-    def model(self, op, outputs, domain='', **attrs):
-        names = [f'y{i}' for i in range(len(outputs))]
-        while self.names and self.names[-1] == '':
-            self.names.pop()
-        node = h.make_node(op, self.names, names, domain=domain, **attrs)
-        kind = lambda x: h.np_dtype_to_tensor_dtype(np.dtype(x))
-        graph = h.make_graph([node], 'g', [h.make_tensor_value_info(n, kind(x.dtype), x.shape) for n, x in self.inputs],
-                             [h.make_tensor_value_info(n, kind(d), None) for n, d in zip(names, outputs)], self.constants)
-        return h.make_model(graph, opset_imports=[h.make_opsetid('', 21), h.make_opsetid(MS, 1)], ir_version=10)
 
 
 def window(c, rank, kernel):
@@ -229,6 +191,21 @@ def DequantizeLinear(c):
     return c.model('DequantizeLinear', [np.float32], **attrs)
 
 
+def DequantizeLinear4(c):
+    r = c.r
+    shape = [int(d) for d in r.integers(1, 7, 3)]
+    axis, block = int(r.integers(0, 3)), int(r.integers(1, 5))
+    blocks = list(shape)
+    blocks[axis] = -(-shape[axis] // block)
+    kind, low = [(onnx.TensorProto.INT4, -8), (onnx.TensorProto.UINT4, 0)][r.integers(2)]
+    for s, zero in [(shape, False), (blocks, True)]:
+        c.constants.append(h.make_tensor(f'x{len(c.names)}', kind, s, r.integers(low, low + 16, s).flatten()))
+        c.names.append(f'x{len(c.names)}')
+        if not zero:
+            c.constant(r.uniform(0.01, 1, blocks).astype(np.float32))
+    return c.model('DequantizeLinear', [np.float32], axis=axis, block_size=block)
+
+
 def MsQuantizeLinear(c):
     shape = tuple(int(n) for n in c.r.integers(1, 6, int(c.r.integers(1, 5))))
     d = c.r.choice([np.uint8, np.int8, np.uint16, np.int16])
@@ -324,33 +301,8 @@ def QLinearWhere(c):
 
 
 makers = [QLinearConv, ConvInteger, QLinearMatMul, MatMulInteger, QGemm, DynamicQuantizeMatMul, MatMulIntegerToFloat,
-          QuantizeLinear, QuantizeLinearHalf, DequantizeLinear, MsQuantizeLinear, MsDequantizeLinear, DynamicQuantizeLinear,
+          QuantizeLinear, QuantizeLinearHalf, DequantizeLinear, DequantizeLinear4, MsQuantizeLinear, MsDequantizeLinear, DynamicQuantizeLinear,
           binary('QLinearAdd', 0.01, 0.2), binary('QLinearMul', 0.01, 1), QLinearAveragePool, QLinearGlobalAveragePool,
           QLinearSoftmax, function('QLinearSigmoid'), function('QLinearLeakyRelu', alpha=0.1), QLinearConcat, QLinearWhere]
 
-options = ort.SessionOptions()
-options.log_severity_level = 4
-options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-options.add_session_config_entry('session.x64quantprecision', '1')
-for number, make in enumerate(makers):
-    done, failure = 0, ''
-    for n in range(4 * count):
-        c = Case(np.random.default_rng([seed, number, n]))
-        model = make(c)
-        try:
-            session = ort.InferenceSession(model.SerializeToString(), options, providers=['CPUExecutionProvider'])
-            results = session.run(None, dict(c.inputs))
-        except Exception as e:
-            failure = str(e)[:300] # a form that ONNX Runtime does not compute
-            continue
-        folder = os.path.join(out, f'{make.__name__}-{n}')
-        os.makedirs(folder)
-        onnx.save(model, os.path.join(folder, 'model.onnx'))
-        for i, (_, x) in enumerate(c.inputs):
-            np.save(os.path.join(folder, f'input_{i}.npy'), x)
-        for i, y in enumerate(results):
-            np.save(os.path.join(folder, f'output_{i}.npy'), y)
-        done += 1
-        if done == count:
-            break
-    print(f'{make.__name__}: {done} cases {failure}')
+case.write(makers, Case)
