@@ -49,6 +49,9 @@ type layer struct {
 	alike      int    // number of all layers with that class
 
 	params map[string]*ir.Value // constants made from its weights, by name
+
+	// directions are the layers of Bidirectional, forward and backward.
+	directions []*layer
 }
 
 // ref identifies a tensor: result number tensor of call number node of a layer.
@@ -195,6 +198,11 @@ func parseLayer(m *record) (*layer, error) {
 	}
 	if l.module == "" && l.keras3 && registry[nsOp][l.class] != nil && l.config.get("trainable") == nil {
 		l.module = "keras.ops" // legacy files omit the module; layers have the field trainable, operations do not
+	}
+	if l.class == "Bidirectional" {
+		if l.directions, err = parseDirections(l); err != nil {
+			return nil, fmt.Errorf("%q: %w", l.name, err)
+		}
 	}
 	if l.custom == "" && isNetwork(l.class, m.get("config")) {
 		if l.network, err = parseNetwork(m); err != nil {

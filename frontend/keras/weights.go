@@ -16,6 +16,9 @@ import (
 // layers inside a model or wrapper. The store of a layer without weights is
 // empty.
 type store interface {
+	// component returns the store of a part of a recurrent layer: "cell", or "forward_layer"
+	// or "backward_layer" of Bidirectional.
+	component(name string) (store, error)
 	// variables returns the layer's own weights, in the layer's order.
 	variables() ([]*hdf5.Dataset, error)
 	// layer returns the store of a layer of this store's model.

@@ -8,9 +8,8 @@ import (
 // instead maps unsupported operators to the nearest supported alternative.
 var instead = map[string]string{
 	"NonZero": dataShape, "Unique": dataShape, "Compress": dataShape,
-	"ScatterND": scatter, "ScatterElements": scatter, "Scatter": scatter,
-	"LSTM": recurrent, "GRU": recurrent, "RNN": recurrent,
-	"Attention": "write it as MatMul, Softmax and Transpose", "MultiHeadAttention": "write it as MatMul, Softmax and Transpose",
+	"TensorScatter": "ScatterND",
+	"Attention":     "write it as MatMul, Softmax and Transpose", "MultiHeadAttention": "write it as MatMul, Softmax and Transpose",
 	"Einsum":   "write it as MatMul, Transpose and ReduceSum",
 	"RoiAlign": "GridSample at computed coordinates, or Slice and Resize at fixed ones", "MaxRoiPool": "GridSample and MaxPool",
 	"DeformConv": "GridSample and Conv", "Col2Im": "ConvTranspose", "AffineGrid": "compute the grid outside, or as MatMul with a constant",
@@ -21,8 +20,6 @@ var instead = map[string]string{
 
 const (
 	dataShape = "the shape of its result depends on the data; TopK and NonMaxSuppression have a fixed maximum"
-	scatter   = "Where with a constant mask, or Concat of Slices"
-	recurrent = "unroll it into Gemm, Add, Sigmoid and Tanh"
 	random    = "make it an input"
 )
 
