@@ -84,7 +84,7 @@ func TestChecks(t *testing.T) {
 		{"", "", "sum", ""},
 		{"", "", "shuffled", ""},
 		{"__syncthreads(); // in the loop", "", "sum", "before the next barrier"},
-		{"if (t < d) part[t] += part[t + d];", "if (t <= d) part[t] += part[t + d];", "sum", "before the next barrier"},
+		{"if (t < d) part[t] += part[t + d];", "if (t <= d) part[t] += part[t + d];", "sum", "shared memory"},
 		{"part[t] = x[blockIdx.x * 64 + t];", "if (t > 0) part[t] = x[blockIdx.x * 64 + t];", "sum", "no thread has written"},
 		{"x[blockIdx.x * 64 + t]", "x[blockIdx.x * 64 + t + 1]", "sum", "outside its operands"},
 		{"if (t == 0) y[blockIdx.x]", "if (t < 2) y[blockIdx.x]", "sum", "global memory that another thread"},
