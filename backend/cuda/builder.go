@@ -17,8 +17,10 @@ type builder struct {
 	*plan.Recorder
 	*layout
 	*plan.Sharing
-	g       *ir.Graph
-	prefix  string // of the names of functions
+	g      *ir.Graph
+	prefix string // of the names of functions
+	// tile chooses the tiles and the parts of the sum of a product of matrices.
+	tile    func(p, m, k, groups int) (tile, int)
 	outputs []*plan.Buffer
 
 	places map[*ir.Value]*place

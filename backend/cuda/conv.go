@@ -103,7 +103,7 @@ func (c *conv) gemm() {
 	}
 	n, _, oh, ow := extents(c.y.Shape)
 	p := n * oh * ow
-	t, splits := chooseTile(p, m, depth, groups)
+	t, splits := c.tile(p, m, depth, groups)
 	kp, mp := plan.AlignUp(depth, t.bk), plan.AlignUp(m, t.bn)
 	wp := c.packed([2]any{c.w, fmt.Sprint("gemm", vec, kp, mp)}, ir.Shape{groups, kp, mp}, func(out []float32) {
 		packGEMM(out, c.filters, groups, m, cg, taps, kp, mp, vec)

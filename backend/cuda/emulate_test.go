@@ -19,9 +19,10 @@ type emulator struct {
 	checks   bool
 }
 
-// emulate lowers graphs and compiles their kernels for the processor. edit, unless nil,
-// changes the source.
-func emulate(t *testing.T, graphs []*ir.Graph, checks bool, edit func(string) string) *emulator {
+// emulate lowers graphs and compiles their kernels for the processor. choose is
+// chooseTile or a replacement. edit, unless nil, changes the source. before
+// is called with the index of each graph.
+func emulate(t *testing.T, graphs []*ir.Graph, checks bool, choose func(p, m, k, groups int) (tile, int), edit func(string) string, before ...func(i int)) *emulator {
 	t.Helper()
 	if err := shim.Available(); err != nil {
 		t.Skip(err)
@@ -30,7 +31,10 @@ func emulate(t *testing.T, graphs []*ir.Graph, checks bool, edit func(string) st
 	parts := map[string]bool{}
 	var functions []*function
 	for i, g := range graphs {
-		b, err := lowerAll(g, fmt.Sprintf("g%d_", i))
+		for _, f := range before {
+			f(i)
+		}
+		b, err := lowerAll(g, fmt.Sprintf("g%d_", i), choose)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, ir.Format(g))
 		}
