@@ -99,7 +99,7 @@ func TestTiles(t *testing.T) {
 	// Each graph is lowered once, and may have several products of matrices.
 	at := 0
 	next := func(p, m, k, groups int) (tile, int) { return choices[at].tile, choices[at].splits }
-	e := emulate(t, graphs, true, next, nil, func(i int) { at = i })
+	e := emulate(t, graphs, next, func(i int) { at = i })
 	for i, g := range graphs {
 		if err := e.compare(i, g, uint64(i)); err != nil {
 			t.Errorf("%s: %v\n%s", names[i], err, ir.Format(g))
@@ -121,7 +121,7 @@ func TestNetworks(t *testing.T) {
 		}
 		graphs = append(graphs, g)
 	}
-	e := emulate(t, graphs, true, chooseTile, nil)
+	e := emulate(t, graphs, chooseTile)
 	for i, g := range graphs {
 		if err := e.compare(i, g, 1); err != nil {
 			t.Errorf("%v\n%s", err, ir.Format(g))
