@@ -56,6 +56,11 @@ func lowerAll(g *ir.Graph, prefix string, choose func(p, m, k, groups int) (tile
 	b := &builder{Recorder: &plan.Recorder{}, g: g, prefix: prefix, tile: choose,
 		places: map[*ir.Value]*place{}, roots: map[*ir.Value]*place{}, joined: map[*ir.Value]bool{},
 		constants: map[any]*plan.Buffer{}, byText: map[string]*function{}, parts: map[string]bool{}}
+	size := 0
+	for _, v := range g.Constants {
+		size += v.Type.Bytes() + align
+	}
+	b.weights = make([]byte, 0, size+size/8)
 	b.layout = planLayout(g)
 	b.Sharing = plan.Share(g, b.layout)
 	for _, v := range g.Inputs {

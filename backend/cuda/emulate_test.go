@@ -43,6 +43,18 @@ func emulateEach(t *testing.T, graphs []*ir.Graph, choose func(p, m, k, groups i
 	return e
 }
 
+// emulateUnchecked is like emulate with the tiles of chooseTile, without checks.
+func emulateUnchecked(t *testing.T, g *ir.Graph) *emulator {
+	t.Helper()
+	p, err := Build(g, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &emulator{programs: []*Program{p}}
+	e.compile(t, p.Source)
+	return e
+}
+
 func lowerEach(t *testing.T, graphs []*ir.Graph, choose func(p, m, k, groups int) (tile, int), each func(i int, b *builder), before ...func(i int)) *emulator {
 	t.Helper()
 	e := &emulator{checks: true}
