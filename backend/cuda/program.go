@@ -6,12 +6,18 @@
 // files, and the emulator executes it without a GPU.
 package cuda
 
-import "modelc/ir"
+import (
+	"modelc/backend/plan"
+	"modelc/ir"
+)
 
 // A Program is a graph as kernels of a GPU.
 type Program struct {
 	// Name is the name of the graph.
 	Name string
+	// Steps describes the launches for people and tools. Steps.Layers and Kernels are
+	// parallel.
+	Steps plan.Program
 	// Source is the text of kernels.cu. Every kernel is extern "C" and takes device
 	// pointers only.
 	Source string
@@ -20,7 +26,7 @@ type Program struct {
 	// Weights are copied to the device once, and all sessions of a model read them.
 	Weights []byte
 	// Arena is the size in bytes of a session's device memory: inputs, outputs and
-	// everything between them.
+	// everything between them. A run may overwrite the inputs.
 	Arena int
 	// Inputs and Outputs are dense, in the layout of the CPU package.
 	Inputs, Outputs []Binding
@@ -28,7 +34,7 @@ type Program struct {
 
 // A Kernel is one launch of a kernel.
 type Kernel struct {
-	// Name is the function in the source.
+	// Name is the function in the source. Layers of the same extents share a function.
 	Name string
 	// Layer is the layer of the model that the kernel computes.
 	Layer string
@@ -46,6 +52,8 @@ type Kernel struct {
 type Arg struct {
 	Weights bool
 	Offset  int
+	// Bytes is the size of the memory that the kernel may access, from Offset.
+	Bytes int
 }
 
 // A Binding is an input or output of the graph.
