@@ -120,6 +120,11 @@ func (c *context) enter() error {
 	if c.lost.Load() {
 		return ErrDeviceLost
 	}
+	return c.push()
+}
+
+// push is enter for a device that may be lost.
+func (c *context) push() error {
 	runtime.LockOSThread()
 	if err := c.call(cuCtxPushCurrent, c.handle); err != nil {
 		runtime.UnlockOSThread()
@@ -135,9 +140,10 @@ func (c *context) leave(popped *uintptr) {
 	runtime.UnlockOSThread()
 }
 
-// do calls f with c as the thread's context.
+// do calls f with c as the thread's context. The device may be lost: f must then free what
+// it can.
 func (c *context) do(f func() error) error {
-	if err := c.enter(); err != nil {
+	if err := c.push(); err != nil {
 		return err
 	}
 	defer c.leave(new(uintptr))
