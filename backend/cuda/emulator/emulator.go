@@ -1,5 +1,5 @@
 // Package emulator runs programs of a GPU without one. It compiles a CUDA driver for the
-// host (driver.cc) and, with the shim, the kernels as C++. The launcher loads this driver
+// host (cxx/driver.cc) and, with the shim, the kernels as C++. The launcher loads this driver
 // like the one of NVIDIA, so that everything but the PTX is tested.
 package emulator
 
@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"unsafe"
 
 	"modelc/backend/cuda"
 	"modelc/backend/cuda/device"
@@ -19,7 +20,7 @@ import (
 	"modelc/backend/cuda/shim"
 )
 
-//go:embed driver.cc
+//go:embed cxx/driver.cc
 var driverSource []byte
 
 // BuildDriver compiles the driver and returns the path of its library, in the folder dir.
@@ -27,7 +28,7 @@ func BuildDriver(ctx context.Context, dir string) (string, error) {
 	if err := shim.Available(); err != nil {
 		return "", err
 	}
-	for name, text := range map[string][]byte{"driver.cc": driverSource, "abi.h": shim.ABI} {
+	for name, text := range map[string][]byte{"driver.cc": driverSource, "abi.h": shim.ABI()} {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o666); err != nil {
 			return "", err
 		}
@@ -42,7 +43,7 @@ func BuildDriver(ctx context.Context, dir string) (string, error) {
 // driver has the driver of this process, which stays loaded.
 var driver struct {
 	sync.Mutex
-	path string
+	*launcher.Library
 }
 
 // Driver returns the path under which the launcher has loaded the driver of this process.
@@ -50,8 +51,8 @@ var driver struct {
 func Driver(ctx context.Context) (string, error) {
 	driver.Lock()
 	defer driver.Unlock()
-	if driver.path != "" {
-		return driver.path, nil
+	if driver.Library != nil {
+		return driver.Path, nil
 	}
 	dir, err := os.MkdirTemp("", "modelc-cuda")
 	if err != nil {
@@ -62,30 +63,39 @@ func Driver(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	lib, err := launcher.OpenLibrary(path)
+	if err != nil {
+		return "", err
+	}
 	if _, _, err := launcher.Devices(path); err != nil {
 		return "", err
 	}
-	driver.path = path
+	driver.Library = lib
 	return path, nil
 }
 
-// Set changes a setting of the driver of this process; see driver.cc.
-func Set(name string, value int) error {
-	set, err := exported("emulator_set")
-	if err == nil {
-		launcher.CallNamed(set, name, value)
-	}
+// Set changes a setting of the driver of this process; see cxx/driver.cc.
+func Set(ctx context.Context, name string, value int) error {
+	_, err := call(ctx, "emulator_set", uintptr(unsafe.Pointer(launcher.CString(name))), uintptr(value))
 	return err
 }
 
 // Objects returns the number of allocations, contexts, modules, streams, graphs and events
 // that exist in the driver of this process.
-func Objects() (int, error) {
-	count, err := exported("emulator_objects")
+func Objects(ctx context.Context) (int, error) { return call(ctx, "emulator_objects") }
+
+// call calls a function of the driver that is not part of the driver API.
+//
+//go:uintptrescapes
+func call(ctx context.Context, name string, args ...uintptr) (int, error) {
+	if _, err := Driver(ctx); err != nil {
+		return 0, err
+	}
+	fn, err := driver.Symbol(name)
 	if err != nil {
 		return 0, err
 	}
-	return int(launcher.Call(count)), nil
+	return int(launcher.Call(fn, args...)), nil
 }
 
 // PTX returns a text that the driver accepts as PTX with the kernels of p, which the

@@ -114,39 +114,51 @@ func (d *driver) retain(i int) (*context, error) {
 // release gives the reference back. The driver destroys the context after the last.
 func (c *context) release() { _ = c.call(cuDevicePrimaryCtxRelease, uintptr(c.device)) }
 
+// arguments is memory for the arguments of functions that runs call. A call with a list of
+// arguments allocates it.
+type arguments [4]uintptr
+
+// repeat is call without allocations. No argument is an address of Go memory. C functions
+// ignore arguments that they do not have.
+func (d *driver) repeat(f function, memory *arguments, args arguments) error {
+	*memory = args
+	return d.call(f, memory[:]...)
+}
+
 // enter locks the goroutine to its thread and makes c the thread's context. Unless it
 // returns an error, the caller must call leave.
-func (c *context) enter() error {
+func (c *context) enter(memory *arguments) error {
 	if c.lost.Load() {
 		return ErrDeviceLost
 	}
-	return c.push()
+	return c.push(memory)
 }
 
 // push is enter for a device that may be lost.
-func (c *context) push() error {
+func (c *context) push(memory *arguments) error {
 	runtime.LockOSThread()
-	if err := c.call(cuCtxPushCurrent, c.handle); err != nil {
+	if err := c.repeat(cuCtxPushCurrent, memory, arguments{c.handle}); err != nil {
 		runtime.UnlockOSThread()
 		return err
 	}
 	return nil
 }
 
-// leave restores the thread's context. popped receives the handle of c; it must not be on
-// the stack, so that leave does not allocate.
-func (c *context) leave(popped *uintptr) {
-	_ = c.call(cuCtxPopCurrent, uintptr(unsafe.Pointer(popped)))
+// leave restores the thread's context.
+func (c *context) leave(memory *arguments) {
+	popped := uintptr(unsafe.Pointer(&memory[1])) // the function writes the handle there
+	_ = c.repeat(cuCtxPopCurrent, memory, arguments{popped})
 	runtime.UnlockOSThread()
 }
 
 // do calls f with c as the thread's context. The device may be lost: f must then free what
 // it can.
 func (c *context) do(f func() error) error {
-	if err := c.push(); err != nil {
+	memory := new(arguments)
+	if err := c.push(memory); err != nil {
 		return err
 	}
-	defer c.leave(new(uintptr))
+	defer c.leave(memory)
 	return f()
 }
 

@@ -41,7 +41,7 @@ func (s *Session) Send(i int, from []byte) error {
 		return err
 	}
 	copy(s.ports[i], from)
-	return s.failed(s.call(cuMemcpyHtoDAsync, s.arena+uintptr(p.Offset), uintptr(unsafe.Pointer(&s.ports[i][0])), uintptr(p.Bytes), s.stream))
+	return s.failed(s.repeat(cuMemcpyHtoDAsync, &s.args, arguments{s.arena + uintptr(p.Offset), uintptr(unsafe.Pointer(&s.ports[i][0])), uintptr(p.Bytes), s.stream}))
 }
 
 // SendTensor copies a tensor to input i. It may lie on another device.
@@ -84,12 +84,18 @@ func (s *Session) sendFrom(p *Port, device int, address uintptr, bytes int) erro
 	return s.wait()
 }
 
-// Compute runs the kernels. The outputs stay on the device.
+// Compute runs the kernels. The outputs stay on the device. The kernels may overwrite the
+// inputs, so each run needs new ones.
 func (s *Session) Compute() error {
-	if err := s.call(cuGraphLaunch, s.graph, s.stream); err != nil {
-		return s.failed(err)
+	if err := s.start(); err != nil {
+		return err
 	}
 	return s.wait()
+}
+
+// start launches the graph.
+func (s *Session) start() error {
+	return s.failed(s.repeat(cuGraphLaunch, &s.args, arguments{s.graph, s.stream}))
 }
 
 // Run runs the kernels and copies the outputs to to, in order. It allocates nothing.
@@ -99,8 +105,8 @@ func (s *Session) Run(to ...[]byte) error {
 			return err
 		}
 	}
-	if err := s.call(cuGraphLaunch, s.graph, s.stream); err != nil {
-		return s.failed(err)
+	if err := s.start(); err != nil {
+		return err
 	}
 	return s.Receive(to...)
 }
@@ -116,7 +122,7 @@ func (s *Session) Receive(to ...[]byte) error {
 		if p.Bytes == 0 {
 			continue
 		}
-		if err := s.call(cuMemcpyDtoHAsync, uintptr(unsafe.Pointer(&staged[i][0])), s.arena+uintptr(p.Offset), uintptr(p.Bytes), s.stream); err != nil {
+		if err := s.repeat(cuMemcpyDtoHAsync, &s.args, arguments{uintptr(unsafe.Pointer(&staged[i][0])), s.arena + uintptr(p.Offset), uintptr(p.Bytes), s.stream}); err != nil {
 			return s.failed(err)
 		}
 	}
@@ -130,7 +136,9 @@ func (s *Session) Receive(to ...[]byte) error {
 }
 
 // wait returns at the end of the session's work on the device.
-func (s *Session) wait() error { return s.failed(s.call(cuStreamSynchronize, s.stream)) }
+func (s *Session) wait() error {
+	return s.failed(s.repeat(cuStreamSynchronize, &s.args, arguments{s.stream}))
+}
 
 // failed returns err. If it reports a lost device, the device is not used again.
 func (s *Session) failed(err error) error {

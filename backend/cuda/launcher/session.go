@@ -43,7 +43,7 @@ type resources struct {
 	// inputs first. A copy between it and the device does not wait for the host.
 	staging []byte
 	ports   [][]byte
-	popped  uintptr
+	args    arguments
 }
 
 // NewSession returns a session for a program of the model. It fails if the device has
@@ -100,11 +100,14 @@ func (r *resources) capture() error {
 	graph := new(uintptr)
 	launched := r.launchAll(nil)
 	ended := r.call(cuStreamEndCapture, r.stream, uintptr(unsafe.Pointer(graph)))
-	if err := errors.Join(launched, ended); err != nil {
-		return err
+	err := errors.Join(launched, ended)
+	if err == nil {
+		err = r.call(cuGraphInstantiate, uintptr(unsafe.Pointer(&r.graph)), *graph, 0)
 	}
-	err := r.call(cuGraphInstantiate, uintptr(unsafe.Pointer(&r.graph)), *graph, 0)
-	return errors.Join(err, r.call(cuGraphDestroy, *graph))
+	if *graph != 0 {
+		err = errors.Join(err, r.call(cuGraphDestroy, *graph))
+	}
+	return err
 }
 
 // launchAll launches every kernel on the stream. It calls after, unless nil, at the end
@@ -175,7 +178,7 @@ func (s *Session) Begin() error {
 	if err := s.reserve(); err != nil {
 		return err
 	}
-	if err := s.enter(); err != nil {
+	if err := s.enter(&s.args); err != nil {
 		s.end()
 		return err
 	}
@@ -198,7 +201,7 @@ func (s *Session) reserve() error {
 // End ends the reservation of Begin, on the same goroutine. If Close was called since, it
 // closes the session.
 func (s *Session) End() {
-	s.leave(&s.popped)
+	s.leave(&s.args)
 	s.end()
 }
 

@@ -184,7 +184,13 @@ std::shared_ptr<Kernels> open(const std::string &path) {
         fail(notFound, dlerror());
         return nullptr;
     }
+    static std::map<void *, std::weak_ptr<Kernels>> opened;  // modules share a library
+    if (auto k = opened[h].lock()) {
+        dlclose(h);
+        return k;
+    }
     auto k = std::make_shared<Kernels>();
+    opened[h] = k;
     k->handle = h;
     k->launch = (decltype(&shim_launch))dlsym(h, "shim_launch");
     auto count = (decltype(&shim_kernels))dlsym(h, "shim_kernels");
