@@ -15,7 +15,7 @@ import (
 	"unsafe"
 
 	"modelc/backend/cuda"
-	"modelc/backend/cuda/device"
+	"modelc/backend/cuda/engine"
 	"modelc/backend/cuda/launcher"
 	"modelc/backend/cuda/shim"
 )
@@ -116,7 +116,7 @@ func PTX(p *cuda.Program, path string) string {
 // New returns an engine that emulates p. With checks, errors of kernels that may give right
 // results by chance are errors too, and runs are about 50 times slower. The caller must
 // call Close.
-func New(ctx context.Context, p *cuda.Program, checks bool) (*device.Engine, error) {
+func New(ctx context.Context, p *cuda.Program, checks bool) (*engine.Engine, error) {
 	path, err := Driver(ctx)
 	if err != nil {
 		return nil, err
@@ -130,5 +130,5 @@ func New(ctx context.Context, p *cuda.Program, checks bool) (*device.Engine, err
 	if err != nil {
 		return nil, err
 	}
-	return device.New(p, PTX(p, kernels), launcher.Options{Driver: path})
+	return engine.New(p, PTX(p, kernels), launcher.Options{Driver: path})
 }

@@ -12,8 +12,8 @@ import (
 	"unsafe"
 
 	"modelc/backend/cuda"
-	"modelc/backend/cuda/device"
 	"modelc/backend/cuda/emulator"
+	"modelc/backend/cuda/engine"
 	"modelc/backend/cuda/launcher"
 	"modelc/backend/cuda/shim"
 	"modelc/ir"
@@ -115,7 +115,7 @@ func start(t *testing.T, devices int) *fixture {
 			t.Errorf("%d objects exist at the end, %v", n, err)
 		}
 	})
-	return &fixture{t, device.Launched(p), emulator.PTX(p, kernels), path}
+	return &fixture{t, engine.Launched(p), emulator.PTX(p, kernels), path}
 }
 
 var compiled struct{ dir, path string }
@@ -148,7 +148,7 @@ func set(t *testing.T, name string, value int) {
 }
 
 func (f *fixture) open(device int) (*launcher.Model, error) {
-	return launcher.Open([]*launcher.Program{f.launched}, f.ptx, string(program().Weights), launcher.Options{Device: device, Driver: f.driver})
+	return launcher.Open([]launcher.Code{{Program: f.launched, PTX: f.ptx}}, string(program().Weights), launcher.Options{Device: device, Driver: f.driver})
 }
 
 func (f *fixture) mustOpen(device int) *launcher.Model {
@@ -389,13 +389,14 @@ func TestRefusals(t *testing.T) {
 	if _, err := f.open(1); !errors.Is(err, launcher.ErrNoDriver) || !strings.Contains(err.Error(), "no device 1") {
 		t.Error(text(err))
 	}
-	if _, err := launcher.Open(nil, f.ptx, "", launcher.Options{Driver: "libmissing.so"}); !errors.Is(err, launcher.ErrNoDriver) || !strings.Contains(err.Error(), "libmissing.so") {
+	if _, err := launcher.Open(nil, "", launcher.Options{Driver: "libmissing.so"}); !errors.Is(err, launcher.ErrNoDriver) || !strings.Contains(err.Error(), "libmissing.so") {
 		t.Error(text(err))
 	}
 	for _, c := range []struct{ old, new, want string }{
 		{".entry mirror", ".entry other", "kernel mirror"},
 		{".target sm_70", ".target sm_100", "compute capability 9.0"},
 		{".version", ".nothing", "no .version"},
+		{f.ptx, "// nothing", "kernels.ptx has the command"},
 	} {
 		bad := *f
 		bad.ptx = strings.Replace(f.ptx, c.old, c.new, 1)
@@ -405,9 +406,14 @@ func TestRefusals(t *testing.T) {
 	}
 	m := f.mustOpen(0)
 	wrong := *f.launched
+	if _, err := m.NewSession(&wrong); err == nil || !strings.Contains(err.Error(), "not one of the model's") {
+		t.Error(text(err))
+	}
 	wrong.Kernels = append([]launcher.Kernel{}, wrong.Kernels...)
 	wrong.Kernels[0].Block = [3]int{2048, 1, 1}
-	if _, err := m.NewSession(&wrong); err == nil || !strings.Contains(err.Error(), "kernel scale") {
+	bad := *f
+	bad.launched = &wrong
+	if _, err := bad.mustOpen(0).NewSession(&wrong); err == nil || !strings.Contains(err.Error(), "kernel scale") {
 		t.Error(text(err))
 	}
 	s := f.session(m)

@@ -24,16 +24,22 @@ type loaded struct {
 	*context
 	users   atomic.Int32
 	closed  atomic.Bool
-	module  uintptr
 	weights uintptr
-	kernels map[string]uintptr
+	modules []uintptr
+	kernels map[*Program]map[string]uintptr // functions by their names
 }
 
-// Open loads the PTX and the weights of programs to a device. The driver compiles the PTX
-// for the device and caches the result. The programs are those of several batch sizes;
-// their kernels have different names, and they share the weights. The caller should call
-// Close. The garbage collector closes a model that is no longer used.
-func Open(programs []*Program, ptx, weights string, o Options) (*Model, error) {
+// Code is a program with the PTX of its kernels.
+type Code struct {
+	*Program
+	PTX string
+}
+
+// Open loads programs and their weights to a device. The programs are those of several
+// batch sizes and share the weights. The driver compiles the PTX for the device and caches
+// the result. The caller should call Close. The garbage collector closes a model that is no
+// longer used.
+func Open(list []Code, weights string, o Options) (*Model, error) {
 	d, err := loadDriver(o.Driver)
 	if err != nil {
 		return nil, err
@@ -42,9 +48,9 @@ func Open(programs []*Program, ptx, weights string, o Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &loaded{context: c, kernels: map[string]uintptr{}}
+	l := &loaded{context: c, kernels: map[*Program]map[string]uintptr{}}
 	l.users.Add(1)
-	if err := c.do(func() error { return l.load(programs, ptx, weights) }); err != nil {
+	if err := c.do(func() error { return l.load(list, weights) }); err != nil {
 		l.done()
 		return nil, err
 	}
@@ -53,16 +59,11 @@ func Open(programs []*Program, ptx, weights string, o Options) (*Model, error) {
 	return m, nil
 }
 
-// load loads the module and the weights.
-func (l *loaded) load(programs []*Program, ptx, weights string) error {
-	if err := l.loadModule(ptx); err != nil {
-		return err
-	}
-	for _, p := range programs {
-		for _, k := range p.Kernels {
-			if err := l.loadKernel(k); err != nil {
-				return err
-			}
+// load loads the modules and the weights.
+func (l *loaded) load(list []Code, weights string) error {
+	for _, c := range list {
+		if err := l.loadCode(c); err != nil {
+			return err
 		}
 	}
 	var err error
@@ -75,8 +76,30 @@ func (l *loaded) load(programs []*Program, ptx, weights string) error {
 	return l.call(cuMemcpyHtoD, l.weights, uintptr(unsafe.Pointer(unsafe.StringData(weights))), uintptr(len(weights)))
 }
 
+// loadCode loads the module of c and finds its kernels.
+func (l *loaded) loadCode(c Code) error {
+	l.kernels[c.Program] = map[string]uintptr{}
+	if len(c.Kernels) == 0 {
+		return nil
+	}
+	if !strings.Contains(c.PTX, ".entry ") {
+		return errors.New("the package has no PTX, because NVRTC was missing when it was generated; kernels.ptx has the command that makes it")
+	}
+	module, err := l.loadModule(c.PTX)
+	if err != nil {
+		return err
+	}
+	l.modules = append(l.modules, module)
+	for _, k := range c.Kernels {
+		if err := l.loadKernel(c.Program, module, k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // loadModule has the driver compile the PTX. The error has the compiler's log.
-func (l *loaded) loadModule(ptx string) error {
+func (l *loaded) loadModule(ptx string) (uintptr, error) {
 	const errorLog, errorLogBytes = 5, 6 // CU_JIT_ERROR_LOG_BUFFER and its size
 	text := make([]byte, 8<<10)
 	var pin runtime.Pinner // the options hold the address of text as a number
@@ -84,30 +107,31 @@ func (l *loaded) loadModule(ptx string) error {
 	defer pin.Unpin()
 	options := []uint32{errorLog, errorLogBytes}
 	values := []uintptr{uintptr(unsafe.Pointer(&text[0])), uintptr(len(text))}
-	err := l.call(cuModuleLoadDataEx, uintptr(unsafe.Pointer(&l.module)), uintptr(unsafe.Pointer(CString(ptx))),
+	module := new(uintptr)
+	err := l.call(cuModuleLoadDataEx, uintptr(unsafe.Pointer(module)), uintptr(unsafe.Pointer(CString(ptx))),
 		uintptr(len(options)), uintptr(unsafe.Pointer(&options[0])), uintptr(unsafe.Pointer(&values[0])))
 	if err == nil {
-		return nil
+		return *module, nil
 	}
 	log, _, _ := strings.Cut(string(text), "\x00")
-	return fmt.Errorf("the driver, for CUDA %d.%d, does not load the PTX on device %d, %s, compute capability %d.%d: %w\n%s",
+	return 0, fmt.Errorf("the driver, for CUDA %d.%d, does not load the PTX on device %d, %s, compute capability %d.%d: %w\n%s",
 		l.version/1000, l.version%1000/10, l.index, l.about.Name, l.about.Compute/10, l.about.Compute%10, err, strings.TrimSpace(log))
 }
 
 // loadKernel finds the function of k, and allows it the shared memory that it needs.
-func (l *loaded) loadKernel(k Kernel) error {
+func (l *loaded) loadKernel(of *Program, module uintptr, k Kernel) error {
 	const (
 		maxDynamicShared = 8        // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 		usualShared      = 48 << 10 // what a kernel may use without the attribute
 	)
-	fn := l.kernels[k.Name]
+	fn := l.kernels[of][k.Name]
 	if fn == 0 {
 		p := new(uintptr)
-		if err := l.call(cuModuleGetFunction, uintptr(unsafe.Pointer(p)), l.module, uintptr(unsafe.Pointer(CString(k.Name)))); err != nil {
+		if err := l.call(cuModuleGetFunction, uintptr(unsafe.Pointer(p)), module, uintptr(unsafe.Pointer(CString(k.Name)))); err != nil {
 			return fmt.Errorf("kernel %s: %w", k.Name, err)
 		}
 		fn = *p
-		l.kernels[k.Name] = fn
+		l.kernels[of][k.Name] = fn
 	}
 	if k.Shared <= usualShared {
 		return nil
@@ -153,8 +177,8 @@ func (l *loaded) done() {
 		if l.weights != 0 {
 			_ = l.call(cuMemFree, l.weights)
 		}
-		if l.module != 0 {
-			_ = l.call(cuModuleUnload, l.module)
+		for _, m := range l.modules {
+			_ = l.call(cuModuleUnload, m)
 		}
 		return nil
 	})

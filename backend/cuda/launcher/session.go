@@ -53,6 +53,9 @@ func (m *Model) NewSession(p *Program) (*Session, error) {
 	if m == nil {
 		return nil, ErrClosed
 	}
+	if m.kernels[p] == nil {
+		return nil, errors.New("new session: the program is not one of the model's")
+	}
 	if err := m.use(); err != nil {
 		return nil, err
 	}
@@ -138,7 +141,7 @@ func (r *resources) launch(k Kernel) error {
 		}
 		params[i] = unsafe.Pointer(&args[i])
 	}
-	err := r.call(cuLaunchKernel, r.kernels[k.Name],
+	err := r.call(cuLaunchKernel, r.kernels[r.program][k.Name],
 		uintptr(k.Grid[0]), uintptr(k.Grid[1]), uintptr(k.Grid[2]),
 		uintptr(k.Block[0]), uintptr(k.Block[1]), uintptr(k.Block[2]),
 		uintptr(k.Shared), r.stream, uintptr(unsafe.Pointer(&params[0])), 0)

@@ -1,6 +1,6 @@
-// Package device runs a program on a GPU, or on the emulator's driver, in this process. It
+// Package engine runs a program on a GPU, or on the emulator's driver, in this process. It
 // uses the launcher that generated packages contain.
-package device
+package engine
 
 import (
 	"fmt"
@@ -22,7 +22,7 @@ type Engine struct {
 // must call Close.
 func New(p *cuda.Program, ptx string, o launcher.Options) (*Engine, error) {
 	launched := Launched(p)
-	m, err := launcher.Open([]*launcher.Program{launched}, ptx, string(p.Weights), o)
+	m, err := launcher.Open([]launcher.Code{{Program: launched, PTX: ptx}}, string(p.Weights), o)
 	if err != nil {
 		return nil, err
 	}
