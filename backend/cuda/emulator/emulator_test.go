@@ -180,7 +180,10 @@ func run(s *launcher.Session, x, y []float32) error {
 	if err := s.Send(0, asBytes(x)); err != nil {
 		return err
 	}
-	return s.Run(asBytes(y))
+	if err := s.Start(); err != nil {
+		return err
+	}
+	return s.Receive(0, asBytes(y))
 }
 
 // check runs a session on an input and compares the output.
@@ -250,7 +253,7 @@ func TestHandover(t *testing.T) {
 			}
 		}
 		do(first, func() error { return first.Send(0, asBytes(x)) }, first.Compute)
-		do(second, func() error { return second.SendTensor(0, first.Output(0)) }, second.Compute, func() error { return second.Receive(asBytes(y)) })
+		do(second, func() error { return second.SendTensor(0, first.Output(0)) }, second.Compute, func() error { return second.Receive(0, asBytes(y)) })
 		if err := same(y, apply(apply(x))); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -297,7 +300,7 @@ func TestClose(t *testing.T) {
 		t.Error("a closed model made a session")
 	}
 	x, y := input(5), make([]float32, n)
-	if err := errors.Join(s.Send(0, asBytes(x)), s.Run(asBytes(y)), same(y, apply(x))); err != nil {
+	if err := errors.Join(s.Send(0, asBytes(x)), s.Start(), s.Receive(0, asBytes(y)), same(y, apply(x))); err != nil {
 		t.Error(err)
 	}
 	s.End()

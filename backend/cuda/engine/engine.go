@@ -68,13 +68,19 @@ func (e *Engine) Close() {
 
 // Run computes the outputs for the inputs in, both in the order of the graph's.
 func (e *Engine) Run(in []*ir.Tensor) ([]*ir.Tensor, error) {
-	var out []*ir.Tensor
-	var to [][]byte
-	for _, b := range e.program.Outputs {
-		t := ir.NewTensor(b.Type)
-		out, to = append(out, t), append(to, t.Bytes())
-	}
-	err := e.reserved(in, func() error { return e.session.Run(to...) })
+	out := make([]*ir.Tensor, len(e.program.Outputs))
+	err := e.reserved(in, func() error {
+		if err := e.session.Start(); err != nil {
+			return err
+		}
+		for i, b := range e.program.Outputs {
+			out[i] = ir.NewTensor(b.Type)
+			if err := e.session.Receive(i, out[i].Bytes()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	return out, err
 }
 

@@ -7,8 +7,9 @@
 //
 // A [Program] is a list of kernels with constant extents. [Open] loads the program's PTX
 // and weights on a device. [Model.NewSession] allocates a session's memory and captures
-// the kernels as one CUDA graph. [Session.Run] copies the inputs to the device, launches
-// the graph and copies the outputs back, through pinned memory.
+// the kernels as one CUDA graph. [Session.Send] copies an input to the device,
+// [Session.Start] launches the graph, and [Session.Receive] copies an output back, through
+// pinned memory.
 //
 // # Contexts
 //

@@ -31,6 +31,14 @@ func (o output) Reserve() (device int, address uintptr, bytes int, err error) {
 
 func (o output) Release() { o.s.end() }
 
+// Bytes returns the memory of s as bytes, without a copy.
+func Bytes[T any](s []T) []byte {
+	if len(s) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(&s[0])), len(s)*int(unsafe.Sizeof(s[0])))
+}
+
 // Output returns output i, which stays on the device.
 func (s *Session) Output(i int) Tensor { return output{s, s.program.Outputs[i]} }
 
@@ -84,54 +92,37 @@ func (s *Session) sendFrom(p *Port, device int, address uintptr, bytes int) erro
 	return s.wait()
 }
 
-// Compute runs the kernels. The outputs stay on the device. The kernels may overwrite the
-// inputs, so each run needs new ones.
+// Start launches the kernels and does not wait for them. The outputs stay on the device.
+// The kernels may overwrite the inputs, so each run needs new ones.
+func (s *Session) Start() error {
+	return s.failed(s.repeat(cuGraphLaunch, &s.args, arguments{s.graph, s.stream}))
+}
+
+// Compute is like Start, and waits for the kernels.
 func (s *Session) Compute() error {
-	if err := s.start(); err != nil {
+	if err := s.Start(); err != nil {
 		return err
 	}
 	return s.wait()
 }
 
-// start launches the graph.
-func (s *Session) start() error {
-	return s.failed(s.repeat(cuGraphLaunch, &s.args, arguments{s.graph, s.stream}))
-}
-
-// Run runs the kernels and copies the outputs to to, in order. It allocates nothing.
-func (s *Session) Run(to ...[]byte) error {
-	for i := range to {
-		if err := s.program.Outputs[i].check(len(to[i])); err != nil {
-			return err
-		}
-	}
-	if err := s.start(); err != nil {
+// Receive waits for the kernels and copies output i to to. It allocates nothing.
+func (s *Session) Receive(i int, to []byte) error {
+	p := &s.program.Outputs[i]
+	if err := p.check(len(to)); err != nil {
 		return err
 	}
-	return s.Receive(to...)
-}
-
-// Receive copies all outputs of the last run to to, in order.
-func (s *Session) Receive(to ...[]byte) error {
-	staged := s.ports[len(s.program.Inputs):]
-	for i := range to {
-		p := &s.program.Outputs[i]
-		if err := p.check(len(to[i])); err != nil {
-			return err
-		}
-		if p.Bytes == 0 {
-			continue
-		}
-		if err := s.repeat(cuMemcpyDtoHAsync, &s.args, arguments{uintptr(unsafe.Pointer(&staged[i][0])), s.arena + uintptr(p.Offset), uintptr(p.Bytes), s.stream}); err != nil {
-			return s.failed(err)
-		}
+	if p.Bytes == 0 {
+		return s.wait()
+	}
+	from := s.ports[len(s.program.Inputs)+i]
+	if err := s.repeat(cuMemcpyDtoHAsync, &s.args, arguments{uintptr(unsafe.Pointer(&from[0])), s.arena + uintptr(p.Offset), uintptr(p.Bytes), s.stream}); err != nil {
+		return s.failed(err)
 	}
 	if err := s.wait(); err != nil {
 		return err
 	}
-	for i := range to {
-		copy(to[i], staged[i])
-	}
+	copy(to, from)
 	return nil
 }
 
