@@ -6,6 +6,7 @@
 
 #define __global__ __attribute__((visibility("hidden")))
 #define __device__
+#define __align__(n) __attribute__((aligned(n)))
 #define __host__
 #define __forceinline__ inline
 #define __launch_bounds__(...)
