@@ -91,6 +91,20 @@ func (c *Compiler) Archs() []int {
 	return archs
 }
 
+// PTX compiles the text of a kernels.cu to the PTX of packages: for DefaultArch, or for the
+// lowest later compute capability that the compiler of this machine supports.
+func PTX(source string) (string, error) {
+	c, err := Load()
+	if err != nil {
+		return "", err
+	}
+	arch := DefaultArch
+	if archs := c.Archs(); len(archs) > 0 {
+		arch = max(arch, archs[0])
+	}
+	return c.Compile("kernels.cu", source, arch)
+}
+
 // Compile compiles source to PTX for the compute capability arch and later ones. name is
 // the name of the file in messages. The error has the compiler's log.
 func (c *Compiler) Compile(name, source string, arch int) (ptx string, err error) {
