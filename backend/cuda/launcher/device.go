@@ -162,10 +162,14 @@ func (c *context) do(f func() error) error {
 	return f()
 }
 
+// slack is the size of the memory behind an allocation: kernels load vectors that may end
+// behind the last element.
+const slack = 256
+
 // alloc allocates device memory. Its start is a multiple of 256 bytes.
 func (c *context) alloc(bytes int) (address uintptr, err error) {
 	p := new(uintptr)
-	if err := c.call(cuMemAlloc, uintptr(unsafe.Pointer(p)), uintptr(max(bytes, 1))); err != nil {
+	if err := c.call(cuMemAlloc, uintptr(unsafe.Pointer(p)), uintptr(bytes+slack)); err != nil {
 		return 0, fmt.Errorf("%d bytes on device %d, %s: %w", bytes, c.index, c.about.Name, err)
 	}
 	return *p, nil
