@@ -113,6 +113,11 @@ func (c *Compiled) target(dir string, o PackageOptions) (*target, error) {
 	if err := t.setRuntime(o); err != nil {
 		return nil, err
 	}
+	if c.CUDA != nil {
+		if err := c.setCUDA(t); err != nil {
+			return nil, err
+		}
+	}
 	if o.Preprocess != nil {
 		if t.options.Pictures, err = c.pictures(o); err != nil {
 			return nil, err

@@ -40,7 +40,9 @@ var layers = []struct {
 	{"backend/cuda", []string{"backend/cuda", "backend/plan", "ir"}},
 	{"backend/cuda/shim", nil},
 	{"backend/cuda", []string{"backend/cuda", "backend/plan", "ir"}},
-	{"backend/golang", []string{"backend/cpu", "backend/plan", "internal/files", "internal/modpath", "internal/units", "ir", "runtime"}},
+	{"backend/cuda/launcher", nil}, // generated packages have copies
+	{"backend/cuda", []string{"backend/cuda", "backend/plan", "ir"}},
+	{"backend/golang", []string{"backend/cpu", "backend/cuda", "backend/plan", "internal/files", "internal/modpath", "internal/units", "ir", "runtime"}},
 	{"backend/inproc", []string{"backend/cpu", "backend/plan", "ir", "runtime"}},
 	{"backend", []string{"backend/plan", "ir"}}, // a second machine
 	{"internal/kernelgen", []string{"internal/kernelgen"}},

@@ -20,6 +20,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
+	"modelc/backend/cuda/emulator"
+	cudaengine "modelc/backend/cuda/engine"
+	"modelc/backend/cuda/launcher"
+	"modelc/backend/cuda/nvrtc"
 	"modelc/backend/inproc"
 	"modelc/internal/files"
 	"modelc/internal/gorun"
@@ -33,10 +37,10 @@ type engine interface {
 
 // engineFlag adds --engine and checks its value.
 func engineFlag(c *cobra.Command, name *string) {
-	c.Flags().StringVar(name, "engine", "go", "go (build and run the generated package), inproc (run its kernels in this process) or eval (the reference interpreter)")
+	c.Flags().StringVar(name, "engine", "go", "go (build and run the generated package), inproc (run its kernels in this process), eval (the reference interpreter), cuda (an NVIDIA GPU) or cuda-emulated (its kernels without a GPU)")
 	c.PreRunE = func(*cobra.Command, []string) error {
-		if !slices.Contains([]string{"go", "inproc", "eval"}, *name) {
-			return usageError{fmt.Errorf("--engine %q: want go, inproc or eval", *name)}
+		if !slices.Contains([]string{"go", "inproc", "eval", "cuda", "cuda-emulated"}, *name) {
+			return usageError{fmt.Errorf("--engine %q: want go, inproc, eval, cuda or cuda-emulated", *name)}
 		}
 		return nil
 	}
@@ -50,9 +54,32 @@ func newEngine(ctx context.Context, name string, c *modelc.Compiled) (engine, er
 	case "inproc":
 		e, err := inproc.New(c.Program, 0)
 		return inProcess{e}, err
+	case "cuda", "cuda-emulated":
+		e, err := newCUDA(ctx, name, c)
+		return onGPU{e}, err
 	}
 	return buildPackage(ctx, c)
 }
+
+// newCUDA returns an engine on a GPU, or one that emulates it.
+func newCUDA(ctx context.Context, name string, c *modelc.Compiled) (*cudaengine.Engine, error) {
+	p, err := c.CUDAProgram()
+	if err != nil {
+		return nil, err
+	}
+	if name == "cuda-emulated" {
+		return emulator.New(ctx, p, false)
+	}
+	ptx, err := nvrtc.PTX(p.Source)
+	if err != nil {
+		return nil, err
+	}
+	return cudaengine.New(p, ptx, launcher.Options{})
+}
+
+type onGPU struct{ e *cudaengine.Engine }
+
+func (g onGPU) run(_ context.Context, in []*ir.Tensor) ([]*ir.Tensor, error) { return g.e.Run(in) }
 
 type reference struct{ c *modelc.Compiled }
 

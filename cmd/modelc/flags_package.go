@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"modelc"
+	"modelc/backend/cuda"
 	"modelc/backend/golang"
 	"modelc/runtime/kernel"
 )
@@ -76,6 +77,26 @@ type packageFlags struct {
 	output, name string
 	runtime      string
 	standalone   bool
+	target       targetFlag
+}
+
+// targetFlag is --target: the machine to compile for, besides the CPU.
+type targetFlag struct{ name string }
+
+func (f *targetFlag) add(c *cobra.Command, what string) {
+	c.Flags().StringVar(&f.name, "target", "cpu", what)
+}
+
+// set sets the option of the machine.
+func (f *targetFlag) set(o *modelc.Options) error {
+	switch f.name {
+	case "cpu":
+	case "cuda":
+		o.CUDA = &cuda.Config{}
+	default:
+		return usageError{fmt.Errorf("--target %q: want cpu or cuda", f.name)}
+	}
+	return nil
 }
 
 func (f *packageFlags) add(c *cobra.Command) {
@@ -87,6 +108,7 @@ func (f *packageFlags) add(c *cobra.Command) {
 	fl.StringVarP(&f.output, "output", "o", "", "folder `DIR` of the package")
 	fl.StringVar(&f.name, "package", "", "`NAME` of the package; by default the name of the package in the folder, or a name made from the folder's name")
 	fl.BoolVar(&f.standalone, "standalone", false, "copy the part of the runtime that the package uses, so that it needs no other module")
+	f.target.add(c, "cpu, or cuda to add code for an NVIDIA GPU to the package (docs/cuda.md)")
 	fl.StringVar(&f.runtime, "runtime", "", "copy the runtime to the folder `DIR`, for several packages to share")
 	fl.BoolVar(&f.quantize, "quantize", false, "quantise the model to 8 bits first, calibrated on --calibrate PATH; modelc quantize --help describes the flags")
 	f.calibrate.add(c)
@@ -107,8 +129,14 @@ func (f *packageFlags) compile(c *cobra.Command, model string) (*modelc.Compiled
 	if err != nil {
 		return nil, p, err
 	}
+	if err := f.target.set(&o); err != nil {
+		return nil, p, err
+	}
 	o.Weights = f.weights.format
 	o.Flags = append(o.Flags, f.weights.recorded()...)
+	if o.CUDA != nil {
+		o.Flags = append(o.Flags, "--target", f.target.name)
+	}
 	if f.standalone {
 		o.Flags = append(o.Flags, "--standalone")
 	}

@@ -56,7 +56,7 @@ asm(".text\n.hidden shim_switch\n.globl shim_switch\n.type shim_switch,@function
     "movq %rsp,(%rdi)\nmovq %rsi,%rsp\n"
     "popq %r15\npopq %r14\npopq %r13\npopq %r12\npopq %rbx\npopq %rbp\nret\n");
 void *newStack(char *stack, void (*start)()) {
-    void **top = reinterpret_cast<void **>(stack + stackBytes) - 1;
+    void **top = reinterpret_cast<void **>(stack + stackBytes); // a function begins 8 bytes below a multiple of 16
     *--top = nullptr; // the return address of start, which does not return
     *--top = reinterpret_cast<void *>(start);
     for (int i = 0; i < 6; i++) *--top = nullptr;
