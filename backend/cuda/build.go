@@ -13,8 +13,8 @@ import (
 
 // Config configures [Build].
 type Config struct {
-	// Precision is that of convolutions, and of dense layers of many rows. A layer with a
-	// weight beyond the range of half precision uses TF32 instead of F16.
+	// Precision is that of convolutions and dense layers. A layer with a weight beyond the
+	// range of half precision has the next higher precision instead of F16.
 	Precision Precision
 }
 
