@@ -18,7 +18,7 @@ type Config struct {
 // Build returns the program that computes g, which must have passed ir.Verify. Its error
 // lists all nodes without a kernel.
 func Build(g *ir.Graph, cfg Config) (*Program, error) {
-	b, err := lowerAll(g, "")
+	b, err := lowerAll(g, "", chooseTile)
 	if err != nil {
 		return nil, err
 	}
@@ -51,11 +51,16 @@ func init() {
 	}
 }
 
-// lowerAll collects the kernels of g.
-func lowerAll(g *ir.Graph, prefix string) (*builder, error) {
-	b := &builder{Recorder: &plan.Recorder{}, g: g, prefix: prefix,
+// lowerAll collects the kernels of g. prefix starts the names of functions.
+func lowerAll(g *ir.Graph, prefix string, choose func(p, m, k, groups int) (tile, int)) (*builder, error) {
+	b := &builder{Recorder: &plan.Recorder{}, g: g, prefix: prefix, tile: choose,
 		places: map[*ir.Value]*place{}, roots: map[*ir.Value]*place{}, joined: map[*ir.Value]bool{},
 		constants: map[any]*plan.Buffer{}, byText: map[string]*function{}, parts: map[string]bool{}}
+	size := 0
+	for _, v := range g.Constants {
+		size += v.Type.Bytes() + align
+	}
+	b.weights = make([]byte, 0, size+size/8)
 	b.layout = planLayout(g)
 	b.Sharing = plan.Share(g, b.layout)
 	for _, v := range g.Inputs {

@@ -17,8 +17,10 @@ type builder struct {
 	*plan.Recorder
 	*layout
 	*plan.Sharing
-	g       *ir.Graph
-	prefix  string // of the names of functions
+	g      *ir.Graph
+	prefix string // of the names of functions
+	// tile chooses the tiles and the parts of the sum of a product of matrices.
+	tile    func(p, m, k, groups int) (tile, int)
 	outputs []*plan.Buffer
 
 	places map[*ir.Value]*place
@@ -209,13 +211,13 @@ func (b *builder) new(v *ir.Value) *place {
 	case ok:
 		root := b.roots[s.Root]
 		if root == nil {
-			root = b.newImage(s.Root)
+			root = b.newImage(s.Root.Name, s.Root.Type)
 			b.roots[s.Root] = root
 		}
 		p = root.as(v.Type.Shape, root.strides)
 		p.Off += 4 * s.Channel
 	case b.image[v]:
-		p = b.newImage(v)
+		p = b.newImage(v.Name, v.Type)
 	case plan.OutputOf(v) >= 0:
 		p = dense(b.output(plan.OutputOf(v)), 0, v.Type)
 	default:
@@ -226,9 +228,9 @@ func (b *builder) new(v *ir.Value) *place {
 }
 
 // newImage returns an image in a buffer of its own.
-func (b *builder) newImage(v *ir.Value) *place {
-	st := imageStrides(v.Type.Shape)
-	return dense(b.NewBuffer(v.Name, 4*st[0]*v.Type.Shape[0]), 0, v.Type).as(v.Type.Shape, st)
+func (b *builder) newImage(name string, t ir.Type) *place {
+	st := imageStrides(t.Shape)
+	return dense(b.NewBuffer(name, 4*st[0]*t.Shape[0]), 0, t).as(t.Shape, st)
 }
 
 // overwrite gives the result of n the place of the operand x if it can overwrite it,

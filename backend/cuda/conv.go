@@ -13,11 +13,17 @@ var convLowerings = map[string]lowering{
 }
 
 // conv lowers a convolution to the first algorithm that fits: depthwise, implicit GEMM, or
-// the generic kernel, which computes all types and ranks.
+// the generic kernel, which computes all types and ranks. An operand of many channels is
+// copied to channels-last first.
 func (b *builder) conv(n *ir.Node, op ir.Conv) error {
 	x := b.in(n.In[0])
 	if r := len(x.Shape); x.DType != ir.Float32 || r > 4 || n.Const(ir.Weights) == nil {
 		return b.convGeneric(n, op)
+	}
+	if x.Shape[1] > vector && !x.channelsLast() {
+		image := b.newImage(plan.NodeName(n), x.Type)
+		b.copy("Copy to channels-last", x, image)
+		x = image
 	}
 	c := conv{builder: b, n: n, op: op, x: x, w: n.Const(ir.Weights)}
 	c.channels, c.filters = x.Shape[1], c.w.Float32s()
@@ -103,7 +109,7 @@ func (c *conv) gemm() {
 	}
 	n, _, oh, ow := extents(c.y.Shape)
 	p := n * oh * ow
-	t, splits := chooseTile(p, m, depth, groups)
+	t, splits := c.tile(p, m, depth, groups)
 	kp, mp := plan.AlignUp(depth, t.bk), plan.AlignUp(m, t.bn)
 	wp := c.packed([2]any{c.w, fmt.Sprint("gemm", vec, kp, mp)}, ir.Shape{groups, kp, mp}, func(out []float32) {
 		packGEMM(out, c.filters, groups, m, cg, taps, kp, mp, vec)

@@ -19,30 +19,65 @@ type emulator struct {
 	checks   bool
 }
 
-// emulate lowers graphs and compiles their kernels for the processor. edit, unless nil,
-// changes the source.
-func emulate(t *testing.T, graphs []*ir.Graph, checks bool, edit func(string) string) *emulator {
+// emulate lowers graphs and compiles their kernels for the processor, with checks. choose is
+// chooseTile or a replacement. before is called with the index of each graph.
+func emulate(t *testing.T, graphs []*ir.Graph, choose func(p, m, k, groups int) (tile, int), before ...func(i int)) *emulator {
+	t.Helper()
+	parts := map[string]bool{}
+	var functions []*function
+	e := lowerEach(t, graphs, choose, func(i int, b *builder) {
+		maps.Copy(parts, b.parts)
+		functions = append(functions, b.functions...)
+	}, before...)
+	e.compile(t, sourceOf(parts, functions))
+	return e
+}
+
+// emulateEach is like emulate, but compiles device code for each graph. edit changes the
+// source of a graph; it must not repeat names of another source.
+func emulateEach(t *testing.T, graphs []*ir.Graph, choose func(p, m, k, groups int) (tile, int), edit func(i int, source string) string) *emulator {
+	t.Helper()
+	var source strings.Builder
+	e := lowerEach(t, graphs, choose, func(i int, b *builder) { source.WriteString(edit(i, sourceOf(b.parts, b.functions))) })
+	e.compile(t, source.String())
+	return e
+}
+
+// emulateUnchecked is like emulate with the tiles of chooseTile, without checks.
+func emulateUnchecked(t *testing.T, g *ir.Graph) *emulator {
+	t.Helper()
+	p, err := Build(g, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &emulator{programs: []*Program{p}}
+	e.compile(t, p.Source)
+	return e
+}
+
+func lowerEach(t *testing.T, graphs []*ir.Graph, choose func(p, m, k, groups int) (tile, int), each func(i int, b *builder), before ...func(i int)) *emulator {
+	t.Helper()
+	e := &emulator{checks: true}
+	for i, g := range graphs {
+		for _, f := range before {
+			f(i)
+		}
+		b, err := lowerAll(g, fmt.Sprintf("g%d_", i), choose)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, ir.Format(g))
+		}
+		each(i, b)
+		e.programs = append(e.programs, b.program())
+	}
+	return e
+}
+
+func (e *emulator) compile(t *testing.T, source string) {
 	t.Helper()
 	if err := shim.Available(); err != nil {
 		t.Skip(err)
 	}
-	e := &emulator{checks: checks}
-	parts := map[string]bool{}
-	var functions []*function
-	for i, g := range graphs {
-		b, err := lowerAll(g, fmt.Sprintf("g%d_", i))
-		if err != nil {
-			t.Fatalf("%v\n%s", err, ir.Format(g))
-		}
-		maps.Copy(parts, b.parts)
-		functions = append(functions, b.functions...)
-		e.programs = append(e.programs, b.program())
-	}
-	source := sourceOf(parts, functions)
-	if edit != nil {
-		source = edit(source)
-	}
-	path, err := shim.Compile(context.Background(), source, t.TempDir(), checks)
+	path, err := shim.Compile(context.Background(), source, t.TempDir(), e.checks)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +85,6 @@ func emulate(t *testing.T, graphs []*ir.Graph, checks bool, edit func(string) st
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { e.library.Close() })
-	return e
 }
 
 // run runs program i on an arena that is not zero.

@@ -63,7 +63,7 @@ template <class S> struct conv_gather {
 
     __device__ __forceinline__ float4 load(int i, int tile, const float *x, const float *scale, const float *shift) const {
         const int k = tile * S::BK + quad(i) * 4;
-        if (S::XV) {
+        if constexpr (S::XV) {
             const int tap = k / D::C4, c = k % D::C4;
             const int h = top[i] + tap / S::KW * S::DH, w = left[i] + tap % S::KW * S::DW;
             if (D::K % S::BK != 0 && k >= D::K) return zero4();
@@ -75,22 +75,23 @@ template <class S> struct conv_gather {
                 v = make_float4(S::before(v.x * a.x + b.x), S::before(v.y * a.y + b.y), S::before(v.z * a.z + b.z), S::before(v.w * a.w + b.w));
             }
             return S::C % 4 != 0 ? first4(v, S::C - c) : v;
-        }
-        float e[4];
+        } else {
+            float e[4];
 #pragma unroll
-        for (int j = 0; j < 4; j++) {
-            const int c = (k + j) / (S::KH * S::KW), tap = (k + j) % (S::KH * S::KW);
-            const int h = top[i] + tap / S::KW * S::DH, w = left[i] + tap % S::KW * S::DW;
-            e[j] = 0;
-            if (c < S::C && !(S::PADDED && (h < 0 || h >= S::H || w < 0 || w >= S::W))) {
-                e[j] = x[base[i] + h * S::XH + w * S::XW + c * S::XC];
-                if (S::PROLOGUE) {
-                    const int f = blockIdx.z / S::SPLITS * S::C + c;
-                    e[j] = S::before(e[j] * scale[f] + shift[f]);
+            for (int j = 0; j < 4; j++) {
+                const int c = (k + j) / (S::KH * S::KW), tap = (k + j) % (S::KH * S::KW);
+                const int h = top[i] + tap / S::KW * S::DH, w = left[i] + tap % S::KW * S::DW;
+                e[j] = 0;
+                if (c < S::C && !(S::PADDED && (h < 0 || h >= S::H || w < 0 || w >= S::W))) {
+                    e[j] = x[base[i] + h * S::XH + w * S::XW + c * S::XC];
+                    if (S::PROLOGUE) {
+                        const int f = blockIdx.z / S::SPLITS * S::C + c;
+                        e[j] = S::before(e[j] * scale[f] + shift[f]);
+                    }
                 }
             }
+            return make_float4(e[0], e[1], e[2], e[3]);
         }
-        return make_float4(e[0], e[1], e[2], e[3]);
     }
 };
 
@@ -150,7 +151,7 @@ template <class S> __device__ __forceinline__ void conv_gemm(const float *x, con
     for (int tile = first; tile < last; tile++) {
         const int b = (tile - first) & 1;
         if (tile + 1 < last) fetch(tile + 1);
-#pragma unroll
+#pragma unroll 8
         for (int k = 0; k < S::BK; k++) {
             float xf[S::TM], wf[S::TN];
 #pragma unroll
@@ -181,7 +182,7 @@ template <class S> __device__ __forceinline__ void conv_gemm(const float *x, con
         for (int j = 0; j < RN; j++) {
             const int m = blockIdx.y * S::BN + j * (S::BN / RN) + tx * 4;
             const float4 v = make_float4(acc[i][4 * j], acc[i][4 * j + 1], acc[i][4 * j + 2], acc[i][4 * j + 3]);
-            if (S::SPLITS == 1)
+            if constexpr (S::SPLITS == 1)
                 conv_store<S>(v, p, m, group, bias, residual, y);
             else
                 store4(parts + (part * D::P + p) * (S::GROUPS * D::MP) + group * D::MP + m, v);

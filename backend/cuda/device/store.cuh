@@ -4,7 +4,7 @@ template <class S> __device__ __forceinline__ void conv_store(float4 v, int p, i
     const int f = group * S::M + m;
     const int at = n * S::YN + h * S::YH + w * S::YW + f * S::YC;
     const int from = n * S::RN + h * S::RH + w * S::RW + f * S::RC;
-    if (S::YV) {
+    if constexpr (S::YV) {
         if (m >= S::M) return;
         if (S::BIAS) {
             const float4 b = load4(bias + f);
@@ -15,15 +15,15 @@ template <class S> __device__ __forceinline__ void conv_store(float4 v, int p, i
             v.x += r.x, v.y += r.y, v.z += r.z, v.w += r.w;
         }
         store4(y + at, make_float4(S::after(v.x), S::after(v.y), S::after(v.z), S::after(v.w)));
-        return;
-    }
-    const float e[4] = {v.x, v.y, v.z, v.w};
+    } else {
+        const float e[4] = {v.x, v.y, v.z, v.w};
 #pragma unroll
-    for (int i = 0; i < 4; i++) {
-        if (m + i >= S::M) return;
-        float r = e[i];
-        if (S::BIAS) r += bias[f + i];
-        if (S::RESIDUAL) r += residual[from + i * S::RC];
-        y[at + i * S::YC] = S::after(r);
+        for (int i = 0; i < 4; i++) {
+            if (m + i >= S::M) return;
+            float r = e[i];
+            if (S::BIAS) r += bias[f + i];
+            if (S::RESIDUAL) r += residual[from + i * S::RC];
+            y[at + i * S::YC] = S::after(r);
+        }
     }
 }

@@ -58,8 +58,12 @@ func Compile(ctx context.Context, source, dir string, checks bool) (string, erro
 		return "", err
 	}
 	var table strings.Builder
-	table.WriteString("\nstruct shim_entry { const char *name; void *function; int args; };\nextern \"C\" const shim_entry shim_table[] = {\n")
-	for _, m := range kernelPattern.FindAllStringSubmatch(source, -1) {
+	matches := kernelPattern.FindAllStringSubmatch(source, -1)
+	for _, m := range matches {
+		table.WriteString(m[0] + ";\n") // the kernel may be in a namespace
+	}
+	table.WriteString("struct shim_entry { const char *name; void *function; int args; };\nextern \"C\" const shim_entry shim_table[] = {\n")
+	for _, m := range matches {
 		fmt.Fprintf(&table, "    {%q, (void *)%s, %d},\n", m[1], m[1], strings.Count(m[2], ",")+1)
 	}
 	table.WriteString("    {nullptr, nullptr, 0},\n};\n")
