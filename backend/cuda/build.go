@@ -13,12 +13,15 @@ import (
 
 // Config configures [Build].
 type Config struct {
+	// Precision is that of convolutions, and of dense layers of many rows. A layer with a
+	// weight beyond the range of half precision uses TF32 instead of F16.
+	Precision Precision
 }
 
 // Build returns the program that computes g, which must have passed ir.Verify. Its error
 // lists all nodes without a kernel.
 func Build(g *ir.Graph, cfg Config) (*Program, error) {
-	b, err := lowerAll(g, "", chooseTile)
+	b, err := lowerAll(g, cfg, "", chooseTile)
 	if err != nil {
 		return nil, err
 	}
@@ -52,8 +55,8 @@ func init() {
 }
 
 // lowerAll collects the kernels of g. prefix starts the names of functions.
-func lowerAll(g *ir.Graph, prefix string, choose func(p, m, k, groups int) (tile, int)) (*builder, error) {
-	b := &builder{Recorder: &plan.Recorder{}, g: g, prefix: prefix, tile: choose,
+func lowerAll(g *ir.Graph, cfg Config, prefix string, choose chooser) (*builder, error) {
+	b := &builder{Recorder: &plan.Recorder{}, g: g, cfg: cfg, prefix: prefix, tile: choose,
 		places: map[*ir.Value]*place{}, roots: map[*ir.Value]*place{}, joined: map[*ir.Value]bool{},
 		constants: map[any]*plan.Buffer{}, byText: map[string]*function{}, parts: map[string]bool{}}
 	size := 0
@@ -137,7 +140,7 @@ func (b *builder) finishOutputs() {
 // program places the buffers and returns the program.
 func (b *builder) program() *Program {
 	arena, bound := plan.Place(b.Buffers, max(1, len(b.Layers)), align)
-	p := &Program{Name: b.g.Name, Weights: b.weights, Arena: arena, Source: sourceOf(b.parts, b.functions)}
+	p := &Program{Name: b.g.Name, Capability: b.cfg.Precision.capability(), Weights: b.weights, Arena: arena, Source: sourceOf(b.parts, b.functions)}
 	p.Steps = b.Recorder.Program(b.g, nil, arena, bound)
 	for i, l := range b.launches {
 		k := l.kernel
@@ -160,7 +163,7 @@ func (b *builder) program() *Program {
 var device embed.FS
 
 // partOrder lists the files of device code; each uses those before it.
-var partOrder = []string{"act", "integer", "vector", "store", "gemm", "depthwise", "gemv", "pool", "softmax", "range", "sample", "suppression"}
+var partOrder = []string{"act", "integer", "vector", "store", "gemm", "mma", "tensor", "depthwise", "gemv", "pool", "softmax", "range", "sample", "suppression"}
 
 // sourceOf returns the text of kernels.cu.
 func sourceOf(parts map[string]bool, functions []*function) string {

@@ -17,10 +17,10 @@ type builder struct {
 	*plan.Recorder
 	*layout
 	*plan.Sharing
-	g      *ir.Graph
-	prefix string // of the names of functions
-	// tile chooses the tiles and the parts of the sum of a product of matrices.
-	tile    func(p, m, k, groups int) (tile, int)
+	g       *ir.Graph
+	prefix  string // of the names of functions
+	cfg     Config
+	tile    chooser
 	outputs []*plan.Buffer
 
 	places map[*ir.Value]*place
@@ -35,6 +35,9 @@ type builder struct {
 	byText    map[string]*function
 	parts     map[string]bool // files of device code that the functions use
 }
+
+// chooser is the type of chooseTile.
+type chooser func(p, m, k, groups int, precision Precision) (tile, int)
 
 // function is a kernel in the source.
 type function struct {
@@ -171,6 +174,15 @@ func (b *builder) packed(key any, shape ir.Shape, pack func(w []float32)) *place
 		pack(w)
 		return floatBytes(w)
 	})
+}
+
+// words returns the bytes of 32-bit integers.
+func words(t []uint32) []byte {
+	out := make([]byte, 4*len(t))
+	for i, x := range t {
+		binary.LittleEndian.PutUint32(out[4*i:], x)
+	}
+	return out
 }
 
 func floatBytes(w []float32) []byte {

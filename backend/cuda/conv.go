@@ -109,51 +109,85 @@ func (c *conv) gemm() {
 	}
 	n, _, oh, ow := extents(c.y.Shape)
 	p := n * oh * ow
-	t, splits := c.tile(p, m, depth, groups)
+	precision := c.cfg.Precision
+	if !precision.fits(c.filters) {
+		precision = TF32
+	}
+	t, splits := c.tile(p, m, depth, groups, precision)
 	kp, mp := plan.AlignUp(depth, t.bk), plan.AlignUp(m, t.bn)
-	wp := c.packed([2]any{c.w, fmt.Sprint("gemm", vec, kp, mp)}, ir.Shape{groups, kp, mp}, func(out []float32) {
-		packGEMM(out, c.filters, groups, m, cg, taps, kp, mp, vec)
-	})
+	wp := c.packGEMM(precision, groups, m, cg, kp, mp, vec)
 	s := c.shape(groups)
-	s.values("BM BN BK TM TN SPLITS", t.bm, t.bn, t.bk, t.tm, t.tn, splits)
+	threads := t.threads(precision)
+	s.values("BM BN BK THREADS SPLITS", t.bm, t.bn, t.bk, threads, splits)
 	s.flags("XV", vec)
+	kernel, how := "conv_gemm", "implicit GEMM"
+	files := []string{"store", "gemm"}
+	if precision == Float32 {
+		s.values("TM TN", t.tm, t.tn)
+	} else {
+		s.values("WM WN", t.tm, t.tn)
+		s.flags("HALF", precision == F16)
+		kernel, how = "conv_tensor", "implicit GEMM in "+precision.String()
+		files = append(files, "mma", "tensor")
+	}
 	y, parts := c.y, (*place)(nil)
 	bias, residual := c.bias, c.residual
 	if splits > 1 {
 		parts = c.temp(plan.NodeName(c.n), ir.T(ir.Float32, splits, p, groups*mp))
 		y, bias, residual = nil, nil, nil
 	}
-	how := fmt.Sprintf("implicit GEMM, tiles %d×%d×%d", t.bm, t.bn, t.bk)
+	how += fmt.Sprintf(", tiles %d×%d×%d", t.bm, t.bn, t.bk)
 	if splits > 1 {
 		how += fmt.Sprintf(", sums in %d parts", splits)
 	}
 	params, args := compact([]param{{"x", c.x, false}, {"w", wp, false}, {"scale", c.scale, false}, {"shift", c.shift, false}, {"bias", bias, false}, {"residual", residual, false}, {"y", y, true}, {"parts", parts, true}})
-	c.emit(c.describe(how), code{params: params, head: s.text(), body: "    conv_gemm<NAME_shape>(" + args + ");\n", parts: []string{"store", "gemm"},
-		grid: [3]int{(p + t.bm - 1) / t.bm, mp / t.bn, groups * splits}, block: [3]int{t.threads(), 1, 1}})
+	c.emit(c.describe(how), code{params: params, head: s.text(), body: "    " + kernel + "<NAME_shape>(" + args + ");\n", parts: files,
+		grid: [3]int{(p + t.bm - 1) / t.bm, mp / t.bn, groups * splits}, block: [3]int{threads, 1, 1}})
 	if splits > 1 {
 		params, args := compact([]param{{"parts", parts, false}, {"bias", c.bias, false}, {"residual", c.residual, false}, {"y", c.y, true}})
 		k := code{params: params, head: s.text(), body: "    conv_finish<NAME_shape>(" + args + ");\n", parts: []string{"store", "gemm"}}
 		k.grid, k.block = grid(p * groups * mp / vector)
 		c.emit(c.describe("sum of the parts"), k)
 	}
+	c.Complete(c.n.Out[0])
+	if splits > 1 { // the operations are those of the first kernel
+		l := c.Layers[len(c.Layers)-2:]
+		l[0].FLOPs, l[1].FLOPs = l[1].FLOPs, 0
+	}
 }
 
-// packGEMM arranges weights [groups·m][cg][taps] as conv_gemm reads them, see gemm.cuh.
-func packGEMM(out, w []float32, groups, m, cg, taps, kp, mp int, vec bool) {
-	c4 := plan.AlignUp(cg, vector)
-	for g := range groups {
-		for f := range m {
-			for ch := range cg {
-				for t := range taps {
-					k := ch*taps + t
-					if vec {
-						k = t*c4 + ch
+// packGEMM returns the weights [groups·m][cg][taps] as the kernels read them, see gemm.cuh.
+func (c *conv) packGEMM(precision Precision, groups, m, cg, kp, mp int, vec bool) *place {
+	key := [2]any{c.w, fmt.Sprint("gemm", precision, vec, kp, mp)}
+	shape := ir.Shape{groups, kp, mp}
+	taps, c4 := c.window.Taps(), plan.AlignUp(cg, vector)
+	pack := func(out []float32) {
+		for g := range groups {
+			for f := range m {
+				for ch := range cg {
+					for t := range taps {
+						k := ch*taps + t
+						if vec {
+							k = t*c4 + ch
+						}
+						out[(g*kp+k)*mp+f] = c.filters[((g*m+f)*cg+ch)*taps+t]
 					}
-					out[(g*kp+k)*mp+f] = w[((g*m+f)*cg+ch)*taps+t]
 				}
 			}
 		}
 	}
+	if precision == Float32 {
+		return c.packed(key, shape, pack)
+	}
+	n := shape.Len()
+	if precision == F16 {
+		n /= 2
+	}
+	return c.stored(key, ir.T(ir.Uint32, n), func() []byte {
+		w := make([]float32, shape.Len())
+		pack(w)
+		return words(precision.words(w, groups, kp, mp))
+	})
 }
 
 // convGeneric emits a kernel with a thread for each element of the result.

@@ -2,10 +2,12 @@ package cuda
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 
 	"modelc/ir"
+	"modelc/ir/eval"
 	"modelc/passes"
 )
 
@@ -14,7 +16,11 @@ import (
 func randomConv(r *rand.Rand, cg, mg, groups int) (*ir.Graph, error) {
 	g := ir.NewGraph("conv")
 	constant := func(shape ...int) *ir.Value {
-		return g.AddConst("w", ir.Seeded(ir.T(ir.Float32, shape...), r.Uint64()))
+		t := ir.NewTensor(ir.T(ir.Float32, shape...))
+		for i := range t.Float32s() {
+			t.Float32s()[i] = float32(r.IntN(7) - 3)
+		}
+		return g.AddConst("w", t)
 	}
 	n, h, w := 1+r.IntN(2), 5+r.IntN(8), 5+r.IntN(8)
 	c, m := cg*groups, mg*groups
@@ -71,38 +77,44 @@ func randomConv(r *rand.Rand, cg, mg, groups int) (*ir.Graph, error) {
 }
 
 // All tiles give the values of the reference interpreter, with one and with several parts
-// of the sum, for operands that are read as vectors and for others.
+// of the sum, for operands that are read as vectors and for others. All operands are small
+// integers, which every precision represents.
 func TestTiles(t *testing.T) {
-	r := rand.New(rand.NewPCG(3, 4))
-	var graphs []*ir.Graph
-	var names []string
-	type choice struct {
-		tile
-		splits int
-	}
-	var choices []choice
-	for _, tl := range tiles {
-		for _, splits := range []int{1, 3} {
-			for _, ch := range [][3]int{{12, 20, 1}, {3, 17, 1}, {8, 12, 2}, {5, 7, 3}, {21, 70, 1}} {
-				g, err := randomConv(r, ch[0], ch[1], ch[2])
-				if err != nil {
-					continue // a window that does not fit
+	for _, precision := range []Precision{Float32, TF32, F16} {
+		r := rand.New(rand.NewPCG(3, 4))
+		var graphs []*ir.Graph
+		var names []string
+		type choice struct {
+			tile
+			splits int
+		}
+		var choices []choice
+		for _, tl := range tilesOf(precision) {
+			for _, splits := range []int{1, 3} {
+				for _, ch := range [][3]int{{12, 20, 1}, {3, 17, 1}, {8, 12, 2}, {5, 7, 3}, {21, 70, 1}} {
+					g, err := randomConv(r, ch[0], ch[1], ch[2])
+					if err != nil {
+						continue // a window that does not fit
+					}
+					graphs, names = append(graphs, g), append(names, fmt.Sprint(precision, tl.tile, splits, ch))
+					choices = append(choices, choice{tl.tile, splits})
 				}
-				graphs, names = append(graphs, g), append(names, fmt.Sprint(tl.tile, splits, ch))
-				choices = append(choices, choice{tl.tile, splits})
 			}
 		}
-	}
-	if testing.Short() {
-		graphs = graphs[:10]
-	}
-	// Each graph is lowered once, and may have several products of matrices.
-	at := 0
-	next := func(p, m, k, groups int) (tile, int) { return choices[at].tile, choices[at].splits }
-	e := emulate(t, graphs, next, func(i int) { at = i })
-	for i, g := range graphs {
-		if err := e.compare(i, g, uint64(i)); err != nil {
-			t.Errorf("%s: %v\n%s", names[i], err, ir.Format(g))
+		// Each graph is lowered once, and may have several products of matrices.
+		at := 0
+		next := func(p, m, k, groups int, _ Precision) (tile, int) { return choices[at].tile, choices[at].splits }
+		e := emulate(t, graphs, Config{Precision: precision}, next, func(i int) { at = i })
+		for i, g := range graphs {
+			in := eval.Inputs(g, uint64(i))
+			for _, x := range in {
+				for k, v := range x.Float32s() {
+					x.Float32s()[k] = float32(math.Round(float64(v)))
+				}
+			}
+			if err := e.compareOn(i, g, in, uint64(i)); err != nil {
+				t.Errorf("%s: %v\n%s", names[i], err, ir.Format(g))
+			}
 		}
 	}
 }
@@ -121,7 +133,7 @@ func TestNetworks(t *testing.T) {
 		}
 		graphs = append(graphs, g)
 	}
-	e := emulate(t, graphs, chooseTile)
+	e := emulate(t, graphs, Config{}, chooseTile)
 	for i, g := range graphs {
 		if err := e.compare(i, g, 1); err != nil {
 			t.Errorf("%v\n%s", err, ir.Format(g))

@@ -43,7 +43,6 @@ func (b *builder) dense(n *ir.Node, op ir.Dense) error {
 			return fmt.Sprintf("Dense %d→%d, %d rows%s: %s", k, m, rows, plan.ActDoc(op.Epilogue), how)
 		}
 		c.gemm()
-		b.Complete(n.Out[0])
 		return nil
 	}
 	kp := plan.AlignUp(k, vector)

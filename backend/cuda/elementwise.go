@@ -77,7 +77,7 @@ func (b *builder) unary(n *ir.Node, op ir.Unary) error {
 			case ir.Neg:
 				return "(" + cType(to) + ")(0ull - (unsigned long long)" + e[0] + ")"
 			case ir.Abs:
-				if x.DType == ir.Uint64 {
+				if x.DType >= ir.Uint8 {
 					return e[0]
 				}
 				return "(" + cType(to) + ")(" + e[0] + " < 0 ? 0ull - (unsigned long long)" + e[0] + " : (unsigned long long)" + e[0] + ")"
@@ -139,7 +139,7 @@ func (b *builder) prelu(n *ir.Node, _ ir.PRelu) error {
 	x, s := b.in(n.In[0]), b.in(n.In[1])
 	typ := computes(x.DType)
 	b.elementwise("PRelu", b.overwrite(n, n.In[0]), []*place{x, s}, func(e []string) string {
-		return convert(x.DType, fmt.Sprintf("%s < 0 ? (%s)%s * (%s)%s : (%s)%s", e[0], typ, e[0], typ, e[1], typ, e[0]))
+		return convert(x.DType, fmt.Sprintf("(%s)%s < 0 ? (%s)%s * (%s)%s : (%s)%s", typ, e[0], typ, e[0], typ, e[1], typ, e[0]))
 	})
 	return nil
 }

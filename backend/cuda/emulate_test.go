@@ -21,11 +21,11 @@ type emulator struct {
 
 // emulate lowers graphs and compiles their kernels for the processor, with checks. choose is
 // chooseTile or a replacement. before is called with the index of each graph.
-func emulate(t *testing.T, graphs []*ir.Graph, choose func(p, m, k, groups int) (tile, int), before ...func(i int)) *emulator {
+func emulate(t *testing.T, graphs []*ir.Graph, cfg Config, choose chooser, before ...func(i int)) *emulator {
 	t.Helper()
 	parts := map[string]bool{}
 	var functions []*function
-	e := lowerEach(t, graphs, choose, func(i int, b *builder) {
+	e := lowerEach(t, graphs, cfg, choose, func(i int, b *builder) {
 		maps.Copy(parts, b.parts)
 		functions = append(functions, b.functions...)
 	}, before...)
@@ -35,10 +35,10 @@ func emulate(t *testing.T, graphs []*ir.Graph, choose func(p, m, k, groups int) 
 
 // emulateEach is like emulate, but compiles device code for each graph. edit changes the
 // source of a graph; it must not repeat names of another source.
-func emulateEach(t *testing.T, graphs []*ir.Graph, choose func(p, m, k, groups int) (tile, int), edit func(i int, source string) string) *emulator {
+func emulateEach(t *testing.T, graphs []*ir.Graph, cfg Config, choose chooser, edit func(i int, source string) string) *emulator {
 	t.Helper()
 	var source strings.Builder
-	e := lowerEach(t, graphs, choose, func(i int, b *builder) { source.WriteString(edit(i, sourceOf(b.parts, b.functions))) })
+	e := lowerEach(t, graphs, cfg, choose, func(i int, b *builder) { source.WriteString(edit(i, sourceOf(b.parts, b.functions))) })
 	e.compile(t, source.String())
 	return e
 }
@@ -55,14 +55,14 @@ func emulateUnchecked(t *testing.T, g *ir.Graph) *emulator {
 	return e
 }
 
-func lowerEach(t *testing.T, graphs []*ir.Graph, choose func(p, m, k, groups int) (tile, int), each func(i int, b *builder), before ...func(i int)) *emulator {
+func lowerEach(t *testing.T, graphs []*ir.Graph, cfg Config, choose chooser, each func(i int, b *builder), before ...func(i int)) *emulator {
 	t.Helper()
 	e := &emulator{checks: true}
 	for i, g := range graphs {
 		for _, f := range before {
 			f(i)
 		}
-		b, err := lowerAll(g, fmt.Sprintf("g%d_", i), choose)
+		b, err := lowerAll(g, cfg, fmt.Sprintf("g%d_", i), choose)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, ir.Format(g))
 		}
@@ -122,7 +122,11 @@ func (e *emulator) run(i int, in []*ir.Tensor, seed uint64) ([]*ir.Tensor, error
 
 // compare runs program i and compares its outputs with those of the reference interpreter.
 func (e *emulator) compare(i int, g *ir.Graph, seed uint64) error {
-	in := eval.Inputs(g, seed)
+	return e.compareOn(i, g, eval.Inputs(g, seed), seed)
+}
+
+// compareOn is like compare for given inputs.
+func (e *emulator) compareOn(i int, g *ir.Graph, in []*ir.Tensor, seed uint64) error {
 	want, err := eval.Run(g, in)
 	if err != nil {
 		return err

@@ -34,7 +34,7 @@ func TestExamples(t *testing.T) {
 			t.Errorf("%s: no example", info.Op.Name())
 		}
 	}
-	e := emulate(t, graphs, chooseTile)
+	e := emulate(t, graphs, Config{}, chooseTile)
 	for i, g := range graphs {
 		if err := e.compare(i, g, 7); err != nil {
 			t.Errorf("%s: %v\n%s", names[i], err, ir.Format(g))

@@ -6,12 +6,14 @@ import (
 	"testing"
 
 	"modelc/ir"
+	"modelc/passes"
 )
 
 // mutants lists graphs, the tiles of their products of matrices, and changes of device code
 // that the emulator must report for one of them.
 var mutants = []struct {
 	graphs    []string
+	precision Precision
 	tile      tile
 	splits    int
 	mutations [][2]string
@@ -31,7 +33,7 @@ const %t : f32[16] = seed=6
 %y = Pool(%c) kind=avg kernel=[3,3] strides=[1,1] pads=[1,1,1,1] extra=[1,1] dilations=[1,1] countPad=true
 output "y" %y
 `},
-		tile{32, 32, 16, 4, 4}, 2,
+		Float32, tile{32, 32, 16, 4, 4}, 2,
 		[][2]string{
 			{"        if (tile + 1 < last) keep(b ^ 1);\n        __syncthreads();", "        if (tile + 1 < last) keep(b ^ 1);"},
 			{"        keep(0);\n    }\n    __syncthreads();", "        keep(0);\n    }"},
@@ -62,13 +64,23 @@ const %w : f32[13,3,3,3] = seed=3
 %y = Conv(%x, %w) strides=[2,1] pads=[0,1,1,1] dilations=[1,1] groups=1
 output "y" %y
 `},
-		tile{32, 32, 16, 4, 4}, 1,
+		Float32, tile{32, 32, 16, 4, 4}, 1,
 		[][2]string{
 			{"if (c < S::C && !", "if (c <= S::C && !"},
 			{"if (m + i >= S::M) return;", "if (m + i > S::M) return;"},
 			{"c = (k + j) / (S::KH * S::KW)", "c = (k + j) / S::KH"},
 			{"top[i] + tap / S::KW * S::DH, w = left[i] + tap % S::KW * S::DW;\n                e[j]", "top[i] + tap / S::KH * S::DH + 1, w = left[i] + tap % S::KW * S::DW;\n                e[j]"},
 		}},
+	{ // tensor cores, with integers that they represent
+		[]string{integerConv}, TF32, tile{32, 32, 16, 16, 16}, 2,
+		append([][2]string{
+			{"xs[b][q + 1][r] = word_tf32(v.y);", "xs[b][q + 1][r] = word_tf32(v.z);"},
+		}, fragments...)},
+	{
+		[]string{integerConv}, F16, tile{32, 32, 32, 16, 16}, 1,
+		append([][2]string{
+			{"xs[b][q + 1][r] = word_half(v.z, v.w);", "xs[b][q + 1][r] = word_half(v.w, v.z);"},
+		}, fragments...)},
 	{
 		[]string{`input %x : f32[2,300]
 const %w : f32[300,9] = seed=1
@@ -89,7 +101,7 @@ const %i : f32[9,1,3,3] = seed=1
 output "y" %y
 output "z" %z
 `},
-		tile{32, 32, 16, 4, 4}, 1,
+		Float32, tile{32, 32, 16, 4, 4}, 1,
 		[][2]string{
 			{"    __syncthreads();\n    const int r = threadIdx.x / S::N", "    const int r = threadIdx.x / S::N"},
 			{"r >= 8 / S::WARPS || to >= S::M", "r >= 8 / S::WARPS || to > S::M"},
@@ -108,6 +120,34 @@ output "z" %z
 		}},
 }
 
+const integerConv = `input %x : f32[1,16,5,7]
+const %i : f32[16,1,1,1] = {1,2,1,1,1,-1,1,1,1,1,2,1,1,1,1,1}
+const %p : f32[24] = {0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23}
+const %q : f32[16] = {0,1,2,-3,4,5,-6,7,8,9,10,-11,12,13,-14,15}
+const %s : f32[24,1,1,1] = {0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23}
+const %t : f32[1,16,3,3] = seed=3
+%u = Unary(%t) fn=Round
+%k = Binary(%u, %s) fn=Add
+%v = Conv(%x, %i, %q) strides=[1,1] pads=[0,0,0,0] dilations=[1,1] groups=16 epilogue=Round
+%y = Conv(%v, %k, %p) strides=[1,1] pads=[1,1,1,1] dilations=[1,1] groups=1
+output "y" %y
+`
+
+// fragments are mistakes in conv_tensor of both precisions.
+var fragments = [][2]string{
+	{"xf[i][1] = xs[b][k + t][r + 8];", "xf[i][2] = xs[b][k + t][r + 8];"},
+	{"xf[i][2] = xs[b][k + t + 4][r];", "xf[i][2] = xs[b][k + t + 1][r];"},
+	{"const int r = row + i * 16 + g;", "const int r = row + i * 16 + t;"},
+	{"wf[j][1] = ws[b][k + t + 4]", "wf[j][1] = ws[b][k + t]"},
+	{"wf[j][0] = ws[b][k + t][column + j * 8 + g]", "wf[j][0] = ws[b][k + g][column + j * 8 + t]"},
+	{"odd ? d[0] : d[2], 1)", "odd ? d[2] : d[0], 1)"},
+	{"+ g + (odd ? 8 : 0);", "+ g + (odd ? 0 : 8);"},
+	{"column + j * 8 + t / 2 * 4;", "column + j * 8 + t % 2 * 4;"},
+	{"warp / (S::BN / S::WN) * S::WM", "warp % (S::BN / S::WN) * S::WM"},
+	{"        if (tile + 1 < last) keep(b ^ 1);\n        __syncthreads();", "        if (tile + 1 < last) keep(b ^ 1);"},
+	{"k += 8) {", "k += 16) {"},
+}
+
 // Each of these mistakes in device code is reported, by a check or by a wrong result.
 func TestMutations(t *testing.T) {
 	for _, set := range mutants {
@@ -119,13 +159,16 @@ func TestMutations(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				if _, err := passes.Run(g, &passes.Config{Only: []string{"fold_constants"}}); err != nil {
+					t.Fatal(err)
+				}
 				graphs = append(graphs, g)
 			}
 		}
-		choose := func(p, m, k, groups int) (tile, int) { return set.tile, set.splits }
-		e := emulateEach(t, graphs, choose, func(i int, source string) string {
+		choose := func(p, m, k, groups int, _ Precision) (tile, int) { return set.tile, set.splits }
+		e := emulateEach(t, graphs, Config{Precision: set.precision}, choose, func(i int, source string) string {
 			m := list[i/len(set.graphs)]
-			return fmt.Sprintf("namespace n%d {\n%s}\n", i, strings.Replace(source, m[0], m[1], 1))
+			return fmt.Sprintf("namespace n%d {\n%s}\n", i, strings.ReplaceAll(source, m[0], m[1]))
 		})
 		for i, m := range list {
 			var errs []string

@@ -21,6 +21,8 @@ type Program struct {
 	// Source is the text of kernels.cu. Every kernel is extern "C" and takes device
 	// pointers only.
 	Source string
+	// Capability is the least compute capability of a GPU that executes the kernels, times 10.
+	Capability int
 	// Kernels are in the order of execution.
 	Kernels []Kernel
 	// Weights are copied to the device once, and all sessions of a model read them.

@@ -28,7 +28,7 @@ func TestRandomGraphs(t *testing.T) {
 			}
 			graphs = append(graphs, g, passed)
 		}
-		e := emulate(t, graphs, chooseTile)
+		e := emulate(t, graphs, Config{}, chooseTile)
 		for i, g := range graphs {
 			if err := e.compare(i, g, uint64(i)); err != nil {
 				t.Errorf("seed %d: %v\n%s", first+i/2, err, ir.Format(g))

@@ -59,7 +59,7 @@ func literal(x float64, typ string) string {
 // convert returns the expression x, of a floating-point type, as an element of type d.
 func convert(d ir.DType, x string) string {
 	if d == ir.Bool {
-		return "(unsigned char)(" + x + " != 0)"
+		return "(unsigned char)((" + x + ") != 0)"
 	}
 	return "(" + cType(d) + ")(" + x + ")"
 }

@@ -14,6 +14,7 @@
 //   RN, RC, RH, RW           strides of the residual
 //   GROUPS, SPLITS           groups; parts of the sum, which conv_finish adds
 //   BM, BN, BK, TM, TN       tiles
+//   THREADS                  of a block
 //   BIAS, RESIDUAL, PROLOGUE presence of operands
 //   before, after            functions of an element before and after the convolution
 //
@@ -29,24 +30,23 @@ template <class S> struct conv_dims {
     static constexpr int TILES = (K + S::BK - 1) / S::BK; // of the sum
     static constexpr int PART = (TILES + S::SPLITS - 1) / S::SPLITS;
     static constexpr int MP = (S::M + S::BN - 1) / S::BN * S::BN;
-    static constexpr int THREADS = S::BM / S::TM * (S::BN / S::TN);
 };
 
 // conv_gather reads the operand's part of a tile: a thread reads 4 products of each of
 // LOADS pixels if XV is set, otherwise 4 products of one pixel after the other.
 template <class S> struct conv_gather {
     typedef conv_dims<S> D;
-    static constexpr int LOADS = S::BM * S::BK / 4 / D::THREADS;
+    static constexpr int LOADS = S::BM * S::BK / 4 / S::THREADS;
     static constexpr int QUADS = S::BK / 4; // vectors of a pixel
     int base[LOADS], top[LOADS], left[LOADS];
 
     // row and quad are the pixel and the vector of load i.
     static __device__ __forceinline__ int row(int i) {
-        const int t = threadIdx.x + i * D::THREADS;
+        const int t = threadIdx.x + i * S::THREADS;
         return S::XV ? t / QUADS : t % S::BM;
     }
     static __device__ __forceinline__ int quad(int i) {
-        const int t = threadIdx.x + i * D::THREADS;
+        const int t = threadIdx.x + i * S::THREADS;
         return S::XV ? t % QUADS : t / S::BM;
     }
 
@@ -100,7 +100,7 @@ template <class S> struct conv_gather {
 // Otherwise it writes its sums to parts, [SPLITS][P][GROUPS·MP].
 template <class S> __device__ __forceinline__ void conv_gemm(const float *x, const float *w, const float *scale, const float *shift, const float *bias, const float *residual, float *y, float *parts) {
     typedef conv_dims<S> D;
-    constexpr int RM = S::TM / 4, RN = S::TN / 4, WLOADS = S::BK * S::BN / 4 / D::THREADS;
+    constexpr int RM = S::TM / 4, RN = S::TN / 4, WLOADS = S::BK * S::BN / 4 / S::THREADS;
     // The rows of xs are padded, so that the stores of a warp hit different banks.
     __shared__ __align__(16) float xs[2][S::BK][S::BM + 4];
     __shared__ __align__(16) float ws[2][S::BK][S::BN];
@@ -123,7 +123,7 @@ template <class S> __device__ __forceinline__ void conv_gemm(const float *x, con
         for (int i = 0; i < conv_gather<S>::LOADS; i++) xr[i] = gather.load(i, tile, x, scale, shift);
 #pragma unroll
         for (int i = 0; i < WLOADS; i++) {
-            const int t = threadIdx.x + i * D::THREADS;
+            const int t = threadIdx.x + i * S::THREADS;
             wr[i] = load4(wt + (tile * S::BK + t / (S::BN / 4)) * D::MP + t % (S::BN / 4) * 4);
         }
     };
@@ -138,7 +138,7 @@ template <class S> __device__ __forceinline__ void conv_gemm(const float *x, con
         }
 #pragma unroll
         for (int i = 0; i < WLOADS; i++) {
-            const int t = threadIdx.x + i * D::THREADS;
+            const int t = threadIdx.x + i * S::THREADS;
             store4(&ws[b][t / (S::BN / 4)][t % (S::BN / 4) * 4], wr[i]);
         }
     };

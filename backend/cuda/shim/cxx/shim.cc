@@ -342,6 +342,57 @@ const unsigned *shim_exchange(const void *give, int n) {
     return given[t][w];
 }
 
+// shim_tf32 rounds to 10 bits of fraction, ties away from zero.
+unsigned shim_tf32(float v) {
+    unsigned b;
+    memcpy(&b, &v, 4);
+    return (b & 0x7f800000) == 0x7f800000 ? b : (b + 0x1000) & ~0x1fffu;
+}
+
+// shim_half rounds to half precision, ties to even.
+unsigned shim_half(float v) {
+    unsigned b;
+    memcpy(&b, &v, 4);
+    unsigned sign = b >> 16 & 0x8000;
+    b &= 0x7fffffff;
+    if (b > 0x7f800000) return sign | 0x7e00;
+    if (b >= 0x477ff000) return sign | 0x7c00; // rounds to infinity
+    if (b < 0x38800000) {                      // subnormal: multiples of 2^-24
+        float f;
+        memcpy(&f, &b, 4);
+        return sign | unsigned(nearbyintf(f * 16777216.0f));
+    }
+    b += 0xc8000fff + (b >> 13 & 1);
+    return sign | (b >> 13 & 0xffff);
+}
+
+static float widen(unsigned h) {
+    unsigned e = h >> 10 & 31, f = h & 1023;
+    float v = e == 0 ? ldexpf(f, -24) : e == 31 ? (f ? NAN : INFINITY) : ldexpf(1024 + f, int(e) - 25);
+    return h & 0x8000 ? -v : v;
+}
+
+void shim_fragments(float *d, const unsigned *words, int half) {
+    const unsigned *all = shim_exchange(words, 6);
+    const int g = shim_lane() / 4, t = shim_lane() % 4;
+    for (int i = 0; i < 4; i++) {
+        const int row = g + i / 2 * 8, column = 2 * t + i % 2;
+        float s = d[i];
+        for (int k = 0; k < 8; k++) {
+            const unsigned a = all[(row % 8 * 4 + k % 4) * 6 + row / 8 + k / 4 * 2];
+            const unsigned b = all[(column * 4 + k % 4) * 6 + 4 + k / 4];
+            if (half) {
+                s += widen(a & 0xffff) * widen(b & 0xffff) + widen(a >> 16) * widen(b >> 16);
+            } else {
+                float x, y;
+                memcpy(&x, &a, 4), memcpy(&y, &b, 4);
+                s += x * y;
+            }
+        }
+        d[i] = s;
+    }
+}
+
 __attribute__((visibility("default"))) int shim_kernels(void) {
     int n = 0;
     while (shim_table[n].name) n++;

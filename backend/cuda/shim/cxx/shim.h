@@ -77,3 +77,24 @@ inline double __longlong_as_double(long long x) {
 }
 using std::isinf;
 using std::isnan;
+
+// Tensor cores, see mma.cuh in the device code.
+#define SHIM 1
+struct alignas(16) uint4 {
+    unsigned x, y, z, w;
+};
+
+extern "C" {
+// shim_fragments adds the product of the fragments of the warp to d. words has a[4] and
+// b[2] of the lane.
+void shim_fragments(float *d, const unsigned *words, int half);
+unsigned shim_tf32(float v);
+unsigned shim_half(float v);
+}
+
+template <bool HALF> inline void mma(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
+    const unsigned words[6] = {a[0], a[1], a[2], a[3], b[0], b[1]};
+    shim_fragments(d, words, HALF);
+}
+inline unsigned word_tf32(float v) { return shim_tf32(v); }
+inline unsigned word_half(float low, float high) { return shim_half(low) | shim_half(high) << 16; }
