@@ -14,7 +14,7 @@ func BuildAll(graphs []*ir.Graph, cfg Config) ([]*Program, []error) {
 	parts := map[string]bool{}
 	var functions []*function
 	for i, g := range graphs {
-		b, err := lowerAll(g, fmt.Sprintf("g%d_", i), chooseTile)
+		b, err := lowerAll(g, cfg, fmt.Sprintf("g%d_", i), chooseTile)
 		if err != nil {
 			errs[i] = err
 			continue
