@@ -30,8 +30,8 @@ def spread(times):
     return {"median_us": statistics.median(times), "best_us": times[0], "p90_us": times[len(times) * 9 // 10]}
 
 
-def modelc(args):
-    out = subprocess.run([args.modelc, "bench", args.model, "--engine", args.engine, "--runs", "100" if args.engine == "cuda" else "2", "--json"], check=True, stdout=subprocess.PIPE).stdout
+def modelc(args, precision):
+    out = subprocess.run([args.modelc, "bench", args.model, "--engine", args.engine, "--precision", precision, "--runs", "100" if args.engine == "cuda" else "2", "--json"], check=True, stdout=subprocess.PIPE).stdout
     return json.loads(out)
 
 
@@ -132,12 +132,13 @@ def compare(args):
         except Exception as e:  # it raises its own types
             print("ONNX Runtime is skipped:", e, file=sys.stderr)
 
-    def ours():
-        r = modelc(args)
-        row["flops"], row["roofline_us"] = r["flops"], r["roofline_us"]
+    def ours(precision):
+        r = modelc(args, precision)
+        row["flops"] = r["flops"]
         return r["runs_us"]
 
-    engines["modelc f32"] = ours
+    for precision in ("f32", "tf32", "f16"):
+        engines["modelc " + precision] = lambda precision=precision: ours(precision)
     for _ in range(ROUNDS if args.engine == "cuda" else 1):
         for name, measure in engines.items():
             times.setdefault(name, []).extend(measure())
@@ -147,14 +148,15 @@ def compare(args):
 
 
 def table(path):
-    print("| network | batch | engine | median µs | best | 90 % below | TFLOP/s | of peak | modelc is |")
+    print("| network | batch | engine | median µs | best | 90 % below | TFLOP/s | of peak | modelc at this precision is |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for line in open(path):
         row = json.loads(line)
-        ours = row["engines"]["modelc f32"]["median_us"]
         for name, t in row["engines"].items():
+            precision = name.split()[-1] if name.split()[-1] in ("tf32", "f16") else "f32"
+            ours = row["engines"]["modelc " + precision]["median_us"]
             rate = row["flops"] / t["median_us"] / 1e6
-            peak = row.get("peaks", {}).get(name.split()[-1])
+            peak = row.get("peaks", {}).get(precision)
             part = f"{100 * rate / peak:.0f} %" if peak else ""
             print(f"| {row['network']} | {row['batch']} | {name} | {t['median_us']:.1f} | {t['best_us']:.1f} | {t['p90_us']:.1f} | {rate:.2f} | {part} | {t['median_us'] / ours:.2f} × |")
 

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
+	"modelc/backend/cuda"
 	"modelc/backend/cuda/nvrtc"
 	"modelc/backend/cuda/roofline"
 	"modelc/internal/measure"
@@ -84,6 +85,7 @@ func (m measurement[T]) command(c *cobra.Command) *cobra.Command {
 func benchCommand() *cobra.Command {
 	var top int
 	var engine string
+	var gpu targetFlag
 	c := &cobra.Command{
 		Use:   "bench MODEL",
 		Short: "Time a model, layer by layer",
@@ -105,6 +107,7 @@ by one. The roofline is then that of the GPU, at its highest clock rates.`,
 	}
 	c.Flags().IntVar(&top, "top", 0, "print only the `N` slowest layers, the slowest first")
 	c.Flags().StringVar(&engine, "engine", "inproc", "inproc (the CPU), cuda (an NVIDIA GPU) or cuda-emulated (to test the command)")
+	gpu.addPrecision(c)
 	return measurement[any]{
 		runs: 20,
 		measure: func(m *modelc.Compiled, threads, runs int) (any, error) {
@@ -112,7 +115,11 @@ by one. The roofline is then that of the GPU, at its highest clock rates.`,
 			case "inproc":
 				return measure.Bench(m, threads, runs)
 			case "cuda", "cuda-emulated":
-				return benchCUDA(c.Context(), engine, m, runs)
+				cfg, err := gpu.config()
+				if err != nil {
+					return nil, err
+				}
+				return benchCUDA(c.Context(), engine, m, cfg, runs)
 			}
 			return nil, usageError{fmt.Errorf("--engine %q: want inproc, cuda or cuda-emulated", engine)}
 		},
@@ -126,8 +133,8 @@ by one. The roofline is then that of the GPU, at its highest clock rates.`,
 }
 
 // benchCUDA times m on a GPU.
-func benchCUDA(ctx context.Context, engine string, m *modelc.Compiled, runs int) (*roofline.Report, error) {
-	e, err := newCUDA(ctx, engine, m)
+func benchCUDA(ctx context.Context, engine string, m *modelc.Compiled, cfg cuda.Config, runs int) (*roofline.Report, error) {
+	e, err := newCUDA(ctx, engine, m, cfg)
 	if err != nil {
 		return nil, err
 	}
