@@ -25,6 +25,8 @@ type CUDA struct {
 	Imports string
 	// Command makes kernels.ptx, for programs without PTX.
 	Command string
+	// Rounding, unless nil, describes the effect of the precision of products.
+	Rounding *Rounding
 }
 
 // CUDAProgram is a program with the PTX of its kernels. The PTX is empty if there was no
@@ -58,6 +60,8 @@ type cudaView struct {
 	SizeCUDA  int    // bytes of CUDAWeightsFile
 	MoreCUDA  []*cudaBatch
 	MemoryGPU string
+	Tolerance float64 // of the self-test, relative to the largest output
+	Products  string  // sentence about the precision of products
 
 	weights []byte
 }
@@ -104,6 +108,11 @@ func newCUDAView(v *view) (*cudaView, error) {
 	}
 	c.MoreCUDA = c.Batches[1:]
 	c.SizeCUDA, c.SumCUDA = len(c.weights), bytesLiteral(sha256.Sum256(c.weights))
+	c.Tolerance = v.Tolerance
+	if r := o.Rounding; r != nil {
+		const margin = 4 // for other orders of sums
+		c.Tolerance, c.Products = max(v.Tolerance, margin*r.Error), " "+r.Products()
+	}
 	c.MemoryGPU = units.Bytes(c.SizeCUDA + o.Programs[0].Arena)
 	return c, nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
+	"modelc/backend/cuda"
 	"modelc/backend/cuda/emulator"
 	cudaengine "modelc/backend/cuda/engine"
 	"modelc/backend/cuda/launcher"
@@ -55,22 +56,22 @@ func newEngine(ctx context.Context, name string, c *modelc.Compiled) (engine, er
 		e, err := inproc.New(c.Program, 0)
 		return inProcess{e}, err
 	case "cuda", "cuda-emulated":
-		e, err := newCUDA(ctx, name, c)
+		e, err := newCUDA(ctx, name, c, cuda.Config{})
 		return onGPU{e}, err
 	}
 	return buildPackage(ctx, c)
 }
 
 // newCUDA returns an engine on a GPU, or one that emulates it.
-func newCUDA(ctx context.Context, name string, c *modelc.Compiled) (*cudaengine.Engine, error) {
-	p, err := c.CUDAProgram()
+func newCUDA(ctx context.Context, name string, c *modelc.Compiled, cfg cuda.Config) (*cudaengine.Engine, error) {
+	p, err := cuda.Build(c.Graph, cfg)
 	if err != nil {
 		return nil, err
 	}
 	if name == "cuda-emulated" {
 		return emulator.New(ctx, p, false)
 	}
-	ptx, err := nvrtc.PTX(p.Source)
+	ptx, err := nvrtc.PTX(p.Source, p.Capability)
 	if err != nil {
 		return nil, err
 	}

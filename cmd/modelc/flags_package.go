@@ -80,19 +80,39 @@ type packageFlags struct {
 	target       targetFlag
 }
 
-// targetFlag is --target: the machine to compile for, besides the CPU.
-type targetFlag struct{ name string }
+// targetFlag is --target and --precision: the machine to compile for, besides the CPU.
+type targetFlag struct{ name, precision string }
 
 func (f *targetFlag) add(c *cobra.Command, what string) {
 	c.Flags().StringVar(&f.name, "target", "cpu", what)
+	f.addPrecision(c)
+}
+
+func (f *targetFlag) addPrecision(c *cobra.Command) {
+	c.Flags().StringVar(&f.precision, "precision", "f32", "precision of products on the GPU: f32, or tf32 or f16 on tensor cores")
+}
+
+// config returns the options of a GPU.
+func (f *targetFlag) config() (cfg cuda.Config, err error) {
+	if err = cfg.Precision.UnmarshalText([]byte(f.precision)); err != nil {
+		err = usageError{fmt.Errorf("--precision: %w", err)}
+	}
+	return cfg, err
 }
 
 // set sets the option of the machine.
 func (f *targetFlag) set(o *modelc.Options) error {
+	cfg, err := f.config()
+	if err != nil {
+		return err
+	}
 	switch f.name {
 	case "cpu":
+		if cfg.Precision != cuda.Float32 {
+			return usageError{errors.New("--precision is about GPUs: add --target cuda")}
+		}
 	case "cuda":
-		o.CUDA = &cuda.Config{}
+		o.CUDA = &cfg
 	default:
 		return usageError{fmt.Errorf("--target %q: want cpu or cuda", f.name)}
 	}
@@ -136,6 +156,9 @@ func (f *packageFlags) compile(c *cobra.Command, model string) (*modelc.Compiled
 	o.Flags = append(o.Flags, f.weights.recorded()...)
 	if o.CUDA != nil {
 		o.Flags = append(o.Flags, "--target", f.target.name)
+		if o.CUDA.Precision != cuda.Float32 {
+			o.Flags = append(o.Flags, "--precision", f.target.precision)
+		}
 	}
 	if f.standalone {
 		o.Flags = append(o.Flags, "--standalone")

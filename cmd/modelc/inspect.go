@@ -2,11 +2,15 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"modelc"
+	"modelc/backend/cuda"
+	"modelc/backend/cuda/nvrtc"
+	"modelc/backend/cuda/roofline"
 	"modelc/backend/plan"
 	"modelc/internal/units"
 	"modelc/ir"
@@ -40,6 +44,7 @@ type inspection struct {
 
 func inspectCommand() *cobra.Command {
 	var f modelFlags
+	var machine targetFlag
 	var asJSON, text, optimised, steps bool
 	c := &cobra.Command{
 		Use:   "inspect MODEL",
@@ -47,6 +52,9 @@ func inspectCommand() *cobra.Command {
 		Args:  exactly(1, "one model"),
 		RunE: func(c *cobra.Command, args []string) error {
 			o, err := f.options(c)
+			if err == nil {
+				err = machine.set(&o)
+			}
 			if err != nil {
 				return err
 			}
@@ -56,6 +64,9 @@ func inspectCommand() *cobra.Command {
 			}
 			defer m.Close()
 			w := c.OutOrStdout()
+			if m.CUDA != nil {
+				return inspectCUDA(w, m.CUDA, asJSON, steps)
+			}
 			g := m.Before
 			if optimised {
 				g = m.Graph
@@ -97,10 +108,25 @@ func inspectCommand() *cobra.Command {
 	}
 	f.add(c)
 	jsonFlag(c, &asJSON)
+	machine.add(c, "cpu, or cuda to show the kernels for an NVIDIA GPU and their rooflines on an H100")
 	c.Flags().BoolVar(&text, "ir", false, "print the text form of the graph")
 	c.Flags().BoolVar(&optimised, "optimised", false, "show the graph after the passes")
 	c.Flags().BoolVar(&steps, "steps", false, "print the steps and the memory plan of the program")
 	return c
+}
+
+// inspectCUDA prints the kernels of p with their costs on an H100, or with steps the memory
+// plan.
+func inspectCUDA(w io.Writer, p *cuda.Program, asJSON, steps bool) error {
+	if steps {
+		_, err := fmt.Fprint(w, p.Steps.Format())
+		return err
+	}
+	r := roofline.Analyse(p, nvrtc.H100)
+	if asJSON {
+		return printJSON(w, r)
+	}
+	return r.Print(w, 0)
 }
 
 // inspect describes the graph g of m.

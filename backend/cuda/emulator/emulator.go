@@ -117,18 +117,39 @@ func PTX(p *cuda.Program, path string) string {
 // results by chance are errors too, and runs are about 50 times slower. The caller must
 // call Close.
 func New(ctx context.Context, p *cuda.Program, checks bool) (*engine.Engine, error) {
-	path, err := Driver(ctx)
+	library, err := Compile(ctx, p.Source, checks)
 	if err != nil {
 		return nil, err
 	}
+	defer library.Remove()
+	return library.New(ctx, p)
+}
+
+// Library holds compiled kernels.
+type Library struct{ dir, path string }
+
+// Compile compiles the text of a kernels.cu. The caller must call Remove.
+func Compile(ctx context.Context, source string, checks bool) (*Library, error) {
 	dir, err := os.MkdirTemp("", "modelc-cuda")
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir) // the loaded library stays
-	kernels, err := shim.Compile(ctx, p.Source, dir, checks)
+	path, err := shim.Compile(ctx, source, dir, checks)
+	if err != nil {
+		os.RemoveAll(dir)
+		return nil, err
+	}
+	return &Library{dir, path}, nil
+}
+
+// Remove deletes the files of the library. Engines keep it loaded.
+func (l *Library) Remove() { os.RemoveAll(l.dir) }
+
+// New returns an engine for a program whose kernels l holds. The caller must call Close.
+func (l *Library) New(ctx context.Context, p *cuda.Program) (*engine.Engine, error) {
+	driver, err := Driver(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return engine.New(p, PTX(p, kernels), launcher.Options{Driver: path})
+	return engine.New(p, PTX(p, l.path), launcher.Options{Driver: driver})
 }

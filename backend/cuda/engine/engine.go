@@ -57,6 +57,9 @@ func ports(list []cuda.Binding) []launcher.Port {
 	return ports
 }
 
+// Program returns the program that the engine runs.
+func (e *Engine) Program() *cuda.Program { return e.program }
+
 // Device describes the device of the engine.
 func (e *Engine) Device() launcher.Device { return e.model.Device() }
 

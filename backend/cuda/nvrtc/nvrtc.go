@@ -24,10 +24,6 @@ import (
 	"modelc/backend/cuda/launcher"
 )
 
-// DefaultArch is the compute capability of the PTX in packages: 7.0, Volta. The driver
-// compiles it for every later GPU.
-const DefaultArch = 70
-
 // Command returns the shell command that makes kernels.ptx from kernels.cu in its folder.
 // It is for machines without NVRTC.
 func Command(arch int) string {
@@ -91,14 +87,13 @@ func (c *Compiler) Archs() []int {
 	return archs
 }
 
-// PTX compiles the text of a kernels.cu to the PTX of packages: for DefaultArch, or for the
-// lowest later compute capability that the compiler of this machine supports.
-func PTX(source string) (string, error) {
+// PTX compiles the text of a kernels.cu to the PTX of packages: for the compute capability
+// arch, or for the lowest later one that the compiler of this machine supports.
+func PTX(source string, arch int) (string, error) {
 	c, err := Load()
 	if err != nil {
 		return "", err
 	}
-	arch := DefaultArch
 	if archs := c.Archs(); len(archs) > 0 {
 		arch = max(arch, archs[0])
 	}

@@ -1,5 +1,7 @@
 package nvrtc
 
+import "modelc/backend/cuda/launcher"
+
 // GPU has the limits of a device for estimates.
 type GPU struct {
 	Name            string
@@ -15,6 +17,29 @@ type GPU struct {
 // H100 is the H100 SXM5: NVIDIA H100 Tensor Core GPU Architecture (2022), table 3, and CUDA
 // C++ Programming Guide, table "Technical Specifications per Compute Capability".
 var H100 = GPU{"H100 SXM5", 90, 132, 66.9, 3352, 2048, 32, 64 << 10, 228 << 10}
+
+// Of returns the limits of a device. The rates are those of its highest clocks. The limits
+// of a multiprocessor are from the CUDA C++ Programming Guide, table "Technical
+// Specifications per Compute Capability".
+func Of(d launcher.Device) GPU {
+	g := GPU{d.Name, d.Compute, d.Multiprocessors, 0, 0, 2048, 32, 64 << 10, 96 << 10}
+	cores := 64
+	switch d.Compute {
+	case 75:
+		g.Threads, g.Blocks, g.Shared = 1024, 16, 64<<10
+	case 80:
+		g.Shared = 164 << 10
+	case 86, 89:
+		g.Threads, g.Blocks, g.Shared, cores = 1536, 24, 100<<10, 128
+	case 90, 100, 103:
+		g.Shared, cores = 228<<10, 128
+	case 120, 121:
+		g.Threads, g.Blocks, g.Shared, cores = 1536, 24, 100<<10, 128
+	}
+	g.TFLOPS = 2 * float64(cores*d.Multiprocessors) * float64(d.Clock) / 1e9
+	g.GBs = 2 * float64(d.MemoryClock) * float64(d.Bus) / 8 / 1e6
+	return g
+}
 
 // Occupancy returns the part of a multiprocessor's threads that can be resident, for
 // blocks of the given number of threads with dynamic bytes of shared memory. Registers

@@ -26,6 +26,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"unsafe"
 
 	"github.com/ebitengine/purego"
@@ -67,28 +68,71 @@ func Compile(ctx context.Context, source, dir string, checks bool) (string, erro
 		fmt.Fprintf(&table, "    {%q, (void *)%s, %d},\n", m[1], m[1], strings.Count(m[2], ",")+1)
 	}
 	table.WriteString("    {nullptr, nullptr, 0},\n};\n")
-	for name, text := range map[string][]byte{"abi.h": abi, "shim.h": header, "shim.cc": threads, "kernels.cc": append([]byte(source), table.String()...)} {
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o666); err != nil {
-			return "", err
-		}
+	object, err := shimObject(ctx)
+	if err != nil {
+		return "", err
 	}
-	common := []string{"-std=c++17", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique", "-ffp-contract=off", "-fno-exceptions", "-w"}
-	kernels := append([]string{"-O2"}, common...)
+	if err := write(dir, map[string][]byte{"shim.h": header, "shim.o": object, "kernels.cc": append([]byte(source), table.String()...)}); err != nil {
+		return "", err
+	}
+	kernels := append([]string{"-O2"}, flags...)
 	if checks {
-		kernels = append([]string{"-O1", "-fsanitize=thread", "--param", "tsan-instrument-func-entry-exit=0"}, common...)
+		kernels = append([]string{"-O1", "-fsanitize=thread", "--param", "tsan-instrument-func-entry-exit=0"}, flags...)
 	}
-	for _, args := range [][]string{
-		append(kernels, "-include", "shim.h", "-c", "kernels.cc", "-o", "kernels.o"),
-		append([]string{"-O2", "-c", "shim.cc", "-o", "shim.o"}, common...),
-		{"-shared", "kernels.o", "shim.o", "-o", "kernels.so"},
-	} {
-		c := exec.CommandContext(ctx, "g++", args...)
-		c.Dir = dir
-		if out, err := c.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("g++ %s: %w\n%s", strings.Join(args, " "), err, firstLines(out, 20))
+	if err := compiler(ctx, dir, append(kernels, "-include", "shim.h", "-c", "kernels.cc", "-o", "kernels.o")...); err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, "kernels.so"), compiler(ctx, dir, "-shared", "kernels.o", "shim.o", "-o", "kernels.so")
+}
+
+var flags = []string{"-std=c++17", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique", "-ffp-contract=off", "-fno-exceptions", "-w"}
+
+// object is the compiled shim, which all libraries of the process contain.
+var object struct {
+	sync.Mutex
+	bytes []byte
+}
+
+// shimObject returns the compiled shim.
+func shimObject(ctx context.Context) ([]byte, error) {
+	object.Lock()
+	defer object.Unlock()
+	if object.bytes != nil {
+		return object.bytes, nil
+	}
+	dir, err := os.MkdirTemp("", "shim")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	if err := write(dir, map[string][]byte{"abi.h": abi, "shim.h": header, "shim.cc": threads}); err != nil {
+		return nil, err
+	}
+	if err := compiler(ctx, dir, append([]string{"-O2", "-c", "shim.cc", "-o", "shim.o"}, flags...)...); err != nil {
+		return nil, err
+	}
+	object.bytes, err = os.ReadFile(filepath.Join(dir, "shim.o"))
+	return object.bytes, err
+}
+
+// write writes files to the folder dir.
+func write(dir string, files map[string][]byte) error {
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o666); err != nil {
+			return err
 		}
 	}
-	return filepath.Join(dir, "kernels.so"), nil
+	return nil
+}
+
+// compiler runs g++ in the folder dir.
+func compiler(ctx context.Context, dir string, args ...string) error {
+	c := exec.CommandContext(ctx, "g++", args...)
+	c.Dir = dir
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("g++ %s: %w\n%s", strings.Join(args, " "), err, firstLines(out, 20))
+	}
+	return nil
 }
 
 func firstLines(text []byte, n int) string {
