@@ -37,6 +37,17 @@ func (p *Precision) UnmarshalText(b []byte) error {
 	return fmt.Errorf("unknown precision %q, want one of %v", b, precisionNames)
 }
 
+// Round rounds an operand of a product to p.
+func (p Precision) Round(x float32) float32 {
+	switch p {
+	case TF32:
+		return math.Float32frombits(roundTF32(x))
+	case F16:
+		return ir.Float16ToFloat32(ir.Float32ToFloat16(x))
+	}
+	return x
+}
+
 // rate is the number of products per clock of a multiprocessor of the machine for which tiles
 // are chosen.
 func (p Precision) rate() float64 { return []float64{128, 1024, 2048}[p] }
