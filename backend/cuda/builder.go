@@ -143,6 +143,13 @@ func (b *builder) emit(doc string, c code) {
 	}
 }
 
+// emitGeneric is like emit, for a kernel of any type and rank where faster kernels exist for
+// some.
+func (b *builder) emitGeneric(doc string, c code) {
+	b.emit(doc+", generic", c)
+	b.Last().Generic = true
+}
+
 // comment returns text that stays within a comment to the end of a line.
 func comment(s string) string {
 	return strings.TrimRight(strings.Map(func(r rune) rune {

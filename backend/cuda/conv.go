@@ -261,7 +261,7 @@ func (b *builder) convGeneric(n *ir.Node, op ir.Conv) error {
 	}
 	c.body = w.String()
 	c.grid, c.block = grid(dst.Shape.Len())
-	b.emit("Conv, generic", c)
+	b.emitGeneric("Conv", c)
 	return nil
 }
 
@@ -299,6 +299,6 @@ func (b *builder) convTranspose(n *ir.Node, op ir.ConvTranspose) error {
 	w.line("%s = %s;", dst.elem("y", p), convert(dst.DType, apply(op.Epilogue, "s", typ)))
 	c.body = w.String()
 	c.grid, c.block = grid(dst.Shape.Len())
-	b.emit("ConvTranspose, generic", c)
+	b.emitGeneric("ConvTranspose", c)
 	return nil
 }

@@ -155,7 +155,7 @@ func (b *builder) denseGeneric(n *ir.Node, op ir.Dense) error {
 	}
 	c.body = w.String()
 	c.grid, c.block = grid(dst.Shape.Len())
-	b.emit("Dense, generic", c)
+	b.emitGeneric("Dense", c)
 	return nil
 }
 
@@ -201,6 +201,6 @@ func (b *builder) matMul(n *ir.Node, _ ir.MatMul) error {
 	w.line("%s = %s;", dst.elem("y", at), convert(dst.DType, "s"))
 	kernel := code{params: []param{{"a", x, false}, {"b", y, false}, {"y", dst, true}}, body: w.String()}
 	kernel.grid, kernel.block = grid(dst.Shape.Len())
-	b.emit("MatMul, generic", kernel)
+	b.emitGeneric("MatMul", kernel)
 	return nil
 }

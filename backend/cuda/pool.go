@@ -122,7 +122,7 @@ func (b *builder) poolGeneric(n *ir.Node, op ir.Pool, x *place) error {
 	}
 	c.body = w.String()
 	c.grid, c.block = grid(dst.Shape.Len())
-	b.emit(plan.PoolDoc(op)+", generic", c)
+	b.emitGeneric(plan.PoolDoc(op), c)
 	return nil
 }
 
