@@ -3,21 +3,9 @@ package cuda
 import (
 	"fmt"
 	"maps"
-	"math"
 
 	"modelc/ir"
 )
-
-// Round rounds an operand of a product to p.
-func (p Precision) Round(x float32) float32 {
-	switch p {
-	case TF32:
-		return math.Float32frombits(roundTF32(x))
-	case F16:
-		return ir.Float16ToFloat32(ir.Float32ToFloat16(x))
-	}
-	return x
-}
 
 // BuildAll is like [Build] for several graphs. The programs have one source, with the
 // kernels of all. The error of graph i is the i-th; its program is nil.

@@ -11,13 +11,6 @@ import (
 	"modelc/ir"
 )
 
-// Config configures [Build].
-type Config struct {
-	// Precision is that of convolutions, and of dense layers of many rows. A layer with a
-	// weight beyond the range of half precision uses TF32 instead of F16.
-	Precision Precision
-}
-
 // Build returns the program that computes g, which must have passed ir.Verify. Its error
 // lists all nodes without a kernel.
 func Build(g *ir.Graph, cfg Config) (*Program, error) {
@@ -26,14 +19,6 @@ func Build(g *ir.Graph, cfg Config) (*Program, error) {
 		return nil, err
 	}
 	return b.program(), nil
-}
-
-// lowering emits the kernels of a node and gives its results places.
-type lowering func(b *builder, n *ir.Node) error
-
-// do returns the lowering that calls f with the op of the node.
-func do[O ir.Op](f func(b *builder, n *ir.Node, op O) error) lowering {
-	return func(b *builder, n *ir.Node) error { return f(b, n, n.Op.(O)) }
 }
 
 // families has the rows of each file that lowers ops, by the name of the op.

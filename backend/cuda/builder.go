@@ -12,6 +12,21 @@ import (
 	"modelc/ir"
 )
 
+// Config configures [Build].
+type Config struct {
+	// Precision is that of convolutions and dense layers. A layer with a weight beyond the
+	// range of half precision has the next higher precision instead of F16.
+	Precision Precision
+}
+
+// lowering emits the kernels of a node and gives its results places.
+type lowering func(b *builder, n *ir.Node) error
+
+// do returns the lowering that calls f with the op of the node.
+func do[O ir.Op](f func(b *builder, n *ir.Node, op O) error) lowering {
+	return func(b *builder, n *ir.Node) error { return f(b, n, n.Op.(O)) }
+}
+
 // builder collects the kernels of a program while nodes are lowered.
 type builder struct {
 	*plan.Recorder

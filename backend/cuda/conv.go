@@ -236,7 +236,7 @@ func (b *builder) convGeneric(n *ir.Node, op ir.Conv) error {
 		if s := at["shift"]; s != nil {
 			element += " + " + s.elem("shift", e[1:2])
 		}
-		w.line("s += %s * %s;", parenthesised(apply(op.Prologue, element, typ)), wt.elem("w", k))
+		w.line("s += (%s) * %s;", apply(op.Prologue, element, typ), wt.elem("w", k))
 	}
 	w.close(1 + len(op.Strides))
 	value := func(name string, at1 []string) string {
@@ -264,8 +264,6 @@ func (b *builder) convGeneric(n *ir.Node, op ir.Conv) error {
 	b.emit("Conv, generic", c)
 	return nil
 }
-
-func parenthesised(s string) string { return "(" + s + ")" }
 
 // convTranspose emits a kernel with a thread for each element of the result. Passes replace
 // most transposed convolutions by ordinary ones.

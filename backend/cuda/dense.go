@@ -46,34 +46,48 @@ func (b *builder) dense(n *ir.Node, op ir.Dense) error {
 		return nil
 	}
 	kp := plan.AlignUp(k, vector)
-	wp := b.packed([2]any{w, fmt.Sprint("gemv", op.TransW)}, ir.Shape{m, kp}, func(out []float32) {
-		v := w.Float32s()
-		for f := range m {
-			for i := range k {
-				if op.TransW {
-					out[f*kp+i] = v[f*k+i]
-				} else {
-					out[f*kp+i] = v[i*m+f]
-				}
-			}
-		}
-	})
+	wp, step, files := b.packGEMV(w, op.TransW, k, m, kp)
 	// More warps share a sum while that leaves multiprocessors idle and each warp has enough.
 	warps := 1
 	for warps < 8 && m*warps < 4*8*multiprocessors && kp/vector >= 2*32*warps {
 		warps *= 2
 	}
 	var s shape
-	s.values("N K M XN XK YN YM WARPS", rows, k, m, x.strides[0], x.strides[1], dst.strides[0], dst.strides[1], warps)
+	s.values("N K M XN XK YN YM WARPS STEP", rows, k, m, x.strides[0], x.strides[1], dst.strides[0], dst.strides[1], warps, step)
 	xv := x.strides[1] == 1 && k%vector == 0 && x.Off%(4*vector) == 0 && (rows == 1 || x.strides[0]%vector == 0)
 	s.flags("XV BIAS", xv, bias != nil)
 	s.function("after", op.Epilogue)
 	params, args := compact([]param{{"x", x, false}, {"w", wp, false}, {"bias", bias, false}, {"y", dst, true}})
 	b.emit(fmt.Sprintf("Dense %d→%d%s: %d warps for a sum", k, m, plan.ActDoc(op.Epilogue), warps), code{
-		params: params, head: s.text(), body: "    dense_gemv<NAME_shape>(" + args + ");\n", parts: []string{"gemv"},
+		params: params, head: s.text(), body: "    dense_gemv<NAME_shape>(" + args + ");\n", parts: files,
 		grid: [3]int{(m + 8/warps - 1) / (8 / warps), 1, 1}, block: [3]int{threads, 1, 1},
 	})
 	return nil
+}
+
+// packGEMV returns weights as dense_gemv reads them, see gemv.cuh, the elements of a vector
+// in memory, and the files of device code that this takes.
+func (b *builder) packGEMV(w *ir.Tensor, transposed bool, k, m, kp int) (wp *place, step int, files []string) {
+	filters := w.Float32s()
+	byFilter, byInput := 1, m
+	if transposed {
+		byFilter, byInput = k, 1
+	}
+	pack := func(out []float32) {
+		for f := range m {
+			for i := range k {
+				out[f*kp+i] = filters[f*byFilter+i*byInput]
+			}
+		}
+	}
+	if b.cfg.Precision == F16 && F16.fits(filters) {
+		return b.stored([2]any{w, "gemv f16"}, ir.T(ir.Uint32, m*kp/2), func() []byte {
+			out := make([]float32, m*kp)
+			pack(out)
+			return words(halves(out))
+		}), 2, []string{"mma", "gemv"}
+	}
+	return b.packed([2]any{w, "gemv"}, ir.Shape{m, kp}, pack), vector, []string{"gemv"}
 }
 
 // transposed returns the transposition of a matrix [k,m].

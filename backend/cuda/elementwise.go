@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"modelc/backend/plan"
 	"modelc/ir"
@@ -103,7 +104,7 @@ func (b *builder) binary(n *ir.Node, op ir.Binary) error {
 	doc := op.Fn.String() + plan.ActDoc(op.Epilogue)
 	if isWhole(x.DType) && isWhole(y.DType) {
 		b.elementwise(doc, dst, []*place{x, y}, func(e []string) string {
-			whole := fmt.Sprintf("whole_%s(%s, %s, %v)", lower(op.Fn.String()), e[0], e[1], x.DType == ir.Uint64)
+			whole := fmt.Sprintf("whole_%s(%s, %s, %v)", strings.ToLower(op.Fn.String()), e[0], e[1], x.DType == ir.Uint64)
 			if to == ir.Bool {
 				return "(unsigned char)(" + whole + " != 0)"
 			}
@@ -128,7 +129,7 @@ func (b *builder) binary(n *ir.Node, op ir.Binary) error {
 		case ir.Div:
 			v += " / " + u
 		default:
-			v = fmt.Sprintf("binary_%s<%s>(%s, %s)", lower(op.Fn.String()), typ, v, u)
+			v = fmt.Sprintf("binary_%s<%s>(%s, %s)", strings.ToLower(op.Fn.String()), typ, v, u)
 		}
 		return convert(to, apply(op.Epilogue, v, typ))
 	})

@@ -3,7 +3,6 @@ package cuda
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"modelc/backend/plan"
 	"modelc/ir"
@@ -20,8 +19,6 @@ var movementLowerings = map[string]lowering{
 	"Gather":     do((*builder).gather),
 	"MaxUnpool":  do((*builder).maxUnpool),
 }
-
-func lower(s string) string { return strings.ToLower(s) }
 
 // reshape makes the result a place in the buffer of the operand if it is dense. Otherwise it
 // copies.

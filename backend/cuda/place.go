@@ -86,7 +86,7 @@ func (p *place) channelsLast() bool {
 	return p.Off%(vector*4) == 0 && p.Buffer.Space != weightSpace
 }
 
-// matrix returns the strides of a place of one or two spatial axes as [N,C,H,W].
+// nchw returns the strides of a place of one or two spatial axes as [N,C,H,W].
 func (p *place) nchw() (n, c, h, w int) {
 	s := p.strides
 	if len(s) == 3 {

@@ -7,8 +7,9 @@ import (
 	"modelc/ir"
 )
 
-// Precision is how products of matrices round their operands. Sums are float32, and so are
-// all other kernels and all values in memory.
+// Precision is how convolutions and dense layers round the operands of their products: both
+// operands on tensor cores, the weights alone in F16 for dense layers of few rows. Sums are
+// float32, and so are all other kernels and all values in memory.
 type Precision uint8
 
 // The precisions. Those on tensor cores need compute capability 8.0.
@@ -34,6 +35,17 @@ func (p *Precision) UnmarshalText(b []byte) error {
 		}
 	}
 	return fmt.Errorf("unknown precision %q, want one of %v", b, precisionNames)
+}
+
+// Round rounds an operand of a product to p.
+func (p Precision) Round(x float32) float32 {
+	switch p {
+	case TF32:
+		return math.Float32frombits(roundTF32(x))
+	case F16:
+		return ir.Float16ToFloat32(ir.Float32ToFloat16(x))
+	}
+	return x
 }
 
 // rate is the number of products per clock of a multiprocessor of the machine for which tiles
@@ -73,11 +85,24 @@ func (p Precision) words(w []float32, groups, k, m int) []uint32 {
 	out := make([]uint32, len(w)/2)
 	for i := range groups * k / 2 {
 		for j := range m {
-			low, high := ir.Float32ToFloat16(w[2*i*m+j]), ir.Float32ToFloat16(w[(2*i+1)*m+j])
-			out[i*m+j] = uint32(low) | uint32(high)<<16
+			out[i*m+j] = pair(w[2*i*m+j], w[(2*i+1)*m+j])
 		}
 	}
 	return out
+}
+
+// halves returns the pairs of neighbouring elements of w in half precision.
+func halves(w []float32) []uint32 {
+	out := make([]uint32, len(w)/2)
+	for i := range out {
+		out[i] = pair(w[2*i], w[2*i+1])
+	}
+	return out
+}
+
+// pair returns a word of two elements in half precision.
+func pair(low, high float32) uint32 {
+	return uint32(ir.Float32ToFloat16(low)) | uint32(ir.Float32ToFloat16(high))<<16
 }
 
 // roundTF32 rounds to 10 bits of fraction, ties away from zero, as cvt.rna.tf32.f32 does.

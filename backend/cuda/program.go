@@ -4,6 +4,37 @@
 //
 // A [Program] is everything that a launcher needs. The printer of packages writes it to
 // files, and the emulator executes it without a GPU.
+//
+// # Layout
+//
+// A value is a place: an offset in the arena or in the weights, and a stride for each axis.
+// Kernels read and write any strides. Transpositions, expansions, slices and most reshapes
+// are therefore places in the memory of their operand, and need no kernel.
+//
+// Values of f32 [N,C,H,W] and [N,C,W] that layers of images compute are stored with their
+// channels last, and pixels start at multiples of 4 channels. Kernels then load and store 4
+// neighbouring channels as a vector, whatever the window. The channels behind the last one
+// are undefined; kernels that load them clear them. The operands of a concatenation along the
+// channels are slices of its pixels, for every batch. All other values, and the inputs and
+// outputs of the graph, are dense and row-major. An operand of a convolution that is not
+// stored so is copied, unless it has at most 4 channels, like a picture.
+//
+// # Kernels
+//
+// Convolutions are implicit GEMMs, or depthwise; gemm.cuh explains them. Dense layers of few
+// rows are sums that warps share, others are GEMMs. Pools, global averages, softmax and
+// normalisation have kernels of their own. Every other op, and every other element type and
+// rank, has a generic kernel: a thread for each element of the result, whose body is the
+// definition of the op. Layers on integers are generic and exact. [chooseTile] has the rule
+// for tiles.
+//
+// Device code is in device/, files of templates that kernels.cu starts with. A kernel names
+// its constants in a struct and calls a template, or its body is printed here. Kernels are
+// named k001_LAYER in the order of first use; a comment names all layers that share it.
+//
+// # Precision
+//
+// With [TF32] and [F16], GEMMs run on tensor cores. See [Precision].
 package cuda
 
 import (

@@ -52,7 +52,7 @@ func (b *builder) dequantize(n *ir.Node, _ ir.Dequantize) error {
 func (b *builder) dynamicQuantize(n *ir.Node, _ ir.DynamicQuantize) error {
 	x := b.in(n.In[0])
 	y, scale, zero := b.new(n.Out[0]), b.new(n.Out[1]), b.new(n.Out[2])
-	head := groupIndices(group{x, allAxes(x.Shape)}, x)
+	head := group{x, allAxes(x.Shape)}.positions(x, "")
 	b.emit("DynamicQuantize: range", code{
 		params: []param{{"x", x, false}, {"scale", scale, true}, {"zero", zero, true}}, head: head,
 		body:  fmt.Sprintf("    quantised_range<NAME_at, %d>(x, scale, zero);\n", x.Shape.Len()),

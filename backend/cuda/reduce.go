@@ -200,7 +200,7 @@ func (b *builder) softmax(n *ir.Node, op ir.Softmax) error {
 	if typ == "float" && g.len() >= cooperative {
 		b.emit(doc, code{
 			params: []param{{"x", x, false}, {"y", dst, true}},
-			head:   groupIndices(g, dst),
+			head:   g.positions(dst, ""),
 			body:   fmt.Sprintf("    softmax<NAME_at, %d, %v>(x, y);\n", g.len(), op.Log),
 			grid:   [3]int{g.keep().Len(), 1, 1}, block: [3]int{threads, 1, 1},
 			parts: []string{"softmax"},
@@ -227,103 +227,61 @@ func (b *builder) softmax(n *ir.Node, op ir.Softmax) error {
 	return nil
 }
 
-// groupIndices returns a struct NAME_at whose functions return the positions in x and y of
-// element i of group g.
-func groupIndices(g group, dst *place) string {
-	s := "struct NAME_at {\n"
-	for _, p := range []struct {
-		name string
-		at   *place
-	}{{"x", g.p}, {"y", dst}} {
-		var inner, outer []int
-		for a := range g.p.Shape {
-			if slices.Contains(g.axes, a) {
-				inner = append(inner, a)
-			} else {
-				outer = append(outer, a)
-			}
+// coordinates returns the expressions of the coordinates of element i of group g.
+func (g group) coordinates() []string {
+	at := make([]string, len(g.p.Shape))
+	divisor := map[bool]int{true: 1, false: 1} // of i and of g
+	for a := len(at) - 1; a >= 0; a-- {
+		inside := slices.Contains(g.axes, a)
+		at[a] = "0"
+		if d := g.p.Shape[a]; d > 1 {
+			at[a] = fmt.Sprintf("(%s / %d %% %d)", map[bool]string{true: "i", false: "g"}[inside], divisor[inside], d)
+			divisor[inside] *= d
 		}
-		at := make([]string, len(g.p.Shape))
-		for _, list := range []struct {
-			axes []int
-			from string
-		}{{inner, "i"}, {outer, "g"}} {
-			div := 1
-			for k := len(list.axes) - 1; k >= 0; k-- {
-				a := list.axes[k]
-				d := g.p.Shape[a]
-				at[a] = "0"
-				if d > 1 {
-					at[a] = fmt.Sprintf("(%s / %d %% %d)", list.from, div, d)
-				}
-				div *= d
-			}
-		}
-		s += fmt.Sprintf("    static __device__ int %s(int g, int i) { return %s; }\n", p.name, sum(at, p.at.strides, 0))
 	}
-	return s + "};\n"
+	return at
+}
+
+// positions returns a struct NAME_at whose functions return the positions in x and y of
+// element i of group g. more are further functions.
+func (g group) positions(dst *place, more string) string {
+	s := "struct NAME_at {\n"
+	for _, p := range []param{{"x", g.p, false}, {"y", dst, true}} {
+		s += fmt.Sprintf("    static __device__ int %s(int g, int i) { return %s; }\n", p.name, sum(g.coordinates(), p.at.strides, 0))
+	}
+	return s + more + "};\n"
 }
 
 func (b *builder) normalize(n *ir.Node, op ir.Normalize) error {
 	x := b.in(n.In[0])
 	g := group{x, op.Axes}
 	dst := b.new(n.Out[0])
-	var more []param
-	extra := ""
-	for i, name := range map[int]string{ir.NormalizeScale: "scale", ir.NormalizeBias: "bias"} {
-		if p := b.in(n.Input(i)); p != nil {
-			more = append(more, param{name, p.as(x.Shape, p.broadcast(x.Shape)), false})
-		}
-	}
-	slices.SortFunc(more, func(a, b param) int { return len(b.name) - len(a.name) }) // scale first
-	element := func(e []string) string {
+	var operands []param
+	value := func(e []string) string {
 		v := "v"
-		for _, p := range more {
-			sign := " * "
-			if p.name == "bias" {
-				sign = " + "
-			}
-			v += sign + p.at.elem(p.name, e)
+		for _, p := range operands {
+			v += map[string]string{"scale": " * ", "bias": " + "}[p.name] + p.at.elem(p.name, e)
 		}
-		return v + extra
+		return v
+	}
+	args := ""
+	for _, o := range []struct {
+		i    int
+		name string
+	}{{ir.NormalizeScale, "scale"}, {ir.NormalizeBias, "bias"}} {
+		if p := b.in(n.Input(o.i)); p != nil {
+			operands = append(operands, param{o.name, p.as(x.Shape, p.broadcast(x.Shape)), false})
+			args += ", " + o.name
+		} else {
+			args += ", nullptr"
+		}
 	}
 	if computes(x.DType) == "float" && g.len() >= cooperative {
-		gi := groupIndices(g, dst)
-		// The functions get the coordinates of an element of x by those of the group.
-		at := make([]string, len(x.Shape))
-		for _, in := range []bool{true, false} {
-			div := 1
-			from := "g"
-			if in {
-				from = "i"
-			}
-			for a := len(x.Shape) - 1; a >= 0; a-- {
-				if slices.Contains(op.Axes, a) != in {
-					continue
-				}
-				at[a] = "0"
-				if x.Shape[a] > 1 {
-					at[a] = fmt.Sprintf("(%s / %d %% %d)", from, div, x.Shape[a])
-				}
-				div *= x.Shape[a]
-			}
-		}
-		args, params := "", ""
-		for _, p := range []string{"scale", "bias"} {
-			params += ", const float* " + p
-			has := slices.ContainsFunc(more, func(m param) bool { return m.name == p })
-			if has {
-				args += ", " + p
-			} else {
-				args += ", nullptr"
-			}
-		}
-		gi = gi[:len(gi)-len("};\n")] + fmt.Sprintf("    static __device__ float finish(float v, int g, int i%s) { return %s; }\n};\n", params, element(at))
-		c := code{params: append([]param{{"x", x, false}}, more...), head: gi,
+		finish := fmt.Sprintf("    static __device__ float finish(float v, int g, int i, const float* scale, const float* bias) { return %s; }\n", value(g.coordinates()))
+		c := code{params: slices.Concat([]param{{"x", x, false}}, operands, []param{{"y", dst, true}}), head: g.positions(dst, finish),
 			body:  fmt.Sprintf("    normalize<NAME_at, %d>(x, y, %s%s);\n", g.len(), literal(op.Epsilon, "float"), args),
 			grid:  [3]int{g.keep().Len(), 1, 1},
 			block: [3]int{threads, 1, 1}, parts: []string{"softmax"}}
-		c.params = append(c.params, param{"y", dst, true})
 		b.emit("Normalize", c)
 		return nil
 	}
@@ -340,9 +298,9 @@ func (b *builder) normalize(n *ir.Node, op ir.Normalize) error {
 	w.line("const double s = sqrt(variance / %d + %s);", g.len(), literal(op.Epsilon, "double"))
 	g.loops(&w, at)
 	w.line("const double v = (%s - mean) / s;", x.elem("x", e))
-	w.line("%s = %s;", dst.elem("y", e), convert(dst.DType, element(e)))
+	w.line("%s = %s;", dst.elem("y", e), convert(dst.DType, value(e)))
 	w.close(braces)
-	b.emitGroups("Normalize", g, dst, w.String(), more...)
+	b.emitGroups("Normalize", g, dst, w.String(), operands...)
 	return nil
 }
 

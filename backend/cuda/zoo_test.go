@@ -14,13 +14,13 @@ import (
 	"modelc/passes"
 )
 
-var allNetworks = flag.Bool("cuda.zoo", false, "emulate every network of the zoo at small width, not only some")
+var long = flag.Bool("cuda.long", false, "emulate all tiles, mutations and networks, not only some")
 
 // Networks of the zoo at small width give the values of the reference interpreter.
 func TestZoo(t *testing.T) {
 	names := zoo.Names()
-	if !*allNetworks {
-		names = []string{"lenet5", "resnet18", "densenet121"}
+	if !*long {
+		names = []string{"lenet5"}
 	}
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {

@@ -1,8 +1,8 @@
 // dense_gemv computes a dense layer of few rows: WARPS warps share the sum of each of the M
 // results of a row, and a block of 8 warps computes 8/WARPS results. Weights are [M][KP], K
-// rounded up to 4. x has rows of XN elements, read as vectors if XV is set. S::after is the
-// epilogue.
-template <class S> __device__ __forceinline__ void dense_gemv(const float *x, const float *w, const float *bias, float *y) {
+// rounded up to 4: floats, or pairs in half precision if W is unsigned; STEP of them are a
+// vector. x has rows of XN elements, read as vectors if XV is set. S::after is the epilogue.
+template <class S, class W> __device__ __forceinline__ void dense_gemv(const float *x, const W *w, const float *bias, float *y) {
     constexpr int Q = (S::K + 3) / 4;
     __shared__ float part[8][S::N];
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
@@ -13,7 +13,7 @@ template <class S> __device__ __forceinline__ void dense_gemv(const float *x, co
     if (m < S::M) {
 #pragma unroll 4
         for (int q = warp % S::WARPS * 32 + lane; q < Q; q += S::WARPS * 32) {
-            const float4 f = load4(w + (long long)m * (Q * 4) + q * 4);
+            const float4 f = load4(w + ((long long)m * Q + q) * S::STEP);
 #pragma unroll
             for (int n = 0; n < S::N; n++) {
                 const float *r = x + n * S::XN + q * 4 * S::XK;

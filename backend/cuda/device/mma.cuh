@@ -9,7 +9,8 @@
 //   d  float32: rows g and g + 8 of columns 2t and 2t + 1:
 //      d[0] (g, 2t), d[1] (g, 2t + 1), d[2] (g + 8, 2t), d[3] (g + 8, 2t + 1)
 //
-// mma adds a·b to d. word_tf32 and word_half round to nearest.
+// mma adds a·b to d. word_tf32 and word_half round to nearest. halves returns the two
+// elements of a word.
 #ifndef SHIM
 template <bool HALF> __device__ __forceinline__ void mma(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
     if constexpr (HALF)
@@ -29,4 +30,16 @@ __device__ __forceinline__ unsigned word_half(float low, float high) {
     asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(high), "f"(low));
     return r;
 }
+__device__ __forceinline__ float2 halves(unsigned word) {
+    float2 v;
+    asm("{.reg .b16 low, high;\n mov.b32 {low, high}, %2;\n cvt.f32.f16 %0, low;\n cvt.f32.f16 %1, high;}" : "=f"(v.x), "=f"(v.y) : "r"(word));
+    return v;
+}
 #endif
+
+// load4 loads four elements of half precision.
+__device__ __forceinline__ float4 load4(const unsigned *p) {
+    const uint2 v = *reinterpret_cast<const uint2 *>(p);
+    const float2 a = halves(v.x), b = halves(v.y);
+    return make_float4(a.x, a.y, b.x, b.y);
+}

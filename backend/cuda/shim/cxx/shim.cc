@@ -366,7 +366,8 @@ unsigned shim_half(float v) {
     return sign | (b >> 13 & 0xffff);
 }
 
-static float widen(unsigned h) {
+// shim_float widens an element of half precision.
+float shim_float(unsigned h) {
     unsigned e = h >> 10 & 31, f = h & 1023;
     float v = e == 0 ? ldexpf(f, -24) : e == 31 ? (f ? NAN : INFINITY) : ldexpf(1024 + f, int(e) - 25);
     return h & 0x8000 ? -v : v;
@@ -382,7 +383,7 @@ void shim_fragments(float *d, const unsigned *words, int half) {
             const unsigned a = all[(row % 8 * 4 + k % 4) * 6 + row / 8 + k / 4 * 2];
             const unsigned b = all[(column * 4 + k % 4) * 6 + 4 + k / 4];
             if (half) {
-                s += widen(a & 0xffff) * widen(b & 0xffff) + widen(a >> 16) * widen(b >> 16);
+                s += shim_float(a & 0xffff) * shim_float(b & 0xffff) + shim_float(a >> 16) * shim_float(b >> 16);
             } else {
                 float x, y;
                 memcpy(&x, &a, 4), memcpy(&y, &b, 4);

@@ -80,6 +80,9 @@ using std::isnan;
 
 // Tensor cores, see mma.cuh in the device code.
 #define SHIM 1
+struct alignas(8) uint2 {
+    unsigned x, y;
+};
 struct alignas(16) uint4 {
     unsigned x, y, z, w;
 };
@@ -90,6 +93,7 @@ extern "C" {
 void shim_fragments(float *d, const unsigned *words, int half);
 unsigned shim_tf32(float v);
 unsigned shim_half(float v);
+float shim_float(unsigned half);
 }
 
 template <bool HALF> inline void mma(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
@@ -97,4 +101,5 @@ template <bool HALF> inline void mma(float (&d)[4], const unsigned (&a)[4], cons
     shim_fragments(d, words, HALF);
 }
 inline unsigned word_tf32(float v) { return shim_tf32(v); }
+inline float2 halves(unsigned word) { return float2{shim_float(word & 0xffff), shim_float(word >> 16)}; }
 inline unsigned word_half(float low, float high) { return shim_half(low) | shim_half(high) << 16; }
