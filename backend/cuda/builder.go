@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -94,20 +95,21 @@ func (c *code) reads(name string, p *place) *place {
 // writes adds a result to the parameters.
 func (c *code) writes(name string, p *place) { c.params = append(c.params, param{name, p, true}) }
 
+// overwrites reports whether p is an operand and a result at once.
+func (c *code) overwrites(p param) bool {
+	return slices.ContainsFunc(c.params, func(q param) bool {
+		return p.write != q.write && p.at.Buffer == q.at.Buffer && p.at.Off == q.at.Off
+	})
+}
+
 // emit adds a launch. Launches of equal code share a function.
 func (b *builder) emit(doc string, c code) {
 	var reads, writes []*plan.Tensor
-	inPlace := false
 	for _, p := range c.params {
 		if p.write {
 			writes = append(writes, &p.at.Tensor)
 		} else {
 			reads = append(reads, &p.at.Tensor)
-		}
-	}
-	for _, r := range reads {
-		for _, w := range writes {
-			inPlace = inPlace || r.Buffer == w.Buffer && r.Off == w.Off
 		}
 	}
 	b.Step(doc, reads, writes)
@@ -118,7 +120,7 @@ func (b *builder) emit(doc string, c code) {
 		if !p.write {
 			s = "const " + s
 		}
-		if !inPlace {
+		if !c.overwrites(p) {
 			s += "__restrict__ "
 		}
 		list = append(list, s+p.name)

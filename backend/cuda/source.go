@@ -96,16 +96,6 @@ func (w *writer) close(n int) {
 	}
 }
 
-// loops opens a loop over each axis of shape, and returns the names of its coordinates.
-func (w *writer) loops(name string, shape []int) []string {
-	at := make([]string, len(shape))
-	for i, d := range shape {
-		at[i] = fmt.Sprint(name, i)
-		w.line("for (int %s = 0; %s < %d; %s++) {", at[i], at[i], d, at[i])
-	}
-	return at
-}
-
 // sum returns the expression Σ at·strides + offset; coordinates "0" and strides 0 fall away.
 func sum(at []string, strides []int, offset int) string {
 	var terms []string
