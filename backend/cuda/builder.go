@@ -83,6 +83,17 @@ type code struct {
 	parts []string
 }
 
+// reads adds an operand to the parameters, unless it is absent, and returns it.
+func (c *code) reads(name string, p *place) *place {
+	if p != nil {
+		c.params = append(c.params, param{name, p, false})
+	}
+	return p
+}
+
+// writes adds a result to the parameters.
+func (c *code) writes(name string, p *place) { c.params = append(c.params, param{name, p, true}) }
+
 // emit adds a launch. Launches of equal code share a function.
 func (b *builder) emit(doc string, c code) {
 	var reads, writes []*plan.Tensor
@@ -141,6 +152,13 @@ func (b *builder) emit(doc string, c code) {
 			}
 		}
 	}
+}
+
+// emitGeneric is like emit, for a kernel of any type and rank where faster kernels exist for
+// some.
+func (b *builder) emitGeneric(doc string, c code) {
+	b.emit(doc+", generic", c)
+	b.Last().Generic = true
 }
 
 // comment returns text that stays within a comment to the end of a line.

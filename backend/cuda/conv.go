@@ -194,16 +194,13 @@ func (c *conv) packGEMM(precision Precision, groups, m, cg, kp, mp int, vec bool
 func (b *builder) convGeneric(n *ir.Node, op ir.Conv) error {
 	x, wt, v := b.in(n.In[0]), b.in(n.In[ir.Weights]), n.Out[0]
 	dst := b.new(v)
-	optional := []string{ir.Bias: "bias", ir.ConvResidual: "residual", ir.ConvScale: "scale", ir.ConvShift: "shift", ir.ConvMultiplier: "multiplier", ir.ConvXZero: "xzero"}
-	c := code{params: []param{{"x", x, false}, {"w", wt, false}}, parts: []string{"integer"}}
-	at := map[string]*place{}
-	for i, name := range optional {
-		if p := b.in(n.Input(i)); name != "" && p != nil {
-			c.params = append(c.params, param{name, p, false})
-			at[name] = p
-		}
-	}
-	c.params = append(c.params, param{"y", dst, true})
+	c := code{parts: []string{"integer"}}
+	c.reads("x", x)
+	c.reads("w", wt)
+	bias, residual := c.reads("bias", b.in(n.Input(ir.Bias))), c.reads("residual", b.in(n.Input(ir.ConvResidual)))
+	scale, shift := c.reads("scale", b.in(n.Input(ir.ConvScale))), c.reads("shift", b.in(n.Input(ir.ConvShift)))
+	multiplier, zero := c.reads("multiplier", b.in(n.Input(ir.ConvMultiplier))), c.reads("xzero", b.in(n.Input(ir.ConvXZero)))
+	c.writes("y", dst)
 	cg, mg := wt.Shape[1], wt.Shape[0]/op.Groups
 	var w writer
 	p := w.each(dst.Shape, dst.strides)
@@ -223,45 +220,24 @@ func (b *builder) convGeneric(n *ir.Node, op ir.Conv) error {
 		k = append(k, fmt.Sprint("k", a))
 	}
 	if integers {
-		zero := fmt.Sprint("(", op.Integer.XZero, ")")
-		if z := at["xzero"]; z != nil {
-			zero = "xzero[0]"
-		}
-		w.line("s += ((int)%s - %s) * (int)%s;", x.elem("x", e), zero, wt.elem("w", k))
+		w.line("s += ((int)%s - %s) * (int)%s;", x.elem("x", e), zeroPoint(op.Integer, zero), wt.elem("w", k))
 	} else {
-		element := fmt.Sprintf("(%s)%s", typ, x.elem("x", e))
-		if s := at["scale"]; s != nil {
-			element += " * " + s.elem("scale", e[1:2])
-		}
-		if s := at["shift"]; s != nil {
-			element += " + " + s.elem("shift", e[1:2])
-		}
+		element := scaled(fmt.Sprintf("(%s)%s", typ, x.elem("x", e)), scale.channel("scale", e[1]), shift.channel("shift", e[1]))
 		w.line("s += (%s) * %s;", apply(op.Prologue, element, typ), wt.elem("w", k))
 	}
 	w.close(1 + len(op.Strides))
-	value := func(name string, at1 []string) string {
-		if q := at[name]; q != nil {
-			if len(q.Shape) == 0 {
-				return name + "[0]"
-			}
-			return q.elem(name, at1)
-		}
-		return ""
-	}
 	if integers {
-		w.line("%s = %s;", dst.elem("y", p), requantised(op.Integer, op.Epilogue, "s", value("bias", p[1:2]), value("multiplier", p[1:2])))
+		w.line("%s = %s;", dst.elem("y", p), requantised(op.Integer, op.Epilogue, "s", bias.channel("bias", m), multiplier.channel("multiplier", m)))
 	} else {
-		if v := value("bias", p[1:2]); v != "" {
-			w.line("s += %s;", v)
+		s := scaled("s", "", bias.channel("bias", m))
+		if residual != nil {
+			s += " + " + residual.elem("residual", p)
 		}
-		if v := value("residual", p); v != "" {
-			w.line("s += %s;", v)
-		}
-		w.line("%s = %s;", dst.elem("y", p), convert(dst.DType, apply(op.Epilogue, "s", typ)))
+		w.line("%s = %s;", dst.elem("y", p), convert(dst.DType, apply(op.Epilogue, s, typ)))
 	}
 	c.body = w.String()
 	c.grid, c.block = grid(dst.Shape.Len())
-	b.emit("Conv, generic", c)
+	b.emitGeneric("Conv", c)
 	return nil
 }
 
@@ -272,12 +248,11 @@ func (b *builder) convTranspose(n *ir.Node, op ir.ConvTranspose) error {
 	dst := b.new(n.Out[0])
 	mg, cg := wt.Shape[1], x.Shape[1]/op.Groups
 	typ := computes(x.DType)
-	c := code{params: []param{{"x", x, false}, {"w", wt, false}}}
-	bias := b.in(n.Input(ir.Bias))
-	if bias != nil {
-		c.params = append(c.params, param{"bias", bias, false})
-	}
-	c.params = append(c.params, param{"y", dst, true})
+	var c code
+	c.reads("x", x)
+	c.reads("w", wt)
+	bias := c.reads("bias", b.in(n.Input(ir.Bias)))
+	c.writes("y", dst)
 	var w writer
 	p := w.each(dst.Shape, dst.strides)
 	e, k := []string{p[0], "c"}, []string{"c", fmt.Sprintf("(%s %% %d)", p[1], mg)}
@@ -293,12 +268,9 @@ func (b *builder) convTranspose(n *ir.Node, op ir.ConvTranspose) error {
 	w.line("if (!(%s)) continue;", inside)
 	w.line("for (int c = %s / %d * %d; c < (%s / %d + 1) * %d; c++) s += (%s)%s * %s;", p[1], mg, cg, p[1], mg, cg, typ, x.elem("x", e), wt.elem("w", k))
 	w.close(len(op.Strides))
-	if bias != nil {
-		w.line("s += %s;", bias.elem("bias", p[1:2]))
-	}
-	w.line("%s = %s;", dst.elem("y", p), convert(dst.DType, apply(op.Epilogue, "s", typ)))
+	w.line("%s = %s;", dst.elem("y", p), convert(dst.DType, apply(op.Epilogue, scaled("s", "", bias.channel("bias", p[1])), typ)))
 	c.body = w.String()
 	c.grid, c.block = grid(dst.Shape.Len())
-	b.emit("ConvTranspose, generic", c)
+	b.emitGeneric("ConvTranspose", c)
 	return nil
 }

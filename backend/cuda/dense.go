@@ -106,56 +106,31 @@ func (b *builder) denseGeneric(n *ir.Node, op ir.Dense) error {
 	x, wt := b.in(n.In[0]), b.in(n.In[ir.Weights])
 	dst := b.new(n.Out[0])
 	k, _ := op.KM(wt.Shape)
-	c := code{params: []param{{"x", x, false}, {"w", wt, false}}, parts: []string{"integer"}}
-	operand := func(i int, name string) *place {
-		p := b.in(n.Input(i))
-		if p != nil {
-			c.params = append(c.params, param{name, p, false})
-		}
-		return p
-	}
+	c := code{parts: []string{"integer"}}
+	c.reads("x", x)
+	c.reads("w", wt)
+	bias := c.reads("bias", b.in(n.Input(ir.Bias)))
+	multiplier, zero := c.reads("multiplier", b.in(n.Input(ir.DenseMultiplier))), c.reads("xzero", b.in(n.Input(ir.DenseXZero)))
+	c.writes("y", dst)
 	var w writer
 	at := w.each(dst.Shape, dst.strides)
-	channel := func(p *place, name string) string {
-		switch {
-		case p == nil:
-			return ""
-		case len(p.Shape) == 0:
-			return name + "[0]"
-		}
-		return p.elem(name, at[1:2])
-	}
-	bias := channel(operand(ir.Bias, "bias"), "bias")
-	integers := !op.Integer.IsZero()
-	zero := fmt.Sprint("(", op.Integer.XZero, ")")
-	multiplier := ""
-	if integers {
-		multiplier = channel(operand(ir.DenseMultiplier, "multiplier"), "multiplier")
-		if operand(ir.DenseXZero, "xzero") != nil {
-			zero = "xzero[0]"
-		}
-	}
-	c.params = append(c.params, param{"y", dst, true})
 	e, f := []string{at[0], "k"}, []string{"k", at[1]}
 	if op.TransW {
 		f = []string{at[1], "k"}
 	}
 	typ := computes(x.DType)
-	if integers {
+	if !op.Integer.IsZero() {
 		w.line("int s = 0;")
-		w.line("for (int k = 0; k < %d; k++) s += ((int)%s - %s) * (int)%s;", k, x.elem("x", e), zero, wt.elem("w", f))
-		w.line("%s = %s;", dst.elem("y", at), requantised(op.Integer, op.Epilogue, "s", bias, multiplier))
+		w.line("for (int k = 0; k < %d; k++) s += ((int)%s - %s) * (int)%s;", k, x.elem("x", e), zeroPoint(op.Integer, zero), wt.elem("w", f))
+		w.line("%s = %s;", dst.elem("y", at), requantised(op.Integer, op.Epilogue, "s", bias.channel("bias", at[1]), multiplier.channel("multiplier", at[1])))
 	} else {
 		w.line("%s s = 0;", typ)
 		w.line("for (int k = 0; k < %d; k++) s += (%s)%s * %s;", k, typ, x.elem("x", e), wt.elem("w", f))
-		if bias != "" {
-			w.line("s += %s;", bias)
-		}
-		w.line("%s = %s;", dst.elem("y", at), convert(dst.DType, apply(op.Epilogue, "s", typ)))
+		w.line("%s = %s;", dst.elem("y", at), convert(dst.DType, apply(op.Epilogue, scaled("s", "", bias.channel("bias", at[1])), typ)))
 	}
 	c.body = w.String()
 	c.grid, c.block = grid(dst.Shape.Len())
-	b.emit("Dense, generic", c)
+	b.emitGeneric("Dense", c)
 	return nil
 }
 
@@ -201,6 +176,6 @@ func (b *builder) matMul(n *ir.Node, _ ir.MatMul) error {
 	w.line("%s = %s;", dst.elem("y", at), convert(dst.DType, "s"))
 	kernel := code{params: []param{{"a", x, false}, {"b", y, false}, {"y", dst, true}}, body: w.String()}
 	kernel.grid, kernel.block = grid(dst.Shape.Len())
-	b.emit("MatMul, generic", kernel)
+	b.emitGeneric("MatMul", kernel)
 	return nil
 }

@@ -52,15 +52,10 @@ func (b *builder) poolImage(n *ir.Node, op ir.Pool, x, scale, shift *place) {
 func (b *builder) poolGeneric(n *ir.Node, op ir.Pool, x *place) error {
 	dst := b.new(n.Out[0])
 	typ := computes(x.DType)
-	c := code{params: []param{{"x", x, false}}}
-	var scale, shift *place
-	if scale = b.in(n.Input(ir.PoolScale)); scale != nil {
-		c.params = append(c.params, param{"scale", scale, false})
-	}
-	if shift = b.in(n.Input(ir.PoolShift)); shift != nil {
-		c.params = append(c.params, param{"shift", shift, false})
-	}
-	c.params = append(c.params, param{"y", dst, true})
+	var c code
+	c.reads("x", x)
+	scale, shift := c.reads("scale", b.in(n.Input(ir.PoolScale))), c.reads("shift", b.in(n.Input(ir.PoolShift)))
+	c.writes("y", dst)
 	var w writer
 	at := w.each(dst.Shape, dst.strides)
 	w.line("%s a = %s;", typ, map[bool]string{true: "-INF_DOUBLE", false: "0"}[op.Kind == ir.MaxPool])
@@ -75,13 +70,7 @@ func (b *builder) poolGeneric(n *ir.Node, op ir.Pool, x *place) error {
 		w.line("int best = -1;")
 	}
 	e := window(&w, x.Shape, at, op.Kernel, op.Strides, op.Dilations, op.Pads, counts)
-	element := fmt.Sprintf("(%s)%s", typ, x.elem("x", e))
-	if scale != nil {
-		element += " * " + scale.elem("scale", at[1:2])
-	}
-	if shift != nil {
-		element += " + " + shift.elem("shift", at[1:2])
-	}
+	element := scaled(fmt.Sprintf("(%s)%s", typ, x.elem("x", e)), scale.channel("scale", at[1]), shift.channel("shift", at[1]))
 	w.line("const %s e = %s;", typ, apply(op.Prologue, element, typ))
 	in := x.Shape[2:]
 	switch op.Kind {
@@ -117,12 +106,12 @@ func (b *builder) poolGeneric(n *ir.Node, op ir.Pool, x *place) error {
 	}
 	if op.Indices {
 		idx := b.new(n.Out[1])
-		c.params = append(c.params, param{"index", idx, true})
+		c.writes("index", idx)
 		w.line("%s = (long long)(%s) * %d + best;", idx.elem("index", at), sum(at[:2], []int{x.Shape[1], 1}, 0), ir.Shape(in).Len())
 	}
 	c.body = w.String()
 	c.grid, c.block = grid(dst.Shape.Len())
-	b.emit(plan.PoolDoc(op)+", generic", c)
+	b.emitGeneric(plan.PoolDoc(op), c)
 	return nil
 }
 

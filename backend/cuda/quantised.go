@@ -116,6 +116,14 @@ func (b *builder) qAveragePool(n *ir.Node, op ir.QAveragePool) error {
 	return nil
 }
 
+// zeroPoint returns the expression of the zero point of x, the operand zero if it is present.
+func zeroPoint(q ir.Integer, zero *place) string {
+	if zero != nil {
+		return "xzero[0]"
+	}
+	return fmt.Sprintf("(%d)", q.XZero)
+}
+
 // requantised returns the expression of a result of an integer layer, given those of the
 // sum of products, of the bias or "", and of the multiplier or "".
 func requantised(q ir.Integer, epilogue ir.Act, sum, bias, multiplier string) string {

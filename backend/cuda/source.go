@@ -130,6 +130,29 @@ func (p *place) elem(name string, at []string) string {
 	return name + "[" + sum(at, p.strides, 0) + "]"
 }
 
+// channel returns the expression of the element of channel c of an operand [C] or of one
+// element, "" if it is absent.
+func (p *place) channel(name, c string) string {
+	switch {
+	case p == nil:
+		return ""
+	case len(p.Shape) == 0:
+		return name + "[0]"
+	}
+	return p.elem(name, []string{c})
+}
+
+// scaled returns the expression x·scale+shift; scale and shift may be "".
+func scaled(x, scale, shift string) string {
+	if scale != "" {
+		x += " * " + scale
+	}
+	if shift != "" {
+		x += " + " + shift
+	}
+	return x
+}
+
 // threads is the size of a block of a generic kernel.
 const threads = 256
 
