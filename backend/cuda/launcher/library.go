@@ -31,6 +31,9 @@ func OpenLibrary(names ...string) (*Library, error) {
 	return nil, errors.New(strings.Join(why, "; "))
 }
 
+// Close unloads the library.
+func (l *Library) Close() error { return closeLibrary(l.handle) }
+
 // Symbol returns the address of a function.
 func (l *Library) Symbol(name string) (uintptr, error) {
 	fn, err := symbol(l.handle, name)

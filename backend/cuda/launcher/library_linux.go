@@ -11,4 +11,6 @@ func openLibrary(name string) (uintptr, error) {
 	return purego.Dlopen(name, purego.RTLD_NOW|purego.RTLD_LOCAL)
 }
 
+func closeLibrary(handle uintptr) error { return purego.Dlclose(handle) }
+
 func symbol(handle uintptr, name string) (uintptr, error) { return purego.Dlsym(handle, name) }

@@ -17,6 +17,8 @@ func openLibrary(name string) (uintptr, error) {
 	return uintptr(h), err
 }
 
+func closeLibrary(handle uintptr) error { return syscall.FreeLibrary(syscall.Handle(handle)) }
+
 func symbol(handle uintptr, name string) (uintptr, error) {
 	return syscall.GetProcAddress(syscall.Handle(handle), name)
 }

@@ -25,11 +25,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"unsafe"
 
 	"github.com/ebitengine/purego"
+
+	"modelc/backend/cuda/launcher"
 )
 
 //go:embed cxx/abi.h
@@ -41,8 +44,12 @@ var header []byte
 //go:embed cxx/shim.cc
 var threads []byte
 
-// Available returns an error if the C++ compiler that [Compile] needs is missing.
+// Available returns an error if the emulator does not work on this system, or if the C++
+// compiler that [Compile] needs is missing.
 func Available() error {
+	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64" {
+		return fmt.Errorf("the emulator needs linux/amd64 or linux/arm64; this is %s/%s", runtime.GOOS, runtime.GOARCH)
+	}
 	if _, err := exec.LookPath("g++"); err != nil {
 		return errors.New("the emulator needs a C++ compiler: install g++")
 	}
@@ -142,23 +149,24 @@ func firstLines(text []byte, n int) string {
 
 // Library is a compiled kernels.cu. It is used by one goroutine at a time.
 type Library struct {
-	handle uintptr
+	*launcher.Library
 	launch func(name string, grid, block *[3]uint32, shared uint32, args, extents unsafe.Pointer, seed uint64) string
 }
 
 // Open loads a library that [Compile] made.
 func Open(path string) (*Library, error) {
-	h, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
+	lib, err := launcher.OpenLibrary(path)
 	if err != nil {
 		return nil, err
 	}
-	l := &Library{handle: h}
-	purego.RegisterLibFunc(&l.launch, h, "shim_launch")
+	fn, err := lib.Symbol("shim_launch")
+	if err != nil {
+		return nil, errors.Join(err, lib.Close())
+	}
+	l := &Library{Library: lib}
+	purego.RegisterFunc(&l.launch, fn)
 	return l, nil
 }
-
-// Close unloads the library.
-func (l *Library) Close() error { return purego.Dlclose(l.handle) }
 
 // Launch runs the grid of a kernel. Operands are its arguments in order; operands may
 // overlap. If checks is set, it reports accesses outside them; the library must have been
