@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"modelc/backend/cpu"
+	"modelc/backend/cuda"
 	"modelc/frontend"
 	"modelc/frontend/source"
 	"modelc/ir"
@@ -19,6 +20,7 @@ type Compiled struct {
 	Graph   *ir.Graph      // graph after the passes
 	Report  *passes.Report // effects of the passes
 	Program *cpu.Program   // steps that compute Graph
+	CUDA    *cuda.Program  // the same for a GPU; nil unless Options.CUDA is set
 	Options Options
 	// Quantized describes the quantisation if the model is the result of
 	// [Quantized.Compile], otherwise it is nil.
@@ -116,6 +118,11 @@ func compile(models []*source.Model, o Options) (*Compiled, error) {
 			return nil, err
 		}
 		list[i].Program = p
+		if o.CUDA != nil {
+			if list[i].CUDA, err = cuda.Build(graphs[i], *o.CUDA); err != nil {
+				return nil, err
+			}
+		}
 	}
 	list[0].more = list[1:]
 	return list[0], nil

@@ -16,6 +16,9 @@ import (
 // reported separately.
 func (c *Compiled) golden(g *golang.Options) error {
 	in, want, err := c.reference(g)
+	if err == nil && g.CUDA != nil {
+		g.CUDA.Rounding, err = c.cudaRounding(in, want)
+	}
 	if err != nil || c.Options.Weights == kernel.F32 {
 		g.Golden = want
 		return err
@@ -23,7 +26,7 @@ func (c *Compiled) golden(g *golang.Options) error {
 	if g.Golden, err = c.first(c.Graph, in, g.GoldenParts); err != nil {
 		return err
 	}
-	g.Rounding, err = rounding(c.Options.Weights, g.Golden, want)
+	g.Rounding, err = rounding(c.Options.Weights.String(), g.Golden, want)
 	return err
 }
 
@@ -54,9 +57,9 @@ func (c *Compiled) reference(g *golang.Options) (in, out []*ir.Tensor, err error
 	return nil, nil, err
 }
 
-// rounding compares got, the outputs with weights in format f, with want.
-func rounding(f kernel.Format, got, want []*ir.Tensor) (*golang.Rounding, error) {
-	r := &golang.Rounding{Name: f.String()}
+// rounding compares got, the outputs with numbers in the named format, with want.
+func rounding(format string, got, want []*ir.Tensor) (*golang.Rounding, error) {
+	r := &golang.Rounding{Name: format}
 	for i := range want {
 		d, err := eval.Compare(got[i], want[i])
 		if err != nil {

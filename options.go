@@ -1,6 +1,7 @@
 package modelc
 
 import (
+	"modelc/backend/cuda"
 	"modelc/frontend/source"
 	"modelc/passes"
 	"modelc/runtime/kernel"
@@ -30,6 +31,8 @@ type Options struct {
 	// Batches are the batch sizes to compile for, each at least 1. If it is empty,
 	// the model keeps its batch size, and an open batch size becomes 1.
 	Batches []int
+	// CUDA, unless nil, also compiles the model for an NVIDIA GPU.
+	CUDA *cuda.Config
 	// Flags are recorded in the headers of generated files.
 	Flags []string
 	// Progress, unless nil, is called during work on the model: when it is

@@ -24,6 +24,9 @@ func (c *Compiled) WritePackage(dir string, o PackageOptions) (*Summary, error) 
 	s := c.summary()
 	s.Dir, s.Package, s.Runtime, s.Rounding = t.dir, t.options.Package, t.options.Runtime, t.options.Rounding
 	s.Notes = append(s.Notes, t.notes...)
+	if g := t.options.CUDA; g != nil {
+		s.CUDA = &CUDASummary{len(c.CUDA.Kernels), c.CUDA.Arena, len(c.CUDA.Weights), g.Rounding}
+	}
 	if p := t.options.Pictures; p != nil {
 		fit, levels := golang.Describe(p.Preprocess)
 		s.Predict = fit + "; " + levels
@@ -112,6 +115,11 @@ func (c *Compiled) target(dir string, o PackageOptions) (*target, error) {
 	}
 	if err := t.setRuntime(o); err != nil {
 		return nil, err
+	}
+	if c.CUDA != nil {
+		if err := c.setCUDA(t); err != nil {
+			return nil, err
+		}
 	}
 	if o.Preprocess != nil {
 		if t.options.Pictures, err = c.pictures(o); err != nil {

@@ -25,7 +25,9 @@ type Summary struct {
 	// Rounding describes the effect of weights in half precision on the outputs. It
 	// is nil if the weights have full precision.
 	Rounding *golang.Rounding `json:"rounding,omitempty"`
-	Notes    []string         `json:"notes,omitempty"` // remarks for the user
+	// CUDA describes the part for a GPU. It is nil if there is none.
+	CUDA  *CUDASummary `json:"cuda,omitempty"`
+	Notes []string     `json:"notes,omitempty"` // remarks for the user
 	// Quantized describes the quantisation of the model, if modelc quantised it.
 	Quantized *QuantizedReport `json:"quantized,omitempty"`
 	// Sessions has an element for each batch size except the smallest.
@@ -43,6 +45,14 @@ type Summary struct {
 	// Integers says which layers of a quantised model compute on integers. It is nil
 	// for other models.
 	Integers *integer.Report `json:"integers,omitempty"`
+}
+
+// CUDASummary is the cost of a package on a GPU.
+type CUDASummary struct {
+	Kernels  int              `json:"kernels"` // number of launches of a run
+	Arena    int              `json:"arena_bytes"`
+	Weights  int              `json:"weights_bytes"`
+	Products *golang.Rounding `json:"products,omitempty"` // effect of tensor cores; nil in float32
 }
 
 // Session is the cost of a session for one batch size.

@@ -37,7 +37,10 @@ var layers = []struct {
 	{"backend/plan", []string{"ir"}},
 	{"backend/cpu/pack", nil},
 	{"backend/cpu", []string{"backend/cpu", "backend/plan", "ir", "runtime"}},
-	{"backend/golang", []string{"backend/cpu", "backend/plan", "internal/files", "internal/modpath", "internal/units", "ir", "runtime"}},
+	{"backend/cuda/launcher", nil}, // generated packages have copies
+	{"backend/cuda/shim", []string{"backend/cuda/launcher"}},
+	{"backend/cuda", []string{"backend/cuda", "backend/plan", "ir"}},
+	{"backend/golang", []string{"backend/cpu", "backend/cuda", "backend/plan", "internal/files", "internal/modpath", "internal/units", "ir", "runtime"}},
 	{"backend/inproc", []string{"backend/cpu", "backend/plan", "ir", "runtime"}},
 	{"backend", []string{"backend/plan", "ir"}}, // a second machine
 	{"internal/kernelgen", []string{"internal/kernelgen"}},

@@ -32,6 +32,8 @@ type Options struct {
 	// Pictures, unless nil, gives sessions the method Predict, which takes a
 	// picture.
 	Pictures *Pictures
+	// CUDA, unless nil, adds the files for an NVIDIA GPU.
+	CUDA *CUDA
 	// Rounding, unless nil, describes the effect of weights in half precision.
 	Rounding *Rounding
 	// Golden are the outputs that the self-test expects, in the order of the

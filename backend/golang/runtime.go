@@ -154,14 +154,19 @@ func sharedRuntime(source Files, imports, version string) Files {
 	return out
 }
 
-// head returns the start of copied files. The licence requires its name and a
-// notice of changes.
+// head returns the start of copied files of the runtime.
 func head(version, change string) []byte {
+	return headOf(modpath.Package("runtime"), version, change)
+}
+
+// headOf returns the start of files that are copied from a package. The licence requires
+// its name and a notice of changes.
+func headOf(from, version, change string) []byte {
 	return []byte(strings.Join([]string{
 		fmt.Sprintf("%s%s; DO NOT EDIT.", marker, version),
 		"//",
 		"// SPDX-License-Identifier: Apache-2.0",
-		"// From package " + modpath.Package("runtime") + ", under the Apache License, Version 2.0, see the",
+		"// From package " + from + ", under the Apache License, Version 2.0, see the",
 		"// file LICENSE. Changed: " + change + ".",
 		"\n",
 	}, "\n"))

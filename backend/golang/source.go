@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"go/format"
+	"maps"
 	"text/template"
 
 	"modelc/backend/cpu"
@@ -35,6 +36,13 @@ func source(p *cpu.Program, sum [32]byte, o Options) (Files, error) {
 		if files[name], err = execute(name, layersTemplate, b); err != nil {
 			return nil, err
 		}
+	}
+	if o.CUDA != nil {
+		added, err := cudaFiles(v)
+		if err != nil {
+			return nil, err
+		}
+		defer maps.Copy(files, added) // after the runtime was reduced to what the other files use
 	}
 	if o.RuntimeSource != nil {
 		plans := []*runtime.Plan{p.Plan}

@@ -43,7 +43,17 @@ type Rounding struct {
 }
 
 func (r *Rounding) String() string {
-	s := fmt.Sprintf("Weights are stored as %s and widened to float32 at load. On the input of the self-test, rounding them changes outputs by at most %.1e of the largest", r.Name, r.Error)
+	return fmt.Sprintf("Weights are stored as %s and widened to float32 at load. On the input of the self-test, rounding them ", r.Name) + r.effect()
+}
+
+// Products returns the sentence for the precision of products on a GPU.
+func (r *Rounding) Products() string {
+	return fmt.Sprintf("Tensor cores round the operands of products to %s and sum in float32. On the input of the self-test, this ", r.Name) + r.effect()
+}
+
+// effect returns the end of a sentence about the effect on the outputs.
+func (r *Rounding) effect() string {
+	s := fmt.Sprintf("changes outputs by at most %.1e of the largest", r.Error)
 	switch {
 	case r.Rows == 0:
 		return s + "."

@@ -21,6 +21,9 @@ var (
 	predictTemplate     = parse("predict.go")
 	classesTemplate     = parse("classes.go")
 	predictTestTemplate = parse("predict_test.go")
+	cudaTemplate        = parse("cuda.go")
+	cudaLayersTemplate  = parse("cudalayers.go")
+	cudaTestTemplate    = parse("cuda_test.go")
 )
 
 func parse(name string) *template.Template {

@@ -236,15 +236,24 @@ type layout struct {
 	// other files are replaced.
 	entry string
 	// owners has, for each file without a header, a file with a header. modelc
-	// wrote both or none of them.
+	// wrote both or none of them. The key may be an extension.
 	owners map[string]string
+}
+
+// owner returns the file with a header that belongs to a file without one.
+func (l layout) owner(name string) (string, bool) {
+	if o, ok := l.owners[name]; ok {
+		return o, true
+	}
+	o, ok := l.owners[filepath.Ext(name)]
+	return o, ok
 }
 
 var (
 	packageLayout = layout{
-		folders: append([]string{".", "testdata", "internal"}, below(RuntimeDir, runtimeFolders)...),
+		folders: append([]string{".", "testdata", "internal", LauncherDir}, below(RuntimeDir, runtimeFolders)...),
 		entry:   modelFile,
-		owners:  map[string]string{goldenFile: testFile, RuntimeDir + "/" + licenseFile: RuntimeDir + "/" + runtimeMerged},
+		owners:  map[string]string{goldenFile: testFile, RuntimeDir + "/" + licenseFile: RuntimeDir + "/" + runtimeMerged, CUDAWeightsFile: cudaFile, ".ptx": cudaFile},
 	}
 	runtimeLayout = layout{
 		folders: runtimeFolders,
@@ -417,7 +426,7 @@ func (l layout) list(dir string) ([]string, error) {
 // process dies, modelc recognises all files that remain.
 func (l layout) ownersFirst(files []string) {
 	owned := func(f string) int {
-		if _, ok := l.owners[f]; ok {
+		if _, ok := l.owner(f); ok {
 			return 1
 		}
 		return 0
@@ -428,7 +437,7 @@ func (l layout) ownersFirst(files []string) {
 // generated reports whether modelc wrote the file and may replace or remove
 // it.
 func (l layout) generated(dir, name string) bool {
-	if owner, ok := l.owners[name]; ok {
+	if owner, ok := l.owner(name); ok {
 		return l.generated(dir, owner)
 	}
 	if name == WeightsFile {

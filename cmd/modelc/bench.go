@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +12,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
+	"modelc/backend/cuda"
+	"modelc/backend/cuda/nvrtc"
+	"modelc/backend/cuda/roofline"
 	"modelc/internal/measure"
+	"modelc/ir/eval"
 )
 
 // measureFlags are the flags of commands that time a model.
@@ -79,6 +84,8 @@ func (m measurement[T]) command(c *cobra.Command) *cobra.Command {
 
 func benchCommand() *cobra.Command {
 	var top int
+	var engine string
+	var gpu targetFlag
 	c := &cobra.Command{
 		Use:   "bench MODEL",
 		Short: "Time a model, layer by layer",
@@ -93,14 +100,52 @@ integers count as FLOPs, and their peak is that of multiplications of 8 bits.
 The roofline is a lower bound of the layer's time. It is the larger of two times:
 the multiplications of the algorithm at the measured peak ("arithmetic"), and
 reading the weights at the measured memory bandwidth ("memory"). Reading weights
-from a cache takes less time.`,
+from a cache takes less time.
+
+With --engine cuda, time the kernels for an NVIDIA GPU instead, in their graph and one
+by one. The roofline is then that of the GPU, at its highest clock rates.`,
 	}
 	c.Flags().IntVar(&top, "top", 0, "print only the `N` slowest layers, the slowest first")
-	return measurement[*measure.Profile]{
-		runs:    20,
-		measure: measure.Bench,
-		print:   func(w io.Writer, p *measure.Profile) error { return printProfile(w, p, top) },
+	c.Flags().StringVar(&engine, "engine", "inproc", "inproc (the CPU), cuda (an NVIDIA GPU) or cuda-emulated (to test the command)")
+	gpu.addPrecision(c)
+	return measurement[any]{
+		runs: 20,
+		measure: func(m *modelc.Compiled, threads, runs int) (any, error) {
+			switch engine {
+			case "inproc":
+				return measure.Bench(m, threads, runs)
+			case "cuda", "cuda-emulated":
+				cfg, err := gpu.config()
+				if err != nil {
+					return nil, err
+				}
+				return benchCUDA(c.Context(), engine, m, cfg, runs)
+			}
+			return nil, usageError{fmt.Errorf("--engine %q: want inproc, cuda or cuda-emulated", engine)}
+		},
+		print: func(w io.Writer, result any) error {
+			if r, ok := result.(*roofline.Report); ok {
+				return r.Print(w, top)
+			}
+			return printProfile(w, result.(*measure.Profile), top)
+		},
 	}.command(c)
+}
+
+// benchCUDA times m on a GPU.
+func benchCUDA(ctx context.Context, engine string, m *modelc.Compiled, cfg cuda.Config, runs int) (*roofline.Report, error) {
+	e, err := newCUDA(ctx, engine, m, cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer e.Close()
+	all, kernels, err := e.Profile(eval.Inputs(m.Before, 1), runs)
+	if err != nil {
+		return nil, err
+	}
+	r := roofline.Analyse(e.Program(), nvrtc.Of(e.Device()))
+	r.Time(all, kernels)
+	return r, nil
 }
 
 // printProfile prints a table of the layers, and the time of the model. If top is

@@ -100,9 +100,15 @@ func printSummary(w io.Writer, dir string, s *modelc.Summary) {
 		fmt.Fprintf(w, ", transformed at load %s", units.Bytes(s.Prepared))
 	}
 	fmt.Fprintln(w)
+	if g := s.CUDA; g != nil {
+		fmt.Fprintf(w, "  on a GPU: %d kernels a run, memory %s a session, weights %s\n", g.Kernels, units.Bytes(g.Arena), units.Bytes(g.Weights))
+		if g.Products != nil {
+			fmt.Fprintf(w, "  %s\n", g.Products.Products())
+		}
+	}
 	var files []string
 	for name, n := range s.FileBytes {
-		if strings.HasPrefix(name, golang.RuntimeDir) {
+		if strings.HasPrefix(name, golang.RuntimeDir) || strings.HasPrefix(name, golang.LauncherDir) {
 			continue
 		}
 		files = append(files, fmt.Sprintf("%s %s", name, units.Bytes(n)))

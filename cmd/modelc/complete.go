@@ -109,7 +109,9 @@ func passNames(more ...cobra.Completion) []cobra.Completion {
 // flags are numbers, or names in a model.
 func completions() map[string]completion {
 	return map[string]completion{
-		"engine":        anyOf("go\tbuilds and runs the generated package", "inproc\truns its kernels in this process", "eval\tthe reference interpreter"),
+		"engine":        anyOf("go\tbuilds and runs the generated package", "inproc\truns its kernels in this process", "eval\tthe reference interpreter", "cuda\tan NVIDIA GPU", "cuda-emulated\tthe kernels for a GPU, without one"),
+		"target":        anyOf("cpu\tthe CPU alone", "cuda\talso an NVIDIA GPU"),
+		"precision":     anyOf("f32", "tf32\ttensor cores", "f16\ttensor cores"),
 		"preprocess":    anyOf("unit\t0 to 1", "none\t0 to 255", "caffe", "tf", "torch"),
 		"interpolation": anyOf(strings.Split(vision.FilterNames(), ", ")...),
 		"labels":        orFile("imagenet"),

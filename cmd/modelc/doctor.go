@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -20,6 +21,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
+	"modelc/backend/cuda/launcher"
+	"modelc/backend/cuda/nvrtc"
 	"modelc/backend/golang"
 	"modelc/internal/machine"
 	"modelc/internal/units"
@@ -34,6 +37,7 @@ type diagnosis struct {
 	Measured measured `json:"measured"`
 	Go       goState  `json:"go"`
 	Cache    cache    `json:"cache"`
+	CUDA     gpuState `json:"cuda"`
 	Advice   []advice `json:"advice"`
 }
 
@@ -66,6 +70,16 @@ type goState struct {
 	Error   string  `json:"error,omitempty"`
 }
 
+// gpuState is what --target cuda and --engine cuda need.
+type gpuState struct {
+	Driver  string            `json:"driver"` // CUDA version that the driver supports, or ""
+	Devices []launcher.Device `json:"devices"`
+	NoGPU   string            `json:"no_gpu,omitempty"` // why there is no device
+	NVRTC   string            `json:"nvrtc"`            // version and path, or ""
+	NoNVRTC string            `json:"no_nvrtc,omitempty"`
+	Ptxas   string            `json:"ptxas"` // version and path, or ""
+}
+
 // cache is the folder in which run and verify build programs.
 type cache struct {
 	Dir      string `json:"dir"`
@@ -88,8 +102,8 @@ func doctorCommand() *cobra.Command {
 		Short: "Check this machine: CPU, Go toolchain, cache, measured limits",
 		Long: `Check this machine. Print the features of the CPU, the kernels that it runs, the
 number of CPUs that the process may use, whether the Go toolchain builds packages,
-whether the cache can be written, and the measured rates of arithmetic and of
-reading memory. Problems that make commands slow are printed too. The exit status
+whether the cache can be written, the measured rates of arithmetic and of reading
+memory, the GPU with its driver, and the compiler for --target cuda. Problems that make commands slow are printed too. The exit status
 is 1 if a command cannot work.`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -103,8 +117,9 @@ is 1 if a command cannot work.`,
 				{"memory", func() { d.Measured.memory(d.CPU) }},
 				{"go build", func() { d.Go = lookAtGo(c.Context()) }},
 				{"cache", func() { d.Cache = lookAtCache() }},
+				{"CUDA", func() { d.CUDA = lookAtCUDA() }},
 			} {
-				if err := report(step.name, i, 4); err != nil {
+				if err := report(step.name, i, 5); err != nil {
 					return err
 				}
 				step.do()
@@ -251,6 +266,23 @@ func lookAtCache() (s cache) {
 	return s
 }
 
+// lookAtCUDA looks for a GPU, and for the compiler of its kernels.
+func lookAtCUDA() (s gpuState) {
+	var err error
+	if s.Driver, s.Devices, err = launcher.Devices(""); err != nil {
+		s.NoGPU = err.Error()
+	}
+	if c, err := nvrtc.Load(); err != nil {
+		s.NoNVRTC = err.Error()
+	} else {
+		s.NVRTC = c.Version + ", " + c.Path
+	}
+	if a, err := nvrtc.FindAssembler(); err == nil { // only inspect shows its report
+		s.Ptxas = a.Version + ", " + a.Path
+	}
+	return s
+}
+
 // advise returns the changes that the user should make.
 func (d *diagnosis) advise() []advice {
 	list := []advice{} // [] in JSON, not null
@@ -322,6 +354,14 @@ func (d *diagnosis) print(c *cobra.Command) error {
 		state = "cannot be written"
 	}
 	row("cache", "%s: %d builds, %s, %s", orUnknown(d.Cache.Dir), d.Cache.Builds, units.Bytes(d.Cache.Bytes), state)
+	if len(d.CUDA.Devices) == 0 {
+		row("GPU", "none: %s", d.CUDA.NoGPU)
+	}
+	for i, g := range d.CUDA.Devices {
+		row("GPU", "%d: %s, compute capability %d.%d, %s; the driver supports CUDA %s", i, g.Name, g.Compute/10, g.Compute%10, units.Bytes(int64(g.Memory)), d.CUDA.Driver)
+	}
+	row("NVRTC", "%s", cmp.Or(d.CUDA.NVRTC, "none: "+d.CUDA.NoNVRTC))
+	row("ptxas", "%s", cmp.Or(d.CUDA.Ptxas, "none; only inspect --target cuda uses it"))
 	if err := w.Flush(); err != nil {
 		return err
 	}

@@ -21,6 +21,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
+	"modelc/backend/cuda"
+	"modelc/backend/cuda/emulator"
+	cudaengine "modelc/backend/cuda/engine"
+	"modelc/backend/cuda/launcher"
+	"modelc/backend/cuda/nvrtc"
 	"modelc/backend/inproc"
 	"modelc/internal/files"
 	"modelc/internal/gorun"
@@ -35,10 +40,10 @@ type engine interface {
 
 // engineFlag adds --engine and checks its value.
 func engineFlag(c *cobra.Command, name *string) {
-	c.Flags().StringVar(name, "engine", "go", "`ENGINE`: go (build and run the generated package), inproc (run its kernels in this process) or eval (the reference interpreter)")
+	c.Flags().StringVar(name, "engine", "go", "`ENGINE`: go (build and run the generated package), inproc (run its kernels in this process), eval (the reference interpreter), cuda (an NVIDIA GPU) or cuda-emulated (its kernels without a GPU)")
 	c.PreRunE = func(*cobra.Command, []string) error {
-		if !slices.Contains([]string{"go", "inproc", "eval"}, *name) {
-			return usageError{fmt.Errorf("--engine %q: want go, inproc or eval", *name)}
+		if !slices.Contains([]string{"go", "inproc", "eval", "cuda", "cuda-emulated"}, *name) {
+			return usageError{fmt.Errorf("--engine %q: want go, inproc, eval, cuda or cuda-emulated", *name)}
 		}
 		return nil
 	}
@@ -68,17 +73,49 @@ func newEngines(ctx context.Context, name string, c *modelc.Compiled, n int) ([]
 		return list, err
 	}
 	for i := range list {
-		if name == "eval" {
+		switch name {
+		case "eval":
 			list[i] = reference{c}
-			continue
+		case "inproc":
+			e, err := inproc.New(c.Program, threads)
+			if err != nil {
+				return nil, err
+			}
+			list[i] = inProcess{e}
+		default:
+			e, err := newCUDA(ctx, name, c, cuda.Config{})
+			if err != nil {
+				return nil, err
+			}
+			list[i] = onGPU{e}
 		}
-		e, err := inproc.New(c.Program, threads)
-		if err != nil {
-			return nil, err
-		}
-		list[i] = inProcess{e}
 	}
 	return list, nil
+}
+
+// newCUDA returns an engine on a GPU, or one that emulates it.
+func newCUDA(ctx context.Context, name string, c *modelc.Compiled, cfg cuda.Config) (*cudaengine.Engine, error) {
+	p, err := cuda.Build(c.Graph, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if name == "cuda-emulated" {
+		return emulator.New(ctx, p, false)
+	}
+	ptx, err := nvrtc.PTX(p.Source, p.Capability)
+	if err != nil {
+		return nil, err
+	}
+	return cudaengine.New(p, ptx, launcher.Options{})
+}
+
+type onGPU struct{ e *cudaengine.Engine }
+
+func (g onGPU) run(_ context.Context, in []*ir.Tensor) ([]*ir.Tensor, error) { return g.e.Run(in) }
+
+func (g onGPU) close() error {
+	g.e.Close()
+	return nil
 }
 
 type reference struct{ c *modelc.Compiled }

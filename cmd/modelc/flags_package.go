@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"modelc"
+	"modelc/backend/cuda"
 	"modelc/backend/golang"
 	"modelc/runtime/kernel"
 )
@@ -76,6 +77,46 @@ type packageFlags struct {
 	output, name string
 	runtime      string
 	standalone   bool
+	target       targetFlag
+}
+
+// targetFlag is --target and --precision: the machine to compile for, besides the CPU.
+type targetFlag struct{ name, precision string }
+
+func (f *targetFlag) add(c *cobra.Command, what string) {
+	c.Flags().StringVar(&f.name, "target", "cpu", what)
+	f.addPrecision(c)
+}
+
+func (f *targetFlag) addPrecision(c *cobra.Command) {
+	c.Flags().StringVar(&f.precision, "precision", "f32", "precision of products on the GPU: f32, or tf32 or f16 on tensor cores")
+}
+
+// config returns the options of a GPU.
+func (f *targetFlag) config() (cfg cuda.Config, err error) {
+	if err = cfg.Precision.UnmarshalText([]byte(f.precision)); err != nil {
+		err = usageError{fmt.Errorf("--precision: %w", err)}
+	}
+	return cfg, err
+}
+
+// set sets the option of the machine.
+func (f *targetFlag) set(o *modelc.Options) error {
+	cfg, err := f.config()
+	if err != nil {
+		return err
+	}
+	switch f.name {
+	case "cpu":
+		if cfg.Precision != cuda.Float32 {
+			return usageError{errors.New("--precision is about GPUs: add --target cuda")}
+		}
+	case "cuda":
+		o.CUDA = &cfg
+	default:
+		return usageError{fmt.Errorf("--target %q: want cpu or cuda", f.name)}
+	}
+	return nil
 }
 
 func (f *packageFlags) add(c *cobra.Command) {
@@ -87,6 +128,7 @@ func (f *packageFlags) add(c *cobra.Command) {
 	fl.StringVarP(&f.output, "output", "o", "", "folder `DIR` of the package")
 	fl.StringVar(&f.name, "package", "", "`NAME` of the package; by default the name of the package in the folder, or a name made from the folder's name")
 	fl.BoolVar(&f.standalone, "standalone", false, "copy the part of the runtime that the package uses, so that it needs no other module")
+	f.target.add(c, "cpu, or cuda to add code for an NVIDIA GPU to the package (docs/cuda.md)")
 	fl.StringVar(&f.runtime, "runtime", "", "copy the runtime to the folder `DIR`, for several packages to share")
 	fl.BoolVar(&f.quantize, "quantize", false, "quantise the model to 8 bits first, calibrated on --calibrate PATH; modelc quantize --help describes the flags")
 	group(c, ofIntegers, "quantize")
@@ -108,8 +150,17 @@ func (f *packageFlags) compile(c *cobra.Command, model string) (*modelc.Compiled
 	if err != nil {
 		return nil, p, err
 	}
+	if err := f.target.set(&o); err != nil {
+		return nil, p, err
+	}
 	o.Weights = f.weights.format
 	o.Flags = append(o.Flags, f.weights.recorded()...)
+	if o.CUDA != nil {
+		o.Flags = append(o.Flags, "--target", f.target.name)
+		if o.CUDA.Precision != cuda.Float32 {
+			o.Flags = append(o.Flags, "--precision", f.target.precision)
+		}
+	}
 	if f.standalone {
 		o.Flags = append(o.Flags, "--standalone")
 	}

@@ -10,6 +10,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
+	"modelc/backend/cuda"
+	"modelc/backend/cuda/nvrtc"
+	"modelc/backend/cuda/roofline"
 	"modelc/backend/plan"
 	"modelc/frontend/source"
 	"modelc/internal/units"
@@ -55,6 +58,7 @@ type total struct {
 
 func inspectCommand() *cobra.Command {
 	var f modelFlags
+	var machine targetFlag
 	var asJSON, text, optimised, steps, nested bool
 	c := &cobra.Command{
 		Use:   "inspect MODEL",
@@ -70,6 +74,9 @@ program with its memory plan, and --ir the graph as text.`,
 		Args: exactly(1, "one model"),
 		RunE: func(c *cobra.Command, args []string) error {
 			o, err := f.options(c)
+			if err == nil {
+				err = machine.set(&o)
+			}
 			if err != nil {
 				return err
 			}
@@ -79,6 +86,9 @@ program with its memory plan, and --ir the graph as text.`,
 			}
 			defer m.Close()
 			w := c.OutOrStdout()
+			if m.CUDA != nil {
+				return inspectCUDA(w, m.CUDA, asJSON, steps)
+			}
 			g := m.Before
 			if optimised {
 				g = m.Graph
@@ -105,6 +115,7 @@ program with its memory plan, and --ir the graph as text.`,
 	}
 	f.add(c)
 	jsonFlag(c, &asJSON)
+	machine.add(c, "cpu, or cuda to show the kernels for an NVIDIA GPU and their rooflines on an H100")
 	fl := c.Flags()
 	fl.BoolVar(&nested, "nested", false, "show the layers of models and functions that are layers, too")
 	fl.BoolVar(&text, "ir", false, "print the text form of the graph")
@@ -112,6 +123,20 @@ program with its memory plan, and --ir the graph as text.`,
 	fl.BoolVar(&steps, "steps", false, "print the steps and the memory plan of the program")
 	group(c, ofCompiler, "ir", "optimised", "steps")
 	return c
+}
+
+// inspectCUDA prints the kernels of p with their costs on an H100, or with steps the memory
+// plan.
+func inspectCUDA(w io.Writer, p *cuda.Program, asJSON, steps bool) error {
+	if steps {
+		_, err := fmt.Fprint(w, p.Steps.Format())
+		return err
+	}
+	r := roofline.Analyse(p, nvrtc.H100)
+	if asJSON {
+		return printJSON(w, r)
+	}
+	return r.Print(w, 0)
 }
 
 // inspect describes a model without its layers.

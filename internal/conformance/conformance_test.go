@@ -1,6 +1,7 @@
 package conformance_test
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -16,6 +17,9 @@ import (
 	diff "github.com/google/go-cmp/cmp"
 
 	"modelc"
+	"modelc/backend/cuda"
+	"modelc/backend/cuda/emulator"
+	"modelc/backend/cuda/shim"
 	"modelc/backend/inproc"
 	"modelc/frontend/onnx"
 	"modelc/frontend/source"
@@ -32,10 +36,11 @@ const (
 	byEval   = iota // the reference interpreter on the graph of the front end
 	byInproc        // all passes, the schedule and the kernels in this process
 	byGo            // the generated package
+	byCUDA          // the kernels for a GPU, emulated
 	engines
 )
 
-var engineNames = [engines]string{"eval", "inproc", "go"}
+var engineNames = [engines]string{"eval", "inproc", "go", "cuda-emulated"}
 
 // errWrong is the error of a case whose outputs differ from the stored outputs.
 // All other errors report unsupported cases.
@@ -262,6 +267,10 @@ func TestConformance(t *testing.T) {
 		r.err[byGo] = r.check(r.c.Before, got, err)
 	})
 	t.Logf("%d different packages", builder.Packages())
+	missing := shim.Available()
+	if missing == nil {
+		parallel(slices.Collect(slices.Chunk(runs, emulatedTogether)), func(part []*run) { emulate(t.Context(), part) })
+	}
 	for _, r := range runs {
 		for e, err := range r.err {
 			if err != nil && (r.Required || r.reason(e) == "") {
@@ -269,15 +278,59 @@ func TestConformance(t *testing.T) {
 			}
 		}
 	}
+	if missing != nil {
+		t.Skipf("the lists are not compared: %v", missing)
+	}
 	current(t, "testdata/conformance.txt", unpassed(runs))
 	current(t, "../../docs/conformance.md", document(suite.Cases, byName))
 	t.Log(summary(suite.Cases, byName))
 }
 
-// parallel calls do for each run, on all processors.
-func parallel(runs []*run, do func(r *run)) {
+// emulatedTogether is the number of cases whose kernels are compiled together. A compiler
+// that starts for each case takes longer.
+const emulatedTogether = 100
+
+// emulate runs cases on an emulated GPU, unless they failed before.
+func emulate(ctx context.Context, runs []*run) {
+	var left []*run
+	var graphs []*ir.Graph
+	for _, r := range runs {
+		if r.c != nil && r.err[byCUDA] == nil {
+			left, graphs = append(left, r), append(graphs, r.c.Graph)
+		}
+	}
+	programs, errs := cuda.BuildAll(graphs, cuda.Config{})
+	var library *emulator.Library
+	for i, r := range left {
+		p := programs[i]
+		if r.err[byCUDA] = errs[i]; p == nil {
+			continue
+		}
+		if library == nil {
+			var err error
+			if library, err = emulator.Compile(ctx, p.Source, false); err != nil {
+				for _, r := range left[i:] {
+					r.err[byCUDA] = fmt.Errorf("%w: %w", errWrong, err)
+				}
+				return
+			}
+			defer library.Remove()
+		}
+		e, err := library.New(ctx, p)
+		if err != nil {
+			r.err[byCUDA] = fmt.Errorf("%w: %w", errWrong, err)
+			continue
+		}
+		got, err := e.Run(r.in)
+		e.Close()
+		r.err[byCUDA] = r.check(r.c.Before, got, err)
+	}
+}
+
+// parallel calls do for each element, on all processors.
+func parallel[T any](list []T, do func(T)) {
 	var wg sync.WaitGroup
-	next := make(chan *run)
+	next := make(chan T)
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
 			for r := range next {
@@ -285,7 +338,7 @@ func parallel(runs []*run, do func(r *run)) {
 			}
 		})
 	}
-	for _, r := range runs {
+	for _, r := range list {
 		next <- r
 	}
 	close(next)

@@ -52,9 +52,9 @@ func (s *score) add(r *run) {
 // cells returns the columns of a score in a table. They are empty for nil.
 func (s *score) cells() string {
 	if s == nil {
-		return " | | | |"
+		return " | | | | |"
 	}
-	return fmt.Sprintf(" %d | %d | %d | %d |", s.all, s.passed[byEval], s.passed[byInproc], s.passed[byGo])
+	return fmt.Sprintf(" %d | %d | %d | %d | %d |", s.all, s.passed[byEval], s.passed[byInproc], s.passed[byGo], s.passed[byCUDA])
 }
 
 // table holds scores by name: index 0 for required cases, 1 for others.
@@ -75,7 +75,7 @@ func (t table) add(name string, r *run) {
 }
 
 func (t table) write(b *strings.Builder, what string) {
-	fmt.Fprintf(b, "\n| %s | required | eval | inproc | go | others | eval | inproc | go |\n|%s\n", what, strings.Repeat(" --- |", 9))
+	fmt.Fprintf(b, "\n| %s | required | eval | inproc | go | cuda | others | eval | inproc | go | cuda |\n|%s\n", what, strings.Repeat(" --- |", 11))
 	for _, name := range slices.Sorted(maps.Keys(t)) {
 		fmt.Fprintf(b, "| %s |%s%s\n", name, t[name][0].cells(), t[name][1].cells())
 	}
@@ -158,11 +158,12 @@ func document(cases []*conformance.Case, byName map[string]*run) string {
 
 const head = `# Conformance
 
-` + "`MODELC_CORPUS=… go test ./internal/conformance -update`" + ` makes this page. It runs the ONNX node tests of nine releases and of the two PyTorch sets on three engines:
+` + "`MODELC_CORPUS=… go test ./internal/conformance -update`" + ` makes this page. It runs the ONNX node tests of nine releases and of the two PyTorch sets on four engines:
 
 - eval: the reference interpreter;
 - inproc: the kernels of the optimised graph, in the test's process;
-- go: the generated package.
+- go: the generated package;
+- cuda-emulated (cuda): the kernels for an NVIDIA GPU and the launcher, on the emulator.
 
 The required cases are those of convolutional networks: their operators, with float32, float64, int32, int64 and bool. Inputs that are weights, shapes or axes in real networks are bound as constants (` + "`--bind`" + `). A case passes if its outputs have the stored types and shapes, floats are within 1e-5 + 1e-3·|x|, and all other values are equal. A case that several releases contain byte for byte runs once.
 `
