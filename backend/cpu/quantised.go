@@ -246,10 +246,15 @@ func (b *builder) lookupImage(n *ir.Node, _ ir.Lookup) error {
 	return nil
 }
 
+// binaryBytes returns the kernel of q for operands of types x and y, without images.
+func binaryBytes(q ir.QBinary, x, y ir.DType) integer.Binary {
+	return integer.Binary{Fn: kernel.BinaryFn(q.Fn), AScale: float32(q.AScale), BScale: float32(q.BScale),
+		AZero: stored(x, q.AZero), BZero: stored(y, q.BZero), Zero: stored(q.To, q.YZero), Lo: stored(q.To, q.Lo), Hi: stored(q.To, q.Hi)}
+}
+
 func (b *builder) qBinaryImage(n *ir.Node, q ir.QBinary) error {
 	x, y := n.In[0], n.In[1]
-	k := integer.Binary{Fn: kernel.BinaryFn(q.Fn), AScale: float32(q.AScale), BScale: float32(q.BScale),
-		AZero: stored(x.Type.DType, q.AZero), BZero: stored(y.Type.DType, q.BZero), Zero: stored(q.To, q.YZero), Lo: stored(q.To, q.Lo), Hi: stored(q.To, q.Hi)}
+	k := binaryBytes(q, x.Type.DType, y.Type.DType)
 	if !x.Type.Shape.Equal(n.Out[0].Type.Shape) {
 		x, y = y, x
 		k.AZero, k.BZero = k.BZero, k.AZero
@@ -402,7 +407,12 @@ func (number[T]) lookup(x, table, dst *place) kernel.Kernel {
 
 func (b *builder) qBinaryPlain(n *ir.Node, q ir.QBinary) error {
 	x, y := b.plain(n.In[0]), b.plain(n.In[1])
-	dst := b.newDense(n.Out[0])
+	b.qBinaryStep(q, x, y, b.newDense(n.Out[0]))
+	return nil
+}
+
+// qBinaryStep emits q on dense tensors.
+func (b *builder) qBinaryStep(q ir.QBinary, x, y, dst *place) {
 	o := broadcast(x, y, dst)
 	k := plain.QBinary{Mul: q.Fn == ir.Mul, Shape: o.shape, AStride: o.as, BStride: o.bs, AScale: float32(q.AScale), BScale: float32(q.BScale)}
 	var a, c, d int
@@ -415,7 +425,6 @@ func (b *builder) qBinaryPlain(n *ir.Node, q ir.QBinary) error {
 		k.A, k.B, k.Dst = x.ref(), y.ref(), dst.ref()
 		return &k
 	})
-	return nil
 }
 
 func (b *builder) qAveragePoolPlain(n *ir.Node, q ir.QAveragePool) error {
@@ -450,13 +459,22 @@ type sums struct {
 
 func (b *builder) convInteger(n *ir.Node, c ir.Conv) error {
 	s := sums{x: b.plain(n.In[0]), w: b.plain(n.In[ir.Weights]), bias: b.plain(n.Input(ir.Bias)),
-		multiplier: b.plain(n.Input(ir.ConvMultiplier)), zero: b.plain(n.Input(ir.ConvXZero)), dst: b.newDense(n.Out[0]),
+		multiplier: b.plain(n.Input(ir.ConvMultiplier)), zero: b.plain(n.Input(ir.ConvXZero)),
 		q: c.Integer, conv: c, act: c.Epilogue}
+	residual := b.plain(n.Input(ir.ConvResidual))
+	if t := n.Out[0].Type; residual != nil {
+		s.dst = b.temp(n.Out[0].Name+".conv", ir.Type{DType: c.Integer.To, Shape: t.Shape})
+	} else {
+		s.dst = b.newDense(n.Out[0])
+	}
 	s.in, s.out, s.kernel = s.x.Shape[2:], s.dst.Shape[2:], s.w.Shape[2:]
 	if err := b.integerStep(fmt.Sprintf("Conv %s %d→%d at %s of integers%s: plain loops", plan.Extents(s.kernel...), s.x.Shape[1], s.w.Shape[0], plan.Extents(s.out...), plan.FusedDoc(n, c)), s); err != nil {
 		return err
 	}
 	b.Last().Padding = clipped(plan.Leaves(s.in, s.out, s.kernel, c.Strides, c.Dilations, c.Pads))
+	if residual != nil {
+		b.qBinaryStep(c.Sum, s.dst, residual, b.newDense(n.Out[0]))
+	}
 	return nil
 }
 

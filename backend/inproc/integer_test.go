@@ -3,6 +3,7 @@ package inproc
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"modelc/backend/cpu"
@@ -33,6 +34,9 @@ func TestIntegers(t *testing.T) {
 		}
 		for _, l := range p.Layers {
 			images[l.Kernel]++
+			if l.Node != nil && l.Node.Input(ir.ConvResidual) != nil && l.Node.Op.Name() == "Conv" {
+				images[l.Kernel+" with a residual"]++
+			}
 		}
 		in := eval.Inputs(g, seed)
 		want := map[*ir.Value]*ir.Tensor{}
@@ -66,7 +70,7 @@ func TestIntegers(t *testing.T) {
 			return
 		}
 	}
-	for _, k := range []string{"Conv", "Depthwise", "Winograd", "Dense", "Quantize", "Dequantize", "DynamicQuantize", "Pack", "Unpack", "Lookup", "Binary", "MaxPool", "ConvPool", "AveragePool"} {
+	for _, k := range []string{"Conv", "Depthwise", "Winograd", "Dense", "Quantize", "Dequantize", "DynamicQuantize", "Pack", "Unpack", "Lookup", "Binary", "MaxPool", "ConvPool", "AveragePool", "Conv with a residual", "Winograd with a residual"} {
 		if images["integer."+k] == 0 {
 			t.Errorf("no network has a kernel integer.%s: %v", k, images)
 		}
@@ -117,7 +121,7 @@ func integerNetwork(seed uint64) (*ir.Graph, error) {
 		if s.IntN(3) == 0 {
 			v = s.live[s.IntN(len(s.live))]
 		}
-		ops := []func(v *ir.Value) (*ir.Value, error){s.conv, s.conv, s.conv, s.binary, s.binary, s.pool, s.average, s.lookup, s.concat, s.pad, s.slice, s.resize, s.channels, s.floats}
+		ops := []func(v *ir.Value) (*ir.Value, error){s.conv, s.conv, s.conv, s.residual, s.binary, s.binary, s.pool, s.average, s.lookup, s.concat, s.pad, s.slice, s.resize, s.channels, s.floats}
 		v, err := ops[s.IntN(len(ops))](v)
 		if err != nil {
 			return nil, err
@@ -248,6 +252,31 @@ func (s *integers) conv(x *ir.Value) (*ir.Value, error) {
 		return pooled, err
 	}
 	return y, nil
+}
+
+// residual is a residual block: a convolution that adds a tensor with the shape of its
+// result.
+func (s *integers) residual(x *ir.Value) (*ir.Value, error) {
+	if !isByte(x) {
+		return nil, nil
+	}
+	c, k := x.Type.Shape[1], []int{1, 3}[s.IntN(2)]
+	op := ir.Conv{Strides: []int{1, 1}, Dilations: []int{1, 1}, Groups: 1, Pads: slices.Repeat([]int{k / 2}, 4)}
+	var bias, multiplier *ir.Value
+	if op.Integer, _, bias, multiplier = s.result(x.Type.DType, c, c*k*k); !op.Integer.Requantises() {
+		return nil, nil
+	}
+	r := x
+	for _, v := range s.live {
+		if isByte(v) && v.Type.Shape.Equal(x.Type.Shape) && s.IntN(2) == 0 {
+			r = v
+		}
+	}
+	to := s.byteType()
+	lo, hi := to.Range()
+	op.Sum = ir.QBinary{Fn: ir.Add, To: to, AScale: float64(float32(0.3 + s.Float64())), BScale: float64(float32(0.3 + s.Float64())),
+		AZero: op.Integer.YZero, BZero: s.zero(r.Type.DType), YZero: s.zero(to), Lo: lo + s.IntN(30), Hi: hi}
+	return s.g.Emit("block", op, x, s.weights(c, c, k, k), bias, r, nil, nil, multiplier)
 }
 
 func (s *integers) dense(x *ir.Value) (*ir.Value, error) {

@@ -40,7 +40,7 @@ const regionBytes = 256 << 10
 // grid returns the output as rows of pixels. The output of a 1×1 convolution on images
 // without borders is one long row.
 func (k *Conv) grid() (rows, width int) {
-	if k.KH == 1 && k.KW == 1 && k.SH == 1 && k.SW == 1 && k.PadTop == 0 && k.PadLeft == 0 && tight(&k.Src) && tight(&k.Dst) {
+	if k.KH == 1 && k.KW == 1 && k.SH == 1 && k.SW == 1 && k.PadTop == 0 && k.PadLeft == 0 && tight(&k.Src) && tight(&k.Dst) && tight(&k.Sum.B) {
 		return 1, k.Dst.H * k.Dst.W
 	}
 	return k.Dst.H, k.Dst.W
@@ -88,6 +88,7 @@ func (k *Conv) checkOperands(v *kernel.Verifier) {
 		return
 	}
 	in, out, g := k.Src.Blocks(), k.Dst.Blocks(), max(1, k.Groups)
+	v.Require(g == 1 || !k.adds(), "a residual with groups")
 	v.Require(in%g == 0 && out%g == 0, "the groups are not whole blocks of channels")
 	v.Read("W", k.W, 1, kernel.Product(out*lanes, in/g, k.Src.Lanes(), k.KH, k.KW, max(1, k.Parts)))
 	v.Require(kernel.Product(4, in, k.Src.Top+k.Src.H+k.Src.Bottom, k.Src.Left+k.Src.W+k.Src.Right, k.Src.Lanes()) <= math.MaxInt, "the operand is too large")
@@ -231,6 +232,9 @@ func (k *Conv) output(c *kernel.Context, a *simd.IntTile, v *channels, n int, u 
 	a.OutBlock = k.Dst.PlaneBytes()
 	if k.Dst.Elem == kernel.Uint8 {
 		a.Out = unsafe.Pointer(&c.Bytes(k.Dst.Ref, 1)[o])
+		if k.adds() {
+			a.Residual = unsafe.Pointer(k.residual(c, n, u.out, y, x))
+		}
 		a.Line(k.step(), u.width, pixels)
 		return
 	}

@@ -32,6 +32,7 @@ func (k *ConvPool) Check(v *kernel.Verifier) {
 	v.Require(m.Elem == kernel.Uint8 && m.Lanes() == lanes, "the intermediate image is not bytes in blocks of 16 channels")
 	v.Require(k.Conv.Src.N == m.N, "the extents of the operands differ")
 	k.Conv.check(v)
+	v.Require(!k.Conv.adds(), "a residual with a pool")
 	k.Conv.checkOperands(v)
 	v.Bytes("Dst", &k.Dst, true)
 	v.Require(k.Dst.N == m.N && k.Dst.Blocks() == m.Blocks() && k.Dst.Lanes() == lanes && k.DH == 1 && k.DW == 1, "the pool does not fit the convolution")

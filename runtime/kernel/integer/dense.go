@@ -54,6 +54,7 @@ func (k *Dense) Check(v *kernel.Verifier) {
 	v.Write("Y", k.Y, size, kernel.Product(k.N, k.M))
 	v.Read("W", k.W, 1, kernel.Product(team.Split(k.M, lanes)*lanes, k.blocks(), lanes, max(1, k.Parts)))
 	k.check(v)
+	v.Require(!k.adds(), "a residual of a dense layer")
 	if !k.inPlace() {
 		v.Scratch(kernel.Product(k.blocks(), min(k.N, denseRows), lanes, k.size()) + maxIntPixels*32*4)
 	}

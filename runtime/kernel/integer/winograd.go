@@ -197,12 +197,12 @@ func (k *Winograd) multiply(c *kernel.Context, s winogradScratch, tiles, first, 
 }
 
 // results writes the results of a run of tiles for block ob of 16 channels. Tiles that
-// extend beyond the image go through out.
+// extend beyond the image go through out, and all tiles if a residual is added to them.
 func (k *Winograd) results(c *kernel.Context, v *channels, n, ob, ty, tx, run int, m, out []byte) {
 	d := &k.Dst
 	y, x := ty*outSide, tx*outSide
 	rows, inside := min(outSide, d.H-y), 0
-	if rows == outSide {
+	if rows == outSide && !k.adds() {
 		inside = min(run, (d.W-x)/outSide)
 	}
 	pixel := d.PixelBytes()
@@ -222,6 +222,10 @@ func (k *Winograd) results(c *kernel.Context, v *channels, n, ob, ty, tx, run in
 		a.Compute()
 		at := inside * outSide
 		for r := range rows {
+			if k.adds() {
+				v.sum.Rows(&dst[r*d.RowBytes()], &out[r*row], k.residual(c, n, ob, y+r, x), width, k.Zero)
+				continue
+			}
 			copy(dst[r*d.RowBytes()+at*pixel:][:(width-at)*pixel], out[r*row:])
 		}
 	}
