@@ -188,6 +188,9 @@ func integerFits(n *ir.Node, q ir.Integer, multiplier, zero int, ranges func(zer
 	if q.Requantises() && by == nil {
 		return false
 	}
+	if n.Input(zero) != nil && x.DType == ir.Int8 {
+		return false // the kernels read bytes with 128 added, and the zero point as it is
+	}
 	var bounds []pack.IntRange
 	if n.Input(zero) != nil {
 		bounds = ranges(0)

@@ -244,6 +244,9 @@ func (s *integers) conv(x *ir.Value) (*ir.Value, error) {
 	if d := x.Def(); d != nil && d.Op.Name() == "DynamicQuantize" && s.IntN(2) == 0 {
 		zero = d.Out[2]
 	}
+	if zero == nil {
+		zero = s.computedZero(x)
+	}
 	y, err := s.g.Emit("conv", op, x, s.weights(m, c/groups, k, k), bias, nil, nil, nil, multiplier, zero)
 	if err != nil || s.IntN(4) > 0 {
 		return y, err
@@ -294,7 +297,15 @@ func (s *integers) dense(x *ir.Value) (*ir.Value, error) {
 	if s.IntN(2) == 0 {
 		w, trans = s.weights(m, k), true
 	}
-	return s.g.Emit("dense", ir.Dense{TransW: trans, Integer: q, Epilogue: act}, x, w, bias, multiplier)
+	return s.g.Emit("dense", ir.Dense{TransW: trans, Integer: q, Epilogue: act}, x, w, bias, multiplier, s.computedZero(x))
+}
+
+// computedZero returns a zero point of x that is an input of the network, in some cases.
+func (s *integers) computedZero(x *ir.Value) *ir.Value {
+	if s.IntN(8) > 0 {
+		return nil
+	}
+	return s.g.AddInput(fmt.Sprint("zero", len(s.g.Inputs)), ir.T(x.Type.DType))
 }
 
 func isByte(v *ir.Value) bool { return v.Type.DType == ir.Uint8 || v.Type.DType == ir.Int8 }
