@@ -347,6 +347,9 @@ func (s *integers) global(x *ir.Value) (*ir.Value, error) {
 // window returns the windows of a pool.
 func (s *integers) window(in ir.Shape) (kernel, strides, pads, dilations []int, ok bool) {
 	k := 2 + s.IntN(2)
+	if s.IntN(4) == 0 { // a maximum is computed along one axis, then along the other
+		k = 5 + s.IntN(5)
+	}
 	for range 4 {
 		pads = append(pads, s.IntN(k+1)) // a window may have no pixels
 	}
