@@ -27,7 +27,7 @@ var mutations = []struct{ file, old, new string }{
 	{"fold_pad.go", " || n.Input(ir.ConvXZero) != nil", ""},
 	{"fuse_residual.go", "(onIntegers(d) || v.Type.DType != ir.Float32)", "v.Type.DType != ir.Float32"},
 	{"fuse_residual.go", "op.Integer.Requantises() && op.Groups > 1 || ", ""},
-	{"fuse_residual.go", "ok && op.Integer.YZero != []int{b.AZero, b.BZero}[i]", "false"},
+	{"fuse_residual.go", "ok && op.Integer.YZero != []int{b.AZero, b.BZero}[i]", "ok && b.To == ir.Invalid"},
 	{"fuse_residual.go", "d.Input(ir.ConvResidual) != nil || ", ""},
 	{"fuse_residual.go", "!o.Type.Shape.Equal(v.Type.Shape) || ", ""},
 	{"fuse_residual.go", "b.AScale, b.BScale, b.AZero, b.BZero = b.BScale, b.AScale, b.BZero, b.AZero", "b.AScale, b.BScale = b.BScale, b.AScale"},
