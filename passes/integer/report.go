@@ -46,7 +46,7 @@ func (r *Report) Reasons(lines int) []string {
 	var all []string
 	for i, k := range keys {
 		if i == lines {
-			return append(all, fmt.Sprintf("%d more reasons, see modelc inspect --json", len(keys)-lines))
+			return append(all, fmt.Sprintf("and %d more, see modelc inspect --json", len(keys)-lines))
 		}
 		list := names[k]
 		more := ""

@@ -60,7 +60,7 @@ type IntSum struct {
 func (s *IntSum) of(y int, r uint8) uint8 {
 	// The conversions prevent a fused multiply-add.
 	v := float32(float32(y)*s.Scale) + float32(float32(int32(r)-s.ResidualZero)*s.ResidualScale)
-	return clampRound(float64(v), s.Zero, s.Lo, s.Hi)
+	return uint8(Saturate(float64(v), int(s.Zero), int(s.Lo), int(s.Hi)))
 }
 
 // Ahead makes tiles from t on, of n that share the work, prefetch weights at an address:
@@ -303,12 +303,16 @@ func (a *IntTile) finish(p int, acc []int32) {
 // Requantize returns clamp(round(float32(sum)·multiplier) + zero, lo, hi), rounded half
 // to even.
 func Requantize(sum int32, multiplier float32, zero int16, lo, hi uint8) uint8 {
-	return clampRound(float64(float32(sum)*multiplier), zero, lo, hi)
+	return uint8(Saturate(float64(float32(sum)*multiplier), int(zero), int(lo), int(hi)))
 }
 
-// clampRound returns clamp(round(v) + zero, lo, hi), rounded half to even.
-func clampRound(v float64, zero int16, lo, hi uint8) uint8 {
-	return uint8(max(float64(lo), min(float64(hi), math.RoundToEven(v)+float64(zero))))
+// Saturate returns round(v) + zero between lo and hi, rounded half to even. NaN becomes lo.
+func Saturate(v float64, zero, lo, hi int) int {
+	v = math.RoundToEven(v) + float64(zero)
+	if !(v >= float64(lo)) {
+		return lo
+	}
+	return int(min(v, float64(hi)))
 }
 
 // IntDepthwise holds the arguments of a micro-kernel that computes each of 16 channels

@@ -50,7 +50,7 @@ func (k *ConvPool) between(rows int) int { return min((rows-1)*k.SH+k.KH, k.Conv
 func (k *ConvPool) rowBytes() int { return k.Conv.Dst.W * lanes }
 
 // width returns the largest number of blocks of a unit of the convolution.
-func (k *ConvPool) width() int { return k.Conv.unit(0).width / lanes }
+func (k *ConvPool) width() int { return k.Conv.unit(0).Width / lanes }
 
 // band returns the number of rows of the pool that a part computes at a time.
 func (k *ConvPool) band() int {
@@ -68,7 +68,7 @@ func (k *ConvPool) wideBytes() int {
 		return 0
 	}
 	v := &k.Conv
-	return (2*v.wide(k.between(k.band()), v.Dst.W)/v.Src.Blocks()*v.unit(0).blocks + 63) &^ 63
+	return (2*v.wide(k.between(k.band()), v.Dst.W)/v.Src.Blocks()*v.unit(0).Blocks + 63) &^ 63
 }
 
 // ScratchBytes is the size of the rows of the intermediate image, and of the widened input
@@ -101,7 +101,7 @@ func (k *ConvPool) Part(c *kernel.Context, i, worker int) {
 	words, between := unsafe.Slice((*int16)(unsafe.Pointer(unsafe.SliceData(scratch))), wide/2), scratch[wide:]
 	pitch, band, height := k.rowBytes(), k.band(), k.Conv.Dst.H
 	plane := k.between(band) * pitch
-	v := k.Conv.channels(c, u.out*16, u.width, simd.Active().IntOffset)
+	v := k.Conv.channels(c, u.Out*16, u.Width, simd.Active().IntOffset)
 	a := k.Conv.tile(&v, true)
 	k.Conv.weights(c, &a, u)
 	a.OutBlock = plane
@@ -111,15 +111,15 @@ func (k *ConvPool) Part(c *kernel.Context, i, worker int) {
 		next := min(y+band, to)
 		from := max(0, y*k.SH-k.PadTop)
 		kept := max(0, end-from)
-		for b := 0; b < u.width/lanes && kept > 0; b++ {
+		for b := 0; b < u.Width/lanes && kept > 0; b++ {
 			rows := between[b*plane:][:plane]
 			copy(rows, rows[(from-first)*pitch:][:kept*pitch])
 		}
 		first, end = from, min((next-1)*k.SH-k.PadTop+k.KH, height)
 		k.rows(c, &a, n, u, first+kept, end, words, between[kept*pitch:])
-		for b := range u.width / lanes {
+		for b := range u.Width / lanes {
 			for r := y; r < next; r++ {
-				k.maxRow(row(dst, &k.Dst, n, u.out+b, r), between[b*plane:], -first*pitch, pitch, height, k.Conv.Dst.W, lanes, r, 0)
+				k.maxRow(row(dst, &k.Dst, n, u.Out+b, r), between[b*plane:], -first*pitch, pitch, height, k.Conv.Dst.W, lanes, r, 0)
 			}
 		}
 		y = next
@@ -127,13 +127,13 @@ func (k *ConvPool) Part(c *kernel.Context, i, worker int) {
 }
 
 // rows computes rows from to end of the convolution.
-func (k *ConvPool) rows(c *kernel.Context, a *simd.IntTile, n int, u unit, from, end int, words []int16, out []byte) {
+func (k *ConvPool) rows(c *kernel.Context, a *simd.IntTile, n int, u kernel.Unit, from, end int, words []int16, out []byte) {
 	v := &k.Conv
 	if from >= end {
 		return
 	}
 	if simd.Active().IntWords {
-		v.widen(c, words, n, u.in, u.in+u.blocks, from, end, 0, v.Dst.W)
+		v.widen(c, words, n, u.In, u.In+u.Blocks, from, end, 0, v.Dst.W)
 		v.wideStrides(a, v.inRows(end-from), v.inCols(v.Dst.W))
 	} else {
 		v.strides(a)
@@ -143,10 +143,10 @@ func (k *ConvPool) rows(c *kernel.Context, a *simd.IntTile, n int, u unit, from,
 		if simd.Active().IntWords {
 			a.In = unsafe.Pointer(&words[(y-from)*v.SH*v.inCols(v.Dst.W)*v.Src.Lanes()])
 		} else {
-			a.In = unsafe.Pointer(&src[v.Src.At(n, u.in, y*v.SH-v.PadTop, -v.PadLeft)])
+			a.In = unsafe.Pointer(&src[v.Src.At(n, u.In, y*v.SH-v.PadTop, -v.PadLeft)])
 		}
 		a.Out = unsafe.Pointer(&out[(y-from)*k.rowBytes()])
-		a.Line(v.step(), u.width, v.Dst.W)
+		a.Line(v.step(), u.Width, v.Dst.W)
 	}
 }
 

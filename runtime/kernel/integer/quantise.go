@@ -277,7 +277,7 @@ type rangeOfSource DynamicQuantize
 // Part reads some rows of one block of one image, or as large a part of a dense tensor.
 func (k *rangeOfSource) Part(c *kernel.Context, i, worker int) {
 	b := bounds(c, worker)
-	if k.Image.N == 0 {
+	if k.Image.N <= 0 {
 		n, all := parts(&k.Dst), c.F32(k.Src)
 		b[0], b[1] = rangeOf(all[team.Cut(len(all), n, i):team.Cut(len(all), n, i+1)], b[0], b[1])
 		return

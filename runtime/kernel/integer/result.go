@@ -151,21 +151,9 @@ func (r *Result) residual(c *kernel.Context, n, b, y, x int) *byte {
 // tiles.
 func work(macs int) int { return macs / (2 * simd.Active().MACs) }
 
-// outBlocks returns the number of blocks of 32 output channels; the last may have 16.
-func outBlocks(channels int) int { return (channels + 31) / 32 }
-
-// blockWidth returns the width of output block ob: 32, or 16 for a last block that needs
-// no more.
-func blockWidth(channels, ob int) int {
-	if channels-ob*32 <= 16 {
-		return 16
-	}
-	return 32
-}
-
 // usesBlocks lists the micro-kernel of each width that a number of output channels needs.
 func usesBlocks(name string, channels int, use func(micro string, pixels int)) {
-	for ob := range outBlocks(channels) {
-		use(fmt.Sprint(name, blockWidth(channels, ob)), kernel.AnyPixels)
+	for ob := range kernel.OutBlocks(channels) {
+		use(fmt.Sprint(name, kernel.BlockWidth(channels, ob)), kernel.AnyPixels)
 	}
 }
