@@ -41,3 +41,11 @@ func PeakGFLOPS() float64 { return simd.PeakGFLOPS() }
 // ByteRate returns the peak rate of multiply-adds of 8-bit integers in the tier in use,
 // divided by that of floats.
 func ByteRate() float64 { return simd.Active().ByteRate }
+
+// WordRate is like ByteRate, for the products of 16-bit integers of Winograd's algorithm.
+func WordRate() float64 {
+	if t := simd.Active(); !t.IntWords {
+		return t.ByteRate / 2
+	}
+	return ByteRate()
+}

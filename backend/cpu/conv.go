@@ -24,6 +24,7 @@ var algorithms = []*algorithm{
 	&integerFirst,
 	&integerDepthwise,
 	&integerGrouped,
+	&integerByTier,
 	&integerDirect,
 	&integerPointwise,
 	// Plain algorithms on floats.

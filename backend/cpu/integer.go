@@ -62,7 +62,7 @@ var (
 	integerDirect = algorithm{
 		name: "direct", kept: ", small", types: bytesOnly,
 		refuses: direct.refuses,
-		cost:    integerCost,
+		cost:    byteTiers.directTime,
 		weights: integerWeights,
 		kernel:  integerKernel,
 		pool:    integerPool,
@@ -75,24 +75,39 @@ var (
 	}
 	integerWinograd = algorithm{
 		name: "winograd-integer", instead: direct.name, types: bytesOnly,
-		refuses: refusesIntegerWinograd,
-		cost:    integerWinogradCost,
-		weights: func(b *builder, o *conv) kernel.Ref {
-			w, stored := o.w, integerWeights(b, o)
-			n := pack.IntWinogradLen(w.Shape[0], w.Shape[1])
-			return b.prepare(n, 2, stored.Len, "Winograd weights of 16 bits", stored, func(dst kernel.Ref) kernel.Kernel {
-				return &integer.WinogradWeights{IC: w.Shape[1], OC: w.Shape[0], W: stored, Dst: dst}
-			})
-		},
-		prepared: func(w ir.Shape) int { return pack.IntWinogradLen(w[0], w[1]) / 2 },
-		kernel: func(o *conv, w kernel.Ref) kernel.Kernel {
-			tiles, blocks := integerBlocking(o)
-			return &integer.Winograd{Src: o.src.img(), Dst: o.dst.img(), W: w, PadTop: o.win.PadTop, PadLeft: o.win.PadLeft,
-				Tiles: tiles, OutBlocks: blocks, Result: o.result.kernel()}
-		},
+		refuses:  refusesIntegerWinograd,
+		cost:     byteTiers.winogradTime,
+		weights:  func(b *builder, o *conv) kernel.Ref { return integerWinogradWeights(b, o, integerWeights(b, o), false) },
+		prepared: integerPrepared,
+		kernel:   func(o *conv, w kernel.Ref) kernel.Kernel { return o.integerWinograd(w) },
 		work: func(l *plan.Layer, k kernel.Kernel) plan.Work {
-			w := k.(*integer.Winograd)
-			return plan.Work{Ops: 2 * float64(l.FLOPs) / 4, Integers: true, WeightBytes: float64(w.W.Len * 2)}
+			return integerWinogradWork(l, k.(*integer.Winograd))
+		},
+	}
+	integerByTier = algorithm{
+		name: "direct", doc: "direct or Winograd by tier", kept: ", small", types: bytesOnly,
+		refuses: func(o *conv) (why, note string) {
+			if why, note := refusesIntegerWinograd(o); why != "" {
+				return why, note
+			}
+			if wordTiers.winogradTime(o) > wordTiers.directTime(o) {
+				return "direct convolution is faster on all tiers", ""
+			}
+			return "", ""
+		},
+		cost: byteTiers.directTime,
+		emit: func(b *builder, o *conv, doc string) {
+			bytes := integerWeights(b, o)
+			words := integerWinogradWeights(b, o, bytes, true)
+			b.emit(doc, o.reads(), []*place{o.dst}, func() kernel.Kernel {
+				return &integer.ConvByTier{Bytes: *o.integerKernel(bytes), Words: *o.integerWinograd(words)}
+			})
+			b.steps[len(b.steps)-1].work = func(l *plan.Layer, k kernel.Kernel) plan.Work {
+				if runtime.ByteRate() == runtime.WordRate() {
+					return integerWinogradWork(l, &k.(*integer.ConvByTier).Words)
+				}
+				return plan.WorkOf(o.node, l.FLOPs)
+			}
 		},
 	}
 )
@@ -338,28 +353,68 @@ func refusesIntegerWinograd(o *conv) (why, note string) {
 	return "", ""
 }
 
-// The costs are times in nanoseconds, measured on a core with AVX-512 VNNI and a peak of
-// 467 GOP/s. Without VNNI both algorithms are slower, direct convolution more so.
-const (
-	byteMACsPerNs   = 230.0 // direct
-	wordMACsPerNs   = 115.0 // products of 16 bits of Winograd
-	byteStreamPerNs = 24.0  // bytes of weights read from a cache that other cores share
-	byteTransformNs = 3.2   // transform of one channel of a tile, of the input or output
-)
-
-func integerCost(o *conv) float64 {
-	d := o.out
-	macs := float64(d.n*d.h*d.w) * float64(alignTo(o.in.c, 8)*alignTo(d.c, 16)*o.win.Taps())
-	stream := float64(d.c*o.in.c*o.win.Taps()) / byteStreamPerNs
-	return macs/byteMACsPerNs/tileEfficiency(d.h*d.w) + stream/(1+float64(d.h*d.w)/128) // the arithmetic hides a part
+// integerWinogradWeights returns the transformed weights of Winograd. They replace the
+// stored ones unless they are only for some tiers.
+func integerWinogradWeights(b *builder, o *conv, stored kernel.Ref, byTier bool) kernel.Ref {
+	w, replaces, doc := o.w, stored.Len, "Winograd weights of 16 bits"
+	if byTier {
+		replaces, doc = 0, doc+", by tier"
+	}
+	return b.prepare(pack.IntWinogradLen(w.Shape[0], w.Shape[1]), 2, replaces, doc, stored, func(dst kernel.Ref) kernel.Kernel {
+		return &integer.WinogradWeights{IC: w.Shape[1], OC: w.Shape[0], W: stored, Dst: dst, ByTier: byTier}
+	})
 }
 
-func integerWinogradCost(o *conv) float64 {
+func integerPrepared(w ir.Shape) int { return pack.IntWinogradLen(w[0], w[1]) / 2 }
+
+func (o *conv) integerWinograd(w kernel.Ref) *integer.Winograd {
+	tiles, blocks := integerBlocking(o)
+	return &integer.Winograd{Src: o.src.img(), Dst: o.dst.img(), W: w, PadTop: o.win.PadTop, PadLeft: o.win.PadLeft,
+		Tiles: tiles, OutBlocks: blocks, Result: o.result.kernel()}
+}
+
+func integerWinogradWork(l *plan.Layer, k *integer.Winograd) plan.Work {
+	ops := float64(l.FLOPs) / 4 * runtime.ByteRate() / runtime.WordRate()
+	return plan.Work{Ops: ops, Integers: true, WeightBytes: float64(k.W.Len * 2)}
+}
+
+// integerRates are the rates of the convolutions on integers, in multiply-adds per
+// nanosecond: of direct convolution, and of the products of words of Winograd.
+type integerRates struct{ direct, products float64 }
+
+// The rates were measured on one core with a peak of 467 GOP/s with VNNI, and of 189
+// without. Tiers without dot products of bytes multiply words in both algorithms.
+var (
+	byteTiers = integerRates{230, 115}
+	wordTiers = integerRates{85, 94}
+)
+
+// Times that all tiers share.
+const (
+	byteStreamPerNs = 28.0 // bytes of weights read from memory, while tiles are computed
+	byteTransformNs = 3.0  // transform of one channel of a tile, of the input or output
+	byteTileNs      = 18.0 // overhead of a register tile
+)
+
+// directTime returns the time of direct convolution in nanoseconds.
+func (r integerRates) directTime(o *conv) float64 {
+	d, taps := o.out, o.win.Taps()
+	macs := float64(d.n*d.h*d.w) * float64(alignTo(o.in.c, 8)*alignTo(d.c, 16)*taps)
+	return max(macs/r.direct/tileEfficiency(d.h*d.w), float64(d.c*o.in.c*taps)/byteStreamPerNs) + tilesTime(d.n*d.h*d.w, d.c)
+}
+
+// winogradTime returns the time of Winograd in nanoseconds.
+func (r integerRates) winogradTime(o *conv) float64 {
 	d := o.out
-	tiles := (d.h + 3) / 4 * ((d.w + 3) / 4)
+	tiles := d.n * ((d.h + 3) / 4) * ((d.w + 3) / 4)
 	ic, oc := alignTo(o.in.c, 16), alignTo(d.c, 16)
-	macs := float64(d.n*tiles*36) * float64(alignTo(o.in.c, 8)*oc)
-	return macs/wordMACsPerNs/tileEfficiency(tiles*d.n) + float64(d.n*tiles*(ic+oc))*byteTransformNs + float64(2*36*ic*oc)/byteStreamPerNs
+	macs := float64(tiles*36) * float64(alignTo(o.in.c, 8)*oc)
+	return max(macs/r.products/tileEfficiency(tiles), float64(2*36*ic*oc)/byteStreamPerNs) + 36*tilesTime(tiles, oc) + float64(tiles*(ic+oc))*byteTransformNs
+}
+
+// tilesTime returns the overhead of the register tiles of n pixels and oc output channels.
+func tilesTime(n, oc int) float64 {
+	return float64((n+tilePixels-1)/tilePixels*(alignTo(oc, 32)/32)) * byteTileNs
 }
 
 // integerBlocking returns the number of tiles that are transformed together, and the

@@ -70,7 +70,7 @@ func TestIntegers(t *testing.T) {
 			return
 		}
 	}
-	for _, k := range []string{"Conv", "Depthwise", "Winograd", "Dense", "Quantize", "Dequantize", "DynamicQuantize", "Pack", "Unpack", "Lookup", "Binary", "MaxPool", "ConvPool", "AveragePool", "Conv with a residual", "Winograd with a residual"} {
+	for _, k := range []string{"Conv", "Depthwise", "Winograd", "ConvByTier", "Dense", "Quantize", "Dequantize", "DynamicQuantize", "Pack", "Unpack", "Lookup", "Binary", "MaxPool", "ConvPool", "AveragePool", "Conv with a residual", "Winograd with a residual"} {
 		if images["integer."+k] == 0 {
 			t.Errorf("no network has a kernel integer.%s: %v", k, images)
 		}

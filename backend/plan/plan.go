@@ -109,7 +109,7 @@ type Work struct {
 	// two. Fast algorithms need fewer operations than the layer's FLOPs.
 	Ops float64
 	// Integers reports whether they are operations on 8-bit integers. An operation on 16
-	// bits counts as two.
+	// bits counts as two on a tier with dot products of bytes.
 	Integers bool
 	// WeightBytes is the size of the weights as the kernel reads them.
 	WeightBytes float64

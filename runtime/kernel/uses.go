@@ -13,7 +13,7 @@ import (
 var Governed = []string{
 	"Tile32", "Tile16", "Run32", "Run16", "Run8", "Double32", "Double16",
 	"PoolMax", "PoolSum", "PoolMax8", "PoolSum8", "Interleave3",
-	"IntBlock32", "IntBlock16", "IntPixel32", "IntPixel16", "IntProduct32", "IntProduct16",
+	"IntBlock32", "IntBlock16", "IntPixel32", "IntPixel16", "IntProduct32", "IntProduct16", "IntPair32", "IntPair16",
 	"Tanh", "Sigmoid", "Exp", "HardSwish", "Gelu", "LeakyRelu", "Silu",
 }
 

@@ -144,9 +144,11 @@ const %zero : u8[] = {7}
 const %multiplier : f32[] = {0.01}
 const %iw : i8[20,32,3,3] = seed=5
 const %id : i8[32,1,3,3] = seed=6
+const %it : i8[64,32,3,3] = seed=7
 input %volume : u8[1,2,3,4,3]
 %bytes : u8[1,32,5,6] = Quantize(%x, %scale, %zero) to=u8
 %integers : u8[1,20,5,6] = Conv(%bytes, %iw, _, _, _, _, %multiplier) strides=[1,1] pads=[1,1,1,1] dilations=[1,1] groups=1 integer=u8(7,3,0,255)
+%tiers : u8[1,64,5,6] = Conv(%bytes, %it, _, _, _, _, %multiplier) strides=[1,1] pads=[1,1,1,1] dilations=[1,1] groups=1 integer=u8(7,3,0,255)
 %depthwise : u8[1,32,5,6] = Conv(%bytes, %id, _, _, _, _, %multiplier) strides=[1,1] pads=[1,1,1,1] dilations=[1,1] groups=32 integer=u8(7,3,0,255)
 %stride : u8[1,20,4,3] = Conv(%bytes, %iw, _, _, _, _, %multiplier) strides=[1,2] pads=[1,1,0,1] dilations=[1,1] groups=1 integer=u8(7,3,0,255)
 %pooled : u8[1,20,2,2] = Pool(%stride) kind=max kernel=[3,2] strides=[2,2] pads=[1,1,0,0] dilations=[1,1] countPad=false
@@ -155,6 +157,7 @@ output "h" %integers
 output "i" %depthwise
 output "j" %average
 output "k" %pooled
+output "l" %tiers
 %p : f32[1,32,5,6] = Unary(%x) fn=Relu
 %strassen : f32[1,64,5,6] = Conv(%p, %w, %b) strides=[1,1] pads=[0,0,0,0] dilations=[1,1] groups=1 epilogue=Relu
 %q : f32[1,64,3,3] = Slice(%strassen) start=[0,0,0,0] count=[1,64,3,3] step=[1,1,2,1]

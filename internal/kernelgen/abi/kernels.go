@@ -55,6 +55,7 @@ const (
 
 	// Kernels on bytes and on 16-bit integers.
 	integer  = "AVX512VNNI AVXVNNI AVX2 NEONDOT NEON"
+	dots     = "AVX512VNNI AVXVNNI NEONDOT NEON"
 	products = "AVX512VNNI AVXVNNI AVX2 NEON"
 	intTile  = "a *IntTile"
 
@@ -101,21 +102,26 @@ var Kernels = append([]Kernel{
 	{"addBytes", "dst, a, b *byte, n, bStep int, p *ByteBinary", "computes the sums of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.", all},
 	{"mulBytes", "dst, a, b *byte, n, bStep int, p *ByteBinary", "computes the products of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.", all},
 	{"maxBytes", "dst, src *byte, n, pix, rows, rowStride, cols, colStride int", "writes the maxima of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.", "AVX2 NEON"},
-	{"lookupBytes", "dst, src *byte, n int, table *byte", "replaces each byte of n vectors of 64 bytes by that of a table of 256 bytes.", wide},
+	{"lookupBytes", "dst, src *byte, n int, table *byte", "replaces each byte of n vectors of 64 bytes by that of a table of 256 bytes.", x86},
 	{"averageBytes", "dst, src *byte, n, pix, rows, rowStride, cols, colStride int, p *ByteAverage", "writes the averages of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.", "AVX2 NEON"},
 	{"affineBytes", "dst, src *byte, n int, scale, shift *float32, p *ByteAffine", "computes arithmetic on floats between bytes for n pixels of 16 channels. See kernel integer.Affine.", all},
 	{"softmax", "dst, src *float32, n, rows int", "computes exp(x−max)/Σ exp(x−max) of rows of n floats.", narrow},
 
 	{"intBlock32", intTile, "computes a.Pixels pixels by 32 output channels, 16 input channels per step.", integer},
 	{"intBlock16", intTile, "computes a.Pixels pixels by 16 output channels, 16 input channels per step.", integer},
-	{"intPixel32", intTile, "computes a.Pixels pixels by 32 output channels, 4 input channels per step.", integer},
-	{"intPixel16", intTile, "computes a.Pixels pixels by 16 output channels, 4 input channels per step.", integer},
+	{"intPixel32", intTile, "computes a.Pixels pixels by 32 output channels, 4 input channels per step.", dots},
+	{"intPixel16", intTile, "computes a.Pixels pixels by 16 output channels, 4 input channels per step.", dots},
 	{"intProduct32", intTile, "computes the sums of a.Pixels pixels by 32 output channels, 16 words per step.", products},
 	{"intProduct16", intTile, "computes the sums of a.Pixels pixels by 16 output channels, 16 words per step.", products},
+	{"intPair32", intTile, "computes a.Pixels pixels by 32 output channels, 2 words per step.", "AVX2"},
+	{"intPair16", intTile, "computes a.Pixels pixels by 16 output channels, 2 words per step.", "AVX2"},
 	{"intDepthwiseRow", "a *IntDepthwise", "computes a.Pixels pixels of 16 channels, one filter per channel.", "AVX512VNNI AVX2 NEON"},
 	{"intDepthwise3", "a *IntDepthwise", "computes a.Rows rows of a.Pixels pixels, at least four, with 3×3 adjacent taps, strides of one or two pixels and bytes as results.", "AVX512VNNI AVX2"},
+	{"intWidenTaps3", "dst *int16, w *int8", "writes the weights s8 [3][16][4] of 3×3 taps as those of intDepthwise3: s16 [2][3][2][8][2].", "AVX2"},
 	{"intFloatRow", "x *float32, n int, multiplier, shift *float32, lo, hi float32", "replaces n pixels of 16 sums by float32(sum)·multiplier+shift between lo and hi.", all},
 	{"intWidenRow", "dst *int16, src *uint8, n int", "writes n times 16 bytes as words.", "AVX2"},
+	{"intWidenPixelsOf3", "dst *int16, src *uint8, n int", "writes n times four pixels of 4 bytes as pixels of 3 words, and two words of any value behind them.", "AVX2"},
+	{"intWidenWeightRows", "dst *int16, src *int8, n, width int", "writes n rows of weights s8 [width][4] as s16 [2][width][2]. width is 16 or 32.", "AVX2"},
 	{"intTilesIn", "in *uint8, out *int16, row, pos, n int, scratch *int16", "transforms n tiles of 6×6 pixels, 4 pixels apart, to positions pos bytes apart. scratch has 6·(4n+2)·16 words.", all},
 	{"intFilters", "w *int8, dst *int16, width, pos int", "transforms the 3×3 filters s8 [9][4][width][4] of 16 input channels to positions s16 [8][width][2], pos bytes apart. width is 16 or 32.", "AVX2 NEON"},
 	{"intTilesOut", "a *IntTransformOut", "transforms a.Tiles tiles of 6×6 positions to 4×4 pixels.", all},

@@ -105,6 +105,8 @@ const (
 	IntNext
 	IntNextStep
 	IntLeft
+	IntNextTile
+	IntTiles
 	IntResidual
 	IntResidualBlock
 	IntSum
@@ -172,7 +174,8 @@ var Structs = []Struct{
 	{"ByteAffine", 0, []Field{{"XScale", AffineXScale}, {"XZero", AffineXZero}, {"Lo", AffineLo}, {"Hi", AffineHi}, {"Scale", AffineScale}, {"Zero", AffineZero}, {"Low", AffineLow}, {"High", AffineHigh}}},
 	{"IntTile", 0, []Field{{"In", IntIn}, {"W", IntW}, {"Out", IntOut}, {"Start", IntStart}, {"Multiplier", IntMultiplier}, {"Pix", IntPix}, {"OutBlock", IntOutBlock},
 		{"Parts", IntParts}, {"Blocks", IntBlocks}, {"BlockStride", IntBlockStride}, {"Rows", IntRows}, {"RowStride", IntRowStride}, {"Cols", IntCols}, {"ColStride", IntColStride},
-		{"Half", IntHalf}, {"Pixels", IntPixels}, {"Zero", IntZero}, {"Lo", IntZero + 2}, {"Hi", IntZero + 3}, {"next", IntNext}, {"nextStep", IntNextStep}, {"Left", IntLeft}, {"Residual", IntResidual}, {"ResidualBlock", IntResidualBlock}, {"Sum", IntSum}}},
+		{"Half", IntHalf}, {"Pixels", IntPixels}, {"Zero", IntZero}, {"Lo", IntZero + 2}, {"Hi", IntZero + 3}, {"next", IntNext}, {"nextStep", IntNextStep}, {"Left", IntLeft},
+		{"nextTile", IntNextTile}, {"Tiles", IntTiles}, {"Residual", IntResidual}, {"ResidualBlock", IntResidualBlock}, {"Sum", IntSum}}},
 	{"IntSum", 0, []Field{{"Scale", IntSumScale}, {"ResidualScale", IntSumResidualScale}, {"ResidualZero", IntSumResidualZero}, {"Low", IntSumLow}, {"High", IntSumHigh},
 		{"Zero", IntSumZero}, {"Lo", IntSumZero + 2}, {"Hi", IntSumZero + 3}}},
 	{"IntDepthwise", 0, []Field{{"In", IntIn}, {"W", IntW}, {"Out", IntOut}, {"Start", IntStart}, {"Multiplier", IntMultiplier}, {"Taps", IntDepthwiseTaps},

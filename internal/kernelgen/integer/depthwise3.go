@@ -259,3 +259,34 @@ func depthwise3Row(stride int, label func(string) string) {
 		JMP(LabelRef("halves"))
 	}
 }
+
+// widenTaps3 writes the conversion of the weights of depthwise3AVX2, for 8 channels and one
+// column of taps at a time. A tap moves to the highest byte of a dword first.
+func widenTaps3() {
+	x86.AVX2.Function("intWidenTaps3", NOSPLIT)
+	Load(Param("dst"), RDI)
+	Load(Param("w"), RSI)
+	VPXOR(Y6, Y6, Y6)
+	for half := range 2 {
+		w := []VecPhysical{Y0, Y1, Y2}
+		for row, r := range w {
+			VMOVDQU(Mem{Base: RSI, Disp: 64*row + 32*half}, r)
+		}
+		for x := range 3 {
+			t := []VecPhysical{Y3, Y4, Y5}
+			for row, r := range w {
+				VPSLLD(Imm(uint64(24-8*x)), r, t[row])
+			}
+			VPSRAD(Imm(24), t[0], t[0])
+			VPSRAD(Imm(8), t[1], t[1])
+			VPSRAD(Imm(24), t[2], t[2])
+			VPBLENDW(Imm(0xaa), t[1], t[0], t[0])
+			VPBLENDW(Imm(0xaa), Y6, t[2], t[2])
+			at := (half*3 + x) * 64
+			VMOVDQU(t[0], Mem{Base: RDI, Disp: at})
+			VMOVDQU(t[2], Mem{Base: RDI, Disp: at + 32})
+		}
+	}
+	VZEROUPPER()
+	RET()
+}

@@ -38,8 +38,11 @@ func main() {
 	depthwiseAVX2()
 	depthwise3AVX512()
 	depthwise3AVX2()
+	widenTaps3()
 	filters()
 	widen()
+	widenPixels()
+	widenWeights()
 	Generate()
 }
 

@@ -19,8 +19,12 @@ import (
 
 // tiles writes the tile kernels of an instruction set.
 func tiles(isa x86.ISA) {
+	few := kind{"intPixel", 1, false}
+	if isa.Name == x86.AVX2.Name {
+		few = kind{"intPair", 1, true}
+	}
 	for _, width := range []int{32, 16} {
-		for _, k := range []kind{{"intBlock", 4, false}, {"intPixel", 1, false}, {"intProduct", 8, true}} {
+		for _, k := range []kind{{"intBlock", 4, false}, few, {"intProduct", 8, true}} {
 			k.kernel(isa, width)
 		}
 	}
@@ -69,8 +73,12 @@ func (k kind) kernel(isa x86.ISA, width int) {
 		CMPQ(RAX, Imm(uint64(p)))
 		JEQ(LabelRef(fmt.Sprintf("p%d", p)))
 	}
+	vectors := t.b
 	for t.p = 1; t.p <= pixels; t.p++ {
-		t.sets = 1
+		t.sets, t.b = 1, vectors
+		if t.wide && t.p == 1 { // one pass, so that the weights of a dense layer are read once
+			t.b = width / 4
+		}
 		if k.rows > 1 && isa.Name != x86.AVX2.Name {
 			// A dot product takes four cycles or more, so few accumulators would wait for
 			// one another.
@@ -91,7 +99,7 @@ func (t tile) zmm() bool { return t.Bytes == 64 }
 // octets returns the number of groups of 8 channels of a pass.
 func (t tile) octets() int {
 	if t.wide {
-		return 1
+		return t.b / 2
 	}
 	return t.b
 }
@@ -113,9 +121,21 @@ func (t tile) code() {
 			VPXORD(r, r, r)
 		}
 	} else {
+		Label(t.label("tile"))
 		XORL(R15L, R15L)
 		Label(t.label("pass"))
-		for _, r := range t.Regs[:n*t.sets] {
+		zero := t.Regs[:n*t.sets]
+		if !t.wide {
+			MOVQ(arg(abi.IntStart), RBX)
+			for o := range t.b {
+				VMOVDQU(Mem{Base: RBX, Index: R15, Scale: 1, Disp: 32 * o}, t.acc(o, 0))
+				for i := 1; i < t.p; i++ {
+					VMOVDQA(t.acc(o, 0), t.acc(o, i))
+				}
+			}
+			zero = t.Regs[n : n*t.sets]
+		}
+		for _, r := range zero {
 			VPXOR(r, r, r)
 		}
 	}
@@ -129,6 +149,14 @@ func (t tile) code() {
 	MOVQ(RBX, arg(abi.IntLeft))
 	if t.prefetches() {
 		MOVQ(arg(abi.IntNext), RBX)
+		if t.passes() > 1 { // each pass prefetches its part of what a step prefetches
+			TESTQ(R15, R15)
+			JZ(LabelRef(t.label("ahead")))
+			MOVQ(arg(abi.IntNextStep), RAX)
+			SHRQ(Imm(1), RAX)
+			ADDQ(RAX, RBX)
+			Label(t.label("ahead"))
+		}
 	}
 	Label(t.label("part"))
 	MOVQ(arg(abi.IntIn), RSI)
@@ -157,12 +185,12 @@ func (t tile) code() {
 			}
 			return m
 		})
-		if c == 1 && t.rows == 4 { // the last block may have only 8 channels
+		if t.rows > 1 && c == t.rows/2-1 { // the last block may have only 8 channels
 			CMPQ(R8, arg(abi.IntHalf))
 			JEQ(LabelRef(t.label("step")))
 		}
 	}
-	if t.rows == 4 {
+	if t.rows > 1 {
 		Label(t.label("step"))
 	}
 	if t.prefetches() {
@@ -189,26 +217,62 @@ func (t tile) code() {
 		t.finish512()
 		return
 	}
+	if t.wide && t.p == 1 {
+		t.finishRow()
+		return
+	}
 	t.finish256()
 	ADDQ(Imm(uint64(t.octets()*32)), R15)
 	CMPQ(R15, Imm(uint64(t.width*4)))
 	JNE(LabelRef(t.label("pass")))
+	if t.words && t.quantises() {
+		t.nextTile()
+	}
 	VZEROUPPER()
 	RET()
 }
 
+// nextTile continues with the tile beside this one, if there is one.
+func (t tile) nextTile() {
+	DECQ(arg(abi.IntTiles))
+	JZ(LabelRef(t.label("done")))
+	IMUL3Q(Imm(uint64(t.p)), R14, R14)
+	ADDQ(R14, arg(abi.IntIn))
+	MOVL(U32(uint32(16*t.p)), EAX)
+	CMPQ(arg(abi.IntMultiplier), Imm(0))
+	JNE(LabelRef(t.label("bytes")))
+	SHLQ(Imm(2), RAX)
+	Label(t.label("bytes"))
+	ADDQ(RAX, arg(abi.IntOut))
+	MOVQ(arg(abi.IntNextTile), RAX)
+	ADDQ(RAX, arg(abi.IntNext))
+	JMP(LabelRef(t.label("tile")))
+	Label(t.label("done"))
+}
+
+// passes returns the number of passes over the channels.
+func (t tile) passes() int {
+	if t.zmm() {
+		return 1
+	}
+	return t.width / (8 * t.octets())
+}
+
+// quantises reports whether the kernel can requantise the sums.
+func (t tile) quantises() bool { return !t.words || t.Name == x86.AVX2.Name }
+
 // prefetches reports whether the tile prefetches weights.
-func (t tile) prefetches() bool { return t.zmm() && t.rows > 1 }
+func (t tile) prefetches() bool { return t.rows > 1 && !t.wide }
 
 // prefetch requests nextStep bytes of the weights that later tiles read. The number of
 // cache lines depends on the number of tiles that share them.
 func (t tile) prefetch() {
 	line := func(i int) { PREFETCHT1(Mem{Base: RBX, Disp: 64 * i}) }
-	all := t.rows * t.width * 4 / 64 // that a step reads
+	all := t.rows * t.width * 4 / 64 / t.passes() // that a step of a pass reads
 	some := max(2, all/4)
 	line(0)
 	for _, r := range [][2]int{{1, some}, {some, all}} {
-		CMPQ(arg(abi.IntNextStep), U32(uint32(64*r[0])))
+		CMPQ(arg(abi.IntNextStep), U32(uint32(64*t.passes()*r[0])))
 		JLE(LabelRef(t.label("asked")))
 		for i := r[0]; i < r[1]; i++ {
 			line(i)
@@ -228,6 +292,17 @@ func (t tile) multiply(c int, pixel func(i, disp int) Mem) {
 	opcode := byte(dotBytes)
 	if t.words {
 		opcode = dotWords
+	}
+	if t.wide && t.p == 1 {
+		x := t.Last(3)
+		VPBROADCASTQ(pixel(0, 8*c), x)
+		for blk := range t.b {
+			w := t.Last(blk % 3)
+			VPMOVSXBW(Mem{Base: RDX, Disp: row + 16*blk}, w)
+			VPMADDWD(x, w, w)
+			VPADDD(w, t.acc(blk, 0), t.acc(blk, 0))
+		}
+		return
 	}
 	var weights []VecPhysical
 	for blk := range t.b {
@@ -346,23 +421,15 @@ func (t tile) bytes512(q requantizer, scale func(group []VecPhysical, blk, i int
 
 // finish256 is finish512 for the channels of a pass.
 func (t tile) finish256() {
-	MOVQ(arg(abi.IntStart), RBX)
-	ADDQ(R15, RBX)
-	for i := range t.p {
-		if t.wide { // [c0 c0 c1 c1 c2 c2 c3 c3] and [c4 …]
-			VPHADDD(t.acc(1, i), t.acc(0, i), t.acc(0, i))
-			VPERMQ(Imm(0xd8), t.acc(0, i), t.acc(0, i))
-		}
-		for o := range t.octets() {
-			VPADDD(Mem{Base: RBX, Disp: 32 * o}, t.acc(o, i), t.acc(o, i))
-		}
+	if t.wide {
+		t.halves()
 	}
 	MOVQ(arg(abi.IntOut), R11)
 	CMPQ(R15, Imm(64))
 	JLT(LabelRef(t.label("first")))
 	ADDQ(arg(abi.IntOutBlock), R11)
 	Label(t.label("first"))
-	if !t.words {
+	if t.quantises() {
 		MOVQ(arg(abi.IntMultiplier), RBX)
 		TESTQ(RBX, RBX)
 		JZ(LabelRef(t.label("sums")))
@@ -413,9 +480,57 @@ func (t tile) finish256() {
 			VMOVDQU(t.acc(o, i), Mem{Base: R11, Disp: 64*i + 32*o})
 		}
 	}
-	if !t.words {
+	if t.quantises() {
 		Label(t.label("next"))
 	}
+}
+
+// halves adds the two sums of each channel, [c0 c0 c1 c1 c2 c2 c3 c3] and [c4 …], and the
+// start values. The accumulators of the first vectors hold the results.
+func (t tile) halves() {
+	MOVQ(arg(abi.IntStart), RBX)
+	for i := range t.p {
+		for o := range t.octets() {
+			r := t.acc(o, i)
+			VPHADDD(t.acc(2*o+1, i), t.acc(2*o, i), r)
+			VPERMQ(Imm(0xd8), r, r)
+			VPADDD(Mem{Base: RBX, Index: R15, Scale: 1, Disp: 32 * o}, r, r)
+		}
+	}
+}
+
+// finishRow is finish256 for all channels of one pixel.
+func (t tile) finishRow() {
+	t.halves()
+	MOVQ(arg(abi.IntOut), R11)
+	MOVQ(arg(abi.IntOutBlock), R9)
+	MOVQ(arg(abi.IntMultiplier), RBX)
+	TESTQ(RBX, RBX)
+	JZ(LabelRef(t.label("sums")))
+	q := loadRequantizer(t.ISA, RDI, abi.IntZero)
+	var sums []VecPhysical
+	for o := range t.octets() {
+		sums = append(sums, t.acc(o, 0))
+	}
+	o := 0
+	q.scale(sums, func(VecPhysical) Op { o++; return Mem{Base: RBX, Disp: (o - 1) * 32} })
+	r := q.pack(sums)
+	VPERMD(r, q.perm, r)
+	VMOVDQU(r.AsX(), Mem{Base: R11})
+	if t.width == 32 {
+		VEXTRACTI128(Imm(1), r, Mem{Base: R11, Index: R9, Scale: 1})
+	}
+	VZEROUPPER()
+	RET()
+	Label(t.label("sums"))
+	for o := range t.octets() {
+		if o == 2 {
+			ADDQ(R9, R11)
+		}
+		VMOVDQU(t.acc(o, 0), Mem{Base: R11, Disp: o % 2 * 32})
+	}
+	VZEROUPPER()
+	RET()
 }
 
 // store8 stores the halves of x, 16 bytes apart. n is their number, 1 or more.

@@ -8,6 +8,21 @@ import (
 	"modelc/internal/kernelgen/x86"
 )
 
+var pairs *Mem
+
+// pairsOfBytes returns an operand of VPSHUFB that puts the first two bytes of every four
+// before the others.
+func pairsOfBytes() Mem {
+	if pairs == nil {
+		m := GLOBL("intPairs", 8|16)
+		for i, v := range []uint32{0x05040100, 0x0d0c0908, 0x07060302, 0x0f0e0b0a} {
+			DATA(4*i, U32(v))
+		}
+		pairs = &m
+	}
+	return *pairs
+}
+
 // filters writes the transform of the weights of Winograd. A vector holds the words of 8
 // output and 2 input channels, which are adjacent in the result.
 //
@@ -29,12 +44,8 @@ func filters() {
 	MOVQ(R11, R8)
 	SHLQ(Imm(2), R8)
 	LEAQ(Mem{Base: R8, Index: R8, Scale: 2}, R10)
-	pairs := GLOBL("intPairs", 8|16) // the first two bytes of every four, then the others
-	for i, v := range []uint32{0x05040100, 0x0d0c0908, 0x07060302, 0x0f0e0b0a} {
-		DATA(4*i, U32(v))
-	}
 	shuffle, y := Y15, x86.AVX2.Regs
-	VBROADCASTI128(pairs, shuffle)
+	VBROADCASTI128(pairsOfBytes(), shuffle)
 	MOVL(U32(4), ECX)
 	Label("quad")
 	MOVQ(R11, R9)

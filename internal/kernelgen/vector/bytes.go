@@ -451,6 +451,45 @@ func (g generator) affineBytes() {
 	fewOrMany(4/g.PerPixel(), pixels)
 }
 
+// lookupBytesAVX2 looks bytes up in 16 tables of 16 bytes. It selects among the results by
+// one bit of the upper half after the other. A blend reads the highest bit of a byte.
+func lookupBytesAVX2() {
+	g := generator{x86.AVX2}
+	g.function("lookupBytes")
+	Load(Param("dst"), RDI)
+	Load(Param("src"), RSI)
+	Load(Param("n"), RCX)
+	Load(Param("table"), RAX)
+	ADDQ(RCX, RCX)
+	low, selectors := g.Regs[0], g.Regs[1:5]
+	// find leaves the bytes of tables [first,first+1<<level) in the first of regs.
+	var find func(level, first int, regs []VecPhysical)
+	find = func(level, first int, regs []VecPhysical) {
+		if level == 0 {
+			VBROADCASTI128(Mem{Base: RAX, Disp: 16 * first}, regs[0])
+			VPSHUFB(low, regs[0], regs[0])
+			return
+		}
+		find(level-1, first, regs)
+		find(level-1, first+1<<(level-1), regs[1:])
+		VPBLENDVB(selectors[level-1], regs[1], regs[0], regs[0])
+	}
+	Label("loop")
+	VMOVDQU(Mem{Base: RSI}, selectors[3])
+	for i := 3; i > 0; i-- {
+		VPADDB(selectors[i], selectors[i], selectors[i-1])
+	}
+	VPAND(bits(0x0F0F0F0F), selectors[3], low)
+	find(4, 0, g.Regs[5:])
+	VMOVDQU(g.Regs[5], Mem{Base: RDI})
+	ADDQ(Imm(32), RSI)
+	ADDQ(Imm(32), RDI)
+	DECQ(RCX)
+	JNZ(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
 // lookupBytes selects among 16 tables of 16 bytes by the upper half of a byte. Two vectors
 // at a time hide the latency of the selections.
 func lookupBytes() {

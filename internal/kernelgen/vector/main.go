@@ -49,6 +49,7 @@ func main() {
 	maxBytes()
 	averageBytes()
 	lookupBytes()
+	lookupBytesAVX2()
 	Generate()
 }
 

@@ -37,9 +37,13 @@ type IntTile struct {
 	next                uintptr // weights that some kernels prefetch into L2, never dereferenced
 	nextStep            int     // the number of bytes that a step prefetches
 	Left                int     // the number of parts that are left; kernels write it
-	Residual            unsafe.Pointer
-	ResidualBlock       int     // from 16 channels of Residual to the next 16; its pixels are those of Out
-	Sum                 *IntSum // nil for none
+	nextTile            int     // the number of bytes that a tile prefetches
+	// Tiles is the number of adjacent tiles of Pixels pixels that kernels for words compute,
+	// if Tier.IntWords is set. They change it, In, Out and next.
+	Tiles         int
+	Residual      unsafe.Pointer
+	ResidualBlock int     // from 16 channels of Residual to the next 16; its pixels are those of Out
+	Sum           *IntSum // nil for none
 }
 
 // IntSum holds the constants of the sum of a requantised byte y and a byte r:
@@ -68,7 +72,8 @@ func (s *IntSum) of(y int, r uint8) uint8 {
 // given number of steps.
 func (a *IntTile) Ahead(at uintptr, bytes, steps, t, n int) {
 	a.nextStep = bytes / steps / n
-	a.next = at + uintptr(t*a.nextStep*steps)
+	a.nextTile = a.nextStep * steps
+	a.next = at + uintptr(t*a.nextTile)
 }
 
 // IntStep is a kind of steps of [IntTile].
@@ -80,9 +85,16 @@ const (
 	IntBlock IntStep = iota
 	// IntPixel is a step of 4 channels. Its weights are s8 [width][4].
 	IntPixel
-	// IntProduct is a step of 16 words x. Its weights are s16 [8][width][2].
+	// IntProduct is a step of 16 words x. Its weights are s16 [8][width][2]. The result is
+	// sums unless Tier.IntWords is set.
 	IntProduct
+	// IntPair is a step of 2 words x. Its weights are s16 [width][2]. Only tiers with
+	// IntWords have it.
+	IntPair
 )
+
+// lineTiles is the maximum number of tiles of a call. A garbage collection waits for it.
+const lineTiles = 16
 
 // Line computes the given number of adjacent pixels, tile after tile, starting at a.In
 // and a.Out. width is the number of output channels, 32 or 16.
@@ -94,20 +106,31 @@ func (a IntTile) Line(step IntStep, width, pixels int) {
 	tiles := team.Split(pixels, active.IntPixels)
 	size, longer := pixels/tiles, pixels%tiles
 	in, out, residual := a.In, a.Out, a.Residual
-	x := 0
-	for t := range tiles {
-		a.Pixels = size
+	most := 1
+	if active.IntWords && step >= IntProduct && a.Sum == nil {
+		most = lineTiles
+	}
+	x, next := 0, a.next
+	for t := 0; t < tiles; {
+		a.Pixels, a.Tiles = size, min(most, tiles-t)
 		if t < longer {
-			a.Pixels++
+			a.Pixels, a.Tiles = size+1, min(most, longer-t)
 		}
-		a.In, a.Out = unsafe.Add(in, x*a.Pix), unsafe.Add(out, x*outPix)
+		n := a.Tiles
+		a.In, a.Out, a.next = unsafe.Add(in, x*a.Pix), unsafe.Add(out, x*outPix), next+uintptr(t*a.nextTile)
 		if a.Sum != nil {
 			a.Residual = unsafe.Add(residual, x*16)
 		}
 		a.Compute(step, width)
-		a.next += uintptr(a.nextStep * a.Parts * a.Blocks * a.Rows * a.Cols)
-		x += a.Pixels
+		x += n * a.Pixels
+		t += n
 	}
+}
+
+// Passed makes the next call of Line prefetch behind one that computed the given number of
+// pixels.
+func (a *IntTile) Passed(pixels int) {
+	a.next += uintptr(team.Split(pixels, active.IntPixels) * a.nextTile)
 }
 
 // Compute computes a tile.
@@ -133,18 +156,27 @@ func (a *IntTile) Compute(step IntStep, width int) {
 		if !IntPixel16(a) {
 			a.pairs(width, 1)
 		}
-	case width == 32:
+	case step == IntProduct && width == 32:
 		if !IntProduct32(a) {
-			a.products(width)
+			a.products(width, 8)
+		}
+	case step == IntProduct:
+		if !IntProduct16(a) {
+			a.products(width, 8)
+		}
+	case width == 32:
+		if !IntPair32(a) {
+			a.products(width, 1)
 		}
 	default:
-		if !IntProduct16(a) {
-			a.products(width)
+		if !IntPair16(a) {
+			a.products(width, 1)
 		}
 	}
 }
 
-// computeFirst is Compute for tiers whose tiles add no residual: the sum follows the tile.
+// computeFirst is Compute of one tile for tiers whose tiles add no residual: the sum follows
+// the tile.
 func (a *IntTile) computeFirst(step IntStep, width int) {
 	var own [2 * MaxTilePixels * 16]uint8
 	t := *a
@@ -251,9 +283,9 @@ func (a *IntTile) pairs(width, groups int) {
 	}
 }
 
-// products is IntProduct in Go.
-func (a *IntTile) products(width int) {
-	for p := range a.Pixels {
+// products is compute for steps of pairs of words.
+func (a *IntTile) products(width, pairs int) {
+	for p := range a.Pixels * max(1, a.Tiles) {
 		var acc [32]int32
 		copy(acc[:], unsafe.Slice((*int32)(a.Start), width))
 		w := a.W
@@ -261,8 +293,8 @@ func (a *IntTile) products(width int) {
 			for b := range a.Blocks {
 				for y := range a.Rows {
 					for x := range a.Cols {
-						in := (*[16]int16)(unsafe.Add(a.In, p*a.Pix+b*a.BlockStride+y*a.RowStride+x*a.ColStride))
-						for c := range 8 {
+						in := unsafe.Slice((*int16)(unsafe.Add(a.In, p*a.Pix+b*a.BlockStride+y*a.RowStride+x*a.ColStride)), 2*pairs)
+						for c := range pairs {
 							v0, v1 := int32(in[2*c]), int32(in[2*c+1])
 							for o, k := range unsafe.Slice((*[2]int16)(w), width) {
 								acc[o&31] += v0*int32(k[0]) + v1*int32(k[1])
@@ -360,6 +392,9 @@ func (a *IntDepthwise) widen(dst unsafe.Pointer) {
 // and columns of taps: the first and the second row together, and the third row with zeros.
 func (a *IntDepthwise) widen3(dst unsafe.Pointer) {
 	a.Wide = dst
+	if IntWidenTaps3((*int16)(dst), (*int8)(a.W)) {
+		return
+	}
 	d, w := (*[2][3][2][8][2]int16)(dst), (*[3][16][4]int8)(a.W)
 	for c := range 16 {
 		for x := range 3 {
@@ -441,5 +476,30 @@ func IntWiden(dst []int16, src []uint8) {
 	}
 	for i := done; i < len(src); i++ {
 		dst[i] = int16(src[i])
+	}
+}
+
+// IntWidenPixels writes pixels of 4 bytes as pixels of c words, and 4 words of any value
+// behind them.
+func IntWidenPixels(dst []int16, src []uint8, c int) {
+	done := 0
+	if n := len(src) / 16; c == 3 && n > 0 && IntWidenPixelsOf3(&dst[0], &src[0], n) {
+		done = n * 4
+	}
+	for i := done; i < len(src)/4; i++ {
+		for ch := range c {
+			dst[i*c+ch] = int16(src[i*4+ch])
+		}
+	}
+}
+
+// IntWidenWeights writes weights s8 [][width][4] as s16 [][2][width][2].
+func IntWidenWeights(dst []int16, src []int8, width int) {
+	if len(src) > 0 && IntWidenWeightRows(&dst[0], &src[0], len(src)/(4*width), width) {
+		return
+	}
+	for i, v := range src {
+		row, o, c := i/(4*width), i/4%width, i%4
+		dst[((row*2+c/2)*width+o)*2+c%2] = int16(v)
 	}
 }

@@ -83,53 +83,62 @@ func TestIntTiles(t *testing.T) {
 		for seed := range uint64(900) {
 			m := &area{r: rand.New(rand.NewPCG(seed, 20))}
 			r := m.r
-			step := IntStep(seed % 3)
-			rows, size := []int{4, 1, 8}[step], 1 // rows of weights of a step, and the size of x
-			if active.IntWords || step == IntProduct {
+			step := IntStep(seed % 4)
+			words := step == IntProduct || step == IntPair
+			if !active.IntWords && step == IntPair || active.IntWords && step == IntPixel {
+				continue
+			}
+			rows, size := []int{4, 1, 8, 1}[step], 1 // rows of weights of a step, and the size of x
+			if active.IntWords || words {
 				size = 2
 			}
-			pixel := []int{16, 4, 16}[step] * size
-			a := IntTile{Pixels: 1 + int(seed/3)%active.IntPixels, Parts: 1 + r.IntN(2), Blocks: 1 + r.IntN(3), Rows: 1 + r.IntN(3), Cols: 1 + r.IntN(3),
+			pixel := []int{16, 4, 16, 2}[step] * size
+			a := IntTile{Pixels: 1 + int(seed/4)%active.IntPixels, Parts: 1 + r.IntN(2), Blocks: 1 + r.IntN(3), Rows: 1 + r.IntN(3), Cols: 1 + r.IntN(3),
 				Zero: int16(r.IntN(256)), Lo: uint8(r.IntN(100)), Hi: uint8(100 + r.IntN(156))}
 			a.Pix, a.ColStride = pixel*(1+r.IntN(2)), pixel*(1+r.IntN(2))
-			a.RowStride = a.Pix*a.Pixels + a.ColStride*a.Cols
+			all := a.Pixels
+			if words && active.IntWords {
+				a.Tiles = 1 + r.IntN(3)
+				all *= a.Tiles
+			}
+			a.RowStride = a.Pix*all + a.ColStride*a.Cols
 			a.BlockStride = a.RowStride * a.Rows
-			width, quantised := pick(r, 32, 16), step != IntProduct && r.IntN(3) > 0
+			width, quantised := pick(r, 32, 16), (!words || active.IntWords) && r.IntN(3) > 0
 			outPix := 64
 			if quantised {
 				outPix = 16
 			}
-			a.OutBlock = outPix*a.Pixels + 16*r.IntN(3)
+			a.OutBlock = outPix*all + 16*r.IntN(3)
 			var in int
 			if n := a.Blocks * a.BlockStride / size; size == 2 {
-				in = m.words(n, step != IntProduct)
+				in = m.words(n, !words)
 			} else {
 				in = m.bytes(n)
 			}
 			steps := a.Parts * a.Blocks * a.Rows * a.Cols
 			w := m.bytes(steps * rows * width * 4)
-			if step == IntProduct {
+			if words {
 				w = m.words(steps*rows*width*2, false)
 			}
-			if step == IntBlock && r.IntN(3) == 0 {
+			if rows > 1 && r.IntN(3) == 0 {
 				a.Half = 1
-				all := m.data[w:][:steps*rows*width*4]
+				weights := m.data[w:][:steps*rows*width*4]
 				for s := range steps {
 					if s/(a.Rows*a.Cols)%a.Blocks == a.Blocks-1 {
-						clear(all[s*rows*width*4:][width*8 : width*16])
+						clear(weights[s*rows*width*4:][width*rows*2 : width*rows*4])
 					}
 				}
 			}
 			start, scales := m.bytes(32*4), m.floats(multipliers(r, 32, 1<<31)...)
-			out := m.bytes(a.OutBlock + outPix*a.Pixels)
+			out := m.bytes(a.OutBlock + outPix*all)
 			residual, sum := out, IntSum{Scale: pick(r, 0.5, r.Float32()), ResidualScale: pick(r, 0.5, r.Float32()), ResidualZero: int32(r.IntN(256)),
 				Low: float32(int(a.Lo) - int(a.Zero)), High: float32(int(a.Hi) - int(a.Zero)), Zero: int16(r.IntN(256)), Lo: uint8(r.IntN(100)), Hi: uint8(100 + r.IntN(156))}
 			a.ResidualBlock = a.OutBlock
 			if r.IntN(2) == 0 {
-				a.ResidualBlock = 16*a.Pixels + 16*r.IntN(3)
-				residual = m.bytes(a.ResidualBlock + 16*a.Pixels)
+				a.ResidualBlock = 16*all + 16*r.IntN(3)
+				residual = m.bytes(a.ResidualBlock + 16*all)
 			}
-			sums := quantised && r.IntN(3) == 0
+			sums := quantised && a.Tiles <= 1 && r.IntN(3) == 0
 			run := func(f func(a *IntTile), offset int32) func(at func(int) unsafe.Pointer) {
 				return func(at func(int) unsafe.Pointer) {
 					b := a
@@ -155,7 +164,7 @@ func TestIntTiles(t *testing.T) {
 				}
 			}
 			offset := int32(active.IntOffset)
-			if step == IntProduct {
+			if words {
 				offset = 0
 			}
 			m.same(t, fmt.Sprintf("seed %d, step %d, %d pixels\n%+v", seed, step, a.Pixels, a),
@@ -166,8 +175,10 @@ func TestIntTiles(t *testing.T) {
 						a.compute(width, 4)
 					case IntPixel:
 						a.compute(width, 1)
+					case IntProduct:
+						a.products(width, 8)
 					default:
-						a.products(width)
+						a.products(width, 1)
 					}
 				}, 0))
 		}
@@ -316,6 +327,8 @@ func TestIntRows(t *testing.T) {
 			m := &area{r: rand.New(rand.NewPCG(seed, 23))}
 			n := 1 + m.r.IntN(20)
 			src, words, sums := m.bytes(16*n), m.bytes(32*n), m.bytes(64*n)
+			pixels, c, width := m.bytes(32*n+8), 1+m.r.IntN(4), pick(m.r, 16, 32)
+			weights, wide, taps := m.bytes(4*n*width+192), m.bytes(8*n*width), m.bytes(384)
 			scale, shift := m.floats(multipliers(m.r, 16, 1<<20)...), m.floats(random(m.r, 16)...)
 			lo, hi := -inf, inf
 			if m.r.IntN(2) == 0 {
@@ -324,6 +337,10 @@ func TestIntRows(t *testing.T) {
 			bytes := 16*n - m.r.IntN(16)
 			run := func(at func(int) unsafe.Pointer) {
 				IntWiden(unsafe.Slice((*int16)(at(words)), 16*n), unsafe.Slice((*uint8)(at(src)), bytes))
+				IntWidenPixels(unsafe.Slice((*int16)(at(pixels)), 16*n+4), unsafe.Slice((*uint8)(at(src)), 16*n), c)
+				clear(unsafe.Slice((*int16)(at(pixels)), 16*n+4)[4*n*c:]) // any value
+				IntWidenWeights(unsafe.Slice((*int16)(at(wide)), 4*n*width), unsafe.Slice((*int8)(at(weights)), 4*n*width), width)
+				(&IntDepthwise{W: at(weights)}).widen3(at(taps))
 				IntFloats(unsafe.Slice((*float32)(at(sums)), 16*n), n, (*[16]float32)(at(scale)), (*[16]float32)(at(shift)), lo, hi)
 			}
 			m.same(t, fmt.Sprintf("seed %d", seed), run, func(at func(int) unsafe.Pointer) {

@@ -484,6 +484,8 @@ func LookupBytes(dst, src *byte, n int, table *byte) bool {
 	switch active {
 	case &avx512vnni, &avx512:
 		lookupBytesAVX512(dst, src, n, table)
+	case &avxvnni, &avx2:
+		lookupBytesAVX2(dst, src, n, table)
 	default:
 		return false
 	}
@@ -566,8 +568,6 @@ func IntPixel32(a *IntTile) bool {
 	switch active {
 	case &avx512vnni:
 		intPixel32AVX512VNNI(a)
-	case &avx512, &avx2:
-		intPixel32AVX2(a)
 	case &avxvnni:
 		intPixel32AVXVNNI(a)
 	default:
@@ -582,8 +582,6 @@ func IntPixel16(a *IntTile) bool {
 	switch active {
 	case &avx512vnni:
 		intPixel16AVX512VNNI(a)
-	case &avx512, &avx2:
-		intPixel16AVX2(a)
 	case &avxvnni:
 		intPixel16AVXVNNI(a)
 	default:
@@ -624,6 +622,30 @@ func IntProduct16(a *IntTile) bool {
 	return true
 }
 
+// IntPair32 computes a.Pixels pixels by 32 output channels, 2 words per step.
+// It reports whether the tier in use has the kernel.
+//
+//go:noinline
+func IntPair32(a *IntTile) bool {
+	if active == &generic {
+		return false
+	}
+	intPair32AVX2(a)
+	return true
+}
+
+// IntPair16 computes a.Pixels pixels by 16 output channels, 2 words per step.
+// It reports whether the tier in use has the kernel.
+//
+//go:noinline
+func IntPair16(a *IntTile) bool {
+	if active == &generic {
+		return false
+	}
+	intPair16AVX2(a)
+	return true
+}
+
 // IntDepthwiseRow computes a.Pixels pixels of 16 channels, one filter per channel.
 // It reports whether the tier in use has the kernel.
 func IntDepthwiseRow(a *IntDepthwise) bool {
@@ -652,6 +674,18 @@ func IntDepthwise3(a *IntDepthwise) bool {
 	return true
 }
 
+// IntWidenTaps3 writes the weights s8 [3][16][4] of 3×3 taps as those of intDepthwise3: s16 [2][3][2][8][2].
+// It reports whether the tier in use has the kernel.
+//
+//go:noinline
+func IntWidenTaps3(dst *int16, w *int8) bool {
+	if active == &generic {
+		return false
+	}
+	intWidenTaps3AVX2(dst, w)
+	return true
+}
+
 // IntFloatRow replaces n pixels of 16 sums by float32(sum)·multiplier+shift between lo and hi.
 // It reports whether the tier in use has the kernel.
 func IntFloatRow(x *float32, n int, multiplier, shift *float32, lo, hi float32) bool {
@@ -675,6 +709,30 @@ func IntWidenRow(dst *int16, src *uint8, n int) bool {
 		return false
 	}
 	intWidenRowAVX2(dst, src, n)
+	return true
+}
+
+// IntWidenPixelsOf3 writes n times four pixels of 4 bytes as pixels of 3 words, and two words of any value behind them.
+// It reports whether the tier in use has the kernel.
+//
+//go:noinline
+func IntWidenPixelsOf3(dst *int16, src *uint8, n int) bool {
+	if active == &generic {
+		return false
+	}
+	intWidenPixelsOf3AVX2(dst, src, n)
+	return true
+}
+
+// IntWidenWeightRows writes n rows of weights s8 [width][4] as s16 [2][width][2]. width is 16 or 32.
+// It reports whether the tier in use has the kernel.
+//
+//go:noinline
+func IntWidenWeightRows(dst *int16, src *int8, n, width int) bool {
+	if active == &generic {
+		return false
+	}
+	intWidenWeightRowsAVX2(dst, src, n, width)
 	return true
 }
 

@@ -464,6 +464,14 @@ func IntProduct16(a *IntTile) bool {
 	return true
 }
 
+// IntPair32 computes a.Pixels pixels by 32 output channels, 2 words per step.
+// It reports whether the tier in use has the kernel.
+func IntPair32(a *IntTile) bool { return false }
+
+// IntPair16 computes a.Pixels pixels by 16 output channels, 2 words per step.
+// It reports whether the tier in use has the kernel.
+func IntPair16(a *IntTile) bool { return false }
+
 // IntDepthwiseRow computes a.Pixels pixels of 16 channels, one filter per channel.
 // It reports whether the tier in use has the kernel.
 //
@@ -480,6 +488,10 @@ func IntDepthwiseRow(a *IntDepthwise) bool {
 // It reports whether the tier in use has the kernel.
 func IntDepthwise3(a *IntDepthwise) bool { return false }
 
+// IntWidenTaps3 writes the weights s8 [3][16][4] of 3×3 taps as those of intDepthwise3: s16 [2][3][2][8][2].
+// It reports whether the tier in use has the kernel.
+func IntWidenTaps3(dst *int16, w *int8) bool { return false }
+
 // IntFloatRow replaces n pixels of 16 sums by float32(sum)·multiplier+shift between lo and hi.
 // It reports whether the tier in use has the kernel.
 //
@@ -495,6 +507,14 @@ func IntFloatRow(x *float32, n int, multiplier, shift *float32, lo, hi float32) 
 // IntWidenRow writes n times 16 bytes as words.
 // It reports whether the tier in use has the kernel.
 func IntWidenRow(dst *int16, src *uint8, n int) bool { return false }
+
+// IntWidenPixelsOf3 writes n times four pixels of 4 bytes as pixels of 3 words, and two words of any value behind them.
+// It reports whether the tier in use has the kernel.
+func IntWidenPixelsOf3(dst *int16, src *uint8, n int) bool { return false }
+
+// IntWidenWeightRows writes n rows of weights s8 [width][4] as s16 [2][width][2]. width is 16 or 32.
+// It reports whether the tier in use has the kernel.
+func IntWidenWeightRows(dst *int16, src *int8, n, width int) bool { return false }
 
 // IntTilesIn transforms n tiles of 6×6 pixels, 4 pixels apart, to positions pos bytes apart. scratch has 6·(4n+2)·16 words.
 // It reports whether the tier in use has the kernel.

@@ -69,10 +69,10 @@ func intProduct16AVXVNNI(a *IntTile)
 //go:noescape
 func intBlock32AVX2(a *IntTile)
 
-// intPixel32AVX2 computes a.Pixels pixels by 32 output channels, 4 input channels per step.
+// intPair32AVX2 computes a.Pixels pixels by 32 output channels, 2 words per step.
 //
 //go:noescape
-func intPixel32AVX2(a *IntTile)
+func intPair32AVX2(a *IntTile)
 
 // intProduct32AVX2 computes the sums of a.Pixels pixels by 32 output channels, 16 words per step.
 //
@@ -84,10 +84,10 @@ func intProduct32AVX2(a *IntTile)
 //go:noescape
 func intBlock16AVX2(a *IntTile)
 
-// intPixel16AVX2 computes a.Pixels pixels by 16 output channels, 4 input channels per step.
+// intPair16AVX2 computes a.Pixels pixels by 16 output channels, 2 words per step.
 //
 //go:noescape
-func intPixel16AVX2(a *IntTile)
+func intPair16AVX2(a *IntTile)
 
 // intProduct16AVX2 computes the sums of a.Pixels pixels by 16 output channels, 16 words per step.
 //
@@ -144,6 +144,11 @@ func intDepthwise3AVX512VNNI(a *IntDepthwise)
 //go:noescape
 func intDepthwise3AVX2(a *IntDepthwise)
 
+// intWidenTaps3AVX2 writes the weights s8 [3][16][4] of 3×3 taps as those of intDepthwise3: s16 [2][3][2][8][2].
+//
+//go:noescape
+func intWidenTaps3AVX2(dst *int16, w *int8)
+
 // intFiltersAVX2 transforms the 3×3 filters s8 [9][4][width][4] of 16 input channels to positions s16 [8][width][2], pos bytes apart. width is 16 or 32.
 //
 //go:noescape
@@ -153,3 +158,13 @@ func intFiltersAVX2(w *int8, dst *int16, width int, pos int)
 //
 //go:noescape
 func intWidenRowAVX2(dst *int16, src *uint8, n int)
+
+// intWidenPixelsOf3AVX2 writes n times four pixels of 4 bytes as pixels of 3 words, and two words of any value behind them.
+//
+//go:noescape
+func intWidenPixelsOf3AVX2(dst *int16, src *uint8, n int)
+
+// intWidenWeightRowsAVX2 writes n rows of weights s8 [width][4] as s16 [2][width][2]. width is 16 or 32.
+//
+//go:noescape
+func intWidenWeightRowsAVX2(dst *int16, src *int8, n int, width int)

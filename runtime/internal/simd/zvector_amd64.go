@@ -223,3 +223,8 @@ func averageBytesAVX2(dst *byte, src *byte, n int, pix int, rows int, rowStride 
 //
 //go:noescape
 func lookupBytesAVX512(dst *byte, src *byte, n int, table *byte)
+
+// lookupBytesAVX2 replaces each byte of n vectors of 64 bytes by that of a table of 256 bytes.
+//
+//go:noescape
+func lookupBytesAVX2(dst *byte, src *byte, n int, table *byte)

@@ -54,20 +54,15 @@ func tight(m *kernel.Image) bool { return m.Top+m.Left+m.Bottom+m.Right == 0 }
 func (k *Conv) inRows(rows int) int { return (rows-1)*k.SH + (k.KH-1)*k.DH + 1 }
 func (k *Conv) inCols(cols int) int { return (cols-1)*k.SW + (k.KW-1)*k.DW + 1 }
 
-// wide returns the size of a widened region of the input in words.
-func (k *Conv) wide(rows, cols int) int {
-	return k.Src.Blocks() * k.inRows(rows) * k.inCols(cols) * k.Src.Lanes()
-}
-
 // region returns the extents, in output pixels, of a part that widens its input.
 func (k *Conv) region() (rows, cols int) {
 	rows, cols = k.grid()
 	if rows == 1 { // any number of pixels
 		tile := simd.Active().IntPixels
-		return 1, min(cols, max(1, regionBytes/(2*k.wide(1, 1))/tile)*tile)
+		return 1, min(cols, max(1, regionBytes/k.wideBytes(1, 1)/tile)*tile)
 	}
 	most := rows
-	for rows = 1; rows < most && 2*k.wide(rows+1, cols) <= regionBytes; {
+	for rows = 1; rows < most && k.wideBytes(rows+1, cols) <= regionBytes; {
 		rows++
 	}
 	return rows, cols
@@ -94,12 +89,13 @@ func (k *Conv) checkOperands(v *kernel.Verifier) {
 	v.Require(kernel.Product(4, in, k.Src.Top+k.Src.H+k.Src.Bottom, k.Src.Left+k.Src.W+k.Src.Right, k.Src.Lanes()) <= math.MaxInt, "the operand is too large")
 }
 
-// ScratchBytes is the size of the widened input of a part, for tiers that read words.
+// ScratchBytes is the size of the widened input and weights of a part, for tiers that
+// multiply words.
 func (k *Conv) ScratchBytes() int {
 	if !simd.Active().IntWords {
 		return 0
 	}
-	return 2 * k.wide(k.region())
+	return k.wideBytes(k.region()) + k.wideWeights()
 }
 
 // Run computes the convolution.
@@ -161,22 +157,38 @@ func (j *convDirect) Part(c *kernel.Context, i, worker int) {
 		x, end := team.Cut(width, perRow, xi), team.Cut(width, perRow, xi+run)
 		a.In = unsafe.Pointer(&src[k.Src.At(n, u.In, y*k.SH-k.PadTop, x*k.SW-k.PadLeft)])
 		if i/chunks%units < units-1 {
-			steps := a.Parts * a.Blocks * a.Rows * a.Cols
-			bytes := steps * k.Src.Lanes() * u.Width
-			a.Ahead(uintptr(a.W)+uintptr(bytes), bytes, steps, t-t0, t1-t0)
+			k.ahead(c, &a, k.unit(i/chunks%units+1), t-t0, t1-t0)
 		}
 		k.output(c, &a, &v, n, u, y, x, end-x)
 		t += run
 	}
 }
 
+// offset returns the position of the weights of unit u.
+func (k *Conv) offset(u kernel.Unit) int {
+	return u.Before * u.Blocks * k.Src.Lanes() * k.KH * k.KW * max(1, k.Parts)
+}
+
 // weights sets the window and the weights of a for unit u.
 func (k *Conv) weights(c *kernel.Context, a *simd.IntTile, u kernel.Unit) {
-	a.W = unsafe.Pointer(&c.Bytes(k.W, 1)[u.Before*u.Blocks*k.Src.Lanes()*k.KH*k.KW*max(1, k.Parts)])
+	a.W = unsafe.Pointer(&c.Bytes(k.W, 1)[k.offset(u)])
 	a.Parts, a.Blocks, a.Rows, a.Cols = max(1, k.Parts), u.Blocks, k.KH, k.KW
+	a.Half = k.half()
+}
+
+// ahead makes the tiles of a from t on, of n, prefetch the weights of unit u.
+func (k *Conv) ahead(c *kernel.Context, a *simd.IntTile, u kernel.Unit, t, n int) {
+	bytes := u.Blocks * k.Src.Lanes() * k.KH * k.KW * u.Width * max(1, k.Parts)
+	w := unsafe.Pointer(unsafe.SliceData(c.Bytes(k.W, 1)))
+	a.Ahead(uintptr(w)+uintptr(k.offset(u)), bytes, a.Parts*a.Blocks*a.Rows*a.Cols, t, n)
+}
+
+// half returns IntTile.Half.
+func (k *Conv) half() int {
 	if tail := k.Src.C % 16; k.Groups <= 1 && tail > 0 && tail <= 8 {
-		a.Half = 1
+		return 1
 	}
+	return 0
 }
 
 // strides sets the strides of a for the image Src.
@@ -185,17 +197,15 @@ func (k *Conv) strides(a *simd.IntTile) {
 	a.BlockStride, a.RowStride, a.ColStride = k.Src.PlaneBytes(), k.DH*k.Src.RowBytes(), k.DW*k.Src.PixelBytes()
 }
 
-// wideStrides sets the strides of a for a widened input of the given extents.
-func (k *Conv) wideStrides(a *simd.IntTile, rows, cols int) {
-	pixel := 2 * k.Src.Lanes()
-	a.Pix, a.BlockStride = k.SW*pixel, rows*cols*pixel
-	a.RowStride, a.ColStride = k.DH*cols*pixel, k.DW*pixel
-}
-
 // step returns the kind of steps of tiles.
 func (k *Conv) step() simd.IntStep {
-	if k.Src.Lanes() == 4 {
+	switch few, words := k.Src.Lanes() == 4, simd.Active().IntWords; {
+	case few && words:
+		return simd.IntPair
+	case few:
 		return simd.IntPixel
+	case words:
+		return simd.IntProduct
 	}
 	return simd.IntBlock
 }
@@ -237,19 +247,6 @@ func (k *Conv) slices(c *kernel.Context) int {
 	return n
 }
 
-// widen copies to dst, as words, the pixels of blocks [first,last) of image n that rows
-// [y0,y1) and columns [x0,x1) of the output read.
-func (k *Conv) widen(c *kernel.Context, dst []int16, n, first, last, y0, y1, x0, x1 int) {
-	rows, cols := k.inRows(y1-y0), k.inCols(x1-x0)*k.Src.Lanes()
-	src := c.Bytes(k.Src.Ref, 1)
-	for b := first; b < last; b++ {
-		for r := range rows {
-			from := k.Src.At(n, b, y0*k.SH-k.PadTop+r, x0*k.SW-k.PadLeft)
-			simd.IntWiden(dst[((b-first)*rows+r)*cols:], src[from:][:cols])
-		}
-	}
-}
-
 // convWidened copies the input of a region to scratch, as words, and computes a range of
 // units from there.
 type convWidened Conv
@@ -266,8 +263,9 @@ func (j *convWidened) Part(c *kernel.Context, i, worker int) {
 	n := i / cp / rp
 	y0, y1 := team.Cut(h, rp, ri), team.Cut(h, rp, ri+1)
 	x0, x1 := team.Cut(w, cp, ci), team.Cut(w, cp, ci+1)
-	ih, iw, lanes := k.inRows(y1-y0), k.inCols(x1-x0), k.Src.Lanes()
-	scratch := unsafe.Slice((*int16)(unsafe.Pointer(unsafe.SliceData(c.Scratch(worker)))), len(c.Scratch(worker))/2)
+	ih, iw := k.inRows(y1-y0), k.inCols(x1-x0)
+	scratch := words(c.Scratch(worker))
+	weights, scratch := scratch[:k.wideWeights()/2], scratch[k.wideWeights()/2:]
 	units := k.units()
 	u0, u1 := team.Cut(units, slices, slice), team.Cut(units, slices, slice+1)
 	first, last := k.unit(u0).In, k.unit(u1-1).In+k.unit(u1-1).Blocks
@@ -276,20 +274,24 @@ func (j *convWidened) Part(c *kernel.Context, i, worker int) {
 		u := k.unit(i)
 		v := k.channels(c, u.Out*16, u.Width, simd.Active().IntOffset)
 		a := k.tile(&v, k.Dst.Elem == kernel.Uint8)
-		k.weights(c, &a, u)
-		k.wideStrides(&a, ih, iw)
+		k.wideWindow(&a, u, ih, iw)
+		k.widenWeights(c, &a, u, weights)
+		if i < u1-1 {
+			k.ahead(c, &a, k.unit(i+1), 0, (y1-y0)*team.Split(x1-x0, simd.Active().IntPixels))
+		}
 		for y := range y1 - y0 {
-			a.In = unsafe.Pointer(&scratch[((u.In-first)*ih+y*k.SH)*iw*lanes])
+			a.In = unsafe.Pointer(&scratch[((u.In-first)*ih+y*k.SH)*iw*k.wideLanes()])
 			k.output(c, &a, &v, n, u, y0+y, x0, x1-x0)
+			a.Passed(x1 - x0)
 		}
 	}
 }
 
 // Uses lists the micro-kernels that the convolution calls.
-func (k *Conv) Uses(_ *simd.Tier, use func(micro string, pixels int)) {
-	name := "IntBlock"
+func (k *Conv) Uses(t *simd.Tier, use func(micro string, pixels int)) {
+	name := map[bool]string{false: "IntBlock", true: "IntProduct"}[t.IntWords]
 	if k.Src.Lanes() == 4 {
-		name = "IntPixel"
+		name = map[bool]string{false: "IntPixel", true: "IntPair"}[t.IntWords]
 	}
 	usesBlocks(name, kernel.GroupChannels(&k.Dst, max(1, k.Groups)), use)
 }

@@ -61,20 +61,26 @@ func (k *ConvPool) band() int {
 	return rows
 }
 
-// wideBytes is the size of the widened input of a band, for tiers that read words,
-// rounded up to whole cache lines.
+// wideBytes is the size of the widened input of a band, for tiers that multiply words.
 func (k *ConvPool) wideBytes() int {
 	if !simd.Active().IntWords {
 		return 0
 	}
-	v := &k.Conv
-	return (2*v.wide(k.between(k.band()), v.Dst.W)/v.Src.Blocks()*v.unit(0).Blocks + 63) &^ 63
+	return k.Conv.wideBytes(k.between(k.band()), k.Conv.Dst.W)
+}
+
+// wideWeights is the size of the widened weights, for the same tiers.
+func (k *ConvPool) wideWeights() int {
+	if !simd.Active().IntWords {
+		return 0
+	}
+	return k.Conv.wideWeights()
 }
 
 // ScratchBytes is the size of the rows of the intermediate image, and of the widened input
-// that they read.
+// and weights that they read.
 func (k *ConvPool) ScratchBytes() int {
-	return k.wideBytes() + k.between(k.band())*k.width()*k.rowBytes()
+	return k.wideWeights() + k.wideBytes() + k.between(k.band())*k.width()*k.rowBytes()
 }
 
 // Run computes the convolution and the pool.
@@ -97,13 +103,18 @@ func (k *ConvPool) ranges(c *kernel.Context) int {
 func (k *ConvPool) Part(c *kernel.Context, i, worker int) {
 	ranges, units := k.ranges(c), k.Conv.units()
 	n, u, part := i/(units*ranges), k.Conv.unit(i/ranges%units), i%ranges
-	scratch, wide := c.Scratch(worker), k.wideBytes()
-	words, between := unsafe.Slice((*int16)(unsafe.Pointer(unsafe.SliceData(scratch))), wide/2), scratch[wide:]
+	scratch := c.Scratch(worker)
+	weights, scratch := scratch[:k.wideWeights()], scratch[k.wideWeights():]
+	input, between := scratch[:k.wideBytes()], scratch[k.wideBytes():]
 	pitch, band, height := k.rowBytes(), k.band(), k.Conv.Dst.H
 	plane := k.between(band) * pitch
 	v := k.Conv.channels(c, u.Out*16, u.Width, simd.Active().IntOffset)
 	a := k.Conv.tile(&v, true)
-	k.Conv.weights(c, &a, u)
+	if simd.Active().IntWords {
+		k.Conv.widenWeights(c, &a, u, words(weights))
+	} else {
+		k.Conv.weights(c, &a, u)
+	}
 	a.OutBlock = plane
 	dst := bytesOf(c, k.Dst.Ref)
 	first, end := 0, 0 // the rows of the intermediate image in scratch
@@ -116,7 +127,7 @@ func (k *ConvPool) Part(c *kernel.Context, i, worker int) {
 			copy(rows, rows[(from-first)*pitch:][:kept*pitch])
 		}
 		first, end = from, min((next-1)*k.SH-k.PadTop+k.KH, height)
-		k.rows(c, &a, n, u, first+kept, end, words, between[kept*pitch:])
+		k.rows(c, &a, n, u, first+kept, end, words(input), between[kept*pitch:])
 		for b := range u.Width / lanes {
 			for r := y; r < next; r++ {
 				k.maxRow(row(dst, &k.Dst, n, u.Out+b, r), between[b*plane:], -first*pitch, pitch, height, k.Conv.Dst.W, lanes, r, 0)
@@ -127,21 +138,21 @@ func (k *ConvPool) Part(c *kernel.Context, i, worker int) {
 }
 
 // rows computes rows from to end of the convolution.
-func (k *ConvPool) rows(c *kernel.Context, a *simd.IntTile, n int, u kernel.Unit, from, end int, words []int16, out []byte) {
+func (k *ConvPool) rows(c *kernel.Context, a *simd.IntTile, n int, u kernel.Unit, from, end int, input []int16, out []byte) {
 	v := &k.Conv
 	if from >= end {
 		return
 	}
 	if simd.Active().IntWords {
-		v.widen(c, words, n, u.In, u.In+u.Blocks, from, end, 0, v.Dst.W)
-		v.wideStrides(a, v.inRows(end-from), v.inCols(v.Dst.W))
+		v.widen(c, input, n, u.In, u.In+u.Blocks, from, end, 0, v.Dst.W)
+		v.wideWindow(a, u, v.inRows(end-from), v.inCols(v.Dst.W))
 	} else {
 		v.strides(a)
 	}
 	src := c.Bytes(v.Src.Ref, 1)
 	for y := from; y < end; y++ {
 		if simd.Active().IntWords {
-			a.In = unsafe.Pointer(&words[(y-from)*v.SH*v.inCols(v.Dst.W)*v.Src.Lanes()])
+			a.In = unsafe.Pointer(&input[(y-from)*v.SH*v.inCols(v.Dst.W)*v.wideLanes()])
 		} else {
 			a.In = unsafe.Pointer(&src[v.Src.At(n, u.In, y*v.SH-v.PadTop, -v.PadLeft)])
 		}

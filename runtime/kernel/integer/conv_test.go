@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"unsafe"
 
@@ -373,7 +374,7 @@ func TestDepthwise(t *testing.T) {
 	})
 }
 
-// TestWinograd compares Winograd with plain loops. Inputs and weights of some channels
+// TestWinograd compares Winograd with plain loops, alone and in a ConvByTier. Inputs and weights of some channels
 // have the signs of the transforms, so that transformed values reach their limits.
 func TestWinograd(t *testing.T) {
 	tiers(t, func(t *testing.T) {
@@ -395,15 +396,22 @@ func TestWinograd(t *testing.T) {
 					t.Fatal("weights too large")
 				}
 			}
-			lw := WinogradWeights{IC: ic, OC: oc, W: put(m, pack.IntConv(wide, oc, ic, 3, 3, 1)), Dst: m.alloc(pack.IntWinogradLen(oc, ic), 2)}
+			lw := WinogradWeights{IC: ic, OC: oc, W: put(m, pack.IntConv(wide, oc, ic, 3, 3, 1)), Dst: m.alloc(pack.IntWinogradLen(oc, ic), 2), ByTier: r.IntN(3) == 0}
 			m.run(t, &lw)
 			k.W = lw.Dst
+			if untouched := !slices.ContainsFunc(view[int16](m, lw.Dst), func(v int16) bool { return v != 0 }); untouched != (lw.ByTier && !simd.Active().IntWords) {
+				t.Fatalf("seed %d: weights untouched: %v\n%+v", seed, untouched, lw)
+			}
 			q := result(r, m, wide, oc)
 			k.Dst = m.dst(r, &q, n, oc, oh, ow)
 			m.addResidual(r, &q, &k.Dst)
 			k.Result = q.Result
-			m.run(t, &k)
-			m.compare(t, &k, seed, &k.Src, &k.Dst, &q, wide, ic, 1, window{3, 3, 1, 1, 1, 1, k.PadTop, k.PadLeft})
+			var step kernel.Kernel = &k
+			if lw.ByTier {
+				step = &ConvByTier{Words: k, Bytes: Conv{Src: k.Src, Dst: k.Dst, W: lw.W, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, PadTop: k.PadTop, PadLeft: k.PadLeft, Result: k.Result}}
+			}
+			m.run(t, step)
+			m.compare(t, step, seed, &k.Src, &k.Dst, &q, wide, ic, 1, window{3, 3, 1, 1, 1, 1, k.PadTop, k.PadLeft})
 		}
 	})
 }

@@ -14,12 +14,13 @@ func TestUses(t *testing.T) {
 		k    kernel.Kernel
 		want map[string]bool
 	}{
-		{&Conv{Src: kernel.Image{C: 16}, Dst: kernel.Image{C: 70}}, map[string]bool{"IntBlock32": true, "IntBlock16": true}},
-		{&Conv{Src: kernel.Image{C: 16}, Dst: kernel.Image{C: 64}}, map[string]bool{"IntBlock32": true}},
-		{&Conv{Src: kernel.Image{C: 32}, Dst: kernel.Image{C: 96}, Groups: 2}, map[string]bool{"IntBlock32": true, "IntBlock16": true}},
-		{&Conv{Src: kernel.Image{C: 3, Block: 4}, Dst: kernel.Image{C: 10}}, map[string]bool{"IntPixel16": true}},
-		{&ConvPool{Conv: Conv{Src: kernel.Image{C: 3, Block: 4}, Dst: kernel.Image{C: 40}}}, map[string]bool{"IntPixel32": true, "IntPixel16": true}},
+		{&Conv{Src: kernel.Image{C: 16}, Dst: kernel.Image{C: 70}}, map[string]bool{"IntBlock32": true, "IntBlock16": true, "IntProduct32": true, "IntProduct16": true}},
+		{&Conv{Src: kernel.Image{C: 16}, Dst: kernel.Image{C: 64}}, map[string]bool{"IntBlock32": true, "IntProduct32": true}},
+		{&Conv{Src: kernel.Image{C: 32}, Dst: kernel.Image{C: 96}, Groups: 2}, map[string]bool{"IntBlock32": true, "IntBlock16": true, "IntProduct32": true, "IntProduct16": true}},
+		{&Conv{Src: kernel.Image{C: 3, Block: 4}, Dst: kernel.Image{C: 10}}, map[string]bool{"IntPixel16": true, "IntPair16": true}},
+		{&ConvPool{Conv: Conv{Src: kernel.Image{C: 3, Block: 4}, Dst: kernel.Image{C: 40}}}, map[string]bool{"IntPixel32": true, "IntPixel16": true, "IntPair32": true, "IntPair16": true}},
 		{&Winograd{Dst: kernel.Image{C: 20}}, map[string]bool{"IntProduct32": true}},
+		{&ConvByTier{Bytes: Conv{Src: kernel.Image{C: 16}, Dst: kernel.Image{C: 20}}, Words: Winograd{Dst: kernel.Image{C: 20}}}, map[string]bool{"IntBlock32": true, "IntProduct32": true}},
 		{&Dense{N: 1, K: 10, M: 40}, map[string]bool{"IntBlock32": true, "IntBlock16": true}},
 		{&Depthwise{}, map[string]bool{}},
 	} {

@@ -11,6 +11,8 @@ type WinogradWeights struct {
 	IC, OC int
 	W      kernel.Ref // as Conv.W with KH = KW = 3
 	Dst    kernel.Ref // s16, in Prepared
+	// ByTier means that the weights are those of a [ConvByTier].
+	ByTier bool
 }
 
 // Check declares the memory of the step.
@@ -34,8 +36,11 @@ func (k *WinogradWeights) Source() (kernel.Ref, kernel.Format) { return k.W, ker
 // Prepares returns the weights that the step writes.
 func (k *WinogradWeights) Prepares() kernel.Ref { return k.Dst }
 
-// Run transforms every pair of channels.
+// Run transforms every pair of channels, if the tier in use reads the result.
 func (k *WinogradWeights) Run(c *kernel.Context) {
+	if k.ByTier && !simd.Active().IntWords {
+		return
+	}
 	c.DoAll(kernel.OutBlocks(k.OC)*team.Split(k.IC, 16), k)
 }
 
