@@ -162,8 +162,12 @@ func tierName() string {
 // sortRows sorts rows by the order of models in the zoo, then by threads.
 func sortRows(rows []*row) {
 	names := zoo.Names()
+	at := func(r *row) int {
+		network, _, _ := strings.Cut(r.Model, ",")
+		return slices.Index(names, network)
+	}
 	slices.SortStableFunc(rows, func(a, b *row) int {
-		return cmp.Or(slices.Index(names, a.Model)-slices.Index(names, b.Model), a.Threads-b.Threads)
+		return cmp.Or(at(a)-at(b), strings.Compare(a.Model, b.Model), a.Threads-b.Threads)
 	})
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,9 +25,11 @@ type row struct {
 	// Versions of the engines that ran.
 	Versions map[string]string
 	// Errors are max |other − modelc| / max |other|.
-	Errors    map[string]float64
-	GFLOPS    float64 // modelc's rate of the model's operations
-	OfPeak    float64 // GFLOPS as a fraction of the measured multiply-add peak
+	Errors map[string]float64
+	// Failed says what an engine did instead of running: "crashed" or "failed".
+	Failed    map[string]string `json:",omitempty"`
+	GFLOPS    float64           // modelc's rate of the model's operations
+	OfPeak    float64           // GFLOPS as a fraction of the measured multiply-add peak, of bytes if the model has 8 bits
 	Footprint *footprint
 }
 
@@ -37,8 +40,20 @@ var columns = append([]string{"modelc", "onnxruntime"}, peers.Names...)
 // slice is the duration of an engine's turn.
 const slice = 60 * time.Millisecond
 
+// leftOut reports and records that engine c does not run the model.
+func (r *row) leftOut(c string, err error) {
+	fmt.Fprintf(os.Stderr, "bench: %s: left out: %v\n", r.Model, err)
+	if r.Failed == nil {
+		r.Failed = map[string]string{}
+	}
+	if r.Failed[c] = "failed"; errors.Is(err, peers.ErrCrashed) {
+		r.Failed[c] = "crashed"
+	}
+	delete(r.Ms, c)
+}
+
 // versus measures all engines on a model in turn until the time is over.
-func versus(name, path, dir, python string, threads int, budget time.Duration) (*row, error) {
+func versus(name, path, dir string, o options, threads int) (*row, error) {
 	b, err := open(path, threads)
 	if err != nil {
 		return nil, err
@@ -49,15 +64,19 @@ func versus(name, path, dir, python string, threads int, budget time.Duration) (
 		"modelc":      loop(func() error { return b.ours.Step() }),
 		"onnxruntime": loop(func() error { return b.theirs.Run() }),
 	}
-	if python != "" {
+	others, rate := peers.Names, 1.0
+	if o.int8 != "" {
+		others, rate = peers.Quantised, runtime.ByteRate()
+	}
+	if o.python != "" {
 		m := peers.Model{Network: name, Path: path, Shape: b.in.Shape, Input: b.in.Float32s(), Dir: dir}
-		for _, p := range peers.Names {
-			e, err := peers.Start(python, p, m, threads)
+		for _, p := range others {
+			e, err := peers.Start(o.python, p, m, threads)
 			if errors.Is(err, peers.ErrNone) {
 				continue
 			}
 			if err != nil {
-				fmt.Fprintf(os.Stderr, "bench: %s: left out: %v\n", name, err)
+				r.leftOut(p, err)
 				continue
 			}
 			defer e.Close()
@@ -70,6 +89,7 @@ func versus(name, path, dir, python string, threads int, budget time.Duration) (
 	fmt.Fprintf(os.Stderr, "%s, %d thread(s): timing %d engines\n", name, threads, len(run))
 	peak := runtime.PeakGFLOPS()
 	times, runs := map[string][]float64{}, map[string]int{}
+	budget := time.Duration(o.seconds * float64(time.Second))
 	for end, round := time.Now().Add(budget), 0; round < 4 || time.Now().Before(end); round++ {
 		for _, c := range columns {
 			f := run[c]
@@ -81,7 +101,13 @@ func versus(name, path, dir, python string, threads int, budget time.Duration) (
 			}
 			t, err := f(1 + max(1, runs[c]))
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", c, err)
+				if !slices.Contains(peers.Names, c) {
+					return nil, fmt.Errorf("%s: %w", c, err)
+				}
+				r.leftOut(c, err)
+				delete(run, c)
+				delete(times, c)
+				continue
 			}
 			t = t[1:] // the first run warms up the caches
 			runs[c] = min(1000, int(ms(slice)/slices.Min(t)))
@@ -96,7 +122,7 @@ func versus(name, path, dir, python string, threads int, budget time.Duration) (
 		r.Ms[c] = t[len(t)/2]
 	}
 	r.GFLOPS = b.gflop / r.Ms["modelc"] * 1e3
-	r.OfPeak = r.GFLOPS / peak / float64(threads)
+	r.OfPeak = r.GFLOPS / (peak * rate) / float64(threads)
 	return r, nil
 }
 
@@ -128,7 +154,7 @@ func report(models []string, o options) error {
 		return err
 	}
 	err := each(models, o, func(name, path, dir string, threads int) error {
-		r, err := versus(name, path, dir, o.python, threads, time.Duration(o.seconds*float64(time.Second)))
+		r, err := versus(name, path, dir, o, threads)
 		if err != nil {
 			return err
 		}
@@ -169,6 +195,9 @@ func report(models []string, o options) error {
 func writeTables(w io.Writer, rows []*row) error {
 	versions := map[string]string{}
 	for _, r := range rows {
+		for k := range r.Failed {
+			versions[k] = cmp.Or(versions[k], " ")
+		}
 		for k, v := range r.Versions {
 			versions[k] = v
 		}
@@ -180,14 +209,14 @@ func writeTables(w io.Writer, rows []*row) error {
 			head = append(head, strings.TrimSpace(titles[c]+" "+versions[c]))
 		}
 	}
-	fmt.Fprintf(w, "%s, %s. Medians in ms, batch 1, float32.\n\n", cpuName(), tierName())
+	fmt.Fprintf(w, "%s, %s. Medians in ms, batch 1, float32 unless the name of the model says 8 bits.\n\n", cpuName(), tierName())
 	fmt.Fprintf(w, "| model | threads | %s | × ONNX Runtime | × the fastest other | GFLOP/s | of the peak |\n|%s\n", strings.Join(head, " | "), strings.Repeat(" --- |", len(cols)+6))
 	for _, r := range rows {
 		fmt.Fprintf(w, "| %s | %d |", r.Model, r.Threads)
 		best := 0.0
 		for _, c := range cols {
 			t := r.Ms[c]
-			fmt.Fprintf(w, " %s |", number(t))
+			fmt.Fprintf(w, " %s |", cmp.Or(r.Failed[c], number(t)))
 			if c != "modelc" && t > 0 && (best == 0 || t < best) {
 				best = t
 			}

@@ -50,7 +50,8 @@ func (e enumNames) parse(b []byte, p *uint8) error {
 //
 //	result = Epilogue(conv(Prologue(x·scale+shift), w) + bias + residual)
 //
-// Elements outside x are zero after the prologue.
+// Elements outside x are zero after the prologue. With Integer, the result is that of
+// [Integer]. If there is a residual, Sum adds it to that result, which is u8 or i8.
 type Conv struct {
 	Strides   []int // per spatial axis
 	Pads      []int // begins of all axes, then ends; negative ones crop
@@ -59,7 +60,8 @@ type Conv struct {
 	Prologue  Act
 	Epilogue  Act
 	Padding   Padding
-	Integer   Integer // of convolutions on integers, which have no residual, scale, shift or prologue
+	Integer   Integer // of convolutions on integers, which have no scale, shift or prologue
+	Sum       QBinary // the sum of the requantised result, its first operand, and the residual
 }
 
 // The positions of operands that Conv, [ConvTranspose] and [Dense] share.
@@ -103,19 +105,17 @@ func (c Conv) Infer(in []Type) ([]Type, error) {
 	}
 	t := Type{x.DType, append(Shape{x.Shape[0], m}, sp...)}
 	if !c.Integer.IsZero() {
-		for _, i := range []int{ConvResidual, ConvScale, ConvShift} {
-			if arg(in, i).Present() || !c.Prologue.IsIdentity() {
-				return typeErr("a residual or prologue with integers")
-			}
+		if arg(in, ConvScale).Present() || arg(in, ConvShift).Present() || !c.Prologue.IsIdentity() {
+			return typeErr("a prologue with integers")
 		}
 		t.DType = c.Integer.To
 		if err := c.Integer.check(x, w, m, arg(in, Bias), arg(in, ConvMultiplier), arg(in, ConvXZero), c.Epilogue); err != nil {
 			return nil, err
 		}
-		return one(t)
+		return c.inferSum(t, arg(in, ConvResidual))
 	}
-	if arg(in, ConvMultiplier).Present() || arg(in, ConvXZero).Present() {
-		return typeErr("a multiplier or zero point with floats")
+	if arg(in, ConvMultiplier).Present() || arg(in, ConvXZero).Present() || c.Sum != (QBinary{}) {
+		return typeErr("a multiplier, zero point or quantised sum with floats")
 	}
 	if err := checkChannel("bias", arg(in, Bias), m, x.DType); err != nil {
 		return nil, err
@@ -127,6 +127,22 @@ func (c Conv) Infer(in []Type) ([]Type, error) {
 		return nil, err
 	}
 	return one(t)
+}
+
+// inferSum returns the type of the result of a convolution on integers that requantises to
+// t, with the given residual.
+func (c Conv) inferSum(t, residual Type) ([]Type, error) {
+	switch sums := c.Sum != (QBinary{}); {
+	case sums != residual.Present():
+		return typeErr("a residual or a quantised sum without the other")
+	case !sums:
+		return one(t)
+	case c.Sum.AZero != c.Integer.YZero:
+		return typeErr("zero points %d and %d of one result", c.Integer.YZero, c.Sum.AZero)
+	case c.Sum.Fn != Add || !c.Integer.Requantises() || !residual.Shape.Equal(t.Shape):
+		return typeErr("%s of result %s and residual %s, want Add of u8 or i8 of one shape", c.Sum.Fn, t, residual)
+	}
+	return c.Sum.Infer([]Type{t, residual})
 }
 
 // checkAffine checks the optional operands scale and shift at i, i+1.

@@ -141,12 +141,7 @@ func (q *Integer) UnmarshalText(b []byte) error {
 	if len(fields) != 4 {
 		return fmt.Errorf("want TYPE(XZERO,YZERO,LO,HI), got %q", b)
 	}
-	for i, p := range []*int{&q.XZero, &q.YZero, &q.Lo, &q.Hi} {
-		if *p, err = strconv.Atoi(fields[i]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return parseInts(fields, &q.XZero, &q.YZero, &q.Lo, &q.Hi)
 }
 
 // check checks q for a node with the given epilogue and types: of x, of the weights, and
@@ -295,6 +290,47 @@ func (q QBinary) Infer(in []Type) ([]Type, error) {
 		return typeErr("scales %g and %g, want positive float32", q.AScale, q.BScale)
 	}
 	return one(Type{q.To, s})
+}
+
+// MarshalText writes the form Add/u8(AScale,BScale,AZero,BZero,YZero,Lo,Hi), which the
+// attribute Sum of [Conv] has.
+func (q QBinary) MarshalText() ([]byte, error) {
+	return fmt.Appendf(nil, "%s/%s(%s,%s,%d,%d,%d,%d,%d)", q.Fn, q.To, formatFloat(q.AScale, 64), formatFloat(q.BScale, 64), q.AZero, q.BZero, q.YZero, q.Lo, q.Hi), nil
+}
+
+// UnmarshalText reads the form of MarshalText.
+func (q *QBinary) UnmarshalText(b []byte) error {
+	names, list, _ := strings.Cut(string(b), "(")
+	fn, to, _ := strings.Cut(names, "/")
+	d, err := ParseDType(to)
+	if err != nil {
+		return err
+	}
+	*q = QBinary{To: d}
+	if err := q.Fn.UnmarshalText([]byte(fn)); err != nil {
+		return err
+	}
+	fields := strings.Split(strings.TrimSuffix(list, ")"), ",")
+	scales, integers := []*float64{&q.AScale, &q.BScale}, []*int{&q.AZero, &q.BZero, &q.YZero, &q.Lo, &q.Hi}
+	if len(fields) != len(scales)+len(integers) {
+		return fmt.Errorf("want FN/TYPE(ASCALE,BSCALE,AZERO,BZERO,YZERO,LO,HI), got %q", b)
+	}
+	for i, p := range scales {
+		if *p, err = strconv.ParseFloat(fields[i], 64); err != nil {
+			return err
+		}
+	}
+	return parseInts(fields[len(scales):], integers...)
+}
+
+// parseInts parses decimal numbers.
+func parseInts(fields []string, to ...*int) (err error) {
+	for i, p := range to {
+		if *p, err = strconv.Atoi(fields[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // QAveragePool is the average over windows of the quantised tensor x [N,C,D…], as [Pool]:

@@ -11,7 +11,7 @@ import (
 var table = []Info{
 	{Op: Conv{}, FLOPs: convFLOPs,
 		Args: []string{"x", Weights: "w", Bias: "bias?", ConvResidual: "residual?", ConvScale: "scale?", ConvShift: "shift?", ConvMultiplier: "multiplier?", ConvXZero: "xzero?"},
-		Doc:  "Correlation of x [N,C,D…] with w [M,C/groups,K…], plus bias [M], plus residual, then the epilogue. With scale and shift [C], or a prologue, x is replaced by prologue(x·scale+shift) before zero padding. On integers, multiplier, a scalar or [M], requantises the sums, and xzero is a computed zero point of x."},
+		Doc:  "Correlation of x [N,C,D…] with w [M,C/groups,K…], plus bias [M], plus residual, then the epilogue. With scale and shift [C], or a prologue, x is replaced by prologue(x·scale+shift) before zero padding. On integers, multiplier, a scalar or [M], requantises the sums, xzero is a computed zero point of x, and residual is added to the requantised result."},
 	{Op: ConvTranspose{}, Args: []string{"x", Weights: "w", Bias: "bias?"}, FLOPs: convTransposeFLOPs,
 		Doc: "Gradient of a convolution: x [N,C,D…] with w [C,M/groups,K…], plus bias [M], then the epilogue."},
 	{Op: Dense{}, Args: []string{"x", Weights: "w", Bias: "bias?", DenseMultiplier: "multiplier?", DenseXZero: "xzero?"}, FLOPs: denseFLOPs,

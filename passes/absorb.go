@@ -17,7 +17,7 @@ func absorbs(v *ir.Value, scale, shift []float64) bool {
 	switch op := d.Op.(type) {
 	case ir.Conv, ir.ConvTranspose, ir.Dense:
 		_, isConv := op.(ir.Conv)
-		return !onIntegers(d) && freeEpilogue(d) && d.Const(ir.Weights) != nil && d.ConstOrAbsent(ir.Bias) && !(isConv && d.Input(ir.ConvResidual) != nil)
+		return freeEpilogue(d) && d.Const(ir.Weights) != nil && d.ConstOrAbsent(ir.Bias) && !(isConv && d.Input(ir.ConvResidual) != nil)
 	case ir.Pool, ir.Reduce:
 		return commutes(d, scale, shift) && d.In[0].OnlyUse() == d && absorbs(d.In[0], scale, shift)
 	case ir.Concat:
@@ -67,6 +67,10 @@ func commutes(n *ir.Node, scale, shift []float64) bool {
 // layers then do the work of the nodes in chain.
 func absorb(g *ir.Graph, v *ir.Value, scale, shift []float64, chain []*ir.Node) {
 	d := v.Def()
+	if onIntegers(d) {
+		absorbIntoMultiplier(g, d, scale, shift, chain)
+		return
+	}
 	switch op := d.Op.(type) {
 	case ir.Conv:
 		per := d.Const(ir.Weights).Shape[1:].Len()
@@ -105,14 +109,46 @@ func absorbInto(g *ir.Graph, n *ir.Node, scale, shift []float64, chain []*ir.Nod
 	for i := range v {
 		v[i] *= scale[channel(i)]
 	}
+	g.SetInput(n, ir.Weights, g.AddConst(n.In[ir.Weights].Name+".folded", ir.FromFloat64s(w.Type, v)))
+	absorbIntoBias(g, n, scale, shift, w.DType)
+	n.Absorb(chain...)
+}
+
+// absorbIntoBias folds scale and shift into the bias of n, of type d.
+func absorbIntoBias(g *ir.Graph, n *ir.Node, scale, shift []float64, d ir.DType) {
 	bias := slices.Clone(shift)
 	if b := n.Const(ir.Bias); b != nil {
 		for i, x := range b.Float64s() {
 			bias[i] += product(x, scale[i])
 		}
 	}
-	g.SetInput(n, ir.Weights, g.AddConst(n.In[ir.Weights].Name+".folded", ir.FromFloat64s(w.Type, v)))
-	g.SetInput(n, ir.Bias, g.AddConst(n.Out[0].Name+".bias", ir.FromFloat64s(ir.T(w.DType, len(bias)), bias)))
+	g.SetInput(n, ir.Bias, g.AddConst(n.Out[0].Name+".bias", ir.FromFloat64s(ir.T(d, len(bias)), bias)))
+}
+
+// absorbIntoMultiplier folds scale and shift into the multiplier and bias of n, a layer on
+// integers whose result is floats. A multiplier that is computed at run time, as in
+// dynamically quantised models, is multiplied at run time.
+func absorbIntoMultiplier(g *ir.Graph, n *ir.Node, scale, shift []float64, chain []*ir.Node) {
+	at := ir.ConvMultiplier
+	if _, ok := n.Op.(ir.Dense); ok {
+		at = ir.DenseMultiplier
+	}
+	by := ir.FromFloat64s(ir.T(ir.Float32, len(scale)), scale)
+	name := n.Out[0].Name + ".multiplier"
+	if m := n.Const(at); m != nil {
+		old, v := m.Float64s(), slices.Clone(scale)
+		for i := range v {
+			v[i] *= old[i%len(old)]
+		}
+		g.SetInput(n, at, g.AddConst(name, ir.FromFloat64s(by.Type, v)))
+	} else {
+		m, err := g.InsertBefore(n, name, ir.Binary{Fn: ir.Mul}, n.In[at], g.AddConst(name+".scale", by))
+		if err != nil {
+			panic(err) // impossible, a multiplier has one element or one per channel
+		}
+		g.SetInput(n, at, m.Out[0])
+	}
+	absorbIntoBias(g, n, scale, shift, ir.Float32)
 	n.Absorb(chain...)
 }
 

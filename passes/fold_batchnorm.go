@@ -17,7 +17,8 @@ import (
 //   - into the Conv, ConvTranspose or Dense in front of it: w·s, b·s+t. It is
 //     legal if the result of that layer and the links of the chain have no other
 //     reader, and the layer has constant weights and no epilogue or residual.
-//     The layer may have groups. It must not compute on integers.
+//     The layer may have groups. If it computes on integers, its result must be
+//     floats, and its multiplier and bias change.
 //     The chain folds through pools, means and concatenations that commute with
 //     it (absorb.go).
 //   - into the Conv behind it: w·s for the channels that the weights read, b+Σw·t.

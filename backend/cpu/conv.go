@@ -192,6 +192,10 @@ func (b *builder) convImage(n *ir.Node, c ir.Conv) error {
 	}
 	if !c.Integer.IsZero() {
 		o.result = b.integerResult(n, c.Integer, c.Epilogue, o.w, func() []int32 { return integerSums(o.w) }, stored(n.In[0].Type.DType, c.Integer.XZero), ir.ConvMultiplier, ir.ConvXZero)
+		if o.residual != nil {
+			o.result.residual = o.residual
+			o.result.sum = binaryBytes(c.Sum, c.Integer.To, o.residual.DType)
+		}
 		b.compute(a, o, choice, note)
 		return nil
 	}

@@ -60,8 +60,7 @@ func (b *builder) plain(v *ir.Value) *place {
 func (b *builder) unpack(doc string, img, dst, as *place) {
 	b.emit(doc, []*place{img}, []*place{dst}, func() kernel.Kernel {
 		if isByte(img.DType) {
-			bit, _ := flip(img.DType)
-			return &integer.Unpack{Src: img.img(), Dst: as.ref(), NHWC: as.nhwc, Flip: bit}
+			return &integer.Unpack{Src: img.img(), Dst: as.ref(), NHWC: as.nhwc, Flip: flip(img.DType)}
 		}
 		return &kernel.Unpack{Src: img.img(), Dst: as.ref(), NHWC: as.nhwc}
 	})
@@ -81,8 +80,7 @@ func (b *builder) asImage(v *ir.Value) *place {
 	dst := b.newImage(v)
 	b.emit("Pack to NC16", []*place{src}, []*place{dst}, func() kernel.Kernel {
 		if isByte(v.Type.DType) {
-			bit, _ := flip(v.Type.DType)
-			return &integer.Pack{Src: src.ref(), NHWC: src.nhwc, Dst: dst.img(), Flip: bit}
+			return &integer.Pack{Src: src.ref(), NHWC: src.nhwc, Dst: dst.img(), Flip: flip(v.Type.DType)}
 		}
 		return &kernel.Pack{Src: src.ref(), NHWC: src.nhwc, Dst: dst.img()}
 	})

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"fmt"
+	"math"
 
 	"modelc/backend/cpu/pack"
 	"modelc/backend/plan"
@@ -120,6 +121,8 @@ type result struct {
 	bias, sums, shift kernel.Ref
 	multiplier, zero  *place // zero is nil unless the zero point of x is computed
 	first, channels   int    // the range of output channels, all if channels is 0
+	residual          *place // nil unless sum adds it to the result
+	sum               integer.Binary
 }
 
 // integerResult stores the operands of n, whose weights w have m output channels first.
@@ -164,6 +167,10 @@ func (r *result) kernel() integer.Result {
 	} else {
 		k.Act = act(r.act)
 	}
+	if r.residual != nil {
+		k.Sum = r.sum
+		k.Sum.B = r.residual.img()
+	}
 	return k
 }
 
@@ -195,6 +202,9 @@ func integerFits(n *ir.Node, q ir.Integer, multiplier, zero int, ranges func(zer
 	by := n.Const(multiplier)
 	if q.Requantises() && by == nil {
 		return false
+	}
+	if n.Input(zero) != nil && x.DType == ir.Int8 {
+		return false // the kernels read bytes with 128 added, and the zero point as it is
 	}
 	var bounds []pack.IntRange
 	if n.Input(zero) != nil {
@@ -258,7 +268,12 @@ func integerRanges(w *ir.Tensor, zero int) []pack.IntRange {
 	return pack.IntRanges(ir.Elements[int16](w), w.Shape[0], zero)
 }
 
+// convOnIntegers reports whether kernels with packed weights compute n. They add a residual
+// without groups, and if the sums before they are rounded fit 32 bits.
 func convOnIntegers(n *ir.Node, c ir.Conv) bool {
+	if n.Input(ir.ConvResidual) != nil && (c.Groups > 1 || 255*(c.Sum.AScale+c.Sum.BScale) >= math.MaxInt32) {
+		return false
+	}
 	return integerFits(n, c.Integer, ir.ConvMultiplier, ir.ConvXZero, func(zero int) []pack.IntRange { return integerRanges(n.Const(ir.Weights), zero) })
 }
 
@@ -309,7 +324,7 @@ func (o *conv) integerKernel(w kernel.Ref) *integer.Conv {
 // integerPool returns the constructor of a kernel that also computes the pool after a
 // convolution whose result is bytes, as in ResNet and SqueezeNet.
 func integerPool(b *builder, o *conv, w kernel.Ref, pool *ir.Node) (string, func(dst *place) kernel.Kernel) {
-	if !o.result.q.Requantises() {
+	if !o.result.q.Requantises() || o.hasResidual() {
 		return "", nil
 	}
 	p := pool.Op.(ir.Pool)

@@ -107,7 +107,7 @@ func (l *layout) onlyFirstLayers(v *ir.Value) bool {
 		return false
 	}
 	for _, u := range v.Uses() {
-		if u.Node == nil || !l.node[u.Node] {
+		if u.Node == nil || !l.node[u.Node] || u.Index != 0 {
 			return false
 		}
 		if c, ok := u.Node.Op.(ir.Conv); !ok || c.Groups != 1 {

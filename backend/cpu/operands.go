@@ -73,7 +73,7 @@ func (o *conv) reads() []*place {
 		return o.point.reads()
 	}
 	if r := o.result; r != nil {
-		return []*place{o.src, r.multiplier, r.zero}
+		return []*place{o.src, r.multiplier, r.zero, r.residual}
 	}
 	return []*place{o.src, o.residual}
 }

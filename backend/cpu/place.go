@@ -34,20 +34,17 @@ var fewBytes = form{elem: 1, block: 4}
 // isByte reports whether images with elements of type d have bytes.
 func isByte(d ir.DType) bool { return imageElem[d] == kernel.Uint8 }
 
-// flip returns the bit that kernels on bytes change in elements of type d, 8-bit integers,
-// and the number that this adds to each element and zero point.
-func flip(d ir.DType) (bit uint8, add int) {
+// flip returns the bit that kernels on bytes change in elements of type d, 8-bit integers.
+// For i8 this adds 128 to each element.
+func flip(d ir.DType) uint8 {
 	if d == ir.Int8 {
-		return 0x80, 128
+		return 0x80
 	}
-	return 0, 0
+	return 0
 }
 
 // stored returns q, an integer of type d, as kernels on bytes read it.
-func stored(d ir.DType, q int) int {
-	_, add := flip(d)
-	return q + add
-}
+func stored(d ir.DType, q int) int { return q + int(flip(d)) }
 
 // blocks returns the number of blocks of c channels.
 func (f form) blocks(c int) int { return (c + f.block - 1) / f.block }

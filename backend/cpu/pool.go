@@ -35,9 +35,22 @@ func (b *builder) poolImage(n *ir.Node, p ir.Pool) error {
 		return nil // the step of the convolution computes it
 	}
 	src := b.asImage(n.In[0])
-	dst := b.newImage(n.Out[0])
-	k, doc := b.poolKernel(n, p)
-	b.emit(fmt.Sprintf("%s (%s)", doc, poolAlone(n, p)), []*place{src}, []*place{dst}, func() kernel.Kernel {
+	doc := fmt.Sprintf("%s at %s (%s)", plan.PoolDoc(p), plan.Extents(n.Out[0].Type.Shape[2:]...), poolAlone(n, p))
+	if columns, rows, ok := separate(n, p); ok {
+		t := ir.T(src.DType, src.dims.n, src.dims.c, n.Out[0].Type.Shape[2], src.dims.w)
+		dst := b.tempImage(n.Out[0].Name+".columns", t, border{})
+		b.poolStep(n, columns, doc+": columns", src, dst)
+		src, p, doc = dst, rows, doc+": rows"
+	}
+	b.poolStep(n, p, doc, src, b.newImage(n.Out[0]))
+	b.Last().Padding = clipped(leaves(n, n.Op.(ir.Pool)))
+	return nil
+}
+
+// poolStep emits a pool of images.
+func (b *builder) poolStep(n *ir.Node, p ir.Pool, doc string, src, dst *place) {
+	k, _ := b.poolKernel(n, p)
+	b.emit(doc, []*place{src}, []*place{dst}, func() kernel.Kernel {
 		if isByte(src.DType) {
 			return &integer.MaxPool{Src: src.img(), Dst: dst.img(), Window: byteWindow(p), Empty: byte(stored(src.DType, 0))}
 		}
@@ -45,8 +58,27 @@ func (b *builder) poolImage(n *ir.Node, p ir.Pool) error {
 		k.Src, k.Dst = src.img(), dst.img()
 		return &k
 	})
-	b.Last().Padding = clipped(leaves(n, p))
-	return nil
+}
+
+// separate returns two pools that are together the maximum p over large windows that
+// overlap, as in the pyramids of YOLO: over the columns of windows, then over rows of the
+// result. They read kh+kw elements for each result instead of kh·kw, and ok reports whether
+// that is less than half. p must have no prologue.
+func separate(n *ir.Node, p ir.Pool) (columns, rows ir.Pool, ok bool) {
+	if p.Kind != ir.MaxPool || len(p.Kernel) != 2 || n.HasPrologue() {
+		return columns, rows, false
+	}
+	kh, kw, in, out := p.Kernel[0], p.Kernel[1], n.In[0].Type.Shape[3], n.Out[0].Type.Shape[3]
+	if 2*(int64(in)*int64(kh)+int64(out)*int64(kw)) >= int64(out)*int64(kh)*int64(kw) {
+		return columns, rows, false
+	}
+	along := func(a int) ir.Pool {
+		q := ir.Pool{Kind: p.Kind, Kernel: []int{1, 1}, Strides: []int{1, 1}, Pads: make([]int, 4), Dilations: []int{1, 1}}
+		q.Kernel[a], q.Strides[a], q.Dilations[a] = p.Kernel[a], p.Strides[a], p.Dilations[a]
+		q.Pads[a], q.Pads[2+a] = p.Pads[a], p.Pads[2+a]
+		return q
+	}
+	return along(0), along(1), true
 }
 
 // byteWindow returns the windows of a pool on bytes.

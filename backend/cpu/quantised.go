@@ -232,7 +232,7 @@ func (b *builder) lookupImage(n *ir.Node, _ ir.Lookup) error {
 	src := b.asImage(n.In[0])
 	t := n.Const(ir.LookupTable)
 	table := b.bytes("table", t, 256, func() []byte {
-		bit, _ := flip(t.DType)
+		bit := flip(t.DType)
 		list := slices.Clone(t.Bytes())
 		for i := range list {
 			list[i] ^= bit
@@ -246,10 +246,15 @@ func (b *builder) lookupImage(n *ir.Node, _ ir.Lookup) error {
 	return nil
 }
 
+// binaryBytes returns the kernel of q for operands of types x and y, without images.
+func binaryBytes(q ir.QBinary, x, y ir.DType) integer.Binary {
+	return integer.Binary{Fn: kernel.BinaryFn(q.Fn), AScale: float32(q.AScale), BScale: float32(q.BScale),
+		AZero: stored(x, q.AZero), BZero: stored(y, q.BZero), Zero: stored(q.To, q.YZero), Lo: stored(q.To, q.Lo), Hi: stored(q.To, q.Hi)}
+}
+
 func (b *builder) qBinaryImage(n *ir.Node, q ir.QBinary) error {
 	x, y := n.In[0], n.In[1]
-	k := integer.Binary{Fn: kernel.BinaryFn(q.Fn), AScale: float32(q.AScale), BScale: float32(q.BScale),
-		AZero: stored(x.Type.DType, q.AZero), BZero: stored(y.Type.DType, q.BZero), Zero: stored(q.To, q.YZero), Lo: stored(q.To, q.Lo), Hi: stored(q.To, q.Hi)}
+	k := binaryBytes(q, x.Type.DType, y.Type.DType)
 	if !x.Type.Shape.Equal(n.Out[0].Type.Shape) {
 		x, y = y, x
 		k.AZero, k.BZero = k.BZero, k.AZero
@@ -396,26 +401,26 @@ type lookuper interface {
 }
 
 func (number[T]) lookup(x, table, dst *place) kernel.Kernel {
-	bit, _ := flip(x.DType)
-	return &plain.Lookup[T]{Src: x.ref(), Table: table.ref(), Dst: dst.ref(), Flip: bit}
+	return &plain.Lookup[T]{Src: x.ref(), Table: table.ref(), Dst: dst.ref(), Flip: flip(x.DType)}
 }
 
 func (b *builder) qBinaryPlain(n *ir.Node, q ir.QBinary) error {
 	x, y := b.plain(n.In[0]), b.plain(n.In[1])
-	dst := b.newDense(n.Out[0])
+	b.qBinaryStep(q, x, y, b.newDense(n.Out[0]))
+	return nil
+}
+
+// qBinaryStep emits q on dense tensors.
+func (b *builder) qBinaryStep(q ir.QBinary, x, y, dst *place) {
 	o := broadcast(x, y, dst)
-	k := plain.QBinary{Mul: q.Fn == ir.Mul, Shape: o.shape, AStride: o.as, BStride: o.bs, AScale: float32(q.AScale), BScale: float32(q.BScale)}
-	var a, c, d int
-	k.AFlip, a = flip(x.DType)
-	k.BFlip, c = flip(y.DType)
-	k.Flip, d = flip(q.To)
-	k.AZero, k.BZero, k.YZero, k.Lo, k.Hi = q.AZero+a, q.BZero+c, q.YZero+d, q.Lo+d, q.Hi+d
+	c := binaryBytes(q, x.DType, y.DType)
+	k := plain.QBinary{Mul: q.Fn == ir.Mul, Shape: o.shape, AStride: o.as, BStride: o.bs, AScale: c.AScale, BScale: c.BScale,
+		AZero: c.AZero, BZero: c.BZero, YZero: c.Zero, Lo: c.Lo, Hi: c.Hi, AFlip: flip(x.DType), BFlip: flip(y.DType), Flip: flip(q.To)}
 	b.emitPlain(q.Fn.String()+" of "+q.To.String(), []*place{x, y}, []*place{dst}, func() kernel.Kernel {
 		k := k
 		k.A, k.B, k.Dst = x.ref(), y.ref(), dst.ref()
 		return &k
 	})
-	return nil
 }
 
 func (b *builder) qAveragePoolPlain(n *ir.Node, q ir.QAveragePool) error {
@@ -424,11 +429,8 @@ func (b *builder) qAveragePoolPlain(n *ir.Node, q ir.QAveragePool) error {
 	r := len(x.Shape) - 2
 	k := plain.QAveragePool{N: x.Shape[0], C: x.Shape[1], In: x.Shape[2:], Out: dst.Shape[2:], Kernel: q.Kernel,
 		Strides: q.Strides, Pads: q.Pads[:r], EndPads: q.Pads[r:], Dilations: q.Dilations, CountPad: q.CountPad,
-		XScale: float32(q.XScale), YScale: float32(q.YScale)}
-	var a, d int
-	k.XFlip, a = flip(x.DType)
-	k.YFlip, d = flip(q.To)
-	k.XZero, k.YZero = q.XZero+a, q.YZero+d
+		XScale: float32(q.XScale), YScale: float32(q.YScale), XZero: stored(x.DType, q.XZero), YZero: stored(q.To, q.YZero),
+		XFlip: flip(x.DType), YFlip: flip(q.To)}
 	b.emitPlain(plan.PoolDoc(q.Pool())+" of "+q.To.String(), []*place{x}, []*place{dst}, func() kernel.Kernel {
 		k := k
 		k.Src, k.Dst = x.ref(), dst.ref()
@@ -450,13 +452,22 @@ type sums struct {
 
 func (b *builder) convInteger(n *ir.Node, c ir.Conv) error {
 	s := sums{x: b.plain(n.In[0]), w: b.plain(n.In[ir.Weights]), bias: b.plain(n.Input(ir.Bias)),
-		multiplier: b.plain(n.Input(ir.ConvMultiplier)), zero: b.plain(n.Input(ir.ConvXZero)), dst: b.newDense(n.Out[0]),
+		multiplier: b.plain(n.Input(ir.ConvMultiplier)), zero: b.plain(n.Input(ir.ConvXZero)),
 		q: c.Integer, conv: c, act: c.Epilogue}
+	residual := b.plain(n.Input(ir.ConvResidual))
+	if t := n.Out[0].Type; residual != nil {
+		s.dst = b.temp(n.Out[0].Name+".conv", ir.Type{DType: c.Integer.To, Shape: t.Shape})
+	} else {
+		s.dst = b.newDense(n.Out[0])
+	}
 	s.in, s.out, s.kernel = s.x.Shape[2:], s.dst.Shape[2:], s.w.Shape[2:]
 	if err := b.integerStep(fmt.Sprintf("Conv %s %d→%d at %s of integers%s: plain loops", plan.Extents(s.kernel...), s.x.Shape[1], s.w.Shape[0], plan.Extents(s.out...), plan.FusedDoc(n, c)), s); err != nil {
 		return err
 	}
 	b.Last().Padding = clipped(plan.Leaves(s.in, s.out, s.kernel, c.Strides, c.Dilations, c.Pads))
+	if residual != nil {
+		b.qBinaryStep(c.Sum, s.dst, residual, b.newDense(n.Out[0]))
+	}
 	return nil
 }
 
@@ -518,15 +529,12 @@ func sumsOf[W kernel.Number](s sums) kernel.Kernel {
 
 func sumsTo[W, R kernel.Number](s sums) kernel.Kernel {
 	q, r := s.q, len(s.in)
-	k := &plain.ConvInteger[W, R]{Src: s.x.ref(), Dst: s.dst.ref(), W: s.w.ref(), Bias: s.bias.ref(), Multiplier: s.multiplier.ref(), Zero: s.zero.ref(),
+	k := &plain.ConvInteger[W, R]{XFlip: flip(s.x.DType), XZero: stored(s.x.DType, q.XZero), Src: s.x.ref(), Dst: s.dst.ref(), W: s.w.ref(), Bias: s.bias.ref(), Multiplier: s.multiplier.ref(), Zero: s.zero.ref(),
 		N: s.x.Shape[0], C: s.x.Shape[1], M: s.w.Shape[0], Groups: s.conv.Groups, In: s.in, Out: s.out, Kernel: s.kernel,
 		Strides: s.conv.Strides, Pads: s.conv.Pads[:r], Dilations: s.conv.Dilations, Act: act(s.act)}
-	var x, y int
-	k.XFlip, x = flip(s.x.DType)
-	k.XZero = q.XZero + x
 	if q.Requantises() {
-		k.YFlip, y = flip(q.To)
-		k.YZero, k.Lo, k.Hi = q.YZero+y, q.Lo+y, q.Hi+y
+		k.YFlip = flip(q.To)
+		k.YZero, k.Lo, k.Hi = stored(q.To, q.YZero), stored(q.To, q.Lo), stored(q.To, q.Hi)
 	}
 	return k
 }

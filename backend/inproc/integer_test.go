@@ -3,6 +3,7 @@ package inproc
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"modelc/backend/cpu"
@@ -33,6 +34,9 @@ func TestIntegers(t *testing.T) {
 		}
 		for _, l := range p.Layers {
 			images[l.Kernel]++
+			if l.Node != nil && l.Node.Input(ir.ConvResidual) != nil && l.Node.Op.Name() == "Conv" {
+				images[l.Kernel+" with a residual"]++
+			}
 		}
 		in := eval.Inputs(g, seed)
 		want := map[*ir.Value]*ir.Tensor{}
@@ -66,7 +70,7 @@ func TestIntegers(t *testing.T) {
 			return
 		}
 	}
-	for _, k := range []string{"Conv", "Depthwise", "Winograd", "ConvByTier", "Dense", "Quantize", "Dequantize", "DynamicQuantize", "Pack", "Unpack", "Lookup", "Binary", "MaxPool", "ConvPool", "AveragePool"} {
+	for _, k := range []string{"Conv", "Depthwise", "Winograd", "ConvByTier", "Dense", "Quantize", "Dequantize", "DynamicQuantize", "Pack", "Unpack", "Lookup", "Binary", "MaxPool", "ConvPool", "AveragePool", "Conv with a residual", "Winograd with a residual"} {
 		if images["integer."+k] == 0 {
 			t.Errorf("no network has a kernel integer.%s: %v", k, images)
 		}
@@ -117,7 +121,7 @@ func integerNetwork(seed uint64) (*ir.Graph, error) {
 		if s.IntN(3) == 0 {
 			v = s.live[s.IntN(len(s.live))]
 		}
-		ops := []func(v *ir.Value) (*ir.Value, error){s.conv, s.conv, s.conv, s.binary, s.binary, s.pool, s.average, s.lookup, s.concat, s.pad, s.slice, s.resize, s.channels, s.floats}
+		ops := []func(v *ir.Value) (*ir.Value, error){s.conv, s.conv, s.conv, s.residual, s.binary, s.binary, s.pool, s.average, s.lookup, s.concat, s.pad, s.slice, s.resize, s.channels, s.floats}
 		v, err := ops[s.IntN(len(ops))](v)
 		if err != nil {
 			return nil, err
@@ -240,6 +244,9 @@ func (s *integers) conv(x *ir.Value) (*ir.Value, error) {
 	if d := x.Def(); d != nil && d.Op.Name() == "DynamicQuantize" && s.IntN(2) == 0 {
 		zero = d.Out[2]
 	}
+	if zero == nil {
+		zero = s.computedZero(x)
+	}
 	y, err := s.g.Emit("conv", op, x, s.weights(m, c/groups, k, k), bias, nil, nil, nil, multiplier, zero)
 	if err != nil || s.IntN(4) > 0 {
 		return y, err
@@ -248,6 +255,31 @@ func (s *integers) conv(x *ir.Value) (*ir.Value, error) {
 		return pooled, err
 	}
 	return y, nil
+}
+
+// residual is a residual block: a convolution that adds a tensor with the shape of its
+// result.
+func (s *integers) residual(x *ir.Value) (*ir.Value, error) {
+	if !isByte(x) {
+		return nil, nil
+	}
+	c, k := x.Type.Shape[1], []int{1, 3}[s.IntN(2)]
+	op := ir.Conv{Strides: []int{1, 1}, Dilations: []int{1, 1}, Groups: 1, Pads: slices.Repeat([]int{k / 2}, 4)}
+	var bias, multiplier *ir.Value
+	if op.Integer, _, bias, multiplier = s.result(x.Type.DType, c, c*k*k); !op.Integer.Requantises() {
+		return nil, nil
+	}
+	r := x
+	for _, v := range s.live {
+		if isByte(v) && v.Type.Shape.Equal(x.Type.Shape) && s.IntN(2) == 0 {
+			r = v
+		}
+	}
+	to := s.byteType()
+	lo, hi := to.Range()
+	op.Sum = ir.QBinary{Fn: ir.Add, To: to, AScale: float64(float32(0.3 + s.Float64())), BScale: float64(float32(0.3 + s.Float64())),
+		AZero: op.Integer.YZero, BZero: s.zero(r.Type.DType), YZero: s.zero(to), Lo: lo + s.IntN(30), Hi: hi}
+	return s.g.Emit("block", op, x, s.weights(c, c, k, k), bias, r, nil, nil, multiplier)
 }
 
 func (s *integers) dense(x *ir.Value) (*ir.Value, error) {
@@ -265,7 +297,15 @@ func (s *integers) dense(x *ir.Value) (*ir.Value, error) {
 	if s.IntN(2) == 0 {
 		w, trans = s.weights(m, k), true
 	}
-	return s.g.Emit("dense", ir.Dense{TransW: trans, Integer: q, Epilogue: act}, x, w, bias, multiplier)
+	return s.g.Emit("dense", ir.Dense{TransW: trans, Integer: q, Epilogue: act}, x, w, bias, multiplier, s.computedZero(x))
+}
+
+// computedZero returns a zero point of x that is an input of the network, in some cases.
+func (s *integers) computedZero(x *ir.Value) *ir.Value {
+	if s.IntN(8) > 0 {
+		return nil
+	}
+	return s.g.AddInput(fmt.Sprint("zero", len(s.g.Inputs)), ir.T(x.Type.DType))
 }
 
 func isByte(v *ir.Value) bool { return v.Type.DType == ir.Uint8 || v.Type.DType == ir.Int8 }
@@ -307,6 +347,9 @@ func (s *integers) global(x *ir.Value) (*ir.Value, error) {
 // window returns the windows of a pool.
 func (s *integers) window(in ir.Shape) (kernel, strides, pads, dilations []int, ok bool) {
 	k := 2 + s.IntN(2)
+	if s.IntN(4) == 0 { // a maximum is computed along one axis, then along the other
+		k = 5 + s.IntN(5)
+	}
 	for range 4 {
 		pads = append(pads, s.IntN(k+1)) // a window may have no pixels
 	}

@@ -21,6 +21,13 @@ var worker []byte
 // Names lists the engines.
 var Names = []string{"openvino", "ncnn", "mnn", "tflite"}
 
+// Quantised lists the engines that read quantised ONNX files. The converters of the others
+// reject them or read them wrongly.
+var Quantised = []string{"openvino"}
+
+// ErrCrashed is the error of an engine whose process a signal ended.
+var ErrCrashed = errors.New("the engine crashed")
+
 // ErrNone is the error for a network that an engine does not support.
 var ErrNone = errors.New("the engine does not have this network")
 
@@ -87,7 +94,6 @@ func Start(python, name string, m Model, threads int) (*Engine, error) {
 		SameWeights bool    `json:"same_weights"`
 	}
 	if err := e.read(&ready); err != nil {
-		e.cmd.Wait()
 		if e.cmd.ProcessState.ExitCode() == 3 {
 			return nil, ErrNone
 		}
@@ -110,12 +116,18 @@ func (e *Engine) Run(n int) (times []float64, err error) {
 	return times, e.read(&times)
 }
 
+// read reads an answer. If there is none, it waits for the end of the process.
 func (e *Engine) read(v any) error {
 	line, err := e.out.ReadBytes('\n')
-	if err != nil {
-		return fmt.Errorf("no answer: %w", err)
+	if err == nil {
+		return json.Unmarshal(line, v)
 	}
-	return json.Unmarshal(line, v)
+	e.in.Close()
+	e.cmd.Wait()
+	if s := e.cmd.ProcessState; s != nil && s.ExitCode() < 0 {
+		return fmt.Errorf("%w: %s", ErrCrashed, s)
+	}
+	return fmt.Errorf("no answer: %w", err)
 }
 
 // Close ends the process.

@@ -187,7 +187,8 @@ func printProfile(out io.Writer, p *measure.Profile, top int) error {
 	}
 	fmt.Fprintf(out, "\n%s, %d thread(s), %s: median %.3f ms, best %.3f ms, 90 %% below %.3f ms; %.1f GFLOP/s", p.Model, p.Threads, p.Tier, p.Median, p.Best, p.P90, p.GFLOPS)
 	if p.Peak > 0 {
-		fmt.Fprintf(out, ", %.0f %% of the measured peak of %.0f", 100*p.GFLOPS/p.Peak/float64(p.Threads), p.Peak*float64(p.Threads))
+		all := float64(p.Threads)
+		fmt.Fprintf(out, ", %.0f %% of the measured peak of %.0f, or %.0f on integers", 100*p.OfPeak, p.Peak*all, p.Integer*all)
 	}
 	_, err := fmt.Fprintf(out, "\nmemory read at %.1f GB/s; load %.1f ms\n", p.Stream, p.Load)
 	return err

@@ -140,13 +140,7 @@ func printIntegers(w io.Writer, indent string, r *integer.Report) {
 		return
 	}
 	fmt.Fprintf(w, "%sin integers: %s\n", indent, r)
-	const most = 8
-	lines := r.Reasons()
-	for i, l := range lines {
-		if i == most {
-			fmt.Fprintf(w, "%sin float32: %d more reasons, see --json\n", indent, len(lines)-most)
-			break
-		}
+	for _, l := range r.Reasons(8) {
 		fmt.Fprintf(w, "%sin float32: %s\n", indent, l)
 	}
 }

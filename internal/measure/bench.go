@@ -15,19 +15,22 @@ import (
 // Profile holds the run times of a model on one machine. Times are in milliseconds, rates in
 // GFLOP/s.
 type Profile struct {
-	SHA256  string      `json:"sha256"` // of the model
-	Model   string      `json:"model"`
-	Threads int         `json:"threads"`
-	Tier    string      `json:"tier"`
-	Peak    float64     `json:"peak_gflops"`       // of one core; 0 if the tier has no measurement
-	Integer float64     `json:"integer_peak_gops"` // of one core, on 8-bit integers
-	Stream  float64     `json:"stream_gbs"`        // rate at which all threads together read memory, in GB/s
-	Load    float64     `json:"load_ms"`           // time to prepare the weights
-	Median  float64     `json:"median_ms"`
-	Best    float64     `json:"best_ms"`
-	P90     float64     `json:"p90_ms"` // 90th percentile
-	GFLOPS  float64     `json:"gflops"` // operations of the model divided by the median time
-	Layers  []LayerTime `json:"layers"`
+	SHA256  string  `json:"sha256"` // of the model
+	Model   string  `json:"model"`
+	Threads int     `json:"threads"`
+	Tier    string  `json:"tier"`
+	Peak    float64 `json:"peak_gflops"`       // of one core; 0 if the tier has no measurement
+	Integer float64 `json:"integer_peak_gops"` // of one core, on 8-bit integers
+	Stream  float64 `json:"stream_gbs"`        // rate at which all threads together read memory, in GB/s
+	Load    float64 `json:"load_ms"`           // time to prepare the weights
+	Median  float64 `json:"median_ms"`
+	Best    float64 `json:"best_ms"`
+	P90     float64 `json:"p90_ms"` // 90th percentile
+	GFLOPS  float64 `json:"gflops"` // operations of the model divided by the median time
+	// OfPeak is the time of the operations of all layers at their peaks, those of
+	// LayerTime.OfPeak, divided by the median time.
+	OfPeak float64     `json:"of_peak"`
+	Layers []LayerTime `json:"layers"`
 }
 
 // LayerTime holds the run time of one step of the program.
@@ -67,30 +70,11 @@ func Bench(c *modelc.Compiled, threads, runs int) (*Profile, error) {
 	defer e.Close()
 	e.Wait()
 	p := &Profile{SHA256: c.Model.SHA256, Model: c.Graph.Name, Threads: threads, Tier: runtime.Tier(), Load: ms(time.Since(start)), Peak: runtime.PeakGFLOPS()}
-	p.Integer = p.Peak * runtime.ByteRate()
 	p.Stream = machine.ReadBandwidth(threads, threads*streamed)
 	in := eval.Inputs(c.Before, 1)
 	times, err := e.Profile(in, max(2, runs/4)) // this also warms up
 	if err != nil {
 		return nil, err
-	}
-	total := int64(0)
-	for i, l := range c.Program.Layers {
-		x := LayerTime{Name: l.Name, Doc: l.Doc, Kernel: l.Kernel, Best: ms(times[i]), FLOPs: l.FLOPs, Bytes: l.Bytes}
-		if times[i] > 0 {
-			x.GFLOPS = float64(l.FLOPs) / float64(times[i].Nanoseconds())
-		}
-		peak := p.Peak
-		if l.Work.Integers {
-			peak = p.Integer
-		}
-		if peak > 0 {
-			x.OfPeak = x.GFLOPS / peak / float64(threads)
-			x.Arithmetic = l.Work.Ops / peak / float64(threads) / 1e6
-		}
-		x.Memory = l.Work.WeightBytes / p.Stream / 1e6
-		total += l.FLOPs
-		p.Layers = append(p.Layers, x)
 	}
 	var all []float64
 	for i := range runs {
@@ -105,6 +89,28 @@ func Bench(c *modelc.Compiled, threads, runs int) (*Profile, error) {
 	}
 	slices.Sort(all)
 	p.Best, p.Median, p.P90 = all[0], all[len(all)/2], all[len(all)*9/10]
-	p.GFLOPS = float64(total) / 1e6 / p.Median
+	// Other programs may have slowed one of the measurements.
+	p.Peak = max(p.Peak, runtime.PeakGFLOPS())
+	p.Integer = p.Peak * runtime.ByteRate()
+	total, atPeak := int64(0), 0.0
+	for i, l := range c.Program.Layers {
+		x := LayerTime{Name: l.Name, Doc: l.Doc, Kernel: l.Kernel, Best: ms(times[i]), FLOPs: l.FLOPs, Bytes: l.Bytes}
+		if times[i] > 0 {
+			x.GFLOPS = float64(l.FLOPs) / float64(times[i].Nanoseconds())
+		}
+		peak := p.Peak
+		if l.Work.Integers {
+			peak = p.Integer
+		}
+		if peak > 0 {
+			x.OfPeak = x.GFLOPS / peak / float64(threads)
+			atPeak += float64(l.FLOPs) / peak / float64(threads) / 1e6
+			x.Arithmetic = l.Work.Ops / peak / float64(threads) / 1e6
+		}
+		x.Memory = l.Work.WeightBytes / p.Stream / 1e6
+		total += l.FLOPs
+		p.Layers = append(p.Layers, x)
+	}
+	p.GFLOPS, p.OfPeak = float64(total)/1e6/p.Median, atPeak/p.Median
 	return p, nil
 }

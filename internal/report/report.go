@@ -221,7 +221,7 @@ func (p *page) facts(c *modelc.Compiled) {
 	}
 	if r := c.Report.Integers; r != nil {
 		more := "convolutions and dense layers"
-		if lines := r.Reasons(); len(lines) > 0 {
+		if lines := r.Reasons(4); len(lines) > 0 {
 			more += "; in float32: " + strings.Join(lines, "; ")
 		}
 		p.Facts = append(p.Facts, fact{"Integers", fmt.Sprintf("%d of %d", r.Integer, r.Layers), more})

@@ -87,6 +87,9 @@ func (s steps) decide(n *ir.Node) float64 {
 		}
 		return s.of(n.In[0]) * slices.Max(scale.Float64s())
 	case ir.Conv:
+		if op.Sum != (ir.QBinary{}) {
+			return 1 // as QBinary
+		}
 		if !op.Integer.Requantises() {
 			return 0
 		}

@@ -229,7 +229,16 @@ func convOfIntegers(c ir.Conv, a call) ([]*ir.Tensor, error) {
 			}
 		}
 	})
-	return a.sums(c.Integer, c.Epilogue, sum, a.arg(ir.Bias), a.arg(ir.ConvMultiplier))
+	r := a.arg(ir.ConvResidual)
+	if r == nil {
+		return a.sums(c.Integer, c.Epilogue, sum, a.arg(ir.Bias), a.arg(ir.ConvMultiplier))
+	}
+	own := call{out: []ir.Type{{DType: c.Integer.To, Shape: t.Shape}}}
+	y, err := own.sums(c.Integer, c.Epilogue, sum, a.arg(ir.Bias), a.arg(ir.ConvMultiplier))
+	if err != nil {
+		return nil, err
+	}
+	return qBinary(c.Sum, call{in: []*ir.Tensor{y[0], r}, out: a.out})
 }
 
 func denseOfIntegers(d ir.Dense, a call) ([]*ir.Tensor, error) {

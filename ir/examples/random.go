@@ -516,8 +516,24 @@ func quantised(s *sketch, _ *ir.Value) (*ir.Value, error) {
 			next := point()
 			op := ir.Conv{Strides: []int{1, 1}, Pads: []int{0, 1, 1, 0}, Dilations: []int{1, 1}, Groups: 1,
 				Integer: ir.Integer{To: to, XZero: zero, YZero: next, Lo: lo, Hi: hi}}
-			v, err = s.g.Emit("qconv", op, v, s.integers(1+s.IntN(5), in[1], window[0], window[1]), nil, nil, nil, nil, scale(0.01))
-			zero = next
+			if s.IntN(3) > 0 {
+				v, err = s.g.Emit("qconv", op, v, s.integers(1+s.IntN(5), in[1], window[0], window[1]), nil, nil, nil, nil, scale(0.01))
+				zero = next
+				break
+			}
+			// A residual block.
+			op.Pads = []int{0, 0, 0, 0}
+			x := v
+			if v, err = s.g.Emit("qconv", op, v, s.integers(in[1], in[1], 1, 1), nil, nil, nil, nil, scale(0.01)); err != nil {
+				break
+			}
+			sum := ir.QBinary{Fn: ir.Add, To: to, AScale: 0.75, BScale: 0.3125, AZero: next, BZero: zero, YZero: point(), Lo: lo, Hi: hi}
+			if s.IntN(2) == 0 {
+				x, v = v, x
+				sum.AZero, sum.BZero = zero, next
+			}
+			v, err = s.g.Emit("qsum", sum, v, x)
+			zero = sum.YZero
 		}
 	}
 	if err != nil {

@@ -56,7 +56,7 @@ func (f *former) result(n *ir.Node, s scheme) (bool, error) {
 			break
 		}
 		if !narrow(a) {
-			f.explain(d, fmt.Sprintf("operand %s is not quantised", d.In[0]))
+			f.explain(d, notQuantised)
 			return false, nil
 		}
 		passed = append(passed, d)

@@ -30,8 +30,9 @@ func (r *Report) String() string {
 	return fmt.Sprintf("%d of %d convolutions and dense layers", r.Integer, r.Layers)
 }
 
-// Reasons describes in a line for each op and reason the nodes that compute on floats.
-func (r *Report) Reasons() []string {
+// Reasons describes in a line for each op and reason the nodes that compute on floats. If
+// there are more than lines, the last line has their number.
+func (r *Report) Reasons(lines int) []string {
 	const most = 3 // of the nodes that a line names
 	names := map[Float][]string{}
 	var keys []Float
@@ -42,16 +43,19 @@ func (r *Report) Reasons() []string {
 		}
 		names[key] = append(names[key], f.Node)
 	}
-	var lines []string
-	for _, k := range keys {
+	var all []string
+	for i, k := range keys {
+		if i == lines {
+			return append(all, fmt.Sprintf("and %d more, see modelc inspect --json", len(keys)-lines))
+		}
 		list := names[k]
 		more := ""
 		if n := len(list) - most; n > 0 {
 			list, more = list[:most], fmt.Sprintf(", and %d more", n)
 		}
-		lines = append(lines, fmt.Sprintf("%s %s%s: %s", k.Op, strings.Join(list, ", "), more, k.Reason))
+		all = append(all, fmt.Sprintf("%s %s%s: %s", k.Op, strings.Join(list, ", "), more, k.Reason))
 	}
-	return lines
+	return all
 }
 
 // report lists the nodes that compute on floats.
@@ -76,8 +80,9 @@ func (f *former) report() *Report {
 }
 
 // computesFloats reports whether n does arithmetic on floats that depend on a model input.
+// Products of scales that are computed at run time do not count.
 func computesFloats(n *ir.Node) bool {
-	if convertsIntegers(n) || ir.InfoOf(n.Op).FLOPs == nil || !n.Out[0].Type.DType.IsFloat() || !n.In[0].Type.DType.IsFloat() {
+	if convertsIntegers(n) || ir.InfoOf(n.Op).FLOPs == nil || !n.Out[0].Type.DType.IsFloat() || !n.In[0].Type.DType.IsFloat() || n.Out[0].Type.Rank() == 0 {
 		return false
 	}
 	_, constant := eval.Const(n.Out[0])
@@ -91,8 +96,9 @@ func (f *former) reason(n *ir.Node) string {
 	}
 	b, isBinary := n.Op.(ir.Binary)
 	p, isPool := n.Op.(ir.Pool)
+	_, moves := movement(n)
 	switch layer, _ := kindOf(n); {
-	case layer, isBinary && (b.Fn == ir.Add || b.Fn == ir.Mul), isPool && p.Kind != ir.LpPool:
+	case layer, moves, isBinary && (b.Fn == ir.Add || b.Fn == ir.Mul), isPool && p.Kind != ir.LpPool:
 	default:
 		if _, ok := n.Op.(ir.Unary); !ok {
 			return ir.Label(n.Op) + " has no integer form"

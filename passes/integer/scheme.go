@@ -85,16 +85,16 @@ type tensor struct {
 // dequantised returns the quantised tensor that v is computed from by a Dequantize. It fails
 // with a reason.
 func dequantised(v *ir.Value) (tensor, string) {
+	if !isDequantize(v) {
+		return tensor{}, notQuantised
+	}
 	n := v.Def()
-	if n == nil {
-		return tensor{}, fmt.Sprintf("operand %s is not quantised", v)
-	}
-	if _, ok := n.Op.(ir.Dequantize); !ok {
-		return tensor{}, fmt.Sprintf("operand %s is not quantised", v)
-	}
 	s, why := schemeOf(n)
 	return tensor{n.In[0], s}, why
 }
+
+// notQuantised is a reason that many nodes share, so it names no operand.
+const notQuantised = "an operand is not quantised"
 
 // isDequantize reports whether a Dequantize computes v.
 func isDequantize(v *ir.Value) bool {

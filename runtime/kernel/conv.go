@@ -154,45 +154,51 @@ func (k *Conv) Run(c *Context) {
 	c.Do(k.Dst.N*k.units()*k.chunks(c), work, (*convDirect)(k))
 }
 
-// units returns the number of units, blocks of 32 or 16 output channels.
-func (k *Conv) units() int {
-	g := max(1, k.Groups)
-	return g * outBlocks(k.groupChannels(g))
+// units returns the number of units of the output channels.
+func (k *Conv) units() int { return Units(&k.Dst, k.Groups) }
+
+// unit returns unit i.
+func (k *Conv) unit(i int) Unit { return UnitOf(&k.Src, &k.Dst, k.Groups, i) }
+
+// Unit describes a block of 32 or 16 output channels, those of a register tile.
+type Unit struct {
+	In, Blocks int // the first block of the input, and their number
+	Out, Width int // the first block of the output, and 32 or 16 channels
+	Before     int // output channels whose weights come before those of the unit
 }
 
-// groupChannels returns the number of output channels of one of g groups. If there
-// are several groups, it is a multiple of 16.
-func (k *Conv) groupChannels(g int) int {
-	if g == 1 {
-		return k.Dst.C
-	}
-	return k.Dst.Blocks() / g * 16
+// Units returns the number of units of a convolution with the given result. Units do not
+// cross groups; 0 groups stand for one.
+func Units(dst *Image, groups int) int {
+	g := max(1, groups)
+	return g * OutBlocks(GroupChannels(dst, g))
 }
 
-// unit describes a block of 32 or 16 output channels, those of a register tile.
-type unit struct {
-	in, blocks int // the first block of the input, and their number
-	out, width int // the first block of the output, and 32 or 16 channels
-	weights    int // floats from the start of the weights
-}
-
-// unit returns unit i, group by group.
-func (k *Conv) unit(i int) unit {
-	g := max(1, k.Groups)
-	oc := k.groupChannels(g)
-	group, ob := i/outBlocks(oc), i%outBlocks(oc)
-	u := unit{blocks: k.Src.Blocks() / g, width: blockWidth(oc, ob)}
-	u.in, u.out = group*u.blocks, group*(k.Dst.Blocks()/g)+2*ob
-	u.weights = (group*oc + ob*32) * u.blocks * 16 * k.KH * k.KW
+// UnitOf returns unit i of a convolution, group by group.
+func UnitOf(src, dst *Image, groups, i int) Unit {
+	g := max(1, groups)
+	oc := GroupChannels(dst, g)
+	group, ob := i/OutBlocks(oc), i%OutBlocks(oc)
+	u := Unit{Blocks: src.Blocks() / g, Width: BlockWidth(oc, ob), Before: group*oc + ob*32}
+	u.In, u.Out = group*u.Blocks, group*(dst.Blocks()/g)+2*ob
 	return u
 }
 
-// outBlocks returns the number of blocks of 32 output channels; the last may have 16.
-func outBlocks(channels int) int { return (channels + 31) / 32 }
+// GroupChannels returns the number of output channels of one of g groups. If there are
+// several groups, it is a multiple of 16.
+func GroupChannels(dst *Image, g int) int {
+	if g == 1 {
+		return dst.C
+	}
+	return dst.Blocks() / g * 16
+}
 
-// blockWidth returns the width of output block ob: 32, or 16 for a last block
-// that needs no more.
-func blockWidth(channels, ob int) int {
+// OutBlocks returns the number of blocks of 32 output channels; the last may have 16.
+func OutBlocks(channels int) int { return (channels + 31) / 32 }
+
+// BlockWidth returns the width of output block ob: 32, or 16 for a last block that needs
+// no more.
+func BlockWidth(channels, ob int) int {
 	if channels-ob*32 <= 16 {
 		return 16
 	}
@@ -246,7 +252,7 @@ func (k *convDirect) Part(c *Context, i, worker int) {
 	a.Pix = k.SW * pixelBytes
 	a.BlockStride = k.Src.PlaneBytes()
 	a.RowStride, a.ColStride = k.DH*k.Src.RowBytes(), k.DW*pixelBytes
-	in0 := k.Src.At(n, u.in, -k.PadTop, -k.PadLeft)
+	in0 := k.Src.At(n, u.In, -k.PadTop, -k.PadLeft)
 
 	perRow := team.Split(g.width, simd.Active().TilePixels)
 	tiles := g.rows * perRow
@@ -254,10 +260,10 @@ func (k *convDirect) Part(c *Context, i, worker int) {
 	spans := cv.spans(c, u)
 	lastUnit := unit == units-1
 	for s := range spans {
-		from, to := team.Cut(u.blocks, spans, s), team.Cut(u.blocks, spans, s+1)
+		from, to := team.Cut(u.Blocks, spans, s), team.Cut(u.Blocks, spans, s+1)
 		more := cv.weights(c, &a, u, from, to)
 		if s < spans-1 || !lastUnit {
-			a.AheadOf(u.width, t1-t0)
+			a.AheadOf(u.Width, t1-t0)
 		}
 		for t := t0; t < t1; {
 			y, xi := t/perRow, t%perRow
@@ -286,15 +292,15 @@ const spanBytes = 128 << 10
 // If a convolution has one unit and few pixels, tiles wait for weights from memory.
 // Shorter spans hide that latency: the weights of the next span arrive while the
 // tiles of the current one are computed.
-func (k *Conv) spans(c *Context, u unit) int {
-	bytes, most := u.blocks*simd.WeightStep*k.KH*k.KW, spanBytes
+func (k *Conv) spans(c *Context, u Unit) int {
+	bytes, most := u.Blocks*simd.WeightStep*k.KH*k.KW, spanBytes
 	if k.units() == 1 && k.Dst.H*k.Dst.W <= fewPixels {
 		most = spanBytes / 4
 	}
 	if c.double || bytes <= most*5/4 {
 		return 1
 	}
-	return min(u.blocks, team.Split(bytes, most))
+	return min(u.Blocks, team.Split(bytes, most))
 }
 
 // fewPixels is the maximum number of pixels whose tiles wait for weights.
@@ -302,12 +308,12 @@ const fewPixels = 14 * 14
 
 // weights sets the operands of a for unit u and its input blocks from ≤ b < to. It
 // reports whether an activation remains that the micro-kernel does not apply.
-func (k *Conv) weights(c *Context, a *simd.Tile, u unit, from, to int) (more bool) {
+func (k *Conv) weights(c *Context, a *simd.Tile, u Unit, from, to int) (more bool) {
 	a.Rows, a.Cols, a.Blocks = k.KH, k.KW, to-from
-	a.W = unsafe.Pointer(&c.F32(k.W)[u.weights+from*16*k.KH*k.KW*u.width])
+	a.W = unsafe.Pointer(&c.F32(k.W)[(u.Before*u.Blocks+from*u.Width)*16*k.KH*k.KW])
 	a.Bias = unsafe.Pointer(&zeroBias[0])
 	if from == 0 {
-		a.Bias = biasOf(c, k.Bias, u.out)
+		a.Bias = biasOf(c, k.Bias, u.Out)
 	}
 	a.OutPix, a.OutBlock = pixelBytes, k.Dst.PlaneBytes()
 	a.Half = 0
@@ -315,26 +321,26 @@ func (k *Conv) weights(c *Context, a *simd.Tile, u unit, from, to int) (more boo
 	if c := k.Src.C % 16; to == k.Src.Blocks() && c > 0 && c <= 8 {
 		a.Half = 1
 	}
-	return to == u.blocks && !setAct(a, k.Act)
+	return to == u.Blocks && !setAct(a, k.Act)
 }
 
 // output computes the given number of pixels of output row y, starting at column x.
 // It adds them to the sums in Dst if onto is set, otherwise to the residual. It
 // applies the activation if more is set.
-func (k *Conv) output(c *Context, a *simd.Tile, dst []float32, n int, u unit, y, x, pixels int, onto, more bool) {
-	o := k.Dst.At(n, u.out, y, x)
+func (k *Conv) output(c *Context, a *simd.Tile, dst []float32, n int, u Unit, y, x, pixels int, onto, more bool) {
+	o := k.Dst.At(n, u.Out, y, x)
 	a.Out = unsafe.Pointer(&dst[o])
 	a.Res = nil
 	switch {
 	case onto:
 		a.Res, a.ResPix, a.ResBlock = a.Out, a.OutPix, a.OutBlock
 	case k.Residual.N > 0:
-		r := k.Residual.At(n, u.out, y, x)
+		r := k.Residual.At(n, u.Out, y, x)
 		a.Res, a.ResPix, a.ResBlock = unsafe.Pointer(&c.F32(k.Residual.Ref)[r]), pixelBytes, k.Residual.PlaneBytes()
 	}
-	a.Line(u.width, pixels)
+	a.Line(u.Width, pixels)
 	if more {
-		for b := range u.width / 16 {
+		for b := range u.Width / 16 {
 			Apply(dst[o+b*k.Dst.Plane():][:pixels*16], k.Act)
 		}
 	}
@@ -379,9 +385,9 @@ func (k *convTransformed) Part(c *Context, i, worker int) {
 	units := cv.units()
 	for i := team.Cut(units, slices, slice); i < team.Cut(units, slices, slice+1); i++ {
 		u := cv.unit(i)
-		more := cv.weights(c, &a, u, 0, u.blocks)
+		more := cv.weights(c, &a, u, 0, u.Blocks)
 		if i < units-1 {
-			a.AheadOf(u.width, height*perRow)
+			a.AheadOf(u.Width, height*perRow)
 		}
 		for y := range height {
 			for t := 0; t < perRow; {
@@ -390,7 +396,7 @@ func (k *convTransformed) Part(c *Context, i, worker int) {
 					run = min(run, lineTiles)
 				}
 				x, end := team.Cut(width, perRow, t), team.Cut(width, perRow, t+run)
-				a.In = unsafe.Pointer(&scratch[(u.in*ih*iw+y*rowStep*iw+x*colStep)*16])
+				a.In = unsafe.Pointer(&scratch[(u.In*ih*iw+y*rowStep*iw+x*colStep)*16])
 				cv.output(c, &a, dst, n, u, y0+y, x0+x, end-x, false, more)
 				t += run
 			}

@@ -88,18 +88,18 @@ func (k *ConvDepthwise) Part(c *Context, i, worker int) {
 
 	a := simd.NewTile(c.double)
 	a.Pix, a.BlockStride = pixelBytes, p.Src.PlaneBytes()
-	more := p.weights(c, &a, u, 0, u.blocks)
+	more := p.weights(c, &a, u, 0, u.Blocks)
 	a.OutBlock = plane * 4
 	if unit < units-1 {
-		a.AheadOf(u.width, rows*team.Split(m.W, simd.Active().TilePixels))
+		a.AheadOf(u.Width, rows*team.Split(m.W, simd.Active().TilePixels))
 	}
 	src := c.F32(p.Src.Ref)[p.Src.At(n, 0, 0, 0):]
-	blocks := u.width / 16
+	blocks := u.Width / 16
 	for r := range rows {
 		if y := first + r; y >= 0 && y < m.H {
 			at := r*row + m.Left*16
 			a.In, a.Out = unsafe.Pointer(&src[y*p.Src.Row()]), unsafe.Pointer(&between[at])
-			a.Line(u.width, m.W)
+			a.Line(u.Width, m.W)
 			for b := range blocks {
 				line := between[b*plane+r*row:][:row]
 				if more {
@@ -114,8 +114,8 @@ func (k *ConvDepthwise) Part(c *Context, i, worker int) {
 			clear(between[b*plane+r*row:][:row])
 		}
 	}
-	for b := u.out; b < min(u.out+blocks, d.Dst.Blocks()); b++ {
-		d.rows(c, n, b, y0, y1, between[(b-u.out)*plane+(m.Left-d.PadLeft)*16:], row)
+	for b := u.Out; b < min(u.Out+blocks, d.Dst.Blocks()); b++ {
+		d.rows(c, n, b, y0, y1, between[(b-u.Out)*plane+(m.Left-d.PadLeft)*16:], row)
 	}
 }
 

@@ -94,7 +94,7 @@ func (k *ConvFirst) width(t *simd.Tier, double bool, ob int) int {
 	if k.Dst.C-ob*32 <= 8 && t.NarrowPixels > 0 && !double {
 		return 8
 	}
-	return blockWidth(k.Dst.C, ob)
+	return BlockWidth(k.Dst.C, ob)
 }
 
 // rows writes output rows y0 ≤ y < y1 of image n to out. In out, pixels are pitch
@@ -118,7 +118,7 @@ func (k *ConvFirst) rows(c *Context, n, y0, y1 int, scratch, out []float32, pitc
 		a.Cols, a.ColStride, a.Run = k.KW, k.DW*k.C*4, k.C
 	}
 	w := c.F32(k.Wt)
-	for ob := range outBlocks(k.Dst.C) {
+	for ob := range OutBlocks(k.Dst.C) {
 		width := k.width(simd.Active(), c.double, ob)
 		a.W = unsafe.Pointer(&w[ob*32*k.KH*k.KW*k.C])
 		a.Bias = biasOf(c, k.Bias, 2*ob)
@@ -219,7 +219,7 @@ func (k *ConvFirst) gatherRow(src, dst []float32, n, y, cols int) {
 }
 
 func (k *ConvFirst) uses(t *simd.Tier, use useFunc) {
-	for ob := range outBlocks(k.Dst.C) {
+	for ob := range OutBlocks(k.Dst.C) {
 		switch k.width(t, false, ob) {
 		case 32:
 			pieces(k.Dst.W, t.TilePixels, "Run32", use)

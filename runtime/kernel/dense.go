@@ -58,12 +58,12 @@ func (k *Dense) pieces(c *Context) int {
 	if c.Threads() == 1 {
 		return 1
 	}
-	return min(outBlocks(k.M), 4*c.Threads())
+	return min(OutBlocks(k.M), 4*c.Threads())
 }
 
 // Part computes a range of output blocks of all rows.
 func (k *Dense) Part(c *Context, i, worker int) {
-	first, last := team.Cut(outBlocks(k.M), k.pieces(c), i), team.Cut(outBlocks(k.M), k.pieces(c), i+1)
+	first, last := team.Cut(OutBlocks(k.M), k.pieces(c), i), team.Cut(OutBlocks(k.M), k.pieces(c), i+1)
 	packed := Floats(c.scratch[worker])
 	tile := packed[k.packedFloats():][:simd.MaxTilePixels*32]
 	passes := team.Split(k.N, denseRows)
@@ -95,7 +95,7 @@ func (k *Dense) pack(dst, rows []float32) {
 // block computes output block ob of rows n0 ≤ n < n1 from their packed input.
 func (k *Dense) block(c *Context, ob int, in []float32, n0, n1 int, tile []float32) {
 	y := c.F32(k.Y)
-	width := blockWidth(k.M, ob)
+	width := BlockWidth(k.M, ob)
 	a := simd.NewTile(c.double)
 	more := !setAct(&a, k.Act)
 	a.Pix, a.Blocks, a.BlockStride, a.Rows, a.Cols = pixelBytes, k.blocks(), (n1-n0)*pixelBytes, 1, 1
@@ -129,8 +129,8 @@ func (k *Dense) block(c *Context, ob int, in []float32, n0, n1 int, tile []float
 func (k *Dense) uses(t *simd.Tier, use useFunc) {
 	passes := team.Split(k.N, denseRows)
 	for _, rows := range []int{k.N / passes, team.Split(k.N, passes)} {
-		for ob := range outBlocks(k.M) {
-			if blockWidth(k.M, ob) == 32 {
+		for ob := range OutBlocks(k.M) {
+			if BlockWidth(k.M, ob) == 32 {
 				pieces(rows, t.TilePixels, "Tile32", use)
 			} else {
 				pieces(rows, t.TilePixels, "Tile16", use)

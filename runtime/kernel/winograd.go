@@ -99,7 +99,7 @@ func (k *Winograd) perImage(c *Context) int {
 	n := team.Split(tiles, k.Tiles)
 	for threads > 1 && tiles/(n+1) >= fewTiles {
 		blocks := k.Dst.N * n
-		if blocks*outBlocks(k.Dst.C) >= 2*threads && (blocks%threads == 0 || blocks >= 4*threads) {
+		if blocks*OutBlocks(k.Dst.C) >= 2*threads && (blocks%threads == 0 || blocks >= 4*threads) {
 			break
 		}
 		n++
@@ -197,7 +197,7 @@ func (j *winogradBlocks) Part(c *Context, i, worker int) {
 	k := (*Winograd)(j)
 	b, s := k.block(c, i), k.scratch(c, worker)
 	k.transform(c, b, 0, k.Src.Blocks(), s)
-	k.outputs(c, b, 0, outBlocks(k.Dst.C), s)
+	k.outputs(c, b, 0, OutBlocks(k.Dst.C), s)
 }
 
 // winogradInputs transforms a range of the channels of a block of tiles. It writes the
@@ -218,11 +218,11 @@ func (j *winogradInputs) Part(c *Context, i, worker int) {
 // that winogradInputs has transformed.
 type winogradOutputs Winograd
 
-func (k *Winograd) outputParts(c *Context) int { return min(outBlocks(k.Dst.C), 4*c.Threads()) }
+func (k *Winograd) outputParts(c *Context) int { return min(OutBlocks(k.Dst.C), 4*c.Threads()) }
 
 func (j *winogradOutputs) Part(c *Context, i, worker int) {
 	k := (*Winograd)(j)
-	n, all := k.outputParts(c), outBlocks(k.Dst.C)
+	n, all := k.outputParts(c), OutBlocks(k.Dst.C)
 	s := k.scratch(c, worker)
 	s.v = k.scratch(c, i/n).v
 	k.outputs(c, k.block(c, c.first+i/n), team.Cut(all, n, i%n), team.Cut(all, n, i%n+1), s)
@@ -345,7 +345,7 @@ func (k *Winograd) multiply(c *Context, v, m, bias []float32, tiles, first, last
 			case pos < k.groups()-1:
 				_, next, _, _ = k.group(pos+1, first, pitch)
 			default:
-				_, next, _, _ = k.group(0, last%outBlocks(k.Dst.C), pitch)
+				_, next, _, _ = k.group(0, last%OutBlocks(k.Dst.C), pitch)
 			}
 			a.Ahead(uintptr(unsafe.Pointer(&u[next])), pieces)
 			a.Bias = unsafe.Pointer(&zeroBias[0])
@@ -358,7 +358,7 @@ func (k *Winograd) multiply(c *Context, v, m, bias []float32, tiles, first, last
 			}
 			a.In = unsafe.Pointer(&v[position*k.pitch()])
 			a.Out = unsafe.Pointer(&m[((ob-first)*2*k.groups()+pos)*k.pitch()])
-			a.Line(blockWidth(k.Dst.C, ob), tiles)
+			a.Line(BlockWidth(k.Dst.C, ob), tiles)
 		}
 	}
 }

@@ -181,7 +181,7 @@ func stridedGroup(pos int) (first, weights, rows, cols int) {
 // strided transforms blocks first ≤ b < last of input channels of one block of output
 // channels. It transforms a tap of 16 by 32 channels at a time. w starts at block first.
 func (k *WinogradWeights) strided(dst, w []float32, ob, first, last int) {
-	width := blockWidth(k.OC, ob)
+	width := BlockWidth(k.OC, ob)
 	pitch := weightsPitch(k.Dst, stridedSide*stridedSide)
 	size := 16 * width
 	var sums [4][16 * 32]float32

@@ -62,7 +62,7 @@ func (k *WinogradWeights) ScratchBytes() int {
 }
 
 // Run computes G·g·Gᵀ for every pair of channels.
-func (k *WinogradWeights) Run(c *Context) { c.DoAll(outBlocks(k.OC)*k.slices(), k) }
+func (k *WinogradWeights) Run(c *Context) { c.DoAll(OutBlocks(k.OC)*k.slices(), k) }
 
 // slices returns the number of ranges of input channels into which a block of output
 // channels is cut, so that every worker finds work. A range is large enough to write
@@ -84,7 +84,7 @@ func (k *WinogradWeights) Part(c *Context, i, worker int) {
 	first, last := team.Cut((k.IC+15)/16, k.slices(), slice), team.Cut((k.IC+15)/16, k.slices(), slice+1)
 	dst := c.F32(k.Dst)
 	icp := wholeBlocks(k.IC)
-	width := blockWidth(k.OC, ob)
+	width := BlockWidth(k.OC, ob)
 	taps := taps(k.Five)
 	step := taps * taps * 16 * width // the weights of 16 input channels
 	w := c.floatsOf(k.W, k.Format, ob*32*icp*taps*taps+first*step, (last-first)*step, c.scratch[worker])

@@ -107,6 +107,19 @@ const (
 	IntLeft
 	IntNextTile
 	IntTiles
+	IntResidual
+	IntResidualBlock
+	IntSum
+)
+
+// Offsets into simd.IntSum. Lo and Hi are two and three bytes behind Zero.
+const (
+	IntSumScale = 4 * iota
+	IntSumResidualScale
+	IntSumResidualZero
+	IntSumLow
+	IntSumHigh
+	IntSumZero
 )
 
 // Offsets into simd.IntDepthwise. The first fields are those of simd.IntTile.
@@ -161,7 +174,10 @@ var Structs = []Struct{
 	{"ByteAffine", 0, []Field{{"XScale", AffineXScale}, {"XZero", AffineXZero}, {"Lo", AffineLo}, {"Hi", AffineHi}, {"Scale", AffineScale}, {"Zero", AffineZero}, {"Low", AffineLow}, {"High", AffineHigh}}},
 	{"IntTile", 0, []Field{{"In", IntIn}, {"W", IntW}, {"Out", IntOut}, {"Start", IntStart}, {"Multiplier", IntMultiplier}, {"Pix", IntPix}, {"OutBlock", IntOutBlock},
 		{"Parts", IntParts}, {"Blocks", IntBlocks}, {"BlockStride", IntBlockStride}, {"Rows", IntRows}, {"RowStride", IntRowStride}, {"Cols", IntCols}, {"ColStride", IntColStride},
-		{"Half", IntHalf}, {"Pixels", IntPixels}, {"Zero", IntZero}, {"Lo", IntZero + 2}, {"Hi", IntZero + 3}, {"next", IntNext}, {"nextStep", IntNextStep}, {"Left", IntLeft}, {"nextTile", IntNextTile}, {"Tiles", IntTiles}}},
+		{"Half", IntHalf}, {"Pixels", IntPixels}, {"Zero", IntZero}, {"Lo", IntZero + 2}, {"Hi", IntZero + 3}, {"next", IntNext}, {"nextStep", IntNextStep}, {"Left", IntLeft},
+		{"nextTile", IntNextTile}, {"Tiles", IntTiles}, {"Residual", IntResidual}, {"ResidualBlock", IntResidualBlock}, {"Sum", IntSum}}},
+	{"IntSum", 0, []Field{{"Scale", IntSumScale}, {"ResidualScale", IntSumResidualScale}, {"ResidualZero", IntSumResidualZero}, {"Low", IntSumLow}, {"High", IntSumHigh},
+		{"Zero", IntSumZero}, {"Lo", IntSumZero + 2}, {"Hi", IntSumZero + 3}}},
 	{"IntDepthwise", 0, []Field{{"In", IntIn}, {"W", IntW}, {"Out", IntOut}, {"Start", IntStart}, {"Multiplier", IntMultiplier}, {"Taps", IntDepthwiseTaps},
 		{"Groups", IntDepthwiseGroups}, {"Pix", IntDepthwisePix}, {"Pixels", IntDepthwisePixels}, {"Zero", IntDepthwiseZero}, {"Lo", IntDepthwiseZero + 2}, {"Hi", IntDepthwiseZero + 3},
 		{"Wide", IntDepthwiseWide}, {"Row", IntDepthwiseRow}, {"OutRow", IntDepthwiseOutRow}, {"Rows", IntDepthwiseRows}}},

@@ -351,41 +351,65 @@ func (t tile) finish512() {
 		MOVQ(arg(abi.IntMultiplier), R15)
 		TESTQ(R15, R15)
 		JZ(LabelRef(t.label("sums")))
+		MOVQ(arg(abi.IntSum), RBX)
+		TESTQ(RBX, RBX)
+		JNZ(LabelRef(t.label("residual")))
 		q := loadRequantizer(t.ISA, RDI, abi.IntZero)
-		for blk := range t.b {
-			for i := 0; i < t.p; i += 4 {
-				group := make([]VecPhysical, min(4, t.p-i))
-				for j := range group {
-					group[j] = t.acc(blk, i+j)
+		t.bytes512(q, func(group []VecPhysical, blk, _ int) {
+			q.scale(group, func(VecPhysical) Op { return Mem{Base: R15, Disp: 64 * blk} })
+		})
+		Label(t.label("residual"))
+		MOVQ(arg(abi.IntResidual), RDX)
+		MOVQ(arg(abi.IntResidualBlock), R8)
+		q = loadRequantizer(t.ISA, RBX, abi.IntSumZero)
+		t.bytes512(q, func(group []VecPhysical, blk, i int) {
+			q.add(group, Mem{Base: R15, Disp: 64 * blk}, RBX, func(j int) Mem {
+				m := Mem{Base: RDX, Disp: 16 * (i + j)}
+				if blk > 0 {
+					m.Index, m.Scale = R8, 1
 				}
-				q.scale(group, func(VecPhysical) Op { return Mem{Base: R15, Disp: 64 * blk} })
-				r := q.pack(group)
-				VPERMD(r, q.perm, r)
-				at := Mem{Base: R11, Disp: 16 * i}
-				switch len(group) {
-				case 4:
-					VMOVDQU32(r, at)
-				case 3:
-					MOVL(U32(0xfff), EAX)
-					KMOVW(EAX, K1)
-					VMOVDQU32(r, K1, at)
-				case 2:
-					VMOVDQU32(r.AsY(), at)
-				case 1:
-					VMOVDQU32(r.AsX(), at)
-				}
-			}
-			if blk < t.b-1 {
-				ADDQ(R9, R11)
-			}
-		}
-		VZEROUPPER()
-		RET()
+				return m
+			})
+		})
 		Label(t.label("sums"))
 	}
 	for blk := range t.b {
 		for i := range t.p {
 			VMOVDQU32(t.acc(blk, i), Mem{Base: R11, Disp: 64 * i})
+		}
+		if blk < t.b-1 {
+			ADDQ(R9, R11)
+		}
+	}
+	VZEROUPPER()
+	RET()
+}
+
+// bytes512 packs and stores the bytes of the result, and returns. scale computes them, for
+// the pixels from i on of a block of 16 channels.
+func (t tile) bytes512(q requantizer, scale func(group []VecPhysical, blk, i int)) {
+	for blk := range t.b {
+		for i := 0; i < t.p; i += 4 {
+			group := make([]VecPhysical, min(4, t.p-i))
+			for j := range group {
+				group[j] = t.acc(blk, i+j)
+			}
+			scale(group, blk, i)
+			r := q.pack(group)
+			VPERMD(r, q.perm, r)
+			at := Mem{Base: R11, Disp: 16 * i}
+			switch len(group) {
+			case 4:
+				VMOVDQU32(r, at)
+			case 3:
+				MOVL(U32(0xfff), EAX)
+				KMOVW(EAX, K1)
+				VMOVDQU32(r, K1, at)
+			case 2:
+				VMOVDQU32(r.AsY(), at)
+			case 1:
+				VMOVDQU32(r.AsX(), at)
+			}
 		}
 		if blk < t.b-1 {
 			ADDQ(R9, R11)

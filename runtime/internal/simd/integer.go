@@ -13,7 +13,8 @@ import (
 //	sum = Start[o] + Σ x·w
 //	Out[p,o] = clamp(round(float32(sum)·Multiplier[o]) + Zero, Lo, Hi)
 //
-// modulo 2³², rounded half to even. The sum has Parts × Blocks × Rows × Cols steps; every
+// modulo 2³², rounded half to even. If Sum is not nil, Out receives the sum of that byte and
+// a byte of Residual, which may be Out. The sum of products has Parts × Blocks × Rows × Cols steps; every
 // part reads the same input with other weights. Strides are in bytes. Weights are read in
 // the order of the steps. x is a byte without a sign, or a word of 16 bits if
 // Tier.IntWords is set.
@@ -39,7 +40,31 @@ type IntTile struct {
 	nextTile            int     // the number of bytes that a tile prefetches
 	// Tiles is the number of adjacent tiles of Pixels pixels that kernels for words compute,
 	// if Tier.IntWords is set. They change it, In, Out and next.
-	Tiles int
+	Tiles         int
+	Residual      unsafe.Pointer
+	ResidualBlock int     // from 16 channels of Residual to the next 16; its pixels are those of Out
+	Sum           *IntSum // nil for none
+}
+
+// IntSum holds the constants of the sum of a requantised byte y and a byte r:
+//
+//	clamp(round(f32(y−IntTile.Zero)·Scale + f32(r−ResidualZero)·ResidualScale) + Zero, Lo, Hi)
+//
+// Every operation is rounded to float32, and round rounds half to even. The rounded number
+// must be less than 2³¹ in magnitude.
+type IntSum struct {
+	Scale, ResidualScale float32
+	ResidualZero         int32
+	Low, High            float32 // IntTile.Lo and Hi, less IntTile.Zero
+	Zero                 int16
+	Lo, Hi               uint8
+}
+
+// of computes the sum for y less its zero point.
+func (s *IntSum) of(y int, r uint8) uint8 {
+	// The conversions prevent a fused multiply-add.
+	v := float32(float32(y)*s.Scale) + float32(float32(int32(r)-s.ResidualZero)*s.ResidualScale)
+	return uint8(Saturate(float64(v), int(s.Zero), int(s.Lo), int(s.Hi)))
 }
 
 // Ahead makes tiles from t on, of n that share the work, prefetch weights at an address:
@@ -80,9 +105,9 @@ func (a IntTile) Line(step IntStep, width, pixels int) {
 	}
 	tiles := team.Split(pixels, active.IntPixels)
 	size, longer := pixels/tiles, pixels%tiles
-	in, out := a.In, a.Out
+	in, out, residual := a.In, a.Out, a.Residual
 	most := 1
-	if active.IntWords && step >= IntProduct {
+	if active.IntWords && step >= IntProduct && a.Sum == nil {
 		most = lineTiles
 	}
 	x, next := 0, a.next
@@ -93,6 +118,9 @@ func (a IntTile) Line(step IntStep, width, pixels int) {
 		}
 		n := a.Tiles
 		a.In, a.Out, a.next = unsafe.Add(in, x*a.Pix), unsafe.Add(out, x*outPix), next+uintptr(t*a.nextTile)
+		if a.Sum != nil {
+			a.Residual = unsafe.Add(residual, x*16)
+		}
 		a.Compute(step, width)
 		x += n * a.Pixels
 		t += n
@@ -107,6 +135,10 @@ func (a *IntTile) Passed(pixels int) {
 
 // Compute computes a tile.
 func (a *IntTile) Compute(step IntStep, width int) {
+	if a.Sum != nil && !active.IntSums {
+		a.computeFirst(step, width)
+		return
+	}
 	switch {
 	case step == IntBlock && width == 32:
 		if !IntBlock32(a) {
@@ -140,6 +172,32 @@ func (a *IntTile) Compute(step IntStep, width int) {
 		if !IntPair16(a) {
 			a.products(width, 1)
 		}
+	}
+}
+
+// computeFirst is Compute of one tile for tiers whose tiles add no residual: the sum follows
+// the tile.
+func (a *IntTile) computeFirst(step IntStep, width int) {
+	var own [2 * MaxTilePixels * 16]uint8
+	t := *a
+	t.Sum, t.Out, t.OutBlock = nil, unsafe.Pointer(&own), MaxTilePixels*16
+	t.Compute(step, width)
+	for b := range width / 16 {
+		a.Sum.Rows((*uint8)(unsafe.Add(a.Out, b*a.OutBlock)), &own[b*t.OutBlock], (*uint8)(unsafe.Add(a.Residual, b*a.ResidualBlock)), a.Pixels, a.Zero)
+	}
+}
+
+// Rows computes the sums of n pixels of 16 bytes y, with the given zero point, and as many
+// bytes r. dst may be r.
+func (s *IntSum) Rows(dst, y, r *uint8, n int, zero int16) {
+	p := ByteBinary{AScale: s.Scale, BScale: s.ResidualScale, AZero: int32(zero), BZero: s.ResidualZero, Zero: int32(s.Zero),
+		Low: float32(int(s.Lo) - int(s.Zero)), High: float32(int(s.Hi) - int(s.Zero))}
+	if AddBytes(dst, y, r, n, 16, &p) {
+		return
+	}
+	to, from, residual := unsafe.Slice(dst, n*16), unsafe.Slice(y, n*16), unsafe.Slice(r, n*16)
+	for i := range to {
+		to[i] = s.of(int(from[i])-int(zero), residual[i])
 	}
 }
 
@@ -261,8 +319,15 @@ func (a *IntTile) finish(p int, acc []int32) {
 		}
 		out := (*[16]uint8)(unsafe.Add(a.Out, b*a.OutBlock+p*16))
 		multiplier := (*[16]float32)(unsafe.Add(a.Multiplier, b*64))
+		var residual [16]uint8 // a copy, because out may be the same memory
+		if a.Sum != nil {
+			residual = *(*[16]uint8)(unsafe.Add(a.Residual, b*a.ResidualBlock+p*16))
+		}
 		for o, s := range sums {
 			out[o] = Requantize(s, multiplier[o], a.Zero, a.Lo, a.Hi)
+			if a.Sum != nil {
+				out[o] = a.Sum.of(int(out[o])-int(a.Zero), residual[o])
+			}
 		}
 	}
 }
@@ -270,8 +335,16 @@ func (a *IntTile) finish(p int, acc []int32) {
 // Requantize returns clamp(round(float32(sum)·multiplier) + zero, lo, hi), rounded half
 // to even.
 func Requantize(sum int32, multiplier float32, zero int16, lo, hi uint8) uint8 {
-	v := math.RoundToEven(float64(float32(sum)*multiplier)) + float64(zero)
-	return uint8(max(float64(lo), min(float64(hi), v)))
+	return uint8(Saturate(float64(float32(sum)*multiplier), int(zero), int(lo), int(hi)))
+}
+
+// Saturate returns round(v) + zero between lo and hi, rounded half to even. NaN becomes lo.
+func Saturate(v float64, zero, lo, hi int) int {
+	v = math.RoundToEven(v) + float64(zero)
+	if !(v >= float64(lo)) {
+		return lo
+	}
+	return int(min(v, float64(hi)))
 }
 
 // IntDepthwise holds the arguments of a micro-kernel that computes each of 16 channels

@@ -131,12 +131,23 @@ func TestIntTiles(t *testing.T) {
 			}
 			start, scales := m.bytes(32*4), m.floats(multipliers(r, 32, 1<<31)...)
 			out := m.bytes(a.OutBlock + outPix*all)
+			residual, sum := out, IntSum{Scale: pick(r, 0.5, r.Float32()), ResidualScale: pick(r, 0.5, r.Float32()), ResidualZero: int32(r.IntN(256)),
+				Low: float32(int(a.Lo) - int(a.Zero)), High: float32(int(a.Hi) - int(a.Zero)), Zero: int16(r.IntN(256)), Lo: uint8(r.IntN(100)), Hi: uint8(100 + r.IntN(156))}
+			a.ResidualBlock = a.OutBlock
+			if r.IntN(2) == 0 {
+				a.ResidualBlock = 16*all + 16*r.IntN(3)
+				residual = m.bytes(a.ResidualBlock + 16*all)
+			}
+			sums := quantised && a.Tiles <= 1 && r.IntN(3) == 0
 			run := func(f func(a *IntTile), offset int32) func(at func(int) unsafe.Pointer) {
 				return func(at func(int) unsafe.Pointer) {
 					b := a
 					b.In, b.W, b.Start, b.Out = at(in), at(w), at(start), at(out)
 					if quantised {
 						b.Multiplier = at(scales)
+					}
+					if sums {
+						b.Residual, b.Sum = at(residual), &sum
 					}
 					starts := unsafe.Slice((*int32)(b.Start), 32)
 					kept := [32]int32(starts)

@@ -34,6 +34,8 @@ type Tier struct {
 	IntWords bool
 	// IntOffset is subtracted from bytes by these kernels, so that they have a sign.
 	IntOffset uint8
+	// IntSums reports whether these kernels add a residual.
+	IntSums bool
 	// MACs is the number of multiply-adds in a tile that take as long as one
 	// operation on one float outside tiles.
 	MACs int
@@ -50,7 +52,7 @@ const MaxTilePixels = 14
 // The tiers. The kernels of a tier are listed in internal/kernelgen/abi.
 var (
 	// generic is pure Go.
-	generic = Tier{Name: "generic", Lanes: 1, TilePixels: 14, ChannelPixels: 14, IntPixels: 14, MACs: 1, ByteRate: 1}
+	generic = Tier{Name: "generic", Lanes: 1, TilePixels: 14, ChannelPixels: 14, IntPixels: 14, IntSums: true, MACs: 1, ByteRate: 1}
 	// neon has the 128-bit vectors of arm64.
 	neon = Tier{Name: "neon", Arch: "arm64", Needs: "arm64", Lanes: 4, TilePixels: 6, ChannelPixels: 6, IntPixels: 5, MACs: 4, ByteRate: 1, Accumulators: 24}
 	// neondot also has the dot products of bytes of Armv8.4.
@@ -62,7 +64,7 @@ var (
 	// avx512 has 512-bit vectors.
 	avx512 = Tier{Name: "avx512", Arch: "amd64", Needs: "AVX-512 F, DQ, BW and VL", Lanes: 16, TilePixels: 14, ChannelPixels: 14, NarrowPixels: 14, IntPixels: 6, IntWords: true, MACs: 16, ByteRate: 1.6, Accumulators: 24}
 	// avx512vnni also has dot products of bytes.
-	avx512vnni = Tier{Name: "avx512vnni", Arch: "amd64", Needs: "AVX-512 F, DQ, BW, VL and VNNI", Lanes: 16, TilePixels: 14, ChannelPixels: 14, NarrowPixels: 14, IntPixels: 14, MACs: 16, ByteRate: 4, Accumulators: 24}
+	avx512vnni = Tier{Name: "avx512vnni", Arch: "amd64", Needs: "AVX-512 F, DQ, BW, VL and VNNI", Lanes: 16, TilePixels: 14, ChannelPixels: 14, NarrowPixels: 14, IntPixels: 14, IntSums: true, MACs: 16, ByteRate: 4, Accumulators: 24}
 )
 
 // All lists the tiers of all machines. Of those of one architecture, later

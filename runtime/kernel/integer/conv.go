@@ -40,7 +40,7 @@ const regionBytes = 256 << 10
 // grid returns the output as rows of pixels. The output of a 1×1 convolution on images
 // without borders is one long row.
 func (k *Conv) grid() (rows, width int) {
-	if k.KH == 1 && k.KW == 1 && k.SH == 1 && k.SW == 1 && k.PadTop == 0 && k.PadLeft == 0 && tight(&k.Src) && tight(&k.Dst) {
+	if k.KH == 1 && k.KW == 1 && k.SH == 1 && k.SW == 1 && k.PadTop == 0 && k.PadLeft == 0 && tight(&k.Src) && tight(&k.Dst) && tight(&k.Sum.B) {
 		return 1, k.Dst.H * k.Dst.W
 	}
 	return k.Dst.H, k.Dst.W
@@ -83,6 +83,7 @@ func (k *Conv) checkOperands(v *kernel.Verifier) {
 		return
 	}
 	in, out, g := k.Src.Blocks(), k.Dst.Blocks(), max(1, k.Groups)
+	v.Require(g == 1 || !k.adds(), "a residual with groups")
 	v.Require(in%g == 0 && out%g == 0, "the groups are not whole blocks of channels")
 	v.Read("W", k.W, 1, kernel.Product(out*lanes, in/g, k.Src.Lanes(), k.KH, k.KW, max(1, k.Parts)))
 	v.Require(kernel.Product(4, in, k.Src.Top+k.Src.H+k.Src.Bottom, k.Src.Left+k.Src.W+k.Src.Right, k.Src.Lanes()) <= math.MaxInt, "the operand is too large")
@@ -113,37 +114,11 @@ func (k *Conv) work() int {
 	return work(k.Dst.N * k.Dst.H * k.Dst.W * k.Dst.C * k.Src.C * k.KH * k.KW * max(1, k.Parts) / max(1, k.Groups))
 }
 
-// units returns the number of units, blocks of 32 or 16 output channels.
-func (k *Conv) units() int {
-	g := max(1, k.Groups)
-	return g * outBlocks(k.groupChannels(g))
-}
+// units returns the number of units of the output channels.
+func (k *Conv) units() int { return kernel.Units(&k.Dst, k.Groups) }
 
-// groupChannels returns the number of output channels of one of g groups.
-func (k *Conv) groupChannels(g int) int {
-	if g == 1 {
-		return k.Dst.C
-	}
-	return k.Dst.Blocks() / g * 16
-}
-
-// unit describes a block of 32 or 16 output channels, those of a register tile.
-type unit struct {
-	in, blocks int // the first block of the input, and their number
-	out, width int // the first block of the output, and 32 or 16 channels
-	weights    int // bytes from the start of the weights
-}
-
-// unit returns unit i, group by group.
-func (k *Conv) unit(i int) unit {
-	g := max(1, k.Groups)
-	oc := k.groupChannels(g)
-	group, ob := i/outBlocks(oc), i%outBlocks(oc)
-	u := unit{blocks: k.Src.Blocks() / g, width: blockWidth(oc, ob)}
-	u.in, u.out = group*u.blocks, group*(k.Dst.Blocks()/g)+2*ob
-	u.weights = (group*oc + ob*32) * u.blocks * k.Src.Lanes() * k.KH * k.KW * max(1, k.Parts)
-	return u
-}
+// unit returns unit i.
+func (k *Conv) unit(i int) kernel.Unit { return kernel.UnitOf(&k.Src, &k.Dst, k.Groups, i) }
 
 // chunks returns the number of pieces into which the tiles of one unit are cut, so that
 // every worker finds work.
@@ -169,7 +144,7 @@ func (j *convDirect) Part(c *kernel.Context, i, worker int) {
 	rows, width := k.grid()
 	chunks, units := k.chunks(c), k.units()
 	n, u, chunk := i/(units*chunks), k.unit(i/chunks%units), i%chunks
-	v := k.channels(c, u.out*16, u.width, simd.Active().IntOffset)
+	v := k.channels(c, u.Out*16, u.Width, simd.Active().IntOffset)
 	a := k.tile(&v, k.Dst.Elem == kernel.Uint8)
 	k.weights(c, &a, u)
 	k.strides(&a)
@@ -180,7 +155,7 @@ func (j *convDirect) Part(c *kernel.Context, i, worker int) {
 		y, xi := t/perRow, t%perRow
 		run := min(t1-t, perRow-xi)
 		x, end := team.Cut(width, perRow, xi), team.Cut(width, perRow, xi+run)
-		a.In = unsafe.Pointer(&src[k.Src.At(n, u.in, y*k.SH-k.PadTop, x*k.SW-k.PadLeft)])
+		a.In = unsafe.Pointer(&src[k.Src.At(n, u.In, y*k.SH-k.PadTop, x*k.SW-k.PadLeft)])
 		if i/chunks%units < units-1 {
 			k.ahead(c, &a, k.unit(i/chunks%units+1), t-t0, t1-t0)
 		}
@@ -189,18 +164,23 @@ func (j *convDirect) Part(c *kernel.Context, i, worker int) {
 	}
 }
 
+// offset returns the position of the weights of unit u.
+func (k *Conv) offset(u kernel.Unit) int {
+	return u.Before * u.Blocks * k.Src.Lanes() * k.KH * k.KW * max(1, k.Parts)
+}
+
 // weights sets the window and the weights of a for unit u.
-func (k *Conv) weights(c *kernel.Context, a *simd.IntTile, u unit) {
-	a.W = unsafe.Pointer(&c.Bytes(k.W, 1)[u.weights])
-	a.Parts, a.Blocks, a.Rows, a.Cols = max(1, k.Parts), u.blocks, k.KH, k.KW
+func (k *Conv) weights(c *kernel.Context, a *simd.IntTile, u kernel.Unit) {
+	a.W = unsafe.Pointer(&c.Bytes(k.W, 1)[k.offset(u)])
+	a.Parts, a.Blocks, a.Rows, a.Cols = max(1, k.Parts), u.Blocks, k.KH, k.KW
 	a.Half = k.half()
 }
 
 // ahead makes the tiles of a from t on, of n, prefetch the weights of unit u.
-func (k *Conv) ahead(c *kernel.Context, a *simd.IntTile, u unit, t, n int) {
-	bytes := u.blocks * k.Src.Lanes() * k.KH * k.KW * u.width * max(1, k.Parts)
+func (k *Conv) ahead(c *kernel.Context, a *simd.IntTile, u kernel.Unit, t, n int) {
+	bytes := u.Blocks * k.Src.Lanes() * k.KH * k.KW * u.Width * max(1, k.Parts)
 	w := unsafe.Pointer(unsafe.SliceData(c.Bytes(k.W, 1)))
-	a.Ahead(uintptr(w)+uintptr(u.weights), bytes, a.Parts*a.Blocks*a.Rows*a.Cols, t, n)
+	a.Ahead(uintptr(w)+uintptr(k.offset(u)), bytes, a.Parts*a.Blocks*a.Rows*a.Cols, t, n)
 }
 
 // half returns IntTile.Half.
@@ -231,18 +211,21 @@ func (k *Conv) step() simd.IntStep {
 }
 
 // output computes the given number of pixels of output row y, starting at column x.
-func (k *Conv) output(c *kernel.Context, a *simd.IntTile, v *channels, n int, u unit, y, x, pixels int) {
-	o := k.Dst.At(n, u.out, y, x)
+func (k *Conv) output(c *kernel.Context, a *simd.IntTile, v *channels, n int, u kernel.Unit, y, x, pixels int) {
+	o := k.Dst.At(n, u.Out, y, x)
 	a.OutBlock = k.Dst.PlaneBytes()
 	if k.Dst.Elem == kernel.Uint8 {
 		a.Out = unsafe.Pointer(&c.Bytes(k.Dst.Ref, 1)[o])
-		a.Line(k.step(), u.width, pixels)
+		if k.adds() {
+			a.Residual = unsafe.Pointer(k.residual(c, n, u.Out, y, x))
+		}
+		a.Line(k.step(), u.Width, pixels)
 		return
 	}
 	dst := c.F32(k.Dst.Ref)
 	a.Out = unsafe.Pointer(&dst[o])
-	a.Line(k.step(), u.width, pixels)
-	for b := range u.width / 16 {
+	a.Line(k.step(), u.Width, pixels)
+	for b := range u.Width / 16 {
 		k.floats(dst[o+b*k.Dst.Plane():][:pixels*16], v, b)
 	}
 }
@@ -285,11 +268,11 @@ func (j *convWidened) Part(c *kernel.Context, i, worker int) {
 	weights, scratch := scratch[:k.wideWeights()/2], scratch[k.wideWeights()/2:]
 	units := k.units()
 	u0, u1 := team.Cut(units, slices, slice), team.Cut(units, slices, slice+1)
-	first, last := k.unit(u0).in, k.unit(u1-1).in+k.unit(u1-1).blocks
+	first, last := k.unit(u0).In, k.unit(u1-1).In+k.unit(u1-1).Blocks
 	k.widen(c, scratch, n, first, last, y0, y1, x0, x1)
 	for i := u0; i < u1; i++ {
 		u := k.unit(i)
-		v := k.channels(c, u.out*16, u.width, simd.Active().IntOffset)
+		v := k.channels(c, u.Out*16, u.Width, simd.Active().IntOffset)
 		a := k.tile(&v, k.Dst.Elem == kernel.Uint8)
 		k.wideWindow(&a, u, ih, iw)
 		k.widenWeights(c, &a, u, weights)
@@ -297,7 +280,7 @@ func (j *convWidened) Part(c *kernel.Context, i, worker int) {
 			k.ahead(c, &a, k.unit(i+1), 0, (y1-y0)*team.Split(x1-x0, simd.Active().IntPixels))
 		}
 		for y := range y1 - y0 {
-			a.In = unsafe.Pointer(&scratch[((u.in-first)*ih+y*k.SH)*iw*k.wideLanes()])
+			a.In = unsafe.Pointer(&scratch[((u.In-first)*ih+y*k.SH)*iw*k.wideLanes()])
 			k.output(c, &a, &v, n, u, y0+y, x0, x1-x0)
 			a.Passed(x1 - x0)
 		}
@@ -310,5 +293,5 @@ func (k *Conv) Uses(t *simd.Tier, use func(micro string, pixels int)) {
 	if k.Src.Lanes() == 4 {
 		name = map[bool]string{false: "IntPixel", true: "IntPair"}[t.IntWords]
 	}
-	usesBlocks(name, k.groupChannels(max(1, k.Groups)), use)
+	usesBlocks(name, kernel.GroupChannels(&k.Dst, max(1, k.Groups)), use)
 }

@@ -32,6 +32,7 @@ func (k *ConvPool) Check(v *kernel.Verifier) {
 	v.Require(m.Elem == kernel.Uint8 && m.Lanes() == lanes, "the intermediate image is not bytes in blocks of 16 channels")
 	v.Require(k.Conv.Src.N == m.N, "the extents of the operands differ")
 	k.Conv.check(v)
+	v.Require(!k.Conv.adds(), "a residual with a pool")
 	k.Conv.checkOperands(v)
 	v.Bytes("Dst", &k.Dst, true)
 	v.Require(k.Dst.N == m.N && k.Dst.Blocks() == m.Blocks() && k.Dst.Lanes() == lanes && k.DH == 1 && k.DW == 1, "the pool does not fit the convolution")
@@ -49,7 +50,7 @@ func (k *ConvPool) between(rows int) int { return min((rows-1)*k.SH+k.KH, k.Conv
 func (k *ConvPool) rowBytes() int { return k.Conv.Dst.W * lanes }
 
 // width returns the largest number of blocks of a unit of the convolution.
-func (k *ConvPool) width() int { return k.Conv.unit(0).width / lanes }
+func (k *ConvPool) width() int { return k.Conv.unit(0).Width / lanes }
 
 // band returns the number of rows of the pool that a part computes at a time.
 func (k *ConvPool) band() int {
@@ -107,7 +108,7 @@ func (k *ConvPool) Part(c *kernel.Context, i, worker int) {
 	input, between := scratch[:k.wideBytes()], scratch[k.wideBytes():]
 	pitch, band, height := k.rowBytes(), k.band(), k.Conv.Dst.H
 	plane := k.between(band) * pitch
-	v := k.Conv.channels(c, u.out*16, u.width, simd.Active().IntOffset)
+	v := k.Conv.channels(c, u.Out*16, u.Width, simd.Active().IntOffset)
 	a := k.Conv.tile(&v, true)
 	if simd.Active().IntWords {
 		k.Conv.widenWeights(c, &a, u, words(weights))
@@ -121,15 +122,15 @@ func (k *ConvPool) Part(c *kernel.Context, i, worker int) {
 		next := min(y+band, to)
 		from := max(0, y*k.SH-k.PadTop)
 		kept := max(0, end-from)
-		for b := 0; b < u.width/lanes && kept > 0; b++ {
+		for b := 0; b < u.Width/lanes && kept > 0; b++ {
 			rows := between[b*plane:][:plane]
 			copy(rows, rows[(from-first)*pitch:][:kept*pitch])
 		}
 		first, end = from, min((next-1)*k.SH-k.PadTop+k.KH, height)
 		k.rows(c, &a, n, u, first+kept, end, words(input), between[kept*pitch:])
-		for b := range u.width / lanes {
+		for b := range u.Width / lanes {
 			for r := y; r < next; r++ {
-				k.maxRow(row(dst, &k.Dst, n, u.out+b, r), between[b*plane:], -first*pitch, pitch, height, k.Conv.Dst.W, lanes, r, 0)
+				k.maxRow(row(dst, &k.Dst, n, u.Out+b, r), between[b*plane:], -first*pitch, pitch, height, k.Conv.Dst.W, lanes, r, 0)
 			}
 		}
 		y = next
@@ -137,13 +138,13 @@ func (k *ConvPool) Part(c *kernel.Context, i, worker int) {
 }
 
 // rows computes rows from to end of the convolution.
-func (k *ConvPool) rows(c *kernel.Context, a *simd.IntTile, n int, u unit, from, end int, input []int16, out []byte) {
+func (k *ConvPool) rows(c *kernel.Context, a *simd.IntTile, n int, u kernel.Unit, from, end int, input []int16, out []byte) {
 	v := &k.Conv
 	if from >= end {
 		return
 	}
 	if simd.Active().IntWords {
-		v.widen(c, input, n, u.in, u.in+u.blocks, from, end, 0, v.Dst.W)
+		v.widen(c, input, n, u.In, u.In+u.Blocks, from, end, 0, v.Dst.W)
 		v.wideWindow(a, u, v.inRows(end-from), v.inCols(v.Dst.W))
 	} else {
 		v.strides(a)
@@ -153,10 +154,10 @@ func (k *ConvPool) rows(c *kernel.Context, a *simd.IntTile, n int, u unit, from,
 		if simd.Active().IntWords {
 			a.In = unsafe.Pointer(&input[(y-from)*v.SH*v.inCols(v.Dst.W)*v.wideLanes()])
 		} else {
-			a.In = unsafe.Pointer(&src[v.Src.At(n, u.in, y*v.SH-v.PadTop, -v.PadLeft)])
+			a.In = unsafe.Pointer(&src[v.Src.At(n, u.In, y*v.SH-v.PadTop, -v.PadLeft)])
 		}
 		a.Out = unsafe.Pointer(&out[(y-from)*k.rowBytes()])
-		a.Line(v.step(), u.width, v.Dst.W)
+		a.Line(v.step(), u.Width, v.Dst.W)
 	}
 }
 

@@ -118,7 +118,8 @@ type quantised struct {
 	bias       []int32
 	multiplier []float32
 	shift      []float32
-	zero       byte // of x
+	zero       byte   // of x
+	before     []byte // the memory before the run, if a residual is added
 }
 
 var someActs = []kernel.Act{{}, {Fn: kernel.ActRelu}, {Fn: kernel.ActClip, Alpha: -0.5, Beta: 1}, {Fn: kernel.ActAbs}}
@@ -175,6 +176,29 @@ func (q *quantised) byteOf(sum int, o int) byte {
 	return byte(max(int(q.Lo), min(int(q.Hi), int(v)+int(q.Zero))))
 }
 
+// addResidual adds a residual to half of the results of bytes, which may be the memory of dst.
+func (m *memory) addResidual(r *rand.Rand, q *quantised, dst *kernel.Image) {
+	if dst.Elem != kernel.Uint8 || r.IntN(2) == 0 {
+		return
+	}
+	q.Sum = Binary{B: *dst, AScale: pick(r, 0.5, r.Float32()), BScale: pick(r, 0.5, r.Float32()), AZero: int(q.Zero), BZero: r.IntN(256), Zero: r.IntN(256), Lo: r.IntN(100), Hi: 100 + r.IntN(156)}
+	q.Sum.B.Clear, q.Sum.B.Fill, q.Sum.B.FillFrom = false, 0, kernel.Ref{}
+	if r.IntN(2) == 0 {
+		border := r.IntN(2)
+		q.Sum.B = m.image(r, kernel.Uint8, 16, dst.N, dst.C, dst.H, dst.W, border, border, border, border)
+	}
+	q.before = bytes.Clone(m.data)
+}
+
+// plus returns the sum of y and the residual at the given place.
+func (q *quantised) plus(y byte, n, o, row, x int) byte {
+	if q.before == nil {
+		return y
+	}
+	b := q.before[q.Sum.B.Off:][q.Sum.B.At(n, o/16, row, x)+o%16]
+	return q.Sum.eval(int(y), int(b))
+}
+
 // floatOf returns an element of a result of floats.
 func (q *quantised) floatOf(sum int, o int) float32 {
 	v := float32(float32(int32(sum)+q.bias[o]) * q.of(o))
@@ -221,7 +245,7 @@ func (m *memory) compare(t *testing.T, k any, seed uint64, src, dst *kernel.Imag
 					}
 					at := dst.At(n, o/16, y, x) + o%16
 					if dst.Elem == kernel.Uint8 {
-						if got, want := view[byte](m, dst.Ref)[at], q.byteOf(sum, o); got != want {
+						if got, want := view[byte](m, dst.Ref)[at], q.plus(q.byteOf(sum, o), n, o, y, x); got != want {
 							t.Fatalf("seed %d: [%d,%d,%d,%d] is %d, want %d\n%+v", seed, n, o, y, x, got, want, k)
 						}
 					} else if got, want := view[float32](m, dst.Ref)[at], q.floatOf(sum, o); got != want {
@@ -315,7 +339,11 @@ func TestConv(t *testing.T) {
 			}
 			k.W = put(m, packed)
 			q := result(r, m, wide, oc)
-			k.Result, k.Dst = q.Result, m.dst(r, &q, n, oc, oh, ow)
+			k.Dst = m.dst(r, &q, n, oc, oh, ow)
+			if groups == 1 {
+				m.addResidual(r, &q, &k.Dst)
+			}
+			k.Result = q.Result
 			m.run(t, &k)
 			m.compare(t, &k, seed, &k.Src, &k.Dst, &q, wide, ic, groups, window{k.KH, k.KW, k.SH, k.SW, k.DH, k.DW, k.PadTop, k.PadLeft})
 		}
@@ -375,7 +403,9 @@ func TestWinograd(t *testing.T) {
 				t.Fatalf("seed %d: weights untouched: %v\n%+v", seed, untouched, lw)
 			}
 			q := result(r, m, wide, oc)
-			k.Result, k.Dst = q.Result, m.dst(r, &q, n, oc, oh, ow)
+			k.Dst = m.dst(r, &q, n, oc, oh, ow)
+			m.addResidual(r, &q, &k.Dst)
+			k.Result = q.Result
 			var step kernel.Kernel = &k
 			if lw.ByTier {
 				step = &ConvByTier{Words: k, Bytes: Conv{Src: k.Src, Dst: k.Dst, W: lw.W, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, PadTop: k.PadTop, PadLeft: k.PadLeft, Result: k.Result}}

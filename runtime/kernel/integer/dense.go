@@ -54,6 +54,7 @@ func (k *Dense) Check(v *kernel.Verifier) {
 	v.Write("Y", k.Y, size, kernel.Product(k.N, k.M))
 	v.Read("W", k.W, 1, kernel.Product(team.Split(k.M, lanes)*lanes, k.blocks(), lanes, max(1, k.Parts)))
 	k.check(v)
+	v.Require(!k.adds(), "a residual of a dense layer")
 	if !k.inPlace() {
 		v.Scratch(kernel.Product(k.blocks(), min(k.N, denseRows), lanes, k.size()) + maxIntPixels*32*4)
 	}
@@ -95,12 +96,12 @@ func (k *Dense) pieces(c *kernel.Context) int {
 	if c.Threads() == 1 {
 		return 1
 	}
-	return min(outBlocks(k.M), 4*c.Threads())
+	return min(kernel.OutBlocks(k.M), 4*c.Threads())
 }
 
 // Part computes a range of output blocks of all rows.
 func (k *Dense) Part(c *kernel.Context, i, worker int) {
-	first, last := team.Cut(outBlocks(k.M), k.pieces(c), i), team.Cut(outBlocks(k.M), k.pieces(c), i+1)
+	first, last := team.Cut(kernel.OutBlocks(k.M), k.pieces(c), i), team.Cut(kernel.OutBlocks(k.M), k.pieces(c), i+1)
 	scratch := c.Scratch(worker)
 	passes := team.Split(k.N, denseRows)
 	for p := range passes {
@@ -144,7 +145,7 @@ func (k *Dense) pack(dst, rows []byte) {
 // block computes output block ob of rows n0 ≤ n < n1 from their packed input. tile is
 // memory for the results of a tile.
 func (k *Dense) block(c *kernel.Context, ob int, in []byte, n0, n1 int, tile []byte) {
-	width := blockWidth(k.M, ob)
+	width := kernel.BlockWidth(k.M, ob)
 	v := k.channels(c, ob*32, width, simd.Active().IntOffset)
 	a := k.tile(&v, k.To <= SignedBytes)
 	a.W = unsafe.Pointer(&c.Bytes(k.W, 1)[ob*32*k.blocks()*16*max(1, k.Parts)])
@@ -195,9 +196,9 @@ func (k *Dense) Uses(t *simd.Tier, use func(micro string, pixels int)) {
 			continue
 		}
 		tiles := team.Split(rows, t.IntPixels)
-		for ob := range outBlocks(k.M) {
+		for ob := range kernel.OutBlocks(k.M) {
 			for _, pixels := range []int{rows / tiles, team.Split(rows, tiles)} {
-				use(fmt.Sprint("IntBlock", blockWidth(k.M, ob)), pixels)
+				use(fmt.Sprint("IntBlock", kernel.BlockWidth(k.M, ob)), pixels)
 			}
 		}
 	}

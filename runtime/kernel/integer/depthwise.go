@@ -29,6 +29,7 @@ func (k *Depthwise) groups() int { return max(1, k.Parts) * k.KH * team.Split(k.
 func (k *Depthwise) Check(v *kernel.Verifier) {
 	v.Bytes("Src", &k.Src, false)
 	k.checkResult(v, &k.Src, &k.Dst)
+	v.Require(!k.adds(), "a residual with groups")
 	v.Require(k.Src.Blocks() == k.Dst.Blocks() && k.Src.Lanes() == lanes, "the extents of the operands differ")
 	inside(v, kernel.Filter{KH: k.KH, KW: k.KW, SH: k.SH, SW: k.SW, DH: k.DH, DW: k.DW, PadTop: k.PadTop, PadLeft: k.PadLeft}, &k.Src, &k.Dst)
 	v.Require(k.Parts >= 0 && k.Parts <= kernel.MaxExtent, "a number of parts is negative or too large")

@@ -2,6 +2,7 @@ package integer
 
 import (
 	"modelc/runtime/internal/simd"
+	"modelc/runtime/internal/team"
 	"modelc/runtime/kernel"
 )
 
@@ -239,31 +240,20 @@ func (k *DynamicQuantize) Check(v *kernel.Verifier) {
 	v.Write("Zero", k.Zero, 1, 1)
 }
 
-// ScratchBytes is the size of a row of bytes.
+// ScratchBytes is the size of a row of bytes, which also has room for two bounds.
 func (k *DynamicQuantize) ScratchBytes() int { return rowScratch(&k.Dst) }
 
 // Run computes the step.
 func (k *DynamicQuantize) Run(c *kernel.Context) {
+	for w := range c.Threads() {
+		*bounds(c, w) = [2]float32{}
+	}
+	work := k.Dst.N * k.Dst.C * k.Dst.H * k.Dst.W
+	c.Do(parts(&k.Dst), work/2, (*rangeOfSource)(k))
 	lo, hi := float32(0), float32(0)
-	if k.Image.N > 0 {
-		src := c.F32(k.Image.Ref)
-		for n := range k.Image.N {
-			for b := range k.Image.Blocks() {
-				channels := min(lanes, k.Image.C-b*lanes)
-				for y := range k.Image.H {
-					in := row(src, &k.Image, n, b, y)
-					if channels == lanes {
-						lo, hi = rangeOf(in, lo, hi)
-						continue
-					}
-					for ; len(in) > 0; in = in[lanes:] {
-						lo, hi = rangeOf(in[:channels], lo, hi)
-					}
-				}
-			}
-		}
-	} else {
-		lo, hi = rangeOf(c.F32(k.Src), lo, hi)
+	for w := range c.Threads() {
+		b := bounds(c, w)
+		lo, hi = min(lo, b[0]), max(hi, b[1])
 	}
 	scale := (hi - lo) / 255
 	if hi == lo {
@@ -273,7 +263,38 @@ func (k *DynamicQuantize) Run(c *kernel.Context) {
 	c.F32(k.Scale)[0] = scale
 	bytesOf(c, k.Zero)[0] = zero
 	k.Dst.ClearBorder(c)
-	c.Do(parts(&k.Dst), 2*k.Dst.N*k.Dst.C*k.Dst.H*k.Dst.W, k)
+	c.Do(parts(&k.Dst), 2*work, k)
+}
+
+// bounds returns the memory for the bounds that a worker finds.
+func bounds(c *kernel.Context, worker int) *[2]float32 {
+	return (*[2]float32)(kernel.Floats(c.Scratch(worker)))
+}
+
+// rangeOfSource computes the range of the elements. Each worker has bounds of its own.
+type rangeOfSource DynamicQuantize
+
+// Part reads some rows of one block of one image, or as large a part of a dense tensor.
+func (k *rangeOfSource) Part(c *kernel.Context, i, worker int) {
+	b := bounds(c, worker)
+	if k.Image.N <= 0 {
+		n, all := parts(&k.Dst), c.F32(k.Src)
+		b[0], b[1] = rangeOf(all[team.Cut(len(all), n, i):team.Cut(len(all), n, i+1)], b[0], b[1])
+		return
+	}
+	src := c.F32(k.Image.Ref)
+	n, block, from, to := span(&k.Image, i)
+	channels := min(lanes, k.Image.C-block*lanes)
+	for y := from; y < to; y++ {
+		in := row(src, &k.Image, n, block, y)
+		if channels == lanes {
+			b[0], b[1] = rangeOf(in, b[0], b[1])
+			continue
+		}
+		for ; len(in) > 0; in = in[lanes:] {
+			b[0], b[1] = rangeOf(in[:channels], b[0], b[1])
+		}
+	}
 }
 
 // Part computes some rows of one block of one image.

@@ -34,6 +34,10 @@ type Result struct {
 	Act        kernel.Act
 	Zero       int16 // 128 more for an i8 result
 	Lo, Hi     uint8
+	// Sum adds an image of bytes, B, to a result of bytes in a convolution without
+	// groups. B may be the memory of the result. A and Dst are not used, and AZero is
+	// Zero. Without B there is no sum.
+	Sum Binary
 }
 
 // checkResult declares the result of a convolution of src, and the operands of r.
@@ -42,7 +46,16 @@ func (r *Result) checkResult(v *kernel.Verifier, src, dst *kernel.Image) {
 	v.Require((dst.Elem == kernel.Uint8 || dst.Elem == kernel.Float32) && dst.Lanes() == lanes, "the result is not bytes or float32 in blocks of 16 channels")
 	v.Require(src.N == dst.N, "the extents of the operands differ")
 	r.check(v)
+	if r.adds() {
+		s := &r.Sum
+		v.Bytes("Sum.B", &s.B, false)
+		v.Same(&s.B, dst)
+		v.Require(dst.Elem == kernel.Uint8 && s.Fn == kernel.BinAdd && s.AZero == int(r.Zero), "a residual does not fit the result")
+	}
 }
+
+// adds reports whether a residual is added to the result.
+func (r *Result) adds() bool { return r.Sum.B.N > 0 }
 
 // inside requires that the windows of f lie inside src and its border.
 func inside(v *kernel.Verifier, f kernel.Filter, src, dst *kernel.Image) {
@@ -66,6 +79,7 @@ func (r *Result) check(v *kernel.Verifier) {
 type channels struct {
 	start             [32]int32
 	multiplier, shift [32]float32
+	sum               simd.IntSum // if a residual is added
 }
 
 // channels returns the operands of n output channels, starting at channel o. offset is
@@ -84,6 +98,10 @@ func (r *Result) channels(c *kernel.Context, o, n int, offset uint8) (v channels
 		}
 	}
 	operand(v.shift[:n], c.F32(r.Shift), o)
+	if s := &r.Sum; r.adds() {
+		v.sum = simd.IntSum{Scale: s.AScale, ResidualScale: s.BScale, ResidualZero: int32(s.BZero), Low: float32(int(r.Lo) - int(r.Zero)), High: float32(int(r.Hi) - int(r.Zero)),
+			Zero: int16(s.Zero), Lo: uint8(s.Lo), Hi: uint8(s.Hi)}
+	}
 	m := c.F32(r.Multiplier)
 	if len(m) != 1 {
 		operand(v.multiplier[:n], m, o)
@@ -118,28 +136,24 @@ func (r *Result) tile(v *channels, quantised bool) simd.IntTile {
 	if quantised {
 		a.Multiplier = unsafe.Pointer(&v.multiplier)
 	}
+	if r.adds() {
+		a.Sum, a.ResidualBlock = &v.sum, r.Sum.B.PlaneBytes()
+	}
 	return a
+}
+
+// residual returns the residual from a pixel of block b on.
+func (r *Result) residual(c *kernel.Context, n, b, y, x int) *byte {
+	return &bytesOf(c, r.Sum.B.Ref)[r.Sum.B.At(n, b, y, x)]
 }
 
 // work returns the amount of work, as [kernel.Context.Do] counts it, of multiply-adds in
 // tiles.
 func work(macs int) int { return macs / (2 * simd.Active().MACs) }
 
-// outBlocks returns the number of blocks of 32 output channels; the last may have 16.
-func outBlocks(channels int) int { return (channels + 31) / 32 }
-
-// blockWidth returns the width of output block ob: 32, or 16 for a last block that needs
-// no more.
-func blockWidth(channels, ob int) int {
-	if channels-ob*32 <= 16 {
-		return 16
-	}
-	return 32
-}
-
 // usesBlocks lists the micro-kernel of each width that a number of output channels needs.
 func usesBlocks(name string, channels int, use func(micro string, pixels int)) {
-	for ob := range outBlocks(channels) {
-		use(fmt.Sprint(name, blockWidth(channels, ob)), kernel.AnyPixels)
+	for ob := range kernel.OutBlocks(channels) {
+		use(fmt.Sprint(name, kernel.BlockWidth(channels, ob)), kernel.AnyPixels)
 	}
 }

@@ -1,8 +1,6 @@
 package integer
 
 import (
-	"math"
-
 	"modelc/runtime/internal/simd"
 	"modelc/runtime/internal/team"
 	"modelc/runtime/kernel"
@@ -53,15 +51,8 @@ func row[T byte | float32](data []T, m *kernel.Image, n, b, y int) []T {
 // bytesOf returns the memory of an image of bytes.
 func bytesOf(c *kernel.Context, r kernel.Ref) []byte { return c.Bytes(r, 1) }
 
-// saturate returns round(v) + zero between lo and hi, rounded half to even. NaN becomes
-// lo.
-func saturate(v float32, zero, lo, hi int) byte {
-	r := math.RoundToEven(float64(v)) + float64(zero)
-	if !(r >= float64(lo)) {
-		return byte(lo)
-	}
-	return byte(min(r, float64(hi)))
-}
+// saturate is [simd.Saturate] for bytes.
+func saturate(v float32, zero, lo, hi int) byte { return byte(simd.Saturate(float64(v), zero, lo, hi)) }
 
 // quantizeRow computes dst = saturate(src/scale) + zero.
 func quantizeRow(dst []byte, src []float32, scale float32, zero int) {

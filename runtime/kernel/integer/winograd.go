@@ -85,7 +85,7 @@ func (k *Winograd) perImage() int { return team.Split(k.tiles(), k.Tiles) }
 // every worker finds work. Each slice transforms the input again.
 func (k *Winograd) slices(c *kernel.Context) int {
 	blocks, threads, n := k.Dst.N*k.perImage(), c.Threads(), 1
-	for n < outBlocks(k.Dst.C) && blocks*n < 4*threads && blocks*n%threads != 0 {
+	for n < kernel.OutBlocks(k.Dst.C) && blocks*n < 4*threads && blocks*n%threads != 0 {
 		n++
 	}
 	return n
@@ -110,7 +110,7 @@ func (k *Winograd) Part(c *kernel.Context, i, worker int) {
 	s := k.scratch(c, worker)
 	t0, t1 := team.Cut(k.tiles(), blocks, b), team.Cut(k.tiles(), blocks, b+1)
 	k.runs(t0, t1, func(t, ty, tx, run int) { k.transform(c, n, ty, tx, run, s.v[(t-t0)*32:], s) })
-	all := outBlocks(k.Dst.C)
+	all := kernel.OutBlocks(k.Dst.C)
 	end := team.Cut(all, slices, slice+1)
 	for first := team.Cut(all, slices, slice); first < end; first += k.OutBlocks {
 		last := min(first+k.OutBlocks, end)
@@ -184,25 +184,25 @@ func (k *Winograd) multiply(c *kernel.Context, s winogradScratch, tiles, first, 
 			if ob == last-1 {
 				next = (pos+1)*pitch + first*step
 				if pos == positions-1 {
-					next = last % outBlocks(k.Dst.C) * step
+					next = last % kernel.OutBlocks(k.Dst.C) * step
 				}
 			}
 			a.Ahead(uintptr(unsafe.Pointer(unsafe.SliceData(w)))+uintptr(next), step, a.Blocks, 0, pieces)
 			a.In = unsafe.Pointer(&s.v[pos*k.inPitch()])
 			a.W = unsafe.Pointer(&w[pos*pitch+ob*step])
 			a.Out = unsafe.Pointer(&s.m[((ob-first)*2*positions+pos)*k.outPitch()])
-			a.Line(simd.IntProduct, blockWidth(k.Dst.C, ob), tiles)
+			a.Line(simd.IntProduct, kernel.BlockWidth(k.Dst.C, ob), tiles)
 		}
 	}
 }
 
 // results writes the results of a run of tiles for block ob of 16 channels. Tiles that
-// extend beyond the image go through out.
+// extend beyond the image go through out, and all tiles if a residual is added to them.
 func (k *Winograd) results(c *kernel.Context, v *channels, n, ob, ty, tx, run int, m, out []byte) {
 	d := &k.Dst
 	y, x := ty*outSide, tx*outSide
 	rows, inside := min(outSide, d.H-y), 0
-	if rows == outSide {
+	if rows == outSide && !k.adds() {
 		inside = min(run, (d.W-x)/outSide)
 	}
 	pixel := d.PixelBytes()
@@ -222,6 +222,10 @@ func (k *Winograd) results(c *kernel.Context, v *channels, n, ob, ty, tx, run in
 		a.Compute()
 		at := inside * outSide
 		for r := range rows {
+			if k.adds() {
+				v.sum.Rows(&dst[r*d.RowBytes()], &out[r*row], k.residual(c, n, ob, y+r, x), width, k.Zero)
+				continue
+			}
 			copy(dst[r*d.RowBytes()+at*pixel:][:(width-at)*pixel], out[r*row:])
 		}
 	}

@@ -41,14 +41,14 @@ func (k *WinogradWeights) Run(c *kernel.Context) {
 	if k.ByTier && !simd.Active().IntWords {
 		return
 	}
-	c.DoAll(outBlocks(k.OC)*team.Split(k.IC, 16), k)
+	c.DoAll(kernel.OutBlocks(k.OC)*team.Split(k.IC, 16), k)
 }
 
 // Part transforms 16 input channels of one block of output channels.
 func (k *WinogradWeights) Part(c *kernel.Context, i, worker int) {
 	blocks := team.Split(k.IC, 16)
 	ob, ib := i/blocks, i%blocks
-	width := blockWidth(k.OC, ob)
+	width := kernel.BlockWidth(k.OC, ob)
 	w := kernel.View[int8](c, k.W)[ob*32*blocks*16*9+ib*16*9*width:][:16*9*width]
 	dst := kernel.View[int16](c, k.Dst)
 	pitch := k.Dst.Len / positions

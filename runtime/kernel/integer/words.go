@@ -48,7 +48,7 @@ func (k *Conv) wideWeights() int {
 		n, pairs := k.runs()
 		perChannel = k.KH * n * pairs * 2
 	}
-	return (2*max(1, k.Parts)*perChannel*k.unit(0).width + 63) &^ 63
+	return (2*max(1, k.Parts)*perChannel*k.unit(0).Width + 63) &^ 63
 }
 
 // widen copies to dst the pixels of blocks [first,last) of image n that rows [y0,y1) and
@@ -70,7 +70,7 @@ func (k *Conv) widen(c *kernel.Context, dst []int16, n, first, last, y0, y1, x0,
 }
 
 // wideWindow sets the window of a for a unit and an input of the given extents.
-func (k *Conv) wideWindow(a *simd.IntTile, u unit, rows, cols int) {
+func (k *Conv) wideWindow(a *simd.IntTile, u kernel.Unit, rows, cols int) {
 	pixel := 2 * k.wideLanes()
 	row := cols * pixel
 	a.Pix = k.SW * pixel
@@ -79,19 +79,19 @@ func (k *Conv) wideWindow(a *simd.IntTile, u unit, rows, cols int) {
 		a.Blocks, a.BlockStride, a.Rows, a.RowStride, a.Cols, a.ColStride = k.KH, k.DH*row, n, k.DW*pixel, pairs, 4
 		return
 	}
-	a.Blocks, a.BlockStride, a.Rows, a.RowStride, a.Cols, a.ColStride = u.blocks, rows*row, k.KH, k.DH*row, k.KW, k.DW*pixel
+	a.Blocks, a.BlockStride, a.Rows, a.RowStride, a.Cols, a.ColStride = u.Blocks, rows*row, k.KH, k.DH*row, k.KW, k.DW*pixel
 	a.Half = k.half()
 }
 
 // widenWeights writes the weights of a unit to dst, and sets those of a.
-func (k *Conv) widenWeights(c *kernel.Context, a *simd.IntTile, u unit, dst []int16) {
+func (k *Conv) widenWeights(c *kernel.Context, a *simd.IntTile, u kernel.Unit, dst []int16) {
 	a.W, a.Parts = unsafe.Pointer(&dst[0]), max(1, k.Parts)
-	w := kernel.View[int8](c, k.W)[u.weights:]
+	w := kernel.View[int8](c, k.W)[k.offset(u):]
 	if k.Src.Lanes() == 4 {
-		k.widenRuns(dst, w, u.width)
+		k.widenRuns(dst, w, u.Width)
 		return
 	}
-	simd.IntWidenWeights(dst, w[:a.Parts*u.blocks*lanes*k.KH*k.KW*u.width], u.width)
+	simd.IntWidenWeights(dst, w[:a.Parts*u.Blocks*lanes*k.KH*k.KW*u.Width], u.Width)
 }
 
 // widenRuns writes the weights s8 [][taps][width][4] of the runs of a unit of a first layer
