@@ -23,7 +23,7 @@ func Build(g *ir.Graph, cfg Config) (*Program, error) {
 
 // families has the rows of each file that lowers ops, by the name of the op.
 var families = []map[string]lowering{
-	convLowerings, denseLowerings, elementwiseLowerings, movementLowerings, poolLowerings, quantisedLowerings, reduceLowerings, sampleLowerings, selectLowerings,
+	convLowerings, denseLowerings, elementwiseLowerings, movementLowerings, poolLowerings, quantisedLowerings, recurrentLowerings, reduceLowerings, sampleLowerings, selectLowerings,
 }
 
 var lowerings = map[string]lowering{}
@@ -148,7 +148,7 @@ func (b *builder) program() *Program {
 var device embed.FS
 
 // partOrder lists the files of device code; each uses those before it.
-var partOrder = []string{"act", "integer", "vector", "store", "gemm", "mma", "tensor", "depthwise", "gemv", "pool", "softmax", "range", "sample", "suppression"}
+var partOrder = []string{"act", "integer", "vector", "store", "gemm", "mma", "tensor", "depthwise", "gemv", "pool", "softmax", "range", "sample", "recurrent", "suppression"}
 
 // sourceOf returns the text of kernels.cu.
 func sourceOf(parts map[string]bool, functions []*function) string {

@@ -3,6 +3,7 @@ package cuda
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"modelc/ir"
 )
@@ -10,6 +11,7 @@ import (
 var selectLowerings = map[string]lowering{
 	"TopK":              do((*builder).topK),
 	"NonMaxSuppression": do((*builder).suppression),
+	"Scatter":           do((*builder).scatter),
 }
 
 // topK emits a kernel with a thread for each line of x. A thread finds one element after the
@@ -77,5 +79,41 @@ func (b *builder) suppression(n *ir.Node, op ir.NonMaxSuppression) error {
 	b.emit("NonMaxSuppression", code{params: []param{{"found", found, false}, {"rows", rows, true}, {"count", count, true}},
 		body: fmt.Sprintf("    gather_boxes<%d, %d, %d>(found, rows, count);\n", images, classes, most),
 		grid: [3]int{1, 1, 1}, block: [3]int{1, 1, 1}, parts: []string{"suppression"}})
+	return nil
+}
+
+// scatter emits a kernel with a thread for each element of the result, which looks for its
+// updates in their order.
+func (b *builder) scatter(n *ir.Node, op ir.Scatter) error {
+	x, t, u := b.in(n.In[0]), b.densely(b.in(n.In[ir.ScatterIndices])), b.in(n.In[ir.ScatterUpdates])
+	// Indices are flat, and so are the axes of the updates that they stand for.
+	k := t.Shape.Len()
+	flat := t.as(ir.Shape{k}, []int{1})
+	u, shape := b.densely(u), append(ir.Shape{k}, x.Shape[1:]...)
+	rows := u.as(shape, shape.Strides())
+	fn, combines := op.Reduction.Fn()
+	typ, parts := computes(x.DType), []string(nil)
+	if isWhole(x.DType) {
+		typ, parts = cType(x.DType), []string{"integer"}
+	}
+	b.pick("Scatter "+op.Reduction.String(), n, b.new(n.Out[0]), []*place{flat, rows}, func(w *writer, at []string) string {
+		w.line("%s v = %s;", typ, x.elem("x", at))
+		w.line("for (int k = 0; k < %d; k++) {", k)
+		w.line("long long p = %s;", flat.elem("t0", []string{"k"}))
+		w.line("if (p < 0) p += %d;", x.Shape[0])
+		w.line("if (p != %s) continue;", at[0])
+		e := rows.elem("t1", slices.Concat([]string{"k"}, at[1:]))
+		switch {
+		case combines && isWhole(x.DType):
+			e = fmt.Sprintf("(%s)whole_%s(v, %s, %v)", typ, strings.ToLower(fn.String()), e, x.DType == ir.Uint64)
+		case combines && (fn == ir.Add || fn == ir.Mul):
+			e = fmt.Sprintf("v %s %s", map[ir.BinaryFn]string{ir.Add: "+", ir.Mul: "*"}[fn], e)
+		case combines:
+			e = fmt.Sprintf("binary_%s<%s>(v, %s)", strings.ToLower(fn.String()), typ, e)
+		}
+		w.line("v = %s;", e)
+		w.line("}")
+		return convert(x.DType, "v")
+	}, parts...)
 	return nil
 }
