@@ -227,7 +227,11 @@ func (b *builder) convGeneric(n *ir.Node, op ir.Conv) error {
 	}
 	w.close(1 + len(op.Strides))
 	if integers {
-		w.line("%s = %s;", dst.elem("y", p), requantised(op.Integer, op.Epilogue, "s", bias.channel("bias", m), multiplier.channel("multiplier", m)))
+		y := requantised(op.Integer, op.Epilogue, "s", bias.channel("bias", m), multiplier.channel("multiplier", m))
+		if residual != nil {
+			y = combined(op.Sum, y, residual.elem("residual", p))
+		}
+		w.line("%s = %s;", dst.elem("y", p), y)
 	} else {
 		s := scaled("s", "", bias.channel("bias", m))
 		if residual != nil {

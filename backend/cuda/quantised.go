@@ -84,15 +84,20 @@ func (b *builder) lookup(n *ir.Node, _ ir.Lookup) error {
 
 func (b *builder) qBinary(n *ir.Node, op ir.QBinary) error {
 	b.elementwise("QBinary "+op.Fn.String(), b.new(n.Out[0]), []*place{b.in(n.In[0]), b.in(n.In[1])}, func(e []string) string {
-		x, y := fmt.Sprintf("(%s - (%d))", e[0], op.AZero), fmt.Sprintf("(%s - (%d))", e[1], op.BZero)
-		// The functions keep the compiler from fusing the product and the sum.
-		v := fmt.Sprintf("__fmul_rn((float)(%s * %s), %s)", x, y, literal(op.AScale, "float"))
-		if op.Fn == ir.Add {
-			v = fmt.Sprintf("__fadd_rn(__fmul_rn((float)%s, %s), __fmul_rn((float)%s, %s))", x, literal(op.AScale, "float"), y, literal(op.BScale, "float"))
-		}
-		return fmt.Sprintf("(%s)saturate(%s, %d, %d, %d)", cType(op.To), v, op.YZero, op.Lo, op.Hi)
+		return combined(op, e[0], e[1])
 	}, "integer")
 	return nil
+}
+
+// combined returns the expression of the sum or product of the elements x and y.
+func combined(op ir.QBinary, x, y string) string {
+	x, y = fmt.Sprintf("(%s - (%d))", x, op.AZero), fmt.Sprintf("(%s - (%d))", y, op.BZero)
+	// The functions keep the compiler from fusing the product and the sum.
+	v := fmt.Sprintf("__fmul_rn((float)(%s * %s), %s)", x, y, literal(op.AScale, "float"))
+	if op.Fn == ir.Add {
+		v = fmt.Sprintf("__fadd_rn(__fmul_rn((float)%s, %s), __fmul_rn((float)%s, %s))", x, literal(op.AScale, "float"), y, literal(op.BScale, "float"))
+	}
+	return fmt.Sprintf("(%s)saturate(%s, %d, %d, %d)", cType(op.To), v, op.YZero, op.Lo, op.Hi)
 }
 
 func (b *builder) qAveragePool(n *ir.Node, op ir.QAveragePool) error {
