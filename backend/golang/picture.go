@@ -63,7 +63,7 @@ type predictView struct {
 	Levels  string // its effect on the levels
 	Answers int
 	Classes int
-	Scores  string // their kind
+	Scores  string      // their kind
 	Labels  []string    // quoted
 	Size    image.Point // size of the self-test's picture
 	// Best is the best class of the self-test's picture, as the Example prints it.
