@@ -9,7 +9,7 @@ import (
 	"modelc/passes"
 )
 
-var randomGraphs = flag.Int("cuda.graphs", 10, "the number of random graphs that TestRandomGraphs compares")
+var randomGraphs = flag.Int("cuda.graphs", 6, "the number of random graphs that TestRandomGraphs compares")
 
 // Random networks, as they are and after the passes, give the values of the reference
 // interpreter.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	"unsafe"
 )
 
@@ -90,7 +89,6 @@ type context struct {
 	device int32
 	about  Device
 	handle uintptr
-	lost   atomic.Bool
 }
 
 // retain returns a reference to the primary context of device i, which the caller must
@@ -128,14 +126,6 @@ func (d *driver) repeat(f function, memory *arguments, args arguments) error {
 // enter locks the goroutine to its thread and makes c the thread's context. Unless it
 // returns an error, the caller must call leave.
 func (c *context) enter(memory *arguments) error {
-	if c.lost.Load() {
-		return ErrDeviceLost
-	}
-	return c.push(memory)
-}
-
-// push is enter for a device that may be lost.
-func (c *context) push(memory *arguments) error {
 	runtime.LockOSThread()
 	if err := c.repeat(cuCtxPushCurrent, memory, arguments{c.handle}); err != nil {
 		runtime.UnlockOSThread()
@@ -151,11 +141,10 @@ func (c *context) leave(memory *arguments) {
 	runtime.UnlockOSThread()
 }
 
-// do calls f with c as the thread's context. The device may be lost: f must then free what
-// it can.
+// do calls f with c as the thread's context.
 func (c *context) do(f func() error) error {
 	memory := new(arguments)
-	if err := c.push(memory); err != nil {
+	if err := c.enter(memory); err != nil {
 		return err
 	}
 	defer c.leave(memory)

@@ -20,7 +20,8 @@
 // # Errors
 //
 // Errors match [ErrNoDriver], [ErrOutOfMemory] or [ErrDeviceLost] with errors.Is if they
-// have one of these causes. After a lost device all sessions on it fail.
+// have one of these causes. After a lost device the driver returns the error from every call
+// for it, so that all sessions on it fail.
 //
 // # Platforms
 //

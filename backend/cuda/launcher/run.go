@@ -49,7 +49,7 @@ func (s *Session) Send(i int, from []byte) error {
 		return err
 	}
 	copy(s.ports[i], from)
-	return s.failed(s.repeat(cuMemcpyHtoDAsync, &s.args, arguments{s.arena + uintptr(p.Offset), uintptr(unsafe.Pointer(&s.ports[i][0])), uintptr(p.Bytes), s.stream}))
+	return s.repeat(cuMemcpyHtoDAsync, &s.args, arguments{s.arena + uintptr(p.Offset), uintptr(unsafe.Pointer(&s.ports[i][0])), uintptr(p.Bytes), s.stream})
 }
 
 // SendTensor copies a tensor to input i. It may lie on another device.
@@ -77,7 +77,7 @@ func (s *Session) sendFrom(p *Port, device int, address uintptr, bytes int) erro
 	to := s.arena + uintptr(p.Offset)
 	if device == s.index {
 		if err := s.call(cuMemcpyDtoDAsync, to, address, uintptr(bytes), s.stream); err != nil {
-			return s.failed(err)
+			return err
 		}
 		return s.wait()
 	}
@@ -87,7 +87,7 @@ func (s *Session) sendFrom(p *Port, device int, address uintptr, bytes int) erro
 	}
 	defer other.release()
 	if err := s.call(cuMemcpyPeerAsync, to, s.handle, address, other.handle, uintptr(bytes), s.stream); err != nil {
-		return s.failed(err)
+		return err
 	}
 	return s.wait()
 }
@@ -95,7 +95,7 @@ func (s *Session) sendFrom(p *Port, device int, address uintptr, bytes int) erro
 // Start launches the kernels and does not wait for them. The outputs stay on the device.
 // The kernels may overwrite the inputs, so each run needs new ones.
 func (s *Session) Start() error {
-	return s.failed(s.repeat(cuGraphLaunch, &s.args, arguments{s.graph, s.stream}))
+	return s.repeat(cuGraphLaunch, &s.args, arguments{s.graph, s.stream})
 }
 
 // Compute is like Start, and waits for the kernels.
@@ -117,7 +117,7 @@ func (s *Session) Receive(i int, to []byte) error {
 	}
 	from := s.ports[len(s.program.Inputs)+i]
 	if err := s.repeat(cuMemcpyDtoHAsync, &s.args, arguments{uintptr(unsafe.Pointer(&from[0])), s.arena + uintptr(p.Offset), uintptr(p.Bytes), s.stream}); err != nil {
-		return s.failed(err)
+		return err
 	}
 	if err := s.wait(); err != nil {
 		return err
@@ -128,15 +128,7 @@ func (s *Session) Receive(i int, to []byte) error {
 
 // wait returns at the end of the session's work on the device.
 func (s *Session) wait() error {
-	return s.failed(s.repeat(cuStreamSynchronize, &s.args, arguments{s.stream}))
-}
-
-// failed returns err. If it reports a lost device, the device is not used again.
-func (s *Session) failed(err error) error {
-	if err != nil && errors.Is(err, ErrDeviceLost) {
-		s.lost.Store(true)
-	}
-	return err
+	return s.repeat(cuStreamSynchronize, &s.args, arguments{s.stream})
 }
 
 // check returns an error if a tensor of the given size does not fit p.
@@ -168,17 +160,17 @@ func (s *Session) Profile(runs int) ([]time.Duration, error) {
 	}()
 	for i := range events {
 		if err := s.call(cuEventCreate, uintptr(unsafe.Pointer(&events[i])), 0); err != nil {
-			return nil, s.failed(err)
+			return nil, err
 		}
 	}
 	record := func(i int) error { return s.call(cuEventRecord, events[i], s.stream) }
 	best := make([]time.Duration, len(s.program.Kernels))
 	for run := range runs {
 		if err := record(0); err != nil {
-			return nil, s.failed(err)
+			return nil, err
 		}
 		if err := s.launchAll(func(i int) error { return record(i + 1) }); err != nil {
-			return nil, s.failed(err)
+			return nil, err
 		}
 		if err := s.wait(); err != nil {
 			return nil, err
@@ -186,7 +178,7 @@ func (s *Session) Profile(runs int) ([]time.Duration, error) {
 		ms := new(float32)
 		for i := range best {
 			if err := s.call(cuEventElapsedTime, uintptr(unsafe.Pointer(ms)), events[i], events[i+1]); err != nil {
-				return nil, s.failed(err)
+				return nil, err
 			}
 			if d := time.Duration(float64(*ms) * 1e6); run == 0 || d < best[i] {
 				best[i] = d

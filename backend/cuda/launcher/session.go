@@ -175,8 +175,8 @@ func (r *resources) free() {
 	r.done()
 }
 
-// Begin reserves the session for the caller until End. It fails with ErrInUse, ErrClosed
-// or ErrDeviceLost.
+// Begin reserves the session for the caller until End. It fails with ErrInUse or
+// ErrClosed.
 func (s *Session) Begin() error {
 	if err := s.reserve(); err != nil {
 		return err
