@@ -11,6 +11,7 @@ package cpu
 import (
 	"fmt"
 	"io"
+	"runtime/debug"
 
 	"modelc/backend/plan"
 	"modelc/ir"
@@ -63,6 +64,9 @@ type Held struct {
 	Where Location
 }
 
+// largeSection is the size of a section, in bytes, after which memory is freed.
+const largeSection = 1 << 26
+
 // WriteWeights writes the packed weights, Plan.WeightsBytes bytes. Each section
 // starts at a multiple of 64 bytes.
 func (p *Program) WriteWeights(w io.Writer) error {
@@ -80,6 +84,10 @@ func (p *Program) WriteWeights(w io.Writer) error {
 			return err
 		}
 		off = s.off + s.bytes
+		if len(b) > largeSection {
+			b = nil
+			debug.FreeOSMemory() // before the next section takes memory too
+		}
 	}
 	_, err := w.Write(zero[:p.Plan.WeightsBytes-off])
 	return err
