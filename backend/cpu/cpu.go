@@ -64,7 +64,8 @@ type Held struct {
 	Where Location
 }
 
-// largeSection is the size of a section, in bytes, after which memory is freed.
+// largeSection is the size of a section, in bytes, before and after which memory is freed. By
+// default, garbage may take as much memory as the section.
 const largeSection = 1 << 26
 
 // WriteWeights writes the packed weights, Plan.WeightsBytes bytes. Each section
@@ -76,6 +77,9 @@ func (p *Program) WriteWeights(w io.Writer) error {
 		if _, err := w.Write(zero[:s.off-off]); err != nil {
 			return err
 		}
+		if s.bytes > largeSection {
+			debug.FreeOSMemory()
+		}
 		b := s.pack()
 		if len(b) != s.bytes {
 			return fmt.Errorf("weights of %s: packed %d bytes, planned %d", s.form, len(b), s.bytes)
@@ -84,9 +88,9 @@ func (p *Program) WriteWeights(w io.Writer) error {
 			return err
 		}
 		off = s.off + s.bytes
-		if len(b) > largeSection {
+		if s.bytes > largeSection {
 			b = nil
-			debug.FreeOSMemory() // before the next section takes memory too
+			debug.FreeOSMemory()
 		}
 	}
 	_, err := w.Write(zero[:p.Plan.WeightsBytes-off])

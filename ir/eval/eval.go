@@ -6,7 +6,7 @@ package eval
 import (
 	"fmt"
 	"math/rand/v2"
-	"runtime"
+	"runtime/debug"
 
 	"modelc/ir"
 )
@@ -18,7 +18,7 @@ func Run(g *ir.Graph, in []*ir.Tensor) ([]*ir.Tensor, error) {
 }
 
 // maxGarbage is the size of operands and results after which the interpreter frees memory.
-const maxGarbage = 1 << 28
+const maxGarbage = 1 << 27
 
 // Trace is like [Run], and calls visit with every computed value, in the order of the nodes.
 // An error from visit ends the run. visit may be nil.
@@ -79,7 +79,7 @@ func Replace(g *ir.Graph, in []*ir.Tensor, visit func(v *ir.Value, t *ir.Tensor)
 		// By default, garbage may take as much memory as the values that are left.
 		if garbage += ir.Traffic(n); garbage > maxGarbage {
 			garbage = 0
-			runtime.GC()
+			debug.FreeOSMemory()
 		}
 	}
 	res := make([]*ir.Tensor, len(g.Outputs))
