@@ -3,6 +3,7 @@ package ir
 import (
 	"fmt"
 	"math"
+	"runtime"
 	"sync"
 	"unsafe"
 )
@@ -140,9 +141,12 @@ func (t *Tensor) Bytes() []byte {
 	return t.data
 }
 
-// Elements returns the elements of t. The slice is a view if the bytes are aligned for E,
-// otherwise a copy: weights may start anywhere in a file. Elements panics if E does not have
-// the size of the element type.
+// anyAddress reports whether the processor loads elements from any address.
+const anyAddress = runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64"
+
+// Elements returns the elements of t. The slice is a view if the bytes are aligned for E, or
+// need not be, otherwise a copy: weights may start anywhere in a file. Elements panics if E does
+// not have the size of the element type.
 func Elements[E Element](t *Tensor) []E {
 	var z E
 	size := int(unsafe.Sizeof(z))
@@ -155,7 +159,7 @@ func Elements[E Element](t *Tensor) []E {
 	}
 	data := t.Bytes()
 	p := unsafe.Pointer(&data[0])
-	if uintptr(p)%uintptr(size) == 0 {
+	if anyAddress || uintptr(p)%uintptr(size) == 0 {
 		return unsafe.Slice((*E)(p), n)
 	}
 	out := make([]E, n)

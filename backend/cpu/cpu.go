@@ -11,6 +11,7 @@ package cpu
 import (
 	"fmt"
 	"io"
+	"runtime/debug"
 
 	"modelc/backend/plan"
 	"modelc/ir"
@@ -63,6 +64,10 @@ type Held struct {
 	Where Location
 }
 
+// largeSection is the size of a section, in bytes, before and after which memory is freed. By
+// default, garbage may take as much memory as the section.
+const largeSection = 1 << 26
+
 // WriteWeights writes the packed weights, Plan.WeightsBytes bytes. Each section
 // starts at a multiple of 64 bytes.
 func (p *Program) WriteWeights(w io.Writer) error {
@@ -72,6 +77,9 @@ func (p *Program) WriteWeights(w io.Writer) error {
 		if _, err := w.Write(zero[:s.off-off]); err != nil {
 			return err
 		}
+		if s.bytes > largeSection {
+			debug.FreeOSMemory()
+		}
 		b := s.pack()
 		if len(b) != s.bytes {
 			return fmt.Errorf("weights of %s: packed %d bytes, planned %d", s.form, len(b), s.bytes)
@@ -80,6 +88,10 @@ func (p *Program) WriteWeights(w io.Writer) error {
 			return err
 		}
 		off = s.off + s.bytes
+		if s.bytes > largeSection {
+			b = nil
+			debug.FreeOSMemory()
+		}
 	}
 	_, err := w.Write(zero[:p.Plan.WeightsBytes-off])
 	return err

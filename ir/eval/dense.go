@@ -19,29 +19,34 @@ func dense(d ir.Dense, c call) ([]*ir.Tensor, error) {
 	if b := c.arg(ir.Bias); b != nil {
 		bias = b.Float64s()
 	}
-	at := reader(w)
+	if w.DType == ir.Float32 {
+		return denseOf(d, c, v, bias, w.Float32s(), k, m)
+	}
+	return denseOf(d, c, v, bias, w.Float64s(), k, m)
+}
+
+// denseOf multiplies v [N,k] by weights of an element type.
+func denseOf[T float32 | float64](d ir.Dense, c call, v, bias []float64, w []T, k, m int) ([]*ir.Tensor, error) {
 	y := make([]float64, c.out[0].Shape.Len())
 	const columns = 64
 	parallel((m+columns-1)/columns, func(i int) {
 		m0, m1 := i*columns, min(m, (i+1)*columns)
-		// block holds these columns of the weights, [K,width].
-		width := m1 - m0
-		block := make([]float64, k*width)
-		for f := range k {
-			for o := range width {
-				if d.TransW {
-					block[f*width+o] = at((m0+o)*k + f)
-				} else {
-					block[f*width+o] = at(f*m + m0 + o)
-				}
-			}
-		}
-		sums := make([]float64, width)
-		for n := range x.Shape[0] {
+		sums := make([]float64, m1-m0)
+		for n := range c.in[0].Shape[0] {
+			x := v[n*k : (n+1)*k]
 			clear(sums)
-			for f, s := range v[n*k : (n+1)*k] {
-				for o, w := range block[f*width:][:width] {
-					sums[o] += s * w
+			if d.TransW {
+				for o := range sums {
+					row := w[(m0+o)*k:][:k]
+					for f, e := range x {
+						sums[o] += e * float64(row[f])
+					}
+				}
+			} else {
+				for f, e := range x {
+					for o, w := range w[f*m+m0 : f*m+m1] {
+						sums[o] += e * float64(w)
+					}
 				}
 			}
 			for o, s := range sums {

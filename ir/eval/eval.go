@@ -6,6 +6,7 @@ package eval
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 
 	"modelc/ir"
 )
@@ -15,6 +16,9 @@ import (
 func Run(g *ir.Graph, in []*ir.Tensor) ([]*ir.Tensor, error) {
 	return Trace(g, in, nil)
 }
+
+// maxGarbage is the size of operands and results after which the interpreter frees memory.
+const maxGarbage = 1 << 27
 
 // Trace is like [Run], and calls visit with every computed value, in the order of the nodes.
 // An error from visit ends the run. visit may be nil.
@@ -47,6 +51,7 @@ func Replace(g *ir.Graph, in []*ir.Tensor, visit func(v *ir.Value, t *ir.Tensor)
 	for _, v := range g.Constants {
 		values[v] = v.Const
 	}
+	garbage := int64(0) // bytes that may have become garbage
 	for _, n := range g.Nodes {
 		args := make([]*ir.Tensor, len(n.In))
 		for i, v := range n.In {
@@ -70,6 +75,11 @@ func Replace(g *ir.Graph, in []*ir.Tensor, visit func(v *ir.Value, t *ir.Tensor)
 			if left[v]--; left[v] == 0 {
 				delete(values, v)
 			}
+		}
+		// By default, garbage may take as much memory as the values that are left.
+		if garbage += ir.Traffic(n); garbage > maxGarbage {
+			garbage = 0
+			debug.FreeOSMemory()
 		}
 	}
 	res := make([]*ir.Tensor, len(g.Outputs))

@@ -1,0 +1,100 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"modelc/internal/zoo"
+)
+
+var cost = flag.Bool("cost", false, "compile the corpus in MODELC_CORPUS and the zoo, and print what takes most time and memory")
+
+// Every model compiles in 10 seconds on two processors, and 1 GB. Processor time counts, because
+// other work delays a process.
+func TestCompileCost(t *testing.T) {
+	if !*cost {
+		t.Skip("-cost is not set")
+	}
+	const seconds, megabytes, rows = 20, 1000, 12
+	type row struct {
+		name string
+		cpu  float64 // seconds of all processors
+		size int64   // peak memory in MB
+	}
+	var table []row
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module cost\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	measure := func(name string, args ...string) {
+		cmd := process(append([]string{"compile", "-q", "--standalone", "-o", filepath.Join(dir, "net")}, args...)...)
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		if err := cmd.Run(); err != nil {
+			t.Logf("%s: %s", name, strings.TrimSpace(out.String()))
+			return // other tests check which models are refused
+		}
+		u := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+		size := u.Maxrss >> 10
+		if runtime.GOOS == "darwin" {
+			size >>= 10
+		}
+		table = append(table, row{name, (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), size})
+	}
+	for _, name := range zoo.Names() {
+		path := filepath.Join(dir, name+".onnx")
+		if code, _, errs := invoke(t, "zoo", name, "-o", path); code != 0 {
+			t.Fatal(errs)
+		}
+		for _, batch := range []string{"1", "32"} {
+			measure(name+", batch "+batch, path, "--batch", batch)
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if root := os.Getenv("MODELC_CORPUS"); root != "" {
+		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && d.Name() == "hostile" {
+				return fs.SkipDir
+			}
+			if err == nil && slices.Contains([]string{".onnx", ".keras", ".h5"}, filepath.Ext(path)) {
+				name, _ := filepath.Rel(root, path)
+				measure(name, path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, r := range table {
+		if r.cpu > seconds || r.size > megabytes {
+			t.Errorf("%s: %.1f s of processor time, %d MB", r.name, r.cpu, r.size)
+		}
+	}
+	var text strings.Builder
+	for _, by := range []func(a, b row) int{
+		func(a, b row) int { return cmp.Compare(b.cpu, a.cpu) },
+		func(a, b row) int { return cmp.Compare(b.size, a.size) },
+	} {
+		slices.SortFunc(table, by)
+		for _, r := range table[:min(len(table), rows)] {
+			fmt.Fprintf(&text, "%-60s %6.1f s %6d MB\n", r.name, r.cpu, r.size)
+		}
+		text.WriteByte('\n')
+	}
+	t.Logf("%d models\n%s", len(table), text.String())
+}
