@@ -24,6 +24,7 @@ var layers = []struct {
 	{"runtime/internal/simd", []string{"runtime/internal/team"}},
 	{"runtime/kernel/integer", []string{"runtime/internal/simd", "runtime/internal/team", "runtime/kernel"}},
 	{"runtime/kernel/plain", []string{"runtime/internal/team", "runtime/kernel"}},
+	{"runtime/kernel/recurrent", []string{"runtime/internal/simd", "runtime/internal/team", "runtime/kernel"}},
 	{"runtime/kernel", []string{"runtime/internal"}},
 	{"runtime/vision", nil},
 	{"runtime", []string{"runtime/internal", "runtime/kernel"}},

@@ -55,7 +55,9 @@ const (
 	Acosh
 	Atanh
 	IsNaN
-	IsInf // true for −∞ if Alpha ≠ 0, for +∞ if Beta ≠ 0
+	IsInf      // true for −∞ if Alpha ≠ 0, for +∞ if Beta ≠ 0
+	Linear     // Alpha·x+Beta
+	ScaledTanh // Alpha·tanh(Beta·x)
 	numFns
 )
 
@@ -186,6 +188,8 @@ var fns = [numFns]fnInfo{
 	IsInf: {"IsInf", 2, func(x, a, b float64) float64 {
 		return truth(a != 0 && math.IsInf(x, -1) || b != 0 && math.IsInf(x, 1))
 	}},
+	Linear:     {"Linear", 2, func(x, a, b float64) float64 { return a*x + b }},
+	ScaledTanh: {"ScaledTanh", 2, func(x, a, b float64) float64 { return a * math.Tanh(b*x) }},
 }
 
 // String returns the function's name.

@@ -1,6 +1,9 @@
 package ir
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // TopK finds the K largest elements along Axis, in order, or the smallest if Smallest is
 // set. Equal elements keep their order. NaN counts as smaller than every number. Results:
@@ -71,4 +74,88 @@ func (s NonMaxSuppression) Infer(in []Type) ([]Type, error) {
 func suppressionFLOPs(op Op, in, out []Type) int64 {
 	boxes := int64(in[NonMaxSuppressionScores].Shape[2])
 	return int64(out[0].Shape[0]) * boxes
+}
+
+// Reduction combines elements of the operands of [Scatter].
+type Reduction uint8
+
+// The reductions. Without one, an update replaces the element.
+const (
+	ReplaceUpdates Reduction = iota
+	AddUpdates
+	MulUpdates
+	MaxUpdates
+	MinUpdates
+)
+
+var reductionNames = enumNames{"none", "add", "mul", "max", "min"}
+
+func (r Reduction) String() string                { return reductionNames.name(uint8(r)) }
+func (r Reduction) MarshalText() ([]byte, error)  { return []byte(r.String()), nil }
+func (r *Reduction) UnmarshalText(b []byte) error { return reductionNames.parse(b, (*uint8)(r)) }
+
+// Fn returns the function that combines an element with an update. ok is false if the update
+// replaces the element.
+func (r Reduction) Fn() (fn BinaryFn, ok bool) {
+	return []BinaryFn{0, Add, Mul, Max, Min}[r], r != ReplaceUpdates
+}
+
+// Scatter is x [P,S…] with slices combined with updates [K…,S…]: update k is combined with the
+// slice at position indices[k], i32 or i64, in row-major order of k. A negative index counts
+// from the end. A compiled model ignores the update of an index outside the axis, and the
+// reference interpreter returns an error; see [CheckConstants].
+type Scatter struct {
+	Reduction Reduction
+}
+
+// The positions of the operands of Scatter behind x.
+const (
+	ScatterIndices = 1
+	ScatterUpdates = 2
+)
+
+func (Scatter) Name() string { return "Scatter" }
+
+func (s Scatter) Infer(in []Type) ([]Type, error) {
+	x, idx, u := in[0], in[ScatterIndices], in[ScatterUpdates]
+	if s.Reduction > MinUpdates {
+		return typeErr("reduction %d", s.Reduction)
+	}
+	if x.Rank() == 0 || idx.DType != Int64 && idx.DType != Int32 {
+		return typeErr("x is %s and indices are %s, want an axis and i32 or i64", x, idx)
+	}
+	if u.DType != x.DType || !u.Shape.Equal(slices.Concat(idx.Shape, x.Shape[1:])) {
+		return typeErr("updates are %s, want %s", u, Type{x.DType, slices.Concat(idx.Shape, x.Shape[1:])})
+	}
+	if s.Reduction != ReplaceUpdates && x.DType == Bool {
+		return typeErr("%s of truth values %s", s.Reduction, x)
+	}
+	return one(x)
+}
+
+func (s Scatter) checkConstants(n *Node) error {
+	return checkPositions(n, ScatterIndices, 0)
+}
+
+// checkPositions returns an error if operand indices of n is constant and has a position
+// outside the axis of operand 0.
+func checkPositions(n *Node, indices, axis int) error {
+	idx := n.Const(indices)
+	if idx == nil {
+		return nil
+	}
+	x := n.In[0].Type
+	for _, k := range idx.Int64s() {
+		if d := int64(x.Shape[axis]); k < -d || k >= d {
+			return fmt.Errorf("index %d is outside axis %d of %s", k, axis, x)
+		}
+	}
+	return nil
+}
+
+func scatterFLOPs(op Op, in, _ []Type) int64 {
+	if _, ok := op.(Scatter).Reduction.Fn(); !ok {
+		return 0
+	}
+	return int64(in[ScatterUpdates].Shape.Len())
 }

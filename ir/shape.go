@@ -1,9 +1,6 @@
 package ir
 
-import (
-	"fmt"
-	"slices"
-)
+import "slices"
 
 // Reshape changes the shape and keeps the elements in row-major order. Front ends translate
 // Flatten, Squeeze and Unsqueeze to Reshape.
@@ -192,19 +189,7 @@ func (g Gather) Infer(in []Type) ([]Type, error) {
 	return one(Type{x.DType, slices.Concat(x.Shape[:g.Axis], idx.Shape, x.Shape[g.Axis+1:])})
 }
 
-func (g Gather) checkConstants(n *Node) error {
-	idx := n.Const(GatherIndices)
-	if idx == nil {
-		return nil
-	}
-	x := n.In[0].Type
-	for _, k := range idx.Int64s() {
-		if d := int64(x.Shape[g.Axis]); k < -d || k >= d {
-			return fmt.Errorf("index %d is outside axis %d of %s", k, g.Axis, x)
-		}
-	}
-	return nil
-}
+func (g Gather) checkConstants(n *Node) error { return checkPositions(n, GatherIndices, g.Axis) }
 
 // Interleave combines images, one for each position of a grid whose spatial extents are
 // Strides. The element of the result [N,C,D…] at spatial coordinates q·Strides+p is the

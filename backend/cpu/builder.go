@@ -69,7 +69,7 @@ func (b *builder) emit(doc string, reads, writes []*place, make func() kernel.Ke
 	if b.Node != nil {
 		for _, v := range b.Node.Out {
 			for _, w := range writes {
-				if w == b.dense[v] || w == b.images[v] {
+				if w != nil && (w == b.dense[v] || w == b.images[v]) {
 					b.Complete(v)
 					s.at = w
 				}

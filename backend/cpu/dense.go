@@ -2,18 +2,21 @@ package cpu
 
 import (
 	"fmt"
+	"strings"
 
 	"modelc/backend/cpu/pack"
 	"modelc/backend/plan"
 	"modelc/ir"
 	"modelc/runtime/kernel"
 	"modelc/runtime/kernel/plain"
+	"modelc/runtime/kernel/recurrent"
 )
 
 // denseLowerings has the rows of matrix products.
 var denseLowerings = map[string]lowering{
-	"Dense":  {dense: do((*builder).denseLayer)},
-	"MatMul": {dense: do((*builder).matMul)},
+	"Dense":     {dense: do((*builder).denseLayer)},
+	"MatMul":    {dense: do((*builder).matMul)},
+	"Recurrent": {dense: do((*builder).recurrent)},
 }
 
 // denseLayer lowers a dense layer to the kernel that reads packed weights.
@@ -140,6 +143,76 @@ type matrices struct {
 	m, k, n   int
 	lead      []int   // extents of the leading axes
 	strides   [][]int // of a and b along them
+}
+
+// recurrent lowers a recurrent layer to a dense layer, which computes the products of all
+// steps' inputs at once, and the recurrence.
+func (b *builder) recurrent(n *ir.Node, op ir.Recurrent) error {
+	w, r, bias, peepholes := n.Const(ir.RecurrentW), n.Const(ir.RecurrentR), n.Const(ir.RecurrentBias), n.Const(ir.RecurrentPeepholes)
+	if w == nil || r == nil || !n.ConstOrAbsent(ir.RecurrentBias) || !n.ConstOrAbsent(ir.RecurrentPeepholes) {
+		return fmt.Errorf("no kernel for computed weights")
+	}
+	if w.DType != ir.Float32 {
+		return unsupportedType(w.DType)
+	}
+	x, h, c := b.plain(n.In[0]), b.plain(n.Input(ir.RecurrentH)), b.plain(n.Input(ir.RecurrentC))
+	steps, batch, features := x.Shape[0], x.Shape[1], x.Shape[2]
+	dirs, gates, hidden := op.Directions(), op.Cell.Gates(), r.Shape[2]
+	padded := nc16.whole(hidden)
+	m := dirs * gates * padded
+	name := strings.ToUpper(op.Cell.String())
+
+	wref := b.floats32(w, b.layerWeights("recurrent w", w, pack.DenseLen(features, m), func() []float32 {
+		return pack.Dense(pack.Gates(w.Float32s(), hidden, features), features, m, true, nil)
+	}))
+	rref := b.floats32(r, b.layerWeights("recurrent r", r, dirs*pack.DenseLen(hidden, gates*padded), func() []float32 {
+		return pack.Recurrence(r.Float32s(), dirs, hidden)
+	}))
+	var inputBias, stateBias, peep kernel.Ref
+	if bias != nil {
+		apart := op.LinearBeforeReset
+		inputBias = b.floats(fmt.Sprint("recurrent bias ", apart), bias, m, func() []float32 {
+			in, _ := pack.GateBias(bias.Float32s(), dirs, hidden, apart)
+			return in
+		})
+		if apart {
+			stateBias = b.floats("recurrent state bias", bias, dirs*padded, func() []float32 {
+				_, state := pack.GateBias(bias.Float32s(), dirs, hidden, apart)
+				return state
+			})
+		}
+	}
+	if peepholes != nil {
+		peep = b.floats("peepholes", peepholes, dirs*3*padded, func() []float32 { return pack.Gates(peepholes.Float32s(), hidden, 1) })
+	}
+
+	products := b.temp(n.Out[0].Name+".products", ir.T(ir.Float32, steps, batch, dirs, gates, padded))
+	b.emit(fmt.Sprintf("%s: products of all inputs, %d→%d", name, features, m), []*place{x}, []*place{products}, func() kernel.Kernel {
+		return &kernel.Dense{X: x.ref(), Y: products.ref(), W: wref, Bias: inputBias, N: steps * batch, K: features, M: m}
+	})
+	// A result that nothing reads is not stored.
+	var stored [3]*place
+	for i, v := range n.Out {
+		if dst := b.newDense(v); len(v.Uses()) > 0 {
+			stored[i] = dst
+		}
+	}
+	lengths := make([]int32, len(op.Lengths))
+	for i, l := range op.Lengths {
+		lengths[i] = int32(l)
+	}
+	if len(lengths) == 0 {
+		lengths = nil
+	}
+	doc := fmt.Sprintf("%s %s: recurrence of %d steps, %d hidden units", name, op.Direction, steps, hidden)
+	b.emit(doc, []*place{products, h, c}, stored[:], func() kernel.Kernel {
+		return &recurrent.Layer{Cell: recurrent.Cell(op.Cell), X: products.ref(), R: rref, Bias: stateBias, Peepholes: peep,
+			H0: h.ref(), C0: c.ref(), Y: stored[0].ref(), YH: stored[1].ref(), YC: stored[2].ref(),
+			Steps: steps, Batch: batch, Dirs: dirs, Hidden: hidden, Reverse: op.Direction == ir.Reverse,
+			F: act(op.F), G: act(op.G), Out: act(op.H), Clip: float32(op.Clip),
+			InputForget: op.InputForget, LinearBeforeReset: op.LinearBeforeReset, Lengths: lengths}
+	})
+	return nil
 }
 
 type matMulMaker interface {

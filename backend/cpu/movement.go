@@ -20,6 +20,7 @@ var movementLowerings = map[string]lowering{
 	"Pad":        {padRules, do((*builder).padImage), do((*builder).padPlain)},
 	"Expand":     {dense: do((*builder).expandPlain)},
 	"Gather":     {gatherRules, do((*builder).selectImage), do((*builder).gatherPlain)},
+	"Scatter":    {dense: do((*builder).scatterPlain)},
 }
 
 // reshape makes the result a view of the dense operand.
@@ -412,6 +413,46 @@ func (number[T]) gather(src, idx, dst *place, axis int) kernel.Kernel {
 		return &plain.Gather[T, int32]{Src: src.ref(), Indices: idx.ref(), Dst: dst.ref(), Outer: outer, Axis: n, Inner: inner}
 	}
 	return &plain.Gather[T, int64]{Src: src.ref(), Indices: idx.ref(), Dst: dst.ref(), Outer: outer, Axis: n, Inner: inner}
+}
+
+// scatterPlain lowers a scatter. Without a reduction the kernel depends only on the size of
+// an element.
+func (b *builder) scatterPlain(n *ir.Node, s ir.Scatter) error {
+	o := scatter{b.plain(n.In[0]), b.plain(n.In[ir.ScatterIndices]), b.plain(n.In[ir.ScatterUpdates]), b.newDense(n.Out[0]), s.Reduction}
+	m := ofSize[scatterer](o.src)
+	if s.Reduction != ir.ReplaceUpdates {
+		m = elements[o.src.DType].(scatterer)
+	}
+	b.emitPlain("Scatter"+o.doc(), []*place{o.src, o.idx, o.updates}, []*place{o.dst}, func() kernel.Kernel { return m.scatter(o) })
+	return nil
+}
+
+// scatter is a scatter along the first axis.
+type scatter struct {
+	src, idx, updates, dst *place
+	reduction              ir.Reduction
+}
+
+func (o scatter) doc() string {
+	if o.reduction == ir.ReplaceUpdates {
+		return ""
+	}
+	return ", " + o.reduction.String()
+}
+
+type scatterer interface {
+	scatter(o scatter) kernel.Kernel
+}
+
+func (number[T]) scatter(o scatter) kernel.Kernel {
+	fn, combines := o.reduction.Fn()
+	k := plain.Scatter[T, int64]{Src: o.src.ref(), Indices: o.idx.ref(), Updates: o.updates.ref(), Dst: o.dst.ref(),
+		Axis: o.src.Shape[0], Inner: o.src.Shape[1:].Len(), Combine: combines, Fn: kernel.BinaryFn(fn)}
+	if o.idx.DType == ir.Int32 {
+		of32 := plain.Scatter[T, int32](k)
+		return &of32
+	}
+	return &k
 }
 
 // wovenChannels is the minimum number of channels for which the result of a pixel

@@ -12,6 +12,7 @@ import (
 	"modelc/runtime/kernel"
 	"modelc/runtime/kernel/integer"
 	"modelc/runtime/kernel/plain"
+	"modelc/runtime/kernel/recurrent"
 	"modelc/runtime/vision"
 )
 
@@ -217,6 +218,8 @@ func constant(v reflect.Value) string {
 		return elems[x]
 	case integer.Output:
 		return outputs[x]
+	case recurrent.Cell:
+		return cells[x]
 	case kernel.PoolKind:
 		if x == kernel.PoolMax {
 			return "PoolMax"
@@ -231,6 +234,8 @@ func constant(v reflect.Value) string {
 var elems = map[kernel.Elem]string{kernel.Float32: "Float32", kernel.BFloat16: "BFloat16", kernel.Int8: "Int8", kernel.Uint8: "Uint8"}
 
 var outputs = map[integer.Output]string{integer.Bytes: "Bytes", integer.SignedBytes: "SignedBytes", integer.Floats: "Floats", integer.Integers: "Integers"}
+
+var cells = map[recurrent.Cell]string{recurrent.RNN: "RNN", recurrent.GRU: "GRU", recurrent.LSTM: "LSTM"}
 
 var reductions = map[plain.ReduceFn]string{
 	plain.RedMean: "RedMean", plain.RedSum: "RedSum", plain.RedMax: "RedMax", plain.RedMin: "RedMin", plain.RedProd: "RedProd",

@@ -6,12 +6,15 @@ import (
 	"modelc/ir"
 )
 
-// All gathering operators become the IR's Gather on a flattened x, with positions
-// computed from the indices.
+// All operators that gather or scatter become the IR's Gather or Scatter on a flattened x,
+// with positions computed from the indices.
 var indexingOps = []operator{
 	{name: "Gather", operands: 2, becomes: "Gather", limits: "constant indices lie inside the axis; at run time, others select the nearest element", build: gather},
 	{name: "GatherElements", since: 11, operands: 2, becomes: "Reshape, Binary, Where, Gather", limits: "as Gather; at run time, the position in x is clamped to it", build: gatherElements},
 	{name: "GatherND", since: 11, operands: 2, becomes: "Reshape, Binary, Where, Reduce, Gather", limits: "as GatherElements", build: gatherND},
+	{name: "Scatter", since: 9, operands: 3, becomes: "as ScatterElements", limits: "as ScatterElements", build: scatterElements},
+	{name: "ScatterElements", since: 11, operands: 3, becomes: "Reshape, Binary, Where, Scatter", limits: "constant indices lie inside the axis; at run time, updates at positions outside x are ignored", build: scatterElements},
+	{name: "ScatterND", since: 11, operands: 3, becomes: "Reshape, Binary, Where, Reduce, Scatter", limits: "as ScatterElements", build: scatterND},
 	{name: "OneHot", since: 9, operands: 3, becomes: "Binary Equal, Where", limits: "the depth is constant", build: oneHot},
 }
 
@@ -55,6 +58,13 @@ func (n *node) int64s(v []int) *ir.Value {
 // gatherElements returns, for each position of the indices, the element of x at this
 // position with the coordinate along one axis replaced by the index.
 func gatherElements(n *node) []*ir.Value {
+	x := n.in[0]
+	return n.one(ir.Gather{}, n.reshape(x, ir.Shape{x.Type.Shape.Len()}), n.elementPositions())
+}
+
+// elementPositions returns, for each position of the indices, the position in the flat x
+// with the coordinate along the node's axis replaced by the index.
+func (n *node) elementPositions() *ir.Value {
 	x, idx := n.in[0], n.in[1]
 	s, is := x.Type.Shape, idx.Type.Shape
 	r := len(s)
@@ -77,7 +87,22 @@ func gatherElements(n *node) []*ir.Value {
 		}
 		at = n.binary(ir.Add, at, n.steps(is[i], st[i], r-1-i))
 	}
-	return n.one(ir.Gather{}, n.reshape(x, ir.Shape{s.Len()}), at)
+	return at
+}
+
+// scatterElements is gatherElements with updates in place of results.
+func scatterElements(n *node) []*ir.Value {
+	x := n.in[0]
+	y := n.emit(n.scatter(), n.reshape(x, ir.Shape{x.Type.Shape.Len()}), n.elementPositions(), n.in[2])
+	return []*ir.Value{n.reshape(y, x.Type.Shape)}
+}
+
+// scatter returns the op of the node's reduction.
+func (n *node) scatter() (op ir.Scatter) {
+	if err := op.Reduction.UnmarshalText([]byte(n.str("reduction", "none"))); err != nil {
+		n.failf("reduction: %v", err)
+	}
+	return op
 }
 
 // steps returns 0, step, 2·step, … along an axis that is followed by the given number
@@ -101,14 +126,38 @@ func gatherND(n *node) []*ir.Value {
 	}
 	k := is[len(is)-1]
 	batch, picked, rest := s[:b].Len(), s[b:b+k], s[b+k:]
-	n.checkIndices(idx, picked...)
-	at := n.counted(n.reshape(idx, ir.Shape{batch, is[b : len(is)-1].Len(), k}), picked...)
-	at = n.emit(ir.Reduce{Fn: ir.ReduceSum, Axes: []int{2}}, n.binary(ir.Mul, at, n.int64s(picked.Strides())))
+	at := n.slicePositions(n.reshape(idx, ir.Shape{batch, is[b : len(is)-1].Len(), k}), picked)
 	if batch > 1 {
 		at = n.binary(ir.Add, at, n.steps(batch, picked.Len(), 1))
 	}
 	y := n.emit(ir.Gather{}, n.reshape(x, append(ir.Shape{batch * picked.Len()}, rest...)), at)
 	return []*ir.Value{n.reshape(y, slices.Concat(is[:len(is)-1], rest))}
+}
+
+// slicePositions returns the position of each slice of x in an axis that stands for the axes
+// picked. The last axis of the indices has the coordinates of a slice.
+func (n *node) slicePositions(idx *ir.Value, picked ir.Shape) *ir.Value {
+	n.checkIndices(idx, picked...)
+	at := n.counted(idx, picked...)
+	return n.emit(ir.Reduce{Fn: ir.ReduceSum, Axes: []int{idx.Type.Rank() - 1}}, n.binary(ir.Mul, at, n.int64s(picked.Strides())))
+}
+
+// scatterND is gatherND with updates in place of results and without batch axes.
+func scatterND(n *node) []*ir.Value {
+	x, idx, updates := n.in[0], n.in[1], n.in[2]
+	s, is := x.Type.Shape, idx.Type.Shape
+	if len(is) == 0 || is[len(is)-1] > len(s) || is[len(is)-1] < 1 {
+		n.failf("indices %s for x %s", idx.Type, x.Type)
+	}
+	k := is[len(is)-1]
+	picked, rest, slots := s[:k], s[k:], is[:len(is)-1]
+	if want := slices.Concat(slots, rest); !updates.Type.Shape.Equal(want) {
+		n.failf("updates are %s, want the shape %s", updates.Type, want)
+	}
+	op := n.scatter()
+	at := n.slicePositions(idx, picked)
+	y := n.emit(op, n.reshape(x, slices.Concat(ir.Shape{picked.Len()}, rest)), at, updates)
+	return []*ir.Value{n.reshape(y, s)}
 }
 
 // oneHot compares 0, …, depth−1 along a new axis with the indices.

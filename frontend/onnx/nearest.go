@@ -9,8 +9,7 @@ import (
 var instead = map[string]string{
 	"Loop": "export the model with its loops unrolled", "Scan": "export the model with its loops unrolled",
 	"NonZero": dataShape, "Unique": dataShape, "Compress": dataShape,
-	"ScatterND": scatter, "ScatterElements": scatter, "Scatter": scatter,
-	"LSTM": recurrent, "GRU": recurrent, "RNN": recurrent,
+	"TensorScatter": "ScatterND",
 	"Attention": "write it as MatMul, Softmax and Transpose", "MultiHeadAttention": "write it as MatMul, Softmax and Transpose",
 	"Einsum":   "write it as MatMul, Transpose and ReduceSum",
 	"RoiAlign": "GridSample at computed coordinates, or Slice and Resize at fixed ones", "MaxRoiPool": "GridSample and MaxPool",
@@ -23,8 +22,6 @@ var instead = map[string]string{
 
 const (
 	dataShape = "the shape of its result depends on the data; TopK and NonMaxSuppression have a fixed maximum"
-	scatter   = "Where with a constant mask, or Concat of Slices"
-	recurrent = "unroll it into Gemm, Add, Sigmoid and Tanh"
 	random    = "make it an input"
 )
 

@@ -12,6 +12,7 @@ var families = []family{
 	{"normalisation", normalisationOps},
 	{"activation", activationOps},
 	{"linear algebra", linearOps},
+	{"recurrent", recurrentOps},
 	{"element-wise", elementwiseOps},
 	{"reduction", reductionOps},
 	{"shape", shapeOps},

@@ -245,6 +245,10 @@ func (w *writer) op(op ir.Op) error {
 		w.last("Expand", []string{w.in(0), w.ints("shape", op.Shape...)})
 	case ir.Gather:
 		w.last("Gather", w.operands(), Int("axis", op.Axis))
+	case ir.Recurrent:
+		return w.recurrent(op)
+	case ir.Scatter:
+		w.scatter(op)
 	case ir.Resize:
 		return w.resize(op)
 	case ir.GridSample:

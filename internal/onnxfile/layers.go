@@ -3,6 +3,7 @@ package onnxfile
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"modelc/ir"
 )
@@ -130,5 +131,73 @@ func (w *writer) softmax(op ir.Softmax) error {
 	}
 	joined := w.step("Reshape", []string{w.in(0), w.ints("joined", s[:first].Len(), s[first:end].Len(), s[end:].Len())})
 	w.last("Reshape", []string{w.step(name, []string{joined}, Int("axis", 1)), w.ints("shape", s...)})
+	return nil
+}
+
+// cellFunctions has the names of the functions of recurrent operators, with the numbers of
+// their parameters.
+var cellFunctions = map[ir.Fn]struct {
+	name   string
+	params int
+}{
+	ir.Relu: {"Relu", 0}, ir.Tanh: {"Tanh", 0}, ir.Sigmoid: {"Sigmoid", 0}, ir.Softsign: {"Softsign", 0}, ir.Softplus: {"Softplus", 0},
+	ir.LeakyRelu: {"LeakyRelu", 1}, ir.ThresholdedRelu: {"ThresholdedRelu", 1}, ir.Elu: {"Elu", 1},
+	ir.HardSigmoid: {"HardSigmoid", 2}, ir.Linear: {"Affine", 2}, ir.ScaledTanh: {"ScaledTanh", 2},
+}
+
+// recurrent writes a recurrent layer, whose y has the axes of directions and of the batch in
+// another order.
+func (w *writer) recurrent(op ir.Recurrent) error {
+	var names []string
+	var alpha, beta []float32
+	for range op.Directions() {
+		for _, a := range []ir.Act{op.F, op.G, op.H}[:1+int(op.Cell)] {
+			if a.IsIdentity() {
+				a = ir.Act{Fn: ir.Linear, Alpha: 1}
+			}
+			f, ok := cellFunctions[a.Fn]
+			if !ok {
+				return fmt.Errorf("ONNX has no recurrent layer with the function %s", a)
+			}
+			names = append(names, f.name)
+			if f.params > 0 {
+				alpha = append(alpha, float32(a.Alpha))
+			}
+			if f.params > 1 {
+				beta = append(beta, float32(a.Beta))
+			}
+		}
+	}
+	attrs := []Attribute{Int("hidden_size", w.n.In[ir.RecurrentR].Type.Shape[2]), String("direction", op.Direction.String()), Strings("activations", names...)}
+	if alpha != nil {
+		attrs = append(attrs, Floats("activation_alpha", alpha...))
+	}
+	if beta != nil {
+		attrs = append(attrs, Floats("activation_beta", beta...))
+	}
+	if op.Clip > 0 {
+		attrs = append(attrs, Float("clip", float32(op.Clip)))
+	}
+	lengths := ""
+	if op.Lengths != nil {
+		v := make([]int32, len(op.Lengths))
+		for i, l := range op.Lengths {
+			v[i] = int32(l)
+		}
+		lengths = w.constant("lengths", ir.TensorOf(ir.Shape{len(v)}, v...))
+	}
+	in := []string{w.in(0), w.in(ir.RecurrentW), w.in(ir.RecurrentR), w.in(ir.RecurrentBias), lengths, w.in(ir.RecurrentH)}
+	y := w.unique(w.out(0) + ".directions")
+	out := []string{y, w.out(1)}
+	switch op.Cell {
+	case ir.CellGRU:
+		attrs = append(attrs, Int("linear_before_reset", truth(op.LinearBeforeReset)))
+	case ir.CellLSTM:
+		attrs = append(attrs, Int("input_forget", truth(op.InputForget)))
+		in = append(in, w.in(ir.RecurrentC), w.in(ir.RecurrentPeepholes))
+		out = append(out, w.out(2))
+	}
+	w.add(strings.ToUpper(op.Cell.String()), in, out, attrs...)
+	w.last("Transpose", []string{y}, Ints("perm", 0, 2, 1, 3))
 	return nil
 }

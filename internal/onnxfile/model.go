@@ -56,10 +56,12 @@ type Attribute []byte
 
 // The types of attributes in an AttributeProto.
 const (
-	attrFloat  = 1
-	attrInt    = 2
-	attrString = 3
-	attrInts   = 7
+	attrFloat   = 1
+	attrInt     = 2
+	attrString  = 3
+	attrFloats  = 6
+	attrInts    = 7
+	attrStrings = 8
 )
 
 // Int returns an integer attribute.
@@ -81,6 +83,24 @@ func Float(name string, v float32) Attribute {
 	m := protowire.AppendTag(appendString(nil, 1, name), 2, protowire.Fixed32Type)
 	m = protowire.AppendFixed32(m, math.Float32bits(v))
 	return appendVarint(m, 20, attrFloat)
+}
+
+// Floats returns an attribute with a list of float32.
+func Floats(name string, v ...float32) Attribute {
+	m := appendString(nil, 1, name)
+	for _, x := range v {
+		m = protowire.AppendFixed32(protowire.AppendTag(m, 7, protowire.Fixed32Type), math.Float32bits(x))
+	}
+	return appendVarint(m, 20, attrFloats)
+}
+
+// Strings returns an attribute with a list of strings.
+func Strings(name string, v ...string) Attribute {
+	m := appendString(nil, 1, name)
+	for _, s := range v {
+		m = appendString(m, 9, s)
+	}
+	return appendVarint(m, 20, attrStrings)
 }
 
 // String returns an attribute that is a string.

@@ -93,3 +93,11 @@ func (w *writer) resize(op ir.Resize) error {
 func (w *writer) floats(what string, list []float64) string {
 	return w.constant(what, ir.FromFloat64s(ir.T(ir.Float32, len(list)), list))
 }
+
+// scatter writes a scatter along the first axis as ScatterND.
+func (w *writer) scatter(op ir.Scatter) {
+	idx := w.n.In[ir.ScatterIndices].Type.Shape
+	i64 := w.step("Cast", []string{w.in(ir.ScatterIndices)}, Int("to", int(elementTypes[ir.Int64])))
+	at := w.step("Reshape", []string{i64, w.ints("shape", append(idx[:len(idx):len(idx)], 1)...)})
+	w.last("ScatterND", []string{w.in(0), at, w.in(ir.ScatterUpdates)}, String("reduction", op.Reduction.String()))
+}

@@ -12,6 +12,7 @@ func init() {
 	define(topK)
 	define(nonMaxSuppression)
 	define(maxUnpool)
+	define(scatter)
 }
 
 func topK(op ir.TopK, c call) ([]*ir.Tensor, error) {
@@ -122,4 +123,44 @@ func maxUnpool(_ ir.MaxUnpool, c call) ([]*ir.Tensor, error) {
 		copy(out.Bytes()[int(p)*size:][:size], x.Bytes()[i*size:])
 	}
 	return one(out)
+}
+
+func scatter(op ir.Scatter, c call) ([]*ir.Tensor, error) {
+	x, u := c.in[0], c.in[ir.ScatterUpdates]
+	n, inner := x.Shape[0], x.Shape[1:].Len()
+	fn, combines := op.Reduction.Fn()
+	out := ir.NewTensor(x.Type)
+	copy(out.Bytes(), x.Bytes())
+	// update combines slice p of x with update q. result returns x.
+	size := inner * x.DType.Size()
+	update := func(p, q int) { copy(out.Bytes()[p*size:][:size], u.Bytes()[q*size:]) }
+	result := func() *ir.Tensor { return out }
+	switch {
+	case combines && x.DType.IsFloat():
+		v, by := x.Float64s(), u.Float64s()
+		update = func(p, q int) {
+			for i := range inner {
+				v[p*inner+i] = floatFn(fn, v[p*inner+i], by[q*inner+i])
+			}
+		}
+		result = func() *ir.Tensor { return ir.FromFloat64s(x.Type, v) }
+	case combines:
+		v, by := x.Int64s(), u.Int64s()
+		update = func(p, q int) {
+			for i := range inner {
+				v[p*inner+i] = intFn(fn, v[p*inner+i], by[q*inner+i], x.DType == ir.Uint64)
+			}
+		}
+		result = func() *ir.Tensor { return fromInts(x.Type, v) }
+	}
+	for q, p := range c.in[ir.ScatterIndices].Int64s() {
+		if p < int64(-n) || p >= int64(n) {
+			return nil, fmt.Errorf("index %d is outside axis 0 of %s", p, x.Type)
+		}
+		if p < 0 {
+			p += int64(n)
+		}
+		update(int(p), q)
+	}
+	return one(result())
 }

@@ -54,7 +54,9 @@ const (
 	ActAcosh
 	ActAtanh
 	ActIsNaN
-	ActIsInf // Alpha ≠ 0: counts −∞, Beta ≠ 0: counts +∞
+	ActIsInf      // Alpha ≠ 0: counts −∞, Beta ≠ 0: counts +∞
+	ActLinear     // Alpha·x+Beta
+	ActScaledTanh // Alpha·tanh(Beta·x)
 )
 
 // Act is a function of one variable with its parameters, applied to the
@@ -203,6 +205,10 @@ func Eval(f Fn, x, a, b float64) float64 {
 		return truth(math.IsNaN(x))
 	case ActIsInf:
 		return truth(a != 0 && math.IsInf(x, -1) || b != 0 && math.IsInf(x, 1))
+	case ActLinear:
+		return a*x + b
+	case ActScaledTanh:
+		return a * math.Tanh(b*x)
 	}
 	panic("kernel: function out of range")
 }

@@ -44,6 +44,9 @@ func (c *Context) Closer() func() { return c.team.Close }
 // Threads returns the number of workers.
 func (c *Context) Threads() int { return c.team.Threads() }
 
+// Double reports whether sums are accumulated in float64.
+func (c *Context) Double() bool { return c.double }
+
 // Job is the work of a kernel, cut into parts.
 type Job = team.Job[*Context]
 

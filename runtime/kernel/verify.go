@@ -171,7 +171,7 @@ func (v *Verifier) Table(what string, index []int32, weight []float32, n, taps, 
 }
 
 // Act requires that a function exists.
-func (v *Verifier) Act(f Fn) { v.Require(f <= ActIsInf, "there is no such function") }
+func (v *Verifier) Act(f Fn) { v.Require(f <= ActScaledTanh, "there is no such function") }
 
 // floats is Read for float32.
 func (v *Verifier) floats(operand string, r Ref, n int64) { v.Read(operand, r, 4, n) }

@@ -32,6 +32,18 @@ type MaxUnpool[T kernel.Number] struct {
 	Src, Indices, Dst kernel.Ref
 }
 
+// Scatter copies Src [Axis,Inner] to Dst and combines slices of it with Updates
+// [Indices.Len,Inner], in their order: slice Indices[k] with update k. Fn combines elements
+// if Combine is set; otherwise an update replaces the slice. Negative indices count from
+// the end. Scatter ignores updates of other indices outside the axis, so that no index
+// writes to other memory. I is int32 or int64.
+type Scatter[T, I kernel.Number] struct {
+	Src, Indices, Updates, Dst kernel.Ref
+	Axis, Inner                int
+	Combine                    bool
+	Fn                         kernel.BinaryFn
+}
+
 // ints views scratch memory as n positions.
 func ints(scratch []byte, n int) []int32 {
 	return unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(scratch))), n)
@@ -236,6 +248,43 @@ func (k *MaxUnpool[T]) Run(c *kernel.Context) {
 	for i, p := range idx {
 		if p >= 0 && p < int64(len(dst)) {
 			dst[p] = src[i]
+		}
+	}
+}
+
+// Check declares the memory of the step.
+func (k *Scatter[T, I]) Check(v *kernel.Verifier) {
+	v.Positive("extents", k.Axis, k.Inner)
+	v.Read("Src", k.Src, size[T](), kernel.Product(k.Axis, k.Inner))
+	v.Read("Indices", k.Indices, size[I](), int64(k.Indices.Len))
+	v.Read("Updates", k.Updates, size[T](), kernel.Product(k.Indices.Len, k.Inner))
+	v.Write("Dst", k.Dst, size[T](), kernel.Product(k.Axis, k.Inner))
+	v.Require(k.Fn < kernel.BinEqual, "there is no such arithmetic")
+}
+
+// ScratchBytes is zero.
+func (k *Scatter[T, I]) ScratchBytes() int { return 0 }
+
+// Run computes the step. It is one part, because the order of equal indices counts.
+func (k *Scatter[T, I]) Run(c *kernel.Context) {
+	n := k.Axis * k.Inner
+	dst, updates := kernel.View[T](c, k.Dst), kernel.View[T](c, k.Updates)
+	kernel.Move(dst[:n], kernel.View[T](c, k.Src)[:n])
+	for i, at := range kernel.View[I](c, k.Indices) {
+		p := int64(at)
+		if p < 0 {
+			p += int64(k.Axis)
+		}
+		if p < 0 || p >= int64(k.Axis) {
+			continue
+		}
+		to, by := dst[int(p)*k.Inner:][:k.Inner], updates[i*k.Inner:][:k.Inner]
+		if !k.Combine {
+			kernel.Move(to, by)
+			continue
+		}
+		for j, u := range by {
+			to[j] = kernel.EvalBinary(k.Fn, to[j], u)
 		}
 	}
 }
