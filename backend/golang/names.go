@@ -142,7 +142,7 @@ func reserved() map[string]bool {
 // packageNames are the unexported names that the templates declare or import.
 var packageNames = []string{
 	"init", "main",
-	"errors", "fmt", "runtime", "kernel", "integer", "plain", "vision",
+	"errors", "fmt", "runtime", "kernel", "integer", "plain", "recurrent", "vision",
 	"open", "plan", "weights", "weightsSHA256", "preprocess",
 	"bytes", "binary", "image", "color", "io", "log", "math", "os", "strings", "sync", "testing",
 	"benchmark", "best", "equal", "fill", "goldenInput", "mix", "near", "noise", "part", "picture", "read", "same",

@@ -73,7 +73,10 @@ func (r *run) load() (*source.Model, error) {
 		opts.Shapes[names[i]] = t.Shape
 		// The list classifies the target shape of CenterCropPad as data.
 		crop := strings.HasPrefix(r.Name, "test_center_crop_pad") && i == 1
-		if kind := r.Kinds[min(i, len(r.Kinds)-1)]; kind == "weight" || kind == "argument" || crop {
+		// It classifies all operands of recurrent layers as data.
+		constant := slices.ContainsFunc(r.Ops, func(op string) bool { return op == "LSTM" || op == "GRU" || op == "RNN" }) &&
+			slices.Contains([]string{"W", "R", "B", "P", "sequence_lens"}, names[i])
+		if kind := r.Kinds[min(i, len(r.Kinds)-1)]; kind == "weight" || kind == "argument" || crop || constant {
 			opts.Bind[names[i]] = t
 		}
 	}
