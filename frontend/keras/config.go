@@ -39,8 +39,10 @@ type layer struct {
 	calls   []inbound // each use of the layer; none in a Sequential
 	keras3  bool      // the calls have the format of Keras 3
 	network *network  // if the layer is a model
-	wrapped *layer    // of TimeDistributed
-	key     string    // the layer's name in the weights of a .keras archive
+	wrapped *layer    // of TimeDistributed and Bidirectional
+	// backward is the second layer of Bidirectional.
+	backward *layer
+	key      string // the layer's name in the weights of a .keras archive
 
 	params map[string]*ir.Value // constants made from its weights, by name
 }
@@ -166,9 +168,17 @@ func parseLayer(m *record) (*layer, error) {
 			l.network.name = l.name
 		}
 	}
-	if inner := object(l.config.get("layer")); l.class == "TimeDistributed" && inner != nil {
+	if inner := object(l.config.get("layer")); (l.class == "TimeDistributed" || l.class == "Bidirectional") && inner != nil {
 		if l.wrapped, err = parseLayer(inner); err != nil {
 			return nil, fmt.Errorf("%q: %w", l.name, err)
+		}
+		if l.class == "Bidirectional" {
+			if own := object(l.config.get("backward_layer")); own != nil {
+				inner = own
+			}
+			if l.backward, err = parseLayer(inner); err != nil {
+				return nil, fmt.Errorf("%q: %w", l.name, err)
+			}
 		}
 	}
 	return l, nil

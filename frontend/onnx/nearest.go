@@ -10,7 +10,7 @@ var instead = map[string]string{
 	"Loop": "export the model with its loops unrolled", "Scan": "export the model with its loops unrolled",
 	"NonZero": dataShape, "Unique": dataShape, "Compress": dataShape,
 	"TensorScatter": "ScatterND",
-	"Attention": "write it as MatMul, Softmax and Transpose", "MultiHeadAttention": "write it as MatMul, Softmax and Transpose",
+	"Attention":     "write it as MatMul, Softmax and Transpose", "MultiHeadAttention": "write it as MatMul, Softmax and Transpose",
 	"Einsum":   "write it as MatMul, Transpose and ReduceSum",
 	"RoiAlign": "GridSample at computed coordinates, or Slice and Resize at fixed ones", "MaxRoiPool": "GridSample and MaxPool",
 	"DeformConv": "GridSample and Conv", "Col2Im": "ConvTranspose", "AffineGrid": "compute the grid outside, or as MatMul with a constant",
