@@ -73,7 +73,8 @@ type Recurrent struct {
 	InputForget       bool // of LSTM
 	LinearBeforeReset bool // of GRU
 	// Lengths has the number of steps of each example, T if it is nil. The results y of
-	// later steps are zero. The reverse direction starts at the last step of the example.
+	// later steps are zero, and so are the last states of an example without steps, as in
+	// ONNX Runtime. The reverse direction starts at the last step of the example.
 	Lengths []int
 }
 

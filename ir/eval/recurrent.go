@@ -43,6 +43,10 @@ func recurrent(op ir.Recurrent, c call) ([]*ir.Tensor, error) {
 		if op.Lengths != nil {
 			length = op.Lengths[n]
 		}
+		if length == 0 {
+			clear(s.h)
+			clear(s.c)
+		}
 		for k := range length {
 			t := k
 			if op.Direction == ir.Reverse || d == 1 {

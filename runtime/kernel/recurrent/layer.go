@@ -126,6 +126,10 @@ func (k *Layer) Part(c *kernel.Context, i, worker int) {
 	if k.Lengths != nil {
 		steps = int(k.Lengths[s.first])
 	}
+	if steps == 0 {
+		clear(s.h)
+		clear(s.c)
+	}
 	for t := range steps {
 		if k.Reverse || dir == 1 {
 			t = steps - 1 - t
