@@ -31,6 +31,7 @@ var layers = []struct {
 	{3, convolution}, {2, batchNorm}, {2, activation}, {2, residual}, {2, arithmetic},
 	{1, groupedConvolution}, {1, transposedConvolution}, {1, sum}, {1, product}, {1, concat}, {1, pool}, {1, pad}, {1, padded},
 	{1, channelsLast}, {1, squeezeExcite}, {1, shuffle}, {1, resize}, {1, slice}, {1, clipped}, {1, prelu}, {1, normalisation}, {2, quantised}, {3, dequantised},
+	{1, recurrent}, {1, scatter},
 }
 
 // Random returns a small random network of the ops that passes rewrite. It depends only on
@@ -282,6 +283,77 @@ func pad(s *sketch, x *ir.Value) (*ir.Value, error) {
 		return nil, nil
 	}
 	return s.g.Emit("pad", ir.Pad{Mode: ir.PadMode(s.IntN(5)), Pads: []int{0, 0, s.IntN(3) - 1, s.IntN(2), 0, 0, s.IntN(2), s.IntN(3) - 1}}, x)
+}
+
+// recurrent is a recurrent layer over the rows of the image. Its units are channels of the
+// result.
+func recurrent(s *sketch, x *ir.Value) (*ir.Value, error) {
+	in := x.Type.Shape
+	n, steps, features := in[0], in[2], in[1]*in[3]
+	if features > 400 || steps > 20 {
+		return nil, nil
+	}
+	v, err := s.g.Emit("rows", ir.Transpose{Perm: []int{2, 0, 1, 3}}, x)
+	if err != nil {
+		return nil, err
+	}
+	if v, err = s.g.Emit("rows", ir.Reshape{Shape: ir.Shape{steps, n, features}}, v); err != nil {
+		return nil, err
+	}
+	op := ir.Recurrent{Cell: ir.Cell(s.IntN(3)), Direction: ir.Direction(s.IntN(3)), F: ir.Act{Fn: ir.Sigmoid}}
+	if op.Cell != ir.CellRNN {
+		op.G = ir.Act{Fn: ir.Tanh}
+	}
+	if s.IntN(3) == 0 {
+		op.Clip = 0.5
+	}
+	dirs, units := op.Directions(), 1+s.IntN(20)
+	rows := op.Cell.Gates() * units
+	operands := []*ir.Value{v, s.weights(1/float64(features), dirs, rows, features), s.weights(1/float64(units), dirs, rows, units), nil}
+	if s.IntN(2) == 0 {
+		operands[ir.RecurrentBias] = s.weights(1, dirs, 2*rows)
+	}
+	if s.IntN(2) == 0 {
+		operands = append(operands, s.weights(1, dirs, n, units))
+	}
+	switch op.Cell {
+	case ir.CellGRU:
+		op.LinearBeforeReset = s.IntN(2) == 0
+	case ir.CellLSTM:
+		op.H, op.InputForget = ir.Act{Fn: ir.Tanh}, s.IntN(4) == 0
+	}
+	if s.IntN(4) == 0 {
+		for range n {
+			op.Lengths = append(op.Lengths, s.IntN(steps+1))
+		}
+	}
+	node, err := s.g.Append("recurrent", op, operands...)
+	if err != nil {
+		return nil, err
+	}
+	if v, err = s.g.Emit("units", ir.Transpose{Perm: []int{1, 2, 3, 0}}, node.Out[0]); err != nil {
+		return nil, err
+	}
+	return s.g.Emit("image", ir.Reshape{Shape: ir.Shape{n, dirs * units, steps, 1}}, v)
+}
+
+// scatter combines rows of the image with constants.
+func scatter(s *sketch, x *ir.Value) (*ir.Value, error) {
+	in := x.Type.Shape
+	rows, width := in[:3].Len(), in[3]
+	v, err := s.g.Emit("rows", ir.Reshape{Shape: ir.Shape{rows, width}}, x)
+	if err != nil {
+		return nil, err
+	}
+	at := make([]int64, 1+s.IntN(4))
+	for i := range at {
+		at[i] = int64(s.IntN(2*rows) - rows)
+	}
+	idx := s.g.AddConst("rows", ir.TensorOf(ir.Shape{len(at)}, at...))
+	if v, err = s.g.Emit("scatter", ir.Scatter{Reduction: ir.Reduction(s.IntN(5))}, v, idx, s.weights(1, len(at), width)); err != nil {
+		return nil, err
+	}
+	return s.g.Emit("image", ir.Reshape{Shape: in}, v)
 }
 
 // padded is a Pad and the pool or convolution that it belongs to, as exporters write them.
