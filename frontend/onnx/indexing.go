@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"math"
 	"slices"
 
 	"modelc/ir"
@@ -16,6 +17,11 @@ var indexingOps = []operator{
 	{name: "ScatterElements", since: 11, operands: 3, becomes: "Reshape, Binary, Where, Scatter", limits: "constant indices lie inside the axis; at run time, updates at positions outside x are ignored", build: scatterElements},
 	{name: "ScatterND", since: 11, operands: 3, becomes: "Reshape, Binary, Where, Reduce, Scatter", limits: "as ScatterElements", build: scatterND},
 	{name: "OneHot", since: 9, operands: 3, becomes: "Binary Equal, Where", limits: "the depth is constant", build: oneHot},
+}
+
+var selectionOps = []operator{
+	{name: "TopK", operands: 1, most: []most{{10, 2}}, becomes: "TopK", limits: "k is constant", build: topK},
+	{name: "NonMaxSuppression", since: 10, operands: 2, most: []most{{10, 5}}, becomes: "NonMaxSuppression", limits: "bounds are constant; the result has the maximum number of rows and an output NAME.count", build: nonMaxSuppression},
 }
 
 func gather(n *node) []*ir.Value {
@@ -173,4 +179,30 @@ func oneHot(n *node) []*ir.Value {
 	at := n.reshape(n.counted(idx, depth), slices.Insert(slices.Clone(idx.Type.Shape), a, 1))
 	hit := n.binary(ir.Equal, n.steps(depth, 1, r-a), at)
 	return n.one(ir.Where{}, hit, value[1], value[0])
+}
+
+// topK imports TopK. Before opset 10, k is an attribute.
+func topK(n *node) []*ir.Value {
+	x := n.in[0]
+	k := n.int("k", -1)
+	if n.attr("k") == nil {
+		k = n.legal("k", n.integer(1, "k", -1))
+	}
+	return n.one(ir.TopK{Axis: n.axis(n.int("axis", -1), x.Type.Rank()), K: k, Smallest: !n.flag("largest", true)}, x)
+}
+
+// nonMaxSuppression imports NonMaxSuppression. Without a maximum number of boxes it
+// selects none.
+func nonMaxSuppression(n *node) []*ir.Value {
+	op := ir.NonMaxSuppression{
+		Overlap: n.scalar(3, "iou_threshold", 0),
+		Score:   n.scalar(4, "score_threshold", math.Inf(-1)),
+		Center:  n.flag("center_point_box", false),
+	}
+	// Exporters write the largest integer for all boxes.
+	const most = "max_output_boxes_per_class"
+	op.PerClass = n.legal(most, min(n.integer(2, most, 0), ir.MaxExtent))
+	m := n.append(op, n.in[0], n.in[1])
+	n.im.padded = append(n.im.padded, m)
+	return m.Out[:1]
 }
