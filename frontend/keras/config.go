@@ -39,12 +39,13 @@ type layer struct {
 	calls   []inbound // each use of the layer; none in a Sequential
 	keras3  bool      // the calls have the format of Keras 3
 	network *network  // if the layer is a model
-	wrapped *layer    // of TimeDistributed and Bidirectional
-	// backward is the second layer of Bidirectional.
-	backward *layer
-	key      string // the layer's name in the weights of a .keras archive
+	wrapped *layer    // of TimeDistributed
+	key     string    // the layer's name in the weights of a .keras archive
 
 	params map[string]*ir.Value // constants made from its weights, by name
+
+	// directions are the layers of Bidirectional, forward and backward.
+	directions []*layer
 }
 
 // ref identifies a tensor: result number tensor of call number node of a layer.
@@ -157,6 +158,11 @@ func parseLayer(m *record) (*layer, error) {
 	if l.module == "" && l.keras3 && registry[nsOp][l.class] != nil && l.config.get("trainable") == nil {
 		l.module = "keras.ops" // legacy files omit the module; layers have the field trainable, operations do not
 	}
+	if l.class == "Bidirectional" {
+		if l.directions, err = parseDirections(l); err != nil {
+			return nil, fmt.Errorf("%q: %w", l.name, err)
+		}
+	}
 	if isNetwork(l.class, m.get("config")) {
 		if l.network, err = parseNetwork(m); err != nil {
 			return nil, err
@@ -168,17 +174,9 @@ func parseLayer(m *record) (*layer, error) {
 			l.network.name = l.name
 		}
 	}
-	if inner := object(l.config.get("layer")); (l.class == "TimeDistributed" || l.class == "Bidirectional") && inner != nil {
+	if inner := object(l.config.get("layer")); l.class == "TimeDistributed" && inner != nil {
 		if l.wrapped, err = parseLayer(inner); err != nil {
 			return nil, fmt.Errorf("%q: %w", l.name, err)
-		}
-		if l.class == "Bidirectional" {
-			if own := object(l.config.get("backward_layer")); own != nil {
-				inner = own
-			}
-			if l.backward, err = parseLayer(inner); err != nil {
-				return nil, fmt.Errorf("%q: %w", l.name, err)
-			}
 		}
 	}
 	return l, nil

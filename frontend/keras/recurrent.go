@@ -1,7 +1,9 @@
 package keras
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	"modelc/ir"
 )
@@ -62,7 +64,7 @@ func (c *call) recurrence(features int) recurrence {
 		r.op.H = r.op.G
 	}
 	var err error
-	if c.store, err = c.store.part("cell"); err != nil {
+	if c.store, err = c.store.component("cell"); err != nil {
 		c.failf("%v", err)
 	}
 	// gates rearranges a tensor [rows,G·units] to [1,G·units,rows].
@@ -239,16 +241,19 @@ func recurrentLayer(c *call) []*ir.Value {
 // bidirectional applies two layers, of which one visits the steps from the last to the first.
 // Its results are in the order of time.
 func bidirectional(c *call) []*ir.Value {
-	if c.l.wrapped == nil || c.l.backward == nil {
+	if c.l.directions == nil {
 		c.failf("it wraps no layer")
 	}
 	x, states := c.sequence()
 	var parts []recurrence
-	for i, l := range []*layer{c.l.wrapped, c.l.backward} {
+	for i, l := range c.l.directions {
+		if e, reason, remedy := lookup(l); e == nil {
+			c.refuse(fmt.Sprintf("it wraps %s %q: %s", l.class, l.name, reason), remedy)
+		}
 		if _, ok := cells[l.class]; !ok {
 			c.failf("it wraps %s %q, want SimpleRNN, GRU or LSTM", l.class, l.name)
 		}
-		st, err := c.store.part([]string{"forward_layer", "backward_layer"}[i])
+		st, err := c.store.component([]string{"forward_layer", "backward_layer"}[i])
 		if err != nil {
 			c.failf("%v", err)
 		}
@@ -301,4 +306,66 @@ func bidirectional(c *call) []*ir.Value {
 		out = append(out, append(last[0], last[1]...)...)
 	}
 	return out
+}
+
+// parseDirections returns the layers of Bidirectional: the one that it wraps, and another of
+// the same configuration unless the file has one. It does not copy other layers than those of
+// cells, which could contain such layers in turn.
+func parseDirections(l *layer) ([]*layer, error) {
+	forward := object(l.config.get("layer"))
+	if forward == nil {
+		return nil, nil
+	}
+	f, err := parseLayer(forward)
+	if err != nil {
+		return nil, err
+	}
+	backward := object(l.config.get("backward_layer"))
+	if _, ok := cells[f.class]; backward == nil && !ok {
+		return []*layer{f}, nil
+	}
+	if backward == nil {
+		backward = forward
+	}
+	b, err := parseLayer(backward)
+	return []*layer{f, b}, err
+}
+
+func (s *archiveStore) component(name string) (store, error) {
+	if s.group == nil || !s.group.Has(name) {
+		return &archiveStore{}, nil
+	}
+	g, err := s.group.Group(name)
+	return &archiveStore{group: g}, err
+}
+
+func (s legacyStore) component(string) (store, error) { return s, nil }
+
+// component returns the weights below the path of the layer. The name of a cell varies with the
+// version of Keras, and early versions omit it. The names of the layers of Bidirectional start
+// with forward_ and backward_.
+func (s legacyLayer) component(name string) (store, error) {
+	names := s.names
+	if !s.top {
+		names = nil
+		for _, p := range s.paths {
+			for k := 0; k < len(p) && names == nil; k++ {
+				names = s.under(strings.Join(p[k:], "/"))
+			}
+		}
+	}
+	if direction, ok := strings.CutSuffix(name, "layer"); ok {
+		names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !strings.Contains("/"+n, "/"+direction) })
+	}
+	return legacyLayer{legacyGroup: &legacyGroup{group: s.group, names: names}, top: true}, nil
+}
+
+// under returns the names of the weights whose path has the given part.
+func (g *legacyGroup) under(path string) (names []string) {
+	for _, n := range g.names {
+		if strings.Contains("/"+n, "/"+path+"/") {
+			names = append(names, n)
+		}
+	}
+	return names
 }

@@ -15,15 +15,15 @@ import (
 // layers inside a model or wrapper. The store of a layer without weights is
 // empty.
 type store interface {
+	// component returns the store of a part of a recurrent layer: "cell", or "forward_layer"
+	// or "backward_layer" of Bidirectional.
+	component(name string) (store, error)
 	// variables returns the layer's own weights, in the layer's order.
 	variables() ([]*hdf5.Dataset, error)
 	// layer returns the store of a layer of this store's model.
 	layer(l *layer) (store, error)
 	// wrapped returns the store of the layer inside this store's wrapper.
 	wrapped(l *layer) (store, error)
-	// part returns the store of a part of a recurrent layer: "cell", or "forward_layer" or
-	// "backward_layer" of Bidirectional.
-	part(name string) (store, error)
 }
 
 // archiveStore is a group of model.weights.h5 in a .keras archive. Variables are
@@ -110,13 +110,11 @@ func nameOf(g *hdf5.Group) (string, error) {
 	return plaintext.Name(name), err
 }
 
-func (s *archiveStore) wrapped(*layer) (store, error) { return s.part("layer") }
-
-func (s *archiveStore) part(name string) (store, error) {
-	if s.group == nil || !s.group.Has(name) {
+func (s *archiveStore) wrapped(*layer) (store, error) {
+	if s.group == nil || !s.group.Has("layer") {
 		return &archiveStore{}, nil
 	}
-	g, err := s.group.Group(name)
+	g, err := s.group.Group("layer")
 	return &archiveStore{group: g}, err
 }
 
@@ -140,7 +138,6 @@ func newLegacyStore(root *hdf5.Group) (legacyStore, error) {
 func (s legacyStore) variables() ([]*hdf5.Dataset, error) { return nil, nil }
 
 func (s legacyStore) wrapped(*layer) (store, error) { return s, nil }
-func (s legacyStore) part(string) (store, error)    { return s, nil }
 
 func (s legacyStore) layer(l *layer) (store, error) {
 	e := legacyLayer{legacyGroup: &legacyGroup{}, top: true, paths: [][]string{{l.name}}}
@@ -224,25 +221,6 @@ func (s legacyLayer) wrapped(l *layer) (store, error) {
 	return legacyLayer{legacyGroup: s.legacyGroup, top: s.top && l.network == nil, paths: append(s.below(l), s.paths...)}, nil
 }
 
-// part returns the weights below the path of the layer. The name of a cell varies with the
-// version of Keras, and early versions omit it. The names of the layers of Bidirectional start
-// with forward_ and backward_.
-func (s legacyLayer) part(name string) (store, error) {
-	names := s.names
-	if !s.top {
-		names = nil
-		for _, p := range s.paths {
-			for k := 0; k < len(p) && names == nil; k++ {
-				names = s.under(strings.Join(p[k:], "/"))
-			}
-		}
-	}
-	if direction, ok := strings.CutSuffix(name, "layer"); ok {
-		names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !strings.Contains("/"+n, "/"+direction) })
-	}
-	return legacyLayer{legacyGroup: &legacyGroup{group: s.group, names: names}, top: true}, nil
-}
-
 // maxPaths is the maximum number of possible paths of a layer inside wrappers.
 const maxPaths = 64
 
@@ -274,16 +252,6 @@ func (s legacyLayer) variables() ([]*hdf5.Dataset, error) {
 		list = append(list, d)
 	}
 	return list, nil
-}
-
-// under returns the names of the weights whose path has the given part.
-func (g *legacyGroup) under(path string) (names []string) {
-	for _, n := range g.names {
-		if strings.Contains("/"+n, "/"+path+"/") {
-			names = append(names, n)
-		}
-	}
-	return names
 }
 
 func (s legacyLayer) own() ([]string, error) {
