@@ -101,7 +101,11 @@ func (c *call) recurrence(features int) recurrence {
 // function returns the function in a field of the configuration.
 func (c *call) function(key, def string) ir.Act {
 	v := c.config.get(key)
-	if r := object(v); r != nil && text(r.get("class_name")) == "function" {
+	if r := object(v); r != nil {
+		module := text(r.get("module"))
+		if text(r.get("class_name")) != "function" || !slices.Contains([]string{"", "builtins", "keras.activations"}, module) || strings.Contains(text(r.get("registered_name")), ">") {
+			c.refuse(fmt.Sprintf("%s is not a function of Keras: modelc does not run its Python code", key), "use a built-in activation")
+		}
 		v = r.get("config")
 	}
 	name := text(v)

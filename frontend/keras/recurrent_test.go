@@ -53,6 +53,7 @@ func TestRecurrentRefused(t *testing.T) {
 	}{
 		{lstm(dict{"stateful": true}), "it keeps its states from one call to the next"},
 		{lstm(dict{"activation": "softmax"}), "activation softmax is not supported in a recurrent layer"},
+		{lstm(dict{"recurrent_activation": dict{"module": "mine", "class_name": "function", "config": "tanh"}}), "recurrent_activation is not a function of Keras"},
 		{lstm(dict{"units": 0}), "units"},
 		{entryOf("Bidirectional", "layer", dict{"layer": lstm(dict{"go_backwards": true})}), "its layer goes backwards"},
 		{entryOf("Bidirectional", "layer", dict{"layer": entryOf("Dense", "d", dict{"units": 2})}), `it wraps Dense "d", want SimpleRNN, GRU or LSTM`},
