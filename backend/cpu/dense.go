@@ -162,28 +162,29 @@ func (b *builder) recurrent(n *ir.Node, op ir.Recurrent) error {
 	m := dirs * gates * padded
 	name := strings.ToUpper(op.Cell.String())
 
-	wref := b.floats32(w, b.layerWeights("recurrent w", w, pack.DenseLen(features, m), func() []float32 {
+	form := fmt.Sprint("recurrent ", op.Cell) // gates of different cells have different extents
+	wref := b.floats32(w, b.layerWeights(form+" w", w, pack.DenseLen(features, m), func() []float32 {
 		return pack.Dense(pack.Gates(w.Float32s(), hidden, features), features, m, true, nil)
 	}))
-	rref := b.floats32(r, b.layerWeights("recurrent r", r, dirs*pack.DenseLen(hidden, gates*padded), func() []float32 {
+	rref := b.floats32(r, b.layerWeights(form+" r", r, dirs*pack.DenseLen(hidden, gates*padded), func() []float32 {
 		return pack.Recurrence(r.Float32s(), dirs, hidden)
 	}))
 	var inputBias, stateBias, peep kernel.Ref
 	if bias != nil {
 		apart := op.LinearBeforeReset
-		inputBias = b.floats(fmt.Sprint("recurrent bias ", apart), bias, m, func() []float32 {
+		inputBias = b.floats(fmt.Sprint(form, " bias ", apart), bias, m, func() []float32 {
 			in, _ := pack.GateBias(bias.Float32s(), dirs, hidden, apart)
 			return in
 		})
 		if apart {
-			stateBias = b.floats("recurrent state bias", bias, dirs*padded, func() []float32 {
+			stateBias = b.floats(form+" state bias", bias, dirs*padded, func() []float32 {
 				_, state := pack.GateBias(bias.Float32s(), dirs, hidden, apart)
 				return state
 			})
 		}
 	}
 	if peepholes != nil {
-		peep = b.floats("peepholes", peepholes, dirs*3*padded, func() []float32 { return pack.Gates(peepholes.Float32s(), hidden, 1) })
+		peep = b.floats(form+" peepholes", peepholes, dirs*3*padded, func() []float32 { return pack.Gates(peepholes.Float32s(), hidden, 1) })
 	}
 
 	products := b.temp(n.Out[0].Name+".products", ir.T(ir.Float32, steps, batch, dirs, gates, padded))
@@ -197,12 +198,9 @@ func (b *builder) recurrent(n *ir.Node, op ir.Recurrent) error {
 			stored[i] = dst
 		}
 	}
-	lengths := make([]int32, len(op.Lengths))
-	for i, l := range op.Lengths {
-		lengths[i] = int32(l)
-	}
-	if len(lengths) == 0 {
-		lengths = nil
+	var lengths []int32
+	for _, l := range op.Lengths {
+		lengths = append(lengths, int32(l))
 	}
 	doc := fmt.Sprintf("%s %s: recurrence of %d steps, %d hidden units", name, op.Direction, steps, hidden)
 	b.emit(doc, []*place{products, h, c}, stored[:], func() kernel.Kernel {

@@ -14,7 +14,7 @@ var indexingOps = []operator{
 	{name: "GatherElements", since: 11, operands: 2, becomes: "Reshape, Binary, Where, Gather", limits: "as Gather; at run time, the position in x is clamped to it", build: gatherElements},
 	{name: "GatherND", since: 11, operands: 2, becomes: "Reshape, Binary, Where, Reduce, Gather", limits: "as GatherElements", build: gatherND},
 	{name: "Scatter", since: 9, operands: 3, becomes: "as ScatterElements", limits: "as ScatterElements", build: scatterElements},
-	{name: "ScatterElements", since: 11, operands: 3, becomes: "Reshape, Binary, Where, Scatter", limits: "constant indices lie inside the axis; at run time, updates at positions outside x are ignored", build: scatterElements},
+	{name: "ScatterElements", since: 11, operands: 3, becomes: "Reshape, Binary, Where, Scatter", limits: "constant indices lie inside the axis; at run time, updates at positions outside x are ignored; indices do not depend on NonMaxSuppression", build: scatterElements},
 	{name: "ScatterND", since: 11, operands: 3, becomes: "Reshape, Binary, Where, Reduce, Scatter", limits: "as ScatterElements", build: scatterND},
 	{name: "OneHot", since: 9, operands: 3, becomes: "Binary Equal, Where", limits: "the depth is constant", build: oneHot},
 }
@@ -99,12 +99,17 @@ func (n *node) elementPositions() *ir.Value {
 // scatterElements is gatherElements with updates in place of results.
 func scatterElements(n *node) []*ir.Value {
 	x := n.in[0]
-	y := n.emit(n.scatter(), n.reshape(x, ir.Shape{x.Type.Shape.Len()}), n.elementPositions(), n.in[2])
+	op := n.scatter()
+	y := n.emit(op, n.reshape(x, ir.Shape{x.Type.Shape.Len()}), n.elementPositions(), n.in[2])
 	return []*ir.Value{n.reshape(y, x.Type.Shape)}
 }
 
-// scatter returns the op of the node's reduction.
+// scatter returns the op of the node's reduction. It refuses indices that depend on boxes that
+// NonMaxSuppression selects: the rows behind the selected ones would scatter too.
 func (n *node) scatter() (op ir.Scatter) {
+	if ofSelection(n.in[1]) {
+		n.refuse("its indices depend on NonMaxSuppression, whose result is padded with rows of −1", "scatter outside the model")
+	}
 	if err := op.Reduction.UnmarshalText([]byte(n.str("reduction", "none"))); err != nil {
 		n.failf("reduction: %v", err)
 	}
@@ -140,6 +145,27 @@ func gatherND(n *node) []*ir.Value {
 	return []*ir.Value{n.reshape(y, slices.Concat(is[:len(is)-1], rest))}
 }
 
+// ofSelection reports whether v depends on a NonMaxSuppression.
+func ofSelection(v *ir.Value) bool {
+	seen := map[*ir.Node]bool{nil: true}
+	for todo := []*ir.Node{v.Def()}; len(todo) > 0; {
+		m := todo[len(todo)-1]
+		if todo = todo[:len(todo)-1]; seen[m] {
+			continue
+		}
+		if _, ok := m.Op.(ir.NonMaxSuppression); ok {
+			return true
+		}
+		seen[m] = true
+		for _, in := range m.In {
+			if in != nil {
+				todo = append(todo, in.Def())
+			}
+		}
+	}
+	return false
+}
+
 // slicePositions returns the position of each slice of x in an axis that stands for the axes
 // picked. The last axis of the indices has the coordinates of a slice.
 func (n *node) slicePositions(idx *ir.Value, picked ir.Shape) *ir.Value {
@@ -150,6 +176,7 @@ func (n *node) slicePositions(idx *ir.Value, picked ir.Shape) *ir.Value {
 
 // scatterND is gatherND with updates in place of results and without batch axes.
 func scatterND(n *node) []*ir.Value {
+	op := n.scatter()
 	x, idx, updates := n.in[0], n.in[1], n.in[2]
 	s, is := x.Type.Shape, idx.Type.Shape
 	if len(is) == 0 || is[len(is)-1] > len(s) || is[len(is)-1] < 1 {
@@ -160,7 +187,6 @@ func scatterND(n *node) []*ir.Value {
 	if want := slices.Concat(slots, rest); !updates.Type.Shape.Equal(want) {
 		n.failf("updates are %s, want the shape %s", updates.Type, want)
 	}
-	op := n.scatter()
 	at := n.slicePositions(idx, picked)
 	y := n.emit(op, n.reshape(x, slices.Concat(ir.Shape{picked.Len()}, rest)), at, updates)
 	return []*ir.Value{n.reshape(y, s)}
