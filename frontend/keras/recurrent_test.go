@@ -1,6 +1,7 @@
 package keras
 
 import (
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -67,6 +68,34 @@ func TestRecurrentRefused(t *testing.T) {
 		_, err := loadBytes(file, source.Options{})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v: got %v, want %q", c.layer, err, c.want)
+		}
+	}
+}
+
+// The first elements of results for an input of ones, computed by Keras 3.15.
+func TestRecurrentValues(t *testing.T) {
+	cell := func(gates int, bias ...int) []*h5test.Node {
+		return []*h5test.Node{seeded(4, gates*2), seeded(2, gates*2), seeded(bias...)}
+	}
+	of := func(class string, config dict) dict {
+		config["units"] = 2
+		return entryOf(class, "layer", config)
+	}
+	for _, c := range []struct {
+		layer dict
+		w     weights
+		want  float32
+	}{
+		{of("LSTM", dict{}), weights{"lstm/cell": cell(4, 8)}, 0.006245818},
+		{of("GRU", dict{"reset_after": true}), weights{"gru/cell": cell(3, 2, 6)}, -0.7104038},
+		{of("GRU", dict{"reset_after": false}), weights{"gru/cell": cell(3, 6)}, -0.8015212},
+		{of("SimpleRNN", dict{"go_backwards": true, "return_sequences": true}), weights{"simple_rnn/cell": cell(1, 2)}, -0.44967562},
+		{entryOf("Bidirectional", "layer", dict{"merge_mode": "mul", "layer": of("LSTM", dict{"return_sequences": true})}),
+			weights{"bidirectional/forward_layer/cell": cell(4, 8), "bidirectional/backward_layer/cell": cell(4, 8)}, -0.0023629388},
+	} {
+		file := kerastest.Archive(sequential([]any{nil, 3, 4}, c.layer), c.w)
+		if got := firstOf(t, file); math.Abs(float64(got-c.want)) > 1e-6 {
+			t.Errorf("%v: got %v, want %v", c.layer, got, c.want)
 		}
 	}
 }
