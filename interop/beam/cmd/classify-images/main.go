@@ -36,9 +36,12 @@ import (
 
 //go:generate go tool modelc compile ../../../../testdata/digits/lenet5.onnx -o ../../digits --preprocess unit --labels labels.txt
 
+// digest is the SHA-256 of the model, as in the header of package digits.
+const digest = "d2ed54eaae6fbdda41ceff4b87346c32288c8cd0cba8cfa8edb7574f9c19a5af"
+
 func init() {
 	modelc.Register("digits", modelc.Network{
-		Digest: "d2ed54eaae6fbdda41ceff4b87346c32288c8cd0cba8cfa8edb7574f9c19a5af",
+		Digest: digest,
 		Open: func(weights string) (func() modelc.Session, error) {
 			m, err := digits.New()
 			if weights != "" {

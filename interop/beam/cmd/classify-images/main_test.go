@@ -244,6 +244,13 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+func TestDigest(t *testing.T) {
+	b, err := os.ReadFile("../../digits/model.go")
+	if err != nil || !strings.Contains(string(b), "// Model SHA-256: "+digest+"\n") {
+		t.Errorf("%s is not the digest of the model: %v", digest, err)
+	}
+}
+
 // Flink runs the pipeline with the worker in this process and in processes of its
 // own, of which one is killed half-way.
 func TestFlink(t *testing.T) {
