@@ -38,8 +38,8 @@ type IntTile struct {
 	nextStep            int     // the number of bytes that a step prefetches
 	Left                int     // the number of parts that are left; kernels write it
 	nextTile            int     // the number of bytes that a tile prefetches
-	// Tiles is the number of adjacent tiles of Pixels pixels that kernels for words compute,
-	// if Tier.IntWords is set. They change it, In, Out and next.
+	// Tiles is the number of adjacent tiles of Pixels pixels, at least 1, that kernels for
+	// words compute if Tier.IntWords is set. They change it, In, Out and next.
 	Tiles         int
 	Residual      unsafe.Pointer
 	ResidualBlock int     // from 16 channels of Residual to the next 16; its pixels are those of Out

@@ -10,8 +10,8 @@ import (
 
 // Tiers without dot products of bytes multiply words. A convolution copies the input of a
 // region of its output, and the weights of a unit, to scratch as words. A tile multiplies
-// pairs of words: steps of 16 channels, or for a first layer whole rows of the filter,
-// whose words are adjacent in the input, since a pixel has no more words than channels.
+// pairs of words: steps of 16 channels, or for a first layer whole rows of the filter. Its
+// pixels have as many words as channels, so that the words of a row are adjacent.
 
 // words returns memory as words.
 func words(b []byte) []int16 {
