@@ -321,3 +321,6 @@ func vectorAct(a Act, x *float32, n int) bool {
 	}
 	return false
 }
+
+// Saturate returns round(v) + zero between lo and hi, rounded half to even. NaN becomes lo.
+func Saturate(v float64, zero, lo, hi int) int { return simd.Saturate(v, zero, lo, hi) }

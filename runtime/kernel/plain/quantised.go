@@ -3,7 +3,6 @@ package plain
 import (
 	"math"
 
-	"modelc/runtime/internal/simd"
 	"modelc/runtime/internal/team"
 	"modelc/runtime/kernel"
 )
@@ -114,7 +113,7 @@ func (k *Quantize[F, Q]) Run(c *kernel.Context) {
 			if zero != nil {
 				z = int(zero[w.off[1]+i*zs])
 			}
-			y[i] = Q(simd.Saturate(float64(x[i]/scale[w.off[0]+i*ss]), z, k.Lo, k.Hi))
+			y[i] = Q(kernel.Saturate(float64(x[i]/scale[w.off[0]+i*ss]), z, k.Lo, k.Hi))
 		}
 		if !w.next(&strides) {
 			return
@@ -176,9 +175,9 @@ func (k *DynamicQuantize) Run(c *kernel.Context) {
 	if hi == lo {
 		scale = 1
 	}
-	zero := simd.Saturate(float64((0-lo)/scale), 0, 0, math.MaxUint8)
+	zero := kernel.Saturate(float64((0-lo)/scale), 0, 0, math.MaxUint8)
 	for i, v := range x {
-		y[i] = uint8(simd.Saturate(float64(v/scale), zero, 0, math.MaxUint8))
+		y[i] = uint8(kernel.Saturate(float64(v/scale), zero, 0, math.MaxUint8))
 	}
 	kernel.View[float32](c, k.Scale)[0] = scale
 	kernel.View[uint8](c, k.Zero)[0] = uint8(zero)
@@ -239,7 +238,7 @@ func (k *QBinary) Run(c *kernel.Context) {
 			} else {
 				v = float32(float32(a)*k.AScale) + float32(float32(b)*k.BScale) // the conversions prevent a fused multiply-add
 			}
-			row[i] = uint8(simd.Saturate(float64(v), k.YZero, k.Lo, k.Hi)) ^ k.Flip
+			row[i] = uint8(kernel.Saturate(float64(v), k.YZero, k.Lo, k.Hi)) ^ k.Flip
 		}
 		if !w.next(&strides) {
 			return
@@ -279,7 +278,7 @@ func (k *QAveragePool) Part(c *kernel.Context, i, worker int) {
 			count = win.padded(pos, k.EndPads)
 		}
 		by := k.XScale / float32(k.YScale*float32(count))
-		dst[pos] = uint8(simd.Saturate(float64(float32(sum)*by), k.YZero, 0, math.MaxUint8)) ^ k.YFlip
+		dst[pos] = uint8(kernel.Saturate(float64(float32(sum)*by), k.YZero, 0, math.MaxUint8)) ^ k.YFlip
 	}
 }
 
@@ -351,7 +350,7 @@ func (k *ConvInteger[W, R]) Part(c *kernel.Context, i, worker int) {
 	case uint8:
 		dst, by := kernel.View[uint8](c, k.Dst)[i*outs:][:outs], k.multiplier(c, m)
 		for o, s := range sum {
-			dst[o] = uint8(simd.Saturate(float64(float32(s)*by), k.YZero, k.Lo, k.Hi)) ^ k.YFlip
+			dst[o] = uint8(kernel.Saturate(float64(float32(s)*by), k.YZero, k.Lo, k.Hi)) ^ k.YFlip
 		}
 	case float32:
 		dst, by := c.F32(k.Dst)[i*outs:][:outs], k.multiplier(c, m)
