@@ -119,14 +119,15 @@ func (r Resize) Source(axis, p, n int) (at float64, inside bool) {
 	}
 	out, scale := r.Shape[axis], r.Scales[axis]
 	f, last := float64(p), float64(n-1)
+	// The extent before it was rounded down. Models store scales as float32, so a small
+	// distance from a whole number is noise.
+	extent := scale * float64(n)
+	if math.Abs(extent-float64(out)) < 1e-6*extent {
+		extent = float64(out)
+	}
 	switch r.Coord {
 	case HalfPixelSymmetric:
-		// Both ends share the extent that rounding removed. Models store scales as
-		// float32, so a small distance from a whole number is noise.
-		extent := scale * float64(n)
-		if math.Abs(extent-float64(out)) < 1e-6*extent {
-			extent = float64(out)
-		}
+		// Both ends share the extent that rounding removed.
 		return float64(n)/2*(1-float64(out)/extent) + (f+0.5)/scale - 0.5, true
 	case PytorchHalfPixel:
 		if out == 1 {
@@ -136,7 +137,12 @@ func (r Resize) Source(axis, p, n int) (at float64, inside bool) {
 		if out == 1 {
 			return 0, true
 		}
-		return f * last / float64(out-1), true
+		// The text of ONNX has the extent of the result here, and corners meet. Its tests,
+		// which shrink an axis, have the extent before it was rounded.
+		if scale >= 1 {
+			extent = float64(out)
+		}
+		return f * last / (extent - 1), true
 	case Asymmetric:
 		return f / scale, true
 	case TfHalfPixelForNN:

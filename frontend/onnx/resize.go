@@ -176,8 +176,8 @@ func (n *node) scale(op *ir.Resize, i int) bool {
 
 // warnCorners adds a note if the corners of an axis depend on the reading of the
 // specification. By its text, and in PyTorch and ONNX Runtime, the length of the result
-// determines the coordinates, so that the corners meet. By its tests, it is the length before
-// it is rounded down.
+// determines the coordinates, so that the corners meet. By its tests, which shrink an axis, it
+// is the length before it is rounded down.
 func (n *node) warnCorners(in, out int, scale float64, axis int) {
 	length := float64(in) * scale
 	if out < 2 || length <= 1 {
@@ -186,7 +186,11 @@ func (n *node) warnCorners(in, out int, scale float64, axis int) {
 	last := float64(in - 1)
 	const tolerance = 1e-4 // a fraction of a pixel
 	if moved := last - last*float64(out-1)/(length-1); moved > tolerance {
-		n.im.notes = append(n.im.notes, fmt.Sprintf("%s %q: align_corners with the scale %g along axis %d: the corners meet, as in PyTorch and ONNX Runtime; ONNX's reference implementation moves the last pixel by %.3g", n.p.opType, n.label(), scale, axis, moved))
+		text := "the corners meet, as in PyTorch and ONNX Runtime; in ONNX's reference implementation the last pixel moves by %.3g"
+		if scale < 1 {
+			text = "the last pixel moves by %.3g, as in ONNX's tests; in PyTorch and ONNX Runtime the corners meet, which sizes instead of scales give"
+		}
+		n.im.notes = append(n.im.notes, fmt.Sprintf("%s %q: align_corners with the scale %g along axis %d: "+text, n.p.opType, n.label(), scale, axis, moved))
 	}
 }
 
