@@ -153,6 +153,8 @@ input %volume : u8[1,2,3,4,3]
 %stride : u8[1,20,4,3] = Conv(%bytes, %iw, _, _, _, _, %multiplier) strides=[1,2] pads=[1,1,0,1] dilations=[1,1] groups=1 integer=u8(7,3,0,255)
 %pooled : u8[1,20,2,2] = Pool(%stride) kind=max kernel=[3,2] strides=[2,2] pads=[1,1,0,0] dilations=[1,1] countPad=false
 %average : u8[1,2,2,3,2] = QAveragePool(%volume) to=u8 kernel=[2,2,2] strides=[1,1,1] pads=[0,0,0,0,0,0] dilations=[1,1,1] xScale=0.5 yScale=0.25
+%sum : u8[1,32,5,6] = QBinary(%bytes, %depthwise) fn=Add to=u8 aScale=0.5 bScale=0.25 aZero=7 bZero=3 yZero=5 lo=0 hi=255
+output "l" %sum
 output "h" %integers
 output "i" %depthwise
 output "j" %average
