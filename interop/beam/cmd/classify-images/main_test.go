@@ -63,6 +63,7 @@ func (o observed) Predict(img image.Image) ([]vision.Class, error) {
 	if _, err := o.progress.Write([]byte{'.'}); err != nil {
 		return nil, err
 	}
+	time.Sleep(4 * time.Millisecond) // so that few pictures do not end before one worker is killed
 	return o.Session.Predict(img)
 }
 
@@ -288,6 +289,9 @@ func TestFlink(t *testing.T) {
 		if pid == 0 {
 			t.Fatal("no worker was killed")
 		}
+		if progress() <= *count {
+			t.Errorf("%d pictures were computed for %d files: the kill came too late", progress(), *count)
+		}
 		t.Logf("worker %d was killed half-way; %d pictures were computed for %d files", pid, progress(), *count)
 		check(t, pattern, output, damaged, sum)
 	})
@@ -309,19 +313,27 @@ func killWorker(n int) int {
 		if progress() < n {
 			continue
 		}
-		links, _ := filepath.Glob("/proc/[0-9]*/exe")
-		for _, l := range links {
-			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(l)))
-			env, _ := os.ReadFile(filepath.Join(filepath.Dir(l), "environ"))
-			// The worker inherits the variable from this process, by way of Flink.
-			if target, err := os.Readlink(l); err == nil && filepath.Base(target) == "worker" && bytes.Contains(env, []byte(progressFile+"="+os.Getenv(progressFile))) {
-				if p, err := os.FindProcess(pid); err == nil && p.Kill() == nil {
-					return pid
-				}
-			}
+		if w := workers(); len(w) > 0 && w[0].Kill() == nil {
+			return w[0].Pid
 		}
 	}
 	return 0
+}
+
+// workers returns the processes that Flink started for this test. They inherit the
+// variable with the path of the progress file.
+func workers() (found []*os.Process) {
+	links, _ := filepath.Glob("/proc/[0-9]*/exe")
+	for _, l := range links {
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(l)))
+		env, _ := os.ReadFile(filepath.Join(filepath.Dir(l), "environ"))
+		if target, err := os.Readlink(l); err == nil && filepath.Base(target) == "worker" && bytes.Contains(env, []byte(progressFile+"="+os.Getenv(progressFile))) {
+			if p, err := os.FindProcess(pid); err == nil {
+				found = append(found, p)
+			}
+		}
+	}
+	return found
 }
 
 // jobServer starts Flink and returns its port.
@@ -350,6 +362,9 @@ func jobServer(t *testing.T) string {
 	t.Cleanup(func() {
 		c.Process.Kill()
 		<-done
+		for _, w := range workers() { // they outlive the job server
+			w.Kill()
+		}
 		if t.Failed() {
 			t.Logf("job server:\n%s", log.Bytes()[max(0, log.Len()-20000):])
 		}
