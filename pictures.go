@@ -93,6 +93,15 @@ func (c *Compiled) numClasses() (int, error) {
 	return g.Outputs[0].Value.Type.Shape.Len(), nil
 }
 
+// Scores returns the kind of the scores in the model's only output: [Probability],
+// [LogProbability] or [Logit]. It is an error if the output does not have one score per class.
+func (c *Compiled) Scores() (string, error) {
+	if _, err := c.numClasses(); err != nil {
+		return "", err
+	}
+	return kindOf(c.Before.Outputs[0].Value), nil
+}
+
 // pictures returns the parameters of the method Predict.
 func (c *Compiled) pictures(o PackageOptions) (*golang.Pictures, error) {
 	v, err := c.picture()

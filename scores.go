@@ -16,15 +16,6 @@ const (
 	Logit          = "logit"           // what a softmax reads: any number, the largest is the best
 )
 
-// Scores returns the kind of the scores in the model's only output: [Probability],
-// [LogProbability] or [Logit]. It is an error if the output does not have one score per class.
-func (c *Compiled) Scores() (string, error) {
-	if _, err := c.numClasses(); err != nil {
-		return "", err
-	}
-	return kindOf(c.Before.Outputs[0].Value), nil
-}
-
 // kindOf returns the kind of scores, which the op that computes them determines.
 func kindOf(v *ir.Value) string {
 	for n := v.Def(); n != nil; n = n.In[0].Def() {
