@@ -88,7 +88,7 @@ func TestBadInput(t *testing.T) {
 
 	weights := func(n int) []byte { return make([]byte, 4*n) }
 	conv := node("Conv", "conv1", "image", "w", "y")
-	write("unknown_ops.onnx", model(node("Rulu", "first", "image", "a"), node("Loop", "second", "a", "y"), tensor("w", weights(9), 1, 1, 3, 3)))
+	write("unknown_ops.onnx", model(node("Rulu", "first", "image", "a"), node("Unique", "second", "a", "y"), tensor("w", weights(9), 1, 1, 3, 3)))
 	write("channels.onnx", model(conv, tensor("w", weights(2*3*9), 2, 3, 3, 3)))
 	write("short_weights.onnx", model(conv, tensor("w", weights(8), 1, 1, 3, 3)))
 	write("huge_weights.onnx", model(conv, tensor("w", weights(9), 1<<20, 1<<20, 3, 3)))

@@ -106,7 +106,7 @@ With --engine cuda, time the kernels for an NVIDIA GPU instead, in their graph a
 by one. The roofline is then that of the GPU, at its highest clock rates.`,
 	}
 	c.Flags().IntVar(&top, "top", 0, "print only the `N` slowest layers, the slowest first")
-	c.Flags().StringVar(&engine, "engine", "inproc", "inproc (the CPU), cuda (an NVIDIA GPU) or cuda-emulated (to test the command)")
+	c.Flags().StringVar(&engine, "engine", "inproc", "`ENGINE`: inproc (the CPU), cuda (an NVIDIA GPU) or cuda-emulated (to test the command)")
 	gpu.addPrecision(c)
 	return measurement[any]{
 		runs: 20,

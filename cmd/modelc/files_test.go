@@ -34,8 +34,8 @@ func TestSpecialFiles(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"inspect pipe.onnx", "it is a pipe"}, {"inspect pipe.keras", "it is a pipe"}, {"inspect folder", "it is a folder"}, {"inspect /dev/zero", "it is a device"},
 		{"compile pipe.onnx -o x", "it is a pipe"}, {"verify pipe.onnx", "it is a pipe"}, {"report pipe.onnx -o x.html", "it is a pipe"}, {"graph pipe.onnx -o x.svg", "it is a pipe"},
-		{"run net.onnx pipe.npy", "it is a pipe"}, {"run net.onnx pipe.pb", "it is a pipe"}, {"run net.onnx folder.npy", "it is a folder"},
-		{"run net.onnx pipe.png --engine inproc", "it is a pipe"}, {"run net.onnx folder.png --engine inproc", "it is a folder"},
+		{"run net.onnx pipe.npy", "it is a pipe"}, {"run net.onnx pipe.pb", "it is a pipe"}, {"run net.onnx folder.npy", "no file has the extension"},
+		{"run net.onnx pipe.png --engine inproc", "it is a pipe"}, {"run net.onnx folder.png --engine inproc", "no file has the extension"},
 		{"run net.onnx pipe.png --labels pipe.txt --engine inproc", "it is a pipe"}, {"run net.onnx pipe.png --labels /dev/zero --engine inproc", "it is a device"},
 		{"inspect net.onnx --bind image=pipe.npy", "it is a pipe"}, {"inspect net.onnx --tune pipe.json", "it is a pipe"}, {"inspect net.onnx --tune /dev/zero", "it is a device"},
 		{"report net.onnx --profile pipe.json -o x.html", "it is a pipe"}, {"compile -f pipe.json", "it is a pipe"}, {"compile -f /dev/zero", "it is a device"},

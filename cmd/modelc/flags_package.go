@@ -84,12 +84,12 @@ type packageFlags struct {
 type targetFlag struct{ name, precision string }
 
 func (f *targetFlag) add(c *cobra.Command, what string) {
-	c.Flags().StringVar(&f.name, "target", "cpu", what)
+	c.Flags().StringVar(&f.name, "target", "cpu", "`MACHINE`: "+what)
 	f.addPrecision(c)
 }
 
 func (f *targetFlag) addPrecision(c *cobra.Command) {
-	c.Flags().StringVar(&f.precision, "precision", "f32", "precision of products on the GPU: f32, or tf32 or f16 on tensor cores")
+	c.Flags().StringVar(&f.precision, "precision", "f32", "precision `P` of products on the GPU: f32, or tf32 or f16 on tensor cores")
 }
 
 // config returns the options of a GPU.

@@ -100,7 +100,7 @@ func TestProgress(t *testing.T) {
 				t.Errorf("%s reports no %s:\n%s", c.args[0], stage, errs)
 			}
 		}
-		if code != 0 || !regexp.MustCompile(`^(modelc: [^\n]*, \d+ %\n)*$`).MatchString(errs) || regexp.MustCompile(`(?m)^modelc: `).MatchString(out) {
+		if code != 0 || !regexp.MustCompile(`^(modelc: ([^\n]*, \d+ %|pictures are [^\n]*)\n)*$`).MatchString(errs) || regexp.MustCompile(`(?m)^modelc: `).MatchString(out) {
 			t.Errorf("%s: exit %d\n%s%s", c.args[0], code, out, errs)
 		}
 		if code, _, errs := slow(append(c.args, "--quiet")...); code != 0 || errs != "" {

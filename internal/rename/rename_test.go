@@ -101,7 +101,7 @@ func read(t *testing.T, root string) map[string]string {
 			return err
 		}
 		switch ext := filepath.Ext(name); {
-		case ext == ".go", ext == ".mod", ext == ".sum", ext == ".s", ext == ".md", ext == ".html", ext == ".txt", ext == ".txtar", ext == ".css", ext == ".js", ext == ".tmpl",
+		case ext == ".go", ext == ".mod", ext == ".sum", ext == ".s", ext == ".md", ext == ".html", ext == ".txt", ext == ".txtar", ext == ".css", ext == ".js", ext == ".tmpl", ext == ".cuh", ext == ".h", ext == ".cc",
 			strings.Contains(filepath.ToSlash(name), "/.ci/"), d.Name() == "LICENSE":
 		default:
 			return nil

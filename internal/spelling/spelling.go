@@ -11,7 +11,11 @@ func Nearest(name string, list []string) string {
 		if strings.EqualFold(name, other) {
 			return other
 		}
-		if d := edits(name, other); d < best {
+		d := edits(name, other)
+		if len(name) > 3 && strings.HasPrefix(other, name) {
+			d = min(d, 1) // the beginning of a name
+		}
+		if d < best {
 			best, at = d, other
 		}
 	}

@@ -318,6 +318,9 @@ func (k *Pool) usesPixels(t *simd.Tier, pitch int, use useFunc) {
 	}
 	lo, hi := k.inside()
 	pieces(hi-lo, most, k.Kind.micro(pitch), use)
+	if k.Kind == PoolMax && hi-lo < k.Dst.W {
+		use(k.Kind.micro(lanes), 1) // poolMax, at the borders
+	}
 }
 
 func (k *GlobalPool) uses(_ *simd.Tier, use useFunc) { use(k.Kind.micro(lanes), 1) }
