@@ -13,7 +13,6 @@ import (
 // refusals has words of the messages for models of the corpus that are refused: what
 // the message names, and the remedy. All other models give the stored outputs.
 var refusals = map[string][]string{
-	"reported/45-bn-training-mode":            {`"bn1"`, "training mode", "export the model for inference"},
 	"reported/70-lambda-h5":                   {`Lambda "scale"`, "Python code", "replace it"},
 	"reported/71-int8-quantised":              {`Dense "d1"`, "int8", "before model.quantize"},
 	"reported/77-registered-function-relu":    {`Conv2D "c"`, "deel-lip>relu", "Python code", "built-in activation"},

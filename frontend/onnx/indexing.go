@@ -195,7 +195,7 @@ func scatterND(n *node) []*ir.Value {
 // oneHot compares 0, …, depth−1 along a new axis with the indices.
 func oneHot(n *node) []*ir.Value {
 	idx, values := n.in[0], n.in[2]
-	depth := n.legal("depth", n.integer(1, "the depth", 0))
+	depth := n.legal("depth", n.whole(1, "the depth"))
 	r := idx.Type.Rank()
 	a := n.axis(n.int("axis", -1), r+1)
 	if values.Type.Shape.Len() != 2 {

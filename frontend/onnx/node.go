@@ -219,6 +219,19 @@ func (n *node) clamped(name string, x int64) int {
 	return n.legal(name, x)
 }
 
+// whole returns the element of the constant operand i, a whole number of any type.
+func (n *node) whole(i int, what string) int64 {
+	t := n.constant(i, what)
+	if t == nil || t.Shape.Len() != 1 {
+		n.failf("%s is not one element", what)
+	}
+	x := t.Float64s()[0]
+	if x != math.Trunc(x) || math.Abs(x) > 1<<53 {
+		n.failf("%s is %g, want a whole number", what, x)
+	}
+	return int64(x)
+}
+
 // integers returns the integers of the constant operand i, or nil and false if it is
 // absent.
 func (n *node) integers(i int, what string) ([]int64, bool) {
