@@ -22,7 +22,10 @@ func loadBatches(path string, o source.Options, sizes []int) (models []*source.M
 	if err != nil {
 		return nil, err
 	}
-	defer base.Release()
+	// Only the types in its graph are read. Otherwise the file would be mapped twice.
+	if err := base.Release(); err != nil {
+		return nil, err
+	}
 	for _, n := range sizes {
 		if n < 1 {
 			return models, fmt.Errorf("a batch of %d examples: want 1 or more", n)

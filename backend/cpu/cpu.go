@@ -80,16 +80,18 @@ func (p *Program) WriteWeights(w io.Writer) error {
 		if s.bytes > largeSection {
 			debug.FreeOSMemory()
 		}
-		b := s.pack()
-		if len(b) != s.bytes {
-			return fmt.Errorf("weights of %s: packed %d bytes, planned %d", s.form, len(b), s.bytes)
+		n := 0
+		for b := range s.parts {
+			if _, err := w.Write(b); err != nil {
+				return err
+			}
+			n += len(b)
 		}
-		if _, err := w.Write(b); err != nil {
-			return err
+		if n != s.bytes {
+			return fmt.Errorf("weights of %s: packed %d bytes, planned %d", s.form, n, s.bytes)
 		}
 		off = s.off + s.bytes
 		if s.bytes > largeSection {
-			b = nil
 			debug.FreeOSMemory()
 		}
 	}

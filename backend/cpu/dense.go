@@ -65,8 +65,8 @@ func (b *builder) packDense(t *ir.Tensor, trans bool, rows []int) kernel.Ref {
 		form += fmt.Sprint(" ", rows[:min(len(rows), 33)])
 		k = len(rows)
 	}
-	return b.layerWeights(form, t, pack.DenseLen(k, m), func() []float32 {
-		return pack.Dense(t.Float32s(), k, m, trans, rows)
+	return b.layerParts(form, t, pack.DenseLen(k, m), func(yield func([]float32) bool) {
+		pack.DenseParts(t.Float32s(), k, m, trans, rows)(yield)
 	})
 }
 

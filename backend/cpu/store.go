@@ -3,6 +3,7 @@ package cpu
 import (
 	"bytes"
 	"fmt"
+	"iter"
 	"slices"
 	"unsafe"
 
@@ -30,9 +31,9 @@ type load struct {
 	make  func() kernel.Kernel
 }
 
-// section is a range of the weights file that holds a constant in a form. pack
-// returns its bytes. It is called when the section is written, so that only one
-// section is in memory at a time.
+// section is a range of the weights file that holds a constant in a form. parts
+// returns its bytes, in parts that are valid until the next one. They are made when the
+// section is written, so that only one part is in memory at a time.
 type section struct {
 	form    string
 	t       *ir.Tensor
@@ -40,7 +41,7 @@ type section struct {
 	program int    // number of the first program that reads it
 	off     int
 	bytes   int
-	pack    func() []byte
+	parts   iter.Seq[[]byte]
 }
 
 // weights stores the constants of one program.
@@ -54,13 +55,18 @@ type weights struct {
 // section reserves n elements of size bytes in the weights file for the constant t
 // in a form. If several steps read a constant in the same form, it is stored once.
 func (w *weights) section(form string, t *ir.Tensor, n, size int, pack func() []byte) kernel.Ref {
+	return w.sectionOf(form, t, n, size, func(yield func([]byte) bool) { yield(pack()) })
+}
+
+// sectionOf is like section, for content in parts.
+func (w *weights) sectionOf(form string, t *ir.Tensor, n, size int, parts iter.Seq[[]byte]) kernel.Ref {
 	key := fmt.Sprintf("%s %s %p", form, t.Type, unsafe.SliceData(t.Bytes()))
 	r, ok := w.byKey[key]
 	if !ok {
 		if r, ok = w.earlier(form, t, n); !ok {
 			r = kernel.Ref{Space: kernel.Weights, Off: alignUp(w.weights), Len: n}
 			w.weights = r.Off + n*size
-			w.sections = append(w.sections, section{form, t, plan.NodeName(w.rec.Node), w.programs, r.Off, n * size, pack})
+			w.sections = append(w.sections, section{form, t, plan.NodeName(w.rec.Node), w.programs, r.Off, n * size, parts})
 		}
 		w.byKey[key] = r
 	}
@@ -98,6 +104,22 @@ func (w *weights) layerWeights(form string, t *ir.Tensor, n int, pack func() []f
 		return w.floats(form, t, n, pack)
 	}
 	return w.section(form, t, n, sizeOf(f), func() []byte { return narrow(f, pack()) })
+}
+
+// layerParts is like layerWeights, for content in parts.
+func (w *weights) layerParts(form string, t *ir.Tensor, n int, parts iter.Seq[[]float32]) kernel.Ref {
+	f := w.format(t)
+	return w.sectionOf(form, t, n, sizeOf(f), func(yield func([]byte) bool) {
+		for part := range parts {
+			b := runtime.BytesOf(part)
+			if f != kernel.F32 {
+				b = narrow(f, part)
+			}
+			if !yield(b) {
+				return
+			}
+		}
+	})
 }
 
 // format returns the format in which t is stored.

@@ -35,7 +35,7 @@ func TestCompileCost(t *testing.T) {
 	}
 	var table []row
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module cost\n"), 0o666); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module cost\n\ngo 1.24\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	measure := func(name string, args ...string) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -14,6 +15,10 @@ import (
 )
 
 func main() {
+	if os.Getenv("GOGC") == "" {
+		// Weights are large and have no pointers: collections are cheap, garbage is not.
+		debug.SetGCPercent(40)
+	}
 	// The first interrupt cancels the work, the second one kills the process.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

@@ -6,6 +6,8 @@
 // weights do not have are zeros.
 package pack
 
+import "iter"
+
 func up(n, k int) int { return (n + k - 1) / k * k }
 
 // block returns the width of the output block that starts at channel o of oc.
@@ -102,30 +104,45 @@ func DenseLen(k, m int) int { return up(m, 16) * up(k, 16) }
 // operand, the row of [K,m] that belongs to it, or −1 for a row of zeros. If rows
 // is nil, they are rows 0 … k−1.
 func Dense(w []float32, k, m int, trans bool, rows []int) []float32 {
-	out := make([]float32, DenseLen(k, m))
-	n := len(w) / m // rows of w
-	i := 0
-	for ob := 0; ob < m; ob += 32 {
-		width := block(m, ob)
-		cols := min(width, m-ob)
-		for f := range up(k, 16) {
-			r := f
-			if f < k && rows != nil {
-				r = rows[f]
-			}
-			if f < k && r >= 0 {
-				if trans {
-					for o := range cols {
-						out[i+o] = w[(ob+o)*n+r]
-					}
-				} else {
-					copy(out[i:i+cols], w[r*m+ob:])
-				}
-			}
-			i += width
-		}
+	out := make([]float32, 0, DenseLen(k, m))
+	for part := range DenseParts(w, k, m, trans, rows) {
+		out = append(out, part...)
 	}
 	return out
+}
+
+// DenseParts returns the result of [Dense] in parts, one for each 32 columns. A part is
+// valid until the next one.
+func DenseParts(w []float32, k, m int, trans bool, rows []int) iter.Seq[[]float32] {
+	return func(yield func([]float32) bool) {
+		n := len(w) / m // rows of w
+		part := make([]float32, up(k, 16)*32)
+		for ob := 0; ob < m; ob += 32 {
+			width := block(m, ob)
+			cols := min(width, m-ob)
+			out := part[:up(k, 16)*width]
+			clear(out)
+			for f := range k {
+				r := f
+				if rows != nil {
+					r = rows[f]
+				}
+				if r < 0 {
+					continue
+				}
+				if trans {
+					for o := range cols {
+						out[f*width+o] = w[(ob+o)*n+r]
+					}
+				} else {
+					copy(out[f*width:f*width+cols], w[r*m+ob:])
+				}
+			}
+			if !yield(out) {
+				return
+			}
+		}
+	}
 }
 
 // winogradPitch returns the distance in floats between the positions of
