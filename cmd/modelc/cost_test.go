@@ -47,7 +47,7 @@ func TestCompileCost(t *testing.T) {
 			return // other tests check which models are refused
 		}
 		u := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-		size := u.Maxrss >> 10
+		size := int64(u.Maxrss) >> 10
 		if runtime.GOOS == "darwin" {
 			size >>= 10
 		}
