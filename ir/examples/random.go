@@ -145,7 +145,7 @@ func (s *sketch) positive(n int) *ir.Value {
 }
 
 func (s *sketch) act() ir.Act {
-	acts := []ir.Act{{Fn: ir.Relu}, {Fn: ir.Tanh}, {Fn: ir.LeakyRelu, Alpha: 0.1}, {Fn: ir.Clip, Alpha: -1, Beta: 1}, {Fn: ir.Sigmoid},
+	acts := []ir.Act{{Fn: ir.Relu}, {Fn: ir.Tanh}, {Fn: ir.LeakyRelu, Alpha: 0.125}, {Fn: ir.Clip, Alpha: -1, Beta: 1}, {Fn: ir.Sigmoid},
 		{Fn: ir.HardSwish}, {Fn: ir.SiLU, Alpha: 1}, {Fn: ir.Gelu}, {Fn: ir.Elu, Alpha: 1}}
 	return acts[s.IntN(len(acts))]
 }
@@ -553,21 +553,37 @@ func (s *sketch) integers(shape ...int) *ir.Value {
 }
 
 // dequantised is a chain of layers on floats between dequantisation and quantisation, as in
-// quantised models. Scales are powers of two, so that sums of floats are exact. It reads the
-// input of the graph, see quantised.
+// quantised models. Scales are powers of two and other numbers have few bits, so that sums of
+// floats are exact, and ties are rounded in the same way. It reads the input of the graph, see
+// quantised.
 func dequantised(s *sketch, _ *ir.Value) (*ir.Value, error) {
 	q := &quantiser{sketch: s}
 	v, err := s.live[0], error(nil)
 	v, err = q.requantise(v, err)
-	for range 1 + s.IntN(5) {
+	layers := 1 + s.IntN(5)
+	for i := range layers {
 		if err != nil {
 			return nil, err
 		}
 		v, err = q.layer(v)
-		if s.IntN(4) == 0 && err == nil {
-			v, err = s.g.Emit("act", ir.Unary{Fn: s.act()}, v)
+		exact := true
+		if err == nil && i < layers-1 {
+			_, conv := v.Def().Op.(ir.Conv)
+			exact = !conv // a second convolution of the sums has more bits than a float
 		}
-		if s.IntN(6) > 0 {
+		if s.IntN(4) == 0 && err == nil {
+			fn := s.act()
+			switch fn.Fn {
+			case ir.HardSwish, ir.SiLU, ir.Gelu: // almost the argument, which may be at a tie
+				fn = ir.Act{Fn: ir.Elu, Alpha: 1}
+				exact = false
+			case ir.Relu, ir.LeakyRelu, ir.Clip:
+			default: // saturates at whole numbers, whose sums would be at ties
+				exact = false
+			}
+			v, err = s.g.Emit("act", ir.Unary{Fn: fn}, v)
+		}
+		if s.IntN(6) > 0 || !exact {
 			v, err = q.requantise(v, err)
 		}
 	}
@@ -625,7 +641,7 @@ func (q *quantiser) layer(v *ir.Value) (*ir.Value, error) {
 		// Each window has an element of the image.
 		return q.g.Emit("pool", ir.Pool{Kind: ir.PoolKind(q.IntN(2)), Kernel: window, Strides: []int{1, 2}, Pads: []int{window[0] - 1, 0, 0, window[1] - 1}, Dilations: []int{1, 1}, CountPad: q.IntN(2) == 0}, v)
 	case 3:
-		return q.g.Emit("pad", ir.Pad{Pads: []int{0, 0, 1, 0, 0, 0, 1, 1}, Value: []float64{0, 0.25, 0.3}[q.IntN(3)]}, v)
+		return q.g.Emit("pad", ir.Pad{Pads: []int{0, 0, 1, 0, 0, 0, 1, 1}, Value: []float64{0, 0.25, 0.28125}[q.IntN(3)]}, v)
 	case 4:
 		fn := []ir.ReduceFn{ir.ReduceMean, ir.ReduceMax}[q.IntN(2)]
 		if fn == ir.ReduceMean {
@@ -680,7 +696,7 @@ func (q *quantiser) convolution(v *ir.Value, window []int) (*ir.Value, error) {
 			}
 			bias, err = q.g.Emit("b", ir.Dequantize{}, q.g.AddConst("b", ir.Seeded(ir.T(ir.Int32, m), q.Uint64())), q.g.AddConst("s", ir.FromFloat64s(ir.T(ir.Float32, m), unit)))
 		} else {
-			bias = q.g.AddConst("b", ir.FromFloat64s(ir.T(ir.Float32, m), slices.Repeat([]float64{[]float64{0.75, 0.1}[q.IntN(2)]}, m)))
+			bias = q.g.AddConst("b", ir.FromFloat64s(ir.T(ir.Float32, m), slices.Repeat([]float64{[]float64{0.75, 0.10009765625}[q.IntN(2)]}, m)))
 		}
 		if err != nil {
 			return nil, err

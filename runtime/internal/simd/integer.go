@@ -208,13 +208,15 @@ func (a *IntTile) compute(width, groups int) {
 	for p := range a.Pixels {
 		var acc [32]int32
 		copy(acc[:], unsafe.Slice((*int32)(a.Start), width))
-		w := a.W
+		step := 0
 		for range a.Parts {
 			for b := range a.Blocks {
 				for y := range a.Rows {
 					for x := range a.Cols {
 						in := unsafe.Add(a.In, p*a.Pix+b*a.BlockStride+y*a.RowStride+x*a.ColStride)
 						for c := range groups {
+							w := unsafe.Add(a.W, step*4*width)
+							step++
 							var v [4]int32
 							for i := range v {
 								if words {
@@ -226,7 +228,6 @@ func (a *IntTile) compute(width, groups int) {
 							for o, k := range unsafe.Slice((*[4]int8)(w), width) {
 								acc[o&31] += v[0]*int32(k[0]) + v[1]*int32(k[1]) + v[2]*int32(k[2]) + v[3]*int32(k[3])
 							}
-							w = unsafe.Add(w, 4*width)
 						}
 					}
 				}
@@ -245,13 +246,15 @@ func (a *IntTile) pairs(width, groups int) {
 		return
 	}
 	var acc [MaxTilePixels][16]int64
-	w := a.W
+	step := 0
 	for range a.Parts {
 		for b := range a.Blocks {
 			for y := range a.Rows {
 				for x := range a.Cols {
 					in := unsafe.Add(a.In, b*a.BlockStride+y*a.RowStride+x*a.ColStride)
 					for c := range groups {
+						w := unsafe.Add(a.W, step*4*width) // never behind the weights
+						step++
 						var k [16][4]int64
 						for o := range width / 2 {
 							p, q := (*[4]int8)(unsafe.Add(w, 8*o)), (*[4]int8)(unsafe.Add(w, 8*o+4))
@@ -266,7 +269,6 @@ func (a *IntTile) pairs(width, groups int) {
 								sums[o&15] += v0*f[0] + v1*f[1] + v2*f[2] + v3*f[3]
 							}
 						}
-						w = unsafe.Add(w, 4*width)
 					}
 				}
 			}
@@ -288,18 +290,19 @@ func (a *IntTile) products(width, pairs int) {
 	for p := range a.Pixels * max(1, a.Tiles) {
 		var acc [32]int32
 		copy(acc[:], unsafe.Slice((*int32)(a.Start), width))
-		w := a.W
+		step := 0
 		for range a.Parts {
 			for b := range a.Blocks {
 				for y := range a.Rows {
 					for x := range a.Cols {
 						in := unsafe.Slice((*int16)(unsafe.Add(a.In, p*a.Pix+b*a.BlockStride+y*a.RowStride+x*a.ColStride)), 2*pairs)
 						for c := range pairs {
+							w := unsafe.Add(a.W, step*4*width)
+							step++
 							v0, v1 := int32(in[2*c]), int32(in[2*c+1])
 							for o, k := range unsafe.Slice((*[2]int16)(w), width) {
 								acc[o&31] += v0*int32(k[0]) + v1*int32(k[1])
 							}
-							w = unsafe.Add(w, 4*width)
 						}
 					}
 				}
