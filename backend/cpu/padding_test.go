@@ -243,6 +243,8 @@ func operand(k kernel.Kernel) (src kernel.Image, clips bool) {
 		return k.Src, false
 	case *integer.Winograd:
 		return k.Src, false
+	case *integer.ConvByTier:
+		return k.Bytes.Src, false
 	}
 	return kernel.Image{}, true // first layers, pools, plain loops
 }

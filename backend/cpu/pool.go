@@ -40,6 +40,7 @@ func (b *builder) poolImage(n *ir.Node, p ir.Pool) error {
 		t := ir.T(src.DType, src.dims.n, src.dims.c, n.Out[0].Type.Shape[2], src.dims.w)
 		dst := b.tempImage(n.Out[0].Name+".columns", t, border{})
 		b.poolStep(n, columns, doc+": columns", src, dst)
+		b.Last().Padding = clipped(leaves(n, n.Op.(ir.Pool)))
 		src, p, doc = dst, rows, doc+": rows"
 	}
 	b.poolStep(n, p, doc, src, b.newImage(n.Out[0]))
