@@ -65,14 +65,8 @@ func (b *builder) suppression(n *ir.Node, op ir.NonMaxSuppression) error {
 	most := min(op.PerClass, num)
 	found := b.temp(boxes.Buffer.Name, ir.T(ir.Int32, images*classes, most+1)) // the number, then the boxes
 	// The kernels read dense operands.
-	d := []*place{boxes, scores}
-	for i, p := range d {
-		if !p.isDense() {
-			d[i] = b.temp(p.Buffer.Name, p.Type)
-			b.copy("NonMaxSuppression: copy", p, d[i])
-		}
-	}
-	c := code{params: []param{{"boxes", d[0], false}, {"scores", d[1], false}, {"found", found, true}}, parts: []string{"suppression"}}
+	boxes, scores = b.densely(boxes), b.densely(scores)
+	c := code{params: []param{{"boxes", boxes, false}, {"scores", scores, false}, {"found", found, true}}, parts: []string{"suppression"}}
 	c.body = fmt.Sprintf("    find_boxes<%d, %d, %d, %d, %v>(boxes, scores, found, %s, %s);\n", images, classes, num, most, op.Center, literal(op.Overlap, "float"), literal(op.Score, "float"))
 	c.grid, c.block = grid(images * classes)
 	b.emit("NonMaxSuppression: boxes of each class", c)

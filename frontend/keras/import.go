@@ -21,6 +21,8 @@ type importer struct {
 	half      bool // the model has a layer or input in half precision
 	folder    eval.Folder
 	open      []openDim // extents of inputs that are open
+	dims      []string  // names of the extents that the file leaves open
+	aliases   []string  // other names of these extents, INPUT.AXIS
 	exhausted bool      // a limit of the expansion was reported
 	calls     int       // imported calls of layers; each counts as its number of tensors
 	made      int64     // bytes of the constants that layers made, at 8 an element
@@ -111,6 +113,11 @@ func (im *importer) run(n *network, st store) error {
 				return err
 			}
 			s.given = append(s.given, v)
+		}
+	}
+	for name := range im.opts.Dims {
+		if !slices.Contains(im.dims, name) && !slices.Contains(im.aliases, name) {
+			return source.UnknownDim(name, im.dims)
 		}
 	}
 	if len(im.open) > 0 {
@@ -429,9 +436,16 @@ func (im *importer) bind(input string, dims []int) (shape ir.Shape, open []openD
 	shape = make(ir.Shape, len(dims))
 	for i, d := range dims {
 		name := dimName(dims, i)
+		alias := fmt.Sprintf("%s.%d", input, i)
 		n, bound := im.opts.Dims[name]
 		if !bound {
-			n, bound = im.opts.Dims[fmt.Sprintf("%s.%d", input, i)]
+			n, bound = im.opts.Dims[alias]
+		}
+		if d < 0 {
+			im.aliases = append(im.aliases, alias)
+			if !slices.Contains(im.dims, name) {
+				im.dims = append(im.dims, name)
+			}
 		}
 		switch {
 		case d >= 0:

@@ -3,6 +3,7 @@ package keras
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"modelc/frontend/keras/kerastest"
@@ -80,5 +81,24 @@ func TestTrainingOverridden(t *testing.T) {
 	m := functional([]any{nil, 4}, "drop", training(on(entryOf("Dropout", "drop", dict{"rate": 0.5}), "input")))
 	if got := firstOf(t, kerastest.Archive(m, nil)); got != 1 {
 		t.Errorf("got %v", got)
+	}
+}
+
+// A value of a dimension that the model does not have is an error, and not ignored.
+func TestUnknownDimension(t *testing.T) {
+	const path = "../../testdata/keras/lenet5/model.keras"
+	_, err := Load(path, source.Options{Dims: map[string]int{"bacth": 3}})
+	if want := `no open dimension "bacth": did you mean "batch"?`; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %q", err, want)
+	}
+	for _, name := range []string{"batch", "input_layer.0"} {
+		m, err := Load(path, source.Options{Dims: map[string]int{name: 3}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := m.Graph.Inputs[0].Type.Shape; s[0] != 3 {
+			t.Errorf("%s: shape %s", name, s)
+		}
+		m.Release()
 	}
 }
