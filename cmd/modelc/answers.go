@@ -206,8 +206,10 @@ func (b *batchRun) spread(engines []engine, list []bulk.File, print func(answer)
 	report := progressOf(b.c)
 	early := map[int]answer{} // answers whose predecessors are not done
 	for i := range list {
-		if err := report("files", i, len(list)); err != nil {
-			return err
+		if len(list) > 1 {
+			if err := report("files", i, len(list)); err != nil {
+				return err
+			}
 		}
 		for {
 			if _, ok := early[i]; ok {
