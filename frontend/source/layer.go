@@ -92,7 +92,7 @@ func extents(list []int) string {
 
 // Layers collects the layers of a model while it is imported.
 type Layers struct {
-	List []*Layer
+	list []*Layer
 	open []*Layer       // the layers that are being imported, the innermost last
 	seen map[any]*Layer // by the front end's key
 }
@@ -108,7 +108,7 @@ func (s *Layers) Begin(key any, l Layer) {
 			s.seen = map[any]*Layer{}
 		}
 		s.seen[key] = old
-		s.List = append(s.List, old)
+		s.list = append(s.list, old)
 	} else {
 		for _, name := range l.Inputs {
 			old.Read(name)
@@ -129,16 +129,13 @@ func (s *Layers) Count(n int64, trainable bool) {
 	}
 }
 
-// End ends the call of a layer. nodes are those that the call made, out its results. A layer
-// whose results are constants is no layer.
+// End ends the call of a layer. nodes are those that the call made, out its results. A call
+// whose results are constants computes nothing.
 func (s *Layers) End(nodes []*ir.Node, out []*ir.Value) {
 	l := s.open[len(s.open)-1]
 	s.open = s.open[:len(s.open)-1]
 	constant := func(v *ir.Value) bool { return v == nil || v.Const != nil }
 	if len(out) > 0 && !slices.ContainsFunc(out, func(v *ir.Value) bool { return !constant(v) }) {
-		if last := len(s.List) - 1; s.List[last] == l {
-			s.List = s.List[:last]
-		}
 		return
 	}
 	for _, n := range nodes {
@@ -152,4 +149,10 @@ func (s *Layers) End(nodes []*ir.Node, out []*ir.Value) {
 			l.Shapes = append(l.Shapes, slices.Clone(v.Type.Shape))
 		}
 	}
+}
+
+// All returns the layers in the order of their first calls, without those that every call
+// made a constant.
+func (s *Layers) All() []*Layer {
+	return slices.DeleteFunc(slices.Clone(s.list), func(l *Layer) bool { return l.Shapes == nil })
 }
