@@ -98,7 +98,7 @@ func TestIntTiles(t *testing.T) {
 			a.Pix, a.ColStride = pixel*(1+r.IntN(2)), pixel*(1+r.IntN(2))
 			all := a.Pixels
 			if words && active.IntWords {
-				a.Tiles = 1 + r.IntN(3)
+				a.Tiles = pick(r, 1, 2, 3, lineTiles)
 				all *= a.Tiles
 			}
 			a.RowStride = a.Pix*all + a.ColStride*a.Cols
@@ -138,7 +138,7 @@ func TestIntTiles(t *testing.T) {
 				a.ResidualBlock = 16*all + 16*r.IntN(3)
 				residual = m.bytes(a.ResidualBlock + 16*all)
 			}
-			sums := quantised && a.Tiles <= 1 && r.IntN(3) == 0
+			sums := quantised && r.IntN(3) == 0
 			run := func(f func(a *IntTile), offset int32) func(at func(int) unsafe.Pointer) {
 				return func(at func(int) unsafe.Pointer) {
 					b := a
