@@ -44,6 +44,7 @@ type IntTile struct {
 	Residual      unsafe.Pointer
 	ResidualBlock int     // from 16 channels of Residual to the next 16; its pixels are those of Out
 	Sum           *IntSum // nil for none
+	HalfOut       int     // 1 if the last 8 channels of the tile do not exist, so that kernels may leave out their products
 }
 
 // IntSum holds the constants of the sum of a requantised byte y and a byte r:

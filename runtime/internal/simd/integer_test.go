@@ -129,6 +129,15 @@ func TestIntTiles(t *testing.T) {
 					}
 				}
 			}
+			if words && r.IntN(3) == 0 {
+				a.HalfOut = 1
+				weights := m.data[w:][:steps*rows*width*4]
+				for i := range weights {
+					if i/4%width >= width-8 {
+						weights[i] = 0
+					}
+				}
+			}
 			start, scales := m.bytes(32*4), m.floats(multipliers(r, 32, 1<<31)...)
 			out := m.bytes(a.OutBlock + outPix*all)
 			residual, sum := out, IntSum{Scale: pick(r, 0.5, r.Float32()), ResidualScale: pick(r, 0.5, r.Float32()), ResidualZero: int32(r.IntN(256)),
