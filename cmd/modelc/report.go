@@ -65,6 +65,7 @@ file that modelc bench --json wrote.`,
 				if r.Profile, err = measure.Bench(m, times.threads, times.runs); err != nil {
 					return err
 				}
+				warnNoise(c, r.Profile)
 			}
 			err = files.Write(out, func(f *os.File) error {
 				if err := report.Write(f, m, r); err != nil {

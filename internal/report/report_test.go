@@ -112,9 +112,10 @@ func TestPage(t *testing.T) {
 	for i := range c.Report.Passes {
 		c.Report.Passes[i].Time = time.Millisecond
 	}
-	p := &measure.Profile{SHA256: "5ha", Threads: 1, Tier: "generic", Median: 3}
+	p := &measure.Profile{SHA256: "5ha", Threads: 1, Tier: "generic"}
 	for i, l := range c.Program.Layers {
-		p.Layers = append(p.Layers, measure.LayerTime{Name: l.Name, Doc: l.Doc, Best: float64(i + 1), GFLOPS: 2})
+		p.Layers = append(p.Layers, measure.LayerTime{Name: l.Name, Doc: l.Doc, Time: float64(i + 1), GFLOPS: 2})
+		p.Time += float64(i + 1)
 	}
 	page := pageOf(t, c, Options{Errors: true, Profile: p})
 	checkPage(t, page)
