@@ -148,7 +148,7 @@ func (b *builder) program() *Program {
 var device embed.FS
 
 // partOrder lists the files of device code; each uses those before it.
-var partOrder = []string{"act", "integer", "vector", "store", "gemm", "mma", "tensor", "depthwise", "gemv", "pool", "softmax", "range", "sample", "recurrent", "suppression"}
+var partOrder = []string{"act", "integer", "dp4a", "vector", "store", "gemm", "mma", "tensor", "depthwise", "gemv", "pool", "softmax", "range", "sample", "recurrent", "suppression"}
 
 // sourceOf returns the text of kernels.cu.
 func sourceOf(parts map[string]bool, functions []*function) string {
