@@ -48,6 +48,16 @@ func TestInspectCUDA(t *testing.T) {
 	}
 }
 
+// The report shows the kernels.
+func TestReportCUDA(t *testing.T) {
+	page := filepath.Join(t.TempDir(), "report.html")
+	code, _, errs := invoke(t, "report", lenet, "-o", page, "--target", "cuda", "--precision", "tf32", "--verify=false")
+	b, err := os.ReadFile(page)
+	if code != 0 || err != nil || !strings.Contains(string(b), "<code>k001_conv1</code>") || !strings.Contains(string(b), "implicit GEMM in tf32") {
+		t.Errorf("exit %d, %v\n%s", code, err, errs)
+	}
+}
+
 // The script that times modelc, PyTorch and ONNX Runtime on a GPU times them on the CPU, with
 // modelc on the emulator: those that the Python interpreter in MODELC_ORT has.
 func TestONNXRuntimeBesideCUDA(t *testing.T) {

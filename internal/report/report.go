@@ -5,6 +5,7 @@
 //	svg.go, dot.go  pictures as files
 //	report.go   the content of the page, in its order
 //	charts.go   memory and time over the steps
+//	cuda.go     the kernels for a GPU
 //	page.*      the page itself: template, style, script
 //
 // The page loads nothing: no script, no style, no font. Names in a model are
@@ -21,6 +22,7 @@ import (
 	"strings"
 
 	"modelc"
+	"modelc/backend/cuda/roofline"
 	"modelc/backend/golang"
 	"modelc/backend/plan"
 	"modelc/internal/measure"
@@ -35,6 +37,8 @@ type Options struct {
 	// Errors adds the error of each layer, compared with the reference
 	// interpreter. It takes one run of the interpreter.
 	Errors bool
+	// CUDA, unless nil, describes the kernels of Compiled.CUDA.
+	CUDA *roofline.Report
 	// Profile, unless nil, is what [measure.Bench] measured of this model.
 	Profile *measure.Profile
 }
@@ -51,7 +55,7 @@ var pageJS string
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"count": units.Count[int64],
 	"size":  units.Bytes[int64],
-}).Parse(pageHTML))
+}).Parse(pageHTML + cudaHTML))
 
 // page is the data of the template.
 type page struct {
@@ -73,6 +77,7 @@ type page struct {
 	Times                         *timeChart
 	Memory                        memoryChart
 	Passes                        []passRow
+	CUDA                          *cudaSection
 	Data                          map[string]graphData
 }
 
@@ -197,6 +202,12 @@ func Write(w io.Writer, c *modelc.Compiled, o Options) error {
 	}
 	for _, s := range c.Report.Passes {
 		p.Passes = append(p.Passes, passRowOf(s, docs[s.Name]))
+	}
+	if o.CUDA != nil {
+		var err error
+		if p.CUDA, err = cudaOf(c, o.CUDA); err != nil {
+			return err
+		}
 	}
 	p.facts(c)
 	var b strings.Builder
