@@ -128,8 +128,8 @@ func processorTime(t *testing.T) time.Duration {
 }
 
 // mostGeneric is the maximum share of a step with a generic kernel in the bytes that all
-// steps read and write, except for the weights of other kernels. A larger share means that a layer of these networks does
-// not use its fast kernel.
+// steps read and write, except for the weights of other kernels. A larger share means that
+// a layer of these networks does not use its fast kernel.
 const mostGeneric = 0.05
 
 // generic returns the share of these bytes that generic kernels read and write,
