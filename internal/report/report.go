@@ -337,9 +337,7 @@ func (p *page) graphs(c *modelc.Compiled, before, after *Picture) {
 		*Picture
 		nodes int
 	}{{"b", "As written", before, len(c.Before.Nodes)}, {"a", "Optimised", after, len(c.Graph.Nodes)}} {
-		var svg strings.Builder
-		g.svg(&svg, "")
-		p.Graphs = append(p.Graphs, graphView{g.id, g.title, g.nodes, template.HTML(svg.String())})
+		p.Graphs = append(p.Graphs, graphView{g.id, g.title, g.nodes, template.HTML(g.element())})
 		p.Data[g.id] = g.data()
 	}
 	from := before.boxOf()
@@ -387,7 +385,7 @@ func (p *Picture) data() graphData {
 		d.Nodes = append(d.Nodes, n)
 	}
 	for _, w := range p.wires {
-		d.Wires = append(d.Wires, wireData{typeLabel(w.value.Type), w.from, w.to})
+		d.Wires = append(d.Wires, wireData{w.label, w.from, w.to})
 	}
 	return d
 }
