@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"html/template"
+	"math"
 	"slices"
 	"strings"
 
@@ -75,11 +76,33 @@ func memoryOf(p *plan.Program) memoryChart {
 	}
 	m.Live = template.HTMLAttr(`d="` + path.String() + `"`)
 	m.BoundAt = 100 * float64(m.Arena-m.LowerBound) / float64(m.Arena)
-	for k := range 5 {
-		m.Ticks = append(m.Ticks, tick{100 - float64(k)*25, units.Bytes(m.Arena * k / 4)})
+	unit, name := 1.0, "bytes"
+	switch {
+	case m.Arena >= 1<<20:
+		unit, name = 1<<20, "MB"
+	case m.Arena >= 1<<10:
+		unit, name = 1<<10, "kB"
 	}
+	m.Ticks = axis(float64(m.Arena)/unit, name)
 	m.StepTicks = stepTicks(m.Steps)
 	return m
+}
+
+// axis returns the ticks of a vertical axis from 0 to most, at round values with the same
+// number of decimals.
+func axis(most float64, unit string) (ticks []tick) {
+	by := math.Pow(10, math.Floor(math.Log10(most)))
+	for _, k := range []float64{.2, .5, 1, 2} {
+		if most/(k*by) <= 6 {
+			by *= k
+			break
+		}
+	}
+	decimals := max(0, -int(math.Floor(math.Log10(by)+1e-9)))
+	for i := 0; float64(i)*by <= most*(1+1e-9); i++ {
+		ticks = append(ticks, tick{100 - 100*float64(i)*by/most, fmt.Sprintf("%.*f %s", decimals, float64(i)*by, unit)})
+	}
+	return ticks
 }
 
 // stepTicks returns about ten ticks at round step numbers.
@@ -137,9 +160,7 @@ func timesOf(layers []layerRow) *timeChart {
 		h := 100 * l.Ms / c.Most
 		c.Rects = append(c.Rects, rect{X: float64(i) + .1, W: .8, Y: 100 - h, H: h, Class: l.Class, Layer: i, Tip: tip})
 	}
-	for k := range 5 {
-		c.Ticks = append(c.Ticks, tick{100 - float64(k)*25, decimals(c.Most*float64(k)/4) + " ms"})
-	}
+	c.Ticks = axis(c.Most, "ms")
 	for _, f := range legend {
 		if t := byClass[f.class]; t > 0 {
 			c.Families = append(c.Families, share{f.class, f.doc, decimals(t), 100 * t / sum})

@@ -107,6 +107,9 @@ func shortTitle(n *ir.Node) string {
 	return label(n.Op)
 }
 
+// abbreviated shortens names of classes for small drawings.
+var abbreviated = strings.NewReplacer("Normalization", "Norm", "Padding", "Pad", "Pooling", "Pool", "Average", "Avg", "Separable", "Sep", "Transpose", "Transp")
+
 // window formats a window as 3×3, or with a stride as 3×3/2.
 func window(kernel, strides []int) string {
 	s := dims(kernel)

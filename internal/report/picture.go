@@ -128,7 +128,7 @@ func DrawModel(m *source.Model) *Picture {
 		}
 	}
 	for _, c := range m.Calls {
-		b := box{call: c, family: familyOfCall(c), title: c.Layer.Class, short: c.Layer.Class, name: c.Layer.Name, shape: typesLabel(c.Out)}
+		b := box{call: c, family: familyOfCall(c), title: c.Layer.Class, short: abbreviated.Replace(c.Layer.Class), name: c.Layer.Name, shape: typesLabel(c.Out)}
 		if w := window(c.Layer.Kernel, c.Layer.Strides); w != "" {
 			b.title += " " + w
 		}
