@@ -3,7 +3,6 @@ package report
 import (
 	"fmt"
 	"html/template"
-	"math"
 	"slices"
 	"strings"
 
@@ -88,21 +87,13 @@ func memoryOf(p *plan.Program) memoryChart {
 	return m
 }
 
-// axis returns the ticks of a vertical axis from 0 to most, at round values with the same
-// number of decimals.
-func axis(most float64, unit string) (ticks []tick) {
-	by := math.Pow(10, math.Floor(math.Log10(most)))
-	for _, k := range []float64{.2, .5, 1, 2} {
-		if most/(k*by) <= 6 {
-			by *= k
-			break
-		}
+// axis returns the ticks of a vertical axis from 0 to most.
+func axis(most float64, unit string) (list []tick) {
+	ticks, decimals := units.Ticks(most)
+	for _, x := range ticks {
+		list = append(list, tick{100 - 100*x/most, fmt.Sprintf("%.*f %s", decimals, x, unit)})
 	}
-	decimals := max(0, -int(math.Floor(math.Log10(by)+1e-9)))
-	for i := 0; float64(i)*by <= most*(1+1e-9); i++ {
-		ticks = append(ticks, tick{100 - 100*float64(i)*by/most, fmt.Sprintf("%.*f %s", decimals, float64(i)*by, unit)})
-	}
-	return ticks
+	return list
 }
 
 // stepTicks returns about ten ticks at round step numbers.

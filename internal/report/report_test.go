@@ -363,29 +363,3 @@ func TestPrint(t *testing.T) {
 		t.Errorf("%d pages, %d of them wide", pages, wide)
 	}
 }
-
-// Ticks of axes are round and have the same number of decimals.
-func TestAxis(t *testing.T) {
-	for _, test := range []struct {
-		most float64
-		want string
-	}{
-		{13.8, "0 kB, 5 kB, 10 kB"},
-		{5, "0 kB, 1 kB, 2 kB, 3 kB, 4 kB, 5 kB"},
-		{0.0123, "0.000 kB, 0.005 kB, 0.010 kB"},
-		{1, "0.0 kB, 0.2 kB, 0.4 kB, 0.6 kB, 0.8 kB, 1.0 kB"},
-		{9.9, "0 kB, 2 kB, 4 kB, 6 kB, 8 kB"},
-		{1023, "0 kB, 200 kB, 400 kB, 600 kB, 800 kB, 1000 kB"},
-	} {
-		var labels []string
-		for _, k := range axis(test.most, "kB") {
-			labels = append(labels, k.Label)
-			if k.At < -1e-9 || k.At > 100 {
-				t.Errorf("%g: a tick at %g", test.most, k.At)
-			}
-		}
-		if got := strings.Join(labels, ", "); got != test.want {
-			t.Errorf("%g: %s, want %s", test.most, got, test.want)
-		}
-	}
-}
