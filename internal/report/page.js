@@ -17,6 +17,14 @@ for (const f of all('figure', canvas)) {
 }
 let shown = 'b';
 
+// The canvas is as high as the drawings need that fit its width, at least high enough for the
+// details.
+function stretch() {
+	const W = canvas.clientWidth, least = W > 600 ? 0 : .62;
+	const high = Math.max(...Object.values(views).map(v => v.h * Math.max(least, Math.min(W / v.w, 1.25))));
+	canvas.parentNode.style.setProperty('--tall', Math.max(340, high + 30) + 'px');
+}
+
 function apply(v) {
 	const W = canvas.clientWidth || 1, H = canvas.clientHeight || 1;
 	// A part of the drawing stays visible.
@@ -25,10 +33,12 @@ function apply(v) {
 	v.svg.setAttribute('viewBox', `${v.x} ${v.y} ${W / v.k} ${H / v.k}`);
 	scale(v, v.k);
 }
-// Labels that would be too small at a scale give way to larger ones.
+// Labels that would be too small at a scale give way to larger ones. Names of groups stay as
+// large as needed.
 function scale(v, k) {
 	v.svg.classList.toggle('far', k < .7);
 	v.svg.classList.toggle('farther', k < .4);
+	v.svg.style.setProperty('--name', 15 / k + 'px');
 }
 function fit(v) {
 	const W = canvas.clientWidth, H = canvas.clientHeight;
@@ -308,8 +318,9 @@ addEventListener('beforeprint', () => {
 	}
 });
 addEventListener('afterprint', () => { for (const v of Object.values(views)) if (v.k) apply(v); });
-addEventListener('resize', () => { for (const v of Object.values(views)) if (v.k) apply(v); });
+addEventListener('resize', () => { stretch(); for (const v of Object.values(views)) if (v.k) apply(v); });
 addEventListener('hashchange', () => go(location.hash));
+stretch();
 show('b');
 go(location.hash);
 })();

@@ -117,7 +117,7 @@ func (p *Picture) frame(b *strings.Builder, name string, frames []layout.Box) {
 			x, y, long = f.X+1.25*size, f.Y+9, f.H
 			turn = fmt.Sprintf(` text-anchor="end" transform="rotate(-90 %s %s)"`, num(x), num(y))
 		}
-		fmt.Fprintf(b, `<text class="gn" x="%s" y="%s" style="font-size:%spx"%s>%s</text>`+"\n", num(x), num(y), num(size), turn, text(clip(name, int((long-18)/(0.62*size)))))
+		fmt.Fprintf(b, `<text class="gn" x="%s" y="%s" style="--letters:%spx"%s>%s</text>`+"\n", num(x), num(y), num(size), turn, text(clip(name, int((long-18)/(0.62*size)))))
 	}
 }
 
