@@ -18,13 +18,14 @@ import (
 func graphCommand() *cobra.Command {
 	var f modelFlags
 	var out, after string
-	var optimised bool
+	var optimised, nodes bool
 	c := &cobra.Command{
 		Use:   "graph MODEL -o FILE.svg|FILE.dot",
 		Short: "Draw a model's graph",
 		Long: `Draw a model's graph as an image (.svg), or write it as text for Graphviz (.dot).
-By default it is the graph before the passes. --optimised and --after draw it after
-passes. The nodes of an optimised graph list the nodes of the model that were merged
+It has a box for each layer of the model as its author knows it, as the table of modelc
+inspect. --ir draws the nodes of the compiler before the passes, --optimised and --after
+after passes. The nodes of an optimised graph list the nodes of the model that were merged
 into them.`,
 		Args: exactly(1, "one model"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -46,6 +47,9 @@ into them.`,
 				return err
 			}
 			defer m.Release()
+			if !optimised && after == "" && !nodes {
+				return files.Write(out, func(f *os.File) error { return write(report.DrawModel(m), f) })
+			}
 			g := m.Graph
 			if optimised || after != "" {
 				cfg := o.Passes
@@ -66,8 +70,10 @@ into them.`,
 	f.add(c)
 	fl := c.Flags()
 	fl.StringVarP(&out, "output", "o", "", "`FILE` to write, .svg or .dot")
+	fl.BoolVar(&nodes, "ir", false, "draw the nodes of the compiler before the passes")
 	fl.BoolVar(&optimised, "optimised", false, "draw the graph after all passes")
 	fl.StringVar(&after, "after", "", "draw the graph after the pass `NAME` and those before it")
+	group(c, ofCompiler, "ir", "optimised", "after")
 	return c
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
+	"html"
 	"math"
 	"os"
 	"os/exec"
@@ -488,14 +489,15 @@ func TestGraph(t *testing.T) {
 		args []string
 		want string
 	}{
-		{"a.svg", nil, ">Tanh</text>"},
+		{"a.svg", nil, "<title>Gemm fc1\n"},
+		{"ir.svg", []string{"--ir"}, "<title>Dense 400→120 fc1\n"},
 		{"b.svg", []string{"--optimised"}, `class="p act"`},
 		{"c.dot", []string{"--after", "fuse_activation"}, `\n+ Tanh"`},
 		{"d.dot", []string{"--after", "fold_pad"}, `[label="Tanh`},
 	} {
 		path := filepath.Join(dir, c.file)
 		code, out, errs := invoke(t, append([]string{"graph", digits + "lenet5.onnx", "-o", path}, c.args...)...)
-		if b, err := os.ReadFile(path); code != 0 || err != nil || !strings.Contains(string(b), c.want) {
+		if b, err := os.ReadFile(path); code != 0 || err != nil || !strings.Contains(html.UnescapeString(string(b)), c.want) {
 			t.Errorf("%s lacks %q: exit %d, %v\n%s%s", c.file, c.want, code, err, out, errs)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"image/color"
 	"image/draw"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -205,6 +206,40 @@ func TestDrawn(t *testing.T) {
 	}
 	if img.NRGBAAt(60, 60) != white {
 		t.Error("the photo itself was drawn on")
+	}
+}
+
+// No label is on another, whatever the boxes are.
+func TestLabels(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 200 {
+		bounds := image.Rect(-20, 10, 300+r.IntN(300), 240+r.IntN(300))
+		size := image.Pt(60+r.IntN(20), 14)
+		var taken []image.Rectangle
+		centre := image.Pt(r.IntN(280), 20+r.IntN(200))
+		for range 12 { // a crowd
+			box := image.Rect(0, 0, 5+r.IntN(80), 5+r.IntN(80)).Add(centre).Add(image.Pt(r.IntN(30), r.IntN(30))).Intersect(bounds)
+			at := place(box, size, bounds, taken, nil)
+			if !at.In(bounds) || at.Size() != size {
+				t.Fatalf("a label at %v is not in %v", at, bounds)
+			}
+			if i := slices.IndexFunc(taken, at.Overlaps); i >= 0 {
+				t.Fatalf("a label at %v is on that at %v", at, taken[i])
+			}
+			taken = append(taken, at)
+		}
+	}
+	// A single label is above its box, or below it at the upper edge.
+	bounds := image.Rect(0, 0, 300, 200)
+	if at := place(image.Rect(50, 60, 90, 90), image.Pt(60, 14), bounds, nil, nil); at != image.Rect(50, 46, 110, 60) {
+		t.Error(at)
+	}
+	if at := place(image.Rect(50, 0, 90, 90), image.Pt(60, 14), bounds, nil, nil); at != image.Rect(50, 90, 110, 104) {
+		t.Error(at)
+	}
+	// It avoids the boxes of others.
+	if at := place(image.Rect(50, 60, 90, 90), image.Pt(60, 14), bounds, nil, []sign{{Box: image.Rect(50, 40, 120, 50)}}); at != image.Rect(50, 90, 110, 104) {
+		t.Error(at)
 	}
 }
 

@@ -209,7 +209,7 @@ func (s *scope) eval(l *layer, k int) *result {
 	if i, ok := s.inputs[l.name]; ok && i < len(s.given) {
 		r.out = []*ir.Value{s.given[i]}
 		s.im.layers.Begin(l, source.Layer{Name: name, Class: l.class})
-		s.im.layers.End(nil, r.out)
+		s.im.layers.End(nil, r.out, nil, []string{name})
 		return r
 	}
 	if len(l.calls) == 0 {
@@ -303,7 +303,7 @@ func (s *scope) call(l *layer, k int, in inbound, poisoned bool) []*ir.Value {
 	} else {
 		out = im.build(l, st, name, in)
 	}
-	im.layers.End(im.g.Nodes[before:], out)
+	im.layers.End(im.g.Nodes[before:], out, s.reads(l, k), makes(l, k, len(out)))
 	return out
 }
 

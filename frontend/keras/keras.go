@@ -154,7 +154,7 @@ func convert(path string, f *file, opts source.Options) (*source.Model, error) {
 		format = "Keras " + f.version + ", " + f.format
 		f.metadata["producer"] = "Keras " + f.version
 	}
-	return &source.Model{Graph: im.g, Format: format, Notes: im.notes, Half: im.half, Layers: im.layers.All(), Metadata: f.metadata}, nil
+	return &source.Model{Graph: im.g, Format: format, Notes: im.notes, Half: im.half, Layers: im.layers.All(), Calls: im.layers.Calls(), Metadata: f.metadata}, nil
 }
 
 // major returns the major version of Keras. It is 2 for files without a

@@ -1,6 +1,7 @@
 package keras
 
 import (
+	"fmt"
 	"slices"
 
 	"modelc/frontend/keras/hdf5"
@@ -17,15 +18,8 @@ func (s *scope) describe(l *layer, k int) source.Layer {
 	case l.network != nil && d.Class != "Sequential":
 		d.Class = "Functional"
 	}
-	if k < len(l.calls) {
-		reads := func(r ref) any {
-			d.Read(r.layer)
-			return nil
-		}
-		mapRefs(l.calls[k].args, reads)
-		mapRefs(l.calls[k].kwargs, reads)
-	} else if i := slices.Index(s.n.layers, l); s.n.sequential && i > 0 {
-		d.Inputs = []string{s.n.layers[i-1].name}
+	for _, r := range s.operands(l, k) {
+		d.Read(r.layer)
 	}
 	c := l.config
 	for _, key := range []string{"kernel_size", "pool_size"} {
@@ -56,6 +50,50 @@ func (s *scope) describe(l *layer, k int) source.Layer {
 		d.Groups = n
 	}
 	return d
+}
+
+// operands returns the tensors that call k of a layer reads.
+func (s *scope) operands(l *layer, k int) (list []ref) {
+	if k < len(l.calls) {
+		add := func(r ref) any {
+			list = append(list, r)
+			return nil
+		}
+		mapRefs(l.calls[k].args, add)
+		mapRefs(l.calls[k].kwargs, add)
+	} else if i := slices.Index(s.n.layers, l); s.n.sequential && i > 0 {
+		list = append(list, ref{layer: s.n.layers[i-1].name})
+	}
+	return list
+}
+
+// reads returns the names of the tensors that call k of a layer reads. The first layer of a
+// Sequential model without an InputLayer reads the model's input.
+func (s *scope) reads(l *layer, k int) (names []string) {
+	for _, r := range s.operands(l, k) {
+		names = append(names, tensorName(r))
+	}
+	if names == nil && s.n.sequential {
+		names = []string{"input"}
+	}
+	return names
+}
+
+// makes returns the names of the n results of call k of a layer.
+func makes(l *layer, k, n int) (names []string) {
+	for i := range n {
+		names = append(names, tensorName(ref{layer: l.name, node: k, tensor: i}))
+	}
+	return names
+}
+
+// tensorName returns a name for a tensor of a model. The first result of a layer has the name of
+// the layer.
+func tensorName(r ref) string {
+	if r.node == 0 && r.tensor == 0 {
+		return r.layer
+	}
+	return fmt.Sprintf("%s:%d:%d", r.layer, r.node, r.tensor)
 }
 
 // fixed are the weights that training does not change by gradients.

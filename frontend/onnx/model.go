@@ -125,7 +125,7 @@ func load(name string, p *modelProto, data []byte, dir string, opts source.Optio
 	}
 	return &source.Model{
 		Graph: im.g, Path: name, Format: fmt.Sprintf("ONNX, IR version %d, opset %d", p.irVersion, p.opsets[""]),
-		SHA256: hex.EncodeToString(digest.Sum(nil)), Notes: im.notes, Half: im.widened, Layers: im.layers.All(), Metadata: meta, Release: release,
+		SHA256: hex.EncodeToString(digest.Sum(nil)), Notes: im.notes, Half: im.widened, Layers: im.layers.All(), Calls: im.layers.Calls(), Metadata: meta, Release: release,
 	}, nil
 }
 

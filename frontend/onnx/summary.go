@@ -53,7 +53,7 @@ func (im *importer) end(n *node, made []*ir.Node, out []*ir.Value) {
 			im.madeBy[v] = n.label()
 		}
 	}
-	im.layers.End(made, out)
+	im.layers.End(made, out, n.p.reads(), n.p.outputs)
 }
 
 const typeInt64 = 7 // TensorProto.INT64

@@ -29,6 +29,18 @@ type Layer struct {
 	FLOPs int64 `json:"flops"`
 }
 
+// Call is a use of a layer of depth 0. The calls of a model are a graph that has no cycles, even
+// if the model uses a layer several times.
+type Call struct {
+	Layer *Layer
+	// Reads are the names of the tensors that the call reads. Tensors that no call makes are
+	// inputs of the model or constants.
+	Reads []string
+	Makes []string    // the names of its results, "" for a result that nothing reads
+	Out   []*ir.Value // its results, in the order of Makes
+	Nodes []*ir.Node  // the nodes that compute them; none for a layer that changes nothing
+}
+
 // MaxInputs is the maximum number of names in Layer.Inputs.
 const MaxInputs = 64
 
@@ -92,9 +104,10 @@ func extents(list []int) string {
 
 // Layers collects the layers of a model while it is imported.
 type Layers struct {
-	list []*Layer
-	open []*Layer       // the layers that are being imported, the innermost last
-	seen map[any]*Layer // by the front end's key
+	list  []*Layer
+	calls []*Call
+	open  []*Layer       // the layers that are being imported, the innermost last
+	seen  map[any]*Layer // by the front end's key
 }
 
 // Begin begins a call of the layer that the front end knows by key. A layer that is called
@@ -129,9 +142,10 @@ func (s *Layers) Count(n int64, trainable bool) {
 	}
 }
 
-// End ends the call of a layer. nodes are those that the call made, out its results. A call
-// whose results are constants computes nothing.
-func (s *Layers) End(nodes []*ir.Node, out []*ir.Value) {
+// End ends the call of a layer. nodes are those that the call made, out its results. reads and
+// makes are the names of its operands and results, see [Call]. A call whose results are
+// constants computes nothing.
+func (s *Layers) End(nodes []*ir.Node, out []*ir.Value, reads, makes []string) {
 	l := s.open[len(s.open)-1]
 	s.open = s.open[:len(s.open)-1]
 	constant := func(v *ir.Value) bool { return v == nil || v.Const != nil }
@@ -140,6 +154,9 @@ func (s *Layers) End(nodes []*ir.Node, out []*ir.Value) {
 	}
 	for _, n := range nodes {
 		l.FLOPs += ir.FLOPs(n)
+	}
+	if len(s.open) == 0 {
+		s.calls = append(s.calls, &Call{Layer: l, Reads: reads, Makes: makes, Out: out, Nodes: slices.Clone(nodes)})
 	}
 	if l.Shapes != nil {
 		return
@@ -156,3 +173,6 @@ func (s *Layers) End(nodes []*ir.Node, out []*ir.Value) {
 func (s *Layers) All() []*Layer {
 	return slices.DeleteFunc(slices.Clone(s.list), func(l *Layer) bool { return l.Shapes == nil })
 }
+
+// Calls returns the calls of the layers of depth 0 in their order.
+func (s *Layers) Calls() []*Call { return s.calls }

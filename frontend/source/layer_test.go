@@ -25,7 +25,7 @@ func TestConstantCalls(t *testing.T) {
 			var s Layers
 			for _, out := range test.calls {
 				s.Begin("key", Layer{Name: "layer"})
-				s.End(nil, out)
+				s.End(nil, out, nil, nil)
 			}
 			if got := s.All(); len(got) != test.want {
 				t.Errorf("%d layers, want %d", len(got), test.want)

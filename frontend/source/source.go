@@ -90,6 +90,8 @@ type Model struct {
 	Half bool
 	// Layers are the layers as the model's author knows them, in the order of the file.
 	Layers []*Layer
+	// Calls are the uses of the layers of depth 0, each after those that it reads.
+	Calls []*Call
 	// Metadata holds the file's own metadata (producer, metadata_props).
 	Metadata map[string]string
 	// Release unmaps the file. The graph's constants may be slices of the file

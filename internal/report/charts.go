@@ -75,11 +75,25 @@ func memoryOf(p *plan.Program) memoryChart {
 	}
 	m.Live = template.HTMLAttr(`d="` + path.String() + `"`)
 	m.BoundAt = 100 * float64(m.Arena-m.LowerBound) / float64(m.Arena)
-	for k := range 5 {
-		m.Ticks = append(m.Ticks, tick{100 - float64(k)*25, units.Bytes(m.Arena * k / 4)})
+	unit, name := 1.0, "bytes"
+	switch {
+	case m.Arena >= 1<<20:
+		unit, name = 1<<20, "MB"
+	case m.Arena >= 1<<10:
+		unit, name = 1<<10, "kB"
 	}
+	m.Ticks = axis(float64(m.Arena)/unit, name)
 	m.StepTicks = stepTicks(m.Steps)
 	return m
+}
+
+// axis returns the ticks of a vertical axis from 0 to most.
+func axis(most float64, unit string) (list []tick) {
+	ticks, decimals := units.Ticks(most)
+	for _, x := range ticks {
+		list = append(list, tick{100 - 100*x/most, fmt.Sprintf("%.*f %s", decimals, x, unit)})
+	}
+	return list
 }
 
 // stepTicks returns about ten ticks at round step numbers.
@@ -137,9 +151,7 @@ func timesOf(layers []layerRow) *timeChart {
 		h := 100 * l.Ms / c.Most
 		c.Rects = append(c.Rects, rect{X: float64(i) + .1, W: .8, Y: 100 - h, H: h, Class: l.Class, Layer: i, Tip: tip})
 	}
-	for k := range 5 {
-		c.Ticks = append(c.Ticks, tick{100 - float64(k)*25, decimals(c.Most*float64(k)/4) + " ms"})
-	}
+	c.Ticks = axis(c.Most, "ms")
 	for _, f := range legend {
 		if t := byClass[f.class]; t > 0 {
 			c.Families = append(c.Families, share{f.class, f.doc, decimals(t), 100 * t / sum})

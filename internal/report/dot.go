@@ -12,19 +12,15 @@ func (p *Picture) WriteDOT(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "digraph %s {\n\tnode [shape=box style=\"rounded,filled\" fillcolor=white penwidth=1.5 fontname=\"Helvetica\" fontsize=11]\n\tedge [fontname=\"Helvetica\" fontsize=9 color=\"#6b7280\"]\n", quote(p.name))
 	for i, n := range p.boxes {
-		lines := []string{n.title, n.full}
+		lines := []string{n.title, n.full, n.shape}
 		for _, s := range n.parts {
 			lines = append(lines, "+ "+s.text)
 		}
 		fmt.Fprintf(&b, "\tn%d [label=%s color=%q]\n", i, quote(lines...), n.family.light)
 	}
 	for _, w := range p.wires {
-		for i, t := range w.to {
-			fmt.Fprintf(&b, "\tn%d -> n%d", w.from, t)
-			if i == 0 { // only one label for a value: Graphviz places a node for each
-				fmt.Fprintf(&b, " [label=%s]", quote(typeLabel(w.value.Type)))
-			}
-			b.WriteByte('\n')
+		for _, t := range w.to {
+			fmt.Fprintf(&b, "\tn%d -> n%d\n", w.from, t)
 		}
 	}
 	b.WriteString("}\n")

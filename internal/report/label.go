@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"modelc/frontend/source"
 	"modelc/ir"
 )
 
@@ -43,6 +44,22 @@ func familyOf(op ir.Op) family {
 		return f
 	}
 	return shapeFamily
+}
+
+// familyOfCall returns the family of the node that does most of a layer's work. Of nodes with
+// equal work the first counts that does more than move data.
+func familyOfCall(c *source.Call) family {
+	if c.Layer.Class == "InputLayer" {
+		return portFamily
+	}
+	best, most := shapeFamily, int64(-1)
+	for _, n := range c.Nodes {
+		f := familyOf(n.Op)
+		if work := ir.FLOPs(n); f != shapeFamily && work > most {
+			best, most = f, work
+		}
+	}
+	return best
 }
 
 // label returns a short name of a node.
@@ -90,6 +107,9 @@ func shortTitle(n *ir.Node) string {
 	return label(n.Op)
 }
 
+// abbreviated shortens names of classes for small drawings.
+var abbreviated = strings.NewReplacer("Normalization", "Norm", "Padding", "Pad", "Pooling", "Pool", "Average", "Avg", "Separable", "Sep", "Transpose", "Transp")
+
 // window formats a window as 3×3, or with a stride as 3×3/2.
 func window(kernel, strides []int) string {
 	s := dims(kernel)
@@ -122,6 +142,17 @@ func typeLabel(t ir.Type) string {
 		s = t.DType.String() + " " + s
 	}
 	return s
+}
+
+// typesLabel formats the types of a node's results.
+func typesLabel(list []*ir.Value) string {
+	var parts []string
+	for _, v := range list {
+		if v != nil {
+			parts = append(parts, typeLabel(v.Type))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // clip shortens s to n letters. It drops the middle, because names of layers

@@ -15,7 +15,15 @@ for (const f of all('figure', canvas)) {
 	svg.removeAttribute('height');
 	views[f.dataset.graph] = { f, svg, w, h, x: 0, y: 0, k: 0, boxes: all('.n', svg) };
 }
-let shown = 'a';
+let shown = 'b';
+
+// The canvas is as high as the drawings need that fit its width, at least high enough for the
+// details.
+function stretch() {
+	const W = canvas.clientWidth, least = W > 600 ? 0 : .62;
+	const high = Math.max(...Object.values(views).map(v => v.h * Math.max(least, Math.min(W / v.w, 1.25))));
+	canvas.parentNode.style.setProperty('--tall', Math.max(340, high + 30) + 'px');
+}
 
 function apply(v) {
 	const W = canvas.clientWidth || 1, H = canvas.clientHeight || 1;
@@ -23,8 +31,14 @@ function apply(v) {
 	v.x = Math.min(Math.max(v.x, 60 / v.k - W / v.k), v.w - 60 / v.k);
 	v.y = Math.min(Math.max(v.y, 60 / v.k - H / v.k), v.h - 60 / v.k);
 	v.svg.setAttribute('viewBox', `${v.x} ${v.y} ${W / v.k} ${H / v.k}`);
-	v.svg.classList.toggle('far', v.k < .7);
-	v.svg.classList.toggle('farther', v.k < .22);
+	scale(v, v.k);
+}
+// Labels that would be too small at a scale give way to larger ones. Names of groups stay as
+// large as needed.
+function scale(v, k) {
+	v.svg.classList.toggle('far', k < .7);
+	v.svg.classList.toggle('farther', k < .4);
+	v.svg.style.setProperty('--name', 15 / k + 'px');
 }
 function fit(v) {
 	const W = canvas.clientWidth, H = canvas.clientHeight;
@@ -41,7 +55,7 @@ function open(v) {
 	if (canvas.clientWidth > 600) return;
 	v.k = Math.max(v.k, .62);
 	v.x = 0;
-	v.y = place(v.boxes[0])[1];
+	v.y = place(v.boxes[0])[1] - 40;
 	apply(v);
 }
 function zoom(v, by, px = canvas.clientWidth / 2, py = canvas.clientHeight / 2) {
@@ -64,6 +78,14 @@ function show(g) {
 // Nodes: a click selects a node, highlights its wires and shows its details.
 function box(g, i) { return views[g].boxes[i]; }
 function place(b) { return b.getAttribute('transform').match(/-?[\d.]+/g).map(Number); }
+// centred moves the drawing so that node i is in the middle of the canvas.
+function centred(g, i) {
+	const v = views[g], r = $('.b', box(g, i)), [x, y] = place(box(g, i));
+	v.x = x + 14 + r.width.baseVal.value / 2 - canvas.clientWidth / v.k / 2;
+	// In a narrow window the details cover the lower part.
+	const free = canvas.clientHeight - (getComputedStyle(detail).position === 'absolute' ? detail.offsetHeight : 0);
+	v.y = y + 14 + r.height.baseVal.value / 2 - free / v.k / 2;
+}
 function select(g, i, centre) {
 	if (!data[g] || !data[g].nodes[i]) return;
 	if (shown !== g) show(g);
@@ -74,12 +96,8 @@ function select(g, i, centre) {
 	});
 	describe(g, i);
 	if (centre) {
-		const v = views[g], r = $('.b', box(g, i)), [x, y] = place(box(g, i));
-		v.k = Math.max(v.k, .9);
-		v.x = x + 14 + r.width.baseVal.value / 2 - canvas.clientWidth / v.k / 2;
-		// In a narrow window the details cover the lower part.
-		const free = canvas.clientHeight - (getComputedStyle(detail).position === 'absolute' ? detail.offsetHeight : 0);
-		v.y = y + 14 + r.height.baseVal.value / 2 - free / v.k / 2;
+		views[g].k = Math.max(views[g].k, .9);
+		centred(g, i);
 	}
 	apply(views[g]);
 }
@@ -115,10 +133,11 @@ function describe(g, i) {
 	close.title = 'Close';
 	close.onclick = clear;
 	detail.replaceChildren(close, element('h3', n.n || n.t), element('p', n.t));
+	if (n.w) detail.append(element('p', n.w));
 	if (n.p) detail.append(element('p', figure(n.p) + ' parameters'));
 	if (n.f) detail.append(element('p', figure(n.f) + 'FLOP'));
-	section(g === 'a' ? 'Fused from' : '', g === 'a' && n.s && n.s.length > 1 ? n.s.map(k => link('b', k)) : []);
-	if (g === 'b' && n.x) section('Became part of', (n.i || []).map(k => link('a', k)));
+	section('Computes', (n.s || []).map(k => link('b', k)));
+	section('Computed by', (n.i || []).map(k => link('a', k)));
 	if (g === 'b' && n.x && !n.i) detail.append(element('h4', 'Gone: computed at compile time, or not needed'));
 	section('Steps', (n.l || []).map(k => {
 		const a = element('a', $(`#l${k} .name`).firstElementChild.textContent);
@@ -128,7 +147,7 @@ function describe(g, i) {
 	const typed = (k, w) => { const e = link(g, k); e.lastChild.textContent = w.y; return e; };
 	section('Reads', wires.filter(w => (w.b || []).includes(i)).map(w => typed(w.a, w)));
 	section('Read by', wires.filter(w => w.a === i).flatMap(w => (w.b || []).map(k => typed(k, w))));
-	if (n.x) detail.append(element('h4', 'Text'), element('code', n.x));
+	if (n.x) detail.append(element('h4', g === 'a' ? 'Text' : 'Text of the nodes before the passes'), element('code', n.x));
 	detail.hidden = false;
 	detail.scrollTop = 0;
 }
@@ -199,16 +218,39 @@ canvas.addEventListener('wheel', e => {
 // Keys and buttons.
 const commands = { in: v => zoom(v, 1.3), out: v => zoom(v, 1 / 1.3), fit, one: v => zoom(v, 1 / v.k) };
 canvas.addEventListener('keydown', e => {
+	const i = views[shown].boxes.indexOf(e.target);
+	if (i >= 0 && (e.key === 'Enter' || e.key === ' ')) {
+		e.preventDefault();
+		select(shown, i, false);
+		return;
+	}
 	const v = views[shown], by = 80 / v.k;
 	const key = {
 		'+': () => commands.in(v), '=': () => commands.in(v), '-': () => commands.out(v), '0': () => fit(v), '1': () => commands.one(v),
 		ArrowLeft: () => { v.x -= by; apply(v); }, ArrowRight: () => { v.x += by; apply(v); },
 		ArrowUp: () => { v.y -= by; apply(v); }, ArrowDown: () => { v.y += by; apply(v); },
-		Escape: clear, '/': () => find.focus(),
+		'/': () => find.focus(),
 	}[e.key];
 	if (!key || e.ctrlKey || e.metaKey || e.altKey) return;
 	e.preventDefault();
 	key();
+});
+// Tab goes from node to node. The drawing moves if the node is outside the canvas.
+canvas.addEventListener('focusin', e => {
+	const i = views[shown].boxes.indexOf(e.target);
+	if (i < 0) return;
+	canvas.scrollTop = canvas.scrollLeft = 0;
+	const c = canvas.getBoundingClientRect(), r = e.target.getBoundingClientRect();
+	if (r.left >= c.left && r.right <= c.right && r.top >= c.top && r.bottom <= c.bottom) return;
+	centred(shown, i);
+	apply(views[shown]);
+});
+// Escape ends the search and closes the details, wherever the focus is.
+document.addEventListener('keydown', e => {
+	if (e.key !== 'Escape') return;
+	find.value = '';
+	search();
+	clear();
 });
 for (const b of all('[data-zoom]')) b.onclick = () => commands[b.dataset.zoom](views[shown]);
 for (const b of all('.tabs button')) b.onclick = () => { clear(); show(b.dataset.graph); };
@@ -225,7 +267,6 @@ function search() {
 }
 find.addEventListener('input', search);
 find.addEventListener('keydown', e => {
-	if (e.key === 'Escape') { find.value = ''; search(); }
 	if (e.key !== 'Enter' || !hits.length) return;
 	e.preventDefault();
 	const n = hits.length, next = (at + (e.shiftKey ? n - 1 : 1) + n) % n;
@@ -269,8 +310,17 @@ document.addEventListener('click', e => {
 	if (t) location.hash = '#l' + t.dataset.layer;
 });
 
-addEventListener('resize', () => { for (const v of Object.values(views)) if (v.k) apply(v); });
+// A printed page shows the whole graph.
+addEventListener('beforeprint', () => {
+	for (const v of Object.values(views)) {
+		v.svg.setAttribute('viewBox', `0 0 ${v.w} ${v.h}`);
+		scale(v, +v.f.dataset.scale);
+	}
+});
+addEventListener('afterprint', () => { for (const v of Object.values(views)) if (v.k) apply(v); });
+addEventListener('resize', () => { stretch(); for (const v of Object.values(views)) if (v.k) apply(v); });
 addEventListener('hashchange', () => go(location.hash));
-show('a');
+stretch();
+show('b');
 go(location.hash);
 })();

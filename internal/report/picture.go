@@ -1,9 +1,11 @@
 package report
 
 import (
+	"math"
 	"slices"
 
 	"modelc/backend/plan"
+	"modelc/frontend/source"
 	"modelc/internal/report/layout"
 	"modelc/ir"
 )
@@ -14,16 +16,20 @@ type Picture struct {
 	name    string
 	boxes   []box
 	wires   []wire
+	groups  []group
+	letters float64 // size of the names of groups: they are readable in a drawing that fits a page
 	drawing *layout.Drawing
 	graph   layout.Graph
 }
 
-// box is the drawing of a node.
+// box is the drawing of a node of the IR, or of a call of a model's layer.
 type box struct {
-	node        *ir.Node // nil for inputs and outputs
+	node        *ir.Node // nil for layers, inputs and outputs
+	call        *source.Call
 	family      family
 	title, name string
 	full        string // whole name
+	shape       string // of the results
 	short       string // label of a small drawing
 	parts       []pill // nodes of the model that it was fused from; nil if there is one
 	w, h        float64
@@ -42,10 +48,9 @@ type pill struct {
 
 // wire is a value with the boxes that read it.
 type wire struct {
-	value *ir.Value
+	label string // type of the value
 	from  int
 	to    []int
-	nth   int // index among the producer's results
 }
 
 // Widths of letters: a bound of the average width in titles and pills for common
@@ -56,41 +61,43 @@ const (
 	nameLetter  = 6.1
 	farSize     = 21   // size of the letters in a small drawing
 	farLetter   = 0.72 // their width, relative to their size
+	shapeLetter = 5.8
 	minWidth    = 116
 	maxWidth    = 216
+	plainHeight = 54 // of a box without pills
 	pillHeight  = 15
 	pillGap     = 4
 )
 
-// Options of the layout, in pixels at full size.
-var spacing = layout.Options{GapX: 26, GapY: 30, Track: 9, Aspect: 1.6, Tall: 1500}
+// Options of the layout, in pixels at full size. The page is that of the report in a window
+// of common size.
+var spacing = layout.Options{GapX: 30, GapY: 28, Track: 9, Pad: 8, Aspect: 1.6, Low: 540, Short: 40}
 
 // Draw lays out g. A node with several [ir.Node.Origins] shows them as pills.
 func Draw(g *ir.Graph) *Picture {
 	p := &Picture{name: g.Name}
 	at := map[*ir.Node]int{}
 	wires := map[*ir.Value]int{}
-	start := func(v *ir.Value, from, nth int) {
-		wires[v] = len(p.wires)
-		p.wires = append(p.wires, wire{value: v, from: from, nth: nth})
+	start := func(v *ir.Value, from int) {
+		wires[v] = p.start(typeLabel(v.Type), from)
 	}
 	for _, v := range g.Inputs {
-		start(v, p.add(box{family: portFamily, title: "Input", short: "Input", name: v.Name}), 0)
+		start(v, p.add(inputBox(v)))
 	}
 	order := originOrder(g)
 	for _, n := range g.Nodes {
-		b := box{node: n, family: familyOf(n.Op), title: title(n), short: shortTitle(n), name: plan.NodeName(n)}
+		b := box{node: n, family: familyOf(n.Op), title: title(n), short: shortTitle(n), name: plan.NodeName(n), shape: typesLabel(n.Out)}
 		b.parts = parts(n, order)
 		at[n] = p.add(b)
-		for i, v := range n.Out {
+		for _, v := range n.Out {
 			if len(v.Uses()) > 0 {
-				start(v, at[n], i)
+				start(v, at[n])
 			}
 		}
 	}
 	read := func(v *ir.Value, by int) {
-		if k, ok := wires[v]; ok && !slices.Contains(p.wires[k].to, by) {
-			p.wires[k].to = append(p.wires[k].to, by)
+		if k, ok := wires[v]; ok {
+			p.read(k, by)
 		}
 	}
 	for _, n := range g.Nodes {
@@ -99,16 +106,105 @@ func Draw(g *ir.Graph) *Picture {
 		}
 	}
 	for _, o := range g.Outputs {
-		read(o.Value, p.add(box{family: portFamily, title: "Output", short: "Output", name: o.Name}))
+		read(o.Value, p.add(outputBox(o)))
 	}
+	p.layOut()
+	return p
+}
+
+// DrawModel lays out the layers of a model as its author knows them. A layer that the model
+// uses several times has a box for each use. A model without layers is drawn as its graph.
+func DrawModel(m *source.Model) *Picture {
+	if len(m.Calls) == 0 {
+		return Draw(m.Graph)
+	}
+	p := &Picture{name: m.Graph.Name}
+	wires := map[string]int{}      // by the name of the tensor
+	results := map[*ir.Value]int{} // wires of the last call that returns a value
+	for _, v := range m.Graph.Inputs {
+		if !slices.ContainsFunc(m.Calls, func(c *source.Call) bool { return slices.Contains(c.Makes, v.Name) }) {
+			wires[v.Name] = p.start(typeLabel(v.Type), p.add(inputBox(v)))
+			results[v] = wires[v.Name]
+		}
+	}
+	for _, c := range m.Calls {
+		b := box{call: c, family: familyOfCall(c), title: c.Layer.Class, short: abbreviated.Replace(c.Layer.Class), name: c.Layer.Name, shape: typesLabel(c.Out)}
+		if w := window(c.Layer.Kernel, c.Layer.Strides); w != "" {
+			b.title += " " + w
+		}
+		i := p.add(b)
+		for _, name := range c.Reads {
+			if k, ok := wires[name]; ok && p.wires[k].from != i {
+				p.read(k, i)
+			}
+		}
+		for j, v := range c.Out {
+			if v != nil && v.Const == nil && j < len(c.Makes) {
+				k := p.start(typeLabel(v.Type), i)
+				wires[c.Makes[j]], results[v] = k, k
+			}
+		}
+	}
+	for _, o := range m.Graph.Outputs {
+		i := p.add(outputBox(o))
+		v := o.Value
+		k, ok := results[v]
+		for !ok && v.Def() != nil { // the compiler may have added a softmax
+			v = v.Def().In[0]
+			k, ok = results[v]
+		}
+		if ok {
+			p.read(k, i)
+		}
+	}
+	p.layOut()
+	return p
+}
+
+func inputBox(v *ir.Value) box {
+	return box{family: portFamily, title: "Input", short: "Input", name: v.Name, shape: typeLabel(v.Type)}
+}
+
+func outputBox(o ir.Output) box {
+	return box{family: portFamily, title: "Output", short: "Output", name: o.Name, shape: typeLabel(o.Value.Type)}
+}
+
+// start adds a wire from a box and returns its number.
+func (p *Picture) start(label string, from int) int {
+	p.wires = append(p.wires, wire{label: label, from: from})
+	return len(p.wires) - 1
+}
+
+// read adds a reader to wire k.
+func (p *Picture) read(k, by int) {
+	if !slices.Contains(p.wires[k].to, by) {
+		p.wires[k].to = append(p.wires[k].to, by)
+	}
+}
+
+// layOut gives the boxes and wires their coordinates.
+func (p *Picture) layOut() {
+	var names []string
 	for _, b := range p.boxes {
 		p.graph.Nodes = append(p.graph.Nodes, layout.Size{W: b.w, H: b.h})
+		name := b.full
+		if b.node == nil && b.call == nil {
+			name = ""
+		}
+		names = append(names, name)
 	}
 	for _, w := range p.wires {
 		p.graph.Nets = append(p.graph.Nets, layout.Net{From: w.from, To: w.to})
 	}
-	p.drawing = layout.Layered(p.graph, spacing)
-	return p
+	p.groups = groupsOf(names)
+	for _, g := range p.groups {
+		p.graph.Groups = append(p.graph.Groups, g.nodes)
+	}
+	// The sides of a drawing grow with the root of the number of boxes.
+	p.letters = max(13, 1.9*math.Sqrt(float64(len(p.boxes))))
+	o := spacing
+	o.Head = 1.5*p.letters + 5
+	p.drawing = layout.Layered(p.graph, o)
 }
 
 // originOrder numbers the nodes of the model from which those of g were made, in
@@ -161,7 +257,7 @@ func parts(n *ir.Node, order map[*ir.Node]int) []pill {
 // add sets the size of a box, appends the box and returns its number.
 func (p *Picture) add(b box) int {
 	letters := func(s string) float64 { return float64(len([]rune(s))) }
-	w := max(letters(b.title)*titleLetter, letters(b.name)*nameLetter) + 24
+	w := max(letters(b.title)*titleLetter, letters(b.name)*nameLetter, letters(b.shape)*shapeLetter) + 24
 	pills := 20.0
 	for i := range b.parts {
 		b.parts[i].w = letters(b.parts[i].text)*pillLetter + 12
@@ -171,9 +267,10 @@ func (p *Picture) add(b box) int {
 	b.full = b.name
 	b.name = clip(b.name, int((b.w-22)/nameLetter))
 	b.title = clip(b.title, int((b.w-18)/titleLetter))
-	b.h = 40
+	b.shape = clip(b.shape, int((b.w-22)/shapeLetter))
+	b.h = plainHeight
 	if len(b.parts) > 0 {
-		x, y := 12.0, 40.0
+		x, y := 12.0, plainHeight-2.0
 		for i := range b.parts {
 			s := &b.parts[i]
 			if x > 12 && x+s.w > b.w-8 {

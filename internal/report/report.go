@@ -25,6 +25,7 @@ import (
 	"modelc/backend/cuda/roofline"
 	"modelc/backend/golang"
 	"modelc/backend/plan"
+	"modelc/frontend/source"
 	"modelc/internal/measure"
 	"modelc/internal/units"
 	"modelc/ir"
@@ -53,8 +54,9 @@ var pageCSS string
 var pageJS string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"count": units.Count[int64],
-	"size":  units.Bytes[int64],
+	"count":      units.Count[int64],
+	"size":       units.Bytes[int64],
+	"parameters": func(l *source.Layer) int64 { return l.Trainable + l.Fixed },
 }).Parse(pageHTML + cudaHTML))
 
 // page is the data of the template.
@@ -69,6 +71,7 @@ type page struct {
 	Facts                         []fact
 	Graphs                        []graphView
 	Legend                        []legendEntry
+	Model                         []modelRow
 	Layers                        []layerRow
 	Total                         layerRow
 	HasErrors                     bool
@@ -90,9 +93,9 @@ type legendEntry struct{ Class, Doc string }
 
 // graphView is one of the two graphs: that of the model, or the optimised one.
 type graphView struct {
-	ID, Title string
-	Nodes     int
-	SVG       template.HTML
+	ID, Title, Count string
+	Scale            float64 // at which it fits a printed page
+	SVG              template.HTML
 }
 
 // graphData is what the page's script knows about a graph.
@@ -104,12 +107,13 @@ type graphData struct {
 type nodeData struct {
 	Title string `json:"t"`
 	Name  string `json:"n"`
-	Text  string `json:"x,omitempty"` // the node in the IR's text form
+	Text  string `json:"x,omitempty"` // the node, or those that compute the layer, in the IR's text form
+	Note  string `json:"w,omitempty"` // what the file says of a layer
 	FLOPs int64  `json:"f,omitempty"`
 	Parms int64  `json:"p,omitempty"`
-	// Parts are the nodes of the model that an optimised node was fused from.
-	// Into are the optimised nodes of which a node of the model is a part. Layers
-	// are the steps that compute the node.
+	// Parts are the layers of the model that an optimised node computes, in part or
+	// whole. Into are the optimised nodes that compute a layer of the model. Layers are
+	// the steps that compute the node.
 	Parts  []int `json:"s,omitempty"`
 	Into   []int `json:"i,omitempty"`
 	Layers []int `json:"l,omitempty"`
@@ -119,6 +123,14 @@ type wireData struct {
 	Type string `json:"y"`
 	From int    `json:"a"`
 	To   []int  `json:"b"`
+}
+
+// modelRow is a layer of the model as its author knows it.
+type modelRow struct {
+	*source.Layer
+	Node         int // index of its first box in the graph of the model
+	Family       string
+	Shape, Reads string
 }
 
 // layerRow is a step of the program.
@@ -170,7 +182,7 @@ func Write(w io.Writer, c *modelc.Compiled, o Options) error {
 			return ErrProfile
 		}
 	}
-	before, after := Draw(c.Before), Draw(c.Graph)
+	before, after := DrawModel(c.Model), Draw(c.Graph)
 	p := &page{
 		CSS: template.CSS(graphCSS + pageCSS), JS: template.JS(pageJS),
 		Name: c.Graph.Name, Format: c.Model.Format, SHA256: c.Model.SHA256, Version: modelc.Version, Flags: strings.Join(c.Options.Flags, " "), Notes: c.Model.Notes,
@@ -185,6 +197,7 @@ func Write(w io.Writer, c *modelc.Compiled, o Options) error {
 	for _, v := range c.Before.Outputs {
 		p.Outputs = append(p.Outputs, port{v.Name, typeLabel(v.Value.Type)})
 	}
+	p.model(before)
 	for _, f := range legend {
 		p.Legend = append(p.Legend, legendEntry{f.class, f.doc})
 	}
@@ -343,47 +356,83 @@ func parameters(n *ir.Node) int64 {
 	return sum
 }
 
+// model fills the table of the model's layers.
+func (p *page) model(before *Picture) {
+	seen := map[*source.Layer]bool{}
+	last := ""
+	for i, b := range before.boxes {
+		if b.call == nil || seen[b.call.Layer] {
+			continue
+		}
+		l := b.call.Layer
+		seen[l] = true
+		var shapes []string
+		for _, s := range l.Shapes {
+			shapes = append(shapes, dims(s))
+		}
+		r := modelRow{Layer: l, Node: i, Family: b.family.class, Shape: strings.Join(shapes, ", "), Reads: strings.Join(l.Inputs, ", ")}
+		if r.Reads == last {
+			r.Reads = ""
+		}
+		last = l.Name
+		p.Model = append(p.Model, r)
+	}
+}
+
 // graphs draws both graphs and links their nodes with each other and with the
 // layers.
 func (p *page) graphs(c *modelc.Compiled, before, after *Picture) {
 	p.Data = map[string]graphData{}
+	layers := fmt.Sprintf("%d layers", len(p.Model))
+	if len(p.Model) == 0 {
+		layers = fmt.Sprintf("%d nodes", len(c.Before.Nodes))
+	}
 	for _, g := range []struct {
-		id, title string
+		id, title, count string
 		*Picture
-		nodes int
-	}{{"b", "As written", before, len(c.Before.Nodes)}, {"a", "Optimised", after, len(c.Graph.Nodes)}} {
-		var svg strings.Builder
-		g.svg(&svg, "")
-		p.Graphs = append(p.Graphs, graphView{g.id, g.title, g.nodes, template.HTML(svg.String())})
+	}{{"b", "Model", layers, before}, {"a", "Optimised", fmt.Sprintf("%d nodes", len(c.Graph.Nodes)), after}} {
+		p.Graphs = append(p.Graphs, graphView{g.id, g.title, g.count, g.printed(), template.HTML(g.element())})
 		p.Data[g.id] = g.data()
 	}
+	add := func(list []int, k int) []int {
+		if slices.Contains(list, k) {
+			return list
+		}
+		return append(list, k)
+	}
 	from := before.boxOf()
-	for i, b := range after.boxes {
-		if b.node == nil {
+	a, b := p.Data["a"].Nodes, p.Data["b"].Nodes
+	for i, box := range after.boxes {
+		if box.node == nil {
 			continue
 		}
-		for _, o := range b.node.Origins {
-			k := from[o]
-			p.Data["a"].Nodes[i].Parts = append(p.Data["a"].Nodes[i].Parts, k)
-			p.Data["b"].Nodes[k].Into = append(p.Data["b"].Nodes[k].Into, i)
+		for _, o := range box.node.Origins {
+			if k, ok := from[o]; ok { // the compiler may have added others
+				a[i].Parts, b[k].Into = add(a[i].Parts, k), add(b[k].Into, i)
+			}
 		}
-		slices.Sort(p.Data["a"].Nodes[i].Parts)
+		slices.Sort(a[i].Parts)
 	}
 	to := after.boxOf()
 	for i, l := range c.Program.Layers {
 		for _, n := range l.Nodes {
-			b := to[n]
-			p.Data["a"].Nodes[b].Layers = append(p.Data["a"].Nodes[b].Layers, i)
+			box := to[n]
+			a[box].Layers = append(a[box].Layers, i)
 		}
 	}
 }
 
-// boxOf returns the index of each node's box.
+// boxOf returns the index of the box of each node of the IR.
 func (p *Picture) boxOf() map[*ir.Node]int {
 	m := map[*ir.Node]int{}
 	for i, b := range p.boxes {
 		if b.node != nil {
 			m[b.node] = i
+		}
+		if b.call != nil {
+			for _, n := range b.call.Nodes {
+				m[n] = i
+			}
 		}
 	}
 	return m
@@ -399,10 +448,19 @@ func (p *Picture) data() graphData {
 			n.FLOPs = ir.FLOPs(b.node)
 			n.Parms = parameters(b.node)
 		}
+		if b.call != nil {
+			l := b.call.Layer
+			n.Title, n.FLOPs, n.Parms, n.Note = l.Class, l.FLOPs, l.Trainable+l.Fixed, l.Window.String()
+			var lines []string
+			for _, m := range b.call.Nodes {
+				lines = append(lines, ir.FormatNode(m))
+			}
+			n.Text = strings.Join(lines, "\n")
+		}
 		d.Nodes = append(d.Nodes, n)
 	}
 	for _, w := range p.wires {
-		d.Wires = append(d.Wires, wireData{typeLabel(w.value.Type), w.from, w.to})
+		d.Wires = append(d.Wires, wireData{w.label, w.from, w.to})
 	}
 	return d
 }

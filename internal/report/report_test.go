@@ -88,7 +88,7 @@ func checkPage(t *testing.T, page string) {
 	}
 	boxes := strings.Count(page, `<g class="n `)
 	for _, l := range links {
-		if n, err := strconv.Atoi(strings.TrimPrefix(l, "a")); err == nil && n < boxes {
+		if n, err := strconv.Atoi(strings.TrimLeft(l, "ab")); err == nil && n < boxes {
 			continue
 		}
 		if !ids[l] {
@@ -237,7 +237,7 @@ func TestDenseNet(t *testing.T) {
 
 // exercise simulates a reader's actions on the page and records the results.
 const exercise = `<script>
-const $ = s => document.querySelector(s), box = () => $('figure.shown svg').getAttribute('viewBox').split(' ').map(Number), seen = [];
+const $ = s => document.querySelector(s), all = s => [...document.querySelectorAll(s)], box = () => $('figure.shown svg').getAttribute('viewBox').split(' ').map(Number), seen = [];
 const key = (e, key) => e.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }));
 seen.push($('figure.shown').dataset.graph, $('.detail h3').textContent);
 const find = $('.find input');
@@ -246,50 +246,160 @@ find.dispatchEvent(new Event('input'));
 seen.push(document.querySelectorAll('.hit').length);
 key(find, 'Enter');
 seen.push($('.detail h3').textContent);
+// Escape in the search closes the details, too.
+key(find, 'Escape');
+seen.push($('.detail').hidden, find.value === '', document.querySelectorAll('.hit').length);
+// Tab reaches the nodes, which are in the order of the graph, and moves them into the canvas.
+const nodes = all('figure.shown .n');
+seen.push(nodes.every(n => n.tabIndex === 0) && all('figure:not(.shown) .n').every(n => !n.checkVisibility()));
+$('[data-zoom=one]').click();
+for (let i = 0; i < 9; i++) $('[data-zoom=in]').click();
+seen.push(nodes.every(n => {
+	n.focus();
+	const c = $('.canvas').getBoundingClientRect();
+	const r = n.querySelector('.b').getBoundingClientRect(), x = (r.left + r.right) / 2, y = (r.top + r.bottom) / 2;
+	return document.activeElement === n && x > c.left && x < c.right && y > c.top && y < c.bottom;
+}));
+key(nodes[1], 'Enter');
+seen.push($('.detail h3').textContent, nodes[1].classList.contains('on'));
+key(document.body, 'Escape');
 $('[data-graph=a]').click();
 seen.push($('figure.shown').dataset.graph, $('.detail').hidden);
 let b = box();
 $('[data-zoom=in]').click();
 seen.push(box()[2] < b[2]);
 b = box();
-key($('.canvas'), 'ArrowDown');
-seen.push(box()[1] > b[1]);
+key($('.canvas'), 'ArrowRight');
+seen.push(box()[0] > b[0]);
 $('.layers td.name a').click();
 seen.push($('.detail h3').textContent);
 $('.layers th').click();
 $('.layers th').click();
 seen.push($('.layers tbody tr').id);
+// Paper shows the whole graph, the screen then what it showed before.
+b = box();
+dispatchEvent(new Event('beforeprint'));
+const p = box();
+seen.push(p[0] === 0 && p[1] === 0 && all('figure.shown .n').every(n => {
+	const [x, y] = n.getAttribute('transform').match(/[\d.]+/g).map(Number), r = n.querySelector('.b');
+	return x + r.width.baseVal.value < p[2] && y + r.height.baseVal.value < p[3];
+}));
+dispatchEvent(new Event('afterprint'));
+seen.push(box().join() === b.join());
 seen.push(document.documentElement.scrollWidth - document.documentElement.clientWidth);
 document.title = seen.join(' ');
 </script></body>`
 
-// Links, search, zoom, keys and sorting of the page work in a wide and in a narrow
-// window.
-func TestScript(t *testing.T) {
+// measured finds texts of the drawings that leave their box, at the sizes of the browser's
+// fonts, and texts of the page that other texts cover.
+const measured = `<script>
+const wrong = [];
+for (const f of document.querySelectorAll('figure')) {
+	f.classList.add('shown');
+	const svg = f.querySelector('svg');
+	svg.setAttribute('viewBox', '0 0 ' + svg.clientWidth + ' ' + svg.clientHeight); // full size
+	for (const far of [false, true]) {
+		svg.classList.toggle('far', far);
+		svg.classList.remove('farther');
+		for (const n of f.querySelectorAll('.n')) {
+			const w = n.querySelector('.b').width.baseVal.value, h = n.querySelector('.b').height.baseVal.value;
+			for (const t of n.querySelectorAll('text')) {
+				if (!t.checkVisibility() || t.closest('.p')) continue;
+				const r = t.getBBox();
+				if (r.x < 0 || r.x + r.width > w || r.y < 0 || r.y + r.height > h) wrong.push(t.textContent);
+			}
+		}
+	}
+}
+const texts = [...document.querySelectorAll('h1, h2, .lead, .fact span, .fact strong, dt, dd, td, th, .ticks span')].filter(e => e.checkVisibility() && e.textContent);
+const boxes = texts.map(e => e.getBoundingClientRect());
+for (let i = 0; i < boxes.length; i++) for (let j = Math.max(0, i - 40); j < i; j++) {
+	const a = boxes[i], b = boxes[j];
+	if (a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1) wrong.push(texts[i].textContent + ' on ' + texts[j].textContent);
+}
+document.title = document.querySelectorAll('.n').length + ' boxes, ' + wrong.length + ' wrong: ' + wrong.slice(0, 5).join(', ');
+</script></body>`
+
+// inBrowser returns the title of a page after its script ran in Chromium.
+func inBrowser(t *testing.T, page, script, fragment, size string) string {
+	t.Helper()
 	browser, err := exec.LookPath("chromium")
 	if !*long || err != nil {
 		t.Skip("wants -long and chromium")
 	}
+	path := filepath.Join(t.TempDir(), "page.html")
+	if err := os.WriteFile(path, []byte(strings.Replace(page, "</body>", script, 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, browser, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=2000", "--user-data-dir="+t.TempDir(), "--window-size="+size, "--dump-dom", "file://"+path+fragment).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, title, _ := strings.Cut(string(out), "<title>")
+	title, _, _ = strings.Cut(title, "</title>")
+	return title
+}
+
+// Links, search, zoom, keys and sorting of the page work in a wide and in a narrow
+// window.
+func TestScript(t *testing.T) {
 	g := residual(t)
 	g.Nodes[0].Name = "c1"
 	page := pageOf(t, compiled(t, g, modelc.Options{}), Options{})
-	path := filepath.Join(t.TempDir(), "page.html")
-	if err := os.WriteFile(path, []byte(strings.Replace(page, "</body>", exercise, 1)), 0o644); err != nil {
-		t.Fatal(err)
-	}
 	for _, size := range []string{"1280,900", "480,900"} {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-		out, err := exec.CommandContext(ctx, browser, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=2000", "--user-data-dir="+t.TempDir(), "--window-size="+size, "--dump-dom", "file://"+path+"#b2").Output()
-		cancel()
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, title, _ := strings.Cut(string(out), "<title>")
-		title, _, _ = strings.Cut(title, "</title>")
 		// Box 2 of the graph as written is b1; the program has five steps; the
 		// page is not wider than the window.
-		if want := "b b1 2 r1 a true true true c1 l4 0"; title != want {
+		want := "b b1 2 r1 true true 0 true true c1 true a true true true c1 l4 true true 0"
+		if title := inBrowser(t, page, exercise, "#b2", size); title != want {
 			t.Errorf("%s: got %q, want %q", size, title, want)
 		}
+	}
+}
+
+// Texts are inside their boxes, and no text is on another.
+func TestTexts(t *testing.T) {
+	for _, name := range []string{"lenet5", "vgg16", "densenet121"} {
+		page := pageOf(t, zooModel(t, name), Options{})
+		for _, size := range []string{"1280,900", "500,900"} {
+			if title := inBrowser(t, page, measured, "", size); !strings.Contains(title, " 0 wrong") || strings.HasPrefix(title, "0 boxes") {
+				t.Errorf("%s, %s: %s", name, size, title)
+			}
+		}
+	}
+}
+
+// Paper has the summary, the graph, and tables with the columns of a wide window.
+func TestPrint(t *testing.T) {
+	browser, err := exec.LookPath("chromium")
+	if !*long || err != nil {
+		t.Skip("wants -long and chromium")
+	}
+	dir := t.TempDir()
+	path, paper := filepath.Join(dir, "page.html"), filepath.Join(dir, "page.pdf")
+	if err := os.WriteFile(path, []byte(pageOf(t, zooModel(t, "vgg16"), Options{})), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, browser, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=2000", "--user-data-dir="+t.TempDir(), "--print-to-pdf="+paper, "file://"+path).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	pdf, err := os.ReadFile(paper)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages := len(regexp.MustCompile(`/Type\s*/Page\b`).FindAll(pdf, -1))
+	wide := 0
+	for _, m := range regexp.MustCompile(`/MediaBox\s*\[0 0 ([\d.]+) ([\d.]+)\]`).FindAllSubmatch(pdf, -1) {
+		w, _ := strconv.ParseFloat(string(m[1]), 64)
+		h, _ := strconv.ParseFloat(string(m[2]), 64)
+		if w > h {
+			wide++
+		}
+	}
+	if pages < 3 || pages > 7 || wide != 1 {
+		t.Errorf("%d pages, %d of them wide", pages, wide)
 	}
 }

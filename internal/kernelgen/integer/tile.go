@@ -199,16 +199,16 @@ func (t tile) code() {
 
 // loop adds the products of all steps, for the given number of vectors of a pass.
 func (t tile) loop(suffix string, vectors int) {
-	Label(t.label("part"+suffix))
+	Label(t.label("part" + suffix))
 	MOVQ(arg(abi.IntIn), RSI)
 	MOVQ(arg(abi.IntBlocks), R8)
-	Label(t.label("block"+suffix))
+	Label(t.label("block" + suffix))
 	MOVQ(RSI, R9)
 	MOVQ(arg(abi.IntRows), R10)
-	Label(t.label("row"+suffix))
+	Label(t.label("row" + suffix))
 	MOVQ(R9, R11)
 	MOVQ(arg(abi.IntCols), R12)
-	Label(t.label("col"+suffix))
+	Label(t.label("col" + suffix))
 	bases := []GPPhysical{R11, RAX, RCX, R15}
 	for i := 1; i*4 < t.p; i++ {
 		LEAQ(Mem{Base: bases[i-1], Index: R14, Scale: 4}, bases[i])
@@ -228,11 +228,11 @@ func (t tile) loop(suffix string, vectors int) {
 		})
 		if t.rows > 1 && c == t.rows/2-1 { // the last block may have only 8 channels
 			CMPQ(R8, arg(abi.IntHalf))
-			JEQ(LabelRef(t.label("step"+suffix)))
+			JEQ(LabelRef(t.label("step" + suffix)))
 		}
 	}
 	if t.rows > 1 {
-		Label(t.label("step"+suffix))
+		Label(t.label("step" + suffix))
 	}
 	if t.prefetches() {
 		t.prefetch(suffix)
@@ -240,15 +240,15 @@ func (t tile) loop(suffix string, vectors int) {
 	ADDQ(U32(uint32(t.rows*t.width*4)), RDX)
 	ADDQ(arg(abi.IntColStride), R11)
 	DECQ(R12)
-	JNZ(LabelRef(t.label("col"+suffix)))
+	JNZ(LabelRef(t.label("col" + suffix)))
 	ADDQ(arg(abi.IntRowStride), R9)
 	DECQ(R10)
-	JNZ(LabelRef(t.label("row"+suffix)))
+	JNZ(LabelRef(t.label("row" + suffix)))
 	ADDQ(arg(abi.IntBlockStride), RSI)
 	DECQ(R8)
-	JNZ(LabelRef(t.label("block"+suffix)))
+	JNZ(LabelRef(t.label("block" + suffix)))
 	DECQ(arg(abi.IntLeft))
-	JNZ(LabelRef(t.label("part"+suffix)))
+	JNZ(LabelRef(t.label("part" + suffix)))
 }
 
 // nextTile continues with the tile beside this one, if there is one.
@@ -295,12 +295,12 @@ func (t tile) prefetch(suffix string) {
 	line(0)
 	for _, r := range [][2]int{{1, some}, {some, all}} {
 		CMPQ(arg(abi.IntNextStep), U32(uint32(64*t.passes()*r[0])))
-		JLE(LabelRef(t.label("asked"+suffix)))
+		JLE(LabelRef(t.label("asked" + suffix)))
 		for i := r[0]; i < r[1]; i++ {
 			line(i)
 		}
 	}
-	Label(t.label("asked"+suffix))
+	Label(t.label("asked" + suffix))
 	ADDQ(arg(abi.IntNextStep), RBX)
 }
 

@@ -3,12 +3,17 @@ package layout
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Check returns an error if a drawing of g is wrong: nodes overlap, or a wire does
 // not start at its producer, does not reach a reader, runs upwards, crosses a node
-// or leaves the drawing. It is for tests.
+// or leaves the drawing, or a frame overlaps another or has other nodes than those of its
+// group. It is for tests.
 func Check(g Graph, d *Drawing) error {
+	if d.Sideways {
+		d = d.transposed()
+	}
 	for a, p := range d.Boxes {
 		if p.X < -1e-6 || p.Y < -1e-6 || p.X+p.W > d.W+1e-6 || p.Y+p.H > d.H+1e-6 {
 			return fmt.Errorf("node %d is outside the drawing", a)
@@ -22,6 +27,36 @@ func Check(g Graph, d *Drawing) error {
 	for k, n := range g.Nets {
 		if err := checkWire(n, d.Wires[k], d); err != nil {
 			return fmt.Errorf("net %d: %w", k, err)
+		}
+	}
+	return checkFrames(g, d)
+}
+
+func checkFrames(g Graph, d *Drawing) error {
+	var all []Box
+	for k, frames := range d.Frames {
+		for _, f := range frames {
+			if f.X < -1e-6 || f.Y < -1e-6 || f.X+f.W > d.W+1e-6 || f.Y+f.H > d.H+1e-6 {
+				return fmt.Errorf("a frame of group %d is outside the drawing", k)
+			}
+			for _, other := range all {
+				if overlap(f, other) {
+					return fmt.Errorf("a frame of group %d overlaps another", k)
+				}
+			}
+			all = append(all, f)
+		}
+		if frames == nil {
+			continue
+		}
+		for v, b := range d.Boxes {
+			within := slices.ContainsFunc(frames, func(f Box) bool {
+				return b.X >= f.X && b.Y >= f.Y && b.X+b.W <= f.X+f.W && b.Y+b.H <= f.Y+f.H
+			})
+			touched := slices.ContainsFunc(frames, func(f Box) bool { return overlap(b, f) })
+			if member := slices.Contains(g.Groups[k], v); member && !within || !member && touched {
+				return fmt.Errorf("node %d and the frame of group %d do not agree", v, k)
+			}
 		}
 	}
 	return nil

@@ -11,9 +11,9 @@ type row struct{ y, h, gap float64 }
 
 // column is a sequence of layers that are drawn below each other.
 type column struct {
-	from, to    int // range of layers; to is exclusive
-	head, right float64
-	carriers    []carrier // nets that continue in the next column, from left to right
+	from, to          int // range of layers; to is exclusive
+	head, left, right float64
+	carriers          []carrier // nets that continue in the next column, from left to right
 }
 
 // carrier connects a net from the foot of a column to the head of the next.
@@ -42,8 +42,8 @@ func (s *sheet) stack() {
 }
 
 // fold divides the layers into columns and sets the final coordinates of rows and
-// items. It divides at layers that few nets cross, so that the drawing has about
-// the aspect ratio of the options.
+// items. It divides at layers that few nets cross, into as few columns as use the
+// page best.
 func (s *sheet) fold() {
 	total := 0.0
 	for _, r := range s.rows {
@@ -51,7 +51,7 @@ func (s *sheet) fold() {
 	}
 	best := math.Inf(1)
 	most := 1
-	if s.o.Aspect > 0 && total > s.o.Tall {
+	if s.o.Aspect > 0 {
 		most = 24
 	}
 	for n := 1; n <= most && n <= len(s.layers); n++ {
@@ -66,12 +66,12 @@ func (s *sheet) fold() {
 			}
 			nets := float64(len(c.carriers)) * s.o.Track
 			if k < len(cols)-1 {
-				w += nets + 2*s.o.GapX
+				w += nets + s.between()
 			}
 			h = max(h, height+2*nets)
 		}
-		if off := math.Abs(math.Log(w / h / max(s.o.Aspect, 1e-9))); off < best || most == 1 {
-			best, s.cols = off, cols
+		if size := s.page(w, h); size < best {
+			best, s.cols = size, cols
 		}
 	}
 	s.settle()
@@ -174,13 +174,33 @@ func (s *sheet) extent(c column) (lo, hi float64) {
 	return lo, hi
 }
 
+// between returns the distance of two columns without that of the wires between them.
+func (s *sheet) between() float64 {
+	if len(s.Groups) > 0 {
+		return s.o.GapX + max(s.o.GapX, s.o.Head+s.o.Track)
+	}
+	return 2 * s.o.GapX
+}
+
+// pad returns the distance of nodes to what is outside their group.
+func (s *sheet) pad() float64 {
+	if len(s.Groups) > 0 {
+		return s.o.Pad
+	}
+	return 0
+}
+
 // settle places the columns side by side, with their heads at the same height.
 func (s *sheet) settle() {
 	head := 0.0
 	for _, c := range s.cols {
 		head = max(head, float64(len(c.carriers))*s.o.Track)
 	}
+	head += s.pad()
 	right := 0.0
+	if len(s.Groups) > 0 {
+		right = s.o.Head
+	}
 	for k := range s.cols {
 		c := &s.cols[k]
 		lo, hi := s.extent(*c)
@@ -188,7 +208,7 @@ func (s *sheet) settle() {
 			for _, r := range s.cols[k-1].carriers {
 				lo, hi = min(lo, r.head), max(hi, r.head)
 			}
-			right += 2*s.o.GapX + float64(len(s.cols[k-1].carriers))*s.o.Track
+			right += s.between() + float64(len(s.cols[k-1].carriers))*s.o.Track
 		}
 		by := right - lo
 		for _, layer := range s.layers[c.from:c.to] {
@@ -204,6 +224,7 @@ func (s *sheet) settle() {
 				s.cols[k-1].carriers[j].head += by
 			}
 		}
+		c.left = right
 		right += hi - lo
 		c.head, c.right = head, right
 		y := head

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-var options = Options{GapX: 24, GapY: 30, Track: 8, Aspect: 1.5, Tall: 800}
+var options = Options{GapX: 24, GapY: 30, Track: 8, Pad: 6, Head: 20, Aspect: 1.5, Low: 600, Short: 30}
 
 // random returns a graph of n nodes. Each node reads up to four earlier nodes, and
 // more often near ones.
@@ -35,19 +35,36 @@ func random(r *rand.Rand, n int) Graph {
 
 func TestRandom(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
+	framed, sideways := 0, 0
 	for i := range 150 {
 		g := random(r, 1+r.IntN(60))
 		o := options
 		if i%3 == 0 {
 			o.Aspect = 0
 		}
+		if i%2 == 0 { // groups of nodes that follow each other
+			for v := 0; v+5 <= len(g.Nodes); v += 5 + r.IntN(4) {
+				g.Groups = append(g.Groups, []int{v, v + 1, v + 2, v + 3, v + 4}[:2+r.IntN(4)])
+			}
+		}
 		d := Layered(g, o)
 		if err := Check(g, d); err != nil {
 			t.Fatalf("graph %d of %d nodes: %v", i, len(g.Nodes), err)
 		}
+		for _, f := range d.Frames {
+			if f != nil {
+				framed++
+			}
+		}
+		if d.Sideways {
+			sideways++
+		}
 		if again := Layered(g, o); !reflect.DeepEqual(again, d) {
 			t.Fatalf("graph %d: another drawing the second time", i)
 		}
+	}
+	if framed < 20 || sideways < 20 || sideways > 120 {
+		t.Errorf("%d frames, %d drawings are sideways", framed, sideways)
 	}
 }
 
@@ -152,15 +169,43 @@ func TestRank(t *testing.T) {
 	}
 }
 
+// A chain is drawn from left to right in rows that fit the page. Frames surround the nodes of
+// a group in each row.
+func TestSideways(t *testing.T) {
+	g := Graph{Groups: [][]int{{3, 4, 5, 6, 7, 8}, {0, 2}}}
+	for v := range 13 {
+		g.Nodes = append(g.Nodes, Size{150, 50})
+		if v > 0 {
+			g.Nets = append(g.Nets, Net{v - 1, []int{v}})
+		}
+	}
+	d := Layered(g, options)
+	if err := Check(g, d); err != nil {
+		t.Fatal(err)
+	}
+	if !d.Sideways || d.W > 1000 || d.H > 400 {
+		t.Errorf("%g×%g, sideways %v", d.W, d.H, d.Sideways)
+	}
+	if len(d.Frames[0]) != 2 || d.Frames[1] != nil {
+		t.Errorf("frames %v", d.Frames)
+	}
+	if r := d.Boxes[1]; r.X <= d.Boxes[0].X || r.Y != d.Boxes[0].Y {
+		t.Errorf("the second node is at %v", r)
+	}
+}
+
 // Check finds each kind of error.
 func TestCheck(t *testing.T) {
 	g := residual(12)
+	g.Groups = [][]int{{0, 1, 2, 3}, {4, 5, 6}}
 	for name, spoil := range map[string]func(d *Drawing){
 		"overlap":  func(d *Drawing) { d.Boxes[3].Y = d.Boxes[2].Y + 5; d.Boxes[3].X = d.Boxes[2].X },
 		"detached": func(d *Drawing) { d.Wires[0][0].Points[0].X += 500 },
 		"outside":  func(d *Drawing) { d.Boxes[0].X = -7 },
 		"missed":   func(d *Drawing) { d.Wires[4] = d.Wires[4][:1] },
 		"through":  func(d *Drawing) { d.Boxes[3].W += 300; d.W += 300 },
+		"frames":   func(d *Drawing) { d.Frames[0][0].H += 50 },
+		"member":   func(d *Drawing) { d.Frames[1][0].Y += 50 },
 	} {
 		d := Layered(g, Options{GapX: 24, GapY: 30, Track: 8})
 		if err := Check(g, d); err != nil {

@@ -83,7 +83,7 @@ func (s *sheet) exchange() {
 		for _, layer := range s.layers {
 			for p := range len(layer) - 1 {
 				a, b := layer[p], layer[p+1]
-				if s.between(a, b) > s.between(b, a) {
+				if s.crossed(a, b) > s.crossed(b, a) {
 					layer[p], layer[p+1] = b, a
 					s.pos[a], s.pos[b] = p+1, p
 					again = true
@@ -93,9 +93,9 @@ func (s *sheet) exchange() {
 	}
 }
 
-// between counts the crossings of the wires of a with those of b if a is left of
+// crossed counts the crossings of the wires of a with those of b if a is left of
 // b.
-func (s *sheet) between(a, b int) int {
+func (s *sheet) crossed(a, b int) int {
 	n := 0
 	count := func(x, y []int) {
 		for _, i := range x {

@@ -84,9 +84,9 @@ func (s *sheet) carrier(l, k int) (column, int, bool) {
 func (s *sheet) around(c column, n int, joint Point) []Point {
 	r := c.carriers[n]
 	turn := float64(len(c.carriers) - n)
-	foot := s.rows[c.to-1].y + s.rows[c.to-1].h + turn*s.o.Track
+	foot := s.rows[c.to-1].y + s.rows[c.to-1].h + s.pad() + turn*s.o.Track
 	up := c.right + s.o.GapX + turn*s.o.Track
-	over := c.head - float64(n+1)*s.o.Track
+	over := c.head - s.pad() - float64(n+1)*s.o.Track
 	return []Point{joint, {joint.X, foot}, {up, foot}, {up, over}, {r.head, over}, {r.head, c.head}}
 }
 
