@@ -44,6 +44,9 @@ func resident(t *testing.T) int {
 // Reloads hold the memory of one model, without the garbage collector, if the program
 // closes the old model and its sessions.
 func TestReload(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the race detector, which CI runs with -short, keeps memory of its own")
+	}
 	p := echo(mapped)
 	p.PreparedBytes, p.ArenaBytes = 2*mapped, mapped
 	p.Load = []Step{{Name: "fill", Kernel: &fill{kernel.Ref{Space: kernel.Weights, Len: mapped / 4}, kernel.Ref{Space: kernel.Prepared, Len: 2 * mapped / 4}}}}
