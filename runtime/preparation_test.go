@@ -94,3 +94,30 @@ func TestPreparation(t *testing.T) {
 	}
 	m.Wait()
 }
+
+// Close of a model without sessions stops the preparation of its weights. A session
+// keeps it going.
+func TestCloseStopsPreparation(t *testing.T) {
+	for _, session := range []bool{false, true} {
+		p := &Plan{WeightsBytes: 8, PreparedBytes: 8}
+		for i := range 2 {
+			at := func(space kernel.Space) kernel.Ref { return kernel.Ref{Space: space, Off: i * 4, Len: 1} }
+			p.Load = append(p.Load, Step{Kernel: &held{at(kernel.Weights), at(kernel.Prepared), make(chan struct{}, 1)}})
+		}
+		m, err := NewModel(p, BytesOf([]float32{1, 2}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if session {
+			defer m.NewSession(Options{Threads: 1}).Close()
+		}
+		m.Close()
+		second := p.Load[1].Kernel.(*held).letGo
+		second <- struct{}{} // the second step takes it if it runs
+		close(p.Load[0].Kernel.(*held).letGo)
+		m.Wait()
+		if ran := len(second) == 0; ran != session {
+			t.Errorf("a session: %v, the second step ran: %v", session, ran)
+		}
+	}
+}
