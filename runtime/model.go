@@ -2,9 +2,9 @@ package runtime
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	goruntime "runtime"
+	"sync/atomic"
 	"unsafe"
 
 	"modelc/runtime/internal/mem"
@@ -14,11 +14,20 @@ import (
 
 // Model is a plan bound to its weights. It is immutable: any number of sessions
 // on any number of goroutines may share it.
-type Model struct {
+type Model struct{ *loaded }
+
+// loaded is the part of a model that its sessions need. The last user releases the
+// memory: the model until it is closed, a session, or the preparation of weights.
+type loaded struct {
 	plan     *Plan
 	weights  []byte
 	prepared []byte
 	ready    team.Progress // bytes of prepared
+	source   string        // of the weights, as in Info; empty if sum is unknown
+	sum      [32]byte      // SHA-256 of the weights
+	unmap    func()        // ends the use of the file with the weights, unless nil
+	users    atomic.Int32
+	closed   atomic.Bool
 }
 
 // NewModel returns the model of p with the given weights, the payload of a weights
@@ -28,57 +37,118 @@ type Model struct {
 // The model refers to weights and does not copy them, unless their memory does not
 // start at a multiple of 4 bytes.
 func NewModel(p *Plan, weights []byte) (*Model, error) {
-	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
-		return nil, errors.New("modelc: weights are little-endian, this machine is big-endian")
+	return newModel(&loaded{plan: p, weights: weights})
+}
+
+// newModel checks l and starts the preparation of its weights.
+func newModel(l *loaded) (*Model, error) {
+	p := l.plan
+	if err := checkCPU(binary.NativeEndian); err != nil {
+		return nil, err
 	}
-	if len(weights) != p.WeightsBytes {
-		return nil, fmt.Errorf("modelc: the weights are %d bytes, the package was generated for %d", len(weights), p.WeightsBytes)
+	if len(l.weights) != p.WeightsBytes {
+		return nil, fmt.Errorf("%w: %d bytes, the package was generated for %d", ErrWeights, len(l.weights), p.WeightsBytes)
 	}
 	if err := p.Verify(nil); err != nil {
-		return nil, fmt.Errorf("modelc: the package is damaged, generate it again: %w", err)
+		return nil, fmt.Errorf("the package is damaged, generate it again: %w", err)
 	}
-	if len(weights) > 0 && uintptr(unsafe.Pointer(unsafe.SliceData(weights)))%4 != 0 {
-		w := mem.Aligned(len(weights))
-		kernel.Move(w, weights)
-		weights = w
+	if len(l.weights) > 0 && uintptr(unsafe.Pointer(unsafe.SliceData(l.weights)))%4 != 0 {
+		w := mem.Aligned(len(l.weights))
+		kernel.Move(w, l.weights)
+		l.weights = w
 	}
-	m := &Model{plan: p, weights: weights, prepared: mem.Aligned(p.PreparedBytes)}
-	m.ready.Init()
+	l.prepared = mem.Aligned(p.PreparedBytes)
+	l.ready.Init()
+	l.users.Add(1)
 	if len(p.Load) > 0 {
-		go m.prepare()
+		l.users.Add(1)
+		go l.prepare()
 	}
+	m := &Model{l}
+	goruntime.AddCleanup(m, (*loaded).close, l)
 	return m, nil
+}
+
+// checkCPU returns an error if the CPU stores numbers in another order than weights
+// files.
+func checkCPU(order binary.ByteOrder) error {
+	if order.Uint16([]byte{1, 0}) != 1 {
+		return fmt.Errorf("%w: it is big-endian, and weights are little-endian", ErrCPU)
+	}
+	return nil
+}
+
+// Close releases the memory of the weights. New sessions fail with [ErrClosed]. Sessions
+// that are open keep the memory until they are closed. The garbage collector closes a
+// model that is no longer used.
+func (m *Model) Close() {
+	if m != nil {
+		m.close()
+	}
+}
+
+func (l *loaded) close() {
+	if l.closed.CompareAndSwap(false, true) {
+		l.done()
+	}
+}
+
+// use adds a user of l. It fails after the model was closed.
+func (l *loaded) use() error {
+	for {
+		n := l.users.Load()
+		if n == 0 || l.closed.Load() {
+			return ErrClosed
+		}
+		if l.users.CompareAndSwap(n, n+1) {
+			return nil
+		}
+	}
+}
+
+// done removes a user of l.
+func (l *loaded) done() {
+	if l.users.Add(-1) > 0 {
+		return
+	}
+	mem.Discard(l.prepared)
+	l.prepared, l.weights = nil, nil
+	if l.unmap != nil {
+		l.unmap()
+	}
 }
 
 // newContext returns a context for steps of p, with arena bytes of memory for
 // activations. ready is nil for steps that prepare weights.
-func (m *Model) newContext(threads int, p *Plan, steps []Step, arena int, ready *team.Progress) *kernel.Context {
-	scratch := 0
-	for _, s := range steps {
-		scratch = max(scratch, s.Kernel.ScratchBytes())
-	}
+func (l *loaded) newContext(threads int, p *Plan, steps []Step, arena int, ready *team.Progress) *kernel.Context {
 	spaces := make([][]byte, int(kernel.IO)+len(p.Inputs)+len(p.Outputs))
 	spaces[kernel.Arena] = mem.Aligned(arena)
-	spaces[kernel.Weights] = m.weights
-	spaces[kernel.Prepared] = m.prepared
-	return kernel.NewContext(spaces, threads, scratch, p.Double, ready)
+	spaces[kernel.Weights] = l.weights
+	spaces[kernel.Prepared] = l.prepared
+	return kernel.NewContext(spaces, threads, scratch(steps), p.Double, ready)
 }
 
 // prepare fills the space Prepared from its start to its end, which is the order
 // in which the steps of the plan read it. The first run can therefore begin while
 // the weights of the last layers are still being transformed. prepare has a worker
 // for every processor: the workers of a run that waits for weights are idle.
-func (m *Model) prepare() {
-	load := m.plan.Load
-	c := m.newContext(goruntime.GOMAXPROCS(0), m.plan, load, 0, nil)
+// It stops if the model was closed and has no sessions.
+func (l *loaded) prepare() {
+	defer l.done()
+	defer l.ready.Set(l.plan.PreparedBytes)
+	load := l.plan.Load
+	c := l.newContext(goruntime.GOMAXPROCS(0), l.plan, load, 0, nil)
 	defer c.Closer()()
 	for i, s := range load {
+		if l.users.Load() == 1 {
+			return
+		}
 		s.Kernel.Run(c)
-		made := m.plan.PreparedBytes
+		made := l.plan.PreparedBytes
 		for _, later := range load[i+1:] {
 			made = min(made, later.Kernel.(kernel.Preparer).Prepares().Off)
 		}
-		m.ready.Set(made)
+		l.ready.Set(made)
 		ref, format := s.Kernel.(kernel.Preparer).Source()
 		mem.Release(c.Bytes(ref, format.Bytes()))
 	}

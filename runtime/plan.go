@@ -26,6 +26,10 @@ const MaxPorts = math.MaxUint8 - int(kernel.IO) + 1
 
 // Plan is a compiled network without its weights.
 type Plan struct {
+	// The origin of the plan, as in [Info]. A plan in memory may lack it.
+	Model, ModelSHA256, Version string
+	// Examples is the number of examples in a run.
+	Examples int
 	// Graph is the SHA-256 of everything but the values of the weights. A weights
 	// file carries the digest of the plan that it was packed for.
 	Graph [32]byte

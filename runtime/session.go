@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	goruntime "runtime"
+	"sync"
 	"sync/atomic"
 	"unsafe"
 
@@ -17,24 +18,33 @@ type Options struct {
 	Plan *Plan
 	// Threads is the number of goroutines that compute a run; 0 means GOMAXPROCS.
 	Threads int
+	// Budget limits the threads of all sessions with the same channel, unless it is
+	// nil. Its capacity is the number of threads.
+	Budget chan struct{}
 }
 
-// The errors of a session that cannot begin a run.
-var (
-	// ErrInUse says that another goroutine uses the session.
-	ErrInUse = errors.New("session is in use: every goroutine needs its own")
-	// ErrClosed says that the session is closed.
-	ErrClosed = errors.New("session is closed")
-)
+// Option changes the options of a session.
+type Option func(*Options)
+
+// Threads sets the number of goroutines that compute a run.
+func Threads(n int) Option { return func(o *Options) { o.Threads = n } }
+
+// Budget makes a session share threads with all sessions that have the same channel, of
+// any models. The capacity of the channel is the number of threads that compute at the
+// same time. A run waits until one of them is free, and takes further free ones up to
+// the session's number of threads. The results are the same, bit for bit.
+func Budget(threads chan struct{}) Option { return func(o *Options) { o.Budget = threads } }
 
 // Session owns the memory and the workers that one run needs. Only one goroutine at
 // a time may use it. Begin and End reserve it.
 type Session struct {
-	model *Model
-	plan  *Plan
-	ctx   *kernel.Context
-	state atomic.Int32
-	err   error // why the session cannot run, unless nil
+	model   *loaded
+	plan    *Plan
+	ctx     *kernel.Context
+	budget  chan struct{}
+	state   atomic.Int32
+	release func() // ends the workers and the use of the model, once
+	err     error  // why the session cannot run, unless nil
 }
 
 // The states of a session.
@@ -45,10 +55,10 @@ const (
 	closed
 )
 
-// NewSession returns a session with its own arena and workers. Close releases the
-// workers. A session that is never closed keeps them parked until the garbage
-// collector finds it. If [Plan.Verify] refuses o.Plan, or if it is a plan for other
-// weights, Begin, Bind and Run return the error.
+// NewSession returns a session with its own arena and workers. Close releases them. The
+// garbage collector closes a session that is no longer used. Begin, Bind and Run return
+// an error if the model is closed, if [Plan.Verify] refuses o.Plan, if it is a plan for
+// other weights, or if o.Budget has no capacity.
 func (m *Model) NewSession(o Options) *Session {
 	if m == nil {
 		return nil // Begin of no session fails with ErrClosed
@@ -59,20 +69,32 @@ func (m *Model) NewSession(o Options) *Session {
 	if o.Plan == nil {
 		o.Plan = m.plan
 	}
-	if err := m.accepts(o.Plan); err != nil {
-		return &Session{err: err}
+	l := m.loaded
+	s := &Session{model: l, plan: o.Plan, budget: o.Budget}
+	switch s.err = l.accepts(o.Plan); {
+	case s.err != nil:
+		return s
+	case o.Budget != nil && cap(o.Budget) == 0:
+		s.err = errors.New("the channel of the budget has no capacity, so that no run could begin")
+		return s
 	}
-	s := &Session{model: m, plan: o.Plan, ctx: m.newContext(o.Threads, o.Plan, o.Plan.Steps, o.Plan.ArenaBytes, &m.ready)}
-	goruntime.AddCleanup(s, func(end func()) { end() }, s.ctx.Closer())
+	if s.err = l.use(); s.err != nil {
+		return s
+	}
+	goruntime.KeepAlive(m) // otherwise its cleanup may close it before use
+	s.ctx = l.newContext(o.Threads, o.Plan, o.Plan.Steps, o.Plan.ArenaBytes, &l.ready)
+	end := s.ctx.Closer()
+	s.release = sync.OnceFunc(func() { end(); l.done() })
+	goruntime.AddCleanup(s, func(release func()) { release() }, s.release)
 	return s
 }
 
-// accepts returns an error if the sessions of m must not run p.
-func (m *Model) accepts(p *Plan) error {
+// accepts returns an error if the sessions of a model must not run p.
+func (l *loaded) accepts(p *Plan) error {
 	switch {
-	case p == m.plan:
+	case p == l.plan:
 		return nil
-	case p.WeightsBytes != m.plan.WeightsBytes || p.PreparedBytes != m.plan.PreparedBytes || len(p.Load) != len(m.plan.Load):
+	case p.WeightsBytes != l.plan.WeightsBytes || p.PreparedBytes != l.plan.PreparedBytes || len(p.Load) != len(l.plan.Load):
 		return errors.New("the plan was compiled for other weights")
 	}
 	return p.Verify(nil)
@@ -98,13 +120,19 @@ func (s *Session) Begin() error {
 // session.
 func (s *Session) End() {
 	if !s.state.CompareAndSwap(running, idle) {
-		s.state.Store(closed)
-		s.ctx.Closer()()
+		s.end()
 	}
 }
 
-// Close ends the workers of the session. During a run it returns at once, and the
-// session closes at the end of the run.
+// end closes a session that no goroutine uses.
+func (s *Session) end() {
+	s.state.Store(closed)
+	s.ctx.Discard()
+	s.release()
+}
+
+// Close releases the memory and the workers of the session. During a run it returns at
+// once, and the session closes at the end of the run.
 func (s *Session) Close() {
 	if s == nil || s.err != nil {
 		return
@@ -113,7 +141,7 @@ func (s *Session) Close() {
 		switch s.state.Load() {
 		case idle:
 			if s.state.CompareAndSwap(idle, closed) {
-				s.ctx.Closer()()
+				s.end()
 				return
 			}
 		case running:
@@ -132,8 +160,8 @@ func io(i int) kernel.Space { return kernel.IO + kernel.Space(i) }
 // Bind makes mem the memory of port i. Ports are numbered consecutively, inputs
 // first. Bind fails if mem does not have the size of the port.
 func (s *Session) Bind(i int, mem []byte) error {
-	if s.err != nil {
-		return s.err
+	if err := s.usable(); err != nil {
+		return err
 	}
 	p := s.plan.port(i)
 	if len(mem) != p.Bytes {
@@ -145,28 +173,60 @@ func (s *Session) Bind(i int, mem []byte) error {
 		if n > 0 {
 			got /= p.Bytes / n
 		}
-		return fmt.Errorf("%d elements, want %d: %s%v", got, n, p.Type, p.Shape)
+		return fmt.Errorf("%w: %d elements, want %d: %s%v", ErrTensor, got, n, p.Type, p.Shape)
 	}
 	s.ctx.Bind(io(i), mem)
 	return nil
 }
 
+// usable returns an error if the session cannot run, now or ever.
+func (s *Session) usable() error {
+	if s.err == nil && s.state.Load() == closed {
+		return ErrClosed
+	}
+	return s.err
+}
+
 // Run computes the outputs from the bound inputs. It fails if an input is not
 // bound. It allocates nothing.
 func (s *Session) Run() error {
-	if s.err != nil {
-		return s.err
+	if err := s.usable(); err != nil {
+		return err
 	}
 	for i := range s.plan.Inputs {
 		if !s.ctx.Bound(io(i)) && s.plan.Inputs[i].Bytes > 0 {
-			return fmt.Errorf("modelc: input %q is not bound", s.plan.Inputs[i].Name)
+			return fmt.Errorf("%w: input %q is not bound", ErrTensor, s.plan.Inputs[i].Name)
 		}
+	}
+	if s.budget != nil {
+		taken := s.take()
+		s.ctx.Use(taken)
+		defer s.giveBack(taken)
 	}
 	for i := range s.plan.Steps {
 		s.plan.Steps[i].Kernel.Run(s.ctx)
 	}
 	goruntime.KeepAlive(s) // otherwise the cleanups of s and of the model may run during the last step
 	return nil
+}
+
+// take takes threads of the budget: at least one, at most those of the session.
+func (s *Session) take() (n int) {
+	s.budget <- struct{}{}
+	for n = 1; n < s.ctx.Threads(); n++ {
+		select {
+		case s.budget <- struct{}{}:
+		default:
+			return n
+		}
+	}
+	return n
+}
+
+func (s *Session) giveBack(n int) {
+	for range n {
+		<-s.budget
+	}
 }
 
 // RunSteps computes the outputs like Run and calls after at the end of each step,

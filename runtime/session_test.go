@@ -131,8 +131,8 @@ func TestBind(t *testing.T) {
 	}
 	for _, n := range []int{0, 63, 65} {
 		for port := range 2 {
-			want := fmt.Sprintf("%d elements, want 64: f32[64]", n)
-			if err := s.Bind(port, BytesOf(make([]float32, n))); err == nil || err.Error() != want {
+			want := fmt.Sprintf("wrong tensor: %d elements, want 64: f32[64]", n)
+			if err := s.Bind(port, BytesOf(make([]float32, n))); !errors.Is(err, ErrTensor) || err.Error() != want {
 				t.Errorf("port %d: %v, want %s", port, err, want)
 			}
 		}

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	goruntime "runtime"
 	"slices"
 	"unsafe"
 
@@ -31,64 +30,96 @@ const (
 // that the header states.
 func cutHeader(file []byte, p *Plan) (payload []byte, sum [32]byte, err error) {
 	if len(file) < WeightsHeader || string(file[:len(WeightsMagic)]) != WeightsMagic || file[len(WeightsMagic)] != WeightsVersion {
-		return nil, sum, errors.New("modelc: not a weights file of this version of modelc")
+		return nil, sum, fmt.Errorf("%w: not a weights file of this version of modelc", ErrWeights)
 	}
 	payload = file[WeightsHeader:]
 	if n := binary.LittleEndian.Uint64(file[WeightsSize:]); n != uint64(len(payload)) {
-		return nil, sum, fmt.Errorf("modelc: the weights file is damaged: %d bytes of weights, want %d", len(payload), n)
+		return nil, sum, fmt.Errorf("%w: the file is damaged: %d bytes of weights, want %d", ErrWeights, len(payload), n)
 	}
 	if !bytes.Equal(file[WeightsGraph:WeightsGraph+32], p.Graph[:]) {
-		return nil, sum, errors.New("modelc: these are the weights of another network, or they were written with other flags or by another version of modelc")
+		return nil, sum, fmt.Errorf("%w: they are those of another network, or they were written with other flags or by another version of modelc", ErrWeights)
 	}
 	copy(sum[:], file[WeightsSum:])
 	return payload, sum, nil
+}
+
+// load returns the part of a model with the weights in file, the content of a weights
+// file. It fails if the header does not fit p or, unless want is nil, if the digest of
+// the weights is not *want.
+func load(p *Plan, file []byte, source string, want *[32]byte) (*loaded, error) {
+	payload, sum, err := cutHeader(file, p)
+	if err != nil {
+		return nil, err
+	}
+	if want != nil && sum != *want {
+		return nil, fmt.Errorf("%w: they are not those that the package was generated with; WithWeights takes those of a retrained model", ErrWeights)
+	}
+	return &loaded{plan: p, weights: payload, source: source, sum: sum}, nil
+}
+
+// intact returns an error if the weights do not have the digest in their header.
+func (l *loaded) intact() error {
+	if digest(l.weights) != l.sum {
+		return fmt.Errorf("%w: the file is damaged: its SHA-256 does not match", ErrWeights)
+	}
+	return nil
 }
 
 // EmbeddedModel returns the model of p with the weights in file, the content of a
 // weights file. It fails if the header does not fit p, or if the digest of the
 // weights is not want.
 func EmbeddedModel(p *Plan, file string, want [32]byte) (*Model, error) {
-	payload, sum, err := cutHeader(unsafe.Slice(unsafe.StringData(file), len(file)), p)
+	l, err := load(p, unsafe.Slice(unsafe.StringData(file), len(file)), "embedded", &want)
 	if err != nil {
 		return nil, err
 	}
-	if sum != want {
-		return nil, errOtherWeights
+	return newModel(l)
+}
+
+// BytesModel returns the model of p with the weights in file, the content of a weights
+// file. It checks the digest of the weights and accepts those of any model with the same
+// graph. The model refers to file, which must not change until the model and its
+// sessions are closed.
+func BytesModel(p *Plan, file []byte) (*Model, error) {
+	l, err := load(p, file, "bytes", nil)
+	if err == nil {
+		err = l.intact()
 	}
-	return NewModel(p, payload)
+	if err != nil {
+		return nil, err
+	}
+	return newModel(l)
 }
 
 // OpenModel reads or maps the weights file at path and returns the model of p with the
 // weights in it. It reads the whole file to check the digest of the weights.
 // If want is nil, OpenModel accepts the weights of any model with the same graph;
 // otherwise the digest must be *want. A file of 16 MB or more stays mapped until the
-// garbage collector finds the model unused. Until then no program may write to it, and
-// another file may replace it. If a program truncates it, a run that reads the missing
-// part makes the system end the process (SIGBUS). Smaller files are read. Errors name
-// the path.
+// model and its sessions are closed, or until the garbage collector finds them unused.
+// Until then no program may write to it, and another file may replace it. If a program
+// truncates it, a run that reads the missing part makes the system end the process
+// (SIGBUS). Smaller files are read. Errors name the path.
 func OpenModel(p *Plan, path string, want *[32]byte) (*Model, error) {
 	file, err := mem.Map(path)
+	if errors.Is(err, mem.ErrFile) {
+		return nil, fmt.Errorf("%w: %w", ErrWeights, err)
+	}
 	if err != nil {
 		return nil, err
 	}
-	payload, sum, err := cutHeader(file.Data, p)
-	switch {
-	case err != nil:
-	case want != nil && sum != *want:
-		err = errOtherWeights
-	case digest(payload) != sum:
-		err = errors.New("modelc: the weights file is damaged: its SHA-256 does not match")
+	l, err := load(p, file.Data, path, want)
+	if err == nil {
+		err = l.intact()
 	}
 	var m *Model
 	if err == nil {
-		m, err = NewModel(p, payload)
+		l.unmap = file.Unmap
+		m, err = newModel(l)
 	}
 	if err != nil {
 		file.Unmap()
 		return nil, fmt.Errorf("%w: %s", err, path)
 	}
-	// Sessions refer to the model and keep themselves alive while they run.
-	goruntime.AddCleanup(m, mem.File.Unmap, file)
 	return m, nil
 }
 
@@ -101,5 +132,3 @@ func digest(b []byte) (sum [32]byte) {
 	h.Sum(sum[:0])
 	return sum
 }
-
-var errOtherWeights = errors.New("modelc: these are not the weights that the package was generated with; WithWeights takes those of a retrained model")

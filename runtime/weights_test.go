@@ -3,9 +3,12 @@ package runtime
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	goruntime "runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,11 +39,11 @@ func TestWeightsFile(t *testing.T) {
 	p := echo(128)
 	payload := []byte(strings.Repeat("weights ", 16))
 	sum := sha256.Sum256(payload)
+	head := headerOf(len(payload), sum, p.Graph)
 	other := sha256.Sum256([]byte("of a retrained model"))
 	file := func(change func(f []byte) []byte) string {
-		head := headerOf(len(payload), sum, p.Graph)
 		path := filepath.Join(t.TempDir(), "weights.bin")
-		if err := os.WriteFile(path, change(append(head[:], payload...)), 0o644); err != nil {
+		if err := os.WriteFile(path, change(slices.Concat(head[:], payload)), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return path
@@ -70,8 +73,13 @@ func TestWeightsFile(t *testing.T) {
 		path := file(c.change)
 		m, err := OpenModel(p, path, c.want)
 		if c.err != "" {
-			if err == nil || !strings.Contains(err.Error(), c.err) || !strings.Contains(err.Error(), path) {
+			if !errors.Is(err, ErrWeights) || !strings.Contains(err.Error(), c.err) || !strings.Contains(err.Error(), path) {
 				t.Errorf("%s: error %v, want %q and the path", c.name, err, c.err)
+			}
+			if c.want == nil {
+				if _, err := BytesModel(p, c.change(slices.Concat(head[:], payload))); !errors.Is(err, ErrWeights) {
+					t.Errorf("%s, as bytes: error %v", c.name, err)
+				}
 			}
 			continue
 		}
@@ -90,41 +98,100 @@ func TestWeightsFile(t *testing.T) {
 			t.Errorf("%s: %v, output %q", c.name, err, out)
 		}
 	}
-	if _, err := EmbeddedModel(p, "no weights", sum); err == nil {
-		t.Error("embedded nonsense was no error")
+	if _, err := EmbeddedModel(p, "no weights", sum); !errors.Is(err, ErrWeights) {
+		t.Errorf("embedded nonsense: %v", err)
+	}
+	if _, err := OpenModel(p, "no such file", nil); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no file: %v", err)
 	}
 }
 
-// The weights of an unused model are unmapped.
-func TestUnmap(t *testing.T) {
-	p := echo(1 << 20)
+// mapped is the size of weights that are mapped on unix.
+const mapped = 16 << 20
+
+// weightsFile writes the weights of p, and returns the path and a function that counts
+// the mappings of the file.
+func weightsFile(t *testing.T, p *Plan) (path string, maps func() int) {
+	t.Helper()
 	payload := make([]byte, p.WeightsBytes)
 	head := headerOf(len(payload), sha256.Sum256(payload), p.Graph)
-	path := filepath.Join(t.TempDir(), "weights.bin")
+	path = filepath.Join(t.TempDir(), "weights.bin")
 	if err := os.WriteFile(path, append(head[:], payload...), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	maps := func() int {
+	return path, func() int {
 		b, err := os.ReadFile("/proc/self/maps")
 		if err != nil {
 			t.Skip("no /proc")
 		}
 		return strings.Count(string(b), path)
 	}
+}
+
+// The weights of an unused model are unmapped.
+func TestUnmap(t *testing.T) {
+	p := echo(mapped)
+	path, maps := weightsFile(t, p)
 	m, err := OpenModel(p, path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if maps() != 1 {
-		t.Skip("files are not mapped here")
+		t.Fatal("the file is not mapped")
 	}
+	s := m.NewSession(Options{Threads: 1})
 	goruntime.KeepAlive(m)
 	m = nil
+	for range 3 {
+		goruntime.GC()
+		time.Sleep(time.Millisecond)
+	}
+	if maps() != 1 {
+		t.Fatal("the file is not mapped while a session may read it")
+	}
+	goruntime.KeepAlive(s)
+	s = nil
 	for i := 0; maps() > 0; i++ {
 		if i == 100 {
 			t.Fatal("the file is still mapped")
 		}
 		goruntime.GC()
 		time.Sleep(time.Millisecond)
+	}
+}
+
+// Close unmaps the weights at once, but not before the last session is closed.
+func TestCloseUnmaps(t *testing.T) {
+	p := echo(mapped)
+	path, maps := weightsFile(t, p)
+	m, err := OpenModel(p, path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	maps() // or skip
+	s, out := m.NewSession(Options{Threads: 2}), make([]byte, mapped)
+	m.Close()
+	if err := m.NewSession(Options{}).Begin(); err != ErrClosed {
+		t.Errorf("a session of a closed model: %v", err)
+	}
+	if err := errors.Join(s.Begin(), s.Bind(0, out), s.Run()); err != nil {
+		t.Errorf("a session that is older than Close: %v", err)
+	}
+	s.Close() // during a run
+	m.Close()
+	if maps() != 1 {
+		t.Error("the weights of a run are unmapped")
+	}
+	s.End()
+	if maps() != 0 {
+		t.Error("the file is still mapped")
+	}
+	for _, err := range []error{s.Begin(), s.Bind(0, out), s.Run()} {
+		if err != ErrClosed {
+			t.Errorf("a closed session: %v", err)
+		}
+	}
+	if i := m.Info(); i.WeightsSource != path || i.WeightsBytes != mapped {
+		t.Errorf("a closed model: %+v", i)
 	}
 }

@@ -62,6 +62,7 @@ type Files map[string][]byte
 // The files of a package.
 const (
 	modelFile  = "model.go"
+	anyFile    = "any.go"    // for code that works with any package
 	layersFile = "layers.go" // layersN.go for batches of N
 	testFile   = "model_test.go"
 	goldenFile = "testdata/golden.bin" // the self-test's expected outputs

@@ -143,11 +143,11 @@ func reserved() map[string]bool {
 var packageNames = []string{
 	"init", "main",
 	"errors", "fmt", "runtime", "kernel", "integer", "plain", "recurrent", "vision",
-	"open", "plan", "weights", "weightsSHA256", "preprocess",
-	"launcher", "openCUDA", "cudaKernels", "cudaPlan", "cudaWeights", "cudaWeightsBytes", "cudaWeightsSHA256", "sha256", "testCUDA", "cudaSession", "cudaTolerance", "nearCUDA",
+	"newModel", "tensors", "plan", "weights", "weightsSHA256", "preprocess",
+	"launcher", "openCUDA", "cudaKernels", "cudaPlan", "cudaWeights", "cudaWeightsBytes", "cudaWeightsSHA256", "sha256", "hex", "testCUDA", "cudaSession", "cudaTolerance", "nearCUDA",
 	"bytes", "binary", "image", "color", "io", "log", "math", "os", "strings", "sync", "testing",
 	"benchmark", "best", "equal", "example", "fill", "goldenInput", "mix", "near", "noise", "part", "picture", "read", "same",
-	"testModel", "tolerance", "within",
+	"testAny", "testModel", "tolerance", "within",
 }
 
 // quoteWidth is the maximum width of quoted names in slices of structs.

@@ -18,7 +18,7 @@ func source(p *cpu.Program, sum [32]byte, o Options) (Files, error) {
 	if err != nil {
 		return nil, err
 	}
-	templates := map[string]*template.Template{modelFile: modelTemplate, testFile: testTemplate}
+	templates := map[string]*template.Template{modelFile: modelTemplate, anyFile: anyTemplate, testFile: testTemplate}
 	if v.Predict != nil {
 		templates[predictFile], templates[predictTestFile] = predictTemplate, predictTestTemplate
 		if len(v.Predict.Labels) > 0 {

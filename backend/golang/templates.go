@@ -16,6 +16,7 @@ var templates embed.FS
 
 var (
 	modelTemplate       = parse("model.go")
+	anyTemplate         = parse("any.go")
 	layersTemplate      = parse("layers.go")
 	testTemplate        = parse("model_test.go")
 	predictTemplate     = parse("predict.go")

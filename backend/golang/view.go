@@ -40,6 +40,9 @@ type view struct {
 // Fills reports whether the self-test has inputs of pseudo-random numbers.
 func (v *view) Fills() bool { return v.Predict == nil || len(v.More) > 0 }
 
+// ModelLiteral returns the name of the graph as a Go literal.
+func (v *view) ModelLiteral() string { return quote(v.Model, quoteWidth) }
+
 // batch is the network compiled for a batch size.
 type batch struct {
 	view    *view

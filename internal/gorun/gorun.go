@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"modelc"
@@ -51,7 +52,8 @@ func NewBuilder(dir string, sidecar bool) (*Builder, error) {
 }
 
 // Add generates the package of c and returns its number in the program.
-// Models whose packages differ only in comments and self-tests share a package.
+// Models whose packages differ only in comments, self-tests and their origin share a
+// package.
 func (b *Builder) Add(c *modelc.Compiled) (int, error) {
 	tmp := filepath.Join(b.p.dir, "new")
 	if _, err := c.WritePackage(tmp, b.o); err != nil {
@@ -72,8 +74,12 @@ func (b *Builder) Add(c *modelc.Compiled) (int, error) {
 	return len(b.p.models) - 1, os.Rename(tmp, filepath.Join(b.p.dir, name))
 }
 
-// digest returns a digest of what a package computes: its code without comments,
-// and its weights.
+// ignored matches lines that do not change what a package computes: comments, and the
+// origin in its plan.
+var ignored = regexp.MustCompile(`^\s*(//|(Model|ModelSHA256|Version):)`)
+
+// digest returns a digest of what a package computes: its code without lines that are
+// ignored, and its weights.
 func digest(dir string) (string, error) {
 	h := sha256.New()
 	for _, name := range []string{"model.go", "layers.go"} {
@@ -82,7 +88,7 @@ func digest(dir string) (string, error) {
 			return "", err
 		}
 		for line := range bytes.Lines(src) {
-			if !bytes.HasPrefix(bytes.TrimSpace(line), []byte("//")) {
+			if !ignored.Match(line) {
 				h.Write(line)
 			}
 		}

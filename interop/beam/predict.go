@@ -124,14 +124,15 @@ func (f *predictFn) flush(ctx context.Context, results func(Result), failures fu
 	if n == 0 {
 		return
 	}
-	classes, errs, took := make([][]Class, n), make([]error, n), make([]time.Duration, n)
-	runtime.RunAll(n, cap(f.pool.sessions), func() (run func(i int) error, close func()) {
+	classes, took := make([][]Class, n), make([]time.Duration, n)
+	errs := runtime.RunAll(n, cap(f.pool.sessions), func() (run func(i int) error, close func()) {
 		s := <-f.pool.sessions
 		return func(i int) error {
 			start := time.Now()
-			classes[i], errs[i] = classify(s, f.pending[i].Data)
+			var err error
+			classes[i], err = classify(s, f.pending[i].Data)
 			took[i] = time.Since(start)
-			return nil
+			return err
 		}, func() { f.pool.sessions <- s }
 	})
 	for i, img := range f.pending {

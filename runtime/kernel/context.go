@@ -44,6 +44,18 @@ func (c *Context) Closer() func() { return c.team.Close }
 // Threads returns the number of workers.
 func (c *Context) Threads() int { return c.team.Threads() }
 
+// Use limits the number of workers that the next jobs use.
+func (c *Context) Use(workers int) { c.team.Use(workers) }
+
+// Discard releases the memory of the context at once. No kernel may run with c after it.
+func (c *Context) Discard() {
+	mem.Discard(c.spaces[Arena])
+	for _, s := range c.scratch {
+		mem.Discard(s)
+	}
+	c.spaces, c.scratch = nil, nil
+}
+
 // Double reports whether sums are accumulated in float64.
 func (c *Context) Double() bool { return c.double }
 

@@ -160,7 +160,7 @@ func (l *loaded) use() error {
 	for {
 		n := l.users.Load()
 		if n == 0 || l.closed.Load() {
-			return errors.New("model is closed")
+			return ErrClosed
 		}
 		if l.users.CompareAndSwap(n, n+1) {
 			return nil

@@ -1,7 +1,6 @@
 package launcher
 
 import (
-	"errors"
 	"fmt"
 	"time"
 	"unsafe"
@@ -55,7 +54,7 @@ func (s *Session) Send(i int, from []byte) error {
 // SendTensor copies a tensor to input i. It may lie on another device.
 func (s *Session) SendTensor(i int, t Tensor) error {
 	if t == nil {
-		return errors.New("no tensor")
+		return ErrTensor
 	}
 	p := &s.program.Inputs[i]
 	if o, ok := t.(output); ok && o.s == s { // already reserved
@@ -144,7 +143,7 @@ func (p *Port) check(bytes int) error {
 	if elements > 0 {
 		got /= max(p.Bytes/elements, 1)
 	}
-	return fmt.Errorf("%d elements, want %d: %s%v", got, elements, p.Type, p.Shape)
+	return fmt.Errorf("%w: %d elements, want %d: %s%v", ErrTensor, got, elements, p.Type, p.Shape)
 }
 
 // Profile runs the kernels on the last inputs the given number of times, outside the

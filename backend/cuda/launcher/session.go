@@ -8,12 +8,22 @@ import (
 	"unsafe"
 )
 
-// The errors of a session that cannot begin a run. Sessions of the CPU have them too.
-var (
+// common is a cause of errors that package runtime has too. The launcher cannot import
+// that package, whose path is that of a copy in some packages. Therefore errors.Is
+// compares texts.
+type common string
+
+func (c common) Error() string        { return string(c) }
+func (c common) Is(target error) bool { return target.Error() == string(c) }
+
+// The causes of errors that package runtime has too.
+const (
 	// ErrInUse says that another goroutine uses the session.
-	ErrInUse = errors.New("session is in use: every goroutine needs its own")
-	// ErrClosed says that the session is closed.
-	ErrClosed = errors.New("session is closed")
+	ErrInUse common = "session is in use: every goroutine needs its own"
+	// ErrClosed says that the session or its model is closed.
+	ErrClosed common = "session or model is closed"
+	// ErrTensor says that a tensor is missing or has another number of elements.
+	ErrTensor common = "wrong tensor"
 )
 
 // Session owns the memory of one run at a time. Only one goroutine at a time may use it.

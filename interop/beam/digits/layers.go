@@ -16,10 +16,14 @@ import (
 // A run of a session executes Steps in order. Each step is a kernel of the
 // runtime with constant operands and extents. The steps are declared below.
 var plan = runtime.Plan{
+	Model:       "lenet5",
+	ModelSHA256: "d2ed54eaae6fbdda41ceff4b87346c32288c8cd0cba8cfa8edb7574f9c19a5af",
+	Version:     "devel",
 	Graph: [32]byte{
 		0xdf, 0x33, 0x3b, 0x7c, 0x0b, 0xee, 0xde, 0xb4, 0x19, 0x41, 0x87, 0xf9, 0xac, 0x62, 0x4f, 0xce,
 		0x99, 0xc4, 0x28, 0x84, 0xda, 0xaa, 0x25, 0x9d, 0x9f, 0x2b, 0xfd, 0x99, 0x2d, 0x82, 0x14, 0x4c,
 	},
+	Examples:      1,
 	ArenaBytes:    14144,
 	WeightsBytes:  272384,
 	PreparedBytes: 0,

@@ -2,6 +2,7 @@
 package mem
 
 import (
+	"errors"
 	"io"
 	"os"
 	"unsafe"
@@ -13,6 +14,8 @@ var (
 	hugePages = func(b []byte) {}
 	// release tells the system that b will hardly be read again.
 	release = func(b []byte) {}
+	// discard gives the memory of b, whose content is lost, back to the system.
+	discard = func(b []byte) {}
 	// mapFile returns the content of a file and a function that ends its use.
 	mapFile = readFile
 )
@@ -45,6 +48,13 @@ func Aligned(n int) []byte {
 // write to b. If b is memory of a file, its pages no longer count as memory of the
 // process, and a later read finds them unchanged. Otherwise Release does nothing.
 func Release(b []byte) { release(b) }
+
+// Discard gives the memory of b back to the system if b is large: the garbage collector
+// would do it later. b must come from [Aligned]. Its content is lost.
+func Discard(b []byte) { discard(b) }
+
+// ErrFile says that a file is empty or not a regular file.
+var ErrFile = errors.New("empty or not a regular file")
 
 // File is a file in memory.
 type File struct {

@@ -21,7 +21,7 @@ func mmap(path string) (data []byte, unmap func(), err error) {
 		return nil, nil, err
 	}
 	if !st.Mode().IsRegular() || st.Size() == 0 {
-		return nil, nil, fmt.Errorf("modelc: %s is empty or not a regular file", path)
+		return nil, nil, fmt.Errorf("%s is %w", path, ErrFile)
 	}
 	if st.Size() < mappedBytes {
 		return readFile(path)
@@ -36,7 +36,7 @@ func mmap(path string) (data []byte, unmap func(), err error) {
 	}
 	b, err := syscall.Mmap(int(f.Fd()), 0, int(st.Size()), syscall.PROT_READ, syscall.MAP_SHARED)
 	if err != nil {
-		return nil, nil, fmt.Errorf("modelc: %s: %w", path, err)
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return b, func() { _ = syscall.Munmap(b) }, nil // b was mapped, so nothing can fail
 }

@@ -24,6 +24,7 @@ const spins = 30_000
 // the context that jobs get.
 type Team[C any] struct {
 	threads int
+	use     int // the number of workers that take part in jobs
 	workers []*worker
 	closed  sync.Once
 	spin    bool
@@ -75,6 +76,7 @@ type worker struct {
 // New returns a team of the given number of workers, at least one.
 func New[C any](threads int) *Team[C] {
 	t := &Team[C]{threads: max(1, threads)}
+	t.Use(t.threads)
 	t.all = make([]share, t.threads)
 	// More workers than processors would spin in each other's way.
 	t.spin = t.threads <= goruntime.GOMAXPROCS(0)
@@ -88,6 +90,9 @@ func New[C any](threads int) *Team[C] {
 
 // Threads returns the number of workers.
 func (t *Team[C]) Threads() int { return t.threads }
+
+// Use limits the number of workers that take part in the next jobs. It is at least 1.
+func (t *Team[C]) Use(workers int) { t.use = max(1, min(workers, t.threads)) }
 
 // Close ends the workers. The team must be idle.
 func (t *Team[C]) Close() {
@@ -166,13 +171,13 @@ func (t *Team[C]) work(id int) {
 // Do runs parts 0 … n−1 of j with context c and returns when all are done. It
 // allocates nothing.
 func (t *Team[C]) Do(n int, c C, j Job[C]) {
-	if n <= 1 || t.threads == 1 {
+	if n <= 1 || t.use == 1 {
 		for i := range n {
 			j.Part(c, i, 0)
 		}
 		return
 	}
-	workers := min(t.threads, n)
+	workers := min(t.use, n)
 	t.job, t.ctx, t.shares = j, c, t.all[:workers]
 	for w := range t.shares {
 		t.shares[w].set(Cut(n, workers, w), Cut(n, workers, w+1))

@@ -33,7 +33,6 @@
 package net
 
 import (
-	"errors"
 	"fmt"
 
 	"modelc/runtime"
@@ -150,6 +149,15 @@ func NewOutput() *Output {
 	}
 }
 
+// The causes of errors, for errors.Is.
+const (
+	ErrInUse   = runtime.ErrInUse   // another goroutine uses the session
+	ErrClosed  = runtime.ErrClosed  // the session or its model is closed
+	ErrTensor  = runtime.ErrTensor  // a tensor is missing or has another length
+	ErrWeights = runtime.ErrWeights // the weights are damaged or do not belong to this package
+	ErrCPU     = runtime.ErrCPU     // the CPU is big-endian
+)
+
 // Model is the network with its weights. It is immutable: any number of
 // goroutines may share it, each with a session of its own.
 type Model struct{ model *runtime.Model }
@@ -162,31 +170,52 @@ var weightsSHA256 = [32]byte{
 }
 
 // Open returns the network with the weights in the file at path, which must be
-// the weights that this code was generated with. The file stays mapped into
-// memory while the model is in use.
-func Open(path string) (*Model, error) { return open(path, &weightsSHA256) }
+// the weights that this code was generated with. A file of 16 MB or more stays
+// mapped into memory until the model and its sessions are closed: to replace
+// it, rename another file to its name; do not write into it.
+func Open(path string) (*Model, error) {
+	return newModel(runtime.OpenModel(&plan, path, &weightsSHA256))
+}
 
-// WithWeights returns the network with the weights of a retrained model, from a
-// file that "modelc weights" wrote. It fails if the graph of that model differs
-// from the graph of this package. Other models keep their weights. The file
-// stays mapped into memory while the model is in use: to replace it, rename
-// another file to its name; do not write into it.
-func WithWeights(path string) (*Model, error) { return open(path, nil) }
+// WithWeights is like Open, and also takes the weights of a retrained model,
+// from a file that "modelc weights" wrote. It fails if the graph of that model
+// differs from the graph of this package. Other models keep their weights.
+func WithWeights(path string) (*Model, error) { return newModel(runtime.OpenModel(&plan, path, nil)) }
 
-func open(path string, sum *[32]byte) (*Model, error) {
-	m, err := runtime.OpenModel(&plan, path, sum)
+// WithWeightsBytes is like WithWeights, for the content of the file. The model
+// does not copy it: do not change it until the model and its sessions are
+// closed.
+func WithWeightsBytes(file []byte) (*Model, error) { return newModel(runtime.BytesModel(&plan, file)) }
+
+func newModel(m *runtime.Model, err error) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("net: %w", err)
 	}
 	return &Model{m}, nil
 }
 
+// Info describes a model: digests, tensors, memory.
+type Info = runtime.Info
+
+// Info describes the model.
+func (m *Model) Info() Info { return m.model.Info() }
+
+// Close releases the memory of the weights when the last session is closed. New
+// sessions fail. The garbage collector closes a model that is no longer used.
+func (m *Model) Close() { m.model.Close() }
+
 // Option configures a session.
-type Option func(*runtime.Options)
+type Option = runtime.Option
 
 // Threads sets the number of goroutines that Run uses. The default is
 // GOMAXPROCS. The results are the same for any number, bit for bit.
-func Threads(n int) Option { return func(o *runtime.Options) { o.Threads = n } }
+func Threads(n int) Option { return runtime.Threads(n) }
+
+// Budget makes the session share threads with all sessions that have the same
+// channel, also with those of other packages. The capacity of the channel is
+// the number of threads that compute at the same time. A run waits for one of
+// them, and takes further free ones.
+func Budget(threads chan struct{}) Option { return runtime.Budget(threads) }
 
 // Session owns the memory of one run at a time. Only one goroutine may use it
 // at a time.
@@ -194,8 +223,9 @@ type Session struct {
 	session *runtime.Session
 }
 
-// NewSession returns a session. Close releases its goroutines at once; the
-// garbage collector does so when the session is no longer used.
+// NewSession returns a session. Close releases its memory and goroutines at
+// once; the garbage collector does so when the session is no longer used. If
+// the model is closed, Run fails.
 func (m *Model) NewSession(options ...Option) *Session { return m.newSession(&plan, options) }
 
 func (m *Model) newSession(p *runtime.Plan, options []Option) *Session {
@@ -206,8 +236,12 @@ func (m *Model) newSession(p *runtime.Plan, options []Option) *Session {
 	return &Session{session: m.model.NewSession(o)}
 }
 
-// Close releases the session's goroutines. A closed session cannot run again. A
-// run that another goroutine has begun ends first; Close does not wait for it.
+// Info describes the session and its model.
+func (s *Session) Info() Info { return s.session.Info() }
+
+// Close releases the session's memory and goroutines. A closed session cannot
+// run again. A run that another goroutine has begun ends first; Close does not
+// wait for it.
 func (s *Session) Close() { s.session.Close() }
 
 // Run computes out from in. It does not allocate memory. It fails if a tensor
@@ -215,7 +249,7 @@ func (s *Session) Close() { s.session.Close() }
 // if another goroutine uses the session.
 func (s *Session) Run(in *Input, out *Output) error {
 	if in == nil || out == nil {
-		return errors.New("net: Run needs an input and an output")
+		return fmt.Errorf("net: %w: Run needs an input and an output", ErrTensor)
 	}
 	if err := s.session.Begin(); err != nil {
 		return fmt.Errorf("net: %w", err)
@@ -262,26 +296,27 @@ func (s *Session) run(in *Input, out *Output) error {
 	return s.session.Run()
 }
 
-// RunBatch computes the outputs of inputs, in the same order. It runs several
+// RunBatch computes the outputs of inputs, in the same order, and returns the
+// error of each. The output of an input that failed is nil. It runs several
 // inputs at once, each in a session with one thread. The number of sessions is
 // that of the option Threads, GOMAXPROCS by default. RunBatch allocates the
-// outputs, and MemoryBytes and a little more for each session. If it fails, the
-// error gives the index of the first input that failed.
-func (m *Model) RunBatch(inputs []*Input, options ...Option) ([]*Output, error) {
+// outputs, and MemoryBytes and a little more for each session.
+func (m *Model) RunBatch(inputs []*Input, options ...Option) ([]*Output, []error) {
 	var o runtime.Options
 	for _, set := range options {
 		set(&o)
 	}
 	outputs := make([]*Output, len(inputs))
-	err := runtime.RunAll(len(inputs), o.Threads, func() (run func(i int) error, close func()) {
-		s := m.NewSession(Threads(1))
+	errs := runtime.RunAll(len(inputs), o.Threads, func() (run func(i int) error, close func()) {
+		s := m.NewSession(Threads(1), Budget(o.Budget))
 		return func(i int) error {
-			outputs[i] = NewOutput()
-			return s.Run(inputs[i], outputs[i])
+			out := NewOutput()
+			err := s.Run(inputs[i], out)
+			if err == nil {
+				outputs[i] = out
+			}
+			return err
 		}, s.Close
 	})
-	if err != nil {
-		return nil, fmt.Errorf("net: RunBatch: %w", err)
-	}
-	return outputs, nil
+	return outputs, errs
 }

@@ -8,14 +8,16 @@ package net
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"log"
 	"math"
 	"os"
-	"strings"
 	"sync"
 	"testing"
+
+	"modelc/runtime"
 )
 
 func Example() {
@@ -187,74 +189,133 @@ func same[T comparable](t *testing.T, name string, a, b []T) {
 	}
 }
 
-// TestRunBatch checks the order of the outputs and the error of a failing
-// input.
+// TestRunBatch checks the order of the outputs and of the errors.
 func TestRunBatch(t *testing.T) {
 	m := testModel(t)
-	inputs := []*Input{goldenInput(), NewInput(), goldenInput(), NewInput(), NewInput()}
-	got, err := m.RunBatch(inputs, Threads(2))
-	if err != nil || len(got) != len(inputs) {
-		t.Fatalf("%d outputs, %v", len(got), err)
+	inputs := []*Input{goldenInput(), nil, NewInput(), goldenInput(), nil, NewInput()}
+	got, errs := m.RunBatch(inputs, Threads(2))
+	if len(got) != len(inputs) || len(errs) != len(inputs) {
+		t.Fatalf("%d outputs and %d errors for %d inputs", len(got), len(errs), len(inputs))
 	}
 	s := m.NewSession()
 	defer s.Close()
 	want := NewOutput()
 	for i, in := range inputs {
-		if err := s.Run(in, want); err != nil {
+		if in == nil {
+			if got[i] != nil || !errors.Is(errs[i], ErrTensor) {
+				t.Errorf("input %d is nil: output %v, error %v", i, got[i], errs[i])
+			}
+			continue
+		}
+		if err := errors.Join(errs[i], s.Run(in, want)); err != nil {
 			t.Fatal(err)
 		}
 		same(t, OutputName, got[i].Data, want.Data)
-	}
-	inputs[1], inputs[3] = nil, nil
-	if _, err := m.RunBatch(inputs); err == nil || !strings.Contains(err.Error(), "input 1") {
-		t.Errorf("inputs 1 and 3 are nil, error %v", err)
-	}
-	if got, err := m.RunBatch(nil); err != nil || len(got) != 0 {
-		t.Errorf("no inputs: %d outputs, %v", len(got), err)
 	}
 }
 
 // TestWithWeights checks that the weights of a file give bit-identical outputs,
 // and that WithWeights refuses a file without weights.
 func TestWithWeights(t *testing.T) {
-	m, err := WithWeights("weights.bin")
+	file, err := os.ReadFile("weights.bin")
 	if err != nil {
 		t.Fatal(err)
 	}
+	ofFile, err := WithWeights("weights.bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ofBytes, err := WithWeightsBytes(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := testModel(t)
 	want, got := NewOutput(), NewOutput()
 	for _, r := range []struct {
 		m   *Model
 		out *Output
-	}{{testModel(t), want}, {m, got}} {
+	}{{m, want}, {ofFile, got}, {ofBytes, got}} {
 		s := r.m.NewSession()
 		if err := s.Run(goldenInput(), r.out); err != nil {
 			t.Fatal(err)
 		}
 		s.Close()
+		r.m.Close()
+		if sum := r.m.Info().WeightsSHA256; sum != m.Info().WeightsSHA256 {
+			t.Errorf("the weights have the digest %s", sum)
+		}
+		if r.m == m {
+			continue
+		}
+		same(t, OutputName, got.Data, want.Data)
 	}
-	same(t, OutputName, got.Data, want.Data)
-	if _, err := WithWeights("model.go"); err == nil {
-		t.Error("source code was accepted as weights")
+	if _, err := WithWeights("model.go"); !errors.Is(err, ErrWeights) {
+		t.Errorf("source code as weights: %v", err)
 	}
 }
 
-// TestMisuse checks that wrong calls fail.
+// TestAny runs the network as code does that works with any package.
+func TestAny(t *testing.T) {
+	m := testModel(t)
+	testAny(t, m, m.NewSession().Run)
+}
+
+// testAny compares RunAny with run.
+func testAny(t *testing.T, m runtime.AnyModel, run func(in *Input, out *Output) error) {
+	defer m.Close()
+	s, err := m.NewAnySession(Threads(1), Budget(make(chan struct{}, 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	in, out, want := goldenInput(), NewOutput(), NewOutput()
+	ins := []any{in.Data}
+	outs := []any{out.Data}
+	if err := run(in, want); err != nil {
+		t.Fatal(err)
+	}
+	if n := testing.AllocsPerRun(2, func() {
+		if err := s.RunAny(ins, outs); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("%g allocations a run", n)
+	}
+	same(t, OutputName, out.Data, want.Data)
+	info := s.Info()
+	for i, x := range append(ins, outs...) {
+		y := append(info.Inputs, info.Outputs...)[i].Make()
+		if a, b := fmt.Sprintf("%T", x), fmt.Sprintf("%T", y); a != b {
+			t.Errorf("tensor %d is %s, Info describes it as %s", i, a, b)
+		}
+	}
+	if err := s.RunAny(ins, append(outs, nil)); !errors.Is(err, ErrTensor) {
+		t.Errorf("another number of outputs: %v", err)
+	}
+}
+
+// TestMisuse checks the causes of the errors of wrong calls.
 func TestMisuse(t *testing.T) {
-	s := testModel(t).NewSession()
-	if err := s.Run(nil, nil); err == nil {
-		t.Error("Run without an input did not fail")
+	m := testModel(t)
+	s := m.NewSession()
+	fails := func(call string, err, cause error) {
+		t.Helper()
+		if !errors.Is(err, cause) {
+			t.Errorf("%s: %v, want %v", call, err, cause)
+		}
 	}
-	if err := s.Run(&Input{}, NewOutput()); err == nil {
-		t.Error("Run with an empty input did not fail")
-	}
-	if err := s.Run(NewInput(), &Output{}); err == nil {
-		t.Error("Run with an empty output did not fail")
+	fails("Run without an input", s.Run(nil, nil), ErrTensor)
+	fails("Run with an empty input", s.Run(&Input{}, NewOutput()), ErrTensor)
+	fails("Run with an empty output", s.Run(NewInput(), &Output{}), ErrTensor)
+	m.Close()
+	m.Close()
+	fails("Run of a closed model", m.NewSession().Run(NewInput(), NewOutput()), ErrClosed)
+	if err := s.Run(NewInput(), NewOutput()); err != nil {
+		t.Errorf("Run of a session that is older than Close of the model: %v", err)
 	}
 	s.Close()
 	s.Close()
-	if err := s.Run(NewInput(), NewOutput()); err == nil {
-		t.Error("Run of a closed session did not fail")
-	}
+	fails("Run of a closed session", s.Run(NewInput(), NewOutput()), ErrClosed)
 }
 
 // BenchmarkRun measures a run with GOMAXPROCS threads. The flag -cpu 1,2,4
