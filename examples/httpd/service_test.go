@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"hash/crc32"
 	"image"
@@ -25,9 +26,9 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"example.com/httpd/network"
 )
+
+var long = flag.Bool("long", false, "run the tests with another network, and build for another machine, too")
 
 // picture is a file with the expected answer.
 type picture struct {
@@ -40,8 +41,12 @@ type picture struct {
 // single session. They work for any network.
 func pictures(t *testing.T) []picture {
 	t.Helper()
-	session := model(t).NewSession(network.Threads(1))
-	defer session.Close()
+	m := loaded(t)[0]
+	session, err := m.get()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.put(session)
 	var list []picture
 	for seed, size := range []image.Point{{28, 28}, {64, 48}, {1, 200}, {301, 200}} {
 		img := drawn(uint64(seed), size)
@@ -65,7 +70,7 @@ func pictures(t *testing.T) []picture {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.want.Scores = network.Scores
+		p.want.Scores = m.scores
 		for _, c := range classes {
 			p.want.Classes = append(p.want.Classes, class{c.Index, c.Name, c.Score})
 		}
@@ -92,20 +97,28 @@ func drawn(seed uint64, size image.Point) image.Image {
 	return img
 }
 
-func model(t *testing.T) *network.Model {
+// loaded returns the models of the service.
+func loaded(t *testing.T) []*model {
 	t.Helper()
-	m, err := network.New()
-	if err != nil {
-		t.Fatal(err)
+	models := newModels()
+	for _, m := range models {
+		if err := m.load(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(m.close)
 	}
-	return m
+	return models
 }
 
 func testService(t *testing.T, sessions, queue int, l limits) *service {
 	t.Helper()
-	p := newPool(model(t), sessions, queue)
-	t.Cleanup(p.close) // waits for all sessions, so no session is lost
-	return newService(p, l, slog.New(slog.DiscardHandler))
+	s := newService(loaded(t), newGate(sessions, queue), l, slog.New(slog.DiscardHandler))
+	t.Cleanup(func() {
+		if work, inside := len(s.gate.work), len(s.gate.inside); work > 0 || inside > 0 {
+			t.Errorf("at the end %d requests are at work and %d inside", work, inside)
+		}
+	})
+	return s
 }
 
 // start serves until stop is called, which returns the error of serve.
@@ -165,9 +178,8 @@ func TestThousandRequests(t *testing.T) {
 	s.limits.wait = time.Minute
 	ln, url := listenLocal(t)
 	stop := start(t, s, ln, 0)
-	var held []*network.Session // until every connection has a request waiting
-	for range cap(s.pool.free) {
-		held = append(held, <-s.pool.free)
+	for range cap(s.gate.work) { // until every connection has a request waiting
+		s.gate.work <- struct{}{}
 	}
 	client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: connections, MaxIdleConnsPerHost: connections}}
 	var wg sync.WaitGroup
@@ -188,9 +200,9 @@ func TestThousandRequests(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "sixteen requests wait", func() bool { return len(s.pool.inside) == connections })
-	for _, session := range held {
-		s.pool.put(session)
+	eventually(t, "sixteen requests wait", func() bool { return len(s.gate.inside) == connections })
+	for range cap(s.gate.work) {
+		s.gate.end()
 	}
 	wg.Wait()
 	// On a busy machine a client may replace a connection, so the total may be
@@ -200,10 +212,11 @@ func TestThousandRequests(t *testing.T) {
 	} else {
 		t.Logf("%d answers over %d connections", a, c)
 	}
-	metrics := get(t, url+"/metrics")
+	metrics, name := get(t, url+"/metrics"), s.models[0].name
 	for _, line := range []string{
-		fmt.Sprintf(`httpd_requests_total{code="200"} %d`, requests), fmt.Sprint("httpd_request_seconds_count ", requests), fmt.Sprint("httpd_wait_seconds_count ", requests),
-		fmt.Sprintf(`httpd_work_seconds_bucket{le="+Inf"} %d`, requests), "httpd_sessions 3", "httpd_sessions_busy 0", "httpd_requests_inside 0",
+		fmt.Sprintf(`httpd_requests_total{code="200",model="%s"} %d`, name, requests), fmt.Sprintf(`httpd_request_seconds_count{model="%s"} %d`, name, requests),
+		fmt.Sprintf(`httpd_wait_seconds_count{model="%s"} %d`, name, requests), fmt.Sprintf(`httpd_work_seconds_bucket{model="%s",le="+Inf"} %d`, name, requests),
+		"httpd_sessions 3", "httpd_sessions_busy 0", "httpd_requests_inside 0",
 	} {
 		if !strings.Contains(metrics, "\n"+line+"\n") {
 			t.Errorf("no %q in\n%s", line, metrics)
@@ -217,15 +230,16 @@ func TestThousandRequests(t *testing.T) {
 // oneRun returns the time of classifying a picture.
 func oneRun(t *testing.T) time.Duration {
 	t.Helper()
-	session := model(t).NewSession(network.Threads(1))
-	defer session.Close()
+	m := loaded(t)[0]
+	session, err := m.get()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.put(session)
 	img := drawn(0, image.Pt(28, 28))
-	var begin time.Time
-	for range 2 { // the first run waits for the weights
-		begin = time.Now()
-		if _, err := session.Predict(img); err != nil {
-			t.Fatal(err)
-		}
+	begin := time.Now()
+	if _, err := session.Predict(img); err != nil {
+		t.Fatal(err)
 	}
 	return time.Since(begin)
 }
@@ -280,6 +294,8 @@ func TestBadRequests(t *testing.T) {
 		{"another method", "GET", "/classify", nil, 405, ""},
 		{"another path", "POST", "/", nil, 404, ""},
 		{"health", "GET", "/healthz", nil, 200, "ok"},
+		{"a model by name", "POST", "/classify/" + s.models[1].name, func() ([]byte, string) { return good, "image/png" }, 200, `"classes":[{"index":`},
+		{"an unknown model", "POST", "/classify/nonesuch", func() ([]byte, string) { return good, "image/png" }, 404, "the models are network, resnet"},
 	} {
 		var body []byte
 		var contentType string
@@ -314,10 +330,7 @@ func header(width, height uint32) []byte {
 func TestOverload(t *testing.T) {
 	p := pictures(t)[0]
 	s := testService(t, 1, 1, limits{bytes: 1 << 20, pixels: 1 << 20, read: time.Minute, wait: 50 * time.Millisecond})
-	busy, err := s.pool.get(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
+	s.gate.work <- struct{}{}
 	post := func(ctx context.Context) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
 		s.handler().ServeHTTP(w, httptest.NewRequestWithContext(ctx, "POST", "/classify", bytes.NewReader(p.file)))
@@ -330,29 +343,30 @@ func TestOverload(t *testing.T) {
 		}
 	}
 	refused(post(t.Context()), "no session was free for 50ms")
-	s.pool.enter()
-	s.pool.enter()
+	s.gate.enter()
+	s.gate.enter()
 	refused(post(t.Context()), "too many requests")
-	s.pool.leave()
-	s.pool.leave()
+	s.gate.leave()
+	s.gate.leave()
 
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	if w := post(gone); w.Code != statusGone {
 		t.Errorf("status %d", w.Code)
 	}
-	s.pool.put(busy)
+	s.gate.end()
 	if w := post(gone); w.Code != statusGone {
 		t.Errorf("status %d", w.Code)
 	}
 	if w := post(t.Context()); w.Code != http.StatusOK {
 		t.Errorf("status %d\n%s", w.Code, w.Body)
 	}
-	var m strings.Builder
-	s.metrics.write(&m, s.pool)
-	for _, line := range []string{`code="200"} 1`, `code="499"} 2`, `code="503"} 2`} {
-		if !strings.Contains(m.String(), line) {
-			t.Errorf("no %q in\n%s", line, &m)
+	w := httptest.NewRecorder()
+	s.handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	for code, n := range map[int]int{200: 1, 499: 2, 503: 2} {
+		line := fmt.Sprintf(`httpd_requests_total{code="%d",model="%s"} %d`, code, s.models[0].name, n)
+		if !strings.Contains(w.Body.String(), line+"\n") {
+			t.Errorf("no %q in\n%s", line, w.Body)
 		}
 	}
 }
@@ -390,10 +404,7 @@ func TestShutdown(t *testing.T) {
 	if got := get(t, url+"/healthz"); got != "ok\n" {
 		t.Errorf("healthz says %q", got)
 	}
-	busy, err := s.pool.get(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
+	s.gate.work <- struct{}{}
 	type reply struct {
 		status int
 		a      answer
@@ -404,7 +415,7 @@ func TestShutdown(t *testing.T) {
 		status, a, err := ask(http.DefaultClient, url, p.file)
 		waiting <- reply{status, a, err}
 	}()
-	eventually(t, "a request waits", func() bool { return len(s.pool.inside) == 1 })
+	eventually(t, "a request waits", func() bool { return len(s.gate.inside) == 1 })
 	go func() { stopped <- stop() }()
 	eventually(t, "healthz says that it is shutting down", func() bool {
 		resp, err := http.Get(url + "/healthz")
@@ -426,7 +437,7 @@ func TestShutdown(t *testing.T) {
 		t.Errorf("stopped with a request inside: %v", err)
 	default:
 	}
-	s.pool.put(busy)
+	s.gate.end()
 	if r := <-waiting; r.err != nil || r.status != http.StatusOK || !reflect.DeepEqual(r.a, p.want) {
 		t.Errorf("%+v", r)
 	}
@@ -444,21 +455,4 @@ func eventually(t *testing.T, what string, done func() bool) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	t.Fatal("in vain: ", what)
-}
-
-// Buckets are cumulative. A duration is counted in the buckets with a larger or
-// equal bound.
-func TestHistogram(t *testing.T) {
-	var h histogram
-	for _, d := range []time.Duration{0, 100 * time.Microsecond, 101 * time.Microsecond, time.Second, time.Hour} {
-		h.observe(d)
-	}
-	var b strings.Builder
-	h.write(&b, "x_seconds", "Help.")
-	for _, line := range []string{"# TYPE x_seconds histogram", `x_seconds_bucket{le="0.0001"} 2`, `x_seconds_bucket{le="0.00025"} 3`, `x_seconds_bucket{le="0.5"} 3`,
-		`x_seconds_bucket{le="1"} 4`, `x_seconds_bucket{le="10"} 4`, `x_seconds_bucket{le="+Inf"} 5`, "x_seconds_sum 3601.000201", "x_seconds_count 5"} {
-		if !strings.Contains(b.String(), line+"\n") {
-			t.Errorf("no %q in\n%s", line, &b)
-		}
-	}
 }
