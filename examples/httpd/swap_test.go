@@ -16,32 +16,7 @@ func TestAnotherModel(t *testing.T) {
 		t.Skip("compiles another model and runs all tests with it")
 	}
 	dir := t.TempDir()
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || path == "swap_test.go" {
-			return err
-		}
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		switch path {
-		case "main.go":
-			b = []byte(strings.ReplaceAll(swapped(t, string(b)), " ../../", " "+root+"/"))
-		case "go.mod":
-			b = []byte(strings.ReplaceAll(string(b), "=> ../..", "=> "+root))
-		}
-		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(path)), 0o755); err != nil {
-			return err
-		}
-		return os.WriteFile(filepath.Join(dir, path), b, 0o644)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	copyModule(t, dir, func(main string) string { return swapped(t, main) })
 	for _, line := range []string{
 		"go tool modelc zoo squeezenet1.1 --width 0.25 --size 64 -o squeezenet.onnx",
 		"go generate .",
@@ -53,6 +28,42 @@ func TestAnotherModel(t *testing.T) {
 		if out, err := c.CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v\n%s", line, err, out)
 		}
+	}
+}
+
+// copyModule copies this module to dir, where it refers to the same modelc and the same
+// models. edit, unless nil, changes main.go. Tests that copy the module are left out.
+func copyModule(t *testing.T, dir string, edit func(string) string) {
+	t.Helper()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || path == "swap_test.go" || path == "workflow_test.go" {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		switch path {
+		case "main.go":
+			text := string(b)
+			if edit != nil {
+				text = edit(text)
+			}
+			b = []byte(strings.ReplaceAll(text, " ../../", " "+root+"/"))
+		case "go.mod":
+			b = []byte(strings.ReplaceAll(string(b), "=> ../..", "=> "+root))
+		}
+		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(path)), 0o755); err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(dir, path), b, 0o644)
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
