@@ -103,3 +103,37 @@ func goFolders(t *testing.T) map[string]bool {
 	}
 	return folders
 }
+
+// The pages that lead to others name files that exist. docs/README.md lists all
+// pages, examples/README.md all examples.
+func TestIndexes(t *testing.T) {
+	quoted := regexp.MustCompile("`([a-z0-9./_-]+(?:\\.md|/))`")
+	for _, c := range []struct{ page, all string }{
+		{"README.md", ""},
+		{"docs/README.md", "docs/*.md"},
+		{"examples/README.md", "examples/*/"},
+	} {
+		text, err := os.ReadFile(filepath.Join("..", filepath.FromSlash(c.page)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		named := map[string]bool{c.page: true}
+		for _, m := range quoted.FindAllStringSubmatch(string(text), -1) {
+			name := path.Join(path.Dir(c.page), m[1])
+			named[name] = true
+			if _, err := os.Stat(filepath.Join("..", filepath.FromSlash(name))); err != nil {
+				t.Errorf("%s: %s does not exist", c.page, m[1])
+			}
+		}
+		list, err := filepath.Glob(filepath.Join("..", filepath.FromSlash(c.all)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range list {
+			name = path.Clean(strings.TrimPrefix(filepath.ToSlash(name), "../"))
+			if c.all != "" && !named[name] {
+				t.Errorf("%s does not list %s", c.page, name)
+			}
+		}
+	}
+}

@@ -18,6 +18,10 @@ import (
 	"text/tabwriter"
 )
 
+// The pages of documentation that are made from tables.
+//
+//go:generate go test -run ^Test(Readme|CommandsDoc|OpsDoc|KerasDoc)$ -update
+
 func passesCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{

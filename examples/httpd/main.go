@@ -4,13 +4,14 @@
 //	go run . &
 //	curl --data-binary @../../testdata/digits/3_0.png localhost:8080/classify
 //
-// The network is package network, which `go generate` makes from a trained model. To
-// use another model, change the go:generate line below. The rest of the service does
-// not depend on the model.
+// The networks are packages, which `go generate` makes from trained models. To use
+// another model, change a go:generate line below. For one model more, add a line and
+// a row of the table. The rest of the service does not depend on the models.
 package main
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -19,17 +20,30 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 
 	"example.com/httpd/network"
+	"example.com/httpd/resnet"
 )
 
 //go:generate go tool modelc compile ../../testdata/keras/vgg/model.keras -o network --preprocess unit --labels labels.txt
+//go:generate go tool modelc compile ../../testdata/keras/resnet_v1/model.keras -o resnet --preprocess unit --labels labels.txt
+
+// newModels returns the models of the service. The first one answers requests that
+// name none.
+func newModels() []*model {
+	return []*model{
+		newModel("network", network.Scores, network.New, network.WithWeights),
+		newModel("resnet", resnet.Scores, resnet.New, resnet.WithWeights),
+	}
+}
 
 func main() {
+	models := newModels()
 	address := flag.String("listen", "localhost:8080", "address to listen on")
-	sessions := flag.Int("sessions", runtime.GOMAXPROCS(0), "number of pictures that are classified in parallel")
+	sessions := flag.Int("sessions", runtime.GOMAXPROCS(0), "number of pictures that are classified in parallel, by all models together")
 	queue := flag.Int("queue", 64, "maximum number of requests that wait for a session; more are refused immediately")
 	drain := flag.Duration("drain", 0, "time to continue after SIGTERM while /healthz returns 503")
 	grace := flag.Duration("grace", 20*time.Second, "time to finish requests after the drain time")
@@ -38,6 +52,10 @@ func main() {
 	flag.IntVar(&limits.pixels, "max-pixels", limits.pixels, "maximum number of pixels of a picture")
 	flag.DurationVar(&limits.read, "read", limits.read, "maximum time for a request to arrive")
 	flag.DurationVar(&limits.wait, "wait", limits.wait, "maximum time that a request waits for a session")
+	flag.Func("weights", "`MODEL=FILE`: the weights of a retrained model, which `modelc weights` wrote; read again on SIGHUP (repeatable)", func(arg string) error {
+		return setWeights(models, arg)
+	})
+	version := flag.Bool("version", false, "print what the program was built from")
 	var level slog.Level
 	flag.TextVar(&level, "log", slog.LevelInfo, "minimum `LEVEL` to log: debug, info (each request), warn, error")
 	flag.Parse()
@@ -45,32 +63,70 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
+	if *version {
+		json.NewEncoder(os.Stdout).Encode(readBuild())
+		return
+	}
 	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 
 	// The first signal shuts the service down, the second ends it immediately.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	if err := listen(ctx, *address, *sessions, *queue, limits, log, *drain, *grace); err != nil {
+	s := newService(models, newGate(*sessions, *queue), limits, log)
+	if err := listen(ctx, *address, s, *drain, *grace); err != nil {
 		log.Error("stopped", "error", err)
 		os.Exit(1)
 	}
 	log.Info("stopped")
 }
 
-// listen loads the network and serves until ctx is done.
-func listen(ctx context.Context, address string, sessions, queue int, l limits, log *slog.Logger, drain, grace time.Duration) error {
-	m, err := network.New()
+// setWeights sets the file of a model's weights: MODEL=FILE.
+func setWeights(models []*model, arg string) error {
+	name, file, ok := strings.Cut(arg, "=")
+	if !ok || file == "" {
+		return fmt.Errorf("want MODEL=FILE")
+	}
+	m, err := find(models, name)
 	if err != nil {
 		return err
 	}
-	p := newPool(m, sessions, queue)
-	defer p.close()
+	m.weights = file
+	return nil
+}
+
+// sighup is SIGHUP. Package syscall does not have the name for every target.
+const sighup = syscall.Signal(1)
+
+// listen loads the models and serves until ctx is done. SIGHUP loads weights again.
+func listen(ctx context.Context, address string, s *service, drain, grace time.Duration) error {
+	for _, m := range s.models {
+		if err := m.load(); err != nil {
+			return err
+		}
+		defer m.close()
+		i := m.info()
+		s.log.Info("loaded", "model", m.name, "sha256", i.ModelSHA256, "weights", i.WeightsSource, "weights_sha256", i.WeightsSHA256, "tier", i.Tier)
+	}
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, sighup)
+	defer signal.Stop(hup)
+	go func() {
+		for {
+			select {
+			case <-hup:
+				s.reload()
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
 	ln, err := net.Listen("tcp", address)
 	if err != nil {
 		return err
 	}
-	log.Info("listening", "address", ln.Addr().String(), "sessions", sessions, "queue", queue)
-	return serve(ctx, ln, newService(p, l, log), drain, grace)
+	b := readBuild()
+	s.log.Info("listening", "address", ln.Addr().String(), "sessions", cap(s.gate.work), "queue", cap(s.gate.inside)-cap(s.gate.work), "version", b.Version, "revision", b.Revision)
+	return serve(ctx, ln, s, drain, grace)
 }
 
 // serve answers requests until ctx is done. Then it continues for the duration of

@@ -1,90 +1,90 @@
 package main
 
 import (
-	"fmt"
-	"io"
-	"maps"
 	"net/http"
-	"slices"
-	"sync"
-	"sync/atomic"
+	"strconv"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// metrics holds the service's counters and writes them in Prometheus' text format.
+// metrics holds the service's counters. Labels are the model and the status.
 type metrics struct {
-	mu       sync.Mutex
-	statuses map[int]int // number of responses by status
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec
+	reloads  *prometheus.CounterVec
 
-	answers histogram // latency of requests that were answered with classes
-	waited  histogram // time of waiting for a session
-	worked  histogram // time of decoding and of the network
+	answers *prometheus.HistogramVec // latency of requests that were answered with classes
+	waited  *prometheus.HistogramVec // time of waiting for a session
+	worked  *prometheus.HistogramVec // time of decoding and of the network
 }
 
-func newMetrics() *metrics { return &metrics{statuses: map[int]int{}} }
+// bounds lists the upper bounds of a histogram's buckets in seconds.
+var bounds = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 
-func (m *metrics) answered(status int, took time.Duration) {
-	m.mu.Lock()
-	m.statuses[status]++
-	m.mu.Unlock()
+func newMetrics(g *gate, models []*model) *metrics {
+	histogram := func(name, help string) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: bounds}, []string{"model"})
+	}
+	gauge := func(name, help string, value func() int) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(value()) })
+	}
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "httpd_requests_total", Help: "Answers by status."}, []string{"model", "code"}),
+		reloads:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "httpd_reloads_total", Help: "Reloads of weights by result."}, []string{"model", "result"}),
+		answers:  histogram("httpd_request_seconds", "Whole requests that were answered with classes."),
+		waited:   histogram("httpd_wait_seconds", "Waiting for a session."),
+		worked:   histogram("httpd_work_seconds", "Decoding a picture and running the network."),
+	}
+	b := readBuild()
+	m.registry.MustRegister(
+		m.requests, m.reloads, m.answers, m.waited, m.worked,
+		gauge("httpd_sessions", "Maximum number of requests at work.", func() int { return cap(g.work) }),
+		gauge("httpd_sessions_busy", "Requests at work.", func() int { return len(g.work) }),
+		gauge("httpd_requests_inside", "Requests at work or waiting.", func() int { return len(g.inside) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "httpd_build_info", Help: "What the program was built from.",
+			ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Revision, "modified": strconv.FormatBool(b.Modified), "go": b.Go},
+		}, func() float64 { return 1 }),
+		modelInfo(models),
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return m
+}
+
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+func (m *metrics) answered(model string, status int, took time.Duration) {
+	m.requests.WithLabelValues(model, strconv.Itoa(status)).Inc()
 	if status == http.StatusOK {
-		m.answers.observe(took)
+		m.answers.WithLabelValues(model).Observe(took.Seconds())
 	}
 }
 
-func (m *metrics) write(w io.Writer, p *pool) {
-	fmt.Fprint(w, "# HELP httpd_requests_total Answers by status.\n# TYPE httpd_requests_total counter\n")
-	m.mu.Lock()
-	for _, status := range slices.Sorted(maps.Keys(m.statuses)) {
-		fmt.Fprintf(w, "httpd_requests_total{code=\"%d\"} %d\n", status, m.statuses[status])
+func (m *metrics) reloaded(model string, err error) {
+	result := "ok"
+	if err != nil {
+		result = "failed"
 	}
-	m.mu.Unlock()
-	for _, g := range []struct {
-		name, help string
-		value      int
-	}{
-		{"sessions", "Sessions of the network.", cap(p.free)},
-		{"sessions_busy", "Sessions at work.", cap(p.free) - len(p.free)},
-		{"requests_inside", "Requests at work or waiting.", len(p.inside)},
-	} {
-		fmt.Fprintf(w, "# HELP httpd_%s %s\n# TYPE httpd_%[1]s gauge\nhttpd_%[1]s %[3]d\n", g.name, g.help, g.value)
+	m.reloads.WithLabelValues(model, result).Inc()
+}
+
+// modelInfo describes the models in use when metrics are read.
+type modelInfo []*model
+
+var modelInfoDesc = prometheus.NewDesc("httpd_model_info", "The models in use.", []string{"model", "sha256", "weights", "weights_sha256", "tier"}, nil)
+
+func (modelInfo) Describe(c chan<- *prometheus.Desc) { c <- modelInfoDesc }
+
+func (list modelInfo) Collect(c chan<- prometheus.Metric) {
+	for _, m := range list {
+		i := m.info()
+		c <- prometheus.MustNewConstMetric(modelInfoDesc, prometheus.GaugeValue, 1, m.name, i.ModelSHA256, i.WeightsSource, i.WeightsSHA256, i.Tier)
 	}
-	m.answers.write(w, "httpd_request_seconds", "Whole requests that were answered with classes.")
-	m.waited.write(w, "httpd_wait_seconds", "Waiting for a session.")
-	m.worked.write(w, "httpd_work_seconds", "Decoding a picture and running the network.")
-}
-
-// bounds lists the upper bounds of a histogram's buckets.
-var bounds = [...]time.Duration{
-	100 * time.Microsecond, 250 * time.Microsecond, 500 * time.Microsecond,
-	1 * time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond,
-	10 * time.Millisecond, 25 * time.Millisecond, 50 * time.Millisecond,
-	100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond,
-	1 * time.Second, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second,
-}
-
-// histogram counts durations. The zero value is empty.
-type histogram struct {
-	counts [len(bounds) + 1]atomic.Int64 // the last bucket is for values above all bounds
-	sum    atomic.Int64                  // nanoseconds
-}
-
-func (h *histogram) observe(d time.Duration) {
-	i, _ := slices.BinarySearch(bounds[:], d)
-	h.counts[i].Add(1)
-	h.sum.Add(int64(d))
-}
-
-func (h *histogram) write(w io.Writer, name, help string) {
-	fmt.Fprintf(w, "# HELP %s %s\n# TYPE %[1]s histogram\n", name, help)
-	total := int64(0)
-	for i := range h.counts {
-		le := "+Inf"
-		if i < len(bounds) {
-			le = fmt.Sprint(bounds[i].Seconds())
-		}
-		total += h.counts[i].Load()
-		fmt.Fprintf(w, "%s_bucket{le=\"%s\"} %d\n", name, le, total)
-	}
-	fmt.Fprintf(w, "%s_sum %g\n%[1]s_count %[3]d\n", name, time.Duration(h.sum.Load()).Seconds(), total)
 }

@@ -13,10 +13,12 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
-	"example.com/httpd/network"
+	"modelc/runtime"
+	"modelc/runtime/vision"
 )
 
 // limits holds the limits of a request.
@@ -31,20 +33,22 @@ var defaults = limits{bytes: 8 << 20, pixels: 16 << 20, read: 15 * time.Second, 
 
 // service answers requests that contain a picture with the picture's classes.
 type service struct {
-	pool     *pool
+	models   []*model
+	gate     *gate
 	limits   limits
 	log      *slog.Logger
 	metrics  *metrics
 	draining atomic.Bool // /healthz returns 503
 }
 
-func newService(p *pool, l limits, log *slog.Logger) *service {
-	return &service{pool: p, limits: l, log: log, metrics: newMetrics()}
+func newService(models []*model, g *gate, l limits, log *slog.Logger) *service {
+	return &service{models: models, gate: g, limits: l, log: log, metrics: newMetrics(g, models)}
 }
 
 func (s *service) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /classify", s.classify)
+	mux.HandleFunc("POST /classify/{model}", s.classify)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		if s.draining.Load() {
 			http.Error(w, "shutting down", http.StatusServiceUnavailable)
@@ -52,11 +56,54 @@ func (s *service) handler() http.Handler {
 		}
 		fmt.Fprintln(w, "ok")
 	})
-	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
-		s.metrics.write(w, s.pool)
-	})
+	mux.HandleFunc("GET /info", s.info)
+	mux.Handle("GET /metrics", s.metrics.handler())
 	return mux
+}
+
+// find returns the model with the given name, or the first one if the name is empty.
+func find(models []*model, name string) (*model, error) {
+	if name == "" {
+		return models[0], nil
+	}
+	var names []string
+	for _, m := range models {
+		if m.name == name {
+			return m, nil
+		}
+		names = append(names, m.name)
+	}
+	return nil, fail(http.StatusNotFound, "no model %q; the models are %s", name, strings.Join(names, ", "))
+}
+
+// info answers with the build and the models in use.
+func (s *service) info(w http.ResponseWriter, _ *http.Request) {
+	a := struct {
+		Build  build                   `json:"build"`
+		Models map[string]runtime.Info `json:"models"`
+	}{readBuild(), map[string]runtime.Info{}}
+	for _, m := range s.models {
+		a.Models[m.name] = m.info()
+	}
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(a)
+}
+
+// reload loads the weights again that come from files. A model whose new weights are
+// refused keeps the old ones.
+func (s *service) reload() {
+	for _, m := range s.models {
+		if m.weights == "" {
+			continue
+		}
+		err := m.load()
+		s.metrics.reloaded(m.name, err)
+		if err != nil {
+			s.log.Error("reload", "model", m.name, "error", err)
+			continue
+		}
+		s.log.Info("reload", "model", m.name, "weights", m.weights, "weights_sha256", m.info().WeightsSHA256)
+	}
 }
 
 // answer is the body of a response: classes, best first, or an error.
@@ -90,7 +137,13 @@ func (s *service) classify(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	status := http.StatusOK
 	var a answer
-	classes, err := s.look(w, r)
+	var classes []vision.Class
+	name := "" // of an unknown model, so that clients cannot make labels
+	m, err := find(s.models, r.PathValue("model"))
+	if err == nil {
+		name = m.name
+		classes, err = s.look(w, r, m)
+	}
 	if err != nil {
 		status = http.StatusInternalServerError
 		var f failure
@@ -100,7 +153,7 @@ func (s *service) classify(w http.ResponseWriter, r *http.Request) {
 		a.Error = err.Error()
 	}
 	if err == nil {
-		a.Scores = network.Scores
+		a.Scores = m.scores
 	}
 	for _, c := range classes {
 		a.Classes = append(a.Classes, class{c.Index, c.Name, c.Score})
@@ -113,22 +166,22 @@ func (s *service) classify(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(a) // an error means that the client has disconnected
 
 	took := time.Since(start)
-	s.metrics.answered(status, took)
+	s.metrics.answered(name, status, took)
 	level := slog.LevelInfo
 	if status == http.StatusInternalServerError {
 		level = slog.LevelError
 	}
-	s.log.Log(r.Context(), level, "classify", "status", status, "bytes", r.ContentLength, "ms", float64(took.Microseconds())/1e3, "remote", r.RemoteAddr, "error", a.Error)
+	s.log.Log(r.Context(), level, "classify", "model", name, "status", status, "bytes", r.ContentLength, "ms", float64(took.Microseconds())/1e3, "remote", r.RemoteAddr, "error", a.Error)
 }
 
-// look returns the classes of the picture in r. It stops waiting if the client
+// look returns the classes of the picture in r, by m. It stops waiting if the client
 // disconnects or the time limit is reached. Work that has started is finished,
 // because a network cannot be interrupted.
-func (s *service) look(w http.ResponseWriter, r *http.Request) ([]network.Class, error) {
-	if !s.pool.enter() {
+func (s *service) look(w http.ResponseWriter, r *http.Request, m *model) ([]vision.Class, error) {
+	if !s.gate.enter() {
 		return nil, fail(http.StatusServiceUnavailable, "too many requests are waiting")
 	}
-	defer s.pool.leave()
+	defer s.gate.leave()
 
 	// Read without a session, because clients may be slow.
 	r.Body = http.MaxBytesReader(w, r.Body, s.limits.bytes)
@@ -143,27 +196,31 @@ func (s *service) look(w http.ResponseWriter, r *http.Request) ([]network.Class,
 	waiting := time.Now()
 	ctx, cancel := context.WithTimeout(r.Context(), s.limits.wait)
 	defer cancel()
-	session, err := s.pool.get(ctx)
-	s.metrics.waited.observe(time.Since(waiting))
+	err = s.gate.begin(ctx)
+	s.metrics.waited.WithLabelValues(m.name).Observe(time.Since(waiting).Seconds())
+	if err == nil {
+		defer s.gate.end()
+	}
 	switch {
 	case r.Context().Err() != nil:
-		if err == nil {
-			s.pool.put(session)
-		}
 		return nil, fail(statusGone, "the client went away")
 	case err != nil:
 		return nil, fail(http.StatusServiceUnavailable, "no session was free for %v", s.limits.wait)
 	}
-	defer s.pool.put(session)
 
-	// Decoding needs as much memory as the rest of the work, so it needs a session
-	// too.
+	// Decoding needs as much memory as the rest of the work, so only requests at work
+	// decode.
 	working := time.Now()
-	defer func() { s.metrics.worked.observe(time.Since(working)) }()
+	defer func() { s.metrics.worked.WithLabelValues(m.name).Observe(time.Since(working).Seconds()) }()
 	img, _, err := image.Decode(bytes.NewReader(file))
 	if err != nil {
 		return nil, fail(http.StatusBadRequest, "the picture is damaged: %w", err)
 	}
+	session, err := m.get()
+	if err != nil {
+		return nil, err
+	}
+	defer m.put(session)
 	return session.Predict(img)
 }
 

@@ -26,8 +26,8 @@ import (
 
 // The supported versions of the format.
 const (
-	minIR, maxIR = 1, 14
-	maxOpset     = 28
+	OldestIR, NewestIR = 1, 14 // IR versions
+	maxOpset           = 28    // of the default domain
 )
 
 // Load reads the model at path. Its weights may be slices of the mapped file, which
@@ -70,8 +70,8 @@ func load(name string, p *modelProto, data []byte, dir string, opts source.Optio
 	if p.graph == nil || p.irVersion == 0 {
 		return nil, fmt.Errorf("%s: not an ONNX model: it has no graph", name)
 	}
-	if p.irVersion < minIR || p.irVersion > maxIR {
-		return nil, fmt.Errorf("%s: ONNX IR version %d; %d to %d are supported", name, p.irVersion, minIR, maxIR)
+	if p.irVersion < OldestIR || p.irVersion > NewestIR {
+		return nil, fmt.Errorf("%s: ONNX IR version %d; %d to %d are supported", name, p.irVersion, OldestIR, NewestIR)
 	}
 	undeclared := len(p.opsets) == 0 // as in files of IR version 1 and 2
 	if undeclared {
