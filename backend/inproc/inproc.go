@@ -154,10 +154,11 @@ func (e *Engine) Profile(in []*ir.Tensor, times []time.Duration) error {
 	if err := e.bind(in); err != nil {
 		return err
 	}
+	clear(times)
 	last := time.Now()
 	e.session.RunSteps(func(i int, _ runtime.Step) {
 		now := time.Now()
-		times[i] = now.Sub(last)
+		times[i] += now.Sub(last)
 		last = now
 	})
 	return nil
