@@ -38,25 +38,30 @@ const (
 var dtypes = [...]struct {
 	name string
 	size int
+	inGo string // "" if Go does not have the type
 }{
-	Invalid:  {"none", 0},
-	Float32:  {"f32", 4},
-	Float64:  {"f64", 8},
-	Float16:  {"f16", 2},
-	BFloat16: {"bf16", 2},
-	Int8:     {"i8", 1},
-	Int16:    {"i16", 2},
-	Int32:    {"i32", 4},
-	Int64:    {"i64", 8},
-	Uint8:    {"u8", 1},
-	Uint16:   {"u16", 2},
-	Uint32:   {"u32", 4},
-	Uint64:   {"u64", 8},
-	Bool:     {"bool", 1},
+	Invalid:  {"none", 0, ""},
+	Float32:  {"f32", 4, "float32"},
+	Float64:  {"f64", 8, "float64"},
+	Float16:  {"f16", 2, ""},
+	BFloat16: {"bf16", 2, ""},
+	Int8:     {"i8", 1, "int8"},
+	Int16:    {"i16", 2, "int16"},
+	Int32:    {"i32", 4, "int32"},
+	Int64:    {"i64", 8, "int64"},
+	Uint8:    {"u8", 1, "uint8"},
+	Uint16:   {"u16", 2, "uint16"},
+	Uint32:   {"u32", 4, "uint32"},
+	Uint64:   {"u64", 8, "uint64"},
+	Bool:     {"bool", 1, "bool"},
 }
 
 // Size returns the size of an element in bytes.
 func (d DType) Size() int { return dtypes[d].size }
+
+// GoType returns the type of the elements in Go: float32, int64, bool, … It is "" for
+// types that Go does not have.
+func (d DType) GoType() string { return dtypes[d].inGo }
 
 // String returns the short name used in the text form: f32, i64, bool, …
 func (d DType) String() string {

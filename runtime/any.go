@@ -2,28 +2,21 @@ package runtime
 
 import "fmt"
 
-// AnyModel is the Model of any generated package, for code that works with several
-// packages. All packages that share this runtime implement it: those that import it
-// from its module, and those that share a copy. The CUDAModel of a package implements
-// it too.
+// AnyModel is the Model of any generated package that shares this runtime. A CUDAModel
+// implements it too.
 type AnyModel interface {
-	// Info describes the model.
 	Info() Info
 	// NewAnySession returns a new session for the smallest batch size of the package.
 	NewAnySession(options ...Option) (AnySession, error)
-	// Close releases the memory of the model when its last session is closed.
 	Close()
 }
 
 // AnySession is the Session of any generated package.
 type AnySession interface {
-	// Info describes the session and its model.
 	Info() Info
-	// RunAny computes the outputs from the inputs. The elements of in and out are
-	// slices such as []float32, in the order, with the types and of the lengths of Info;
-	// [Tensor.Make] makes them. RunAny fails as Run of the package does.
+	// RunAny is Run with slices such as []float32 in the order of Info. [Port.Make]
+	// makes them.
 	RunAny(in, out []any) error
-	// Close releases the memory and the workers of the session.
 	Close()
 }
 

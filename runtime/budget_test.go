@@ -44,7 +44,7 @@ func TestBudget(t *testing.T) {
 	var inside, most atomic.Int32
 	budget := make(chan struct{}, threads)
 	run := func(own *atomic.Int32, width, runs int) {
-		p := &Plan{Outputs: []Port{{Name: "y", Type: "f32", Shape: []int{parts}, Bytes: 4 * parts}},
+		p := &Plan{Outputs: []Port{{Name: "y", Type: "float32", Shape: []int{parts}, Bytes: 4 * parts}},
 			Steps: []Step{{"crowd", &crowd{dst: kernel.Ref{Space: kernel.IO, Len: parts}, inside: &inside, most: &most, own: own}}}}
 		m, err := NewModel(p, nil)
 		if err != nil {

@@ -18,7 +18,7 @@ func TestInfo(t *testing.T) {
 	head := headerOf(len(payload), sum, p.Graph)
 	want := Info{Model: "net", ModelSHA256: "0123", Version: "v1.2.3", Tier: Tier(), Examples: 2,
 		WeightsSHA256: hex.EncodeToString(sum[:]), WeightsSource: "bytes", WeightsBytes: 128, SessionBytes: 64,
-		Inputs: []Tensor{}, Outputs: []Tensor{{"y", "float32", []int{32}}}}
+		Outputs: []Port{{"y", "float32", []int{32}, 128}}}
 	m, err := BytesModel(p, append(head[:], payload...))
 	if err != nil {
 		t.Fatal(err)
@@ -31,7 +31,7 @@ func TestInfo(t *testing.T) {
 		}
 	}
 	m.Info().Outputs[0].Shape[0] = 1 // a copy
-	if m.Info().Outputs[0].Len() != 32 {
+	if m.Info().Outputs[0].Shape[0] != 32 {
 		t.Error("a caller changed the plan")
 	}
 	if m, err = EmbeddedModel(p, string(append(head[:], payload...)), sum); err != nil || m.Info().WeightsSource != "embedded" {
@@ -48,15 +48,13 @@ func TestInfo(t *testing.T) {
 }
 
 // Make makes slices of the types and lengths of all ports.
-func TestTensor(t *testing.T) {
-	for port, want := range map[string]string{"f32": "[]float32", "f64": "[]float64", "bool": "[]bool", "i8": "[]int8", "i16": "[]int16",
-		"i32": "[]int32", "i64": "[]int64", "u8": "[]uint8", "u16": "[]uint16", "u32": "[]uint32", "u64": "[]uint64"} {
-		x := tensors([]Port{{Type: port, Shape: []int{2, 3}}})[0]
-		if s := x.Make(); fmt.Sprintf("%T", s) != want || reflect.ValueOf(s).Len() != 6 {
-			t.Errorf("%s: %T", port, s)
+func TestMake(t *testing.T) {
+	for _, name := range []string{"float32", "float64", "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"} {
+		if x := (Port{Type: name, Shape: []int{2, 3}}).Make(); fmt.Sprintf("%T", x) != "[]"+name || reflect.ValueOf(x).Len() != 6 {
+			t.Errorf("%s: %T", name, x)
 		}
 	}
-	if x := (Tensor{Type: "complex64"}).Make(); x != nil {
+	if x := (Port{Type: "f16"}).Make(); x != nil {
 		t.Errorf("an unknown type: %T", x)
 	}
 }

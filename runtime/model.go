@@ -25,7 +25,7 @@ type loaded struct {
 	ready    team.Progress // bytes of prepared
 	source   string        // of the weights, as in Info; empty if sum is unknown
 	sum      [32]byte      // SHA-256 of the weights
-	unmap    func()        // ends the use of the file with the weights, unless nil
+	unmap    func()        // ends the use of the file with the weights
 	users    atomic.Int32
 	closed   atomic.Bool
 }
@@ -37,7 +37,7 @@ type loaded struct {
 // The model refers to weights and does not copy them, unless their memory does not
 // start at a multiple of 4 bytes.
 func NewModel(p *Plan, weights []byte) (*Model, error) {
-	return newModel(&loaded{plan: p, weights: weights})
+	return newModel(&loaded{plan: p, weights: weights, unmap: func() {}})
 }
 
 // newModel checks l and starts the preparation of its weights.
@@ -65,7 +65,7 @@ func newModel(l *loaded) (*Model, error) {
 		go l.prepare()
 	}
 	m := &Model{l}
-	goruntime.AddCleanup(m, (*loaded).close, l)
+	goruntime.AddCleanup(m, func(l *loaded) { (&Model{l}).Close() }, l)
 	return m, nil
 }
 
@@ -78,42 +78,29 @@ func checkCPU(order binary.ByteOrder) error {
 	return nil
 }
 
-// Close releases the memory of the weights. New sessions fail with [ErrClosed]. Sessions
-// that are open keep the memory until they are closed. The garbage collector closes a
-// model that is no longer used.
+// Close releases the memory of the weights when the last session is closed. New sessions
+// fail. The garbage collector closes a model that is no longer used.
 func (m *Model) Close() {
-	if m != nil {
-		m.close()
+	if m != nil && m.closed.CompareAndSwap(false, true) {
+		m.done()
 	}
 }
 
-func (l *loaded) close() {
-	if l.closed.CompareAndSwap(false, true) {
-		l.done()
-	}
-}
-
-// use adds a user of l. It fails after the model was closed.
-func (l *loaded) use() error {
-	for {
-		n := l.users.Load()
-		if n == 0 || l.closed.Load() {
-			return ErrClosed
-		}
+// use adds a user of l, unless the model is closed.
+func (l *loaded) use() bool {
+	for n := l.users.Load(); n > 0 && !l.closed.Load(); n = l.users.Load() {
 		if l.users.CompareAndSwap(n, n+1) {
-			return nil
+			return true
 		}
 	}
+	return false
 }
 
 // done removes a user of l.
 func (l *loaded) done() {
-	if l.users.Add(-1) > 0 {
-		return
-	}
-	mem.Discard(l.prepared)
-	l.prepared, l.weights = nil, nil
-	if l.unmap != nil {
+	if l.users.Add(-1) == 0 {
+		mem.Discard(l.prepared)
+		l.prepared, l.weights = nil, nil
 		l.unmap()
 	}
 }
@@ -126,6 +113,14 @@ func (l *loaded) newContext(threads int, p *Plan, steps []Step, arena int, ready
 	spaces[kernel.Weights] = l.weights
 	spaces[kernel.Prepared] = l.prepared
 	return kernel.NewContext(spaces, threads, scratch(steps), p.Double, ready)
+}
+
+// scratch returns the size in bytes of the memory that a thread needs for steps.
+func scratch(steps []Step) (n int) {
+	for _, s := range steps {
+		n = max(n, s.Kernel.ScratchBytes())
+	}
+	return n
 }
 
 // prepare fills the space Prepared from its start to its end, which is the order

@@ -15,7 +15,7 @@ type Step struct {
 // Port is an input or output of a model.
 type Port struct {
 	Name  string
-	Type  string // element type as in ir: "f32", "i64", …
+	Type  string // element type; in generated packages that of Go: "float32", "int64", …
 	Shape []int
 	Bytes int
 }
@@ -26,10 +26,9 @@ const MaxPorts = math.MaxUint8 - int(kernel.IO) + 1
 
 // Plan is a compiled network without its weights.
 type Plan struct {
-	// The origin of the plan, as in [Info]. A plan in memory may lack it.
+	// The origin of the plan, as in [Info]. Plans in memory lack it.
 	Model, ModelSHA256, Version string
-	// Examples is the number of examples in a run.
-	Examples int
+	Examples                    int // in a run
 	// Graph is the SHA-256 of everything but the values of the weights. A weights
 	// file carries the digest of the plan that it was packed for.
 	Graph [32]byte

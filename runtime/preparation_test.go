@@ -48,7 +48,7 @@ func (k *read) Run(c *kernel.Context) {
 func TestPreparation(t *testing.T) {
 	const n = 3
 	order := []int{0, 2, 1} // of the steps that prepare
-	p := &Plan{WeightsBytes: n * 4, PreparedBytes: n * 4, Outputs: []Port{{Name: "y", Type: "f32", Shape: []int{n}, Bytes: n * 4}}}
+	p := &Plan{WeightsBytes: n * 4, PreparedBytes: n * 4, Outputs: []Port{{Name: "y", Type: "float32", Shape: []int{n}, Bytes: n * 4}}}
 	ref := func(space kernel.Space, i int) kernel.Ref { return kernel.Ref{Space: space, Off: i * 4, Len: 1} }
 	for _, i := range order {
 		p.Load = append(p.Load, Step{Kernel: &held{ref(kernel.Weights, i), ref(kernel.Prepared, i), make(chan struct{})}})

@@ -18,21 +18,19 @@ type Options struct {
 	Plan *Plan
 	// Threads is the number of goroutines that compute a run; 0 means GOMAXPROCS.
 	Threads int
-	// Budget limits the threads of all sessions with the same channel, unless it is
-	// nil. Its capacity is the number of threads.
+	// Budget, unless nil, is a channel that sessions of any models share. Its capacity
+	// is the number of threads that compute at the same time.
 	Budget chan struct{}
 }
 
 // Option changes the options of a session.
 type Option func(*Options)
 
-// Threads sets the number of goroutines that compute a run.
+// Threads sets [Options].Threads.
 func Threads(n int) Option { return func(o *Options) { o.Threads = n } }
 
-// Budget makes a session share threads with all sessions that have the same channel, of
-// any models. The capacity of the channel is the number of threads that compute at the
-// same time. A run waits until one of them is free, and takes further free ones up to
-// the session's number of threads. The results are the same, bit for bit.
+// Budget sets [Options].Budget. A run waits until a thread is free, and takes further
+// free ones, at most those of the session. The results are the same, bit for bit.
 func Budget(threads chan struct{}) Option { return func(o *Options) { o.Budget = threads } }
 
 // Session owns the memory and the workers that one run needs. Only one goroutine at
@@ -69,35 +67,36 @@ func (m *Model) NewSession(o Options) *Session {
 	if o.Plan == nil {
 		o.Plan = m.plan
 	}
-	l := m.loaded
-	s := &Session{model: l, plan: o.Plan, budget: o.Budget}
-	switch s.err = l.accepts(o.Plan); {
-	case s.err != nil:
-		return s
-	case o.Budget != nil && cap(o.Budget) == 0:
-		s.err = errors.New("the channel of the budget has no capacity, so that no run could begin")
+	s := &Session{model: m.loaded, plan: o.Plan, budget: o.Budget, err: m.admit(o)}
+	goruntime.KeepAlive(m) // otherwise its cleanup may close it
+	if s.err != nil {
 		return s
 	}
-	if s.err = l.use(); s.err != nil {
-		return s
-	}
-	goruntime.KeepAlive(m) // otherwise its cleanup may close it before use
-	s.ctx = l.newContext(o.Threads, o.Plan, o.Plan.Steps, o.Plan.ArenaBytes, &l.ready)
-	end := s.ctx.Closer()
-	s.release = sync.OnceFunc(func() { end(); l.done() })
+	s.ctx = m.newContext(o.Threads, o.Plan, o.Plan.Steps, o.Plan.ArenaBytes, &m.ready)
+	end, done := s.ctx.Closer(), m.done
+	s.release = sync.OnceFunc(func() { end(); done() })
 	goruntime.AddCleanup(s, func(release func()) { release() }, s.release)
 	return s
 }
 
-// accepts returns an error if the sessions of a model must not run p.
-func (l *loaded) accepts(p *Plan) error {
-	switch {
-	case p == l.plan:
-		return nil
-	case p.WeightsBytes != l.plan.WeightsBytes || p.PreparedBytes != l.plan.PreparedBytes || len(p.Load) != len(l.plan.Load):
+// admit adds a session as a user of l, or returns the reason why l cannot have it.
+func (l *loaded) admit(o Options) error {
+	p := o.Plan
+	if p.WeightsBytes != l.plan.WeightsBytes || p.PreparedBytes != l.plan.PreparedBytes || len(p.Load) != len(l.plan.Load) {
 		return errors.New("the plan was compiled for other weights")
 	}
-	return p.Verify(nil)
+	if o.Budget != nil && cap(o.Budget) == 0 {
+		return errors.New("the channel of the budget has no capacity, so that no run could begin")
+	}
+	if p != l.plan {
+		if err := p.Verify(nil); err != nil {
+			return err
+		}
+	}
+	if !l.use() {
+		return ErrClosed
+	}
+	return nil
 }
 
 // Begin reserves the session for the caller until End. It fails with ErrInUse or
@@ -198,35 +197,33 @@ func (s *Session) Run() error {
 			return fmt.Errorf("%w: input %q is not bound", ErrTensor, s.plan.Inputs[i].Name)
 		}
 	}
-	if s.budget != nil {
-		taken := s.take()
-		s.ctx.Use(taken)
-		defer s.giveBack(taken)
-	}
+	taken := s.take()
 	for i := range s.plan.Steps {
 		s.plan.Steps[i].Kernel.Run(s.ctx)
+	}
+	for range taken {
+		<-s.budget
 	}
 	goruntime.KeepAlive(s) // otherwise the cleanups of s and of the model may run during the last step
 	return nil
 }
 
-// take takes threads of the budget: at least one, at most those of the session.
+// take takes threads of the budget for the next run: one, and further free ones.
 func (s *Session) take() (n int) {
+	if s.budget == nil {
+		return 0
+	}
 	s.budget <- struct{}{}
 	for n = 1; n < s.ctx.Threads(); n++ {
 		select {
 		case s.budget <- struct{}{}:
+			continue
 		default:
-			return n
 		}
+		break
 	}
+	s.ctx.Use(n)
 	return n
-}
-
-func (s *Session) giveBack(n int) {
-	for range n {
-		<-s.budget
-	}
 }
 
 // RunSteps computes the outputs like Run and calls after at the end of each step,

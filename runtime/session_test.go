@@ -37,8 +37,8 @@ func doubling(t *testing.T) *Session {
 	const n = 64
 	m, err := NewModel(&Plan{
 		ArenaBytes: 4 * n,
-		Inputs:     []Port{{Name: "x", Type: "f32", Shape: []int{n}, Bytes: 4 * n}},
-		Outputs:    []Port{{Name: "y", Type: "f32", Shape: []int{n}, Bytes: 4 * n}},
+		Inputs:     []Port{{Name: "x", Type: "float32", Shape: []int{n}, Bytes: 4 * n}},
+		Outputs:    []Port{{Name: "y", Type: "float32", Shape: []int{n}, Bytes: 4 * n}},
 		Steps:      []Step{{"double", &double{kernel.Ref{Space: kernel.IO, Len: n}, kernel.Ref{Len: n}, kernel.Ref{Space: kernel.IO + 1, Len: n}}}},
 	}, nil)
 	if err != nil {
@@ -131,7 +131,7 @@ func TestBind(t *testing.T) {
 	}
 	for _, n := range []int{0, 63, 65} {
 		for port := range 2 {
-			want := fmt.Sprintf("wrong tensor: %d elements, want 64: f32[64]", n)
+			want := fmt.Sprintf("wrong tensor: %d elements, want 64: float32[64]", n)
 			if err := s.Bind(port, BytesOf(make([]float32, n))); !errors.Is(err, ErrTensor) || err.Error() != want {
 				t.Errorf("port %d: %v, want %s", port, err, want)
 			}

@@ -16,8 +16,8 @@ func twice(n int) *Plan {
 	}
 	in, tmp, out := kernel.Ref{Space: kernel.IO, Len: n}, kernel.Ref{Len: n}, kernel.Ref{Space: kernel.IO + 1, Len: n}
 	return &Plan{ArenaBytes: 4 * n,
-		Inputs:  []Port{{Name: "x", Type: "u32", Shape: []int{n}, Bytes: 4 * n}},
-		Outputs: []Port{{Name: "y", Type: "u32", Shape: []int{n}, Bytes: 4 * n}},
+		Inputs:  []Port{{Name: "x", Type: "uint32", Shape: []int{n}, Bytes: 4 * n}},
+		Outputs: []Port{{Name: "y", Type: "uint32", Shape: []int{n}, Bytes: 4 * n}},
 		Steps:   []Step{step("first", in, tmp), step("second", tmp, out)},
 	}
 }

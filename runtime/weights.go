@@ -26,79 +26,49 @@ const (
 	WeightsGraph = 48 // Plan.Graph
 )
 
-// cutHeader returns the weights of a file that was packed for p, and the SHA-256
-// that the header states.
-func cutHeader(file []byte, p *Plan) (payload []byte, sum [32]byte, err error) {
+// open returns the model of p with the weights in file, the content of a weights file.
+// It fails if the header does not fit p, if the digest of the weights is not *want, unless
+// want is nil, or, if check is set, if it is not that in the header.
+func open(p *Plan, file []byte, want *[32]byte, check bool, source string, unmap func()) (*Model, error) {
 	if len(file) < WeightsHeader || string(file[:len(WeightsMagic)]) != WeightsMagic || file[len(WeightsMagic)] != WeightsVersion {
-		return nil, sum, fmt.Errorf("%w: not a weights file of this version of modelc", ErrWeights)
+		return nil, fmt.Errorf("%w: not a weights file of this version of modelc", ErrWeights)
 	}
-	payload = file[WeightsHeader:]
-	if n := binary.LittleEndian.Uint64(file[WeightsSize:]); n != uint64(len(payload)) {
-		return nil, sum, fmt.Errorf("%w: the file is damaged: %d bytes of weights, want %d", ErrWeights, len(payload), n)
-	}
-	if !bytes.Equal(file[WeightsGraph:WeightsGraph+32], p.Graph[:]) {
-		return nil, sum, fmt.Errorf("%w: they are those of another network, or they were written with other flags or by another version of modelc", ErrWeights)
-	}
-	copy(sum[:], file[WeightsSum:])
-	return payload, sum, nil
-}
-
-// load returns the part of a model with the weights in file, the content of a weights
-// file. It fails if the header does not fit p or, unless want is nil, if the digest of
-// the weights is not *want.
-func load(p *Plan, file []byte, source string, want *[32]byte) (*loaded, error) {
-	payload, sum, err := cutHeader(file, p)
-	if err != nil {
-		return nil, err
-	}
-	if want != nil && sum != *want {
+	payload, sum := file[WeightsHeader:], [32]byte(file[WeightsSum:])
+	n := binary.LittleEndian.Uint64(file[WeightsSize:])
+	switch {
+	case n != uint64(len(payload)):
+		return nil, fmt.Errorf("%w: the file is damaged: %d bytes of weights, want %d", ErrWeights, len(payload), n)
+	case !bytes.Equal(file[WeightsGraph:WeightsGraph+32], p.Graph[:]):
+		return nil, fmt.Errorf("%w: they are those of another network, or they were written with other flags or by another version of modelc", ErrWeights)
+	case want != nil && sum != *want:
 		return nil, fmt.Errorf("%w: they are not those that the package was generated with; WithWeights takes those of a retrained model", ErrWeights)
+	case check && digest(payload) != sum:
+		return nil, fmt.Errorf("%w: the file is damaged: its SHA-256 does not match", ErrWeights)
 	}
-	return &loaded{plan: p, weights: payload, source: source, sum: sum}, nil
-}
-
-// intact returns an error if the weights do not have the digest in their header.
-func (l *loaded) intact() error {
-	if digest(l.weights) != l.sum {
-		return fmt.Errorf("%w: the file is damaged: its SHA-256 does not match", ErrWeights)
-	}
-	return nil
+	return newModel(&loaded{plan: p, weights: payload, source: source, sum: sum, unmap: unmap})
 }
 
 // EmbeddedModel returns the model of p with the weights in file, the content of a
 // weights file. It fails if the header does not fit p, or if the digest of the
 // weights is not want.
 func EmbeddedModel(p *Plan, file string, want [32]byte) (*Model, error) {
-	l, err := load(p, unsafe.Slice(unsafe.StringData(file), len(file)), "embedded", &want)
-	if err != nil {
-		return nil, err
-	}
-	return newModel(l)
+	return open(p, unsafe.Slice(unsafe.StringData(file), len(file)), &want, false, "embedded", func() {})
 }
 
 // BytesModel returns the model of p with the weights in file, the content of a weights
-// file. It checks the digest of the weights and accepts those of any model with the same
-// graph. The model refers to file, which must not change until the model and its
-// sessions are closed.
+// file. It checks their digest, and accepts those of any model with the same graph. The
+// file must not change until the model and its sessions are closed.
 func BytesModel(p *Plan, file []byte) (*Model, error) {
-	l, err := load(p, file, "bytes", nil)
-	if err == nil {
-		err = l.intact()
-	}
-	if err != nil {
-		return nil, err
-	}
-	return newModel(l)
+	return open(p, file, nil, true, "bytes", func() {})
 }
 
 // OpenModel reads or maps the weights file at path and returns the model of p with the
 // weights in it. It reads the whole file to check the digest of the weights.
 // If want is nil, OpenModel accepts the weights of any model with the same graph;
 // otherwise the digest must be *want. A file of 16 MB or more stays mapped until the
-// model and its sessions are closed, or until the garbage collector finds them unused.
-// Until then no program may write to it, and another file may replace it. If a program
-// truncates it, a run that reads the missing part makes the system end the process
-// (SIGBUS). Smaller files are read. Errors name the path.
+// model and its sessions are closed. Until then no program may write to it, and another
+// file may replace it. If a program truncates it, a run that reads the missing part makes
+// the system end the process (SIGBUS). Smaller files are read. Errors name the path.
 func OpenModel(p *Plan, path string, want *[32]byte) (*Model, error) {
 	file, err := mem.Map(path)
 	if errors.Is(err, mem.ErrFile) {
@@ -107,15 +77,7 @@ func OpenModel(p *Plan, path string, want *[32]byte) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := load(p, file.Data, path, want)
-	if err == nil {
-		err = l.intact()
-	}
-	var m *Model
-	if err == nil {
-		l.unmap = file.Unmap
-		m, err = newModel(l)
-	}
+	m, err := open(p, file.Data, want, true, path, file.Unmap)
 	if err != nil {
 		file.Unmap()
 		return nil, fmt.Errorf("%w: %s", err, path)

@@ -31,7 +31,7 @@ func headerOf(size int, sum, graph [32]byte) (h [WeightsHeader]byte) {
 func echo(n int) *Plan {
 	ref := func(s kernel.Space) kernel.Ref { return kernel.Ref{Space: s, Len: n / 4} }
 	return &Plan{Graph: [32]byte{1, 2, 3}, WeightsBytes: n,
-		Outputs: []Port{{Name: "y", Type: "f32", Shape: []int{n / 4}, Bytes: n}},
+		Outputs: []Port{{Name: "y", Type: "float32", Shape: []int{n / 4}, Bytes: n}},
 		Steps:   []Step{{Name: "copy", Kernel: &plain.StridedCopy[uint32]{Src: ref(kernel.Weights), Dst: ref(kernel.IO), Shape: []int{n / 4}, SrcStride: []int{1}, DstStride: []int{1}}}}}
 }
 

@@ -16,7 +16,6 @@ type port struct {
 	Quoted   string // Model as a Go literal
 	Text     string // Model as text of a comment
 	Go       string // element type in Go
-	Type     string // element type in the IR
 	Shape    string
 	Axes     string // order of an image's axes
 	Dims     string // Go literal of the shape
@@ -31,7 +30,7 @@ type port struct {
 // Literal returns the port as an element of a slice of runtime.Port.
 func (p port) Literal() string {
 	name := quote(p.Model, quoteWidth)
-	rest := fmt.Sprintf("Type: %q, Shape: []int%s, Bytes: %d", p.Type, p.Dims, p.Bytes)
+	rest := fmt.Sprintf("Type: %q, Shape: []int%s, Bytes: %d", p.Go, p.Dims, p.Bytes)
 	if line := "{Name: " + name + ", " + rest + "}"; columns(line) < wideLiteral-2*tabColumns {
 		return line
 	}
@@ -52,12 +51,12 @@ func ports(g *ir.Graph) (in, out []port, err error) {
 	seen := map[string]bool{}
 	fieldsIn, fieldsOut := Fields(g)
 	add := func(list *[]port, kind, field, name, axes string, t ir.Type, of int) error {
-		element, ok := goTypes[t.DType]
-		if !ok {
+		element := t.DType.GoType()
+		if element == "" {
 			return fmt.Errorf("%s %q has elements of type %s, which the generated API does not have", strings.ToLower(kind), name, t.DType)
 		}
 		p := port{Field: field, Model: name, Quoted: quote(name, quoteWidth-maxIdentifier), Text: comment(name), Go: element, Index: len(in) + len(out), Axes: axes,
-			Type: t.DType.String(), Shape: t.Shape.String(), Dims: strings.NewReplacer("[", "{", "]", "}", ",", ", ").Replace(t.Shape.String()),
+			Shape: t.Shape.String(), Dims: strings.NewReplacer("[", "{", "]", "}", ",", ", ").Replace(t.Shape.String()),
 			Len: t.Shape.Len(), Bytes: t.Bytes(), Float: t.DType.IsFloat()}
 		p.sample(t)
 		p.Name = kind
@@ -97,10 +96,4 @@ func Fields(g *ir.Graph) (in, out []string) {
 	}
 	return names(len(g.Inputs), func(i int) string { return g.Inputs[i].Name }, "Input"),
 		names(len(g.Outputs), func(i int) string { return g.Outputs[i].Name }, "Output")
-}
-
-var goTypes = map[ir.DType]string{
-	ir.Float32: "float32", ir.Float64: "float64", ir.Bool: "bool",
-	ir.Int8: "int8", ir.Int16: "int16", ir.Int32: "int32", ir.Int64: "int64",
-	ir.Uint8: "uint8", ir.Uint16: "uint16", ir.Uint32: "uint32", ir.Uint64: "uint64",
 }

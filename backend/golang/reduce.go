@@ -96,7 +96,6 @@ type block struct {
 type parsed struct {
 	files    []*goFile
 	assembly []*assembly
-	internal bool            // whether only the runtime can import it
 	reached  map[string]bool // reached names of the package
 	kept     map[*declared]bool
 }
@@ -137,7 +136,7 @@ func reach(packages map[string]*parsed, members map[string]bool) {
 			}
 			for _, f := range p.files {
 				for _, d := range f.decls {
-					if p.kept[d] || !d.wanted(p.reached, members, p.internal) {
+					if p.kept[d] || !d.wanted(p.reached, members) {
 						continue
 					}
 					p.kept[d], again = true, true
@@ -275,12 +274,12 @@ func (p *parsed) merge(files []*goFile, base string) ([]byte, error) {
 }
 
 // wanted reports whether d must be kept: one of its names is reached or, for a
-// method, its type is reached and code may call the method. Code of any package
-// may call an exported method through an interface, unless the package is internal
-// to the runtime.
-func (d *declared) wanted(reached, members map[string]bool, internal bool) bool {
+// method, its type is reached and code may call the method. Only the package can import
+// its copy of the runtime, so only its code, the runtime, and package fmt or errors call
+// methods.
+func (d *declared) wanted(reached, members map[string]bool) bool {
 	if d.receiver != "" {
-		return reached[d.receiver] && (token.IsExported(d.method) && !internal || members[d.method])
+		return reached[d.receiver] && (members[d.method] || d.method == "String" || d.method == "Error")
 	}
 	return slices.ContainsFunc(d.names, func(n string) bool { return reached[n] || n == "init" })
 }
@@ -301,8 +300,10 @@ func parseFile(name string, src []byte, cut cuts) (*goFile, error) {
 			f.constraint = strings.TrimSpace(line)
 		}
 	}
-	if tree.Doc != nil {
-		f.doc = string(src[offset(tree.Doc.Pos()):offset(tree.Doc.End())]) + "\n"
+	if tree.Doc != nil { // the other paragraphs describe the whole package
+		doc := string(src[offset(tree.Doc.Pos()):offset(tree.Doc.End())])
+		f.doc, _, _ = strings.Cut(doc, "\n//\n")
+		f.doc += "\n"
 	}
 	for _, i := range tree.Imports {
 		full, err := strconv.Unquote(i.Path.Value)

@@ -216,7 +216,7 @@ func (c *checker) check(dir string) *types.Package {
 // A declaration is kept if a kept declaration mentions it in any way.
 func TestReduce(t *testing.T) {
 	files := Files{
-		"doc.go": []byte("// Package p.\npackage p\n"),
+		"doc.go": []byte("// Package p.\n//\n// More of the whole package.\npackage p\n"),
 		"a.go": []byte(`package p
 
 import (
@@ -234,9 +234,10 @@ type box struct{ inner }
 
 type inner struct{}
 
-func (inner) part()       { asm(table[one]) }
-func (inner) unused()     { fmt.Println() }
-func (inner) Exported()   { str.ToUpper(gone) }
+func (inner) part()          { asm(table[one]) }
+func (inner) unused()        { fmt.Println() }
+func (inner) Unused()        { fmt.Println() }
+func (inner) String() string { return str.ToUpper(gone) }
 
 const (
 	zero = iota
@@ -245,7 +246,7 @@ const (
 
 var table = [...]int{zero: 1, one: 2} // here
 
-const gone = "still: Exported mentions it"
+const gone = "still: String, which package fmt calls, mentions it"
 
 func away() { lost() }
 `),
@@ -269,13 +270,13 @@ func away() { lost() }
 	for _, name := range slices.Sorted(maps.Keys(out)) {
 		text.WriteString(name + "\n" + string(out[name]))
 	}
-	for _, want := range []string{"// Package p.", "// Root is wanted.", "// yes", "type iface", "type inner", "part()", "Exported()", "str \"strings\"", "zero = iota", "// here", "const gone",
+	for _, want := range []string{"// Package p.", "// Root is wanted.", "// yes", "type iface", "type inner", "part()", "String()", "str \"strings\"", "zero = iota", "// here", "const gone",
 		"func asm(x int)", "// asm does.\nTEXT ·asm", "func called(x int)", "DATA c<>", "GLOBL c<>", "// called is.\nTEXT ·called", "#include", "func init()", "var started"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("%q is missing", want)
 		}
 	}
-	for _, lost := range []string{"unused", "fmt", "away", "lost", "d<>", "os"} {
+	for _, lost := range []string{"unused", "Unused", "\"fmt\"", "of the whole package", "away", "lost", "d<>", "os"} {
 		if strings.Contains(text.String(), lost) {
 			t.Errorf("%q is left", lost)
 		}

@@ -105,7 +105,6 @@ func parseRuntime(source Files, cut cuts, small bool) (map[string]*parsed, error
 		if err != nil {
 			return nil, err
 		}
-		p.internal = strings.HasPrefix(dir, "internal/")
 		packages[strings.TrimPrefix("/"+dir, "/.")] = p
 	}
 	return packages, nil

@@ -165,7 +165,7 @@ func (l *layers) nameOperand(step int, o operand, field string) {
 		}
 		v := variableOf{operand: o}
 		if p, ok := l.ports[o.ref]; ok && o.value.Type() == refType {
-			v.name, v.comment = p.Variable, fmt.Sprintf("%s%s, the tensor %q", p.Type, p.Shape, p.Text)
+			v.name, v.comment = p.Variable, fmt.Sprintf("%s%s, the tensor %q", p.Go, p.Shape, p.Text)
 		} else {
 			v.name = l.unique(own)
 		}

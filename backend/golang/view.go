@@ -92,7 +92,7 @@ func newView(p *cpu.Program, sum [32]byte, o Options) (*view, error) {
 		v.ExactOutput = v.ExactOutput || !p.Float
 		v.GivesData = v.GivesData || p.Len > 0
 	}
-	if n := v.Outputs[0].Top1; n > 0 && v.Outputs[0].Type == "f32" {
+	if n := v.Outputs[0].Top1; n > 0 && v.Outputs[0].Go == "float32" {
 		if best, clear := vision.Top(o.Golden[0].Float32s()[:n], 1, nil), clearBest(o.Golden[0].Float32s()[:n], o.Tolerance); clear {
 			v.Class = fmt.Sprint(best[0].Index)
 		}

@@ -196,7 +196,7 @@ func isolate(p *runtime.Plan, step runtime.Step, load bool) (*isolated, error) {
 	})
 	for i, r := range k.regions {
 		n := r.to - r.from
-		port := runtime.Port{Name: fmt.Sprint(i), Type: "u8", Shape: []int{n}, Bytes: n}
+		port := runtime.Port{Name: fmt.Sprint(i), Type: "uint8", Shape: []int{n}, Bytes: n}
 		space := int(kernel.IO) + i
 		switch {
 		case load && r.write:

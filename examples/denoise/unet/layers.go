@@ -31,10 +31,10 @@ var plan = runtime.Plan{
 	WeightsBytes:  469184,
 	PreparedBytes: 1716480,
 	Inputs: []runtime.Port{
-		{Name: "picture", Type: "f32", Shape: []int{1, 3, 192, 192}, Bytes: 442368},
+		{Name: "picture", Type: "float32", Shape: []int{1, 3, 192, 192}, Bytes: 442368},
 	},
 	Outputs: []runtime.Port{
-		{Name: "restored", Type: "f32", Shape: []int{1, 3, 192, 192}, Bytes: 442368},
+		{Name: "restored", Type: "float32", Shape: []int{1, 3, 192, 192}, Bytes: 442368},
 	},
 	Load: []runtime.Step{
 		{Name: "node_conv2d_1", Kernel: &nodeConv2d1Load},
@@ -86,9 +86,9 @@ var plan = runtime.Plan{
 // The inputs and outputs are in memory of the caller of Run. Len is the number of
 // elements.
 var (
-	// f32[1,3,192,192], the tensor "picture"
+	// float32[1,3,192,192], the tensor "picture"
 	input = kernel.Ref{Space: kernel.IO, Len: 110592}
-	// f32[1,3,192,192], the tensor "restored"
+	// float32[1,3,192,192], the tensor "restored"
 	output = kernel.Ref{Space: kernel.IO + 1, Len: 110592}
 )
 

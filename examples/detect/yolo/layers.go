@@ -31,11 +31,11 @@ var plan = runtime.Plan{
 	WeightsBytes:  813184,
 	PreparedBytes: 2718784,
 	Inputs: []runtime.Port{
-		{Name: "picture", Type: "f32", Shape: []int{1, 3, 256, 256}, Bytes: 786432},
+		{Name: "picture", Type: "float32", Shape: []int{1, 3, 256, 256}, Bytes: 786432},
 	},
 	Outputs: []runtime.Port{
-		{Name: "detections", Type: "f32", Shape: []int{300, 6}, Bytes: 7200},
-		{Name: "detections.count", Type: "i64", Shape: []int{1}, Bytes: 8},
+		{Name: "detections", Type: "float32", Shape: []int{300, 6}, Bytes: 7200},
+		{Name: "detections.count", Type: "int64", Shape: []int{1}, Bytes: 8},
 	},
 	Load: []runtime.Step{
 		{Name: "/net/fine/fine.2/fine.2.0/Conv", Kernel: &netFine2_0ConvLoad},
@@ -126,11 +126,11 @@ var plan = runtime.Plan{
 // The inputs and outputs are in memory of the caller of Run. Len is the number of
 // elements.
 var (
-	// f32[1,3,256,256], the tensor "picture"
+	// float32[1,3,256,256], the tensor "picture"
 	input = kernel.Ref{Space: kernel.IO, Len: 196608}
-	// f32[300,6], the tensor "detections"
+	// float32[300,6], the tensor "detections"
 	outputDetections = kernel.Ref{Space: kernel.IO + 1, Len: 1800}
-	// i64[1], the tensor "detections.count"
+	// int64[1], the tensor "detections.count"
 	outputDetectionsCount = kernel.Ref{Space: kernel.IO + 2, Len: 1}
 )
 

@@ -31,10 +31,10 @@ var plan = runtime.Plan{
 	WeightsBytes:  142848,
 	PreparedBytes: 39168,
 	Inputs: []runtime.Port{
-		{Name: "input_layer", Type: "f32", Shape: []int{1, 28, 28, 1}, Bytes: 3136},
+		{Name: "input_layer", Type: "float32", Shape: []int{1, 28, 28, 1}, Bytes: 3136},
 	},
 	Outputs: []runtime.Port{
-		{Name: "predictions", Type: "f32", Shape: []int{1, 10}, Bytes: 40},
+		{Name: "predictions", Type: "float32", Shape: []int{1, 10}, Bytes: 40},
 	},
 	Load: []runtime.Step{
 		{Name: "block2_conv2", Kernel: &block2Conv2Load},
@@ -58,9 +58,9 @@ var plan = runtime.Plan{
 // The inputs and outputs are in memory of the caller of Run. Len is the number of
 // elements.
 var (
-	// f32[1,28,28,1], the tensor "input_layer"
+	// float32[1,28,28,1], the tensor "input_layer"
 	input = kernel.Ref{Space: kernel.IO, Len: 784}
-	// f32[1,10], the tensor "predictions"
+	// float32[1,10], the tensor "predictions"
 	output = kernel.Ref{Space: kernel.IO + 1, Len: 10}
 )
 

@@ -28,10 +28,10 @@ var plan = runtime.Plan{
 	WeightsBytes:  272384,
 	PreparedBytes: 0,
 	Inputs: []runtime.Port{
-		{Name: "image", Type: "f32", Shape: []int{1, 1, 28, 28}, Bytes: 3136},
+		{Name: "image", Type: "float32", Shape: []int{1, 1, 28, 28}, Bytes: 3136},
 	},
 	Outputs: []runtime.Port{
-		{Name: "probabilities", Type: "f32", Shape: []int{1, 10}, Bytes: 40},
+		{Name: "probabilities", Type: "float32", Shape: []int{1, 10}, Bytes: 40},
 	},
 	Steps: []runtime.Step{
 		{Name: "conv1", Kernel: &conv1},
@@ -46,9 +46,9 @@ var plan = runtime.Plan{
 // The inputs and outputs are in memory of the caller of Run. Len is the number of
 // elements.
 var (
-	// f32[1,1,28,28], the tensor "image"
+	// float32[1,1,28,28], the tensor "image"
 	input = kernel.Ref{Space: kernel.IO, Len: 784}
-	// f32[1,10], the tensor "probabilities"
+	// float32[1,10], the tensor "probabilities"
 	output = kernel.Ref{Space: kernel.IO + 1, Len: 10}
 )
 

@@ -32,10 +32,10 @@ var plan = runtime.Plan{
 	WeightsBytes:  99584,
 	PreparedBytes: 373248,
 	Inputs: []runtime.Port{
-		{Name: "luma", Type: "f32", Shape: []int{1, 1, 64, 64}, Bytes: 16384},
+		{Name: "luma", Type: "float32", Shape: []int{1, 1, 64, 64}, Bytes: 16384},
 	},
 	Outputs: []runtime.Port{
-		{Name: "restored", Type: "f32", Shape: []int{1, 1, 192, 192}, Bytes: 147456},
+		{Name: "restored", Type: "float32", Shape: []int{1, 1, 192, 192}, Bytes: 147456},
 	},
 	Load: []runtime.Step{
 		{Name: "node_conv2d_1", Kernel: &nodeConv2d1Load},
@@ -71,9 +71,9 @@ var plan = runtime.Plan{
 // The inputs and outputs are in memory of the caller of Run. Len is the number of
 // elements.
 var (
-	// f32[1,1,64,64], the tensor "luma"
+	// float32[1,1,64,64], the tensor "luma"
 	input = kernel.Ref{Space: kernel.IO, Len: 4096}
-	// f32[1,1,192,192], the tensor "restored"
+	// float32[1,1,192,192], the tensor "restored"
 	output = kernel.Ref{Space: kernel.IO + 1, Len: 36864}
 )
 

@@ -17,8 +17,6 @@ import (
 	"os"
 	"sync"
 	"testing"
-
-	"modelc/runtime"
 )
 
 func Example() {
@@ -262,7 +260,7 @@ func TestAny(t *testing.T) {
 }
 
 // testAny compares RunAny with run.
-func testAny(t *testing.T, m runtime.AnyModel, run func(in *Input, out *Output) error) {
+func testAny(t *testing.T, m AnyModel, run func(in *Input, out *Output) error) {
 	defer m.Close()
 	s, err := m.NewAnySession(Threads(1), Budget(make(chan struct{}, 1)))
 	if err != nil {

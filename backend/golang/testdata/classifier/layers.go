@@ -29,10 +29,10 @@ var plan = runtime.Plan{
 	PreparedBytes: 0,
 	Double:        true,
 	Inputs: []runtime.Port{
-		{Name: "image", Type: "f32", Shape: []int{1, 6, 8, 3}, Bytes: 576},
+		{Name: "image", Type: "float32", Shape: []int{1, 6, 8, 3}, Bytes: 576},
 	},
 	Outputs: []runtime.Port{
-		{Name: "scores", Type: "f32", Shape: []int{1, 4}, Bytes: 16},
+		{Name: "scores", Type: "float32", Shape: []int{1, 4}, Bytes: 16},
 	},
 	Steps: []runtime.Step{
 		{Name: "c", Kernel: &c},
@@ -44,9 +44,9 @@ var plan = runtime.Plan{
 // The inputs and outputs are in memory of the caller of Run. Len is the number of
 // elements.
 var (
-	// f32[1,6,8,3], the tensor "image"
+	// float32[1,6,8,3], the tensor "image"
 	input = kernel.Ref{Space: kernel.IO, Len: 144}
-	// f32[1,4], the tensor "scores"
+	// float32[1,4], the tensor "scores"
 	output = kernel.Ref{Space: kernel.IO + 1, Len: 4}
 )
 

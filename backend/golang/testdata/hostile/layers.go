@@ -29,19 +29,19 @@ var plan = runtime.Plan{
 	PreparedBytes: 0,
 	Double:        true,
 	Inputs: []runtime.Port{
-		{Name: "x\"; panic(1); \"", Type: "f32", Shape: []int{2, 3, 4, 4}, Bytes: 384},
-		{Name: "type", Type: "f32", Shape: []int{2, 3}, Bytes: 24},
-		{Name: "日本語", Type: "i64", Shape: []int{2, 3}, Bytes: 48},
+		{Name: "x\"; panic(1); \"", Type: "float32", Shape: []int{2, 3, 4, 4}, Bytes: 384},
+		{Name: "type", Type: "float32", Shape: []int{2, 3}, Bytes: 24},
+		{Name: "日本語", Type: "int64", Shape: []int{2, 3}, Bytes: 48},
 		{Name: "a\nb", Type: "bool", Shape: []int{2, 3}, Bytes: 6},
 		{Name: "A b", Type: "bool", Shape: []int{2, 3}, Bytes: 6},
-		{Name: "`", Type: "f64", Shape: []int{4}, Bytes: 32},
+		{Name: "`", Type: "float64", Shape: []int{4}, Bytes: 32},
 	},
 	Outputs: []runtime.Port{
-		{Name: "scores\n// x", Type: "f32", Shape: []int{2, 5}, Bytes: 40},
-		{Name: "func", Type: "f32", Shape: []int{2, 3}, Bytes: 24},
-		{Name: "*/", Type: "i64", Shape: []int{2, 3}, Bytes: 48},
+		{Name: "scores\n// x", Type: "float32", Shape: []int{2, 5}, Bytes: 40},
+		{Name: "func", Type: "float32", Shape: []int{2, 3}, Bytes: 24},
+		{Name: "*/", Type: "int64", Shape: []int{2, 3}, Bytes: 48},
 		{Name: "\\", Type: "bool", Shape: []int{2, 3}, Bytes: 6},
-		{Name: "", Type: "f64", Shape: []int{4}, Bytes: 32},
+		{Name: "", Type: "float64", Shape: []int{4}, Bytes: 32},
 	},
 	Steps: []runtime.Step{
 		{Name: "c", Kernel: &c},
@@ -57,25 +57,25 @@ var plan = runtime.Plan{
 // The inputs and outputs are in memory of the caller of Run. Len is the number of
 // elements.
 var (
-	// f32[2,3,4,4], the tensor "x\"; panic(1); \""
+	// float32[2,3,4,4], the tensor "x\"; panic(1); \""
 	inputXPanic1 = kernel.Ref{Space: kernel.IO, Len: 96}
-	// f32[2,3], the tensor "type"
+	// float32[2,3], the tensor "type"
 	inputType = kernel.Ref{Space: kernel.IO + 1, Len: 6}
-	// i64[2,3], the tensor "日本語"
+	// int64[2,3], the tensor "日本語"
 	inputInput = kernel.Ref{Space: kernel.IO + 2, Len: 6}
 	// bool[2,3], the tensor "A b"
 	inputAB2 = kernel.Ref{Space: kernel.IO + 4, Len: 6}
-	// f64[4], the tensor "`"
+	// float64[4], the tensor "`"
 	inputInput2 = kernel.Ref{Space: kernel.IO + 5, Len: 4}
-	// f32[2,5], the tensor "scores�// x"
+	// float32[2,5], the tensor "scores�// x"
 	outputScoresX = kernel.Ref{Space: kernel.IO + 6, Len: 10}
-	// f32[2,3], the tensor "func"
+	// float32[2,3], the tensor "func"
 	outputFunc = kernel.Ref{Space: kernel.IO + 7, Len: 6}
-	// i64[2,3], the tensor "*/"
+	// int64[2,3], the tensor "*/"
 	outputOutput = kernel.Ref{Space: kernel.IO + 8, Len: 6}
 	// bool[2,3], the tensor "\\"
 	outputOutput2 = kernel.Ref{Space: kernel.IO + 9, Len: 6}
-	// f64[4], the tensor ""
+	// float64[4], the tensor ""
 	outputOutput3 = kernel.Ref{Space: kernel.IO + 10, Len: 4}
 )
 

@@ -32,10 +32,10 @@ var plan = runtime.Plan{
 	PreparedBytes: 76032,
 	Double:        true,
 	Inputs: []runtime.Port{
-		{Name: "image", Type: "f32", Shape: []int{1, 3, 9, 8}, Bytes: 864},
+		{Name: "image", Type: "float32", Shape: []int{1, 3, 9, 8}, Bytes: 864},
 	},
 	Outputs: []runtime.Port{
-		{Name: "scores", Type: "f32", Shape: []int{1, 7}, Bytes: 28},
+		{Name: "scores", Type: "float32", Shape: []int{1, 7}, Bytes: 28},
 	},
 	Load: []runtime.Step{
 		{Name: "c2", Kernel: &c2WordsLoad},
@@ -56,9 +56,9 @@ var plan = runtime.Plan{
 // The inputs and outputs are in memory of the caller of Run. Len is the number of
 // elements.
 var (
-	// f32[1,3,9,8], the tensor "image"
+	// float32[1,3,9,8], the tensor "image"
 	input = kernel.Ref{Space: kernel.IO, Len: 216}
-	// f32[1,7], the tensor "scores"
+	// float32[1,7], the tensor "scores"
 	output = kernel.Ref{Space: kernel.IO + 1, Len: 7}
 )
 
