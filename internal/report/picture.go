@@ -64,7 +64,7 @@ const (
 	minWidth    = 116
 	maxWidth    = 216
 	plainHeight = 54 // of a box without pills
-	groupLetter = 12 // size of the names of groups in a drawing that fits the report's page
+	groupLetter = 11 // size of the names of groups in a drawing that fits the report's page
 	pillHeight  = 15
 	pillGap     = 4
 )
