@@ -7,12 +7,15 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	diff "github.com/google/go-cmp/cmp"
@@ -347,6 +350,69 @@ var update = flag.Bool("update", false, "write testdata/ptxas.txt anew")
 // ptxasArchs are the compute capabilities that the table compares.
 var ptxasArchs = []int{70, 80, 90, 100}
 
+// usageTable returns the rows of the table for a network in a precision, which compute
+// capabilities below 8.0 lack on tensor cores.
+func usageTable(c *nvrtc.Compiler, a *nvrtc.Assembler, dir, network string, precision cuda.Precision) (string, error) {
+	path := filepath.Join(dir, network+".onnx")
+	f, err := os.Create(path)
+	if err != nil {
+		return "", err
+	}
+	if err := errors.Join(zoo.Write(f, network, zoo.Options{}), f.Close()); err != nil {
+		return "", err
+	}
+	m, err := Compile(path, Options{CUDA: &cuda.Config{Precision: precision}})
+	if err != nil {
+		return "", err
+	}
+	defer m.Close()
+	name := network
+	if precision != cuda.Float32 {
+		name += " " + precision.String()
+	}
+	rows := map[string]string{}
+	for i, arch := range ptxasArchs {
+		if arch < m.CUDA.Capability {
+			continue
+		}
+		ptx, err := c.Compile("kernels.cu", m.CUDA.Source, arch)
+		if err != nil {
+			return "", err
+		}
+		list, err := a.Assemble(ptx, arch)
+		if err != nil {
+			return "", err
+		}
+		for _, u := range list {
+			if u.Spills > 0 {
+				return "", fmt.Errorf("%s spills %d bytes on sm_%d", u.Kernel, u.Spills, arch)
+			}
+			if rows[u.Kernel] == "" { // the earlier capabilities lack the kernel
+				rows[u.Kernel] = strings.Repeat("    -     -", i)
+			}
+			rows[u.Kernel] += fmt.Sprintf("  %3d %5d", u.Registers, u.Shared)
+		}
+	}
+	var b strings.Builder
+	for _, k := range slices.Sorted(maps.Keys(rows)) {
+		fmt.Fprintf(&b, "%-13s %-40s%s\n", name, k, rows[k])
+	}
+	return b.String(), nil
+}
+
+// assembled are the programs of the table.
+var assembled = []struct {
+	network   string
+	precision cuda.Precision
+}{
+	{"lenet5", cuda.Float32},
+	{"resnet50", cuda.Float32},
+	{"resnet50", cuda.TF32},
+	{"resnet50", cuda.F16},
+	{"vgg16", cuda.Float32},
+	{"densenet121", cuda.Float32},
+}
+
 // NVRTC and ptxas accept the kernels of the large networks for every architecture, no
 // kernel spills registers, and testdata/ptxas.txt has what each uses. The table depends on
 // the versions of NVRTC and ptxas, which it names; with others, only spills are compared.
@@ -363,41 +429,22 @@ func TestPTXAS(t *testing.T) {
 		t.Skip(err)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Registers of a thread and bytes of shared memory of a block, for compute capability 7.0, 8.0, 9.0 and 10.0.\n# NVRTC %s, ptxas %s\n", c.Version, a.Version)
-	for _, name := range []string{"lenet5", "resnet50", "vgg16", "densenet121"} {
-		path := filepath.Join(t.TempDir(), name+".onnx")
-		writeZoo(t, path, name, zoo.Options{})
-		m, err := Compile(path, Options{CUDA: &cuda.Config{}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		rows := map[string][]string{}
-		var order []string
-		for _, arch := range ptxasArchs {
-			ptx, err := c.Compile("kernels.cu", m.CUDA.Source, arch)
-			if err != nil {
-				t.Fatal(err)
+	fmt.Fprintf(&b, "# Registers of a thread and bytes of shared memory of a block, for compute capability 7.0, 8.0, 9.0 and 10.0; with tensor cores (tf32, f16) from 8.0.\n# NVRTC %s, ptxas %s\n", c.Version, a.Version)
+	tables := make([]string, len(assembled))
+	var wg sync.WaitGroup
+	free := make(chan struct{}, runtime.GOMAXPROCS(0)) // networks take gigabytes
+	for i, p := range assembled {
+		free <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-free }()
+			var err error
+			if tables[i], err = usageTable(c, a, t.TempDir(), p.network, p.precision); err != nil {
+				t.Errorf("%s, %v: %v", p.network, p.precision, err)
 			}
-			list, err := a.Assemble(ptx, arch)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, u := range list {
-				if u.Spills > 0 {
-					t.Errorf("%s: %s spills %d bytes on sm_%d", name, u.Kernel, u.Spills, arch)
-				}
-				if rows[u.Kernel] == nil {
-					order = append(order, u.Kernel)
-				}
-				rows[u.Kernel] = append(rows[u.Kernel], fmt.Sprintf("%3d %5d", u.Registers, u.Shared))
-			}
-		}
-		slices.Sort(order)
-		for _, k := range order {
-			fmt.Fprintf(&b, "%-12s %-40s %s\n", name, k, strings.Join(rows[k], "  "))
-		}
-		m.Close()
+		})
 	}
+	wg.Wait()
+	b.WriteString(strings.Join(tables, ""))
 	const file = "testdata/ptxas.txt"
 	if *update && !t.Failed() {
 		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {

@@ -419,7 +419,7 @@ func TestLectureLeNet5(t *testing.T) {
 			t.Errorf("%s has shape %v, want %v", name, s, want)
 		}
 	}
-	if n := l.summary().ModelParameters; n != 61706 {
+	if n := l.summary().ModelSize.Parameters; n != 61706 {
 		t.Errorf("%d parameters", n)
 	}
 	l.probabilities(10)

@@ -1,10 +1,8 @@
 package modelc
 
 import (
-	"slices"
-
 	"modelc/backend/golang"
-	"modelc/ir"
+	"modelc/frontend/source"
 	"modelc/passes"
 	"modelc/passes/integer"
 )
@@ -33,11 +31,8 @@ type Summary struct {
 	// Sessions has an element for each batch size except the smallest.
 	Sessions []Session `json:"sessions,omitempty"`
 
-	// ModelParameters, ModelFLOPs and ModelNodes are the numbers of the model's
-	// parameters, floating-point operations per run and nodes, before the passes.
-	ModelParameters int64 `json:"model_parameters"`
-	ModelFLOPs      int64 `json:"model_flops"`
-	ModelNodes      int   `json:"model_nodes"`
+	ModelSize  Size `json:"model_size"`
+	ModelNodes int  `json:"model_nodes"`
 
 	Passes    []passes.Stat  `json:"passes"` // the passes that changed something
 	Fused     Fused          `json:"fused"`
@@ -45,6 +40,17 @@ type Summary struct {
 	// Integers says which layers of a quantised model compute on integers. It is nil
 	// for other models.
 	Integers *integer.Report `json:"integers,omitempty"`
+}
+
+// Size is the size of a model before the passes, as its author knows it.
+type Size struct {
+	// Parameters is the number of parameters. Fixed are those among them that training
+	// does not change, such as moving averages.
+	Parameters int64 `json:"parameters"`
+	Fixed      int64 `json:"fixed_parameters"`
+	// FLOPs is the number of floating-point operations of a run, a multiply-add counted
+	// as two.
+	FLOPs int64 `json:"flops"`
 }
 
 // CUDASummary is the cost of a package on a GPU.
@@ -70,37 +76,11 @@ type Copied struct {
 	Shared bool `json:"shared,omitempty"`
 }
 
-// isParameter reports whether the constant v has parameters of the model: floats or quantised
-// numbers, but no scales or zero points.
-func isParameter(v *ir.Value) bool {
-	if d := v.Type.DType; !d.IsFloat() && (!d.IsInt() || d.Size() > 4) {
-		return false
-	}
-	return !slices.ContainsFunc(v.Uses(), func(u ir.Use) bool {
-		if u.Node == nil || u.Index == 0 {
-			return false
-		}
-		switch u.Node.Op.(type) {
-		case ir.Quantize, ir.Dequantize:
-			return true
-		}
-		return false
-	})
-}
-
 // summary returns the part of a Summary that does not depend on the options of the
 // package.
 func (c *Compiled) summary() *Summary {
 	s := &Summary{Summary: golang.Summarize(c.Program), Model: c.Graph.Name, Format: c.Model.Format, Notes: c.Model.Notes,
-		ModelNodes: len(c.Before.Nodes), Fused: c.fused(), Quantized: c.Quantized, FileBytes: map[string]int{}, Integers: c.Report.Integers}
-	for _, n := range c.Before.Nodes {
-		s.ModelFLOPs += ir.FLOPs(n)
-	}
-	for _, v := range c.Before.Constants {
-		if isParameter(v) {
-			s.ModelParameters += int64(v.Type.Shape.Len())
-		}
-	}
+		ModelSize: SizeOf(c.Model.Layers), ModelNodes: len(c.Before.Nodes), Fused: c.fused(), Quantized: c.Quantized, FileBytes: map[string]int{}, Integers: c.Report.Integers}
 	for _, p := range c.Report.Passes {
 		if p.Changed > 0 && p.Name != "choose_padding" {
 			s.Passes = append(s.Passes, p)
@@ -108,6 +88,19 @@ func (c *Compiled) summary() *Summary {
 	}
 	for _, m := range c.more {
 		s.Sessions = append(s.Sessions, Session{m.batch, m.Program.Plan.ArenaBytes})
+	}
+	return s
+}
+
+// SizeOf returns the size of a model with the given layers.
+func SizeOf(layers []*source.Layer) Size {
+	var s Size
+	for _, l := range layers {
+		if l.Depth == 0 { // the others are part of these
+			s.Parameters += l.Trainable + l.Fixed
+			s.Fixed += l.Fixed
+			s.FLOPs += l.FLOPs
+		}
 	}
 	return s
 }

@@ -55,7 +55,7 @@ var layers = []struct {
 	// These stand above the root package and below the command.
 	{"internal/gorun", []string{".", "backend/golang", "internal/files", "ir"}},
 	{"internal/measure", []string{".", "backend/cpu", "backend/inproc", "backend/plan", "internal/machine", "ir", "runtime"}},
-	{"internal/report", []string{".", "backend/golang", "backend/plan", "frontend/source", "internal/measure", "internal/report/layout", "internal/units", "ir", "passes"}},
+	{"internal/report", []string{".", "backend/cuda/roofline", "backend/golang", "backend/plan", "frontend/source", "internal/measure", "internal/report/layout", "internal/units", "ir", "passes"}},
 	{"internal", []string{"ir", "internal"}},
 }
 

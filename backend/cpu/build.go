@@ -201,8 +201,11 @@ func (b *builder) program() *Program {
 	for i, s := range b.steps {
 		l, k := &b.Layers[i], s.make()
 		l.Kernel = kernelName(k)
-		if s.work != nil {
+		switch {
+		case s.work != nil:
 			l.Work = s.work(l, k)
+		case l.Value != nil: // the last step of a node reads its weights
+			l.Work.WeightBytes = plan.ConstantBytes(l.Nodes)
 		}
 		p.places = append(p.places, s.at)
 		p.Plan.Steps = append(p.Plan.Steps, runtime.Step{Name: l.Name, Kernel: k})

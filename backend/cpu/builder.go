@@ -43,7 +43,7 @@ type step struct {
 }
 
 func newBuilder(g *ir.Graph, cfg Config, st *store) *builder {
-	b := &builder{Recorder: &plan.Recorder{}, g: g, cfg: cfg,
+	b := &builder{Recorder: &plan.Recorder{Weights: int(kernel.Weights)}, g: g, cfg: cfg,
 		dense: map[*ir.Value]*place{}, images: map[*ir.Value]*place{}, roots: map[*ir.Value]*place{},
 		pooled: map[*ir.Node]bool{}, joined: map[*ir.Value]bool{}, prologues: map[*ir.Value]prologue{}, chains: map[*ir.Value]*chain{}, points: map[*ir.Value]*pointConv{}}
 	b.weights = weights{store: st, rec: b.Recorder, stored: cfg.Weights}

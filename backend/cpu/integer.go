@@ -106,7 +106,7 @@ var (
 				if runtime.ByteRate() == runtime.WordRate() {
 					return integerWinogradWork(l, &k.(*integer.ConvByTier).Words)
 				}
-				return plan.WorkOf(o.node, l.FLOPs)
+				return plan.Work{WeightBytes: plan.ConstantBytes(l.Nodes)}
 			}
 		},
 	}
@@ -375,7 +375,7 @@ func (o *conv) integerWinograd(w kernel.Ref) *integer.Winograd {
 
 func integerWinogradWork(l *plan.Layer, k *integer.Winograd) plan.Work {
 	ops := float64(l.FLOPs) / 4 * runtime.ByteRate() / runtime.WordRate()
-	return plan.Work{Ops: ops, Integers: true, WeightBytes: float64(k.W.Len * 2)}
+	return plan.Work{Ops: ops, WeightBytes: float64(k.W.Len * 2)}
 }
 
 // integerRates are the rates of the convolutions on integers, in multiply-adds per

@@ -41,7 +41,7 @@ func init() {
 
 // lowerAll collects the kernels of g. prefix starts the names of functions.
 func lowerAll(g *ir.Graph, cfg Config, prefix string, choose chooser) (*builder, error) {
-	b := &builder{Recorder: &plan.Recorder{}, g: g, cfg: cfg, prefix: prefix, tile: choose,
+	b := &builder{Recorder: &plan.Recorder{Weights: weightSpace}, g: g, cfg: cfg, prefix: prefix, tile: choose,
 		places: map[*ir.Value]*place{}, roots: map[*ir.Value]*place{}, joined: map[*ir.Value]bool{},
 		constants: map[any]*plan.Buffer{}, byText: map[string]*function{}, parts: map[string]bool{}}
 	size := 0
@@ -129,7 +129,7 @@ func (b *builder) program() *Program {
 	p.Steps = b.Recorder.Program(b.g, nil, arena, bound)
 	for i, l := range b.launches {
 		k := l.kernel
-		k.FLOPs, k.Bytes = p.Steps.Layers[i].FLOPs, p.Steps.Layers[i].Bytes
+		k.FLOPs, k.Bytes = p.Steps.Layers[i].FLOPs, p.Steps.Layers[i].Bytes()
 		for _, a := range l.args {
 			k.Args = append(k.Args, Arg{a.Buffer.Space == weightSpace, a.Buffer.Off + a.Off, a.span() * a.DType.Size()})
 		}
@@ -148,7 +148,7 @@ func (b *builder) program() *Program {
 var device embed.FS
 
 // partOrder lists the files of device code; each uses those before it.
-var partOrder = []string{"act", "integer", "vector", "store", "gemm", "mma", "tensor", "depthwise", "gemv", "pool", "softmax", "range", "sample", "recurrent", "suppression"}
+var partOrder = []string{"act", "integer", "dp4a", "vector", "store", "gemm", "mma", "tensor", "depthwise", "gemv", "pool", "softmax", "range", "sample", "recurrent", "suppression"}
 
 // sourceOf returns the text of kernels.cu.
 func sourceOf(parts map[string]bool, functions []*function) string {

@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -82,6 +83,7 @@ type code struct {
 	grid, block [3]int
 	// parts are the files of device code that the body uses.
 	parts []string
+	rate  float64 // Kernel.Rate; 0 for 1
 }
 
 // reads adds an operand to the parameters, unless it is absent, and returns it.
@@ -114,7 +116,7 @@ func (b *builder) emit(doc string, c code) {
 	}
 	b.Step(doc, reads, writes)
 	var list []string
-	l := launch{kernel: Kernel{Grid: c.grid, Block: c.block}}
+	l := launch{kernel: Kernel{Grid: c.grid, Block: c.block, Rate: cmp.Or(c.rate, 1)}}
 	for _, p := range c.params {
 		s := cType(p.at.DType) + "* "
 		if !p.write {

@@ -12,10 +12,13 @@ var convLowerings = map[string]lowering{
 	"ConvTranspose": do((*builder).convTranspose),
 }
 
-// conv lowers a convolution to the first algorithm that fits: depthwise, implicit GEMM, or
-// the generic kernel, which computes all types and ranks. An operand of many channels is
+// conv lowers a convolution to the first algorithm that fits: implicit GEMM on integers,
+// depthwise, implicit GEMM, or the generic kernel, which computes all types and ranks. An operand of many channels is
 // copied to channels-last first.
 func (b *builder) conv(n *ir.Node, op ir.Conv) error {
+	if b.integerConv(n, op) {
+		return nil
+	}
 	x := b.in(n.In[0])
 	if r := len(x.Shape); x.DType != ir.Float32 || r > 4 || n.Const(ir.Weights) == nil {
 		return b.convGeneric(n, op)
@@ -141,7 +144,7 @@ func (c *conv) gemm() {
 		how += fmt.Sprintf(", sums in %d parts", splits)
 	}
 	params, args := compact([]param{{"x", c.x, false}, {"w", wp, false}, {"scale", c.scale, false}, {"shift", c.shift, false}, {"bias", bias, false}, {"residual", residual, false}, {"y", y, true}, {"parts", parts, true}})
-	c.emit(c.describe(how), code{params: params, head: s.text(), body: "    " + kernel + "<NAME_shape>(" + args + ");\n", parts: files,
+	c.emit(c.describe(how), code{params: params, head: s.text(), body: "    " + kernel + "<NAME_shape>(" + args + ");\n", parts: files, rate: precision.rate() / Float32.rate(),
 		grid: [3]int{(p + t.bm - 1) / t.bm, mp / t.bn, groups * splits}, block: [3]int{threads, 1, 1}})
 	if splits > 1 {
 		params, args := compact([]param{{"parts", parts, false}, {"bias", c.bias, false}, {"residual", c.residual, false}, {"y", c.y, true}})

@@ -17,6 +17,9 @@ var denseLowerings = map[string]lowering{
 const fewRows = 4
 
 func (b *builder) dense(n *ir.Node, op ir.Dense) error {
+	if b.integerDense(n, op) {
+		return nil
+	}
 	x := b.in(n.In[0])
 	w := n.Const(ir.Weights)
 	bias := b.in(n.Input(ir.Bias))
@@ -91,8 +94,8 @@ func (b *builder) packGEMV(w *ir.Tensor, transposed bool, k, m, kp int) (wp *pla
 }
 
 // transposed returns the transposition of a matrix [k,m].
-func transposed(w []float32, k, m int) []float32 {
-	out := make([]float32, len(w))
+func transposed[T any](w []T, k, m int) []T {
+	out := make([]T, len(w))
 	for i := range k {
 		for j := range m {
 			out[j*k+i] = w[i*m+j]

@@ -118,6 +118,38 @@ output "z" %z
 			{"if (S::PADDED && (h < 0 || h >= S::H || l < 0 || l >= S::W)) continue;", "if (S::PADDED && (h < 0 || h > S::H || l < 0 || l >= S::W)) continue;"},
 			{"binary_max<float>(a.w, v.w)", "binary_max<float>(a.w, v.z)"},
 		}},
+	{ // integers, in tiles and by warps
+		[]string{`input %x : u8[1,10,6,7]
+const %w : i8[20,5,3,3] = seed=3
+const %m : f32[] = {0.001}
+%y = Conv(%x, %w, _, _, _, _, %m) strides=[1,1] pads=[1,1,1,1] dilations=[1,1] groups=2 integer=u8(131,7,0,255)
+output "y" %y
+`, `input %x : i8[2,170]
+const %w : i8[170,11] = seed=3
+%y = Dense(%x, %w) transW=false integer=i32(3,0,0,0)
+output "y" %y
+`},
+		Float32, tile{}, 1,
+		[][2]string{
+			{"        }\n        __syncthreads();\n    }\n#pragma unroll", "        }\n    }\n#pragma unroll"},
+			{"blockIdx.y * BN + t % BN];\n        __syncthreads();", "blockIdx.y * BN + t % BN];"},
+			{"X e = X(zero);", "X e = X(0);"},
+			{"zero - 128 : zero", "zero : zero"},
+			{"int(x) ^ 0x80 : int(x)", "int(x) : int(x)"},
+			{"if (p >= P) continue;", "if (p > P) continue;"},
+			{"% BM, P - 1)", "% BM, P)"},
+			{"% BM, P - 1)", "% BM, P - 2)"},
+			{"h < 0 || h >= S::H || l < 0", "h < 0 || h > S::H || l < 0"},
+			{"l >= S::W))) e =", "l >= S::W - 1))) e ="},
+			{"c < S::C && !(", "c <= S::C && !("},
+			{"f = group * S::M + m;", "f = m;"},
+			{"if (m < S::M) store", "if (m <= S::M) store"},
+			{"group * TILES + tile", "tile"},
+			{"&ws[q][ty * 4]", "&ws[q][tx * 4]"},
+			{"k < S::K ? x[", "k <= S::K ? x["},
+			{"lane == 0 && f < S::M", "lane == 0 && f <= S::M"},
+			{"q += 32) {", "q += 31) {"},
+		}},
 }
 
 const integerConv = `input %x : f32[1,16,5,7]

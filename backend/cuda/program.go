@@ -23,9 +23,10 @@
 //
 // Convolutions are implicit GEMMs, or depthwise; gemm.cuh explains them. Dense layers of few
 // rows are sums that warps share, others are GEMMs. Pools, global averages, softmax and
-// normalisation have kernels of their own. Every other op, and every other element type and
+// normalisation have kernels of their own. Layers on 8-bit integers are implicit GEMMs and sums of
+// warps too, of four products at a time (dp4a.cuh), and exact. Every other op, and every other element type and
 // rank, has a generic kernel: a thread for each element of the result, whose body is the
-// definition of the op. Layers on integers are generic and exact. [chooseTile] has the rule
+// definition of the op. [chooseTile] has the rule
 // for tiles.
 //
 // Device code is in device/, files of templates that kernels.cu starts with. A kernel names
@@ -77,8 +78,12 @@ type Kernel struct {
 	Shared int
 	// Args are the kernel's arguments.
 	Args []Arg
-	// FLOPs are the floating-point operations. Bytes are the bytes of operands.
+	// FLOPs are the operations of the layer. Bytes are the bytes of operands and results,
+	// each counted once.
 	FLOPs, Bytes int64
+	// Rate is the peak rate of the instructions for products, divided by that of float32
+	// multiply-adds outside tensor cores.
+	Rate float64
 }
 
 // An Arg is a device pointer: an offset in bytes into the weights or into the arena.

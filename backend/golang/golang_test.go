@@ -4,6 +4,7 @@ import (
 	"go/format"
 	"go/token"
 	"math"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -69,5 +70,19 @@ func TestLiteral(t *testing.T) {
 		if got := newPrinter(nil).literal(reflect.ValueOf(c.v)); got != c.want {
 			t.Errorf("got  %s\nwant %s", got, c.want)
 		}
+	}
+}
+
+// The generated benchmark runs once before it measures, because the first run waits for
+// weights that are transformed in the background.
+func TestBenchmarkWarmsUp(t *testing.T) {
+	text, err := os.ReadFile("testdata/classifier/model_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, body, _ := strings.Cut(string(text), "\nfunc benchmark(")
+	before, _, ok := strings.Cut(body, "b.Loop()")
+	if !ok || !strings.Contains(before, "s.Run(in, out)") {
+		t.Errorf("the benchmark measures the first run:\n%s", body)
 	}
 }

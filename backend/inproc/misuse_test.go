@@ -113,7 +113,7 @@ func TestMisuse(t *testing.T) {
 	e.Close()
 	e.Close()
 	_, trace := e.Trace(x, nil)
-	_, profile := e.Profile(x, 1)
+	profile := e.Profile(x, nil)
 	for _, err := range []error{e.Bind(x), e.Step(), trace, profile} {
 		if !errors.Is(err, runtime.ErrClosed) {
 			t.Errorf("after Close: %v", err)

@@ -11,6 +11,8 @@
 package plan
 
 import (
+	"slices"
+
 	"modelc/ir"
 )
 
@@ -64,9 +66,12 @@ type Layer struct {
 	// FLOPs is the number of floating-point operations of Nodes as the graph
 	// defines them. A multiply-add counts as two.
 	FLOPs int64
-	// Bytes is the size of the activations that the step reads and writes, and of
-	// the weights that it reads.
-	Bytes int64
+	// Products is the part of FLOPs in products of matrices: convolutions, dense layers,
+	// products and recurrent layers.
+	Products int64
+	// Activations is the size in bytes of the activations that the step reads and
+	// writes, each counted once.
+	Activations int64
 	// Value is the value of the graph that is complete after the step. It is nil
 	// for a helper step.
 	Value *ir.Value
@@ -103,10 +108,15 @@ const (
 
 func (p Padding) String() string { return p.How + ": " + p.Why }
 
+// Bytes is the size of the activations that the step reads and writes, and of the
+// weights that it reads, each counted once.
+func (l *Layer) Bytes() int64 { return l.Activations + int64(l.Work.WeightBytes) }
+
 // Work is the amount of work of a step's algorithm.
 type Work struct {
-	// Ops is the number of floating-point operations. A multiply-add counts as
-	// two. Fast algorithms need fewer operations than the layer's FLOPs.
+	// Ops is the number of operations that the algorithm executes for the layer's
+	// Products. A multiply-add counts as two. Fast algorithms execute fewer operations
+	// than the graph defines.
 	Ops float64
 	// Integers reports whether they are operations on 8-bit integers. An operation on 16
 	// bits counts as two on a tier with dot products of bytes.
@@ -115,25 +125,35 @@ type Work struct {
 	WeightBytes float64
 }
 
-// WorkOf returns the work of a step that does the given number of operations.
-// Its weights are the constant operands of the node n, which may be nil.
-func WorkOf(n *ir.Node, flops int64) Work {
-	w := Work{Ops: float64(flops)}
-	if n == nil {
-		return w
+// products returns the operations of nodes in products of matrices, and whether they are on
+// integers.
+func products(nodes []*ir.Node) (flops int64, integers bool) {
+	for _, n := range nodes {
+		switch op := n.Op.(type) {
+		case ir.Conv:
+			integers = integers || !op.Integer.IsZero()
+		case ir.Dense:
+			integers = integers || !op.Integer.IsZero()
+		case ir.ConvTranspose, ir.MatMul, ir.Recurrent:
+		default:
+			continue
+		}
+		flops += ir.FLOPs(n)
 	}
-	switch op := n.Op.(type) {
-	case ir.Conv:
-		w.Integers = !op.Integer.IsZero()
-	case ir.Dense:
-		w.Integers = !op.Integer.IsZero()
-	}
-	for _, v := range n.In {
-		if v != nil && v.Const != nil {
-			w.WeightBytes += float64(v.Type.Bytes())
+	return flops, integers
+}
+
+// ConstantBytes returns the size of the constant operands of nodes.
+func ConstantBytes(nodes []*ir.Node) float64 {
+	bytes := 0
+	for _, n := range nodes {
+		for i, v := range n.In {
+			if v != nil && v.Const != nil && !slices.Contains(n.In[:i], v) {
+				bytes += v.Type.Bytes()
+			}
 		}
 	}
-	return w
+	return float64(bytes)
 }
 
 // OutputOf returns the index of the graph output whose elements are those of v:

@@ -20,6 +20,8 @@ type Recorder struct {
 	Node    *ir.Node
 	Layers  []Layer
 	Buffers []*Buffer
+	// Weights is the Buffer.Space of weights that are operands of steps.
+	Weights int
 
 	completed map[*ir.Value]int // the step after which each value is complete
 }
@@ -38,7 +40,11 @@ func (r *Recorder) Step(doc string, reads, writes []*Tensor) *Layer {
 	for _, list := range [][]*Tensor{reads, writes} {
 		for _, t := range list {
 			t.Buffer.Touch(len(r.Layers))
-			l.Bytes += int64(t.Type.Bytes())
+			if t.Buffer.Space == r.Weights {
+				l.Work.WeightBytes += float64(t.Type.Bytes())
+			} else {
+				l.Activations += int64(t.Type.Bytes())
+			}
 		}
 	}
 	if len(writes) > 0 {
@@ -81,19 +87,15 @@ func (r *Recorder) Include(node *ir.Node) {
 // arena and bound are the results of Place.
 func (r *Recorder) Program(g *ir.Graph, loads []Layer, arena, bound int) Program {
 	p := Program{Graph: g, Layers: r.Layers, Loads: loads, Arena: arena, LowerBound: bound}
-	work := map[*ir.Node]Work{} // a node with many operands may have many steps
 	for i := range p.Layers {
 		l := &p.Layers[i]
-		if l.Work != (Work{}) {
-			continue
+		if l.FLOPs == 0 {
+			continue // another step of the node has its operations
 		}
-		w, ok := work[l.Node]
-		if !ok {
-			w = WorkOf(l.Node, 0)
-			work[l.Node] = w
+		l.Products, l.Work.Integers = products(l.Nodes)
+		if l.Work.Ops == 0 {
+			l.Work.Ops = float64(l.Products)
 		}
-		w.Ops = float64(l.FLOPs)
-		l.Work = w
 	}
 	for _, b := range r.Buffers {
 		if b.InArena() {

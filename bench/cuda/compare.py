@@ -5,6 +5,9 @@ cuda", which replays its CUDA graph. PyTorch computes channels_last with cuDNN's
 and replays a CUDA graph. ONNX Runtime uses its CUDA provider with I/O on the device. All
 times are without copies between host and device. The peaks of the GPU are those of a large
 matrix product and of a large copy, measured in the same run.
+
+With --engine cuda-emulated, PyTorch and ONNX Runtime run on the CPU, in one short round:
+this tests the script, and the times mean nothing.
 """
 
 import argparse
@@ -35,11 +38,24 @@ def modelc(args, precision):
     return json.loads(out)
 
 
-class Graph:
-    """A function of PyTorch as a CUDA graph."""
+def rounds(step, seconds):
+    """Returns the times of calls of step in microseconds, by the clock of the host."""
+    times, end = [], time.time() + seconds
+    while not times or time.time() < end:
+        start = time.perf_counter()
+        step()
+        times.append(1e6 * (time.perf_counter() - start))
+    return times
 
-    def __init__(self, torch, f):
-        self.torch = torch
+
+class Graph:
+    """A function of PyTorch as a CUDA graph, or without a graph on the CPU."""
+
+    def __init__(self, torch, device, f):
+        self.torch, self.step = torch, None
+        if device == "cpu":
+            self.step = f
+            return
         stream = torch.cuda.Stream()
         with torch.cuda.stream(stream):
             for _ in range(5):
@@ -50,6 +66,8 @@ class Graph:
             f()
 
     def round(self):
+        if self.step is not None:
+            return rounds(self.step, 0)
         times, end = [], time.time() + SECONDS
         while time.time() < end:
             start, stop = (self.torch.cuda.Event(enable_timing=True) for _ in range(2))
@@ -61,7 +79,7 @@ class Graph:
         return times
 
 
-def pytorch(torch, network, batch, precision):
+def pytorch(torch, device, network, batch, precision):
     models = optional("torchvision")
     name = {"squeezenet1.1": "squeezenet1_1", "mobilenetv2": "mobilenet_v2"}.get(network, network)
     if models is None or not hasattr(models.models, name):
@@ -69,66 +87,69 @@ def pytorch(torch, network, batch, precision):
     torch.backends.cudnn.benchmark = True
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
     dtype = torch.float16 if precision == "f16" else torch.float32
-    net = getattr(models.models, name)(weights=None).eval().cuda().to(dtype=dtype, memory_format=torch.channels_last)
-    x = torch.randn(batch, 3, 224, 224, device="cuda", dtype=dtype).to(memory_format=torch.channels_last)
+    net = getattr(models.models, name)(weights=None).eval().to(device).to(dtype=dtype, memory_format=torch.channels_last)
+    x = torch.randn(batch, 3, 224, 224, device=device, dtype=dtype).to(memory_format=torch.channels_last)
     with torch.inference_mode():
-        return Graph(torch, lambda: net(x))
+        return Graph(torch, device, torch.inference_mode()(lambda: net(x)))
 
 
 class ONNXRuntime:
-    def __init__(self, ort, path):
+    def __init__(self, ort, device, path, batch):
         import numpy
 
-        self.session = ort.InferenceSession(path, providers=["CUDAExecutionProvider"])
-        if "CUDAExecutionProvider" not in self.session.get_providers():
-            raise RuntimeError("ONNX Runtime has no CUDA provider")
+        provider = {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}[device]
+        self.seconds = SECONDS if device == "cuda" else 0
+        self.session = ort.InferenceSession(path, providers=[provider])
+        if provider not in self.session.get_providers():
+            raise RuntimeError(f"ONNX Runtime has no {provider}")
         self.binding = self.session.io_binding()
         for i in self.session.get_inputs():
-            x = numpy.random.default_rng(1).standard_normal(i.shape).astype(numpy.float32)
-            self.binding.bind_ortvalue_input(i.name, ort.OrtValue.ortvalue_from_numpy(x, "cuda", 0))
+            shape = [d if isinstance(d, int) else batch for d in i.shape]  # an open dimension is the batch
+            x = numpy.random.default_rng(1).standard_normal(shape).astype(numpy.float32)
+            self.binding.bind_ortvalue_input(i.name, ort.OrtValue.ortvalue_from_numpy(x, device, 0))
         for o in self.session.get_outputs():
-            self.binding.bind_output(o.name, "cuda")
+            self.binding.bind_output(o.name, device)
         for _ in range(10):
-            self.session.run_with_iobinding(self.binding)
+            self.step()
+
+    def step(self):
+        self.session.run_with_iobinding(self.binding)
         self.binding.synchronize_outputs()
 
     def round(self):
-        times, end = [], time.time() + SECONDS
-        while time.time() < end:
-            start = time.perf_counter()
-            self.session.run_with_iobinding(self.binding)
-            self.binding.synchronize_outputs()
-            times.append(1e6 * (time.perf_counter() - start))
-        return times
+        return rounds(self.step, self.seconds)
 
 
-def peaks(torch):
+def peaks(torch, device):
     """Returns TFLOP/s of products in each precision, and GB/s of a copy."""
-    result = {}
+    result, n, size = {}, 4096, 1 << 28
+    if device == "cpu":
+        n, size = 256, 1 << 20
     for name, dtype, tf32 in (("f32", torch.float32, False), ("tf32", torch.float32, True), ("f16", torch.float16, False)):
         torch.backends.cuda.matmul.allow_tf32 = tf32
-        a = torch.randn(4096, 4096, device="cuda", dtype=dtype)
-        result[name] = 2 * 4096**3 / min(Graph(torch, lambda: a @ a).round()) / 1e6
-    x, y = (torch.empty(1 << 28, device="cuda", dtype=torch.uint8) for _ in range(2))
-    result["GB/s"] = 2 * x.numel() / min(Graph(torch, lambda: y.copy_(x)).round()) / 1e3
+        a = torch.randn(n, n, device=device, dtype=dtype)
+        result[name] = 2 * n**3 / min(Graph(torch, device, lambda: a @ a).round()) / 1e6
+    x, y = (torch.empty(size, device=device, dtype=torch.uint8) for _ in range(2))
+    result["GB/s"] = 2 * x.numel() / min(Graph(torch, device, lambda: y.copy_(x)).round()) / 1e3
     return result
 
 
 def compare(args):
     torch, ort = optional("torch"), optional("onnxruntime")
-    if torch is not None and not torch.cuda.is_available():
+    device = "cuda" if args.engine == "cuda" else "cpu"
+    if torch is not None and device == "cuda" and not torch.cuda.is_available():
         torch = None
     row = {"network": args.network, "batch": args.batch, "engines": {}}
     engines, times = {}, {}
     if torch is not None:
-        row["peaks"] = peaks(torch)
+        row["peaks"] = peaks(torch, device)
         for precision in ("f32", "tf32", "f16"):
-            engine = pytorch(torch, args.network, args.batch, precision)
+            engine = pytorch(torch, device, args.network, args.batch, precision)
             if engine is not None:
                 engines["PyTorch " + precision] = engine.round
-    if ort is not None and args.engine == "cuda":
+    if ort is not None:
         try:
-            engines["ONNX Runtime"] = ONNXRuntime(ort, args.model).round
+            engines["ONNX Runtime"] = ONNXRuntime(ort, device, args.model, args.batch).round
         except Exception as e:  # it raises its own types
             print("ONNX Runtime is skipped:", e, file=sys.stderr)
 

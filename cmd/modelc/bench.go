@@ -16,6 +16,7 @@ import (
 	"modelc/backend/cuda/nvrtc"
 	"modelc/backend/cuda/roofline"
 	"modelc/internal/measure"
+	"modelc/internal/units"
 	"modelc/ir/eval"
 )
 
@@ -74,12 +75,26 @@ func (m measurement[T]) command(c *cobra.Command) *cobra.Command {
 		} else {
 			err = m.print(c.OutOrStdout(), result)
 		}
-		if err != nil || m.save == nil {
+		if err != nil {
 			return err
+		}
+		if p, ok := any(result).(*measure.Profile); ok {
+			warnNoise(c, p)
+		}
+		if m.save == nil {
+			return nil
 		}
 		return m.save(result)
 	}
 	return c
+}
+
+// warnNoise warns if the machine was too noisy for p.
+func warnNoise(c *cobra.Command, p *measure.Profile) {
+	if text := p.Warning(); text != "" {
+		t := terminalOf(c)
+		fmt.Fprintln(c.ErrOrStderr(), t.paint(t.err, warn, "warning:"), text)
+	}
 }
 
 func benchCommand() *cobra.Command {
@@ -90,20 +105,13 @@ func benchCommand() *cobra.Command {
 		Use:   "bench MODEL",
 		Short: "Time a model, layer by layer",
 		Long: `Time a model on seeded random inputs, with the kernels of its generated package.
-The time of a layer is the shortest of all runs. The time of the model is the
-median.
 
-FLOPs are the operations of the layer as the model defines it. A layer can exceed
-the peak if its algorithm does fewer multiplications. Operations of layers on
-integers count as FLOPs, and their peak is that of multiplications of 8 bits.
+` + measure.Definitions + `
 
-The roofline is a lower bound of the layer's time. It is the larger of two times:
-the multiplications of the algorithm at the measured peak ("arithmetic"), and
-reading the weights at the measured memory bandwidth ("memory"). Reading weights
-from a cache takes less time.
-
-With --engine cuda, time the kernels for an NVIDIA GPU instead, in their graph and one
-by one. The roofline is then that of the GPU, at its highest clock rates.`,
+With --engine cuda, time the kernels for an NVIDIA GPU instead: whole runs of their
+graph, and each kernel alone. In a graph kernels overlap, so that the kernels' times
+do not sum up to the run. The roofline is then that of the GPU, at its highest clock
+rates.`,
 	}
 	c.Flags().IntVar(&top, "top", 0, "print only the `N` slowest layers, the slowest first")
 	c.Flags().StringVar(&engine, "engine", "inproc", "`ENGINE`: inproc (the CPU), cuda (an NVIDIA GPU) or cuda-emulated (to test the command)")
@@ -151,45 +159,53 @@ func benchCUDA(ctx context.Context, engine string, m *modelc.Compiled, cfg cuda.
 // printProfile prints a table of the layers, and the time of the model. If top is
 // not 0, the table has only the top slowest layers.
 func printProfile(out io.Writer, p *measure.Profile, top int) error {
-	sum := 0.0
-	for _, l := range p.Layers {
-		sum += l.Best
-	}
 	layers := p.Layers
 	if top > 0 {
 		layers = slices.Clone(layers)
-		slices.SortStableFunc(layers, func(a, b measure.LayerTime) int { return cmp.Compare(b.Best, a.Best) })
+		slices.SortStableFunc(layers, func(a, b measure.LayerTime) int { return cmp.Compare(b.Time, a.Time) })
 		layers = layers[:min(top, len(layers))]
 	}
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(w, "ms\tof time\tGFLOP/s\tof peak\troofline\t\t  \n")
+	fmt.Fprint(w, "ms\tof time\tMFLOP\tfewer\tGFLOP/s\tof peak\troofline ms\t\t  layer\n")
 	for _, l := range layers {
-		fmt.Fprintf(w, "%.4f\t%.1f %%\t", l.Best, 100*l.Best/sum)
+		fmt.Fprintf(w, "%.4f\t%.1f %%\t%.2f\t", l.Time, 100*l.Time/p.Time, float64(l.FLOPs)/1e6)
 		switch {
-		case l.FLOPs == 0:
-			fmt.Fprint(w, "\t\t")
+		case l.Ops == 0:
+			fmt.Fprint(w, "\t\t\t")
 		case p.Peak == 0:
-			fmt.Fprintf(w, "%.1f\t\t", l.GFLOPS)
+			fmt.Fprintf(w, "%s\t%.1f\t\t", fewer(l.Work), l.GFLOPS)
 		default:
-			fmt.Fprintf(w, "%.1f\t%.0f %%\t", l.GFLOPS, 100*l.OfPeak)
+			fmt.Fprintf(w, "%s\t%.1f\t%.0f %%\t", fewer(l.Work), l.GFLOPS, 100*l.OfPeak)
 		}
-		if least := max(l.Arithmetic, l.Memory); least == 0 || p.Peak == 0 {
+		switch {
+		case l.Roofline == 0:
 			fmt.Fprint(w, "\t\t")
-		} else if least == l.Arithmetic {
-			fmt.Fprintf(w, "%.4f\tarithmetic\t", least)
-		} else {
-			fmt.Fprintf(w, "%.4f\tmemory\t", least)
+		case l.Memory:
+			fmt.Fprintf(w, "%.4f\tmemory\t", l.Roofline)
+		default:
+			fmt.Fprintf(w, "%.4f\tarithmetic\t", l.Roofline)
 		}
 		fmt.Fprintf(w, "  %s: %s\n", l.Name, l.Doc)
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\n%s, %d thread(s), %s: median %.3f ms, best %.3f ms, 90 %% below %.3f ms; %.1f GFLOP/s", p.Model, p.Threads, p.Tier, p.Median, p.Best, p.P90, p.GFLOPS)
-	if p.Peak > 0 {
-		all := float64(p.Threads)
-		fmt.Fprintf(out, ", %.0f %% of the measured peak of %.0f, or %.0f on integers", 100*p.OfPeak, p.Peak*all, p.Integer*all)
+	fmt.Fprintf(out, "\n%s, %d thread(s), %s: %.3f ms a run, the mean of the middle half of %d runs; best %.3f ms, 90 %% below %.3f ms\n", p.Model, p.Threads, p.Tier, p.Time, p.Runs, p.Best, p.P90)
+	fmt.Fprintf(out, "%sFLOP, %.1f GFLOP/s executed", units.Count(p.FLOPs), p.GFLOPS)
+	if f := fewer(p.Work); f != "" {
+		fmt.Fprintf(out, " after algorithms with %s fewer", f)
 	}
-	_, err := fmt.Fprintf(out, "\nmemory read at %.1f GB/s; load %.1f ms\n", p.Stream, p.Load)
+	if p.Peak > 0 {
+		fmt.Fprintf(out, ", %.0f %% of the peak of %.0f, or %.0f on integers", 100*p.OfPeak, p.Peak, p.Integer)
+	}
+	_, err := fmt.Fprintf(out, "\nweights read at up to %.1f GB/s; load %.1f ms; noise %.0f %%\n", p.Stream, p.Load, 100*p.Noise)
 	return err
+}
+
+// fewer returns the factor by which algorithms reduce the operations, or "" if they do not.
+func fewer(w measure.Work) string {
+	if f := fmt.Sprintf("%.2f ×", w.Fewer()); w.Ops > 0 && f != "1.00 ×" {
+		return f
+	}
+	return ""
 }

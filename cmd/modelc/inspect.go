@@ -69,8 +69,12 @@ window, its parameters, its floating-point operations, and the layers that it re
 they are not just the one before it. The totals of parameters are those of Keras'
 summary().
 
---optimised shows the nodes of the graph that the passes leave, --steps the steps of the
-program with its memory plan, and --ir the graph as text.`,
+The numbers of parameters and of floating-point operations, a multiply-add counted as
+two, are those of the model before the passes; compile and report print the same.
+
+--optimised shows the nodes of the graph that the passes leave, with the size of their
+operands and results, --steps the steps of the program with its memory plan, and --ir
+the graph as text.`,
 		Args: exactly(1, "one model"),
 		RunE: func(c *cobra.Command, args []string) error {
 			o, err := f.options(c)
@@ -155,13 +159,8 @@ func inspect(m *modelc.Compiled) *inspection {
 // setLayers adds the layers of the file.
 func (in *inspection) setLayers(list []*source.Layer) {
 	in.Layers = list
-	for _, l := range list {
-		if l.Depth == 0 { // the others are part of these
-			in.Total.Trainable += l.Trainable
-			in.Total.Fixed += l.Fixed
-			in.Total.FLOPs += l.FLOPs
-		}
-	}
+	s := modelc.SizeOf(list)
+	in.Total = total{Trainable: s.Parameters - s.Fixed, Fixed: s.Fixed, FLOPs: s.FLOPs}
 }
 
 // setNodes adds the nodes of a graph.

@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"flag"
 	"html"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -21,6 +23,7 @@ import (
 	"modelc"
 	"modelc/internal/measure"
 	"modelc/internal/npy"
+	"modelc/internal/units"
 	"modelc/internal/zoo"
 	"modelc/ir/eval"
 )
@@ -307,7 +310,7 @@ func TestCompileJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s.Package != "resnet18" || s.Runtime != "example.com/x/resnet-18/internal/runtime" || s.Fused.BatchNorms != (modelc.Count{Of: 20}) || s.Fused.Folded != 20 ||
-		s.ModelFLOPs == 0 || s.Layers == 0 || s.Arena < s.LowerBound || s.FileBytes["weights.bin"] <= s.Weights {
+		s.ModelSize.FLOPs == 0 || s.Layers == 0 || s.Arena < s.LowerBound || s.FileBytes["weights.bin"] <= s.Weights {
 		t.Errorf("%+v", s)
 	}
 }
@@ -359,14 +362,84 @@ func TestBench(t *testing.T) {
 	if code != 0 || json.Unmarshal([]byte(out), &p) != nil {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
 	}
-	if len(p.Layers) < 5 || p.Median <= 0 || p.Best > p.Median || p.Median > p.P90 || p.GFLOPS <= 0 || p.Layers[0].FLOPs == 0 || p.Layers[0].Best <= 0 {
+	if len(p.Layers) < 5 || p.Time <= 0 || p.Best > p.Time || p.Time > p.P90 || p.GFLOPS <= 0 || p.Layers[0].FLOPs == 0 || p.Layers[0].Best <= 0 {
 		t.Errorf("%+v", p)
 	}
-	if code, out, _ = invoke(t, "bench", digits+"lenet5.onnx", "--runs", "2", "--top", "2"); code != 0 || strings.Count(out, "\n") != 6 {
+	if code, out, _ = invoke(t, "bench", digits+"lenet5.onnx", "--runs", "2", "--top", "2"); code != 0 || strings.Count(out, "\n") != 7 {
 		t.Errorf("exit %d\n%s", code, out)
 	}
 	if code, _, _ := invoke(t, "bench", digits+"lenet5.onnx", "--runs", "0"); code != 2 {
 		t.Errorf("exit %d", code)
+	}
+}
+
+// The commands print the same figures: inspect, compile and report those of the model, and
+// bench and report those of a measurement.
+func TestFiguresAgree(t *testing.T) {
+	model, dir := "../../testdata/keras/resnet_v1/model.keras", t.TempDir()
+	read := func(to any, args ...string) {
+		t.Helper()
+		code, out, errs := invoke(t, append(args, "--json")...)
+		if err := json.Unmarshal([]byte(out), to); code != 0 || err != nil {
+			t.Fatalf("exit %d, %v\n%s%s", code, err, out, errs)
+		}
+	}
+	var in inspection
+	var p measure.Profile
+	var s modelc.Summary
+	read(&in, "inspect", model)
+	read(&p, "bench", model, "--runs", "4")
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/m\n\ngo 1.26\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	read(&s, "compile", model, "-o", filepath.Join(dir, "net"))
+	size := modelc.Size{Parameters: in.Total.Trainable + in.Total.Fixed, Fixed: in.Total.Fixed, FLOPs: in.Total.FLOPs}
+	if size != s.ModelSize || size.Fixed == 0 {
+		t.Errorf("inspect prints %+v, compile %+v", size, s.ModelSize)
+	}
+	if p.FLOPs != s.FLOPs {
+		t.Errorf("bench has %d FLOP, compile %d", p.FLOPs, s.FLOPs)
+	}
+	profile, page := filepath.Join(dir, "profile.json"), filepath.Join(dir, "report.html")
+	text, err := json.Marshal(&p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(profile, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs := invoke(t, "report", model, "-o", page, "--profile", profile, "--verify=false"); code != 0 {
+		t.Fatal(errs)
+	}
+	html, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tile := func(name string) string {
+		m := regexp.MustCompile(`<span class="k">` + name + `</span><strong>([^<]*)</strong>`).FindSubmatch(html)
+		if m == nil {
+			t.Fatalf("the page has no tile %q", name)
+		}
+		return string(m[1])
+	}
+	sum := regexp.MustCompile(`<tfoot>.*data-l="ms">([^<]*)<`).FindSubmatch(html)
+	if tile("Parameters") != units.Count(size.Parameters) || tile("Work") != units.Count(size.FLOPs)+"FLOP" || sum == nil || tile("Time") != string(sum[1])+" ms" {
+		t.Errorf("the page has %s parameters, %s, and %s beside a sum of %.200q; inspect has %+v", tile("Parameters"), tile("Work"), tile("Time"), sum, size)
+	}
+	sums, percent := 0.0, 0.0
+	code, out, errs := invoke(t, "bench", model, "--runs", "4")
+	for _, row := range regexp.MustCompile(`(?m)^ *([0-9.]+) +([0-9.]+) % `).FindAllStringSubmatch(out, -1) {
+		ms, _ := strconv.ParseFloat(row[1], 64)
+		share, _ := strconv.ParseFloat(row[2], 64)
+		sums, percent = sums+ms, percent+share
+	}
+	total := regexp.MustCompile(`: ([0-9.]+) ms a run`).FindStringSubmatch(out)
+	if code != 0 || total == nil {
+		t.Fatalf("exit %d\n%s%s", code, out, errs)
+	}
+	// Rows are printed with four decimals, the total with three.
+	if all, _ := strconv.ParseFloat(total[1], 64); math.Abs(sums-all) > 0.0005+0.00005*float64(len(p.Layers)) || math.Abs(percent-100) > 0.05*float64(len(p.Layers)) {
+		t.Errorf("the rows sum up to %g ms and %g %%, the model takes %g ms\n%s", sums, percent, all, out)
 	}
 }
 

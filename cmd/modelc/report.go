@@ -8,6 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"modelc"
+	"modelc/backend/cuda/nvrtc"
+	"modelc/backend/cuda/roofline"
 	"modelc/internal/files"
 	"modelc/internal/measure"
 	"modelc/internal/report"
@@ -18,6 +20,7 @@ func reportCommand() *cobra.Command {
 	var f modelFlags
 	var out, profile string
 	var bench, verify bool
+	var machine targetFlag
 	var times measureFlags
 	c := &cobra.Command{
 		Use:   "report MODEL -o FILE.html",
@@ -29,7 +32,8 @@ passes. The page loads no other file.
 The page shows the error of each layer, compared with the reference interpreter.
 This takes seconds for large networks; --verify=false omits it. With --bench, the
 page shows the measured time of each layer. With --profile it shows the times in a
-file that modelc bench --json wrote.`,
+file that modelc bench --json wrote. With --target cuda, the page also shows the
+kernels for an NVIDIA GPU and their rooflines on an H100.`,
 		Args: exactly(1, "one model"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if out == "" {
@@ -47,6 +51,9 @@ file that modelc bench --json wrote.`,
 				return err
 			}
 			o, err := f.options(c)
+			if err == nil {
+				err = machine.set(&o)
+			}
 			if err != nil {
 				return err
 			}
@@ -61,10 +68,14 @@ file that modelc bench --json wrote.`,
 				return err
 			}
 			defer m.Close()
+			if m.CUDA != nil {
+				r.CUDA = roofline.Analyse(m.CUDA, nvrtc.H100)
+			}
 			if bench {
 				if r.Profile, err = measure.Bench(m, times.threads, times.runs); err != nil {
 					return err
 				}
+				warnNoise(c, r.Profile)
 			}
 			err = files.Write(out, func(f *os.File) error {
 				if err := report.Write(f, m, r); err != nil {
@@ -84,6 +95,7 @@ file that modelc bench --json wrote.`,
 		},
 	}
 	f.add(c)
+	machine.add(c, "cpu, or cuda to show the kernels for an NVIDIA GPU, too")
 	fl := c.Flags()
 	fl.StringVarP(&out, "output", "o", "", "`FILE` to write, .html")
 	fl.BoolVar(&verify, "verify", true, "compare each layer with the reference interpreter")

@@ -181,7 +181,7 @@ func TestJSON(t *testing.T) {
 		{0, "run " + model + " " + digits + "3_0.png --engine inproc --output " + dir, `3_0.output_0.npy"`},
 		{0, "verify " + model + " --data " + digits + "data --engine inproc --layers", `"ok": true`},
 		{1, "verify " + model + " --data " + digits + "data --engine inproc --tol 1e-12", `"ok": false`},
-		{0, "bench " + model + " --runs 1", `"median_ms"`},
+		{0, "bench " + model + " --runs 1", `"best_ms"`},
 		{0, "tune " + model + " --runs 1", `"sha256"`},
 		{0, "inspect " + model, `"class": "Conv"`},
 		{0, "zoo", `"name": "vgg16"`},

@@ -127,24 +127,26 @@ func processorTime(t *testing.T) time.Duration {
 	return sum
 }
 
-// mostGeneric is the maximum share of a step with a generic kernel in the bytes that
-// all steps read and write. A larger share means that a layer of these networks does
-// not use its fast kernel.
+// mostGeneric is the maximum share of a step with a generic kernel in the bytes that all
+// steps read and write, except for the weights of other kernels. A larger share means that
+// a layer of these networks does not use its fast kernel.
 const mostGeneric = 0.05
 
-// generic returns the share of the bytes that generic kernels read and write,
+// generic returns the share of these bytes that generic kernels read and write,
 // and the steps whose share exceeds mostGeneric.
 func generic(p *cpu.Program) (share float64, steps []string) {
 	var slow, all int64
 	for _, l := range p.Layers {
-		all += l.Bytes
 		if l.Generic {
-			slow += l.Bytes
+			slow += l.Bytes()
+			all += l.Bytes()
+		} else {
+			all += l.Activations
 		}
 	}
 	for _, l := range p.Layers {
-		if l.Generic && float64(l.Bytes) > mostGeneric*float64(all) {
-			steps = append(steps, fmt.Sprintf("%s: %s, %d of %d bytes", l.Name, l.Doc, l.Bytes, all))
+		if l.Generic && float64(l.Bytes()) > mostGeneric*float64(all) {
+			steps = append(steps, fmt.Sprintf("%s: %s, %d of %d bytes", l.Name, l.Doc, l.Bytes(), all))
 		}
 	}
 	return float64(slow) / float64(all), steps

@@ -64,7 +64,7 @@ func (c *call) recurrence(features int) recurrence {
 		r.op.H = r.op.G
 	}
 	var err error
-	if c.store, err = c.store.component("cell"); err != nil {
+	if c.store, err = c.store.part("cell", nil); err != nil {
 		c.failf("%v", err)
 	}
 	// gates rearranges a tensor [rows,G·units] to [1,G·units,rows].
@@ -257,7 +257,7 @@ func bidirectional(c *call) []*ir.Value {
 		if _, ok := cells[l.class]; !ok {
 			c.failf("it wraps %s %q, want SimpleRNN, GRU or LSTM", l.class, l.name)
 		}
-		st, err := c.store.component([]string{"forward_layer", "backward_layer"}[i])
+		st, err := c.store.part([]string{"forward_layer", "backward_layer"}[i], l)
 		if err != nil {
 			c.failf("%v", err)
 		}
@@ -335,14 +335,10 @@ func parseDirections(l *layer) ([]*layer, error) {
 	return []*layer{f, b}, err
 }
 
-func (s *archiveStore) component(name string) (store, error) { return s.child(name) }
-
-func (s legacyStore) component(string) (store, error) { return s, nil }
-
-// component returns the weights below the path of the layer. The name of a cell varies with the
+// recurrent returns the weights of a cell or direction, which lie below the path of the layer. The name of a cell varies with the
 // version of Keras, and early versions omit it. The names of the layers of Bidirectional start
 // with forward_ and backward_.
-func (s legacyLayer) component(name string) (store, error) {
+func (s legacyLayer) recurrent(name string) legacyLayer {
 	names := s.names
 	if !s.top {
 		names = nil
@@ -355,7 +351,7 @@ func (s legacyLayer) component(name string) (store, error) {
 	if direction, ok := strings.CutSuffix(name, "layer"); ok {
 		names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !strings.Contains("/"+n, "/"+direction) })
 	}
-	return legacyLayer{legacyGroup: &legacyGroup{group: s.group, names: names}, top: true}, nil
+	return legacyLayer{legacyGroup: &legacyGroup{group: s.group, names: names}, top: true}
 }
 
 // under returns the names of the weights whose path has the given part.

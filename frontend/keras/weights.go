@@ -16,15 +16,13 @@ import (
 // layers inside a model or wrapper. The store of a layer without weights is
 // empty.
 type store interface {
-	// component returns the store of a part of a recurrent layer: "cell", or "forward_layer"
-	// or "backward_layer" of Bidirectional.
-	component(name string) (store, error)
 	// variables returns the layer's own weights, in the layer's order.
 	variables() ([]*hdf5.Dataset, error)
 	// layer returns the store of a layer of this store's model.
 	layer(l *layer) (store, error)
-	// part returns the store of the layer that is an attribute of this store's layer:
-	// "layer" of a wrapper, "activation".
+	// part returns the store of the layer that is an attribute of this store's layer: "layer"
+	// of a wrapper, "activation", "forward_layer" and "backward_layer" of Bidirectional. l is
+	// nil for "cell", the part of a recurrent layer that holds its weights.
 	part(attribute string, l *layer) (store, error)
 }
 
@@ -273,6 +271,10 @@ func (s legacyLayer) layer(l *layer) (store, error) {
 // part returns the weights of the layer inside another. The path of those inside a
 // wrapper may contain only the wrapper's name.
 func (s legacyLayer) part(attribute string, l *layer) (store, error) {
+	switch attribute {
+	case "cell", "forward_layer", "backward_layer":
+		return s.recurrent(attribute), nil
+	}
 	e := legacyLayer{legacyGroup: s.legacyGroup, paths: s.below(l)}
 	if attribute == "layer" {
 		e.top, e.paths = s.top && l.network == nil, append(e.paths, s.paths...)

@@ -97,7 +97,18 @@ func profile(p *cpu.Program, in []*ir.Tensor, threads, runs int) ([]time.Duratio
 		return nil, err
 	}
 	defer e.Close()
-	return e.Profile(in, runs)
+	e.Wait()
+	best := make([]time.Duration, len(p.Layers))
+	times := make([]time.Duration, len(p.Layers))
+	for run := range runs {
+		if err := e.Profile(in, times); err != nil {
+			return nil, err
+		}
+		for i, d := range times {
+			if run == 0 || d < best[i] {
+				best[i] = d
+			}
+		}
+	}
+	return best, nil
 }
-
-func ms(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e6 }

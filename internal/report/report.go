@@ -5,6 +5,7 @@
 //	svg.go, dot.go  pictures as files
 //	report.go   the content of the page, in its order
 //	charts.go   memory and time over the steps
+//	cuda.go     the kernels for a GPU
 //	page.*      the page itself: template, style, script
 //
 // The page loads nothing: no script, no style, no font. Names in a model are
@@ -21,6 +22,7 @@ import (
 	"strings"
 
 	"modelc"
+	"modelc/backend/cuda/roofline"
 	"modelc/backend/golang"
 	"modelc/backend/plan"
 	"modelc/frontend/source"
@@ -36,6 +38,8 @@ type Options struct {
 	// Errors adds the error of each layer, compared with the reference
 	// interpreter. It takes one run of the interpreter.
 	Errors bool
+	// CUDA, unless nil, describes the kernels of Compiled.CUDA.
+	CUDA *roofline.Report
 	// Profile, unless nil, is what [measure.Bench] measured of this model.
 	Profile *measure.Profile
 }
@@ -53,7 +57,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"count":      units.Count[int64],
 	"size":       units.Bytes[int64],
 	"parameters": func(l *source.Layer) int64 { return l.Trainable + l.Fixed },
-}).Parse(pageHTML))
+}).Parse(pageHTML + cudaHTML))
 
 // page is the data of the template.
 type page struct {
@@ -76,6 +80,7 @@ type page struct {
 	Times                         *timeChart
 	Memory                        memoryChart
 	Passes                        []passRow
+	CUDA                          *cudaSection
 	Data                          map[string]graphData
 }
 
@@ -211,6 +216,12 @@ func Write(w io.Writer, c *modelc.Compiled, o Options) error {
 	for _, s := range c.Report.Passes {
 		p.Passes = append(p.Passes, passRowOf(s, docs[s.Name]))
 	}
+	if o.CUDA != nil {
+		var err error
+		if p.CUDA, err = cudaOf(c, o.CUDA); err != nil {
+			return err
+		}
+	}
 	p.facts(c)
 	var b strings.Builder
 	if err := pageTemplate.Execute(&b, p); err != nil {
@@ -222,10 +233,10 @@ func Write(w io.Writer, c *modelc.Compiled, o Options) error {
 
 // facts fills the numbers at the head of the page.
 func (p *page) facts(c *modelc.Compiled) {
-	s := golang.Summarize(c.Program)
+	s, m := golang.Summarize(c.Program), modelc.SizeOf(c.Model.Layers)
 	p.Facts = []fact{
-		{"Parameters", units.Count(s.Parameters), units.Bytes(s.Weights) + " of packed weights"},
-		{"Work", units.Count(s.FLOPs) + "FLOP", "a run, a multiply-add counted as two"},
+		{"Parameters", units.Count(m.Parameters), units.Bytes(s.Weights) + " of packed weights"},
+		{"Work", units.Count(m.FLOPs) + "FLOP", fmt.Sprintf("a run, a multiply-add counted as two; %sFLOP after the passes", units.Count(s.FLOPs))},
 		{"Steps", fmt.Sprint(s.Layers), fmt.Sprintf("from %d nodes of the model", len(c.Before.Nodes))},
 		{"Memory", units.Bytes(s.Arena), "a session; no plan needs less than " + units.Bytes(s.LowerBound)},
 	}
@@ -243,11 +254,15 @@ func (p *page) facts(c *modelc.Compiled) {
 		p.Facts = append(p.Facts, fact{"Largest error", p.Worst, "of a layer, relative to its largest value"})
 	}
 	if t := p.Profile; t != nil {
-		more := fmt.Sprintf("median on %d threads, %s: %s GFLOP/s", t.Threads, t.Tier, decimals(t.GFLOPS))
-		if t.Threads == 1 {
-			more = fmt.Sprintf("median on 1 thread, %s: %s GFLOP/s", t.Tier, decimals(t.GFLOPS))
+		threads := "1 thread"
+		if t.Threads > 1 {
+			threads = fmt.Sprintf("%d threads", t.Threads)
 		}
-		p.Facts = append(p.Facts, fact{"Time", decimals(t.Median) + " ms", more})
+		more := fmt.Sprintf("a run, the sum of the steps, on %s, %s; %s GFLOP/s", threads, t.Tier, decimals(t.GFLOPS))
+		if t.Peak > 0 {
+			more += fmt.Sprintf(", %.0f %% of the peak", 100*t.OfPeak)
+		}
+		p.Facts = append(p.Facts, fact{"Time", decimals(t.Time) + " ms", more})
 	}
 }
 
@@ -272,7 +287,7 @@ func (p *page) layers(c *modelc.Compiled, after *Picture, o Options) error {
 	slowest := 0.0
 	worst := 0.0
 	for i, l := range c.Program.Layers {
-		r := layerRow{Index: i, Node: -1, Class: shapeFamily.class, Name: l.Name, Doc: l.Doc, Shape: dims(l.Out), FLOPs: l.FLOPs, Bytes: l.Bytes}
+		r := layerRow{Index: i, Node: -1, Class: shapeFamily.class, Name: l.Name, Doc: l.Doc, Shape: dims(l.Out), FLOPs: l.FLOPs, Bytes: l.Bytes()}
 		if l.Node != nil {
 			r.Class = familyOf(l.Node.Op).class
 		}
@@ -294,8 +309,8 @@ func (p *page) layers(c *modelc.Compiled, after *Picture, o Options) error {
 		}
 		if o.Profile != nil {
 			t := o.Profile.Layers[i]
-			r.Ms, r.GFLOPS, r.OfPeak, r.Time = t.Best, t.GFLOPS, t.OfPeak, decimals(t.Best)
-			slowest = max(slowest, t.Best)
+			r.Ms, r.GFLOPS, r.OfPeak, r.Time = t.Time, t.GFLOPS, t.OfPeak, decimals(t.Time)
+			slowest = max(slowest, t.Time)
 		}
 		p.Total.Parameters += r.Parameters
 		p.Total.FLOPs += r.FLOPs

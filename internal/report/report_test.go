@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"html/template"
 	"io"
 	"os"
 	"os/exec"
@@ -18,6 +19,9 @@ import (
 	"time"
 
 	"modelc"
+	"modelc/backend/cuda"
+	"modelc/backend/cuda/nvrtc"
+	"modelc/backend/cuda/roofline"
 	"modelc/frontend/source"
 	"modelc/internal/measure"
 	"modelc/ir"
@@ -112,9 +116,10 @@ func TestPage(t *testing.T) {
 	for i := range c.Report.Passes {
 		c.Report.Passes[i].Time = time.Millisecond
 	}
-	p := &measure.Profile{SHA256: "5ha", Threads: 1, Tier: "generic", Median: 3}
+	p := &measure.Profile{SHA256: "5ha", Threads: 1, Tier: "generic"}
 	for i, l := range c.Program.Layers {
-		p.Layers = append(p.Layers, measure.LayerTime{Name: l.Name, Doc: l.Doc, Best: float64(i + 1), GFLOPS: 2})
+		p.Layers = append(p.Layers, measure.LayerTime{Name: l.Name, Doc: l.Doc, Time: float64(i + 1), GFLOPS: 2})
+		p.Time += float64(i + 1)
 	}
 	page := pageOf(t, c, Options{Errors: true, Profile: p})
 	checkPage(t, page)
@@ -145,6 +150,41 @@ func TestPage(t *testing.T) {
 	}
 	p.Layers[0].Doc = "something else"
 	if err := Write(io.Discard, c, Options{Profile: p}); !errors.Is(err, ErrProfile) {
+		t.Error(err)
+	}
+}
+
+// The page shows each kernel for a GPU with its roofline, and what ptxas reports or why it
+// does not.
+func TestCUDA(t *testing.T) {
+	c := compiled(t, residual(t), modelc.Options{CUDA: &cuda.Config{}})
+	r := roofline.Analyse(c.CUDA, nvrtc.H100)
+	r.Missing = "no <ptxas>"
+	for i := range r.Rows {
+		r.Rows[i].Usage = nil
+	}
+	page := pageOf(t, c, Options{CUDA: r})
+	checkPage(t, page)
+	for i, k := range c.CUDA.Kernels {
+		if !strings.Contains(page, "<code>"+k.Name+"</code>") || !strings.Contains(page, ">"+decimals(r.Rows[i].Roofline)+"<") || !strings.Contains(page, template.HTMLEscapeString(c.CUDA.Steps.Layers[i].Doc)) {
+			t.Errorf("the page lacks %s", k.Name)
+		}
+	}
+	if !strings.Contains(page, "occupancy: no &lt;ptxas&gt;.") || strings.Contains(page, "Registers") {
+		t.Error("the page does not say why it shows no registers")
+	}
+	r.Missing = ""
+	for i := range r.Rows {
+		r.Rows[i].Usage, r.Rows[i].Occupancy = &nvrtc.Usage{Registers: 77, Shared: 4321, Spills: 99}, 0.5
+	}
+	if page := pageOf(t, c, Options{CUDA: r}); !strings.Contains(page, ">77<") || !strings.Contains(page, ">4321<") || !strings.Contains(page, ">99<") || !strings.Contains(page, ">50 %<") {
+		t.Error("the page lacks the usage")
+	}
+	if page := pageOf(t, c, Options{}); strings.Contains(page, `id="cuda"`) {
+		t.Error("the page shows kernels without a report of them")
+	}
+	r.Rows = r.Rows[1:]
+	if err := Write(io.Discard, c, Options{CUDA: r}); !errors.Is(err, ErrProfile) {
 		t.Error(err)
 	}
 }

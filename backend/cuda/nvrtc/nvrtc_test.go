@@ -106,10 +106,13 @@ func TestOccupancy(t *testing.T) {
 			t.Errorf("%+v: %g", c, got)
 		}
 	}
-	if s, memory := H100.Roofline(66.9e9, 1); s < 0.999e-3 || s > 1.001e-3 || memory {
+	if s, memory := H100.Roofline(66.9e9, 1, 1); s < 0.999e-3 || s > 1.001e-3 || memory {
 		t.Errorf("%g s, memory %v", s, memory)
 	}
-	if s, memory := H100.Roofline(1, 3352e6); s < 0.999e-3 || s > 1.001e-3 || !memory {
+	if s, memory := H100.Roofline(4*66.9e9, 1, 4); s < 0.999e-3 || s > 1.001e-3 || memory {
+		t.Errorf("%g s, %v", s, memory)
+	}
+	if s, memory := H100.Roofline(1, 3352e6, 1); s < 0.999e-3 || s > 1.001e-3 || !memory {
 		t.Errorf("%g s, memory %v", s, memory)
 	}
 }

@@ -53,8 +53,9 @@ func (g GPU) Occupancy(u Usage, threads, dynamic int) float64 {
 }
 
 // Roofline returns a lower bound in seconds of the time of a kernel, and whether memory
-// bounds it. Source: Williams, Waterman, Patterson, "Roofline" (2009).
-func (g GPU) Roofline(flops, bytes int64) (seconds float64, memory bool) {
-	compute, moved := float64(flops)/(g.TFLOPS*1e12), float64(bytes)/(g.GBs*1e9)
+// bounds it. rate is the rate of its instructions, divided by that of float32 multiply-adds.
+// Source: Williams, Waterman, Patterson, "Roofline" (2009).
+func (g GPU) Roofline(flops, bytes int64, rate float64) (seconds float64, memory bool) {
+	compute, moved := float64(flops)/(rate*g.TFLOPS*1e12), float64(bytes)/(g.GBs*1e9)
 	return max(compute, moved), moved >= compute
 }

@@ -21,10 +21,10 @@ type Row struct {
 	Grid      [3]int  `json:"grid"`
 	Block     [3]int  `json:"block"`
 	FLOPs     int64   `json:"flops"`
-	Bytes     int64   `json:"bytes"`     // of operands, each counted once
-	Intensity float64 `json:"intensity"` // FLOPs per byte
-	Roofline  float64 `json:"roofline_us"`
-	Memory    bool    `json:"memory"` // whether the memory bounds the kernel, otherwise its arithmetic
+	Bytes     int64   `json:"bytes"`       // of operands and results, each counted once
+	Intensity float64 `json:"intensity"`   // FLOPs per byte
+	Roofline  float64 `json:"roofline_us"` // at the peak rate of the kernel's instructions
+	Memory    bool    `json:"memory"`      // whether the memory bounds the kernel, otherwise its arithmetic
 	// Usage and Occupancy are absent without NVRTC and ptxas.
 	Usage     *nvrtc.Usage `json:"usage,omitempty"`
 	Occupancy float64      `json:"occupancy,omitempty"` // part of the resident threads of a multiprocessor
@@ -82,7 +82,7 @@ func Analyse(p *cuda.Program, g nvrtc.GPU) *Report {
 		r.Missing = err.Error()
 	}
 	for _, k := range p.Kernels {
-		seconds, memory := g.Roofline(k.FLOPs, k.Bytes)
+		seconds, memory := g.Roofline(k.FLOPs, k.Bytes, k.Rate)
 		row := Row{Kernel: k.Name, Layer: k.Layer, Grid: k.Grid, Block: k.Block, FLOPs: k.FLOPs, Bytes: k.Bytes,
 			Intensity: float64(k.FLOPs) / float64(max(k.Bytes, 1)), Roofline: 1e6 * seconds, Memory: memory}
 		if u, ok := usages[k.Name]; ok {

@@ -110,6 +110,7 @@ const (
 	IntResidual
 	IntResidualBlock
 	IntSum
+	IntHalfOut
 )
 
 // Offsets into simd.IntSum. Lo and Hi are two and three bytes behind Zero.
@@ -175,7 +176,7 @@ var Structs = []Struct{
 	{"IntTile", 0, []Field{{"In", IntIn}, {"W", IntW}, {"Out", IntOut}, {"Start", IntStart}, {"Multiplier", IntMultiplier}, {"Pix", IntPix}, {"OutBlock", IntOutBlock},
 		{"Parts", IntParts}, {"Blocks", IntBlocks}, {"BlockStride", IntBlockStride}, {"Rows", IntRows}, {"RowStride", IntRowStride}, {"Cols", IntCols}, {"ColStride", IntColStride},
 		{"Half", IntHalf}, {"Pixels", IntPixels}, {"Zero", IntZero}, {"Lo", IntZero + 2}, {"Hi", IntZero + 3}, {"next", IntNext}, {"nextStep", IntNextStep}, {"Left", IntLeft},
-		{"nextTile", IntNextTile}, {"Tiles", IntTiles}, {"Residual", IntResidual}, {"ResidualBlock", IntResidualBlock}, {"Sum", IntSum}}},
+		{"nextTile", IntNextTile}, {"Tiles", IntTiles}, {"Residual", IntResidual}, {"ResidualBlock", IntResidualBlock}, {"Sum", IntSum}, {"HalfOut", IntHalfOut}}},
 	{"IntSum", 0, []Field{{"Scale", IntSumScale}, {"ResidualScale", IntSumResidualScale}, {"ResidualZero", IntSumResidualZero}, {"Low", IntSumLow}, {"High", IntSumHigh},
 		{"Zero", IntSumZero}, {"Lo", IntSumZero + 2}, {"Hi", IntSumZero + 3}}},
 	{"IntDepthwise", 0, []Field{{"In", IntIn}, {"W", IntW}, {"Out", IntOut}, {"Start", IntStart}, {"Multiplier", IntMultiplier}, {"Taps", IntDepthwiseTaps},

@@ -158,56 +158,21 @@ func (t tile) code() {
 			Label(t.label("ahead"))
 		}
 	}
-	Label(t.label("part"))
-	MOVQ(arg(abi.IntIn), RSI)
-	MOVQ(arg(abi.IntBlocks), R8)
-	Label(t.label("block"))
-	MOVQ(RSI, R9)
-	MOVQ(arg(abi.IntRows), R10)
-	Label(t.label("row"))
-	MOVQ(R9, R11)
-	MOVQ(arg(abi.IntCols), R12)
-	Label(t.label("col"))
-	bases := []GPPhysical{R11, RAX, RCX, R15}
-	for i := 1; i*4 < t.p; i++ {
-		LEAQ(Mem{Base: bases[i-1], Index: R14, Scale: 4}, bases[i])
-	}
-	for c := range t.rows {
-		t.multiply(c, func(i, disp int) Mem {
-			m := Mem{Base: bases[i/4], Disp: disp}
-			switch i % 4 {
-			case 1:
-				m.Index, m.Scale = R14, 1
-			case 2:
-				m.Index, m.Scale = R14, 2
-			case 3:
-				m.Index, m.Scale = R13, 1
-			}
-			return m
-		})
-		if t.rows > 1 && c == t.rows/2-1 { // the last block may have only 8 channels
-			CMPQ(R8, arg(abi.IntHalf))
-			JEQ(LabelRef(t.label("step")))
+	if t.skips() {
+		if t.passes() > 1 {
+			TESTQ(R15, R15)
+			JZ(LabelRef(t.label("whole")))
 		}
+		CMPQ(arg(abi.IntHalfOut), Imm(0))
+		JEQ(LabelRef(t.label("whole")))
+		t.loop("_half", t.b/2)
+		JMP(LabelRef(t.label("summed")))
+		Label(t.label("whole"))
 	}
-	if t.rows > 1 {
-		Label(t.label("step"))
+	t.loop("", t.b)
+	if t.skips() {
+		Label(t.label("summed"))
 	}
-	if t.prefetches() {
-		t.prefetch()
-	}
-	ADDQ(U32(uint32(t.rows*t.width*4)), RDX)
-	ADDQ(arg(abi.IntColStride), R11)
-	DECQ(R12)
-	JNZ(LabelRef(t.label("col")))
-	ADDQ(arg(abi.IntRowStride), R9)
-	DECQ(R10)
-	JNZ(LabelRef(t.label("row")))
-	ADDQ(arg(abi.IntBlockStride), RSI)
-	DECQ(R8)
-	JNZ(LabelRef(t.label("block")))
-	DECQ(arg(abi.IntLeft))
-	JNZ(LabelRef(t.label("part")))
 	for s := t.sets; s > 1; s /= 2 {
 		for i := s / 2 * n; i < s*n; i++ {
 			add(t.Regs[i], t.Regs[i-s/2*n])
@@ -230,6 +195,60 @@ func (t tile) code() {
 	}
 	VZEROUPPER()
 	RET()
+}
+
+// loop adds the products of all steps, for the given number of vectors of a pass.
+func (t tile) loop(suffix string, vectors int) {
+	Label(t.label("part"+suffix))
+	MOVQ(arg(abi.IntIn), RSI)
+	MOVQ(arg(abi.IntBlocks), R8)
+	Label(t.label("block"+suffix))
+	MOVQ(RSI, R9)
+	MOVQ(arg(abi.IntRows), R10)
+	Label(t.label("row"+suffix))
+	MOVQ(R9, R11)
+	MOVQ(arg(abi.IntCols), R12)
+	Label(t.label("col"+suffix))
+	bases := []GPPhysical{R11, RAX, RCX, R15}
+	for i := 1; i*4 < t.p; i++ {
+		LEAQ(Mem{Base: bases[i-1], Index: R14, Scale: 4}, bases[i])
+	}
+	for c := range t.rows {
+		t.multiply(c, vectors, func(i, disp int) Mem {
+			m := Mem{Base: bases[i/4], Disp: disp}
+			switch i % 4 {
+			case 1:
+				m.Index, m.Scale = R14, 1
+			case 2:
+				m.Index, m.Scale = R14, 2
+			case 3:
+				m.Index, m.Scale = R13, 1
+			}
+			return m
+		})
+		if t.rows > 1 && c == t.rows/2-1 { // the last block may have only 8 channels
+			CMPQ(R8, arg(abi.IntHalf))
+			JEQ(LabelRef(t.label("step"+suffix)))
+		}
+	}
+	if t.rows > 1 {
+		Label(t.label("step"+suffix))
+	}
+	if t.prefetches() {
+		t.prefetch(suffix)
+	}
+	ADDQ(U32(uint32(t.rows*t.width*4)), RDX)
+	ADDQ(arg(abi.IntColStride), R11)
+	DECQ(R12)
+	JNZ(LabelRef(t.label("col"+suffix)))
+	ADDQ(arg(abi.IntRowStride), R9)
+	DECQ(R10)
+	JNZ(LabelRef(t.label("row"+suffix)))
+	ADDQ(arg(abi.IntBlockStride), RSI)
+	DECQ(R8)
+	JNZ(LabelRef(t.label("block"+suffix)))
+	DECQ(arg(abi.IntLeft))
+	JNZ(LabelRef(t.label("part"+suffix)))
 }
 
 // nextTile continues with the tile beside this one, if there is one.
@@ -258,6 +277,9 @@ func (t tile) passes() int {
 	return t.width / (8 * t.octets())
 }
 
+// skips reports whether the last pass leaves out 8 channels that do not exist.
+func (t tile) skips() bool { return t.words && t.Name == x86.AVX2.Name }
+
 // quantises reports whether the kernel can requantise the sums.
 func (t tile) quantises() bool { return !t.words || t.Name == x86.AVX2.Name }
 
@@ -266,27 +288,27 @@ func (t tile) prefetches() bool { return t.rows > 1 && !t.wide }
 
 // prefetch requests nextStep bytes of the weights that later tiles read. The number of
 // cache lines depends on the number of tiles that share them.
-func (t tile) prefetch() {
+func (t tile) prefetch(suffix string) {
 	line := func(i int) { PREFETCHT1(Mem{Base: RBX, Disp: 64 * i}) }
 	all := t.rows * t.width * 4 / 64 / t.passes() // that a step of a pass reads
 	some := max(2, all/4)
 	line(0)
 	for _, r := range [][2]int{{1, some}, {some, all}} {
 		CMPQ(arg(abi.IntNextStep), U32(uint32(64*t.passes()*r[0])))
-		JLE(LabelRef(t.label("asked")))
+		JLE(LabelRef(t.label("asked"+suffix)))
 		for i := r[0]; i < r[1]; i++ {
 			line(i)
 		}
 	}
-	Label(t.label("asked"))
+	Label(t.label("asked"+suffix))
 	ADDQ(arg(abi.IntNextStep), RBX)
 }
 
 func add(x, acc VecPhysical) { VPADDD(x, acc, acc) }
 
-// multiply adds the products of row c of the weights. pixel returns the address of a byte
-// of a pixel.
-func (t tile) multiply(c int, pixel func(i, disp int) Mem) {
+// multiply adds the products of row c of the weights, for the given number of vectors of a
+// pass. pixel returns the address of a byte of a pixel.
+func (t tile) multiply(c, vectors int, pixel func(i, disp int) Mem) {
 	set := c % t.sets * t.b * t.p
 	row := c * t.width * 4
 	opcode := byte(dotBytes)
@@ -305,7 +327,7 @@ func (t tile) multiply(c int, pixel func(i, disp int) Mem) {
 		return
 	}
 	var weights []VecPhysical
-	for blk := range t.b {
+	for blk := range vectors {
 		w := t.Last(3 - blk)
 		if t.Name == x86.AVX2.Name {
 			w = t.Last(2 - blk)
@@ -335,10 +357,13 @@ func (t tile) multiply(c int, pixel func(i, disp int) Mem) {
 		} else {
 			VPBROADCASTD(pixel(i, 4*c), x)
 		}
-		VPMADDWD(weights[0], x, y)
-		VPADDD(y, t.acc(0, i), t.acc(0, i))
-		VPMADDWD(weights[1], x, x)
-		VPADDD(x, t.acc(1, i), t.acc(1, i))
+		for blk, w := range weights {
+			if blk == vectors-1 {
+				y = x
+			}
+			VPMADDWD(w, x, y)
+			VPADDD(y, t.acc(blk, i), t.acc(blk, i))
+		}
 	}
 }
 

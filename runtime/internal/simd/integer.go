@@ -44,6 +44,7 @@ type IntTile struct {
 	Residual      unsafe.Pointer
 	ResidualBlock int     // from 16 channels of Residual to the next 16; its pixels are those of Out
 	Sum           *IntSum // nil for none
+	HalfOut       int     // 1 if the last 8 channels of the tile do not exist, so that kernels may leave out their products
 }
 
 // IntSum holds the constants of the sum of a requantised byte y and a byte r:
@@ -107,7 +108,7 @@ func (a IntTile) Line(step IntStep, width, pixels int) {
 	size, longer := pixels/tiles, pixels%tiles
 	in, out, residual := a.In, a.Out, a.Residual
 	most := 1
-	if active.IntWords && step >= IntProduct && a.Sum == nil {
+	if active.IntWords && step >= IntProduct && (a.Sum == nil || !active.IntSums) {
 		most = lineTiles
 	}
 	x, next := 0, a.next
@@ -175,15 +176,18 @@ func (a *IntTile) Compute(step IntStep, width int) {
 	}
 }
 
-// computeFirst is Compute of one tile for tiers whose tiles add no residual: the sum follows
-// the tile.
+// sumPixels is the maximum number of pixels of a call of Compute on tiers whose tiles add no
+// residual. Those that compute several tiles in a call have tiles of at most 6 pixels.
+const sumPixels = max(MaxTilePixels, lineTiles*6)
+
+// computeFirst is Compute for tiers whose tiles add no residual: the sums follow the tiles.
 func (a *IntTile) computeFirst(step IntStep, width int) {
-	var own [2 * MaxTilePixels * 16]uint8
-	t := *a
-	t.Sum, t.Out, t.OutBlock = nil, unsafe.Pointer(&own), MaxTilePixels*16
+	var own [2 * sumPixels * 16]uint8
+	t, pixels := *a, a.Pixels*max(1, a.Tiles)
+	t.Sum, t.Out, t.OutBlock = nil, unsafe.Pointer(&own), sumPixels*16
 	t.Compute(step, width)
 	for b := range width / 16 {
-		a.Sum.Rows((*uint8)(unsafe.Add(a.Out, b*a.OutBlock)), &own[b*t.OutBlock], (*uint8)(unsafe.Add(a.Residual, b*a.ResidualBlock)), a.Pixels, a.Zero)
+		a.Sum.Rows((*uint8)(unsafe.Add(a.Out, b*a.OutBlock)), &own[b*t.OutBlock], (*uint8)(unsafe.Add(a.Residual, b*a.ResidualBlock)), pixels, a.Zero)
 	}
 }
 

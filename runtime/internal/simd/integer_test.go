@@ -98,7 +98,7 @@ func TestIntTiles(t *testing.T) {
 			a.Pix, a.ColStride = pixel*(1+r.IntN(2)), pixel*(1+r.IntN(2))
 			all := a.Pixels
 			if words && active.IntWords {
-				a.Tiles = 1 + r.IntN(3)
+				a.Tiles = pick(r, 1, 2, 3, lineTiles)
 				all *= a.Tiles
 			}
 			a.RowStride = a.Pix*all + a.ColStride*a.Cols
@@ -129,6 +129,15 @@ func TestIntTiles(t *testing.T) {
 					}
 				}
 			}
+			if words && r.IntN(3) == 0 {
+				a.HalfOut = 1
+				weights := m.data[w:][:steps*rows*width*4]
+				for i := range weights {
+					if i/4%width >= width-8 {
+						weights[i] = 0
+					}
+				}
+			}
 			start, scales := m.bytes(32*4), m.floats(multipliers(r, 32, 1<<31)...)
 			out := m.bytes(a.OutBlock + outPix*all)
 			residual, sum := out, IntSum{Scale: pick(r, 0.5, r.Float32()), ResidualScale: pick(r, 0.5, r.Float32()), ResidualZero: int32(r.IntN(256)),
@@ -138,7 +147,7 @@ func TestIntTiles(t *testing.T) {
 				a.ResidualBlock = 16*all + 16*r.IntN(3)
 				residual = m.bytes(a.ResidualBlock + 16*all)
 			}
-			sums := quantised && a.Tiles <= 1 && r.IntN(3) == 0
+			sums := quantised && r.IntN(3) == 0
 			run := func(f func(a *IntTile), offset int32) func(at func(int) unsafe.Pointer) {
 				return func(at func(int) unsafe.Pointer) {
 					b := a

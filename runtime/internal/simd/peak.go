@@ -3,12 +3,13 @@ package simd
 import "time"
 
 // PeakGFLOPS measures the peak rate of multiply-adds of one core in the tier in
-// use, in GFLOP/s: the best of a few short runs on registers. It returns 0 if the
-// tier has no such kernel.
+// use, in GFLOP/s: the best of many runs on registers, of a tenth of a millisecond
+// each, between which other programs may use the core. It returns 0 if the tier has
+// no such kernel.
 func PeakGFLOPS() float64 {
-	const rounds = 1_000_000
+	const rounds = 20_000
 	best := 0.0
-	for range 10 {
+	for range 300 {
 		start := time.Now()
 		if !Peak(rounds) {
 			return 0

@@ -37200,7 +37200,43 @@ p1_pass:
 	LEAQ    (R14)(R14*2), R13
 	MOVQ    56(DI), BX
 	MOVQ    BX, 152(DI)
+	TESTQ   R15, R15
+	JZ      p1_whole
+	CMPQ    200(DI), $0x00
+	JEQ     p1_whole
 
+p1_part_half:
+	MOVQ (DI), SI
+	MOVQ 64(DI), R8
+
+p1_block_half:
+	MOVQ SI, R9
+	MOVQ 80(DI), R10
+
+p1_row_half:
+	MOVQ R9, R11
+	MOVQ 96(DI), R12
+
+p1_col_half:
+	VMOVDQU      (DX), Y13
+	VPBROADCASTD (R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	ADDQ         $0x00000080, DX
+	ADDQ         104(DI), R11
+	DECQ         R12
+	JNZ          p1_col_half
+	ADDQ         88(DI), R9
+	DECQ         R10
+	JNZ          p1_row_half
+	ADDQ         72(DI), SI
+	DECQ         R8
+	JNZ          p1_block_half
+	DECQ         152(DI)
+	JNZ          p1_part_half
+	JMP          p1_summed
+
+p1_whole:
 p1_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -37233,10 +37269,12 @@ p1_col:
 	JNZ          p1_block
 	DECQ         152(DI)
 	JNZ          p1_part
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p1_first
-	ADDQ         48(DI), R11
+
+p1_summed:
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p1_first
+	ADDQ 48(DI), R11
 
 p1_first:
 	MOVQ         32(DI), BX
@@ -37305,7 +37343,46 @@ p2_pass:
 	LEAQ    (R14)(R14*2), R13
 	MOVQ    56(DI), BX
 	MOVQ    BX, 152(DI)
+	TESTQ   R15, R15
+	JZ      p2_whole
+	CMPQ    200(DI), $0x00
+	JEQ     p2_whole
 
+p2_part_half:
+	MOVQ (DI), SI
+	MOVQ 64(DI), R8
+
+p2_block_half:
+	MOVQ SI, R9
+	MOVQ 80(DI), R10
+
+p2_row_half:
+	MOVQ R9, R11
+	MOVQ 96(DI), R12
+
+p2_col_half:
+	VMOVDQU      (DX), Y13
+	VPBROADCASTD (R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD (R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	ADDQ         $0x00000080, DX
+	ADDQ         104(DI), R11
+	DECQ         R12
+	JNZ          p2_col_half
+	ADDQ         88(DI), R9
+	DECQ         R10
+	JNZ          p2_row_half
+	ADDQ         72(DI), SI
+	DECQ         R8
+	JNZ          p2_block_half
+	DECQ         152(DI)
+	JNZ          p2_part_half
+	JMP          p2_summed
+
+p2_whole:
 p2_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -37343,10 +37420,12 @@ p2_col:
 	JNZ          p2_block
 	DECQ         152(DI)
 	JNZ          p2_part
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p2_first
-	ADDQ         48(DI), R11
+
+p2_summed:
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p2_first
+	ADDQ 48(DI), R11
 
 p2_first:
 	MOVQ         32(DI), BX
@@ -37427,7 +37506,49 @@ p3_pass:
 	LEAQ    (R14)(R14*2), R13
 	MOVQ    56(DI), BX
 	MOVQ    BX, 152(DI)
+	TESTQ   R15, R15
+	JZ      p3_whole
+	CMPQ    200(DI), $0x00
+	JEQ     p3_whole
 
+p3_part_half:
+	MOVQ (DI), SI
+	MOVQ 64(DI), R8
+
+p3_block_half:
+	MOVQ SI, R9
+	MOVQ 80(DI), R10
+
+p3_row_half:
+	MOVQ R9, R11
+	MOVQ 96(DI), R12
+
+p3_col_half:
+	VMOVDQU      (DX), Y13
+	VPBROADCASTD (R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD (R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD (R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	ADDQ         $0x00000080, DX
+	ADDQ         104(DI), R11
+	DECQ         R12
+	JNZ          p3_col_half
+	ADDQ         88(DI), R9
+	DECQ         R10
+	JNZ          p3_row_half
+	ADDQ         72(DI), SI
+	DECQ         R8
+	JNZ          p3_block_half
+	DECQ         152(DI)
+	JNZ          p3_part_half
+	JMP          p3_summed
+
+p3_whole:
 p3_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -37470,10 +37591,12 @@ p3_col:
 	JNZ          p3_block
 	DECQ         152(DI)
 	JNZ          p3_part
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p3_first
-	ADDQ         48(DI), R11
+
+p3_summed:
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p3_first
+	ADDQ 48(DI), R11
 
 p3_first:
 	MOVQ         32(DI), BX
@@ -37571,7 +37694,52 @@ p4_pass:
 	LEAQ    (R14)(R14*2), R13
 	MOVQ    56(DI), BX
 	MOVQ    BX, 152(DI)
+	TESTQ   R15, R15
+	JZ      p4_whole
+	CMPQ    200(DI), $0x00
+	JEQ     p4_whole
 
+p4_part_half:
+	MOVQ (DI), SI
+	MOVQ 64(DI), R8
+
+p4_block_half:
+	MOVQ SI, R9
+	MOVQ 80(DI), R10
+
+p4_row_half:
+	MOVQ R9, R11
+	MOVQ 96(DI), R12
+
+p4_col_half:
+	VMOVDQU      (DX), Y13
+	VPBROADCASTD (R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD (R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD (R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD (R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	ADDQ         $0x00000080, DX
+	ADDQ         104(DI), R11
+	DECQ         R12
+	JNZ          p4_col_half
+	ADDQ         88(DI), R9
+	DECQ         R10
+	JNZ          p4_row_half
+	ADDQ         72(DI), SI
+	DECQ         R8
+	JNZ          p4_block_half
+	DECQ         152(DI)
+	JNZ          p4_part_half
+	JMP          p4_summed
+
+p4_whole:
 p4_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -37619,10 +37787,12 @@ p4_col:
 	JNZ          p4_block
 	DECQ         152(DI)
 	JNZ          p4_part
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p4_first
-	ADDQ         48(DI), R11
+
+p4_summed:
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p4_first
+	ADDQ 48(DI), R11
 
 p4_first:
 	MOVQ         32(DI), BX
@@ -37732,7 +37902,56 @@ p5_pass:
 	LEAQ    (R14)(R14*2), R13
 	MOVQ    56(DI), BX
 	MOVQ    BX, 152(DI)
+	TESTQ   R15, R15
+	JZ      p5_whole
+	CMPQ    200(DI), $0x00
+	JEQ     p5_whole
 
+p5_part_half:
+	MOVQ (DI), SI
+	MOVQ 64(DI), R8
+
+p5_block_half:
+	MOVQ SI, R9
+	MOVQ 80(DI), R10
+
+p5_row_half:
+	MOVQ R9, R11
+	MOVQ 96(DI), R12
+
+p5_col_half:
+	LEAQ         (R11)(R14*4), AX
+	VMOVDQU      (DX), Y13
+	VPBROADCASTD (R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD (R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD (R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD (R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD (AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	ADDQ         $0x00000080, DX
+	ADDQ         104(DI), R11
+	DECQ         R12
+	JNZ          p5_col_half
+	ADDQ         88(DI), R9
+	DECQ         R10
+	JNZ          p5_row_half
+	ADDQ         72(DI), SI
+	DECQ         R8
+	JNZ          p5_block_half
+	DECQ         152(DI)
+	JNZ          p5_part_half
+	JMP          p5_summed
+
+p5_whole:
 p5_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -37786,10 +38005,12 @@ p5_col:
 	JNZ          p5_block
 	DECQ         152(DI)
 	JNZ          p5_part
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p5_first
-	ADDQ         48(DI), R11
+
+p5_summed:
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p5_first
+	ADDQ 48(DI), R11
 
 p5_first:
 	MOVQ         32(DI), BX
@@ -37916,7 +38137,59 @@ p6_pass:
 	LEAQ    (R14)(R14*2), R13
 	MOVQ    56(DI), BX
 	MOVQ    BX, 152(DI)
+	TESTQ   R15, R15
+	JZ      p6_whole
+	CMPQ    200(DI), $0x00
+	JEQ     p6_whole
 
+p6_part_half:
+	MOVQ (DI), SI
+	MOVQ 64(DI), R8
+
+p6_block_half:
+	MOVQ SI, R9
+	MOVQ 80(DI), R10
+
+p6_row_half:
+	MOVQ R9, R11
+	MOVQ 96(DI), R12
+
+p6_col_half:
+	LEAQ         (R11)(R14*4), AX
+	VMOVDQU      (DX), Y13
+	VPBROADCASTD (R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD (R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD (R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD (R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD (AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD (AX)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	ADDQ         $0x00000080, DX
+	ADDQ         104(DI), R11
+	DECQ         R12
+	JNZ          p6_col_half
+	ADDQ         88(DI), R9
+	DECQ         R10
+	JNZ          p6_row_half
+	ADDQ         72(DI), SI
+	DECQ         R8
+	JNZ          p6_block_half
+	DECQ         152(DI)
+	JNZ          p6_part_half
+	JMP          p6_summed
+
+p6_whole:
 p6_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -37975,10 +38248,12 @@ p6_col:
 	JNZ          p6_block
 	DECQ         152(DI)
 	JNZ          p6_part
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p6_first
-	ADDQ         48(DI), R11
+
+p6_summed:
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p6_first
+	ADDQ 48(DI), R11
 
 p6_first:
 	MOVQ         32(DI), BX
@@ -38128,6 +38403,90 @@ p1_pass:
 	ADDQ    AX, BX
 
 p1_ahead:
+	TESTQ R15, R15
+	JZ    p1_whole
+	CMPQ  200(DI), $0x00
+	JEQ   p1_whole
+
+p1_part_half:
+	MOVQ (DI), SI
+	MOVQ 64(DI), R8
+
+p1_block_half:
+	MOVQ SI, R9
+	MOVQ 80(DI), R10
+
+p1_row_half:
+	MOVQ R9, R11
+	MOVQ 96(DI), R12
+
+p1_col_half:
+	VMOVDQU      (DX), Y13
+	VPBROADCASTD (R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VMOVDQU      128(DX), Y13
+	VPBROADCASTD 4(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VMOVDQU      256(DX), Y13
+	VPBROADCASTD 8(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VMOVDQU      384(DX), Y13
+	VPBROADCASTD 12(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	CMPQ         R8, 112(DI)
+	JEQ          p1_step_half
+	VMOVDQU      512(DX), Y13
+	VPBROADCASTD 16(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VMOVDQU      640(DX), Y13
+	VPBROADCASTD 20(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VMOVDQU      768(DX), Y13
+	VPBROADCASTD 24(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VMOVDQU      896(DX), Y13
+	VPBROADCASTD 28(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+
+p1_step_half:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p1_asked_half
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000100
+	JLE        p1_asked_half
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p1_asked_half:
+	ADDQ 144(DI), BX
+	ADDQ $0x00000400, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p1_col_half
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p1_row_half
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p1_block_half
+	DECQ 152(DI)
+	JNZ  p1_part_half
+	JMP  p1_summed
+
+p1_whole:
 p1_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -38228,6 +38587,8 @@ p1_asked:
 	JNZ  p1_block
 	DECQ 152(DI)
 	JNZ  p1_part
+
+p1_summed:
 	MOVQ 16(DI), R11
 	CMPQ R15, $0x40
 	JLT  p1_first
@@ -38308,6 +38669,114 @@ p2_pass:
 	ADDQ    AX, BX
 
 p2_ahead:
+	TESTQ R15, R15
+	JZ    p2_whole
+	CMPQ  200(DI), $0x00
+	JEQ   p2_whole
+
+p2_part_half:
+	MOVQ (DI), SI
+	MOVQ 64(DI), R8
+
+p2_block_half:
+	MOVQ SI, R9
+	MOVQ 80(DI), R10
+
+p2_row_half:
+	MOVQ R9, R11
+	MOVQ 96(DI), R12
+
+p2_col_half:
+	VMOVDQU      (DX), Y13
+	VPBROADCASTD (R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD (R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VMOVDQU      128(DX), Y13
+	VPBROADCASTD 4(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 4(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VMOVDQU      256(DX), Y13
+	VPBROADCASTD 8(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 8(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VMOVDQU      384(DX), Y13
+	VPBROADCASTD 12(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 12(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	CMPQ         R8, 112(DI)
+	JEQ          p2_step_half
+	VMOVDQU      512(DX), Y13
+	VPBROADCASTD 16(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 16(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VMOVDQU      640(DX), Y13
+	VPBROADCASTD 20(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 20(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VMOVDQU      768(DX), Y13
+	VPBROADCASTD 24(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 24(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VMOVDQU      896(DX), Y13
+	VPBROADCASTD 28(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 28(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+
+p2_step_half:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p2_asked_half
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000100
+	JLE        p2_asked_half
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p2_asked_half:
+	ADDQ 144(DI), BX
+	ADDQ $0x00000400, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p2_col_half
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p2_row_half
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p2_block_half
+	DECQ 152(DI)
+	JNZ  p2_part_half
+	JMP  p2_summed
+
+p2_whole:
 p2_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -38448,6 +38917,8 @@ p2_asked:
 	JNZ  p2_block
 	DECQ 152(DI)
 	JNZ  p2_part
+
+p2_summed:
 	MOVQ 16(DI), R11
 	CMPQ R15, $0x40
 	JLT  p2_first
@@ -38540,6 +39011,138 @@ p3_pass:
 	ADDQ    AX, BX
 
 p3_ahead:
+	TESTQ R15, R15
+	JZ    p3_whole
+	CMPQ  200(DI), $0x00
+	JEQ   p3_whole
+
+p3_part_half:
+	MOVQ (DI), SI
+	MOVQ 64(DI), R8
+
+p3_block_half:
+	MOVQ SI, R9
+	MOVQ 80(DI), R10
+
+p3_row_half:
+	MOVQ R9, R11
+	MOVQ 96(DI), R12
+
+p3_col_half:
+	VMOVDQU      (DX), Y13
+	VPBROADCASTD (R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD (R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD (R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VMOVDQU      128(DX), Y13
+	VPBROADCASTD 4(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 4(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 4(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VMOVDQU      256(DX), Y13
+	VPBROADCASTD 8(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 8(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 8(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VMOVDQU      384(DX), Y13
+	VPBROADCASTD 12(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 12(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 12(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	CMPQ         R8, 112(DI)
+	JEQ          p3_step_half
+	VMOVDQU      512(DX), Y13
+	VPBROADCASTD 16(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 16(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 16(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VMOVDQU      640(DX), Y13
+	VPBROADCASTD 20(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 20(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 20(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VMOVDQU      768(DX), Y13
+	VPBROADCASTD 24(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 24(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 24(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VMOVDQU      896(DX), Y13
+	VPBROADCASTD 28(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 28(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 28(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+
+p3_step_half:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p3_asked_half
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000100
+	JLE        p3_asked_half
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p3_asked_half:
+	ADDQ 144(DI), BX
+	ADDQ $0x00000400, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p3_col_half
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p3_row_half
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p3_block_half
+	DECQ 152(DI)
+	JNZ  p3_part_half
+	JMP  p3_summed
+
+p3_whole:
 p3_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -38720,6 +39323,8 @@ p3_asked:
 	JNZ  p3_block
 	DECQ 152(DI)
 	JNZ  p3_part
+
+p3_summed:
 	MOVQ 16(DI), R11
 	CMPQ R15, $0x40
 	JLT  p3_first
@@ -38829,6 +39434,162 @@ p4_pass:
 	ADDQ    AX, BX
 
 p4_ahead:
+	TESTQ R15, R15
+	JZ    p4_whole
+	CMPQ  200(DI), $0x00
+	JEQ   p4_whole
+
+p4_part_half:
+	MOVQ (DI), SI
+	MOVQ 64(DI), R8
+
+p4_block_half:
+	MOVQ SI, R9
+	MOVQ 80(DI), R10
+
+p4_row_half:
+	MOVQ R9, R11
+	MOVQ 96(DI), R12
+
+p4_col_half:
+	VMOVDQU      (DX), Y13
+	VPBROADCASTD (R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD (R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD (R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD (R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VMOVDQU      128(DX), Y13
+	VPBROADCASTD 4(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 4(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 4(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 4(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VMOVDQU      256(DX), Y13
+	VPBROADCASTD 8(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 8(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 8(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 8(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VMOVDQU      384(DX), Y13
+	VPBROADCASTD 12(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 12(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 12(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 12(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	CMPQ         R8, 112(DI)
+	JEQ          p4_step_half
+	VMOVDQU      512(DX), Y13
+	VPBROADCASTD 16(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 16(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 16(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 16(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VMOVDQU      640(DX), Y13
+	VPBROADCASTD 20(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 20(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 20(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 20(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VMOVDQU      768(DX), Y13
+	VPBROADCASTD 24(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 24(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 24(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 24(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VMOVDQU      896(DX), Y13
+	VPBROADCASTD 28(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 28(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 28(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 28(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+
+p4_step_half:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p4_asked_half
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000100
+	JLE        p4_asked_half
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p4_asked_half:
+	ADDQ 144(DI), BX
+	ADDQ $0x00000400, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p4_col_half
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p4_row_half
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p4_block_half
+	DECQ 152(DI)
+	JNZ  p4_part_half
+	JMP  p4_summed
+
+p4_whole:
 p4_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -39049,6 +39810,8 @@ p4_asked:
 	JNZ  p4_block
 	DECQ 152(DI)
 	JNZ  p4_part
+
+p4_summed:
 	MOVQ 16(DI), R11
 	CMPQ R15, $0x40
 	JLT  p4_first
@@ -39170,6 +39933,187 @@ p5_pass:
 	ADDQ    AX, BX
 
 p5_ahead:
+	TESTQ R15, R15
+	JZ    p5_whole
+	CMPQ  200(DI), $0x00
+	JEQ   p5_whole
+
+p5_part_half:
+	MOVQ (DI), SI
+	MOVQ 64(DI), R8
+
+p5_block_half:
+	MOVQ SI, R9
+	MOVQ 80(DI), R10
+
+p5_row_half:
+	MOVQ R9, R11
+	MOVQ 96(DI), R12
+
+p5_col_half:
+	LEAQ         (R11)(R14*4), AX
+	VMOVDQU      (DX), Y13
+	VPBROADCASTD (R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD (R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD (R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD (R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD (AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VMOVDQU      128(DX), Y13
+	VPBROADCASTD 4(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 4(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 4(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 4(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 4(AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VMOVDQU      256(DX), Y13
+	VPBROADCASTD 8(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 8(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 8(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 8(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 8(AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VMOVDQU      384(DX), Y13
+	VPBROADCASTD 12(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 12(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 12(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 12(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 12(AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	CMPQ         R8, 112(DI)
+	JEQ          p5_step_half
+	VMOVDQU      512(DX), Y13
+	VPBROADCASTD 16(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 16(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 16(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 16(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 16(AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VMOVDQU      640(DX), Y13
+	VPBROADCASTD 20(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 20(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 20(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 20(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 20(AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VMOVDQU      768(DX), Y13
+	VPBROADCASTD 24(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 24(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 24(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 24(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 24(AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VMOVDQU      896(DX), Y13
+	VPBROADCASTD 28(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 28(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 28(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 28(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 28(AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+
+p5_step_half:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p5_asked_half
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000100
+	JLE        p5_asked_half
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p5_asked_half:
+	ADDQ 144(DI), BX
+	ADDQ $0x00000400, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p5_col_half
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p5_row_half
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p5_block_half
+	DECQ 152(DI)
+	JNZ  p5_part_half
+	JMP  p5_summed
+
+p5_whole:
 p5_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -39431,6 +40375,8 @@ p5_asked:
 	JNZ  p5_block
 	DECQ 152(DI)
 	JNZ  p5_part
+
+p5_summed:
 	MOVQ 16(DI), R11
 	CMPQ R15, $0x40
 	JLT  p5_first
@@ -39569,6 +40515,211 @@ p6_pass:
 	ADDQ    AX, BX
 
 p6_ahead:
+	TESTQ R15, R15
+	JZ    p6_whole
+	CMPQ  200(DI), $0x00
+	JEQ   p6_whole
+
+p6_part_half:
+	MOVQ (DI), SI
+	MOVQ 64(DI), R8
+
+p6_block_half:
+	MOVQ SI, R9
+	MOVQ 80(DI), R10
+
+p6_row_half:
+	MOVQ R9, R11
+	MOVQ 96(DI), R12
+
+p6_col_half:
+	LEAQ         (R11)(R14*4), AX
+	VMOVDQU      (DX), Y13
+	VPBROADCASTD (R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD (R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD (R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD (R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD (AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD (AX)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VMOVDQU      128(DX), Y13
+	VPBROADCASTD 4(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 4(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 4(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 4(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 4(AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 4(AX)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VMOVDQU      256(DX), Y13
+	VPBROADCASTD 8(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 8(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 8(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 8(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 8(AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 8(AX)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VMOVDQU      384(DX), Y13
+	VPBROADCASTD 12(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 12(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 12(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 12(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 12(AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 12(AX)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	CMPQ         R8, 112(DI)
+	JEQ          p6_step_half
+	VMOVDQU      512(DX), Y13
+	VPBROADCASTD 16(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 16(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 16(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 16(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 16(AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 16(AX)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VMOVDQU      640(DX), Y13
+	VPBROADCASTD 20(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 20(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 20(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 20(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 20(AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 20(AX)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VMOVDQU      768(DX), Y13
+	VPBROADCASTD 24(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 24(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 24(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 24(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 24(AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 24(AX)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VMOVDQU      896(DX), Y13
+	VPBROADCASTD 28(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 28(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 28(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 28(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 28(AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 28(AX)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y5, Y5
+
+p6_step_half:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p6_asked_half
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000100
+	JLE        p6_asked_half
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p6_asked_half:
+	ADDQ 144(DI), BX
+	ADDQ $0x00000400, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p6_col_half
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p6_row_half
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p6_block_half
+	DECQ 152(DI)
+	JNZ  p6_part_half
+	JMP  p6_summed
+
+p6_whole:
 p6_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -39870,6 +41021,8 @@ p6_asked:
 	JNZ  p6_block
 	DECQ 152(DI)
 	JNZ  p6_part
+
+p6_summed:
 	MOVQ 16(DI), R11
 	CMPQ R15, $0x40
 	JLT  p6_first
@@ -41237,7 +42390,41 @@ p1_pass:
 	LEAQ    (R14)(R14*2), R13
 	MOVQ    56(DI), BX
 	MOVQ    BX, 152(DI)
+	CMPQ    200(DI), $0x00
+	JEQ     p1_whole
 
+p1_part_half:
+	MOVQ (DI), SI
+	MOVQ 64(DI), R8
+
+p1_block_half:
+	MOVQ SI, R9
+	MOVQ 80(DI), R10
+
+p1_row_half:
+	MOVQ R9, R11
+	MOVQ 96(DI), R12
+
+p1_col_half:
+	VMOVDQU      (DX), Y13
+	VPBROADCASTD (R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	ADDQ         $0x00000040, DX
+	ADDQ         104(DI), R11
+	DECQ         R12
+	JNZ          p1_col_half
+	ADDQ         88(DI), R9
+	DECQ         R10
+	JNZ          p1_row_half
+	ADDQ         72(DI), SI
+	DECQ         R8
+	JNZ          p1_block_half
+	DECQ         152(DI)
+	JNZ          p1_part_half
+	JMP          p1_summed
+
+p1_whole:
 p1_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -41270,10 +42457,12 @@ p1_col:
 	JNZ          p1_block
 	DECQ         152(DI)
 	JNZ          p1_part
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p1_first
-	ADDQ         48(DI), R11
+
+p1_summed:
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p1_first
+	ADDQ 48(DI), R11
 
 p1_first:
 	MOVQ         32(DI), BX
@@ -41342,7 +42531,44 @@ p2_pass:
 	LEAQ    (R14)(R14*2), R13
 	MOVQ    56(DI), BX
 	MOVQ    BX, 152(DI)
+	CMPQ    200(DI), $0x00
+	JEQ     p2_whole
 
+p2_part_half:
+	MOVQ (DI), SI
+	MOVQ 64(DI), R8
+
+p2_block_half:
+	MOVQ SI, R9
+	MOVQ 80(DI), R10
+
+p2_row_half:
+	MOVQ R9, R11
+	MOVQ 96(DI), R12
+
+p2_col_half:
+	VMOVDQU      (DX), Y13
+	VPBROADCASTD (R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD (R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	ADDQ         $0x00000040, DX
+	ADDQ         104(DI), R11
+	DECQ         R12
+	JNZ          p2_col_half
+	ADDQ         88(DI), R9
+	DECQ         R10
+	JNZ          p2_row_half
+	ADDQ         72(DI), SI
+	DECQ         R8
+	JNZ          p2_block_half
+	DECQ         152(DI)
+	JNZ          p2_part_half
+	JMP          p2_summed
+
+p2_whole:
 p2_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -41380,10 +42606,12 @@ p2_col:
 	JNZ          p2_block
 	DECQ         152(DI)
 	JNZ          p2_part
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p2_first
-	ADDQ         48(DI), R11
+
+p2_summed:
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p2_first
+	ADDQ 48(DI), R11
 
 p2_first:
 	MOVQ         32(DI), BX
@@ -41464,7 +42692,47 @@ p3_pass:
 	LEAQ    (R14)(R14*2), R13
 	MOVQ    56(DI), BX
 	MOVQ    BX, 152(DI)
+	CMPQ    200(DI), $0x00
+	JEQ     p3_whole
 
+p3_part_half:
+	MOVQ (DI), SI
+	MOVQ 64(DI), R8
+
+p3_block_half:
+	MOVQ SI, R9
+	MOVQ 80(DI), R10
+
+p3_row_half:
+	MOVQ R9, R11
+	MOVQ 96(DI), R12
+
+p3_col_half:
+	VMOVDQU      (DX), Y13
+	VPBROADCASTD (R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD (R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD (R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	ADDQ         $0x00000040, DX
+	ADDQ         104(DI), R11
+	DECQ         R12
+	JNZ          p3_col_half
+	ADDQ         88(DI), R9
+	DECQ         R10
+	JNZ          p3_row_half
+	ADDQ         72(DI), SI
+	DECQ         R8
+	JNZ          p3_block_half
+	DECQ         152(DI)
+	JNZ          p3_part_half
+	JMP          p3_summed
+
+p3_whole:
 p3_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -41507,10 +42775,12 @@ p3_col:
 	JNZ          p3_block
 	DECQ         152(DI)
 	JNZ          p3_part
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p3_first
-	ADDQ         48(DI), R11
+
+p3_summed:
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p3_first
+	ADDQ 48(DI), R11
 
 p3_first:
 	MOVQ         32(DI), BX
@@ -41608,7 +42878,50 @@ p4_pass:
 	LEAQ    (R14)(R14*2), R13
 	MOVQ    56(DI), BX
 	MOVQ    BX, 152(DI)
+	CMPQ    200(DI), $0x00
+	JEQ     p4_whole
 
+p4_part_half:
+	MOVQ (DI), SI
+	MOVQ 64(DI), R8
+
+p4_block_half:
+	MOVQ SI, R9
+	MOVQ 80(DI), R10
+
+p4_row_half:
+	MOVQ R9, R11
+	MOVQ 96(DI), R12
+
+p4_col_half:
+	VMOVDQU      (DX), Y13
+	VPBROADCASTD (R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD (R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD (R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD (R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	ADDQ         $0x00000040, DX
+	ADDQ         104(DI), R11
+	DECQ         R12
+	JNZ          p4_col_half
+	ADDQ         88(DI), R9
+	DECQ         R10
+	JNZ          p4_row_half
+	ADDQ         72(DI), SI
+	DECQ         R8
+	JNZ          p4_block_half
+	DECQ         152(DI)
+	JNZ          p4_part_half
+	JMP          p4_summed
+
+p4_whole:
 p4_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -41656,10 +42969,12 @@ p4_col:
 	JNZ          p4_block
 	DECQ         152(DI)
 	JNZ          p4_part
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p4_first
-	ADDQ         48(DI), R11
+
+p4_summed:
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p4_first
+	ADDQ 48(DI), R11
 
 p4_first:
 	MOVQ         32(DI), BX
@@ -41769,7 +43084,54 @@ p5_pass:
 	LEAQ    (R14)(R14*2), R13
 	MOVQ    56(DI), BX
 	MOVQ    BX, 152(DI)
+	CMPQ    200(DI), $0x00
+	JEQ     p5_whole
 
+p5_part_half:
+	MOVQ (DI), SI
+	MOVQ 64(DI), R8
+
+p5_block_half:
+	MOVQ SI, R9
+	MOVQ 80(DI), R10
+
+p5_row_half:
+	MOVQ R9, R11
+	MOVQ 96(DI), R12
+
+p5_col_half:
+	LEAQ         (R11)(R14*4), AX
+	VMOVDQU      (DX), Y13
+	VPBROADCASTD (R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD (R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD (R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD (R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD (AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	ADDQ         $0x00000040, DX
+	ADDQ         104(DI), R11
+	DECQ         R12
+	JNZ          p5_col_half
+	ADDQ         88(DI), R9
+	DECQ         R10
+	JNZ          p5_row_half
+	ADDQ         72(DI), SI
+	DECQ         R8
+	JNZ          p5_block_half
+	DECQ         152(DI)
+	JNZ          p5_part_half
+	JMP          p5_summed
+
+p5_whole:
 p5_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -41823,10 +43185,12 @@ p5_col:
 	JNZ          p5_block
 	DECQ         152(DI)
 	JNZ          p5_part
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p5_first
-	ADDQ         48(DI), R11
+
+p5_summed:
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p5_first
+	ADDQ 48(DI), R11
 
 p5_first:
 	MOVQ         32(DI), BX
@@ -41953,7 +43317,57 @@ p6_pass:
 	LEAQ    (R14)(R14*2), R13
 	MOVQ    56(DI), BX
 	MOVQ    BX, 152(DI)
+	CMPQ    200(DI), $0x00
+	JEQ     p6_whole
 
+p6_part_half:
+	MOVQ (DI), SI
+	MOVQ 64(DI), R8
+
+p6_block_half:
+	MOVQ SI, R9
+	MOVQ 80(DI), R10
+
+p6_row_half:
+	MOVQ R9, R11
+	MOVQ 96(DI), R12
+
+p6_col_half:
+	LEAQ         (R11)(R14*4), AX
+	VMOVDQU      (DX), Y13
+	VPBROADCASTD (R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD (R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD (R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD (R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD (AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD (AX)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	ADDQ         $0x00000040, DX
+	ADDQ         104(DI), R11
+	DECQ         R12
+	JNZ          p6_col_half
+	ADDQ         88(DI), R9
+	DECQ         R10
+	JNZ          p6_row_half
+	ADDQ         72(DI), SI
+	DECQ         R8
+	JNZ          p6_block_half
+	DECQ         152(DI)
+	JNZ          p6_part_half
+	JMP          p6_summed
+
+p6_whole:
 p6_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -42012,10 +43426,12 @@ p6_col:
 	JNZ          p6_block
 	DECQ         152(DI)
 	JNZ          p6_part
-	MOVQ         16(DI), R11
-	CMPQ         R15, $0x40
-	JLT          p6_first
-	ADDQ         48(DI), R11
+
+p6_summed:
+	MOVQ 16(DI), R11
+	CMPQ R15, $0x40
+	JLT  p6_first
+	ADDQ 48(DI), R11
 
 p6_first:
 	MOVQ         32(DI), BX
@@ -42158,7 +43574,88 @@ p1_pass:
 	MOVQ    56(DI), BX
 	MOVQ    BX, 152(DI)
 	MOVQ    136(DI), BX
+	CMPQ    200(DI), $0x00
+	JEQ     p1_whole
 
+p1_part_half:
+	MOVQ (DI), SI
+	MOVQ 64(DI), R8
+
+p1_block_half:
+	MOVQ SI, R9
+	MOVQ 80(DI), R10
+
+p1_row_half:
+	MOVQ R9, R11
+	MOVQ 96(DI), R12
+
+p1_col_half:
+	VMOVDQU      (DX), Y13
+	VPBROADCASTD (R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VMOVDQU      64(DX), Y13
+	VPBROADCASTD 4(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VMOVDQU      128(DX), Y13
+	VPBROADCASTD 8(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VMOVDQU      192(DX), Y13
+	VPBROADCASTD 12(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	CMPQ         R8, 112(DI)
+	JEQ          p1_step_half
+	VMOVDQU      256(DX), Y13
+	VPBROADCASTD 16(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VMOVDQU      320(DX), Y13
+	VPBROADCASTD 20(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VMOVDQU      384(DX), Y13
+	VPBROADCASTD 24(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VMOVDQU      448(DX), Y13
+	VPBROADCASTD 28(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+
+p1_step_half:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p1_asked_half
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p1_asked_half
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p1_asked_half:
+	ADDQ 144(DI), BX
+	ADDQ $0x00000200, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p1_col_half
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p1_row_half
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p1_block_half
+	DECQ 152(DI)
+	JNZ  p1_part_half
+	JMP  p1_summed
+
+p1_whole:
 p1_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -42259,6 +43756,8 @@ p1_asked:
 	JNZ  p1_block
 	DECQ 152(DI)
 	JNZ  p1_part
+
+p1_summed:
 	MOVQ 16(DI), R11
 	CMPQ R15, $0x40
 	JLT  p1_first
@@ -42332,7 +43831,112 @@ p2_pass:
 	MOVQ    56(DI), BX
 	MOVQ    BX, 152(DI)
 	MOVQ    136(DI), BX
+	CMPQ    200(DI), $0x00
+	JEQ     p2_whole
 
+p2_part_half:
+	MOVQ (DI), SI
+	MOVQ 64(DI), R8
+
+p2_block_half:
+	MOVQ SI, R9
+	MOVQ 80(DI), R10
+
+p2_row_half:
+	MOVQ R9, R11
+	MOVQ 96(DI), R12
+
+p2_col_half:
+	VMOVDQU      (DX), Y13
+	VPBROADCASTD (R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD (R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VMOVDQU      64(DX), Y13
+	VPBROADCASTD 4(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 4(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VMOVDQU      128(DX), Y13
+	VPBROADCASTD 8(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 8(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VMOVDQU      192(DX), Y13
+	VPBROADCASTD 12(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 12(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	CMPQ         R8, 112(DI)
+	JEQ          p2_step_half
+	VMOVDQU      256(DX), Y13
+	VPBROADCASTD 16(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 16(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VMOVDQU      320(DX), Y13
+	VPBROADCASTD 20(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 20(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VMOVDQU      384(DX), Y13
+	VPBROADCASTD 24(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 24(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VMOVDQU      448(DX), Y13
+	VPBROADCASTD 28(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 28(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+
+p2_step_half:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p2_asked_half
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p2_asked_half
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p2_asked_half:
+	ADDQ 144(DI), BX
+	ADDQ $0x00000200, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p2_col_half
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p2_row_half
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p2_block_half
+	DECQ 152(DI)
+	JNZ  p2_part_half
+	JMP  p2_summed
+
+p2_whole:
 p2_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -42473,6 +44077,8 @@ p2_asked:
 	JNZ  p2_block
 	DECQ 152(DI)
 	JNZ  p2_part
+
+p2_summed:
 	MOVQ 16(DI), R11
 	CMPQ R15, $0x40
 	JLT  p2_first
@@ -42558,7 +44164,136 @@ p3_pass:
 	MOVQ    56(DI), BX
 	MOVQ    BX, 152(DI)
 	MOVQ    136(DI), BX
+	CMPQ    200(DI), $0x00
+	JEQ     p3_whole
 
+p3_part_half:
+	MOVQ (DI), SI
+	MOVQ 64(DI), R8
+
+p3_block_half:
+	MOVQ SI, R9
+	MOVQ 80(DI), R10
+
+p3_row_half:
+	MOVQ R9, R11
+	MOVQ 96(DI), R12
+
+p3_col_half:
+	VMOVDQU      (DX), Y13
+	VPBROADCASTD (R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD (R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD (R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VMOVDQU      64(DX), Y13
+	VPBROADCASTD 4(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 4(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 4(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VMOVDQU      128(DX), Y13
+	VPBROADCASTD 8(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 8(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 8(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VMOVDQU      192(DX), Y13
+	VPBROADCASTD 12(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 12(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 12(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	CMPQ         R8, 112(DI)
+	JEQ          p3_step_half
+	VMOVDQU      256(DX), Y13
+	VPBROADCASTD 16(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 16(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 16(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VMOVDQU      320(DX), Y13
+	VPBROADCASTD 20(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 20(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 20(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VMOVDQU      384(DX), Y13
+	VPBROADCASTD 24(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 24(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 24(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VMOVDQU      448(DX), Y13
+	VPBROADCASTD 28(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 28(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 28(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+
+p3_step_half:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p3_asked_half
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p3_asked_half
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p3_asked_half:
+	ADDQ 144(DI), BX
+	ADDQ $0x00000200, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p3_col_half
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p3_row_half
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p3_block_half
+	DECQ 152(DI)
+	JNZ  p3_part_half
+	JMP  p3_summed
+
+p3_whole:
 p3_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -42739,6 +44474,8 @@ p3_asked:
 	JNZ  p3_block
 	DECQ 152(DI)
 	JNZ  p3_part
+
+p3_summed:
 	MOVQ 16(DI), R11
 	CMPQ R15, $0x40
 	JLT  p3_first
@@ -42841,7 +44578,160 @@ p4_pass:
 	MOVQ    56(DI), BX
 	MOVQ    BX, 152(DI)
 	MOVQ    136(DI), BX
+	CMPQ    200(DI), $0x00
+	JEQ     p4_whole
 
+p4_part_half:
+	MOVQ (DI), SI
+	MOVQ 64(DI), R8
+
+p4_block_half:
+	MOVQ SI, R9
+	MOVQ 80(DI), R10
+
+p4_row_half:
+	MOVQ R9, R11
+	MOVQ 96(DI), R12
+
+p4_col_half:
+	VMOVDQU      (DX), Y13
+	VPBROADCASTD (R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD (R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD (R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD (R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VMOVDQU      64(DX), Y13
+	VPBROADCASTD 4(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 4(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 4(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 4(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VMOVDQU      128(DX), Y13
+	VPBROADCASTD 8(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 8(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 8(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 8(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VMOVDQU      192(DX), Y13
+	VPBROADCASTD 12(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 12(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 12(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 12(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	CMPQ         R8, 112(DI)
+	JEQ          p4_step_half
+	VMOVDQU      256(DX), Y13
+	VPBROADCASTD 16(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 16(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 16(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 16(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VMOVDQU      320(DX), Y13
+	VPBROADCASTD 20(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 20(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 20(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 20(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VMOVDQU      384(DX), Y13
+	VPBROADCASTD 24(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 24(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 24(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 24(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VMOVDQU      448(DX), Y13
+	VPBROADCASTD 28(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 28(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 28(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 28(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+
+p4_step_half:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p4_asked_half
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p4_asked_half
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p4_asked_half:
+	ADDQ 144(DI), BX
+	ADDQ $0x00000200, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p4_col_half
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p4_row_half
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p4_block_half
+	DECQ 152(DI)
+	JNZ  p4_part_half
+	JMP  p4_summed
+
+p4_whole:
 p4_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -43062,6 +44952,8 @@ p4_asked:
 	JNZ  p4_block
 	DECQ 152(DI)
 	JNZ  p4_part
+
+p4_summed:
 	MOVQ 16(DI), R11
 	CMPQ R15, $0x40
 	JLT  p4_first
@@ -43176,7 +45068,185 @@ p5_pass:
 	MOVQ    56(DI), BX
 	MOVQ    BX, 152(DI)
 	MOVQ    136(DI), BX
+	CMPQ    200(DI), $0x00
+	JEQ     p5_whole
 
+p5_part_half:
+	MOVQ (DI), SI
+	MOVQ 64(DI), R8
+
+p5_block_half:
+	MOVQ SI, R9
+	MOVQ 80(DI), R10
+
+p5_row_half:
+	MOVQ R9, R11
+	MOVQ 96(DI), R12
+
+p5_col_half:
+	LEAQ         (R11)(R14*4), AX
+	VMOVDQU      (DX), Y13
+	VPBROADCASTD (R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD (R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD (R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD (R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD (AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VMOVDQU      64(DX), Y13
+	VPBROADCASTD 4(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 4(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 4(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 4(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 4(AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VMOVDQU      128(DX), Y13
+	VPBROADCASTD 8(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 8(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 8(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 8(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 8(AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VMOVDQU      192(DX), Y13
+	VPBROADCASTD 12(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 12(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 12(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 12(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 12(AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	CMPQ         R8, 112(DI)
+	JEQ          p5_step_half
+	VMOVDQU      256(DX), Y13
+	VPBROADCASTD 16(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 16(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 16(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 16(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 16(AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VMOVDQU      320(DX), Y13
+	VPBROADCASTD 20(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 20(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 20(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 20(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 20(AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VMOVDQU      384(DX), Y13
+	VPBROADCASTD 24(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 24(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 24(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 24(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 24(AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VMOVDQU      448(DX), Y13
+	VPBROADCASTD 28(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 28(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 28(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 28(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 28(AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+
+p5_step_half:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p5_asked_half
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p5_asked_half
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p5_asked_half:
+	ADDQ 144(DI), BX
+	ADDQ $0x00000200, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p5_col_half
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p5_row_half
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p5_block_half
+	DECQ 152(DI)
+	JNZ  p5_part_half
+	JMP  p5_summed
+
+p5_whole:
 p5_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -43438,6 +45508,8 @@ p5_asked:
 	JNZ  p5_block
 	DECQ 152(DI)
 	JNZ  p5_part
+
+p5_summed:
 	MOVQ 16(DI), R11
 	CMPQ R15, $0x40
 	JLT  p5_first
@@ -43569,7 +45641,209 @@ p6_pass:
 	MOVQ    56(DI), BX
 	MOVQ    BX, 152(DI)
 	MOVQ    136(DI), BX
+	CMPQ    200(DI), $0x00
+	JEQ     p6_whole
 
+p6_part_half:
+	MOVQ (DI), SI
+	MOVQ 64(DI), R8
+
+p6_block_half:
+	MOVQ SI, R9
+	MOVQ 80(DI), R10
+
+p6_row_half:
+	MOVQ R9, R11
+	MOVQ 96(DI), R12
+
+p6_col_half:
+	LEAQ         (R11)(R14*4), AX
+	VMOVDQU      (DX), Y13
+	VPBROADCASTD (R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD (R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD (R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD (R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD (AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD (AX)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VMOVDQU      64(DX), Y13
+	VPBROADCASTD 4(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 4(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 4(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 4(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 4(AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 4(AX)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VMOVDQU      128(DX), Y13
+	VPBROADCASTD 8(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 8(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 8(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 8(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 8(AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 8(AX)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VMOVDQU      192(DX), Y13
+	VPBROADCASTD 12(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 12(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 12(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 12(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 12(AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 12(AX)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	CMPQ         R8, 112(DI)
+	JEQ          p6_step_half
+	VMOVDQU      256(DX), Y13
+	VPBROADCASTD 16(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 16(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 16(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 16(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 16(AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 16(AX)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VMOVDQU      320(DX), Y13
+	VPBROADCASTD 20(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 20(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 20(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 20(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 20(AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 20(AX)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VMOVDQU      384(DX), Y13
+	VPBROADCASTD 24(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 24(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 24(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 24(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 24(AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 24(AX)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VMOVDQU      448(DX), Y13
+	VPBROADCASTD 28(R11), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 28(R11)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 28(R11)(R14*2), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 28(R11)(R13*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 28(AX), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 28(AX)(R14*1), Y12
+	VPMADDWD     Y13, Y12, Y12
+	VPADDD       Y12, Y5, Y5
+
+p6_step_half:
+	PREFETCHT1 (BX)
+	CMPQ       144(DI), $0x00000040
+	JLE        p6_asked_half
+	PREFETCHT1 64(BX)
+	CMPQ       144(DI), $0x00000080
+	JLE        p6_asked_half
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	PREFETCHT1 256(BX)
+	PREFETCHT1 320(BX)
+	PREFETCHT1 384(BX)
+	PREFETCHT1 448(BX)
+
+p6_asked_half:
+	ADDQ 144(DI), BX
+	ADDQ $0x00000200, DX
+	ADDQ 104(DI), R11
+	DECQ R12
+	JNZ  p6_col_half
+	ADDQ 88(DI), R9
+	DECQ R10
+	JNZ  p6_row_half
+	ADDQ 72(DI), SI
+	DECQ R8
+	JNZ  p6_block_half
+	DECQ 152(DI)
+	JNZ  p6_part_half
+	JMP  p6_summed
+
+p6_whole:
 p6_part:
 	MOVQ (DI), SI
 	MOVQ 64(DI), R8
@@ -43871,6 +46145,8 @@ p6_asked:
 	JNZ  p6_block
 	DECQ 152(DI)
 	JNZ  p6_part
+
+p6_summed:
 	MOVQ 16(DI), R11
 	CMPQ R15, $0x40
 	JLT  p6_first

@@ -303,7 +303,7 @@ func TestConv(t *testing.T) {
 		for seed := range uint64(150) {
 			r := rand.New(rand.NewPCG(seed, 1))
 			k := Conv{KH: pick(r, 1, 1, 2, 3, 5), KW: pick(r, 1, 1, 3, 4), SH: pick(r, 1, 1, 2, 3), SW: pick(r, 1, 1, 2), DH: pick(r, 1, 1, 2), DW: pick(r, 1, 1, 2)}
-			n, ic, oc, block := pick(r, 1, 1, 2), pick(r, 1, 3, 16, 17, 25, 40), pick(r, 1, 5, 16, 20, 32, 33, 49, 70), 16
+			n, ic, oc, block := pick(r, 1, 1, 2), pick(r, 1, 3, 16, 17, 25, 40), pick(r, 1, 8, 9, 16, 24, 25, 32, 33, 41, 49, 70), 16
 			groups := pick(r, 1, 1, 2, 3)
 			switch k.Groups = groups; {
 			case groups > 1:

@@ -74,6 +74,9 @@ func (k *Conv) wideWindow(a *simd.IntTile, u kernel.Unit, rows, cols int) {
 	pixel := 2 * k.wideLanes()
 	row := cols * pixel
 	a.Pix = k.SW * pixel
+	if k.Groups <= 1 && k.Dst.C-u.Out*lanes <= u.Width-8 {
+		a.HalfOut = 1
+	}
 	if k.Src.Lanes() == 4 {
 		n, pairs := k.runs()
 		a.Blocks, a.BlockStride, a.Rows, a.RowStride, a.Cols, a.ColStride = k.KH, k.DH*row, n, k.DW*pixel, pairs, 4

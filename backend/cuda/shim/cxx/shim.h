@@ -65,6 +65,11 @@ inline float __fmul_rn(float a, float b) { return a * b; }
 inline float __fadd_rn(float a, float b) { return a + b; }
 inline float __fdiv_rn(float a, float b) { return a / b; }
 inline double __dmul_rn(double a, double b) { return a * b; }
+inline int __dp4a(int a, int b, int c) {
+    unsigned s = unsigned(c);
+    for (int i = 0; i < 32; i += 8) s += unsigned(int((signed char)(a >> i)) * int((signed char)(b >> i)));
+    return int(s);
+}
 inline float __int_as_float(int x) {
     float f;
     memcpy(&f, &x, 4);
