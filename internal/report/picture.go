@@ -1,7 +1,6 @@
 package report
 
 import (
-	"math"
 	"slices"
 
 	"modelc/backend/plan"
@@ -17,7 +16,7 @@ type Picture struct {
 	boxes   []box
 	wires   []wire
 	groups  []group
-	letters float64 // size of the names of groups: they are readable in a drawing that fits a page
+	letters float64 // size of the names of groups
 	drawing *layout.Drawing
 	graph   layout.Graph
 }
@@ -65,6 +64,7 @@ const (
 	minWidth    = 116
 	maxWidth    = 216
 	plainHeight = 54 // of a box without pills
+	groupLetter = 11 // size of the names of groups in a drawing that fits the report's page
 	pillHeight  = 15
 	pillGap     = 4
 )
@@ -200,11 +200,21 @@ func (p *Picture) layOut() {
 	for _, g := range p.groups {
 		p.graph.Groups = append(p.graph.Groups, g.nodes)
 	}
-	// The sides of a drawing grow with the root of the number of boxes.
-	p.letters = max(13, 1.9*math.Sqrt(float64(len(p.boxes))))
 	o := spacing
-	o.Head = 1.5*p.letters + 5
-	p.drawing = layout.Layered(p.graph, o)
+	p.letters = groupLetter
+	for k := range 2 { // the second drawing has names as large as the first needs
+		o.Head = 1.5*p.letters + 5
+		p.drawing = layout.Layered(p.graph, o)
+		if len(p.groups) == 0 || k == 1 {
+			return
+		}
+		p.letters = groupLetter / p.scale(1240, 740)
+	}
+}
+
+// scale returns the scale at which the drawing fits a page of the given size in pixels.
+func (p *Picture) scale(width, height float64) float64 {
+	return min(width/(p.drawing.W+2*margin), height/(p.drawing.H+2*margin), 1)
 }
 
 // originOrder numbers the nodes of the model from which those of g were made, in

@@ -354,7 +354,8 @@ func TestFits(t *testing.T) {
 		{"resnet50", false, "layer1 layer2 layer3 layer4"},
 		{"densenet121", false, "denseblock1 transition1 denseblock2 transition2 denseblock3 transition3 denseblock4"},
 	} {
-		p := DrawModel(zooModel(t, test.name).Model)
+		c := zooModel(t, test.name)
+		p := DrawModel(c.Model)
 		d := p.drawing
 		if d.Sideways != test.sideways {
 			t.Errorf("%s: sideways is %v", test.name, d.Sideways)
@@ -377,8 +378,10 @@ func TestFits(t *testing.T) {
 		if got := strings.Join(names, " "); got != test.blocks {
 			t.Errorf("%s: blocks %s", test.name, got)
 		}
-		if size := p.letters * scale; len(names) > 0 && size < 9 {
-			t.Errorf("%s: names of blocks have letters of %.1f pixels", test.name, size)
+		for _, p := range []*Picture{p, Draw(c.Graph)} {
+			if size := p.letters * p.scale(width, height); len(p.groups) > 0 && size < 10 {
+				t.Errorf("%s: names of blocks have letters of %.1f pixels", test.name, size)
+			}
 		}
 	}
 }

@@ -94,7 +94,7 @@ type legendEntry struct{ Class, Doc string }
 // graphView is one of the two graphs: that of the model, or the optimised one.
 type graphView struct {
 	ID, Title, Count string
-	Scale            float64 // at which it fits a printed page
+	Scale            float64 // at which it fits a printed page, of A4 or Letter
 	SVG              template.HTML
 }
 
@@ -391,7 +391,7 @@ func (p *page) graphs(c *modelc.Compiled, before, after *Picture) {
 		id, title, count string
 		*Picture
 	}{{"b", "Model", layers, before}, {"a", "Optimised", fmt.Sprintf("%d nodes", len(c.Graph.Nodes)), after}} {
-		p.Graphs = append(p.Graphs, graphView{g.id, g.title, g.count, g.printed(), template.HTML(g.element())})
+		p.Graphs = append(p.Graphs, graphView{g.id, g.title, g.count, g.scale(960, 590), template.HTML(g.element())})
 		p.Data[g.id] = g.data()
 	}
 	add := func(list []int, k int) []int {

@@ -81,12 +81,6 @@ func (p *Picture) element() string {
 	return b.String()
 }
 
-// printed returns the scale at which the drawing fits a printed page.
-func (p *Picture) printed() float64 {
-	const width, height = 960, 590 // in pixels, on A4 and on Letter
-	return min(width/(p.drawing.W+2*margin), height/(p.drawing.H+2*margin), 1)
-}
-
 func (p *Picture) open(b *strings.Builder, w, h float64, attrs string) {
 	fmt.Fprintf(b, `<svg xmlns="http://www.w3.org/2000/svg" class="graph" viewBox="0 0 %s %s" width="%s" height="%s" %s aria-label="%s">`+"\n",
 		num(w), num(h), num(w), num(h), attrs, text("The graph "+p.name))
