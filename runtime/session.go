@@ -14,7 +14,7 @@ import (
 // Options configures a session.
 type Options struct {
 	// Plan replaces the plan of the model, unless it is nil. It is a plan for the
-	// same weights and another batch size.
+	// same weights and another batch size. Its load steps do not run.
 	Plan *Plan
 	// Threads is the number of goroutines that compute a run; 0 means GOMAXPROCS.
 	Threads int
@@ -94,10 +94,12 @@ func (l *loaded) accepts(p *Plan) error {
 	switch {
 	case p == l.plan:
 		return nil
-	case p.WeightsBytes != l.plan.WeightsBytes || p.PreparedBytes != l.plan.PreparedBytes || len(p.Load) != len(l.plan.Load):
+	case p.WeightsBytes != l.plan.WeightsBytes || p.PreparedBytes != l.plan.PreparedBytes:
 		return errors.New("the plan was compiled for other weights")
 	}
-	return p.Verify(nil)
+	run := *p
+	run.Load = l.plan.Load
+	return run.Verify(nil)
 }
 
 // Begin reserves the session for the caller until End. It fails with ErrInUse or
@@ -203,8 +205,15 @@ func (s *Session) Run() error {
 		s.ctx.Use(taken)
 		defer s.giveBack(taken)
 	}
-	for i := range s.plan.Steps {
-		s.plan.Steps[i].Kernel.Run(s.ctx)
+	p := s.plan
+	for run := range p.Loop.Times {
+		s.move(run)
+		for i := range p.Steps[:p.Loop.Steps] {
+			p.Steps[i].Kernel.Run(s.ctx)
+		}
+	}
+	for i := range p.Steps[p.Loop.Steps:] {
+		p.Steps[p.Loop.Steps+i].Kernel.Run(s.ctx)
 	}
 	goruntime.KeepAlive(s) // otherwise the cleanups of s and of the model may run during the last step
 	return nil
@@ -229,12 +238,29 @@ func (s *Session) giveBack(n int) {
 	}
 }
 
+// move moves the windows of the loop to a run.
+func (s *Session) move(run int) {
+	for i, w := range s.plan.Loop.Windows {
+		r := kernel.Ref{Space: w.Space, Off: w.Off + run*w.Bytes, Len: w.Bytes}
+		s.ctx.Bind(io(len(s.plan.Inputs)+len(s.plan.Outputs)+i), s.ctx.Bytes(r, 1))
+	}
+}
+
 // RunSteps computes the outputs like Run and calls after at the end of each step,
 // for profiles and for comparisons of intermediate values. All inputs must be bound.
-func (s *Session) RunSteps(after func(i int, step Step)) {
-	for i, st := range s.plan.Steps {
+// run counts the runs of a step in a loop.
+func (s *Session) RunSteps(after func(i, run int, step Step)) {
+	p := s.plan
+	for run := range p.Loop.Times {
+		s.move(run)
+		for i, st := range p.Steps[:p.Loop.Steps] {
+			st.Kernel.Run(s.ctx)
+			after(i, run, st)
+		}
+	}
+	for i, st := range p.Steps[p.Loop.Steps:] {
 		st.Kernel.Run(s.ctx)
-		after(i, st)
+		after(p.Loop.Steps+i, 0, st)
 	}
 	goruntime.KeepAlive(s)
 }
