@@ -95,6 +95,10 @@ func transparent(n *ir.Node, size int, one map[*ir.Value]ir.Type) (t ir.Type, ok
 		if op.Perm[0] != 0 {
 			return t, false
 		}
+	case ir.Pad:
+		if op.Pads[0] != 0 || op.Pads[len(op.Pads)/2] != 0 {
+			return t, false
+		}
 	default:
 		return t, false
 	}

@@ -106,6 +106,8 @@ func TestTransparent(t *testing.T) {
 		{"constant per example", ir.Binary{Fn: ir.Add}, []int{4, 8, 2, 2}, []int{4, 1, 1, 1}, false},
 		{"examples moved to another axis", ir.Transpose{Perm: []int{1, 0, 2, 3}}, []int{4, 4, 2, 2}, nil, false},
 		{"channels last", ir.Transpose{Perm: []int{0, 2, 3, 1}}, []int{4, 8, 2, 2}, nil, true},
+		{"border of zeros", ir.Pad{Pads: []int{0, 0, 1, 1, 0, 0, 1, 1}}, []int{4, 8, 2, 2}, nil, true},
+		{"moved examples", ir.Pad{Pads: []int{1, 0, 0, 0, -1, 0, 0, 0}}, []int{4, 8, 2, 2}, nil, false},
 		{"joined examples", ir.Concat{Axis: 0}, []int{4, 8, 2, 2}, []int{4, 8, 2, 2}, false},
 		{"mean of examples", ir.Reduce{Fn: ir.ReduceMean, Axes: []int{0}}, []int{4, 4, 2, 2}, nil, false},
 		{"softmax over examples", ir.Softmax{Axes: []int{0}}, []int{4, 8, 2, 2}, nil, false},
