@@ -37,6 +37,8 @@ type engines struct {
 	out, theirOut     []float32 // outputs of the first run
 	loadMs, ortLoadMs float64
 	gflop             float64 // of the model as written, per run
+	inName, outName   string
+	outShape          ir.Shape
 }
 
 func open(path string, threads int) (*engines, error) {
@@ -53,8 +55,8 @@ func open(path string, threads int) (*engines, error) {
 	for _, n := range g.Nodes {
 		b.gflop += float64(ir.FLOPs(n)) / 1e9
 	}
-	inName, outName := g.Inputs[0].Name, g.Outputs[0].Name
-	outShape := g.Outputs[0].Value.Type.Shape
+	b.inName, b.outName = g.Inputs[0].Name, g.Outputs[0].Name
+	b.outShape = g.Outputs[0].Value.Type.Shape
 	if _, err := passes.Run(g, &passes.Config{}); err != nil {
 		return nil, err
 	}
@@ -68,9 +70,9 @@ func open(path string, threads int) (*engines, error) {
 	}
 	b.ours.Wait()
 	b.loadMs = ms(time.Since(start))
-	b.theirOut = make([]float32, outShape.Len())
+	b.theirOut = make([]float32, b.outShape.Len())
 	start = time.Now()
-	if b.theirs, err = ortSession(path, threads, inName, outName, b.in, outShape, b.theirOut); err != nil {
+	if b.theirs, err = ortSession(path, threads, b.inName, b.outName, b.in, b.outShape, b.theirOut); err != nil {
 		return nil, err
 	}
 	b.ortLoadMs = ms(time.Since(start))
@@ -116,15 +118,24 @@ func compare(path string, threads int, budget time.Duration) (result, error) {
 	return r, nil
 }
 
-func ortSession(path string, threads int, inName, outName string, in *ir.Tensor, outShape ir.Shape, out []float32) (*ort.AdvancedSession, error) {
+// ortOptions returns the options of sessions of ONNX Runtime. The caller must destroy them.
+func ortOptions(threads int) (*ort.SessionOptions, error) {
 	o, err := ort.NewSessionOptions()
 	if err != nil {
 		return nil, err
 	}
-	defer o.Destroy()
 	o.SetIntraOpNumThreads(threads)
 	o.SetInterOpNumThreads(1)
 	o.SetGraphOptimizationLevel(ort.GraphOptimizationLevelEnableAll)
+	return o, nil
+}
+
+func ortSession(path string, threads int, inName, outName string, in *ir.Tensor, outShape ir.Shape, out []float32) (*ort.AdvancedSession, error) {
+	o, err := ortOptions(threads)
+	if err != nil {
+		return nil, err
+	}
+	defer o.Destroy()
 	x, err := ort.NewTensor(ortShape(in.Shape), in.Float32s())
 	if err != nil {
 		return nil, err

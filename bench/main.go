@@ -28,6 +28,7 @@ func main() {
 	flag.BoolVar(&o.json, "json", false, "print one JSON object per line")
 	flag.BoolVar(&o.memory, "memory", false, "start processes and compare their memory")
 	flag.BoolVar(&o.start, "start", false, "start processes and compare the time to their first result")
+	flag.BoolVar(&o.throughput, "throughput", false, "compare images per second: one session, one for each processor, and batches")
 	flag.StringVar(&o.report, "report", "", "make all measurements with all engines and write bench.md, bench.svg and bench.json to this `folder`")
 	flag.StringVar(&o.int8, "int8", "", "quantise the models to 8 bits with this `tool` first: modelc, or onnxruntime, which the interpreter of -python must have")
 	flag.StringVar(&o.python, "python", "", "Python `interpreter` with the other engines, for -report")
@@ -49,6 +50,7 @@ type options struct {
 	threads             string
 	seconds             float64
 	json, memory, start bool
+	throughput          bool
 	report, python      string
 	int8                string
 }
@@ -71,35 +73,40 @@ func run(models []string, o options) error {
 			head = memoryHead
 		} else if o.start {
 			head = processHead
+		} else if o.throughput {
+			head = rateHead
 		}
 		fmt.Printf("%s, %d CPUs, ONNX Runtime %s\n\n%s\n", cpuName(), goruntime.NumCPU(), ortVersion(), head)
 	}
-	return each(models, o, func(name, path, _ string, threads int) error {
-		var row string
-		var value any
+	print := func(value any, row string) error {
+		if o.json {
+			return json.NewEncoder(os.Stdout).Encode(value)
+		}
+		fmt.Println(row)
+		return nil
+	}
+	budget := time.Duration(o.seconds * float64(time.Second))
+	return each(models, o, func(name, path, dir string, threads int) error {
+		if o.throughput {
+			return throughputs(name, path, dir, budget, func(r *rate) error { return print(r, r.row()) })
+		}
 		if o.memory || o.start {
 			f, err := measure(path, threads)
 			if err != nil {
 				return err
 			}
 			f.Model = name
-			value, row = f, f.processRow()
 			if o.memory {
-				row = f.memoryRow()
+				return print(f, f.memoryRow())
 			}
-		} else {
-			r, err := compare(path, threads, time.Duration(o.seconds*float64(time.Second)))
-			if err != nil {
-				return err
-			}
-			r.Model = name
-			value, row = r, r.row()
+			return print(f, f.processRow())
 		}
-		if o.json {
-			return json.NewEncoder(os.Stdout).Encode(value)
+		r, err := compare(path, threads, budget)
+		if err != nil {
+			return err
 		}
-		fmt.Println(row)
-		return nil
+		r.Model = name
+		return print(r, r.row())
 	})
 }
 
@@ -127,7 +134,7 @@ func each(models []string, o options, f func(name, path, dir string, threads int
 		path := m
 		if !strings.HasSuffix(m, ".onnx") {
 			path = filepath.Join(dir, "model.onnx")
-			if err := writeZoo(path, m); err != nil {
+			if err := writeZoo(path, m, 1); err != nil {
 				return err
 			}
 		}
@@ -171,12 +178,13 @@ func sortRows(rows []*row) {
 	})
 }
 
-func writeZoo(path, name string) error {
+// writeZoo writes a network of the zoo for a batch size.
+func writeZoo(path, name string, batch int) error {
 	f, err := os.Create(path)
 	if err != nil {
 		return err
 	}
-	if err := zoo.Write(f, name, zoo.Options{}); err != nil {
+	if err := zoo.Write(f, name, zoo.Options{Batch: batch}); err != nil {
 		f.Close()
 		return err
 	}

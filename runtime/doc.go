@@ -5,7 +5,8 @@
 // A compiled network is a [Plan]: a list of kernels whose every extent, offset
 // and choice is a constant. [NewModel] binds a plan to its weights and transforms
 // some of them in the background. [Model.NewSession] gives a caller an arena and
-// workers. [Session.Run] executes the kernels in order. The generated package
+// workers. [Session.Run] executes the kernels in order; the first kernels of a plan for
+// a batch may run for one example after another ([Loop]). The generated package
 // holds the plan as Go source; backend/inproc holds the same plan in memory.
 //
 // # Layers

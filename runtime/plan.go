@@ -20,8 +20,8 @@ type Port struct {
 	Bytes int
 }
 
-// MaxPorts is the maximum number of inputs and outputs of a model together: each is a
-// [kernel.Space].
+// MaxPorts is the maximum number of inputs, outputs and windows of a plan together: each is
+// a [kernel.Space].
 const MaxPorts = math.MaxUint8 - int(kernel.IO) + 1
 
 // Plan is a compiled network without its weights.
@@ -47,4 +47,21 @@ type Plan struct {
 	Load []Step
 	// Steps compute the outputs from the inputs.
 	Steps []Step
+	// Loop repeats the first steps.
+	Loop Loop
+}
+
+// Loop makes the first steps of a plan run once for each example of a batch, so that the
+// images of an example stay in the caches between steps. The other steps run once.
+type Loop struct {
+	Steps, Times int // the number of steps, and of their runs; 0 runs for no loop
+	// Windows are spaces behind those of the ports.
+	Windows []Window
+}
+
+// Window is a space that moves over the memory of another space. In run i of a loop it is
+// the memory of Bytes bytes that starts at Off+i·Bytes.
+type Window struct {
+	Space      kernel.Space // the arena, an input or an output
+	Off, Bytes int
 }

@@ -14,7 +14,7 @@ import (
 // Options configures a session.
 type Options struct {
 	// Plan replaces the plan of the model, unless it is nil. It is a plan for the
-	// same weights and another batch size.
+	// same weights and another batch size. Its load steps do not run.
 	Plan *Plan
 	// Threads is the number of goroutines that compute a run; 0 means GOMAXPROCS.
 	Threads int
@@ -82,14 +82,16 @@ func (m *Model) NewSession(o Options) *Session {
 // admit adds a session as a user of l, or returns the reason why l cannot have it.
 func (l *loaded) admit(o Options) error {
 	p := o.Plan
-	if p.WeightsBytes != l.plan.WeightsBytes || p.PreparedBytes != l.plan.PreparedBytes || len(p.Load) != len(l.plan.Load) {
-		return errors.New("the plan was compiled for other weights")
-	}
 	if o.Budget != nil && cap(o.Budget) == 0 {
 		return errors.New("the channel of the budget has no capacity, so that no run could begin")
 	}
 	if p != l.plan {
-		if err := p.Verify(nil); err != nil {
+		if p.WeightsBytes != l.plan.WeightsBytes || p.PreparedBytes != l.plan.PreparedBytes {
+			return errors.New("the plan was compiled for other weights")
+		}
+		run := *p
+		run.Load = l.plan.Load
+		if err := run.Verify(nil); err != nil {
 			return err
 		}
 	}
@@ -198,8 +200,15 @@ func (s *Session) Run() error {
 		}
 	}
 	taken := s.take()
-	for i := range s.plan.Steps {
-		s.plan.Steps[i].Kernel.Run(s.ctx)
+	p := s.plan
+	for run := range p.Loop.Times {
+		s.move(run)
+		for i := range p.Steps[:p.Loop.Steps] {
+			p.Steps[i].Kernel.Run(s.ctx)
+		}
+	}
+	for i := range p.Steps[p.Loop.Steps:] {
+		p.Steps[p.Loop.Steps+i].Kernel.Run(s.ctx)
 	}
 	for range taken {
 		<-s.budget
@@ -226,12 +235,29 @@ func (s *Session) take() (n int) {
 	return n
 }
 
+// move moves the windows of the loop to a run.
+func (s *Session) move(run int) {
+	for i, w := range s.plan.Loop.Windows {
+		r := kernel.Ref{Space: w.Space, Off: w.Off + run*w.Bytes, Len: w.Bytes}
+		s.ctx.Bind(io(len(s.plan.Inputs)+len(s.plan.Outputs)+i), s.ctx.Bytes(r, 1))
+	}
+}
+
 // RunSteps computes the outputs like Run and calls after at the end of each step,
 // for profiles and for comparisons of intermediate values. All inputs must be bound.
-func (s *Session) RunSteps(after func(i int, step Step)) {
-	for i, st := range s.plan.Steps {
+// run counts the runs of a step in a loop.
+func (s *Session) RunSteps(after func(i, run int, step Step)) {
+	p := s.plan
+	for run := range p.Loop.Times {
+		s.move(run)
+		for i, st := range p.Steps[:p.Loop.Steps] {
+			st.Kernel.Run(s.ctx)
+			after(i, run, st)
+		}
+	}
+	for i, st := range p.Steps[p.Loop.Steps:] {
 		st.Kernel.Run(s.ctx)
-		after(i, st)
+		after(p.Loop.Steps+i, 0, st)
 	}
 	goruntime.KeepAlive(s)
 }

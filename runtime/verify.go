@@ -15,6 +15,7 @@ func (p *Plan) Verify(touch func(step int, r kernel.Ref, elem int)) error {
 	load := []kernel.Memory{{}, {Bytes: p.WeightsBytes, Read: true}, {Bytes: p.PreparedBytes, Write: true}}
 	run := []kernel.Memory{{Bytes: p.ArenaBytes, Read: true, Write: true}, {Bytes: p.WeightsBytes, Read: true},
 		{Bytes: p.PreparedBytes, Read: len(p.Load) > 0}}
+	var moved []kernel.Memory
 	for i := range len(p.Inputs) + len(p.Outputs) {
 		port := p.port(i)
 		if n := kernel.Product(port.Shape...); (n == 0) != (port.Bytes == 0) || n > 0 && int64(port.Bytes)%n != 0 {
@@ -22,8 +23,18 @@ func (p *Plan) Verify(touch func(step int, r kernel.Ref, elem int)) error {
 		}
 		run = append(run, kernel.Memory{Bytes: port.Bytes, Read: true, Write: i >= len(p.Inputs)})
 	}
-	if n := len(p.Inputs) + len(p.Outputs); n > MaxPorts {
-		return fmt.Errorf("%d inputs and outputs are too many", n)
+	if n := len(p.Inputs) + len(p.Outputs) + len(p.Loop.Windows); n > MaxPorts {
+		return fmt.Errorf("%d inputs, outputs and windows are too many", n)
+	}
+	if l := p.Loop; l.Steps < 0 || l.Steps > len(p.Steps) || l.Times < 0 || (l.Times == 0) != (l.Steps == 0) {
+		return fmt.Errorf("a loop of %d steps that runs %d times is not one of the first of %d steps", l.Steps, l.Times, len(p.Steps))
+	}
+	for i, w := range p.Loop.Windows {
+		if int(w.Space) >= len(run) || w.Space == kernel.Weights || w.Space == kernel.Prepared || w.Off < 0 || w.Bytes < 0 ||
+			w.Off > run[w.Space].Bytes || kernel.Product(w.Bytes, p.Loop.Times) > int64(run[w.Space].Bytes-w.Off) {
+			return fmt.Errorf("window %d of the loop is outside the memory that it moves over", i)
+		}
+		moved = append(moved, kernel.Memory{Bytes: w.Bytes, Read: run[w.Space].Read, Write: run[w.Space].Write})
 	}
 	for _, s := range p.Load {
 		if _, ok := s.Kernel.(kernel.Preparer); !ok {
@@ -33,7 +44,7 @@ func (p *Plan) Verify(touch func(step int, r kernel.Ref, elem int)) error {
 	if err := verify(p.Load, load, nil); err != nil {
 		return err
 	}
-	return verify(p.Steps, run, touch)
+	return verify(p.Steps, append(run, moved...), touch)
 }
 
 // verify verifies steps that run on the given memory.

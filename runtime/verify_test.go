@@ -1,7 +1,10 @@
 package runtime
 
 import (
+	"errors"
+	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,6 +52,24 @@ func TestVerifyPlan(t *testing.T) {
 		{"no kernel", func(p *Plan) { p.Steps[1].Kernel = nil }, `step "second" has no kernel`},
 		{"a load step that prepares nothing", func(p *Plan) { p.Load = p.Steps[:1] }, "does not prepare weights"},
 		{"the bytes of a port", func(p *Plan) { p.Outputs[0].Bytes = 1 }, `"y" has 1 bytes`},
+		{"a loop", func(p *Plan) {
+			p.Loop = Loop{Steps: 1, Times: 2, Windows: []Window{{Space: kernel.IO, Off: 32, Bytes: 16}}}
+		}, ""},
+		{"a loop of more steps", func(p *Plan) { p.Loop = Loop{Steps: 3, Times: 2} }, "a loop of 3 steps"},
+		{"a loop that never runs", func(p *Plan) { p.Loop = Loop{Steps: 1} }, "a loop of 1 steps that runs 0 times"},
+		{"a window that leaves its memory", func(p *Plan) {
+			p.Loop = Loop{Steps: 1, Times: 2, Windows: []Window{{Space: kernel.IO, Off: 36, Bytes: 16}}}
+		}, "window 0 of the loop"},
+		{"a window over a window", func(p *Plan) { p.Loop = Loop{Steps: 1, Times: 1, Windows: []Window{{Space: kernel.IO + 2}}} }, "window 0 of the loop"},
+		{"a window over weights", func(p *Plan) { p.Loop = Loop{Steps: 1, Times: 1, Windows: []Window{{Space: kernel.Weights}}} }, "window 0 of the loop"},
+		{"a write to a window over the input", func(p *Plan) {
+			p.Loop = Loop{Steps: 2, Times: 1, Windows: []Window{{Space: kernel.IO, Bytes: 64}}}
+			second(p).Dst.Space = kernel.IO + 2
+		}, "must not write"},
+		{"a step that leaves a window", func(p *Plan) {
+			p.Loop = Loop{Steps: 1, Times: 2, Windows: []Window{{Space: kernel.IO, Bytes: 32}}}
+			p.Steps[0].Kernel.(*plain.StridedCopy[uint32]).Src.Space = kernel.IO + 2
+		}, "outside its memory of 32 bytes"},
 		{"many ports", func(p *Plan) {
 			for range 256 {
 				p.Outputs = append(p.Outputs, p.Outputs[0])
@@ -92,5 +113,37 @@ func TestVerifySession(t *testing.T) {
 			t.Errorf("Run and Bind: no error, want %q", c.want)
 		}
 		s.Close()
+	}
+}
+
+// The first steps of a plan run for each example, and the others for the whole batch.
+func TestLoop(t *testing.T) {
+	const n, times = 4, 3
+	p := twice(n * times)
+	for i, r := range []*kernel.Ref{&p.Steps[0].Kernel.(*plain.StridedCopy[uint32]).Src, &p.Steps[0].Kernel.(*plain.StridedCopy[uint32]).Dst} {
+		*r = kernel.Ref{Space: kernel.IO + 2 + kernel.Space(i), Len: n}
+	}
+	p.Steps[0].Kernel.(*plain.StridedCopy[uint32]).Shape = []int{n}
+	p.Loop = Loop{Steps: 1, Times: times, Windows: []Window{{Space: kernel.IO, Bytes: 4 * n}, {Space: kernel.Arena, Bytes: 4 * n}}}
+	m, err := NewModel(p, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := m.NewSession(Options{Threads: 1})
+	defer s.Close()
+	in, out := make([]uint32, n*times), make([]uint32, n*times)
+	for i := range in {
+		in[i] = uint32(i + 1)
+	}
+	if err := errors.Join(s.Bind(0, BytesOf(in)), s.Bind(1, BytesOf(out)), s.Run()); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(in, out) {
+		t.Errorf("got %d, want %d", out, in)
+	}
+	var runs []string
+	s.RunSteps(func(i, run int, st Step) { runs = append(runs, fmt.Sprint(st.Name, i, run)) })
+	if got, want := strings.Join(runs, " "), "first0 0 first0 1 first0 2 second1 0"; got != want {
+		t.Errorf("steps %s, want %s", got, want)
 	}
 }

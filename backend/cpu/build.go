@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"modelc/backend/cpu/digest"
+	"modelc/backend/cpu/loop"
 	"modelc/backend/plan"
 	"modelc/ir"
 	"modelc/runtime"
@@ -104,9 +105,29 @@ func lowerAll(g *ir.Graph, cfg Config, light map[string]bool, st *store) (*build
 		size += v.Type.Bytes()
 	}
 	b.cached = size < cachedBytes
+	if cfg.Weights != kernel.F32 {
+		b.halves = halves(g)
+	}
+	if len(g.Inputs)+len(g.Outputs)+windows <= runtime.MaxPorts {
+		d, err := loop.Divide(g, b.batchGain)
+		switch {
+		case err != nil:
+			return nil, err
+		case d != nil:
+			return b, b.lowerLoop(d)
+		}
+	}
+	for i, v := range g.Inputs {
+		b.dense[v] = b.external(v.Name, b.input+kernel.Space(i), v.Type)
+	}
 	b.layout = planLayout(g, rulesOf)
+	return b, b.lowerGraph()
+}
+
+// lowerGraph emits the steps of the graph. Its inputs must have places.
+func (b *builder) lowerGraph() error {
 	var errs []error
-	for _, n := range g.Nodes {
+	for _, n := range b.g.Nodes {
 		b.Node = n
 		if err := b.lower(n); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", n, err))
@@ -117,11 +138,107 @@ func lowerAll(g *ir.Graph, cfg Config, light map[string]bool, st *store) (*build
 		}
 	}
 	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
+		return errors.Join(errs...)
 	}
 	b.Node = nil
 	b.finishOutputs()
-	return b, nil
+	return nil
+}
+
+// looped has the parts of a program whose first steps run for one example after another.
+type looped struct {
+	*loop.Division
+	body, tail *builder
+	// between holds the value that connects the parts, for all examples. The body writes
+	// it as window, the place of one example.
+	between, window *place
+}
+
+// windows is the number of spaces behind those of inputs and outputs that a body uses:
+// its example of the input, and its example of the value between.
+const windows = 2
+
+// lowerLoop emits the steps of the body of d and then those of its tail.
+func (b *builder) lowerLoop(d *loop.Division) error {
+	part := func(g *ir.Graph) *builder {
+		p := newBuilder(g, b.cfg, b.store)
+		p.lighter, p.cached, p.halves = b.lighter, b.cached, b.halves
+		p.layout = planLayout(g, rulesOf)
+		return p
+	}
+	l := &looped{Division: d, body: part(d.Body), tail: part(d.Tail)}
+	x, out, in := d.Body.Inputs[0], d.Body.Outputs[0].Value, d.Tail.Inputs[0]
+	l.body.input = b.output + kernel.Space(len(b.g.Outputs))
+	l.body.output = l.body.input + 1
+	l.body.dense[x] = b.external(x.Name, l.body.input, x.Type)
+	l.tail.output = b.output
+	l.window = b.external(out.Name, l.body.output, out.Type)
+	l.between = &place{Tensor: plan.Tensor{Buffer: &plan.Buffer{Name: in.Name, Bytes: in.Type.Bytes(), First: -1}, Type: in.Type}}
+	if l.body.image[out] && onlyWindows(in) {
+		f, bd := formOf(in.Type.DType), l.tail.border[in]
+		l.window, l.between = imageOf(out.Type, f, bd), imageOf(in.Type, f, bd)
+		l.window.Buffer = fixed(out.Name, l.body.output, 0, l.window.bytes())
+		l.between.Buffer = &plan.Buffer{Name: in.Name, Bytes: l.between.bytes(), First: -1}
+		l.body.result, l.body.resultAt = out, l.window
+		l.tail.images[in] = l.between
+	} else {
+		l.tail.dense[in] = l.between
+	}
+	if err := errors.Join(l.body.lowerGraph(), l.tail.lowerGraph()); err != nil {
+		return err
+	}
+	b.loop = l
+	b.join()
+	return nil
+}
+
+// onlyWindows reports whether all readers of the image v of float32 are convolutions and
+// pools that read images.
+func onlyWindows(v *ir.Value) bool {
+	if v.Type.DType != ir.Float32 || v.Type.Shape[1] <= firstChannels {
+		return false
+	}
+	for _, u := range v.Uses() {
+		if u.Node == nil {
+			return false
+		}
+		switch u.Node.Op.(type) {
+		case ir.Conv, ir.Pool:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// join takes over the steps and buffers of the parts of a loop. Layers describe the
+// nodes and values of the whole graph.
+func (b *builder) join() {
+	l := b.loop
+	n := len(l.body.steps)
+	for _, p := range []*builder{l.body, l.tail} {
+		b.steps, b.Layers, b.Buffers = append(b.steps, p.steps...), append(b.Layers, p.Layers...), append(b.Buffers, p.Buffers...)
+	}
+	between := l.between.Buffer
+	for _, buf := range append(l.tail.Buffers, between) {
+		if buf.First >= 0 {
+			buf.First, buf.Last = buf.First+n, buf.Last+n
+		}
+	}
+	between.Touch(n)
+	between.First = 0 // the body must not overwrite earlier examples
+	b.Buffers = append(b.Buffers, between)
+	for i := range b.Layers {
+		y := &b.Layers[i]
+		y.Node, y.Value = l.Nodes[y.Node], l.Values[y.Value]
+		for k, node := range y.Nodes {
+			y.Nodes[k] = l.Nodes[node]
+		}
+		if i < n {
+			y.FLOPs, y.Activations = int64(l.Times)*y.FLOPs, int64(l.Times)*y.Activations
+			y.Work.Ops *= float64(l.Times)
+		}
+	}
 }
 
 // families has the rows of each file that lowers ops.
@@ -172,6 +289,15 @@ func (b *builder) lower(n *ir.Node) error {
 func (b *builder) finishOutputs() {
 	for i, o := range b.g.Outputs {
 		v := o.Value
+		if v == b.result {
+			if b.images[v] != b.resultAt {
+				src := b.images[v]
+				b.emit("Copy to the batch", []*place{src}, []*place{b.resultAt}, func() kernel.Kernel {
+					return &kernel.Copy{Src: src.img(), Dst: b.resultAt.img(), Channels: src.dims.c}
+				})
+			}
+			continue
+		}
 		d := b.dense[v]
 		if d != nil && d.Buffer.Space == int(b.outputSpace(i)) {
 			continue
@@ -190,6 +316,9 @@ func (b *builder) finishOutputs() {
 // programs on the same store must have been lowered.
 func (b *builder) program() *Program {
 	arena, bound := plan.Place(b.Buffers, len(b.steps), align)
+	if l := b.loop; l != nil {
+		l.window.Buffer.Shared = l.between.Buffer.Shared
+	}
 	p := &Program{sections: b.sections, extra: alignUp(b.prepared) - b.replaced}
 	p.Plan = &runtime.Plan{ArenaBytes: arena, WeightsBytes: alignUp(b.weights.weights), PreparedBytes: alignUp(b.prepared), Double: b.cfg.Exact}
 	for _, v := range b.g.Inputs {
@@ -203,7 +332,9 @@ func (b *builder) program() *Program {
 		l.Kernel = kernelName(k)
 		switch {
 		case s.work != nil:
-			l.Work = s.work(l, k)
+			if l.Work = s.work(l, k); b.loop != nil && i < len(b.loop.body.steps) {
+				l.Work.Ops *= float64(b.loop.Times)
+			}
 		case l.Value != nil: // the last step of a node reads its weights
 			l.Work.WeightBytes = plan.ConstantBytes(l.Nodes)
 		}
@@ -216,6 +347,12 @@ func (b *builder) program() *Program {
 		l.Kernel = kernelName(k)
 		loads = append(loads, l)
 		p.Plan.Load = append(p.Plan.Load, runtime.Step{Name: l.Name, Kernel: k})
+	}
+	if l := b.loop; l != nil {
+		p.Plan.Loop = runtime.Loop{Steps: len(l.body.steps), Times: l.Times, Windows: []runtime.Window{
+			{Space: b.input, Bytes: l.Body.Inputs[0].Type.Bytes()},
+			{Space: kernel.Arena, Off: l.between.Buffer.Off, Bytes: l.window.Buffer.Bytes},
+		}}
 	}
 	p.Program = b.Recorder.Program(b.g, loads, arena, bound)
 	p.held = b.holds()
@@ -319,23 +456,33 @@ func (b *builder) holds() map[*plan.Buffer][]Held {
 		}
 	}
 	holds := map[*plan.Buffer][]Held{}
-	for v := range b.g.Values() {
-		name, ok := step[v]
-		switch {
-		case ok:
-		case v.Def() == nil:
-			name = v.Name // an input in another layout
-		default:
-			name = plan.NodeName(v.Def())
-		}
-		if _, left := b.prologues[v]; left {
-			continue // the place is that of its operand
-		}
-		for _, p := range []*place{b.images[v], b.dense[v]} {
-			if p != nil && p.Buffer.InArena() {
-				holds[p.Buffer] = append(holds[p.Buffer], Held{Layer: name, Value: v, Where: p.location()})
+	hold := func(b *builder, of func(v *ir.Value) *ir.Value) {
+		for v := range b.g.Values() {
+			whole := of(v)
+			name, ok := step[whole]
+			switch {
+			case ok:
+			case whole.Def() == nil:
+				name = whole.Name // an input in another layout
+			default:
+				name = plan.NodeName(whole.Def())
+			}
+			if _, left := b.prologues[v]; left {
+				continue // the place is that of its operand
+			}
+			for _, p := range []*place{b.images[v], b.dense[v]} {
+				if p != nil && p.Buffer.InArena() {
+					holds[p.Buffer] = append(holds[p.Buffer], Held{Layer: name, Value: whole, Where: p.location()})
+				}
 			}
 		}
+	}
+	if l := b.loop; l != nil {
+		part := func(v *ir.Value) *ir.Value { return l.Values[v] }
+		hold(l.body, part)
+		hold(l.tail, part)
+	} else {
+		hold(b, func(v *ir.Value) *ir.Value { return v })
 	}
 	return holds
 }

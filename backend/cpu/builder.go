@@ -16,6 +16,8 @@ type builder struct {
 	g     *ir.Graph
 	cfg   Config
 	steps []step // parallel to Recorder.Layers
+	// The spaces of the first input and of the first output of g.
+	input, output kernel.Space
 
 	dense  map[*ir.Value]*place // places of values that lie dense
 	images map[*ir.Value]*place // places of values that lie as images
@@ -31,6 +33,12 @@ type builder struct {
 	chains map[*ir.Value]*chain
 	// points has, by result, the 1×1 convolutions that the next step computes.
 	points map[*ir.Value]*pointConv
+	// result, unless nil, is a value that must be, or become, the image resultAt.
+	result   *ir.Value
+	resultAt *place
+	// loop, unless nil, has the parts of a program whose first steps run for one
+	// example after another.
+	loop *looped
 }
 
 // step makes a kernel when offsets are final.
@@ -43,16 +51,10 @@ type step struct {
 }
 
 func newBuilder(g *ir.Graph, cfg Config, st *store) *builder {
-	b := &builder{Recorder: &plan.Recorder{Weights: int(kernel.Weights)}, g: g, cfg: cfg,
+	b := &builder{Recorder: &plan.Recorder{Weights: int(kernel.Weights)}, g: g, cfg: cfg, input: kernel.IO, output: kernel.IO + kernel.Space(len(g.Inputs)),
 		dense: map[*ir.Value]*place{}, images: map[*ir.Value]*place{}, roots: map[*ir.Value]*place{},
 		pooled: map[*ir.Node]bool{}, joined: map[*ir.Value]bool{}, prologues: map[*ir.Value]prologue{}, chains: map[*ir.Value]*chain{}, points: map[*ir.Value]*pointConv{}}
 	b.weights = weights{store: st, rec: b.Recorder, stored: cfg.Weights}
-	if cfg.Weights != kernel.F32 {
-		b.halves = halves(g)
-	}
-	for i, v := range g.Inputs {
-		b.dense[v] = b.external(v.Name, kernel.IO+kernel.Space(i), v.Type)
-	}
 	return b
 }
 
@@ -102,7 +104,7 @@ func (b *builder) external(name string, s kernel.Space, t ir.Type) *place {
 
 // outputSpace returns the memory of output i of the model.
 func (b *builder) outputSpace(i int) kernel.Space {
-	return kernel.IO + kernel.Space(len(b.g.Inputs)+i)
+	return b.output + kernel.Space(i)
 }
 
 // newDense gives v a dense place: the memory of the model's output that v
@@ -143,7 +145,9 @@ func (b *builder) ownImage(name string, t ir.Type, f form, bd border, fl fill) *
 // has a buffer of its own.
 func (b *builder) newImage(v *ir.Value) *place {
 	var p *place
-	if s, ok := b.SliceOf(v); ok {
+	if s, ok := b.SliceOf(v); !ok && v == b.result {
+		p = b.resultAt
+	} else if ok {
 		root := b.roots[s.Root]
 		if root == nil {
 			root = b.ownImage(s.Root.Name, s.Root.Type, b.form(s.Root), b.rootBorder[s.Root], b.rootFill[s.Root])
@@ -162,7 +166,7 @@ func (b *builder) newImage(v *ir.Value) *place {
 // operand x if the result can overwrite x, otherwise memory of its own.
 func (b *builder) overwrite(n *ir.Node, x *ir.Value, src *place) *place {
 	v := n.Out[0]
-	if b.CanOverwrite(n, x) && b.images[x] == src && b.dense[x] == nil {
+	if v != b.result && b.CanOverwrite(n, x) && b.images[x] == src && b.dense[x] == nil {
 		p := *src
 		p.Type = v.Type
 		b.images[v] = &p

@@ -1,5 +1,7 @@
 package cpu
 
+import "modelc/ir"
+
 // The cost of a convolution is its time in nanoseconds on one core of the target:
 //
 //	direct    = MACs/peak + weights/stream
@@ -18,12 +20,15 @@ const (
 	runNs          = 30.0 // overhead of a run of tiles in a transform
 	windowShare    = 0.93 // share of the peak that kernels larger than 1×1 reach
 	gatherShare    = 0.8  // share of the peak with few input channels, which are gathered
+	imagePerNs     = 8.0  // floats of a batch's images that a step reads from, or writes to, a cache beyond L2
 	// tilePixels is the number of pixels of a register tile. A tile with fewer
 	// pixels loads the same weight vectors.
 	tilePixels = 14
 	// cachedBytes is the size of a network's weights below which the caches hold
 	// the transformed weights between runs.
 	cachedBytes = 4 << 20
+	// batchBytes is the size of the operands and results of a step that L2 keeps.
+	batchBytes = 1 << 20
 )
 
 // tileEfficiency returns the efficiency of register tiles for a row of n pixels:
@@ -32,6 +37,35 @@ func tileEfficiency(n int) float64 {
 	tiles := (n + tilePixels - 1) / tilePixels
 	// A tile of p pixels takes about as long as max(p, 5).
 	return float64(n) / float64(max(n, 5*tiles))
+}
+
+// batchGain returns the time for each example that n gains if it runs for a whole batch:
+// it reads its weights once, but the images of the batch may leave L2 between two steps.
+func (b *builder) batchGain(n *ir.Node) float64 {
+	weights, pixels := 0, 1
+	if _, ok := n.Op.(ir.Conv); ok {
+		pixels = n.Out[0].Type.Shape[2:].Len()
+		if s := n.In[ir.Weights].Type.Shape; s[2:].Len() == 9 {
+			weights = s.Len() // Winograd's algorithm reads more weights
+		}
+	}
+	images, bytes := 0, 0
+	for _, v := range append(n.In[:len(n.In):len(n.In)], n.Out...) {
+		switch {
+		case v == nil:
+		case v.Const != nil:
+			weights += v.Type.Shape.Len()
+		default:
+			images += v.Type.Shape.Len()
+			bytes += v.Type.Bytes()
+		}
+	}
+	size := float64(b.g.Inputs[0].Type.Shape[0])
+	gain := (&conv{cached: b.cached}).streamCost(weights, pixels) * (1 - 1/size)
+	if bytes > batchBytes {
+		gain -= float64(images) / size / imagePerNs
+	}
+	return gain
 }
 
 // streamCost returns the part of the time to read weights that the arithmetic on

@@ -4,8 +4,12 @@
 //
 // Images are stored in NC16, [N][C/16][rows][columns][16], with a border of zeros
 // if a reader needs one. Other tensors are dense. layout.go decides which values
-// are images. lower.go collects the table of ops. conv.go has the table of
+// are images. build.go collects the table of ops. conv.go has the table of
 // convolution algorithms.
+//
+// A program for a batch may have two parts: see package loop. The kernels of the body are
+// those of a batch of one. They read and write windows of the batch's input and of the
+// value between the parts.
 package cpu
 
 import (

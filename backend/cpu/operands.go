@@ -19,6 +19,7 @@ type conv struct {
 	reach   border // the part of the padding that windows read
 	exact   bool   // Config.Exact
 	cached  bool   // whether the caches hold all weights of the network
+	batch   int    // number of images whose convolutions may share a reading of the weights
 	few     bool   // whether the operand has the form fewBytes
 	copied  bool   // whether the step reads a copy, because others need a border of another value
 	// The places and constants are set when the algorithm has been chosen.
@@ -54,7 +55,7 @@ func newConv(n *ir.Node, op ir.Conv) *conv {
 	o.win = plan.ConvWindow(op, o.w.Shape)
 	o.in, _ = imageDims(n.In[0].Type.Shape)
 	o.out, _ = imageDims(n.Out[0].Type.Shape)
-	o.reach = reach(n, op)
+	o.reach, o.batch = reach(n, op), o.out.n
 	return o
 }
 

@@ -114,7 +114,8 @@ func (t tiling) cost(o *conv) float64 {
 	if o.win.DH > 1 { // the kernel gathers and spreads pixels
 		moved += float64(d.n*tiles) * float64(products*ic+t.m*t.m*oc) * 2
 	}
-	return macs/macsPerNs/tileEfficiency(tiles*d.n) + moved/transformPerNs + o.streamCost(products*ic*oc, tiles*d.n) + calls
+	share := o.sharing(tiles)
+	return macs/macsPerNs/tileEfficiency(tiles*share) + moved/transformPerNs + o.streamCost(products*ic*oc, tiles*share)*float64(d.n)/float64(share) + calls
 }
 
 // blocking returns the number of tiles that are transformed together, and the
@@ -129,13 +130,21 @@ func (t tiling) blocking(o *conv) (tiles, outBlocks int) {
 	// tiles, take longer than the products.
 	tiles = max(2*tilePixels, l2Floats/perTile/tilePixels*tilePixels)
 	blocks := (all + tiles - 1) / tiles
-	tiles = (all + blocks - 1) / blocks
+	tiles = (all + blocks - 1) / blocks * o.sharing(all)
 	outBlocks = 1
 	for outBlocks < 4 && outBlocks*2 <= alignTo(o.out.c, 32)/32 && sums*tiles*outBlocks*64 < l2Floats/2 {
 		outBlocks *= 2
 	}
 	return tiles, outBlocks
 }
+
+// sharing returns the number of images whose tiles are transformed together, so that
+// they share a reading of the weights. tiles is the number of tiles of an image.
+func (o *conv) sharing(tiles int) int { return max(1, min(o.batch, sharedTiles/tiles)) }
+
+// sharedTiles is the maximum number of tiles of several images that are transformed
+// together.
+const sharedTiles = 4 * tilePixels
 
 func (t tiling) prepared(w ir.Shape) int {
 	switch {

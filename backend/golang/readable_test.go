@@ -120,7 +120,7 @@ func TestReadable(t *testing.T) {
 		var o Options
 		switch name {
 		case "batches":
-			p, o = network(t, "resnet18", zoo.Options{Width: .25, Size: 64}, 1, 8)
+			p, o = network(t, "resnet18", zoo.Options{Width: .25, Size: 96}, 1, 8)
 			o.Flags = []string{"--batch", "1,8", "--labels", strings.Repeat("long-and \"quoted\" ", 20), strings.Repeat("x", 300)}
 		case "hostile":
 			p, o = program(t, "testdata/hostile.ir")
@@ -176,6 +176,14 @@ func TestReadable(t *testing.T) {
 	for _, name := range networks {
 		fmt.Fprintf(&main, "\t%s.Open(\"\")\n", name)
 	}
+	main.WriteString(`	m, err := batches.New()
+	if err != nil {
+		panic(err)
+	}
+	if err := m.NewSession8().Run(batches.NewInput8(), batches.NewOutput8()); err != nil {
+		panic(err)
+	}
+`)
 	main.WriteString("}\n")
 	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(main.String()), 0o644); err != nil {
 		t.Fatal(err)
@@ -184,6 +192,12 @@ func TestReadable(t *testing.T) {
 		if out, err := goCommand(dir, args...); err != nil {
 			t.Fatalf("go %v: %v\n%s", args, err, out)
 		}
+	}
+	if !strings.Contains(tree(t, filepath.Join(dir, "batches"))["layers8.go"], "Loop: runtime.Loop{") {
+		t.Error("no step of the network for batches runs for one example after another")
+	}
+	if out, err := exec.Command(filepath.Join(dir, "main.exe")).CombinedOutput(); err != nil {
+		t.Errorf("a session for batches: %v\n%s", err, out)
 	}
 	symbols, err := goCommand(dir, "tool", "nm", "main.exe")
 	if err != nil {

@@ -37,6 +37,14 @@ func New(p *cpu.Program, threads int) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newEngine(p, m, threads)
+}
+
+// Another returns an engine that has its own session and the weights of e. The caller must
+// call Close.
+func (e *Engine) Another(threads int) (*Engine, error) { return newEngine(e.program, e.model, threads) }
+
+func newEngine(p *cpu.Program, m *runtime.Model, threads int) (*Engine, error) {
 	e := &Engine{program: p, model: m, session: m.NewSession(runtime.Options{Threads: threads})}
 	for _, v := range p.Graph.Inputs {
 		e.inputs = append(e.inputs, v.Type)
@@ -136,9 +144,24 @@ func (e *Engine) Trace(in []*ir.Tensor, visit func(l plan.Layer, got *ir.Tensor)
 	if err := e.bind(in); err != nil {
 		return nil, err
 	}
-	e.session.RunSteps(func(i int, _ runtime.Step) {
-		if l := e.program.Layers[i]; l.Value != nil {
-			visit(l, e.read(l.Value.Type, e.program.Where(i)))
+	loop := e.program.Plan.Loop
+	examples := make([][]byte, loop.Steps) // of the values of the loop
+	e.session.RunSteps(func(i, run int, _ runtime.Step) {
+		l := e.program.Layers[i]
+		if l.Value == nil {
+			return
+		}
+		t := l.Value.Type
+		if i >= loop.Steps {
+			visit(l, e.read(t, e.program.Where(i)))
+			return
+		}
+		one := t
+		one.Shape = append(ir.Shape{1}, t.Shape[1:]...)
+		examples[i] = append(examples[i], e.read(one, e.program.Where(i)).Bytes()...)
+		if run == loop.Times-1 {
+			all, _ := ir.FromBytes(t, examples[i]) // the sizes agree
+			visit(l, all)
 		}
 	})
 	return e.results(), nil
@@ -156,7 +179,7 @@ func (e *Engine) Profile(in []*ir.Tensor, times []time.Duration) error {
 	}
 	clear(times)
 	last := time.Now()
-	e.session.RunSteps(func(i int, _ runtime.Step) {
+	e.session.RunSteps(func(i, _ int, _ runtime.Step) {
 		now := time.Now()
 		times[i] += now.Sub(last)
 		last = now

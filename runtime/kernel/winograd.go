@@ -34,8 +34,8 @@ type Winograd struct {
 	// Pool, unless 0, is the side and the stride of the square windows of a maximum
 	// pool. Dst has the extents of the pool. Pool divides M, and there is no Residual.
 	Pool int
-	// Tiles is the number of tiles that are transformed together. OutBlocks is the
-	// number of blocks of 32 output channels that are multiplied before their output
+	// Tiles is the number of tiles that are transformed together. They are of several
+	// images if an image has at most half as many. OutBlocks is the number of blocks of 32 output channels that are multiplied before their output
 	// transform.
 	Tiles, OutBlocks int
 }
@@ -89,6 +89,17 @@ func (k *Winograd) Products() int { return k.tiles() * k.positions() }
 func (k *Winograd) phase(ty int) (y, x, row int) {
 	p := ty / k.down()
 	return p / k.step(), p % k.step(), ty % k.down()
+}
+
+// together returns the number of images whose tiles form a block.
+func (k *Winograd) together() int { return max(1, min(k.Tiles/k.tiles(), k.Dst.N)) }
+
+// blocks returns the number of blocks of tiles.
+func (k *Winograd) blocks(c *Context) int {
+	if n := k.together(); n > 1 {
+		return team.Split(k.Dst.N, n)
+	}
+	return k.Dst.N * k.perImage(c)
 }
 
 // perImage returns the number of blocks of tiles of an image. It makes blocks smaller
@@ -157,7 +168,7 @@ func (k *Winograd) ScratchBytes() int {
 // block per worker together, and then share the products.
 func (k *Winograd) Run(c *Context) {
 	k.Dst.ClearBorder(c)
-	blocks, threads := k.Dst.N*k.perImage(c), c.Threads()
+	blocks, threads := k.blocks(c), c.Threads()
 	if threads == 1 || blocks >= 2*threads {
 		c.DoAll(blocks, (*winogradBlocks)(k))
 		return
@@ -169,12 +180,26 @@ func (k *Winograd) Run(c *Context) {
 	}
 }
 
-// block is a block of tiles of one image.
-type block struct{ n, t0, t1 int }
+// block is a block of tiles. Tiles are numbered image after image.
+type block struct{ t0, t1 int }
 
 func (k *Winograd) block(c *Context, i int) block {
-	tiles, n := k.tiles(), k.perImage(c)
-	return block{i / n, team.Cut(tiles, n, i%n), team.Cut(tiles, n, i%n+1)}
+	tiles := k.tiles()
+	if k.together() > 1 {
+		n := k.blocks(c)
+		return block{team.Cut(k.Dst.N, n, i) * tiles, team.Cut(k.Dst.N, n, i+1) * tiles}
+	}
+	n := k.perImage(c)
+	first := i / n * tiles
+	return block{first + team.Cut(tiles, n, i%n), first + team.Cut(tiles, n, i%n+1)}
+}
+
+// run returns the image, the row and the column of tile t, and the number of tiles from it
+// to the end of the row, or to tile end.
+func (k *Winograd) run(t, end int) (n, y, x, run int) {
+	across := k.across()
+	n, x = t/k.tiles(), t%across
+	return n, t % k.tiles() / across, x, min(end-t, across-x)
 }
 
 // winogradScratch holds the parts of the scratch of a worker: transformed inputs,
@@ -231,12 +256,11 @@ func (j *winogradOutputs) Part(c *Context, i, worker int) {
 // transform writes Bᵀ·d·B of the input blocks from ≤ b < to to s.v.
 func (k *Winograd) transform(c *Context, b block, from, to int, s winogradScratch) {
 	for t := b.t0; t < b.t1; {
-		y, x := t/k.across(), t%k.across()
-		run := min(b.t1-t, k.across()-x)
+		n, y, x, run := k.run(t, b.t1)
 		if v := s.v[(t-b.t0)*16:]; k.Strided {
-			k.stridedInput(c, b.n, from, to, y, x, run, v)
+			k.stridedInput(c, n, from, to, y, x, run, v)
 		} else {
-			k.transformInput(c, b.n, from, to, y, x, run, v, s.window)
+			k.transformInput(c, n, from, to, y, x, run, v, s.window)
 		}
 		t += run
 	}
@@ -249,19 +273,18 @@ func (k *Winograd) outputs(c *Context, b block, from, to int, s winogradScratch)
 		last := min(first+k.OutBlocks, to)
 		k.multiply(c, s.v, s.m, s.out[:32], b.t1-b.t0, first, last)
 		for t := b.t0; t < b.t1; {
-			y, x := t/k.across(), t%k.across()
-			run := min(b.t1-t, k.across()-x)
+			n, y, x, run := k.run(t, b.t1)
 			for ob := first * 2; ob < min(last*2, k.Dst.Blocks()); ob++ {
 				m := s.m[(ob-first*2)*k.groups()*k.pitch()+(t-b.t0)*16:]
 				switch {
 				case k.Strided || k.Five:
-					k.sumOutput(c, b.n, ob, y, x, run, m)
+					k.sumOutput(c, n, ob, y, x, run, m)
 				case k.Pool > 0:
-					k.poolOutput(c, b.n, ob, y, x, run, m, s.out)
+					k.poolOutput(c, n, ob, y, x, run, m, s.out)
 				case k.Dilation > 1:
-					k.dilatedOutput(c, b.n, ob, y, x, run, m, s)
+					k.dilatedOutput(c, n, ob, y, x, run, m, s)
 				default:
-					k.transformOutput(c, b.n, ob, y, x, run, m, s.out)
+					k.transformOutput(c, n, ob, y, x, run, m, s.out)
 				}
 			}
 			t += run

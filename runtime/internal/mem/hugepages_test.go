@@ -24,7 +24,7 @@ func TestHugeFree(t *testing.T) {
 // Large buffers are zero and can be written from end to end, whatever the size of
 // their pages.
 func TestHugePages(t *testing.T) {
-	for _, n := range []int{1, 2 << 20, 4<<20 + 1, 9<<20 + 4097} {
+	for _, n := range []int{1, 1 << 20, 2 << 20, 4<<20 + 1, 9<<20 + 4097} {
 		b := Aligned(n)
 		for i := range b {
 			if b[i] != 0 {

@@ -10,8 +10,8 @@ import (
 
 // Functions that the files for some systems replace.
 var (
-	// hugePages asks the system for large pages for b, which is still untouched.
-	hugePages = func(b []byte) {}
+	// large returns n zero bytes in large pages, or nil if the system has none free.
+	large = func(n int) []byte { return nil }
 	// release tells the system that b will hardly be read again.
 	release = func(b []byte) {}
 	// discard gives the memory of b, whose content is lost, back to the system.
@@ -38,9 +38,16 @@ func readFile(path string) (data []byte, unmap func(), err error) {
 
 // Aligned returns n zero bytes that start on a cache line.
 func Aligned(n int) []byte {
-	b := make([]byte, n+64)
-	hugePages(b)
-	off := int(-uintptr(unsafe.Pointer(unsafe.SliceData(b))) & 63)
+	if b := large(n); b != nil {
+		return b
+	}
+	return aligned(n, 64)
+}
+
+// aligned returns n zero bytes at a multiple of align, a power of two.
+func aligned(n, align int) []byte {
+	b := make([]byte, n+align)
+	off := int(-uintptr(unsafe.Pointer(unsafe.SliceData(b))) & uintptr(align-1))
 	return b[off : off+n : off+n]
 }
 
