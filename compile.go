@@ -11,6 +11,7 @@ import (
 	"modelc/frontend/source"
 	"modelc/ir"
 	"modelc/passes"
+	"modelc/runtime/kernel"
 )
 
 // Compiled is a compiled model.
@@ -100,6 +101,11 @@ func compile(models []*source.Model, o Options) (*Compiled, error) {
 		}
 		if err := checkConstants(c.Graph); err != nil {
 			return nil, err
+		}
+		if o.Compute == kernel.BF16 {
+			if err := cpu.NarrowLayers(c.Graph, func(*ir.Node) bool { return false }); err != nil {
+				return nil, err
+			}
 		}
 		if err := cpu.RoundWeights(c.Graph, o.Weights); err != nil {
 			return nil, err

@@ -7,7 +7,7 @@ import (
 )
 
 // Tier returns the name of the tier in use, the instruction set of the kernels:
-// "generic", "neon", "neondot", "avx2", "avxvnni", "avx512" or "avx512vnni".
+// "generic", "neon", "neondot", "avx2", "avxvnni", "avx512", "avx512vnni" or "avx512bf16".
 func Tier() string { return simd.Active().Name }
 
 // Tiers returns the names of the tiers that can run on this machine, the best last.

@@ -38,7 +38,7 @@ func (g generator) narrowPixels() {
 		if residual {
 			VMOVUPS(Mem{Base: RAX, Disp: off}, r[2])
 			VPSLLD(Imm(16), r[2], r[3])
-			VANDPS(g.words("upperHalf", 0xffff0000), r[2], r[2])
+			VANDPS(g.words(0xffff0000), r[2], r[2])
 			VADDPS(r[3], r[0], r[0])
 			VADDPS(r[2], r[1], r[1])
 		}
@@ -53,7 +53,7 @@ func (g generator) narrowPixels() {
 			g.round(r[0], r[2], r[3])
 			g.round(r[1], r[2], r[3])
 			VPSRLD(Imm(16), r[0], r[0])
-			VANDPS(g.words("upperHalf", 0xffff0000), r[1], r[1])
+			VANDPS(g.words(0xffff0000), r[1], r[1])
 			VORPS(r[1], r[0], r[0])
 		}
 		VMOVUPS(r[0], Mem{Base: RDI, Disp: off})
@@ -88,16 +88,16 @@ func (g generator) round(x, t, nan VecPhysical) {
 		VCMPPS(Imm(3), x, x, nan)
 	}
 	VPSRLD(Imm(16), x, t)
-	VANDPS(g.words("one", 1), t, t)
-	VPADDD(g.words("halfLess", 0x7fff), t, t)
+	VANDPS(g.words(1), t, t)
+	VPADDD(g.words(0x7fff), t, t)
 	if g.Bytes == 64 {
-		VORPS(g.words("quiet", 0x400000), x, nan)
+		VORPS(g.words(0x400000), x, nan)
 		VPADDD(t, x, x)
 		VMOVDQA32(nan, K1, x)
 		return
 	}
 	VPADDD(t, x, t)
-	VORPS(g.words("quiet", 0x400000), x, x)
+	VORPS(g.words(0x400000), x, x)
 	VBLENDVPS(nan, x, t, x)
 }
 
@@ -113,7 +113,7 @@ func (g generator) widenPixels() {
 		x, y := g.Regs[2*v], g.Regs[2*v+1]
 		VMOVUPS(Mem{Base: RDI, Disp: v * g.Bytes}, x)
 		VPSLLD(Imm(16), x, y)
-		VANDPS(g.words("upperHalf", 0xffff0000), x, x)
+		VANDPS(g.words(0xffff0000), x, x)
 		VMOVUPS(y, Mem{Base: RSI, Disp: v * g.Bytes})
 		VMOVUPS(x, Mem{Base: RDX, Disp: v * g.Bytes})
 	}
@@ -129,8 +129,8 @@ func (g generator) widenPixels() {
 var wordVectors = map[string]Mem{}
 
 // words returns a vector in memory with equal words.
-func (g generator) words(name string, word uint32) Mem {
-	name = fmt.Sprintf("%s%d", name, g.Bytes)
+func (g generator) words(word uint32) Mem {
+	name := fmt.Sprintf("words%x_%d", word, g.Bytes)
 	m, ok := wordVectors[name]
 	if !ok {
 		m = GLOBL(name, 8|16)

@@ -133,3 +133,11 @@ func PairGFLOPS() float64 {
 	}
 	return best
 }
+
+// AddPairs adds the halves of pairs to lower and upper.
+func AddPairs(lower, upper []float32, pairs []uint32) {
+	for i, v := range pairs[:len(lower)] {
+		lower[i] += lowerOf(v)
+		upper[i] += upperOf(v)
+	}
+}

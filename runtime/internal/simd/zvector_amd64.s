@@ -2971,7 +2971,7 @@ sum:
 	VMOVUPS (DX), Z1
 	VMOVUPS (AX), Z2
 	VPSLLD  $0x10, Z2, Z3
-	VANDPS  upperHalf64<>+0(SB), Z2, Z2
+	VANDPS  wordsffff0000_64<>+0(SB), Z2, Z2
 	VADDPS  Z3, Z0, Z0
 	VADDPS  Z2, Z1, Z1
 	VMAXPS  Z0, Z8, Z0
@@ -3025,23 +3025,23 @@ DATA pairOrder<>+60(SB)/2, $0x000f
 DATA pairOrder<>+62(SB)/2, $0x001f
 GLOBL pairOrder<>(SB), RODATA|NOPTR, $64
 
-DATA upperHalf64<>+0(SB)/4, $0xffff0000
-DATA upperHalf64<>+4(SB)/4, $0xffff0000
-DATA upperHalf64<>+8(SB)/4, $0xffff0000
-DATA upperHalf64<>+12(SB)/4, $0xffff0000
-DATA upperHalf64<>+16(SB)/4, $0xffff0000
-DATA upperHalf64<>+20(SB)/4, $0xffff0000
-DATA upperHalf64<>+24(SB)/4, $0xffff0000
-DATA upperHalf64<>+28(SB)/4, $0xffff0000
-DATA upperHalf64<>+32(SB)/4, $0xffff0000
-DATA upperHalf64<>+36(SB)/4, $0xffff0000
-DATA upperHalf64<>+40(SB)/4, $0xffff0000
-DATA upperHalf64<>+44(SB)/4, $0xffff0000
-DATA upperHalf64<>+48(SB)/4, $0xffff0000
-DATA upperHalf64<>+52(SB)/4, $0xffff0000
-DATA upperHalf64<>+56(SB)/4, $0xffff0000
-DATA upperHalf64<>+60(SB)/4, $0xffff0000
-GLOBL upperHalf64<>(SB), RODATA|NOPTR, $64
+DATA wordsffff0000_64<>+0(SB)/4, $0xffff0000
+DATA wordsffff0000_64<>+4(SB)/4, $0xffff0000
+DATA wordsffff0000_64<>+8(SB)/4, $0xffff0000
+DATA wordsffff0000_64<>+12(SB)/4, $0xffff0000
+DATA wordsffff0000_64<>+16(SB)/4, $0xffff0000
+DATA wordsffff0000_64<>+20(SB)/4, $0xffff0000
+DATA wordsffff0000_64<>+24(SB)/4, $0xffff0000
+DATA wordsffff0000_64<>+28(SB)/4, $0xffff0000
+DATA wordsffff0000_64<>+32(SB)/4, $0xffff0000
+DATA wordsffff0000_64<>+36(SB)/4, $0xffff0000
+DATA wordsffff0000_64<>+40(SB)/4, $0xffff0000
+DATA wordsffff0000_64<>+44(SB)/4, $0xffff0000
+DATA wordsffff0000_64<>+48(SB)/4, $0xffff0000
+DATA wordsffff0000_64<>+52(SB)/4, $0xffff0000
+DATA wordsffff0000_64<>+56(SB)/4, $0xffff0000
+DATA wordsffff0000_64<>+60(SB)/4, $0xffff0000
+GLOBL wordsffff0000_64<>(SB), RODATA|NOPTR, $64
 
 // func narrowPixelsAVX512(dst *uint32, lower *float32, upper *float32, n int, residual *uint32, lo float32, hi float32)
 // Requires: AVX, AVX512DQ, AVX512F
@@ -3065,20 +3065,20 @@ plain:
 	VMINPS    Z1, Z9, Z1
 	VCMPPS    $0x03, Z0, Z0, K1
 	VPSRLD    $0x10, Z0, Z2
-	VANDPS    one64<>+0(SB), Z2, Z2
-	VPADDD    halfLess64<>+0(SB), Z2, Z2
-	VORPS     quiet64<>+0(SB), Z0, Z3
+	VANDPS    words1_64<>+0(SB), Z2, Z2
+	VPADDD    words7fff_64<>+0(SB), Z2, Z2
+	VORPS     words400000_64<>+0(SB), Z0, Z3
 	VPADDD    Z2, Z0, Z0
 	VMOVDQA32 Z3, K1, Z0
 	VCMPPS    $0x03, Z1, Z1, K1
 	VPSRLD    $0x10, Z1, Z2
-	VANDPS    one64<>+0(SB), Z2, Z2
-	VPADDD    halfLess64<>+0(SB), Z2, Z2
-	VORPS     quiet64<>+0(SB), Z1, Z3
+	VANDPS    words1_64<>+0(SB), Z2, Z2
+	VPADDD    words7fff_64<>+0(SB), Z2, Z2
+	VORPS     words400000_64<>+0(SB), Z1, Z3
 	VPADDD    Z2, Z1, Z1
 	VMOVDQA32 Z3, K1, Z1
 	VPSRLD    $0x10, Z0, Z0
-	VANDPS    upperHalf64<>+0(SB), Z1, Z1
+	VANDPS    wordsffff0000_64<>+0(SB), Z1, Z1
 	VORPS     Z1, Z0, Z0
 	VMOVUPS   Z0, (DI)
 	ADDQ      $0x40, DI
@@ -3094,7 +3094,7 @@ sum:
 	VMOVUPS   (DX), Z1
 	VMOVUPS   (AX), Z2
 	VPSLLD    $0x10, Z2, Z3
-	VANDPS    upperHalf64<>+0(SB), Z2, Z2
+	VANDPS    wordsffff0000_64<>+0(SB), Z2, Z2
 	VADDPS    Z3, Z0, Z0
 	VADDPS    Z2, Z1, Z1
 	VMAXPS    Z0, Z8, Z0
@@ -3103,20 +3103,20 @@ sum:
 	VMINPS    Z1, Z9, Z1
 	VCMPPS    $0x03, Z0, Z0, K1
 	VPSRLD    $0x10, Z0, Z2
-	VANDPS    one64<>+0(SB), Z2, Z2
-	VPADDD    halfLess64<>+0(SB), Z2, Z2
-	VORPS     quiet64<>+0(SB), Z0, Z3
+	VANDPS    words1_64<>+0(SB), Z2, Z2
+	VPADDD    words7fff_64<>+0(SB), Z2, Z2
+	VORPS     words400000_64<>+0(SB), Z0, Z3
 	VPADDD    Z2, Z0, Z0
 	VMOVDQA32 Z3, K1, Z0
 	VCMPPS    $0x03, Z1, Z1, K1
 	VPSRLD    $0x10, Z1, Z2
-	VANDPS    one64<>+0(SB), Z2, Z2
-	VPADDD    halfLess64<>+0(SB), Z2, Z2
-	VORPS     quiet64<>+0(SB), Z1, Z3
+	VANDPS    words1_64<>+0(SB), Z2, Z2
+	VPADDD    words7fff_64<>+0(SB), Z2, Z2
+	VORPS     words400000_64<>+0(SB), Z1, Z3
 	VPADDD    Z2, Z1, Z1
 	VMOVDQA32 Z3, K1, Z1
 	VPSRLD    $0x10, Z0, Z0
-	VANDPS    upperHalf64<>+0(SB), Z1, Z1
+	VANDPS    wordsffff0000_64<>+0(SB), Z1, Z1
 	VORPS     Z1, Z0, Z0
 	VMOVUPS   Z0, (DI)
 	ADDQ      $0x40, DI
@@ -3128,59 +3128,59 @@ sum:
 	VZEROUPPER
 	RET
 
-DATA one64<>+0(SB)/4, $0x00000001
-DATA one64<>+4(SB)/4, $0x00000001
-DATA one64<>+8(SB)/4, $0x00000001
-DATA one64<>+12(SB)/4, $0x00000001
-DATA one64<>+16(SB)/4, $0x00000001
-DATA one64<>+20(SB)/4, $0x00000001
-DATA one64<>+24(SB)/4, $0x00000001
-DATA one64<>+28(SB)/4, $0x00000001
-DATA one64<>+32(SB)/4, $0x00000001
-DATA one64<>+36(SB)/4, $0x00000001
-DATA one64<>+40(SB)/4, $0x00000001
-DATA one64<>+44(SB)/4, $0x00000001
-DATA one64<>+48(SB)/4, $0x00000001
-DATA one64<>+52(SB)/4, $0x00000001
-DATA one64<>+56(SB)/4, $0x00000001
-DATA one64<>+60(SB)/4, $0x00000001
-GLOBL one64<>(SB), RODATA|NOPTR, $64
+DATA words1_64<>+0(SB)/4, $0x00000001
+DATA words1_64<>+4(SB)/4, $0x00000001
+DATA words1_64<>+8(SB)/4, $0x00000001
+DATA words1_64<>+12(SB)/4, $0x00000001
+DATA words1_64<>+16(SB)/4, $0x00000001
+DATA words1_64<>+20(SB)/4, $0x00000001
+DATA words1_64<>+24(SB)/4, $0x00000001
+DATA words1_64<>+28(SB)/4, $0x00000001
+DATA words1_64<>+32(SB)/4, $0x00000001
+DATA words1_64<>+36(SB)/4, $0x00000001
+DATA words1_64<>+40(SB)/4, $0x00000001
+DATA words1_64<>+44(SB)/4, $0x00000001
+DATA words1_64<>+48(SB)/4, $0x00000001
+DATA words1_64<>+52(SB)/4, $0x00000001
+DATA words1_64<>+56(SB)/4, $0x00000001
+DATA words1_64<>+60(SB)/4, $0x00000001
+GLOBL words1_64<>(SB), RODATA|NOPTR, $64
 
-DATA halfLess64<>+0(SB)/4, $0x00007fff
-DATA halfLess64<>+4(SB)/4, $0x00007fff
-DATA halfLess64<>+8(SB)/4, $0x00007fff
-DATA halfLess64<>+12(SB)/4, $0x00007fff
-DATA halfLess64<>+16(SB)/4, $0x00007fff
-DATA halfLess64<>+20(SB)/4, $0x00007fff
-DATA halfLess64<>+24(SB)/4, $0x00007fff
-DATA halfLess64<>+28(SB)/4, $0x00007fff
-DATA halfLess64<>+32(SB)/4, $0x00007fff
-DATA halfLess64<>+36(SB)/4, $0x00007fff
-DATA halfLess64<>+40(SB)/4, $0x00007fff
-DATA halfLess64<>+44(SB)/4, $0x00007fff
-DATA halfLess64<>+48(SB)/4, $0x00007fff
-DATA halfLess64<>+52(SB)/4, $0x00007fff
-DATA halfLess64<>+56(SB)/4, $0x00007fff
-DATA halfLess64<>+60(SB)/4, $0x00007fff
-GLOBL halfLess64<>(SB), RODATA|NOPTR, $64
+DATA words7fff_64<>+0(SB)/4, $0x00007fff
+DATA words7fff_64<>+4(SB)/4, $0x00007fff
+DATA words7fff_64<>+8(SB)/4, $0x00007fff
+DATA words7fff_64<>+12(SB)/4, $0x00007fff
+DATA words7fff_64<>+16(SB)/4, $0x00007fff
+DATA words7fff_64<>+20(SB)/4, $0x00007fff
+DATA words7fff_64<>+24(SB)/4, $0x00007fff
+DATA words7fff_64<>+28(SB)/4, $0x00007fff
+DATA words7fff_64<>+32(SB)/4, $0x00007fff
+DATA words7fff_64<>+36(SB)/4, $0x00007fff
+DATA words7fff_64<>+40(SB)/4, $0x00007fff
+DATA words7fff_64<>+44(SB)/4, $0x00007fff
+DATA words7fff_64<>+48(SB)/4, $0x00007fff
+DATA words7fff_64<>+52(SB)/4, $0x00007fff
+DATA words7fff_64<>+56(SB)/4, $0x00007fff
+DATA words7fff_64<>+60(SB)/4, $0x00007fff
+GLOBL words7fff_64<>(SB), RODATA|NOPTR, $64
 
-DATA quiet64<>+0(SB)/4, $0x00400000
-DATA quiet64<>+4(SB)/4, $0x00400000
-DATA quiet64<>+8(SB)/4, $0x00400000
-DATA quiet64<>+12(SB)/4, $0x00400000
-DATA quiet64<>+16(SB)/4, $0x00400000
-DATA quiet64<>+20(SB)/4, $0x00400000
-DATA quiet64<>+24(SB)/4, $0x00400000
-DATA quiet64<>+28(SB)/4, $0x00400000
-DATA quiet64<>+32(SB)/4, $0x00400000
-DATA quiet64<>+36(SB)/4, $0x00400000
-DATA quiet64<>+40(SB)/4, $0x00400000
-DATA quiet64<>+44(SB)/4, $0x00400000
-DATA quiet64<>+48(SB)/4, $0x00400000
-DATA quiet64<>+52(SB)/4, $0x00400000
-DATA quiet64<>+56(SB)/4, $0x00400000
-DATA quiet64<>+60(SB)/4, $0x00400000
-GLOBL quiet64<>(SB), RODATA|NOPTR, $64
+DATA words400000_64<>+0(SB)/4, $0x00400000
+DATA words400000_64<>+4(SB)/4, $0x00400000
+DATA words400000_64<>+8(SB)/4, $0x00400000
+DATA words400000_64<>+12(SB)/4, $0x00400000
+DATA words400000_64<>+16(SB)/4, $0x00400000
+DATA words400000_64<>+20(SB)/4, $0x00400000
+DATA words400000_64<>+24(SB)/4, $0x00400000
+DATA words400000_64<>+28(SB)/4, $0x00400000
+DATA words400000_64<>+32(SB)/4, $0x00400000
+DATA words400000_64<>+36(SB)/4, $0x00400000
+DATA words400000_64<>+40(SB)/4, $0x00400000
+DATA words400000_64<>+44(SB)/4, $0x00400000
+DATA words400000_64<>+48(SB)/4, $0x00400000
+DATA words400000_64<>+52(SB)/4, $0x00400000
+DATA words400000_64<>+56(SB)/4, $0x00400000
+DATA words400000_64<>+60(SB)/4, $0x00400000
+GLOBL words400000_64<>(SB), RODATA|NOPTR, $64
 
 // func widenPixelsAVX512(lower *float32, upper *float32, src *uint32, n int)
 // Requires: AVX, AVX512DQ, AVX512F
@@ -3193,7 +3193,7 @@ TEXT ·widenPixelsAVX512(SB), NOSPLIT, $0-32
 loop:
 	VMOVUPS (DI), Z0
 	VPSLLD  $0x10, Z0, Z1
-	VANDPS  upperHalf64<>+0(SB), Z0, Z0
+	VANDPS  wordsffff0000_64<>+0(SB), Z0, Z0
 	VMOVUPS Z1, (SI)
 	VMOVUPS Z0, (DX)
 	ADDQ    $0x40, DI
@@ -3226,20 +3226,20 @@ plain:
 	VMINPS    Y1, Y9, Y1
 	VCMPPS    $0x03, Y0, Y0, Y3
 	VPSRLD    $0x10, Y0, Y2
-	VANDPS    one32<>+0(SB), Y2, Y2
-	VPADDD    halfLess32<>+0(SB), Y2, Y2
+	VANDPS    words1_32<>+0(SB), Y2, Y2
+	VPADDD    words7fff_32<>+0(SB), Y2, Y2
 	VPADDD    Y2, Y0, Y2
-	VORPS     quiet32<>+0(SB), Y0, Y0
+	VORPS     words400000_32<>+0(SB), Y0, Y0
 	VBLENDVPS Y3, Y0, Y2, Y0
 	VCMPPS    $0x03, Y1, Y1, Y3
 	VPSRLD    $0x10, Y1, Y2
-	VANDPS    one32<>+0(SB), Y2, Y2
-	VPADDD    halfLess32<>+0(SB), Y2, Y2
+	VANDPS    words1_32<>+0(SB), Y2, Y2
+	VPADDD    words7fff_32<>+0(SB), Y2, Y2
 	VPADDD    Y2, Y1, Y2
-	VORPS     quiet32<>+0(SB), Y1, Y1
+	VORPS     words400000_32<>+0(SB), Y1, Y1
 	VBLENDVPS Y3, Y1, Y2, Y1
 	VPSRLD    $0x10, Y0, Y0
-	VANDPS    upperHalf32<>+0(SB), Y1, Y1
+	VANDPS    wordsffff0000_32<>+0(SB), Y1, Y1
 	VORPS     Y1, Y0, Y0
 	VMOVUPS   Y0, (DI)
 	VMOVUPS   32(SI), Y0
@@ -3250,20 +3250,20 @@ plain:
 	VMINPS    Y1, Y9, Y1
 	VCMPPS    $0x03, Y0, Y0, Y3
 	VPSRLD    $0x10, Y0, Y2
-	VANDPS    one32<>+0(SB), Y2, Y2
-	VPADDD    halfLess32<>+0(SB), Y2, Y2
+	VANDPS    words1_32<>+0(SB), Y2, Y2
+	VPADDD    words7fff_32<>+0(SB), Y2, Y2
 	VPADDD    Y2, Y0, Y2
-	VORPS     quiet32<>+0(SB), Y0, Y0
+	VORPS     words400000_32<>+0(SB), Y0, Y0
 	VBLENDVPS Y3, Y0, Y2, Y0
 	VCMPPS    $0x03, Y1, Y1, Y3
 	VPSRLD    $0x10, Y1, Y2
-	VANDPS    one32<>+0(SB), Y2, Y2
-	VPADDD    halfLess32<>+0(SB), Y2, Y2
+	VANDPS    words1_32<>+0(SB), Y2, Y2
+	VPADDD    words7fff_32<>+0(SB), Y2, Y2
 	VPADDD    Y2, Y1, Y2
-	VORPS     quiet32<>+0(SB), Y1, Y1
+	VORPS     words400000_32<>+0(SB), Y1, Y1
 	VBLENDVPS Y3, Y1, Y2, Y1
 	VPSRLD    $0x10, Y0, Y0
-	VANDPS    upperHalf32<>+0(SB), Y1, Y1
+	VANDPS    wordsffff0000_32<>+0(SB), Y1, Y1
 	VORPS     Y1, Y0, Y0
 	VMOVUPS   Y0, 32(DI)
 	ADDQ      $0x40, DI
@@ -3279,7 +3279,7 @@ sum:
 	VMOVUPS   (DX), Y1
 	VMOVUPS   (AX), Y2
 	VPSLLD    $0x10, Y2, Y3
-	VANDPS    upperHalf32<>+0(SB), Y2, Y2
+	VANDPS    wordsffff0000_32<>+0(SB), Y2, Y2
 	VADDPS    Y3, Y0, Y0
 	VADDPS    Y2, Y1, Y1
 	VMAXPS    Y0, Y8, Y0
@@ -3288,27 +3288,27 @@ sum:
 	VMINPS    Y1, Y9, Y1
 	VCMPPS    $0x03, Y0, Y0, Y3
 	VPSRLD    $0x10, Y0, Y2
-	VANDPS    one32<>+0(SB), Y2, Y2
-	VPADDD    halfLess32<>+0(SB), Y2, Y2
+	VANDPS    words1_32<>+0(SB), Y2, Y2
+	VPADDD    words7fff_32<>+0(SB), Y2, Y2
 	VPADDD    Y2, Y0, Y2
-	VORPS     quiet32<>+0(SB), Y0, Y0
+	VORPS     words400000_32<>+0(SB), Y0, Y0
 	VBLENDVPS Y3, Y0, Y2, Y0
 	VCMPPS    $0x03, Y1, Y1, Y3
 	VPSRLD    $0x10, Y1, Y2
-	VANDPS    one32<>+0(SB), Y2, Y2
-	VPADDD    halfLess32<>+0(SB), Y2, Y2
+	VANDPS    words1_32<>+0(SB), Y2, Y2
+	VPADDD    words7fff_32<>+0(SB), Y2, Y2
 	VPADDD    Y2, Y1, Y2
-	VORPS     quiet32<>+0(SB), Y1, Y1
+	VORPS     words400000_32<>+0(SB), Y1, Y1
 	VBLENDVPS Y3, Y1, Y2, Y1
 	VPSRLD    $0x10, Y0, Y0
-	VANDPS    upperHalf32<>+0(SB), Y1, Y1
+	VANDPS    wordsffff0000_32<>+0(SB), Y1, Y1
 	VORPS     Y1, Y0, Y0
 	VMOVUPS   Y0, (DI)
 	VMOVUPS   32(SI), Y0
 	VMOVUPS   32(DX), Y1
 	VMOVUPS   32(AX), Y2
 	VPSLLD    $0x10, Y2, Y3
-	VANDPS    upperHalf32<>+0(SB), Y2, Y2
+	VANDPS    wordsffff0000_32<>+0(SB), Y2, Y2
 	VADDPS    Y3, Y0, Y0
 	VADDPS    Y2, Y1, Y1
 	VMAXPS    Y0, Y8, Y0
@@ -3317,20 +3317,20 @@ sum:
 	VMINPS    Y1, Y9, Y1
 	VCMPPS    $0x03, Y0, Y0, Y3
 	VPSRLD    $0x10, Y0, Y2
-	VANDPS    one32<>+0(SB), Y2, Y2
-	VPADDD    halfLess32<>+0(SB), Y2, Y2
+	VANDPS    words1_32<>+0(SB), Y2, Y2
+	VPADDD    words7fff_32<>+0(SB), Y2, Y2
 	VPADDD    Y2, Y0, Y2
-	VORPS     quiet32<>+0(SB), Y0, Y0
+	VORPS     words400000_32<>+0(SB), Y0, Y0
 	VBLENDVPS Y3, Y0, Y2, Y0
 	VCMPPS    $0x03, Y1, Y1, Y3
 	VPSRLD    $0x10, Y1, Y2
-	VANDPS    one32<>+0(SB), Y2, Y2
-	VPADDD    halfLess32<>+0(SB), Y2, Y2
+	VANDPS    words1_32<>+0(SB), Y2, Y2
+	VPADDD    words7fff_32<>+0(SB), Y2, Y2
 	VPADDD    Y2, Y1, Y2
-	VORPS     quiet32<>+0(SB), Y1, Y1
+	VORPS     words400000_32<>+0(SB), Y1, Y1
 	VBLENDVPS Y3, Y1, Y2, Y1
 	VPSRLD    $0x10, Y0, Y0
-	VANDPS    upperHalf32<>+0(SB), Y1, Y1
+	VANDPS    wordsffff0000_32<>+0(SB), Y1, Y1
 	VORPS     Y1, Y0, Y0
 	VMOVUPS   Y0, 32(DI)
 	ADDQ      $0x40, DI
@@ -3342,45 +3342,45 @@ sum:
 	VZEROUPPER
 	RET
 
-DATA one32<>+0(SB)/4, $0x00000001
-DATA one32<>+4(SB)/4, $0x00000001
-DATA one32<>+8(SB)/4, $0x00000001
-DATA one32<>+12(SB)/4, $0x00000001
-DATA one32<>+16(SB)/4, $0x00000001
-DATA one32<>+20(SB)/4, $0x00000001
-DATA one32<>+24(SB)/4, $0x00000001
-DATA one32<>+28(SB)/4, $0x00000001
-GLOBL one32<>(SB), RODATA|NOPTR, $32
+DATA words1_32<>+0(SB)/4, $0x00000001
+DATA words1_32<>+4(SB)/4, $0x00000001
+DATA words1_32<>+8(SB)/4, $0x00000001
+DATA words1_32<>+12(SB)/4, $0x00000001
+DATA words1_32<>+16(SB)/4, $0x00000001
+DATA words1_32<>+20(SB)/4, $0x00000001
+DATA words1_32<>+24(SB)/4, $0x00000001
+DATA words1_32<>+28(SB)/4, $0x00000001
+GLOBL words1_32<>(SB), RODATA|NOPTR, $32
 
-DATA halfLess32<>+0(SB)/4, $0x00007fff
-DATA halfLess32<>+4(SB)/4, $0x00007fff
-DATA halfLess32<>+8(SB)/4, $0x00007fff
-DATA halfLess32<>+12(SB)/4, $0x00007fff
-DATA halfLess32<>+16(SB)/4, $0x00007fff
-DATA halfLess32<>+20(SB)/4, $0x00007fff
-DATA halfLess32<>+24(SB)/4, $0x00007fff
-DATA halfLess32<>+28(SB)/4, $0x00007fff
-GLOBL halfLess32<>(SB), RODATA|NOPTR, $32
+DATA words7fff_32<>+0(SB)/4, $0x00007fff
+DATA words7fff_32<>+4(SB)/4, $0x00007fff
+DATA words7fff_32<>+8(SB)/4, $0x00007fff
+DATA words7fff_32<>+12(SB)/4, $0x00007fff
+DATA words7fff_32<>+16(SB)/4, $0x00007fff
+DATA words7fff_32<>+20(SB)/4, $0x00007fff
+DATA words7fff_32<>+24(SB)/4, $0x00007fff
+DATA words7fff_32<>+28(SB)/4, $0x00007fff
+GLOBL words7fff_32<>(SB), RODATA|NOPTR, $32
 
-DATA quiet32<>+0(SB)/4, $0x00400000
-DATA quiet32<>+4(SB)/4, $0x00400000
-DATA quiet32<>+8(SB)/4, $0x00400000
-DATA quiet32<>+12(SB)/4, $0x00400000
-DATA quiet32<>+16(SB)/4, $0x00400000
-DATA quiet32<>+20(SB)/4, $0x00400000
-DATA quiet32<>+24(SB)/4, $0x00400000
-DATA quiet32<>+28(SB)/4, $0x00400000
-GLOBL quiet32<>(SB), RODATA|NOPTR, $32
+DATA words400000_32<>+0(SB)/4, $0x00400000
+DATA words400000_32<>+4(SB)/4, $0x00400000
+DATA words400000_32<>+8(SB)/4, $0x00400000
+DATA words400000_32<>+12(SB)/4, $0x00400000
+DATA words400000_32<>+16(SB)/4, $0x00400000
+DATA words400000_32<>+20(SB)/4, $0x00400000
+DATA words400000_32<>+24(SB)/4, $0x00400000
+DATA words400000_32<>+28(SB)/4, $0x00400000
+GLOBL words400000_32<>(SB), RODATA|NOPTR, $32
 
-DATA upperHalf32<>+0(SB)/4, $0xffff0000
-DATA upperHalf32<>+4(SB)/4, $0xffff0000
-DATA upperHalf32<>+8(SB)/4, $0xffff0000
-DATA upperHalf32<>+12(SB)/4, $0xffff0000
-DATA upperHalf32<>+16(SB)/4, $0xffff0000
-DATA upperHalf32<>+20(SB)/4, $0xffff0000
-DATA upperHalf32<>+24(SB)/4, $0xffff0000
-DATA upperHalf32<>+28(SB)/4, $0xffff0000
-GLOBL upperHalf32<>(SB), RODATA|NOPTR, $32
+DATA wordsffff0000_32<>+0(SB)/4, $0xffff0000
+DATA wordsffff0000_32<>+4(SB)/4, $0xffff0000
+DATA wordsffff0000_32<>+8(SB)/4, $0xffff0000
+DATA wordsffff0000_32<>+12(SB)/4, $0xffff0000
+DATA wordsffff0000_32<>+16(SB)/4, $0xffff0000
+DATA wordsffff0000_32<>+20(SB)/4, $0xffff0000
+DATA wordsffff0000_32<>+24(SB)/4, $0xffff0000
+DATA wordsffff0000_32<>+28(SB)/4, $0xffff0000
+GLOBL wordsffff0000_32<>(SB), RODATA|NOPTR, $32
 
 // func widenPixelsAVX2(lower *float32, upper *float32, src *uint32, n int)
 // Requires: AVX, AVX2
@@ -3393,12 +3393,12 @@ TEXT ·widenPixelsAVX2(SB), NOSPLIT, $0-32
 loop:
 	VMOVUPS (DI), Y0
 	VPSLLD  $0x10, Y0, Y1
-	VANDPS  upperHalf32<>+0(SB), Y0, Y0
+	VANDPS  wordsffff0000_32<>+0(SB), Y0, Y0
 	VMOVUPS Y1, (SI)
 	VMOVUPS Y0, (DX)
 	VMOVUPS 32(DI), Y2
 	VPSLLD  $0x10, Y2, Y3
-	VANDPS  upperHalf32<>+0(SB), Y2, Y2
+	VANDPS  wordsffff0000_32<>+0(SB), Y2, Y2
 	VMOVUPS Y3, 32(SI)
 	VMOVUPS Y2, 32(DX)
 	ADDQ    $0x40, DI
