@@ -23,6 +23,9 @@ type Compiled struct {
 	Program *cpu.Program   // steps that compute Graph
 	CUDA    *cuda.Program  // the same for a GPU; nil unless Options.CUDA is set
 	Options Options
+	// LayerErrors has the errors of the convolutions on bfloat16. It is nil unless
+	// Options.MaxError is set.
+	LayerErrors []LayerError
 	// Quantized describes the quantisation if the model is the result of
 	// [Quantized.Compile], otherwise it is nil.
 	Quantized *QuantizedReport
@@ -70,7 +73,13 @@ func CompileModel(m *source.Model, o Options) (*Compiled, error) {
 // compile compiles models, which are the same model for several batch sizes, to
 // programs that share one weights file.
 func compile(models []*source.Model, o Options) (*Compiled, error) {
-	s := cpu.Config{Exact: o.Exact, Weights: o.Weights}
+	if o.Compute == kernel.BF16 && (o.Exact || o.CUDA != nil) {
+		return nil, errors.New("convolutions on bfloat16 are for CPUs, and not exact")
+	}
+	if o.Compute != kernel.F32 && o.Compute != kernel.BF16 {
+		return nil, fmt.Errorf("convolutions cannot compute in %s", o.Compute)
+	}
+	s := cpu.Config{Exact: o.Exact, Weights: o.Weights, Compute: o.Compute}
 	var err error
 	if o.Tuning != nil {
 		if s.Algorithms, err = o.Tuning.algorithms(models[0].SHA256); err != nil {
@@ -102,10 +111,12 @@ func compile(models []*source.Model, o Options) (*Compiled, error) {
 		if err := checkConstants(c.Graph); err != nil {
 			return nil, err
 		}
-		if o.Compute == kernel.BF16 {
-			if err := cpu.NarrowLayers(c.Graph, func(*ir.Node) bool { return false }); err != nil {
-				return nil, err
-			}
+		var kept map[string]bool
+		if i > 0 {
+			kept = keptLayers(list[0].LayerErrors)
+		}
+		if c.LayerErrors, err = c.narrowLayers(kept); err != nil {
+			return nil, err
 		}
 		if err := cpu.RoundWeights(c.Graph, o.Weights); err != nil {
 			return nil, err

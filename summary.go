@@ -25,6 +25,8 @@ type Summary struct {
 	// Rounding describes the effect of weights in half precision on the outputs. It
 	// is nil if the weights have full precision.
 	Rounding *golang.Rounding `json:"rounding,omitempty"`
+	// LayerErrors has the errors of the convolutions on bfloat16: see Compiled.LayerErrors.
+	LayerErrors []LayerError `json:"layer_errors,omitempty"`
 	// CUDA describes the part for a GPU. It is nil if there is none.
 	CUDA  *CUDASummary `json:"cuda,omitempty"`
 	Notes []string     `json:"notes,omitempty"` // remarks for the user
@@ -92,7 +94,7 @@ func isParameter(v *ir.Value) bool {
 // package.
 func (c *Compiled) summary() *Summary {
 	s := &Summary{Summary: golang.Summarize(c.Program), Model: c.Graph.Name, Format: c.Model.Format, Notes: c.Model.Notes,
-		ModelNodes: len(c.Before.Nodes), Fused: c.fused(), Quantized: c.Quantized, FileBytes: map[string]int{}, Integers: c.Report.Integers}
+		ModelNodes: len(c.Before.Nodes), Fused: c.fused(), Quantized: c.Quantized, FileBytes: map[string]int{}, Integers: c.Report.Integers, LayerErrors: c.LayerErrors}
 	for _, n := range c.Before.Nodes {
 		s.ModelFLOPs += ir.FLOPs(n)
 	}

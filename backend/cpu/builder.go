@@ -48,7 +48,9 @@ func newBuilder(g *ir.Graph, cfg Config, st *store) *builder {
 		pooled: map[*ir.Node]bool{}, joined: map[*ir.Value]bool{}, prologues: map[*ir.Value]prologue{}, chains: map[*ir.Value]*chain{}, points: map[*ir.Value]*pointConv{}}
 	b.weights = weights{store: st, rec: b.Recorder, stored: cfg.Weights}
 	if cfg.Weights != kernel.F32 {
-		b.halves = halves(g)
+		b.halves = halves(g, isWeights)
+	} else if cfg.Compute == kernel.BF16 {
+		b.weights.stored, b.halves = kernel.BF16, halves(g, isDenseWeights)
 	}
 	for i, v := range g.Inputs {
 		b.dense[v] = b.external(v.Name, kernel.IO+kernel.Space(i), v.Type)

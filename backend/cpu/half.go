@@ -32,11 +32,19 @@ func isWeights(v *ir.Value) bool {
 	})
 }
 
-// halves returns the tensors of g that are stored in half precision.
-func halves(g *ir.Graph) map[*ir.Tensor]bool {
+// isDenseWeights reports whether v is used only as the weights of fully connected layers.
+func isDenseWeights(v *ir.Value) bool {
+	return isWeights(v) && !slices.ContainsFunc(v.Uses(), func(u ir.Use) bool {
+		_, dense := u.Node.Op.(ir.Dense)
+		return !dense
+	})
+}
+
+// halves returns the tensors of g that are stored in half precision, those that in selects.
+func halves(g *ir.Graph, in func(v *ir.Value) bool) map[*ir.Tensor]bool {
 	m := map[*ir.Tensor]bool{}
 	for _, v := range g.Constants {
-		if isWeights(v) {
+		if in(v) {
 			m[v.Const] = true
 		}
 	}
@@ -53,10 +61,15 @@ func RoundWeights(g *ir.Graph, f kernel.Format) error {
 	if f == kernel.F32 {
 		return nil
 	}
+	return roundWeights(g, f, isWeights)
+}
+
+// roundWeights is RoundWeights for the constants that in selects.
+func roundWeights(g *ir.Graph, f kernel.Format, in func(v *ir.Value) bool) error {
 	var errs []error
 	rounded := map[*ir.Value]*ir.Tensor{}
 	for _, v := range g.Constants {
-		if !isWeights(v) {
+		if !in(v) {
 			continue
 		}
 		t := ir.NewTensor(v.Type)
@@ -257,7 +270,8 @@ func (b *builder) castImage(n *ir.Node, c ir.Cast) error {
 
 // NarrowLayers makes the convolutions of g that have kernels on bfloat16 compute on it,
 // unless keep reports that a convolution must stay in float32. It inserts conversions where
-// other nodes read or write the values between them.
+// other nodes read or write the values between them. It also rounds the weights of fully
+// connected layers to bfloat16, as [RoundWeights] does.
 func NarrowLayers(g *ir.Graph, keep func(n *ir.Node) bool) error {
 	h := halving{g: g, narrow: map[*ir.Value]*ir.Value{}, wide: map[*ir.Value]*ir.Value{}}
 	for _, n := range slices.Clone(g.Nodes) {
@@ -292,7 +306,7 @@ func NarrowLayers(g *ir.Graph, keep func(n *ir.Node) bool) error {
 		}
 	}
 	g.PruneConstants()
-	return nil
+	return roundWeights(g, kernel.BF16, isDenseWeights)
 }
 
 // halvable reports whether n can compute on bfloat16. Few input channels would fill a small

@@ -24,6 +24,7 @@ type modelFlags struct {
 	limits                    []string
 	exact, softmax, check     bool
 	tune, compute             string
+	maxError                  float64
 	only, disable, printAfter []string
 }
 
@@ -41,12 +42,13 @@ func (f *modelFlags) add(c *cobra.Command) {
 	fl.BoolVar(&f.exact, "exact", false, "keep every rounding step of the model: no batch-norm folding, no Winograd or Strassen, sums in float64")
 	fl.BoolVar(&f.softmax, "softmax", false, "make probabilities of the logits in the model's output")
 	fl.StringVar(&f.compute, "compute", "f32", "`FORMAT` in which convolutions multiply: f32, or bf16 for activations and weights in bfloat16")
+	fl.Float64Var(&f.maxError, "max-error", 0, "with --compute bf16, measure the error `E` of each layer, relative to its result, and compute layers with a larger one in f32; 0 measures none")
 	fl.StringVar(&f.tune, "tune", "", "use the algorithms in `FILE`, which modelc tune -o wrote")
 	fl.BoolVar(&f.check, "check", false, "after every pass, compare values with the reference interpreter")
 	fl.StringSliceVar(&f.only, "passes", nil, "run only the passes in `LIST`")
 	fl.StringSliceVar(&f.disable, "disable-pass", nil, "do not run the pass `NAME`")
 	fl.StringSliceVar(&f.printAfter, "print-after", nil, "print the graph after the pass `NAME`, or after \"all\"")
-	group(c, ofModel, "batch", "dim", "shape", "bind", "limit", "exact", "softmax", "compute")
+	group(c, ofModel, "batch", "dim", "shape", "bind", "limit", "exact", "softmax", "compute", "max-error")
 	group(c, ofCompiler, "tune", "check", "passes", "disable-pass", "print-after")
 }
 
@@ -98,13 +100,16 @@ func (f *modelFlags) options(c *cobra.Command) (modelc.Options, error) {
 			return o, usageError{fmt.Errorf("--limit %w", err)}
 		}
 	}
+	if f.maxError < 0 || f.maxError > 0 && f.compute != "bf16" {
+		return o, usageError{fmt.Errorf("--max-error %g: want E ≥ 0, with --compute bf16", f.maxError)}
+	}
 	switch f.compute {
 	case "f32":
 	case "bf16":
 		if f.exact {
 			return o, usageError{errors.New("--compute bf16 rounds, --exact keeps every rounding step of the model: choose one of them")}
 		}
-		o.Compute = kernel.BF16
+		o.Compute, o.MaxError = kernel.BF16, f.maxError
 	default:
 		return o, usageError{fmt.Errorf("--compute %q: want f32 or bf16", f.compute)}
 	}
@@ -159,6 +164,9 @@ func (f *modelFlags) recorded() []string {
 	}
 	if f.compute != "f32" {
 		out = append(out, "--compute", f.compute)
+	}
+	if f.maxError > 0 {
+		out = append(out, "--max-error", strconv.FormatFloat(f.maxError, 'g', -1, 64))
 	}
 	if f.tune != "" {
 		out = append(out, "--tune", withoutFolder("tune", f.tune))

@@ -72,6 +72,17 @@ func Pairs[T any](w []T, oc, ic, kh, kw int) []T {
 	return out
 }
 
+// PairColumns returns rows of width columns, 32 or 16, as rows of 16 pairs. A pair holds
+// columns c and 16+c, of which the second is zero if there is none.
+func PairColumns(rows []float32, width int) []float32 {
+	out := make([]float32, len(rows)/width*32)
+	for i, v := range rows {
+		row, c := i/width, i%width
+		out[row*32+c%16*2+c/16] = v
+	}
+	return out
+}
+
 // FirstLen returns the number of floats that First returns.
 func FirstLen(oc, ic, kh, kw int) int { return up(oc, 16) * ic * kh * kw }
 

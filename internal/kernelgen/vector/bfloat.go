@@ -126,6 +126,58 @@ func (g generator) widenPixels() {
 	RET()
 }
 
+// pairRows writes the sums of a fully connected layer. Several sets of accumulators hide the
+// latency of a multiply-add.
+func (g generator) pairRows() {
+	g.function("pairRows")
+	Load(Param("sums"), RDI)
+	Load(Param("x"), RSI)
+	Load(Param("w"), RDX)
+	Load(Param("n"), RCX)
+	n := g.PerPixel()
+	sets := map[int]int{64: 4, 32: 2}[g.Bytes]
+	acc := func(set, half, v int) VecPhysical { return g.Regs[(set*2+half)*n+v] }
+	free := g.Regs[sets*2*n:]
+	for set := range sets {
+		for half := range 2 {
+			for v := range n {
+				a := acc(set, half, v)
+				if set == 0 {
+					VMOVUPS(Mem{Base: RDI, Disp: 64*half + v*g.Bytes}, a)
+				} else {
+					VXORPS(a, a, a)
+				}
+			}
+		}
+	}
+	Label("loop")
+	for row := range 4 {
+		x, lower, upper := free[0], free[1], free[2]
+		VBROADCASTSS(Mem{Base: RSI, Disp: 4 * row}, x)
+		for v := range n {
+			VMOVUPS(Mem{Base: RDX, Disp: 64*row + v*g.Bytes}, upper)
+			VPSLLD(Imm(16), upper, lower)
+			VANDPS(g.words(0xffff0000), upper, upper)
+			VFMADD231PS(lower, x, acc(row%sets, 0, v))
+			VFMADD231PS(upper, x, acc(row%sets, 1, v))
+		}
+	}
+	ADDQ(Imm(16), RSI)
+	ADDQ(U32(256), RDX)
+	SUBQ(Imm(4), RCX)
+	JNZ(LabelRef("loop"))
+	for half := range 2 {
+		for v := range n {
+			for set := 1; set < sets; set++ {
+				VADDPS(acc(set, half, v), acc(0, half, v), acc(0, half, v))
+			}
+			VMOVUPS(acc(0, half, v), Mem{Base: RDI, Disp: 64*half + v*g.Bytes})
+		}
+	}
+	VZEROUPPER()
+	RET()
+}
+
 var wordVectors = map[string]Mem{}
 
 // words returns a vector in memory with equal words.

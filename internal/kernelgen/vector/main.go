@@ -44,6 +44,7 @@ func main() {
 		g.narrowPixels()
 		if g.Name != x86.AVX512BF16.Name {
 			g.widenPixels()
+			g.pairRows()
 		}
 	}
 	interleaveAVX512()

@@ -119,6 +119,33 @@ func WidenPairs(lower, upper []float32, src []uint32) {
 	}
 }
 
+// rowsPerCall is the number of rows of weights that one call of a micro-kernel reads. A
+// garbage collection waits for the end of a call.
+const rowsPerCall = 8192
+
+// AddRows adds x[i]·w[i] to the sums of 32 output channels. Row i of w has 16 pairs of
+// bfloat16: the lower halves belong to the first 16 channels. The length of x is a multiple
+// of 4.
+func AddRows(sums *[32]float32, x []float32, w []uint32) {
+	for len(x) > 0 {
+		n := min(len(x), rowsPerCall)
+		_ = w[n*16-1]
+		if !PairRows(&sums[0], &x[0], &w[0], n) {
+			addRows(sums, x[:n], w)
+		}
+		x, w = x[n:], w[n*16:]
+	}
+}
+
+func addRows(sums *[32]float32, x []float32, w []uint32) {
+	for i, v := range x {
+		for o, pair := range w[i*16:][:16] {
+			sums[o] += v * lowerOf(pair)
+			sums[16+o] += v * upperOf(pair)
+		}
+	}
+}
+
 // PairGFLOPS is [PeakGFLOPS] for products of bfloat16. It returns 0 if the tier in use
 // has no instruction for them.
 func PairGFLOPS() float64 {

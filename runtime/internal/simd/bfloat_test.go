@@ -101,3 +101,33 @@ func TestNarrow(t *testing.T) {
 		}
 	})
 }
+
+// TestAddRows compares sums with those in float64, in one and in several calls.
+func TestAddRows(t *testing.T) {
+	tiers(t, func(t *testing.T) {
+		for seed := range uint64(20) {
+			r := rand.New(rand.NewPCG(seed, 13))
+			n := pick(r, 4, 16, 100, rowsPerCall+4*r.IntN(9))
+			x, w := random(r, n), make([]uint32, 16*n)
+			for i := range w {
+				w[i] = pairOf(float32(r.NormFloat64()), float32(r.NormFloat64()))
+			}
+			var got [32]float32
+			copy(got[:], random(r, 32))
+			var want [32]float64
+			for o := range want {
+				want[o] = float64(got[o])
+				for i, v := range x {
+					pair := w[16*i+o%16]
+					want[o] += float64(v) * float64([2]float32{lowerOf(pair), upperOf(pair)}[o/16])
+				}
+			}
+			AddRows(&got, x, w)
+			for o, v := range got {
+				if math.Abs(float64(v)-want[o]) > 1e-6*float64(n)+1e-5 {
+					t.Fatalf("seed %d: sum %d of %d rows is %g, want %g", seed, o, n, v, want[o])
+				}
+			}
+		}
+	})
+}

@@ -240,6 +240,20 @@ func WidenPixels(lower, upper *float32, src *uint32, n int) bool {
 	return true
 }
 
+// PairRows adds x[i]·w[i] of n rows, a multiple of 4, of 16 pairs of bfloat16 to the 32 sums, those of the lower halves first.
+// It reports whether the tier in use has the kernel.
+func PairRows(sums, x *float32, w *uint32, n int) bool {
+	switch active {
+	case &avx512bf16, &avx512vnni, &avx512:
+		pairRowsAVX512(sums, x, w, n)
+	case &avxvnni, &avx2:
+		pairRowsAVX2(sums, x, w, n)
+	default:
+		return false
+	}
+	return true
+}
+
 // Peak runs n rounds of independent multiply-adds on registers.
 // It reports whether the tier in use has the kernel.
 func Peak(n int) bool {

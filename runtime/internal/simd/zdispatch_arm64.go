@@ -120,6 +120,10 @@ func NarrowPixels(dst *uint32, lower, upper *float32, n int, residual *uint32, l
 // It reports whether the tier in use has the kernel.
 func WidenPixels(lower, upper *float32, src *uint32, n int) bool { return false }
 
+// PairRows adds x[i]·w[i] of n rows, a multiple of 4, of 16 pairs of bfloat16 to the 32 sums, those of the lower halves first.
+// It reports whether the tier in use has the kernel.
+func PairRows(sums, x *float32, w *uint32, n int) bool { return false }
+
 // Peak runs n rounds of independent multiply-adds on registers.
 // It reports whether the tier in use has the kernel.
 //

@@ -194,6 +194,11 @@ func narrowPixelsAVX512(dst *uint32, lower *float32, upper *float32, n int, resi
 //go:noescape
 func widenPixelsAVX512(lower *float32, upper *float32, src *uint32, n int)
 
+// pairRowsAVX512 adds x[i]·w[i] of n rows, a multiple of 4, of 16 pairs of bfloat16 to the 32 sums, those of the lower halves first.
+//
+//go:noescape
+func pairRowsAVX512(sums *float32, x *float32, w *uint32, n int)
+
 // narrowPixelsAVX2 writes n pixels of 16 pairs of bfloat16, clamp(lower + residual) and clamp(upper + residual). residual may be nil.
 //
 //go:noescape
@@ -203,6 +208,11 @@ func narrowPixelsAVX2(dst *uint32, lower *float32, upper *float32, n int, residu
 //
 //go:noescape
 func widenPixelsAVX2(lower *float32, upper *float32, src *uint32, n int)
+
+// pairRowsAVX2 adds x[i]·w[i] of n rows, a multiple of 4, of 16 pairs of bfloat16 to the 32 sums, those of the lower halves first.
+//
+//go:noescape
+func pairRowsAVX2(sums *float32, x *float32, w *uint32, n int)
 
 // interleave3AVX512 writes a[0], b[0], c[0], a[1], … to dst, for n vectors of 16 floats of each source.
 //

@@ -3204,6 +3204,62 @@ loop:
 	VZEROUPPER
 	RET
 
+// func pairRowsAVX512(sums *float32, x *float32, w *uint32, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·pairRowsAVX512(SB), NOSPLIT, $0-32
+	MOVQ    sums+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    w+16(FP), DX
+	MOVQ    n+24(FP), CX
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VXORPS  Z2, Z2, Z2
+	VXORPS  Z3, Z3, Z3
+	VXORPS  Z4, Z4, Z4
+	VXORPS  Z5, Z5, Z5
+	VXORPS  Z6, Z6, Z6
+	VXORPS  Z7, Z7, Z7
+
+loop:
+	VBROADCASTSS (SI), Z8
+	VMOVUPS      (DX), Z10
+	VPSLLD       $0x10, Z10, Z9
+	VANDPS       wordsffff0000_64<>+0(SB), Z10, Z10
+	VFMADD231PS  Z9, Z8, Z0
+	VFMADD231PS  Z10, Z8, Z1
+	VBROADCASTSS 4(SI), Z8
+	VMOVUPS      64(DX), Z10
+	VPSLLD       $0x10, Z10, Z9
+	VANDPS       wordsffff0000_64<>+0(SB), Z10, Z10
+	VFMADD231PS  Z9, Z8, Z2
+	VFMADD231PS  Z10, Z8, Z3
+	VBROADCASTSS 8(SI), Z8
+	VMOVUPS      128(DX), Z10
+	VPSLLD       $0x10, Z10, Z9
+	VANDPS       wordsffff0000_64<>+0(SB), Z10, Z10
+	VFMADD231PS  Z9, Z8, Z4
+	VFMADD231PS  Z10, Z8, Z5
+	VBROADCASTSS 12(SI), Z8
+	VMOVUPS      192(DX), Z10
+	VPSLLD       $0x10, Z10, Z9
+	VANDPS       wordsffff0000_64<>+0(SB), Z10, Z10
+	VFMADD231PS  Z9, Z8, Z6
+	VFMADD231PS  Z10, Z8, Z7
+	ADDQ         $0x10, SI
+	ADDQ         $0x00000100, DX
+	SUBQ         $0x04, CX
+	JNZ          loop
+	VADDPS       Z2, Z0, Z0
+	VADDPS       Z4, Z0, Z0
+	VADDPS       Z6, Z0, Z0
+	VMOVUPS      Z0, (DI)
+	VADDPS       Z3, Z1, Z1
+	VADDPS       Z5, Z1, Z1
+	VADDPS       Z7, Z1, Z1
+	VMOVUPS      Z1, 64(DI)
+	VZEROUPPER
+	RET
+
 // func narrowPixelsAVX2(dst *uint32, lower *float32, upper *float32, n int, residual *uint32, lo float32, hi float32)
 // Requires: AVX, AVX2
 TEXT ·narrowPixelsAVX2(SB), NOSPLIT, $0-48
@@ -3406,6 +3462,82 @@ loop:
 	ADDQ    $0x40, DX
 	DECQ    CX
 	JNZ     loop
+	VZEROUPPER
+	RET
+
+// func pairRowsAVX2(sums *float32, x *float32, w *uint32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·pairRowsAVX2(SB), NOSPLIT, $0-32
+	MOVQ    sums+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    w+16(FP), DX
+	MOVQ    n+24(FP), CX
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS 64(DI), Y2
+	VMOVUPS 96(DI), Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+
+loop:
+	VBROADCASTSS (SI), Y8
+	VMOVUPS      (DX), Y10
+	VPSLLD       $0x10, Y10, Y9
+	VANDPS       wordsffff0000_32<>+0(SB), Y10, Y10
+	VFMADD231PS  Y9, Y8, Y0
+	VFMADD231PS  Y10, Y8, Y2
+	VMOVUPS      32(DX), Y10
+	VPSLLD       $0x10, Y10, Y9
+	VANDPS       wordsffff0000_32<>+0(SB), Y10, Y10
+	VFMADD231PS  Y9, Y8, Y1
+	VFMADD231PS  Y10, Y8, Y3
+	VBROADCASTSS 4(SI), Y8
+	VMOVUPS      64(DX), Y10
+	VPSLLD       $0x10, Y10, Y9
+	VANDPS       wordsffff0000_32<>+0(SB), Y10, Y10
+	VFMADD231PS  Y9, Y8, Y4
+	VFMADD231PS  Y10, Y8, Y6
+	VMOVUPS      96(DX), Y10
+	VPSLLD       $0x10, Y10, Y9
+	VANDPS       wordsffff0000_32<>+0(SB), Y10, Y10
+	VFMADD231PS  Y9, Y8, Y5
+	VFMADD231PS  Y10, Y8, Y7
+	VBROADCASTSS 8(SI), Y8
+	VMOVUPS      128(DX), Y10
+	VPSLLD       $0x10, Y10, Y9
+	VANDPS       wordsffff0000_32<>+0(SB), Y10, Y10
+	VFMADD231PS  Y9, Y8, Y0
+	VFMADD231PS  Y10, Y8, Y2
+	VMOVUPS      160(DX), Y10
+	VPSLLD       $0x10, Y10, Y9
+	VANDPS       wordsffff0000_32<>+0(SB), Y10, Y10
+	VFMADD231PS  Y9, Y8, Y1
+	VFMADD231PS  Y10, Y8, Y3
+	VBROADCASTSS 12(SI), Y8
+	VMOVUPS      192(DX), Y10
+	VPSLLD       $0x10, Y10, Y9
+	VANDPS       wordsffff0000_32<>+0(SB), Y10, Y10
+	VFMADD231PS  Y9, Y8, Y4
+	VFMADD231PS  Y10, Y8, Y6
+	VMOVUPS      224(DX), Y10
+	VPSLLD       $0x10, Y10, Y9
+	VANDPS       wordsffff0000_32<>+0(SB), Y10, Y10
+	VFMADD231PS  Y9, Y8, Y5
+	VFMADD231PS  Y10, Y8, Y7
+	ADDQ         $0x10, SI
+	ADDQ         $0x00000100, DX
+	SUBQ         $0x04, CX
+	JNZ          loop
+	VADDPS       Y4, Y0, Y0
+	VMOVUPS      Y0, (DI)
+	VADDPS       Y5, Y1, Y1
+	VMOVUPS      Y1, 32(DI)
+	VADDPS       Y6, Y2, Y2
+	VMOVUPS      Y2, 64(DI)
+	VADDPS       Y7, Y3, Y3
+	VMOVUPS      Y3, 96(DI)
 	VZEROUPPER
 	RET
 

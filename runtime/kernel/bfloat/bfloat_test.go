@@ -367,3 +367,41 @@ func TestConversions(t *testing.T) {
 		}
 	})
 }
+
+// TestDense compares fully connected layers with sums in float64.
+func TestDense(t *testing.T) {
+	tiers(t, func(t *testing.T) {
+		for seed := range uint64(30) {
+			r := rand.New(rand.NewPCG(seed, 4))
+			m := &memory{}
+			n, in, out := 1+r.IntN(5), pick(r, 1, 16, 50, 1+r.IntN(3000)), 1+r.IntN(100)
+			x, w, bias := floatsOf(r, n*in), floatsOf(r, in*out), floatsOf(r, out)
+			var half []uint16
+			for part := range pack.DenseParts(w, in, out, false, nil) {
+				for _, v := range pack.PairColumns(part, len(part)/((in+15)&^15)) {
+					half = append(half, simd.ToBFloat16(v))
+				}
+			}
+			k := &Dense{X: put(m, x), Y: m.alloc(n*out, 4), W: put(m, half), N: n, K: in, M: out, Act: kernel.Act{Fn: kernel.ActRelu}}
+			if r.IntN(2) == 0 {
+				k.Bias = put(m, padded(bias))
+			} else {
+				clear(bias)
+			}
+			got := view[float32](m.run(t, k), k.Y)
+			for i := range n {
+				for o := range out {
+					want, size := float64(bias[o]), 0.0
+					for j := range in {
+						p := float64(x[i*in+j]) * float64(rounded(w[j*out+o]))
+						want += p
+						size += math.Abs(p)
+					}
+					if math.Abs(float64(got[i*out+o])-max(0, want)) > 1e-5*(1+size) {
+						t.Fatalf("seed %d: output %d of row %d is %g, want %g\n%+v", seed, o, i, got[i*out+o], max(0, want), k)
+					}
+				}
+			}
+		}
+	})
+}
