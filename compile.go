@@ -111,11 +111,11 @@ func compile(models []*source.Model, o Options) (*Compiled, error) {
 		if err := checkConstants(c.Graph); err != nil {
 			return nil, err
 		}
-		var kept map[string]bool
+		var earlier []LayerError
 		if i > 0 {
-			kept = keptLayers(list[0].LayerErrors)
+			earlier = list[0].LayerErrors
 		}
-		if c.LayerErrors, err = c.narrowLayers(kept); err != nil {
+		if c.LayerErrors, err = narrowLayers(c.Graph, &o, earlier); err != nil {
 			return nil, err
 		}
 		if err := cpu.RoundWeights(c.Graph, o.Weights); err != nil {

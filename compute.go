@@ -1,6 +1,7 @@
 package modelc
 
 import (
+	"errors"
 	"math"
 
 	"modelc/backend/cpu"
@@ -20,38 +21,41 @@ type LayerError struct {
 	Kept bool `json:"kept,omitempty"`
 }
 
-// narrowLayers makes the convolutions of c.Graph compute on bfloat16. If a maximum error is
-// given, it measures the error of each on seeded inputs, and leaves those with a larger one
-// in float32. Layers with names in kept stay in float32 without a measurement. It returns
-// the errors.
-func (c *Compiled) narrowLayers(kept map[string]bool) (list []LayerError, err error) {
-	if c.Options.Compute != kernel.BF16 {
+// narrowLayers makes the convolutions of g compute on bfloat16, if the options say so. If they
+// have a maximum error, it measures the error of each convolution on seeded inputs, and leaves
+// those with a larger one in float32. If earlier, the errors for another batch size, is not
+// nil, it decides in place of a measurement. It returns the errors.
+func narrowLayers(g *ir.Graph, o *Options, earlier []LayerError) (list []LayerError, err error) {
+	if o.Compute != kernel.BF16 {
 		return nil, nil
 	}
-	if kept != nil || c.Options.MaxError == 0 {
-		return nil, cpu.NarrowLayers(c.Graph, func(n *ir.Node) bool { return kept[n.Out[0].Name] })
+	if o.MaxError == 0 || earlier != nil {
+		kept := map[string]bool{}
+		for _, l := range earlier {
+			kept[l.Name] = l.Kept
+		}
+		return earlier, cpu.NarrowLayers(g, func(n *ir.Node) bool { return kept[n.Out[0].Name] })
 	}
 	values := map[*ir.Value]*ir.Tensor{}
-	in := eval.Inputs(c.Graph, 1)
-	for i, v := range c.Graph.Inputs {
+	in := eval.Inputs(g, 1)
+	for i, v := range g.Inputs {
 		values[v] = in[i]
 	}
-	if _, err := c.trace(c.Graph, in, func(v *ir.Value, t *ir.Tensor) { values[v] = t }); err != nil {
+	progress := o.timed()
+	if _, err := eval.Trace(g, in, func(v *ir.Value, t *ir.Tensor) error {
+		values[v] = t
+		return progress.Update("errors of layers", len(values)-len(in), len(g.Nodes))
+	}); err != nil {
 		return nil, err
 	}
 	var failed error
-	err = cpu.NarrowLayers(c.Graph, func(n *ir.Node) bool {
+	err = cpu.NarrowLayers(g, func(n *ir.Node) bool {
 		e, err := layerError(n, values)
-		if err != nil {
-			failed = err
-		}
-		list = append(list, LayerError{n.Out[0].Name, e, e > c.Options.MaxError})
-		return e > c.Options.MaxError
+		failed = errors.Join(failed, err)
+		list = append(list, LayerError{n.Out[0].Name, e, e > o.MaxError})
+		return e > o.MaxError
 	})
-	if err == nil {
-		err = failed
-	}
-	return list, err
+	return list, errors.Join(err, failed)
 }
 
 // layerError returns the error of the convolution n on bfloat16. values holds its operands
@@ -90,13 +94,4 @@ func layerError(n *ir.Node, values map[*ir.Value]*ir.Tensor) (float64, error) {
 		all += want[i] * want[i]
 	}
 	return math.Sqrt(wrong / max(all, math.SmallestNonzeroFloat64)), nil
-}
-
-// keptLayers returns the names of the layers that stay in float32.
-func keptLayers(list []LayerError) map[string]bool {
-	kept := map[string]bool{}
-	for _, l := range list {
-		kept[l.Name] = l.Kept
-	}
-	return kept
 }

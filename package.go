@@ -12,7 +12,6 @@ import (
 const (
 	tolerance      = 1e-4
 	exactTolerance = 2e-6
-	halfTolerance  = 1e-2 // of convolutions on bfloat16, or more: see golden
 )
 
 // WritePackage writes the package to the folder dir, which may hold an earlier

@@ -77,9 +77,9 @@ func (b *builder) packDense(t *ir.Tensor, trans bool, rows []int, half bool) ker
 		k = len(rows)
 	}
 	if half {
-		return b.sectionOf(form+" pairs", t, alignTo(k, 16)*alignTo(m, 32), ir.BFloat16.Size(), func(yield func([]byte) bool) {
+		return b.sectionOf(form+" pairs", t, pack.DenseLen(k, m), ir.BFloat16.Size(), func(yield func([]byte) bool) {
 			for part := range pack.DenseParts(t.Float32s(), k, m, trans, rows) {
-				if !yield(narrow(kernel.BF16, pack.PairColumns(part, len(part)/alignTo(k, 16)))) {
+				if !yield(narrow(kernel.BF16, pack.PairColumns(part))) {
 					return
 				}
 			}

@@ -289,6 +289,12 @@ func NarrowLayers(g *ir.Graph, keep func(n *ir.Node) bool) error {
 				break
 			}
 			err = h.widenAll(n)
+		case ir.Pool:
+			if x := n.In[0].Type; op.Kind == ir.MaxPool && !op.Indices && !n.HasPrologue() && x.DType == ir.BFloat16 {
+				err = h.g.Retype(n)
+				break
+			}
+			err = h.widenAll(n)
 		default:
 			err = h.widenAll(n)
 		}

@@ -72,13 +72,13 @@ func Pairs[T any](w []T, oc, ic, kh, kw int) []T {
 	return out
 }
 
-// PairColumns returns rows of width columns, 32 or 16, as rows of 16 pairs. A pair holds
-// columns c and 16+c, of which the second is zero if there is none.
-func PairColumns(rows []float32, width int) []float32 {
-	out := make([]float32, len(rows)/width*32)
+// PairColumns returns a result of [DenseParts] as pairs. Of 32 columns, a pair holds columns
+// c and 16+c of a row. Of 16 columns, it holds a column of two rows.
+func PairColumns(rows []float32) []float32 {
+	out := make([]float32, len(rows))
 	for i, v := range rows {
-		row, c := i/width, i%width
-		out[row*32+c%16*2+c/16] = v
+		group, c := i/32, i%32
+		out[group*32+c%16*2+c/16] = v
 	}
 	return out
 }

@@ -378,7 +378,7 @@ func TestDense(t *testing.T) {
 			x, w, bias := floatsOf(r, n*in), floatsOf(r, in*out), floatsOf(r, out)
 			var half []uint16
 			for part := range pack.DenseParts(w, in, out, false, nil) {
-				for _, v := range pack.PairColumns(part, len(part)/((in+15)&^15)) {
+				for _, v := range pack.PairColumns(part) {
 					half = append(half, simd.ToBFloat16(v))
 				}
 			}
@@ -399,6 +399,44 @@ func TestDense(t *testing.T) {
 					}
 					if math.Abs(float64(got[i*out+o])-max(0, want)) > 1e-5*(1+size) {
 						t.Fatalf("seed %d: output %d of row %d is %g, want %g\n%+v", seed, o, i, got[i*out+o], max(0, want), k)
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestMaxPool compares maxima with those of the elements.
+func TestMaxPool(t *testing.T) {
+	tiers(t, func(t *testing.T) {
+		for seed := range uint64(30) {
+			r := rand.New(rand.NewPCG(seed, 5))
+			m := &memory{}
+			k := &MaxPool{KH: 1 + r.IntN(3), KW: 1 + r.IntN(3), SH: 1 + r.IntN(2), SW: 1 + r.IntN(2), DH: 1 + r.IntN(2), DW: 1 + r.IntN(2)}
+			h, w := 6+r.IntN(6), 6+r.IntN(20)
+			k.PadTop, k.PadLeft = r.IntN(k.KH), r.IntN(k.KW)
+			bottom, right := r.IntN(k.KH), r.IntN(k.KW)
+			n, c := 1+r.IntN(2), 1+r.IntN(70)
+			k.Src = m.image(r, kernel.BFloat16, n, c, h, w, r.IntN(2), 1, 0, r.IntN(2))
+			m.fill(r, &k.Src)
+			k.Dst = m.image(r, kernel.BFloat16, n, c, (h+k.PadTop+bottom-(k.KH-1)*k.DH-1)/k.SH+1, (w+k.PadLeft+right-(k.KW-1)*k.DW-1)/k.SW+1, 1, 0, 1, 1)
+			data := m.run(t, k)
+			for i := range n {
+				for ch := range c {
+					for y := range k.Dst.H {
+						for x := range k.Dst.W {
+							want := math.Inf(-1)
+							for a := range k.KH {
+								for b := range k.KW {
+									if iy, ix := y*k.SH-k.PadTop+a*k.DH, x*k.SW-k.PadLeft+b*k.DW; iy >= 0 && ix >= 0 && iy < h && ix < w {
+										want = max(want, get(m.data, &k.Src, i, ch, iy, ix))
+									}
+								}
+							}
+							if got := get(data, &k.Dst, i, ch, y, x); got != want {
+								t.Fatalf("seed %d: channel %d of pixel (%d,%d) is %g, want %g\n%+v", seed, ch, y, x, got, want, k)
+							}
+						}
 					}
 				}
 			}

@@ -12,9 +12,12 @@ import (
 //
 // With few rows, reading the weights takes most of its time.
 type Dense struct {
-	X       kernel.Ref // f32 [N,K]
-	Y       kernel.Ref // f32 [N,M]
-	W       kernel.Ref // bfloat16 [ceil(M/32)][K padded to 16][16][2]; a pair has outputs m and 16+m
+	X kernel.Ref // f32 [N,K]
+	Y kernel.Ref // f32 [N,M]
+	// W is bfloat16 [ceil(M/32)][K padded to 16][16][2], where a pair has outputs m and 16+m.
+	// If the last block has at most 16 outputs, it is [K padded to 16, divided by 2][16][2],
+	// where a pair has an output of inputs k and k+1.
+	W       kernel.Ref
 	Bias    kernel.Ref // f32 [M padded to 16], absent for none
 	N, K, M int
 	Act     kernel.Act
@@ -35,7 +38,7 @@ func (k *Dense) Check(v *kernel.Verifier) {
 	}
 	v.Read("X", k.X, 4, kernel.Product(k.N, k.K))
 	v.Write("Y", k.Y, 4, kernel.Product(k.N, k.M))
-	weights(v, "W", k.W, false, kernel.Product(kernel.OutBlocks(k.M), k.depth(), lanes))
+	weights(v, "W", k.W, false, kernel.Product(team.Split(k.M, lanes), k.depth(), lanes/2))
 	channels(v, "Bias", k.Bias, k.M)
 	v.Act(k.Act.Fn)
 	v.Scratch(kernel.Product(k.depth(), 4) + kernel.Product(k.N, block, 4))
@@ -72,6 +75,10 @@ func (k *Dense) Part(c *kernel.Context, i, worker int) {
 				copy(s, bias[ob*block:min(len(bias), (ob+1)*block)])
 			}
 		}
+		if kernel.BlockWidth(k.M, ob) == lanes {
+			k.narrowBlock(x, y, w[ob*k.depth()*lanes:][:k.depth()/2*lanes], padded, sums)
+			continue
+		}
 		of := w[ob*k.depth()*lanes:][:k.depth()*lanes]
 		for from := 0; from < k.depth(); from += rowsOfWeights {
 			to := min(k.depth(), from+rowsOfWeights)
@@ -90,6 +97,32 @@ func (k *Dense) Part(c *kernel.Context, i, worker int) {
 			kernel.Apply(sums[n*block:][:block], k.Act)
 			copy(out, sums[n*block:])
 		}
+	}
+}
+
+// narrowBlock computes the last block of outputs, of at most 16. sums holds their bias.
+func (k *Dense) narrowBlock(x, y []float32, w []uint32, padded, sums []float32) {
+	cols := k.M % block
+	even, odd := padded[:len(padded)/2], padded[len(padded)/2:]
+	for n := range k.N {
+		clear(padded)
+		for i, v := range x[n*k.K:][:k.K] {
+			if i%2 == 0 {
+				even[i/2] = v
+			} else {
+				odd[i/2] = v
+			}
+		}
+		s := (*[block]float32)(sums[n*block:])
+		simd.AddRows(s, even, w) // the sums of the lower halves
+		out := y[n*k.M+k.M-cols:][:cols]
+		copy(out, s[:])
+		clear(s[:])
+		simd.AddRows(s, odd, w)
+		for o := range out {
+			out[o] += s[lanes+o]
+		}
+		kernel.Apply(out, k.Act)
 	}
 }
 
