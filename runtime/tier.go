@@ -38,6 +38,10 @@ func FasterTiers() []string {
 // use, in GFLOP/s. It returns 0 if the tier has no such measurement.
 func PeakGFLOPS() float64 { return simd.PeakGFLOPS() }
 
+// PairGFLOPS is [PeakGFLOPS] for products of bfloat16. It returns 0 if the tier in use has
+// no instruction for them.
+func PairGFLOPS() float64 { return simd.PairGFLOPS() }
+
 // ByteRate returns the peak rate of multiply-adds of 8-bit integers in the tier in use,
 // divided by that of floats.
 func ByteRate() float64 { return simd.Active().ByteRate }
