@@ -11,6 +11,7 @@ import (
 	"modelc/frontend/source"
 	"modelc/ir"
 	"modelc/passes"
+	"modelc/runtime/kernel"
 )
 
 // Compiled is a compiled model.
@@ -22,6 +23,9 @@ type Compiled struct {
 	Program *cpu.Program   // steps that compute Graph
 	CUDA    *cuda.Program  // the same for a GPU; nil unless Options.CUDA is set
 	Options Options
+	// LayerErrors has the errors of the convolutions on bfloat16. It is nil unless
+	// Options.MaxError is set.
+	LayerErrors []LayerError
 	// Quantized describes the quantisation if the model is the result of
 	// [Quantized.Compile], otherwise it is nil.
 	Quantized *QuantizedReport
@@ -69,7 +73,13 @@ func CompileModel(m *source.Model, o Options) (*Compiled, error) {
 // compile compiles models, which are the same model for several batch sizes, to
 // programs that share one weights file.
 func compile(models []*source.Model, o Options) (*Compiled, error) {
-	s := cpu.Config{Exact: o.Exact, Weights: o.Weights}
+	if o.Compute == kernel.BF16 && (o.Exact || o.CUDA != nil) {
+		return nil, errors.New("convolutions on bfloat16 are for CPUs, and not exact")
+	}
+	if o.Compute != kernel.F32 && o.Compute != kernel.BF16 {
+		return nil, fmt.Errorf("convolutions cannot compute in %s", o.Compute)
+	}
+	s := cpu.Config{Exact: o.Exact, Weights: o.Weights, Compute: o.Compute}
 	var err error
 	if o.Tuning != nil {
 		if s.Algorithms, err = o.Tuning.algorithms(models[0].SHA256); err != nil {
@@ -99,6 +109,13 @@ func compile(models []*source.Model, o Options) (*Compiled, error) {
 			return nil, err
 		}
 		if err := checkConstants(c.Graph); err != nil {
+			return nil, err
+		}
+		var earlier []LayerError
+		if i > 0 {
+			earlier = list[0].LayerErrors
+		}
+		if c.LayerErrors, err = narrowLayers(c.Graph, &o, earlier); err != nil {
 			return nil, err
 		}
 		if err := cpu.RoundWeights(c.Graph, o.Weights); err != nil {

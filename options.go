@@ -28,6 +28,13 @@ type Options struct {
 	// half precision the weights are rounded, and the compiled graph has the
 	// rounded values.
 	Weights kernel.Format
+	// Compute is the format in which convolutions multiply: F32 or BF16. With BF16, they
+	// also round their results to it. Layers without such a kernel compute in float32.
+	Compute kernel.Format
+	// MaxError, unless 0, is the maximum error of a convolution on BF16: see
+	// [LayerError]. Convolutions with a larger error compute in float32. The compiler
+	// measures the errors with the reference interpreter, which takes seconds per GFLOP.
+	MaxError float64
 	// Batches are the batch sizes to compile for, each at least 1. If it is empty,
 	// the model keeps its batch size, and an open batch size becomes 1.
 	Batches []int

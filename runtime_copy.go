@@ -16,7 +16,7 @@ import (
 // runtimeSource holds package runtime, the packages below it, and the licence. They
 // are copied for packages that cannot import the runtime of this module.
 //
-//go:embed LICENSE runtime/*.go runtime/kernel/*.go runtime/kernel/integer/*.go runtime/kernel/plain/*.go runtime/kernel/recurrent/*.go runtime/internal/*/*.go runtime/internal/*/*.s runtime/vision/*.go
+//go:embed LICENSE runtime/*.go runtime/kernel/*.go runtime/kernel/bfloat/*.go runtime/kernel/integer/*.go runtime/kernel/plain/*.go runtime/kernel/recurrent/*.go runtime/internal/*/*.go runtime/internal/*/*.s runtime/vision/*.go
 var runtimeSource embed.FS
 
 // isRuntime reports whether dir holds the runtime of this version of the compiler.

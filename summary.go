@@ -23,6 +23,8 @@ type Summary struct {
 	// Rounding describes the effect of weights in half precision on the outputs. It
 	// is nil if the weights have full precision.
 	Rounding *golang.Rounding `json:"rounding,omitempty"`
+	// LayerErrors has the errors of the convolutions on bfloat16: see Compiled.LayerErrors.
+	LayerErrors []LayerError `json:"layer_errors,omitempty"`
 	// CUDA describes the part for a GPU. It is nil if there is none.
 	CUDA  *CUDASummary `json:"cuda,omitempty"`
 	Notes []string     `json:"notes,omitempty"` // remarks for the user
@@ -80,7 +82,7 @@ type Copied struct {
 // package.
 func (c *Compiled) summary() *Summary {
 	s := &Summary{Summary: golang.Summarize(c.Program), Model: c.Graph.Name, Format: c.Model.Format, Notes: c.Model.Notes,
-		ModelSize: SizeOf(c.Model.Layers), ModelNodes: len(c.Before.Nodes), Fused: c.fused(), Quantized: c.Quantized, FileBytes: map[string]int{}, Integers: c.Report.Integers}
+		ModelSize: SizeOf(c.Model.Layers), ModelNodes: len(c.Before.Nodes), Fused: c.fused(), Quantized: c.Quantized, FileBytes: map[string]int{}, Integers: c.Report.Integers, LayerErrors: c.LayerErrors}
 	for _, p := range c.Report.Passes {
 		if p.Changed > 0 && p.Name != "choose_padding" {
 			s.Passes = append(s.Passes, p)

@@ -22,6 +22,7 @@ var layers = []struct {
 	{"runtime/internal/mem", nil},
 	{"runtime/internal/team", nil},
 	{"runtime/internal/simd", []string{"runtime/internal/team"}},
+	{"runtime/kernel/bfloat", []string{"runtime/internal/simd", "runtime/internal/team", "runtime/kernel"}},
 	{"runtime/kernel/integer", []string{"runtime/internal/simd", "runtime/internal/team", "runtime/kernel"}},
 	{"runtime/kernel/plain", []string{"runtime/internal/team", "runtime/kernel"}},
 	{"runtime/kernel/recurrent", []string{"runtime/internal/simd", "runtime/internal/team", "runtime/kernel"}},

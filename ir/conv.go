@@ -50,7 +50,9 @@ func (e enumNames) parse(b []byte, p *uint8) error {
 //
 //	result = Epilogue(conv(Prologue(x·scale+shift), w) + bias + residual)
 //
-// Elements outside x are zero after the prologue. With Integer, the result is that of
+// Elements outside x are zero after the prologue. If x has elements of type bf16, so have w,
+// the residual and the result, and the prologue rounds to bf16; the other operands are f32,
+// and sums have at least the precision of f32. With Integer, the result is that of
 // [Integer]. If there is a residual, Sum adds it to that result, which is u8 or i8.
 type Conv struct {
 	Strides   []int // per spatial axis
@@ -117,13 +119,17 @@ func (c Conv) Infer(in []Type) ([]Type, error) {
 	if arg(in, ConvMultiplier).Present() || arg(in, ConvXZero).Present() || c.Sum != (QBinary{}) {
 		return typeErr("a multiplier, zero point or quantised sum with floats")
 	}
-	if err := checkChannel("bias", arg(in, Bias), m, x.DType); err != nil {
+	perChannel := x
+	if x.DType == BFloat16 {
+		perChannel.DType = Float32
+	}
+	if err := checkChannel("bias", arg(in, Bias), m, perChannel.DType); err != nil {
 		return nil, err
 	}
 	if r := arg(in, 3); r.Present() && !r.Equal(t) {
 		return typeErr("residual is %s, result %s", r, t)
 	}
-	if err := checkAffine(in, 4, x); err != nil {
+	if err := checkAffine(in, 4, perChannel); err != nil {
 		return nil, err
 	}
 	return one(t)

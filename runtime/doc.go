@@ -33,6 +33,7 @@
 // Kernels exist in pure Go and, for hot loops, in assembly. All tiers read the
 // same layout and the same weights:
 //
+//	avx512bf16  amd64 with AVX-512 F, DQ, BW, VL, VNNI and BF16
 //	avx512vnni  amd64 with AVX-512 F, DQ, BW, VL and VNNI
 //	avx512      amd64 with AVX-512 F, DQ, BW and VL
 //	avxvnni     amd64 with AVX-VNNI, AVX2 and FMA

@@ -7,7 +7,7 @@ import (
 )
 
 // Tier returns the name of the tier in use, the instruction set of the kernels:
-// "generic", "neon", "neondot", "avx2", "avxvnni", "avx512" or "avx512vnni".
+// "generic", "neon", "neondot", "avx2", "avxvnni", "avx512", "avx512vnni" or "avx512bf16".
 func Tier() string { return simd.Active().Name }
 
 // Tiers returns the names of the tiers that can run on this machine, the best last.
@@ -37,6 +37,10 @@ func FasterTiers() []string {
 // PeakGFLOPS measures the peak rate of multiply-adds of one core in the tier in
 // use, in GFLOP/s. It returns 0 if the tier has no such measurement.
 func PeakGFLOPS() float64 { return simd.PeakGFLOPS() }
+
+// PairGFLOPS is [PeakGFLOPS] for products of bfloat16. It returns 0 if the tier in use has
+// no instruction for them.
+func PairGFLOPS() float64 { return simd.PairGFLOPS() }
 
 // ByteRate returns the peak rate of multiply-adds of 8-bit integers in the tier in use,
 // divided by that of floats.

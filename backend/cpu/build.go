@@ -106,7 +106,9 @@ func lowerAll(g *ir.Graph, cfg Config, light map[string]bool, st *store) (*build
 	}
 	b.cached = size < cachedBytes
 	if cfg.Weights != kernel.F32 {
-		b.halves = halves(g)
+		b.halves = halves(g, isWeights)
+	} else if cfg.Compute == kernel.BF16 {
+		b.stored, b.halves = kernel.BF16, halves(g, isDenseWeights)
 	}
 	if len(g.Inputs)+len(g.Outputs)+windows <= runtime.MaxPorts {
 		d, err := loop.Divide(g, b.batchGain)
@@ -162,7 +164,7 @@ const windows = 2
 func (b *builder) lowerLoop(d *loop.Division) error {
 	part := func(g *ir.Graph) *builder {
 		p := newBuilder(g, b.cfg, b.store)
-		p.lighter, p.cached, p.halves = b.lighter, b.cached, b.halves
+		p.lighter, p.cached, p.stored, p.halves = b.lighter, b.cached, b.stored, b.halves
 		p.layout = planLayout(g, rulesOf)
 		return p
 	}

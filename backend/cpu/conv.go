@@ -35,12 +35,16 @@ var algorithms = []*algorithm{
 	&gathered,
 	&direct,
 	&pointwise,
+	// Plain algorithms on bfloat16.
+	&halfDirect,
+	&halfPointwise,
 	// Algorithms with fewer operations.
 	&winograd2,
 	&winograd4,
 	&winogradStrided,
 	&strassen,
 	&integerWinograd,
+	&halfWinograd2,
 }
 
 // Algorithms returns the names of the algorithms that compete by cost, in the
@@ -145,12 +149,12 @@ const byCost = "cheapest by the cost model"
 // are constants. The operand has a border unless the kernel reads a copy of it,
 // or reads the model's input.
 var convRules = rules{
-	types: imageTypes,
+	types: movedTypes,
 	fits: func(l *layout, n *ir.Node) bool {
 		if c := n.Op.(ir.Conv); !c.Integer.IsZero() {
 			return convOnIntegers(n, c)
 		}
-		return n.In[0].Type.DType == ir.Float32 && n.Const(ir.Weights) != nil && n.ConstOrAbsent(ir.Bias) && n.ConstOrAbsent(ir.ConvScale) && n.ConstOrAbsent(ir.ConvShift)
+		return takes(halfTypes, n.In[0].Type.DType) && n.Const(ir.Weights) != nil && n.ConstOrAbsent(ir.Bias) && n.ConstOrAbsent(ir.ConvScale) && n.ConstOrAbsent(ir.ConvShift)
 	},
 	border: func(l *layout, n *ir.Node) (border, fill) {
 		c := n.Op.(ir.Conv)

@@ -4,6 +4,7 @@ import (
 	"modelc/backend/plan"
 	"modelc/ir"
 	"modelc/runtime/kernel"
+	"modelc/runtime/kernel/bfloat"
 	"modelc/runtime/kernel/integer"
 	"modelc/runtime/kernel/plain"
 )
@@ -93,6 +94,9 @@ func (b *builder) asImage(v *ir.Value) *place {
 func (b *builder) withBorder(src *place, bd border, f fill) *place {
 	dst := b.ownImage(src.Buffer.Name+".padded", src.Type, src.form, bd, f)
 	b.emit("Copy with border", []*place{src}, []*place{dst}, func() kernel.Kernel {
+		if src.DType == ir.BFloat16 {
+			return &bfloat.Copy{Src: src.img(), Dst: dst.img()}
+		}
 		return &kernel.Copy{Src: src.img(), Dst: dst.img(), Channels: src.dims.c}
 	})
 	return dst

@@ -115,4 +115,8 @@ type Config struct {
 	// Weights is the format in which the weights of layers are stored. In half
 	// precision the format must represent all weights exactly: see [RoundWeights].
 	Weights kernel.Format
+	// Compute is the format of the products of convolutions. With BF16, g must be the
+	// result of [NarrowLayers]. Fully connected layers then have weights in BF16, unless
+	// Weights is another format of half precision.
+	Compute kernel.Format
 }

@@ -8,6 +8,7 @@ import (
 	"modelc/backend/plan"
 	"modelc/ir"
 	"modelc/runtime/kernel"
+	"modelc/runtime/kernel/bfloat"
 	"modelc/runtime/kernel/plain"
 	"modelc/runtime/kernel/recurrent"
 )
@@ -41,12 +42,22 @@ func (b *builder) denseLayer(n *ir.Node, d ir.Dense) error {
 		k = len(rows)
 	}
 	dst := b.newDense(n.Out[0])
-	wref := b.floats32(w, b.packDense(w, d.TransW, rows))
+	half := b.format(w) == kernel.BF16 && !b.cfg.Exact
+	if half {
+		doc += ", weights in bf16"
+	}
+	wref := b.packDense(w, d.TransW, rows, half)
+	if !half {
+		wref = b.floats32(w, wref)
+	}
 	bias := b.channels(n.Const(ir.Bias), m)
 	batch := n.Out[0].Type.Shape[0]
 	b.emit(doc, []*place{src}, []*place{dst}, func() kernel.Kernel {
 		x := src.ref()
 		x.Len = batch * k
+		if half {
+			return &bfloat.Dense{X: x, Y: dst.ref(), W: wref, Bias: bias, N: batch, K: k, M: m, Act: act(d.Epilogue)}
+		}
 		return &kernel.Dense{X: x, Y: dst.ref(), W: wref, Bias: bias, N: batch, K: k, M: m, Act: act(d.Epilogue)}
 	})
 	return nil
@@ -54,8 +65,8 @@ func (b *builder) denseLayer(n *ir.Node, d ir.Dense) error {
 
 // packDense stores a packed weight matrix. rows, unless nil, has, for each element
 // of the operand, the row of the matrix that it is multiplied with, or −1 for a
-// row of zeros.
-func (b *builder) packDense(t *ir.Tensor, trans bool, rows []int) kernel.Ref {
+// row of zeros. half stores pairs of columns in bfloat16.
+func (b *builder) packDense(t *ir.Tensor, trans bool, rows []int, half bool) kernel.Ref {
 	k, m := t.Shape[0], t.Shape[1]
 	if trans {
 		k, m = m, k
@@ -64,6 +75,15 @@ func (b *builder) packDense(t *ir.Tensor, trans bool, rows []int) kernel.Ref {
 	if rows != nil {
 		form += fmt.Sprint(" ", rows[:min(len(rows), 33)])
 		k = len(rows)
+	}
+	if half {
+		return b.sectionOf(form+" pairs", t, pack.DenseLen(k, m), ir.BFloat16.Size(), func(yield func([]byte) bool) {
+			for part := range pack.DenseParts(t.Float32s(), k, m, trans, rows) {
+				if !yield(narrow(kernel.BF16, pack.PairColumns(part))) {
+					return
+				}
+			}
+		})
 	}
 	return b.layerParts(form, t, pack.DenseLen(k, m), func(yield func([]float32) bool) {
 		pack.DenseParts(t.Float32s(), k, m, trans, rows)(yield)

@@ -19,7 +19,7 @@ var elementwiseLowerings = map[string]lowering{
 	"Binary":    {binaryRules, do((*builder).binaryImage), do((*builder).binaryPlain)},
 	"PRelu":     {preluRules, do((*builder).preluImage), do((*builder).preluPlain)},
 	"Where":     {dense: do((*builder).wherePlain)},
-	"Cast":      {dense: do((*builder).castPlain)},
+	"Cast":      {castRules, do((*builder).castImage), do((*builder).castPlain)},
 }
 
 // Arithmetic per channel and functions of one variable.

@@ -51,6 +51,13 @@ type rules struct {
 // imageTypes are the element types of images.
 var imageTypes = []ir.DType{ir.Float32, ir.Uint8, ir.Int8}
 
+// halfTypes are the types of images whose elements convert to each other, and of operands
+// of convolutions and concatenations with bytes.
+var (
+	halfTypes  = []ir.DType{ir.Float32, ir.BFloat16}
+	movedTypes = append(halfTypes, ir.Uint8, ir.Int8)
+)
+
 func always(*layout, *ir.Node) bool { return true }
 
 func planLayout(g *ir.Graph, of func(ir.Op) rules) *layout {

@@ -7,6 +7,7 @@ import (
 	"modelc/backend/plan"
 	"modelc/ir"
 	"modelc/runtime/kernel"
+	"modelc/runtime/kernel/bfloat"
 	"modelc/runtime/kernel/plain"
 )
 
@@ -113,7 +114,7 @@ func (b *builder) transpose(n *ir.Node, t ir.Transpose) error {
 }
 
 var concatRules = rules{
-	types: imageTypes,
+	types: movedTypes,
 	fits:  func(l *layout, n *ir.Node) bool { return n.Op.(ir.Concat).Axis == 1 && l.allImages(n) },
 }
 
@@ -134,6 +135,9 @@ func (b *builder) concatImage(n *ir.Node, _ ir.Concat) error {
 			c := src.dims.c
 			// The step of the last copy completes the value.
 			b.emit(fmt.Sprintf("Concat: copy operand %d, %d channels", i, c), []*place{src}, []*place{dst}, func() kernel.Kernel {
+				if src.DType == ir.BFloat16 {
+					return &bfloat.Copy{Src: src.img(), Dst: dst.img(), Block: at / src.form.block}
+				}
 				return &kernel.Copy{Src: src.img(), Dst: dst.img(), DstChannel: at, Channels: c}
 			})
 		}

@@ -15,11 +15,11 @@ type form struct {
 
 // channelBlocks has the number of channels in a block, for each element type of
 // images. Tensors of other types are dense and row-major.
-var channelBlocks = map[ir.DType]int{ir.Float32: 16, ir.Uint8: 16, ir.Int8: 16}
+var channelBlocks = map[ir.DType]int{ir.Float32: 16, ir.BFloat16: 32, ir.Uint8: 16, ir.Int8: 16}
 
 // imageElem has the runtime's constant for each of these types.
 // Elements of type i8 are stored with 128 added.
-var imageElem = map[ir.DType]kernel.Elem{ir.Float32: kernel.Float32, ir.Uint8: kernel.Uint8, ir.Int8: kernel.Uint8}
+var imageElem = map[ir.DType]kernel.Elem{ir.Float32: kernel.Float32, ir.BFloat16: kernel.BFloat16, ir.Uint8: kernel.Uint8, ir.Int8: kernel.Uint8}
 
 // formOf returns the form of images with elements of type d.
 func formOf(d ir.DType) form { return form{d.Size(), channelBlocks[d]} }

@@ -7,6 +7,7 @@ import (
 	"modelc/backend/plan"
 	"modelc/ir"
 	"modelc/runtime/kernel"
+	"modelc/runtime/kernel/bfloat"
 	"modelc/runtime/kernel/integer"
 	"modelc/runtime/kernel/plain"
 )
@@ -19,10 +20,10 @@ var poolLowerings = map[string]lowering{
 }
 
 var poolRules = rules{
-	types: imageTypes,
+	types: movedTypes,
 	fits: func(l *layout, n *ir.Node) bool {
 		p := n.Op.(ir.Pool)
-		if isByte(n.In[0].Type.DType) && (p.Kind != ir.MaxPool || n.HasPrologue()) {
+		if n.In[0].Type.DType != ir.Float32 && (p.Kind != ir.MaxPool || n.HasPrologue()) {
 			return false
 		}
 		return p.Kind != ir.LpPool && !p.Indices && n.ConstOrAbsent(ir.PoolScale) && n.ConstOrAbsent(ir.PoolShift)
@@ -54,6 +55,9 @@ func (b *builder) poolStep(n *ir.Node, p ir.Pool, doc string, src, dst *place) {
 	b.emit(doc, []*place{src}, []*place{dst}, func() kernel.Kernel {
 		if isByte(src.DType) {
 			return &integer.MaxPool{Src: src.img(), Dst: dst.img(), Window: byteWindow(p), Empty: byte(stored(src.DType, 0))}
+		}
+		if src.DType == ir.BFloat16 {
+			return &bfloat.MaxPool{Src: src.img(), Dst: dst.img(), KH: k.KH, KW: k.KW, SH: k.SH, SW: k.SW, DH: k.DH, DW: k.DW, PadTop: k.PadTop, PadLeft: k.PadLeft}
 		}
 		k := k
 		k.Src, k.Dst = src.img(), dst.img()

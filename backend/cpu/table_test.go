@@ -37,7 +37,7 @@ func TestAlgorithms(t *testing.T) {
 			t.Errorf("%s has no lighter algorithm %s", a.name, l.algorithm)
 		}
 	}
-	if got := strings.Join(Algorithms(), " "); got != "direct pointwise winograd2 winograd4 winograd-strided strassen winograd-integer" {
+	if got := strings.Join(Algorithms(), " "); got != "direct pointwise winograd2 winograd4 winograd-strided strassen winograd-integer winograd2-bf16" {
 		t.Error(got)
 	}
 	g, err := ir.Parse("input %x : f32[1,4]\n%y = Unary(%x) fn=Relu\noutput \"y\" %y\n")

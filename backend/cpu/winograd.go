@@ -193,11 +193,17 @@ func (t tiling) pool(b *builder, o *conv, w kernel.Ref, pool *ir.Node) (string, 
 		return "", nil
 	}
 	size := p.Kernel[0]
-	return fmt.Sprintf(", max pool %d×%d to %s", size, size, plan.Extents(pool.Out[0].Type.Shape[2:]...)), func(dst *place) kernel.Kernel {
+	return t.poolDoc(pool, size), func(dst *place) kernel.Kernel {
 		k := t.kernel(o, w)
 		k.Dst, k.Pool = dst.img(), size
 		return k
 	}
+}
+
+// poolDoc returns the text for a pool of windows of size×size in the documentation of a
+// step.
+func (t tiling) poolDoc(pool *ir.Node, size int) string {
+	return fmt.Sprintf(", max pool %d×%d to %s", size, size, plan.Extents(pool.Out[0].Type.Shape[2:]...))
 }
 
 // apart returns the reason why the windows of a pool do not divide its operand

@@ -21,7 +21,7 @@ const (
 )
 
 // runtimeFolders lists the folders of the runtime.
-var runtimeFolders = []string{".", "internal", "internal/mem", "internal/simd", "internal/team", "kernel", "kernel/integer", "kernel/plain", "kernel/recurrent", "vision"}
+var runtimeFolders = []string{".", "internal", "internal/mem", "internal/simd", "internal/team", "kernel", "kernel/bfloat", "kernel/integer", "kernel/plain", "kernel/recurrent", "vision"}
 
 // cutsOf returns the micro-kernels that the plans do not use completely.
 func cutsOf(plans []*runtime.Plan) cuts {

@@ -30,9 +30,12 @@ func Summarize(p *cpu.Program) Summary {
 	return s
 }
 
-// Rounding is the effect of weights in half precision on a network.
+// Rounding is the effect of weights in half precision on a network, and of convolutions
+// that compute in it.
 type Rounding struct {
-	Name string `json:"format"`
+	Name string `json:"format"` // of the weights
+	// Compute is the format of activations and weights of convolutions, "" for f32.
+	Compute string `json:"compute,omitempty"`
 	// Error is the largest change of an output on the self-test's input,
 	// relative to the largest magnitude of that output.
 	Error float64 `json:"error"`
@@ -43,6 +46,9 @@ type Rounding struct {
 }
 
 func (r *Rounding) String() string {
+	if r.Compute != "" {
+		return fmt.Sprintf("Convolutions multiply activations and weights in %s and sum in float32. On the input of the self-test, rounding ", r.Compute) + r.effect()
+	}
 	return fmt.Sprintf("Weights are stored as %s and widened to float32 at load. On the input of the self-test, rounding them ", r.Name) + r.effect()
 }
 

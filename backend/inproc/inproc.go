@@ -203,7 +203,7 @@ func (e *Engine) read(t ir.Type, at cpu.Location) *ir.Tensor {
 		for c := range m.C {
 			for y := range m.H {
 				for x := range m.W {
-					at := m.At(n, c/lanes, y, x) + c%lanes
+					at := m.At(n, c/lanes, y, x) + m.Lane(c)
 					copy(dst[i:i+size], src[at*size:])
 					if t.DType == ir.Int8 { // stored with 128 added
 						dst[i] ^= 0x80

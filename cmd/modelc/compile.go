@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -118,6 +119,9 @@ func printSummary(w io.Writer, dir string, s *modelc.Summary) {
 	if s.Rounding != nil {
 		fmt.Fprintf(w, "  %s\n", s.Rounding)
 	}
+	for _, line := range layerErrors(s.LayerErrors) {
+		fmt.Fprintf(w, "  %s\n", line)
+	}
 	if s.Predict != "" {
 		fmt.Fprintf(w, "  Predict takes pictures: %s\n", s.Predict)
 	}
@@ -189,4 +193,23 @@ func printPasses(out io.Writer, list []passes.Stat) {
 			float64(p.Before.FLOPs)/1e6, float64(p.After.FLOPs)/1e6, float64(p.Before.Bytes)/(1<<20), float64(p.After.Bytes)/(1<<20), float64(p.Time.Nanoseconds())/1e6)
 	}
 	w.Flush()
+}
+
+// layerErrors describes the errors of convolutions on bfloat16: those that stay in float32,
+// and the largest ones of the others.
+func layerErrors(list []modelc.LayerError) (lines []string) {
+	const most = 5
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b modelc.LayerError) int { return cmp.Compare(b.Error, a.Error) })
+	n := 0
+	for _, l := range list {
+		switch {
+		case l.Kept:
+			lines = append(lines, fmt.Sprintf("%s stays in float32: its error in bf16 is %.1e", l.Name, l.Error))
+		case n < most:
+			n++
+			lines = append(lines, fmt.Sprintf("%s has an error of %.1e", l.Name, l.Error))
+		}
+	}
+	return lines
 }

@@ -57,7 +57,8 @@ type cpuState struct {
 
 // measured has the rates of one core, and of GOMAXPROCS goroutines together.
 type measured struct {
-	Peak         float64 `json:"peak_gflops"` // 0 if the tier has no measurement
+	Peak         float64 `json:"peak_gflops"`      // 0 if the tier has no measurement
+	Pairs        float64 `json:"bf16_peak_gflops"` // of products of bfloat16, 0 if the tier has no instruction for them
 	PeakAll      float64 `json:"peak_gflops_all"`
 	Bandwidth    float64 `json:"read_gb_per_s"`
 	BandwidthAll float64 `json:"read_gb_per_s_all"`
@@ -175,7 +176,7 @@ func (s *cpuState) why() string {
 
 // arithmetic measures the rate of multiply-adds.
 func (m *measured) arithmetic(threads int) {
-	m.Peak = runtime.PeakGFLOPS()
+	m.Peak, m.Pairs = runtime.PeakGFLOPS(), runtime.PairGFLOPS()
 	all := make([]float64, threads)
 	var wg sync.WaitGroup
 	for i := range all {
@@ -339,6 +340,9 @@ func (d *diagnosis) print(c *cobra.Command) error {
 	m := d.Measured
 	if m.Peak > 0 {
 		row("arithmetic", "%.1f GFLOP/s a core, %.1f together", m.Peak, m.PeakAll)
+	}
+	if m.Pairs > 0 {
+		row("bfloat16", "%.1f GFLOP/s a core", m.Pairs)
 	}
 	row("memory", "%.1f GB/s read by a core, %.1f together", m.Bandwidth, m.BandwidthAll)
 	switch g := d.Go; {

@@ -242,7 +242,7 @@ func cacheKey(c *modelc.Compiled) (string, error) {
 	h := sha256.New()
 	o := &c.Options
 	fmt.Fprintf(h, "%s %s %q\n", modelc.Version, c.Model.SHA256, o.Flags)
-	fmt.Fprintf(h, "%v %v %v %q %q\n", o.Exact, o.Weights, o.Batches, o.Passes.Only, o.Passes.Disable)
+	fmt.Fprintf(h, "%v %v %v %v %v %q %q\n", o.Exact, o.Weights, o.Compute, o.MaxError, o.Batches, o.Passes.Only, o.Passes.Disable)
 	if err := json.NewEncoder(h).Encode(o.Tuning); err != nil {
 		return "", err
 	}

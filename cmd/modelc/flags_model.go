@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"modelc"
 	"modelc/frontend/source"
 	"modelc/ir"
+	"modelc/runtime/kernel"
 )
 
 // modelFlags are the flags of every command that compiles.
@@ -21,7 +23,8 @@ type modelFlags struct {
 	dims, bind, shapes        []string
 	limits                    []string
 	exact, softmax, check     bool
-	tune                      string
+	tune, compute             string
+	maxError                  float64
 	only, disable, printAfter []string
 }
 
@@ -38,12 +41,14 @@ func (f *modelFlags) add(c *cobra.Command) {
 	fl.StringArrayVar(&f.limits, "limit", nil, "set a limit of memory or work: `NAME=N` (repeatable; docs/limits.md lists them)")
 	fl.BoolVar(&f.exact, "exact", false, "keep every rounding step of the model: no batch-norm folding, no Winograd or Strassen, sums in float64")
 	fl.BoolVar(&f.softmax, "softmax", false, "make probabilities of the logits in the model's output")
+	fl.StringVar(&f.compute, "compute", "f32", "`FORMAT` in which convolutions multiply: f32, or bf16 for activations and weights in bfloat16")
+	fl.Float64Var(&f.maxError, "max-error", 0, "with --compute bf16, measure the error `E` of each layer, relative to its result, and compute layers with a larger one in f32; 0 measures none")
 	fl.StringVar(&f.tune, "tune", "", "use the algorithms in `FILE`, which modelc tune -o wrote")
 	fl.BoolVar(&f.check, "check", false, "after every pass, compare values with the reference interpreter")
 	fl.StringSliceVar(&f.only, "passes", nil, "run only the passes in `LIST`")
 	fl.StringSliceVar(&f.disable, "disable-pass", nil, "do not run the pass `NAME`")
 	fl.StringSliceVar(&f.printAfter, "print-after", nil, "print the graph after the pass `NAME`, or after \"all\"")
-	group(c, ofModel, "batch", "dim", "shape", "bind", "limit", "exact", "softmax")
+	group(c, ofModel, "batch", "dim", "shape", "bind", "limit", "exact", "softmax", "compute", "max-error")
 	group(c, ofCompiler, "tune", "check", "passes", "disable-pass", "print-after")
 }
 
@@ -95,6 +100,19 @@ func (f *modelFlags) options(c *cobra.Command) (modelc.Options, error) {
 			return o, usageError{fmt.Errorf("--limit %w", err)}
 		}
 	}
+	if f.maxError < 0 || f.maxError > 0 && f.compute != "bf16" {
+		return o, usageError{fmt.Errorf("--max-error %g: want E ≥ 0, with --compute bf16", f.maxError)}
+	}
+	switch f.compute {
+	case "f32":
+	case "bf16":
+		if f.exact {
+			return o, usageError{errors.New("--compute bf16 rounds, --exact keeps every rounding step of the model: choose one of them")}
+		}
+		o.Compute, o.MaxError = kernel.BF16, f.maxError
+	default:
+		return o, usageError{fmt.Errorf("--compute %q: want f32 or bf16", f.compute)}
+	}
 	if f.tune != "" {
 		o.Tuning = new(modelc.Tuning)
 		if err := readJSON(f.tune, "modelc tune -o", o.Tuning); err != nil {
@@ -143,6 +161,12 @@ func (f *modelFlags) recorded() []string {
 	}
 	if f.softmax {
 		out = append(out, "--softmax")
+	}
+	if f.compute != "f32" {
+		out = append(out, "--compute", f.compute)
+	}
+	if f.maxError > 0 {
+		out = append(out, "--max-error", strconv.FormatFloat(f.maxError, 'g', -1, 64))
 	}
 	if f.tune != "" {
 		out = append(out, "--tune", withoutFolder("tune", f.tune))

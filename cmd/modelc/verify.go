@@ -13,6 +13,7 @@ import (
 	"modelc/backend/plan"
 	"modelc/ir"
 	"modelc/ir/eval"
+	"modelc/runtime/kernel"
 )
 
 func verifyCommand() *cobra.Command {
@@ -43,8 +44,12 @@ own error is at most twice as large.`,
 				return err
 			}
 			chosen := c.Flags().Changed("tol")
-			if !chosen && f.exact {
+			switch {
+			case chosen:
+			case f.exact:
 				tol = 2e-6
+			case o.Compute == kernel.BF16:
+				tol = bfloatTolerance
 			}
 			sets := []string{""}
 			if data != "" {
@@ -81,7 +86,7 @@ own error is at most twice as large.`,
 	fl := c.Flags()
 	fl.StringVar(&data, "data", "", "folder `DIR` of inputs and expected outputs")
 	engineFlag(c, &engineName)
-	fl.Float64Var(&tol, "tol", 1e-4, "largest error `E`, relative to the largest output; the default with --exact is 2e-6, and 5e-3 for stored outputs of models in half precision")
+	fl.Float64Var(&tol, "tol", 1e-4, "largest error `E`, relative to the largest output; the default with --exact is 2e-6, with --compute bf16 5e-2, and 5e-3 for stored outputs of models in half precision")
 	fl.BoolVar(&layers, "layers", false, "compare every intermediate value and name the first that differs")
 	jsonFlag(c, &asJSON)
 	return c
@@ -141,6 +146,10 @@ func readAll(dir, kind string) ([]*ir.Tensor, error) {
 		list = append(list, t)
 	}
 }
+
+// bfloatTolerance is the default tolerance of models whose convolutions compute on
+// bfloat16. Each layer rounds to 8 bits, and the errors of many layers add up.
+const bfloatTolerance = 5e-2
 
 // halfTolerance is the default tolerance for stored outputs of models in half
 // precision. modelc computes in float32. The engine that stored the outputs rounded

@@ -89,6 +89,9 @@ func conv(c ir.Conv, a call) ([]*ir.Tensor, error) {
 	}
 	x, w, t := a.in[0], a.in[ir.Weights], a.out[0]
 	v := prologue(x, a.arg(ir.ConvScale), a.arg(ir.ConvShift), c.Prologue)
+	if x.DType == ir.BFloat16 {
+		v = ir.FromFloat64s(x.Type, v).Float64s()
+	}
 	wf := w.Float64s()
 	var bias, res []float64
 	if b := a.arg(ir.Bias); b != nil {

@@ -69,6 +69,15 @@ func (m *Image) Lanes() int {
 	return m.Block
 }
 
+// Lane returns the position of channel c in its block.
+func (m *Image) Lane(c int) int {
+	c %= m.Lanes()
+	if m.Elem == BFloat16 { // pairs of channels c and 16+c
+		return c%lanes*2 + c/lanes
+	}
+	return c
+}
+
 // Blocks returns the number of blocks of channels.
 func (m *Image) Blocks() int { return (m.C + m.Lanes() - 1) / m.Lanes() }
 

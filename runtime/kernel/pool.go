@@ -220,6 +220,11 @@ func maxOfWindows(out, src []float32, row, size int) {
 	}
 }
 
+// MaxOfWindows is for kernels of other packages that pool their results. It writes the
+// maxima of adjacent windows of size×size pixels of 16 channels to the pixels of out. row is
+// the distance between rows of src in floats.
+func MaxOfWindows(out, src []float32, row, size int) { maxOfWindows(out, src, row, size) }
+
 func poolAvg(o, src []float32, dy, dx, ny, nx int, count float32) {
 	clear(o)
 	for y := range ny {

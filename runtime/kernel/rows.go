@@ -247,3 +247,7 @@ func (p *prologue) window(dst []float32, y, x, h, w int) {
 		}
 	}
 }
+
+// AffineRow computes dst = act(src·scale+shift) over pixels of 16 channels. scale and
+// shift may be nil. dst may be src.
+func AffineRow(dst, src, scale, shift []float32, act Act) { affineRow(dst, src, scale, shift, act) }

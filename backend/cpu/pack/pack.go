@@ -44,6 +44,45 @@ func Conv(w []float32, oc, ic, kh, kw int) []float32 {
 	return out
 }
 
+// PairsLen returns the number of elements that Pairs returns.
+func PairsLen(oc, ic, kh, kw int) int { return up(oc, 16) * up(ic, 32) * kh * kw }
+
+// Pairs packs w [oc,ic,kh,kw] to [oc/32][ic/32][kh][kw][16][32][2]. A pair holds input
+// channels c and 16+c of a block of 32.
+func Pairs[T any](w []T, oc, ic, kh, kw int) []T {
+	out := make([]T, PairsLen(oc, ic, kh, kw))
+	i, k := 0, kh*kw
+	for ob := 0; ob < oc; ob += 32 {
+		width := block(oc, ob)
+		for ib := 0; ib < ic; ib += 32 {
+			for t := range k {
+				for c := ib; c < ib+16; c++ {
+					for o := range min(width, oc-ob) {
+						for half := range 2 {
+							if from := c + 16*half; from < ic {
+								out[i+2*o+half] = w[((ob+o)*ic+from)*k+t]
+							}
+						}
+					}
+					i += 2 * width
+				}
+			}
+		}
+	}
+	return out
+}
+
+// PairColumns returns a result of [DenseParts] as pairs. Of 32 columns, a pair holds columns
+// c and 16+c of a row. Of 16 columns, it holds a column of two rows.
+func PairColumns(rows []float32) []float32 {
+	out := make([]float32, len(rows))
+	for i, v := range rows {
+		group, c := i/32, i%32
+		out[group*32+c%16*2+c/16] = v
+	}
+	return out
+}
+
 // FirstLen returns the number of floats that First returns.
 func FirstLen(oc, ic, kh, kw int) int { return up(oc, 16) * ic * kh * kw }
 

@@ -17,6 +17,7 @@ type Tier struct {
 // Tiers lists the tiers. Those of one architecture start with the best. A machine with a
 // tier also has its Lesser.
 var Tiers = []Tier{
+	{"avx512bf16", "amd64", "AVX512BF16", "AVX512VNNI"},
 	{"avx512vnni", "amd64", "AVX512VNNI", "AVX512"},
 	{"avx512", "amd64", "AVX512", "AVX2"},
 	{"avxvnni", "amd64", "AVXVNNI", "AVX2"},
@@ -59,6 +60,8 @@ const (
 	products = "AVX512VNNI AVXVNNI AVX2 NEON"
 	intTile  = "a *IntTile"
 
+	pairs = "AVX512BF16 AVX512 AVX2" // kernels on pairs of bfloat16
+
 	othersZero = " The other channels of a pixel become zero, unless pixels are 8 floats apart."
 )
 
@@ -77,6 +80,12 @@ var Kernels = append([]Kernel{
 	{"poolSum", tile, "computes the sum of a.Bias and the window of each of a.Pixels pixels of one block.", all},
 	{"poolMax8", tile, "computes the maximum of a.Bias and the window of each of a.Pixels pixels of 8 channels." + othersZero, narrow},
 	{"poolSum8", tile, "computes the sum of a.Bias and the window of each of a.Pixels pixels of 8 channels." + othersZero, narrow},
+	{"pair32", tile, "is tile32 for input values and weights that are pairs of bfloat16.", pairs},
+	{"pair16", tile, "is tile16 for input values and weights that are pairs of bfloat16.", pairs},
+	{"pairPeak", "n int", "runs n rounds of independent multiply-adds of pairs of bfloat16 on registers.", "AVX512BF16"},
+	{"narrowPixels", "dst *uint32, lower, upper *float32, n int, residual *uint32, lo, hi float32", "writes n pixels of 16 pairs of bfloat16, clamp(lower + residual) and clamp(upper + residual). residual may be nil.", pairs},
+	{"widenPixels", "lower, upper *float32, src *uint32, n int", "writes the lower and the upper halves of n pixels of 16 pairs of bfloat16.", x86},
+	{"pairRows", "sums, x *float32, w *uint32, n int", "adds x[i]·w[i] of n rows, a multiple of 4, of 16 pairs of bfloat16 to the 32 sums, those of the lower halves first.", x86},
 	{"peak", "n int", "runs n rounds of independent multiply-adds on registers.", all},
 
 	{"affine", "dst, src *float32, n int, scale, shift *float32, lo, hi float32", "computes dst = min(max(src·scale+shift, lo), hi) over n pixels of 16 channels.", all},

@@ -16,6 +16,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
@@ -55,6 +56,11 @@ func main() {
 	for _, width := range []int{32, 16} {
 		double(width)
 	}
+	for _, g := range []generator{{x86.AVX512BF16, 14, 14}, {x86.AVX512, 14, 14}, {x86.AVX2, 6, 7}} {
+		g.kernel("pair32", 32, 16)
+		g.kernel("pair16", 16, 16)
+	}
+	generator{x86.AVX512BF16, 14, 14}.peakOfPairs()
 	Generate()
 }
 
@@ -96,7 +102,8 @@ func (g generator) kernel(name string, width, unroll int) {
 			t.b /= 2
 			t.halves = true
 		}
-		if unroll > 1 {
+		t.pairs = strings.HasPrefix(name, "pair")
+		if unroll > 1 && !t.pairs {
 			t.sets = g.sets(p)
 		}
 		t.convolution(unroll)
@@ -129,6 +136,7 @@ type tile struct {
 	sets   int  // the number of sets of accumulators, which share the input values
 	row    int  // the size in bytes of the weights of an input value
 	halves bool // whether the tile is computed in two halves of 16 channels
+	pairs  bool // whether an input value is a pair of bfloat16, with one set of accumulators
 }
 
 func arg(off int) Mem { return Mem{Base: RDI, Disp: off} }
@@ -257,6 +265,20 @@ func (t tile) prefetch(from, to int) {
 func (t tile) multiply(weights []Mem, set int, pixel func(i int) Mem) {
 	b, p := t.b, t.p
 	switch {
+	case t.pairs && t.Name == x86.AVX512BF16.Name:
+		for blk, w := range weights {
+			VMOVUPS(w, t.Last(3-blk))
+		}
+		for i := range p {
+			x := t.Last(1 - i%2)
+			VBROADCASTSS(pixel(i), x)
+			for blk := range b {
+				x86.VDPBF16PS(t.Last(3-blk), x, t.Regs[set+blk*p+i])
+			}
+		}
+	case t.pairs:
+		t.halfOfPairs(weights, pixel, func(x VecPhysical) { VANDPS(upperHalf(t.Bytes), x, x) })
+		t.halfOfPairs(weights, pixel, func(x VecPhysical) { VPSLLD(Imm(16), x, x) })
 	case b == 1 && t.Bytes == 64:
 		w := t.Last(3)
 		VMOVUPS(weights[0], w)
@@ -293,6 +315,55 @@ func (t tile) multiply(weights []Mem, set int, pixel func(i int) Mem) {
 			}
 		}
 	}
+}
+
+// halfOfPairs adds the products of one half of each pair. widen makes a float of that half.
+// The products are exact, so two multiply-adds give the bits of VDPBF16PS, except that it
+// takes subnormal numbers as zero.
+func (t tile) halfOfPairs(weights []Mem, pixel func(i int) Mem, widen func(x VecPhysical)) {
+	b, p := t.b, t.p
+	if b == 4 { // the registers hold the input, but not all weights
+		for i := range p {
+			VBROADCASTSS(pixel(i), t.Last(i))
+			widen(t.Last(i))
+		}
+		for blk, m := range weights {
+			w := t.Last(3)
+			VMOVUPS(m, w)
+			widen(w)
+			for i := range p {
+				VFMADD231PS(w, t.Last(i), t.acc(blk, i))
+			}
+		}
+		return
+	}
+	for blk, w := range weights {
+		VMOVUPS(w, t.Last(3-blk))
+		widen(t.Last(3 - blk))
+	}
+	for i := range p {
+		x := t.Last(1 - i%2)
+		VBROADCASTSS(pixel(i), x)
+		widen(x)
+		for blk := range b {
+			VFMADD231PS(x, t.Last(3-blk), t.acc(blk, i))
+		}
+	}
+}
+
+var upperHalves = map[int]Mem{}
+
+// upperHalf returns a vector in memory that selects the upper half of each float.
+func upperHalf(bytes int) Mem {
+	m, ok := upperHalves[bytes]
+	if !ok {
+		m = GLOBL(fmt.Sprintf("upperHalf%d", bytes), 8|16)
+		for i := range bytes / 4 {
+			DATA(4*i, U32(0xffff0000))
+		}
+		upperHalves[bytes] = m
+	}
+	return m
 }
 
 // doublePixels is the maximum number of pixels of the kernels in float64, which have 24
@@ -609,15 +680,24 @@ func (t tile) forPixels(name string, base GPPhysical, pix, block int, f func(m M
 // peak writes a loop of independent multiply-adds on registers, which run at the peak rate
 // of the core.
 func (g generator) peak() {
+	g.rounds("peak", func(acc VecPhysical) { VFMADD231PS(g.Last(1), g.Last(0), acc) })
+}
+
+// peakOfPairs is like peak, for pairs of bfloat16.
+func (g generator) peakOfPairs() {
+	g.rounds("pairPeak", func(acc VecPhysical) { x86.VDPBF16PS(g.Last(1), g.Last(0), acc) })
+}
+
+func (g generator) rounds(name string, multiplyAdd func(acc VecPhysical)) {
 	accumulators := min(2*g.pixels, 24)
-	g.Function("peak", NOSPLIT)
+	g.Function(name, NOSPLIT)
 	Load(Param("n"), RCX)
 	for _, r := range g.Regs {
 		VXORPS(r, r, r)
 	}
 	Label("loop")
 	for i := range accumulators {
-		VFMADD231PS(g.Last(1), g.Last(0), g.Regs[i])
+		multiplyAdd(g.Regs[i])
 	}
 	DECQ(RCX)
 	JNZ(LabelRef("loop"))

@@ -40,6 +40,13 @@ func main() {
 		g.byteBinary("mulBytes", g.mulBytes)
 		g.affineBytes()
 	}
+	for _, g := range []generator{{x86.AVX512BF16}, {x86.AVX512}, {x86.AVX2}} {
+		g.narrowPixels()
+		if g.Name != x86.AVX512BF16.Name {
+			g.widenPixels()
+			g.pairRows()
+		}
+	}
 	interleaveAVX512()
 	interleaveAVX2()
 	normalize()

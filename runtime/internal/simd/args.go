@@ -40,6 +40,8 @@ type Tile struct {
 	Half int
 	// Double accumulates in float64.
 	Double bool
+	// Pairs makes input values and weights pairs of bfloat16.
+	Pairs bool
 	// ahead is next of the next tile of a line, 0 for the tile's own weights.
 	// Each tile prefetches aheadTile bytes, aheadStep bytes a step.
 	ahead                uintptr

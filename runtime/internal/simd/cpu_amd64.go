@@ -16,6 +16,7 @@ func Available() []*Tier {
 		bw, vl            = 1 << 30, 1 << 31
 		vnni512           = 1 << 11 // of ECX
 		vnni              = 1 << 4  // of EAX, sub-leaf 1
+		bf16              = 1 << 5  // of EAX, sub-leaf 1
 
 		ymmState = 0x06 // XMM, YMM
 		zmmState = 0xe6 // also the opmasks and both halves of ZMM
@@ -32,15 +33,20 @@ func Available() []*Tier {
 	subleaves, b7, c7, _ := cpuid(7, 0)
 	if has(b7, bit2) && has(state, ymmState) {
 		tiers = append(tiers, &avx2)
+		var a71 uint32
 		if subleaves >= 1 {
-			if a, _, _, _ := cpuid(7, 1); has(a, vnni) {
-				tiers = append(tiers, &avxvnni)
-			}
+			a71, _, _, _ = cpuid(7, 1)
+		}
+		if has(a71, vnni) {
+			tiers = append(tiers, &avxvnni)
 		}
 		if has(b7, f|dq|bw|vl) && has(state, zmmState) {
 			tiers = append(tiers, &avx512)
 			if has(c7, vnni512) {
 				tiers = append(tiers, &avx512vnni)
+				if has(a71, bf16) {
+					tiers = append(tiers, &avx512bf16)
+				}
 			}
 		}
 	}

@@ -41,6 +41,9 @@ type Tier struct {
 	MACs int
 	// ByteRate is the peak rate of multiply-adds of bytes, divided by that of floats.
 	ByteRate float64
+	// Pairs reports whether products of pairs of bfloat16 are twice as fast as those of
+	// floats.
+	Pairs bool
 	// Accumulators is the number of vectors that a round of the peak measurement
 	// multiplies and adds.
 	Accumulators int
@@ -65,11 +68,13 @@ var (
 	avx512 = Tier{Name: "avx512", Arch: "amd64", Needs: "AVX-512 F, DQ, BW and VL", Lanes: 16, TilePixels: 14, ChannelPixels: 14, NarrowPixels: 14, IntPixels: 6, IntWords: true, MACs: 16, ByteRate: 1.6, Accumulators: 24}
 	// avx512vnni also has dot products of bytes.
 	avx512vnni = Tier{Name: "avx512vnni", Arch: "amd64", Needs: "AVX-512 F, DQ, BW, VL and VNNI", Lanes: 16, TilePixels: 14, ChannelPixels: 14, NarrowPixels: 14, IntPixels: 14, IntSums: true, MACs: 16, ByteRate: 4, Accumulators: 24}
+	// avx512bf16 also has products of pairs of bfloat16.
+	avx512bf16 = Tier{Name: "avx512bf16", Arch: "amd64", Needs: "AVX-512 F, DQ, BW, VL, VNNI and BF16", Lanes: 16, TilePixels: 14, ChannelPixels: 14, NarrowPixels: 14, IntPixels: 14, IntSums: true, MACs: 16, ByteRate: 4, Pairs: true, Accumulators: 24}
 )
 
 // All lists the tiers of all machines. Of those of one architecture, later
 // ones are faster.
-var All = []*Tier{&generic, &neon, &neondot, &avx2, &avxvnni, &avx512, &avx512vnni}
+var All = []*Tier{&generic, &neon, &neondot, &avx2, &avxvnni, &avx512, &avx512vnni, &avx512bf16}
 
 // active is the tier in use.
 var active = choose(os.Getenv("MODELC_CPU"), Available())

@@ -17,6 +17,10 @@ func (a *Tile) Compute(width int) {
 	case a.Double:
 		a.double(width, 16)
 		return
+	case a.Pairs && a.WeightBytes(width) <= callBytes:
+		a.prefetch()
+		a.stepsOfPairs(width)
+		return
 	case a.WeightBytes(width) > callBytes:
 		a.prefetch()
 		a.inParts(width, 16, false)
@@ -34,6 +38,10 @@ func (a *Tile) Compute(width int) {
 
 // steps16 is Compute for a tile that one call computes.
 func (a *Tile) steps16(width int) {
+	if a.Pairs {
+		a.stepsOfPairs(width)
+		return
+	}
 	if width == 32 && Tile32(a) || width == 16 && Tile16(a) {
 		return
 	}

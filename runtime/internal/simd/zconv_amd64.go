@@ -113,3 +113,38 @@ func double32AVX512(a *Tile, out *float32, step int)
 //
 //go:noescape
 func double16AVX512(a *Tile, out *float32, step int)
+
+// pair32AVX512BF16 is tile32 for input values and weights that are pairs of bfloat16.
+//
+//go:noescape
+func pair32AVX512BF16(a *Tile)
+
+// pair16AVX512BF16 is tile16 for input values and weights that are pairs of bfloat16.
+//
+//go:noescape
+func pair16AVX512BF16(a *Tile)
+
+// pair32AVX512 is tile32 for input values and weights that are pairs of bfloat16.
+//
+//go:noescape
+func pair32AVX512(a *Tile)
+
+// pair16AVX512 is tile16 for input values and weights that are pairs of bfloat16.
+//
+//go:noescape
+func pair16AVX512(a *Tile)
+
+// pair32AVX2 is tile32 for input values and weights that are pairs of bfloat16.
+//
+//go:noescape
+func pair32AVX2(a *Tile)
+
+// pair16AVX2 is tile16 for input values and weights that are pairs of bfloat16.
+//
+//go:noescape
+func pair16AVX2(a *Tile)
+
+// pairPeakAVX512BF16 runs n rounds of independent multiply-adds of pairs of bfloat16 on registers.
+//
+//go:noescape
+func pairPeakAVX512BF16(n int)

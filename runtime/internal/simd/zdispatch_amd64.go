@@ -8,7 +8,7 @@ package simd
 // It reports whether the tier in use has the kernel.
 func Tile32(a *Tile) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		tile32AVX512(a)
 	case &avxvnni, &avx2:
 		tile32AVX2(a)
@@ -22,7 +22,7 @@ func Tile32(a *Tile) bool {
 // It reports whether the tier in use has the kernel.
 func Tile16(a *Tile) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		tile16AVX512(a)
 	case &avxvnni, &avx2:
 		tile16AVX2(a)
@@ -36,7 +36,7 @@ func Tile16(a *Tile) bool {
 // It reports whether the tier in use has the kernel.
 func Run32(a *Tile) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		run32AVX512(a)
 	case &avxvnni, &avx2:
 		run32AVX2(a)
@@ -50,7 +50,7 @@ func Run32(a *Tile) bool {
 // It reports whether the tier in use has the kernel.
 func Run16(a *Tile) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		run16AVX512(a)
 	case &avxvnni, &avx2:
 		run16AVX2(a)
@@ -74,7 +74,7 @@ func Run8(a *Tile) bool {
 // It reports whether the tier in use has the kernel.
 func Double32(a *Tile, out *float32, step int) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		double32AVX512(a, out, step)
 	default:
 		return false
@@ -86,7 +86,7 @@ func Double32(a *Tile, out *float32, step int) bool {
 // It reports whether the tier in use has the kernel.
 func Double16(a *Tile, out *float32, step int) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		double16AVX512(a, out, step)
 	default:
 		return false
@@ -98,7 +98,7 @@ func Double16(a *Tile, out *float32, step int) bool {
 // It reports whether the tier in use has the kernel.
 func Depthwise(a *Tile) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		depthwiseAVX512(a)
 	case &avxvnni, &avx2:
 		depthwiseAVX2(a)
@@ -122,7 +122,7 @@ func Depthwise3(a *Tile) bool {
 // It reports whether the tier in use has the kernel.
 func PoolMax(a *Tile) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		poolMaxAVX512(a)
 	case &avxvnni, &avx2:
 		poolMaxAVX2(a)
@@ -136,7 +136,7 @@ func PoolMax(a *Tile) bool {
 // It reports whether the tier in use has the kernel.
 func PoolSum(a *Tile) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		poolSumAVX512(a)
 	case &avxvnni, &avx2:
 		poolSumAVX2(a)
@@ -166,11 +166,99 @@ func PoolSum8(a *Tile) bool {
 	return true
 }
 
+// Pair32 is tile32 for input values and weights that are pairs of bfloat16.
+// It reports whether the tier in use has the kernel.
+func Pair32(a *Tile) bool {
+	switch active {
+	case &avx512bf16:
+		pair32AVX512BF16(a)
+	case &avx512vnni, &avx512:
+		pair32AVX512(a)
+	case &avxvnni, &avx2:
+		pair32AVX2(a)
+	default:
+		return false
+	}
+	return true
+}
+
+// Pair16 is tile16 for input values and weights that are pairs of bfloat16.
+// It reports whether the tier in use has the kernel.
+func Pair16(a *Tile) bool {
+	switch active {
+	case &avx512bf16:
+		pair16AVX512BF16(a)
+	case &avx512vnni, &avx512:
+		pair16AVX512(a)
+	case &avxvnni, &avx2:
+		pair16AVX2(a)
+	default:
+		return false
+	}
+	return true
+}
+
+// PairPeak runs n rounds of independent multiply-adds of pairs of bfloat16 on registers.
+// It reports whether the tier in use has the kernel.
+func PairPeak(n int) bool {
+	switch active {
+	case &avx512bf16:
+		pairPeakAVX512BF16(n)
+	default:
+		return false
+	}
+	return true
+}
+
+// NarrowPixels writes n pixels of 16 pairs of bfloat16, clamp(lower + residual) and clamp(upper + residual). residual may be nil.
+// It reports whether the tier in use has the kernel.
+func NarrowPixels(dst *uint32, lower, upper *float32, n int, residual *uint32, lo, hi float32) bool {
+	switch active {
+	case &avx512bf16:
+		narrowPixelsAVX512BF16(dst, lower, upper, n, residual, lo, hi)
+	case &avx512vnni, &avx512:
+		narrowPixelsAVX512(dst, lower, upper, n, residual, lo, hi)
+	case &avxvnni, &avx2:
+		narrowPixelsAVX2(dst, lower, upper, n, residual, lo, hi)
+	default:
+		return false
+	}
+	return true
+}
+
+// WidenPixels writes the lower and the upper halves of n pixels of 16 pairs of bfloat16.
+// It reports whether the tier in use has the kernel.
+func WidenPixels(lower, upper *float32, src *uint32, n int) bool {
+	switch active {
+	case &avx512bf16, &avx512vnni, &avx512:
+		widenPixelsAVX512(lower, upper, src, n)
+	case &avxvnni, &avx2:
+		widenPixelsAVX2(lower, upper, src, n)
+	default:
+		return false
+	}
+	return true
+}
+
+// PairRows adds x[i]·w[i] of n rows, a multiple of 4, of 16 pairs of bfloat16 to the 32 sums, those of the lower halves first.
+// It reports whether the tier in use has the kernel.
+func PairRows(sums, x *float32, w *uint32, n int) bool {
+	switch active {
+	case &avx512bf16, &avx512vnni, &avx512:
+		pairRowsAVX512(sums, x, w, n)
+	case &avxvnni, &avx2:
+		pairRowsAVX2(sums, x, w, n)
+	default:
+		return false
+	}
+	return true
+}
+
 // Peak runs n rounds of independent multiply-adds on registers.
 // It reports whether the tier in use has the kernel.
 func Peak(n int) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		peakAVX512(n)
 	case &avxvnni, &avx2:
 		peakAVX2(n)
@@ -184,7 +272,7 @@ func Peak(n int) bool {
 // It reports whether the tier in use has the kernel.
 func Affine(dst, src *float32, n int, scale, shift *float32, lo, hi float32) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		affineAVX512(dst, src, n, scale, shift, lo, hi)
 	case &avxvnni, &avx2:
 		affineAVX2(dst, src, n, scale, shift, lo, hi)
@@ -198,7 +286,7 @@ func Affine(dst, src *float32, n int, scale, shift *float32, lo, hi float32) boo
 // It reports whether the tier in use has the kernel.
 func AddRow(dst, a, b *float32, n, bStep int, lo, hi float32) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		addRowAVX512(dst, a, b, n, bStep, lo, hi)
 	case &avxvnni, &avx2:
 		addRowAVX2(dst, a, b, n, bStep, lo, hi)
@@ -212,7 +300,7 @@ func AddRow(dst, a, b *float32, n, bStep int, lo, hi float32) bool {
 // It reports whether the tier in use has the kernel.
 func MulRow(dst, a, b *float32, n, bStep int, lo, hi float32) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		mulRowAVX512(dst, a, b, n, bStep, lo, hi)
 	case &avxvnni, &avx2:
 		mulRowAVX2(dst, a, b, n, bStep, lo, hi)
@@ -226,7 +314,7 @@ func MulRow(dst, a, b *float32, n, bStep int, lo, hi float32) bool {
 // It reports whether the tier in use has the kernel.
 func Strassen(s *float32, stride int, a11, a12, a21, a22 *float32, n int) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		strassenAVX512(s, stride, a11, a12, a21, a22, n)
 	case &avxvnni, &avx2:
 		strassenAVX2(s, stride, a11, a12, a21, a22, n)
@@ -240,7 +328,7 @@ func Strassen(s *float32, stride int, a11, a12, a21, a22 *float32, n int) bool {
 // It reports whether the tier in use has the kernel.
 func Interleave3(dst, a, b, c *float32, n int) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		interleave3AVX512(dst, a, b, c, n)
 	case &avxvnni, &avx2:
 		interleave3AVX2(dst, a, b, c, n)
@@ -254,7 +342,7 @@ func Interleave3(dst, a, b, c *float32, n int) bool {
 // It reports whether the tier in use has the kernel.
 func Tanh(x *float32, n int) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		tanhAVX512(x, n)
 	case &avxvnni, &avx2:
 		tanhAVX2(x, n)
@@ -268,7 +356,7 @@ func Tanh(x *float32, n int) bool {
 // It reports whether the tier in use has the kernel.
 func Sigmoid(x *float32, n int) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		sigmoidAVX512(x, n)
 	case &avxvnni, &avx2:
 		sigmoidAVX2(x, n)
@@ -282,7 +370,7 @@ func Sigmoid(x *float32, n int) bool {
 // It reports whether the tier in use has the kernel.
 func Exp(x *float32, n int) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		expAVX512(x, n)
 	case &avxvnni, &avx2:
 		expAVX2(x, n)
@@ -296,7 +384,7 @@ func Exp(x *float32, n int) bool {
 // It reports whether the tier in use has the kernel.
 func HardSwish(x *float32, n int) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		hardSwishAVX512(x, n)
 	case &avxvnni, &avx2:
 		hardSwishAVX2(x, n)
@@ -310,7 +398,7 @@ func HardSwish(x *float32, n int) bool {
 // It reports whether the tier in use has the kernel.
 func Gelu(x *float32, n int) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		geluAVX512(x, n)
 	case &avxvnni, &avx2:
 		geluAVX2(x, n)
@@ -324,7 +412,7 @@ func Gelu(x *float32, n int) bool {
 // It reports whether the tier in use has the kernel.
 func LeakyRelu(x *float32, n int, alpha float32) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		leakyReluAVX512(x, n, alpha)
 	case &avxvnni, &avx2:
 		leakyReluAVX2(x, n, alpha)
@@ -338,7 +426,7 @@ func LeakyRelu(x *float32, n int, alpha float32) bool {
 // It reports whether the tier in use has the kernel.
 func Silu(x *float32, n int, alpha float32) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		siluAVX512(x, n, alpha)
 	case &avxvnni, &avx2:
 		siluAVX2(x, n, alpha)
@@ -388,7 +476,7 @@ func Transpose(dst, src *float32, dstRow, srcRow, dstStep, srcStep, n int) bool 
 // It reports whether the tier in use has the kernel.
 func QuantizeRow(dst *byte, src *float32, n int, scale float32, zero int32) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		quantizeRowAVX512(dst, src, n, scale, zero)
 	case &avxvnni, &avx2:
 		quantizeRowAVX2(dst, src, n, scale, zero)
@@ -402,7 +490,7 @@ func QuantizeRow(dst *byte, src *float32, n int, scale float32, zero int32) bool
 // It reports whether the tier in use has the kernel.
 func QuantizePixels(dst *byte, src *float32, plane, channels, n int, scale float32, zero int32) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		quantizePixelsAVX512(dst, src, plane, channels, n, scale, zero)
 	case &avxvnni, &avx2:
 		quantizePixelsAVX2(dst, src, plane, channels, n, scale, zero)
@@ -416,7 +504,7 @@ func QuantizePixels(dst *byte, src *float32, plane, channels, n int, scale float
 // It reports whether the tier in use has the kernel.
 func DequantizeRow(dst *float32, src *byte, n int, scale float32, zero int32) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		dequantizeRowAVX512(dst, src, n, scale, zero)
 	case &avxvnni, &avx2:
 		dequantizeRowAVX2(dst, src, n, scale, zero)
@@ -442,7 +530,7 @@ func RangeRow(bounds, x *float32, n int) bool {
 // It reports whether the tier in use has the kernel.
 func AddBytes(dst, a, b *byte, n, bStep int, p *ByteBinary) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		addBytesAVX512(dst, a, b, n, bStep, p)
 	case &avxvnni, &avx2:
 		addBytesAVX2(dst, a, b, n, bStep, p)
@@ -456,7 +544,7 @@ func AddBytes(dst, a, b *byte, n, bStep int, p *ByteBinary) bool {
 // It reports whether the tier in use has the kernel.
 func MulBytes(dst, a, b *byte, n, bStep int, p *ByteBinary) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		mulBytesAVX512(dst, a, b, n, bStep, p)
 	case &avxvnni, &avx2:
 		mulBytesAVX2(dst, a, b, n, bStep, p)
@@ -482,7 +570,7 @@ func MaxBytes(dst, src *byte, n, pix, rows, rowStride, cols, colStride int) bool
 // It reports whether the tier in use has the kernel.
 func LookupBytes(dst, src *byte, n int, table *byte) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		lookupBytesAVX512(dst, src, n, table)
 	case &avxvnni, &avx2:
 		lookupBytesAVX2(dst, src, n, table)
@@ -508,7 +596,7 @@ func AverageBytes(dst, src *byte, n, pix, rows, rowStride, cols, colStride int, 
 // It reports whether the tier in use has the kernel.
 func AffineBytes(dst, src *byte, n int, scale, shift *float32, p *ByteAffine) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		affineBytesAVX512(dst, src, n, scale, shift, p)
 	case &avxvnni, &avx2:
 		affineBytesAVX2(dst, src, n, scale, shift, p)
@@ -534,7 +622,7 @@ func Softmax(dst, src *float32, n, rows int) bool {
 // It reports whether the tier in use has the kernel.
 func IntBlock32(a *IntTile) bool {
 	switch active {
-	case &avx512vnni:
+	case &avx512bf16, &avx512vnni:
 		intBlock32AVX512VNNI(a)
 	case &avx512, &avx2:
 		intBlock32AVX2(a)
@@ -550,7 +638,7 @@ func IntBlock32(a *IntTile) bool {
 // It reports whether the tier in use has the kernel.
 func IntBlock16(a *IntTile) bool {
 	switch active {
-	case &avx512vnni:
+	case &avx512bf16, &avx512vnni:
 		intBlock16AVX512VNNI(a)
 	case &avx512, &avx2:
 		intBlock16AVX2(a)
@@ -566,7 +654,7 @@ func IntBlock16(a *IntTile) bool {
 // It reports whether the tier in use has the kernel.
 func IntPixel32(a *IntTile) bool {
 	switch active {
-	case &avx512vnni:
+	case &avx512bf16, &avx512vnni:
 		intPixel32AVX512VNNI(a)
 	case &avxvnni:
 		intPixel32AVXVNNI(a)
@@ -580,7 +668,7 @@ func IntPixel32(a *IntTile) bool {
 // It reports whether the tier in use has the kernel.
 func IntPixel16(a *IntTile) bool {
 	switch active {
-	case &avx512vnni:
+	case &avx512bf16, &avx512vnni:
 		intPixel16AVX512VNNI(a)
 	case &avxvnni:
 		intPixel16AVXVNNI(a)
@@ -594,7 +682,7 @@ func IntPixel16(a *IntTile) bool {
 // It reports whether the tier in use has the kernel.
 func IntProduct32(a *IntTile) bool {
 	switch active {
-	case &avx512vnni:
+	case &avx512bf16, &avx512vnni:
 		intProduct32AVX512VNNI(a)
 	case &avx512, &avx2:
 		intProduct32AVX2(a)
@@ -610,7 +698,7 @@ func IntProduct32(a *IntTile) bool {
 // It reports whether the tier in use has the kernel.
 func IntProduct16(a *IntTile) bool {
 	switch active {
-	case &avx512vnni:
+	case &avx512bf16, &avx512vnni:
 		intProduct16AVX512VNNI(a)
 	case &avx512, &avx2:
 		intProduct16AVX2(a)
@@ -650,7 +738,7 @@ func IntPair16(a *IntTile) bool {
 // It reports whether the tier in use has the kernel.
 func IntDepthwiseRow(a *IntDepthwise) bool {
 	switch active {
-	case &avx512vnni:
+	case &avx512bf16, &avx512vnni:
 		intDepthwiseRowAVX512VNNI(a)
 	case &avx512, &avxvnni, &avx2:
 		intDepthwiseRowAVX2(a)
@@ -664,7 +752,7 @@ func IntDepthwiseRow(a *IntDepthwise) bool {
 // It reports whether the tier in use has the kernel.
 func IntDepthwise3(a *IntDepthwise) bool {
 	switch active {
-	case &avx512vnni:
+	case &avx512bf16, &avx512vnni:
 		intDepthwise3AVX512VNNI(a)
 	case &avx512, &avxvnni, &avx2:
 		intDepthwise3AVX2(a)
@@ -690,7 +778,7 @@ func IntWidenTaps3(dst *int16, w *int8) bool {
 // It reports whether the tier in use has the kernel.
 func IntFloatRow(x *float32, n int, multiplier, shift *float32, lo, hi float32) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		intFloatRowAVX512(x, n, multiplier, shift, lo, hi)
 	case &avxvnni, &avx2:
 		intFloatRowAVX2(x, n, multiplier, shift, lo, hi)
@@ -740,7 +828,7 @@ func IntWidenWeightRows(dst *int16, src *int8, n, width int) bool {
 // It reports whether the tier in use has the kernel.
 func IntTilesIn(in *uint8, out *int16, row, pos, n int, scratch *int16) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		intTilesInAVX512(in, out, row, pos, n, scratch)
 	case &avxvnni, &avx2:
 		intTilesInAVX2(in, out, row, pos, n, scratch)
@@ -766,7 +854,7 @@ func IntFilters(w *int8, dst *int16, width, pos int) bool {
 // It reports whether the tier in use has the kernel.
 func IntTilesOut(a *IntTransformOut) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		intTilesOutAVX512(a)
 	case &avxvnni, &avx2:
 		intTilesOutAVX2(a)
@@ -780,7 +868,7 @@ func IntTilesOut(a *IntTransformOut) bool {
 // It reports whether the tier in use has the kernel.
 func WinogradIn2(in, out *float32, rowStride, posStride, n int) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		winogradIn2AVX512(in, out, rowStride, posStride, n)
 	case &avxvnni, &avx2:
 		winogradIn2AVX2(in, out, rowStride, posStride, n)
@@ -794,7 +882,7 @@ func WinogradIn2(in, out *float32, rowStride, posStride, n int) bool {
 // It reports whether the tier in use has the kernel.
 func WinogradOut2(a *WinogradOut) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		winogradOut2AVX512(a)
 	case &avxvnni, &avx2:
 		winogradOut2AVX2(a)
@@ -808,7 +896,7 @@ func WinogradOut2(a *WinogradOut) bool {
 // It reports whether the tier in use has the kernel.
 func WinogradWeights2(w, dst *float32, matrix *float64, n, row, posStride int) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		winogradWeights2AVX512(w, dst, matrix, n, row, posStride)
 	case &avxvnni, &avx2:
 		winogradWeights2AVX2(w, dst, matrix, n, row, posStride)
@@ -822,7 +910,7 @@ func WinogradWeights2(w, dst *float32, matrix *float64, n, row, posStride int) b
 // It reports whether the tier in use has the kernel.
 func WinogradIn4(in, out *float32, rowStride, posStride, n int) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		winogradIn4AVX512(in, out, rowStride, posStride, n)
 	case &avxvnni, &avx2:
 		winogradIn4AVX2(in, out, rowStride, posStride, n)
@@ -836,7 +924,7 @@ func WinogradIn4(in, out *float32, rowStride, posStride, n int) bool {
 // It reports whether the tier in use has the kernel.
 func WinogradOut4(a *WinogradOut) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		winogradOut4AVX512(a)
 	case &avxvnni, &avx2:
 		winogradOut4AVX2(a)
@@ -850,7 +938,7 @@ func WinogradOut4(a *WinogradOut) bool {
 // It reports whether the tier in use has the kernel.
 func WinogradWeights4(w, dst *float32, matrix *float64, n, row, posStride int) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		winogradWeights4AVX512(w, dst, matrix, n, row, posStride)
 	case &avxvnni, &avx2:
 		winogradWeights4AVX2(w, dst, matrix, n, row, posStride)
@@ -864,7 +952,7 @@ func WinogradWeights4(w, dst *float32, matrix *float64, n, row, posStride int) b
 // It reports whether the tier in use has the kernel.
 func WinogradIn6(in, out *float32, rowStride, posStride, n int) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		winogradIn6AVX512(in, out, rowStride, posStride, n)
 	case &avxvnni, &avx2:
 		winogradIn6AVX2(in, out, rowStride, posStride, n)
@@ -878,7 +966,7 @@ func WinogradIn6(in, out *float32, rowStride, posStride, n int) bool {
 // It reports whether the tier in use has the kernel.
 func WinogradOut6(a *WinogradOut) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		winogradOut6AVX512(a)
 	case &avxvnni, &avx2:
 		winogradOut6AVX2(a)
@@ -892,7 +980,7 @@ func WinogradOut6(a *WinogradOut) bool {
 // It reports whether the tier in use has the kernel.
 func WinogradWeights6(w, dst *float32, matrix *float64, n, row, posStride int) bool {
 	switch active {
-	case &avx512vnni, &avx512:
+	case &avx512bf16, &avx512vnni, &avx512:
 		winogradWeights6AVX512(w, dst, matrix, n, row, posStride)
 	case &avxvnni, &avx2:
 		winogradWeights6AVX2(w, dst, matrix, n, row, posStride)

@@ -98,6 +98,32 @@ func PoolMax8(a *Tile) bool { return false }
 // It reports whether the tier in use has the kernel.
 func PoolSum8(a *Tile) bool { return false }
 
+// Pair32 is tile32 for input values and weights that are pairs of bfloat16.
+// It reports whether the tier in use has the kernel.
+func Pair32(a *Tile) bool { return false }
+
+// Pair16 is tile16 for input values and weights that are pairs of bfloat16.
+// It reports whether the tier in use has the kernel.
+func Pair16(a *Tile) bool { return false }
+
+// PairPeak runs n rounds of independent multiply-adds of pairs of bfloat16 on registers.
+// It reports whether the tier in use has the kernel.
+func PairPeak(n int) bool { return false }
+
+// NarrowPixels writes n pixels of 16 pairs of bfloat16, clamp(lower + residual) and clamp(upper + residual). residual may be nil.
+// It reports whether the tier in use has the kernel.
+func NarrowPixels(dst *uint32, lower, upper *float32, n int, residual *uint32, lo, hi float32) bool {
+	return false
+}
+
+// WidenPixels writes the lower and the upper halves of n pixels of 16 pairs of bfloat16.
+// It reports whether the tier in use has the kernel.
+func WidenPixels(lower, upper *float32, src *uint32, n int) bool { return false }
+
+// PairRows adds x[i]·w[i] of n rows, a multiple of 4, of 16 pairs of bfloat16 to the 32 sums, those of the lower halves first.
+// It reports whether the tier in use has the kernel.
+func PairRows(sums, x *float32, w *uint32, n int) bool { return false }
+
 // Peak runs n rounds of independent multiply-adds on registers.
 // It reports whether the tier in use has the kernel.
 //

@@ -179,6 +179,41 @@ func mulBytesAVX2(dst *byte, a *byte, b *byte, n int, bStep int, p *ByteBinary)
 //go:noescape
 func affineBytesAVX2(dst *byte, src *byte, n int, scale *float32, shift *float32, p *ByteAffine)
 
+// narrowPixelsAVX512BF16 writes n pixels of 16 pairs of bfloat16, clamp(lower + residual) and clamp(upper + residual). residual may be nil.
+//
+//go:noescape
+func narrowPixelsAVX512BF16(dst *uint32, lower *float32, upper *float32, n int, residual *uint32, lo float32, hi float32)
+
+// narrowPixelsAVX512 writes n pixels of 16 pairs of bfloat16, clamp(lower + residual) and clamp(upper + residual). residual may be nil.
+//
+//go:noescape
+func narrowPixelsAVX512(dst *uint32, lower *float32, upper *float32, n int, residual *uint32, lo float32, hi float32)
+
+// widenPixelsAVX512 writes the lower and the upper halves of n pixels of 16 pairs of bfloat16.
+//
+//go:noescape
+func widenPixelsAVX512(lower *float32, upper *float32, src *uint32, n int)
+
+// pairRowsAVX512 adds x[i]·w[i] of n rows, a multiple of 4, of 16 pairs of bfloat16 to the 32 sums, those of the lower halves first.
+//
+//go:noescape
+func pairRowsAVX512(sums *float32, x *float32, w *uint32, n int)
+
+// narrowPixelsAVX2 writes n pixels of 16 pairs of bfloat16, clamp(lower + residual) and clamp(upper + residual). residual may be nil.
+//
+//go:noescape
+func narrowPixelsAVX2(dst *uint32, lower *float32, upper *float32, n int, residual *uint32, lo float32, hi float32)
+
+// widenPixelsAVX2 writes the lower and the upper halves of n pixels of 16 pairs of bfloat16.
+//
+//go:noescape
+func widenPixelsAVX2(lower *float32, upper *float32, src *uint32, n int)
+
+// pairRowsAVX2 adds x[i]·w[i] of n rows, a multiple of 4, of 16 pairs of bfloat16 to the 32 sums, those of the lower halves first.
+//
+//go:noescape
+func pairRowsAVX2(sums *float32, x *float32, w *uint32, n int)
+
 // interleave3AVX512 writes a[0], b[0], c[0], a[1], … to dst, for n vectors of 16 floats of each source.
 //
 //go:noescape

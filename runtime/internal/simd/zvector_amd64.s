@@ -2933,6 +2933,614 @@ done:
 	VZEROUPPER
 	RET
 
+// func narrowPixelsAVX512BF16(dst *uint32, lower *float32, upper *float32, n int, residual *uint32, lo float32, hi float32)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F
+TEXT ·narrowPixelsAVX512BF16(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), DI
+	MOVQ         lower+8(FP), SI
+	MOVQ         upper+16(FP), DX
+	MOVQ         n+24(FP), CX
+	MOVQ         residual+32(FP), AX
+	VBROADCASTSS lo+40(FP), Z8
+	VBROADCASTSS hi+44(FP), Z9
+	VMOVDQU16    pairOrder<>+0(SB), Z10
+	TESTQ        AX, AX
+	JNZ          sum
+
+plain:
+	VMOVUPS (SI), Z0
+	VMOVUPS (DX), Z1
+	VMAXPS  Z0, Z8, Z0
+	VMINPS  Z0, Z9, Z0
+	VMAXPS  Z1, Z8, Z1
+	VMINPS  Z1, Z9, Z1
+	LONG    $0x4877f262
+	WORD    $0xc072
+	VPERMW  Z0, Z10, Z0
+	VMOVUPS Z0, (DI)
+	ADDQ    $0x40, DI
+	ADDQ    $0x40, SI
+	ADDQ    $0x40, DX
+	DECQ    CX
+	JNZ     plain
+	VZEROUPPER
+	RET
+
+sum:
+	VMOVUPS (SI), Z0
+	VMOVUPS (DX), Z1
+	VMOVUPS (AX), Z2
+	VPSLLD  $0x10, Z2, Z3
+	VANDPS  wordsffff0000_64<>+0(SB), Z2, Z2
+	VADDPS  Z3, Z0, Z0
+	VADDPS  Z2, Z1, Z1
+	VMAXPS  Z0, Z8, Z0
+	VMINPS  Z0, Z9, Z0
+	VMAXPS  Z1, Z8, Z1
+	VMINPS  Z1, Z9, Z1
+	LONG    $0x4877f262
+	WORD    $0xc072
+	VPERMW  Z0, Z10, Z0
+	VMOVUPS Z0, (DI)
+	ADDQ    $0x40, DI
+	ADDQ    $0x40, SI
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, AX
+	DECQ    CX
+	JNZ     sum
+	VZEROUPPER
+	RET
+
+DATA pairOrder<>+0(SB)/2, $0x0000
+DATA pairOrder<>+2(SB)/2, $0x0010
+DATA pairOrder<>+4(SB)/2, $0x0001
+DATA pairOrder<>+6(SB)/2, $0x0011
+DATA pairOrder<>+8(SB)/2, $0x0002
+DATA pairOrder<>+10(SB)/2, $0x0012
+DATA pairOrder<>+12(SB)/2, $0x0003
+DATA pairOrder<>+14(SB)/2, $0x0013
+DATA pairOrder<>+16(SB)/2, $0x0004
+DATA pairOrder<>+18(SB)/2, $0x0014
+DATA pairOrder<>+20(SB)/2, $0x0005
+DATA pairOrder<>+22(SB)/2, $0x0015
+DATA pairOrder<>+24(SB)/2, $0x0006
+DATA pairOrder<>+26(SB)/2, $0x0016
+DATA pairOrder<>+28(SB)/2, $0x0007
+DATA pairOrder<>+30(SB)/2, $0x0017
+DATA pairOrder<>+32(SB)/2, $0x0008
+DATA pairOrder<>+34(SB)/2, $0x0018
+DATA pairOrder<>+36(SB)/2, $0x0009
+DATA pairOrder<>+38(SB)/2, $0x0019
+DATA pairOrder<>+40(SB)/2, $0x000a
+DATA pairOrder<>+42(SB)/2, $0x001a
+DATA pairOrder<>+44(SB)/2, $0x000b
+DATA pairOrder<>+46(SB)/2, $0x001b
+DATA pairOrder<>+48(SB)/2, $0x000c
+DATA pairOrder<>+50(SB)/2, $0x001c
+DATA pairOrder<>+52(SB)/2, $0x000d
+DATA pairOrder<>+54(SB)/2, $0x001d
+DATA pairOrder<>+56(SB)/2, $0x000e
+DATA pairOrder<>+58(SB)/2, $0x001e
+DATA pairOrder<>+60(SB)/2, $0x000f
+DATA pairOrder<>+62(SB)/2, $0x001f
+GLOBL pairOrder<>(SB), RODATA|NOPTR, $64
+
+DATA wordsffff0000_64<>+0(SB)/4, $0xffff0000
+DATA wordsffff0000_64<>+4(SB)/4, $0xffff0000
+DATA wordsffff0000_64<>+8(SB)/4, $0xffff0000
+DATA wordsffff0000_64<>+12(SB)/4, $0xffff0000
+DATA wordsffff0000_64<>+16(SB)/4, $0xffff0000
+DATA wordsffff0000_64<>+20(SB)/4, $0xffff0000
+DATA wordsffff0000_64<>+24(SB)/4, $0xffff0000
+DATA wordsffff0000_64<>+28(SB)/4, $0xffff0000
+DATA wordsffff0000_64<>+32(SB)/4, $0xffff0000
+DATA wordsffff0000_64<>+36(SB)/4, $0xffff0000
+DATA wordsffff0000_64<>+40(SB)/4, $0xffff0000
+DATA wordsffff0000_64<>+44(SB)/4, $0xffff0000
+DATA wordsffff0000_64<>+48(SB)/4, $0xffff0000
+DATA wordsffff0000_64<>+52(SB)/4, $0xffff0000
+DATA wordsffff0000_64<>+56(SB)/4, $0xffff0000
+DATA wordsffff0000_64<>+60(SB)/4, $0xffff0000
+GLOBL wordsffff0000_64<>(SB), RODATA|NOPTR, $64
+
+// func narrowPixelsAVX512(dst *uint32, lower *float32, upper *float32, n int, residual *uint32, lo float32, hi float32)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·narrowPixelsAVX512(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), DI
+	MOVQ         lower+8(FP), SI
+	MOVQ         upper+16(FP), DX
+	MOVQ         n+24(FP), CX
+	MOVQ         residual+32(FP), AX
+	VBROADCASTSS lo+40(FP), Z8
+	VBROADCASTSS hi+44(FP), Z9
+	TESTQ        AX, AX
+	JNZ          sum
+
+plain:
+	VMOVUPS   (SI), Z0
+	VMOVUPS   (DX), Z1
+	VMAXPS    Z0, Z8, Z0
+	VMINPS    Z0, Z9, Z0
+	VMAXPS    Z1, Z8, Z1
+	VMINPS    Z1, Z9, Z1
+	VCMPPS    $0x03, Z0, Z0, K1
+	VPSRLD    $0x10, Z0, Z2
+	VANDPS    words1_64<>+0(SB), Z2, Z2
+	VPADDD    words7fff_64<>+0(SB), Z2, Z2
+	VORPS     words400000_64<>+0(SB), Z0, Z3
+	VPADDD    Z2, Z0, Z0
+	VMOVDQA32 Z3, K1, Z0
+	VCMPPS    $0x03, Z1, Z1, K1
+	VPSRLD    $0x10, Z1, Z2
+	VANDPS    words1_64<>+0(SB), Z2, Z2
+	VPADDD    words7fff_64<>+0(SB), Z2, Z2
+	VORPS     words400000_64<>+0(SB), Z1, Z3
+	VPADDD    Z2, Z1, Z1
+	VMOVDQA32 Z3, K1, Z1
+	VPSRLD    $0x10, Z0, Z0
+	VANDPS    wordsffff0000_64<>+0(SB), Z1, Z1
+	VORPS     Z1, Z0, Z0
+	VMOVUPS   Z0, (DI)
+	ADDQ      $0x40, DI
+	ADDQ      $0x40, SI
+	ADDQ      $0x40, DX
+	DECQ      CX
+	JNZ       plain
+	VZEROUPPER
+	RET
+
+sum:
+	VMOVUPS   (SI), Z0
+	VMOVUPS   (DX), Z1
+	VMOVUPS   (AX), Z2
+	VPSLLD    $0x10, Z2, Z3
+	VANDPS    wordsffff0000_64<>+0(SB), Z2, Z2
+	VADDPS    Z3, Z0, Z0
+	VADDPS    Z2, Z1, Z1
+	VMAXPS    Z0, Z8, Z0
+	VMINPS    Z0, Z9, Z0
+	VMAXPS    Z1, Z8, Z1
+	VMINPS    Z1, Z9, Z1
+	VCMPPS    $0x03, Z0, Z0, K1
+	VPSRLD    $0x10, Z0, Z2
+	VANDPS    words1_64<>+0(SB), Z2, Z2
+	VPADDD    words7fff_64<>+0(SB), Z2, Z2
+	VORPS     words400000_64<>+0(SB), Z0, Z3
+	VPADDD    Z2, Z0, Z0
+	VMOVDQA32 Z3, K1, Z0
+	VCMPPS    $0x03, Z1, Z1, K1
+	VPSRLD    $0x10, Z1, Z2
+	VANDPS    words1_64<>+0(SB), Z2, Z2
+	VPADDD    words7fff_64<>+0(SB), Z2, Z2
+	VORPS     words400000_64<>+0(SB), Z1, Z3
+	VPADDD    Z2, Z1, Z1
+	VMOVDQA32 Z3, K1, Z1
+	VPSRLD    $0x10, Z0, Z0
+	VANDPS    wordsffff0000_64<>+0(SB), Z1, Z1
+	VORPS     Z1, Z0, Z0
+	VMOVUPS   Z0, (DI)
+	ADDQ      $0x40, DI
+	ADDQ      $0x40, SI
+	ADDQ      $0x40, DX
+	ADDQ      $0x40, AX
+	DECQ      CX
+	JNZ       sum
+	VZEROUPPER
+	RET
+
+DATA words1_64<>+0(SB)/4, $0x00000001
+DATA words1_64<>+4(SB)/4, $0x00000001
+DATA words1_64<>+8(SB)/4, $0x00000001
+DATA words1_64<>+12(SB)/4, $0x00000001
+DATA words1_64<>+16(SB)/4, $0x00000001
+DATA words1_64<>+20(SB)/4, $0x00000001
+DATA words1_64<>+24(SB)/4, $0x00000001
+DATA words1_64<>+28(SB)/4, $0x00000001
+DATA words1_64<>+32(SB)/4, $0x00000001
+DATA words1_64<>+36(SB)/4, $0x00000001
+DATA words1_64<>+40(SB)/4, $0x00000001
+DATA words1_64<>+44(SB)/4, $0x00000001
+DATA words1_64<>+48(SB)/4, $0x00000001
+DATA words1_64<>+52(SB)/4, $0x00000001
+DATA words1_64<>+56(SB)/4, $0x00000001
+DATA words1_64<>+60(SB)/4, $0x00000001
+GLOBL words1_64<>(SB), RODATA|NOPTR, $64
+
+DATA words7fff_64<>+0(SB)/4, $0x00007fff
+DATA words7fff_64<>+4(SB)/4, $0x00007fff
+DATA words7fff_64<>+8(SB)/4, $0x00007fff
+DATA words7fff_64<>+12(SB)/4, $0x00007fff
+DATA words7fff_64<>+16(SB)/4, $0x00007fff
+DATA words7fff_64<>+20(SB)/4, $0x00007fff
+DATA words7fff_64<>+24(SB)/4, $0x00007fff
+DATA words7fff_64<>+28(SB)/4, $0x00007fff
+DATA words7fff_64<>+32(SB)/4, $0x00007fff
+DATA words7fff_64<>+36(SB)/4, $0x00007fff
+DATA words7fff_64<>+40(SB)/4, $0x00007fff
+DATA words7fff_64<>+44(SB)/4, $0x00007fff
+DATA words7fff_64<>+48(SB)/4, $0x00007fff
+DATA words7fff_64<>+52(SB)/4, $0x00007fff
+DATA words7fff_64<>+56(SB)/4, $0x00007fff
+DATA words7fff_64<>+60(SB)/4, $0x00007fff
+GLOBL words7fff_64<>(SB), RODATA|NOPTR, $64
+
+DATA words400000_64<>+0(SB)/4, $0x00400000
+DATA words400000_64<>+4(SB)/4, $0x00400000
+DATA words400000_64<>+8(SB)/4, $0x00400000
+DATA words400000_64<>+12(SB)/4, $0x00400000
+DATA words400000_64<>+16(SB)/4, $0x00400000
+DATA words400000_64<>+20(SB)/4, $0x00400000
+DATA words400000_64<>+24(SB)/4, $0x00400000
+DATA words400000_64<>+28(SB)/4, $0x00400000
+DATA words400000_64<>+32(SB)/4, $0x00400000
+DATA words400000_64<>+36(SB)/4, $0x00400000
+DATA words400000_64<>+40(SB)/4, $0x00400000
+DATA words400000_64<>+44(SB)/4, $0x00400000
+DATA words400000_64<>+48(SB)/4, $0x00400000
+DATA words400000_64<>+52(SB)/4, $0x00400000
+DATA words400000_64<>+56(SB)/4, $0x00400000
+DATA words400000_64<>+60(SB)/4, $0x00400000
+GLOBL words400000_64<>(SB), RODATA|NOPTR, $64
+
+// func widenPixelsAVX512(lower *float32, upper *float32, src *uint32, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·widenPixelsAVX512(SB), NOSPLIT, $0-32
+	MOVQ lower+0(FP), SI
+	MOVQ upper+8(FP), DX
+	MOVQ src+16(FP), DI
+	MOVQ n+24(FP), CX
+
+loop:
+	VMOVUPS (DI), Z0
+	VPSLLD  $0x10, Z0, Z1
+	VANDPS  wordsffff0000_64<>+0(SB), Z0, Z0
+	VMOVUPS Z1, (SI)
+	VMOVUPS Z0, (DX)
+	ADDQ    $0x40, DI
+	ADDQ    $0x40, SI
+	ADDQ    $0x40, DX
+	DECQ    CX
+	JNZ     loop
+	VZEROUPPER
+	RET
+
+// func pairRowsAVX512(sums *float32, x *float32, w *uint32, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·pairRowsAVX512(SB), NOSPLIT, $0-32
+	MOVQ    sums+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    w+16(FP), DX
+	MOVQ    n+24(FP), CX
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VXORPS  Z2, Z2, Z2
+	VXORPS  Z3, Z3, Z3
+	VXORPS  Z4, Z4, Z4
+	VXORPS  Z5, Z5, Z5
+	VXORPS  Z6, Z6, Z6
+	VXORPS  Z7, Z7, Z7
+
+loop:
+	VBROADCASTSS (SI), Z8
+	VMOVUPS      (DX), Z10
+	VPSLLD       $0x10, Z10, Z9
+	VANDPS       wordsffff0000_64<>+0(SB), Z10, Z10
+	VFMADD231PS  Z9, Z8, Z0
+	VFMADD231PS  Z10, Z8, Z1
+	VBROADCASTSS 4(SI), Z8
+	VMOVUPS      64(DX), Z10
+	VPSLLD       $0x10, Z10, Z9
+	VANDPS       wordsffff0000_64<>+0(SB), Z10, Z10
+	VFMADD231PS  Z9, Z8, Z2
+	VFMADD231PS  Z10, Z8, Z3
+	VBROADCASTSS 8(SI), Z8
+	VMOVUPS      128(DX), Z10
+	VPSLLD       $0x10, Z10, Z9
+	VANDPS       wordsffff0000_64<>+0(SB), Z10, Z10
+	VFMADD231PS  Z9, Z8, Z4
+	VFMADD231PS  Z10, Z8, Z5
+	VBROADCASTSS 12(SI), Z8
+	VMOVUPS      192(DX), Z10
+	VPSLLD       $0x10, Z10, Z9
+	VANDPS       wordsffff0000_64<>+0(SB), Z10, Z10
+	VFMADD231PS  Z9, Z8, Z6
+	VFMADD231PS  Z10, Z8, Z7
+	ADDQ         $0x10, SI
+	ADDQ         $0x00000100, DX
+	SUBQ         $0x04, CX
+	JNZ          loop
+	VADDPS       Z2, Z0, Z0
+	VADDPS       Z4, Z0, Z0
+	VADDPS       Z6, Z0, Z0
+	VMOVUPS      Z0, (DI)
+	VADDPS       Z3, Z1, Z1
+	VADDPS       Z5, Z1, Z1
+	VADDPS       Z7, Z1, Z1
+	VMOVUPS      Z1, 64(DI)
+	VZEROUPPER
+	RET
+
+// func narrowPixelsAVX2(dst *uint32, lower *float32, upper *float32, n int, residual *uint32, lo float32, hi float32)
+// Requires: AVX, AVX2
+TEXT ·narrowPixelsAVX2(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), DI
+	MOVQ         lower+8(FP), SI
+	MOVQ         upper+16(FP), DX
+	MOVQ         n+24(FP), CX
+	MOVQ         residual+32(FP), AX
+	VBROADCASTSS lo+40(FP), Y8
+	VBROADCASTSS hi+44(FP), Y9
+	TESTQ        AX, AX
+	JNZ          sum
+
+plain:
+	VMOVUPS   (SI), Y0
+	VMOVUPS   (DX), Y1
+	VMAXPS    Y0, Y8, Y0
+	VMINPS    Y0, Y9, Y0
+	VMAXPS    Y1, Y8, Y1
+	VMINPS    Y1, Y9, Y1
+	VCMPPS    $0x03, Y0, Y0, Y3
+	VPSRLD    $0x10, Y0, Y2
+	VANDPS    words1_32<>+0(SB), Y2, Y2
+	VPADDD    words7fff_32<>+0(SB), Y2, Y2
+	VPADDD    Y2, Y0, Y2
+	VORPS     words400000_32<>+0(SB), Y0, Y0
+	VBLENDVPS Y3, Y0, Y2, Y0
+	VCMPPS    $0x03, Y1, Y1, Y3
+	VPSRLD    $0x10, Y1, Y2
+	VANDPS    words1_32<>+0(SB), Y2, Y2
+	VPADDD    words7fff_32<>+0(SB), Y2, Y2
+	VPADDD    Y2, Y1, Y2
+	VORPS     words400000_32<>+0(SB), Y1, Y1
+	VBLENDVPS Y3, Y1, Y2, Y1
+	VPSRLD    $0x10, Y0, Y0
+	VANDPS    wordsffff0000_32<>+0(SB), Y1, Y1
+	VORPS     Y1, Y0, Y0
+	VMOVUPS   Y0, (DI)
+	VMOVUPS   32(SI), Y0
+	VMOVUPS   32(DX), Y1
+	VMAXPS    Y0, Y8, Y0
+	VMINPS    Y0, Y9, Y0
+	VMAXPS    Y1, Y8, Y1
+	VMINPS    Y1, Y9, Y1
+	VCMPPS    $0x03, Y0, Y0, Y3
+	VPSRLD    $0x10, Y0, Y2
+	VANDPS    words1_32<>+0(SB), Y2, Y2
+	VPADDD    words7fff_32<>+0(SB), Y2, Y2
+	VPADDD    Y2, Y0, Y2
+	VORPS     words400000_32<>+0(SB), Y0, Y0
+	VBLENDVPS Y3, Y0, Y2, Y0
+	VCMPPS    $0x03, Y1, Y1, Y3
+	VPSRLD    $0x10, Y1, Y2
+	VANDPS    words1_32<>+0(SB), Y2, Y2
+	VPADDD    words7fff_32<>+0(SB), Y2, Y2
+	VPADDD    Y2, Y1, Y2
+	VORPS     words400000_32<>+0(SB), Y1, Y1
+	VBLENDVPS Y3, Y1, Y2, Y1
+	VPSRLD    $0x10, Y0, Y0
+	VANDPS    wordsffff0000_32<>+0(SB), Y1, Y1
+	VORPS     Y1, Y0, Y0
+	VMOVUPS   Y0, 32(DI)
+	ADDQ      $0x40, DI
+	ADDQ      $0x40, SI
+	ADDQ      $0x40, DX
+	DECQ      CX
+	JNZ       plain
+	VZEROUPPER
+	RET
+
+sum:
+	VMOVUPS   (SI), Y0
+	VMOVUPS   (DX), Y1
+	VMOVUPS   (AX), Y2
+	VPSLLD    $0x10, Y2, Y3
+	VANDPS    wordsffff0000_32<>+0(SB), Y2, Y2
+	VADDPS    Y3, Y0, Y0
+	VADDPS    Y2, Y1, Y1
+	VMAXPS    Y0, Y8, Y0
+	VMINPS    Y0, Y9, Y0
+	VMAXPS    Y1, Y8, Y1
+	VMINPS    Y1, Y9, Y1
+	VCMPPS    $0x03, Y0, Y0, Y3
+	VPSRLD    $0x10, Y0, Y2
+	VANDPS    words1_32<>+0(SB), Y2, Y2
+	VPADDD    words7fff_32<>+0(SB), Y2, Y2
+	VPADDD    Y2, Y0, Y2
+	VORPS     words400000_32<>+0(SB), Y0, Y0
+	VBLENDVPS Y3, Y0, Y2, Y0
+	VCMPPS    $0x03, Y1, Y1, Y3
+	VPSRLD    $0x10, Y1, Y2
+	VANDPS    words1_32<>+0(SB), Y2, Y2
+	VPADDD    words7fff_32<>+0(SB), Y2, Y2
+	VPADDD    Y2, Y1, Y2
+	VORPS     words400000_32<>+0(SB), Y1, Y1
+	VBLENDVPS Y3, Y1, Y2, Y1
+	VPSRLD    $0x10, Y0, Y0
+	VANDPS    wordsffff0000_32<>+0(SB), Y1, Y1
+	VORPS     Y1, Y0, Y0
+	VMOVUPS   Y0, (DI)
+	VMOVUPS   32(SI), Y0
+	VMOVUPS   32(DX), Y1
+	VMOVUPS   32(AX), Y2
+	VPSLLD    $0x10, Y2, Y3
+	VANDPS    wordsffff0000_32<>+0(SB), Y2, Y2
+	VADDPS    Y3, Y0, Y0
+	VADDPS    Y2, Y1, Y1
+	VMAXPS    Y0, Y8, Y0
+	VMINPS    Y0, Y9, Y0
+	VMAXPS    Y1, Y8, Y1
+	VMINPS    Y1, Y9, Y1
+	VCMPPS    $0x03, Y0, Y0, Y3
+	VPSRLD    $0x10, Y0, Y2
+	VANDPS    words1_32<>+0(SB), Y2, Y2
+	VPADDD    words7fff_32<>+0(SB), Y2, Y2
+	VPADDD    Y2, Y0, Y2
+	VORPS     words400000_32<>+0(SB), Y0, Y0
+	VBLENDVPS Y3, Y0, Y2, Y0
+	VCMPPS    $0x03, Y1, Y1, Y3
+	VPSRLD    $0x10, Y1, Y2
+	VANDPS    words1_32<>+0(SB), Y2, Y2
+	VPADDD    words7fff_32<>+0(SB), Y2, Y2
+	VPADDD    Y2, Y1, Y2
+	VORPS     words400000_32<>+0(SB), Y1, Y1
+	VBLENDVPS Y3, Y1, Y2, Y1
+	VPSRLD    $0x10, Y0, Y0
+	VANDPS    wordsffff0000_32<>+0(SB), Y1, Y1
+	VORPS     Y1, Y0, Y0
+	VMOVUPS   Y0, 32(DI)
+	ADDQ      $0x40, DI
+	ADDQ      $0x40, SI
+	ADDQ      $0x40, DX
+	ADDQ      $0x40, AX
+	DECQ      CX
+	JNZ       sum
+	VZEROUPPER
+	RET
+
+DATA words1_32<>+0(SB)/4, $0x00000001
+DATA words1_32<>+4(SB)/4, $0x00000001
+DATA words1_32<>+8(SB)/4, $0x00000001
+DATA words1_32<>+12(SB)/4, $0x00000001
+DATA words1_32<>+16(SB)/4, $0x00000001
+DATA words1_32<>+20(SB)/4, $0x00000001
+DATA words1_32<>+24(SB)/4, $0x00000001
+DATA words1_32<>+28(SB)/4, $0x00000001
+GLOBL words1_32<>(SB), RODATA|NOPTR, $32
+
+DATA words7fff_32<>+0(SB)/4, $0x00007fff
+DATA words7fff_32<>+4(SB)/4, $0x00007fff
+DATA words7fff_32<>+8(SB)/4, $0x00007fff
+DATA words7fff_32<>+12(SB)/4, $0x00007fff
+DATA words7fff_32<>+16(SB)/4, $0x00007fff
+DATA words7fff_32<>+20(SB)/4, $0x00007fff
+DATA words7fff_32<>+24(SB)/4, $0x00007fff
+DATA words7fff_32<>+28(SB)/4, $0x00007fff
+GLOBL words7fff_32<>(SB), RODATA|NOPTR, $32
+
+DATA words400000_32<>+0(SB)/4, $0x00400000
+DATA words400000_32<>+4(SB)/4, $0x00400000
+DATA words400000_32<>+8(SB)/4, $0x00400000
+DATA words400000_32<>+12(SB)/4, $0x00400000
+DATA words400000_32<>+16(SB)/4, $0x00400000
+DATA words400000_32<>+20(SB)/4, $0x00400000
+DATA words400000_32<>+24(SB)/4, $0x00400000
+DATA words400000_32<>+28(SB)/4, $0x00400000
+GLOBL words400000_32<>(SB), RODATA|NOPTR, $32
+
+DATA wordsffff0000_32<>+0(SB)/4, $0xffff0000
+DATA wordsffff0000_32<>+4(SB)/4, $0xffff0000
+DATA wordsffff0000_32<>+8(SB)/4, $0xffff0000
+DATA wordsffff0000_32<>+12(SB)/4, $0xffff0000
+DATA wordsffff0000_32<>+16(SB)/4, $0xffff0000
+DATA wordsffff0000_32<>+20(SB)/4, $0xffff0000
+DATA wordsffff0000_32<>+24(SB)/4, $0xffff0000
+DATA wordsffff0000_32<>+28(SB)/4, $0xffff0000
+GLOBL wordsffff0000_32<>(SB), RODATA|NOPTR, $32
+
+// func widenPixelsAVX2(lower *float32, upper *float32, src *uint32, n int)
+// Requires: AVX, AVX2
+TEXT ·widenPixelsAVX2(SB), NOSPLIT, $0-32
+	MOVQ lower+0(FP), SI
+	MOVQ upper+8(FP), DX
+	MOVQ src+16(FP), DI
+	MOVQ n+24(FP), CX
+
+loop:
+	VMOVUPS (DI), Y0
+	VPSLLD  $0x10, Y0, Y1
+	VANDPS  wordsffff0000_32<>+0(SB), Y0, Y0
+	VMOVUPS Y1, (SI)
+	VMOVUPS Y0, (DX)
+	VMOVUPS 32(DI), Y2
+	VPSLLD  $0x10, Y2, Y3
+	VANDPS  wordsffff0000_32<>+0(SB), Y2, Y2
+	VMOVUPS Y3, 32(SI)
+	VMOVUPS Y2, 32(DX)
+	ADDQ    $0x40, DI
+	ADDQ    $0x40, SI
+	ADDQ    $0x40, DX
+	DECQ    CX
+	JNZ     loop
+	VZEROUPPER
+	RET
+
+// func pairRowsAVX2(sums *float32, x *float32, w *uint32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·pairRowsAVX2(SB), NOSPLIT, $0-32
+	MOVQ    sums+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    w+16(FP), DX
+	MOVQ    n+24(FP), CX
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS 64(DI), Y2
+	VMOVUPS 96(DI), Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+
+loop:
+	VBROADCASTSS (SI), Y8
+	VMOVUPS      (DX), Y10
+	VPSLLD       $0x10, Y10, Y9
+	VANDPS       wordsffff0000_32<>+0(SB), Y10, Y10
+	VFMADD231PS  Y9, Y8, Y0
+	VFMADD231PS  Y10, Y8, Y2
+	VMOVUPS      32(DX), Y10
+	VPSLLD       $0x10, Y10, Y9
+	VANDPS       wordsffff0000_32<>+0(SB), Y10, Y10
+	VFMADD231PS  Y9, Y8, Y1
+	VFMADD231PS  Y10, Y8, Y3
+	VBROADCASTSS 4(SI), Y8
+	VMOVUPS      64(DX), Y10
+	VPSLLD       $0x10, Y10, Y9
+	VANDPS       wordsffff0000_32<>+0(SB), Y10, Y10
+	VFMADD231PS  Y9, Y8, Y4
+	VFMADD231PS  Y10, Y8, Y6
+	VMOVUPS      96(DX), Y10
+	VPSLLD       $0x10, Y10, Y9
+	VANDPS       wordsffff0000_32<>+0(SB), Y10, Y10
+	VFMADD231PS  Y9, Y8, Y5
+	VFMADD231PS  Y10, Y8, Y7
+	VBROADCASTSS 8(SI), Y8
+	VMOVUPS      128(DX), Y10
+	VPSLLD       $0x10, Y10, Y9
+	VANDPS       wordsffff0000_32<>+0(SB), Y10, Y10
+	VFMADD231PS  Y9, Y8, Y0
+	VFMADD231PS  Y10, Y8, Y2
+	VMOVUPS      160(DX), Y10
+	VPSLLD       $0x10, Y10, Y9
+	VANDPS       wordsffff0000_32<>+0(SB), Y10, Y10
+	VFMADD231PS  Y9, Y8, Y1
+	VFMADD231PS  Y10, Y8, Y3
+	VBROADCASTSS 12(SI), Y8
+	VMOVUPS      192(DX), Y10
+	VPSLLD       $0x10, Y10, Y9
+	VANDPS       wordsffff0000_32<>+0(SB), Y10, Y10
+	VFMADD231PS  Y9, Y8, Y4
+	VFMADD231PS  Y10, Y8, Y6
+	VMOVUPS      224(DX), Y10
+	VPSLLD       $0x10, Y10, Y9
+	VANDPS       wordsffff0000_32<>+0(SB), Y10, Y10
+	VFMADD231PS  Y9, Y8, Y5
+	VFMADD231PS  Y10, Y8, Y7
+	ADDQ         $0x10, SI
+	ADDQ         $0x00000100, DX
+	SUBQ         $0x04, CX
+	JNZ          loop
+	VADDPS       Y4, Y0, Y0
+	VMOVUPS      Y0, (DI)
+	VADDPS       Y5, Y1, Y1
+	VMOVUPS      Y1, 32(DI)
+	VADDPS       Y6, Y2, Y2
+	VMOVUPS      Y2, 64(DI)
+	VADDPS       Y7, Y3, Y3
+	VMOVUPS      Y3, 96(DI)
+	VZEROUPPER
+	RET
+
 // func interleave3AVX512(dst *float32, a *float32, b *float32, c *float32, n int)
 // Requires: AVX, AVX512F
 TEXT ·interleave3AVX512(SB), NOSPLIT, $0-40

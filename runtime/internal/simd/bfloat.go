@@ -1,0 +1,170 @@
+package simd
+
+import (
+	"math"
+	"time"
+	"unsafe"
+)
+
+// A pair of bfloat16 is a word of 32 bits. A bfloat16 is the upper half of a float32, so
+// the lower half of a pair becomes a float by a shift, the upper half by a mask. A pixel of
+// 16 pairs has the size of one of 16 floats. It holds two blocks of 16 channels: the first
+// in the lower halves, the second in the upper ones.
+
+// upperHalf selects the upper half of a pair.
+const upperHalf = 0xffff0000
+
+// lowerOf and upperOf return the halves of a pair.
+func lowerOf(pair uint32) float32 { return math.Float32frombits(pair << 16) }
+func upperOf(pair uint32) float32 { return math.Float32frombits(pair & upperHalf) }
+
+// pairOf returns the pair of two floats, rounded to nearest even.
+func pairOf(lower, upper float32) uint32 {
+	return uint32(ToBFloat16(lower)) | uint32(ToBFloat16(upper))<<16
+}
+
+// ToBFloat16 rounds x to nearest even. NaN becomes quiet.
+func ToBFloat16(x float32) uint16 {
+	bits := math.Float32bits(x)
+	if x != x {
+		return uint16(bits>>16) | 0x40
+	}
+	return uint16((bits + 0x7fff + bits>>16&1) >> 16)
+}
+
+// stepsOfPairs is Compute for a tile of pairs that one call computes.
+func (a *Tile) stepsOfPairs(width int) {
+	if width == 32 && Pair32(a) || width == 16 && Pair16(a) {
+		return
+	}
+	a.computePairs(width)
+}
+
+// computePairs is the micro-kernel of pairs in Go. That in assembly has the same bits,
+// except that subnormal numbers may be zero: products of bfloat16 are exact in float32, and
+// every sum starts with the bias and adds the upper product of a pair before the lower one.
+func (a *Tile) computePairs(width int) {
+	for p := 0; p < a.Pixels; p++ {
+		var acc [32]float32
+		copy(acc[:], unsafe.Slice((*float32)(a.Bias), width))
+		w := 0 // bytes read
+		for b := 0; b < a.Blocks; b++ {
+			for y := 0; y < a.Rows; y++ {
+				for x := 0; x < a.Cols; x++ {
+					in := (*[16]uint32)(unsafe.Add(a.In, p*a.Pix+b*a.BlockStride+y*a.RowStride+x*a.ColStride))
+					ws := unsafe.Slice((*uint32)(unsafe.Add(a.W, w)), 16*width)
+					for c, v := range in {
+						lower, upper := lowerOf(v), upperOf(v)
+						for o, k := range ws[c*width : c*width+width] {
+							s := acc[o&31] + float32(upper*upperOf(k))
+							acc[o&31] = s + float32(lower*lowerOf(k))
+						}
+					}
+					w += 16 * width * 4
+				}
+			}
+		}
+		a.finish(p, acc[:width])
+	}
+}
+
+// Narrow writes pixels of 16 pairs of bfloat16 to dst: the sums of lower and upper and,
+// unless it is nil, residual, clamped to lo … hi. All have the length of dst, whole pixels.
+func Narrow(dst []uint32, lower, upper []float32, residual []uint32, lo, hi float32) {
+	if len(dst) == 0 {
+		return
+	}
+	_, _ = lower[len(dst)-1], upper[len(dst)-1]
+	if residual != nil {
+		_ = residual[len(dst)-1]
+	}
+	if !NarrowPixels(&dst[0], &lower[0], &upper[0], len(dst)/16, unsafe.SliceData(residual), lo, hi) {
+		narrow(dst, lower, upper, residual, lo, hi)
+	}
+}
+
+func narrow(dst []uint32, lower, upper []float32, residual []uint32, lo, hi float32) {
+	for i := range dst {
+		x, y := lower[i], upper[i]
+		if residual != nil {
+			x += lowerOf(residual[i])
+			y += upperOf(residual[i])
+		}
+		dst[i] = pairOf(clamp(x, lo, hi), clamp(y, lo, hi))
+	}
+}
+
+// clamp returns x between lo and hi, NaN for NaN.
+func clamp(x, lo, hi float32) float32 {
+	if x < lo {
+		x = lo
+	}
+	if x > hi {
+		x = hi
+	}
+	return x
+}
+
+// WidenPairs writes the lower and the upper halves of pixels of 16 pairs of bfloat16.
+func WidenPairs(lower, upper []float32, src []uint32) {
+	if len(src) == 0 {
+		return
+	}
+	_, _ = lower[len(src)-1], upper[len(src)-1]
+	if WidenPixels(&lower[0], &upper[0], &src[0], len(src)/16) {
+		return
+	}
+	for i, v := range src {
+		lower[i], upper[i] = lowerOf(v), upperOf(v)
+	}
+}
+
+// rowsPerCall is the number of rows of weights that one call of a micro-kernel reads. A
+// garbage collection waits for the end of a call.
+const rowsPerCall = 8192
+
+// AddRows adds x[i]·w[i] to the sums of 32 output channels. Row i of w has 16 pairs of
+// bfloat16: the lower halves belong to the first 16 channels. The length of x is a multiple
+// of 4.
+func AddRows(sums *[32]float32, x []float32, w []uint32) {
+	for len(x) > 0 {
+		n := min(len(x), rowsPerCall)
+		_ = w[n*16-1]
+		if !PairRows(&sums[0], &x[0], &w[0], n) {
+			addRows(sums, x[:n], w)
+		}
+		x, w = x[n:], w[n*16:]
+	}
+}
+
+func addRows(sums *[32]float32, x []float32, w []uint32) {
+	for i, v := range x {
+		for o, pair := range w[i*16:][:16] {
+			sums[o] += v * lowerOf(pair)
+			sums[16+o] += v * upperOf(pair)
+		}
+	}
+}
+
+// PairGFLOPS is [PeakGFLOPS] for products of bfloat16. It returns 0 if the tier in use
+// has no instruction for them.
+func PairGFLOPS() float64 {
+	const rounds = 1_000_000
+	best := 0.0
+	for range 10 {
+		start := time.Now()
+		if !PairPeak(rounds) {
+			return 0
+		}
+		best = max(best, float64(rounds*2*active.Lanes*active.Accumulators*2)/float64(time.Since(start).Nanoseconds()))
+	}
+	return best
+}
+
+// AddPairs adds the halves of pairs to lower and upper.
+func AddPairs(lower, upper []float32, pairs []uint32) {
+	for i, v := range pairs[:len(lower)] {
+		lower[i] += lowerOf(v)
+		upper[i] += upperOf(v)
+	}
+}

@@ -1,0 +1,445 @@
+package bfloat
+
+import (
+	"bytes"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"unsafe"
+
+	"modelc/backend/cpu/pack"
+	"modelc/runtime/internal/mem"
+	"modelc/runtime/internal/simd"
+	"modelc/runtime/kernel"
+)
+
+// tiers runs f on every tier that this machine has.
+func tiers(t *testing.T, f func(t *testing.T)) {
+	defer simd.Use(simd.Active())
+	for _, tier := range simd.Available() {
+		simd.Use(tier)
+		t.Run(tier.Name, f)
+	}
+}
+
+const canary = 0xa5
+
+// memory lays operands out with canaries between them.
+type memory struct {
+	data  []byte
+	guard []int // positions that must keep the canary
+}
+
+// alloc returns n elements of the given size.
+func (m *memory) alloc(n, size int) kernel.Ref {
+	for range 64 + -len(m.data)&63 {
+		m.guard = append(m.guard, len(m.data))
+		m.data = append(m.data, canary)
+	}
+	r := kernel.Ref{Space: kernel.Arena, Off: len(m.data), Len: n}
+	m.data = append(m.data, make([]byte, n*size)...)
+	return r
+}
+
+func view[T any](data []byte, r kernel.Ref) []T {
+	return unsafe.Slice((*T)(unsafe.Pointer(&data[r.Off])), r.Len)
+}
+
+func put[T any](m *memory, v []T) kernel.Ref {
+	if v == nil {
+		return kernel.Ref{}
+	}
+	var z T
+	r := m.alloc(len(v), int(unsafe.Sizeof(z)))
+	copy(view[T](m.data, r), v)
+	return r
+}
+
+// image allocates an image with a border in a concatenation. Values outside the border,
+// also of unused channels, are random; the border and unused channels of operands are zero.
+func (m *memory) image(r *rand.Rand, elem kernel.Elem, n, c, h, w, top, left, bottom, right int) kernel.Image {
+	img := kernel.Image{Elem: elem, N: n, C: c, H: h, W: w, Top: top, Left: left, Bottom: bottom, Right: right, Clear: true}
+	if elem == kernel.BFloat16 {
+		img.Block = block
+	}
+	img.BatchStride = (img.Blocks() + r.IntN(2)) * img.Plane()
+	img.Ref = m.alloc(img.Size(), elem.Bytes())
+	return img
+}
+
+// fill gives all pixels random values.
+func (m *memory) fill(r *rand.Rand, img *kernel.Image) {
+	for n := range img.N {
+		for c := range img.C {
+			for y := range img.H {
+				for x := range img.W {
+					m.set(img, n, c, y, x, float32(r.NormFloat64()))
+				}
+			}
+		}
+	}
+}
+
+func element(img *kernel.Image, n, c, y, x int) int {
+	return img.At(n, c/img.Lanes(), y, x) + img.Lane(c)
+}
+
+func (m *memory) set(img *kernel.Image, n, c, y, x int, v float32) {
+	at := element(img, n, c, y, x)
+	if img.Elem == kernel.Float32 {
+		view[float32](m.data, img.Ref)[at] = v
+	} else {
+		view[uint16](m.data, img.Ref)[at] = simd.ToBFloat16(v)
+	}
+}
+
+// get returns an element, zero outside the image.
+func get(data []byte, img *kernel.Image, n, c, y, x int) float64 {
+	if y < 0 || x < 0 || y >= img.H || x >= img.W {
+		return 0
+	}
+	at := element(img, n, c, y, x)
+	if img.Elem == kernel.Float32 {
+		return float64(view[float32](data, img.Ref)[at])
+	}
+	return float64(widened(view[uint16](data, img.Ref)[at]))
+}
+
+func widened(h uint16) float32  { return math.Float32frombits(uint32(h) << 16) }
+func rounded(x float32) float32 { return widened(simd.ToBFloat16(x)) }
+
+// run checks k and runs it with several numbers of threads. It requires that all results
+// have the same bits, that the canaries are unchanged and that k allocates nothing. It
+// returns the memory after the run.
+func (m *memory) run(t *testing.T, k kernel.Kernel) []byte {
+	t.Helper()
+	v, err := kernel.NewVerifier([]kernel.Memory{{Bytes: len(m.data), Read: true, Write: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Verify(k); err != nil {
+		t.Fatalf("%v\n%+v", err, k)
+	}
+	var first []byte
+	for _, threads := range []int{1, 2, 3} {
+		data := mem.Aligned(len(m.data))
+		copy(data, m.data)
+		c := kernel.NewContext([][]byte{data}, threads, k.ScratchBytes(), false, nil)
+		for i := range threads {
+			for j := range c.Scratch(i) {
+				c.Scratch(i)[j] = 0xff // NaN
+			}
+		}
+		k.Run(c)
+		for _, g := range m.guard {
+			if data[g] != canary {
+				t.Fatalf("%d threads: wrote outside an operand, byte %d\n%+v", threads, g, k)
+			}
+		}
+		if first == nil {
+			first = bytes.Clone(data)
+		} else if !bytes.Equal(first, data) {
+			t.Fatalf("%d threads: other bits than with one thread\n%+v", threads, k)
+		}
+		if threads == 2 && !testing.Short() {
+			a := 1.0
+			for try := 0; a > 0 && try < 5; try++ {
+				a = testing.AllocsPerRun(1, func() { copy(data, m.data); k.Run(c) })
+			}
+			if a > 0 {
+				t.Fatalf("%g allocations\n%+v", a, k)
+			}
+		}
+		c.Closer()()
+	}
+	return first
+}
+
+func floatsOf(r *rand.Rand, n int) []float32 {
+	v := make([]float32, n)
+	for i := range v {
+		v[i] = float32(r.NormFloat64())
+	}
+	return v
+}
+
+// padded returns v with zeros up to whole blocks of 16.
+func padded(v []float32) []float32 { return append(v, make([]float32, -len(v)&15)...) }
+
+func pick[T any](r *rand.Rand, list ...T) T { return list[r.IntN(len(list))] }
+
+// layer is a random convolution with its operands.
+type layer struct {
+	Conv
+	memory
+	filters, bias, scale, shift []float32
+}
+
+func newLayer(r *rand.Rand, winograd bool) *layer {
+	l := &layer{}
+	k := &l.Conv
+	ic, oc := 1+r.IntN(70), 1+r.IntN(50)
+	h, w := 3+r.IntN(7), 3+r.IntN(20)
+	k.KH, k.KW, k.SH, k.SW, k.DH, k.DW = 1+r.IntN(3), 1+r.IntN(3), 1+r.IntN(2), 1+r.IntN(2), 1+r.IntN(2), 1+r.IntN(2)
+	if r.IntN(3) == 0 {
+		k.KH, k.KW, k.SH, k.SW = 1, 1, 1, 1
+	}
+	if winograd {
+		k.KH, k.KW, k.SH, k.SW, k.DH, k.DW = 3, 3, 1, 1, 1, 1
+	}
+	k.PadTop, k.PadLeft = r.IntN(2), r.IntN(2)
+	bottom, right := r.IntN(2), r.IntN(2)
+	oh := (h+k.PadTop+bottom-(k.KH-1)*k.DH-1)/k.SH + 1
+	ow := (w+k.PadLeft+right-(k.KW-1)*k.DW-1)/k.SW + 1
+	if oh < 1 || ow < 1 || h+k.PadTop+bottom < (k.KH-1)*k.DH+1 || w+k.PadLeft+right < (k.KW-1)*k.DW+1 {
+		return newLayer(r, winograd)
+	}
+	n := 1 + r.IntN(2)
+	k.Src = l.image(r, kernel.BFloat16, n, ic, h, w, k.PadTop, k.PadLeft, bottom, right)
+	l.fill(r, &k.Src)
+	b := r.IntN(2)
+	k.Dst = l.image(r, kernel.BFloat16, n, oc, oh, ow, b, b, b, b)
+	if r.IntN(3) == 0 {
+		k.Residual = l.image(r, kernel.BFloat16, n, oc, oh, ow, 0, b, b, 0)
+		l.fill(r, &k.Residual)
+	}
+	l.filters = floatsOf(r, oc*ic*k.KH*k.KW)
+	for i, f := range l.filters {
+		l.filters[i] = rounded(f)
+	}
+	bits := pack.Pairs(l.filters, oc, ic, k.KH, k.KW)
+	half := make([]uint16, len(bits))
+	for i, f := range bits {
+		half[i] = simd.ToBFloat16(f)
+	}
+	k.W = put(&l.memory, half)
+	if r.IntN(3) > 0 {
+		l.bias = floatsOf(r, oc)
+		k.Bias = put(&l.memory, padded(l.bias))
+	}
+	if r.IntN(3) == 0 {
+		l.scale, l.shift = floatsOf(r, ic), floatsOf(r, ic)
+		k.Scale, k.Shift, k.Pre = put(&l.memory, padded(l.scale)), put(&l.memory, padded(l.shift)), kernel.Act{Fn: kernel.ActRelu}
+	}
+	k.Act = pick(r, kernel.Act{}, kernel.Act{Fn: kernel.ActRelu}, kernel.Act{Fn: kernel.ActClip, Alpha: -3, Beta: 6}, kernel.Act{Fn: kernel.ActTanh})
+	return l
+}
+
+// want returns the element of the result before it is rounded, computed in float64, and
+// the sum of the magnitudes that it adds.
+func (l *layer) want(n, o, y, x int) (sum, size float64) {
+	k := &l.Conv
+	if l.bias != nil {
+		sum = float64(l.bias[o])
+	}
+	for c := range k.Src.C {
+		for i := range k.KH {
+			for j := range k.KW {
+				iy, ix := y*k.SH-k.PadTop+i*k.DH, x*k.SW-k.PadLeft+j*k.DW
+				v := get(l.data, &k.Src, n, c, iy, ix)
+				if l.scale != nil && iy >= 0 && ix >= 0 && iy < k.Src.H && ix < k.Src.W {
+					v = float64(rounded(float32(max(0, v*float64(l.scale[c])+float64(l.shift[c])))))
+				}
+				f := float64(l.filters[((o*k.Src.C+c)*k.KH+i)*k.KW+j])
+				sum += v * f
+				size += math.Abs(v * f)
+			}
+		}
+	}
+	if k.Residual.N > 0 {
+		sum += get(l.data, &k.Residual, n, o, y, x)
+	}
+	return sum, size
+}
+
+// check compares an image with the layer. tol is the tolerance of sums, relative to their
+// terms, beside the rounding of the result.
+func (l *layer) check(t *testing.T, data []byte, dst *kernel.Image, pool int, tol float64) {
+	t.Helper()
+	k := &l.Conv
+	for n := range dst.N {
+		for o := range dst.C {
+			for y := range dst.H {
+				for x := range dst.W {
+					want, size := math.Inf(-1), 0.0
+					for i := range pool * pool {
+						s, m := l.want(n, o, y*pool+i/pool, x*pool+i%pool)
+						want, size = max(want, s), max(size, m)
+					}
+					want = kernel.Eval(k.Act.Fn, want, float64(k.Act.Alpha), float64(k.Act.Beta))
+					got := get(data, dst, n, o, y, x)
+					if math.IsNaN(got) || math.Abs(got-want) > math.Abs(want)/256+tol*size+1e-6 {
+						t.Fatalf("image %d, channel %d, pixel (%d,%d) is %g, want %g\n%+v", n, o, y, x, got, want, k)
+					}
+				}
+			}
+			for _, p := range [][2]int{{-dst.Top, 0}, {dst.H + dst.Bottom - 1, 0}} { // the border is zero
+				if p[0] < 0 || p[0] >= dst.H {
+					if v := view[uint16](data, dst.Ref)[element(dst, n, o, p[0], p[1])]; v != 0 {
+						t.Fatalf("the border is %x\n%+v", v, k)
+					}
+				}
+			}
+		}
+		// Unused channels are finite.
+		for o := dst.C; o < dst.Blocks()*block; o++ {
+			if v := widened(view[uint16](data, dst.Ref)[element(dst, n, o, 0, 0)]); v-v != 0 {
+				t.Fatalf("unused channel %d is %g\n%+v", o, v, k)
+			}
+		}
+	}
+}
+
+// TestConv compares convolutions with sums in float64. All tiers give the same bits, unless
+// arithmetic in float32 other than sums of products takes part.
+func TestConv(t *testing.T) {
+	first := map[uint64][]byte{}
+	tiers(t, func(t *testing.T) {
+		for seed := range uint64(40) {
+			l := newLayer(rand.New(rand.NewPCG(seed, 1)), false)
+			data := l.run(t, &l.Conv)
+			l.check(t, data, &l.Dst, 1, 1e-6)
+			if l.scale != nil || l.Act.Fn == kernel.ActTanh {
+				continue
+			}
+			if got := data[l.Dst.Off:][:l.Dst.Bytes()]; first[seed] == nil {
+				first[seed] = bytes.Clone(got)
+			} else if !bytes.Equal(got, first[seed]) {
+				t.Fatalf("seed %d: other bits than the first tier", seed)
+			}
+		}
+	})
+}
+
+// TestWinograd compares Winograd's algorithms, with their transformed weights, with sums in
+// float64. The transformed operands are rounded to bfloat16, so that the tolerance is that
+// of a product.
+func TestWinograd(t *testing.T) {
+	tiers(t, func(t *testing.T) {
+		for seed := range uint64(24) {
+			r := rand.New(rand.NewPCG(seed, 2))
+			l := newLayer(r, true)
+			c, m := &l.Conv, pick(r, 2, 2, 4)
+			k := &Winograd{M: m, Src: c.Src, Dst: c.Dst, Bias: c.Bias, Residual: c.Residual, Scale: c.Scale, Shift: c.Shift, Pre: c.Pre, Act: c.Act,
+				PadTop: c.PadTop, PadLeft: c.PadLeft, Tiles: 1 + r.IntN(40), OutBlocks: 1 + r.IntN(3)}
+			pool := 1
+			if _, _, clamps := k.Act.Clamp(); clamps && k.Residual.N == 0 && c.Dst.H > 1 && c.Dst.W > 1 && r.IntN(2) == 0 {
+				pool, k.Pool = 2, 2
+				k.Dst = l.image(r, kernel.BFloat16, c.Dst.N, c.Dst.C, c.Dst.H/2, c.Dst.W/2, 1, 0, 1, 0)
+			}
+			w := &WinogradWeights{M: m, IC: c.Src.C, OC: c.Dst.C, W: c.W}
+			w.Dst = l.alloc(2*pack.WinogradLen(m, c.Dst.C, (c.Src.C+31)/32*16), 2)
+			k.W = w.Dst
+			l.data = l.run(t, w)
+			l.check(t, l.run(t, k), &k.Dst, pool, map[int]float64{2: 8e-3, 4: 6e-2}[m])
+		}
+	})
+}
+
+// TestConversions narrows images and widens them again.
+func TestConversions(t *testing.T) {
+	tiers(t, func(t *testing.T) {
+		for seed := range uint64(30) {
+			r := rand.New(rand.NewPCG(seed, 3))
+			m := &memory{}
+			n, c, h, w := 1+r.IntN(2), 1+r.IntN(70), 1+r.IntN(20), 1+r.IntN(9)
+			from := m.image(r, kernel.Float32, n, c, h, w, r.IntN(2), 0, 1, 0)
+			m.fill(r, &from)
+			half := m.image(r, kernel.BFloat16, n, c, h, w, 0, 1, r.IntN(2), 1)
+			joined := m.image(r, kernel.BFloat16, n, c+block, h, w, 1, 0, 0, 0)
+			back := m.image(r, kernel.Float32, n, c, h, w, 0, r.IntN(2), 0, 1)
+			m.data = m.run(t, &Narrow{Src: from, Dst: half})
+			m.data = m.run(t, &Copy{Src: half, Dst: joined, Block: 1})
+			m.data = m.run(t, &Widen{Src: half, Dst: back})
+			for i := range n {
+				for ch := range c {
+					for y := range h {
+						for x := range w {
+							want := float64(rounded(float32(get(m.data, &from, i, ch, y, x))))
+							a, b := get(m.data, &back, i, ch, y, x), get(m.data, &joined, i, block+ch, y, x)
+							if a != want || b != want {
+								t.Fatalf("seed %d: channel %d of pixel (%d,%d) is %g and %g, want %g", seed, ch, y, x, a, b, want)
+							}
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestDense compares fully connected layers with sums in float64.
+func TestDense(t *testing.T) {
+	tiers(t, func(t *testing.T) {
+		for seed := range uint64(30) {
+			r := rand.New(rand.NewPCG(seed, 4))
+			m := &memory{}
+			n, in, out := 1+r.IntN(5), pick(r, 1, 16, 50, 1+r.IntN(3000)), 1+r.IntN(100)
+			x, w, bias := floatsOf(r, n*in), floatsOf(r, in*out), floatsOf(r, out)
+			var half []uint16
+			for part := range pack.DenseParts(w, in, out, false, nil) {
+				for _, v := range pack.PairColumns(part) {
+					half = append(half, simd.ToBFloat16(v))
+				}
+			}
+			k := &Dense{X: put(m, x), Y: m.alloc(n*out, 4), W: put(m, half), N: n, K: in, M: out, Act: kernel.Act{Fn: kernel.ActRelu}}
+			if r.IntN(2) == 0 {
+				k.Bias = put(m, padded(bias))
+			} else {
+				clear(bias)
+			}
+			got := view[float32](m.run(t, k), k.Y)
+			for i := range n {
+				for o := range out {
+					want, size := float64(bias[o]), 0.0
+					for j := range in {
+						p := float64(x[i*in+j]) * float64(rounded(w[j*out+o]))
+						want += p
+						size += math.Abs(p)
+					}
+					if math.Abs(float64(got[i*out+o])-max(0, want)) > 1e-5*(1+size) {
+						t.Fatalf("seed %d: output %d of row %d is %g, want %g\n%+v", seed, o, i, got[i*out+o], max(0, want), k)
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestMaxPool compares maxima with those of the elements.
+func TestMaxPool(t *testing.T) {
+	tiers(t, func(t *testing.T) {
+		for seed := range uint64(30) {
+			r := rand.New(rand.NewPCG(seed, 5))
+			m := &memory{}
+			k := &MaxPool{KH: 1 + r.IntN(3), KW: 1 + r.IntN(3), SH: 1 + r.IntN(2), SW: 1 + r.IntN(2), DH: 1 + r.IntN(2), DW: 1 + r.IntN(2)}
+			h, w := 6+r.IntN(6), 6+r.IntN(20)
+			k.PadTop, k.PadLeft = r.IntN(k.KH), r.IntN(k.KW)
+			bottom, right := r.IntN(k.KH), r.IntN(k.KW)
+			n, c := 1+r.IntN(2), 1+r.IntN(70)
+			k.Src = m.image(r, kernel.BFloat16, n, c, h, w, r.IntN(2), 1, 0, r.IntN(2))
+			m.fill(r, &k.Src)
+			k.Dst = m.image(r, kernel.BFloat16, n, c, (h+k.PadTop+bottom-(k.KH-1)*k.DH-1)/k.SH+1, (w+k.PadLeft+right-(k.KW-1)*k.DW-1)/k.SW+1, 1, 0, 1, 1)
+			data := m.run(t, k)
+			for i := range n {
+				for ch := range c {
+					for y := range k.Dst.H {
+						for x := range k.Dst.W {
+							want := math.Inf(-1)
+							for a := range k.KH {
+								for b := range k.KW {
+									if iy, ix := y*k.SH-k.PadTop+a*k.DH, x*k.SW-k.PadLeft+b*k.DW; iy >= 0 && ix >= 0 && iy < h && ix < w {
+										want = max(want, get(m.data, &k.Src, i, ch, iy, ix))
+									}
+								}
+							}
+							if got := get(data, &k.Dst, i, ch, y, x); got != want {
+								t.Fatalf("seed %d: channel %d of pixel (%d,%d) is %g, want %g\n%+v", seed, ch, y, x, got, want, k)
+							}
+						}
+					}
+				}
+			}
+		}
+	})
+}
