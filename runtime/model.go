@@ -108,7 +108,7 @@ func (l *loaded) done() {
 // newContext returns a context for steps of p, with arena bytes of memory for
 // activations. ready is nil for steps that prepare weights.
 func (l *loaded) newContext(threads int, p *Plan, steps []Step, arena int, ready *team.Progress) *kernel.Context {
-	spaces := make([][]byte, int(kernel.IO)+len(p.Inputs)+len(p.Outputs)+len(p.Loop.Windows))
+	spaces := make([][]byte, int(kernel.IO)+len(p.Inputs)+len(p.Outputs)+len(p.Loop.Views))
 	spaces[kernel.Arena] = mem.Aligned(arena)
 	spaces[kernel.Weights] = l.weights
 	spaces[kernel.Prepared] = l.prepared

@@ -20,7 +20,7 @@ type Port struct {
 	Bytes int
 }
 
-// MaxPorts is the maximum number of inputs, outputs and windows of a plan together: each is
+// MaxPorts is the maximum number of inputs, outputs and views of a plan together: each is
 // a [kernel.Space].
 const MaxPorts = math.MaxUint8 - int(kernel.IO) + 1
 
@@ -55,13 +55,13 @@ type Plan struct {
 // images of an example stay in the caches between steps. The other steps run once.
 type Loop struct {
 	Steps, Times int // the number of steps, and of their runs; 0 runs for no loop
-	// Windows are spaces behind those of the ports.
-	Windows []Window
+	// Views are spaces behind those of the ports.
+	Views []View
 }
 
-// Window is a space that moves over the memory of another space. In run i of a loop it is
+// View is a space that moves over the memory of another space. In run i of a loop it is
 // the memory of Bytes bytes that starts at Off+i·Bytes.
-type Window struct {
+type View struct {
 	Space      kernel.Space // the arena, an input or an output
 	Off, Bytes int
 }

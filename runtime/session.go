@@ -235,9 +235,9 @@ func (s *Session) take() (n int) {
 	return n
 }
 
-// move moves the windows of the loop to a run.
+// move moves the views of the loop to a run.
 func (s *Session) move(run int) {
-	for i, w := range s.plan.Loop.Windows {
+	for i, w := range s.plan.Loop.Views {
 		r := kernel.Ref{Space: w.Space, Off: w.Off + run*w.Bytes, Len: w.Bytes}
 		s.ctx.Bind(io(len(s.plan.Inputs)+len(s.plan.Outputs)+i), s.ctx.Bytes(r, 1))
 	}

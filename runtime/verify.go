@@ -23,16 +23,16 @@ func (p *Plan) Verify(touch func(step int, r kernel.Ref, elem int)) error {
 		}
 		run = append(run, kernel.Memory{Bytes: port.Bytes, Read: true, Write: i >= len(p.Inputs)})
 	}
-	if n := len(p.Inputs) + len(p.Outputs) + len(p.Loop.Windows); n > MaxPorts {
-		return fmt.Errorf("%d inputs, outputs and windows are too many", n)
+	if n := len(p.Inputs) + len(p.Outputs) + len(p.Loop.Views); n > MaxPorts {
+		return fmt.Errorf("%d inputs, outputs and views are too many", n)
 	}
 	if l := p.Loop; l.Steps < 0 || l.Steps > len(p.Steps) || l.Times < 0 || (l.Times == 0) != (l.Steps == 0) {
 		return fmt.Errorf("a loop of %d steps that runs %d times is not one of the first of %d steps", l.Steps, l.Times, len(p.Steps))
 	}
-	for i, w := range p.Loop.Windows {
+	for i, w := range p.Loop.Views {
 		if int(w.Space) >= len(run) || w.Space == kernel.Weights || w.Space == kernel.Prepared || w.Off < 0 || w.Bytes < 0 ||
 			w.Off > run[w.Space].Bytes || kernel.Product(w.Bytes, p.Loop.Times) > int64(run[w.Space].Bytes-w.Off) {
-			return fmt.Errorf("window %d of the loop is outside the memory that it moves over", i)
+			return fmt.Errorf("view %d of the loop is outside the memory that it moves over", i)
 		}
 		moved = append(moved, kernel.Memory{Bytes: w.Bytes, Read: run[w.Space].Read, Write: run[w.Space].Write})
 	}

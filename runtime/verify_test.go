@@ -53,21 +53,21 @@ func TestVerifyPlan(t *testing.T) {
 		{"a load step that prepares nothing", func(p *Plan) { p.Load = p.Steps[:1] }, "does not prepare weights"},
 		{"the bytes of a port", func(p *Plan) { p.Outputs[0].Bytes = 1 }, `"y" has 1 bytes`},
 		{"a loop", func(p *Plan) {
-			p.Loop = Loop{Steps: 1, Times: 2, Windows: []Window{{Space: kernel.IO, Off: 32, Bytes: 16}}}
+			p.Loop = Loop{Steps: 1, Times: 2, Views: []View{{Space: kernel.IO, Off: 32, Bytes: 16}}}
 		}, ""},
 		{"a loop of more steps", func(p *Plan) { p.Loop = Loop{Steps: 3, Times: 2} }, "a loop of 3 steps"},
 		{"a loop that never runs", func(p *Plan) { p.Loop = Loop{Steps: 1} }, "a loop of 1 steps that runs 0 times"},
-		{"a window that leaves its memory", func(p *Plan) {
-			p.Loop = Loop{Steps: 1, Times: 2, Windows: []Window{{Space: kernel.IO, Off: 36, Bytes: 16}}}
-		}, "window 0 of the loop"},
-		{"a window over a window", func(p *Plan) { p.Loop = Loop{Steps: 1, Times: 1, Windows: []Window{{Space: kernel.IO + 2}}} }, "window 0 of the loop"},
-		{"a window over weights", func(p *Plan) { p.Loop = Loop{Steps: 1, Times: 1, Windows: []Window{{Space: kernel.Weights}}} }, "window 0 of the loop"},
-		{"a write to a window over the input", func(p *Plan) {
-			p.Loop = Loop{Steps: 2, Times: 1, Windows: []Window{{Space: kernel.IO, Bytes: 64}}}
+		{"a view that leaves its memory", func(p *Plan) {
+			p.Loop = Loop{Steps: 1, Times: 2, Views: []View{{Space: kernel.IO, Off: 36, Bytes: 16}}}
+		}, "view 0 of the loop"},
+		{"a view over a view", func(p *Plan) { p.Loop = Loop{Steps: 1, Times: 1, Views: []View{{Space: kernel.IO + 2}}} }, "view 0 of the loop"},
+		{"a view over weights", func(p *Plan) { p.Loop = Loop{Steps: 1, Times: 1, Views: []View{{Space: kernel.Weights}}} }, "view 0 of the loop"},
+		{"a write to a view over the input", func(p *Plan) {
+			p.Loop = Loop{Steps: 2, Times: 1, Views: []View{{Space: kernel.IO, Bytes: 64}}}
 			second(p).Dst.Space = kernel.IO + 2
 		}, "must not write"},
-		{"a step that leaves a window", func(p *Plan) {
-			p.Loop = Loop{Steps: 1, Times: 2, Windows: []Window{{Space: kernel.IO, Bytes: 32}}}
+		{"a step that leaves a view", func(p *Plan) {
+			p.Loop = Loop{Steps: 1, Times: 2, Views: []View{{Space: kernel.IO, Bytes: 32}}}
 			p.Steps[0].Kernel.(*plain.StridedCopy[uint32]).Src.Space = kernel.IO + 2
 		}, "outside its memory of 32 bytes"},
 		{"many ports", func(p *Plan) {
@@ -124,7 +124,7 @@ func TestLoop(t *testing.T) {
 		*r = kernel.Ref{Space: kernel.IO + 2 + kernel.Space(i), Len: n}
 	}
 	p.Steps[0].Kernel.(*plain.StridedCopy[uint32]).Shape = []int{n}
-	p.Loop = Loop{Steps: 1, Times: times, Windows: []Window{{Space: kernel.IO, Bytes: 4 * n}, {Space: kernel.Arena, Bytes: 4 * n}}}
+	p.Loop = Loop{Steps: 1, Times: times, Views: []View{{Space: kernel.IO, Bytes: 4 * n}, {Space: kernel.Arena, Bytes: 4 * n}}}
 	m, err := NewModel(p, nil)
 	if err != nil {
 		t.Fatal(err)

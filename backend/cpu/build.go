@@ -110,7 +110,7 @@ func lowerAll(g *ir.Graph, cfg Config, light map[string]bool, st *store) (*build
 	} else if cfg.Compute == kernel.BF16 {
 		b.stored, b.halves = kernel.BF16, halves(g, isDenseWeights)
 	}
-	if len(g.Inputs)+len(g.Outputs)+windows <= runtime.MaxPorts {
+	if len(g.Inputs)+len(g.Outputs)+views <= runtime.MaxPorts {
 		d, err := loop.Divide(g, b.batchGain)
 		switch {
 		case err != nil:
@@ -152,13 +152,13 @@ type looped struct {
 	*loop.Division
 	body, tail *builder
 	// between holds the value that connects the parts, for all examples. The body writes
-	// it as window, the place of one example.
-	between, window *place
+	// it as view, the place of one example.
+	between, view *place
 }
 
-// windows is the number of spaces behind those of inputs and outputs that a body uses:
+// views is the number of spaces behind those of inputs and outputs that a body uses:
 // its example of the input, and its example of the value between.
-const windows = 2
+const views = 2
 
 // lowerLoop emits the steps of the body of d and then those of its tail.
 func (b *builder) lowerLoop(d *loop.Division) error {
@@ -174,14 +174,14 @@ func (b *builder) lowerLoop(d *loop.Division) error {
 	l.body.output = l.body.input + 1
 	l.body.dense[x] = b.external(x.Name, l.body.input, x.Type)
 	l.tail.output = b.output
-	l.window = b.external(out.Name, l.body.output, out.Type)
+	l.view = b.external(out.Name, l.body.output, out.Type)
 	l.between = &place{Tensor: plan.Tensor{Buffer: &plan.Buffer{Name: in.Name, Bytes: in.Type.Bytes(), First: -1}, Type: in.Type}}
 	if l.body.image[out] && onlyWindows(in) {
 		f, bd := formOf(in.Type.DType), l.tail.border[in]
-		l.window, l.between = imageOf(out.Type, f, bd), imageOf(in.Type, f, bd)
-		l.window.Buffer = fixed(out.Name, l.body.output, 0, l.window.bytes())
+		l.view, l.between = imageOf(out.Type, f, bd), imageOf(in.Type, f, bd)
+		l.view.Buffer = fixed(out.Name, l.body.output, 0, l.view.bytes())
 		l.between.Buffer = &plan.Buffer{Name: in.Name, Bytes: l.between.bytes(), First: -1}
-		l.body.result, l.body.resultAt = out, l.window
+		l.body.result, l.body.resultAt = out, l.view
 		l.tail.images[in] = l.between
 	} else {
 		l.tail.dense[in] = l.between
@@ -319,7 +319,7 @@ func (b *builder) finishOutputs() {
 func (b *builder) program() *Program {
 	arena, bound := plan.Place(b.Buffers, len(b.steps), align)
 	if l := b.loop; l != nil {
-		l.window.Buffer.Shared = l.between.Buffer.Shared
+		l.view.Buffer.Shared = l.between.Buffer.Shared
 	}
 	p := &Program{sections: b.sections, extra: alignUp(b.prepared) - b.replaced}
 	p.Plan = &runtime.Plan{ArenaBytes: arena, WeightsBytes: alignUp(b.weights.weights), PreparedBytes: alignUp(b.prepared), Double: b.cfg.Exact}
@@ -351,9 +351,9 @@ func (b *builder) program() *Program {
 		p.Plan.Load = append(p.Plan.Load, runtime.Step{Name: l.Name, Kernel: k})
 	}
 	if l := b.loop; l != nil {
-		p.Plan.Loop = runtime.Loop{Steps: len(l.body.steps), Times: l.Times, Windows: []runtime.Window{
+		p.Plan.Loop = runtime.Loop{Steps: len(l.body.steps), Times: l.Times, Views: []runtime.View{
 			{Space: b.input, Bytes: l.Body.Inputs[0].Type.Bytes()},
-			{Space: kernel.Arena, Off: l.between.Buffer.Off, Bytes: l.window.Buffer.Bytes},
+			{Space: kernel.Arena, Off: l.between.Buffer.Off, Bytes: l.view.Buffer.Bytes},
 		}}
 	}
 	p.Program = b.Recorder.Program(b.g, loads, arena, bound)

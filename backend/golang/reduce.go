@@ -202,6 +202,9 @@ func (p *parsed) print(dir, imports string) (Files, error) {
 		text := ""
 		for _, b := range a.blocks {
 			if p.reached[b.symbol] {
+				if strings.HasPrefix(b.text, "//") || strings.HasPrefix(b.text, "TEXT") {
+					text += "\n"
+				}
 				text += b.text
 			}
 		}
@@ -492,6 +495,7 @@ func parseAssembly(name, src string, cut cuts) *assembly {
 			comments = ""
 		case strings.HasPrefix(line, "// "):
 			comments += line
+		case line == "\n": // generated kernels have one before each label
 		default:
 			add(comments + line)
 			comments = ""
@@ -544,7 +548,7 @@ func cutSections(text string, pixels []int) string {
 	if first := text[jumps[len(jumps)-1][1]:labels[0][0]]; keep("1") {
 		b.WriteString(first)
 	} else {
-		b.WriteString("\tUNDEF // the caller has looked\n\n")
+		b.WriteString("\tUNDEF // the caller has looked\n")
 	}
 	for i, l := range labels {
 		end := len(text)

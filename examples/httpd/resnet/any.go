@@ -12,9 +12,15 @@ import (
 	"modelc/runtime"
 )
 
-// NewAnySession is NewSession for code that works with any package: *Model
-// implements runtime.AnyModel, and *Session runtime.AnySession.
-func (m *Model) NewAnySession(options ...Option) (runtime.AnySession, error) {
+// AnyModel and AnySession are implemented by *Model and *Session, also by those
+// of all packages that share a runtime with this one.
+type (
+	AnyModel   = runtime.AnyModel
+	AnySession = runtime.AnySession
+)
+
+// NewAnySession is NewSession for code that works with any package.
+func (m *Model) NewAnySession(options ...Option) (AnySession, error) {
 	return m.NewSession(options...), nil
 }
 

@@ -31,10 +31,10 @@ var plan = runtime.Plan{
 	WeightsBytes:  94528,
 	PreparedBytes: 117504,
 	Inputs: []runtime.Port{
-		{Name: "keras_tensor", Type: "f32", Shape: []int{1, 28, 28, 1}, Bytes: 3136},
+		{Name: "keras_tensor", Type: "float32", Shape: []int{1, 28, 28, 1}, Bytes: 3136},
 	},
 	Outputs: []runtime.Port{
-		{Name: "dense", Type: "f32", Shape: []int{1, 10}, Bytes: 40},
+		{Name: "dense", Type: "float32", Shape: []int{1, 10}, Bytes: 40},
 	},
 	Load: []runtime.Step{
 		{Name: "conv2d_2", Kernel: &conv2d2Load},
@@ -67,9 +67,9 @@ var plan = runtime.Plan{
 // The inputs and outputs are in memory of the caller of Run. Len is the number of
 // elements.
 var (
-	// f32[1,28,28,1], the tensor "keras_tensor"
+	// float32[1,28,28,1], the tensor "keras_tensor"
 	input = kernel.Ref{Space: kernel.IO, Len: 784}
-	// f32[1,10], the tensor "dense"
+	// float32[1,10], the tensor "dense"
 	output = kernel.Ref{Space: kernel.IO + 1, Len: 10}
 )
 

@@ -83,7 +83,7 @@ var Kernels = append([]Kernel{
 	{"pair32", tile, "is tile32 for input values and weights that are pairs of bfloat16.", pairs},
 	{"pair16", tile, "is tile16 for input values and weights that are pairs of bfloat16.", pairs},
 	{"pairPeak", "n int", "runs n rounds of independent multiply-adds of pairs of bfloat16 on registers.", "AVX512BF16"},
-	{"narrowPixels", "dst *uint32, lower, upper *float32, n int, residual *uint32, lo, hi float32", "writes n pixels of 16 pairs of bfloat16, clamp(lower + residual) and clamp(upper + residual). residual may be nil.", pairs},
+	{"roundPairs", "dst *uint32, lower, upper *float32, n int, residual *uint32, lo, hi float32", "writes n pixels of 16 pairs of bfloat16, clamp(lower + residual) and clamp(upper + residual). residual may be nil.", pairs},
 	{"widenPixels", "lower, upper *float32, src *uint32, n int", "writes the lower and the upper halves of n pixels of 16 pairs of bfloat16.", x86},
 	{"pairRows", "sums, x *float32, w *uint32, n int", "adds x[i]·w[i] of n rows, a multiple of 4, of 16 pairs of bfloat16 to the 32 sums, those of the lower halves first.", x86},
 	{"peak", "n int", "runs n rounds of independent multiply-adds on registers.", all},

@@ -12,10 +12,10 @@ import (
 
 // Pairs of bfloat16 hold two floats: one in the lower half of a word, one in the upper.
 
-// narrowPixels writes the conversion of two rows of pixels to pairs. Rounding to nearest
+// roundPairs writes the conversion of two rows of pixels to pairs. Rounding to nearest
 // even adds half of the last place to the bits of a float, less one if the result is even.
-func (g generator) narrowPixels() {
-	g.function("narrowPixels")
+func (g generator) roundPairs() {
+	g.function("roundPairs")
 	Load(Param("dst"), RDI)
 	Load(Param("lower"), RSI)
 	Load(Param("upper"), RDX)

@@ -41,7 +41,7 @@ func main() {
 		g.affineBytes()
 	}
 	for _, g := range []generator{{x86.AVX512BF16}, {x86.AVX512}, {x86.AVX2}} {
-		g.narrowPixels()
+		g.roundPairs()
 		if g.Name != x86.AVX512BF16.Name {
 			g.widenPixels()
 			g.pairRows()

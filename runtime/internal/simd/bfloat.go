@@ -78,7 +78,7 @@ func Narrow(dst []uint32, lower, upper []float32, residual []uint32, lo, hi floa
 	if residual != nil {
 		_ = residual[len(dst)-1]
 	}
-	if !NarrowPixels(&dst[0], &lower[0], &upper[0], len(dst)/16, unsafe.SliceData(residual), lo, hi) {
+	if !RoundPairs(&dst[0], &lower[0], &upper[0], len(dst)/16, unsafe.SliceData(residual), lo, hi) {
 		narrow(dst, lower, upper, residual, lo, hi)
 	}
 }

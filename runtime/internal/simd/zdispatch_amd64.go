@@ -210,16 +210,16 @@ func PairPeak(n int) bool {
 	return true
 }
 
-// NarrowPixels writes n pixels of 16 pairs of bfloat16, clamp(lower + residual) and clamp(upper + residual). residual may be nil.
+// RoundPairs writes n pixels of 16 pairs of bfloat16, clamp(lower + residual) and clamp(upper + residual). residual may be nil.
 // It reports whether the tier in use has the kernel.
-func NarrowPixels(dst *uint32, lower, upper *float32, n int, residual *uint32, lo, hi float32) bool {
+func RoundPairs(dst *uint32, lower, upper *float32, n int, residual *uint32, lo, hi float32) bool {
 	switch active {
 	case &avx512bf16:
-		narrowPixelsAVX512BF16(dst, lower, upper, n, residual, lo, hi)
+		roundPairsAVX512BF16(dst, lower, upper, n, residual, lo, hi)
 	case &avx512vnni, &avx512:
-		narrowPixelsAVX512(dst, lower, upper, n, residual, lo, hi)
+		roundPairsAVX512(dst, lower, upper, n, residual, lo, hi)
 	case &avxvnni, &avx2:
-		narrowPixelsAVX2(dst, lower, upper, n, residual, lo, hi)
+		roundPairsAVX2(dst, lower, upper, n, residual, lo, hi)
 	default:
 		return false
 	}

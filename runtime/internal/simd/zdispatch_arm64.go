@@ -110,9 +110,9 @@ func Pair16(a *Tile) bool { return false }
 // It reports whether the tier in use has the kernel.
 func PairPeak(n int) bool { return false }
 
-// NarrowPixels writes n pixels of 16 pairs of bfloat16, clamp(lower + residual) and clamp(upper + residual). residual may be nil.
+// RoundPairs writes n pixels of 16 pairs of bfloat16, clamp(lower + residual) and clamp(upper + residual). residual may be nil.
 // It reports whether the tier in use has the kernel.
-func NarrowPixels(dst *uint32, lower, upper *float32, n int, residual *uint32, lo, hi float32) bool {
+func RoundPairs(dst *uint32, lower, upper *float32, n int, residual *uint32, lo, hi float32) bool {
 	return false
 }
 

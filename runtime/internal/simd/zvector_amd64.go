@@ -179,15 +179,15 @@ func mulBytesAVX2(dst *byte, a *byte, b *byte, n int, bStep int, p *ByteBinary)
 //go:noescape
 func affineBytesAVX2(dst *byte, src *byte, n int, scale *float32, shift *float32, p *ByteAffine)
 
-// narrowPixelsAVX512BF16 writes n pixels of 16 pairs of bfloat16, clamp(lower + residual) and clamp(upper + residual). residual may be nil.
+// roundPairsAVX512BF16 writes n pixels of 16 pairs of bfloat16, clamp(lower + residual) and clamp(upper + residual). residual may be nil.
 //
 //go:noescape
-func narrowPixelsAVX512BF16(dst *uint32, lower *float32, upper *float32, n int, residual *uint32, lo float32, hi float32)
+func roundPairsAVX512BF16(dst *uint32, lower *float32, upper *float32, n int, residual *uint32, lo float32, hi float32)
 
-// narrowPixelsAVX512 writes n pixels of 16 pairs of bfloat16, clamp(lower + residual) and clamp(upper + residual). residual may be nil.
+// roundPairsAVX512 writes n pixels of 16 pairs of bfloat16, clamp(lower + residual) and clamp(upper + residual). residual may be nil.
 //
 //go:noescape
-func narrowPixelsAVX512(dst *uint32, lower *float32, upper *float32, n int, residual *uint32, lo float32, hi float32)
+func roundPairsAVX512(dst *uint32, lower *float32, upper *float32, n int, residual *uint32, lo float32, hi float32)
 
 // widenPixelsAVX512 writes the lower and the upper halves of n pixels of 16 pairs of bfloat16.
 //
@@ -199,10 +199,10 @@ func widenPixelsAVX512(lower *float32, upper *float32, src *uint32, n int)
 //go:noescape
 func pairRowsAVX512(sums *float32, x *float32, w *uint32, n int)
 
-// narrowPixelsAVX2 writes n pixels of 16 pairs of bfloat16, clamp(lower + residual) and clamp(upper + residual). residual may be nil.
+// roundPairsAVX2 writes n pixels of 16 pairs of bfloat16, clamp(lower + residual) and clamp(upper + residual). residual may be nil.
 //
 //go:noescape
-func narrowPixelsAVX2(dst *uint32, lower *float32, upper *float32, n int, residual *uint32, lo float32, hi float32)
+func roundPairsAVX2(dst *uint32, lower *float32, upper *float32, n int, residual *uint32, lo float32, hi float32)
 
 // widenPixelsAVX2 writes the lower and the upper halves of n pixels of 16 pairs of bfloat16.
 //

@@ -2933,9 +2933,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func narrowPixelsAVX512BF16(dst *uint32, lower *float32, upper *float32, n int, residual *uint32, lo float32, hi float32)
+// func roundPairsAVX512BF16(dst *uint32, lower *float32, upper *float32, n int, residual *uint32, lo float32, hi float32)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F
-TEXT ·narrowPixelsAVX512BF16(SB), NOSPLIT, $0-48
+TEXT ·roundPairsAVX512BF16(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), DI
 	MOVQ         lower+8(FP), SI
 	MOVQ         upper+16(FP), DX
@@ -3043,9 +3043,9 @@ DATA wordsffff0000_64<>+56(SB)/4, $0xffff0000
 DATA wordsffff0000_64<>+60(SB)/4, $0xffff0000
 GLOBL wordsffff0000_64<>(SB), RODATA|NOPTR, $64
 
-// func narrowPixelsAVX512(dst *uint32, lower *float32, upper *float32, n int, residual *uint32, lo float32, hi float32)
+// func roundPairsAVX512(dst *uint32, lower *float32, upper *float32, n int, residual *uint32, lo float32, hi float32)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·narrowPixelsAVX512(SB), NOSPLIT, $0-48
+TEXT ·roundPairsAVX512(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), DI
 	MOVQ         lower+8(FP), SI
 	MOVQ         upper+16(FP), DX
@@ -3260,9 +3260,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func narrowPixelsAVX2(dst *uint32, lower *float32, upper *float32, n int, residual *uint32, lo float32, hi float32)
+// func roundPairsAVX2(dst *uint32, lower *float32, upper *float32, n int, residual *uint32, lo float32, hi float32)
 // Requires: AVX, AVX2
-TEXT ·narrowPixelsAVX2(SB), NOSPLIT, $0-48
+TEXT ·roundPairsAVX2(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), DI
 	MOVQ         lower+8(FP), SI
 	MOVQ         upper+16(FP), DX
