@@ -112,6 +112,15 @@ func TestRunMany(t *testing.T) {
 	}
 }
 
+// A tensor beside pictures does not give all of them its batch.
+func TestRunMixed(t *testing.T) {
+	code, out, errs := invoke(t, "run", digits+"lenet5.onnx", digits+"data/input_0.npy", digits+"3_0.png", "--engine", "inproc", "--format", "jsonl")
+	lines := strings.Split(out, "\n")
+	if code != exitFailed || len(lines) != 3 || !strings.Contains(lines[0], "the data is f32[12,1,28,28], the model wants f32[1,1,28,28]") || !strings.Contains(lines[1], `"classes":[{"index":3,`) {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+}
+
 // Names come from standard input, and from patterns.
 func TestRunNames(t *testing.T) {
 	r, w, err := os.Pipe()

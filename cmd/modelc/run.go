@@ -127,17 +127,18 @@ func (r *runFlags) check() error {
 	return nil
 }
 
-// firstTensor returns the first tensor among the files, or nil. Its shape binds the model's
-// open dimensions.
-func firstTensor(list []bulk.File) *ir.Tensor {
+// firstTensor returns the first tensor if all files are tensors, or nil. Its shape binds the
+// model's open dimensions. Pictures leave them open, because each is a batch of one.
+func firstTensor(list []bulk.File) (first *ir.Tensor) {
 	for _, f := range list {
-		if isTensor(f.Path) {
-			if t, err := readTensor(f.Path); err == nil {
-				return t
-			}
+		if !isTensor(f.Path) {
+			return nil
+		}
+		if first == nil {
+			first, _ = readTensor(f.Path) // its record has the error
 		}
 	}
-	return nil
+	return first
 }
 
 func isTensor(path string) bool {
