@@ -65,6 +65,9 @@ func TestProgressLines(t *testing.T) {
 	}
 }
 
+// noise is a warning that depends on the machine.
+var noise = regexp.MustCompile(`(?m)^warning: the machine is too noisy.*\n`)
+
 // Long work reports its stages, except with --quiet. An interrupt stops it, and
 // nothing is written.
 func TestProgress(t *testing.T) {
@@ -80,7 +83,7 @@ func TestProgress(t *testing.T) {
 		now := time.Now()
 		term.progress.now = func() time.Time { now = now.Add(lineEvery); return now }
 		code = run(t.Context(), args, term)
-		return code, stdout.String(), stderr.String()
+		return code, stdout.String(), noise.ReplaceAllString(stderr.String(), "")
 	}
 	pkg := filepath.Join(dir, "net")
 	for _, c := range []struct {
@@ -89,7 +92,7 @@ func TestProgress(t *testing.T) {
 	}{
 		{[]string{"compile", path, "-o", pkg}, []string{"passes", "schedule", "reference outputs", "weights"}},
 		{[]string{"verify", path, "--engine", "inproc"}, []string{"passes", "schedule", "reference outputs"}},
-		{[]string{"bench", path, "--runs", "2"}, []string{"passes", "measuring layers", "measuring runs"}},
+		{[]string{"bench", path, "--runs", "2"}, []string{"passes", "measuring runs"}},
 		{[]string{"tune", path, "--runs", "1"}, []string{"measuring direct", "measuring winograd"}},
 		{[]string{"run", path, "../../runtime/vision/testdata/jpeg_420.jpg"}, []string{"go build"}},
 		{[]string{"doctor"}, []string{"memory", "go build"}},

@@ -34,6 +34,9 @@ func (im *importer) begin(n *node) {
 		if t == nil || n.in[i] == nil || im.counted[t] || t.dataType == typeInt64 { // those are shapes and indices
 			continue
 		}
+		if of, quantised := quantisedOperands[n.p.opType]; quantised && !slices.Contains(of, i) {
+			continue
+		}
 		if im.counted == nil {
 			im.counted = map[*tensorProto]bool{}
 		}
@@ -41,6 +44,12 @@ func (im *importer) begin(n *node) {
 		average := n.p.opType == "BatchNormalization" && i >= 3
 		im.layers.Count(int64(n.in[i].Type.Shape.Len()), !average)
 	}
+}
+
+// quantisedOperands has the inputs of operators that are not scales and zero points.
+var quantisedOperands = map[string][]int{
+	"QuantizeLinear": {0}, "DequantizeLinear": {0}, "QLinearConv": {0, 3, 8}, "QLinearMatMul": {0, 3}, "QGemm": {0, 3, 6},
+	"QLinearAdd": {0, 3}, "QLinearMul": {0, 3}, "ConvInteger": {0, 1}, "MatMulInteger": {0, 1}, "MatMulIntegerToFloat": {0, 1, 6}, "DynamicQuantizeMatMul": {0, 1, 4},
 }
 
 // end ends the node that begin began. out are its results, made the nodes of the IR.

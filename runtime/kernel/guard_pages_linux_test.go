@@ -69,8 +69,8 @@ func cases(t *testing.T, random int, visit func(name string, g *ir.Graph)) {
 }
 
 // programs calls visit with the programs of g: without passes, with all of them, with
-// sums in float64, and with weights in half precision. It ignores graphs that have no
-// kernels.
+// sums in float64, with weights in half precision, and with layers on bfloat16. It ignores
+// graphs that have no kernels.
 func programs(t *testing.T, g *ir.Graph, visit func(how string, p *cpu.Program)) {
 	t.Helper()
 	build := func(how string, g *ir.Graph, cfg cpu.Config) {
@@ -90,10 +90,15 @@ func programs(t *testing.T, g *ir.Graph, visit func(how string, p *cpu.Program))
 		if build("passes", c, cpu.Config{Exact: exact}); exact {
 			continue
 		}
+		narrow := c.Clone()
 		if err := cpu.RoundWeights(c, kernel.F16); err != nil {
 			t.Fatal(err)
 		}
 		build("f16", c, cpu.Config{Weights: kernel.F16})
+		if err := cpu.NarrowLayers(narrow, func(*ir.Node) bool { return false }); err != nil {
+			t.Fatal(err)
+		}
+		build("bf16", narrow, cpu.Config{Compute: kernel.BF16})
 	}
 }
 
@@ -118,7 +123,7 @@ func TestGuardPages(t *testing.T) {
 			graphs++
 			n := 0
 			programs(t, g, func(how string, p *cpu.Program) {
-				if n++; strings.HasPrefix(name, "random") && n != 1 && n != 2+graphs%3 {
+				if n++; strings.HasPrefix(name, "random") && n != 1 && n != 2+graphs%4 {
 					return // each random graph with two programs
 				}
 				flops := int64(0)
