@@ -1,7 +1,6 @@
 package inproc
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 
@@ -82,7 +81,7 @@ func TestLoop(t *testing.T) {
 	}
 	for i, l := range p.Layers {
 		if l.Value != nil && l.Value.Type.Shape[0] != 5 {
-			t.Error(fmt.Sprintf("layer %d (%s) completes %s", i, l.Name, l.Value.Type))
+			t.Errorf("layer %d (%s) completes %s", i, l.Name, l.Value.Type)
 		}
 	}
 }
