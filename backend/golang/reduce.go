@@ -480,10 +480,12 @@ func symbolsIn(text string, set map[string]bool) {
 func parseAssembly(name, src string, cut cuts) *assembly {
 	a := &assembly{name: name}
 	var comments string
-	add := func(text string) {
+	var text strings.Builder // of the last block
+	finish := func() {
 		if n := len(a.blocks); n > 0 {
-			a.blocks[n-1].text += text
+			a.blocks[n-1].text = text.String()
 		}
+		text.Reset()
 	}
 	for line := range strings.Lines(src) {
 		symbol := symbolOf(line)
@@ -491,17 +493,20 @@ func parseAssembly(name, src string, cut cuts) *assembly {
 		case strings.HasPrefix(line, "//go:build "):
 			a.constraint = strings.TrimSpace(line)
 		case symbol != "":
-			a.blocks = append(a.blocks, block{symbol: symbol, text: comments + line})
+			finish()
+			a.blocks = append(a.blocks, block{symbol: symbol})
+			text.WriteString(comments + line)
 			comments = ""
 		case strings.HasPrefix(line, "// "):
 			comments += line
 		case line == "\n": // generated kernels have one before each label
 		default:
-			add(comments + line)
+			text.WriteString(comments + line)
 			comments = ""
 		}
 	}
-	add(comments)
+	text.WriteString(comments)
+	finish()
 	for i := range a.blocks {
 		b := &a.blocks[i]
 		for micro, pixels := range cut {
