@@ -586,8 +586,63 @@ func pixelsOf(p int) func(i, c int) Mem {
 	}
 }
 
+// roundedEpilogue adds the residual, clamps and stores pairs of bfloat16.
+func (t tile) roundedEpilogue() {
+	order, lo, hi, x := t.Last(0), t.Last(1), t.Last(2), t.Last(3)
+	each := func(name string, f func(i int, accs []VecPhysical)) {
+		for i := range t.p {
+			f(i, []VecPhysical{t.acc(0, i), t.acc(1, i)}[:t.b])
+		}
+		Label(t.label(name))
+	}
+	MOVQ(arg(abi.Res), RSI)
+	TESTQ(RSI, RSI)
+	JZ(LabelRef(t.label("summed")))
+	VPBROADCASTD(upperHalf(64), order)
+	each("summed", func(i int, accs []VecPhysical) {
+		m := Mem{Base: RSI, Disp: 64 * i}
+		VPSLLD(Imm(16), m, x)
+		VADDPS(x, accs[0], accs[0])
+		if len(accs) > 1 {
+			VPANDD(m, order, x)
+			VADDPS(x, accs[1], accs[1])
+		}
+	})
+	CMPQ(arg(abi.Clamp), Imm(0))
+	JEQ(LabelRef(t.label("clamped")))
+	VBROADCASTSS(arg(abi.LoHi), lo)
+	VBROADCASTSS(arg(abi.LoHi+4), hi)
+	// If one operand is NaN, the result is the first operand.
+	for _, acc := range t.Regs[:t.b*t.p] {
+		VMAXPS(acc, lo, acc)
+	}
+	CMPL(arg(abi.LoHi+4), Imm(0x7f800000)) // infinity: ReLU
+	JEQ(LabelRef(t.label("clamped")))
+	for _, acc := range t.Regs[:t.b*t.p] {
+		VMINPS(acc, hi, acc)
+	}
+	Label(t.label("clamped"))
+	VMOVDQU16(x86.PairOrder(), order)
+	MOVQ(arg(abi.Out), RBX)
+	VPXORD(x, x, x)
+	each("stored", func(i int, accs []VecPhysical) {
+		accs = append(accs, x)
+		x86.VCVTNE2PS2BF16(accs[0], accs[1], accs[0])
+		VPERMW(accs[0], order, accs[0])
+		VMOVDQU32(accs[0], Mem{Base: RBX, Disp: 64 * i})
+	})
+	VZEROUPPER()
+	RET()
+}
+
 // epilogue adds the residual, clamps and stores.
 func (t tile) epilogue() {
+	if t.pairs && t.Name == x86.AVX512BF16.Name {
+		CMPB(arg(abi.Round), Imm(0))
+		JEQ(LabelRef(t.label("floats")))
+		t.roundedEpilogue()
+		Label(t.label("floats"))
+	}
 	MOVQ(arg(abi.Res), RSI)
 	TESTQ(RSI, RSI)
 	JZ(LabelRef(t.label("clamp")))

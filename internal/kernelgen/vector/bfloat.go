@@ -26,11 +26,7 @@ func (g generator) roundPairs() {
 	VBROADCASTSS(NewParamAddr("lo", 40), lo)
 	VBROADCASTSS(NewParamAddr("hi", 44), hi)
 	if g.Name == x86.AVX512BF16.Name {
-		order := GLOBL("pairOrder", 8|16)
-		for i := range 32 {
-			DATA(2*i, U16(i/2+i%2*16))
-		}
-		VMOVDQU16(order, r[10])
+		VMOVDQU16(x86.PairOrder(), r[10])
 	}
 	convert := func(off int, residual bool) {
 		VMOVUPS(Mem{Base: RSI, Disp: off}, r[0])

@@ -4,6 +4,8 @@ import (
 	"math"
 	"time"
 	"unsafe"
+
+	"modelc/runtime/internal/team"
 )
 
 // A pair of bfloat16 is a word of 32 bits. A bfloat16 is the upper half of a float32, so
@@ -38,6 +40,52 @@ func (a *Tile) stepsOfPairs(width int) {
 		return
 	}
 	a.computePairs(width)
+}
+
+// RoundLine is Line for a tile of pairs whose results and residual, too, are pixels of 16
+// pairs of bfloat16, 64 bytes apart. Their upper halves are the second 16 output channels,
+// zero if width is 16.
+func (a *Tile) RoundLine(width, pixels int) {
+	in, out, res := a.In, a.Out, a.Res
+	tiles := team.Split(pixels, active.TilePixels)
+	for t := range tiles {
+		x := team.Cut(pixels, tiles, t)
+		a.Pixels = team.Cut(pixels, tiles, t+1) - x
+		a.In, a.Out = unsafe.Add(in, x*a.Pix), unsafe.Add(out, x*64)
+		if res != nil {
+			a.Res = unsafe.Add(res, x*64)
+		}
+		if !active.Pairs || a.WeightBytes(width) > callBytes {
+			a.roundSums(width)
+			continue
+		}
+		a.prefetch()
+		a.round = true
+		a.stepsOfPairs(width)
+	}
+}
+
+// roundSums computes a tile of RoundLine where no micro-kernel rounds, or where it takes
+// several calls.
+func (a *Tile) roundSums(width int) {
+	var sums [2][MaxTilePixels * 16]float32
+	b := *a
+	b.round, b.Res, b.Clamp, b.Lo, b.Hi = false, nil, 0, -inf, inf
+	b.Out, b.OutPix, b.OutBlock = unsafe.Pointer(&sums), 64, 4*len(sums[0])
+	b.Compute(width)
+	a.ahead = b.ahead
+	n := 16 * a.Pixels
+	var residual []uint32
+	if a.Res != nil {
+		residual = unsafe.Slice((*uint32)(a.Res), n)
+	}
+	dst := unsafe.Slice((*uint32)(a.Out), n)
+	Narrow(dst, sums[0][:n], sums[1][:n], residual, a.Lo, a.Hi)
+	if width == 16 {
+		for i := range dst {
+			dst[i] &^= upperHalf
+		}
+	}
 }
 
 // computePairs is the micro-kernel of pairs in Go. That in assembly has the same bits,

@@ -36637,7 +36637,7 @@ p6_step:
 	RET
 
 // func pair32AVX512BF16(a *Tile)
-// Requires: AVX, AVX512F, MMX+
+// Requires: AVX, AVX512BW, AVX512F, MMX+
 TEXT ·pair32AVX512BF16(SB), NOSPLIT, $0-8
 	MOVQ    a+0(FP), DI
 	MOVQ    136(DI), AX
@@ -36841,16 +36841,51 @@ p1_step:
 	PREFETCHT1 1984(BX)
 
 p1_asked:
-	ADDQ   168(DI), BX
-	ADDQ   120(DI), R11
-	DECQ   R12
-	JNZ    p1_col
-	ADDQ   104(DI), R9
-	DECQ   R10
-	JNZ    p1_row
-	ADDQ   88(DI), SI
-	DECQ   R8
-	JNZ    p1_block
+	ADDQ         168(DI), BX
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p1_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p1_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p1_block
+	CMPB         186(DI), $0x00
+	JEQ          p1_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p1_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z1, Z1
+
+p1_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p1_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	CMPL         156(DI), $0x7f800000
+	JEQ          p1_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+
+p1_clamped:
+	VMOVDQU16 pairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x4877f262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	VZEROUPPER
+	RET
+
+p1_floats:
 	MOVQ   32(DI), SI
 	TESTQ  SI, SI
 	JZ     p1_clamp
@@ -37141,16 +37176,63 @@ p2_step:
 	PREFETCHT1 1984(BX)
 
 p2_asked:
-	ADDQ   168(DI), BX
-	ADDQ   120(DI), R11
-	DECQ   R12
-	JNZ    p2_col
-	ADDQ   104(DI), R9
-	DECQ   R10
-	JNZ    p2_row
-	ADDQ   88(DI), SI
-	DECQ   R8
-	JNZ    p2_block
+	ADDQ         168(DI), BX
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p2_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p2_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p2_block
+	CMPB         186(DI), $0x00
+	JEQ          p2_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p2_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z2, Z2
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z3, Z3
+
+p2_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p2_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	CMPL         156(DI), $0x7f800000
+	JEQ          p2_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+
+p2_clamped:
+	VMOVDQU16 pairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x486ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x4867f262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	VZEROUPPER
+	RET
+
+p2_floats:
 	MOVQ   32(DI), SI
 	TESTQ  SI, SI
 	JZ     p2_clamp
@@ -37535,16 +37617,75 @@ p3_step:
 	PREFETCHT1 1984(BX)
 
 p3_asked:
-	ADDQ   168(DI), BX
-	ADDQ   120(DI), R11
-	DECQ   R12
-	JNZ    p3_col
-	ADDQ   104(DI), R9
-	DECQ   R10
-	JNZ    p3_row
-	ADDQ   88(DI), SI
-	DECQ   R8
-	JNZ    p3_block
+	ADDQ         168(DI), BX
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p3_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p3_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p3_block
+	CMPB         186(DI), $0x00
+	JEQ          p3_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p3_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z3, Z3
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z4, Z4
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z5, Z5
+
+p3_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p3_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	CMPL         156(DI), $0x7f800000
+	JEQ          p3_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+
+p3_clamped:
+	VMOVDQU16 pairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x4867f262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x485ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x4857f262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	VZEROUPPER
+	RET
+
+p3_floats:
 	MOVQ   32(DI), SI
 	TESTQ  SI, SI
 	JZ     p3_clamp
@@ -38023,16 +38164,87 @@ p4_step:
 	PREFETCHT1 1984(BX)
 
 p4_asked:
-	ADDQ   168(DI), BX
-	ADDQ   120(DI), R11
-	DECQ   R12
-	JNZ    p4_col
-	ADDQ   104(DI), R9
-	DECQ   R10
-	JNZ    p4_row
-	ADDQ   88(DI), SI
-	DECQ   R8
-	JNZ    p4_block
+	ADDQ         168(DI), BX
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p4_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p4_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p4_block
+	CMPB         186(DI), $0x00
+	JEQ          p4_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p4_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z4, Z4
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z5, Z5
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z6, Z6
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z7, Z7
+
+p4_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p4_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	CMPL         156(DI), $0x7f800000
+	JEQ          p4_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+
+p4_clamped:
+	VMOVDQU16 pairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x485ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x4857f262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x484ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x4847f262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	VZEROUPPER
+	RET
+
+p4_floats:
 	MOVQ   32(DI), SI
 	TESTQ  SI, SI
 	JZ     p4_clamp
@@ -38606,16 +38818,99 @@ p5_step:
 	PREFETCHT1 1984(BX)
 
 p5_asked:
-	ADDQ   168(DI), BX
-	ADDQ   120(DI), R11
-	DECQ   R12
-	JNZ    p5_col
-	ADDQ   104(DI), R9
-	DECQ   R10
-	JNZ    p5_row
-	ADDQ   88(DI), SI
-	DECQ   R8
-	JNZ    p5_block
+	ADDQ         168(DI), BX
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p5_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p5_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p5_block
+	CMPB         186(DI), $0x00
+	JEQ          p5_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p5_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z5, Z5
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z6, Z6
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z7, Z7
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z8, Z8
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPANDD       256(SI), Z31, Z28
+	VADDPS       Z28, Z9, Z9
+
+p5_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p5_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	CMPL         156(DI), $0x7f800000
+	JEQ          p5_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+
+p5_clamped:
+	VMOVDQU16 pairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x4857f262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x484ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x4847f262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x483ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x4837f262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	VZEROUPPER
+	RET
+
+p5_floats:
 	MOVQ   32(DI), SI
 	TESTQ  SI, SI
 	JZ     p5_clamp
@@ -39283,16 +39578,111 @@ p6_step:
 	PREFETCHT1 1984(BX)
 
 p6_asked:
-	ADDQ   168(DI), BX
-	ADDQ   120(DI), R11
-	DECQ   R12
-	JNZ    p6_col
-	ADDQ   104(DI), R9
-	DECQ   R10
-	JNZ    p6_row
-	ADDQ   88(DI), SI
-	DECQ   R8
-	JNZ    p6_block
+	ADDQ         168(DI), BX
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p6_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p6_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p6_block
+	CMPB         186(DI), $0x00
+	JEQ          p6_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p6_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z6, Z6
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z7, Z7
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z8, Z8
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z9, Z9
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPANDD       256(SI), Z31, Z28
+	VADDPS       Z28, Z10, Z10
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPANDD       320(SI), Z31, Z28
+	VADDPS       Z28, Z11, Z11
+
+p6_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p6_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	CMPL         156(DI), $0x7f800000
+	JEQ          p6_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+
+p6_clamped:
+	VMOVDQU16 pairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x484ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x4847f262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x483ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x4837f262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x482ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x4827f262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	VZEROUPPER
+	RET
+
+p6_floats:
 	MOVQ   32(DI), SI
 	TESTQ  SI, SI
 	JZ     p6_clamp
@@ -40054,16 +40444,123 @@ p7_step:
 	PREFETCHT1 1984(BX)
 
 p7_asked:
-	ADDQ   168(DI), BX
-	ADDQ   120(DI), R11
-	DECQ   R12
-	JNZ    p7_col
-	ADDQ   104(DI), R9
-	DECQ   R10
-	JNZ    p7_row
-	ADDQ   88(DI), SI
-	DECQ   R8
-	JNZ    p7_block
+	ADDQ         168(DI), BX
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p7_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p7_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p7_block
+	CMPB         186(DI), $0x00
+	JEQ          p7_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p7_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z7, Z7
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z8, Z8
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z9, Z9
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z10, Z10
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPANDD       256(SI), Z31, Z28
+	VADDPS       Z28, Z11, Z11
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPANDD       320(SI), Z31, Z28
+	VADDPS       Z28, Z12, Z12
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPANDD       384(SI), Z31, Z28
+	VADDPS       Z28, Z13, Z13
+
+p7_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p7_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	CMPL         156(DI), $0x7f800000
+	JEQ          p7_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+	VMINPS       Z12, Z29, Z12
+	VMINPS       Z13, Z29, Z13
+
+p7_clamped:
+	VMOVDQU16 pairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x4847f262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x483ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x4837f262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x482ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x4827f262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x481ff262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x4817f262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	VZEROUPPER
+	RET
+
+p7_floats:
 	MOVQ   32(DI), SI
 	TESTQ  SI, SI
 	JZ     p7_clamp
@@ -40919,16 +41416,135 @@ p8_step:
 	PREFETCHT1 1984(BX)
 
 p8_asked:
-	ADDQ   168(DI), BX
-	ADDQ   120(DI), R11
-	DECQ   R12
-	JNZ    p8_col
-	ADDQ   104(DI), R9
-	DECQ   R10
-	JNZ    p8_row
-	ADDQ   88(DI), SI
-	DECQ   R8
-	JNZ    p8_block
+	ADDQ         168(DI), BX
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p8_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p8_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p8_block
+	CMPB         186(DI), $0x00
+	JEQ          p8_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p8_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z8, Z8
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z9, Z9
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z10, Z10
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z11, Z11
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPANDD       256(SI), Z31, Z28
+	VADDPS       Z28, Z12, Z12
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPANDD       320(SI), Z31, Z28
+	VADDPS       Z28, Z13, Z13
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPANDD       384(SI), Z31, Z28
+	VADDPS       Z28, Z14, Z14
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPANDD       448(SI), Z31, Z28
+	VADDPS       Z28, Z15, Z15
+
+p8_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p8_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	CMPL         156(DI), $0x7f800000
+	JEQ          p8_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+	VMINPS       Z12, Z29, Z12
+	VMINPS       Z13, Z29, Z13
+	VMINPS       Z14, Z29, Z14
+	VMINPS       Z15, Z29, Z15
+
+p8_clamped:
+	VMOVDQU16 pairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x483ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x4837f262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x482ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x4827f262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x481ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x4817f262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x480ff262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x4807f262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	VZEROUPPER
+	RET
+
+p8_floats:
 	MOVQ   32(DI), SI
 	TESTQ  SI, SI
 	JZ     p8_clamp
@@ -41879,16 +42495,147 @@ p9_step:
 	PREFETCHT1 1984(BX)
 
 p9_asked:
-	ADDQ   168(DI), BX
-	ADDQ   120(DI), R11
-	DECQ   R12
-	JNZ    p9_col
-	ADDQ   104(DI), R9
-	DECQ   R10
-	JNZ    p9_row
-	ADDQ   88(DI), SI
-	DECQ   R8
-	JNZ    p9_block
+	ADDQ         168(DI), BX
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p9_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p9_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p9_block
+	CMPB         186(DI), $0x00
+	JEQ          p9_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p9_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z9, Z9
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z10, Z10
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z11, Z11
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z12, Z12
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPANDD       256(SI), Z31, Z28
+	VADDPS       Z28, Z13, Z13
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPANDD       320(SI), Z31, Z28
+	VADDPS       Z28, Z14, Z14
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPANDD       384(SI), Z31, Z28
+	VADDPS       Z28, Z15, Z15
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPANDD       448(SI), Z31, Z28
+	VADDPS       Z28, Z16, Z16
+	VPSLLD       $0x10, 512(SI), Z28
+	VADDPS       Z28, Z8, Z8
+	VPANDD       512(SI), Z31, Z28
+	VADDPS       Z28, Z17, Z17
+
+p9_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p9_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	VMAXPS       Z16, Z30, Z16
+	VMAXPS       Z17, Z30, Z17
+	CMPL         156(DI), $0x7f800000
+	JEQ          p9_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+	VMINPS       Z12, Z29, Z12
+	VMINPS       Z13, Z29, Z13
+	VMINPS       Z14, Z29, Z14
+	VMINPS       Z15, Z29, Z15
+	VMINPS       Z16, Z29, Z16
+	VMINPS       Z17, Z29, Z17
+
+p9_clamped:
+	VMOVDQU16 pairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x4837f262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x482ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x4827f262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x481ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x4817f262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x480ff262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x4807f262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x407ff262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	LONG      $0x40775262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, 512(BX)
+	VZEROUPPER
+	RET
+
+p9_floats:
 	MOVQ   32(DI), SI
 	TESTQ  SI, SI
 	JZ     p9_clamp
@@ -42933,16 +43680,159 @@ p10_step:
 	PREFETCHT1 1984(BX)
 
 p10_asked:
-	ADDQ   168(DI), BX
-	ADDQ   120(DI), R11
-	DECQ   R12
-	JNZ    p10_col
-	ADDQ   104(DI), R9
-	DECQ   R10
-	JNZ    p10_row
-	ADDQ   88(DI), SI
-	DECQ   R8
-	JNZ    p10_block
+	ADDQ         168(DI), BX
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p10_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p10_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p10_block
+	CMPB         186(DI), $0x00
+	JEQ          p10_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p10_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z10, Z10
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z11, Z11
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z12, Z12
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z13, Z13
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPANDD       256(SI), Z31, Z28
+	VADDPS       Z28, Z14, Z14
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPANDD       320(SI), Z31, Z28
+	VADDPS       Z28, Z15, Z15
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPANDD       384(SI), Z31, Z28
+	VADDPS       Z28, Z16, Z16
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPANDD       448(SI), Z31, Z28
+	VADDPS       Z28, Z17, Z17
+	VPSLLD       $0x10, 512(SI), Z28
+	VADDPS       Z28, Z8, Z8
+	VPANDD       512(SI), Z31, Z28
+	VADDPS       Z28, Z18, Z18
+	VPSLLD       $0x10, 576(SI), Z28
+	VADDPS       Z28, Z9, Z9
+	VPANDD       576(SI), Z31, Z28
+	VADDPS       Z28, Z19, Z19
+
+p10_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p10_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	VMAXPS       Z16, Z30, Z16
+	VMAXPS       Z17, Z30, Z17
+	VMAXPS       Z18, Z30, Z18
+	VMAXPS       Z19, Z30, Z19
+	CMPL         156(DI), $0x7f800000
+	JEQ          p10_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+	VMINPS       Z12, Z29, Z12
+	VMINPS       Z13, Z29, Z13
+	VMINPS       Z14, Z29, Z14
+	VMINPS       Z15, Z29, Z15
+	VMINPS       Z16, Z29, Z16
+	VMINPS       Z17, Z29, Z17
+	VMINPS       Z18, Z29, Z18
+	VMINPS       Z19, Z29, Z19
+
+p10_clamped:
+	VMOVDQU16 pairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x482ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x4827f262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x481ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x4817f262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x480ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x4807f262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x407ff262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x4077f262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	LONG      $0x406f5262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, 512(BX)
+	LONG      $0x40675262
+	WORD      $0xc972
+	VPERMW    Z9, Z31, Z9
+	VMOVDQU32 Z9, 576(BX)
+	VZEROUPPER
+	RET
+
+p10_floats:
 	MOVQ   32(DI), SI
 	TESTQ  SI, SI
 	JZ     p10_clamp
@@ -44081,16 +44971,171 @@ p11_step:
 	PREFETCHT1 1984(BX)
 
 p11_asked:
-	ADDQ   168(DI), BX
-	ADDQ   120(DI), R11
-	DECQ   R12
-	JNZ    p11_col
-	ADDQ   104(DI), R9
-	DECQ   R10
-	JNZ    p11_row
-	ADDQ   88(DI), SI
-	DECQ   R8
-	JNZ    p11_block
+	ADDQ         168(DI), BX
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p11_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p11_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p11_block
+	CMPB         186(DI), $0x00
+	JEQ          p11_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p11_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z11, Z11
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z12, Z12
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z13, Z13
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z14, Z14
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPANDD       256(SI), Z31, Z28
+	VADDPS       Z28, Z15, Z15
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPANDD       320(SI), Z31, Z28
+	VADDPS       Z28, Z16, Z16
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPANDD       384(SI), Z31, Z28
+	VADDPS       Z28, Z17, Z17
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPANDD       448(SI), Z31, Z28
+	VADDPS       Z28, Z18, Z18
+	VPSLLD       $0x10, 512(SI), Z28
+	VADDPS       Z28, Z8, Z8
+	VPANDD       512(SI), Z31, Z28
+	VADDPS       Z28, Z19, Z19
+	VPSLLD       $0x10, 576(SI), Z28
+	VADDPS       Z28, Z9, Z9
+	VPANDD       576(SI), Z31, Z28
+	VADDPS       Z28, Z20, Z20
+	VPSLLD       $0x10, 640(SI), Z28
+	VADDPS       Z28, Z10, Z10
+	VPANDD       640(SI), Z31, Z28
+	VADDPS       Z28, Z21, Z21
+
+p11_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p11_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	VMAXPS       Z16, Z30, Z16
+	VMAXPS       Z17, Z30, Z17
+	VMAXPS       Z18, Z30, Z18
+	VMAXPS       Z19, Z30, Z19
+	VMAXPS       Z20, Z30, Z20
+	VMAXPS       Z21, Z30, Z21
+	CMPL         156(DI), $0x7f800000
+	JEQ          p11_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+	VMINPS       Z12, Z29, Z12
+	VMINPS       Z13, Z29, Z13
+	VMINPS       Z14, Z29, Z14
+	VMINPS       Z15, Z29, Z15
+	VMINPS       Z16, Z29, Z16
+	VMINPS       Z17, Z29, Z17
+	VMINPS       Z18, Z29, Z18
+	VMINPS       Z19, Z29, Z19
+	VMINPS       Z20, Z29, Z20
+	VMINPS       Z21, Z29, Z21
+
+p11_clamped:
+	VMOVDQU16 pairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x4827f262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x481ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x4817f262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x480ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x4807f262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x407ff262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x4077f262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x406ff262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	LONG      $0x40675262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, 512(BX)
+	LONG      $0x405f5262
+	WORD      $0xc972
+	VPERMW    Z9, Z31, Z9
+	VMOVDQU32 Z9, 576(BX)
+	LONG      $0x40575262
+	WORD      $0xd272
+	VPERMW    Z10, Z31, Z10
+	VMOVDQU32 Z10, 640(BX)
+	VZEROUPPER
+	RET
+
+p11_floats:
 	MOVQ   32(DI), SI
 	TESTQ  SI, SI
 	JZ     p11_clamp
@@ -45323,16 +46368,183 @@ p12_step:
 	PREFETCHT1 1984(BX)
 
 p12_asked:
-	ADDQ   168(DI), BX
-	ADDQ   120(DI), R11
-	DECQ   R12
-	JNZ    p12_col
-	ADDQ   104(DI), R9
-	DECQ   R10
-	JNZ    p12_row
-	ADDQ   88(DI), SI
-	DECQ   R8
-	JNZ    p12_block
+	ADDQ         168(DI), BX
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p12_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p12_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p12_block
+	CMPB         186(DI), $0x00
+	JEQ          p12_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p12_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z12, Z12
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z13, Z13
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z14, Z14
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z15, Z15
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPANDD       256(SI), Z31, Z28
+	VADDPS       Z28, Z16, Z16
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPANDD       320(SI), Z31, Z28
+	VADDPS       Z28, Z17, Z17
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPANDD       384(SI), Z31, Z28
+	VADDPS       Z28, Z18, Z18
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPANDD       448(SI), Z31, Z28
+	VADDPS       Z28, Z19, Z19
+	VPSLLD       $0x10, 512(SI), Z28
+	VADDPS       Z28, Z8, Z8
+	VPANDD       512(SI), Z31, Z28
+	VADDPS       Z28, Z20, Z20
+	VPSLLD       $0x10, 576(SI), Z28
+	VADDPS       Z28, Z9, Z9
+	VPANDD       576(SI), Z31, Z28
+	VADDPS       Z28, Z21, Z21
+	VPSLLD       $0x10, 640(SI), Z28
+	VADDPS       Z28, Z10, Z10
+	VPANDD       640(SI), Z31, Z28
+	VADDPS       Z28, Z22, Z22
+	VPSLLD       $0x10, 704(SI), Z28
+	VADDPS       Z28, Z11, Z11
+	VPANDD       704(SI), Z31, Z28
+	VADDPS       Z28, Z23, Z23
+
+p12_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p12_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	VMAXPS       Z16, Z30, Z16
+	VMAXPS       Z17, Z30, Z17
+	VMAXPS       Z18, Z30, Z18
+	VMAXPS       Z19, Z30, Z19
+	VMAXPS       Z20, Z30, Z20
+	VMAXPS       Z21, Z30, Z21
+	VMAXPS       Z22, Z30, Z22
+	VMAXPS       Z23, Z30, Z23
+	CMPL         156(DI), $0x7f800000
+	JEQ          p12_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+	VMINPS       Z12, Z29, Z12
+	VMINPS       Z13, Z29, Z13
+	VMINPS       Z14, Z29, Z14
+	VMINPS       Z15, Z29, Z15
+	VMINPS       Z16, Z29, Z16
+	VMINPS       Z17, Z29, Z17
+	VMINPS       Z18, Z29, Z18
+	VMINPS       Z19, Z29, Z19
+	VMINPS       Z20, Z29, Z20
+	VMINPS       Z21, Z29, Z21
+	VMINPS       Z22, Z29, Z22
+	VMINPS       Z23, Z29, Z23
+
+p12_clamped:
+	VMOVDQU16 pairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x481ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x4817f262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x480ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x4807f262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x407ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x4077f262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x406ff262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x4067f262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	LONG      $0x405f5262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, 512(BX)
+	LONG      $0x40575262
+	WORD      $0xc972
+	VPERMW    Z9, Z31, Z9
+	VMOVDQU32 Z9, 576(BX)
+	LONG      $0x404f5262
+	WORD      $0xd272
+	VPERMW    Z10, Z31, Z10
+	VMOVDQU32 Z10, 640(BX)
+	LONG      $0x40475262
+	WORD      $0xdb72
+	VPERMW    Z11, Z31, Z11
+	VMOVDQU32 Z11, 704(BX)
+	VZEROUPPER
+	RET
+
+p12_floats:
 	MOVQ   32(DI), SI
 	TESTQ  SI, SI
 	JZ     p12_clamp
@@ -46660,16 +47872,195 @@ p13_step:
 	PREFETCHT1 1984(BX)
 
 p13_asked:
-	ADDQ   168(DI), BX
-	ADDQ   120(DI), R11
-	DECQ   R12
-	JNZ    p13_col
-	ADDQ   104(DI), R9
-	DECQ   R10
-	JNZ    p13_row
-	ADDQ   88(DI), SI
-	DECQ   R8
-	JNZ    p13_block
+	ADDQ         168(DI), BX
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p13_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p13_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p13_block
+	CMPB         186(DI), $0x00
+	JEQ          p13_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p13_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z13, Z13
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z14, Z14
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z15, Z15
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z16, Z16
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPANDD       256(SI), Z31, Z28
+	VADDPS       Z28, Z17, Z17
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPANDD       320(SI), Z31, Z28
+	VADDPS       Z28, Z18, Z18
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPANDD       384(SI), Z31, Z28
+	VADDPS       Z28, Z19, Z19
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPANDD       448(SI), Z31, Z28
+	VADDPS       Z28, Z20, Z20
+	VPSLLD       $0x10, 512(SI), Z28
+	VADDPS       Z28, Z8, Z8
+	VPANDD       512(SI), Z31, Z28
+	VADDPS       Z28, Z21, Z21
+	VPSLLD       $0x10, 576(SI), Z28
+	VADDPS       Z28, Z9, Z9
+	VPANDD       576(SI), Z31, Z28
+	VADDPS       Z28, Z22, Z22
+	VPSLLD       $0x10, 640(SI), Z28
+	VADDPS       Z28, Z10, Z10
+	VPANDD       640(SI), Z31, Z28
+	VADDPS       Z28, Z23, Z23
+	VPSLLD       $0x10, 704(SI), Z28
+	VADDPS       Z28, Z11, Z11
+	VPANDD       704(SI), Z31, Z28
+	VADDPS       Z28, Z24, Z24
+	VPSLLD       $0x10, 768(SI), Z28
+	VADDPS       Z28, Z12, Z12
+	VPANDD       768(SI), Z31, Z28
+	VADDPS       Z28, Z25, Z25
+
+p13_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p13_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	VMAXPS       Z16, Z30, Z16
+	VMAXPS       Z17, Z30, Z17
+	VMAXPS       Z18, Z30, Z18
+	VMAXPS       Z19, Z30, Z19
+	VMAXPS       Z20, Z30, Z20
+	VMAXPS       Z21, Z30, Z21
+	VMAXPS       Z22, Z30, Z22
+	VMAXPS       Z23, Z30, Z23
+	VMAXPS       Z24, Z30, Z24
+	VMAXPS       Z25, Z30, Z25
+	CMPL         156(DI), $0x7f800000
+	JEQ          p13_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+	VMINPS       Z12, Z29, Z12
+	VMINPS       Z13, Z29, Z13
+	VMINPS       Z14, Z29, Z14
+	VMINPS       Z15, Z29, Z15
+	VMINPS       Z16, Z29, Z16
+	VMINPS       Z17, Z29, Z17
+	VMINPS       Z18, Z29, Z18
+	VMINPS       Z19, Z29, Z19
+	VMINPS       Z20, Z29, Z20
+	VMINPS       Z21, Z29, Z21
+	VMINPS       Z22, Z29, Z22
+	VMINPS       Z23, Z29, Z23
+	VMINPS       Z24, Z29, Z24
+	VMINPS       Z25, Z29, Z25
+
+p13_clamped:
+	VMOVDQU16 pairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x4817f262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x480ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x4807f262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x407ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x4077f262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x406ff262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x4067f262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x405ff262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	LONG      $0x40575262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, 512(BX)
+	LONG      $0x404f5262
+	WORD      $0xc972
+	VPERMW    Z9, Z31, Z9
+	VMOVDQU32 Z9, 576(BX)
+	LONG      $0x40475262
+	WORD      $0xd272
+	VPERMW    Z10, Z31, Z10
+	VMOVDQU32 Z10, 640(BX)
+	LONG      $0x403f5262
+	WORD      $0xdb72
+	VPERMW    Z11, Z31, Z11
+	VMOVDQU32 Z11, 704(BX)
+	LONG      $0x40375262
+	WORD      $0xe472
+	VPERMW    Z12, Z31, Z12
+	VMOVDQU32 Z12, 768(BX)
+	VZEROUPPER
+	RET
+
+p13_floats:
 	MOVQ   32(DI), SI
 	TESTQ  SI, SI
 	JZ     p13_clamp
@@ -48091,16 +49482,207 @@ p14_step:
 	PREFETCHT1 1984(BX)
 
 p14_asked:
-	ADDQ   168(DI), BX
-	ADDQ   120(DI), R11
-	DECQ   R12
-	JNZ    p14_col
-	ADDQ   104(DI), R9
-	DECQ   R10
-	JNZ    p14_row
-	ADDQ   88(DI), SI
-	DECQ   R8
-	JNZ    p14_block
+	ADDQ         168(DI), BX
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p14_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p14_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p14_block
+	CMPB         186(DI), $0x00
+	JEQ          p14_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p14_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z14, Z14
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z15, Z15
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z16, Z16
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z17, Z17
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPANDD       256(SI), Z31, Z28
+	VADDPS       Z28, Z18, Z18
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPANDD       320(SI), Z31, Z28
+	VADDPS       Z28, Z19, Z19
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPANDD       384(SI), Z31, Z28
+	VADDPS       Z28, Z20, Z20
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPANDD       448(SI), Z31, Z28
+	VADDPS       Z28, Z21, Z21
+	VPSLLD       $0x10, 512(SI), Z28
+	VADDPS       Z28, Z8, Z8
+	VPANDD       512(SI), Z31, Z28
+	VADDPS       Z28, Z22, Z22
+	VPSLLD       $0x10, 576(SI), Z28
+	VADDPS       Z28, Z9, Z9
+	VPANDD       576(SI), Z31, Z28
+	VADDPS       Z28, Z23, Z23
+	VPSLLD       $0x10, 640(SI), Z28
+	VADDPS       Z28, Z10, Z10
+	VPANDD       640(SI), Z31, Z28
+	VADDPS       Z28, Z24, Z24
+	VPSLLD       $0x10, 704(SI), Z28
+	VADDPS       Z28, Z11, Z11
+	VPANDD       704(SI), Z31, Z28
+	VADDPS       Z28, Z25, Z25
+	VPSLLD       $0x10, 768(SI), Z28
+	VADDPS       Z28, Z12, Z12
+	VPANDD       768(SI), Z31, Z28
+	VADDPS       Z28, Z26, Z26
+	VPSLLD       $0x10, 832(SI), Z28
+	VADDPS       Z28, Z13, Z13
+	VPANDD       832(SI), Z31, Z28
+	VADDPS       Z28, Z27, Z27
+
+p14_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p14_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	VMAXPS       Z16, Z30, Z16
+	VMAXPS       Z17, Z30, Z17
+	VMAXPS       Z18, Z30, Z18
+	VMAXPS       Z19, Z30, Z19
+	VMAXPS       Z20, Z30, Z20
+	VMAXPS       Z21, Z30, Z21
+	VMAXPS       Z22, Z30, Z22
+	VMAXPS       Z23, Z30, Z23
+	VMAXPS       Z24, Z30, Z24
+	VMAXPS       Z25, Z30, Z25
+	VMAXPS       Z26, Z30, Z26
+	VMAXPS       Z27, Z30, Z27
+	CMPL         156(DI), $0x7f800000
+	JEQ          p14_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+	VMINPS       Z12, Z29, Z12
+	VMINPS       Z13, Z29, Z13
+	VMINPS       Z14, Z29, Z14
+	VMINPS       Z15, Z29, Z15
+	VMINPS       Z16, Z29, Z16
+	VMINPS       Z17, Z29, Z17
+	VMINPS       Z18, Z29, Z18
+	VMINPS       Z19, Z29, Z19
+	VMINPS       Z20, Z29, Z20
+	VMINPS       Z21, Z29, Z21
+	VMINPS       Z22, Z29, Z22
+	VMINPS       Z23, Z29, Z23
+	VMINPS       Z24, Z29, Z24
+	VMINPS       Z25, Z29, Z25
+	VMINPS       Z26, Z29, Z26
+	VMINPS       Z27, Z29, Z27
+
+p14_clamped:
+	VMOVDQU16 pairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x480ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x4807f262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x407ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x4077f262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x406ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x4067f262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x405ff262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x4057f262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	LONG      $0x404f5262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, 512(BX)
+	LONG      $0x40475262
+	WORD      $0xc972
+	VPERMW    Z9, Z31, Z9
+	VMOVDQU32 Z9, 576(BX)
+	LONG      $0x403f5262
+	WORD      $0xd272
+	VPERMW    Z10, Z31, Z10
+	VMOVDQU32 Z10, 640(BX)
+	LONG      $0x40375262
+	WORD      $0xdb72
+	VPERMW    Z11, Z31, Z11
+	VMOVDQU32 Z11, 704(BX)
+	LONG      $0x402f5262
+	WORD      $0xe472
+	VPERMW    Z12, Z31, Z12
+	VMOVDQU32 Z12, 768(BX)
+	LONG      $0x40275262
+	WORD      $0xed72
+	VPERMW    Z13, Z31, Z13
+	VMOVDQU32 Z13, 832(BX)
+	VZEROUPPER
+	RET
+
+p14_floats:
 	MOVQ   32(DI), SI
 	TESTQ  SI, SI
 	JZ     p14_clamp
@@ -48290,8 +49872,60 @@ p14_store:
 	VZEROUPPER
 	RET
 
+DATA upperHalf64<>+0(SB)/4, $0xffff0000
+DATA upperHalf64<>+4(SB)/4, $0xffff0000
+DATA upperHalf64<>+8(SB)/4, $0xffff0000
+DATA upperHalf64<>+12(SB)/4, $0xffff0000
+DATA upperHalf64<>+16(SB)/4, $0xffff0000
+DATA upperHalf64<>+20(SB)/4, $0xffff0000
+DATA upperHalf64<>+24(SB)/4, $0xffff0000
+DATA upperHalf64<>+28(SB)/4, $0xffff0000
+DATA upperHalf64<>+32(SB)/4, $0xffff0000
+DATA upperHalf64<>+36(SB)/4, $0xffff0000
+DATA upperHalf64<>+40(SB)/4, $0xffff0000
+DATA upperHalf64<>+44(SB)/4, $0xffff0000
+DATA upperHalf64<>+48(SB)/4, $0xffff0000
+DATA upperHalf64<>+52(SB)/4, $0xffff0000
+DATA upperHalf64<>+56(SB)/4, $0xffff0000
+DATA upperHalf64<>+60(SB)/4, $0xffff0000
+GLOBL upperHalf64<>(SB), RODATA|NOPTR, $64
+
+DATA pairOrder<>+0(SB)/2, $0x0000
+DATA pairOrder<>+2(SB)/2, $0x0010
+DATA pairOrder<>+4(SB)/2, $0x0001
+DATA pairOrder<>+6(SB)/2, $0x0011
+DATA pairOrder<>+8(SB)/2, $0x0002
+DATA pairOrder<>+10(SB)/2, $0x0012
+DATA pairOrder<>+12(SB)/2, $0x0003
+DATA pairOrder<>+14(SB)/2, $0x0013
+DATA pairOrder<>+16(SB)/2, $0x0004
+DATA pairOrder<>+18(SB)/2, $0x0014
+DATA pairOrder<>+20(SB)/2, $0x0005
+DATA pairOrder<>+22(SB)/2, $0x0015
+DATA pairOrder<>+24(SB)/2, $0x0006
+DATA pairOrder<>+26(SB)/2, $0x0016
+DATA pairOrder<>+28(SB)/2, $0x0007
+DATA pairOrder<>+30(SB)/2, $0x0017
+DATA pairOrder<>+32(SB)/2, $0x0008
+DATA pairOrder<>+34(SB)/2, $0x0018
+DATA pairOrder<>+36(SB)/2, $0x0009
+DATA pairOrder<>+38(SB)/2, $0x0019
+DATA pairOrder<>+40(SB)/2, $0x000a
+DATA pairOrder<>+42(SB)/2, $0x001a
+DATA pairOrder<>+44(SB)/2, $0x000b
+DATA pairOrder<>+46(SB)/2, $0x001b
+DATA pairOrder<>+48(SB)/2, $0x000c
+DATA pairOrder<>+50(SB)/2, $0x001c
+DATA pairOrder<>+52(SB)/2, $0x000d
+DATA pairOrder<>+54(SB)/2, $0x001d
+DATA pairOrder<>+56(SB)/2, $0x000e
+DATA pairOrder<>+58(SB)/2, $0x001e
+DATA pairOrder<>+60(SB)/2, $0x000f
+DATA pairOrder<>+62(SB)/2, $0x001f
+GLOBL pairOrder<>(SB), RODATA|NOPTR, $64
+
 // func pair16AVX512BF16(a *Tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512BW, AVX512F
 TEXT ·pair16AVX512BF16(SB), NOSPLIT, $0-8
 	MOVQ    a+0(FP), DI
 	MOVQ    136(DI), AX
@@ -48406,16 +50040,47 @@ p1_col:
 	WORD         $0xc452
 
 p1_step:
-	ADDQ   $0x00000400, DX
-	ADDQ   120(DI), R11
-	DECQ   R12
-	JNZ    p1_col
-	ADDQ   104(DI), R9
-	DECQ   R10
-	JNZ    p1_row
-	ADDQ   88(DI), SI
-	DECQ   R8
-	JNZ    p1_block
+	ADDQ         $0x00000400, DX
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p1_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p1_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p1_block
+	CMPB         186(DI), $0x00
+	JEQ          p1_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p1_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+
+p1_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p1_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	CMPL         156(DI), $0x7f800000
+	JEQ          p1_clamped
+	VMINPS       Z0, Z29, Z0
+
+p1_clamped:
+	VMOVDQU16 pairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x401ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	VZEROUPPER
+	RET
+
+p1_floats:
 	MOVQ   32(DI), SI
 	TESTQ  SI, SI
 	JZ     p1_clamp
@@ -48576,16 +50241,55 @@ p2_col:
 	WORD         $0xcc52
 
 p2_step:
-	ADDQ   $0x00000400, DX
-	ADDQ   120(DI), R11
-	DECQ   R12
-	JNZ    p2_col
-	ADDQ   104(DI), R9
-	DECQ   R10
-	JNZ    p2_row
-	ADDQ   88(DI), SI
-	DECQ   R8
-	JNZ    p2_block
+	ADDQ         $0x00000400, DX
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p2_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p2_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p2_block
+	CMPB         186(DI), $0x00
+	JEQ          p2_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p2_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+
+p2_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p2_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	CMPL         156(DI), $0x7f800000
+	JEQ          p2_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+
+p2_clamped:
+	VMOVDQU16 pairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x401ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x401ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	VZEROUPPER
+	RET
+
+p2_floats:
 	MOVQ   32(DI), SI
 	TESTQ  SI, SI
 	JZ     p2_clamp
@@ -48801,16 +50505,63 @@ p3_col:
 	WORD         $0xd452
 
 p3_step:
-	ADDQ   $0x00000400, DX
-	ADDQ   120(DI), R11
-	DECQ   R12
-	JNZ    p3_col
-	ADDQ   104(DI), R9
-	DECQ   R10
-	JNZ    p3_row
-	ADDQ   88(DI), SI
-	DECQ   R8
-	JNZ    p3_block
+	ADDQ         $0x00000400, DX
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p3_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p3_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p3_block
+	CMPB         186(DI), $0x00
+	JEQ          p3_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p3_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+
+p3_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p3_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	CMPL         156(DI), $0x7f800000
+	JEQ          p3_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+
+p3_clamped:
+	VMOVDQU16 pairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x401ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x401ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x401ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	VZEROUPPER
+	RET
+
+p3_floats:
 	MOVQ   32(DI), SI
 	TESTQ  SI, SI
 	JZ     p3_clamp
@@ -49081,16 +50832,71 @@ p4_col:
 	WORD         $0xdc52
 
 p4_step:
-	ADDQ   $0x00000400, DX
-	ADDQ   120(DI), R11
-	DECQ   R12
-	JNZ    p4_col
-	ADDQ   104(DI), R9
-	DECQ   R10
-	JNZ    p4_row
-	ADDQ   88(DI), SI
-	DECQ   R8
-	JNZ    p4_block
+	ADDQ         $0x00000400, DX
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p4_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p4_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p4_block
+	CMPB         186(DI), $0x00
+	JEQ          p4_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p4_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+
+p4_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p4_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	CMPL         156(DI), $0x7f800000
+	JEQ          p4_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+
+p4_clamped:
+	VMOVDQU16 pairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x401ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x401ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x401ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x401ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	VZEROUPPER
+	RET
+
+p4_floats:
 	MOVQ   32(DI), SI
 	TESTQ  SI, SI
 	JZ     p4_clamp
@@ -49417,16 +51223,79 @@ p5_col:
 	WORD         $0xe452
 
 p5_step:
-	ADDQ   $0x00000400, DX
-	ADDQ   120(DI), R11
-	DECQ   R12
-	JNZ    p5_col
-	ADDQ   104(DI), R9
-	DECQ   R10
-	JNZ    p5_row
-	ADDQ   88(DI), SI
-	DECQ   R8
-	JNZ    p5_block
+	ADDQ         $0x00000400, DX
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p5_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p5_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p5_block
+	CMPB         186(DI), $0x00
+	JEQ          p5_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p5_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+
+p5_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p5_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	CMPL         156(DI), $0x7f800000
+	JEQ          p5_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+
+p5_clamped:
+	VMOVDQU16 pairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x401ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x401ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x401ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x401ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x401ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	VZEROUPPER
+	RET
+
+p5_floats:
 	MOVQ   32(DI), SI
 	TESTQ  SI, SI
 	JZ     p5_clamp
@@ -49808,16 +51677,87 @@ p6_col:
 	WORD         $0xec52
 
 p6_step:
-	ADDQ   $0x00000400, DX
-	ADDQ   120(DI), R11
-	DECQ   R12
-	JNZ    p6_col
-	ADDQ   104(DI), R9
-	DECQ   R10
-	JNZ    p6_row
-	ADDQ   88(DI), SI
-	DECQ   R8
-	JNZ    p6_block
+	ADDQ         $0x00000400, DX
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p6_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p6_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p6_block
+	CMPB         186(DI), $0x00
+	JEQ          p6_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p6_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+
+p6_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p6_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	CMPL         156(DI), $0x7f800000
+	JEQ          p6_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+
+p6_clamped:
+	VMOVDQU16 pairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x401ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x401ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x401ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x401ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x401ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x401ff262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	VZEROUPPER
+	RET
+
+p6_floats:
 	MOVQ   32(DI), SI
 	TESTQ  SI, SI
 	JZ     p6_clamp
@@ -50254,16 +52194,95 @@ p7_col:
 	WORD         $0xf452
 
 p7_step:
-	ADDQ   $0x00000400, DX
-	ADDQ   120(DI), R11
-	DECQ   R12
-	JNZ    p7_col
-	ADDQ   104(DI), R9
-	DECQ   R10
-	JNZ    p7_row
-	ADDQ   88(DI), SI
-	DECQ   R8
-	JNZ    p7_block
+	ADDQ         $0x00000400, DX
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p7_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p7_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p7_block
+	CMPB         186(DI), $0x00
+	JEQ          p7_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p7_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+
+p7_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p7_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	CMPL         156(DI), $0x7f800000
+	JEQ          p7_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+
+p7_clamped:
+	VMOVDQU16 pairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x401ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x401ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x401ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x401ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x401ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x401ff262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x401ff262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	VZEROUPPER
+	RET
+
+p7_floats:
 	MOVQ   32(DI), SI
 	TESTQ  SI, SI
 	JZ     p7_clamp
@@ -50755,16 +52774,103 @@ p8_col:
 	WORD         $0xfc52
 
 p8_step:
-	ADDQ   $0x00000400, DX
-	ADDQ   120(DI), R11
-	DECQ   R12
-	JNZ    p8_col
-	ADDQ   104(DI), R9
-	DECQ   R10
-	JNZ    p8_row
-	ADDQ   88(DI), SI
-	DECQ   R8
-	JNZ    p8_block
+	ADDQ         $0x00000400, DX
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p8_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p8_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p8_block
+	CMPB         186(DI), $0x00
+	JEQ          p8_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p8_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+
+p8_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p8_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	CMPL         156(DI), $0x7f800000
+	JEQ          p8_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+
+p8_clamped:
+	VMOVDQU16 pairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x401ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x401ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x401ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x401ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x401ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x401ff262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x401ff262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x401ff262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	VZEROUPPER
+	RET
+
+p8_floats:
 	MOVQ   32(DI), SI
 	TESTQ  SI, SI
 	JZ     p8_clamp
@@ -51312,16 +53418,111 @@ p9_col:
 	WORD         $0xc452
 
 p9_step:
-	ADDQ   $0x00000400, DX
-	ADDQ   120(DI), R11
-	DECQ   R12
-	JNZ    p9_col
-	ADDQ   104(DI), R9
-	DECQ   R10
-	JNZ    p9_row
-	ADDQ   88(DI), SI
-	DECQ   R8
-	JNZ    p9_block
+	ADDQ         $0x00000400, DX
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p9_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p9_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p9_block
+	CMPB         186(DI), $0x00
+	JEQ          p9_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p9_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPSLLD       $0x10, 512(SI), Z28
+	VADDPS       Z28, Z8, Z8
+
+p9_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p9_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	CMPL         156(DI), $0x7f800000
+	JEQ          p9_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+
+p9_clamped:
+	VMOVDQU16 pairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x401ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x401ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x401ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x401ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x401ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x401ff262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x401ff262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x401ff262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	LONG      $0x401f5262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, 512(BX)
+	VZEROUPPER
+	RET
+
+p9_floats:
 	MOVQ   32(DI), SI
 	TESTQ  SI, SI
 	JZ     p9_clamp
@@ -51924,16 +54125,119 @@ p10_col:
 	WORD         $0xcc52
 
 p10_step:
-	ADDQ   $0x00000400, DX
-	ADDQ   120(DI), R11
-	DECQ   R12
-	JNZ    p10_col
-	ADDQ   104(DI), R9
-	DECQ   R10
-	JNZ    p10_row
-	ADDQ   88(DI), SI
-	DECQ   R8
-	JNZ    p10_block
+	ADDQ         $0x00000400, DX
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p10_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p10_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p10_block
+	CMPB         186(DI), $0x00
+	JEQ          p10_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p10_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPSLLD       $0x10, 512(SI), Z28
+	VADDPS       Z28, Z8, Z8
+	VPSLLD       $0x10, 576(SI), Z28
+	VADDPS       Z28, Z9, Z9
+
+p10_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p10_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	CMPL         156(DI), $0x7f800000
+	JEQ          p10_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+
+p10_clamped:
+	VMOVDQU16 pairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x401ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x401ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x401ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x401ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x401ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x401ff262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x401ff262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x401ff262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	LONG      $0x401f5262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, 512(BX)
+	LONG      $0x401f5262
+	WORD      $0xc972
+	VPERMW    Z9, Z31, Z9
+	VMOVDQU32 Z9, 576(BX)
+	VZEROUPPER
+	RET
+
+p10_floats:
 	MOVQ   32(DI), SI
 	TESTQ  SI, SI
 	JZ     p10_clamp
@@ -52591,16 +54895,127 @@ p11_col:
 	WORD         $0xd452
 
 p11_step:
-	ADDQ   $0x00000400, DX
-	ADDQ   120(DI), R11
-	DECQ   R12
-	JNZ    p11_col
-	ADDQ   104(DI), R9
-	DECQ   R10
-	JNZ    p11_row
-	ADDQ   88(DI), SI
-	DECQ   R8
-	JNZ    p11_block
+	ADDQ         $0x00000400, DX
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p11_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p11_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p11_block
+	CMPB         186(DI), $0x00
+	JEQ          p11_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p11_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPSLLD       $0x10, 512(SI), Z28
+	VADDPS       Z28, Z8, Z8
+	VPSLLD       $0x10, 576(SI), Z28
+	VADDPS       Z28, Z9, Z9
+	VPSLLD       $0x10, 640(SI), Z28
+	VADDPS       Z28, Z10, Z10
+
+p11_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p11_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	CMPL         156(DI), $0x7f800000
+	JEQ          p11_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+
+p11_clamped:
+	VMOVDQU16 pairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x401ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x401ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x401ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x401ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x401ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x401ff262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x401ff262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x401ff262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	LONG      $0x401f5262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, 512(BX)
+	LONG      $0x401f5262
+	WORD      $0xc972
+	VPERMW    Z9, Z31, Z9
+	VMOVDQU32 Z9, 576(BX)
+	LONG      $0x401f5262
+	WORD      $0xd272
+	VPERMW    Z10, Z31, Z10
+	VMOVDQU32 Z10, 640(BX)
+	VZEROUPPER
+	RET
+
+p11_floats:
 	MOVQ   32(DI), SI
 	TESTQ  SI, SI
 	JZ     p11_clamp
@@ -53313,16 +55728,135 @@ p12_col:
 	WORD         $0xdc52
 
 p12_step:
-	ADDQ   $0x00000400, DX
-	ADDQ   120(DI), R11
-	DECQ   R12
-	JNZ    p12_col
-	ADDQ   104(DI), R9
-	DECQ   R10
-	JNZ    p12_row
-	ADDQ   88(DI), SI
-	DECQ   R8
-	JNZ    p12_block
+	ADDQ         $0x00000400, DX
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p12_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p12_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p12_block
+	CMPB         186(DI), $0x00
+	JEQ          p12_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p12_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPSLLD       $0x10, 512(SI), Z28
+	VADDPS       Z28, Z8, Z8
+	VPSLLD       $0x10, 576(SI), Z28
+	VADDPS       Z28, Z9, Z9
+	VPSLLD       $0x10, 640(SI), Z28
+	VADDPS       Z28, Z10, Z10
+	VPSLLD       $0x10, 704(SI), Z28
+	VADDPS       Z28, Z11, Z11
+
+p12_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p12_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	CMPL         156(DI), $0x7f800000
+	JEQ          p12_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+
+p12_clamped:
+	VMOVDQU16 pairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x401ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x401ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x401ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x401ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x401ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x401ff262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x401ff262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x401ff262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	LONG      $0x401f5262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, 512(BX)
+	LONG      $0x401f5262
+	WORD      $0xc972
+	VPERMW    Z9, Z31, Z9
+	VMOVDQU32 Z9, 576(BX)
+	LONG      $0x401f5262
+	WORD      $0xd272
+	VPERMW    Z10, Z31, Z10
+	VMOVDQU32 Z10, 640(BX)
+	LONG      $0x401f5262
+	WORD      $0xdb72
+	VPERMW    Z11, Z31, Z11
+	VMOVDQU32 Z11, 704(BX)
+	VZEROUPPER
+	RET
+
+p12_floats:
 	MOVQ   32(DI), SI
 	TESTQ  SI, SI
 	JZ     p12_clamp
@@ -54091,16 +56625,143 @@ p13_col:
 	WORD         $0xe452
 
 p13_step:
-	ADDQ   $0x00000400, DX
-	ADDQ   120(DI), R11
-	DECQ   R12
-	JNZ    p13_col
-	ADDQ   104(DI), R9
-	DECQ   R10
-	JNZ    p13_row
-	ADDQ   88(DI), SI
-	DECQ   R8
-	JNZ    p13_block
+	ADDQ         $0x00000400, DX
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p13_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p13_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p13_block
+	CMPB         186(DI), $0x00
+	JEQ          p13_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p13_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPSLLD       $0x10, 512(SI), Z28
+	VADDPS       Z28, Z8, Z8
+	VPSLLD       $0x10, 576(SI), Z28
+	VADDPS       Z28, Z9, Z9
+	VPSLLD       $0x10, 640(SI), Z28
+	VADDPS       Z28, Z10, Z10
+	VPSLLD       $0x10, 704(SI), Z28
+	VADDPS       Z28, Z11, Z11
+	VPSLLD       $0x10, 768(SI), Z28
+	VADDPS       Z28, Z12, Z12
+
+p13_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p13_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	CMPL         156(DI), $0x7f800000
+	JEQ          p13_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+	VMINPS       Z12, Z29, Z12
+
+p13_clamped:
+	VMOVDQU16 pairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x401ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x401ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x401ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x401ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x401ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x401ff262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x401ff262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x401ff262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	LONG      $0x401f5262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, 512(BX)
+	LONG      $0x401f5262
+	WORD      $0xc972
+	VPERMW    Z9, Z31, Z9
+	VMOVDQU32 Z9, 576(BX)
+	LONG      $0x401f5262
+	WORD      $0xd272
+	VPERMW    Z10, Z31, Z10
+	VMOVDQU32 Z10, 640(BX)
+	LONG      $0x401f5262
+	WORD      $0xdb72
+	VPERMW    Z11, Z31, Z11
+	VMOVDQU32 Z11, 704(BX)
+	LONG      $0x401f5262
+	WORD      $0xe472
+	VPERMW    Z12, Z31, Z12
+	VMOVDQU32 Z12, 768(BX)
+	VZEROUPPER
+	RET
+
+p13_floats:
 	MOVQ   32(DI), SI
 	TESTQ  SI, SI
 	JZ     p13_clamp
@@ -54924,16 +57585,151 @@ p14_col:
 	WORD         $0xec52
 
 p14_step:
-	ADDQ   $0x00000400, DX
-	ADDQ   120(DI), R11
-	DECQ   R12
-	JNZ    p14_col
-	ADDQ   104(DI), R9
-	DECQ   R10
-	JNZ    p14_row
-	ADDQ   88(DI), SI
-	DECQ   R8
-	JNZ    p14_block
+	ADDQ         $0x00000400, DX
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p14_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p14_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p14_block
+	CMPB         186(DI), $0x00
+	JEQ          p14_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p14_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPSLLD       $0x10, 512(SI), Z28
+	VADDPS       Z28, Z8, Z8
+	VPSLLD       $0x10, 576(SI), Z28
+	VADDPS       Z28, Z9, Z9
+	VPSLLD       $0x10, 640(SI), Z28
+	VADDPS       Z28, Z10, Z10
+	VPSLLD       $0x10, 704(SI), Z28
+	VADDPS       Z28, Z11, Z11
+	VPSLLD       $0x10, 768(SI), Z28
+	VADDPS       Z28, Z12, Z12
+	VPSLLD       $0x10, 832(SI), Z28
+	VADDPS       Z28, Z13, Z13
+
+p14_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p14_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	CMPL         156(DI), $0x7f800000
+	JEQ          p14_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+	VMINPS       Z12, Z29, Z12
+	VMINPS       Z13, Z29, Z13
+
+p14_clamped:
+	VMOVDQU16 pairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x401ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x401ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x401ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x401ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x401ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x401ff262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x401ff262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x401ff262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	LONG      $0x401f5262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, 512(BX)
+	LONG      $0x401f5262
+	WORD      $0xc972
+	VPERMW    Z9, Z31, Z9
+	VMOVDQU32 Z9, 576(BX)
+	LONG      $0x401f5262
+	WORD      $0xd272
+	VPERMW    Z10, Z31, Z10
+	VMOVDQU32 Z10, 640(BX)
+	LONG      $0x401f5262
+	WORD      $0xdb72
+	VPERMW    Z11, Z31, Z11
+	VMOVDQU32 Z11, 704(BX)
+	LONG      $0x401f5262
+	WORD      $0xe472
+	VPERMW    Z12, Z31, Z12
+	VMOVDQU32 Z12, 768(BX)
+	LONG      $0x401f5262
+	WORD      $0xed72
+	VPERMW    Z13, Z31, Z13
+	VMOVDQU32 Z13, 832(BX)
+	VZEROUPPER
+	RET
+
+p14_floats:
 	MOVQ   32(DI), SI
 	TESTQ  SI, SI
 	JZ     p14_clamp
@@ -73074,24 +75870,6 @@ p14_store:
 	VMOVUPS Z27, (R11)
 	VZEROUPPER
 	RET
-
-DATA upperHalf64<>+0(SB)/4, $0xffff0000
-DATA upperHalf64<>+4(SB)/4, $0xffff0000
-DATA upperHalf64<>+8(SB)/4, $0xffff0000
-DATA upperHalf64<>+12(SB)/4, $0xffff0000
-DATA upperHalf64<>+16(SB)/4, $0xffff0000
-DATA upperHalf64<>+20(SB)/4, $0xffff0000
-DATA upperHalf64<>+24(SB)/4, $0xffff0000
-DATA upperHalf64<>+28(SB)/4, $0xffff0000
-DATA upperHalf64<>+32(SB)/4, $0xffff0000
-DATA upperHalf64<>+36(SB)/4, $0xffff0000
-DATA upperHalf64<>+40(SB)/4, $0xffff0000
-DATA upperHalf64<>+44(SB)/4, $0xffff0000
-DATA upperHalf64<>+48(SB)/4, $0xffff0000
-DATA upperHalf64<>+52(SB)/4, $0xffff0000
-DATA upperHalf64<>+56(SB)/4, $0xffff0000
-DATA upperHalf64<>+60(SB)/4, $0xffff0000
-GLOBL upperHalf64<>(SB), RODATA|NOPTR, $64
 
 // func pair16AVX512(a *Tile)
 // Requires: AVX, AVX512DQ, AVX512F

@@ -31,8 +31,8 @@ type Conv struct {
 }
 
 const (
-	// lineTiles is the number of register tiles whose sums are converted together. They
-	// stay in L1.
+	// lineTiles is the number of register tiles that are computed together. If their
+	// sums need an activation, they stay in L1.
 	lineTiles = 4
 	sumFloats = lineTiles * simd.MaxTilePixels * lanes // of 16 channels
 	// regionBytes is the maximum size of the transformed input of a part. It is less than
@@ -79,7 +79,7 @@ func (k *Conv) Check(v *kernel.Verifier) {
 		return
 	}
 	rows, cols := k.region()
-	v.Scratch(kernel.Product(k.Src.Blocks(), k.inRows(rows), k.inCols(cols), pixelBytes) + 2*kernel.Product(k.inCols(cols), pixelBytes) + 8*sumFloats)
+	v.Scratch(kernel.Product(k.Src.Blocks(), k.inRows(rows), k.inCols(cols), pixelBytes) + 2*kernel.Product(k.inCols(cols), pixelBytes) + 4*int64(k.sums()))
 }
 
 // inRows and inCols return the numbers of rows and columns that rows and cols of the
@@ -99,9 +99,18 @@ func (k *Conv) region() (rows, cols int) {
 	return min(max(1, (fit-k.inRows(1))/k.SH+1), h), w
 }
 
+// sums returns the number of floats of the sums of a line of tiles. If the activation is a
+// clamp, tiles compute it themselves and need none.
+func (k *Conv) sums() int {
+	if _, _, clamps := k.Act.Clamp(); clamps {
+		return 0
+	}
+	return 2 * sumFloats
+}
+
 // ScratchBytes is the size of the sums of a line of tiles, and of the transformed input.
 func (k *Conv) ScratchBytes() int {
-	n := 2 * sumFloats
+	n := k.sums()
 	if k.transforms() {
 		rows, cols := k.region()
 		n += (k.Src.Blocks()*k.inRows(rows) + 2) * k.inCols(cols) * lanes
@@ -166,7 +175,7 @@ func (j *convDirect) Part(c *kernel.Context, i, worker int) {
 	n, unit, chunk := i/(units*chunks), i/chunks%units, i%chunks
 	u := k.unit(unit)
 	src := pairs(c, k.Src.Ref)
-	sums := floats(c.Scratch(worker))[:2*sumFloats]
+	sums := floats(c.Scratch(worker))[:k.sums()]
 	a := k.tile(c, u, sums)
 	a.Pix = k.SW * pixelBytes
 	a.BlockStride, a.RowStride, a.ColStride = k.Src.PlaneBytes(), k.DH*k.Src.RowBytes(), k.DW*pixelBytes
@@ -185,33 +194,43 @@ func (j *convDirect) Part(c *kernel.Context, i, worker int) {
 	}
 }
 
-// tile returns the arguments of tiles of unit u, which write their sums to sums.
+// tile returns the arguments of tiles of unit u. Unless sums is empty, they write their sums
+// to it.
 func (k *Conv) tile(c *kernel.Context, u kernel.Unit, sums []float32) simd.Tile {
 	a := simd.NewTile(false)
 	a.Pairs = true
 	a.Rows, a.Cols, a.Blocks = k.KH, k.KW, u.Blocks
 	a.W = unsafe.Pointer(&pairs(c, k.W)[u.Before*u.Blocks*lanes*k.KH*k.KW])
 	a.Bias = biasOf(c, k.Bias, u.Out/2)
-	a.OutPix, a.OutBlock = pixelBytes, 4*sumFloats
-	if u.Width == lanes {
-		clear(sums[sumFloats:])
+	if len(sums) == 0 {
+		a.Lo, a.Hi, _ = k.Act.Clamp()
+		if k.Act.Fn != kernel.ActIdentity {
+			a.Clamp = 1
+		}
+		return a
 	}
+	a.OutPix, a.OutBlock = pixelBytes, 4*sumFloats
 	return a
 }
 
 // output computes the given number of pixels of output row y, starting at column x.
 func (k *Conv) output(c *kernel.Context, a *simd.Tile, sums []float32, n int, u kernel.Unit, y, x, pixels int) {
-	a.Out = unsafe.Pointer(&sums[0])
-	a.Line(u.Width, pixels)
 	dst := pairs(c, k.Dst.Ref)[at(&k.Dst, n, u.Out/2, y, x):][:pixels*lanes]
 	var residual []uint32
 	if k.Residual.N > 0 {
 		residual = pairs(c, k.Residual.Ref)[at(&k.Residual, n, u.Out/2, y, x):][:pixels*lanes]
 	}
-	store(dst, sums, sums[sumFloats:], residual, k.Act)
-	if _, _, clamps := k.Act.Clamp(); !clamps && u.Width == lanes {
+	if len(sums) == 0 {
+		a.Out, a.Res = unsafe.Pointer(&dst[0]), unsafe.Pointer(unsafe.SliceData(residual))
+		a.RoundLine(u.Width, pixels)
+		return
+	}
+	if u.Width == lanes {
 		clear(sums[sumFloats:])
 	}
+	a.Out = unsafe.Pointer(&sums[0])
+	a.Line(u.Width, pixels)
+	store(dst, sums, sums[sumFloats:], residual, k.Act)
 }
 
 // convTransformed applies the prologue to the input of a region, writes it to scratch, and
@@ -232,9 +251,9 @@ func (j *convTransformed) Part(c *kernel.Context, i, worker int) {
 	x0, x1 := team.Cut(w, cp, ci), team.Cut(w, cp, ci+1)
 	ih, iw := k.inRows(y1-y0), k.inCols(x1-x0)
 	scratch := c.Scratch(worker)
-	sums := floats(scratch)[:2*sumFloats]
-	row := floats(scratch)[2*sumFloats:][:2*iw*lanes]
-	in := words(scratch)[2*sumFloats+len(row):][:k.Src.Blocks()*ih*iw*lanes]
+	sums := floats(scratch)[:k.sums()]
+	row := floats(scratch)[len(sums):][:2*iw*lanes]
+	in := words(scratch)[len(sums)+len(row):][:k.Src.Blocks()*ih*iw*lanes]
 	p := prologue{c.F32(k.Scale), c.F32(k.Shift), k.Pre}
 	m := k.Src
 	if flat {
