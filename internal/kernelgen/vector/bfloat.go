@@ -76,6 +76,40 @@ func (g generator) roundPairs() {
 	loop("sum", true)
 }
 
+// affinePairs writes arithmetic per channel on pairs.
+func (g generator) affinePairs() {
+	g.function("affinePairs")
+	Load(Param("dst"), RDI)
+	Load(Param("src"), RSI)
+	Load(Param("n"), RCX)
+	Load(Param("scale"), RAX)
+	Load(Param("shift"), RBX)
+	lo, hi, order, upper := g.Last(0), g.Last(1), g.Last(2), g.Last(3)
+	scale, shift := g.Regs[8:10], g.Regs[10:12]
+	for half := range 2 {
+		VMOVUPS(Mem{Base: RAX, Disp: 64 * half}, scale[half])
+		VMOVUPS(Mem{Base: RBX, Disp: 64 * half}, shift[half])
+	}
+	VBROADCASTSS(NewParamAddr("lo", 40), lo)
+	VBROADCASTSS(NewParamAddr("hi", 44), hi)
+	VMOVDQU16(x86.PairOrder(), order)
+	VMOVDQU32(g.words(0xffff0000), upper)
+	unrolled(RCX, []GPPhysical{RDI, RSI}, func(i int) {
+		x := g.Regs[2*i:][:2]
+		VPSLLD(Imm(16), Mem{Base: RSI, Disp: 64 * i}, x[0])
+		VPANDD(Mem{Base: RSI, Disp: 64 * i}, upper, x[1])
+		for half := range x {
+			VFMADD132PS(scale[half], shift[half], x[half])
+			// If one operand is NaN, the result is the last operand.
+			VMAXPS(x[half], lo, x[half])
+			VMINPS(x[half], hi, x[half])
+		}
+		x86.VCVTNE2PS2BF16(x[0], x[1], x[0])
+		VPERMW(x[0], order, x[0])
+		VMOVDQU32(x[0], Mem{Base: RDI, Disp: 64 * i})
+	})
+}
+
 // round rounds x to a bfloat16 in its upper half. NaN becomes quiet.
 func (g generator) round(x, t, nan VecPhysical) {
 	if g.Bytes == 64 {

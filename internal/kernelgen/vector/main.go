@@ -42,6 +42,9 @@ func main() {
 	}
 	for _, g := range []generator{{x86.AVX512BF16}, {x86.AVX512}, {x86.AVX2}} {
 		g.roundPairs()
+		if g.Name == x86.AVX512BF16.Name {
+			g.affinePairs()
+		}
 		if g.Name != x86.AVX512BF16.Name {
 			g.widenPixels()
 			g.pairRows()

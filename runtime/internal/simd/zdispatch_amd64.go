@@ -226,6 +226,18 @@ func RoundPairs(dst *uint32, lower, upper *float32, n int, residual *uint32, lo,
 	return true
 }
 
+// AffinePairs computes dst = min(max(src·scale+shift, lo), hi) of n pixels of 16 pairs of bfloat16. scale and shift have 32 floats, those of the lower halves first.
+// It reports whether the tier in use has the kernel.
+func AffinePairs(dst, src *uint32, n int, scale, shift *float32, lo, hi float32) bool {
+	switch active {
+	case &avx512bf16:
+		affinePairsAVX512BF16(dst, src, n, scale, shift, lo, hi)
+	default:
+		return false
+	}
+	return true
+}
+
 // WidenPixels writes the lower and the upper halves of n pixels of 16 pairs of bfloat16.
 // It reports whether the tier in use has the kernel.
 func WidenPixels(lower, upper *float32, src *uint32, n int) bool {
@@ -234,6 +246,42 @@ func WidenPixels(lower, upper *float32, src *uint32, n int) bool {
 		widenPixelsAVX512(lower, upper, src, n)
 	case &avxvnni, &avx2:
 		widenPixelsAVX2(lower, upper, src, n)
+	default:
+		return false
+	}
+	return true
+}
+
+// PairTilesIn is winogradIn2 for pixels and positions of 16 pairs of bfloat16.
+// It reports whether the tier in use has the kernel.
+func PairTilesIn(in, out *uint32, rowStride, posStride, n int) bool {
+	switch active {
+	case &avx512bf16:
+		pairTilesInAVX512BF16(in, out, rowStride, posStride, n)
+	default:
+		return false
+	}
+	return true
+}
+
+// PairTilesOut transforms n tiles of 4×4 positions to 2×2 pixels of 16 pairs of bfloat16, clamp(sums + residual). Positions of the upper halves are half bytes behind those of the lower ones. residual may be nil.
+// It reports whether the tier in use has the kernel.
+func PairTilesOut(in *float32, half, posStride int, out *uint32, row int, residual *uint32, residualRow, n int, lo, hi float32) bool {
+	switch active {
+	case &avx512bf16:
+		pairTilesOutAVX512BF16(in, half, posStride, out, row, residual, residualRow, n, lo, hi)
+	default:
+		return false
+	}
+	return true
+}
+
+// PairTilesPool is pairTilesOut for the maximum of each tile as its only pixel.
+// It reports whether the tier in use has the kernel.
+func PairTilesPool(in *float32, half, posStride int, out *uint32, n int, lo, hi float32) bool {
+	switch active {
+	case &avx512bf16:
+		pairTilesPoolAVX512BF16(in, half, posStride, out, n, lo, hi)
 	default:
 		return false
 	}

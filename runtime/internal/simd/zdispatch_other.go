@@ -74,9 +74,29 @@ func RoundPairs(dst *uint32, lower, upper *float32, n int, residual *uint32, lo,
 	return false
 }
 
+// AffinePairs computes dst = min(max(src·scale+shift, lo), hi) of n pixels of 16 pairs of bfloat16. scale and shift have 32 floats, those of the lower halves first.
+// It reports whether the tier in use has the kernel.
+func AffinePairs(dst, src *uint32, n int, scale, shift *float32, lo, hi float32) bool { return false }
+
 // WidenPixels writes the lower and the upper halves of n pixels of 16 pairs of bfloat16.
 // It reports whether the tier in use has the kernel.
 func WidenPixels(lower, upper *float32, src *uint32, n int) bool { return false }
+
+// PairTilesIn is winogradIn2 for pixels and positions of 16 pairs of bfloat16.
+// It reports whether the tier in use has the kernel.
+func PairTilesIn(in, out *uint32, rowStride, posStride, n int) bool { return false }
+
+// PairTilesOut transforms n tiles of 4×4 positions to 2×2 pixels of 16 pairs of bfloat16, clamp(sums + residual). Positions of the upper halves are half bytes behind those of the lower ones. residual may be nil.
+// It reports whether the tier in use has the kernel.
+func PairTilesOut(in *float32, half, posStride int, out *uint32, row int, residual *uint32, residualRow, n int, lo, hi float32) bool {
+	return false
+}
+
+// PairTilesPool is pairTilesOut for the maximum of each tile as its only pixel.
+// It reports whether the tier in use has the kernel.
+func PairTilesPool(in *float32, half, posStride int, out *uint32, n int, lo, hi float32) bool {
+	return false
+}
 
 // PairRows adds x[i]·w[i] of n rows, a multiple of 4, of 16 pairs of bfloat16 to the 32 sums, those of the lower halves first.
 // It reports whether the tier in use has the kernel.

@@ -184,6 +184,11 @@ func affineBytesAVX2(dst *byte, src *byte, n int, scale *float32, shift *float32
 //go:noescape
 func roundPairsAVX512BF16(dst *uint32, lower *float32, upper *float32, n int, residual *uint32, lo float32, hi float32)
 
+// affinePairsAVX512BF16 computes dst = min(max(src·scale+shift, lo), hi) of n pixels of 16 pairs of bfloat16. scale and shift have 32 floats, those of the lower halves first.
+//
+//go:noescape
+func affinePairsAVX512BF16(dst *uint32, src *uint32, n int, scale *float32, shift *float32, lo float32, hi float32)
+
 // roundPairsAVX512 writes n pixels of 16 pairs of bfloat16, clamp(lower + residual) and clamp(upper + residual). residual may be nil.
 //
 //go:noescape

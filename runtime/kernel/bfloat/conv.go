@@ -262,9 +262,7 @@ func (j *convTransformed) Part(c *kernel.Context, i, worker int) {
 	for b := range m.Blocks() {
 		for y := range ih {
 			to := in[(b*ih+y)*iw*lanes:][:iw*lanes]
-			lower, upper := row[:iw*lanes], row[iw*lanes:]
-			p.window(c, &m, n, b, y0*k.SH-k.PadTop+y, x0*k.SW-k.PadLeft, lower, upper)
-			simd.Narrow(to, lower, upper, nil, -kernel.Inf32, kernel.Inf32)
+			p.window(c, &m, n, b, y0*k.SH-k.PadTop+y, x0*k.SW-k.PadLeft, to, row)
 		}
 	}
 	perRow := team.Split(x1-x0, simd.Active().TilePixels)
@@ -283,29 +281,6 @@ func (j *convTransformed) Part(c *kernel.Context, i, worker int) {
 				k.output(c, &a, sums, n, u, y0+y, x0+x, end-x)
 			}
 		}
-	}
-}
-
-// window writes a row of pixels of block b of image n, starting at row y and column x,
-// to lower and upper, and applies p. Pixels outside the image become zero.
-func (p *prologue) window(c *kernel.Context, m *kernel.Image, n, b, y, x int, lower, upper []float32) {
-	width := len(lower) / lanes
-	first := min(max(0, -x), width)
-	last := max(first, min(width, m.W-x))
-	if y < 0 || y >= m.H || first == last {
-		clear(lower)
-		clear(upper)
-		return
-	}
-	for _, v := range [2][]float32{lower, upper} {
-		clear(v[:first*lanes])
-		clear(v[last*lanes:])
-	}
-	lower, upper = lower[first*lanes:last*lanes], upper[first*lanes:last*lanes]
-	simd.WidenPairs(lower, upper, pairs(c, m.Ref)[at(m, n, b, y, x+first):][:len(lower)])
-	if !p.identity() {
-		p.apply(lower, 2*b)
-		p.apply(upper, 2*b+1)
 	}
 }
 
