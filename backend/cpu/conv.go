@@ -36,6 +36,7 @@ var algorithms = []*algorithm{
 	&direct,
 	&pointwise,
 	// Plain algorithms on bfloat16.
+	&halfDepthwise,
 	&halfDirect,
 	&halfPointwise,
 	// Algorithms with fewer operations.

@@ -157,6 +157,26 @@ func narrow(f kernel.Format, x []float32) []byte {
 // Convolutions on images of bfloat16. Their weights are pairs of input channels.
 
 var (
+	halfDepthwise = algorithm{
+		name: depthwise.name, why: depthwise.why, types: halfOnly,
+		refuses: depthwise.refuses,
+		weights: func(b *builder, o *conv) kernel.Ref {
+			c, _, kh, kw := shape4(o.w.Shape)
+			whole := formOf(ir.BFloat16).whole(c)
+			return b.floats("depthwise pairs", o.w, pack.DepthwiseLen(whole, kh, kw), func() []float32 {
+				w := make([]float32, whole*kh*kw)
+				for i, v := range o.w.Float64s() {
+					w[i] = float32(v)
+				}
+				return pack.Depthwise(w, whole, kh, kw)
+			})
+		},
+		kernel: func(o *conv, w kernel.Ref) kernel.Kernel {
+			g := o.win
+			return &bfloat.Depthwise{Src: o.src.img(), Dst: o.dst.img(), W: w, Bias: o.bias, Residual: o.residual.img(), Act: o.act,
+				KH: g.KH, KW: g.KW, SH: g.SH, SW: g.SW, DH: g.DH, DW: g.DW, PadTop: g.PadTop, PadLeft: g.PadLeft}
+		},
+	}
 	halfDirect = algorithm{
 		name: "direct", kept: ", small", types: halfOnly,
 		refuses: direct.refuses,
@@ -316,12 +336,12 @@ func NarrowLayers(g *ir.Graph, keep func(n *ir.Node) bool) error {
 }
 
 // halvable reports whether n can compute on bfloat16. Few input channels would fill a small
-// part of a block.
+// part of a block. Channels have one group, or one filter each and no prologue.
 func halvable(n *ir.Node, c ir.Conv) bool {
 	x := n.In[0].Type
 	_, image := imageDims(x.Shape)
 	w := n.Const(ir.Weights)
-	return image && takes(halfTypes, x.DType) && c.Integer.IsZero() && c.Groups == 1 && w != nil && w.DType == ir.Float32 && x.Shape[1] >= formOf(ir.BFloat16).block/2 &&
+	return image && takes(halfTypes, x.DType) && c.Integer.IsZero() && w != nil && (c.Groups == 1 || c.IsDepthwise(x.Shape, w.Shape) && !n.HasPrologue()) && w.DType == ir.Float32 && x.Shape[1] >= formOf(ir.BFloat16).block/2 &&
 		n.ConstOrAbsent(ir.Bias) && n.ConstOrAbsent(ir.ConvScale) && n.ConstOrAbsent(ir.ConvShift) && !ir.Rounds(c) && n.Out[0].Type.Shape.Len() > 0
 }
 

@@ -82,6 +82,7 @@ var Kernels = append([]Kernel{
 	{"poolSum8", tile, "computes the sum of a.Bias and the window of each of a.Pixels pixels of 8 channels." + othersZero, narrow},
 	{"pair32", tile, "is tile32 for input values and weights that are pairs of bfloat16.", pairs},
 	{"pair16", tile, "is tile16 for input values and weights that are pairs of bfloat16.", pairs},
+	{"pairDepthwise", tile, "is depthwise for pixels of pairs of bfloat16, with results like those of simd.Tile.RoundLine. The weights and the bias of the upper halves are a.BlockStride bytes behind, and 16 floats behind, those of the lower ones.", "AVX512BF16"},
 	{"pairPeak", "n int", "runs n rounds of independent multiply-adds of pairs of bfloat16 on registers.", "AVX512BF16"},
 	{"roundPairs", "dst *uint32, lower, upper *float32, n int, residual *uint32, lo, hi float32", "writes n pixels of 16 pairs of bfloat16, clamp(lower + residual) and clamp(upper + residual). residual may be nil.", pairs},
 	{"affinePairs", "dst, src *uint32, n int, scale, shift *float32, lo, hi float32", "computes dst = min(max(src·scale+shift, lo), hi) of n pixels of 16 pairs of bfloat16. scale and shift have 32 floats, those of the lower halves first.", "AVX512BF16"},

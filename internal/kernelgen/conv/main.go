@@ -60,6 +60,7 @@ func main() {
 		g.kernel("pair32", 32, 16)
 		g.kernel("pair16", 16, 16)
 	}
+	generator{x86.AVX512BF16, 14, 14}.depthwisePairs()
 	generator{x86.AVX512BF16, 14, 14}.peakOfPairs()
 	Generate()
 }
@@ -500,6 +501,56 @@ func (g generator) channelKernel(name string, width int, weights bool, step func
 		DECQ(R10)
 		JNZ(LabelRef(t.label("row")))
 		t.epilogue()
+	}
+}
+
+// depthwisePairs writes the depthwise kernel of pairs of bfloat16. Its products are exact,
+// as those of halfOfPairs.
+func (g generator) depthwisePairs() {
+	g.function("pairDepthwise", g.channelPixels)
+	x, y, weights := g.Last(0), g.Last(1), []VecPhysical{g.Last(3), g.Last(2)}
+	for p := 1; p <= g.channelPixels; p++ {
+		t := tile{generator: g, p: p, b: 2}
+		if p > 1 {
+			Label(fmt.Sprintf("p%d", p))
+		}
+		MOVQ(arg(abi.In), R9)
+		MOVQ(arg(abi.W), RDX)
+		MOVQ(arg(abi.Bias), R15)
+		MOVQ(arg(abi.BlockStride), R8)
+		MOVL(U32(0xaaaaaaaa), EAX) // the upper halves, without a register for their mask
+		KMOVD(EAX, K1)
+		for half := range 2 {
+			VMOVUPS(Mem{Base: R15, Disp: 64 * half}, t.acc(half, 0))
+			for i := 1; i < p; i++ {
+				VMOVAPS(t.acc(half, 0), t.acc(half, i))
+			}
+		}
+		MOVQ(arg(abi.Pix), R14)
+		LEAQ(Mem{Base: R14, Index: R14, Scale: 2}, R13)
+		MOVQ(arg(abi.Rows), R10)
+		Label(t.label("row"))
+		MOVQ(R9, R11)
+		MOVQ(arg(abi.Cols), R12)
+		Label(t.label("col"))
+		pixel := pixelsOf(p)
+		VMOVUPS(Mem{Base: RDX}, weights[0])
+		VMOVUPS(Mem{Base: RDX, Index: R8, Scale: 1}, weights[1])
+		ADDQ(Imm(64), RDX)
+		for i := range p {
+			VMOVUPS(pixel(i, 0), x)
+			VPSLLD(Imm(16), x, y)
+			VFMADD231PS(y, weights[0], t.acc(0, i))
+			VMOVDQU16_Z(x, K1, x)
+			VFMADD231PS(x, weights[1], t.acc(1, i))
+		}
+		ADDQ(arg(abi.ColStride), R11)
+		DECQ(R12)
+		JNZ(LabelRef(t.label("col")))
+		ADDQ(arg(abi.RowStride), R9)
+		DECQ(R10)
+		JNZ(LabelRef(t.label("row")))
+		t.roundedEpilogue()
 	}
 }
 

@@ -65,6 +65,25 @@ func (a *Tile) RoundLine(width, pixels int) {
 	}
 }
 
+// RoundDepthwise is DepthwiseLine for pixels of pairs, with results and a residual as those
+// of RoundLine. The weights of the upper halves are BlockStride bytes behind those of the
+// lower ones. It reports whether the tier in use has such a kernel.
+func (a *Tile) RoundDepthwise(in, out, res unsafe.Pointer, pixels int) bool {
+	tiles := team.Split(pixels, active.ChannelPixels)
+	for t := range tiles {
+		x := team.Cut(pixels, tiles, t)
+		a.Pixels = team.Cut(pixels, tiles, t+1) - x
+		a.In, a.Out = unsafe.Add(in, x*a.Pix), unsafe.Add(out, x*64)
+		if res != nil {
+			a.Res = unsafe.Add(res, x*64)
+		}
+		if !PairDepthwise(a) {
+			return false
+		}
+	}
+	return true
+}
+
 // roundSums computes a tile of RoundLine where no micro-kernel rounds, or where it takes
 // several calls.
 func (a *Tile) roundSums(width int) {

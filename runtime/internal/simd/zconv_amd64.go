@@ -144,6 +144,11 @@ func pair32AVX2(a *Tile)
 //go:noescape
 func pair16AVX2(a *Tile)
 
+// pairDepthwiseAVX512BF16 is depthwise for pixels of pairs of bfloat16, with results like those of simd.Tile.RoundLine. The weights and the bias of the upper halves are a.BlockStride bytes behind, and 16 floats behind, those of the lower ones.
+//
+//go:noescape
+func pairDepthwiseAVX512BF16(a *Tile)
+
 // pairPeakAVX512BF16 runs n rounds of independent multiply-adds of pairs of bfloat16 on registers.
 //
 //go:noescape

@@ -198,6 +198,18 @@ func Pair16(a *Tile) bool {
 	return true
 }
 
+// PairDepthwise is depthwise for pixels of pairs of bfloat16, with results like those of simd.Tile.RoundLine. The weights and the bias of the upper halves are a.BlockStride bytes behind, and 16 floats behind, those of the lower ones.
+// It reports whether the tier in use has the kernel.
+func PairDepthwise(a *Tile) bool {
+	switch active {
+	case &avx512bf16:
+		pairDepthwiseAVX512BF16(a)
+	default:
+		return false
+	}
+	return true
+}
+
 // PairPeak runs n rounds of independent multiply-adds of pairs of bfloat16 on registers.
 // It reports whether the tier in use has the kernel.
 func PairPeak(n int) bool {

@@ -64,6 +64,10 @@ func Pair32(a *Tile) bool { return false }
 // It reports whether the tier in use has the kernel.
 func Pair16(a *Tile) bool { return false }
 
+// PairDepthwise is depthwise for pixels of pairs of bfloat16, with results like those of simd.Tile.RoundLine. The weights and the bias of the upper halves are a.BlockStride bytes behind, and 16 floats behind, those of the lower ones.
+// It reports whether the tier in use has the kernel.
+func PairDepthwise(a *Tile) bool { return false }
+
 // PairPeak runs n rounds of independent multiply-adds of pairs of bfloat16 on registers.
 // It reports whether the tier in use has the kernel.
 func PairPeak(n int) bool { return false }

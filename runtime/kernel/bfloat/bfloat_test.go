@@ -311,6 +311,66 @@ func TestConv(t *testing.T) {
 	})
 }
 
+// TestDepthwise compares depthwise convolutions with sums in float64. All tiers give the same
+// bits.
+func TestDepthwise(t *testing.T) {
+	first := map[uint64][]byte{}
+	tiers(t, func(t *testing.T) {
+		for seed := range uint64(40) {
+			r := rand.New(rand.NewPCG(seed, 6))
+			l := newLayer(r, false)
+			c := &l.Conv
+			chans := c.Src.C
+			k := &Depthwise{Src: c.Src, Act: c.Act, KH: c.KH, KW: c.KW, SH: c.SH, SW: c.SW, DH: c.DH, DW: c.DW, PadTop: c.PadTop, PadLeft: c.PadLeft}
+			k.Dst = l.image(r, kernel.BFloat16, c.Dst.N, chans, c.Dst.H, c.Dst.W, 1, 0, 0, 1)
+			if r.IntN(3) == 0 {
+				k.Residual = l.image(r, kernel.BFloat16, c.Dst.N, chans, c.Dst.H, c.Dst.W, 0, 1, 1, 0)
+				l.fill(r, &k.Residual)
+			}
+			bias := floatsOf(r, chans)
+			if r.IntN(3) > 0 {
+				k.Bias = put(&l.memory, padded(bias))
+			} else {
+				clear(bias)
+			}
+			whole := (chans + block - 1) / block * block
+			filters := make([]float32, whole*k.KH*k.KW)
+			for i := range chans * k.KH * k.KW {
+				filters[i] = rounded(float32(r.NormFloat64()))
+			}
+			k.W = put(&l.memory, pack.Depthwise(filters, whole, k.KH, k.KW))
+			data := l.run(t, k)
+			for n := range k.Dst.N {
+				for ch := range chans {
+					for y := range k.Dst.H {
+						for x := range k.Dst.W {
+							want := float64(bias[ch])
+							for i := range k.KH * k.KW {
+								want += get(l.data, &k.Src, n, ch, y*k.SH-k.PadTop+i/k.KW*k.DH, x*k.SW-k.PadLeft+i%k.KW*k.DW) * float64(filters[ch*k.KH*k.KW+i])
+							}
+							if k.Residual.N > 0 {
+								want += get(l.data, &k.Residual, n, ch, y, x)
+							}
+							want = kernel.Eval(k.Act.Fn, want, float64(k.Act.Alpha), float64(k.Act.Beta))
+							if got := get(data, &k.Dst, n, ch, y, x); math.IsNaN(got) || math.Abs(got-want) > math.Abs(want)/256+1e-5 {
+								t.Fatalf("seed %d: channel %d of pixel (%d,%d) is %g, want %g\n%+v", seed, ch, y, x, got, want, k)
+							}
+						}
+					}
+				}
+			}
+			if k.Act.Fn == kernel.ActTanh {
+				continue
+			}
+			if got := data[k.Dst.Off:][:k.Dst.Bytes()]; first[seed] == nil {
+				first[seed] = bytes.Clone(got)
+			} else if !bytes.Equal(got, first[seed]) {
+				t.Fatalf("seed %d: other bits than the first tier", seed)
+			}
+		}
+	})
+}
+
 // TestWinograd compares Winograd's algorithms, with their transformed weights, with sums in
 // float64. The transformed operands are rounded to bfloat16, so that the tolerance is that
 // of a product. Tiers with vectors transform in the same order, so that they give the same
