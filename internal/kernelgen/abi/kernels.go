@@ -60,7 +60,7 @@ const (
 	products = "AVX512VNNI AVXVNNI AVX2 NEON"
 	intTile  = "a *IntTile"
 
-	pairs = "AVX512BF16 AVX512 AVX2" // kernels on pairs of bfloat16
+	pairs = "AVX512BF16 AVX512 AVX2 NEON" // kernels on pairs of bfloat16
 
 	othersZero = " The other channels of a pixel become zero, unless pixels are 8 floats apart."
 )
@@ -86,12 +86,12 @@ var Kernels = append([]Kernel{
 	{"pairPeak", "n int", "runs n rounds of independent multiply-adds of pairs of bfloat16 on registers.", "AVX512BF16"},
 	{"roundPairs", "dst *uint32, lower, upper *float32, n int, residual *uint32, lo, hi float32", "writes n pixels of 16 pairs of bfloat16, clamp(lower + residual) and clamp(upper + residual). residual may be nil.", pairs},
 	{"affinePairs", "dst, src *uint32, n int, scale, shift *float32, lo, hi float32", "computes dst = min(max(src·scale+shift, lo), hi) of n pixels of 16 pairs of bfloat16. scale and shift have 32 floats, those of the lower halves first.", "AVX512BF16"},
-	{"widenPixels", "lower, upper *float32, src *uint32, n int", "writes the lower and the upper halves of n pixels of 16 pairs of bfloat16.", x86},
+	{"widenPixels", "lower, upper *float32, src *uint32, n int", "writes the lower and the upper halves of n pixels of 16 pairs of bfloat16.", all},
 	{"pairTilesIn", "in, out *uint32, rowStride, posStride, n int", "is winogradIn2 for pixels and positions of 16 pairs of bfloat16.", "AVX512BF16"},
 	{"pairTilesOut", "in *float32, half, posStride int, out *uint32, row int, residual *uint32, residualRow, n int, lo, hi float32",
 		"transforms n tiles of 4×4 positions to 2×2 pixels of 16 pairs of bfloat16, clamp(sums + residual). Positions of the upper halves are half bytes behind those of the lower ones. residual may be nil.", "AVX512BF16"},
 	{"pairTilesPool", "in *float32, half, posStride int, out *uint32, n int, lo, hi float32", "is pairTilesOut for the maximum of each tile as its only pixel.", "AVX512BF16"},
-	{"pairRows", "sums, x *float32, w *uint32, n int", "adds x[i]·w[i] of n rows, a multiple of 4, of 16 pairs of bfloat16 to the 32 sums, those of the lower halves first.", x86},
+	{"pairRows", "sums, x *float32, w *uint32, n int", "adds x[i]·w[i] of n rows, a multiple of 4, of 16 pairs of bfloat16 to the 32 sums, those of the lower halves first.", all},
 	{"peak", "n int", "runs n rounds of independent multiply-adds on registers.", all},
 
 	{"affine", "dst, src *float32, n int, scale, shift *float32, lo, hi float32", "computes dst = min(max(src·scale+shift, lo), hi) over n pixels of 16 channels.", all},

@@ -2,13 +2,15 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"modelc/internal/kernelgen/abi"
 )
 
 // maxPixels by 16 channels need 24 accumulators. With six vectors of input and two of
-// weights they fill the 32 registers. A tile of 32 channels is computed in two halves,
-// whose weights are every other 64 bytes; at most three pixels fit undivided.
+// weights they fill the 32 registers. A tile of 32 channels is computed in two parts,
+// whose weights are every other 64 bytes; at most three pixels fit undivided. An input
+// value that is a pair of bfloat16 takes two registers.
 const (
 	maxPixels    = 6
 	accumulators = 24
@@ -22,6 +24,8 @@ func convolution(a *asm) {
 	convKernel(a, "tile16", 16, 16)
 	convKernel(a, "run32", 32, 1)
 	convKernel(a, "run16", 16, 1)
+	convKernel(a, "pair32", 32, 16)
+	convKernel(a, "pair16", 16, 16)
 	channelKernel(a, "depthwise", true, func(acc, x, w vec) { a.fma(acc, x, w) })
 	channelKernel(a, "poolMax", false, func(acc, x, _ vec) { a.max(acc, acc, x) })
 	channelKernel(a, "poolSum", false, func(acc, x, _ vec) { a.add(acc, acc, x) })
@@ -55,13 +59,14 @@ func function(a *asm, name string) {
 //
 // Registers: R0 holds the arguments, R1 the input block, R2 the weights, R3 the input row,
 // R4 the input column, R5–R7 the counters of blocks, rows and columns, R8–R13 the pixels,
-// R14 the offset of the weights of a half in a row of weights, R15 the address of weights
+// R14 the offset of the weights of a part in a row of weights, R15 the address of weights
 // to prefetch, R19–R23 strides, and R24 the counter of a run. R16 and R17 are scratch.
 type tile struct {
 	*asm
-	p, b   int
-	row    int // the size in bytes of the weights of an input value
-	halves bool
+	p, b  int
+	row   int  // the size in bytes of the weights of an input value
+	parts bool // whether one pass over the input computes b vectors of a larger row
+	pairs bool // whether input values and weights are pairs of bfloat16
 }
 
 func (t tile) name(s string) string { return fmt.Sprintf("p%d_%s", t.p, s) }
@@ -75,10 +80,10 @@ func pointer(i int) string { return fmt.Sprintf("R%d", 8+i) }
 func convKernel(a *asm, name string, width, unroll int) {
 	function(a, name)
 	for p := 1; p <= maxPixels; p++ {
-		t := tile{asm: a, p: p, b: width / 4, row: width * 4}
-		if t.p*t.b > accumulators {
+		t := tile{asm: a, p: p, b: width / 4, row: width * 4, pairs: strings.HasPrefix(name, "pair")}
+		for t.p*t.b > accumulators || t.pairs && t.p*(t.b+2) > int(weights) {
 			t.b /= 2
-			t.halves = true
+			t.parts = true
 		}
 		t.convolution(unroll)
 	}
@@ -89,25 +94,25 @@ func (t tile) convolution(unroll int) {
 	// Few accumulators would wait for one another. Several sets share the input
 	// values.
 	sets := 1
-	if unroll > 1 {
+	if unroll > 1 && !t.pairs {
 		sets = max(1, min(4, 16/(p*b)))
 	}
 	if p > 1 {
 		t.label(fmt.Sprintf("p%d", p))
 	}
-	if t.halves {
+	if t.parts {
 		t.do("MOVD $0, R14")
-		t.label(t.name("half"))
+		t.label(t.name("part"))
 	}
 	t.arg(abi.In, "R1")
 	t.arg(abi.W, "R2")
 	t.arg(abi.Bias, "R16")
-	prefetch := unroll > 1 && t.row == 128
+	prefetch := unroll > 1 && t.row == 128 && !t.pairs
 	if prefetch {
 		t.arg(abi.Next, "R15")
 		t.arg(abi.NextStep, "R23")
 	}
-	if t.halves {
+	if t.parts {
 		t.do("ADD R14, R2")
 		t.do("ADD R14, R16")
 		if prefetch {
@@ -115,7 +120,7 @@ func (t tile) convolution(unroll int) {
 		}
 	}
 	for blk := 0; blk < b; blk += 4 {
-		t.do("VLD1.P 64(R16), %s", t.acc(0, blk).list(4))
+		t.do("VLD1.P %d(R16), %s", 16*t.run(), t.acc(0, blk).list(t.run()))
 	}
 	for i := 1; i < p; i++ {
 		for blk := range b {
@@ -126,6 +131,10 @@ func (t tile) convolution(unroll int) {
 		t.zero(vec(i))
 	}
 	t.window(true, func() {
+		if t.pairs {
+			t.products(unroll)
+			return
+		}
 		if unroll == 1 {
 			t.arg(abi.Run, "R24")
 			t.label(t.name("run"))
@@ -181,8 +190,49 @@ func (t tile) convolution(unroll int) {
 	t.epilogue()
 }
 
+// products adds the products of the pairs of bfloat16 of a step. They are exact: a product
+// of the upper halves follows that of the lower ones of the pair before, as in
+// simd.Tile.computePairs.
+func (t tile) products(unroll int) {
+	in := vec(t.p * t.b)
+	upper := func(i int) vec { return in + vec(i) }
+	lower := func(i int) vec { return in + vec(t.p+i) }
+	n := 4 // a vector has four pairs
+	if unroll == 1 {
+		n = 1
+		t.arg(abi.Run, "R24")
+	} else {
+		t.do("MOVD $%d, R24", unroll/n)
+	}
+	t.label(t.name("run"))
+	for i := range t.p {
+		if n == 1 {
+			t.do("VLD1R.P 4(%s), [%v]", pointer(i), upper(i))
+		} else {
+			t.do("VLD1.P 16(%s), [%v]", pointer(i), upper(i))
+		}
+		t.do("VSHL $16, %v, %v", upper(i), lower(i))
+		t.upperHalf(upper(i))
+	}
+	for c := range n {
+		for blk := range t.b {
+			t.load(weights, c*t.row+blk*16, "R2")
+			t.do("VSHL $16, %v, %v", weights, weights+1)
+			t.upperHalf(weights)
+			for i := range t.p {
+				t.fmaLane(t.acc(i, blk), weights, upper(i), c)
+			}
+			for i := range t.p {
+				t.fmaLane(t.acc(i, blk), weights+1, lower(i), c)
+			}
+		}
+	}
+	t.do("ADD $%d, R2", n*t.row)
+	t.down("R24", t.name("run"))
+}
+
 // prefetch requests the weights of the input values from ≤ c < to of a later step. With
-// halves, it requests those of the current half.
+// parts, it requests those of the current part.
 func (t tile) prefetch(from, to int) {
 	for c := from; c < to; c++ {
 		for off := 0; off < t.b*16; off += 64 {
@@ -263,8 +313,8 @@ func (t tile) epilogue() {
 	t.arg(abi.Res, "R16")
 	t.do("CBZ R16, %s", t.name("clamp"))
 	t.forPixels("res", abi.ResPix, abi.ResBlock, func(acc vec) {
-		t.do("VLD1 (R17), %s", x.list(4))
-		for v := range vec(4) {
+		t.do("VLD1 (R17), %s", x.list(t.run()))
+		for v := range vec(t.run()) {
 			t.add(acc+v, acc+v, x+v)
 		}
 	})
@@ -281,24 +331,35 @@ func (t tile) epilogue() {
 	}
 	t.label(t.name("store"))
 	t.arg(abi.Out, "R16")
-	t.forPixels("out", abi.OutPix, abi.OutBlock, func(acc vec) { t.do("VST1 %s, (R17)", acc.list(4)) })
-	if t.halves {
-		t.do("ADD $64, R14")
-		t.do("CMP $128, R14")
-		t.do("BNE %s", t.name("half"))
+	t.forPixels("out", abi.OutPix, abi.OutBlock, func(acc vec) { t.do("VST1 %s, (R17)", acc.list(t.run())) })
+	if t.parts {
+		t.do("ADD $%d, R14", 16*t.b)
+		t.do("CMP $%d, R14", t.row)
+		t.do("BNE %s", t.name("part"))
 	}
 	t.do("RET")
 }
 
-// forPixels emits f for the first of the four vectors of each pixel and block of 16
-// channels. R17 points to their place in the image, which starts at R16.
+// run returns the number of vectors of a pixel that lie side by side in the image: those of a
+// block of 16 channels, or those of a smaller part.
+func (t tile) run() int { return min(t.b, 4) }
+
+// forPixels emits f for the first of the vectors of each pixel and block of 16 channels. R17
+// points to their place in the image, which starts at R16.
 func (t tile) forPixels(name string, pix, block int, f func(acc vec)) {
 	t.arg(pix, "R20")
 	t.arg(block, "R21")
-	if t.halves {
-		t.do("CBZ R14, %s", t.name(name))
-		t.do("ADD R21, R16")
-		t.label(t.name(name))
+	if t.parts {
+		if t.row > 64 {
+			t.do("CMP $64, R14")
+			t.do("BLT %s", t.name(name))
+			t.do("ADD R21, R16")
+			t.label(t.name(name))
+		}
+		if t.b < 4 {
+			t.do("AND $63, R14, R17")
+			t.do("ADD R17, R16")
+		}
 	}
 	for blk := 0; blk < t.b; blk += 4 {
 		t.do("MOVD R16, R17")

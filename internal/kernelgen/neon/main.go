@@ -27,6 +27,7 @@ func main() {
 	byteKernels(a)
 	winograd(a)
 	integers(a)
+	bfloats(a)
 	for name, data := range map[string]*bytes.Buffer{*out: &a.code, *stubs: &a.stubs} {
 		if err := os.WriteFile(name, data.Bytes(), 0o644); err != nil {
 			log.Fatal(err)
@@ -119,6 +120,7 @@ func (a *asm) div(dst, x, y vec)           { a.three("FDIV", 0x6E20FC00, dst, x,
 func (a *asm) max(dst, x, y vec)           { a.three("FMAX", 0x4E20F400, dst, x, y) } // NaN if an operand is NaN
 func (a *asm) min(dst, x, y vec)           { a.three("FMIN", 0x4EA0F400, dst, x, y) }
 func (a *asm) greater(dst, x, y vec)       { a.three("FCMGT", 0x6EA0E400, dst, x, y) }
+func (a *asm) equal(dst, x, y vec)         { a.three("FCMEQ", 0x4E20E400, dst, x, y) }
 func (a *asm) nearest(dst, x vec)          { a.two("FRINTN", 0x4E218800, dst, x) }
 func (a *asm) toInt(dst, x vec)            { a.two("FCVTNS", 0x4E21A800, dst, x) }
 func (a *asm) negate(dst, x vec)           { a.two("FNEG", 0x6EA0F800, dst, x) }
@@ -130,6 +132,12 @@ func (a *asm) broadcast(dst vec, r string) { a.do("VLD1R (%s), [%v]", r, dst) }
 func (a *asm) fmaLane(dst, x, y vec, lane int) {
 	code := 0x4F801000 | uint32(lane&1)<<21 | uint32(lane>>1)<<11 | uint32(y)<<16 | uint32(x)<<5 | uint32(dst)
 	a.word(code, "FMLA V%d.4S, V%d.4S, V%d.S[%d]", int(dst), int(x), int(y), lane)
+}
+
+// upperHalf clears the lower 16 bits of each element.
+func (a *asm) upperHalf(x vec) {
+	a.word(0x6F0717E0|uint32(x), "BIC $0xff, V%d.4S", int(x))
+	a.word(0x6F0737E0|uint32(x), "BIC $0xff00, V%d.4S", int(x))
 }
 
 // constants loads vectors whose elements have the given bits, starting at register first.

@@ -100,11 +100,23 @@ func PoolSum8(a *Tile) bool { return false }
 
 // Pair32 is tile32 for input values and weights that are pairs of bfloat16.
 // It reports whether the tier in use has the kernel.
-func Pair32(a *Tile) bool { return false }
+func Pair32(a *Tile) bool {
+	if active == &generic {
+		return false
+	}
+	pair32NEON(a)
+	return true
+}
 
 // Pair16 is tile16 for input values and weights that are pairs of bfloat16.
 // It reports whether the tier in use has the kernel.
-func Pair16(a *Tile) bool { return false }
+func Pair16(a *Tile) bool {
+	if active == &generic {
+		return false
+	}
+	pair16NEON(a)
+	return true
+}
 
 // PairDepthwise is depthwise for pixels of pairs of bfloat16, with results like those of simd.Tile.RoundLine. The weights and the bias of the upper halves are a.BlockStride bytes behind, and 16 floats behind, those of the lower ones.
 // It reports whether the tier in use has the kernel.
@@ -116,8 +128,14 @@ func PairPeak(n int) bool { return false }
 
 // RoundPairs writes n pixels of 16 pairs of bfloat16, clamp(lower + residual) and clamp(upper + residual). residual may be nil.
 // It reports whether the tier in use has the kernel.
+//
+//go:noinline
 func RoundPairs(dst *uint32, lower, upper *float32, n int, residual *uint32, lo, hi float32) bool {
-	return false
+	if active == &generic {
+		return false
+	}
+	roundPairsNEON(dst, lower, upper, n, residual, lo, hi)
+	return true
 }
 
 // AffinePairs computes dst = min(max(src·scale+shift, lo), hi) of n pixels of 16 pairs of bfloat16. scale and shift have 32 floats, those of the lower halves first.
@@ -126,7 +144,15 @@ func AffinePairs(dst, src *uint32, n int, scale, shift *float32, lo, hi float32)
 
 // WidenPixels writes the lower and the upper halves of n pixels of 16 pairs of bfloat16.
 // It reports whether the tier in use has the kernel.
-func WidenPixels(lower, upper *float32, src *uint32, n int) bool { return false }
+//
+//go:noinline
+func WidenPixels(lower, upper *float32, src *uint32, n int) bool {
+	if active == &generic {
+		return false
+	}
+	widenPixelsNEON(lower, upper, src, n)
+	return true
+}
 
 // PairTilesIn is winogradIn2 for pixels and positions of 16 pairs of bfloat16.
 // It reports whether the tier in use has the kernel.
@@ -146,7 +172,15 @@ func PairTilesPool(in *float32, half, posStride int, out *uint32, n int, lo, hi 
 
 // PairRows adds x[i]·w[i] of n rows, a multiple of 4, of 16 pairs of bfloat16 to the 32 sums, those of the lower halves first.
 // It reports whether the tier in use has the kernel.
-func PairRows(sums, x *float32, w *uint32, n int) bool { return false }
+//
+//go:noinline
+func PairRows(sums, x *float32, w *uint32, n int) bool {
+	if active == &generic {
+		return false
+	}
+	pairRowsNEON(sums, x, w, n)
+	return true
+}
 
 // Peak runs n rounds of independent multiply-adds on registers.
 // It reports whether the tier in use has the kernel.

@@ -24,6 +24,16 @@ func run32NEON(a *Tile)
 //go:noescape
 func run16NEON(a *Tile)
 
+// pair32NEON is tile32 for input values and weights that are pairs of bfloat16.
+//
+//go:noescape
+func pair32NEON(a *Tile)
+
+// pair16NEON is tile16 for input values and weights that are pairs of bfloat16.
+//
+//go:noescape
+func pair16NEON(a *Tile)
+
 // depthwiseNEON computes a.Pixels pixels of one block of 16 channels, one filter per channel.
 //
 //go:noescape
@@ -253,3 +263,18 @@ func intTilesOutNEON(a *IntTransformOut)
 //
 //go:noescape
 func intFiltersNEON(w *int8, dst *int16, width, pos int)
+
+// roundPairsNEON writes n pixels of 16 pairs of bfloat16, clamp(lower + residual) and clamp(upper + residual). residual may be nil.
+//
+//go:noescape
+func roundPairsNEON(dst *uint32, lower, upper *float32, n int, residual *uint32, lo, hi float32)
+
+// widenPixelsNEON writes the lower and the upper halves of n pixels of 16 pairs of bfloat16.
+//
+//go:noescape
+func widenPixelsNEON(lower, upper *float32, src *uint32, n int)
+
+// pairRowsNEON adds x[i]·w[i] of n rows, a multiple of 4, of 16 pairs of bfloat16 to the 32 sums, those of the lower halves first.
+//
+//go:noescape
+func pairRowsNEON(sums, x *float32, w *uint32, n int)
