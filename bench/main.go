@@ -31,6 +31,7 @@ func main() {
 	flag.BoolVar(&o.throughput, "throughput", false, "compare images per second: one session, one for each processor, and batches")
 	flag.StringVar(&o.report, "report", "", "make all measurements with all engines and write bench.md, bench.svg and bench.json to this `folder`")
 	flag.StringVar(&o.int8, "int8", "", "quantise the models to 8 bits with this `tool` first: modelc, or onnxruntime, which the interpreter of -python must have")
+	flag.BoolVar(&o.bf16, "bf16", false, "compute in bfloat16 in modelc, and in OpenVINO with -report; ONNX Runtime computes in float32")
 	flag.StringVar(&o.python, "python", "", "Python `interpreter` with the other engines, for -report")
 	isChild := flag.Bool("child", false, "")
 	flag.Parse()
@@ -53,6 +54,7 @@ type options struct {
 	throughput          bool
 	report, python      string
 	int8                string
+	bf16                bool
 }
 
 const timesHead = "| model | threads | modelc ms | ORT ms | × faster | spread of the ratio | load ms | ORT load ms | max error / max |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
@@ -88,10 +90,10 @@ func run(models []string, o options) error {
 	budget := time.Duration(o.seconds * float64(time.Second))
 	return each(models, o, func(name, path, dir string, threads int) error {
 		if o.throughput {
-			return throughputs(name, path, dir, budget, func(r *rate) error { return print(r, r.row()) })
+			return throughputs(name, path, dir, o, budget, func(r *rate) error { return print(r, r.row()) })
 		}
 		if o.memory || o.start {
-			f, err := measure(path, threads)
+			f, err := measure(path, o, threads)
 			if err != nil {
 				return err
 			}
@@ -101,7 +103,7 @@ func run(models []string, o options) error {
 			}
 			return print(f, f.processRow())
 		}
-		r, err := compare(path, threads, budget)
+		r, err := compare(path, o, threads, budget)
 		if err != nil {
 			return err
 		}
@@ -112,7 +114,7 @@ func run(models []string, o options) error {
 
 // each calls f for every model and number of threads, with the path of the model and
 // a folder for its files. Without names, the models are those of the zoo. With o.int8 they
-// are quantised, and the names say so.
+// are quantised. The names say so, and whether they compute in bfloat16.
 func each(models []string, o options, f func(name, path, dir string, threads int) error) error {
 	var counts []int
 	for _, t := range strings.Split(o.threads, ",") {
@@ -144,6 +146,9 @@ func each(models []string, o options, f func(name, path, dir string, threads int
 			if path, err = quantise(path, dir, o); err != nil {
 				return err
 			}
+		}
+		if o.bf16 {
+			name += ", bf16"
 		}
 		for _, n := range counts {
 			if err := f(name, path, dir, n); err != nil {

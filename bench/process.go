@@ -18,6 +18,7 @@ import (
 	"modelc"
 	"modelc/internal/units"
 	"modelc/ir"
+	"modelc/runtime/kernel"
 )
 
 // footprint holds the costs of a process of each engine: times in milliseconds,
@@ -46,9 +47,13 @@ const processes = 5
 
 // measure builds a program with the generated package of a model. It starts this
 // program and one with ONNX Runtime in turn.
-func measure(path string, threads int) (*footprint, error) {
+func measure(path string, o options, threads int) (*footprint, error) {
 	f := &footprint{Threads: threads}
-	c, err := modelc.Compile(path, modelc.Options{})
+	co := modelc.Options{}
+	if o.bf16 {
+		co.Compute = kernel.BF16
+	}
+	c, err := modelc.Compile(path, co)
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,7 @@ type row struct {
 	// Failed says what an engine did instead of running: "crashed" or "failed".
 	Failed    map[string]string `json:",omitempty"`
 	GFLOPS    float64           // modelc's rate of the model's operations
-	OfPeak    float64           // GFLOPS as a fraction of the measured multiply-add peak, of bytes if the model has 8 bits
+	OfPeak    float64           // GFLOPS as a fraction of the measured multiply-add peak, of products of bytes or of bfloat16 if the model computes in them
 	Footprint *footprint
 }
 
@@ -55,7 +55,7 @@ func (r *row) leftOut(c string, err error) {
 
 // versus measures all engines on a model in turn until the time is over.
 func versus(name, path, dir string, o options, threads int) (*row, error) {
-	b, err := open(path, threads)
+	b, err := open(path, o, threads)
 	if err != nil {
 		return nil, err
 	}
@@ -69,8 +69,11 @@ func versus(name, path, dir string, o options, threads int) (*row, error) {
 	if o.int8 != "" {
 		others, rate = peers.Quantised, runtime.ByteRate()
 	}
+	if o.bf16 {
+		others, rate = peers.Narrow, cmp.Or(runtime.PairGFLOPS()/runtime.PeakGFLOPS(), 1)
+	}
 	if o.python != "" {
-		m := peers.Model{Network: name, Path: path, Shape: b.in.Shape, Input: b.in.Float32s(), Dir: dir}
+		m := peers.Model{Network: name, Path: path, Shape: b.in.Shape, Input: b.in.Float32s(), BF16: o.bf16, Dir: dir}
 		for _, p := range others {
 			e, err := peers.Start(o.python, p, m, threads)
 			if errors.Is(err, peers.ErrNone) {
@@ -159,8 +162,8 @@ func report(models []string, o options) error {
 		if err != nil {
 			return err
 		}
-		if threads == 1 {
-			if r.Footprint, err = measure(path, threads); err != nil {
+		if threads == 1 && !o.bf16 { // the other process would compute in float32
+			if r.Footprint, err = measure(path, o, threads); err != nil {
 				return err
 			}
 		}
@@ -232,7 +235,7 @@ func writeTables(w io.Writer, rows []*row) error {
 			head = append(head, strings.TrimSpace(titles[c]+" "+versions[c]))
 		}
 	}
-	fmt.Fprintf(w, "%s, %s. Medians in ms, batch 1, float32 unless the name of the model says 8 bits.\n\n", cpuName(), tierName())
+	fmt.Fprintf(w, "%s, %s. Medians in ms, batch 1, float32 unless the name of the model says 8 bits or bf16; ONNX Runtime has no bf16.\n\n", cpuName(), tierName())
 	fmt.Fprintf(w, "| model | threads | %s | × ONNX Runtime | × the fastest other | GFLOP/s | of the peak |\n|%s\n", strings.Join(head, " | "), strings.Repeat(" --- |", len(cols)+6))
 	for _, r := range rows {
 		fmt.Fprintf(w, "| %s | %d |", r.Model, r.Threads)
@@ -245,6 +248,9 @@ func writeTables(w io.Writer, rows []*row) error {
 			}
 		}
 		fmt.Fprintf(w, " **%.2f** | **%.2f** | %.0f | %.0f %% |\n", r.Ms["onnxruntime"]/r.Ms["modelc"], best/r.Ms["modelc"], r.GFLOPS, 100*r.OfPeak)
+	}
+	if !slices.ContainsFunc(rows, func(r *row) bool { return r.Footprint != nil }) {
+		return nil
 	}
 	fmt.Fprintf(w, "\n| model | New ms | cold start ms | ONNX Runtime | × | resident MB | ONNX Runtime | × | shipped MB | ONNX Runtime |\n|%s\n", strings.Repeat(" --- |", 10))
 	mb := func(n int64) float64 { return float64(n) / (1 << 20) }
