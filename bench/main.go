@@ -17,8 +17,8 @@ import (
 
 	ort "github.com/yalue/onnxruntime_go"
 
+	"modelc/internal/speed"
 	"modelc/internal/zoo"
-	"modelc/runtime"
 )
 
 func main() {
@@ -167,18 +167,14 @@ func each(models []string, o options, f func(name, path, dir string, threads int
 
 func ortVersion() string { return ort.GetVersion() }
 
-func tierName() string {
-	return fmt.Sprintf("%s, %d CPU(s)", runtime.Tier(), goruntime.NumCPU())
-}
-
 // sortRows sorts rows by the order of models in the zoo, then by threads.
-func sortRows(rows []*row) {
+func sortRows(rows []*speed.Row) {
 	names := zoo.Names()
-	at := func(r *row) int {
+	at := func(r *speed.Row) int {
 		network, _, _ := strings.Cut(r.Model, ",")
 		return slices.Index(names, network)
 	}
-	slices.SortStableFunc(rows, func(a, b *row) int {
+	slices.SortStableFunc(rows, func(a, b *speed.Row) int {
 		return cmp.Or(at(a)-at(b), strings.Compare(a.Model, b.Model), a.Threads-b.Threads)
 	})
 }

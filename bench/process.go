@@ -16,6 +16,7 @@ import (
 	ort "github.com/yalue/onnxruntime_go"
 
 	"modelc"
+	"modelc/internal/speed"
 	"modelc/internal/units"
 	"modelc/ir"
 	"modelc/runtime/kernel"
@@ -31,15 +32,7 @@ type footprint struct {
 	Arena, LowerBound, Activations, Weights, Prepared int64
 	// The bytes that all nodes read and write, before and after the passes.
 	MovedBefore, MovedAfter int64
-	// Load is the time of New, without the transformation of weights. Start is the
-	// time from the start of the process to its first result with a warm page
-	// cache. Resident is the resident memory after that.
-	Load                  float64
-	Start, OrtStart       float64
-	Resident, OrtResident int64
-	// Shipped is the size of the program with the package, or of ONNX Runtime's
-	// library and the model.
-	Shipped, OrtShipped int64
+	speed.Process
 }
 
 // processes is the number of processes of each engine. Results are medians.
