@@ -112,9 +112,9 @@ func FuzzProgram(f *testing.F) {
 	})
 }
 
-// chaotic reports whether g has a recurrence that amplifies rounding: the reference
-// interpreter gives another output i for inputs that differ in their last bits. Large
-// weights do this in 64 steps.
+// chaotic reports whether g has a recurrence that amplifies rounding: if the inputs differ in
+// their last bits, output i of the reference interpreter differs by more than a tenth of the
+// tolerance. Large weights and steep activations do this in 64 steps, which round as often.
 func chaotic(t *testing.T, g *ir.Graph, in []*ir.Tensor, want *ir.Tensor, i int) bool {
 	if !slices.ContainsFunc(g.Nodes, func(n *ir.Node) bool { _, ok := n.Op.(ir.Recurrent); return ok }) {
 		return false
@@ -135,7 +135,7 @@ func chaotic(t *testing.T, g *ir.Graph, in []*ir.Tensor, want *ir.Tensor, i int)
 		t.Fatal(err)
 	}
 	d, err := eval.Compare(got[i], want)
-	return err == nil && !d.Within(1e-4)
+	return err == nil && !d.Within(1e-5)
 }
 
 // finite reports whether all elements are finite.
