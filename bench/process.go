@@ -42,7 +42,7 @@ const processes = 5
 // program and one with ONNX Runtime in turn.
 func measure(path string, o options, threads int) (*footprint, error) {
 	f := &footprint{Threads: threads}
-	co := modelc.Options{}
+	co := modelc.Options{Source: o.source}
 	if o.bf16 {
 		co.Compute = kernel.BF16
 	}
@@ -221,9 +221,16 @@ func child(args []string) error {
 	if err != nil {
 		return err
 	}
-	x := ir.NewTensor(ir.Type{DType: ir.Float32, Shape: shape(args[3])})
-	y := make([]float32, shape(args[5]).Len())
-	s, err := ortSession(path, threads, in, out, x, shape(args[5]), y)
+	inShape, err := shape(args[3])
+	if err != nil {
+		return err
+	}
+	outShape, err := shape(args[5])
+	if err != nil {
+		return err
+	}
+	x := ir.NewTensor(ir.Type{DType: ir.Float32, Shape: inShape})
+	s, err := ortSession(path, threads, in, out, x, outShape, make([]float32, outShape.Len()))
 	if err != nil {
 		return err
 	}
@@ -253,13 +260,17 @@ func extents(s ir.Shape) string {
 	return strings.Join(parts, ",")
 }
 
-func shape(text string) ir.Shape {
+// shape parses extents such as 1,3,224,224.
+func shape(text string) (ir.Shape, error) {
 	var s ir.Shape
 	for _, d := range strings.Split(text, ",") {
-		n, _ := strconv.Atoi(d) // written by extents
+		n, err := strconv.Atoi(d)
+		if err != nil {
+			return nil, fmt.Errorf("%q is not an extent", d)
+		}
 		s = append(s, n)
 	}
-	return s
+	return s, nil
 }
 
 func size(path string) (int64, error) {
