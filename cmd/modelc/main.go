@@ -17,7 +17,7 @@ import (
 func main() {
 	if os.Getenv("GOGC") == "" {
 		// Weights are large and have no pointers: collections are cheap, garbage is not.
-		debug.SetGCPercent(40)
+		debug.SetGCPercent(25)
 	}
 	// The first interrupt cancels the work, the second one kills the process.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

@@ -42,6 +42,8 @@ func Load(path string, opts source.Options) (*source.Model, error) {
 		release()
 		return nil, err
 	}
+	m.Mapped = append(m.Mapped, data)
+	m.Unload() // the digest read all weights
 	rest := m.Release
 	m.Release = func() error {
 		if err := rest(); err != nil {
@@ -126,6 +128,7 @@ func load(name string, p *modelProto, data []byte, dir string, opts source.Optio
 	return &source.Model{
 		Graph: im.g, Path: name, Format: fmt.Sprintf("ONNX, IR version %d, opset %d", p.irVersion, p.opsets[""]),
 		SHA256: hex.EncodeToString(digest.Sum(nil)), Notes: im.notes, Half: im.widened, Layers: im.layers.All(), Calls: im.layers.Calls(), Metadata: meta, Release: release,
+		Mapped: slices.Collect(maps.Values(im.files.open)),
 	}, nil
 }
 

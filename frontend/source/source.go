@@ -97,6 +97,15 @@ type Model struct {
 	// Release unmaps the file. The graph's constants may be slices of the file
 	// and must not be used after Release. It is never nil.
 	Release func() error
+	// Mapped are the bytes of the files that were mapped, whole.
+	Mapped [][]byte
+}
+
+// Unload lets the system take back the memory of the files, until their weights are read again.
+func (m *Model) Unload() {
+	for _, data := range m.Mapped {
+		unload(data)
+	}
 }
 
 // Problem describes a part of a model that cannot be compiled.
