@@ -5,18 +5,26 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
-	"modelc/frontend"
 	"modelc/frontend/source"
 	"modelc/ir"
 )
 
-// The layers, their shapes and their parameters are those of Keras' summary(), for the
-// networks of keras.applications and for models in models.
+// The layers, their shapes and their parameters in modelc inspect are those of Keras'
+// summary(), for all networks of keras.applications and for models in models.
 func TestKerasSummary(t *testing.T) {
 	python := kerasPython(t)
-	for _, name := range append([]string{"nested", "options"}, applications...) {
+	list, err := exec.CommandContext(t.Context(), python, "testdata/summary.py").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := strings.Fields(string(list))
+	if len(names) < 38 {
+		t.Errorf("keras.applications has only %q", names)
+	}
+	for _, name := range append([]string{"nested", "options"}, names...) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			if out, err := exec.CommandContext(t.Context(), python, "testdata/summary.py", dir, name).CombinedOutput(); err != nil {
@@ -33,22 +41,28 @@ func TestKerasSummary(t *testing.T) {
 					Parameters  int64
 				}
 				Trainable, Others int64
+				Open              bool // the size of images
 			}
 			if err := json.Unmarshal(text, &want); err != nil {
 				t.Fatal(err)
 			}
-			m, err := frontend.Load(filepath.Join(dir, name+".keras"), source.Options{})
-			if err != nil {
+			args := []string{"inspect", "--json", filepath.Join(dir, name+".keras")}
+			if want.Open {
+				args = append(args, "--dim", "height=224", "--dim", "width=224")
+			}
+			code, out, errs := invoke(t, args...)
+			if code != 0 {
+				t.Fatalf("exit %d, %s", code, errs)
+			}
+			var in inspection
+			if err := json.Unmarshal([]byte(out), &in); err != nil {
 				t.Fatal(err)
 			}
-			defer m.Release()
-			var in inspection
-			in.setLayers(m.Layers)
 			if in.Total.Trainable != want.Trainable || in.Total.Fixed != want.Others {
 				t.Errorf("parameters %d and %d, Keras has %d and %d", in.Total.Trainable, in.Total.Fixed, want.Trainable, want.Others)
 			}
 			var top []*source.Layer
-			for _, l := range m.Layers {
+			for _, l := range in.Layers {
 				if l.Depth == 0 {
 					top = append(top, l)
 				}

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Saves models with what Keras' summary() says of them.
 
+    python summary.py
     python summary.py DIR NAME ...
 
-Each NAME is a network of keras.applications, or one of the functions below. It
-gets DIR/NAME.keras and DIR/NAME.json: the name, class, output shape and number
-of parameters of each layer, and the totals. The weights are fresh. Needs
-tensorflow-cpu and keras.
+Without arguments, prints the names of all networks of keras.applications. Each
+NAME is one of them, or one of the functions below. It gets DIR/NAME.keras and
+DIR/NAME.json: the name, class, output shape and number of parameters of each
+layer, and the totals. The weights are fresh. Needs tensorflow-cpu and keras.
 """
 import json
 import os
@@ -53,25 +54,46 @@ def options():
     ])
 
 
-def make(name, folder):
+def build(name, **options):
     keras.backend.clear_session()
+    return getattr(keras.applications, name)(weights=None, **options)
+
+
+def shapes(layer):
+    """The shapes of a layer's results."""
+    out = layer.output
+    return [list(o.shape) for o in (out if isinstance(out, (list, tuple)) else [out])]
+
+
+def rows(model):
+    """What summary() shows: layers, and operations that are no layers."""
+    return model.layers if isinstance(model, keras.Sequential) else model.operations
+
+
+def make(name, folder):
     if name in globals():
+        keras.backend.clear_session()
         model = globals()[name]()
     else:
-        model = getattr(keras.applications, name)(weights=None)
-    rows = []
-    for l in model.layers:
-        shape = getattr(l, "output", None)
-        shape = [list(o.shape) for o in (shape if isinstance(shape, (list, tuple)) else [shape])]
-        rows.append({"name": l.name, "class": type(l).__name__, "shapes": shape, "parameters": l.count_params()})
+        model = build(name)
+    sized = rows(model)
+    if None in model.inputs[0].shape[1:]:
+        # The shapes are those for images of 224 by 224.
+        sized = rows(build(name, input_shape=(224, 224, 3)))
+    text = {"layers": [
+        {"name": l.name, "class": type(l).__name__, "shapes": shapes(s), "parameters": l.count_params() if hasattr(l, "count_params") else 0}
+        for l, s in zip(rows(model), sized, strict=True)]}
     count = lambda ws: sum(int(keras.ops.size(w)) for w in ws)
-    text = {"layers": rows, "trainable": count(model.trainable_weights), "others": count(model.non_trainable_weights)}
+    text |= {"open": None in model.inputs[0].shape[1:], "trainable": count(model.trainable_weights), "others": count(model.non_trainable_weights)}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.json").write_text(json.dumps(text))
     model.save(folder / f"{name}.keras")
 
 
 def main():
+    if len(sys.argv) == 1:
+        print(*sorted(n for n in dir(keras.applications) if n[0].isupper()))
+        return
     if len(sys.argv) < 3:
         sys.exit(__doc__)
     for name in sys.argv[2:]:
