@@ -2,14 +2,17 @@
 """Saves models with what Keras' summary() says of them.
 
     python summary.py
-    python summary.py DIR NAME ...
+    python summary.py DIR NAME|FILE ...
 
 Without arguments, prints the names of all networks of keras.applications. Each
-NAME is one of them, or one of the functions below. It gets DIR/NAME.keras and
-DIR/NAME.json: the name, class, output shape and number of parameters of each
-layer, and the totals. The weights are fresh. Needs tensorflow-cpu and keras.
+NAME is one of them, or one of the functions below. It gets DIR/NAME.keras, with
+fresh weights, and DIR/NAME.json: the name, class, output shape and number of
+parameters of each layer, and the totals. A FILE gets its path with .json added
+below DIR, or nothing if Keras cannot read it. Needs tensorflow-cpu with Keras 3,
+or Keras 2 for a FILE.
 """
 import json
+import math
 import os
 import pathlib
 import sys
@@ -60,33 +63,49 @@ def build(name, **options):
 
 
 def shapes(layer):
-    """The shapes of a layer's results."""
-    out = layer.output
+    """The shapes of a layer's results, or None for several calls in Keras 2."""
+    try:
+        out = layer.output
+    except AttributeError:
+        return None
     return [list(o.shape) for o in (out if isinstance(out, (list, tuple)) else [out])]
 
 
 def rows(model):
     """What summary() shows: layers, and operations that are no layers."""
-    return model.layers if isinstance(model, keras.Sequential) else model.operations
+    return model.layers if isinstance(model, keras.Sequential) else getattr(model, "operations", model.layers)
+
+
+def describe(model, sized, path):
+    """Writes what summary() says of a model to path, with the shapes of sized."""
+    text = {"layers": [
+        {"name": l.name, "class": type(l).__name__, "shapes": shapes(s), "parameters": l.count_params() if hasattr(l, "count_params") else 0}
+        for l, s in zip(rows(model), rows(sized), strict=True)]}
+    count = lambda ws: sum(math.prod(w.shape) for w in ws)
+    text |= {"open": None in model.inputs[0].shape[1:], "trainable": count(model.trainable_weights), "others": count(model.non_trainable_weights)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(text))
 
 
 def make(name, folder):
+    if "." in name:
+        keras.backend.clear_session()
+        try:
+            model = keras.models.load_model(name, compile=False)
+        except Exception as e:
+            print(name, "cannot be read:", type(e).__name__)
+            return
+        describe(model, model, folder / (name.strip("/") + ".json"))
+        return
     if name in globals():
         keras.backend.clear_session()
-        model = globals()[name]()
+        model = sized = globals()[name]()
     else:
-        model = build(name)
-    sized = rows(model)
+        model = sized = build(name)
     if None in model.inputs[0].shape[1:]:
         # The shapes are those for images of 224 by 224.
-        sized = rows(build(name, input_shape=(224, 224, 3)))
-    text = {"layers": [
-        {"name": l.name, "class": type(l).__name__, "shapes": shapes(s), "parameters": l.count_params() if hasattr(l, "count_params") else 0}
-        for l, s in zip(rows(model), sized, strict=True)]}
-    count = lambda ws: sum(int(keras.ops.size(w)) for w in ws)
-    text |= {"open": None in model.inputs[0].shape[1:], "trainable": count(model.trainable_weights), "others": count(model.non_trainable_weights)}
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(json.dumps(text))
+        sized = build(name, input_shape=(224, 224, 3))
+    describe(model, sized, folder / f"{name}.json")
     model.save(folder / f"{name}.keras")
 
 
