@@ -119,17 +119,16 @@ func (b *batchRun) remark() {
 		return
 	}
 	b.remarked = true
-	w := t.behind(t.err)
 	if p := b.preprocess; p != nil {
 		fit, levels := golang.Describe(*p)
 		guess := ""
 		if !b.c.Flags().Changed("preprocess") {
 			guess = "; this is a guess, see --preprocess"
 		}
-		fmt.Fprintf(w, "modelc: pictures are %s; %s%s\n", fit, levels, guess)
+		t.remark(fmt.Sprintf("modelc: pictures are %s; %s%s", fit, levels, guess))
 	}
 	if b.kind == modelc.Logit && b.output == "" {
-		fmt.Fprintln(w, "modelc: the scores are logits; --softmax makes probabilities of them")
+		t.remark("modelc: the scores are logits; --softmax makes probabilities of them")
 	}
 }
 

@@ -95,7 +95,7 @@ func (f *targetFlag) addPrecision(c *cobra.Command) {
 // config returns the options of a GPU.
 func (f *targetFlag) config() (cfg cuda.Config, err error) {
 	if err = cfg.Precision.UnmarshalText([]byte(f.precision)); err != nil {
-		err = usageError{fmt.Errorf("--precision: %w", err)}
+		err = usageError{fmt.Errorf("--precision %q: want f32, tf32 or f16", f.precision)}
 	}
 	return cfg, err
 }

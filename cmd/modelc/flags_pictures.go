@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -64,19 +66,28 @@ func (f *pictureFlags) preprocess(c *cobra.Command, m *modelc.Compiled) (vision.
 	if p.Filter, err = vision.ParseFilter(f.interpolation); err != nil {
 		return p, usageError{err}
 	}
+	if c.Flags().Changed("scale") && f.scale == 0 {
+		return p, usageError{errors.New("--scale 0: all inputs would be equal")}
+	}
 	if c.Flags().Changed("scale") {
 		p.Scale = f.scale
 	}
 	if c.Flags().Changed("bgr") {
 		p.BGR = f.bgr
 	}
-	if err := triple(f.mean, "mean", &p.Mean); err != nil {
+	if err := triple(c, "mean", &p.Mean); err != nil {
 		return p, err
 	}
-	if err := triple(f.std, "std", &p.Std); err != nil {
+	if err := triple(c, "std", &p.Std); err != nil {
 		return p, err
 	}
-	if f.crop > 0 {
+	if f.std != "" && slices.Contains(p.Std[:], 0) {
+		return p, usageError{fmt.Errorf("--std %q: want numbers that are not 0", f.std)}
+	}
+	if c.Flags().Changed("crop") {
+		if f.crop < 1 {
+			return p, usageError{fmt.Errorf("--crop %d: want N ≥ 1", f.crop)}
+		}
 		p.Fit, p.ShortSide = vision.Crop, f.crop
 	}
 	if err := p.Check(); err != nil {
@@ -117,9 +128,11 @@ func (f *pictureFlags) names(m *modelc.Compiled) ([]string, error) {
 	return m.Labels(f.labels)
 }
 
-// triple reads one number for all channels, or one for each of three.
-func triple(s, flag string, to *[3]float64) error {
-	if s == "" {
+// triple reads a flag of one number for all channels, or one for each of three. Without the
+// flag it leaves the numbers as they are.
+func triple(c *cobra.Command, flag string, to *[3]float64) error {
+	s := c.Flags().Lookup(flag).Value.String()
+	if !c.Flags().Changed(flag) {
 		return nil
 	}
 	f := strings.Split(s, ",")
@@ -128,7 +141,7 @@ func triple(s, flag string, to *[3]float64) error {
 	}
 	for i := range to {
 		x, err := strconv.ParseFloat(strings.TrimSpace(f[i%len(f)]), 64)
-		if err != nil {
+		if err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
 			return usageError{fmt.Errorf("--%s %q: want one number or three", flag, s)}
 		}
 		to[i] = x

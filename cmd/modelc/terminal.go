@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"modelc/internal/columns"
 	"modelc/internal/plaintext"
 )
 
@@ -23,20 +24,30 @@ type terminal struct {
 	quiet      bool // --quiet
 }
 
-// stream is an output of the process. tty is set if it is a terminal.
+// stream is an output of the process. tty is set if it is a terminal, with a number of columns
+// if it is known.
 type stream struct {
 	io.Writer
-	tty bool
+	tty     bool
+	columns int
 }
 
 // newTerminal returns a terminal that writes to out and err.
 func newTerminal(out, err io.Writer) *terminal {
 	return &terminal{
-		out:        stream{out, isTerminal(out)},
-		err:        stream{err, isTerminal(err)},
+		out:        newStream(out),
+		err:        newStream(err),
 		progress:   &progress{w: err, bar: isTerminal(err) && os.Getenv("TERM") != "dumb", now: time.Now},
 		colourless: os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb",
 	}
+}
+
+func newStream(w io.Writer) stream {
+	s := stream{Writer: w, tty: isTerminal(w)}
+	if f, ok := w.(*os.File); ok && s.tty {
+		s.columns, _, _ = term.GetSize(int(f.Fd()))
+	}
+	return s
 }
 
 func isTerminal(w io.Writer) bool {
@@ -47,19 +58,27 @@ func isTerminal(w io.Writer) bool {
 // behind returns a writer to s. The writer escapes control characters, which can come
 // from a file, except colours for a terminal. If s is a terminal, the writer first
 // erases the progress bar.
-func (t *terminal) behind(s stream) io.Writer {
-	return writer(func(b []byte) (int, error) {
-		text := ""
-		if s.tty {
-			t.progress.clear()
-			text = plainBetweenColours(string(b))
-		} else {
-			text = plaintext.Text(string(b))
-		}
-		_, err := io.WriteString(s.Writer, text)
-		return len(b), err
-	})
+func (t *terminal) behind(s stream) io.Writer { return screen{t, s} }
+
+type screen struct {
+	t *terminal
+	stream
 }
+
+func (s screen) Write(b []byte) (int, error) {
+	text := ""
+	if s.tty {
+		s.t.progress.clear()
+		text = plainBetweenColours(string(b))
+	} else {
+		text = plaintext.Text(string(b))
+	}
+	_, err := io.WriteString(s.Writer, text)
+	return len(b), err
+}
+
+// Columns returns the width of a terminal, for package columns.
+func (s screen) Columns() int { return s.columns }
 
 // plainBetweenColours makes text plain and keeps the sequences that paint writes.
 func plainBetweenColours(text string) string {
@@ -76,10 +95,6 @@ func plainBetweenColours(text string) string {
 	}
 	return out.String()
 }
-
-type writer func(b []byte) (int, error)
-
-func (w writer) Write(b []byte) (int, error) { return w(b) }
 
 // A colour is the escape sequence for the meaning of a text.
 type colour string
@@ -103,7 +118,19 @@ func (t *terminal) paint(s stream, c colour, text string) string {
 
 // fail prints an error.
 func (t *terminal) fail(err error) {
-	fmt.Fprintln(t.behind(t.err), t.paint(t.err, bad, "modelc:"), err)
+	t.remark(t.paint(t.err, bad, "modelc:") + " " + err.Error())
+}
+
+// remark prints a text about the work of the command.
+func (t *terminal) remark(text string) {
+	w := t.behind(t.err)
+	fmt.Fprint(w, columns.Text(w, text+"\n"))
+}
+
+// prose calls print with a writer to the standard output of c. Lines break between words at the
+// width of a terminal.
+func prose(c *cobra.Command, print func(w io.Writer) error) error {
+	return columns.Prose(c.OutOrStdout(), print)
 }
 
 type terminalKey struct{}
