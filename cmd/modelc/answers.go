@@ -124,6 +124,9 @@ func (b *batchRun) remark() {
 		guess := ""
 		if !b.c.Flags().Changed("preprocess") {
 			guess = "; this is a guess, see --preprocess"
+			if b.m.ScalesLevels() {
+				guess = ", which the model scales" + guess
+			}
 		}
 		t.remark(fmt.Sprintf("modelc: pictures are %s; %s%s", fit, levels, guess))
 	}

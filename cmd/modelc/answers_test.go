@@ -163,6 +163,20 @@ func TestRunLogits(t *testing.T) {
 	}
 }
 
+// The levels of a model that scales them are from 0 to 255.
+func TestRunScaled(t *testing.T) {
+	g, err := ir.Parse("graph \"scaled\"\ninput %x : f32[1,1,1,2]\nconst %k : f32[] = {0.003921569}\n%a : f32[1,1,1,2] = Binary(%x, %k) fn=Mul\n%y : f32[1,2] = Reshape(%a) shape=[1,2]\noutput \"y\" %y\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	model := filepath.Join(t.TempDir(), "scaled.onnx")
+	put(t, model, onnxText(t, g))
+	code, _, errs := invoke(t, "run", model, digits+"3_0.png", "--engine", "inproc")
+	if code != 0 || !strings.Contains(errs, "levels from 0 to 255, which the model scales; this is a guess") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+}
+
 func TestRunInputs(t *testing.T) {
 	g, err := ir.Parse("graph \"two\"\ninput %a : f32[1,3]\ninput %b : f32[1,3]\n%y : f32[1,3] = Binary(%a, %b) fn=Sub\noutput \"y\" %y\n")
 	if err != nil {
@@ -170,15 +184,7 @@ func TestRunInputs(t *testing.T) {
 	}
 	dir := t.TempDir()
 	t.Chdir(dir)
-	var b bytes.Buffer
-	m, err := onnxfile.FromGraph(g, "test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := m.Encode(&b); err != nil {
-		t.Fatal(err)
-	}
-	put(t, "two.onnx", b.String())
+	put(t, "two.onnx", onnxText(t, g))
 	for name, x := range map[string][]float64{"a.npy": {5, 6, 7}, "b.npy": {1, 1, 9}} {
 		if err := npy.Write(name, ir.FromFloat64s(ir.T(ir.Float32, 1, 3), x)); err != nil {
 			t.Fatal(err)
@@ -199,6 +205,20 @@ func TestRunInputs(t *testing.T) {
 			t.Errorf("%s: exit %d, %s", c.args, code, errs)
 		}
 	}
+}
+
+// onnxText encodes a graph as an ONNX file.
+func onnxText(t *testing.T, g *ir.Graph) string {
+	t.Helper()
+	var b bytes.Buffer
+	m, err := onnxfile.FromGraph(g, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Encode(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
 }
 
 // The bar of a run over many files shows the rate and the remaining time.

@@ -97,7 +97,7 @@ and prints the percentage of examples for which both choose the same class.`,
 		},
 	}
 	model.add(c)
-	pictures.add(c, "unit")
+	pictures.add(c, true)
 	fl := c.Flags()
 	fl.StringArrayVar(&data, "data", nil, "examples: a folder, FILE.npy, FILE.csv or an idx file (`PATH`, repeatable)")
 	fl.IntVar(&samples, "samples", 0, "use at most `N` of the examples, evenly spaced; 0 means all")
@@ -271,7 +271,7 @@ func (e *evaluation) printConfusion(out io.Writer) error {
 			}
 			t.Row(cells...)
 		}
-		return t.Print(out, "")
+		return t.Print(out, "  ")
 	}
 	type pair struct{ label, answer, n int }
 	var pairs []pair
@@ -290,5 +290,5 @@ func (e *evaluation) printConfusion(out io.Writer) error {
 	for _, p := range pairs[:min(len(pairs), mostPairs)] {
 		t.Row(strconv.Itoa(p.n), e.name(p.label), e.name(p.answer))
 	}
-	return t.Print(out, "")
+	return t.Print(out, "  ")
 }

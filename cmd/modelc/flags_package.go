@@ -122,7 +122,7 @@ func (f *targetFlag) set(o *modelc.Options) error {
 func (f *packageFlags) add(c *cobra.Command) {
 	f.model.several = true
 	f.model.add(c)
-	f.pictures.add(c, "")
+	f.pictures.add(c, false)
 	f.weights.add(c)
 	fl := c.Flags()
 	fl.StringVarP(&f.output, "output", "o", "", "folder `DIR` of the package")

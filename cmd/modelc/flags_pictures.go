@@ -23,11 +23,18 @@ type pictureFlags struct {
 	scale                                  float64
 	bgr                                    bool
 	crop                                   int
+	guesses                                bool // what the levels are, without --preprocess
 }
 
-func (f *pictureFlags) add(c *cobra.Command, mode string) {
+// add adds the flags to c. If guesses is not set, pictures need --preprocess.
+func (f *pictureFlags) add(c *cobra.Command, guesses bool) {
+	f.guesses = guesses
+	usage := "`MODE` of the levels: unit (0 to 1), none (0 to 255), or caffe, tf or torch as in keras.applications"
+	if guesses {
+		usage += "; by default unit, or none if the model itself scales levels from 0 to 255"
+	}
 	fl := c.Flags()
-	fl.StringVar(&f.mode, "preprocess", mode, "`MODE` of the levels: unit (0 to 1), none (0 to 255), or caffe, tf or torch as in keras.applications")
+	fl.StringVar(&f.mode, "preprocess", "", usage)
 	fl.StringVar(&f.labels, "labels", "", "names of the classes: imagenet, or a `FILE` of names, one per line or as JSON")
 	fl.StringVar(&f.interpolation, "interpolation", vision.Bilinear.String(), "`FILTER` that resizes images: "+vision.FilterNames())
 	fl.Float64Var(&f.scale, "scale", 0, "multiply the levels by `NUMBER` instead of the mode's factor")
@@ -56,10 +63,17 @@ func (f *pictureFlags) recorded(c *cobra.Command) []string {
 
 // preprocess returns the preprocessing that turns an image into the input of m.
 func (f *pictureFlags) preprocess(c *cobra.Command, m *modelc.Compiled) (vision.Preprocess, error) {
-	if _, err := vision.Preset(f.mode, 1, 1); err != nil {
+	mode := f.mode
+	if mode == "" && f.guesses {
+		mode = "unit"
+		if m.ScalesLevels() {
+			mode = "none"
+		}
+	}
+	if _, err := vision.Preset(mode, 1, 1); err != nil {
 		return vision.Preprocess{}, usageError{err}
 	}
-	p, err := m.Preprocess(f.mode)
+	p, err := m.Preprocess(mode)
 	if err != nil {
 		return p, err
 	}
@@ -110,7 +124,7 @@ func (f *pictureFlags) examples(c *cobra.Command, m *modelc.Compiled, paths ...s
 	if o.Classes, err = f.names(m); err != nil {
 		return nil, err
 	}
-	if f.mode == "" {
+	if f.mode == "" && !f.guesses {
 		o.Why = errors.New("a picture needs --preprocess MODE")
 	} else if p, err := f.preprocess(c, m); err == nil {
 		o.Apply = p.Apply

@@ -174,7 +174,7 @@ accuracy of both models. Labels are optional.
 		},
 	}
 	model.add(c)
-	pictures.add(c, "unit")
+	pictures.add(c, true)
 	f.add(c)
 	fl := c.Flags()
 	fl.StringVarP(&out, "output", "o", "", "ONNX `FILE` to write")
