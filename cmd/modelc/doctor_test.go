@@ -45,6 +45,14 @@ func TestDoctorFails(t *testing.T) {
 	}
 }
 
+// run without the go command says what is missing, and what helps.
+func TestRunWithoutGo(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	if code, _, errs := invoke(t, "run", digits+"lenet5.onnx", digits+"3_0.png"); code != exitFailed || !strings.Contains(errs, "the go command is missing: install Go 1.24 or later, or give --engine inproc") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+}
+
 func TestAdvice(t *testing.T) {
 	well := func() *diagnosis {
 		return &diagnosis{
