@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -30,6 +31,9 @@ type nodeRow struct {
 	Parameters int64  `json:"parameters"`
 	FLOPs      int64  `json:"flops"`
 	Bytes      int64  `json:"bytes"`
+	// Fused are the names of other nodes of the model that the node computes. Transpositions
+	// are left out.
+	Fused []string `json:"fused,omitempty"`
 }
 
 type inspection struct {
@@ -75,7 +79,7 @@ The numbers of parameters and of floating-point operations, a multiply-add count
 two, are those of the model before the passes; compile and report print the same.
 
 --optimised shows the nodes of the graph that the passes leave, with the size of their
-operands and results, --steps the steps of the program with its memory plan, and --ir
+operands and results, and the names of the nodes that were fused into them, --steps the steps of the program with its memory plan, and --ir
 the graph as text.`,
 		Args: exactly(1, "one model"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -188,6 +192,14 @@ func (in *inspection) setNodes(g *ir.Graph) {
 				r.Parameters += int64(v.Type.Shape.Len())
 			}
 		}
+		for _, o := range n.Origins {
+			if _, layout := o.Op.(ir.Transpose); layout {
+				continue
+			}
+			if name := plan.NodeName(o); name != r.Name && !slices.Contains(r.Fused, name) {
+				r.Fused = append(r.Fused, name)
+			}
+		}
 		in.Nodes = append(in.Nodes, r)
 		in.Total.Trainable += r.Parameters
 		in.Total.FLOPs += r.FLOPs
@@ -276,13 +288,13 @@ func (in *inspection) printLayers(w io.Writer, nested bool) error {
 func millions(n int64) string { return fmt.Sprintf("%.2f", float64(n)/1e6) }
 
 func (in *inspection) printNodes(w io.Writer) error {
-	t := columns.New("llrrrl", "op", "shape", "parameters", "MFLOP", "kB", "name")
-	row := func(op, shape string, parameters, flops, bytes int64, name string) {
-		t.Row(op, shape, strconv.FormatInt(parameters, 10), millions(flops), fmt.Sprintf("%.1f", float64(bytes)/1024), name)
+	t := columns.New("llrrrll", "op", "shape", "parameters", "MFLOP", "kB", "name", "fused")
+	row := func(op, shape string, parameters, flops, bytes int64, name, fused string) {
+		t.Row(op, shape, strconv.FormatInt(parameters, 10), millions(flops), fmt.Sprintf("%.1f", float64(bytes)/1024), name, fused)
 	}
 	for _, r := range in.Nodes {
-		row(r.Op, r.Shape, r.Parameters, r.FLOPs, r.Bytes, r.Name)
+		row(r.Op, r.Shape, r.Parameters, r.FLOPs, r.Bytes, r.Name, strings.Join(r.Fused, ", "))
 	}
-	row("total", "", in.Total.Trainable, in.Total.FLOPs, in.Total.Bytes, "")
+	row("total", "", in.Total.Trainable, in.Total.FLOPs, in.Total.Bytes, "", "")
 	return t.Print(w, "")
 }
