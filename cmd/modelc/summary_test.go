@@ -12,7 +12,7 @@ import (
 	"modelc/frontend/source"
 )
 
-// The layers, their shapes and their parameters in modelc inspect are those of Keras'
+// The layers, their shapes, windows and parameters in modelc inspect are those of Keras'
 // summary(), for all networks of keras.applications and for models in models.
 func TestKerasSummary(t *testing.T) {
 	python := kerasPython(t)
@@ -85,6 +85,7 @@ func sameSummary(t *testing.T, file, oracle string) {
 			Name, Class string
 			Shapes      [][]int // null is an open extent, 1 of a batch
 			Parameters  int64
+			Window      source.Window
 		}
 		Trainable, Others int64
 		Open              bool // the size of images
@@ -120,6 +121,9 @@ func sameSummary(t *testing.T, file, oracle string) {
 		l := top[i]
 		if l.Name != w.Name || l.Class != w.Class || l.Trainable+l.Fixed != w.Parameters {
 			t.Errorf("layer %d is %s (%s) with %d parameters, for Keras %s (%s) with %d", i, l.Name, l.Class, l.Trainable+l.Fixed, w.Name, w.Class, w.Parameters)
+		}
+		if got, want := l.Window.String(), w.Window.String(); got != want {
+			t.Errorf("%s: window %q, Keras has %q", l.Name, got, want)
 		}
 		if w.Shapes == nil { // unknown
 			continue

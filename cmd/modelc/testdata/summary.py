@@ -6,10 +6,10 @@
 
 Without arguments, prints the names of all networks of keras.applications. Each
 NAME is one of them, or one of the functions below. It gets DIR/NAME.keras, with
-fresh weights, and DIR/NAME.json: the name, class, output shape and number of
-parameters of each layer, and the totals. A FILE gets its path with .json added
-below DIR, or nothing if Keras cannot read it. Needs tensorflow-cpu with Keras 3,
-or Keras 2 for a FILE.
+fresh weights, and DIR/NAME.json: the name, class, output shape, number of
+parameters and window of each layer, and the totals. A FILE gets its path with
+.json added below DIR, or nothing if Keras cannot read it. Needs tensorflow-cpu
+with Keras 3, or Keras 2 for a FILE.
 """
 import json
 import math
@@ -71,6 +71,16 @@ def shapes(layer):
     return [list(o.shape) for o in (out if isinstance(out, (list, tuple)) else [out])]
 
 
+def window(layer):
+    """The options of a convolution or pool."""
+    size = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
+    if not isinstance(size, (tuple, list)):
+        return {}
+    each = lambda x: list(x) if isinstance(x, (tuple, list)) else [x] * len(size)
+    return {"kernel": each(size), "strides": each(layer.strides), "dilations": each(getattr(layer, "dilation_rate", 1)),
+            "padding": layer.padding, "groups": getattr(layer, "groups", 1)}
+
+
 def rows(model):
     """What summary() shows: layers, and operations that are no layers."""
     return model.layers if isinstance(model, keras.Sequential) else getattr(model, "operations", model.layers)
@@ -79,7 +89,7 @@ def rows(model):
 def describe(model, sized, path):
     """Writes what summary() says of a model to path, with the shapes of sized."""
     text = {"layers": [
-        {"name": l.name, "class": type(l).__name__, "shapes": shapes(s), "parameters": l.count_params() if hasattr(l, "count_params") else 0}
+        {"name": l.name, "class": type(l).__name__, "shapes": shapes(s), "parameters": l.count_params() if hasattr(l, "count_params") else 0, "window": window(l)}
         for l, s in zip(rows(model), rows(sized), strict=True)]}
     count = lambda ws: sum(math.prod(w.shape) for w in ws)
     text |= {"open": None in model.inputs[0].shape[1:], "trainable": count(model.trainable_weights), "others": count(model.non_trainable_weights)}
