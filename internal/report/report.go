@@ -57,6 +57,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"count":      units.Count[int64],
 	"size":       units.Bytes[int64],
 	"words":      words,
+	"name":       breakable,
 	"parameters": func(l *source.Layer) int64 { return l.Trainable + l.Fixed },
 }).Parse(pageHTML + cudaHTML))
 
@@ -73,6 +74,11 @@ func words(text string) (list []template.HTML) {
 		list = append(list, template.HTML(w))
 	}
 	return list
+}
+
+// breakable returns a name that may break after the signs that separate its parts.
+func breakable(name string) template.HTML {
+	return template.HTML(strings.NewReplacer(".", ".<wbr/>", "/", "/<wbr/>", "_", "_<wbr/>").Replace(template.HTMLEscapeString(name)))
 }
 
 // page is the data of the template.

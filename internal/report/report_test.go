@@ -380,6 +380,24 @@ func TestTexts(t *testing.T) {
 	}
 }
 
+// Names break after their parts only, and lines do not break inside a flag.
+func TestBreaks(t *testing.T) {
+	if got := breakable("a.b_<c>/d"); got != "a.<wbr/>b_<wbr/>&lt;c&gt;/<wbr/>d" {
+		t.Error(got)
+	}
+	var b strings.Builder
+	for _, w := range words("for 1 (--batch <N>)") {
+		b.WriteString(string(w))
+	}
+	if b.String() != `for 1 <span class="flag">(--batch</span> &lt;N&gt;)` {
+		t.Error(b.String())
+	}
+	page := pageOf(t, zooModel(t, "resnet18"), Options{})
+	if !strings.Contains(page, "layer1.<wbr/>0.<wbr/>conv1</a>") {
+		t.Error("names of layers do not break")
+	}
+}
+
 // Paper has the summary, the graph, and tables with the columns of a wide window.
 func TestPrint(t *testing.T) {
 	browser, err := exec.LookPath("chromium")
