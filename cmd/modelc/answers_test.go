@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"modelc/internal/npy"
 	"modelc/internal/onnxfile"
@@ -221,15 +222,22 @@ func onnxText(t *testing.T, g *ir.Graph) string {
 	return b.String()
 }
 
-// The bar of a run over many files shows the rate and the remaining time.
+// The bar of a run over many files shows the rate and the remaining time, on one line of the
+// terminal.
 func TestRate(t *testing.T) {
 	var b bytes.Buffer
 	now := time.Unix(0, 0)
-	p := &progress{w: &b, bar: true, rates: true, now: func() time.Time { return now }}
+	p := &progress{w: &b, bar: true, columns: 80, rates: true, now: func() time.Time { return now }}
 	p.report("files", 0, 100)
 	now = now.Add(5 * time.Second)
 	p.report("files", 20, 100)
 	if !strings.HasSuffix(b.String(), "20 %, 20 of 100, 4/s, 20s left") {
 		t.Errorf("%q", b.String())
+	}
+	b.Reset()
+	now = now.Add(time.Second)
+	p.report("files", 20, 123456789)
+	if n := utf8.RuneCountInString(strings.TrimPrefix(b.String(), eraseLine)); n > 80 || n < 78 {
+		t.Errorf("%d columns: %q", n, b.String())
 	}
 }

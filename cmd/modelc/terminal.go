@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -34,10 +35,11 @@ type stream struct {
 
 // newTerminal returns a terminal that writes to out and err.
 func newTerminal(out, err io.Writer) *terminal {
+	e := newStream(err)
 	return &terminal{
 		out:        newStream(out),
-		err:        newStream(err),
-		progress:   &progress{w: err, bar: isTerminal(err) && os.Getenv("TERM") != "dumb", now: time.Now},
+		err:        e,
+		progress:   &progress{w: err, bar: e.tty && os.Getenv("TERM") != "dumb", columns: e.columns, now: time.Now},
 		colourless: os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb",
 	}
 }
@@ -163,9 +165,10 @@ func progressOf(c *cobra.Command) func(stage string, done, total int) error {
 // progress shows the progress of long work: as a bar on a terminal, otherwise as a
 // line every few seconds. It shows nothing for short work.
 type progress struct {
-	w   io.Writer
-	bar bool
-	now func() time.Time
+	w       io.Writer
+	bar     bool
+	columns int // of the terminal; 0 if they are unknown
+	now     func() time.Time
 
 	start, shown time.Time // when the work started, when progress was last shown
 	stage        string    // stage that the bar shows; empty if there is no bar
@@ -210,9 +213,12 @@ func (p *progress) report(stage string, done, total int) {
 		fmt.Fprintf(p.w, "modelc: %s, %.0f %%%s\n", stage, 100*part, rate)
 		p.shown = now
 	case p.bar && now.Sub(p.start) >= patience && (stage != p.stage || since >= frame):
-		const width = 24
-		filled := int(width * part)
-		fmt.Fprintf(p.w, eraseLine+"%-*s │%s%s│ %3.0f %%%s", stageWidth, stage, strings.Repeat("█", filled), strings.Repeat("·", width-filled), 100*part, rate)
+		width, end := 24, fmt.Sprintf("│ %3.0f %%%s", 100*part, rate)
+		if room := p.columns - stageWidth - 2 - utf8.RuneCountInString(end); p.columns > 0 {
+			width = min(width, max(0, room)) // a second line could not be erased
+		}
+		filled := int(float64(width) * part)
+		fmt.Fprintf(p.w, eraseLine+"%-*s │%s%s%s", stageWidth, stage, strings.Repeat("█", filled), strings.Repeat("·", width-filled), end)
 		p.stage, p.shown = stage, now
 	}
 }
