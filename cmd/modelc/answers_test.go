@@ -176,6 +176,12 @@ func TestRunScaled(t *testing.T) {
 	if code != 0 || !strings.Contains(errs, "levels from 0 to 255, which the model scales; this is a guess") {
 		t.Errorf("exit %d, %s", code, errs)
 	}
+	for mode, warned := range map[string]bool{"unit": true, "none": false} {
+		code, _, errs := invoke(t, "run", model, digits+"3_0.png", "--engine", "inproc", "--preprocess", mode)
+		if code != 0 || strings.Contains(errs, "warning: the model itself scales levels from 0 to 255") != warned {
+			t.Errorf("%s: exit %d, %s", mode, code, errs)
+		}
+	}
 }
 
 func TestRunInputs(t *testing.T) {

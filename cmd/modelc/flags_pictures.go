@@ -77,6 +77,9 @@ func (f *pictureFlags) preprocess(c *cobra.Command, m *modelc.Compiled) (vision.
 	if err != nil {
 		return p, err
 	}
+	if t := terminalOf(c); f.mode != "" && f.mode != "none" && !t.quiet && m.ScalesLevels() {
+		t.remark(fmt.Sprintf("%s the model itself scales levels from 0 to 255, and --preprocess %s changes them before that; --preprocess none does not", t.paint(t.err, warn, "warning:"), f.mode))
+	}
 	if p.Filter, err = vision.ParseFilter(f.interpolation); err != nil {
 		return p, usageError{err}
 	}
