@@ -78,7 +78,7 @@ func words(text string) (list []template.HTML) {
 
 // breakable returns a name that may break after the signs that separate its parts.
 func breakable(name string) template.HTML {
-	return template.HTML(strings.NewReplacer(".", ".<wbr/>", "/", "/<wbr/>", "_", "_<wbr/>").Replace(template.HTMLEscapeString(name)))
+	return template.HTML(strings.NewReplacer(".", ".<wbr/>", "/", "/<wbr/>").Replace(template.HTMLEscapeString(name)))
 }
 
 // page is the data of the template.

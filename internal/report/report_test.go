@@ -382,7 +382,7 @@ func TestTexts(t *testing.T) {
 
 // Names break after their parts only, and lines do not break inside a flag.
 func TestBreaks(t *testing.T) {
-	if got := breakable("a.b_<c>/d"); got != "a.<wbr/>b_<wbr/>&lt;c&gt;/<wbr/>d" {
+	if got := breakable("a.b_<c>/d"); got != "a.<wbr/>b_&lt;c&gt;/<wbr/>d" {
 		t.Error(got)
 	}
 	var b strings.Builder
