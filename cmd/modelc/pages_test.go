@@ -2,8 +2,10 @@ package main
 
 import (
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -61,6 +63,59 @@ func TestReadme(t *testing.T) {
 	}
 	if shown < 2 {
 		t.Errorf("%s shows %d classes", path, shown)
+	}
+}
+
+// README is read in two minutes.
+func TestReadmeLength(t *testing.T) {
+	page, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(strings.Fields(string(page))); n > 1150 {
+		t.Errorf("README.md has %d words, want at most 1150", n)
+	}
+}
+
+// All pages state the same version of Go for packages, and that of go.mod for modelc.
+func TestGoVersions(t *testing.T) {
+	mod, err := os.ReadFile("../../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := modfile.Parse("go.mod", mod, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	err = filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".md" || d.Name() == "CHANGELOG.md" {
+			return err
+		}
+		page, err := os.ReadFile(path)
+		for _, m := range regexp.MustCompile(`\b[Gg]o (1\.\d+)`).FindAllSubmatch(page, -1) {
+			n++
+			if v := string(m[1]); v != golang.MinimumGo && v != strings.TrimSuffix(f.Go.Version, ".0") {
+				t.Errorf("%s names Go %s", path, v)
+			}
+		}
+		return err
+	})
+	if err != nil || n < 2 {
+		t.Error(n, err)
+	}
+}
+
+// The page about deploying has a part for each question.
+func TestDeployingDoc(t *testing.T) {
+	page, err := os.ReadFile("../../docs/deploying.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, topic := range []string{"scratch", "distroless", "Dockerfile", "arm64", "GOMEMLIMIT", "quota", "SBOM", "licence", "modelc diff", "-bench", "workflow.yml", "upgrade", "Several models", "Monitoring"} {
+		if !strings.Contains(strings.ToLower(string(page)), strings.ToLower(topic)) {
+			t.Errorf("docs/deploying.md does not speak of %s", topic)
+		}
 	}
 }
 
