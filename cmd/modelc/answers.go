@@ -179,6 +179,9 @@ func (b *batchRun) spread(engines []engine, list []bulk.File, print func(answer)
 		i int
 		answer
 	}
+	if len(list) > 1 { // the stages of one file would come in between
+		terminalOf(b.c).progress.only = "files"
+	}
 	ctx, stop := context.WithCancel(b.c.Context())
 	answers := make(chan numbered)
 	var next atomic.Int64
@@ -203,8 +206,6 @@ func (b *batchRun) spread(engines []engine, list []bulk.File, print func(answer)
 		stop()
 		workers.Wait()
 	}()
-	t := terminalOf(b.c)
-	t.progress.rates = len(list) > 1
 	report := progressOf(b.c)
 	early := map[int]answer{} // answers whose predecessors are not done
 	for i := range list {

@@ -233,7 +233,7 @@ func onnxText(t *testing.T, g *ir.Graph) string {
 func TestRate(t *testing.T) {
 	var b bytes.Buffer
 	now := time.Unix(0, 0)
-	p := &progress{w: &b, bar: true, columns: 80, rates: true, now: func() time.Time { return now }}
+	p := &progress{w: &b, bar: true, columns: 80, only: "files", now: func() time.Time { return now }}
 	p.report("files", 0, 100)
 	now = now.Add(5 * time.Second)
 	p.report("files", 20, 100)
@@ -242,6 +242,10 @@ func TestRate(t *testing.T) {
 	}
 	b.Reset()
 	now = now.Add(time.Second)
+	p.report("reference outputs", 1, 2)
+	if b.Len() > 0 {
+		t.Errorf("another stage: %q", b.String())
+	}
 	p.report("files", 20, 123456789)
 	if n := utf8.RuneCountInString(strings.TrimPrefix(b.String(), eraseLine)); n > 80 || n < 78 {
 		t.Errorf("%d columns: %q", n, b.String())

@@ -172,14 +172,14 @@ type progress struct {
 
 	start, shown time.Time // when the work started, when progress was last shown
 	stage        string    // stage that the bar shows; empty if there is no bar
-	rates        bool      // show the rate of the units, and the remaining time
-	began        time.Time // when the stage with rates began
+	only         string    // the only stage that is shown, with the rate of its units; empty for all
+	began        time.Time // when that stage began
 	first        int       // the units that were done then
 }
 
 // rate returns the rate of the units and the remaining time.
 func (p *progress) rate(now time.Time, done, total int) string {
-	if !p.rates {
+	if p.only == "" {
 		return ""
 	}
 	if p.began.IsZero() {
@@ -202,6 +202,9 @@ const (
 
 // report shows that done of total units of a stage are done.
 func (p *progress) report(stage string, done, total int) {
+	if p.only != "" && stage != p.only {
+		return
+	}
 	now := p.now()
 	if p.start.IsZero() {
 		p.start, p.shown = now, now
