@@ -11,10 +11,10 @@ import (
 	"modelc/backend/cpu"
 	"modelc/backend/inproc"
 	"modelc/frontend"
-	"modelc/frontend/source"
 	"modelc/ir"
 	"modelc/ir/eval"
 	"modelc/passes"
+	"modelc/runtime/kernel"
 )
 
 // result is a row of the table. Times are medians of single runs.
@@ -41,8 +41,8 @@ type engines struct {
 	outShape          ir.Shape
 }
 
-func open(path string, threads int) (*engines, error) {
-	m, err := frontend.Load(path, source.Options{})
+func open(path string, o options, threads int) (*engines, error) {
+	m, err := frontend.Load(path, o.source)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,14 @@ func open(path string, threads int) (*engines, error) {
 	if _, err := passes.Run(g, &passes.Config{}); err != nil {
 		return nil, err
 	}
-	p, err := cpu.Build(g, cpu.Config{})
+	cfg := cpu.Config{}
+	if o.bf16 {
+		cfg.Compute = kernel.BF16
+		if err := cpu.NarrowLayers(g, func(*ir.Node) bool { return false }); err != nil {
+			return nil, err
+		}
+	}
+	p, err := cpu.Build(g, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -90,9 +97,9 @@ func (b *engines) close() {
 }
 
 // compare runs both engines on a model until the time is over.
-func compare(path string, threads int, budget time.Duration) (result, error) {
+func compare(path string, o options, threads int, budget time.Duration) (result, error) {
 	r := result{Threads: threads}
-	b, err := open(path, threads)
+	b, err := open(path, o, threads)
 	if err != nil {
 		return r, err
 	}

@@ -17,8 +17,10 @@ import (
 
 	ort "github.com/yalue/onnxruntime_go"
 
+	"modelc/frontend/source"
+	"modelc/internal/speed"
 	"modelc/internal/zoo"
-	"modelc/runtime"
+	"modelc/ir"
 )
 
 func main() {
@@ -31,6 +33,12 @@ func main() {
 	flag.BoolVar(&o.throughput, "throughput", false, "compare images per second: one session, one for each processor, and batches")
 	flag.StringVar(&o.report, "report", "", "make all measurements with all engines and write bench.md, bench.svg and bench.json to this `folder`")
 	flag.StringVar(&o.int8, "int8", "", "quantise the models to 8 bits with this `tool` first: modelc, or onnxruntime, which the interpreter of -python must have")
+	flag.BoolVar(&o.bf16, "bf16", false, "compute in bfloat16 in modelc, and in OpenVINO with -report; ONNX Runtime computes in float32")
+	flag.Func("shape", "`extents` of the input such as 1,3,1080,1920, for files with open dimensions", func(text string) error {
+		s, err := shape(text)
+		o.source.InputShapes = []ir.Shape{s}
+		return err
+	})
 	flag.StringVar(&o.python, "python", "", "Python `interpreter` with the other engines, for -report")
 	isChild := flag.Bool("child", false, "")
 	flag.Parse()
@@ -53,6 +61,8 @@ type options struct {
 	throughput          bool
 	report, python      string
 	int8                string
+	bf16                bool
+	source              source.Options
 }
 
 const timesHead = "| model | threads | modelc ms | ORT ms | × faster | spread of the ratio | load ms | ORT load ms | max error / max |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
@@ -88,10 +98,10 @@ func run(models []string, o options) error {
 	budget := time.Duration(o.seconds * float64(time.Second))
 	return each(models, o, func(name, path, dir string, threads int) error {
 		if o.throughput {
-			return throughputs(name, path, dir, budget, func(r *rate) error { return print(r, r.row()) })
+			return throughputs(name, path, dir, o, budget, func(r *rate) error { return print(r, r.row()) })
 		}
 		if o.memory || o.start {
-			f, err := measure(path, threads)
+			f, err := measure(path, o, threads)
 			if err != nil {
 				return err
 			}
@@ -101,7 +111,7 @@ func run(models []string, o options) error {
 			}
 			return print(f, f.processRow())
 		}
-		r, err := compare(path, threads, budget)
+		r, err := compare(path, o, threads, budget)
 		if err != nil {
 			return err
 		}
@@ -112,7 +122,7 @@ func run(models []string, o options) error {
 
 // each calls f for every model and number of threads, with the path of the model and
 // a folder for its files. Without names, the models are those of the zoo. With o.int8 they
-// are quantised, and the names say so.
+// are quantised. The names say so, and whether they compute in bfloat16.
 func each(models []string, o options, f func(name, path, dir string, threads int) error) error {
 	var counts []int
 	for _, t := range strings.Split(o.threads, ",") {
@@ -145,6 +155,9 @@ func each(models []string, o options, f func(name, path, dir string, threads int
 				return err
 			}
 		}
+		if o.bf16 {
+			name += ", bf16"
+		}
 		for _, n := range counts {
 			if err := f(name, path, dir, n); err != nil {
 				return fmt.Errorf("%s: %w", m, err)
@@ -162,18 +175,14 @@ func each(models []string, o options, f func(name, path, dir string, threads int
 
 func ortVersion() string { return ort.GetVersion() }
 
-func tierName() string {
-	return fmt.Sprintf("%s, %d CPU(s)", runtime.Tier(), goruntime.NumCPU())
-}
-
 // sortRows sorts rows by the order of models in the zoo, then by threads.
-func sortRows(rows []*row) {
+func sortRows(rows []*speed.Row) {
 	names := zoo.Names()
-	at := func(r *row) int {
+	at := func(r *speed.Row) int {
 		network, _, _ := strings.Cut(r.Model, ",")
 		return slices.Index(names, network)
 	}
-	slices.SortStableFunc(rows, func(a, b *row) int {
+	slices.SortStableFunc(rows, func(a, b *speed.Row) int {
 		return cmp.Or(at(a)-at(b), strings.Compare(a.Model, b.Model), a.Threads-b.Threads)
 	})
 }

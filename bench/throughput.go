@@ -31,8 +31,8 @@ func (r *rate) row() string {
 
 // throughput measures both engines in turn until the time is over. The sessions of an
 // engine share the weights.
-func throughput(path string, sessions int, budget time.Duration) (*rate, error) {
-	b, err := open(path, 1)
+func throughput(path string, opts options, sessions int, budget time.Duration) (*rate, error) {
+	b, err := open(path, opts, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +109,7 @@ const manyImages = 8
 
 // throughputs measures a model on one session and on a session for each processor. If it
 // is a network of the zoo, it is also measured on batches.
-func throughputs(model, path, dir string, budget time.Duration, row func(r *rate) error) error {
+func throughputs(model, path, dir string, o options, budget time.Duration, row func(r *rate) error) error {
 	cases := []struct {
 		path     string
 		sessions int
@@ -123,7 +123,7 @@ func throughputs(model, path, dir string, budget time.Duration, row func(r *rate
 		cases[2].path = batch
 	}
 	for _, c := range cases {
-		r, err := throughput(c.path, c.sessions, budget)
+		r, err := throughput(c.path, o, c.sessions, budget)
 		if err != nil {
 			return err
 		}

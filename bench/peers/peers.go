@@ -25,6 +25,9 @@ var Names = []string{"openvino", "ncnn", "mnn", "tflite"}
 // reject them or read them wrongly.
 var Quantised = []string{"openvino"}
 
+// Narrow lists the engines that compute in bfloat16.
+var Narrow = []string{"openvino"}
+
 // ErrCrashed is the error of an engine whose process a signal ended.
 var ErrCrashed = errors.New("the engine crashed")
 
@@ -53,6 +56,7 @@ type Model struct {
 	Path    string
 	Shape   []int
 	Input   []float32
+	BF16    bool // compute in bfloat16
 	// Dir is a folder for converted models, which later calls of Start reuse.
 	Dir string
 }
@@ -61,6 +65,10 @@ type Model struct {
 // for its first result.
 func Start(python, name string, m Model, threads int) (*Engine, error) {
 	script := filepath.Join(m.Dir, "worker.py")
+	precision := "f32"
+	if m.BF16 {
+		precision = "bf16"
+	}
 	shape, err := json.Marshal(m.Shape)
 	if err != nil {
 		return nil, err
@@ -70,7 +78,7 @@ func Start(python, name string, m Model, threads int) (*Engine, error) {
 			return nil, err
 		}
 	}
-	e := &Engine{Name: name, cmd: exec.Command(python, script, name, m.Network, m.Path, strconv.Itoa(threads), m.Dir)}
+	e := &Engine{Name: name, cmd: exec.Command(python, script, name, m.Network, m.Path, strconv.Itoa(threads), m.Dir, precision)}
 	log, err := os.Create(filepath.Join(m.Dir, name+".log"))
 	if err != nil {
 		return nil, err

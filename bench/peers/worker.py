@@ -1,10 +1,10 @@
 """One engine on one network, run on demand.
 
-    python worker.py ENGINE NETWORK MODEL.onnx THREADS DIR
+    python worker.py ENGINE NETWORK MODEL.onnx THREADS DIR PRECISION
 
 DIR holds input.f32 and gets converted models and the result, output.f32. Prints one line of JSON when
 the first result is there, then for each line "N" on standard input the milliseconds of N runs. Exit
-status 3: the engine does not have this network.
+status 3: the engine does not have this network. PRECISION is f32, or bf16 for an engine that has it.
 """
 import json
 import os
@@ -15,7 +15,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-ENGINE, NETWORK, MODEL, THREADS, DIR = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), Path(sys.argv[5])
+ENGINE, NETWORK, MODEL, THREADS, DIR, PRECISION = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), Path(sys.argv[5]), sys.argv[6]
 os.environ["OMP_NUM_THREADS"] = str(THREADS)
 
 import numpy as np  # noqa: E402  (it reads the environment)
@@ -37,7 +37,7 @@ class openvino:
         import openvino as ov
         # Where the processor has bfloat16 the default would be that.
         net = ov.Core().compile_model(MODEL, "CPU", {
-            "INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": THREADS, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY"})
+            "INFERENCE_PRECISION_HINT": PRECISION, "INFERENCE_NUM_THREADS": THREADS, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY"})
         request = net.create_infer_request()
         return lambda x: request.infer({0: x})[net.output(0)]
 

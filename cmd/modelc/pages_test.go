@@ -17,6 +17,7 @@ import (
 	"modelc/backend/golang"
 	"modelc/frontend/keras"
 	"modelc/frontend/onnx"
+	"modelc/internal/speed"
 )
 
 // samePage compares the page at path with the text that it must have. -update writes
@@ -45,6 +46,8 @@ func TestReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	reports := speedReports(t)
+	page = replaceSection(t, page, "speed", speed.Beside(1, reports...)+"\n"+sources(reports))
 	samePage(t, path, string(replaceSection(t, page, "facts", facts(t))))
 	for _, m := range regexp.MustCompile("modelc ([a-z]+)").FindAllStringSubmatch(strings.Join(quoted(string(page)), "\n"), -1) {
 		if examples[m[1]] == nil {
@@ -117,6 +120,50 @@ func TestDeployingDoc(t *testing.T) {
 			t.Errorf("docs/deploying.md does not speak of %s", topic)
 		}
 	}
+}
+
+// The tables and the picture of docs/performance.md show the measurements in docs/measured.
+func TestPerformance(t *testing.T) {
+	const path, picture = "../../docs/performance.md", "../../docs/performance.svg"
+	page, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reports := speedReports(t)
+	page = replaceSection(t, page, "two threads", speed.Beside(2, reports...))
+	var all strings.Builder
+	for _, rows := range reports {
+		fmt.Fprintf(&all, "%s\n%s\n", speed.Times(rows), speed.Costs(rows))
+	}
+	samePage(t, path, string(replaceSection(t, page, "engines", all.String())))
+	samePage(t, picture, speed.Picture(reports...))
+}
+
+// speedReports returns the measurements of all kinds of machines, those of AVX-512 first.
+func speedReports(t *testing.T) [][]*speed.Row {
+	t.Helper()
+	paths, err := filepath.Glob("../../docs/measured/avx*.json")
+	if err != nil || len(paths) == 0 {
+		t.Fatal(paths, err)
+	}
+	var reports [][]*speed.Row
+	for _, p := range slices.Backward(paths) {
+		rows, err := speed.Read(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reports = append(reports, rows)
+	}
+	return reports
+}
+
+// sources returns where the measurements are from.
+func sources(reports [][]*speed.Row) string {
+	var b strings.Builder
+	for _, rows := range reports {
+		b.WriteString(speed.Source(rows))
+	}
+	return b.String()
 }
 
 // quoted returns the code in a page: spans, blocks and indented lines.
