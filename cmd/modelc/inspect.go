@@ -79,8 +79,8 @@ The numbers of parameters and of floating-point operations, a multiply-add count
 two, are those of the model before the passes; compile and report print the same.
 
 --optimised shows the nodes of the graph that the passes leave, with the size of their
-operands and results, and the names of the nodes that were fused into them, --steps the steps of the program with its memory plan, and --ir
-the graph as text.`,
+operands and results, and the names of the nodes that were fused into them. --steps
+shows the steps of the program with its memory plan, and --ir the graph as text.`,
 		Args: exactly(1, "one model"),
 		RunE: func(c *cobra.Command, args []string) error {
 			o, err := f.options(c)

@@ -82,23 +82,15 @@ func TestReadmeLength(t *testing.T) {
 
 // All pages state the same version of Go for packages, and that of go.mod for modelc.
 func TestGoVersions(t *testing.T) {
-	mod, err := os.ReadFile("../../go.mod")
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := modfile.Parse("go.mod", mod, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	err = filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+	n, own := 0, goVersion(t)
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || filepath.Ext(path) != ".md" || d.Name() == "CHANGELOG.md" {
 			return err
 		}
 		page, err := os.ReadFile(path)
 		for _, m := range regexp.MustCompile(`\b[Gg]o (1\.\d+)`).FindAllSubmatch(page, -1) {
 			n++
-			if v := string(m[1]); v != golang.MinimumGo && v != strings.TrimSuffix(f.Go.Version, ".0") {
+			if v := string(m[1]); v != golang.MinimumGo && v != own {
 				t.Errorf("%s names Go %s", path, v)
 			}
 		}
@@ -190,6 +182,15 @@ func facts(t *testing.T) string {
 	if cases == nil {
 		t.Fatal("docs/conformance.md has no row of distinct cases")
 	}
+	return fmt.Sprintf("- modelc reads ONNX, IR versions %d to %d and opsets 1 to %d, with %d operators. It passes %s of the %s ONNX node tests that concern convolutional networks (`docs/conformance.md`).\n"+
+		"- It reads models of Keras 2 and 3, from `.keras`, `.h5`, or `model.json` beside its weights, with %d layers (`docs/keras.md`). `modelc ops` lists all operators and layers.\n"+
+		"- Packages need Go %s or later, modelc itself Go %s.\n",
+		onnx.OldestIR, onnx.NewestIR, onnx.Newest, len(onnx.Table()), cases[2], cases[1], layers, golang.MinimumGo, goVersion(t))
+}
+
+// goVersion returns the version of Go in go.mod, such as 1.26.
+func goVersion(t *testing.T) string {
+	t.Helper()
 	mod, err := os.ReadFile("../../go.mod")
 	if err != nil {
 		t.Fatal(err)
@@ -198,10 +199,7 @@ func facts(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprintf("- modelc reads ONNX, IR versions %d to %d and opsets 1 to %d, with %d operators. It passes %s of the %s ONNX node tests that concern convolutional networks (`docs/conformance.md`).\n"+
-		"- It reads models of Keras 2 and 3, from `.keras`, `.h5`, or `model.json` beside its weights, with %d layers (`docs/keras.md`). `modelc ops` lists all operators and layers.\n"+
-		"- Packages need Go %s or later, modelc itself Go %s.\n",
-		onnx.OldestIR, onnx.NewestIR, onnx.Newest, len(onnx.Table()), cases[2], cases[1], layers, golang.MinimumGo, strings.TrimSuffix(f.Go.Version, ".0"))
+	return strings.TrimSuffix(f.Go.Version, ".0")
 }
 
 // docs/commands.md has the help of every command.
