@@ -40,7 +40,7 @@ func TestKerasSummary(t *testing.T) {
 func TestCorpusSummary(t *testing.T) {
 	python, corpus := kerasPython(t), corpus(t)
 	var list []string
-	for _, pattern := range []string{"models/keras/*/model.*", "keras-small/*/model.keras", "keras-2.14/*/model.keras"} {
+	for _, pattern := range []string{"models/keras/*/model.*", "keras-small/*/model.keras", "keras-small/keras2-*/model.h5", "keras-2.14/*/model.keras"} {
 		files, err := filepath.Glob(filepath.Join(corpus, filepath.FromSlash(pattern)))
 		if err != nil || files == nil {
 			t.Fatal(pattern, err)
