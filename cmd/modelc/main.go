@@ -42,6 +42,8 @@ func run(ctx context.Context, args []string, t *terminal) int {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return checkNumbers(c) },
+
 		SuggestionsMinimumDistance: 2,
 	}
 	root.SetArgs(args)

@@ -204,7 +204,7 @@ func (q quantized) compareORT(t *testing.T, python, path string) {
 	defer m.Close()
 	var pictures pictureFlags
 	c := &cobra.Command{}
-	pictures.add(c, "unit")
+	pictures.add(c, true)
 	if err := c.ParseFlags(q.flags); err != nil {
 		t.Fatal(err)
 	}
