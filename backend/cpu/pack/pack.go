@@ -106,6 +106,28 @@ func First(w []float32, oc, ic, kh, kw int) []float32 {
 	return out
 }
 
+// FirstPairsLen returns the number of elements that FirstPairs returns.
+func FirstPairsLen(oc, ic, kh, kw int) int { return up(oc, 16) * kh * up(kw*ic, 2) }
+
+// FirstPairs packs w [oc,ic,kh,kw] to [oc/32][kh][(kw·ic)/2][32][2]. A pair holds
+// neighbours of the values [kw][ic] of a row.
+func FirstPairs[T any](w []T, oc, ic, kh, kw int) []T {
+	out := make([]T, FirstPairsLen(oc, ic, kh, kw))
+	i := 0
+	for ob := 0; ob < oc; ob += 32 {
+		width := block(oc, ob)
+		for y := range kh {
+			for v := range kw * ic {
+				for o := range min(width, oc-ob) {
+					out[i+v/2*2*width+2*o+v%2] = w[(((ob+o)*ic+v%ic)*kh+y)*kw+v/ic]
+				}
+			}
+			i += up(kw*ic, 2) * width
+		}
+	}
+	return out
+}
+
 // DepthwiseLen returns the number of floats that Depthwise returns.
 func DepthwiseLen(c, kh, kw int) int { return up(c, 16) * kh * kw }
 

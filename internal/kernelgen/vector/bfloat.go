@@ -76,6 +76,25 @@ func (g generator) roundPairs() {
 	loop("sum", true)
 }
 
+// roundRow writes a conversion of consecutive floats.
+func (g generator) roundRow() {
+	g.function("roundRow")
+	Load(Param("dst"), RDI)
+	Load(Param("src"), RSI)
+	Load(Param("n"), RCX)
+	Label("loop")
+	VMOVUPS(Mem{Base: RSI}, g.Regs[0])
+	VMOVUPS(Mem{Base: RSI, Disp: 64}, g.Regs[1])
+	x86.VCVTNE2PS2BF16(g.Regs[0], g.Regs[1], g.Regs[0])
+	VMOVDQU32(g.Regs[0], Mem{Base: RDI})
+	ADDQ(U32(128), RSI)
+	ADDQ(Imm(64), RDI)
+	DECQ(RCX)
+	JNZ(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
 // affinePairs writes arithmetic per channel on pairs.
 func (g generator) affinePairs() {
 	g.function("affinePairs")

@@ -44,6 +44,7 @@ func main() {
 		g.roundPairs()
 		if g.Name == x86.AVX512BF16.Name {
 			g.affinePairs()
+			g.roundRow()
 		}
 		if g.Name != x86.AVX512BF16.Name {
 			g.widenPixels()

@@ -198,6 +198,50 @@ func Pair16(a *Tile) bool {
 	return true
 }
 
+// PairRun32 is run32 for input values and weights that are pairs of bfloat16.
+// It reports whether the tier in use has the kernel.
+func PairRun32(a *Tile) bool {
+	switch active {
+	case &avx512bf16:
+		pairRun32AVX512BF16(a)
+	case &avx512vnni, &avx512:
+		pairRun32AVX512(a)
+	case &avxvnni, &avx2:
+		pairRun32AVX2(a)
+	default:
+		return false
+	}
+	return true
+}
+
+// PairRun16 is run16 for input values and weights that are pairs of bfloat16.
+// It reports whether the tier in use has the kernel.
+func PairRun16(a *Tile) bool {
+	switch active {
+	case &avx512bf16:
+		pairRun16AVX512BF16(a)
+	case &avx512vnni, &avx512:
+		pairRun16AVX512(a)
+	case &avxvnni, &avx2:
+		pairRun16AVX2(a)
+	default:
+		return false
+	}
+	return true
+}
+
+// PairMax writes the maximum of the windows of each of a.Pixels pixels of pairs of bfloat16.
+// It reports whether the tier in use has the kernel.
+func PairMax(a *Tile) bool {
+	switch active {
+	case &avx512bf16:
+		pairMaxAVX512BF16(a)
+	default:
+		return false
+	}
+	return true
+}
+
 // PairDepthwise is depthwise for pixels of pairs of bfloat16, with results like those of simd.Tile.RoundLine. The weights and the bias of the upper halves are a.BlockStride bytes behind, and 16 floats behind, those of the lower ones.
 // It reports whether the tier in use has the kernel.
 func PairDepthwise(a *Tile) bool {
@@ -232,6 +276,18 @@ func RoundPairs(dst *uint32, lower, upper *float32, n int, residual *uint32, lo,
 		roundPairsAVX512(dst, lower, upper, n, residual, lo, hi)
 	case &avxvnni, &avx2:
 		roundPairsAVX2(dst, lower, upper, n, residual, lo, hi)
+	default:
+		return false
+	}
+	return true
+}
+
+// RoundRow rounds n times 32 floats to bfloat16.
+// It reports whether the tier in use has the kernel.
+func RoundRow(dst *uint16, src *float32, n int) bool {
+	switch active {
+	case &avx512bf16:
+		roundRowAVX512BF16(dst, src, n)
 	default:
 		return false
 	}

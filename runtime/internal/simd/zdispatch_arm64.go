@@ -106,6 +106,18 @@ func Pair32(a *Tile) bool { return false }
 // It reports whether the tier in use has the kernel.
 func Pair16(a *Tile) bool { return false }
 
+// PairRun32 is run32 for input values and weights that are pairs of bfloat16.
+// It reports whether the tier in use has the kernel.
+func PairRun32(a *Tile) bool { return false }
+
+// PairRun16 is run16 for input values and weights that are pairs of bfloat16.
+// It reports whether the tier in use has the kernel.
+func PairRun16(a *Tile) bool { return false }
+
+// PairMax writes the maximum of the windows of each of a.Pixels pixels of pairs of bfloat16.
+// It reports whether the tier in use has the kernel.
+func PairMax(a *Tile) bool { return false }
+
 // PairDepthwise is depthwise for pixels of pairs of bfloat16, with results like those of simd.Tile.RoundLine. The weights and the bias of the upper halves are a.BlockStride bytes behind, and 16 floats behind, those of the lower ones.
 // It reports whether the tier in use has the kernel.
 func PairDepthwise(a *Tile) bool { return false }
@@ -119,6 +131,10 @@ func PairPeak(n int) bool { return false }
 func RoundPairs(dst *uint32, lower, upper *float32, n int, residual *uint32, lo, hi float32) bool {
 	return false
 }
+
+// RoundRow rounds n times 32 floats to bfloat16.
+// It reports whether the tier in use has the kernel.
+func RoundRow(dst *uint16, src *float32, n int) bool { return false }
 
 // AffinePairs computes dst = min(max(src·scale+shift, lo), hi) of n pixels of 16 pairs of bfloat16. scale and shift have 32 floats, those of the lower halves first.
 // It reports whether the tier in use has the kernel.

@@ -189,6 +189,11 @@ func roundPairsAVX512BF16(dst *uint32, lower *float32, upper *float32, n int, re
 //go:noescape
 func affinePairsAVX512BF16(dst *uint32, src *uint32, n int, scale *float32, shift *float32, lo float32, hi float32)
 
+// roundRowAVX512BF16 rounds n times 32 floats to bfloat16.
+//
+//go:noescape
+func roundRowAVX512BF16(dst *uint16, src *float32, n int)
+
 // roundPairsAVX512 writes n pixels of 16 pairs of bfloat16, clamp(lower + residual) and clamp(upper + residual). residual may be nil.
 //
 //go:noescape

@@ -311,6 +311,70 @@ func TestConv(t *testing.T) {
 	})
 }
 
+// TestConvFirst compares first layers with sums in float64. All tiers give the same bits.
+func TestConvFirst(t *testing.T) {
+	first := map[uint64][]byte{}
+	tiers(t, func(t *testing.T) {
+		for seed := range uint64(40) {
+			r := rand.New(rand.NewPCG(seed, 7))
+			m := &memory{}
+			k := &ConvFirst{NHWC: r.IntN(2) == 0, N: 1 + r.IntN(2), C: 1 + r.IntN(4), H: 5 + r.IntN(9), W: 5 + r.IntN(40), KH: 1 + r.IntN(5), KW: 1 + r.IntN(5),
+				SH: 1 + r.IntN(3), SW: 1 + r.IntN(3), DH: 1, PadTop: r.IntN(3), PadLeft: r.IntN(3)}
+			if k.KH < 3 {
+				k.DH += r.IntN(3)
+			}
+			k.Act = pick(r, kernel.Act{}, kernel.Act{Fn: kernel.ActRelu}, kernel.Act{Fn: kernel.ActClip, Alpha: -3, Beta: 6})
+			oc := 1 + r.IntN(70)
+			x, filters, bias := floatsOf(r, k.N*k.C*k.H*k.W), floatsOf(r, oc*k.C*k.KH*k.KW), floatsOf(r, oc)
+			k.Src = put(m, x)
+			h, w := max(1, (k.H+2*k.PadTop-(k.KH-1)*k.DH-1)/k.SH+1), max(1, (k.W+k.PadLeft-k.KW)/k.SW+1)
+			k.Dst = m.image(r, kernel.BFloat16, k.N, oc, h, w, 1, 0, 0, 1)
+			half := make([]uint16, 0)
+			for _, f := range pack.FirstPairs(filters, oc, k.C, k.KH, k.KW) {
+				half = append(half, simd.ToBFloat16(f))
+			}
+			k.Wt = put(m, half)
+			if r.IntN(3) > 0 {
+				k.Bias = put(m, padded(bias))
+			} else {
+				clear(bias)
+			}
+			data := m.run(t, k)
+			in := func(n, c, y, x0 int) float64 {
+				switch {
+				case y < 0 || x0 < 0 || y >= k.H || x0 >= k.W:
+					return 0
+				case k.NHWC:
+					return float64(rounded(x[((n*k.H+y)*k.W+x0)*k.C+c]))
+				}
+				return float64(rounded(x[((n*k.C+c)*k.H+y)*k.W+x0]))
+			}
+			for n := range k.N {
+				for o := range oc {
+					for y := range h {
+						for x := range w {
+							want := float64(bias[o])
+							for i := range k.C * k.KH * k.KW {
+								c, iy, ix := i/k.KW/k.KH, i/k.KW%k.KH, i%k.KW
+								want += in(n, c, y*k.SH-k.PadTop+iy*k.DH, x*k.SW-k.PadLeft+ix) * float64(rounded(filters[o*k.C*k.KH*k.KW+i]))
+							}
+							want = kernel.Eval(k.Act.Fn, want, float64(k.Act.Alpha), float64(k.Act.Beta))
+							if got := get(data, &k.Dst, n, o, y, x); math.IsNaN(got) || math.Abs(got-want) > math.Abs(want)/256+1e-4 {
+								t.Fatalf("seed %d: channel %d of pixel (%d,%d) is %g, want %g\n%+v", seed, o, y, x, got, want, k)
+							}
+						}
+					}
+				}
+			}
+			if got := data[k.Dst.Off:][:k.Dst.Bytes()]; first[seed] == nil {
+				first[seed] = bytes.Clone(got)
+			} else if !bytes.Equal(got, first[seed]) {
+				t.Fatalf("seed %d: other bits than the first tier", seed)
+			}
+		}
+	})
+}
+
 // TestDepthwise compares depthwise convolutions with sums in float64. All tiers give the same
 // bits.
 func TestDepthwise(t *testing.T) {
