@@ -252,7 +252,9 @@ var (
 // of input channels takes as long as one channel.
 func (o *conv) halved() *conv {
 	h := *o
-	h.in.c = formOf(ir.BFloat16).whole(o.in.c) / 2
+	if h.in.c = formOf(ir.BFloat16).whole(o.in.c) / 2; bfloat.Folds(o.in.c) {
+		h.in.c -= 8
+	}
 	return &h
 }
 
@@ -260,7 +262,7 @@ func (o *conv) halved() *conv {
 func pairWeights(b *builder, o *conv) kernel.Ref {
 	oc, ic, kh, kw := shape4(o.w.Shape)
 	return b.section("pairs", o.w, pack.PairsLen(oc, ic, kh, kw), ir.BFloat16.Size(), func() []byte {
-		return runtime.BytesOf(pack.Pairs(ir.Elements[uint16](o.w), oc, ic, kh, kw)) // the bits
+		return runtime.BytesOf(pack.Pairs(ir.Elements[uint16](o.w), oc, ic, kh, kw, bfloat.Folds(ic))) // the bits
 	})
 }
 

@@ -91,6 +91,7 @@ var Kernels = append([]Kernel{
 	{"roundRow", "dst *uint16, src *float32, n int", "rounds n times 32 floats to bfloat16.", "AVX512BF16"},
 	{"affinePairs", "dst, src *uint32, n int, scale, shift *float32, lo, hi float32", "computes dst = min(max(src·scale+shift, lo), hi) of n pixels of 16 pairs of bfloat16. scale and shift have 32 floats, those of the lower halves first.", "AVX512BF16"},
 	{"widenPixels", "lower, upper *float32, src *uint32, n int", "writes the lower and the upper halves of n pixels of 16 pairs of bfloat16.", x86},
+	{"foldPixels", "pixels *uint32, n int", "copies the lower halves of the last 8 of 16 pairs of bfloat16 to the upper halves of the first 8, for n pixels.", narrow},
 	{"pairTilesIn", "in, out *uint32, rowStride, posStride, n int", "is winogradIn2 for pixels and positions of 16 pairs of bfloat16.", "AVX512BF16"},
 	{"pairTilesOut", "in *float32, half, posStride int, out *uint32, row int, residual *uint32, residualRow, n int, lo, hi float32",
 		"transforms n tiles of 4×4 positions to 2×2 pixels of 16 pairs of bfloat16, clamp(sums + residual). Positions of the upper halves are half bytes behind those of the lower ones. residual may be nil.", "AVX512BF16"},

@@ -175,6 +175,25 @@ func (g generator) widenPixels() {
 	RET()
 }
 
+// foldPixels writes a permutation of pixels of 16 channels.
+func foldPixels() {
+	g := generator{x86.AVX2}
+	g.function("foldPixels")
+	Load(Param("pixels"), RSI)
+	Load(Param("n"), RCX)
+	Label("loop")
+	VMOVDQU(Mem{Base: RSI, Disp: 32}, Y0)
+	VPSLLD(Imm(16), Y0, Y0)
+	VMOVDQU(Mem{Base: RSI}, Y1)
+	VPBLENDW(Imm(0xaa), Y0, Y1, Y1)
+	VMOVDQU(Y1, Mem{Base: RSI})
+	ADDQ(Imm(64), RSI)
+	DECQ(RCX)
+	JNZ(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
 // pairRows writes the sums of a fully connected layer. Several sets of accumulators hide the
 // latency of a multiply-add.
 func (g generator) pairRows() {

@@ -61,6 +61,7 @@ func main() {
 	averageBytes()
 	lookupBytes()
 	lookupBytesAVX2()
+	foldPixels()
 	Generate()
 }
 

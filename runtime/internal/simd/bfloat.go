@@ -152,6 +152,9 @@ func (a *Tile) computePairs(width, step int) {
 			for y := 0; y < a.Rows; y++ {
 				for x := 0; x < a.Cols; x++ {
 					in := unsafe.Slice((*[2]uint16)(unsafe.Add(a.In, p*a.Pix+b*a.BlockStride+y*a.RowStride+x*a.ColStride)), step)
+					if a.Half != 0 && b == a.Blocks-1 {
+						in = in[:step/2]
+					}
 					ws := unsafe.Slice((*uint32)(unsafe.Add(a.W, w)), step*width)
 					for c, v := range in {
 						lower, upper := lowerOf(uint32(v[0])), lowerOf(uint32(v[1]))
@@ -216,6 +219,20 @@ func WidenPairs(lower, upper []float32, src []uint32) {
 	}
 	for i, v := range src {
 		lower[i], upper[i] = lowerOf(v), upperOf(v)
+	}
+}
+
+// FoldPairs makes 8 pairs of the 16 lower halves of each pixel: pair c gets channels c and
+// 8+c. The other 8 pairs keep their values.
+func FoldPairs(pixels []uint32) {
+	if n := len(pixels) / 16; n == 0 || FoldPixels(&pixels[0], n) {
+		return
+	}
+	for i := 0; i < len(pixels); i += 16 {
+		p := (*[16]uint32)(pixels[i:])
+		for c := range 8 {
+			p[c] = p[c]&^upperHalf | p[8+c]<<16
+		}
 	}
 }
 

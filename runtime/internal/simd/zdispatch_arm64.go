@@ -144,6 +144,10 @@ func AffinePairs(dst, src *uint32, n int, scale, shift *float32, lo, hi float32)
 // It reports whether the tier in use has the kernel.
 func WidenPixels(lower, upper *float32, src *uint32, n int) bool { return false }
 
+// FoldPixels copies the lower halves of the last 8 of 16 pairs of bfloat16 to the upper halves of the first 8, for n pixels.
+// It reports whether the tier in use has the kernel.
+func FoldPixels(pixels *uint32, n int) bool { return false }
+
 // PairTilesIn is winogradIn2 for pixels and positions of 16 pairs of bfloat16.
 // It reports whether the tier in use has the kernel.
 func PairTilesIn(in, out *uint32, rowStride, posStride, n int) bool { return false }

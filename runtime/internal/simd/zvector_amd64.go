@@ -273,3 +273,8 @@ func lookupBytesAVX512(dst *byte, src *byte, n int, table *byte)
 //
 //go:noescape
 func lookupBytesAVX2(dst *byte, src *byte, n int, table *byte)
+
+// foldPixelsAVX2 copies the lower halves of the last 8 of 16 pairs of bfloat16 to the upper halves of the first 8, for n pixels.
+//
+//go:noescape
+func foldPixelsAVX2(pixels *uint32, n int)

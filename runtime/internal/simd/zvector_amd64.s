@@ -4960,3 +4960,21 @@ loop:
 	JNZ            loop
 	VZEROUPPER
 	RET
+
+// func foldPixelsAVX2(pixels *uint32, n int)
+// Requires: AVX, AVX2
+TEXT ·foldPixelsAVX2(SB), NOSPLIT, $0-16
+	MOVQ pixels+0(FP), SI
+	MOVQ n+8(FP), CX
+
+loop:
+	VMOVDQU  32(SI), Y0
+	VPSLLD   $0x10, Y0, Y0
+	VMOVDQU  (SI), Y1
+	VPBLENDW $0xaa, Y0, Y1, Y1
+	VMOVDQU  Y1, (SI)
+	ADDQ     $0x40, SI
+	DECQ     CX
+	JNZ      loop
+	VZEROUPPER
+	RET

@@ -197,6 +197,11 @@ func newLayer(r *rand.Rand, winograd bool) *layer {
 	n := 1 + r.IntN(2)
 	k.Src = l.image(r, kernel.BFloat16, n, ic, h, w, k.PadTop, k.PadLeft, bottom, right)
 	l.fill(r, &k.Src)
+	for n := range k.Src.N { // unused channels hold any finite values
+		for ch := ic; ch < k.Src.Blocks()*block; ch++ {
+			l.set(&k.Src, n, ch, r.IntN(h), r.IntN(w), float32(r.NormFloat64()))
+		}
+	}
 	b := r.IntN(2)
 	k.Dst = l.image(r, kernel.BFloat16, n, oc, oh, ow, b, b, b, b)
 	if r.IntN(3) == 0 {
@@ -207,7 +212,7 @@ func newLayer(r *rand.Rand, winograd bool) *layer {
 	for i, f := range l.filters {
 		l.filters[i] = rounded(f)
 	}
-	bits := pack.Pairs(l.filters, oc, ic, k.KH, k.KW)
+	bits := pack.Pairs(l.filters, oc, ic, k.KH, k.KW, Folds(ic))
 	half := make([]uint16, len(bits))
 	for i, f := range bits {
 		half[i] = simd.ToBFloat16(f)

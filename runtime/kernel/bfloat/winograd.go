@@ -177,20 +177,24 @@ func (k *Winograd) transformIn(c *kernel.Context, p *prologue, n, b, y, x, left 
 	iy, ix := y*k.M-k.PadTop, x*k.M-k.PadLeft
 	src, row := pairs(c, k.Src.Ref), k.Src.Row()/2
 	inside := 0 // tiles that lie in the image
-	if iy >= 0 && iy+k.side() <= k.Src.H && ix >= 0 && p.identity() {
+	fold := b == foldedBlock(&k.Src)
+	if iy >= 0 && iy+k.side() <= k.Src.H && ix >= 0 && p.identity() && !fold {
 		inside = min(left, callTiles, (k.Src.W-ix-2)/k.M)
 	}
 	if inside > 0 && k.M == 2 && simd.PairTilesIn(&src[at(&k.Src, n, b, iy, ix)], &v[0], row*4, k.pitch()*4, inside) {
 		return inside
 	}
 	run := min(left, runTiles)
-	if ix < 0 { // the other tiles may lie in the image
+	if ix < 0 && !fold { // the other tiles may lie in the image
 		run = 1
 	}
 	cols := (run*k.M + 2) * lanes
 	window := s.window[:k.side()*cols]
 	for r := range k.side() {
 		p.window(c, &k.Src, n, b, iy+r, ix, window[r*cols:][:cols], s.halves[0].window)
+	}
+	if fold {
+		simd.FoldPairs(window)
 	}
 	if k.M == 2 && simd.PairTilesIn(&window[0], &v[0], cols*4, k.pitch()*4, run) {
 		return run
@@ -216,6 +220,9 @@ func (k *Winograd) multiply(c *kernel.Context, v []uint32, m, bias []float32, ti
 	a.Pix, a.OutPix = pixelBytes, pixelBytes
 	a.Blocks, a.BlockStride = k.Src.Blocks(), k.positions()*k.pitch()*4
 	a.Rows, a.Cols = 1, 1
+	if Folds(k.Src.C) {
+		a.Half = 1
+	}
 	a.OutBlock = k.positions() * k.pitch() * 4
 	pieces, pitch := team.Split(tiles, simd.Active().TilePixels), k.W.Len/2/k.positions()
 	weights := func(pos, ob int) int { return pos*pitch + ob*k.Src.Blocks()*lanes*block }
