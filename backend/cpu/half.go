@@ -195,8 +195,12 @@ var (
 		},
 		kernel: func(o *conv, w kernel.Ref) kernel.Kernel {
 			g := o.win
-			return &bfloat.Depthwise{Src: o.src.img(), Dst: o.dst.img(), W: w, Bias: o.bias, Residual: o.residual.img(), Act: o.act,
+			k := &bfloat.Depthwise{Src: o.src.img(), Dst: o.dst.img(), W: w, Bias: o.bias, Residual: o.residual.img(), Act: o.act,
 				KH: g.KH, KW: g.KW, SH: g.SH, SW: g.SW, DH: g.DH, DW: g.DW, PadTop: g.PadTop, PadLeft: g.PadLeft}
+			if p := o.point; p != nil {
+				return &bfloat.ConvDepthwise{Point: *p.pairKernel(p.weights), Depth: *k}
+			}
+			return k
 		},
 	}
 	halfDirect = algorithm{
@@ -209,6 +213,7 @@ var (
 	halfPointwise = algorithm{
 		name: "pointwise", why: pointwise.why, types: halfOnly,
 		refuses: pointwise.refuses,
+		leave:   leaveToDepthwise,
 		weights: pairWeights,
 		kernel:  pairKernel,
 	}
@@ -266,7 +271,9 @@ func pairWeights(b *builder, o *conv) kernel.Ref {
 	})
 }
 
-func pairKernel(o *conv, w kernel.Ref) kernel.Kernel {
+func pairKernel(o *conv, w kernel.Ref) kernel.Kernel { return o.pairKernel(w) }
+
+func (o *conv) pairKernel(w kernel.Ref) *bfloat.Conv {
 	g := o.win
 	return &bfloat.Conv{Src: o.src.img(), Dst: o.dst.img(), W: w, Bias: o.bias, Residual: o.residual.img(), Scale: o.scale, Shift: o.shift, Pre: o.pre, Act: o.act,
 		KH: g.KH, KW: g.KW, SH: g.SH, SW: g.SW, DH: g.DH, DW: g.DW, PadTop: g.PadTop, PadLeft: g.PadLeft}

@@ -224,7 +224,19 @@ func newLayer(r *rand.Rand, winograd bool) *layer {
 	}
 	if r.IntN(3) == 0 {
 		l.scale, l.shift = floatsOf(r, ic), floatsOf(r, ic)
-		k.Scale, k.Shift, k.Pre = put(&l.memory, padded(l.scale)), put(&l.memory, padded(l.shift)), kernel.Act{Fn: kernel.ActRelu}
+		k.Pre = kernel.Act{Fn: kernel.ActRelu}
+		if r.IntN(3) == 0 {
+			for i := range l.scale {
+				l.scale[i] = 1
+			}
+		} else {
+			k.Scale = put(&l.memory, padded(l.scale))
+		}
+		if r.IntN(3) == 0 {
+			clear(l.shift)
+		} else {
+			k.Shift = put(&l.memory, padded(l.shift))
+		}
 	}
 	k.Act = pick(r, kernel.Act{}, kernel.Act{Fn: kernel.ActRelu}, kernel.Act{Fn: kernel.ActClip, Alpha: -3, Beta: 6}, kernel.Act{Fn: kernel.ActTanh})
 	return l
@@ -435,6 +447,50 @@ func TestDepthwise(t *testing.T) {
 				first[seed] = bytes.Clone(got)
 			} else if !bytes.Equal(got, first[seed]) {
 				t.Fatalf("seed %d: other bits than the first tier", seed)
+			}
+		}
+	})
+}
+
+// TestConvDepthwise requires that a step of two convolutions has the bits of two steps.
+func TestConvDepthwise(t *testing.T) {
+	tiers(t, func(t *testing.T) {
+		for seed := range uint64(40) {
+			r := rand.New(rand.NewPCG(seed, 8))
+			m := &memory{}
+			n, ic, oc, h, w := 1+r.IntN(2), 1+r.IntN(100), 1+r.IntN(100), 3+r.IntN(30), 3+r.IntN(20)
+			b := 1 + r.IntN(2)
+			clamp := func() kernel.Act {
+				return pick(r, kernel.Act{}, kernel.Act{Fn: kernel.ActRelu}, kernel.Act{Fn: kernel.ActClip, Alpha: 1, Beta: 6})
+			}
+			p := Conv{KH: 1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1, Act: clamp()}
+			p.Src = m.image(r, kernel.BFloat16, n, ic, h, w, 0, r.IntN(2), 1, 0)
+			m.fill(r, &p.Src)
+			var half []uint16
+			for _, f := range pack.Pairs(floatsOf(r, oc*ic), oc, ic, 1, 1, Folds(ic)) {
+				half = append(half, simd.ToBFloat16(f))
+			}
+			p.W, p.Bias = put(m, half), put(m, padded(floatsOf(r, oc)))
+			p.Dst = m.image(r, kernel.BFloat16, n, oc, h, w, b, b, b, b)
+			d := Depthwise{Src: p.Dst, KH: 3, KW: 1 + r.IntN(3), SH: 1 + r.IntN(2), SW: 1 + r.IntN(2), DH: 1 + r.IntN(2), DW: 1, PadTop: r.IntN(b + 1), PadLeft: r.IntN(b + 1), Act: clamp()}
+			if r.IntN(4) == 0 {
+				d.Act = kernel.Act{Fn: kernel.ActTanh}
+			}
+			oh, ow := (h+d.PadTop+b-(d.KH-1)*d.DH-1)/d.SH+1, (w+d.PadLeft+b-d.KW)/d.SW+1
+			if h+d.PadTop+b < (d.KH-1)*d.DH+1 {
+				continue
+			}
+			filters := make([]float32, (oc+block-1)/block*block*d.KH*d.KW)
+			for i := range oc * d.KH * d.KW {
+				filters[i] = rounded(float32(r.NormFloat64()))
+			}
+			d.W = put(m, pack.Depthwise(filters, len(filters)/d.KH/d.KW, d.KH, d.KW))
+			d.Dst = m.image(r, kernel.BFloat16, n, oc, oh, ow, 1, 0, 0, 1)
+			got := m.run(t, &ConvDepthwise{Point: p, Depth: d})
+			m.data = m.run(t, &p)
+			want := m.run(t, &d)
+			if !bytes.Equal(got[d.Dst.Off:][:d.Dst.Bytes()], want[d.Dst.Off:][:d.Dst.Bytes()]) {
+				t.Fatalf("seed %d: other bits than in two steps\n%+v\n%+v", seed, p, d)
 			}
 		}
 	})

@@ -47,8 +47,9 @@ func Folds(c int) bool { return (c-1)%block < lanes && c <= 2*block }
 
 // transforms reports whether parts copy their input to scratch to apply a prologue or to
 // fold it.
-func (k *Conv) transforms() bool {
-	return Folds(k.Src.C) || k.Scale.Present() || k.Shift.Present() || k.Pre.Fn != kernel.ActIdentity
+func (k *Conv) transforms() bool { return Folds(k.Src.C) || k.prologue() }
+func (k *Conv) prologue() bool {
+	return k.Scale.Present() || k.Shift.Present() || k.Pre.Fn != kernel.ActIdentity
 }
 
 // grid returns the output as rows of pixels. The output of a 1×1 convolution on images
@@ -75,17 +76,25 @@ func (k *Conv) Check(v *kernel.Verifier) {
 	if v.Failed() {
 		return
 	}
-	weights(v, "W", k.W, false, kernel.Product(team.Split(k.Dst.C, lanes), lanes, k.Src.Blocks(), k.KH, k.KW, lanes))
-	channels(v, "Bias", k.Bias, k.Dst.C)
+	k.checkChannels(v)
 	channels(v, "Scale", k.Scale, k.Src.C)
 	channels(v, "Shift", k.Shift, k.Src.C)
-	v.Act(k.Act.Fn)
 	v.Act(k.Pre.Fn)
 	if v.Failed() || !k.transforms() {
 		return
 	}
 	rows, cols := k.region()
 	v.Scratch(kernel.Product(k.Src.Blocks(), k.inRows(rows), k.inCols(cols), pixelBytes) + 2*kernel.Product(k.inCols(cols), pixelBytes) + 4*int64(k.sums()))
+}
+
+// checkChannels declares the weights and the bias.
+func (k *Conv) checkChannels(v *kernel.Verifier) {
+	if v.Failed() {
+		return
+	}
+	weights(v, "W", k.W, false, kernel.Product(team.Split(k.Dst.C, lanes), lanes, k.Src.Blocks(), k.KH, k.KW, lanes))
+	channels(v, "Bias", k.Bias, k.Dst.C)
+	v.Act(k.Act.Fn)
 }
 
 // foldedBlock returns the number of the block that is folded, or -1.
