@@ -101,13 +101,20 @@ func (k *Winograd) ScratchBytes() int {
 	return (k.inputs() + k.products() + k.windowLen() + 2*k.halfLen()) * 4
 }
 
-// perImage returns the number of blocks of tiles of an image.
-func (k *Winograd) perImage() int { return team.Split(k.tiles(), k.Tiles) }
+// perImage returns the number of blocks of tiles of an image. If there are few output
+// channels to share, there are blocks for every worker.
+func (k *Winograd) perImage(c *kernel.Context) int {
+	n, threads := team.Split(k.tiles(), k.Tiles), c.Threads()
+	if kernel.OutBlocks(k.Dst.C) < threads && n < 4*threads {
+		n = max(n, min(team.Split(n, threads)*threads, team.Split(k.tiles(), simd.Active().TilePixels)))
+	}
+	return n
+}
 
 // slices returns the number of ranges of output channels into which a block of tiles is
 // cut, so that few blocks occupy every worker. Each slice transforms the input again.
 func (k *Winograd) slices(c *kernel.Context) int {
-	n, threads, blocks := 1, c.Threads(), k.Dst.N*k.perImage()
+	n, threads, blocks := 1, c.Threads(), k.Dst.N*k.perImage(c)
 	for n < kernel.OutBlocks(k.Dst.C) && blocks*n < 4*threads && blocks*n%threads != 0 {
 		n++
 	}
@@ -117,7 +124,7 @@ func (k *Winograd) slices(c *kernel.Context) int {
 // Run computes the convolution.
 func (k *Winograd) Run(c *kernel.Context) {
 	k.Dst.ClearBorder(c)
-	c.DoAll(k.Dst.N*k.perImage()*k.slices(c), k)
+	c.DoAll(k.Dst.N*k.perImage(c)*k.slices(c), k)
 }
 
 // buffers is the part of the scratch for a run of tiles.
@@ -137,7 +144,7 @@ func (k *Winograd) half(s []float32) (h half) {
 
 // Part computes a range of output channels of a block of tiles.
 func (k *Winograd) Part(c *kernel.Context, i, worker int) {
-	slices, per := k.slices(c), k.perImage()
+	slices, per := k.slices(c), k.perImage(c)
 	slice, i := i%slices, i/slices
 	n, t0, t1 := i/per, team.Cut(k.tiles(), per, i%per), team.Cut(k.tiles(), per, i%per+1)
 	scratch := c.Scratch(worker)
