@@ -685,7 +685,7 @@ func (t tile) roundedEpilogue() {
 		VMINPS(acc, hi, acc)
 	}
 	Label(t.label("clamped"))
-	VMOVDQU16(x86.PairOrder(), order)
+	VMOVDQU16(x86.PairOrder("tilePairOrder"), order)
 	MOVQ(arg(abi.Out), RBX)
 	VPXORD(x, x, x)
 	each("stored", func(i int, accs []VecPhysical) {

@@ -26,7 +26,7 @@ func (g generator) roundPairs() {
 	VBROADCASTSS(NewParamAddr("lo", 40), lo)
 	VBROADCASTSS(NewParamAddr("hi", 44), hi)
 	if g.Name == x86.AVX512BF16.Name {
-		VMOVDQU16(x86.PairOrder(), r[10])
+		VMOVDQU16(x86.PairOrder("pairOrder"), r[10])
 	}
 	convert := func(off int, residual bool) {
 		VMOVUPS(Mem{Base: RSI, Disp: off}, r[0])
@@ -111,7 +111,7 @@ func (g generator) affinePairs() {
 	}
 	VBROADCASTSS(NewParamAddr("lo", 40), lo)
 	VBROADCASTSS(NewParamAddr("hi", 44), hi)
-	VMOVDQU16(x86.PairOrder(), order)
+	VMOVDQU16(x86.PairOrder("pairOrder"), order)
 	VMOVDQU32(g.words(0xffff0000), upper)
 	unrolled(RCX, []GPPhysical{RDI, RSI}, func(i int) {
 		x := g.Regs[2*i:][:2]

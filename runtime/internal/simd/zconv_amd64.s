@@ -36875,7 +36875,7 @@ p1_summed:
 	VMINPS       Z1, Z29, Z1
 
 p1_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4877f262
@@ -37218,7 +37218,7 @@ p2_summed:
 	VMINPS       Z3, Z29, Z3
 
 p2_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x486ff262
@@ -37667,7 +37667,7 @@ p3_summed:
 	VMINPS       Z5, Z29, Z5
 
 p3_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4867f262
@@ -38222,7 +38222,7 @@ p4_summed:
 	VMINPS       Z7, Z29, Z7
 
 p4_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x485ff262
@@ -38884,7 +38884,7 @@ p5_summed:
 	VMINPS       Z9, Z29, Z9
 
 p5_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4857f262
@@ -39652,7 +39652,7 @@ p6_summed:
 	VMINPS       Z11, Z29, Z11
 
 p6_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x484ff262
@@ -40526,7 +40526,7 @@ p7_summed:
 	VMINPS       Z13, Z29, Z13
 
 p7_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4847f262
@@ -41506,7 +41506,7 @@ p8_summed:
 	VMINPS       Z15, Z29, Z15
 
 p8_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x483ff262
@@ -42593,7 +42593,7 @@ p9_summed:
 	VMINPS       Z17, Z29, Z17
 
 p9_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4837f262
@@ -43786,7 +43786,7 @@ p10_summed:
 	VMINPS       Z19, Z29, Z19
 
 p10_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x482ff262
@@ -45085,7 +45085,7 @@ p11_summed:
 	VMINPS       Z21, Z29, Z21
 
 p11_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4827f262
@@ -46490,7 +46490,7 @@ p12_summed:
 	VMINPS       Z23, Z29, Z23
 
 p12_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x481ff262
@@ -48002,7 +48002,7 @@ p13_summed:
 	VMINPS       Z25, Z29, Z25
 
 p13_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4817f262
@@ -49620,7 +49620,7 @@ p14_summed:
 	VMINPS       Z27, Z29, Z27
 
 p14_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x480ff262
@@ -49890,39 +49890,39 @@ DATA upperHalf64<>+56(SB)/4, $0xffff0000
 DATA upperHalf64<>+60(SB)/4, $0xffff0000
 GLOBL upperHalf64<>(SB), RODATA|NOPTR, $64
 
-DATA pairOrder<>+0(SB)/2, $0x0000
-DATA pairOrder<>+2(SB)/2, $0x0010
-DATA pairOrder<>+4(SB)/2, $0x0001
-DATA pairOrder<>+6(SB)/2, $0x0011
-DATA pairOrder<>+8(SB)/2, $0x0002
-DATA pairOrder<>+10(SB)/2, $0x0012
-DATA pairOrder<>+12(SB)/2, $0x0003
-DATA pairOrder<>+14(SB)/2, $0x0013
-DATA pairOrder<>+16(SB)/2, $0x0004
-DATA pairOrder<>+18(SB)/2, $0x0014
-DATA pairOrder<>+20(SB)/2, $0x0005
-DATA pairOrder<>+22(SB)/2, $0x0015
-DATA pairOrder<>+24(SB)/2, $0x0006
-DATA pairOrder<>+26(SB)/2, $0x0016
-DATA pairOrder<>+28(SB)/2, $0x0007
-DATA pairOrder<>+30(SB)/2, $0x0017
-DATA pairOrder<>+32(SB)/2, $0x0008
-DATA pairOrder<>+34(SB)/2, $0x0018
-DATA pairOrder<>+36(SB)/2, $0x0009
-DATA pairOrder<>+38(SB)/2, $0x0019
-DATA pairOrder<>+40(SB)/2, $0x000a
-DATA pairOrder<>+42(SB)/2, $0x001a
-DATA pairOrder<>+44(SB)/2, $0x000b
-DATA pairOrder<>+46(SB)/2, $0x001b
-DATA pairOrder<>+48(SB)/2, $0x000c
-DATA pairOrder<>+50(SB)/2, $0x001c
-DATA pairOrder<>+52(SB)/2, $0x000d
-DATA pairOrder<>+54(SB)/2, $0x001d
-DATA pairOrder<>+56(SB)/2, $0x000e
-DATA pairOrder<>+58(SB)/2, $0x001e
-DATA pairOrder<>+60(SB)/2, $0x000f
-DATA pairOrder<>+62(SB)/2, $0x001f
-GLOBL pairOrder<>(SB), RODATA|NOPTR, $64
+DATA tilePairOrder<>+0(SB)/2, $0x0000
+DATA tilePairOrder<>+2(SB)/2, $0x0010
+DATA tilePairOrder<>+4(SB)/2, $0x0001
+DATA tilePairOrder<>+6(SB)/2, $0x0011
+DATA tilePairOrder<>+8(SB)/2, $0x0002
+DATA tilePairOrder<>+10(SB)/2, $0x0012
+DATA tilePairOrder<>+12(SB)/2, $0x0003
+DATA tilePairOrder<>+14(SB)/2, $0x0013
+DATA tilePairOrder<>+16(SB)/2, $0x0004
+DATA tilePairOrder<>+18(SB)/2, $0x0014
+DATA tilePairOrder<>+20(SB)/2, $0x0005
+DATA tilePairOrder<>+22(SB)/2, $0x0015
+DATA tilePairOrder<>+24(SB)/2, $0x0006
+DATA tilePairOrder<>+26(SB)/2, $0x0016
+DATA tilePairOrder<>+28(SB)/2, $0x0007
+DATA tilePairOrder<>+30(SB)/2, $0x0017
+DATA tilePairOrder<>+32(SB)/2, $0x0008
+DATA tilePairOrder<>+34(SB)/2, $0x0018
+DATA tilePairOrder<>+36(SB)/2, $0x0009
+DATA tilePairOrder<>+38(SB)/2, $0x0019
+DATA tilePairOrder<>+40(SB)/2, $0x000a
+DATA tilePairOrder<>+42(SB)/2, $0x001a
+DATA tilePairOrder<>+44(SB)/2, $0x000b
+DATA tilePairOrder<>+46(SB)/2, $0x001b
+DATA tilePairOrder<>+48(SB)/2, $0x000c
+DATA tilePairOrder<>+50(SB)/2, $0x001c
+DATA tilePairOrder<>+52(SB)/2, $0x000d
+DATA tilePairOrder<>+54(SB)/2, $0x001d
+DATA tilePairOrder<>+56(SB)/2, $0x000e
+DATA tilePairOrder<>+58(SB)/2, $0x001e
+DATA tilePairOrder<>+60(SB)/2, $0x000f
+DATA tilePairOrder<>+62(SB)/2, $0x001f
+GLOBL tilePairOrder<>(SB), RODATA|NOPTR, $64
 
 // func pair16AVX512BF16(a *Tile)
 // Requires: AVX, AVX512BW, AVX512F
@@ -50070,7 +50070,7 @@ p1_summed:
 	VMINPS       Z0, Z29, Z0
 
 p1_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -50275,7 +50275,7 @@ p2_summed:
 	VMINPS       Z1, Z29, Z1
 
 p2_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -50543,7 +50543,7 @@ p3_summed:
 	VMINPS       Z2, Z29, Z2
 
 p3_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -50874,7 +50874,7 @@ p4_summed:
 	VMINPS       Z3, Z29, Z3
 
 p4_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -51269,7 +51269,7 @@ p5_summed:
 	VMINPS       Z4, Z29, Z4
 
 p5_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -51727,7 +51727,7 @@ p6_summed:
 	VMINPS       Z5, Z29, Z5
 
 p6_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -52248,7 +52248,7 @@ p7_summed:
 	VMINPS       Z6, Z29, Z6
 
 p7_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -52832,7 +52832,7 @@ p8_summed:
 	VMINPS       Z7, Z29, Z7
 
 p8_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -53480,7 +53480,7 @@ p9_summed:
 	VMINPS       Z8, Z29, Z8
 
 p9_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -54191,7 +54191,7 @@ p10_summed:
 	VMINPS       Z9, Z29, Z9
 
 p10_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -54965,7 +54965,7 @@ p11_summed:
 	VMINPS       Z10, Z29, Z10
 
 p11_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -55802,7 +55802,7 @@ p12_summed:
 	VMINPS       Z11, Z29, Z11
 
 p12_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -56703,7 +56703,7 @@ p13_summed:
 	VMINPS       Z12, Z29, Z12
 
 p13_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -57667,7 +57667,7 @@ p14_summed:
 	VMINPS       Z13, Z29, Z13
 
 p14_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -57932,7 +57932,7 @@ p1_summed:
 	VMINPS       Z1, Z29, Z1
 
 p1_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4877f262
@@ -58060,7 +58060,7 @@ p2_summed:
 	VMINPS       Z3, Z29, Z3
 
 p2_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x486ff262
@@ -58219,7 +58219,7 @@ p3_summed:
 	VMINPS       Z5, Z29, Z5
 
 p3_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4867f262
@@ -58409,7 +58409,7 @@ p4_summed:
 	VMINPS       Z7, Z29, Z7
 
 p4_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x485ff262
@@ -58632,7 +58632,7 @@ p5_summed:
 	VMINPS       Z9, Z29, Z9
 
 p5_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4857f262
@@ -58886,7 +58886,7 @@ p6_summed:
 	VMINPS       Z11, Z29, Z11
 
 p6_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x484ff262
@@ -59171,7 +59171,7 @@ p7_summed:
 	VMINPS       Z13, Z29, Z13
 
 p7_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4847f262
@@ -59487,7 +59487,7 @@ p8_summed:
 	VMINPS       Z15, Z29, Z15
 
 p8_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x483ff262
@@ -59836,7 +59836,7 @@ p9_summed:
 	VMINPS       Z17, Z29, Z17
 
 p9_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4837f262
@@ -60216,7 +60216,7 @@ p10_summed:
 	VMINPS       Z19, Z29, Z19
 
 p10_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x482ff262
@@ -60627,7 +60627,7 @@ p11_summed:
 	VMINPS       Z21, Z29, Z21
 
 p11_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4827f262
@@ -61069,7 +61069,7 @@ p12_summed:
 	VMINPS       Z23, Z29, Z23
 
 p12_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x481ff262
@@ -61544,7 +61544,7 @@ p13_summed:
 	VMINPS       Z25, Z29, Z25
 
 p13_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4817f262
@@ -62050,7 +62050,7 @@ p14_summed:
 	VMINPS       Z27, Z29, Z27
 
 p14_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x480ff262
@@ -62393,7 +62393,7 @@ p1_summed:
 	VMINPS       Z0, Z29, Z0
 
 p1_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -62498,7 +62498,7 @@ p2_summed:
 	VMINPS       Z1, Z29, Z1
 
 p2_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -62621,7 +62621,7 @@ p3_summed:
 	VMINPS       Z2, Z29, Z2
 
 p3_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -62762,7 +62762,7 @@ p4_summed:
 	VMINPS       Z3, Z29, Z3
 
 p4_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -62923,7 +62923,7 @@ p5_summed:
 	VMINPS       Z4, Z29, Z4
 
 p5_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -63102,7 +63102,7 @@ p6_summed:
 	VMINPS       Z5, Z29, Z5
 
 p6_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -63299,7 +63299,7 @@ p7_summed:
 	VMINPS       Z6, Z29, Z6
 
 p7_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -63514,7 +63514,7 @@ p8_summed:
 	VMINPS       Z7, Z29, Z7
 
 p8_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -63749,7 +63749,7 @@ p9_summed:
 	VMINPS       Z8, Z29, Z8
 
 p9_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -64002,7 +64002,7 @@ p10_summed:
 	VMINPS       Z9, Z29, Z9
 
 p10_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -64273,7 +64273,7 @@ p11_summed:
 	VMINPS       Z10, Z29, Z10
 
 p11_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -64562,7 +64562,7 @@ p12_summed:
 	VMINPS       Z11, Z29, Z11
 
 p12_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -64871,7 +64871,7 @@ p13_summed:
 	VMINPS       Z12, Z29, Z12
 
 p13_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -65198,7 +65198,7 @@ p14_summed:
 	VMINPS       Z13, Z29, Z13
 
 p14_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -112309,7 +112309,7 @@ p1_summed:
 	VMINPS       Z1, Z29, Z1
 
 p1_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4877f262
@@ -112388,7 +112388,7 @@ p2_summed:
 	VMINPS       Z3, Z29, Z3
 
 p2_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x486ff262
@@ -112486,7 +112486,7 @@ p3_summed:
 	VMINPS       Z5, Z29, Z5
 
 p3_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4867f262
@@ -112603,7 +112603,7 @@ p4_summed:
 	VMINPS       Z7, Z29, Z7
 
 p4_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x485ff262
@@ -112740,7 +112740,7 @@ p5_summed:
 	VMINPS       Z9, Z29, Z9
 
 p5_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4857f262
@@ -112896,7 +112896,7 @@ p6_summed:
 	VMINPS       Z11, Z29, Z11
 
 p6_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x484ff262
@@ -113071,7 +113071,7 @@ p7_summed:
 	VMINPS       Z13, Z29, Z13
 
 p7_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4847f262
@@ -113265,7 +113265,7 @@ p8_summed:
 	VMINPS       Z15, Z29, Z15
 
 p8_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x483ff262
@@ -113479,7 +113479,7 @@ p9_summed:
 	VMINPS       Z17, Z29, Z17
 
 p9_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4837f262
@@ -113712,7 +113712,7 @@ p10_summed:
 	VMINPS       Z19, Z29, Z19
 
 p10_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x482ff262
@@ -113964,7 +113964,7 @@ p11_summed:
 	VMINPS       Z21, Z29, Z21
 
 p11_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4827f262
@@ -114235,7 +114235,7 @@ p12_summed:
 	VMINPS       Z23, Z29, Z23
 
 p12_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x481ff262
@@ -114526,7 +114526,7 @@ p13_summed:
 	VMINPS       Z25, Z29, Z25
 
 p13_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4817f262
@@ -114836,7 +114836,7 @@ p14_summed:
 	VMINPS       Z27, Z29, Z27
 
 p14_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x480ff262
@@ -114977,7 +114977,7 @@ p1_summed:
 	VMINPS       Z1, Z29, Z1
 
 p1_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4877f262
@@ -115051,7 +115051,7 @@ p2_summed:
 	VMINPS       Z3, Z29, Z3
 
 p2_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x486ff262
@@ -115144,7 +115144,7 @@ p3_summed:
 	VMINPS       Z5, Z29, Z5
 
 p3_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4867f262
@@ -115256,7 +115256,7 @@ p4_summed:
 	VMINPS       Z7, Z29, Z7
 
 p4_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x485ff262
@@ -115388,7 +115388,7 @@ p5_summed:
 	VMINPS       Z9, Z29, Z9
 
 p5_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4857f262
@@ -115539,7 +115539,7 @@ p6_summed:
 	VMINPS       Z11, Z29, Z11
 
 p6_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x484ff262
@@ -115709,7 +115709,7 @@ p7_summed:
 	VMINPS       Z13, Z29, Z13
 
 p7_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4847f262
@@ -115898,7 +115898,7 @@ p8_summed:
 	VMINPS       Z15, Z29, Z15
 
 p8_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x483ff262
@@ -116107,7 +116107,7 @@ p9_summed:
 	VMINPS       Z17, Z29, Z17
 
 p9_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4837f262
@@ -116335,7 +116335,7 @@ p10_summed:
 	VMINPS       Z19, Z29, Z19
 
 p10_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x482ff262
@@ -116582,7 +116582,7 @@ p11_summed:
 	VMINPS       Z21, Z29, Z21
 
 p11_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4827f262
@@ -116848,7 +116848,7 @@ p12_summed:
 	VMINPS       Z23, Z29, Z23
 
 p12_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x481ff262
@@ -117134,7 +117134,7 @@ p13_summed:
 	VMINPS       Z25, Z29, Z25
 
 p13_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4817f262
@@ -117439,7 +117439,7 @@ p14_summed:
 	VMINPS       Z27, Z29, Z27
 
 p14_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x480ff262
