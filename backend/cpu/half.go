@@ -390,13 +390,17 @@ func NarrowLayers(g *ir.Graph, keep func(n *ir.Node) bool) error {
 }
 
 // halvable reports whether n can compute on bfloat16. Few input channels would fill a small
-// part of a block, unless n reads the model's input. Channels have one group, or one filter
-// each and no prologue.
+// part of a block, unless n reads the model's input and has more output channels. Channels
+// have one group, or one filter each and no prologue.
 func halvable(n *ir.Node, c ir.Conv) bool {
 	x := n.In[0].Type
 	_, image := imageDims(x.Shape)
 	w := n.Const(ir.Weights)
-	return image && takes(halfTypes, x.DType) && c.Integer.IsZero() && w != nil && (c.Groups == 1 || c.IsDepthwise(x.Shape, w.Shape) && !n.HasPrologue()) && w.DType == ir.Float32 && (x.Shape[1] >= formOf(ir.BFloat16).block/2 || roundsInput(n, n.In[0])) &&
+	if !image || w == nil || w.DType != ir.Float32 || !takes(halfTypes, x.DType) || c.Groups > 1 && (n.HasPrologue() || !c.IsDepthwise(x.Shape, w.Shape)) {
+		return false
+	}
+	half := formOf(ir.BFloat16).block / 2
+	return c.Integer.IsZero() && (x.Shape[1] >= half || w.Shape[0] >= half && roundsInput(n, n.In[0])) &&
 		n.ConstOrAbsent(ir.Bias) && n.ConstOrAbsent(ir.ConvScale) && n.ConstOrAbsent(ir.ConvShift) && !ir.Rounds(c) && n.Out[0].Type.Shape.Len() > 0
 }
 
