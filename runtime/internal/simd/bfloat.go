@@ -80,16 +80,7 @@ func (a *Tile) RoundLine(width, pixels int) {
 // whether the tier in use has such a kernel.
 func (a *Tile) RoundMax(in, out unsafe.Pointer, pixels int) bool {
 	a.Bias = unsafe.Pointer(&lowestPair)
-	tiles := team.Split(pixels, active.ChannelPixels)
-	for t := range tiles {
-		x := team.Cut(pixels, tiles, t)
-		a.Pixels = team.Cut(pixels, tiles, t+1) - x
-		a.In, a.Out = unsafe.Add(in, x*a.Pix), unsafe.Add(out, x*64)
-		if !PairMax(a) {
-			return false
-		}
-	}
-	return true
+	return a.roundChannels(in, out, nil, pixels, false)
 }
 
 var lowestPair = [2][16]float32{lowest, lowest}
@@ -98,6 +89,10 @@ var lowestPair = [2][16]float32{lowest, lowest}
 // of RoundLine. The weights of the upper halves are BlockStride bytes behind those of the
 // lower ones. It reports whether the tier in use has such a kernel.
 func (a *Tile) RoundDepthwise(in, out, res unsafe.Pointer, pixels int) bool {
+	return a.roundChannels(in, out, res, pixels, true)
+}
+
+func (a *Tile) roundChannels(in, out, res unsafe.Pointer, pixels int, products bool) bool {
 	tiles := team.Split(pixels, active.ChannelPixels)
 	for t := range tiles {
 		x := team.Cut(pixels, tiles, t)
@@ -106,7 +101,7 @@ func (a *Tile) RoundDepthwise(in, out, res unsafe.Pointer, pixels int) bool {
 		if res != nil {
 			a.Res = unsafe.Add(res, x*64)
 		}
-		if !PairDepthwise(a) {
+		if products && !PairDepthwise(a) || !products && !PairMax(a) {
 			return false
 		}
 	}
