@@ -36,6 +36,8 @@ var algorithms = []*algorithm{
 	&direct,
 	&pointwise,
 	// Plain algorithms on bfloat16.
+	&halfFirst,
+	&halfDepthwise,
 	&halfDirect,
 	&halfPointwise,
 	// Algorithms with fewer operations.

@@ -59,7 +59,11 @@ func main() {
 	for _, g := range []generator{{x86.AVX512BF16, 14, 14}, {x86.AVX512, 14, 14}, {x86.AVX2, 6, 7}} {
 		g.kernel("pair32", 32, 16)
 		g.kernel("pair16", 16, 16)
+		g.kernel("pairRun32", 32, 1)
+		g.kernel("pairRun16", 16, 1)
 	}
+	generator{x86.AVX512BF16, 14, 14}.channelPairs("pairDepthwise", true)
+	generator{x86.AVX512BF16, 14, 14}.channelPairs("pairMax", false)
 	generator{x86.AVX512BF16, 14, 14}.peakOfPairs()
 	Generate()
 }
@@ -503,6 +507,65 @@ func (g generator) channelKernel(name string, width int, weights bool, step func
 	}
 }
 
+// channelPairs is channelKernel for pairs of bfloat16: a depthwise convolution, whose
+// products are exact like those of halfOfPairs, or, without weights, a maximum.
+func (g generator) channelPairs(name string, products bool) {
+	g.function(name, g.channelPixels)
+	x, y, weights := g.Last(0), g.Last(1), []VecPhysical{g.Last(3), g.Last(2)}
+	for p := 1; p <= g.channelPixels; p++ {
+		t := tile{generator: g, p: p, b: 2}
+		if p > 1 {
+			Label(fmt.Sprintf("p%d", p))
+		}
+		MOVQ(arg(abi.In), R9)
+		MOVQ(arg(abi.Bias), R15)
+		if products {
+			MOVQ(arg(abi.W), RDX)
+			MOVQ(arg(abi.BlockStride), R8)
+		}
+		MOVL(U32(0xaaaaaaaa), EAX) // the upper halves, without a register for their mask
+		KMOVD(EAX, K1)
+		for half := range 2 {
+			VMOVUPS(Mem{Base: R15, Disp: 64 * half}, t.acc(half, 0))
+			for i := 1; i < p; i++ {
+				VMOVAPS(t.acc(half, 0), t.acc(half, i))
+			}
+		}
+		MOVQ(arg(abi.Pix), R14)
+		LEAQ(Mem{Base: R14, Index: R14, Scale: 2}, R13)
+		MOVQ(arg(abi.Rows), R10)
+		Label(t.label("row"))
+		MOVQ(R9, R11)
+		MOVQ(arg(abi.Cols), R12)
+		Label(t.label("col"))
+		pixel := pixelsOf(p)
+		if products {
+			VMOVUPS(Mem{Base: RDX}, weights[0])
+			VMOVUPS(Mem{Base: RDX, Index: R8, Scale: 1}, weights[1])
+			ADDQ(Imm(64), RDX)
+		}
+		for i := range p {
+			VMOVUPS(pixel(i, 0), x)
+			VPSLLD(Imm(16), x, y)
+			VMOVDQU16_Z(x, K1, x)
+			for half, v := range []VecPhysical{y, x} {
+				if acc := t.acc(half, i); products {
+					VFMADD231PS(v, weights[half], acc)
+				} else { // if one operand is NaN, the result is the first operand
+					VMAXPS(v, acc, acc)
+				}
+			}
+		}
+		ADDQ(arg(abi.ColStride), R11)
+		DECQ(R12)
+		JNZ(LabelRef(t.label("col")))
+		ADDQ(arg(abi.RowStride), R9)
+		DECQ(R10)
+		JNZ(LabelRef(t.label("row")))
+		t.roundedEpilogue()
+	}
+}
+
 // neighbours is the maximum number of pixels of depthwise3.
 const neighbours = 12
 
@@ -586,8 +649,63 @@ func pixelsOf(p int) func(i, c int) Mem {
 	}
 }
 
+// roundedEpilogue adds the residual, clamps and stores pairs of bfloat16.
+func (t tile) roundedEpilogue() {
+	order, lo, hi, x := t.Last(0), t.Last(1), t.Last(2), t.Last(3)
+	each := func(name string, f func(i int, accs []VecPhysical)) {
+		for i := range t.p {
+			f(i, []VecPhysical{t.acc(0, i), t.acc(1, i)}[:t.b])
+		}
+		Label(t.label(name))
+	}
+	MOVQ(arg(abi.Res), RSI)
+	TESTQ(RSI, RSI)
+	JZ(LabelRef(t.label("summed")))
+	VPBROADCASTD(upperHalf(64), order)
+	each("summed", func(i int, accs []VecPhysical) {
+		m := Mem{Base: RSI, Disp: 64 * i}
+		VPSLLD(Imm(16), m, x)
+		VADDPS(x, accs[0], accs[0])
+		if len(accs) > 1 {
+			VPANDD(m, order, x)
+			VADDPS(x, accs[1], accs[1])
+		}
+	})
+	CMPQ(arg(abi.Clamp), Imm(0))
+	JEQ(LabelRef(t.label("clamped")))
+	VBROADCASTSS(arg(abi.LoHi), lo)
+	VBROADCASTSS(arg(abi.LoHi+4), hi)
+	// If one operand is NaN, the result is the first operand.
+	for _, acc := range t.Regs[:t.b*t.p] {
+		VMAXPS(acc, lo, acc)
+	}
+	CMPL(arg(abi.LoHi+4), Imm(0x7f800000)) // infinity: ReLU
+	JEQ(LabelRef(t.label("clamped")))
+	for _, acc := range t.Regs[:t.b*t.p] {
+		VMINPS(acc, hi, acc)
+	}
+	Label(t.label("clamped"))
+	VMOVDQU16(x86.PairOrder("tilePairOrder"), order)
+	MOVQ(arg(abi.Out), RBX)
+	VPXORD(x, x, x)
+	each("stored", func(i int, accs []VecPhysical) {
+		accs = append(accs, x)
+		x86.VCVTNE2PS2BF16(accs[0], accs[1], accs[0])
+		VPERMW(accs[0], order, accs[0])
+		VMOVDQU32(accs[0], Mem{Base: RBX, Disp: 64 * i})
+	})
+	VZEROUPPER()
+	RET()
+}
+
 // epilogue adds the residual, clamps and stores.
 func (t tile) epilogue() {
+	if t.pairs && t.Name == x86.AVX512BF16.Name {
+		CMPB(arg(abi.Round), Imm(0))
+		JEQ(LabelRef(t.label("floats")))
+		t.roundedEpilogue()
+		Label(t.label("floats"))
+	}
 	MOVQ(arg(abi.Res), RSI)
 	TESTQ(RSI, RSI)
 	JZ(LabelRef(t.label("clamp")))

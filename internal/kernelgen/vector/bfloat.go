@@ -26,11 +26,7 @@ func (g generator) roundPairs() {
 	VBROADCASTSS(NewParamAddr("lo", 40), lo)
 	VBROADCASTSS(NewParamAddr("hi", 44), hi)
 	if g.Name == x86.AVX512BF16.Name {
-		order := GLOBL("pairOrder", 8|16)
-		for i := range 32 {
-			DATA(2*i, U16(i/2+i%2*16))
-		}
-		VMOVDQU16(order, r[10])
+		VMOVDQU16(x86.PairOrder("pairOrder"), r[10])
 	}
 	convert := func(off int, residual bool) {
 		VMOVUPS(Mem{Base: RSI, Disp: off}, r[0])
@@ -80,6 +76,59 @@ func (g generator) roundPairs() {
 	loop("sum", true)
 }
 
+// roundRow writes a conversion of consecutive floats.
+func (g generator) roundRow() {
+	g.function("roundRow")
+	Load(Param("dst"), RDI)
+	Load(Param("src"), RSI)
+	Load(Param("n"), RCX)
+	Label("loop")
+	VMOVUPS(Mem{Base: RSI}, g.Regs[0])
+	VMOVUPS(Mem{Base: RSI, Disp: 64}, g.Regs[1])
+	x86.VCVTNE2PS2BF16(g.Regs[0], g.Regs[1], g.Regs[0])
+	VMOVDQU32(g.Regs[0], Mem{Base: RDI})
+	ADDQ(U32(128), RSI)
+	ADDQ(Imm(64), RDI)
+	DECQ(RCX)
+	JNZ(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
+// affinePairs writes arithmetic per channel on pairs.
+func (g generator) affinePairs() {
+	g.function("affinePairs")
+	Load(Param("dst"), RDI)
+	Load(Param("src"), RSI)
+	Load(Param("n"), RCX)
+	Load(Param("scale"), RAX)
+	Load(Param("shift"), RBX)
+	lo, hi, order, upper := g.Last(0), g.Last(1), g.Last(2), g.Last(3)
+	scale, shift := g.Regs[8:10], g.Regs[10:12]
+	for half := range 2 {
+		VMOVUPS(Mem{Base: RAX, Disp: 64 * half}, scale[half])
+		VMOVUPS(Mem{Base: RBX, Disp: 64 * half}, shift[half])
+	}
+	VBROADCASTSS(NewParamAddr("lo", 40), lo)
+	VBROADCASTSS(NewParamAddr("hi", 44), hi)
+	VMOVDQU16(x86.PairOrder("pairOrder"), order)
+	VMOVDQU32(g.words(0xffff0000), upper)
+	unrolled(RCX, []GPPhysical{RDI, RSI}, func(i int) {
+		x := g.Regs[2*i:][:2]
+		VPSLLD(Imm(16), Mem{Base: RSI, Disp: 64 * i}, x[0])
+		VPANDD(Mem{Base: RSI, Disp: 64 * i}, upper, x[1])
+		for half := range x {
+			VFMADD132PS(scale[half], shift[half], x[half])
+			// If one operand is NaN, the result is the last operand.
+			VMAXPS(x[half], lo, x[half])
+			VMINPS(x[half], hi, x[half])
+		}
+		x86.VCVTNE2PS2BF16(x[0], x[1], x[0])
+		VPERMW(x[0], order, x[0])
+		VMOVDQU32(x[0], Mem{Base: RDI, Disp: 64 * i})
+	})
+}
+
 // round rounds x to a bfloat16 in its upper half. NaN becomes quiet.
 func (g generator) round(x, t, nan VecPhysical) {
 	if g.Bytes == 64 {
@@ -120,6 +169,25 @@ func (g generator) widenPixels() {
 	for _, p := range []GPPhysical{RDI, RSI, RDX} {
 		ADDQ(Imm(64), p)
 	}
+	DECQ(RCX)
+	JNZ(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
+// foldPixels writes a permutation of pixels of 16 channels.
+func foldPixels() {
+	g := generator{x86.AVX2}
+	g.function("foldPixels")
+	Load(Param("pixels"), RSI)
+	Load(Param("n"), RCX)
+	Label("loop")
+	VMOVDQU(Mem{Base: RSI, Disp: 32}, Y0)
+	VPSLLD(Imm(16), Y0, Y0)
+	VMOVDQU(Mem{Base: RSI}, Y1)
+	VPBLENDW(Imm(0xaa), Y0, Y1, Y1)
+	VMOVDQU(Y1, Mem{Base: RSI})
+	ADDQ(Imm(64), RSI)
 	DECQ(RCX)
 	JNZ(LabelRef("loop"))
 	VZEROUPPER()

@@ -42,6 +42,10 @@ func main() {
 	}
 	for _, g := range []generator{{x86.AVX512BF16}, {x86.AVX512}, {x86.AVX2}} {
 		g.roundPairs()
+		if g.Name == x86.AVX512BF16.Name {
+			g.affinePairs()
+			g.roundRow()
+		}
 		if g.Name != x86.AVX512BF16.Name {
 			g.widenPixels()
 			g.pairRows()
@@ -57,6 +61,7 @@ func main() {
 	averageBytes()
 	lookupBytes()
 	lookupBytesAVX2()
+	foldPixels()
 	Generate()
 }
 

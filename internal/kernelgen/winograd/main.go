@@ -26,6 +26,9 @@ func main() {
 		outputAVX2(m)
 		weights(x86.AVX2, m)
 	}
+	inputPairs()
+	outputPairs("pairTilesOut", false)
+	outputPairs("pairTilesPool", true)
 	Generate()
 }
 

@@ -26,6 +26,22 @@ func VDPBF16PS(w, x, acc VecPhysical) { emit(evex(prefixF3, 0x52, w, x, acc)) }
 // VCVTNE2PS2BF16 rounds lo to the lower half of dst and hi to the upper half.
 func VCVTNE2PS2BF16(lo, hi, dst VecPhysical) { emit(evex(prefixF2, 0x72, lo, hi, dst)) }
 
+var pairOrder *Mem
+
+// PairOrder returns the vector in memory with which VPERMW makes pairs of the result of
+// VCVTNE2PS2BF16. Each generator gives it a name of its own, because the files of assembly
+// become one in a copy of the runtime.
+func PairOrder(name string) Mem {
+	if pairOrder == nil {
+		m := build.GLOBL(name, 8|16)
+		for i := range 32 {
+			build.DATA(2*i, U16(i/2+i%2*16))
+		}
+		pairOrder = &m
+	}
+	return *pairOrder
+}
+
 // evex returns the bytes of an instruction on registers of 64 bytes, with operands in the
 // order of Go's assembler: EVEX.512.prefix.0F38.W0 opcode /r (Intel, Software Developer's
 // Manual, volume 2).

@@ -42,6 +42,8 @@ type Tile struct {
 	Double bool
 	// Pairs makes input values and weights pairs of bfloat16.
 	Pairs bool
+	// round makes Out and Res pixels of 16 pairs of bfloat16, see RoundLine.
+	round bool
 	// ahead is next of the next tile of a line, 0 for the tile's own weights.
 	// Each tile prefetches aheadTile bytes, aheadStep bytes a step.
 	ahead                uintptr

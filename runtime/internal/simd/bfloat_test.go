@@ -28,7 +28,7 @@ func TestPairs(t *testing.T) {
 			a := NewTile(false)
 			a.Pairs = true
 			a.Pixels = 1 + int(seed/3)%active.TilePixels
-			a.Blocks, a.Rows, a.Cols = 1+r.IntN(3), 1+r.IntN(3), 1+r.IntN(3)
+			a.Blocks, a.Rows, a.Cols, a.Half = 1+r.IntN(3), 1+r.IntN(3), 1+r.IntN(3), r.IntN(2)
 			a.Pix, a.ColStride = 64*(1+r.IntN(2)), 64*(1+r.IntN(2))
 			a.RowStride = a.Pix*a.Pixels + a.ColStride*a.Cols
 			a.BlockStride = a.RowStride * a.Rows
@@ -45,9 +45,27 @@ func TestPairs(t *testing.T) {
 				f(&b, width)
 				return data
 			}
-			got, tier := run((*Tile).Compute), active
+			compute := (*Tile).Compute
+			if seed%2 == 0 { // several tiles, rounded
+				pixels := a.Pixels + r.IntN(10)
+				if r.IntN(2) == 0 {
+					a.Clamp, a.Lo, a.Hi = 1, 0, pick(r, 3, inf)
+				}
+				a.Pix, a.RowStride, a.BlockStride = 64, 64*(pixels+a.Cols*2), 64*(pixels+a.Cols*2)*a.Rows
+				in, out, res := m.put(pairsOf(r, a.Blocks*a.BlockStride/4)), m.alloc(16*pixels), m.put(pairsOf(r, 16*pixels))
+				residual := r.IntN(2) == 0
+				compute = func(a *Tile, width int) {
+					data := unsafe.Add(a.Bias, -bias.Off)
+					a.In, a.Out = unsafe.Add(data, in.Off), unsafe.Add(data, out.Off)
+					if residual {
+						a.Res = unsafe.Add(data, res.Off)
+					}
+					a.RoundLine(width, pixels)
+				}
+			}
+			got, tier := run(compute), active
 			Use(&generic)
-			want := run((*Tile).Compute)
+			want := run(compute)
 			Use(tier)
 			for i := range want {
 				if math.Float32bits(want[i]) != math.Float32bits(got[i]) {

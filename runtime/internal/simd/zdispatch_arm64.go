@@ -106,6 +106,22 @@ func Pair32(a *Tile) bool { return false }
 // It reports whether the tier in use has the kernel.
 func Pair16(a *Tile) bool { return false }
 
+// PairRun32 is run32 for input values and weights that are pairs of bfloat16.
+// It reports whether the tier in use has the kernel.
+func PairRun32(a *Tile) bool { return false }
+
+// PairRun16 is run16 for input values and weights that are pairs of bfloat16.
+// It reports whether the tier in use has the kernel.
+func PairRun16(a *Tile) bool { return false }
+
+// PairMax writes the maximum of the windows of each of a.Pixels pixels of pairs of bfloat16.
+// It reports whether the tier in use has the kernel.
+func PairMax(a *Tile) bool { return false }
+
+// PairDepthwise is depthwise for pixels of pairs of bfloat16, with results like those of simd.Tile.RoundLine. The weights and the bias of the upper halves are a.BlockStride bytes behind, and 16 floats behind, those of the lower ones.
+// It reports whether the tier in use has the kernel.
+func PairDepthwise(a *Tile) bool { return false }
+
 // PairPeak runs n rounds of independent multiply-adds of pairs of bfloat16 on registers.
 // It reports whether the tier in use has the kernel.
 func PairPeak(n int) bool { return false }
@@ -116,9 +132,37 @@ func RoundPairs(dst *uint32, lower, upper *float32, n int, residual *uint32, lo,
 	return false
 }
 
+// RoundRow rounds n times 32 floats to bfloat16.
+// It reports whether the tier in use has the kernel.
+func RoundRow(dst *uint16, src *float32, n int) bool { return false }
+
+// AffinePairs computes dst = min(max(src·scale+shift, lo), hi) of n pixels of 16 pairs of bfloat16. scale and shift have 32 floats, those of the lower halves first.
+// It reports whether the tier in use has the kernel.
+func AffinePairs(dst, src *uint32, n int, scale, shift *float32, lo, hi float32) bool { return false }
+
 // WidenPixels writes the lower and the upper halves of n pixels of 16 pairs of bfloat16.
 // It reports whether the tier in use has the kernel.
 func WidenPixels(lower, upper *float32, src *uint32, n int) bool { return false }
+
+// FoldPixels copies the lower halves of the last 8 of 16 pairs of bfloat16 to the upper halves of the first 8, for n pixels.
+// It reports whether the tier in use has the kernel.
+func FoldPixels(pixels *uint32, n int) bool { return false }
+
+// PairTilesIn is winogradIn2 for pixels and positions of 16 pairs of bfloat16.
+// It reports whether the tier in use has the kernel.
+func PairTilesIn(in, out *uint32, rowStride, posStride, n int) bool { return false }
+
+// PairTilesOut transforms n tiles of 4×4 positions to 2×2 pixels of 16 pairs of bfloat16, clamp(sums + residual). Positions of the upper halves are half bytes behind those of the lower ones. residual may be nil.
+// It reports whether the tier in use has the kernel.
+func PairTilesOut(in *float32, half, posStride int, out *uint32, row int, residual *uint32, residualRow, n int, lo, hi float32) bool {
+	return false
+}
+
+// PairTilesPool is pairTilesOut for the maximum of each tile as its only pixel.
+// It reports whether the tier in use has the kernel.
+func PairTilesPool(in *float32, half, posStride int, out *uint32, n int, lo, hi float32) bool {
+	return false
+}
 
 // PairRows adds x[i]·w[i] of n rows, a multiple of 4, of 16 pairs of bfloat16 to the 32 sums, those of the lower halves first.
 // It reports whether the tier in use has the kernel.

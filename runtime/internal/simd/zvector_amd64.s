@@ -3043,6 +3043,126 @@ DATA wordsffff0000_64<>+56(SB)/4, $0xffff0000
 DATA wordsffff0000_64<>+60(SB)/4, $0xffff0000
 GLOBL wordsffff0000_64<>(SB), RODATA|NOPTR, $64
 
+// func affinePairsAVX512BF16(dst *uint32, src *uint32, n int, scale *float32, shift *float32, lo float32, hi float32)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·affinePairsAVX512BF16(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), DI
+	MOVQ         src+8(FP), SI
+	MOVQ         n+16(FP), CX
+	MOVQ         scale+24(FP), AX
+	MOVQ         shift+32(FP), BX
+	VMOVUPS      (AX), Z8
+	VMOVUPS      (BX), Z10
+	VMOVUPS      64(AX), Z9
+	VMOVUPS      64(BX), Z11
+	VBROADCASTSS lo+40(FP), Z31
+	VBROADCASTSS hi+44(FP), Z30
+	VMOVDQU16    pairOrder<>+0(SB), Z29
+	VMOVDQU32    wordsffff0000_64<>+0(SB), Z28
+	CMPQ         CX, $0x04
+	JLT          tail
+
+four:
+	VPSLLD      $0x10, (SI), Z0
+	VPANDD      (SI), Z28, Z1
+	VFMADD132PS Z8, Z10, Z0
+	VMAXPS      Z0, Z31, Z0
+	VMINPS      Z0, Z30, Z0
+	VFMADD132PS Z9, Z11, Z1
+	VMAXPS      Z1, Z31, Z1
+	VMINPS      Z1, Z30, Z1
+	LONG        $0x4877f262
+	WORD        $0xc072
+	VPERMW      Z0, Z29, Z0
+	VMOVDQU32   Z0, (DI)
+	VPSLLD      $0x10, 64(SI), Z2
+	VPANDD      64(SI), Z28, Z3
+	VFMADD132PS Z8, Z10, Z2
+	VMAXPS      Z2, Z31, Z2
+	VMINPS      Z2, Z30, Z2
+	VFMADD132PS Z9, Z11, Z3
+	VMAXPS      Z3, Z31, Z3
+	VMINPS      Z3, Z30, Z3
+	LONG        $0x4867f262
+	WORD        $0xd272
+	VPERMW      Z2, Z29, Z2
+	VMOVDQU32   Z2, 64(DI)
+	VPSLLD      $0x10, 128(SI), Z4
+	VPANDD      128(SI), Z28, Z5
+	VFMADD132PS Z8, Z10, Z4
+	VMAXPS      Z4, Z31, Z4
+	VMINPS      Z4, Z30, Z4
+	VFMADD132PS Z9, Z11, Z5
+	VMAXPS      Z5, Z31, Z5
+	VMINPS      Z5, Z30, Z5
+	LONG        $0x4857f262
+	WORD        $0xe472
+	VPERMW      Z4, Z29, Z4
+	VMOVDQU32   Z4, 128(DI)
+	VPSLLD      $0x10, 192(SI), Z6
+	VPANDD      192(SI), Z28, Z7
+	VFMADD132PS Z8, Z10, Z6
+	VMAXPS      Z6, Z31, Z6
+	VMINPS      Z6, Z30, Z6
+	VFMADD132PS Z9, Z11, Z7
+	VMAXPS      Z7, Z31, Z7
+	VMINPS      Z7, Z30, Z7
+	LONG        $0x4847f262
+	WORD        $0xf672
+	VPERMW      Z6, Z29, Z6
+	VMOVDQU32   Z6, 192(DI)
+	ADDQ        $0x00000100, DI
+	ADDQ        $0x00000100, SI
+	SUBQ        $0x04, CX
+	CMPQ        CX, $0x04
+	JGE         four
+
+tail:
+	TESTQ CX, CX
+	JZ    done
+
+one:
+	VPSLLD      $0x10, (SI), Z0
+	VPANDD      (SI), Z28, Z1
+	VFMADD132PS Z8, Z10, Z0
+	VMAXPS      Z0, Z31, Z0
+	VMINPS      Z0, Z30, Z0
+	VFMADD132PS Z9, Z11, Z1
+	VMAXPS      Z1, Z31, Z1
+	VMINPS      Z1, Z30, Z1
+	LONG        $0x4877f262
+	WORD        $0xc072
+	VPERMW      Z0, Z29, Z0
+	VMOVDQU32   Z0, (DI)
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, SI
+	DECQ        CX
+	JNZ         one
+
+done:
+	VZEROUPPER
+	RET
+
+// func roundRowAVX512BF16(dst *uint16, src *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·roundRowAVX512BF16(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+
+loop:
+	VMOVUPS   (SI), Z0
+	VMOVUPS   64(SI), Z1
+	LONG      $0x4877f262
+	WORD      $0xc072
+	VMOVDQU32 Z0, (DI)
+	ADDQ      $0x00000080, SI
+	ADDQ      $0x40, DI
+	DECQ      CX
+	JNZ       loop
+	VZEROUPPER
+	RET
+
 // func roundPairsAVX512(dst *uint32, lower *float32, upper *float32, n int, residual *uint32, lo float32, hi float32)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·roundPairsAVX512(SB), NOSPLIT, $0-48
@@ -4838,5 +4958,23 @@ loop:
 	ADDQ           $0x20, DI
 	DECQ           CX
 	JNZ            loop
+	VZEROUPPER
+	RET
+
+// func foldPixelsAVX2(pixels *uint32, n int)
+// Requires: AVX, AVX2
+TEXT ·foldPixelsAVX2(SB), NOSPLIT, $0-16
+	MOVQ pixels+0(FP), SI
+	MOVQ n+8(FP), CX
+
+loop:
+	VMOVDQU  32(SI), Y0
+	VPSLLD   $0x10, Y0, Y0
+	VMOVDQU  (SI), Y1
+	VPBLENDW $0xaa, Y0, Y1, Y1
+	VMOVDQU  Y1, (SI)
+	ADDQ     $0x40, SI
+	DECQ     CX
+	JNZ      loop
 	VZEROUPPER
 	RET

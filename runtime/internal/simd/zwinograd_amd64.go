@@ -93,3 +93,18 @@ func winogradOut6AVX2(a *WinogradOut)
 //
 //go:noescape
 func winogradWeights6AVX2(w *float32, dst *float32, matrix *float64, n int, row int, posStride int)
+
+// pairTilesInAVX512BF16 is winogradIn2 for pixels and positions of 16 pairs of bfloat16.
+//
+//go:noescape
+func pairTilesInAVX512BF16(in *uint32, out *uint32, rowStride int, posStride int, n int)
+
+// pairTilesOutAVX512BF16 transforms n tiles of 4×4 positions to 2×2 pixels of 16 pairs of bfloat16, clamp(sums + residual). Positions of the upper halves are half bytes behind those of the lower ones. residual may be nil.
+//
+//go:noescape
+func pairTilesOutAVX512BF16(in *float32, half int, posStride int, out *uint32, row int, residual *uint32, residualRow int, n int, lo float32, hi float32)
+
+// pairTilesPoolAVX512BF16 is pairTilesOut for the maximum of each tile as its only pixel.
+//
+//go:noescape
+func pairTilesPoolAVX512BF16(in *float32, half int, posStride int, out *uint32, n int, lo float32, hi float32)

@@ -5668,3 +5668,550 @@ lanes:
 	JNZ          channel
 	VZEROUPPER
 	RET
+
+// func pairTilesInAVX512BF16(in *uint32, out *uint32, rowStride int, posStride int, n int)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·pairTilesInAVX512BF16(SB), NOSPLIT, $0-40
+	MOVQ         in+0(FP), SI
+	MOVQ         out+8(FP), DI
+	MOVQ         rowStride+16(FP), R8
+	MOVQ         posStride+24(FP), R12
+	MOVQ         n+32(FP), CX
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R12)(R12*2), R13
+	VMOVDQU16    winogradPairOrder<>+0(SB), Z31
+	VPBROADCASTD upperWord<>+0(SB), Z30
+	MOVQ         SI, BX
+	MOVQ         DI, AX
+	MOVQ         CX, DX
+	VPSLLD       $0x10, (BX), Z0
+	VPANDD       (BX), Z30, Z1
+	VPSLLD       $0x10, (BX)(R8*2), Z16
+	VPANDD       (BX)(R8*2), Z30, Z17
+	VSUBPS       Z16, Z0, Z0
+	VSUBPS       Z17, Z1, Z1
+	VPSLLD       $0x10, 64(BX), Z2
+	VPANDD       64(BX), Z30, Z3
+	VPSLLD       $0x10, 64(BX)(R8*2), Z16
+	VPANDD       64(BX)(R8*2), Z30, Z17
+	VSUBPS       Z16, Z2, Z2
+	VSUBPS       Z17, Z3, Z3
+
+row0:
+	VPSLLD    $0x10, 128(BX), Z4
+	VPANDD    128(BX), Z30, Z5
+	VPSLLD    $0x10, 128(BX)(R8*2), Z16
+	VPANDD    128(BX)(R8*2), Z30, Z17
+	VSUBPS    Z16, Z4, Z4
+	VSUBPS    Z17, Z5, Z5
+	VPSLLD    $0x10, 192(BX), Z6
+	VPANDD    192(BX), Z30, Z7
+	VPSLLD    $0x10, 192(BX)(R8*2), Z16
+	VPANDD    192(BX)(R8*2), Z30, Z17
+	VSUBPS    Z16, Z6, Z6
+	VSUBPS    Z17, Z7, Z7
+	VSUBPS    Z4, Z0, Z8
+	VADDPS    Z4, Z2, Z10
+	VSUBPS    Z2, Z4, Z12
+	VSUBPS    Z2, Z6, Z14
+	VMOVAPS   Z4, Z0
+	VMOVAPS   Z6, Z2
+	VSUBPS    Z5, Z1, Z9
+	VADDPS    Z5, Z3, Z11
+	VSUBPS    Z3, Z5, Z13
+	VSUBPS    Z3, Z7, Z15
+	VMOVAPS   Z5, Z1
+	VMOVAPS   Z7, Z3
+	LONG      $0x48375262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, (AX)
+	LONG      $0x48275262
+	WORD      $0xd272
+	VPERMW    Z10, Z31, Z10
+	VMOVDQU32 Z10, (AX)(R12*1)
+	LONG      $0x48175262
+	WORD      $0xe472
+	VPERMW    Z12, Z31, Z12
+	VMOVDQU32 Z12, (AX)(R12*2)
+	LONG      $0x48075262
+	WORD      $0xf672
+	VPERMW    Z14, Z31, Z14
+	VMOVDQU32 Z14, (AX)(R13*1)
+	ADDQ      $0x00000080, BX
+	ADDQ      $0x40, AX
+	DECQ      DX
+	JNZ       row0
+	LEAQ      (DI)(R12*4), DI
+	MOVQ      SI, BX
+	MOVQ      DI, AX
+	MOVQ      CX, DX
+	VPSLLD    $0x10, (BX)(R8*1), Z0
+	VPANDD    (BX)(R8*1), Z30, Z1
+	VPSLLD    $0x10, (BX)(R8*2), Z16
+	VPANDD    (BX)(R8*2), Z30, Z17
+	VADDPS    Z16, Z0, Z0
+	VADDPS    Z17, Z1, Z1
+	VPSLLD    $0x10, 64(BX)(R8*1), Z2
+	VPANDD    64(BX)(R8*1), Z30, Z3
+	VPSLLD    $0x10, 64(BX)(R8*2), Z16
+	VPANDD    64(BX)(R8*2), Z30, Z17
+	VADDPS    Z16, Z2, Z2
+	VADDPS    Z17, Z3, Z3
+
+row1:
+	VPSLLD    $0x10, 128(BX)(R8*1), Z4
+	VPANDD    128(BX)(R8*1), Z30, Z5
+	VPSLLD    $0x10, 128(BX)(R8*2), Z16
+	VPANDD    128(BX)(R8*2), Z30, Z17
+	VADDPS    Z16, Z4, Z4
+	VADDPS    Z17, Z5, Z5
+	VPSLLD    $0x10, 192(BX)(R8*1), Z6
+	VPANDD    192(BX)(R8*1), Z30, Z7
+	VPSLLD    $0x10, 192(BX)(R8*2), Z16
+	VPANDD    192(BX)(R8*2), Z30, Z17
+	VADDPS    Z16, Z6, Z6
+	VADDPS    Z17, Z7, Z7
+	VSUBPS    Z4, Z0, Z8
+	VADDPS    Z4, Z2, Z10
+	VSUBPS    Z2, Z4, Z12
+	VSUBPS    Z2, Z6, Z14
+	VMOVAPS   Z4, Z0
+	VMOVAPS   Z6, Z2
+	VSUBPS    Z5, Z1, Z9
+	VADDPS    Z5, Z3, Z11
+	VSUBPS    Z3, Z5, Z13
+	VSUBPS    Z3, Z7, Z15
+	VMOVAPS   Z5, Z1
+	VMOVAPS   Z7, Z3
+	LONG      $0x48375262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, (AX)
+	LONG      $0x48275262
+	WORD      $0xd272
+	VPERMW    Z10, Z31, Z10
+	VMOVDQU32 Z10, (AX)(R12*1)
+	LONG      $0x48175262
+	WORD      $0xe472
+	VPERMW    Z12, Z31, Z12
+	VMOVDQU32 Z12, (AX)(R12*2)
+	LONG      $0x48075262
+	WORD      $0xf672
+	VPERMW    Z14, Z31, Z14
+	VMOVDQU32 Z14, (AX)(R13*1)
+	ADDQ      $0x00000080, BX
+	ADDQ      $0x40, AX
+	DECQ      DX
+	JNZ       row1
+	LEAQ      (DI)(R12*4), DI
+	MOVQ      SI, BX
+	MOVQ      DI, AX
+	MOVQ      CX, DX
+	VPSLLD    $0x10, (BX)(R8*2), Z0
+	VPANDD    (BX)(R8*2), Z30, Z1
+	VPSLLD    $0x10, (BX)(R8*1), Z16
+	VPANDD    (BX)(R8*1), Z30, Z17
+	VSUBPS    Z16, Z0, Z0
+	VSUBPS    Z17, Z1, Z1
+	VPSLLD    $0x10, 64(BX)(R8*2), Z2
+	VPANDD    64(BX)(R8*2), Z30, Z3
+	VPSLLD    $0x10, 64(BX)(R8*1), Z16
+	VPANDD    64(BX)(R8*1), Z30, Z17
+	VSUBPS    Z16, Z2, Z2
+	VSUBPS    Z17, Z3, Z3
+
+row2:
+	VPSLLD    $0x10, 128(BX)(R8*2), Z4
+	VPANDD    128(BX)(R8*2), Z30, Z5
+	VPSLLD    $0x10, 128(BX)(R8*1), Z16
+	VPANDD    128(BX)(R8*1), Z30, Z17
+	VSUBPS    Z16, Z4, Z4
+	VSUBPS    Z17, Z5, Z5
+	VPSLLD    $0x10, 192(BX)(R8*2), Z6
+	VPANDD    192(BX)(R8*2), Z30, Z7
+	VPSLLD    $0x10, 192(BX)(R8*1), Z16
+	VPANDD    192(BX)(R8*1), Z30, Z17
+	VSUBPS    Z16, Z6, Z6
+	VSUBPS    Z17, Z7, Z7
+	VSUBPS    Z4, Z0, Z8
+	VADDPS    Z4, Z2, Z10
+	VSUBPS    Z2, Z4, Z12
+	VSUBPS    Z2, Z6, Z14
+	VMOVAPS   Z4, Z0
+	VMOVAPS   Z6, Z2
+	VSUBPS    Z5, Z1, Z9
+	VADDPS    Z5, Z3, Z11
+	VSUBPS    Z3, Z5, Z13
+	VSUBPS    Z3, Z7, Z15
+	VMOVAPS   Z5, Z1
+	VMOVAPS   Z7, Z3
+	LONG      $0x48375262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, (AX)
+	LONG      $0x48275262
+	WORD      $0xd272
+	VPERMW    Z10, Z31, Z10
+	VMOVDQU32 Z10, (AX)(R12*1)
+	LONG      $0x48175262
+	WORD      $0xe472
+	VPERMW    Z12, Z31, Z12
+	VMOVDQU32 Z12, (AX)(R12*2)
+	LONG      $0x48075262
+	WORD      $0xf672
+	VPERMW    Z14, Z31, Z14
+	VMOVDQU32 Z14, (AX)(R13*1)
+	ADDQ      $0x00000080, BX
+	ADDQ      $0x40, AX
+	DECQ      DX
+	JNZ       row2
+	LEAQ      (DI)(R12*4), DI
+	MOVQ      SI, BX
+	MOVQ      DI, AX
+	MOVQ      CX, DX
+	VPSLLD    $0x10, (BX)(R9*1), Z0
+	VPANDD    (BX)(R9*1), Z30, Z1
+	VPSLLD    $0x10, (BX)(R8*1), Z16
+	VPANDD    (BX)(R8*1), Z30, Z17
+	VSUBPS    Z16, Z0, Z0
+	VSUBPS    Z17, Z1, Z1
+	VPSLLD    $0x10, 64(BX)(R9*1), Z2
+	VPANDD    64(BX)(R9*1), Z30, Z3
+	VPSLLD    $0x10, 64(BX)(R8*1), Z16
+	VPANDD    64(BX)(R8*1), Z30, Z17
+	VSUBPS    Z16, Z2, Z2
+	VSUBPS    Z17, Z3, Z3
+
+row3:
+	VPSLLD    $0x10, 128(BX)(R9*1), Z4
+	VPANDD    128(BX)(R9*1), Z30, Z5
+	VPSLLD    $0x10, 128(BX)(R8*1), Z16
+	VPANDD    128(BX)(R8*1), Z30, Z17
+	VSUBPS    Z16, Z4, Z4
+	VSUBPS    Z17, Z5, Z5
+	VPSLLD    $0x10, 192(BX)(R9*1), Z6
+	VPANDD    192(BX)(R9*1), Z30, Z7
+	VPSLLD    $0x10, 192(BX)(R8*1), Z16
+	VPANDD    192(BX)(R8*1), Z30, Z17
+	VSUBPS    Z16, Z6, Z6
+	VSUBPS    Z17, Z7, Z7
+	VSUBPS    Z4, Z0, Z8
+	VADDPS    Z4, Z2, Z10
+	VSUBPS    Z2, Z4, Z12
+	VSUBPS    Z2, Z6, Z14
+	VMOVAPS   Z4, Z0
+	VMOVAPS   Z6, Z2
+	VSUBPS    Z5, Z1, Z9
+	VADDPS    Z5, Z3, Z11
+	VSUBPS    Z3, Z5, Z13
+	VSUBPS    Z3, Z7, Z15
+	VMOVAPS   Z5, Z1
+	VMOVAPS   Z7, Z3
+	LONG      $0x48375262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, (AX)
+	LONG      $0x48275262
+	WORD      $0xd272
+	VPERMW    Z10, Z31, Z10
+	VMOVDQU32 Z10, (AX)(R12*1)
+	LONG      $0x48175262
+	WORD      $0xe472
+	VPERMW    Z12, Z31, Z12
+	VMOVDQU32 Z12, (AX)(R12*2)
+	LONG      $0x48075262
+	WORD      $0xf672
+	VPERMW    Z14, Z31, Z14
+	VMOVDQU32 Z14, (AX)(R13*1)
+	ADDQ      $0x00000080, BX
+	ADDQ      $0x40, AX
+	DECQ      DX
+	JNZ       row3
+	LEAQ      (DI)(R12*4), DI
+	VZEROUPPER
+	RET
+
+DATA winogradPairOrder<>+0(SB)/2, $0x0000
+DATA winogradPairOrder<>+2(SB)/2, $0x0010
+DATA winogradPairOrder<>+4(SB)/2, $0x0001
+DATA winogradPairOrder<>+6(SB)/2, $0x0011
+DATA winogradPairOrder<>+8(SB)/2, $0x0002
+DATA winogradPairOrder<>+10(SB)/2, $0x0012
+DATA winogradPairOrder<>+12(SB)/2, $0x0003
+DATA winogradPairOrder<>+14(SB)/2, $0x0013
+DATA winogradPairOrder<>+16(SB)/2, $0x0004
+DATA winogradPairOrder<>+18(SB)/2, $0x0014
+DATA winogradPairOrder<>+20(SB)/2, $0x0005
+DATA winogradPairOrder<>+22(SB)/2, $0x0015
+DATA winogradPairOrder<>+24(SB)/2, $0x0006
+DATA winogradPairOrder<>+26(SB)/2, $0x0016
+DATA winogradPairOrder<>+28(SB)/2, $0x0007
+DATA winogradPairOrder<>+30(SB)/2, $0x0017
+DATA winogradPairOrder<>+32(SB)/2, $0x0008
+DATA winogradPairOrder<>+34(SB)/2, $0x0018
+DATA winogradPairOrder<>+36(SB)/2, $0x0009
+DATA winogradPairOrder<>+38(SB)/2, $0x0019
+DATA winogradPairOrder<>+40(SB)/2, $0x000a
+DATA winogradPairOrder<>+42(SB)/2, $0x001a
+DATA winogradPairOrder<>+44(SB)/2, $0x000b
+DATA winogradPairOrder<>+46(SB)/2, $0x001b
+DATA winogradPairOrder<>+48(SB)/2, $0x000c
+DATA winogradPairOrder<>+50(SB)/2, $0x001c
+DATA winogradPairOrder<>+52(SB)/2, $0x000d
+DATA winogradPairOrder<>+54(SB)/2, $0x001d
+DATA winogradPairOrder<>+56(SB)/2, $0x000e
+DATA winogradPairOrder<>+58(SB)/2, $0x001e
+DATA winogradPairOrder<>+60(SB)/2, $0x000f
+DATA winogradPairOrder<>+62(SB)/2, $0x001f
+GLOBL winogradPairOrder<>(SB), RODATA|NOPTR, $64
+
+DATA upperWord<>+0(SB)/4, $0xffff0000
+GLOBL upperWord<>(SB), RODATA|NOPTR, $4
+
+// func pairTilesOutAVX512BF16(in *float32, half int, posStride int, out *uint32, row int, residual *uint32, residualRow int, n int, lo float32, hi float32)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·pairTilesOutAVX512BF16(SB), NOSPLIT, $0-72
+	MOVQ         in+0(FP), R9
+	MOVQ         half+8(FP), R8
+	MOVQ         posStride+16(FP), AX
+	MOVQ         out+24(FP), DI
+	MOVQ         n+56(FP), CX
+	LEAQ         (R9)(AX*4), R10
+	LEAQ         (R10)(AX*4), R11
+	LEAQ         (R11)(AX*4), R13
+	LEAQ         (AX)(AX*2), BX
+	LEAQ         -64(R8), R15
+	VMOVDQU16    winogradPairOrder<>+0(SB), Z31
+	MOVQ         row+32(FP), R12
+	MOVQ         residual+40(FP), DX
+	MOVQ         residualRow+48(FP), R14
+	VPBROADCASTD upperWord<>+0(SB), Z28
+	VBROADCASTSS lo+64(FP), Z30
+	VBROADCASTSS hi+68(FP), Z29
+
+tile:
+	VMOVUPS (R10), Z8
+	VSUBPS  (R11), Z8, Z12
+	VADDPS  (R11), Z8, Z8
+	VADDPS  (R9), Z8, Z8
+	VADDPS  (R13), Z12, Z12
+	VMOVUPS (R10)(AX*1), Z9
+	VSUBPS  (R11)(AX*1), Z9, Z13
+	VADDPS  (R11)(AX*1), Z9, Z9
+	VADDPS  (R9)(AX*1), Z9, Z9
+	VADDPS  (R13)(AX*1), Z13, Z13
+	VMOVUPS (R10)(AX*2), Z10
+	VSUBPS  (R11)(AX*2), Z10, Z14
+	VADDPS  (R11)(AX*2), Z10, Z10
+	VADDPS  (R9)(AX*2), Z10, Z10
+	VADDPS  (R13)(AX*2), Z14, Z14
+	VMOVUPS (R10)(BX*1), Z11
+	VSUBPS  (R11)(BX*1), Z11, Z15
+	VADDPS  (R11)(BX*1), Z11, Z11
+	VADDPS  (R9)(BX*1), Z11, Z11
+	VADDPS  (R13)(BX*1), Z15, Z15
+	VSUBPS  Z10, Z9, Z16
+	VADDPS  Z10, Z9, Z9
+	VADDPS  Z9, Z8, Z0
+	VADDPS  Z16, Z11, Z2
+	VSUBPS  Z14, Z13, Z16
+	VADDPS  Z14, Z13, Z13
+	VADDPS  Z13, Z12, Z4
+	VADDPS  Z16, Z15, Z6
+	ADDQ    R8, R9
+	ADDQ    R8, R10
+	ADDQ    R8, R11
+	ADDQ    R8, R13
+	VMOVUPS (R10), Z8
+	VSUBPS  (R11), Z8, Z12
+	VADDPS  (R11), Z8, Z8
+	VADDPS  (R9), Z8, Z8
+	VADDPS  (R13), Z12, Z12
+	VMOVUPS (R10)(AX*1), Z9
+	VSUBPS  (R11)(AX*1), Z9, Z13
+	VADDPS  (R11)(AX*1), Z9, Z9
+	VADDPS  (R9)(AX*1), Z9, Z9
+	VADDPS  (R13)(AX*1), Z13, Z13
+	VMOVUPS (R10)(AX*2), Z10
+	VSUBPS  (R11)(AX*2), Z10, Z14
+	VADDPS  (R11)(AX*2), Z10, Z10
+	VADDPS  (R9)(AX*2), Z10, Z10
+	VADDPS  (R13)(AX*2), Z14, Z14
+	VMOVUPS (R10)(BX*1), Z11
+	VSUBPS  (R11)(BX*1), Z11, Z15
+	VADDPS  (R11)(BX*1), Z11, Z11
+	VADDPS  (R9)(BX*1), Z11, Z11
+	VADDPS  (R13)(BX*1), Z15, Z15
+	VSUBPS  Z10, Z9, Z16
+	VADDPS  Z10, Z9, Z9
+	VADDPS  Z9, Z8, Z1
+	VADDPS  Z16, Z11, Z3
+	VSUBPS  Z14, Z13, Z16
+	VADDPS  Z14, Z13, Z13
+	VADDPS  Z13, Z12, Z5
+	VADDPS  Z16, Z15, Z7
+	SUBQ    R15, R9
+	SUBQ    R15, R10
+	SUBQ    R15, R11
+	SUBQ    R15, R13
+	TESTQ   DX, DX
+	JZ      clamp
+	VPSLLD  $0x10, (DX), Z16
+	VADDPS  Z16, Z0, Z0
+	VPANDD  (DX), Z28, Z16
+	VADDPS  Z16, Z1, Z1
+	VPSLLD  $0x10, 64(DX), Z16
+	VADDPS  Z16, Z2, Z2
+	VPANDD  64(DX), Z28, Z16
+	VADDPS  Z16, Z3, Z3
+	VPSLLD  $0x10, (DX)(R14*1), Z16
+	VADDPS  Z16, Z4, Z4
+	VPANDD  (DX)(R14*1), Z28, Z16
+	VADDPS  Z16, Z5, Z5
+	VPSLLD  $0x10, 64(DX)(R14*1), Z16
+	VADDPS  Z16, Z6, Z6
+	VPANDD  64(DX)(R14*1), Z28, Z16
+	VADDPS  Z16, Z7, Z7
+	ADDQ    $0x00000080, DX
+
+clamp:
+	VMAXPS    Z0, Z30, Z0
+	VMINPS    Z0, Z29, Z0
+	VMAXPS    Z1, Z30, Z1
+	VMINPS    Z1, Z29, Z1
+	LONG      $0x4877f262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (DI)
+	VMAXPS    Z2, Z30, Z2
+	VMINPS    Z2, Z29, Z2
+	VMAXPS    Z3, Z30, Z3
+	VMINPS    Z3, Z29, Z3
+	LONG      $0x4867f262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 64(DI)
+	VMAXPS    Z4, Z30, Z4
+	VMINPS    Z4, Z29, Z4
+	VMAXPS    Z5, Z30, Z5
+	VMINPS    Z5, Z29, Z5
+	LONG      $0x4857f262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, (DI)(R12*1)
+	VMAXPS    Z6, Z30, Z6
+	VMINPS    Z6, Z29, Z6
+	VMAXPS    Z7, Z30, Z7
+	VMINPS    Z7, Z29, Z7
+	LONG      $0x4847f262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 64(DI)(R12*1)
+	ADDQ      $0x00000080, DI
+	DECQ      CX
+	JNZ       tile
+	VZEROUPPER
+	RET
+
+// func pairTilesPoolAVX512BF16(in *float32, half int, posStride int, out *uint32, n int, lo float32, hi float32)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·pairTilesPoolAVX512BF16(SB), NOSPLIT, $0-48
+	MOVQ         in+0(FP), R9
+	MOVQ         half+8(FP), R8
+	MOVQ         posStride+16(FP), AX
+	MOVQ         out+24(FP), DI
+	MOVQ         n+32(FP), CX
+	LEAQ         (R9)(AX*4), R10
+	LEAQ         (R10)(AX*4), R11
+	LEAQ         (R11)(AX*4), R13
+	LEAQ         (AX)(AX*2), BX
+	LEAQ         -64(R8), R15
+	VMOVDQU16    winogradPairOrder<>+0(SB), Z31
+	VBROADCASTSS lo+40(FP), Z30
+	VBROADCASTSS hi+44(FP), Z29
+
+tile:
+	VMOVUPS   (R10), Z8
+	VSUBPS    (R11), Z8, Z12
+	VADDPS    (R11), Z8, Z8
+	VADDPS    (R9), Z8, Z8
+	VADDPS    (R13), Z12, Z12
+	VMOVUPS   (R10)(AX*1), Z9
+	VSUBPS    (R11)(AX*1), Z9, Z13
+	VADDPS    (R11)(AX*1), Z9, Z9
+	VADDPS    (R9)(AX*1), Z9, Z9
+	VADDPS    (R13)(AX*1), Z13, Z13
+	VMOVUPS   (R10)(AX*2), Z10
+	VSUBPS    (R11)(AX*2), Z10, Z14
+	VADDPS    (R11)(AX*2), Z10, Z10
+	VADDPS    (R9)(AX*2), Z10, Z10
+	VADDPS    (R13)(AX*2), Z14, Z14
+	VMOVUPS   (R10)(BX*1), Z11
+	VSUBPS    (R11)(BX*1), Z11, Z15
+	VADDPS    (R11)(BX*1), Z11, Z11
+	VADDPS    (R9)(BX*1), Z11, Z11
+	VADDPS    (R13)(BX*1), Z15, Z15
+	VSUBPS    Z10, Z9, Z16
+	VADDPS    Z10, Z9, Z9
+	VADDPS    Z9, Z8, Z0
+	VADDPS    Z16, Z11, Z2
+	VSUBPS    Z14, Z13, Z16
+	VADDPS    Z14, Z13, Z13
+	VADDPS    Z13, Z12, Z4
+	VADDPS    Z16, Z15, Z6
+	ADDQ      R8, R9
+	ADDQ      R8, R10
+	ADDQ      R8, R11
+	ADDQ      R8, R13
+	VMOVUPS   (R10), Z8
+	VSUBPS    (R11), Z8, Z12
+	VADDPS    (R11), Z8, Z8
+	VADDPS    (R9), Z8, Z8
+	VADDPS    (R13), Z12, Z12
+	VMOVUPS   (R10)(AX*1), Z9
+	VSUBPS    (R11)(AX*1), Z9, Z13
+	VADDPS    (R11)(AX*1), Z9, Z9
+	VADDPS    (R9)(AX*1), Z9, Z9
+	VADDPS    (R13)(AX*1), Z13, Z13
+	VMOVUPS   (R10)(AX*2), Z10
+	VSUBPS    (R11)(AX*2), Z10, Z14
+	VADDPS    (R11)(AX*2), Z10, Z10
+	VADDPS    (R9)(AX*2), Z10, Z10
+	VADDPS    (R13)(AX*2), Z14, Z14
+	VMOVUPS   (R10)(BX*1), Z11
+	VSUBPS    (R11)(BX*1), Z11, Z15
+	VADDPS    (R11)(BX*1), Z11, Z11
+	VADDPS    (R9)(BX*1), Z11, Z11
+	VADDPS    (R13)(BX*1), Z15, Z15
+	VSUBPS    Z10, Z9, Z16
+	VADDPS    Z10, Z9, Z9
+	VADDPS    Z9, Z8, Z1
+	VADDPS    Z16, Z11, Z3
+	VSUBPS    Z14, Z13, Z16
+	VADDPS    Z14, Z13, Z13
+	VADDPS    Z13, Z12, Z5
+	VADDPS    Z16, Z15, Z7
+	SUBQ      R15, R9
+	SUBQ      R15, R10
+	SUBQ      R15, R11
+	SUBQ      R15, R13
+	VMAXPS    Z2, Z0, Z0
+	VMAXPS    Z6, Z4, Z4
+	VMAXPS    Z4, Z0, Z0
+	VMAXPS    Z3, Z1, Z1
+	VMAXPS    Z7, Z5, Z5
+	VMAXPS    Z5, Z1, Z1
+	VMAXPS    Z0, Z30, Z0
+	VMINPS    Z0, Z29, Z0
+	VMAXPS    Z1, Z30, Z1
+	VMINPS    Z1, Z29, Z1
+	LONG      $0x4877f262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (DI)
+	ADDQ      $0x40, DI
+	DECQ      CX
+	JNZ       tile
+	VZEROUPPER
+	RET

@@ -17,7 +17,7 @@ import (
 // which is zero after the prologue. The result of the prologue is rounded to bfloat16.
 type Conv struct {
 	Src, Dst     kernel.Image // BFloat16
-	W            kernel.Ref   // bfloat16 [ceil(OC/32)][ceil(IC/32)][KH][KW][16][32][2], see backend/cpu/pack
+	W            kernel.Ref   // bfloat16 [ceil(OC/32)][ceil(IC/32)][KH][KW][16][32][2], see Folds and backend/cpu/pack
 	Bias         kernel.Ref   // [OC padded to 16], absent for none
 	Residual     kernel.Image // the extents of Dst, any border and strides; N = 0 for none. It may be Dst.
 	Scale, Shift kernel.Ref   // [IC padded to 16], absent for none
@@ -31,8 +31,8 @@ type Conv struct {
 }
 
 const (
-	// lineTiles is the number of register tiles whose sums are converted together. They
-	// stay in L1.
+	// lineTiles is the number of register tiles that are computed together. If their
+	// sums need an activation, they stay in L1.
 	lineTiles = 4
 	sumFloats = lineTiles * simd.MaxTilePixels * lanes // of 16 channels
 	// regionBytes is the maximum size of the transformed input of a part. It is less than
@@ -40,8 +40,15 @@ const (
 	regionBytes = 256 << 10
 )
 
-// transforms reports whether parts copy their input to scratch to apply a prologue.
-func (k *Conv) transforms() bool {
+// Folds reports whether convolutions of c input channels fold the last block of their
+// operand: it has at most 16 channels, which they move to 8 pairs of whole channels. With
+// many channels, the copy costs more than the empty halves of a block.
+func Folds(c int) bool { return (c-1)%block < lanes && c <= 2*block }
+
+// transforms reports whether parts copy their input to scratch to apply a prologue or to
+// fold it.
+func (k *Conv) transforms() bool { return Folds(k.Src.C) || k.prologue() }
+func (k *Conv) prologue() bool {
 	return k.Scale.Present() || k.Shift.Present() || k.Pre.Fn != kernel.ActIdentity
 }
 
@@ -69,17 +76,33 @@ func (k *Conv) Check(v *kernel.Verifier) {
 	if v.Failed() {
 		return
 	}
-	weights(v, "W", k.W, false, kernel.Product(team.Split(k.Dst.C, lanes), lanes, k.Src.Blocks(), k.KH, k.KW, lanes))
-	channels(v, "Bias", k.Bias, k.Dst.C)
+	k.checkChannels(v)
 	channels(v, "Scale", k.Scale, k.Src.C)
 	channels(v, "Shift", k.Shift, k.Src.C)
-	v.Act(k.Act.Fn)
 	v.Act(k.Pre.Fn)
 	if v.Failed() || !k.transforms() {
 		return
 	}
 	rows, cols := k.region()
-	v.Scratch(kernel.Product(k.Src.Blocks(), k.inRows(rows), k.inCols(cols), pixelBytes) + 2*kernel.Product(k.inCols(cols), pixelBytes) + 8*sumFloats)
+	v.Scratch(kernel.Product(k.Src.Blocks(), k.inRows(rows), k.inCols(cols), pixelBytes) + 2*kernel.Product(k.inCols(cols), pixelBytes) + 4*int64(k.sums()))
+}
+
+// checkChannels declares the weights and the bias.
+func (k *Conv) checkChannels(v *kernel.Verifier) {
+	if v.Failed() {
+		return
+	}
+	weights(v, "W", k.W, false, kernel.Product(team.Split(k.Dst.C, lanes), lanes, k.Src.Blocks(), k.KH, k.KW, lanes))
+	channels(v, "Bias", k.Bias, k.Dst.C)
+	v.Act(k.Act.Fn)
+}
+
+// foldedBlock returns the number of the block that is folded, or -1.
+func foldedBlock(src *kernel.Image) int {
+	if Folds(src.C) {
+		return src.Blocks() - 1
+	}
+	return -1
 }
 
 // inRows and inCols return the numbers of rows and columns that rows and cols of the
@@ -99,9 +122,18 @@ func (k *Conv) region() (rows, cols int) {
 	return min(max(1, (fit-k.inRows(1))/k.SH+1), h), w
 }
 
+// sums returns the number of floats of the sums of a line of tiles. If the activation is a
+// clamp, tiles compute it themselves and need none.
+func (k *Conv) sums() int {
+	if _, _, clamps := k.Act.Clamp(); clamps {
+		return 0
+	}
+	return 2 * sumFloats
+}
+
 // ScratchBytes is the size of the sums of a line of tiles, and of the transformed input.
 func (k *Conv) ScratchBytes() int {
-	n := 2 * sumFloats
+	n := k.sums()
 	if k.transforms() {
 		rows, cols := k.region()
 		n += (k.Src.Blocks()*k.inRows(rows) + 2) * k.inCols(cols) * lanes
@@ -166,7 +198,7 @@ func (j *convDirect) Part(c *kernel.Context, i, worker int) {
 	n, unit, chunk := i/(units*chunks), i/chunks%units, i%chunks
 	u := k.unit(unit)
 	src := pairs(c, k.Src.Ref)
-	sums := floats(c.Scratch(worker))[:2*sumFloats]
+	sums := floats(c.Scratch(worker))[:k.sums()]
 	a := k.tile(c, u, sums)
 	a.Pix = k.SW * pixelBytes
 	a.BlockStride, a.RowStride, a.ColStride = k.Src.PlaneBytes(), k.DH*k.Src.RowBytes(), k.DW*pixelBytes
@@ -185,33 +217,46 @@ func (j *convDirect) Part(c *kernel.Context, i, worker int) {
 	}
 }
 
-// tile returns the arguments of tiles of unit u, which write their sums to sums.
+// tile returns the arguments of tiles of unit u. Unless sums is empty, they write their sums
+// to it.
 func (k *Conv) tile(c *kernel.Context, u kernel.Unit, sums []float32) simd.Tile {
 	a := simd.NewTile(false)
 	a.Pairs = true
 	a.Rows, a.Cols, a.Blocks = k.KH, k.KW, u.Blocks
 	a.W = unsafe.Pointer(&pairs(c, k.W)[u.Before*u.Blocks*lanes*k.KH*k.KW])
 	a.Bias = biasOf(c, k.Bias, u.Out/2)
-	a.OutPix, a.OutBlock = pixelBytes, 4*sumFloats
-	if u.Width == lanes {
-		clear(sums[sumFloats:])
+	if Folds(k.Src.C) {
+		a.Half = 1
 	}
+	if len(sums) == 0 {
+		a.Lo, a.Hi, _ = k.Act.Clamp()
+		if k.Act.Fn != kernel.ActIdentity {
+			a.Clamp = 1
+		}
+		return a
+	}
+	a.OutPix, a.OutBlock = pixelBytes, 4*sumFloats
 	return a
 }
 
 // output computes the given number of pixels of output row y, starting at column x.
 func (k *Conv) output(c *kernel.Context, a *simd.Tile, sums []float32, n int, u kernel.Unit, y, x, pixels int) {
-	a.Out = unsafe.Pointer(&sums[0])
-	a.Line(u.Width, pixels)
 	dst := pairs(c, k.Dst.Ref)[at(&k.Dst, n, u.Out/2, y, x):][:pixels*lanes]
 	var residual []uint32
 	if k.Residual.N > 0 {
 		residual = pairs(c, k.Residual.Ref)[at(&k.Residual, n, u.Out/2, y, x):][:pixels*lanes]
 	}
-	store(dst, sums, sums[sumFloats:], residual, k.Act)
-	if _, _, clamps := k.Act.Clamp(); !clamps && u.Width == lanes {
+	if len(sums) == 0 {
+		a.Out, a.Res = unsafe.Pointer(&dst[0]), unsafe.Pointer(unsafe.SliceData(residual))
+		a.RoundLine(u.Width, pixels)
+		return
+	}
+	if u.Width == lanes {
 		clear(sums[sumFloats:])
 	}
+	a.Out = unsafe.Pointer(&sums[0])
+	a.Line(u.Width, pixels)
+	store(dst, sums, sums[sumFloats:], residual, k.Act)
 }
 
 // convTransformed applies the prologue to the input of a region, writes it to scratch, and
@@ -232,20 +277,22 @@ func (j *convTransformed) Part(c *kernel.Context, i, worker int) {
 	x0, x1 := team.Cut(w, cp, ci), team.Cut(w, cp, ci+1)
 	ih, iw := k.inRows(y1-y0), k.inCols(x1-x0)
 	scratch := c.Scratch(worker)
-	sums := floats(scratch)[:2*sumFloats]
-	row := floats(scratch)[2*sumFloats:][:2*iw*lanes]
-	in := words(scratch)[2*sumFloats+len(row):][:k.Src.Blocks()*ih*iw*lanes]
+	sums := floats(scratch)[:k.sums()]
+	row := floats(scratch)[len(sums):][:2*iw*lanes]
+	in := words(scratch)[len(sums)+len(row):][:k.Src.Blocks()*ih*iw*lanes]
 	p := prologue{c.F32(k.Scale), c.F32(k.Shift), k.Pre}
 	m := k.Src
 	if flat {
 		m.H, m.W = 1, m.H*m.W
 	}
+	fold := foldedBlock(&k.Src)
 	for b := range m.Blocks() {
 		for y := range ih {
 			to := in[(b*ih+y)*iw*lanes:][:iw*lanes]
-			lower, upper := row[:iw*lanes], row[iw*lanes:]
-			p.window(c, &m, n, b, y0*k.SH-k.PadTop+y, x0*k.SW-k.PadLeft, lower, upper)
-			simd.Narrow(to, lower, upper, nil, -kernel.Inf32, kernel.Inf32)
+			p.window(c, &m, n, b, y0*k.SH-k.PadTop+y, x0*k.SW-k.PadLeft, to, row)
+			if b == fold {
+				simd.FoldPairs(to)
+			}
 		}
 	}
 	perRow := team.Split(x1-x0, simd.Active().TilePixels)
@@ -264,29 +311,6 @@ func (j *convTransformed) Part(c *kernel.Context, i, worker int) {
 				k.output(c, &a, sums, n, u, y0+y, x0+x, end-x)
 			}
 		}
-	}
-}
-
-// window writes a row of pixels of block b of image n, starting at row y and column x,
-// to lower and upper, and applies p. Pixels outside the image become zero.
-func (p *prologue) window(c *kernel.Context, m *kernel.Image, n, b, y, x int, lower, upper []float32) {
-	width := len(lower) / lanes
-	first := min(max(0, -x), width)
-	last := max(first, min(width, m.W-x))
-	if y < 0 || y >= m.H || first == last {
-		clear(lower)
-		clear(upper)
-		return
-	}
-	for _, v := range [2][]float32{lower, upper} {
-		clear(v[:first*lanes])
-		clear(v[last*lanes:])
-	}
-	lower, upper = lower[first*lanes:last*lanes], upper[first*lanes:last*lanes]
-	simd.WidenPairs(lower, upper, pairs(c, m.Ref)[at(m, n, b, y, x+first):][:len(lower)])
-	if !p.identity() {
-		p.apply(lower, 2*b)
-		p.apply(upper, 2*b+1)
 	}
 }
 

@@ -99,13 +99,64 @@ func (p *prologue) identity() bool {
 	return p.scale == nil && p.shift == nil && p.act.Fn == kernel.ActIdentity
 }
 
-// apply replaces the pixels of block b of 16 channels.
-func (p *prologue) apply(x []float32, b int) {
-	half := func(v []float32) []float32 {
-		if v == nil || b*lanes >= len(v) {
+// window writes a row of pixels of block b of image n, starting at row y and column x, to
+// to, and applies p. Pixels outside the image become zero. scratch is memory for two rows
+// of floats.
+func (p *prologue) window(c *kernel.Context, m *kernel.Image, n, b, y, x int, to []uint32, scratch []float32) {
+	width := len(to) / lanes
+	first := min(max(0, -x), width)
+	last := max(first, min(width, m.W-x))
+	if y < 0 || y >= m.H || first == last {
+		clear(to)
+		return
+	}
+	clear(to[:first*lanes])
+	clear(to[last*lanes:])
+	to = to[first*lanes : last*lanes]
+	from := pairs(c, m.Ref)[at(m, n, b, y, x+first):][:len(to)]
+	if p.identity() {
+		kernel.Move(to, from)
+		return
+	}
+	p.apply(to, from, b, scratch)
+}
+
+var ones = func() (v [block]float32) {
+	for i := range v {
+		v[i] = 1
+	}
+	return v
+}()
+
+// ofBlock returns the factors of block b, those of none if v is nil. It returns nil if v has
+// factors for half of the block.
+func ofBlock(v []float32, b int, none *[block]float32) *float32 {
+	switch {
+	case v == nil:
+		return &none[0]
+	case len(v) < (b+1)*block:
+		return nil
+	}
+	return &v[b*block]
+}
+
+// apply writes the results for pixels of block b to to.
+func (p *prologue) apply(to, from []uint32, b int, scratch []float32) {
+	lo, hi, clamps := p.act.Clamp()
+	scale, shift := ofBlock(p.scale, b, &ones), ofBlock(p.shift, b, &zeroBias)
+	if clamps && scale != nil && shift != nil && simd.AffinePairs(&to[0], &from[0], len(to)/lanes, scale, shift, lo, hi) {
+		return
+	}
+	lower, upper := scratch[:len(to)], scratch[len(to):][:len(to)]
+	simd.WidenPairs(lower, upper, from)
+	for half, v := range [2][]float32{lower, upper} {
+		of := func(factors []float32) []float32 {
+			if at := b*block + half*lanes; at < len(factors) {
+				return factors[at:][:lanes]
+			}
 			return nil // the weights of these channels are zero
 		}
-		return v[b*lanes:][:lanes]
+		kernel.AffineRow(v, v, of(p.scale), of(p.shift), p.act)
 	}
-	kernel.AffineRow(x, x, half(p.scale), half(p.shift), p.act)
+	simd.Narrow(to, lower, upper, nil, -kernel.Inf32, kernel.Inf32)
 }
