@@ -122,6 +122,7 @@ func compile(models []*source.Model, o Options) (*Compiled, error) {
 			return nil, err
 		}
 		list[i], graphs[i] = c, c.Graph
+		m.Unload() // the passes have computed new weights from many
 	}
 	if err := progress.Update("schedule", 0, 1); err != nil {
 		return nil, err

@@ -127,10 +127,10 @@ func tryText(t *testing.T, text string, o Options) error {
 // meaning.
 func TestCost(t *testing.T) {
 	for _, c := range []struct{ name, text, want, raise string }{
-		{"operations", "graph \"g\"\ninput %x : f32[8192,8192]\n%y = MatMul(%x, %x)\noutput \"y\" %y", "--limit flops=N", "flops=2e12"},
+		{"operations", "graph \"g\"\ninput %x : f32[8192,8192]\n%y = MatMul(%x, %x)\n%z = MatMul(%x, %y)\n%a = MatMul(%x, %z)\n%b = MatMul(%x, %a)\noutput \"b\" %b", "--limit flops=N", "flops=5e12"},
 		{"a wide normalisation", "graph \"g\"\ninput %x : f32[1,4194304,1,1]\n%y = LRN(%x) size=4194303 alpha=1 beta=1 bias=1\noutput \"y\" %y", "--limit flops=N", "flops=1e14"},
-		{"boxes", "graph \"g\"\ninput %b : f32[1,1048576,4]\ninput %s : f32[1,1,1048576]\n%r, %n = NonMaxSuppression(%b, %s) perClass=1048576\noutput \"r\" %r", "--limit flops=N", "flops=1e14"},
-		{"a session", "graph \"g\"\ninput %x : f32[67108864]\ninput %y : f32[67108864]\n%a = Binary(%x, %y) fn=Add\n%b = Binary(%x, %a) fn=Sub\n%c = Binary(%b, %a) fn=Mul\n%d = Binary(%a, %b) fn=Max\n%e = Binary(%c, %d) fn=Min\noutput \"a\" %a\noutput \"b\" %b\noutput \"c\" %c\noutput \"d\" %d\noutput \"e\" %e\noutput \"f\" %x\noutput \"g\" %y", "--limit session=N", "session=4e9"},
+		{"boxes", "graph \"g\"\ninput %b : f32[1,2097152,4]\ninput %s : f32[1,1,2097152]\n%r, %n = NonMaxSuppression(%b, %s) perClass=2097152\noutput \"r\" %r", "--limit flops=N", "flops=1e14"},
+		{"a session", "graph \"g\"\ninput %x : f32[134217728]\ninput %y : f32[134217728]\n%a = Binary(%x, %y) fn=Add\n%b = Binary(%x, %a) fn=Sub\n%c = Binary(%b, %a) fn=Mul\n%d = Binary(%a, %b) fn=Max\n%e = Binary(%c, %d) fn=Min\noutput \"a\" %a\noutput \"b\" %b\noutput \"c\" %c\noutput \"d\" %d\noutput \"e\" %e\noutput \"f\" %x\noutput \"g\" %y", "--limit session=N", "session=9e9"},
 		{"a division by zero", "graph \"g\"\ninput %x : i64[2]\nconst %z : i64[2] = {1, 0}\n%y = Binary(%x, %z) fn=Div\noutput \"y\" %y", "divided by a constant zero", ""},
 		{"a remainder of zero", "graph \"g\"\ninput %x : u8[2]\nconst %z : u8[1] = {0}\n%y = Binary(%x, %z) fn=Mod\noutput \"y\" %y", "divided by a constant zero", ""},
 		{"a division of constants", "graph \"g\"\ninput %x : i64[1]\nconst %z : i64[1] = {0}\nconst %a : i64[1] = {3}\n%b = Binary(%a, %z) fn=Div\n%y = Binary(%x, %b) fn=Add\noutput \"y\" %y", "divided by a constant zero", ""},

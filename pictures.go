@@ -2,6 +2,7 @@ package modelc
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"modelc/backend/golang"
@@ -35,6 +36,43 @@ func (c *Compiled) Preprocess(mode string) (vision.Preprocess, error) {
 	p, err := vision.Preset(mode, s[3], s[2])
 	p.Channels = s[1]
 	return p, err
+}
+
+// ScalesLevels reports whether the model itself makes small numbers of the levels 0 to 255 of a
+// picture, as Keras' layers Rescaling and Normalization do: the first arithmetic on its input
+// multiplies by less than 1/32, divides by more than 32, or subtracts more than 16.
+func (c *Compiled) ScalesLevels() bool {
+	if len(c.Before.Inputs) != 1 {
+		return false
+	}
+	for v := c.Before.Inputs[0]; ; {
+		n := v.OnlyUse()
+		if n == nil {
+			return false
+		}
+		switch op := n.Op.(type) {
+		case ir.Transpose, ir.Reshape, ir.Cast:
+		case ir.Binary:
+			by := n.In[1]
+			if by == v {
+				by = n.In[0]
+			}
+			if by.Const == nil || !by.Const.DType.IsFloat() {
+				return false
+			}
+			least, most := math.Inf(1), 0.0
+			for _, x := range by.Const.Float64s() {
+				least, most = min(least, math.Abs(x)), max(most, math.Abs(x))
+			}
+			switch {
+			case op.Fn == ir.Mul && most < 1.0/32, op.Fn == ir.Div && n.In[0] == v && least > 32, (op.Fn == ir.Add || op.Fn == ir.Sub) && least > 16:
+				return true
+			}
+		default:
+			return false
+		}
+		v = n.Out[0]
+	}
 }
 
 // picture returns the model's input if it can hold one image.

@@ -32,6 +32,29 @@ func pooled(t *testing.T, format, shape string, elements int) *Compiled {
 	return compileText(t, format, fmt.Sprintf("graph \"g\"\ninput %%x : f32%s\n%%y = Unary(%%x) fn=Relu\n%%z = Reshape(%%y) shape=[1,%d]\noutput \"z\" %%z\n", shape, elements))
 }
 
+func TestScalesLevels(t *testing.T) {
+	for _, c := range []struct {
+		layers string
+		want   bool
+	}{
+		{"%a = Binary(%x, %k) fn=Mul", true}, // k is 1/255
+		{"%a = Binary(%k, %x) fn=Mul", true},
+		{"%a = Binary(%x, %n) fn=Div", true}, // n is 255
+		{"%a = Binary(%n, %x) fn=Div", false},
+		{"%a = Binary(%x, %n) fn=Mul", false},
+		{"%a = Binary(%x, %n) fn=Sub", true},
+		{"%a = Binary(%x, %k) fn=Sub", false},
+		{"%b = Transpose(%x) perm=[0,2,3,1]\n%c = Binary(%b, %k) fn=Sub\n%a = Binary(%c, %k) fn=Mul", true},
+		{"%b = Unary(%x) fn=Relu\n%a = Binary(%b, %k) fn=Mul", false},
+		{"%b = Binary(%x, %k) fn=Mul\n%a = Binary(%x, %b) fn=Add", false}, // x has two uses
+	} {
+		m := compileText(t, "ONNX", "graph \"g\"\ninput %x : f32[1,3,4,4]\nconst %k : f32[] = {0.003921569}\nconst %n : f32[1] = {255}\n"+c.layers+"\n%y = Unary(%a) fn=Relu\noutput \"y\" %y\n")
+		if got := m.ScalesLevels(); got != c.want {
+			t.Errorf("%s: %v", c.layers, got)
+		}
+	}
+}
+
 func TestPreprocess(t *testing.T) {
 	for _, test := range []struct {
 		format, shape string

@@ -91,6 +91,7 @@ func (c *Compiled) trace(g *ir.Graph, in []*ir.Tensor, visit func(v *ir.Value, t
 	}
 	return eval.Trace(g, in, func(v *ir.Value, t *ir.Tensor) error {
 		visit(v, t)
+		c.Model.Unload() // each node reads its weights once
 		done++
 		return progress.Update("reference outputs", done, total)
 	})

@@ -11,7 +11,6 @@ import (
 	"modelc/backend/cpu"
 	"modelc/backend/inproc"
 	"modelc/frontend"
-	"modelc/frontend/source"
 	"modelc/ir"
 	"modelc/ir/eval"
 	"modelc/passes"
@@ -43,7 +42,7 @@ type engines struct {
 }
 
 func open(path string, o options, threads int) (*engines, error) {
-	m, err := frontend.Load(path, source.Options{})
+	m, err := frontend.Load(path, o.source)
 	if err != nil {
 		return nil, err
 	}

@@ -17,8 +17,10 @@ import (
 
 	ort "github.com/yalue/onnxruntime_go"
 
+	"modelc/frontend/source"
+	"modelc/internal/speed"
 	"modelc/internal/zoo"
-	"modelc/runtime"
+	"modelc/ir"
 )
 
 func main() {
@@ -32,6 +34,11 @@ func main() {
 	flag.StringVar(&o.report, "report", "", "make all measurements with all engines and write bench.md, bench.svg and bench.json to this `folder`")
 	flag.StringVar(&o.int8, "int8", "", "quantise the models to 8 bits with this `tool` first: modelc, or onnxruntime, which the interpreter of -python must have")
 	flag.BoolVar(&o.bf16, "bf16", false, "compute in bfloat16 in modelc, and in OpenVINO with -report; ONNX Runtime computes in float32")
+	flag.Func("shape", "`extents` of the input such as 1,3,1080,1920, for files with open dimensions", func(text string) error {
+		s, err := shape(text)
+		o.source.InputShapes = []ir.Shape{s}
+		return err
+	})
 	flag.StringVar(&o.python, "python", "", "Python `interpreter` with the other engines, for -report")
 	isChild := flag.Bool("child", false, "")
 	flag.Parse()
@@ -55,6 +62,7 @@ type options struct {
 	report, python      string
 	int8                string
 	bf16                bool
+	source              source.Options
 }
 
 const timesHead = "| model | threads | modelc ms | ORT ms | × faster | spread of the ratio | load ms | ORT load ms | max error / max |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
@@ -167,18 +175,14 @@ func each(models []string, o options, f func(name, path, dir string, threads int
 
 func ortVersion() string { return ort.GetVersion() }
 
-func tierName() string {
-	return fmt.Sprintf("%s, %d CPU(s)", runtime.Tier(), goruntime.NumCPU())
-}
-
 // sortRows sorts rows by the order of models in the zoo, then by threads.
-func sortRows(rows []*row) {
+func sortRows(rows []*speed.Row) {
 	names := zoo.Names()
-	at := func(r *row) int {
+	at := func(r *speed.Row) int {
 		network, _, _ := strings.Cut(r.Model, ",")
 		return slices.Index(names, network)
 	}
-	slices.SortStableFunc(rows, func(a, b *row) int {
+	slices.SortStableFunc(rows, func(a, b *speed.Row) int {
 		return cmp.Or(at(a)-at(b), strings.Compare(a.Model, b.Model), a.Threads-b.Threads)
 	})
 }

@@ -16,6 +16,7 @@ import (
 	ort "github.com/yalue/onnxruntime_go"
 
 	"modelc"
+	"modelc/internal/speed"
 	"modelc/internal/units"
 	"modelc/ir"
 	"modelc/runtime/kernel"
@@ -31,15 +32,7 @@ type footprint struct {
 	Arena, LowerBound, Activations, Weights, Prepared int64
 	// The bytes that all nodes read and write, before and after the passes.
 	MovedBefore, MovedAfter int64
-	// Load is the time of New, without the transformation of weights. Start is the
-	// time from the start of the process to its first result with a warm page
-	// cache. Resident is the resident memory after that.
-	Load                  float64
-	Start, OrtStart       float64
-	Resident, OrtResident int64
-	// Shipped is the size of the program with the package, or of ONNX Runtime's
-	// library and the model.
-	Shipped, OrtShipped int64
+	speed.Process
 }
 
 // processes is the number of processes of each engine. Results are medians.
@@ -49,7 +42,7 @@ const processes = 5
 // program and one with ONNX Runtime in turn.
 func measure(path string, o options, threads int) (*footprint, error) {
 	f := &footprint{Threads: threads}
-	co := modelc.Options{}
+	co := modelc.Options{Source: o.source}
 	if o.bf16 {
 		co.Compute = kernel.BF16
 	}
@@ -228,9 +221,16 @@ func child(args []string) error {
 	if err != nil {
 		return err
 	}
-	x := ir.NewTensor(ir.Type{DType: ir.Float32, Shape: shape(args[3])})
-	y := make([]float32, shape(args[5]).Len())
-	s, err := ortSession(path, threads, in, out, x, shape(args[5]), y)
+	inShape, err := shape(args[3])
+	if err != nil {
+		return err
+	}
+	outShape, err := shape(args[5])
+	if err != nil {
+		return err
+	}
+	x := ir.NewTensor(ir.Type{DType: ir.Float32, Shape: inShape})
+	s, err := ortSession(path, threads, in, out, x, outShape, make([]float32, outShape.Len()))
 	if err != nil {
 		return err
 	}
@@ -260,13 +260,17 @@ func extents(s ir.Shape) string {
 	return strings.Join(parts, ",")
 }
 
-func shape(text string) ir.Shape {
+// shape parses extents such as 1,3,224,224.
+func shape(text string) (ir.Shape, error) {
 	var s ir.Shape
 	for _, d := range strings.Split(text, ",") {
-		n, _ := strconv.Atoi(d) // written by extents
+		n, err := strconv.Atoi(d)
+		if err != nil {
+			return nil, fmt.Errorf("%q is not an extent", d)
+		}
 		s = append(s, n)
 	}
-	return s
+	return s, nil
 }
 
 func size(path string) (int64, error) {

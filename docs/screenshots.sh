@@ -9,7 +9,7 @@ trap 'rm -rf "$tmp"' EXIT
 go build -o "$tmp/modelc" ./cmd/modelc
 
 # small FILE reduces a picture to few colours.
-small() { mogrify -strip -dither None -colors 160 "PNG8:$1"; }
+small() { mogrify -strip -dither None -colors 250 "PNG8:$1"; }
 
 browse() { chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$tmp/profile" --virtual-time-budget=3000 "$@" 2>/dev/null; }
 

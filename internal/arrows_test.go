@@ -40,11 +40,13 @@ var layers = []struct {
 	{"backend/cpu", []string{"backend/cpu", "backend/plan", "ir", "runtime"}},
 	{"backend/cuda/launcher", nil}, // generated packages have copies
 	{"backend/cuda/shim", []string{"backend/cuda/launcher"}},
+	{"backend/cuda/roofline", []string{"backend/cuda", "backend/plan", "internal/columns", "ir"}},
 	{"backend/cuda", []string{"backend/cuda", "backend/plan", "ir"}},
 	{"backend/golang", []string{"backend/cpu", "backend/cuda", "backend/plan", "internal/files", "internal/modpath", "internal/units", "ir", "runtime"}},
 	{"backend/inproc", []string{"backend/cpu", "backend/plan", "ir", "runtime"}},
 	{"backend", []string{"backend/plan", "ir"}}, // a second machine
 	{"internal/kernelgen", []string{"internal/kernelgen"}},
+	{"internal/columns", nil},
 	{"internal/files", nil},
 	{"internal/gomod", nil},
 	{"internal/modpath", nil},

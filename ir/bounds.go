@@ -31,10 +31,10 @@ var bounds = [numBounds]struct {
 	max        int64
 	doc        string
 }{
-	BoundElements:   {"elements", "elements of a tensor", 1 << 27, "Elements of an input, and of each result of a node."},
+	BoundElements:   {"elements", "elements of a tensor", 1 << 28, "Elements of an input, and of each result of a node."},
 	BoundConstants:  {"constants", "bytes of computed constants", 1 << 30, "Bytes of the constants that a model computes, beyond 8 times the size of its files. Those of different elements count 8 times."},
-	BoundSession:    {"session", "bytes of a session", 1 << 31, "Bytes of the inputs, outputs and intermediate values of a session."},
-	BoundFLOPs:      {"flops", "operations of a run", 1e12, "Floating-point operations of a run. Each element of a result counts as one or more."},
+	BoundSession:    {"session", "bytes of a session", 1 << 32, "Bytes of the inputs, outputs and intermediate values of a session."},
+	BoundFLOPs:      {"flops", "operations of a run", 4e12, "Floating-point operations of a run. Each element of a result counts as one or more."},
 	BoundNodes:      {"nodes", "nodes", 1 << 15, "Nodes, when functions, submodels and branches are expanded. Eight operands and results count as a node."},
 	BoundDepth:      {"depth", "nested functions and branches", 16, "Functions and branches inside each other."},
 	BoundIterations: {"iterations", "iterations", 1 << 10, "Iterations of a loop, whose body is repeated for each."},

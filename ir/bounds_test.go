@@ -33,7 +33,7 @@ func TestBoundsSet(t *testing.T) {
 		text string
 		want int64 // of BoundFLOPs; 0 is an error
 	}{
-		{"flops=2e12", 2e12}, {"flops=5", 5}, {"nodes=7", 1e12},
+		{"flops=3e12", 3e12}, {"flops=5", 5}, {"nodes=7", 4e12},
 		{"flops=0", 0}, {"flops=-1", 0}, {"flops=NaN", 0}, {"flops=1e30", 0}, {"flops", 0}, {"flop=3", 0}, {"", 0},
 	} {
 		var b Bounds

@@ -36,6 +36,7 @@ var algorithms = []*algorithm{
 	&direct,
 	&pointwise,
 	// Plain algorithms on bfloat16.
+	&halfFirst,
 	&halfDepthwise,
 	&halfDirect,
 	&halfPointwise,

@@ -367,6 +367,10 @@ func (number[T]) where(o choice) kernel.Kernel {
 }
 
 func (b *builder) castPlain(n *ir.Node, c ir.Cast) error {
+	if roundedByFirst(n) {
+		b.dense[n.Out[0]] = b.dense[n.In[0]]
+		return nil
+	}
 	src := b.plain(n.In[0])
 	dst := b.newDense(n.Out[0])
 	from, ok := elements[src.DType].(caster)

@@ -88,8 +88,12 @@ var last = algorithm{
 // readsUserLayout reports whether the convolution n is a first layer that reads
 // the model's input, or a constant, in the caller's layout.
 func readsUserLayout(n *ir.Node) bool {
+	return isFirst(n, n.In[0]) || roundedByFirst(n.In[0].Def())
+}
+
+// isFirst is readsUserLayout for the operand x in float32.
+func isFirst(n *ir.Node, x *ir.Value) bool {
 	c := n.Op.(ir.Conv)
-	x := n.In[0]
 	if x.Type.DType != ir.Float32 || x.Type.Shape[1] > firstChannels || c.Groups != 1 || n.Input(ir.ConvResidual) != nil || n.HasPrologue() || c.Padding == ir.PadCopy {
 		return false
 	}

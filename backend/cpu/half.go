@@ -157,6 +157,28 @@ func narrow(f kernel.Format, x []float32) []byte {
 // Convolutions on images of bfloat16. Their weights are pairs of input channels.
 
 var (
+	halfFirst = algorithm{
+		name: first.name, doc: first.doc, why: first.why, types: halfOnly,
+		dense: true,
+		refuses: func(o *conv) (why, note string) {
+			if !roundedByFirst(o.node.In[0].Def()) {
+				return "it does not read the model's input", ""
+			}
+			return "", ""
+		},
+		pads: padsRows,
+		weights: func(b *builder, o *conv) kernel.Ref {
+			oc, ic, kh, kw := shape4(o.w.Shape)
+			return b.section("first pairs", o.w, pack.FirstPairsLen(oc, ic, kh, kw), ir.BFloat16.Size(), func() []byte {
+				return runtime.BytesOf(pack.FirstPairs(ir.Elements[uint16](o.w), oc, ic, kh, kw)) // the bits
+			})
+		},
+		kernel: func(o *conv, w kernel.Ref) kernel.Kernel {
+			g := o.win
+			return &bfloat.ConvFirst{Src: o.src.ref(), NHWC: o.src.nhwc, N: o.in.n, C: o.in.c, H: o.in.h, W: o.in.w, Dst: o.dst.img(), Wt: w, Bias: o.bias, Act: o.act,
+				KH: g.KH, KW: g.KW, SH: g.SH, SW: g.SW, DH: g.DH, PadTop: g.PadTop, PadLeft: g.PadLeft}
+		},
+	}
 	halfDepthwise = algorithm{
 		name: depthwise.name, why: depthwise.why, types: halfOnly,
 		refuses: depthwise.refuses,
@@ -173,8 +195,12 @@ var (
 		},
 		kernel: func(o *conv, w kernel.Ref) kernel.Kernel {
 			g := o.win
-			return &bfloat.Depthwise{Src: o.src.img(), Dst: o.dst.img(), W: w, Bias: o.bias, Residual: o.residual.img(), Act: o.act,
+			k := &bfloat.Depthwise{Src: o.src.img(), Dst: o.dst.img(), W: w, Bias: o.bias, Residual: o.residual.img(), Act: o.act,
 				KH: g.KH, KW: g.KW, SH: g.SH, SW: g.SW, DH: g.DH, DW: g.DW, PadTop: g.PadTop, PadLeft: g.PadLeft}
+			if p := o.point; p != nil {
+				return &bfloat.ConvDepthwise{Point: *p.pairKernel(p.weights), Depth: *k}
+			}
+			return k
 		},
 	}
 	halfDirect = algorithm{
@@ -187,6 +213,7 @@ var (
 	halfPointwise = algorithm{
 		name: "pointwise", why: pointwise.why, types: halfOnly,
 		refuses: pointwise.refuses,
+		leave:   leaveToDepthwise,
 		weights: pairWeights,
 		kernel:  pairKernel,
 	}
@@ -230,7 +257,9 @@ var (
 // of input channels takes as long as one channel.
 func (o *conv) halved() *conv {
 	h := *o
-	h.in.c = formOf(ir.BFloat16).whole(o.in.c) / 2
+	if h.in.c = formOf(ir.BFloat16).whole(o.in.c) / 2; bfloat.Folds(o.in.c) {
+		h.in.c -= 8
+	}
 	return &h
 }
 
@@ -238,11 +267,13 @@ func (o *conv) halved() *conv {
 func pairWeights(b *builder, o *conv) kernel.Ref {
 	oc, ic, kh, kw := shape4(o.w.Shape)
 	return b.section("pairs", o.w, pack.PairsLen(oc, ic, kh, kw), ir.BFloat16.Size(), func() []byte {
-		return runtime.BytesOf(pack.Pairs(ir.Elements[uint16](o.w), oc, ic, kh, kw)) // the bits
+		return runtime.BytesOf(pack.Pairs(ir.Elements[uint16](o.w), oc, ic, kh, kw, bfloat.Folds(ic))) // the bits
 	})
 }
 
-func pairKernel(o *conv, w kernel.Ref) kernel.Kernel {
+func pairKernel(o *conv, w kernel.Ref) kernel.Kernel { return o.pairKernel(w) }
+
+func (o *conv) pairKernel(w kernel.Ref) *bfloat.Conv {
 	g := o.win
 	return &bfloat.Conv{Src: o.src.img(), Dst: o.dst.img(), W: w, Bias: o.bias, Residual: o.residual.img(), Scale: o.scale, Shift: o.shift, Pre: o.pre, Act: o.act,
 		KH: g.KH, KW: g.KW, SH: g.SH, SW: g.SW, DH: g.DH, DW: g.DW, PadTop: g.PadTop, PadLeft: g.PadLeft}
@@ -272,8 +303,31 @@ var castRules = rules{
 	types: halfTypes,
 	fits: func(l *layout, n *ir.Node) bool {
 		x, y := n.In[0].Type.DType, n.Out[0].Type.DType
-		return takes(halfTypes, y) && x != y
+		return takes(halfTypes, y) && x != y && !roundedByFirst(n)
 	},
+}
+
+// roundedByFirst reports whether n is a conversion of the model's input to bfloat16 that its
+// readers, first layers, compute.
+func roundedByFirst(n *ir.Node) bool {
+	if n == nil || n.Op != ir.Op(ir.Cast{To: ir.BFloat16}) {
+		return false
+	}
+	return len(n.Out[0].Uses()) > 0 && !slices.ContainsFunc(n.Out[0].Uses(), func(u ir.Use) bool {
+		if u.Node == nil || u.Index != 0 {
+			return true
+		}
+		_, ok := u.Node.Op.(ir.Conv)
+		return !ok || !roundsInput(u.Node, n.In[0])
+	})
+}
+
+// roundsInput reports whether a convolution on bfloat16 can round its operand x, the model's
+// input.
+func roundsInput(n *ir.Node, x *ir.Value) bool {
+	c := n.Op.(ir.Conv)
+	_, _, clamps := act(c.Epilogue).Clamp()
+	return isFirst(n, x) && x.Const == nil && clamps && c.Dilations[len(c.Dilations)-1] == 1
 }
 
 func (b *builder) castImage(n *ir.Node, c ir.Cast) error {
@@ -336,12 +390,17 @@ func NarrowLayers(g *ir.Graph, keep func(n *ir.Node) bool) error {
 }
 
 // halvable reports whether n can compute on bfloat16. Few input channels would fill a small
-// part of a block. Channels have one group, or one filter each and no prologue.
+// part of a block, unless n reads the model's input and has more output channels. Channels
+// have one group, or one filter each and no prologue.
 func halvable(n *ir.Node, c ir.Conv) bool {
 	x := n.In[0].Type
 	_, image := imageDims(x.Shape)
 	w := n.Const(ir.Weights)
-	return image && takes(halfTypes, x.DType) && c.Integer.IsZero() && w != nil && (c.Groups == 1 || c.IsDepthwise(x.Shape, w.Shape) && !n.HasPrologue()) && w.DType == ir.Float32 && x.Shape[1] >= formOf(ir.BFloat16).block/2 &&
+	if !image || w == nil || w.DType != ir.Float32 || !takes(halfTypes, x.DType) || c.Groups > 1 && (n.HasPrologue() || !c.IsDepthwise(x.Shape, w.Shape)) {
+		return false
+	}
+	half := formOf(ir.BFloat16).block / 2
+	return c.Integer.IsZero() && (x.Shape[1] >= half || w.Shape[0] >= half && roundsInput(n, n.In[0])) &&
 		n.ConstOrAbsent(ir.Bias) && n.ConstOrAbsent(ir.ConvScale) && n.ConstOrAbsent(ir.ConvShift) && !ir.Rounds(c) && n.Out[0].Type.Shape.Len() > 0
 }
 

@@ -111,7 +111,14 @@ func leaveToDepthwise(b *builder, o *conv, doc string) bool {
 		o.hasResidual() || o.transforms() || !depthwiseFollows(b.layout, o.node) {
 		return false
 	}
-	b.points[o.node.Out[0]] = &pointConv{conv: *o, weights: directWeights(b, o), doc: doc}
+	weights := directWeights
+	if o.node.In[0].Type.DType == ir.BFloat16 {
+		if _, _, clamps := o.act.Clamp(); !clamps {
+			return false
+		}
+		weights = pairWeights
+	}
+	b.points[o.node.Out[0]] = &pointConv{conv: *o, weights: weights(b, o), doc: doc}
 	return true
 }
 

@@ -34,7 +34,8 @@ func checkNeighbours(tmp, dir string, others []string) error {
 		name = strings.TrimSuffix(f.Name.Name, "_test")
 	}
 	var list []error
-	packages := map[string]string{} // a file of each package of others
+	packages := map[string]string{} // a file of each other package
+	same := ""                      // a file of the same package
 	for _, other := range others {
 		path := filepath.Join(dir, other)
 		if filepath.Ext(other) != ".go" || filepath.Base(other) != other {
@@ -52,6 +53,9 @@ func checkNeighbours(tmp, dir string, others []string) error {
 			packages[p] = path
 			continue
 		}
+		if f.Name.Name == name {
+			same = path
+		}
 		names := topLevel(f)
 		for _, d := range slices.Sorted(maps.Keys(names)) {
 			if file, ok := ours[d]; ok {
@@ -60,12 +64,18 @@ func checkNeighbours(tmp, dir string, others []string) error {
 			}
 		}
 	}
+	if same != "" && len(packages) > 0 {
+		packages[name] = same
+	}
 	others = slices.Sorted(maps.Keys(packages))
 	switch {
 	case len(others) == 1:
 		list = append(list, fmt.Errorf("%s belongs to package %s, the model to package %s: choose another folder, or set --package %[2]s", packages[others[0]], others[0], name))
 	case len(others) > 1:
-		list = append(list, fmt.Errorf("%s has files of the packages %s, and a folder holds only one: choose another folder", dir, strings.Join(others, " and ")))
+		for i, p := range others {
+			others[i] = fmt.Sprintf("%s (%s)", p, filepath.Base(packages[p]))
+		}
+		list = append(list, fmt.Errorf("%s holds several packages, %s: choose another folder", dir, strings.Join(others, " and ")))
 	}
 	return errors.Join(list...)
 }

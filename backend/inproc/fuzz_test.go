@@ -100,7 +100,7 @@ func FuzzProgram(f *testing.F) {
 				t.Fatalf("%v\n%s", err, text)
 			}
 			for i := range got {
-				if d, err := eval.Compare(got[i], want[i]); err != nil || finite(want[i]) && !d.Within(1e-4) {
+				if d, err := eval.Compare(got[i], want[i]); err != nil || finite(want[i]) && !d.Within(1e-4) && !chaotic(t, g, in, want[i], i) {
 					t.Fatalf("output %d: %v %v\n%s", i, d, err, text)
 				}
 				if first != nil && !slices.Equal(first[i].Bytes(), got[i].Bytes()) {
@@ -110,6 +110,32 @@ func FuzzProgram(f *testing.F) {
 			first = got
 		}
 	})
+}
+
+// chaotic reports whether g has a recurrence that amplifies rounding: if the inputs differ in
+// their last bits, output i of the reference interpreter differs by more than a tenth of the
+// tolerance. Large weights and steep activations do this in 64 steps, which round as often.
+func chaotic(t *testing.T, g *ir.Graph, in []*ir.Tensor, want *ir.Tensor, i int) bool {
+	if !slices.ContainsFunc(g.Nodes, func(n *ir.Node) bool { _, ok := n.Op.(ir.Recurrent); return ok }) {
+		return false
+	}
+	var near []*ir.Tensor
+	for _, x := range in {
+		if x.DType == ir.Float32 {
+			y := ir.NewTensor(x.Type)
+			for k, f := range x.Float32s() {
+				y.Float32s()[k] = math.Nextafter32(f, 2*f)
+			}
+			x = y
+		}
+		near = append(near, x)
+	}
+	got, err := eval.Run(g, near)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := eval.Compare(got[i], want)
+	return err == nil && !d.Within(1e-5)
 }
 
 // finite reports whether all elements are finite.

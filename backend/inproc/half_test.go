@@ -64,7 +64,7 @@ func TestHalf(t *testing.T) {
 		list := strings.Join(kernels, " ")
 		if keep == "" {
 			kept = list
-			for _, k := range []string{"bfloat.Conv", "bfloat.Winograd", "bfloat.Depthwise", "bfloat.Narrow", "bfloat.Widen"} {
+			for _, k := range []string{"bfloat.Conv", "bfloat.ConvFirst", "bfloat.Winograd", "bfloat.Depthwise", "bfloat.Narrow", "bfloat.Widen"} {
 				if !strings.Contains(list, k) {
 					t.Errorf("no %s in %s", k, list)
 				}

@@ -119,17 +119,19 @@ func (b *batchRun) remark() {
 		return
 	}
 	b.remarked = true
-	w := t.behind(t.err)
 	if p := b.preprocess; p != nil {
 		fit, levels := golang.Describe(*p)
 		guess := ""
 		if !b.c.Flags().Changed("preprocess") {
 			guess = "; this is a guess, see --preprocess"
+			if b.m.ScalesLevels() {
+				guess = ", which the model scales" + guess
+			}
 		}
-		fmt.Fprintf(w, "modelc: pictures are %s; %s%s\n", fit, levels, guess)
+		t.remark(fmt.Sprintf("modelc: pictures are %s; %s%s", fit, levels, guess))
 	}
 	if b.kind == modelc.Logit && b.output == "" {
-		fmt.Fprintln(w, "modelc: the scores are logits; --softmax makes probabilities of them")
+		t.remark("modelc: the scores are logits; --softmax makes probabilities of them")
 	}
 }
 
@@ -177,6 +179,9 @@ func (b *batchRun) spread(engines []engine, list []bulk.File, print func(answer)
 		i int
 		answer
 	}
+	if len(list) > 1 { // the stages of one file would come in between
+		terminalOf(b.c).progress.only = "files"
+	}
 	ctx, stop := context.WithCancel(b.c.Context())
 	answers := make(chan numbered)
 	var next atomic.Int64
@@ -201,8 +206,6 @@ func (b *batchRun) spread(engines []engine, list []bulk.File, print func(answer)
 		stop()
 		workers.Wait()
 	}()
-	t := terminalOf(b.c)
-	t.progress.rates = len(list) > 1
 	report := progressOf(b.c)
 	early := map[int]answer{} // answers whose predecessors are not done
 	for i := range list {

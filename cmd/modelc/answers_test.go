@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"modelc/internal/npy"
 	"modelc/internal/onnxfile"
@@ -163,6 +164,26 @@ func TestRunLogits(t *testing.T) {
 	}
 }
 
+// The levels of a model that scales them are from 0 to 255.
+func TestRunScaled(t *testing.T) {
+	g, err := ir.Parse("graph \"scaled\"\ninput %x : f32[1,1,1,2]\nconst %k : f32[] = {0.003921569}\n%a : f32[1,1,1,2] = Binary(%x, %k) fn=Mul\n%y : f32[1,2] = Reshape(%a) shape=[1,2]\noutput \"y\" %y\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	model := filepath.Join(t.TempDir(), "scaled.onnx")
+	put(t, model, onnxText(t, g))
+	code, _, errs := invoke(t, "run", model, digits+"3_0.png", "--engine", "inproc")
+	if code != 0 || !strings.Contains(errs, "levels from 0 to 255, which the model scales; this is a guess") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+	for mode, warned := range map[string]bool{"unit": true, "none": false} {
+		code, _, errs := invoke(t, "run", model, digits+"3_0.png", "--engine", "inproc", "--preprocess", mode)
+		if code != 0 || strings.Contains(errs, "warning: the model itself scales levels from 0 to 255") != warned {
+			t.Errorf("%s: exit %d, %s", mode, code, errs)
+		}
+	}
+}
+
 func TestRunInputs(t *testing.T) {
 	g, err := ir.Parse("graph \"two\"\ninput %a : f32[1,3]\ninput %b : f32[1,3]\n%y : f32[1,3] = Binary(%a, %b) fn=Sub\noutput \"y\" %y\n")
 	if err != nil {
@@ -170,15 +191,7 @@ func TestRunInputs(t *testing.T) {
 	}
 	dir := t.TempDir()
 	t.Chdir(dir)
-	var b bytes.Buffer
-	m, err := onnxfile.FromGraph(g, "test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := m.Encode(&b); err != nil {
-		t.Fatal(err)
-	}
-	put(t, "two.onnx", b.String())
+	put(t, "two.onnx", onnxText(t, g))
 	for name, x := range map[string][]float64{"a.npy": {5, 6, 7}, "b.npy": {1, 1, 9}} {
 		if err := npy.Write(name, ir.FromFloat64s(ir.T(ir.Float32, 1, 3), x)); err != nil {
 			t.Fatal(err)
@@ -201,15 +214,40 @@ func TestRunInputs(t *testing.T) {
 	}
 }
 
-// The bar of a run over many files shows the rate and the remaining time.
+// onnxText encodes a graph as an ONNX file.
+func onnxText(t *testing.T, g *ir.Graph) string {
+	t.Helper()
+	var b bytes.Buffer
+	m, err := onnxfile.FromGraph(g, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Encode(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// The bar of a run over many files shows the rate and the remaining time, on one line of the
+// terminal.
 func TestRate(t *testing.T) {
 	var b bytes.Buffer
 	now := time.Unix(0, 0)
-	p := &progress{w: &b, bar: true, rates: true, now: func() time.Time { return now }}
+	p := &progress{w: &b, bar: true, columns: 80, only: "files", now: func() time.Time { return now }}
 	p.report("files", 0, 100)
 	now = now.Add(5 * time.Second)
 	p.report("files", 20, 100)
 	if !strings.HasSuffix(b.String(), "20 %, 20 of 100, 4/s, 20s left") {
 		t.Errorf("%q", b.String())
+	}
+	b.Reset()
+	now = now.Add(time.Second)
+	p.report("reference outputs", 1, 2)
+	if b.Len() > 0 {
+		t.Errorf("another stage: %q", b.String())
+	}
+	p.report("files", 20, 123456789)
+	if n := utf8.RuneCountInString(strings.TrimPrefix(b.String(), eraseLine)); n > 80 || n < 78 {
+		t.Errorf("%d columns: %q", n, b.String())
 	}
 }

@@ -52,6 +52,8 @@ func TestBadInput(t *testing.T) {
 	write("mine/model.go", []byte("package mine\n"))
 	write("old/go.mod", []byte("module example.com/old\n\ngo 1.21\n"))
 	write("other/other.go", []byte("package other\n"))
+	write("two/a.go", []byte("package a\n"))
+	write("two/b.go", []byte("package b\n"))
 	write("clash/clash.go", []byte("package clash\n\nfunc New() {}\n"))
 	write("data/input_0.npy", nil)
 	picture, err := os.ReadFile(digits + "3_0.png")
@@ -144,6 +146,7 @@ func TestBadInput(t *testing.T) {
 		{1, "compile DIR/lenet5.onnx -o DIR/old/out"},
 		{1, "compile DIR/lenet5.onnx -o DIR/other --package net"},
 		{1, "compile DIR/lenet5.onnx -o DIR/clash"},
+		{1, "compile DIR/lenet5.onnx -o DIR/two"},
 		{2, "report DIR/lenet5.onnx -o DIR/x.pdf"},
 		{1, "compile DIR/lenet5.onnx -o DIR/out --batch 8 --dim N=1"},
 		{1, "compile DIR/lenet5.onnx -o DIR/out --batch 1,8 --preprocess caffe"},

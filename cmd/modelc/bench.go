@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -15,6 +14,7 @@ import (
 	"modelc/backend/cuda"
 	"modelc/backend/cuda/nvrtc"
 	"modelc/backend/cuda/roofline"
+	"modelc/internal/columns"
 	"modelc/internal/measure"
 	"modelc/internal/units"
 	"modelc/ir/eval"
@@ -73,7 +73,7 @@ func (m measurement[T]) command(c *cobra.Command) *cobra.Command {
 		if asJSON {
 			err = printJSON(c.OutOrStdout(), result)
 		} else {
-			err = m.print(c.OutOrStdout(), result)
+			err = prose(c, func(w io.Writer) error { return m.print(w, result) })
 		}
 		if err != nil {
 			return err
@@ -93,7 +93,7 @@ func (m measurement[T]) command(c *cobra.Command) *cobra.Command {
 func warnNoise(c *cobra.Command, p *measure.Profile) {
 	if text := p.Warning(); text != "" {
 		t := terminalOf(c)
-		fmt.Fprintln(c.ErrOrStderr(), t.paint(t.err, warn, "warning:"), text)
+		t.remark(t.paint(t.err, warn, "warning:") + " " + text)
 	}
 }
 
@@ -119,14 +119,17 @@ rates.`,
 	return measurement[any]{
 		runs: 20,
 		measure: func(m *modelc.Compiled, threads, runs int) (any, error) {
-			switch engine {
-			case "inproc":
+			cfg, err := gpu.config()
+			switch {
+			case err != nil:
+				return nil, err
+			case engine == "inproc" && cfg.Precision != cuda.Float32:
+				return nil, usageError{errors.New("--precision is about GPUs: add --engine cuda")}
+			case top < 0:
+				return nil, usageError{fmt.Errorf("--top %d: want N ≥ 0", top)}
+			case engine == "inproc":
 				return measure.Bench(m, threads, runs)
-			case "cuda", "cuda-emulated":
-				cfg, err := gpu.config()
-				if err != nil {
-					return nil, err
-				}
+			case engine == "cuda" || engine == "cuda-emulated":
 				return benchCUDA(c.Context(), engine, m, cfg, runs)
 			}
 			return nil, usageError{fmt.Errorf("--engine %q: want inproc, cuda or cuda-emulated", engine)}
@@ -165,29 +168,24 @@ func printProfile(out io.Writer, p *measure.Profile, top int) error {
 		slices.SortStableFunc(layers, func(a, b measure.LayerTime) int { return cmp.Compare(b.Time, a.Time) })
 		layers = layers[:min(top, len(layers))]
 	}
-	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(w, "ms\tof time\tMFLOP\tfewer\tGFLOP/s\tof peak\troofline ms\t\t  layer\n")
+	t := columns.New("rrrrrrrll", "ms", "of time", "MFLOP", "fewer", "GFLOP/s", "of peak", "roofline ms", "bound by", "layer")
 	for _, l := range layers {
-		fmt.Fprintf(w, "%.4f\t%.1f %%\t%.2f\t", l.Time, 100*l.Time/p.Time, float64(l.FLOPs)/1e6)
-		switch {
-		case l.Ops == 0:
-			fmt.Fprint(w, "\t\t\t")
-		case p.Peak == 0:
-			fmt.Fprintf(w, "%s\t%.1f\t\t", fewer(l.Work), l.GFLOPS)
-		default:
-			fmt.Fprintf(w, "%s\t%.1f\t%.0f %%\t", fewer(l.Work), l.GFLOPS, 100*l.OfPeak)
+		var rate, peak, roof, bound string
+		if l.Ops > 0 {
+			rate = fmt.Sprintf("%.1f", l.GFLOPS)
 		}
-		switch {
-		case l.Roofline == 0:
-			fmt.Fprint(w, "\t\t")
-		case l.Memory:
-			fmt.Fprintf(w, "%.4f\tmemory\t", l.Roofline)
-		default:
-			fmt.Fprintf(w, "%.4f\tarithmetic\t", l.Roofline)
+		if l.Ops > 0 && p.Peak > 0 {
+			peak = fmt.Sprintf("%.0f %%", 100*l.OfPeak)
 		}
-		fmt.Fprintf(w, "  %s: %s\n", l.Name, l.Doc)
+		if l.Roofline > 0 {
+			roof, bound = fmt.Sprintf("%.4f", l.Roofline), "arithmetic"
+		}
+		if l.Memory {
+			bound = "memory"
+		}
+		t.Row(fmt.Sprintf("%.4f", l.Time), fmt.Sprintf("%.1f %%", 100*l.Time/p.Time), millions(l.FLOPs), fewer(l.Work), rate, peak, roof, bound, l.Name+": "+l.Doc)
 	}
-	if err := w.Flush(); err != nil {
+	if err := t.Print(out, ""); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "\n%s, %d thread(s), %s: %.3f ms a run, the mean of the middle half of %d runs; best %.3f ms, 90 %% below %.3f ms\n", p.Model, p.Threads, p.Tier, p.Time, p.Runs, p.Best, p.P90)

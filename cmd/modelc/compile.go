@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"modelc"
 	"modelc/backend/golang"
+	"modelc/internal/columns"
 	"modelc/internal/units"
 	"modelc/passes"
 	"modelc/passes/integer"
@@ -62,7 +63,7 @@ Paths in a list are relative to its folder.`,
 				}
 				all = append(all, s)
 				if !asJSON && !terminalOf(c).quiet {
-					printSummary(c.OutOrStdout(), j.flags.output, s)
+					failed = append(failed, prose(c, func(w io.Writer) error { return printSummary(w, j.flags.output, s) }))
 				}
 			}
 			if asJSON {
@@ -83,9 +84,9 @@ Paths in a list are relative to its folder.`,
 }
 
 // printSummary prints the cost of a package and the work of the compiler.
-func printSummary(w io.Writer, dir string, s *modelc.Summary) {
+func printSummary(w io.Writer, dir string, s *modelc.Summary) error {
 	fmt.Fprintf(w, "%s: package %s, from %s (%s)\n", dir, s.Package, s.Model, s.Format)
-	fmt.Fprintf(w, "  %d nodes became %d steps; %s parameters, %s FLOP a run\n", s.ModelNodes, s.Layers, units.Count(s.ModelSize.Parameters), units.Count(s.ModelSize.FLOPs))
+	fmt.Fprintf(w, "  %d nodes became %d steps; %s parameters, %sFLOP a run\n", s.ModelNodes, s.Layers, units.Count(s.ModelSize.Parameters), units.Count(s.ModelSize.FLOPs))
 	if s.Quantized != nil {
 		printQuantized(w, s.Quantized, false)
 	}
@@ -135,6 +136,7 @@ func printSummary(w io.Writer, dir string, s *modelc.Summary) {
 	for _, n := range s.Notes {
 		fmt.Fprintf(w, "  note: %s\n", n)
 	}
+	return nil
 }
 
 // printIntegers prints which layers of a quantised model compute on integers, and why the
@@ -186,13 +188,16 @@ func printPasses(out io.Writer, list []passes.Stat) {
 	if len(list) == 0 {
 		return
 	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(w, "pass\tchanged\tnodes\tMFLOP\tMB moved\tms\t\n")
+	t := columns.New("lrrrrr", "pass", "changed", "nodes", "MFLOP", "MB moved", "ms")
 	for _, p := range list {
-		fmt.Fprintf(w, "%s\t%d\t%d → %d\t%.1f → %.1f\t%.2f → %.2f\t%.1f\t\n", p.Name, p.Changed, p.Before.Nodes, p.After.Nodes,
-			float64(p.Before.FLOPs)/1e6, float64(p.After.FLOPs)/1e6, float64(p.Before.Bytes)/(1<<20), float64(p.After.Bytes)/(1<<20), float64(p.Time.Nanoseconds())/1e6)
+		change := func(format string, before, after any) string {
+			return fmt.Sprintf(format+" → "+format, before, after)
+		}
+		t.Row(p.Name, strconv.Itoa(p.Changed), change("%d", p.Before.Nodes, p.After.Nodes),
+			change("%.1f", float64(p.Before.FLOPs)/1e6, float64(p.After.FLOPs)/1e6),
+			change("%.2f", float64(p.Before.Bytes)/(1<<20), float64(p.After.Bytes)/(1<<20)), fmt.Sprintf("%.1f", float64(p.Time.Nanoseconds())/1e6))
 	}
-	w.Flush()
+	t.Print(out, "  ")
 }
 
 // layerErrors describes the errors of convolutions on bfloat16: those that stay in float32,

@@ -19,7 +19,10 @@ import (
 	"modelc/internal/zoo"
 )
 
-var cost = flag.Bool("cost", false, "compile the corpus in MODELC_CORPUS and the zoo, and print what takes most time and memory")
+var (
+	cost   = flag.Bool("cost", false, "compile the corpus in MODELC_CORPUS and the zoo, and print what takes most time and memory")
+	models = flag.String("models", "", "a folder of further models for -cost")
+)
 
 // Every model compiles in 10 seconds on two processors, and 1 GB. Processor time counts, because
 // other work delays a process.
@@ -38,13 +41,12 @@ func TestCompileCost(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module cost\n\ngo 1.24\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	measure := func(name string, args ...string) {
+	measure := func(name string, args ...string) error {
 		cmd := process(append([]string{"compile", "-q", "--standalone", "-o", filepath.Join(dir, "net")}, args...)...)
 		var out bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &out
 		if err := cmd.Run(); err != nil {
-			t.Logf("%s: %s", name, strings.TrimSpace(out.String()))
-			return // other tests check which models are refused
+			return fmt.Errorf("%s: %s", name, bytes.TrimSpace(out.Bytes()))
 		}
 		u := cmd.ProcessState.SysUsage().(*syscall.Rusage)
 		size := int64(u.Maxrss) >> 10
@@ -52,6 +54,7 @@ func TestCompileCost(t *testing.T) {
 			size >>= 10
 		}
 		table = append(table, row{name, (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), size})
+		return nil
 	}
 	for _, name := range zoo.Names() {
 		path := filepath.Join(dir, name+".onnx")
@@ -59,22 +62,39 @@ func TestCompileCost(t *testing.T) {
 			t.Fatal(errs)
 		}
 		for _, batch := range []string{"1", "32"} {
-			measure(name+", batch "+batch, path, "--batch", batch)
+			if err := measure(name+", batch "+batch, path, "--batch", batch); err != nil {
+				t.Error(err)
+			}
 		}
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if root := os.Getenv("MODELC_CORPUS"); root != "" {
+	for _, root := range []string{os.Getenv("MODELC_CORPUS"), *models} {
+		if root == "" {
+			continue
+		}
 		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-			if err == nil && d.Name() == "hostile" {
-				return fs.SkipDir
+			if err != nil || d.Name() == "hostile" {
+				return cmp.Or(err, fs.SkipDir)
 			}
-			if err == nil && slices.Contains([]string{".onnx", ".keras", ".h5"}, filepath.Ext(path)) {
-				name, _ := filepath.Rel(root, path)
-				measure(name, path)
+			if !slices.Contains([]string{".onnx", ".keras", ".h5"}, filepath.Ext(path)) {
+				return nil
 			}
-			return err
+			name, _ := filepath.Rel(root, path)
+			// Other tests check which models are refused.
+			if err := measure(name, path); err != nil {
+				t.Log(err)
+				return nil
+			}
+			info, err := d.Info()
+			if err != nil || info.Size() < 100<<10 {
+				return err
+			}
+			if err := measure(name+", batch 32", path, "--batch", "32"); err != nil {
+				t.Log(err)
+			}
+			return nil
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"os"
@@ -14,7 +15,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"github.com/klauspost/cpuid/v2"
@@ -24,6 +24,7 @@ import (
 	"modelc/backend/cuda/launcher"
 	"modelc/backend/cuda/nvrtc"
 	"modelc/backend/golang"
+	"modelc/internal/columns"
 	"modelc/internal/machine"
 	"modelc/internal/units"
 	"modelc/runtime"
@@ -130,7 +131,7 @@ is 1 if a command cannot work.`,
 				if err := printJSON(c.OutOrStdout(), d); err != nil {
 					return err
 				}
-			} else if err := d.print(c); err != nil {
+			} else if err := prose(c, func(w io.Writer) error { return d.print(w, terminalOf(c)) }); err != nil {
 				return err
 			}
 			if slices.ContainsFunc(d.Advice, func(a advice) bool { return a.Problem }) {
@@ -324,10 +325,9 @@ func (d *diagnosis) advise() []advice {
 	return list
 }
 
-func (d *diagnosis) print(c *cobra.Command) error {
-	t := terminalOf(c)
-	w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
-	row := func(name, format string, args ...any) { fmt.Fprintf(w, name+"\t"+format+"\n", args...) }
+func (d *diagnosis) print(out io.Writer, t *terminal) error {
+	table := columns.New("ll")
+	row := func(name, format string, args ...any) { table.Row(name, fmt.Sprintf(format, args...)) }
 	row("modelc", "%s, %s", d.Modelc, d.System)
 	row("CPU", "%s%s", orUnknown(d.CPU.Name), caches(d.CPU))
 	row("features", "%s", orUnknown(strings.Join(d.CPU.Features, " ")))
@@ -366,10 +366,9 @@ func (d *diagnosis) print(c *cobra.Command) error {
 	}
 	row("NVRTC", "%s", cmp.Or(d.CUDA.NVRTC, "none: "+d.CUDA.NoNVRTC))
 	row("ptxas", "%s", cmp.Or(d.CUDA.Ptxas, "none; only inspect --target cuda uses it"))
-	if err := w.Flush(); err != nil {
+	if err := table.Print(out, ""); err != nil {
 		return err
 	}
-	out := c.OutOrStdout()
 	if len(d.Advice) == 0 {
 		_, err := fmt.Fprintln(out, t.paint(t.out, good, "nothing is wrong"))
 		return err

@@ -45,6 +45,24 @@ func TestDoctorFails(t *testing.T) {
 	}
 }
 
+// run without a cache says why there is none, and what helps.
+func TestRunWithoutCache(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	put(t, file, "")
+	t.Setenv("XDG_CACHE_HOME", file)
+	if code, _, errs := invoke(t, "run", digits+"lenet5.onnx", digits+"3_0.png"); code != exitFailed || !strings.Contains(errs, "not a directory: set XDG_CACHE_HOME to a folder in which you can write") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+}
+
+// run without the go command says what is missing, and what helps.
+func TestRunWithoutGo(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	if code, _, errs := invoke(t, "run", digits+"lenet5.onnx", digits+"3_0.png"); code != exitFailed || !strings.Contains(errs, "the go command is missing: install Go 1.24 or later, or give --engine inproc") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+}
+
 func TestAdvice(t *testing.T) {
 	well := func() *diagnosis {
 		return &diagnosis{

@@ -26,8 +26,10 @@ import (
 	cudaengine "modelc/backend/cuda/engine"
 	"modelc/backend/cuda/launcher"
 	"modelc/backend/cuda/nvrtc"
+	"modelc/backend/golang"
 	"modelc/backend/inproc"
 	"modelc/internal/files"
+	"modelc/internal/gomod"
 	"modelc/internal/gorun"
 	"modelc/ir"
 )
@@ -248,7 +250,7 @@ func cacheKey(c *modelc.Compiled) (string, error) {
 	}
 	compiler, err := exec.LookPath("go")
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("%w: install Go %s or later, or give --engine inproc", gomod.ErrNoGo, golang.MinimumGo)
 	}
 	st, err := os.Stat(compiler)
 	if err != nil {

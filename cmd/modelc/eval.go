@@ -7,7 +7,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
-	"text/tabwriter"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +15,7 @@ import (
 	"modelc"
 	"modelc/backend/inproc"
 	"modelc/internal/classes"
+	"modelc/internal/columns"
 	"modelc/internal/dataset"
 	"modelc/ir"
 )
@@ -92,11 +93,11 @@ and prints the percentage of examples for which both choose the same class.`,
 			if asJSON {
 				return printJSON(c.OutOrStdout(), e)
 			}
-			return e.print(c.OutOrStdout())
+			return prose(c, e.print)
 		},
 	}
 	model.add(c)
-	pictures.add(c, "unit")
+	pictures.add(c, true)
 	fl := c.Flags()
 	fl.StringArrayVar(&data, "data", nil, "examples: a folder, FILE.npy, FILE.csv or an idx file (`PATH`, repeatable)")
 	fl.IntVar(&samples, "samples", 0, "use at most `N` of the examples, evenly spaced; 0 means all")
@@ -253,25 +254,24 @@ func (e *evaluation) printConfusion(out io.Writer) error {
 	if len(e.Confusion) <= mostColumns {
 		fmt.Fprintln(out, "number of examples by label (rows) and answer (columns):")
 	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	if len(e.Confusion) <= mostColumns {
-		fmt.Fprint(w, "label")
+		heading := []string{"label"}
 		for i := range e.Confusion {
-			fmt.Fprintf(w, "\t%s", e.name(i))
+			heading = append(heading, e.name(i))
 		}
-		fmt.Fprintln(w, "\t")
+		t := columns.New("l"+strings.Repeat("r", len(e.Confusion)), heading...)
 		for i, row := range e.Confusion {
-			fmt.Fprintf(w, "%s\t", e.name(i))
+			cells := []string{e.name(i)}
 			for _, n := range row {
-				if n == 0 {
-					fmt.Fprint(w, "\t·")
-				} else {
-					fmt.Fprintf(w, "\t%d", n)
+				cell := "·"
+				if n > 0 {
+					cell = strconv.Itoa(n)
 				}
+				cells = append(cells, cell)
 			}
-			fmt.Fprintln(w, "\t")
+			t.Row(cells...)
 		}
-		return w.Flush()
+		return t.Print(out, "  ")
 	}
 	type pair struct{ label, answer, n int }
 	var pairs []pair
@@ -286,9 +286,9 @@ func (e *evaluation) printConfusion(out io.Writer) error {
 		return nil
 	}
 	slices.SortStableFunc(pairs, func(a, b pair) int { return cmp.Compare(b.n, a.n) })
-	fmt.Fprint(w, "examples\tlabel\tanswer\t\n")
+	t := columns.New("rll", "examples", "label", "answer")
 	for _, p := range pairs[:min(len(pairs), mostPairs)] {
-		fmt.Fprintf(w, "%d\t%s\t%s\t\n", p.n, e.name(p.label), e.name(p.answer))
+		t.Row(strconv.Itoa(p.n), e.name(p.label), e.name(p.answer))
 	}
-	return w.Flush()
+	return t.Print(out, "  ")
 }

@@ -20,17 +20,17 @@ func TestEval(t *testing.T) {
 	want := `  top-1 99.72 %, top-5 100.00 %
   same class as ` + digits + `lenet5.onnx for 100.00 %, which has top-1 99.72 %
 number of examples by label (rows) and answer (columns):
-  label  0   1   2   3   4   5   6   7   8   9
-      0     27   ·   ·   ·   ·   ·   ·   ·   ·   ·
-      1      ·  21   ·   ·   ·   ·   ·   ·   ·   ·
-      2      ·   ·  34   ·   ·   ·   ·   ·   ·   ·
-      3      ·   ·   ·  51   ·   1   ·   ·   ·   ·
-      4      ·   ·   ·   ·  34   ·   ·   ·   ·   ·
-      5      ·   ·   ·   ·   ·  28   ·   ·   ·   ·
-      6      ·   ·   ·   ·   ·   ·  31   ·   ·   ·
-      7      ·   ·   ·   ·   ·   ·   ·  43   ·   ·
-      8      ·   ·   ·   ·   ·   ·   ·   ·  47   ·
-      9      ·   ·   ·   ·   ·   ·   ·   ·   ·  42
+  label   0   1   2   3   4   5   6   7   8   9
+  0      27   ·   ·   ·   ·   ·   ·   ·   ·   ·
+  1       ·  21   ·   ·   ·   ·   ·   ·   ·   ·
+  2       ·   ·  34   ·   ·   ·   ·   ·   ·   ·
+  3       ·   ·   ·  51   ·   1   ·   ·   ·   ·
+  4       ·   ·   ·   ·  34   ·   ·   ·   ·   ·
+  5       ·   ·   ·   ·   ·  28   ·   ·   ·   ·
+  6       ·   ·   ·   ·   ·   ·  31   ·   ·   ·
+  7       ·   ·   ·   ·   ·   ·   ·  43   ·   ·
+  8       ·   ·   ·   ·   ·   ·   ·   ·  47   ·
+  9       ·   ·   ·   ·   ·   ·   ·   ·   ·  42
 `
 	if code != 0 || !strings.HasPrefix(out, digits+"lenet5.onnx: 359 examples, ") {
 		t.Errorf("exit %d\n%s%s", code, out, errs)

@@ -95,7 +95,7 @@ func (f *targetFlag) addPrecision(c *cobra.Command) {
 // config returns the options of a GPU.
 func (f *targetFlag) config() (cfg cuda.Config, err error) {
 	if err = cfg.Precision.UnmarshalText([]byte(f.precision)); err != nil {
-		err = usageError{fmt.Errorf("--precision: %w", err)}
+		err = usageError{fmt.Errorf("--precision %q: want f32, tf32 or f16", f.precision)}
 	}
 	return cfg, err
 }
@@ -122,7 +122,7 @@ func (f *targetFlag) set(o *modelc.Options) error {
 func (f *packageFlags) add(c *cobra.Command) {
 	f.model.several = true
 	f.model.add(c)
-	f.pictures.add(c, "")
+	f.pictures.add(c, false)
 	f.weights.add(c)
 	fl := c.Flags()
 	fl.StringVarP(&f.output, "output", "o", "", "folder `DIR` of the package")

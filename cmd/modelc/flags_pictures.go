@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,11 +23,18 @@ type pictureFlags struct {
 	scale                                  float64
 	bgr                                    bool
 	crop                                   int
+	guesses                                bool // what the levels are, without --preprocess
 }
 
-func (f *pictureFlags) add(c *cobra.Command, mode string) {
+// add adds the flags to c. If guesses is not set, pictures need --preprocess.
+func (f *pictureFlags) add(c *cobra.Command, guesses bool) {
+	f.guesses = guesses
+	usage := "`MODE` of the levels: unit (0 to 1), none (0 to 255), or caffe, tf or torch as in keras.applications"
+	if guesses {
+		usage += "; by default unit, or none if the model itself scales levels from 0 to 255"
+	}
 	fl := c.Flags()
-	fl.StringVar(&f.mode, "preprocess", mode, "`MODE` of the levels: unit (0 to 1), none (0 to 255), or caffe, tf or torch as in keras.applications")
+	fl.StringVar(&f.mode, "preprocess", "", usage)
 	fl.StringVar(&f.labels, "labels", "", "names of the classes: imagenet, or a `FILE` of names, one per line or as JSON")
 	fl.StringVar(&f.interpolation, "interpolation", vision.Bilinear.String(), "`FILTER` that resizes images: "+vision.FilterNames())
 	fl.Float64Var(&f.scale, "scale", 0, "multiply the levels by `NUMBER` instead of the mode's factor")
@@ -54,15 +63,28 @@ func (f *pictureFlags) recorded(c *cobra.Command) []string {
 
 // preprocess returns the preprocessing that turns an image into the input of m.
 func (f *pictureFlags) preprocess(c *cobra.Command, m *modelc.Compiled) (vision.Preprocess, error) {
-	if _, err := vision.Preset(f.mode, 1, 1); err != nil {
+	mode := f.mode
+	if mode == "" && f.guesses {
+		mode = "unit"
+		if m.ScalesLevels() {
+			mode = "none"
+		}
+	}
+	if _, err := vision.Preset(mode, 1, 1); err != nil {
 		return vision.Preprocess{}, usageError{err}
 	}
-	p, err := m.Preprocess(f.mode)
+	p, err := m.Preprocess(mode)
 	if err != nil {
 		return p, err
 	}
+	if t := terminalOf(c); f.mode != "" && f.mode != "none" && !t.quiet && m.ScalesLevels() {
+		t.remark(fmt.Sprintf("%s the model itself scales levels from 0 to 255, and --preprocess %s changes them before that; --preprocess none does not", t.paint(t.err, warn, "warning:"), f.mode))
+	}
 	if p.Filter, err = vision.ParseFilter(f.interpolation); err != nil {
 		return p, usageError{err}
+	}
+	if c.Flags().Changed("scale") && f.scale == 0 {
+		return p, usageError{errors.New("--scale 0: all inputs would be equal")}
 	}
 	if c.Flags().Changed("scale") {
 		p.Scale = f.scale
@@ -70,13 +92,19 @@ func (f *pictureFlags) preprocess(c *cobra.Command, m *modelc.Compiled) (vision.
 	if c.Flags().Changed("bgr") {
 		p.BGR = f.bgr
 	}
-	if err := triple(f.mean, "mean", &p.Mean); err != nil {
+	if err := triple(c, "mean", &p.Mean); err != nil {
 		return p, err
 	}
-	if err := triple(f.std, "std", &p.Std); err != nil {
+	if err := triple(c, "std", &p.Std); err != nil {
 		return p, err
 	}
-	if f.crop > 0 {
+	if f.std != "" && slices.Contains(p.Std[:], 0) {
+		return p, usageError{fmt.Errorf("--std %q: want numbers that are not 0", f.std)}
+	}
+	if c.Flags().Changed("crop") {
+		if f.crop < 1 {
+			return p, usageError{fmt.Errorf("--crop %d: want N ≥ 1", f.crop)}
+		}
 		p.Fit, p.ShortSide = vision.Crop, f.crop
 	}
 	if err := p.Check(); err != nil {
@@ -99,7 +127,7 @@ func (f *pictureFlags) examples(c *cobra.Command, m *modelc.Compiled, paths ...s
 	if o.Classes, err = f.names(m); err != nil {
 		return nil, err
 	}
-	if f.mode == "" {
+	if f.mode == "" && !f.guesses {
 		o.Why = errors.New("a picture needs --preprocess MODE")
 	} else if p, err := f.preprocess(c, m); err == nil {
 		o.Apply = p.Apply
@@ -117,9 +145,11 @@ func (f *pictureFlags) names(m *modelc.Compiled) ([]string, error) {
 	return m.Labels(f.labels)
 }
 
-// triple reads one number for all channels, or one for each of three.
-func triple(s, flag string, to *[3]float64) error {
-	if s == "" {
+// triple reads a flag of one number for all channels, or one for each of three. Without the
+// flag it leaves the numbers as they are.
+func triple(c *cobra.Command, flag string, to *[3]float64) error {
+	s := c.Flags().Lookup(flag).Value.String()
+	if !c.Flags().Changed(flag) {
 		return nil
 	}
 	f := strings.Split(s, ",")
@@ -128,7 +158,7 @@ func triple(s, flag string, to *[3]float64) error {
 	}
 	for i := range to {
 		x, err := strconv.ParseFloat(strings.TrimSpace(f[i%len(f)]), 64)
-		if err != nil {
+		if err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
 			return usageError{fmt.Errorf("--%s %q: want one number or three", flag, s)}
 		}
 		to[i] = x

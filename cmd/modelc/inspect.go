@@ -3,8 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -14,7 +15,9 @@ import (
 	"modelc/backend/cuda/nvrtc"
 	"modelc/backend/cuda/roofline"
 	"modelc/backend/plan"
+	"modelc/frontend"
 	"modelc/frontend/source"
+	"modelc/internal/columns"
 	"modelc/internal/units"
 	"modelc/ir"
 	"modelc/passes/integer"
@@ -28,6 +31,9 @@ type nodeRow struct {
 	Parameters int64  `json:"parameters"`
 	FLOPs      int64  `json:"flops"`
 	Bytes      int64  `json:"bytes"`
+	// Fused are the names of other nodes of the model that the node computes. Transpositions
+	// are left out.
+	Fused []string `json:"fused,omitempty"`
 }
 
 type inspection struct {
@@ -43,7 +49,7 @@ type inspection struct {
 	Layers   []*source.Layer `json:"layers,omitempty"`
 	Nodes    []nodeRow       `json:"nodes,omitempty"`
 	Total    total           `json:"total"`
-	Weights  int             `json:"weights_bytes"` // of the program, packed
+	Weights  int             `json:"weights_bytes"` // of the program, packed; 0 if there is none
 	Arena    int             `json:"arena_bytes"`
 	Integers *integer.Report `json:"integers,omitempty"`
 }
@@ -73,8 +79,8 @@ The numbers of parameters and of floating-point operations, a multiply-add count
 two, are those of the model before the passes; compile and report print the same.
 
 --optimised shows the nodes of the graph that the passes leave, with the size of their
-operands and results, --steps the steps of the program with its memory plan, and --ir
-the graph as text.`,
+operands and results, and the names of the nodes that were fused into them. --steps
+shows the steps of the program with its memory plan, and --ir the graph as text.`,
 		Args: exactly(1, "one model"),
 		RunE: func(c *cobra.Command, args []string) error {
 			o, err := f.options(c)
@@ -86,12 +92,15 @@ the graph as text.`,
 			}
 			m, err := modelc.Compile(args[0], o)
 			if err != nil {
+				if !text && !steps && !optimised && o.CUDA == nil {
+					showRefused(c, args[0], o, asJSON, nested)
+				}
 				return err
 			}
 			defer m.Close()
 			w := c.OutOrStdout()
 			if m.CUDA != nil {
-				return inspectCUDA(w, m.CUDA, asJSON, steps)
+				return inspectCUDA(c, m.CUDA, asJSON, steps)
 			}
 			g := m.Before
 			if optimised {
@@ -105,16 +114,14 @@ the graph as text.`,
 				fmt.Fprint(w, m.Program.Format())
 				return nil
 			}
-			in := inspect(m)
+			in := inspect(m.Model)
+			in.Weights, in.Arena, in.Integers = m.Program.Plan.WeightsBytes, m.Program.Plan.ArenaBytes, m.Report.Integers
 			if optimised {
 				in.setNodes(g)
 			} else {
 				in.setLayers(m.Model.Layers)
 			}
-			if asJSON {
-				return printJSON(w, in)
-			}
-			return in.print(w, nested)
+			return in.show(c, asJSON, nested)
 		},
 	}
 	f.add(c)
@@ -131,7 +138,8 @@ the graph as text.`,
 
 // inspectCUDA prints the kernels of p with their costs on an H100, or with steps the memory
 // plan.
-func inspectCUDA(w io.Writer, p *cuda.Program, asJSON, steps bool) error {
+func inspectCUDA(c *cobra.Command, p *cuda.Program, asJSON, steps bool) error {
+	w := c.OutOrStdout()
 	if steps {
 		_, err := fmt.Fprint(w, p.Steps.Format())
 		return err
@@ -140,13 +148,25 @@ func inspectCUDA(w io.Writer, p *cuda.Program, asJSON, steps bool) error {
 	if asJSON {
 		return printJSON(w, r)
 	}
-	return r.Print(w, 0)
+	return prose(c, func(w io.Writer) error { return r.Print(w, 0) })
+}
+
+// showRefused shows the layers of a model that cannot be compiled, if it can be read.
+func showRefused(c *cobra.Command, path string, o modelc.Options, asJSON, nested bool) {
+	m, err := frontend.Load(path, o.Source)
+	if err != nil {
+		return // the compiler's error says why
+	}
+	defer m.Release()
+	in := inspect(m)
+	in.setLayers(m.Layers)
+	in.show(c, asJSON, nested)
 }
 
 // inspect describes a model without its layers.
-func inspect(m *modelc.Compiled) *inspection {
-	g := m.Before
-	in := &inspection{Name: g.Name, Format: m.Model.Format, SHA256: m.Model.SHA256, Metadata: m.Model.Metadata, Notes: m.Model.Notes, Weights: m.Program.Plan.WeightsBytes, Arena: m.Program.Plan.ArenaBytes, Integers: m.Report.Integers}
+func inspect(m *source.Model) *inspection {
+	g := m.Graph
+	in := &inspection{Name: g.Name, Format: m.Format, SHA256: m.SHA256, Metadata: m.Metadata, Notes: m.Notes}
 	for _, v := range g.Inputs {
 		in.Inputs = append(in.Inputs, v.Name+" "+v.Type.String())
 	}
@@ -172,11 +192,27 @@ func (in *inspection) setNodes(g *ir.Graph) {
 				r.Parameters += int64(v.Type.Shape.Len())
 			}
 		}
+		for _, o := range n.Origins {
+			if _, layout := o.Op.(ir.Transpose); layout {
+				continue
+			}
+			if name := plan.NodeName(o); name != r.Name && !slices.Contains(r.Fused, name) {
+				r.Fused = append(r.Fused, name)
+			}
+		}
 		in.Nodes = append(in.Nodes, r)
 		in.Total.Trainable += r.Parameters
 		in.Total.FLOPs += r.FLOPs
 		in.Total.Bytes += r.Bytes
 	}
+}
+
+// show prints the description for a command.
+func (in *inspection) show(c *cobra.Command, asJSON, nested bool) error {
+	if asJSON {
+		return printJSON(c.OutOrStdout(), in)
+	}
+	return prose(c, func(w io.Writer) error { return in.print(w, nested) })
 }
 
 // print prints the description. nested shows the layers of layers.
@@ -205,9 +241,11 @@ func (in *inspection) print(w io.Writer, nested bool) error {
 	if t.Fixed > 0 {
 		fmt.Fprintf(w, ", trainable %d, others %d", t.Trainable, t.Fixed)
 	}
-	fmt.Fprintf(w, "; %s FLOP a run\n", units.Count(t.FLOPs))
+	fmt.Fprintf(w, "; %sFLOP a run\n", units.Count(t.FLOPs))
 	printIntegers(w, "", in.Integers)
-	fmt.Fprintf(w, "weights: %s, memory of a session: %s\n", units.Bytes(in.Weights), units.Bytes(in.Arena))
+	if in.Weights > 0 {
+		fmt.Fprintf(w, "weights: %s, memory of a session: %s\n", units.Bytes(in.Weights), units.Bytes(in.Arena))
+	}
 	return nil
 }
 
@@ -225,14 +263,7 @@ func short(name string, n int) string {
 }
 
 func (in *inspection) printLayers(w io.Writer, nested bool) error {
-	var text strings.Builder
-	parameters, flops := len("parameters"), len("MFLOP")
-	for _, l := range in.Layers {
-		parameters = max(parameters, len(fmt.Sprint(l.Trainable+l.Fixed)))
-		flops = max(flops, len(fmt.Sprintf("%.2f", float64(l.FLOPs)/1e6)))
-	}
-	t := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "layer\tclass\tshape of the result\twindow\t%*s\t%*s\treads\n", parameters, "parameters", flops, "MFLOP")
+	t := columns.New("llllrrl", "layer", "class", "shape of the result", "window", "parameters", "MFLOP", "reads")
 	before := ""
 	for _, l := range in.Layers {
 		if l.Depth > 0 && !nested {
@@ -247,26 +278,23 @@ func (in *inspection) printLayers(w io.Writer, nested bool) error {
 			reads = ""
 		}
 		before = l.Name
-		fmt.Fprintf(t, "%s%s\t%s\t%s\t%s\t%*d\t%*.2f\t%s\n", strings.Repeat("  ", l.Depth), short(l.Name, longestName), l.Class, strings.Join(shapes, " "), &l.Window,
-			parameters, l.Trainable+l.Fixed, flops, float64(l.FLOPs)/1e6, short(reads, 2*longestName))
+		t.Row(strings.Repeat("  ", l.Depth)+short(l.Name, longestName), l.Class, strings.Join(shapes, " "), l.Window.String(),
+			strconv.FormatInt(l.Trainable+l.Fixed, 10), millions(l.FLOPs), short(reads, 2*longestName))
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	for line := range strings.Lines(text.String()) {
-		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
-			return err
-		}
-	}
-	return nil
+	return t.Print(w, "")
 }
 
+// millions formats a number of operations for a column of MFLOP.
+func millions(n int64) string { return fmt.Sprintf("%.2f", float64(n)/1e6) }
+
 func (in *inspection) printNodes(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "op\tshape\tparameters\tMFLOP\tkB\t  name")
-	for _, r := range in.Nodes {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%.2f\t%.1f\t  %s\n", r.Op, r.Shape, r.Parameters, float64(r.FLOPs)/1e6, float64(r.Bytes)/1024, r.Name)
+	t := columns.New("llrrrll", "op", "shape", "parameters", "MFLOP", "kB", "name", "fused")
+	row := func(op, shape string, parameters, flops, bytes int64, name, fused string) {
+		t.Row(op, shape, strconv.FormatInt(parameters, 10), millions(flops), fmt.Sprintf("%.1f", float64(bytes)/1024), name, fused)
 	}
-	fmt.Fprintf(t, "total\t\t%d\t%.2f\t%.1f\t\n", in.Total.Trainable, float64(in.Total.FLOPs)/1e6, float64(in.Total.Bytes)/1024)
-	return t.Flush()
+	for _, r := range in.Nodes {
+		row(r.Op, r.Shape, r.Parameters, r.FLOPs, r.Bytes, r.Name, strings.Join(r.Fused, ", "))
+	}
+	row("total", "", in.Total.Trainable, in.Total.FLOPs, in.Total.Bytes, "", "")
+	return t.Print(w, "")
 }

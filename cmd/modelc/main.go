@@ -17,7 +17,7 @@ import (
 func main() {
 	if os.Getenv("GOGC") == "" {
 		// Weights are large and have no pointers: collections are cheap, garbage is not.
-		debug.SetGCPercent(40)
+		debug.SetGCPercent(25)
 	}
 	// The first interrupt cancels the work, the second one kills the process.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -41,6 +41,8 @@ func run(ctx context.Context, args []string, t *terminal) int {
 		Version:       modelc.Version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
+
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return checkNumbers(c) },
 
 		SuggestionsMinimumDistance: 2,
 	}

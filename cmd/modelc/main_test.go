@@ -295,6 +295,18 @@ func TestInspectLayers(t *testing.T) {
 	}
 }
 
+// The layers of a model that cannot be compiled are shown, if it can be read.
+func TestInspectRefused(t *testing.T) {
+	code, out, errs := invoke(t, "inspect", digits+"lenet5.onnx", "--limit", "flops=1000")
+	if code != exitFailed || !strings.Contains(out, "fc3      Gemm") || !strings.Contains(out, "parameters: 61706;") || strings.Contains(out, "weights:") || !strings.Contains(errs, "--limit flops=") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+	code, out, errs = invoke(t, "inspect", digits+"lenet5.onnx", "--limit", "flops=1000", "--optimised")
+	if code != exitFailed || out != "" {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+}
+
 func TestCompileJSON(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/x\n\ngo 1.24\n"), 0o644); err != nil {
@@ -550,7 +562,7 @@ func TestHelpPages(t *testing.T) {
 	if len(names) < 15 {
 		t.Fatalf("commands %v", names)
 	}
-	for _, n := range append(names, []string{"", ""}) {
+	for _, n := range append(names, []string{"", ""}, []string{"", "completion bash"}, []string{"", "completion zsh"}) {
 		args := strings.Fields(n[1] + " --help")
 		code, help, errs := invoke(t, args...)
 		if code != 0 || errs != "" {
@@ -564,7 +576,7 @@ func TestHelpPages(t *testing.T) {
 		if nameless := regexp.MustCompile(`--[a-z-]+ (u?int|float|strings?|duration)\b`).FindString(help); nameless != "" {
 			t.Errorf("%q: no name for the value of %q", args, nameless)
 		}
-		if n[1] == "completion" || n[1] == "" {
+		if n[1] == "" || strings.Contains(n[1], " ") {
 			continue
 		}
 		_, part, ok := strings.Cut(help, "\nExamples:\n")
@@ -573,6 +585,9 @@ func TestHelpPages(t *testing.T) {
 			t.Errorf("%q has no examples", args)
 		}
 		for line := range strings.Lines(part) {
+			if n[1] == "completion" { // a line for a shell
+				continue
+			}
 			words := strings.Fields(line)
 			if len(words) < 2 || words[0] != "modelc" || words[1] != n[1] {
 				t.Errorf("%q has the example %q", args, line)

@@ -2,8 +2,10 @@ package main
 
 import (
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"modelc/backend/golang"
 	"modelc/frontend/keras"
 	"modelc/frontend/onnx"
+	"modelc/internal/speed"
 )
 
 // samePage compares the page at path with the text that it must have. -update writes
@@ -43,6 +46,8 @@ func TestReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	reports := speedReports(t)
+	page = replaceSection(t, page, "speed", speed.Beside(1, reports...)+"\n"+sources(reports))
 	samePage(t, path, string(replaceSection(t, page, "facts", facts(t))))
 	for _, m := range regexp.MustCompile("modelc ([a-z]+)").FindAllStringSubmatch(strings.Join(quoted(string(page)), "\n"), -1) {
 		if examples[m[1]] == nil {
@@ -62,6 +67,95 @@ func TestReadme(t *testing.T) {
 	if shown < 2 {
 		t.Errorf("%s shows %d classes", path, shown)
 	}
+}
+
+// README is read in two minutes.
+func TestReadmeLength(t *testing.T) {
+	page, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(strings.Fields(string(page))); n > 1150 {
+		t.Errorf("README.md has %d words, want at most 1150", n)
+	}
+}
+
+// All pages state the same version of Go for packages, and that of go.mod for modelc.
+func TestGoVersions(t *testing.T) {
+	n, own := 0, goVersion(t)
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".md" || d.Name() == "CHANGELOG.md" {
+			return err
+		}
+		page, err := os.ReadFile(path)
+		for _, m := range regexp.MustCompile(`\b[Gg]o (1\.\d+)`).FindAllSubmatch(page, -1) {
+			n++
+			if v := string(m[1]); v != golang.MinimumGo && v != own {
+				t.Errorf("%s names Go %s", path, v)
+			}
+		}
+		return err
+	})
+	if err != nil || n < 2 {
+		t.Error(n, err)
+	}
+}
+
+// The page about deploying has a part for each question.
+func TestDeployingDoc(t *testing.T) {
+	page, err := os.ReadFile("../../docs/deploying.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, topic := range []string{"scratch", "distroless", "Dockerfile", "arm64", "GOMEMLIMIT", "quota", "SBOM", "licence", "modelc diff", "-bench", "workflow.yml", "upgrade", "Several models", "Monitoring"} {
+		if !strings.Contains(strings.ToLower(string(page)), strings.ToLower(topic)) {
+			t.Errorf("docs/deploying.md does not speak of %s", topic)
+		}
+	}
+}
+
+// The tables and the picture of docs/performance.md show the measurements in docs/measured.
+func TestPerformance(t *testing.T) {
+	const path, picture = "../../docs/performance.md", "../../docs/performance.svg"
+	page, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reports := speedReports(t)
+	page = replaceSection(t, page, "two threads", speed.Beside(2, reports...))
+	var all strings.Builder
+	for _, rows := range reports {
+		fmt.Fprintf(&all, "%s\n%s\n", speed.Times(rows), speed.Costs(rows))
+	}
+	samePage(t, path, string(replaceSection(t, page, "engines", all.String())))
+	samePage(t, picture, speed.Picture(reports...))
+}
+
+// speedReports returns the measurements of all kinds of machines, those of AVX-512 first.
+func speedReports(t *testing.T) [][]*speed.Row {
+	t.Helper()
+	paths, err := filepath.Glob("../../docs/measured/avx*.json")
+	if err != nil || len(paths) == 0 {
+		t.Fatal(paths, err)
+	}
+	var reports [][]*speed.Row
+	for _, p := range slices.Backward(paths) {
+		rows, err := speed.Read(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reports = append(reports, rows)
+	}
+	return reports
+}
+
+// sources returns where the measurements are from.
+func sources(reports [][]*speed.Row) string {
+	var b strings.Builder
+	for _, rows := range reports {
+		b.WriteString(speed.Source(rows))
+	}
+	return b.String()
 }
 
 // quoted returns the code in a page: spans, blocks and indented lines.
@@ -88,6 +182,15 @@ func facts(t *testing.T) string {
 	if cases == nil {
 		t.Fatal("docs/conformance.md has no row of distinct cases")
 	}
+	return fmt.Sprintf("- modelc reads ONNX, IR versions %d to %d and opsets 1 to %d, with %d operators. It passes %s of the %s ONNX node tests that concern convolutional networks (`docs/conformance.md`).\n"+
+		"- It reads models of Keras 2 and 3, from `.keras`, `.h5`, or `model.json` beside its weights, with %d layers (`docs/keras.md`). `modelc ops` lists all operators and layers.\n"+
+		"- Packages need Go %s or later, modelc itself Go %s.\n",
+		onnx.OldestIR, onnx.NewestIR, onnx.Newest, len(onnx.Table()), cases[2], cases[1], layers, golang.MinimumGo, goVersion(t))
+}
+
+// goVersion returns the version of Go in go.mod, such as 1.26.
+func goVersion(t *testing.T) string {
+	t.Helper()
 	mod, err := os.ReadFile("../../go.mod")
 	if err != nil {
 		t.Fatal(err)
@@ -96,10 +199,7 @@ func facts(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprintf("- modelc reads ONNX, IR versions %d to %d and opsets 1 to %d, with %d operators. It passes %s of the %s ONNX node tests that concern convolutional networks (`docs/conformance.md`).\n"+
-		"- It reads models of Keras 2 and 3, from `.keras`, `.h5`, or `model.json` beside its weights, with %d layers (`docs/keras.md`). `modelc ops` lists all operators and layers.\n"+
-		"- Packages need Go %s or later, modelc itself Go %s.\n",
-		onnx.OldestIR, onnx.NewestIR, onnx.Newest, len(onnx.Table()), cases[2], cases[1], layers, golang.MinimumGo, strings.TrimSuffix(f.Go.Version, ".0"))
+	return strings.TrimSuffix(f.Go.Version, ".0")
 }
 
 // docs/commands.md has the help of every command.

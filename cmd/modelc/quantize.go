@@ -8,11 +8,11 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"modelc"
+	"modelc/internal/columns"
 	"modelc/internal/files"
 	"modelc/internal/units"
 	"modelc/ir"
@@ -166,13 +166,15 @@ accuracy of both models. Labels are optional.
 			if terminalOf(c).quiet {
 				return nil
 			}
-			fmt.Fprintf(c.OutOrStdout(), "%s: %s in 8 bits\n", out, args[0])
-			printQuantized(c.OutOrStdout(), &q.QuantizedReport, f.sensitivity)
-			return nil
+			return prose(c, func(w io.Writer) error {
+				fmt.Fprintf(w, "%s: %s in 8 bits\n", out, args[0])
+				printQuantized(w, &q.QuantizedReport, f.sensitivity)
+				return nil
+			})
 		},
 	}
 	model.add(c)
-	pictures.add(c, "unit")
+	pictures.add(c, true)
 	f.add(c)
 	fl := c.Flags()
 	fl.StringVarP(&out, "output", "o", "", "ONNX `FILE` to write")
@@ -252,8 +254,7 @@ func printSensitivity(out io.Writer, layers []modelc.QuantizedLayer, all bool) {
 		left = len(layers) - most
 		layers = layers[:most]
 	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(w, "error alone\tagreement\t\t  layer\n")
+	t := columns.New("rrll", "error alone", "agreement", "stays in", "layer")
 	for _, l := range layers {
 		agreement := ""
 		if l.Alone.Classifier {
@@ -263,10 +264,10 @@ func printSensitivity(out io.Writer, layers []modelc.QuantizedLayer, all bool) {
 		if l.Float != "" {
 			kept = "float32"
 		}
-		fmt.Fprintf(w, "%.3f %%\t%s\t%s\t  %s (%s)\n", 100*l.Alone.Error, agreement, kept, l.Name, l.Op)
+		t.Row(fmt.Sprintf("%.3f %%", 100*l.Alone.Error), agreement, kept, fmt.Sprintf("%s (%s)", l.Name, l.Op))
 	}
-	w.Flush()
+	t.Print(out, "  ")
 	if left > 0 {
-		fmt.Fprintf(out, "and %d more: --sensitivity\n", left)
+		fmt.Fprintf(out, "  and %d more: --sensitivity\n", left)
 	}
 }

@@ -107,6 +107,47 @@ func TestMaxDrop(t *testing.T) {
 	}
 }
 
+// narrowDrop is the largest drop of top-1 accuracy by computing in bfloat16, in percentage
+// points, and at most one example of a small set.
+const narrowDrop = 0.3
+
+// checkNarrow compares the accuracy of the float model in bfloat16 with that in float32, on
+// all examples.
+func (q quantized) checkNarrow(t *testing.T) {
+	t.Helper()
+	top1, examples := map[string]float64{}, 0
+	for _, format := range []string{"f32", "bf16"} {
+		args := append([]string{"eval", q.model, "--data", q.data, "--samples", "0", "--json", "--compute", format}, q.flags...)
+		code, out, errs := invoke(t, args...)
+		var e evaluation
+		if err := json.Unmarshal([]byte(out), &e); code != 0 || err != nil {
+			t.Fatalf("exit %d, %v\n%s%s", code, err, out, errs)
+		}
+		top1[format], examples = e.Top1, e.Examples
+	}
+	t.Logf("top-1 %.2f %%, in float32 %.2f %% of %d examples", top1["bf16"], top1["f32"], examples)
+	if top1["f32"] < q.least {
+		t.Errorf("top-1 in float32 is %.2f %%: the preprocessing is wrong", top1["f32"])
+	}
+	if drop := top1["f32"] - top1["bf16"]; drop > max(narrowDrop, 100.5/float64(examples)) {
+		t.Errorf("top-1 drops by %.2f points", drop)
+	}
+}
+
+// Networks of testdata recognise as many digits in bfloat16 as in float32.
+func TestComputeAccuracy(t *testing.T) {
+	for name, q := range networks() {
+		t.Run(name, q.checkNarrow)
+	}
+}
+
+// Networks of the corpus do on 10,000 digits and 2,000 pictures of CIFAR-10.
+func TestCorpusComputeAccuracy(t *testing.T) {
+	for name, q := range corpusNetworks(t, corpus(t)) {
+		t.Run(name, q.checkNarrow)
+	}
+}
+
 // corpusNetworks returns the trained classifiers of the corpus.
 func corpusNetworks(t *testing.T, corpus string) map[string]quantized {
 	t.Helper()
@@ -204,7 +245,7 @@ func (q quantized) compareORT(t *testing.T, python, path string) {
 	defer m.Close()
 	var pictures pictureFlags
 	c := &cobra.Command{}
-	pictures.add(c, "unit")
+	pictures.add(c, true)
 	if err := c.ParseFlags(q.flags); err != nil {
 		t.Fatal(err)
 	}

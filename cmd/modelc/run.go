@@ -90,7 +90,7 @@ A model with several inputs takes one file for each: --input NAME=FILE.`,
 		},
 	}
 	f.add(c)
-	r.pictures.add(c, "unit")
+	r.pictures.add(c, true)
 	fl := c.Flags()
 	engineFlag(c, &r.engine)
 	fl.StringArrayVar(&r.inputs, "input", nil, "the file of an input: `NAME=FILE` (repeatable)")

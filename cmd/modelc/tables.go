@@ -1,21 +1,25 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"github.com/spf13/cobra"
 	"io"
+	"os"
+	"runtime"
+	"strings"
+
+	"github.com/spf13/cobra"
+
 	"modelc"
 	"modelc/backend/cpu/support"
 	"modelc/frontend/keras"
 	"modelc/frontend/onnx"
+	"modelc/internal/columns"
 	"modelc/internal/files"
+	"modelc/internal/units"
 	"modelc/internal/zoo"
 	"modelc/ir"
 	"modelc/passes"
-	"os"
-	"runtime"
-	"strings"
-	"text/tabwriter"
 )
 
 // The pages of documentation that are made from tables.
@@ -41,16 +45,15 @@ func passesCommand() *cobra.Command {
 				}
 				return printJSON(c.OutOrStdout(), list)
 			}
-			t := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintln(t, "pass\twith --exact\twhat it does")
+			t := columns.New("lll", "pass", "with --exact", "what it does")
 			for _, p := range passes.Pipeline {
 				exact := ""
 				if p.Exact {
 					exact = "yes"
 				}
-				fmt.Fprintf(t, "%s\t%s\t%s\n", p.Name, exact, p.Doc)
+				t.Row(p.Name, exact, p.Doc)
 			}
-			return t.Flush()
+			return t.Print(c.OutOrStdout(), "")
 		},
 	}
 	jsonFlag(c, &asJSON)
@@ -72,12 +75,12 @@ func opsCommand() *cobra.Command {
 				return printJSON(c.OutOrStdout(), map[string][]map[string]string{"onnx": records(tables[0]), "keras": records(tables[1]), "ir": records(tables[2])})
 			}
 			for _, rows := range tables {
-				t := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
-				for _, r := range rows {
-					fmt.Fprintln(t, strings.Join(r, "\t"))
+				t := columns.New(strings.Repeat("l", len(rows[0])), rows[0]...)
+				for _, r := range rows[1:] {
+					t.Row(r...)
 				}
-				fmt.Fprintln(t)
-				if err := t.Flush(); err != nil {
+				t.Row()
+				if err := t.Print(c.OutOrStdout(), ""); err != nil {
 					return err
 				}
 			}
@@ -191,21 +194,24 @@ func zooCommand() *cobra.Command {
 				if asJSON {
 					return printZoo(c.OutOrStdout())
 				}
-				t := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
+				t := columns.New("lrl", "network", "parameters", "description")
 				for _, n := range zoo.Names() {
 					i, err := zoo.Lookup(n)
 					if err != nil {
 						return err
 					}
-					fmt.Fprintf(t, "%s\t%.2f M parameters\t%s\n", n, float64(i.Parameters)/1e6, i.Title)
+					t.Row(n, units.Count(i.Parameters), i.Title)
 				}
-				return t.Flush()
+				return t.Print(c.OutOrStdout(), "")
 			}
 			if len(args) != 1 {
 				return usageError{fmt.Errorf("want one network, got %q; see modelc zoo --help", args)}
 			}
 			if out == "" {
 				return usageError{fmt.Errorf("-o FILE is missing: the ONNX file to write")}
+			}
+			if o.Width < 0 || min(o.Size, o.Classes, o.Batch) < 0 {
+				return usageError{errors.New("--width, --size, --classes and --batch must not be negative")}
 			}
 			return files.Write(out, func(f *os.File) error { return zoo.Write(f, args[0], o) })
 		},

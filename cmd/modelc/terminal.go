@@ -8,10 +8,12 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"modelc/internal/columns"
 	"modelc/internal/plaintext"
 )
 
@@ -23,20 +25,31 @@ type terminal struct {
 	quiet      bool // --quiet
 }
 
-// stream is an output of the process. tty is set if it is a terminal.
+// stream is an output of the process. tty is set if it is a terminal, with a number of columns
+// if it is known.
 type stream struct {
 	io.Writer
-	tty bool
+	tty     bool
+	columns int
 }
 
 // newTerminal returns a terminal that writes to out and err.
 func newTerminal(out, err io.Writer) *terminal {
+	e := newStream(err)
 	return &terminal{
-		out:        stream{out, isTerminal(out)},
-		err:        stream{err, isTerminal(err)},
-		progress:   &progress{w: err, bar: isTerminal(err) && os.Getenv("TERM") != "dumb", now: time.Now},
+		out:        newStream(out),
+		err:        e,
+		progress:   &progress{w: err, bar: e.tty && os.Getenv("TERM") != "dumb", columns: e.columns, now: time.Now},
 		colourless: os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb",
 	}
+}
+
+func newStream(w io.Writer) stream {
+	s := stream{Writer: w, tty: isTerminal(w)}
+	if f, ok := w.(*os.File); ok && s.tty {
+		s.columns, _, _ = term.GetSize(int(f.Fd()))
+	}
+	return s
 }
 
 func isTerminal(w io.Writer) bool {
@@ -47,19 +60,27 @@ func isTerminal(w io.Writer) bool {
 // behind returns a writer to s. The writer escapes control characters, which can come
 // from a file, except colours for a terminal. If s is a terminal, the writer first
 // erases the progress bar.
-func (t *terminal) behind(s stream) io.Writer {
-	return writer(func(b []byte) (int, error) {
-		text := ""
-		if s.tty {
-			t.progress.clear()
-			text = plainBetweenColours(string(b))
-		} else {
-			text = plaintext.Text(string(b))
-		}
-		_, err := io.WriteString(s.Writer, text)
-		return len(b), err
-	})
+func (t *terminal) behind(s stream) io.Writer { return screen{t, s} }
+
+type screen struct {
+	t *terminal
+	stream
 }
+
+func (s screen) Write(b []byte) (int, error) {
+	text := ""
+	if s.tty {
+		s.t.progress.clear()
+		text = plainBetweenColours(string(b))
+	} else {
+		text = plaintext.Text(string(b))
+	}
+	_, err := io.WriteString(s.Writer, text)
+	return len(b), err
+}
+
+// Columns returns the width of a terminal, for package columns.
+func (s screen) Columns() int { return s.columns }
 
 // plainBetweenColours makes text plain and keeps the sequences that paint writes.
 func plainBetweenColours(text string) string {
@@ -76,10 +97,6 @@ func plainBetweenColours(text string) string {
 	}
 	return out.String()
 }
-
-type writer func(b []byte) (int, error)
-
-func (w writer) Write(b []byte) (int, error) { return w(b) }
 
 // A colour is the escape sequence for the meaning of a text.
 type colour string
@@ -103,7 +120,19 @@ func (t *terminal) paint(s stream, c colour, text string) string {
 
 // fail prints an error.
 func (t *terminal) fail(err error) {
-	fmt.Fprintln(t.behind(t.err), t.paint(t.err, bad, "modelc:"), err)
+	t.remark(t.paint(t.err, bad, "modelc:") + " " + err.Error())
+}
+
+// remark prints a text about the work of the command.
+func (t *terminal) remark(text string) {
+	w := t.behind(t.err)
+	fmt.Fprint(w, columns.Text(w, text+"\n"))
+}
+
+// prose calls print with a writer to the standard output of c. Lines break between words at the
+// width of a terminal.
+func prose(c *cobra.Command, print func(w io.Writer) error) error {
+	return columns.Prose(c.OutOrStdout(), print)
 }
 
 type terminalKey struct{}
@@ -136,20 +165,21 @@ func progressOf(c *cobra.Command) func(stage string, done, total int) error {
 // progress shows the progress of long work: as a bar on a terminal, otherwise as a
 // line every few seconds. It shows nothing for short work.
 type progress struct {
-	w   io.Writer
-	bar bool
-	now func() time.Time
+	w       io.Writer
+	bar     bool
+	columns int // of the terminal; 0 if they are unknown
+	now     func() time.Time
 
 	start, shown time.Time // when the work started, when progress was last shown
 	stage        string    // stage that the bar shows; empty if there is no bar
-	rates        bool      // show the rate of the units, and the remaining time
-	began        time.Time // when the stage with rates began
+	only         string    // the only stage that is shown, with the rate of its units; empty for all
+	began        time.Time // when that stage began
 	first        int       // the units that were done then
 }
 
 // rate returns the rate of the units and the remaining time.
 func (p *progress) rate(now time.Time, done, total int) string {
-	if !p.rates {
+	if p.only == "" {
 		return ""
 	}
 	if p.began.IsZero() {
@@ -172,6 +202,9 @@ const (
 
 // report shows that done of total units of a stage are done.
 func (p *progress) report(stage string, done, total int) {
+	if p.only != "" && stage != p.only {
+		return
+	}
 	now := p.now()
 	if p.start.IsZero() {
 		p.start, p.shown = now, now
@@ -183,9 +216,12 @@ func (p *progress) report(stage string, done, total int) {
 		fmt.Fprintf(p.w, "modelc: %s, %.0f %%%s\n", stage, 100*part, rate)
 		p.shown = now
 	case p.bar && now.Sub(p.start) >= patience && (stage != p.stage || since >= frame):
-		const width = 24
-		filled := int(width * part)
-		fmt.Fprintf(p.w, eraseLine+"%-*s │%s%s│ %3.0f %%%s", stageWidth, stage, strings.Repeat("█", filled), strings.Repeat("·", width-filled), 100*part, rate)
+		width, end := 24, fmt.Sprintf("│ %3.0f %%%s", 100*part, rate)
+		if room := p.columns - stageWidth - 2 - utf8.RuneCountInString(end); p.columns > 0 {
+			width = min(width, max(0, room)) // a second line could not be erased
+		}
+		filled := int(float64(width) * part)
+		fmt.Fprintf(p.w, eraseLine+"%-*s │%s%s%s", stageWidth, stage, strings.Repeat("█", filled), strings.Repeat("·", width-filled), end)
 		p.stage, p.shown = stage, now
 	}
 }

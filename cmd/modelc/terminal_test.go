@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"modelc/internal/zoo"
 )
@@ -22,7 +23,7 @@ func TestBar(t *testing.T) {
 	var screen bytes.Buffer
 	now := time.Now()
 	p := &progress{w: &screen, bar: true, now: func() time.Time { return now }}
-	term := &terminal{out: stream{&screen, true}, err: stream{&screen, true}, progress: p}
+	term := &terminal{out: stream{Writer: &screen, tty: true}, err: stream{Writer: &screen, tty: true}, progress: p}
 	step := func(after time.Duration, stage string, done, total int, want string) {
 		t.Helper()
 		now = now.Add(after)
@@ -277,6 +278,97 @@ func TestCompletion(t *testing.T) {
 	}
 }
 
+// On a terminal of 80 columns no command breaks a word, and every column has a heading.
+func TestNarrow(t *testing.T) {
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, "go.mod"), "module example.com/narrow\n\ngo 1.24\n")
+	resnet := zooFile(t, "resnet18", zoo.Options{Width: 0.25, Size: 32})
+	for _, c := range []struct {
+		args    string
+		heading string // the start of the table
+	}{
+		{"inspect ../../testdata/keras/resnet_v1/model.keras", "layer "},
+		{"inspect " + resnet + " --optimised", "op "},
+		{"inspect " + resnet + " --target cuda", "MFLOP "},
+		{"bench " + resnet + " --runs 2", "ms "},
+		{"tune " + resnet + " --runs 1", "layer "},
+		{"quantize " + digits + "lenet5.onnx -o " + filepath.Join(dir, "q.onnx") + " --sensitivity --calibrate " + digits, "error alone "},
+		{"eval " + digits + "lenet5.onnx --preprocess unit --data " + filepath.Join(digitFolder(t), "1"), ""},
+		{"compile " + resnet + " -o " + filepath.Join(dir, "net"), "pass "},
+		{"verify " + digits + "lenet5.onnx --engine inproc --layers --data " + digits + "data", ""},
+		{"run " + digits + "lenet5.onnx --engine inproc " + digits + "3_0.png", ""},
+		{"inspect " + resnet + " --dim heigth=32", ""},
+		{"zoo", "network "},
+		{"passes", "pass "},
+		{"ops", "operator "},
+		{"doctor", ""},
+	} {
+		var screen bytes.Buffer
+		narrow := stream{Writer: &screen, tty: true, columns: 80}
+		run(t.Context(), strings.Fields(c.args), &terminal{out: narrow, err: narrow, progress: &progress{w: io.Discard, now: time.Now}, colourless: true})
+		text := screen.String()
+		for line := range strings.Lines(text) {
+			line = strings.TrimRight(line, "\n")
+			if utf8.RuneCountInString(line) > 80 && strings.Contains(strings.TrimSpace(line), " ") {
+				t.Errorf("%s: %q is too long", c.args, line)
+			}
+		}
+		if !regexp.MustCompile("(?m)^ *" + c.heading).MatchString(text) {
+			t.Errorf("%s: no heading %q in\n%s", c.args, c.heading, text)
+		}
+	}
+}
+
+// A wrong number is an error of the command line, in the terms of the command, not of Go.
+func TestNumbers(t *testing.T) {
+	model, err := filepath.Abs(digits + "lenet5.onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	picture, dir := filepath.Join(filepath.Dir(model), "3_0.png"), t.TempDir()
+	t.Chdir(dir)
+	put(t, "go.mod", "module example.com/numbers\n\ngo 1.24\n")
+	args := map[string]string{
+		"compile": model + " -o net --preprocess unit", "run": model + " " + picture + " --engine inproc", "eval": model + " --data " + picture, "verify": model + " --engine inproc",
+		"quantize": model + " -o q.onnx --calibration percentile --calibrate " + picture, "report": model + " -o r.html --bench", "graph": model + " -o g.svg",
+		"zoo": "lenet5 -o z.onnx", "diff": model + " net", "weights": model + " net -o w.bin",
+	}
+	if code, _, errs := invoke(t, strings.Fields("compile "+args["compile"])...); code != 0 {
+		t.Fatal(errs)
+	}
+	_, top, _ := invoke(t, "--help")
+	n := 0
+	for _, c := range regexp.MustCompile(`(?m)^  ([a-z]+)  `).FindAllStringSubmatch(top, -1) {
+		_, help, _ := invoke(t, c[1], "--help")
+		for _, f := range regexp.MustCompile(`(?m)^ .*--([a-z-]+) (N|F|E|P|POINTS|NUMBER|R,G,B|NAME=N|NAME=1,3,224,224)  `).FindAllStringSubmatch(help, -1) {
+			values := []string{"abc", "99999999999999999999x"}
+			if f[1] != "precision" && f[1] != "seed" {
+				values = append(values, "NaN", "1e999", "")
+			}
+			if f[1] != "scale" && f[1] != "mean" && f[1] != "std" && f[2] != "NAME=N" {
+				values = append(values, "-1")
+			}
+			if strings.HasPrefix(f[2], "NAME=") {
+				values = append(values, "N=abc", "N=1,x", "N=-1", "elements=1e9x")
+			}
+			words := strings.Fields(c[1] + " " + args[c[1]])
+			if args[c[1]] == "" {
+				words = []string{c[1], model}
+			}
+			for _, value := range values {
+				n++
+				code, out, errs := invoke(t, append(words, "--"+f[1]+"="+value)...)
+				if code != exitUsage || regexp.MustCompile(`strconv|parsing|syntax|type|\[`).MatchString(errs) {
+					t.Errorf("%s --%s=%s: exit %d, %.200s%.200s", c[1], f[1], value, code, out, errs)
+				}
+			}
+		}
+	}
+	if n < 400 {
+		t.Errorf("only %d values", n)
+	}
+}
+
 // The help of every command explains the exit status.
 func TestHelp(t *testing.T) {
 	for _, args := range [][]string{{"--help"}, {"compile", "--help"}, {"doctor", "-h"}, {}} {
@@ -298,7 +390,7 @@ func TestPlainTerminal(t *testing.T) {
 	} {
 		var screen bytes.Buffer
 		term := newTerminal(&screen, &screen)
-		n, err := io.WriteString(term.behind(stream{&screen, c.tty}), c.text)
+		n, err := io.WriteString(term.behind(stream{Writer: &screen, tty: c.tty}), c.text)
 		if got := screen.String(); got != c.want || n != len(c.text) || err != nil {
 			t.Errorf("%q: %q, %d, %v; want %q", c.text, got, n, err, c.want)
 		}

@@ -5,12 +5,13 @@ import (
 	"io"
 	"os"
 	"slices"
-	"text/tabwriter"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"modelc"
 	"modelc/backend/cpu"
+	"modelc/internal/columns"
 	"modelc/internal/files"
 	"modelc/internal/measure"
 )
@@ -41,7 +42,6 @@ for machines of the same kind.`,
 
 // printTuning prints a table of the convolutions that have a choice.
 func printTuning(out io.Writer, t *modelc.Tuning) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	measured := map[string]bool{}
 	for _, l := range t.Layers {
 		for a := range l.Ms {
@@ -49,26 +49,24 @@ func printTuning(out io.Writer, t *modelc.Tuning) error {
 		}
 	}
 	algorithms := slices.DeleteFunc(cpu.Algorithms(), func(a string) bool { return !measured[a] })
-	fmt.Fprint(w, "ms (estimate)\t")
-	for _, a := range algorithms {
-		fmt.Fprintf(w, "%s\t", a)
-	}
-	fmt.Fprint(w, "fastest\tcost model's\t\n")
-	for _, l := range t.Layers {
-		fmt.Fprintf(w, "%s\t", l.Name)
-		for _, a := range algorithms {
-			if l.Ms[a] > 0 {
-				fmt.Fprintf(w, "%.3f (%.3f)", l.Ms[a], l.Estimates[a])
-			}
-			fmt.Fprint(w, "\t")
-		}
-		fmt.Fprintf(w, "%s\t%s\t\n", l.Algorithm, l.Model)
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
 	if len(t.Layers) == 0 {
 		_, err := fmt.Fprintln(out, "no convolution has more than one algorithm")
+		return err
+	}
+	w := columns.New("l"+strings.Repeat("r", len(algorithms))+"ll", slices.Concat([]string{"layer"}, algorithms, []string{"fastest", "cost model's"})...)
+	for _, l := range t.Layers {
+		row := []string{l.Name}
+		for _, a := range algorithms {
+			times := ""
+			if l.Ms[a] > 0 {
+				times = fmt.Sprintf("%.3f (%.3f)", l.Ms[a], l.Estimates[a])
+			}
+			row = append(row, times)
+		}
+		w.Row(append(row, l.Algorithm, l.Model)...)
+	}
+	fmt.Fprintln(out, "measured ms, and in parentheses the estimate of the cost model")
+	if err := w.Print(out, ""); err != nil {
 		return err
 	}
 	tuned, model := t.TunedMs+t.RestMs, t.ModelMs+t.RestMs

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"unicode/utf8"
 
@@ -35,24 +36,26 @@ Exit status:
 
 // examples are command lines that the help shows.
 var examples = map[string][]string{
-	"modelc":   {"modelc run squeezenet.onnx cat.jpg --preprocess torch --labels imagenet", "modelc compile squeezenet.onnx -o internal/squeezenet"},
-	"bench":    {"modelc bench resnet50.onnx --threads 2", "modelc bench resnet50.onnx --top 10"},
-	"compile":  {"modelc compile digits.keras -o internal/digits --preprocess unit", "modelc compile yolo.onnx -o yolo --shape images=1,3,640,640", "modelc compile resnet50.onnx -o resnet50 --standalone --weights file", "modelc compile vgg16.h5 -o vgg16 --quantize --calibrate photos"},
-	"diff":     {"modelc diff digits.keras internal/digits", "modelc diff"},
-	"doctor":   {"modelc doctor"},
-	"eval":     {"modelc eval digits.keras --data photos --preprocess unit", "modelc eval digits.int8.onnx --data photos --against digits.keras"},
-	"graph":    {"modelc graph resnet50.onnx -o resnet50.svg", "modelc graph resnet50.onnx -o resnet50.dot --optimised"},
-	"inspect":  {"modelc inspect digits.keras", "modelc inspect resnet50.onnx --optimised"},
-	"ops":      {"modelc ops"},
-	"passes":   {"modelc passes"},
-	"quantize": {"modelc quantize digits.keras -o digits.int8.onnx --calibrate photos", "modelc quantize net.onnx -o q.onnx --calibrate photos --max-drop 0.5"},
-	"report":   {"modelc report resnet50.onnx -o resnet50.html --bench"},
-	"run":      {"modelc run squeezenet.onnx cat.jpg dog.png --preprocess torch", "modelc run denoise.onnx noisy.npy --output out"},
-	"tune":     {"modelc tune resnet50.onnx -o resnet50.json"},
-	"verify":   {"modelc verify resnet50.onnx", "modelc verify resnet50.onnx --data test_data_set_0"},
-	"version":  {"modelc version"},
-	"weights":  {"modelc weights retrained.onnx internal/digits -o digits.bin"},
-	"zoo":      {"modelc zoo", "modelc zoo vgg16 -o vgg16.onnx"},
+	"modelc":     {"modelc run squeezenet.onnx cat.jpg --preprocess torch --labels imagenet", "modelc compile squeezenet.onnx -o internal/squeezenet"},
+	"bench":      {"modelc bench resnet50.onnx --threads 2", "modelc bench resnet50.onnx --top 10"},
+	"completion": {"source <(modelc completion bash)"},
+	"compile":    {"modelc compile digits.keras -o internal/digits --preprocess unit", "modelc compile yolo.onnx -o yolo --shape images=1,3,640,640", "modelc compile resnet50.onnx -o resnet50 --standalone --weights file", "modelc compile vgg16.h5 -o vgg16 --quantize --calibrate photos"},
+	"diff":       {"modelc diff digits.keras internal/digits", "modelc diff"},
+	"doctor":     {"modelc doctor"},
+	"eval":       {"modelc eval digits.keras --data photos --preprocess unit", "modelc eval digits.int8.onnx --data photos --against digits.keras"},
+	"graph":      {"modelc graph resnet50.onnx -o resnet50.svg", "modelc graph resnet50.onnx -o resnet50.dot --optimised"},
+	"inspect":    {"modelc inspect digits.keras", "modelc inspect resnet50.onnx --optimised"},
+	"ops":        {"modelc ops"},
+	"passes":     {"modelc passes"},
+	"quantize":   {"modelc quantize digits.keras -o digits.int8.onnx --calibrate photos", "modelc quantize net.onnx -o q.onnx --calibrate photos --max-drop 0.5"},
+	"report":     {"modelc report resnet50.onnx -o resnet50.html --bench"},
+	"run": {"modelc run squeezenet.onnx cat.jpg dog.png --preprocess torch", "modelc run squeezenet.onnx photos --preprocess torch --results out.jsonl",
+		"modelc run denoise.onnx noisy.npy --output out", "modelc run two.onnx --input left=a.npy --input right=b.npy"},
+	"tune":    {"modelc tune resnet50.onnx -o resnet50.json"},
+	"verify":  {"modelc verify resnet50.onnx", "modelc verify resnet50.onnx --data test_data_set_0"},
+	"version": {"modelc version"},
+	"weights": {"modelc weights retrained.onnx internal/digits -o digits.bin"},
+	"zoo":     {"modelc zoo", "modelc zoo vgg16 -o vgg16.onnx"},
 }
 
 // The groups of flags, in the order of the help. Other flags come before them.
@@ -186,12 +189,28 @@ func flagError(c *cobra.Command, err error) error {
 	return usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
 }
 
+// checkNumbers refuses numbers that are infinite or not a number.
+func checkNumbers(c *cobra.Command) (err error) {
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if f.Value.Type() != "float64" {
+			return
+		}
+		if x, _ := c.Flags().GetFloat64(f.Name); math.IsNaN(x) || math.IsInf(x, 0) {
+			err = usageError{fmt.Errorf("--%s %q: want a number; see %s --help", f.Name, f.Value, c.CommandPath())}
+		}
+	})
+	return err
+}
+
 // wanted describes the values of a flag.
 func wanted(f *pflag.Flag) string {
 	switch f.Value.Type() {
-	case "int":
+	case "int", "uint64":
 		return "a whole number"
 	case "intSlice":
+		if !strings.Contains(f.Usage, "several") {
+			return "a whole number"
+		}
 		return "whole numbers such as 1,8"
 	case "float64":
 		return "a number"

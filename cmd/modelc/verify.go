@@ -11,6 +11,7 @@ import (
 
 	"modelc"
 	"modelc/backend/plan"
+	"modelc/internal/columns"
 	"modelc/ir"
 	"modelc/ir/eval"
 	"modelc/runtime/kernel"
@@ -45,6 +46,8 @@ own error is at most twice as large.`,
 			}
 			chosen := c.Flags().Changed("tol")
 			switch {
+			case tol < 0:
+				return usageError{fmt.Errorf("--tol %g: want E ≥ 0", tol)}
 			case chosen:
 			case f.exact:
 				tol = 2e-6
@@ -234,8 +237,9 @@ func (v *verifier) verify(ctx context.Context, path, set string, o modelc.Option
 	}
 	defer c.Close()
 	var layers *layersVerdict
+	var line string
 	if v.layers {
-		if layers, err = v.compareLayers(c.Compiled, c.in); err != nil {
+		if layers, line, err = v.compareLayers(c.Compiled, c.in); err != nil {
 			return err
 		}
 	}
@@ -252,6 +256,7 @@ func (v *verifier) verify(ctx context.Context, path, set string, o modelc.Option
 		return err
 	}
 	if layers != nil {
+		v.printf("  %s\n", line)
 		last := v.verdicts[len(v.verdicts)-1]
 		last.Layers = layers
 		last.OK = last.OK && layers.First == ""
@@ -309,7 +314,7 @@ func (v *verifier) report(c *comparison, got []*ir.Tensor) error {
 	if c.set != "" {
 		against = c.set
 	}
-	fmt.Fprintf(v.out, "%s against %s, engine %s\n", c.path, against, v.engine)
+	v.printf("%s against %s, engine %s\n", c.path, against, v.engine)
 	r := &verdict{Model: c.path, Against: against, Engine: v.engine, OK: true}
 	v.verdicts = append(v.verdicts, r)
 	if got = eval.Cut(c.Before, got, c.want); len(got) != len(c.want) {
@@ -351,7 +356,7 @@ func (v *verifier) report(c *comparison, got []*ir.Tensor) error {
 			r.OK, v.failed = false, true
 		}
 		r.Outputs = append(r.Outputs, difference{o.Name, w.Type.String(), finite(d.MaxAbs), finite(d.Rel), finite(tol), ok, arbiter})
-		fmt.Fprintf(v.out, "  %s %s: %s: %s\n", o.Name, w.Type, d, word)
+		v.printf("  %s %s: %s: %s\n", o.Name, w.Type, d, word)
 	}
 	return nil
 }
@@ -383,8 +388,8 @@ func (v *verifier) colour(c colour, text string) string {
 }
 
 // compareLayers compares every layer with the reference interpreter on the
-// optimised graph, and finds the first that differs.
-func (v *verifier) compareLayers(c *modelc.Compiled, in []*ir.Tensor) (*layersVerdict, error) {
+// optimised graph, and finds the first that differs. line describes the result.
+func (v *verifier) compareLayers(c *modelc.Compiled, in []*ir.Tensor) (_ *layersVerdict, line string, _ error) {
 	n, worst := 0, eval.Diff{}
 	first := ""
 	if err := c.CompareLayers(in, func(l plan.Layer, d eval.Diff, err error) {
@@ -396,13 +401,17 @@ func (v *verifier) compareLayers(c *modelc.Compiled, in []*ir.Tensor) (*layersVe
 			worst = d
 		}
 	}); err != nil {
-		return nil, err
+		return nil, "", err
 	}
+	line = fmt.Sprintf("%d layers agree, the worst: %s", n, worst)
 	if first != "" {
 		v.failed = true
-		fmt.Fprintf(v.out, "  first layer that differs: %s\n", v.colour(bad, first))
-	} else {
-		fmt.Fprintf(v.out, "  %d layers agree, the worst: %s\n", n, worst)
+		line = "first layer that differs: " + v.colour(bad, first)
 	}
-	return &layersVerdict{n, finite(worst.Rel), first}, nil
+	return &layersVerdict{n, finite(worst.Rel), first}, line, nil
+}
+
+// printf prints lines that fit a terminal.
+func (v *verifier) printf(format string, args ...any) {
+	fmt.Fprint(v.out, columns.Text(v.out, fmt.Sprintf(format, args...)))
 }

@@ -215,7 +215,7 @@ func TestHostile(t *testing.T) {
 				"  keras.layers.Dense \"a\": model.quantize(\"int8\") changed it (save the model before model.quantize, and quantise it with `modelc quantize`)\n" +
 				"  keras.layers.Dense \"b\": model.quantize(\"float8\")"},
 		{"open extents", kerastest.Archive(sequential([]any{nil, nil, nil, 3}, entryOf("ReLU", "r", nil)), nil),
-			`the height of input "input" (axis 1) and the width of input "input" (axis 2) are open: set --dim height=N --dim width=N`},
+			`open extents: height of input "input" (axis 1), width of input "input" (axis 2): set --dim height=N --dim width=N`},
 		{"shards without a model", []byte(`{"weight_map": {"/layers/dense/vars": ["m_00000.weights.h5"]}}`), "only lists shards of weights: write model.to_json()"},
 		{"strides and dilations", broken(entryOf("Conv2D", "c", dict{"filters": 2, "kernel_size": 3, "strides": 2, "dilation_rate": []int{1, 2}})), `"c": strides [2 2] together with dilation_rate [1 2], which Keras does not support`},
 		{"where a custom layer stands", kerastest.Archive(functional([]any{nil, 4}, "b", on(entryOf("ReLU", "first", nil), "input"), on(lambda("b"), "first")), nil), `it reads ["first"]`},

@@ -485,16 +485,12 @@ type openDim struct {
 func openError(list []openDim) error {
 	var axes, flags []string
 	for _, d := range list {
-		axes = append(axes, fmt.Sprintf("the %s of input %q (axis %d)", d.name, d.input, d.axis))
+		axes = append(axes, fmt.Sprintf("%s of input %q (axis %d)", d.name, d.input, d.axis))
 		if flag := fmt.Sprintf("--dim %s=N", d.name); !slices.Contains(flags, flag) {
 			flags = append(flags, flag)
 		}
 	}
-	verb := "is"
-	if len(list) > 1 {
-		verb = "are"
-	}
-	return fmt.Errorf("%s %s open: set %s", strings.Join(axes, " and "), verb, strings.Join(flags, " "))
+	return fmt.Errorf("open extents: %s: set %s", strings.Join(axes, ", "), strings.Join(flags, " "))
 }
 
 // dimName returns the name of an open extent of an input: batch, height, width,

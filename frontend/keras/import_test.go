@@ -88,7 +88,7 @@ func TestTrainingOverridden(t *testing.T) {
 func TestUnknownDimension(t *testing.T) {
 	const path = "../../testdata/keras/lenet5/model.keras"
 	_, err := Load(path, source.Options{Dims: map[string]int{"bacth": 3}})
-	if want := `no open dimension "bacth": did you mean "batch"?`; err == nil || !strings.Contains(err.Error(), want) {
+	if want := `no open dimension "bacth", did you mean "batch"?`; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("%v, want %q", err, want)
 	}
 	for _, name := range []string{"batch", "input_layer.0"} {

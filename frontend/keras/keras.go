@@ -66,6 +66,7 @@ func Sniff(head []byte) bool { return isZip(head) || isHDF5(head) || isJSON(head
 // and steps of opts.Dims. The batch is 1 by default.
 func Load(path string, opts source.Options) (*source.Model, error) {
 	var undo []func() error
+	var mapped [][]byte
 	release := func() error {
 		var errs []error
 		for _, f := range undo {
@@ -87,6 +88,7 @@ func Load(path string, opts source.Options) (*source.Model, error) {
 			return nil, err
 		}
 		undo = append(undo, unmap)
+		mapped = append(mapped, data)
 		digest.Write(data)
 		return data, nil
 	}
@@ -95,7 +97,8 @@ func Load(path string, opts source.Options) (*source.Model, error) {
 		release()
 		return nil, err
 	}
-	m.Path, m.SHA256, m.Release = path, hex.EncodeToString(digest.Sum(nil)), release
+	m.Path, m.SHA256, m.Release, m.Mapped = path, hex.EncodeToString(digest.Sum(nil)), release, mapped
+	m.Unload() // digests and checksums read all weights, and most were copied to another layout
 	return m, nil
 }
 

@@ -12,10 +12,7 @@ import (
 // numbers are those of Keras' summary().
 func (s *scope) describe(l *layer, k int) source.Layer {
 	d := source.Layer{Name: l.name, Class: l.class}
-	switch {
-	case l.wrapped != nil:
-		d.Class += "(" + l.wrapped.class + ")"
-	case l.network != nil && d.Class != "Sequential":
+	if l.network != nil && d.Class != "Sequential" {
 		d.Class = "Functional"
 	}
 	for _, r := range s.operands(l, k) {

@@ -91,8 +91,8 @@ func TestBounds(t *testing.T) {
 	}{
 		{"an input of 2 GB", input("Relu", 1<<29), "--limit elements=N", "elements=1e9"},
 		{"an argument of 2^30 elements", input("ArgMin", 1<<15, 1<<15), "--limit elements=N", "elements=2e9"},
-		{"tiles", graph(small("y", []message{simple("Tile", "y", "x0", "r")}, intWeights("r", 1<<26))), "--limit elements=N", "elements=1e9"},
-		{"a resized picture", graph(graphParts{nodes: []message{simple("Resize", "y", "x", "", "", "s")}, weights: []message{intWeights("s", 1, 1, 16384, 16384)},
+		{"tiles", graph(small("y", []message{simple("Tile", "y", "x0", "r")}, intWeights("r", 1<<27))), "--limit elements=N", "elements=1e9"},
+		{"a resized picture", graph(graphParts{nodes: []message{simple("Resize", "y", "x", "", "", "s")}, weights: []message{intWeights("s", 1, 1, 16384, 32768)},
 			inputs: []message{tensorInput("x", 1, 1, 1, 2, 2)}, outputs: []message{tensorInput("y", 1)}}), "--limit elements=N", "elements=1e9"},
 		{"a chain", graph(small("x40000", chainOf(40000, relu))), "--limit nodes=N", "nodes=40000"},
 		{"calls of functions", calls(14, 4, "Relu", ""), "--limit nodes=N", ""},

@@ -42,6 +42,8 @@ func Load(path string, opts source.Options) (*source.Model, error) {
 		release()
 		return nil, err
 	}
+	m.Mapped = append(m.Mapped, data)
+	m.Unload() // the digest read all weights
 	rest := m.Release
 	m.Release = func() error {
 		if err := rest(); err != nil {
@@ -126,6 +128,7 @@ func load(name string, p *modelProto, data []byte, dir string, opts source.Optio
 	return &source.Model{
 		Graph: im.g, Path: name, Format: fmt.Sprintf("ONNX, IR version %d, opset %d", p.irVersion, p.opsets[""]),
 		SHA256: hex.EncodeToString(digest.Sum(nil)), Notes: im.notes, Half: im.widened, Layers: im.layers.All(), Calls: im.layers.Calls(), Metadata: meta, Release: release,
+		Mapped: slices.Collect(maps.Values(im.files.open)),
 	}, nil
 }
 
@@ -213,7 +216,7 @@ func counted(rows *ir.Value, outputs []ir.Output, counts int) string {
 // inputs adds the graph's inputs, and constants for the inputs that are bound.
 func (im *importer) inputs(list []*valueInfo, s *scope) error {
 	named := map[string]bool{}
-	dims := map[string]bool{}
+	dims := map[string]int{} // the number of extents of each open dimension
 	var open []string // flags that set the open dimensions
 	for _, v := range list {
 		if named[v.name] {
@@ -255,19 +258,19 @@ func (im *importer) inputs(list []*valueInfo, s *scope) error {
 		}
 		s.values[v.name] = im.g.AddInput(v.name, ir.Type{DType: d, Shape: shape})
 	}
-	slices.Sort(open)
-	if open = slices.Compact(open); len(open) > 0 {
-		return fmt.Errorf("the model has open dimensions: set them with %s", strings.Join(open, " "))
-	}
 	for name := range im.opts.Bind {
 		if !named[name] {
 			return fmt.Errorf("the model has no input %q to bind", name)
 		}
 	}
 	for name := range im.opts.Dims {
-		if !dims[name] {
+		if dims[name] == 0 {
 			return source.UnknownDim(name, slices.Sorted(maps.Keys(dims)))
 		}
+	}
+	slices.Sort(open)
+	if open = slices.Compact(open); len(open) > 0 {
+		return fmt.Errorf("the model has open dimensions: set them with %s", strings.Join(open, " "))
 	}
 	return nil
 }
@@ -304,9 +307,13 @@ func pattern(dims []dimension) string {
 	return strings.Join(list, ",")
 }
 
+// anonymous reports whether a dimension has a name such as "?", which some exporters write for
+// unrelated extents. --dim cannot bind several of them.
+func anonymous(name string) bool { return !strings.ContainsFunc(name, unicode.IsLetter) }
+
 // inputShape sets the open dimensions of an input and adds their names to dims. It
 // returns flags for the dimensions without a value.
-func (im *importer) inputShape(v *valueInfo, dims map[string]bool) (shape ir.Shape, open []string, err error) {
+func (im *importer) inputShape(v *valueInfo, dims map[string]int) (shape ir.Shape, open []string, err error) {
 	want, given := im.opts.Shapes[v.name]
 	if i := len(im.g.Inputs); !given && i < len(im.opts.InputShapes) {
 		want, given = im.opts.InputShapes[i], true
@@ -341,12 +348,12 @@ func (im *importer) inputShape(v *valueInfo, dims map[string]bool) (shape ir.Sha
 		if name == "" {
 			name = fmt.Sprintf("%s.%d", v.name, i)
 		}
-		dims[name] = true
+		dims[name]++
 		n, bound := im.opts.Dims[name]
 		switch {
 		case given:
 			shape[i] = want[i]
-		case bound:
+		case bound && !(anonymous(name) && dims[name] > 1):
 			shape[i] = n
 		case i == 0 && im.opts.Batch > 0:
 			shape[i] = im.opts.Batch
@@ -356,7 +363,7 @@ func (im *importer) inputShape(v *valueInfo, dims map[string]bool) (shape ir.Sha
 			if !slices.Contains(im.notes, note) {
 				im.notes = append(im.notes, note)
 			}
-		case !strings.ContainsFunc(name, unicode.IsLetter): // "?" and the like stand for unrelated extents
+		case anonymous(name):
 			open = append(open, "--shape "+v.name+"="+pattern(v.dims))
 		default:
 			open = append(open, "--dim "+name+"=N")

@@ -22,6 +22,9 @@ type node struct {
 	name    string
 	in      []*ir.Value // operands; nil if absent; required operands are present
 	depth   int
+	// quantising are the operands that the builder read as scales and zero points. They are
+	// no parameters of the model.
+	quantising []int
 }
 
 type bailout struct{ err error }

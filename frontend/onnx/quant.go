@@ -98,10 +98,7 @@ func (n *node) quantised(i int) quantised {
 // parameters returns the scale in operand i and the zero point in operand i+1 of a tensor
 // of type d.
 func (n *node) parameters(i int, d ir.DType) parameters {
-	p := parameters{n.need(i, "a scale"), n.arg(i + 1), d}
-	n.checkScale(p.scale)
-	n.checkZero(p.zero, d)
-	return p
+	return parameters{n.scaleAt(i), n.zeroAt(i+1, d), d}
 }
 
 // result is like parameters, for the result of the operator. The zero point determines its
@@ -113,14 +110,17 @@ func (n *node) result(i int, d ir.DType) parameters {
 	return n.parameters(i, d)
 }
 
-// checkScale refuses constant scales that are not positive normal float32.
-func (n *node) checkScale(scale *ir.Value) {
+// scaleAt returns operand i, the scale of a tensor. It refuses constants that are not positive
+// normal float32.
+func (n *node) scaleAt(i int) *ir.Value {
+	scale := n.need(i, "a scale")
+	n.quantising = append(n.quantising, i)
 	if !scale.Type.DType.IsFloat() {
 		n.failf("scale %q is %s, want floats", scale.Name, scale.Type)
 	}
 	t, ok := eval.Const(scale)
 	if !ok {
-		return
+		return scale
 	}
 	const smallest = 0x1p-126
 	for _, s := range t.Float64s() {
@@ -128,12 +128,16 @@ func (n *node) checkScale(scale *ir.Value) {
 			n.refuse(fmt.Sprintf("scale %q contains %g, want positive normal numbers", scale.Name, s), requantise)
 		}
 	}
+	return scale
 }
 
-// checkZero refuses a zero point that is not of type d. That of 32-bit integers is 0.
-func (n *node) checkZero(zero *ir.Value, d ir.DType) {
+// zeroAt returns operand i, the zero point of a tensor of type d, or nil if it is absent. The
+// zero point of 32-bit integers is 0.
+func (n *node) zeroAt(i int, d ir.DType) *ir.Value {
+	zero := n.arg(i)
+	n.quantising = append(n.quantising, i)
 	if zero == nil {
-		return
+		return nil
 	}
 	if zero.Type.DType != d {
 		n.refuse(fmt.Sprintf("zero point %q is %s, want the type of the quantised tensor, %s", zero.Name, zero.Type, d), requantise)
@@ -141,6 +145,15 @@ func (n *node) checkZero(zero *ir.Value, d ir.DType) {
 	if t, ok := eval.Const(zero); ok && d == ir.Int32 && slices.ContainsFunc(t.Int64s(), func(x int64) bool { return x != 0 }) {
 		n.refuse(fmt.Sprintf("zero point %q of 32-bit integers is not 0", zero.Name), requantise)
 	}
+	return zero
+}
+
+// unscaled returns the integers in operand i, which have no scale, with the zero point in
+// operand zero.
+func (n *node) unscaled(i, zero int) quantised {
+	x := n.need(i, "a tensor")
+	d := x.Type.DType
+	return quantised{x, parameters{zero: n.zeroAt(zero, d), d: d}}
 }
 
 // single reports whether p has one constant scale and at most one constant zero point, and

@@ -223,10 +223,7 @@ func (n *node) flatBias(i, channels int) *ir.Value {
 }
 
 func convInteger(n *node) []*ir.Value {
-	x := quantised{n.in[0], parameters{zero: n.arg(2), d: n.in[0].Type.DType}}
-	w := quantised{n.in[1], parameters{zero: n.arg(3), d: n.in[1].Type.DType}}
-	n.checkZero(x.zero, x.d)
-	n.checkZero(w.zero, w.d)
+	x, w := n.unscaled(0, 2), n.unscaled(1, 3)
 	return []*ir.Value{n.sums(n.integerConv(x, w, nil), nil)}
 }
 
@@ -314,10 +311,7 @@ func qLinearMatMul(n *node) []*ir.Value {
 }
 
 func matMulInteger(n *node) []*ir.Value {
-	a := quantised{n.in[0], parameters{zero: n.arg(2), d: n.in[0].Type.DType}}
-	b := quantised{n.in[1], parameters{zero: n.arg(3), d: n.in[1].Type.DType}}
-	n.checkZero(a.zero, a.d)
-	n.checkZero(b.zero, b.d)
+	a, b := n.unscaled(0, 2), n.unscaled(1, 3)
 	flat, shaped := n.rows(a, b)
 	if l, ok := n.dense(flat, b, nil, false); ok {
 		return []*ir.Value{shaped(n.sums(l, nil))}
@@ -388,19 +382,13 @@ func qGemm(n *node) []*ir.Value {
 func dynamicQuantizeMatMul(n *node) []*ir.Value {
 	q := n.append(ir.DynamicQuantize{}, n.in[0]).Out
 	a := quantised{q[0], parameters{q[1], q[2], ir.Uint8}}
-	b := quantised{n.in[1], parameters{n.in[2], n.arg(3), n.in[1].Type.DType}}
-	n.checkScale(b.scale)
-	n.checkZero(b.zero, b.d)
+	b := quantised{n.in[1], n.parameters(2, n.in[1].Type.DType)}
 	return []*ir.Value{n.dequantisedProduct(a, b, n.arg(4))}
 }
 
 func matMulIntegerToFloat(n *node) []*ir.Value {
-	a := quantised{n.in[0], parameters{n.in[2], n.arg(4), n.in[0].Type.DType}}
-	b := quantised{n.in[1], parameters{n.in[3], n.arg(5), n.in[1].Type.DType}}
-	for _, q := range []quantised{a, b} {
-		n.checkScale(q.scale)
-		n.checkZero(q.zero, q.d)
-	}
+	a, b := n.unscaled(0, 4), n.unscaled(1, 5)
+	a.scale, b.scale = n.scaleAt(2), n.scaleAt(3)
 	return []*ir.Value{n.dequantisedProduct(a, b, n.arg(6))}
 }
 

@@ -146,22 +146,27 @@ func TestBadQuantisation(t *testing.T) {
 	}
 }
 
-// Quantised operators become ops on integers.
+// Quantised operators become ops on integers. Scales and zero points are no parameters of the
+// model.
 func TestQuantisedOps(t *testing.T) {
 	u8 := func(dims ...any) any { return computed{uint8Elem, dims} }
 	for _, c := range []struct {
 		domain, op string
 		in         []any
 		want       []string // the ops
+		parameters int64
 	}{
-		{"", "QLinearConv", []any{u8(1, 2, 4, 4), floatScale(0.1), integer(uint8Elem, 3), full(uint8Elem, 1, 2, 2, 3, 3), floatScale(0.1, 0.2), integer(uint8Elem, 128, 3), floatScale(0.1), integer(uint8Elem, 3)}, []string{"Conv"}},
-		{"", "ConvInteger", []any{u8(1, 2, 4, 4), full(uint8Elem, 1, 2, 2, 3, 3), u8()}, []string{"Conv"}},
-		{"", "MatMulInteger", []any{u8(2, 3, 4), full(int8Elem, 1, 4, 5)}, []string{"Reshape", "Dense", "Reshape"}},
-		{"", "QLinearMatMul", []any{u8(2, 3), floatScale(0.1), integer(uint8Elem, 3), full(int8Elem, 1, 3, 2), floatScale(0.1), integer(int8Elem, 0), floatScale(0.1), integer(uint8Elem, 3)}, []string{"Dense"}},
-		{"com.microsoft", "QLinearAdd", []any{u8(4), floatScale(0.1), integer(uint8Elem, 3), u8(4), floatScale(0.1), integer(uint8Elem, 3), floatScale(0.1), integer(uint8Elem, 3)}, []string{"QBinary"}},
-		{"com.microsoft", "QLinearSigmoid", []any{u8(4), floatScale(0.1), integer(uint8Elem, 3), floatScale(0.1), integer(uint8Elem, 3)}, []string{"Lookup"}},
-		{"com.microsoft", "QLinearGlobalAveragePool", []any{u8(1, 2, 3, 3), floatScale(0.1), integer(uint8Elem, 3), floatScale(0.1), integer(uint8Elem, 3)}, []string{"QAveragePool"}},
-		{"com.microsoft", "QLinearConcat", []any{floatScale(0.1), integer(uint8Elem, 3), u8(4), floatScale(0.1), integer(uint8Elem, 3), u8(4), floatScale(0.2), integer(uint8Elem, 3)}, []string{"Lookup", "Concat"}},
+		{"", "QLinearConv", []any{u8(1, 2, 4, 4), floatScale(0.1), integer(uint8Elem, 3), full(uint8Elem, 1, 2, 2, 3, 3), floatScale(0.1, 0.2), integer(uint8Elem, 128, 3), floatScale(0.1), integer(uint8Elem, 3)}, []string{"Conv"}, 36},
+		{"", "ConvInteger", []any{u8(1, 2, 4, 4), full(uint8Elem, 1, 2, 2, 3, 3), u8()}, []string{"Conv"}, 36},
+		{"", "MatMulInteger", []any{u8(2, 3, 4), full(int8Elem, 1, 4, 5)}, []string{"Reshape", "Dense", "Reshape"}, 20},
+		{"", "QLinearMatMul", []any{u8(2, 3), floatScale(0.1), integer(uint8Elem, 3), full(int8Elem, 1, 3, 2), floatScale(0.1), integer(int8Elem, 0), floatScale(0.1), integer(uint8Elem, 3)}, []string{"Dense"}, 6},
+		{"com.microsoft", "QLinearAdd", []any{u8(4), floatScale(0.1), integer(uint8Elem, 3), u8(4), floatScale(0.1), integer(uint8Elem, 3), floatScale(0.1), integer(uint8Elem, 3)}, []string{"QBinary"}, 0},
+		{"com.microsoft", "QLinearSigmoid", []any{u8(4), floatScale(0.1), integer(uint8Elem, 3), floatScale(0.1), integer(uint8Elem, 3)}, []string{"Lookup"}, 0},
+		{"com.microsoft", "QLinearGlobalAveragePool", []any{u8(1, 2, 3, 3), floatScale(0.1), integer(uint8Elem, 3), floatScale(0.1), integer(uint8Elem, 3)}, []string{"QAveragePool"}, 0},
+		{"com.microsoft", "QLinearConcat", []any{floatScale(0.1), integer(uint8Elem, 3), u8(4), floatScale(0.1), integer(uint8Elem, 3), u8(4), floatScale(0.2), integer(uint8Elem, 3)}, []string{"Lookup", "Concat"}, 0},
+		{"com.microsoft", "QGemm", []any{u8(2, 3), floatScale(0.1), integer(uint8Elem, 3), full(int8Elem, 1, 3, 2), floatScale(0.1), integer(int8Elem, 0), full(int32Elem, 5, 2), floatScale(0.1), integer(uint8Elem, 3)}, []string{"Dense"}, 8},
+		{"com.microsoft", "MatMulIntegerToFloat", []any{u8(2, 3), full(int8Elem, 1, 3, 2), floatScale(0.1), floatScale(0.2), integer(uint8Elem, 3), integer(int8Elem, 0)}, []string{"Dense"}, 6},
+		{"com.microsoft", "DynamicQuantizeMatMul", []any{computed{float32Elem, []any{2, 3}}, full(int8Elem, 1, 3, 2), floatScale(0.1), integer(int8Elem, 0)}, []string{"DynamicQuantize", "Binary", "Dense"}, 6},
 	} {
 		m := parse(t, modelOf(c.domain, c.op, c.in), source.Options{})
 		m.Graph.Prune()
@@ -171,6 +176,12 @@ func TestQuantisedOps(t *testing.T) {
 		}
 		if !slices.Equal(ops, c.want) {
 			t.Errorf("%s: %v, want %v\n%s", c.op, ops, c.want, ir.Format(m.Graph))
+		}
+		for _, l := range m.Layers {
+			c.parameters -= l.Trainable + l.Fixed
+		}
+		if c.parameters != 0 {
+			t.Errorf("%s: the number of parameters is too small by %d", c.op, c.parameters)
 		}
 	}
 }

@@ -29,12 +29,14 @@ func (im *importer) begin(n *node) {
 		l.Read(name)
 	}
 	im.layers.Begin(useOf{n.p, n.scope.prefix}, l)
+}
+
+// end ends the node that begin began, and counts its parameters. out are its results, made the
+// nodes of the IR.
+func (im *importer) end(n *node, made []*ir.Node, out []*ir.Value) {
 	for i, name := range n.p.inputs {
 		t := n.scope.initializer(name)
-		if t == nil || n.in[i] == nil || im.counted[t] || t.dataType == typeInt64 { // those are shapes and indices
-			continue
-		}
-		if of, quantised := quantisedOperands[n.p.opType]; quantised && !slices.Contains(of, i) {
+		if t == nil || n.in[i] == nil || im.counted[t] || t.dataType == typeInt64 || slices.Contains(n.quantising, i) { // those of i64 are shapes and indices
 			continue
 		}
 		if im.counted == nil {
@@ -44,16 +46,6 @@ func (im *importer) begin(n *node) {
 		average := n.p.opType == "BatchNormalization" && i >= 3
 		im.layers.Count(int64(n.in[i].Type.Shape.Len()), !average)
 	}
-}
-
-// quantisedOperands has the inputs of operators that are not scales and zero points.
-var quantisedOperands = map[string][]int{
-	"QuantizeLinear": {0}, "DequantizeLinear": {0}, "QLinearConv": {0, 3, 8}, "QLinearMatMul": {0, 3}, "QGemm": {0, 3, 6},
-	"QLinearAdd": {0, 3}, "QLinearMul": {0, 3}, "ConvInteger": {0, 1}, "MatMulInteger": {0, 1}, "MatMulIntegerToFloat": {0, 1, 6}, "DynamicQuantizeMatMul": {0, 1, 4},
-}
-
-// end ends the node that begin began. out are its results, made the nodes of the IR.
-func (im *importer) end(n *node, made []*ir.Node, out []*ir.Value) {
 	if im.madeBy == nil {
 		im.madeBy = map[*ir.Value]string{}
 	}

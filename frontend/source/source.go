@@ -5,6 +5,7 @@ package source
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"modelc/internal/files"
@@ -72,9 +73,18 @@ func UnknownDim(name string, known []string) error {
 		return fmt.Errorf("the model has no open dimension %q: all its extents are fixed", name)
 	}
 	if near := spelling.Nearest(name, known); near != "" {
-		return fmt.Errorf("the model has no open dimension %q: did you mean %q? It has %q", name, near, known)
+		return fmt.Errorf("the model has no open dimension %q, did you mean %q? It has %s", name, near, quoted(known))
 	}
-	return fmt.Errorf("the model has no open dimension %q; it has %q", name, known)
+	return fmt.Errorf("the model has no open dimension %q; it has %s", name, quoted(known))
+}
+
+// quoted lists names.
+func quoted(names []string) string {
+	var list []string
+	for _, n := range names {
+		list = append(list, strconv.Quote(n))
+	}
+	return strings.Join(list, ", ")
 }
 
 // Model is a loaded network.
@@ -97,6 +107,15 @@ type Model struct {
 	// Release unmaps the file. The graph's constants may be slices of the file
 	// and must not be used after Release. It is never nil.
 	Release func() error
+	// Mapped are the bytes of the files that were mapped, whole.
+	Mapped [][]byte
+}
+
+// Unload lets the system take back the memory of the files, until their weights are read again.
+func (m *Model) Unload() {
+	for _, data := range m.Mapped {
+		unload(data)
+	}
 }
 
 // Problem describes a part of a model that cannot be compiled.

@@ -7,7 +7,8 @@ import (
 	"modelc/ir"
 )
 
-// The versions that [FromGraph] writes. Opset 20 is the first one with all activations.
+// The versions that [FromGraph] writes, unless an operator needs later ones. Opset 20 is the
+// first one with all activations.
 const (
 	graphIRVersion = 9
 	graphOpset     = 20

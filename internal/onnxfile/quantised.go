@@ -11,6 +11,7 @@ func (w *writer) quantize(op ir.Quantize) error {
 	if err != nil {
 		return err
 	}
+	w.versionFor(op.To)
 	// The type of the zero point is that of the result.
 	zero := w.along(ir.QuantizeZero, axis)
 	if zero == "" {
@@ -29,8 +30,16 @@ func (w *writer) dequantize() error {
 	if err != nil {
 		return err
 	}
+	w.versionFor(w.n.In[0].Type.DType)
 	w.last("DequantizeLinear", []string{w.in(0), w.along(ir.QuantizeScale, axis), w.along(ir.QuantizeZero, axis)}, axisAttr(axis)...)
 	return nil
+}
+
+// versionFor raises the versions of the model to the first with quantised numbers of type t.
+func (w *writer) versionFor(t ir.DType) {
+	if t.Size() == 2 {
+		w.m.Opset, w.m.IRVersion = 21, 10
+	}
 }
 
 func axisAttr(axis int) []Attribute {

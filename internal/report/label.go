@@ -108,7 +108,7 @@ func shortTitle(n *ir.Node) string {
 }
 
 // abbreviated shortens names of classes for small drawings.
-var abbreviated = strings.NewReplacer("Normalization", "Norm", "Padding", "Pad", "Pooling", "Pool", "Average", "Avg", "Separable", "Sep", "Transpose", "Transp")
+var abbreviated = strings.NewReplacer("InputLayer", "Input", "Normalization", "Norm", "Padding", "Pad", "Pooling", "Pool", "Average", "Avg", "Separable", "Sep", "Transpose", "Transp")
 
 // window formats a window as 3×3, or with a stride as 3×3/2.
 func window(kernel, strides []int) string {

@@ -56,8 +56,30 @@ var pageJS string
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"count":      units.Count[int64],
 	"size":       units.Bytes[int64],
+	"words":      words,
+	"name":       breakable,
 	"parameters": func(l *source.Layer) int64 { return l.Trainable + l.Fixed },
 }).Parse(pageHTML + cudaHTML))
+
+// words returns the words of text with spaces between them. No line breaks inside a flag.
+func words(text string) (list []template.HTML) {
+	for i, w := range strings.Fields(text) {
+		w = template.HTMLEscapeString(w)
+		if strings.Contains(w, "--") {
+			w = `<span class="flag">` + w + `</span>`
+		}
+		if i > 0 {
+			w = " " + w
+		}
+		list = append(list, template.HTML(w))
+	}
+	return list
+}
+
+// breakable returns a name that may break after the signs that separate its parts.
+func breakable(name string) template.HTML {
+	return template.HTML(strings.NewReplacer(".", ".<wbr/>", "/", "/<wbr/>").Replace(template.HTMLEscapeString(name)))
+}
 
 // page is the data of the template.
 type page struct {

@@ -310,6 +310,16 @@ for (const f of document.querySelectorAll('figure')) {
 			}
 		}
 	}
+	svg.style.setProperty('--name', '24px'); // that of the least scale at which boxes have texts
+	svg.classList.add('far');
+	for (const t of f.querySelectorAll('.gn:not([transform])')) {
+		const r = t.getBBox(), frame = t.previousElementSibling.getBBox();
+		if (r.x + r.width > frame.x + frame.width || parseFloat(getComputedStyle(t).fontSize) * .62 < 8) wrong.push('group ' + t.textContent);
+		for (const b of f.querySelectorAll('.n')) {
+			const x = b.transform.baseVal[0].matrix.e, y = b.transform.baseVal[0].matrix.f, box = b.querySelector('.b').getBBox();
+			if (r.x < x + box.width && x < r.x + r.width && r.y + 3 < y + box.height && y < r.y + r.height - 3) wrong.push(t.textContent + ' on a box');
+		}
+	}
 }
 const texts = [...document.querySelectorAll('h1, h2, .lead, .fact span, .fact strong, dt, dd, td, th, .ticks span')].filter(e => e.checkVisibility() && e.textContent);
 const boxes = texts.map(e => e.getBoundingClientRect());
@@ -367,6 +377,24 @@ func TestTexts(t *testing.T) {
 				t.Errorf("%s, %s: %s", name, size, title)
 			}
 		}
+	}
+}
+
+// Names break after their parts only, and lines do not break inside a flag.
+func TestBreaks(t *testing.T) {
+	if got := breakable("a.b_<c>/d"); got != "a.<wbr/>b_&lt;c&gt;/<wbr/>d" {
+		t.Error(got)
+	}
+	var b strings.Builder
+	for _, w := range words("for 1 (--batch <N>)") {
+		b.WriteString(string(w))
+	}
+	if b.String() != `for 1 <span class="flag">(--batch</span> &lt;N&gt;)` {
+		t.Error(b.String())
+	}
+	page := pageOf(t, zooModel(t, "resnet18"), Options{})
+	if !strings.Contains(page, "layer1.<wbr/>0.<wbr/>conv1</a>") {
+		t.Error("names of layers do not break")
 	}
 }
 

@@ -103,15 +103,17 @@ func (p *Picture) draw(b *strings.Builder, inPage bool) {
 // frame draws the frames of a group with its name at the side: upwards on the left, or in a
 // drawing from left to right at the top.
 func (p *Picture) frame(b *strings.Builder, name string, frames []layout.Box) {
-	size := p.letters
+	size, far := p.letters, ""
 	for _, f := range frames {
 		fmt.Fprintf(b, `<rect class="group" x="%s" y="%s" width="%s" height="%s" rx="9"/>`, num(f.X), num(f.Y), num(f.W), num(f.H))
 		x, y, long, turn := f.X+9, f.Y+1.25*size, f.W, ""
-		if !p.drawing.Sideways {
+		if p.drawing.Sideways { // in a small drawing the name fills the room above the boxes
+			far = fmt.Sprintf(";--far:%spx", num(max(size, min(1.45*size, (long-18)/(0.62*float64(len([]rune(name))))))))
+		} else {
 			x, y, long = f.X+1.25*size, f.Y+9, f.H
 			turn = fmt.Sprintf(` text-anchor="end" transform="rotate(-90 %s %s)"`, num(x), num(y))
 		}
-		fmt.Fprintf(b, `<text class="gn" x="%s" y="%s" style="--letters:%spx"%s>%s</text>`+"\n", num(x), num(y), num(size), turn, text(clip(name, int((long-18)/(0.62*size)))))
+		fmt.Fprintf(b, `<text class="gn" x="%s" y="%s" style="--letters:%spx%s"%s>%s</text>`+"\n", num(x), num(y), num(size), far, turn, text(clip(name, int((long-18)/(0.62*size)))))
 	}
 }
 

@@ -181,15 +181,17 @@ func quad(acc *[4][]float64, plane []float64, list []tap, stride int, w [4][]flo
 		if lo >= hi {
 			break
 		}
-		single(acc, plane, s, s.lo, lo, stride, w)
-		single(acc, plane, s, hi, s.hi, stride, w)
+		if s.lo < lo || hi < s.hi {
+			single(acc, plane, s, s.lo, lo, stride, w)
+			single(acc, plane, s, hi, s.hi, stride, w)
+		}
 		v0, v1, v2, v3 := w[0][s.weight], w[1][s.weight], w[2][s.weight], w[3][s.weight]
 		w0, w1, w2, w3 := w[0][t.weight], w[1][t.weight], w[2][t.weight], w[3][t.weight]
 		a0, a1, a2, a3 := acc[0][lo:hi], acc[1][lo:hi], acc[2][lo:hi], acc[3][lo:hi]
 		ss, ts := plane[s.row+s.first+(lo-s.lo)*stride:], plane[t.row+t.first+(lo-t.lo)*stride:]
 		if stride == 1 {
-			ss, ts = ss[:hi-lo], ts[:hi-lo]
-			a1, a2, a3 = a1[:len(a0)], a2[:len(a0)], a3[:len(a0)]
+			ss = ss[:hi-lo]
+			ts, a0, a1, a2, a3 = ts[:len(ss)], a0[:len(ss)], a1[:len(ss)], a2[:len(ss)], a3[:len(ss)]
 			for j, x := range ss {
 				y := ts[j]
 				a0[j] = a0[j] + x*v0 + y*w0
@@ -206,8 +208,10 @@ func quad(acc *[4][]float64, plane []float64, list []tap, stride int, w [4][]flo
 				a3[j] = a3[j] + x*v3 + y*w3
 			}
 		}
-		single(acc, plane, t, t.lo, lo, stride, w)
-		single(acc, plane, t, hi, t.hi, stride, w)
+		if t.lo < lo || hi < t.hi {
+			single(acc, plane, t, t.lo, lo, stride, w)
+			single(acc, plane, t, hi, t.hi, stride, w)
+		}
 		list = list[2:]
 	}
 	for _, s := range list {
@@ -240,18 +244,30 @@ func convTranspose(c ir.ConvTranspose, args call) ([]*ir.Tensor, error) {
 	m, mg := t.Shape[1], w.Shape[1]
 	cg := x.Shape[1] / c.Groups
 	y := make([]float64, t.Shape.Len())
-	r := len(in)
+	r, last, width := len(in), len(in)-1, in[len(in)-1]
+	if ins == 0 {
+		ks = 0 // every output is the bias
+	}
 	parallel(t.Shape[0]*m, func(i int) {
 		n, o := i/m, i%m
 		g := o / mg
-		at, kt := make([]int, r), make([]int, r)
+		at, kt := make([]int, last), make([]int, r)
 		dst := y[i*outs : (i+1)*outs]
-		for pos := range ins {
-			coordinates(pos, in, at)
-			for k := range ks {
-				coordinates(k, kernel, kt)
-				to, inside := 0, true
-				for a := range r {
+		for k := range ks {
+			coordinates(k, kernel, kt)
+			// Column x of the input adds to column first+x·stride of the output.
+			first, stride := kt[last]*c.Dilations[last]-c.Pads[last], c.Strides[last]
+			lo, hi := 0, width
+			for lo < hi && first+lo*stride < 0 {
+				lo++
+			}
+			for hi > lo && first+(hi-1)*stride >= out[last] {
+				hi--
+			}
+			for row := range ins / width {
+				coordinates(row, in[:last], at)
+				to, inside := 0, hi > lo
+				for a := range last {
 					p := at[a]*c.Strides[a] + kt[a]*c.Dilations[a] - c.Pads[a]
 					inside = inside && p >= 0 && p < out[a]
 					to = to*out[a] + p
@@ -259,8 +275,13 @@ func convTranspose(c ir.ConvTranspose, args call) ([]*ir.Tensor, error) {
 				if !inside {
 					continue
 				}
+				d := dst[to*out[last]:][:out[last]]
 				for ch := g * cg; ch < (g+1)*cg; ch++ {
-					dst[to] += v[(n*x.Shape[1]+ch)*ins+pos] * wf[(ch*mg+o-g*mg)*ks+k]
+					weight := wf[(ch*mg+o-g*mg)*ks+k]
+					src := v[(n*x.Shape[1]+ch)*ins+row*width:][:width]
+					for j := lo; j < hi; j++ {
+						d[first+j*stride] += src[j] * weight
+					}
 				}
 			}
 		}

@@ -42,7 +42,7 @@ func (f *former) moveDequantised(n *ir.Node) error {
 		return err
 	}
 	readers := slices.Clone(n.Out[0].Uses())
-	back, err := f.g.InsertAfter(n, n.Name, ir.Dequantize{}, n.Out[0], dq.In[ir.QuantizeScale], dq.Input(ir.QuantizeZero))
+	back, err := f.g.InsertAfter(n, n.Name, ir.Dequantize{}, n.Out[0], f.single(dq.In[ir.QuantizeScale]), f.single(dq.Input(ir.QuantizeZero)))
 	if err != nil {
 		return err
 	}
@@ -83,10 +83,10 @@ func (f *former) moveQuantised(n *ir.Node, s scheme) (done bool, err error) {
 		return false, nil
 	}
 	in := slices.Clone(d.In)
-	quantize := n.Op
+	quantize, scale, zero := n.Op, f.single(n.In[ir.QuantizeScale]), f.single(n.Input(ir.QuantizeZero))
 	var fresh []*ir.Node
 	for _, i := range m.data {
-		q, err := f.g.InsertBefore(n, n.Name, quantize, d.In[i], n.In[ir.QuantizeScale], n.Input(ir.QuantizeZero))
+		q, err := f.g.InsertBefore(n, n.Name, quantize, d.In[i], scale, zero)
 		if err != nil {
 			return false, err
 		}
@@ -103,6 +103,16 @@ func (f *former) moveQuantised(n *ir.Node, s scheme) (done bool, err error) {
 		}
 	}
 	return true, nil
+}
+
+// single returns v, a scale or zero point whose elements are equal, as one number. The shape of v
+// fits the tensor that it was written for, but perhaps not the one before or after a move.
+func (f *former) single(v *ir.Value) *ir.Value {
+	if v == nil || v.Type.Shape.Len() == 1 && len(v.Type.Shape) <= 1 {
+		return v
+	}
+	e, _ := uniform(v)
+	return f.g.AddConst(v.Name, ir.FromFloat64s(ir.Type{DType: v.Type.DType}, []float64{e}))
 }
 
 // mover is a node whose result has elements of operands, and perhaps a constant.

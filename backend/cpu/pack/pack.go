@@ -48,18 +48,23 @@ func Conv(w []float32, oc, ic, kh, kw int) []float32 {
 func PairsLen(oc, ic, kh, kw int) int { return up(oc, 16) * up(ic, 32) * kh * kw }
 
 // Pairs packs w [oc,ic,kh,kw] to [oc/32][ic/32][kh][kw][16][32][2]. A pair holds input
-// channels c and 16+c of a block of 32.
-func Pairs[T any](w []T, oc, ic, kh, kw int) []T {
+// channels c and 16+c of a block of 32. If fold is set, the last block has at most 16
+// channels, and its first 8 pairs hold channels c and 8+c.
+func Pairs[T any](w []T, oc, ic, kh, kw int, fold bool) []T {
 	out := make([]T, PairsLen(oc, ic, kh, kw))
 	i, k := 0, kh*kw
 	for ob := 0; ob < oc; ob += 32 {
 		width := block(oc, ob)
 		for ib := 0; ib < ic; ib += 32 {
+			apart, end := 16, ic // channels of a pair, and the end of those of this block
+			if fold && ic-ib <= 32 {
+				apart, end = 8, min(ic, ib+16)
+			}
 			for t := range k {
 				for c := ib; c < ib+16; c++ {
 					for o := range min(width, oc-ob) {
 						for half := range 2 {
-							if from := c + 16*half; from < ic {
+							if from := c + apart*half; from < end && c < ib+apart {
 								out[i+2*o+half] = w[((ob+o)*ic+from)*k+t]
 							}
 						}
@@ -101,6 +106,28 @@ func First(w []float32, oc, ic, kh, kw int) []float32 {
 				}
 				i += width
 			}
+		}
+	}
+	return out
+}
+
+// FirstPairsLen returns the number of elements that FirstPairs returns.
+func FirstPairsLen(oc, ic, kh, kw int) int { return up(oc, 16) * kh * up(kw*ic, 2) }
+
+// FirstPairs packs w [oc,ic,kh,kw] to [oc/32][kh][(kw·ic)/2][32][2]. A pair holds
+// neighbours of the values [kw][ic] of a row.
+func FirstPairs[T any](w []T, oc, ic, kh, kw int) []T {
+	out := make([]T, FirstPairsLen(oc, ic, kh, kw))
+	i := 0
+	for ob := 0; ob < oc; ob += 32 {
+		width := block(oc, ob)
+		for y := range kh {
+			for v := range kw * ic {
+				for o := range min(width, oc-ob) {
+					out[i+v/2*2*width+2*o+v%2] = w[(((ob+o)*ic+v%ic)*kh+y)*kw+v/ic]
+				}
+			}
+			i += up(kw*ic, 2) * width
 		}
 	}
 	return out

@@ -7,11 +7,12 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"text/tabwriter"
+	"strconv"
 	"time"
 
 	"modelc/backend/cuda"
 	"modelc/backend/cuda/nvrtc"
+	"modelc/internal/columns"
 )
 
 // Row describes a kernel.
@@ -121,30 +122,30 @@ func (r *Report) Print(out io.Writer, top int) error {
 		})
 		rows = rows[:min(top, len(rows))]
 	}
-	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(w, "MFLOP\tMB\tFLOP/B\troofline µs\t\tblocks\tthreads\tregisters\tshared\tspills\toccupancy\twaves\t")
+	align, headings := "rrrrlrrrrrrr", []string{"MFLOP", "MB", "FLOP/B", "roofline µs", "bound by", "blocks", "threads", "registers", "shared", "spills", "occupancy", "waves"}
 	if len(r.Runs) > 0 {
-		fmt.Fprint(w, "µs\tof roofline\t")
+		align, headings = align+"rr", append(headings, "µs", "of roofline")
 	}
-	fmt.Fprintln(w, "  kernel\t  layer")
+	t := columns.New(align+"ll", append(headings, "kernel", "layer")...)
 	for _, k := range rows {
 		bound := "arithmetic"
 		if k.Memory {
 			bound = "memory"
 		}
-		fmt.Fprintf(w, "%.2f\t%.3f\t%.1f\t%.2f\t%s\t%d\t%d\t", float64(k.FLOPs)/1e6, float64(k.Bytes)/1e6, k.Intensity, k.Roofline, bound,
-			k.Grid[0]*k.Grid[1]*k.Grid[2], k.Block[0]*k.Block[1]*k.Block[2])
+		number := func(decimals int, x float64) string { return strconv.FormatFloat(x, 'f', decimals, 64) }
+		row := []string{number(2, float64(k.FLOPs)/1e6), number(3, float64(k.Bytes)/1e6), number(1, k.Intensity), number(2, k.Roofline), bound,
+			strconv.Itoa(k.Grid[0] * k.Grid[1] * k.Grid[2]), strconv.Itoa(k.Block[0] * k.Block[1] * k.Block[2])}
 		if u := k.Usage; u != nil {
-			fmt.Fprintf(w, "%d\t%d\t%d\t%.0f %%\t%.2f\t", u.Registers, u.Shared, u.Spills, 100*k.Occupancy, k.Waves)
+			row = append(row, strconv.Itoa(u.Registers), strconv.Itoa(u.Shared), strconv.Itoa(u.Spills), number(0, 100*k.Occupancy)+" %", number(2, k.Waves))
 		} else {
-			fmt.Fprint(w, "\t\t\t\t\t")
+			row = append(row, "", "", "", "", "")
 		}
 		if len(r.Runs) > 0 {
-			fmt.Fprintf(w, "%.2f\t%.0f %%\t", k.Measured, 100*k.Roofline/max(k.Measured, 1e-9))
+			row = append(row, number(2, k.Measured), number(0, 100*k.Roofline/max(k.Measured, 1e-9))+" %")
 		}
-		fmt.Fprintf(w, "  %s\t  %s\n", k.Kernel, k.Layer)
+		t.Row(append(row, k.Kernel, k.Layer)...)
 	}
-	if err := w.Flush(); err != nil {
+	if err := t.Print(out, ""); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "\n%s: %d kernels, %.1f MFLOP, roofline %.1f µs; weights %.1f MB, memory of a session %.1f MB\n", r.GPU, len(r.Rows), float64(r.FLOPs)/1e6, r.Roofline, float64(r.Weights)/1e6, float64(r.Arena)/1e6)

@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
 """Saves models with what Keras' summary() says of them.
 
-    python summary.py DIR NAME ...
+    python summary.py
+    python summary.py DIR NAME|FILE ...
 
-Each NAME is a network of keras.applications, or one of the functions below. It
-gets DIR/NAME.keras and DIR/NAME.json: the name, class, output shape and number
-of parameters of each layer, and the totals. The weights are fresh. Needs
-tensorflow-cpu and keras.
+Without arguments, prints the names of all networks of keras.applications. Each
+NAME is one of them, or one of the functions below. It gets DIR/NAME.keras, with
+fresh weights, and DIR/NAME.json: the name, class, output shape, number of
+parameters and window of each layer, and the totals. A FILE gets its path with
+.json added below DIR, or nothing if Keras cannot read it. Needs tensorflow-cpu
+with Keras 3, or Keras 2 for a FILE.
 """
 import json
+import math
 import os
 import pathlib
 import sys
@@ -53,25 +57,72 @@ def options():
     ])
 
 
-def make(name, folder):
+def build(name, **options):
     keras.backend.clear_session()
+    return getattr(keras.applications, name)(weights=None, **options)
+
+
+def shapes(layer):
+    """The shapes of a layer's results, or None for several calls in Keras 2."""
+    try:
+        out = layer.output
+    except AttributeError:
+        return None
+    return [list(o.shape) for o in (out if isinstance(out, (list, tuple)) else [out])]
+
+
+def window(layer):
+    """The options of a convolution or pool."""
+    size = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
+    if not isinstance(size, (tuple, list)):
+        return {}
+    each = lambda x: list(x) if isinstance(x, (tuple, list)) else [x] * len(size)
+    return {"kernel": each(size), "strides": each(layer.strides), "dilations": each(getattr(layer, "dilation_rate", 1)),
+            "padding": layer.padding, "groups": getattr(layer, "groups", 1)}
+
+
+def rows(model):
+    """What summary() shows: layers, and operations that are no layers."""
+    return model.layers if isinstance(model, keras.Sequential) else getattr(model, "operations", model.layers)
+
+
+def describe(model, sized, path):
+    """Writes what summary() says of a model to path, with the shapes of sized."""
+    text = {"layers": [
+        {"name": l.name, "class": type(l).__name__, "shapes": shapes(s), "parameters": l.count_params() if hasattr(l, "count_params") else 0, "window": window(l)}
+        for l, s in zip(rows(model), rows(sized), strict=True)]}
+    count = lambda ws: sum(math.prod(w.shape) for w in ws)
+    text |= {"open": None in model.inputs[0].shape[1:], "trainable": count(model.trainable_weights), "others": count(model.non_trainable_weights)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(text))
+
+
+def make(name, folder):
+    if "." in name:
+        keras.backend.clear_session()
+        try:
+            model = keras.models.load_model(name, compile=False)
+        except Exception as e:
+            print(name, "cannot be read:", type(e).__name__)
+            return
+        describe(model, model, folder / (name.strip("/") + ".json"))
+        return
     if name in globals():
-        model = globals()[name]()
+        keras.backend.clear_session()
+        model = sized = globals()[name]()
     else:
-        model = getattr(keras.applications, name)(weights=None)
-    rows = []
-    for l in model.layers:
-        shape = getattr(l, "output", None)
-        shape = [list(o.shape) for o in (shape if isinstance(shape, (list, tuple)) else [shape])]
-        rows.append({"name": l.name, "class": type(l).__name__, "shapes": shape, "parameters": l.count_params()})
-    count = lambda ws: sum(int(keras.ops.size(w)) for w in ws)
-    text = {"layers": rows, "trainable": count(model.trainable_weights), "others": count(model.non_trainable_weights)}
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(json.dumps(text))
+        model = sized = build(name)
+    if None in model.inputs[0].shape[1:]:
+        # The shapes are those for images of 224 by 224.
+        sized = build(name, input_shape=(224, 224, 3))
+    describe(model, sized, folder / f"{name}.json")
     model.save(folder / f"{name}.keras")
 
 
 def main():
+    if len(sys.argv) == 1:
+        print(*sorted(n for n in dir(keras.applications) if n[0].isupper()))
+        return
     if len(sys.argv) < 3:
         sys.exit(__doc__)
     for name in sys.argv[2:]:

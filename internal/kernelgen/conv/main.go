@@ -59,8 +59,11 @@ func main() {
 	for _, g := range []generator{{x86.AVX512BF16, 14, 14}, {x86.AVX512, 14, 14}, {x86.AVX2, 6, 7}} {
 		g.kernel("pair32", 32, 16)
 		g.kernel("pair16", 16, 16)
+		g.kernel("pairRun32", 32, 1)
+		g.kernel("pairRun16", 16, 1)
 	}
-	generator{x86.AVX512BF16, 14, 14}.depthwisePairs()
+	generator{x86.AVX512BF16, 14, 14}.channelPairs("pairDepthwise", true)
+	generator{x86.AVX512BF16, 14, 14}.channelPairs("pairMax", false)
 	generator{x86.AVX512BF16, 14, 14}.peakOfPairs()
 	Generate()
 }
@@ -504,10 +507,10 @@ func (g generator) channelKernel(name string, width int, weights bool, step func
 	}
 }
 
-// depthwisePairs writes the depthwise kernel of pairs of bfloat16. Its products are exact,
-// as those of halfOfPairs.
-func (g generator) depthwisePairs() {
-	g.function("pairDepthwise", g.channelPixels)
+// channelPairs is channelKernel for pairs of bfloat16: a depthwise convolution, whose
+// products are exact like those of halfOfPairs, or, without weights, a maximum.
+func (g generator) channelPairs(name string, products bool) {
+	g.function(name, g.channelPixels)
 	x, y, weights := g.Last(0), g.Last(1), []VecPhysical{g.Last(3), g.Last(2)}
 	for p := 1; p <= g.channelPixels; p++ {
 		t := tile{generator: g, p: p, b: 2}
@@ -515,9 +518,11 @@ func (g generator) depthwisePairs() {
 			Label(fmt.Sprintf("p%d", p))
 		}
 		MOVQ(arg(abi.In), R9)
-		MOVQ(arg(abi.W), RDX)
 		MOVQ(arg(abi.Bias), R15)
-		MOVQ(arg(abi.BlockStride), R8)
+		if products {
+			MOVQ(arg(abi.W), RDX)
+			MOVQ(arg(abi.BlockStride), R8)
+		}
 		MOVL(U32(0xaaaaaaaa), EAX) // the upper halves, without a register for their mask
 		KMOVD(EAX, K1)
 		for half := range 2 {
@@ -534,15 +539,22 @@ func (g generator) depthwisePairs() {
 		MOVQ(arg(abi.Cols), R12)
 		Label(t.label("col"))
 		pixel := pixelsOf(p)
-		VMOVUPS(Mem{Base: RDX}, weights[0])
-		VMOVUPS(Mem{Base: RDX, Index: R8, Scale: 1}, weights[1])
-		ADDQ(Imm(64), RDX)
+		if products {
+			VMOVUPS(Mem{Base: RDX}, weights[0])
+			VMOVUPS(Mem{Base: RDX, Index: R8, Scale: 1}, weights[1])
+			ADDQ(Imm(64), RDX)
+		}
 		for i := range p {
 			VMOVUPS(pixel(i, 0), x)
 			VPSLLD(Imm(16), x, y)
-			VFMADD231PS(y, weights[0], t.acc(0, i))
 			VMOVDQU16_Z(x, K1, x)
-			VFMADD231PS(x, weights[1], t.acc(1, i))
+			for half, v := range []VecPhysical{y, x} {
+				if acc := t.acc(half, i); products {
+					VFMADD231PS(v, weights[half], acc)
+				} else { // if one operand is NaN, the result is the first operand
+					VMAXPS(v, acc, acc)
+				}
+			}
 		}
 		ADDQ(arg(abi.ColStride), R11)
 		DECQ(R12)
@@ -673,7 +685,7 @@ func (t tile) roundedEpilogue() {
 		VMINPS(acc, hi, acc)
 	}
 	Label(t.label("clamped"))
-	VMOVDQU16(x86.PairOrder(), order)
+	VMOVDQU16(x86.PairOrder("tilePairOrder"), order)
 	MOVQ(arg(abi.Out), RBX)
 	VPXORD(x, x, x)
 	each("stored", func(i int, accs []VecPhysical) {

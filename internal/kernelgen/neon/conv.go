@@ -26,6 +26,8 @@ func convolution(a *asm) {
 	convKernel(a, "run16", 16, 1)
 	convKernel(a, "pair32", 32, 16)
 	convKernel(a, "pair16", 16, 16)
+	convKernel(a, "pairRun32", 32, 1)
+	convKernel(a, "pairRun16", 16, 1)
 	channelKernel(a, "depthwise", true, func(acc, x, w vec) { a.fma(acc, x, w) })
 	channelKernel(a, "poolMax", false, func(acc, x, _ vec) { a.max(acc, acc, x) })
 	channelKernel(a, "poolSum", false, func(acc, x, _ vec) { a.add(acc, acc, x) })
@@ -202,7 +204,13 @@ func (t tile) products(unroll int) {
 		n = 1
 		t.arg(abi.Run, "R24")
 	} else {
+		t.do("ADD $%d, R2, R15", unroll*t.row) // the weights of the next step
 		t.do("MOVD $%d, R24", unroll/n)
+		t.arg(abi.Half, "R16")
+		t.do("CBZ R16, %s", t.name("run"))
+		t.do("CMP $1, R5")
+		t.do("BNE %s", t.name("run"))
+		t.do("MOVD $%d, R24", unroll/n/2) // the last block
 	}
 	t.label(t.name("run"))
 	for i := range t.p {
@@ -229,6 +237,9 @@ func (t tile) products(unroll int) {
 	}
 	t.do("ADD $%d, R2", n*t.row)
 	t.down("R24", t.name("run"))
+	if unroll > 1 {
+		t.do("MOVD R15, R2")
+	}
 }
 
 // prefetch requests the weights of the input values from ≤ c < to of a later step. With

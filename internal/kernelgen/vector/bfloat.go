@@ -26,7 +26,7 @@ func (g generator) roundPairs() {
 	VBROADCASTSS(NewParamAddr("lo", 40), lo)
 	VBROADCASTSS(NewParamAddr("hi", 44), hi)
 	if g.Name == x86.AVX512BF16.Name {
-		VMOVDQU16(x86.PairOrder(), r[10])
+		VMOVDQU16(x86.PairOrder("pairOrder"), r[10])
 	}
 	convert := func(off int, residual bool) {
 		VMOVUPS(Mem{Base: RSI, Disp: off}, r[0])
@@ -76,6 +76,25 @@ func (g generator) roundPairs() {
 	loop("sum", true)
 }
 
+// roundRow writes a conversion of consecutive floats.
+func (g generator) roundRow() {
+	g.function("roundRow")
+	Load(Param("dst"), RDI)
+	Load(Param("src"), RSI)
+	Load(Param("n"), RCX)
+	Label("loop")
+	VMOVUPS(Mem{Base: RSI}, g.Regs[0])
+	VMOVUPS(Mem{Base: RSI, Disp: 64}, g.Regs[1])
+	x86.VCVTNE2PS2BF16(g.Regs[0], g.Regs[1], g.Regs[0])
+	VMOVDQU32(g.Regs[0], Mem{Base: RDI})
+	ADDQ(U32(128), RSI)
+	ADDQ(Imm(64), RDI)
+	DECQ(RCX)
+	JNZ(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
 // affinePairs writes arithmetic per channel on pairs.
 func (g generator) affinePairs() {
 	g.function("affinePairs")
@@ -92,7 +111,7 @@ func (g generator) affinePairs() {
 	}
 	VBROADCASTSS(NewParamAddr("lo", 40), lo)
 	VBROADCASTSS(NewParamAddr("hi", 44), hi)
-	VMOVDQU16(x86.PairOrder(), order)
+	VMOVDQU16(x86.PairOrder("pairOrder"), order)
 	VMOVDQU32(g.words(0xffff0000), upper)
 	unrolled(RCX, []GPPhysical{RDI, RSI}, func(i int) {
 		x := g.Regs[2*i:][:2]
@@ -150,6 +169,25 @@ func (g generator) widenPixels() {
 	for _, p := range []GPPhysical{RDI, RSI, RDX} {
 		ADDQ(Imm(64), p)
 	}
+	DECQ(RCX)
+	JNZ(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
+// foldPixels writes a permutation of pixels of 16 channels.
+func foldPixels() {
+	g := generator{x86.AVX2}
+	g.function("foldPixels")
+	Load(Param("pixels"), RSI)
+	Load(Param("n"), RCX)
+	Label("loop")
+	VMOVDQU(Mem{Base: RSI, Disp: 32}, Y0)
+	VPSLLD(Imm(16), Y0, Y0)
+	VMOVDQU(Mem{Base: RSI}, Y1)
+	VPBLENDW(Imm(0xaa), Y0, Y1, Y1)
+	VMOVDQU(Y1, Mem{Base: RSI})
+	ADDQ(Imm(64), RSI)
 	DECQ(RCX)
 	JNZ(LabelRef("loop"))
 	VZEROUPPER()

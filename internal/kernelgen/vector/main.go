@@ -44,6 +44,7 @@ func main() {
 		g.roundPairs()
 		if g.Name == x86.AVX512BF16.Name {
 			g.affinePairs()
+			g.roundRow()
 		}
 		if g.Name != x86.AVX512BF16.Name {
 			g.widenPixels()
@@ -60,6 +61,7 @@ func main() {
 	averageBytes()
 	lookupBytes()
 	lookupBytesAVX2()
+	foldPixels()
 	Generate()
 }
 

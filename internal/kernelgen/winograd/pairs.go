@@ -26,7 +26,7 @@ func inputPairs() {
 	LEAQ(Mem{Base: R8, Index: R8, Scale: 2}, R9)
 	LEAQ(Mem{Base: R12, Index: R12, Scale: 2}, R13)
 	order, upper := isa.Last(0), isa.Last(1)
-	VMOVDQU16(x86.PairOrder(), order)
+	VMOVDQU16(x86.PairOrder("winogradPairOrder"), order)
 	VPBROADCASTD(upperWords(), upper)
 	column := func(c, half int) VecPhysical { return isa.Regs[2*c+half] }
 	result := func(p, half int) VecPhysical { return isa.Regs[8+2*p+half] }
@@ -124,7 +124,7 @@ func outputPairs(name string, pool bool) {
 		return m
 	}
 	order, lo, hi, upper := isa.Last(0), isa.Last(1), isa.Last(2), isa.Last(3)
-	VMOVDQU16(x86.PairOrder(), order)
+	VMOVDQU16(x86.PairOrder("winogradPairOrder"), order)
 	pixel := func(p, half int) VecPhysical { return isa.Regs[2*p+half] }
 	t := func(r, j int) VecPhysical { return isa.Regs[8+4*r+j] } // a row of a transformed column
 	d := isa.Regs[16]

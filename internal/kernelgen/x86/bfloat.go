@@ -29,10 +29,11 @@ func VCVTNE2PS2BF16(lo, hi, dst VecPhysical) { emit(evex(prefixF2, 0x72, lo, hi,
 var pairOrder *Mem
 
 // PairOrder returns the vector in memory with which VPERMW makes pairs of the result of
-// VCVTNE2PS2BF16.
-func PairOrder() Mem {
+// VCVTNE2PS2BF16. Each generator gives it a name of its own, because the files of assembly
+// become one in a copy of the runtime.
+func PairOrder(name string) Mem {
 	if pairOrder == nil {
-		m := build.GLOBL("pairOrder", 8|16)
+		m := build.GLOBL(name, 8|16)
 		for i := range 32 {
 			build.DATA(2*i, U16(i/2+i%2*16))
 		}

@@ -1,7 +1,11 @@
 package simd
 
 import (
+	"os"
+	"path/filepath"
 	"reflect"
+	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -18,5 +22,31 @@ func TestTierTable(t *testing.T) {
 		if tier.TilePixels > MaxTilePixels || tier.NarrowPixels > MaxTilePixels {
 			t.Errorf("%s: more than %d pixels", tier.Name, MaxTilePixels)
 		}
+	}
+}
+
+// No two files of an architecture define the same constant: in a copy of the runtime they
+// become one file.
+func TestConstants(t *testing.T) {
+	files, err := filepath.Glob("*.s")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	defined := map[string]string{}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		arch := f[strings.LastIndexByte(f, '_'):]
+		for _, m := range regexp.MustCompile(`(?m)^GLOBL (\w+)<>`).FindAllStringSubmatch(string(text), -1) {
+			if other := defined[m[1]+arch]; other != "" {
+				t.Errorf("%s and %s define %s", other, f, m[1])
+			}
+			defined[m[1]+arch] = f
+		}
+	}
+	if len(defined) == 0 {
+		t.Error("no constants")
 	}
 }

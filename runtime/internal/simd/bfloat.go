@@ -39,12 +39,20 @@ func (a *Tile) stepsOfPairs(width int) {
 	if width == 32 && Pair32(a) || width == 16 && Pair16(a) {
 		return
 	}
-	a.computePairs(width)
+	a.computePairs(width, 16)
+}
+
+// runOfPairs computes a tile with steps of a.Run pairs.
+func (a *Tile) runOfPairs(width int) {
+	if width == 32 && PairRun32(a) || width == 16 && PairRun16(a) {
+		return
+	}
+	a.computePairs(width, a.Run)
 }
 
 // RoundLine is Line for a tile of pairs whose results and residual, too, are pixels of 16
 // pairs of bfloat16, 64 bytes apart. Their upper halves are the second 16 output channels,
-// zero if width is 16.
+// zero if width is 16. If Run is not 0, a step has Run pairs.
 func (a *Tile) RoundLine(width, pixels int) {
 	in, out, res := a.In, a.Out, a.Res
 	tiles := team.Split(pixels, active.TilePixels)
@@ -55,20 +63,36 @@ func (a *Tile) RoundLine(width, pixels int) {
 		if res != nil {
 			a.Res = unsafe.Add(res, x*64)
 		}
-		if !active.Pairs || a.WeightBytes(width) > callBytes {
+		if !active.Pairs || a.Run == 0 && a.WeightBytes(width) > callBytes {
 			a.roundSums(width)
 			continue
 		}
+		if a.round = true; a.Run > 0 {
+			a.runOfPairs(width)
+			continue
+		}
 		a.prefetch()
-		a.round = true
 		a.stepsOfPairs(width)
 	}
 }
+
+// RoundMax computes the maxima of windows of pixels of pairs, as [PoolLine] does. It reports
+// whether the tier in use has such a kernel.
+func (a *Tile) RoundMax(in, out unsafe.Pointer, pixels int) bool {
+	a.Bias = unsafe.Pointer(&lowestPair)
+	return a.roundChannels(in, out, nil, pixels, false)
+}
+
+var lowestPair = [2][16]float32{lowest, lowest}
 
 // RoundDepthwise is DepthwiseLine for pixels of pairs, with results and a residual as those
 // of RoundLine. The weights of the upper halves are BlockStride bytes behind those of the
 // lower ones. It reports whether the tier in use has such a kernel.
 func (a *Tile) RoundDepthwise(in, out, res unsafe.Pointer, pixels int) bool {
+	return a.roundChannels(in, out, res, pixels, true)
+}
+
+func (a *Tile) roundChannels(in, out, res unsafe.Pointer, pixels int, products bool) bool {
 	tiles := team.Split(pixels, active.ChannelPixels)
 	for t := range tiles {
 		x := team.Cut(pixels, tiles, t)
@@ -77,7 +101,7 @@ func (a *Tile) RoundDepthwise(in, out, res unsafe.Pointer, pixels int) bool {
 		if res != nil {
 			a.Res = unsafe.Add(res, x*64)
 		}
-		if !PairDepthwise(a) {
+		if products && !PairDepthwise(a) || !products && !PairMax(a) {
 			return false
 		}
 	}
@@ -91,8 +115,12 @@ func (a *Tile) roundSums(width int) {
 	b := *a
 	b.round, b.Res, b.Clamp, b.Lo, b.Hi = false, nil, 0, -inf, inf
 	b.Out, b.OutPix, b.OutBlock = unsafe.Pointer(&sums), 64, 4*len(sums[0])
-	b.Compute(width)
-	a.ahead = b.ahead
+	if b.Run > 0 {
+		b.runOfPairs(width)
+	} else {
+		b.Compute(width)
+		a.ahead = b.ahead
+	}
 	n := 16 * a.Pixels
 	var residual []uint32
 	if a.Res != nil {
@@ -110,7 +138,7 @@ func (a *Tile) roundSums(width int) {
 // computePairs is the micro-kernel of pairs in Go. That in assembly has the same bits,
 // except that subnormal numbers may be zero: products of bfloat16 are exact in float32, and
 // every sum starts with the bias and adds the upper product of a pair before the lower one.
-func (a *Tile) computePairs(width int) {
+func (a *Tile) computePairs(width, step int) {
 	for p := 0; p < a.Pixels; p++ {
 		var acc [32]float32
 		copy(acc[:], unsafe.Slice((*float32)(a.Bias), width))
@@ -118,16 +146,19 @@ func (a *Tile) computePairs(width int) {
 		for b := 0; b < a.Blocks; b++ {
 			for y := 0; y < a.Rows; y++ {
 				for x := 0; x < a.Cols; x++ {
-					in := (*[16]uint32)(unsafe.Add(a.In, p*a.Pix+b*a.BlockStride+y*a.RowStride+x*a.ColStride))
-					ws := unsafe.Slice((*uint32)(unsafe.Add(a.W, w)), 16*width)
+					in := unsafe.Slice((*[2]uint16)(unsafe.Add(a.In, p*a.Pix+b*a.BlockStride+y*a.RowStride+x*a.ColStride)), step)
+					if a.Half != 0 && b == a.Blocks-1 {
+						in = in[:step/2]
+					}
+					ws := unsafe.Slice((*uint32)(unsafe.Add(a.W, w)), step*width)
 					for c, v := range in {
-						lower, upper := lowerOf(v), upperOf(v)
+						lower, upper := lowerOf(uint32(v[0])), lowerOf(uint32(v[1]))
 						for o, k := range ws[c*width : c*width+width] {
 							s := acc[o&31] + float32(upper*upperOf(k))
 							acc[o&31] = s + float32(lower*lowerOf(k))
 						}
 					}
-					w += 16 * width * 4
+					w += step * width * 4
 				}
 			}
 		}
@@ -186,6 +217,20 @@ func WidenPairs(lower, upper []float32, src []uint32) {
 	}
 }
 
+// FoldPairs makes 8 pairs of the 16 lower halves of each pixel: pair c gets channels c and
+// 8+c. The other 8 pairs keep their values.
+func FoldPairs(pixels []uint32) {
+	if n := len(pixels) / 16; n == 0 || FoldPixels(&pixels[0], n) {
+		return
+	}
+	for i := 0; i < len(pixels); i += 16 {
+		p := (*[16]uint32)(pixels[i:])
+		for c := range 8 {
+			p[c] = p[c]&^upperHalf | p[8+c]<<16
+		}
+	}
+}
+
 // rowsPerCall is the number of rows of weights that one call of a micro-kernel reads. A
 // garbage collection waits for the end of a call.
 const rowsPerCall = 8192
@@ -226,6 +271,17 @@ func PairGFLOPS() float64 {
 		best = max(best, float64(rounds*2*active.Lanes*active.Accumulators*2)/float64(time.Since(start).Nanoseconds()))
 	}
 	return best
+}
+
+// RoundPixels rounds floats to consecutive bfloat16.
+func RoundPixels(dst []uint16, src []float32) {
+	n := len(src) / 32
+	if n == 0 || !RoundRow(&dst[:len(src)][0], &src[0], n) {
+		n = 0
+	}
+	for i, v := range src[32*n:] {
+		dst[32*n+i] = ToBFloat16(v)
+	}
 }
 
 // AddPairs adds the halves of pairs to lower and upper.

@@ -28,7 +28,7 @@ func TestPairs(t *testing.T) {
 			a := NewTile(false)
 			a.Pairs = true
 			a.Pixels = 1 + int(seed/3)%active.TilePixels
-			a.Blocks, a.Rows, a.Cols = 1+r.IntN(3), 1+r.IntN(3), 1+r.IntN(3)
+			a.Blocks, a.Rows, a.Cols, a.Half = 1+r.IntN(3), 1+r.IntN(3), 1+r.IntN(3), r.IntN(2)
 			a.Pix, a.ColStride = 64*(1+r.IntN(2)), 64*(1+r.IntN(2))
 			a.RowStride = a.Pix*a.Pixels + a.ColStride*a.Cols
 			a.BlockStride = a.RowStride * a.Rows

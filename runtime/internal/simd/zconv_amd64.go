@@ -124,6 +124,16 @@ func pair32AVX512BF16(a *Tile)
 //go:noescape
 func pair16AVX512BF16(a *Tile)
 
+// pairRun32AVX512BF16 is run32 for input values and weights that are pairs of bfloat16.
+//
+//go:noescape
+func pairRun32AVX512BF16(a *Tile)
+
+// pairRun16AVX512BF16 is run16 for input values and weights that are pairs of bfloat16.
+//
+//go:noescape
+func pairRun16AVX512BF16(a *Tile)
+
 // pair32AVX512 is tile32 for input values and weights that are pairs of bfloat16.
 //
 //go:noescape
@@ -133,6 +143,16 @@ func pair32AVX512(a *Tile)
 //
 //go:noescape
 func pair16AVX512(a *Tile)
+
+// pairRun32AVX512 is run32 for input values and weights that are pairs of bfloat16.
+//
+//go:noescape
+func pairRun32AVX512(a *Tile)
+
+// pairRun16AVX512 is run16 for input values and weights that are pairs of bfloat16.
+//
+//go:noescape
+func pairRun16AVX512(a *Tile)
 
 // pair32AVX2 is tile32 for input values and weights that are pairs of bfloat16.
 //
@@ -144,10 +164,25 @@ func pair32AVX2(a *Tile)
 //go:noescape
 func pair16AVX2(a *Tile)
 
+// pairRun32AVX2 is run32 for input values and weights that are pairs of bfloat16.
+//
+//go:noescape
+func pairRun32AVX2(a *Tile)
+
+// pairRun16AVX2 is run16 for input values and weights that are pairs of bfloat16.
+//
+//go:noescape
+func pairRun16AVX2(a *Tile)
+
 // pairDepthwiseAVX512BF16 is depthwise for pixels of pairs of bfloat16, with results like those of simd.Tile.RoundLine. The weights and the bias of the upper halves are a.BlockStride bytes behind, and 16 floats behind, those of the lower ones.
 //
 //go:noescape
 func pairDepthwiseAVX512BF16(a *Tile)
+
+// pairMaxAVX512BF16 writes the maximum of the windows of each of a.Pixels pixels of pairs of bfloat16.
+//
+//go:noescape
+func pairMaxAVX512BF16(a *Tile)
 
 // pairPeakAVX512BF16 runs n rounds of independent multiply-adds of pairs of bfloat16 on registers.
 //

@@ -36875,7 +36875,7 @@ p1_summed:
 	VMINPS       Z1, Z29, Z1
 
 p1_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4877f262
@@ -37218,7 +37218,7 @@ p2_summed:
 	VMINPS       Z3, Z29, Z3
 
 p2_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x486ff262
@@ -37667,7 +37667,7 @@ p3_summed:
 	VMINPS       Z5, Z29, Z5
 
 p3_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4867f262
@@ -38222,7 +38222,7 @@ p4_summed:
 	VMINPS       Z7, Z29, Z7
 
 p4_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x485ff262
@@ -38884,7 +38884,7 @@ p5_summed:
 	VMINPS       Z9, Z29, Z9
 
 p5_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4857f262
@@ -39652,7 +39652,7 @@ p6_summed:
 	VMINPS       Z11, Z29, Z11
 
 p6_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x484ff262
@@ -40526,7 +40526,7 @@ p7_summed:
 	VMINPS       Z13, Z29, Z13
 
 p7_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4847f262
@@ -41506,7 +41506,7 @@ p8_summed:
 	VMINPS       Z15, Z29, Z15
 
 p8_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x483ff262
@@ -42593,7 +42593,7 @@ p9_summed:
 	VMINPS       Z17, Z29, Z17
 
 p9_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4837f262
@@ -43786,7 +43786,7 @@ p10_summed:
 	VMINPS       Z19, Z29, Z19
 
 p10_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x482ff262
@@ -45085,7 +45085,7 @@ p11_summed:
 	VMINPS       Z21, Z29, Z21
 
 p11_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4827f262
@@ -46490,7 +46490,7 @@ p12_summed:
 	VMINPS       Z23, Z29, Z23
 
 p12_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x481ff262
@@ -48002,7 +48002,7 @@ p13_summed:
 	VMINPS       Z25, Z29, Z25
 
 p13_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4817f262
@@ -49620,7 +49620,7 @@ p14_summed:
 	VMINPS       Z27, Z29, Z27
 
 p14_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x480ff262
@@ -49890,39 +49890,39 @@ DATA upperHalf64<>+56(SB)/4, $0xffff0000
 DATA upperHalf64<>+60(SB)/4, $0xffff0000
 GLOBL upperHalf64<>(SB), RODATA|NOPTR, $64
 
-DATA pairOrder<>+0(SB)/2, $0x0000
-DATA pairOrder<>+2(SB)/2, $0x0010
-DATA pairOrder<>+4(SB)/2, $0x0001
-DATA pairOrder<>+6(SB)/2, $0x0011
-DATA pairOrder<>+8(SB)/2, $0x0002
-DATA pairOrder<>+10(SB)/2, $0x0012
-DATA pairOrder<>+12(SB)/2, $0x0003
-DATA pairOrder<>+14(SB)/2, $0x0013
-DATA pairOrder<>+16(SB)/2, $0x0004
-DATA pairOrder<>+18(SB)/2, $0x0014
-DATA pairOrder<>+20(SB)/2, $0x0005
-DATA pairOrder<>+22(SB)/2, $0x0015
-DATA pairOrder<>+24(SB)/2, $0x0006
-DATA pairOrder<>+26(SB)/2, $0x0016
-DATA pairOrder<>+28(SB)/2, $0x0007
-DATA pairOrder<>+30(SB)/2, $0x0017
-DATA pairOrder<>+32(SB)/2, $0x0008
-DATA pairOrder<>+34(SB)/2, $0x0018
-DATA pairOrder<>+36(SB)/2, $0x0009
-DATA pairOrder<>+38(SB)/2, $0x0019
-DATA pairOrder<>+40(SB)/2, $0x000a
-DATA pairOrder<>+42(SB)/2, $0x001a
-DATA pairOrder<>+44(SB)/2, $0x000b
-DATA pairOrder<>+46(SB)/2, $0x001b
-DATA pairOrder<>+48(SB)/2, $0x000c
-DATA pairOrder<>+50(SB)/2, $0x001c
-DATA pairOrder<>+52(SB)/2, $0x000d
-DATA pairOrder<>+54(SB)/2, $0x001d
-DATA pairOrder<>+56(SB)/2, $0x000e
-DATA pairOrder<>+58(SB)/2, $0x001e
-DATA pairOrder<>+60(SB)/2, $0x000f
-DATA pairOrder<>+62(SB)/2, $0x001f
-GLOBL pairOrder<>(SB), RODATA|NOPTR, $64
+DATA tilePairOrder<>+0(SB)/2, $0x0000
+DATA tilePairOrder<>+2(SB)/2, $0x0010
+DATA tilePairOrder<>+4(SB)/2, $0x0001
+DATA tilePairOrder<>+6(SB)/2, $0x0011
+DATA tilePairOrder<>+8(SB)/2, $0x0002
+DATA tilePairOrder<>+10(SB)/2, $0x0012
+DATA tilePairOrder<>+12(SB)/2, $0x0003
+DATA tilePairOrder<>+14(SB)/2, $0x0013
+DATA tilePairOrder<>+16(SB)/2, $0x0004
+DATA tilePairOrder<>+18(SB)/2, $0x0014
+DATA tilePairOrder<>+20(SB)/2, $0x0005
+DATA tilePairOrder<>+22(SB)/2, $0x0015
+DATA tilePairOrder<>+24(SB)/2, $0x0006
+DATA tilePairOrder<>+26(SB)/2, $0x0016
+DATA tilePairOrder<>+28(SB)/2, $0x0007
+DATA tilePairOrder<>+30(SB)/2, $0x0017
+DATA tilePairOrder<>+32(SB)/2, $0x0008
+DATA tilePairOrder<>+34(SB)/2, $0x0018
+DATA tilePairOrder<>+36(SB)/2, $0x0009
+DATA tilePairOrder<>+38(SB)/2, $0x0019
+DATA tilePairOrder<>+40(SB)/2, $0x000a
+DATA tilePairOrder<>+42(SB)/2, $0x001a
+DATA tilePairOrder<>+44(SB)/2, $0x000b
+DATA tilePairOrder<>+46(SB)/2, $0x001b
+DATA tilePairOrder<>+48(SB)/2, $0x000c
+DATA tilePairOrder<>+50(SB)/2, $0x001c
+DATA tilePairOrder<>+52(SB)/2, $0x000d
+DATA tilePairOrder<>+54(SB)/2, $0x001d
+DATA tilePairOrder<>+56(SB)/2, $0x000e
+DATA tilePairOrder<>+58(SB)/2, $0x001e
+DATA tilePairOrder<>+60(SB)/2, $0x000f
+DATA tilePairOrder<>+62(SB)/2, $0x001f
+GLOBL tilePairOrder<>(SB), RODATA|NOPTR, $64
 
 // func pair16AVX512BF16(a *Tile)
 // Requires: AVX, AVX512BW, AVX512F
@@ -50070,7 +50070,7 @@ p1_summed:
 	VMINPS       Z0, Z29, Z0
 
 p1_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -50275,7 +50275,7 @@ p2_summed:
 	VMINPS       Z1, Z29, Z1
 
 p2_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -50543,7 +50543,7 @@ p3_summed:
 	VMINPS       Z2, Z29, Z2
 
 p3_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -50874,7 +50874,7 @@ p4_summed:
 	VMINPS       Z3, Z29, Z3
 
 p4_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -51269,7 +51269,7 @@ p5_summed:
 	VMINPS       Z4, Z29, Z4
 
 p5_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -51727,7 +51727,7 @@ p6_summed:
 	VMINPS       Z5, Z29, Z5
 
 p6_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -52248,7 +52248,7 @@ p7_summed:
 	VMINPS       Z6, Z29, Z6
 
 p7_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -52832,7 +52832,7 @@ p8_summed:
 	VMINPS       Z7, Z29, Z7
 
 p8_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -53480,7 +53480,7 @@ p9_summed:
 	VMINPS       Z8, Z29, Z8
 
 p9_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -54191,7 +54191,7 @@ p10_summed:
 	VMINPS       Z9, Z29, Z9
 
 p10_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -54965,7 +54965,7 @@ p11_summed:
 	VMINPS       Z10, Z29, Z10
 
 p11_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -55802,7 +55802,7 @@ p12_summed:
 	VMINPS       Z11, Z29, Z11
 
 p12_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -56703,7 +56703,7 @@ p13_summed:
 	VMINPS       Z12, Z29, Z12
 
 p13_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -57667,7 +57667,7538 @@ p14_summed:
 	VMINPS       Z13, Z29, Z13
 
 p14_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x401ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x401ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x401ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x401ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x401ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x401ff262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x401ff262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x401ff262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	LONG      $0x401f5262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, 512(BX)
+	LONG      $0x401f5262
+	WORD      $0xc972
+	VPERMW    Z9, Z31, Z9
+	VMOVDQU32 Z9, 576(BX)
+	LONG      $0x401f5262
+	WORD      $0xd272
+	VPERMW    Z10, Z31, Z10
+	VMOVDQU32 Z10, 640(BX)
+	LONG      $0x401f5262
+	WORD      $0xdb72
+	VPERMW    Z11, Z31, Z11
+	VMOVDQU32 Z11, 704(BX)
+	LONG      $0x401f5262
+	WORD      $0xe472
+	VPERMW    Z12, Z31, Z12
+	VMOVDQU32 Z12, 768(BX)
+	LONG      $0x401f5262
+	WORD      $0xed72
+	VPERMW    Z13, Z31, Z13
+	VMOVDQU32 Z13, 832(BX)
+	VZEROUPPER
+	RET
+
+p14_floats:
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p14_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
+	ADDQ   R9, R11
+	VADDPS (R11), Z11, Z11
+	ADDQ   R9, R11
+	VADDPS (R11), Z12, Z12
+	ADDQ   R9, R11
+	VADDPS (R11), Z13, Z13
+
+p14_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p14_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	CMPL         156(DI), $0x7f800000
+	JEQ          p14_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+	VMINPS       Z9, Z31, Z9
+	VMINPS       Z10, Z31, Z10
+	VMINPS       Z11, Z31, Z11
+	VMINPS       Z12, Z31, Z12
+	VMINPS       Z13, Z31, Z13
+
+p14_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z11, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z12, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z13, (R11)
+	VZEROUPPER
+	RET
+
+// func pairRun32AVX512BF16(a *Tile)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·pairRun32AVX512BF16(SB), NOSPLIT, $0-8
+	MOVQ    a+0(FP), DI
+	MOVQ    136(DI), AX
+	CMPQ    AX, $0x0e
+	JEQ     p14
+	CMPQ    AX, $0x0d
+	JEQ     p13
+	CMPQ    AX, $0x0c
+	JEQ     p12
+	CMPQ    AX, $0x0b
+	JEQ     p11
+	CMPQ    AX, $0x0a
+	JEQ     p10
+	CMPQ    AX, $0x09
+	JEQ     p9
+	CMPQ    AX, $0x08
+	JEQ     p8
+	CMPQ    AX, $0x07
+	JEQ     p7
+	CMPQ    AX, $0x06
+	JEQ     p6
+	CMPQ    AX, $0x05
+	JEQ     p5
+	CMPQ    AX, $0x04
+	JEQ     p4
+	CMPQ    AX, $0x03
+	JEQ     p3
+	CMPQ    AX, $0x02
+	JEQ     p2
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS 64(R15), Z1
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p1_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p1_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p1_col:
+	MOVQ 128(DI), BX
+
+p1_run:
+	VMOVUPS      (DX), Z28
+	VMOVUPS      64(DX), Z29
+	VBROADCASTSS (R11), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	LONG         $0x400e9262
+	WORD         $0xcd52
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p1_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p1_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p1_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p1_block
+	CMPB         186(DI), $0x00
+	JEQ          p1_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p1_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z1, Z1
+
+p1_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p1_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	CMPL         156(DI), $0x7f800000
+	JEQ          p1_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+
+p1_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x4877f262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	VZEROUPPER
+	RET
+
+p1_floats:
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p1_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   72(DI), SI
+	MOVQ   SI, R11
+	VADDPS (R11), Z1, Z1
+
+p1_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p1_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	CMPL         156(DI), $0x7f800000
+	JEQ          p1_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+
+p1_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    56(DI), BX
+	MOVQ    BX, R11
+	VMOVUPS Z1, (R11)
+	VZEROUPPER
+	RET
+
+p2:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS 64(R15), Z2
+	VMOVAPS Z0, Z1
+	VMOVAPS Z2, Z3
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p2_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p2_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p2_col:
+	MOVQ 128(DI), BX
+
+p2_run:
+	VMOVUPS      (DX), Z28
+	VMOVUPS      64(DX), Z29
+	VBROADCASTSS (R11), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	LONG         $0x400e9262
+	WORD         $0xd552
+	VBROADCASTSS (R11)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xcc52
+	LONG         $0x40069262
+	WORD         $0xdd52
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p2_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p2_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p2_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p2_block
+	CMPB         186(DI), $0x00
+	JEQ          p2_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p2_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z2, Z2
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z3, Z3
+
+p2_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p2_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	CMPL         156(DI), $0x7f800000
+	JEQ          p2_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+
+p2_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x486ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x4867f262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	VZEROUPPER
+	RET
+
+p2_floats:
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p2_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   72(DI), SI
+	MOVQ   SI, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+
+p2_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p2_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	CMPL         156(DI), $0x7f800000
+	JEQ          p2_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+
+p2_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    56(DI), BX
+	MOVQ    BX, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	VZEROUPPER
+	RET
+
+p3:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS 64(R15), Z3
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z3, Z4
+	VMOVAPS Z3, Z5
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p3_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p3_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p3_col:
+	MOVQ 128(DI), BX
+
+p3_run:
+	VMOVUPS      (DX), Z28
+	VMOVUPS      64(DX), Z29
+	VBROADCASTSS (R11), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	LONG         $0x400e9262
+	WORD         $0xdd52
+	VBROADCASTSS (R11)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xcc52
+	LONG         $0x40069262
+	WORD         $0xe552
+	VBROADCASTSS (R11)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xd452
+	LONG         $0x400e9262
+	WORD         $0xed52
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p3_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p3_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p3_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p3_block
+	CMPB         186(DI), $0x00
+	JEQ          p3_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p3_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z3, Z3
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z4, Z4
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z5, Z5
+
+p3_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p3_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	CMPL         156(DI), $0x7f800000
+	JEQ          p3_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+
+p3_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x4867f262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x485ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x4857f262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	VZEROUPPER
+	RET
+
+p3_floats:
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p3_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   72(DI), SI
+	MOVQ   SI, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+
+p3_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p3_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	CMPL         156(DI), $0x7f800000
+	JEQ          p3_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+
+p3_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    56(DI), BX
+	MOVQ    BX, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	VZEROUPPER
+	RET
+
+p4:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS 64(R15), Z4
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z4, Z5
+	VMOVAPS Z4, Z6
+	VMOVAPS Z4, Z7
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p4_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p4_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p4_col:
+	MOVQ 128(DI), BX
+
+p4_run:
+	VMOVUPS      (DX), Z28
+	VMOVUPS      64(DX), Z29
+	VBROADCASTSS (R11), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	LONG         $0x400e9262
+	WORD         $0xe552
+	VBROADCASTSS (R11)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xcc52
+	LONG         $0x40069262
+	WORD         $0xed52
+	VBROADCASTSS (R11)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xd452
+	LONG         $0x400e9262
+	WORD         $0xf552
+	VBROADCASTSS (R11)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xdc52
+	LONG         $0x40069262
+	WORD         $0xfd52
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p4_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p4_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p4_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p4_block
+	CMPB         186(DI), $0x00
+	JEQ          p4_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p4_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z4, Z4
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z5, Z5
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z6, Z6
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z7, Z7
+
+p4_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p4_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	CMPL         156(DI), $0x7f800000
+	JEQ          p4_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+
+p4_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x485ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x4857f262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x484ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x4847f262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	VZEROUPPER
+	RET
+
+p4_floats:
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p4_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   72(DI), SI
+	MOVQ   SI, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+
+p4_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p4_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	CMPL         156(DI), $0x7f800000
+	JEQ          p4_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+
+p4_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    56(DI), BX
+	MOVQ    BX, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	VZEROUPPER
+	RET
+
+p5:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS 64(R15), Z5
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z5, Z6
+	VMOVAPS Z5, Z7
+	VMOVAPS Z5, Z8
+	VMOVAPS Z5, Z9
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p5_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p5_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p5_col:
+	LEAQ (R11)(R14*4), AX
+	MOVQ 128(DI), BX
+
+p5_run:
+	VMOVUPS      (DX), Z28
+	VMOVUPS      64(DX), Z29
+	VBROADCASTSS (R11), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	LONG         $0x400e9262
+	WORD         $0xed52
+	VBROADCASTSS (R11)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xcc52
+	LONG         $0x40069262
+	WORD         $0xf552
+	VBROADCASTSS (R11)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xd452
+	LONG         $0x400e9262
+	WORD         $0xfd52
+	VBROADCASTSS (R11)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xdc52
+	LONG         $0x40061262
+	WORD         $0xc552
+	VBROADCASTSS (AX), Z30
+	LONG         $0x400e9262
+	WORD         $0xe452
+	LONG         $0x400e1262
+	WORD         $0xcd52
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	DECQ         BX
+	JNZ          p5_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p5_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p5_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p5_block
+	CMPB         186(DI), $0x00
+	JEQ          p5_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p5_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z5, Z5
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z6, Z6
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z7, Z7
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z8, Z8
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPANDD       256(SI), Z31, Z28
+	VADDPS       Z28, Z9, Z9
+
+p5_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p5_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	CMPL         156(DI), $0x7f800000
+	JEQ          p5_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+
+p5_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x4857f262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x484ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x4847f262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x483ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x4837f262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	VZEROUPPER
+	RET
+
+p5_floats:
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p5_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   72(DI), SI
+	MOVQ   SI, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+
+p5_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p5_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	CMPL         156(DI), $0x7f800000
+	JEQ          p5_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+	VMINPS       Z9, Z31, Z9
+
+p5_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    56(DI), BX
+	MOVQ    BX, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	VZEROUPPER
+	RET
+
+p6:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS 64(R15), Z6
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z6, Z7
+	VMOVAPS Z6, Z8
+	VMOVAPS Z6, Z9
+	VMOVAPS Z6, Z10
+	VMOVAPS Z6, Z11
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p6_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p6_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p6_col:
+	LEAQ (R11)(R14*4), AX
+	MOVQ 128(DI), BX
+
+p6_run:
+	VMOVUPS      (DX), Z28
+	VMOVUPS      64(DX), Z29
+	VBROADCASTSS (R11), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	LONG         $0x400e9262
+	WORD         $0xf552
+	VBROADCASTSS (R11)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xcc52
+	LONG         $0x40069262
+	WORD         $0xfd52
+	VBROADCASTSS (R11)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xd452
+	LONG         $0x400e1262
+	WORD         $0xc552
+	VBROADCASTSS (R11)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xdc52
+	LONG         $0x40061262
+	WORD         $0xcd52
+	VBROADCASTSS (AX), Z30
+	LONG         $0x400e9262
+	WORD         $0xe452
+	LONG         $0x400e1262
+	WORD         $0xd552
+	VBROADCASTSS (AX)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xec52
+	LONG         $0x40061262
+	WORD         $0xdd52
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	DECQ         BX
+	JNZ          p6_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p6_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p6_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p6_block
+	CMPB         186(DI), $0x00
+	JEQ          p6_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p6_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z6, Z6
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z7, Z7
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z8, Z8
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z9, Z9
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPANDD       256(SI), Z31, Z28
+	VADDPS       Z28, Z10, Z10
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPANDD       320(SI), Z31, Z28
+	VADDPS       Z28, Z11, Z11
+
+p6_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p6_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	CMPL         156(DI), $0x7f800000
+	JEQ          p6_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+
+p6_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x484ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x4847f262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x483ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x4837f262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x482ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x4827f262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	VZEROUPPER
+	RET
+
+p6_floats:
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p6_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   72(DI), SI
+	MOVQ   SI, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
+	ADDQ   R9, R11
+	VADDPS (R11), Z11, Z11
+
+p6_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p6_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	CMPL         156(DI), $0x7f800000
+	JEQ          p6_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+	VMINPS       Z9, Z31, Z9
+	VMINPS       Z10, Z31, Z10
+	VMINPS       Z11, Z31, Z11
+
+p6_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    56(DI), BX
+	MOVQ    BX, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z11, (R11)
+	VZEROUPPER
+	RET
+
+p7:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS 64(R15), Z7
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z7, Z8
+	VMOVAPS Z7, Z9
+	VMOVAPS Z7, Z10
+	VMOVAPS Z7, Z11
+	VMOVAPS Z7, Z12
+	VMOVAPS Z7, Z13
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p7_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p7_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p7_col:
+	LEAQ (R11)(R14*4), AX
+	MOVQ 128(DI), BX
+
+p7_run:
+	VMOVUPS      (DX), Z28
+	VMOVUPS      64(DX), Z29
+	VBROADCASTSS (R11), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	LONG         $0x400e9262
+	WORD         $0xfd52
+	VBROADCASTSS (R11)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xcc52
+	LONG         $0x40061262
+	WORD         $0xc552
+	VBROADCASTSS (R11)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xd452
+	LONG         $0x400e1262
+	WORD         $0xcd52
+	VBROADCASTSS (R11)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xdc52
+	LONG         $0x40061262
+	WORD         $0xd552
+	VBROADCASTSS (AX), Z30
+	LONG         $0x400e9262
+	WORD         $0xe452
+	LONG         $0x400e1262
+	WORD         $0xdd52
+	VBROADCASTSS (AX)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xec52
+	LONG         $0x40061262
+	WORD         $0xe552
+	VBROADCASTSS (AX)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xf452
+	LONG         $0x400e1262
+	WORD         $0xed52
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	DECQ         BX
+	JNZ          p7_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p7_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p7_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p7_block
+	CMPB         186(DI), $0x00
+	JEQ          p7_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p7_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z7, Z7
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z8, Z8
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z9, Z9
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z10, Z10
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPANDD       256(SI), Z31, Z28
+	VADDPS       Z28, Z11, Z11
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPANDD       320(SI), Z31, Z28
+	VADDPS       Z28, Z12, Z12
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPANDD       384(SI), Z31, Z28
+	VADDPS       Z28, Z13, Z13
+
+p7_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p7_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	CMPL         156(DI), $0x7f800000
+	JEQ          p7_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+	VMINPS       Z12, Z29, Z12
+	VMINPS       Z13, Z29, Z13
+
+p7_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x4847f262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x483ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x4837f262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x482ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x4827f262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x481ff262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x4817f262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	VZEROUPPER
+	RET
+
+p7_floats:
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p7_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   72(DI), SI
+	MOVQ   SI, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
+	ADDQ   R9, R11
+	VADDPS (R11), Z11, Z11
+	ADDQ   R9, R11
+	VADDPS (R11), Z12, Z12
+	ADDQ   R9, R11
+	VADDPS (R11), Z13, Z13
+
+p7_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p7_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	CMPL         156(DI), $0x7f800000
+	JEQ          p7_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+	VMINPS       Z9, Z31, Z9
+	VMINPS       Z10, Z31, Z10
+	VMINPS       Z11, Z31, Z11
+	VMINPS       Z12, Z31, Z12
+	VMINPS       Z13, Z31, Z13
+
+p7_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    56(DI), BX
+	MOVQ    BX, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z11, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z12, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z13, (R11)
+	VZEROUPPER
+	RET
+
+p8:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS 64(R15), Z8
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z8, Z9
+	VMOVAPS Z8, Z10
+	VMOVAPS Z8, Z11
+	VMOVAPS Z8, Z12
+	VMOVAPS Z8, Z13
+	VMOVAPS Z8, Z14
+	VMOVAPS Z8, Z15
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p8_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p8_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p8_col:
+	LEAQ (R11)(R14*4), AX
+	MOVQ 128(DI), BX
+
+p8_run:
+	VMOVUPS      (DX), Z28
+	VMOVUPS      64(DX), Z29
+	VBROADCASTSS (R11), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	LONG         $0x400e1262
+	WORD         $0xc552
+	VBROADCASTSS (R11)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xcc52
+	LONG         $0x40061262
+	WORD         $0xcd52
+	VBROADCASTSS (R11)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xd452
+	LONG         $0x400e1262
+	WORD         $0xd552
+	VBROADCASTSS (R11)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xdc52
+	LONG         $0x40061262
+	WORD         $0xdd52
+	VBROADCASTSS (AX), Z30
+	LONG         $0x400e9262
+	WORD         $0xe452
+	LONG         $0x400e1262
+	WORD         $0xe552
+	VBROADCASTSS (AX)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xec52
+	LONG         $0x40061262
+	WORD         $0xed52
+	VBROADCASTSS (AX)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xf452
+	LONG         $0x400e1262
+	WORD         $0xf552
+	VBROADCASTSS (AX)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xfc52
+	LONG         $0x40061262
+	WORD         $0xfd52
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	DECQ         BX
+	JNZ          p8_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p8_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p8_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p8_block
+	CMPB         186(DI), $0x00
+	JEQ          p8_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p8_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z8, Z8
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z9, Z9
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z10, Z10
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z11, Z11
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPANDD       256(SI), Z31, Z28
+	VADDPS       Z28, Z12, Z12
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPANDD       320(SI), Z31, Z28
+	VADDPS       Z28, Z13, Z13
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPANDD       384(SI), Z31, Z28
+	VADDPS       Z28, Z14, Z14
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPANDD       448(SI), Z31, Z28
+	VADDPS       Z28, Z15, Z15
+
+p8_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p8_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	CMPL         156(DI), $0x7f800000
+	JEQ          p8_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+	VMINPS       Z12, Z29, Z12
+	VMINPS       Z13, Z29, Z13
+	VMINPS       Z14, Z29, Z14
+	VMINPS       Z15, Z29, Z15
+
+p8_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x483ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x4837f262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x482ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x4827f262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x481ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x4817f262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x480ff262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x4807f262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	VZEROUPPER
+	RET
+
+p8_floats:
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p8_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   72(DI), SI
+	MOVQ   SI, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
+	ADDQ   R9, R11
+	VADDPS (R11), Z11, Z11
+	ADDQ   R9, R11
+	VADDPS (R11), Z12, Z12
+	ADDQ   R9, R11
+	VADDPS (R11), Z13, Z13
+	ADDQ   R9, R11
+	VADDPS (R11), Z14, Z14
+	ADDQ   R9, R11
+	VADDPS (R11), Z15, Z15
+
+p8_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p8_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	CMPL         156(DI), $0x7f800000
+	JEQ          p8_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+	VMINPS       Z9, Z31, Z9
+	VMINPS       Z10, Z31, Z10
+	VMINPS       Z11, Z31, Z11
+	VMINPS       Z12, Z31, Z12
+	VMINPS       Z13, Z31, Z13
+	VMINPS       Z14, Z31, Z14
+	VMINPS       Z15, Z31, Z15
+
+p8_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    56(DI), BX
+	MOVQ    BX, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z11, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z12, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z13, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z14, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z15, (R11)
+	VZEROUPPER
+	RET
+
+p9:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS 64(R15), Z9
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z9, Z10
+	VMOVAPS Z9, Z11
+	VMOVAPS Z9, Z12
+	VMOVAPS Z9, Z13
+	VMOVAPS Z9, Z14
+	VMOVAPS Z9, Z15
+	VMOVAPS Z9, Z16
+	VMOVAPS Z9, Z17
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p9_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p9_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p9_col:
+	LEAQ (R11)(R14*4), AX
+	LEAQ (AX)(R14*4), CX
+	MOVQ 128(DI), BX
+
+p9_run:
+	VMOVUPS      (DX), Z28
+	VMOVUPS      64(DX), Z29
+	VBROADCASTSS (R11), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	LONG         $0x400e1262
+	WORD         $0xcd52
+	VBROADCASTSS (R11)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xcc52
+	LONG         $0x40061262
+	WORD         $0xd552
+	VBROADCASTSS (R11)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xd452
+	LONG         $0x400e1262
+	WORD         $0xdd52
+	VBROADCASTSS (R11)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xdc52
+	LONG         $0x40061262
+	WORD         $0xe552
+	VBROADCASTSS (AX), Z30
+	LONG         $0x400e9262
+	WORD         $0xe452
+	LONG         $0x400e1262
+	WORD         $0xed52
+	VBROADCASTSS (AX)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xec52
+	LONG         $0x40061262
+	WORD         $0xf552
+	VBROADCASTSS (AX)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xf452
+	LONG         $0x400e1262
+	WORD         $0xfd52
+	VBROADCASTSS (AX)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xfc52
+	LONG         $0x40068262
+	WORD         $0xc552
+	VBROADCASTSS (CX), Z30
+	LONG         $0x400e1262
+	WORD         $0xc452
+	LONG         $0x400e8262
+	WORD         $0xcd52
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, CX
+	DECQ         BX
+	JNZ          p9_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p9_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p9_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p9_block
+	CMPB         186(DI), $0x00
+	JEQ          p9_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p9_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z9, Z9
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z10, Z10
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z11, Z11
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z12, Z12
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPANDD       256(SI), Z31, Z28
+	VADDPS       Z28, Z13, Z13
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPANDD       320(SI), Z31, Z28
+	VADDPS       Z28, Z14, Z14
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPANDD       384(SI), Z31, Z28
+	VADDPS       Z28, Z15, Z15
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPANDD       448(SI), Z31, Z28
+	VADDPS       Z28, Z16, Z16
+	VPSLLD       $0x10, 512(SI), Z28
+	VADDPS       Z28, Z8, Z8
+	VPANDD       512(SI), Z31, Z28
+	VADDPS       Z28, Z17, Z17
+
+p9_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p9_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	VMAXPS       Z16, Z30, Z16
+	VMAXPS       Z17, Z30, Z17
+	CMPL         156(DI), $0x7f800000
+	JEQ          p9_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+	VMINPS       Z12, Z29, Z12
+	VMINPS       Z13, Z29, Z13
+	VMINPS       Z14, Z29, Z14
+	VMINPS       Z15, Z29, Z15
+	VMINPS       Z16, Z29, Z16
+	VMINPS       Z17, Z29, Z17
+
+p9_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x4837f262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x482ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x4827f262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x481ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x4817f262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x480ff262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x4807f262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x407ff262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	LONG      $0x40775262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, 512(BX)
+	VZEROUPPER
+	RET
+
+p9_floats:
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p9_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   72(DI), SI
+	MOVQ   SI, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
+	ADDQ   R9, R11
+	VADDPS (R11), Z11, Z11
+	ADDQ   R9, R11
+	VADDPS (R11), Z12, Z12
+	ADDQ   R9, R11
+	VADDPS (R11), Z13, Z13
+	ADDQ   R9, R11
+	VADDPS (R11), Z14, Z14
+	ADDQ   R9, R11
+	VADDPS (R11), Z15, Z15
+	ADDQ   R9, R11
+	VADDPS (R11), Z16, Z16
+	ADDQ   R9, R11
+	VADDPS (R11), Z17, Z17
+
+p9_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p9_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	VMAXPS       Z16, Z30, Z16
+	VMAXPS       Z17, Z30, Z17
+	CMPL         156(DI), $0x7f800000
+	JEQ          p9_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+	VMINPS       Z9, Z31, Z9
+	VMINPS       Z10, Z31, Z10
+	VMINPS       Z11, Z31, Z11
+	VMINPS       Z12, Z31, Z12
+	VMINPS       Z13, Z31, Z13
+	VMINPS       Z14, Z31, Z14
+	VMINPS       Z15, Z31, Z15
+	VMINPS       Z16, Z31, Z16
+	VMINPS       Z17, Z31, Z17
+
+p9_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    56(DI), BX
+	MOVQ    BX, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z11, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z12, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z13, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z14, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z15, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z16, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z17, (R11)
+	VZEROUPPER
+	RET
+
+p10:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS 64(R15), Z10
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z10, Z11
+	VMOVAPS Z10, Z12
+	VMOVAPS Z10, Z13
+	VMOVAPS Z10, Z14
+	VMOVAPS Z10, Z15
+	VMOVAPS Z10, Z16
+	VMOVAPS Z10, Z17
+	VMOVAPS Z10, Z18
+	VMOVAPS Z10, Z19
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p10_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p10_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p10_col:
+	LEAQ (R11)(R14*4), AX
+	LEAQ (AX)(R14*4), CX
+	MOVQ 128(DI), BX
+
+p10_run:
+	VMOVUPS      (DX), Z28
+	VMOVUPS      64(DX), Z29
+	VBROADCASTSS (R11), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	LONG         $0x400e1262
+	WORD         $0xd552
+	VBROADCASTSS (R11)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xcc52
+	LONG         $0x40061262
+	WORD         $0xdd52
+	VBROADCASTSS (R11)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xd452
+	LONG         $0x400e1262
+	WORD         $0xe552
+	VBROADCASTSS (R11)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xdc52
+	LONG         $0x40061262
+	WORD         $0xed52
+	VBROADCASTSS (AX), Z30
+	LONG         $0x400e9262
+	WORD         $0xe452
+	LONG         $0x400e1262
+	WORD         $0xf552
+	VBROADCASTSS (AX)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xec52
+	LONG         $0x40061262
+	WORD         $0xfd52
+	VBROADCASTSS (AX)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xf452
+	LONG         $0x400e8262
+	WORD         $0xc552
+	VBROADCASTSS (AX)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xfc52
+	LONG         $0x40068262
+	WORD         $0xcd52
+	VBROADCASTSS (CX), Z30
+	LONG         $0x400e1262
+	WORD         $0xc452
+	LONG         $0x400e8262
+	WORD         $0xd552
+	VBROADCASTSS (CX)(R14*1), Z31
+	LONG         $0x40061262
+	WORD         $0xcc52
+	LONG         $0x40068262
+	WORD         $0xdd52
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, CX
+	DECQ         BX
+	JNZ          p10_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p10_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p10_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p10_block
+	CMPB         186(DI), $0x00
+	JEQ          p10_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p10_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z10, Z10
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z11, Z11
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z12, Z12
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z13, Z13
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPANDD       256(SI), Z31, Z28
+	VADDPS       Z28, Z14, Z14
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPANDD       320(SI), Z31, Z28
+	VADDPS       Z28, Z15, Z15
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPANDD       384(SI), Z31, Z28
+	VADDPS       Z28, Z16, Z16
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPANDD       448(SI), Z31, Z28
+	VADDPS       Z28, Z17, Z17
+	VPSLLD       $0x10, 512(SI), Z28
+	VADDPS       Z28, Z8, Z8
+	VPANDD       512(SI), Z31, Z28
+	VADDPS       Z28, Z18, Z18
+	VPSLLD       $0x10, 576(SI), Z28
+	VADDPS       Z28, Z9, Z9
+	VPANDD       576(SI), Z31, Z28
+	VADDPS       Z28, Z19, Z19
+
+p10_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p10_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	VMAXPS       Z16, Z30, Z16
+	VMAXPS       Z17, Z30, Z17
+	VMAXPS       Z18, Z30, Z18
+	VMAXPS       Z19, Z30, Z19
+	CMPL         156(DI), $0x7f800000
+	JEQ          p10_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+	VMINPS       Z12, Z29, Z12
+	VMINPS       Z13, Z29, Z13
+	VMINPS       Z14, Z29, Z14
+	VMINPS       Z15, Z29, Z15
+	VMINPS       Z16, Z29, Z16
+	VMINPS       Z17, Z29, Z17
+	VMINPS       Z18, Z29, Z18
+	VMINPS       Z19, Z29, Z19
+
+p10_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x482ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x4827f262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x481ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x4817f262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x480ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x4807f262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x407ff262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x4077f262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	LONG      $0x406f5262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, 512(BX)
+	LONG      $0x40675262
+	WORD      $0xc972
+	VPERMW    Z9, Z31, Z9
+	VMOVDQU32 Z9, 576(BX)
+	VZEROUPPER
+	RET
+
+p10_floats:
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p10_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   72(DI), SI
+	MOVQ   SI, R11
+	VADDPS (R11), Z10, Z10
+	ADDQ   R9, R11
+	VADDPS (R11), Z11, Z11
+	ADDQ   R9, R11
+	VADDPS (R11), Z12, Z12
+	ADDQ   R9, R11
+	VADDPS (R11), Z13, Z13
+	ADDQ   R9, R11
+	VADDPS (R11), Z14, Z14
+	ADDQ   R9, R11
+	VADDPS (R11), Z15, Z15
+	ADDQ   R9, R11
+	VADDPS (R11), Z16, Z16
+	ADDQ   R9, R11
+	VADDPS (R11), Z17, Z17
+	ADDQ   R9, R11
+	VADDPS (R11), Z18, Z18
+	ADDQ   R9, R11
+	VADDPS (R11), Z19, Z19
+
+p10_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p10_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	VMAXPS       Z16, Z30, Z16
+	VMAXPS       Z17, Z30, Z17
+	VMAXPS       Z18, Z30, Z18
+	VMAXPS       Z19, Z30, Z19
+	CMPL         156(DI), $0x7f800000
+	JEQ          p10_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+	VMINPS       Z9, Z31, Z9
+	VMINPS       Z10, Z31, Z10
+	VMINPS       Z11, Z31, Z11
+	VMINPS       Z12, Z31, Z12
+	VMINPS       Z13, Z31, Z13
+	VMINPS       Z14, Z31, Z14
+	VMINPS       Z15, Z31, Z15
+	VMINPS       Z16, Z31, Z16
+	VMINPS       Z17, Z31, Z17
+	VMINPS       Z18, Z31, Z18
+	VMINPS       Z19, Z31, Z19
+
+p10_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    56(DI), BX
+	MOVQ    BX, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z11, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z12, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z13, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z14, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z15, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z16, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z17, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z18, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z19, (R11)
+	VZEROUPPER
+	RET
+
+p11:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS 64(R15), Z11
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z11, Z12
+	VMOVAPS Z11, Z13
+	VMOVAPS Z11, Z14
+	VMOVAPS Z11, Z15
+	VMOVAPS Z11, Z16
+	VMOVAPS Z11, Z17
+	VMOVAPS Z11, Z18
+	VMOVAPS Z11, Z19
+	VMOVAPS Z11, Z20
+	VMOVAPS Z11, Z21
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p11_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p11_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p11_col:
+	LEAQ (R11)(R14*4), AX
+	LEAQ (AX)(R14*4), CX
+	MOVQ 128(DI), BX
+
+p11_run:
+	VMOVUPS      (DX), Z28
+	VMOVUPS      64(DX), Z29
+	VBROADCASTSS (R11), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	LONG         $0x400e1262
+	WORD         $0xdd52
+	VBROADCASTSS (R11)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xcc52
+	LONG         $0x40061262
+	WORD         $0xe552
+	VBROADCASTSS (R11)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xd452
+	LONG         $0x400e1262
+	WORD         $0xed52
+	VBROADCASTSS (R11)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xdc52
+	LONG         $0x40061262
+	WORD         $0xf552
+	VBROADCASTSS (AX), Z30
+	LONG         $0x400e9262
+	WORD         $0xe452
+	LONG         $0x400e1262
+	WORD         $0xfd52
+	VBROADCASTSS (AX)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xec52
+	LONG         $0x40068262
+	WORD         $0xc552
+	VBROADCASTSS (AX)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xf452
+	LONG         $0x400e8262
+	WORD         $0xcd52
+	VBROADCASTSS (AX)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xfc52
+	LONG         $0x40068262
+	WORD         $0xd552
+	VBROADCASTSS (CX), Z30
+	LONG         $0x400e1262
+	WORD         $0xc452
+	LONG         $0x400e8262
+	WORD         $0xdd52
+	VBROADCASTSS (CX)(R14*1), Z31
+	LONG         $0x40061262
+	WORD         $0xcc52
+	LONG         $0x40068262
+	WORD         $0xe552
+	VBROADCASTSS (CX)(R14*2), Z30
+	LONG         $0x400e1262
+	WORD         $0xd452
+	LONG         $0x400e8262
+	WORD         $0xed52
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, CX
+	DECQ         BX
+	JNZ          p11_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p11_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p11_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p11_block
+	CMPB         186(DI), $0x00
+	JEQ          p11_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p11_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z11, Z11
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z12, Z12
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z13, Z13
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z14, Z14
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPANDD       256(SI), Z31, Z28
+	VADDPS       Z28, Z15, Z15
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPANDD       320(SI), Z31, Z28
+	VADDPS       Z28, Z16, Z16
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPANDD       384(SI), Z31, Z28
+	VADDPS       Z28, Z17, Z17
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPANDD       448(SI), Z31, Z28
+	VADDPS       Z28, Z18, Z18
+	VPSLLD       $0x10, 512(SI), Z28
+	VADDPS       Z28, Z8, Z8
+	VPANDD       512(SI), Z31, Z28
+	VADDPS       Z28, Z19, Z19
+	VPSLLD       $0x10, 576(SI), Z28
+	VADDPS       Z28, Z9, Z9
+	VPANDD       576(SI), Z31, Z28
+	VADDPS       Z28, Z20, Z20
+	VPSLLD       $0x10, 640(SI), Z28
+	VADDPS       Z28, Z10, Z10
+	VPANDD       640(SI), Z31, Z28
+	VADDPS       Z28, Z21, Z21
+
+p11_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p11_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	VMAXPS       Z16, Z30, Z16
+	VMAXPS       Z17, Z30, Z17
+	VMAXPS       Z18, Z30, Z18
+	VMAXPS       Z19, Z30, Z19
+	VMAXPS       Z20, Z30, Z20
+	VMAXPS       Z21, Z30, Z21
+	CMPL         156(DI), $0x7f800000
+	JEQ          p11_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+	VMINPS       Z12, Z29, Z12
+	VMINPS       Z13, Z29, Z13
+	VMINPS       Z14, Z29, Z14
+	VMINPS       Z15, Z29, Z15
+	VMINPS       Z16, Z29, Z16
+	VMINPS       Z17, Z29, Z17
+	VMINPS       Z18, Z29, Z18
+	VMINPS       Z19, Z29, Z19
+	VMINPS       Z20, Z29, Z20
+	VMINPS       Z21, Z29, Z21
+
+p11_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x4827f262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x481ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x4817f262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x480ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x4807f262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x407ff262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x4077f262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x406ff262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	LONG      $0x40675262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, 512(BX)
+	LONG      $0x405f5262
+	WORD      $0xc972
+	VPERMW    Z9, Z31, Z9
+	VMOVDQU32 Z9, 576(BX)
+	LONG      $0x40575262
+	WORD      $0xd272
+	VPERMW    Z10, Z31, Z10
+	VMOVDQU32 Z10, 640(BX)
+	VZEROUPPER
+	RET
+
+p11_floats:
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p11_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
+	ADDQ   72(DI), SI
+	MOVQ   SI, R11
+	VADDPS (R11), Z11, Z11
+	ADDQ   R9, R11
+	VADDPS (R11), Z12, Z12
+	ADDQ   R9, R11
+	VADDPS (R11), Z13, Z13
+	ADDQ   R9, R11
+	VADDPS (R11), Z14, Z14
+	ADDQ   R9, R11
+	VADDPS (R11), Z15, Z15
+	ADDQ   R9, R11
+	VADDPS (R11), Z16, Z16
+	ADDQ   R9, R11
+	VADDPS (R11), Z17, Z17
+	ADDQ   R9, R11
+	VADDPS (R11), Z18, Z18
+	ADDQ   R9, R11
+	VADDPS (R11), Z19, Z19
+	ADDQ   R9, R11
+	VADDPS (R11), Z20, Z20
+	ADDQ   R9, R11
+	VADDPS (R11), Z21, Z21
+
+p11_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p11_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	VMAXPS       Z16, Z30, Z16
+	VMAXPS       Z17, Z30, Z17
+	VMAXPS       Z18, Z30, Z18
+	VMAXPS       Z19, Z30, Z19
+	VMAXPS       Z20, Z30, Z20
+	VMAXPS       Z21, Z30, Z21
+	CMPL         156(DI), $0x7f800000
+	JEQ          p11_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+	VMINPS       Z9, Z31, Z9
+	VMINPS       Z10, Z31, Z10
+	VMINPS       Z11, Z31, Z11
+	VMINPS       Z12, Z31, Z12
+	VMINPS       Z13, Z31, Z13
+	VMINPS       Z14, Z31, Z14
+	VMINPS       Z15, Z31, Z15
+	VMINPS       Z16, Z31, Z16
+	VMINPS       Z17, Z31, Z17
+	VMINPS       Z18, Z31, Z18
+	VMINPS       Z19, Z31, Z19
+	VMINPS       Z20, Z31, Z20
+	VMINPS       Z21, Z31, Z21
+
+p11_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    56(DI), BX
+	MOVQ    BX, R11
+	VMOVUPS Z11, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z12, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z13, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z14, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z15, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z16, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z17, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z18, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z19, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z20, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z21, (R11)
+	VZEROUPPER
+	RET
+
+p12:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS 64(R15), Z12
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	VMOVAPS Z12, Z13
+	VMOVAPS Z12, Z14
+	VMOVAPS Z12, Z15
+	VMOVAPS Z12, Z16
+	VMOVAPS Z12, Z17
+	VMOVAPS Z12, Z18
+	VMOVAPS Z12, Z19
+	VMOVAPS Z12, Z20
+	VMOVAPS Z12, Z21
+	VMOVAPS Z12, Z22
+	VMOVAPS Z12, Z23
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p12_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p12_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p12_col:
+	LEAQ (R11)(R14*4), AX
+	LEAQ (AX)(R14*4), CX
+	MOVQ 128(DI), BX
+
+p12_run:
+	VMOVUPS      (DX), Z28
+	VMOVUPS      64(DX), Z29
+	VBROADCASTSS (R11), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	LONG         $0x400e1262
+	WORD         $0xe552
+	VBROADCASTSS (R11)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xcc52
+	LONG         $0x40061262
+	WORD         $0xed52
+	VBROADCASTSS (R11)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xd452
+	LONG         $0x400e1262
+	WORD         $0xf552
+	VBROADCASTSS (R11)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xdc52
+	LONG         $0x40061262
+	WORD         $0xfd52
+	VBROADCASTSS (AX), Z30
+	LONG         $0x400e9262
+	WORD         $0xe452
+	LONG         $0x400e8262
+	WORD         $0xc552
+	VBROADCASTSS (AX)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xec52
+	LONG         $0x40068262
+	WORD         $0xcd52
+	VBROADCASTSS (AX)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xf452
+	LONG         $0x400e8262
+	WORD         $0xd552
+	VBROADCASTSS (AX)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xfc52
+	LONG         $0x40068262
+	WORD         $0xdd52
+	VBROADCASTSS (CX), Z30
+	LONG         $0x400e1262
+	WORD         $0xc452
+	LONG         $0x400e8262
+	WORD         $0xe552
+	VBROADCASTSS (CX)(R14*1), Z31
+	LONG         $0x40061262
+	WORD         $0xcc52
+	LONG         $0x40068262
+	WORD         $0xed52
+	VBROADCASTSS (CX)(R14*2), Z30
+	LONG         $0x400e1262
+	WORD         $0xd452
+	LONG         $0x400e8262
+	WORD         $0xf552
+	VBROADCASTSS (CX)(R13*1), Z31
+	LONG         $0x40061262
+	WORD         $0xdc52
+	LONG         $0x40068262
+	WORD         $0xfd52
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, CX
+	DECQ         BX
+	JNZ          p12_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p12_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p12_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p12_block
+	CMPB         186(DI), $0x00
+	JEQ          p12_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p12_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z12, Z12
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z13, Z13
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z14, Z14
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z15, Z15
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPANDD       256(SI), Z31, Z28
+	VADDPS       Z28, Z16, Z16
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPANDD       320(SI), Z31, Z28
+	VADDPS       Z28, Z17, Z17
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPANDD       384(SI), Z31, Z28
+	VADDPS       Z28, Z18, Z18
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPANDD       448(SI), Z31, Z28
+	VADDPS       Z28, Z19, Z19
+	VPSLLD       $0x10, 512(SI), Z28
+	VADDPS       Z28, Z8, Z8
+	VPANDD       512(SI), Z31, Z28
+	VADDPS       Z28, Z20, Z20
+	VPSLLD       $0x10, 576(SI), Z28
+	VADDPS       Z28, Z9, Z9
+	VPANDD       576(SI), Z31, Z28
+	VADDPS       Z28, Z21, Z21
+	VPSLLD       $0x10, 640(SI), Z28
+	VADDPS       Z28, Z10, Z10
+	VPANDD       640(SI), Z31, Z28
+	VADDPS       Z28, Z22, Z22
+	VPSLLD       $0x10, 704(SI), Z28
+	VADDPS       Z28, Z11, Z11
+	VPANDD       704(SI), Z31, Z28
+	VADDPS       Z28, Z23, Z23
+
+p12_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p12_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	VMAXPS       Z16, Z30, Z16
+	VMAXPS       Z17, Z30, Z17
+	VMAXPS       Z18, Z30, Z18
+	VMAXPS       Z19, Z30, Z19
+	VMAXPS       Z20, Z30, Z20
+	VMAXPS       Z21, Z30, Z21
+	VMAXPS       Z22, Z30, Z22
+	VMAXPS       Z23, Z30, Z23
+	CMPL         156(DI), $0x7f800000
+	JEQ          p12_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+	VMINPS       Z12, Z29, Z12
+	VMINPS       Z13, Z29, Z13
+	VMINPS       Z14, Z29, Z14
+	VMINPS       Z15, Z29, Z15
+	VMINPS       Z16, Z29, Z16
+	VMINPS       Z17, Z29, Z17
+	VMINPS       Z18, Z29, Z18
+	VMINPS       Z19, Z29, Z19
+	VMINPS       Z20, Z29, Z20
+	VMINPS       Z21, Z29, Z21
+	VMINPS       Z22, Z29, Z22
+	VMINPS       Z23, Z29, Z23
+
+p12_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x481ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x4817f262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x480ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x4807f262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x407ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x4077f262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x406ff262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x4067f262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	LONG      $0x405f5262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, 512(BX)
+	LONG      $0x40575262
+	WORD      $0xc972
+	VPERMW    Z9, Z31, Z9
+	VMOVDQU32 Z9, 576(BX)
+	LONG      $0x404f5262
+	WORD      $0xd272
+	VPERMW    Z10, Z31, Z10
+	VMOVDQU32 Z10, 640(BX)
+	LONG      $0x40475262
+	WORD      $0xdb72
+	VPERMW    Z11, Z31, Z11
+	VMOVDQU32 Z11, 704(BX)
+	VZEROUPPER
+	RET
+
+p12_floats:
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p12_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
+	ADDQ   R9, R11
+	VADDPS (R11), Z11, Z11
+	ADDQ   72(DI), SI
+	MOVQ   SI, R11
+	VADDPS (R11), Z12, Z12
+	ADDQ   R9, R11
+	VADDPS (R11), Z13, Z13
+	ADDQ   R9, R11
+	VADDPS (R11), Z14, Z14
+	ADDQ   R9, R11
+	VADDPS (R11), Z15, Z15
+	ADDQ   R9, R11
+	VADDPS (R11), Z16, Z16
+	ADDQ   R9, R11
+	VADDPS (R11), Z17, Z17
+	ADDQ   R9, R11
+	VADDPS (R11), Z18, Z18
+	ADDQ   R9, R11
+	VADDPS (R11), Z19, Z19
+	ADDQ   R9, R11
+	VADDPS (R11), Z20, Z20
+	ADDQ   R9, R11
+	VADDPS (R11), Z21, Z21
+	ADDQ   R9, R11
+	VADDPS (R11), Z22, Z22
+	ADDQ   R9, R11
+	VADDPS (R11), Z23, Z23
+
+p12_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p12_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	VMAXPS       Z16, Z30, Z16
+	VMAXPS       Z17, Z30, Z17
+	VMAXPS       Z18, Z30, Z18
+	VMAXPS       Z19, Z30, Z19
+	VMAXPS       Z20, Z30, Z20
+	VMAXPS       Z21, Z30, Z21
+	VMAXPS       Z22, Z30, Z22
+	VMAXPS       Z23, Z30, Z23
+	CMPL         156(DI), $0x7f800000
+	JEQ          p12_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+	VMINPS       Z9, Z31, Z9
+	VMINPS       Z10, Z31, Z10
+	VMINPS       Z11, Z31, Z11
+	VMINPS       Z12, Z31, Z12
+	VMINPS       Z13, Z31, Z13
+	VMINPS       Z14, Z31, Z14
+	VMINPS       Z15, Z31, Z15
+	VMINPS       Z16, Z31, Z16
+	VMINPS       Z17, Z31, Z17
+	VMINPS       Z18, Z31, Z18
+	VMINPS       Z19, Z31, Z19
+	VMINPS       Z20, Z31, Z20
+	VMINPS       Z21, Z31, Z21
+	VMINPS       Z22, Z31, Z22
+	VMINPS       Z23, Z31, Z23
+
+p12_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z11, (R11)
+	ADDQ    56(DI), BX
+	MOVQ    BX, R11
+	VMOVUPS Z12, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z13, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z14, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z15, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z16, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z17, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z18, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z19, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z20, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z21, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z22, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z23, (R11)
+	VZEROUPPER
+	RET
+
+p13:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS 64(R15), Z13
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	VMOVAPS Z0, Z12
+	VMOVAPS Z13, Z14
+	VMOVAPS Z13, Z15
+	VMOVAPS Z13, Z16
+	VMOVAPS Z13, Z17
+	VMOVAPS Z13, Z18
+	VMOVAPS Z13, Z19
+	VMOVAPS Z13, Z20
+	VMOVAPS Z13, Z21
+	VMOVAPS Z13, Z22
+	VMOVAPS Z13, Z23
+	VMOVAPS Z13, Z24
+	VMOVAPS Z13, Z25
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p13_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p13_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p13_col:
+	LEAQ (R11)(R14*4), AX
+	LEAQ (AX)(R14*4), CX
+	LEAQ (CX)(R14*4), R15
+	MOVQ 128(DI), BX
+
+p13_run:
+	VMOVUPS      (DX), Z28
+	VMOVUPS      64(DX), Z29
+	VBROADCASTSS (R11), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	LONG         $0x400e1262
+	WORD         $0xed52
+	VBROADCASTSS (R11)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xcc52
+	LONG         $0x40061262
+	WORD         $0xf552
+	VBROADCASTSS (R11)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xd452
+	LONG         $0x400e1262
+	WORD         $0xfd52
+	VBROADCASTSS (R11)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xdc52
+	LONG         $0x40068262
+	WORD         $0xc552
+	VBROADCASTSS (AX), Z30
+	LONG         $0x400e9262
+	WORD         $0xe452
+	LONG         $0x400e8262
+	WORD         $0xcd52
+	VBROADCASTSS (AX)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xec52
+	LONG         $0x40068262
+	WORD         $0xd552
+	VBROADCASTSS (AX)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xf452
+	LONG         $0x400e8262
+	WORD         $0xdd52
+	VBROADCASTSS (AX)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xfc52
+	LONG         $0x40068262
+	WORD         $0xe552
+	VBROADCASTSS (CX), Z30
+	LONG         $0x400e1262
+	WORD         $0xc452
+	LONG         $0x400e8262
+	WORD         $0xed52
+	VBROADCASTSS (CX)(R14*1), Z31
+	LONG         $0x40061262
+	WORD         $0xcc52
+	LONG         $0x40068262
+	WORD         $0xf552
+	VBROADCASTSS (CX)(R14*2), Z30
+	LONG         $0x400e1262
+	WORD         $0xd452
+	LONG         $0x400e8262
+	WORD         $0xfd52
+	VBROADCASTSS (CX)(R13*1), Z31
+	LONG         $0x40061262
+	WORD         $0xdc52
+	LONG         $0x40060262
+	WORD         $0xc552
+	VBROADCASTSS (R15), Z30
+	LONG         $0x400e1262
+	WORD         $0xe452
+	LONG         $0x400e0262
+	WORD         $0xcd52
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, R15
+	DECQ         BX
+	JNZ          p13_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p13_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p13_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p13_block
+	CMPB         186(DI), $0x00
+	JEQ          p13_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p13_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z13, Z13
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z14, Z14
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z15, Z15
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z16, Z16
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPANDD       256(SI), Z31, Z28
+	VADDPS       Z28, Z17, Z17
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPANDD       320(SI), Z31, Z28
+	VADDPS       Z28, Z18, Z18
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPANDD       384(SI), Z31, Z28
+	VADDPS       Z28, Z19, Z19
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPANDD       448(SI), Z31, Z28
+	VADDPS       Z28, Z20, Z20
+	VPSLLD       $0x10, 512(SI), Z28
+	VADDPS       Z28, Z8, Z8
+	VPANDD       512(SI), Z31, Z28
+	VADDPS       Z28, Z21, Z21
+	VPSLLD       $0x10, 576(SI), Z28
+	VADDPS       Z28, Z9, Z9
+	VPANDD       576(SI), Z31, Z28
+	VADDPS       Z28, Z22, Z22
+	VPSLLD       $0x10, 640(SI), Z28
+	VADDPS       Z28, Z10, Z10
+	VPANDD       640(SI), Z31, Z28
+	VADDPS       Z28, Z23, Z23
+	VPSLLD       $0x10, 704(SI), Z28
+	VADDPS       Z28, Z11, Z11
+	VPANDD       704(SI), Z31, Z28
+	VADDPS       Z28, Z24, Z24
+	VPSLLD       $0x10, 768(SI), Z28
+	VADDPS       Z28, Z12, Z12
+	VPANDD       768(SI), Z31, Z28
+	VADDPS       Z28, Z25, Z25
+
+p13_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p13_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	VMAXPS       Z16, Z30, Z16
+	VMAXPS       Z17, Z30, Z17
+	VMAXPS       Z18, Z30, Z18
+	VMAXPS       Z19, Z30, Z19
+	VMAXPS       Z20, Z30, Z20
+	VMAXPS       Z21, Z30, Z21
+	VMAXPS       Z22, Z30, Z22
+	VMAXPS       Z23, Z30, Z23
+	VMAXPS       Z24, Z30, Z24
+	VMAXPS       Z25, Z30, Z25
+	CMPL         156(DI), $0x7f800000
+	JEQ          p13_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+	VMINPS       Z12, Z29, Z12
+	VMINPS       Z13, Z29, Z13
+	VMINPS       Z14, Z29, Z14
+	VMINPS       Z15, Z29, Z15
+	VMINPS       Z16, Z29, Z16
+	VMINPS       Z17, Z29, Z17
+	VMINPS       Z18, Z29, Z18
+	VMINPS       Z19, Z29, Z19
+	VMINPS       Z20, Z29, Z20
+	VMINPS       Z21, Z29, Z21
+	VMINPS       Z22, Z29, Z22
+	VMINPS       Z23, Z29, Z23
+	VMINPS       Z24, Z29, Z24
+	VMINPS       Z25, Z29, Z25
+
+p13_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x4817f262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x480ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x4807f262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x407ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x4077f262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x406ff262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x4067f262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x405ff262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	LONG      $0x40575262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, 512(BX)
+	LONG      $0x404f5262
+	WORD      $0xc972
+	VPERMW    Z9, Z31, Z9
+	VMOVDQU32 Z9, 576(BX)
+	LONG      $0x40475262
+	WORD      $0xd272
+	VPERMW    Z10, Z31, Z10
+	VMOVDQU32 Z10, 640(BX)
+	LONG      $0x403f5262
+	WORD      $0xdb72
+	VPERMW    Z11, Z31, Z11
+	VMOVDQU32 Z11, 704(BX)
+	LONG      $0x40375262
+	WORD      $0xe472
+	VPERMW    Z12, Z31, Z12
+	VMOVDQU32 Z12, 768(BX)
+	VZEROUPPER
+	RET
+
+p13_floats:
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p13_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
+	ADDQ   R9, R11
+	VADDPS (R11), Z11, Z11
+	ADDQ   R9, R11
+	VADDPS (R11), Z12, Z12
+	ADDQ   72(DI), SI
+	MOVQ   SI, R11
+	VADDPS (R11), Z13, Z13
+	ADDQ   R9, R11
+	VADDPS (R11), Z14, Z14
+	ADDQ   R9, R11
+	VADDPS (R11), Z15, Z15
+	ADDQ   R9, R11
+	VADDPS (R11), Z16, Z16
+	ADDQ   R9, R11
+	VADDPS (R11), Z17, Z17
+	ADDQ   R9, R11
+	VADDPS (R11), Z18, Z18
+	ADDQ   R9, R11
+	VADDPS (R11), Z19, Z19
+	ADDQ   R9, R11
+	VADDPS (R11), Z20, Z20
+	ADDQ   R9, R11
+	VADDPS (R11), Z21, Z21
+	ADDQ   R9, R11
+	VADDPS (R11), Z22, Z22
+	ADDQ   R9, R11
+	VADDPS (R11), Z23, Z23
+	ADDQ   R9, R11
+	VADDPS (R11), Z24, Z24
+	ADDQ   R9, R11
+	VADDPS (R11), Z25, Z25
+
+p13_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p13_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	VMAXPS       Z16, Z30, Z16
+	VMAXPS       Z17, Z30, Z17
+	VMAXPS       Z18, Z30, Z18
+	VMAXPS       Z19, Z30, Z19
+	VMAXPS       Z20, Z30, Z20
+	VMAXPS       Z21, Z30, Z21
+	VMAXPS       Z22, Z30, Z22
+	VMAXPS       Z23, Z30, Z23
+	VMAXPS       Z24, Z30, Z24
+	VMAXPS       Z25, Z30, Z25
+	CMPL         156(DI), $0x7f800000
+	JEQ          p13_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+	VMINPS       Z9, Z31, Z9
+	VMINPS       Z10, Z31, Z10
+	VMINPS       Z11, Z31, Z11
+	VMINPS       Z12, Z31, Z12
+	VMINPS       Z13, Z31, Z13
+	VMINPS       Z14, Z31, Z14
+	VMINPS       Z15, Z31, Z15
+	VMINPS       Z16, Z31, Z16
+	VMINPS       Z17, Z31, Z17
+	VMINPS       Z18, Z31, Z18
+	VMINPS       Z19, Z31, Z19
+	VMINPS       Z20, Z31, Z20
+	VMINPS       Z21, Z31, Z21
+	VMINPS       Z22, Z31, Z22
+	VMINPS       Z23, Z31, Z23
+	VMINPS       Z24, Z31, Z24
+	VMINPS       Z25, Z31, Z25
+
+p13_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z11, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z12, (R11)
+	ADDQ    56(DI), BX
+	MOVQ    BX, R11
+	VMOVUPS Z13, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z14, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z15, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z16, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z17, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z18, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z19, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z20, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z21, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z22, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z23, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z24, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z25, (R11)
+	VZEROUPPER
+	RET
+
+p14:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS 64(R15), Z14
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z13
+	VMOVAPS Z14, Z15
+	VMOVAPS Z14, Z16
+	VMOVAPS Z14, Z17
+	VMOVAPS Z14, Z18
+	VMOVAPS Z14, Z19
+	VMOVAPS Z14, Z20
+	VMOVAPS Z14, Z21
+	VMOVAPS Z14, Z22
+	VMOVAPS Z14, Z23
+	VMOVAPS Z14, Z24
+	VMOVAPS Z14, Z25
+	VMOVAPS Z14, Z26
+	VMOVAPS Z14, Z27
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p14_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p14_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p14_col:
+	LEAQ (R11)(R14*4), AX
+	LEAQ (AX)(R14*4), CX
+	LEAQ (CX)(R14*4), R15
+	MOVQ 128(DI), BX
+
+p14_run:
+	VMOVUPS      (DX), Z28
+	VMOVUPS      64(DX), Z29
+	VBROADCASTSS (R11), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	LONG         $0x400e1262
+	WORD         $0xf552
+	VBROADCASTSS (R11)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xcc52
+	LONG         $0x40061262
+	WORD         $0xfd52
+	VBROADCASTSS (R11)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xd452
+	LONG         $0x400e8262
+	WORD         $0xc552
+	VBROADCASTSS (R11)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xdc52
+	LONG         $0x40068262
+	WORD         $0xcd52
+	VBROADCASTSS (AX), Z30
+	LONG         $0x400e9262
+	WORD         $0xe452
+	LONG         $0x400e8262
+	WORD         $0xd552
+	VBROADCASTSS (AX)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xec52
+	LONG         $0x40068262
+	WORD         $0xdd52
+	VBROADCASTSS (AX)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xf452
+	LONG         $0x400e8262
+	WORD         $0xe552
+	VBROADCASTSS (AX)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xfc52
+	LONG         $0x40068262
+	WORD         $0xed52
+	VBROADCASTSS (CX), Z30
+	LONG         $0x400e1262
+	WORD         $0xc452
+	LONG         $0x400e8262
+	WORD         $0xf552
+	VBROADCASTSS (CX)(R14*1), Z31
+	LONG         $0x40061262
+	WORD         $0xcc52
+	LONG         $0x40068262
+	WORD         $0xfd52
+	VBROADCASTSS (CX)(R14*2), Z30
+	LONG         $0x400e1262
+	WORD         $0xd452
+	LONG         $0x400e0262
+	WORD         $0xc552
+	VBROADCASTSS (CX)(R13*1), Z31
+	LONG         $0x40061262
+	WORD         $0xdc52
+	LONG         $0x40060262
+	WORD         $0xcd52
+	VBROADCASTSS (R15), Z30
+	LONG         $0x400e1262
+	WORD         $0xe452
+	LONG         $0x400e0262
+	WORD         $0xd552
+	VBROADCASTSS (R15)(R14*1), Z31
+	LONG         $0x40061262
+	WORD         $0xec52
+	LONG         $0x40060262
+	WORD         $0xdd52
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, R15
+	DECQ         BX
+	JNZ          p14_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p14_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p14_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p14_block
+	CMPB         186(DI), $0x00
+	JEQ          p14_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p14_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z14, Z14
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z15, Z15
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z16, Z16
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z17, Z17
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPANDD       256(SI), Z31, Z28
+	VADDPS       Z28, Z18, Z18
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPANDD       320(SI), Z31, Z28
+	VADDPS       Z28, Z19, Z19
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPANDD       384(SI), Z31, Z28
+	VADDPS       Z28, Z20, Z20
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPANDD       448(SI), Z31, Z28
+	VADDPS       Z28, Z21, Z21
+	VPSLLD       $0x10, 512(SI), Z28
+	VADDPS       Z28, Z8, Z8
+	VPANDD       512(SI), Z31, Z28
+	VADDPS       Z28, Z22, Z22
+	VPSLLD       $0x10, 576(SI), Z28
+	VADDPS       Z28, Z9, Z9
+	VPANDD       576(SI), Z31, Z28
+	VADDPS       Z28, Z23, Z23
+	VPSLLD       $0x10, 640(SI), Z28
+	VADDPS       Z28, Z10, Z10
+	VPANDD       640(SI), Z31, Z28
+	VADDPS       Z28, Z24, Z24
+	VPSLLD       $0x10, 704(SI), Z28
+	VADDPS       Z28, Z11, Z11
+	VPANDD       704(SI), Z31, Z28
+	VADDPS       Z28, Z25, Z25
+	VPSLLD       $0x10, 768(SI), Z28
+	VADDPS       Z28, Z12, Z12
+	VPANDD       768(SI), Z31, Z28
+	VADDPS       Z28, Z26, Z26
+	VPSLLD       $0x10, 832(SI), Z28
+	VADDPS       Z28, Z13, Z13
+	VPANDD       832(SI), Z31, Z28
+	VADDPS       Z28, Z27, Z27
+
+p14_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p14_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	VMAXPS       Z16, Z30, Z16
+	VMAXPS       Z17, Z30, Z17
+	VMAXPS       Z18, Z30, Z18
+	VMAXPS       Z19, Z30, Z19
+	VMAXPS       Z20, Z30, Z20
+	VMAXPS       Z21, Z30, Z21
+	VMAXPS       Z22, Z30, Z22
+	VMAXPS       Z23, Z30, Z23
+	VMAXPS       Z24, Z30, Z24
+	VMAXPS       Z25, Z30, Z25
+	VMAXPS       Z26, Z30, Z26
+	VMAXPS       Z27, Z30, Z27
+	CMPL         156(DI), $0x7f800000
+	JEQ          p14_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+	VMINPS       Z12, Z29, Z12
+	VMINPS       Z13, Z29, Z13
+	VMINPS       Z14, Z29, Z14
+	VMINPS       Z15, Z29, Z15
+	VMINPS       Z16, Z29, Z16
+	VMINPS       Z17, Z29, Z17
+	VMINPS       Z18, Z29, Z18
+	VMINPS       Z19, Z29, Z19
+	VMINPS       Z20, Z29, Z20
+	VMINPS       Z21, Z29, Z21
+	VMINPS       Z22, Z29, Z22
+	VMINPS       Z23, Z29, Z23
+	VMINPS       Z24, Z29, Z24
+	VMINPS       Z25, Z29, Z25
+	VMINPS       Z26, Z29, Z26
+	VMINPS       Z27, Z29, Z27
+
+p14_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x480ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x4807f262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x407ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x4077f262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x406ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x4067f262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x405ff262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x4057f262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	LONG      $0x404f5262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, 512(BX)
+	LONG      $0x40475262
+	WORD      $0xc972
+	VPERMW    Z9, Z31, Z9
+	VMOVDQU32 Z9, 576(BX)
+	LONG      $0x403f5262
+	WORD      $0xd272
+	VPERMW    Z10, Z31, Z10
+	VMOVDQU32 Z10, 640(BX)
+	LONG      $0x40375262
+	WORD      $0xdb72
+	VPERMW    Z11, Z31, Z11
+	VMOVDQU32 Z11, 704(BX)
+	LONG      $0x402f5262
+	WORD      $0xe472
+	VPERMW    Z12, Z31, Z12
+	VMOVDQU32 Z12, 768(BX)
+	LONG      $0x40275262
+	WORD      $0xed72
+	VPERMW    Z13, Z31, Z13
+	VMOVDQU32 Z13, 832(BX)
+	VZEROUPPER
+	RET
+
+p14_floats:
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p14_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
+	ADDQ   R9, R11
+	VADDPS (R11), Z11, Z11
+	ADDQ   R9, R11
+	VADDPS (R11), Z12, Z12
+	ADDQ   R9, R11
+	VADDPS (R11), Z13, Z13
+	ADDQ   72(DI), SI
+	MOVQ   SI, R11
+	VADDPS (R11), Z14, Z14
+	ADDQ   R9, R11
+	VADDPS (R11), Z15, Z15
+	ADDQ   R9, R11
+	VADDPS (R11), Z16, Z16
+	ADDQ   R9, R11
+	VADDPS (R11), Z17, Z17
+	ADDQ   R9, R11
+	VADDPS (R11), Z18, Z18
+	ADDQ   R9, R11
+	VADDPS (R11), Z19, Z19
+	ADDQ   R9, R11
+	VADDPS (R11), Z20, Z20
+	ADDQ   R9, R11
+	VADDPS (R11), Z21, Z21
+	ADDQ   R9, R11
+	VADDPS (R11), Z22, Z22
+	ADDQ   R9, R11
+	VADDPS (R11), Z23, Z23
+	ADDQ   R9, R11
+	VADDPS (R11), Z24, Z24
+	ADDQ   R9, R11
+	VADDPS (R11), Z25, Z25
+	ADDQ   R9, R11
+	VADDPS (R11), Z26, Z26
+	ADDQ   R9, R11
+	VADDPS (R11), Z27, Z27
+
+p14_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p14_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	VMAXPS       Z16, Z30, Z16
+	VMAXPS       Z17, Z30, Z17
+	VMAXPS       Z18, Z30, Z18
+	VMAXPS       Z19, Z30, Z19
+	VMAXPS       Z20, Z30, Z20
+	VMAXPS       Z21, Z30, Z21
+	VMAXPS       Z22, Z30, Z22
+	VMAXPS       Z23, Z30, Z23
+	VMAXPS       Z24, Z30, Z24
+	VMAXPS       Z25, Z30, Z25
+	VMAXPS       Z26, Z30, Z26
+	VMAXPS       Z27, Z30, Z27
+	CMPL         156(DI), $0x7f800000
+	JEQ          p14_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+	VMINPS       Z9, Z31, Z9
+	VMINPS       Z10, Z31, Z10
+	VMINPS       Z11, Z31, Z11
+	VMINPS       Z12, Z31, Z12
+	VMINPS       Z13, Z31, Z13
+	VMINPS       Z14, Z31, Z14
+	VMINPS       Z15, Z31, Z15
+	VMINPS       Z16, Z31, Z16
+	VMINPS       Z17, Z31, Z17
+	VMINPS       Z18, Z31, Z18
+	VMINPS       Z19, Z31, Z19
+	VMINPS       Z20, Z31, Z20
+	VMINPS       Z21, Z31, Z21
+	VMINPS       Z22, Z31, Z22
+	VMINPS       Z23, Z31, Z23
+	VMINPS       Z24, Z31, Z24
+	VMINPS       Z25, Z31, Z25
+	VMINPS       Z26, Z31, Z26
+	VMINPS       Z27, Z31, Z27
+
+p14_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z11, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z12, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z13, (R11)
+	ADDQ    56(DI), BX
+	MOVQ    BX, R11
+	VMOVUPS Z14, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z15, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z16, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z17, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z18, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z19, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z20, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z21, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z22, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z23, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z24, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z25, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z26, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z27, (R11)
+	VZEROUPPER
+	RET
+
+// func pairRun16AVX512BF16(a *Tile)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·pairRun16AVX512BF16(SB), NOSPLIT, $0-8
+	MOVQ    a+0(FP), DI
+	MOVQ    136(DI), AX
+	CMPQ    AX, $0x0e
+	JEQ     p14
+	CMPQ    AX, $0x0d
+	JEQ     p13
+	CMPQ    AX, $0x0c
+	JEQ     p12
+	CMPQ    AX, $0x0b
+	JEQ     p11
+	CMPQ    AX, $0x0a
+	JEQ     p10
+	CMPQ    AX, $0x09
+	JEQ     p9
+	CMPQ    AX, $0x08
+	JEQ     p8
+	CMPQ    AX, $0x07
+	JEQ     p7
+	CMPQ    AX, $0x06
+	JEQ     p6
+	CMPQ    AX, $0x05
+	JEQ     p5
+	CMPQ    AX, $0x04
+	JEQ     p4
+	CMPQ    AX, $0x03
+	JEQ     p3
+	CMPQ    AX, $0x02
+	JEQ     p2
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p1_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p1_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p1_col:
+	MOVQ 128(DI), BX
+
+p1_run:
+	VMOVUPS      (DX), Z28
+	VBROADCASTSS (R11), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p1_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p1_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p1_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p1_block
+	CMPB         186(DI), $0x00
+	JEQ          p1_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p1_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+
+p1_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p1_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	CMPL         156(DI), $0x7f800000
+	JEQ          p1_clamped
+	VMINPS       Z0, Z29, Z0
+
+p1_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x401ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	VZEROUPPER
+	RET
+
+p1_floats:
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p1_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+
+p1_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p1_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	CMPL         156(DI), $0x7f800000
+	JEQ          p1_store
+	VMINPS       Z0, Z31, Z0
+
+p1_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	VZEROUPPER
+	RET
+
+p2:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p2_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p2_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p2_col:
+	MOVQ 128(DI), BX
+
+p2_run:
+	VMOVUPS      (DX), Z28
+	VBROADCASTSS (R11), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	VBROADCASTSS (R11)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xcc52
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p2_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p2_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p2_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p2_block
+	CMPB         186(DI), $0x00
+	JEQ          p2_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p2_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+
+p2_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p2_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	CMPL         156(DI), $0x7f800000
+	JEQ          p2_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+
+p2_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x401ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x401ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	VZEROUPPER
+	RET
+
+p2_floats:
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p2_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+
+p2_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p2_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	CMPL         156(DI), $0x7f800000
+	JEQ          p2_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+
+p2_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	VZEROUPPER
+	RET
+
+p3:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p3_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p3_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p3_col:
+	MOVQ 128(DI), BX
+
+p3_run:
+	VMOVUPS      (DX), Z28
+	VBROADCASTSS (R11), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	VBROADCASTSS (R11)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xcc52
+	VBROADCASTSS (R11)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xd452
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p3_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p3_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p3_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p3_block
+	CMPB         186(DI), $0x00
+	JEQ          p3_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p3_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+
+p3_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p3_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	CMPL         156(DI), $0x7f800000
+	JEQ          p3_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+
+p3_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x401ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x401ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x401ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	VZEROUPPER
+	RET
+
+p3_floats:
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p3_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+
+p3_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p3_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	CMPL         156(DI), $0x7f800000
+	JEQ          p3_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+
+p3_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	VZEROUPPER
+	RET
+
+p4:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p4_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p4_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p4_col:
+	MOVQ 128(DI), BX
+
+p4_run:
+	VMOVUPS      (DX), Z28
+	VBROADCASTSS (R11), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	VBROADCASTSS (R11)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xcc52
+	VBROADCASTSS (R11)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xd452
+	VBROADCASTSS (R11)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xdc52
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p4_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p4_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p4_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p4_block
+	CMPB         186(DI), $0x00
+	JEQ          p4_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p4_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+
+p4_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p4_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	CMPL         156(DI), $0x7f800000
+	JEQ          p4_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+
+p4_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x401ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x401ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x401ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x401ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	VZEROUPPER
+	RET
+
+p4_floats:
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p4_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+
+p4_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p4_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	CMPL         156(DI), $0x7f800000
+	JEQ          p4_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+
+p4_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	VZEROUPPER
+	RET
+
+p5:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p5_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p5_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p5_col:
+	LEAQ (R11)(R14*4), AX
+	MOVQ 128(DI), BX
+
+p5_run:
+	VMOVUPS      (DX), Z28
+	VBROADCASTSS (R11), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	VBROADCASTSS (R11)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xcc52
+	VBROADCASTSS (R11)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xd452
+	VBROADCASTSS (R11)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xdc52
+	VBROADCASTSS (AX), Z30
+	LONG         $0x400e9262
+	WORD         $0xe452
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	DECQ         BX
+	JNZ          p5_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p5_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p5_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p5_block
+	CMPB         186(DI), $0x00
+	JEQ          p5_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p5_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+
+p5_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p5_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	CMPL         156(DI), $0x7f800000
+	JEQ          p5_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+
+p5_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x401ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x401ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x401ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x401ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x401ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	VZEROUPPER
+	RET
+
+p5_floats:
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p5_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+
+p5_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p5_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	CMPL         156(DI), $0x7f800000
+	JEQ          p5_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+
+p5_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	VZEROUPPER
+	RET
+
+p6:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p6_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p6_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p6_col:
+	LEAQ (R11)(R14*4), AX
+	MOVQ 128(DI), BX
+
+p6_run:
+	VMOVUPS      (DX), Z28
+	VBROADCASTSS (R11), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	VBROADCASTSS (R11)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xcc52
+	VBROADCASTSS (R11)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xd452
+	VBROADCASTSS (R11)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xdc52
+	VBROADCASTSS (AX), Z30
+	LONG         $0x400e9262
+	WORD         $0xe452
+	VBROADCASTSS (AX)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xec52
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	DECQ         BX
+	JNZ          p6_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p6_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p6_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p6_block
+	CMPB         186(DI), $0x00
+	JEQ          p6_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p6_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+
+p6_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p6_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	CMPL         156(DI), $0x7f800000
+	JEQ          p6_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+
+p6_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x401ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x401ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x401ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x401ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x401ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x401ff262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	VZEROUPPER
+	RET
+
+p6_floats:
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p6_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+
+p6_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p6_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	CMPL         156(DI), $0x7f800000
+	JEQ          p6_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+
+p6_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	VZEROUPPER
+	RET
+
+p7:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p7_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p7_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p7_col:
+	LEAQ (R11)(R14*4), AX
+	MOVQ 128(DI), BX
+
+p7_run:
+	VMOVUPS      (DX), Z28
+	VBROADCASTSS (R11), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	VBROADCASTSS (R11)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xcc52
+	VBROADCASTSS (R11)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xd452
+	VBROADCASTSS (R11)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xdc52
+	VBROADCASTSS (AX), Z30
+	LONG         $0x400e9262
+	WORD         $0xe452
+	VBROADCASTSS (AX)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xec52
+	VBROADCASTSS (AX)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xf452
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	DECQ         BX
+	JNZ          p7_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p7_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p7_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p7_block
+	CMPB         186(DI), $0x00
+	JEQ          p7_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p7_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+
+p7_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p7_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	CMPL         156(DI), $0x7f800000
+	JEQ          p7_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+
+p7_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x401ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x401ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x401ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x401ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x401ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x401ff262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x401ff262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	VZEROUPPER
+	RET
+
+p7_floats:
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p7_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+
+p7_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p7_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	CMPL         156(DI), $0x7f800000
+	JEQ          p7_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+
+p7_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	VZEROUPPER
+	RET
+
+p8:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p8_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p8_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p8_col:
+	LEAQ (R11)(R14*4), AX
+	MOVQ 128(DI), BX
+
+p8_run:
+	VMOVUPS      (DX), Z28
+	VBROADCASTSS (R11), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	VBROADCASTSS (R11)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xcc52
+	VBROADCASTSS (R11)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xd452
+	VBROADCASTSS (R11)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xdc52
+	VBROADCASTSS (AX), Z30
+	LONG         $0x400e9262
+	WORD         $0xe452
+	VBROADCASTSS (AX)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xec52
+	VBROADCASTSS (AX)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xf452
+	VBROADCASTSS (AX)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xfc52
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	DECQ         BX
+	JNZ          p8_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p8_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p8_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p8_block
+	CMPB         186(DI), $0x00
+	JEQ          p8_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p8_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+
+p8_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p8_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	CMPL         156(DI), $0x7f800000
+	JEQ          p8_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+
+p8_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x401ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x401ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x401ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x401ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x401ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x401ff262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x401ff262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x401ff262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	VZEROUPPER
+	RET
+
+p8_floats:
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p8_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+
+p8_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p8_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	CMPL         156(DI), $0x7f800000
+	JEQ          p8_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+
+p8_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	VZEROUPPER
+	RET
+
+p9:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p9_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p9_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p9_col:
+	LEAQ (R11)(R14*4), AX
+	LEAQ (AX)(R14*4), CX
+	MOVQ 128(DI), BX
+
+p9_run:
+	VMOVUPS      (DX), Z28
+	VBROADCASTSS (R11), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	VBROADCASTSS (R11)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xcc52
+	VBROADCASTSS (R11)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xd452
+	VBROADCASTSS (R11)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xdc52
+	VBROADCASTSS (AX), Z30
+	LONG         $0x400e9262
+	WORD         $0xe452
+	VBROADCASTSS (AX)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xec52
+	VBROADCASTSS (AX)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xf452
+	VBROADCASTSS (AX)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xfc52
+	VBROADCASTSS (CX), Z30
+	LONG         $0x400e1262
+	WORD         $0xc452
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, CX
+	DECQ         BX
+	JNZ          p9_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p9_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p9_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p9_block
+	CMPB         186(DI), $0x00
+	JEQ          p9_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p9_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPSLLD       $0x10, 512(SI), Z28
+	VADDPS       Z28, Z8, Z8
+
+p9_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p9_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	CMPL         156(DI), $0x7f800000
+	JEQ          p9_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+
+p9_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x401ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x401ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x401ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x401ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x401ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x401ff262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x401ff262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x401ff262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	LONG      $0x401f5262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, 512(BX)
+	VZEROUPPER
+	RET
+
+p9_floats:
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p9_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+
+p9_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p9_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	CMPL         156(DI), $0x7f800000
+	JEQ          p9_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+
+p9_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	VZEROUPPER
+	RET
+
+p10:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p10_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p10_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p10_col:
+	LEAQ (R11)(R14*4), AX
+	LEAQ (AX)(R14*4), CX
+	MOVQ 128(DI), BX
+
+p10_run:
+	VMOVUPS      (DX), Z28
+	VBROADCASTSS (R11), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	VBROADCASTSS (R11)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xcc52
+	VBROADCASTSS (R11)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xd452
+	VBROADCASTSS (R11)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xdc52
+	VBROADCASTSS (AX), Z30
+	LONG         $0x400e9262
+	WORD         $0xe452
+	VBROADCASTSS (AX)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xec52
+	VBROADCASTSS (AX)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xf452
+	VBROADCASTSS (AX)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xfc52
+	VBROADCASTSS (CX), Z30
+	LONG         $0x400e1262
+	WORD         $0xc452
+	VBROADCASTSS (CX)(R14*1), Z31
+	LONG         $0x40061262
+	WORD         $0xcc52
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, CX
+	DECQ         BX
+	JNZ          p10_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p10_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p10_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p10_block
+	CMPB         186(DI), $0x00
+	JEQ          p10_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p10_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPSLLD       $0x10, 512(SI), Z28
+	VADDPS       Z28, Z8, Z8
+	VPSLLD       $0x10, 576(SI), Z28
+	VADDPS       Z28, Z9, Z9
+
+p10_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p10_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	CMPL         156(DI), $0x7f800000
+	JEQ          p10_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+
+p10_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x401ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x401ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x401ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x401ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x401ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x401ff262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x401ff262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x401ff262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	LONG      $0x401f5262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, 512(BX)
+	LONG      $0x401f5262
+	WORD      $0xc972
+	VPERMW    Z9, Z31, Z9
+	VMOVDQU32 Z9, 576(BX)
+	VZEROUPPER
+	RET
+
+p10_floats:
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p10_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+
+p10_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p10_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	CMPL         156(DI), $0x7f800000
+	JEQ          p10_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+	VMINPS       Z9, Z31, Z9
+
+p10_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	VZEROUPPER
+	RET
+
+p11:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p11_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p11_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p11_col:
+	LEAQ (R11)(R14*4), AX
+	LEAQ (AX)(R14*4), CX
+	MOVQ 128(DI), BX
+
+p11_run:
+	VMOVUPS      (DX), Z28
+	VBROADCASTSS (R11), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	VBROADCASTSS (R11)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xcc52
+	VBROADCASTSS (R11)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xd452
+	VBROADCASTSS (R11)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xdc52
+	VBROADCASTSS (AX), Z30
+	LONG         $0x400e9262
+	WORD         $0xe452
+	VBROADCASTSS (AX)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xec52
+	VBROADCASTSS (AX)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xf452
+	VBROADCASTSS (AX)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xfc52
+	VBROADCASTSS (CX), Z30
+	LONG         $0x400e1262
+	WORD         $0xc452
+	VBROADCASTSS (CX)(R14*1), Z31
+	LONG         $0x40061262
+	WORD         $0xcc52
+	VBROADCASTSS (CX)(R14*2), Z30
+	LONG         $0x400e1262
+	WORD         $0xd452
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, CX
+	DECQ         BX
+	JNZ          p11_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p11_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p11_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p11_block
+	CMPB         186(DI), $0x00
+	JEQ          p11_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p11_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPSLLD       $0x10, 512(SI), Z28
+	VADDPS       Z28, Z8, Z8
+	VPSLLD       $0x10, 576(SI), Z28
+	VADDPS       Z28, Z9, Z9
+	VPSLLD       $0x10, 640(SI), Z28
+	VADDPS       Z28, Z10, Z10
+
+p11_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p11_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	CMPL         156(DI), $0x7f800000
+	JEQ          p11_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+
+p11_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x401ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x401ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x401ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x401ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x401ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x401ff262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x401ff262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x401ff262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	LONG      $0x401f5262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, 512(BX)
+	LONG      $0x401f5262
+	WORD      $0xc972
+	VPERMW    Z9, Z31, Z9
+	VMOVDQU32 Z9, 576(BX)
+	LONG      $0x401f5262
+	WORD      $0xd272
+	VPERMW    Z10, Z31, Z10
+	VMOVDQU32 Z10, 640(BX)
+	VZEROUPPER
+	RET
+
+p11_floats:
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p11_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
+
+p11_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p11_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	CMPL         156(DI), $0x7f800000
+	JEQ          p11_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+	VMINPS       Z9, Z31, Z9
+	VMINPS       Z10, Z31, Z10
+
+p11_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	VZEROUPPER
+	RET
+
+p12:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p12_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p12_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p12_col:
+	LEAQ (R11)(R14*4), AX
+	LEAQ (AX)(R14*4), CX
+	MOVQ 128(DI), BX
+
+p12_run:
+	VMOVUPS      (DX), Z28
+	VBROADCASTSS (R11), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	VBROADCASTSS (R11)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xcc52
+	VBROADCASTSS (R11)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xd452
+	VBROADCASTSS (R11)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xdc52
+	VBROADCASTSS (AX), Z30
+	LONG         $0x400e9262
+	WORD         $0xe452
+	VBROADCASTSS (AX)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xec52
+	VBROADCASTSS (AX)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xf452
+	VBROADCASTSS (AX)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xfc52
+	VBROADCASTSS (CX), Z30
+	LONG         $0x400e1262
+	WORD         $0xc452
+	VBROADCASTSS (CX)(R14*1), Z31
+	LONG         $0x40061262
+	WORD         $0xcc52
+	VBROADCASTSS (CX)(R14*2), Z30
+	LONG         $0x400e1262
+	WORD         $0xd452
+	VBROADCASTSS (CX)(R13*1), Z31
+	LONG         $0x40061262
+	WORD         $0xdc52
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, CX
+	DECQ         BX
+	JNZ          p12_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p12_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p12_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p12_block
+	CMPB         186(DI), $0x00
+	JEQ          p12_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p12_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPSLLD       $0x10, 512(SI), Z28
+	VADDPS       Z28, Z8, Z8
+	VPSLLD       $0x10, 576(SI), Z28
+	VADDPS       Z28, Z9, Z9
+	VPSLLD       $0x10, 640(SI), Z28
+	VADDPS       Z28, Z10, Z10
+	VPSLLD       $0x10, 704(SI), Z28
+	VADDPS       Z28, Z11, Z11
+
+p12_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p12_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	CMPL         156(DI), $0x7f800000
+	JEQ          p12_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+
+p12_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x401ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x401ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x401ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x401ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x401ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x401ff262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x401ff262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x401ff262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	LONG      $0x401f5262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, 512(BX)
+	LONG      $0x401f5262
+	WORD      $0xc972
+	VPERMW    Z9, Z31, Z9
+	VMOVDQU32 Z9, 576(BX)
+	LONG      $0x401f5262
+	WORD      $0xd272
+	VPERMW    Z10, Z31, Z10
+	VMOVDQU32 Z10, 640(BX)
+	LONG      $0x401f5262
+	WORD      $0xdb72
+	VPERMW    Z11, Z31, Z11
+	VMOVDQU32 Z11, 704(BX)
+	VZEROUPPER
+	RET
+
+p12_floats:
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p12_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
+	ADDQ   R9, R11
+	VADDPS (R11), Z11, Z11
+
+p12_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p12_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	CMPL         156(DI), $0x7f800000
+	JEQ          p12_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+	VMINPS       Z9, Z31, Z9
+	VMINPS       Z10, Z31, Z10
+	VMINPS       Z11, Z31, Z11
+
+p12_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z11, (R11)
+	VZEROUPPER
+	RET
+
+p13:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	VMOVAPS Z0, Z12
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p13_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p13_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p13_col:
+	LEAQ (R11)(R14*4), AX
+	LEAQ (AX)(R14*4), CX
+	LEAQ (CX)(R14*4), R15
+	MOVQ 128(DI), BX
+
+p13_run:
+	VMOVUPS      (DX), Z28
+	VBROADCASTSS (R11), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	VBROADCASTSS (R11)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xcc52
+	VBROADCASTSS (R11)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xd452
+	VBROADCASTSS (R11)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xdc52
+	VBROADCASTSS (AX), Z30
+	LONG         $0x400e9262
+	WORD         $0xe452
+	VBROADCASTSS (AX)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xec52
+	VBROADCASTSS (AX)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xf452
+	VBROADCASTSS (AX)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xfc52
+	VBROADCASTSS (CX), Z30
+	LONG         $0x400e1262
+	WORD         $0xc452
+	VBROADCASTSS (CX)(R14*1), Z31
+	LONG         $0x40061262
+	WORD         $0xcc52
+	VBROADCASTSS (CX)(R14*2), Z30
+	LONG         $0x400e1262
+	WORD         $0xd452
+	VBROADCASTSS (CX)(R13*1), Z31
+	LONG         $0x40061262
+	WORD         $0xdc52
+	VBROADCASTSS (R15), Z30
+	LONG         $0x400e1262
+	WORD         $0xe452
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, R15
+	DECQ         BX
+	JNZ          p13_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p13_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p13_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p13_block
+	CMPB         186(DI), $0x00
+	JEQ          p13_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p13_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPSLLD       $0x10, 512(SI), Z28
+	VADDPS       Z28, Z8, Z8
+	VPSLLD       $0x10, 576(SI), Z28
+	VADDPS       Z28, Z9, Z9
+	VPSLLD       $0x10, 640(SI), Z28
+	VADDPS       Z28, Z10, Z10
+	VPSLLD       $0x10, 704(SI), Z28
+	VADDPS       Z28, Z11, Z11
+	VPSLLD       $0x10, 768(SI), Z28
+	VADDPS       Z28, Z12, Z12
+
+p13_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p13_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	CMPL         156(DI), $0x7f800000
+	JEQ          p13_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+	VMINPS       Z12, Z29, Z12
+
+p13_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x401ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x401ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x401ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x401ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x401ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x401ff262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x401ff262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x401ff262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	LONG      $0x401f5262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, 512(BX)
+	LONG      $0x401f5262
+	WORD      $0xc972
+	VPERMW    Z9, Z31, Z9
+	VMOVDQU32 Z9, 576(BX)
+	LONG      $0x401f5262
+	WORD      $0xd272
+	VPERMW    Z10, Z31, Z10
+	VMOVDQU32 Z10, 640(BX)
+	LONG      $0x401f5262
+	WORD      $0xdb72
+	VPERMW    Z11, Z31, Z11
+	VMOVDQU32 Z11, 704(BX)
+	LONG      $0x401f5262
+	WORD      $0xe472
+	VPERMW    Z12, Z31, Z12
+	VMOVDQU32 Z12, 768(BX)
+	VZEROUPPER
+	RET
+
+p13_floats:
+	MOVQ   32(DI), SI
+	TESTQ  SI, SI
+	JZ     p13_clamp
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Z0, Z0
+	ADDQ   R9, R11
+	VADDPS (R11), Z1, Z1
+	ADDQ   R9, R11
+	VADDPS (R11), Z2, Z2
+	ADDQ   R9, R11
+	VADDPS (R11), Z3, Z3
+	ADDQ   R9, R11
+	VADDPS (R11), Z4, Z4
+	ADDQ   R9, R11
+	VADDPS (R11), Z5, Z5
+	ADDQ   R9, R11
+	VADDPS (R11), Z6, Z6
+	ADDQ   R9, R11
+	VADDPS (R11), Z7, Z7
+	ADDQ   R9, R11
+	VADDPS (R11), Z8, Z8
+	ADDQ   R9, R11
+	VADDPS (R11), Z9, Z9
+	ADDQ   R9, R11
+	VADDPS (R11), Z10, Z10
+	ADDQ   R9, R11
+	VADDPS (R11), Z11, Z11
+	ADDQ   R9, R11
+	VADDPS (R11), Z12, Z12
+
+p13_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p13_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	CMPL         156(DI), $0x7f800000
+	JEQ          p13_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+	VMINPS       Z9, Z31, Z9
+	VMINPS       Z10, Z31, Z10
+	VMINPS       Z11, Z31, Z11
+	VMINPS       Z12, Z31, Z12
+
+p13_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z11, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z12, (R11)
+	VZEROUPPER
+	RET
+
+p14:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z13
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p14_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p14_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p14_col:
+	LEAQ (R11)(R14*4), AX
+	LEAQ (AX)(R14*4), CX
+	LEAQ (CX)(R14*4), R15
+	MOVQ 128(DI), BX
+
+p14_run:
+	VMOVUPS      (DX), Z28
+	VBROADCASTSS (R11), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	VBROADCASTSS (R11)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xcc52
+	VBROADCASTSS (R11)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xd452
+	VBROADCASTSS (R11)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xdc52
+	VBROADCASTSS (AX), Z30
+	LONG         $0x400e9262
+	WORD         $0xe452
+	VBROADCASTSS (AX)(R14*1), Z31
+	LONG         $0x40069262
+	WORD         $0xec52
+	VBROADCASTSS (AX)(R14*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xf452
+	VBROADCASTSS (AX)(R13*1), Z31
+	LONG         $0x40069262
+	WORD         $0xfc52
+	VBROADCASTSS (CX), Z30
+	LONG         $0x400e1262
+	WORD         $0xc452
+	VBROADCASTSS (CX)(R14*1), Z31
+	LONG         $0x40061262
+	WORD         $0xcc52
+	VBROADCASTSS (CX)(R14*2), Z30
+	LONG         $0x400e1262
+	WORD         $0xd452
+	VBROADCASTSS (CX)(R13*1), Z31
+	LONG         $0x40061262
+	WORD         $0xdc52
+	VBROADCASTSS (R15), Z30
+	LONG         $0x400e1262
+	WORD         $0xe452
+	VBROADCASTSS (R15)(R14*1), Z31
+	LONG         $0x40061262
+	WORD         $0xec52
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, R15
+	DECQ         BX
+	JNZ          p14_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p14_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p14_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p14_block
+	CMPB         186(DI), $0x00
+	JEQ          p14_floats
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p14_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPSLLD       $0x10, 512(SI), Z28
+	VADDPS       Z28, Z8, Z8
+	VPSLLD       $0x10, 576(SI), Z28
+	VADDPS       Z28, Z9, Z9
+	VPSLLD       $0x10, 640(SI), Z28
+	VADDPS       Z28, Z10, Z10
+	VPSLLD       $0x10, 704(SI), Z28
+	VADDPS       Z28, Z11, Z11
+	VPSLLD       $0x10, 768(SI), Z28
+	VADDPS       Z28, Z12, Z12
+	VPSLLD       $0x10, 832(SI), Z28
+	VADDPS       Z28, Z13, Z13
+
+p14_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p14_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	CMPL         156(DI), $0x7f800000
+	JEQ          p14_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+	VMINPS       Z12, Z29, Z12
+	VMINPS       Z13, Z29, Z13
+
+p14_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x401ff262
@@ -88330,6 +95861,5549 @@ p14_store:
 	VZEROUPPER
 	RET
 
+// func pairRun32AVX512(a *Tile)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·pairRun32AVX512(SB), NOSPLIT, $0-8
+	MOVQ    a+0(FP), DI
+	MOVQ    136(DI), AX
+	CMPQ    AX, $0x0e
+	JEQ     p14
+	CMPQ    AX, $0x0d
+	JEQ     p13
+	CMPQ    AX, $0x0c
+	JEQ     p12
+	CMPQ    AX, $0x0b
+	JEQ     p11
+	CMPQ    AX, $0x0a
+	JEQ     p10
+	CMPQ    AX, $0x09
+	JEQ     p9
+	CMPQ    AX, $0x08
+	JEQ     p8
+	CMPQ    AX, $0x07
+	JEQ     p7
+	CMPQ    AX, $0x06
+	JEQ     p6
+	CMPQ    AX, $0x05
+	JEQ     p5
+	CMPQ    AX, $0x04
+	JEQ     p4
+	CMPQ    AX, $0x03
+	JEQ     p3
+	CMPQ    AX, $0x02
+	JEQ     p2
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS 64(R15), Z1
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p1_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p1_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p1_col:
+	MOVQ 128(DI), BX
+
+p1_run:
+	VMOVUPS      (DX), Z28
+	VANDPS       upperHalf64<>+0(SB), Z28, Z28
+	VMOVUPS      64(DX), Z29
+	VANDPS       upperHalf64<>+0(SB), Z29, Z29
+	VBROADCASTSS (R11), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z1
+	VMOVUPS      (DX), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VMOVUPS      64(DX), Z29
+	VPSLLD       $0x10, Z29, Z29
+	VBROADCASTSS (R11), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z1
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p1_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p1_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p1_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p1_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p1_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Z0, Z0
+	ADDQ         72(DI), SI
+	MOVQ         SI, R11
+	VADDPS       (R11), Z1, Z1
+
+p1_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p1_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	CMPL         156(DI), $0x7f800000
+	JEQ          p1_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+
+p1_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    56(DI), BX
+	MOVQ    BX, R11
+	VMOVUPS Z1, (R11)
+	VZEROUPPER
+	RET
+
+p2:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS 64(R15), Z2
+	VMOVAPS Z0, Z1
+	VMOVAPS Z2, Z3
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p2_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p2_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p2_col:
+	MOVQ 128(DI), BX
+
+p2_run:
+	VMOVUPS      (DX), Z28
+	VANDPS       upperHalf64<>+0(SB), Z28, Z28
+	VMOVUPS      64(DX), Z29
+	VANDPS       upperHalf64<>+0(SB), Z29, Z29
+	VBROADCASTSS (R11), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z2
+	VBROADCASTSS (R11)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VFMADD231PS  Z31, Z29, Z3
+	VMOVUPS      (DX), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VMOVUPS      64(DX), Z29
+	VPSLLD       $0x10, Z29, Z29
+	VBROADCASTSS (R11), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z2
+	VBROADCASTSS (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VFMADD231PS  Z31, Z29, Z3
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p2_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p2_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p2_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p2_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p2_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Z0, Z0
+	ADDQ         R9, R11
+	VADDPS       (R11), Z1, Z1
+	ADDQ         72(DI), SI
+	MOVQ         SI, R11
+	VADDPS       (R11), Z2, Z2
+	ADDQ         R9, R11
+	VADDPS       (R11), Z3, Z3
+
+p2_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p2_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	CMPL         156(DI), $0x7f800000
+	JEQ          p2_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+
+p2_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    56(DI), BX
+	MOVQ    BX, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	VZEROUPPER
+	RET
+
+p3:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS 64(R15), Z3
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z3, Z4
+	VMOVAPS Z3, Z5
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p3_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p3_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p3_col:
+	MOVQ 128(DI), BX
+
+p3_run:
+	VMOVUPS      (DX), Z28
+	VANDPS       upperHalf64<>+0(SB), Z28, Z28
+	VMOVUPS      64(DX), Z29
+	VANDPS       upperHalf64<>+0(SB), Z29, Z29
+	VBROADCASTSS (R11), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z3
+	VBROADCASTSS (R11)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VFMADD231PS  Z31, Z29, Z4
+	VBROADCASTSS (R11)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z5
+	VMOVUPS      (DX), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VMOVUPS      64(DX), Z29
+	VPSLLD       $0x10, Z29, Z29
+	VBROADCASTSS (R11), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z3
+	VBROADCASTSS (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VFMADD231PS  Z31, Z29, Z4
+	VBROADCASTSS (R11)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z5
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p3_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p3_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p3_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p3_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p3_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Z0, Z0
+	ADDQ         R9, R11
+	VADDPS       (R11), Z1, Z1
+	ADDQ         R9, R11
+	VADDPS       (R11), Z2, Z2
+	ADDQ         72(DI), SI
+	MOVQ         SI, R11
+	VADDPS       (R11), Z3, Z3
+	ADDQ         R9, R11
+	VADDPS       (R11), Z4, Z4
+	ADDQ         R9, R11
+	VADDPS       (R11), Z5, Z5
+
+p3_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p3_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	CMPL         156(DI), $0x7f800000
+	JEQ          p3_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+
+p3_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    56(DI), BX
+	MOVQ    BX, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	VZEROUPPER
+	RET
+
+p4:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS 64(R15), Z4
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z4, Z5
+	VMOVAPS Z4, Z6
+	VMOVAPS Z4, Z7
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p4_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p4_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p4_col:
+	MOVQ 128(DI), BX
+
+p4_run:
+	VMOVUPS      (DX), Z28
+	VANDPS       upperHalf64<>+0(SB), Z28, Z28
+	VMOVUPS      64(DX), Z29
+	VANDPS       upperHalf64<>+0(SB), Z29, Z29
+	VBROADCASTSS (R11), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z4
+	VBROADCASTSS (R11)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VFMADD231PS  Z31, Z29, Z5
+	VBROADCASTSS (R11)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z6
+	VBROADCASTSS (R11)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VFMADD231PS  Z31, Z29, Z7
+	VMOVUPS      (DX), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VMOVUPS      64(DX), Z29
+	VPSLLD       $0x10, Z29, Z29
+	VBROADCASTSS (R11), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z4
+	VBROADCASTSS (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VFMADD231PS  Z31, Z29, Z5
+	VBROADCASTSS (R11)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z6
+	VBROADCASTSS (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VFMADD231PS  Z31, Z29, Z7
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p4_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p4_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p4_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p4_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p4_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Z0, Z0
+	ADDQ         R9, R11
+	VADDPS       (R11), Z1, Z1
+	ADDQ         R9, R11
+	VADDPS       (R11), Z2, Z2
+	ADDQ         R9, R11
+	VADDPS       (R11), Z3, Z3
+	ADDQ         72(DI), SI
+	MOVQ         SI, R11
+	VADDPS       (R11), Z4, Z4
+	ADDQ         R9, R11
+	VADDPS       (R11), Z5, Z5
+	ADDQ         R9, R11
+	VADDPS       (R11), Z6, Z6
+	ADDQ         R9, R11
+	VADDPS       (R11), Z7, Z7
+
+p4_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p4_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	CMPL         156(DI), $0x7f800000
+	JEQ          p4_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+
+p4_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    56(DI), BX
+	MOVQ    BX, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	VZEROUPPER
+	RET
+
+p5:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS 64(R15), Z5
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z5, Z6
+	VMOVAPS Z5, Z7
+	VMOVAPS Z5, Z8
+	VMOVAPS Z5, Z9
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p5_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p5_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p5_col:
+	LEAQ (R11)(R14*4), AX
+	MOVQ 128(DI), BX
+
+p5_run:
+	VMOVUPS      (DX), Z28
+	VANDPS       upperHalf64<>+0(SB), Z28, Z28
+	VMOVUPS      64(DX), Z29
+	VANDPS       upperHalf64<>+0(SB), Z29, Z29
+	VBROADCASTSS (R11), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z5
+	VBROADCASTSS (R11)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VFMADD231PS  Z31, Z29, Z6
+	VBROADCASTSS (R11)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z7
+	VBROADCASTSS (R11)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VFMADD231PS  Z31, Z29, Z8
+	VBROADCASTSS (AX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z9
+	VMOVUPS      (DX), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VMOVUPS      64(DX), Z29
+	VPSLLD       $0x10, Z29, Z29
+	VBROADCASTSS (R11), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z5
+	VBROADCASTSS (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VFMADD231PS  Z31, Z29, Z6
+	VBROADCASTSS (R11)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z7
+	VBROADCASTSS (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VFMADD231PS  Z31, Z29, Z8
+	VBROADCASTSS (AX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z9
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	DECQ         BX
+	JNZ          p5_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p5_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p5_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p5_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p5_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Z0, Z0
+	ADDQ         R9, R11
+	VADDPS       (R11), Z1, Z1
+	ADDQ         R9, R11
+	VADDPS       (R11), Z2, Z2
+	ADDQ         R9, R11
+	VADDPS       (R11), Z3, Z3
+	ADDQ         R9, R11
+	VADDPS       (R11), Z4, Z4
+	ADDQ         72(DI), SI
+	MOVQ         SI, R11
+	VADDPS       (R11), Z5, Z5
+	ADDQ         R9, R11
+	VADDPS       (R11), Z6, Z6
+	ADDQ         R9, R11
+	VADDPS       (R11), Z7, Z7
+	ADDQ         R9, R11
+	VADDPS       (R11), Z8, Z8
+	ADDQ         R9, R11
+	VADDPS       (R11), Z9, Z9
+
+p5_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p5_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	CMPL         156(DI), $0x7f800000
+	JEQ          p5_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+	VMINPS       Z9, Z31, Z9
+
+p5_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    56(DI), BX
+	MOVQ    BX, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	VZEROUPPER
+	RET
+
+p6:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS 64(R15), Z6
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z6, Z7
+	VMOVAPS Z6, Z8
+	VMOVAPS Z6, Z9
+	VMOVAPS Z6, Z10
+	VMOVAPS Z6, Z11
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p6_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p6_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p6_col:
+	LEAQ (R11)(R14*4), AX
+	MOVQ 128(DI), BX
+
+p6_run:
+	VMOVUPS      (DX), Z28
+	VANDPS       upperHalf64<>+0(SB), Z28, Z28
+	VMOVUPS      64(DX), Z29
+	VANDPS       upperHalf64<>+0(SB), Z29, Z29
+	VBROADCASTSS (R11), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z6
+	VBROADCASTSS (R11)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VFMADD231PS  Z31, Z29, Z7
+	VBROADCASTSS (R11)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z8
+	VBROADCASTSS (R11)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VFMADD231PS  Z31, Z29, Z9
+	VBROADCASTSS (AX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z10
+	VBROADCASTSS (AX)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VFMADD231PS  Z31, Z29, Z11
+	VMOVUPS      (DX), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VMOVUPS      64(DX), Z29
+	VPSLLD       $0x10, Z29, Z29
+	VBROADCASTSS (R11), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z6
+	VBROADCASTSS (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VFMADD231PS  Z31, Z29, Z7
+	VBROADCASTSS (R11)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z8
+	VBROADCASTSS (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VFMADD231PS  Z31, Z29, Z9
+	VBROADCASTSS (AX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z10
+	VBROADCASTSS (AX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VFMADD231PS  Z31, Z29, Z11
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	DECQ         BX
+	JNZ          p6_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p6_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p6_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p6_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p6_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Z0, Z0
+	ADDQ         R9, R11
+	VADDPS       (R11), Z1, Z1
+	ADDQ         R9, R11
+	VADDPS       (R11), Z2, Z2
+	ADDQ         R9, R11
+	VADDPS       (R11), Z3, Z3
+	ADDQ         R9, R11
+	VADDPS       (R11), Z4, Z4
+	ADDQ         R9, R11
+	VADDPS       (R11), Z5, Z5
+	ADDQ         72(DI), SI
+	MOVQ         SI, R11
+	VADDPS       (R11), Z6, Z6
+	ADDQ         R9, R11
+	VADDPS       (R11), Z7, Z7
+	ADDQ         R9, R11
+	VADDPS       (R11), Z8, Z8
+	ADDQ         R9, R11
+	VADDPS       (R11), Z9, Z9
+	ADDQ         R9, R11
+	VADDPS       (R11), Z10, Z10
+	ADDQ         R9, R11
+	VADDPS       (R11), Z11, Z11
+
+p6_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p6_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	CMPL         156(DI), $0x7f800000
+	JEQ          p6_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+	VMINPS       Z9, Z31, Z9
+	VMINPS       Z10, Z31, Z10
+	VMINPS       Z11, Z31, Z11
+
+p6_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    56(DI), BX
+	MOVQ    BX, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z11, (R11)
+	VZEROUPPER
+	RET
+
+p7:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS 64(R15), Z7
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z7, Z8
+	VMOVAPS Z7, Z9
+	VMOVAPS Z7, Z10
+	VMOVAPS Z7, Z11
+	VMOVAPS Z7, Z12
+	VMOVAPS Z7, Z13
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p7_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p7_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p7_col:
+	LEAQ (R11)(R14*4), AX
+	MOVQ 128(DI), BX
+
+p7_run:
+	VMOVUPS      (DX), Z28
+	VANDPS       upperHalf64<>+0(SB), Z28, Z28
+	VMOVUPS      64(DX), Z29
+	VANDPS       upperHalf64<>+0(SB), Z29, Z29
+	VBROADCASTSS (R11), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z7
+	VBROADCASTSS (R11)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VFMADD231PS  Z31, Z29, Z8
+	VBROADCASTSS (R11)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS (R11)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VFMADD231PS  Z31, Z29, Z10
+	VBROADCASTSS (AX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z11
+	VBROADCASTSS (AX)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VFMADD231PS  Z31, Z29, Z12
+	VBROADCASTSS (AX)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VFMADD231PS  Z30, Z29, Z13
+	VMOVUPS      (DX), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VMOVUPS      64(DX), Z29
+	VPSLLD       $0x10, Z29, Z29
+	VBROADCASTSS (R11), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z7
+	VBROADCASTSS (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VFMADD231PS  Z31, Z29, Z8
+	VBROADCASTSS (R11)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VFMADD231PS  Z31, Z29, Z10
+	VBROADCASTSS (AX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z11
+	VBROADCASTSS (AX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VFMADD231PS  Z31, Z29, Z12
+	VBROADCASTSS (AX)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VFMADD231PS  Z30, Z29, Z13
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	DECQ         BX
+	JNZ          p7_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p7_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p7_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p7_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p7_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Z0, Z0
+	ADDQ         R9, R11
+	VADDPS       (R11), Z1, Z1
+	ADDQ         R9, R11
+	VADDPS       (R11), Z2, Z2
+	ADDQ         R9, R11
+	VADDPS       (R11), Z3, Z3
+	ADDQ         R9, R11
+	VADDPS       (R11), Z4, Z4
+	ADDQ         R9, R11
+	VADDPS       (R11), Z5, Z5
+	ADDQ         R9, R11
+	VADDPS       (R11), Z6, Z6
+	ADDQ         72(DI), SI
+	MOVQ         SI, R11
+	VADDPS       (R11), Z7, Z7
+	ADDQ         R9, R11
+	VADDPS       (R11), Z8, Z8
+	ADDQ         R9, R11
+	VADDPS       (R11), Z9, Z9
+	ADDQ         R9, R11
+	VADDPS       (R11), Z10, Z10
+	ADDQ         R9, R11
+	VADDPS       (R11), Z11, Z11
+	ADDQ         R9, R11
+	VADDPS       (R11), Z12, Z12
+	ADDQ         R9, R11
+	VADDPS       (R11), Z13, Z13
+
+p7_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p7_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	CMPL         156(DI), $0x7f800000
+	JEQ          p7_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+	VMINPS       Z9, Z31, Z9
+	VMINPS       Z10, Z31, Z10
+	VMINPS       Z11, Z31, Z11
+	VMINPS       Z12, Z31, Z12
+	VMINPS       Z13, Z31, Z13
+
+p7_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    56(DI), BX
+	MOVQ    BX, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z11, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z12, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z13, (R11)
+	VZEROUPPER
+	RET
+
+p8:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS 64(R15), Z8
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z8, Z9
+	VMOVAPS Z8, Z10
+	VMOVAPS Z8, Z11
+	VMOVAPS Z8, Z12
+	VMOVAPS Z8, Z13
+	VMOVAPS Z8, Z14
+	VMOVAPS Z8, Z15
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p8_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p8_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p8_col:
+	LEAQ (R11)(R14*4), AX
+	MOVQ 128(DI), BX
+
+p8_run:
+	VMOVUPS      (DX), Z28
+	VANDPS       upperHalf64<>+0(SB), Z28, Z28
+	VMOVUPS      64(DX), Z29
+	VANDPS       upperHalf64<>+0(SB), Z29, Z29
+	VBROADCASTSS (R11), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z8
+	VBROADCASTSS (R11)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VFMADD231PS  Z31, Z29, Z9
+	VBROADCASTSS (R11)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z10
+	VBROADCASTSS (R11)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VFMADD231PS  Z31, Z29, Z11
+	VBROADCASTSS (AX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z12
+	VBROADCASTSS (AX)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VFMADD231PS  Z31, Z29, Z13
+	VBROADCASTSS (AX)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VFMADD231PS  Z30, Z29, Z14
+	VBROADCASTSS (AX)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z7
+	VFMADD231PS  Z31, Z29, Z15
+	VMOVUPS      (DX), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VMOVUPS      64(DX), Z29
+	VPSLLD       $0x10, Z29, Z29
+	VBROADCASTSS (R11), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z8
+	VBROADCASTSS (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VFMADD231PS  Z31, Z29, Z9
+	VBROADCASTSS (R11)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z10
+	VBROADCASTSS (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VFMADD231PS  Z31, Z29, Z11
+	VBROADCASTSS (AX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z12
+	VBROADCASTSS (AX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VFMADD231PS  Z31, Z29, Z13
+	VBROADCASTSS (AX)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VFMADD231PS  Z30, Z29, Z14
+	VBROADCASTSS (AX)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z7
+	VFMADD231PS  Z31, Z29, Z15
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	DECQ         BX
+	JNZ          p8_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p8_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p8_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p8_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p8_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Z0, Z0
+	ADDQ         R9, R11
+	VADDPS       (R11), Z1, Z1
+	ADDQ         R9, R11
+	VADDPS       (R11), Z2, Z2
+	ADDQ         R9, R11
+	VADDPS       (R11), Z3, Z3
+	ADDQ         R9, R11
+	VADDPS       (R11), Z4, Z4
+	ADDQ         R9, R11
+	VADDPS       (R11), Z5, Z5
+	ADDQ         R9, R11
+	VADDPS       (R11), Z6, Z6
+	ADDQ         R9, R11
+	VADDPS       (R11), Z7, Z7
+	ADDQ         72(DI), SI
+	MOVQ         SI, R11
+	VADDPS       (R11), Z8, Z8
+	ADDQ         R9, R11
+	VADDPS       (R11), Z9, Z9
+	ADDQ         R9, R11
+	VADDPS       (R11), Z10, Z10
+	ADDQ         R9, R11
+	VADDPS       (R11), Z11, Z11
+	ADDQ         R9, R11
+	VADDPS       (R11), Z12, Z12
+	ADDQ         R9, R11
+	VADDPS       (R11), Z13, Z13
+	ADDQ         R9, R11
+	VADDPS       (R11), Z14, Z14
+	ADDQ         R9, R11
+	VADDPS       (R11), Z15, Z15
+
+p8_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p8_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	CMPL         156(DI), $0x7f800000
+	JEQ          p8_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+	VMINPS       Z9, Z31, Z9
+	VMINPS       Z10, Z31, Z10
+	VMINPS       Z11, Z31, Z11
+	VMINPS       Z12, Z31, Z12
+	VMINPS       Z13, Z31, Z13
+	VMINPS       Z14, Z31, Z14
+	VMINPS       Z15, Z31, Z15
+
+p8_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    56(DI), BX
+	MOVQ    BX, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z11, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z12, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z13, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z14, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z15, (R11)
+	VZEROUPPER
+	RET
+
+p9:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS 64(R15), Z9
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z9, Z10
+	VMOVAPS Z9, Z11
+	VMOVAPS Z9, Z12
+	VMOVAPS Z9, Z13
+	VMOVAPS Z9, Z14
+	VMOVAPS Z9, Z15
+	VMOVAPS Z9, Z16
+	VMOVAPS Z9, Z17
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p9_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p9_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p9_col:
+	LEAQ (R11)(R14*4), AX
+	LEAQ (AX)(R14*4), CX
+	MOVQ 128(DI), BX
+
+p9_run:
+	VMOVUPS      (DX), Z28
+	VANDPS       upperHalf64<>+0(SB), Z28, Z28
+	VMOVUPS      64(DX), Z29
+	VANDPS       upperHalf64<>+0(SB), Z29, Z29
+	VBROADCASTSS (R11), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS (R11)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VFMADD231PS  Z31, Z29, Z10
+	VBROADCASTSS (R11)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z11
+	VBROADCASTSS (R11)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VFMADD231PS  Z31, Z29, Z12
+	VBROADCASTSS (AX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS (AX)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VFMADD231PS  Z31, Z29, Z14
+	VBROADCASTSS (AX)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VFMADD231PS  Z30, Z29, Z15
+	VBROADCASTSS (AX)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z7
+	VFMADD231PS  Z31, Z29, Z16
+	VBROADCASTSS (CX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z17
+	VMOVUPS      (DX), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VMOVUPS      64(DX), Z29
+	VPSLLD       $0x10, Z29, Z29
+	VBROADCASTSS (R11), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VFMADD231PS  Z31, Z29, Z10
+	VBROADCASTSS (R11)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z11
+	VBROADCASTSS (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VFMADD231PS  Z31, Z29, Z12
+	VBROADCASTSS (AX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS (AX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VFMADD231PS  Z31, Z29, Z14
+	VBROADCASTSS (AX)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VFMADD231PS  Z30, Z29, Z15
+	VBROADCASTSS (AX)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z7
+	VFMADD231PS  Z31, Z29, Z16
+	VBROADCASTSS (CX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z17
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, CX
+	DECQ         BX
+	JNZ          p9_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p9_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p9_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p9_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p9_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Z0, Z0
+	ADDQ         R9, R11
+	VADDPS       (R11), Z1, Z1
+	ADDQ         R9, R11
+	VADDPS       (R11), Z2, Z2
+	ADDQ         R9, R11
+	VADDPS       (R11), Z3, Z3
+	ADDQ         R9, R11
+	VADDPS       (R11), Z4, Z4
+	ADDQ         R9, R11
+	VADDPS       (R11), Z5, Z5
+	ADDQ         R9, R11
+	VADDPS       (R11), Z6, Z6
+	ADDQ         R9, R11
+	VADDPS       (R11), Z7, Z7
+	ADDQ         R9, R11
+	VADDPS       (R11), Z8, Z8
+	ADDQ         72(DI), SI
+	MOVQ         SI, R11
+	VADDPS       (R11), Z9, Z9
+	ADDQ         R9, R11
+	VADDPS       (R11), Z10, Z10
+	ADDQ         R9, R11
+	VADDPS       (R11), Z11, Z11
+	ADDQ         R9, R11
+	VADDPS       (R11), Z12, Z12
+	ADDQ         R9, R11
+	VADDPS       (R11), Z13, Z13
+	ADDQ         R9, R11
+	VADDPS       (R11), Z14, Z14
+	ADDQ         R9, R11
+	VADDPS       (R11), Z15, Z15
+	ADDQ         R9, R11
+	VADDPS       (R11), Z16, Z16
+	ADDQ         R9, R11
+	VADDPS       (R11), Z17, Z17
+
+p9_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p9_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	VMAXPS       Z16, Z30, Z16
+	VMAXPS       Z17, Z30, Z17
+	CMPL         156(DI), $0x7f800000
+	JEQ          p9_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+	VMINPS       Z9, Z31, Z9
+	VMINPS       Z10, Z31, Z10
+	VMINPS       Z11, Z31, Z11
+	VMINPS       Z12, Z31, Z12
+	VMINPS       Z13, Z31, Z13
+	VMINPS       Z14, Z31, Z14
+	VMINPS       Z15, Z31, Z15
+	VMINPS       Z16, Z31, Z16
+	VMINPS       Z17, Z31, Z17
+
+p9_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    56(DI), BX
+	MOVQ    BX, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z11, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z12, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z13, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z14, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z15, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z16, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z17, (R11)
+	VZEROUPPER
+	RET
+
+p10:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS 64(R15), Z10
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z10, Z11
+	VMOVAPS Z10, Z12
+	VMOVAPS Z10, Z13
+	VMOVAPS Z10, Z14
+	VMOVAPS Z10, Z15
+	VMOVAPS Z10, Z16
+	VMOVAPS Z10, Z17
+	VMOVAPS Z10, Z18
+	VMOVAPS Z10, Z19
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p10_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p10_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p10_col:
+	LEAQ (R11)(R14*4), AX
+	LEAQ (AX)(R14*4), CX
+	MOVQ 128(DI), BX
+
+p10_run:
+	VMOVUPS      (DX), Z28
+	VANDPS       upperHalf64<>+0(SB), Z28, Z28
+	VMOVUPS      64(DX), Z29
+	VANDPS       upperHalf64<>+0(SB), Z29, Z29
+	VBROADCASTSS (R11), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z10
+	VBROADCASTSS (R11)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VFMADD231PS  Z31, Z29, Z11
+	VBROADCASTSS (R11)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z12
+	VBROADCASTSS (R11)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VFMADD231PS  Z31, Z29, Z13
+	VBROADCASTSS (AX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z14
+	VBROADCASTSS (AX)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VFMADD231PS  Z31, Z29, Z15
+	VBROADCASTSS (AX)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VFMADD231PS  Z30, Z29, Z16
+	VBROADCASTSS (AX)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z7
+	VFMADD231PS  Z31, Z29, Z17
+	VBROADCASTSS (CX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z18
+	VBROADCASTSS (CX)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z9
+	VFMADD231PS  Z31, Z29, Z19
+	VMOVUPS      (DX), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VMOVUPS      64(DX), Z29
+	VPSLLD       $0x10, Z29, Z29
+	VBROADCASTSS (R11), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z10
+	VBROADCASTSS (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VFMADD231PS  Z31, Z29, Z11
+	VBROADCASTSS (R11)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z12
+	VBROADCASTSS (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VFMADD231PS  Z31, Z29, Z13
+	VBROADCASTSS (AX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z14
+	VBROADCASTSS (AX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VFMADD231PS  Z31, Z29, Z15
+	VBROADCASTSS (AX)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VFMADD231PS  Z30, Z29, Z16
+	VBROADCASTSS (AX)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z7
+	VFMADD231PS  Z31, Z29, Z17
+	VBROADCASTSS (CX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z18
+	VBROADCASTSS (CX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z9
+	VFMADD231PS  Z31, Z29, Z19
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, CX
+	DECQ         BX
+	JNZ          p10_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p10_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p10_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p10_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p10_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Z0, Z0
+	ADDQ         R9, R11
+	VADDPS       (R11), Z1, Z1
+	ADDQ         R9, R11
+	VADDPS       (R11), Z2, Z2
+	ADDQ         R9, R11
+	VADDPS       (R11), Z3, Z3
+	ADDQ         R9, R11
+	VADDPS       (R11), Z4, Z4
+	ADDQ         R9, R11
+	VADDPS       (R11), Z5, Z5
+	ADDQ         R9, R11
+	VADDPS       (R11), Z6, Z6
+	ADDQ         R9, R11
+	VADDPS       (R11), Z7, Z7
+	ADDQ         R9, R11
+	VADDPS       (R11), Z8, Z8
+	ADDQ         R9, R11
+	VADDPS       (R11), Z9, Z9
+	ADDQ         72(DI), SI
+	MOVQ         SI, R11
+	VADDPS       (R11), Z10, Z10
+	ADDQ         R9, R11
+	VADDPS       (R11), Z11, Z11
+	ADDQ         R9, R11
+	VADDPS       (R11), Z12, Z12
+	ADDQ         R9, R11
+	VADDPS       (R11), Z13, Z13
+	ADDQ         R9, R11
+	VADDPS       (R11), Z14, Z14
+	ADDQ         R9, R11
+	VADDPS       (R11), Z15, Z15
+	ADDQ         R9, R11
+	VADDPS       (R11), Z16, Z16
+	ADDQ         R9, R11
+	VADDPS       (R11), Z17, Z17
+	ADDQ         R9, R11
+	VADDPS       (R11), Z18, Z18
+	ADDQ         R9, R11
+	VADDPS       (R11), Z19, Z19
+
+p10_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p10_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	VMAXPS       Z16, Z30, Z16
+	VMAXPS       Z17, Z30, Z17
+	VMAXPS       Z18, Z30, Z18
+	VMAXPS       Z19, Z30, Z19
+	CMPL         156(DI), $0x7f800000
+	JEQ          p10_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+	VMINPS       Z9, Z31, Z9
+	VMINPS       Z10, Z31, Z10
+	VMINPS       Z11, Z31, Z11
+	VMINPS       Z12, Z31, Z12
+	VMINPS       Z13, Z31, Z13
+	VMINPS       Z14, Z31, Z14
+	VMINPS       Z15, Z31, Z15
+	VMINPS       Z16, Z31, Z16
+	VMINPS       Z17, Z31, Z17
+	VMINPS       Z18, Z31, Z18
+	VMINPS       Z19, Z31, Z19
+
+p10_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    56(DI), BX
+	MOVQ    BX, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z11, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z12, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z13, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z14, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z15, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z16, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z17, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z18, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z19, (R11)
+	VZEROUPPER
+	RET
+
+p11:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS 64(R15), Z11
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z11, Z12
+	VMOVAPS Z11, Z13
+	VMOVAPS Z11, Z14
+	VMOVAPS Z11, Z15
+	VMOVAPS Z11, Z16
+	VMOVAPS Z11, Z17
+	VMOVAPS Z11, Z18
+	VMOVAPS Z11, Z19
+	VMOVAPS Z11, Z20
+	VMOVAPS Z11, Z21
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p11_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p11_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p11_col:
+	LEAQ (R11)(R14*4), AX
+	LEAQ (AX)(R14*4), CX
+	MOVQ 128(DI), BX
+
+p11_run:
+	VMOVUPS      (DX), Z28
+	VANDPS       upperHalf64<>+0(SB), Z28, Z28
+	VMOVUPS      64(DX), Z29
+	VANDPS       upperHalf64<>+0(SB), Z29, Z29
+	VBROADCASTSS (R11), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z11
+	VBROADCASTSS (R11)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VFMADD231PS  Z31, Z29, Z12
+	VBROADCASTSS (R11)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS (R11)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VFMADD231PS  Z31, Z29, Z14
+	VBROADCASTSS (AX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z15
+	VBROADCASTSS (AX)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VFMADD231PS  Z31, Z29, Z16
+	VBROADCASTSS (AX)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS (AX)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z7
+	VFMADD231PS  Z31, Z29, Z18
+	VBROADCASTSS (CX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z19
+	VBROADCASTSS (CX)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z9
+	VFMADD231PS  Z31, Z29, Z20
+	VBROADCASTSS (CX)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z10
+	VFMADD231PS  Z30, Z29, Z21
+	VMOVUPS      (DX), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VMOVUPS      64(DX), Z29
+	VPSLLD       $0x10, Z29, Z29
+	VBROADCASTSS (R11), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z11
+	VBROADCASTSS (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VFMADD231PS  Z31, Z29, Z12
+	VBROADCASTSS (R11)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VFMADD231PS  Z31, Z29, Z14
+	VBROADCASTSS (AX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z15
+	VBROADCASTSS (AX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VFMADD231PS  Z31, Z29, Z16
+	VBROADCASTSS (AX)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS (AX)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z7
+	VFMADD231PS  Z31, Z29, Z18
+	VBROADCASTSS (CX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z19
+	VBROADCASTSS (CX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z9
+	VFMADD231PS  Z31, Z29, Z20
+	VBROADCASTSS (CX)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z10
+	VFMADD231PS  Z30, Z29, Z21
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, CX
+	DECQ         BX
+	JNZ          p11_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p11_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p11_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p11_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p11_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Z0, Z0
+	ADDQ         R9, R11
+	VADDPS       (R11), Z1, Z1
+	ADDQ         R9, R11
+	VADDPS       (R11), Z2, Z2
+	ADDQ         R9, R11
+	VADDPS       (R11), Z3, Z3
+	ADDQ         R9, R11
+	VADDPS       (R11), Z4, Z4
+	ADDQ         R9, R11
+	VADDPS       (R11), Z5, Z5
+	ADDQ         R9, R11
+	VADDPS       (R11), Z6, Z6
+	ADDQ         R9, R11
+	VADDPS       (R11), Z7, Z7
+	ADDQ         R9, R11
+	VADDPS       (R11), Z8, Z8
+	ADDQ         R9, R11
+	VADDPS       (R11), Z9, Z9
+	ADDQ         R9, R11
+	VADDPS       (R11), Z10, Z10
+	ADDQ         72(DI), SI
+	MOVQ         SI, R11
+	VADDPS       (R11), Z11, Z11
+	ADDQ         R9, R11
+	VADDPS       (R11), Z12, Z12
+	ADDQ         R9, R11
+	VADDPS       (R11), Z13, Z13
+	ADDQ         R9, R11
+	VADDPS       (R11), Z14, Z14
+	ADDQ         R9, R11
+	VADDPS       (R11), Z15, Z15
+	ADDQ         R9, R11
+	VADDPS       (R11), Z16, Z16
+	ADDQ         R9, R11
+	VADDPS       (R11), Z17, Z17
+	ADDQ         R9, R11
+	VADDPS       (R11), Z18, Z18
+	ADDQ         R9, R11
+	VADDPS       (R11), Z19, Z19
+	ADDQ         R9, R11
+	VADDPS       (R11), Z20, Z20
+	ADDQ         R9, R11
+	VADDPS       (R11), Z21, Z21
+
+p11_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p11_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	VMAXPS       Z16, Z30, Z16
+	VMAXPS       Z17, Z30, Z17
+	VMAXPS       Z18, Z30, Z18
+	VMAXPS       Z19, Z30, Z19
+	VMAXPS       Z20, Z30, Z20
+	VMAXPS       Z21, Z30, Z21
+	CMPL         156(DI), $0x7f800000
+	JEQ          p11_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+	VMINPS       Z9, Z31, Z9
+	VMINPS       Z10, Z31, Z10
+	VMINPS       Z11, Z31, Z11
+	VMINPS       Z12, Z31, Z12
+	VMINPS       Z13, Z31, Z13
+	VMINPS       Z14, Z31, Z14
+	VMINPS       Z15, Z31, Z15
+	VMINPS       Z16, Z31, Z16
+	VMINPS       Z17, Z31, Z17
+	VMINPS       Z18, Z31, Z18
+	VMINPS       Z19, Z31, Z19
+	VMINPS       Z20, Z31, Z20
+	VMINPS       Z21, Z31, Z21
+
+p11_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    56(DI), BX
+	MOVQ    BX, R11
+	VMOVUPS Z11, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z12, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z13, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z14, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z15, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z16, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z17, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z18, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z19, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z20, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z21, (R11)
+	VZEROUPPER
+	RET
+
+p12:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS 64(R15), Z12
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	VMOVAPS Z12, Z13
+	VMOVAPS Z12, Z14
+	VMOVAPS Z12, Z15
+	VMOVAPS Z12, Z16
+	VMOVAPS Z12, Z17
+	VMOVAPS Z12, Z18
+	VMOVAPS Z12, Z19
+	VMOVAPS Z12, Z20
+	VMOVAPS Z12, Z21
+	VMOVAPS Z12, Z22
+	VMOVAPS Z12, Z23
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p12_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p12_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p12_col:
+	LEAQ (R11)(R14*4), AX
+	LEAQ (AX)(R14*4), CX
+	MOVQ 128(DI), BX
+
+p12_run:
+	VMOVUPS      (DX), Z28
+	VANDPS       upperHalf64<>+0(SB), Z28, Z28
+	VMOVUPS      64(DX), Z29
+	VANDPS       upperHalf64<>+0(SB), Z29, Z29
+	VBROADCASTSS (R11), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z12
+	VBROADCASTSS (R11)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VFMADD231PS  Z31, Z29, Z13
+	VBROADCASTSS (R11)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z14
+	VBROADCASTSS (R11)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VFMADD231PS  Z31, Z29, Z15
+	VBROADCASTSS (AX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z16
+	VBROADCASTSS (AX)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VFMADD231PS  Z31, Z29, Z17
+	VBROADCASTSS (AX)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VFMADD231PS  Z30, Z29, Z18
+	VBROADCASTSS (AX)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z7
+	VFMADD231PS  Z31, Z29, Z19
+	VBROADCASTSS (CX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z20
+	VBROADCASTSS (CX)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z9
+	VFMADD231PS  Z31, Z29, Z21
+	VBROADCASTSS (CX)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z10
+	VFMADD231PS  Z30, Z29, Z22
+	VBROADCASTSS (CX)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z11
+	VFMADD231PS  Z31, Z29, Z23
+	VMOVUPS      (DX), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VMOVUPS      64(DX), Z29
+	VPSLLD       $0x10, Z29, Z29
+	VBROADCASTSS (R11), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z12
+	VBROADCASTSS (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VFMADD231PS  Z31, Z29, Z13
+	VBROADCASTSS (R11)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z14
+	VBROADCASTSS (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VFMADD231PS  Z31, Z29, Z15
+	VBROADCASTSS (AX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z16
+	VBROADCASTSS (AX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VFMADD231PS  Z31, Z29, Z17
+	VBROADCASTSS (AX)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VFMADD231PS  Z30, Z29, Z18
+	VBROADCASTSS (AX)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z7
+	VFMADD231PS  Z31, Z29, Z19
+	VBROADCASTSS (CX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z20
+	VBROADCASTSS (CX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z9
+	VFMADD231PS  Z31, Z29, Z21
+	VBROADCASTSS (CX)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z10
+	VFMADD231PS  Z30, Z29, Z22
+	VBROADCASTSS (CX)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z11
+	VFMADD231PS  Z31, Z29, Z23
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, CX
+	DECQ         BX
+	JNZ          p12_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p12_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p12_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p12_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p12_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Z0, Z0
+	ADDQ         R9, R11
+	VADDPS       (R11), Z1, Z1
+	ADDQ         R9, R11
+	VADDPS       (R11), Z2, Z2
+	ADDQ         R9, R11
+	VADDPS       (R11), Z3, Z3
+	ADDQ         R9, R11
+	VADDPS       (R11), Z4, Z4
+	ADDQ         R9, R11
+	VADDPS       (R11), Z5, Z5
+	ADDQ         R9, R11
+	VADDPS       (R11), Z6, Z6
+	ADDQ         R9, R11
+	VADDPS       (R11), Z7, Z7
+	ADDQ         R9, R11
+	VADDPS       (R11), Z8, Z8
+	ADDQ         R9, R11
+	VADDPS       (R11), Z9, Z9
+	ADDQ         R9, R11
+	VADDPS       (R11), Z10, Z10
+	ADDQ         R9, R11
+	VADDPS       (R11), Z11, Z11
+	ADDQ         72(DI), SI
+	MOVQ         SI, R11
+	VADDPS       (R11), Z12, Z12
+	ADDQ         R9, R11
+	VADDPS       (R11), Z13, Z13
+	ADDQ         R9, R11
+	VADDPS       (R11), Z14, Z14
+	ADDQ         R9, R11
+	VADDPS       (R11), Z15, Z15
+	ADDQ         R9, R11
+	VADDPS       (R11), Z16, Z16
+	ADDQ         R9, R11
+	VADDPS       (R11), Z17, Z17
+	ADDQ         R9, R11
+	VADDPS       (R11), Z18, Z18
+	ADDQ         R9, R11
+	VADDPS       (R11), Z19, Z19
+	ADDQ         R9, R11
+	VADDPS       (R11), Z20, Z20
+	ADDQ         R9, R11
+	VADDPS       (R11), Z21, Z21
+	ADDQ         R9, R11
+	VADDPS       (R11), Z22, Z22
+	ADDQ         R9, R11
+	VADDPS       (R11), Z23, Z23
+
+p12_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p12_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	VMAXPS       Z16, Z30, Z16
+	VMAXPS       Z17, Z30, Z17
+	VMAXPS       Z18, Z30, Z18
+	VMAXPS       Z19, Z30, Z19
+	VMAXPS       Z20, Z30, Z20
+	VMAXPS       Z21, Z30, Z21
+	VMAXPS       Z22, Z30, Z22
+	VMAXPS       Z23, Z30, Z23
+	CMPL         156(DI), $0x7f800000
+	JEQ          p12_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+	VMINPS       Z9, Z31, Z9
+	VMINPS       Z10, Z31, Z10
+	VMINPS       Z11, Z31, Z11
+	VMINPS       Z12, Z31, Z12
+	VMINPS       Z13, Z31, Z13
+	VMINPS       Z14, Z31, Z14
+	VMINPS       Z15, Z31, Z15
+	VMINPS       Z16, Z31, Z16
+	VMINPS       Z17, Z31, Z17
+	VMINPS       Z18, Z31, Z18
+	VMINPS       Z19, Z31, Z19
+	VMINPS       Z20, Z31, Z20
+	VMINPS       Z21, Z31, Z21
+	VMINPS       Z22, Z31, Z22
+	VMINPS       Z23, Z31, Z23
+
+p12_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z11, (R11)
+	ADDQ    56(DI), BX
+	MOVQ    BX, R11
+	VMOVUPS Z12, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z13, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z14, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z15, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z16, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z17, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z18, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z19, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z20, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z21, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z22, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z23, (R11)
+	VZEROUPPER
+	RET
+
+p13:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS 64(R15), Z13
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	VMOVAPS Z0, Z12
+	VMOVAPS Z13, Z14
+	VMOVAPS Z13, Z15
+	VMOVAPS Z13, Z16
+	VMOVAPS Z13, Z17
+	VMOVAPS Z13, Z18
+	VMOVAPS Z13, Z19
+	VMOVAPS Z13, Z20
+	VMOVAPS Z13, Z21
+	VMOVAPS Z13, Z22
+	VMOVAPS Z13, Z23
+	VMOVAPS Z13, Z24
+	VMOVAPS Z13, Z25
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p13_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p13_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p13_col:
+	LEAQ (R11)(R14*4), AX
+	LEAQ (AX)(R14*4), CX
+	LEAQ (CX)(R14*4), R15
+	MOVQ 128(DI), BX
+
+p13_run:
+	VMOVUPS      (DX), Z28
+	VANDPS       upperHalf64<>+0(SB), Z28, Z28
+	VMOVUPS      64(DX), Z29
+	VANDPS       upperHalf64<>+0(SB), Z29, Z29
+	VBROADCASTSS (R11), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS (R11)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VFMADD231PS  Z31, Z29, Z14
+	VBROADCASTSS (R11)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z15
+	VBROADCASTSS (R11)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VFMADD231PS  Z31, Z29, Z16
+	VBROADCASTSS (AX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS (AX)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VFMADD231PS  Z31, Z29, Z18
+	VBROADCASTSS (AX)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VFMADD231PS  Z30, Z29, Z19
+	VBROADCASTSS (AX)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z7
+	VFMADD231PS  Z31, Z29, Z20
+	VBROADCASTSS (CX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z21
+	VBROADCASTSS (CX)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z9
+	VFMADD231PS  Z31, Z29, Z22
+	VBROADCASTSS (CX)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z10
+	VFMADD231PS  Z30, Z29, Z23
+	VBROADCASTSS (CX)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z11
+	VFMADD231PS  Z31, Z29, Z24
+	VBROADCASTSS (R15), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z25
+	VMOVUPS      (DX), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VMOVUPS      64(DX), Z29
+	VPSLLD       $0x10, Z29, Z29
+	VBROADCASTSS (R11), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VFMADD231PS  Z31, Z29, Z14
+	VBROADCASTSS (R11)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z15
+	VBROADCASTSS (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VFMADD231PS  Z31, Z29, Z16
+	VBROADCASTSS (AX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS (AX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VFMADD231PS  Z31, Z29, Z18
+	VBROADCASTSS (AX)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VFMADD231PS  Z30, Z29, Z19
+	VBROADCASTSS (AX)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z7
+	VFMADD231PS  Z31, Z29, Z20
+	VBROADCASTSS (CX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z21
+	VBROADCASTSS (CX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z9
+	VFMADD231PS  Z31, Z29, Z22
+	VBROADCASTSS (CX)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z10
+	VFMADD231PS  Z30, Z29, Z23
+	VBROADCASTSS (CX)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z11
+	VFMADD231PS  Z31, Z29, Z24
+	VBROADCASTSS (R15), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z25
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, R15
+	DECQ         BX
+	JNZ          p13_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p13_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p13_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p13_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p13_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Z0, Z0
+	ADDQ         R9, R11
+	VADDPS       (R11), Z1, Z1
+	ADDQ         R9, R11
+	VADDPS       (R11), Z2, Z2
+	ADDQ         R9, R11
+	VADDPS       (R11), Z3, Z3
+	ADDQ         R9, R11
+	VADDPS       (R11), Z4, Z4
+	ADDQ         R9, R11
+	VADDPS       (R11), Z5, Z5
+	ADDQ         R9, R11
+	VADDPS       (R11), Z6, Z6
+	ADDQ         R9, R11
+	VADDPS       (R11), Z7, Z7
+	ADDQ         R9, R11
+	VADDPS       (R11), Z8, Z8
+	ADDQ         R9, R11
+	VADDPS       (R11), Z9, Z9
+	ADDQ         R9, R11
+	VADDPS       (R11), Z10, Z10
+	ADDQ         R9, R11
+	VADDPS       (R11), Z11, Z11
+	ADDQ         R9, R11
+	VADDPS       (R11), Z12, Z12
+	ADDQ         72(DI), SI
+	MOVQ         SI, R11
+	VADDPS       (R11), Z13, Z13
+	ADDQ         R9, R11
+	VADDPS       (R11), Z14, Z14
+	ADDQ         R9, R11
+	VADDPS       (R11), Z15, Z15
+	ADDQ         R9, R11
+	VADDPS       (R11), Z16, Z16
+	ADDQ         R9, R11
+	VADDPS       (R11), Z17, Z17
+	ADDQ         R9, R11
+	VADDPS       (R11), Z18, Z18
+	ADDQ         R9, R11
+	VADDPS       (R11), Z19, Z19
+	ADDQ         R9, R11
+	VADDPS       (R11), Z20, Z20
+	ADDQ         R9, R11
+	VADDPS       (R11), Z21, Z21
+	ADDQ         R9, R11
+	VADDPS       (R11), Z22, Z22
+	ADDQ         R9, R11
+	VADDPS       (R11), Z23, Z23
+	ADDQ         R9, R11
+	VADDPS       (R11), Z24, Z24
+	ADDQ         R9, R11
+	VADDPS       (R11), Z25, Z25
+
+p13_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p13_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	VMAXPS       Z16, Z30, Z16
+	VMAXPS       Z17, Z30, Z17
+	VMAXPS       Z18, Z30, Z18
+	VMAXPS       Z19, Z30, Z19
+	VMAXPS       Z20, Z30, Z20
+	VMAXPS       Z21, Z30, Z21
+	VMAXPS       Z22, Z30, Z22
+	VMAXPS       Z23, Z30, Z23
+	VMAXPS       Z24, Z30, Z24
+	VMAXPS       Z25, Z30, Z25
+	CMPL         156(DI), $0x7f800000
+	JEQ          p13_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+	VMINPS       Z9, Z31, Z9
+	VMINPS       Z10, Z31, Z10
+	VMINPS       Z11, Z31, Z11
+	VMINPS       Z12, Z31, Z12
+	VMINPS       Z13, Z31, Z13
+	VMINPS       Z14, Z31, Z14
+	VMINPS       Z15, Z31, Z15
+	VMINPS       Z16, Z31, Z16
+	VMINPS       Z17, Z31, Z17
+	VMINPS       Z18, Z31, Z18
+	VMINPS       Z19, Z31, Z19
+	VMINPS       Z20, Z31, Z20
+	VMINPS       Z21, Z31, Z21
+	VMINPS       Z22, Z31, Z22
+	VMINPS       Z23, Z31, Z23
+	VMINPS       Z24, Z31, Z24
+	VMINPS       Z25, Z31, Z25
+
+p13_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z11, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z12, (R11)
+	ADDQ    56(DI), BX
+	MOVQ    BX, R11
+	VMOVUPS Z13, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z14, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z15, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z16, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z17, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z18, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z19, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z20, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z21, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z22, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z23, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z24, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z25, (R11)
+	VZEROUPPER
+	RET
+
+p14:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVUPS 64(R15), Z14
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z13
+	VMOVAPS Z14, Z15
+	VMOVAPS Z14, Z16
+	VMOVAPS Z14, Z17
+	VMOVAPS Z14, Z18
+	VMOVAPS Z14, Z19
+	VMOVAPS Z14, Z20
+	VMOVAPS Z14, Z21
+	VMOVAPS Z14, Z22
+	VMOVAPS Z14, Z23
+	VMOVAPS Z14, Z24
+	VMOVAPS Z14, Z25
+	VMOVAPS Z14, Z26
+	VMOVAPS Z14, Z27
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p14_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p14_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p14_col:
+	LEAQ (R11)(R14*4), AX
+	LEAQ (AX)(R14*4), CX
+	LEAQ (CX)(R14*4), R15
+	MOVQ 128(DI), BX
+
+p14_run:
+	VMOVUPS      (DX), Z28
+	VANDPS       upperHalf64<>+0(SB), Z28, Z28
+	VMOVUPS      64(DX), Z29
+	VANDPS       upperHalf64<>+0(SB), Z29, Z29
+	VBROADCASTSS (R11), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z14
+	VBROADCASTSS (R11)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VFMADD231PS  Z31, Z29, Z15
+	VBROADCASTSS (R11)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z16
+	VBROADCASTSS (R11)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VFMADD231PS  Z31, Z29, Z17
+	VBROADCASTSS (AX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z18
+	VBROADCASTSS (AX)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VFMADD231PS  Z31, Z29, Z19
+	VBROADCASTSS (AX)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VFMADD231PS  Z30, Z29, Z20
+	VBROADCASTSS (AX)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z7
+	VFMADD231PS  Z31, Z29, Z21
+	VBROADCASTSS (CX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z22
+	VBROADCASTSS (CX)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z9
+	VFMADD231PS  Z31, Z29, Z23
+	VBROADCASTSS (CX)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z10
+	VFMADD231PS  Z30, Z29, Z24
+	VBROADCASTSS (CX)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z11
+	VFMADD231PS  Z31, Z29, Z25
+	VBROADCASTSS (R15), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z26
+	VBROADCASTSS (R15)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z13
+	VFMADD231PS  Z31, Z29, Z27
+	VMOVUPS      (DX), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VMOVUPS      64(DX), Z29
+	VPSLLD       $0x10, Z29, Z29
+	VBROADCASTSS (R11), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z14
+	VBROADCASTSS (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VFMADD231PS  Z31, Z29, Z15
+	VBROADCASTSS (R11)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z16
+	VBROADCASTSS (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VFMADD231PS  Z31, Z29, Z17
+	VBROADCASTSS (AX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z18
+	VBROADCASTSS (AX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VFMADD231PS  Z31, Z29, Z19
+	VBROADCASTSS (AX)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VFMADD231PS  Z30, Z29, Z20
+	VBROADCASTSS (AX)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z7
+	VFMADD231PS  Z31, Z29, Z21
+	VBROADCASTSS (CX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z22
+	VBROADCASTSS (CX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z9
+	VFMADD231PS  Z31, Z29, Z23
+	VBROADCASTSS (CX)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z10
+	VFMADD231PS  Z30, Z29, Z24
+	VBROADCASTSS (CX)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z11
+	VFMADD231PS  Z31, Z29, Z25
+	VBROADCASTSS (R15), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z26
+	VBROADCASTSS (R15)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z13
+	VFMADD231PS  Z31, Z29, Z27
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, R15
+	DECQ         BX
+	JNZ          p14_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p14_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p14_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p14_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p14_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Z0, Z0
+	ADDQ         R9, R11
+	VADDPS       (R11), Z1, Z1
+	ADDQ         R9, R11
+	VADDPS       (R11), Z2, Z2
+	ADDQ         R9, R11
+	VADDPS       (R11), Z3, Z3
+	ADDQ         R9, R11
+	VADDPS       (R11), Z4, Z4
+	ADDQ         R9, R11
+	VADDPS       (R11), Z5, Z5
+	ADDQ         R9, R11
+	VADDPS       (R11), Z6, Z6
+	ADDQ         R9, R11
+	VADDPS       (R11), Z7, Z7
+	ADDQ         R9, R11
+	VADDPS       (R11), Z8, Z8
+	ADDQ         R9, R11
+	VADDPS       (R11), Z9, Z9
+	ADDQ         R9, R11
+	VADDPS       (R11), Z10, Z10
+	ADDQ         R9, R11
+	VADDPS       (R11), Z11, Z11
+	ADDQ         R9, R11
+	VADDPS       (R11), Z12, Z12
+	ADDQ         R9, R11
+	VADDPS       (R11), Z13, Z13
+	ADDQ         72(DI), SI
+	MOVQ         SI, R11
+	VADDPS       (R11), Z14, Z14
+	ADDQ         R9, R11
+	VADDPS       (R11), Z15, Z15
+	ADDQ         R9, R11
+	VADDPS       (R11), Z16, Z16
+	ADDQ         R9, R11
+	VADDPS       (R11), Z17, Z17
+	ADDQ         R9, R11
+	VADDPS       (R11), Z18, Z18
+	ADDQ         R9, R11
+	VADDPS       (R11), Z19, Z19
+	ADDQ         R9, R11
+	VADDPS       (R11), Z20, Z20
+	ADDQ         R9, R11
+	VADDPS       (R11), Z21, Z21
+	ADDQ         R9, R11
+	VADDPS       (R11), Z22, Z22
+	ADDQ         R9, R11
+	VADDPS       (R11), Z23, Z23
+	ADDQ         R9, R11
+	VADDPS       (R11), Z24, Z24
+	ADDQ         R9, R11
+	VADDPS       (R11), Z25, Z25
+	ADDQ         R9, R11
+	VADDPS       (R11), Z26, Z26
+	ADDQ         R9, R11
+	VADDPS       (R11), Z27, Z27
+
+p14_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p14_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	VMAXPS       Z16, Z30, Z16
+	VMAXPS       Z17, Z30, Z17
+	VMAXPS       Z18, Z30, Z18
+	VMAXPS       Z19, Z30, Z19
+	VMAXPS       Z20, Z30, Z20
+	VMAXPS       Z21, Z30, Z21
+	VMAXPS       Z22, Z30, Z22
+	VMAXPS       Z23, Z30, Z23
+	VMAXPS       Z24, Z30, Z24
+	VMAXPS       Z25, Z30, Z25
+	VMAXPS       Z26, Z30, Z26
+	VMAXPS       Z27, Z30, Z27
+	CMPL         156(DI), $0x7f800000
+	JEQ          p14_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+	VMINPS       Z9, Z31, Z9
+	VMINPS       Z10, Z31, Z10
+	VMINPS       Z11, Z31, Z11
+	VMINPS       Z12, Z31, Z12
+	VMINPS       Z13, Z31, Z13
+	VMINPS       Z14, Z31, Z14
+	VMINPS       Z15, Z31, Z15
+	VMINPS       Z16, Z31, Z16
+	VMINPS       Z17, Z31, Z17
+	VMINPS       Z18, Z31, Z18
+	VMINPS       Z19, Z31, Z19
+	VMINPS       Z20, Z31, Z20
+	VMINPS       Z21, Z31, Z21
+	VMINPS       Z22, Z31, Z22
+	VMINPS       Z23, Z31, Z23
+	VMINPS       Z24, Z31, Z24
+	VMINPS       Z25, Z31, Z25
+	VMINPS       Z26, Z31, Z26
+	VMINPS       Z27, Z31, Z27
+
+p14_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z11, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z12, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z13, (R11)
+	ADDQ    56(DI), BX
+	MOVQ    BX, R11
+	VMOVUPS Z14, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z15, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z16, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z17, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z18, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z19, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z20, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z21, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z22, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z23, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z24, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z25, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z26, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z27, (R11)
+	VZEROUPPER
+	RET
+
+// func pairRun16AVX512(a *Tile)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·pairRun16AVX512(SB), NOSPLIT, $0-8
+	MOVQ    a+0(FP), DI
+	MOVQ    136(DI), AX
+	CMPQ    AX, $0x0e
+	JEQ     p14
+	CMPQ    AX, $0x0d
+	JEQ     p13
+	CMPQ    AX, $0x0c
+	JEQ     p12
+	CMPQ    AX, $0x0b
+	JEQ     p11
+	CMPQ    AX, $0x0a
+	JEQ     p10
+	CMPQ    AX, $0x09
+	JEQ     p9
+	CMPQ    AX, $0x08
+	JEQ     p8
+	CMPQ    AX, $0x07
+	JEQ     p7
+	CMPQ    AX, $0x06
+	JEQ     p6
+	CMPQ    AX, $0x05
+	JEQ     p5
+	CMPQ    AX, $0x04
+	JEQ     p4
+	CMPQ    AX, $0x03
+	JEQ     p3
+	CMPQ    AX, $0x02
+	JEQ     p2
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p1_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p1_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p1_col:
+	MOVQ 128(DI), BX
+
+p1_run:
+	VMOVUPS      (DX), Z28
+	VANDPS       upperHalf64<>+0(SB), Z28, Z28
+	VBROADCASTSS (R11), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VMOVUPS      (DX), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VBROADCASTSS (R11), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p1_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p1_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p1_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p1_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p1_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Z0, Z0
+
+p1_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p1_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	CMPL         156(DI), $0x7f800000
+	JEQ          p1_store
+	VMINPS       Z0, Z31, Z0
+
+p1_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	VZEROUPPER
+	RET
+
+p2:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p2_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p2_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p2_col:
+	MOVQ 128(DI), BX
+
+p2_run:
+	VMOVUPS      (DX), Z28
+	VANDPS       upperHalf64<>+0(SB), Z28, Z28
+	VBROADCASTSS (R11), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VBROADCASTSS (R11)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VMOVUPS      (DX), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VBROADCASTSS (R11), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VBROADCASTSS (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p2_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p2_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p2_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p2_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p2_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Z0, Z0
+	ADDQ         R9, R11
+	VADDPS       (R11), Z1, Z1
+
+p2_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p2_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	CMPL         156(DI), $0x7f800000
+	JEQ          p2_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+
+p2_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	VZEROUPPER
+	RET
+
+p3:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p3_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p3_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p3_col:
+	MOVQ 128(DI), BX
+
+p3_run:
+	VMOVUPS      (DX), Z28
+	VANDPS       upperHalf64<>+0(SB), Z28, Z28
+	VBROADCASTSS (R11), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VBROADCASTSS (R11)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VBROADCASTSS (R11)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VMOVUPS      (DX), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VBROADCASTSS (R11), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VBROADCASTSS (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VBROADCASTSS (R11)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p3_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p3_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p3_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p3_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p3_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Z0, Z0
+	ADDQ         R9, R11
+	VADDPS       (R11), Z1, Z1
+	ADDQ         R9, R11
+	VADDPS       (R11), Z2, Z2
+
+p3_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p3_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	CMPL         156(DI), $0x7f800000
+	JEQ          p3_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+
+p3_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	VZEROUPPER
+	RET
+
+p4:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p4_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p4_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p4_col:
+	MOVQ 128(DI), BX
+
+p4_run:
+	VMOVUPS      (DX), Z28
+	VANDPS       upperHalf64<>+0(SB), Z28, Z28
+	VBROADCASTSS (R11), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VBROADCASTSS (R11)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VBROADCASTSS (R11)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VBROADCASTSS (R11)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VMOVUPS      (DX), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VBROADCASTSS (R11), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VBROADCASTSS (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VBROADCASTSS (R11)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VBROADCASTSS (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p4_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p4_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p4_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p4_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p4_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Z0, Z0
+	ADDQ         R9, R11
+	VADDPS       (R11), Z1, Z1
+	ADDQ         R9, R11
+	VADDPS       (R11), Z2, Z2
+	ADDQ         R9, R11
+	VADDPS       (R11), Z3, Z3
+
+p4_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p4_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	CMPL         156(DI), $0x7f800000
+	JEQ          p4_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+
+p4_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	VZEROUPPER
+	RET
+
+p5:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p5_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p5_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p5_col:
+	LEAQ (R11)(R14*4), AX
+	MOVQ 128(DI), BX
+
+p5_run:
+	VMOVUPS      (DX), Z28
+	VANDPS       upperHalf64<>+0(SB), Z28, Z28
+	VBROADCASTSS (R11), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VBROADCASTSS (R11)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VBROADCASTSS (R11)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VBROADCASTSS (R11)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VBROADCASTSS (AX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VMOVUPS      (DX), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VBROADCASTSS (R11), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VBROADCASTSS (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VBROADCASTSS (R11)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VBROADCASTSS (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VBROADCASTSS (AX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	DECQ         BX
+	JNZ          p5_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p5_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p5_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p5_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p5_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Z0, Z0
+	ADDQ         R9, R11
+	VADDPS       (R11), Z1, Z1
+	ADDQ         R9, R11
+	VADDPS       (R11), Z2, Z2
+	ADDQ         R9, R11
+	VADDPS       (R11), Z3, Z3
+	ADDQ         R9, R11
+	VADDPS       (R11), Z4, Z4
+
+p5_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p5_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	CMPL         156(DI), $0x7f800000
+	JEQ          p5_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+
+p5_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	VZEROUPPER
+	RET
+
+p6:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p6_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p6_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p6_col:
+	LEAQ (R11)(R14*4), AX
+	MOVQ 128(DI), BX
+
+p6_run:
+	VMOVUPS      (DX), Z28
+	VANDPS       upperHalf64<>+0(SB), Z28, Z28
+	VBROADCASTSS (R11), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VBROADCASTSS (R11)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VBROADCASTSS (R11)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VBROADCASTSS (R11)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VBROADCASTSS (AX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VBROADCASTSS (AX)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VMOVUPS      (DX), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VBROADCASTSS (R11), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VBROADCASTSS (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VBROADCASTSS (R11)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VBROADCASTSS (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VBROADCASTSS (AX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VBROADCASTSS (AX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	DECQ         BX
+	JNZ          p6_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p6_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p6_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p6_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p6_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Z0, Z0
+	ADDQ         R9, R11
+	VADDPS       (R11), Z1, Z1
+	ADDQ         R9, R11
+	VADDPS       (R11), Z2, Z2
+	ADDQ         R9, R11
+	VADDPS       (R11), Z3, Z3
+	ADDQ         R9, R11
+	VADDPS       (R11), Z4, Z4
+	ADDQ         R9, R11
+	VADDPS       (R11), Z5, Z5
+
+p6_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p6_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	CMPL         156(DI), $0x7f800000
+	JEQ          p6_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+
+p6_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	VZEROUPPER
+	RET
+
+p7:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p7_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p7_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p7_col:
+	LEAQ (R11)(R14*4), AX
+	MOVQ 128(DI), BX
+
+p7_run:
+	VMOVUPS      (DX), Z28
+	VANDPS       upperHalf64<>+0(SB), Z28, Z28
+	VBROADCASTSS (R11), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VBROADCASTSS (R11)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VBROADCASTSS (R11)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VBROADCASTSS (R11)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VBROADCASTSS (AX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VBROADCASTSS (AX)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VBROADCASTSS (AX)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VMOVUPS      (DX), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VBROADCASTSS (R11), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VBROADCASTSS (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VBROADCASTSS (R11)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VBROADCASTSS (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VBROADCASTSS (AX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VBROADCASTSS (AX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VBROADCASTSS (AX)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	DECQ         BX
+	JNZ          p7_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p7_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p7_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p7_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p7_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Z0, Z0
+	ADDQ         R9, R11
+	VADDPS       (R11), Z1, Z1
+	ADDQ         R9, R11
+	VADDPS       (R11), Z2, Z2
+	ADDQ         R9, R11
+	VADDPS       (R11), Z3, Z3
+	ADDQ         R9, R11
+	VADDPS       (R11), Z4, Z4
+	ADDQ         R9, R11
+	VADDPS       (R11), Z5, Z5
+	ADDQ         R9, R11
+	VADDPS       (R11), Z6, Z6
+
+p7_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p7_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	CMPL         156(DI), $0x7f800000
+	JEQ          p7_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+
+p7_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	VZEROUPPER
+	RET
+
+p8:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p8_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p8_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p8_col:
+	LEAQ (R11)(R14*4), AX
+	MOVQ 128(DI), BX
+
+p8_run:
+	VMOVUPS      (DX), Z28
+	VANDPS       upperHalf64<>+0(SB), Z28, Z28
+	VBROADCASTSS (R11), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VBROADCASTSS (R11)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VBROADCASTSS (R11)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VBROADCASTSS (R11)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VBROADCASTSS (AX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VBROADCASTSS (AX)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VBROADCASTSS (AX)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VBROADCASTSS (AX)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z7
+	VMOVUPS      (DX), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VBROADCASTSS (R11), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VBROADCASTSS (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VBROADCASTSS (R11)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VBROADCASTSS (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VBROADCASTSS (AX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VBROADCASTSS (AX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VBROADCASTSS (AX)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VBROADCASTSS (AX)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z7
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	DECQ         BX
+	JNZ          p8_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p8_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p8_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p8_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p8_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Z0, Z0
+	ADDQ         R9, R11
+	VADDPS       (R11), Z1, Z1
+	ADDQ         R9, R11
+	VADDPS       (R11), Z2, Z2
+	ADDQ         R9, R11
+	VADDPS       (R11), Z3, Z3
+	ADDQ         R9, R11
+	VADDPS       (R11), Z4, Z4
+	ADDQ         R9, R11
+	VADDPS       (R11), Z5, Z5
+	ADDQ         R9, R11
+	VADDPS       (R11), Z6, Z6
+	ADDQ         R9, R11
+	VADDPS       (R11), Z7, Z7
+
+p8_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p8_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	CMPL         156(DI), $0x7f800000
+	JEQ          p8_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+
+p8_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	VZEROUPPER
+	RET
+
+p9:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p9_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p9_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p9_col:
+	LEAQ (R11)(R14*4), AX
+	LEAQ (AX)(R14*4), CX
+	MOVQ 128(DI), BX
+
+p9_run:
+	VMOVUPS      (DX), Z28
+	VANDPS       upperHalf64<>+0(SB), Z28, Z28
+	VBROADCASTSS (R11), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VBROADCASTSS (R11)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VBROADCASTSS (R11)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VBROADCASTSS (R11)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VBROADCASTSS (AX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VBROADCASTSS (AX)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VBROADCASTSS (AX)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VBROADCASTSS (AX)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z7
+	VBROADCASTSS (CX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VMOVUPS      (DX), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VBROADCASTSS (R11), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VBROADCASTSS (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VBROADCASTSS (R11)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VBROADCASTSS (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VBROADCASTSS (AX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VBROADCASTSS (AX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VBROADCASTSS (AX)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VBROADCASTSS (AX)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z7
+	VBROADCASTSS (CX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z8
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, CX
+	DECQ         BX
+	JNZ          p9_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p9_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p9_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p9_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p9_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Z0, Z0
+	ADDQ         R9, R11
+	VADDPS       (R11), Z1, Z1
+	ADDQ         R9, R11
+	VADDPS       (R11), Z2, Z2
+	ADDQ         R9, R11
+	VADDPS       (R11), Z3, Z3
+	ADDQ         R9, R11
+	VADDPS       (R11), Z4, Z4
+	ADDQ         R9, R11
+	VADDPS       (R11), Z5, Z5
+	ADDQ         R9, R11
+	VADDPS       (R11), Z6, Z6
+	ADDQ         R9, R11
+	VADDPS       (R11), Z7, Z7
+	ADDQ         R9, R11
+	VADDPS       (R11), Z8, Z8
+
+p9_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p9_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	CMPL         156(DI), $0x7f800000
+	JEQ          p9_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+
+p9_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	VZEROUPPER
+	RET
+
+p10:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p10_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p10_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p10_col:
+	LEAQ (R11)(R14*4), AX
+	LEAQ (AX)(R14*4), CX
+	MOVQ 128(DI), BX
+
+p10_run:
+	VMOVUPS      (DX), Z28
+	VANDPS       upperHalf64<>+0(SB), Z28, Z28
+	VBROADCASTSS (R11), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VBROADCASTSS (R11)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VBROADCASTSS (R11)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VBROADCASTSS (R11)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VBROADCASTSS (AX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VBROADCASTSS (AX)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VBROADCASTSS (AX)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VBROADCASTSS (AX)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z7
+	VBROADCASTSS (CX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VBROADCASTSS (CX)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z9
+	VMOVUPS      (DX), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VBROADCASTSS (R11), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VBROADCASTSS (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VBROADCASTSS (R11)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VBROADCASTSS (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VBROADCASTSS (AX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VBROADCASTSS (AX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VBROADCASTSS (AX)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VBROADCASTSS (AX)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z7
+	VBROADCASTSS (CX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VBROADCASTSS (CX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z9
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, CX
+	DECQ         BX
+	JNZ          p10_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p10_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p10_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p10_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p10_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Z0, Z0
+	ADDQ         R9, R11
+	VADDPS       (R11), Z1, Z1
+	ADDQ         R9, R11
+	VADDPS       (R11), Z2, Z2
+	ADDQ         R9, R11
+	VADDPS       (R11), Z3, Z3
+	ADDQ         R9, R11
+	VADDPS       (R11), Z4, Z4
+	ADDQ         R9, R11
+	VADDPS       (R11), Z5, Z5
+	ADDQ         R9, R11
+	VADDPS       (R11), Z6, Z6
+	ADDQ         R9, R11
+	VADDPS       (R11), Z7, Z7
+	ADDQ         R9, R11
+	VADDPS       (R11), Z8, Z8
+	ADDQ         R9, R11
+	VADDPS       (R11), Z9, Z9
+
+p10_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p10_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	CMPL         156(DI), $0x7f800000
+	JEQ          p10_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+	VMINPS       Z9, Z31, Z9
+
+p10_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	VZEROUPPER
+	RET
+
+p11:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p11_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p11_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p11_col:
+	LEAQ (R11)(R14*4), AX
+	LEAQ (AX)(R14*4), CX
+	MOVQ 128(DI), BX
+
+p11_run:
+	VMOVUPS      (DX), Z28
+	VANDPS       upperHalf64<>+0(SB), Z28, Z28
+	VBROADCASTSS (R11), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VBROADCASTSS (R11)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VBROADCASTSS (R11)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VBROADCASTSS (R11)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VBROADCASTSS (AX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VBROADCASTSS (AX)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VBROADCASTSS (AX)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VBROADCASTSS (AX)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z7
+	VBROADCASTSS (CX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VBROADCASTSS (CX)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z9
+	VBROADCASTSS (CX)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z10
+	VMOVUPS      (DX), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VBROADCASTSS (R11), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VBROADCASTSS (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VBROADCASTSS (R11)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VBROADCASTSS (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VBROADCASTSS (AX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VBROADCASTSS (AX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VBROADCASTSS (AX)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VBROADCASTSS (AX)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z7
+	VBROADCASTSS (CX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VBROADCASTSS (CX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z9
+	VBROADCASTSS (CX)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z10
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, CX
+	DECQ         BX
+	JNZ          p11_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p11_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p11_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p11_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p11_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Z0, Z0
+	ADDQ         R9, R11
+	VADDPS       (R11), Z1, Z1
+	ADDQ         R9, R11
+	VADDPS       (R11), Z2, Z2
+	ADDQ         R9, R11
+	VADDPS       (R11), Z3, Z3
+	ADDQ         R9, R11
+	VADDPS       (R11), Z4, Z4
+	ADDQ         R9, R11
+	VADDPS       (R11), Z5, Z5
+	ADDQ         R9, R11
+	VADDPS       (R11), Z6, Z6
+	ADDQ         R9, R11
+	VADDPS       (R11), Z7, Z7
+	ADDQ         R9, R11
+	VADDPS       (R11), Z8, Z8
+	ADDQ         R9, R11
+	VADDPS       (R11), Z9, Z9
+	ADDQ         R9, R11
+	VADDPS       (R11), Z10, Z10
+
+p11_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p11_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	CMPL         156(DI), $0x7f800000
+	JEQ          p11_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+	VMINPS       Z9, Z31, Z9
+	VMINPS       Z10, Z31, Z10
+
+p11_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	VZEROUPPER
+	RET
+
+p12:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p12_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p12_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p12_col:
+	LEAQ (R11)(R14*4), AX
+	LEAQ (AX)(R14*4), CX
+	MOVQ 128(DI), BX
+
+p12_run:
+	VMOVUPS      (DX), Z28
+	VANDPS       upperHalf64<>+0(SB), Z28, Z28
+	VBROADCASTSS (R11), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VBROADCASTSS (R11)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VBROADCASTSS (R11)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VBROADCASTSS (R11)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VBROADCASTSS (AX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VBROADCASTSS (AX)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VBROADCASTSS (AX)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VBROADCASTSS (AX)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z7
+	VBROADCASTSS (CX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VBROADCASTSS (CX)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z9
+	VBROADCASTSS (CX)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z10
+	VBROADCASTSS (CX)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z11
+	VMOVUPS      (DX), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VBROADCASTSS (R11), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VBROADCASTSS (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VBROADCASTSS (R11)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VBROADCASTSS (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VBROADCASTSS (AX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VBROADCASTSS (AX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VBROADCASTSS (AX)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VBROADCASTSS (AX)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z7
+	VBROADCASTSS (CX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VBROADCASTSS (CX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z9
+	VBROADCASTSS (CX)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z10
+	VBROADCASTSS (CX)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z11
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, CX
+	DECQ         BX
+	JNZ          p12_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p12_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p12_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p12_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p12_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Z0, Z0
+	ADDQ         R9, R11
+	VADDPS       (R11), Z1, Z1
+	ADDQ         R9, R11
+	VADDPS       (R11), Z2, Z2
+	ADDQ         R9, R11
+	VADDPS       (R11), Z3, Z3
+	ADDQ         R9, R11
+	VADDPS       (R11), Z4, Z4
+	ADDQ         R9, R11
+	VADDPS       (R11), Z5, Z5
+	ADDQ         R9, R11
+	VADDPS       (R11), Z6, Z6
+	ADDQ         R9, R11
+	VADDPS       (R11), Z7, Z7
+	ADDQ         R9, R11
+	VADDPS       (R11), Z8, Z8
+	ADDQ         R9, R11
+	VADDPS       (R11), Z9, Z9
+	ADDQ         R9, R11
+	VADDPS       (R11), Z10, Z10
+	ADDQ         R9, R11
+	VADDPS       (R11), Z11, Z11
+
+p12_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p12_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	CMPL         156(DI), $0x7f800000
+	JEQ          p12_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+	VMINPS       Z9, Z31, Z9
+	VMINPS       Z10, Z31, Z10
+	VMINPS       Z11, Z31, Z11
+
+p12_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z11, (R11)
+	VZEROUPPER
+	RET
+
+p13:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	VMOVAPS Z0, Z12
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p13_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p13_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p13_col:
+	LEAQ (R11)(R14*4), AX
+	LEAQ (AX)(R14*4), CX
+	LEAQ (CX)(R14*4), R15
+	MOVQ 128(DI), BX
+
+p13_run:
+	VMOVUPS      (DX), Z28
+	VANDPS       upperHalf64<>+0(SB), Z28, Z28
+	VBROADCASTSS (R11), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VBROADCASTSS (R11)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VBROADCASTSS (R11)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VBROADCASTSS (R11)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VBROADCASTSS (AX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VBROADCASTSS (AX)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VBROADCASTSS (AX)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VBROADCASTSS (AX)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z7
+	VBROADCASTSS (CX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VBROADCASTSS (CX)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z9
+	VBROADCASTSS (CX)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z10
+	VBROADCASTSS (CX)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z11
+	VBROADCASTSS (R15), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VMOVUPS      (DX), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VBROADCASTSS (R11), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VBROADCASTSS (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VBROADCASTSS (R11)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VBROADCASTSS (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VBROADCASTSS (AX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VBROADCASTSS (AX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VBROADCASTSS (AX)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VBROADCASTSS (AX)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z7
+	VBROADCASTSS (CX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VBROADCASTSS (CX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z9
+	VBROADCASTSS (CX)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z10
+	VBROADCASTSS (CX)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z11
+	VBROADCASTSS (R15), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z12
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, R15
+	DECQ         BX
+	JNZ          p13_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p13_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p13_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p13_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p13_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Z0, Z0
+	ADDQ         R9, R11
+	VADDPS       (R11), Z1, Z1
+	ADDQ         R9, R11
+	VADDPS       (R11), Z2, Z2
+	ADDQ         R9, R11
+	VADDPS       (R11), Z3, Z3
+	ADDQ         R9, R11
+	VADDPS       (R11), Z4, Z4
+	ADDQ         R9, R11
+	VADDPS       (R11), Z5, Z5
+	ADDQ         R9, R11
+	VADDPS       (R11), Z6, Z6
+	ADDQ         R9, R11
+	VADDPS       (R11), Z7, Z7
+	ADDQ         R9, R11
+	VADDPS       (R11), Z8, Z8
+	ADDQ         R9, R11
+	VADDPS       (R11), Z9, Z9
+	ADDQ         R9, R11
+	VADDPS       (R11), Z10, Z10
+	ADDQ         R9, R11
+	VADDPS       (R11), Z11, Z11
+	ADDQ         R9, R11
+	VADDPS       (R11), Z12, Z12
+
+p13_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p13_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	CMPL         156(DI), $0x7f800000
+	JEQ          p13_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+	VMINPS       Z9, Z31, Z9
+	VMINPS       Z10, Z31, Z10
+	VMINPS       Z11, Z31, Z11
+	VMINPS       Z12, Z31, Z12
+
+p13_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z11, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z12, (R11)
+	VZEROUPPER
+	RET
+
+p14:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z13
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p14_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p14_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p14_col:
+	LEAQ (R11)(R14*4), AX
+	LEAQ (AX)(R14*4), CX
+	LEAQ (CX)(R14*4), R15
+	MOVQ 128(DI), BX
+
+p14_run:
+	VMOVUPS      (DX), Z28
+	VANDPS       upperHalf64<>+0(SB), Z28, Z28
+	VBROADCASTSS (R11), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VBROADCASTSS (R11)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VBROADCASTSS (R11)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VBROADCASTSS (R11)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VBROADCASTSS (AX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VBROADCASTSS (AX)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VBROADCASTSS (AX)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VBROADCASTSS (AX)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z7
+	VBROADCASTSS (CX), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VBROADCASTSS (CX)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z9
+	VBROADCASTSS (CX)(R14*2), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z10
+	VBROADCASTSS (CX)(R13*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z11
+	VBROADCASTSS (R15), Z30
+	VANDPS       upperHalf64<>+0(SB), Z30, Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VBROADCASTSS (R15)(R14*1), Z31
+	VANDPS       upperHalf64<>+0(SB), Z31, Z31
+	VFMADD231PS  Z31, Z28, Z13
+	VMOVUPS      (DX), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VBROADCASTSS (R11), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VBROADCASTSS (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z1
+	VBROADCASTSS (R11)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VBROADCASTSS (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z3
+	VBROADCASTSS (AX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VBROADCASTSS (AX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z5
+	VBROADCASTSS (AX)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VBROADCASTSS (AX)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z7
+	VBROADCASTSS (CX), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VBROADCASTSS (CX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z9
+	VBROADCASTSS (CX)(R14*2), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z10
+	VBROADCASTSS (CX)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z11
+	VBROADCASTSS (R15), Z30
+	VPSLLD       $0x10, Z30, Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VBROADCASTSS (R15)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z31
+	VFMADD231PS  Z31, Z28, Z13
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, R15
+	DECQ         BX
+	JNZ          p14_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p14_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p14_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p14_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p14_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Z0, Z0
+	ADDQ         R9, R11
+	VADDPS       (R11), Z1, Z1
+	ADDQ         R9, R11
+	VADDPS       (R11), Z2, Z2
+	ADDQ         R9, R11
+	VADDPS       (R11), Z3, Z3
+	ADDQ         R9, R11
+	VADDPS       (R11), Z4, Z4
+	ADDQ         R9, R11
+	VADDPS       (R11), Z5, Z5
+	ADDQ         R9, R11
+	VADDPS       (R11), Z6, Z6
+	ADDQ         R9, R11
+	VADDPS       (R11), Z7, Z7
+	ADDQ         R9, R11
+	VADDPS       (R11), Z8, Z8
+	ADDQ         R9, R11
+	VADDPS       (R11), Z9, Z9
+	ADDQ         R9, R11
+	VADDPS       (R11), Z10, Z10
+	ADDQ         R9, R11
+	VADDPS       (R11), Z11, Z11
+	ADDQ         R9, R11
+	VADDPS       (R11), Z12, Z12
+	ADDQ         R9, R11
+	VADDPS       (R11), Z13, Z13
+
+p14_clamp:
+	CMPQ         144(DI), $0x00
+	JEQ          p14_store
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z31
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	CMPL         156(DI), $0x7f800000
+	JEQ          p14_store
+	VMINPS       Z0, Z31, Z0
+	VMINPS       Z1, Z31, Z1
+	VMINPS       Z2, Z31, Z2
+	VMINPS       Z3, Z31, Z3
+	VMINPS       Z4, Z31, Z4
+	VMINPS       Z5, Z31, Z5
+	VMINPS       Z6, Z31, Z6
+	VMINPS       Z7, Z31, Z7
+	VMINPS       Z8, Z31, Z8
+	VMINPS       Z9, Z31, Z9
+	VMINPS       Z10, Z31, Z10
+	VMINPS       Z11, Z31, Z11
+	VMINPS       Z12, Z31, Z12
+	VMINPS       Z13, Z31, Z13
+
+p14_store:
+	MOVQ    16(DI), BX
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z11, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z12, (R11)
+	ADDQ    R9, R11
+	VMOVUPS Z13, (R11)
+	VZEROUPPER
+	RET
+
 // func pair32AVX2(a *Tile)
 // Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·pair32AVX2(SB), NOSPLIT, $0-8
@@ -97411,6 +110485,1746 @@ p6_clamp:
 	VZEROUPPER
 	RET
 
+// func pairRun32AVX2(a *Tile)
+// Requires: AVX, AVX2, FMA3
+TEXT ·pairRun32AVX2(SB), NOSPLIT, $0-8
+	MOVQ    a+0(FP), DI
+	MOVQ    136(DI), AX
+	CMPQ    AX, $0x06
+	JEQ     p6
+	CMPQ    AX, $0x05
+	JEQ     p5
+	CMPQ    AX, $0x04
+	JEQ     p4
+	CMPQ    AX, $0x03
+	JEQ     p3
+	CMPQ    AX, $0x02
+	JEQ     p2
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Y0
+	VMOVUPS 32(R15), Y1
+	VMOVUPS 64(R15), Y2
+	VMOVUPS 96(R15), Y3
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p1_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p1_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p1_col:
+	MOVQ 128(DI), BX
+
+p1_run:
+	VBROADCASTSS (R11), Y15
+	VANDPS       upperHalf32<>+0(SB), Y15, Y15
+	VMOVUPS      (DX), Y12
+	VANDPS       upperHalf32<>+0(SB), Y12, Y12
+	VFMADD231PS  Y12, Y15, Y0
+	VMOVUPS      32(DX), Y12
+	VANDPS       upperHalf32<>+0(SB), Y12, Y12
+	VFMADD231PS  Y12, Y15, Y1
+	VMOVUPS      64(DX), Y12
+	VANDPS       upperHalf32<>+0(SB), Y12, Y12
+	VFMADD231PS  Y12, Y15, Y2
+	VMOVUPS      96(DX), Y12
+	VANDPS       upperHalf32<>+0(SB), Y12, Y12
+	VFMADD231PS  Y12, Y15, Y3
+	VBROADCASTSS (R11), Y15
+	VPSLLD       $0x10, Y15, Y15
+	VMOVUPS      (DX), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VFMADD231PS  Y12, Y15, Y0
+	VMOVUPS      32(DX), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VFMADD231PS  Y12, Y15, Y1
+	VMOVUPS      64(DX), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VFMADD231PS  Y12, Y15, Y2
+	VMOVUPS      96(DX), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VFMADD231PS  Y12, Y15, Y3
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p1_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p1_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p1_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p1_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p1_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Y0, Y0
+	VADDPS       32(R11), Y1, Y1
+	ADDQ         72(DI), SI
+	MOVQ         SI, R11
+	VADDPS       (R11), Y2, Y2
+	VADDPS       32(R11), Y3, Y3
+
+p1_clamp:
+	VBROADCASTSS 152(DI), Y14
+	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
+	VMAXPS       Y0, Y14, Y0
+	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, 32(R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y3, Y14, Y3
+	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, 32(R11)
+	VZEROUPPER
+	RET
+
+p2:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Y0
+	VMOVUPS 32(R15), Y2
+	VMOVUPS 64(R15), Y4
+	VMOVUPS 96(R15), Y6
+	VMOVAPS Y0, Y1
+	VMOVAPS Y2, Y3
+	VMOVAPS Y4, Y5
+	VMOVAPS Y6, Y7
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p2_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p2_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p2_col:
+	MOVQ 128(DI), BX
+
+p2_run:
+	VBROADCASTSS (R11), Y15
+	VANDPS       upperHalf32<>+0(SB), Y15, Y15
+	VBROADCASTSS (R11)(R14*1), Y14
+	VANDPS       upperHalf32<>+0(SB), Y14, Y14
+	VMOVUPS      (DX), Y12
+	VANDPS       upperHalf32<>+0(SB), Y12, Y12
+	VFMADD231PS  Y12, Y15, Y0
+	VFMADD231PS  Y12, Y14, Y1
+	VMOVUPS      32(DX), Y12
+	VANDPS       upperHalf32<>+0(SB), Y12, Y12
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y12, Y14, Y3
+	VMOVUPS      64(DX), Y12
+	VANDPS       upperHalf32<>+0(SB), Y12, Y12
+	VFMADD231PS  Y12, Y15, Y4
+	VFMADD231PS  Y12, Y14, Y5
+	VMOVUPS      96(DX), Y12
+	VANDPS       upperHalf32<>+0(SB), Y12, Y12
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y12, Y14, Y7
+	VBROADCASTSS (R11), Y15
+	VPSLLD       $0x10, Y15, Y15
+	VBROADCASTSS (R11)(R14*1), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VMOVUPS      (DX), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VFMADD231PS  Y12, Y15, Y0
+	VFMADD231PS  Y12, Y14, Y1
+	VMOVUPS      32(DX), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y12, Y14, Y3
+	VMOVUPS      64(DX), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VFMADD231PS  Y12, Y15, Y4
+	VFMADD231PS  Y12, Y14, Y5
+	VMOVUPS      96(DX), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y12, Y14, Y7
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p2_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p2_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p2_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p2_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p2_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Y0, Y0
+	VADDPS       32(R11), Y2, Y2
+	ADDQ         R9, R11
+	VADDPS       (R11), Y1, Y1
+	VADDPS       32(R11), Y3, Y3
+	ADDQ         72(DI), SI
+	MOVQ         SI, R11
+	VADDPS       (R11), Y4, Y4
+	VADDPS       32(R11), Y6, Y6
+	ADDQ         R9, R11
+	VADDPS       (R11), Y5, Y5
+	VADDPS       32(R11), Y7, Y7
+
+p2_clamp:
+	VBROADCASTSS 152(DI), Y14
+	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
+	VMAXPS       Y0, Y14, Y0
+	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y3, Y14, Y3
+	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, 32(R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Y4, Y14, Y4
+	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, (R11)
+	VMAXPS       Y6, Y14, Y6
+	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y5, Y14, Y5
+	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, (R11)
+	VMAXPS       Y7, Y14, Y7
+	VMINPS       Y7, Y15, Y7
+	VMOVUPS      Y7, 32(R11)
+	VZEROUPPER
+	RET
+
+p3:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Y0
+	VMOVUPS 32(R15), Y3
+	VMOVUPS 64(R15), Y6
+	VMOVUPS 96(R15), Y9
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y3, Y4
+	VMOVAPS Y3, Y5
+	VMOVAPS Y6, Y7
+	VMOVAPS Y6, Y8
+	VMOVAPS Y9, Y10
+	VMOVAPS Y9, Y11
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p3_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p3_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p3_col:
+	MOVQ 128(DI), BX
+
+p3_run:
+	VBROADCASTSS (R11), Y15
+	VANDPS       upperHalf32<>+0(SB), Y15, Y15
+	VBROADCASTSS (R11)(R14*1), Y14
+	VANDPS       upperHalf32<>+0(SB), Y14, Y14
+	VBROADCASTSS (R11)(R14*2), Y13
+	VANDPS       upperHalf32<>+0(SB), Y13, Y13
+	VMOVUPS      (DX), Y12
+	VANDPS       upperHalf32<>+0(SB), Y12, Y12
+	VFMADD231PS  Y12, Y15, Y0
+	VFMADD231PS  Y12, Y14, Y1
+	VFMADD231PS  Y12, Y13, Y2
+	VMOVUPS      32(DX), Y12
+	VANDPS       upperHalf32<>+0(SB), Y12, Y12
+	VFMADD231PS  Y12, Y15, Y3
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y12, Y13, Y5
+	VMOVUPS      64(DX), Y12
+	VANDPS       upperHalf32<>+0(SB), Y12, Y12
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y12, Y14, Y7
+	VFMADD231PS  Y12, Y13, Y8
+	VMOVUPS      96(DX), Y12
+	VANDPS       upperHalf32<>+0(SB), Y12, Y12
+	VFMADD231PS  Y12, Y15, Y9
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y12, Y13, Y11
+	VBROADCASTSS (R11), Y15
+	VPSLLD       $0x10, Y15, Y15
+	VBROADCASTSS (R11)(R14*1), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VBROADCASTSS (R11)(R14*2), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VMOVUPS      (DX), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VFMADD231PS  Y12, Y15, Y0
+	VFMADD231PS  Y12, Y14, Y1
+	VFMADD231PS  Y12, Y13, Y2
+	VMOVUPS      32(DX), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VFMADD231PS  Y12, Y15, Y3
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y12, Y13, Y5
+	VMOVUPS      64(DX), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y12, Y14, Y7
+	VFMADD231PS  Y12, Y13, Y8
+	VMOVUPS      96(DX), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VFMADD231PS  Y12, Y15, Y9
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y12, Y13, Y11
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p3_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p3_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p3_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p3_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p3_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Y0, Y0
+	VADDPS       32(R11), Y3, Y3
+	ADDQ         R9, R11
+	VADDPS       (R11), Y1, Y1
+	VADDPS       32(R11), Y4, Y4
+	ADDQ         R9, R11
+	VADDPS       (R11), Y2, Y2
+	VADDPS       32(R11), Y5, Y5
+	ADDQ         72(DI), SI
+	MOVQ         SI, R11
+	VADDPS       (R11), Y6, Y6
+	VADDPS       32(R11), Y9, Y9
+	ADDQ         R9, R11
+	VADDPS       (R11), Y7, Y7
+	VADDPS       32(R11), Y10, Y10
+	ADDQ         R9, R11
+	VADDPS       (R11), Y8, Y8
+	VADDPS       32(R11), Y11, Y11
+
+p3_clamp:
+	VBROADCASTSS 152(DI), Y14
+	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
+	VMAXPS       Y0, Y14, Y0
+	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y3, Y14, Y3
+	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y4, Y14, Y4
+	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y5, Y14, Y5
+	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, 32(R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Y6, Y14, Y6
+	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, (R11)
+	VMAXPS       Y9, Y14, Y9
+	VMINPS       Y9, Y15, Y9
+	VMOVUPS      Y9, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y7, Y14, Y7
+	VMINPS       Y7, Y15, Y7
+	VMOVUPS      Y7, (R11)
+	VMAXPS       Y10, Y14, Y10
+	VMINPS       Y10, Y15, Y10
+	VMOVUPS      Y10, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y8, Y14, Y8
+	VMINPS       Y8, Y15, Y8
+	VMOVUPS      Y8, (R11)
+	VMAXPS       Y11, Y14, Y11
+	VMINPS       Y11, Y15, Y11
+	VMOVUPS      Y11, 32(R11)
+	VZEROUPPER
+	RET
+
+p4:
+	XORL CX, CX
+
+p4_half:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	ADDQ    CX, DX
+	ADDQ    CX, R15
+	VMOVUPS (R15), Y0
+	VMOVUPS 32(R15), Y4
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	VMOVAPS Y4, Y5
+	VMOVAPS Y4, Y6
+	VMOVAPS Y4, Y7
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p4_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p4_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p4_col:
+	MOVQ 128(DI), BX
+
+p4_run:
+	VMOVUPS      (DX), Y12
+	VANDPS       upperHalf32<>+0(SB), Y12, Y12
+	VMOVUPS      32(DX), Y13
+	VANDPS       upperHalf32<>+0(SB), Y13, Y13
+	VBROADCASTSS (R11), Y14
+	VANDPS       upperHalf32<>+0(SB), Y14, Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y4
+	VBROADCASTSS (R11)(R14*1), Y15
+	VANDPS       upperHalf32<>+0(SB), Y15, Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y5
+	VBROADCASTSS (R11)(R14*2), Y14
+	VANDPS       upperHalf32<>+0(SB), Y14, Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y6
+	VBROADCASTSS (R11)(R13*1), Y15
+	VANDPS       upperHalf32<>+0(SB), Y15, Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y7
+	VMOVUPS      (DX), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VMOVUPS      32(DX), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VBROADCASTSS (R11), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y4
+	VBROADCASTSS (R11)(R14*1), Y15
+	VPSLLD       $0x10, Y15, Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y5
+	VBROADCASTSS (R11)(R14*2), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y6
+	VBROADCASTSS (R11)(R13*1), Y15
+	VPSLLD       $0x10, Y15, Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y7
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p4_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p4_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p4_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p4_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p4_clamp
+	TESTQ        CX, CX
+	JZ           p4_res
+	ADDQ         72(DI), SI
+
+p4_res:
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Y0, Y0
+	VADDPS 32(R11), Y4, Y4
+	ADDQ   R9, R11
+	VADDPS (R11), Y1, Y1
+	VADDPS 32(R11), Y5, Y5
+	ADDQ   R9, R11
+	VADDPS (R11), Y2, Y2
+	VADDPS 32(R11), Y6, Y6
+	ADDQ   R9, R11
+	VADDPS (R11), Y3, Y3
+	VADDPS 32(R11), Y7, Y7
+
+p4_clamp:
+	VBROADCASTSS 152(DI), Y14
+	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	TESTQ        CX, CX
+	JZ           p4_out
+	ADDQ         56(DI), BX
+
+p4_out:
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMAXPS  Y0, Y14, Y0
+	VMINPS  Y0, Y15, Y0
+	VMOVUPS Y0, (R11)
+	VMAXPS  Y4, Y14, Y4
+	VMINPS  Y4, Y15, Y4
+	VMOVUPS Y4, 32(R11)
+	ADDQ    R9, R11
+	VMAXPS  Y1, Y14, Y1
+	VMINPS  Y1, Y15, Y1
+	VMOVUPS Y1, (R11)
+	VMAXPS  Y5, Y14, Y5
+	VMINPS  Y5, Y15, Y5
+	VMOVUPS Y5, 32(R11)
+	ADDQ    R9, R11
+	VMAXPS  Y2, Y14, Y2
+	VMINPS  Y2, Y15, Y2
+	VMOVUPS Y2, (R11)
+	VMAXPS  Y6, Y14, Y6
+	VMINPS  Y6, Y15, Y6
+	VMOVUPS Y6, 32(R11)
+	ADDQ    R9, R11
+	VMAXPS  Y3, Y14, Y3
+	VMINPS  Y3, Y15, Y3
+	VMOVUPS Y3, (R11)
+	VMAXPS  Y7, Y14, Y7
+	VMINPS  Y7, Y15, Y7
+	VMOVUPS Y7, 32(R11)
+	ADDQ    $0x40, CX
+	CMPQ    CX, $0x80
+	JNE     p4_half
+	VZEROUPPER
+	RET
+
+p5:
+	XORL CX, CX
+
+p5_half:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	ADDQ    CX, DX
+	ADDQ    CX, R15
+	VMOVUPS (R15), Y0
+	VMOVUPS 32(R15), Y5
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y5, Y6
+	VMOVAPS Y5, Y7
+	VMOVAPS Y5, Y8
+	VMOVAPS Y5, Y9
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p5_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p5_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p5_col:
+	LEAQ (R11)(R14*4), AX
+	MOVQ 128(DI), BX
+
+p5_run:
+	VMOVUPS      (DX), Y12
+	VANDPS       upperHalf32<>+0(SB), Y12, Y12
+	VMOVUPS      32(DX), Y13
+	VANDPS       upperHalf32<>+0(SB), Y13, Y13
+	VBROADCASTSS (R11), Y14
+	VANDPS       upperHalf32<>+0(SB), Y14, Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y5
+	VBROADCASTSS (R11)(R14*1), Y15
+	VANDPS       upperHalf32<>+0(SB), Y15, Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y6
+	VBROADCASTSS (R11)(R14*2), Y14
+	VANDPS       upperHalf32<>+0(SB), Y14, Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS (R11)(R13*1), Y15
+	VANDPS       upperHalf32<>+0(SB), Y15, Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y8
+	VBROADCASTSS (AX), Y14
+	VANDPS       upperHalf32<>+0(SB), Y14, Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y9
+	VMOVUPS      (DX), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VMOVUPS      32(DX), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VBROADCASTSS (R11), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y5
+	VBROADCASTSS (R11)(R14*1), Y15
+	VPSLLD       $0x10, Y15, Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y6
+	VBROADCASTSS (R11)(R14*2), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS (R11)(R13*1), Y15
+	VPSLLD       $0x10, Y15, Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y8
+	VBROADCASTSS (AX), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y9
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	DECQ         BX
+	JNZ          p5_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p5_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p5_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p5_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p5_clamp
+	TESTQ        CX, CX
+	JZ           p5_res
+	ADDQ         72(DI), SI
+
+p5_res:
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Y0, Y0
+	VADDPS 32(R11), Y5, Y5
+	ADDQ   R9, R11
+	VADDPS (R11), Y1, Y1
+	VADDPS 32(R11), Y6, Y6
+	ADDQ   R9, R11
+	VADDPS (R11), Y2, Y2
+	VADDPS 32(R11), Y7, Y7
+	ADDQ   R9, R11
+	VADDPS (R11), Y3, Y3
+	VADDPS 32(R11), Y8, Y8
+	ADDQ   R9, R11
+	VADDPS (R11), Y4, Y4
+	VADDPS 32(R11), Y9, Y9
+
+p5_clamp:
+	VBROADCASTSS 152(DI), Y14
+	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	TESTQ        CX, CX
+	JZ           p5_out
+	ADDQ         56(DI), BX
+
+p5_out:
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMAXPS  Y0, Y14, Y0
+	VMINPS  Y0, Y15, Y0
+	VMOVUPS Y0, (R11)
+	VMAXPS  Y5, Y14, Y5
+	VMINPS  Y5, Y15, Y5
+	VMOVUPS Y5, 32(R11)
+	ADDQ    R9, R11
+	VMAXPS  Y1, Y14, Y1
+	VMINPS  Y1, Y15, Y1
+	VMOVUPS Y1, (R11)
+	VMAXPS  Y6, Y14, Y6
+	VMINPS  Y6, Y15, Y6
+	VMOVUPS Y6, 32(R11)
+	ADDQ    R9, R11
+	VMAXPS  Y2, Y14, Y2
+	VMINPS  Y2, Y15, Y2
+	VMOVUPS Y2, (R11)
+	VMAXPS  Y7, Y14, Y7
+	VMINPS  Y7, Y15, Y7
+	VMOVUPS Y7, 32(R11)
+	ADDQ    R9, R11
+	VMAXPS  Y3, Y14, Y3
+	VMINPS  Y3, Y15, Y3
+	VMOVUPS Y3, (R11)
+	VMAXPS  Y8, Y14, Y8
+	VMINPS  Y8, Y15, Y8
+	VMOVUPS Y8, 32(R11)
+	ADDQ    R9, R11
+	VMAXPS  Y4, Y14, Y4
+	VMINPS  Y4, Y15, Y4
+	VMOVUPS Y4, (R11)
+	VMAXPS  Y9, Y14, Y9
+	VMINPS  Y9, Y15, Y9
+	VMOVUPS Y9, 32(R11)
+	ADDQ    $0x40, CX
+	CMPQ    CX, $0x80
+	JNE     p5_half
+	VZEROUPPER
+	RET
+
+p6:
+	XORL CX, CX
+
+p6_half:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	ADDQ    CX, DX
+	ADDQ    CX, R15
+	VMOVUPS (R15), Y0
+	VMOVUPS 32(R15), Y6
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y0, Y5
+	VMOVAPS Y6, Y7
+	VMOVAPS Y6, Y8
+	VMOVAPS Y6, Y9
+	VMOVAPS Y6, Y10
+	VMOVAPS Y6, Y11
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p6_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p6_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p6_col:
+	LEAQ (R11)(R14*4), AX
+	MOVQ 128(DI), BX
+
+p6_run:
+	VMOVUPS      (DX), Y12
+	VANDPS       upperHalf32<>+0(SB), Y12, Y12
+	VMOVUPS      32(DX), Y13
+	VANDPS       upperHalf32<>+0(SB), Y13, Y13
+	VBROADCASTSS (R11), Y14
+	VANDPS       upperHalf32<>+0(SB), Y14, Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y6
+	VBROADCASTSS (R11)(R14*1), Y15
+	VANDPS       upperHalf32<>+0(SB), Y15, Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y7
+	VBROADCASTSS (R11)(R14*2), Y14
+	VANDPS       upperHalf32<>+0(SB), Y14, Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y8
+	VBROADCASTSS (R11)(R13*1), Y15
+	VANDPS       upperHalf32<>+0(SB), Y15, Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y9
+	VBROADCASTSS (AX), Y14
+	VANDPS       upperHalf32<>+0(SB), Y14, Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y10
+	VBROADCASTSS (AX)(R14*1), Y15
+	VANDPS       upperHalf32<>+0(SB), Y15, Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y13, Y11
+	VMOVUPS      (DX), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VMOVUPS      32(DX), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VBROADCASTSS (R11), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y6
+	VBROADCASTSS (R11)(R14*1), Y15
+	VPSLLD       $0x10, Y15, Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y7
+	VBROADCASTSS (R11)(R14*2), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y8
+	VBROADCASTSS (R11)(R13*1), Y15
+	VPSLLD       $0x10, Y15, Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y9
+	VBROADCASTSS (AX), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y10
+	VBROADCASTSS (AX)(R14*1), Y15
+	VPSLLD       $0x10, Y15, Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y13, Y11
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	DECQ         BX
+	JNZ          p6_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p6_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p6_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p6_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p6_clamp
+	TESTQ        CX, CX
+	JZ           p6_res
+	ADDQ         72(DI), SI
+
+p6_res:
+	MOVQ   64(DI), R9
+	MOVQ   SI, R11
+	VADDPS (R11), Y0, Y0
+	VADDPS 32(R11), Y6, Y6
+	ADDQ   R9, R11
+	VADDPS (R11), Y1, Y1
+	VADDPS 32(R11), Y7, Y7
+	ADDQ   R9, R11
+	VADDPS (R11), Y2, Y2
+	VADDPS 32(R11), Y8, Y8
+	ADDQ   R9, R11
+	VADDPS (R11), Y3, Y3
+	VADDPS 32(R11), Y9, Y9
+	ADDQ   R9, R11
+	VADDPS (R11), Y4, Y4
+	VADDPS 32(R11), Y10, Y10
+	ADDQ   R9, R11
+	VADDPS (R11), Y5, Y5
+	VADDPS 32(R11), Y11, Y11
+
+p6_clamp:
+	VBROADCASTSS 152(DI), Y14
+	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	TESTQ        CX, CX
+	JZ           p6_out
+	ADDQ         56(DI), BX
+
+p6_out:
+	MOVQ    48(DI), R9
+	MOVQ    BX, R11
+	VMAXPS  Y0, Y14, Y0
+	VMINPS  Y0, Y15, Y0
+	VMOVUPS Y0, (R11)
+	VMAXPS  Y6, Y14, Y6
+	VMINPS  Y6, Y15, Y6
+	VMOVUPS Y6, 32(R11)
+	ADDQ    R9, R11
+	VMAXPS  Y1, Y14, Y1
+	VMINPS  Y1, Y15, Y1
+	VMOVUPS Y1, (R11)
+	VMAXPS  Y7, Y14, Y7
+	VMINPS  Y7, Y15, Y7
+	VMOVUPS Y7, 32(R11)
+	ADDQ    R9, R11
+	VMAXPS  Y2, Y14, Y2
+	VMINPS  Y2, Y15, Y2
+	VMOVUPS Y2, (R11)
+	VMAXPS  Y8, Y14, Y8
+	VMINPS  Y8, Y15, Y8
+	VMOVUPS Y8, 32(R11)
+	ADDQ    R9, R11
+	VMAXPS  Y3, Y14, Y3
+	VMINPS  Y3, Y15, Y3
+	VMOVUPS Y3, (R11)
+	VMAXPS  Y9, Y14, Y9
+	VMINPS  Y9, Y15, Y9
+	VMOVUPS Y9, 32(R11)
+	ADDQ    R9, R11
+	VMAXPS  Y4, Y14, Y4
+	VMINPS  Y4, Y15, Y4
+	VMOVUPS Y4, (R11)
+	VMAXPS  Y10, Y14, Y10
+	VMINPS  Y10, Y15, Y10
+	VMOVUPS Y10, 32(R11)
+	ADDQ    R9, R11
+	VMAXPS  Y5, Y14, Y5
+	VMINPS  Y5, Y15, Y5
+	VMOVUPS Y5, (R11)
+	VMAXPS  Y11, Y14, Y11
+	VMINPS  Y11, Y15, Y11
+	VMOVUPS Y11, 32(R11)
+	ADDQ    $0x40, CX
+	CMPQ    CX, $0x80
+	JNE     p6_half
+	VZEROUPPER
+	RET
+
+// func pairRun16AVX2(a *Tile)
+// Requires: AVX, AVX2, FMA3
+TEXT ·pairRun16AVX2(SB), NOSPLIT, $0-8
+	MOVQ    a+0(FP), DI
+	MOVQ    136(DI), AX
+	CMPQ    AX, $0x06
+	JEQ     p6
+	CMPQ    AX, $0x05
+	JEQ     p5
+	CMPQ    AX, $0x04
+	JEQ     p4
+	CMPQ    AX, $0x03
+	JEQ     p3
+	CMPQ    AX, $0x02
+	JEQ     p2
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Y0
+	VMOVUPS 32(R15), Y1
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p1_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p1_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p1_col:
+	MOVQ 128(DI), BX
+
+p1_run:
+	VMOVUPS      (DX), Y12
+	VANDPS       upperHalf32<>+0(SB), Y12, Y12
+	VMOVUPS      32(DX), Y13
+	VANDPS       upperHalf32<>+0(SB), Y13, Y13
+	VBROADCASTSS (R11), Y14
+	VANDPS       upperHalf32<>+0(SB), Y14, Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y1
+	VMOVUPS      (DX), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VMOVUPS      32(DX), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VBROADCASTSS (R11), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y1
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p1_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p1_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p1_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p1_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p1_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Y0, Y0
+	VADDPS       32(R11), Y1, Y1
+
+p1_clamp:
+	VBROADCASTSS 152(DI), Y14
+	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
+	VMAXPS       Y0, Y14, Y0
+	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, 32(R11)
+	VZEROUPPER
+	RET
+
+p2:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Y0
+	VMOVUPS 32(R15), Y2
+	VMOVAPS Y0, Y1
+	VMOVAPS Y2, Y3
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p2_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p2_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p2_col:
+	MOVQ 128(DI), BX
+
+p2_run:
+	VMOVUPS      (DX), Y12
+	VANDPS       upperHalf32<>+0(SB), Y12, Y12
+	VMOVUPS      32(DX), Y13
+	VANDPS       upperHalf32<>+0(SB), Y13, Y13
+	VBROADCASTSS (R11), Y14
+	VANDPS       upperHalf32<>+0(SB), Y14, Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y2
+	VBROADCASTSS (R11)(R14*1), Y15
+	VANDPS       upperHalf32<>+0(SB), Y15, Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y3
+	VMOVUPS      (DX), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VMOVUPS      32(DX), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VBROADCASTSS (R11), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y2
+	VBROADCASTSS (R11)(R14*1), Y15
+	VPSLLD       $0x10, Y15, Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y3
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p2_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p2_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p2_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p2_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p2_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Y0, Y0
+	VADDPS       32(R11), Y2, Y2
+	ADDQ         R9, R11
+	VADDPS       (R11), Y1, Y1
+	VADDPS       32(R11), Y3, Y3
+
+p2_clamp:
+	VBROADCASTSS 152(DI), Y14
+	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
+	VMAXPS       Y0, Y14, Y0
+	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y3, Y14, Y3
+	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, 32(R11)
+	VZEROUPPER
+	RET
+
+p3:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Y0
+	VMOVUPS 32(R15), Y3
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y3, Y4
+	VMOVAPS Y3, Y5
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p3_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p3_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p3_col:
+	MOVQ 128(DI), BX
+
+p3_run:
+	VMOVUPS      (DX), Y12
+	VANDPS       upperHalf32<>+0(SB), Y12, Y12
+	VMOVUPS      32(DX), Y13
+	VANDPS       upperHalf32<>+0(SB), Y13, Y13
+	VBROADCASTSS (R11), Y14
+	VANDPS       upperHalf32<>+0(SB), Y14, Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y3
+	VBROADCASTSS (R11)(R14*1), Y15
+	VANDPS       upperHalf32<>+0(SB), Y15, Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y4
+	VBROADCASTSS (R11)(R14*2), Y14
+	VANDPS       upperHalf32<>+0(SB), Y14, Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y5
+	VMOVUPS      (DX), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VMOVUPS      32(DX), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VBROADCASTSS (R11), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y3
+	VBROADCASTSS (R11)(R14*1), Y15
+	VPSLLD       $0x10, Y15, Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y4
+	VBROADCASTSS (R11)(R14*2), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y5
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p3_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p3_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p3_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p3_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p3_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Y0, Y0
+	VADDPS       32(R11), Y3, Y3
+	ADDQ         R9, R11
+	VADDPS       (R11), Y1, Y1
+	VADDPS       32(R11), Y4, Y4
+	ADDQ         R9, R11
+	VADDPS       (R11), Y2, Y2
+	VADDPS       32(R11), Y5, Y5
+
+p3_clamp:
+	VBROADCASTSS 152(DI), Y14
+	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
+	VMAXPS       Y0, Y14, Y0
+	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y3, Y14, Y3
+	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y4, Y14, Y4
+	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y5, Y14, Y5
+	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, 32(R11)
+	VZEROUPPER
+	RET
+
+p4:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Y0
+	VMOVUPS 32(R15), Y4
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	VMOVAPS Y4, Y5
+	VMOVAPS Y4, Y6
+	VMOVAPS Y4, Y7
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p4_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p4_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p4_col:
+	MOVQ 128(DI), BX
+
+p4_run:
+	VMOVUPS      (DX), Y12
+	VANDPS       upperHalf32<>+0(SB), Y12, Y12
+	VMOVUPS      32(DX), Y13
+	VANDPS       upperHalf32<>+0(SB), Y13, Y13
+	VBROADCASTSS (R11), Y14
+	VANDPS       upperHalf32<>+0(SB), Y14, Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y4
+	VBROADCASTSS (R11)(R14*1), Y15
+	VANDPS       upperHalf32<>+0(SB), Y15, Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y5
+	VBROADCASTSS (R11)(R14*2), Y14
+	VANDPS       upperHalf32<>+0(SB), Y14, Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y6
+	VBROADCASTSS (R11)(R13*1), Y15
+	VANDPS       upperHalf32<>+0(SB), Y15, Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y7
+	VMOVUPS      (DX), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VMOVUPS      32(DX), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VBROADCASTSS (R11), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y4
+	VBROADCASTSS (R11)(R14*1), Y15
+	VPSLLD       $0x10, Y15, Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y5
+	VBROADCASTSS (R11)(R14*2), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y6
+	VBROADCASTSS (R11)(R13*1), Y15
+	VPSLLD       $0x10, Y15, Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y7
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p4_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p4_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p4_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p4_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p4_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Y0, Y0
+	VADDPS       32(R11), Y4, Y4
+	ADDQ         R9, R11
+	VADDPS       (R11), Y1, Y1
+	VADDPS       32(R11), Y5, Y5
+	ADDQ         R9, R11
+	VADDPS       (R11), Y2, Y2
+	VADDPS       32(R11), Y6, Y6
+	ADDQ         R9, R11
+	VADDPS       (R11), Y3, Y3
+	VADDPS       32(R11), Y7, Y7
+
+p4_clamp:
+	VBROADCASTSS 152(DI), Y14
+	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
+	VMAXPS       Y0, Y14, Y0
+	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y4, Y14, Y4
+	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y5, Y14, Y5
+	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y6, Y14, Y6
+	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y3, Y14, Y3
+	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	VMAXPS       Y7, Y14, Y7
+	VMINPS       Y7, Y15, Y7
+	VMOVUPS      Y7, 32(R11)
+	VZEROUPPER
+	RET
+
+p5:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Y0
+	VMOVUPS 32(R15), Y5
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y5, Y6
+	VMOVAPS Y5, Y7
+	VMOVAPS Y5, Y8
+	VMOVAPS Y5, Y9
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p5_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p5_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p5_col:
+	LEAQ (R11)(R14*4), AX
+	MOVQ 128(DI), BX
+
+p5_run:
+	VMOVUPS      (DX), Y12
+	VANDPS       upperHalf32<>+0(SB), Y12, Y12
+	VMOVUPS      32(DX), Y13
+	VANDPS       upperHalf32<>+0(SB), Y13, Y13
+	VBROADCASTSS (R11), Y14
+	VANDPS       upperHalf32<>+0(SB), Y14, Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y5
+	VBROADCASTSS (R11)(R14*1), Y15
+	VANDPS       upperHalf32<>+0(SB), Y15, Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y6
+	VBROADCASTSS (R11)(R14*2), Y14
+	VANDPS       upperHalf32<>+0(SB), Y14, Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS (R11)(R13*1), Y15
+	VANDPS       upperHalf32<>+0(SB), Y15, Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y8
+	VBROADCASTSS (AX), Y14
+	VANDPS       upperHalf32<>+0(SB), Y14, Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y9
+	VMOVUPS      (DX), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VMOVUPS      32(DX), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VBROADCASTSS (R11), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y5
+	VBROADCASTSS (R11)(R14*1), Y15
+	VPSLLD       $0x10, Y15, Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y6
+	VBROADCASTSS (R11)(R14*2), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS (R11)(R13*1), Y15
+	VPSLLD       $0x10, Y15, Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y8
+	VBROADCASTSS (AX), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y9
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	DECQ         BX
+	JNZ          p5_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p5_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p5_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p5_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p5_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Y0, Y0
+	VADDPS       32(R11), Y5, Y5
+	ADDQ         R9, R11
+	VADDPS       (R11), Y1, Y1
+	VADDPS       32(R11), Y6, Y6
+	ADDQ         R9, R11
+	VADDPS       (R11), Y2, Y2
+	VADDPS       32(R11), Y7, Y7
+	ADDQ         R9, R11
+	VADDPS       (R11), Y3, Y3
+	VADDPS       32(R11), Y8, Y8
+	ADDQ         R9, R11
+	VADDPS       (R11), Y4, Y4
+	VADDPS       32(R11), Y9, Y9
+
+p5_clamp:
+	VBROADCASTSS 152(DI), Y14
+	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
+	VMAXPS       Y0, Y14, Y0
+	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y5, Y14, Y5
+	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y6, Y14, Y6
+	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y7, Y14, Y7
+	VMINPS       Y7, Y15, Y7
+	VMOVUPS      Y7, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y3, Y14, Y3
+	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	VMAXPS       Y8, Y14, Y8
+	VMINPS       Y8, Y15, Y8
+	VMOVUPS      Y8, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y4, Y14, Y4
+	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, (R11)
+	VMAXPS       Y9, Y14, Y9
+	VMINPS       Y9, Y15, Y9
+	VMOVUPS      Y9, 32(R11)
+	VZEROUPPER
+	RET
+
+p6:
+	MOVQ    (DI), SI
+	MOVQ    8(DI), DX
+	MOVQ    24(DI), R15
+	VMOVUPS (R15), Y0
+	VMOVUPS 32(R15), Y6
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y0, Y5
+	VMOVAPS Y6, Y7
+	VMOVAPS Y6, Y8
+	VMOVAPS Y6, Y9
+	VMOVAPS Y6, Y10
+	VMOVAPS Y6, Y11
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    80(DI), R8
+
+p6_block:
+	MOVQ SI, R9
+	MOVQ 96(DI), R10
+
+p6_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p6_col:
+	LEAQ (R11)(R14*4), AX
+	MOVQ 128(DI), BX
+
+p6_run:
+	VMOVUPS      (DX), Y12
+	VANDPS       upperHalf32<>+0(SB), Y12, Y12
+	VMOVUPS      32(DX), Y13
+	VANDPS       upperHalf32<>+0(SB), Y13, Y13
+	VBROADCASTSS (R11), Y14
+	VANDPS       upperHalf32<>+0(SB), Y14, Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y6
+	VBROADCASTSS (R11)(R14*1), Y15
+	VANDPS       upperHalf32<>+0(SB), Y15, Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y7
+	VBROADCASTSS (R11)(R14*2), Y14
+	VANDPS       upperHalf32<>+0(SB), Y14, Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y8
+	VBROADCASTSS (R11)(R13*1), Y15
+	VANDPS       upperHalf32<>+0(SB), Y15, Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y9
+	VBROADCASTSS (AX), Y14
+	VANDPS       upperHalf32<>+0(SB), Y14, Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y10
+	VBROADCASTSS (AX)(R14*1), Y15
+	VANDPS       upperHalf32<>+0(SB), Y15, Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y13, Y11
+	VMOVUPS      (DX), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VMOVUPS      32(DX), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VBROADCASTSS (R11), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y6
+	VBROADCASTSS (R11)(R14*1), Y15
+	VPSLLD       $0x10, Y15, Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y7
+	VBROADCASTSS (R11)(R14*2), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y8
+	VBROADCASTSS (R11)(R13*1), Y15
+	VPSLLD       $0x10, Y15, Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y9
+	VBROADCASTSS (AX), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y10
+	VBROADCASTSS (AX)(R14*1), Y15
+	VPSLLD       $0x10, Y15, Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y13, Y11
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, AX
+	DECQ         BX
+	JNZ          p6_run
+	MOVQ         128(DI), BX
+	SHLQ         $0x02, BX
+	SUBQ         BX, R11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p6_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p6_row
+	ADDQ         88(DI), SI
+	DECQ         R8
+	JNZ          p6_block
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p6_clamp
+	MOVQ         64(DI), R9
+	MOVQ         SI, R11
+	VADDPS       (R11), Y0, Y0
+	VADDPS       32(R11), Y6, Y6
+	ADDQ         R9, R11
+	VADDPS       (R11), Y1, Y1
+	VADDPS       32(R11), Y7, Y7
+	ADDQ         R9, R11
+	VADDPS       (R11), Y2, Y2
+	VADDPS       32(R11), Y8, Y8
+	ADDQ         R9, R11
+	VADDPS       (R11), Y3, Y3
+	VADDPS       32(R11), Y9, Y9
+	ADDQ         R9, R11
+	VADDPS       (R11), Y4, Y4
+	VADDPS       32(R11), Y10, Y10
+	ADDQ         R9, R11
+	VADDPS       (R11), Y5, Y5
+	VADDPS       32(R11), Y11, Y11
+
+p6_clamp:
+	VBROADCASTSS 152(DI), Y14
+	VBROADCASTSS 156(DI), Y15
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
+	VMAXPS       Y0, Y14, Y0
+	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y6, Y14, Y6
+	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y7, Y14, Y7
+	VMINPS       Y7, Y15, Y7
+	VMOVUPS      Y7, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y8, Y14, Y8
+	VMINPS       Y8, Y15, Y8
+	VMOVUPS      Y8, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y3, Y14, Y3
+	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	VMAXPS       Y9, Y14, Y9
+	VMINPS       Y9, Y15, Y9
+	VMOVUPS      Y9, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y4, Y14, Y4
+	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, (R11)
+	VMAXPS       Y10, Y14, Y10
+	VMINPS       Y10, Y15, Y10
+	VMOVUPS      Y10, 32(R11)
+	ADDQ         R9, R11
+	VMAXPS       Y5, Y14, Y5
+	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, (R11)
+	VMAXPS       Y11, Y14, Y11
+	VMINPS       Y11, Y15, Y11
+	VMOVUPS      Y11, 32(R11)
+	VZEROUPPER
+	RET
+
 // func pairDepthwiseAVX512BF16(a *Tile)
 // Requires: AVX, AVX512BW, AVX512F
 TEXT ·pairDepthwiseAVX512BF16(SB), NOSPLIT, $0-8
@@ -97443,8 +112257,8 @@ TEXT ·pairDepthwiseAVX512BF16(SB), NOSPLIT, $0-8
 	CMPQ    AX, $0x02
 	JEQ     p2
 	MOVQ    (DI), R9
-	MOVQ    8(DI), DX
 	MOVQ    24(DI), R15
+	MOVQ    8(DI), DX
 	MOVQ    88(DI), R8
 	MOVL    $0xaaaaaaaa, AX
 	KMOVD   AX, K1
@@ -97464,8 +112278,8 @@ p1_col:
 	ADDQ         $0x40, DX
 	VMOVUPS      (R11), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z0
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z0
 	VFMADD231PS  Z31, Z29, Z1
 	ADDQ         120(DI), R11
 	DECQ         R12
@@ -97495,7 +112309,7 @@ p1_summed:
 	VMINPS       Z1, Z29, Z1
 
 p1_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4877f262
@@ -97507,8 +112321,8 @@ p1_clamped:
 
 p2:
 	MOVQ    (DI), R9
-	MOVQ    8(DI), DX
 	MOVQ    24(DI), R15
+	MOVQ    8(DI), DX
 	MOVQ    88(DI), R8
 	MOVL    $0xaaaaaaaa, AX
 	KMOVD   AX, K1
@@ -97530,13 +112344,13 @@ p2_col:
 	ADDQ         $0x40, DX
 	VMOVUPS      (R11), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z0
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z0
 	VFMADD231PS  Z31, Z29, Z2
 	VMOVUPS      (R11)(R14*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z1
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z1
 	VFMADD231PS  Z31, Z29, Z3
 	ADDQ         120(DI), R11
 	DECQ         R12
@@ -97574,7 +112388,7 @@ p2_summed:
 	VMINPS       Z3, Z29, Z3
 
 p2_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x486ff262
@@ -97590,8 +112404,8 @@ p2_clamped:
 
 p3:
 	MOVQ    (DI), R9
-	MOVQ    8(DI), DX
 	MOVQ    24(DI), R15
+	MOVQ    8(DI), DX
 	MOVQ    88(DI), R8
 	MOVL    $0xaaaaaaaa, AX
 	KMOVD   AX, K1
@@ -97615,18 +112429,18 @@ p3_col:
 	ADDQ         $0x40, DX
 	VMOVUPS      (R11), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z0
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z0
 	VFMADD231PS  Z31, Z29, Z3
 	VMOVUPS      (R11)(R14*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z1
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z1
 	VFMADD231PS  Z31, Z29, Z4
 	VMOVUPS      (R11)(R14*2), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z2
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z2
 	VFMADD231PS  Z31, Z29, Z5
 	ADDQ         120(DI), R11
 	DECQ         R12
@@ -97672,7 +112486,7 @@ p3_summed:
 	VMINPS       Z5, Z29, Z5
 
 p3_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4867f262
@@ -97692,8 +112506,8 @@ p3_clamped:
 
 p4:
 	MOVQ    (DI), R9
-	MOVQ    8(DI), DX
 	MOVQ    24(DI), R15
+	MOVQ    8(DI), DX
 	MOVQ    88(DI), R8
 	MOVL    $0xaaaaaaaa, AX
 	KMOVD   AX, K1
@@ -97719,23 +112533,23 @@ p4_col:
 	ADDQ         $0x40, DX
 	VMOVUPS      (R11), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z0
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z0
 	VFMADD231PS  Z31, Z29, Z4
 	VMOVUPS      (R11)(R14*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z1
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z1
 	VFMADD231PS  Z31, Z29, Z5
 	VMOVUPS      (R11)(R14*2), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z2
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z2
 	VFMADD231PS  Z31, Z29, Z6
 	VMOVUPS      (R11)(R13*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z3
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z3
 	VFMADD231PS  Z31, Z29, Z7
 	ADDQ         120(DI), R11
 	DECQ         R12
@@ -97789,7 +112603,7 @@ p4_summed:
 	VMINPS       Z7, Z29, Z7
 
 p4_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x485ff262
@@ -97813,8 +112627,8 @@ p4_clamped:
 
 p5:
 	MOVQ    (DI), R9
-	MOVQ    8(DI), DX
 	MOVQ    24(DI), R15
+	MOVQ    8(DI), DX
 	MOVQ    88(DI), R8
 	MOVL    $0xaaaaaaaa, AX
 	KMOVD   AX, K1
@@ -97843,28 +112657,28 @@ p5_col:
 	ADDQ         $0x40, DX
 	VMOVUPS      (R11), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z0
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z0
 	VFMADD231PS  Z31, Z29, Z5
 	VMOVUPS      (R11)(R14*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z1
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z1
 	VFMADD231PS  Z31, Z29, Z6
 	VMOVUPS      (R11)(R14*2), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z2
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z2
 	VFMADD231PS  Z31, Z29, Z7
 	VMOVUPS      (R11)(R13*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z3
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z3
 	VFMADD231PS  Z31, Z29, Z8
 	VMOVUPS      (AX), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z4
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z4
 	VFMADD231PS  Z31, Z29, Z9
 	ADDQ         120(DI), R11
 	DECQ         R12
@@ -97926,7 +112740,7 @@ p5_summed:
 	VMINPS       Z9, Z29, Z9
 
 p5_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4857f262
@@ -97954,8 +112768,8 @@ p5_clamped:
 
 p6:
 	MOVQ    (DI), R9
-	MOVQ    8(DI), DX
 	MOVQ    24(DI), R15
+	MOVQ    8(DI), DX
 	MOVQ    88(DI), R8
 	MOVL    $0xaaaaaaaa, AX
 	KMOVD   AX, K1
@@ -97986,33 +112800,33 @@ p6_col:
 	ADDQ         $0x40, DX
 	VMOVUPS      (R11), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z0
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z0
 	VFMADD231PS  Z31, Z29, Z6
 	VMOVUPS      (R11)(R14*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z1
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z1
 	VFMADD231PS  Z31, Z29, Z7
 	VMOVUPS      (R11)(R14*2), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z2
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z2
 	VFMADD231PS  Z31, Z29, Z8
 	VMOVUPS      (R11)(R13*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z3
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z3
 	VFMADD231PS  Z31, Z29, Z9
 	VMOVUPS      (AX), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z4
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z4
 	VFMADD231PS  Z31, Z29, Z10
 	VMOVUPS      (AX)(R14*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z5
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z5
 	VFMADD231PS  Z31, Z29, Z11
 	ADDQ         120(DI), R11
 	DECQ         R12
@@ -98082,7 +112896,7 @@ p6_summed:
 	VMINPS       Z11, Z29, Z11
 
 p6_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x484ff262
@@ -98114,8 +112928,8 @@ p6_clamped:
 
 p7:
 	MOVQ    (DI), R9
-	MOVQ    8(DI), DX
 	MOVQ    24(DI), R15
+	MOVQ    8(DI), DX
 	MOVQ    88(DI), R8
 	MOVL    $0xaaaaaaaa, AX
 	KMOVD   AX, K1
@@ -98148,38 +112962,38 @@ p7_col:
 	ADDQ         $0x40, DX
 	VMOVUPS      (R11), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z0
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z0
 	VFMADD231PS  Z31, Z29, Z7
 	VMOVUPS      (R11)(R14*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z1
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z1
 	VFMADD231PS  Z31, Z29, Z8
 	VMOVUPS      (R11)(R14*2), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z2
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z2
 	VFMADD231PS  Z31, Z29, Z9
 	VMOVUPS      (R11)(R13*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z3
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z3
 	VFMADD231PS  Z31, Z29, Z10
 	VMOVUPS      (AX), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z4
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z4
 	VFMADD231PS  Z31, Z29, Z11
 	VMOVUPS      (AX)(R14*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z5
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z5
 	VFMADD231PS  Z31, Z29, Z12
 	VMOVUPS      (AX)(R14*2), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z6
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z6
 	VFMADD231PS  Z31, Z29, Z13
 	ADDQ         120(DI), R11
 	DECQ         R12
@@ -98257,7 +113071,7 @@ p7_summed:
 	VMINPS       Z13, Z29, Z13
 
 p7_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4847f262
@@ -98293,8 +113107,8 @@ p7_clamped:
 
 p8:
 	MOVQ    (DI), R9
-	MOVQ    8(DI), DX
 	MOVQ    24(DI), R15
+	MOVQ    8(DI), DX
 	MOVQ    88(DI), R8
 	MOVL    $0xaaaaaaaa, AX
 	KMOVD   AX, K1
@@ -98329,43 +113143,43 @@ p8_col:
 	ADDQ         $0x40, DX
 	VMOVUPS      (R11), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z0
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z0
 	VFMADD231PS  Z31, Z29, Z8
 	VMOVUPS      (R11)(R14*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z1
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z1
 	VFMADD231PS  Z31, Z29, Z9
 	VMOVUPS      (R11)(R14*2), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z2
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z2
 	VFMADD231PS  Z31, Z29, Z10
 	VMOVUPS      (R11)(R13*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z3
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z3
 	VFMADD231PS  Z31, Z29, Z11
 	VMOVUPS      (AX), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z4
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z4
 	VFMADD231PS  Z31, Z29, Z12
 	VMOVUPS      (AX)(R14*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z5
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z5
 	VFMADD231PS  Z31, Z29, Z13
 	VMOVUPS      (AX)(R14*2), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z6
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z6
 	VFMADD231PS  Z31, Z29, Z14
 	VMOVUPS      (AX)(R13*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z7
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z7
 	VFMADD231PS  Z31, Z29, Z15
 	ADDQ         120(DI), R11
 	DECQ         R12
@@ -98451,7 +113265,7 @@ p8_summed:
 	VMINPS       Z15, Z29, Z15
 
 p8_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x483ff262
@@ -98491,8 +113305,8 @@ p8_clamped:
 
 p9:
 	MOVQ    (DI), R9
-	MOVQ    8(DI), DX
 	MOVQ    24(DI), R15
+	MOVQ    8(DI), DX
 	MOVQ    88(DI), R8
 	MOVL    $0xaaaaaaaa, AX
 	KMOVD   AX, K1
@@ -98530,48 +113344,48 @@ p9_col:
 	ADDQ         $0x40, DX
 	VMOVUPS      (R11), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z0
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z0
 	VFMADD231PS  Z31, Z29, Z9
 	VMOVUPS      (R11)(R14*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z1
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z1
 	VFMADD231PS  Z31, Z29, Z10
 	VMOVUPS      (R11)(R14*2), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z2
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z2
 	VFMADD231PS  Z31, Z29, Z11
 	VMOVUPS      (R11)(R13*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z3
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z3
 	VFMADD231PS  Z31, Z29, Z12
 	VMOVUPS      (AX), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z4
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z4
 	VFMADD231PS  Z31, Z29, Z13
 	VMOVUPS      (AX)(R14*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z5
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z5
 	VFMADD231PS  Z31, Z29, Z14
 	VMOVUPS      (AX)(R14*2), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z6
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z6
 	VFMADD231PS  Z31, Z29, Z15
 	VMOVUPS      (AX)(R13*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z7
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z7
 	VFMADD231PS  Z31, Z29, Z16
 	VMOVUPS      (CX), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z8
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z8
 	VFMADD231PS  Z31, Z29, Z17
 	ADDQ         120(DI), R11
 	DECQ         R12
@@ -98665,7 +113479,7 @@ p9_summed:
 	VMINPS       Z17, Z29, Z17
 
 p9_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4837f262
@@ -98709,8 +113523,8 @@ p9_clamped:
 
 p10:
 	MOVQ    (DI), R9
-	MOVQ    8(DI), DX
 	MOVQ    24(DI), R15
+	MOVQ    8(DI), DX
 	MOVQ    88(DI), R8
 	MOVL    $0xaaaaaaaa, AX
 	KMOVD   AX, K1
@@ -98750,53 +113564,53 @@ p10_col:
 	ADDQ         $0x40, DX
 	VMOVUPS      (R11), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z0
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z0
 	VFMADD231PS  Z31, Z29, Z10
 	VMOVUPS      (R11)(R14*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z1
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z1
 	VFMADD231PS  Z31, Z29, Z11
 	VMOVUPS      (R11)(R14*2), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z2
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z2
 	VFMADD231PS  Z31, Z29, Z12
 	VMOVUPS      (R11)(R13*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z3
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z3
 	VFMADD231PS  Z31, Z29, Z13
 	VMOVUPS      (AX), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z4
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z4
 	VFMADD231PS  Z31, Z29, Z14
 	VMOVUPS      (AX)(R14*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z5
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z5
 	VFMADD231PS  Z31, Z29, Z15
 	VMOVUPS      (AX)(R14*2), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z6
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z6
 	VFMADD231PS  Z31, Z29, Z16
 	VMOVUPS      (AX)(R13*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z7
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z7
 	VFMADD231PS  Z31, Z29, Z17
 	VMOVUPS      (CX), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z8
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z8
 	VFMADD231PS  Z31, Z29, Z18
 	VMOVUPS      (CX)(R14*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z9
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z9
 	VFMADD231PS  Z31, Z29, Z19
 	ADDQ         120(DI), R11
 	DECQ         R12
@@ -98898,7 +113712,7 @@ p10_summed:
 	VMINPS       Z19, Z29, Z19
 
 p10_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x482ff262
@@ -98946,8 +113760,8 @@ p10_clamped:
 
 p11:
 	MOVQ    (DI), R9
-	MOVQ    8(DI), DX
 	MOVQ    24(DI), R15
+	MOVQ    8(DI), DX
 	MOVQ    88(DI), R8
 	MOVL    $0xaaaaaaaa, AX
 	KMOVD   AX, K1
@@ -98989,58 +113803,58 @@ p11_col:
 	ADDQ         $0x40, DX
 	VMOVUPS      (R11), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z0
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z0
 	VFMADD231PS  Z31, Z29, Z11
 	VMOVUPS      (R11)(R14*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z1
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z1
 	VFMADD231PS  Z31, Z29, Z12
 	VMOVUPS      (R11)(R14*2), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z2
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z2
 	VFMADD231PS  Z31, Z29, Z13
 	VMOVUPS      (R11)(R13*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z3
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z3
 	VFMADD231PS  Z31, Z29, Z14
 	VMOVUPS      (AX), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z4
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z4
 	VFMADD231PS  Z31, Z29, Z15
 	VMOVUPS      (AX)(R14*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z5
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z5
 	VFMADD231PS  Z31, Z29, Z16
 	VMOVUPS      (AX)(R14*2), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z6
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z6
 	VFMADD231PS  Z31, Z29, Z17
 	VMOVUPS      (AX)(R13*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z7
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z7
 	VFMADD231PS  Z31, Z29, Z18
 	VMOVUPS      (CX), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z8
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z8
 	VFMADD231PS  Z31, Z29, Z19
 	VMOVUPS      (CX)(R14*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z9
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z9
 	VFMADD231PS  Z31, Z29, Z20
 	VMOVUPS      (CX)(R14*2), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z10
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z10
 	VFMADD231PS  Z31, Z29, Z21
 	ADDQ         120(DI), R11
 	DECQ         R12
@@ -99150,7 +113964,7 @@ p11_summed:
 	VMINPS       Z21, Z29, Z21
 
 p11_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4827f262
@@ -99202,8 +114016,8 @@ p11_clamped:
 
 p12:
 	MOVQ    (DI), R9
-	MOVQ    8(DI), DX
 	MOVQ    24(DI), R15
+	MOVQ    8(DI), DX
 	MOVQ    88(DI), R8
 	MOVL    $0xaaaaaaaa, AX
 	KMOVD   AX, K1
@@ -99247,63 +114061,63 @@ p12_col:
 	ADDQ         $0x40, DX
 	VMOVUPS      (R11), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z0
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z0
 	VFMADD231PS  Z31, Z29, Z12
 	VMOVUPS      (R11)(R14*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z1
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z1
 	VFMADD231PS  Z31, Z29, Z13
 	VMOVUPS      (R11)(R14*2), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z2
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z2
 	VFMADD231PS  Z31, Z29, Z14
 	VMOVUPS      (R11)(R13*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z3
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z3
 	VFMADD231PS  Z31, Z29, Z15
 	VMOVUPS      (AX), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z4
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z4
 	VFMADD231PS  Z31, Z29, Z16
 	VMOVUPS      (AX)(R14*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z5
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z5
 	VFMADD231PS  Z31, Z29, Z17
 	VMOVUPS      (AX)(R14*2), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z6
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z6
 	VFMADD231PS  Z31, Z29, Z18
 	VMOVUPS      (AX)(R13*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z7
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z7
 	VFMADD231PS  Z31, Z29, Z19
 	VMOVUPS      (CX), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z8
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z8
 	VFMADD231PS  Z31, Z29, Z20
 	VMOVUPS      (CX)(R14*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z9
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z9
 	VFMADD231PS  Z31, Z29, Z21
 	VMOVUPS      (CX)(R14*2), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z10
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z10
 	VFMADD231PS  Z31, Z29, Z22
 	VMOVUPS      (CX)(R13*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z11
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z11
 	VFMADD231PS  Z31, Z29, Z23
 	ADDQ         120(DI), R11
 	DECQ         R12
@@ -99421,7 +114235,7 @@ p12_summed:
 	VMINPS       Z23, Z29, Z23
 
 p12_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x481ff262
@@ -99477,8 +114291,8 @@ p12_clamped:
 
 p13:
 	MOVQ    (DI), R9
-	MOVQ    8(DI), DX
 	MOVQ    24(DI), R15
+	MOVQ    8(DI), DX
 	MOVQ    88(DI), R8
 	MOVL    $0xaaaaaaaa, AX
 	KMOVD   AX, K1
@@ -99525,68 +114339,68 @@ p13_col:
 	ADDQ         $0x40, DX
 	VMOVUPS      (R11), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z0
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z0
 	VFMADD231PS  Z31, Z29, Z13
 	VMOVUPS      (R11)(R14*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z1
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z1
 	VFMADD231PS  Z31, Z29, Z14
 	VMOVUPS      (R11)(R14*2), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z2
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z2
 	VFMADD231PS  Z31, Z29, Z15
 	VMOVUPS      (R11)(R13*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z3
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z3
 	VFMADD231PS  Z31, Z29, Z16
 	VMOVUPS      (AX), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z4
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z4
 	VFMADD231PS  Z31, Z29, Z17
 	VMOVUPS      (AX)(R14*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z5
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z5
 	VFMADD231PS  Z31, Z29, Z18
 	VMOVUPS      (AX)(R14*2), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z6
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z6
 	VFMADD231PS  Z31, Z29, Z19
 	VMOVUPS      (AX)(R13*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z7
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z7
 	VFMADD231PS  Z31, Z29, Z20
 	VMOVUPS      (CX), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z8
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z8
 	VFMADD231PS  Z31, Z29, Z21
 	VMOVUPS      (CX)(R14*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z9
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z9
 	VFMADD231PS  Z31, Z29, Z22
 	VMOVUPS      (CX)(R14*2), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z10
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z10
 	VFMADD231PS  Z31, Z29, Z23
 	VMOVUPS      (CX)(R13*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z11
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z11
 	VFMADD231PS  Z31, Z29, Z24
 	VMOVUPS      (R15), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z12
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z12
 	VFMADD231PS  Z31, Z29, Z25
 	ADDQ         120(DI), R11
 	DECQ         R12
@@ -99712,7 +114526,7 @@ p13_summed:
 	VMINPS       Z25, Z29, Z25
 
 p13_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x4817f262
@@ -99772,8 +114586,8 @@ p13_clamped:
 
 p14:
 	MOVQ    (DI), R9
-	MOVQ    8(DI), DX
 	MOVQ    24(DI), R15
+	MOVQ    8(DI), DX
 	MOVQ    88(DI), R8
 	MOVL    $0xaaaaaaaa, AX
 	KMOVD   AX, K1
@@ -99822,73 +114636,73 @@ p14_col:
 	ADDQ         $0x40, DX
 	VMOVUPS      (R11), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z0
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z0
 	VFMADD231PS  Z31, Z29, Z14
 	VMOVUPS      (R11)(R14*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z1
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z1
 	VFMADD231PS  Z31, Z29, Z15
 	VMOVUPS      (R11)(R14*2), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z2
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z2
 	VFMADD231PS  Z31, Z29, Z16
 	VMOVUPS      (R11)(R13*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z3
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z3
 	VFMADD231PS  Z31, Z29, Z17
 	VMOVUPS      (AX), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z4
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z4
 	VFMADD231PS  Z31, Z29, Z18
 	VMOVUPS      (AX)(R14*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z5
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z5
 	VFMADD231PS  Z31, Z29, Z19
 	VMOVUPS      (AX)(R14*2), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z6
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z6
 	VFMADD231PS  Z31, Z29, Z20
 	VMOVUPS      (AX)(R13*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z7
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z7
 	VFMADD231PS  Z31, Z29, Z21
 	VMOVUPS      (CX), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z8
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z8
 	VFMADD231PS  Z31, Z29, Z22
 	VMOVUPS      (CX)(R14*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z9
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z9
 	VFMADD231PS  Z31, Z29, Z23
 	VMOVUPS      (CX)(R14*2), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z10
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z10
 	VFMADD231PS  Z31, Z29, Z24
 	VMOVUPS      (CX)(R13*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z11
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z11
 	VFMADD231PS  Z31, Z29, Z25
 	VMOVUPS      (R15), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z12
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z12
 	VFMADD231PS  Z31, Z29, Z26
 	VMOVUPS      (R15)(R14*1), Z31
 	VPSLLD       $0x10, Z31, Z30
-	VFMADD231PS  Z30, Z28, Z13
 	VMOVDQU16.Z  Z31, K1, Z31
+	VFMADD231PS  Z30, Z28, Z13
 	VFMADD231PS  Z31, Z29, Z27
 	ADDQ         120(DI), R11
 	DECQ         R12
@@ -100022,7 +114836,2610 @@ p14_summed:
 	VMINPS       Z27, Z29, Z27
 
 p14_clamped:
-	VMOVDQU16 pairOrder<>+0(SB), Z31
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x480ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x4807f262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x407ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x4077f262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x406ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x4067f262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x405ff262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x4057f262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	LONG      $0x404f5262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, 512(BX)
+	LONG      $0x40475262
+	WORD      $0xc972
+	VPERMW    Z9, Z31, Z9
+	VMOVDQU32 Z9, 576(BX)
+	LONG      $0x403f5262
+	WORD      $0xd272
+	VPERMW    Z10, Z31, Z10
+	VMOVDQU32 Z10, 640(BX)
+	LONG      $0x40375262
+	WORD      $0xdb72
+	VPERMW    Z11, Z31, Z11
+	VMOVDQU32 Z11, 704(BX)
+	LONG      $0x402f5262
+	WORD      $0xe472
+	VPERMW    Z12, Z31, Z12
+	VMOVDQU32 Z12, 768(BX)
+	LONG      $0x40275262
+	WORD      $0xed72
+	VPERMW    Z13, Z31, Z13
+	VMOVDQU32 Z13, 832(BX)
+	VZEROUPPER
+	RET
+
+// func pairMaxAVX512BF16(a *Tile)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·pairMaxAVX512BF16(SB), NOSPLIT, $0-8
+	MOVQ    a+0(FP), DI
+	MOVQ    136(DI), AX
+	CMPQ    AX, $0x0e
+	JEQ     p14
+	CMPQ    AX, $0x0d
+	JEQ     p13
+	CMPQ    AX, $0x0c
+	JEQ     p12
+	CMPQ    AX, $0x0b
+	JEQ     p11
+	CMPQ    AX, $0x0a
+	JEQ     p10
+	CMPQ    AX, $0x09
+	JEQ     p9
+	CMPQ    AX, $0x08
+	JEQ     p8
+	CMPQ    AX, $0x07
+	JEQ     p7
+	CMPQ    AX, $0x06
+	JEQ     p6
+	CMPQ    AX, $0x05
+	JEQ     p5
+	CMPQ    AX, $0x04
+	JEQ     p4
+	CMPQ    AX, $0x03
+	JEQ     p3
+	CMPQ    AX, $0x02
+	JEQ     p2
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	MOVL    $0xaaaaaaaa, AX
+	KMOVD   AX, K1
+	VMOVUPS (R15), Z0
+	VMOVUPS 64(R15), Z1
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p1_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p1_col:
+	VMOVUPS      (R11), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z0, Z0
+	VMAXPS       Z31, Z1, Z1
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p1_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p1_row
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p1_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z1, Z1
+
+p1_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p1_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	CMPL         156(DI), $0x7f800000
+	JEQ          p1_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+
+p1_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x4877f262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	VZEROUPPER
+	RET
+
+p2:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	MOVL    $0xaaaaaaaa, AX
+	KMOVD   AX, K1
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVUPS 64(R15), Z2
+	VMOVAPS Z2, Z3
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p2_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p2_col:
+	VMOVUPS      (R11), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z0, Z0
+	VMAXPS       Z31, Z2, Z2
+	VMOVUPS      (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z1, Z1
+	VMAXPS       Z31, Z3, Z3
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p2_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p2_row
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p2_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z2, Z2
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z3, Z3
+
+p2_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p2_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	CMPL         156(DI), $0x7f800000
+	JEQ          p2_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+
+p2_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x486ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x4867f262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	VZEROUPPER
+	RET
+
+p3:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	MOVL    $0xaaaaaaaa, AX
+	KMOVD   AX, K1
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVUPS 64(R15), Z3
+	VMOVAPS Z3, Z4
+	VMOVAPS Z3, Z5
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p3_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p3_col:
+	VMOVUPS      (R11), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z0, Z0
+	VMAXPS       Z31, Z3, Z3
+	VMOVUPS      (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z1, Z1
+	VMAXPS       Z31, Z4, Z4
+	VMOVUPS      (R11)(R14*2), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z2, Z2
+	VMAXPS       Z31, Z5, Z5
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p3_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p3_row
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p3_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z3, Z3
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z4, Z4
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z5, Z5
+
+p3_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p3_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	CMPL         156(DI), $0x7f800000
+	JEQ          p3_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+
+p3_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x4867f262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x485ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x4857f262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	VZEROUPPER
+	RET
+
+p4:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	MOVL    $0xaaaaaaaa, AX
+	KMOVD   AX, K1
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVUPS 64(R15), Z4
+	VMOVAPS Z4, Z5
+	VMOVAPS Z4, Z6
+	VMOVAPS Z4, Z7
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p4_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p4_col:
+	VMOVUPS      (R11), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z0, Z0
+	VMAXPS       Z31, Z4, Z4
+	VMOVUPS      (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z1, Z1
+	VMAXPS       Z31, Z5, Z5
+	VMOVUPS      (R11)(R14*2), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z2, Z2
+	VMAXPS       Z31, Z6, Z6
+	VMOVUPS      (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z3, Z3
+	VMAXPS       Z31, Z7, Z7
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p4_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p4_row
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p4_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z4, Z4
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z5, Z5
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z6, Z6
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z7, Z7
+
+p4_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p4_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	CMPL         156(DI), $0x7f800000
+	JEQ          p4_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+
+p4_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x485ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x4857f262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x484ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x4847f262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	VZEROUPPER
+	RET
+
+p5:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	MOVL    $0xaaaaaaaa, AX
+	KMOVD   AX, K1
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVUPS 64(R15), Z5
+	VMOVAPS Z5, Z6
+	VMOVAPS Z5, Z7
+	VMOVAPS Z5, Z8
+	VMOVAPS Z5, Z9
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p5_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p5_col:
+	LEAQ         (R11)(R14*4), AX
+	VMOVUPS      (R11), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z0, Z0
+	VMAXPS       Z31, Z5, Z5
+	VMOVUPS      (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z1, Z1
+	VMAXPS       Z31, Z6, Z6
+	VMOVUPS      (R11)(R14*2), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z2, Z2
+	VMAXPS       Z31, Z7, Z7
+	VMOVUPS      (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z3, Z3
+	VMAXPS       Z31, Z8, Z8
+	VMOVUPS      (AX), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z4, Z4
+	VMAXPS       Z31, Z9, Z9
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p5_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p5_row
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p5_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z5, Z5
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z6, Z6
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z7, Z7
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z8, Z8
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPANDD       256(SI), Z31, Z28
+	VADDPS       Z28, Z9, Z9
+
+p5_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p5_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	CMPL         156(DI), $0x7f800000
+	JEQ          p5_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+
+p5_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x4857f262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x484ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x4847f262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x483ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x4837f262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	VZEROUPPER
+	RET
+
+p6:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	MOVL    $0xaaaaaaaa, AX
+	KMOVD   AX, K1
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVUPS 64(R15), Z6
+	VMOVAPS Z6, Z7
+	VMOVAPS Z6, Z8
+	VMOVAPS Z6, Z9
+	VMOVAPS Z6, Z10
+	VMOVAPS Z6, Z11
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p6_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p6_col:
+	LEAQ         (R11)(R14*4), AX
+	VMOVUPS      (R11), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z0, Z0
+	VMAXPS       Z31, Z6, Z6
+	VMOVUPS      (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z1, Z1
+	VMAXPS       Z31, Z7, Z7
+	VMOVUPS      (R11)(R14*2), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z2, Z2
+	VMAXPS       Z31, Z8, Z8
+	VMOVUPS      (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z3, Z3
+	VMAXPS       Z31, Z9, Z9
+	VMOVUPS      (AX), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z4, Z4
+	VMAXPS       Z31, Z10, Z10
+	VMOVUPS      (AX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z5, Z5
+	VMAXPS       Z31, Z11, Z11
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p6_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p6_row
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p6_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z6, Z6
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z7, Z7
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z8, Z8
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z9, Z9
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPANDD       256(SI), Z31, Z28
+	VADDPS       Z28, Z10, Z10
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPANDD       320(SI), Z31, Z28
+	VADDPS       Z28, Z11, Z11
+
+p6_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p6_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	CMPL         156(DI), $0x7f800000
+	JEQ          p6_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+
+p6_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x484ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x4847f262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x483ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x4837f262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x482ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x4827f262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	VZEROUPPER
+	RET
+
+p7:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	MOVL    $0xaaaaaaaa, AX
+	KMOVD   AX, K1
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVUPS 64(R15), Z7
+	VMOVAPS Z7, Z8
+	VMOVAPS Z7, Z9
+	VMOVAPS Z7, Z10
+	VMOVAPS Z7, Z11
+	VMOVAPS Z7, Z12
+	VMOVAPS Z7, Z13
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p7_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p7_col:
+	LEAQ         (R11)(R14*4), AX
+	VMOVUPS      (R11), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z0, Z0
+	VMAXPS       Z31, Z7, Z7
+	VMOVUPS      (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z1, Z1
+	VMAXPS       Z31, Z8, Z8
+	VMOVUPS      (R11)(R14*2), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z2, Z2
+	VMAXPS       Z31, Z9, Z9
+	VMOVUPS      (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z3, Z3
+	VMAXPS       Z31, Z10, Z10
+	VMOVUPS      (AX), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z4, Z4
+	VMAXPS       Z31, Z11, Z11
+	VMOVUPS      (AX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z5, Z5
+	VMAXPS       Z31, Z12, Z12
+	VMOVUPS      (AX)(R14*2), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z6, Z6
+	VMAXPS       Z31, Z13, Z13
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p7_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p7_row
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p7_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z7, Z7
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z8, Z8
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z9, Z9
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z10, Z10
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPANDD       256(SI), Z31, Z28
+	VADDPS       Z28, Z11, Z11
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPANDD       320(SI), Z31, Z28
+	VADDPS       Z28, Z12, Z12
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPANDD       384(SI), Z31, Z28
+	VADDPS       Z28, Z13, Z13
+
+p7_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p7_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	CMPL         156(DI), $0x7f800000
+	JEQ          p7_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+	VMINPS       Z12, Z29, Z12
+	VMINPS       Z13, Z29, Z13
+
+p7_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x4847f262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x483ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x4837f262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x482ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x4827f262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x481ff262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x4817f262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	VZEROUPPER
+	RET
+
+p8:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	MOVL    $0xaaaaaaaa, AX
+	KMOVD   AX, K1
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVUPS 64(R15), Z8
+	VMOVAPS Z8, Z9
+	VMOVAPS Z8, Z10
+	VMOVAPS Z8, Z11
+	VMOVAPS Z8, Z12
+	VMOVAPS Z8, Z13
+	VMOVAPS Z8, Z14
+	VMOVAPS Z8, Z15
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p8_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p8_col:
+	LEAQ         (R11)(R14*4), AX
+	VMOVUPS      (R11), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z0, Z0
+	VMAXPS       Z31, Z8, Z8
+	VMOVUPS      (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z1, Z1
+	VMAXPS       Z31, Z9, Z9
+	VMOVUPS      (R11)(R14*2), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z2, Z2
+	VMAXPS       Z31, Z10, Z10
+	VMOVUPS      (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z3, Z3
+	VMAXPS       Z31, Z11, Z11
+	VMOVUPS      (AX), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z4, Z4
+	VMAXPS       Z31, Z12, Z12
+	VMOVUPS      (AX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z5, Z5
+	VMAXPS       Z31, Z13, Z13
+	VMOVUPS      (AX)(R14*2), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z6, Z6
+	VMAXPS       Z31, Z14, Z14
+	VMOVUPS      (AX)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z7, Z7
+	VMAXPS       Z31, Z15, Z15
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p8_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p8_row
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p8_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z8, Z8
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z9, Z9
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z10, Z10
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z11, Z11
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPANDD       256(SI), Z31, Z28
+	VADDPS       Z28, Z12, Z12
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPANDD       320(SI), Z31, Z28
+	VADDPS       Z28, Z13, Z13
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPANDD       384(SI), Z31, Z28
+	VADDPS       Z28, Z14, Z14
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPANDD       448(SI), Z31, Z28
+	VADDPS       Z28, Z15, Z15
+
+p8_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p8_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	CMPL         156(DI), $0x7f800000
+	JEQ          p8_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+	VMINPS       Z12, Z29, Z12
+	VMINPS       Z13, Z29, Z13
+	VMINPS       Z14, Z29, Z14
+	VMINPS       Z15, Z29, Z15
+
+p8_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x483ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x4837f262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x482ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x4827f262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x481ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x4817f262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x480ff262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x4807f262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	VZEROUPPER
+	RET
+
+p9:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	MOVL    $0xaaaaaaaa, AX
+	KMOVD   AX, K1
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVUPS 64(R15), Z9
+	VMOVAPS Z9, Z10
+	VMOVAPS Z9, Z11
+	VMOVAPS Z9, Z12
+	VMOVAPS Z9, Z13
+	VMOVAPS Z9, Z14
+	VMOVAPS Z9, Z15
+	VMOVAPS Z9, Z16
+	VMOVAPS Z9, Z17
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p9_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p9_col:
+	LEAQ         (R11)(R14*4), AX
+	LEAQ         (AX)(R14*4), CX
+	VMOVUPS      (R11), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z0, Z0
+	VMAXPS       Z31, Z9, Z9
+	VMOVUPS      (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z1, Z1
+	VMAXPS       Z31, Z10, Z10
+	VMOVUPS      (R11)(R14*2), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z2, Z2
+	VMAXPS       Z31, Z11, Z11
+	VMOVUPS      (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z3, Z3
+	VMAXPS       Z31, Z12, Z12
+	VMOVUPS      (AX), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z4, Z4
+	VMAXPS       Z31, Z13, Z13
+	VMOVUPS      (AX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z5, Z5
+	VMAXPS       Z31, Z14, Z14
+	VMOVUPS      (AX)(R14*2), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z6, Z6
+	VMAXPS       Z31, Z15, Z15
+	VMOVUPS      (AX)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z7, Z7
+	VMAXPS       Z31, Z16, Z16
+	VMOVUPS      (CX), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z8, Z8
+	VMAXPS       Z31, Z17, Z17
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p9_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p9_row
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p9_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z9, Z9
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z10, Z10
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z11, Z11
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z12, Z12
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPANDD       256(SI), Z31, Z28
+	VADDPS       Z28, Z13, Z13
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPANDD       320(SI), Z31, Z28
+	VADDPS       Z28, Z14, Z14
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPANDD       384(SI), Z31, Z28
+	VADDPS       Z28, Z15, Z15
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPANDD       448(SI), Z31, Z28
+	VADDPS       Z28, Z16, Z16
+	VPSLLD       $0x10, 512(SI), Z28
+	VADDPS       Z28, Z8, Z8
+	VPANDD       512(SI), Z31, Z28
+	VADDPS       Z28, Z17, Z17
+
+p9_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p9_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	VMAXPS       Z16, Z30, Z16
+	VMAXPS       Z17, Z30, Z17
+	CMPL         156(DI), $0x7f800000
+	JEQ          p9_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+	VMINPS       Z12, Z29, Z12
+	VMINPS       Z13, Z29, Z13
+	VMINPS       Z14, Z29, Z14
+	VMINPS       Z15, Z29, Z15
+	VMINPS       Z16, Z29, Z16
+	VMINPS       Z17, Z29, Z17
+
+p9_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x4837f262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x482ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x4827f262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x481ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x4817f262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x480ff262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x4807f262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x407ff262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	LONG      $0x40775262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, 512(BX)
+	VZEROUPPER
+	RET
+
+p10:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	MOVL    $0xaaaaaaaa, AX
+	KMOVD   AX, K1
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVUPS 64(R15), Z10
+	VMOVAPS Z10, Z11
+	VMOVAPS Z10, Z12
+	VMOVAPS Z10, Z13
+	VMOVAPS Z10, Z14
+	VMOVAPS Z10, Z15
+	VMOVAPS Z10, Z16
+	VMOVAPS Z10, Z17
+	VMOVAPS Z10, Z18
+	VMOVAPS Z10, Z19
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p10_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p10_col:
+	LEAQ         (R11)(R14*4), AX
+	LEAQ         (AX)(R14*4), CX
+	VMOVUPS      (R11), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z0, Z0
+	VMAXPS       Z31, Z10, Z10
+	VMOVUPS      (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z1, Z1
+	VMAXPS       Z31, Z11, Z11
+	VMOVUPS      (R11)(R14*2), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z2, Z2
+	VMAXPS       Z31, Z12, Z12
+	VMOVUPS      (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z3, Z3
+	VMAXPS       Z31, Z13, Z13
+	VMOVUPS      (AX), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z4, Z4
+	VMAXPS       Z31, Z14, Z14
+	VMOVUPS      (AX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z5, Z5
+	VMAXPS       Z31, Z15, Z15
+	VMOVUPS      (AX)(R14*2), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z6, Z6
+	VMAXPS       Z31, Z16, Z16
+	VMOVUPS      (AX)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z7, Z7
+	VMAXPS       Z31, Z17, Z17
+	VMOVUPS      (CX), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z8, Z8
+	VMAXPS       Z31, Z18, Z18
+	VMOVUPS      (CX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z9, Z9
+	VMAXPS       Z31, Z19, Z19
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p10_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p10_row
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p10_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z10, Z10
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z11, Z11
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z12, Z12
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z13, Z13
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPANDD       256(SI), Z31, Z28
+	VADDPS       Z28, Z14, Z14
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPANDD       320(SI), Z31, Z28
+	VADDPS       Z28, Z15, Z15
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPANDD       384(SI), Z31, Z28
+	VADDPS       Z28, Z16, Z16
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPANDD       448(SI), Z31, Z28
+	VADDPS       Z28, Z17, Z17
+	VPSLLD       $0x10, 512(SI), Z28
+	VADDPS       Z28, Z8, Z8
+	VPANDD       512(SI), Z31, Z28
+	VADDPS       Z28, Z18, Z18
+	VPSLLD       $0x10, 576(SI), Z28
+	VADDPS       Z28, Z9, Z9
+	VPANDD       576(SI), Z31, Z28
+	VADDPS       Z28, Z19, Z19
+
+p10_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p10_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	VMAXPS       Z16, Z30, Z16
+	VMAXPS       Z17, Z30, Z17
+	VMAXPS       Z18, Z30, Z18
+	VMAXPS       Z19, Z30, Z19
+	CMPL         156(DI), $0x7f800000
+	JEQ          p10_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+	VMINPS       Z12, Z29, Z12
+	VMINPS       Z13, Z29, Z13
+	VMINPS       Z14, Z29, Z14
+	VMINPS       Z15, Z29, Z15
+	VMINPS       Z16, Z29, Z16
+	VMINPS       Z17, Z29, Z17
+	VMINPS       Z18, Z29, Z18
+	VMINPS       Z19, Z29, Z19
+
+p10_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x482ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x4827f262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x481ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x4817f262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x480ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x4807f262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x407ff262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x4077f262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	LONG      $0x406f5262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, 512(BX)
+	LONG      $0x40675262
+	WORD      $0xc972
+	VPERMW    Z9, Z31, Z9
+	VMOVDQU32 Z9, 576(BX)
+	VZEROUPPER
+	RET
+
+p11:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	MOVL    $0xaaaaaaaa, AX
+	KMOVD   AX, K1
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVUPS 64(R15), Z11
+	VMOVAPS Z11, Z12
+	VMOVAPS Z11, Z13
+	VMOVAPS Z11, Z14
+	VMOVAPS Z11, Z15
+	VMOVAPS Z11, Z16
+	VMOVAPS Z11, Z17
+	VMOVAPS Z11, Z18
+	VMOVAPS Z11, Z19
+	VMOVAPS Z11, Z20
+	VMOVAPS Z11, Z21
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p11_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p11_col:
+	LEAQ         (R11)(R14*4), AX
+	LEAQ         (AX)(R14*4), CX
+	VMOVUPS      (R11), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z0, Z0
+	VMAXPS       Z31, Z11, Z11
+	VMOVUPS      (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z1, Z1
+	VMAXPS       Z31, Z12, Z12
+	VMOVUPS      (R11)(R14*2), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z2, Z2
+	VMAXPS       Z31, Z13, Z13
+	VMOVUPS      (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z3, Z3
+	VMAXPS       Z31, Z14, Z14
+	VMOVUPS      (AX), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z4, Z4
+	VMAXPS       Z31, Z15, Z15
+	VMOVUPS      (AX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z5, Z5
+	VMAXPS       Z31, Z16, Z16
+	VMOVUPS      (AX)(R14*2), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z6, Z6
+	VMAXPS       Z31, Z17, Z17
+	VMOVUPS      (AX)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z7, Z7
+	VMAXPS       Z31, Z18, Z18
+	VMOVUPS      (CX), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z8, Z8
+	VMAXPS       Z31, Z19, Z19
+	VMOVUPS      (CX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z9, Z9
+	VMAXPS       Z31, Z20, Z20
+	VMOVUPS      (CX)(R14*2), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z10, Z10
+	VMAXPS       Z31, Z21, Z21
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p11_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p11_row
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p11_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z11, Z11
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z12, Z12
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z13, Z13
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z14, Z14
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPANDD       256(SI), Z31, Z28
+	VADDPS       Z28, Z15, Z15
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPANDD       320(SI), Z31, Z28
+	VADDPS       Z28, Z16, Z16
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPANDD       384(SI), Z31, Z28
+	VADDPS       Z28, Z17, Z17
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPANDD       448(SI), Z31, Z28
+	VADDPS       Z28, Z18, Z18
+	VPSLLD       $0x10, 512(SI), Z28
+	VADDPS       Z28, Z8, Z8
+	VPANDD       512(SI), Z31, Z28
+	VADDPS       Z28, Z19, Z19
+	VPSLLD       $0x10, 576(SI), Z28
+	VADDPS       Z28, Z9, Z9
+	VPANDD       576(SI), Z31, Z28
+	VADDPS       Z28, Z20, Z20
+	VPSLLD       $0x10, 640(SI), Z28
+	VADDPS       Z28, Z10, Z10
+	VPANDD       640(SI), Z31, Z28
+	VADDPS       Z28, Z21, Z21
+
+p11_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p11_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	VMAXPS       Z16, Z30, Z16
+	VMAXPS       Z17, Z30, Z17
+	VMAXPS       Z18, Z30, Z18
+	VMAXPS       Z19, Z30, Z19
+	VMAXPS       Z20, Z30, Z20
+	VMAXPS       Z21, Z30, Z21
+	CMPL         156(DI), $0x7f800000
+	JEQ          p11_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+	VMINPS       Z12, Z29, Z12
+	VMINPS       Z13, Z29, Z13
+	VMINPS       Z14, Z29, Z14
+	VMINPS       Z15, Z29, Z15
+	VMINPS       Z16, Z29, Z16
+	VMINPS       Z17, Z29, Z17
+	VMINPS       Z18, Z29, Z18
+	VMINPS       Z19, Z29, Z19
+	VMINPS       Z20, Z29, Z20
+	VMINPS       Z21, Z29, Z21
+
+p11_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x4827f262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x481ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x4817f262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x480ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x4807f262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x407ff262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x4077f262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x406ff262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	LONG      $0x40675262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, 512(BX)
+	LONG      $0x405f5262
+	WORD      $0xc972
+	VPERMW    Z9, Z31, Z9
+	VMOVDQU32 Z9, 576(BX)
+	LONG      $0x40575262
+	WORD      $0xd272
+	VPERMW    Z10, Z31, Z10
+	VMOVDQU32 Z10, 640(BX)
+	VZEROUPPER
+	RET
+
+p12:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	MOVL    $0xaaaaaaaa, AX
+	KMOVD   AX, K1
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	VMOVUPS 64(R15), Z12
+	VMOVAPS Z12, Z13
+	VMOVAPS Z12, Z14
+	VMOVAPS Z12, Z15
+	VMOVAPS Z12, Z16
+	VMOVAPS Z12, Z17
+	VMOVAPS Z12, Z18
+	VMOVAPS Z12, Z19
+	VMOVAPS Z12, Z20
+	VMOVAPS Z12, Z21
+	VMOVAPS Z12, Z22
+	VMOVAPS Z12, Z23
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p12_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p12_col:
+	LEAQ         (R11)(R14*4), AX
+	LEAQ         (AX)(R14*4), CX
+	VMOVUPS      (R11), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z0, Z0
+	VMAXPS       Z31, Z12, Z12
+	VMOVUPS      (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z1, Z1
+	VMAXPS       Z31, Z13, Z13
+	VMOVUPS      (R11)(R14*2), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z2, Z2
+	VMAXPS       Z31, Z14, Z14
+	VMOVUPS      (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z3, Z3
+	VMAXPS       Z31, Z15, Z15
+	VMOVUPS      (AX), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z4, Z4
+	VMAXPS       Z31, Z16, Z16
+	VMOVUPS      (AX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z5, Z5
+	VMAXPS       Z31, Z17, Z17
+	VMOVUPS      (AX)(R14*2), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z6, Z6
+	VMAXPS       Z31, Z18, Z18
+	VMOVUPS      (AX)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z7, Z7
+	VMAXPS       Z31, Z19, Z19
+	VMOVUPS      (CX), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z8, Z8
+	VMAXPS       Z31, Z20, Z20
+	VMOVUPS      (CX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z9, Z9
+	VMAXPS       Z31, Z21, Z21
+	VMOVUPS      (CX)(R14*2), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z10, Z10
+	VMAXPS       Z31, Z22, Z22
+	VMOVUPS      (CX)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z11, Z11
+	VMAXPS       Z31, Z23, Z23
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p12_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p12_row
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p12_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z12, Z12
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z13, Z13
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z14, Z14
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z15, Z15
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPANDD       256(SI), Z31, Z28
+	VADDPS       Z28, Z16, Z16
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPANDD       320(SI), Z31, Z28
+	VADDPS       Z28, Z17, Z17
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPANDD       384(SI), Z31, Z28
+	VADDPS       Z28, Z18, Z18
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPANDD       448(SI), Z31, Z28
+	VADDPS       Z28, Z19, Z19
+	VPSLLD       $0x10, 512(SI), Z28
+	VADDPS       Z28, Z8, Z8
+	VPANDD       512(SI), Z31, Z28
+	VADDPS       Z28, Z20, Z20
+	VPSLLD       $0x10, 576(SI), Z28
+	VADDPS       Z28, Z9, Z9
+	VPANDD       576(SI), Z31, Z28
+	VADDPS       Z28, Z21, Z21
+	VPSLLD       $0x10, 640(SI), Z28
+	VADDPS       Z28, Z10, Z10
+	VPANDD       640(SI), Z31, Z28
+	VADDPS       Z28, Z22, Z22
+	VPSLLD       $0x10, 704(SI), Z28
+	VADDPS       Z28, Z11, Z11
+	VPANDD       704(SI), Z31, Z28
+	VADDPS       Z28, Z23, Z23
+
+p12_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p12_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	VMAXPS       Z16, Z30, Z16
+	VMAXPS       Z17, Z30, Z17
+	VMAXPS       Z18, Z30, Z18
+	VMAXPS       Z19, Z30, Z19
+	VMAXPS       Z20, Z30, Z20
+	VMAXPS       Z21, Z30, Z21
+	VMAXPS       Z22, Z30, Z22
+	VMAXPS       Z23, Z30, Z23
+	CMPL         156(DI), $0x7f800000
+	JEQ          p12_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+	VMINPS       Z12, Z29, Z12
+	VMINPS       Z13, Z29, Z13
+	VMINPS       Z14, Z29, Z14
+	VMINPS       Z15, Z29, Z15
+	VMINPS       Z16, Z29, Z16
+	VMINPS       Z17, Z29, Z17
+	VMINPS       Z18, Z29, Z18
+	VMINPS       Z19, Z29, Z19
+	VMINPS       Z20, Z29, Z20
+	VMINPS       Z21, Z29, Z21
+	VMINPS       Z22, Z29, Z22
+	VMINPS       Z23, Z29, Z23
+
+p12_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x481ff262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x4817f262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x480ff262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x4807f262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x407ff262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x4077f262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x406ff262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x4067f262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	LONG      $0x405f5262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, 512(BX)
+	LONG      $0x40575262
+	WORD      $0xc972
+	VPERMW    Z9, Z31, Z9
+	VMOVDQU32 Z9, 576(BX)
+	LONG      $0x404f5262
+	WORD      $0xd272
+	VPERMW    Z10, Z31, Z10
+	VMOVDQU32 Z10, 640(BX)
+	LONG      $0x40475262
+	WORD      $0xdb72
+	VPERMW    Z11, Z31, Z11
+	VMOVDQU32 Z11, 704(BX)
+	VZEROUPPER
+	RET
+
+p13:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	MOVL    $0xaaaaaaaa, AX
+	KMOVD   AX, K1
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	VMOVAPS Z0, Z12
+	VMOVUPS 64(R15), Z13
+	VMOVAPS Z13, Z14
+	VMOVAPS Z13, Z15
+	VMOVAPS Z13, Z16
+	VMOVAPS Z13, Z17
+	VMOVAPS Z13, Z18
+	VMOVAPS Z13, Z19
+	VMOVAPS Z13, Z20
+	VMOVAPS Z13, Z21
+	VMOVAPS Z13, Z22
+	VMOVAPS Z13, Z23
+	VMOVAPS Z13, Z24
+	VMOVAPS Z13, Z25
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p13_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p13_col:
+	LEAQ         (R11)(R14*4), AX
+	LEAQ         (AX)(R14*4), CX
+	LEAQ         (CX)(R14*4), R15
+	VMOVUPS      (R11), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z0, Z0
+	VMAXPS       Z31, Z13, Z13
+	VMOVUPS      (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z1, Z1
+	VMAXPS       Z31, Z14, Z14
+	VMOVUPS      (R11)(R14*2), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z2, Z2
+	VMAXPS       Z31, Z15, Z15
+	VMOVUPS      (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z3, Z3
+	VMAXPS       Z31, Z16, Z16
+	VMOVUPS      (AX), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z4, Z4
+	VMAXPS       Z31, Z17, Z17
+	VMOVUPS      (AX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z5, Z5
+	VMAXPS       Z31, Z18, Z18
+	VMOVUPS      (AX)(R14*2), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z6, Z6
+	VMAXPS       Z31, Z19, Z19
+	VMOVUPS      (AX)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z7, Z7
+	VMAXPS       Z31, Z20, Z20
+	VMOVUPS      (CX), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z8, Z8
+	VMAXPS       Z31, Z21, Z21
+	VMOVUPS      (CX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z9, Z9
+	VMAXPS       Z31, Z22, Z22
+	VMOVUPS      (CX)(R14*2), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z10, Z10
+	VMAXPS       Z31, Z23, Z23
+	VMOVUPS      (CX)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z11, Z11
+	VMAXPS       Z31, Z24, Z24
+	VMOVUPS      (R15), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z12, Z12
+	VMAXPS       Z31, Z25, Z25
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p13_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p13_row
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p13_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z13, Z13
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z14, Z14
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z15, Z15
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z16, Z16
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPANDD       256(SI), Z31, Z28
+	VADDPS       Z28, Z17, Z17
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPANDD       320(SI), Z31, Z28
+	VADDPS       Z28, Z18, Z18
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPANDD       384(SI), Z31, Z28
+	VADDPS       Z28, Z19, Z19
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPANDD       448(SI), Z31, Z28
+	VADDPS       Z28, Z20, Z20
+	VPSLLD       $0x10, 512(SI), Z28
+	VADDPS       Z28, Z8, Z8
+	VPANDD       512(SI), Z31, Z28
+	VADDPS       Z28, Z21, Z21
+	VPSLLD       $0x10, 576(SI), Z28
+	VADDPS       Z28, Z9, Z9
+	VPANDD       576(SI), Z31, Z28
+	VADDPS       Z28, Z22, Z22
+	VPSLLD       $0x10, 640(SI), Z28
+	VADDPS       Z28, Z10, Z10
+	VPANDD       640(SI), Z31, Z28
+	VADDPS       Z28, Z23, Z23
+	VPSLLD       $0x10, 704(SI), Z28
+	VADDPS       Z28, Z11, Z11
+	VPANDD       704(SI), Z31, Z28
+	VADDPS       Z28, Z24, Z24
+	VPSLLD       $0x10, 768(SI), Z28
+	VADDPS       Z28, Z12, Z12
+	VPANDD       768(SI), Z31, Z28
+	VADDPS       Z28, Z25, Z25
+
+p13_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p13_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	VMAXPS       Z16, Z30, Z16
+	VMAXPS       Z17, Z30, Z17
+	VMAXPS       Z18, Z30, Z18
+	VMAXPS       Z19, Z30, Z19
+	VMAXPS       Z20, Z30, Z20
+	VMAXPS       Z21, Z30, Z21
+	VMAXPS       Z22, Z30, Z22
+	VMAXPS       Z23, Z30, Z23
+	VMAXPS       Z24, Z30, Z24
+	VMAXPS       Z25, Z30, Z25
+	CMPL         156(DI), $0x7f800000
+	JEQ          p13_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+	VMINPS       Z12, Z29, Z12
+	VMINPS       Z13, Z29, Z13
+	VMINPS       Z14, Z29, Z14
+	VMINPS       Z15, Z29, Z15
+	VMINPS       Z16, Z29, Z16
+	VMINPS       Z17, Z29, Z17
+	VMINPS       Z18, Z29, Z18
+	VMINPS       Z19, Z29, Z19
+	VMINPS       Z20, Z29, Z20
+	VMINPS       Z21, Z29, Z21
+	VMINPS       Z22, Z29, Z22
+	VMINPS       Z23, Z29, Z23
+	VMINPS       Z24, Z29, Z24
+	VMINPS       Z25, Z29, Z25
+
+p13_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
+	MOVQ      16(DI), BX
+	VPXORD    Z28, Z28, Z28
+	LONG      $0x4817f262
+	WORD      $0xc072
+	VPERMW    Z0, Z31, Z0
+	VMOVDQU32 Z0, (BX)
+	LONG      $0x480ff262
+	WORD      $0xc972
+	VPERMW    Z1, Z31, Z1
+	VMOVDQU32 Z1, 64(BX)
+	LONG      $0x4807f262
+	WORD      $0xd272
+	VPERMW    Z2, Z31, Z2
+	VMOVDQU32 Z2, 128(BX)
+	LONG      $0x407ff262
+	WORD      $0xdb72
+	VPERMW    Z3, Z31, Z3
+	VMOVDQU32 Z3, 192(BX)
+	LONG      $0x4077f262
+	WORD      $0xe472
+	VPERMW    Z4, Z31, Z4
+	VMOVDQU32 Z4, 256(BX)
+	LONG      $0x406ff262
+	WORD      $0xed72
+	VPERMW    Z5, Z31, Z5
+	VMOVDQU32 Z5, 320(BX)
+	LONG      $0x4067f262
+	WORD      $0xf672
+	VPERMW    Z6, Z31, Z6
+	VMOVDQU32 Z6, 384(BX)
+	LONG      $0x405ff262
+	WORD      $0xff72
+	VPERMW    Z7, Z31, Z7
+	VMOVDQU32 Z7, 448(BX)
+	LONG      $0x40575262
+	WORD      $0xc072
+	VPERMW    Z8, Z31, Z8
+	VMOVDQU32 Z8, 512(BX)
+	LONG      $0x404f5262
+	WORD      $0xc972
+	VPERMW    Z9, Z31, Z9
+	VMOVDQU32 Z9, 576(BX)
+	LONG      $0x40475262
+	WORD      $0xd272
+	VPERMW    Z10, Z31, Z10
+	VMOVDQU32 Z10, 640(BX)
+	LONG      $0x403f5262
+	WORD      $0xdb72
+	VPERMW    Z11, Z31, Z11
+	VMOVDQU32 Z11, 704(BX)
+	LONG      $0x40375262
+	WORD      $0xe472
+	VPERMW    Z12, Z31, Z12
+	VMOVDQU32 Z12, 768(BX)
+	VZEROUPPER
+	RET
+
+p14:
+	MOVQ    (DI), R9
+	MOVQ    24(DI), R15
+	MOVL    $0xaaaaaaaa, AX
+	KMOVD   AX, K1
+	VMOVUPS (R15), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z13
+	VMOVUPS 64(R15), Z14
+	VMOVAPS Z14, Z15
+	VMOVAPS Z14, Z16
+	VMOVAPS Z14, Z17
+	VMOVAPS Z14, Z18
+	VMOVAPS Z14, Z19
+	VMOVAPS Z14, Z20
+	VMOVAPS Z14, Z21
+	VMOVAPS Z14, Z22
+	VMOVAPS Z14, Z23
+	VMOVAPS Z14, Z24
+	VMOVAPS Z14, Z25
+	VMOVAPS Z14, Z26
+	VMOVAPS Z14, Z27
+	MOVQ    40(DI), R14
+	LEAQ    (R14)(R14*2), R13
+	MOVQ    96(DI), R10
+
+p14_row:
+	MOVQ R9, R11
+	MOVQ 112(DI), R12
+
+p14_col:
+	LEAQ         (R11)(R14*4), AX
+	LEAQ         (AX)(R14*4), CX
+	LEAQ         (CX)(R14*4), R15
+	VMOVUPS      (R11), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z0, Z0
+	VMAXPS       Z31, Z14, Z14
+	VMOVUPS      (R11)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z1, Z1
+	VMAXPS       Z31, Z15, Z15
+	VMOVUPS      (R11)(R14*2), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z2, Z2
+	VMAXPS       Z31, Z16, Z16
+	VMOVUPS      (R11)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z3, Z3
+	VMAXPS       Z31, Z17, Z17
+	VMOVUPS      (AX), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z4, Z4
+	VMAXPS       Z31, Z18, Z18
+	VMOVUPS      (AX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z5, Z5
+	VMAXPS       Z31, Z19, Z19
+	VMOVUPS      (AX)(R14*2), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z6, Z6
+	VMAXPS       Z31, Z20, Z20
+	VMOVUPS      (AX)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z7, Z7
+	VMAXPS       Z31, Z21, Z21
+	VMOVUPS      (CX), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z8, Z8
+	VMAXPS       Z31, Z22, Z22
+	VMOVUPS      (CX)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z9, Z9
+	VMAXPS       Z31, Z23, Z23
+	VMOVUPS      (CX)(R14*2), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z10, Z10
+	VMAXPS       Z31, Z24, Z24
+	VMOVUPS      (CX)(R13*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z11, Z11
+	VMAXPS       Z31, Z25, Z25
+	VMOVUPS      (R15), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z12, Z12
+	VMAXPS       Z31, Z26, Z26
+	VMOVUPS      (R15)(R14*1), Z31
+	VPSLLD       $0x10, Z31, Z30
+	VMOVDQU16.Z  Z31, K1, Z31
+	VMAXPS       Z30, Z13, Z13
+	VMAXPS       Z31, Z27, Z27
+	ADDQ         120(DI), R11
+	DECQ         R12
+	JNZ          p14_col
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p14_row
+	MOVQ         32(DI), SI
+	TESTQ        SI, SI
+	JZ           p14_summed
+	VPBROADCASTD upperHalf64<>+0(SB), Z31
+	VPSLLD       $0x10, (SI), Z28
+	VADDPS       Z28, Z0, Z0
+	VPANDD       (SI), Z31, Z28
+	VADDPS       Z28, Z14, Z14
+	VPSLLD       $0x10, 64(SI), Z28
+	VADDPS       Z28, Z1, Z1
+	VPANDD       64(SI), Z31, Z28
+	VADDPS       Z28, Z15, Z15
+	VPSLLD       $0x10, 128(SI), Z28
+	VADDPS       Z28, Z2, Z2
+	VPANDD       128(SI), Z31, Z28
+	VADDPS       Z28, Z16, Z16
+	VPSLLD       $0x10, 192(SI), Z28
+	VADDPS       Z28, Z3, Z3
+	VPANDD       192(SI), Z31, Z28
+	VADDPS       Z28, Z17, Z17
+	VPSLLD       $0x10, 256(SI), Z28
+	VADDPS       Z28, Z4, Z4
+	VPANDD       256(SI), Z31, Z28
+	VADDPS       Z28, Z18, Z18
+	VPSLLD       $0x10, 320(SI), Z28
+	VADDPS       Z28, Z5, Z5
+	VPANDD       320(SI), Z31, Z28
+	VADDPS       Z28, Z19, Z19
+	VPSLLD       $0x10, 384(SI), Z28
+	VADDPS       Z28, Z6, Z6
+	VPANDD       384(SI), Z31, Z28
+	VADDPS       Z28, Z20, Z20
+	VPSLLD       $0x10, 448(SI), Z28
+	VADDPS       Z28, Z7, Z7
+	VPANDD       448(SI), Z31, Z28
+	VADDPS       Z28, Z21, Z21
+	VPSLLD       $0x10, 512(SI), Z28
+	VADDPS       Z28, Z8, Z8
+	VPANDD       512(SI), Z31, Z28
+	VADDPS       Z28, Z22, Z22
+	VPSLLD       $0x10, 576(SI), Z28
+	VADDPS       Z28, Z9, Z9
+	VPANDD       576(SI), Z31, Z28
+	VADDPS       Z28, Z23, Z23
+	VPSLLD       $0x10, 640(SI), Z28
+	VADDPS       Z28, Z10, Z10
+	VPANDD       640(SI), Z31, Z28
+	VADDPS       Z28, Z24, Z24
+	VPSLLD       $0x10, 704(SI), Z28
+	VADDPS       Z28, Z11, Z11
+	VPANDD       704(SI), Z31, Z28
+	VADDPS       Z28, Z25, Z25
+	VPSLLD       $0x10, 768(SI), Z28
+	VADDPS       Z28, Z12, Z12
+	VPANDD       768(SI), Z31, Z28
+	VADDPS       Z28, Z26, Z26
+	VPSLLD       $0x10, 832(SI), Z28
+	VADDPS       Z28, Z13, Z13
+	VPANDD       832(SI), Z31, Z28
+	VADDPS       Z28, Z27, Z27
+
+p14_summed:
+	CMPQ         144(DI), $0x00
+	JEQ          p14_clamped
+	VBROADCASTSS 152(DI), Z30
+	VBROADCASTSS 156(DI), Z29
+	VMAXPS       Z0, Z30, Z0
+	VMAXPS       Z1, Z30, Z1
+	VMAXPS       Z2, Z30, Z2
+	VMAXPS       Z3, Z30, Z3
+	VMAXPS       Z4, Z30, Z4
+	VMAXPS       Z5, Z30, Z5
+	VMAXPS       Z6, Z30, Z6
+	VMAXPS       Z7, Z30, Z7
+	VMAXPS       Z8, Z30, Z8
+	VMAXPS       Z9, Z30, Z9
+	VMAXPS       Z10, Z30, Z10
+	VMAXPS       Z11, Z30, Z11
+	VMAXPS       Z12, Z30, Z12
+	VMAXPS       Z13, Z30, Z13
+	VMAXPS       Z14, Z30, Z14
+	VMAXPS       Z15, Z30, Z15
+	VMAXPS       Z16, Z30, Z16
+	VMAXPS       Z17, Z30, Z17
+	VMAXPS       Z18, Z30, Z18
+	VMAXPS       Z19, Z30, Z19
+	VMAXPS       Z20, Z30, Z20
+	VMAXPS       Z21, Z30, Z21
+	VMAXPS       Z22, Z30, Z22
+	VMAXPS       Z23, Z30, Z23
+	VMAXPS       Z24, Z30, Z24
+	VMAXPS       Z25, Z30, Z25
+	VMAXPS       Z26, Z30, Z26
+	VMAXPS       Z27, Z30, Z27
+	CMPL         156(DI), $0x7f800000
+	JEQ          p14_clamped
+	VMINPS       Z0, Z29, Z0
+	VMINPS       Z1, Z29, Z1
+	VMINPS       Z2, Z29, Z2
+	VMINPS       Z3, Z29, Z3
+	VMINPS       Z4, Z29, Z4
+	VMINPS       Z5, Z29, Z5
+	VMINPS       Z6, Z29, Z6
+	VMINPS       Z7, Z29, Z7
+	VMINPS       Z8, Z29, Z8
+	VMINPS       Z9, Z29, Z9
+	VMINPS       Z10, Z29, Z10
+	VMINPS       Z11, Z29, Z11
+	VMINPS       Z12, Z29, Z12
+	VMINPS       Z13, Z29, Z13
+	VMINPS       Z14, Z29, Z14
+	VMINPS       Z15, Z29, Z15
+	VMINPS       Z16, Z29, Z16
+	VMINPS       Z17, Z29, Z17
+	VMINPS       Z18, Z29, Z18
+	VMINPS       Z19, Z29, Z19
+	VMINPS       Z20, Z29, Z20
+	VMINPS       Z21, Z29, Z21
+	VMINPS       Z22, Z29, Z22
+	VMINPS       Z23, Z29, Z23
+	VMINPS       Z24, Z29, Z24
+	VMINPS       Z25, Z29, Z25
+	VMINPS       Z26, Z29, Z26
+	VMINPS       Z27, Z29, Z27
+
+p14_clamped:
+	VMOVDQU16 tilePairOrder<>+0(SB), Z31
 	MOVQ      16(DI), BX
 	VPXORD    Z28, Z28, Z28
 	LONG      $0x480ff262

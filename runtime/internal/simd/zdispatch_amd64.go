@@ -198,6 +198,50 @@ func Pair16(a *Tile) bool {
 	return true
 }
 
+// PairRun32 is run32 for input values and weights that are pairs of bfloat16.
+// It reports whether the tier in use has the kernel.
+func PairRun32(a *Tile) bool {
+	switch active {
+	case &avx512bf16:
+		pairRun32AVX512BF16(a)
+	case &avx512vnni, &avx512:
+		pairRun32AVX512(a)
+	case &avxvnni, &avx2:
+		pairRun32AVX2(a)
+	default:
+		return false
+	}
+	return true
+}
+
+// PairRun16 is run16 for input values and weights that are pairs of bfloat16.
+// It reports whether the tier in use has the kernel.
+func PairRun16(a *Tile) bool {
+	switch active {
+	case &avx512bf16:
+		pairRun16AVX512BF16(a)
+	case &avx512vnni, &avx512:
+		pairRun16AVX512(a)
+	case &avxvnni, &avx2:
+		pairRun16AVX2(a)
+	default:
+		return false
+	}
+	return true
+}
+
+// PairMax writes the maximum of the windows of each of a.Pixels pixels of pairs of bfloat16.
+// It reports whether the tier in use has the kernel.
+func PairMax(a *Tile) bool {
+	switch active {
+	case &avx512bf16:
+		pairMaxAVX512BF16(a)
+	default:
+		return false
+	}
+	return true
+}
+
 // PairDepthwise is depthwise for pixels of pairs of bfloat16, with results like those of simd.Tile.RoundLine. The weights and the bias of the upper halves are a.BlockStride bytes behind, and 16 floats behind, those of the lower ones.
 // It reports whether the tier in use has the kernel.
 func PairDepthwise(a *Tile) bool {
@@ -238,6 +282,18 @@ func RoundPairs(dst *uint32, lower, upper *float32, n int, residual *uint32, lo,
 	return true
 }
 
+// RoundRow rounds n times 32 floats to bfloat16.
+// It reports whether the tier in use has the kernel.
+func RoundRow(dst *uint16, src *float32, n int) bool {
+	switch active {
+	case &avx512bf16:
+		roundRowAVX512BF16(dst, src, n)
+	default:
+		return false
+	}
+	return true
+}
+
 // AffinePairs computes dst = min(max(src·scale+shift, lo), hi) of n pixels of 16 pairs of bfloat16. scale and shift have 32 floats, those of the lower halves first.
 // It reports whether the tier in use has the kernel.
 func AffinePairs(dst, src *uint32, n int, scale, shift *float32, lo, hi float32) bool {
@@ -261,6 +317,18 @@ func WidenPixels(lower, upper *float32, src *uint32, n int) bool {
 	default:
 		return false
 	}
+	return true
+}
+
+// FoldPixels copies the lower halves of the last 8 of 16 pairs of bfloat16 to the upper halves of the first 8, for n pixels.
+// It reports whether the tier in use has the kernel.
+//
+//go:noinline
+func FoldPixels(pixels *uint32, n int) bool {
+	if active == &generic {
+		return false
+	}
+	foldPixelsAVX2(pixels, n)
 	return true
 }
 

@@ -118,6 +118,30 @@ func Pair16(a *Tile) bool {
 	return true
 }
 
+// PairRun32 is run32 for input values and weights that are pairs of bfloat16.
+// It reports whether the tier in use has the kernel.
+func PairRun32(a *Tile) bool {
+	if active == &generic {
+		return false
+	}
+	pairRun32NEON(a)
+	return true
+}
+
+// PairRun16 is run16 for input values and weights that are pairs of bfloat16.
+// It reports whether the tier in use has the kernel.
+func PairRun16(a *Tile) bool {
+	if active == &generic {
+		return false
+	}
+	pairRun16NEON(a)
+	return true
+}
+
+// PairMax writes the maximum of the windows of each of a.Pixels pixels of pairs of bfloat16.
+// It reports whether the tier in use has the kernel.
+func PairMax(a *Tile) bool { return false }
+
 // PairDepthwise is depthwise for pixels of pairs of bfloat16, with results like those of simd.Tile.RoundLine. The weights and the bias of the upper halves are a.BlockStride bytes behind, and 16 floats behind, those of the lower ones.
 // It reports whether the tier in use has the kernel.
 func PairDepthwise(a *Tile) bool { return false }
@@ -138,6 +162,10 @@ func RoundPairs(dst *uint32, lower, upper *float32, n int, residual *uint32, lo,
 	return true
 }
 
+// RoundRow rounds n times 32 floats to bfloat16.
+// It reports whether the tier in use has the kernel.
+func RoundRow(dst *uint16, src *float32, n int) bool { return false }
+
 // AffinePairs computes dst = min(max(src·scale+shift, lo), hi) of n pixels of 16 pairs of bfloat16. scale and shift have 32 floats, those of the lower halves first.
 // It reports whether the tier in use has the kernel.
 func AffinePairs(dst, src *uint32, n int, scale, shift *float32, lo, hi float32) bool { return false }
@@ -153,6 +181,10 @@ func WidenPixels(lower, upper *float32, src *uint32, n int) bool {
 	widenPixelsNEON(lower, upper, src, n)
 	return true
 }
+
+// FoldPixels copies the lower halves of the last 8 of 16 pairs of bfloat16 to the upper halves of the first 8, for n pixels.
+// It reports whether the tier in use has the kernel.
+func FoldPixels(pixels *uint32, n int) bool { return false }
 
 // PairTilesIn is winogradIn2 for pixels and positions of 16 pairs of bfloat16.
 // It reports whether the tier in use has the kernel.

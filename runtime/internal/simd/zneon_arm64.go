@@ -34,6 +34,16 @@ func pair32NEON(a *Tile)
 //go:noescape
 func pair16NEON(a *Tile)
 
+// pairRun32NEON is run32 for input values and weights that are pairs of bfloat16.
+//
+//go:noescape
+func pairRun32NEON(a *Tile)
+
+// pairRun16NEON is run16 for input values and weights that are pairs of bfloat16.
+//
+//go:noescape
+func pairRun16NEON(a *Tile)
+
 // depthwiseNEON computes a.Pixels pixels of one block of 16 channels, one filter per channel.
 //
 //go:noescape

@@ -189,6 +189,11 @@ func roundPairsAVX512BF16(dst *uint32, lower *float32, upper *float32, n int, re
 //go:noescape
 func affinePairsAVX512BF16(dst *uint32, src *uint32, n int, scale *float32, shift *float32, lo float32, hi float32)
 
+// roundRowAVX512BF16 rounds n times 32 floats to bfloat16.
+//
+//go:noescape
+func roundRowAVX512BF16(dst *uint16, src *float32, n int)
+
 // roundPairsAVX512 writes n pixels of 16 pairs of bfloat16, clamp(lower + residual) and clamp(upper + residual). residual may be nil.
 //
 //go:noescape
@@ -268,3 +273,8 @@ func lookupBytesAVX512(dst *byte, src *byte, n int, table *byte)
 //
 //go:noescape
 func lookupBytesAVX2(dst *byte, src *byte, n int, table *byte)
+
+// foldPixelsAVX2 copies the lower halves of the last 8 of 16 pairs of bfloat16 to the upper halves of the first 8, for n pixels.
+//
+//go:noescape
+func foldPixelsAVX2(pixels *uint32, n int)

@@ -3143,6 +3143,26 @@ done:
 	VZEROUPPER
 	RET
 
+// func roundRowAVX512BF16(dst *uint16, src *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·roundRowAVX512BF16(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+
+loop:
+	VMOVUPS   (SI), Z0
+	VMOVUPS   64(SI), Z1
+	LONG      $0x4877f262
+	WORD      $0xc072
+	VMOVDQU32 Z0, (DI)
+	ADDQ      $0x00000080, SI
+	ADDQ      $0x40, DI
+	DECQ      CX
+	JNZ       loop
+	VZEROUPPER
+	RET
+
 // func roundPairsAVX512(dst *uint32, lower *float32, upper *float32, n int, residual *uint32, lo float32, hi float32)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·roundPairsAVX512(SB), NOSPLIT, $0-48
@@ -4938,5 +4958,23 @@ loop:
 	ADDQ           $0x20, DI
 	DECQ           CX
 	JNZ            loop
+	VZEROUPPER
+	RET
+
+// func foldPixelsAVX2(pixels *uint32, n int)
+// Requires: AVX, AVX2
+TEXT ·foldPixelsAVX2(SB), NOSPLIT, $0-16
+	MOVQ pixels+0(FP), SI
+	MOVQ n+8(FP), CX
+
+loop:
+	VMOVDQU  32(SI), Y0
+	VPSLLD   $0x10, Y0, Y0
+	VMOVDQU  (SI), Y1
+	VPBLENDW $0xaa, Y0, Y1, Y1
+	VMOVDQU  Y1, (SI)
+	ADDQ     $0x40, SI
+	DECQ     CX
+	JNZ      loop
 	VZEROUPPER
 	RET

@@ -5679,7 +5679,7 @@ TEXT ·pairTilesInAVX512BF16(SB), NOSPLIT, $0-40
 	MOVQ         n+32(FP), CX
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (R12)(R12*2), R13
-	VMOVDQU16    pairOrder<>+0(SB), Z31
+	VMOVDQU16    winogradPairOrder<>+0(SB), Z31
 	VPBROADCASTD upperWord<>+0(SB), Z30
 	MOVQ         SI, BX
 	MOVQ         DI, AX
@@ -5932,39 +5932,39 @@ row3:
 	VZEROUPPER
 	RET
 
-DATA pairOrder<>+0(SB)/2, $0x0000
-DATA pairOrder<>+2(SB)/2, $0x0010
-DATA pairOrder<>+4(SB)/2, $0x0001
-DATA pairOrder<>+6(SB)/2, $0x0011
-DATA pairOrder<>+8(SB)/2, $0x0002
-DATA pairOrder<>+10(SB)/2, $0x0012
-DATA pairOrder<>+12(SB)/2, $0x0003
-DATA pairOrder<>+14(SB)/2, $0x0013
-DATA pairOrder<>+16(SB)/2, $0x0004
-DATA pairOrder<>+18(SB)/2, $0x0014
-DATA pairOrder<>+20(SB)/2, $0x0005
-DATA pairOrder<>+22(SB)/2, $0x0015
-DATA pairOrder<>+24(SB)/2, $0x0006
-DATA pairOrder<>+26(SB)/2, $0x0016
-DATA pairOrder<>+28(SB)/2, $0x0007
-DATA pairOrder<>+30(SB)/2, $0x0017
-DATA pairOrder<>+32(SB)/2, $0x0008
-DATA pairOrder<>+34(SB)/2, $0x0018
-DATA pairOrder<>+36(SB)/2, $0x0009
-DATA pairOrder<>+38(SB)/2, $0x0019
-DATA pairOrder<>+40(SB)/2, $0x000a
-DATA pairOrder<>+42(SB)/2, $0x001a
-DATA pairOrder<>+44(SB)/2, $0x000b
-DATA pairOrder<>+46(SB)/2, $0x001b
-DATA pairOrder<>+48(SB)/2, $0x000c
-DATA pairOrder<>+50(SB)/2, $0x001c
-DATA pairOrder<>+52(SB)/2, $0x000d
-DATA pairOrder<>+54(SB)/2, $0x001d
-DATA pairOrder<>+56(SB)/2, $0x000e
-DATA pairOrder<>+58(SB)/2, $0x001e
-DATA pairOrder<>+60(SB)/2, $0x000f
-DATA pairOrder<>+62(SB)/2, $0x001f
-GLOBL pairOrder<>(SB), RODATA|NOPTR, $64
+DATA winogradPairOrder<>+0(SB)/2, $0x0000
+DATA winogradPairOrder<>+2(SB)/2, $0x0010
+DATA winogradPairOrder<>+4(SB)/2, $0x0001
+DATA winogradPairOrder<>+6(SB)/2, $0x0011
+DATA winogradPairOrder<>+8(SB)/2, $0x0002
+DATA winogradPairOrder<>+10(SB)/2, $0x0012
+DATA winogradPairOrder<>+12(SB)/2, $0x0003
+DATA winogradPairOrder<>+14(SB)/2, $0x0013
+DATA winogradPairOrder<>+16(SB)/2, $0x0004
+DATA winogradPairOrder<>+18(SB)/2, $0x0014
+DATA winogradPairOrder<>+20(SB)/2, $0x0005
+DATA winogradPairOrder<>+22(SB)/2, $0x0015
+DATA winogradPairOrder<>+24(SB)/2, $0x0006
+DATA winogradPairOrder<>+26(SB)/2, $0x0016
+DATA winogradPairOrder<>+28(SB)/2, $0x0007
+DATA winogradPairOrder<>+30(SB)/2, $0x0017
+DATA winogradPairOrder<>+32(SB)/2, $0x0008
+DATA winogradPairOrder<>+34(SB)/2, $0x0018
+DATA winogradPairOrder<>+36(SB)/2, $0x0009
+DATA winogradPairOrder<>+38(SB)/2, $0x0019
+DATA winogradPairOrder<>+40(SB)/2, $0x000a
+DATA winogradPairOrder<>+42(SB)/2, $0x001a
+DATA winogradPairOrder<>+44(SB)/2, $0x000b
+DATA winogradPairOrder<>+46(SB)/2, $0x001b
+DATA winogradPairOrder<>+48(SB)/2, $0x000c
+DATA winogradPairOrder<>+50(SB)/2, $0x001c
+DATA winogradPairOrder<>+52(SB)/2, $0x000d
+DATA winogradPairOrder<>+54(SB)/2, $0x001d
+DATA winogradPairOrder<>+56(SB)/2, $0x000e
+DATA winogradPairOrder<>+58(SB)/2, $0x001e
+DATA winogradPairOrder<>+60(SB)/2, $0x000f
+DATA winogradPairOrder<>+62(SB)/2, $0x001f
+GLOBL winogradPairOrder<>(SB), RODATA|NOPTR, $64
 
 DATA upperWord<>+0(SB)/4, $0xffff0000
 GLOBL upperWord<>(SB), RODATA|NOPTR, $4
@@ -5982,7 +5982,7 @@ TEXT ·pairTilesOutAVX512BF16(SB), NOSPLIT, $0-72
 	LEAQ         (R11)(AX*4), R13
 	LEAQ         (AX)(AX*2), BX
 	LEAQ         -64(R8), R15
-	VMOVDQU16    pairOrder<>+0(SB), Z31
+	VMOVDQU16    winogradPairOrder<>+0(SB), Z31
 	MOVQ         row+32(FP), R12
 	MOVQ         residual+40(FP), DX
 	MOVQ         residualRow+48(FP), R14
@@ -6127,7 +6127,7 @@ TEXT ·pairTilesPoolAVX512BF16(SB), NOSPLIT, $0-48
 	LEAQ         (R11)(AX*4), R13
 	LEAQ         (AX)(AX*2), BX
 	LEAQ         -64(R8), R15
-	VMOVDQU16    pairOrder<>+0(SB), Z31
+	VMOVDQU16    winogradPairOrder<>+0(SB), Z31
 	VBROADCASTSS lo+40(FP), Z30
 	VBROADCASTSS hi+44(FP), Z29
 

@@ -197,6 +197,11 @@ func newLayer(r *rand.Rand, winograd bool) *layer {
 	n := 1 + r.IntN(2)
 	k.Src = l.image(r, kernel.BFloat16, n, ic, h, w, k.PadTop, k.PadLeft, bottom, right)
 	l.fill(r, &k.Src)
+	for n := range k.Src.N { // unused channels hold any finite values
+		for ch := ic; ch < k.Src.Blocks()*block; ch++ {
+			l.set(&k.Src, n, ch, r.IntN(h), r.IntN(w), float32(r.NormFloat64()))
+		}
+	}
 	b := r.IntN(2)
 	k.Dst = l.image(r, kernel.BFloat16, n, oc, oh, ow, b, b, b, b)
 	if r.IntN(3) == 0 {
@@ -207,7 +212,7 @@ func newLayer(r *rand.Rand, winograd bool) *layer {
 	for i, f := range l.filters {
 		l.filters[i] = rounded(f)
 	}
-	bits := pack.Pairs(l.filters, oc, ic, k.KH, k.KW)
+	bits := pack.Pairs(l.filters, oc, ic, k.KH, k.KW, Folds(ic))
 	half := make([]uint16, len(bits))
 	for i, f := range bits {
 		half[i] = simd.ToBFloat16(f)
@@ -219,7 +224,19 @@ func newLayer(r *rand.Rand, winograd bool) *layer {
 	}
 	if r.IntN(3) == 0 {
 		l.scale, l.shift = floatsOf(r, ic), floatsOf(r, ic)
-		k.Scale, k.Shift, k.Pre = put(&l.memory, padded(l.scale)), put(&l.memory, padded(l.shift)), kernel.Act{Fn: kernel.ActRelu}
+		k.Pre = kernel.Act{Fn: kernel.ActRelu}
+		if r.IntN(3) == 0 {
+			for i := range l.scale {
+				l.scale[i] = 1
+			}
+		} else {
+			k.Scale = put(&l.memory, padded(l.scale))
+		}
+		if r.IntN(3) == 0 {
+			clear(l.shift)
+		} else {
+			k.Shift = put(&l.memory, padded(l.shift))
+		}
 	}
 	k.Act = pick(r, kernel.Act{}, kernel.Act{Fn: kernel.ActRelu}, kernel.Act{Fn: kernel.ActClip, Alpha: -3, Beta: 6}, kernel.Act{Fn: kernel.ActTanh})
 	return l
@@ -311,6 +328,70 @@ func TestConv(t *testing.T) {
 	})
 }
 
+// TestConvFirst compares first layers with sums in float64. All tiers give the same bits.
+func TestConvFirst(t *testing.T) {
+	first := map[uint64][]byte{}
+	tiers(t, func(t *testing.T) {
+		for seed := range uint64(40) {
+			r := rand.New(rand.NewPCG(seed, 7))
+			m := &memory{}
+			k := &ConvFirst{NHWC: r.IntN(2) == 0, N: 1 + r.IntN(2), C: 1 + r.IntN(4), H: 5 + r.IntN(9), W: 5 + r.IntN(40), KH: 1 + r.IntN(5), KW: 1 + r.IntN(5),
+				SH: 1 + r.IntN(3), SW: 1 + r.IntN(3), DH: 1, PadTop: r.IntN(3), PadLeft: r.IntN(3)}
+			if k.KH < 3 {
+				k.DH += r.IntN(3)
+			}
+			k.Act = pick(r, kernel.Act{}, kernel.Act{Fn: kernel.ActRelu}, kernel.Act{Fn: kernel.ActClip, Alpha: -3, Beta: 6})
+			oc := 1 + r.IntN(70)
+			x, filters, bias := floatsOf(r, k.N*k.C*k.H*k.W), floatsOf(r, oc*k.C*k.KH*k.KW), floatsOf(r, oc)
+			k.Src = put(m, x)
+			h, w := max(1, (k.H+2*k.PadTop-(k.KH-1)*k.DH-1)/k.SH+1), max(1, (k.W+k.PadLeft-k.KW)/k.SW+1)
+			k.Dst = m.image(r, kernel.BFloat16, k.N, oc, h, w, 1, 0, 0, 1)
+			half := make([]uint16, 0)
+			for _, f := range pack.FirstPairs(filters, oc, k.C, k.KH, k.KW) {
+				half = append(half, simd.ToBFloat16(f))
+			}
+			k.Wt = put(m, half)
+			if r.IntN(3) > 0 {
+				k.Bias = put(m, padded(bias))
+			} else {
+				clear(bias)
+			}
+			data := m.run(t, k)
+			in := func(n, c, y, x0 int) float64 {
+				switch {
+				case y < 0 || x0 < 0 || y >= k.H || x0 >= k.W:
+					return 0
+				case k.NHWC:
+					return float64(rounded(x[((n*k.H+y)*k.W+x0)*k.C+c]))
+				}
+				return float64(rounded(x[((n*k.C+c)*k.H+y)*k.W+x0]))
+			}
+			for n := range k.N {
+				for o := range oc {
+					for y := range h {
+						for x := range w {
+							want := float64(bias[o])
+							for i := range k.C * k.KH * k.KW {
+								c, iy, ix := i/k.KW/k.KH, i/k.KW%k.KH, i%k.KW
+								want += in(n, c, y*k.SH-k.PadTop+iy*k.DH, x*k.SW-k.PadLeft+ix) * float64(rounded(filters[o*k.C*k.KH*k.KW+i]))
+							}
+							want = kernel.Eval(k.Act.Fn, want, float64(k.Act.Alpha), float64(k.Act.Beta))
+							if got := get(data, &k.Dst, n, o, y, x); math.IsNaN(got) || math.Abs(got-want) > math.Abs(want)/256+1e-4 {
+								t.Fatalf("seed %d: channel %d of pixel (%d,%d) is %g, want %g\n%+v", seed, o, y, x, got, want, k)
+							}
+						}
+					}
+				}
+			}
+			if got := data[k.Dst.Off:][:k.Dst.Bytes()]; first[seed] == nil {
+				first[seed] = bytes.Clone(got)
+			} else if !bytes.Equal(got, first[seed]) {
+				t.Fatalf("seed %d: other bits than the first tier", seed)
+			}
+		}
+	})
+}
+
 // TestDepthwise compares depthwise convolutions with sums in float64. All tiers give the same
 // bits.
 func TestDepthwise(t *testing.T) {
@@ -366,6 +447,50 @@ func TestDepthwise(t *testing.T) {
 				first[seed] = bytes.Clone(got)
 			} else if !bytes.Equal(got, first[seed]) {
 				t.Fatalf("seed %d: other bits than the first tier", seed)
+			}
+		}
+	})
+}
+
+// TestConvDepthwise requires that a step of two convolutions has the bits of two steps.
+func TestConvDepthwise(t *testing.T) {
+	tiers(t, func(t *testing.T) {
+		for seed := range uint64(40) {
+			r := rand.New(rand.NewPCG(seed, 8))
+			m := &memory{}
+			n, ic, oc, h, w := 1+r.IntN(2), 1+r.IntN(100), 1+r.IntN(100), 3+r.IntN(30), 3+r.IntN(20)
+			b := 1 + r.IntN(2)
+			clamp := func() kernel.Act {
+				return pick(r, kernel.Act{}, kernel.Act{Fn: kernel.ActRelu}, kernel.Act{Fn: kernel.ActClip, Alpha: 1, Beta: 6})
+			}
+			p := Conv{KH: 1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1, Act: clamp()}
+			p.Src = m.image(r, kernel.BFloat16, n, ic, h, w, 0, r.IntN(2), 1, 0)
+			m.fill(r, &p.Src)
+			var half []uint16
+			for _, f := range pack.Pairs(floatsOf(r, oc*ic), oc, ic, 1, 1, Folds(ic)) {
+				half = append(half, simd.ToBFloat16(f))
+			}
+			p.W, p.Bias = put(m, half), put(m, padded(floatsOf(r, oc)))
+			p.Dst = m.image(r, kernel.BFloat16, n, oc, h, w, b, b, b, b)
+			d := Depthwise{Src: p.Dst, KH: 3, KW: 1 + r.IntN(3), SH: 1 + r.IntN(2), SW: 1 + r.IntN(2), DH: 1 + r.IntN(2), DW: 1, PadTop: r.IntN(b + 1), PadLeft: r.IntN(b + 1), Act: clamp()}
+			if r.IntN(4) == 0 {
+				d.Act = kernel.Act{Fn: kernel.ActTanh}
+			}
+			oh, ow := (h+d.PadTop+b-(d.KH-1)*d.DH-1)/d.SH+1, (w+d.PadLeft+b-d.KW)/d.SW+1
+			if h+d.PadTop+b < (d.KH-1)*d.DH+1 {
+				continue
+			}
+			filters := make([]float32, (oc+block-1)/block*block*d.KH*d.KW)
+			for i := range oc * d.KH * d.KW {
+				filters[i] = rounded(float32(r.NormFloat64()))
+			}
+			d.W = put(m, pack.Depthwise(filters, len(filters)/d.KH/d.KW, d.KH, d.KW))
+			d.Dst = m.image(r, kernel.BFloat16, n, oc, oh, ow, 1, 0, 0, 1)
+			got := m.run(t, &ConvDepthwise{Point: p, Depth: d})
+			m.data = m.run(t, &p)
+			want := m.run(t, &d)
+			if !bytes.Equal(got[d.Dst.Off:][:d.Dst.Bytes()], want[d.Dst.Off:][:d.Dst.Bytes()]) {
+				t.Fatalf("seed %d: other bits than in two steps\n%+v\n%+v", seed, p, d)
 			}
 		}
 	})

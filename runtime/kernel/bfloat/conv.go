@@ -17,7 +17,7 @@ import (
 // which is zero after the prologue. The result of the prologue is rounded to bfloat16.
 type Conv struct {
 	Src, Dst     kernel.Image // BFloat16
-	W            kernel.Ref   // bfloat16 [ceil(OC/32)][ceil(IC/32)][KH][KW][16][32][2], see backend/cpu/pack
+	W            kernel.Ref   // bfloat16 [ceil(OC/32)][ceil(IC/32)][KH][KW][16][32][2], see Folds and backend/cpu/pack
 	Bias         kernel.Ref   // [OC padded to 16], absent for none
 	Residual     kernel.Image // the extents of Dst, any border and strides; N = 0 for none. It may be Dst.
 	Scale, Shift kernel.Ref   // [IC padded to 16], absent for none
@@ -40,8 +40,15 @@ const (
 	regionBytes = 256 << 10
 )
 
-// transforms reports whether parts copy their input to scratch to apply a prologue.
-func (k *Conv) transforms() bool {
+// Folds reports whether convolutions of c input channels fold the last block of their
+// operand: it has at most 16 channels, which they move to 8 pairs of whole channels. With
+// many channels, the copy costs more than the empty halves of a block.
+func Folds(c int) bool { return (c-1)%block < lanes && c <= 2*block }
+
+// transforms reports whether parts copy their input to scratch to apply a prologue or to
+// fold it.
+func (k *Conv) transforms() bool { return Folds(k.Src.C) || k.prologue() }
+func (k *Conv) prologue() bool {
 	return k.Scale.Present() || k.Shift.Present() || k.Pre.Fn != kernel.ActIdentity
 }
 
@@ -69,17 +76,33 @@ func (k *Conv) Check(v *kernel.Verifier) {
 	if v.Failed() {
 		return
 	}
-	weights(v, "W", k.W, false, kernel.Product(team.Split(k.Dst.C, lanes), lanes, k.Src.Blocks(), k.KH, k.KW, lanes))
-	channels(v, "Bias", k.Bias, k.Dst.C)
+	k.checkChannels(v)
 	channels(v, "Scale", k.Scale, k.Src.C)
 	channels(v, "Shift", k.Shift, k.Src.C)
-	v.Act(k.Act.Fn)
 	v.Act(k.Pre.Fn)
 	if v.Failed() || !k.transforms() {
 		return
 	}
 	rows, cols := k.region()
 	v.Scratch(kernel.Product(k.Src.Blocks(), k.inRows(rows), k.inCols(cols), pixelBytes) + 2*kernel.Product(k.inCols(cols), pixelBytes) + 4*int64(k.sums()))
+}
+
+// checkChannels declares the weights and the bias.
+func (k *Conv) checkChannels(v *kernel.Verifier) {
+	if v.Failed() {
+		return
+	}
+	weights(v, "W", k.W, false, kernel.Product(team.Split(k.Dst.C, lanes), lanes, k.Src.Blocks(), k.KH, k.KW, lanes))
+	channels(v, "Bias", k.Bias, k.Dst.C)
+	v.Act(k.Act.Fn)
+}
+
+// foldedBlock returns the number of the block that is folded, or -1.
+func foldedBlock(src *kernel.Image) int {
+	if Folds(src.C) {
+		return src.Blocks() - 1
+	}
+	return -1
 }
 
 // inRows and inCols return the numbers of rows and columns that rows and cols of the
@@ -202,6 +225,9 @@ func (k *Conv) tile(c *kernel.Context, u kernel.Unit, sums []float32) simd.Tile 
 	a.Rows, a.Cols, a.Blocks = k.KH, k.KW, u.Blocks
 	a.W = unsafe.Pointer(&pairs(c, k.W)[u.Before*u.Blocks*lanes*k.KH*k.KW])
 	a.Bias = biasOf(c, k.Bias, u.Out/2)
+	if Folds(k.Src.C) {
+		a.Half = 1
+	}
 	if len(sums) == 0 {
 		a.Lo, a.Hi, _ = k.Act.Clamp()
 		if k.Act.Fn != kernel.ActIdentity {
@@ -259,10 +285,14 @@ func (j *convTransformed) Part(c *kernel.Context, i, worker int) {
 	if flat {
 		m.H, m.W = 1, m.H*m.W
 	}
+	fold := foldedBlock(&k.Src)
 	for b := range m.Blocks() {
 		for y := range ih {
 			to := in[(b*ih+y)*iw*lanes:][:iw*lanes]
 			p.window(c, &m, n, b, y0*k.SH-k.PadTop+y, x0*k.SW-k.PadLeft, to, row)
+			if b == fold {
+				simd.FoldPairs(to)
+			}
 		}
 	}
 	perRow := team.Split(x1-x0, simd.Active().TilePixels)

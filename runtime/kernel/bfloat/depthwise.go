@@ -25,22 +25,34 @@ type Depthwise struct {
 // Check declares the memory of the step.
 func (k *Depthwise) Check(v *kernel.Verifier) {
 	image(v, "Src", &k.Src, false)
+	v.Require(k.Src.N == k.Dst.N && k.Src.Blocks() == k.Dst.Blocks(), "the extents of the operands differ")
+	inside := v.Windows(k.filter(), k.Dst.H, k.Dst.W, &k.Src)
+	v.Require(inside, "a window leaves the border of the operand")
+	k.checkOperands(v)
+	if !v.Failed() {
+		v.Scratch(2 * (kernel.Product(k.KH, k.cols(), pixelBytes) + kernel.Product(k.Dst.W, pixelBytes)))
+	}
+}
+
+func (k *Depthwise) filter() kernel.Filter {
+	return kernel.Filter{KH: k.KH, KW: k.KW, SH: k.SH, SW: k.SW, DH: k.DH, DW: k.DW, PadTop: k.PadTop, PadLeft: k.PadLeft}
+}
+
+// checkOperands declares the operands but the image that is read.
+func (k *Depthwise) checkOperands(v *kernel.Verifier) {
 	image(v, "Dst", &k.Dst, true)
 	if k.Residual.N != 0 {
 		image(v, "Residual", &k.Residual, false)
 		v.Same(&k.Residual, &k.Dst)
 	}
-	v.Require(k.Src.N == k.Dst.N && k.Src.Blocks() == k.Dst.Blocks(), "the extents of the operands differ")
-	inside := v.Windows(kernel.Filter{KH: k.KH, KW: k.KW, SH: k.SH, SW: k.SW, DH: k.DH, DW: k.DW, PadTop: k.PadTop, PadLeft: k.PadLeft}, k.Dst.H, k.Dst.W, &k.Src)
-	v.Require(inside, "a window leaves the border of the operand")
 	channels(v, "Bias", k.Bias, k.Dst.C)
 	v.Act(k.Act.Fn)
-	if v.Failed() {
-		return
+	if !v.Failed() {
+		v.Read("W", k.W, 4, kernel.Product(k.Dst.Blocks(), block, k.KH, k.KW))
 	}
-	v.Read("W", k.W, 4, kernel.Product(k.Dst.Blocks(), block, k.KH, k.KW))
-	v.Scratch(2 * (kernel.Product(k.KH, k.cols(), pixelBytes) + kernel.Product(k.Dst.W, pixelBytes)))
 }
+
+func (k *Depthwise) inRows(rows int) int { return (rows-1)*k.SH + (k.KH-1)*k.DH + 1 }
 
 // cols returns the number of columns that the windows of a row cover.
 func (k *Depthwise) cols() int { return (k.Dst.W-1)*k.SW + (k.KW-1)*k.DW + 1 }
@@ -73,6 +85,13 @@ func (k *Depthwise) Part(c *kernel.Context, i, worker int) {
 	ranges := k.ranges(c)
 	y0, y1 := team.Cut(k.Dst.H, ranges, i%ranges), team.Cut(k.Dst.H, ranges, i%ranges+1)
 	n, b := i/ranges/k.Dst.Blocks(), i/ranges%k.Dst.Blocks()
+	src := pairs(c, k.Src.Ref)[at(&k.Src, n, b, y0*k.SH-k.PadTop, -k.PadLeft):]
+	k.rows(c, n, b, y0, y1, src, k.Src.Row()/2, floats(c.Scratch(worker)))
+}
+
+// rows computes rows y0 ≤ y < y1 of block b of image n. src starts with the first tap of row
+// y0. Its rows are row pairs apart.
+func (k *Depthwise) rows(c *kernel.Context, n, b, y0, y1 int, src []uint32, row int, scratch []float32) {
 	var bias [block]float32
 	if k.Bias.Present() {
 		all := c.F32(k.Bias)
@@ -81,7 +100,7 @@ func (k *Depthwise) Part(c *kernel.Context, i, worker int) {
 	w := c.F32(k.W)[b*block*k.KH*k.KW:][:block*k.KH*k.KW]
 	a := simd.NewTile(false)
 	a.Pix, a.Rows, a.Cols = k.SW*pixelBytes, k.KH, k.KW
-	a.RowStride, a.ColStride = k.DH*k.Src.RowBytes(), k.DW*pixelBytes
+	a.RowStride, a.ColStride = k.DH*row*4, k.DW*pixelBytes
 	a.W, a.Bias, a.BlockStride = unsafe.Pointer(&w[0]), unsafe.Pointer(&bias), len(w)/2*4
 	clamps := false
 	a.Lo, a.Hi, clamps = k.Act.Clamp()
@@ -89,20 +108,21 @@ func (k *Depthwise) Part(c *kernel.Context, i, worker int) {
 		a.Clamp = 1
 	}
 	for y := y0; y < y1; y++ {
-		in := pairs(c, k.Src.Ref)[at(&k.Src, n, b, y*k.SH-k.PadTop, -k.PadLeft):]
+		in := src[(y-y0)*k.SH*row:]
 		dst := pairs(c, k.Dst.Ref)[at(&k.Dst, n, b, y, 0):][:k.Dst.W*lanes]
 		var residual []uint32
 		if k.Residual.N > 0 {
 			residual = pairs(c, k.Residual.Ref)[at(&k.Residual, n, b, y, 0):][:len(dst)]
 		}
 		if !clamps || !a.RoundDepthwise(unsafe.Pointer(&in[0]), unsafe.Pointer(&dst[0]), unsafe.Pointer(unsafe.SliceData(residual)), k.Dst.W) {
-			k.row(in, w, &bias, dst, residual, floats(c.Scratch(worker)))
+			k.row(in, row, w, &bias, dst, residual, scratch)
 		}
 	}
 }
 
-// row computes a row in float32. in starts with its first window.
-func (k *Depthwise) row(in []uint32, w []float32, bias *[block]float32, dst, residual []uint32, scratch []float32) {
+// row computes a row in float32. in starts with its first window, and its rows are stride
+// pairs apart.
+func (k *Depthwise) row(in []uint32, stride int, w []float32, bias *[block]float32, dst, residual []uint32, scratch []float32) {
 	row := k.cols() * lanes
 	var windows, out [2][]float32
 	for h := range 2 {
@@ -110,7 +130,7 @@ func (k *Depthwise) row(in []uint32, w []float32, bias *[block]float32, dst, res
 		out[h], scratch = scratch[:len(dst)], scratch[len(dst):]
 	}
 	for r := range k.KH {
-		simd.WidenPairs(windows[0][r*row:], windows[1][r*row:], in[r*k.DH*k.Src.Row()/2:][:row])
+		simd.WidenPairs(windows[0][r*row:], windows[1][r*row:], in[r*k.DH*stride:][:row])
 	}
 	a := simd.NewTile(false)
 	a.Pix, a.OutPix, a.Rows, a.RowStride, a.Cols, a.ColStride = k.SW*pixelBytes, pixelBytes, k.KH, row*4, k.KW, k.DW*pixelBytes

@@ -121,11 +121,30 @@ func (p *prologue) window(c *kernel.Context, m *kernel.Image, n, b, y, x int, to
 	p.apply(to, from, b, scratch)
 }
 
+var ones = func() (v [block]float32) {
+	for i := range v {
+		v[i] = 1
+	}
+	return v
+}()
+
+// ofBlock returns the factors of block b, those of none if v is nil. It returns nil if v has
+// factors for half of the block.
+func ofBlock(v []float32, b int, none *[block]float32) *float32 {
+	switch {
+	case v == nil:
+		return &none[0]
+	case len(v) < (b+1)*block:
+		return nil
+	}
+	return &v[b*block]
+}
+
 // apply writes the results for pixels of block b to to.
 func (p *prologue) apply(to, from []uint32, b int, scratch []float32) {
 	lo, hi, clamps := p.act.Clamp()
-	if end := (b + 1) * block; clamps && min(len(p.scale), len(p.shift)) >= end &&
-		simd.AffinePairs(&to[0], &from[0], len(to)/lanes, &p.scale[b*block], &p.shift[b*block], lo, hi) {
+	scale, shift := ofBlock(p.scale, b, &ones), ofBlock(p.shift, b, &zeroBias)
+	if clamps && scale != nil && shift != nil && simd.AffinePairs(&to[0], &from[0], len(to)/lanes, scale, shift, lo, hi) {
 		return
 	}
 	lower, upper := scratch[:len(to)], scratch[len(to):][:len(to)]

@@ -1,7 +1,10 @@
 package bfloat
 
 import (
+	"unsafe"
+
 	"modelc/runtime/internal/simd"
+	"modelc/runtime/internal/team"
 	"modelc/runtime/kernel"
 )
 
@@ -50,6 +53,9 @@ func (k *MaxPool) Part(c *kernel.Context, i, worker int) {
 		windows[h], s = s[:k.KH*row], s[k.KH*row:]
 		out[h], s = s[:k.Dst.W*lanes], s[k.Dst.W*lanes:]
 	}
+	if k.rounded(c, n, b, y) {
+		return
+	}
 	first := min(max(0, k.PadLeft), k.cols())
 	last := max(first, min(k.cols(), k.Src.W+k.PadLeft))
 	src := pairs(c, k.Src.Ref)
@@ -72,6 +78,52 @@ func (k *MaxPool) Part(c *kernel.Context, i, worker int) {
 		}
 	}
 	simd.Narrow(pairs(c, k.Dst.Ref)[at(&k.Dst, n, b, y, 0):][:k.Dst.W*lanes], out[0], out[1], nil, -kernel.Inf32, kernel.Inf32)
+}
+
+// rounded computes a row from the pixels of the image. Windows that leave it are smaller. It
+// reports whether it did the work.
+func (k *MaxPool) rounded(c *kernel.Context, n, b, y int) bool {
+	top, rows := taps(y*k.SH-k.PadTop, k.KH, k.DH, k.Src.H)
+	// Columns lo ≤ x < hi have whole windows.
+	lo := min(max(0, team.Split(k.PadLeft, k.SW)), k.Dst.W)
+	hi := lo
+	if most := k.Src.W - 1 - (k.KW-1)*k.DW + k.PadLeft; most >= 0 {
+		hi = max(lo, min(most/k.SW+1, k.Dst.W))
+	}
+	a := simd.NewTile(false)
+	a.Pix, a.Rows = k.SW*pixelBytes, rows
+	a.RowStride, a.ColStride = k.DH*k.Src.RowBytes(), k.DW*pixelBytes
+	src, dst := pairs(c, k.Src.Ref), pairs(c, k.Dst.Ref)[at(&k.Dst, n, b, y, 0):][:k.Dst.W*lanes]
+	for x := 0; x < k.Dst.W; {
+		left, cols := taps(x*k.SW-k.PadLeft, k.KW, k.DW, k.Src.W)
+		pixels := 1
+		if x >= lo && x < hi {
+			pixels = hi - x
+		}
+		a.Cols = cols
+		if rows == 0 || a.Cols == 0 {
+			return false // a window without pixels
+		}
+		if !a.RoundMax(unsafe.Pointer(&src[at(&k.Src, n, b, top, left)]), unsafe.Pointer(&dst[x*lanes]), pixels) {
+			return false
+		}
+		x += pixels
+	}
+	return true
+}
+
+// taps returns the first position inside an extent, and the number of such positions, of n
+// that are step apart and start at the given one.
+func taps(start, n, step, extent int) (first, count int) {
+	skip := 0
+	if start < 0 {
+		skip = team.Split(-start, step)
+	}
+	first = start + skip*step
+	if skip >= n || first >= extent {
+		return 0, 0
+	}
+	return first, min(n-skip, (extent-1-first)/step+1)
 }
 
 // maxima is [simd.PoolLine] in Go.

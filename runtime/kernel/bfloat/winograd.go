@@ -101,13 +101,20 @@ func (k *Winograd) ScratchBytes() int {
 	return (k.inputs() + k.products() + k.windowLen() + 2*k.halfLen()) * 4
 }
 
-// perImage returns the number of blocks of tiles of an image.
-func (k *Winograd) perImage() int { return team.Split(k.tiles(), k.Tiles) }
+// perImage returns the number of blocks of tiles of an image. If there are few output
+// channels to share, there are blocks for every worker.
+func (k *Winograd) perImage(c *kernel.Context) int {
+	n, threads := team.Split(k.tiles(), k.Tiles), c.Threads()
+	if kernel.OutBlocks(k.Dst.C) < threads && n < 4*threads {
+		n = max(n, min(team.Split(n, threads)*threads, team.Split(k.tiles(), simd.Active().TilePixels)))
+	}
+	return n
+}
 
 // slices returns the number of ranges of output channels into which a block of tiles is
 // cut, so that few blocks occupy every worker. Each slice transforms the input again.
 func (k *Winograd) slices(c *kernel.Context) int {
-	n, threads, blocks := 1, c.Threads(), k.Dst.N*k.perImage()
+	n, threads, blocks := 1, c.Threads(), k.Dst.N*k.perImage(c)
 	for n < kernel.OutBlocks(k.Dst.C) && blocks*n < 4*threads && blocks*n%threads != 0 {
 		n++
 	}
@@ -117,7 +124,7 @@ func (k *Winograd) slices(c *kernel.Context) int {
 // Run computes the convolution.
 func (k *Winograd) Run(c *kernel.Context) {
 	k.Dst.ClearBorder(c)
-	c.DoAll(k.Dst.N*k.perImage()*k.slices(c), k)
+	c.DoAll(k.Dst.N*k.perImage(c)*k.slices(c), k)
 }
 
 // buffers is the part of the scratch for a run of tiles.
@@ -137,7 +144,7 @@ func (k *Winograd) half(s []float32) (h half) {
 
 // Part computes a range of output channels of a block of tiles.
 func (k *Winograd) Part(c *kernel.Context, i, worker int) {
-	slices, per := k.slices(c), k.perImage()
+	slices, per := k.slices(c), k.perImage(c)
 	slice, i := i%slices, i/slices
 	n, t0, t1 := i/per, team.Cut(k.tiles(), per, i%per), team.Cut(k.tiles(), per, i%per+1)
 	scratch := c.Scratch(worker)
@@ -177,20 +184,24 @@ func (k *Winograd) transformIn(c *kernel.Context, p *prologue, n, b, y, x, left 
 	iy, ix := y*k.M-k.PadTop, x*k.M-k.PadLeft
 	src, row := pairs(c, k.Src.Ref), k.Src.Row()/2
 	inside := 0 // tiles that lie in the image
-	if iy >= 0 && iy+k.side() <= k.Src.H && ix >= 0 && p.identity() {
+	fold := b == foldedBlock(&k.Src)
+	if iy >= 0 && iy+k.side() <= k.Src.H && ix >= 0 && p.identity() && !fold {
 		inside = min(left, callTiles, (k.Src.W-ix-2)/k.M)
 	}
 	if inside > 0 && k.M == 2 && simd.PairTilesIn(&src[at(&k.Src, n, b, iy, ix)], &v[0], row*4, k.pitch()*4, inside) {
 		return inside
 	}
 	run := min(left, runTiles)
-	if ix < 0 { // the other tiles may lie in the image
+	if ix < 0 && !fold { // the other tiles may lie in the image
 		run = 1
 	}
 	cols := (run*k.M + 2) * lanes
 	window := s.window[:k.side()*cols]
 	for r := range k.side() {
 		p.window(c, &k.Src, n, b, iy+r, ix, window[r*cols:][:cols], s.halves[0].window)
+	}
+	if fold {
+		simd.FoldPairs(window)
 	}
 	if k.M == 2 && simd.PairTilesIn(&window[0], &v[0], cols*4, k.pitch()*4, run) {
 		return run
@@ -216,6 +227,9 @@ func (k *Winograd) multiply(c *kernel.Context, v []uint32, m, bias []float32, ti
 	a.Pix, a.OutPix = pixelBytes, pixelBytes
 	a.Blocks, a.BlockStride = k.Src.Blocks(), k.positions()*k.pitch()*4
 	a.Rows, a.Cols = 1, 1
+	if Folds(k.Src.C) {
+		a.Half = 1
+	}
 	a.OutBlock = k.positions() * k.pitch() * 4
 	pieces, pitch := team.Split(tiles, simd.Active().TilePixels), k.W.Len/2/k.positions()
 	weights := func(pos, ob int) int { return pos*pitch + ob*k.Src.Blocks()*lanes*block }
