@@ -75,7 +75,7 @@ var Kernels = append([]Kernel{
 	{"double32", tile + ", out *float32, step int", "accumulates a.Pixels pixels by 32 output channels in float64, step input values per step, and writes the sums to out.", wide},
 	{"double16", tile + ", out *float32, step int", "accumulates a.Pixels pixels by 16 output channels in float64, step input values per step, and writes the sums to out.", wide},
 	{"depthwise", tile, "computes a.Pixels pixels of one block of 16 channels, one filter per channel.", all},
-	{"depthwise3", tile, "is depthwise for a.Cols = 3, a.Pix = a.ColStride = 64 and no a.Res.", narrow},
+	{"depthwise3", tile, "is depthwise of a.Lines lines for a.Rows = a.Cols = 3, a.ColStride = 64, a.Pix of 64 or 128 and no a.Res.", x86},
 	{"poolMax", tile, "computes the maximum of a.Bias and the window of each of a.Pixels pixels of one block.", all},
 	{"poolSum", tile, "computes the sum of a.Bias and the window of each of a.Pixels pixels of one block.", all},
 	{"poolMax8", tile, "computes the maximum of a.Bias and the window of each of a.Pixels pixels of 8 channels." + othersZero, narrow},

@@ -29,6 +29,9 @@ const (
 	Next
 	NextStep
 	Half
+	Lines
+	InLine
+	OutLine
 )
 
 // Offsets into simd.WinogradOut. Hi is four bytes behind Lo.
@@ -167,7 +170,7 @@ var Structs = []Struct{
 		{"OutPix", OutPix}, {"OutBlock", OutBlock}, {"ResPix", ResPix}, {"ResBlock", ResBlock},
 		{"Blocks", Blocks}, {"BlockStride", BlockStride}, {"Rows", Rows}, {"RowStride", RowStride}, {"Cols", Cols}, {"ColStride", ColStride},
 		{"Run", Run}, {"Pixels", Pixels}, {"Clamp", Clamp}, {"Lo", LoHi}, {"Hi", LoHi + 4},
-		{"next", Next}, {"nextStep", NextStep}, {"Half", Half}}},
+		{"next", Next}, {"nextStep", NextStep}, {"Half", Half}, {"Lines", Lines}, {"InLine", InLine}, {"OutLine", OutLine}}},
 	{"WinogradOut", 0, []Field{{"In", WinogradIn}, {"Out", WinogradOut}, {"Res", WinogradRes}, {"PosStride", WinogradPosStride},
 		{"RowStride", WinogradRowStride}, {"ResStride", WinogradResStride}, {"Tiles", WinogradTiles}, {"Lo", WinogradLoHi}, {"Hi", WinogradLoHi + 4}}},
 	{"ByteBinary", 0, []Field{{"AScale", ByteAScale}, {"BScale", ByteBScale}, {"AZero", ByteAZero}, {"BZero", ByteBZero}, {"Zero", ByteZero}, {"Low", ByteLow}, {"High", ByteHigh}}},

@@ -38,6 +38,9 @@ type Tile struct {
 	// Half is 1 if the last block has at most 8 channels. The kernels of amd64 skip
 	// the other channels, whose products are zero.
 	Half int
+	// Depthwise3 computes Lines lines of pixels. Their inputs are InLine bytes apart,
+	// their results OutLine.
+	Lines, InLine, OutLine int
 	// Double accumulates in float64.
 	Double bool
 	// Pairs makes input values and weights pairs of bfloat16.

@@ -29,6 +29,11 @@ func run16AVX512(a *Tile)
 //go:noescape
 func depthwiseAVX512(a *Tile)
 
+// depthwise3AVX512 is depthwise of a.Lines lines for a.Rows = a.Cols = 3, a.ColStride = 64, a.Pix of 64 or 128 and no a.Res.
+//
+//go:noescape
+func depthwise3AVX512(a *Tile)
+
 // poolMaxAVX512 computes the maximum of a.Bias and the window of each of a.Pixels pixels of one block.
 //
 //go:noescape
@@ -74,7 +79,7 @@ func run16AVX2(a *Tile)
 //go:noescape
 func depthwiseAVX2(a *Tile)
 
-// depthwise3AVX2 is depthwise for a.Cols = 3, a.Pix = a.ColStride = 64 and no a.Res.
+// depthwise3AVX2 is depthwise of a.Lines lines for a.Rows = a.Cols = 3, a.ColStride = 64, a.Pix of 64 or 128 and no a.Res.
 //
 //go:noescape
 func depthwise3AVX2(a *Tile)

@@ -108,13 +108,17 @@ func Depthwise(a *Tile) bool {
 	return true
 }
 
-// Depthwise3 is depthwise for a.Cols = 3, a.Pix = a.ColStride = 64 and no a.Res.
+// Depthwise3 is depthwise of a.Lines lines for a.Rows = a.Cols = 3, a.ColStride = 64, a.Pix of 64 or 128 and no a.Res.
 // It reports whether the tier in use has the kernel.
 func Depthwise3(a *Tile) bool {
-	if active == &generic {
+	switch active {
+	case &avx512bf16, &avx512vnni, &avx512:
+		depthwise3AVX512(a)
+	case &avxvnni, &avx2:
+		depthwise3AVX2(a)
+	default:
 		return false
 	}
-	depthwise3AVX2(a)
 	return true
 }
 

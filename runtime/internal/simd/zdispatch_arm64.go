@@ -66,7 +66,7 @@ func Depthwise(a *Tile) bool {
 	return true
 }
 
-// Depthwise3 is depthwise for a.Cols = 3, a.Pix = a.ColStride = 64 and no a.Res.
+// Depthwise3 is depthwise of a.Lines lines for a.Rows = a.Cols = 3, a.ColStride = 64, a.Pix of 64 or 128 and no a.Res.
 // It reports whether the tier in use has the kernel.
 func Depthwise3(a *Tile) bool { return false }
 
